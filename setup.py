@@ -1,0 +1,14 @@
+"""The one compiled part: the scalar engine. Where there is no C compiler the same file runs as plain Python."""
+
+import sys
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+engine = Extension(
+    "chainrule.core._value",
+    ["src/chainrule/core/value.py"],
+    extra_compile_args=[] if sys.platform == "win32" else ["-O3"],
+    optional=True,
+)
+setup(ext_modules=cythonize([engine], compiler_directives={"cdivision": True}, build_dir="build"))

@@ -1,0 +1,222 @@
+"""chainrule: automatic differentiation and neural networks in a glass box.
+
+>>> import chainrule as cr
+>>> x = cr.Value(2.0, label="x")
+>>> y = x**3 - 3 * x**2 + 2 * x + 1
+>>> y.backward()
+>>> y.data, x.grad
+(1.0, 2.0)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from chainrule.core import Value
+from chainrule.core.operation import book, fused, kernel, linear, pointwise
+from chainrule.core.state import detect_anomaly, enable_grad, no_grad
+from chainrule.core.tensor import Tensor
+from chainrule.rules.composed import (
+    concatenate,
+    dot,
+    gelu,
+    log_softmax,
+    logsumexp,
+    matmul,
+    max,
+    min,
+    norm,
+    pad,
+    prod,
+    softmax,
+    stack,
+    std,
+    sum,
+    trace,
+    var,
+)
+from chainrule.rules.fused import affine, cross_entropy, squared_error
+from chainrule.rules.linear import (
+    astype,
+    broadcast_to,
+    cumsum,
+    expand_dims,
+    flip,
+    identity,
+    index,
+    mean,
+    outer,
+    reshape,
+    roll,
+    scatter,
+    squeeze,
+    transpose,
+)
+from chainrule.rules.pointwise import (
+    abs,
+    acos,
+    add,
+    asin,
+    atan,
+    atan2,
+    clip,
+    cos,
+    cosh,
+    div,
+    elu,
+    equal,
+    erf,
+    erfc,
+    exp,
+    expm1,
+    greater,
+    greater_equal,
+    leaky_relu,
+    less,
+    less_equal,
+    log,
+    log1p,
+    maximum,
+    minimum,
+    mul,
+    neg,
+    not_equal,
+    pow,
+    reciprocal,
+    relu,
+    sigmoid,
+    sign,
+    silu,
+    sin,
+    sinh,
+    softplus,
+    sqrt,
+    square,
+    sub,
+    tan,
+    tanh,
+    where,
+)
+from chainrule.transforms import custom_vjp, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+
+if TYPE_CHECKING:
+    from chainrule import data, micrograd, nn, optim
+
+__version__ = "0.1.0"
+
+LATER = ("data", "micrograd", "nn", "optim")
+"""Parts that load when they are first used."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in LATER:
+        return importlib.import_module(f"chainrule.{name}")
+    raise AttributeError(f"chainrule has no {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *LATER})
+
+
+__all__ = [
+    "abs",
+    "acos",
+    "add",
+    "affine",
+    "asin",
+    "astype",
+    "atan",
+    "atan2",
+    "book",
+    "broadcast_to",
+    "clip",
+    "concatenate",
+    "cos",
+    "cosh",
+    "cross_entropy",
+    "cumsum",
+    "custom_vjp",
+    "data",
+    "detect_anomaly",
+    "div",
+    "dot",
+    "elu",
+    "enable_grad",
+    "equal",
+    "erf",
+    "erfc",
+    "exp",
+    "expand_dims",
+    "expm1",
+    "flip",
+    "fused",
+    "gelu",
+    "grad",
+    "greater",
+    "greater_equal",
+    "hessian",
+    "hvp",
+    "identity",
+    "index",
+    "jacobian",
+    "jvp",
+    "kernel",
+    "leaky_relu",
+    "less",
+    "less_equal",
+    "linear",
+    "log",
+    "log1p",
+    "log_softmax",
+    "logsumexp",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "micrograd",
+    "min",
+    "minimum",
+    "mul",
+    "neg",
+    "nn",
+    "no_grad",
+    "norm",
+    "not_equal",
+    "optim",
+    "outer",
+    "pad",
+    "pointwise",
+    "pow",
+    "prod",
+    "reciprocal",
+    "relu",
+    "reshape",
+    "roll",
+    "scatter",
+    "sigmoid",
+    "sign",
+    "silu",
+    "sin",
+    "sinh",
+    "softmax",
+    "softplus",
+    "sqrt",
+    "square",
+    "squared_error",
+    "squeeze",
+    "stack",
+    "std",
+    "sub",
+    "sum",
+    "tan",
+    "tanh",
+    "Tensor",
+    "trace",
+    "transpose",
+    "Value",
+    "value_and_grad",
+    "var",
+    "vjp",
+    "where",
+]

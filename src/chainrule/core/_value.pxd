@@ -1,0 +1,56 @@
+# The C types of value.py, for the compiled scalar engine.
+from libc.math cimport exp as c_exp
+from libc.math cimport log as c_log
+from libc.math cimport pow as c_pow
+from libc.math cimport tanh as c_tanh
+from libc.stdlib cimport free, malloc
+
+cdef extern from "Python.h":
+    ctypedef struct PyObject
+    Py_ssize_t Py_REFCNT(PyObject *)
+
+cdef int LEAF, ONE, TWO, VALUE_NUMBER, NUMBER_VALUE, MANY, FOREIGN
+cdef int attention
+cdef long long sweeps
+cdef list graveyard
+cdef bint burying
+
+cdef class Fan:
+    cdef tuple inputs
+    cdef double *partials
+    cdef object settings
+
+cdef class Value:
+    cdef public double data
+    cdef public double grad
+    cdef readonly str operation
+    cdef Value first
+    cdef Value second
+    cdef double d_first
+    cdef double d_second
+    cdef Fan fan
+    cdef public str label
+    cdef long long sweep
+    cdef int waiting
+    cdef int layout
+
+cdef inline bint owns_inputs(Value node) noexcept:
+    """Whether an input would be freed together with this node. Casts, because an object argument is one more reference."""
+    return (Py_REFCNT(<PyObject *>node.first) == 1 or Py_REFCNT(<PyObject *>node.second) == 1
+            or Py_REFCNT(<PyObject *>node.fan) == 1)
+
+cdef Value make(str operation, int layout, Value first, Value second, double data, double d_first, double d_second)
+cdef Value make_many(str operation, Fan fan, double data)
+cdef void meet(Value x, long long sweep, list stack) noexcept
+cdef void give(Value x, double share, list stack) noexcept
+cdef void give_many(Value node, list stack) noexcept
+cdef void bury(Value node) noexcept
+cdef double *allocate(Py_ssize_t count)
+cdef double divide(double x, double y) noexcept
+cdef double ieee_exp(double x) noexcept
+cdef double ieee_log(double x) noexcept
+cdef double ieee_tanh(double x) noexcept
+cdef double power(double x, double y) noexcept
+cdef double number(object x) except? -1.0
+cpdef Value add_all(object terms)
+cpdef Value dot_all(object xs, object ys)

@@ -1,0 +1,73 @@
+"""Names for nodes, found in the user's own variables when a message or an explanation needs them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+HERE = str(Path(__file__).resolve().parents[1])
+DEPTH = 4
+"""How many containers deep a name may be, as in ``net.layers[0].weight[1]``."""
+
+
+def users_frames() -> Iterator[FrameType]:
+    """The frames of the running program outside this package, innermost first."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if not frame.f_code.co_filename.startswith(HERE):
+            yield frame
+        frame = frame.f_back
+
+
+def users_line() -> str:
+    """The line of the user's program that is running: ``file.py:12: y = log(x)``."""
+    import linecache
+
+    for frame in users_frames():
+        name, line = frame.f_code.co_filename, frame.f_lineno
+        text = linecache.getline(name, line).strip()
+        return f"{Path(name).name}:{line}" + (f": {text}" if text else "")
+    return "an unknown line"
+
+
+def find_labels(nodes: Iterable[Any]) -> dict[int, str]:
+    """For each node's id, its label, or the shortest name under which the user's program holds it.
+
+    Looks through local and global variables, lists, tuples, dicts and attributes; O(what the variables hold).
+    """
+    wanted = {id(node): node for node in nodes}
+    found = {key: node.label for key, node in wanted.items() if getattr(node, "label", "")}
+    for frame in users_frames():
+        for scope in (frame.f_locals, frame.f_globals):
+            level = [(name, held) for name, held in scope.items() if not name.startswith("_")]
+            seen: set[int] = set()
+            for _ in range(DEPTH):
+                deeper: list[tuple[str, Any]] = []
+                for name, held in level:
+                    if id(held) in wanted and id(held) not in found:
+                        found[id(held)] = name
+                    elif id(held) not in seen:
+                        seen.add(id(held))
+                        deeper.extend(parts(name, held))
+                level = deeper
+                if len(found) == len(wanted):
+                    return found
+    return found
+
+
+def parts(name: str, held: Any) -> Iterator[tuple[str, Any]]:
+    """What a container holds, with the name a program would use for it."""
+    if type(held) in (list, tuple):
+        if len(held) <= 10_000:
+            yield from ((f"{name}[{i}]", part) for i, part in enumerate(held))
+    elif type(held) is dict:
+        yield from ((f"{name}[{key!r}]", part) for key, part in list(held.items()) if isinstance(key, (str, int)))
+    elif named := getattr(held, "named_parts", None):
+        if not isinstance(held, type):
+            yield from ((f"{name}{path}", part) for path, part in named())
+    elif isinstance(getattr(held, "__dict__", None), dict) and not isinstance(held, type) and not callable(held):
+        if type(held).__module__.split(".")[0] not in sys.stdlib_module_names | {"numpy"}:
+            yield from ((f"{name}.{key}", part) for key, part in list(vars(held).items()))

@@ -1,0 +1,355 @@
+"""What an operation is: one declaration of a forward and its derivative, read by every engine and every writer.
+
+A rule is a plain function with a decorator. Called with numbers or arrays it computes; called with anything whose type
+has ``__apply__`` (a `Value`, a `Tensor`, a symbol of a formula, a piece of source) it hands itself over, and that type
+decides what to make of it. So one table of rules serves recording, forward mode, reverse mode, second order (the same
+partials run on nodes), formulas and written source.
+
+Two shorthands cover nearly all operations (see `pointwise` and `linear`). `fused` marks the exceptions that exist for
+speed alone: their derivative is known from a composition of other rules, and tests hold the two together.
+"""
+
+from __future__ import annotations
+
+import dis
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from chainrule.core.state import Quiet
+from chainrule.errors import ChainruleError, DtypeError, GraphError
+
+Function = Callable[..., Any]
+Rule = TypeVar("Rule", bound="Operation")
+
+book: dict[str, Operation] = {}
+"""Every registered operation by name: the rule book."""
+
+compositions: dict[str, Function] = {}
+"""Functions made of operations; they have no rule of their own."""
+
+kernels: dict[str, Function] = {}
+"""Plain functions without derivatives, carried whole into written source."""
+
+NUMBERS = (float, int, bool, np.number, np.bool_)
+
+
+class Operation:
+    """A rule of the book: its forward (the function itself), its formula, and how changes pass through it.
+
+    Calling it computes, or records, by the kind of its inputs. Settings may follow the inputs by position, so
+    ``cr.sum(x, 0)`` and ``cr.sum(x, axis=0)`` are the same call.
+    """
+
+    linear = False
+    composition: Function | None = None
+
+    def __init__(self, function: Function, formula: str, symbol: str | None = None, **where_to_test: Any) -> None:
+        self.function = function
+        self.name = self.__name__ = function.__name__
+        self.formula = formula
+        self.symbol = symbol or self.name
+        self.__doc__ = function.__doc__
+        self.__module__ = function.__module__
+        self.__signature__ = inspect.signature(function)
+        self.inputs: tuple[str, ...] = ()
+        self.defaults: dict[str, Any] = {}
+        self.variadic = False
+        for parameter in self.__signature__.parameters.values():
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                self.defaults[parameter.name] = parameter.default
+            else:
+                self.inputs += (parameter.name,)
+                self.variadic = parameter.kind is parameter.VAR_POSITIONAL
+        self.domain: tuple[float, float] = where_to_test.pop("domain", (-3.0, 3.0))
+        self.shapes: tuple[tuple[int, ...], ...] = where_to_test.pop("shapes", ((2, 3),) * len(self.inputs))
+        self.at_kink: tuple[tuple[float, ...], ...] = where_to_test.pop("at_kink", ())
+        self.examples: tuple[dict[str, Any], ...] = where_to_test.pop("examples", ({},))
+        if where_to_test:
+            raise ChainruleError(f"{self.name}: unknown declaration {', '.join(where_to_test)}")
+
+    def __repr__(self) -> str:
+        return f"<operation {self.name}{self.__signature__}>"
+
+    def __call__(self, *inputs: Any, **settings: Any) -> Any:
+        if len(inputs) != len(self.inputs) and not self.variadic:
+            inputs, settings = self._settings_by_position(inputs, settings)
+        if self.defaults:
+            settings = self.complete(settings)
+        elif settings:
+            raise TypeError(f"{self.name} has no setting {', '.join(settings)}")
+        for x in inputs:
+            apply = getattr(type(x), "__apply__", None)
+            if apply is not None:
+                return apply(self, inputs, settings)
+        return self.compute(inputs, settings)
+
+    def _settings_by_position(
+        self, inputs: tuple[Any, ...], settings: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        count = len(self.inputs)
+        if len(inputs) < count or len(inputs) > count + len(self.defaults):
+            raise TypeError(f"{self.name}{self.__signature__} was called with {len(inputs)} arguments by position")
+        by_position = dict(zip(self.defaults, inputs[count:], strict=False))
+        for name in by_position.keys() & settings.keys():
+            raise TypeError(f"{self.name} was given its setting {name} twice")
+        return inputs[:count], {**by_position, **settings}
+
+    def complete(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """The settings with their defaults filled in; an unknown or missing one is an error."""
+        for name in settings.keys() - self.defaults.keys():
+            raise TypeError(f"{self.name} has no setting {name}; it has {', '.join(self.defaults) or 'none'}")
+        settings = {**self.defaults, **settings}
+        for name, setting in settings.items():
+            if setting is inspect.Parameter.empty:
+                raise TypeError(f"{self.name} needs the setting {name}")
+            if hasattr(type(setting), "__apply__"):
+                raise TypeError(f"{self.name} has no derivative in its setting {name}: give a plain number or array")
+        return settings
+
+    def compute(self, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+        """The forward on numbers (a float comes back) or arrays, by IEEE arithmetic, without warnings."""
+        scalar = True
+        ready: list[Any] = []
+        for x in inputs:
+            if isinstance(x, np.ndarray):
+                scalar = False
+            elif isinstance(x, NUMBERS):
+                scalar = scalar and type(x) in (float, int, bool)
+            else:
+                x = as_array(x, self.name)
+                scalar = False
+            ready.append(x)
+        if scalar:
+            ready = [np.float64(x) for x in ready]
+        with Quiet():
+            out = self.function(*ready, **settings)
+        return float(out) if scalar and np.ndim(out) == 0 and np.asarray(out).dtype.kind == "f" else out
+
+    def differentiable(self, i: int) -> bool:
+        """Whether input ``i`` has a derivative (the condition of ``where`` has none)."""
+        raise NotImplementedError
+
+    def reads(self, i: int) -> tuple[bool, tuple[int, ...]]:
+        """What the derivative in input ``i`` looks at: whether the output's value, and the values of which inputs."""
+        raise NotImplementedError
+
+    def pull(self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+        """Reverse mode: the share of the cotangent ``g`` of the output that reaches input ``i``."""
+        raise NotImplementedError
+
+    def push(self, tangents: Sequence[Any], out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+        """Forward mode: the tangent of the output, from those of the inputs (None where an input does not move)."""
+        raise NotImplementedError
+
+
+class Pointwise(Operation):
+    """An operation on numbers, applied entry by entry: a local derivative for each input."""
+
+    def __init__(self, function: Function, formula: str, partials: Any, **declared: Any) -> None:
+        super().__init__(function, formula, **declared)
+        self.partials: tuple[Function | None, ...] | Function = partials
+        if not self.variadic and len(partials) != len(self.inputs):
+            raise ChainruleError(f"{self.name} has {len(self.inputs)} inputs and {len(partials)} partials")
+        self._reads: dict[int, tuple[bool, tuple[int, ...]]] = {}
+
+    def differentiable(self, i: int) -> bool:
+        return callable(self.partials) or self.partials[i] is not None
+
+    def partial(self, i: int, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+        """The local derivative of the output in input ``i``."""
+        if callable(self.partials):
+            return self.partials(i, out, *inputs, **settings)
+        return cast(Function, self.partials[i])(out, *inputs, **settings)
+
+    def reads(self, i: int) -> tuple[bool, tuple[int, ...]]:
+        if self.variadic:
+            return False, ()
+        if i not in self._reads:
+            names = read_names(cast(Function, cast(Any, self.partials)[i]))
+            self._reads[i] = ("out" in names, tuple(j for j, name in enumerate(self.inputs) if name in names))
+        return self._reads[i]
+
+    def pull(self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+        return times(g, self.partial(i, out, inputs, settings))
+
+    def push(self, tangents: Sequence[Any], out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+        terms = (
+            times(t, self.partial(i, out, inputs, settings))
+            for i, t in enumerate(tangents)
+            if t is not None and self.differentiable(i)
+        )
+        return added(terms)
+
+
+class Linear(Operation):
+    """An operation linear in each input (or, with ``*inputs``, in all of them jointly): an adjoint for each."""
+
+    linear = True
+
+    def __init__(self, function: Function, formula: str, adjoint: Any, **declared: Any) -> None:
+        super().__init__(function, formula, **declared)
+        self.adjoint: tuple[Function, ...] | Function = adjoint
+        if not self.variadic and len(adjoint) != len(self.inputs):
+            raise ChainruleError(f"{self.name} has {len(self.inputs)} inputs and {len(adjoint)} adjoints")
+        self._reads: dict[int, tuple[bool, tuple[int, ...]]] = {}
+
+    def differentiable(self, i: int) -> bool:
+        return True
+
+    def reads(self, i: int) -> tuple[bool, tuple[int, ...]]:
+        if self.variadic:
+            return False, ()
+        if i not in self._reads:
+            names = read_names(cast(Any, self.adjoint)[i])
+            self._reads[i] = (False, tuple(j for j, name in enumerate(self.inputs) if name in names))
+        return self._reads[i]
+
+    def pull(self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+        if callable(self.adjoint):
+            return self.adjoint(g, i, *inputs, **settings)
+        return self.adjoint[i](g, *inputs, **settings)
+
+    def push(self, tangents: Sequence[Any], out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+        if self.variadic:
+            moved = [np.zeros(x.shape, x.dtype) if t is None else t for x, t in zip(inputs, tangents, strict=True)]
+            return self(*moved, **settings)
+        terms = (
+            self(*inputs[:i], t, *inputs[i + 1 :], **settings) for i, t in enumerate(tangents) if t is not None
+        )
+        return added(terms)
+
+
+class Fused(Linear):
+    """A hand-written exception: several operations as one node, for speed, with the reason on record.
+
+    Its adjoints serve first-order reverse mode on numbers. Everything else (forward mode, second order, explanations)
+    goes through `composition`, and the tests compare the two.
+    """
+
+    linear = False
+
+    def __init__(self, function: Function, formula: str, *, of: Function, reason: str, **declared: Any) -> None:
+        super().__init__(function, formula, **declared)
+        self.composition = of
+        self.reason = reason
+
+    def differentiable(self, i: int) -> bool:
+        return cast(Any, self.adjoint)[i] is not None
+
+
+def pointwise(formula: str, *, partials: Any, **declared: Any) -> Callable[[Function], Pointwise]:
+    r"""Declare an operation on single numbers by its local derivatives.
+
+    `formula` is LaTeX with the inputs in braces. `partials` has one function of ``(out, *inputs, **settings)`` for each
+    input, or None where the output does not move with it; a rule with ``*inputs`` gives one function of
+    ``(index, out, *inputs)``. Settings are keyword-only. `domain`, `shapes`, `at_kink` and `examples` (of settings) tell
+    the generated tests where to look.
+
+    >>> import chainrule as cr
+    >>> @cr.pointwise(r"{x}^3", partials=(lambda out, x: 3 * x * x,))
+    ... def cube(x):
+    ...     '''A cube grows three times its face for each step of the side.'''
+    ...     return x * x * x
+    >>> cr.grad(cube)(2.0)
+    12.0
+    """
+    return lambda function: register(Pointwise(function, formula, partials, **declared))
+
+
+def linear(formula: str, *, adjoint: Any, **declared: Any) -> Callable[[Function], Linear]:
+    """Declare an operation that is linear in each of its inputs, by its adjoints.
+
+    `adjoint` has one function of ``(g, *inputs, **settings)`` for each input: what of the cotangent ``g`` reaches it.
+    A rule with ``*inputs`` is linear in all of them together and gives one function of ``(g, index, *inputs)``.
+    """
+    return lambda function: register(Linear(function, formula, adjoint, **declared))
+
+
+def fused(formula: str, *, adjoint: Any, of: Function, reason: str, **declared: Any) -> Callable[[Function], Fused]:
+    """Declare one node for the composition `of`, where speed asks for it; `reason` says what it buys."""
+    return lambda function: register(Fused(function, formula, adjoint=adjoint, of=of, reason=reason, **declared))
+
+
+def composed(function: Function) -> Function:
+    """Register a function made of operations: it needs no rule, and every engine runs it."""
+    compositions[function.__name__] = function
+    return function
+
+
+def kernel(function: Function) -> Function:
+    """Mark a plain NumPy function, without a derivative, that a forward may call and written source carries whole."""
+
+    def called(x: Any, *rest: Any, **settings: Any) -> Any:
+        write = getattr(type(x), "__kernel__", None)
+        return function(x, *rest, **settings) if write is None else write(function.__name__, x, *rest, **settings)
+
+    kernels[function.__name__] = function
+    called.__name__ = function.__name__
+    called.__doc__ = function.__doc__
+    return called
+
+
+def register(operation: Rule) -> Rule:
+    """Enter an operation into the book; a name is taken once."""
+    if operation.name in book and book[operation.name].function.__code__ != operation.function.__code__:
+        raise ChainruleError(f"an operation named {operation.name} is already registered: choose another name")
+    if not (operation.__doc__ or "").strip():
+        raise ChainruleError(f"{operation.name} needs a docstring: its intuition in one sentence")
+    book[operation.name] = operation
+    return operation
+
+
+def is_node(x: Any) -> bool:
+    """Whether an operation called with `x` records or writes, instead of computing."""
+    return hasattr(type(x), "__apply__")
+
+
+def times(g: Any, partial: Any) -> Any:
+    """A tangent or cotangent times a local derivative; the commonest ones, 1 and -1, cost no multiplication."""
+    if type(partial) is int:
+        return g if partial == 1 else -g if partial == -1 else g * partial
+    return g * partial
+
+
+def added(terms: Any) -> Any:
+    """The sum of the terms, or None of none."""
+    total = None
+    for term in terms:
+        total = term if total is None else total + term
+    return total
+
+
+def as_array(x: Any, name: str) -> np.ndarray[Any, Any]:
+    """A list or array as an array of numbers; anything else is refused by name."""
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise DtypeError(f"{name} got a ragged list: every row needs the same length") from error
+    if array.dtype.kind not in "fiubc":
+        raise DtypeError(f"{name} takes numbers, arrays, Values or Tensors, not {type(x).__name__}")
+    return array
+
+
+def read_names(function: Function) -> frozenset[str]:
+    """The parameters whose values a derivative looks at; reading only ``x.shape`` does not count."""
+    shape_only = {"shape", "ndim", "dtype", "size"}
+    names: set[str] = set()
+    steps = list(dis.get_instructions(function))
+    for step, after in zip(steps, [*steps[1:], None], strict=True):
+        if step.opname.startswith("LOAD") and step.argval is not None:
+            loaded = step.argval if isinstance(step.argval, tuple) else (step.argval,)
+            if after is not None and after.opname == "LOAD_ATTR" and after.argval in shape_only:
+                loaded = loaded[:-1]
+            names.update(map(str, loaded))
+    return frozenset(names)
+
+
+def refuse_backward(operation: str) -> GraphError:
+    """The error for a node that was made by hand and so has no derivative."""
+    return GraphError(
+        f"a node was made by hand with _op={operation!r}, so its derivative is not known; declare the operation with "
+        "@cr.pointwise(formula, partials=…) and call it instead"
+    )

@@ -1,0 +1,594 @@
+"""The tensor engine: an array that records what is computed with it, after PyTorch's conventions."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.core import graph
+from chainrule.core.labels import find_labels, users_line
+from chainrule.core.numpy_calls import operation_of
+from chainrule.core.operation import Operation, as_array, book, compositions
+from chainrule.core.state import Quiet, switches
+from chainrule.errors import AnomalyError, DtypeError, GraphError, ShapeError
+
+Array = NDArray[Any]
+clock = itertools.count(1).__next__
+"""Counts recordings and in-place changes, so that a change after a use is noticed."""
+
+DIFFERENTIABLE = (np.dtype(np.float64), np.dtype(np.float32))
+NO_SETTINGS: dict[str, Any] = {}
+
+
+class Tensor:
+    """An array with a memory: operations on it are recorded, and `backward()` gives gradients.
+
+    `data` is any number, nested list or array; it is copied. Arrays keep their dtype, Python numbers become float64.
+    With ``requires_grad=True`` (float32 and float64 only) operations record, and `grad` is filled by `backward`.
+    Operators, NumPy's functions and the functions of the rule book, as ``x.exp()`` or ``cr.exp(x)``, all record.
+
+    >>> import chainrule as cr
+    >>> x = cr.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    Tensor([2., 4., 6.])
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_data",
+        "_grad",
+        "_keep_grad",
+        "born",
+        "changed",
+        "edges",
+        "inputs",
+        "label",
+        "line",
+        "op",
+        "requires_grad",
+        "settings",
+    )
+    _grad: Tensor | None
+
+    def __init__(self, data: Any, *, dtype: Any = None, requires_grad: bool = False, label: str = "") -> None:
+        if isinstance(data, Tensor):
+            data = data._data
+        array = np.array(as_array(data, "Tensor"), dtype=dtype)
+        if requires_grad and array.dtype not in DIFFERENTIABLE:
+            raise DtypeError(
+                f"only float32 and float64 can be differentiated, and this data is {array.dtype}: "
+                "give dtype=float, or leave requires_grad off"
+            )
+        _set_up(self, array)
+        self.requires_grad = requires_grad
+        self.label = label
+
+    # What it is
+
+    @property
+    def data(self) -> Array:
+        """The numbers themselves. Assigning counts as a change in place; writing into the array goes unnoticed."""
+        return self._data
+
+    @data.setter
+    def data(self, new: Any) -> None:
+        if new is not self._data:
+            self._data = np.array(new._data if isinstance(new, Tensor) else as_array(new, "data"))
+        self.changed = clock()
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that `backward` left here, or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, new: Tensor | None) -> None:
+        if new is not None and not isinstance(new, Tensor):
+            raise DtypeError(f"grad is a Tensor or None, not {type(new).__name__}")
+        if new is not None and new.shape != self.shape:
+            raise ShapeError(f"a gradient of shape {new.shape} does not fit {self.describe()}")
+        self._grad = new
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length along each axis."""
+        return self._data.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return self._data.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the entries."""
+        return self._data.dtype
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was made by hand and not by a recorded operation."""
+        return self.op is None
+
+    @property
+    def T(self) -> Any:
+        """The transpose."""
+        return book["transpose"](self)
+
+    def item(self) -> Any:
+        """The one entry as a Python number."""
+        if self._data.size != 1:
+            raise ShapeError(f"item() needs exactly one entry, and {self.describe()} has {self._data.size}")
+        return self._data.item()
+
+    def numpy(self) -> Array:
+        """A copy of the numbers as a NumPy array."""
+        return self._data.copy()
+
+    def tolist(self) -> Any:
+        """The numbers as nested lists."""
+        return self._data.tolist()
+
+    def describe(self) -> str:
+        """What to call it in a message: its label or the user's name for it, and its shape."""
+        label = find_labels([self]).get(id(self), "")
+        kind = "a Tensor" if self.op is None else f"the result of {self.op.name}"
+        return f"{label or kind} {self.shape}"
+
+    def __repr__(self) -> str:
+        numbers = np.array2string(self._data, separator=", ", prefix="Tensor(")
+        parts = [numbers]
+        if self._data.dtype != np.float64:
+            parts.append(f"dtype={self._data.dtype}")
+        if self.op is not None:
+            parts.append(f"op={self.op.name}")
+        elif self.requires_grad:
+            parts.append("requires_grad=True")
+        if self.label:
+            parts.append(f"label={self.label!r}")
+        return f"Tensor({', '.join(parts)})"
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.ndim:
+            raise TypeError("a Tensor without axes cannot be iterated")
+        return (self[i] for i in range(len(self._data)))
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        return self._data.__index__()
+
+    def __bool__(self) -> bool:
+        if self._data.size != 1:
+            raise ShapeError(f"whether {self.describe()} is true is not clear: use .any() or .all() on its .data")
+        return bool(self._data)
+
+    # Leaving the graph
+
+    def detach(self) -> Tensor:
+        """The same numbers (not copied) outside the graph: no gradient passes."""
+        return from_array(self._data)
+
+    def clone(self) -> Any:
+        """A recorded copy with memory of its own."""
+        return record(book["identity"], (self,), NO_SETTINGS)
+
+    def alias(self) -> Tensor:
+        """A node of its own with the same numbers, for telling two uses apart."""
+        out = record_result(book["identity"], (self,), NO_SETTINGS, self._data, ((0, self),))
+        return out
+
+    def astype(self, dtype: Any) -> Any:
+        """The same numbers in another type; differentiable between float32 and float64."""
+        return book["astype"](self, dtype=np.dtype(dtype))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if copy or (dtype is not None and dtype != self._data.dtype):
+            return self._data.astype(dtype or self._data.dtype, copy=True)
+        view = self._data.view()
+        view.flags.writeable = False
+        return view
+
+    def __copy__(self) -> Tensor:
+        return self.__deepcopy__({})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        function, arguments = self.__reduce__()
+        copied: Tensor = function(*arguments)
+        copied._data = self._data.copy()
+        return copied
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        if self.op is not None:
+            raise GraphError(
+                "only a Tensor without inputs can be copied or pickled: take x.detach(), or save the leaves and "
+                "compute again"
+            )
+        return _restore, (type(self), self._data, self.requires_grad, self.label, self._grad)
+
+    # Gradients
+
+    def backward(self, gradient: Any = None, *, create_graph: bool = False) -> None:
+        """Fill `grad` in every leaf that led here, adding to what it holds; O(one forward), without recursion.
+
+        `gradient` is the cotangent to start from, of this tensor's shape; a single number needs none. With
+        `create_graph` the gradients are nodes themselves and can be differentiated again.
+        """
+        if not self.requires_grad:
+            raise GraphError(
+                f"{self.describe()} does not depend on anything with requires_grad=True (or was computed under no_grad)"
+            )
+        if gradient is None:
+            if self._data.size != 1:
+                raise GraphError(
+                    f"backward() starts from a single number, and {self.describe()} has {self._data.size}: sum it to "
+                    f"a loss first, or give backward(gradient) of shape {self.shape}"
+                )
+            seed = np.ones_like(self._data)
+        else:
+            seed = np.array(as_array(getattr(gradient, "_data", gradient), "backward"), dtype=self._data.dtype)
+            if seed.shape != self.shape:
+                raise ShapeError(f"a gradient of shape {seed.shape} does not fit {self.describe()}")
+        start: Any = seed
+        if create_graph:
+            start = gradient if isinstance(gradient, Tensor) else from_array(seed)
+        graph.pullback([self], [start], _arrived, record=create_graph)
+
+    def retain_grad(self) -> None:
+        """Keep `grad` on this tensor too, although it is not a leaf."""
+        self._keep_grad = True
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Switch `requires_grad` on a leaf, in place."""
+        if self.op is not None:
+            raise GraphError("requires_grad can be changed on leaves alone: take x.detach() first")
+        if requires_grad and self._data.dtype not in DIFFERENTIABLE:
+            raise DtypeError(f"only float32 and float64 can be differentiated, and this data is {self._data.dtype}")
+        self.requires_grad = requires_grad
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self._grad = None
+
+    # What graph.py asks of a node
+
+    def numbers(self) -> tuple[Any, ...]:
+        """The inputs as arrays and plain numbers."""
+        return tuple([x._data if isinstance(x, Tensor) else x for x in self.inputs])
+
+    def fit(self, share: Any) -> Any:
+        """A share of this tensor's gradient in its own dtype."""
+        if share.dtype is not self._data.dtype and share.dtype != self._data.dtype:
+            return share.astype(self._data.dtype)
+        return share
+
+    def check_share(self, i: int, g: Any, share: Any) -> None:
+        """Under detect_anomaly: stop where a finite gradient turns into nan or infinity."""
+        if np.isfinite(g).all() and not np.isfinite(share).all():
+            name = self.op.name if self.op is not None else "a leaf"
+            raise AnomalyError(
+                f"the derivative of {name} in input {i} turned a finite gradient into {first_bad(share)}; its inputs were "
+                f"{', '.join(brief(x) for x in self.numbers())}; recorded at {self.line or 'a line before detect_anomaly'}"
+            )
+
+    # Reading and writing entries
+
+    def __getitem__(self, key: Any) -> Any:
+        return book["index"](self, key=plain_key(key))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._refuse_in_place(value)
+        self._data[plain_key(key)] = value._data if isinstance(value, Tensor) else value
+        self.changed = clock()
+
+    def _refuse_in_place(self, value: Any = None) -> None:
+        tracked = self.requires_grad or (isinstance(value, Tensor) and value.requires_grad)
+        if switches.recording and tracked:
+            raise GraphError(
+                f"{self.describe()} takes part in differentiation and cannot be changed in place: "
+                "do it under `with cr.no_grad():`, or make a new tensor"
+            )
+
+    def _in_place(self, name: str, other: Any) -> Any:
+        tracked = self.requires_grad or (isinstance(other, Tensor) and other.requires_grad)
+        if switches.recording and tracked:
+            if self.op is None and self.requires_grad:
+                self._refuse_in_place(other)
+            return book[name](self, other)
+        value = other._data if isinstance(other, Tensor) else other
+        with Quiet():
+            out = book[name].function(self._data, value)
+        if out.shape != self._data.shape:
+            raise ShapeError(f"{name} in place would change the shape of {self.describe()} to {out.shape}")
+        self._data[...] = out
+        self.changed = clock()
+        return self
+
+    def __iadd__(self, other: Any) -> Any:
+        return self._in_place("add", other)
+
+    def __isub__(self, other: Any) -> Any:
+        return self._in_place("sub", other)
+
+    def __imul__(self, other: Any) -> Any:
+        return self._in_place("mul", other)
+
+    def __itruediv__(self, other: Any) -> Any:
+        return self._in_place("div", other)
+
+    # Operators
+
+    def __add__(self, other: Any) -> Any:
+        return record(book["add"], (self, other), NO_SETTINGS)
+
+    def __radd__(self, other: Any) -> Any:
+        return record(book["add"], (other, self), NO_SETTINGS)
+
+    def __sub__(self, other: Any) -> Any:
+        return record(book["sub"], (self, other), NO_SETTINGS)
+
+    def __rsub__(self, other: Any) -> Any:
+        return record(book["sub"], (other, self), NO_SETTINGS)
+
+    def __mul__(self, other: Any) -> Any:
+        return record(book["mul"], (self, other), NO_SETTINGS)
+
+    def __rmul__(self, other: Any) -> Any:
+        return record(book["mul"], (other, self), NO_SETTINGS)
+
+    def __truediv__(self, other: Any) -> Any:
+        return record(book["div"], (self, other), NO_SETTINGS)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return record(book["div"], (other, self), NO_SETTINGS)
+
+    def __pow__(self, other: Any) -> Any:
+        return record(book["pow"], (self, other), NO_SETTINGS)
+
+    def __rpow__(self, other: Any) -> Any:
+        return record(book["pow"], (other, self), NO_SETTINGS)
+
+    def __matmul__(self, other: Any) -> Any:
+        return compositions["matmul"](self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return compositions["matmul"](other, self)
+
+    def __neg__(self) -> Any:
+        return record(book["neg"], (self,), NO_SETTINGS)
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __abs__(self) -> Any:
+        return record(book["abs"], (self,), NO_SETTINGS)
+
+    def __lt__(self, other: Any) -> Any:
+        return record(book["less"], (self, other), NO_SETTINGS)
+
+    def __le__(self, other: Any) -> Any:
+        return record(book["less_equal"], (self, other), NO_SETTINGS)
+
+    def __gt__(self, other: Any) -> Any:
+        return record(book["greater"], (self, other), NO_SETTINGS)
+
+    def __ge__(self, other: Any) -> Any:
+        return record(book["greater_equal"], (self, other), NO_SETTINGS)
+
+    def reshape(self, *shape: Any) -> Any:
+        """The same entries in another shape; one length may be -1."""
+        return book["reshape"](self, shape=shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Any:
+        """The axes in another order; reversed where none is given."""
+        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
+        return book["transpose"](self, axes=order)
+
+    def __getattr__(self, name: str) -> Any:
+        function = compositions.get(name) or book.get(name)
+        if function is None:
+            raise AttributeError(f"a Tensor has no {name!r}: see dir(cr) for the functions of the rule book")
+        return lambda *rest, **settings: function(self, *rest, **settings)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *book, *compositions})
+
+    # NumPy's side
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
+        operation = operation_of(ufunc)
+        if method == "__call__" and operation is not None and not settings:
+            return operation(*inputs)
+        if any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
+            raise DtypeError(
+                f"np.{ufunc.__name__} has no rule here, so its gradient would be lost: use a function of chainrule, "
+                "declare one with @cr.pointwise, or take .detach() first"
+            )
+        plain = [x._data if isinstance(x, Tensor) else x for x in inputs]
+        return getattr(ufunc, method)(*plain, **settings)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        operation = operation_of(function)
+        if function in (np.shape, np.ndim, np.size):
+            return function(*[x._data if isinstance(x, Tensor) else x for x in args], **kwargs)
+        if operation is None:
+            raise DtypeError(
+                f"np.{function.__name__} has no rule here: use a function of chainrule, or np.asarray(x) first, which "
+                "leaves the graph"
+            )
+        return operation(*args, **kwargs)
+
+    @staticmethod
+    def __apply__(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+        return record(operation, inputs, settings)
+
+
+def _set_up(tensor: Tensor, array: Array) -> None:
+    tensor._data = array
+    tensor._grad = None
+    tensor._keep_grad = False
+    tensor.requires_grad = False
+    tensor.op = None
+    tensor.inputs = ()
+    tensor.edges = ()
+    tensor.settings = NO_SETTINGS
+    tensor.label = ""
+    tensor.line = ""
+    tensor.born = tensor.changed = 0
+
+
+def from_array(array: Any) -> Tensor:
+    """A Tensor over an array that nobody else will write to; nothing is copied."""
+    out = Tensor.__new__(Tensor)
+    _set_up(out, array if isinstance(array, np.ndarray) else np.asarray(array))
+    return out
+
+
+def _restore(kind: type[Tensor], array: Array, requires_grad: bool, label: str, grad: Tensor | None) -> Tensor:
+    out = kind.__new__(kind)
+    _set_up(out, array)
+    out.requires_grad = requires_grad
+    out.label = label
+    out._grad = grad
+    return out
+
+
+def _arrived(node: Tensor, g: Any, fresh: bool) -> bool:
+    """At a leaf (or where asked), keep the gradient, in memory that is the leaf's own."""
+    if node.op is None or node._keep_grad:
+        if isinstance(g, Tensor):
+            node._grad = g if node._grad is None else node._grad + g
+        elif node._grad is None or node.op is not None:
+            node._grad = from_array(g if fresh and node.op is None else np.array(g))
+        else:
+            node._grad._data += g
+    return True
+
+
+def record(operation: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+    """Apply an operation of the rule book to tensors, arrays and numbers, and remember it if a gradient may pass."""
+    arrays: list[Any] = []
+    edges: list[tuple[int, Tensor]] = []
+    for i, x in enumerate(inputs):
+        if isinstance(x, Tensor):
+            arrays.append(x._data)
+            if x.requires_grad:
+                edges.append((i, x))
+        elif type(x) is float or type(x) is int:
+            arrays.append(x)
+        else:
+            arrays.append(plain_array(x, operation, inputs))
+    try:
+        if switches.quiet:
+            data = operation.function(*arrays, **settings)
+        else:
+            with Quiet():
+                data = operation.function(*arrays, **settings)
+    except (ValueError, IndexError) as error:
+        raise misfit(operation, inputs, settings, error) from error
+    if type(data) is not np.ndarray:
+        data = np.asarray(data)
+    if switches.anomaly:
+        check_result(operation, arrays, data)
+    if not edges or not switches.recording:
+        return from_array(data)
+    return record_result(operation, tuple(inputs), settings, data, edges)
+
+
+def record_result(
+    operation: Any, inputs: tuple[Any, ...], settings: dict[str, Any], data: Array, edges: Sequence[tuple[int, Tensor]]
+) -> Tensor:
+    """A node for a result that is already computed."""
+    out = Tensor.__new__(Tensor)
+    _set_up(out, data)
+    if not operation.linear:
+        shape = data.shape
+        live: list[tuple[int, Tensor]] = []
+        for i, x in edges:
+            if not operation.differentiable(i):
+                continue
+            if x._data.shape != shape and operation.composition is None:
+                x = record(book["broadcast_to"], (x,), {"shape": shape})
+                inputs = (*inputs[:i], x, *inputs[i + 1 :])
+            live.append((i, x))
+        edges = live
+    if not edges:
+        return out
+    if data.dtype not in DIFFERENTIABLE:
+        if data.dtype.kind not in "fc":
+            return out
+        raise DtypeError(f"{operation.name} gave {data.dtype}; only float32 and float64 can be differentiated")
+    for i, x in enumerate(inputs):
+        if isinstance(x, np.ndarray):
+            inputs = (*inputs[:i], from_array(x.copy()), *inputs[i + 1 :])
+    out.op = operation
+    out.inputs = inputs
+    out.edges = edges
+    out.settings = settings
+    out.requires_grad = True
+    out.born = clock()
+    if switches.anomaly:
+        out.line = users_line()
+    return out
+
+
+def plain_array(x: Any, operation: Operation, inputs: Sequence[Any]) -> Any:
+    """Anything but a Tensor or a Python number, as NumPy would take it."""
+    if isinstance(x, (bool, np.ndarray, np.number, np.bool_)):
+        return x
+    if hasattr(type(x), "__apply__"):
+        kinds = sorted({type(y).__name__ for y in inputs})
+        raise DtypeError(f"{operation.name} cannot mix {' and '.join(kinds)}: use one kind of node")
+    return as_array(x, operation.name)
+
+
+def plain_key(key: Any) -> Any:
+    """An index with Tensors in it as NumPy takes it."""
+    if isinstance(key, tuple):
+        return tuple([plain_key(k) for k in key])
+    return key._data if isinstance(key, Tensor) else key
+
+
+def misfit(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any], error: Exception) -> Exception:
+    """The error for shapes that do not fit: both shapes, the operation, and what the user calls the operands."""
+    names = find_labels([x for x in inputs if isinstance(x, Tensor)])
+    shown = " and ".join(f"{names.get(id(x), name)} {getattr(x, 'shape', ())}" for name, x in zip(operation.inputs * 9, inputs))
+    given = "".join(f", {name}={setting!r}" for name, setting in settings.items() if setting is not None)
+    kind = IndexError if isinstance(error, IndexError) else ShapeError
+    return kind(f"{operation.name} does not fit {shown}{given} ({error})")
+
+
+def check_result(operation: Operation, inputs: Sequence[Any], data: Array) -> None:
+    """Under detect_anomaly: stop where finite inputs gave nan or infinity."""
+    if data.dtype.kind == "f" and not np.isfinite(data).all() and all(np.isfinite(x).all() for x in inputs):
+        raise AnomalyError(
+            f"{operation.name} gave {first_bad(data)} from finite inputs {', '.join(map(brief, inputs))} at {users_line()}"
+        )
+
+
+def first_bad(array: Any) -> str:
+    array = np.asarray(array)
+    place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+    return f"{array[place]}" + (f" at {list(place)}" if place else "")
+
+
+def brief(x: Any) -> str:
+    array = np.asarray(x)
+    return f"{array.dtype}{list(array.shape)} from {array.min():.4g} to {array.max():.4g}" if array.ndim else f"{array}"

@@ -1,0 +1,30 @@
+"""Errors that say what happened, where, and what to do next."""
+
+from __future__ import annotations
+
+
+class ChainruleError(Exception):
+    """The base of every error that chainrule raises on purpose."""
+
+
+class ShapeError(ChainruleError, ValueError):
+    """Shapes that do not fit; the message names the operation, the operands and their shapes."""
+
+
+class DtypeError(ChainruleError, TypeError):
+    """A type of number that cannot be differentiated, or kinds of node that cannot be mixed."""
+
+
+class GraphError(ChainruleError, RuntimeError):
+    """A graph that cannot be differentiated as asked."""
+
+
+class AnomalyError(ChainruleError, FloatingPointError):
+    """The first nan or infinity under ``detect_anomaly``, with the line it came from."""
+
+
+class MissingExtra(ChainruleError, ImportError):
+    """An optional part whose library is not installed; the message is the install command."""
+
+    def __init__(self, library: str, extra: str) -> None:
+        super().__init__(f"{library} is not installed: pip install '.[{extra}]'")

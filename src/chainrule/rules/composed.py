@@ -1,0 +1,270 @@
+"""Functions made of operations. They have no rule: the chain rule through their parts is their derivative."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.core import Value, add_all, dot_all
+from chainrule.core.operation import composed, is_node
+
+from chainrule.errors import DtypeError, ShapeError
+from chainrule.rules import linear, pointwise
+from chainrule.rules.linear import broadcast_to, index, join, pile, reshape
+from chainrule.rules.pointwise import equal, exp, log, sqrt, square, where
+
+Axis = int | tuple[int, ...] | None
+
+
+@composed
+def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Add up the entries, all or along axes; of a list of Values, one node for the whole sum.
+
+    >>> import chainrule as cr
+    >>> cr.sum([cr.Value(1.0), cr.Value(2.0), 3.0]).data
+    6.0
+    """
+    if isinstance(x, list | tuple) and any(type(part) is Value for part in x):
+        return add_all(x)
+    return linear.sum(gathered(x), axis=axis, keepdims=keepdims)
+
+
+@composed
+def dot(x: Any, y: Any) -> Any:
+    """The dot product of two vectors; of two lists with Values in them, one node for the whole of it.
+
+    Arrays of more axes are multiplied as `matmul` does.
+
+    >>> import chainrule as cr
+    >>> a, b = [cr.Value(1.0), cr.Value(2.0)], [3.0, 4.0]
+    >>> cr.dot(a, b).data
+    11.0
+    """
+    if any(isinstance(side, list | tuple) and any(type(part) is Value for part in side) for side in (x, y)):
+        if len(x) != len(y):
+            raise ShapeError(f"dot needs two lists of one length, and these have {len(x)} and {len(y)}")
+        return dot_all(x, y)
+    x, y = gathered(x), gathered(y)
+    if not shape_of(x) or not shape_of(y):
+        return pointwise.mul(x, y)
+    return matmul(x, y)
+
+
+@composed
+def matmul(x: Any, y: Any) -> Any:
+    """The matrix product ``x @ y`` as NumPy defines it: vectors, matrices, batches that broadcast."""
+    x, y = gathered(x), gathered(y)
+    left, right = shape_of(x), shape_of(y)
+    if not left or not right:
+        raise ShapeError(f"matmul needs at least one axis on each side, and got {left} and {right}: use * for numbers")
+    if len(left) == len(right) == 2:
+        return linear.matmul(x, y)
+    if len(left) == 1:
+        x = reshape(x, shape=(1, left[0]))
+    if len(right) == 1:
+        y = reshape(y, shape=(right[0], 1))
+    rows, columns = shape_of(x), shape_of(y)
+    if rows[-1] != columns[-2]:
+        raise ShapeError(f"matmul does not fit {left} and {right}: {rows[-1]} columns meet {columns[-2]} rows")
+    try:
+        batch = np.broadcast_shapes(rows[:-2], columns[:-2])
+    except ValueError as error:
+        raise ShapeError(f"matmul does not fit {left} and {right}: their batches differ") from error
+    if rows[:-2] != batch:
+        x = broadcast_to(x, shape=batch + rows[-2:])
+    if columns[:-2] != batch:
+        y = broadcast_to(y, shape=batch + columns[-2:])
+    out = linear.matmul(x, y)
+    if len(left) == 1 or len(right) == 1:
+        out = reshape(out, shape=batch + left[-2:-1] + (right[-1:] if len(right) > 1 else ()))
+    return out
+
+
+@composed
+def concatenate(arrays: Any, axis: int = 0) -> Any:
+    """Arrays end to end along an axis that they have."""
+    return join(*together("concatenate", arrays), axis=axis)
+
+
+@composed
+def stack(arrays: Any, axis: int = 0) -> Any:
+    """Arrays of one shape along a new axis."""
+    return pile(*together("stack", arrays), axis=axis)
+
+
+@composed
+def pad(x: Any, pad_width: Any, constant_values: float = 0.0) -> Any:
+    """A constant around the edges, as ``np.pad`` in its mode "constant"."""
+    x = gathered(x)
+    padded = linear.pad_zeros(x, pad_width=pad_width)
+    if constant_values == 0.0:
+        return padded
+    edge = np.pad(np.zeros(shape_of(x), numbers_of(x).dtype), pad_width, constant_values=constant_values)
+    return pointwise.add(padded, edge)
+
+
+@composed
+def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The largest entry, all over or along axes; equals share the gradient evenly."""
+    return extreme(np.max, x, axis, keepdims)
+
+
+@composed
+def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The smallest entry, all over or along axes; equals share the gradient evenly."""
+    return extreme(np.min, x, axis, keepdims)
+
+
+def extreme(find: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
+    """The extreme as a plain number, plus a mean over its places that is 0 and carries the gradient."""
+    x = gathered(x)
+    numbers = numbers_of(x)
+    if not numbers.size:
+        raise ShapeError(f"the largest or smallest entry of an empty array, of shape {numbers.shape}, does not exist")
+    found = find(numbers, axis=axis, keepdims=True)
+    if not is_node(x):
+        return found if keepdims else np.squeeze(found, axis)[()]
+    places = equal(numbers, found)
+    finite = np.where(np.isfinite(found), found, np.zeros_like(found))
+    above = where(places, x - finite, np.zeros_like(finite))
+    out = finite + linear.sum(above, axis=axis, keepdims=True) / np.sum(places, axis=axis, keepdims=True)
+    out = out + np.where(np.isnan(found), found, np.zeros_like(found))
+    return out if keepdims else linear.squeeze(out, axis=tuple(range(numbers.ndim)) if axis is None else axis)
+
+
+@composed
+def softmax(x: Any, axis: Axis = -1) -> Any:
+    """Positive shares that add up to 1, in proportion to e^x; stable at any size of x."""
+    shifted = exp(below_largest(x, axis))
+    return shifted / linear.sum(shifted, axis=axis, keepdims=True)
+
+
+@composed
+def log_softmax(x: Any, axis: Axis = -1) -> Any:
+    """The logarithm of `softmax`, exact where the softmax itself is 0 in floating point."""
+    shifted = below_largest(x, axis)
+    return shifted - log(linear.sum(exp(shifted), axis=axis, keepdims=True))
+
+
+@composed
+def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """ln of the sum of e^x, a smooth maximum; stable at any size of x."""
+    x = gathered(x)
+    largest = np.max(numbers_of(x), axis=axis, keepdims=True)
+    largest = np.where(np.isfinite(largest), largest, np.zeros_like(largest))
+    out = log(linear.sum(exp(x - largest), axis=axis, keepdims=True)) + largest
+    every = tuple(range(len(shape_of(x)))) if axis is None else axis
+    return out if keepdims else linear.squeeze(out, axis=every)
+
+
+def below_largest(x: Any, axis: Axis) -> Any:
+    """x minus its largest entry, which is a constant for the derivative: the shift cancels."""
+    x = gathered(x)
+    return x - np.max(numbers_of(x), axis=axis, keepdims=True)
+
+
+@composed
+def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any:
+    """The mean squared distance from the mean; the sum is divided by the count minus `ddof`."""
+    x = gathered(x)
+    away = x - linear.mean(x, axis=axis, keepdims=True)
+    count = linear_count(x, axis)
+    return linear.sum(square(away), axis=axis, keepdims=keepdims) / float(np.maximum(count - ddof, 0))
+
+
+@composed
+def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any:
+    """The square root of `var`; its gradient where all entries are equal is 0."""
+    return root(var(x, axis, ddof, keepdims))
+
+
+@composed
+def norm(x: Any, ord: float | None = None, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The length of a vector (of all entries, or along axes): Euclidean, or `ord` 1 or infinity; gradient 0 at 0."""
+    x = gathered(x)
+    if ord is None or ord == 2:
+        return root(linear.sum(square(x), axis=axis, keepdims=keepdims))
+    if ord == 1:
+        return linear.sum(pointwise.abs(x), axis=axis, keepdims=keepdims)
+    if ord == np.inf:
+        return max(pointwise.abs(x), axis=axis, keepdims=keepdims)
+    raise ShapeError(f"norm knows ord=1, 2 and inf, not {ord}")
+
+
+def root(x: Any) -> Any:
+    """A square root whose gradient at 0 is 0, where that of `sqrt` is infinite."""
+    zero = equal(numbers_of(x), 0.0)
+    return where(zero, 0.0 * x, sqrt(where(zero, 1.0, x)))
+
+
+@composed
+def prod(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """The product of the entries, by halves: exact gradients where entries are 0, in O(n) and log n steps."""
+    x = gathered(x)
+    shape = shape_of(x)
+    if axis is None:
+        out, axis_ = reshape(x, shape=(-1,)), 0
+    else:
+        out, axis_ = x, axis % len(shape)
+    lead = (slice(None),) * axis_
+    length = shape_of(out)[axis_]
+    if length == 0:
+        raise ShapeError(f"the product over an axis without entries, of shape {shape}, has nothing to differentiate")
+    while length > 1:
+        half = length // 2
+        product = index(out, key=(*lead, slice(0, half))) * index(out, key=(*lead, slice(half, 2 * half)))
+        if length % 2:
+            product = join(product, index(out, key=(*lead, slice(length - 1, length))), axis=axis_)
+        out, length = product, half + length % 2
+    if keepdims:
+        return reshape(out, shape=(1,) * len(shape)) if axis is None else out
+    return linear.squeeze(out, axis=axis_)
+
+
+@composed
+def trace(x: Any) -> Any:
+    """The sum of a square matrix's diagonal."""
+    x = gathered(x)
+    shape = shape_of(x)
+    if len(shape) != 2:
+        raise ShapeError(f"trace needs a matrix, and got shape {shape}")
+    diagonal = np.arange(int(np.minimum(*shape)))
+    return linear.sum(index(x, key=(diagonal, diagonal)))
+
+
+@composed
+def gelu(x: Any, approximate: str = "none") -> Any:
+    """x times the normal distribution's share below x; ``approximate="tanh"`` is the cheaper form."""
+    if approximate not in ("none", "tanh"):
+        raise DtypeError(f"gelu has approximate='none' and 'tanh', not {approximate!r}")
+    return pointwise.gelu_tanh(x) if approximate == "tanh" else pointwise.gelu(x)
+
+
+def gathered(x: Any) -> Any:
+    """One array or node; a list of nodes is stacked."""
+    if isinstance(x, list | tuple):
+        return pile(*x, axis=0) if any(is_node(part) for part in x) else np.asarray(x)
+    return x
+
+
+def together(name: str, arrays: Any) -> Any:
+    """A list of arrays or nodes, not empty."""
+    if is_node(arrays) or not len(arrays):
+        raise ShapeError(f"{name} takes a list of at least one array")
+    return arrays
+
+
+def numbers_of(x: Any) -> Any:
+    """The plain numbers of an array or node, which carry no gradient."""
+    return np.asarray(x.data if is_node(x) else x)
+
+
+def shape_of(x: Any) -> tuple[int, ...]:
+    """The shape of an array, a node or a number."""
+    return getattr(x, "shape", ())
+
+
+def linear_count(x: Any, axis: Axis) -> int:
+    """How many entries a reduction takes in."""
+    return linear.count(shape_of(x), axis)

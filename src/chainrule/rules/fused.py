@@ -1,0 +1,52 @@
+"""Hand-written exceptions: several operations as one node, each with its reason and the composition it must equal."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule.core.operation import fused
+from chainrule.rules.composed import log_softmax
+from chainrule.rules.kernels import negative_log_likelihood, softmax_minus_one_hot
+from chainrule.rules.linear import index, mean, sum, transpose
+from chainrule.rules.pointwise import square
+
+
+@fused(
+    r"{x} \, {w}^{\top} + {b}",
+    of=lambda x, w, b: x @ transpose(w) + b,
+    adjoint=(lambda g, x, w, b: g @ w, lambda g, x, w, b: g.T @ x, lambda g, x, w, b: np.add.reduce(g, 0)),
+    reason="one node in place of four is half of a small network's time",
+    shapes=((4, 3), (2, 3), (2,)),
+)
+def affine(x, w, b):
+    """A layer of neurons: every row of x against every neuron's weights, plus its bias."""
+    return np.dot(x, w.T) + b
+
+
+@fused(
+    r"{scale} \left\lVert {x} - {y} \right\rVert^{2}",
+    of=lambda x, y, scale: scale * sum(square(x - y)),
+    adjoint=(
+        lambda g, x, y, scale: (2 * scale * g) * (x - y),
+        lambda g, x, y, scale: (2 * scale * g) * (y - x),
+    ),
+    reason="one node in place of four, for the loss of every regression",
+    shapes=((4, 2), (4, 2)),
+    examples=({"scale": 0.5}, {"scale": 1.0}),
+)
+def squared_error(x, y, *, scale):
+    """The squared distance between prediction and target, times a factor."""
+    return scale * np.vdot(x - y, x - y)
+
+
+@fused(
+    r"\operatorname{cross\,entropy}\left({x}\right)",
+    of=lambda x, target: -mean(index(log_softmax(x), key=(np.arange(len(target)), target))),
+    adjoint=(lambda g, x, target: (g / len(target)) * softmax_minus_one_hot(x, target),),
+    reason="softmax and logarithm cancel to prediction minus target, 3 times faster and exact where they overflow",
+    shapes=((4, 3),),
+    examples=({"target": np.array([0, 2, 1, 1])},),
+)
+def cross_entropy(x, *, target):
+    """The surprise at the right class, averaged; its gradient is the predicted shares minus the right answer."""
+    return negative_log_likelihood(x, target)

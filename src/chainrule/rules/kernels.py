@@ -1,0 +1,122 @@
+"""Plain NumPy functions without derivatives: what a rule calls where one expression is not enough."""
+
+from __future__ import annotations
+
+
+import numpy as np
+
+from chainrule.core.operation import kernel
+
+
+@kernel
+def erfc(x):
+    """1 - erf(x) to double precision, without cancellation for large x.
+
+    erfc(|x|) = e^(-x^2) P(t) with t = (|x| - 3.75) / (|x| + 3.75); P is a Chebyshev series of 29 terms, after
+    M. M. Shepherd and J. G. Laframboise, Chebyshev Approximation of (1 + 2x) exp(x^2) erfc x, Math. Comp. 36 (1981).
+    """
+    coefficients = (
+        1.1775789345674017,
+        -0.004590054580646478,
+        -0.08424913336651792,
+        0.05920993999819189,
+        -0.026658668435305753,
+        0.009074997670705265,
+        -0.002413163540417608,
+        0.0004907758365258086,
+        -6.916973302501207e-05,
+        4.13902798607301e-06,
+        7.74038306619849e-07,
+        -2.1886401049234397e-07,
+        1.076499946567091e-08,
+        4.521959811218287e-09,
+        -7.754400208831351e-10,
+        -6.318088340886684e-11,
+        2.86879501093067e-11,
+        1.9455868545777347e-13,
+        -9.65469674843344e-13,
+        3.25254814814874e-14,
+        3.3478119482868056e-14,
+        -1.864562880419313e-15,
+        -1.2507950530688648e-15,
+        7.418235256624044e-17,
+        5.068148904796111e-17,
+        -2.2370566594359995e-18,
+        -2.187342944303018e-18,
+        2.6766327399258762e-20,
+        9.736561401741451e-20,
+    )
+    z = np.abs(np.asarray(x, dtype=np.float64))
+    t = (z - 3.75) / (z + 3.75)
+    later, sum_ = np.zeros_like(t), np.zeros_like(t)
+    for c in coefficients[:0:-1]:
+        later, sum_ = sum_, 2 * t * sum_ - later + c
+    series = t * sum_ - later + coefficients[0]
+    high = np.round(z * 16) / 16
+    tail = np.where(z < 28, np.exp(-high * high) * np.exp((high - z) * (high + z)) * series / (1 + 2 * z), 0.0)
+    tail = np.where(np.isnan(z), z, tail)
+    return np.where(np.asarray(x) < 0, 2 - tail, tail).astype(np.result_type(x, np.float32))[()]
+
+
+@kernel
+def erf(x):
+    """The error function to double precision: its Maclaurin series near 0, 1 - erfc(x) elsewhere."""
+    z = np.asarray(x, dtype=np.float64)
+    near = np.abs(z) < 0.5
+    square = np.where(near, z * z, 0.0)
+    term, total = np.ones_like(z), np.ones_like(z)
+    for n in range(1, 14):
+        term = term * -square / n
+        total = total + term / (2 * n + 1)
+    out = np.where(near, 2 / np.sqrt(np.pi) * z * total, 1 - erfc(z))
+    return out.astype(np.result_type(x, np.float32))[()]
+
+
+@kernel
+def power(x, y):
+    """x**y; small whole exponents by multiplication, which is up to 58 times faster and as exact."""
+    if isinstance(y, (int, float)) and y in (1, 2, 3, 4):
+        square = x * x if y > 1 else x
+        return square if y == 2 else square * x if y == 3 else square * square if y == 4 else np.positive(x)
+    return np.power(x, y)
+
+
+@kernel
+def add_at(g, key, shape):
+    """Zeros of a shape, with the entries of g added where the index points; entries met twice add up."""
+    out = np.zeros(shape, g.dtype)
+    parts = key if isinstance(key, tuple) else (key,)
+    if all(isinstance(part, (int, slice, type(None), type(Ellipsis))) for part in parts):
+        out[key] = g
+    else:
+        np.add.at(out, key, g)
+    return out
+
+
+@kernel
+def sum_to(g, shape):
+    """Sum over the axes along which an array of `shape` was repeated to give g's shape."""
+    lead = g.ndim - len(shape)
+    axes = tuple(range(lead)) + tuple(
+        lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1
+    )
+    return np.add.reduce(g, axis=axes, keepdims=True).reshape(shape) if axes else g
+
+
+
+
+@kernel
+def negative_log_likelihood(x, target):
+    """Minus the log of the softmax at the target of each row, averaged over the rows."""
+    shifted = x - np.maximum.reduce(x, 1, keepdims=True)
+    right = shifted[np.arange(len(target)), target]
+    return np.add.reduce(np.log(np.add.reduce(np.exp(shifted), 1)) - right) / len(target)
+
+
+@kernel
+def softmax_minus_one_hot(x, target):
+    """The softmax of each row, less 1 at its target."""
+    shares = np.exp(x - np.maximum.reduce(x, 1, keepdims=True))
+    shares /= np.add.reduce(shares, 1, keepdims=True)
+    shares[np.arange(len(target)), target] -= 1
+    return shares

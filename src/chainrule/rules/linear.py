@@ -1,0 +1,280 @@
+"""Rules for linear (and multilinear) operations on arrays: one adjoint for each input.
+
+The forward mode of such a rule is the operation itself. An adjoint takes the cotangent `g` of the result back to the
+shape of its input.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule.core.operation import linear
+from chainrule.rules import kernels
+
+
+@linear(r"{x}", adjoint=(lambda g, x: g,))
+def identity(x):
+    """The same again: the gradient passes unchanged."""
+    return np.positive(x)
+
+
+@linear(r"{x}", adjoint=(lambda g, x, dtype: astype(g, dtype=x.dtype),), examples=({"dtype": np.float64},))
+def astype(x, *, dtype):
+    """The same numbers in another type; the gradient is turned back into the type that came."""
+    return x.astype(dtype)
+
+
+@linear(
+    r"\operatorname{broadcast}\left({x}\right)",
+    adjoint=(lambda g, x, shape: sum_to(g, shape=x.shape),),
+    shapes=((2, 1),),
+    examples=({"shape": (2, 3)}, {"shape": (4, 2, 3)}),
+)
+def broadcast_to(x, *, shape):
+    """Repeats entries to fill a shape; the gradients of all copies add up."""
+    return np.broadcast_to(x, shape)
+
+
+@linear(
+    r"\operatorname{sum\,to}\left({x}\right)",
+    adjoint=(lambda g, x, shape: broadcast_to(g, shape=x.shape),),
+    examples=({"shape": (3,)}, {"shape": (2, 1)}, {"shape": ()}),
+)
+def sum_to(x, *, shape):
+    """Adds up what broadcasting had repeated; each copy gets the gradient of the sum."""
+    return kernels.sum_to(x, shape)
+
+
+@linear(
+    r"\sum {x}",
+    adjoint=(lambda g, x, axis, keepdims: broadcast_to(reshape(g, shape=kept(x.shape, axis)), shape=x.shape),),
+    examples=({}, {"axis": 0}, {"axis": -1, "keepdims": True}, {"axis": (0, 1)}),
+)
+def sum(x, *, axis=None, keepdims=False):
+    """A sum hands its gradient to every term."""
+    return np.sum(x, axis=axis, keepdims=keepdims)
+
+
+@linear(
+    r"\operatorname{mean}\left({x}\right)",
+    adjoint=(
+        lambda g, x, axis, keepdims: broadcast_to(
+            reshape(g, shape=kept(x.shape, axis)) / count(x.shape, axis), shape=x.shape
+        ),
+    ),
+    examples=({}, {"axis": 0}, {"axis": -1, "keepdims": True}),
+)
+def mean(x, *, axis=None, keepdims=False):
+    """A mean hands every entry an equal share of its gradient."""
+    return np.sum(x, axis=axis, keepdims=keepdims) / count(x.shape, axis)
+
+
+@linear(
+    r"\operatorname{reshape}\left({x}\right)",
+    adjoint=(lambda g, x, shape: reshape(g, shape=x.shape),),
+    examples=({"shape": (3, 2)}, {"shape": -1}),
+)
+def reshape(x, *, shape):
+    """The same entries in another shape; the gradient is shaped back."""
+    return np.reshape(x, shape)
+
+
+@linear(
+    r"{x}^{\top}",
+    adjoint=(lambda g, x, axes: transpose(g, axes=None if axes is None else inverse(axes)),),
+    shapes=((2, 3, 4),),
+    examples=({}, {"axes": (1, 2, 0)}),
+)
+def transpose(x, *, axes=None):
+    """Exchanges axes; the gradient's axes are exchanged back."""
+    return np.transpose(x, axes)
+
+
+@linear(
+    r"\operatorname{expand}\left({x}\right)",
+    adjoint=(lambda g, x, axis: reshape(g, shape=x.shape),),
+    examples=({"axis": 0}, {"axis": (1, 3)}),
+)
+def expand_dims(x, *, axis):
+    """Adds axes of length 1."""
+    return np.expand_dims(x, axis)
+
+
+@linear(
+    r"\operatorname{squeeze}\left({x}\right)",
+    adjoint=(lambda g, x, axis: reshape(g, shape=x.shape),),
+    shapes=((2, 1, 3, 1),),
+    examples=({}, {"axis": 1}),
+)
+def squeeze(x, *, axis=None):
+    """Drops axes of length 1."""
+    return np.squeeze(x, axis)
+
+
+@linear(
+    r"{x}_{\text{key}}",
+    adjoint=(lambda g, x, key: scatter(g, key=key, shape=x.shape),),
+    shapes=((4, 3),),
+    examples=({"key": 1}, {"key": (slice(None), slice(0, 2))}, {"key": [0, 2, 0]}, {"key": ([0, 0, 3], [1, 1, 2])}),
+)
+def index(x, *, key):
+    """Picks entries; the gradient goes to the places they came from, adding up where one was picked twice."""
+    return np.array(x[key])
+
+
+@linear(
+    r"\operatorname{scatter}\left({x}\right)",
+    adjoint=(lambda g, x, key, shape: index(g, key=key),),
+    shapes=((3,),),
+    examples=({"key": [0, 2, 0], "shape": (4,)}, {"key": slice(1, 4), "shape": (5,)}),
+)
+def scatter(x, *, key, shape):
+    """Puts entries into an array of zeros, adding up where a place is met twice; the transpose of indexing."""
+    return kernels.add_at(x, key, shape)
+
+
+@linear(
+    r"\left[{arrays}\right]",
+    adjoint=lambda g, i, *arrays, axis: index(g, key=stretch([x.shape for x in arrays], i, axis)),
+    shapes=((2, 3), (1, 3), (4, 3)),
+    examples=({"axis": 0},),
+)
+def join(*arrays, axis):
+    """Arrays end to end; each gets its own stretch of the gradient."""
+    return np.concatenate(arrays, axis=axis)
+
+
+@linear(
+    r"\left[{arrays}\right]",
+    adjoint=lambda g, i, *arrays, axis: index(g, key=layer(axis, g.ndim, i)),
+    shapes=((2, 3), (2, 3)),
+    examples=({"axis": 0}, {"axis": -1}),
+)
+def pile(*arrays, axis):
+    """Arrays of one shape along a new axis; each gets its own layer of the gradient."""
+    return np.stack(arrays, axis=axis)
+
+
+@linear(
+    r"\operatorname{pad}\left({x}\right)",
+    adjoint=(lambda g, x, pad_width: index(g, key=inside(pad_width, x.shape)),),
+    examples=({"pad_width": 1}, {"pad_width": ((1, 0), (0, 2))}),
+)
+def pad_zeros(x, *, pad_width):
+    """Zeros around the edges; the gradient inside passes, that of the zeros is lost."""
+    return np.pad(x, pad_width)
+
+
+@linear(
+    r"\operatorname{flip}\left({x}\right)",
+    adjoint=(lambda g, x, axis: flip(g, axis=axis),),
+    examples=({}, {"axis": 1}),
+)
+def flip(x, *, axis=None):
+    """The entries in reverse; the gradient too."""
+    return np.flip(x, axis)
+
+
+@linear(
+    r"\operatorname{roll}\left({x}\right)",
+    adjoint=(lambda g, x, shift, axis: roll(g, shift=opposite(shift), axis=axis),),
+    examples=({"shift": 1}, {"shift": 2, "axis": 1}, {"shift": (1, 2), "axis": (0, 1)}),
+)
+def roll(x, *, shift, axis=None):
+    """The entries moved round in a circle; the gradient is moved back."""
+    return np.roll(x, shift, axis)
+
+
+@linear(
+    r"\operatorname{cumsum}\left({x}\right)",
+    adjoint=(
+        lambda g, x, axis: reshape(
+            flip(cumsum(flip(g, axis=axis or 0), axis=axis or 0), axis=axis or 0), shape=x.shape
+        ),
+    ),
+    examples=({}, {"axis": 0}, {"axis": 1}, {"axis": -1}),
+)
+def cumsum(x, *, axis=None):
+    """Running sums; an entry counts in all sums from its own on, so the gradient is summed from the end."""
+    return np.cumsum(x, axis)
+
+
+@linear(
+    r"{x} \, {y}",
+    adjoint=(lambda g, x, y: matmul(g, swap(y)), lambda g, x, y: matmul(swap(x), g)),
+    shapes=((2, 3), (3, 4)),
+    symbol="@",
+)
+def matmul(x, y):
+    """A matrix product swaps too, with the other factor transposed."""
+    return np.matmul(x, y)
+
+
+@linear(
+    r"{x}^{\top}",
+    adjoint=(lambda g, x: swap(g),),
+    shapes=((2, 3, 4),),
+)
+def swap(x):
+    """The transpose of each matrix in a batch: the last two axes exchanged."""
+    return np.swapaxes(x, -1, -2)
+
+
+@linear(
+    r"{x} \otimes {y}",
+    adjoint=(
+        lambda g, x, y: reshape(matmul(g, reshape(y, shape=(-1, 1))), shape=x.shape),
+        lambda g, x, y: reshape(matmul(reshape(x, shape=(1, -1)), g), shape=y.shape),
+    ),
+    shapes=((3,), (4,)),
+)
+def outer(x, y):
+    """Every entry of x times every entry of y; each side's gradient is weighted by the other."""
+    return np.outer(x, y)
+
+
+def kept(shape, axis):
+    """The shape of a reduction that keeps the axes it sums over, with length 1."""
+    if axis is None:
+        return (1,) * len(shape)
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    return tuple([1 if i in axes or i - len(shape) in axes else n for i, n in enumerate(shape)])
+
+
+def count(shape, axis):
+    """How many entries a reduction adds up."""
+    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    total = 1
+    for i in axes:
+        total *= shape[i]
+    return total
+
+
+def inverse(axes):
+    """The order of axes that undoes another."""
+    return tuple([int(i) for i in np.argsort([a % len(axes) for a in axes])])
+
+
+def opposite(shift):
+    """A shift back."""
+    return tuple([-s for s in shift]) if isinstance(shift, tuple) else -shift
+
+
+def stretch(shapes, i, axis):
+    """Where the i-th of several joined arrays lies."""
+    axis %= len(shapes[0])
+    start = 0
+    for shape in shapes[:i]:
+        start += shape[axis]
+    return (slice(None),) * axis + (slice(start, start + shapes[i][axis]),)
+
+
+def layer(axis, ndim, i):
+    """Where the i-th of several piled arrays lies."""
+    return (slice(None),) * (axis % ndim) + (i,)
+
+
+def inside(pad_width, shape):
+    """Where an array lies inside its padding."""
+    widths = np.broadcast_to(pad_width, (len(shape), 2))
+    return tuple([slice(int(before), int(before) + n) for (before, _), n in zip(widths, shape, strict=True)])

@@ -1,0 +1,399 @@
+"""Functions of functions: gradients, Jacobians and products with them, after JAX's names.
+
+Every transform takes a function of floats, arrays, Values, Tensors, or nested lists, tuples and dicts of these, runs it
+on stand-in nodes, and walks the recorded graph. Because the walks record in their turn where something outside can be
+differentiated, transforms nest to any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from chainrule.core import Value, graph
+from chainrule.core.operation import Operation, compositions
+from chainrule.core.state import enable_grad
+from chainrule.core.tensor import DIFFERENTIABLE, Tensor, from_array
+from chainrule.core.tree import flatten, unflatten
+from chainrule.errors import DtypeError, GraphError, ShapeError
+
+Argnums = int | Sequence[int]
+Function = Callable[..., Any]
+
+
+def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """A function that gives ``f(*args)``, one number, and its gradient in the arguments `argnums`.
+
+    The gradient has the structure, shapes and dtypes of the argument (a tuple of them where `argnums` is a sequence).
+    With `has_aux`, f gives a pair whose second part is passed through. Costs a small multiple of f.
+
+    >>> import chainrule as cr
+    >>> cr.value_and_grad(lambda x: x * x)(3.0)
+    (9.0, 6.0)
+    """
+
+    @wraps(f)
+    def value_and_gradient(*args: Any, **settings: Any) -> Any:
+        run = Run(f, args, argnums, settings, has_aux)
+        gradients = run.pull([ones_like(run.one_output())])
+        value = run.outputs_given_back()
+        return ((value, run.aux) if has_aux else value), run.like_arguments(gradients)
+
+    return value_and_gradient
+
+
+def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """A function that gives the gradient of ``f(*args)``, one number, in the arguments `argnums`.
+
+    The steepest rise of f: one entry for each entry of the argument, by one backward pass (reverse mode; Griewank and
+    Walther, Evaluating Derivatives, 2008). Nests to any order.
+
+    >>> import chainrule as cr
+    >>> cr.grad(lambda x: x**3 - 3 * x**2 + 2 * x + 1)(2.0)
+    2.0
+    >>> cr.grad(cr.grad(cr.sin))(0.5) == -cr.sin(0.5)
+    True
+    """
+    both = value_and_grad(f, argnums, has_aux)
+
+    @wraps(f)
+    def gradient(*args: Any, **settings: Any) -> Any:
+        value, gradients = both(*args, **settings)
+        return (gradients, value[1]) if has_aux else gradients
+
+    return gradient
+
+
+def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
+    """The outputs of f, and a function that takes a cotangent of them back to the inputs (a tuple, one for each).
+
+    >>> import chainrule as cr
+    >>> out, back = cr.vjp(lambda x, y: x * y, 2.0, 5.0)
+    >>> out, back(1.0)
+    (10.0, (5.0, 2.0))
+    """
+    run = Run(f, primals, tuple(range(len(primals))), {})
+
+    def back(cotangent: Any) -> Any:
+        return run.like_arguments(run.pull(fitted(cotangent, run.out_structure, run.outputs, "cotangent")))
+
+    return run.outputs_given_back(), back
+
+
+def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """The outputs of f and how they change when the inputs move along `tangents`; forward mode.
+
+    `primals` and `tangents` are tuples, one entry for each argument, of the same structure and shapes.
+
+    >>> import chainrule as cr
+    >>> cr.jvp(lambda x, y: x * y, (2.0, 5.0), (1.0, 0.0))
+    (10.0, 5.0)
+    """
+    if not isinstance(primals, list | tuple) or not isinstance(tangents, list | tuple):
+        raise ShapeError("jvp takes tuples, one entry for each argument: jvp(f, (x,), (dx,))")
+    run = Run(f, tuple(primals), tuple(range(len(primals))), {})
+    moved = run.push(fitted(tuple(tangents), run.structure, run.inputs, "tangent"))
+    return run.outputs_given_back(), unflatten(run.out_structure, [run.plain(t, run.kind) for t in moved])
+
+
+def jacobian(f: Function, argnums: Argnums = 0, mode: str | None = None) -> Function:
+    """A function that gives all derivatives of all outputs of f in the arguments `argnums`.
+
+    For an output of shape (m…) and an argument of shape (n…) the result has shape (m…, n…): numerator layout. One sweep
+    for each output (reverse mode) or for each input (forward mode), whichever are fewer; `mode` forces one.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.jacobian(lambda x: x * x)(np.array([1.0, 2.0]))
+    array([[2., 0.],
+           [0., 4.]])
+    """
+    if mode not in (None, "forward", "reverse"):
+        raise GraphError(f"jacobian has mode='forward' and mode='reverse', not {mode!r}")
+
+    @wraps(f)
+    def matrix(*args: Any, **settings: Any) -> Any:
+        run = Run(f, args, argnums, settings)
+        fewer_inputs = sum(map(size, run.inputs)) < sum(map(size, run.outputs))
+        forward = mode == "forward" or (mode is None and fewer_inputs)
+        blocks = run.columns() if forward else run.rows()
+        return unflatten(run.out_structure, [run.like_arguments(row) for row in blocks])
+
+    return matrix
+
+
+def hessian(f: Function, argnums: Argnums = 0) -> Function:
+    """A function that gives all second derivatives of f, one number, in the arguments `argnums`.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 3.0]))
+    array([[6., 2.],
+           [2., 0.]])
+    """
+    return jacobian(grad(f, argnums), argnums, mode="forward")
+
+
+def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """The Hessian of f, one number, times a vector, without the Hessian: forward mode over reverse (Pearlmutter, 1994).
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.hvp(lambda x: (x**3).sum(), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
+    array([6., 0.])
+    """
+    every = tuple(range(len(primals)))
+    _, moved = jvp(grad(f, every), primals, tangents)
+    return moved[0] if len(every) == 1 else moved
+
+
+class custom_vjp:  # noqa: N801  (a decorator, named as in JAX)
+    """A function with a backward pass of your own.
+
+    ``defvjp(forward, backward)``: `forward` takes the same arguments and gives the output and what the backward pass
+    needs; `backward` takes that and the cotangent, and gives a tuple with one cotangent for each argument (None for
+    none). Forward mode through it is refused, for no rule for it was given.
+
+    >>> import chainrule as cr
+    >>> @cr.custom_vjp
+    ... def clipped(x):
+    ...     return x
+    >>> clipped.defvjp(lambda x: (x, None), lambda kept, g: (cr.clip(g, -1.0, 1.0),))
+    >>> cr.grad(lambda x: 5.0 * clipped(x))(2.0)
+    1.0
+    """
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self.forward: Function | None = None
+        self.backward: Function | None = None
+        self.__name__: str = function.__name__
+        self.__doc__ = function.__doc__
+
+    def defvjp(self, forward: Function, backward: Function) -> None:
+        """Give the two halves."""
+        self.forward = forward
+        self.backward = backward
+
+    def __call__(self, *args: Any) -> Any:
+        if self.forward is None or self.backward is None:
+            raise GraphError(f"{self.__name__} has no backward pass yet: call {self.__name__}.defvjp(forward, backward)")
+        if not any(isinstance(x, Tensor | Value) for x in args):
+            return self.function(*args)
+        return CustomRule(self, len(args))(*args)
+
+
+class CustomRule(Operation):
+    """The one-off operation behind a `custom_vjp` call; it is not in the book."""
+
+    def __init__(self, custom: custom_vjp, count: int) -> None:
+        def function(*inputs: Any) -> Any:
+            out, self.kept = custom.forward(*inputs)
+            return out
+        function.__name__ = custom.__name__
+        super().__init__(function, "")
+        self.custom = custom
+        self.count = count
+
+
+class Run:
+    """One run of a function on stand-ins for its arguments, and the walks over what it recorded."""
+
+    def __init__(
+        self, f: Function, args: tuple[Any, ...], argnums: Argnums, settings: dict[str, Any], has_aux: bool = False
+    ) -> None:
+        self.several = not isinstance(argnums, int)
+        places = [argnums] if isinstance(argnums, int) else list(argnums)
+        for place in places:
+            if not -len(args) <= place < len(args):
+                raise ShapeError(f"argnums={argnums} asks for argument {place}, and {len(args)} were given")
+        places = [place % len(args) for place in places]
+        leaves, self.structure = flatten(tuple(args[place] for place in places))
+        self.inputs = [stand_in(x) for x in leaves]
+        self.kinds = [type(x) for x in leaves]
+        self.kind = next((kind for kind in self.kinds if kind not in (float, int)), float)
+        call = list(args)
+        for place, argument in zip(places, unflatten(self.structure, self.inputs), strict=True):
+            call[place] = argument
+        with enable_grad():
+            out = f(*call, **settings)
+        self.aux: Any = None
+        if has_aux:
+            out, aux = out
+            aux_leaves, aux_structure = flatten(aux)
+            self.aux = unflatten(aux_structure, [self.plain(x, self.kind) for x in aux_leaves])
+        out_leaves, self.out_structure = flatten(out)
+        self.outputs = [output_node(x) for x in out_leaves]
+        others = set(graph.backward_order(self.outputs)) - set(self.inputs)
+        self.record = any(x.edges for x in self.inputs) or any(x.requires_grad and not x.edges for x in others)
+
+    def one_output(self) -> Any:
+        """The single number that a gradient needs."""
+        if len(self.outputs) != 1 or self.outputs[0].shape != ():
+            shapes = ", ".join(str(x.shape) for x in self.outputs)
+            raise GraphError(
+                f"grad needs a function that gives one number, and this one gave {shapes or 'nothing'}: sum it to a "
+                "loss, or use jacobian or vjp"
+            )
+        return self.outputs[0]
+
+    def pull(self, cotangents: list[Any]) -> list[Any]:
+        """Reverse mode, from cotangents of the outputs to gradients in the inputs."""
+        record = self.record or any(map(recorded, cotangents))
+        with enable_grad():
+            ready = [as_kind_of(out, c, record) for c, out in zip(cotangents, self.outputs, strict=True)]
+            found = graph.gradients_of(self.outputs, ready, self.inputs, record=record)
+        return [zeros_like(x) if g is None else g for g, x in zip(found, self.inputs, strict=True)]
+
+    def push(self, tangents: list[Any]) -> list[Any]:
+        """Forward mode, from tangents of the inputs to tangents of the outputs."""
+        record = self.record or any(map(recorded, tangents))
+        with enable_grad():
+            ready = [as_kind_of(x, t, record) for t, x in zip(tangents, self.inputs, strict=True)]
+            moved = graph.tangents_of(self.inputs, ready, self.outputs, record=record)
+        return [zeros_like(out) if t is None else t for t, out in zip(moved, self.outputs, strict=True)]
+
+    def rows(self) -> list[list[Any]]:
+        """The Jacobian by reverse mode: for each output, a block for each input."""
+        return [
+            assembled([self.pull(basis) for basis in unit_vectors(self.outputs, out)], self.inputs, out.shape, 0)
+            for out in self.outputs
+        ]
+
+    def columns(self) -> list[list[Any]]:
+        """The Jacobian by forward mode: for each output, a block for each input."""
+        by_input = [
+            assembled([self.push(basis) for basis in unit_vectors(self.inputs, x)], self.outputs, x.shape, -1)
+            for x in self.inputs
+        ]
+        return [list(row) for row in zip(*by_input, strict=True)]
+
+    def like_arguments(self, gradients: list[Any]) -> Any:
+        """Gradients in the structure and the kinds of the arguments."""
+        plain = [self.plain(g, kind) for g, kind in zip(gradients, self.kinds, strict=True)]
+        together = unflatten(self.structure, plain)
+        return together if self.several else together[0]
+
+    def outputs_given_back(self) -> Any:
+        """What f gave, in the kind of the arguments."""
+        return unflatten(self.out_structure, [self.plain(out, self.kind) for out in self.outputs])
+
+    def plain(self, x: Any, kind: Any) -> Any:
+        """A result as the kind of thing the user gave, unless something outside can be differentiated through it."""
+        if type(x) in self.no_numbers or recorded_outside(x, self.inputs):
+            return x
+        if kind is Value:
+            return x.detach() if isinstance(x, Value) else Value(float(x))
+        numbers = np.asarray(x.data if isinstance(x, Tensor | Value) else x)
+        if issubclass(kind, Tensor):
+            return from_array(np.array(numbers))
+        if numbers.ndim:
+            return np.array(numbers)
+        return float(numbers) if kind in (float, int) else numbers[()]
+
+    no_numbers = (str, bytes, type(None))
+
+
+def recorded(x: Any) -> bool:
+    """Whether a gradient may pass through x."""
+    return isinstance(x, Tensor | Value) and bool(x.requires_grad)
+
+
+def recorded_outside(x: Any, inputs: list[Any]) -> bool:
+    """Whether x depends on a differentiable leaf that is none of the stand-ins."""
+    if not recorded(x):
+        return False
+    mine = set(inputs)
+    return any(
+        node.requires_grad and (not node.edges if node not in mine else bool(node.edges))
+        for node in graph.backward_order([x])
+    )
+
+
+def stand_in(x: Any) -> Any:
+    """A node of its own for an argument."""
+    if isinstance(x, Value) or (isinstance(x, Tensor) and x.requires_grad):
+        return x.alias()
+    array = x.data if isinstance(x, Tensor) else x
+    if isinstance(x, bool) or not isinstance(array, float | int | np.ndarray | np.floating):
+        raise DtypeError(f"a gradient in a {type(x).__name__} does not exist: give floats, arrays, Values or Tensors")
+    array = np.array(float(array) if isinstance(array, int) else array)
+    if array.dtype not in DIFFERENTIABLE:
+        raise DtypeError(
+            f"only float32 and float64 can be differentiated, and this argument is {array.dtype}: give x.astype(float)"
+        )
+    out = from_array(array)
+    out.requires_grad = True
+    return out
+
+
+def output_node(x: Any) -> Any:
+    """What a function gave, as a node."""
+    if isinstance(x, Tensor | Value):
+        return x
+    if not isinstance(x, float | int | np.ndarray | np.number | np.bool_):
+        raise DtypeError(f"the function gave a {type(x).__name__}: give numbers, arrays, Values or Tensors")
+    return from_array(np.asarray(x))
+
+
+def fitted(given: Any, structure: Any, nodes: list[Any], what: str) -> list[Any]:
+    """Cotangents or tangents, checked against the structure and the shapes of the nodes they belong to."""
+    leaves, found = flatten(given)
+    if found != structure:
+        raise ShapeError(f"the {what}s need the structure {structure} and have {found}")
+    for leaf, node in zip(leaves, nodes, strict=True):
+        if getattr(leaf, "shape", ()) != node.shape:
+            raise ShapeError(f"a {what} of shape {getattr(leaf, 'shape', ())} does not fit a value of shape {node.shape}")
+    return leaves
+
+
+def as_kind_of(node: Any, x: Any, record: bool) -> Any:
+    """A cotangent or tangent as a walk over the node needs it: a node where it records, plain numbers elsewhere."""
+    if isinstance(node, Value):
+        number = x if isinstance(x, Value) else Value(float(x))
+        return number if record else number.data
+    if record:
+        return x if isinstance(x, Tensor) else from_array(np.array(x, node.dtype))
+    return np.array(x.data if isinstance(x, Tensor) else x, node.dtype)
+
+
+def size(node: Any) -> int:
+    """How many numbers a node holds."""
+    return int(np.prod(node.shape, dtype=int))
+
+
+def ones_like(node: Any) -> Any:
+    return 1.0 if isinstance(node, Value) else np.ones(node.shape, node.dtype)
+
+
+def zeros_like(node: Any) -> Any:
+    return 0.0 if isinstance(node, Value) else np.zeros(node.shape, node.dtype)
+
+
+def unit_vectors(nodes: list[Any], chosen: Any) -> Iterator[list[Any]]:
+    """For each entry of the chosen node: 1 there, 0 in all other entries of all nodes."""
+    for i in range(size(chosen)):
+        basis = [zeros_like(node) for node in nodes]
+        for k, node in enumerate(nodes):
+            if node is chosen and not isinstance(node, Value):
+                basis[k].reshape(-1)[i] = 1.0
+            elif node is chosen:
+                basis[k] = 1.0
+        yield basis
+
+
+def assembled(swept: list[list[Any]], nodes: list[Any], swept_shape: tuple[int, ...], axis: int) -> list[Any]:
+    """The results of one sweep for each entry of a shape, as one block for each node; the sweeps run along `axis`."""
+    blocks: list[Any] = []
+    for k, node in enumerate(nodes):
+        parts = [sweep[k] for sweep in swept]
+        shape = swept_shape + node.shape if axis == 0 else node.shape + swept_shape
+        if any(isinstance(part, Value) for part in parts):
+            blocks.append(parts[0])
+        elif not parts:
+            blocks.append(np.zeros(shape))
+        elif any(isinstance(part, Tensor) for part in parts):
+            blocks.append(compositions["stack"](parts, axis=axis).reshape(shape))
+        else:
+            blocks.append(np.stack(parts, axis=axis).reshape(shape))
+    return blocks
