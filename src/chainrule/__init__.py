@@ -17,6 +17,7 @@ from chainrule.core import Value
 from chainrule.core.operation import book, fused, kernel, linear, pointwise
 from chainrule.core.state import detect_anomaly, enable_grad, no_grad
 from chainrule.core.tensor import Tensor
+from chainrule.custom import custom_vjp
 from chainrule.rules.composed import (
     concatenate,
     dot,
@@ -98,7 +99,7 @@ from chainrule.rules.pointwise import (
     tanh,
     where,
 )
-from chainrule.transforms import custom_vjp, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from chainrule.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 if TYPE_CHECKING:
     from chainrule import data, micrograd, nn, optim

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import Value, graph
-from chainrule.core.operation import Operation, compositions
+from chainrule.core.operation import compositions
 from chainrule.core.state import enable_grad
 from chainrule.core.tensor import DIFFERENTIABLE, Tensor, from_array
 from chainrule.core.tree import flatten, unflatten
@@ -145,55 +145,6 @@ def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     every = tuple(range(len(primals)))
     _, moved = jvp(grad(f, every), primals, tangents)
     return moved[0] if len(every) == 1 else moved
-
-
-class custom_vjp:  # noqa: N801  (a decorator, named as in JAX)
-    """A function with a backward pass of your own.
-
-    ``defvjp(forward, backward)``: `forward` takes the same arguments and gives the output and what the backward pass
-    needs; `backward` takes that and the cotangent, and gives a tuple with one cotangent for each argument (None for
-    none). Forward mode through it is refused, for no rule for it was given.
-
-    >>> import chainrule as cr
-    >>> @cr.custom_vjp
-    ... def clipped(x):
-    ...     return x
-    >>> clipped.defvjp(lambda x: (x, None), lambda kept, g: (cr.clip(g, -1.0, 1.0),))
-    >>> cr.grad(lambda x: 5.0 * clipped(x))(2.0)
-    1.0
-    """
-
-    def __init__(self, function: Function) -> None:
-        self.function = function
-        self.forward: Function | None = None
-        self.backward: Function | None = None
-        self.__name__: str = function.__name__
-        self.__doc__ = function.__doc__
-
-    def defvjp(self, forward: Function, backward: Function) -> None:
-        """Give the two halves."""
-        self.forward = forward
-        self.backward = backward
-
-    def __call__(self, *args: Any) -> Any:
-        if self.forward is None or self.backward is None:
-            raise GraphError(f"{self.__name__} has no backward pass yet: call {self.__name__}.defvjp(forward, backward)")
-        if not any(isinstance(x, Tensor | Value) for x in args):
-            return self.function(*args)
-        return CustomRule(self, len(args))(*args)
-
-
-class CustomRule(Operation):
-    """The one-off operation behind a `custom_vjp` call; it is not in the book."""
-
-    def __init__(self, custom: custom_vjp, count: int) -> None:
-        def function(*inputs: Any) -> Any:
-            out, self.kept = custom.forward(*inputs)
-            return out
-        function.__name__ = custom.__name__
-        super().__init__(function, "")
-        self.custom = custom
-        self.count = count
 
 
 class Run:

@@ -17,6 +17,7 @@ cdef bint burying
 
 cdef class Fan:
     cdef tuple inputs
+    cdef object operation
     cdef double *partials
     cdef object settings
 

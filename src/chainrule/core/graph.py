@@ -86,7 +86,7 @@ def shares(node: Node, g: Any, record: bool) -> Iterable[tuple[Node, Any]]:
             return opened_shares(node, g)
         inputs, out = node.inputs, node
     else:
-        inputs, out = node.numbers(), node.data
+        inputs, out = node.plain()
     check_unchanged(node)
     result: list[tuple[Node, Any]] = []
     for i, x in node.edges:
@@ -174,7 +174,7 @@ def tangents_of(
                 by_slot: list[Any] = [None] * len(node.inputs)
                 for i, t in slots:
                     by_slot[i] = t
-                arguments, out = (node.inputs, node) if record else (node.numbers(), node.data)
+                arguments, out = (node.inputs, node) if record else node.plain()
                 tangent = node.op.push(by_slot, out, arguments, node.settings)
             if tangent is not None:
                 moving[node] = tangent if record else node.fit(tangent)

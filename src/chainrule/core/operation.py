@@ -43,8 +43,10 @@ class Operation:
     ``cr.sum(x, 0)`` and ``cr.sum(x, axis=0)`` are the same call.
     """
 
-    linear = False
+    broadcasts = False
+    """Whether inputs of other shapes than the output are repeated to fit."""
     composition: Function | None = None
+    """What a fused operation stands for."""
 
     def __init__(self, function: Function, formula: str, symbol: str | None = None, **where_to_test: Any) -> None:
         self.function = function
@@ -148,6 +150,8 @@ class Operation:
 class Pointwise(Operation):
     """An operation on numbers, applied entry by entry: a local derivative for each input."""
 
+    broadcasts = True
+
     def __init__(self, function: Function, formula: str, partials: Any, **declared: Any) -> None:
         super().__init__(function, formula, **declared)
         self.partials: tuple[Function | None, ...] | Function = partials
@@ -186,8 +190,6 @@ class Pointwise(Operation):
 
 class Linear(Operation):
     """An operation linear in each input (or, with ``*inputs``, in all of them jointly): an adjoint for each."""
-
-    linear = True
 
     def __init__(self, function: Function, formula: str, adjoint: Any, **declared: Any) -> None:
         super().__init__(function, formula, **declared)
@@ -228,8 +230,6 @@ class Fused(Linear):
     Its adjoints serve first-order reverse mode on numbers. Everything else (forward mode, second order, explanations)
     goes through `composition`, and the tests compare the two.
     """
-
-    linear = False
 
     def __init__(self, function: Function, formula: str, *, of: Function, reason: str, **declared: Any) -> None:
         super().__init__(function, formula, **declared)

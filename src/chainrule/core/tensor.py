@@ -269,9 +269,9 @@ class Tensor:
 
     # What graph.py asks of a node
 
-    def numbers(self) -> tuple[Any, ...]:
-        """The inputs as arrays and plain numbers."""
-        return tuple([x._data if isinstance(x, Tensor) else x for x in self.inputs])
+    def plain(self) -> tuple[tuple[Any, ...], Array]:
+        """The inputs and this node as arrays and plain numbers."""
+        return tuple([x._data if isinstance(x, Tensor) else x for x in self.inputs]), self._data
 
     def fit(self, share: Any) -> Any:
         """A share of this tensor's gradient in its own dtype."""
@@ -285,7 +285,7 @@ class Tensor:
             name = self.op.name if self.op is not None else "a leaf"
             raise AnomalyError(
                 f"the derivative of {name} in input {i} turned a finite gradient into {first_bad(share)}; its inputs were "
-                f"{', '.join(brief(x) for x in self.numbers())}; recorded at {self.line or 'a line before detect_anomaly'}"
+                f"{', '.join(brief(x) for x in self.plain()[0])}; recorded at {self.line or 'a line before detect_anomaly'}"
             )
 
     # Reading and writing entries
@@ -518,17 +518,13 @@ def record_result(
     """A node for a result that is already computed."""
     out = Tensor.__new__(Tensor)
     _set_up(out, data)
-    if not operation.linear:
-        shape = data.shape
-        live: list[tuple[int, Tensor]] = []
-        for i, x in edges:
-            if not operation.differentiable(i):
-                continue
-            if x._data.shape != shape and operation.composition is None:
-                x = record(book["broadcast_to"], (x,), {"shape": shape})
-                inputs = (*inputs[:i], x, *inputs[i + 1 :])
-            live.append((i, x))
-        edges = live
+    edges = [(i, x) for i, x in edges if operation.differentiable(i)]
+    if operation.broadcasts:
+        for k, (i, x) in enumerate(edges):
+            if x._data.shape != data.shape:
+                repeated = record(book["broadcast_to"], (x,), {"shape": data.shape})
+                inputs = (*inputs[:i], repeated, *inputs[i + 1 :])
+                edges[k] = (i, repeated)
     if not edges:
         return out
     if data.dtype not in DIFFERENTIABLE:

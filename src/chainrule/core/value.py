@@ -15,14 +15,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 try:
     import cython
 except ImportError:
     from chainrule.core import plain as cython
 
 from chainrule.core import ieee
+from chainrule.core.labels import users_line
 from chainrule.core.operation import NUMBERS, book, compositions, refuse_backward
-from chainrule.core.state import Attention, switches
+from chainrule.core.state import Attention, Quiet, switches
 from chainrule.errors import AnomalyError, DtypeError, GraphError
 
 LEAF, ONE, TWO, VALUE_NUMBER, NUMBER_VALUE, MANY, FOREIGN = range(7)
@@ -34,10 +37,16 @@ graveyard: list[Any] = []
 burying = False
 
 
+lines: dict[int, str] = {}
+"""Under detect_anomaly: where each node was made, by its id."""
+
+
 def set_attention(count: int) -> None:
     """Called when some thread turns no_grad or detect_anomaly on or off."""
     global attention
     attention = count
+    if count == 0:
+        lines.clear()
 
 
 Attention.listeners.append(set_attention)
@@ -52,10 +61,11 @@ class Fan:
     Kept beside the node because nearly all nodes have one input or two, and a smaller node is a faster one.
     """
 
-    __slots__ = ("inputs", "partials", "settings")
+    __slots__ = ("inputs", "operation", "partials", "settings")
 
-    def __init__(self, inputs: tuple[Any, ...], settings: Any = None) -> None:
+    def __init__(self, inputs: tuple[Any, ...], operation: Any = None, settings: Any = None) -> None:
         self.inputs = inputs
+        self.operation = operation
         self.settings = settings
         self.partials = allocate(len(inputs))
 
@@ -129,13 +139,13 @@ class Value:
             y: Value = other
             return make("add", TWO, self, y, self.data + y.data, 1.0, 1.0)
         if type(other) is float or type(other) is int:
-            c: cython.double = other
+            c: cython.double = float(other)
             return make("add", VALUE_NUMBER, self, None, self.data + c, 1.0, c)
         return through_the_book("add", self, other)
 
     def __radd__(self, other: Any) -> Any:
         if type(other) is float or type(other) is int:
-            c: cython.double = other
+            c: cython.double = float(other)
             return make("add", NUMBER_VALUE, self, None, c + self.data, 1.0, c)
         return through_the_book("add", other, self)
 
@@ -144,13 +154,13 @@ class Value:
             y: Value = other
             return make("sub", TWO, self, y, self.data - y.data, 1.0, -1.0)
         if type(other) is float or type(other) is int:
-            c: cython.double = other
+            c: cython.double = float(other)
             return make("sub", VALUE_NUMBER, self, None, self.data - c, 1.0, c)
         return through_the_book("sub", self, other)
 
     def __rsub__(self, other: Any) -> Any:
         if type(other) is float or type(other) is int:
-            c: cython.double = other
+            c: cython.double = float(other)
             return make("sub", NUMBER_VALUE, self, None, c - self.data, -1.0, c)
         return through_the_book("sub", other, self)
 
@@ -159,13 +169,13 @@ class Value:
             y: Value = other
             return make("mul", TWO, self, y, self.data * y.data, y.data, self.data)
         if type(other) is float or type(other) is int:
-            c: cython.double = other
+            c: cython.double = float(other)
             return make("mul", VALUE_NUMBER, self, None, self.data * c, c, c)
         return through_the_book("mul", self, other)
 
     def __rmul__(self, other: Any) -> Any:
         if type(other) is float or type(other) is int:
-            c: cython.double = other
+            c: cython.double = float(other)
             return make("mul", NUMBER_VALUE, self, None, c * self.data, c, c)
         return through_the_book("mul", other, self)
 
@@ -175,20 +185,20 @@ class Value:
             out: cython.double = divide(self.data, y.data)
             return make("div", TWO, self, y, out, divide(1.0, y.data), -divide(out, y.data))
         if type(other) is float or type(other) is int:
-            c: cython.double = other
+            c: cython.double = float(other)
             return make("div", VALUE_NUMBER, self, None, divide(self.data, c), divide(1.0, c), c)
         return through_the_book("div", self, other)
 
     def __rtruediv__(self, other: Any) -> Any:
         if type(other) is float or type(other) is int:
-            c: cython.double = other
+            c: cython.double = float(other)
             out: cython.double = divide(c, self.data)
             return make("div", NUMBER_VALUE, self, None, out, -divide(out, self.data), c)
         return through_the_book("div", other, self)
 
     def __pow__(self, other: Any, modulo: Any = None) -> Any:
         if modulo is None and (type(other) is float or type(other) is int):
-            c: cython.double = other
+            c: cython.double = float(other)
             slope: cython.double = 0.0 if c == 0.0 else c * power(self.data, c - 1.0)
             return make("pow", VALUE_NUMBER, self, None, power(self.data, c), slope, c)
         return through_the_book("pow", self, other) if modulo is None else NotImplemented
@@ -286,6 +296,8 @@ class Value:
         """The operation of the rule book that made this node, or None for a leaf."""
         if self.layout == FOREIGN:
             raise refuse_backward(self.operation)
+        if self.layout == MANY and self.fan.operation is not None:
+            return self.fan.operation
         return None if self.layout == LEAF else book[self.operation]
 
     @property
@@ -294,7 +306,7 @@ class Value:
             return self.operation
         if self.operation == "pow" and self.layout == VALUE_NUMBER:
             return f"**{self.d_second:g}"
-        return book[self.operation].symbol
+        return self.op.symbol
 
     @property
     def inputs(self) -> tuple[Any, ...]:
@@ -357,9 +369,9 @@ class Value:
         """Values are never changed in place by the engine, so a graph of them has no age."""
         return 0
 
-    def numbers(self) -> tuple[float, ...]:
-        """The inputs as plain numbers."""
-        return tuple([x.data if type(x) is Value else x for x in self.inputs])
+    def plain(self) -> tuple[tuple[Any, ...], Any]:
+        """The inputs and this node as numbers that follow IEEE 754 (Python's own raise at 1/0)."""
+        return tuple([np.float64(number(x)) for x in self.inputs]), np.float64(self.data)
 
     def fit(self, share: Any) -> float:
         """A share of a gradient as a float."""
@@ -370,7 +382,8 @@ class Value:
         if share - share != 0.0 and g - g == 0.0:
             raise AnomalyError(
                 f"the derivative of {self.operation} in input {i} turned a gradient of {g} into {share}; its inputs "
-                f"were {', '.join([repr(x) for x in self.numbers()])}"
+                f"were {', '.join([repr(number(x)) for x in self.inputs])}; recorded at "
+                f"{lines.get(id(self), 'a line before detect_anomaly')}"
             )
 
     def describe(self) -> str:
@@ -406,9 +419,11 @@ class Value:
         if not places:
             return Value(data)
         given: list[Any] = [x if i in places else numbers[i] for i, x in enumerate(inputs)]
-        fan: Fan = Fan(tuple(given), settings or None)
-        for i in places:
-            fan.partials[i] = float(operation.pull(i, 1.0, data, numbers, settings))
+        fan: Fan = Fan(tuple(given), operation, settings or None)
+        careful = [np.float64(x) for x in numbers]
+        with Quiet():
+            for i in places:
+                fan.partials[i] = float(operation.pull(i, np.float64(1.0), np.float64(data), careful, settings))
         return make_many(operation.name, fan, data)
 
     def backward(self, gradient: float = 1.0) -> None:
@@ -485,6 +500,8 @@ def make(
     out.d_first = d_first
     out.d_second = d_second
     out.label = ""
+    if attention != 0 and switches.anomaly:
+        lines[id(out)] = users_line()
     if not cython.compiled:
         out.grad = 0.0
         out.fan = None
@@ -519,8 +536,6 @@ def recording(operation: str, first: Any, second: Any, layout: int, data: float,
 def check_result(operation: str, inputs: list[float], data: float) -> None:
     """Stop where finite inputs gave nan or infinity."""
     if data - data != 0.0 and all([x - x == 0.0 for x in inputs]):
-        from chainrule.core.labels import users_line
-
         raise AnomalyError(
             f"{operation} gave {data} from finite inputs {', '.join([repr(x) for x in inputs])} at {users_line()}"
         )
