@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from chainrule.core.operation import Operation, is_node
 from chainrule.errors import GraphError
 
@@ -82,7 +84,7 @@ class CustomRule(Operation):
                 f"the backward pass of {self.name} gave a cotangent of shape {getattr(share, 'shape', ())} for input "
                 f"{i}, which has shape {wanted}"
             )
-        return share
+        return np.array(share) if isinstance(share, np.ndarray) else share
 
     def push(self, tangents: Sequence[Any], out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         raise GraphError(f"{self.name} has a backward pass of its own and no forward-mode rule: use grad or vjp")

@@ -160,7 +160,8 @@ class Run:
                 raise ShapeError(f"argnums={argnums} asks for argument {place}, and {len(args)} were given")
         places = [place % len(args) for place in places]
         leaves, self.structure = flatten(tuple(args[place] for place in places))
-        self.inputs = [stand_in(x) for x in leaves]
+        with enable_grad():
+            self.inputs = [stand_in(x) for x in leaves]
         self.kinds = [type(x) for x in leaves]
         self.kind = next((kind for kind in self.kinds if kind not in (float, int)), float)
         call = list(args)
@@ -263,8 +264,10 @@ def recorded_outside(x: Any, inputs: list[Any]) -> bool:
 
 def stand_in(x: Any) -> Any:
     """A node of its own for an argument."""
-    if isinstance(x, Value) or (isinstance(x, Tensor) and x.requires_grad):
+    if isinstance(x, Value):
         return x.alias()
+    if isinstance(x, Tensor) and x.requires_grad:
+        return x.clone()
     array = x.data if isinstance(x, Tensor) else x
     if isinstance(x, bool) or not isinstance(array, float | int | np.ndarray | np.floating):
         raise DtypeError(f"a gradient in a {type(x).__name__} does not exist: give floats, arrays, Values or Tensors")

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from chainrule.core.state import Quiet, switches
-from chainrule.errors import GraphError
 
 Node = Any
 
@@ -87,7 +86,7 @@ def shares(node: Node, g: Any, record: bool) -> Iterable[tuple[Node, Any]]:
         inputs, out = node.inputs, node
     else:
         inputs, out = node.plain()
-    check_unchanged(node)
+    node.check_unchanged()
     result: list[tuple[Node, Any]] = []
     for i, x in node.edges:
         share = op.pull(i, g, out, inputs, node.settings)
@@ -111,18 +110,6 @@ def opened_shares(node: Node, g: Any) -> list[tuple[Node, Any]]:
     stand_ins, out = opened(node)
     found = gradients_of([out], [g], stand_ins, record=True)
     return [(x, share) for (_, x), share in zip(node.edges, found, strict=True) if share is not None]
-
-
-def check_unchanged(node: Node) -> None:
-    """Refuse to differentiate through values that were changed in place after they were used."""
-    for i, _ in node.edges:
-        reads_out, reads = node.op.reads(i)
-        for x in [node.inputs[j] for j in reads] + [node] * reads_out:
-            if getattr(x, "changed", 0) > node.born:
-                raise GraphError(
-                    f"{x.describe()} was changed in place after {node.op.name} used it, and {node.op.name}'s derivative "
-                    "needs the value it had: change a copy, or run the forward again before backward()"
-                )
 
 
 def gradients_of(
@@ -165,7 +152,7 @@ def tangents_of(
             slots = [(i, moving.get(x)) for i, x in node.edges]
             if all(t is None for _, t in slots):
                 continue
-            check_unchanged(node)
+            node.check_unchanged()
             if node.op.composition is not None:
                 stand_ins, out = opened(node)
                 live = [(x, t) for x, (_, t) in zip(stand_ins, slots, strict=True) if t is not None]

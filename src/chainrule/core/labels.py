@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
-HERE = str(Path(__file__).resolve().parents[1])
+HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DEPTH = 4
 """How many containers deep a name may be, as in ``net.layers[0].weight[1]``."""
 
@@ -29,7 +29,7 @@ def users_line() -> str:
     for frame in users_frames():
         name, line = frame.f_code.co_filename, frame.f_lineno
         text = linecache.getline(name, line).strip()
-        return f"{Path(name).name}:{line}" + (f": {text}" if text else "")
+        return f"{os.path.basename(name)}:{line}" + (f": {text}" if text else "")
     return "an unknown line"
 
 

@@ -33,7 +33,7 @@ compositions: dict[str, Function] = {}
 kernels: dict[str, Function] = {}
 """Plain functions without derivatives, carried whole into written source."""
 
-NUMBERS = (float, int, bool, np.number, np.bool_)
+NUMBERS = (float, int, bool, np.floating, np.integer, np.bool_)
 
 
 class Operation:

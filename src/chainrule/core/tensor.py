@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.core import graph
 from chainrule.core.labels import find_labels, users_line
@@ -16,7 +15,7 @@ from chainrule.core.operation import Operation, as_array, book, compositions
 from chainrule.core.state import Quiet, switches
 from chainrule.errors import AnomalyError, DtypeError, GraphError, ShapeError
 
-Array = NDArray[Any]
+Array = np.ndarray[Any, Any]
 clock = itertools.count(1).__next__
 """Counts recordings and in-place changes, so that a change after a use is noticed."""
 
@@ -52,6 +51,7 @@ class Tensor:
         "op",
         "requires_grad",
         "settings",
+        "view_of",
     )
     _grad: Tensor | None
 
@@ -182,8 +182,8 @@ class Tensor:
     # Leaving the graph
 
     def detach(self) -> Tensor:
-        """The same numbers (not copied) outside the graph: no gradient passes."""
-        return from_array(self._data)
+        """The same numbers outside the graph: no gradient passes."""
+        return from_array(self._data.copy())
 
     def clone(self) -> Any:
         """A recorded copy with memory of its own."""
@@ -192,6 +192,7 @@ class Tensor:
     def alias(self) -> Tensor:
         """A node of its own with the same numbers, for telling two uses apart."""
         out = record_result(book["identity"], (self,), NO_SETTINGS, self._data, ((0, self),))
+        out.view_of = self
         return out
 
     def astype(self, dtype: Any) -> Any:
@@ -279,6 +280,20 @@ class Tensor:
             return share.astype(self._data.dtype)
         return share
 
+    def check_unchanged(self) -> None:
+        """Refuse to differentiate through values that were changed in place after they were used here."""
+        operation: Any = self.op
+        for i, _ in self.edges:
+            reads_out, reads = operation.reads(i)
+            for x in [self.inputs[j] for j in reads] + [self] * reads_out:
+                while isinstance(x, Tensor):
+                    if x.changed > self.born:
+                        raise GraphError(
+                            f"{x.describe()} was changed in place after {operation.name} used it, and the derivative of "
+                            f"{operation.name} needs the value it had: change a copy, or run the forward again"
+                        )
+                    x = x.view_of
+
     def check_share(self, i: int, g: Any, share: Any) -> None:
         """Under detect_anomaly: stop where a finite gradient turns into nan or infinity."""
         if np.isfinite(g).all() and not np.isfinite(share).all():
@@ -295,8 +310,7 @@ class Tensor:
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._refuse_in_place(value)
-        self._data[plain_key(key)] = value._data if isinstance(value, Tensor) else value
-        self.changed = clock()
+        self._write(plain_key(key), value._data if isinstance(value, Tensor) else value)
 
     def _refuse_in_place(self, value: Any = None) -> None:
         tracked = self.requires_grad or (isinstance(value, Tensor) and value.requires_grad)
@@ -305,6 +319,13 @@ class Tensor:
                 f"{self.describe()} takes part in differentiation and cannot be changed in place: "
                 "do it under `with cr.no_grad():`, or make a new tensor"
             )
+
+    def _write(self, key: Any, numbers: Any) -> None:
+        if self.view_of is not None:
+            self._data = self._data.copy()
+            self.view_of = None
+        self._data[key] = numbers
+        self.changed = clock()
 
     def _in_place(self, name: str, other: Any) -> Any:
         tracked = self.requires_grad or (isinstance(other, Tensor) and other.requires_grad)
@@ -317,8 +338,7 @@ class Tensor:
             out = book[name].function(self._data, value)
         if out.shape != self._data.shape:
             raise ShapeError(f"{name} in place would change the shape of {self.describe()} to {out.shape}")
-        self._data[...] = out
-        self.changed = clock()
+        self._write(..., out)
         return self
 
     def __iadd__(self, other: Any) -> Any:
@@ -379,6 +399,14 @@ class Tensor:
 
     def __abs__(self) -> Any:
         return record(book["abs"], (self,), NO_SETTINGS)
+
+    def __eq__(self, other: object) -> Any:
+        return record(book["equal"], (self, other), NO_SETTINGS)
+
+    def __ne__(self, other: object) -> Any:
+        return record(book["not_equal"], (self, other), NO_SETTINGS)
+
+    __hash__ = object.__hash__
 
     def __lt__(self, other: Any) -> Any:
         return record(book["less"], (self, other), NO_SETTINGS)
@@ -452,6 +480,7 @@ def _set_up(tensor: Tensor, array: Array) -> None:
     tensor.label = ""
     tensor.line = ""
     tensor.born = tensor.changed = 0
+    tensor.view_of = None
 
 
 def from_array(array: Any) -> Tensor:
@@ -478,7 +507,7 @@ def _arrived(node: Tensor, g: Any, fresh: bool) -> bool:
         elif node._grad is None or node.op is not None:
             node._grad = from_array(g if fresh and node.op is None else np.array(g))
         else:
-            node._grad._data += g
+            node._grad = from_array(node._grad._data + g)
     return True
 
 
@@ -508,8 +537,12 @@ def record(operation: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> A
     if switches.anomaly:
         check_result(operation, arrays, data)
     if not edges or not switches.recording:
-        return from_array(data)
-    return record_result(operation, tuple(inputs), settings, data, edges)
+        out = from_array(data)
+    else:
+        out = record_result(operation, tuple(inputs), settings, data, edges)
+    if data.base is not None or data is arrays[0]:
+        out.view_of = shares_memory(inputs, data)
+    return out
 
 
 def record_result(
@@ -543,6 +576,14 @@ def record_result(
     if switches.anomaly:
         out.line = users_line()
     return out
+
+
+def shares_memory(inputs: Sequence[Any], data: Array) -> Tensor | None:
+    """The input whose memory the result lies in: a change of that one is a change of this one."""
+    for x in inputs:
+        if isinstance(x, Tensor) and (x._data is data or data.base is x._data or x._data.base is data.base is not None):
+            return x
+    return None
 
 
 def plain_array(x: Any, operation: Operation, inputs: Sequence[Any]) -> Any:

@@ -364,10 +364,8 @@ class Value:
         """A single number has no axes."""
         return ()
 
-    @property
-    def born(self) -> int:
-        """Values are never changed in place by the engine, so a graph of them has no age."""
-        return 0
+    def check_unchanged(self) -> None:
+        """Nothing to refuse: the local derivatives were stored when the node was made."""
 
     def plain(self) -> tuple[tuple[Any, ...], Any]:
         """The inputs and this node as numbers that follow IEEE 754 (Python's own raise at 1/0)."""
@@ -396,11 +394,18 @@ class Value:
         operation = operation_of(ufunc)
         if method != "__call__" or settings or operation is None:
             return NotImplemented
+        # NumPy hands its own scalars over as arrays without axes.
+        inputs = tuple([x if type(x) is Value or getattr(x, "shape", None) != () else x[()] for x in inputs])
+        if operation.name in ("equal", "not_equal"):
+            return operation.name == "not_equal"
         return operation(*inputs)
 
     @staticmethod
     def __apply__(operation: Any, inputs: Any, settings: Any) -> Any:
         """Record an operation of the rule book on Values and numbers."""
+        written_out = WRITTEN_OUT.get(operation.name)
+        if written_out is not None and book.get(operation.name) is operation:
+            return written_out(inputs[0])
         numbers: list[Any] = []
         for x in inputs:
             if type(x) is Value:
@@ -413,6 +418,8 @@ class Value:
                     "cr.Tensor, or use lists of Values with cr.sum and cr.dot"
                 )
         data = operation.compute(numbers, settings)
+        if isinstance(data, (bool, np.bool_)):
+            return bool(data)
         if type(data) is not float:
             raise DtypeError(f"{operation.name} works on arrays, not on one number: use cr.Tensor")
         places = [i for i, x in enumerate(inputs) if type(x) is Value and operation.differentiable(i)]
@@ -478,6 +485,16 @@ class Value:
             if owns_inputs(self):  # noqa: F821  (defined in _value.pxd)
                 bury(self)
 
+
+WRITTEN_OUT = {
+    "exp": Value.exp,
+    "log": Value.log,
+    "neg": Value.__neg__,
+    "relu": Value.relu,
+    "sigmoid": Value.sigmoid,
+    "tanh": Value.tanh,
+}
+"""Functions of one number that need no look into the book."""
 
 NO_BACKWARD = (
     "a Value's backward step comes from its operation, so _backward does not exist here; declare your own operation "
@@ -626,7 +643,11 @@ def power(x: float, y: float) -> float:
 
 
 def number(x: Any) -> float:
-    return x.data if type(x) is Value else float(x)
+    if type(x) is Value:
+        return x.data
+    if type(x) is float or isinstance(x, NUMBERS):
+        return float(x)
+    raise DtypeError(f"a sum of Values takes Values and real numbers, not {type(x).__name__}; for arrays use cr.Tensor")
 
 
 def comparable(x: Any) -> bool:
