@@ -9,6 +9,8 @@ engine = Extension(
     "chainrule.core._value",
     ["src/chainrule/core/value.py"],
     extra_compile_args=[] if sys.platform == "win32" else ["-O3"],
-    optional=True,
 )
-setup(ext_modules=cythonize([engine], compiler_directives={"cdivision": True}, build_dir="build"))
+extensions = cythonize([engine], compiler_directives={"cdivision": True}, build_dir="build")
+for extension in extensions:
+    extension.optional = True  # set here because cythonize forgets it
+setup(ext_modules=extensions)

@@ -121,6 +121,8 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "Tensor",
+    "Value",
     "abs",
     "acos",
     "add",
@@ -212,10 +214,8 @@ __all__ = [
     "sum",
     "tan",
     "tanh",
-    "Tensor",
     "trace",
     "transpose",
-    "Value",
     "value_and_grad",
     "var",
     "vjp",

@@ -1,5 +1,8 @@
 """Functions with a backward pass of the user's own."""
 
+# What a user's backward pass gives is not known before it has run.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -43,7 +46,9 @@ class custom_vjp:  # noqa: N801  (a decorator, named as in JAX)
 
     def __call__(self, *args: Any) -> Any:
         if self.forward is None or self.backward is None:
-            raise GraphError(f"{self.__name__} has no backward pass yet: call {self.__name__}.defvjp(forward, backward)")
+            raise GraphError(
+                f"{self.__name__} has no backward pass yet: call {self.__name__}.defvjp(forward, backward)"
+            )
         if not any(is_node(x) for x in args):
             return self.function(*args)
         return CustomRule(self.__name__, self.forward, self.backward)(*args)
@@ -67,8 +72,8 @@ class CustomRule(Operation):
     def differentiable(self, i: int) -> bool:
         return True
 
-    def reads(self, i: int) -> tuple[bool, tuple[int, ...]]:
-        return True, ()
+    def reads(self, i: int, count: int) -> tuple[bool, tuple[int, ...]]:
+        return True, tuple(range(count))
 
     def pull(self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         if self.last is None or self.last[0] is not g:

@@ -17,7 +17,7 @@ from chainrule.core import Value, graph
 from chainrule.core.operation import compositions
 from chainrule.core.state import enable_grad
 from chainrule.core.tensor import DIFFERENTIABLE, Tensor, from_array
-from chainrule.core.tree import flatten, unflatten
+from chainrule.core.tree import flatten, outline, unflatten
 from chainrule.errors import DtypeError, GraphError, ShapeError
 
 Argnums = int | Sequence[int]
@@ -159,16 +159,21 @@ class Run:
             if not -len(args) <= place < len(args):
                 raise ShapeError(f"argnums={argnums} asks for argument {place}, and {len(args)} were given")
         places = [place % len(args) for place in places]
+        if len(set(places)) < len(places):
+            raise ShapeError(f"argnums={argnums} names an argument twice")
         leaves, self.structure = flatten(tuple(args[place] for place in places))
         with enable_grad():
             self.inputs = [stand_in(x) for x in leaves]
-        self.kinds = [type(x) for x in leaves]
-        self.kind = next((kind for kind in self.kinds if kind not in (float, int)), float)
+        self.kinds: list[type[Any]] = [type(x) for x in leaves]
+        self.kind: type[Any] = next((kind for kind in self.kinds if kind not in (float, int)), float)
         call = list(args)
         for place, argument in zip(places, unflatten(self.structure, self.inputs), strict=True):
             call[place] = argument
         with enable_grad():
             out = f(*call, **settings)
+        for x in self.inputs:
+            if x.op is None:
+                x.requires_grad = False  # this run is over: nobody outside can ask for a gradient in its stand-ins
         self.aux: Any = None
         if has_aux:
             out, aux = out
@@ -294,10 +299,12 @@ def fitted(given: Any, structure: Any, nodes: list[Any], what: str) -> list[Any]
     """Cotangents or tangents, checked against the structure and the shapes of the nodes they belong to."""
     leaves, found = flatten(given)
     if found != structure:
-        raise ShapeError(f"the {what}s need the structure {structure} and have {found}")
+        raise ShapeError(f"the {what}s need the structure {outline(structure)} and have {outline(found)}")
     for leaf, node in zip(leaves, nodes, strict=True):
         if getattr(leaf, "shape", ()) != node.shape:
-            raise ShapeError(f"a {what} of shape {getattr(leaf, 'shape', ())} does not fit a value of shape {node.shape}")
+            raise ShapeError(
+                f"a {what} of shape {getattr(leaf, 'shape', ())} does not fit a value of shape {node.shape}"
+            )
     return leaves
 
 
@@ -345,7 +352,7 @@ def assembled(swept: list[list[Any]], nodes: list[Any], swept_shape: tuple[int, 
         if any(isinstance(part, Value) for part in parts):
             blocks.append(parts[0])
         elif not parts:
-            blocks.append(np.zeros(shape))
+            blocks.append(np.zeros(shape, getattr(node, "dtype", float)))
         elif any(isinstance(part, Tensor) for part in parts):
             blocks.append(compositions["stack"](parts, axis=axis).reshape(shape))
         else:

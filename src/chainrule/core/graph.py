@@ -140,9 +140,7 @@ def between(inputs: Sequence[Node], outputs: Sequence[Node]) -> list[Node]:
     return [node for node in order if node in moving]
 
 
-def tangents_of(
-    inputs: Sequence[Node], tangents: Sequence[Any], outputs: Sequence[Node], *, record: bool
-) -> list[Any]:
+def tangents_of(inputs: Sequence[Node], tangents: Sequence[Any], outputs: Sequence[Node], *, record: bool) -> list[Any]:
     """Forward mode: the tangents of the outputs (None where an output does not depend on the inputs)."""
     moving: dict[Node, Any] = dict(zip(inputs, tangents, strict=True))
     with Quiet():

@@ -42,7 +42,7 @@ def find_labels(nodes: Iterable[Any]) -> dict[int, str]:
     found = {key: node.label for key, node in wanted.items() if getattr(node, "label", "")}
     for frame in users_frames():
         for scope in (frame.f_locals, frame.f_globals):
-            level = [(name, held) for name, held in scope.items() if not name.startswith("_")]
+            level = [(name, held) for name, held in scope.items() if name.isidentifier() and name[0] != "_"]
             seen: set[int] = set()
             for _ in range(DEPTH):
                 deeper: list[tuple[str, Any]] = []
@@ -65,9 +65,8 @@ def parts(name: str, held: Any) -> Iterator[tuple[str, Any]]:
             yield from ((f"{name}[{i}]", part) for i, part in enumerate(held))
     elif type(held) is dict:
         yield from ((f"{name}[{key!r}]", part) for key, part in list(held.items()) if isinstance(key, (str, int)))
-    elif named := getattr(held, "named_parts", None):
-        if not isinstance(held, type):
-            yield from ((f"{name}{path}", part) for path, part in named())
+    elif named := getattr(type(held), "named_parts", None):
+        yield from ((f"{name}{path}", part) for path, part in named(held))
     elif isinstance(getattr(held, "__dict__", None), dict) and not isinstance(held, type) and not callable(held):
         if type(held).__module__.split(".")[0] not in sys.stdlib_module_names | {"numpy"}:
             yield from ((f"{name}.{key}", part) for key, part in list(vars(held).items()))

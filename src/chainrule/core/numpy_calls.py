@@ -27,5 +27,6 @@ OTHER_NAMES = {
 
 def operation_of(function: Any) -> Any:
     """The function of this project that a NumPy function stands for, or None."""
-    name = OTHER_NAMES.get(function.__name__, function.__name__)
+    name: str = function.__name__
+    name = OTHER_NAMES.get(name, name)
     return compositions.get(name) or book.get(name)

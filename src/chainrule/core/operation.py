@@ -18,8 +18,9 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from chainrule.core.state import Quiet
-from chainrule.errors import ChainruleError, DtypeError, GraphError
+from chainrule.core.labels import find_labels
+from chainrule.core.state import Quiet, switches
+from chainrule.errors import ChainruleError, DtypeError, GraphError, ShapeError
 
 Function = Callable[..., Any]
 Rule = TypeVar("Rule", bound="Operation")
@@ -82,10 +83,18 @@ class Operation:
             settings = self.complete(settings)
         elif settings:
             raise TypeError(f"{self.name} has no setting {', '.join(settings)}")
+        arrays = others = False
         for x in inputs:
-            apply = getattr(type(x), "__apply__", None)
-            if apply is not None:
-                return apply(self, inputs, settings)
+            kind = type(x)
+            if kind is np.ndarray:
+                arrays = True
+            elif kind is not float and kind is not int:
+                apply = getattr(kind, "__apply__", None)
+                if apply is not None:
+                    return apply(self, inputs, settings)
+                others = True
+        if arrays and not others and switches.quiet:
+            return self.fitting(inputs, inputs, settings)
         return self.compute(inputs, settings)
 
     def _settings_by_position(
@@ -127,15 +136,23 @@ class Operation:
         if scalar:
             ready = [np.float64(x) for x in ready]
         with Quiet():
+            out = self.fitting(ready, inputs, settings)
+        return float(out) if scalar and getattr(out, "dtype", None) == np.float64 and out.ndim == 0 else out
+
+    def fitting(self, ready: Sequence[Any], inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+        """The forward on arrays, where NumPy's complaint about shapes becomes one in the user's words."""
+        try:
             out = self.function(*ready, **settings)
-        return float(out) if scalar and np.ndim(out) == 0 and np.asarray(out).dtype.kind == "f" else out
+        except (ValueError, IndexError) as error:
+            raise misfit(self, inputs, settings, error) from error
+        return out[()] if type(out) is np.ndarray and out.ndim == 0 else out
 
     def differentiable(self, i: int) -> bool:
         """Whether input ``i`` has a derivative (the condition of ``where`` has none)."""
         raise NotImplementedError
 
-    def reads(self, i: int) -> tuple[bool, tuple[int, ...]]:
-        """What the derivative in input ``i`` looks at: whether the output's value, and the values of which inputs."""
+    def reads(self, i: int, count: int) -> tuple[bool, tuple[int, ...]]:
+        """What the derivative in input ``i`` of `count` looks at: whether the output, and which inputs' values."""
         raise NotImplementedError
 
     def pull(self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
@@ -168,9 +185,9 @@ class Pointwise(Operation):
             return self.partials(i, out, *inputs, **settings)
         return cast(Function, self.partials[i])(out, *inputs, **settings)
 
-    def reads(self, i: int) -> tuple[bool, tuple[int, ...]]:
+    def reads(self, i: int, count: int) -> tuple[bool, tuple[int, ...]]:
         if self.variadic:
-            return False, ()
+            return False, tuple(range(count))
         if i not in self._reads:
             names = read_names(cast(Function, cast(Any, self.partials)[i]))
             self._reads[i] = ("out" in names, tuple(j for j, name in enumerate(self.inputs) if name in names))
@@ -201,7 +218,7 @@ class Linear(Operation):
     def differentiable(self, i: int) -> bool:
         return True
 
-    def reads(self, i: int) -> tuple[bool, tuple[int, ...]]:
+    def reads(self, i: int, count: int) -> tuple[bool, tuple[int, ...]]:
         if self.variadic:
             return False, ()
         if i not in self._reads:
@@ -218,9 +235,7 @@ class Linear(Operation):
         if self.variadic:
             moved = [np.zeros(x.shape, x.dtype) if t is None else t for x, t in zip(inputs, tangents, strict=True)]
             return self(*moved, **settings)
-        terms = (
-            self(*inputs[:i], t, *inputs[i + 1 :], **settings) for i, t in enumerate(tangents) if t is not None
-        )
+        terms = (self(*inputs[:i], t, *inputs[i + 1 :], **settings) for i, t in enumerate(tangents) if t is not None)
         return added(terms)
 
 
@@ -245,8 +260,8 @@ def pointwise(formula: str, *, partials: Any, **declared: Any) -> Callable[[Func
 
     `formula` is LaTeX with the inputs in braces. `partials` has one function of ``(out, *inputs, **settings)`` for each
     input, or None where the output does not move with it; a rule with ``*inputs`` gives one function of
-    ``(index, out, *inputs)``. Settings are keyword-only. `domain`, `shapes`, `at_kink` and `examples` (of settings) tell
-    the generated tests where to look.
+    ``(index, out, *inputs)``. Settings are keyword-only. `domain`, `shapes`, `at_kink` and `examples` (of settings)
+    tell the generated tests where to look.
 
     >>> import chainrule as cr
     >>> @cr.pointwise(r"{x}^3", partials=(lambda out, x: 3 * x * x,))
@@ -260,16 +275,38 @@ def pointwise(formula: str, *, partials: Any, **declared: Any) -> Callable[[Func
 
 
 def linear(formula: str, *, adjoint: Any, **declared: Any) -> Callable[[Function], Linear]:
-    """Declare an operation that is linear in each of its inputs, by its adjoints.
+    r"""Declare an operation that is linear in each of its inputs, by its adjoints.
 
     `adjoint` has one function of ``(g, *inputs, **settings)`` for each input: what of the cotangent ``g`` reaches it.
     A rule with ``*inputs`` is linear in all of them together and gives one function of ``(g, index, *inputs)``.
+
+    >>> import chainrule as cr, numpy as np
+    >>> @cr.linear(r"{x} - {x}_{\text{flipped}}", adjoint=(lambda g, x: g - cr.flip(g),))
+    ... def lopsided(x):
+    ...     '''How far each entry is from its mirror image.'''
+    ...     return x - np.flip(x)
+    >>> cr.grad(lambda x: lopsided(x)[0])(np.ones(3))
+    array([ 1.,  0., -1.])
     """
     return lambda function: register(Linear(function, formula, adjoint, **declared))
 
 
 def fused(formula: str, *, adjoint: Any, of: Function, reason: str, **declared: Any) -> Callable[[Function], Fused]:
-    """Declare one node for the composition `of`, where speed asks for it; `reason` says what it buys."""
+    """Declare one node for the composition `of`, where speed asks for it; `reason` says what it buys.
+
+    >>> import chainrule as cr, numpy as np
+    >>> @cr.fused(
+    ...     r"{x}^2 + {y}^2",
+    ...     of=lambda x, y: cr.sum(cr.square(x) + cr.square(y)),
+    ...     adjoint=(lambda g, x, y: 2 * g * x, lambda g, x, y: 2 * g * y),
+    ...     reason="one node in place of four",
+    ... )
+    ... def sum_of_squares(x, y):
+    ...     '''Every entry counts with its square.'''
+    ...     return np.vdot(x, x) + np.vdot(y, y)
+    >>> cr.grad(sum_of_squares)(np.array([1.0, 2.0]), np.ones(2))
+    array([2., 4.])
+    """
     return lambda function: register(Fused(function, formula, adjoint=adjoint, of=of, reason=reason, **declared))
 
 
@@ -280,7 +317,15 @@ def composed(function: Function) -> Function:
 
 
 def kernel(function: Function) -> Function:
-    """Mark a plain NumPy function, without a derivative, that a forward may call and written source carries whole."""
+    """Mark a plain NumPy function, without a derivative, that a forward may call and written source carries whole.
+
+    >>> import chainrule as cr, numpy as np
+    >>> @cr.kernel
+    ... def steps(x):
+    ...     return np.floor(x)
+    >>> steps(2.5)
+    np.float64(2.0)
+    """
 
     def called(x: Any, *rest: Any, **settings: Any) -> Any:
         write = getattr(type(x), "__kernel__", None)
@@ -331,6 +376,18 @@ def as_array(x: Any, name: str) -> np.ndarray[Any, Any]:
     if array.dtype.kind not in "fiubc":
         raise DtypeError(f"{name} takes numbers, arrays, Values or Tensors, not {type(x).__name__}")
     return array
+
+
+def misfit(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any], error: Exception) -> Exception:
+    """The error for shapes that do not fit: both shapes, the operation, and what the user calls the operands."""
+    names = find_labels([x for x in inputs if hasattr(x, "shape")])
+    roles = operation.inputs if not operation.variadic else operation.inputs * len(inputs)
+    shown = " and ".join(
+        f"{names.get(id(x), role)} {getattr(x, 'shape', ())}" for role, x in zip(roles, inputs, strict=True)
+    )
+    given = "".join(f", {name}={setting!r}" for name, setting in settings.items() if setting is not None)
+    kind = IndexError if isinstance(error, IndexError) else ShapeError
+    return kind(f"{operation.name} does not fit {shown}{given} ({error})")
 
 
 def read_names(function: Function) -> frozenset[str]:

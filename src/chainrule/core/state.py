@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import numpy as np
@@ -24,23 +24,23 @@ class Switches(threading.local):
 switches = Switches()
 
 
-class Attention:
-    """Calls `changed` whenever some thread starts or stops wanting something unusual of scalar nodes.
+listeners: list[Callable[[int], None]] = []
+"""Told how many threads have no_grad or detect_anomaly on.
 
-    Scalar nodes are made in some 20 ns, less than one look at a thread's switches; they look only while `count` says
-    that a thread somewhere has no_grad or detect_anomaly on.
-    """
+A scalar node is made in less time than one look at a thread's switches takes, so the scalar engine looks only while
+that number is not 0.
+"""
 
-    count = 0
-    lock = threading.Lock()
-    listeners: list[object] = []
+_unusual = 0
+_lock = threading.Lock()
 
-    @classmethod
-    def add(cls, step: int) -> None:
-        with cls.lock:
-            cls.count += step
-            for listener in cls.listeners:
-                listener(cls.count)  # type: ignore[operator]
+
+def _count_unusual(step: int) -> None:
+    global _unusual
+    with _lock:
+        _unusual += step
+        for listener in listeners:
+            listener(_unusual)
 
 
 @contextmanager
@@ -48,13 +48,13 @@ def _switched(name: str, setting: bool, unusual: bool) -> Generator[None]:
     before = getattr(switches, name)
     setattr(switches, name, setting)
     if unusual:
-        Attention.add(1)
+        _count_unusual(1)
     try:
         yield
     finally:
         setattr(switches, name, before)
         if unusual:
-            Attention.add(-1)
+            _count_unusual(-1)
 
 
 def no_grad():
@@ -73,7 +73,15 @@ def no_grad():
 
 
 def enable_grad():
-    """Record again inside a `no_grad` block."""
+    """Record again inside a `no_grad` block.
+
+    >>> import chainrule as cr
+    >>> x = cr.Tensor(2.0, requires_grad=True)
+    >>> with cr.no_grad(), cr.enable_grad():
+    ...     y = x * x
+    >>> y.requires_grad
+    True
+    """
     return _switched("recording", True, False)
 
 
@@ -88,7 +96,7 @@ def detect_anomaly():
     ...     cr.log(cr.Tensor([1.0, 0.0], requires_grad=True))
     Traceback (most recent call last):
     ...
-    chainrule.errors.AnomalyError: log gave -inf from finite inputs ...
+    chainrule.errors.AnomalyError: log gave -inf at [1] from finite inputs ...
     """
     return _switched("anomaly", True, True)
 

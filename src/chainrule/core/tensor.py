@@ -19,6 +19,9 @@ Array = np.ndarray[Any, Any]
 clock = itertools.count(1).__next__
 """Counts recordings and in-place changes, so that a change after a use is noticed."""
 
+latest_change = 0
+"""When the last in-place change of any tensor was; a graph recorded since then needs no closer look."""
+
 DIFFERENTIABLE = (np.dtype(np.float64), np.dtype(np.float32))
 NO_SETTINGS: dict[str, Any] = {}
 
@@ -54,6 +57,7 @@ class Tensor:
         "view_of",
     )
     _grad: Tensor | None
+    view_of: Tensor | None
 
     def __init__(self, data: Any, *, dtype: Any = None, requires_grad: bool = False, label: str = "") -> None:
         if isinstance(data, Tensor):
@@ -78,8 +82,11 @@ class Tensor:
     @data.setter
     def data(self, new: Any) -> None:
         if new is not self._data:
-            self._data = np.array(new._data if isinstance(new, Tensor) else as_array(new, "data"))
-        self.changed = clock()
+            array = np.array(new._data if isinstance(new, Tensor) else as_array(new, "data"))
+            if self.requires_grad and array.dtype not in DIFFERENTIABLE:
+                raise DtypeError(f"only float32 and float64 can be differentiated, and this data is {array.dtype}")
+            self._data = array
+        self.mark_changed()
 
     @property
     def grad(self) -> Tensor | None:
@@ -213,6 +220,7 @@ class Tensor:
         function, arguments = self.__reduce__()
         copied: Tensor = function(*arguments)
         copied._data = self._data.copy()
+        copied._grad = None if self._grad is None else from_array(self._grad._data.copy())
         return copied
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
@@ -280,17 +288,24 @@ class Tensor:
             return share.astype(self._data.dtype)
         return share
 
+    def mark_changed(self) -> None:
+        """Say that the numbers were changed in place: graphs that still need the old ones are stale from now on."""
+        global latest_change
+        self.changed = latest_change = clock()
+
     def check_unchanged(self) -> None:
         """Refuse to differentiate through values that were changed in place after they were used here."""
+        if latest_change < self.born:
+            return
         operation: Any = self.op
         for i, _ in self.edges:
-            reads_out, reads = operation.reads(i)
+            reads_out, reads = operation.reads(i, len(self.inputs))
             for x in [self.inputs[j] for j in reads] + [self] * reads_out:
                 while isinstance(x, Tensor):
                     if x.changed > self.born:
                         raise GraphError(
-                            f"{x.describe()} was changed in place after {operation.name} used it, and the derivative of "
-                            f"{operation.name} needs the value it had: change a copy, or run the forward again"
+                            f"{x.describe()} was changed in place after {operation.name} used it, and the derivative "
+                            f"of {operation.name} needs the value it had: change a copy, or run the forward again"
                         )
                     x = x.view_of
 
@@ -299,8 +314,9 @@ class Tensor:
         if np.isfinite(g).all() and not np.isfinite(share).all():
             name = self.op.name if self.op is not None else "a leaf"
             raise AnomalyError(
-                f"the derivative of {name} in input {i} turned a finite gradient into {first_bad(share)}; its inputs were "
-                f"{', '.join(brief(x) for x in self.plain()[0])}; recorded at {self.line or 'a line before detect_anomaly'}"
+                f"the derivative of {name} in input {i} turned a finite gradient into {first_bad(share)}; its inputs "
+                f"were {', '.join(brief(x) for x in self.plain()[0])}; recorded at "
+                f"{self.line or 'a line before detect_anomaly'}"
             )
 
     # Reading and writing entries
@@ -325,7 +341,7 @@ class Tensor:
             self._data = self._data.copy()
             self.view_of = None
         self._data[key] = numbers
-        self.changed = clock()
+        self.mark_changed()
 
     def _in_place(self, name: str, other: Any) -> Any:
         tracked = self.requires_grad or (isinstance(other, Tensor) and other.requires_grad)
@@ -401,9 +417,13 @@ class Tensor:
         return record(book["abs"], (self,), NO_SETTINGS)
 
     def __eq__(self, other: object) -> Any:
+        if other is None or isinstance(other, str):
+            return NotImplemented
         return record(book["equal"], (self, other), NO_SETTINGS)
 
     def __ne__(self, other: object) -> Any:
+        if other is None or isinstance(other, str):
+            return NotImplemented
         return record(book["not_equal"], (self, other), NO_SETTINGS)
 
     __hash__ = object.__hash__
@@ -468,18 +488,26 @@ class Tensor:
         return record(operation, inputs, settings)
 
 
-def _set_up(tensor: Tensor, array: Array) -> None:
+def _set_up(
+    tensor: Tensor,
+    array: Array,
+    op: Any = None,
+    inputs: tuple[Any, ...] = (),
+    settings: dict[str, Any] = NO_SETTINGS,
+    edges: Sequence[tuple[int, Tensor]] = (),
+    born: int = 0,
+) -> None:
     tensor._data = array
     tensor._grad = None
     tensor._keep_grad = False
-    tensor.requires_grad = False
-    tensor.op = None
-    tensor.inputs = ()
-    tensor.edges = ()
-    tensor.settings = NO_SETTINGS
-    tensor.label = ""
-    tensor.line = ""
-    tensor.born = tensor.changed = 0
+    tensor.requires_grad = op is not None
+    tensor.op = op
+    tensor.inputs = inputs
+    tensor.edges = edges
+    tensor.settings = settings
+    tensor.label = tensor.line = ""
+    tensor.born = born
+    tensor.changed = 0
     tensor.view_of = None
 
 
@@ -503,7 +531,7 @@ def _arrived(node: Tensor, g: Any, fresh: bool) -> bool:
     """At a leaf (or where asked), keep the gradient, in memory that is the leaf's own."""
     if node.op is None or node._keep_grad:
         if isinstance(g, Tensor):
-            node._grad = g if node._grad is None else node._grad + g
+            node._grad = g.clone() if node._grad is None or node.op is not None else node._grad + g
         elif node._grad is None or node.op is not None:
             node._grad = from_array(g if fresh and node.op is None else np.array(g))
         else:
@@ -524,14 +552,11 @@ def record(operation: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> A
             arrays.append(x)
         else:
             arrays.append(plain_array(x, operation, inputs))
-    try:
-        if switches.quiet:
-            data = operation.function(*arrays, **settings)
-        else:
-            with Quiet():
-                data = operation.function(*arrays, **settings)
-    except (ValueError, IndexError) as error:
-        raise misfit(operation, inputs, settings, error) from error
+    if switches.quiet:
+        data = operation.fitting(arrays, inputs, settings)
+    else:
+        with Quiet():
+            data = operation.fitting(arrays, inputs, settings)
     if type(data) is not np.ndarray:
         data = np.asarray(data)
     if switches.anomaly:
@@ -548,31 +573,25 @@ def record(operation: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> A
 def record_result(
     operation: Any, inputs: tuple[Any, ...], settings: dict[str, Any], data: Array, edges: Sequence[tuple[int, Tensor]]
 ) -> Tensor:
-    """A node for a result that is already computed."""
-    out = Tensor.__new__(Tensor)
-    _set_up(out, data)
+    """A node for a result that is already computed; a plain Tensor where no gradient can pass."""
     edges = [(i, x) for i, x in edges if operation.differentiable(i)]
+    if not edges or data.dtype.kind not in "fc":
+        return from_array(data)
+    if data.dtype not in DIFFERENTIABLE:
+        raise DtypeError(f"{operation.name} gave {data.dtype}; only float32 and float64 can be differentiated")
     if operation.broadcasts:
         for k, (i, x) in enumerate(edges):
             if x._data.shape != data.shape:
                 repeated = record(book["broadcast_to"], (x,), {"shape": data.shape})
                 inputs = (*inputs[:i], repeated, *inputs[i + 1 :])
                 edges[k] = (i, repeated)
-    if not edges:
-        return out
-    if data.dtype not in DIFFERENTIABLE:
-        if data.dtype.kind not in "fc":
-            return out
-        raise DtypeError(f"{operation.name} gave {data.dtype}; only float32 and float64 can be differentiated")
     for i, x in enumerate(inputs):
-        if isinstance(x, np.ndarray):
-            inputs = (*inputs[:i], from_array(x.copy()), *inputs[i + 1 :])
-    out.op = operation
-    out.inputs = inputs
-    out.edges = edges
-    out.settings = settings
-    out.requires_grad = True
-    out.born = clock()
+        if not isinstance(x, KEPT_AS_GIVEN):
+            inputs = (*inputs[:i], from_array(np.array(x)), *inputs[i + 1 :])
+    if settings:
+        settings = {name: x.copy() if isinstance(x, np.ndarray) else x for name, x in settings.items()}
+    out = Tensor.__new__(Tensor)
+    _set_up(out, data, operation, inputs, settings, edges, clock())
     if switches.anomaly:
         out.line = users_line()
     return out
@@ -586,6 +605,10 @@ def shares_memory(inputs: Sequence[Any], data: Array) -> Tensor | None:
     return None
 
 
+KEPT_AS_GIVEN = (Tensor, float, int, np.generic)
+"""What nobody can change, or whose changes are counted; any other input of a node is copied."""
+
+
 def plain_array(x: Any, operation: Operation, inputs: Sequence[Any]) -> Any:
     """Anything but a Tensor or a Python number, as NumPy would take it."""
     if isinstance(x, (bool, np.ndarray, np.number, np.bool_)):
@@ -597,26 +620,20 @@ def plain_array(x: Any, operation: Operation, inputs: Sequence[Any]) -> Any:
 
 
 def plain_key(key: Any) -> Any:
-    """An index with Tensors in it as NumPy takes it."""
+    """An index with Tensors in it as NumPy takes it, in memory of its own: the backward pass reads it again."""
     if isinstance(key, tuple):
         return tuple([plain_key(k) for k in key])
-    return key._data if isinstance(key, Tensor) else key
-
-
-def misfit(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any], error: Exception) -> Exception:
-    """The error for shapes that do not fit: both shapes, the operation, and what the user calls the operands."""
-    names = find_labels([x for x in inputs if isinstance(x, Tensor)])
-    shown = " and ".join(f"{names.get(id(x), name)} {getattr(x, 'shape', ())}" for name, x in zip(operation.inputs * 9, inputs))
-    given = "".join(f", {name}={setting!r}" for name, setting in settings.items() if setting is not None)
-    kind = IndexError if isinstance(error, IndexError) else ShapeError
-    return kind(f"{operation.name} does not fit {shown}{given} ({error})")
+    if isinstance(key, Tensor | np.ndarray):
+        return np.array(key)
+    return np.array(key) if isinstance(key, list) and key else key
 
 
 def check_result(operation: Operation, inputs: Sequence[Any], data: Array) -> None:
     """Under detect_anomaly: stop where finite inputs gave nan or infinity."""
     if data.dtype.kind == "f" and not np.isfinite(data).all() and all(np.isfinite(x).all() for x in inputs):
         raise AnomalyError(
-            f"{operation.name} gave {first_bad(data)} from finite inputs {', '.join(map(brief, inputs))} at {users_line()}"
+            f"{operation.name} gave {first_bad(data)} from finite inputs {', '.join(map(brief, inputs))} "
+            f"at {users_line()}"
         )
 
 

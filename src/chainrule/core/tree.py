@@ -41,3 +41,14 @@ def unflatten(structure: Any, leaves: list[Any]) -> Any:
         return kind(*built) if hasattr(kind, "_fields") else kind(built)
 
     return build(structure)
+
+
+def outline(structure: Any) -> str:
+    """A structure as a program would write it, with a star for each leaf."""
+    if structure is None or structure == LEAF:
+        return str(structure)
+    kind, keys, parts = structure
+    shown = [outline(part) for part in parts]
+    if kind is dict:
+        return "{" + ", ".join(f"{key!r}: {part}" for key, part in zip(keys, shown, strict=True)) + "}"
+    return f"[{', '.join(shown)}]" if issubclass(kind, list) else f"({', '.join(shown)}{',' * (len(shown) == 1)})"

@@ -11,6 +11,10 @@ A node is not tracked by Python's garbage collector (it would start a collection
 times the node itself). That is safe because a node points at its inputs alone, so nodes cannot form a cycle.
 """
 
+# The checker reads plain Python, where the C functions and types of _value.pxd are unknown.
+# pyright: reportUndefinedVariable=false, reportInvalidTypeForm=false, reportGeneralTypeIssues=false
+# pyright: reportCallIssue=false, reportOptionalMemberAccess=false
+
 from __future__ import annotations
 
 from typing import Any
@@ -25,11 +29,13 @@ except ImportError:
 from chainrule.core import ieee
 from chainrule.core.labels import users_line
 from chainrule.core.operation import NUMBERS, book, compositions, refuse_backward
-from chainrule.core.state import Attention, Quiet, switches
+from chainrule.core.state import Quiet, listeners, switches
 from chainrule.errors import AnomalyError, DtypeError, GraphError
 
 LEAF, ONE, TWO, VALUE_NUMBER, NUMBER_VALUE, MANY, FOREIGN = range(7)
 """How a node keeps its inputs. A number beside one Value sits where the second local derivative would be."""
+
+ONE_AS_FLOAT64 = np.float64(1.0)
 
 attention = 0
 sweeps = 0
@@ -49,7 +55,7 @@ def set_attention(count: int) -> None:
         lines.clear()
 
 
-Attention.listeners.append(set_attention)
+listeners.append(set_attention)
 
 
 @cython.final
@@ -80,7 +86,7 @@ class Fan:
 
 @cython.final
 @cython.no_gc
-@cython.freelist(8192)
+@cython.freelist(65536)
 @cython.cclass
 class Value:
     """A scalar that records what is computed with it.
@@ -396,8 +402,8 @@ class Value:
             return NotImplemented
         # NumPy hands its own scalars over as arrays without axes.
         inputs = tuple([x if type(x) is Value or getattr(x, "shape", None) != () else x[()] for x in inputs])
-        if operation.name in ("equal", "not_equal"):
-            return operation.name == "not_equal"
+        if ufunc.__name__ in ("equal", "not_equal"):
+            return (inputs[0] is inputs[1]) == (ufunc.__name__ == "equal")
         return operation(*inputs)
 
     @staticmethod
@@ -408,30 +414,24 @@ class Value:
             return written_out(inputs[0])
         numbers: list[Any] = []
         for x in inputs:
-            if type(x) is Value:
-                numbers.append(x.data)
-            elif isinstance(x, NUMBERS):
-                numbers.append(float(x))
-            else:
+            if type(x) is not Value and not isinstance(x, NUMBERS):
                 raise DtypeError(
                     f"{operation.name} got a Value and a {type(x).__name__}: a Value is one number; put arrays into "
                     "cr.Tensor, or use lists of Values with cr.sum and cr.dot"
                 )
-        data = operation.compute(numbers, settings)
-        if isinstance(data, (bool, np.bool_)):
-            return bool(data)
-        if type(data) is not float:
-            raise DtypeError(f"{operation.name} works on arrays, not on one number: use cr.Tensor")
+            numbers.append(np.float64(number(x)))
         places = [i for i, x in enumerate(inputs) if type(x) is Value and operation.differentiable(i)]
-        if not places:
-            return Value(data)
-        given: list[Any] = [x if i in places else numbers[i] for i, x in enumerate(inputs)]
+        given: list[Any] = [x if i in places else float(numbers[i]) for i, x in enumerate(inputs)]
         fan: Fan = Fan(tuple(given), operation, settings or None)
-        careful = [np.float64(x) for x in numbers]
         with Quiet():
+            out = operation.function(*numbers, **settings)
+            if isinstance(out, (bool, np.bool_)):
+                return bool(out)
+            if np.ndim(out) != 0:
+                raise DtypeError(f"{operation.name} works on arrays, not on one number: use cr.Tensor")
             for i in places:
-                fan.partials[i] = float(operation.pull(i, np.float64(1.0), np.float64(data), careful, settings))
-        return make_many(operation.name, fan, data)
+                fan.partials[i] = float(operation.pull(i, ONE_AS_FLOAT64, out, numbers, settings))
+        return make_many(operation.name, fan, float(out)) if places else Value(float(out))
 
     def backward(self, gradient: float = 1.0) -> None:
         """Fill `grad` in every Value that led here: the derivative of this one in each of them.
@@ -666,6 +666,9 @@ def restore(data: float, grad: float, operation: str, label: str) -> Value:
     out = Value(data, (), operation, label)
     out.grad = grad
     return out
+
+
+restore.__module__ = "chainrule.core"  # so that either engine reads what the other pickled
 
 
 def add_all(terms: Any) -> Value:

@@ -15,7 +15,7 @@ import numpy as np
 from chainrule.core.numpy_calls import operation_of
 from chainrule.core.operation import Operation, Pointwise, book
 from chainrule.errors import GraphError
-from chainrule.expression.template import ATOM, POWER, PRODUCT, RELATION, SUM, Slot, repeated, take_apart
+from chainrule.expression.template import ATOM, NEGATIVE, POWER, PRODUCT, RELATION, Slot, repeated, take_apart
 
 
 class Formula:
@@ -46,7 +46,8 @@ class Formula:
         """This formula as it stands in a slot of a template."""
         if slot.argument:
             return "{" + self.latex + "}"
-        if self.binds < slot.needs or (slot.after_sign and self.latex.startswith("-")):
+        fits = self.binds >= slot.needs or (slot.first and self.binds == NEGATIVE and slot.needs == PRODUCT)
+        if not fits or (slot.after_sign and self.latex.startswith("-")):
             return self.enclosed()
         return self.latex
 
@@ -68,8 +69,8 @@ class Formula:
         template = take_apart(text, frozenset(named))
         if len(template.parts) == 1 and isinstance(template.parts[0], Slot):
             return as_formula(named[template.parts[0].name])
-        filled = [part if isinstance(part, str) else as_formula(named[part.name]).filled(part) for part in template.parts]
-        return Formula("".join(filled), template.binds)
+        latex = "".join([part if isinstance(part, str) else in_slot(named[part.name], part) for part in template.parts])
+        return Formula(latex, min(template.binds, NEGATIVE) if latex.startswith("-") else template.binds)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
         operation = operation_of(ufunc)
@@ -182,6 +183,13 @@ def symbol(name: str) -> Formula:
     return Formula(rf"\mathit{{{name}}}" if re.fullmatch(r"[A-Za-z]{2,}", name) else name)
 
 
+def in_slot(x: Any, slot: Slot) -> str:
+    """An input or a setting as it stands in a slot; a tuple in an index goes without its parentheses."""
+    if slot.argument and isinstance(x, tuple):
+        return "{" + ", ".join(as_formula(part).latex for part in x) + "}"
+    return as_formula(x).filled(slot)
+
+
 def as_formula(x: Any) -> Formula:
     """Anything that a rule may be given, as a formula; numbers in at most six digits."""
     if isinstance(x, Formula):
@@ -213,10 +221,10 @@ def number(x: float) -> Formula:
         return signed(text)
     power = f"10^{{{int(exponent)}}}"
     if digits in ("1", "-1"):
-        return Formula(digits[:-1] + power, SUM if digits == "-1" else POWER)
-    return Formula(rf"{digits} \cdot {power}", SUM if x < 0 else PRODUCT)
+        return Formula(digits[:-1] + power, NEGATIVE if digits == "-1" else POWER)
+    return Formula(rf"{digits} \cdot {power}", NEGATIVE if x < 0 else PRODUCT)
 
 
 def signed(text: str) -> Formula:
-    """A number with its sign; a negative one binds as loosely as a sum."""
-    return Formula(text, SUM if text.startswith("-") else ATOM)
+    """A number with its sign."""
+    return Formula(text, NEGATIVE if text.startswith("-") else ATOM)

@@ -16,8 +16,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-RELATION, SUM, PRODUCT, POWER, ATOM = range(5)
-"""How tightly a formula binds, loosest first."""
+RELATION, SUM, NEGATIVE, PRODUCT, POWER, ATOM = range(6)
+"""How tightly a formula binds, loosest first; a product that begins with a minus is negative."""
 
 FREE = RELATION
 
@@ -37,6 +37,9 @@ BINDS = {
 }
 """The operators of templates, and how tightly each holds its operands."""
 
+APART = {"", ",", ";", ":", "|", "^", "_", *BINDS}
+"""What keeps a slot from being multiplied by its neighbour."""
+
 WORDS = (r"\operatorname", r"\text", r"\mathit", r"\mathrm")
 """Commands whose argument is a word and never the name of an input."""
 
@@ -47,13 +50,15 @@ PIECE = re.compile(r"\\left\s*(?:\\[A-Za-z]+|\\?.)|\\right\s*(?:\\[A-Za-z]+|\\?.
 class Slot:
     """A name in a template: `argument` slots keep their braces, others need at least the tightness `needs`.
 
-    `after_sign` tells that a plus or minus stands before it, so that a leading minus would meet it.
+    `after_sign` tells that a plus or minus stands before it, so that a leading minus would meet it, and `first` that
+    nothing does, so that a leading minus needs no parentheses.
     """
 
     name: str
     argument: bool
     needs: int
     after_sign: bool = False
+    first: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,8 @@ def take_apart(formula: str, names: frozenset[str]) -> Template:
         opening, closing = opens(piece), closes(piece)
         depth += opening - closing
         if depth == 0 and not opening and not closing:
-            loosest = min(loosest, POWER if piece == "^" else BINDS.get(piece, ATOM))
+            binds = NEGATIVE if piece == "-" and not neighbour(pieces, k, -1) else BINDS.get(piece, ATOM)
+            loosest = min(loosest, POWER if piece in ("^", r"\frac") else binds)
     return Template(tuple(parts), loosest)
 
 
@@ -120,7 +126,20 @@ def is_argument(pieces: list[str], k: int) -> bool:
         return True
     if re.fullmatch(r"\\[A-Za-z]+", before):
         return before not in BINDS
-    return is_slot(before) and k > 1 and pieces[k - 2] == r"\frac"
+    if is_slot(before):
+        return k > 1 and pieces[k - 2] == r"\frac"
+    return before == "}" and "{" in pieces[:k] and command_of(pieces, k - 1) == r"\frac"
+
+
+def command_of(pieces: list[str], k: int) -> str:
+    """What stands before the group in braces that closes at k."""
+    depth = 0
+    while k > 0:
+        depth += (pieces[k] == "}") - (pieces[k] == "{")
+        if not depth:
+            break
+        k -= 1
+    return pieces[k - 1] if k else ""
 
 
 def slot_at(pieces: list[str], k: int) -> Slot:
@@ -129,15 +148,17 @@ def slot_at(pieces: list[str], k: int) -> Slot:
         return Slot(name, True, FREE)
     before, after = neighbour(pieces, k, -1), neighbour(pieces, k, 1)
     if after in ("^", "_"):
-        return Slot(name, False, ATOM, before in ("+", "-"))
+        return Slot(name, False, ATOM)
     needs = FREE
-    if before in BINDS:
-        needs = max(needs, BINDS[before] + (before in ("-", r"\sum") or BINDS[before] == RELATION))
+    if before in ("-", r"\sum"):
+        needs = PRODUCT
+    elif before in BINDS:
+        needs = max(needs, BINDS[before] + (BINDS[before] == RELATION))
     if after in BINDS:
         needs = max(needs, BINDS[after] + (BINDS[after] == RELATION))
     if beside_factor(pieces, k):
         needs = max(needs, PRODUCT)
-    return Slot(name, False, needs, before in ("+", "-"))
+    return Slot(name, False, needs, before in ("+", "-"), not before)
 
 
 def neighbour(pieces: list[str], k: int, step: int) -> str:
@@ -149,19 +170,20 @@ def neighbour(pieces: list[str], k: int, step: int) -> str:
 
 
 def beside_factor(pieces: list[str], k: int) -> bool:
-    """Whether the slot is multiplied by what stands next to it without a sign, as in ``{scale} \\left(…``."""
-    after = neighbour(pieces, k, 1)
-    return opens(after) or is_slot(after)
+    r"""Whether the slot is multiplied by what stands next to it without a sign, as in ``{scale} \left(…``."""
+    before, after = neighbour(pieces, k, -1), neighbour(pieces, k, 1)
+    return not (opens(before) or before in APART) or not (closes(after) or after in APART)
 
 
 def repeated(formula: str, name: str, count: int) -> str:
-    r"""A template with ``\cdots`` written out for `count` inputs, which it mentions as ``{name_0}``, ``{name_1}``, …"""
+    r"""A template with ``\cdots`` written out for `count` inputs, mentioned as ``{name_0}``, ``{name_1}`` and so on."""
     token = "{" + name + "}"
     if r"\cdots" not in formula:
         every = ", ".join(f"{{{name}_{i}}}" for i in range(count))
         return formula.replace(token, every)
-    term, _, _ = formula.partition(r"\cdots")
-    term, sign, _ = re.fullmatch(r"(.*?)(\s*\S+\s*)()", term.rstrip() + " ").groups()  # type: ignore[union-attr]
+    shown = formula[: formula.index(r"\cdots")]
+    end = shown.rindex("}") + 1
+    term, sign = shown[:end], shown[end:]
     in_step = max(term.count(token), 1)
     length = count // in_step
     terms: list[str] = []

@@ -15,8 +15,8 @@ from chainrule.nn.module import Module, Parameter
 __all__ = [
     "CrossEntropyLoss",
     "Linear",
-    "Module",
     "MSELoss",
+    "Module",
     "Parameter",
     "ReLU",
     "Sequential",

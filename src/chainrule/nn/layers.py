@@ -1,5 +1,8 @@
 """Layers: a matrix of weights, the activations between them, and a chain of them."""
 
+# Programs without types call this too, so arguments are checked when it runs.
+# pyright: reportUnnecessaryIsInstance=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
@@ -9,7 +12,7 @@ import numpy as np
 
 from chainrule.core.tensor import DIFFERENTIABLE, Tensor
 from chainrule.errors import DtypeError, ShapeError
-from chainrule.nn.module import Module, Parameter, check_size, shape_of
+from chainrule.nn.module import Module, Parameter, as_input, check_size
 from chainrule.rules.composed import matmul
 from chainrule.rules.fused import affine
 from chainrule.rules.linear import transpose
@@ -52,8 +55,9 @@ class Linear(Module):
 
     def forward(self, x: Any) -> Any:
         """The weighted sums of every row, plus the bias."""
+        x = as_input(x, "Linear")
         try:
-            if self.bias is not None and isinstance(x, Tensor | np.ndarray) and x.ndim == 2:
+            if self.bias is not None and x.ndim == 2:
                 return affine(x, self.weight, self.bias)
             out = matmul(x, transpose(self.weight))
             return out if self.bias is None else out + self.bias
@@ -61,7 +65,7 @@ class Linear(Module):
             raise self._misfit(x) from error
 
     def _misfit(self, x: Any) -> ShapeError:
-        name = x.describe() if isinstance(x, Tensor) else f"an array {shape_of(x)}"
+        name = x.describe() if isinstance(x, Tensor) else f"an array {x.shape}"
         return ShapeError(
             f"{self!r} takes {self.in_features} features along the last axis, and got {name}: "
             f"give shape (batch, {self.in_features})"
@@ -74,7 +78,12 @@ class Linear(Module):
 
 
 class ReLU(Module):
-    """The positive part of every entry; its derivative at 0 is 0."""
+    """The positive part of every entry; its derivative at 0 is 0.
+
+    >>> import chainrule as cr
+    >>> cr.nn.ReLU()(cr.Tensor([-1.0, 2.0]))
+    Tensor([0., 2.])
+    """
 
     def forward(self, x: Any) -> Any:
         """``cr.relu(x)``, of the same shape."""
@@ -82,7 +91,12 @@ class ReLU(Module):
 
 
 class Tanh(Module):
-    """The hyperbolic tangent of every entry: an S from -1 to 1."""
+    """The hyperbolic tangent of every entry: an S from -1 to 1.
+
+    >>> import chainrule as cr
+    >>> cr.nn.Tanh()(cr.Tensor([0.0, 100.0]))
+    Tensor([0., 1.])
+    """
 
     def forward(self, x: Any) -> Any:
         """``cr.tanh(x)``, of the same shape."""
@@ -90,7 +104,12 @@ class Tanh(Module):
 
 
 class Sigmoid(Module):
-    """The logistic function of every entry: an S from 0 to 1."""
+    """The logistic function of every entry: an S from 0 to 1.
+
+    >>> import chainrule as cr
+    >>> cr.nn.Sigmoid()(cr.Tensor([0.0, 100.0]))
+    Tensor([0.5, 1. ])
+    """
 
     def forward(self, x: Any) -> Any:
         """``cr.sigmoid(x)``, of the same shape."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from chainrule.core.operation import as_array
 from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError, ShapeError
-from chainrule.nn.module import Module, shape_of
+from chainrule.nn.module import Module, as_input
 from chainrule.rules.fused import cross_entropy, squared_error
 
 CONVENTIONS = ("mean", "sum", "half_sum")
@@ -34,8 +34,7 @@ class CrossEntropyLoss(Module):
 
     def forward(self, logits: Any, target: Any) -> Any:
         """The averaged loss of a batch."""
-        if not isinstance(logits, Tensor):
-            logits = as_array(logits, "CrossEntropyLoss")
+        logits = as_input(logits, "CrossEntropyLoss")
         shape = logits.shape
         if len(shape) != 2:
             raise ShapeError(
@@ -67,14 +66,11 @@ class MSELoss(Module):
 
     def forward(self, prediction: Any, target: Any) -> Any:
         """The loss of all entries together."""
-        if not isinstance(prediction, Tensor):
-            prediction = as_array(prediction, "MSELoss")
-        if not isinstance(target, Tensor):
-            target = as_array(target, "MSELoss")
+        prediction, target = as_input(prediction, "MSELoss"), as_input(target, "MSELoss")
         if prediction.shape != target.shape:
             raise ShapeError(
-                f"MSELoss compares entry by entry, and the prediction has shape {shape_of(prediction)} and the target "
-                f"{shape_of(target)}: reshape one to match the other"
+                f"MSELoss compares entry by entry, and the prediction has shape {prediction.shape} and the target "
+                f"{target.shape}: reshape one to match the other"
             )
         size = prediction.size
         if not size:
@@ -87,23 +83,24 @@ class MSELoss(Module):
 
 
 def _classes(target: Any, batch: int, classes: int) -> NDArray[np.intp]:
-    """The right classes as whole numbers, copied because the backward pass reads them again."""
+    """The right classes as whole numbers, once they are known to fit."""
     raw: NDArray[Any] = target.data if isinstance(target, Tensor) else as_array(target, "CrossEntropyLoss")
     if raw.shape != (batch,):
         raise ShapeError(
-            f"CrossEntropyLoss takes one class for each of the {batch} rows of logits, shape ({batch},), and got a target "
-            f"of shape {raw.shape}" + (": give class numbers, not one-hot rows" if raw.ndim == 2 else "")
+            f"CrossEntropyLoss takes one class for each of the {batch} rows of logits, shape ({batch},), and got a "
+            f"target of shape {raw.shape}" + (": give class numbers, not one-hot rows" if raw.ndim == 2 else "")
         )
     if not batch or not classes:
         raise ShapeError(f"CrossEntropyLoss of empty logits {(batch, classes)} has no value: give at least one example")
     if raw.dtype.kind not in "iu":
         raise DtypeError(f"CrossEntropyLoss takes classes as whole numbers, not {raw.dtype}: use target.astype(int)")
-    target = raw.astype(np.intp)
+    target = raw.astype(np.intp, copy=False)
     # Seen as unsigned, a negative class is a huge one, so a single maximum finds both kinds out of range.
     if np.maximum.reduce(target.view(np.uintp)) >= classes:
-        wrong = raw[(raw < 0) | (raw >= classes)][0]
+        wrong = int(raw[(raw < 0) | (raw >= classes)][0])
         raise ShapeError(
             f"CrossEntropyLoss got the class {wrong}, and logits of shape {(batch, classes)} know the classes 0 to "
-            f"{classes - 1}: renumber the targets, or give the last layer {max(int(raw.max()) + 1, 1)} outputs"
+            f"{classes - 1}: number the classes from 0"
+            + (f", or give the last layer at least {wrong + 1} outputs" if wrong > 0 else "")
         )
     return target

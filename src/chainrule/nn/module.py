@@ -1,16 +1,20 @@
 """What every layer is: something callable that owns parameters."""
 
+# What a user's attributes hold is not known before the program runs.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 
-from chainrule.core.operation import as_array
+from chainrule.core.operation import as_array, is_node
 from chainrule.core.state import Quiet
-from chainrule.core.tensor import Tensor, clock
+from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, DtypeError, ShapeError
+from chainrule.rules.composed import gathered
 
 
 class Parameter(Tensor):
@@ -57,7 +61,7 @@ class Module:
     training = True
     """Whether the module is being trained, for layers that behave differently then; set by `train` and `eval`."""
 
-    def forward(self, *inputs: Any) -> Any:
+    def forward(self, *inputs: Any, **settings: Any) -> Any:
         """The computation; every module writes its own."""
         raise NotImplementedError(f"{type(self).__name__} needs a method forward(self, x) that computes its result")
 
@@ -134,8 +138,10 @@ class Module:
         Names and shapes must agree exactly: otherwise `ChainruleError` lists every difference and nothing is changed.
         """
         own = dict(self.named_parameters())
-        arrays = {name: as_array(getattr(saved, "data", saved) if isinstance(saved, Tensor) else saved, name)
-                  for name, saved in state.items()}
+        arrays = {
+            name: as_array(getattr(saved, "data", saved) if isinstance(saved, Tensor) else saved, name)
+            for name, saved in state.items()
+        }
         wrong = [f"{name} is missing" for name in own.keys() - arrays.keys()]
         wrong += [f"{name} is not a parameter of this module" for name in arrays.keys() - own.keys()]
         for name in own.keys() & arrays.keys():
@@ -147,7 +153,7 @@ class Module:
             raise ChainruleError(f"the saved state does not fit {type(self).__name__}: {'; '.join(sorted(wrong))}")
         for name, parameter in own.items():
             parameter.data[...] = arrays[name]
-            parameter.changed = clock()
+            parameter.mark_changed()
 
     def __repr__(self) -> str:
         inside = ", ".join(f"{name}={part!r}" for name, _, part in self.parts() if isinstance(part, Module))
@@ -175,6 +181,10 @@ def check_size(owner: str, **sizes: Any) -> None:
             raise ShapeError(f"{owner}: {name} is at least 1, not {size}")
 
 
-def shape_of(x: Any) -> tuple[int, ...]:
-    """The shape of a Tensor, array, number or nested list."""
-    return x.shape if isinstance(x, Tensor | np.ndarray) else as_array(x, "a module").shape
+def as_input(x: Any, owner: str) -> Any:
+    """What a module computes with: a Tensor as it is, a list of Tensors stacked, anything else as an array."""
+    if isinstance(x, Tensor):
+        return x
+    if isinstance(x, list | tuple) and any(is_node(part) for part in cast("list[Any]", x)):
+        return gathered(x)
+    return as_array(x, owner)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import Value, add_all, dot_all
+from chainrule.core.labels import find_labels
 from chainrule.core.operation import composed, is_node
-
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.rules import linear, pointwise
 from chainrule.rules.linear import broadcast_to, index, join, pile, reshape
@@ -26,6 +26,8 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     6.0
     """
     if isinstance(x, list | tuple) and any(type(part) is Value for part in x):
+        if axis not in (None, 0, -1):
+            raise ShapeError(f"a list of Values has one axis, and axis={axis} asks for another")
         return add_all(x)
     return linear.sum(gathered(x), axis=axis, keepdims=keepdims)
 
@@ -53,11 +55,17 @@ def dot(x: Any, y: Any) -> Any:
 
 @composed
 def matmul(x: Any, y: Any) -> Any:
-    """The matrix product ``x @ y`` as NumPy defines it: vectors, matrices, batches that broadcast."""
+    """The matrix product ``x @ y`` as NumPy defines it: vectors, matrices, batches that broadcast.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.matmul(np.array([1.0, 2.0]), np.array([[1.0, 0.0], [0.0, 3.0]]))
+    array([1., 6.])
+    """
     x, y = gathered(x), gathered(y)
     left, right = shape_of(x), shape_of(y)
+    operands = (x, y)
     if not left or not right:
-        raise ShapeError(f"matmul needs at least one axis on each side, and got {left} and {right}: use * for numbers")
+        raise ShapeError(f"matmul needs at least one axis on each side, and got {named(operands)}: use * for numbers")
     if len(left) == len(right) == 2:
         return linear.matmul(x, y)
     if len(left) == 1:
@@ -66,11 +74,11 @@ def matmul(x: Any, y: Any) -> Any:
         y = reshape(y, shape=(right[0], 1))
     rows, columns = shape_of(x), shape_of(y)
     if rows[-1] != columns[-2]:
-        raise ShapeError(f"matmul does not fit {left} and {right}: {rows[-1]} columns meet {columns[-2]} rows")
+        raise ShapeError(f"matmul does not fit {named(operands)}: {rows[-1]} columns meet {columns[-2]} rows")
     try:
         batch = np.broadcast_shapes(rows[:-2], columns[:-2])
     except ValueError as error:
-        raise ShapeError(f"matmul does not fit {left} and {right}: their batches differ") from error
+        raise ShapeError(f"matmul does not fit {named(operands)}: their batches differ") from error
     if rows[:-2] != batch:
         x = broadcast_to(x, shape=batch + rows[-2:])
     if columns[:-2] != batch:
@@ -83,19 +91,35 @@ def matmul(x: Any, y: Any) -> Any:
 
 @composed
 def concatenate(arrays: Any, axis: int = 0) -> Any:
-    """Arrays end to end along an axis that they have."""
+    """Arrays end to end along an axis that they have.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.concatenate([np.ones(2), np.zeros(1)])
+    array([1., 1., 0.])
+    """
     return join(*together("concatenate", arrays), axis=axis)
 
 
 @composed
 def stack(arrays: Any, axis: int = 0) -> Any:
-    """Arrays of one shape along a new axis."""
+    """Arrays of one shape along a new axis.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.stack([np.ones(2), np.zeros(2)], axis=1)
+    array([[1., 0.],
+           [1., 0.]])
+    """
     return pile(*together("stack", arrays), axis=axis)
 
 
 @composed
 def pad(x: Any, pad_width: Any, constant_values: float = 0.0) -> Any:
-    """A constant around the edges, as ``np.pad`` in its mode "constant"."""
+    """A constant around the edges, as ``np.pad`` in its mode "constant".
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.pad(np.array([1.0, 2.0]), (1, 0))
+    array([0., 1., 2.])
+    """
     x = gathered(x)
     padded = linear.pad_zeros(x, pad_width=pad_width)
     if constant_values == 0.0:
@@ -106,13 +130,23 @@ def pad(x: Any, pad_width: Any, constant_values: float = 0.0) -> Any:
 
 @composed
 def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The largest entry, all over or along axes; equals share the gradient evenly."""
+    """The largest entry, all over or along axes; equals share the gradient evenly.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.max(np.array([[1.0, 5.0], [3.0, 2.0]]), axis=0)
+    array([3., 5.])
+    """
     return extreme(np.max, x, axis, keepdims)
 
 
 @composed
 def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The smallest entry, all over or along axes; equals share the gradient evenly."""
+    """The smallest entry, all over or along axes; equals share the gradient evenly.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.min(np.array([[1.0, 5.0], [3.0, 2.0]]), axis=0)
+    array([1., 2.])
+    """
     return extreme(np.min, x, axis, keepdims)
 
 
@@ -128,28 +162,45 @@ def extreme(find: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     places = equal(numbers, found)
     finite = np.where(np.isfinite(found), found, np.zeros_like(found))
     above = where(places, x - finite, np.zeros_like(finite))
-    out = finite + linear.sum(above, axis=axis, keepdims=True) / np.sum(places, axis=axis, keepdims=True)
+    out = finite + linear.sum(above, axis=axis, keepdims=True) / np.sum(
+        places, axis=axis, keepdims=True, dtype=found.dtype
+    )
     out = out + np.where(np.isnan(found), found, np.zeros_like(found))
     return out if keepdims else linear.squeeze(out, axis=tuple(range(numbers.ndim)) if axis is None else axis)
 
 
 @composed
 def softmax(x: Any, axis: Axis = -1) -> Any:
-    """Positive shares that add up to 1, in proportion to e^x; stable at any size of x."""
+    """Positive shares that add up to 1, in proportion to e^x; stable at any size of x.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.softmax(np.array([1000.0, 1000.0]))
+    array([0.5, 0.5])
+    """
     shifted = exp(below_largest(x, axis))
     return shifted / linear.sum(shifted, axis=axis, keepdims=True)
 
 
 @composed
 def log_softmax(x: Any, axis: Axis = -1) -> Any:
-    """The logarithm of `softmax`, exact where the softmax itself is 0 in floating point."""
+    """The logarithm of `softmax`, exact where the softmax itself is 0 in floating point.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.log_softmax(np.array([1000.0, 0.0]))
+    array([    0., -1000.])
+    """
     shifted = below_largest(x, axis)
     return shifted - log(linear.sum(exp(shifted), axis=axis, keepdims=True))
 
 
 @composed
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """ln of the sum of e^x, a smooth maximum; stable at any size of x."""
+    """ln of the sum of e^x, a smooth maximum; stable at any size of x.
+
+    >>> import chainrule as cr, numpy as np
+    >>> float(cr.logsumexp(np.array([1000.0, 0.0])))
+    1000.0
+    """
     x = gathered(x)
     largest = np.max(numbers_of(x), axis=axis, keepdims=True)
     largest = np.where(np.isfinite(largest), largest, np.zeros_like(largest))
@@ -166,7 +217,12 @@ def below_largest(x: Any, axis: Axis) -> Any:
 
 @composed
 def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    """The mean squared distance from the mean; the sum is divided by the count minus `ddof`."""
+    """The mean squared distance from the mean; the sum is divided by the count minus `ddof`.
+
+    >>> import chainrule as cr, numpy as np
+    >>> float(cr.var(np.array([1.0, 5.0])))
+    4.0
+    """
     x = gathered(x)
     away = x - linear.mean(x, axis=axis, keepdims=True)
     count = linear_count(x, axis)
@@ -175,13 +231,25 @@ def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any
 
 @composed
 def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    """The square root of `var`; its gradient where all entries are equal is 0."""
+    """The square root of `var`; its gradient where all entries are equal is 0.
+
+    >>> import chainrule as cr, numpy as np
+    >>> float(cr.std(np.array([1.0, 5.0])))
+    2.0
+    """
     return root(var(x, axis, ddof, keepdims))
 
 
 @composed
 def norm(x: Any, ord: float | None = None, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The length of a vector (of all entries, or along axes): Euclidean, or `ord` 1 or infinity; gradient 0 at 0."""
+    """The length of a vector (of all entries, or along axes): Euclidean, or `ord` 1 or infinity; gradient 0 at 0.
+
+    >>> import chainrule as cr, numpy as np
+    >>> float(cr.norm(np.array([3.0, 4.0])))
+    5.0
+    >>> cr.grad(cr.norm)(np.array([3.0, 4.0]))
+    array([0.6, 0.8])
+    """
     x = gathered(x)
     if ord is None or ord == 2:
         return root(linear.sum(square(x), axis=axis, keepdims=keepdims))
@@ -200,7 +268,12 @@ def root(x: Any) -> Any:
 
 @composed
 def prod(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """The product of the entries, by halves: exact gradients where entries are 0, in O(n) and log n steps."""
+    """The product of the entries, by halves: exact gradients where entries are 0, in O(n) and log n steps.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.grad(cr.prod)(np.array([2.0, 3.0, 0.0]))
+    array([0., 0., 6.])
+    """
     x = gathered(x)
     shape = shape_of(x)
     if axis is None:
@@ -224,7 +297,12 @@ def prod(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
 
 @composed
 def trace(x: Any) -> Any:
-    """The sum of a square matrix's diagonal."""
+    """The sum of a square matrix's diagonal.
+
+    >>> import chainrule as cr, numpy as np
+    >>> float(cr.trace(np.array([[1.0, 2.0], [3.0, 4.0]])))
+    5.0
+    """
     x = gathered(x)
     shape = shape_of(x)
     if len(shape) != 2:
@@ -235,10 +313,21 @@ def trace(x: Any) -> Any:
 
 @composed
 def gelu(x: Any, approximate: str = "none") -> Any:
-    """x times the normal distribution's share below x; ``approximate="tanh"`` is the cheaper form."""
+    """x times the normal distribution's share below x; ``approximate="tanh"`` is the cheaper form.
+
+    >>> import chainrule as cr
+    >>> round(cr.gelu(2.0), 4), round(cr.gelu(2.0, approximate="tanh"), 4)
+    (1.9545, 1.9546)
+    """
     if approximate not in ("none", "tanh"):
         raise DtypeError(f"gelu has approximate='none' and 'tanh', not {approximate!r}")
     return pointwise.gelu_tanh(x) if approximate == "tanh" else pointwise.gelu(x)
+
+
+def named(operands: Any) -> str:
+    """The shapes of some operands for a message, each with the user's name for it where there is one."""
+    labels = find_labels(operands)
+    return " and ".join(f"{labels.get(id(x), '')} {shape_of(x)}".strip() for x in operands)
 
 
 def gathered(x: Any) -> Any:

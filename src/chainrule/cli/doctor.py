@@ -1,0 +1,88 @@
+"""What `chainrule doctor` reports: versions, the engine in use, the linear algebra behind NumPy, and the extras."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+import chainrule
+from chainrule.core import COMPILED
+
+THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+REQUIREMENT = re.compile(r"""(?P<library>[\w.-]+)[^;]*;.*extra\s*==\s*["'](?P<extra>[\w.-]+)["']""")
+
+
+def examine() -> dict[str, Any]:
+    """Everything the report says, ready for JSON."""
+    config: Any = np.show_config(mode="dicts")
+    blas = config.get("Build Dependencies", {}).get("blas", {})
+    return {
+        "chainrule": chainrule.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": f"{platform.system()} {platform.machine()}",
+        "scalar_engine": "compiled" if COMPILED else "plain Python",
+        "blas": {
+            "library": blas.get("name", "unknown"),
+            "version": blas.get("version", "unknown"),
+            "threads": blas_threads(),
+        },
+        "extras": extras(),
+    }
+
+
+def blas_threads() -> int:
+    """How many threads NumPy's matrix products may use: as the environment says, else one for each processor."""
+    for variable in THREADS:
+        setting = os.environ.get(variable, "").split(",")[0]
+        if setting.isdigit() and int(setting):
+            return int(setting)
+    return os.cpu_count() or 1
+
+
+def extras() -> dict[str, dict[str, str | None]]:
+    """Each extra with its libraries and their versions, None where one is not installed."""
+    try:
+        requirements = metadata.requires("chainrule") or []
+    except metadata.PackageNotFoundError:
+        return {}
+    found: dict[str, dict[str, str | None]] = {}
+    for requirement in requirements:
+        if match := REQUIREMENT.match(requirement):
+            found.setdefault(match["extra"], {})[match["library"]] = version_of(match["library"])
+    return found
+
+
+def version_of(library: str) -> str | None:
+    """The installed version, without importing the library."""
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def report(found: dict[str, Any]) -> list[str]:
+    """The report as lines of text, with what to do where something is missing."""
+    engine = found["scalar_engine"]
+    if engine != "compiled":
+        engine += " (some 20 times slower; install a C compiler, then run pip install . again)"
+    blas = found["blas"]
+    threads = f"{blas['threads']} thread{'s' if blas['threads'] != 1 else ''}"
+    text = [
+        f"chainrule      {found['chainrule']}",
+        f"Python         {found['python']} on {found['machine']}",
+        f"NumPy          {found['numpy']}, BLAS: {blas['library']} {blas['version']}, {threads}",
+        f"scalar engine  {engine}",
+    ]
+    for extra, libraries in found["extras"].items():
+        missing = [library for library, version in libraries.items() if version is None]
+        state = f"missing {', '.join(missing)}: pip install '.[{extra}]'" if missing else "installed"
+        text.append(f"extra {extra:<8} {state}")
+    if not found["extras"]:
+        text.append("extras         unknown: chainrule runs from its source folder; pip install . installs it")
+    return text

@@ -1,0 +1,268 @@
+"""The demo: every number that it shows is worked out again here, without reading its screen."""
+
+import io
+import math
+import shlex
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import chainrule as cr
+from chainrule import nn
+from chainrule.cli import demo as work
+from chainrule.cli import links, screen
+from chainrule.data import hold_out, load_digits
+from chainrule.errors import ChainruleError, GraphError
+
+EPOCHS = 8
+
+
+@pytest.fixture(scope="module")
+def told():
+    return []
+
+
+@pytest.fixture(scope="module")
+def demo(told):
+    return work.run(3, epochs=EPOCHS, progress=lambda epoch, loss: told.append((epoch, loss)))
+
+
+@pytest.fixture(scope="module")
+def net():
+    x, y, *_ = hold_out(*load_digits())
+    return work.train(x, y, seed=3, epochs=EPOCHS)
+
+
+def by_hand(net, image):
+    """The forward pass in NumPy, in float64."""
+    w1, b1, w2, b2 = (p.data.astype(float) for p in net.parameters())
+    z = image @ w1.T + b1
+    s = np.maximum(z, 0) @ w2.T + b2
+    shares = np.exp(s - s.max())
+    return z, shares / shares.sum()
+
+
+def test_training_is_reported_and_learns(demo, told):
+    assert [epoch for epoch, _ in told] == list(range(1, EPOCHS + 1))
+    assert told[-1][1] < told[0][1] / 3
+    assert 0 < demo.seconds < 60
+
+
+def test_accuracy_and_sizes(demo, net):
+    *_, x, y = hold_out(*load_digits())
+    answers = [np.argmax(by_hand(net, image)[1]) for image in x]
+    assert demo.accuracy == pytest.approx(np.mean(answers == y), abs=1e-12)
+    assert demo.accuracy > 0.9
+    assert (demo.parameters, demo.held_out, demo.trained_on) == (64 * 32 + 32 + 32 * 10 + 10, 359, 1438)
+
+
+def test_the_whole_demo_reads_digits_well():
+    assert work.run(0).accuracy >= 0.96
+
+
+def test_the_same_seed_gives_the_same_demo(demo):
+    from dataclasses import replace
+
+    assert replace(work.run(3, epochs=EPOCHS), seconds=demo.seconds) == demo
+
+
+def test_the_digit_is_a_held_out_one_and_its_shares_are_the_networks(demo, net):
+    image = np.array(demo.digit.pixels).reshape(64)
+    *_, x, y = hold_out(*load_digits())
+    place = np.flatnonzero((x == image).all(axis=1))
+    assert y[place].tolist() == [demo.digit.truth]
+    _, shares = by_hand(net, image)
+    np.testing.assert_allclose(demo.digit.shares, shares, rtol=1e-9)
+    assert demo.digit.answer == np.argmax(shares) == demo.digit.truth
+    assert demo.digit.loss == pytest.approx(-math.log(shares[demo.digit.truth]), rel=1e-9)
+
+
+def weight_of(demo):
+    return tuple(int(i) for i in demo.product.weight.removeprefix("w1[").removesuffix("]").split(","))
+
+
+def test_the_product_by_hand(demo, net):
+    neuron, pixel = weight_of(demo)
+    image = np.array(demo.digit.pixels).reshape(64)
+    z, shares = by_hand(net, image)
+    w2 = net[2].weight.data.astype(float)
+    asked = shares - np.eye(10)[demo.digit.truth]
+    arriving, slope, ink = demo.product.factors
+    assert (arriving.name, slope.name, ink.name) == (
+        f"∂L/∂h[{neuron}]",
+        f"∂h[{neuron}]/∂z[{neuron}]",
+        f"∂z[{neuron}]/∂w1[{neuron},{pixel}]",
+    )
+    assert arriving.value == pytest.approx(asked @ w2[:, neuron], rel=1e-9)
+    assert slope.value == (z[neuron] > 0)
+    assert ink.value == image[pixel]
+    assert 0 < ink.value < 1
+    assert demo.product.gradient == pytest.approx((asked @ w2[:, neuron]) * image[pixel], rel=1e-9)
+    assert len(demo.product.paths) == 10
+    largest = demo.product.paths[0]
+    assert abs(largest.share) == pytest.approx(np.abs(asked * w2[:, neuron]).max(), rel=1e-9)
+    assert math.fsum(path.share for path in demo.product.paths) == pytest.approx(arriving.value, rel=1e-12)
+
+
+def test_the_nudge_by_hand(demo, net):
+    neuron, pixel = weight_of(demo)
+    image = np.array(demo.digit.pixels).reshape(64)
+    exact = work.in_float64(net)
+    exact[0].weight.data[neuron, pixel] += demo.nudge.step
+    _, shares = by_hand(exact, image)
+    assert demo.nudge.measured == pytest.approx(-math.log(shares[demo.digit.truth]) - demo.digit.loss, rel=1e-6)
+    assert demo.nudge.predicted == pytest.approx(demo.product.gradient * demo.nudge.step, rel=1e-12)
+    assert demo.nudge.predicted == pytest.approx(demo.nudge.measured, rel=0.02)
+
+
+def test_all_gradients_were_checked(demo):
+    assert demo.check.count == demo.parameters == 2410
+    assert 0 < demo.check.worst < 1e-8
+    assert demo.check.largest > 0.1
+
+
+def test_the_check_finds_a_wrong_gradient(net):
+    exact = work.in_float64(net)
+    *_, x, y = hold_out(*load_digits())
+    image, target = x[:1].astype(float), y[:1]
+    work.recorded_loss(exact, image, target).backward()
+    before = [p.data.copy() for p in exact.parameters()]
+    exact[2].bias.grad.data[4] += 1e-3
+    assert work.check_gradients(exact, image, target).worst == pytest.approx(1e-3, rel=1e-3)
+    for p, held in zip(exact.parameters(), before, strict=True):
+        np.testing.assert_array_equal(p.data, held)
+
+
+def test_a_network_that_reads_nothing_says_so():
+    blank = nn.Sequential(nn.Linear(64, 32, dtype=float, rng=0), nn.ReLU(), nn.Linear(32, 10, dtype=float, rng=0))
+    with pytest.raises(ChainruleError, match="train it for more epochs"):
+        work.telling_example(blank, np.zeros((0, 64)), np.zeros(0, int))
+
+
+def test_a_digit_at_relus_kink_is_passed_over():
+    still = nn.Sequential(nn.Linear(64, 32, dtype=float, rng=0), nn.ReLU(), nn.Linear(32, 10, dtype=float, rng=0))
+    still[0].bias.data[...] = 0.0
+    still[2].bias.data[...] = np.eye(10)[4]
+    still[2].weight.data[...] *= 0.01
+    # The blank image leaves every neuron at 0 exactly, and is the least sure of the two.
+    images = np.stack([np.zeros(64), np.linspace(0, 1, 64)])
+    assert work.telling_example(still, images, np.array([4, 4])) == 1
+
+
+# Links of other graphs
+
+
+def test_links_of_a_chain_of_numbers():
+    x, w1, w2 = cr.Tensor(2.0, label="x"), cr.Tensor(2.0, requires_grad=True), cr.Tensor(0.5, requires_grad=True)
+    w1.label = "w1"
+    h = x * w1
+    guess = h * w2
+    loss = cr.square(guess - 20.0)
+    h.label, guess.label, loss.label = "h", "guess", "loss"
+    product = links.product_of(loss, w1, ())
+    assert [(f.name, f.value) for f in product.factors] == [
+        ("∂loss/∂sub", -36.0),
+        ("∂sub/∂guess", 1.0),
+        ("∂guess/∂h", 0.5),
+        ("∂h/∂w1", 2.0),
+    ]
+    assert product.gradient == -36.0
+    assert product.paths == ()
+
+
+def test_links_refuse_a_weight_that_is_used_twice_or_moves_nothing():
+    w = cr.Tensor(3.0, requires_grad=True, label="w")
+    with pytest.raises(GraphError, match="w is used 2 times"):
+        links.product_of(cr.exp(w) * cr.sin(w), w, ())
+    dead = cr.Tensor([-1.0, 2.0], requires_grad=True, label="dead")
+    with pytest.raises(GraphError, match=r"does not move with dead\[0\]"):
+        links.product_of(cr.relu(dead).sum(), dead, (0,))
+
+
+def test_links_are_proved_before_they_are_shown():
+    factor = links.Factor("L", "w", 2.0, "mul")
+    with pytest.raises(ChainruleError, match=r"internal error.* links of w give 2\.0, the engine 3\.0"):
+        links._prove(links.Product("w", 3.0, (factor,), ()))
+    with pytest.raises(ChainruleError, match="internal error"):
+        links._prove(links.Product("w", 2.0 + 1e-9, (factor,), ()))
+    path = links.Path("s", factor, factor)
+    with pytest.raises(ChainruleError, match="internal error"):
+        links._prove(links.Product("w", 2.0, (factor,), (path, path)))
+
+
+# The screen
+
+
+def printed(demo, width=80, **settings):
+    out = io.StringIO()
+    screen.show(demo, Console(file=out, width=width, **settings))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+@pytest.mark.parametrize("width", [80, 100])
+def test_it_is_one_screen(seed, width):
+    text = printed(work.run(seed, epochs=EPOCHS), width).splitlines()
+    assert 20 <= len(text) <= 30
+    assert max(map(len, text)) <= 80
+
+
+def test_the_accuracy_has_its_line(demo):
+    assert f"held-out accuracy: {demo.accuracy:.3f}" in printed(demo).splitlines()
+
+
+def test_what_is_printed_multiplies_to_the_printed_gradient(demo):
+    line = next(line for line in printed(demo).splitlines() if line.startswith("     = "))
+    factors, gradient = line.removeprefix("     = ").rsplit(" = ", 1)
+    product = math.prod(float(factor.strip("()")) for factor in factors.split(" · "))
+    assert product == pytest.approx(float(gradient), rel=1e-3)
+    assert float(gradient) == pytest.approx(demo.product.gradient, rel=1e-3)
+
+
+def test_the_numbers_on_the_screen_are_the_demos(demo):
+    text = printed(demo)
+    for part in (
+        f"it is a {demo.digit.truth}.",
+        f"says {demo.digit.answer}:",
+        f"{100 * demo.digit.shares[demo.digit.answer]:.1f} %",
+        "2,410 parameters",
+        f"{demo.nudge.predicted:+.4e}",
+        f"{demo.nudge.measured:+.4e}",
+        f"{demo.check.worst:.1e}",
+    ):
+        assert part in text
+
+
+def test_half_blocks():
+    out = io.StringIO()
+    Console(file=out, width=20).print(screen.HalfBlocks([[1, 0, 1, 0], [1, 1, 0, 0]]))
+    assert out.getvalue() == "█▄▀ \n"
+    out = io.StringIO()
+    Console(file=out, width=20, force_terminal=True, color_system="truecolor", no_color=False).print(
+        screen.HalfBlocks([[1.0], [0.2]])
+    )
+    assert "\x1b[38;2;255;255;255;48;2;51;51;51m▀" in out.getvalue()
+
+
+def test_enlarging_keeps_corners_and_lies_between_pixels():
+    picture = screen.enlarged([[0.0, 1.0], [0.5, 0.5]], 2)
+    assert [len(row) for row in picture] == [4] * 4
+    assert picture[0] == pytest.approx([0.0, 0.25, 0.75, 1.0])
+    assert picture[3] == pytest.approx([0.5] * 4)
+    assert picture[1] == pytest.approx([0.125, 0.3125, 0.6875, 0.875])
+
+
+def test_blocks_can_be_added(demo):
+    out = io.StringIO()
+    screen.show(demo, Console(file=out, width=80), [screen.check, lambda demo: f"seed {demo.seed}"])
+    assert out.getvalue().splitlines()[-1] == "seed 3"
+
+
+def test_the_commands_to_try_exist():
+    from typer.testing import CliRunner
+
+    from chainrule.cli.app import app
+
+    for arguments, _ in screen.NEXT:
+        assert CliRunner().invoke(app, shlex.split(arguments)).exit_code == 0

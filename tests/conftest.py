@@ -1,0 +1,19 @@
+"""What the whole suite shares: which engine ran, and how much was left out for want of PyTorch."""
+
+from __future__ import annotations
+
+import pytest
+
+from chainrule.core import COMPILED
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.write_line(f"scalar engine: {'compiled' if COMPILED else 'plain Python'}")
+    skipped = [
+        report for report in terminalreporter.stats.get("skipped", []) if "torch" in str(report.longrepr).lower()
+    ]
+    if skipped:
+        terminalreporter.write_line(
+            f"PyTorch is not installed: {len(skipped)} comparison{'s' * (len(skipped) > 1)} skipped"
+        )

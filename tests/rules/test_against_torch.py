@@ -1,0 +1,143 @@
+"""Every rule that PyTorch has too: values and gradients, at random points and at the kinks."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from oracles import RULES, Case, Recorded, cases, close, places, random_like
+
+import chainrule as cr
+from chainrule.core.operation import Pointwise
+
+torch = pytest.importorskip("torch")
+functional = torch.nn.functional
+
+TORCH = {
+    **{name: getattr(torch, name) for name in RULES if hasattr(torch, name)},
+    "affine": functional.linear,
+    "astype": lambda x, dtype: x.to(torch.float64),
+    "broadcast_to": lambda x, shape: x.expand(shape),
+    "clip": lambda x, a_min, a_max: torch.clamp(x, a_min, a_max),
+    "cross_entropy": lambda x, target: functional.cross_entropy(x, torch.from_numpy(target)),
+    "cumsum": lambda x, axis: x.flatten().cumsum(0) if axis is None else x.cumsum(axis),
+    "elu": functional.elu,
+    "equal": torch.eq,
+    "expand_dims": lambda x, axis: expanded(x, axis),
+    "flip": lambda x, axis: x.flip(tuple(range(x.ndim)) if axis is None else axis),
+    "gelu": functional.gelu,
+    "gelu_tanh": lambda x: functional.gelu(x, approximate="tanh"),
+    "identity": torch.clone,
+    "index": lambda x, key: x[key],
+    "join": lambda *arrays, axis: torch.cat(arrays, axis),
+    "leaky_relu": lambda x, slope: functional.leaky_relu(x, slope),
+    "matmul": torch.matmul,
+    "mean": lambda x, axis, keepdims: torch.mean(x, axis, keepdims),
+    "pad_zeros": lambda x, pad_width: functional.pad(
+        x, [int(n) for n in np.broadcast_to(pad_width, (2, 2))[::-1].flat]
+    ),
+    "pile": lambda *arrays, axis: torch.stack(arrays, axis),
+    "relu": torch.relu,
+    "reshape": lambda x, shape: x.reshape(shape),
+    "roll": lambda x, shift, axis: torch.roll(x, shift, axis),
+    "scatter": lambda x, key, shape: scattered(x, key, shape),
+    "silu": functional.silu,
+    "softplus": lambda x: functional.softplus(x, threshold=100),
+    "squared_error": lambda x, y, scale: scale * functional.mse_loss(x, y, reduction="sum"),
+    "squeeze": lambda x, axis: torch.squeeze(x) if axis is None else torch.squeeze(x, axis),
+    "sum": lambda x, axis, keepdims: torch.sum(x, axis, keepdims),
+    "sum_of": lambda *terms: torch.stack(terms).sum(0),
+    "sum_to": lambda x, shape: x.sum_to_size(shape),
+    "swap": lambda x: x.mT,
+    "transpose": lambda x, axes: x.permute(tuple(range(x.ndim))[::-1] if axes is None else axes),
+}
+"""Each rule in PyTorch's words; where both have one name, that is taken."""
+
+NOT_IN_TORCH = {"dot_of"}
+
+
+def expanded(x, axis):
+    for a in sorted(axis if isinstance(axis, tuple) else (axis,)):
+        x = x.unsqueeze(a)
+    return x
+
+
+def scattered(x, key, shape):
+    places = torch.arange(shape[0])[key]
+    return torch.zeros(shape, dtype=x.dtype).index_add(0, places, x)
+
+
+def compare(operation, case):
+    given = [torch.tensor(x, requires_grad=i in places(operation)) for i, x in enumerate(case.inputs)]
+    right = TORCH[operation.name](*given, **case.settings)
+    recorded = Recorded(operation, case)
+    close(recorded.out.data, right.detach().numpy(), 1e-14, f"{operation.name} against PyTorch")
+    if places(operation):
+        g = random_like(recorded.out, np.random.default_rng(8))
+        right.backward(torch.tensor(g))
+        for i, found in zip(places(operation), recorded.gradients(g), strict=True):
+            expected = given[i].grad
+            close(found, expected.numpy(), 1e-13, f"gradient {i} of {operation.name} against PyTorch")
+
+
+@pytest.mark.parametrize("name", sorted({*RULES} - NOT_IN_TORCH))
+def test_values_and_gradients(name):
+    operation = cr.book[name]
+    assert name in TORCH, f"say what {name} is called in PyTorch, or put it into NOT_IN_TORCH"
+    for seed in range(3):
+        for case in cases(operation, seed):
+            compare(operation, case)
+
+
+@pytest.mark.parametrize("name", [name for name in RULES if cr.book[name].at_kink])
+def test_kinks(name):
+    operation = cr.book[name]
+    for settings, point in itertools.product(map(operation.complete, operation.examples), operation.at_kink):
+        compare(operation, Case(settings, tuple(np.array(x) for x in point)))
+
+
+@pytest.mark.parametrize("base", [-2.0, -0.0, 0.0, 1.0, 3.0])
+@pytest.mark.parametrize("exponent", [0.0, 1.0, 2.0, 3.0, 4.0, 0.5, -1.0])
+def test_powers_at_the_corners(base, exponent):
+    x, y = torch.tensor(base, dtype=torch.float64, requires_grad=True), torch.tensor(exponent, dtype=torch.float64)
+    (x**y).backward()
+    t = cr.Tensor(base, requires_grad=True)
+    (t**exponent).backward()
+    np.testing.assert_array_equal(t.grad.data, x.grad.numpy())
+    v = cr.Value(base)
+    (v**exponent).backward()
+    np.testing.assert_array_equal(v.grad, x.grad.numpy())
+
+
+@pytest.mark.parametrize("base", [0.0, 1.0, 3.0])
+@pytest.mark.parametrize("exponent", [0.0, 1.0, 2.5])
+def test_exponents_at_the_corners(base, exponent):
+    x = torch.tensor(base, dtype=torch.float64)
+    y = torch.tensor(exponent, dtype=torch.float64, requires_grad=True)
+    (x**y).backward()
+    t = cr.Tensor(exponent, requires_grad=True)
+    (base**t).backward()
+    np.testing.assert_allclose(t.grad.data, y.grad.numpy(), rtol=1e-15)
+
+
+EXTREME = np.array([-np.inf, -1e300, -1000.0, -50.0, -1e-300, -0.0, 0.0, 1e-300, 50.0, 1000.0, 1e300, np.inf])
+
+
+ONE_NUMBER = [n for n in RULES if isinstance(cr.book[n], Pointwise) and len(cr.book[n].shapes) == 1]
+
+
+@pytest.mark.parametrize("name", ONE_NUMBER)
+def test_extreme_numbers(name):
+    """At huge, tiny and infinite numbers rules give what PyTorch gives, or a number where PyTorch has nan."""
+    operation = cr.book[name]
+    settings = operation.complete(operation.examples[0])
+    x = torch.tensor(EXTREME, requires_grad=True)
+    right = TORCH[name](x, **settings)
+    found = Recorded(operation, Case(settings, (EXTREME,)))
+    np.testing.assert_allclose(found.out.data, right.detach().numpy(), rtol=1e-12, atol=1e-300)
+    if places(operation):
+        right.sum().backward()
+        share, expected = found.gradients(np.ones(EXTREME.shape))[0], x.grad.numpy()
+        known = ~np.isnan(expected)
+        np.testing.assert_allclose(share[known], expected[known], rtol=1e-12, atol=1e-300)

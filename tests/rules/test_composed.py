@@ -1,0 +1,223 @@
+"""Functions made of operations: every registered one against differences, NumPy and PyTorch, and at the limits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from oracles import close, slope
+
+import chainrule as cr
+from chainrule.core.operation import compositions
+from chainrule.errors import DtypeError, ShapeError
+
+MATRIX = ((2, 3),)
+
+CALLS = {
+    "concatenate": [(lambda x, y: cr.concatenate([x, y, x], axis=1), ((2, 3), (2, 1)))],
+    "dot": [
+        (cr.dot, ((3,), (3,))),
+        (cr.dot, ((2, 3), (3,))),
+        (cr.dot, ((), (2, 3))),
+        (lambda x: cr.dot(x, x), ((3,),)),
+    ],
+    "gelu": [(cr.gelu, MATRIX), (lambda x: cr.gelu(x, approximate="tanh"), MATRIX)],
+    "log_softmax": [(cr.log_softmax, MATRIX), (lambda x: cr.log_softmax(x, axis=0), MATRIX), (cr.log_softmax, ((3,),))],
+    "logsumexp": [
+        (cr.logsumexp, MATRIX),
+        (lambda x: cr.logsumexp(x, axis=0), MATRIX),
+        (lambda x: cr.logsumexp(x, axis=-1, keepdims=True), MATRIX),
+    ],
+    "matmul": [
+        (cr.matmul, ((2, 3), (3, 4))),
+        (cr.matmul, ((3,), (3,))),
+        (cr.matmul, ((3,), (3, 4))),
+        (cr.matmul, ((2, 3), (3,))),
+        (cr.matmul, ((5, 2, 3), (3, 4))),
+        (cr.matmul, ((5, 2, 3), (3,))),
+        (cr.matmul, ((3,), (5, 3, 4))),
+        (cr.matmul, ((2, 1, 2, 3), (4, 3, 2))),
+    ],
+    "max": [(cr.max, MATRIX), (lambda x: cr.max(x, axis=1), MATRIX), (lambda x: cr.max(x, (0, 1), True), MATRIX)],
+    "min": [(cr.min, MATRIX), (lambda x: cr.min(x, axis=1), MATRIX), (lambda x: cr.min(x, (0, 1), True), MATRIX)],
+    "norm": [
+        (cr.norm, MATRIX),
+        (lambda x: cr.norm(x, axis=0), MATRIX),
+        (lambda x: cr.norm(x, 1, axis=1, keepdims=True), MATRIX),
+        (lambda x: cr.norm(x, np.inf, axis=1), MATRIX),
+    ],
+    "pad": [(lambda x: cr.pad(x, 1), MATRIX), (lambda x: cr.pad(x, ((0, 1), (2, 0)), constant_values=2.5), MATRIX)],
+    "prod": [
+        (cr.prod, MATRIX),
+        (lambda x: cr.prod(x, axis=0), MATRIX),
+        (lambda x: cr.prod(x, axis=-1, keepdims=True), MATRIX),
+        (lambda x: cr.prod(x, keepdims=True), ((5,),)),
+    ],
+    "softmax": [(cr.softmax, MATRIX), (lambda x: cr.softmax(x, axis=0), MATRIX), (cr.softmax, ((3,),))],
+    "stack": [(lambda x, y: cr.stack([x, y, x], axis=1), ((2, 3), (2, 3)))],
+    "std": [(cr.std, MATRIX), (lambda x: cr.std(x, axis=0, ddof=1, keepdims=True), MATRIX)],
+    "sum": [(cr.sum, MATRIX), (lambda x: cr.sum(x, axis=1, keepdims=True), MATRIX), (lambda x: cr.sum([x, x]), MATRIX)],
+    "trace": [(cr.trace, ((3, 3),)), (cr.trace, ((2, 3),))],
+    "var": [
+        (cr.var, MATRIX),
+        (lambda x: cr.var(x, axis=1), MATRIX),
+        (lambda x: cr.var(x, (0, 1), 1, True), MATRIX),
+    ],
+}
+"""For every composed function: how it is called, and the shapes of its inputs."""
+
+EVERY = [(name, k) for name in sorted(compositions) for k in range(len(CALLS.get(name, "?")))]
+
+
+@pytest.mark.parametrize(("name", "k"), EVERY)
+def test_derivatives(name, k):
+    assert name in CALLS, f"say how {name} is called"
+    function, shapes = CALLS[name][k]
+    rng = np.random.default_rng(3)
+    inputs = tuple(rng.normal(size=shape) for shape in shapes)
+    tangents = tuple(rng.normal(size=shape) for shape in shapes)
+    out = function(*inputs)
+    close(function(*map(cr.Tensor, inputs)).data, out, 1e-15, f"{name} of arrays and of Tensors")
+    g = rng.normal(size=np.shape(out))
+
+    def along(h):
+        return function(*[x + h * t for x, t in zip(inputs, tangents, strict=True)])
+
+    def scalar(*xs):
+        return (function(*xs) * g).sum()
+
+    places = tuple(range(len(shapes)))
+    right = slope(along)
+    moved, pushed = cr.jvp(function, inputs, tangents)
+    close(moved, out, 1e-15, name)
+    close(pushed, right, 1e-8, f"forward mode of {name}")
+    gradients = cr.grad(scalar, places)(*inputs)
+    across = sum(np.vdot(gradient, t) for gradient, t in zip(gradients, tangents, strict=True))
+    close(across, np.vdot(g, right), 1e-8, f"reverse mode of {name}")
+
+    seconds = cr.hvp(scalar, inputs, tangents)
+    seconds = seconds if isinstance(seconds, tuple) else (seconds,)
+    for i, second in enumerate(seconds):
+        gradient = cr.grad(scalar, i)
+        bent = slope(lambda h, gradient=gradient: gradient(*[x + h * t for x, t in zip(inputs, tangents, strict=True)]))
+        close(second, bent, 1e-7, f"second order of {name}")
+
+
+@pytest.mark.parametrize(("name", "k"), EVERY)
+def test_float32_stays(name, k):
+    function, shapes = CALLS[name][k]
+    rng = np.random.default_rng(4)
+    inputs = [cr.Tensor(rng.normal(size=shape), dtype=np.float32, requires_grad=True) for shape in shapes]
+    out = function(*inputs)
+    assert out.dtype == np.float32
+    out.backward(np.ones(out.shape))
+    assert all(x.grad.dtype == np.float32 for x in inputs)
+
+
+NUMPY = {
+    "dot": np.dot,
+    "matmul": np.matmul,
+    "max": np.max,
+    "min": np.min,
+    "norm": np.linalg.norm,
+    "prod": np.prod,
+    "std": np.std,
+    "sum": np.sum,
+    "trace": np.trace,
+    "var": np.var,
+}
+
+
+@pytest.mark.parametrize("name", sorted(NUMPY))
+def test_values_are_numpys(name):
+    rng = np.random.default_rng(5)
+    inputs = [rng.normal(size=(3, 3)) for _ in range(2 if name in ("dot", "matmul") else 1)]
+    close(compositions[name](*map(cr.Tensor, inputs)).data, NUMPY[name](*inputs), 1e-15, name)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+def test_against_torch_and_stable_at_1000(name):
+    torch = pytest.importorskip("torch")
+    for rows in ([[1000.0, 0.0, -1000.0], [-1000.0, -1000.0, -999.0]], [[0.5, -1.5, 2.0]], [[3.0]]):
+        x = torch.tensor(rows, dtype=torch.float64, requires_grad=True)
+        right = getattr(torch, name)(x, -1)
+        right.backward(torch.arange(1.0, right.numel() + 1, dtype=torch.float64).reshape(right.shape))
+        mine = cr.Tensor(rows, requires_grad=True)
+        out = compositions[name](mine, axis=-1)
+        out.backward(np.arange(1.0, out.size + 1).reshape(out.shape))
+        close(out.data, right.detach().numpy(), 1e-15, name)
+        # PyTorch takes e^(x - result), where a result near 1000 has lost three digits.
+        close(mine.grad.data, x.grad.numpy(), 1e-13, f"gradient of {name}")
+
+
+def test_stable_at_1000():
+    x = np.array([1000.0, 0.0, -1000.0])
+    np.testing.assert_array_equal(cr.softmax(x), [1.0, 0.0, 0.0])
+    np.testing.assert_array_equal(cr.log_softmax(x), [0.0, -1000.0, -2000.0])
+    assert cr.logsumexp(x) == 1000.0
+    assert cr.logsumexp(-x - 2000.0) == -1000.0
+    np.testing.assert_array_equal(cr.grad(cr.logsumexp)(x), [1.0, 0.0, 0.0])
+    assert cr.logsumexp(np.array([-np.inf, -np.inf])) == -np.inf
+    assert cr.logsumexp(np.array([np.inf, 0.0])) == np.inf
+
+
+def test_equals_share_the_gradient():
+    x = np.array([2.0, 5.0, 5.0, 1.0])
+    np.testing.assert_array_equal(cr.grad(cr.max)(x), [0.0, 0.5, 0.5, 0.0])
+    np.testing.assert_array_equal(cr.grad(cr.min)(-x), [0.0, 0.5, 0.5, 0.0])
+    rows = np.array([[1.0, 1.0], [3.0, 2.0]])
+    np.testing.assert_array_equal(cr.grad(lambda t: cr.max(t, axis=1).sum())(rows), [[0.5, 0.5], [1.0, 0.0]])
+
+
+def test_gradients_that_would_be_infinite_are_0():
+    np.testing.assert_array_equal(cr.grad(cr.norm)(np.zeros(3)), np.zeros(3))
+    np.testing.assert_array_equal(cr.grad(cr.std)(np.full(3, 2.0)), np.zeros(3))
+    np.testing.assert_array_equal(cr.grad(lambda t: cr.norm(t, axis=1).sum())(np.array([[0.0, 0], [3, 4]]))[0], [0, 0])
+
+
+def test_products_with_zeros():
+    np.testing.assert_array_equal(cr.grad(cr.prod)(np.array([2.0, 0.0, 5.0])), [0.0, 10.0, 0.0])
+    np.testing.assert_array_equal(cr.grad(cr.prod)(np.array([2.0, 0.0, 0.0])), [0.0, 0.0, 0.0])
+
+
+def test_infinite_and_nan_entries():
+    x = cr.Tensor([1.0, np.inf, -np.inf], requires_grad=True)
+    assert cr.max(x).item() == np.inf
+    assert cr.min(x).item() == -np.inf
+    assert np.isnan(cr.max(cr.Tensor([1.0, np.nan], requires_grad=True)).item())
+    assert np.isnan(cr.softmax(np.array([1.0, np.nan]))).all()
+
+
+def test_lists_of_values():
+    a, b = cr.Value(2.0), cr.Value(3.0)
+    total = cr.sum([a, 1.0, b, a])
+    total.backward()
+    assert (total.data, a.grad, b.grad) == (8.0, 2.0, 1.0)
+    a, b = cr.Value(2.0), cr.Value(3.0)
+    product = cr.dot([a, b, 2.0], [b, a, 4.0])
+    product.backward()
+    assert (product.data, a.grad, b.grad) == (20.0, 6.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: cr.matmul(cr.Tensor(np.ones((2, 3))), np.ones((2, 3))), r"\(2, 3\) and .*\(2, 3\)"),
+        (lambda: cr.matmul(cr.Tensor(np.ones((2, 2, 3))), np.ones((3, 3, 2))), "batches differ"),
+        (lambda: cr.matmul(2.0, np.ones(3)), r"use \* for numbers"),
+        (lambda: cr.dot([cr.Value(1.0)], [1.0, 2.0]), "1 and 2"),
+        (lambda: cr.max(np.zeros((0, 3))), r"empty array, of shape \(0, 3\)"),
+        (lambda: cr.prod(np.zeros((0,))), "without entries"),
+        (lambda: cr.concatenate([]), "at least one array"),
+        (lambda: cr.stack(cr.Tensor([1.0])), "takes a list"),
+        (lambda: cr.norm(np.ones(3), ord=3), "ord=1, 2 and inf"),
+        (lambda: cr.trace(np.ones(3)), "needs a matrix"),
+    ],
+)
+def test_what_does_not_fit_is_said(call, message):
+    with pytest.raises(ShapeError, match=message):
+        call()
+
+
+def test_gelu_has_two_forms():
+    with pytest.raises(DtypeError, match="approximate='none' and 'tanh'"):
+        cr.gelu(1.0, approximate="sigmoid")

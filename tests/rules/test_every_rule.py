@@ -1,0 +1,53 @@
+"""Tests of every rule, generated from the rule book: a rule without a test cannot exist."""
+
+from __future__ import annotations
+
+import pytest
+from oracles import ORACLES, RULES, cases, kinks, places, scalar_engine, takes_complex
+
+import chainrule as cr
+from chainrule.core.operation import Pointwise
+
+POINTWISE = [name for name in RULES if isinstance(cr.book[name], Pointwise)]
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("oracle", ORACLES, ids=lambda oracle: oracle.__name__)
+def test_rule(name, oracle):
+    oracle(cr.book[name])
+
+
+@pytest.mark.parametrize("name", POINTWISE)
+def test_on_values(name):
+    scalar_engine(cr.book[name])
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_declaration_can_be_tested(name):
+    operation = cr.book[name]
+    assert operation.inputs
+    assert operation.formula
+    assert operation.__doc__
+    found = list(cases(operation))
+    assert len(found) == len(operation.examples) >= 1
+    assert all(len(case.inputs) >= len(operation.inputs) for case in found)
+
+
+def test_complex_step_reaches_the_analytic_rules():
+    reached = {name for name in POINTWISE if takes_complex(cr.book[name])}
+    assert reached >= {"add", "sub", "mul", "div", "pow", "neg", "exp", "expm1", "log", "log1p", "sqrt", "square"}
+    assert reached >= {"reciprocal", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "sigmoid"}
+    assert reached >= {"silu", "gelu_tanh", "where", "sum_of", "dot_of"}
+    assert not reached & {"abs", "sign", "atan2", "erf", "erfc", "gelu"}
+
+
+def test_rules_with_kinks_declare_them():
+    kinked = {name for name in POINTWISE if cr.book[name].at_kink}
+    assert kinked >= {"abs", "clip", "elu", "leaky_relu", "maximum", "minimum", "relu"}
+    for name in kinked:
+        kinks(cr.book[name])
+
+
+def test_flat_rules_are_exactly_these():
+    flat = {name for name in RULES if not places(cr.book[name])}
+    assert flat == {"sign", "greater", "greater_equal", "less", "less_equal", "equal", "not_equal"}

@@ -1,0 +1,70 @@
+"""Rules on whole arrays at other shapes than they declare: batches, arrays without entries, arrays without axes."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+from oracles import ORACLES, RULES
+
+import chainrule as cr
+from chainrule.core.operation import Pointwise
+
+LINEAR = [name for name in RULES if not isinstance(cr.book[name], Pointwise)]
+
+OTHERS = {
+    "affine": [(((1, 3), (2, 3), (2,)), {}), (((0, 3), (2, 3), (2,)), {}), (((4, 0), (2, 0), (2,)), {})],
+    "astype": [(((),), {"dtype": np.float64}), (((0, 2),), {"dtype": np.float64})],
+    "broadcast_to": [(((),), {"shape": (2, 3)}), (((1, 3),), {"shape": (0, 3)}), (((),), {"shape": ()})],
+    "cross_entropy": [(((1, 3),), {"target": np.array([2])})],
+    "cumsum": [(((),), {}), (((0,),), {}), (((0, 3),), {"axis": 1}), (((2, 3, 4),), {"axis": 1})],
+    "expand_dims": [(((),), {"axis": 0}), (((0,),), {"axis": 1})],
+    "flip": [(((),), {"axis": None}), (((0, 2),), {"axis": 0}), (((2, 3, 4),), {"axis": (0, -1)})],
+    "identity": [(((),), {}), (((0, 2),), {})],
+    "index": [
+        (((),), {"key": ()}),
+        (((),), {"key": None}),
+        (((3,),), {"key": -1}),
+        (((0, 2),), {"key": slice(None)}),
+        (((4, 3),), {"key": np.array([True, False, True, True])}),
+        (((4, 3),), {"key": (Ellipsis, None, slice(None, None, -2))}),
+        (((2, 3, 4),), {"key": ([0, 1, 1], slice(1, 3), [0, 0, 0])}),
+        (((4, 3),), {"key": np.array([], dtype=int)}),
+    ],
+    "join": [(((2,), (0,), (1,)), {"axis": 0}), (((2, 1), (2, 3)), {"axis": -1})],
+    "matmul": [
+        (((5, 2, 3), (5, 3, 4)), {}),
+        (((2, 2, 2, 3), (2, 2, 3, 1)), {}),
+        (((0, 3), (3, 4)), {}),
+        (((2, 0), (0, 3)), {}),
+        (((1, 1), (1, 1)), {}),
+    ],
+    "mean": [(((),), {}), (((1,),), {"axis": 0}), (((2, 3, 4),), {"axis": (0, -1)})],
+    "outer": [(((1,), (4,)), {}), (((0,), (4,)), {})],
+    "pad_zeros": [(((0,),), {"pad_width": 2}), (((2, 3, 4),), {"pad_width": ((0, 1), (2, 0), (1, 1))})],
+    "pile": [(((), ()), {"axis": 0}), (((0, 2), (0, 2)), {"axis": 1}), (((2, 3),), {"axis": 1})],
+    "reshape": [(((),), {"shape": (1, 1)}), (((0, 3),), {"shape": (3, 0)}), (((1,),), {"shape": ()})],
+    "roll": [(((),), {"shift": 1}), (((0, 2),), {"shift": 1, "axis": 0}), (((5,),), {"shift": -7})],
+    "scatter": [
+        (((),), {"key": 1, "shape": (3,)}),
+        (((0,),), {"key": np.array([], dtype=int), "shape": (3,)}),
+        (((2, 3),), {"key": [1, 1], "shape": (4, 3)}),
+    ],
+    "squared_error": [(((3,), (3,)), {"scale": 0.5}), (((0, 2), (0, 2)), {"scale": 1.0}), (((), ()), {"scale": 2.0})],
+    "squeeze": [(((),), {}), (((1, 1),), {}), (((0, 1),), {"axis": 1}), (((1, 3, 1),), {"axis": (0, -1)})],
+    "sum": [(((),), {}), (((0,),), {}), (((0, 3),), {"axis": 0}), (((2, 3, 4),), {"axis": (0, -1), "keepdims": True})],
+    "sum_to": [(((),), {"shape": ()}), (((0, 3),), {"shape": (1, 3)}), (((2, 3, 4),), {"shape": (3, 1)})],
+    "swap": [(((2, 3),), {}), (((0, 3),), {}), (((2, 2, 3, 4),), {})],
+    "transpose": [(((),), {}), (((3,),), {}), (((0, 3),), {}), (((2, 3, 4, 5),), {"axes": (2, -4, 3, 1)})],
+}
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_other_shapes(name):
+    assert name in OTHERS, f"give {name} other shapes than it declares"
+    for shapes, settings in OTHERS[name]:
+        operation = copy.copy(cr.book[name])
+        operation.shapes, operation.examples = shapes, (settings,)
+        for oracle in ORACLES:
+            oracle(operation)
