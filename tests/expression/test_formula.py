@@ -126,7 +126,7 @@ WRITTEN = [
     (cr.book["sum_of"](x, -y, x * y), r"x + \left(-y\right) + x \cdot y"),
     (cr.book["dot_of"](x, y, x + y, z), r"x \cdot \left(x + y\right) + y \cdot z"),
     (cr.book["dot_of"](x, y), r"x \cdot y"),
-    (cr.book["join"](x, y + z, axis=0), r"\left[x, y + z\right]"),
+    (cr.book["concatenate"](x, y + z, axis=0), r"\left[x, y + z\right]"),
     (cr.leaky_relu(x, slope=0.2), r"\operatorname{leaky\,relu}_{0.2}\left(x\right)"),
     (cr.clip(x, -1.0, None), r"\operatorname{clip}\left(x, -1, \text{none}\right)"),
     (cr.reciprocal(x + y), r"\frac{1}{x + y}"),

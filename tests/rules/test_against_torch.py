@@ -30,14 +30,12 @@ TORCH = {
     "gelu_tanh": lambda x: functional.gelu(x, approximate="tanh"),
     "identity": torch.clone,
     "index": lambda x, key: x[key],
-    "join": lambda *arrays, axis: torch.cat(arrays, axis),
+    "concatenate": lambda *arrays, axis: torch.cat(arrays, axis),
     "leaky_relu": lambda x, slope: functional.leaky_relu(x, slope),
     "matmul": torch.matmul,
     "mean": lambda x, axis, keepdims: torch.mean(x, axis, keepdims),
-    "pad_zeros": lambda x, pad_width: functional.pad(
-        x, [int(n) for n in np.broadcast_to(pad_width, (2, 2))[::-1].flat]
-    ),
-    "pile": lambda *arrays, axis: torch.stack(arrays, axis),
+    "pad": lambda x, pad_width: functional.pad(x, [int(n) for n in np.broadcast_to(pad_width, (2, 2))[::-1].flat]),
+    "stack": lambda *arrays, axis: torch.stack(arrays, axis),
     "relu": torch.relu,
     "reshape": lambda x, shape: x.reshape(shape),
     "roll": lambda x, shift, axis: torch.roll(x, shift, axis),

@@ -12,6 +12,7 @@ from chainrule.core import graph
 from chainrule.core.labels import find_labels, users_line
 from chainrule.core.numpy_calls import operation_of
 from chainrule.core.operation import Operation, as_array, book, compositions
+from chainrule.core.operators import NO_SETTINGS, Operators
 from chainrule.core.state import Quiet, switches
 from chainrule.errors import AnomalyError, DtypeError, GraphError, ShapeError
 
@@ -23,10 +24,9 @@ latest_change = 0
 """When the last in-place change of any tensor was; a graph recorded since then needs no closer look."""
 
 DIFFERENTIABLE = (np.dtype(np.float64), np.dtype(np.float32))
-NO_SETTINGS: dict[str, Any] = {}
 
 
-class Tensor:
+class Tensor(Operators):
     """An array with a memory: operations on it are recorded, and `backward()` gives gradients.
 
     `data` is any number, nested list or array; it is copied. Arrays keep their dtype, Python numbers become float64.
@@ -369,52 +369,13 @@ class Tensor:
     def __itruediv__(self, other: Any) -> Any:
         return self._in_place("div", other)
 
-    # Operators
-
-    def __add__(self, other: Any) -> Any:
-        return record(book["add"], (self, other), NO_SETTINGS)
-
-    def __radd__(self, other: Any) -> Any:
-        return record(book["add"], (other, self), NO_SETTINGS)
-
-    def __sub__(self, other: Any) -> Any:
-        return record(book["sub"], (self, other), NO_SETTINGS)
-
-    def __rsub__(self, other: Any) -> Any:
-        return record(book["sub"], (other, self), NO_SETTINGS)
-
-    def __mul__(self, other: Any) -> Any:
-        return record(book["mul"], (self, other), NO_SETTINGS)
-
-    def __rmul__(self, other: Any) -> Any:
-        return record(book["mul"], (other, self), NO_SETTINGS)
-
-    def __truediv__(self, other: Any) -> Any:
-        return record(book["div"], (self, other), NO_SETTINGS)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return record(book["div"], (other, self), NO_SETTINGS)
-
-    def __pow__(self, other: Any) -> Any:
-        return record(book["pow"], (self, other), NO_SETTINGS)
-
-    def __rpow__(self, other: Any) -> Any:
-        return record(book["pow"], (other, self), NO_SETTINGS)
+    # Operators that differ from those of other nodes, and functions as methods
 
     def __matmul__(self, other: Any) -> Any:
         return compositions["matmul"](self, other)
 
     def __rmatmul__(self, other: Any) -> Any:
         return compositions["matmul"](other, self)
-
-    def __neg__(self) -> Any:
-        return record(book["neg"], (self,), NO_SETTINGS)
-
-    def __pos__(self) -> Tensor:
-        return self
-
-    def __abs__(self) -> Any:
-        return record(book["abs"], (self,), NO_SETTINGS)
 
     def __eq__(self, other: object) -> Any:
         if other is None or isinstance(other, str):
@@ -427,18 +388,6 @@ class Tensor:
         return record(book["not_equal"], (self, other), NO_SETTINGS)
 
     __hash__ = object.__hash__
-
-    def __lt__(self, other: Any) -> Any:
-        return record(book["less"], (self, other), NO_SETTINGS)
-
-    def __le__(self, other: Any) -> Any:
-        return record(book["less_equal"], (self, other), NO_SETTINGS)
-
-    def __gt__(self, other: Any) -> Any:
-        return record(book["greater"], (self, other), NO_SETTINGS)
-
-    def __ge__(self, other: Any) -> Any:
-        return record(book["greater_equal"], (self, other), NO_SETTINGS)
 
     def reshape(self, *shape: Any) -> Any:
         """The same entries in another shape; one length may be -1."""
@@ -464,13 +413,15 @@ class Tensor:
         operation = operation_of(ufunc)
         if method == "__call__" and operation is not None and not settings:
             return operation(*inputs)
-        if any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
+        plain = [x._data if isinstance(x, Tensor) else x for x in inputs]
+        out = getattr(ufunc, method)(*plain, **settings)
+        real = getattr(out, "dtype", np.dtype(float)).kind in "fc"
+        if real and any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
             raise DtypeError(
                 f"np.{ufunc.__name__} has no rule here, so its gradient would be lost: use a function of chainrule, "
                 "declare one with @cr.pointwise, or take .detach() first"
             )
-        plain = [x._data if isinstance(x, Tensor) else x for x in inputs]
-        return getattr(ufunc, method)(*plain, **settings)
+        return out
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         operation = operation_of(function)

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.numpy_calls import operation_of
-from chainrule.core.operation import Operation, Pointwise, book
+from chainrule.core.operation import Operation, Pointwise
+from chainrule.core.operators import Operators
 from chainrule.errors import GraphError
 from chainrule.expression.template import ATOM, NEGATIVE, POWER, PRODUCT, RELATION, Slot, repeated, take_apart
 
 
-class Formula:
+class Formula(Operators):
     r"""A piece of LaTeX that knows how tightly it binds, and so where it needs parentheses.
 
     Operators and all functions of the rule book work on it and give a Formula.
@@ -77,63 +78,6 @@ class Formula:
         if method != "__call__" or settings or operation is None:
             return NotImplemented
         return operation(*inputs)
-
-    def __add__(self, other: Any) -> Any:
-        return book["add"](self, other)
-
-    def __radd__(self, other: Any) -> Any:
-        return book["add"](other, self)
-
-    def __sub__(self, other: Any) -> Any:
-        return book["sub"](self, other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return book["sub"](other, self)
-
-    def __mul__(self, other: Any) -> Any:
-        return book["mul"](self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return book["mul"](other, self)
-
-    def __truediv__(self, other: Any) -> Any:
-        return book["div"](self, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return book["div"](other, self)
-
-    def __pow__(self, other: Any) -> Any:
-        return book["pow"](self, other)
-
-    def __rpow__(self, other: Any) -> Any:
-        return book["pow"](other, self)
-
-    def __matmul__(self, other: Any) -> Any:
-        return book["matmul"](self, other)
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return book["matmul"](other, self)
-
-    def __neg__(self) -> Any:
-        return book["neg"](self)
-
-    def __pos__(self) -> Formula:
-        return self
-
-    def __abs__(self) -> Any:
-        return book["abs"](self)
-
-    def __lt__(self, other: Any) -> Any:
-        return book["less"](self, other)
-
-    def __le__(self, other: Any) -> Any:
-        return book["less_equal"](self, other)
-
-    def __gt__(self, other: Any) -> Any:
-        return book["greater"](self, other)
-
-    def __ge__(self, other: Any) -> Any:
-        return book["greater_equal"](self, other)
 
 
 def formula_of(operation: Operation, *names: str, **settings: Any) -> str:

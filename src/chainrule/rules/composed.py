@@ -11,7 +11,7 @@ from chainrule.core.labels import find_labels
 from chainrule.core.operation import composed, is_node
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.rules import linear, pointwise
-from chainrule.rules.linear import broadcast_to, index, join, pile, reshape
+from chainrule.rules.linear import broadcast_to, index, reshape
 from chainrule.rules.pointwise import equal, exp, log, sqrt, square, where
 
 Axis = int | tuple[int, ...] | None
@@ -97,7 +97,7 @@ def concatenate(arrays: Any, axis: int = 0) -> Any:
     >>> cr.concatenate([np.ones(2), np.zeros(1)])
     array([1., 1., 0.])
     """
-    return join(*together("concatenate", arrays), axis=axis)
+    return linear.concatenate(*together("concatenate", arrays), axis=axis)
 
 
 @composed
@@ -109,7 +109,7 @@ def stack(arrays: Any, axis: int = 0) -> Any:
     array([[1., 0.],
            [1., 0.]])
     """
-    return pile(*together("stack", arrays), axis=axis)
+    return linear.stack(*together("stack", arrays), axis=axis)
 
 
 @composed
@@ -121,7 +121,7 @@ def pad(x: Any, pad_width: Any, constant_values: float = 0.0) -> Any:
     array([0., 1., 2.])
     """
     x = gathered(x)
-    padded = linear.pad_zeros(x, pad_width=pad_width)
+    padded = linear.pad(x, pad_width=pad_width)
     if constant_values == 0.0:
         return padded
     edge = np.pad(np.zeros(shape_of(x), numbers_of(x).dtype), pad_width, constant_values=constant_values)
@@ -288,7 +288,7 @@ def prod(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
         half = length // 2
         product = index(out, key=(*lead, slice(0, half))) * index(out, key=(*lead, slice(half, 2 * half)))
         if length % 2:
-            product = join(product, index(out, key=(*lead, slice(length - 1, length))), axis=axis_)
+            product = linear.concatenate(product, index(out, key=(*lead, slice(length - 1, length))), axis=axis_)
         out, length = product, half + length % 2
     if keepdims:
         return reshape(out, shape=(1,) * len(shape)) if axis is None else out
@@ -333,7 +333,7 @@ def named(operands: Any) -> str:
 def gathered(x: Any) -> Any:
     """One array or node; a list of nodes is stacked."""
     if isinstance(x, list | tuple):
-        return pile(*x, axis=0) if any(is_node(part) for part in x) else np.asarray(x)
+        return linear.stack(*x, axis=0) if any(is_node(part) for part in x) else np.asarray(x)
     return x
 
 

@@ -138,7 +138,7 @@ def scatter(x, *, key, shape):
     shapes=((2, 3), (1, 3), (4, 3)),
     examples=({"axis": 0},),
 )
-def join(*arrays, axis):
+def concatenate(*arrays, axis):
     """Arrays end to end; each gets its own stretch of the gradient."""
     return np.concatenate(arrays, axis=axis)
 
@@ -149,7 +149,7 @@ def join(*arrays, axis):
     shapes=((2, 3), (2, 3)),
     examples=({"axis": 0}, {"axis": -1}),
 )
-def pile(*arrays, axis):
+def stack(*arrays, axis):
     """Arrays of one shape along a new axis; each gets its own layer of the gradient."""
     return np.stack(arrays, axis=axis)
 
@@ -159,7 +159,7 @@ def pile(*arrays, axis):
     adjoint=(lambda g, x, pad_width: index(g, key=inside(pad_width, x.shape)),),
     examples=({"pad_width": 1}, {"pad_width": ((1, 0), (0, 2))}),
 )
-def pad_zeros(x, *, pad_width):
+def pad(x, *, pad_width):
     """Zeros around the edges; the gradient inside passes, that of the zeros is lost."""
     return np.pad(x, pad_width)
 
