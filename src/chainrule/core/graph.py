@@ -22,20 +22,16 @@ def backward_order(outputs: Sequence[Node]) -> list[Node]:
 
     The scalar engine's compiled backward pass visits nodes in this same order.
     """
-    waiting: dict[Node, int] = {}
-    seen = dict.fromkeys(outputs)
-    stack = list(seen)
+    waiting: dict[Node, int] = dict.fromkeys(outputs, 0)
+    stack = list(waiting)
     while stack:
         for _, x in stack.pop().edges:
-            if x in waiting:
-                waiting[x] += 1
-            else:
-                waiting[x] = 1
-                if x not in seen:
-                    seen[x] = None
-                    stack.append(x)
+            uses = waiting.get(x)
+            if uses is None:
+                stack.append(x)
+            waiting[x] = 1 if uses is None else uses + 1
     order: list[Node] = []
-    stack = [node for node in dict.fromkeys(outputs) if node not in waiting]
+    stack = [node for node in dict.fromkeys(outputs) if not waiting[node]]
     while stack:
         node = stack.pop()
         order.append(node)
@@ -60,42 +56,40 @@ def pullback(
     it; `fresh` tells that nothing else holds the gradient's memory.
     """
     gradients: dict[Node, Any] = {}
-    fresh: dict[Node, bool] = {}
+    fresh: set[Node] = set()
     for node, g in zip(outputs, cotangents, strict=True):
         gradients[node] = gradients[node] + g if node in gradients else g
     with Quiet():
         for node in backward_order(outputs) if order is None else order:
             g = gradients.pop(node, None)
-            if g is None or not arrived(node, g, fresh.get(node, False)) or not node.edges:
+            if g is None or not arrived(node, g, node in fresh):
                 continue
             for x, share in shares(node, g, record):
                 if x in gradients:
                     gradients[x] = gradients[x] + share
-                    fresh[x] = True
+                    fresh.add(x)
                 else:
                     gradients[x] = share
-                    fresh[x] = share is not g and getattr(share, "base", g) is None
+                    if share is not g and getattr(share, "base", g) is None:
+                        fresh.add(x)
 
 
 def shares(node: Node, g: Any, record: bool) -> Iterable[tuple[Node, Any]]:
     """What of a node's gradient each of its inputs gets."""
-    op = node.op
-    if record:
-        if op.composition is not None:
-            return opened_shares(node, g)
-        inputs, out = node.inputs, node
-    else:
-        inputs, out = node.plain()
+    if not node.edges:
+        return ()
     node.check_unchanged()
-    result: list[tuple[Node, Any]] = []
-    for i, x in node.edges:
-        share = op.pull(i, g, out, inputs, node.settings)
-        if not record:
-            share = x.fit(share)
-            if switches.anomaly:
-                node.check_share(i, g, share)
-        result.append((x, share))
-    return result
+    pull, settings = node.op.pull, node.settings
+    if record:
+        if node.op.composition is not None:
+            return opened_shares(node, g)
+        return [(x, pull(i, g, node, node.inputs, settings)) for i, x in node.edges]
+    inputs, out = node.plain()
+    found = [(x, x.fit(pull(i, g, out, inputs, settings))) for i, x in node.edges]
+    if switches.anomaly:
+        for (i, _), (_, share) in zip(node.edges, found, strict=True):
+            node.check_share(i, g, share)
+    return found
 
 
 def opened(node: Node) -> tuple[list[Node], Node]:

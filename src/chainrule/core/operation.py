@@ -369,6 +369,8 @@ def added(terms: Any) -> Any:
 
 def as_array(x: Any, name: str) -> np.ndarray[Any, Any]:
     """A list or array as an array of numbers; anything else is refused by name."""
+    if isinstance(x, list | tuple) and holds_differentiable(cast(Sequence[Any], x)):
+        raise DtypeError(f"{name} got a list with nodes in it, whose gradients would be lost: join them with cr.stack")
     try:
         array = np.asarray(x)
     except ValueError as error:
@@ -376,6 +378,16 @@ def as_array(x: Any, name: str) -> np.ndarray[Any, Any]:
     if array.dtype.kind not in "fiubc":
         raise DtypeError(f"{name} takes numbers, arrays, Values or Tensors, not {type(x).__name__}")
     return array
+
+
+def holds_differentiable(parts: Sequence[Any]) -> bool:
+    """Whether a nested list has a node in it that a gradient may pass."""
+    return any(
+        holds_differentiable(cast(Sequence[Any], x))
+        if isinstance(x, list | tuple)
+        else is_node(x) and getattr(x, "requires_grad", True)
+        for x in parts
+    )
 
 
 def misfit(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any], error: Exception) -> Exception:

@@ -45,6 +45,7 @@ class Tensor(Operators):
         "_data",
         "_grad",
         "_keep_grad",
+        "arrays",
         "born",
         "changed",
         "edges",
@@ -198,7 +199,7 @@ class Tensor(Operators):
 
     def alias(self) -> Tensor:
         """A node of its own with the same numbers, for telling two uses apart."""
-        out = record_result(book["identity"], (self,), NO_SETTINGS, self._data, ((0, self),))
+        out = record_result(book["identity"], (self,), [self._data], NO_SETTINGS, self._data, [(0, self)])
         out.view_of = self
         return out
 
@@ -278,9 +279,9 @@ class Tensor(Operators):
 
     # What graph.py asks of a node
 
-    def plain(self) -> tuple[tuple[Any, ...], Array]:
-        """The inputs and this node as arrays and plain numbers."""
-        return tuple([x._data if isinstance(x, Tensor) else x for x in self.inputs]), self._data
+    def plain(self) -> tuple[Sequence[Any], Array]:
+        """The inputs as they were, as arrays and plain numbers, and this node's array."""
+        return self.arrays, self._data
 
     def fit(self, share: Any) -> Any:
         """A share of this tensor's gradient in its own dtype."""
@@ -413,15 +414,14 @@ class Tensor(Operators):
         operation = operation_of(ufunc)
         if method == "__call__" and operation is not None and not settings:
             return operation(*inputs)
-        plain = [x._data if isinstance(x, Tensor) else x for x in inputs]
-        out = getattr(ufunc, method)(*plain, **settings)
-        real = getattr(out, "dtype", np.dtype(float)).kind in "fc"
-        if real and any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
+        flat = all(signature.endswith("->?") for signature in ufunc.types)
+        if not flat and any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
             raise DtypeError(
                 f"np.{ufunc.__name__} has no rule here, so its gradient would be lost: use a function of chainrule, "
                 "declare one with @cr.pointwise, or take .detach() first"
             )
-        return out
+        plain = [x._data if isinstance(x, Tensor) else x for x in inputs]
+        return getattr(ufunc, method)(*plain, **settings)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         operation = operation_of(function)
@@ -439,27 +439,14 @@ class Tensor(Operators):
         return record(operation, inputs, settings)
 
 
-def _set_up(
-    tensor: Tensor,
-    array: Array,
-    op: Any = None,
-    inputs: tuple[Any, ...] = (),
-    settings: dict[str, Any] = NO_SETTINGS,
-    edges: Sequence[tuple[int, Tensor]] = (),
-    born: int = 0,
-) -> None:
+def _set_up(tensor: Tensor, array: Array) -> None:
     tensor._data = array
-    tensor._grad = None
-    tensor._keep_grad = False
-    tensor.requires_grad = op is not None
-    tensor.op = op
-    tensor.inputs = inputs
-    tensor.edges = edges
-    tensor.settings = settings
+    tensor._grad = tensor.op = tensor.view_of = None
+    tensor._keep_grad = tensor.requires_grad = False
+    tensor.inputs = tensor.edges = tensor.arrays = ()
+    tensor.settings = NO_SETTINGS
     tensor.label = tensor.line = ""
-    tensor.born = born
-    tensor.changed = 0
-    tensor.view_of = None
+    tensor.born = tensor.changed = 0
 
 
 def from_array(array: Any) -> Tensor:
@@ -515,19 +502,26 @@ def record(operation: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> A
     if not edges or not switches.recording:
         out = from_array(data)
     else:
-        out = record_result(operation, tuple(inputs), settings, data, edges)
+        out = record_result(operation, tuple(inputs), arrays, settings, data, edges)
     if data.base is not None or data is arrays[0]:
         out.view_of = shares_memory(inputs, data)
     return out
 
 
 def record_result(
-    operation: Any, inputs: tuple[Any, ...], settings: dict[str, Any], data: Array, edges: Sequence[tuple[int, Tensor]]
+    operation: Any,
+    inputs: tuple[Any, ...],
+    arrays: list[Any],
+    settings: dict[str, Any],
+    data: Array,
+    edges: list[tuple[int, Tensor]],
 ) -> Tensor:
     """A node for a result that is already computed; a plain Tensor where no gradient can pass."""
-    edges = [(i, x) for i, x in edges if operation.differentiable(i)]
+    out = from_array(data)
+    if not all([operation.differentiable(i) for i, _ in edges]):
+        edges = [(i, x) for i, x in edges if operation.differentiable(i)]
     if not edges or data.dtype.kind not in "fc":
-        return from_array(data)
+        return out
     if data.dtype not in DIFFERENTIABLE:
         raise DtypeError(f"{operation.name} gave {data.dtype}; only float32 and float64 can be differentiated")
     if operation.broadcasts:
@@ -538,11 +532,17 @@ def record_result(
                 edges[k] = (i, repeated)
     for i, x in enumerate(inputs):
         if not isinstance(x, KEPT_AS_GIVEN):
-            inputs = (*inputs[:i], from_array(np.array(x)), *inputs[i + 1 :])
+            arrays[i] = np.array(x)
+            inputs = (*inputs[:i], from_array(arrays[i]), *inputs[i + 1 :])
     if settings:
         settings = {name: x.copy() if isinstance(x, np.ndarray) else x for name, x in settings.items()}
-    out = Tensor.__new__(Tensor)
-    _set_up(out, data, operation, inputs, settings, edges, clock())
+    out.requires_grad = True
+    out.op = operation
+    out.inputs = inputs
+    out.arrays = arrays
+    out.edges = edges
+    out.settings = settings
+    out.born = clock()
     if switches.anomaly:
         out.line = users_line()
     return out
@@ -562,7 +562,7 @@ KEPT_AS_GIVEN = (Tensor, float, int, np.generic)
 
 def plain_array(x: Any, operation: Operation, inputs: Sequence[Any]) -> Any:
     """Anything but a Tensor or a Python number, as NumPy would take it."""
-    if isinstance(x, (bool, np.ndarray, np.number, np.bool_)):
+    if isinstance(x, (bool, np.number, np.bool_)):
         return x
     if hasattr(type(x), "__apply__"):
         kinds = sorted({type(y).__name__ for y in inputs})
