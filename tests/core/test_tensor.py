@@ -57,7 +57,9 @@ def check(f, *arrays, tolerance=2e-8):
         (1.5, np.float64),
         ([1.0, 2.0], np.float64),
         ([[1.0], [2.0]], np.float64),
-        (3, np.int64),
+        (3, np.float64),
+        ([1, 2], np.float64),
+        (np.int64(3), np.int64),
         ([True, False], np.bool_),
         (np.ones(2, np.float32), np.float32),
         (np.float32(1.0), np.float32),
@@ -242,10 +244,10 @@ def test_indexing(kind):
 
 def test_a_tensor_as_index():
     x = leaf(4)
-    assert x[Tensor([3, 0])].tolist() == x.numpy()[[3, 0]].tolist()
+    assert x[Tensor(np.array([3, 0]))].tolist() == x.numpy()[[3, 0]].tolist()
     assert x[x > 1.0].tolist() == x.numpy()[x.numpy() > 1.0].tolist()
-    assert np.arange(5)[Tensor(3)] == 3
-    picked = x[Tensor([2, 2])]
+    assert np.arange(5)[Tensor(np.array(3))] == 3
+    picked = x[Tensor(np.array([2, 2]))]
     picked.sum().backward()
     assert x.grad.tolist() == [0.0, 0.0, 2.0, 0.0]
 

@@ -61,9 +61,10 @@ class Tensor(Operators):
     view_of: Tensor | None
 
     def __init__(self, data: Any, *, dtype: Any = None, requires_grad: bool = False, label: str = "") -> None:
-        if isinstance(data, Tensor):
-            data = data._data
-        array = np.array(as_array(data, "Tensor"), dtype=dtype)
+        array = as_array(data._data if isinstance(data, Tensor) else data, "Tensor")
+        if dtype is None and array.dtype.kind in "iu" and isinstance(data, int | list | tuple):
+            dtype = np.float64
+        array = np.array(array, dtype=dtype)
         if requires_grad and array.dtype not in DIFFERENTIABLE:
             raise DtypeError(
                 f"only float32 and float64 can be differentiated, and this data is {array.dtype}: "
