@@ -15,7 +15,7 @@ demo: .venv/demo
 test: .venv/test
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/pyright --project pyproject.toml --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(SUITE)
 	CHAINRULE_PLAIN=1 $(SUITE)

@@ -9,6 +9,9 @@ Two shorthands cover nearly all operations (see `pointwise` and `linear`). `fuse
 speed alone: their derivative is known from a composition of other rules, and tests hold the two together.
 """
 
+# What a user hands over is known only when it runs, and isinstance narrows it to containers of unknown things.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import dis
@@ -116,7 +119,7 @@ class Operation:
         for name, setting in settings.items():
             if setting is inspect.Parameter.empty:
                 raise TypeError(f"{self.name} needs the setting {name}")
-            if hasattr(type(setting), "__apply__"):
+            if is_node(setting):
                 raise TypeError(f"{self.name} has no derivative in its setting {name}: give a plain number or array")
         return settings
 
@@ -134,7 +137,7 @@ class Operation:
                 scalar = False
             ready.append(x)
         if scalar:
-            ready = [np.float64(x) for x in ready]
+            ready = list(map(np.float64, ready))
         with Quiet():
             out = self.fitting(ready, inputs, settings)
         return float(out) if scalar and getattr(out, "dtype", None) == np.float64 and out.ndim == 0 else out
@@ -328,7 +331,7 @@ def kernel(function: Function) -> Function:
     """
 
     def called(x: Any, *rest: Any, **settings: Any) -> Any:
-        write = getattr(type(x), "__kernel__", None)
+        write: Function | None = getattr(type(x), "__kernel__", None)
         return function(x, *rest, **settings) if write is None else write(function.__name__, x, *rest, **settings)
 
     kernels[function.__name__] = function

@@ -1,17 +1,23 @@
 """The tensor engine: an array that records what is computed with it, after PyTorch's conventions."""
 
+# The functions below the class are its own: they set up and read its private parts.
+# pyright: reportPrivateUsage=false
+# What a user hands over is known only when it runs, and isinstance narrows it to containers of unknown things.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 
 from chainrule.core import graph
 from chainrule.core.labels import find_labels, users_line
 from chainrule.core.numpy_calls import operation_of
-from chainrule.core.operation import Operation, as_array, book, compositions
+from chainrule.core.operation import Operation, as_array, book, compositions, is_node
 from chainrule.core.operators import NO_SETTINGS, Operators
 from chainrule.core.state import Quiet, switches
 from chainrule.errors import AnomalyError, DtypeError, GraphError, ShapeError
@@ -57,7 +63,19 @@ class Tensor(Operators):
         "settings",
         "view_of",
     )
+    _data: Array
     _grad: Tensor | None
+    _keep_grad: bool
+    arrays: Sequence[Any]
+    born: int
+    changed: int
+    edges: Sequence[tuple[int, Tensor]]
+    inputs: tuple[Any, ...]
+    label: str
+    line: str
+    op: Any
+    requires_grad: bool
+    settings: dict[str, Any]
     view_of: Tensor | None
 
     def __init__(self, data: Any, *, dtype: Any = None, requires_grad: bool = False, label: str = "") -> None:
@@ -97,7 +115,7 @@ class Tensor(Operators):
 
     @grad.setter
     def grad(self, new: Tensor | None) -> None:
-        if new is not None and not isinstance(new, Tensor):
+        if new is not None and not isinstance(cast(Any, new), Tensor):
             raise DtypeError(f"grad is a Tensor or None, not {type(new).__name__}")
         if new is not None and new.shape != self.shape:
             raise ShapeError(f"a gradient of shape {new.shape} does not fit {self.describe()}")
@@ -404,7 +422,7 @@ class Tensor(Operators):
         function = compositions.get(name) or book.get(name)
         if function is None:
             raise AttributeError(f"a Tensor has no {name!r}: see dir(cr) for the functions of the rule book")
-        return lambda *rest, **settings: function(self, *rest, **settings)
+        return partial(function, self)
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *book, *compositions})
@@ -565,7 +583,7 @@ def plain_array(x: Any, operation: Operation, inputs: Sequence[Any]) -> Any:
     """Anything but a Tensor or a Python number, as NumPy would take it."""
     if isinstance(x, (bool, np.number, np.bool_)):
         return x
-    if hasattr(type(x), "__apply__"):
+    if is_node(x):
         kinds = sorted({type(y).__name__ for y in inputs})
         raise DtypeError(f"{operation.name} cannot mix {' and '.join(kinds)}: use one kind of node")
     return as_array(x, operation.name)
@@ -574,10 +592,9 @@ def plain_array(x: Any, operation: Operation, inputs: Sequence[Any]) -> Any:
 def plain_key(key: Any) -> Any:
     """An index with Tensors in it as NumPy takes it, in memory of its own: the backward pass reads it again."""
     if isinstance(key, tuple):
-        return tuple([plain_key(k) for k in key])
-    if isinstance(key, Tensor | np.ndarray):
-        return np.array(key)
-    return np.array(key) if isinstance(key, list) and key else key
+        return tuple([plain_key(part) for part in key])
+    copied = isinstance(key, Tensor | np.ndarray) or (isinstance(key, list) and key)
+    return np.array(key) if copied else key
 
 
 def check_result(operation: Operation, inputs: Sequence[Any], data: Array) -> None:
