@@ -10,14 +10,14 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or os.environ.get("CHAINRULE_PLAIN"):
-    from chainrule.core.value import Value, add_all, dot_all, restore
+    from chainrule.core.value import Value, add_all, dot_all, restore, weighted_sum
 else:
     try:
-        from chainrule.core._value import Value, add_all, dot_all, restore
+        from chainrule.core._value import Value, add_all, dot_all, restore, weighted_sum
     except ImportError:
-        from chainrule.core.value import Value, add_all, dot_all, restore
+        from chainrule.core.value import Value, add_all, dot_all, restore, weighted_sum
 
 COMPILED: bool = Value.__module__.endswith("._value")
 """Whether the scalar engine is the compiled one."""
 
-__all__ = ["COMPILED", "Value", "add_all", "dot_all", "restore"]
+__all__ = ["COMPILED", "Value", "add_all", "dot_all", "restore", "weighted_sum"]

@@ -10,39 +10,39 @@ cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject *)
 
 cdef int LEAF, ONE, TWO, VALUE_NUMBER, NUMBER_VALUE, MANY, FOREIGN
+cdef int NAMELESS, ADD, SUB, MUL, DIV, POW, NEG, RELU, TANH, EXP, LOG, SIGMOID, IDENTITY
 cdef int attention
-cdef long long sweeps
 cdef list graveyard
 cdef bint burying
 
-cdef class Fan:
+cdef class Extras:
     cdef tuple inputs
     cdef object operation
     cdef double *partials
     cdef object settings
+    cdef str label
 
 cdef class Value:
     cdef public double data
     cdef public double grad
-    cdef readonly str operation
     cdef Value first
     cdef Value second
     cdef double d_first
     cdef double d_second
-    cdef Fan fan
-    cdef public str label
-    cdef long long sweep
+    cdef Extras extras
     cdef int waiting
-    cdef int layout
+    cdef short layout
+    cdef short code
+    cdef walk(self, double gradient)
 
 cdef inline bint owns_inputs(Value node) noexcept:
     """Whether an input would be freed together with this node. Casts, because an object argument is one more reference."""
     return (Py_REFCNT(<PyObject *>node.first) == 1 or Py_REFCNT(<PyObject *>node.second) == 1
-            or Py_REFCNT(<PyObject *>node.fan) == 1)
+            or Py_REFCNT(<PyObject *>node.extras) == 1)
 
-cdef Value make(str operation, int layout, Value first, Value second, double data, double d_first, double d_second)
-cdef Value make_many(str operation, Fan fan, double data)
-cdef void meet(Value x, long long sweep, list stack) noexcept
+cdef Value make(int code, int layout, Value first, Value second, double data, double d_first, double d_second)
+cdef Value make_many(Extras extras, double data)
+cdef void meet(Value x, list stack) noexcept
 cdef void give(Value x, double share, list stack) noexcept
 cdef void give_many(Value node, list stack) noexcept
 cdef void bury(Value node) noexcept
@@ -55,3 +55,4 @@ cdef double power(double x, double y) noexcept
 cdef double number(object x) except? -1.0
 cpdef Value add_all(object terms)
 cpdef Value dot_all(object xs, object ys)
+cpdef object weighted_sum(object start, list weights, list inputs)

@@ -69,6 +69,7 @@ class Operation:
             else:
                 self.inputs += (parameter.name,)
                 self.variadic = parameter.kind is parameter.VAR_POSITIONAL
+        self.needs_settings = inspect.Parameter.empty in self.defaults.values()
         self.domain: tuple[float, float] = where_to_test.pop("domain", (-3.0, 3.0))
         self.shapes: tuple[tuple[int, ...], ...] = where_to_test.pop("shapes", ((2, 3),) * len(self.inputs))
         self.at_kink: tuple[tuple[float, ...], ...] = where_to_test.pop("at_kink", ())
@@ -82,10 +83,7 @@ class Operation:
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
         if len(inputs) != len(self.inputs) and not self.variadic:
             inputs, settings = self._settings_by_position(inputs, settings)
-        if self.defaults:
-            settings = self.complete(settings)
-        elif settings:
-            raise TypeError(f"{self.name} has no setting {', '.join(settings)}")
+        settings = self.complete(settings) if settings or self.needs_settings else self.defaults
         arrays = others = False
         for x in inputs:
             kind = type(x)

@@ -553,7 +553,7 @@ def record_result(
         if not isinstance(x, KEPT_AS_GIVEN):
             arrays[i] = np.array(x)
             inputs = (*inputs[:i], from_array(arrays[i]), *inputs[i + 1 :])
-    if settings:
+    if any([isinstance(x, np.ndarray) for x in settings.values()]):
         settings = {name: x.copy() if isinstance(x, np.ndarray) else x for name, x in settings.items()}
     out.requires_grad = True
     out.op = operation

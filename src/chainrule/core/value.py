@@ -35,10 +35,13 @@ from chainrule.errors import AnomalyError, DtypeError, GraphError
 LEAF, ONE, TWO, VALUE_NUMBER, NUMBER_VALUE, MANY, FOREIGN = range(7)
 """How a node keeps its inputs. A number beside one Value sits where the second local derivative would be."""
 
+NAMES = ("", "add", "sub", "mul", "div", "pow", "neg", "relu", "tanh", "exp", "log", "sigmoid", "identity")
+NAMELESS, ADD, SUB, MUL, DIV, POW, NEG, RELU, TANH, EXP, LOG, SIGMOID, IDENTITY = range(13)
+"""The operations written out here, as numbers: a node then has no need to hold a name."""
+
 ONE_AS_FLOAT64 = np.float64(1.0)
 
 attention = 0
-sweeps = 0
 graveyard: list[Any] = []
 burying = False
 
@@ -61,18 +64,19 @@ listeners.append(set_attention)
 @cython.final
 @cython.no_gc
 @cython.cclass
-class Fan:
-    """The inputs of a node with any number of them, their local derivatives, and the operation's settings.
+class Extras:
+    """What few nodes have: more than two inputs, an operation of the book that is not written out here, a label.
 
-    Kept beside the node because nearly all nodes have one input or two, and a smaller node is a faster one.
+    Kept beside the node, because a smaller node is a faster one.
     """
 
-    __slots__ = ("inputs", "operation", "partials", "settings")
+    __slots__ = ("inputs", "label", "operation", "partials", "settings")
 
-    def __init__(self, inputs: tuple[Any, ...], operation: Any = None, settings: Any = None) -> None:
+    def __init__(self, inputs: tuple[Any, ...] = (), operation: Any = None, settings: Any = None) -> None:
         self.inputs = inputs
         self.operation = operation
         self.settings = settings
+        self.label = ""
         self.partials = allocate(len(inputs))
 
     def __dealloc__(self) -> None:
@@ -93,8 +97,8 @@ class Value:
 
     `data` and `grad` are double-precision numbers, `label` a name for pictures and explanations. Operators, numbers on
     either side, and every pointwise function of the rule book (as ``x.tanh()`` or ``cr.tanh(x)``) make new Values.
-    `backward()` fills `grad` in all Values that led here. A node takes about 112 bytes and a multiplication some 20 ns
-    where the engine is compiled.
+    `backward()` fills `grad` in all Values that led here. Where the engine is compiled a node takes 80 bytes, and a
+    multiplication some 20 ns.
 
     ``==`` and hash are identity, so Values can be keys; compare numbers with ``< <= > >=`` or through ``.data``.
 
@@ -107,17 +111,15 @@ class Value:
     """
 
     __slots__ = (
+        "code",
         "d_first",
         "d_second",
         "data",
-        "fan",
+        "extras",
         "first",
         "grad",
-        "label",
         "layout",
-        "operation",
         "second",
-        "sweep",
         "waiting",
     )
 
@@ -126,94 +128,91 @@ class Value:
             raise DtypeError(f"a Value holds one real number, not {type(data).__name__}; for arrays use cr.Tensor")
         self.data = float(data)
         self.grad = 0.0
-        self.operation = _op
-        self.label = label
-        self.layout = LEAF
+        self.layout = FOREIGN if _children else LEAF
+        self.code = NAMELESS
         self.first = None
         self.second = None
-        self.fan = None
+        self.extras = Extras(tuple(_children), _op) if _children or _op else None
         self.d_first = 0.0
         self.d_second = 0.0
-        self.sweep = 0
         self.waiting = 0
-        if _children:
-            self.layout = FOREIGN
-            self.fan = Fan(tuple(_children))
+        if label:
+            self.label = label
 
     def __add__(self, other: Any) -> Any:
         if type(other) is Value:
             y: Value = other
-            return make("add", TWO, self, y, self.data + y.data, 1.0, 1.0)
+            return make(ADD, TWO, self, y, self.data + y.data, 1.0, 1.0)
         if type(other) is float or type(other) is int:
             c: cython.double = float(other)
-            return make("add", VALUE_NUMBER, self, None, self.data + c, 1.0, c)
+            return make(ADD, VALUE_NUMBER, self, None, self.data + c, 1.0, c)
         return through_the_book("add", self, other)
 
     def __radd__(self, other: Any) -> Any:
         if type(other) is float or type(other) is int:
             c: cython.double = float(other)
-            return make("add", NUMBER_VALUE, self, None, c + self.data, 1.0, c)
+            return make(ADD, NUMBER_VALUE, self, None, c + self.data, 1.0, c)
         return through_the_book("add", other, self)
 
     def __sub__(self, other: Any) -> Any:
         if type(other) is Value:
             y: Value = other
-            return make("sub", TWO, self, y, self.data - y.data, 1.0, -1.0)
+            return make(SUB, TWO, self, y, self.data - y.data, 1.0, -1.0)
         if type(other) is float or type(other) is int:
             c: cython.double = float(other)
-            return make("sub", VALUE_NUMBER, self, None, self.data - c, 1.0, c)
+            return make(SUB, VALUE_NUMBER, self, None, self.data - c, 1.0, c)
         return through_the_book("sub", self, other)
 
     def __rsub__(self, other: Any) -> Any:
         if type(other) is float or type(other) is int:
             c: cython.double = float(other)
-            return make("sub", NUMBER_VALUE, self, None, c - self.data, -1.0, c)
+            return make(SUB, NUMBER_VALUE, self, None, c - self.data, -1.0, c)
         return through_the_book("sub", other, self)
 
     def __mul__(self, other: Any) -> Any:
         if type(other) is Value:
             y: Value = other
-            return make("mul", TWO, self, y, self.data * y.data, y.data, self.data)
+            return make(MUL, TWO, self, y, self.data * y.data, y.data, self.data)
         if type(other) is float or type(other) is int:
             c: cython.double = float(other)
-            return make("mul", VALUE_NUMBER, self, None, self.data * c, c, c)
+            return make(MUL, VALUE_NUMBER, self, None, self.data * c, c, c)
         return through_the_book("mul", self, other)
 
     def __rmul__(self, other: Any) -> Any:
         if type(other) is float or type(other) is int:
             c: cython.double = float(other)
-            return make("mul", NUMBER_VALUE, self, None, c * self.data, c, c)
+            return make(MUL, NUMBER_VALUE, self, None, c * self.data, c, c)
         return through_the_book("mul", other, self)
 
     def __truediv__(self, other: Any) -> Any:
         if type(other) is Value:
             y: Value = other
             out: cython.double = divide(self.data, y.data)
-            return make("div", TWO, self, y, out, divide(1.0, y.data), -divide(out, y.data))
+            return make(DIV, TWO, self, y, out, divide(1.0, y.data), -divide(out, y.data))
         if type(other) is float or type(other) is int:
             c: cython.double = float(other)
-            return make("div", VALUE_NUMBER, self, None, divide(self.data, c), divide(1.0, c), c)
+            return make(DIV, VALUE_NUMBER, self, None, divide(self.data, c), divide(1.0, c), c)
         return through_the_book("div", self, other)
 
     def __rtruediv__(self, other: Any) -> Any:
         if type(other) is float or type(other) is int:
             c: cython.double = float(other)
             out: cython.double = divide(c, self.data)
-            return make("div", NUMBER_VALUE, self, None, out, -divide(out, self.data), c)
+            return make(DIV, NUMBER_VALUE, self, None, out, -divide(out, self.data), c)
         return through_the_book("div", other, self)
 
     def __pow__(self, other: Any, modulo: Any = None) -> Any:
         if modulo is None and (type(other) is float or type(other) is int):
             c: cython.double = float(other)
             slope: cython.double = 0.0 if c == 0.0 else c * power(self.data, c - 1.0)
-            return make("pow", VALUE_NUMBER, self, None, power(self.data, c), slope, c)
+            return make(POW, VALUE_NUMBER, self, None, power(self.data, c), slope, c)
         return through_the_book("pow", self, other) if modulo is None else NotImplemented
 
     def __rpow__(self, other: Any, modulo: Any = None) -> Any:
         return through_the_book("pow", other, self) if modulo is None else NotImplemented
 
     def __neg__(self) -> Value:
-        return make("neg", ONE, self, None, -self.data, -1.0, 0.0)
+        return make(NEG, ONE, self, None, -self.data, -1.0, 0.0)
 
     def __pos__(self) -> Value:
         return self
@@ -224,26 +223,26 @@ class Value:
     def relu(self) -> Value:
         """max(0, x), with relu'(0) = 0."""
         x: cython.double = self.data
-        return make("relu", ONE, self, None, 0.0 if x <= 0.0 else x, 1.0 if x > 0.0 else 0.0, 0.0)
+        return make(RELU, ONE, self, None, 0.0 if x <= 0.0 else x, 1.0 if x > 0.0 else 0.0, 0.0)
 
     def tanh(self) -> Value:
         """The hyperbolic tangent."""
         out: cython.double = ieee_tanh(self.data)
-        return make("tanh", ONE, self, None, out, 1.0 - out * out, 0.0)
+        return make(TANH, ONE, self, None, out, 1.0 - out * out, 0.0)
 
     def exp(self) -> Value:
         """The exponential."""
         out: cython.double = ieee_exp(self.data)
-        return make("exp", ONE, self, None, out, out, 0.0)
+        return make(EXP, ONE, self, None, out, out, 0.0)
 
     def log(self) -> Value:
         """The natural logarithm."""
-        return make("log", ONE, self, None, ieee_log(self.data), divide(1.0, self.data), 0.0)
+        return make(LOG, ONE, self, None, ieee_log(self.data), divide(1.0, self.data), 0.0)
 
     def sigmoid(self) -> Value:
         """1 / (1 + e^-x)."""
         out: cython.double = divide(1.0, 1.0 + ieee_exp(-self.data))
-        return make("sigmoid", ONE, self, None, out, out * (1.0 - out), 0.0)
+        return make(SIGMOID, ONE, self, None, out, out * (1.0 - out), 0.0)
 
     def __lt__(self, other: Any) -> Any:
         return self.data < number(other) if comparable(other) else NotImplemented
@@ -295,22 +294,43 @@ class Value:
 
     def alias(self) -> Value:
         """A node of its own with this one's number, for telling two uses apart."""
-        return make("identity", ONE, self, None, self.data, 1.0, 0.0)
+        return make(IDENTITY, ONE, self, None, self.data, 1.0, 0.0)
+
+    @property
+    def label(self) -> str:
+        """A name for pictures, explanations and messages."""
+        return "" if self.extras is None else self.extras.label
+
+    @label.setter
+    def label(self, label: str) -> None:
+        if not isinstance(label, str):
+            raise DtypeError(f"a label is a string, not {type(label).__name__}")
+        if self.extras is None:
+            self.extras = Extras()
+        self.extras.label = label
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation that made this node; empty for a leaf."""
+        if self.extras is None or self.extras.operation is None:
+            return NAMES[self.code]
+        operation = self.extras.operation
+        return operation if isinstance(operation, str) else operation.name
 
     @property
     def op(self) -> Any:
         """The operation of the rule book that made this node, or None for a leaf."""
         if self.layout == FOREIGN:
             raise refuse_backward(self.operation)
-        if self.layout == MANY and self.fan.operation is not None:
-            return self.fan.operation
-        return None if self.layout == LEAF else book[self.operation]
+        if self.layout == LEAF:
+            return None
+        return book[NAMES[self.code]] if self.code != NAMELESS else self.extras.operation
 
     @property
     def _op(self) -> str:
         if self.layout == LEAF or self.layout == FOREIGN:
             return self.operation
-        if self.operation == "pow" and self.layout == VALUE_NUMBER:
+        if self.code == POW:
             return f"**{self.d_second:g}"
         return self.op.symbol
 
@@ -327,11 +347,11 @@ class Value:
             return (self.first, self.d_second)
         if self.layout == NUMBER_VALUE:
             return (self.d_second, self.first)
-        return self.fan.inputs
+        return self.extras.inputs
 
     @property
     def _prev(self) -> tuple[Value, ...]:
-        if self.operation == "pow" and self.layout == VALUE_NUMBER:
+        if self.code == POW:
             return (self.first,)
         return tuple([x if type(x) is Value else Value(x) for x in self.inputs])
 
@@ -344,13 +364,14 @@ class Value:
     def local_derivatives(self) -> tuple[float, ...]:
         """The derivative of this node in each of its `edges`, as stored when the node was made."""
         if self.layout == MANY:
-            return tuple([self.fan.partial(i) for i, _ in self.edges])
+            extras: Extras = self.extras
+            return tuple([extras.partials[i] for i, _ in self.edges])
         return (self.d_first, self.d_second)[: len(self.edges)]
 
     @property
     def settings(self) -> dict[str, Any]:
         """The operation's settings."""
-        return {} if self.fan is None else self.fan.settings or {}
+        return {} if self.extras is None else self.extras.settings or {}
 
     @property
     def requires_grad(self) -> bool:
@@ -422,7 +443,7 @@ class Value:
             numbers.append(np.float64(number(x)))
         places = [i for i, x in enumerate(inputs) if type(x) is Value and operation.differentiable(i)]
         given: list[Any] = [x if i in places else float(numbers[i]) for i, x in enumerate(inputs)]
-        fan: Fan = Fan(tuple(given), operation, settings or None)
+        extras: Extras = Extras(tuple(given), operation, settings or None)
         with Quiet():
             out = operation.function(*numbers, **settings)
             if isinstance(out, (bool, np.bool_)):
@@ -430,8 +451,8 @@ class Value:
             if np.ndim(out) != 0:
                 raise DtypeError(f"{operation.name} works on arrays, not on one number: use cr.Tensor")
             for i in places:
-                fan.partials[i] = float(operation.pull(i, ONE_AS_FLOAT64, out, numbers, settings))
-        return make_many(operation.name, fan, float(out)) if places else Value(float(out))
+                extras.partials[i] = float(operation.pull(i, ONE_AS_FLOAT64, out, numbers, settings))
+        return make_many(extras, float(out)) if places else Value(float(out))
 
     def backward(self, gradient: float = 1.0) -> None:
         """Fill `grad` in every Value that led here: the derivative of this one in each of them.
@@ -440,41 +461,40 @@ class Value:
         intermediate Values are fresh each time; micrograd adds to those too, and so counts a second pass wrongly.
         O(nodes), without recursion.
         """
-        global sweeps
-        sweeps += 1
-        sweep: cython.longlong = sweeps
+        try:
+            self.walk(gradient)
+        except BaseException:
+            settle(self)
+            raise
+
+    def walk(self, gradient: float) -> None:
+        """The two walks of `backward`: one counts how often each node is used, the other gives each its share."""
         node: Value
         stack: list[Any] = [self]
-        self.sweep = sweep
-        self.waiting = 0
         if self.layout != LEAF:
             self.grad = 0.0
         while stack:
             node = cython.cast(Value, stack.pop())
-            if node.layout == LEAF:
-                continue
             if node.layout == MANY:
-                for x in node.fan.inputs:
+                for x in node.extras.inputs:
                     if type(x) is Value:
-                        meet(x, sweep, stack)
+                        meet(x, stack)
             elif node.layout == FOREIGN:
                 raise refuse_backward(node.operation)
-            else:
-                meet(node.first, sweep, stack)
+            elif node.layout != LEAF:
+                meet(node.first, stack)
                 if node.layout == TWO:
-                    meet(node.second, sweep, stack)
+                    meet(node.second, stack)
         self.grad += gradient
         stack.append(self)
         watched: cython.bint = attention != 0 and switches.anomaly
         while stack:
             node = cython.cast(Value, stack.pop())
-            if node.layout == LEAF:
-                continue
             if watched:
                 check_shares(node)
             if node.layout == MANY:
                 give_many(node, stack)
-            else:
+            elif node.layout != LEAF:
                 give(node.first, node.d_first * node.grad, stack)
                 if node.layout == TWO:
                     give(node.second, node.d_second * node.grad, stack)
@@ -503,40 +523,45 @@ NO_BACKWARD = (
 
 
 def make(
-    operation: str, layout: cython.int, first: Value, second: Value | None, data: float, d_first: float, d_second: float
+    code: cython.int,
+    layout: cython.int,
+    first: Value | None,
+    second: Value | None,
+    data: float,
+    d_first: float,
+    d_second: float,
 ) -> Value:
     """A new node. The compiled engine has its fields cleared by C, so only those that differ are set."""
-    if attention != 0 and not recording(operation, first, second, layout, data, d_second):
+    if attention != 0 and not recording(code, layout, first, second, data, d_second):
         return Value(data)
     out: Value = Value.__new__(Value)
-    out.operation = operation
+    out.code = code
     out.layout = layout
     out.first = first
     out.second = second
     out.data = data
     out.d_first = d_first
     out.d_second = d_second
-    out.label = ""
     if attention != 0 and switches.anomaly:
         lines[id(out)] = users_line()
     if not cython.compiled:
         out.grad = 0.0
-        out.fan = None
-        out.sweep = out.waiting = 0
+        out.extras = None
+        out.waiting = 0
     return out
 
 
-def make_many(operation: str, fan: Fan, data: float) -> Value:
+def make_many(extras: Extras, data: float) -> Value:
     """A new node with any number of inputs."""
     if attention != 0 and switches.anomaly:
-        check_result(operation, [number(x) for x in fan.inputs], data)
-    out: Value = make(operation, MANY, None, None, data, 0.0, 0.0)
+        check_result(extras.operation.name, [number(x) for x in extras.inputs], data)
+    out: Value = make(NAMELESS, MANY, None, None, data, 0.0, 0.0)
     if out.layout == MANY:
-        out.fan = fan
+        out.extras = extras
     return out
 
 
-def recording(operation: str, first: Any, second: Any, layout: int, data: float, number: float) -> bool:
+def recording(code: int, layout: int, first: Any, second: Any, data: float, number: float) -> bool:
     """Asked only while some thread has no_grad or detect_anomaly on."""
     if switches.anomaly and layout != MANY:
         numbers = [first.data]
@@ -546,7 +571,7 @@ def recording(operation: str, first: Any, second: Any, layout: int, data: float,
             numbers.append(number)
         elif layout == NUMBER_VALUE:
             numbers.insert(0, number)
-        check_result(operation, numbers, data)
+        check_result(NAMES[code], numbers, data)
     return switches.recording
 
 
@@ -564,33 +589,42 @@ def check_shares(node: Value) -> None:
         node.check_share(i, node.grad, derivative * node.grad)
 
 
-def meet(x: Value, sweep: cython.longlong, stack: Any) -> None:
+def meet(x: Value, stack: Any) -> None:
     """First walk: count how often a node is used, and clear old gradients of nodes that have inputs."""
-    if x.sweep != sweep:
-        x.sweep = sweep
-        x.waiting = 1
-        if x.layout != LEAF:
-            x.grad = 0.0
+    if x.waiting == 0 and x.layout != LEAF:
+        x.grad = 0.0
         stack.append(x)
-    else:
-        x.waiting += 1
+    x.waiting += 1
 
 
 def give(x: Value, share: float, stack: Any) -> None:
     """Second walk: add one use's share; when all uses have reported, the node is ready to pass its gradient on."""
     x.grad += share
     x.waiting -= 1
-    if x.waiting == 0:
+    if x.waiting == 0 and x.layout != LEAF:
         stack.append(x)
 
 
 def give_many(node: Value, stack: Any) -> None:
     i: cython.Py_ssize_t = 0
-    fan: Fan = node.fan
-    for x in fan.inputs:
+    extras: Extras = node.extras
+    for x in extras.inputs:
         if type(x) is Value:
-            give(x, fan.partials[i] * node.grad, stack)
+            give(x, extras.partials[i] * node.grad, stack)
         i += 1
+
+
+def settle(output: Value) -> None:
+    """After a backward pass that broke off: no node waits for anything any more."""
+    node: Value
+    seen = {output}
+    stack = [output]
+    while stack:
+        node = stack.pop()
+        node.waiting = 0
+        new = [x for x in node.inputs if type(x) is Value and x not in seen]
+        seen.update(new)
+        stack.extend(new)
 
 
 def bury(node: Value) -> None:
@@ -602,9 +636,9 @@ def bury(node: Value) -> None:
     if node.second is not None:
         graveyard.append(node.second)
         node.second = None
-    if node.fan is not None:
-        graveyard.append(node.fan)
-        node.fan = None
+    if node.extras is not None:
+        graveyard.append(node.extras)
+        node.extras = None
     if not burying:
         burying = True
         while graveyard:
@@ -673,23 +707,30 @@ restore.__module__ = "chainrule.core"  # so that either engine reads what the ot
 
 def add_all(terms: Any) -> Value:
     """The sum of a list of Values and numbers as one node."""
-    fan: Fan = Fan(tuple(terms))
+    extras: Extras = Extras(tuple(terms), book["sum_of"])
     total: cython.double = 0.0
     i: cython.Py_ssize_t
-    for i in range(len(fan.inputs)):
-        total += number(fan.inputs[i])
-        fan.partials[i] = 1.0
-    return make_many("sum_of", fan, total)
+    for i in range(len(extras.inputs)):
+        total += number(extras.inputs[i])
+        extras.partials[i] = 1.0
+    return make_many(extras, total)
 
 
 def dot_all(xs: Any, ys: Any) -> Value:
     """The dot product of two lists of Values and numbers as one node."""
-    fan: Fan = Fan((*xs, *ys))
-    count: cython.Py_ssize_t = len(fan.inputs) // 2
+    extras: Extras = Extras((*xs, *ys), book["dot_of"])
+    count: cython.Py_ssize_t = len(extras.inputs) // 2
     total: cython.double = 0.0
     i: cython.Py_ssize_t
     for i in range(count):
-        fan.partials[count + i] = number(fan.inputs[i])
-        fan.partials[i] = number(fan.inputs[count + i])
-        total += fan.partials[i] * fan.partials[count + i]
-    return make_many("dot_of", fan, total)
+        extras.partials[count + i] = number(extras.inputs[i])
+        extras.partials[i] = number(extras.inputs[count + i])
+        total += extras.partials[i] * extras.partials[count + i]
+    return make_many(extras, total)
+
+
+def weighted_sum(start: Any, weights: list[Any], inputs: list[Any]) -> Any:
+    """start + w1·x1 + w2·x2 + …, recorded term by term: the nodes that the same loop in a program would make."""
+    for i in range(len(weights)):
+        start = start + weights[i] * inputs[i]
+    return start

@@ -16,7 +16,7 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from chainrule.core import Value
+from chainrule.core import Value, weighted_sum
 from chainrule.errors import ShapeError
 
 
@@ -49,9 +49,7 @@ class Neuron(Module):
         inputs: list[Any] = x if isinstance(x, list) else list(x)
         if len(inputs) != len(self.w):
             raise ShapeError(f"{self!r} has {len(self.w)} weights and got {len(inputs)} inputs")
-        act = self.b
-        for wi, xi in zip(self.w, inputs, strict=True):
-            act = act + wi * xi
+        act: Any = weighted_sum(self.b, self.w, inputs)
         return act.relu() if self.nonlin else act
 
     def parameters(self) -> list[Value]:
