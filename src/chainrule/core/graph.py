@@ -53,7 +53,7 @@ def pullback(
     """Reverse mode from the outputs towards the leaves.
 
     ``arrived(node, gradient, fresh)`` is called with every node's complete gradient and says whether to go on through
-    it; `fresh` tells that nothing else holds the gradient's memory.
+    it; `fresh` tells of a leaf's gradient that nothing else holds its memory.
     """
     gradients: dict[Node, Any] = {}
     fresh: set[Node] = set()
@@ -70,7 +70,7 @@ def pullback(
                     fresh.add(x)
                 else:
                     gradients[x] = share
-                    if share is not g and getattr(share, "base", g) is None:
+                    if not x.edges and share is not g and getattr(share, "base", g) is None:
                         fresh.add(x)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from chainrule.core.operation import fused
 from chainrule.rules.composed import log_softmax
-from chainrule.rules.kernels import negative_log_likelihood, softmax_minus_one_hot
+from chainrule.rules.kernels import column_sums, negative_log_likelihood, softmax_minus_one_hot
 from chainrule.rules.linear import index, mean, sum, transpose
 from chainrule.rules.pointwise import square
 
@@ -14,7 +14,7 @@ from chainrule.rules.pointwise import square
 @fused(
     r"{x} \, {w}^{\top} + {b}",
     of=lambda x, w, b: x @ transpose(w) + b,
-    adjoint=(lambda g, x, w, b: g @ w, lambda g, x, w, b: g.T @ x, lambda g, x, w, b: np.add.reduce(g, 0)),
+    adjoint=(lambda g, x, w, b: g @ w, lambda g, x, w, b: g.T @ x, lambda g, x, w, b: column_sums(g)),
     reason="one node in place of four is half of a small network's time",
     shapes=((4, 3), (2, 3), (2,)),
 )

@@ -192,9 +192,7 @@ def softplus(x):
     return np.logaddexp(x, 0.0)
 
 
-@pointwise(
-    r"\operatorname{relu}\left({x}\right)", partials=(lambda out, x: greater(x, 0),), symbol="ReLU", at_kink=((0.0,),)
-)
+@pointwise(r"\operatorname{relu}\left({x}\right)", partials=(lambda out, x: x > 0,), symbol="ReLU", at_kink=((0.0,),))
 def relu(x):
     """Lets positive numbers pass and stops the rest; slope 0 at 0."""
     return np.maximum(x, 0)
@@ -202,7 +200,7 @@ def relu(x):
 
 @pointwise(
     r"\operatorname{leaky\,relu}_{slope}\left({x}\right)",
-    partials=(lambda out, x, slope: where(greater(x, 0), 1.0, slope),),
+    partials=(lambda out, x, slope: where(x > 0, 1.0, slope),),
     at_kink=((0.0,),),
     examples=({}, {"slope": 0.2}),
 )
@@ -213,7 +211,7 @@ def leaky_relu(x, *, slope=0.01):
 
 @pointwise(
     r"\operatorname{elu}_{alpha}\left({x}\right)",
-    partials=(lambda out, x, alpha: where(greater(x, 0), 1.0, alpha * exp(minimum(x, 0.0))),),
+    partials=(lambda out, x, alpha: where(x > 0, 1.0, alpha * exp(minimum(x, 0.0))),),
     at_kink=((0.0,),),
     examples=({}, {"alpha": 0.5}),
 )
