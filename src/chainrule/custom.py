@@ -69,9 +69,6 @@ class CustomRule(Operation):
         self.kept: Any = None
         self.last: tuple[Any, Sequence[Any]] | None = None
 
-    def differentiable(self, i: int) -> bool:
-        return True
-
     def reads(self, i: int, count: int) -> tuple[bool, tuple[int, ...]]:
         return True, tuple(range(count))
 

@@ -14,10 +14,11 @@ DEPTH = 4
 
 
 def users_frames() -> Iterator[FrameType]:
-    """The frames of the running program outside this package, innermost first."""
+    """The frames of the running program outside this package and NumPy (which calls back), innermost first."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if not frame.f_code.co_filename.startswith(HERE):
+        package = frame.f_globals.get("__name__", "").partition(".")[0]
+        if package != "numpy" and not frame.f_code.co_filename.startswith(HERE):
             yield frame
         frame = frame.f_back
 

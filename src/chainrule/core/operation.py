@@ -51,6 +51,8 @@ class Operation:
     """Whether inputs of other shapes than the output are repeated to fit."""
     composition: Function | None = None
     """What a fused operation stands for."""
+    flat: frozenset[int] = frozenset()
+    """The places of inputs without a derivative."""
 
     def __init__(self, function: Function, formula: str, symbol: str | None = None, **where_to_test: Any) -> None:
         self.function = function
@@ -151,7 +153,7 @@ class Operation:
 
     def differentiable(self, i: int) -> bool:
         """Whether input ``i`` has a derivative (the condition of ``where`` has none)."""
-        raise NotImplementedError
+        return i not in self.flat
 
     def reads(self, i: int, count: int) -> tuple[bool, tuple[int, ...]]:
         """What the derivative in input ``i`` of `count` looks at: whether the output, and which inputs' values."""
@@ -176,10 +178,9 @@ class Pointwise(Operation):
         self.partials: tuple[Function | None, ...] | Function = partials
         if not self.variadic and len(partials) != len(self.inputs):
             raise ChainruleError(f"{self.name} has {len(self.inputs)} inputs and {len(partials)} partials")
+        if not self.variadic:
+            self.flat = frozenset([i for i, partial in enumerate(partials) if partial is None])
         self._reads: dict[int, tuple[bool, tuple[int, ...]]] = {}
-
-    def differentiable(self, i: int) -> bool:
-        return callable(self.partials) or self.partials[i] is not None
 
     def partial(self, i: int, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         """The local derivative of the output in input ``i``."""
@@ -217,9 +218,6 @@ class Linear(Operation):
             raise ChainruleError(f"{self.name} has {len(self.inputs)} inputs and {len(adjoint)} adjoints")
         self._reads: dict[int, tuple[bool, tuple[int, ...]]] = {}
 
-    def differentiable(self, i: int) -> bool:
-        return True
-
     def reads(self, i: int, count: int) -> tuple[bool, tuple[int, ...]]:
         if self.variadic:
             return False, ()
@@ -251,10 +249,8 @@ class Fused(Linear):
     def __init__(self, function: Function, formula: str, *, of: Function, reason: str, **declared: Any) -> None:
         super().__init__(function, formula, **declared)
         self.composition = of
+        self.flat = frozenset([i for i, adjoint in enumerate(cast(Any, self.adjoint)) if adjoint is None])
         self.reason = reason
-
-    def differentiable(self, i: int) -> bool:
-        return cast(Any, self.adjoint)[i] is not None
 
 
 def pointwise(formula: str, *, partials: Any, **declared: Any) -> Callable[[Function], Pointwise]:

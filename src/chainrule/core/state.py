@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -121,3 +122,9 @@ class Quiet:
         if self._errors is not None:
             switches.quiet = False
             self._errors.__exit__(None, None, None)
+
+
+@np.errstate(all="ignore")
+def quietly(function: Callable[..., Any], *args: Any) -> Any:
+    """One call in silence. As a decorator NumPy's switch costs half of what it does as a block."""
+    return function(*args)

@@ -19,7 +19,7 @@ from chainrule.core.labels import find_labels, users_line
 from chainrule.core.numpy_calls import operation_of
 from chainrule.core.operation import Operation, as_array, book, compositions, is_node
 from chainrule.core.operators import NO_SETTINGS, Operators
-from chainrule.core.state import Quiet, switches
+from chainrule.core.state import Quiet, quietly, switches
 from chainrule.errors import AnomalyError, DtypeError, GraphError, ShapeError
 
 Array = np.ndarray[Any, Any]
@@ -500,27 +500,30 @@ def record(operation: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> A
     """Apply an operation of the rule book to tensors, arrays and numbers, and remember it if a gradient may pass."""
     arrays: list[Any] = []
     edges: list[tuple[int, Tensor]] = []
+    given: list[int] = []
     for i, x in enumerate(inputs):
         if isinstance(x, Tensor):
             arrays.append(x._data)
-            if x.requires_grad:
+            if x.requires_grad and i not in operation.flat:
                 edges.append((i, x))
         elif type(x) is float or type(x) is int:
             arrays.append(x)
         else:
             arrays.append(plain_array(x, operation, inputs))
+            given.append(i)
     if switches.quiet:
         data = operation.fitting(arrays, inputs, settings)
     else:
-        with Quiet():
-            data = operation.fitting(arrays, inputs, settings)
+        data = quietly(operation.fitting, arrays, inputs, settings)
     if type(data) is not np.ndarray:
         data = np.asarray(data)
     if switches.anomaly:
         check_result(operation, arrays, data)
-    if not edges or not switches.recording:
+    if not edges or not switches.recording or data.dtype.kind not in "fc":
         out = from_array(data)
     else:
+        if given:
+            inputs, arrays = with_copies(inputs, arrays, given)
         out = record_result(operation, tuple(inputs), arrays, settings, data, edges)
     if data.base is not None or data is arrays[0]:
         out.view_of = shares_memory(inputs, data)
@@ -535,12 +538,7 @@ def record_result(
     data: Array,
     edges: list[tuple[int, Tensor]],
 ) -> Tensor:
-    """A node for a result that is already computed; a plain Tensor where no gradient can pass."""
-    out = from_array(data)
-    if not all([operation.differentiable(i) for i, _ in edges]):
-        edges = [(i, x) for i, x in edges if operation.differentiable(i)]
-    if not edges or data.dtype.kind not in "fc":
-        return out
+    """A node for a result that is already computed."""
     if data.dtype not in DIFFERENTIABLE:
         raise DtypeError(f"{operation.name} gave {data.dtype}; only float32 and float64 can be differentiated")
     if operation.broadcasts:
@@ -549,12 +547,9 @@ def record_result(
                 repeated = record(book["broadcast_to"], (x,), {"shape": data.shape})
                 inputs = (*inputs[:i], repeated, *inputs[i + 1 :])
                 edges[k] = (i, repeated)
-    for i, x in enumerate(inputs):
-        if not isinstance(x, KEPT_AS_GIVEN):
-            arrays[i] = np.array(x)
-            inputs = (*inputs[:i], from_array(arrays[i]), *inputs[i + 1 :])
-    if any([isinstance(x, np.ndarray) for x in settings.values()]):
+    if settings:
         settings = {name: x.copy() if isinstance(x, np.ndarray) else x for name, x in settings.items()}
+    out = from_array(data)
     out.requires_grad = True
     out.op = operation
     out.inputs = inputs
@@ -567,16 +562,22 @@ def record_result(
     return out
 
 
+def with_copies(inputs: Sequence[Any], arrays: list[Any], given: list[int]) -> tuple[list[Any], list[Any]]:
+    """The inputs with the user's own arrays and lists copied: a later change of them must not reach the graph."""
+    inputs, arrays = list(inputs), list(arrays)
+    for i in given:
+        if isinstance(arrays[i], np.ndarray):
+            arrays[i] = arrays[i].copy()
+            inputs[i] = from_array(arrays[i])
+    return inputs, arrays
+
+
 def shares_memory(inputs: Sequence[Any], data: Array) -> Tensor | None:
     """The input whose memory the result lies in: a change of that one is a change of this one."""
     for x in inputs:
         if isinstance(x, Tensor) and (x._data is data or data.base is x._data or x._data.base is data.base is not None):
             return x
     return None
-
-
-KEPT_AS_GIVEN = (Tensor, float, int, np.generic)
-"""What nobody can change, or whose changes are counted; any other input of a node is copied."""
 
 
 def plain_array(x: Any, operation: Operation, inputs: Sequence[Any]) -> Any:
