@@ -33,7 +33,6 @@ cdef class Value:
     cdef int waiting
     cdef short layout
     cdef short code
-    cdef walk(self, double gradient)
 
 cdef inline bint owns_inputs(Value node) noexcept:
     """Whether an input would be freed together with this node. Casts, because an object argument is one more reference."""
@@ -42,6 +41,7 @@ cdef inline bint owns_inputs(Value node) noexcept:
 
 cdef Value make(int code, int layout, Value first, Value second, double data, double d_first, double d_second)
 cdef Value make_many(Extras extras, double data)
+cdef walk(Value output, double gradient)
 cdef void meet(Value x, list stack) noexcept
 cdef void give(Value x, double share, list stack) noexcept
 cdef void give_many(Value node, list stack) noexcept

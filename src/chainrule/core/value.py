@@ -462,42 +462,10 @@ class Value:
         O(nodes), without recursion.
         """
         try:
-            self.walk(gradient)
+            walk(self, gradient)
         except BaseException:
             settle(self)
             raise
-
-    def walk(self, gradient: float) -> None:
-        """The two walks of `backward`: one counts how often each node is used, the other gives each its share."""
-        node: Value
-        stack: list[Any] = [self]
-        if self.layout != LEAF:
-            self.grad = 0.0
-        while stack:
-            node = cython.cast(Value, stack.pop())
-            if node.layout == MANY:
-                for x in node.extras.inputs:
-                    if type(x) is Value:
-                        meet(x, stack)
-            elif node.layout == FOREIGN:
-                raise refuse_backward(node.operation)
-            elif node.layout != LEAF:
-                meet(node.first, stack)
-                if node.layout == TWO:
-                    meet(node.second, stack)
-        self.grad += gradient
-        stack.append(self)
-        watched: cython.bint = attention != 0 and switches.anomaly
-        while stack:
-            node = cython.cast(Value, stack.pop())
-            if watched:
-                check_shares(node)
-            if node.layout == MANY:
-                give_many(node, stack)
-            elif node.layout != LEAF:
-                give(node.first, node.d_first * node.grad, stack)
-                if node.layout == TWO:
-                    give(node.second, node.d_second * node.grad, stack)
 
     def __dealloc__(self) -> None:
         # Freeing a chain must not recurse: the outermost node frees all, and nodes met on the way hand their inputs on.
@@ -587,6 +555,39 @@ def check_shares(node: Value) -> None:
     """The same for one node's backward step."""
     for (i, _), derivative in zip(node.edges, node.local_derivatives, strict=True):
         node.check_share(i, node.grad, derivative * node.grad)
+
+
+def walk(output: Value, gradient: float) -> None:
+    """The two walks of `Value.backward`: one counts how often each node is used, the other gives each its share."""
+    node: Value
+    stack: list[Any] = [output]
+    if output.layout != LEAF:
+        output.grad = 0.0
+    while stack:
+        node = cython.cast(Value, stack.pop())
+        if node.layout == MANY:
+            for x in node.extras.inputs:
+                if type(x) is Value:
+                    meet(x, stack)
+        elif node.layout == FOREIGN:
+            raise refuse_backward(node.operation)
+        elif node.layout != LEAF:
+            meet(node.first, stack)
+            if node.layout == TWO:
+                meet(node.second, stack)
+    output.grad += gradient
+    stack.append(output)
+    watched: cython.bint = attention != 0 and switches.anomaly
+    while stack:
+        node = cython.cast(Value, stack.pop())
+        if watched:
+            check_shares(node)
+        if node.layout == MANY:
+            give_many(node, stack)
+        elif node.layout != LEAF:
+            give(node.first, node.d_first * node.grad, stack)
+            if node.layout == TWO:
+                give(node.second, node.d_second * node.grad, stack)
 
 
 def meet(x: Value, stack: Any) -> None:
