@@ -548,3 +548,8 @@ def test_assigned_data_are_copied_and_must_fit():
     assert x.tolist() == [5.0, 6.0]
     with pytest.raises(DtypeError, match="int64"):
         x.data = np.array([1, 2])
+
+
+def test_an_anomaly_from_an_empty_input_is_described():
+    with cr.detect_anomaly(), pytest.raises(AnomalyError, match=r"mean gave nan from finite inputs float64\[0\] at "):
+        Tensor(np.zeros(0)).mean()

@@ -15,12 +15,13 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.core import graph
+from chainrule.core.anomaly import check_result, check_share
 from chainrule.core.labels import find_labels, users_line
 from chainrule.core.numpy_calls import operation_of
 from chainrule.core.operation import Operation, as_array, book, compositions, is_node
 from chainrule.core.operators import NO_SETTINGS, Operators
 from chainrule.core.state import Quiet, quietly, switches
-from chainrule.errors import AnomalyError, DtypeError, GraphError, ShapeError
+from chainrule.errors import DtypeError, GraphError, ShapeError
 
 Array = np.ndarray[Any, Any]
 clock = itertools.count(1).__next__
@@ -331,13 +332,7 @@ class Tensor(Operators):
 
     def check_share(self, i: int, g: Any, share: Any) -> None:
         """Under detect_anomaly: stop where a finite gradient turns into nan or infinity."""
-        if np.isfinite(g).all() and not np.isfinite(share).all():
-            name = self.op.name if self.op is not None else "a leaf"
-            raise AnomalyError(
-                f"the derivative of {name} in input {i} turned a finite gradient into {first_bad(share)}; its inputs "
-                f"were {', '.join(brief(x) for x in self.plain()[0])}; recorded at "
-                f"{self.line or 'a line before detect_anomaly'}"
-            )
+        check_share(self.op.name, i, g, share, self.arrays, self.line)
 
     # Reading and writing entries
 
@@ -518,7 +513,7 @@ def record(operation: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> A
     if type(data) is not np.ndarray:
         data = np.asarray(data)
     if switches.anomaly:
-        check_result(operation, arrays, data)
+        check_result(operation.name, arrays, data)
     if not edges or not switches.recording or data.dtype.kind not in "fc":
         out = from_array(data)
     else:
@@ -596,23 +591,3 @@ def plain_key(key: Any) -> Any:
         return tuple([plain_key(part) for part in key])
     copied = isinstance(key, Tensor | np.ndarray) or (isinstance(key, list) and key)
     return np.array(key) if copied else key
-
-
-def check_result(operation: Operation, inputs: Sequence[Any], data: Array) -> None:
-    """Under detect_anomaly: stop where finite inputs gave nan or infinity."""
-    if data.dtype.kind == "f" and not np.isfinite(data).all() and all(np.isfinite(x).all() for x in inputs):
-        raise AnomalyError(
-            f"{operation.name} gave {first_bad(data)} from finite inputs {', '.join(map(brief, inputs))} "
-            f"at {users_line()}"
-        )
-
-
-def first_bad(array: Any) -> str:
-    array = np.asarray(array)
-    place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-    return f"{array[place]}" + (f" at {list(place)}" if place else "")
-
-
-def brief(x: Any) -> str:
-    array = np.asarray(x)
-    return f"{array.dtype}{list(array.shape)} from {array.min():.4g} to {array.max():.4g}" if array.ndim else f"{array}"

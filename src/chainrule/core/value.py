@@ -27,10 +27,11 @@ except ImportError:
     from chainrule.core import plain as cython
 
 from chainrule.core import ieee
+from chainrule.core.anomaly import check_result, check_share
 from chainrule.core.labels import users_line
 from chainrule.core.operation import NUMBERS, book, compositions, refuse_backward
 from chainrule.core.state import Quiet, listeners, switches
-from chainrule.errors import AnomalyError, DtypeError, GraphError
+from chainrule.errors import DtypeError, GraphError
 
 LEAF, ONE, TWO, VALUE_NUMBER, NUMBER_VALUE, MANY, FOREIGN = range(7)
 """How a node keeps its inputs. A number beside one Value sits where the second local derivative would be."""
@@ -404,12 +405,7 @@ class Value:
 
     def check_share(self, i: int, g: float, share: float) -> None:
         """Under detect_anomaly: stop where a finite gradient turns into nan or infinity."""
-        if share - share != 0.0 and g - g == 0.0:
-            raise AnomalyError(
-                f"the derivative of {self.operation} in input {i} turned a gradient of {g} into {share}; its inputs "
-                f"were {', '.join([repr(number(x)) for x in self.inputs])}; recorded at "
-                f"{lines.get(id(self), 'a line before detect_anomaly')}"
-            )
+        check_share(self.operation, i, g, share, [number(x) for x in self.inputs], lines.get(id(self), ""))
 
     def describe(self) -> str:
         """A few words for error messages."""
@@ -543,16 +539,8 @@ def recording(code: int, layout: int, first: Any, second: Any, data: float, numb
     return switches.recording
 
 
-def check_result(operation: str, inputs: list[float], data: float) -> None:
-    """Stop where finite inputs gave nan or infinity."""
-    if data - data != 0.0 and all([x - x == 0.0 for x in inputs]):
-        raise AnomalyError(
-            f"{operation} gave {data} from finite inputs {', '.join([repr(x) for x in inputs])} at {users_line()}"
-        )
-
-
 def check_shares(node: Value) -> None:
-    """The same for one node's backward step."""
+    """Under detect_anomaly: look at one node's backward step."""
     for (i, _), derivative in zip(node.edges, node.local_derivatives, strict=True):
         node.check_share(i, node.grad, derivative * node.grad)
 
