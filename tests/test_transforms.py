@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 
 import mpmath
@@ -551,3 +552,44 @@ def test_other_libraries_agree(name, f):
     ours, theirs = cr.hessian(lambda x: f(cr, x))(x), hessian(lambda x: f(lib, x), x)
     assert ours.shape == (2, 3, 2, 3)
     np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+@cr.custom_vjp
+def doubled(x):
+    return 2.0 * x
+
+
+doubled.defvjp(lambda x: (2.0 * x, None), lambda kept, g: (2.0 * g,))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: cr.grad(lambda y: cr.sum(cr.tanh(y) ** 2))(x),
+        lambda x: cr.hessian(lambda y: cr.sum(cr.tanh(y) ** 2))(x),
+        lambda x: cr.jvp(lambda y: {"tanh": [cr.tanh(y)]}, (x,), (x,)),
+        lambda x: cr.vjp(cr.tanh, x)[1](x),
+        lambda x: cr.grad(lambda y: cr.sum(doubled(y)))(x),
+    ],
+    ids=["grad", "hessian", "jvp", "vjp", "custom_vjp"],
+)
+def test_a_finished_graph_is_freed_without_the_garbage_collector(call):
+    x = np.ones(3)
+    call(x)
+    gc.collect()
+    gc.disable()
+    try:
+        call(x)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_a_custom_forward_that_gives_no_pair_is_refused():
+    @cr.custom_vjp
+    def careless(x):
+        return x * x
+
+    careless.defvjp(lambda x: x * x, lambda kept, g: (g,))
+    with pytest.raises(GraphError, match="the forward pass of careless must give a pair"):
+        cr.grad(careless)(2.0)

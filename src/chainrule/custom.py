@@ -59,8 +59,7 @@ class CustomRule(Operation):
 
     def __init__(self, name: str, forward: Function, backward: Function) -> None:
         def function(*inputs: Any) -> Any:
-            out, self.kept = forward(*inputs)
-            return out
+            return forward(*inputs)
 
         function.__name__ = name
         super().__init__(function, rf"\operatorname{{{name}}}\left({{inputs}}\right)")
@@ -68,6 +67,13 @@ class CustomRule(Operation):
         self.backward = backward
         self.kept: Any = None
         self.last: tuple[Any, Sequence[Any]] | None = None
+
+    def fitting(self, ready: Sequence[Any], inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+        pair = super().fitting(ready, inputs, settings)
+        if not isinstance(pair, tuple) or len(pair) != 2:
+            raise GraphError(f"the forward pass of {self.name} must give a pair: the output, and what backward needs")
+        out, self.kept = pair
+        return out
 
     def reads(self, i: int, count: int) -> tuple[bool, tuple[int, ...]]:
         return True, tuple(range(count))

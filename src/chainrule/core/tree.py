@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 LEAF = "*"
@@ -10,37 +11,37 @@ LEAF = "*"
 def flatten(tree: Any) -> tuple[list[Any], Any]:
     """The leaves in order, and a structure that can be compared and filled again. Dicts go by insertion order."""
     leaves: list[Any] = []
-
-    def walk(part: Any) -> Any:
-        if type(part) is dict:
-            return dict, tuple(part), tuple([walk(p) for p in part.values()])
-        if isinstance(part, list | tuple):
-            return type(part), None, tuple([walk(p) for p in part])
-        if part is None:
-            return None
-        leaves.append(part)
-        return LEAF
-
-    structure = walk(tree)
-    return leaves, structure
+    return leaves, take_leaves(tree, leaves)
 
 
-def unflatten(structure: Any, leaves: list[Any]) -> Any:
+def take_leaves(part: Any, leaves: list[Any]) -> Any:
+    """Add the leaves to the list and give the structure.
+
+    A function of its own: one inside `flatten` that calls itself would be a reference cycle, and keep the leaves and
+    all they were computed from until the garbage collector comes.
+    """
+    if type(part) is dict:
+        return dict, tuple(part), tuple([take_leaves(p, leaves) for p in part.values()])
+    if isinstance(part, list | tuple):
+        return type(part), None, tuple([take_leaves(p, leaves) for p in part])
+    if part is None:
+        return None
+    leaves.append(part)
+    return LEAF
+
+
+def unflatten(structure: Any, leaves: Iterable[Any]) -> Any:
     """Fill a structure with leaves."""
     remaining = iter(leaves)
-
-    def build(part: Any) -> Any:
-        if part is None:
-            return None
-        if part == LEAF:
-            return next(remaining)
-        kind, keys, parts = part
-        built = [build(p) for p in parts]
-        if kind is dict:
-            return dict(zip(keys, built, strict=True))
-        return kind(*built) if hasattr(kind, "_fields") else kind(built)
-
-    return build(structure)
+    if structure is None:
+        return None
+    if structure == LEAF:
+        return next(remaining)
+    kind, keys, parts = structure
+    built = [unflatten(part, remaining) for part in parts]
+    if kind is dict:
+        return dict(zip(keys, built, strict=True))
+    return kind(*built) if hasattr(kind, "_fields") else kind(built)
 
 
 def outline(structure: Any) -> str:

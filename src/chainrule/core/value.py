@@ -441,7 +441,7 @@ class Value:
         given: list[Any] = [x if i in places else float(numbers[i]) for i, x in enumerate(inputs)]
         extras: Extras = Extras(tuple(given), operation, settings or None)
         with Quiet():
-            out = operation.function(*numbers, **settings)
+            out = operation.fitting(numbers, inputs, settings)
             if isinstance(out, (bool, np.bool_)):
                 return bool(out)
             if np.ndim(out) != 0:
