@@ -14,7 +14,7 @@ import pytest
 import chainrule as cr
 from chainrule import Value
 from chainrule.core import COMPILED
-from chainrule.errors import AnomalyError
+from chainrule.errors import AnomalyError, GraphError
 
 
 def test_no_grad_records_nothing():
@@ -167,3 +167,16 @@ def test_a_node_takes_under_200_bytes():
     ran = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
     assert 50 < float(ran.stdout) < 200
     assert sys.getsizeof(Value(1.0)) < 200
+
+
+def test_a_backward_pass_that_broke_off_leaves_nothing_behind():
+    a, b = cr.Value(2.0), cr.Value(3.0)
+    by_hand = cr.Value(5.0, (a, b), "+")
+    with pytest.raises(GraphError):
+        (by_hand * a + a * b).backward()
+    x = cr.Value(0.0)
+    with cr.detect_anomaly(), pytest.raises(AnomalyError):
+        (x**0.5 + x * a).backward()
+    a.grad = b.grad = x.grad = 0.0
+    (a * b + a + x * b).backward()
+    assert (a.grad, b.grad, x.grad) == (4.0, 2.0, 3.0)
