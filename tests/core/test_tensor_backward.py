@@ -553,3 +553,22 @@ def test_assigned_data_are_copied_and_must_fit():
 def test_an_anomaly_from_an_empty_input_is_described():
     with cr.detect_anomaly(), pytest.raises(AnomalyError, match=r"mean gave nan from finite inputs float64\[0\] at "):
         Tensor(np.zeros(0)).mean()
+
+
+@pytest.mark.parametrize("numbers", [np.array([1, 2]), np.array([True, False])])
+def test_in_place_never_rounds_results_to_whole_numbers(numbers):
+    x = Tensor(numbers)
+    with pytest.raises(DtypeError, match="make a new tensor"):
+        x /= 2
+    with pytest.raises(DtypeError, match="make a new tensor"):
+        x += 0.5
+    assert x.tolist() == numbers.tolist()
+    single = Tensor(np.ones(2, np.float32))
+    single += np.full(2, 0.5)
+    assert (single.tolist(), single.dtype) == ([1.5, 1.5], np.float32)
+
+
+def test_in_place_misfits_name_everything():
+    weights, step = leaf([1.0, 2.0]), np.ones(5)
+    with cr.no_grad(), pytest.raises(ShapeError, match=r"sub does not fit weights \(2,\) and step \(5,\)"):
+        weights -= step

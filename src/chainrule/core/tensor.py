@@ -20,7 +20,7 @@ from chainrule.core.labels import find_labels, users_line
 from chainrule.core.numpy_calls import operation_of
 from chainrule.core.operation import Operation, as_array, book, compositions, is_node
 from chainrule.core.operators import NO_SETTINGS, Operators
-from chainrule.core.state import Quiet, quietly, switches
+from chainrule.core.state import quietly, switches
 from chainrule.errors import DtypeError, GraphError, ShapeError
 
 Array = np.ndarray[Any, Any]
@@ -84,11 +84,8 @@ class Tensor(Operators):
         if dtype is None and array.dtype.kind in "iu" and isinstance(data, int | list | tuple):
             dtype = np.float64
         array = np.array(array, dtype=dtype)
-        if requires_grad and array.dtype not in DIFFERENTIABLE:
-            raise DtypeError(
-                f"only float32 and float64 can be differentiated, and this data is {array.dtype}: "
-                "give dtype=float, or leave requires_grad off"
-            )
+        if requires_grad:
+            require_differentiable(array)
         _set_up(self, array)
         self.requires_grad = requires_grad
         self.label = label
@@ -104,8 +101,8 @@ class Tensor(Operators):
     def data(self, new: Any) -> None:
         if new is not self._data:
             array = np.array(new._data if isinstance(new, Tensor) else as_array(new, "data"))
-            if self.requires_grad and array.dtype not in DIFFERENTIABLE:
-                raise DtypeError(f"only float32 and float64 can be differentiated, and this data is {array.dtype}")
+            if self.requires_grad:
+                require_differentiable(array)
             self._data = array
         self.mark_changed()
 
@@ -288,8 +285,8 @@ class Tensor(Operators):
         """Switch `requires_grad` on a leaf, in place."""
         if self.op is not None:
             raise GraphError("requires_grad can be changed on leaves alone: take x.detach() first")
-        if requires_grad and self._data.dtype not in DIFFERENTIABLE:
-            raise DtypeError(f"only float32 and float64 can be differentiated, and this data is {self._data.dtype}")
+        if requires_grad:
+            require_differentiable(self._data)
         self.requires_grad = requires_grad
         return self
 
@@ -343,7 +340,7 @@ class Tensor(Operators):
         self._refuse_in_place(value)
         self._write(plain_key(key), value._data if isinstance(value, Tensor) else value)
 
-    def _refuse_in_place(self, value: Any = None) -> None:
+    def _refuse_in_place(self, value: Any) -> None:
         tracked = self.requires_grad or (isinstance(value, Tensor) and value.requires_grad)
         if switches.recording and tracked:
             raise GraphError(
@@ -359,17 +356,19 @@ class Tensor(Operators):
         self.mark_changed()
 
     def _in_place(self, name: str, other: Any) -> Any:
-        tracked = self.requires_grad or (isinstance(other, Tensor) and other.requires_grad)
-        if switches.recording and tracked:
-            if self.op is None and self.requires_grad:
-                self._refuse_in_place(other)
-            return book[name](self, other)
-        value = other._data if isinstance(other, Tensor) else other
-        with Quiet():
-            out = book[name].function(self._data, value)
-        if out.shape != self._data.shape:
+        if self.op is None and self.requires_grad:
+            self._refuse_in_place(other)
+        out = book[name](self, other)
+        if out.requires_grad:
+            return out
+        if out.shape != self.shape:
             raise ShapeError(f"{name} in place would change the shape of {self.describe()} to {out.shape}")
-        self._write(..., out)
+        if not np.can_cast(out.dtype, self.dtype, "same_kind"):
+            raise DtypeError(
+                f"{name} in place would round {out.dtype} results to the {self.dtype} of {self.describe()}: "
+                "make a new tensor, or use x.astype(float)"
+            )
+        self._write(..., out._data)
         return self
 
     def __iadd__(self, other: Any) -> Any:
@@ -451,6 +450,15 @@ class Tensor(Operators):
     @staticmethod
     def __apply__(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         return record(operation, inputs, settings)
+
+
+def require_differentiable(array: Array) -> None:
+    """Refuse a type of number that has no derivatives here."""
+    if array.dtype not in DIFFERENTIABLE:
+        raise DtypeError(
+            f"only float32 and float64 can be differentiated, and this data is {array.dtype}: "
+            "give dtype=float, or leave requires_grad off"
+        )
 
 
 def _set_up(tensor: Tensor, array: Array) -> None:
