@@ -47,10 +47,10 @@ def pullback(
     cotangents: Sequence[Any],
     arrived: Callable[[Node, Any, bool], bool],
     *,
-    order: Iterable[Node] | None = None,
+    among: Sequence[Node] | None = None,
     record: bool = False,
 ) -> None:
-    """Reverse mode from the outputs towards the leaves.
+    """Reverse mode from the outputs towards the leaves, or through the nodes `among` alone (consumers first).
 
     ``arrived(node, gradient, fresh)`` is called with every node's complete gradient and says whether to go on through
     it; `fresh` tells of a leaf's gradient that nothing else holds its memory.
@@ -59,12 +59,13 @@ def pullback(
     fresh: set[Node] = set()
     for node, g in zip(outputs, cotangents, strict=True):
         gradients[node] = gradients[node] + g if node in gradients else g
+    path = None if among is None else set(among)
     with Quiet():
-        for node in backward_order(outputs) if order is None else order:
+        for node in backward_order(outputs) if among is None else among:
             g = gradients.pop(node, None)
             if g is None or not arrived(node, g, node in fresh):
                 continue
-            for x, share in shares(node, g, record):
+            for x, share in shares(node, g, record, path):
                 if x in gradients:
                     gradients[x] = gradients[x] + share
                     fresh.add(x)
@@ -74,53 +75,48 @@ def pullback(
                         fresh.add(x)
 
 
-def shares(node: Node, g: Any, record: bool) -> Iterable[tuple[Node, Any]]:
-    """What of a node's gradient each of its inputs gets."""
-    if not node.edges:
+def shares(node: Node, g: Any, record: bool, path: set[Node] | None = None) -> Iterable[tuple[Node, Any]]:
+    """What of a node's gradient each of its inputs gets, or each of those on the path: no other derivative is run."""
+    edges = node.edges if path is None else [(i, x) for i, x in node.edges if x in path]
+    if not edges:
         return ()
-    node.check_unchanged()
+    node.check_unchanged(edges)
     pull, settings = node.op.pull, node.settings
     if record:
         if node.op.composition is not None:
-            return opened_shares(node, g)
-        return [(x, pull(i, g, node, node.inputs, settings)) for i, x in node.edges]
+            stand_ins, out = opened(node, edges)
+            found = gradients_of([out], [g], stand_ins, record=True)
+            return [(x, share) for (_, x), share in zip(edges, found, strict=True) if share is not None]
+        return [(x, pull(i, g, node, node.inputs, settings)) for i, x in edges]
     inputs, out = node.plain()
-    found = [(x, x.fit(pull(i, g, out, inputs, settings))) for i, x in node.edges]
+    found = [(x, x.fit(pull(i, g, out, inputs, settings))) for i, x in edges]
     if switches.anomaly:
-        for (i, _), (_, share) in zip(node.edges, found, strict=True):
+        for (i, _), (_, share) in zip(edges, found, strict=True):
             node.check_share(i, g, share)
     return found
 
 
-def opened(node: Node) -> tuple[list[Node], Node]:
-    """A fused node's composition, run on stand-ins for its inputs: the stand-ins of its edges, and the output."""
+def opened(node: Node, edges: Sequence[tuple[int, Node]]) -> tuple[list[Node], Node]:
+    """A fused node's composition, run on stand-ins for the inputs of some edges: the stand-ins, and the output."""
     inputs = list(node.inputs)
-    for i, x in node.edges:
+    for i, x in edges:
         inputs[i] = x.alias()
-    return [inputs[i] for i, _ in node.edges], node.op.composition(*inputs, **node.settings)
-
-
-def opened_shares(node: Node, g: Any) -> list[tuple[Node, Any]]:
-    stand_ins, out = opened(node)
-    found = gradients_of([out], [g], stand_ins, record=True)
-    return [(x, share) for (_, x), share in zip(node.edges, found, strict=True) if share is not None]
+    return [inputs[i] for i, _ in edges], node.op.composition(*inputs, **node.settings)
 
 
 def gradients_of(
     outputs: Sequence[Node], cotangents: Sequence[Any], inputs: Sequence[Node], *, record: bool
 ) -> list[Any]:
     """The gradients in the given nodes alone (None where the outputs do not depend on one)."""
-    order = between(inputs, outputs)
     found: dict[Node, Any] = {}
     wanted = set(inputs)
-    on_path = set(order)
 
     def arrived(node: Node, g: Any, fresh: bool) -> bool:
         if node in wanted:
             found[node] = g
-        return node in on_path and node not in wanted
+        return node not in wanted
 
-    pullback(outputs, cotangents, arrived, order=order, record=record)
+    pullback(outputs, cotangents, arrived, among=between(inputs, outputs), record=record)
     return [found.get(x) for x in inputs]
 
 
@@ -141,17 +137,17 @@ def tangents_of(inputs: Sequence[Node], tangents: Sequence[Any], outputs: Sequen
         for node in reversed(between(inputs, outputs)):
             if node in moving:
                 continue
-            slots = [(i, moving.get(x)) for i, x in node.edges]
-            if all(t is None for _, t in slots):
+            edges = [(i, x) for i, x in node.edges if x in moving]
+            if not edges:
                 continue
-            node.check_unchanged()
+            node.check_unchanged(edges)
+            tangents_in = [moving[x] for _, x in edges]
             if node.op.composition is not None:
-                stand_ins, out = opened(node)
-                live = [(x, t) for x, (_, t) in zip(stand_ins, slots, strict=True) if t is not None]
-                tangent = tangents_of([x for x, _ in live], [t for _, t in live], [out], record=record)[0]
+                stand_ins, out = opened(node, edges)
+                tangent = tangents_of(stand_ins, tangents_in, [out], record=record)[0]
             else:
                 by_slot: list[Any] = [None] * len(node.inputs)
-                for i, t in slots:
+                for (i, _), t in zip(edges, tangents_in, strict=True):
                     by_slot[i] = t
                 arguments, out = (node.inputs, node) if record else node.plain()
                 tangent = node.op.push(by_slot, out, arguments, node.settings)

@@ -311,12 +311,12 @@ class Tensor(Operators):
         global latest_change
         self.changed = latest_change = clock()
 
-    def check_unchanged(self) -> None:
-        """Refuse to differentiate through values that were changed in place after they were used here."""
+    def check_unchanged(self, edges: Sequence[tuple[int, Tensor]]) -> None:
+        """Refuse to differentiate along edges that read values which were changed in place after their use here."""
         if latest_change < self.born:
             return
         operation: Any = self.op
-        for i, _ in self.edges:
+        for i, _ in edges:
             reads_out, reads = operation.reads(i, len(self.inputs))
             for x in [self.inputs[j] for j in reads] + [self] * reads_out:
                 while isinstance(x, Tensor):

@@ -392,7 +392,7 @@ class Value:
         """A single number has no axes."""
         return ()
 
-    def check_unchanged(self) -> None:
+    def check_unchanged(self, edges: Any) -> None:
         """Nothing to refuse: the local derivatives were stored when the node was made."""
 
     def plain(self) -> tuple[tuple[Any, ...], Any]:
