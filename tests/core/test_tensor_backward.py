@@ -232,6 +232,16 @@ def change_by_assignment(t):
 CHANGES = [change_by_operator, change_by_entry, change_by_assignment]
 
 
+def used_then_changed(use, change):
+    """A leaf with the right gradient, another that was changed in place after its use, and the result of that use."""
+    reference, x = leaf([1.0, 2.0]), leaf([1.0, 2.0])
+    use(reference).sum().backward()
+    out = use(x)
+    with cr.no_grad():
+        change(x)
+    return reference, x, out
+
+
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize(
     "use",
@@ -250,12 +260,7 @@ CHANGES = [change_by_operator, change_by_entry, change_by_assignment]
     ],
 )
 def test_a_change_after_use_never_gives_a_wrong_gradient(change, use):
-    reference = leaf([1.0, 2.0])
-    use(reference).sum().backward()
-    x = leaf([1.0, 2.0])
-    out = use(x)
-    with cr.no_grad():
-        change(x)
+    reference, x, out = used_then_changed(use, change)
     try:
         out.sum().backward()
     except GraphError as error:
@@ -281,12 +286,7 @@ def test_a_change_that_corrupts_a_gradient_is_refused(change, use):
     "use", [lambda x: x.sum(), lambda x: x + 1.0, lambda x: 3.0 * x, lambda x: x.reshape(2, 1), lambda x: x.exp()]
 )
 def test_a_change_that_the_derivative_does_not_need_is_allowed(change, use):
-    reference = leaf([1.0, 2.0])
-    use(reference).sum().backward()
-    x = leaf([1.0, 2.0])
-    out = use(x)
-    with cr.no_grad():
-        change(x)
+    reference, x, out = used_then_changed(use, change)
     out.sum().backward()
     assert x.grad.tolist() == reference.grad.tolist()
 

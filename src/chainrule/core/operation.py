@@ -78,6 +78,15 @@ class Operation:
         self.examples: tuple[dict[str, Any], ...] = where_to_test.pop("examples", ({},))
         if where_to_test:
             raise ChainruleError(f"{self.name}: unknown declaration {', '.join(where_to_test)}")
+        self._reads: dict[int, tuple[bool, tuple[int, ...]]] = {}
+
+    def one_for_each_input(self, derivatives: Any) -> Any:
+        """The declared derivatives, one for each input; None says that the output is flat in it."""
+        if not self.variadic:
+            if len(derivatives) != len(self.inputs):
+                raise ChainruleError(f"{self.name} has {len(self.inputs)} inputs and {len(derivatives)} derivatives")
+            self.flat = frozenset([i for i, derivative in enumerate(derivatives) if derivative is None])
+        return derivatives
 
     def __repr__(self) -> str:
         return f"<operation {self.name}{self.__signature__}>"
@@ -159,6 +168,13 @@ class Operation:
         """What the derivative in input ``i`` of `count` looks at: whether the output, and which inputs' values."""
         raise NotImplementedError
 
+    def named_in(self, i: int, derivative: Any) -> tuple[bool, tuple[int, ...]]:
+        """The same for a derivative that names the inputs one by one: found by looking at its code, once."""
+        if i not in self._reads:
+            names = read_names(derivative)
+            self._reads[i] = ("out" in names, tuple(j for j, name in enumerate(self.inputs) if name in names))
+        return self._reads[i]
+
     def pull(self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         """Reverse mode: the share of the cotangent ``g`` of the output that reaches input ``i``."""
         raise NotImplementedError
@@ -175,12 +191,7 @@ class Pointwise(Operation):
 
     def __init__(self, function: Function, formula: str, partials: Any, **declared: Any) -> None:
         super().__init__(function, formula, **declared)
-        self.partials: tuple[Function | None, ...] | Function = partials
-        if not self.variadic and len(partials) != len(self.inputs):
-            raise ChainruleError(f"{self.name} has {len(self.inputs)} inputs and {len(partials)} partials")
-        if not self.variadic:
-            self.flat = frozenset([i for i, partial in enumerate(partials) if partial is None])
-        self._reads: dict[int, tuple[bool, tuple[int, ...]]] = {}
+        self.partials: tuple[Function | None, ...] | Function = self.one_for_each_input(partials)
 
     def partial(self, i: int, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         """The local derivative of the output in input ``i``."""
@@ -191,10 +202,7 @@ class Pointwise(Operation):
     def reads(self, i: int, count: int) -> tuple[bool, tuple[int, ...]]:
         if self.variadic:
             return False, tuple(range(count))
-        if i not in self._reads:
-            names = read_names(cast(Function, cast(Any, self.partials)[i]))
-            self._reads[i] = ("out" in names, tuple(j for j, name in enumerate(self.inputs) if name in names))
-        return self._reads[i]
+        return self.named_in(i, cast(Any, self.partials)[i])
 
     def pull(self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         return times(g, self.partial(i, out, inputs, settings))
@@ -213,18 +221,12 @@ class Linear(Operation):
 
     def __init__(self, function: Function, formula: str, adjoint: Any, **declared: Any) -> None:
         super().__init__(function, formula, **declared)
-        self.adjoint: tuple[Function, ...] | Function = adjoint
-        if not self.variadic and len(adjoint) != len(self.inputs):
-            raise ChainruleError(f"{self.name} has {len(self.inputs)} inputs and {len(adjoint)} adjoints")
-        self._reads: dict[int, tuple[bool, tuple[int, ...]]] = {}
+        self.adjoint: tuple[Function, ...] | Function = self.one_for_each_input(adjoint)
 
     def reads(self, i: int, count: int) -> tuple[bool, tuple[int, ...]]:
         if self.variadic:
             return False, ()
-        if i not in self._reads:
-            names = read_names(cast(Any, self.adjoint)[i])
-            self._reads[i] = (False, tuple(j for j, name in enumerate(self.inputs) if name in names))
-        return self._reads[i]
+        return self.named_in(i, cast(Any, self.adjoint)[i])
 
     def pull(self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         if callable(self.adjoint):
@@ -249,7 +251,6 @@ class Fused(Linear):
     def __init__(self, function: Function, formula: str, *, of: Function, reason: str, **declared: Any) -> None:
         super().__init__(function, formula, **declared)
         self.composition = of
-        self.flat = frozenset([i for i, adjoint in enumerate(cast(Any, self.adjoint)) if adjoint is None])
         self.reason = reason
 
 

@@ -24,7 +24,6 @@ class Switches(threading.local):
 
 switches = Switches()
 
-
 listeners: list[Callable[[int], None]] = []
 """Told how many threads have no_grad or detect_anomaly on.
 
@@ -105,7 +104,7 @@ def detect_anomaly():
 class Quiet:
     """Arithmetic follows IEEE 754 in silence: 1/0 is inf, log(-1) is nan, and NumPy prints no warning.
 
-    A plain class because every eager operation enters it; inside another one it costs next to nothing.
+    A block for many operations together; a block inside another costs next to nothing. For one call see `quietly`.
     """
 
     __slots__ = ("_errors",)

@@ -29,6 +29,7 @@ except ImportError:
 from chainrule.core import ieee
 from chainrule.core.anomaly import check_result, check_share
 from chainrule.core.labels import users_line
+from chainrule.core.numpy_calls import operation_of
 from chainrule.core.operation import NUMBERS, book, compositions, refuse_backward
 from chainrule.core.state import Quiet, listeners, switches
 from chainrule.errors import DtypeError, GraphError
@@ -45,7 +46,6 @@ ONE_AS_FLOAT64 = np.float64(1.0)
 attention = 0
 graveyard: list[Any] = []
 burying = False
-
 
 lines: dict[int, str] = {}
 """Under detect_anomaly: where each node was made, by its id."""
@@ -412,8 +412,6 @@ class Value:
         return f"Value {self.label}".rstrip()
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
-        from chainrule.core.numpy_calls import operation_of
-
         operation = operation_of(ufunc)
         if method != "__call__" or settings or operation is None:
             return NotImplemented

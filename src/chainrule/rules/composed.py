@@ -160,13 +160,13 @@ def extreme(find: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     if not is_node(x):
         return found if keepdims else np.squeeze(found, axis)[()]
     places = equal(numbers, found)
-    finite = np.where(np.isfinite(found), found, np.zeros_like(found))
+    finite = finite_or_zero(found)
     above = where(places, x - finite, np.zeros_like(finite))
     out = finite + linear.sum(above, axis=axis, keepdims=True) / np.sum(
         places, axis=axis, keepdims=True, dtype=found.dtype
     )
     out = out + np.where(np.isnan(found), found, np.zeros_like(found))
-    return out if keepdims else linear.squeeze(out, axis=tuple(range(numbers.ndim)) if axis is None else axis)
+    return out if keepdims else linear.squeeze(out, axis=axis)
 
 
 @composed
@@ -202,11 +202,14 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     1000.0
     """
     x = gathered(x)
-    largest = np.max(numbers_of(x), axis=axis, keepdims=True)
-    largest = np.where(np.isfinite(largest), largest, np.zeros_like(largest))
+    largest = finite_or_zero(np.max(numbers_of(x), axis=axis, keepdims=True))
     out = log(linear.sum(exp(x - largest), axis=axis, keepdims=True)) + largest
-    every = tuple(range(len(shape_of(x)))) if axis is None else axis
-    return out if keepdims else linear.squeeze(out, axis=every)
+    return out if keepdims else linear.squeeze(out, axis=axis)
+
+
+def finite_or_zero(numbers: Any) -> Any:
+    """Infinities and nan as 0, for a shift that must not turn them into other numbers."""
+    return np.where(np.isfinite(numbers), numbers, np.zeros_like(numbers))
 
 
 def below_largest(x: Any, axis: Axis) -> Any:
@@ -225,7 +228,7 @@ def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any
     """
     x = gathered(x)
     away = x - linear.mean(x, axis=axis, keepdims=True)
-    count = linear_count(x, axis)
+    count = linear.count(shape_of(x), axis)
     return linear.sum(square(away), axis=axis, keepdims=keepdims) / float(np.maximum(count - ddof, 0))
 
 
@@ -352,8 +355,3 @@ def numbers_of(x: Any) -> Any:
 def shape_of(x: Any) -> tuple[int, ...]:
     """The shape of an array, a node or a number."""
     return getattr(x, "shape", ())
-
-
-def linear_count(x: Any, axis: Axis) -> int:
-    """How many entries a reduction takes in."""
-    return linear.count(shape_of(x), axis)
