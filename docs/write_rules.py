@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from chainrule.core.differential import Differential
 from chainrule.core.operation import Fused, Linear, Operation, Pointwise, book, compositions
 
 PAGE = Path(__file__).with_name("rules.md")
 KINDS = (
     (Pointwise, "Pointwise", "A local derivative for each input, applied entry by entry."),
     (Linear, "Linear", "Linear in each input: forward mode is the operation itself, and reverse mode its adjoint."),
+    (
+        Differential,
+        "Differential",
+        "Neither of the two: how the output moves is a program, and reverse mode is its transpose, taken by machine.",
+    ),
     (Fused, "Fused", "Several rules in one node, for speed; each equals its composition."),
 )
 

@@ -14,17 +14,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from chainrule.core import Value
+from chainrule.core.differential import differential
 from chainrule.core.operation import book, fused, kernel, linear, pointwise
 from chainrule.core.state import detect_anomaly, enable_grad, no_grad
 from chainrule.core.tensor import Tensor
 from chainrule.custom import custom_vjp
+from chainrule.rules.algebra import dot, matmul, slogdet, solve
 from chainrule.rules.composed import (
     concatenate,
-    dot,
+    diag,
+    eye,
     gelu,
     log_softmax,
     logsumexp,
-    matmul,
     max,
     min,
     norm,
@@ -37,6 +39,7 @@ from chainrule.rules.composed import (
     trace,
     var,
 )
+from chainrule.rules.einsum import einsum
 from chainrule.rules.fused import affine, cross_entropy, squared_error
 from chainrule.rules.linear import (
     astype,
@@ -53,7 +56,10 @@ from chainrule.rules.linear import (
     scatter,
     squeeze,
     transpose,
+    tril,
+    triu,
 )
+from chainrule.rules.matrix import cholesky, det, inv, logabsdet
 from chainrule.rules.pointwise import (
     abs,
     acos,
@@ -133,6 +139,7 @@ __all__ = [
     "atan2",
     "book",
     "broadcast_to",
+    "cholesky",
     "clip",
     "concatenate",
     "cos",
@@ -141,9 +148,13 @@ __all__ = [
     "cumsum",
     "custom_vjp",
     "data",
+    "det",
     "detect_anomaly",
+    "diag",
+    "differential",
     "div",
     "dot",
+    "einsum",
     "elu",
     "enable_grad",
     "equal",
@@ -152,6 +163,7 @@ __all__ = [
     "exp",
     "expand_dims",
     "expm1",
+    "eye",
     "flip",
     "fused",
     "gelu",
@@ -162,6 +174,7 @@ __all__ = [
     "hvp",
     "identity",
     "index",
+    "inv",
     "jacobian",
     "jvp",
     "kernel",
@@ -172,6 +185,7 @@ __all__ = [
     "log",
     "log1p",
     "log_softmax",
+    "logabsdet",
     "logsumexp",
     "matmul",
     "max",
@@ -202,8 +216,10 @@ __all__ = [
     "silu",
     "sin",
     "sinh",
+    "slogdet",
     "softmax",
     "softplus",
+    "solve",
     "sqrt",
     "square",
     "squared_error",
@@ -216,6 +232,8 @@ __all__ = [
     "tanh",
     "trace",
     "transpose",
+    "tril",
+    "triu",
     "value_and_grad",
     "var",
     "vjp",

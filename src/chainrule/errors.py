@@ -15,6 +15,10 @@ class DtypeError(ChainruleError, TypeError):
     """A type of number that cannot be differentiated, or kinds of node that cannot be mixed."""
 
 
+class FormulaError(ChainruleError, ValueError):
+    """A formula, a value or a shape that was typed and cannot be taken; the message points at the place."""
+
+
 class GraphError(ChainruleError, RuntimeError):
     """A graph that cannot be differentiated as asked."""
 
@@ -28,3 +32,7 @@ class MissingExtra(ChainruleError, ImportError):
 
     def __init__(self, library: str, extra: str) -> None:
         super().__init__(f"{library} is not installed: pip install '.[{extra}]'")
+
+
+class FormatError(ChainruleError, ValueError):
+    """A format that does not exist, or a file that cannot be written; the message says what would do."""

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from oracles import places
 
+from chainrule.core.differential import Differential
 from chainrule.core.operation import Operation, Pointwise
 
 TRANSPOSES = ("swap", "transpose")
@@ -29,7 +30,8 @@ def mutants(operation: Operation) -> Iterator[Mutant]:
         for factor, mistake in ((-1.0, "sign"), (2.0, "factor 2"), (0.0, "dropped"), (1.001, "relative 1e-3")):
             yield Mutant(broken(operation, i, lambda share, factor=factor: factor * share), i, mistake)
         if len(places(operation)) > 1:
-            yield Mutant(exchanged(operation, i), i, "exchanged derivatives")
+            if not isinstance(operation, Differential):
+                yield Mutant(exchanged(operation, i), i, "exchanged derivatives")
             if not operation.variadic and {*operation.reads(i, len(operation.shapes))[1]} & {*places(operation)[:2]}:
                 yield Mutant(inputs_swapped(operation, i), i, "swapped inputs")
         for mutant in transposes_missing(operation, i):
@@ -39,7 +41,12 @@ def mutants(operation: Operation) -> Iterator[Mutant]:
 
 
 def derivative(operation: Operation, i: int) -> Callable[..., Any]:
-    """The stated derivative in input i as a function of what comes first (`out`, or `g`), the inputs and settings."""
+    """The stated derivative in input i as a function of what comes first, then the inputs, and the settings.
+
+    First comes `out` for a partial, `g` for an adjoint, and the movement and `out` for a differential.
+    """
+    if isinstance(operation, Differential):
+        return operation.adjoint[i] or operation.differential[i]  # type: ignore[return-value]
     stated: Any = operation.partials if isinstance(operation, Pointwise) else operation.adjoint  # type: ignore[attr-defined]
     if not callable(stated):
         return stated[i]
@@ -52,6 +59,12 @@ def with_derivative(operation: Operation, i: int, new: Callable[..., Any]) -> Op
     """A copy of an operation with another derivative in input i."""
     mutant: Any = copy.copy(operation)
     mutant._reads = {}
+    if isinstance(operation, Differential):
+        kind = "differential" if operation.adjoint[i] is None else "adjoint"
+        stated = list(getattr(operation, kind))
+        stated[i] = new
+        setattr(mutant, kind, tuple(stated))
+        return mutant
     every = [derivative(operation, k) if operation.differentiable(k) else None for k in range(len(operation.shapes))]
     every[i] = new
     if isinstance(operation, Pointwise):
@@ -83,10 +96,11 @@ def inputs_swapped(operation: Operation, i: int) -> Operation:
     right = derivative(operation, i)
     first, second = places(operation)[:2]
 
-    def swapped(lead: Any, *inputs: Any, **settings: Any) -> Any:
-        mixed = list(inputs)
-        mixed[first], mixed[second] = mixed[second], mixed[first]
-        return right(lead, *mixed, **settings)
+    def swapped(*given: Any, **settings: Any) -> Any:
+        mixed = list(given)
+        lead = len(given) - len(operation.shapes)
+        mixed[lead + first], mixed[lead + second] = mixed[lead + second], mixed[lead + first]
+        return right(*mixed, **settings)
 
     return with_derivative(operation, i, swapped)
 

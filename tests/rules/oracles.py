@@ -16,7 +16,7 @@ import numpy as np
 
 from chainrule import Tensor, Value
 from chainrule.core import graph
-from chainrule.core.operation import Operation, Pointwise, book
+from chainrule.core.operation import Fused, Operation, Pointwise, book
 
 RULES = sorted(name for name, operation in book.items() if operation.__module__.startswith("chainrule."))
 """The rule book, without what other tests may have registered."""
@@ -31,6 +31,14 @@ RIGHT_AT_KINK: dict[str, Callable[[dict[str, Any]], float]] = {
     "relu": lambda settings: 0.0,
 }
 """The documented convention at a kink: what PyTorch gives there."""
+
+NOT_ANALYTIC = {
+    "astype": "it drops the imaginary part",
+    "cholesky": "NumPy conjugates one of the two factors",
+    "logabsdet": "it takes the size of a complex number",
+    "sign_of_det": "it divides by the size of a complex number",
+}
+"""Forwards on whole arrays that do not go on to the complex numbers, with the reason."""
 
 STEP = 5e-4
 """Richardson's two central differences at this step err by some 1e-13 in the step and 1e-12 in rounding."""
@@ -63,7 +71,8 @@ def drawn(operation: Operation, rng: np.random.Generator, shape: tuple[int, ...]
         x = np.asarray(rng.uniform(*operation.domain, size))
         for kink in kinks:
             x = np.where(np.abs(x - kink) < 0.05, kink + 0.1, x)
-        inputs.append(x)
+        prepare = operation.prepare[i] if i < len(operation.prepare) else None
+        inputs.append(x if prepare is None else prepare(x))
     return tuple(inputs)
 
 
@@ -159,6 +168,23 @@ def partials_by_complex_step(operation: Operation) -> None:
             right = forward(operation, moved(case, {i: 1e-30j})).imag / 1e-30
             found = np.broadcast_to(operation.partial(i, out, case.inputs, case.settings), out.shape)
             close(found, right, 1e-13, f"partial {i} of {operation.name} by complex step")
+
+
+def arrays_by_complex_step(operation: Operation) -> None:
+    """Both modes of an operation on whole arrays against the complex step, exact to rounding."""
+    if isinstance(operation, Pointwise | Fused) or operation.name in NOT_ANALYTIC:
+        return
+    rng = np.random.default_rng(8)
+    for case in cases(operation):
+        recorded = Recorded(operation, case)
+        for k, i in enumerate(places(operation)):
+            t = random_like(case.inputs[i], rng)
+            right = forward(operation, moved(case, {i: 1e-30j * t})).imag / 1e-30
+            still = [t if x is recorded.leaves[k] else np.zeros(x.shape) for x in recorded.leaves]
+            close(recorded.tangent(still), right, 1e-13, f"forward mode {i} of {operation.name} by complex step")
+            g = random_like(right, rng)
+            share = recorded.gradients(g)[k]
+            close(np.vdot(share, t), np.vdot(g, right), 1e-12, f"adjoint {i} of {operation.name} by complex step")
 
 
 def takes_complex(operation: Operation) -> list[int]:
@@ -391,6 +417,7 @@ def composition(operation: Operation) -> None:
 ORACLES = (
     partials_by_differences,
     partials_by_complex_step,
+    arrays_by_complex_step,
     kinks,
     reverse_by_dot_product,
     forward_by_differences,

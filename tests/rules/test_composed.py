@@ -14,12 +14,20 @@ MATRIX = ((2, 3),)
 
 CALLS = {
     "concatenate": [(lambda x, y: cr.concatenate([x, y, x], axis=1), ((2, 3), (2, 1)))],
+    "diag": [(compositions["diag"], ((3,),)), (compositions["diag"], ((3, 3),))],
     "dot": [
         (cr.dot, ((3,), (3,))),
         (cr.dot, ((2, 3), (3,))),
         (cr.dot, ((), (2, 3))),
         (lambda x: cr.dot(x, x), ((3,),)),
     ],
+    "einsum": [
+        (lambda x, y: cr.einsum("ij,jk->ik", x, y), ((2, 3), (3, 4))),
+        (lambda x: cr.einsum("ii->", x), ((3, 3),)),
+        (lambda x, y: cr.einsum("iij,kl->kj", x, y), ((2, 2, 3), (4, 5))),
+        (lambda x, y: cr.einsum("...ij,j", x, y), ((4, 2, 3), (3,))),
+    ],
+    "eye": [(lambda x: compositions["eye"](n=3).astype(x.dtype) @ x, ((3, 2),))],
     "gelu": [(cr.gelu, MATRIX), (lambda x: cr.gelu(x, approximate="tanh"), MATRIX)],
     "log_softmax": [(cr.log_softmax, MATRIX), (lambda x: cr.log_softmax(x, axis=0), MATRIX), (cr.log_softmax, ((3,),))],
     "logsumexp": [
@@ -52,7 +60,16 @@ CALLS = {
         (lambda x: cr.prod(x, axis=-1, keepdims=True), MATRIX),
         (lambda x: cr.prod(x, keepdims=True), ((5,),)),
     ],
+    "slogdet": [(lambda x: cr.slogdet(x).logabsdet, ((3, 3),)), (lambda x: cr.slogdet(x)[0] * x, ((2, 2),))],
     "softmax": [(cr.softmax, MATRIX), (lambda x: cr.softmax(x, axis=0), MATRIX), (cr.softmax, ((3,),))],
+    "solve": [
+        (cr.solve, ((3, 3), (3,))),
+        (cr.solve, ((3, 3), (3, 2))),
+        (cr.solve, ((3, 3), (4, 3, 2))),
+        (cr.solve, ((2, 1, 3, 3), (4, 3, 2))),
+        (cr.solve, ((4, 3, 3), (3,))),
+        (cr.solve, ((0, 3, 3), (3,))),
+    ],
     "stack": [(lambda x, y: cr.stack([x, y, x], axis=1), ((2, 3), (2, 3)))],
     "std": [(cr.std, MATRIX), (lambda x: cr.std(x, axis=0, ddof=1, keepdims=True), MATRIX)],
     "sum": [(cr.sum, MATRIX), (lambda x: cr.sum(x, axis=1, keepdims=True), MATRIX), (lambda x: cr.sum([x, x]), MATRIX)],

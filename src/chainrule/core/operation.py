@@ -5,8 +5,9 @@ has ``__apply__`` (a `Value`, a `Tensor`, a symbol of a formula, a piece of sour
 decides what to make of it. So one table of rules serves recording, forward mode, reverse mode, second order (the same
 partials run on nodes), formulas and written source.
 
-Two shorthands cover nearly all operations (see `pointwise` and `linear`). `fused` marks the exceptions that exist for
-speed alone: their derivative is known from a composition of other rules, and tests hold the two together.
+Two shorthands cover nearly all operations (see `pointwise` and `linear`); what is neither states its differential
+(core/differential.py). `fused` marks the exceptions that exist for speed alone: their derivative is known from a
+composition of other rules, and tests hold the two together.
 """
 
 # What a user hands over is known only when it runs, and isinstance narrows it to containers of unknown things.
@@ -76,6 +77,7 @@ class Operation:
         self.shapes: tuple[tuple[int, ...], ...] = where_to_test.pop("shapes", ((2, 3),) * len(self.inputs))
         self.at_kink: tuple[tuple[float, ...], ...] = where_to_test.pop("at_kink", ())
         self.examples: tuple[dict[str, Any], ...] = where_to_test.pop("examples", ({},))
+        self.prepare: tuple[Function | None, ...] = where_to_test.pop("prepare", (None,) * len(self.shapes))
         if where_to_test:
             raise ChainruleError(f"{self.name}: unknown declaration {', '.join(where_to_test)}")
         self._reads: dict[int, tuple[bool, tuple[int, ...]]] = {}
@@ -160,6 +162,11 @@ class Operation:
             raise misfit(self, inputs, settings, error) from error
         return out[()] if type(out) is np.ndarray and out.ndim == 0 else out
 
+    def shape_of_result(self, shapes: Sequence[tuple[int, ...]], settings: dict[str, Any]) -> tuple[int, ...]:
+        """The shape that inputs of these shapes give, found by running the forward once on ones."""
+        ones = [np.ones(shape) for shape in shapes]
+        return np.shape(self.compute(ones, settings))
+
     def differentiable(self, i: int) -> bool:
         """Whether input ``i`` has a derivative (the condition of ``where`` has none)."""
         return i not in self.flat
@@ -193,6 +200,12 @@ class Pointwise(Operation):
         super().__init__(function, formula, **declared)
         self.partials: tuple[Function | None, ...] | Function = self.one_for_each_input(partials)
 
+    def shape_of_result(self, shapes: Sequence[tuple[int, ...]], settings: dict[str, Any]) -> tuple[int, ...]:
+        try:
+            return np.broadcast_shapes(*shapes)
+        except ValueError:
+            return super().shape_of_result(shapes, settings)
+
     def partial(self, i: int, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         """The local derivative of the output in input ``i``."""
         if callable(self.partials):
@@ -217,15 +230,21 @@ class Pointwise(Operation):
 
 
 class Linear(Operation):
-    """An operation linear in each input (or, with ``*inputs``, in all of them jointly): an adjoint for each."""
+    """An operation linear in each input (or, with ``*inputs``, in all of them jointly): an adjoint for each.
 
-    def __init__(self, function: Function, formula: str, adjoint: Any, **declared: Any) -> None:
+    `multilinear` says of an operation with ``*inputs`` that it is linear in each by itself, as a product is.
+    """
+
+    def __init__(
+        self, function: Function, formula: str, adjoint: Any, *, multilinear: bool = False, **declared: Any
+    ) -> None:
         super().__init__(function, formula, **declared)
         self.adjoint: tuple[Function, ...] | Function = self.one_for_each_input(adjoint)
+        self.jointly = self.variadic and not multilinear
 
     def reads(self, i: int, count: int) -> tuple[bool, tuple[int, ...]]:
         if self.variadic:
-            return False, ()
+            return False, () if self.jointly else tuple([j for j in range(count) if j != i])
         return self.named_in(i, cast(Any, self.adjoint)[i])
 
     def pull(self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
@@ -234,7 +253,7 @@ class Linear(Operation):
         return self.adjoint[i](g, *inputs, **settings)
 
     def push(self, tangents: Sequence[Any], out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
-        if self.variadic:
+        if self.jointly:
             moved = [np.zeros(x.shape, x.dtype) if t is None else t for x, t in zip(inputs, tangents, strict=True)]
             return self(*moved, **settings)
         terms = (self(*inputs[:i], t, *inputs[i + 1 :], **settings) for i, t in enumerate(tangents) if t is not None)
@@ -260,7 +279,7 @@ def pointwise(formula: str, *, partials: Any, **declared: Any) -> Callable[[Func
     `formula` is LaTeX with the inputs in braces. `partials` has one function of ``(out, *inputs, **settings)`` for each
     input, or None where the output does not move with it; a rule with ``*inputs`` gives one function of
     ``(index, out, *inputs)``. Settings are keyword-only. `domain`, `shapes`, `at_kink` and `examples` (of settings)
-    tell the generated tests where to look.
+    tell the generated tests where to look; `prepare` has a function for each input that makes a random array suit it.
 
     >>> import chainrule as cr
     >>> @cr.pointwise(r"{x}^3", partials=(lambda out, x: 3 * x * x,))
@@ -277,7 +296,8 @@ def linear(formula: str, *, adjoint: Any, **declared: Any) -> Callable[[Function
     r"""Declare an operation that is linear in each of its inputs, by its adjoints.
 
     `adjoint` has one function of ``(g, *inputs, **settings)`` for each input: what of the cotangent ``g`` reaches it.
-    A rule with ``*inputs`` is linear in all of them together and gives one function of ``(g, index, *inputs)``.
+    A rule with ``*inputs`` gives one function of ``(g, index, *inputs)``; it is linear in all of them together, or with
+    ``multilinear=True`` in each.
 
     >>> import chainrule as cr, numpy as np
     >>> @cr.linear(r"{x} - {x}_{\text{flipped}}", adjoint=(lambda g, x: g - cr.flip(g),))

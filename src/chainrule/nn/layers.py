@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.core.tensor import DIFFERENTIABLE, Tensor
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.nn.module import Module, Parameter, as_input, check_size
-from chainrule.rules.composed import matmul
+from chainrule.rules.algebra import matmul
 from chainrule.rules.fused import affine
 from chainrule.rules.linear import transpose
 from chainrule.rules.pointwise import relu, sigmoid, tanh

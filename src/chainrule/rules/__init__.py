@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from chainrule.rules import composed, fused, linear, pointwise
+from chainrule.rules import algebra, composed, einsum, fused, linear, matrix, pointwise
 
-__all__ = ["composed", "fused", "linear", "pointwise"]
+__all__ = ["algebra", "composed", "einsum", "fused", "linear", "matrix", "pointwise"]

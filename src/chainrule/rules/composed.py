@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core import Value, add_all, dot_all
+from chainrule.core import Value, add_all
 from chainrule.core.labels import find_labels
 from chainrule.core.operation import composed, is_node
-from chainrule.errors import DtypeError, ShapeError
+from chainrule.core.term import Term
+from chainrule.errors import DtypeError, GraphError, ShapeError
 from chainrule.rules import linear, pointwise
-from chainrule.rules.linear import broadcast_to, index, reshape
+from chainrule.rules.linear import index, reshape
 from chainrule.rules.pointwise import equal, exp, log, sqrt, square, where
 
 Axis = int | tuple[int, ...] | None
@@ -30,63 +31,6 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
             raise ShapeError(f"a list of Values has one axis, and axis={axis} asks for another")
         return add_all(x)
     return linear.sum(gathered(x), axis=axis, keepdims=keepdims)
-
-
-@composed
-def dot(x: Any, y: Any) -> Any:
-    """The dot product of two vectors; of two lists with Values in them, one node for the whole of it.
-
-    Arrays of more axes are multiplied as `matmul` does.
-
-    >>> import chainrule as cr
-    >>> a, b = [cr.Value(1.0), cr.Value(2.0)], [3.0, 4.0]
-    >>> cr.dot(a, b).data
-    11.0
-    """
-    if any(isinstance(side, list | tuple) and any(type(part) is Value for part in side) for side in (x, y)):
-        if len(x) != len(y):
-            raise ShapeError(f"dot needs two lists of one length, and these have {len(x)} and {len(y)}")
-        return dot_all(x, y)
-    x, y = gathered(x), gathered(y)
-    if not shape_of(x) or not shape_of(y):
-        return pointwise.mul(x, y)
-    return matmul(x, y)
-
-
-@composed
-def matmul(x: Any, y: Any) -> Any:
-    """The matrix product ``x @ y`` as NumPy defines it: vectors, matrices, batches that broadcast.
-
-    >>> import chainrule as cr, numpy as np
-    >>> cr.matmul(np.array([1.0, 2.0]), np.array([[1.0, 0.0], [0.0, 3.0]]))
-    array([1., 6.])
-    """
-    x, y = gathered(x), gathered(y)
-    left, right = shape_of(x), shape_of(y)
-    operands = (x, y)
-    if not left or not right:
-        raise ShapeError(f"matmul needs at least one axis on each side, and got {named(operands)}: use * for numbers")
-    if len(left) == len(right) == 2:
-        return linear.matmul(x, y)
-    if len(left) == 1:
-        x = reshape(x, shape=(1, left[0]))
-    if len(right) == 1:
-        y = reshape(y, shape=(right[0], 1))
-    rows, columns = shape_of(x), shape_of(y)
-    if rows[-1] != columns[-2]:
-        raise ShapeError(f"matmul does not fit {named(operands)}: {rows[-1]} columns meet {columns[-2]} rows")
-    try:
-        batch = np.broadcast_shapes(rows[:-2], columns[:-2])
-    except ValueError as error:
-        raise ShapeError(f"matmul does not fit {named(operands)}: their batches differ") from error
-    if rows[:-2] != batch:
-        x = broadcast_to(x, shape=batch + rows[-2:])
-    if columns[:-2] != batch:
-        y = broadcast_to(y, shape=batch + columns[-2:])
-    out = linear.matmul(x, y)
-    if len(left) == 1 or len(right) == 1:
-        out = reshape(out, shape=batch + left[-2:-1] + (right[-1:] if len(right) > 1 else ()))
-    return out
 
 
 @composed
@@ -124,7 +68,7 @@ def pad(x: Any, pad_width: Any, constant_values: float = 0.0) -> Any:
     padded = linear.pad(x, pad_width=pad_width)
     if constant_values == 0.0:
         return padded
-    edge = np.pad(np.zeros(shape_of(x), numbers_of(x).dtype), pad_width, constant_values=constant_values)
+    edge = np.pad(np.zeros(shape_of(x), padded.dtype), pad_width, constant_values=constant_values)
     return pointwise.add(padded, edge)
 
 
@@ -202,6 +146,8 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     1000.0
     """
     x = gathered(x)
+    if without_numbers(x):
+        return log(linear.sum(exp(x), axis=axis, keepdims=keepdims))
     largest = finite_or_zero(np.max(numbers_of(x), axis=axis, keepdims=True))
     out = log(linear.sum(exp(x - largest), axis=axis, keepdims=True)) + largest
     return out if keepdims else linear.squeeze(out, axis=axis)
@@ -213,9 +159,9 @@ def finite_or_zero(numbers: Any) -> Any:
 
 
 def below_largest(x: Any, axis: Axis) -> Any:
-    """x minus its largest entry, which is a constant for the derivative: the shift cancels."""
+    """x minus its largest entry, a constant for the derivative: the shift cancels, and protects numbers alone."""
     x = gathered(x)
-    return x - np.max(numbers_of(x), axis=axis, keepdims=True)
+    return x if without_numbers(x) else x - np.max(numbers_of(x), axis=axis, keepdims=True)
 
 
 @composed
@@ -265,6 +211,8 @@ def norm(x: Any, ord: float | None = None, axis: Axis = None, keepdims: bool = F
 
 def root(x: Any) -> Any:
     """A square root whose gradient at 0 is 0, where that of `sqrt` is infinite."""
+    if without_numbers(x):
+        return sqrt(x)
     zero = equal(numbers_of(x), 0.0)
     return where(zero, 0.0 * x, sqrt(where(zero, 1.0, x)))
 
@@ -315,6 +263,36 @@ def trace(x: Any) -> Any:
 
 
 @composed
+def diag(x: Any) -> Any:
+    """A square matrix with the vector x on its diagonal; of a square matrix, its diagonal.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.diag(np.array([1.0, 2.0]))
+    array([[1., 0.],
+           [0., 2.]])
+    """
+    x = gathered(x)
+    shape = shape_of(x)
+    if len(shape) not in (1, 2) or shape[0] != shape[-1]:
+        raise ShapeError(f"diag takes a vector or a square matrix, and got shape {shape}")
+    places = np.arange(shape[0])
+    key = (places, places)
+    return index(x, key=key) if len(shape) == 2 else linear.scatter(x, key=key, shape=shape * 2)
+
+
+@composed
+def eye(*, n: int) -> Any:
+    """The identity matrix of n rows.
+
+    >>> import chainrule as cr
+    >>> cr.eye(n=2)
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    return np.eye(n)
+
+
+@composed
 def gelu(x: Any, approximate: str = "none") -> Any:
     """x times the normal distribution's share below x; ``approximate="tanh"`` is the cheaper form.
 
@@ -347,8 +325,18 @@ def together(name: str, arrays: Any) -> Any:
     return arrays
 
 
+def without_numbers(x: Any) -> bool:
+    """Whether it is a symbol, or made of symbols: what only protects numbers is left out for those."""
+    return isinstance(x, Term)
+
+
 def numbers_of(x: Any) -> Any:
     """The plain numbers of an array or node, which carry no gradient."""
+    if without_numbers(x):
+        raise GraphError(
+            "a symbol has no numbers, and which entry is the largest or smallest depends on them: give numbers, "
+            "compare two things with maximum or minimum, or take the smooth logsumexp"
+        )
     return np.asarray(x.data if is_node(x) else x)
 
 

@@ -131,3 +131,47 @@ def softmax_minus_one_hot(x, target):
     shares /= np.add.reduce(shares, 1, keepdims=True)
     shares[np.arange(len(target)), target] -= 1
     return shares
+
+
+@kernel
+def symmetric_part(x):
+    """The mean of each matrix and its transpose."""
+    return (x + np.swapaxes(x, -1, -2)) / 2
+
+
+@kernel
+def lower_half(x):
+    """The lower triangle of each matrix, with half of the diagonal."""
+    return (np.tril(x) + np.tril(x, -1)) / 2
+
+
+@kernel
+def nan_where_singular(function, *matrices):
+    """A function of square matrices, with nan for those of a batch for which NumPy finds no answer."""
+    x = matrices[0]
+    if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+        raise ValueError("it needs a square matrix, or a batch of them")
+    try:
+        return function(*matrices)
+    except np.linalg.LinAlgError:
+        if x.ndim == 2:
+            return np.full_like(matrices[-1], np.nan, dtype=np.result_type(*matrices, np.float32))
+        return np.stack([nan_where_singular(function, *parts) for parts in zip(*matrices, strict=True)])
+
+
+@kernel
+def inverse(x):
+    """The inverses of matrices."""
+    return nan_where_singular(np.linalg.inv, x)
+
+
+@kernel
+def solution(a, b):
+    """The x with a x = b."""
+    return nan_where_singular(np.linalg.solve, a, b)
+
+
+@kernel
+def cholesky_factor(x):
+    """The lower triangular L with L L^T = the symmetric part of x; nan where that is not positive definite."""
+    return nan_where_singular(lambda part: np.linalg.cholesky(symmetric_part(part)), x)

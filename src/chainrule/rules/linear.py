@@ -232,6 +232,72 @@ def outer(x, y):
     return np.outer(x, y)
 
 
+@linear(
+    r"\operatorname{tril}_{k}\left({x}\right)",
+    adjoint=(lambda g, x, k: tril(g, k=k),),
+    shapes=((3, 4),),
+    examples=({}, {"k": -1}, {"k": 1}),
+)
+def tril(x, *, k=0):
+    """The lower triangle, up to the k-th diagonal above the main one; no gradient passes to what it drops."""
+    return np.tril(x, k)
+
+
+@linear(
+    r"\operatorname{triu}_{k}\left({x}\right)",
+    adjoint=(lambda g, x, k: triu(g, k=k),),
+    shapes=((3, 4),),
+    examples=({}, {"k": -1}, {"k": 1}),
+)
+def triu(x, *, k=0):
+    """The upper triangle, from the k-th diagonal above the main one; no gradient passes to what it drops."""
+    return np.triu(x, k)
+
+
+@linear(
+    r"\Phi\left({x}\right)",
+    adjoint=(lambda g, x: lower_half(g),),
+    shapes=((3, 3),),
+)
+def lower_half(x):
+    """All below the diagonal and half of the diagonal: the triangle whose sum with its transpose is a symmetric x."""
+    return kernels.lower_half(x)
+
+
+@linear(
+    r"\operatorname{sym}\left({x}\right)",
+    adjoint=(lambda g, x: symmetric(g),),
+    shapes=((3, 3),),
+)
+def symmetric(x):
+    """The symmetric part of a square matrix: the mean of it and its transpose, for the gradient too."""
+    return kernels.symmetric_part(x)
+
+
+@linear(
+    r"\operatorname{einsum}_{subscripts}\left({operands}\right)",
+    adjoint=lambda g, i, *operands, subscripts: einsum(
+        g, *operands[:i], *operands[i + 1 :], subscripts=solved_for(subscripts, i)
+    ),
+    shapes=((2, 3), (3, 4)),
+    examples=({"subscripts": "ij,jk->ik"},),
+    multilinear=True,
+)
+def einsum(*operands, subscripts):
+    """Products summed over the letters that the result leaves out; a factor's gradient is such a sum with the rest."""
+    # rules/einsum.py has seen to it that a letter stands once in an operand, and again in another or in the result. So
+    # every letter of a gradient comes with the result or with the other operands, and the form is closed.
+    return np.einsum(subscripts, *operands, optimize=True)
+
+
+def solved_for(subscripts, i):
+    """The subscripts of an operand's gradient: the result's letters first, then the other operands'."""
+    given, result = subscripts.split("->")
+    letters = given.split(",")
+    wanted = letters.pop(i)
+    return ",".join([result, *letters]) + "->" + wanted
+
+
 def spread(g, shape, axis):
     """The gradient of a reduction, repeated over the axes that it summed."""
     return broadcast_to(g if axis is None else reshape(g, shape=kept(shape, axis)), shape=shape)

@@ -1,0 +1,124 @@
+"""Rules by their differential: forward mode as a program, reverse mode as its transpose, which is taken by machine.
+
+The two shorthands (core/operation.py) cover what works entry by entry and what is linear. An inverse, a determinant and
+a Cholesky factor are neither: of those the book states how the output moves with an input, once. That program is linear
+in the movement, so to transpose it is to trace it on symbols and pull a symbolic cotangent back through the trace, by
+the rules of the operations that it calls.
+"""
+
+# A differential is a program of the user's, and what it gives is known only when it has run.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, cast
+
+from chainrule.core.graph import gradients_of
+from chainrule.core.operation import Function, Operation, added, register
+from chainrule.core.operators import NO_SETTINGS
+from chainrule.core.term import Shape, Term, forward_order, frozen, replay
+from chainrule.errors import ChainruleError, ShapeError
+
+MOST_TRACES = 256
+"""Transposes that an operation remembers: one for each input, shape and setting that it met."""
+
+
+class Transpose(NamedTuple):
+    """A differential's transpose as a term, and the symbols in it: the cotangent, the output and the inputs."""
+
+    share: Term
+    g: Term
+    out: Term
+    inputs: tuple[Term, ...]
+
+    def __call__(self, g: Any, out: Any, inputs: Sequence[Any]) -> Any:
+        values = {self.g: g, self.out: out, **dict(zip(self.inputs, inputs, strict=True))}
+        return replay([self.share], values)[0]
+
+
+class Differential(Operation):
+    """An operation whose differential is a program: ``(dx, out, *inputs, **settings)`` to the tangent of the output.
+
+    In an input that has an adjoint instead the operation is linear, as `solve` is in its right side.
+    """
+
+    def __init__(
+        self, function: Function, formula: str, differential: Any, adjoint: Any = None, **declared: Any
+    ) -> None:
+        super().__init__(function, formula, **declared)
+        if self.variadic:
+            raise ChainruleError(
+                f"{self.name}: a differential needs inputs with names, and *{self.inputs[-1]} has none"
+            )
+        self.differential: tuple[Function | None, ...] = self.one_for_each_input(differential)
+        adjoints: tuple[Function | None, ...] = adjoint or (None,) * len(self.inputs)
+        self.adjoint: tuple[Function | None, ...] = self.one_for_each_input(adjoints)
+        pairs = zip(self.differential, self.adjoint, strict=True)
+        self.flat = frozenset([i for i, pair in enumerate(pairs) if pair == (None, None)])
+        self._transposes: dict[Any, Transpose] = {}
+
+    def reads(self, i: int, count: int) -> tuple[bool, tuple[int, ...]]:
+        return self.named_in(i, self.adjoint[i] or self.differential[i])
+
+    def push(self, tangents: Sequence[Any], out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+        moving = ((i, t) for i, t in enumerate(tangents) if t is not None and self.differentiable(i))
+        return added(self.moved(i, t, out, inputs, settings) for i, t in moving)
+
+    def moved(self, i: int, t: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+        """The tangent of the output where input ``i`` alone moves by ``t``."""
+        if self.adjoint[i] is not None:
+            return self(*inputs[:i], t, *inputs[i + 1 :], **settings)
+        return cast(Function, self.differential[i])(t, out, *inputs, **settings)
+
+    def pull(self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+        adjoint = self.adjoint[i]
+        if adjoint is not None:
+            return adjoint(g, *inputs, **settings)
+        shapes = tuple([getattr(x, "shape", ()) for x in inputs])
+        key = (self.differential[i], i, shapes, frozen(settings))
+        transpose = self._transposes.get(key)
+        if transpose is None:
+            if len(self._transposes) == MOST_TRACES:
+                self._transposes.clear()
+            transpose = self._transposes[key] = self.transposed(i, getattr(out, "shape", ()), shapes, settings)
+        return transpose(g, out, inputs)
+
+    def transposed(self, i: int, shape: Shape, shapes: Sequence[Shape], settings: dict[str, Any]) -> Transpose:
+        """The transpose of the differential in input ``i``, for an output and inputs of these shapes."""
+        inputs = tuple([unknown(name, s) for name, s in zip(self.inputs, shapes, strict=True)])
+        moving, out, g = unknown(f"d{self.inputs[i]}", shapes[i]), unknown("out", shape), unknown("g", shape)
+        tangent = self.moved(i, moving, out, inputs, settings)
+        what = f"the differential of {self.name} in {self.inputs[i]}"
+        if getattr(tangent, "shape", ()) != shape:
+            raise ShapeError(f"{what} has shape {getattr(tangent, 'shape', ())}, and the output {shape}")
+        share = gradients_of([tangent], [g], [moving], record=True)[0] if isinstance(tangent, Term) else None
+        if share is None or moving in forward_order([share]):
+            raise ChainruleError(f"{what} is not linear in its first argument: it must be a sum of terms with it once")
+        return Transpose(share, g, out, inputs)
+
+
+def unknown(name: str, shape: Shape) -> Term:
+    """A symbol that no other is equal to, whatever an operation calls its inputs."""
+    return Term(None, (), NO_SETTINGS, shape, label=name)
+
+
+def differential(
+    formula: str, *, differential: Any, adjoint: Any = None, **declared: Any
+) -> Callable[[Function], Differential]:
+    r"""Declare an operation by how its output moves with each input; reverse mode is transposed by machine.
+
+    `differential` has one function of ``(dx, out, *inputs, **settings)`` for each input, linear in ``dx``, or None
+    where the output does not move with it. In an input in which the operation is linear give None there and a function
+    of ``(g, *inputs, **settings)`` in `adjoint`. The other declarations are those of `pointwise`.
+
+    >>> import chainrule as cr, numpy as np
+    >>> @cr.differential(r"{x} \, {x}", differential=(lambda dx, out, x: dx @ x + x @ dx,), shapes=((2, 2),))
+    ... def times_itself(x):
+    ...     '''A matrix times itself moves with both of its factors.'''
+    ...     return np.matmul(x, x)
+    >>> cr.grad(lambda x: cr.sum(times_itself(x)))(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([[ 7., 11.],
+           [ 9., 13.]])
+    """
+    return lambda function: register(Differential(function, formula, differential, adjoint, **declared))

@@ -1,0 +1,254 @@
+"""Nodes without numbers: a computation as symbols that know their shapes alone.
+
+A `Term` takes operations over like every other node and ends in the same graph functions, so a symbolic gradient is the
+book's own backward pass with ``record=True``. Equal terms are one object: to compare two is to ask whether they are the
+same, and a part that is used twice is there once.
+
+Since a term remembers operations and not numbers, it runs on anything that operations run on: on arrays it computes, on
+Tensors it records, on formulas it prints (`replay`).
+"""
+
+# What settings hold is known only when a program runs.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.numpy_calls import operation_of
+from chainrule.core.operation import NUMBERS, Operation, book, compositions, is_node
+from chainrule.core.operators import NO_SETTINGS, Operators
+from chainrule.core.state import Quiet
+from chainrule.errors import DtypeError, GraphError
+
+Shape = tuple[int, ...]
+
+known: weakref.WeakValueDictionary[Any, Term] = weakref.WeakValueDictionary()
+"""Every term in use, by what it is made of."""
+
+
+class Term(Operators):
+    """A symbol, a constant array, or an operation on terms and plain numbers; its shape is all it knows of its value.
+
+    >>> import chainrule as cr
+    >>> from chainrule.core.term import symbol
+    >>> w, x = symbol("W", (2, 3)), symbol("x", (3,))
+    >>> (w @ x).shape
+    (2,)
+    >>> w @ x is w @ x
+    True
+    """
+
+    __slots__ = ("__weakref__", "edges", "inputs", "label", "number", "op", "settings", "shape")
+    op: Operation | None
+    inputs: tuple[Any, ...]
+    settings: dict[str, Any]
+    shape: Shape
+    label: str
+    """A symbol's name; empty for anything else."""
+    number: Any
+    """A constant's number or array; None for anything else."""
+    edges: tuple[tuple[int, Term], ...]
+
+    def __init__(
+        self,
+        op: Operation | None,
+        inputs: tuple[Any, ...],
+        settings: dict[str, Any],
+        shape: Shape,
+        label: str = "",
+        number: Any = None,
+    ) -> None:
+        self.op = op
+        self.inputs = inputs
+        self.settings = settings
+        self.shape = shape
+        self.label = label
+        self.number = number
+        flat = () if op is None else op.flat
+        self.edges = tuple([(i, x) for i, x in enumerate(inputs) if isinstance(x, Term) and i not in flat])
+
+    @staticmethod
+    def __apply__(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+        if operation.composition is not None:
+            return operation.composition(*inputs, **settings)
+        ready = [as_input(x, operation) for x in inputs]
+        shape = None
+        if operation.broadcasts:
+            shape = operation.shape_of_result([shape_of(x) for x in ready], settings)
+            ready = [repeated(x, shape) for x in ready]
+        key = (operation, tuple([identity(x) for x in ready]), frozen(settings))
+        found = known.get(key)
+        if found is None:
+            if shape is None:
+                shape = operation.shape_of_result([shape_of(x) for x in ready], settings)
+            found = known[key] = Term(operation, tuple(ready), settings, shape)
+        return found
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return int(np.prod(self.shape, dtype=int))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Symbols stand for real numbers of double precision."""
+        return np.dtype(np.float64)
+
+    @property
+    def T(self) -> Any:
+        """The transpose."""
+        return book["transpose"](self)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a gradient may pass: a constant has none."""
+        return self.number is None
+
+    def alias(self) -> Term:
+        """A symbol of its own with this one's shape, for telling two uses apart."""
+        return Term(None, (), NO_SETTINGS, self.shape, self.label or "alias")
+
+    def check_unchanged(self, edges: Any) -> None:
+        """Symbols do not change."""
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("a term without axes has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Any:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, key: Any) -> Any:
+        return book["index"](self, key=key)
+
+    def __matmul__(self, other: Any) -> Any:
+        return compositions["matmul"](self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return compositions["matmul"](other, self)
+
+    def __bool__(self) -> bool:
+        raise GraphError("a formula has no number to branch on: use where(condition, x, y)")
+
+    def __getattr__(self, name: str) -> Any:
+        function = compositions.get(name) or book.get(name)
+        if function is None or name.startswith("__"):
+            raise AttributeError(f"a term has no {name!r}")
+        return lambda *rest, **settings: function(self, *rest, **settings)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
+        operation = operation_of(ufunc)
+        if method != "__call__" or settings or operation is None:
+            return NotImplemented
+        return operation(*inputs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        operation = operation_of(function)
+        return NotImplemented if operation is None else operation(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        what = self.label or (self.op.name if self.op is not None else repr(self.number))
+        return f"<term {what} {self.shape}>"
+
+
+def symbol(name: str, shape: Shape = ()) -> Term:
+    """A named unknown of a shape; the same name and shape are the same symbol."""
+    return interned(("symbol", name, shape), lambda: Term(None, (), NO_SETTINGS, shape, label=name))
+
+
+def constant(number: Any) -> Term:
+    """A number or array as a term, where a plain number will not do."""
+    array = np.asarray(number, dtype=np.float64)
+    key = ("constant", array.shape, array.tobytes())
+    return interned(key, lambda: Term(None, (), NO_SETTINGS, array.shape, number=array))
+
+
+def replay(outputs: Sequence[Any], values: Mapping[Term, Any]) -> list[Any]:
+    """The outputs with something else in place of some terms: arrays, Tensors, formulas, other terms."""
+    found: dict[Any, Any] = dict(values)
+    with Quiet():
+        for term in forward_order(outputs, found):
+            if term.op is None:
+                if term.number is None:
+                    raise GraphError(f"the symbol {term.label} has no value")
+                found[term] = term.number if term.number.ndim else float(term.number)
+            else:
+                inputs = [found[x] if isinstance(x, Term) else x for x in term.inputs]
+                found[term] = term.op(*inputs, **term.settings)
+    return [found[out] if isinstance(out, Term) else out for out in outputs]
+
+
+def forward_order(outputs: Iterable[Any], known_already: Iterable[Any] = ()) -> list[Term]:
+    """Every term that the outputs are made of, each after its inputs; those known already are not opened."""
+    done = set(known_already)
+    order: list[Term] = []
+    stack: list[tuple[Any, bool]] = [(out, False) for out in reversed(list(outputs))]
+    while stack:
+        term, inputs_are_done = stack.pop()
+        if not isinstance(term, Term) or term in done:
+            continue
+        if inputs_are_done:
+            done.add(term)
+            order.append(term)
+        else:
+            stack.append((term, True))
+            stack.extend((x, False) for x in reversed(term.inputs))
+    return order
+
+
+def interned(key: Any, make: Any) -> Term:
+    """The one term of that key."""
+    found = known.get(key)
+    if found is None:
+        found = known[key] = make()
+    return found
+
+
+def as_input(x: Any, operation: Operation) -> Any:
+    """A term, a plain Python number, or an array as a constant."""
+    if isinstance(x, Term) or type(x) in (float, int):
+        return x
+    if is_node(x):
+        raise DtypeError(f"{operation.name} cannot mix Term and {type(x).__name__}: use one kind of node")
+    if isinstance(x, NUMBERS):
+        return float(x)
+    return constant(x)
+
+
+def identity(x: Any) -> Any:
+    """What tells one input from another; 2 and 2.0 print alike and are told apart."""
+    return x if isinstance(x, Term) else (type(x).__name__, repr(x))
+
+
+def frozen(setting: Any) -> Any:
+    """Settings as something that can be looked up."""
+    if isinstance(setting, dict):
+        return tuple([(name, frozen(setting[name])) for name in sorted(setting)])
+    if isinstance(setting, list | tuple):
+        return (type(setting).__name__, *map(frozen, setting))
+    if isinstance(setting, np.ndarray):
+        return (setting.shape, setting.dtype.str, setting.tobytes())
+    if isinstance(setting, slice):
+        return ("slice", setting.start, setting.stop, setting.step)
+    return (type(setting).__name__, repr(setting))
+
+
+def shape_of(x: Any) -> Shape:
+    """The shape of an input."""
+    return x.shape if isinstance(x, Term) else ()
+
+
+def repeated(x: Any, shape: Shape) -> Any:
+    """An input of a pointwise operation, repeated to the shape of the result; plain numbers fit as they are."""
+    return book["broadcast_to"](x, shape=shape) if isinstance(x, Term) and x.shape != shape else x
