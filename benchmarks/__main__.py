@@ -13,7 +13,7 @@ from time import perf_counter
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import harness, imports, tensors, values
+from benchmarks import explain, harness, imports, tensors, values
 
 BENCHMARKS: dict[str, Callable[[], harness.Report]] = {
     "multiplication": values.multiplication,
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[], harness.Report]] = {
     "memory": values.memory,
     "chain": values.chain,
     "steps": tensors.steps,
+    "explanations": explain.explanations,
     "imports": imports.imports,
 }
 HEADINGS = ("what", "chainrule", "peer", "the peer's", "ratio", "target", "holds")

@@ -72,7 +72,9 @@ def test_docstring_examples_run(place: str, same_book: None, tmp_path: Path, mon
     assert run_examples(DOCSTRINGS[place], place, {"__name__": "__main__"})
 
 
-@pytest.mark.parametrize("module", [cr, cr.nn, cr.optim, cr.data, cr.micrograd], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [cr, cr.nn, cr.optim, cr.data, cr.training, cr.micrograd], ids=lambda module: module.__name__
+)
 def test_every_public_name_is_explained_with_an_example(module: Any) -> None:
     for name in module.__all__:
         thing = getattr(module, name)

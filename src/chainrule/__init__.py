@@ -39,6 +39,7 @@ from chainrule.rules.composed import (
     trace,
     var,
 )
+from chainrule.rules.convolution import avg_pool2d, conv2d, max_pool2d
 from chainrule.rules.einsum import einsum
 from chainrule.rules.fused import affine, cross_entropy, squared_error
 from chainrule.rules.linear import (
@@ -108,18 +109,31 @@ from chainrule.rules.pointwise import (
 from chainrule.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 if TYPE_CHECKING:
-    from chainrule import data, micrograd, nn, optim
+    from chainrule import data, micrograd, nn, optim, training
+    from chainrule.derivation.explain import explain
+    from chainrule.derivation.symbolic.derivative import derivative
+    from chainrule.derivation.wrong.what_if import what_if
 
 __version__ = "0.1.0"
 
-LATER = ("data", "micrograd", "nn", "optim")
-"""Parts that load when they are first used."""
+LATER = {
+    "data": "",
+    "derivative": "derivation.symbolic.derivative",
+    "explain": "derivation.explain",
+    "micrograd": "",
+    "nn": "",
+    "optim": "",
+    "training": "",
+    "what_if": "derivation.wrong.what_if",
+}
+"""Parts that load when they are first used: packages, and functions with the module that holds them."""
 
 
 def __getattr__(name: str) -> Any:
-    if name in LATER:
-        return importlib.import_module(f"chainrule.{name}")
-    raise AttributeError(f"chainrule has no {name!r}")
+    if name not in LATER:
+        raise AttributeError(f"chainrule has no {name!r}")
+    module = importlib.import_module(f"chainrule.{LATER[name] or name}")
+    return getattr(module, name) if LATER[name] else module
 
 
 def __dir__() -> list[str]:
@@ -137,17 +151,20 @@ __all__ = [
     "astype",
     "atan",
     "atan2",
+    "avg_pool2d",
     "book",
     "broadcast_to",
     "cholesky",
     "clip",
     "concatenate",
+    "conv2d",
     "cos",
     "cosh",
     "cross_entropy",
     "cumsum",
     "custom_vjp",
     "data",
+    "derivative",
     "det",
     "detect_anomaly",
     "diag",
@@ -162,6 +179,7 @@ __all__ = [
     "erfc",
     "exp",
     "expand_dims",
+    "explain",
     "expm1",
     "eye",
     "flip",
@@ -189,6 +207,7 @@ __all__ = [
     "logsumexp",
     "matmul",
     "max",
+    "max_pool2d",
     "maximum",
     "mean",
     "micrograd",
@@ -231,11 +250,13 @@ __all__ = [
     "tan",
     "tanh",
     "trace",
+    "training",
     "transpose",
     "tril",
     "triu",
     "value_and_grad",
     "var",
     "vjp",
+    "what_if",
     "where",
 ]

@@ -36,3 +36,19 @@ class MissingExtra(ChainruleError, ImportError):
 
 class FormatError(ChainruleError, ValueError):
     """A format that does not exist, or a file that cannot be written; the message says what would do."""
+
+
+class CheckpointError(ChainruleError, ValueError):
+    """A checkpoint that cannot be written, is none, is damaged or does not fit; the message says which."""
+
+
+class DivergenceWarning(UserWarning):
+    """Training was stopped because the loss became infinite or nan; the message says where and, if it can, why."""
+
+
+class DataError(ChainruleError, ValueError):
+    """A file or table that cannot be learned from as it stands; the message names the file, the column and the row."""
+
+
+class DataWarning(UserWarning):
+    """Something in a file or table that was mended or left out, with its column and row."""

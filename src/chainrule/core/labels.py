@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import Any
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+LIBRARIES = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+"""Where programs of others lie: a notebook's or a test runner's variables are many, and none is the user's."""
 DEPTH = 4
 """How many containers deep a name may be, as in ``net.layers[0].weight[1]``."""
 
 
 def users_frames() -> Iterator[FrameType]:
-    """The frames of the running program outside this package and NumPy (which calls back), innermost first."""
+    """The frames of the user's program, innermost first: not this package, and not libraries that call back."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        package = frame.f_globals.get("__name__", "").partition(".")[0]
-        if package != "numpy" and not frame.f_code.co_filename.startswith(HERE):
+        file = frame.f_code.co_filename
+        if not file.startswith(HERE) and not file.startswith(LIBRARIES):
             yield frame
         frame = frame.f_back
 
@@ -41,8 +45,13 @@ def find_labels(nodes: Iterable[Any]) -> dict[int, str]:
     """
     wanted = {id(node): node for node in nodes}
     found = {key: node.label for key, node in wanted.items() if getattr(node, "label", "")}
+    looked: dict[int, Any] = {}
+    """The variables that were looked through: those of a module belong to all of its functions."""
     for frame in users_frames():
         for scope in (frame.f_locals, frame.f_globals):
+            if id(scope) in looked:
+                continue
+            looked[id(scope)] = scope
             level = [(name, held) for name, held in scope.items() if name.isidentifier() and name[0] != "_"]
             seen: set[int] = set()
             for _ in range(DEPTH):

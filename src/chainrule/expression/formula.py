@@ -7,7 +7,7 @@ twice: that of a rule stands in its declaration, and that of a derivative comes 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from chainrule.core.numpy_calls import operation_of
 from chainrule.core.operation import Operation, Pointwise
 from chainrule.core.operators import Operators
 from chainrule.errors import GraphError
-from chainrule.expression.template import ATOM, NEGATIVE, POWER, PRODUCT, RELATION, Slot, repeated, take_apart
+from chainrule.expression.template import ATOM, INDEXED, NEGATIVE, POWER, PRODUCT, RELATION, Slot, repeated, take_apart
 
 
 class Formula(Operators):
@@ -33,9 +33,9 @@ class Formula(Operators):
 
     __slots__ = ("binds", "latex")
 
-    def __init__(self, latex: str, binds: int = ATOM) -> None:
+    def __init__(self, latex: str, binds: int | None = None) -> None:
         self.latex = latex
-        self.binds = binds
+        self.binds = tightness(latex) if binds is None else binds
 
     def __str__(self) -> str:
         return self.latex
@@ -67,17 +67,22 @@ class Formula(Operators):
             text = operation.formula
             named = dict(zip(operation.inputs, inputs, strict=True))
         named.update(settings)
-        template = take_apart(text, frozenset(named))
-        if len(template.parts) == 1 and isinstance(template.parts[0], Slot):
-            return as_formula(named[template.parts[0].name])
-        latex = "".join([part if isinstance(part, str) else in_slot(named[part.name], part) for part in template.parts])
-        return Formula(latex, min(template.binds, NEGATIVE) if latex.startswith("-") else template.binds)
+        return filled_in(text, named)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
         operation = operation_of(ufunc)
         if method != "__call__" or settings or operation is None:
             return NotImplemented
         return operation(*inputs)
+
+
+def filled_in(text: str, named: Mapping[str, Any]) -> Formula:
+    """A template with its inputs and settings in place."""
+    template = take_apart(text, frozenset(named))
+    if len(template.parts) == 1 and isinstance(template.parts[0], Slot):
+        return as_formula(named[template.parts[0].name])
+    latex = "".join([part if isinstance(part, str) else in_slot(named[part.name], part) for part in template.parts])
+    return Formula(latex, min(template.binds, NEGATIVE) if latex.startswith("-") else template.binds)
 
 
 def formula_of(operation: Operation, *names: str, **settings: Any) -> str:
@@ -125,6 +130,16 @@ def symbol(name: str) -> Formula:
     if numbered:
         return Formula(f"{numbered[1]}_{{{numbered[2]}}}")
     return Formula(rf"\mathit{{{name}}}" if re.fullmatch(r"[A-Za-z]{2,}", name) else name)
+
+
+def tightness(latex: str) -> int:
+    """How tightly a symbol binds: with a superscript like a power, with an index more, alone like an atom."""
+    if "^" not in latex and "_" not in latex:
+        return ATOM
+    outside = re.sub(r"\\.", "", latex)
+    while "{" in outside and outside != (outside := re.sub(r"\{[^{}]*\}", "", outside)):
+        continue
+    return POWER if "^" in outside else INDEXED if "_" in outside or outside.endswith("]") else ATOM
 
 
 def in_slot(x: Any, slot: Slot) -> str:

@@ -16,8 +16,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-RELATION, SUM, NEGATIVE, PRODUCT, POWER, ATOM = range(6)
-"""How tightly a formula binds, loosest first; a product that begins with a minus is negative."""
+RELATION, SUM, NEGATIVE, PRODUCT, POWER, INDEXED, ATOM = range(7)
+"""How tightly a formula binds, loosest first; a product that begins with a minus is negative, and w_{1} indexed."""
 
 FREE = RELATION
 
@@ -32,6 +32,8 @@ BINDS = {
     "-": SUM,
     r"\sum": SUM,
     r"\cdot": PRODUCT,
+    r"\odot": PRODUCT,
+    r"\oslash": PRODUCT,
     r"\,": PRODUCT,
     r"\otimes": PRODUCT,
 }
@@ -148,7 +150,8 @@ def slot_at(pieces: list[str], k: int) -> Slot:
         return Slot(name, True, FREE)
     before, after = neighbour(pieces, k, -1), neighbour(pieces, k, 1)
     if after in ("^", "_"):
-        return Slot(name, False, ATOM)
+        # LaTeX allows one script of each kind: z^{1} is raised, and w_{1} indexed, in parentheses.
+        return Slot(name, False, INDEXED if after == "^" else ATOM)
     needs = FREE
     if before in ("-", r"\sum"):
         needs = PRODUCT

@@ -1,0 +1,330 @@
+"""The graph dialect: one line a node in backward order, as in micrograd (Karpathy, 2020).
+
+What a node is, what gradient arrives there, and what it hands back to each of its inputs: the local derivative times
+what arrived. Where a node is used several times its gradients add up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.core import Value
+from chainrule.core.operation import Pointwise
+from chainrule.core.tensor import Tensor
+from chainrule.derivation.entries.entries import entry_symbol
+from chainrule.derivation.notation import derivative
+from chainrule.derivation.opened.handed import comes_out, in_numbers
+from chainrule.derivation.opened.nodes import share_in_symbols
+from chainrule.derivation.opened.opened import Arrival, Opened, in_float64
+from chainrule.derivation.proof import Show, proved
+from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Steps, Table
+from chainrule.derivation.request import Request, Told
+
+MOST_NODES = 60
+"""A longer way is summed up by operation, and only its largest gradients are told."""
+
+MOST_GIVEN = 12
+
+WIDEST = 6
+"""Matrices with more rows or columns are described and not printed."""
+
+Node = Any
+
+
+def applies(opened: Opened, request: Request) -> str:
+    """Every graph can be told node by node."""
+    return ""
+
+
+def tell(opened: Opened, request: Request) -> Told:
+    """The forward, the backward with its accumulations, the log, and the gradients of the leaves."""
+    teller = Teller(opened, request)
+    long = len(opened.path) > MOST_NODES
+    story = teller.summary() if long else [*teller.forward(), *teller.backward(), *teller.log()]
+    shared = sum(1 for users in teller.uses.values() if len(users) > 1)
+    return Told((*story, *teller.leaves()), counts={"nodes used several times": shared})
+
+
+class Teller:
+    """Writes the blocks of one story."""
+
+    def __init__(self, opened: Opened, request: Request) -> None:
+        self.opened = opened
+        self.digits = request.digits
+        self.top = request.top
+        self.show = Show(request.digits)
+        self.entry = None if request.entry is None else (request.wrt, request.entry)
+        self.uses: dict[Node, list[Arrival]] = {}
+        for arrival in opened.arrivals:
+            self.uses.setdefault(arrival.node, []).append(arrival)
+
+    def forward(self) -> list[Block]:
+        """How every node was computed, in the order of the forward."""
+        given = self.given()
+        blocks: list[Block] = [Heading("Forward")]
+        if given:
+            more = ", …" if len(given) > MOST_GIVEN else ""
+            named = ", ".join([f"${self.value(node).latex}$" for node in given[:MOST_GIVEN]])
+            blocks.append(Paragraph(f"Given: {named}{more}."))
+        made = [node for node in reversed(self.opened.path) if node.op is not None]
+        if any([node.shape for node in made]):
+            return [*blocks, *[replace(self.value(node), note=intuition(node)) for node in made]]
+        rows = tuple([(self.value(node), intuition(node)) for node in made])
+        return [*blocks, Table(("node", "what the operation does"), rows)] if rows else blocks
+
+    def given(self) -> list[Node]:
+        """What the nodes on the way are made of and no gradient is told of, and the leaves."""
+        on_path = set(self.opened.path)
+        found: dict[Node, None] = {}
+        for node in reversed(self.opened.path):
+            if node.op is None:
+                found[node] = None
+            named = [x for x in node.inputs if isinstance(x, Value | Tensor) and x not in on_path]
+            found.update(dict.fromkeys([x for x in named if isinstance(x, Value) or x.shape]))
+        return list(found)
+
+    def value(self, node: Node) -> Equation:
+        """A node, how it was computed in symbols and in numbers, and its value."""
+        opened = self.opened
+        value = opened.numbers[node] if node in opened.numbers else in_float64(node)
+        symbol = opened.symbols[node]
+        operation = node.op if node in opened.gradients else None
+        formula = () if operation is None else (opened.formula(node),)
+        if not printable(value):
+            return Equation((symbol, *formula), note=described(value))
+        numbers = None
+        if operation is not None and not value.shape:
+            numbers = in_numbers(operation, opened.inputs(node), node.settings, value)
+        return proved((symbol, *formula), numbers or nothing, value, digits=self.digits)
+
+    def gradient(self, node: Node) -> str:
+        """The symbol of the gradient in a node."""
+        return derivative(self.opened.symbols[self.opened.output], self.opened.symbols[node])
+
+    def backward(self) -> list[Block]:
+        """Every node in backward order: what arrives, and what it hands to each input."""
+        output = self.opened.symbols[self.opened.output]
+        blocks: list[Block] = [
+            Heading("Backward"),
+            Paragraph(
+                f"Each node waits until all of its consumers have reported; then it hands to each input its local "
+                f"derivative times the gradient that arrived. It begins with ${derivative(output, output)} = 1$."
+            ),
+        ]
+        rows: list[tuple[str | Equation, ...]] = []
+        for node in self.opened.path:
+            for slot, x, share in self.opened.handed_by.get(node, []):
+                if isinstance(node, Value) or not (np.ndim(share) or node.shape):
+                    rows.append(self.scalar_row(node, slot, x, share))
+                else:
+                    blocks += self.rows_as_table(rows)
+                    rows = []
+                    blocks.append(self.array_line(node, slot, x, share))
+        return [*blocks, *self.rows_as_table(rows), *self.accumulations()]
+
+    def rows_as_table(self, rows: Sequence[tuple[str | Equation, ...]]) -> list[Block]:
+        """The lines of scalar nodes so far."""
+        return [Table(("node", "local derivative", "times what arrived", "goes to"), tuple(rows))] if rows else []
+
+    def scalar_row(self, node: Node, slot: int, x: Node, share: Any) -> tuple[str | Equation, ...]:
+        """One arrow between two numbers."""
+        opened, g = self.opened, float(self.opened.gradients[node])
+        symbol, below = opened.symbols[node], opened.symbols[x]
+        local = derivative(symbol, below)
+        pointwise = isinstance(node.op, Pointwise)
+        slope = float(opened.slope(node, slot)) if pointwise else float(share)
+        formula = opened.slope_formula(node, slot)
+        parts = (local, formula) if formula and formula != self.show(slope) else (local,)
+        twice = [i for i, other in node.edges if other is x]
+        place = f" (input {slot + 1})" if len(twice) > 1 else ""
+        return (
+            f"${symbol}$",
+            proved(parts, nothing, slope, digits=self.digits) if pointwise else f"${formula}$",
+            proved(
+                (rf"{local} \cdot {self.gradient(node)}",),
+                lambda show: [show.product([slope, g])] if pointwise else [],
+                share,
+                digits=self.digits,
+            ),
+            f"${below}${place}",
+        )
+
+    def array_line(self, node: Node, slot: int, x: Node, share: Any) -> Equation:
+        """One arrow between arrays: the adjoint in symbols, and in numbers where they fit on paper."""
+        opened, g = self.opened, self.gradient(node)
+        formula = share_in_symbols(opened, node, slot, g)
+        shared = len(self.uses[x]) > 1
+        whole = self.gradient(x)
+        place = rf"\left({whole}\right)_{{{opened.symbols[node]}}}" if shared else whole
+        parts = (place, formula) if formula else (place,)
+        note = f"from ${opened.symbols[node]}$, by {node.op.name}"
+        if not printable(share):
+            return Equation(parts, note=f"{note}: {described(share)}")
+
+        def numbers(show: Show) -> list[str]:
+            if not isinstance(node.op, Pointwise) or formula in (g, f"-{g}"):
+                return []
+            return [show.product([opened.slope(node, slot), opened.gradients[node]], r"\odot")]
+
+        fits = printable(opened.gradients[node]) and comes_out(numbers, columns(share))
+        return proved(parts, numbers if fits else nothing, share, digits=self.digits, note=note)
+
+    def accumulations(self) -> list[Block]:
+        """The sums at nodes that are used several times."""
+        lines: list[Block] = []
+        for node in self.opened.path:
+            arrivals = self.uses.get(node, [])
+            if len(arrivals) > 1 and printable(arrivals[-1].total):
+                lines.append(self.accumulation(node, arrivals))
+        if not lines:
+            return []
+        return [
+            Paragraph("A node that is used several times gets a gradient from each use, and they add up:"),
+            *lines,
+        ]
+
+    def accumulation(self, node: Node, arrivals: Sequence[Arrival]) -> Equation:
+        """0 plus what each use hands back; of many the largest, and the others as one number."""
+        total = arrivals[-1].total
+        shown, rest = list(arrivals), []
+        if len(arrivals) > self.top + 1:
+            shown = sorted(arrivals, key=lambda arrival: -size(arrival.share))[: self.top]
+            kept = set(map(id, shown))
+            rest = [arrival for arrival in arrivals if id(arrival) not in kept]
+        shares = [arrival.share for arrival in shown]
+        if rest:
+            shares.append(np.sum([arrival.share for arrival in rest], axis=0))
+        sources = ", ".join([f"${self.opened.symbols[arrival.source]}$" for arrival in shown])
+        others = f"; the other {len(rest):,} together" if rest else ""
+        start = [] if np.ndim(total) else [0.0]
+        return proved(
+            (self.gradient(node),),
+            lambda show: [show.sum([*start, *shares])],
+            total,
+            digits=self.digits,
+            note=f"from {sources}{others}",
+        )
+
+    def log(self) -> list[Block]:
+        """Every accumulation in the order in which it happens: what was there, what arrives, what is there then."""
+        lines: list[str | Equation] = []
+        before: dict[Node, Any] = {}
+        for arrival in self.opened.arrivals:
+            if np.ndim(arrival.share) == 0:
+                lines.append(self.log_line(arrival, before.get(arrival.node, 0.0)))
+            before[arrival.node] = arrival.total
+        return [Heading("The log"), Steps(tuple(lines), "each gradient starts at 0")] if lines else []
+
+    def log_line(self, arrival: Arrival, before: Any) -> Equation:
+        """One line of the log."""
+        return proved(
+            (self.gradient(arrival.node),),
+            lambda show: [show.sum([before, arrival.share])],
+            arrival.total,
+            digits=self.digits,
+            note=f"from ${self.opened.symbols[arrival.source]}$",
+        )
+
+    def leaves(self) -> list[Block]:
+        """The gradients that were asked for."""
+        asked = self.opened.wrt or [node for node in self.opened.order if node.op is None]
+        shown = asked
+        if len(asked) > MOST_NODES:
+            shown = sorted(asked, key=lambda x: -size(self.opened.gradients.get(x, 0.0)))[: self.top]
+        rows = [
+            (self.result(node), intuition_of_sign(self.opened.gradients[node]))
+            for node in shown
+            if node in self.opened.gradients
+        ]
+        if self.entry is not None:
+            rows.append(self.entry_row(*self.entry))
+        left = len(asked) - len(shown)
+        caption = f"the {len(shown)} with the largest gradients of {len(asked):,}" if left else ""
+        return [Heading("Result"), Table(("gradient", "so"), tuple(rows), caption)]
+
+    def entry_row(self, node: Node, place: tuple[int, ...]) -> tuple[Equation, str]:
+        """The one entry that was asked for."""
+        output = self.opened.symbols[self.opened.output]
+        value = self.opened.gradients[node][place]
+        symbol = derivative(output, entry_symbol(self.opened, node, place))
+        return proved((symbol,), nothing, value, digits=self.digits), intuition_of_sign(value)
+
+    def result(self, node: Node) -> Equation:
+        """A gradient and its value."""
+        value = self.opened.gradients[node]
+        if printable(value):
+            return proved((self.gradient(node),), nothing, value, digits=self.digits)
+        return Equation((self.gradient(node),), note=described(value))
+
+    def summary(self) -> list[Block]:
+        """A large graph: how many nodes of each operation, and the nodes with the largest gradients."""
+        opened = self.opened
+        kinds = Counter([node.op.name if node.op is not None else "leaf" for node in opened.path])
+        counted = tuple([(name, f"{count:,}") for name, count in kinds.most_common()])
+        inner = [node for node in opened.path if node.op is not None]
+        largest = sorted(inner, key=lambda node: -size(opened.gradients[node]))[: self.top]
+        rows = tuple([(self.value(node), self.result(node)) for node in largest])
+        uses = sorted(self.uses.items(), key=lambda pair: -len(pair[1]))[: self.top]
+        shared = [self.accumulation(x, found) for x, found in uses if len(found) > 1 and printable(found[-1].total)]
+        return [
+            Note(f"{len(opened.path):,} nodes are on the way: too many to tell of each, so here is a summary."),
+            Table(("operation", "nodes"), counted),
+            Heading("The largest gradients"),
+            Table(("node", "gradient"), rows, f"of {len(inner):,} computed nodes"),
+            *([Heading("The nodes with the most uses"), *shared] if shared else []),
+        ]
+
+
+def nothing(show: Show) -> list[str]:
+    """No worked numbers: the value stands alone."""
+    return []
+
+
+def intuition(node: Node) -> str:
+    """The rule's docstring: its first sentence."""
+    return (node.op.__doc__ or node.op.name).strip().split("\n")[0]
+
+
+def intuition_of_sign(gradient: Any) -> str:
+    """What a gradient says to do, in words."""
+    if np.ndim(gradient):
+        return f"shape {tuple(np.shape(gradient))}"
+    if not np.isfinite(gradient):
+        return "not a finite number: look for the node where it arose"
+    if gradient == 0:
+        return "a small change makes no difference here"
+    return "raising it raises the output" if gradient > 0 else "raising it lowers the output"
+
+
+def printable(x: Any) -> bool:
+    """Whether a number or array fits on paper."""
+    shape = np.shape(x)
+    return len(shape) <= 2 and all([0 < n <= WIDEST for n in shape])
+
+
+def described(x: Any) -> str:
+    """A few words for an array that does not."""
+    array = np.asarray(x, dtype=float)
+    shape = " × ".join(map(str, array.shape))
+    if not array.size:
+        return f"an empty array, {shape}"
+    length = Show(4)(np.sqrt(np.sum(np.square(array))))
+    return f"{shape}, from ${Show(4)(np.min(array))}$ to ${Show(4)(np.max(array))}$, length ${length}$"
+
+
+def columns(x: Any) -> Any:
+    """A vector as the column that it is printed as."""
+    array = np.asarray(x, dtype=float)
+    return array[:, None] if array.ndim == 1 else array
+
+
+def size(x: Any) -> float:
+    """The largest entry's size; what is not a number counts as the largest."""
+    if isinstance(x, float):
+        return float("inf") if np.isnan(x) else abs(float(x))
+    return float(np.max(np.nan_to_num(np.abs(np.asarray(x, dtype=float)), nan=np.inf), initial=0.0))

@@ -1,0 +1,230 @@
+"""The paths dialect: sensitivities as ratios of nudges, and the gradient as the sum over all ways."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.derivation.entries.asked import asked_entries
+from chainrule.derivation.entries.entries import Edge, Entries, Node, NotReached, entry_symbol
+from chainrule.derivation.entries.links import Maker, finite, leibniz
+from chainrule.derivation.entries.slopes import Slopes
+from chainrule.derivation.entries.ways import Nudge, count_of_ways, largest_ways, nudged
+from chainrule.derivation.opened.opened import Opened
+from chainrule.derivation.proof import proved
+from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note, Paragraph, Table
+from chainrule.derivation.request import Request, Told
+
+LONGEST = 12
+"""Ways of more links than this are shown by their ends, with the product of the links between as one number."""
+
+QUICK = 20_000
+"""Larger computations are run again for one nudge only."""
+
+SMALLER = 10.0
+"""Each nudge is so many times smaller than the last."""
+
+ROUNDING = 1e-12
+"""A remainder this small beside the output may be rounding alone."""
+
+
+def applies(opened: Opened, request: Request) -> str:
+    """Every computation is a sum over ways."""
+    return ""
+
+
+def tell(opened: Opened, request: Request) -> Told:
+    """The nudges, the number of ways, and the largest of them, for each entry that was asked for."""
+    targets, notes = asked_entries(opened, request)
+    story: list[Block] = list(notes)
+    counts: dict[str, int] = {}
+    meanings: dict[str, str] = {}
+    for target in targets:
+        if len(targets) > 1:
+            story.append(Heading(f"In ${entry_symbol(opened, *target)}$"))
+        try:
+            entries = Entries(opened, *target, whole=request.whole)
+        except NotReached as reason:
+            story.append(Note(str(reason)))
+            continue
+        ways = count_of_ways(entries)
+        counts["entries"] = counts.get("entries", 0) + len(entries)
+        if isinstance(ways, int):
+            counts["ways"] = counts.get("ways", 0) + ways
+        maker = Maker(entries, request.top, Slopes(entries, named_alone=False))
+        story += nudge_story(maker, request)
+        story += ways_story(maker, ways, request)
+        meanings.update(maker.meanings)
+    return Told(tuple(story), tuple([Meaning(letter, words) for letter, words in meanings.items()]), counts)
+
+
+def nudge_story(maker: Maker, request: Request) -> list[Block]:
+    """What real nudges do, beside what the derivative foretells; then how the first travels from link to link."""
+    entries, opened = maker.entries, maker.opened
+    below, above = entries.symbol(0), entries.symbol(entries.last)
+    count = 3 if len(opened.path) <= QUICK else 1
+    made = [nudged(entries, request.nudge / SMALLER**i) for i in range(count)]
+    rows = tuple([nudge_row(nudge, entries, above, below, request.digits) for nudge, _ in made])
+    columns = ("Nudge", "What happens", "Their ratio", "The linear part", "The remainder")
+    return [
+        Heading("Nudges", 3),
+        Paragraph(
+            f"Move ${below}$ by a little, run the computation again, and see how far ${above}$ moves. The derivative "
+            "is what the ratio of the two comes to as the nudge shrinks."
+        ),
+        Table(columns, rows, "The derivative foretells the linear part; the remainder is what it leaves out"),
+        *remainder_words([nudge for nudge, _ in made], above, float(opened.numbers[opened.output])),
+        *travel(maker, made[0][1], request.digits),
+    ]
+
+
+def nudge_row(nudge: Nudge, entries: Entries, above: str, below: str, digits: int) -> tuple[str | Equation, ...]:
+    """One nudge: the change of the output, its ratio to the nudge, the linear part, the remainder."""
+    before = float(entries.opened.numbers[entries.opened.output])
+    small, large = rf"\Delta {below}", rf"\Delta {above}"
+    remainder: str | Equation = "none but rounding"
+    if not is_rounding(nudge, before):
+        remainder = proved(
+            [],
+            lambda show: [f"{show(nudge.change)} - {show.factor(nudge.linear)}"],
+            nudge.remainder,
+            digits=digits,
+        )
+    return (
+        proved([small], lambda show: [], nudge.step, digits=digits),
+        proved([large], lambda show: [f"{show(nudge.after)} - {show.factor(before)}"], nudge.change, digits=digits),
+        proved(
+            [rf"\frac{{{large}}}{{{small}}}"],
+            lambda show: [rf"\frac{{{show(nudge.change)}}}{{{show(nudge.step)}}}"],
+            nudge.ratio,
+            digits=digits,
+        ),
+        proved([], lambda show: [show.product([entries.gradients[0], nudge.step])], nudge.linear, digits=digits),
+        remainder,
+    )
+
+
+def is_rounding(nudge: Nudge, before: float) -> bool:
+    """Whether the remainder is no larger than what rounding makes of a difference of such numbers."""
+    return abs(nudge.remainder) <= ROUNDING * max(abs(before), abs(nudge.after), abs(nudge.linear))
+
+
+def remainder_words(nudges: Sequence[Nudge], above: str, before: float) -> list[Block]:
+    """What the remainders tell, where two of them are there to compare."""
+    if len(nudges) < 2:
+        return []
+    first, second = nudges[0], nudges[1]
+    if not any([nudge.change for nudge in nudges]):
+        return [Paragraph(f"${above}$ does not move at all.")]
+    if is_rounding(first, before):
+        return [Paragraph(f"${above}$ moves in exact proportion to the nudge: there is no remainder but rounding.")]
+    if is_rounding(second, before) or not finite([first.remainder, second.remainder]):
+        return []
+    times = first.remainder / second.remainder
+    if SMALLER**1.5 < times < SMALLER**2.5:
+        return [
+            Paragraph(
+                "A nudge ten times smaller leaves a remainder about a hundred times smaller: it vanishes faster than "
+                "the nudge, so the ratio goes to the derivative."
+            )
+        ]
+    if times <= SMALLER**1.5 and abs(first.remainder) > abs(first.linear) / SMALLER:
+        return [
+            Note("The remainder does not shrink faster than the nudge: a kink lies here, or the nudge is too large.")
+        ]
+    return []
+
+
+def travel(maker: Maker, moved: Mapping[Node, Any], digits: int) -> list[Block]:
+    """How the first nudge travels: what each number moves by for each unit of the one before it, and the derivative."""
+    entries = maker.entries
+    pairs = maker.named_pairs(entries.cuts())[::-1]
+    if len(pairs) < 2:
+        return []
+
+    def change(k: int) -> float:
+        node, place = entries.entries[k]
+        return float(np.asarray(moved[node])[place]) - entries.value(k)
+
+    rows: list[tuple[str | Equation, ...]] = []
+    for low, high in pairs:
+        above, below = maker.named(high), maker.named(low)
+        far, near = change(high), change(low)
+        ratio: str | Equation = "it does not move"
+        if near:
+            ratio = proved(
+                [rf"\frac{{\Delta {above}}}{{\Delta {below}}}"],
+                lambda show, far=far, near=near: [rf"\frac{{{show(far)}}}{{{show(near)}}}"],
+                far / near,
+                digits=digits,
+            )
+        slope = entries.derivatives(low, high)[low]
+        rows.append((ratio, proved([leibniz(above, below)], lambda show: [], slope, digits=digits)))
+    return [Table(("Ratio of nudges", "Derivative"), tuple(rows), "The first nudge on its way, link by link")]
+
+
+def ways_story(maker: Maker, ways: int | float, request: Request) -> list[Block]:
+    """How many ways there are, the largest, and that they add up to the gradient."""
+    entries = maker.entries
+    below, above = entries.symbol(0), entries.symbol(entries.last)
+    gradient = entries.gradients[0]
+    if entries.last == 0:
+        return [Paragraph(f"${above}$ is what was differentiated: it moves with itself, one to one.")]
+    number = f"{ways:,}" if isinstance(ways, int) else f"about $10^{{{round(ways)}}}$"
+    lead = "One way leads" if ways == 1 else f"{number[0].upper()}{number[1:]} ways lead"
+    shown = largest_ways(entries, request.top)
+    rows = tuple(
+        [(str(i), way_words(maker, way), way_equation(maker, way, request.digits)) for i, way in enumerate(shown, 1)]
+    )
+    values = [carried(way) for way in shown]
+    terms = values if ways == len(shown) else [*values, gradient - sum(values)]
+    note = f"the last term is what the other ways carry, {number} less {len(shown)}" if len(terms) > len(values) else ""
+    return [
+        Heading("Ways", 3),
+        Paragraph(
+            f"{lead} from ${below}$ to ${above}$. Each carries the product of the slopes along it, and the gradient is "
+            "the sum of what all of them carry."
+        ),
+        *([Table(("", "Way", "What it carries"), rows, "The largest")] if rows else []),
+        proved(
+            [leibniz(above, below)],
+            lambda show: [show.sum(terms)] if len(terms) > 1 else [],
+            gradient,
+            digits=request.digits,
+            note=note,
+        ),
+    ]
+
+
+def way_words(maker: Maker, way: Sequence[Edge]) -> str:
+    """The entries along a way, from the first to the output."""
+    stops = [0, *[edge.target for edge in way]]
+    if len(stops) <= LONGEST:
+        return "$" + r" \to ".join(map(maker.named, stops)) + "$"
+    half = LONGEST // 2
+    ends = [*map(maker.named, stops[:half]), r"\cdots", *map(maker.named, stops[-half:])]
+    return "$" + r" \to ".join(ends) + "$"
+
+
+def carried(way: Sequence[Edge]) -> float:
+    """The product of the slopes along a way."""
+    return math.prod([edge.slope for edge in way])
+
+
+def way_equation(maker: Maker, way: Sequence[Edge], digits: int) -> Equation:
+    """The product of the slopes along a way, from the output back, in symbols and in numbers."""
+    backwards = list(way)[::-1]
+    values = [edge.slope for edge in backwards]
+    if len(values) > LONGEST:
+        half = LONGEST // 2
+        values = [*values[:half], math.prod(values[half:-half]), *values[-half:]]
+        note = f"the factor in the middle is the product of {len(backwards) - 2 * half:,}"
+        return proved([], lambda show: [show.product(values)], carried(way), digits=digits, note=note)
+    factors = [maker.direct(edge.source, edge.target, [edge])[0].factor for edge in backwards]
+    symbols = [r" \cdot ".join(factors)] if all(factors) else []
+    if len(values) == 1:
+        return proved(symbols, lambda show: [], carried(way), digits=digits)
+    return proved(symbols, lambda show: [show.product(values)], carried(way), digits=digits)

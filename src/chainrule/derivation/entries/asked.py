@@ -1,0 +1,55 @@
+"""Which single entries an explanation is about, where whole arrays or nothing at all was asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.derivation.entries.entries import Entry, entry_symbol
+from chainrule.derivation.opened.opened import Opened
+from chainrule.derivation.record import Block, Note
+from chainrule.derivation.request import Request
+
+
+def asked_entries(opened: Opened, request: Request) -> tuple[list[Entry], list[Block]]:
+    """The entries to tell of, at most `top`, and notes on what was chosen and left out.
+
+    Of an array without a place the entry with the largest gradient is taken, and without `wrt` every leaf.
+    """
+    nodes = list(opened.wrt) or [x for x in opened.order if x.op is None]
+    if request.entry is not None:
+        return [Entry(nodes[0], request.entry)], []
+    entries = [Entry(node, telling_place(opened, node)) for node in nodes]
+    notes: list[Block] = []
+    if len(entries) > max(request.top, 1):
+        entries.sort(key=lambda entry: -size_of_gradient(opened, entry))
+        notes.append(
+            Note(
+                f"Told of the {request.top} with the largest gradients of {len(entries):,}: name others with wrt=, or "
+                "ask for more with top=."
+            )
+        )
+        entries = entries[: max(request.top, 1)]
+    chosen = [(entry, np.size(opened.numbers[entry.node])) for entry in entries]
+    notes += [
+        Note(
+            f"${opened.symbols[entry.node]}$ has {size:,} entries; this is the one with the largest gradient, "
+            f"${entry_symbol(opened, *entry)}$. Ask for another with wrt=name[place]."
+        )
+        for entry, size in chosen
+        if size > 1
+    ]
+    return entries, notes
+
+
+def telling_place(opened: Opened, node: Any) -> tuple[int, ...]:
+    """The place of the largest gradient; the only one of a number."""
+    gradient = np.abs(np.nan_to_num(np.asarray(opened.gradients.get(node, 0.0))))
+    return tuple(map(int, np.unravel_index(np.argmax(gradient), gradient.shape))) if gradient.ndim else ()
+
+
+def size_of_gradient(opened: Opened, entry: Entry) -> float:
+    """How large the gradient in an entry is."""
+    gradient = opened.gradients.get(entry.node)
+    return 0.0 if gradient is None else float(np.abs(np.nan_to_num(np.asarray(gradient)[entry.place])))

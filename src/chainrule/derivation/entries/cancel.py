@@ -1,0 +1,96 @@
+"""What cancels between two factors: one divides by letters that the other multiplies by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from chainrule.core.term import Term, forward_order
+from chainrule.derivation.entries.slopes import letters_in, multiplied, size_of
+from chainrule.rewrite import simplify
+from chainrule.rewrite.simplify import forms
+
+MOST_PARTS = 40
+"""Formulas of more operations and letters than this say less than their numbers, and take long to simplify."""
+
+MOST_TO_CANCEL = 24
+"""Two factors with more operations and letters than this are not searched for what cancels."""
+
+
+def simplified(term: Any) -> Any:
+    """A term or number in its shortest form; None for none, and for what is too long to be read."""
+    return None if term is None or len(forward_order([term])) > MOST_PARTS else simplify(term)
+
+
+def cancelled(x: Any, y: Any) -> Any:
+    """The product of two terms where a division drops out of it and it is shorter for that; else None."""
+    if not may_cancel(x, y):
+        return None
+    term = shortest_product(x, y)
+    fewer = divisions(term) < divisions(x) + divisions(y)
+    return term if fewer and size_of(term) < size_of(x) + size_of(y) else None
+
+
+def shortest_product(x: Any, y: Any) -> Any:
+    """A product in its shortest form: of the factors as they are, the second written out, or term by term."""
+    found = [simplify(multiplied(x, form)) for form in same_as(y)]
+    found.append(simplify(added([simplify(multiplied(sign * part, y)) for sign, part in terms_of(x)])))
+    return min(found, key=size_of)
+
+
+def may_cancel(x: Any, y: Any) -> bool:
+    """Whether two terms can shorten one another: one divides by letters that the other has too."""
+    if len(forward_order([x])) + len(forward_order([y])) > MOST_TO_CANCEL:
+        return False
+    return any(not below.isdisjoint(letters_in(other)) for below, other in ((divisors(x), y), (divisors(y), x)))
+
+
+def divisors(x: Any) -> set[Term]:
+    """The letters that a term divides by."""
+    return {letter for term in forward_order([x]) for letter in letters_in(denominator(term))}
+
+
+def divisions(x: Any) -> int:
+    """How often a term divides by something with letters in it."""
+    return sum([bool(letters_in(denominator(term))) for term in forward_order([x])])
+
+
+def denominator(term: Term) -> Any:
+    """What the last operation of a term divides by; 1 for any other operation."""
+    name = "" if term.op is None else term.op.name
+    if name == "div":
+        return term.inputs[1]
+    if name == "pow" and not isinstance(term.inputs[1], Term) and term.inputs[1] < 0:
+        return term.inputs[0]
+    return term.inputs[0] if name == "reciprocal" else 1
+
+
+def same_as(x: Any) -> list[Any]:
+    """A term and the equal forms that the rewriter has for it."""
+    return list(dict.fromkeys([x, *[form.term for form in forms(x)]]))
+
+
+def terms_of(x: Any) -> list[tuple[int, Any]]:
+    """The terms of a sum with their signs."""
+    found: list[tuple[int, Any]] = []
+    stack = [(1, x)]
+    while stack:
+        sign, x = stack.pop()
+        name = getattr(getattr(x, "op", None), "name", "")
+        if name in ("add", "sub"):
+            stack += [(-sign if name == "sub" else sign, x.inputs[1]), (sign, x.inputs[0])]
+        elif name == "neg":
+            stack.append((-sign, x.inputs[0]))
+        else:
+            found.append((sign, x))
+    return found
+
+
+def added(terms: Sequence[Any]) -> Any:
+    """The sum of several terms and numbers, or None where one is missing."""
+    total: Any = None
+    for term in terms:
+        if term is None:
+            return None
+        total = term if total is None else total + term
+    return total

@@ -1,0 +1,343 @@
+"""The graph of single numbers: every entry that moves with one entry of a leaf, and how fast each moves with the last.
+
+A graph of Values is one already. Of a graph of tensors only the entries between the asked one and the output are made,
+found by pushing one-hot tangents through each operation; a weight of a large network meets a few hundred of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, compress
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.core import Value, graph
+from chainrule.core.operation import Fused, Linear, Operation, Pointwise
+from chainrule.core.state import Quiet
+from chainrule.core.tensor import Tensor
+from chainrule.custom import CustomRule
+from chainrule.derivation.opened.opened import Opened, without_casts
+from chainrule.errors import ChainruleError, GraphError
+
+Place = tuple[int, ...]
+Node = Any
+
+MOST_EDGES = 200_000
+"""More edges between the entries of tensors than this are walked only on request."""
+
+EXACT = 1e-9
+"""How far the sum over all ways may be from the engine, relative to what it would be if nothing cancelled."""
+
+
+class NotReached(GraphError):
+    """No way leads from the entry to the output."""
+
+
+class Entry(NamedTuple):
+    """One number of the computation: a Value, or a place in a Tensor."""
+
+    node: Node
+    place: Place
+
+
+class Edge(NamedTuple):
+    """How fast one entry moves with another that the same operation reads: numbers of entries, and a slope."""
+
+    source: int
+    target: int
+    slot: int
+    slope: float
+
+
+class Entries:
+    """The entries on the ways from one entry (number 0) to the output (the last), each after those it is made from.
+
+    `departures` has the edges that leave an entry and `arrivals` those that reach it. `gradients` has the derivative of
+    the output in every entry. Raises `GraphError` where the output does not depend on the entry, or where the ways are
+    too many to be walked unasked. O(edges); of Tensors also one run of an operation for each entry that enters it.
+
+    >>> import chainrule as cr
+    >>> from chainrule.derivation.entries.entries import Entries
+    >>> from chainrule.derivation.opened.opened import Opened
+    >>> x = cr.Tensor([3.0, 4.0], requires_grad=True, label="x")
+    >>> entries = Entries(Opened(cr.sum(x * x), [x]), x, (1,))
+    >>> len(entries), entries.gradients[0]
+    (3, 8.0)
+    """
+
+    def __init__(self, opened: Opened, node: Node, place: Place = (), *, whole: bool = False) -> None:
+        self.opened = opened
+        self.entries: list[Entry] = [Entry(node, place)]
+        edges: list[Edge] = []
+        most = None if whole else MOST_EDGES
+        with Quiet():
+            self._spread(edges, most)
+        self._keep_what_arrives(edges)
+        self.gradients, self.sizes = self._differentiate()
+        self._compare()
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @property
+    def last(self) -> int:
+        """The number of the output."""
+        return len(self.entries) - 1
+
+    def symbol(self, k: int) -> str:
+        """An entry in LaTeX."""
+        return entry_symbol(self.opened, *self.entries[k])
+
+    def value(self, k: int) -> float:
+        """The number that an entry holds."""
+        node, place = self.entries[k]
+        number = self.opened.numbers[node]
+        return float(number[place]) if place else float(number)
+
+    def cuts(self, first: int = 0, last: int | None = None, among: set[int] | None = None) -> list[int]:
+        """The entries on every way from the first to the last: no edge leaps over them (O(edges between))."""
+        last = self.last if last is None else last
+        found: list[int] = []
+        reach = first
+        for k in range(first, last + 1) if among is None else sorted(among):
+            if k >= reach:
+                found.append(k)
+            if k < last:
+                reach = max([reach, *[e.target for e in self.departures[k] if among is None or e.target in among]])
+        return found
+
+    def reachable(self, first: int, last: int) -> set[int]:
+        """The entries on the ways from one entry to a later one."""
+        forward = {first}
+        for k in range(first, last):
+            if k in forward:
+                forward.update([e.target for e in self.departures[k] if e.target <= last])
+        back = {last}
+        for k in range(last, first, -1):
+            if k in back:
+                back.update([e.source for e in self.arrivals[k] if e.source >= first])
+        return forward & back
+
+    def derivatives(self, first: int, last: int) -> dict[int, float]:
+        """The derivative of a later entry in each entry from the first on; reverse mode between the two."""
+        found: dict[int, float] = {last: 1.0}
+        with Quiet():
+            for k in range(last - 1, first - 1, -1):
+                found[k] = sum([e.slope * found[e.target] for e in self.departures[k] if e.target in found])
+        return found
+
+    def _spread(self, edges: list[Edge], most: int | None) -> None:
+        """Find every entry that moves, node by node in the order of the forward."""
+        known: dict[Node, dict[Place, int]] = {self.entries[0].node: {self.entries[0].place: 0}}
+        if isinstance(self.entries[0].node, Value):
+            self._spread_values(edges)
+            return
+        for node in reversed(self.opened.path):
+            if node in known:
+                continue
+            places: dict[Place, int] = {}
+            for slot, x in node.edges:
+                if x not in known:
+                    continue
+                for here, there, slope in local_slopes(self.opened, node, slot, list(known[x])):
+                    if there not in places:
+                        places[there] = len(self.entries)
+                        self.entries.append(Entry(node, there))
+                    edges.append(Edge(known[x][here], places[there], slot, slope))
+                if most is not None and len(edges) > most:
+                    name = self.opened.symbols[self.entries[0].node]
+                    raise GraphError(
+                        f"too many entries: more than {most:,} steps from entry to entry from {name} to the output; "
+                        "explain it with dialect='jacobian', which keeps arrays whole, or ask for whole=True"
+                    )
+            if places:
+                known[node] = places
+
+    def _spread_values(self, edges: list[Edge]) -> None:
+        """The same for a graph of single numbers, where the nodes are the entries and hold their slopes."""
+        numbers: dict[Node, int] = {self.entries[0].node: 0}
+        for node in reversed(self.opened.path):
+            inputs = node.edges
+            moving = [k for k, (_, x) in enumerate(inputs) if x in numbers]
+            if not moving or node in numbers:
+                continue
+            number = numbers[node] = len(self.entries)
+            self.entries.append(Entry(node, ()))
+            slopes = node.local_derivatives
+            for k in moving:
+                slot, x = inputs[k]
+                edges.append(Edge(numbers[x], number, slot, slopes[k]))
+
+    def _keep_what_arrives(self, edges: list[Edge]) -> None:
+        """Leave out the entries from which no way leads to the output, and number the others anew."""
+        target = self.opened.output
+        end = [k for k, entry in enumerate(self.entries) if entry.node is target]
+        if not end:
+            raise NotReached(
+                f"The output does not move with ${self.symbol(0)}$: its gradient is 0, since nothing made from it "
+                "reaches the output."
+            )
+        useful = bytearray(len(self.entries))
+        useful[end[0]] = 1
+        # Edges come in the order of their targets, so backwards each target is settled before its sources.
+        for edge in reversed(edges):
+            if useful[edge.target]:
+                useful[edge.source] = 1
+        if not all(useful):
+            numbers = list(accumulate(useful, initial=0))
+            self.entries = list(compress(self.entries, useful))
+            # What reaches a useful entry is useful.
+            edges = [Edge(numbers[e.source], numbers[e.target], e.slot, e.slope) for e in edges if useful[e.target]]
+        self.departures: list[list[Edge]] = [[] for _ in self.entries]
+        self.arrivals: list[list[Edge]] = [[] for _ in self.entries]
+        for edge in edges:
+            self.departures[edge.source].append(edge)
+            self.arrivals[edge.target].append(edge)
+
+    def _differentiate(self) -> tuple[list[float], list[float]]:
+        """The output's derivative in every entry, and what it would be if nothing cancelled."""
+        gradients, sizes = [0.0] * len(self), [0.0] * len(self)
+        gradients[-1] = sizes[-1] = 1.0
+        with Quiet():
+            for k in range(self.last - 1, -1, -1):
+                total = size = 0.0
+                for _, target, _, slope in self.departures[k]:
+                    total += slope * gradients[target]
+                    size += abs(slope) * sizes[target]
+                gradients[k], sizes[k] = total, size
+        return gradients, sizes
+
+    def _compare(self) -> None:
+        """The sum over all ways is the engine's gradient."""
+        node, place = self.entries[0]
+        engine = float(np.asarray(self.opened.gradients[node])[place])
+        tolerance = EXACT * self.sizes[0] if np.isfinite(self.sizes[0]) else 0.0
+        if not np.isclose(self.gradients[0], engine, rtol=EXACT, atol=tolerance, equal_nan=True):
+            raise ChainruleError(
+                f"internal error, please report it: the ways from {self.symbol(0)} add up to "
+                f"{self.gradients[0]!r}, and the engine has {engine!r}"
+            )
+
+
+def entry_symbol(opened: Opened, node: Node, place: Place) -> str:
+    """An entry as the program writes it, counted from 0: ``w_{1}[3, 1]``.
+
+    The batch of a single example is left out.
+    """
+    return placed(opened.symbols[node], node, place)
+
+
+def placed(symbol: str, node: Node, place: Place) -> str:
+    """A symbol of an array with the place of an entry."""
+    if node.op is not None and len(place) > 1 and node.shape[0] == 1:
+        place = place[1:]
+    if not place:
+        return symbol
+    listed = ", ".join(map(str, place))
+    return f"{symbol}[{listed}]"
+
+
+def local_slopes(
+    opened: Opened, node: Tensor, slot: int, places: Sequence[Place]
+) -> Iterable[tuple[Place, Place, float]]:
+    """For each of some places of an input, the places of the node that can move with it, and how fast they do."""
+    op = opened.rule(node)
+    if isinstance(op, Pointwise):
+        slopes = opened.slope(node, slot)
+        return [(place, place, float(slopes[place])) for place in places]
+    probe = Probe(op, opened.inputs(node), opened.numbers[node], without_casts(node), slot)
+    others = general_position(probe)
+    found: list[tuple[Place, Place, float]] = []
+    if probe.size < len(places):
+        wanted = set(places)
+        for there in np.ndindex(probe.shape):
+            row = probe.row(there)
+            may_move = (row != 0) | (others.row(there) != 0)
+            found += [(here, there, float(row[here])) for here in spots(may_move) if here in wanted]
+        return found
+    for here in places:
+        column = probe.column(here)
+        may_move = (column != 0) | (others.column(here) != 0)
+        found += [(here, there, float(column[there])) for there in spots(may_move)]
+    return found
+
+
+def spots(flags: Any) -> list[Place]:
+    """The places of an array where it is true."""
+    return [tuple(place) for place in np.argwhere(flags).tolist()]
+
+
+class Probe:
+    """One input slot of an operation on arrays, asked for single rows and columns of its Jacobian."""
+
+    def __init__(self, op: Operation, inputs: Sequence[Any], out: Any, settings: dict[str, Any], slot: int) -> None:
+        self.op = op
+        self.inputs = list(inputs)
+        self.out = np.asarray(out)
+        self.settings = settings
+        self.slot = slot
+        self._opened: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the result."""
+        return self.out.shape
+
+    @property
+    def size(self) -> int:
+        """The number of entries of the result."""
+        return self.out.size
+
+    def column(self, place: Place) -> Any:
+        """How the result moves with one entry of the input."""
+        tangent = one_hot(np.shape(self.inputs[self.slot]), place)
+        if self.op.composition is not None:
+            stand_in, out = self.composition()
+            moved = graph.tangents_of([stand_in], [tangent], [out], record=False)[0]
+            return np.zeros(self.shape) if moved is None else np.asarray(moved)
+        if isinstance(self.op, CustomRule):
+            return np.reshape([self.row(there)[place] for there in np.ndindex(self.shape)], self.shape)
+        tangents: list[Any] = [None] * len(self.inputs)
+        tangents[self.slot] = tangent
+        return np.asarray(self.op.push(tangents, self.out, self.inputs, self.settings))
+
+    def row(self, place: Place) -> Any:
+        """How one entry of the result moves with each entry of the input."""
+        cotangent = one_hot(self.shape, place)
+        return np.asarray(self.op.pull(self.slot, cotangent, self.out, self.inputs, self.settings))
+
+    def composition(self) -> tuple[Tensor, Tensor]:
+        """What a fused operation stands for, recorded: the stand-in for the input, and the result."""
+        if self._opened is None:
+            stand_in = Tensor(self.inputs[self.slot], requires_grad=True)
+            given = [stand_in if i == self.slot else x for i, x in enumerate(self.inputs)]
+            assert self.op.composition is not None
+            self._opened = stand_in, self.op.composition(*given, **self.settings)
+        return self._opened
+
+
+def general_position(probe: Probe) -> Probe:
+    """The same operation on other numbers, none of them 0 or alike: what moves there may move anywhere.
+
+    A pixel that is 0 and a prediction that hits its target then still count as ways, with the slope 0. Only for rules
+    that work on any numbers: what is linear, and what stands for a composition.
+    """
+    if not isinstance(probe.op, Linear):
+        return probe
+    inputs = codes_of(probe.inputs)
+    out = probe.op.fitting(inputs, inputs, probe.settings) if isinstance(probe.op, Fused) else probe.out
+    return Probe(probe.op, inputs, out, probe.settings, probe.slot)
+
+
+def codes_of(inputs: Sequence[Any]) -> list[Any]:
+    """Inputs with other numbers, all of them different, by which each can be told again; always the same ones."""
+    draw = np.random.default_rng(0)
+    return [draw.uniform(0.5, 1.5, np.shape(x)) if np.asarray(x).dtype.kind == "f" else x for x in inputs]
+
+
+def one_hot(shape: tuple[int, ...], place: Place) -> Any:
+    """An array of zeros with a single 1."""
+    out = np.zeros(shape)
+    out[place] = 1.0
+    return out

@@ -1,0 +1,302 @@
+"""One entry's gradient as a product of named links, as plain data.
+
+A link is the derivative of one number that every way passes in the one before it. Where the ways fan out between the
+two, the link is the sum over them; each way is a product of links again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+from chainrule.core.operation import Pointwise, book
+from chainrule.derivation.entries.cancel import added, cancelled, simplified
+from chainrule.derivation.entries.entries import Edge, Entries, Node
+from chainrule.derivation.entries.shares import Shares
+from chainrule.derivation.entries.slopes import Slopes, multiplied, nameless, product_of
+from chainrule.derivation.opened.opened import Opened
+from chainrule.expression.template import RELATION
+
+MOST_STEPS = 8
+"""Unnamed steps are made one link up to this many; between more of them each is a link of its own."""
+
+MOST_TERMS = 3
+"""A sum over more ways than this has no formula of its own."""
+
+MOST_INNER = 2
+"""Of cancellations that happen alike in many places so many are shown."""
+
+NESTED = 2
+"""How many fans within fans are followed, each along its largest way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How fast `above` moves with `below`, both in LaTeX, as a number and where it is short as a formula."""
+
+    above: str
+    below: str
+    value: float
+    formula: str = ""
+    factor: str = ""
+    """The formula as it stands in a product, in parentheses where it needs them."""
+    operation: str = ""
+    """The rule between the two; several names, or empty, where many lie between them."""
+    intuition: str = ""
+    """The rule in one sentence."""
+    steps: tuple[Link, ...] = ()
+    """The unnamed steps that the link stands for, the nearest to the output first."""
+    ways: tuple[Way, ...] = ()
+    """Where it is a sum: the largest ways of it."""
+    others: int = 0
+    """How many ways are not listed."""
+    rest: float = 0.0
+    """What those add up to."""
+
+    @property
+    def name(self) -> str:
+        r"""The link in Leibniz's notation, ``\frac{\partial L}{\partial w}``."""
+        return leibniz(self.above, self.below)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One of several ways: the number that it leads through first, and its links, the nearest to the output first."""
+
+    through: str
+    links: tuple[Link, ...]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """Neighbouring links whose product is simpler than they are: what it is, and that as a number."""
+
+    links: tuple[Link, ...]
+    product: str
+    """The formulas of the links, multiplied."""
+    simpler: str
+    value: float
+    term: Any = field(repr=False, compare=False, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The gradient of `output` in `entry` as links from the output (first) to the entry (last)."""
+
+    output: str
+    entry: str
+    gradient: float
+    links: tuple[Link, ...]
+    cancellations: tuple[Cancellation, ...]
+    meanings: tuple[tuple[str, str], ...] = ()
+    """Letters that the user did not give, and what they stand for."""
+
+
+def chain_of(entries: Entries, *, top: int = 5) -> Chain:
+    r"""The links from the output to the entry; O(edges), and for each listed way O(edges of it).
+
+    >>> import chainrule as cr
+    >>> from chainrule.derivation.entries.entries import Entries
+    >>> from chainrule.derivation.entries.links import chain_of
+    >>> from chainrule.derivation.opened.opened import Opened
+    >>> w = cr.Value(2.0, label="w")
+    >>> h = 3.0 * w
+    >>> h.label = "h"
+    >>> chain = chain_of(Entries(Opened(cr.square(h), [w]), w))
+    >>> [(link.formula, link.value) for link in chain.links], chain.gradient
+    ([('2 \\cdot h', 12.0), ('3', 3.0)], 36.0)
+    """
+    maker = Maker(entries, top)
+    pairs = maker.named_pairs(entries.cuts())
+    made = [maker.link(low, high, NESTED) for low, high in pairs]
+    links = tuple([link for link, _ in made])
+    return Chain(
+        output=entries.symbol(entries.last),
+        entry=entries.symbol(0),
+        gradient=entries.gradients[0],
+        links=links,
+        cancellations=(*maker.cancellations(made), *maker.inner[:MOST_INNER]),
+        meanings=tuple(maker.meanings.items()),
+    )
+
+
+class Maker:
+    """Makes links between entries, with the terms of their formulas beside them."""
+
+    def __init__(self, entries: Entries, top: int, slopes: Slopes | None = None) -> None:
+        self.entries = entries
+        self.opened: Opened = entries.opened
+        self.slopes = Slopes(entries) if slopes is None else slopes
+        self.top = top
+        self.inner: list[Cancellation] = []
+        """What cancels within a link: on a way, between unnamed steps, inside a fused operation."""
+        self.meanings: dict[str, str] = {}
+        """What the letters stand for that the user did not give."""
+
+    def named_pairs(self, cuts: Sequence[int]) -> list[tuple[int, int]]:
+        """Neighbours among the entries that all ways pass, the nearest to the output first; unnamed ones left out.
+
+        All are kept where none between the ends has a name, and in a stretch of unnamed ones that is too long.
+        """
+        named = [k for k in cuts if k in (cuts[0], cuts[-1]) or not nameless(self.opened, self.entries.entries[k].node)]
+        stops = cuts if len(named) == 2 else named
+        pairs: list[tuple[int, int]] = []
+        places = {k: i for i, k in enumerate(cuts)}
+        for low, high in pairwise(stops):
+            between = cuts[places[low] : places[high] + 1]
+            if len(between) - 1 > MOST_STEPS:
+                pairs += pairwise(between)
+            else:
+                pairs.append((low, high))
+        return self.shortened(pairs[::-1])
+
+    def shortened(self, pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """A very long chain with its middle as one link."""
+        shown = max(self.top, 1)
+        if len(pairs) <= max(4 * shown, MOST_STEPS):
+            return pairs
+        return [*pairs[:shown], (pairs[-shown][1], pairs[shown][1]), *pairs[-shown:]]
+
+    def link(self, low: int, high: int, depth: int, among: set[int] | None = None) -> tuple[Link, Any]:
+        """The link between two entries, and the term of its formula or None."""
+        edges = [e for e in self.entries.departures[low] if among is None or e.target in among]
+        inner = self.entries.cuts(low, high, among)
+        if all(e.target == high for e in edges):
+            return self.direct(low, high, edges)
+        if len(inner) > 2:
+            return self.several(low, high, inner, depth, among)
+        return self.fan(low, high, edges, depth, among)
+
+    def direct(self, low: int, high: int, edges: Sequence[Edge]) -> tuple[Link, Any]:
+        """A link that is one operation; its slopes add up where it reads the same entry more than once."""
+        op = self.entries.entries[high].node.op
+        term = added([self.slopes.of(e) for e in edges])
+        if term is None and op is book["cross_entropy"]:
+            return self.through_shares(low, high)
+        term = simplified(term)
+        link = self.written(low, high, sum([e.slope for e in edges]), term)
+        return replace(link, operation=op.name, intuition=one_line(op.__doc__)), term
+
+    def through_shares(self, low: int, high: int) -> tuple[Link, Any]:
+        """A cross-entropy's link in a logit, by way of the shares, whose slope cancels that of the logarithm."""
+        node = self.entries.entries[high].node
+        shares = Shares(self.opened, node, self.entries.entries[low].place)
+        maker = Maker(shares.entries, self.top, shares.slopes)
+        made = [maker.link(a, b, 1) for a, b in maker.named_pairs(shares.entries.cuts())]
+        found = maker.cancellations(made)
+        self.inner += found
+        self.meanings[shares.letter] = f"the softmax of ${self.opened.symbols[shares.source]}$: its shares"
+        term = found[0].term if found else product_of([step for _, step in made])
+        term = self.slopes.adopted(term, shares.slopes, shares.owners)
+        link = self.written(low, high, shares.entries.gradients[0], term)
+        words = one_line(node.op.__doc__)
+        # The steps alone: what lies within them is of no graph that the reader knows.
+        steps = tuple([replace(step, steps=(), ways=()) for step, _ in made])
+        return replace(link, steps=steps, operation=node.op.name, intuition=words), term
+
+    def named(self, k: int) -> str:
+        """An entry in LaTeX; of one that the user has no name for, what it is made of is remembered."""
+        node = self.entries.entries[k].node
+        if nameless(self.opened, node):
+            self.meanings[self.opened.symbols[node]] = made_of(self.opened, node)
+        return self.entries.symbol(k)
+
+    def several(self, low: int, high: int, cuts: Sequence[int], depth: int, among: set[int] | None) -> tuple[Link, Any]:
+        """A link that stands for a few steps one after the other, or for a very long row of them."""
+        value = self.entries.derivatives(low, high)[low]
+        if len(cuts) - 1 > MOST_STEPS:
+            return self.written(low, high, value, None), None
+        pairs = list(pairwise(cuts))[::-1]
+        made = [self.link(a, b, depth, among and {k for k in among if a <= k <= b}) for a, b in pairs]
+        self.inner += self.cancellations(made)
+        term = simplified(product_of([step for _, step in made]))
+        link = self.written(low, high, value, term)
+        steps = tuple([step for step, _ in made])
+        names = list(dict.fromkeys([step.operation for step in steps if step.operation]))
+        return replace(link, steps=steps, operation=", ".join(names)), term
+
+    def fan(self, low: int, high: int, edges: Sequence[Edge], depth: int, among: set[int] | None) -> tuple[Link, Any]:
+        """A link that is a sum over ways."""
+        found = self.entries.derivatives(low, high)
+        edges = sorted(edges, key=lambda e: (-abs(e.slope * found[e.target]), e.target, e.slot))
+        values = [e.slope * found[e.target] for e in edges]
+        listed = edges if len(edges) <= self.top + 1 else edges[: max(self.top, 1)]
+        made = [self.way(e, high, depth - (i > 0), among) for i, e in enumerate(listed)] if depth > 0 else []
+        term = None
+        if len(made) == len(edges) <= MOST_TERMS:
+            term = simplified(added([t for _, t in made]))
+        link = self.written(low, high, math.fsum(values) if finite(values) else sum(values), term)
+        rest = values[len(made) :] if made else []
+        return replace(
+            link,
+            ways=tuple([way for way, _ in made]),
+            others=len(rest),
+            rest=math.fsum(rest) if finite(rest) else sum(rest),
+        ), term
+
+    def way(self, first: Edge, high: int, depth: int, among: set[int] | None) -> tuple[Way, Any]:
+        """One way of a fan, by the link that leaves first."""
+        through = first.target
+        first_link, first_term = self.direct(first.source, through, [first])
+        if through == high:
+            return Way(first_link.above, (first_link,), first.slope), first_term
+        reached = self.entries.reachable(through, high) & (among or set(range(through, high + 1)))
+        cuts = self.entries.cuts(through, high, reached)
+        pairs = list(pairwise(cuts))[::-1]
+        made = [self.link(a, b, depth - 1, {k for k in reached if a <= k <= b}) for a, b in pairs]
+        if len(made) > 2 * MOST_STEPS:
+            value = self.entries.derivatives(through, high)[through]
+            made = [(self.written(through, high, value, None), None)]
+        made.append((first_link, first_term))
+        self.inner += self.cancellations(made)
+        links = tuple([link for link, _ in made])
+        value = math.prod([link.value for link in links])
+        return Way(self.entries.symbol(through), links, value), product_of([term for _, term in made])
+
+    def written(self, low: int, high: int, value: float, term: Any) -> Link:
+        """A link with the formula of its term."""
+        above, below = self.named(high), self.named(low)
+        if term is None or not self.slopes.agrees(term, value):
+            return Link(above, below, float(value))
+        formula = self.slopes.formula(term)
+        shown = formula.enclosed() if formula.binds == RELATION else formula.latex
+        return Link(above, below, float(value), shown, self.slopes.factor(term))
+
+    def cancellations(self, made: Sequence[tuple[Link, Any]]) -> list[Cancellation]:
+        """Neighbours of which one divides by what the other multiplies by, so that the product is shorter."""
+        found: list[Cancellation] = []
+        for (left, x), (right, y) in pairwise(made):
+            term = None if x is None or y is None else cancelled(x, y)
+            value = left.value * right.value
+            if term is not None and self.slopes.agrees(term, value):
+                product = multiplied(x, y)
+                found.append(
+                    Cancellation((left, right), self.slopes.latex(product), self.slopes.latex(term), value, term)
+                )
+        return found
+
+
+def made_of(opened: Opened, node: Node) -> str:
+    """How a value without a name came to be, in words with mathematics."""
+    if isinstance(node.op, Pointwise):
+        return f"${opened.formula(node)}$"
+    return f"{node.op.name} of " + " and ".join([f"${opened.symbols[x]}$" for _, x in node.edges])
+
+
+def leibniz(above: str, below: str) -> str:
+    """A derivative as a quotient of two small changes."""
+    return rf"\frac{{\partial {above}}}{{\partial {below}}}"
+
+
+def one_line(text: str | None) -> str:
+    """The first sentence of a docstring."""
+    return (text or "").strip().split("\n")[0]
+
+
+def finite(values: Sequence[float]) -> bool:
+    """Whether no number is nan or infinite, as an exact sum needs them."""
+    return all([math.isfinite(x) for x in values])

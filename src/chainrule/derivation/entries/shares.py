@@ -1,0 +1,50 @@
+"""Cross-entropy read as a softmax and a logarithm, so that the shares have a name and what cancels can be seen.
+
+The engine's node fuses the two and never makes the shares. Here the same loss is recorded again with them in between;
+its links come from the book's rules for exp, div and log like any others.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.tensor import Tensor
+from chainrule.derivation.entries.entries import Entries, Place
+from chainrule.derivation.entries.slopes import Slopes
+from chainrule.derivation.opened.opened import Opened
+from chainrule.rules.composed import softmax
+from chainrule.rules.linear import index, mean
+from chainrule.rules.pointwise import log
+
+LETTERS = ("p", r"\hat{p}", "q")
+"""What the shares are called: the first that the user does not use."""
+
+
+class Shares:
+    """One logit of a cross-entropy, and the entries between it and the loss with the shares among them.
+
+    The total under the shares is written as numerator over share, which is what the share is, so that shares remain.
+    """
+
+    def __init__(self, opened: Opened, node: Tensor, logit: Place) -> None:
+        source = node.edges[0][1]
+        taken = set(opened.symbols.values())
+        self.letter = next((name for name in LETTERS if name not in taken), LETTERS[0])
+        target = np.asarray(node.settings["target"])
+        leaf = Tensor(opened.numbers[source], requires_grad=True)
+        # A result shows its places without the batch of one, and a leaf with it.
+        logits = leaf if source.op is None else leaf.alias()
+        logits.label = opened.symbols[source]
+        shares = softmax(logits, axis=-1)
+        loss: Any = -mean(index(log(shares), key=(np.arange(len(target)), target)))
+        inner = Opened(loss, [logits])
+        inner.symbols.update({logits: opened.symbols[source], shares: self.letter, loss: opened.symbols[node]})
+        self.source = source
+        self.owners = {logits: (source, ""), shares: (shares, self.letter)}
+        self.entries = Entries(inner, logits, logit)
+        self.slopes = Slopes(self.entries)
+        above, below = shares.inputs
+        total = self.slopes.expression(below, logit)
+        self.slopes.instead[total] = self.slopes.expression(above, logit) / self.slopes.letter(shares, logit)

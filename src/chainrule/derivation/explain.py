@@ -1,0 +1,194 @@
+"""`explain`: how a gradient came to be, in the reader's choice of five dialects."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.core import Value
+from chainrule.core.state import Quiet
+from chainrule.derivation.entries.entries import entry_symbol
+from chainrule.derivation.network.letters import lend_letters
+from chainrule.derivation.notation import USUAL, derivative, notation_of
+from chainrule.derivation.opened.conventions import LAYOUTS, conventions_of
+from chainrule.derivation.opened.nodes import Listed, numbers_of
+from chainrule.derivation.opened.opened import Opened, require_one_number
+from chainrule.derivation.opened.resolve import resolve
+from chainrule.derivation.proof import DIGITS, FULL, Show
+from chainrule.derivation.record import Derivation, Meaning
+from chainrule.derivation.request import Request, Told
+from chainrule.errors import GraphError
+
+NEAREST = {
+    "graph": ("chain", "paths", "jacobian", "delta"),
+    "chain": ("paths", "graph", "jacobian", "delta"),
+    "paths": ("chain", "graph", "jacobian", "delta"),
+    "delta": ("jacobian", "chain", "paths", "graph"),
+    "jacobian": ("delta", "chain", "paths", "graph"),
+}
+"""Every dialect, and the others by nearness."""
+
+TOLD = {
+    "graph": "node by node",
+    "chain": "as a chain",
+    "paths": "as a sum over paths",
+    "delta": r"by the errors $\delta$",
+    "jacobian": "as a product of Jacobians",
+}
+
+
+def explain(
+    output: Any,
+    wrt: Any = None,
+    dialect: str | None = None,
+    *,
+    notation: str | None = None,
+    layout: str = "numerator",
+    digits: int = DIGITS,
+    top: int = 5,
+    nudge: float = 0.01,
+    whole: bool = False,
+) -> Derivation:
+    r"""How the gradient of `output` in `wrt` came to be, with every number checked against the engine.
+
+    `output` is one number: a Value, or a Tensor without axes. `wrt` is a node of its graph, an entry of one
+    (``net[0].weight[3, 1]``), a name, or a list of these; without it every leaf is meant. The dialects are ``graph``,
+    ``chain``, ``paths``, ``delta`` and ``jacobian``; without one, the first that suits what is asked.
+
+    Symbols are the user's own names. In a feed-forward net what has none gets the letters of a book, ``nielsen`` or
+    `notation`; where that is given, its letters also stand for paths such as ``net[0].weight``. `layout` says whether
+    Jacobians have rows for outputs (``numerator``) or for inputs (``denominator``). `digits` are those of printed
+    numbers (17 for all), `top` how many paths, terms or rows are listed, `nudge` the step of the dialect of paths;
+    `whole` writes large arrays out.
+
+    Raises GraphError where a node changed after the forward (it is named), where the output was not computed from
+    `wrt`, and where the dialect does not apply (with the reason, and the nearest that does). O(nodes + edges), and what
+    the dialect adds: it does not visit entries of arrays that the asked one has no influence on.
+
+    The dialects follow Karpathy, micrograd (2020); Sanderson, 3Blue1Brown, Backpropagation calculus (2017); Nielsen,
+    Neural Networks and Deep Learning (2015), chapter 2; Parr and Howard, The Matrix Calculus You Need For Deep Learning
+    (2018).
+
+    >>> import chainrule as cr
+    >>> w, x = cr.Value(3.0, label="w"), cr.Value(2.0, label="x")
+    >>> told = cr.explain(w * x + w, w, "graph")
+    >>> told.gradient, told.counts["nodes"]
+    (3.0, 3)
+    """
+    check_options(dialect, notation, layout, digits, top, nudge)
+    require_one_number(output)
+    nodes, entry = resolve(output, wrt)
+    opened = Opened(output, nodes)
+    lent = lend_letters(opened, notation)
+    only = nodes[0] if len(nodes) == 1 else None
+    request = Request(only, entry, notation or USUAL, layout, digits, top, nudge, whole)
+    with Quiet():
+        name, told = tell(opened, request, dialect)
+        title = f"{title_of(opened, request)}, {TOLD[name]}"
+        told = replace(told, symbols=(*told.symbols, *unlisted(lent, told)))
+        return assembled(opened, request, name, title, told)
+
+
+def unlisted(lent: Sequence[Meaning], told: Told) -> list[Meaning]:
+    """The letters that the dialect's own table does not explain."""
+    listed = {row.symbol for row in told.symbols}
+    return [row for row in lent if row.symbol not in listed]
+
+
+def check_options(dialect: Any, notation: str | None, layout: str, digits: Any, top: Any, nudge: Any) -> None:
+    """Refuse an option that means nothing."""
+    if dialect is not None and dialect not in NEAREST:
+        raise GraphError(f"there is no dialect {dialect!r}: choose one of {', '.join(NEAREST)}")
+    if layout not in LAYOUTS:
+        raise GraphError(f"there is no layout {layout!r}: choose {' or '.join(LAYOUTS)}")
+    notation_of(notation or USUAL)
+    if not isinstance(digits, int) or not 1 <= digits <= FULL:
+        raise GraphError(f"digits is a whole number from 1 to {FULL}, not {digits!r}")
+    if not isinstance(top, int) or top < 1:
+        raise GraphError(f"top is a whole number from 1, not {top!r}")
+    if not np.isfinite(nudge) or nudge == 0:
+        raise GraphError(f"nudge is a number other than 0, not {nudge!r}")
+
+
+def tell(opened: Opened, request: Request, dialect: str | None) -> tuple[str, Told]:
+    """The story in the dialect that was asked for, or else in the first that applies."""
+    first = dialect or usual(opened, request)
+    reason = module_of(first).applies(opened, request)
+    if not reason:
+        return first, module_of(first).tell(opened, request)
+    for other in NEAREST[first]:
+        if not module_of(other).applies(opened, request):
+            if dialect is None:
+                return other, module_of(other).tell(opened, request)
+            raise GraphError(f"the dialect {first!r} does not apply: {reason}. The nearest that does is {other!r}")
+    raise GraphError(f"the dialect {first!r} does not apply: {reason}")
+
+
+def module_of(dialect: str) -> Any:
+    """The module of a dialect, loaded when it is first told in."""
+    return importlib.import_module(f"chainrule.derivation.dialects.{dialect}")
+
+
+def usual(opened: Opened, request: Request) -> str:
+    """The dialect for what is asked: a chain for one number, Jacobians for an array, the graph for several."""
+    if request.wrt is None:
+        return "graph"
+    return (
+        "chain" if request.entry is not None or isinstance(request.wrt, Value) or not request.wrt.shape else "jacobian"
+    )
+
+
+def assembled(opened: Opened, request: Request, dialect: str, title: str, told: Told) -> Derivation:
+    """A dialect's story with the data of the graph that it tells of."""
+    data = Listed(opened, request.whole)
+    gradient = gradient_of(opened, request)
+    counts = {
+        "nodes": len(opened.path),
+        "arrows": len(opened.arrivals),
+        "nodes not listed": len(opened.path) - len(data.nodes),
+        "accumulations not listed": len(opened.arrivals) - len(data.log),
+    }
+    return Derivation(
+        dialect=dialect,
+        title=title,
+        output=data.ids[opened.output],
+        wrt=tuple([data.ids[x] for x in opened.wrt]),
+        entry=request.entry,
+        value=numbers_of(opened.numbers[opened.output]),
+        gradient=None if gradient is None else numbers_of(gradient, request.whole),
+        notation=request.notation,
+        digits=request.digits,
+        conventions=conventions_of(opened, request.layout),
+        symbols=told.symbols,
+        counts={**counts, **told.counts},
+        nodes=data.nodes,
+        log=data.log,
+        story=told.story,
+    )
+
+
+def gradient_of(opened: Opened, request: Request) -> Any:
+    """The gradient that was asked for; None where it was asked for in several nodes."""
+    if request.wrt is None:
+        return None
+    gradient = opened.gradients[request.wrt]
+    return gradient[request.entry] if request.entry is not None else gradient
+
+
+def title_of(opened: Opened, request: Request) -> str:
+    """What is explained, in a few words."""
+    show, symbol = Show(request.digits), opened.symbols[opened.output]
+    if request.wrt is None:
+        several = ", ".join([f"${opened.symbols[x]}$" for x in opened.wrt[: request.top]])
+        more = f" and {len(opened.wrt) - request.top} more" if len(opened.wrt) > request.top else ""
+        inside = f" in {several}{more}" if several else ""
+        return f"The gradient of ${symbol} = {show(opened.numbers[opened.output])}${inside}"
+    gradient = gradient_of(opened, request)
+    below = entry_symbol(opened, request.wrt, request.entry or ())
+    if np.ndim(gradient):
+        return f"${derivative(symbol, below)}$"
+    return f"${derivative(symbol, below)} = {show(gradient)}$"

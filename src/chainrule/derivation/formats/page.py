@@ -1,0 +1,29 @@
+"""A derivation as one row of blocks: its title, its story, the conventions in force, the table of symbols."""
+
+from __future__ import annotations
+
+from chainrule.derivation.record import Block, Derivation, Heading, Table
+
+
+def page(derivation: Derivation) -> tuple[Block, ...]:
+    """All that a format has to show, in order."""
+    blocks: list[Block] = [Heading(derivation.title, 1), *derivation.story]
+    if derivation.conventions:
+        rows = tuple([(convention.subject, convention.holds) for convention in derivation.conventions])
+        blocks += [Heading("What books do differently"), Table(("Convention", "Here"), rows)]
+    if derivation.symbols:
+        blocks += [Heading("Symbols"), symbols(derivation)]
+    return tuple(blocks)
+
+
+def symbols(derivation: Derivation) -> Table:
+    """The table of symbols; a column that would be empty is left out."""
+    notations = list(dict.fromkeys([name for meaning in derivation.symbols for name, _ in meaning.elsewhere]))
+    shaped = any([meaning.shape for meaning in derivation.symbols])
+    rows: list[tuple[str, ...]] = []
+    for meaning in derivation.symbols:
+        shape = [str(meaning.shape) if meaning.shape else ""] if shaped else []
+        elsewhere = dict(meaning.elsewhere)
+        others = [f"${elsewhere[name]}$" if elsewhere.get(name) else "" for name in notations]
+        rows.append((f"${meaning.symbol}$", meaning.meaning, *shape, *others))
+    return Table(("Symbol", "Meaning", *(["Shape"] if shaped else []), *notations), tuple(rows))

@@ -1,0 +1,91 @@
+"""Plain text: words, and formulas in letters and signs that every keyboard has and a program can read."""
+
+from __future__ import annotations
+
+import textwrap
+
+from chainrule.derivation.formats.page import page
+from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
+from chainrule.derivation.words import pieces
+from chainrule.expression.maths.as_ascii import ascii_of
+from chainrule.expression.typed.caret import printable, width
+
+UNDERLINES = {1: "=", 2: "-"}
+
+
+def write(derivation: Derivation, *, width: int = 100) -> str:
+    """Words are wrapped at `width`; an equation stays on one line."""
+    return "\n\n".join([block(part, width) for part in page(derivation)]) + "\n"
+
+
+def block(part: Block, width: int) -> str:
+    """One block."""
+    match part:
+        case Heading(text, level):
+            title = words(text)
+            return title + (f"\n{UNDERLINES[level] * columns(title)}" if level in UNDERLINES else "")
+        case Paragraph(text):
+            return wrapped(words(text), width)
+        case Note(text, kind):
+            return wrapped(words(text), width, f"{kind.capitalize()}: ")
+        case Equation():
+            return "  " + equation(part)
+        case Table():
+            return table(part)
+        case Steps(lines, caption):
+            places = [f"{i}. ".rjust(len(str(len(lines))) + 2) for i in range(1, len(lines) + 1)]
+            numbered = [
+                place + cell(line) if isinstance(line, Equation) else wrapped(cell(line), width, place)
+                for place, line in zip(places, lines, strict=True)
+            ]
+            return "\n".join([*([words(caption)] if caption else []), *numbered])
+
+
+def wrapped(text: str, width: int, first: str = "") -> str:
+    """Words in lines of that width, the later ones flush with the first."""
+    return textwrap.fill(
+        text,
+        max(width, 20),
+        initial_indent=first,
+        subsequent_indent=" " * len(first),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def words(text: str) -> str:
+    """Words with their formulas, in one line."""
+    found = [ascii_of(maths) if maths else one_line(plain) for plain, maths in pieces(text)]
+    return "".join(found).strip()
+
+
+def one_line(text: str) -> str:
+    """Without line breaks, and without what would steer a terminal."""
+    return "".join([" " if sign.isspace() else printable(sign) for sign in text])
+
+
+def equation(part: Equation) -> str:
+    """A chain of equal things, and a few words beside it."""
+    return ascii_of(part.latex) + (f"   ({words(part.note)})" if part.note else "")
+
+
+def cell(part: str | Equation) -> str:
+    """A cell of a table, or a line of steps."""
+    return equation(part) if isinstance(part, Equation) else words(part)
+
+
+def columns(text: str) -> int:
+    """How wide a text is in a terminal."""
+    return sum(map(width, text))
+
+
+def table(part: Table) -> str:
+    """Columns flush left, under their names."""
+    rows = [[words(name) for name in part.columns], *[[cell(x) for x in row] for row in part.rows]]
+    widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join([text + " " * (w - columns(text)) for text, w in zip(row, widths, strict=True)]).rstrip()
+        for row in rows
+    ]
+    lines.insert(1, "  ".join(["-" * w for w in widths]))
+    return "\n".join([*([words(part.caption)] if part.caption else []), *lines])

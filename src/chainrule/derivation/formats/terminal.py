@@ -1,0 +1,144 @@
+"""For a terminal: mathematics in its own signs, matrices in brackets, colours where the terminal has them."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from chainrule.derivation.formats.page import page
+from chainrule.derivation.formats.plain import one_line
+from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
+from chainrule.derivation.words import pieces
+from chainrule.expression.maths.as_unicode import Box, beside, line, sides_of, unicode_of
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.text import Text
+
+STYLES = {"note": "blue", "warning": "yellow", "wrong": "red"}
+MATHS = "cyan"
+INDENT = 2
+
+
+def write(derivation: Derivation, *, width: int = 100, color: bool = False) -> str:
+    """As text wrapped at `width`, with the codes of a terminal's colours or without."""
+    from rich.console import Console
+
+    # Everything is told, so that the terminal and the environment of the process change nothing.
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        height=25,
+        force_terminal=color,
+        color_system="standard" if color else None,
+        no_color=not color,
+        force_jupyter=False,
+        legacy_windows=False,
+    )
+    console.print(renderable(derivation))
+    assert isinstance(console.file, io.StringIO)
+    return "\n".join([row.rstrip() for row in console.file.getvalue().splitlines()]) + "\n"
+
+
+def renderable(derivation: Derivation) -> Any:
+    """For Rich to print."""
+    from rich.console import Group
+    from rich.padding import Padding
+
+    blocks = page(derivation)
+    return Group(*[Padding(block(part), (0, 0, int(i < len(blocks) - 1), 0)) for i, part in enumerate(blocks)])
+
+
+def block(part: Block) -> Any:
+    """One block."""
+    from rich.console import Group
+    from rich.table import Table as Grid
+
+    match part:
+        case Heading(text, level):
+            return words(text, "bold underline" if level == 1 else "bold")
+        case Paragraph(text):
+            return words(text)
+        case Note(text, kind):
+            style = STYLES.get(kind, "")
+            return words(f"{kind.capitalize()}: ", f"bold {style}").append_text(words(text))
+        case Equation():
+            return Displayed(part)
+        case Table():
+            return table(part)
+        case Steps(lines, caption):
+            grid = Grid.grid(padding=(0, 1))
+            grid.add_column(justify="right", no_wrap=True)
+            grid.add_column()
+            for i, text in enumerate(lines, 1):
+                grid.add_row(f"{i}.", cell(text))
+            return Group(*([words(caption, "italic")] if caption else []), grid)
+
+
+def words(text: str, style: str = "") -> Text:
+    """Words with their formulas."""
+    from rich.text import Text
+
+    found = Text(style=style)
+    for plain, maths in pieces(text):
+        found.append(unicode_of(maths) if maths else one_line(plain), MATHS if maths else "")
+    return found
+
+
+def cell(part: str | Equation) -> Text:
+    """A cell of a table, or a line of steps."""
+    if isinstance(part, str):
+        return words(part)
+    from rich.text import Text
+
+    shown = Text(unicode_of(part.latex), MATHS)
+    return shown.append_text(words(f"   ({part.note})", "dim")) if part.note else shown
+
+
+def table(part: Table) -> Any:
+    """Columns under their names."""
+    from rich import box
+    from rich.table import Table as Grid
+
+    caption = words(part.caption, "italic") if part.caption else None
+    grid = Grid(box=box.SIMPLE_HEAD, title=caption, title_justify="left", pad_edge=False, show_edge=False)
+    for name in part.columns:
+        grid.add_column(words(name), overflow="fold")
+    for row in part.rows:
+        grid.add_row(*[cell(x) for x in row])
+    return grid
+
+
+class Displayed:
+    """An equation on its own: in one row where it fits, else one side under the other."""
+
+    def __init__(self, equation: Equation) -> None:
+        self.equation = equation
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.padding import Padding
+        from rich.text import Text
+
+        for indent, box in self.rows(options.max_width - INDENT):
+            for text in box.lines:
+                yield Padding(Text(text, MATHS), (0, 0, 0, INDENT + indent))
+        if self.equation.note:
+            yield Padding(words(f"({self.equation.note})", "dim"), (0, 0, 0, INDENT))
+
+    def rows(self, room: int) -> list[tuple[int, Box]]:
+        """Rows with how far they stand in; a side that is too wide becomes one line, which the terminal breaks."""
+        sides = sides_of(self.equation.latex)
+        spaced = [part for i, side in enumerate(sides) for part in ([line(" ")] if i else []) + [side]]
+        whole = beside(*spaced)
+        if whole.width <= room:
+            return [(0, whole)]
+        flat = sides_of(self.equation.latex, tall=False)
+        if len(sides) == 1:
+            return [(0, flat[0])]
+        under = sides[0].width + 1
+        if under + sides[1].width <= room and under <= room // 3:
+            rows, rest = [(0, beside(*spaced[:3]))], 2
+        else:
+            rows, rest, under = [(0, sides[0] if sides[0].width <= room else flat[0])], 1, INDENT
+        fits = [side if under + side.width <= room else flat[i] for i, side in enumerate(sides)]
+        return rows + [(under, side) for side in fits[rest:]]

@@ -1,0 +1,1 @@
+"""Jacobians of single operations, and the way along which they multiply."""

@@ -1,0 +1,260 @@
+r"""The Jacobians of single operations: their numbers by the rule book's backward pass, their structure, their letters.
+
+A row of a Jacobian is what one output hands back to all inputs. Small ones are built row by row; of large ones a few
+rows are looked at, since nobody needs to store them. Entries of arrays are counted row by row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.core import Value
+from chainrule.core.operation import Pointwise
+from chainrule.core.state import Quiet
+from chainrule.core.tensor import Tensor
+from chainrule.core.term import symbol
+from chainrule.derivation.network.entrywise import entrywise, tidied
+from chainrule.derivation.notation import transposed
+from chainrule.derivation.opened.opened import Opened, without_casts
+from chainrule.derivation.proof import DIGITS, number
+from chainrule.expression.formula import Formula
+from chainrule.expression.template import RELATION
+
+Array = np.ndarray[Any, Any]
+Node = Any
+
+MOST_ENTRIES = 4096
+"""Larger Jacobians are not built; their structure is read off a few rows."""
+
+ROWS_LOOKED_AT = 3
+
+
+class Factor(NamedTuple):
+    """How one node moves with another: a Jacobian with a row for each entry of the upper one."""
+
+    upper: Any
+    lower: Any
+    operation: str
+    rows: int
+    columns: int
+    matrix: Array | None
+    """None where it is too large to be built, or not finite."""
+    structure: str
+    letters: str
+    """The Jacobian in symbols; empty where it has no short formula."""
+    stored: int
+    """How many numbers the rule keeps in its place."""
+
+
+def factor_of(opened: Opened, node: Any, slot: int, names: Mapping[Any, str]) -> Factor:
+    """The Jacobian of an operation in one of its inputs. O(outputs × one backward step) where it is built."""
+    lower = dict(node.edges)[slot]
+    rows, columns = int(np.size(node.data)), int(np.size(lower.data))
+    with Quiet():
+        matrix = finite(built(opened, node, slot)) if rows * columns <= MOST_ENTRIES else None
+        structure = structure_of(matrix) if matrix is not None else structure_of_large(opened, node, slot)
+        letters = letters_of(opened, node, slot, matrix, names)
+    return Factor(node, lower, node.op.name, rows, columns, matrix, structure, letters, stored(opened, node, slot))
+
+
+def finite(matrix: Array) -> Array | None:
+    """A Jacobian that can be multiplied as a matrix: an infinite entry would make nan of the zeros that it meets."""
+    return matrix if matrix.size == 1 or np.all(np.isfinite(matrix)) else None
+
+
+def stored(opened: Opened, node: Any, slot: int) -> int:
+    """How many numbers the rule's backward step reads."""
+    inputs = opened.inputs(node)
+    of_output, places = node.op.reads(slot, len(inputs))
+    return int(np.size(node.data)) * of_output + sum(int(np.size(inputs[i])) for i in places)
+
+
+def built(opened: Opened, node: Any, slot: int) -> Array:
+    """The whole Jacobian, row by row."""
+    if isinstance(node, Value):
+        return np.array([[float(opened.slope(node, slot))]])
+    return np.array([row_of(opened, node, slot, i) for i in range(node.size)]).reshape(node.size, -1)
+
+
+def row_of(opened: Opened, node: Any, slot: int, i: int, inputs: Sequence[Any] | None = None, out: Any = None) -> Array:
+    """One row: what the i-th entry of the output hands back."""
+    one = np.zeros(node.shape)
+    one.flat[i] = 1.0
+    given = opened.inputs(node) if inputs is None else list(inputs)
+    out = opened.numbers[node] if out is None else out
+    return np.ravel(np.asarray(node.op.pull(slot, one, out, given, without_casts(node)), dtype=float))
+
+
+def structure_of(matrix: Array) -> str:
+    """What a Jacobian looks like, in words.
+
+    >>> import numpy as np
+    >>> from chainrule.derivation.matrix.jacobians import structure_of
+    >>> structure_of(np.diag([4.0, 5.0, 6.0])), structure_of(np.eye(3)), structure_of(np.ones((1, 3)))
+    ('diagonal', 'identity', 'row of ones')
+    """
+    rows, columns = matrix.shape
+    if rows == columns == 1:
+        return "a number"
+    if not np.any(matrix):
+        return "zero"
+    if rows == 1 or columns == 1:
+        name = "row" if rows == 1 else "column"
+        return f"{name} of ones" if np.all(matrix == 1) else name
+    if rows == columns and np.array_equal(matrix, np.diag(np.diagonal(matrix))):
+        first = matrix[0, 0]
+        if np.all(np.diagonal(matrix) == first):
+            return {1.0: "identity", -1.0: "minus the identity"}.get(float(first), "scaled identity")
+        return "diagonal"
+    if np.all((matrix == 0) | (matrix == 1)) and np.all(matrix.sum(axis=1) == 1):
+        places = matrix.sum(axis=0)
+        return "permutation" if np.all(places == 1) else "picks entries" if np.all(places <= 1) else "copies entries"
+    return blocks_of(matrix) or ("sparse" if np.mean(matrix == 0) >= 0.5 else "dense")
+
+
+def blocks_of(matrix: Array) -> str:
+    """Whether it is made of equal blocks along the diagonal, or is a grid of scaled identities; else empty."""
+    rows, columns = matrix.shape
+    for count in range(min(rows, columns), 1, -1):
+        if rows % count or columns % count:
+            continue
+        block = matrix[: rows // count, : columns // count]
+        if np.array_equal(matrix, np.kron(np.eye(count), block)):
+            return f"block diagonal: {count} equal blocks {block.shape[0]} × {block.shape[1]}"
+        grid = matrix[::count, ::count]
+        if np.array_equal(matrix, np.kron(grid, np.eye(count))):
+            return f"a grid of scaled identities {count} × {count}"
+    return ""
+
+
+def structure_of_large(opened: Opened, node: Any, slot: int) -> str:
+    """The same of a Jacobian that is not built: by the kind of its rule, and by a few of its rows."""
+    if isinstance(node.op, Pointwise):
+        return "diagonal"
+    rows = node.size
+    looked_at = sorted({0, rows // 2, rows - 1})[:ROWS_LOOKED_AT]
+    if not all(np.all(np.isfinite(row_of(opened, node, slot, i))) for i in looked_at):
+        return "with entries that are not finite"
+    filled = [int(np.count_nonzero(row_of(opened, node, slot, i))) for i in looked_at]
+    columns = int(np.size(dict(node.edges)[slot].data))
+    if rows == 1:
+        return "row"
+    if columns == 1:
+        return "column"
+    if max(filled) == columns:
+        return "dense"
+    return f"sparse: {max(filled):,} of {columns:,} entries in a row are not zero"
+
+
+def letters_of(opened: Opened, node: Any, slot: int, matrix: Array | None, names: Mapping[Any, str]) -> str:
+    """A Jacobian in symbols; empty where it has no short formula."""
+    if isinstance(node.op, Pointwise):
+        return letters_of_slope(opened, node, slot, names)
+    if node is opened.output and node.op.composition is not None:
+        lower = dict(node.edges)[slot]
+        found = entrywise(opened, lower, {x: names[x] for _, x in node.edges})
+        return rf"\left({found}\right)^{{\top}}" if found else ""
+    if matrix is None:
+        return ""
+    return letters_by_probing(opened, node, slot, matrix, names) or letters_of_constant(matrix)
+
+
+def letters_of_slope(opened: Opened, node: Any, slot: int, names: Mapping[Any, str]) -> str:
+    """The diagonal of a pointwise rule's Jacobian, by its partial."""
+    if not has_letters(node, names):
+        return ""
+    inputs = [symbol(names[x]) if isinstance(x, Value | Tensor) and x in names else float(x) for x in node.inputs]
+    slope = tidied(node.op.partial(slot, symbol(names[node]), inputs, node.settings))
+    if slope.binds == RELATION:
+        slope = Formula(slope.enclosed())
+    if np.size(node.data) == 1:
+        return str(slope)
+    if str(slope) in ("1", "-1"):
+        return str(slope).replace("1", "I")
+    if re.fullmatch(r"-?[\d.]+", str(slope)):
+        return rf"{slope} \cdot I"
+    return rf"\operatorname{{diag}}\left({slope}\right)"
+
+
+def has_letters(node: Any, names: Mapping[Any, str]) -> bool:
+    """Whether all arrays that a node takes in have names."""
+    return all((isinstance(x, Value | Tensor) and x in names) or np.size(x) == 1 for x in node.inputs)
+
+
+def letters_by_probing(opened: Opened, node: Any, slot: int, matrix: Array, names: Mapping[Any, str]) -> str:
+    """Which of the other inputs a linear rule's Jacobian is made of.
+
+    The rule is asked again with other numbers in the same places, so that no coincidence of this example's numbers is
+    taken for the rule.
+    """
+    random = np.random.default_rng(0)
+    inputs = [random.normal(size=np.shape(x)) for x in opened.inputs(node)]
+    out = np.asarray(node.op.fitting(inputs, inputs, without_casts(node)))
+    probe = np.array([row_of(opened, node, slot, i, inputs, out) for i in range(node.size)]).reshape(matrix.shape)
+    for place, x in enumerate(node.inputs):
+        if place == slot or not isinstance(x, Tensor) or x not in names or np.ndim(inputs[place]) not in (1, 2):
+            continue
+        array, name = np.atleast_2d(inputs[place]), names[x]
+        if np.ndim(inputs[place]) == 1:
+            options = [(array, transposed(name)), (array.T, name)]
+        else:
+            options = [(array, name), (array.T, transposed(name))]
+        for block, latex in options:
+            found = made_of(probe, block, latex)
+            if found:
+                return found
+    return ""
+
+
+def made_of(probe: Array, block: Array, latex: str) -> str:
+    """Whether a matrix is a block, or a Kronecker product of it with an identity; in letters, else empty."""
+    rows, columns = probe.shape
+    if rows % block.shape[0] or columns % block.shape[1]:
+        return ""
+    count = rows // block.shape[0]
+    if columns // block.shape[1] != count:
+        return ""
+    if np.allclose(probe, np.kron(np.eye(count), block), rtol=1e-12, atol=0):
+        return latex if count == 1 else rf"I_{{{count}}} \otimes {latex}"
+    return (
+        rf"{latex} \otimes I_{{{count}}}"
+        if np.allclose(probe, np.kron(block, np.eye(count)), rtol=1e-12, atol=0)
+        else ""
+    )
+
+
+def letters_of_constant(matrix: Array) -> str:
+    """A Jacobian of one repeated number: ones in a row or column, or an identity."""
+    structure, first = structure_of(matrix), float(matrix.flat[0])
+    known = {
+        "identity": "I",
+        "minus the identity": "-I",
+        "row of ones": r"\mathbf{1}^{\top}",
+        "column of ones": r"\mathbf{1}",
+    }
+    if structure in known:
+        return known[structure]
+    factor = number(first, DIGITS)
+    if structure in ("row", "column") and np.all(matrix == first):
+        return rf"{factor} \cdot \mathbf{{1}}" + (r"^{\top}" if structure == "row" else "")
+    return rf"{factor} \cdot I" if structure == "scaled identity" else ""
+
+
+def flipped(latex: str) -> str:
+    r"""The letters of a Jacobian's transpose; that of a Kronecker product is the product of the transposes.
+
+    >>> from chainrule.derivation.matrix.jacobians import flipped
+    >>> flipped(r"I_{3} \otimes x^{\top}"), flipped("W")
+    ('I_{3} \\otimes x', 'W^{\\top}')
+    """
+    if r" \otimes " in latex:
+        return r" \otimes ".join([flipped(part) for part in latex.split(r" \otimes ")])
+    if latex.startswith("I"):
+        return latex
+    if latex.startswith(r"\left(") and latex.endswith(r"\right)^{\top}"):
+        return latex.removeprefix(r"\left(").removesuffix(r"\right)^{\top}")
+    return latex.removesuffix(r"^{\top}") if latex.endswith(r"^{\top}") else transposed(latex)

@@ -1,0 +1,152 @@
+"""How a cost moves with one entry of an array, as a formula that holds for every entry alike.
+
+The rule book's partials are run on letters, from the cost back to the array, as far as every step treats all entries
+alike: functions of single numbers, sums and means. Fused operations are opened into their composition, and the one
+rewriter tidies up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from chainrule.core import Value, graph
+from chainrule.core.operation import Linear, Pointwise
+from chainrule.core.tensor import Tensor
+from chainrule.core.term import Term, forward_order, replay, symbol
+from chainrule.derivation.notation import is_numbered, is_path
+from chainrule.derivation.opened.opened import Opened
+from chainrule.expression.formula import Formula, as_formula
+from chainrule.rewrite import simplify
+
+
+def entrywise(opened: Opened, node: Any, letters: Mapping[Any, str], target: str = "") -> str:
+    """The derivative of the output in any entry of a node, in letters; empty where the entries are not treated alike.
+
+    `letters` names the nodes to stop at, and `target` the data beside them where it is clear which that is. The formula
+    is worked out on all entries and compared with the engine's gradient. O(nodes between).
+    """
+    path = graph.between([node], [opened.output])
+    search = Search(opened, {x: symbol(latex) for x, latex in letters.items()})
+    search.name_target(path, target)
+    found = search.derivative(node)
+    return "" if found is None or not search.holds(found, node) else str(tidied(found))
+
+
+def tidied(term: Any) -> Formula:
+    """A term of letters in its shortest form, as a formula."""
+    short = simplify(term) if isinstance(term, Term) else term
+    labels = {x: Formula(x.label) for x in forward_order([short]) if x.op is None and x.label}
+    return as_formula(replay([short], labels)[0])
+
+
+class Search:
+    """The walk from a cost back to an array, with a term for every node on the way."""
+
+    def __init__(self, opened: Opened, terms: dict[Any, Any]) -> None:
+        self.opened = opened
+        self.terms = terms
+        self.target: tuple[Term, Any] | None = None
+        self.values = {term: opened.numbers[x] for x, term in terms.items() if isinstance(term, Term)}
+        """What each letter stands for."""
+
+    def derivative(self, node: Any) -> Any:
+        """The derivative of the output as a term or a number, or None."""
+        path = graph.between([node], [self.opened.output])
+        for x in reversed(path):
+            if x not in self.terms:
+                entry = isinstance(x.op, Pointwise)
+                self.terms[x] = x.op(*self.inputs(x), **x.settings) if entry else self.letter(x)
+        shares: dict[Any, Any] = {self.opened.output: 1.0}
+        on_path = set(path)
+        for x in path:
+            if x is node:
+                break
+            for slot, below in x.edges:
+                if below not in on_path:
+                    continue
+                own = self.step(x, slot)
+                if own is None:
+                    return None
+                share = shares[x] * own
+                shares[below] = shares[below] + share if below in shares else share
+        return shares[node]
+
+    def step(self, node: Any, slot: int) -> Any:
+        """The local derivative of one operation in one input: a term or a number, or None."""
+        if isinstance(node.op, Pointwise):
+            return node.op.partial(slot, self.terms[node], self.inputs(node), node.settings)
+        if node.op.composition is not None:
+            return self.inside(node, slot)
+        if not isinstance(node.op, Linear):
+            return None
+        ones = np.ones(node.shape)
+        pulled = np.asarray(node.op.pull(slot, ones, ones, self.opened.inputs(node), node.settings), dtype=float)
+        alike = pulled.size >= ones.size and pulled.size > 0 and bool(np.all(pulled == pulled.flat[0]))
+        return float(pulled.flat[0]) if alike and pulled.flat[0] else None
+
+    def inside(self, node: Any, slot: int) -> Any:
+        """The derivative through the composition of a fused operation, whose output is a single number."""
+        if node.shape != ():
+            return None
+        stand_ins = [Tensor(x, dtype=np.float64, requires_grad=True) for x in self.opened.inputs(node)]
+        out = node.op.composition(*stand_ins, **node.settings)
+        inner = Search(Opened(out), dict(zip(stand_ins, self.inputs(node), strict=True)))
+        found = inner.derivative(stand_ins[slot])
+        self.values.update(inner.values)
+        return found
+
+    def inputs(self, node: Any) -> list[Any]:
+        """The inputs of a node: terms, plain numbers, and letters for data."""
+        found: list[Any] = []
+        for x in node.inputs:
+            if isinstance(x, Value | Tensor) and x in self.terms:
+                found.append(self.terms[x])
+            elif isinstance(x, Value) or (isinstance(x, Tensor) and x.requires_grad):
+                found.append(self.letter(x))
+            elif np.ndim(x.data if isinstance(x, Tensor) else x):
+                found.append(self.data(x))
+            else:
+                found.append(float(x.data if isinstance(x, Tensor) else x))
+        return found
+
+    def letter(self, node: Any) -> Term:
+        """A letter of its own for a node."""
+        found = symbol(self.opened.symbols[node])
+        self.values[found] = self.opened.numbers[node]
+        return found
+
+    def data(self, x: Any) -> Any:
+        """A term for data: the target, one minus the target, or a letter of its own."""
+        held = np.asarray(x.data, dtype=float)
+        found: Any = symbol(self.opened.symbols[x])
+        if self.target is not None:
+            letter, numbers = self.target
+            found = (
+                letter if np.array_equal(numbers, held) else 1 - letter if np.array_equal(1 - numbers, held) else found
+            )
+        if found.op is None:
+            self.values[found] = held
+        self.terms[x] = found
+        return found
+
+    def name_target(self, path: list[Any], letter: str) -> None:
+        """Give the target's letter to the data that the user has a name for, or to the only one there is."""
+        data = [x for node in path for x in node.inputs if isinstance(x, Tensor) and not x.requires_grad and x.ndim]
+        symbols = self.opened.symbols
+        named = [x for x in data if not is_numbered(symbols[x]) and not is_path(symbols[x])]
+        chosen = named or data
+        if letter and len({x.data.tobytes() for x in chosen}) == 1:
+            self.target = symbol(letter), np.asarray(chosen[0].data, dtype=float)
+            self.values[self.target[0]] = self.target[1]
+
+    def holds(self, found: Any, node: Any) -> bool:
+        """Whether the formula gives the engine's gradient in every entry."""
+        gradient = self.opened.gradients[node]
+        ours = replay([found], self.values)[0]
+        scale = float(np.max(np.abs(gradient), initial=0.0))
+        return np.size(ours) in (1, np.size(gradient)) and bool(
+            np.allclose(ours, gradient, rtol=1e-9, atol=1e-9 * scale)
+        )

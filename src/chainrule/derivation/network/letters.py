@@ -1,0 +1,69 @@
+"""A symbol for every node in the notation that the reader chose, where the computation is a known net."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from chainrule.core import Value
+from chainrule.core.tensor import Tensor
+from chainrule.derivation.matrix.spine import is_same_entries
+from chainrule.derivation.network.feedforward import recognised
+from chainrule.derivation.network.net import Misfit, Net
+from chainrule.derivation.notation import USUAL, Symbols, is_numbered, is_path, meaning
+from chainrule.derivation.opened.opened import Opened
+from chainrule.derivation.record import Meaning
+
+MOST_NODES = 20_000
+"""Larger computations keep the symbols that they have: to look for a net would take as long as all the rest."""
+
+
+def lend_letters(opened: Opened, notation: str | None) -> tuple[Meaning, ...]:
+    """Give what has no name of the user's the letters of a notation, if it is a known net; what the letters mean.
+
+    Where the reader chose the notation, its letters also stand for paths such as ``net[0].weight``.
+    """
+    if len(opened.order) > MOST_NODES:
+        return ()
+    try:
+        net = recognised(opened if not opened.wrt else Opened(opened.output))
+    except Misfit:
+        return ()
+    names = opened.symbols
+    nameless = {node for node, symbol in names.items() if is_numbered(symbol) or (notation and is_path(symbol))}
+    symbols = Symbols(notation or USUAL, len(net.layers))
+    taken = set(names.values())
+    roles: dict[str, None] = {}
+    for node, role, letter in letters_of(net, symbols):
+        if node in nameless and letter not in taken:
+            names[node] = letter
+            taken.add(letter)
+            nameless.discard(node)
+            roles[role] = None
+    return tuple([meaning(role, symbols.name) for role in roles])
+
+
+def letters_of(net: Net, symbols: Symbols) -> Iterator[tuple[Any, str, str]]:
+    """Each node of a net with its role and its letter."""
+    yield net.opened.output, "cost", symbols.cost
+    last = len(net.layers)
+    for number, layer in enumerate(net.layers, 1):
+        for part, role, letter in (
+            ("weights", "weights", symbols.weights(number)),
+            ("bias", "bias", symbols.b(number)),
+            ("z", "weighted_input", symbols.z(number)),
+            ("a", "prediction" if number == last else "activation", symbols.a(number)),
+            ("fed", "input" if number == 1 else "activation", symbols.a(number - 1)),
+        ):
+            nodes = layer.nodes[part]
+            if len(nodes) == 1 and isinstance(nodes[0], Value | Tensor):
+                yield nodes[0], role, letter
+
+
+def names_through(opened: Opened) -> dict[Any, str]:
+    """The symbols, where what has no name of its own and holds the same entries as its input goes by the input's."""
+    names = dict(opened.symbols)
+    for node in opened.order:
+        if is_same_entries(node) and is_numbered(names[node]) and node.inputs[0] in names:
+            names[node] = names[node.inputs[0]]
+    return names

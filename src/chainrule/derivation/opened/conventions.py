@@ -1,0 +1,167 @@
+"""What books do differently, found in a recorded computation: the cost's factor, slopes at kinks, the precision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from chainrule.core import Value
+from chainrule.core.operation import Pointwise
+from chainrule.core.state import Quiet
+from chainrule.derivation.opened.opened import Opened
+from chainrule.derivation.proof import number
+from chainrule.derivation.record import Convention
+
+NUDGE = 1e-6
+"""A step to both sides of a point, small beside any curvature."""
+
+MOST_LISTED = 5
+"""So many nodes are named; the others are counted."""
+
+Node = Any
+
+LAYOUTS = {
+    "numerator": "numerator layout: a Jacobian has a row for each output and a column for each input",
+    "denominator": "denominator layout: a Jacobian has a row for each input and a column for each output",
+}
+
+COSTS = {
+    "half_sum": r"half the sum of the squared errors, $\frac{1}{2} \sum \left(\hat{y} - y\right)^{2}$: "
+    "the 2 of the derivative cancels",
+    "sum": r"the sum of the squared errors, $\sum \left(\hat{y} - y\right)^{2}$, without a factor: "
+    "the derivative has a 2",
+    "mean": r"the mean of the squared errors, $\frac{1}{n} \sum \left(\hat{y} - y\right)^{2}$: "
+    r"the derivative has $\frac{2}{n}$",
+    "cross_entropy": "the cross-entropy at the right classes, averaged over the examples: "
+    "the derivative is divided by their number",
+}
+
+
+def conventions_of(opened: Opened, layout: str) -> tuple[Convention, ...]:
+    """All conventions that this computation makes use of. O(nodes)."""
+    found = [Convention("layout", LAYOUTS[layout])]
+    cost = cost_of(opened)
+    if cost:
+        found.insert(0, Convention("cost", COSTS[cost]))
+    found += kinks_of(opened)
+    if opened.single:
+        holds = (
+            "the computation ran in single precision (float32); it was run again in double precision to be explained"
+        )
+        found.append(Convention("precision", holds))
+    return tuple(found)
+
+
+def cost_of(opened: Opened) -> str:
+    """Which of the usual costs the output is: ``half_sum``, ``sum``, ``mean``, ``cross_entropy``, or none of them.
+
+    >>> import chainrule as cr
+    >>> from chainrule.derivation.opened.conventions import cost_of
+    >>> from chainrule.derivation.opened.opened import Opened
+    >>> cost_of(Opened(0.5 * (cr.Value(2.0) - 20.0) ** 2))
+    'half_sum'
+    """
+    node, scale = opened.output, 1.0
+    while (step := unscaled(opened, node)) is not None:
+        node, scale = step[0], scale * step[1]
+    name = node.op.name if node.op is not None else ""
+    if name == "cross_entropy":
+        return "cross_entropy" if scale == 1 else ""
+    if name == "squared_error":
+        return named(scale * node.settings["scale"], float(np.size(node.arrays[0])))
+    if name == "mean":
+        (x,) = [x for _, x in node.edges]
+        return "mean" if scale == 1 and is_square(opened, x) else ""
+    terms = list(terms_of(node))
+    if terms and all([is_square(opened, x) for x in terms]):
+        return named(scale, float(sum([np.size(opened.numbers[x]) for x in terms])))
+    return ""
+
+
+def unscaled(opened: Opened, node: Node) -> tuple[Node, float] | None:
+    """What a node is a fixed multiple of, and the factor."""
+    if node.op is None or len(node.edges) != 1 or node.op.name not in ("mul", "div"):
+        return None
+    slot, x = node.edges[0]
+    other = opened.inputs(node)[1 - slot]
+    if np.ndim(other) or (node.op.name == "div" and slot == 1):
+        return None
+    return x, float(other) if node.op.name == "mul" else 1 / float(other)
+
+
+def terms_of(node: Node) -> Iterator[Node]:
+    """What a node is the sum of: itself, the terms of its additions, or the array that it sums. O(nodes)."""
+    stack, opened = [node], set[Node]()
+    while stack:
+        node = stack.pop()
+        name = node.op.name if node.op is not None else ""
+        if name in ("add", "sum", "sum_of") and node not in opened:
+            opened.add(node)
+            stack += [x for _, x in node.edges]
+        else:
+            yield node
+
+
+def is_square(opened: Opened, node: Node) -> bool:
+    """Whether a node is something squared."""
+    name = node.op.name if node.op is not None else ""
+    if name == "mul":
+        return node.inputs[0] is node.inputs[1]
+    return name == "square" or (name == "pow" and bool(np.all(opened.inputs(node)[1] == 2.0)))
+
+
+def named(scale: float, entries: float) -> str:
+    """The convention with this factor; of a single entry, the sum and the mean are the same."""
+    if scale == 1:
+        return "sum"
+    if scale == 0.5:
+        return "half_sum"
+    return "mean" if abs(scale * entries - 1) < 1e-12 else ""
+
+
+def kinks_of(opened: Opened) -> list[Convention]:
+    """The nodes that sit exactly on a kink, and what slope is taken there; one convention for each operation."""
+    groups: dict[Any, list[Node]] = {}
+    for node in opened.path:
+        operation = node.op
+        if isinstance(operation, Pointwise) and operation.at_kink:
+            alone = None if isinstance(node, Value) and not node.settings else node
+            groups.setdefault((operation, len(node.inputs), alone), []).append(node)
+    on_kinks: dict[str, dict[Node, None]] = {}
+    slopes: dict[str, set[float]] = {}
+    with Quiet():
+        for (operation, _, alone), nodes in groups.items():
+            columns = [opened.inputs(node) for node in nodes]
+            inputs = [np.array(x, dtype=float) for x in zip(*columns, strict=True)] if alone is None else columns[0]
+            for i, _ in nodes[0].edges:
+                sharp = np.reshape(kinked(operation, i, inputs, nodes[0].settings), (len(nodes), -1))
+                for row in np.flatnonzero(np.any(sharp, axis=1)):
+                    on_kinks.setdefault(operation.name, {})[nodes[row]] = None
+                    taken = np.reshape(opened.slope(nodes[row], i), -1)[sharp[row]]
+                    slopes.setdefault(operation.name, set()).update(np.unique(taken).tolist())
+    return [kink_convention(opened, name, list(nodes), slopes[name]) for name, nodes in on_kinks.items()]
+
+
+def kinked(operation: Any, i: int, inputs: list[Any], settings: dict[str, Any]) -> Any:
+    """Where the slope to the left of input `i` is not that to the right: both by a hair and by a small step."""
+    x = np.asarray(inputs[i], dtype=float)
+
+    def jumps(below: Any, above: Any) -> Any:
+        left, here, right = [
+            operation.function(*inputs[:i], at, *inputs[i + 1 :], **settings) for at in (below, x, above)
+        ]
+        return np.abs((right - here) / (above - x) - (here - left) / (x - below)) > 1e-3
+
+    step = NUDGE * np.maximum(np.abs(x), 1.0)
+    return jumps(np.nextafter(x, -np.inf), np.nextafter(x, np.inf)) & jumps(x - step, x + step)
+
+
+def kink_convention(opened: Opened, name: str, nodes: list[Node], slopes: set[float]) -> Convention:
+    """Which nodes are on a kink of this operation, in words."""
+    shown = ", ".join([f"${opened.symbols[node]}$" for node in nodes[:MOST_LISTED]])
+    more = f" and {len(nodes) - MOST_LISTED} more" if len(nodes) > MOST_LISTED else ""
+    taken = " or ".join([f"${number(slope, 6)}$" for slope in sorted(slopes)])
+    stands = "stands" if len(nodes) == 1 else "stand"
+    return Convention(f"kink of {name}", f"{shown}{more} {stands} where the slope jumps; it is taken as {taken}")

@@ -1,0 +1,256 @@
+"""A recorded computation taken apart: run again in float64, differentiated step by step, every number kept.
+
+This is where an explanation gets its numbers. A dialect reads them and computes no derivative of its own.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.core import Value, graph
+from chainrule.core.operation import Operation
+from chainrule.core.state import Quiet
+from chainrule.core.tensor import Tensor
+from chainrule.custom import CustomRule
+from chainrule.derivation.opened.handed import slope_formula
+from chainrule.derivation.opened.naming import symbols_for
+from chainrule.derivation.opened.unchanged import called, check_unchanged
+from chainrule.errors import ChainruleError, DtypeError, GraphError
+from chainrule.expression.formula import Formula, as_formula
+
+Node = Any
+"""A Value or a Tensor."""
+
+CLOSE = 1e-9
+"""How closely two ways of adding the same contributions agree, relative to the largest of them."""
+
+
+class Arrival(NamedTuple):
+    """A contribution to a node's gradient, in the order in which they arrive."""
+
+    node: Node
+    source: Node
+    slot: int
+    share: Any
+    total: Any
+
+
+class Opened:
+    """The nodes between `wrt` and `output` with their numbers, gradients and symbols. O(nodes + edges).
+
+    `order` has every node of the graph, each after its inputs, and `path` those that the output's gradient passes on
+    its way to `wrt`, consumers first (all of them where `wrt` is empty). `numbers` and `gradients` hold float64 numbers
+    and arrays, whatever the precision of the graph; `symbols` also has the tensors of data that the nodes use.
+
+    Raises GraphError for an output that is not one number, for a `wrt` that the output was not computed from, and for a
+    graph with a node that changed after the forward; that one is named.
+    """
+
+    def __init__(self, output: Node, wrt: Sequence[Node] = ()) -> None:
+        require_one_number(output)
+        self.output = output
+        self.wrt = tuple(wrt)
+        self.order: list[Node] = graph.backward_order([output])[::-1]
+        self.consumers: dict[Node, list[tuple[Node, int]]] = {}
+        for node in self.order:
+            for slot, x in node.edges:
+                self.consumers.setdefault(x, []).append((node, slot))
+        self.path: list[Node] = self._between() if self.wrt else self.order[::-1]
+        self.numbers: dict[Node, Any] = {}
+        self.gradients: dict[Node, Any] = {}
+        self.arrivals: list[Arrival] = []
+        self.single = not isinstance(output, Value) and any(x.dtype == np.float32 for x in self.order)
+        """Whether the computation had single precision, and was run again in double."""
+        with Quiet():
+            check_unchanged(self.order)
+            self._twins: dict[Node, Node] = self._in_double() if self.single else {}
+            for node in self.order:
+                twin = self._twins.get(node, node)
+                self.numbers[node] = np.float64(twin.data) if isinstance(node, Value) else twin.data
+            self._differentiate()
+            self._compare()
+        self.symbols: dict[Node, str] = symbols_for(self.order)
+
+    @cached_property
+    def handed_by(self) -> dict[Node, list[tuple[int, Node, Any]]]:
+        """What each node hands back along the path: slot, input and share."""
+        found: dict[Node, list[tuple[int, Node, Any]]] = {}
+        for x, source, slot, share, _ in self.arrivals:
+            found.setdefault(source, []).append((slot, x, share))
+        return found
+
+    def inputs(self, node: Node) -> list[Any]:
+        """The numbers that went into a node, in float64."""
+        if isinstance(node, Value):
+            return [self.numbers[x] if isinstance(x, Value) else np.float64(x) for x in node.inputs]
+        numbers = [in_float64(x) for x in node.arrays]
+        for i, x in node.edges:
+            numbers[i] = self.numbers[x]
+        return numbers
+
+    def rule(self, node: Node) -> Operation:
+        """The operation that made a node, as it ran in double precision."""
+        return self._twins.get(node, node).op
+
+    def slope(self, node: Node, i: int) -> Any:
+        """The local derivative of a pointwise operation in its input `i`, entry by entry, as numbers."""
+        if isinstance(node, Value):
+            return node.local_derivatives[[slot for slot, _ in node.edges].index(i)]
+        with Quiet():
+            partial = node.op.partial(i, self.numbers[node], self.inputs(node), node.settings)
+            return np.broadcast_to(np.asarray(partial, dtype=float), node.shape)
+
+    def share(self, node: Node, slot: int, g: Any, inputs: Sequence[Any] = ()) -> Any:
+        """What a node on which the gradient `g` arrived hands back to its input `slot`."""
+        if isinstance(node, Value):
+            return g * self.slope(node, slot)
+        twin = self._twins.get(node, node)
+        inputs = inputs or self.inputs(node)
+        return np.asarray(twin.op.pull(slot, g, self.numbers[node], inputs, twin.settings), dtype=float)
+
+    def formula(self, node: Node) -> str:
+        """How a node was computed, in the symbols of its inputs."""
+        return str(as_formula(node.op(*self.formulas(node), **node.settings)))
+
+    def slope_formula(self, node: Node, i: int) -> str:
+        """The local derivative of a pointwise operation, in the symbols of its inputs; empty for any other."""
+        return slope_formula(node.op, i, self.symbols[node], self.formulas(node), node.settings)
+
+    def formulas(self, node: Node) -> list[Any]:
+        """The symbols of a node's inputs; numbers stay numbers."""
+        return [Formula(self.symbols[x]) if isinstance(x, Value | Tensor) else x for x in node.inputs]
+
+    def _between(self) -> list[Node]:
+        """The nodes that depend on `wrt`, consumers first."""
+        inside = set(self.order)
+        for x, name in zip(self.wrt, called(self.wrt), strict=True):
+            if x not in inside:
+                raise GraphError(not_in_graph(x, name))
+        moving = set(self.wrt)
+        for node in self.order:
+            if node not in moving and any([x in moving for _, x in node.edges]):
+                moving.add(node)
+        return [node for node in reversed(self.order) if node in moving]
+
+    def _in_double(self) -> dict[Node, Node]:
+        """Each tensor's twin in double precision: the same operations recorded again."""
+        twins: dict[Node, Node] = {}
+        for node in self.order:
+            if node.op is None:
+                twins[node] = Tensor(node.data, dtype=np.float64, requires_grad=True)
+                continue
+            inputs = [in_float64(x) for x in node.arrays]
+            for i, x in node.edges:
+                inputs[i] = twins[x]
+            operation = copy.copy(node.op) if isinstance(node.op, CustomRule) else node.op
+            twins[node] = operation(*inputs, **without_casts(node))
+        return twins
+
+    def _differentiate(self) -> None:
+        """Fill `gradients` and the log of arrivals by the book's own derivatives."""
+        on_path = set(self.path)
+        gradients, log = self.gradients, self.arrivals
+        gradients[self.output] = np.float64(1.0)
+        for node in self.path:
+            g = gradients.get(node)
+            if g is None or node.op is None:
+                continue
+            scalar = isinstance(node, Value)
+            locals_ = node.local_derivatives if scalar else ()
+            inputs = () if scalar else self.inputs(node)
+            for k, (slot, x) in enumerate(node.edges):
+                if x not in on_path:
+                    continue
+                share = g * locals_[k] if scalar else self.share(node, slot, g, inputs)
+                before = gradients.get(x)
+                total = share if before is None else before + share
+                gradients[x] = total
+                log.append(Arrival(x, node, slot, share, total))
+
+    def _compare(self) -> None:
+        """The engine's own backward pass must give the same."""
+        asked = self.wrt or [x for x in self.order if x.op is None]
+        sizes: dict[Node, float] = dict.fromkeys(asked, 0.0)
+        for x, _, _, share, _ in self.arrivals:
+            if x in sizes:
+                size = abs(share) if isinstance(share, float) else float(np.max(np.abs(share), initial=0.0))
+                sizes[x] = max(sizes[x], size)
+        for x, theirs in zip(asked, self._engine(asked), strict=True):
+            ours, size = self.gradients[x], sizes[x]
+            tolerance = CLOSE * size if np.isfinite(size) else 0.0
+            if not np.allclose(ours, theirs, rtol=CLOSE, atol=tolerance, equal_nan=True):
+                raise ChainruleError(
+                    f"internal error, please report it: the explanation's gradient in {called([x])[0]} is {ours!r} "
+                    f"and the engine's {theirs!r}"
+                )
+
+    def _engine(self, asked: Sequence[Node]) -> list[Any]:
+        """The gradients that the engine gives, with nothing left behind on the user's nodes."""
+        if isinstance(self.output, Value):
+            before = [node.grad for node in self.order]
+            try:
+                for node in self.order:
+                    node.grad = 0.0
+                self.output.backward()
+                return [x.grad for x in asked]
+            finally:
+                for node, grad in zip(self.order, before, strict=True):
+                    node.grad = grad
+        twins = [self._twins.get(x, x) for x in asked]
+        output = self._twins.get(self.output, self.output)
+        one = np.ones_like(output.data)
+        if not self.wrt:
+            return graph.gradients_of([output], [one], twins, record=False)
+        return [graph.gradients_of([output], [one], [x], record=False)[0] for x in twins]
+
+
+def require_one_number(output: Any) -> None:
+    """Refuse what no explanation starts from."""
+    if not isinstance(output, Value | Tensor):
+        raise DtypeError(
+            f"an explanation starts from a Value or a Tensor, and this is a {type(output).__name__}: give the result "
+            "of a computation with cr.Value or cr.Tensor(…, requires_grad=True)"
+        )
+    if np.shape(output.data) != ():
+        raise GraphError(f"an explanation starts from one number, and this has shape {output.shape}: sum it first")
+    if not output.requires_grad:
+        raise GraphError(
+            f"{output.describe()} remembers no computation: nothing it was made from has requires_grad=True, or it was "
+            "computed under no_grad"
+        )
+
+
+def not_in_graph(x: Any, name: str) -> str:
+    """Why a node cannot be differentiated in."""
+    if isinstance(x, Tensor) and not x.requires_grad:
+        return (
+            f"no gradient is recorded for {name}: it is data, without requires_grad. Set requires_grad=True on it, run "
+            "the forward again and explain its result"
+        )
+    return (
+        f"the output was not computed from {name}: it was not used, or it is another node than the one that was (made "
+        "before the forward ran again, or detached)"
+    )
+
+
+def in_float64(x: Any) -> Any:
+    """A number or array in double precision; truth values and whole numbers stay as they are."""
+    if isinstance(x, Tensor):
+        x = x.data
+    array = np.asarray(x)
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+
+def run(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+    """The forward in double precision; a change of type is none here."""
+    return np.asarray(inputs[0] if operation.name == "astype" else operation.fitting(inputs, inputs, settings))
+
+
+def without_casts(node: Node) -> dict[str, Any]:
+    """The settings of a node, where a change of type keeps double precision."""
+    return {"dtype": np.dtype(np.float64)} if node.op.name == "astype" else node.settings

@@ -1,0 +1,187 @@
+"""The one structure behind every explanation: plain data that says how a gradient came to be.
+
+A dialect fills it in, a format reads it, and neither knows the other. All of it is strings, numbers, or
+tuples of these, so it is written as JSON as it stands; ``schema.json`` beside this file is the published description.
+All mathematics is LaTeX in the subset that `chainrule.expression.maths.value` reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from chainrule.derivation.shown import Shown
+
+VERSION = "chainrule.derivation/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Large:
+    """What is said of an array too large to print whole."""
+
+    shape: tuple[int, ...]
+    smallest: float
+    largest: float
+    zeros: int
+    length: float
+    """The Euclidean norm of all entries."""
+
+
+Numbers = float | tuple["Numbers", ...] | Large
+"""A number, nested tuples of them row by row, or a summary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """Something that books do differently, and how it is done here: the cost, the layout, a kink."""
+
+    subject: str
+    holds: str
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """One row of the table of symbols: what a symbol stands for, and how other books write it."""
+
+    symbol: str
+    meaning: str
+    shape: tuple[int, ...] = ()
+    elsewhere: tuple[tuple[str, str], ...] = ()
+    """Pairs of a notation's name and its symbol."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """One input of a node: how fast the node moves with it, and what it hands back."""
+
+    source: int
+    """The id of the input."""
+    derivative: str
+    """The local derivative in symbols; empty where it is a large array that has no short formula."""
+    value: Numbers | None
+    """The local derivative in numbers; None for an operation on arrays whose Jacobian was not asked for."""
+    contribution: Numbers
+    """What this arrow adds to the input's gradient: the local derivative times the gradient that arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One value of the computation."""
+
+    id: int
+    symbol: str
+    operation: str
+    """The rule's name; empty for a leaf."""
+    formula: str
+    """How it was computed, in the symbols of its inputs; empty for a leaf."""
+    shape: tuple[int, ...]
+    value: Numbers
+    gradient: Numbers | None
+    """The gradient of the output in this node; None where none was asked for."""
+    inputs: tuple[Arrow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulation:
+    """One line of the log: a contribution arrives at a node and is added to what is there."""
+
+    step: int
+    node: int
+    source: int
+    """The node that hands it back."""
+    contribution: Numbers
+    total: Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    r"""A chain of equal things, in LaTeX: the name, the symbols, the numbers, the result.
+
+    ``("\frac{\partial L}{\partial w}", "\left(\hat{y} - y\right) \cdot x", "-18 \cdot 2", "-36")``. `numbers` tells
+    how many parts at the end are numbers alone: those were read back from the text and compared with the engine.
+    """
+
+    parts: tuple[str, ...]
+    numbers: int = 0
+    signs: tuple[str, ...] = ()
+    """What stands between the parts; equality where empty."""
+    note: str = ""
+    """A few words beside it."""
+
+    @property
+    def latex(self) -> str:
+        """The whole chain as one formula."""
+        signs = self.signs or ("=",) * (len(self.parts) - 1)
+        return self.parts[0] + "".join(f" {s} {part}" for s, part in zip(signs, self.parts[1:], strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A title within the story."""
+
+    text: str
+    level: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Plain words, with mathematics between dollar signs."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Words that warn or point out, set apart."""
+
+    text: str
+    kind: str = "note"
+    """``note``, ``warning``, or ``wrong`` for what a mistake gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of cells; a cell is words (with mathematics between dollar signs) or an equation."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | Equation, ...], ...]
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """An algorithm or a log, line by line; numbered."""
+
+    lines: tuple[str | Equation, ...]
+    caption: str = ""
+
+
+Block = Heading | Paragraph | Note | Equation | Table | Steps
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Derivation(Shown):
+    """How the gradient of `output` in `wrt` came to be, told in one dialect."""
+
+    dialect: str
+    title: str
+    output: int
+    """The id of the node that was differentiated."""
+    wrt: tuple[int, ...]
+    """The ids of the nodes it was differentiated in; empty for all."""
+    entry: tuple[int, ...] | None
+    """The one entry that was asked for, or None for all."""
+    value: Numbers | None
+    """The output; None where a name has a shape and no value."""
+    gradient: Numbers | None
+    """The gradient in the first of `wrt`, or in its entry."""
+    notation: str
+    digits: int
+    conventions: tuple[Convention, ...]
+    symbols: tuple[Meaning, ...]
+    counts: dict[str, int]
+    """How much there is of everything: nodes, arrows, paths, entries not listed."""
+    nodes: tuple[Node, ...]
+    """The nodes on the way, in the order of the forward; not all of them where there are very many."""
+    log: tuple[Accumulation, ...]
+    story: tuple[Block, ...]
+    version: str = field(default=VERSION)

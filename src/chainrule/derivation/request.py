@@ -1,0 +1,37 @@
+"""What is asked of an explanation, and what a dialect answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from chainrule.derivation.notation import USUAL
+from chainrule.derivation.proof import DIGITS
+from chainrule.derivation.record import Block, Meaning
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the reader wants to see of an opened computation."""
+
+    wrt: Any = None
+    """The node to differentiate in; None for all leaves."""
+    entry: tuple[int, ...] | None = None
+    """One entry of it; None for the whole."""
+    notation: str = USUAL
+    layout: str = "numerator"
+    digits: int = DIGITS
+    top: int = 5
+    """How many paths, terms or rows are listed where there are many."""
+    nudge: float = 0.01
+    whole: bool = False
+    """Whether large arrays (the tensor of a whole layer) are written out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A dialect's answer: the blocks of its story, the symbols it used, and how much there is of everything."""
+
+    story: tuple[Block, ...]
+    symbols: tuple[Meaning, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict[str, int])

@@ -1,0 +1,286 @@
+"""Derivatives as formulas: the book's backward pass run on symbols, made short by the rewriter, proved on numbers."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.graph import between, gradients_of, tangents_of
+from chainrule.core.operation import Pointwise
+from chainrule.core.term import Shape, Term, constant, forward_order, replay, symbol
+from chainrule.derivation.symbolic.linear_map import matrix_of
+from chainrule.derivation.symbolic.verified import verify
+from chainrule.errors import GraphError, ShapeError
+from chainrule.expression.matrix_notation import latex_of
+from chainrule.expression.printing import text_of
+from chainrule.expression.typed.parse import parse
+from chainrule.rewrite import Operations, operations, shortest
+from chainrule.rewrite.simplify import Form, forms, price
+
+LAYOUTS = ("gradient", "numerator")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One rule at work: the operation, what it was applied to, its local derivative, and its intuition.
+
+    For an operation on single numbers `formula` is the local derivative; for one on whole arrays it is what becomes of
+    a gradient ``g`` that arrives. A step whose rule is "simplification" has the law as its intuition.
+    """
+
+    rule: str
+    of: str
+    formula: str
+    intuition: str
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """A derivative as a formula; calling it with values computes it.
+
+    >>> import numpy as np
+    >>> from chainrule.derivation.symbolic.derivative import derivative
+    >>> slope = derivative("x**3 - 3*x**2 + 2*x + 1", "x")
+    >>> str(slope), slope(x=2.0)
+    ('3*x**2 - 6*x + 2', 2.0)
+    """
+
+    term: Term
+    """The formula, on symbols."""
+    forward: Term
+    """What was differentiated."""
+    wrt: Term
+    """The symbol it was differentiated in."""
+    order: int
+    layout: str
+    laws: tuple[str, ...]
+    """The laws of the simplification, in order."""
+    values: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def text(self) -> str:
+        """The formula as it is typed."""
+        return text_of(self.term)
+
+    @cached_property
+    def latex(self) -> str:
+        """The formula in LaTeX; vectors are columns."""
+        return latex_of(self.term)
+
+    @cached_property
+    def operations(self) -> Operations:
+        """What the formula costs."""
+        return operations(self.term)
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The rule of every operation that was differentiated, in backward order, then the laws that simplified."""
+        path = between([self.wrt], [self.forward])
+        found = [step_at(node, set(path)) for node in path if node.op is not None and node.op.name != "reshape"]
+        return (*found, *[Step("simplification", "", "", law) for law in self.laws])
+
+    def __call__(self, **values: Any) -> Any:
+        """The derivative at these values: a float or an array."""
+        given = {**self.values, **values}
+        symbols = {term.label: term for term in forward_order([self.forward, self.term]) if is_symbol(term)}
+        for name, term in symbols.items():
+            if name not in given:
+                raise GraphError(f"{name} has no value: write {name}=… with shape {term.shape}")
+            if np.shape(given[name]) != term.shape:
+                raise ShapeError(f"{name} has shape {term.shape} here, and its value {np.shape(given[name])}")
+        at = {term: np.asarray(given[name], dtype=float) for name, term in symbols.items()}
+        found = replay([self.term], at)[0]
+        return float(found) if not self.term.shape else np.asarray(found)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"<derivative in {self.wrt.label}: {self.text}>"
+
+    def _repr_latex_(self) -> str:
+        return f"${self.latex}$"
+
+
+def derivative(
+    expression: str | Term | Callable[..., Any],
+    wrt: str | Term,
+    *,
+    shapes: Mapping[str, Any] | None = None,
+    values: Mapping[str, Any] | None = None,
+    order: int = 1,
+    layout: str = "gradient",
+) -> Derivative:
+    """The derivative of a formula as a formula, made short, and compared with the engine and with differences.
+
+    `expression` is text as `parse` reads it, a term, or a function of named arguments. Names without a shape in
+    `shapes` or a value in `values` are numbers. A number's derivative has the shape of `wrt`, or with
+    ``layout="numerator"`` that of its transpose (a row for a vector). That of an array in a number has the array's
+    shape, that of a vector in a vector is the Jacobian, a row for each entry of the output. ``order=2`` gives a
+    number's second derivative, or its Hessian in a vector.
+
+    Raises FormulaError for text that cannot be read, and GraphError where no closed form is known. Costs O(nodes), and
+    more for the sums and products that it rearranges. Source: Magnus and Neudecker, Matrix Differential Calculus, 2019.
+
+    >>> from chainrule.derivation.symbolic.derivative import derivative
+    >>> shapes = {"W": (3, 2), "x": (2,), "b": (3,), "y": (3,)}
+    >>> str(derivative("sum((W @ x + b - y)**2)", "W", shapes=shapes))
+    '2*outer(W @ x + b - y, x)'
+    >>> str(derivative("x @ A @ x", "x", shapes={"A": (3, 3), "x": (3,)}, order=2))
+    'A + A.T'
+    """
+    if layout not in LAYOUTS:
+        raise GraphError(f"layout is 'gradient' or 'numerator', not {layout!r}")
+    if not isinstance(order, int) or order < 1:
+        raise GraphError(f"order is a whole number from 1 on, not {order!r}")
+    values = dict(values or {})
+    known = {name: tuple(np.shape(value)) for name, value in values.items()}
+    known |= {name: as_shape(shape) for name, shape in (shapes or {}).items()}
+    run, symbols = read(expression, known)
+    variable = find(wrt, symbols)
+    forward = run(symbols)
+    if not isinstance(forward, Term):
+        forward = constant(forward)
+    form = in_closed_form(forward, variable, order)
+    verify(run, symbols, variable, form.term, forward.shape, order, values)
+    term = in_layout(form.term, forward, variable, order, layout)
+    return Derivative(term, forward, variable, order, layout, form.laws, values)
+
+
+def as_shape(shape: Any) -> Shape:
+    """A shape as a tuple of whole numbers."""
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    if not all(isinstance(n, int | np.integer) and n > 0 for n in sizes):
+        raise ShapeError(f"a shape is a tuple of positive whole numbers, such as (3, 2), not {shape!r}")
+    return tuple(int(n) for n in sizes)
+
+
+def read(expression: Any, shapes: Mapping[str, Shape]) -> tuple[Callable[[Mapping[str, Any]], Any], dict[str, Term]]:
+    """How to run what was given on values by name, and its symbols."""
+    if isinstance(expression, str):
+        parsed = parse(expression)
+        names = [*parsed.names, *[name for name in parsed.constants if name in shapes]]
+        return parsed.run, {name: symbol(name, shapes.get(name, ())) for name in names}
+    if isinstance(expression, Term):
+        found = {term.label: term for term in forward_order([expression]) if is_symbol(term)}
+        return lambda values: replay([expression], {found[name]: values[name] for name in found})[0], found
+    if not callable(expression):
+        raise GraphError(f"derivative takes text, a term or a function, not {type(expression).__name__}")
+    names = list(inspect.signature(expression).parameters)
+    symbols = {name: symbol(name, shapes.get(name, ())) for name in names}
+    return lambda values: expression(*[values[name] for name in names]), symbols
+
+
+def is_symbol(term: Term) -> bool:
+    """Whether a term is a named unknown."""
+    return term.op is None and term.number is None
+
+
+def find(wrt: Any, symbols: Mapping[str, Term]) -> Term:
+    """The symbol to differentiate in."""
+    if isinstance(wrt, Term) and wrt in symbols.values():
+        return wrt
+    if isinstance(wrt, str) and wrt in symbols:
+        return symbols[wrt]
+    name = wrt.label if isinstance(wrt, Term) else wrt
+    raise GraphError(f"{name} does not occur in the formula; its names are {', '.join(symbols) or 'none'}")
+
+
+def in_closed_form(forward: Term, variable: Term, order: int) -> Form:
+    """The shortest form of the derivative that was found."""
+    if forward.shape and forward.size > 1 and not variable.shape:
+        form = Form(forward, operations(forward), ())
+        for _ in range(order):
+            tangent = tangents_of([variable], [constant(1.0)], [form.term], record=True)[0]
+            form = short(tangent, forward.shape, form.laws)
+        return form
+    if forward.size > 1:
+        if order > 1 or forward.ndim != 1 or variable.ndim != 1:
+            raise no_array_for(forward, variable, order)
+        return jacobian_of(forward, variable, ())
+    form = Form(forward, operations(forward), ())
+    for k in range(order):
+        if k and variable.shape:
+            if k > 1 or variable.ndim != 1:
+                raise no_array_for(forward, variable, order)
+            return jacobian_of(form.term, variable, form.laws)
+        one = constant(np.ones(form.term.shape))
+        gradient = gradients_of([form.term], [one], [variable], record=True)[0]
+        form = short(gradient, variable.shape, form.laws)
+    return form
+
+
+def no_array_for(forward: Term, variable: Term, order: int) -> GraphError:
+    """The error for derivatives that have more axes than a matrix."""
+    what = "hessian" if not forward.shape and order == 2 else "jacobian"
+    return GraphError(
+        f"the derivative of order {order} of shape {forward.shape} in {variable.label} of shape {variable.shape} is no "
+        f"vector or matrix: take cr.{what}(f)(…) for its numbers, or the derivative of an entry or a sum"
+    )
+
+
+def short(x: Any, shape: Shape, laws: tuple[str, ...]) -> Form:
+    """The shortest form of a derivative; nothing at all is zeros."""
+    if not isinstance(x, Term):
+        x = constant(np.zeros(shape) if x is None else np.broadcast_to(x, shape))
+    form = shortest(x)
+    return Form(form.term, form.cost, tuple(dict.fromkeys((*laws, *form.laws))))
+
+
+def jacobian_of(forward: Term, variable: Term, laws: tuple[str, ...]) -> Form:
+    """The Jacobian of a vector in a vector, read off its symbolic tangent."""
+    moving = variable.alias()
+    tangent = tangents_of([variable], [moving], [forward], record=True)[0]
+    if tangent is None:
+        return short(None, (forward.size, variable.size), laws)
+    found: list[Form] = []
+    for form in forms(tangent):
+        try:
+            matrix = matrix_of(form.term, moving)
+        except GraphError:
+            continue
+        found.append(short(matrix, (forward.size, variable.size), (*laws, *form.laws)))
+    if not found:
+        raise GraphError(
+            f"no closed form of the Jacobian in {variable.label} was found: take cr.jacobian(f)(…) for its numbers"
+        )
+    return min(found, key=price)
+
+
+def in_layout(term: Term, forward: Term, variable: Term, order: int, layout: str) -> Term:
+    """A number's gradient as a row, or as the transpose of the matrix's shape, in numerator layout."""
+    if layout == "gradient" or order > 1 or forward.shape or not variable.shape:
+        return term
+    if variable.ndim == 1:
+        return term.reshape(shape=(1, variable.size))
+    return shortest(term.T).term
+
+
+def step_at(node: Term, path: set[Term]) -> Step:
+    """What the rule of one operation says at its place."""
+    assert node.op is not None
+    g = symbol("g", node.shape)
+    shown: list[str] = []
+    for i, x in node.edges:
+        if x not in path:
+            continue
+        if isinstance(node.op, Pointwise):
+            local = node.op.partial(i, node, node.inputs, node.settings)
+        else:
+            local = node.op.pull(i, g, node, node.inputs, node.settings)
+        local = shortest(local).term if isinstance(local, Term) else local
+        shown.append(readable(local))
+    return Step(node.op.name, readable(node), r",\quad ".join(shown), (node.op.__doc__ or "").strip())
+
+
+def readable(x: Any) -> str:
+    """A formula in LaTeX; three dots where it is too long to be read."""
+    try:
+        return latex_of(x)
+    except GraphError:
+        return r"\ldots"

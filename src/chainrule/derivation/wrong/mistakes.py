@@ -1,0 +1,196 @@
+"""Wrong backward passes, really run on a recorded graph: each is the right algorithm with one line changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.core.operation import Pointwise
+from chainrule.derivation.opened.opened import Opened
+
+MOST_STEPS = 100_000
+"""A recursion that passes a gradient on for every path is stopped after so many steps."""
+
+Node = Any
+Edge = tuple[Node, int]
+"""A node and the place of one of its inputs."""
+
+
+class Event(NamedTuple):
+    """A share arrives at a node: what was there, what arrived, and what is there then."""
+
+    source: Node
+    node: Node
+    before: Any
+    share: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A backward pass: its name, its program, the gradients it leaves, and what happened on the way."""
+
+    name: str
+    code: tuple[str, ...]
+    gradients: dict[Node, Any]
+    events: tuple[Event, ...]
+    finished: bool = True
+
+
+INDENT = "\N{NO-BREAK SPACE}" * 4
+LOOP = ("output.grad = 1", "for node in order:", f"{INDENT}for x, local in node.inputs:")
+RIGHT = (*LOOP, f"{INDENT}{INDENT}x.grad += local * node.grad")
+OVERWRITING = (*LOOP, f"{INDENT}{INDENT}x.grad = local * node.grad  # = in place of +=")
+DEPTH_FIRST = (
+    "def backward(node):  # hands on when it is first met, and waits for nobody",
+    f"{INDENT}for x, local in node.inputs:",
+    f"{INDENT}{INDENT}x.grad += local * node.grad",
+    f"{INDENT}for x, local in node.inputs:",
+    f"{INDENT}{INDENT}if x is new: backward(x)",
+)
+NAIVE = (
+    "def backward(node):  # hands on all it has whenever something arrives",
+    f"{INDENT}for x, local in node.inputs:",
+    f"{INDENT}{INDENT}x.grad += local * node.grad",
+    f"{INDENT}{INDENT}backward(x)",
+)
+FORGETTING = (*LOOP, f"{INDENT}{INDENT}x.grad += node.grad  # for one input, without local")
+
+
+def sweep(
+    opened: Opened,
+    order: Iterable[Node],
+    *,
+    name: str = "right",
+    code: tuple[str, ...] = RIGHT,
+    overwrite: bool = False,
+    start: dict[Node, Any] | None = None,
+    forgotten: Edge | None = None,
+) -> Attempt:
+    """One pass over the nodes in the given order; `start` has what earlier passes left."""
+    gradients: dict[Node, Any] = {**(start or {}), opened.output: np.float64(1.0)}
+    events: list[Event] = []
+    for node in order:
+        g = gradients.get(node)
+        if g is None:
+            continue
+        for slot, x in node.edges:
+            left_out = forgotten is not None and node is forgotten[0] and slot == forgotten[1]
+            share = g if left_out else opened.share(node, slot, g)
+            events.append(arrive(gradients, node, x, share, overwrite))
+    return Attempt(name, code, gradients, tuple(events))
+
+
+def arrive(gradients: dict[Node, Any], source: Node, x: Node, share: Any, overwrite: bool = False) -> Event:
+    """Put a share into a gradient, and say what happened."""
+    before = gradients.get(x, np.zeros(x.shape)[()])
+    gradients[x] = share if overwrite or x not in gradients else before + share
+    return Event(source, x, before, share, gradients[x])
+
+
+def orders(opened: Opened) -> Iterator[tuple[str, list[Node]]]:
+    """Two orders in which every node comes after its consumers: they differ in which input is visited first."""
+    first = finished_last(opened.output, reverse=False)
+    second = finished_last(opened.output, reverse=True)
+    yield "inputs visited in order", first
+    if list(map(id, second)) != list(map(id, first)):
+        yield "inputs visited in reverse", second
+
+
+def finished_last(output: Node, reverse: bool) -> list[Node]:
+    """The reverse of the order in which a depth-first search leaves the nodes, as micrograd builds it."""
+    seen, left = {output}, list[Node]()
+    stack = [(output, iter(inputs_of(output, reverse)))]
+    while stack:
+        node, rest = stack[-1]
+        x = next(rest, None)
+        if x is None:
+            left.append(node)
+            stack.pop()
+        elif x not in seen:
+            seen.add(x)
+            stack.append((x, iter(inputs_of(x, reverse))))
+    return left[::-1]
+
+
+def inputs_of(node: Node, reverse: bool) -> list[Node]:
+    """A node's inputs, in order or in reverse."""
+    found = [x for _, x in node.edges]
+    return found[::-1] if reverse else found
+
+
+def overwriting(opened: Opened) -> list[Attempt]:
+    """``=`` in place of ``+=``, in both orders."""
+    return [sweep(opened, order, name=name, code=OVERWRITING, overwrite=True) for name, order in orders(opened)]
+
+
+def depth_first(opened: Opened, reverse: bool) -> Attempt:
+    """Every node hands on when it is first met, with what has arrived until then."""
+    order: list[Node] = []
+    met: set[Node] = set()
+    stack = [opened.output]
+    while stack:
+        node = stack.pop()
+        if node not in met:
+            met.add(node)
+            order.append(node)
+            stack += inputs_of(node, not reverse)
+    name = f"depth first, inputs in {'reverse' if reverse else 'order'}"
+    return sweep(opened, order, name=name, code=DEPTH_FIRST)
+
+
+def naive_recursion(opened: Opened, reverse: bool) -> Attempt:
+    """Every share that arrives makes a node hand on all it has: what came earlier is counted again."""
+    gradients: dict[Node, Any] = {opened.output: np.float64(1.0)}
+    events: list[Event] = []
+
+    def edges(node: Node) -> Iterator[tuple[Node, Edge]]:
+        pairs = list(node.edges)
+        return iter([(x, (node, slot)) for slot, x in (pairs[::-1] if reverse else pairs)])
+
+    stack = [edges(opened.output)]
+    while stack and len(events) < MOST_STEPS:
+        step = next(stack[-1], None)
+        if step is None:
+            stack.pop()
+            continue
+        x, (node, slot) = step
+        events.append(arrive(gradients, node, x, opened.share(node, slot, gradients[node])))
+        stack.append(edges(x))
+    name = f"naive recursion, inputs in {'reverse' if reverse else 'order'}"
+    return Attempt(name, NAIVE, gradients, tuple(events), finished=not stack)
+
+
+def not_zeroed(opened: Opened) -> list[Attempt]:
+    """A second pass on what the first one left: on the leaves alone, and on every node."""
+    order = opened.order[::-1]
+    first = sweep(opened, order).gradients
+    leaves = {node: g for node, g in first.items() if node.op is None}
+    twice = (*RIGHT, "# and all of it once more, without zero_grad in between")
+    return [
+        sweep(opened, order, name="leaves keep theirs (PyTorch, chainrule)", code=twice, start=leaves),
+        sweep(opened, order, name="every node keeps its own (micrograd)", code=twice, start=first),
+    ]
+
+
+def can_be_forgotten(opened: Opened, node: Node, slot: int) -> bool:
+    """Whether an edge has a factor that could be left out: a local derivative that is not always 1."""
+    return isinstance(node.op, Pointwise) and opened.slope_formula(node, slot) != "1"
+
+
+def forgetting(opened: Opened, edge: Edge) -> Attempt:
+    """The local derivative of one edge left out."""
+    return sweep(opened, opened.order[::-1], name="forgotten", code=FORGETTING, forgotten=edge)
+
+
+def differs(ours: Any, theirs: Any) -> bool:
+    """Whether two gradients are told apart by more than rounding."""
+    return not np.allclose(ours, theirs, rtol=1e-9, atol=1e-12, equal_nan=True)
+
+
+def shared_nodes(opened: Opened, nodes: Sequence[Node]) -> list[Node]:
+    """Those that are used more than once."""
+    return [node for node in nodes if len(opened.consumers.get(node, ())) > 1]

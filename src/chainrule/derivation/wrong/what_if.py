@@ -1,0 +1,274 @@
+"""What if the backward pass were wrong: the well-known mistakes, run on the reader's own graph beside the right one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.state import Quiet
+from chainrule.derivation.dialects.graph import columns, described, nothing, printable
+from chainrule.derivation.explain import assembled
+from chainrule.derivation.notation import derivative
+from chainrule.derivation.opened.opened import Opened, require_one_number
+from chainrule.derivation.opened.resolve import resolve
+from chainrule.derivation.proof import DIGITS, Show, proved
+from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
+from chainrule.derivation.request import Request, Told
+from chainrule.derivation.wrong import mistakes
+from chainrule.derivation.wrong.mistakes import Attempt, Event, differs
+from chainrule.errors import GraphError
+
+MOST_EVENTS = 40
+"""Lines of a log."""
+
+MOST_EDGES = 200
+"""Edges that are tried one by one; of a larger graph one edge is asked for."""
+
+Node = Any
+
+
+def what_if(
+    output: Any,
+    mistake: str,
+    wrt: Any = None,
+    *,
+    edge: tuple[Any, Any] | None = None,
+    digits: int = DIGITS,
+    top: int = 5,
+) -> Derivation:
+    """What a wrong backward pass gives on the graph of `output`, beside the right one, with every step on record.
+
+    The mistakes: ``overwrite`` (= in place of +=, in both orders), ``order`` (nodes that do not wait for all of their
+    consumers, and a recursion that counts twice), ``zero_grad`` (a second pass on the gradients of the first), and
+    ``forgotten`` (a local derivative left out: on one `edge`, a pair of a node and its input, or on each in turn, with
+    whether these numbers can show it). `wrt` chooses the nodes that are reported; all leaves without it.
+
+    The wrong programs are run on stand-ins: `grad` of the user's nodes is not touched. O(edges) for each run.
+
+    >>> import chainrule as cr
+    >>> a, b = cr.Value(-2.0, label="a"), cr.Value(3.0, label="b")
+    >>> told = cr.what_if((a * b) * (a + b), "overwrite")
+    >>> told.dialect, told.counts["wrong gradients"]
+    ('what if', 4)
+    """
+    require_one_number(output)
+    if mistake not in MISTAKES:
+        raise GraphError(f"there is no mistake {mistake!r}: choose one of {', '.join(MISTAKES)}")
+    if edge is not None and mistake != "forgotten":
+        raise GraphError(f"edge belongs to the mistake 'forgotten', and this is {mistake!r}")
+    nodes, entry = resolve(output, wrt)
+    opened = Opened(output)
+    asked = list(nodes) or [x for x in opened.order if x.op is None]
+    request = Request(nodes[0] if len(nodes) == 1 else None, entry, digits=digits, top=top)
+    with Quiet():
+        teller = Teller(opened, asked, request)
+        story = teller.forgotten(edge) if mistake == "forgotten" else MISTAKES[mistake](teller)
+        counts = {"wrong gradients": teller.wrong, "right by chance": teller.unseen}
+        symbol = opened.symbols[output]
+        title = f"{TITLES[mistake]}: the gradient of ${symbol}$, wrong and right"
+        return assembled(opened, request, "what if", title, Told(tuple(story), counts=counts))
+
+
+class Teller:
+    """Writes the story of one mistake."""
+
+    def __init__(self, opened: Opened, asked: Sequence[Node], request: Request) -> None:
+        self.opened = opened
+        self.asked = [x for x in asked if x in opened.gradients]
+        self.digits = request.digits
+        self.show = Show(request.digits)
+        self.wrong = 0
+        self.unseen = 0
+
+    def overwrite(self) -> list[Block]:
+        """``=`` in place of ``+=``."""
+        shared = mistakes.shared_nodes(self.opened, self.opened.order)
+        attempts = mistakes.overwriting(self.opened)
+        why = (
+            "A node that is used several times gets a share of its gradient from each use. With = in place of += "
+            "each share overwrites the one before, and the last one to arrive is all that is left. Which one is "
+            "last depends on the order, so the wrong answer does too; micrograd keeps inputs in a set, whose "
+            "order is not fixed."
+        )
+        if not shared:
+            why += " In this graph every node is used once, so the mistake cannot be seen."
+        return [Paragraph(why), *self.told(attempts, set(shared))]
+
+    def order(self) -> list[Block]:
+        """Nodes that hand on before all has arrived."""
+        attempts = [
+            run(self.opened, reverse)
+            for run in (mistakes.depth_first, mistakes.naive_recursion)
+            for reverse in (False, True)
+        ]
+        why = (
+            "A node may hand its gradient on only when all of its consumers have reported: then it is complete. A"
+            " search that visits each node when it is first met hands on too little, and what arrives later is "
+            "lost. A recursion that hands on at every arrival sends what came earlier again, and counts it twice."
+        )
+        late = set(self.opened.order)
+        return [Paragraph(why), *self.told(attempts, late)]
+
+    def zero_grad(self) -> list[Block]:
+        """A second pass without clearing the first."""
+        why = (
+            "Gradients add up on purpose, within a pass and over passes. Without zero_grad a second pass adds to "
+            "what the first one left. Where only leaves keep their gradients (PyTorch, and here) each simply "
+            "counts once more; where intermediate nodes keep theirs too (micrograd) the old sums are handed on "
+            "again, and the error grows."
+        )
+        return [Paragraph(why), *self.told(mistakes.not_zeroed(self.opened), set(self.opened.order))]
+
+    def told(self, attempts: Sequence[Attempt], watched: set[Node]) -> list[Block]:
+        """The right program, each wrong one with its log, and the gradients of all beside each other."""
+        blocks: list[Block] = [Heading("The right program", 3), Steps(mistakes.RIGHT)]
+        code: tuple[str, ...] = ()
+        for attempt in attempts:
+            if attempt.code != code:
+                code = attempt.code
+                blocks += [Heading("The wrong program", 3), Steps(code)]
+            blocks += self.log(attempt, watched)
+        return [*blocks, *self.comparison(attempts)]
+
+    def log(self, attempt: Attempt, watched: set[Node]) -> list[Block]:
+        """What arrives where, and what is there then."""
+        events = [event for event in attempt.events if event.node in watched]
+        lines = [self.line(event) for event in events[:MOST_EVENTS] if not np.ndim(event.share)]
+        if not lines:
+            return []
+        more = f"; {len(events) - MOST_EVENTS:,} more lines follow" if len(events) > MOST_EVENTS else ""
+        return [Steps(tuple(lines), f"{attempt.name}{more}")]
+
+    def line(self, event: Event) -> Equation:
+        """One arrival; a share that replaces what was there stands alone."""
+        added = not differs(event.before + event.share, event.after)
+        gone = f", and ${self.show(event.before)}$ is lost" if not added and event.before != 0 else ""
+        return proved(
+            (self.gradient(event.node),),
+            lambda show: [show.sum([event.before, event.share])] if added else [],
+            event.after,
+            digits=self.digits,
+            note=f"from ${self.opened.symbols[event.source]}${gone}",
+        )
+
+    def gradient(self, node: Node) -> str:
+        """The symbol of the gradient in a node."""
+        return derivative(self.opened.symbols[self.opened.output], self.opened.symbols[node])
+
+    def comparison(self, attempts: Sequence[Attempt]) -> list[Block]:
+        """Every gradient, right and wrong."""
+        done = [attempt for attempt in attempts if attempt.finished]
+        rows = [
+            (f"${self.gradient(x)}$", *[self.cell(x, g) for g in (self.opened.gradients[x], *self.values(done, x))])
+            for x in self.asked[:MOST_EVENTS]
+        ]
+        for x in self.asked:
+            for value in self.values(done, x):
+                self.count(differs(value, self.opened.gradients[x]))
+        blocks: list[Block] = [
+            Heading("Right and wrong"),
+            Table(("gradient", "right", *[attempt.name for attempt in done]), tuple(rows)),
+        ]
+        blocks += [
+            Note(f"{attempt.name}: stopped after {len(attempt.events):,} steps; it walks every path by itself", "wrong")
+            for attempt in attempts
+            if not attempt.finished
+        ]
+        return [*blocks, self.verdict()]
+
+    def values(self, attempts: Sequence[Attempt], x: Node) -> list[Any]:
+        """What each attempt leaves in a node."""
+        return [attempt.gradients.get(x, np.zeros(x.shape)[()]) for attempt in attempts]
+
+    def cell(self, x: Node, value: Any) -> str:
+        """A gradient in a table; a wrong one is marked."""
+        text = f"${self.show(value)}$" if printable(value) else described(value)
+        return text + (" ✗" if differs(value, self.opened.gradients[x]) else "")
+
+    def count(self, seen: bool) -> None:
+        """Keep count of wrong gradients, and of those that are right in spite of the mistake."""
+        self.wrong += seen
+        self.unseen += not seen
+
+    def verdict(self) -> Note:
+        """Whether these numbers show the mistake."""
+        if not self.wrong:
+            return Note("Every gradient comes out right: this graph cannot show the mistake.", "warning")
+        right = f"; {self.unseen} right by chance" if self.unseen else ""
+        return Note(f"Wrong gradients: {self.wrong} of {self.wrong + self.unseen}{right}.", "wrong")
+
+    def forgotten(self, edge: tuple[Any, Any] | None) -> list[Block]:
+        """A local derivative left out, on one edge or on each in turn."""
+        edges = self.edges(edge)
+        rows: list[tuple[str | Equation, ...]] = []
+        for node, slot, x in edges:
+            attempt = mistakes.forgetting(self.opened, (node, slot))
+            wrong = [w for w in self.asked if differs(attempt.gradients[w], self.opened.gradients[w])]
+            self.count(bool(wrong))
+            rows.append((self.local(node, slot, x), *self.effect(attempt, wrong)))
+        why = (
+            "Each arrow of the graph has a local derivative, a factor in every path through it. Here it is left "
+            "out, as if the gradient were handed on unchanged. A factor that is 1 at these numbers, or through "
+            "which nothing flows, can be left out unnoticed: choose other numbers to test a derivation."
+        )
+        table = Table(("forgotten", "gives", "so"), tuple(rows))
+        found = "Each of them can be seen."
+        hidden = Note(f"Forgotten factors that change nothing here: {self.unseen} of {len(edges)}.", "warning")
+        program = [Heading("The wrong program", 3), Steps(mistakes.FORGETTING)]
+        return [Paragraph(why), *program, table, hidden if self.unseen else Note(found)]
+
+    def edges(self, edge: tuple[Any, Any] | None) -> list[tuple[Node, int, Node]]:
+        """The edges to try: with a factor that could be forgotten, or the one that was asked for."""
+        found = [(node, slot, x) for node in self.opened.order[::-1] for slot, x in node.edges]
+        if edge is not None:
+            found = [(node, slot, x) for node, slot, x in found if node is edge[0] and x is edge[1]]
+            if not found:
+                raise GraphError("edge is a pair of a node and one of its inputs, such as edge=(yhat, h)")
+        elif len(found) > MOST_EDGES:
+            raise GraphError(
+                f"this graph has {len(found):,} edges, too many to try each: name one with edge=(node, input)"
+            )
+        kept = [(node, slot, x) for node, slot, x in found if mistakes.can_be_forgotten(self.opened, node, slot)]
+        if edge is not None and not kept:
+            raise GraphError(f"{edge[0].op.name} has no factor of its own there that could be forgotten")
+        return kept
+
+    def local(self, node: Node, slot: int, x: Node) -> Equation:
+        """The factor that is forgotten."""
+        symbols = derivative(self.opened.symbols[node], self.opened.symbols[x]), self.opened.slope_formula(node, slot)
+        slope = self.opened.slope(node, slot)
+        if not printable(slope):
+            return Equation(symbols, note=described(slope))
+        parts = symbols if symbols[1] != self.show(slope) else symbols[:1]
+        return proved(parts, nothing, columns(slope) if np.ndim(slope) else slope, digits=self.digits)
+
+    def effect(self, attempt: Attempt, wrong: Sequence[Node]) -> tuple[str, str]:
+        """What comes out, and whether the reader could notice."""
+        if not wrong:
+            return "the same", "cannot be seen with these numbers"
+        told: list[str] = []
+        for x in wrong[:MOST_TOLD]:
+            ours, theirs = [self.cell(x, gradients[x]) for gradients in (attempt.gradients, self.opened.gradients)]
+            told.append(f"${self.gradient(x)}$: {ours} in place of {theirs}")
+        more = f", and {len(wrong) - MOST_TOLD} more" if len(wrong) > MOST_TOLD else ""
+        return ", ".join(told) + more, f"wrong gradients: {len(wrong)} of {len(self.asked)}"
+
+
+MOST_TOLD = 3
+"""Wrong gradients that are named for each forgotten factor."""
+
+MISTAKES: dict[str, Callable[[Any], list[Block]]] = {
+    "overwrite": Teller.overwrite,
+    "order": Teller.order,
+    "zero_grad": Teller.zero_grad,
+    "forgotten": lambda teller: teller.forgotten(None),
+}
+
+TITLES = {
+    "overwrite": "What if gradients were overwritten",
+    "order": "What if nodes did not wait for each other",
+    "zero_grad": "What if zero_grad were forgotten",
+    "forgotten": "What if a local derivative were forgotten",
+}

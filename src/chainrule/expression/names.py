@@ -1,0 +1,71 @@
+r"""Names as a program has them, and as mathematics writes them: ``w1`` and ``w_{1}``, ``yhat`` and ``\hat{y}``."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from chainrule.errors import ChainruleError
+from chainrule.expression.maths.reader import OPERATORS, read
+from chainrule.expression.maths.signs import GREEK
+from chainrule.expression.maths.trees import Index, Name, Script
+
+NAME = re.compile(r"([A-Za-z]+?)(_?hat)?(?:_?(\d+)|_([A-Za-z0-9]+))?")
+
+KEPT = {"\\": r"\backslash ", "^": r"\wedge ", "~": r"\sim ", " ": r"\ ", **{c: rf"\{c}" for c in "{}$&#%_"}}
+"""How a word in LaTeX spells the characters that LaTeX keeps for itself."""
+
+
+def latex_name(name: str) -> str:
+    r"""A variable's name in LaTeX: Greek letters, hats, numbers and single letters after ``_`` below the line.
+
+    An index keeps its brackets, and LaTeX for a symbol stays as it is. Anything else, such as a path through objects,
+    is set in typewriter letters, with every character that would mean something to LaTeX made harmless.
+
+    >>> from chainrule.expression.names import latex_name
+    >>> latex_name("w1"), latex_name("yhat"), latex_name("delta_2"), latex_name("w1[3,1]"), latex_name("net[0].weight")
+    ('w_{1}', '\\hat{y}', '\\delta_{2}', 'w_{1}[3, 1]', '\\mathtt{net[0].weight}')
+    >>> latex_name(r"\alpha^{2}"), latex_name(r"\input{secret}")
+    ('\\alpha^{2}', '\\mathtt{\\backslash input\\{secret\\}}')
+    """
+    if set(name) & set("\\{^") and is_symbol(name):
+        return name
+    indexed = re.fullmatch(r"(.+?)\[(-?\d+(?:\s*,\s*-?\d+)*)\]", name)
+    if indexed:
+        return f"{latex_name(indexed[1])}[{', '.join(part.strip() for part in indexed[2].split(','))}]"
+    parts = NAME.fullmatch(name)
+    if not parts:
+        return typewriter(name)
+    letters, hat, digits, below = parts.groups()
+    # A bare e is the base of the exponential.
+    plain = len(letters) == 1 and not (letters == "e" and not hat and not digits and not below)
+    base = rf"\{letters}" if letters in GREEK else letters if plain else rf"\mathit{{{letters}}}"
+    if hat:
+        base = rf"\hat{{{base}}}"
+    subscript = digits or below
+    return f"{base}_{{{subscript}}}" if subscript else base
+
+
+def typewriter(text: str) -> str:
+    """Any text as one name in LaTeX."""
+    return rf"\mathtt{{{''.join(map(harmless, text)) or '?'}}}"
+
+
+def harmless(character: str) -> str:
+    """A character as a word in LaTeX spells it; one that cannot be shown has a stand-in."""
+    if character in KEPT:
+        return KEPT[character]
+    if character.isspace():
+        return KEPT[" "]
+    return "�" if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Cn", "Co") else character
+
+
+def is_symbol(latex: str) -> bool:
+    """Whether a text is LaTeX for one symbol, with scripts and accents, that the formats can show."""
+    try:
+        tree = read(latex)
+    except ChainruleError:
+        return False
+    while isinstance(tree, Script | Index):
+        tree = tree.base
+    return isinstance(tree, Name) and tree.latex not in OPERATORS

@@ -1,0 +1,122 @@
+"""Terms as the calls that make them, for whoever writes them down.
+
+Vectors are recorded as matrices of one column where they meet a matrix. That is raised again here, and whatever else a
+composed function of the book stands for: guess what was called, call it, and keep the guess if the very same term comes
+out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.core.operation import compositions
+from chainrule.core.term import Term
+from chainrule.errors import GraphError
+
+LONGEST = 20_000
+"""Formulas of more characters are refused: a shared part is written out wherever it is used."""
+
+
+class Call(NamedTuple):
+    """A term as the call that makes it: a name of the book or of a composed function, inputs and settings."""
+
+    name: str
+    inputs: tuple[Any, ...]
+    settings: dict[str, Any]
+
+
+def written_bottom_up(term: Any, write: Callable[[Term, Call | None], None], length: Callable[[Term], int]) -> None:
+    """Write every part that shows, each after those inside it, without recursion."""
+    calls: dict[Term, Call | None] = {}
+    stack: list[tuple[Any, bool]] = [(term, False)]
+    done: set[Term] = set()
+    while stack:
+        x, ready = stack.pop()
+        if not isinstance(x, Term) or x in done:
+            continue
+        if not ready:
+            calls[x] = call_of(x)
+            stack.append((x, True))
+            call = calls[x]
+            if call is not None:
+                stack.extend((y, False) for y in call.inputs)
+            continue
+        write(x, calls[x])
+        done.add(x)
+        if length(x) > LONGEST:
+            raise GraphError("this formula is too long to be read: differentiate a part of it, or run it on numbers")
+
+
+def call_of(term: Term) -> Call | None:
+    """How a term is called; None for a symbol or a constant."""
+    if term.op is None:
+        return None
+    for name, inputs, settings in guesses(term):
+        if same_term(compositions[name], inputs, settings, term):
+            return Call(name, inputs, settings)
+    inputs = tuple([bare(x, term) for x in term.inputs]) if term.op.broadcasts else term.inputs
+    return Call(term.op.name, inputs, term.settings)
+
+
+def same_term(function: Any, inputs: tuple[Any, ...], settings: dict[str, Any], term: Term) -> bool:
+    """Whether a call makes this very term."""
+    try:
+        return function(*inputs, **settings) is term
+    except (GraphError, ValueError, TypeError, IndexError):
+        return False
+
+
+def guesses(term: Term) -> Iterator[tuple[str, tuple[Any, ...], dict[str, Any]]]:
+    """Composed functions that a term may stand for."""
+    name = name_of(term)
+    inputs = term.inputs
+    product = inputs[0] if name == "reshape" else term
+    if name_of(product) == "matmul" or name == "matmul":
+        for left in flat_or_same(product.inputs[0]):
+            for right in flat_or_same(product.inputs[1]):
+                yield "matmul", (left, right), {}
+    if name == "reshape" and name_of(product) == "solve":
+        yield "solve", (product.inputs[0], *flat_or_same(product.inputs[1])[:1]), {}
+    if name == "sum" and name_of(inputs[0]) == "index":
+        yield "trace", inputs[0].inputs, {}
+    if name in ("index", "scatter") and term.ndim in (1, 2):
+        yield "diag", inputs, {}
+    if name == "div" and name_of(inputs[0]) == "exp":
+        for axis in range(-1, term.ndim - 1):
+            yield "softmax", inputs[0].inputs, {} if axis == -1 else {"axis": axis}
+    if name == "log" and name_of(inputs[0]) == "sum" and name_of(inputs[0].inputs[0]) == "exp":
+        yield "logsumexp", inputs[0].inputs[0].inputs, {}
+    if name == "sqrt" and name_of(inputs[0]) == "sum" and name_of(inputs[0].inputs[0]) == "square":
+        yield "norm", inputs[0].inputs[0].inputs, {}
+
+
+def flat_or_same(x: Any) -> list[Any]:
+    """What a row or a column may have been: a vector, or itself."""
+    return [x.inputs[0], x] if name_of(x) == "reshape" and x.inputs[0].ndim == 1 else [x]
+
+
+def bare(x: Any, term: Term) -> Any:
+    """An input of a pointwise operation as it was before it was repeated to fit the others."""
+    if name_of(x) != "broadcast_to":
+        return x
+    inner = x.inputs[0]
+    others = [y.shape for y in term.inputs if isinstance(y, Term) and name_of(y) != "broadcast_to"]
+    return inner if others and np.broadcast_shapes(inner.shape, *others) == x.shape else x
+
+
+def name_of(x: Any) -> str:
+    """The name of a term's operation; empty for symbols, constants and numbers."""
+    return x.op.name if isinstance(x, Term) and x.op is not None else ""
+
+
+def is_identity(number: Any) -> bool:
+    """Whether an array is the identity matrix."""
+    return number.ndim == 2 and number.shape[0] == number.shape[1] and np.array_equal(number, np.eye(len(number)))
+
+
+def shape_of(x: Any) -> tuple[int, ...]:
+    """The shape of a term; a number has none."""
+    return x.shape if isinstance(x, Term) else ()

@@ -1,0 +1,88 @@
+"""The functions that a formula may call, found in the book by rule and never listed by hand."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.core.numpy_calls import OTHER_NAMES
+from chainrule.core.operation import book, compositions
+
+ALIASES = {"ln": "log", "tr": "trace", "σ": "sigmoid", **OTHER_NAMES}
+"""Other names that textbooks and NumPy have for functions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A function that a formula may call, by the names of its inputs and settings."""
+
+    name: str
+    call: Callable[..., Any]
+    inputs: tuple[str, ...]
+    settings: tuple[str, ...]
+    required: tuple[str, ...]
+    """The settings without a default."""
+
+    @property
+    def usage(self) -> str:
+        """How it is written: ``sum(x, axis=…, keepdims=…)``."""
+        return f"{self.name}({', '.join([*self.inputs, *(f'{name}=…' for name in self.settings)])})"
+
+
+def known_functions() -> list[str]:
+    """How each function that a formula may call is written, in alphabetical order, for a help text.
+
+    >>> from chainrule.expression import known_functions
+    >>> [usage for usage in known_functions() if usage.startswith("norm")]
+    ['norm(x, ord=…, axis=…, keepdims=…)']
+    """
+    return [function.usage for name in sorted({*book, *compositions}) if (function := look_up(name)) is not None]
+
+
+def known() -> list[str]:
+    """Every name by which a function may be called."""
+    return [name for name in (*book, *compositions, *ALIASES) if look_up(name) is not None]
+
+
+def look_up(name: str) -> Known | None:
+    """The function of that name, if a formula may call it: its inputs are counted, and its settings can be typed."""
+    name = ALIASES.get(name, name)
+    call, rule = compositions.get(name) or book.get(name), book.get(name)
+    if call is None or (rule is not None and rule.variadic):
+        return None
+    inputs: list[str] = []
+    settings: list[str] = []
+    required: list[str] = []
+    for parameter in inspect.signature(call).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            return None
+        has_default = parameter.default is not parameter.empty
+        if has_default and not can_be_typed(parameter.default):
+            continue
+        is_setting = has_default or parameter.kind is parameter.KEYWORD_ONLY
+        if not is_setting and not (rule is not None and parameter.name in rule.defaults):
+            inputs.append(parameter.name)
+            continue
+        settings.append(parameter.name)
+        if not has_default:
+            required.append(parameter.name)
+    examples = () if rule is None else rule.examples
+    if not all(can_be_typed(example[setting]) for example in examples for setting in required if setting in example):
+        return None
+    return Known(name, call, tuple(inputs), tuple(settings), tuple(required))
+
+
+def can_be_typed(setting: Any) -> bool:
+    """Whether a formula can have the setting: a number, a word, or several."""
+    if isinstance(setting, tuple):
+        return all(map(can_be_typed, setting))
+    return setting is None or isinstance(setting, bool | int | float)
+
+
+def closest(name: str, names: Iterable[str]) -> str:
+    """The name that was probably meant, or nothing."""
+    found = difflib.get_close_matches(name, [*names], n=1, cutoff=0.6)
+    return found[0] if found else ""

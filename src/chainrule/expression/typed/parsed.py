@@ -1,0 +1,98 @@
+"""A formula that was read: steps that run on whatever operations run on, and know where they stand in the text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chainrule.errors import ChainruleError, FormulaError
+from chainrule.expression.typed.caret import error_at
+from chainrule.expression.typed.functions import closest
+
+CONSTANTS = {"pi": math.pi, "π": math.pi, "e": math.e}
+"""Names that stand for a number where no value of that name is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A part of a formula: a number, a name, or a function of earlier steps.
+
+    The part reaches from `start` to `stop` in the text; `place` is where its sign or the name of its function stands.
+    """
+
+    start: int
+    stop: int
+    place: tuple[int, int]
+    number: float | None = None
+    name: str = ""
+    function: Callable[..., Any] | None = None
+    inputs: tuple[int, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A formula that was read: its text, its free names in order of appearance, and its steps, the result last."""
+
+    text: str
+    names: tuple[str, ...]
+    constants: tuple[str, ...]
+    """The names among ``pi``, ``π`` and ``e`` that occur; a value given for one goes before."""
+    steps: tuple[Step, ...]
+
+    def run(self, values: Mapping[str, Any]) -> Any:
+        """The result with these values: of floats a float, of arrays an array, of Values, Tensors or terms a node.
+
+        Raises FormulaError, with a caret under the place, for a name without a value and for shapes that do not fit.
+
+        >>> from chainrule.expression import parse
+        >>> parse("x**3 - 3*x**2 + 2*x + 1").run({"x": 2.0})
+        1.0
+        """
+        return self.results(values)[-1]
+
+    def results(self, values: Mapping[str, Any]) -> list[Any]:
+        """What each step gives."""
+        found: list[Any] = []
+        for step in self.steps:
+            if step.function is not None:
+                found.append(self.applied(step, [found[i] for i in step.inputs]))
+            elif step.number is not None:
+                found.append(step.number)
+            else:
+                found.append(self.value_of(step, values))
+        return found
+
+    def value_of(self, step: Step, values: Mapping[str, Any]) -> Any:
+        """What is given for a name, or the constant of that name."""
+        if step.name in values:
+            return values[step.name]
+        if step.name in CONSTANTS:
+            return CONSTANTS[step.name]
+        near = closest(step.name, values)
+        hint = f": {near} has one" if near else f": write {step.name}=… beside the formula"
+        raise self.error(step, f"{step.name} has no value{hint}")
+
+    def applied(self, step: Step, inputs: Sequence[Any]) -> Any:
+        """A step's function on its inputs; what it complains about gets the place and the shapes."""
+        assert step.function is not None
+        try:
+            return step.function(*inputs, **step.settings)
+        except (ChainruleError, ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as e:
+            shapes = [
+                f"{self.source(self.steps[i])} has shape {tuple(x.shape)}"
+                for i, x in zip(step.inputs, inputs, strict=True)
+                if getattr(x, "shape", ())
+            ]
+            said = str(e) or type(e).__name__
+            raise self.error(step, f"{said}; here {' and '.join(shapes)}" if shapes else said) from e
+
+    def source(self, step: Step) -> str:
+        """The part of the text that a step stands for."""
+        return self.text[step.start : step.stop]
+
+    def error(self, step: Step, problem: str) -> FormulaError:
+        """The error for a step, with a caret under its sign, its function or its name."""
+        return error_at(self.text, *step.place, problem)

@@ -1,0 +1,165 @@
+"""How the normal form of some operations is built: those that move entries, add them up, or multiply matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.operation import book
+from chainrule.rewrite.algebra import Product, build_product, product_of
+from chainrule.rewrite.chains import build_chain, inverse_of_chain, is_identity, number_of, opened, transposed_chain
+from chainrule.rewrite.moves import (
+    broadcast,
+    is_diagonal,
+    reshaped,
+    scaled_by,
+    total,
+    transposed,
+    with_scalars_in_front,
+)
+from chainrule.rewrite.way import Way, as_number, exact, name_of, shape_of
+
+
+def as_number_or_none(x: Any) -> Any:
+    """The number that an exponent is, also when it is repeated."""
+    if name_of(x) == "broadcast_to":
+        x = x.inputs[0]
+    return as_number(x)
+
+
+def changed(raw: Any, built: Any, law: str, way: Way) -> Any:
+    """What was built; the law is noted where it did something."""
+    if built is not raw:
+        way.note(law)
+    return built
+
+
+def build_reshape(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+    scalars, x = with_scalars_in_front(inputs[0], way)
+    return scaled_by(scalars, reshaped(x, shape), way)
+
+
+def build_transpose(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+    x = inputs[0]
+    if x.ndim < 2:
+        return x
+    if x.ndim == 2:
+        return transposed_chain(x, way) if settings.get("axes") in (None, (1, 0), (-1, -2)) else x
+    return None
+
+
+def build_broadcast(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+    return broadcast(inputs[0], shape, way)
+
+
+def build_total(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+    x, axis = inputs[0], settings["axis"]
+    axes = None if axis is None else tuple([i % x.ndim for i in (axis if isinstance(axis, tuple) else (axis,))])
+    if axes is not None and len(axes) == x.ndim:
+        axes = None
+    trace = build_trace(x, way) if axes is None else None
+    return reshaped(total(x, axes, way) if trace is None else trace, shape)
+
+
+def build_mean(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+    number = exact(int(np.prod(shape, dtype=int))) / exact(max(inputs[0].size, 1))
+    added = build_total(inputs, settings, shape, way)
+    return build_product(Product(exact(number)) * product_of(added), shape, way)
+
+
+def build_sum_to(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+    x = inputs[0]
+    lead = x.ndim - len(shape)
+    axes = tuple([i for i in range(x.ndim) if i < lead or shape[i - lead] != x.shape[i]])
+    return reshaped(total(x, axes if len(axes) < x.ndim else None, way), shape) if axes else x
+
+
+def build_matmul(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+    if len(shape) != 2:
+        return None
+    left, right = opened(inputs[0]), opened(inputs[1])
+    raw = book["matmul"](*inputs)
+    return changed(raw, build_chain(left[0] * right[0], left[1] + right[1], way), "product of matrices", way)
+
+
+def build_outer(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+    left, right = inputs[0].size, inputs[1].size
+    sides = [reshaped(inputs[0], (left, 1)), reshaped(inputs[1], (1, right))]
+    return build_matmul(sides, settings, shape, way)
+
+
+def build_solve(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+    """To solve for every column of the identity is to invert."""
+    right = inputs[1]
+    if right.number is None or len(shape) != 2 or not is_identity(right.number):
+        return None
+    way.note("inverse")
+    return book["inv"](inputs[0])
+
+
+def build_inverse(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+    """The inverse of a product is taken apart where products are written out: then it may cancel."""
+    return inverse_of_chain(inputs[0], way) if way.expand and len(shape) == 2 else None
+
+
+def build_where(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+    known = as_number_or_none(inputs[0])
+    if known is None and inputs[1] is not inputs[2]:
+        return None
+    way.note("choice")
+    taken = inputs[1] if known is None or known else inputs[2]
+    return taken if shape_of(taken) == shape else broadcast(taken, shape, way)
+
+
+def build_identity(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+    return inputs[0]
+
+
+def build_index(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+    """The diagonal of a diagonal matrix, or of a transpose."""
+    x = inputs[0]
+    if not is_diagonal(book["index"](x, **settings)):
+        return None
+    if name_of(x) == "scatter" and is_diagonal(x):
+        way.note("diagonal")
+        return x.inputs[0]
+    if name_of(x) == "transpose":
+        return book["index"](transposed(x), **settings)
+    return None
+
+
+def build_trace(x: Any, way: Way) -> Any:
+    """The trace of a chain that is one entry wide somewhere: a number, once it is turned to begin there."""
+    scalars, x = with_scalars_in_front(x, way)
+    if name_of(x) != "index" or not is_diagonal(x):
+        return None
+    inside, factors = opened(x.inputs[0])
+    narrow = next((k for k, factor in enumerate(factors) if factor.shape[0] == 1), None)
+    if narrow is None:
+        return None
+    way.note("trace")
+    number = number_of([*factors[narrow:], *factors[:narrow]], way)
+    return build_product(scalars * inside * product_of(number), (), way)
+
+
+BUILDERS: dict[str, Callable[[list[Any], Any, Any, Way], Any]] = {
+    "reshape": build_reshape,
+    "expand_dims": build_reshape,
+    "squeeze": build_reshape,
+    "transpose": build_transpose,
+    "swap": build_transpose,
+    "broadcast_to": build_broadcast,
+    "sum": build_total,
+    "mean": build_mean,
+    "sum_to": build_sum_to,
+    "matmul": build_matmul,
+    "outer": build_outer,
+    "inv": build_inverse,
+    "solve": build_solve,
+    "where": build_where,
+    "identity": build_identity,
+    "index": build_index,
+}
+"""How the normal form of some operations is built; None goes on to what holds for all of a kind."""

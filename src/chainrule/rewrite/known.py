@@ -1,0 +1,82 @@
+"""Functions of the book recognised in products: a sigmoid and a softmax written out in exponentials."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from chainrule.core.operation import book, compositions
+from chainrule.core.term import Term
+from chainrule.rewrite.algebra import Product, build_product, build_sum, product_of, sum_of
+from chainrule.rewrite.moves import broadcast, reshaped, total
+from chainrule.rewrite.way import Way, as_number, exact, name_of, shape_of
+
+ONCE = Fraction(1)
+
+
+def with_known_functions(product: Product, way: Way) -> Product:
+    """A product with its sigmoids and softmaxes called by name."""
+    powers = product.powers
+    if not any(e < 0 for e in powers.values()) and not any(name_of(base) == "sigmoid" for base in powers):
+        return product
+    out = Product(product.number, powers)
+    for base, exponent in powers.items():
+        inner = exponential_plus_one(base)
+        while inner is not None and out.powers.get(base, ONCE) <= -1:
+            out.times(base)
+            exponential = book["exp"](inner)
+            above = out.powers.get(exponential, Fraction(0)) >= 1
+            if above:
+                out.times(exponential, -ONCE)
+            out.times(book["sigmoid"](inner if above else minus(inner, way)))
+            way.note("known function")
+        if name_of(base) == "exp" and exponent >= 1:
+            take_softmax(out, base, way)
+    for base in [base for base in out.powers if name_of(base) == "sigmoid"]:
+        exponential = book["exp"](minus(base.inputs[0], way))
+        if out.powers.get(base, Fraction(0)) >= 1 and out.powers.get(exponential, Fraction(0)) >= 1:
+            way.note("known function")
+            out.times(base, -ONCE)
+            out.times(exponential, -ONCE)
+            out.times(book["sigmoid"](minus(base.inputs[0], way)))
+    for base in [base for base in out.powers if name_of(base) == "sigmoid"]:
+        other = book["sigmoid"](minus(base.inputs[0], way))
+        if other in out.powers and base in out.powers and out.powers[base] >= 1 and out.powers[other] >= 1:
+            way.note("known function")
+            first = min(base, other, key=lambda x: product_of(x.inputs[0]).number < 0)
+            second = other if first is base else base
+            out.times(second, -ONCE)
+            out.times(build_sum(sum_of(1 - first, way), first.shape, way.plainly()))
+    return out
+
+
+def exponential_plus_one(x: Term) -> Any:
+    """The z of 1 + e^z; None for anything else."""
+    if name_of(x) != "add":
+        return None
+    first, second = x.inputs
+    if as_number(second) != 1:
+        first, second = second, first
+    return first.inputs[0] if as_number(second) == 1 and name_of(first) == "exp" else None
+
+
+def minus(x: Any, way: Way) -> Any:
+    """A term with its sign turned."""
+    return build_product(Product(exact(-1)) * product_of(x), shape_of(x), way.plainly())
+
+
+def take_softmax(product: Product, exponential: Term, way: Way) -> None:
+    """Replace e^x over the sum of e^x, along any one axis, by the softmax of x."""
+    shape = exponential.shape
+    for axis in range(len(shape)):
+        added = total(exponential, (axis,), way.plainly())
+        kept = (*shape[:axis], 1, *shape[axis + 1 :])
+        below = broadcast(reshaped(added, kept), shape, way.plainly())
+        base = below.inputs[0] if not shape_of(added) else below
+        if product.powers.get(base, Fraction(0)) <= -1:
+            way.note("known function")
+            product.times(base)
+            product.times(exponential, -ONCE)
+            place = axis - len(shape) if axis == len(shape) - 1 else axis
+            product.times(compositions["softmax"](exponential.inputs[0], axis=place))
+            return

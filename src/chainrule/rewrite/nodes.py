@@ -1,0 +1,129 @@
+"""One node in normal form, from inputs in normal form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.operation import Linear, Pointwise
+from chainrule.core.state import Quiet
+from chainrule.core.term import Term, constant
+from chainrule.rewrite.algebra import Product, build_product, build_sum, product_of, sum_of
+from chainrule.rewrite.builders import BUILDERS, as_number_or_none, changed
+from chainrule.rewrite.known import with_known_functions
+from chainrule.rewrite.moves import MOST_ENTRIES, broadcast, reshaped, scaled_by, with_scalars_in_front
+from chainrule.rewrite.patterns import replaced
+from chainrule.rewrite.shaped import repeat, same_move
+from chainrule.rewrite.way import Way, as_number, as_term, name_of, plain, shape_of
+
+SUMS = frozenset({"add", "sub"})
+PRODUCTS = frozenset({"mul", "div", "neg", "square", "sqrt", "reciprocal"})
+
+
+def as_shaped(x: Any, shape: tuple[int, ...]) -> Term:
+    """A result as a term."""
+    return as_term(x) if shape_of(x) == shape else repeat(x, shape)
+
+
+def fitting(inputs: list[Any], term: Term) -> list[Any]:
+    """Inputs as the operation needs them: what is no pointwise operation gets terms with shapes."""
+    if isinstance(term.op, Pointwise):
+        return inputs
+    return [as_shaped(x, shape_of(y)) for x, y in zip(inputs, term.inputs, strict=True)]
+
+
+def built_from(term: Term, inputs: list[Any], way: Way) -> Any:
+    """A node in normal form, from inputs in normal form."""
+    op, settings, shape = term.op, term.settings, term.shape
+    assert op is not None
+    inputs = fitting(inputs, term)
+    folded = worked_out(term, inputs)
+    if folded is not None:
+        way.note("constants")
+        return folded
+    if op.name in SUMS:
+        raw = op(*inputs)
+        return changed(raw, build_sum(sum_of(raw, way), shape, way), "like terms", way)
+    if op.name in PRODUCTS or (op.name == "pow" and as_number_or_none(inputs[1]) is not None):
+        return built_product(op(*inputs), shape, way)
+    builder = BUILDERS.get(op.name)
+    if builder is not None:
+        found = builder(inputs, settings, shape, way)
+        if found is not None:
+            return found
+    if type(op) is Linear and not op.variadic:
+        return pulled_out(term, inputs, way)
+    if isinstance(op, Pointwise):
+        arrays = [x for x in inputs if shape_of(x)]
+        lifted = same_move([*arrays]) if arrays and all(shape_of(x) == shape for x in arrays) else None
+        if lifted is not None:
+            way.note("shapes")
+            inner = op(*[x.inputs[0] if shape_of(x) else x for x in inputs], **settings)
+            return moved_like(arrays[0], inner, way)
+    whole = op(*inputs, **settings)
+    law = replaced(whole)
+    if law is None:
+        return whole
+    way.note(law[1])
+    return law[0]
+
+
+def moved_like(example: Any, inner: Any, way: Way) -> Any:
+    """A term shaped or repeated as another was."""
+    if name_of(example) == "reshape":
+        return reshaped(inner, example.shape)
+    return broadcast(inner, example.shape, way)
+
+
+def built_product(raw: Any, shape: tuple[int, ...], way: Way) -> Any:
+    """A product in normal form; a multiple of a sum is a sum."""
+    product = with_known_functions(product_of(raw), way)
+    if len(product.powers) == 1:
+        ((base, exponent),) = product.powers.items()
+        if exponent == 1 and name_of(base) in SUMS and base.shape == shape:
+            return changed(raw, build_sum(sum_of(raw, way), shape, way), "like terms", way)
+    built = changed(raw, build_product(product, shape, way), "powers", way)
+    law = replaced(built)
+    if law is None:
+        return built
+    way.note(law[1])
+    return law[0]
+
+
+def worked_out(term: Term, inputs: Sequence[Any]) -> Any:
+    """The result of an operation on constants; None where an input is none, or the result is large."""
+    if name_of(term) == "broadcast_to" and not shape_of(inputs[0]) and as_number(inputs[0]) is not None:
+        return repeat(plain(as_number(inputs[0])), term.shape)  # type: ignore[arg-type]
+    if term.size > MOST_ENTRIES:
+        return None
+    numbers: list[Any] = []
+    for x in inputs:
+        inner = x.inputs[0] if name_of(x) == "broadcast_to" else x
+        if isinstance(inner, Term) and inner.number is None:
+            return None
+        number = inner if not isinstance(inner, Term) else inner.number
+        numbers.append(np.broadcast_to(number, shape_of(x)) if shape_of(x) else number)
+    with Quiet():
+        result = np.asarray(term.op.compute(numbers, term.settings), dtype=np.float64)  # type: ignore[union-attr]
+    number = as_number(constant(result))
+    return constant(result) if number is None else repeat(plain(number), term.shape)
+
+
+def pulled_out(term: Term, inputs: list[Any], way: Way) -> Any:
+    """A linear operation with the scalars of its inputs in front of it."""
+    if name_of(term) == "scatter" and not shape_of(inputs[0]):
+        return term.op(*inputs, **term.settings)  # type: ignore[misc]
+    scalars = Product()
+    rest: list[Any] = []
+    for x in inputs:
+        front, x = with_scalars_in_front(x, way)
+        scalars = scalars * front
+        rest.append(x)
+    if not scalars.number:
+        return repeat(0, term.shape)
+    inner = worked_out(term, rest)
+    if inner is None:
+        inner = term.op(*rest, **term.settings)  # type: ignore[misc]
+    return scaled_by(scalars, inner, way)

@@ -1,0 +1,126 @@
+"""The rewriter: a term's normal form, and the cheapest of the forms that are equal to it.
+
+One pass goes over a term from its symbols up and builds every node from inputs that are in normal form already; passes
+repeat until nothing changes. A pass either leaves products of sums as they are or writes them out, and either takes out
+common factors or does not; the cheapest of the four results is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from chainrule.core.term import Term, forward_order
+from chainrule.rewrite.collect import collect
+from chainrule.rewrite.cost import Operations, operations
+from chainrule.rewrite.nodes import SUMS, as_shaped, built_from, fitting
+from chainrule.rewrite.shaped import repeat
+from chainrule.rewrite.way import LAWS, Way, as_number, exact, name_of, plain
+
+MOST_PASSES = 8
+HUGE = 2_000
+"""Terms of more nodes are not searched for common factors."""
+
+LARGE = 100
+"""Terms of more nodes are not written out in every form: it would take long, and read no better."""
+
+
+class Form(NamedTuple):
+    """A term in some form, what it costs, and the laws that led to it."""
+
+    term: Any
+    cost: Operations
+    laws: tuple[str, ...]
+
+
+def simplify(term: Any) -> Any:
+    """An equal term that costs no more: like terms collected, matrix products bracketed well, constants worked out.
+
+    Equal wherever the given one is defined, in real numbers; rounding may differ. Shapes stay. O(nodes) for a bounded
+    number of passes; products are searched for common factors up to a fixed size.
+
+    >>> from chainrule.core.term import symbol
+    >>> from chainrule.rewrite import simplify
+    >>> from chainrule.expression.printing import text_of
+    >>> x = symbol("x")
+    >>> text_of(simplify(3 * x * x - x * 6 + 2 + 0 * x))
+    '3*x**2 - 6*x + 2'
+    """
+    own = operations(term)
+    allowed = [form for form in forms(term) if all(a <= b for a, b in zip(form.cost, own, strict=True))]
+    return min(allowed, key=price).term if allowed else term
+
+
+def shortest(term: Any) -> Form:
+    """The form with the fewest operations; among those the one with the fewest multiply-adds."""
+    return min(forms(term), key=price)
+
+
+def price(form: Form) -> tuple[int, ...]:
+    """Fewer operations first, then fewer multiply-adds, then fewer nodes."""
+    return (*form.cost, len(forward_order([form.term])))
+
+
+def forms(term: Any) -> list[Form]:
+    """Equal forms of a term, its plain normal form first."""
+    if not isinstance(term, Term):
+        return [Form(term, Operations(0, 0), ())]
+    found: dict[Any, Form] = {}
+    nodes = len(forward_order([term]))
+    ways = [Way()]
+    if nodes <= HUGE:
+        ways.append(Way(collect=collect))
+    if nodes <= LARGE:
+        ways += [Way(expand=True), Way(expand=True, collect=collect), Way(collect=collect, fractions=True)]
+        ways.append(Way(expand=True, collect=collect, fractions=True))
+    for way in ways:
+        settled = normal(term, way)
+        if way.expand or way.fractions:
+            settled = normal(settled, Way(collect=way.collect))
+        if settled not in found:
+            found[settled] = Form(settled, operations(settled), tuple(LAWS.get(law, law) for law in way.used))
+    return list(found.values())
+
+
+def normal(term: Term, way: Way) -> Any:
+    """The normal form of a term, of the same shape."""
+    for _ in range(MOST_PASSES):
+        before, term = term, as_shaped(one_pass(term, way), term.shape)
+        if term is before:
+            break
+    return term
+
+
+def one_pass(output: Term, way: Way) -> Any:
+    """Every node built anew, in normal form, from the symbols up."""
+    order = forward_order([output])
+    later = deferred(order)
+    built: dict[Any, Any] = {}
+    for term in order:
+        if term.op is None:
+            number = as_number(term)
+            built[term] = term if number is None else repeat(plain(number), term.shape)
+            continue
+        inputs = [built[x] if isinstance(x, Term) else x for x in term.inputs]
+        if term in later:
+            raw = term.op(*fitting(inputs, term), **term.settings)
+            built[term] = raw if isinstance(raw, Term) else plain(exact(raw))
+            continue
+        built[term] = built_from(term, inputs, way)
+    return built[output]
+
+
+def deferred(order: Sequence[Term]) -> set[Term]:
+    """Parts of a sum or product that nothing else uses: the whole is built at once, so a long sum takes linear time."""
+    uses: dict[Term, int] = {}
+    user: dict[Term, Term] = {}
+    for term in order:
+        for x in term.inputs:
+            if isinstance(x, Term):
+                uses[x] = uses.get(x, 0) + 1
+                user[x] = term
+    return {
+        x
+        for x, count in uses.items()
+        if count == 1 and any(name_of(x) in family and name_of(user[x]) in family for family in (SUMS, {"mul"}))
+    }

@@ -1,0 +1,284 @@
+"""Every format shows every block, takes no text for its own language, and writes files whole or not at all.
+
+The files in tests/derivation/golden are renewed by ``RENEW=1 .venv/bin/pytest -n0 tests/derivation/formats``.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from latex2mathml.converter import convert
+from rich.console import Console
+
+import chainrule.derivation.formats as formats
+from chainrule.derivation.formats import FORMATS, save, write
+from chainrule.derivation.record import Equation, Heading, Note, Paragraph, Steps, Table
+from chainrule.derivation.words import literal, pieces
+from chainrule.errors import FormatError, MissingExtra
+from chainrule.expression.maths.signs import ACCENTS, PRODUCTS, RELATIONS, SPACES, SYMBOLS, WORDS
+from chainrule.expression.names import latex_name
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+FILES = {
+    "terminal": "terminal.txt",
+    "plain": "plain.txt",
+    "markdown": "story.md",
+    "latex": "story.tex",
+    "html": "story.html",
+    "json": "story.json",
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_golden(derivation, name):
+    if name == "json":
+        derivation = replace(derivation, story=derivation.story[-1:], nodes=(), log=(), symbols=(), conventions=())
+    text = write(derivation, name, **({"fragment": True} if name == "latex" else {}))
+    file = GOLDEN / FILES[name]
+    if os.environ.get("RENEW"):
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 60
+
+
+class Balanced(HTMLParser):
+    """Reads HTML strictly: every element is closed by its own tag, in order."""
+
+    EMPTY = ("meta", "br")
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.seen, self.words = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append((tag, dict(attrs)))
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.seen.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def parsed(page):
+    reader = Balanced()
+    reader.feed(page)
+    reader.close()
+    assert not reader.open
+    for formula in re.findall(r"<math.*?</math>", page, re.DOTALL):
+        ElementTree.fromstring(formula)
+    return reader
+
+
+def test_html_stands_alone_and_is_accessible(derivation):
+    page = derivation.html()
+    reader = parsed(page)
+    tags = [tag for tag, _ in reader.seen]
+    assert page.startswith("<!DOCTYPE html>")
+    assert ("html", {"lang": "en"}) in reader.seen
+    assert tags.count("h1") == tags.count("title") == tags.count("main") == 1
+    assert all(attrs.get("scope") == "col" for tag, attrs in reader.seen if tag == "th")
+    assert not {"script", "link", "img", "iframe"} & set(tags)
+    assert "http" not in page.replace('xmlns="http://www.w3.org/1998/Math/MathML"', "")
+    assert page.count("{") == page.count("}") == len(re.findall(r"\{", derivation.html(fragment=True)))
+    parsed(derivation.html(fragment=True))
+
+
+def test_words_within_a_formula_are_no_html(derivation):
+    told = replace(derivation, story=(Equation((r"\text{<b> & so}", "1")), Paragraph(r"$\text{<b> & so}$")))
+    reader = parsed(told.html())
+    assert "b" not in [tag for tag, _ in reader.seen]
+    assert "".join(reader.words).replace("\xa0", " ").count("<b> & so") == 2
+
+
+def formulas(derivation):
+    """All LaTeX of a derivation's story."""
+    for block in derivation.story:
+        match block:
+            case Equation():
+                yield block.latex
+                yield from [maths for _, maths in pieces(block.note) if maths]
+            case Heading(text) | Paragraph(text) | Note(text):
+                yield from [maths for _, maths in pieces(text) if maths]
+            case Table(_, rows) | Steps(rows):
+                for cell in [x for row in rows for x in (row if isinstance(row, tuple) else [row])]:
+                    part = cell if isinstance(cell, Equation) else Paragraph(cell)
+                    yield from formulas(replace(derivation, story=(part,)))
+
+
+def test_every_formula_is_read_by_latex2mathml(derivation):
+    found = list(formulas(derivation))
+    assert len(found) >= 10
+    for latex in found:
+        ElementTree.fromstring(convert(latex))
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
+def test_the_document_compiles(derivation, tmp_path):
+    odd = replace(derivation, story=(*derivation.story, *about("<é😀_^~$%\\#&{", ["σ → 3 … “x”"])))
+    save(odd, tmp_path / "story.tex")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "story.tex"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout[-2000:]
+
+
+def about(label, words=()):
+    """Blocks in which a user's label is everywhere."""
+    symbol = latex_name(label)
+    text = f"{literal(label)} moves with ${symbol}$"
+    return (
+        Heading(text),
+        Paragraph(text),
+        Note(text),
+        Equation((symbol, rf"\frac{{\partial {symbol}}}{{2}}", rf"-{symbol} \cdot \left|{symbol}\right|"), note=text),
+        Table((text, "x"), ((text, Equation((symbol, "1"))), ("y", f"${symbol}$"))),
+        Steps((text, Equation((symbol, "1")), *words)),
+    )
+
+
+COMMANDS = {*SYMBOLS, *RELATIONS, *PRODUCTS, *SPACES, *ACCENTS, *WORDS, r"\frac", r"\left", r"\right", r"\mathtt"}
+
+
+@given(label=st.text(max_size=12) | st.text("\\${}^_|<>&#%~`*[]()'\" \nabwe12", max_size=12))
+@example("<script>alert(1)</script>")
+@example(r"\input{/etc/passwd}")
+@example("a|b$c\\d_e\nf😀")
+@example("]]>&amp;<!--")
+@example("$")
+@example("^^41")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+def test_a_label_means_nothing_to_any_format(make, label):
+    symbol = latex_name(label)
+    commands = set(re.findall(r"\\[A-Za-z]+", symbol))
+    assert commands <= COMMANDS | {r"\backslash", r"\wedge", r"\sim"}
+    assert len(re.sub(r"\\.", "", symbol).split("{")) == len(re.sub(r"\\.", "", symbol).split("}"))
+    told = replace(make(), title=f"{literal(label)} and ${symbol}$", story=about(label))
+
+    page = parsed(told.html())
+    assert not {tag for tag, _ in page.seen} & {"script", "img", "a"}
+
+    markdown = told.markdown()
+    assert not re.search(r"(?<!\\)<", markdown)
+    table = [line for line in markdown.splitlines() if line.startswith("|")]
+    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table[:4]}) == 1
+
+    latex = told.latex()
+    bare = re.sub(r"\\\\|\\[%$#&_{}]", "", latex)
+    assert "%" not in bare
+    assert "#" not in bare
+    assert bare.count("$") % 2 == 0
+    assert bare.count("{") == bare.count("}")
+    assert not re.search(r"\\(input|include|write|csname|def)\b", latex)
+    assert all(sign.isascii() or sign.isalpha() for sign in latex)
+
+    for text in (told.text(width=60), told.plain()):
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u202e]", text)
+
+
+def test_a_label_is_shown_as_it_is(derivation):
+    label = r"cost[$]_a\b {1} <é> #&%~^|"
+    told = replace(derivation, story=about(label))
+    for text in (told.text(width=1000), told.plain(width=1000)):
+        assert text.count(label.replace("é", "e")) + text.count(label) >= 10
+    words = "".join(parsed(told.html()).words).replace("\xa0", " ")
+    assert words.count(label) >= 6
+
+
+def test_words_are_taken_apart():
+    assert pieces(r"a $x$ b \$ c \\ \d $y") == [("a ", ""), ("", "x"), (r" b $ c \ \d $y", "")]
+    assert pieces("") == []
+
+
+@given(st.text())
+def test_literal_words_are_words(text):
+    assert "".join(words for words, _ in pieces(literal(text))) == text
+    assert not any(maths for _, maths in pieces(literal(text)))
+
+
+def test_a_terminal_gets_colours_and_others_none(derivation):
+    assert "\x1b[" in derivation.text(color=True)
+    assert "\x1b" not in derivation.text()
+    console = Console(width=70, color_system=None, record=True, file=io.StringIO())
+    console.print(derivation)
+    shown = [line.rstrip() for line in console.export_text().splitlines()]
+    assert shown == derivation.text(width=70).splitlines()
+
+
+@pytest.mark.parametrize("width", [30, 45, 60, 100])
+def test_lines_of_a_terminal_fit(derivation, width):
+    assert max(map(len, derivation.text(width=width).splitlines())) <= width
+
+
+def test_a_narrow_terminal_gets_one_side_under_the_other(derivation):
+    shown = derivation.text(width=44)
+    assert "  ∂L/∂w₁ = ∂L/∂ŷ · ∂ŷ/∂h · ∂h/∂w₁\n         = (ŷ − y) · w₂ · x\n" in shown
+    assert "     = ⎡     −3⎤\n       ⎣4.00006⎦\n" in shown
+    narrowest = derivation.text(width=22)
+    assert "    = [0.5 −1; 2\n    1.5·10⁻⁵] [2; 4]\n" in narrowest
+    assert "⎣  2  1.5·10⁻⁵⎦" not in narrowest
+
+
+def test_a_notebook_shows_it(derivation, monkeypatch):
+    assert derivation._repr_html_() == derivation.html(fragment=True)
+    assert derivation._repr_markdown_() == derivation.markdown()
+    assert str(derivation) == repr(derivation) == derivation.plain()
+    monkeypatch.setitem(sys.modules, "latex2mathml.converter", None)
+    assert derivation._repr_html_() is None
+    with pytest.raises(MissingExtra, match=re.escape("latex2mathml is not installed: pip install '.[html]'")):
+        derivation.html()
+
+
+@pytest.mark.parametrize("suffix", [suffix for suffixes in FORMATS.values() for suffix in suffixes])
+def test_save_writes_the_format_of_the_suffix(derivation, tmp_path, suffix):
+    path = tmp_path / f"story{suffix}"
+    path.write_text("old")
+    derivation.save(str(path))
+    name = next(name for name, suffixes in FORMATS.items() if suffix in suffixes)
+    assert path.read_text(encoding="utf-8") == write(derivation, name)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_was_there_stays_whole_when_writing_fails(derivation, tmp_path, monkeypatch):
+    path = tmp_path / "story.md"
+    path.write_text("old")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(formats.os, "fsync", full)
+    with pytest.raises(FormatError, match="No space left"):
+        derivation.save(path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_files_and_formats_that_cannot_be(derivation, tmp_path):
+    with pytest.raises(FormatError, match=r"'story.pdf' has the suffix .pdf.*\.html"):
+        derivation.save(tmp_path / "story.pdf")
+    with pytest.raises(FormatError, match="no suffix"):
+        derivation.save(tmp_path / "story")
+    with pytest.raises(FormatError, match=r"there is no folder .*nowhere; make it first"):
+        derivation.save(tmp_path / "nowhere" / "story.md")
+    (tmp_path / "folder.md").mkdir()
+    with pytest.raises(FormatError, match=r"cannot write .*folder\.md"):
+        derivation.save(tmp_path / "folder.md")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.md"]
+    with pytest.raises(FormatError, match="did you mean html"):
+        write(derivation, "htm")
