@@ -262,3 +262,66 @@ def test_a_module_without_forward_says_so():
 def test_calling_a_module_is_silent_about_overflow():
     out = nn.Sequential(nn.Linear(1, 1, rng=0), cr.exp)([[1e30]])
     assert out.item() in (0.0, np.inf)
+
+
+def test_dropout_drops_by_its_seed_while_training_alone():
+    x = np.ones((200, 100))
+    layer = nn.Dropout(0.25, rng=0)
+    out = layer(x).data
+    assert {*np.unique(out)} == {0.0, 1 / 0.75}
+    # 20,000 draws: the share dropped is off by 0.003 on average.
+    assert (out == 0).mean() == pytest.approx(0.25, abs=0.015)
+    np.testing.assert_array_equal(out, nn.Dropout(0.25, rng=0)(x).data)
+    assert not np.array_equal(out, layer(x).data)
+    assert layer.eval()(x) is x
+    assert layer(cr.Tensor(x, dtype=np.float32)).dtype == np.float32
+    assert repr(layer) == "Dropout(0.25)"
+
+
+def test_the_gradient_of_dropout_passes_where_the_entry_did():
+    x = cr.Tensor(np.full(50, 3.0), requires_grad=True)
+    out = nn.Dropout(rng=0)(x)
+    out.sum().backward()
+    np.testing.assert_array_equal(x.grad.data, out.data / 3.0)
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.1, "half", True])
+def test_dropout_refuses_what_is_no_share(p):
+    with pytest.raises(ChainruleError, match="from 0 to 1"):
+        nn.Dropout(p)
+
+
+def test_flatten_keeps_the_batch():
+    x = np.arange(24.0).reshape(2, 3, 2, 2)
+    np.testing.assert_array_equal(nn.Flatten()(cr.Tensor(x)).data, x.reshape(2, 12))
+    assert nn.Flatten(0)(x).shape == (24,)
+    assert nn.Flatten(1, 2)(np.zeros((0, 3, 2))).shape == (0, 6)
+    assert (repr(nn.Flatten()), repr(nn.Flatten(1, 2))) == ("Flatten()", "Flatten(1, 2)")
+    for flatten in (nn.Flatten(4), nn.Flatten(2, 1), nn.Flatten(-5)):
+        with pytest.raises(ShapeError, match=r"joins axes that an input of shape \(2, 3, 2, 2\) does not have"):
+            flatten(x)
+
+
+def test_a_module_list_is_a_list_with_parameters():
+    class Chain(nn.Module):
+        def __init__(self):
+            self.layers = nn.ModuleList([nn.Linear(2, 2, rng=0)])
+            self.layers.append(nn.Tanh()).extend([nn.Linear(2, 1, rng=1)])
+
+        def forward(self, x):
+            for layer in self.layers:
+                x = layer(x)
+            return x
+
+    net = Chain()
+    assert [name for name, _ in net.named_parameters()] == [
+        "layers.0.weight", "layers.0.bias", "layers.2.weight", "layers.2.bias",
+    ]  # fmt: skip
+    assert net([[1.0, 2.0]]).shape == (1, 1)
+    assert len(net.layers) == 3
+    assert isinstance(net.layers[1], nn.Tanh)
+    assert repr(net.layers[1:]) == "ModuleList(Tanh(), Linear(2, 1))"
+    assert list(find_labels([net.layers[2].weight]).values()) == ["net.layers[2].weight"]
+    for wrong in (nn.ReLU, cr.tanh):
+        with pytest.raises(DtypeError, match="ModuleList takes modules"):
+            net.layers.append(wrong)

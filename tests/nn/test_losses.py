@@ -1,7 +1,11 @@
 """Losses: their values, gradients and conventions, agreement with PyTorch, and clear refusals."""
 
+import mpmath
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 import chainrule as cr
 from chainrule import nn
@@ -51,6 +55,8 @@ def test_cross_entropy_keeps_its_own_target():
         (LOGITS, ["a", "b", "c", "d"], DtypeError, "takes numbers"),
         (LOGITS, [0, 1], ShapeError, r"each of the 4 rows .* target of shape \(2,\)"),
         (LOGITS, np.eye(4, 3, dtype=int), ShapeError, "not one-hot rows"),
+        (LOGITS, np.ones((4, 2)), ShapeError, r"or floats of shape \(4, 3\)"),
+        (np.zeros((0, 3)), np.zeros((0, 3)), ShapeError, "at least one example"),
         (LOGITS[0], [1], ShapeError, r"not \(3,\): reshape one example to \(1, 3\)"),
         (LOGITS[None], [1], ShapeError, r"shape \(batch, classes\), not \(1, 4, 3\)"),
         (np.zeros((0, 3)), np.zeros(0, int), ShapeError, "at least one example"),
@@ -110,7 +116,20 @@ def test_an_unknown_convention_is_refused():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_losses_keep_the_dtype(dtype):
     logits = cr.Tensor(LOGITS.astype(dtype), requires_grad=True)
-    for loss in (nn.CrossEntropyLoss()(logits, TARGET), nn.MSELoss()(logits, LOGITS.astype(dtype) + 1)):
+    other, sides = LOGITS.astype(dtype) + 1, np.sign(LOGITS.astype(dtype) + 0.5)
+    zero_one = (sides + 1) / 2
+    for loss in (
+        nn.CrossEntropyLoss()(logits, TARGET),
+        nn.CrossEntropyLoss([1.0, 2.0, 3.0], label_smoothing=0.1)(logits, TARGET),
+        nn.CrossEntropyLoss([1.0, 2.0, 3.0], label_smoothing=0.1)(logits, zero_one),
+        nn.MSELoss()(logits, other),
+        nn.L1Loss()(logits, other),
+        nn.HuberLoss(delta=0.3)(logits, other),
+        nn.BCELoss()(cr.sigmoid(logits), zero_one),
+        nn.BCEWithLogitsLoss(pos_weight=2.0)(logits, zero_one),
+        nn.BCEWithLogitsLoss(pos_weight=np.array([1.0, 2.0, 3.0]))(logits, zero_one > 0),
+        nn.HingeLoss()(logits, sides),
+    ):
         assert loss.dtype == dtype
         logits.zero_grad()
         loss.backward()
@@ -134,19 +153,275 @@ def test_losses_agree_with_pytorch():
         np.testing.assert_allclose(mine.grad.data, yours.grad.numpy(), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), nn.MSELoss(), nn.MSELoss("sum"), nn.MSELoss("half_sum")])
-def test_losses_agree_with_differences(loss):
-    x = LOGITS.clip(-3, 3)
-    target = TARGET if isinstance(loss, nn.CrossEntropyLoss) else x * 0.5 + 1
-    found = cr.grad(lambda logits: loss(logits, target))(x)
+SIDES = np.sign(LOGITS + 0.5)
+SHARES = np.array([[0.2, 0.3, 0.5], [1.0, 0.0, 0.0], [0.1, 0.8, 0.1], [0.5, 0.75, 0.0]])
+WEIGHT = np.array([0.5, 2.0, 1.25])
+SMALL = LOGITS.clip(-3, 3)
+OTHER = SMALL * 0.5 + 0.9
+# A loss, its settings, where it is looked at, and the target.
+EXAMPLES = [
+    ("CrossEntropyLoss", {}, LOGITS, TARGET),
+    ("CrossEntropyLoss", {"label_smoothing": 0.1}, LOGITS, TARGET),
+    ("CrossEntropyLoss", {"weight": WEIGHT}, LOGITS, TARGET),
+    ("CrossEntropyLoss", {"weight": WEIGHT, "label_smoothing": 0.3}, LOGITS, TARGET),
+    ("CrossEntropyLoss", {}, LOGITS, SHARES),
+    ("CrossEntropyLoss", {"weight": WEIGHT, "label_smoothing": 0.3}, LOGITS, SHARES),
+    ("L1Loss", {}, SMALL, OTHER),
+    ("HuberLoss", {}, SMALL, OTHER),
+    ("HuberLoss", {"delta": 0.25}, SMALL, OTHER),
+    ("BCELoss", {}, SHARES.clip(0.01, 0.9), SHARES),
+    ("BCEWithLogitsLoss", {}, LOGITS, SHARES),
+    ("BCEWithLogitsLoss", {"pos_weight": WEIGHT}, LOGITS, SHARES),
+]
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize(("name", "settings", "x", "target"), EXAMPLES)
+def test_every_reduction_agrees_with_pytorch(name, settings, x, target, reduction):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    arrays = {key: torch.tensor(given) if isinstance(given, np.ndarray) else given for key, given in settings.items()}
+    ours = getattr(nn, name)(**settings, reduction=reduction)
+    theirs = getattr(torch.nn, name)(**arrays, reduction=reduction)
+    mine, yours = cr.Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    loss, expected = ours(mine, target), theirs(yours, torch.tensor(target))
+    seed = np.linspace(0.5, 2.0, loss.size).reshape(loss.shape)
+    loss.backward(seed)
+    expected.backward(torch.tensor(seed))
+    np.testing.assert_allclose(loss.data, expected.detach().numpy(), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(mine.grad.data, yours.grad.numpy(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["CrossEntropyLoss", "BCELoss", "BCEWithLogitsLoss", "L1Loss", "HuberLoss"])
+def test_the_gradient_of_a_target_agrees_with_pytorch(name):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    x = SHARES.clip(0.01, 0.9)
+    mine, yours = cr.Tensor(SHARES, requires_grad=True), torch.tensor(SHARES, requires_grad=True)
+    getattr(nn, name)()(x, mine).backward()
+    getattr(torch.nn, name)()(torch.tensor(x), yours).backward()
+    np.testing.assert_allclose(mine.grad.data, yours.grad.numpy(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("loss", "x", "target"),
+    [
+        *[(getattr(nn, name)(**settings), x.clip(-3, 3), target) for name, settings, x, target in EXAMPLES],
+        (nn.MSELoss(), SMALL, OTHER),
+        (nn.MSELoss("sum"), SMALL, OTHER),
+        (nn.MSELoss("half_sum"), SMALL, OTHER),
+        (nn.HingeLoss(), SMALL + 0.01, SIDES),
+        (nn.HingeLoss("sum", margin=0.25), SMALL + 0.01, SIDES),
+    ],
+    ids=str,
+)
+def test_losses_agree_with_differences(loss, x, target):
+    found = cr.grad(lambda prediction: loss(prediction, target))(x)
+    forward = cr.jvp(lambda prediction: loss(prediction, target), (x,), (np.ones_like(x),))[1]
+    assert forward == pytest.approx(found.sum(), rel=1e-12)
     for place in np.ndindex(x.shape):
         step = np.zeros_like(x)
         step[place] = 1e-6
         difference = (loss(x + step, target) - loss(x - step, target)) / 2e-6
+        # Central differences: rounding 1e-16 / 1e-6, times a loss of up to 30, and 1e-12 of curvature.
         assert found[place] == pytest.approx(difference, rel=1e-7, abs=1e-8)
 
 
+def test_at_kinks():
+    at_kink = {
+        nn.L1Loss("none"): (2.0, 2.0, 0.0, 0.0),
+        nn.HuberLoss("none", delta=0.5): (1.5, 1.0, 0.125, 0.5),
+        nn.HingeLoss("none"): (-1.0, -1.0, 0.0, 0.0),
+        nn.HingeLoss("none", margin=0.5): (0.5, 1.0, 0.0, 0.0),
+        nn.BCELoss("none"): (0.0, 1.0, 100.0, 0.0),
+    }
+    for loss, (x, target, value, slope) in at_kink.items():
+        prediction = cr.Tensor([x], requires_grad=True)
+        found = loss(prediction, [target])
+        found.backward()
+        assert (found.item(), prediction.grad.item()) == (value, slope), loss
+
+
+def test_a_certain_and_right_probability_costs_nothing_and_its_slope_is_that_of_the_logarithm():
+    prediction = cr.Tensor([0.0, 1.0], requires_grad=True)
+    loss = nn.BCELoss("sum")(prediction, [0.0, 1.0])
+    loss.backward()
+    assert loss.item() == 0.0
+    assert prediction.grad.tolist() == [1.0, -1.0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_extreme_inputs_stay_finite_and_right(dtype):
+    far = np.array([[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4]], dtype)
+    for loss, target, values, slopes in (
+        (nn.CrossEntropyLoss(reduction="none"), [0, 0], [0, 2e4 + np.log(2)], [[0, 0, 0], [-1, 0.5, 0.5]]),
+        (
+            nn.CrossEntropyLoss(reduction="none"),
+            np.eye(3, dtype=dtype)[[1, 2]],
+            [2e4, np.log(2)],
+            [[1, -1, 0], [0, 0.5, -0.5]],
+        ),
+        (
+            nn.BCEWithLogitsLoss("none"),
+            np.array([[1, 1, 1], [0, 0, 1]], dtype),
+            [[0, 1e4, np.log(2)], [0, 1e4, 0]],
+            [[0, -1, -0.5], [0, 1, 0]],
+        ),
+        (
+            nn.BCEWithLogitsLoss("none", pos_weight=2.0),
+            np.array([[1, 1, 1], [0, 0, 1]], dtype),
+            [[0, 2e4, 2 * np.log(2)], [0, 1e4, 0]],
+            [[0, -2, -1], [0, 1, 0]],
+        ),
+        (nn.HuberLoss("none"), np.zeros((2, 3), dtype), [[9999.5, 9999.5, 0], [9999.5] * 3], [[1, -1, 0], [-1, 1, 1]]),
+        (nn.HingeLoss("none"), np.ones((2, 3), dtype), [[0, 10001, 1], [10001, 0, 0]], [[0, -1, -1], [-1, 0, 0]]),
+    ):
+        logits = cr.Tensor(far, requires_grad=True)
+        found = loss(logits, target)
+        found.backward(np.ones_like(found.data))
+        few = 4 * np.finfo(dtype).eps
+        np.testing.assert_allclose(found.data, values, rtol=few)
+        np.testing.assert_allclose(logits.grad.data, slopes, rtol=few)
+
+
+def test_huber_keeps_every_digit_near_and_does_not_overflow_far_out():
+    for error in (1e-300, 1e-10, 0.1):
+        assert cr.grad(nn.HuberLoss())(error, 0.0) == error
+        assert cr.grad(cr.grad(nn.HuberLoss()))(error, 0.0) == 1.0
+    far = np.array([3e38, -3e38], np.float32)
+    x = cr.Tensor(far, requires_grad=True)
+    loss = nn.HuberLoss("none")(x, np.zeros(2, np.float32))
+    loss.backward(np.ones(2))
+    np.testing.assert_array_equal(loss.data, np.abs(far))
+    assert x.grad.tolist() == [1.0, -1.0]
+
+
+def test_small_losses_keep_their_digits():
+    for x in (0.5, 5.0, 20.0, 40.0, 300.0, 700.0):
+        exact = mpmath.log1p(mpmath.exp(-mpmath.mpf(x)))
+        slope = -1 / (1 + mpmath.exp(mpmath.mpf(x)))
+        logit = cr.Tensor([x], requires_grad=True)
+        loss = nn.BCEWithLogitsLoss()(logit, [1.0])
+        loss.backward()
+        # The exponential of x rounds with a relative error of up to x units in the last place.
+        assert loss.item() == pytest.approx(float(exact), rel=4e-16 * (1 + x))
+        assert logit.grad.item() == pytest.approx(float(slope), rel=4e-16 * (1 + x))
+        assert nn.BCEWithLogitsLoss()(-logit, [0.0]).item() == loss.item()
+
+
+deterministic = settings(derandomize=True, database=None, deadline=None)
+NUMBERS = st.floats(-30, 30)
+ROWS = arrays(float, (3, 4), elements=NUMBERS)
+
+
+@deterministic
+@given(ROWS, arrays(int, 3, elements=st.integers(0, 3)), st.floats(0, 1), arrays(float, 4, elements=st.floats(0.1, 9)))
+def test_class_numbers_are_one_hot_probabilities(logits, target, smoothing, weight):
+    by_number = nn.CrossEntropyLoss(weight, "none", smoothing)(logits, target)
+    by_share = nn.CrossEntropyLoss(weight, "none", smoothing)(logits, np.eye(4)[target])
+    np.testing.assert_allclose(by_number, by_share, rtol=1e-13, atol=1e-13)
+    mean = nn.CrossEntropyLoss(weight, label_smoothing=smoothing)(logits, target)
+    assert mean == pytest.approx(np.sum(by_number) / weight[target].sum(), rel=1e-13)
+    assert nn.CrossEntropyLoss()(logits, target) == pytest.approx(
+        np.mean(nn.CrossEntropyLoss(reduction="none")(logits, target)), rel=1e-13, abs=1e-13
+    )
+
+
+@deterministic
+@given(arrays(float, 5, elements=NUMBERS), arrays(float, 5, elements=st.floats(0, 1)))
+def test_two_classes_are_one_logit(x, target):
+    pairs = np.stack([np.zeros(5), x], axis=1)
+    np.testing.assert_allclose(
+        nn.BCEWithLogitsLoss("none")(x, target),
+        nn.CrossEntropyLoss(reduction="none")(pairs, np.stack([1 - target, target], axis=1)),
+        rtol=1e-13,
+        atol=1e-14,
+    )
+
+
+@deterministic
+@given(arrays(float, 5, elements=st.floats(-15, 15)), arrays(float, 5, elements=st.floats(0, 1)))
+def test_logits_are_probabilities_behind_a_sigmoid(x, target):
+    # 1 - sigmoid(15) = 3e-7 has lost seven digits of sixteen.
+    np.testing.assert_allclose(
+        nn.BCEWithLogitsLoss("none")(x, target), nn.BCELoss("none")(cr.sigmoid(x), target), rtol=1e-8, atol=1e-9
+    )
+
+
+@deterministic
+@given(ROWS, ROWS, st.floats(0.1, 10))
+def test_huber_lies_between_the_squared_error_and_the_distance(x, y, delta):
+    huber = nn.HuberLoss("none", delta)(x, y)
+    near = np.abs(x - y) <= delta
+    np.testing.assert_allclose(huber[near], 0.5 * np.square(x - y)[near], rtol=1e-14)
+    np.testing.assert_allclose(huber[~near], (delta * (np.abs(x - y) - delta / 2))[~near], rtol=1e-13)
+    assert nn.HuberLoss("sum", 100.0)(x, y) == pytest.approx(nn.MSELoss("half_sum")(x, y), rel=1e-13)
+
+
+@deterministic
+@given(ROWS, arrays(float, (3, 4), elements=st.sampled_from([-1.0, 1.0])))
+def test_hinge_is_the_shortfall_on_the_right_side(score, side):
+    expected = np.where(side * score < 1, 1 - side * score, 0)
+    np.testing.assert_array_equal(nn.HingeLoss("none")(score, side), expected)
+    np.testing.assert_array_equal(nn.HingeLoss("none")(-score, -side), expected)
+
+
+@deterministic
+@given(ROWS)
+def test_losses_of_what_was_asked_for_are_least(x):
+    assert nn.L1Loss()(x, x) == nn.HuberLoss()(x, x) == nn.MSELoss()(x, x) == 0.0
+    shares = cr.softmax(x)
+    at_best = cr.grad(lambda logits: nn.CrossEntropyLoss()(logits, shares))(x)
+    # Shares round to a few units in the last place, each at most 1.
+    np.testing.assert_allclose(at_best, 0, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: nn.L1Loss("average"), ValueError, "L1Loss: reduction is one of mean, sum, none, not 'average'"),
+        (lambda: nn.CrossEntropyLoss(reduction="avg"), ValueError, "CrossEntropyLoss: reduction is one of"),
+        (lambda: nn.CrossEntropyLoss(label_smoothing=1.5), ValueError, "label_smoothing is from 0 to 1, not 1.5"),
+        (lambda: nn.CrossEntropyLoss([[1.0]]), ShapeError, r"one number for each class, not shape \(1, 1\)"),
+        (lambda: nn.CrossEntropyLoss([1.0])(LOGITS, TARGET), ShapeError, r"has 1 weights, .* \(4, 3\) know 3 classes"),
+        (lambda: nn.HuberLoss(delta=0.0), ValueError, "delta is above 0, not 0.0"),
+        (lambda: nn.L1Loss()(np.ones(2), np.ones((2, 1))), ShapeError, r"L1Loss compares .* \(2,\) and .* \(2, 1\)"),
+        (lambda: nn.HuberLoss("none")(np.ones((0, 2)), np.ones((0, 2))), ShapeError, "HuberLoss of an empty batch"),
+        (lambda: nn.BCELoss()([0.5, 1.5], [0.0, 1.0]), ChainruleError, r"from 0 to 1, and got 1.5 at \[1\]: use BCEW"),
+        (
+            lambda: nn.BCELoss()([[0.5]], [[2]]),
+            ChainruleError,
+            r"BCELoss takes targets from 0 to 1, and got 2 at \[0, 0",
+        ),
+        (lambda: nn.BCEWithLogitsLoss()([0.5], [-1.0]), ChainruleError, "BCEWithLogitsLoss takes targets from 0 to 1"),
+        (
+            lambda: nn.BCEWithLogitsLoss(pos_weight=[1.0, 2.0])([0.5], [1.0]),
+            ShapeError,
+            r"shape \(2,\), which does not",
+        ),
+        (
+            lambda: nn.HingeLoss()([0.5, 1.0], [1, 0]),
+            ChainruleError,
+            r"-1 and 1, and got 0 at \[1\]: .* 2 \* target - 1",
+        ),
+        (lambda: nn.HingeLoss()([0.5], ["a"]), DtypeError, "numbers"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+@pytest.mark.parametrize("name", ["L1Loss", "HuberLoss", "BCELoss", "BCEWithLogitsLoss"])
+def test_nan_stays_nan(name):
+    assert np.isnan(getattr(nn, name)()(cr.Tensor([np.nan, 0.5]), [1.0, 0.0]).item())
+
+
 def test_losses_are_modules_without_parameters():
-    assert list(nn.CrossEntropyLoss().parameters()) == []
+    assert list(nn.CrossEntropyLoss(weight=[1.0, 2.0]).parameters()) == []
     assert repr(nn.CrossEntropyLoss()) == "CrossEntropyLoss()"
+    assert (
+        repr(nn.CrossEntropyLoss([1, 2], label_smoothing=0.1)) == "CrossEntropyLoss(weight=[1, 2], label_smoothing=0.1)"
+    )
+    assert repr(nn.HuberLoss("sum", delta=2.0)) == "HuberLoss(reduction='sum', delta=2.0)"
+    assert repr(nn.BCEWithLogitsLoss(pos_weight=3.0)) == "BCEWithLogitsLoss(pos_weight=3.0)"
+    assert [repr(kind()) for kind in (nn.L1Loss, nn.BCELoss, nn.HingeLoss)] == ["L1Loss()", "BCELoss()", "HingeLoss()"]
     assert issubclass(ShapeError, ChainruleError)

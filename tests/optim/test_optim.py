@@ -11,6 +11,11 @@ from chainrule.errors import ChainruleError, DtypeError, GraphError, ShapeError
 REFERENCE = {
     "sgd": (optim.SGD, {"lr": 0.01}, (3.3910037937972333, 2.9489517545753627)),
     "momentum": (optim.SGD, {"lr": 0.001, "momentum": 0.9}, (3.169469095584656, 3.1341110125199503)),
+    "adagrad 0.01": (optim.Adagrad, {"lr": 0.01}, (2.0510018518286905, 0.5503146790669969)),
+    "adagrad 0.5": (optim.Adagrad, {"lr": 0.5}, (4.15022507274352, 2.342875188993392)),
+    "rmsprop 0.01": (optim.RMSprop, {"lr": 0.01}, (2.5570452378481483, 1.01258326037913)),
+    "rmsprop 0.01, 0.9": (optim.RMSprop, {"lr": 0.01, "alpha": 0.9}, (2.180552778273892, 0.6743107385676629)),
+    "rmsprop 0.1, 0.9": (optim.RMSprop, {"lr": 0.1, "alpha": 0.9}, (3.7956813773803617, 2.0839738552289884)),
     "adam 0.01": (optim.Adam, {"lr": 0.01}, (2.1004701353837123, 0.6000649390296012)),
     "adam 0.1": (optim.Adam, {"lr": 0.1}, (3.014423615395983, 1.5003944962769398)),
     "adam 0.5": (optim.Adam, {"lr": 0.5}, (3.8589428754958313, 2.810795399858525)),
@@ -28,7 +33,18 @@ SETTINGS = [
     ("Adam", {"lr": 0.05, "betas": (0.7, 0.9), "eps": 1e-3}),
     ("Adam", {"lr": 0.05, "weight_decay": 0.1}),
     ("Adam", {"lr": 0.05, "betas": (0.0, 0.0)}),
+    ("AdamW", {"lr": 0.05}),
+    ("AdamW", {"lr": 0.05, "weight_decay": 0.5, "betas": (0.7, 0.9)}),
+    ("AdamW", {"lr": 0.05, "weight_decay": 0.0}),
+    ("Adagrad", {"lr": 0.1}),
+    ("Adagrad", {"lr": 0.1, "lr_decay": 0.2, "weight_decay": 0.1}),
+    ("Adagrad", {"lr": 0.1, "initial_accumulator_value": 0.5, "eps": 1e-3}),
+    ("RMSprop", {"lr": 0.01}),
+    ("RMSprop", {"lr": 0.01, "alpha": 0.9, "eps": 1e-3, "weight_decay": 0.1}),
+    ("RMSprop", {"lr": 0.01, "momentum": 0.5}),
+    ("RMSprop", {"lr": 0.01, "momentum": 0.5, "centered": True, "weight_decay": 0.1}),
 ]
+KINDS = [optim.SGD, optim.Adam, optim.AdamW, optim.Adagrad, optim.RMSprop]
 
 
 @pytest.mark.parametrize("name", REFERENCE)
@@ -64,13 +80,13 @@ def problem():
 
 
 @pytest.mark.parametrize(("name", "settings"), SETTINGS, ids=str)
-def test_twenty_steps_agree_with_pytorch(name, settings):
+def test_a_hundred_steps_agree_with_pytorch(name, settings):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     a, b, x, y = problem()
     mine = [cr.Tensor(p, requires_grad=True) for p in (a, b)]
     yours = [torch.tensor(p, requires_grad=True) for p in (a, b)]
     ours, theirs = getattr(optim, name)(mine, **settings), getattr(torch.optim, name)(yours, **settings)
-    for step in range(20):
+    for step in range(100):
         ours.zero_grad()
         theirs.zero_grad()
         # In some steps one parameter takes no part, so its memory must stand still.
@@ -102,7 +118,7 @@ def test_a_step_is_in_place_reads_the_gradient_only_and_keeps_the_dtype(name, se
         assert array[0] < 1
 
 
-@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_step_makes_graphs_stale(kind):
     w = cr.Tensor([1.0, 2.0], requires_grad=True)
     optimizer = kind([w], lr=0.1)
@@ -129,7 +145,7 @@ def test_lr_may_change_and_missing_gradients_are_passed_over():
 
 
 def test_steps_are_silent_about_nan_and_overflow():
-    for kind in (optim.SGD, optim.Adam):
+    for kind in KINDS:
         w = cr.Tensor([1.0, 1.0], requires_grad=True)
         optimizer = kind([w], lr=1e200)
         w.grad = cr.Tensor([np.nan, 1e200])
@@ -137,7 +153,7 @@ def test_steps_are_silent_about_nan_and_overflow():
         assert np.isnan(w.data[0])
 
 
-@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("params", "error", "message"),
     [
@@ -166,7 +182,13 @@ def test_wrong_parameters_are_refused(kind, params, error, message):
         (optim.SGD, {"lr": 1.0, "nesterov": True}, "nesterov needs a momentum"),
         (optim.SGD, {"lr": 1.0, "nesterov": True, "momentum": 0.9, "dampening": 0.1}, "no dampening"),
         (optim.Adam, {"betas": (0.9, 1.0)}, "below 1"),
+        (optim.Adam, {"betas": (0.9,)}, "two numbers"),
         (optim.Adam, {"eps": -1.0}, "eps is at least 0"),
+        (optim.AdamW, {"weight_decay": -1.0}, "AdamW: weight_decay is at least 0"),
+        (optim.Adagrad, {"lr_decay": -1.0}, "lr_decay is at least 0"),
+        (optim.Adagrad, {"initial_accumulator_value": -1.0}, "initial_accumulator_value is at least 0"),
+        (optim.RMSprop, {"alpha": 1.5}, "alpha is from 0 to 1"),
+        (optim.RMSprop, {"momentum": -0.5}, "momentum is at least 0"),
     ],
 )
 def test_wrong_settings_are_refused(kind, settings, message):
@@ -186,9 +208,9 @@ def test_replaced_data_is_noticed(new):
 
 def test_an_optimizer_of_ones_own():
     class Signs(optim.Optimizer):
-        def move(self, data, gradient, memory, work):
+        def move(self, data, gradient, memory, work, settings):
             np.sign(gradient, work)
-            data -= self.lr * work
+            data -= settings["lr"] * work
 
     w = cr.Tensor([1.0, -3.0], requires_grad=True)
     optimizer = Signs([w], lr=0.5)
@@ -197,3 +219,70 @@ def test_an_optimizer_of_ones_own():
     assert w.tolist() == [0.5, -2.5]
     with pytest.raises(NotImplementedError, match="Optimizer needs a method move"):
         optim.Optimizer([w], lr=0.1).step()
+
+
+def test_a_rate_that_is_no_number_is_refused():
+    with pytest.raises(DtypeError, match=r"SGD: lr is a number, not '0\.1'"):
+        optim.SGD([cr.Tensor([1.0], requires_grad=True)], lr="0.1")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_groups_agree_with_pytorch(kind):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    a, b, x, y = problem()
+    mine = [cr.Tensor(p, requires_grad=True) for p in (a, b)]
+    yours = [torch.tensor(p, requires_grad=True) for p in (a, b)]
+
+    def groups(p, q):
+        return [{"params": [p], "lr": 0.03, "weight_decay": 0.0}, {"params": iter([q])}]
+
+    ours = kind(groups(*mine), lr=0.01, weight_decay=0.2)
+    theirs = getattr(torch.optim, kind.__name__)(groups(*yours), lr=0.01, weight_decay=0.2)
+    for step in range(50):
+        for optimizer in (ours, theirs):
+            optimizer.zero_grad()
+            if step == 20:
+                optimizer.param_groups[1]["lr"] = 0.05
+        ((cr.tanh(x @ mine[0]) + mine[1] - y) ** 2).sum().backward()
+        ((torch.tanh(torch.tensor(x) @ yours[0]) + yours[1] - torch.tensor(y)) ** 2).sum().backward()
+        ours.step()
+        theirs.step()
+    for p, q in zip(mine, yours, strict=True):
+        np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-12, atol=1e-12)
+
+
+def test_groups_stand_in_param_groups_and_share_the_rate_where_it_is_one():
+    w, v, u = (cr.Tensor([1.0], requires_grad=True) for _ in range(3))
+    optimizer = optim.SGD([{"params": [w]}, {"params": [v], "momentum": 0.5}], lr=0.1)
+    assert [group["momentum"] for group in optimizer.param_groups] == [0.0, 0.5]
+    assert [group["params"] for group in optimizer.param_groups] == [[w], [v]]
+    assert optimizer.lr == 0.1
+    optimizer.add_param_group({"params": [u], "lr": 0.3})
+    assert optimizer.params == [w, v, u]
+    with pytest.raises(ChainruleError, match=r"different rates, 0\.1, 0\.1, 0\.3: .*param_groups\[i\]"):
+        _ = optimizer.lr
+    optimizer.lr = 0.5
+    assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.5, 0.5]
+    u.grad = cr.Tensor([1.0])
+    optimizer.step()
+    assert (w.item(), v.item(), u.item()) == (1.0, 1.0, 0.5)
+    optimizer.zero_grad()
+    assert u.grad is None
+
+
+@pytest.mark.parametrize(
+    ("groups", "error", "message"),
+    [
+        (lambda w: [{"lr": 0.1}], ChainruleError, 'SGD: a group is .* and this has no "params"'),
+        (lambda w: [{"params": [w], "weight_deacy": 0.1}], ChainruleError, "no setting weight_deacy; it has lr, mom"),
+        (lambda w: [{"params": w}], DtypeError, "takes a list of parameters"),
+        (lambda w: [{"params": []}], ChainruleError, "got no parameters"),
+        (lambda w: [{"params": [w]}, {"params": [w]}], ChainruleError, "twice"),
+        (lambda w: [w, {"params": [w]}], DtypeError, "parameter 1 is dict"),
+        (lambda w: [{"params": [w]}, {"params": [w * 2]}], GraphError, "parameter 1 is"),
+        (lambda w: [{"params": [w], "lr": -1.0}], ValueError, "lr is at least 0"),
+    ],
+)
+def test_wrong_groups_are_refused(groups, error, message):
+    with pytest.raises(error, match=message):
+        optim.SGD(groups(cr.Tensor([1.0], requires_grad=True)), lr=0.1)

@@ -21,6 +21,10 @@ TORCH = {
     "broadcast_to": lambda x, shape: x.expand(shape),
     "cholesky": lambda x: torch.linalg.cholesky((x + x.mT) / 2),
     "clip": lambda x, a_min, a_max: torch.clamp(x, a_min, a_max),
+    "conv2d": functional.conv2d,
+    "conv2d_input": lambda g, w, shape, **slide: torch.nn.grad.conv2d_input(shape, w, g, **slide),
+    "conv2d_plus": functional.conv2d,
+    "conv2d_weight": lambda g, x, shape, **slide: torch.nn.grad.conv2d_weight(x, shape, g, **slide),
     "cross_entropy": lambda x, target: functional.cross_entropy(x, torch.from_numpy(target)),
     "cumsum": lambda x, axis: x.flatten().cumsum(0) if axis is None else x.cumsum(axis),
     "einsum": lambda *operands, subscripts: torch.einsum(subscripts, *operands),
@@ -38,7 +42,12 @@ TORCH = {
     "logabsdet": lambda x: torch.linalg.slogdet(x)[1],
     "lower_half": lambda x: (x.tril() + x.tril(-1)) / 2,
     "matmul": torch.matmul,
+    "max_pool2d": lambda x, **slide: functional.max_pool2d(x, **slide),
     "mean": lambda x, axis, keepdims: torch.mean(x, axis, keepdims),
+    "pick_at_largest": lambda y, x, **slide: picked(y, x, slide),
+    "put_at_largest": lambda g, x, **slide: torch.autograd.functional.vjp(
+        lambda y: picked(y, x, slide), torch.zeros(x.shape, dtype=g.dtype), g, create_graph=True
+    )[1],
     "pad": lambda x, pad_width: functional.pad(x, [int(n) for n in np.broadcast_to(pad_width, (2, 2))[::-1].flat]),
     "stack": lambda *arrays, axis: torch.stack(arrays, axis),
     "relu": torch.relu,
@@ -69,6 +78,11 @@ def expanded(x, axis):
     for a in sorted(axis if isinstance(axis, tuple) else (axis,)):
         x = x.unsqueeze(a)
     return x
+
+
+def picked(y, x, slide):
+    places = functional.max_pool2d(x.double(), **slide, return_indices=True)[1]
+    return y.flatten(2).gather(2, places.flatten(2)).reshape(places.shape)
 
 
 def scattered(x, key, shape):

@@ -12,7 +12,13 @@ from chainrule.errors import DtypeError, ShapeError
 
 MATRIX = ((2, 3),)
 
+IMAGES = ((2, 3, 5, 4),)
+
 CALLS = {
+    "avg_pool2d": [
+        (lambda x: cr.avg_pool2d(x, 2), IMAGES),
+        (lambda x: cr.avg_pool2d(x, (3, 2), (1, 2), (1, 0)), IMAGES),
+    ],
     "concatenate": [(lambda x, y: cr.concatenate([x, y, x], axis=1), ((2, 3), (2, 1)))],
     "diag": [(compositions["diag"], ((3,),)), (compositions["diag"], ((3, 3),))],
     "dot": [

@@ -16,10 +16,33 @@ LINEAR = [name for name in RULES if not isinstance(cr.book[name], Pointwise)]
 SQUARE = [(((1, 1),), {}), (((0, 0),), {}), (((4, 3, 3),), {}), (((2, 1, 2, 2),), {}), (((0, 2, 2),), {})]
 """Matrices and batches of them."""
 
+SLIDES = (
+    ((2, 4, 4, 3), ((2, 6, 5, 4), (4, 3, 2, 2)), {"groups": 2}),
+    ((1, 6, 2, 2), ((1, 3, 4, 5), (6, 1, 3, 2)), {"groups": 3, "stride": (1, 2), "dilation": (1, 2)}),
+    ((3, 2, 1, 1), ((3, 1, 1, 1), (2, 1, 1, 1)), {}),
+    ((1, 1, 2, 2), ((1, 2, 1, 1), (1, 2, 2, 2)), {"padding": 1, "stride": 1}),
+    ((0, 3, 3, 2), ((0, 2, 4, 3), (3, 2, 2, 2)), {}),
+    ((2, 3, 2, 2), ((2, 0, 3, 3), (3, 0, 2, 2)), {}),
+    ((2, 0, 2, 2), ((2, 1, 3, 3), (0, 1, 2, 2)), {}),
+)
+"""Results, images and weights of convolutions: groups, one pixel, one window, nothing at all."""
+
+POOLS = (
+    ((2, 1, 3, 3), (2, 1, 4, 4), {"kernel_size": 2, "stride": 1}),
+    ((1, 2, 2, 2), (1, 2, 5, 3), {"kernel_size": (3, 2), "padding": (1, 1)}),
+    ((1, 1, 1, 1), (1, 1, 1, 1), {"kernel_size": 1}),
+    ((0, 2, 2, 2), (0, 2, 4, 4), {"kernel_size": 2}),
+)
+"""Results and images of pooling: windows that overlap, that leave a rest, that see one pixel."""
+
 OTHERS = {
     "affine": [(((1, 3), (2, 3), (2,)), {}), (((0, 3), (2, 3), (2,)), {}), (((4, 0), (2, 0), (2,)), {})],
     "astype": [(((),), {"dtype": np.float64}), (((0, 2),), {"dtype": np.float64})],
     "broadcast_to": [(((),), {"shape": (2, 3)}), (((1, 3),), {"shape": (0, 3)}), (((),), {"shape": ()})],
+    "conv2d": [(shapes, slide) for _, shapes, slide in SLIDES],
+    "conv2d_input": [((g, w), {"shape": x, **slide}) for g, (x, w), slide in SLIDES],
+    "conv2d_plus": [((*shapes, shapes[1][:1]), slide) for _, shapes, slide in SLIDES],
+    "conv2d_weight": [((g, x), {"shape": w, **slide}) for g, (x, w), slide in SLIDES],
     "cross_entropy": [(((1, 3),), {"target": np.array([2])})],
     "cumsum": [(((),), {}), (((0,),), {}), (((0, 3),), {"axis": 1}), (((2, 3, 4),), {"axis": 1})],
     "expand_dims": [(((),), {"axis": 0}), (((0,),), {"axis": 1})],
@@ -57,8 +80,11 @@ OTHERS = {
         (((2, 0), (0, 3)), {}),
         (((1, 1), (1, 1)), {}),
     ],
+    "max_pool2d": [((x,), slide) for _, x, slide in POOLS],
     "mean": [(((),), {}), (((1,),), {"axis": 0}), (((2, 3, 4),), {"axis": (0, -1)})],
     "outer": [(((1,), (4,)), {}), (((0,), (4,)), {})],
+    "pick_at_largest": [((x, x), slide) for _, x, slide in POOLS],
+    "put_at_largest": [((g, x), slide) for g, x, slide in POOLS],
     "pad": [(((0,),), {"pad_width": 2}), (((2, 3, 4),), {"pad_width": ((0, 1), (2, 0), (1, 1))})],
     "stack": [(((), ()), {"axis": 0}), (((0, 2), (0, 2)), {"axis": 1}), (((2, 3),), {"axis": 1})],
     "reshape": [(((),), {"shape": (1, 1)}), (((0, 3),), {"shape": (3, 0)}), (((1,),), {"shape": ()})],

@@ -1,4 +1,4 @@
-"""Data sets that come with the package, and a way to hold some of the examples back.
+"""Data: tables, files of images, generated points, the shipped digits; splits and batches of them.
 
 >>> import chainrule as cr
 >>> x, y = cr.data.load_digits()
@@ -6,7 +6,28 @@
 ((1797, 64), dtype('float32'), (1797,), dtype('int64'))
 """
 
+from chainrule.data.columns import Columns
 from chainrule.data.digits import load_digits
-from chainrule.data.split import hold_out
+from chainrule.data.generate import make_circles, make_moons, make_spirals, make_xor
+from chainrule.data.idx import load_idx
+from chainrule.data.loader import DataLoader
+from chainrule.data.npz import load_mnist, load_npz
+from chainrule.data.split import hold_out, k_folds
+from chainrule.data.table import Table, read_table
 
-__all__ = ["hold_out", "load_digits"]
+__all__ = [
+    "Columns",
+    "DataLoader",
+    "Table",
+    "hold_out",
+    "k_folds",
+    "load_digits",
+    "load_idx",
+    "load_mnist",
+    "load_npz",
+    "make_circles",
+    "make_moons",
+    "make_spirals",
+    "make_xor",
+    "read_table",
+]

@@ -8,18 +8,51 @@ Sequential(Linear(2, 3), Tanh(), Linear(3, 1))
 (1, 1)
 """
 
-from chainrule.nn.layers import Linear, ReLU, Sequential, Sigmoid, Tanh
-from chainrule.nn.losses import CrossEntropyLoss, MSELoss
-from chainrule.nn.module import Module, Parameter
+from chainrule.nn import init
+from chainrule.nn.activations import ELU, GELU, Activation, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
+from chainrule.nn.attention import Embedding, MultiheadAttention, TransformerBlock
+from chainrule.nn.convolution import AvgPool2d, Conv2d, MaxPool2d
+from chainrule.nn.layers import Dropout, Flatten, Linear, ModuleList, Sequential
+from chainrule.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, HuberLoss, L1Loss, MSELoss
+from chainrule.nn.module import Buffer, Module, Parameter
+from chainrule.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
+from chainrule.nn.summary import Summary
 
 __all__ = [
+    "ELU",
+    "GELU",
+    "Activation",
+    "AvgPool2d",
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Buffer",
+    "Conv2d",
     "CrossEntropyLoss",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "HingeLoss",
+    "HuberLoss",
+    "L1Loss",
+    "LayerNorm",
+    "LeakyReLU",
     "Linear",
     "MSELoss",
+    "MaxPool2d",
     "Module",
+    "ModuleList",
+    "MultiheadAttention",
     "Parameter",
     "ReLU",
     "Sequential",
+    "SiLU",
     "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Summary",
     "Tanh",
+    "TransformerBlock",
+    "init",
 ]

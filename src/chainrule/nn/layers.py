@@ -1,22 +1,22 @@
-"""Layers: a matrix of weights, the activations between them, and a chain of them."""
+"""Layers on rows of features, and chains and lists of layers."""
 
 # Programs without types call this too, so arguments are checked when it runs.
 # pyright: reportUnnecessaryIsInstance=false
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, overload
 
 import numpy as np
 
-from chainrule.core.tensor import DIFFERENTIABLE, Tensor
+from chainrule.core.tensor import Tensor, from_array
 from chainrule.errors import DtypeError, ShapeError
-from chainrule.nn.module import Module, Parameter, as_input, check_size
+from chainrule.nn.module import Module, Parameter, as_input, check_dtype, check_share, check_size
 from chainrule.rules.algebra import matmul
 from chainrule.rules.fused import affine
-from chainrule.rules.linear import transpose
-from chainrule.rules.pointwise import relu, sigmoid, tanh
+from chainrule.rules.linear import reshape, transpose
 
 
 class Linear(Module):
@@ -44,8 +44,7 @@ class Linear(Module):
         rng: np.random.Generator | int | None = None,
     ) -> None:
         check_size("Linear", in_features=in_features, out_features=out_features)
-        if np.dtype(dtype) not in DIFFERENTIABLE:
-            raise DtypeError(f"Linear: dtype is float32 or float64, not {np.dtype(dtype)}")
+        check_dtype("Linear", dtype)
         self.in_features = int(in_features)
         self.out_features = int(out_features)
         draw = np.random.default_rng(rng)
@@ -56,13 +55,23 @@ class Linear(Module):
     def forward(self, x: Any) -> Any:
         """The weighted sums of every row, plus the bias."""
         x = as_input(x, "Linear")
-        try:
-            if self.bias is not None and x.ndim == 2:
-                return affine(x, self.weight, self.bias)
-            out = matmul(x, transpose(self.weight))
-            return out if self.bias is None else out + self.bias
-        except ShapeError as error:
-            raise self._misfit(x) from error
+        if x.ndim == 0 or x.shape[-1] != self.in_features:
+            raise self._misfit(x)
+        if x.ndim <= 2:
+            return self._weighted(x)
+        # One product of two matrices is faster than a batch of them.
+        rows = reshape(x, shape=(math.prod(x.shape[:-1]), self.in_features))
+        return reshape(self._weighted(rows), shape=(*x.shape[:-1], self.out_features))
+
+    def _weighted(self, x: Any) -> Any:
+        if self.bias is not None and x.ndim == 2:
+            return affine(x, self.weight, self.bias)
+        out = matmul(x, transpose(self.weight))
+        return out if self.bias is None else out + self.bias
+
+    def multiply_adds(self, taken: tuple[int, ...], given: tuple[int, ...]) -> int:
+        """One for each weight and row."""
+        return math.prod(taken) * self.out_features
 
     def _misfit(self, x: Any) -> ShapeError:
         name = x.describe() if isinstance(x, Tensor) else f"an array {x.shape}"
@@ -75,45 +84,6 @@ class Linear(Module):
         bias = "" if self.bias is not None else ", bias=False"
         dtype = "" if self.weight.dtype == np.float32 else f", dtype={self.weight.dtype}"
         return f"Linear({self.in_features}, {self.out_features}{bias}{dtype})"
-
-
-class ReLU(Module):
-    """The positive part of every entry; its derivative at 0 is 0.
-
-    >>> import chainrule as cr
-    >>> cr.nn.ReLU()(cr.Tensor([-1.0, 2.0]))
-    Tensor([0., 2.])
-    """
-
-    def forward(self, x: Any) -> Any:
-        """``cr.relu(x)``, of the same shape."""
-        return relu(x)
-
-
-class Tanh(Module):
-    """The hyperbolic tangent of every entry: an S from -1 to 1.
-
-    >>> import chainrule as cr
-    >>> cr.nn.Tanh()(cr.Tensor([0.0, 100.0]))
-    Tensor([0., 1.])
-    """
-
-    def forward(self, x: Any) -> Any:
-        """``cr.tanh(x)``, of the same shape."""
-        return tanh(x)
-
-
-class Sigmoid(Module):
-    """The logistic function of every entry: an S from 0 to 1.
-
-    >>> import chainrule as cr
-    >>> cr.nn.Sigmoid()(cr.Tensor([0.0, 100.0]))
-    Tensor([0.5, 1. ])
-    """
-
-    def forward(self, x: Any) -> Any:
-        """``cr.sigmoid(x)``, of the same shape."""
-        return sigmoid(x)
 
 
 class Sequential(Module):
@@ -131,8 +101,7 @@ class Sequential(Module):
         for i, step in enumerate(steps):
             if not callable(step) or isinstance(step, type):
                 raise DtypeError(
-                    f"Sequential takes modules and functions one by one, and step {i} is {step!r}"
-                    + (": write it with brackets, as in ReLU()" if isinstance(step, type) else "")
+                    f"Sequential takes modules and functions one by one, and step {i} is {step!r}{_brackets(step)}"
                 )
         self.steps = list(steps)
 
@@ -163,3 +132,120 @@ class Sequential(Module):
 
     def __repr__(self) -> str:
         return f"Sequential({', '.join(getattr(s, '__name__', '') or repr(s) for s in self.steps)})"
+
+
+class ModuleList(Module):
+    """A list of modules: their parameters count, and the module that holds it says how they are used.
+
+    A plain Python list in an attribute does as well; this one is a module, so lists of lists can be named and saved.
+
+    >>> import chainrule as cr
+    >>> layers = cr.nn.ModuleList([cr.nn.Linear(2, 2), cr.nn.ReLU()])
+    >>> layers.append(cr.nn.Linear(2, 1))
+    ModuleList(Linear(2, 2), ReLU(), Linear(2, 1))
+    >>> len(list(layers.parameters()))
+    4
+    """
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        self.held: list[Module] = []
+        self.extend(modules)
+
+    def append(self, module: Module) -> ModuleList:
+        """Add a module at the end."""
+        if not isinstance(module, Module):
+            raise DtypeError(f"ModuleList takes modules, and got {module!r}{_brackets(module)}")
+        self.held.append(module)
+        return self
+
+    def extend(self, modules: Iterable[Module]) -> ModuleList:
+        """Add several at the end."""
+        for module in modules:
+            self.append(module)
+        return self
+
+    def parts(self) -> Iterator[tuple[str, str, Any]]:
+        """Each module with its place as its name."""
+        return ((str(i), f"[{i}]", module) for i, module in enumerate(self.held))
+
+    @overload
+    def __getitem__(self, place: int) -> Module: ...
+    @overload
+    def __getitem__(self, place: slice) -> ModuleList: ...
+    def __getitem__(self, place: int | slice) -> Any:
+        return ModuleList(self.held[place]) if isinstance(place, slice) else self.held[place]
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self.held)
+
+    def __repr__(self) -> str:
+        return f"ModuleList({', '.join(map(repr, self.held))})"
+
+
+class Flatten(Module):
+    """All axes from `start_dim` to `end_dim` as one: an image becomes a row of numbers, and the batch stays.
+
+    `x` has any shape with those axes, and a batch of images (n, c, h, w) becomes (n, c·h·w). Axes that `x` does not
+    have raise `ShapeError`. Nothing is copied.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.nn.Flatten()(cr.Tensor(np.zeros((5, 3, 2, 2)))).shape
+    (5, 12)
+    """
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        self.start_dim = start_dim
+        self.end_dim = end_dim
+
+    def forward(self, x: Any) -> Any:
+        """The same entries with fewer axes."""
+        x = as_input(x, "Flatten")
+        start, end = (dim + x.ndim * (dim < 0) for dim in (self.start_dim, self.end_dim))
+        if not 0 <= start <= end < x.ndim:
+            raise ShapeError(f"{self!r} joins axes that an input of shape {x.shape} does not have in this order")
+        joined = math.prod(x.shape[start : end + 1])
+        return reshape(x, shape=(*x.shape[:start], joined, *x.shape[end + 1 :]))
+
+    def __repr__(self) -> str:
+        return (
+            "Flatten()" if (self.start_dim, self.end_dim) == (1, -1) else f"Flatten({self.start_dim}, {self.end_dim})"
+        )
+
+
+class Dropout(Module):
+    """While training, sets the share `p` of entries to 0 by chance and scales the others by 1 / (1 - p); else nothing.
+
+    Any shape. `rng` is a seed or a NumPy Generator, held in the attribute `rng`; a seeded layer drops the same entries
+    in every run. (Srivastava and others, Dropout, 2014; scaled while training, so that use needs no change.)
+
+    >>> import chainrule as cr
+    >>> layer = cr.nn.Dropout(0.5, rng=0)
+    >>> layer(cr.Tensor([1.0, 1.0, 1.0, 1.0]))
+    Tensor([2., 2., 2., 0.])
+    >>> layer.eval()(cr.Tensor([1.0, 1.0]))
+    Tensor([1., 1.])
+    """
+
+    def __init__(self, p: float = 0.5, *, rng: np.random.Generator | int | None = None) -> None:
+        self.p = check_share("Dropout", p)
+        self.rng = np.random.default_rng(rng)
+
+    def forward(self, x: Any) -> Any:
+        """The entries that stay, scaled."""
+        x = as_input(x, "Dropout")
+        if not self.training or not self.p:
+            return x
+        rng: Any = self.rng
+        kept = rng.random(x.shape, dtype=np.float32) >= self.p
+        scale = 0.0 if self.p == 1 else 1 / (1 - self.p)
+        return x * from_array(np.multiply(kept, scale, dtype=x.dtype))
+
+    def __repr__(self) -> str:
+        return f"Dropout({self.p})"
+
+
+def _brackets(given: Any) -> str:
+    return ": write it with brackets, as in ReLU()" if isinstance(given, type) else ""

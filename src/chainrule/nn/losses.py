@@ -2,38 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.operation import as_array
 from chainrule.core.tensor import Tensor
-from chainrule.errors import DtypeError, ShapeError
+from chainrule.errors import ChainruleError, DtypeError, ShapeError
 from chainrule.nn.module import Module, as_input
+from chainrule.rules import linear, pointwise
+from chainrule.rules.composed import log_softmax
 from chainrule.rules.fused import cross_entropy, squared_error
+from chainrule.rules.pointwise import clip, less_equal, log, relu, softplus, where
 
 CONVENTIONS = ("mean", "sum", "half_sum")
+REDUCTIONS = ("mean", "sum", "none")
+LEAST_LOGARITHM = -100.0
+LEAST_PROBABILITY = float(np.exp(LEAST_LOGARITHM))
 
 
 class CrossEntropyLoss(Module):
     """The surprise at the right class, -log softmax(logits)[target], averaged over the batch.
 
     `logits` has shape (batch, classes): the network's raw results, without a softmax. `target` has shape (batch,): the
-    right classes as whole numbers from 0. The result is a single number. A target that is out of range, not whole or
-    of another length, and an empty batch, raise `ShapeError` or `DtypeError`. O(batch × classes).
+    right classes as whole numbers from 0; or (batch, classes): the probability of each class, in floating point. The
+    result is a single number; with ``reduction="none"`` it has shape (batch,). A target that is out of range, not whole
+    or of another shape, and an empty batch, raise `ShapeError` or `DtypeError`. O(batch × classes).
 
     The gradient in the logits is (softmax - one-hot target) / batch (Bishop, Pattern Recognition and Machine Learning,
-    2006, 4.3.4).
+    2006, 4.3.4). `weight`, of shape (classes,), weighs the surprise at each class; the mean over class numbers is then
+    divided by the sum of the right classes' weights. `label_smoothing` ε takes the share ε from the target and spreads
+    it evenly over all classes (Szegedy and others, 2016). The formulas are PyTorch's.
 
     >>> import chainrule as cr
     >>> loss = cr.nn.CrossEntropyLoss()
     >>> loss(cr.Tensor([[0.0, 0.0]]), [1]).item()
     0.6931471805599453
+    >>> loss(cr.Tensor([[0.0, 0.0]]), [[0.25, 0.75]]).item()
+    0.6931471805599453
     """
 
+    def __init__(self, weight: Any = None, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(f"CrossEntropyLoss: label_smoothing is from 0 to 1, not {label_smoothing}")
+        self.weight = None if weight is None else _numbers(weight, "CrossEntropyLoss")
+        if self.weight is not None and self.weight.ndim != 1:
+            raise ShapeError(f"CrossEntropyLoss: weight has one number for each class, not shape {self.weight.shape}")
+        self.reduction = _known(self, reduction)
+        self.label_smoothing = label_smoothing
+        self._plain = self.weight is None and reduction == "mean" and not label_smoothing
+
     def forward(self, logits: Any, target: Any) -> Any:
-        """The averaged loss of a batch."""
+        """The loss of a batch."""
         logits = as_input(logits, "CrossEntropyLoss")
         shape = logits.shape
         if len(shape) != 2:
@@ -41,7 +62,42 @@ class CrossEntropyLoss(Module):
                 f"CrossEntropyLoss takes logits of shape (batch, classes), not {shape}"
                 + (f": reshape one example to (1, {shape[0]})" if len(shape) == 1 else "")
             )
-        return cross_entropy(logits, target=_classes(target, *shape))
+        numbers = _numbers(target, "CrossEntropyLoss")
+        if numbers.ndim == 2 and numbers.shape == shape and numbers.dtype.kind == "f":
+            return self._from_probabilities(logits, target if isinstance(target, Tensor) else numbers)
+        classes = _classes(numbers, *shape)
+        if self._plain:
+            return cross_entropy(logits, target=classes)
+        surprise, weight = self._surprise(logits)
+        each = self._smoothed(linear.index(surprise, key=(np.arange(len(classes)), classes)), surprise)
+        return _reduced(each, self.reduction, len(classes) if weight is None else np.add.reduce(weight[classes]))
+
+    def _from_probabilities(self, logits: Any, target: Any) -> Any:
+        if not logits.size:
+            _refuse_empty("CrossEntropyLoss", logits.shape)
+        surprise, _ = self._surprise(logits)
+        each = self._smoothed(linear.sum(target * surprise, axis=1), surprise)
+        return _reduced(each, self.reduction, len(logits))
+
+    def _surprise(self, logits: Any) -> tuple[Any, NDArray[Any] | None]:
+        """The weighed surprise at each class of each row, and the weights in the dtype of the logits."""
+        surprise, classes = -log_softmax(logits), logits.shape[1]
+        if self.weight is None:
+            return surprise, None
+        if self.weight.shape != (classes,):
+            raise ShapeError(
+                f"CrossEntropyLoss has {self.weight.size} weights, and logits of shape {logits.shape} know {classes} "
+                "classes: give one weight for each class"
+            )
+        weight = self.weight.astype(logits.dtype)
+        return surprise * weight, weight
+
+    def _smoothed(self, each: Any, surprise: Any) -> Any:
+        smoothing = self.label_smoothing
+        return (1 - smoothing) * each + smoothing * linear.mean(surprise, axis=1) if smoothing else each
+
+    def __repr__(self) -> str:
+        return _shown(self, weight=None, reduction="mean", label_smoothing=0.0)
 
 
 class MSELoss(Module):
@@ -66,15 +122,8 @@ class MSELoss(Module):
 
     def forward(self, prediction: Any, target: Any) -> Any:
         """The loss of all entries together."""
-        prediction, target = as_input(prediction, "MSELoss"), as_input(target, "MSELoss")
-        if prediction.shape != target.shape:
-            raise ShapeError(
-                f"MSELoss compares entry by entry, and the prediction has shape {prediction.shape} and the target "
-                f"{target.shape}: reshape one to match the other"
-            )
+        prediction, target = _matched("MSELoss", prediction, target)
         size = prediction.size
-        if not size:
-            raise ShapeError(f"MSELoss of an empty batch {prediction.shape} has no value: give at least one example")
         scale = 1 / size if self.convention == "mean" else 1.0 if self.convention == "sum" else 0.5
         return squared_error(prediction, target, scale=scale)
 
@@ -82,16 +131,229 @@ class MSELoss(Module):
         return f"MSELoss(convention={self.convention!r})"
 
 
-def _classes(target: Any, batch: int, classes: int) -> NDArray[np.intp]:
+class _LossOfEntries(Module):
+    """A loss of each entry by itself, `each`, and the mean or sum of them all.
+
+    `prediction` and `target` have the same shape, any. The result is a single number, or of that shape with
+    ``reduction="none"``. Shapes that differ and empty arrays raise `ShapeError`. O(entries).
+    """
+
+    def __init__(self, reduction: str = "mean") -> None:
+        self.reduction = _known(self, reduction)
+
+    def forward(self, prediction: Any, target: Any) -> Any:
+        """The loss of all entries together, or of each."""
+        prediction, target = _matched(type(self).__name__, prediction, target)
+        if target.dtype.kind == "b":
+            target = _numbers(target, "target").astype(prediction.dtype)
+        return _reduced(self.each(prediction, target), self.reduction, prediction.size)
+
+    def each(self, prediction: Any, target: Any) -> Any:
+        """The loss of every entry."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method each(self, prediction, target)")
+
+    def __repr__(self) -> str:
+        return _shown(self, reduction="mean")
+
+
+class L1Loss(_LossOfEntries):
+    """The distance |prediction - target|; its derivative is a sign, and 0 where they are equal.
+
+    `prediction` and `target` have the same shape, any; `reduction` is mean, sum or none. Shapes that differ and empty
+    arrays raise `ShapeError`. O(entries).
+
+    >>> import chainrule as cr
+    >>> cr.nn.L1Loss()(cr.Tensor([1.0, 4.0]), [2.0, 2.0]).item()
+    1.5
+    """
+
+    def each(self, prediction: Any, target: Any) -> Any:
+        """The distance of every entry."""
+        return pointwise.abs(prediction - target)
+
+
+class HuberLoss(_LossOfEntries):
+    """Half the squared error up to a distance of `delta`, and from there on a straight line (Huber, 1964).
+
+    Its derivative is the error, held between -`delta` and `delta`. Shapes and `reduction` as in `L1Loss`.
+
+    >>> import chainrule as cr
+    >>> cr.nn.HuberLoss(delta=2.0, reduction="none")(cr.Tensor([1.0, 5.0]), [0.0, 0.0])
+    Tensor([0.5, 8. ])
+    """
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction)
+        if not delta > 0:
+            raise ValueError(f"HuberLoss: delta is above 0, not {delta}")
+        self.delta = delta
+
+    def each(self, prediction: Any, target: Any) -> Any:
+        """The loss of every entry; the far error is never squared, so it cannot overflow."""
+        error = prediction - target
+        held = clip(error, a_min=-self.delta, a_max=self.delta)
+        return held * (error - 0.5 * held)
+
+    def __repr__(self) -> str:
+        return _shown(self, reduction="mean", delta=1.0)
+
+
+class BCELoss(_LossOfEntries):
+    """The surprise -y log p - (1 - y) log(1 - p) at an answer y that was given the probability p.
+
+    `prediction` and `target` hold numbers from 0 to 1; others raise `ChainruleError`. Shapes and `reduction` as in
+    `L1Loss`. A logarithm is never below -100, as in PyTorch, so a sure and wrong answer costs 100; there the loss is
+    flat, and its derivative 0. `BCEWithLogitsLoss`, for the raw results of a network, is exact there too.
+
+    >>> import chainrule as cr
+    >>> cr.nn.BCELoss(reduction="none")(cr.Tensor([0.5, 0.0]), [1.0, 1.0])
+    Tensor([  0.69314718, 100.        ])
+    """
+
+    def each(self, prediction: Any, target: Any) -> Any:
+        """The surprise of every entry."""
+        _refuse_beyond_0_to_1("BCELoss", "probabilities", prediction, ": use BCEWithLogitsLoss for raw results")
+        _refuse_beyond_0_to_1("BCELoss", "targets", target)
+        return -(target * _bounded_log(prediction) + (1 - target) * _bounded_log(1 - prediction))
+
+
+class BCEWithLogitsLoss(_LossOfEntries):
+    """`BCELoss` of the sigmoid of raw results, exact at any size of them.
+
+    It is y softplus(-x) + (1 - y) softplus(x), so nothing cancels. `pos_weight` weighs the first part, for answers
+    y = 1 that are rare; it is broadcast to the shape of the results. Targets are from 0 to 1. Shapes and `reduction`
+    as in `L1Loss`.
+
+    >>> import chainrule as cr
+    >>> cr.nn.BCEWithLogitsLoss(reduction="none")(cr.Tensor([0.0, -1e4]), [1.0, 1.0])
+    Tensor([6.93147181e-01, 1.00000000e+04])
+    """
+
+    def __init__(self, reduction: str = "mean", pos_weight: Any = None) -> None:
+        super().__init__(reduction)
+        self.pos_weight = None if pos_weight is None else _numbers(pos_weight, "BCEWithLogitsLoss")
+
+    def each(self, prediction: Any, target: Any) -> Any:
+        """The surprise of every entry."""
+        _refuse_beyond_0_to_1("BCEWithLogitsLoss", "targets", target)
+        at_one, at_zero = target * softplus(-prediction), (1 - target) * softplus(prediction)
+        return at_zero + (at_one if self.pos_weight is None else at_one * self._weight(self.pos_weight, prediction))
+
+    def _weight(self, weight: NDArray[Any], prediction: Any) -> NDArray[Any]:
+        try:
+            return np.broadcast_to(weight, prediction.shape).astype(prediction.dtype)
+        except ValueError as error:
+            raise ShapeError(
+                f"BCEWithLogitsLoss has a pos_weight of shape {weight.shape}, which does not fit results "
+                f"of shape {prediction.shape}: give one number, or one for each column"
+            ) from error
+
+    def __repr__(self) -> str:
+        return _shown(self, reduction="mean", pos_weight=None)
+
+
+class HingeLoss(_LossOfEntries):
+    """How far a score falls short of a margin on its own side: max(0, `margin` - y score) (Cortes and Vapnik, 1995).
+
+    `target` y holds the sides, -1 and 1; others raise `ChainruleError`. The derivative is -y inside the margin, and 0
+    beyond it and on it. Shapes and `reduction` as in `L1Loss`.
+
+    >>> import chainrule as cr
+    >>> cr.nn.HingeLoss(reduction="none")(cr.Tensor([0.25, 3.0, 3.0]), [1, 1, -1])
+    Tensor([0.75, 0.  , 4.  ])
+    """
+
+    def __init__(self, reduction: str = "mean", margin: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.margin = margin
+
+    def each(self, prediction: Any, target: Any) -> Any:
+        """What every entry lacks."""
+        numbers = _numbers(target, "HingeLoss")
+        _refuse(np.abs(numbers) != 1, "HingeLoss takes the targets -1 and 1", numbers, ": from 0 and 1, 2 * target - 1")
+        return relu(self.margin - target * prediction)
+
+    def __repr__(self) -> str:
+        return _shown(self, reduction="mean", margin=1.0)
+
+
+def _known(loss: Module, reduction: str) -> str:
+    """A way to join the losses of entries or rows, once it is known to be one."""
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"{type(loss).__name__}: reduction is one of {', '.join(REDUCTIONS)}, not {reduction!r}")
+    return reduction
+
+
+def _reduced(each: Any, reduction: str, count: Any) -> Any:
+    """The losses of entries or rows as they are, their sum, or that sum divided by their count or weight."""
+    if reduction == "none":
+        return each
+    total = linear.sum(each)
+    return total / count if reduction == "mean" else total
+
+
+def _shown(loss: Module, **defaults: Any) -> str:
+    """A loss as a program would write it, with the settings that are not the usual ones."""
+    held = {name: getattr(loss, name) for name in defaults}
+    plain = {name: each.tolist() if isinstance(each, np.ndarray) else each for name, each in held.items()}
+    settings = [f"{name}={given!r}" for name, given in plain.items() if given != defaults[name]]
+    return f"{type(loss).__name__}({', '.join(settings)})"
+
+
+def _numbers(x: Any, owner: str) -> NDArray[Any]:
+    """The plain numbers of a Tensor, array or list."""
+    return x.data if isinstance(x, Tensor) else as_array(x, owner)
+
+
+def _matched(owner: str, prediction: Any, target: Any) -> tuple[Any, Any]:
+    """A prediction and a target of one shape, with at least one entry."""
+    prediction, target = as_input(prediction, owner), as_input(target, owner)
+    if prediction.shape != target.shape:
+        raise ShapeError(
+            f"{owner} compares entry by entry, and the prediction has shape {prediction.shape} and the target "
+            f"{target.shape}: reshape one to match the other"
+        )
+    if not prediction.size:
+        _refuse_empty(owner, prediction.shape)
+    return prediction, target
+
+
+def _refuse_empty(owner: str, shape: tuple[int, ...]) -> NoReturn:
+    raise ShapeError(f"{owner} of an empty batch {shape} has no value: give at least one example")
+
+
+def _refuse(wrong: NDArray[np.bool_], takes: str, numbers: NDArray[Any], advice: str = "") -> None:
+    """Name the first entry that a loss cannot take."""
+    if wrong.any():
+        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise ChainruleError(f"{takes}, and got {numbers[place]} at {list(place)}{advice}")
+
+
+def _refuse_beyond_0_to_1(owner: str, what: str, x: Any, advice: str = "") -> None:
+    numbers = _numbers(x, owner)
+    _refuse((numbers < 0) | (numbers > 1), f"{owner} takes {what} from 0 to 1", numbers, advice)
+
+
+def _bounded_log(x: Any) -> Any:
+    """The logarithm, flat where it would be below -100."""
+    small = less_equal(x, LEAST_PROBABILITY)
+    return where(small, LEAST_LOGARITHM, log(where(small, 1.0, x)))
+
+
+def _classes(raw: NDArray[Any], batch: int, classes: int) -> NDArray[np.intp]:
     """The right classes as whole numbers, once they are known to fit."""
-    raw: NDArray[Any] = target.data if isinstance(target, Tensor) else as_array(target, "CrossEntropyLoss")
     if raw.shape != (batch,):
         raise ShapeError(
             f"CrossEntropyLoss takes one class for each of the {batch} rows of logits, shape ({batch},), and got a "
-            f"target of shape {raw.shape}" + (": give class numbers, not one-hot rows" if raw.ndim == 2 else "")
+            f"target of shape {raw.shape}"
+            + (
+                f": give class numbers, not one-hot rows, or floats of shape {(batch, classes)}"
+                if raw.ndim == 2
+                else ""
+            )
         )
     if not batch or not classes:
-        raise ShapeError(f"CrossEntropyLoss of empty logits {(batch, classes)} has no value: give at least one example")
+        _refuse_empty("CrossEntropyLoss", (batch, classes))
     if raw.dtype.kind not in "iu":
         raise DtypeError(f"CrossEntropyLoss takes classes as whole numbers, not {raw.dtype}: use target.astype(int)")
     target = raw.astype(np.intp, copy=False)

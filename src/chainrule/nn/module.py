@@ -6,15 +6,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import numpy as np
 
 from chainrule.core.operation import as_array, is_node
 from chainrule.core.state import Quiet
-from chainrule.core.tensor import Tensor
+from chainrule.core.tensor import DIFFERENTIABLE, Tensor
 from chainrule.errors import ChainruleError, DtypeError, ShapeError
 from chainrule.rules.composed import gathered
+
+if TYPE_CHECKING:
+    from chainrule.nn.summary import Summary
+
+Owned = TypeVar("Owned", bound=Tensor)
 
 
 class Parameter(Tensor):
@@ -39,11 +44,33 @@ class Parameter(Tensor):
         return "Parameter" + super().__repr__().removeprefix("Tensor").replace("\n ", "\n    ")
 
 
+class Buffer(Tensor):
+    """A Tensor that a module owns and keeps up to date by itself: it is saved with the module, and never optimised.
+
+    `data` is a number, nested list, array or Tensor, of any shape and dtype; it is copied. Python numbers become
+    float32.
+
+    >>> import chainrule as cr
+    >>> cr.nn.Buffer([0.0, 0.0])
+    Buffer([0., 0.], dtype=float32)
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, *, dtype: Any = None, label: str = "") -> None:
+        if dtype is None and not isinstance(data, Tensor | np.ndarray | np.generic):
+            dtype = np.float32
+        super().__init__(data, dtype=dtype, label=label)
+
+    def __repr__(self) -> str:
+        return "Buffer" + super().__repr__().removeprefix("Tensor")
+
+
 class Module:
     """The base of layers and networks: assign parameters and modules as attributes, and write `forward`.
 
-    Parameters and modules are found in the attributes, and in lists, tuples and dicts held there, in the order they
-    were assigned; each counts once, however often it is held. Calling a module runs `forward`.
+    Parameters, buffers and modules are found in the attributes, and in lists, tuples and dicts held there, in the order
+    they were assigned; each counts once, however often it is held. Calling a module runs `forward`.
 
     >>> import chainrule as cr
     >>> class Scale(cr.nn.Module):
@@ -70,42 +97,51 @@ class Module:
             return self.forward(*inputs, **settings)
 
     def parts(self) -> Iterator[tuple[str, str, Any]]:
-        """Each parameter and module held directly: its name in a state dict, its path in a program, and itself."""
+        """Each parameter, buffer and module held directly: its name in a state dict, its path in a program, itself."""
         for name, held in vars(self).items():
             yield from _found(name, f".{name}", held)
 
     def named_parts(self) -> Iterator[tuple[str, Any]]:
-        """Each parameter and module held directly, with the path a program would write, as ``[0]`` or ``.weight``."""
+        """Each part held directly, with the path a program would write, as ``[0]`` or ``.weight``."""
         return ((path, part) for _, path, part in self.parts())
 
     def modules(self) -> Iterator[Module]:
         """This module and every module inside it, each once; outer before inner."""
-        return (module for _, module in self._named_modules())
+        return (module for _, module in self.named_modules())
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Each parameter once, with its name as in PyTorch: ``0.weight``, ``layers.2.bias``."""
-        seen: set[int] = set()
-        for prefix, module in self._named_modules():
-            for name, _, part in module.parts():
-                if isinstance(part, Parameter) and id(part) not in seen:
-                    seen.add(id(part))
-                    yield prefix + name, part
+        return self._named(Parameter)
+
+    def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
+        """Each buffer once, with its name as in PyTorch: ``1.running_mean``."""
+        return self._named(Buffer)
 
     def parameters(self) -> Iterator[Parameter]:
         """Each parameter once, in the order of `named_parameters`: what an optimizer takes."""
         return (parameter for _, parameter in self.named_parameters())
 
-    def _named_modules(self) -> Iterator[tuple[str, Module]]:
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """This module, by the name "", and every module inside it, each once: ``layers.2``; outer before inner."""
         seen: set[int] = set()
         waiting: list[tuple[str, Module]] = [("", self)]
         while waiting:
-            prefix, module = waiting.pop()
+            path, module = waiting.pop()
             if id(module) in seen:
                 continue
             seen.add(id(module))
-            yield prefix, module
-            inner = [(f"{prefix}{name}.", part) for name, _, part in module.parts() if isinstance(part, Module)]
+            yield path, module
+            prefix = path and f"{path}."
+            inner = [(prefix + name, part) for name, _, part in module.parts() if isinstance(part, Module)]
             waiting.extend(reversed(inner))
+
+    def _named(self, kind: type[Owned]) -> Iterator[tuple[str, Owned]]:
+        seen: set[int] = set()
+        for path, module in self.named_modules():
+            for name, _, part in module.parts():
+                if isinstance(part, kind) and id(part) not in seen:
+                    seen.add(id(part))
+                    yield f"{path}.{name}" if path else name, part
 
     def zero_grad(self) -> None:
         """Forget every parameter's gradient."""
@@ -123,27 +159,27 @@ class Module:
         return self.train(False)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """A copy of every parameter's numbers, by name; later training does not change it.
+        """A copy of the numbers of every parameter and buffer, by name; later training does not change it.
 
         >>> import chainrule as cr
         >>> net = cr.nn.Sequential(cr.nn.Linear(3, 2))
         >>> {name: saved.shape for name, saved in net.state_dict().items()}
         {'0.weight': (2, 3), '0.bias': (2,)}
         """
-        return {name: Tensor(parameter.data) for name, parameter in self.named_parameters()}
+        return {name: Tensor(owned.data) for name, owned in self._owned().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Copy saved numbers (Tensors or arrays, by name) into the parameters, which keep their dtype.
+        """Copy saved numbers (Tensors or arrays, by name) into the parameters and buffers, which keep their dtype.
 
         Names and shapes must agree exactly: otherwise `ChainruleError` lists every difference and nothing is changed.
         """
-        own = dict(self.named_parameters())
+        own = self._owned()
         arrays = {
             name: as_array(getattr(saved, "data", saved) if isinstance(saved, Tensor) else saved, name)
             for name, saved in state.items()
         }
         wrong = [f"{name} is missing" for name in own.keys() - arrays.keys()]
-        wrong += [f"{name} is not a parameter of this module" for name in arrays.keys() - own.keys()]
+        wrong += [f"{name} is not a parameter or buffer of this module" for name in arrays.keys() - own.keys()]
         for name in own.keys() & arrays.keys():
             if arrays[name].shape != own[name].shape:
                 wrong.append(f"{name} has shape {arrays[name].shape}, and the module's has {own[name].shape}")
@@ -151,9 +187,36 @@ class Module:
                 wrong.append(f"{name} is complex")
         if wrong:
             raise ChainruleError(f"the saved state does not fit {type(self).__name__}: {'; '.join(sorted(wrong))}")
-        for name, parameter in own.items():
-            parameter.data[...] = arrays[name]
-            parameter.mark_changed()
+        for name, owned in own.items():
+            owned.data[...] = arrays[name]
+            owned.mark_changed()
+
+    def _owned(self) -> dict[str, Tensor]:
+        return {**dict(self.named_parameters()), **dict(self.named_buffers())}
+
+    def multiply_adds(self, taken: tuple[int, ...], given: tuple[int, ...]) -> int:
+        """How many products it adds up by itself, on the way from an input of one shape to a result of another.
+
+        Modules inside it count their own. A layer that has some says so by writing this method. See `summary`.
+        """
+        return 0
+
+    def summary(self, *inputs: Any) -> Summary:
+        """A table of every layer: shape of its result, parameters, multiply-adds, for inputs (or one shape).
+
+        Runs the module once as it is used (not trained), and leaves no trace. See `Summary`.
+
+        >>> import chainrule as cr
+        >>> cr.nn.Sequential(cr.nn.Linear(3, 2), cr.nn.ReLU()).summary((5, 3))
+        layer  kind          result  parameters  multiply-adds
+               Sequential    (5, 2)
+        0      Linear(3, 2)  (5, 2)           8             30
+        1      ReLU()        (5, 2)
+        total                                 8             30
+        """
+        from chainrule.nn.summary import summarise
+
+        return summarise(self, inputs)
 
     def __repr__(self) -> str:
         inside = ", ".join(f"{name}={part!r}" for name, _, part in self.parts() if isinstance(part, Module))
@@ -161,8 +224,8 @@ class Module:
 
 
 def _found(name: str, path: str, held: Any) -> Iterator[tuple[str, str, Any]]:
-    """The parameters and modules in an attribute, looking into lists, tuples and dicts."""
-    if isinstance(held, Parameter | Module):
+    """The parameters, buffers and modules in an attribute, looking into lists, tuples and dicts."""
+    if isinstance(held, Parameter | Buffer | Module):
         yield name, path, held
     elif isinstance(held, list | tuple):
         for i, part in enumerate(held):
@@ -172,13 +235,26 @@ def _found(name: str, path: str, held: Any) -> Iterator[tuple[str, str, Any]]:
             yield from _found(f"{name}.{key}", f"{path}[{key!r}]", part)
 
 
-def check_size(owner: str, **sizes: Any) -> None:
-    """Refuse a number of features that is not a whole number of at least 1."""
+def check_size(owner: str, *, least: int = 1, **sizes: Any) -> None:
+    """Refuse a size that is not a whole number of at least 1, or another least number."""
     for name, size in sizes.items():
         if isinstance(size, bool) or not isinstance(size, int | np.integer):
             raise DtypeError(f"{owner}: {name} is a whole number, not {size!r}")
-        if size < 1:
-            raise ShapeError(f"{owner}: {name} is at least 1, not {size}")
+        if size < least:
+            raise ShapeError(f"{owner}: {name} is at least {least}, not {size}")
+
+
+def check_dtype(owner: str, dtype: Any) -> None:
+    """Refuse parameters of a type that has no derivatives."""
+    if np.dtype(dtype) not in DIFFERENTIABLE:
+        raise DtypeError(f"{owner}: dtype is float32 or float64, not {np.dtype(dtype)}")
+
+
+def check_share(owner: str, share: Any) -> float:
+    """Refuse a probability of dropping that is not from 0 to 1."""
+    if isinstance(share, bool) or not isinstance(share, float | int | np.number) or not 0 <= share <= 1:
+        raise ChainruleError(f"{owner}: the share that is dropped is from 0 to 1, not {share!r}")
+    return float(share)
 
 
 def as_input(x: Any, owner: str) -> Any:

@@ -1,14 +1,12 @@
-"""Adam: steps whose length adapts to each weight's own gradients."""
+"""Adam and AdamW: steps whose length adapts to each weight's own gradients."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 import numpy as np
 
-from chainrule.core.tensor import Tensor
-from chainrule.optim.optimizer import Array, Optimizer, check
+from chainrule.optim.optimizer import Array, Memory, Optimizer, Params, Settings
 
 
 class Adam(Optimizer):
@@ -29,32 +27,34 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(params, lr)
-        check("Adam", eps=eps, weight_decay=weight_decay)
-        for beta in betas:
-            if not 0 <= beta < 1:
-                raise ValueError(f"Adam: betas are from 0 to below 1, not {betas}")
-        self.betas = betas
-        self.eps = eps
-        self.weight_decay = weight_decay
+        super().__init__(params, lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
-    def move(self, data: Array, gradient: Array, memory: dict[str, Array], work: Array) -> None:
+    def check_settings(self, settings: Settings) -> None:
+        """Refuse negative settings, and means that would keep everything."""
+        self.refuse_negative(settings, "lr", "eps", "weight_decay")
+        betas = settings["betas"]
+        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"{type(self).__name__}: betas are two numbers from 0 to below 1, not {betas}")
+
+    def kept(self, settings: Settings) -> tuple[str, ...]:
+        """Both running means, and how many steps they have run."""
+        return "mean", "square", "steps"
+
+    def move(self, data: Array, gradient: Array, memory: Memory, work: Array, settings: Settings) -> None:
         """One step of one parameter."""
-        if self.weight_decay:
-            gradient = gradient + self.weight_decay * data
+        if settings["weight_decay"]:
+            gradient = self.decayed(data, gradient, settings)
         if not memory:
-            memory["mean"] = np.zeros_like(data)
-            memory["square"] = np.zeros_like(data)
-            memory["steps"] = np.zeros((), int)
-        mean, square, steps = memory["mean"], memory["square"], memory["steps"]
-        steps += 1
-        first, second = self.betas
+            memory.update(mean=np.zeros_like(data), square=np.zeros_like(data), steps=0)
+        mean, square = memory["mean"], memory["square"]
+        steps = memory["steps"] = memory["steps"] + 1
+        first, second = settings["betas"]
         mean *= first
         mean += np.multiply(gradient, 1 - first, work)
         square *= second
@@ -62,9 +62,43 @@ class Adam(Optimizer):
         work *= 1 - second
         square += work
         # Dividing the root by the corrected start is one pass over the array; scaling eps and the step instead is none.
-        root = math.sqrt(1 - second ** int(steps))
+        root = math.sqrt(1 - second**steps)
         np.sqrt(square, work)
-        work += self.eps * root
+        work += settings["eps"] * root
         np.divide(mean, work, work)
-        work *= self.lr * root / (1 - first ** int(steps))
+        work *= settings["lr"] * root / (1 - first**steps)
         data -= work
+
+    def decayed(self, data: Array, gradient: Array, settings: Settings) -> Array:
+        """The gradient of the loss with ½ λ |w|² added to it."""
+        return gradient + settings["weight_decay"] * data
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019): each step shrinks the weights by ``lr`` λ.
+
+    Settings and cost are Adam's; `weight_decay` λ is 0.01 unless told otherwise. The formulas are PyTorch's.
+
+    >>> import chainrule as cr
+    >>> w = cr.Tensor([1.0, -2.0], requires_grad=True)
+    >>> optimizer = cr.optim.AdamW([w], lr=0.1, weight_decay=0.5)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w.data.round(6).tolist()
+    [0.85, -1.8]
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay)
+
+    def decayed(self, data: Array, gradient: Array, settings: Settings) -> Array:
+        """The gradient as it came; the weights themselves are shrunk."""
+        data *= 1 - settings["lr"] * settings["weight_decay"]
+        return gradient

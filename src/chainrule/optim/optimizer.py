@@ -1,12 +1,12 @@
-"""What every optimizer shares: the parameters it moves, and the numbers it keeps for each."""
+"""What every optimizer shares: groups of parameters with their settings, and the numbers kept for each parameter."""
 
 # Programs without types call this too, so arguments are checked when it runs.
 # pyright: reportUnnecessaryIsInstance=false
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,39 +16,74 @@ from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, DtypeError, GraphError, ShapeError
 
 Array = NDArray[Any]
+Memory = dict[str, Any]
+Settings = dict[str, Any]
+Params = Iterable[Tensor] | Iterable[Mapping[str, Any]]
 
 
 class Optimizer:
     """The base of optimizers: write `move`, which changes one parameter's array in place.
 
-    `params` holds leaf Tensors with ``requires_grad=True``, as ``net.parameters()``. Settings such as ``lr`` are plain
-    attributes and may be changed between steps.
+    `params` holds leaf Tensors with ``requires_grad=True``, as ``net.parameters()``, or groups of them with settings of
+    their own, as ``[{"params": net[0].parameters(), "lr": 0.1}, {"params": net[1].parameters()}]``. The groups stand in
+    `param_groups`, as PyTorch's do, and their settings may be changed between steps; `lr` sets the rate of all.
     """
 
-    def __init__(self, params: Iterable[Tensor], lr: float) -> None:
-        name = type(self).__name__
-        if isinstance(params, Tensor):
-            raise DtypeError(f"{name} takes a list of parameters: write [{params.label or 'w'}]")
-        if not isinstance(params, Iterable):
-            raise DtypeError(f"{name} takes a list of parameters, as net.parameters(), not {type(params).__name__}")
-        self.params = list(params)
-        if not self.params:
-            raise ChainruleError(f"{name} got no parameters (an iterator gives them only once): use net.parameters()")
-        for i, parameter in enumerate(self.params):
-            if not isinstance(parameter, Tensor):
-                raise DtypeError(f"{name} moves Tensors, and parameter {i} is {type(parameter).__name__}")
-            if not parameter.is_leaf or not parameter.requires_grad:
-                raise GraphError(
-                    f"{name} moves leaves with requires_grad=True, and parameter {i} is {parameter.describe()}: "
-                    "give the tensor that it was computed from, or switch requires_grad on"
-                )
-        if len({id(parameter) for parameter in self.params}) < len(self.params):
-            raise ChainruleError(f"{name} got a parameter twice, so it would be moved twice: give each one once")
-        check(name, lr=lr)
-        self.lr = lr
-        self.memory: list[dict[str, Array]] = [{} for _ in self.params]
+    def __init__(self, params: Params, lr: float, **settings: Any) -> None:
+        self.defaults: Settings = {"lr": lr, **settings}
+        self.param_groups: list[Settings] = []
+        self.params: list[Tensor] = []
+        self.memory: list[Memory] = []
         """What is kept for each parameter from step to step, by name; empty before its first step."""
-        self._work = [np.empty_like(parameter.data) for parameter in self.params]
+        self._members: list[tuple[Settings, list[tuple[Tensor, Memory, Array]]]] = []
+        for group in self._groups_in(params):
+            self.add_param_group(group)
+
+    @property
+    def lr(self) -> float:
+        """The rate of every group; setting it sets them all."""
+        rates = [group["lr"] for group in self.param_groups]
+        if any(rate != rates[0] for rate in rates):
+            raise ChainruleError(
+                f"the groups of this {self._name} have different rates, {', '.join(map(str, rates))}: "
+                'read and set optimizer.param_groups[i]["lr"]'
+            )
+        return rates[0]
+
+    @lr.setter
+    def lr(self, rate: float) -> None:
+        for group in self.param_groups:
+            group["lr"] = rate
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Take in more parameters: ``{"params": [...]}`` and any settings that differ from the optimizer's own."""
+        if "params" not in group:
+            raise ChainruleError(f'{self._name}: a group is {{"params": [...], "lr": ...}}, and this has no "params"')
+        unknown = group.keys() - {"params", "initial_lr", *self.defaults}
+        if unknown:
+            raise ChainruleError(
+                f"{self._name} has no setting {', '.join(sorted(unknown))}; it has {', '.join(self.defaults)}"
+            )
+        settings = {**self.defaults, **group, "params": self._checked(group["params"])}
+        self.check_settings(settings)
+        members = [(parameter, Memory(), np.empty_like(parameter.data)) for parameter in settings["params"]]
+        self.param_groups.append(settings)
+        self.params += settings["params"]
+        self.memory += [memory for _, memory, _ in members]
+        self._members.append((settings, members))
+
+    def check_settings(self, settings: Settings) -> None:
+        """Refuse settings that make no sense; optimizers with more than `lr` check the rest too."""
+        self.refuse_negative(settings, "lr")
+
+    def refuse_negative(self, settings: Settings, *names: str) -> None:
+        """Refuse a setting that is negative or not a number."""
+        for name in names:
+            given = settings[name]
+            if not isinstance(given, int | float | np.number):
+                raise DtypeError(f"{self._name}: {name} is a number, not {given!r}")
+            if not given >= 0:
+                raise ValueError(f"{self._name}: {name} is at least 0, not {given}")
 
     def zero_grad(self) -> None:
         """Forget every parameter's gradient."""
@@ -58,26 +93,155 @@ class Optimizer:
     def step(self) -> None:
         """Move every parameter that has a gradient, in place; graphs recorded before are stale from now on."""
         with Quiet():
-            for parameter, memory, work in zip(self.params, self.memory, self._work, strict=True):
-                gradient = parameter.grad
-                if gradient is None:
-                    continue
-                data = parameter.data
-                if data.dtype is not work.dtype or data.shape != work.shape:
-                    raise ShapeError(
-                        f"{parameter.describe()} {data.dtype} was {work.shape} {work.dtype} when this "
-                        f"{type(self).__name__} was made: make a new optimizer after replacing a parameter's data"
-                    )
-                self.move(data, gradient.data, memory, work)
-                parameter.mark_changed()
+            for settings, members in self._members:
+                for parameter, memory, work in members:
+                    gradient = parameter.grad
+                    if gradient is None:
+                        continue
+                    data = parameter.data
+                    if data.dtype is not work.dtype or data.shape != work.shape:
+                        raise ShapeError(
+                            f"{parameter.describe()} {data.dtype} was {work.shape} {work.dtype} when this "
+                            f"{self._name} was made: make a new optimizer after replacing a parameter's data"
+                        )
+                    self.move(data, gradient.data, memory, work, settings)
+                    parameter.mark_changed()
 
-    def move(self, data: Array, gradient: Array, memory: dict[str, Array], work: Array) -> None:
-        """Change `data` in place; `gradient` is only read, and `work` is an array to compute in."""
-        raise NotImplementedError(f"{type(self).__name__} needs a method move(self, data, gradient, memory, work)")
+    def move(self, data: Array, gradient: Array, memory: Memory, work: Array, settings: Settings) -> None:
+        """Change `data` in place; `gradient` is only read, `work` is an array to compute in, `settings` its group's."""
+        raise NotImplementedError(f"{self._name} needs a method move(self, data, gradient, memory, work, settings)")
+
+    def kept(self, settings: Settings) -> tuple[str, ...]:
+        """The names in a parameter's memory after a step: arrays of its shape, and the count `steps`."""
+        return ()
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of all that the next step depends on, as plain numbers, lists and arrays; parameters are not in it.
+
+        ``"state"`` has the memory of each parameter, in order; ``"param_groups"`` the settings of each group, with its
+        parameters as places in that order.
+
+        >>> import chainrule as cr
+        >>> optimizer = cr.optim.SGD([cr.nn.Parameter([1.0])], lr=0.1, momentum=0.9)
+        >>> optimizer.state_dict()["param_groups"][0]["momentum"]
+        0.9
+        """
+        memories: list[Memory] = [
+            {name: held.copy() if isinstance(held, np.ndarray) else held for name, held in memory.items()}
+            for memory in self.memory
+        ]
+        return {"state": memories, "param_groups": self._groups_by_place()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a saved state: copies of its arrays, in each parameter's dtype, and the settings of its groups.
+
+        Groups, settings, names and shapes must agree: otherwise `ChainruleError` lists every difference and nothing is
+        changed.
+
+        >>> import chainrule as cr
+        >>> one, other = (cr.optim.Adam([cr.nn.Parameter([1.0])], lr=lr) for lr in (0.1, 0.2))
+        >>> other.load_state_dict(one.state_dict())
+        >>> other.lr
+        0.1
+        """
+        if set(state) != {"state", "param_groups"}:
+            raise ChainruleError(
+                f"the state of an optimizer has the parts state and param_groups, not {', '.join(map(str, state))}"
+            )
+        groups, memories = state["param_groups"], state["state"]
+        wrong = self._misfits_of_groups(groups) or self._misfits_of_memories(groups, memories)
+        if wrong:
+            raise ChainruleError(f"the saved state does not fit this {self._name}: {'; '.join(wrong)}")
+        for group, saved in zip(self.param_groups, groups, strict=True):
+            group.update(_settings(saved))
+        for parameter, memory, saved in zip(self.params, self.memory, memories, strict=True):
+            memory.clear()
+            dtype = parameter.data.dtype
+            memory.update(
+                {name: int(held) if name == "steps" else np.array(held, dtype) for name, held in saved.items()}
+            )
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
+
+    def _groups_in(self, params: Any) -> Sequence[Mapping[str, Any]]:
+        """The groups that were given, or the one group of all parameters."""
+        listed = self._listed(params)
+        return listed if all(isinstance(part, Mapping) for part in listed) else [{"params": listed}]
+
+    def _listed(self, params: Any) -> list[Any]:
+        if isinstance(params, Tensor):
+            raise DtypeError(f"{self._name} takes a list of parameters: write [{params.label or 'w'}]")
+        if not isinstance(params, Iterable):
+            raise DtypeError(
+                f"{self._name} takes a list of parameters, as net.parameters(), not {type(params).__name__}"
+            )
+        listed = list(cast("Iterable[Any]", params))
+        if not listed:
+            raise ChainruleError(
+                f"{self._name} got no parameters (an iterator gives them only once): use net.parameters()"
+            )
+        return listed
+
+    def _checked(self, params: Any) -> list[Tensor]:
+        """The parameters of a new group, once it is known that they can be moved."""
+        listed = self._listed(params)
+        for i, parameter in enumerate(listed, len(self.params)):
+            if not isinstance(parameter, Tensor):
+                raise DtypeError(f"{self._name} moves Tensors, and parameter {i} is {type(parameter).__name__}")
+            if not parameter.is_leaf or not parameter.requires_grad:
+                raise GraphError(
+                    f"{self._name} moves leaves with requires_grad=True, and parameter {i} is {parameter.describe()}: "
+                    "give the tensor that it was computed from, or switch requires_grad on"
+                )
+        if len({id(parameter) for parameter in self.params + listed}) < len(self.params) + len(listed):
+            raise ChainruleError(f"{self._name} got a parameter twice, so it would be moved twice: give each one once")
+        return listed
+
+    def _groups_by_place(self) -> list[Settings]:
+        places = {id(parameter): i for i, parameter in enumerate(self.params)}
+        return [
+            {**group, "params": [places[id(parameter)] for parameter in group["params"]]} for group in self.param_groups
+        ]
+
+    def _misfits_of_groups(self, groups: Any) -> list[str]:
+        """What in the saved groups does not fit this optimizer's."""
+        own = self._groups_by_place()
+        if len(groups) != len(own):
+            return [f"it has {len(groups)} groups of parameters, and this one {len(own)}"]
+        wrong: list[str] = []
+        for i, (group, saved) in enumerate(zip(own, groups, strict=True)):
+            wrong += [f"group {i} lacks {name}" for name in sorted(group.keys() - saved.keys() - {"initial_lr"})]
+            wrong += [f"group {i} has an unknown {x}" for x in sorted(saved.keys() - group.keys() - {"initial_lr"})]
+            if "params" in saved and list(saved["params"]) != group["params"]:
+                wrong.append(f"group {i} has the parameters {saved['params']}, and this one {group['params']}")
+        if not wrong:
+            for saved in groups:
+                self.check_settings(_settings(saved))
+        return wrong
+
+    def _misfits_of_memories(self, groups: Any, memories: Any) -> list[str]:
+        """What in the saved memories does not fit the parameters, under the saved settings."""
+        if len(memories) != len(self.params):
+            return [f"it has the memory of {len(memories)} parameters, and this one moves {len(self.params)}"]
+        wrong: list[str] = []
+        for group in groups:
+            kept = self.kept(group)
+            for i in map(int, group["params"]):
+                memory, shape = memories[i], self.params[i].shape
+                wrong += [f"parameter {i} lacks {name}" for name in kept if memory and name not in memory]
+                for name in kept:
+                    expected = () if name == "steps" else shape
+                    if name in memory and np.shape(memory[name]) != expected:
+                        wrong.append(f"{name} of parameter {i} has shape {np.shape(memory[name])}, not {expected}")
+        return wrong
 
 
-def check(name: str, **settings: float) -> None:
-    """Refuse a setting that is negative or not a number."""
-    for setting, given in settings.items():
-        if not given >= 0:
-            raise ValueError(f"{name}: {setting} is at least 0, not {given}")
+def _settings(group: Mapping[str, Any]) -> Settings:
+    """Saved settings, where a list, which is what JSON has, is a tuple again."""
+    return {
+        name: tuple(cast("list[Any]", held)) if isinstance(held, list) else held
+        for name, held in group.items()
+        if name != "params"
+    }

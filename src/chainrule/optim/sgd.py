@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
-from chainrule.core.tensor import Tensor
-from chainrule.optim.optimizer import Array, Optimizer, check
+from chainrule.optim.optimizer import Array, Memory, Optimizer, Params, Settings
 
 
 class SGD(Optimizer):
@@ -28,7 +25,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Params,
         lr: float = 1e-3,
         momentum: float = 0.0,
         dampening: float = 0.0,
@@ -36,28 +33,35 @@ class SGD(Optimizer):
         *,
         nesterov: bool = False,
     ) -> None:
-        super().__init__(params, lr)
-        check("SGD", momentum=momentum, weight_decay=weight_decay)
-        if nesterov and (momentum == 0 or dampening != 0):
-            raise ValueError("SGD: nesterov needs a momentum above 0 and no dampening")
-        self.momentum = momentum
-        self.dampening = dampening
-        self.weight_decay = weight_decay
-        self.nesterov = nesterov
+        super().__init__(
+            params, lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov
+        )
 
-    def move(self, data: Array, gradient: Array, memory: dict[str, Array], work: Array) -> None:
+    def check_settings(self, settings: Settings) -> None:
+        """Refuse negative settings, and a look ahead without a plain momentum."""
+        self.refuse_negative(settings, "lr", "momentum", "weight_decay")
+        if settings["nesterov"] and (settings["momentum"] == 0 or settings["dampening"] != 0):
+            raise ValueError("SGD: nesterov needs a momentum above 0 and no dampening")
+
+    def kept(self, settings: Settings) -> tuple[str, ...]:
+        """A velocity, where there is momentum."""
+        return ("velocity",) if settings["momentum"] else ()
+
+    def move(self, data: Array, gradient: Array, memory: Memory, work: Array, settings: Settings) -> None:
         """One step of one parameter."""
-        if self.weight_decay:
-            np.multiply(data, self.weight_decay, work)
+        momentum, decay = settings["momentum"], settings["weight_decay"]
+        if decay:
+            np.multiply(data, decay, work)
             work += gradient
             gradient = work
-        if self.momentum:
+        if momentum:
             velocity = memory.get("velocity")
             if velocity is None:
                 velocity = memory["velocity"] = gradient.copy()
             else:
-                velocity *= self.momentum
-                velocity += gradient if not self.dampening else gradient * (1 - self.dampening)
-            gradient = gradient + self.momentum * velocity if self.nesterov else velocity
-        np.multiply(gradient, self.lr, work)
+                velocity *= momentum
+                dampening = settings["dampening"]
+                velocity += gradient if not dampening else gradient * (1 - dampening)
+            gradient = gradient + momentum * velocity if settings["nesterov"] else velocity
+        np.multiply(gradient, settings["lr"], work)
         np.subtract(data, work, data)

@@ -6,10 +6,13 @@ import numpy as np
 
 from chainrule.core.operation import kernel
 
+ERFC_BLOCK = 16384
+"""How many numbers `erfc` works on at a time, so that they stay in the processor's cache."""
+
 
 @kernel
 def erfc(x):
-    """1 - erf(x) to double precision, without cancellation for large x.
+    """1 - erf(x) to double precision (single for single), without cancellation for large x.
 
     erfc(|x|) = e^(-x^2) P(t) with t = (|x| - 3.75) / (|x| + 3.75); P is a Chebyshev series of 29 terms, after
     M. M. Shepherd and J. G. Laframboise, Chebyshev Approximation of (1 + 2x) exp(x^2) erfc x, Math. Comp. 36 (1981).
@@ -45,16 +48,27 @@ def erfc(x):
         2.6766327399258762e-20,
         9.736561401741451e-20,
     )
-    z = np.abs(np.asarray(x, dtype=np.float64))
-    t = (z - 3.75) / (z + 3.75)
-    later, sum_ = np.zeros_like(t), np.zeros_like(t)
-    for c in coefficients[:0:-1]:
-        later, sum_ = sum_, 2 * t * sum_ - later + c
-    series = t * sum_ - later + coefficients[0]
-    high = np.round(z * 16) / 16
-    tail = np.where(z < 28, np.exp(-high * high) * np.exp((high - z) * (high + z)) * series / (1 + 2 * z), 0.0)
-    tail = np.where(np.isnan(z), z, tail)
-    return np.where(np.asarray(x) < 0, 2 - tail, tail).astype(np.result_type(x, np.float32))[()]
+    kind = np.result_type(x, np.float32)
+    single = kind == np.float32
+    x = np.asarray(x, np.float32 if single else np.float64)
+    flat, out = x.ravel(), np.empty(x.size, x.dtype)
+    for start in range(0, x.size, ERFC_BLOCK):
+        part = flat[start : start + ERFC_BLOCK]
+        z = np.abs(part)
+        t = (z - 3.75) / (z + 3.75)
+        twice, later, sum_, spare = 2 * t, np.zeros_like(t), np.zeros_like(t), np.empty_like(t)
+        # Single precision has no use for the terms after the fourteenth, of some 1e-9 and less.
+        for c in coefficients[13 if single else 28 : 0 : -1]:
+            np.multiply(twice, sum_, out=spare)
+            spare -= later
+            spare += c
+            later, sum_, spare = sum_, spare, later
+        series = t * sum_ - later + coefficients[0]
+        high = np.round(z * 16) / 16
+        tail = np.where(z < 28, np.exp(-high * high) * np.exp((high - z) * (high + z)) * series / (1 + 2 * z), 0.0)
+        tail = np.where(np.isnan(z), z, tail)
+        out[start : start + ERFC_BLOCK] = np.where(part < 0, 2 - tail, tail)
+    return out.reshape(x.shape).astype(kind)[()]
 
 
 @kernel

@@ -1,0 +1,181 @@
+"""From columns of text to arrays of numbers, with a word on everything that was missing or new."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data.columns import Categories, Column, Columns, Numbers
+from chainrule.data.files import meant
+from chainrule.errors import DataError, DataWarning, MissingExtra
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Array = NDArray[Any]
+
+
+def polars() -> Any:
+    """The library that reads tables, if it is installed."""
+    try:
+        import polars
+    except ImportError:
+        raise MissingExtra("polars", "data") from None
+    return polars
+
+
+def warn_of(notes: Iterable[str], source: str) -> None:
+    """Say every note as a warning, at the line of whoever called our caller."""
+    for note in notes:
+        warnings.warn(f"{source}: {note}", DataWarning, stacklevel=3)
+
+
+def as_texts(data: Any, missing: Sequence[str]) -> tuple[pl.DataFrame, Array]:
+    """A frame, or columns by name, with tidy texts and nulls for what is missing, and the numbers of its rows."""
+    library = polars()
+    try:
+        frame: pl.DataFrame = data if isinstance(data, library.DataFrame) else library.DataFrame(data, strict=False)
+    except (library.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"encode takes a frame, or lists of one length by name, as {{'age': [31]}}: {error}") from error
+    return tidy(frame, missing), np.arange(1, frame.height + 1)
+
+
+def tidy(frame: pl.DataFrame, missing: Sequence[str]) -> pl.DataFrame:
+    """Numbers stay; all else becomes text without spaces around it, null where it stands for a missing value."""
+    library = polars()
+    columns: list[Any] = []
+    for name, dtype in frame.schema.items():
+        column = library.col(name)
+        if not dtype.is_numeric():
+            text = column.cast(library.String).str.strip_chars()
+            column = library.when(text.is_in(["", *missing])).then(None).otherwise(text).alias(name)
+        columns.append(column)
+    return frame.select(columns)
+
+
+def features_of(frame: pl.DataFrame, columns: Columns, rows: Array, dtype: np.dtype[Any]) -> tuple[Array, list[str]]:
+    """The features, shape (rows, features), and notes on what was missing, unseen or extra."""
+    known = [column.name for column in columns.features]
+    for name in known:
+        if name not in frame.columns:
+            raise DataError(f"the column {name!r} is missing{meant(name, set(frame.columns) - set(known))}")
+    extra = [name for name in frame.columns if name not in {*known, columns.target.name, *columns.left_out}]
+    notes = [f"column {name!r} was not there in training and is ignored" for name in extra]
+    x = np.zeros((frame.height, len(columns.names)), dtype)
+    place = 0
+    for column in columns.features:
+        series = frame[column.name]
+        if isinstance(column, Numbers):
+            notes += _write_numbers(x[:, place], series, column, columns.standardized, rows)
+            place += 1
+        else:
+            codes, unseen = codes_of(series, column)
+            filled = np.flatnonzero(codes >= 0)
+            x[filled, place + codes[filled]] = 1
+            notes += _notes_on_categories(series, column, unseen, rows)
+            place += len(column.categories)
+    return x, notes
+
+
+def target_of(frame: pl.DataFrame, columns: Columns, rows: Array, dtype: np.dtype[Any]) -> Array:
+    """Class numbers, shape (rows,), int64, or numbers, shape (rows, 1); none may be missing here."""
+    target = columns.target
+    series = frame[target.name]
+    if isinstance(target, Numbers):
+        values = numbers_of(series, rows)
+        scaled = (values - target.mean) / target.scale if columns.standardized else values
+        return _finite(scaled.astype(dtype), series, rows)[:, None]
+    codes, unseen = codes_of(series, target)
+    if len(unseen):
+        first = unseen[0]
+        raise DataError(
+            f"column {target.name!r}, row {rows[first]}: {str(series[int(first)])!r} is none of the classes "
+            f"{listing(target.categories)}"
+        )
+    return codes
+
+
+def numbers_of(series: pl.Series, rows: Array) -> Array:
+    """A column as float64, nan where a number is missing; text and infinities are refused with their row."""
+    parsed = parse(series)
+    wrong = np.flatnonzero((parsed.is_null() & series.is_not_null()).to_numpy())
+    if len(wrong):
+        more = f" (and {len(wrong) - 1:,} more)" if len(wrong) > 1 else ""
+        raise DataError(
+            f"column {series.name!r}, row {rows[wrong[0]]}: {series[int(wrong[0])]!r} is not a number{more}; texts "
+            "that stand for a missing value can be named with missing="
+        )
+    return _finite(parsed.to_numpy().astype(np.float64), series, rows)
+
+
+def parse(series: pl.Series) -> pl.Series:
+    """The column as numbers, null where it has none."""
+    return series.cast(polars().Float64, strict=False)
+
+
+def codes_of(series: pl.Series, column: Categories) -> tuple[Array, Array]:
+    """The number of each row's category, −1 where it is missing or unseen, and the places of the unseen."""
+    library = polars()
+    categories = list(column.categories)
+    texts = not categories or isinstance(categories[0], str)
+    cells = series.cast(library.String) if texts else parse(series)
+    known = library.Series(categories, dtype=cells.dtype)
+    numbered = cells.replace_strict(known, np.arange(len(categories)), default=-1, return_dtype=library.Int64)
+    codes = numbered.fill_null(-1).to_numpy()
+    return codes, np.flatnonzero((codes < 0) & series.is_not_null().to_numpy())
+
+
+def listing(things: Sequence[Any], most: int = 8) -> str:
+    """The first few, separated by commas."""
+    return ", ".join(map(str, things[:most])) + (f", … ({len(things)} in all)" if len(things) > most else "")
+
+
+def where(places: Array, rows: Array) -> str:
+    """Names the rows: ``row 3`` or ``rows 3, 9, 12, …``."""
+    first = ", ".join(str(row) for row in rows[places[:3]])
+    return f"row {first}" if len(places) == 1 else f"rows {first}{', …' if len(places) > 3 else ''}"
+
+
+def _write_numbers(into: Array, series: pl.Series, column: Numbers, standardized: bool, rows: Array) -> list[str]:
+    values = numbers_of(series, rows)
+    gaps = np.flatnonzero(np.isnan(values))
+    values[gaps] = column.mean
+    if standardized:
+        values = (values - column.mean) / column.scale
+    with np.errstate(over="ignore"):
+        into[:] = values
+    _finite(into, series, rows)
+    return [_gap(column, gaps, rows, f"the mean, {column.mean:.6g}, stands in")] if len(gaps) else []
+
+
+def _notes_on_categories(series: pl.Series, column: Categories, unseen: Array, rows: Array) -> list[str]:
+    notes: list[str] = []
+    gaps = np.flatnonzero(series.is_null().to_numpy())
+    if len(gaps):
+        notes.append(_gap(column, gaps, rows, "all its features are 0 there"))
+    if len(unseen):
+        text = str(series[int(unseen[0])])
+        notes.append(
+            f"column {column.name!r}, {where(unseen, rows)}: unseen in training, as {text!r} (known are "
+            f"{listing(column.categories)}); all its features are 0 there"
+        )
+    return notes
+
+
+def _gap(column: Column, gaps: Array, rows: Array, cure: str) -> str:
+    return f"column {column.name!r} misses {len(gaps):,} of {len(rows):,} values ({where(gaps, rows)}): {cure}"
+
+
+def _finite(values: Array, series: pl.Series, rows: Array) -> Array:
+    wrong = np.flatnonzero(np.isinf(values))
+    if len(wrong):
+        text = str(series[int(wrong[0])])
+        raise DataError(
+            f"column {series.name!r}, row {rows[wrong[0]]}: {text!r} is infinite or too large for {values.dtype}: "
+            "mend or remove the row, or leave the column out with ignore="
+        )
+    return values

@@ -1,0 +1,166 @@
+"""What the columns of a table mean, learned from all of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data.columns import Categories, Column, Columns, Numbers, Task
+from chainrule.data.encode import listing, numbers_of, parse, where
+from chainrule.data.files import meant
+from chainrule.errors import DataError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Array = NDArray[Any]
+MOST_CLASSES = 20
+"""Whole numbers with more different values than this are a quantity, not classes."""
+
+EXAMPLES_OF_A_CLASS = 3
+"""So many rows for each class, on average, are needed before whole numbers are taken for classes."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the caller said about the columns."""
+
+    target: str
+    task: Literal["auto"] | Task
+    ignore: tuple[str, ...]
+    categorical: tuple[str, ...]
+    standardize: bool
+    max_categories: int
+    missing: tuple[str, ...]
+
+
+def typed(frame: pl.DataFrame, categorical: Collection[str]) -> pl.DataFrame:
+    """The tidy frame with those columns as numbers in which every cell that is not missing is one."""
+    columns: list[pl.Series] = []
+    for series in frame:
+        parsed = series if series.name in categorical else parse(series)
+        columns.append(series if parsed.null_count() > series.null_count() else parsed)
+    return frame.select(columns)
+
+
+def learn(frame: pl.DataFrame, rows: Array, wishes: Wishes) -> tuple[Columns, list[str]]:
+    """The meaning of every column of a typed frame, whose target is complete, and notes: on the target first."""
+    _refuse_unknown(frame.columns, wishes)
+    target, notes = _target(frame[wishes.target], rows, wishes)
+    unused: list[str] = []
+    features: list[Column] = []
+    left_out = list(wishes.ignore)
+    for name in frame.columns:
+        if name == wishes.target or name in wishes.ignore:
+            continue
+        feature = _feature(frame[name], rows, wishes)
+        if isinstance(feature, str):
+            left_out.append(name)
+            unused.append(f"column {name!r} is left out: {feature}")
+        else:
+            features.append(feature)
+    if not features:
+        raise DataError(
+            f"no column is left to learn {wishes.target!r} from: {'; '.join(unused) or 'there is no other'}"
+        )
+    return Columns(tuple(features), target, tuple(left_out), wishes.missing, wishes.standardize), [*notes, *unused]
+
+
+def measured_again(columns: Columns, frame: pl.DataFrame, rows: Array) -> Columns:
+    """The same columns with the means and scales of these rows alone, so that rows held back stay unseen."""
+    features = tuple(_measured_again(column, frame, rows) for column in columns.features)
+    return replace(columns, features=features, target=_measured_again(columns.target, frame, rows))
+
+
+def _measured_again(column: Column, frame: pl.DataFrame, rows: Array) -> Column:
+    if isinstance(column, Categories):
+        return column
+    values = numbers_of(frame[column.name], rows)
+    if np.isnan(values).all():
+        return column
+    mean, scale = _mean_and_scale(values)
+    return Numbers(column.name, mean, scale or 1.0)
+
+
+def _refuse_unknown(known: Collection[str], wishes: Wishes) -> None:
+    for said, names in (("target", (wishes.target,)), ("ignore", wishes.ignore), ("categorical", wishes.categorical)):
+        for name in names:
+            if name not in known:
+                close = meant(name, known) or f": there are {listing(list(known))}"
+                raise DataError(f"{said} names a column {name!r} that is not there{close}")
+    if wishes.target in wishes.ignore:
+        raise DataError(f"ignore names the target, {wishes.target!r}")
+
+
+def _feature(series: pl.Series, rows: Array, wishes: Wishes) -> Column | str:
+    """What a column becomes, or why it is left out."""
+    name, given = series.name, series.drop_nulls()
+    if not len(given):
+        return "it is empty"
+    if given.dtype.is_numeric():
+        values = numbers_of(series, rows)
+        if np.isnan(values).all():
+            return "it is empty"
+        mean, scale = _mean_and_scale(values)
+        return Numbers(name, mean, scale) if scale else f"it is constant, {mean:.6g} in every row that has it"
+    categories: tuple[str, ...] = tuple(given.unique().sort().to_list())
+    if len(categories) == 1 and len(given) == len(series):
+        return f"it is constant, {given[0]!r} in every row"
+    if len(categories) > wishes.max_categories:
+        if 0 < parse(given).null_count() <= len(given) / 2:
+            # Mostly numbers, so it is the others that need a word: this names the first of them.
+            numbers_of(series, rows)
+        return (
+            f"it has {len(categories):,} different texts, as {given[0]!r}; max_categories={len(categories)} would make "
+            "each a feature"
+        )
+    return Categories(name, categories)
+
+
+def _target(series: pl.Series, rows: Array, wishes: Wishes) -> tuple[Column, list[str]]:
+    """What the target is, and how that was seen."""
+    name, count = series.name, series.n_unique()
+    if count < 2:
+        raise DataError(
+            f"the target {name!r} is {series[0]!r} in every row, so there is nothing to learn"
+            if len(series)
+            else f"the target {name!r} is empty"
+        )
+    numeric = series.dtype.is_numeric()
+    task = wishes.task
+    if task == "auto":
+        task = "classification" if not numeric or _looks_like_classes(series) else "regression"
+    if task == "regression":
+        mean, scale = _mean_and_scale(numbers_of(series, rows))
+        return Numbers(name, mean, scale), [f"target {name!r}: regression of {count:,} different numbers"]
+    if numeric:
+        numbers = np.unique(numbers_of(series, rows)).tolist()
+        classes = tuple(int(number) if number.is_integer() else number for number in numbers)
+    else:
+        classes = tuple(series.unique().sort().to_list())
+    notes = [f"target {name!r}: classification with {len(classes):,} classes, {listing(classes)}"]
+    rare = np.flatnonzero(series.is_unique().to_numpy())
+    if len(rare):
+        notes.append(f"column {name!r}, {where(rare, rows)}: a class that has no other row")
+    return Categories(name, classes), notes
+
+
+def _looks_like_classes(numbers: pl.Series) -> bool:
+    values, counts = np.unique(numbers.to_numpy(), return_counts=True)
+    whole = bool((values == np.floor(values)).all())
+    return whole and len(values) <= MOST_CLASSES and counts.mean() >= EXAMPLES_OF_A_CLASS
+
+
+def _mean_and_scale(values: Array) -> tuple[float, float]:
+    """The mean and the standard deviation of what is not missing; exactly 0 where all are equal."""
+    given = values[~np.isnan(values)]
+    if given.min() == given.max():
+        return float(given[0]), 0.0
+    # Squares of numbers far from 1 would overflow or vanish; a power of two changes no digit.
+    unit = 2.0 ** (np.frexp(np.abs(given).max())[1] - 1)
+    given = given / unit
+    return float(given.mean() * unit), float(given.std() * unit)

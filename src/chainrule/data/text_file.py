@@ -1,0 +1,203 @@
+"""CSV and TSV files as columns of text: what is wrong with one is found here, and told with its row."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data.encode import listing, polars
+from chainrule.data.files import PathLike, existing
+from chainrule.errors import DataError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+SEPARATORS = ",;\t|"
+HUGE = 2**31
+"""Bytes of a file from which on it is said that all of it goes into memory."""
+
+PORTION = 1 << 20
+"""Bytes looked at in one go."""
+
+PACKED = {b"PK": "a zip archive or a spreadsheet: save the sheet as CSV", b"\x1f\x8b": "packed with gzip: unpack it"}
+"""What files that are not text begin with."""
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """A file of text whose first line has been read; `most` is how many rows are wanted, None all."""
+
+    path: Path
+    separator: str
+    headers: list[str]
+    unnamed: list[str]
+    """Those of the headers that only tell a column's place."""
+    has_header: bool
+    most: int | None
+
+    def numbered(self) -> Iterator[tuple[int, list[str]]]:
+        """The fields of each row that is wanted, with its number, as Python's reader sees them."""
+        for row, cells in enumerate(_records(self.path, self.separator), 0 if self.has_header else 1):
+            if self.most is not None and row > self.most:
+                return
+            yield row, cells
+
+
+def read_texts(
+    path: PathLike, *, separator: str | None, names: Sequence[str] | None, most: int | None
+) -> tuple[pl.DataFrame, NDArray[Any], list[str]]:
+    """The file's columns as text, the number of each row that is not blank (from 1), and notes on how it was read."""
+    found, library = existing(path), polars()
+    file = _opened(found, separator, names, most)
+    if _has_odd_quotes(found):
+        # Some versions of polars take the rest of the file for one cell then, without a word.
+        _explain_refusal(file)
+        raise DataError(f"{found} has an odd number of quotation marks, so one of them is not closed")
+    try:
+        frame: pl.DataFrame = library.read_csv(
+            found,
+            separator=file.separator,
+            has_header=file.has_header,
+            new_columns=file.headers,
+            # No types are guessed: every column is read as text, and judged as a whole afterwards.
+            infer_schema_length=0,
+            n_rows=most,
+        )
+    except (library.exceptions.PolarsError, OSError) as error:
+        _explain_refusal(file)
+        raise DataError(f"{found} cannot be read: {str(error).splitlines()[0]}") from error
+    if frame.height and frame[file.headers[-1]].null_count():
+        # polars fills short rows up without a word; their last column is empty then.
+        _refuse_ragged(file)
+    blank = frame.select(library.all_horizontal(library.all().is_null())).to_series().to_numpy()
+    rows = np.flatnonzero(~blank)
+    if not len(rows):
+        raise DataError(f"{found} has headers and no rows")
+    notes = _notes_on_size(found, most)
+    notes += [f"{name} has no header and is left out; names= would give it one" for name in file.unnamed]
+    frame = frame.drop(file.unnamed)
+    return frame[rows] if blank.any() else frame, rows + 1, notes
+
+
+def _opened(path: Path, separator: str | None, names: Sequence[str] | None, most: int | None) -> TextFile:
+    """What the first line tells, checked."""
+    with path.open("rb") as file:
+        begin = file.read(2)
+    if begin in PACKED:
+        raise DataError(f"{path} is {PACKED[begin]}")
+    separator = separator or _separator(path)
+    nothing: list[str] = []
+    first = next(_records(path, separator), nothing)
+    if not any(cell.strip() for cell in first):
+        raise DataError(f"{path} begins with an empty line, where the headers should be")
+    if names is not None and len(names) != len(first):
+        raise DataError(f"{path} has {len(first)} columns where {separator!r} separates, and names= gives {len(names)}")
+    given = [name.strip() for name in (first if names is None else names)]
+    headers = [name or f"column {place}" for place, name in enumerate(given, 1)]
+    _refuse_headers(path, headers, separator)
+    unnamed = [header for header, name in zip(headers, given, strict=True) if not name]
+    return TextFile(path, separator, headers, unnamed, names is None, most)
+
+
+def _refuse_headers(path: Path, headers: Sequence[str], separator: str) -> None:
+    if len(headers) < 2:
+        raise DataError(
+            f"{path} has a single column, {headers[0]!r}, where {separator!r} separates: a target and a feature are "
+            "needed; another separator is named with separator="
+        )
+    for place, name in enumerate(headers):
+        if name in headers[:place]:
+            raise DataError(
+                f"{path}: the columns {headers.index(name) + 1} and {place + 1} are both called {name!r}: rename one"
+            )
+    if all(_is_number(name) for name in headers):
+        raise DataError(f"{path} begins with numbers, {listing(headers, 4)}, not with headers: give them with names=")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _separator(path: Path) -> str:
+    """Tabs for TSV, else what stands most often in the first line, outside of quotation marks."""
+    if path.suffix.lower() in (".tsv", ".tab"):
+        return "\t"
+    with _as_text(path), path.open(encoding="utf-8-sig") as file:
+        line = file.readline()
+    counts = Counter("".join(line.split('"')[::2]))
+    return max(SEPARATORS, key=lambda sign: counts[sign])
+
+
+def _records(path: Path, separator: str) -> Iterator[list[str]]:
+    """The file's records as Python's own reader sees them; slower than polars, and it can point."""
+    with _as_text(path), path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, delimiter=separator, strict=True)
+        try:
+            yield from reader
+        except csv.Error as error:
+            raise DataError(
+                f"{path}, line {reader.line_num}: {error}; a quotation mark further up may not be closed"
+            ) from None
+
+
+@contextmanager
+def _as_text(path: Path) -> Generator[None]:
+    """Tells of bytes that are no text by their line."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        with path.open("rb") as file:
+            for line, content in enumerate(file, 1):
+                try:
+                    content.decode("utf-8")
+                except UnicodeDecodeError as wrong:
+                    raise DataError(
+                        f"{path}, line {line}: the byte {content[wrong.start]:#04x} is not UTF-8 text: save the file "
+                        "as UTF-8 (in a spreadsheet, the format is called CSV UTF-8)"
+                    ) from None
+        raise DataError(f"{path} is not UTF-8 text: {error.reason}") from None
+
+
+def _notes_on_size(path: Path, most: int | None) -> list[str]:
+    size = path.stat().st_size
+    if size < HUGE or most is not None:
+        return []
+    return [f"{size / 1e9:.1f} GB are read into memory, and rows= would read fewer rows"]
+
+
+def _has_odd_quotes(path: Path) -> bool:
+    with path.open("rb") as file:
+        return bool(sum(portion.count(b'"') for portion in iter(lambda: file.read(PORTION), b"")) % 2)
+
+
+def _refuse_ragged(file: TextFile) -> None:
+    width = len(file.headers)
+    for row, cells in file.numbered():
+        if cells and len(cells) != width:
+            raise DataError(
+                f"{file.path}, row {row} has {len(cells)} field{'s' * (len(cells) != 1)}, and there are {width} "
+                f"columns: it begins with {file.separator.join(cells)[:40]!r}"
+            )
+
+
+def _explain_refusal(file: TextFile) -> None:
+    """Find what polars stumbled over, if Python's reader can."""
+    _refuse_ragged(file)
+    for row, cells in file.numbered():
+        for name, cell in zip(file.headers, cells, strict=False):
+            if '"' in cell:
+                raise DataError(
+                    f"{file.path}, row {row}, column {name!r}: a quotation mark in the middle, {cell[:40]!r}"
+                )

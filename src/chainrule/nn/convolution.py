@@ -1,0 +1,173 @@
+"""Layers on images of shape (images, channels, height, width): convolution and pooling, with PyTorch's meaning."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.tensor import Tensor
+from chainrule.errors import ShapeError
+from chainrule.nn.module import Module, Parameter, as_input, check_dtype, check_size
+from chainrule.rules.convolution import avg_pool2d, conv2d, conv2d_plus, max_pool2d
+
+Size = int | tuple[int, int]
+"""One whole number for height and width, or one for each."""
+
+
+class Conv2d(Module):
+    """Slides `out_channels` windows of weights over images, and adds a bias: ``cr.conv2d(x, weight) + bias``.
+
+    `x` has shape (images, in_channels, height, width) and the result (images, out_channels, rows, columns), with
+    ``rows = (height + 2·padding - dilation·(kernel_size - 1) - 1) // stride + 1``. `weight` is (out_channels,
+    in_channels / groups, *kernel_size) and `bias` (out_channels,), or None with ``bias=False``. Both start uniform in
+    ±1/√(entries of a window), PyTorch's default. `kernel_size`, `stride`, `padding` and `dilation` are whole numbers or
+    pairs; with `groups`, each group of results sees its own group of channels. An image that does not fit raises
+    `ShapeError`. A call costs one multiplication for each entry of the result and of its window. (LeCun and others,
+    Gradient-based learning applied to document recognition, 1998.)
+
+    >>> import chainrule as cr, numpy as np
+    >>> layer = cr.nn.Conv2d(1, 4, 3, padding=1, rng=0)
+    >>> layer(np.zeros((2, 1, 28, 28), np.float32)).shape
+    (2, 4, 28, 28)
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        dtype: Any = np.float32,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        check_size("Conv2d", in_channels=in_channels, out_channels=out_channels, groups=groups)
+        self.kernel_size = _pair("Conv2d", "kernel_size", kernel_size, 1)
+        check_dtype("Conv2d", dtype)
+        if in_channels % groups or out_channels % groups:
+            raise ShapeError(f"Conv2d: groups={groups} has to divide both {in_channels} and {out_channels} channels")
+        self.in_channels = int(in_channels)
+        self.out_channels = int(out_channels)
+        self.settings: dict[str, Any] = {
+            "stride": _pair("Conv2d", "stride", stride, 1),
+            "padding": _pair("Conv2d", "padding", padding, 0),
+            "dilation": _pair("Conv2d", "dilation", dilation, 1),
+            "groups": int(groups),
+        }
+        draw = np.random.default_rng(rng)
+        shape = (out_channels, in_channels // groups, *self.kernel_size)
+        bound = 1 / np.sqrt(np.prod(shape[1:]))
+        self.weight = Parameter(draw.uniform(-bound, bound, shape), dtype=dtype)
+        self.bias = Parameter(draw.uniform(-bound, bound, out_channels), dtype=dtype) if bias else None
+
+    def forward(self, x: Any) -> Any:
+        """What every window of the images gives."""
+        x = as_input(x, "Conv2d")
+        _check_images(self, x, self.in_channels)
+        if self.bias is None:
+            return conv2d(x, self.weight, **self.settings)
+        return conv2d_plus(x, self.weight, self.bias, **self.settings)
+
+    def multiply_adds(self, taken: tuple[int, ...], given: tuple[int, ...]) -> int:
+        """One for each entry of the result and of its window."""
+        return math.prod(given) * self.weight.size // self.out_channels
+
+    def __repr__(self) -> str:
+        usual = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1}
+        said = [f", {name}={_short(n)}" for name, n in self.settings.items() if n != usual[name]]
+        said += [", bias=False"] * (self.bias is None)
+        said += [f", dtype={self.weight.dtype}"] * (self.weight.dtype != np.float32)
+        return f"Conv2d({self.in_channels}, {self.out_channels}, {_short(self.kernel_size)}{''.join(said)})"
+
+
+class MaxPool2d(Module):
+    """The largest entry of every window of images; the gradient goes to it alone, of equals to the first.
+
+    `x` has shape (images, channels, height, width). `kernel_size`, `stride` (as `kernel_size` unless given), `padding`
+    and `dilation` are whole numbers or pairs. A window that does not fit raises `ShapeError`. One pass for each entry
+    of the window.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.nn.MaxPool2d(2)(cr.Tensor(np.arange(16.0).reshape(1, 1, 4, 4)))
+    Tensor([[[[ 5.,  7.],
+              [13., 15.]]]])
+    """
+
+    def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1) -> None:
+        self.kernel_size = _pair("MaxPool2d", "kernel_size", kernel_size, 1)
+        self.stride = self.kernel_size if stride is None else _pair("MaxPool2d", "stride", stride, 1)
+        self.padding = _pair("MaxPool2d", "padding", padding, 0)
+        self.dilation = _pair("MaxPool2d", "dilation", dilation, 1)
+
+    def forward(self, x: Any) -> Any:
+        """The largest entry of every window."""
+        x = as_input(x, "MaxPool2d")
+        _check_images(self, x)
+        slide = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
+        return max_pool2d(x, kernel_size=self.kernel_size, **slide)
+
+    def __repr__(self) -> str:
+        dilation = "" if self.dilation == (1, 1) else f", dilation={_short(self.dilation)}"
+        return f"MaxPool2d({_pool_settings(self)}{dilation})"
+
+
+class AvgPool2d(Module):
+    """The mean of every window of images; zeros of the padding count.
+
+    `x` has shape (images, channels, height, width). `kernel_size`, `stride` (as `kernel_size` unless given) and
+    `padding` are whole numbers or pairs. A window that does not fit raises `ShapeError`.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.nn.AvgPool2d(2)(cr.Tensor(np.arange(16.0).reshape(1, 1, 4, 4)))
+    Tensor([[[[ 2.5,  4.5],
+              [10.5, 12.5]]]])
+    """
+
+    def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> None:
+        self.kernel_size = _pair("AvgPool2d", "kernel_size", kernel_size, 1)
+        self.stride = self.kernel_size if stride is None else _pair("AvgPool2d", "stride", stride, 1)
+        self.padding = _pair("AvgPool2d", "padding", padding, 0)
+
+    def forward(self, x: Any) -> Any:
+        """The mean of every window."""
+        x = as_input(x, "AvgPool2d")
+        _check_images(self, x)
+        return avg_pool2d(x, self.kernel_size, self.stride, self.padding)
+
+    def __repr__(self) -> str:
+        return f"AvgPool2d({_pool_settings(self)})"
+
+
+def _pair(owner: str, name: str, size: Size, least: int) -> tuple[int, int]:
+    """A setting for height and width, from one number or two."""
+    pair = size if isinstance(size, tuple | list) else (size, size)
+    if len(pair) != 2:
+        raise ShapeError(f"{owner}: {name} is one whole number or a pair (height, width), not {size!r}")
+    for n in pair:
+        check_size(owner, least=least, **{name: n})
+    return int(pair[0]), int(pair[1])
+
+
+def _check_images(layer: Module, x: Any, channels: int | None = None) -> None:
+    if x.ndim == 4 and channels in (None, x.shape[1]):
+        return
+    name = x.describe() if isinstance(x, Tensor) else f"an array {x.shape}"
+    wanted = f"(images, {channels or 'channels'}, height, width)"
+    single = ": add an axis to a single image with x[None]" if x.ndim == 3 else ""
+    raise ShapeError(f"{layer!r} takes images of shape {wanted}, and got {name}{single}")
+
+
+def _short(size: Size) -> Size:
+    return size[0] if isinstance(size, tuple) and size[0] == size[1] else size
+
+
+def _pool_settings(pool: MaxPool2d | AvgPool2d) -> str:
+    stride = "" if pool.stride == pool.kernel_size else f", stride={_short(pool.stride)}"
+    padding = "" if pool.padding == (0, 0) else f", padding={_short(pool.padding)}"
+    return f"{_short(pool.kernel_size)}{stride}{padding}"

@@ -1,0 +1,159 @@
+"""Layers that bring numbers to mean 0 and variance 1: over a batch, or over the features of one example."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.state import no_grad
+from chainrule.core.tensor import Tensor
+from chainrule.errors import ShapeError
+from chainrule.nn.module import Buffer, Module, Parameter, as_input, check_dtype, check_size
+from chainrule.rules.linear import mean, reshape
+from chainrule.rules.pointwise import sqrt, square
+
+
+class BatchNorm1d(Module):
+    """Each feature less its mean over the batch, divided by its deviation, then scaled by `weight` and moved by `bias`.
+
+    `x` has shape (batch, num_features) or (batch, num_features, length); so has the result. While training, mean and
+    variance are the batch's, and `running_mean` and `running_var` move towards them by the share `momentum` (None: they
+    are the plain averages of all batches); `eval()` uses those. The variance of a batch is divided by its size, that
+    which is remembered by its size less 1, as in PyTorch. ``affine=False`` has no weight and bias,
+    ``track_running_stats=False`` remembers nothing and always uses the batch. A batch of one number for each feature
+    has no variance and raises `ShapeError` while training. (Ioffe and Szegedy, Batch Normalization, 2015.)
+
+    >>> import chainrule as cr
+    >>> cr.nn.BatchNorm1d(1, eps=0.0)(cr.Tensor([[1.0], [3.0]]))
+    Tensor([[-1.],
+            [ 1.]], op=add)
+    """
+
+    axes_of_features = (2, 3)
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        dtype: Any = np.float32,
+    ) -> None:
+        name = type(self).__name__
+        check_size(name, num_features=num_features)
+        check_dtype(name, dtype)
+        self.num_features = int(num_features)
+        self.eps = eps
+        self.momentum = momentum
+        self.weight = Parameter(np.ones(num_features), dtype=dtype) if affine else None
+        self.bias = Parameter(np.zeros(num_features), dtype=dtype) if affine else None
+        if track_running_stats:
+            self.running_mean = Buffer(np.zeros(num_features), dtype=dtype)
+            self.running_var = Buffer(np.ones(num_features), dtype=dtype)
+            self.num_batches_tracked = Buffer(np.array(0))
+        else:
+            self.running_mean = self.running_var = self.num_batches_tracked = None
+
+    def forward(self, x: Any) -> Any:
+        """The same shape, each feature normalised."""
+        x = as_input(x, type(self).__name__)
+        if x.ndim not in self.axes_of_features or x.shape[1] != self.num_features:
+            shapes = " or ".join(f"with {n} axes" for n in self.axes_of_features)
+            given = x.describe() if isinstance(x, Tensor) else f"an array {x.shape}"
+            raise ShapeError(f"{self!r} takes {self.num_features} features along axis 1 of inputs {shapes}: {given}")
+        shape = (self.num_features,) + (1,) * (x.ndim - 2)
+        if self.training or self.running_mean is None or self.running_var is None:
+            away, variance = self._by_the_batch(x)
+        else:
+            away, variance = x - reshape(self.running_mean, shape=shape), reshape(self.running_var, shape=shape)
+        out = away / sqrt(variance + self.eps)
+        if self.weight is None or self.bias is None:
+            return out
+        return out * reshape(self.weight, shape=shape) + reshape(self.bias, shape=shape)
+
+    def _by_the_batch(self, x: Any) -> tuple[Any, Any]:
+        """How far the entries are from the batch's means, and the batch's variances."""
+        axes = (0, *range(2, x.ndim))
+        count = x.size // self.num_features
+        if count < 2 and self.training:
+            raise ShapeError(f"{self!r} needs more than one number for each feature while training: {x.shape} has not")
+        center = mean(x, axis=axes, keepdims=True)
+        away = x - center
+        variance = mean(square(away), axis=axes, keepdims=True)
+        if self.training:
+            self._remember(center, variance, count)
+        return away, variance
+
+    def _remember(self, center: Any, variance: Any, count: int) -> None:
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        with no_grad():
+            self.num_batches_tracked += 1
+            share = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+            for kept, new in ((self.running_mean, center), (self.running_var, variance * (count / (count - 1)))):
+                kept.data = ((1 - share) * kept.data + share * np.asarray(new).reshape(-1)).astype(kept.dtype)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.num_features})"
+
+
+class BatchNorm2d(BatchNorm1d):
+    """`BatchNorm1d` for images (images, num_features, height, width): a channel is normalised over batch and places.
+
+    >>> import chainrule as cr, numpy as np
+    >>> layer = cr.nn.BatchNorm2d(3)
+    >>> layer(np.ones((2, 3, 4, 4))).shape, layer.num_batches_tracked.item()
+    ((2, 3, 4, 4), 1)
+    """
+
+    axes_of_features = (4,)
+
+
+class LayerNorm(Module):
+    """Each example less the mean of its features, divided by their deviation, then scaled by `weight`, moved by `bias`.
+
+    `x` has shape (…, *normalized_shape), and so has the result; `weight` and `bias` have shape `normalized_shape`, a
+    number or a tuple. Training and use are the same. Other shapes raise `ShapeError`. (Ba, Kiros and Hinton, Layer
+    Normalization, 2016.)
+
+    >>> import chainrule as cr
+    >>> cr.nn.LayerNorm(2, eps=0.0)(cr.Tensor([[1.0, 3.0]]))
+    Tensor([[-1.,  1.]], op=add)
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | tuple[int, ...],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        *,
+        dtype: Any = np.float32,
+    ) -> None:
+        shape = normalized_shape if isinstance(normalized_shape, tuple | list) else (normalized_shape,)
+        for n in shape:
+            check_size("LayerNorm", normalized_shape=n)
+        check_dtype("LayerNorm", dtype)
+        self.normalized_shape = tuple(map(int, shape))
+        self.eps = eps
+        self.weight = Parameter(np.ones(shape), dtype=dtype) if elementwise_affine else None
+        self.bias = Parameter(np.zeros(shape), dtype=dtype) if elementwise_affine and bias else None
+
+    def forward(self, x: Any) -> Any:
+        """The same shape, each example normalised."""
+        x = as_input(x, "LayerNorm")
+        own = self.normalized_shape
+        if x.shape[x.ndim - len(own) :] != own:
+            given = x.describe() if isinstance(x, Tensor) else f"an array {x.shape}"
+            raise ShapeError(f"{self!r} takes inputs whose last axes are {own}, and got {given}")
+        axes = tuple(range(-len(own), 0))
+        away = x - mean(x, axis=axes, keepdims=True)
+        out = away / sqrt(mean(square(away), axis=axes, keepdims=True) + self.eps)
+        out = out if self.weight is None else out * self.weight
+        return out if self.bias is None else out + self.bias
+
+    def __repr__(self) -> str:
+        return f"LayerNorm({self.normalized_shape[0] if len(self.normalized_shape) == 1 else self.normalized_shape})"

@@ -1,0 +1,142 @@
+"""Rules that slide a window over images, channels first, with PyTorch's meaning and names of settings.
+
+A convolution is linear in the images and in the weights, and its two adjoints are linear again: each of the three is an
+adjoint of the other two, so the derivatives of any order stay among them.
+"""
+
+# A derivative may call the rule it belongs to, and there the checker stops.
+# pyright: reportGeneralTypeIssues=false
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.operation import composed, fused, linear
+from chainrule.errors import ShapeError
+from chainrule.rules import image_kernels as kernels
+from chainrule.rules.composed import gathered, named, shape_of
+from chainrule.rules.linear import reshape, sum
+
+IMAGES, WEIGHTS, RESULTS = (2, 2, 5, 4), (3, 2, 3, 2), (2, 3, 3, 3)
+SLIDES = ({}, {"stride": 2, "padding": 1}, {"padding": (1, 0), "dilation": (2, 1)})
+POOLS = ({"kernel_size": 2}, {"kernel_size": (3, 2), "stride": (2, 1), "padding": 1}, {"kernel_size": 2, "dilation": 2})
+
+
+@linear(
+    r"\operatorname{conv}\left({x}, {w}\right)",
+    adjoint=(
+        lambda g, x, w, **slide: conv2d_input(g, w, shape=x.shape, **slide),
+        lambda g, x, w, **slide: conv2d_weight(g, x, shape=w.shape, **slide),
+    ),
+    shapes=(IMAGES, WEIGHTS),
+    examples=SLIDES,
+)
+def conv2d(x, w, *, stride=1, padding=0, dilation=1, groups=1):
+    """Slides weights over images and multiplies: a weight's gradient meets all it saw, a pixel's all that saw it."""
+    return kernels.convolve(x, w, stride, padding, dilation, groups)
+
+
+@linear(
+    r"\operatorname{conv\,input}\left({g}, {w}\right)",
+    adjoint=(
+        lambda h, g, w, shape, **slide: conv2d(h, w, **slide),
+        lambda h, g, w, shape, **slide: conv2d_weight(g, h, shape=w.shape, **slide),
+    ),
+    shapes=(RESULTS, WEIGHTS),
+    examples=tuple([{"shape": IMAGES, **slide} for slide in SLIDES]),
+)
+def conv2d_input(g, w, *, shape, stride=1, padding=0, dilation=1, groups=1):
+    """Hands results back to the images of a shape, through the weights: a convolution's adjoint in its images."""
+    return kernels.convolve_back(g, w, shape, stride, padding, dilation, groups)
+
+
+@linear(
+    r"\operatorname{conv\,weight}\left({g}, {x}\right)",
+    adjoint=(
+        lambda h, g, x, shape, **slide: conv2d(x, h, **slide),
+        lambda h, g, x, shape, **slide: conv2d_input(g, h, shape=x.shape, **slide),
+    ),
+    shapes=(RESULTS, IMAGES),
+    examples=tuple([{"shape": WEIGHTS, **slide} for slide in SLIDES]),
+)
+def conv2d_weight(g, x, *, shape, stride=1, padding=0, dilation=1, groups=1):
+    """Gathers what each weight of a shape saw, times what came of it: a convolution's adjoint in its weights."""
+    return kernels.convolve_weights(g, x, shape, stride, padding, dilation, groups)
+
+
+@fused(
+    r"\operatorname{conv}\left({x}, {w}\right) + {b}",
+    of=lambda x, w, b, **slide: conv2d(x, w, **slide) + reshape(b, shape=(-1, 1, 1)),
+    adjoint=(
+        lambda g, x, w, b, **slide: conv2d_input(g, w, shape=x.shape, **slide),
+        lambda g, x, w, b, **slide: conv2d_weight(g, x, shape=w.shape, **slide),
+        lambda g, x, w, b, **slide: sum(g, axis=(0, 2, 3)),
+    ),
+    reason="one node in place of four, and one array of the results' size in place of two",
+    shapes=(IMAGES, WEIGHTS, (3,)),
+    examples=SLIDES,
+)
+def conv2d_plus(x, w, b, *, stride=1, padding=0, dilation=1, groups=1):
+    """A layer of convolution: every window against every kernel's weights, plus its bias."""
+    return kernels.plus_for_channels(kernels.convolve(x, w, stride, padding, dilation, groups), b)
+
+
+@linear(
+    r"\operatorname{pick}\left({y}, {x}\right)",
+    adjoint=(lambda g, y, x, **slide: put_at_largest(g, x, **slide), None),
+    shapes=(IMAGES, IMAGES),
+    examples=POOLS,
+)
+def pick_at_largest(y, x, *, kernel_size, stride=None, padding=0, dilation=1):
+    """Of every window the entry of y where x is largest; the gradient goes back there."""
+    return kernels.pick_at_largest(y, x, kernel_size, stride, padding, dilation)
+
+
+@linear(
+    r"\operatorname{put}\left({g}, {x}\right)",
+    adjoint=(lambda h, g, x, **slide: pick_at_largest(h, x, **slide), None),
+    shapes=((2, 2, 2, 2), IMAGES),
+    examples=(POOLS[0], {"kernel_size": (3, 2), "stride": (3, 2), "padding": (1, 0)}),
+)
+def put_at_largest(g, x, *, kernel_size, stride=None, padding=0, dilation=1):
+    """Puts the entry of every window where x is largest in it, adding up where windows share a place."""
+    return kernels.put_at_largest(g, x, kernel_size, stride, padding, dilation)
+
+
+@fused(
+    r"\operatorname{max\,pool}\left({x}\right)",
+    of=lambda x, **slide: pick_at_largest(x, x, **slide),
+    adjoint=(lambda g, x, kernel_size, **slide: put_at_largest(g, x, kernel_size=kernel_size, **slide),),
+    reason="the largest entry alone is found 5 times faster than its place, which the gradient needs",
+    shapes=(IMAGES,),
+    examples=POOLS,
+)
+def max_pool2d(x, *, kernel_size, stride=None, padding=0, dilation=1):
+    """The largest entry of every window moves the result, and it alone; of equals the first."""
+    return kernels.largest_in_windows(x, kernel_size, stride, padding, dilation)
+
+
+@composed
+def avg_pool2d(x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Any:
+    """The mean of every window of images (images, channels, height, width): a convolution with equal weights.
+
+    Settings are whole numbers or pairs for height and width; `stride` is `kernel_size` unless given. Zeros of the
+    padding count, as in PyTorch. Raises ShapeError where a window does not fit.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.avg_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)
+    array([[[[ 2.5,  4.5],
+             [10.5, 12.5]]]])
+    """
+    x = gathered(x)
+    shape = shape_of(x)
+    try:
+        (down, across), steps, *_ = kernels.slide(shape, kernel_size, stride, padding, 1)
+    except ValueError as error:
+        raise ShapeError(f"avg_pool2d does not fit {named((x,))}, kernel_size={kernel_size!r} ({error})") from error
+    images, channels, *size = shape
+    weights = np.full((1, 1, down, across), 1 / (down * across), np.result_type(x.dtype, np.float32))
+    out = conv2d(reshape(x, shape=(images * channels, 1, *size)), weights, stride=steps, padding=padding)
+    return reshape(out, shape=(images, channels, *shape_of(out)[2:]))

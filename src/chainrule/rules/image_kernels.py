@@ -1,0 +1,235 @@
+"""Plain NumPy functions that slide a window over images of shape (images, channels, height, width).
+
+A convolution is one matrix product for each image: the windows are laid out as columns (Chellapilla, Puri and Simard,
+High performance convolutional neural networks for document processing, 2006). The columns of a few images at a time are
+made and thrown away, so they stay in the processor's cache and cost no memory.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule.core.operation import kernel
+
+WORKSPACE = 1 << 20
+"""How many bytes of columns are laid out at a time, unless one image alone needs more."""
+
+
+@kernel
+def height_and_width(setting, name, least):
+    """A setting for both directions: one whole number, or two of them."""
+    pair = tuple(setting) if isinstance(setting, (tuple, list)) else (setting, setting)
+    whole = [isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= least for n in pair]
+    if len(pair) != 2 or not all(whole):
+        raise ValueError(f"{name} is a whole number of at least {least}, or two of them, not {setting!r}")
+    return int(pair[0]), int(pair[1])
+
+
+@kernel
+def slide(shape, kernel_size, stride, padding, dilation):
+    """How a window slides over images of a shape: its size, steps, padding, spread, and how often it fits each way."""
+    if len(shape) != 4:
+        raise ValueError(
+            "images have shape (images, channels, height, width): add an axis to a single one with x[None]"
+        )
+    size = height_and_width(kernel_size, "kernel_size", 1)
+    steps = height_and_width(size if stride is None else stride, "stride", 1)
+    around = height_and_width(padding, "padding", 0)
+    spread = height_and_width(dilation, "dilation", 1)
+    fits = []
+    for length, k, step, edge, gap in zip(shape[2:], size, steps, around, spread, strict=True):
+        reach = gap * (k - 1) + 1
+        if length + 2 * edge < reach:
+            raise ValueError(f"a window that reaches over {reach} does not fit into {length} + 2 * {edge} of padding")
+        fits.append((length + 2 * edge - reach) // step + 1)
+    return size, steps, around, spread, tuple(fits)
+
+
+@kernel
+def slide_of_weights(shape, weights, stride, padding, dilation, groups):
+    """The same for a convolution, whose weights have shape (results, channels of a group, height, width)."""
+    if len(weights) != 4:
+        raise ValueError("the weights have shape (results, channels, height, width)")
+    if not isinstance(groups, (int, np.integer)) or groups < 1 or weights[0] % groups:
+        raise ValueError(f"groups is a whole number that divides the {weights[0]} results, not {groups!r}")
+    plan = slide(shape, weights[2:], stride, padding, dilation)
+    if shape[1] != weights[1] * groups:
+        raise ValueError(f"the images have {shape[1]} channels, and the weights are for {weights[1] * groups}")
+    return plan
+
+
+@kernel
+def padded(x, around, value):
+    """Images with an edge of one value around them."""
+    high, wide = around
+    if not high and not wide:
+        return x
+    n, channels, height, width = x.shape
+    out = np.full((n, channels, height + 2 * high, width + 2 * wide), value, x.dtype)
+    out[:, :, high : high + height, wide : wide + width] = x
+    return out
+
+
+@kernel
+def seen_from(x, i, j, steps, spread, fits):
+    """A view of what entry (i, j) of the window meets at each place of the window."""
+    top, left = i * spread[0], j * spread[1]
+    return x[:, :, top : top + steps[0] * fits[0] : steps[0], left : left + steps[1] * fits[1] : steps[1]]
+
+
+@kernel
+def columns(x, groups, size, steps, around, spread, fits):
+    """Every window as a column, for each image and group: (images, groups, entries of a window, places)."""
+    x = padded(x, around, 0)
+    n, channels = x.shape[:2]
+    image, channel, down, right = x.strides
+    shape = (n, channels, *size, *fits)
+    strides = (image, channel, down * spread[0], right * spread[1], down * steps[0], right * steps[1])
+    windows = np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
+    return windows.reshape(n, groups, channels // groups * size[0] * size[1], fits[0] * fits[1])
+
+
+@kernel
+def few_at_a_time(images, bytes_of_one):
+    """Slices of the images whose columns fill the workspace."""
+    count = max(1, WORKSPACE // max(1, bytes_of_one))
+    return [slice(start, start + count) for start in range(0, images, count)]
+
+
+@kernel
+def convolve(x, w, stride, padding, dilation, groups):
+    """The products of every window with the weights, summed: (images, results, places down, places across)."""
+    plan = slide_of_weights(np.shape(x), np.shape(w), stride, padding, dilation, groups)
+    (n, channels), results, ((high, wide), *_, (down, across)) = x.shape[:2], len(w), plan
+    entries = w.shape[1] * high * wide
+    flat = w.reshape(groups, results // groups, entries)
+    out = np.empty((n, groups, results // groups, down * across), np.result_type(x, w))
+    for some in few_at_a_time(n, channels * high * wide * down * across * x.itemsize):
+        np.matmul(flat, columns(x[some], groups, *plan), out=out[some])
+    return out.reshape(n, results, down, across)
+
+
+@kernel
+def convolve_back(g, w, shape, stride, padding, dilation, groups):
+    """What each window got, weighted and added up where windows overlap: images of a shape."""
+    plan = slide_of_weights(shape, w.shape, stride, padding, dilation, groups)
+    size, steps, (top, left), spread, fits = plan
+    (n, channels, height, width), results, places = shape, len(w), fits[0] * fits[1]
+    if g.shape != (n, results, *fits):
+        raise ValueError(f"a convolution of images {tuple(shape)} gives {(n, results, *fits)}")
+    flat = w.reshape(groups, results // groups, w.shape[1] * size[0] * size[1]).swapaxes(1, 2)
+    g = g.reshape(n, groups, results // groups, places)
+    out = np.empty(shape, np.result_type(g, w))
+    for some in few_at_a_time(n, channels * size[0] * size[1] * places * out.itemsize):
+        shares = np.matmul(flat, g[some])
+        shares = shares.reshape(len(shares), channels, *size, *fits)
+        whole = np.zeros((len(shares), channels, height + 2 * top, width + 2 * left), out.dtype)
+        for i in range(size[0]):
+            for j in range(size[1]):
+                target = seen_from(whole, i, j, steps, spread, fits)
+                np.add(target, shares[:, :, i, j], out=target)
+        out[some] = whole[:, :, top : top + height, left : left + width]
+    return out
+
+
+@kernel
+def convolve_weights(g, x, shape, stride, padding, dilation, groups):
+    """The products of what each window got with what it saw, summed over all windows: weights of a shape."""
+    plan = slide_of_weights(x.shape, shape, stride, padding, dilation, groups)
+    (n, channels), results, ((high, wide), *_, fits) = x.shape[:2], shape[0], plan
+    if g.shape != (n, results, *fits):
+        raise ValueError(f"a convolution with weights {tuple(shape)} gives {(n, results, *fits)}")
+    places, entries = fits[0] * fits[1], shape[1] * high * wide
+    g = g.reshape(n, groups, results // groups, places)
+    out = np.zeros((groups, entries, results // groups), np.result_type(g, x))
+    for some in few_at_a_time(n, channels * high * wide * places * x.itemsize):
+        # This order of the factors is half again as fast as the other.
+        out += np.matmul(columns(x[some], groups, *plan), g[some].swapaxes(2, 3)).sum(0)
+    return out.swapaxes(1, 2).reshape(shape)
+
+
+@kernel
+def plus_for_channels(x, b):
+    """Images plus one number for each channel; in place where the type allows, for the images are nobody else's."""
+    return np.add(x, b.reshape(-1, 1, 1), out=x if np.result_type(x, b) == x.dtype else None)
+
+
+@kernel
+def slide_of_pool(x, kernel_size, stride, padding, dilation):
+    """How a pooling window slides, and slices of a few images at a time."""
+    plan = slide(np.shape(x), kernel_size, stride, padding, dilation)
+    size, _, around, spread, _ = plan
+    if any(2 * edge > gap * (k - 1) + 1 for k, edge, gap in zip(size, around, spread, strict=True)):
+        raise ValueError("padding is at most half of the window: some window would see nothing else")
+    return plan, few_at_a_time(len(x), x.nbytes // max(1, len(x)))
+
+
+@kernel
+def with_edge_that_never_wins(x, around):
+    """Images with minus infinity around them, in a type that has it."""
+    return padded(x if x.dtype.kind in "fc" else x.astype(np.float64), around, -np.inf)
+
+
+@kernel
+def largest_seen(x, size, steps, spread, fits):
+    """The largest entry of every window: of every column of it first, then of those."""
+    down = seen_from(x, 0, 0, (steps[0], 1), spread, (fits[0], x.shape[3]))
+    for i in range(1, size[0]):
+        down = np.maximum(down, seen_from(x, i, 0, (steps[0], 1), spread, (fits[0], x.shape[3])))
+    out = seen_from(down, 0, 0, (1, steps[1]), spread, fits)
+    for j in range(1, size[1]):
+        out = np.maximum(out, seen_from(down, 0, j, (1, steps[1]), spread, fits))
+    return out
+
+
+@kernel
+def first_largest(x, size, steps, around, spread, fits):
+    """For each entry (i, j) of the window in turn: at which places it is the largest, and none before it was."""
+    x = with_edge_that_never_wins(x, around)
+    largest = largest_seen(x, size, steps, spread, fits)
+    waiting = np.ones(largest.shape, bool)
+    for i in range(size[0]):
+        for j in range(size[1]):
+            here = waiting > (seen_from(x, i, j, steps, spread, fits) < largest)
+            yield i, j, here
+            waiting ^= here
+
+
+@kernel
+def largest_in_windows(x, kernel_size, stride, padding, dilation):
+    """The largest entry of every window."""
+    (size, steps, around, spread, fits), slices = slide_of_pool(x, kernel_size, stride, padding, dilation)
+    out = np.empty((*x.shape[:2], *fits), x.dtype)
+    for some in slices:
+        out[some] = largest_seen(with_edge_that_never_wins(x[some], around), size, steps, spread, fits)
+    return out
+
+
+@kernel
+def pick_at_largest(y, x, kernel_size, stride, padding, dilation):
+    """Of every window, the entry of y where x is largest; of equals the first."""
+    plan, slices = slide_of_pool(x, kernel_size, stride, padding, dilation)
+    _, steps, around, spread, fits = plan
+    out = np.zeros((*x.shape[:2], *fits), y.dtype)
+    for some in slices:
+        given = padded(y[some], around, 0)
+        for i, j, here in first_largest(x[some], *plan):
+            np.copyto(out[some], seen_from(given, i, j, steps, spread, fits), where=here)
+    return out
+
+
+@kernel
+def put_at_largest(g, x, kernel_size, stride, padding, dilation):
+    """Zeros in the shape of x, with g added where x is largest in each window; of equals at the first."""
+    plan, slices = slide_of_pool(x, kernel_size, stride, padding, dilation)
+    (size, steps, (top, left), spread, fits), (n, channels, height, width) = plan, x.shape
+    if g.shape != (n, channels, *fits):
+        raise ValueError(f"pooling gives {(n, channels, *fits)}")
+    out = np.zeros((n, channels, height + 2 * top, width + 2 * left), g.dtype)
+    # Where windows do not overlap nothing meets, and to write once is faster than to add.
+    apart = all(step > gap * (k - 1) for step, gap, k in zip(steps, spread, size, strict=True))
+    for some in slices:
+        for i, j, here in first_largest(x[some], *plan):
+            target = seen_from(out[some], i, j, steps, spread, fits)
+            np.multiply(g[some], here, out=target) if apart else np.add(target, g[some] * here, out=target)
+    return out[:, :, top : top + height, left : left + width]

@@ -1,0 +1,42 @@
+"""Training: one call that fits a model, shows how it goes, and can be stopped and resumed.
+
+>>> import chainrule as cr, numpy as np
+>>> x = np.linspace(-1, 1, 32).reshape(32, 1)
+>>> net = cr.nn.Linear(1, 1, dtype=float, rng=0)
+>>> optimizer = cr.optim.SGD(net.parameters(), lr=0.3)
+>>> history = cr.training.fit(
+...     net, x, 2 * x + 1, loss=cr.nn.MSELoss(), optimizer=optimizer, epochs=50, batch_size=8, progress=False
+... )
+>>> net.weight.data.round(6).tolist(), net.bias.data.round(6).tolist()
+([[2.0]], [1.0])
+"""
+
+from chainrule.training.callbacks import Callback, EarlyStopping
+from chainrule.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from chainrule.training.curvature import largest_curvature
+from chainrule.training.descent import descent_table
+from chainrule.training.fit import evaluate, fit
+from chainrule.training.flow import gradient_flow
+from chainrule.training.history import History
+from chainrule.training.metrics import accuracy, mean_absolute_error, r2
+from chainrule.training.run import Run
+from chainrule.training.table import Table
+
+__all__ = [
+    "Callback",
+    "Checkpoint",
+    "EarlyStopping",
+    "History",
+    "Run",
+    "Table",
+    "accuracy",
+    "descent_table",
+    "evaluate",
+    "fit",
+    "gradient_flow",
+    "largest_curvature",
+    "load_checkpoint",
+    "mean_absolute_error",
+    "r2",
+    "save_checkpoint",
+]

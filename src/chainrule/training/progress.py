@@ -1,0 +1,115 @@
+"""How a run looks while it goes: a live bar in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from chainrule.training.callbacks import Callback
+from chainrule.training.table import shown
+
+if TYPE_CHECKING:
+    from chainrule.training.run import Run
+
+REDRAWN_SECONDS = 0.125
+LEAST_SECONDS = 1.0
+"""Between two plain lines, so that a log of a long run of short epochs stays readable."""
+
+
+class Bar(Callback):
+    """A live bar: epoch, loss and metrics, examples a second, time left."""
+
+    def __init__(self, console: Any = None) -> None:
+        self.console = console
+        self.bar: Any = None
+        self.task: Any = None
+        self.judged = ""
+        self.drawn = 0.0
+
+    def on_start(self, run: Run) -> None:
+        """Draw the bar."""
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            TextColumn("{task.fields[numbers]}"),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+        )
+        console = self.console or Console(stderr=True)
+        self.bar = Progress(*columns, console=console, refresh_per_second=1 / REDRAWN_SECONDS)
+        total = run.epochs * (run.data.count or 1)
+        self.task = self.bar.add_task("", total=total, epoch=f"{len(run.history)}/{run.epochs}", numbers="", rate="")
+        self.bar.start()
+
+    def on_batch_end(self, run: Run) -> None:
+        """Move the bar on, if it is worth it."""
+        if time.monotonic() - self.drawn >= REDRAWN_SECONDS:
+            words = f"loss {shown(run.tally.loss)}  {self.judged}"
+            self.draw(run, f"{run.epoch}/{run.epochs}", words, rate(run.tally.examples, run.seconds))
+
+    def on_epoch_end(self, run: Run) -> None:
+        """Show the numbers of the epoch."""
+        row = run.history.rows[-1]
+        self.judged = numbers({name: held for name, held in row.items() if name != "loss"})
+        self.draw(run, f"{run.epoch}/{run.epochs}", numbers(row), rate(run.examples, row["seconds"]))
+
+    def draw(self, run: Run, epoch: str, words: str, speed: str) -> None:
+        """Bring the bar to where the run is."""
+        self.drawn = time.monotonic()
+        within = run.batch if run.data.count else 0
+        done = len(run.history) * (run.data.count or 1) + within
+        self.bar.update(self.task, completed=done, epoch=epoch, numbers=words, rate=speed)
+
+    def on_end(self, run: Run) -> None:
+        """Leave the bar as it is, and say why it is not full."""
+        self.bar.stop()
+        if run.history.stopped and not run.history.diverged:
+            self.bar.console.print(run.history.stopped, markup=False, highlight=False)
+
+
+class Lines(Callback):
+    """A line for an epoch, at most one a second, and always for the last."""
+
+    def __init__(self) -> None:
+        self.last = -LEAST_SECONDS
+        self.told = 0
+
+    def on_epoch_end(self, run: Run) -> None:
+        """Print the epoch, if the last line was a while ago."""
+        if time.monotonic() - self.last >= LEAST_SECONDS:
+            self.tell(run)
+
+    def on_end(self, run: Run) -> None:
+        """Print the last epoch, and why it was the last."""
+        if run.history.rows and self.told < len(run.history):
+            self.tell(run)
+        if run.history.stopped and not run.history.diverged:
+            print(run.history.stopped, file=sys.stderr, flush=True)
+
+    def tell(self, run: Run) -> None:
+        """One line."""
+        row = run.history.rows[-1]
+        self.last, self.told = time.monotonic(), len(run.history)
+        speed = rate(run.examples, row["seconds"])
+        print(f"epoch {row['epoch']}/{run.epochs}  {numbers(row)}  {speed}".rstrip(), file=sys.stderr, flush=True)
+
+
+def progress_of(wanted: bool) -> list[Callback]:
+    """The bar, the lines, or nothing."""
+    if not wanted:
+        return []
+    return [Bar() if sys.stderr.isatty() else Lines()]
+
+
+def numbers(row: dict[str, Any]) -> str:
+    """Loss and metrics of an epoch."""
+    return "  ".join(f"{name} {shown(held)}" for name, held in row.items() if name not in ("epoch", "lr", "seconds"))
+
+
+def rate(examples: int, seconds: float) -> str:
+    """How many examples a second."""
+    return f"{examples / seconds:,.0f} examples/s" if examples and seconds > 0 else ""

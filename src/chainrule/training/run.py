@@ -1,0 +1,239 @@
+"""One training run: what it works on, where it stands, and the state that a checkpoint keeps of it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule.core.state import no_grad
+from chainrule.core.tensor import Tensor
+from chainrule.errors import CheckpointError, ShapeError
+from chainrule.nn.module import Module
+from chainrule.optim.clip import clip_grad_norm_
+from chainrule.optim.lr_scheduler import LRScheduler
+from chainrule.optim.optimizer import Optimizer
+from chainrule.training.batches import Batches
+from chainrule.training.history import History
+
+if TYPE_CHECKING:
+    from chainrule.training.callbacks import Callback
+
+Metric = Callable[[Any, Any], float]
+
+
+class Diverged(Exception):
+    """The loss of a batch is infinite or nan; never leaves `fit`."""
+
+    def __init__(self, loss: float, x: Any, y: Any) -> None:
+        super().__init__(loss)
+        self.loss, self.x, self.y = loss, x, y
+
+
+class Tally:
+    """The mean loss and the metrics of the batches so far."""
+
+    def __init__(self, metrics: Mapping[str, Metric]) -> None:
+        self.metrics = metrics
+        self.total = 0.0
+        self.examples = 0
+        self.said: list[Any] = []
+        self.right: list[Any] = []
+
+    @property
+    def loss(self) -> float:
+        """The mean of the batches' losses, each weighed by its number of examples."""
+        return self.total / self.examples if self.examples else math.nan
+
+    def add(self, loss: float, out: Any, y: Any, examples: int) -> None:
+        """One more batch."""
+        self.total += loss * examples
+        self.examples += examples
+        if self.metrics:
+            self.said.append(out.data if isinstance(out, Tensor) else out)
+            self.right.append(y)
+
+    def result(self) -> dict[str, float]:
+        """The loss, and every metric of all examples together."""
+        found = {"loss": self.loss}
+        if self.metrics:
+            said, right = np.concatenate(self.said), np.concatenate(self.right)
+            found |= {name: float(metric(said, right)) for name, metric in self.metrics.items()}
+        return found
+
+    def state(self) -> dict[str, Any]:
+        """What the batches so far have left, for a checkpoint in the middle of an epoch."""
+        return {"total": self.total, "examples": self.examples, "said": self.said, "right": self.right}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from a saved tally."""
+        self.total, self.examples = state["total"], state["examples"]
+        self.said, self.right = list(state["said"]), list(state["right"])
+
+
+class Run:
+    """A training run, as callbacks see it.
+
+    `model`, `loss`, `optimizer`, `scheduler` and `history` are what `fit` was given or fills; `epoch` counts from 1, of
+    `epochs`; `batch` counts the batches of the epoch that are done, `batch_loss` is the loss of the last, and
+    ``tally.loss`` the mean so far; `examples` are those of the last epoch. `data` knows how many batches there are
+    (``data.count``, None where a loader does not say). `stop` ends the run.
+
+    >>> import chainrule as cr
+    >>> class EveryOther(cr.training.Callback):
+    ...     def on_epoch_end(self, run):
+    ...         if run.epoch == 2:
+    ...             run.stop("two epochs are enough")
+    >>> net = cr.nn.Linear(1, 1, rng=0)
+    >>> cr.training.fit(
+    ...     net, [[1.0]], [[2.0]], loss=cr.nn.MSELoss(), optimizer=cr.optim.SGD(net.parameters(), lr=0.1),
+    ...     epochs=10, callbacks=[EveryOther()], progress=False,
+    ... ).stopped
+    'two epochs are enough'
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        loss: Callable[..., Any],
+        optimizer: Optimizer,
+        scheduler: LRScheduler | None,
+        data: Batches,
+        validation: Batches | None,
+        metrics: Mapping[str, Metric],
+        epochs: int,
+        clip_norm: float | None,
+    ) -> None:
+        self.model, self.loss, self.optimizer, self.scheduler = model, loss, optimizer, scheduler
+        self.data, self.validation, self.metrics = data, validation, metrics
+        self.epochs, self.clip_norm = epochs, clip_norm
+        self.callbacks: Sequence[Callback] = ()
+        """Those whose state belongs to the run: the user's own."""
+        self.history = History()
+        self.epoch = 0
+        self.batch = 0
+        self.batch_loss = math.nan
+        self.examples = 0
+        self.tally = Tally(metrics)
+        self.seconds = 0.0
+
+    def stop(self, reason: str) -> None:
+        """End the run after this epoch; the reason is told in the history."""
+        self.history.stopped = reason
+
+    def train_epoch(self, told: Sequence[Callback]) -> None:
+        """One epoch, or what is left of it; some callbacks are told of each batch."""
+        self.epoch = len(self.history) + 1
+        self.model.train()
+        began = time.perf_counter() - self.seconds
+        for x, y, examples in self.data.epoch(self.epoch, self.batch):
+            self.learn(x, y, examples)
+            self.seconds = time.perf_counter() - began
+            for callback in told:
+                callback.on_batch_end(self)
+        row = self.finished()
+        self.seconds = time.perf_counter() - began
+        self.history.rows.append({**row, "seconds": self.seconds})
+        if self.scheduler is not None:
+            self.scheduler.step()
+        self.examples = self.tally.examples
+        self.batch, self.tally, self.seconds = 0, Tally(self.metrics), 0.0
+
+    def learn(self, x: Any, y: Any, examples: int) -> None:
+        """One step on one batch."""
+        out = self.model(x)
+        loss = self.loss(out, y)
+        number = self.batch_loss = float(loss.item())
+        if not math.isfinite(number):
+            raise Diverged(number, x, y)
+        self.optimizer.zero_grad()
+        loss.backward()
+        if self.clip_norm is not None:
+            clip_grad_norm_(self.optimizer.params, self.clip_norm)
+        self.optimizer.step()
+        self.tally.add(number, out, y, examples)
+        self.batch += 1
+
+    def finished(self) -> dict[str, Any]:
+        """The numbers of an epoch whose batches are done."""
+        if not self.batch:
+            raise ShapeError(
+                f"the data gave no batch in epoch {self.epoch}: give something that can be gone through in each epoch"
+            )
+        row = {"epoch": self.epoch, **self.tally.result()}
+        if self.validation is not None:
+            found = judged(self.model, self.validation, self.loss, self.metrics)
+            row |= {f"val_{name}": held for name, held in found.items()}
+        return {**row, "lr": float(self.optimizer.param_groups[0]["lr"])}
+
+    def state(self) -> dict[str, Any]:
+        """Where the run stands, beside the states of model, optimizer and schedule."""
+        return {
+            "data": self.data.settings(),
+            "loader": self.data.state(),
+            "history": self.history.rows,
+            "stopped": self.history.stopped,
+            "tally": self.tally.state(),
+            "seconds": self.seconds,
+            "callbacks": [
+                {"kind": type(callback).__name__, "state": callback.state_dict()} for callback in self.callbacks
+            ],
+        }
+
+    def position(self) -> dict[str, int]:
+        """Epochs that are done, and batches of the next one."""
+        return {"epoch": len(self.history), "batch": self.batch}
+
+    def load(self, state: Mapping[str, Any], position: Mapping[str, int]) -> None:
+        """Go on where a saved run stood; `CheckpointError` names what this run would do otherwise."""
+        if not isinstance(state, dict) or state.keys() != self.state().keys():
+            raise CheckpointError(
+                "the checkpoint holds no run of fit: load it with load_checkpoint, without resume=True"
+            )
+        was, now = state["data"], self.data.settings()
+        wrong = [
+            f"{name} was {was.get(name)}, and is {now.get(name)}"
+            for name in {**was, **now}
+            if was.get(name) != now.get(name)
+        ]
+        kinds = [saved["kind"] for saved in state["callbacks"]]
+        own = [type(callback).__name__ for callback in self.callbacks]
+        if (state["loader"] is None) != (self.data.state() is None):
+            wrong.append("one of the two goes through a DataLoader, and the other does not")
+        if kinds != own:
+            wrong.append(f"the callbacks were {', '.join(kinds) or 'none'}, and are {', '.join(own) or 'none'}")
+        if wrong:
+            raise CheckpointError(f"this run is not the one that was saved: {'; '.join(wrong)}")
+        if state["loader"] is not None:
+            self.data.load(state["loader"])
+        self.history.rows[:] = state["history"]
+        self.history.stopped = state["stopped"]
+        self.batch = position["batch"]
+        self.tally.load(state["tally"])
+        self.seconds = state["seconds"]
+        for callback, saved in zip(self.callbacks, state["callbacks"], strict=True):
+            callback.load_state_dict(saved["state"])
+
+
+def judged(
+    model: Module, data: Batches, loss: Callable[..., Any] | None, metrics: Mapping[str, Metric]
+) -> dict[str, float]:
+    """Loss and metrics of a model on data, as it is used: in evaluation mode, without recording."""
+    tally = Tally(metrics)
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        model.eval()
+        with no_grad():
+            for x, y, examples in data.epoch(1):
+                out = model(x)
+                tally.add(float(loss(out, y).item()) if loss is not None else 0.0, out, y, examples)
+    finally:
+        for module, training in modes:
+            module.training = training
+    found = tally.result()
+    if loss is None:
+        del found["loss"]
+    return found

@@ -1,0 +1,116 @@
+"""Files that cannot be learned from: each is refused by name, with its column and row."""
+
+import numpy as np
+import pytest
+
+from chainrule.data import read_table, text_file
+from chainrule.errors import DataError, DataWarning
+
+MANY = "".join(f"{i},{i / 2}\n" for i in range(60))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"is empty"),
+        (b"\n\na,y\n1,2\n", "begins with an empty line"),
+        (b" , \n1,2\n", "begins with an empty line"),
+        (b"a,y\n", "has headers and no rows"),
+        (b"a,y\n\n\n", "has headers and no rows"),
+        (b"a,y\n1,2,3\n4,5\n", r"row 1 has 3 fields, and there are 2 columns: it begins with '1,2,3'"),
+        (b"a,y\n1,2\n4\n4,5\n", r"row 2 has 1 field, and there are 2 columns"),
+        (b"a,y\n1,2\n\n4\n", r"row 3 has 1 field"),
+        (b"a y\n1 2\n3 4\n", r"has a single column, 'a y', where ',' separates"),
+        (b"a,b,a\n1,2,3\n", r"columns 1 and 3 are both called 'a'"),
+        (b"a,b, a\n1,2,3\n", r"columns 1 and 3 are both called 'a'"),
+        (b"1,2\n3,4\n", r"begins with numbers, 1, 2, not with headers: give them with names="),
+        (b'a,y\n1,"2\n3,4\n', r"line 3: unexpected end of data; a quotation mark"),
+        (b'a,y\n1,2\n3,x"y\n4,"5"\n', r"row 2, column 'y': a quotation mark in the middle, 'x\"y'"),
+        (b"a,y\n1,2\nd\xe9,3\n", r"line 3: the byte 0xe9 is not UTF-8"),
+        ("a,y\n1,2\n".encode("utf-16"), r"line 1: the byte 0xff is not UTF-8"),
+        (b"PK\x03\x04", "a zip archive or a spreadsheet: save the sheet as CSV"),
+        (b"\x1f\x8b\x08", "packed with gzip: unpack it"),
+        (b"a,y\n1,2\ninf,3\n", r"column 'a', row 2: 'inf' is infinite"),
+        (b"a,y\n1,2\n1e999,3\n", r"column 'a', row 2: 'inf' is infinite"),
+        (b"a,y\n1,2.5\n3,-inf\n", r"column 'y', row 2: '-inf' is infinite"),
+        (b"a,y\n1,x\n2,x\n", r"the target 'y' is 'x' in every row"),
+        (b"a,y\n1,3\n2,3.0\n", r"the target 'y' is 3.0 in every row"),
+        (b"a,y\n1,0.5\n1,2\n", r"no column is left to learn 'y' from: column 'a' is left out: it is constant, 1 "),
+        (("a,y\n" + MANY + "about 7,3\n").encode(), r"column 'a', row 61: 'about 7' is not a number; .* missing="),
+        (("a,y\nx,3\ny,3\n" + MANY).encode(), r"column 'a', row 1: 'x' is not a number \(and 1 more\)"),
+    ],
+)
+def test_bad_files_are_refused_by_name(tmp_path, content, message):
+    path = tmp_path / "bad.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"bad\.csv.*{message}"):
+        read_table(path, target="y")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"target": "Y"}, r"target names a column 'Y' that is not there: did you mean y\?"),
+        ({"target": "z"}, r"target names a column 'z' that is not there: there are a, k, y"),
+        ({"target": "y", "ignore": ["b"]}, "ignore names a column 'b'"),
+        ({"target": "y", "categorical": ["b"]}, "categorical names a column 'b'"),
+        ({"target": "y", "ignore": ["y"]}, "ignore names the target"),
+        ({"target": "y", "ignore": ["a", "k"]}, "no column is left to learn 'y' from: there is no other"),
+        ({"target": "k", "task": "regression"}, r"column 'k', row 1: 'u' is not a number \(and 1 more\)"),
+        ({"target": "y", "names": ["a", "b"]}, "has 3 columns where ',' separates, and names= gives 2"),
+        ({"target": "y", "separator": ";"}, "has a single column, 'a,k,y', where ';' separates"),
+        ({}, "a target to learn, or the columns"),
+        ({"target": "y", "task": "clustering"}, "not 'clustering'"),
+        ({"target": "y", "dtype": int}, "float32 or float64, not int64"),
+    ],
+)
+def test_bad_wishes_are_refused(tmp_path, settings, message):
+    (tmp_path / "a.csv").write_text("a,k,y\n1,u,2.5\n2,v,3\n")
+    with pytest.raises(DataError, match=message):
+        read_table(tmp_path / "a.csv", **settings)
+
+
+def test_quotation_marks_that_do_not_pair_are_told_beyond_the_rows_that_are_read_too(tmp_path):
+    (tmp_path / "a.csv").write_text('a,y\n1,2.5\n2,3\n3,"4\n')
+    with pytest.raises(DataError, match=r"a\.csv.*odd number of quotation marks"):
+        read_table(tmp_path / "a.csv", target="y", rows=1)
+
+
+def test_missing_files_and_folders_are_named(tmp_path):
+    (tmp_path / "houses.csv").write_text("a,y\n1,2\n")
+    with pytest.raises(DataError, match=r"there is no file .*house\.csv: did you mean houses\.csv\?"):
+        read_table(tmp_path / "house.csv", target="y")
+    with pytest.raises(DataError, match="is a folder"):
+        read_table(tmp_path, target="y")
+
+
+def test_columns_without_a_header_are_left_out_and_told(tmp_path):
+    (tmp_path / "a.csv").write_text(",a,y,\n0,1,2.5,\n1,2,3,\n")
+    with pytest.warns(DataWarning) as told:
+        table = read_table(tmp_path / "a.csv", target="y")
+    assert [str(note.message).split(": ")[1] for note in told] == [
+        "column 1 has no header and is left out; names= would give it one",
+        "column 4 has no header and is left out; names= would give it one",
+    ]
+    assert table.columns.names == ("a",)
+
+
+def test_a_class_with_one_row_is_told(tmp_path):
+    (tmp_path / "a.csv").write_text("a,y\n1,u\n2,u\n3,v\n4,u\n")
+    with pytest.warns(DataWarning, match=r"column 'y', row 3: a class that has no other row"):
+        read_table(tmp_path / "a.csv", target="y")
+
+
+def test_a_huge_file_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_file, "HUGE", 8)
+    (tmp_path / "a.csv").write_text("a,y\n1,2\n2,3.5\n")
+    with pytest.warns(DataWarning, match=r"a\.csv: 0\.0 GB are read into memory, and rows= would read fewer"):
+        read_table(tmp_path / "a.csv", target="y")
+    assert len(read_table(tmp_path / "a.csv", target="y", rows=2)) == 2
+
+
+def test_numbers_that_round_to_infinity_are_named(tmp_path):
+    (tmp_path / "a.csv").write_text("a,y\n1,2.5\n1e39,3\n")
+    with pytest.raises(DataError, match=r"column 'a', row 2: '1e\+?39' is infinite or too large for float32"):
+        read_table(tmp_path / "a.csv", target="y", standardize=False)
+    assert np.isfinite(read_table(tmp_path / "a.csv", target="y", standardize=False, dtype=np.float64).x).all()

@@ -1,0 +1,123 @@
+"""Curvature against Hessians that are written out, and divergence in words with the limit of the reference."""
+
+import json
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn, optim
+from chainrule.errors import DivergenceWarning
+from chainrule.training import fit, largest_curvature
+from chainrule.training.curvature import largest_eigenvalue
+
+FACTS = json.loads((Path(__file__).parents[1] / "reference_facts.json").read_text())["simple_net"]
+
+
+def simple_net(w1=2.0, w2=0.5):
+    net = nn.Sequential(nn.Linear(1, 1, bias=False, dtype=float), nn.Linear(1, 1, bias=False, dtype=float))
+    net.load_state_dict({"0.weight": [[w1]], "1.weight": [[w2]]})
+    return net
+
+
+def train(net, lr, epochs, **settings):
+    optimizer = settings.pop("optimizer", None) or optim.SGD(net.parameters(), lr=lr)
+    data = settings.pop("data", ([[2.0]], [[20.0]]))
+    loss = nn.MSELoss("half_sum")
+    return fit(net, *data, loss=loss, optimizer=optimizer, epochs=epochs, progress=False, **settings)
+
+
+def test_the_curvature_of_the_reference_comes_out():
+    net = simple_net()
+    train(net, 0.01, 100)  # the reference's long run: it has reached its minimum
+    curvature = largest_curvature(net, [[2.0]], [[20.0]], loss=nn.MSELoss("half_sum"))
+    # A 2×2 eigenproblem and a few products; the eigenvalue's error is that of its matrix.
+    assert math.isclose(curvature, FACTS["largest_curvature_at_end"], rel_tol=1e-12)
+    assert math.isclose(2 / curvature, FACTS["rate_limit"], rel_tol=1e-12)
+    w1, w2 = FACTS["long_run"]["1000"]["w1"], FACTS["long_run"]["1000"]["w2"]
+    assert [p.item() for p in net.parameters()] == pytest.approx([w1, w2], rel=1e-12)
+
+
+def test_the_curvature_is_the_largest_eigenvalue_of_the_whole_hessian():
+    rng = np.random.default_rng(0)
+    net = nn.Sequential(nn.Linear(3, 4, dtype=float, rng=0), nn.Tanh(), nn.Linear(4, 2, dtype=float, rng=1))
+    x, y = rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
+    shapes = [p.shape for p in net.parameters()]
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
+
+    def written_out(w):
+        a, b, c, d = (w[i:j].reshape(shape) for i, j, shape in zip([0, *ends], ends, shapes, strict=False))
+        return cr.mean(cr.square(cr.tanh(x @ a.T + b) @ c.T + d - y))
+
+    start = np.concatenate([p.data.ravel() for p in net.parameters()])
+    expected = np.linalg.eigvalsh(cr.hessian(written_out)(start))[-1]
+    # 26 parameters are fewer than the iterations, so Lanczos is exact but for rounding.
+    assert math.isclose(largest_curvature(net, x, y, loss=nn.MSELoss()), expected, rel_tol=1e-10)
+
+
+def test_of_many_parameters_the_curvature_is_near_and_never_above():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(200, 100)) * np.linspace(1, 4, 100)
+    net = nn.Linear(100, 1, bias=False, dtype=float)
+    expected = np.linalg.eigvalsh(x.T @ x)[-1]
+    found = largest_curvature(net, x, rng.normal(size=(200, 1)), loss=nn.MSELoss("half_sum"))
+    assert expected * 0.999 < found <= expected * (1 + 1e-12)
+
+
+def test_the_largest_eigenvalue_may_be_the_smaller_in_size():
+    matrix = np.diag([-5.0, 1.0, 0.5])
+    assert largest_eigenvalue(lambda v: matrix @ v, 3) == pytest.approx(1.0, rel=1e-12)
+    assert largest_eigenvalue(lambda v: 0 * v, 4) == 0.0
+
+
+def test_measuring_leaves_the_model_as_it_was():
+    net = nn.Sequential(nn.Linear(2, 3, rng=0), nn.BatchNorm1d(3), nn.Dropout(0.5, rng=0), nn.Linear(3, 1, rng=1))
+    before, mask = net.state_dict(), net[2].rng.bit_generator.state
+    largest_curvature(net, np.eye(2), np.ones((2, 1)), loss=nn.MSELoss())
+    assert all((held.data == before[name].data).all() for name, held in net.state_dict().items())
+    assert net[2].rng.bit_generator.state == mask
+
+
+def test_divergence_is_told_in_words_with_the_limit():
+    net = simple_net()
+    with pytest.warns(DivergenceWarning) as caught:
+        history = train(net, 0.05, 20)
+    assert history.diverged
+    assert str(caught[0].message) == history.stopped
+    assert caught[0].filename == __file__
+    assert "the loss became inf in epoch 10: the step 0.05 is above the limit 0.0248" in history.stopped
+    limit = float(re.search(r"limit ([\d.]+),", history.stopped)[1])  # type: ignore[index]
+    # Smaller steps end elsewhere in the same valley, where the curvature differs a little (80.63, not 80.78).
+    assert limit == pytest.approx(FACTS["rate_limit"], rel=0.005)
+    np.testing.assert_allclose(history["loss"][:8], FACTS["sweep"]["0.05"]["losses"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("lr", ["0.001", "0.01", "0.02", "0.04"])
+def test_the_sweep_of_rates_comes_out(lr):
+    net = simple_net()
+    history = train(net, float(lr), 10)
+    # Above the limit the path is chaotic: each epoch multiplies the rounding of the first by up to the curvature.
+    np.testing.assert_allclose(history["loss"], FACTS["sweep"][lr]["losses"], rtol=1e-8)
+    assert not history.diverged
+
+
+def test_where_it_is_not_plain_descent_the_curvature_is_told():
+    net = simple_net()
+    with pytest.warns(DivergenceWarning, match="largest curvature on that batch.* is 41.4; .* below 0.0483"):
+        train(net, 0.0, 50, optimizer=optim.SGD(net.parameters(), lr=0.2, momentum=0.9))
+    # By hand: the Hessian at the start is [[1, -32], [-32, 16]].
+    assert np.linalg.eigvalsh(FACTS["hessian_at_start"])[-1] == pytest.approx(41.4, abs=0.05)
+
+
+def test_batches_are_named_and_bad_data_is_found():
+    x = np.ones((8, 1))
+    x[5, 0] = np.nan
+    with pytest.warns(DivergenceWarning, match=r"became nan in epoch 1, batch 3: x holds nan at \[1, 0\]"):
+        train(simple_net(), 0.01, 2, data=(x, x), batch_size=2, shuffle=False)
+    with pytest.warns(DivergenceWarning, match=r"became inf in epoch 1: y holds inf at \[0, 0\]"):
+        train(simple_net(), 0.01, 2, data=([[1.0]], [[np.inf]]))
+    with pytest.warns(DivergenceWarning, match="not finite at the start either"):
+        train(simple_net(1e200), 0.01, 2)
