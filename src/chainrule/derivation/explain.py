@@ -12,6 +12,7 @@ import numpy as np
 from chainrule.core import Value
 from chainrule.core.state import Quiet
 from chainrule.derivation.entries.entries import entry_symbol
+from chainrule.derivation.formats import plain
 from chainrule.derivation.network.letters import lend_letters
 from chainrule.derivation.notation import USUAL, derivative, notation_of
 from chainrule.derivation.opened.conventions import LAYOUTS, conventions_of
@@ -117,7 +118,7 @@ def check_options(dialect: Any, notation: str | None, layout: str, digits: Any, 
 def tell(opened: Opened, request: Request, dialect: str | None) -> tuple[str, Told]:
     """The story in the dialect that was asked for, or else in the first that applies."""
     first = dialect or usual(opened, request)
-    reason = module_of(first).applies(opened, request)
+    reason = plain.words(module_of(first).applies(opened, request))
     if not reason:
         return first, module_of(first).tell(opened, request)
     for other in NEAREST[first]:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from chainrule.derivation.entries.asked import asked_entries
 from chainrule.derivation.entries.entries import Entries, NotReached, entry_symbol
-from chainrule.derivation.entries.links import Cancellation, Chain, Link, chain_of, leibniz
+from chainrule.derivation.entries.links import Cancellation, Chain, Link, chain_of
+from chainrule.derivation.notation import derivative
 from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.proof import Show, proved
 from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note, Paragraph, Table
@@ -70,7 +71,7 @@ def chain_story(chain: Chain, digits: int) -> list[Block]:
 
 def product_equation(chain: Chain, digits: int) -> Equation:
     """The whole product: in Leibniz's notation, in symbols, in numbers."""
-    name = leibniz(chain.output, chain.entry)
+    name = derivative(chain.output, chain.entry)
     product = way_equation(chain.links, chain.gradient, digits)
     return product if len(chain.links) == 1 else replace(product, parts=(name, *product.parts))
 

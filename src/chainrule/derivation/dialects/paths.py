@@ -10,9 +10,10 @@ import numpy as np
 
 from chainrule.derivation.entries.asked import asked_entries
 from chainrule.derivation.entries.entries import Edge, Entries, Node, NotReached, entry_symbol
-from chainrule.derivation.entries.links import Maker, finite, leibniz
+from chainrule.derivation.entries.links import Maker, finite
 from chainrule.derivation.entries.slopes import Slopes
 from chainrule.derivation.entries.ways import Nudge, count_of_ways, largest_ways, nudged
+from chainrule.derivation.notation import derivative
 from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.proof import proved
 from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note, Paragraph, Table
@@ -162,7 +163,7 @@ def travel(maker: Maker, moved: Mapping[Node, Any], digits: int) -> list[Block]:
                 digits=digits,
             )
         slope = entries.derivatives(low, high)[low]
-        rows.append((ratio, proved([leibniz(above, below)], lambda show: [], slope, digits=digits)))
+        rows.append((ratio, proved([derivative(above, below)], lambda show: [], slope, digits=digits)))
     return [Table(("Ratio of nudges", "Derivative"), tuple(rows), "The first nudge on its way, link by link")]
 
 
@@ -190,7 +191,7 @@ def ways_story(maker: Maker, ways: int | float, request: Request) -> list[Block]
         ),
         *([Table(("", "Way", "What it carries"), rows, "The largest")] if rows else []),
         proved(
-            [leibniz(above, below)],
+            [derivative(above, below)],
             lambda show: [show.sum(terms)] if len(terms) > 1 else [],
             gradient,
             digits=request.digits,

@@ -17,6 +17,7 @@ from chainrule.derivation.entries.cancel import added, cancelled, simplified
 from chainrule.derivation.entries.entries import Edge, Entries, Node
 from chainrule.derivation.entries.shares import Shares
 from chainrule.derivation.entries.slopes import Slopes, multiplied, nameless, product_of
+from chainrule.derivation.notation import derivative
 from chainrule.derivation.opened.opened import Opened
 from chainrule.expression.template import RELATION
 
@@ -59,7 +60,7 @@ class Link:
     @property
     def name(self) -> str:
         r"""The link in Leibniz's notation, ``\frac{\partial L}{\partial w}``."""
-        return leibniz(self.above, self.below)
+        return derivative(self.above, self.below)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,8 @@ def chain_of(entries: Entries, *, top: int = 5) -> Chain:
     >>> import chainrule as cr
     >>> from chainrule.derivation.entries.entries import Entries
     >>> from chainrule.derivation.entries.links import chain_of
-    >>> from chainrule.derivation.opened.opened import Opened
+    >>> from chainrule.derivation.notation import derivative
+    from chainrule.derivation.opened.opened import Opened
     >>> w = cr.Value(2.0, label="w")
     >>> h = 3.0 * w
     >>> h.label = "h"
@@ -285,11 +287,6 @@ def made_of(opened: Opened, node: Node) -> str:
     if isinstance(node.op, Pointwise):
         return f"${opened.formula(node)}$"
     return f"{node.op.name} of " + " and ".join([f"${opened.symbols[x]}$" for _, x in node.edges])
-
-
-def leibniz(above: str, below: str) -> str:
-    """A derivative as a quotient of two small changes."""
-    return rf"\frac{{\partial {above}}}{{\partial {below}}}"
 
 
 def one_line(text: str | None) -> str:
