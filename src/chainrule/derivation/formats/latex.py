@@ -1,4 +1,4 @@
-r"""LaTeX: a document that pdfLaTeX compiles with amsmath, or its body alone."""
+r"""LaTeX: a document that pdfLaTeX compiles with amsmath and graphicx, or its body alone."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from chainrule.expression.maths.signs import PRODUCTS, RELATIONS, SYMBOLS
 PREAMBLE = r"""\documentclass{article}
 \usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}
-\usepackage{amsmath,amssymb,longtable}
+\usepackage{amsmath,amssymb,graphicx,longtable}
 \usepackage[margin=2cm]{geometry}
 \setcounter{MaxMatrixCols}{100}
+\setlength{\parindent}{0pt}
+\setlength{\parskip}{6pt plus 2pt}
 \allowdisplaybreaks
 \begin{document}
 """
@@ -37,6 +39,16 @@ HEADINGS = {1: r"\section*", 2: r"\subsection*"}
 LOWEST = r"\subsubsection*"
 LONGEST = 90
 """A longer chain is set with one side under the other."""
+
+LONGEST_IN_CELL = 60
+LONGEST_WORDS = 36
+"""Characters of words in a cell; longer ones are set in lines."""
+
+LONGEST_TABLE = 25
+"""Rows of a table that stands on one page, made smaller where it is too wide."""
+
+FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{"
+"""Makes what follows as wide as the page where it is wider."""
 
 
 def write(derivation: Derivation, *, fragment: bool = False) -> str:
@@ -59,7 +71,7 @@ def block(part: Block) -> str:
         case Table():
             return table(part)
         case Steps(lines, caption):
-            items = [rf"\item {cell(text)}" for text in lines]
+            items = [rf"\item {step(text)}" for text in lines]
             body = ["\\begin{enumerate}", *items, "\\end{enumerate}"] if items else []
             return "\n".join([*([words(caption)] if caption else []), *body])
 
@@ -92,23 +104,59 @@ def displayed(part: Equation) -> str:
     """An equation on its own."""
     note = rf" \qquad \text{{({words(part.note)})}}" if part.note else ""
     if len(part.latex) <= LONGEST or len(part.parts) < 3:
-        return f"\\[\n{maths(part.latex)}{note}\n\\]"
+        shown = f"{maths(part.latex)}{note}"
+        return f"\\[\n{shown if len(shown) <= LONGEST else fitted(shown)}\n\\]"
+    lines = under_each_other(part)
+    if max(map(len, lines)) > 2 * LONGEST:
+        return "\\[\n" + fitted(aligned(lines) + note) + "\n\\]"
+    return "\\begin{align*}\n" + " \\\\\n".join(lines) + f"{note}\n\\end{{align*}}"
+
+
+def under_each_other(part: Equation) -> list[str]:
+    """The sides of an equation in lines that align at its signs."""
     signs = part.signs or ("=",) * (len(part.parts) - 1)
     lines = [rf"{maths(part.parts[0])} &{signs[0]} {maths(part.parts[1])}"]
-    lines += [f"  &{sign} {maths(side)}" for sign, side in zip(signs[1:], part.parts[2:], strict=True)]
-    return "\\begin{align*}\n" + " \\\\\n".join(lines) + f"{note}\n\\end{{align*}}"
+    return lines + [f"  &{sign} {maths(side)}" for sign, side in zip(signs[1:], part.parts[2:], strict=True)]
+
+
+def aligned(lines: list[str]) -> str:
+    """Aligned lines as one block."""
+    return r"\begin{aligned}[t] " + r" \\ ".join([line.strip() for line in lines]) + r" \end{aligned}"
+
+
+def fitted(latex: str) -> str:
+    """A formula that is made smaller where it is wider than the page."""
+    return rf"{FITTED}$\displaystyle {latex}$}}"
 
 
 def cell(part: str | Equation) -> str:
     """A cell of a table, or a line of steps; an item that begins with a bracket is no option."""
     if isinstance(part, str):
         return "{}" + words(part) if words(part).startswith("[") else words(part)
-    return f"${maths(part.latex)}$" + (f" ({words(part.note)})" if part.note else "")
+    long = len(part.latex) > LONGEST_IN_CELL and len(part.parts) > 2
+    shown = aligned(under_each_other(part)) if long else maths(part.latex)
+    return f"${shown}$" + (f" ({words(part.note)})" if part.note else "")
+
+
+def step(part: str | Equation) -> str:
+    """A line of steps."""
+    shown = cell(part)
+    return f"{FITTED}{shown}}}" if isinstance(part, Equation) and len(shown) > 2 * LONGEST else shown
 
 
 def table(part: Table) -> str:
-    """A table that may run over several pages."""
+    """A table that fits the page; a long one may run over several pages."""
+    caption = f"{words(part.caption)}\n\n" if part.caption else ""
     lines = [" & ".join([rf"\textbf{{{words(name)}}}" for name in part.columns]) + r" \\ \hline"]
     lines += [" & ".join([cell(x) for x in row]) + r" \\" for row in part.rows]
-    caption = f"{words(part.caption)}\n\n" if part.caption else ""
-    return f"{caption}\\begin{{longtable}}{{{'l' * len(part.columns)}}}\n" + "\n".join(lines) + "\n\\end{longtable}"
+    columns = "".join([column(cells) for cells in zip(*part.rows, strict=True)]) or "l" * len(part.columns)
+    if len(part.rows) > LONGEST_TABLE:
+        return f"{caption}\\begin{{longtable}}{{{columns}}}\n" + "\n".join(lines) + "\n\\end{longtable}"
+    inside = f"\\begin{{tabular}}{{{columns}}}\n" + "\n".join(lines) + "\n\\end{tabular}"
+    return f"{caption}{FITTED}{inside}}}"
+
+
+def column(cells: tuple[str | Equation, ...]) -> str:
+    """How a column is set: words in lines of a good length, all else as wide as it is."""
+    wordy = any([isinstance(x, str) and "$" not in x and len(x) > LONGEST_WORDS for x in cells])
+    return r"p{0.35\linewidth}" if wordy else "l"
