@@ -27,7 +27,11 @@ def test_version():
 
 
 def test_help_teaches_by_example():
-    for arguments, example in ((["--help"], "chainrule demo"), (["demo", "--help"], "chainrule demo --seed 1")):
+    for arguments, example in (
+        (["--help"], "chainrule demo"),
+        (["--help"], 'chainrule grad "x**3 - 3*x" x=2'),
+        (["demo", "--help"], "chainrule demo --seed 1"),
+    ):
         done = run(*arguments)
         assert done.exit_code == 0
         assert example in done.output
@@ -106,6 +110,28 @@ def test_an_error_of_chainrule_is_one_line(monkeypatch, capsys):
         module.main()
     assert ended.value.code == 1
     assert capsys.readouterr().err == "chainrule: these shapes do not fit\n"
+
+
+def test_a_formula_that_cannot_be_read_is_wrong_use(monkeypatch, capsys):
+    from chainrule.cli import app as module
+    from chainrule.expression import parse
+
+    monkeypatch.setattr(module, "app", lambda: parse("2x"))
+    with pytest.raises(SystemExit) as ended:
+        module.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "chainrule: a sign is missing: a product is written 2*x\n  2x\n  ^^\n"
+
+
+def test_help_loads_no_more_than_it_shows():
+    code = (
+        "import sys; sys.argv = ['chainrule', '--help']\n"
+        "from chainrule.cli.app import main\n"
+        "try:\n    main()\nfinally:\n"
+        "    print([m for m in sys.modules if m.startswith(('chainrule.derivation', 'chainrule.rewrite'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("[]\n")
 
 
 def test_doctor():

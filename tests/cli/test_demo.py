@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-import chainrule as cr
 from chainrule import nn
 from chainrule.cli import demo as work
-from chainrule.cli import links, screen
+from chainrule.cli import screen
 from chainrule.data import hold_out, load_digits
-from chainrule.errors import ChainruleError, GraphError
+from chainrule.errors import ChainruleError
 
 EPOCHS = 8
 
@@ -79,7 +78,7 @@ def test_the_digit_is_a_held_out_one_and_its_shares_are_the_networks(demo, net):
 
 
 def weight_of(demo):
-    return tuple(int(i) for i in demo.product.weight.removeprefix("w1[").removesuffix("]").split(","))
+    return tuple(int(i) for i in demo.product.weight.removeprefix("w1[").removesuffix("]").split(", "))
 
 
 def test_the_product_by_hand(demo, net):
@@ -92,7 +91,7 @@ def test_the_product_by_hand(demo, net):
     assert (arriving.name, slope.name, ink.name) == (
         f"∂L/∂h[{neuron}]",
         f"∂h[{neuron}]/∂z[{neuron}]",
-        f"∂z[{neuron}]/∂w1[{neuron},{pixel}]",
+        f"∂z[{neuron}]/∂w1[{neuron}, {pixel}]",
     )
     assert arriving.value == pytest.approx(asked @ w2[:, neuron], rel=1e-9)
     assert slope.value == (z[neuron] > 0)
@@ -150,45 +149,34 @@ def test_a_digit_at_relus_kink_is_passed_over():
     assert work.telling_example(still, images, np.array([4, 4])) == 1
 
 
-# Links of other graphs
+def test_every_path_is_a_product_of_what_arrives_and_what_leaves(demo, net):
+    neuron, _ = weight_of(demo)
+    image = np.array(demo.digit.pixels).reshape(64)
+    _, shares = by_hand(net, image)
+    asked = shares - np.eye(10)[demo.digit.truth]
+    w2 = net[2].weight.data.astype(float)
+    seen = set()
+    for path in demo.product.paths:
+        k = int(path.through.removeprefix("s[").removesuffix("]"))
+        seen.add(k)
+        assert (path.arriving.name, path.link.name) == (f"∂L/∂s[{k}]", f"∂s[{k}]/∂h[{neuron}]")
+        assert path.arriving.value == pytest.approx(asked[k], rel=1e-9)
+        assert path.link.value == w2[k, neuron]
+        assert path.link.operation == "affine"
+    assert seen == set(range(10))
+    shown = [abs(path.share) for path in demo.product.paths]
+    assert shown == sorted(shown, reverse=True)
 
 
-def test_links_of_a_chain_of_numbers():
-    x, w1, w2 = cr.Tensor(2.0, label="x"), cr.Tensor(2.0, requires_grad=True), cr.Tensor(0.5, requires_grad=True)
-    w1.label = "w1"
-    h = x * w1
-    guess = h * w2
-    loss = cr.square(guess - 20.0)
-    h.label, guess.label, loss.label = "h", "guess", "loss"
-    product = links.product_of(loss, w1, ())
-    assert [(f.name, f.value) for f in product.factors] == [
-        ("∂loss/∂sub", -36.0),
-        ("∂sub/∂guess", 1.0),
-        ("∂guess/∂h", 0.5),
-        ("∂h/∂w1", 2.0),
-    ]
-    assert product.gradient == -36.0
-    assert product.paths == ()
+def test_the_links_are_those_of_the_explanation(demo, net):
+    from chainrule.derivation.explain import explain
 
-
-def test_links_refuse_a_weight_that_is_used_twice_or_moves_nothing():
-    w = cr.Tensor(3.0, requires_grad=True, label="w")
-    with pytest.raises(GraphError, match="w is used 2 times"):
-        links.product_of(cr.exp(w) * cr.sin(w), w, ())
-    dead = cr.Tensor([-1.0, 2.0], requires_grad=True, label="dead")
-    with pytest.raises(GraphError, match=r"does not move with dead\[0\]"):
-        links.product_of(cr.relu(dead).sum(), dead, (0,))
-
-
-def test_links_are_proved_before_they_are_shown():
-    factor = links.Factor("L", "w", 2.0, "mul")
-    with pytest.raises(ChainruleError, match=r"internal error.* links of w give 2\.0, the engine 3\.0"):
-        links._prove(links.Product("w", 3.0, (factor,), ()))
-    with pytest.raises(ChainruleError, match="internal error"):
-        links._prove(links.Product("w", 2.0 + 1e-9, (factor,), ()))
-    path = links.Path("s", factor, factor)
-    with pytest.raises(ChainruleError, match="internal error"):
-        links._prove(links.Product("w", 2.0, (factor,), (path, path)))
+    image = np.array(demo.digit.pixels).reshape(1, 64)
+    exact = work.in_float64(net)
+    loss = work.recorded_loss(exact, image, np.array([demo.digit.truth]))
+    told = explain(loss, exact[0].weight[weight_of(demo)], "chain")
+    assert told.gradient == pytest.approx(demo.product.gradient, rel=1e-12)
+    assert told.counts["links"] == len(demo.product.factors) == 3
 
 
 # The screen
@@ -232,6 +220,14 @@ def test_the_numbers_on_the_screen_are_the_demos(demo):
         f"{demo.check.worst:.1e}",
     ):
         assert part in text
+
+
+def test_a_product_that_is_not_the_gradient_is_never_printed():
+    factor = work.Factor("L", "w", 2.0, "mul")
+    assert screen.multiplied([factor, factor], 4.0) == "2 · 2 = 4"
+    assert screen.multiplied([factor, work.Factor("h", "w", -1 / 3, "mul")], -2 / 3) == "2 · (-0.3333) = -0.6667"
+    with pytest.raises(ChainruleError, match="internal error"):
+        screen.multiplied([factor, factor], 4.0 + 1e-7)
 
 
 def test_half_blocks():

@@ -1,1 +1,1 @@
-"""The command line: `chainrule demo`, `chainrule doctor`."""
+"""The command line: `chainrule demo`, `grad`, `train`, `predict`, `evaluate`, `explain` and `doctor`."""

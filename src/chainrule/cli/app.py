@@ -4,14 +4,34 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperCommand
 
-from chainrule.errors import ChainruleError
+from chainrule.cli import network
+from chainrule.cli.telling import (
+    AsJson,
+    Dialect,
+    Digits,
+    Json,
+    Layout,
+    Notation,
+    Nudge,
+    Out,
+    Style,
+    Top,
+    Whole,
+    check_choices,
+    close_to,
+    hand_over,
+    one_style,
+)
+from chainrule.errors import ChainruleError, FormulaError
 
 if TYPE_CHECKING:
     from chainrule.cli.demo import Demo
@@ -20,7 +40,6 @@ EVERY = 10
 """Where there is no terminal, one line for so many epochs."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
 def show_version(wanted: bool) -> None:
@@ -42,6 +61,10 @@ def chainrule(
     """Automatic differentiation and neural networks in a glass box.
 
     Start with: chainrule demo
+
+    Then open any formula: chainrule grad "x**3 - 3*x" x=2
+
+    Or learn from a table: chainrule train flowers.csv --target species
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
@@ -89,6 +112,89 @@ def with_progress(seed: int, console: Console) -> Demo:
         return run(seed, progress=lambda epoch, loss: bar.update(task, completed=epoch, loss=loss))
 
 
+EXAMPLES = (
+    'chainrule grad "x**3 - 3*x**2 + 2*x + 1" x=2',
+    'chainrule grad "0.5*(w2*w1*x - y)**2" x=2 w1=2 w2=0.5 y=20 --wrt w1 --dialect paths',
+    'chainrule grad "sum((W @ x + b - y)**2)" W:3x2 x:2 b:3 y:3 --wrt W',
+)
+
+
+class FormulaCommand(TyperCommand):
+    """A command whose help ends with the functions that a formula may call, and with examples."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        import chainrule as cr
+        from chainrule.expression import known_functions
+
+        offered = [usage for usage in known_functions() if usage.partition("(")[0] in cr.__all__]
+        with formatter.section("Functions"):
+            formatter.write_text(", ".join(offered))
+        with formatter.section("For example"):
+            formatter.write("".join([f"  {example}\n" for example in EXAMPLES]))
+
+
+@app.command(cls=FormulaCommand, context_settings={"ignore_unknown_options": True})
+def grad(
+    context: typer.Context,
+    expression: Annotated[
+        str, typer.Argument(metavar="EXPRESSION", help="A formula, as sum((W @ x + b - y)**2); .T is a transpose.")
+    ],
+    given: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME=VALUE | NAME:SHAPE]...",
+            help="Values, as x=2, W=[[1,2],[3,4]] or W=@file.npy (or .csv), and shapes, as W:3x2.",
+        ),
+    ] = None,
+    wrt: Annotated[str, typer.Option(help="The name to differentiate in, or an entry, as W[0,1]. [all names]")] = "",
+    dialect: Dialect = None,
+    notation: Notation = None,
+    layout: Layout = None,
+    style: Style = "",
+    out: Out = None,
+    order: Annotated[int, typer.Option(min=1, max=2, help="2 for second derivatives, the Hessian.")] = 1,
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare with differences; exit code 1 where they differ.")
+    ] = False,
+    digits: Digits = 6,
+    top: Top = 5,
+    nudge: Nudge = 0.01,
+    whole: Whole = False,
+    as_json: AsJson = False,
+) -> None:
+    """Differentiate a formula, and tell how the derivative came about.
+
+    With shapes alone it gives the derivative as a formula; with values for all names also every number.
+    """
+    refuse_unknown_options([expression, *(given or [])], context)
+    style = one_style(style, as_json)
+    check_choices(dialect, notation, layout, style, out)
+
+    from chainrule.cli.grad import Answer, Telling
+    from chainrule.cli.question import question_of
+
+    question = question_of(expression, given or [], wrt)
+    answer = Answer(question, Telling(dialect, notation, layout, digits, top, nudge, whole, order, check))
+    hand_over(answer.derivation, style, out)
+    if not answer.passed:
+        typer.echo("chainrule: differences do not confirm every derivative: see the table", err=True)
+        raise typer.Exit(1)
+
+
+def refuse_unknown_options(words: Iterable[str], context: typer.Context) -> None:
+    """A formula may begin with a minus, so what is no option arrives as one; with two of them it is no formula."""
+    known = [name for parameter in context.command.params for name in parameter.opts if name.startswith("--")]
+    for word in words:
+        if word.startswith("--"):
+            near = close_to(word.partition("=")[0], known)
+            hint = f": did you mean {near[0]}?" if near else ""
+            raise typer.BadParameter(f"there is no option {word.partition('=')[0]}{hint}")
+
+
+for command in (network.train, network.predict, network.evaluate, network.explain):
+    app.command()(command)
+
+
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Say what is installed here, and what makes it fast or slow.
@@ -113,4 +219,4 @@ def main() -> None:
         app()
     except ChainruleError as error:
         typer.echo(f"chainrule: {error}", err=True)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, FormulaError) else 1)

@@ -5,6 +5,7 @@ Nothing here draws; `screen.py` does, from the `Demo` that `run` returns.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -16,10 +17,13 @@ from numpy.typing import NDArray
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.cli.links import Product, product_of
 from chainrule.core.tensor import Tensor
 from chainrule.data import hold_out, load_digits
+from chainrule.derivation.entries.entries import Entries
+from chainrule.derivation.entries.links import Link, Way, chain_of
+from chainrule.derivation.opened.opened import Opened
 from chainrule.errors import ChainruleError
+from chainrule.expression.maths.as_ascii import ascii_of
 
 Array = NDArray[Any]
 PIXELS, HIDDEN, CLASSES = 64, 32, 10
@@ -46,6 +50,49 @@ class Digit:
     def answer(self) -> int:
         """The digit that the network says it is."""
         return int(np.argmax(self.shares))
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One link of the chain: how fast `of` moves with `by`."""
+
+    of: str
+    by: str
+    value: float
+    operation: str
+    """The operation of the rule book between the two; empty where several lie between them."""
+
+    @property
+    def name(self) -> str:
+        """The link in Leibniz's notation."""
+        return f"∂{self.of}/∂{self.by}"
+
+
+@dataclass(frozen=True)
+class Path:
+    """One way from an entry to the loss, where it fans out: the link that leaves it, and the gradient that arrives."""
+
+    through: str
+    link: Factor
+    arriving: Factor
+
+    @property
+    def share(self) -> float:
+        """What this path adds to the gradient."""
+        return self.link.value * self.arriving.value
+
+
+@dataclass(frozen=True)
+class Product:
+    """The gradient of the loss in one weight, as links from the loss (first) to the weight (last).
+
+    The first link is itself a sum over `paths`, the largest first.
+    """
+
+    weight: str
+    gradient: float
+    factors: tuple[Factor, ...]
+    paths: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
@@ -189,6 +236,29 @@ def gradient_of(parameter: Tensor) -> Array:
     if parameter.grad is None:
         raise ChainruleError("internal error, please report it: a parameter of the demo got no gradient")
     return parameter.grad.data
+
+
+def product_of(loss: Tensor, weight: Tensor, place: tuple[int, ...]) -> Product:
+    """The gradient of the loss in one weight, link by link, as the explanation of a chain has it."""
+    chain = chain_of(Entries(Opened(loss, (weight,)), weight, place), top=CLASSES)
+    return Product(
+        weight=ascii_of(chain.entry),
+        gradient=chain.gradient,
+        factors=tuple([factor_of(link) for link in chain.links]),
+        paths=tuple([path_of(way, chain.output) for way in chain.links[0].ways]),
+    )
+
+
+def factor_of(link: Link) -> Factor:
+    """A link of the explanation; one that is a sum over ways is the work of no single operation."""
+    return Factor(ascii_of(link.above), ascii_of(link.below), link.value, "" if link.ways else link.operation)
+
+
+def path_of(way: Way, output: str) -> Path:
+    """A way of the explanation, with all its links but the first as one."""
+    *rest, first = way.links
+    arriving = Factor(ascii_of(output), ascii_of(way.through), math.prod([link.value for link in rest]), "")
+    return Path(ascii_of(way.through), factor_of(first), arriving)
 
 
 def telling_weight(gradient: Array, image: Array) -> tuple[int, ...]:

@@ -18,14 +18,19 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from chainrule.cli.demo import Demo
-from chainrule.cli.links import printed
+from chainrule.cli.demo import Demo, Factor
+from chainrule.derivation.proof import proved
+from chainrule.expression.maths.as_unicode import unicode_of
 
 Block = Callable[[Demo], RenderableType]
 ENLARGED = 2
 """How many dots of the drawing one pixel of a digit becomes, along each axis."""
 
+SHOWN_DIGITS = 4
+"""Of a gradient; its factors have as many as make the product come out when it is worked out by hand."""
+
 NEXT = (
+    ('grad "x**3 - 3*x" x=2', "any formula, opened"),
     ("demo --seed 1", "another network, another digit"),
     ("demo --json", "the same numbers for a program"),
     ("doctor", "what makes it fast or slow here"),
@@ -94,12 +99,12 @@ def gradient(demo: Demo) -> RenderableType:
     text = [
         heading(f"How the loss moves with one weight, {product.weight}: the chain rule, link by link"),
         f"  ∂L/∂{product.weight} = " + " · ".join(factor.name for factor in product.factors),
-        "     = " + " · ".join(bracketed(factor.value) for factor in product.factors) + f" = {product.gradient:.4g}",
+        f"     = {multiplied(product.factors, product.gradient)}",
         "     (" + " · ".join(MEANINGS[factor.operation] for factor in product.factors) + ")",
     ]
     if product.paths:
         path = product.paths[0]
-        numbers = f"{bracketed(path.arriving.value)} · {bracketed(path.link.value)} = {path.share:.4g}"
+        numbers = multiplied((path.arriving, path.link), path.share)
         text += [
             f"  {product.factors[0].name} adds up {len(product.paths)} paths; the largest runs through {path.through}:",
             f"     {path.arriving.name} · {path.link.name} = {numbers}",
@@ -156,9 +161,12 @@ def heading(words: str) -> Text:
     return Text(words, style="bold")
 
 
-def bracketed(value: float) -> str:
-    """A factor's number, in brackets if its sign would run into the dot."""
-    return f"({printed(value)})" if value < 0 else printed(value)
+def multiplied(factors: Sequence[Factor], value: float) -> str:
+    """The numbers of some links and their product, proved as every equation of an explanation is."""
+    values = [factor.value for factor in factors]
+    equation = proved([], lambda show: [show.product(values)], value, digits=SHOWN_DIGITS)
+    # A terminal without Unicode loses the dots between the factors; it must not lose a sign.
+    return unicode_of(equation.latex).replace("−", "-")
 
 
 def lines(*text: str | Text) -> Text:

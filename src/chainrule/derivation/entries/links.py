@@ -103,8 +103,7 @@ def chain_of(entries: Entries, *, top: int = 5) -> Chain:
     >>> import chainrule as cr
     >>> from chainrule.derivation.entries.entries import Entries
     >>> from chainrule.derivation.entries.links import chain_of
-    >>> from chainrule.derivation.notation import derivative
-    from chainrule.derivation.opened.opened import Opened
+    >>> from chainrule.derivation.opened.opened import Opened
     >>> w = cr.Value(2.0, label="w")
     >>> h = 3.0 * w
     >>> h.label = "h"

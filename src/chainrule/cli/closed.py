@@ -1,0 +1,133 @@
+"""The part of `chainrule grad` that needs no numbers: derivatives as formulas, and the rule used at each step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.cli.question import Question
+from chainrule.core.operation import Pointwise, book
+from chainrule.core.term import Term, constant, forward_order
+from chainrule.derivation.proof import proved
+from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Table
+from chainrule.derivation.symbolic.derivative import Derivative, Step, derivative
+from chainrule.errors import GraphError
+from chainrule.expression.matrix_notation import latex_of
+
+MOST_ENTRIES = 1_000_000
+"""A formula is compared with the engine's gradient before it is shown; larger arrays would make that slow."""
+MOST_IN_MATRIX = 250_000
+"""Entries of a Jacobian or Hessian that is compared."""
+MOST_ROWS = 40
+"""Steps that are listed."""
+LONGEST = 300
+"""Characters of LaTeX in a cell; what is longer says less than three dots."""
+BETWEEN = r",\quad "
+"""What stands between the derivatives in several inputs."""
+WRITTEN = 36
+"""Entries of an array that is written out in an equation."""
+
+
+class Closed:
+    """The derivatives of a question as formulas, as far as there are closed forms."""
+
+    def __init__(self, question: Question, term: Term) -> None:
+        self.question = question
+        self.term = term
+        self.found: dict[str, Derivative] = {}
+        self.reasons: dict[str, str] = {}
+        """Why there is no formula."""
+        for name in question.wrt:
+            try:
+                self.found[name] = self.derivative(question.parsed.text, name)
+            except GraphError as reason:
+                self.reasons[name] = str(reason)
+
+    def derivative(self, of: Any, name: str, order: int = 1) -> Derivative:
+        """The derivative of the formula, or of another term, in a name; GraphError where there is no closed form."""
+        question = self.question
+        above = of.shape if isinstance(of, Term) else self.term.shape
+        axes = len(above) + order * len(question.shapes[name])
+        if axes > 2:
+            raise GraphError(f"the derivative in {name} has {axes} indices: it is no matrix, so it has no formula here")
+        size = max(map(question.size, question.names))
+        in_matrix = int(np.prod(above, dtype=int)) * question.size(name) ** order
+        if size > MOST_ENTRIES or (axes > 1 and in_matrix > MOST_IN_MATRIX and (above or order > 1)):
+            raise GraphError(f"the arrays are too large for a formula in {name} to be checked: give smaller shapes")
+        try:
+            return derivative(of, name, shapes=question.shapes, order=order)
+        except GraphError as reason:
+            raise GraphError(str(reason).partition(": take cr.")[0]) from reason
+
+    def second(self, first: str, other: str) -> Term:
+        """The second derivative in two names as a formula; GraphError where there is no closed form."""
+        if first == other:
+            return self.derivative(self.question.parsed.text, first, order=2).term
+        if first not in self.found:
+            raise GraphError(self.reasons[first])
+        slope = self.found[first].term
+        if other not in {term.label for term in symbols_in(slope)}:
+            sizes = [self.question.shapes[name] for name in (first, other)]
+            return constant(np.zeros(sizes[0] + sizes[1]))
+        return self.derivative(slope, other).term
+
+
+def symbols_in(term: Term) -> Iterable[Term]:
+    """The unknowns that a term is made of."""
+    return [x for x in forward_order([term]) if x.op is None and x.number is None]
+
+
+def formula_of(term: Any) -> str:
+    """A term in LaTeX; nothing where it is too long to be read."""
+    try:
+        return latex_of(term)
+    except GraphError:
+        return ""
+
+
+def shown(symbols: Sequence[str], number: Any, digits: int) -> Equation:
+    """An equation in symbols, with the engine's number at its end where it has one that can be written."""
+    parts = [part for part in symbols if part]
+    if number is None or np.ndim(number) > 2 or np.size(number) > WRITTEN:
+        return Equation(tuple(parts))
+    equation = proved(parts, lambda show: [], number, digits=digits)
+    twice = len(equation.parts) > 1 and equation.parts[-1] == equation.parts[-2]
+    return Equation(equation.parts[:-1], equation.numbers, note=equation.note) if twice else equation
+
+
+def rules_story(closed: Closed) -> list[Block]:
+    """The rule used at each step, from the result back to the names, and the laws that made the formula short."""
+    steps = [step for name in closed.question.wrt if name in closed.found for step in closed.found[name].steps]
+    rules = merged([step for step in steps if step.rule != "simplification"])
+    laws = list(dict.fromkeys([step.intuition for step in steps if step.rule == "simplification"]))
+    if not rules:
+        return []
+    rows = tuple([(cell(step.of), step.rule, cell(step.formula), step.intuition) for step in rules[:MOST_ROWS]])
+    story: list[Block] = [Heading("The rule at each step")]
+    if not all([isinstance(book.get(step.rule), Pointwise) for step in rules]):
+        story.append(Paragraph("From the result back. Here $g$ is the gradient that arrives from the step before."))
+    story.append(Table(("Part", "Rule", "Its derivative", "In words"), rows))
+    if len(rules) > MOST_ROWS:
+        story.append(Note(f"{len(rules) - MOST_ROWS:,} more steps are not listed."))
+    if laws:
+        story.append(Paragraph("Made short by these laws: " + " ".join(laws)))
+    return story
+
+
+def merged(steps: Iterable[Step]) -> list[Step]:
+    """Steps of several derivatives, each part once, with the derivative in each of its inputs."""
+    found: dict[tuple[str, str], Step] = {}
+    for step in steps:
+        same = found.setdefault((step.rule, step.of), step)
+        known = same.formula.split(BETWEEN)
+        more = [formula for formula in step.formula.split(BETWEEN) if formula not in known]
+        found[step.rule, step.of] = replace(same, formula=BETWEEN.join([*known, *more]))
+    return list(found.values())
+
+
+def cell(latex: str) -> str:
+    """A formula in a cell of a table."""
+    return f"${latex}$" if latex and len(latex) <= LONGEST else r"$\ldots$"

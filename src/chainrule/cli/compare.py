@@ -1,0 +1,192 @@
+"""`chainrule grad --check`: derivatives beside difference quotients with several steps, and beside complex steps."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.state import Quiet
+from chainrule.core.term import Term, forward_order
+from chainrule.errors import ChainruleError
+
+Array = Any
+Place = tuple[int, ...]
+
+STEPS = tuple(10.0**-k for k in range(1, 11))
+"""Large ones show the error of the formula (step²), small ones that of rounding (1e-16 / step)."""
+SMALLER = 4
+"""Of an entry nearer to 0 than 1, so many steps more in proportion to it, since its scale may be its own size."""
+
+RELATIVE = 1e-6
+"""The best of the quotients of a smooth function is within 1e-10 or so; a missing factor is far outside."""
+NEARBY = 1e-2
+"""Where a derivative is 0, the slope this far away says what is small."""
+ROUNDING = 1e-9
+"""Of the function's own size: its rounding (1e-16) over the larger steps, of which one is always among the best."""
+
+WIDE, NARROW = 1e-6, 1e-8
+"""Steps to both sides: of a smooth function the two slopes near each other in proportion, at a kink they do not."""
+LAST_DIGITS = 1e-14
+"""Of a function's size: what some roundings add up to."""
+SHORT = 1e-5
+"""A step for differences of one operation: the errors of the formula and of rounding are then near 1e-10."""
+IMAGINARY = 2.0**-100
+"""No difference is taken, so a complex step can be as small as one likes (Squire and Trapp, 1998)."""
+COARSE = 1e-3
+"""An operation without a complex form is wrong by its whole slope, and the differences that tell are good to 1e-8."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quotient:
+    """A central difference quotient, and how far it is from the derivative at most."""
+
+    step: float
+    value: Array
+    error: float
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The derivative of every output in one entry, beside its difference quotients."""
+
+    name: str
+    place: Place
+    derivative: Array
+    quotients: tuple[Quotient, ...]
+    """With every step that gives numbers."""
+    sides: tuple[Array, Array] | None
+    """At a kink, the slopes on the left and on the right."""
+    complex_step: Array | None
+    """What a complex step gives; None where an operation has no complex form."""
+    allowed: float
+
+    @property
+    def best(self) -> Quotient | None:
+        """The quotient that is nearest to the derivative."""
+        return min(self.quotients, key=lambda q: q.error, default=None)
+
+    @property
+    def verdict(self) -> str:
+        """``agrees``, ``differs``, ``kink`` where a derivative is chosen by convention, or ``no number``."""
+        if self.best is None or not np.isfinite(self.derivative).all():
+            return "no number"
+        if self.sides is not None:
+            low, high = np.minimum(*self.sides), np.maximum(*self.sides)
+            between = (low - self.allowed <= self.derivative) & (self.derivative <= high + self.allowed)
+            return "kink" if np.all(between) else "differs"
+        found = [self.best.error]
+        if self.complex_step is not None:
+            found.append(distance(self.complex_step, self.derivative))
+        return "agrees" if max(found) <= self.allowed else "differs"
+
+
+def compared(
+    function: Callable[[Mapping[str, Any]], Any],
+    values: Mapping[str, Any],
+    name: str,
+    place: Place,
+    derivative: Array,
+    term: Term,
+) -> Compared:
+    """The derivative of `function` in one entry beside its quotients; some thirty runs of it."""
+
+    def at(shift: float) -> tuple[Array, float]:
+        x = np.array(values[name], dtype=float)
+        before = float(x[place])
+        x[place] = before + shift
+        return np.asarray(function({**values, name: x if x.ndim else float(x)}), dtype=float), float(x[place])
+
+    def slope(up: float, down: float) -> Array:
+        (above, high), (below, low) = at(up), at(-down)
+        return (above - below) / (high - low) if high != low else np.full(np.shape(above), np.nan)
+
+    entry = abs(float(np.asarray(values[name], dtype=float)[place]))
+    derivative = np.asarray(derivative, dtype=float)
+    with Quiet():
+        size = float(np.abs(at(0.0)[0]).max(initial=0.0))
+        scale = max(entry, 1.0)
+        nearby = np.abs(np.nan_to_num(slope(NEARBY * scale, NEARBY * scale), posinf=0.0, neginf=0.0)).max(initial=0.0)
+        allowed = RELATIVE * float(np.abs(derivative).max(initial=0.0) + nearby) + ROUNDING * size / scale
+        steps = [scale * step for step in STEPS]
+        steps += [entry * 10.0**-k for k in range(1, SMALLER + 1) if 0 < entry < 1]
+        quotients = [
+            Quotient(step, value, distance(value, derivative)) for step in steps for value in [slope(step, step)]
+        ]
+        wide, narrow = [(slope(0.0, scale * step), slope(scale * step, 0.0)) for step in (WIDE, NARROW)]
+        kink = is_kink(wide, narrow, derivative, size / scale)
+        return Compared(
+            name,
+            place,
+            derivative,
+            tuple([q for q in quotients if np.isfinite(q.error)]),
+            narrow if kink else None,
+            None if kink else complex_step(term, values, name, place),
+            allowed,
+        )
+
+
+def is_kink(wide: tuple[Array, Array], narrow: tuple[Array, Array], derivative: Array, size: float) -> bool:
+    """Whether the slopes on both sides stay apart as the step shrinks."""
+    apart, still = (np.abs(right - left) for left, right in (wide, narrow))
+    seen = still > COARSE * (np.abs(derivative) + np.abs(narrow[0]) + np.abs(narrow[1])) + LAST_DIGITS / NARROW * size
+    return bool(np.any(seen & (still > apart / 2) & np.isfinite(still)))
+
+
+def distance(x: Array, y: Array) -> float:
+    """The largest difference between two arrays."""
+    return float(np.abs(np.asarray(x) - np.asarray(y)).max(initial=0.0))
+
+
+def complex_step(output: Term, values: Mapping[str, Any], name: str, place: Place) -> Array | None:
+    """The imaginary part that an imaginary step of one entry gives, over the step: no difference, so no cancellation.
+
+    None where an operation on the way has no complex form, as ``abs`` has none. O(one run).
+    """
+    found: dict[Any, Any] = {}
+    with Quiet():
+        for term in forward_order([output]):
+            if term.op is not None:
+                found[term] = stepped(term, [found.get(x, x) if isinstance(x, Term) else x for x in term.inputs])
+                if found[term] is None:
+                    return None
+            elif term.number is not None:
+                found[term] = term.number
+            else:
+                x = np.array(values[term.label], dtype=complex if term.label == name else float)
+                if term.label == name:
+                    x[place] += IMAGINARY * 1j
+                found[term] = x
+        slopes = np.imag(found[output]) / IMAGINARY
+    return slopes if np.isfinite(slopes).all() else None
+
+
+def stepped(term: Term, inputs: list[Any]) -> Any:
+    """An operation on complex numbers; None where its imaginary part is not its slope, seen beside differences."""
+    assert term.op is not None
+    moves = [np.imag(x) / IMAGINARY for x in inputs]
+    if not any([np.any(move) and term.op.differentiable(i) for i, move in enumerate(moves)]):
+        return term.op.compute([np.real(x) for x in inputs], term.settings)
+    inputs = [x if term.op.differentiable(i) else np.real(x) for i, x in enumerate(inputs)]
+    try:
+        with warnings.catch_warnings(action="error", category=np.exceptions.ComplexWarning):
+            out = np.asarray(term.op.compute(inputs, term.settings))
+        largest = max([float(np.abs(move).max(initial=0.0)) for move in moves])
+        step = SHORT / largest
+        ahead, behind = (
+            np.asarray(
+                term.op.compute(
+                    [np.real(x) + sign * step * m for x, m in zip(inputs, moves, strict=True)], term.settings
+                )
+            )
+            for sign in (1, -1)
+        )
+    except (ChainruleError, TypeError, ValueError, ArithmeticError, np.exceptions.ComplexWarning):
+        return None
+    slope, difference = np.imag(out) / IMAGINARY, (ahead - behind) / (2 * step)
+    rounding = ROUNDING * largest * (1 + np.abs(np.real(out)))
+    near = np.abs(slope - difference) <= COARSE * (np.abs(difference) + np.abs(slope)) + rounding
+    return out if np.all(near) else None

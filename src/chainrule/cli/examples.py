@@ -1,0 +1,258 @@
+"""What DATA stands for on the command line: a CSV or TSV file, the shipped digits, or MNIST's files."""
+
+from __future__ import annotations
+
+import re
+import warnings
+import zlib
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from chainrule.data import load_digits, load_mnist, read_table
+from chainrule.data.columns import Categories, Columns, Numbers
+from chainrule.data.encode import listing
+from chainrule.data.split import split_places
+from chainrule.data.text_file import read_texts
+from chainrule.errors import ChainruleError, DataError, DataWarning, DivergenceWarning
+
+if TYPE_CHECKING:
+    from chainrule.cli.model_file import Model
+
+Array = NDArray[Any]
+DIGITS, MNIST = "digits", "mnist"
+MOST_LABELS = 1000
+"""More different labels of pictures are damage."""
+SPELLED = (
+    (r"; names= would give it one", ""),
+    (r"give them with names=", "write them in a first line"),
+    (r"max_categories=", "--max-categories "),
+    (r"\b(separator|ignore|missing)=", r"--\1"),
+    (r", or hold gradients with clip_norm", ""),
+)
+"""What errors say to programs, and what they say to someone at a command line."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Examples as a network takes them; `rows` are their numbers in the file, from 1, and `name` says what they are."""
+
+    x: Array
+    y: Array | None
+    rows: Array
+    columns: Columns
+    name: str
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def targets(self) -> Array:
+        """What is to be predicted; `DataError` where the file does not tell."""
+        if self.y is None:
+            raise DataError(
+                f"{self.name} have no targets to compare with: add the column {self.columns.target.name!r}, or use "
+                "chainrule predict"
+            )
+        return self.y
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Examples to learn from, others to be judged by, and what the model file says of where they came from."""
+
+    learned: Examples
+    held: Examples
+    notes: tuple[str, ...]
+    source: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a table is read, as far as it was said on the command line."""
+
+    target: str | None
+    task: Literal["auto", "classification", "regression"]
+    ignore: tuple[str, ...]
+    categorical: tuple[str, ...]
+    missing: tuple[str, ...]
+    max_categories: int
+    separator: str | None
+
+
+@contextmanager
+def notes_as_lines(command: str = "") -> Generator[None]:
+    """Warnings on data become lines on standard error, and errors name the options of the command line.
+
+    `command` is the one that has those options, where it is another than that which runs.
+    """
+    usual = warnings.showwarning
+
+    def tell(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, DataWarning):
+            typer.echo(f"chainrule: note: {spelled(str(message), command)}", err=True)
+        else:
+            usual(message, category, *place, **more)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DataWarning)
+        # That a run diverged is told as its error.
+        warnings.simplefilter("ignore", DivergenceWarning)
+        warnings.showwarning = tell
+        try:
+            yield
+        except DataError as error:
+            raise DataError(spelled(str(error), command)) from error
+
+
+def spelled(message: str, command: str = "") -> str:
+    """A message that names options as they are typed, after the command that has them."""
+    for pattern, typed in SPELLED:
+        message = re.sub(pattern, typed.replace("--", f"{command} --".lstrip()), message)
+    return message
+
+
+def lesson_of(data: str, path: Path | None, reading: Reading, *, share: float, seed: int) -> Lesson:
+    """The examples to train on, with a share held back; MNIST brings its own."""
+    if data == MNIST and path is not None:
+        x, y, x_test, y_test = load_mnist(path)
+        columns = columns_of_pictures(x.shape[1], int(max(y.max(), y_test.max())) + 1)
+        learned = Examples(x, y, numbered(y), columns, f"the {len(y):,} training pictures of {path}")
+        held = Examples(x_test, y_test, numbered(y_test), columns, f"the {len(y_test):,} test pictures of {path}")
+        return Lesson(learned, held, (), {"name": MNIST, "rows": len(y)})
+    if data == DIGITS:
+        everything = all_digits()
+        kept, back = digits_places(share, seed)
+        learned = part_of(everything, kept, f"{len(kept):,} of the shipped digits")
+        held = part_of(everything, back, f"{len(back):,} held-out digits")
+        return Lesson(learned, held, (), {"name": DIGITS, "rows": len(kept), "share": share, "seed": seed})
+    return lesson_of_table(data, reading, share=share, seed=seed)
+
+
+def lesson_of_table(data: str, reading: Reading, *, share: float, seed: int) -> Lesson:
+    """The rows of a file; those held back do not count for means and scales."""
+    from chainrule.data.table import MISSING
+
+    table = read_table(
+        data,
+        target=reading.target,
+        task=reading.task,
+        ignore=reading.ignore,
+        categorical=reading.categorical,
+        max_categories=reading.max_categories,
+        missing=(*MISSING, *reading.missing),
+        separator=reading.separator,
+    )
+    try:
+        learned, held = table.hold_out(share=share, seed=seed)
+    except ChainruleError as error:
+        raise DataError(f"{data} has {len(table)} rows, too few to hold a share of {share:g} back") from error
+    source = {
+        "name": Path(data).name,
+        "rows": len(learned),
+        "checksum": checksum_of(Path(data)),
+        "separator": reading.separator,
+    }
+    name = f"rows of {data}"
+    return Lesson(
+        Examples(learned.x, learned.y, learned.rows, learned.columns, f"{len(learned):,} {name}"),
+        Examples(held.x, held.y, held.rows, held.columns, f"{len(held):,} held-out {name}"),
+        table.notes[:1],
+        source,
+    )
+
+
+def headers_of(data: str, separator: str | None) -> str:
+    """The names of a file's columns, for someone who has to choose one."""
+    frame, _, _ = read_texts(data, separator=separator, names=None, most=1)
+    return listing(frame.columns, 20)
+
+
+def examples_of(
+    data: str, model: Model, *, whole: bool = False, dtype: Any = np.float32, targets: bool = True
+) -> Examples:
+    """What a trained network is to be used on.
+
+    Of the digits it is those that it has not seen, or, where `whole`, all; of MNIST the test pictures; of a table every
+    row, or, with `targets`, every row that has one.
+    """
+    source = model.about.get("source", {})
+    if data == DIGITS:
+        found = all_digits()
+        if not whole and source.get("name") == DIGITS:
+            _, back = digits_places(source["share"], source["seed"])
+            found = part_of(found, back, f"{len(back):,} held-out digits")
+    elif Path(data).is_dir() or Path(data).suffix == ".npz":
+        _, _, x, y = load_mnist(data)
+        columns = columns_of_pictures(x.shape[1], int(y.max()) + 1)
+        found = Examples(x, y, numbered(y), columns, f"the {len(y):,} test pictures of {data}")
+    else:
+        columns = model.columns if targets else without_target(model.columns)
+        table = read_table(data, columns=columns, separator=source.get("separator"), dtype=dtype)
+        return Examples(table.x, table.y, table.rows, model.columns, f"{len(table):,} rows of {data}")
+    fits = (model.columns.features, found.y is None or int(found.y.max()) < len(model.columns.classes))
+    if fits != (found.columns.features, True):
+        raise DataError(
+            f"{model.path} learned {model.columns.target.name!r} from {len(model.columns.names)} features, "
+            f"{listing(model.columns.names, 3)}, and {data} has {found.x.shape[1]} pixels: give data of the same kind"
+        )
+    return Examples(found.x.astype(dtype), found.y, found.rows, model.columns, found.name)
+
+
+def without_target(columns: Columns) -> Columns:
+    """The same columns for a file whose targets are not looked at, so that rows with and without are all predicted."""
+    nameless = replace(columns.target, name="")
+    return replace(columns, target=nameless, left_out=(*columns.left_out, columns.target.name))
+
+
+def is_what_it_learned(data: str, model: Model) -> bool:
+    """Whether a file is, byte for byte, the one that the network was trained on."""
+    known = model.about.get("source", {}).get("checksum")
+    return known is not None and Path(data).is_file() and checksum_of(Path(data)) == known
+
+
+def checksum_of(path: Path) -> int:
+    """A number that tells files apart."""
+    check = 0
+    with path.open("rb") as file:
+        while portion := file.read(1 << 20):
+            check = zlib.crc32(portion, check)
+    return check
+
+
+def all_digits() -> Examples:
+    """The shipped digits in their order."""
+    x, y = load_digits()
+    return Examples(x, y, numbered(y), columns_of_pictures(x.shape[1], 10), f"the {len(y):,} shipped digits")
+
+
+def digits_places(share: float, seed: int) -> tuple[Array, Array]:
+    """Which digits are learned, and which are held back, these in their order."""
+    _, y = load_digits()
+    kept, back = split_places(len(y), share=share, seed=seed, classes=y)
+    return kept, np.sort(back)
+
+
+def part_of(examples: Examples, places: Array, name: str) -> Examples:
+    """Some of the examples."""
+    y = None if examples.y is None else examples.y[places]
+    return Examples(examples.x[places], y, examples.rows[places], examples.columns, name)
+
+
+def numbered(y: Array) -> Array:
+    """The number of each row, from 1."""
+    return np.arange(1, len(y) + 1)
+
+
+def columns_of_pictures(pixels: int, classes: int) -> Columns:
+    """Pixels from 0 to 1 as columns, so that a network for pictures is saved and read as every other."""
+    if classes > MOST_LABELS:
+        raise DataError(f"the labels of the pictures go up to {classes - 1:,}, and at most {MOST_LABELS} are classes")
+    features = tuple(Numbers(f"pixel {i}", 0.0, 1.0) for i in range(1, pixels + 1))
+    return Columns(features, Categories("digit", tuple(range(classes))), standardized=False)

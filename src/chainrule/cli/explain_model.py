@@ -1,0 +1,79 @@
+"""`chainrule explain`: how the gradient of one example's loss came to be, in a network that was trained and saved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from chainrule.cli.examples import Examples, examples_of
+from chainrule.cli.model_file import Model, in_float64
+from chainrule.cli.telling import close_to
+from chainrule.cli.train import loss_of
+from chainrule.core.tensor import Tensor
+from chainrule.derivation.explain import explain
+from chainrule.derivation.record import Derivation
+from chainrule.errors import DataError, FormulaError
+
+WEIGHT = re.compile(r"\s*(?P<name>[\w.]+)\s*(\[(?P<place>[^\[\]]*)\])?\s*")
+
+
+def explained(model: Model, example: str, weight: str, **telling: Any) -> Derivation:
+    """The loss of one example, recorded in float64 with the letters of a program, and explained."""
+    net = in_float64(model)
+    weights = dict(net.named_parameters())
+    # What is asked is looked at before any data is read.
+    asked = asked_weight(weights, weight) if weight else list(weights.values())
+    x, y = one_example(model, example)
+    for name, parameter in weights.items():
+        layer, _, kind = name.partition(".")
+        parameter.label = f"net[{layer}].{kind}"
+    taken = Tensor(x, dtype=float, label="x")
+    loss = loss_of(model.columns.task == "classification")(net(taken), y)
+    loss.label = "L"
+    return explain(loss, asked, **telling)
+
+
+def one_example(model: Model, example: str) -> tuple[Any, Any]:
+    """Features and target of DATA:ROW, each with an axis of length 1 for the batch."""
+    data, colon, number = example.rpartition(":")
+    if not colon or not data or not number.isdecimal():
+        raise FormulaError(f"--example takes DATA:ROW, as flowers.csv:3 or digits:1, not {example!r}")
+    examples = examples_of(data, model, whole=True, dtype=np.float64)
+    place = np.flatnonzero(examples.rows == int(number))
+    targets = examples.targets
+    if not len(place):
+        raise DataError(missing_row(data, int(number), examples))
+    return examples.x[place], targets[place]
+
+
+def missing_row(data: str, number: int, examples: Examples) -> str:
+    """Why there is no such row."""
+    first, last = int(examples.rows.min()), int(examples.rows.max())
+    why = " with a target" if first <= number <= last else ""
+    return f"{data} has no row {number}{why}: rows are counted from 1, and it has {first} to {last}"
+
+
+def asked_weight(weights: Mapping[str, Tensor], weight: str) -> Any:
+    """The parameter, or the entry of one, that a text names; what there is, where it names none."""
+    there = "the network has " + ", ".join(f"{name} {list(held.shape)}" for name, held in weights.items())
+    parts = WEIGHT.fullmatch(weight)
+    if parts is None:
+        raise FormulaError(f"--weight is written as 0.weight[3,1] or 0.bias, not {weight!r}; {there}")
+    name, place = parts["name"], parts["place"]
+    if name not in weights:
+        near = close_to(name, weights)
+        meant = f": did you mean {near[0]}?" if near else ""
+        raise FormulaError(f"there is no weight {name}{meant}; {there}")
+    held = weights[name]
+    if place is None:
+        return held
+    try:
+        key = tuple(int(i) for i in place.split(","))
+    except ValueError:
+        raise FormulaError(f"--weight {weight}: [{place}] is no place; {name} has shape {list(held.shape)}") from None
+    if len(key) != held.ndim or not all(-size <= i < size for i, size in zip(key, held.shape, strict=True)):
+        raise FormulaError(f"--weight {weight}: {name} has shape {list(held.shape)}, counted from 0, and no such entry")
+    return held[key]

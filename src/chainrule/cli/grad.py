@@ -1,0 +1,312 @@
+"""`chainrule grad`: a formula that was typed, its derivative in symbols, and how the numbers came about.
+
+The answer is one `Derivation`, so it can be had in every format: the formula and its derivatives, then the rule at each
+step, then the story of the numbers in a dialect, then what was asked for besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from chainrule.cli.closed import WRITTEN, Closed, formula_of, rules_story, shown
+from chainrule.cli.question import Question
+from chainrule.cli.verdict import check_story
+from chainrule.core.graph import backward_order
+from chainrule.core.term import Term, constant, replay, symbol
+from chainrule.derivation.explain import explain
+from chainrule.derivation.notation import USUAL
+from chainrule.derivation.notation import derivative as leibniz
+from chainrule.derivation.opened.conventions import LAYOUTS
+from chainrule.derivation.opened.nodes import numbers_of
+from chainrule.derivation.proof import DIGITS
+from chainrule.derivation.record import Block, Convention, Derivation, Heading, Note, Paragraph
+from chainrule.derivation.words import literal
+from chainrule.errors import ChainruleError, GraphError
+from chainrule.expression.names import latex_name
+from chainrule.rewrite import shortest
+
+MOST_DERIVATIVES = 1_000_000
+"""Entries of a Jacobian or Hessian that is computed; each of its rows is a pass of its own."""
+AGREEMENT = 1e-6
+"""The formula takes another way than the engine, so rounding may differ; a wrong formula is farther off."""
+MOST_OUTPUTS = 6
+"""Outputs whose derivatives in a matrix are written out one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """How the answer is to be told."""
+
+    dialect: str | None = None
+    notation: str | None = None
+    layout: str | None = None
+    digits: int = DIGITS
+    top: int = 5
+    nudge: float = 0.01
+    whole: bool = False
+    order: int = 1
+    check: bool = False
+
+
+class Answer:
+    """The derivation that answers a question, and whether a check that was asked for was passed."""
+
+    def __init__(self, question: Question, telling: Telling) -> None:
+        self.question = question
+        self.telling = telling
+        self.passed = True
+        self.output = latex_name(question.output)
+        self.values = None if question.missing else question.values
+        self.term = self.as_term()
+        self.refuse_what_cannot_be_had()
+        self.closed = Closed(question, self.term)
+        if question.missing and not self.closed.found and telling.order == 1:
+            reasons = "; ".join(self.closed.reasons.values())
+            raise GraphError(f"{reasons}. For its numbers give values: {assignments(question.missing)}")
+        self.derivation = self.told()
+
+    def as_term(self) -> Term:
+        """The formula on symbols; shapes that do not fit are found here."""
+        names = self.question.names
+        term = self.question.parsed.run({name: symbol(name, self.question.shapes[name]) for name in names})
+        return term if isinstance(term, Term) else constant(term)
+
+    def run(self, *numbers: Any) -> Any:
+        """The formula on numbers for the names that it is differentiated in, the others as they are given."""
+        return self.question.parsed.run({**self.question.values, **dict(zip(self.question.wrt, numbers, strict=True))})
+
+    def refuse_what_cannot_be_had(self) -> None:
+        """Say what to type, where something was asked for that cannot be had."""
+        question, telling = self.question, self.telling
+        missing = question.missing
+        for option, asked in ((f"--dialect {telling.dialect}", telling.dialect), ("--check", telling.check)):
+            if asked and missing:
+                raise question.wrong(
+                    f"{option} tells of numbers, and {' and '.join(missing)} has none: add {assignments(missing)}"
+                )
+        if self.term.shape and telling.dialect:
+            raise question.wrong(
+                f"a dialect tells of one number, and this has shape {self.term.shape}: write sum(…) around it, take "
+                "one entry as (…)[0], or leave --dialect out for its Jacobian"
+            )
+        if telling.order > 1 and (
+            question.entry is not None or (self.term.shape and any(map(self.shape, question.wrt)))
+        ):
+            what = "an array in an array" if self.term.shape else "one entry"
+            raise question.wrong(f"there is no --order 2 of {what} here: ask for a number, in whole names")
+        moving = sum(map(question.size, question.wrt))
+        count = self.term.size * moving**telling.order
+        if not missing and (self.term.shape or telling.order > 1) and count > MOST_DERIVATIVES:
+            raise question.wrong(
+                f"there are {count:,} derivatives here, and at most {MOST_DERIVATIVES:,} are computed: name fewer with "
+                "--wrt, write sum(…) around it, or give shapes alone for the formula"
+            )
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a name."""
+        return self.question.shapes[name]
+
+    def several(self) -> str:
+        """The names that it is differentiated in."""
+        return ", ".join([f"${self.question.symbol(name)}$" for name in self.question.wrt])
+
+    def told(self) -> Derivation:
+        """The whole answer."""
+        if self.values is None:
+            base, slopes = self.without_numbers(), {}
+        elif self.term.shape:
+            base, slopes = self.without_numbers(), self.slopes(cr.jacobian)
+            gradient = numbers_of(slopes[self.question.wrt[0]], True) if len(self.question.wrt) == 1 else None
+            base = replace(base, value=numbers_of(self.question.parsed.run(self.values)), gradient=gradient)
+        else:
+            base, slopes = self.explained(), self.slopes(cr.grad)
+        story = [*self.opening(slopes), *rules_story(self.closed)]
+        if self.telling.order > 1:
+            story += self.second_order()
+        if self.telling.order > 1 and not self.telling.dialect:
+            base = replace(base, story=(), title=f"The second derivatives of ${self.output}$ in {self.several()}")
+        if base.story:
+            story += [Heading("How the numbers come about"), *base.story]
+        if self.telling.check:
+            blocks, self.passed = check_story(self.question, self.term, slopes, self.telling.digits, self.telling.top)
+            story += blocks
+        return replace(base, story=tuple(story))
+
+    def slopes(self, transform: Any) -> dict[str, Any]:
+        """The engine's derivatives in every name, in the order of the output's axes and then the name's."""
+        wrt = self.question.wrt
+        found = transform(self.run, tuple(range(len(wrt))))(*[self.question.values[name] for name in wrt])
+        return dict(zip(wrt, found, strict=True))
+
+    def explained(self) -> Derivation:
+        """The explanation of the numbers, by the engine that suits them."""
+        question, telling = self.question, self.telling
+        nodes = self.recorded(all(np.ndim(x) == 0 for x in question.values.values()))
+        # Equal parts of the formula are one term, so they become one node.
+        at = {symbol(name, shape): nodes[name] for name, shape in question.shapes.items()}
+        output = replay([self.term], at)[0]
+        reached = set(backward_order([output])) if isinstance(output, cr.Value | cr.Tensor) else set[Any]()
+        wrt = [nodes[name] for name in question.wrt if nodes[name] in reached]
+        if not wrt:
+            still = f"${self.output}$ does not move with {self.several()}: nothing that it is computed from does."
+            return replace(self.without_numbers(), value=numbers_of(output), gradient=0.0, story=(Note(still),))
+        if all(output is not node for node in nodes.values()):
+            output.label = question.output
+        if question.entry is not None:
+            wrt = [wrt[0][question.entry]]
+        return explain(
+            output,
+            wrt[0] if len(wrt) == 1 else wrt,
+            telling.dialect,
+            notation=telling.notation,
+            layout=telling.layout or "numerator",
+            digits=telling.digits,
+            top=telling.top,
+            nudge=telling.nudge,
+            whole=telling.whole,
+        )
+
+    def recorded(self, scalar: bool) -> dict[str, Any]:
+        """The names as nodes: Values where all are numbers, else Tensors, of which only what moves is recorded."""
+        if scalar:
+            return {name: cr.Value(x, label=name) for name, x in self.question.values.items()}
+        return {name: cr.Tensor(x, requires_grad=True, label=name) for name, x in self.question.values.items()}
+
+    def without_numbers(self) -> Derivation:
+        """A derivation that has no graph, only a story in symbols."""
+        question, telling = self.question, self.telling
+        ids = {name: k for k, name in enumerate(question.names)}
+        kind = "Jacobian" if self.term.shape else "derivative"
+        return Derivation(
+            dialect="symbolic",
+            title=f"The {kind} of ${self.output}$ in {self.several()}",
+            output=len(ids),
+            wrt=tuple([ids[name] for name in question.wrt]),
+            entry=question.entry,
+            value=None,
+            gradient=None,
+            notation=telling.notation or USUAL,
+            digits=telling.digits,
+            conventions=(Convention("layout", LAYOUTS[telling.layout or "numerator"]),) if self.term.shape else (),
+            symbols=(),
+            counts={},
+            nodes=(),
+            log=(),
+            story=(),
+        )
+
+    def opening(self, slopes: Mapping[str, Any]) -> list[Block]:
+        """The formula and its derivatives, each with its number."""
+        question, digits = self.question, self.telling.digits
+        value = None if self.values is None else question.parsed.run(self.values)
+        story: list[Block] = [shown([self.output, formula_of(self.term)], value, digits)]
+        for name in question.wrt:
+            story += self.derivatives_in(name, slopes.get(name))
+        if question.missing:
+            given = literal(assignments(question.missing))
+            story.append(Note(f"For numbers, and how they come about, add {given}"))
+        elif self.term.shape:
+            story.append(Note("To see how a number came about, ask for one: write sum(…) around it, or (…)[0]."))
+        return story
+
+    def derivatives_in(self, name: str, slope: Any) -> list[Block]:
+        """The derivative in one name, in symbols and in numbers, in the layout that was asked for."""
+        above, below = self.output, self.question.symbol(name)
+        symbols, story = [leibniz(above, below)], list[Block]()
+        found = self.closed.found.get(name)
+        if found is not None:
+            symbols.append(self.in_layout(found.term))
+            if slope is not None and not same(found(**self.question.values), slope):
+                raise ChainruleError(
+                    f"internal error, please report it: the formula {found} is not the engine's derivative in {name}"
+                )
+        else:
+            story.append(Note(literal(f"In symbols, {self.closed.reasons[name]}.")))
+        if slope is not None and self.is_turned(np.ndim(slope)):
+            slope = np.atleast_2d(np.asarray(slope)).T if self.term.shape or np.ndim(slope) > 1 else np.array([slope])
+        equation = shown(symbols, slope, self.telling.digits)
+        if len(equation.parts) > 1:
+            story.insert(0, equation)
+        if slope is not None and not equation.numbers:
+            story += self.piece_by_piece(below, np.asarray(slope))
+        return story
+
+    def is_turned(self, axes: int) -> bool:
+        """Whether the reader's layout is not ours: a gradient has the shape of its name, a Jacobian output rows."""
+        if self.term.shape:
+            return self.telling.layout == "denominator" and axes == 2
+        return self.telling.layout == "numerator" and axes > 0
+
+    def in_layout(self, term: Term) -> str:
+        """A derivative in LaTeX, in the layout that was asked for."""
+        if not self.is_turned(term.ndim):
+            return formula_of(term)
+        if term.ndim > 1:
+            return formula_of(shortest(term.T).term)
+        return rf"\left({formula_of(term)}\right)^{{\top}}"
+
+    def piece_by_piece(self, below: str, slope: Any) -> list[Block]:
+        """Derivatives with more axes than a page, or more entries than it has room for."""
+        entries = self.term.size
+        pieces = slope.reshape(entries, *slope.shape[self.term.ndim :])
+        if self.term.ndim == 1 and entries <= MOST_OUTPUTS and pieces[0].ndim <= 2 and pieces[0].size <= WRITTEN:
+            names = [leibniz(f"{self.output}[{i}]", below) for i in range(entries)]
+            return [shown([name], piece, self.telling.digits) for name, piece in zip(names, pieces, strict=True)]
+        shape = " by ".join(map(str, slope.shape))
+        return [
+            Paragraph(
+                f"${leibniz(self.output, below)}$ has {slope.size:,} entries, {shape}: see them with --format json."
+            )
+        ]
+
+    def second_order(self) -> list[Block]:
+        """Second derivatives in every pair of names: the formula where there is one, the number, and the Hessian."""
+        question, wrt = self.question, self.question.wrt
+        story: list[Block] = [Heading("Second derivatives")]
+        blocks: Any = None
+        if self.values is not None:
+            every = tuple(range(len(wrt)))
+            numbers = [question.values[name] for name in wrt]
+            blocks = cr.jacobian(cr.jacobian(self.run, every), every)(*numbers)
+        for i, first in enumerate(wrt):
+            for j, other in enumerate(wrt[i:], i):
+                symbols = [second_derivative(self.output, question.symbol(first), question.symbol(other))]
+                try:
+                    symbols.append(formula_of(self.closed.second(first, other)))
+                except GraphError as reason:
+                    story.append(Note(literal(f"In symbols, {reason}.")))
+                equation = shown(symbols, None if blocks is None else blocks[i][j], self.telling.digits)
+                if len(equation.parts) > 1:
+                    story.append(equation)
+        if blocks is not None and len(wrt) > 1 and not any(map(self.shape, wrt)) and not self.term.shape:
+            story += [Paragraph("All of them, the Hessian:"), shown(["H"], blocks, self.telling.digits)]
+        return story
+
+
+def assignments(names: Sequence[str]) -> str:
+    """What to type to give these names values."""
+    return " ".join([f"{name}=…" for name in names])
+
+
+def same(formula: Any, engine: Any) -> bool:
+    """Whether a formula gives the engine's numbers, wherever both are finite; elsewhere they may take other ways."""
+    formula, engine = np.broadcast_arrays(np.asarray(formula, dtype=float), np.asarray(engine, dtype=float))
+    finite = np.isfinite(formula) & np.isfinite(engine)
+    size = np.abs(engine[finite]).max(initial=0.0)
+    return bool(np.all(np.abs(formula[finite] - engine[finite]) <= AGREEMENT * (size + 1)))
+
+
+def second_derivative(above: str, first: str, other: str) -> str:
+    """A second derivative in Leibniz's notation."""
+    below = rf"\partial {braced(first)}^{{2}}" if first == other else rf"\partial {first} \, \partial {other}"
+    return rf"\frac{{\partial^{{2}} {above}}}{{{below}}}"
+
+
+def braced(symbol: str) -> str:
+    """A symbol that can have an exponent: one that has something above it already goes into braces."""
+    return f"{{{symbol}}}" if "^" in symbol else symbol

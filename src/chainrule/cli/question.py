@@ -1,0 +1,119 @@
+"""What is asked on the command line: a formula, what is given beside it, and what to differentiate in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import FormulaError
+from chainrule.expression import Parsed, parse, read_given
+from chainrule.expression.names import latex_name
+from chainrule.expression.typed.caret import error_at
+from chainrule.expression.typed.functions import closest
+from chainrule.expression.typed.given import name_of
+
+Shape = tuple[int, ...]
+ENTRY = re.compile(r"\s*(?P<name>[^\[\],\s]+)\s*\[(?P<place>[^\[\]]*)\]\s*")
+OUTPUTS = ("f", "F", "g", "G", "output")
+"""Letters for the result; the first that the formula does not use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A formula with its values and shapes, and the names it is differentiated in."""
+
+    parsed: Parsed
+    names: tuple[str, ...]
+    values: dict[str, Any]
+    """Floats and arrays, by name."""
+    shapes: dict[str, Shape]
+    """Of every name; one without a value and a shape is a number."""
+    wrt: tuple[str, ...]
+    entry: Shape | None
+    """The place of the one entry that was asked for."""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The names without a value."""
+        return tuple([name for name in self.names if name not in self.values])
+
+    @property
+    def output(self) -> str:
+        """A name for the result."""
+        return next(name for name in (*OUTPUTS, "_".join((*OUTPUTS, *self.names))) if name not in self.names)
+
+    def size(self, name: str) -> int:
+        """How many entries a name has."""
+        return int(np.prod(self.shapes[name], dtype=int))
+
+    def symbol(self, name: str) -> str:
+        """A name in LaTeX, as the explanation writes it."""
+        return latex_name(name)
+
+    def wrong(self, problem: str) -> FormulaError:
+        """The error for the formula as a whole."""
+        return error_at(self.parsed.text, 0, len(self.parsed.text), problem)
+
+
+def question_of(text: str, items: Sequence[str], wrt: str) -> Question:
+    """Read what was typed; FormulaError, with a caret under the place, for what cannot be meant.
+
+    >>> from chainrule.cli.question import question_of
+    >>> question = question_of("sum(W @ x)", ["W:3x2", "x=[1, 2]"], "W[2, 1]")
+    >>> question.missing, question.shapes, question.wrt, question.entry
+    (('W',), {'W': (3, 2), 'x': (2,)}, ('W',), (2, 1))
+    """
+    parsed = parse(text)
+    known = {name_of(item)[0]: item for item in items}
+    names = (*parsed.names, *[name for name in parsed.constants if name in known])
+    if not names:
+        raise error_at(text, 0, len(text), "nothing to differentiate in: the formula has numbers alone, and no name")
+    for name, item in known.items():
+        if name not in names:
+            raise not_there(item, item.index(name), name, names)
+    given = read_given(items)
+    shapes = {name: tuple(np.shape(given.values.get(name, 0.0))) for name in names} | given.shapes
+    chosen, entry = chosen_from(wrt, names, shapes) if wrt.strip() else (names, None)
+    return Question(parsed, names, given.values, shapes, chosen, entry)
+
+
+def not_there(text: str, start: int, name: str, names: Sequence[str]) -> FormulaError:
+    """The error for a name that the formula does not have."""
+    near = closest(name, names)
+    hint = f"did you mean {near}?" if near else f"it has {', '.join(names)}"
+    return error_at(text, start, start + len(name), f"the formula has no {name}: {hint}")
+
+
+def chosen_from(wrt: str, names: Sequence[str], shapes: dict[str, Shape]) -> tuple[tuple[str, ...], Shape | None]:
+    """The names in ``x``, ``x, y`` or ``W[0, 1]``, and the place of the entry."""
+    entry = ENTRY.fullmatch(wrt)
+    if entry:
+        name = entry["name"]
+        if name not in names:
+            raise not_there(wrt, entry.start("name"), name, names)
+        return (name,), place_in(wrt, entry, shapes[name])
+    chosen: list[str] = []
+    for part in re.finditer(r"[^,\s]+", wrt):
+        if part[0] not in names:
+            raise not_there(wrt, part.start(), part[0], names)
+        chosen.append(part[0])
+    if not chosen:
+        raise error_at(wrt, 0, len(wrt), f"a name is missing: the formula has {', '.join(names)}")
+    return tuple(dict.fromkeys(chosen)), None
+
+
+def place_in(wrt: str, entry: re.Match[str], shape: Shape) -> Shape:
+    """The place of an entry; negative numbers count from the end."""
+    start, stop = entry.span("place")
+    if not re.fullmatch(r"\s*-?\d{1,9}\s*(,\s*-?\d{1,9}\s*)*", entry["place"]):
+        raise error_at(wrt, start, stop, "an entry has whole numbers with commas between, as W[0, 1]")
+    place = [int(part) for part in entry["place"].split(",")]
+    if not shape:
+        raise error_at(wrt, start - 1, stop + 1, f"{entry['name']} is a number: it has no entries")
+    if len(place) != len(shape) or not all(-n <= i < n for i, n in zip(place, shape, strict=True)):
+        raise error_at(wrt, start, stop, f"{entry['name']} has shape {shape}, and no such entry; places count from 0")
+    return tuple([i % n for i, n in zip(place, shape, strict=True)])

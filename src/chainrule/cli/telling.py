@@ -1,0 +1,112 @@
+"""How an explanation is told on the command line: the options that choose it, and the way to a terminal or a file."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from chainrule.errors import FormatError
+
+if TYPE_CHECKING:
+    from chainrule.derivation.record import Derivation
+
+WIDTH = 100
+"""Columns of text, where no terminal says how many there are."""
+
+Dialect = Annotated[str | None, typer.Option(help="How the numbers are told: graph, chain, paths, delta or jacobian.")]
+Notation = Annotated[
+    str | None, typer.Option(help="Whose letters: nielsen, course, lecture, goodfellow or parr-howard. [nielsen]")
+]
+Layout = Annotated[
+    str | None, typer.Option(help="numerator (a row for each output) or denominator (a row for each input).")
+]
+Style = Annotated[
+    str, typer.Option("--format", help="text, plain, markdown, latex, html or json. [text]", show_default=False)
+]
+Out = Annotated[Path | None, typer.Option(help="Write to this file: .txt, .md, .tex, .html or .json.")]
+Digits = Annotated[int, typer.Option(min=1, max=17, help="Digits of numbers; 17 is all.")]
+Top = Annotated[int, typer.Option(min=1, help="How many paths, terms or rows are listed.")]
+Nudge = Annotated[float, typer.Option(help="The step of the dialect of paths.")]
+Whole = Annotated[bool, typer.Option("--whole", help="Write large arrays out.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+AsJson = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+
+
+def one_style(style: str, as_json: bool) -> str:
+    """The format that `--format` and `--json` name together."""
+    if as_json and style not in ("", "json"):
+        raise typer.BadParameter(f"--json means --format json, and --format {style} was given too: leave one out")
+    return "json" if as_json else style
+
+
+def check_choices(dialect: str | None, notation: str | None, layout: str | None, style: str, out: Path | None) -> None:
+    """Refuse a word that is none of those to choose from, before anything is computed."""
+    from chainrule.derivation.explain import NEAREST
+    from chainrule.derivation.formats import FORMATS, format_of
+    from chainrule.derivation.notation import NOTATIONS
+    from chainrule.derivation.opened.conventions import LAYOUTS
+
+    one_of("--dialect", dialect, NEAREST)
+    one_of("--notation", notation, NOTATIONS)
+    one_of("--layout", layout, LAYOUTS)
+    one_of("--format", style or None, ["text", *FORMATS.keys()])
+    if out is not None:
+        try:
+            suits = format_of(out)
+        except FormatError as error:
+            raise typer.BadParameter(str(error), param_hint="--out") from error
+        if style not in ("", suits):
+            raise typer.BadParameter(
+                f"{out.name} is a file for {suits}, not {style}: leave --format out", param_hint="--out"
+            )
+
+
+def one_of(option: str, word: str | None, choices: Iterable[str]) -> None:
+    """Refuse a word that is none of the choices, with the one that was probably meant."""
+    if word is None or word in choices:
+        return
+    near = close_to(word, choices)
+    meant = f"did you mean {near[0]}? " if near else ""
+    raise typer.BadParameter(f"there is no {word}: {meant}there are {', '.join(choices)}", param_hint=option)
+
+
+def close_to(word: str, choices: Iterable[str]) -> list[str]:
+    """What was probably meant."""
+    return difflib.get_close_matches(word, list(choices), n=1)
+
+
+def hand_over(derivation: Derivation, style: str, out: Path | None) -> None:
+    """Print the derivation or write it to a file; where the terminal lacks the signs of mathematics, in plain text."""
+    from chainrule.derivation.formats import save, write
+
+    if out is not None:
+        save(derivation, out)
+        typer.echo(f"wrote {out}")
+        return
+    if not style:
+        style = "text" if can_print("∂²√ᵀ⊙", sys.stdout) else "plain"
+    console = Console()
+    width = console.width if console.is_terminal else WIDTH
+    if style in ("text", "terminal"):
+        shown = write(derivation, "terminal", width=width, color=console.is_terminal and not console.no_color)
+    elif style == "plain":
+        shown = write(derivation, "plain", width=width)
+    else:
+        shown = write(derivation, style)
+    # What a redirected file must not have, colours, was left out above.
+    typer.echo(shown, nl=False, color=True)
+
+
+def can_print(text: str, stream: Any) -> bool:
+    """Whether a stream has all these signs."""
+    try:
+        text.encode(getattr(stream, "encoding", None) or "utf-8")
+    except UnicodeError:
+        return False
+    return True
