@@ -90,6 +90,7 @@ def test_snippets_of_the_documents_run(
     page: Path, same_book: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     names: dict[str, object] = {"__name__": "__main__"}
     text = page.read_text(encoding="utf-8")
     for snippet in SNIPPET.finditer(text):
