@@ -73,7 +73,9 @@ def test_docstring_examples_run(place: str, same_book: None, tmp_path: Path, mon
 
 
 @pytest.mark.parametrize(
-    "module", [cr, cr.nn, cr.optim, cr.data, cr.training, cr.micrograd], ids=lambda module: module.__name__
+    "module",
+    [cr, cr.nn, cr.optim, cr.data, cr.training, cr.sklearn, cr.micrograd],
+    ids=lambda module: module.__name__,
 )
 def test_every_public_name_is_explained_with_an_example(module: Any) -> None:
     for name in module.__all__:

@@ -109,7 +109,7 @@ from chainrule.rules.pointwise import (
 from chainrule.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 if TYPE_CHECKING:
-    from chainrule import data, micrograd, nn, optim, training
+    from chainrule import data, micrograd, nn, optim, sklearn, training
     from chainrule.derivation.explain import explain
     from chainrule.derivation.symbolic.derivative import derivative
     from chainrule.derivation.wrong.what_if import what_if
@@ -123,6 +123,7 @@ LATER = {
     "micrograd": "",
     "nn": "",
     "optim": "",
+    "sklearn": "",
     "training": "",
     "what_if": "derivation.wrong.what_if",
 }
@@ -235,6 +236,7 @@ __all__ = [
     "silu",
     "sin",
     "sinh",
+    "sklearn",
     "slogdet",
     "softmax",
     "softplus",

@@ -46,6 +46,10 @@ class DivergenceWarning(UserWarning):
     """Training was stopped because the loss became infinite or nan; the message says where and, if it can, why."""
 
 
+class DivergenceError(ChainruleError, ValueError):
+    """An estimator whose loss became infinite or nan, so that it is of no use; the message says what may help."""
+
+
 class DataError(ChainruleError, ValueError):
     """A file or table that cannot be learned from as it stands; the message names the file, the column and the row."""
 
