@@ -13,7 +13,7 @@ from time import perf_counter
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import explain, harness, imports, tensors, values
+from benchmarks import explain, harness, imports, larger, networks, tensors, values
 
 BENCHMARKS: dict[str, Callable[[], harness.Report]] = {
     "multiplication": values.multiplication,
@@ -21,6 +21,9 @@ BENCHMARKS: dict[str, Callable[[], harness.Report]] = {
     "memory": values.memory,
     "chain": values.chain,
     "steps": tensors.steps,
+    "training": networks.training,
+    "larger": larger.larger,
+    "training-memory": larger.training_memory,
     "explanations": explain.explanations,
     "imports": imports.imports,
 }

@@ -7,7 +7,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
@@ -15,7 +16,9 @@ from typing import Any
 RUNS = 9
 MICROSECOND, MILLISECOND, NANOSECOND, MEGABYTE = 1e-6, 1e-3, 1e-9, 1e6
 UNIT_NAMES = {1.0: "s", MILLISECOND: "ms", MICROSECOND: "µs", NANOSECOND: "ns", MEGABYTE: "MB"}
-ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+"""The cores that this process had when it started; none where nothing can tell."""
 
 
 class DisagreementError(Exception):
@@ -90,6 +93,14 @@ class Report:
         self.notes += [f"{peer} is not installed, so it is left out: pip install '.[bench]'" for peer in sorted(absent)]
         return absent
 
+    def cores(self) -> list[tuple[int, str]]:
+        """How many cores to measure on, with a name for it; a line where there is only one."""
+        if len(CORES) > 1:
+            return [(1, "one core"), (2, "two cores")]
+        note = "there are no two cores to pin to, so all is measured on one"
+        self.notes += [] if note in self.notes else [note]
+        return [(1, "one core")]
+
 
 @dataclass(frozen=True)
 class Run:
@@ -138,15 +149,27 @@ class Worker:
         return Run(**json.loads(answer))
 
 
-def pin() -> int | None:
-    """Keep this process and its children on one core, and every library on one thread; None where nothing can pin."""
-    for name in ONE_THREAD:
-        os.environ[name] = "1"
-    if not hasattr(os, "sched_setaffinity"):
+def pin(count: int = 1) -> int | None:
+    """Keep this process and its children on `count` cores, and every library on as many threads.
+
+    The first of those cores comes back, or None where nothing can pin.
+    """
+    for name in THREADS:
+        os.environ[name] = str(count)
+    if not CORES:
         return None
-    core = max(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {core})
-    return core
+    os.sched_setaffinity(0, CORES[-count:])
+    return CORES[-count:][0]
+
+
+@contextmanager
+def pinned(count: int) -> Generator[None]:
+    """Contestants that start in this block have `count` cores and threads; afterwards it is one again."""
+    pin(count)
+    try:
+        yield
+    finally:
+        pin()
 
 
 def alternate(contestants: Sequence[Callable[[], float]], runs: int = RUNS) -> list[list[float]]:
@@ -172,14 +195,16 @@ def timed(workers: Sequence[Worker], seconds: float, runs: int = RUNS) -> list[l
     return alternate([contestant(worker) for worker in workers], runs)
 
 
-def agree(workers: Sequence[Worker], count: int, tolerance: float) -> None:
+def agree(workers: Sequence[Worker], count: int, tolerance: float) -> list[Run]:
     """Refuse to go on unless all workers, from the same start, reach the same number after `count` pieces of work."""
-    first, *others = [(worker.name, worker.run(count).value) for worker in workers]
-    for name, value in others:
-        if not abs(value - first[1]) <= tolerance * abs(first[1]):
+    runs = [worker.run(count) for worker in workers]
+    first = runs[0].value
+    for worker, run in zip(workers, runs, strict=True):
+        if not abs(run.value - first) <= tolerance * abs(first):
             raise DisagreementError(
-                f"{first[0]} gives {first[1]!r} and {name} gives {value!r}: more than {tolerance} apart"
+                f"{workers[0].name} gives {first!r} and {worker.name} gives {run.value!r}: more than {tolerance} apart"
             )
+    return runs
 
 
 def spread(runs: Sequence[float], unit: float, unit_name: str) -> str:

@@ -18,13 +18,13 @@ from chainrule.core.operation import Pointwise
 from chainrule.derivation.proof import Show
 from chainrule.errors import ChainruleError
 from chainrule.expression import Formula, derivative_of, formula_of
+from chainrule.expression.formula import as_formula
 from chainrule.expression.maths.as_ascii import ascii_of
 from chainrule.expression.maths.as_unicode import beside, sides_of, unicode_of
-from chainrule.expression.formula import as_formula
-from chainrule.expression.maths.value import magnitude_of, value_of
-from chainrule.expression.names import latex_name
 from chainrule.expression.maths.reader import DEPTH, read
 from chainrule.expression.maths.signs import ACCENTS, PRODUCTS, RELATIONS, SYMBOLS
+from chainrule.expression.maths.value import magnitude_of, value_of
+from chainrule.expression.names import latex_name
 
 RULES = sorted(name for name, rule in cr.book.items() if rule.__module__.startswith("chainrule."))
 

@@ -286,3 +286,32 @@ def test_groups_stand_in_param_groups_and_share_the_rate_where_it_is_one():
 def test_wrong_groups_are_refused(groups, error, message):
     with pytest.raises(error, match=message):
         optim.SGD(groups(cr.Tensor([1.0], requires_grad=True)), lr=0.1)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "Adagrad", "RMSprop"])
+def test_parameters_of_one_optimizer_move_as_in_optimizers_of_their_own(name):
+    """Sizes and dtypes differ, for they compute in the same memory one after the other."""
+
+    def parameters():
+        arrays = [np.full(5, 0.5, np.float32), np.full((2, 3), -1.0), np.full((7, 2), 2.0, np.float32), np.full(1, 3.0)]
+        return [nn.Parameter(array) for array in arrays]
+
+    together, apart = parameters(), parameters()
+    optimizers = [getattr(optim, name)(together, lr=0.1)] + [getattr(optim, name)([each], lr=0.1) for each in apart]
+    for _ in range(3):
+        for each in together + apart:
+            each.grad = cr.Tensor(each.data * 3 + 1)
+        for optimizer in optimizers:
+            optimizer.step()
+    for one, other in zip(together, apart, strict=True):
+        np.testing.assert_array_equal(one.data, other.data)
+
+
+def test_an_equal_dtype_that_is_another_object_is_no_misfit():
+    """Arrays out of a pickle have such dtypes."""
+    w = nn.Parameter(np.ones(3, np.float32))
+    optimizer = optim.SGD([w], lr=0.5)
+    w.data = w.data.astype(np.dtype("f4", copy=True))
+    w.grad = cr.Tensor(np.ones(3, np.float32))
+    optimizer.step()
+    np.testing.assert_array_equal(w.data, np.full(3, 0.5))

@@ -34,3 +34,10 @@ def test_erfc_at_the_limits():
         found = kernels.erfc(np.array([np.inf, -np.inf, np.nan, 30.0]))
     np.testing.assert_array_equal(found, [0.0, 2.0, np.nan, 0.0])
     assert kernels.erfc(np.zeros((0, 2), np.float16)).dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_erfc_is_the_same_at_both_zeros_and_two_minus_it_on_the_left(dtype):
+    x = np.linspace(0, 30, 301, dtype=dtype)
+    np.testing.assert_array_equal(kernels.erfc(-x)[1:], 2 - kernels.erfc(x)[1:])
+    assert kernels.erfc(dtype(-0.0)) == kernels.erfc(dtype(0.0))

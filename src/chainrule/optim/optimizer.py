@@ -66,7 +66,7 @@ class Optimizer:
             )
         settings = {**self.defaults, **group, "params": self._checked(group["params"])}
         self.check_settings(settings)
-        members = [(parameter, Memory(), np.empty_like(parameter.data)) for parameter in settings["params"]]
+        members = [(parameter, Memory(), work) for parameter, work in _with_room(settings["params"])]
         self.param_groups.append(settings)
         self.params += settings["params"]
         self.memory += [memory for _, memory, _ in members]
@@ -99,7 +99,7 @@ class Optimizer:
                     if gradient is None:
                         continue
                     data = parameter.data
-                    if data.dtype is not work.dtype or data.shape != work.shape:
+                    if data.dtype != work.dtype or data.shape != work.shape:
                         raise ShapeError(
                             f"{parameter.describe()} {data.dtype} was {work.shape} {work.dtype} when this "
                             f"{self._name} was made: make a new optimizer after replacing a parameter's data"
@@ -236,6 +236,15 @@ class Optimizer:
                     if name in memory and np.shape(memory[name]) != expected:
                         wrong.append(f"{name} of parameter {i} has shape {np.shape(memory[name])}, not {expected}")
         return wrong
+
+
+def _with_room(parameters: list[Tensor]) -> list[tuple[Tensor, Array]]:
+    """Each parameter with an array of its shape to compute in; they take turns, so one array's memory serves all."""
+    largest: dict[np.dtype[Any], int] = {}
+    for parameter in parameters:
+        largest[parameter.dtype] = max(parameter.size, largest.get(parameter.dtype, 0))
+    rooms = {dtype: np.empty(size, dtype) for dtype, size in largest.items()}
+    return [(x, rooms[x.dtype][: x.size].reshape(x.shape)) for x in parameters]
 
 
 def _settings(group: Mapping[str, Any]) -> Settings:
