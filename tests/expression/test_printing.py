@@ -50,7 +50,7 @@ BOTH = [
     ("x @ (s*(x*y))", r"x^{\top} \, \left(s \, x \odot y\right)"),
     ("x @ y", r"x^{\top} \, y"),
     ("x @ x", r"\left\lVert x \right\rVert^{2}"),
-    ("x @ A @ y", r"\left(x^{\top} \, A\right)^{\top} \, y"),
+    ("x @ A @ y", r"x^{\top} \, A \, y"),
     ("x @ (A @ y)", r"x^{\top} \, A \, y"),
     ("outer(x, y)", r"x \, y^{\top}"),
     ("2*outer(W @ x, y)", r"2 \, W \, x \, y^{\top}"),

@@ -200,8 +200,14 @@ def matmul_formula(term: Term, call: Call, parts: list[Formula], part: Any) -> F
     if shape_of(x) and len(shape_of(x)) == 1:
         if x is y:
             return written("squared norm", parts[0])
-        return written("dot", *parts)
+        return written("juxtaposed" if is_row(x) else "dot", *parts)
     return None
+
+
+def is_row(x: Any) -> bool:
+    """Whether a vector is written as a row already, as xᵀA is."""
+    call = call_of(x) if isinstance(x, Term) else None
+    return call is not None and call.name == "matmul" and len(shape_of(call.inputs[0])) == 1
 
 
 def transpose_formula(term: Term, call: Call, parts: list[Formula], part: Any) -> Formula | None:
@@ -263,7 +269,11 @@ def outer_formula(term: Term, call: Call, parts: list[Formula], part: Any) -> Fo
 def reshape_formula(term: Term, call: Call, parts: list[Formula], part: Any) -> Formula | None:
     """A vector as a row is its transpose."""
     inner = call.inputs[0]
-    return written("transpose", parts[0]) if inner.ndim == 1 and term.shape == (1, inner.size) else None
+    if inner.ndim != 1 or term.shape != (1, inner.size):
+        return None
+    if is_row(inner):
+        return parts[0]
+    return written("transpose", part(inner.inputs[0]) if inner.op is book["transpose"] else parts[0])
 
 
 def scatter_formula(term: Term, call: Call, parts: list[Formula], part: Any) -> Formula | None:
