@@ -204,6 +204,34 @@ def test_import_is_light() -> None:
     assert not run.stderr
 
 
+def test_without_the_extras_everything_else_is_there() -> None:
+    program = """
+import sys
+class Nothing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("sklearn", "scipy", "polars", "latex2mathml", "torch", "jax"):
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Nothing())
+from chainrule import *
+import chainrule as cr
+x = cr.Value(2.0, label="x")
+told = cr.explain(x * x, x)
+print(told.gradient, len(told._repr_markdown_()) > 0)
+for use in (lambda: cr.sklearn.MLPClassifier, lambda: cr.data.read_table(sys.argv[1], target="species"), told.html):
+    try:
+        use()
+    except cr.errors.MissingExtra as error:
+        print(error)
+"""
+    table = str(ROOT / "examples" / "flowers.csv")
+    run = subprocess.run([sys.executable, "-c", program, table], capture_output=True, text=True, check=True)
+    first, *missing = run.stdout.splitlines()
+    assert first == "4.0 True"
+    assert [line.split(": ")[1] for line in missing] == [
+        f"pip install '.[{extra}]'" for extra in ("sklearn", "data", "html")
+    ]
+
+
 def test_no_file_knows_the_machine_it_was_written_on() -> None:
     homes = re.compile(r"(?<![\w.*/])/(?:home|root|Users|work|opt|mnt)/\w|[A-Z]:\\Users")
     kinds = {".cfg", ".in", ".json", ".md", ".pxd", ".py", ".sh", ".svg", ".toml", ".txt", ".yml", ""}
@@ -240,7 +268,11 @@ def test_without_a_compiler_the_package_builds_whole_and_runs_plain(tmp_path: Pa
     assert built.returncode == 0, built.stderr
     (package,) = (tmp_path / "made").glob("lib*/chainrule")
     assert not list(package.rglob("*.so"))
-    kept = {path.relative_to(SOURCE) for path in SOURCE.rglob("*") if path.suffix in (".npz", ".pxd", ".txt", ".typed")}
+    kept = {
+        path.relative_to(SOURCE)
+        for path in SOURCE.rglob("*")
+        if path.suffix in (".json", ".npz", ".pxd", ".txt", ".typed")
+    }
     assert Path("py.typed") in kept
     assert kept <= {path.relative_to(package) for path in package.rglob("*")}
     program = "import chainrule as cr; from chainrule.core import COMPILED; print(COMPILED, cr.grad(cr.square)(3.0))"

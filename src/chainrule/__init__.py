@@ -109,7 +109,8 @@ from chainrule.rules.pointwise import (
 from chainrule.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 if TYPE_CHECKING:
-    from chainrule import data, micrograd, nn, optim, sklearn, training
+    from chainrule import data, micrograd, nn, optim, training
+    from chainrule import sklearn as sklearn  # not in __all__: it needs scikit-learn
     from chainrule.derivation.explain import explain
     from chainrule.derivation.symbolic.derivative import derivative
     from chainrule.derivation.wrong.what_if import what_if
@@ -236,7 +237,6 @@ __all__ = [
     "silu",
     "sin",
     "sinh",
-    "sklearn",
     "slogdet",
     "softmax",
     "softplus",

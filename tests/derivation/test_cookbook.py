@@ -1,7 +1,8 @@
 """Entries of a published table: our derivative is equal to each, and costs no more operations than it does.
 
-K. B. Petersen and M. S. Pedersen, The Matrix Cookbook, version of 15 November 2012; numbers of its equations, and the
-section. The published right side is typed as it stands there, vectors being one-dimensional.
+K. B. Petersen and M. S. Pedersen, The Matrix Cookbook, 2012: each row begins with the number of the equation, as we
+know it without a copy at hand (numbers moved between versions), and the section, which finds it in any. The published
+right side is typed as it stands there, vectors being one-dimensional.
 """
 
 from __future__ import annotations
