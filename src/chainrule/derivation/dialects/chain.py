@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from chainrule.derivation.entries.asked import asked_entries
-from chainrule.derivation.entries.entries import Entries, NotReached, entry_symbol
+from chainrule.derivation.entries.asked import each_asked
 from chainrule.derivation.entries.links import Cancellation, Chain, Link, chain_of
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.opened.opened import Opened
@@ -28,18 +27,10 @@ def applies(opened: Opened, request: Request) -> str:
 
 def tell(opened: Opened, request: Request) -> Told:
     """One product for each entry that was asked for."""
-    targets, notes = asked_entries(opened, request)
-    story: list[Block] = list(notes)
+    story: list[Block] = []
     counts = {"links": 0, "entries": 0}
     meanings: dict[str, Meaning] = {}
-    for target in targets:
-        if len(targets) > 1:
-            story.append(Heading(f"In ${entry_symbol(opened, *target)}$"))
-        try:
-            entries = Entries(opened, *target, whole=request.whole)
-        except NotReached as reason:
-            story.append(Note(str(reason)))
-            continue
+    for entries in each_asked(opened, request, story):
         chain = chain_of(entries, top=request.top)
         counts["links"] += len(chain.links)
         counts["entries"] += len(entries)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.derivation.entries.asked import asked_entries
-from chainrule.derivation.entries.entries import Edge, Entries, Node, NotReached, entry_symbol
+from chainrule.derivation.entries.asked import each_asked
+from chainrule.derivation.entries.entries import Edge, Entries, Node
 from chainrule.derivation.entries.links import Maker, finite
 from chainrule.derivation.entries.slopes import Slopes
 from chainrule.derivation.entries.ways import Nudge, count_of_ways, largest_ways, nudged
@@ -39,18 +39,10 @@ def applies(opened: Opened, request: Request) -> str:
 
 def tell(opened: Opened, request: Request) -> Told:
     """The nudges, the number of ways, and the largest of them, for each entry that was asked for."""
-    targets, notes = asked_entries(opened, request)
-    story: list[Block] = list(notes)
+    story: list[Block] = []
     counts: dict[str, int] = {}
     meanings: dict[str, str] = {}
-    for target in targets:
-        if len(targets) > 1:
-            story.append(Heading(f"In ${entry_symbol(opened, *target)}$"))
-        try:
-            entries = Entries(opened, *target, whole=request.whole)
-        except NotReached as reason:
-            story.append(Note(str(reason)))
-            continue
+    for entries in each_asked(opened, request, story):
         ways = count_of_ways(entries)
         counts["entries"] = counts.get("entries", 0) + len(entries)
         if isinstance(ways, int):

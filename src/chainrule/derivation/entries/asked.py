@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from chainrule.derivation.entries.entries import Entry, entry_symbol
+from chainrule.derivation.entries.entries import Entries, Entry, NotReached, entry_symbol
 from chainrule.derivation.opened.opened import Opened
-from chainrule.derivation.record import Block, Note
+from chainrule.derivation.record import Block, Heading, Note
 from chainrule.derivation.request import Request
+
+
+def each_asked(opened: Opened, request: Request, story: list[Block]) -> Iterator[Entries]:
+    """The graph behind each entry to tell of; its heading, and what is to be noted of it, go into the story first."""
+    targets, notes = asked_entries(opened, request)
+    story += notes
+    for target in targets:
+        if len(targets) > 1:
+            story.append(Heading(f"In ${entry_symbol(opened, *target)}$"))
+        try:
+            entries = Entries(opened, *target, whole=request.whole)
+        except NotReached as reason:
+            story.append(Note(str(reason)))
+        else:
+            yield entries
 
 
 def asked_entries(opened: Opened, request: Request) -> tuple[list[Entry], list[Block]]:
