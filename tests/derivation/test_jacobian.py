@@ -263,3 +263,16 @@ def test_an_empty_array_is_refused():
 def test_it_needs_one_node_to_lead_to():
     a = cr.Value(2.0)
     assert "say which" in jacobian.applies(Opened(a * 3.0), Request())
+
+
+@pytest.mark.parametrize("make", [cr.Value, lambda data: cr.Tensor(data, requires_grad=True)])
+def test_a_rule_of_the_users_own_has_a_jacobian_on_either_kind_of_node(make):
+    @cr.custom_vjp
+    def careful(x):
+        return 1.0 * x
+
+    careful.defvjp(lambda x: (1.0 * x, None), lambda kept, g: (3.0 * g,))
+    x = make(2.0)
+    told = cr.explain(5.0 * careful(x), x, "jacobian")
+    assert told.gradient == 15.0
+    assert "15" in told.plain()

@@ -194,7 +194,9 @@ def letters_by_probing(opened: Opened, node: Any, slot: int, matrix: Array, name
     random = np.random.default_rng(0)
     inputs = [random.normal(size=np.shape(x)) for x in opened.inputs(node)]
     out = np.asarray(node.op.fitting(inputs, inputs, without_casts(node)))
-    probe = np.array([row_of(opened, node, slot, i, inputs, out) for i in range(node.size)]).reshape(matrix.shape)
+    probe = np.array([row_of(opened, node, slot, i, inputs, out) for i in range(np.size(node.data))]).reshape(
+        matrix.shape
+    )
     for place, x in enumerate(node.inputs):
         if place == slot or not isinstance(x, Tensor) or x not in names or np.ndim(inputs[place]) not in (1, 2):
             continue
