@@ -90,6 +90,11 @@ class Operation:
             self.flat = frozenset([i for i, derivative in enumerate(derivatives) if derivative is None])
         return derivatives
 
+    @property
+    def intuition(self) -> str:
+        """The rule in one sentence, as its docstring begins; nothing where a user's rule has none."""
+        return (self.__doc__ or "").strip().partition("\n")[0]
+
     def __repr__(self) -> str:
         return f"<operation {self.name}{self.__signature__}>"
 

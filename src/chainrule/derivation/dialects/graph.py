@@ -287,7 +287,7 @@ def nothing(show: Show) -> list[str]:
 
 def intuition(node: Node) -> str:
     """The rule's docstring: its first sentence."""
-    return (node.op.__doc__ or node.op.name).strip().split("\n")[0]
+    return node.op.intuition or node.op.name
 
 
 def intuition_of_sign(gradient: Any) -> str:

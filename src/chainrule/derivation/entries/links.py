@@ -180,7 +180,7 @@ class Maker:
             return self.through_shares(low, high)
         term = simplified(term)
         link = self.written(low, high, sum([e.slope for e in edges]), term)
-        return replace(link, operation=op.name, intuition=one_line(op.__doc__)), term
+        return replace(link, operation=op.name, intuition=op.intuition), term
 
     def through_shares(self, low: int, high: int) -> tuple[Link, Any]:
         """A cross-entropy's link in a logit, by way of the shares, whose slope cancels that of the logarithm."""
@@ -194,10 +194,9 @@ class Maker:
         term = found[0].term if found else product_of([step for _, step in made])
         term = self.slopes.adopted(term, shares.slopes, shares.owners)
         link = self.written(low, high, shares.entries.gradients[0], term)
-        words = one_line(node.op.__doc__)
         # The steps alone: what lies within them is of no graph that the reader knows.
         steps = tuple([replace(step, steps=(), ways=()) for step, _ in made])
-        return replace(link, steps=steps, operation=node.op.name, intuition=words), term
+        return replace(link, steps=steps, operation=node.op.name, intuition=node.op.intuition), term
 
     def named(self, k: int) -> str:
         """An entry in LaTeX; of one that the user has no name for, what it is made of is remembered."""
@@ -286,11 +285,6 @@ def made_of(opened: Opened, node: Node) -> str:
     if isinstance(node.op, Pointwise):
         return f"${opened.formula(node)}$"
     return f"{node.op.name} of " + " and ".join([f"${opened.symbols[x]}$" for _, x in node.edges])
-
-
-def one_line(text: str | None) -> str:
-    """The first sentence of a docstring."""
-    return (text or "").strip().split("\n")[0]
 
 
 def finite(values: Sequence[float]) -> bool:

@@ -275,7 +275,7 @@ def step_at(node: Term, path: set[Term]) -> Step:
             local = node.op.pull(i, g, node, node.inputs, node.settings)
         local = shortest(local).term if isinstance(local, Term) else local
         shown.append(readable(local))
-    return Step(node.op.name, readable(node), r",\quad ".join(shown), (node.op.__doc__ or "").strip())
+    return Step(node.op.name, readable(node), r",\quad ".join(shown), node.op.intuition)
 
 
 def readable(x: Any) -> str:
