@@ -9,6 +9,7 @@ import chainrule as cr
 from chainrule.derivation.network.feedforward import recognised
 from chainrule.derivation.network.net import Misfit
 from chainrule.derivation.opened.opened import Opened
+from chainrule.errors import GraphError
 from chainrule.micrograd.nn import MLP
 
 RANDOM = np.random.default_rng(0)
@@ -138,3 +139,19 @@ def convolution():
 def test_what_is_not_such_a_net_says_why(write, why):
     with pytest.raises(Misfit, match=why):
         recognised(Opened(write()))
+
+
+def test_a_convolutional_net_is_told_why_it_has_no_errors_delta():
+    layers = [
+        cr.nn.Conv2d(1, 2, 3, rng=0),
+        cr.nn.ReLU(),
+        cr.nn.MaxPool2d(2),
+        cr.nn.Flatten(),
+        cr.nn.Linear(18, 3, rng=1),
+    ]
+    net = cr.nn.Sequential(*layers)
+    image = np.random.default_rng(0).normal(size=(2, 1, 8, 8)).astype(np.float32)
+    loss = cr.nn.CrossEntropyLoss()(net(image), [0, 2])
+    with pytest.raises(GraphError, match=r"neither a weighted sum nor an activation.* nearest that does is 'jacobian'"):
+        cr.explain(loss, net[0].weight, "delta")
+    assert cr.explain(loss, net[0].weight[0, 0, 1, 1], "chain").log
