@@ -1,102 +1,389 @@
-"""Walks over a recorded graph: one order, reverse mode and forward mode, for every kind of node.
+"""Recorded graphs: what an operation on arrays leaves behind, and the walks over a graph of any kind of node.
 
 A node has `op`, `inputs` (an ordered tuple of nodes and plain numbers), `settings`, `data`, and `edges`: the pairs
-``(i, input)`` through which a change can pass. Nothing here recurses, so a chain of millions is no deeper than one.
+``(i, input)`` through which a change can pass. The walks ask no more of it, so they serve Values too. Nothing here
+recurses, so a chain of millions is no deeper than one.
 
 Both modes run either on numbers (fast) or on the nodes themselves (`record=True`): then the same rules record what they
 do, and the result can be differentiated again. Nodes are told apart by identity, so perturbations cannot be confused.
+
+This file is plain Python and runs as it is. Where a C compiler is at hand, Cython compiles the same file with the types
+of ``_graph.pxd``: half of a small network's training step is spent here.
 """
+
+# The checker reads plain Python, where the types of _graph.pxd are unknown.
+# pyright: reportUndefinedVariable=false, reportGeneralTypeIssues=false, reportAttributeAccessIssue=false
+# pyright: reportOptionalMemberAccess=false
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from chainrule.core.state import Quiet, switches
+import numpy as np
 
-Node = Any
+if TYPE_CHECKING:
+    from chainrule.core import plain as cython
+else:
+    try:
+        import cython
+    except ImportError:
+        from chainrule.core import plain as cython
+
+from chainrule.core.anomaly import check_result
+from chainrule.core.labels import users_line
+from chainrule.core.operation import as_array, book, is_node
+from chainrule.core.operators import NO_SETTINGS
+from chainrule.core.state import Quiet, listeners, quietly, switches
+from chainrule.errors import DtypeError, GraphError
+
+DIFFERENTIABLE = (np.dtype(np.float64), np.dtype(np.float32))
+DOUBLE, SINGLE = DIFFERENTIABLE
+NUMPY_NUMBERS = (bool, np.number, np.bool_)
+ndarray = np.ndarray
+
+attention = 0
+"""How many threads have no_grad or detect_anomaly on: only then is a thread asked which."""
+
+now = 0
+"""Counts recordings and in-place changes, so that a change after a use is noticed."""
+
+latest_change = 0
+"""When the last in-place change of any node was; a graph recorded since then needs no closer look."""
+
+tensor: Any = None
+"""The class of what a recorded operation gives, a kind of `Node`; see `give`."""
 
 
-def backward_order(outputs: Sequence[Node]) -> list[Node]:
+def set_attention(count: int) -> None:
+    """Called when some thread turns no_grad or detect_anomaly on or off."""
+    global attention
+    attention = count
+
+
+listeners.append(set_attention)
+
+
+def give(kind: Any) -> None:
+    """Say which class results are to have."""
+    global tensor
+    tensor = kind
+
+
+@cython.auto_pickle(False)
+@cython.cclass
+class Node:
+    """What the engine keeps of an array: its numbers, how they came about, and what became of their gradient.
+
+    `arrays` are the numbers of the inputs as they were, `born` and `changed` the moments of the recording and of the
+    last change in place, `view_of` the node whose memory this one shares, `line` the user's line under detect_anomaly.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_data",
+        "_grad",
+        "_keep_grad",
+        "arrays",
+        "born",
+        "changed",
+        "edges",
+        "inputs",
+        "label",
+        "line",
+        "op",
+        "requires_grad",
+        "settings",
+        "view_of",
+    )
+
+    def mark_changed(self) -> None:
+        """Say that the numbers were changed in place: graphs that still need the old ones are stale from now on."""
+        global now, latest_change
+        now += 1
+        self.changed = latest_change = now
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self._grad = None
+
+    def plain(self) -> tuple[Sequence[Any], Any]:
+        """The inputs as they were, as arrays and plain numbers, and this node's array."""
+        return self.arrays, self._data
+
+    def fit(self, share: Any) -> Any:
+        """A share of this node's gradient in its own dtype."""
+        return fitted(self, share)
+
+    def check_unchanged(self, edges: Any) -> None:
+        """Refuse to differentiate along edges that read values which were changed in place after their use here."""
+        if latest_change > self.born:
+            refuse_if_stale(self, edges)
+
+
+def set_up(node: Node, array: Any) -> None:
+    """A leaf over an array."""
+    node._data = array
+    node._grad = node.op = node.view_of = None
+    node._keep_grad = node.requires_grad = False
+    node.inputs = node.edges = node.arrays = ()
+    node.settings = NO_SETTINGS
+    node.label = node.line = ""
+    node.born = node.changed = 0
+
+
+def from_array(array: Any) -> Any:
+    """A Tensor over an array that nobody else will write to; nothing is copied."""
+    out: Node = tensor.__new__(tensor)
+    set_up(out, array if isinstance(array, ndarray) else np.asarray(array))
+    return out
+
+
+def record(operation: Any, inputs: Any, settings: Any) -> Any:
+    """Apply an operation of the rule book to tensors, arrays and numbers, and remember it if a gradient may pass."""
+    arrays: list[Any] = []
+    edges: list[Any] = []
+    given: list[Any] = []
+    rule: Operation = operation  # noqa: F821  (its C type)
+    flat = rule.flat
+    i: cython.Py_ssize_t = 0
+    for x in inputs:
+        if isinstance(x, Node):
+            node: Node = x
+            arrays.append(node._data)
+            if node.requires_grad and not (flat and i in flat):
+                edges.append((i, x))
+        elif type(x) is float or type(x) is int:
+            arrays.append(x)
+        else:
+            arrays.append(plain_array(x, operation, inputs))
+            given.append(i)
+        i += 1
+    if switches.quiet:
+        data = rule.fitting(arrays, inputs, settings)
+    else:
+        data = quietly(operation.fitting, arrays, inputs, settings)
+    if type(data) is not ndarray:
+        data = np.asarray(data)
+    if attention and switches.anomaly:
+        check_result(operation.name, arrays, data)
+    if not edges or (attention and not switches.recording) or not can_differ(data):
+        out: Node = from_array(data)
+    else:
+        if given:
+            inputs, arrays = with_copies(inputs, arrays, given)
+        out = record_result(operation, tuple(inputs), arrays, settings, data, edges)
+    if data.base is not None or data is arrays[0]:
+        out.view_of = shares_memory(inputs, data)
+    return out
+
+
+def can_differ(data: Any) -> bool:
+    """Whether an array holds numbers of a kind that may move by small steps."""
+    kind = data.dtype
+    return kind is DOUBLE or kind is SINGLE or kind.kind in "fc"
+
+
+def record_result(operation: Any, inputs: Any, arrays: Any, settings: Any, data: Any, edges: Any) -> Any:
+    """A node for a result that is already computed."""
+    global now
+    kind = data.dtype
+    if kind is not DOUBLE and kind is not SINGLE and kind not in DIFFERENTIABLE:
+        raise DtypeError(f"{operation.name} gave {kind}; only float32 and float64 can be differentiated")
+    rule: Operation = operation  # noqa: F821  (its C type)
+    if rule.broadcasts:
+        shape = data.shape
+        for k, (i, x) in enumerate(edges):
+            given: Node = x
+            if given._data.shape != shape:
+                repeated = record(book["broadcast_to"], (x,), {"shape": shape})
+                inputs = (*inputs[:i], repeated, *inputs[i + 1 :])
+                edges[k] = (i, repeated)
+    if settings:
+        settings = {name: x.copy() if isinstance(x, ndarray) else x for name, x in settings.items()}
+    out: Node = from_array(data)
+    out.requires_grad = True
+    out.op = operation
+    out.inputs = inputs
+    out.arrays = arrays
+    out.edges = edges
+    out.settings = settings
+    now += 1
+    out.born = now
+    if attention and switches.anomaly:
+        out.line = users_line()
+    return out
+
+
+def with_copies(inputs: Any, arrays: Any, given: Any) -> tuple[list[Any], list[Any]]:
+    """The inputs with the user's own arrays and lists copied: a later change of them must not reach the graph."""
+    inputs, arrays = list(inputs), list(arrays)
+    for i in given:
+        if isinstance(arrays[i], ndarray):
+            arrays[i] = arrays[i].copy()
+            inputs[i] = from_array(arrays[i])
+    return inputs, arrays
+
+
+def shares_memory(inputs: Any, data: Any) -> Any:
+    """The input whose memory the result lies in: a change of that one is a change of this one."""
+    for x in inputs:
+        if isinstance(x, Node):
+            node: Node = x
+            own = node._data
+            if own is data or data.base is own or own.base is data.base is not None:
+                return x
+    return None
+
+
+def plain_array(x: Any, operation: Any, inputs: Any) -> Any:
+    """Anything but a Tensor or a Python number, as NumPy would take it."""
+    if isinstance(x, NUMPY_NUMBERS):
+        return x
+    if is_node(x):
+        kinds = sorted({type(y).__name__ for y in inputs})
+        raise DtypeError(f"{operation.name} cannot mix {' and '.join(kinds)}: use one kind of node")
+    return as_array(x, operation.name)
+
+
+def refuse_if_stale(node: Node, edges: Any) -> None:
+    """The error where values that a derivative reads were changed in place after their use."""
+    for i, _ in edges:
+        reads_out, reads = node.op.reads(i, len(node.inputs))
+        for x in [node.inputs[j] for j in reads] + [node] * reads_out:
+            while isinstance(x, Node):
+                if x.changed > node.born:
+                    raise GraphError(
+                        f"{x.describe()} was changed in place after {node.op.name} used it, and the derivative "
+                        f"of {node.op.name} needs the value it had: change a copy, or run the forward again"
+                    )
+                x = x.view_of
+
+
+def fitted(node: Node, share: Any) -> Any:
+    """A share of a node's gradient in the node's own dtype."""
+    kind, own = share.dtype, node._data.dtype
+    return share if kind is own or kind == own else share.astype(own)
+
+
+def edges_of(node: Any) -> Any:
+    """The pairs ``(i, input)`` of a node of any kind."""
+    if isinstance(node, Node):
+        known: Node = node
+        return known.edges
+    return node.edges
+
+
+def backward_order(outputs: Sequence[Any]) -> list[Any]:
     """Every node that the outputs depend on, each after all of its consumers (Kahn, 1962); O(nodes + edges).
 
     The scalar engine's compiled backward pass visits nodes in this same order.
     """
-    waiting: dict[Node, int] = dict.fromkeys(outputs, 0)
-    stack = list(waiting)
+    waiting: dict[Any, Any] = dict.fromkeys(outputs, 0)
+    stack: list[Any] = list(waiting)
     while stack:
-        for _, x in stack.pop().edges:
+        for _, x in edges_of(stack.pop()):
             uses = waiting.get(x)
             if uses is None:
                 stack.append(x)
-            waiting[x] = 1 if uses is None else uses + 1
-    order: list[Node] = []
+                waiting[x] = 1
+            else:
+                waiting[x] = uses + 1
+    order: list[Any] = []
     stack = [node for node in dict.fromkeys(outputs) if not waiting[node]]
     while stack:
         node = stack.pop()
         order.append(node)
-        for _, x in node.edges:
-            waiting[x] -= 1
-            if not waiting[x]:
+        for _, x in edges_of(node):
+            uses = waiting[x] - 1
+            waiting[x] = uses
+            if not uses:
                 stack.append(x)
     return order
 
 
 def pullback(
-    outputs: Sequence[Node],
+    outputs: Sequence[Any],
     cotangents: Sequence[Any],
-    arrived: Callable[[Node, Any, bool], bool],
+    arrived: Callable[[Any, Any], bool] | None = None,
     *,
-    among: Sequence[Node] | None = None,
+    among: Sequence[Any] | None = None,
     record: bool = False,
 ) -> None:
     """Reverse mode from the outputs towards the leaves, or through the nodes `among` alone (consumers first).
 
-    ``arrived(node, gradient, fresh)`` is called with every node's complete gradient and says whether to go on through
-    it; `fresh` tells of a leaf's gradient that nothing else holds its memory.
+    ``arrived(node, gradient)`` is called with every node's complete gradient and says whether to go on through it.
+    Without it the gradients of Tensors are left in the leaves, and where else they were asked for.
     """
-    gradients: dict[Node, Any] = {}
-    fresh: set[Node] = set()
+    gradients: dict[Any, Any] = {}
+    fresh: set[Any] = set()
     for node, g in zip(outputs, cotangents, strict=True):
         gradients[node] = gradients[node] + g if node in gradients else g
     path = None if among is None else set(among)
     with Quiet():
         for node in backward_order(outputs) if among is None else among:
             g = gradients.pop(node, None)
-            if g is None or not arrived(node, g, node in fresh):
+            if g is None:
                 continue
-            for x, share in shares(node, g, record, path):
+            edges = edges_of(node)
+            if arrived is None:
+                known: Node = node
+                if not edges or known._keep_grad:
+                    leave(known, g, node in fresh)
+            elif not arrived(node, g):
+                continue
+            if path is not None:
+                edges = [(i, x) for i, x in edges if x in path]
+            if not edges:
+                continue
+            for (_, x), share in zip(edges, shares(node, edges, g, record), strict=True):
+                if share is None:
+                    continue
                 if x in gradients:
                     gradients[x] = gradients[x] + share
                     fresh.add(x)
                 else:
                     gradients[x] = share
-                    if not x.edges and share is not g and getattr(share, "base", g) is None:
+                    if share is not g and not edges_of(x) and getattr(share, "base", g) is None:
                         fresh.add(x)
 
 
-def shares(node: Node, g: Any, record: bool, path: set[Node] | None = None) -> Iterable[tuple[Node, Any]]:
-    """What of a node's gradient each of its inputs gets, or each of those on the path: no other derivative is run."""
-    edges = node.edges if path is None else [(i, x) for i, x in node.edges if x in path]
-    if not edges:
-        return ()
-    node.check_unchanged(edges)
-    pull, settings = node.op.pull, node.settings
-    if record:
-        if node.op.composition is not None:
-            stand_ins, out = opened(node, edges)
-            found = gradients_of([out], [g], stand_ins, record=True)
-            return [(x, share) for (_, x), share in zip(edges, found, strict=True) if share is not None]
-        return [(x, pull(i, g, node, node.inputs, settings)) for i, x in edges]
-    inputs, out = node.plain()
-    found = [(x, x.fit(pull(i, g, out, inputs, settings))) for i, x in edges]
-    if switches.anomaly:
-        for (i, _), (_, share) in zip(edges, found, strict=True):
+def leave(node: Node, g: Any, fresh: bool) -> None:
+    """Keep a gradient at a node, in memory of its own; `fresh` tells that nothing else holds the gradient's."""
+    held: Any = None if node.op is not None else node._grad
+    if isinstance(g, Node):
+        node._grad = g.clone() if held is None else held + g
+    elif held is None:
+        node._grad = from_array(g if fresh and node.op is None else np.array(g))
+    else:
+        node._grad = from_array(held._data + g)
+
+
+def shares(node: Any, edges: Any, g: Any, record: bool) -> list[Any]:
+    """What of a node's gradient passes along some of its edges: no derivative of another is run."""
+    rule: Operation = node.op  # noqa: F821  (its C type)
+    if isinstance(node, Node) and not record:
+        known: Node = node
+        if latest_change > known.born:
+            refuse_if_stale(known, edges)
+        found = [fitted(x, rule.pull(i, g, known._data, known.arrays, known.settings)) for i, x in edges]
+    else:
+        node.check_unchanged(edges)
+        settings = node.settings
+        if record:
+            if rule.composition is not None:
+                stand_ins, out = opened(node, edges)
+                return gradients_of([out], [g], stand_ins, record=True)
+            return [rule.pull(i, g, node, node.inputs, settings) for i, _ in edges]
+        inputs, out = node.plain()
+        found = [x.fit(rule.pull(i, g, out, inputs, settings)) for i, x in edges]
+    if attention and switches.anomaly:
+        for (i, _), share in zip(edges, found, strict=True):
             node.check_share(i, g, share)
     return found
 
 
-def opened(node: Node, edges: Sequence[tuple[int, Node]]) -> tuple[list[Node], Node]:
+def opened(node: Any, edges: Any) -> tuple[list[Any], Any]:
     """A fused node's composition, run on stand-ins for the inputs of some edges: the stand-ins, and the output."""
     inputs = list(node.inputs)
     for i, x in edges:
@@ -105,13 +392,13 @@ def opened(node: Node, edges: Sequence[tuple[int, Node]]) -> tuple[list[Node], N
 
 
 def gradients_of(
-    outputs: Sequence[Node], cotangents: Sequence[Any], inputs: Sequence[Node], *, record: bool
+    outputs: Sequence[Any], cotangents: Sequence[Any], inputs: Sequence[Any], *, record: bool
 ) -> list[Any]:
     """The gradients in the given nodes alone (None where the outputs do not depend on one)."""
-    found: dict[Node, Any] = {}
+    found: dict[Any, Any] = {}
     wanted = set(inputs)
 
-    def arrived(node: Node, g: Any, fresh: bool) -> bool:
+    def arrived(node: Any, g: Any) -> bool:
         if node in wanted:
             found[node] = g
         return node not in wanted
@@ -120,24 +407,24 @@ def gradients_of(
     return [found.get(x) for x in inputs]
 
 
-def between(inputs: Sequence[Node], outputs: Sequence[Node]) -> list[Node]:
+def between(inputs: Sequence[Any], outputs: Sequence[Any]) -> list[Any]:
     """The nodes on a path from the inputs to the outputs, consumers first."""
     order = backward_order(outputs)
     moving = set(inputs)
     for node in reversed(order):
-        if any(x in moving for _, x in node.edges):
+        if any([x in moving for _, x in edges_of(node)]):
             moving.add(node)
     return [node for node in order if node in moving]
 
 
-def tangents_of(inputs: Sequence[Node], tangents: Sequence[Any], outputs: Sequence[Node], *, record: bool) -> list[Any]:
+def tangents_of(inputs: Sequence[Any], tangents: Sequence[Any], outputs: Sequence[Any], *, record: bool) -> list[Any]:
     """Forward mode: the tangents of the outputs (None where an output does not depend on the inputs)."""
-    moving: dict[Node, Any] = dict(zip(inputs, tangents, strict=True))
+    moving: dict[Any, Any] = dict(zip(inputs, tangents, strict=True))
     with Quiet():
         for node in reversed(between(inputs, outputs)):
             if node in moving:
                 continue
-            edges = [(i, x) for i, x in node.edges if x in moving]
+            edges = [(i, x) for i, x in edges_of(node) if x in moving]
             if not edges:
                 continue
             node.check_unchanged(edges)

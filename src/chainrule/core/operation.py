@@ -1,3 +1,4 @@
+# cython: annotation_typing=False
 """What an operation is: one declaration of a forward and its derivative, read by every engine and every writer.
 
 A rule is a plain function with a decorator. Called with numbers or arrays it computes; called with anything whose type
@@ -18,10 +19,19 @@ from __future__ import annotations
 import dis
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from chainrule.core import plain as cython
+else:
+    try:
+        import cython
+    except ImportError:
+        from chainrule.core import plain as cython
+
+from chainrule.core.compiled import loops
 from chainrule.core.labels import find_labels
 from chainrule.core.state import Quiet, switches
 from chainrule.errors import ChainruleError, DtypeError, GraphError, ShapeError
@@ -41,19 +51,16 @@ kernels: dict[str, Function] = {}
 NUMBERS = (float, int, bool, np.floating, np.integer, np.bool_)
 
 
+@cython.cclass
 class Operation:
     """A rule of the book: its forward (the function itself), its formula, and how changes pass through it.
 
     Calling it computes, or records, by the kind of its inputs. Settings may follow the inputs by position, so
     ``cr.sum(x, 0)`` and ``cr.sum(x, axis=0)`` are the same call.
-    """
 
-    broadcasts = False
-    """Whether inputs of other shapes than the output are repeated to fit."""
-    composition: Function | None = None
-    """What a fused operation stands for."""
-    flat: frozenset[int] = frozenset()
-    """The places of inputs without a derivative."""
+    `broadcasts` tells whether inputs of other shapes than the output are repeated to fit, `flat` the places of inputs
+    without a derivative, and `composition` what a fused operation stands for.
+    """
 
     def __init__(self, function: Function, formula: str, symbol: str | None = None, **where_to_test: Any) -> None:
         self.function = function
@@ -63,6 +70,9 @@ class Operation:
         self.__doc__ = function.__doc__
         self.__module__ = function.__module__
         self.__signature__ = inspect.signature(function)
+        self.broadcasts = False
+        self.composition: Function | None = None
+        self.flat: frozenset[int] = frozenset()
         self.inputs: tuple[str, ...] = ()
         self.defaults: dict[str, Any] = {}
         self.variadic = False
@@ -196,13 +206,13 @@ class Operation:
         raise NotImplementedError
 
 
+@cython.cclass
 class Pointwise(Operation):
     """An operation on numbers, applied entry by entry: a local derivative for each input."""
 
-    broadcasts = True
-
     def __init__(self, function: Function, formula: str, partials: Any, **declared: Any) -> None:
         super().__init__(function, formula, **declared)
+        self.broadcasts = True
         self.partials: tuple[Function | None, ...] | Function = self.one_for_each_input(partials)
 
     def shape_of_result(self, shapes: Sequence[tuple[int, ...]], settings: dict[str, Any]) -> tuple[int, ...]:
@@ -234,6 +244,7 @@ class Pointwise(Operation):
         return added(terms)
 
 
+@cython.cclass
 class Linear(Operation):
     """An operation linear in each input (or, with ``*inputs``, in all of them jointly): an adjoint for each.
 
@@ -265,6 +276,7 @@ class Linear(Operation):
         return added(terms)
 
 
+@cython.cclass
 class Fused(Linear):
     """A hand-written exception: several operations as one node, for speed, with the reason on record.
 
@@ -343,6 +355,8 @@ def composed(function: Function) -> Function:
 def kernel(function: Function) -> Function:
     """Mark a plain NumPy function, without a derivative, that a forward may call and written source carries whole.
 
+    Where loops.pyx was compiled and has a function of the same name, that one is asked first.
+
     >>> import chainrule as cr, numpy as np
     >>> @cr.kernel
     ... def steps(x):
@@ -350,10 +364,17 @@ def kernel(function: Function) -> Function:
     >>> steps(2.5)
     np.float64(2.0)
     """
+    quick: Function | None = getattr(loops, function.__name__, None)
 
     def called(x: Any, *rest: Any, **settings: Any) -> Any:
         write: Function | None = getattr(type(x), "__kernel__", None)
-        return function(x, *rest, **settings) if write is None else write(function.__name__, x, *rest, **settings)
+        if write is not None:
+            return write(function.__name__, x, *rest, **settings)
+        if quick is not None and not settings:
+            out = quick(x, *rest)
+            if out is not NotImplemented:
+                return out
+        return function(x, *rest, **settings)
 
     kernels[function.__name__] = function
     called.__name__ = function.__name__

@@ -1,8 +1,11 @@
-"""Stands in for the ``cython`` package, so that value.py runs as plain Python where it is not installed."""
+"""Stands in for the ``cython`` package, so that the compiled files run as plain Python where it is not installed."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+Decorated = TypeVar("Decorated")
 
 compiled = False
 double = float
@@ -13,12 +16,16 @@ def cast(kind: Any, x: Any) -> Any:
     return x
 
 
-def final(decorated: Any) -> Any:
+def final(decorated: Decorated) -> Decorated:
     return decorated
 
 
 cclass = no_gc = final
 
 
-def freelist(size: int) -> Any:
+def auto_pickle(wanted: bool) -> Callable[[Decorated], Decorated]:
+    return final
+
+
+def freelist(size: int) -> Callable[[Decorated], Decorated]:
     return final

@@ -7,33 +7,25 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, cast
 
 import numpy as np
 
-from chainrule.core import graph
-from chainrule.core.anomaly import check_result, check_share
-from chainrule.core.labels import find_labels, users_line
+from chainrule.core.anomaly import check_share
+from chainrule.core.graph import DIFFERENTIABLE, Node, from_array, give, pullback, record, record_result, set_up
+from chainrule.core.labels import find_labels
 from chainrule.core.numpy_calls import operation_of
-from chainrule.core.operation import Operation, as_array, book, compositions, is_node
+from chainrule.core.operation import as_array, book, compositions
 from chainrule.core.operators import NO_SETTINGS, Operators
-from chainrule.core.state import quietly, switches
+from chainrule.core.state import switches
 from chainrule.errors import DtypeError, GraphError, ShapeError
 
 Array = np.ndarray[Any, Any]
-clock = itertools.count(1).__next__
-"""Counts recordings and in-place changes, so that a change after a use is noticed."""
-
-latest_change = 0
-"""When the last in-place change of any tensor was; a graph recorded since then needs no closer look."""
-
-DIFFERENTIABLE = (np.dtype(np.float64), np.dtype(np.float32))
 
 
-class Tensor(Operators):
+class Tensor(Node, Operators):
     """An array with a memory: operations on it are recorded, and `backward()` gives gradients.
 
     `data` is any number, nested list or array; it is copied. Arrays keep their dtype, Python numbers become float64.
@@ -47,29 +39,11 @@ class Tensor(Operators):
     Tensor([2., 4., 6.])
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_data",
-        "_grad",
-        "_keep_grad",
-        "arrays",
-        "born",
-        "changed",
-        "edges",
-        "inputs",
-        "label",
-        "line",
-        "op",
-        "requires_grad",
-        "settings",
-        "view_of",
-    )
+    __slots__ = ()
     _data: Array
     _grad: Tensor | None
     _keep_grad: bool
     arrays: Sequence[Any]
-    born: int
-    changed: int
     edges: Sequence[tuple[int, Tensor]]
     inputs: tuple[Any, ...]
     label: str
@@ -86,7 +60,7 @@ class Tensor(Operators):
         array = np.array(array, dtype=dtype)
         if requires_grad:
             require_differentiable(array)
-        _set_up(self, array)
+        set_up(self, array)
         self.requires_grad = requires_grad
         self.label = label
 
@@ -267,7 +241,7 @@ class Tensor(Operators):
                     f"backward() starts from a single number, and {self.describe()} has {self._data.size}: sum it to "
                     f"a loss first, or give backward(gradient) of shape {self.shape}"
                 )
-            seed = np.ones_like(self._data)
+            seed = np.ones(self._data.shape, self._data.dtype)
         else:
             seed = np.array(as_array(getattr(gradient, "_data", gradient), "backward"), dtype=self._data.dtype)
             if seed.shape != self.shape:
@@ -275,7 +249,7 @@ class Tensor(Operators):
         start: Any = seed
         if create_graph:
             start = gradient if isinstance(gradient, Tensor) else from_array(seed)
-        graph.pullback([self], [start], _arrived, record=create_graph)
+        pullback([self], [start], record=create_graph)
 
     def retain_grad(self) -> None:
         """Keep `grad` on this tensor too, although it is not a leaf."""
@@ -290,42 +264,7 @@ class Tensor(Operators):
         self.requires_grad = requires_grad
         return self
 
-    def zero_grad(self) -> None:
-        """Forget the gradient."""
-        self._grad = None
-
     # What graph.py asks of a node
-
-    def plain(self) -> tuple[Sequence[Any], Array]:
-        """The inputs as they were, as arrays and plain numbers, and this node's array."""
-        return self.arrays, self._data
-
-    def fit(self, share: Any) -> Any:
-        """A share of this tensor's gradient in its own dtype."""
-        if share.dtype is not self._data.dtype and share.dtype != self._data.dtype:
-            return share.astype(self._data.dtype)
-        return share
-
-    def mark_changed(self) -> None:
-        """Say that the numbers were changed in place: graphs that still need the old ones are stale from now on."""
-        global latest_change
-        self.changed = latest_change = clock()
-
-    def check_unchanged(self, edges: Sequence[tuple[int, Tensor]]) -> None:
-        """Refuse to differentiate along edges that read values which were changed in place after their use here."""
-        if latest_change < self.born:
-            return
-        operation: Any = self.op
-        for i, _ in edges:
-            reads_out, reads = operation.reads(i, len(self.inputs))
-            for x in [self.inputs[j] for j in reads] + [self] * reads_out:
-                while isinstance(x, Tensor):
-                    if x.changed > self.born:
-                        raise GraphError(
-                            f"{x.describe()} was changed in place after {operation.name} used it, and the derivative "
-                            f"of {operation.name} needs the value it had: change a copy, or run the forward again"
-                        )
-                    x = x.view_of
 
     def check_share(self, i: int, g: Any, share: Any) -> None:
         """Under detect_anomaly: stop where a finite gradient turns into nan or infinity."""
@@ -334,6 +273,11 @@ class Tensor(Operators):
     # Reading and writing entries
 
     def __getitem__(self, key: Any) -> Any:
+        if type(key) is np.ndarray and key.ndim and not self.requires_grad:
+            try:
+                return from_array(self._data[key])
+            except IndexError:  # the rule says it in the user's words
+                pass
         return book["index"](self, key=plain_key(key))
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -447,9 +391,7 @@ class Tensor(Operators):
             )
         return operation(*args, **kwargs)
 
-    @staticmethod
-    def __apply__(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
-        return record(operation, inputs, settings)
+    __apply__ = staticmethod(record)
 
 
 def require_differentiable(array: Array) -> None:
@@ -461,136 +403,16 @@ def require_differentiable(array: Array) -> None:
         )
 
 
-def _set_up(tensor: Tensor, array: Array) -> None:
-    tensor._data = array
-    tensor._grad = tensor.op = tensor.view_of = None
-    tensor._keep_grad = tensor.requires_grad = False
-    tensor.inputs = tensor.edges = tensor.arrays = ()
-    tensor.settings = NO_SETTINGS
-    tensor.label = tensor.line = ""
-    tensor.born = tensor.changed = 0
-
-
-def from_array(array: Any) -> Tensor:
-    """A Tensor over an array that nobody else will write to; nothing is copied."""
-    out = Tensor.__new__(Tensor)
-    _set_up(out, array if isinstance(array, np.ndarray) else np.asarray(array))
-    return out
+give(Tensor)
 
 
 def _restore(kind: type[Tensor], array: Array, requires_grad: bool, label: str, grad: Tensor | None) -> Tensor:
     out = kind.__new__(kind)
-    _set_up(out, array)
+    set_up(out, array)
     out.requires_grad = requires_grad
     out.label = label
     out._grad = grad
     return out
-
-
-def _arrived(node: Tensor, g: Any, fresh: bool) -> bool:
-    """At a leaf (or where asked), keep the gradient, in memory that is the leaf's own."""
-    if node.op is None or node._keep_grad:
-        if isinstance(g, Tensor):
-            node._grad = g.clone() if node._grad is None or node.op is not None else node._grad + g
-        elif node._grad is None or node.op is not None:
-            node._grad = from_array(g if fresh and node.op is None else np.array(g))
-        else:
-            node._grad = from_array(node._grad._data + g)
-    return True
-
-
-def record(operation: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
-    """Apply an operation of the rule book to tensors, arrays and numbers, and remember it if a gradient may pass."""
-    arrays: list[Any] = []
-    edges: list[tuple[int, Tensor]] = []
-    given: list[int] = []
-    for i, x in enumerate(inputs):
-        if isinstance(x, Tensor):
-            arrays.append(x._data)
-            if x.requires_grad and i not in operation.flat:
-                edges.append((i, x))
-        elif type(x) is float or type(x) is int:
-            arrays.append(x)
-        else:
-            arrays.append(plain_array(x, operation, inputs))
-            given.append(i)
-    if switches.quiet:
-        data = operation.fitting(arrays, inputs, settings)
-    else:
-        data = quietly(operation.fitting, arrays, inputs, settings)
-    if type(data) is not np.ndarray:
-        data = np.asarray(data)
-    if switches.anomaly:
-        check_result(operation.name, arrays, data)
-    if not edges or not switches.recording or data.dtype.kind not in "fc":
-        out = from_array(data)
-    else:
-        if given:
-            inputs, arrays = with_copies(inputs, arrays, given)
-        out = record_result(operation, tuple(inputs), arrays, settings, data, edges)
-    if data.base is not None or data is arrays[0]:
-        out.view_of = shares_memory(inputs, data)
-    return out
-
-
-def record_result(
-    operation: Any,
-    inputs: tuple[Any, ...],
-    arrays: list[Any],
-    settings: dict[str, Any],
-    data: Array,
-    edges: list[tuple[int, Tensor]],
-) -> Tensor:
-    """A node for a result that is already computed."""
-    if data.dtype not in DIFFERENTIABLE:
-        raise DtypeError(f"{operation.name} gave {data.dtype}; only float32 and float64 can be differentiated")
-    if operation.broadcasts:
-        for k, (i, x) in enumerate(edges):
-            if x._data.shape != data.shape:
-                repeated = record(book["broadcast_to"], (x,), {"shape": data.shape})
-                inputs = (*inputs[:i], repeated, *inputs[i + 1 :])
-                edges[k] = (i, repeated)
-    if settings:
-        settings = {name: x.copy() if isinstance(x, np.ndarray) else x for name, x in settings.items()}
-    out = from_array(data)
-    out.requires_grad = True
-    out.op = operation
-    out.inputs = inputs
-    out.arrays = arrays
-    out.edges = edges
-    out.settings = settings
-    out.born = clock()
-    if switches.anomaly:
-        out.line = users_line()
-    return out
-
-
-def with_copies(inputs: Sequence[Any], arrays: list[Any], given: list[int]) -> tuple[list[Any], list[Any]]:
-    """The inputs with the user's own arrays and lists copied: a later change of them must not reach the graph."""
-    inputs, arrays = list(inputs), list(arrays)
-    for i in given:
-        if isinstance(arrays[i], np.ndarray):
-            arrays[i] = arrays[i].copy()
-            inputs[i] = from_array(arrays[i])
-    return inputs, arrays
-
-
-def shares_memory(inputs: Sequence[Any], data: Array) -> Tensor | None:
-    """The input whose memory the result lies in: a change of that one is a change of this one."""
-    for x in inputs:
-        if isinstance(x, Tensor) and (x._data is data or data.base is x._data or x._data.base is data.base is not None):
-            return x
-    return None
-
-
-def plain_array(x: Any, operation: Operation, inputs: Sequence[Any]) -> Any:
-    """Anything but a Tensor or a Python number, as NumPy would take it."""
-    if isinstance(x, (bool, np.number, np.bool_)):
-        return x
-    if is_node(x):
-        kinds = sorted({type(y).__name__ for y in inputs})
-        raise DtypeError(f"{operation.name} cannot mix {' and '.join(kinds)}: use one kind of node")
-    return as_array(x, operation.name)
 
 
 def plain_key(key: Any) -> Any:

@@ -55,16 +55,17 @@ class Linear(Module):
     def forward(self, x: Any) -> Any:
         """The weighted sums of every row, plus the bias."""
         x = as_input(x, "Linear")
-        if x.ndim == 0 or x.shape[-1] != self.in_features:
+        shape = x.shape
+        if not shape or shape[-1] != self.in_features:
             raise self._misfit(x)
-        if x.ndim <= 2:
-            return self._weighted(x)
+        if len(shape) <= 2:
+            return self._weighted(x, len(shape))
         # One product of two matrices is faster than a batch of them.
-        rows = reshape(x, shape=(math.prod(x.shape[:-1]), self.in_features))
-        return reshape(self._weighted(rows), shape=(*x.shape[:-1], self.out_features))
+        rows = reshape(x, shape=(math.prod(shape[:-1]), self.in_features))
+        return reshape(self._weighted(rows, 2), shape=(*shape[:-1], self.out_features))
 
-    def _weighted(self, x: Any) -> Any:
-        if self.bias is not None and x.ndim == 2:
+    def _weighted(self, x: Any, axes: int) -> Any:
+        if self.bias is not None and axes == 2:
             return affine(x, self.weight, self.bias)
         out = matmul(x, transpose(self.weight))
         return out if self.bias is None else out + self.bias

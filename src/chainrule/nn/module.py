@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 import numpy as np
 
 from chainrule.core.operation import as_array, is_node
-from chainrule.core.state import Quiet
+from chainrule.core.state import Quiet, switches
 from chainrule.core.tensor import DIFFERENTIABLE, Tensor
 from chainrule.errors import ChainruleError, DtypeError, ShapeError
 from chainrule.rules.composed import gathered
@@ -93,6 +93,8 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} needs a method forward(self, x) that computes its result")
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
+        if switches.quiet:
+            return self.forward(*inputs, **settings) if settings else self.forward(*inputs)
         with Quiet():
             return self.forward(*inputs, **settings)
 

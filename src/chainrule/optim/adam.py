@@ -6,7 +6,34 @@ import math
 
 import numpy as np
 
+from chainrule.core.operation import kernel
 from chainrule.optim.optimizer import Array, Memory, Optimizer, Params, Settings
+
+
+@kernel
+def adam_step(
+    data: Array,
+    gradient: Array,
+    mean: Array,
+    square: Array,
+    first: float,
+    second: float,
+    eps: float,
+    rate: float,
+    work: Array,
+) -> None:
+    """Both running means moved on by a gradient, and data moved by `rate` times their quotient, in place."""
+    mean *= first
+    mean += np.multiply(gradient, 1 - first, work)
+    square *= second
+    np.multiply(gradient, gradient, work)
+    work *= 1 - second
+    square += work
+    np.sqrt(square, work)
+    work += eps
+    np.divide(mean, work, work)
+    work *= rate
+    data -= work
 
 
 class Adam(Optimizer):
@@ -55,19 +82,10 @@ class Adam(Optimizer):
         mean, square = memory["mean"], memory["square"]
         steps = memory["steps"] = memory["steps"] + 1
         first, second = settings["betas"]
-        mean *= first
-        mean += np.multiply(gradient, 1 - first, work)
-        square *= second
-        np.multiply(gradient, gradient, work)
-        work *= 1 - second
-        square += work
         # Dividing the root by the corrected start is one pass over the array; scaling eps and the step instead is none.
         root = math.sqrt(1 - second**steps)
-        np.sqrt(square, work)
-        work += settings["eps"] * root
-        np.divide(mean, work, work)
-        work *= settings["lr"] * root / (1 - first**steps)
-        data -= work
+        rate = settings["lr"] * root / (1 - first**steps)
+        adam_step(data, gradient, mean, square, first, second, settings["eps"] * root, rate, work)
 
     def decayed(self, data: Array, gradient: Array, settings: Settings) -> Array:
         """The gradient of the loss with ½ λ |w|² added to it."""

@@ -35,7 +35,7 @@ class Optimizer:
         self.params: list[Tensor] = []
         self.memory: list[Memory] = []
         """What is kept for each parameter from step to step, by name; empty before its first step."""
-        self._members: list[tuple[Settings, list[tuple[Tensor, Memory, Array]]]] = []
+        self._members: list[tuple[Settings, list[_Member]]] = []
         for group in self._groups_in(params):
             self.add_param_group(group)
 
@@ -66,10 +66,10 @@ class Optimizer:
             )
         settings = {**self.defaults, **group, "params": self._checked(group["params"])}
         self.check_settings(settings)
-        members = [(parameter, Memory(), work) for parameter, work in _with_room(settings["params"])]
+        members = _with_room(settings["params"])
         self.param_groups.append(settings)
         self.params += settings["params"]
-        self.memory += [memory for _, memory, _ in members]
+        self.memory += [member.memory for member in members]
         self._members.append((settings, members))
 
     def check_settings(self, settings: Settings) -> None:
@@ -88,24 +88,30 @@ class Optimizer:
     def zero_grad(self) -> None:
         """Forget every parameter's gradient."""
         for parameter in self.params:
-            parameter.grad = None
+            parameter.zero_grad()
 
     def step(self) -> None:
         """Move every parameter that has a gradient, in place; graphs recorded before are stale from now on."""
         with Quiet():
             for settings, members in self._members:
-                for parameter, memory, work in members:
+                for member in members:
+                    parameter = member.parameter
                     gradient = parameter.grad
-                    if gradient is None:
-                        continue
-                    data = parameter.data
-                    if data.dtype != work.dtype or data.shape != work.shape:
-                        raise ShapeError(
-                            f"{parameter.describe()} {data.dtype} was {work.shape} {work.dtype} when this "
-                            f"{self._name} was made: make a new optimizer after replacing a parameter's data"
-                        )
-                    self.move(data, gradient.data, memory, work, settings)
-                    parameter.mark_changed()
+                    if gradient is not None:
+                        data = parameter.data
+                        if data is not member.data:
+                            self._meet(member, data)
+                        self.move(data, gradient.data, member.memory, member.work, settings)
+                        parameter.mark_changed()
+
+    def _meet(self, member: _Member, data: Array) -> None:
+        """Look at an array that the parameter did not have at the step before."""
+        if data.dtype != member.work.dtype or data.shape != member.work.shape:
+            raise ShapeError(
+                f"{member.parameter.describe()} {data.dtype} was {member.work.shape} {member.work.dtype} when this "
+                f"{self._name} was made: make a new optimizer after replacing a parameter's data"
+            )
+        member.data = data
 
     def move(self, data: Array, gradient: Array, memory: Memory, work: Array, settings: Settings) -> None:
         """Change `data` in place; `gradient` is only read, `work` is an array to compute in, `settings` its group's."""
@@ -238,13 +244,24 @@ class Optimizer:
         return wrong
 
 
-def _with_room(parameters: list[Tensor]) -> list[tuple[Tensor, Array]]:
+class _Member:
+    """A parameter, what is kept for it, an array of its shape to compute in, and its own array when last looked at."""
+
+    __slots__ = ("data", "memory", "parameter", "work")
+
+    def __init__(self, parameter: Tensor, work: Array) -> None:
+        self.parameter, self.work = parameter, work
+        self.memory: Memory = {}
+        self.data: Array | None = None
+
+
+def _with_room(parameters: list[Tensor]) -> list[_Member]:
     """Each parameter with an array of its shape to compute in; they take turns, so one array's memory serves all."""
     largest: dict[np.dtype[Any], int] = {}
     for parameter in parameters:
         largest[parameter.dtype] = max(parameter.size, largest.get(parameter.dtype, 0))
     rooms = {dtype: np.empty(size, dtype) for dtype, size in largest.items()}
-    return [(x, rooms[x.dtype][: x.size].reshape(x.shape)) for x in parameters]
+    return [_Member(x, rooms[x.dtype][: x.size].reshape(x.shape)) for x in parameters]
 
 
 def _settings(group: Mapping[str, Any]) -> Settings:

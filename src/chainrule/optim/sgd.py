@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from chainrule.core.operation import kernel
 from chainrule.optim.optimizer import Array, Memory, Optimizer, Params, Settings
+
+
+@kernel
+def descent_step(data: Array, gradient: Array, rate: float, work: Array) -> None:
+    """Data moved against the gradient, in place."""
+    np.multiply(gradient, rate, work)
+    np.subtract(data, work, data)
 
 
 class SGD(Optimizer):
@@ -63,5 +71,4 @@ class SGD(Optimizer):
                 dampening = settings["dampening"]
                 velocity += gradient if not dampening else gradient * (1 - dampening)
             gradient = gradient + momentum * velocity if settings["nesterov"] else velocity
-        np.multiply(gradient, settings["lr"], work)
-        np.subtract(data, work, data)
+        descent_step(data, gradient, settings["lr"], work)

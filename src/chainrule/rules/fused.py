@@ -6,7 +6,7 @@ import numpy as np
 
 from chainrule.core.operation import fused
 from chainrule.rules.composed import log_softmax
-from chainrule.rules.kernels import column_sums, negative_log_likelihood, softmax_minus_one_hot
+from chainrule.rules.kernels import column_sums, negative_log_likelihood, plus, softmax_minus_one_hot
 from chainrule.rules.linear import index, mean, sum, transpose
 from chainrule.rules.pointwise import square
 
@@ -20,7 +20,7 @@ from chainrule.rules.pointwise import square
 )
 def affine(x, w, b):
     """A layer of neurons: every row of x against every neuron's weights, plus its bias."""
-    return np.dot(x, w.T) + b
+    return plus(np.dot(x, w.T), b)
 
 
 @fused(

@@ -99,6 +99,12 @@ def power(x, y):
 
 
 @kernel
+def owned(x):
+    """x in memory of its own: a copy, if it is a view; what a list of places picks is none."""
+    return x if x.base is None else x.copy()
+
+
+@kernel
 def add_at(g, key, shape):
     """Zeros of a shape, with the entries of g added where the index points; entries met twice add up."""
     out = np.zeros(shape, g.dtype)
@@ -118,6 +124,12 @@ def repeat_to(x, shape):
         out.flags.writeable = False
         return out
     return np.broadcast_to(x, shape)
+
+
+@kernel
+def plus(x, b):
+    """x + b, in place where the types allow: x is a result that nobody else has."""
+    return np.add(x, b, out=x if x.dtype is b.dtype else None)
 
 
 @kernel

@@ -117,7 +117,7 @@ def gradients_everywhere(loss: Tensor) -> dict[int, tuple[Tensor, NDArray[Any]]]
     """The gradient of the loss in every node that it depends on, with the node so that it stays alive."""
     found: dict[int, tuple[Tensor, NDArray[Any]]] = {}
 
-    def arrived(node: Tensor, g: Any, fresh: bool) -> bool:
+    def arrived(node: Tensor, g: Any) -> bool:
         found[id(node)] = (node, np.asarray(g))
         return True
 

@@ -1,0 +1,252 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
+"""Loops over arrays, for kernels that would take NumPy many passes: each is the twin of a kernel of the same name.
+
+The kernel written with NumPy says what is computed, and is what runs where this file was not compiled; the tests hold
+the two together. A loop takes contiguous arrays of one type, float32 or float64, and answers `NotImplemented` to
+anything else, which then goes to the kernel. Exponentials are left to NumPy, whose are several times faster than C's.
+"""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cython cimport floating
+from libc.math cimport log, sqrt
+
+import numpy as np
+
+cdef object ndarray = np.ndarray, DOUBLE = np.dtype(np.float64), SINGLE = np.dtype(np.float32), PLACES = np.dtype(np.intp)
+cdef object empty_like = np.empty_like, zeros = np.zeros, exp = np.exp
+
+
+cdef Py_ssize_t opened(tuple arrays, int written, Py_buffer *views) except -2:
+    """The count of entries, with a view of each array (the first few writable); -1 where they do not suit."""
+    cdef Py_ssize_t i, held = 0
+    kind = getattr(arrays[0], "dtype", None)
+    if kind is not SINGLE and kind is not DOUBLE:
+        return -1
+    for x in arrays:
+        if type(x) is not ndarray or x.dtype is not kind:
+            break
+        try:
+            PyObject_GetBuffer(x, &views[held], PyBUF_WRITABLE if held < written else PyBUF_SIMPLE)
+        except ValueError:  # it is not contiguous, or not to be written to
+            break
+        held += 1
+        if views[held - 1].len != views[0].len:
+            break
+    else:
+        return views[0].len // views[0].itemsize
+    for i in range(held):
+        PyBuffer_Release(&views[i])
+    return -1
+
+
+cdef void closed(int count, Py_buffer *views) noexcept:
+    cdef int i
+    for i in range(count):
+        PyBuffer_Release(&views[i])
+
+
+cdef void adam_loop(
+    Py_ssize_t n, floating *data, const floating *gradient, floating *mean, floating *square,
+    floating first, floating second, floating eps, floating rate,
+) noexcept:
+    cdef Py_ssize_t i
+    cdef floating new_first = 1 - first, new_second = 1 - second
+    for i in range(n):
+        mean[i] = first * mean[i] + new_first * gradient[i]
+        square[i] = second * square[i] + new_second * gradient[i] * gradient[i]
+        data[i] -= rate * mean[i] / (<floating> sqrt(square[i]) + eps)
+
+
+def adam_step(data, gradient, mean, square, double first, double second, double eps, double rate, work):
+    cdef Py_buffer views[4]
+    cdef Py_ssize_t n = opened((data, mean, square, gradient), 3, views)
+    if n < 0:
+        return NotImplemented
+    if views[0].itemsize == 4:
+        adam_loop[float](
+            n, <float *> views[0].buf, <float *> views[3].buf, <float *> views[1].buf, <float *> views[2].buf,
+            first, second, eps, rate,
+        )
+    else:
+        adam_loop[double](
+            n, <double *> views[0].buf, <double *> views[3].buf, <double *> views[1].buf, <double *> views[2].buf,
+            first, second, eps, rate,
+        )
+    closed(4, views)
+
+
+cdef void descent_loop(Py_ssize_t n, floating *data, const floating *gradient, floating rate) noexcept:
+    cdef Py_ssize_t i
+    for i in range(n):
+        data[i] -= rate * gradient[i]
+
+
+def descent_step(data, gradient, double rate, work):
+    cdef Py_buffer views[2]
+    cdef Py_ssize_t n = opened((data, gradient), 1, views)
+    if n < 0:
+        return NotImplemented
+    if views[0].itemsize == 4:
+        descent_loop[float](n, <float *> views[0].buf, <float *> views[1].buf, rate)
+    else:
+        descent_loop[double](n, <double *> views[0].buf, <double *> views[1].buf, rate)
+    closed(2, views)
+
+
+cdef void shift_loop(Py_ssize_t rows, Py_ssize_t columns, const floating *x, floating *out) noexcept:
+    """Each row less its largest entry."""
+    cdef Py_ssize_t i, j
+    cdef floating largest
+    for i in range(rows):
+        largest = x[0]
+        for j in range(1, columns):
+            largest = x[j] if x[j] > largest else largest
+        for j in range(columns):
+            out[j] = x[j] - largest
+        x += columns
+        out += columns
+
+
+cdef void share_loop(Py_ssize_t rows, Py_ssize_t columns, floating *x) noexcept:
+    """Each row divided by its sum."""
+    cdef Py_ssize_t i, j
+    cdef floating total
+    for i in range(rows):
+        total = 0
+        for j in range(columns):
+            total += x[j]
+        for j in range(columns):
+            x[j] /= total
+        x += columns
+
+
+cdef double surprise_loop(
+    Py_ssize_t rows, Py_ssize_t columns, const floating *x, const floating *grown, const Py_ssize_t *target
+) noexcept:
+    """The sum over rows of ln(sum of `grown`, the exponentials of x) less x at the target."""
+    cdef Py_ssize_t i, j
+    cdef floating total
+    cdef double surprise = 0
+    for i in range(rows):
+        total = 0
+        for j in range(columns):
+            total += grown[j]
+        surprise += log(total) - x[target[i]]
+        x += columns
+        grown += columns
+    return surprise
+
+
+cdef void less_one_loop(Py_ssize_t rows, Py_ssize_t columns, floating *x, const Py_ssize_t *target) noexcept:
+    cdef Py_ssize_t i
+    for i in range(rows):
+        x[i * columns + target[i]] -= 1
+
+
+cdef object shifted_rows(object x):
+    """Each row of a matrix less its largest entry, or None where the matrix does not suit."""
+    cdef Py_buffer views[2]
+    cdef Py_ssize_t rows, columns
+    if type(x) is not ndarray or x.ndim != 2 or not x.size:
+        return None
+    out = empty_like(x)
+    if opened((out, x), 1, views) < 0:
+        return None
+    rows, columns = x.shape
+    if views[0].itemsize == 4:
+        shift_loop[float](rows, columns, <float *> views[1].buf, <float *> views[0].buf)
+    else:
+        shift_loop[double](rows, columns, <double *> views[1].buf, <double *> views[0].buf)
+    closed(2, views)
+    return out
+
+
+cdef bint fits(object target, object x, Py_buffer *places) except -1:
+    """Open the places, one for each row of x, where all of them are columns of x."""
+    cdef Py_ssize_t i, rows, columns
+    if type(target) is not ndarray or target.dtype is not PLACES or target.ndim != 1:
+        return False
+    try:
+        PyObject_GetBuffer(target, places, PyBUF_SIMPLE)
+    except ValueError:
+        return False
+    rows, columns = x.shape
+    if places.len == rows * places.itemsize:
+        for i in range(rows):
+            if not 0 <= (<Py_ssize_t *> places.buf)[i] < columns:
+                break
+        else:
+            return True
+    PyBuffer_Release(places)
+    return False
+
+
+def negative_log_likelihood(x, target):
+    cdef Py_buffer views[2]
+    cdef Py_buffer places
+    cdef Py_ssize_t rows, columns
+    cdef double surprise
+    shifted = shifted_rows(x)
+    if shifted is None or not fits(target, x, &places):
+        return NotImplemented
+    grown = exp(shifted)
+    opened((shifted, grown), 0, views)
+    rows, columns = x.shape
+    if views[0].itemsize == 4:
+        surprise = surprise_loop[float](
+            rows, columns, <float *> views[0].buf, <float *> views[1].buf, <Py_ssize_t *> places.buf
+        )
+    else:
+        surprise = surprise_loop[double](
+            rows, columns, <double *> views[0].buf, <double *> views[1].buf, <Py_ssize_t *> places.buf
+        )
+    closed(2, views)
+    PyBuffer_Release(&places)
+    return x.dtype.type(surprise / rows)
+
+
+def softmax_minus_one_hot(x, target):
+    cdef Py_buffer view
+    cdef Py_buffer places
+    cdef Py_ssize_t rows, columns
+    shares = shifted_rows(x)
+    if shares is None or not fits(target, x, &places):
+        return NotImplemented
+    exp(shares, shares)
+    opened((shares,), 1, &view)
+    rows, columns = x.shape
+    if view.itemsize == 4:
+        share_loop[float](rows, columns, <float *> view.buf)
+        less_one_loop[float](rows, columns, <float *> view.buf, <Py_ssize_t *> places.buf)
+    else:
+        share_loop[double](rows, columns, <double *> view.buf)
+        less_one_loop[double](rows, columns, <double *> view.buf, <Py_ssize_t *> places.buf)
+    PyBuffer_Release(&view)
+    PyBuffer_Release(&places)
+    return shares
+
+
+cdef void add_row_loop(Py_ssize_t rows, Py_ssize_t columns, const floating *x, floating *total) noexcept:
+    cdef Py_ssize_t i, j
+    for i in range(rows):
+        for j in range(columns):
+            total[j] += x[j]
+        x += columns
+
+
+def column_sums(g):
+    cdef Py_buffer views[2]
+    cdef Py_ssize_t rows, columns
+    if type(g) is not ndarray or g.ndim != 2:
+        return NotImplemented
+    if opened((g,), 0, views) < 0:
+        return NotImplemented
+    rows, columns = g.shape
+    out = zeros(columns, g.dtype)
+    opened((out,), 1, &views[1])
+    if views[0].itemsize == 4:
+        add_row_loop[float](rows, columns, <float *> views[0].buf, <float *> views[1].buf)
+    else:
+        add_row_loop[double](rows, columns, <double *> views[0].buf, <double *> views[1].buf)
+    closed(2, views)
+    return out
