@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import Value, graph
+from chainrule.core.graph import DIFFERENTIABLE, from_array
 from chainrule.core.operation import compositions
 from chainrule.core.state import enable_grad
-from chainrule.core.tensor import DIFFERENTIABLE, Tensor, from_array
+from chainrule.core.tensor import Tensor
 from chainrule.core.tree import flatten, outline, unflatten
 from chainrule.errors import DtypeError, GraphError, ShapeError
 

@@ -35,7 +35,7 @@ from chainrule.core.labels import users_line
 from chainrule.core.operation import as_array, book, is_node
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.state import Quiet, listeners, quietly, switches
-from chainrule.errors import DtypeError, GraphError
+from chainrule.errors import DtypeError, GraphError, ShapeError
 
 DIFFERENTIABLE = (np.dtype(np.float64), np.dtype(np.float32))
 DOUBLE, SINGLE = DIFFERENTIABLE
@@ -97,6 +97,53 @@ class Node:
         "view_of",
     )
 
+    @property
+    def data(self) -> Any:
+        """The numbers themselves. Assigning counts as a change in place; writing into the array goes unnoticed."""
+        return self._data
+
+    @data.setter
+    def data(self, new: Any) -> None:
+        if new is not self._data:
+            array = np.array(new._data if isinstance(new, Node) else as_array(new, "data"))
+            if self.requires_grad:
+                require_differentiable(array)
+            self._data = array
+        self.mark_changed()
+
+    @property
+    def grad(self) -> Any:
+        """The gradient that `backward` left here, a Tensor, or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, new: Any) -> None:
+        if new is not None and not isinstance(new, Node):
+            raise DtypeError(f"grad is a Tensor or None, not {type(new).__name__}")
+        if new is not None and new.shape != self.shape:
+            raise ShapeError(f"a gradient of shape {new.shape} does not fit {self.describe()}")
+        self._grad = new
+
+    @property
+    def shape(self) -> Any:
+        """The length along each axis."""
+        return self._data.shape
+
+    @property
+    def ndim(self) -> Any:
+        """The number of axes."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> Any:
+        """The number of entries."""
+        return self._data.size
+
+    @property
+    def dtype(self) -> Any:
+        """The type of the entries."""
+        return self._data.dtype
+
     def mark_changed(self) -> None:
         """Say that the numbers were changed in place: graphs that still need the old ones are stale from now on."""
         global now, latest_change
@@ -119,6 +166,15 @@ class Node:
         """Refuse to differentiate along edges that read values which were changed in place after their use here."""
         if latest_change > self.born:
             refuse_if_stale(self, edges)
+
+
+def require_differentiable(array: Any) -> None:
+    """Refuse a type of number that has no derivatives here."""
+    if array.dtype not in DIFFERENTIABLE:
+        raise DtypeError(
+            f"only float32 and float64 can be differentiated, and this data is {array.dtype}: "
+            "give dtype=float, or leave requires_grad off"
+        )
 
 
 def set_up(node: Node, array: Any) -> None:
@@ -316,36 +372,40 @@ def pullback(
     Without it the gradients of Tensors are left in the leaves, and where else they were asked for.
     """
     gradients: dict[Any, Any] = {}
-    fresh: set[Any] = set()
     for node, g in zip(outputs, cotangents, strict=True):
         gradients[node] = gradients[node] + g if node in gradients else g
-    path = None if among is None else set(among)
-    with Quiet():
-        for node in backward_order(outputs) if among is None else among:
-            g = gradients.pop(node, None)
-            if g is None:
+    order = backward_order(outputs) if among is None else among
+    quietly(sweep, order, gradients, arrived, None if among is None else set(among), record)
+
+
+def sweep(order: Any, gradients: Any, arrived: Any, path: Any, record: Any) -> None:
+    """Hand the gradients on from node to node, consumers first."""
+    fresh: set[Any] = set()
+    for node in order:
+        g = gradients.pop(node, None)
+        if g is None:
+            continue
+        edges = edges_of(node)
+        if arrived is None:
+            known: Node = node
+            if not edges or known._keep_grad:
+                leave(known, g, node in fresh)
+        elif not arrived(node, g):
+            continue
+        if path is not None:
+            edges = [(i, x) for i, x in edges if x in path]
+        if not edges:
+            continue
+        for (_, x), share in zip(edges, shares(node, edges, g, record), strict=True):
+            if share is None:
                 continue
-            edges = edges_of(node)
-            if arrived is None:
-                known: Node = node
-                if not edges or known._keep_grad:
-                    leave(known, g, node in fresh)
-            elif not arrived(node, g):
-                continue
-            if path is not None:
-                edges = [(i, x) for i, x in edges if x in path]
-            if not edges:
-                continue
-            for (_, x), share in zip(edges, shares(node, edges, g, record), strict=True):
-                if share is None:
-                    continue
-                if x in gradients:
-                    gradients[x] = gradients[x] + share
+            if x in gradients:
+                gradients[x] = gradients[x] + share
+                fresh.add(x)
+            else:
+                gradients[x] = share
+                if share is not g and not edges_of(x) and getattr(share, "base", g) is None:
                     fresh.add(x)
-                else:
-                    gradients[x] = share
-                    if share is not g and not edges_of(x) and getattr(share, "base", g) is None:
-                        fresh.add(x)
 
 
 def leave(node: Node, g: Any, fresh: bool) -> None:

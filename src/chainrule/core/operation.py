@@ -50,6 +50,9 @@ kernels: dict[str, Function] = {}
 
 NUMBERS = (float, int, bool, np.floating, np.integer, np.bool_)
 
+PLAIN = frozenset({np.ndarray, float, int, bool, str, tuple, list, slice, type(None), np.float64, np.float32, np.dtype})
+"""Kinds that are no nodes: to look for an attribute that a class has not takes longer than an addition of arrays."""
+
 
 @cython.cclass
 class Operation:
@@ -367,9 +370,10 @@ def kernel(function: Function) -> Function:
     quick: Function | None = getattr(loops, function.__name__, None)
 
     def called(x: Any, *rest: Any, **settings: Any) -> Any:
-        write: Function | None = getattr(type(x), "__kernel__", None)
-        if write is not None:
-            return write(function.__name__, x, *rest, **settings)
+        if type(x) not in PLAIN:
+            write: Function | None = getattr(type(x), "__kernel__", None)
+            if write is not None:
+                return write(function.__name__, x, *rest, **settings)
         if quick is not None and not settings:
             out = quick(x, *rest)
             if out is not NotImplemented:
@@ -394,7 +398,7 @@ def register(operation: Rule) -> Rule:
 
 def is_node(x: Any) -> bool:
     """Whether an operation called with `x` records or writes, instead of computing."""
-    return hasattr(type(x), "__apply__")
+    return type(x) not in PLAIN and hasattr(type(x), "__apply__")
 
 
 def times(g: Any, partial: Any) -> Any:

@@ -9,12 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from chainrule.core.anomaly import check_share
-from chainrule.core.graph import DIFFERENTIABLE, Node, from_array, give, pullback, record, record_result, set_up
+from chainrule.core.graph import (
+    Node,
+    from_array,
+    give,
+    pullback,
+    record,
+    record_result,
+    require_differentiable,
+    set_up,
+)
 from chainrule.core.labels import find_labels
 from chainrule.core.numpy_calls import operation_of
 from chainrule.core.operation import as_array, book, compositions
@@ -65,53 +74,6 @@ class Tensor(Node, Operators):
         self.label = label
 
     # What it is
-
-    @property
-    def data(self) -> Array:
-        """The numbers themselves. Assigning counts as a change in place; writing into the array goes unnoticed."""
-        return self._data
-
-    @data.setter
-    def data(self, new: Any) -> None:
-        if new is not self._data:
-            array = np.array(new._data if isinstance(new, Tensor) else as_array(new, "data"))
-            if self.requires_grad:
-                require_differentiable(array)
-            self._data = array
-        self.mark_changed()
-
-    @property
-    def grad(self) -> Tensor | None:
-        """The gradient that `backward` left here, or None."""
-        return self._grad
-
-    @grad.setter
-    def grad(self, new: Tensor | None) -> None:
-        if new is not None and not isinstance(cast(Any, new), Tensor):
-            raise DtypeError(f"grad is a Tensor or None, not {type(new).__name__}")
-        if new is not None and new.shape != self.shape:
-            raise ShapeError(f"a gradient of shape {new.shape} does not fit {self.describe()}")
-        self._grad = new
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The length along each axis."""
-        return self._data.shape
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return self._data.ndim
-
-    @property
-    def size(self) -> int:
-        """The number of entries."""
-        return self._data.size
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type of the entries."""
-        return self._data.dtype
 
     @property
     def is_leaf(self) -> bool:
@@ -392,15 +354,6 @@ class Tensor(Node, Operators):
         return operation(*args, **kwargs)
 
     __apply__ = staticmethod(record)
-
-
-def require_differentiable(array: Array) -> None:
-    """Refuse a type of number that has no derivatives here."""
-    if array.dtype not in DIFFERENTIABLE:
-        raise DtypeError(
-            f"only float32 and float64 can be differentiated, and this data is {array.dtype}: "
-            "give dtype=float, or leave requires_grad off"
-        )
 
 
 give(Tensor)

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.tensor import DIFFERENTIABLE, Tensor
+from chainrule.core.graph import DIFFERENTIABLE
+from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError, GraphError, ShapeError
 
 Seed = np.random.Generator | int | None

@@ -11,7 +11,8 @@ from typing import Any, overload
 
 import numpy as np
 
-from chainrule.core.tensor import Tensor, from_array
+from chainrule.core.graph import from_array
+from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.nn.module import Module, Parameter, as_input, check_dtype, check_share, check_size
 from chainrule.rules.algebra import matmul
@@ -58,14 +59,11 @@ class Linear(Module):
         shape = x.shape
         if not shape or shape[-1] != self.in_features:
             raise self._misfit(x)
-        if len(shape) <= 2:
-            return self._weighted(x, len(shape))
-        # One product of two matrices is faster than a batch of them.
-        rows = reshape(x, shape=(math.prod(shape[:-1]), self.in_features))
-        return reshape(self._weighted(rows, 2), shape=(*shape[:-1], self.out_features))
-
-    def _weighted(self, x: Any, axes: int) -> Any:
-        if self.bias is not None and axes == 2:
+        if len(shape) > 2:
+            # One product of two matrices is faster than a batch of them.
+            rows = reshape(x, shape=(math.prod(shape[:-1]), self.in_features))
+            return reshape(self.forward(rows), shape=(*shape[:-1], self.out_features))
+        if self.bias is not None and len(shape) == 2:
             return affine(x, self.weight, self.bias)
         out = matmul(x, transpose(self.weight))
         return out if self.bias is None else out + self.bias

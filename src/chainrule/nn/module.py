@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import numpy as np
 
+from chainrule.core.graph import DIFFERENTIABLE
 from chainrule.core.operation import as_array, is_node
-from chainrule.core.state import Quiet, switches
-from chainrule.core.tensor import DIFFERENTIABLE, Tensor
+from chainrule.core.state import quietly, switches
+from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, DtypeError, ShapeError
 from chainrule.rules.composed import gathered
 
@@ -95,8 +96,7 @@ class Module:
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
         if switches.quiet:
             return self.forward(*inputs, **settings) if settings else self.forward(*inputs)
-        with Quiet():
-            return self.forward(*inputs, **settings)
+        return quietly(self.forward, *inputs, **settings)
 
     def parts(self) -> Iterator[tuple[str, str, Any]]:
         """Each parameter, buffer and module held directly: its name in a state dict, its path in a program, itself."""

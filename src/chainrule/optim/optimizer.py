@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.core.state import Quiet
+from chainrule.core.state import quietly
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, DtypeError, GraphError, ShapeError
 
@@ -92,17 +92,19 @@ class Optimizer:
 
     def step(self) -> None:
         """Move every parameter that has a gradient, in place; graphs recorded before are stale from now on."""
-        with Quiet():
-            for settings, members in self._members:
-                for member in members:
-                    parameter = member.parameter
-                    gradient = parameter.grad
-                    if gradient is not None:
-                        data = parameter.data
-                        if data is not member.data:
-                            self._meet(member, data)
-                        self.move(data, gradient.data, member.memory, member.work, settings)
-                        parameter.mark_changed()
+        quietly(self._step)
+
+    def _step(self) -> None:
+        for settings, members in self._members:
+            for member in members:
+                parameter = member.parameter
+                gradient = parameter.grad
+                if gradient is not None:
+                    data = parameter.data
+                    if data is not member.data:
+                        self._meet(member, data)
+                    self.move(data, gradient.data, member.memory, member.work, settings)
+                    parameter.mark_changed()
 
     def _meet(self, member: _Member, data: Array) -> None:
         """Look at an array that the parameter did not have at the step before."""

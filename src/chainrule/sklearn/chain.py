@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.core.tensor import Tensor, from_array
+from chainrule.core.graph import from_array
+from chainrule.core.tensor import Tensor
 from chainrule.nn.layers import Linear, Sequential
 from chainrule.nn.losses import BCEWithLogitsLoss, CrossEntropyLoss
 from chainrule.nn.module import Parameter

@@ -16,8 +16,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from chainrule.core.graph import from_array
 from chainrule.core.state import no_grad
-from chainrule.core.tensor import from_array
 from chainrule.nn.activations import ReLU, Sigmoid, Tanh
 from chainrule.nn.layers import Linear, Sequential
 from chainrule.nn.module import Module

@@ -12,8 +12,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.graph import DIFFERENTIABLE, from_array
 from chainrule.core.operation import as_array
-from chainrule.core.tensor import DIFFERENTIABLE, Tensor, from_array
+from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.nn.module import Module
 

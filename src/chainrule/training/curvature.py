@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core import graph
+from chainrule.core.graph import from_array
 from chainrule.core.state import enable_grad
-from chainrule.core.tensor import Tensor, from_array
+from chainrule.core.tensor import Tensor
 from chainrule.nn.module import Module
 from chainrule.training.batches import batches_of
 from chainrule.training.checkpoint import put_back, states_of
