@@ -38,6 +38,7 @@ TORCH = {
     "index": lambda x, key: x[key],
     "inv": torch.linalg.inv,
     "concatenate": lambda *arrays, axis: torch.cat(arrays, axis),
+    "layer_norm": lambda x, w, b, eps: functional.layer_norm(x, w.shape, w, b, eps),
     "leaky_relu": lambda x, slope: functional.leaky_relu(x, slope),
     "logabsdet": lambda x: torch.linalg.slogdet(x)[1],
     "lower_half": lambda x: (x.tril() + x.tril(-1)) / 2,
@@ -54,6 +55,7 @@ TORCH = {
     "reshape": lambda x, shape: x.reshape(shape),
     "roll": lambda x, shift, axis: torch.roll(x, shift, axis),
     "scatter": lambda x, key, shape: scattered(x, key, shape),
+    "self_attention": lambda x, heads, is_causal: attended(x, heads, is_causal),
     "sign_of_det": lambda x: torch.linalg.slogdet(x)[0],
     "silu": functional.silu,
     "solve": torch.linalg.solve,
@@ -83,6 +85,11 @@ def expanded(x, axis):
 def picked(y, x, slide):
     places = functional.max_pool2d(x.double(), **slide, return_indices=True)[1]
     return y.flatten(2).gather(2, places.flatten(2)).reshape(places.shape)
+
+
+def attended(x, heads, is_causal):
+    parts = x.unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+    return functional.scaled_dot_product_attention(*parts, is_causal=is_causal).transpose(1, 2).flatten(2)
 
 
 def scattered(x, key, shape):

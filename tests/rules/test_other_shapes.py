@@ -70,6 +70,7 @@ OTHERS = {
         (((2, 0), (0, 3)), {"subscripts": "ij,jk->ik"}),
     ],
     "inv": SQUARE,
+    "layer_norm": [(((4, 3), (3,), (3,)), {"eps": 0.1}), (((0, 3), (3,), (3,)), {"eps": 0.1})],
     "logabsdet": SQUARE,
     "lower_half": [*SQUARE, (((2, 3),), {})],
     "concatenate": [(((2,), (0,), (1,)), {"axis": 0}), (((2, 1), (2, 3)), {"axis": -1})],
@@ -93,6 +94,11 @@ OTHERS = {
         (((),), {"key": 1, "shape": (3,)}),
         (((0,),), {"key": np.array([], dtype=int), "shape": (3,)}),
         (((2, 3),), {"key": [1, 1], "shape": (4, 3)}),
+    ],
+    "self_attention": [
+        (((1, 1, 6),), {"heads": 2, "is_causal": True}),
+        (((0, 2, 6),), {"heads": 1, "is_causal": False}),
+        (((2, 5, 9),), {"heads": 3, "is_causal": True}),
     ],
     "sign_of_det": SQUARE,
     "solve": [

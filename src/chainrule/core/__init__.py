@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sys
 
-from chainrule.core.compiled import compiled
+from chainrule.core.compiled import find_compiled
 
 for _name in ("operation", "graph", "value"):
-    _module = compiled(f"_{_name}")
+    _module = find_compiled(f"_{_name}")
     if _module is not None:
         sys.modules[f"{__name__}.{_name}"] = globals()[_name] = _module
 

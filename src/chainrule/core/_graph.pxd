@@ -3,7 +3,7 @@
 from chainrule.core._operation cimport Operation
 
 cdef long long attention, now, latest_change
-cdef object DOUBLE, SINGLE, NUMPY_NUMBERS, ndarray, tensor
+cdef object DOUBLE, SINGLE, TRUTH, NUMPY_NUMBERS, ndarray, multiply, tensor
 cdef object NO_SETTINGS
 
 cdef class Node:
@@ -11,6 +11,7 @@ cdef class Node:
     cdef public object _grad
     cdef public object arrays
     cdef public object edges
+    cdef public object gone
     cdef public object inputs
     cdef public object label
     cdef public object line
@@ -29,9 +30,12 @@ cpdef record(object operation, object inputs, object settings)
 cdef bint can_differ(object data) except -1
 cpdef record_result(object operation, object inputs, object arrays, object settings, object data, object edges)
 cdef shares_memory(object inputs, object data)
+cdef changed_since(object x, long long born)
+cdef stale(Node node, object edges)
 cdef refuse_if_stale(Node node, object edges)
 cdef fitted(Node node, object share)
 cdef edges_of(object node)
 cpdef list backward_order(object outputs)
 cdef leave(Node node, object g, bint fresh)
-cdef list shares(object node, object edges, object g, bint record)
+cdef list shares(object node, object edges, object g, bint record, bint spare)
+cdef times_in_place(object g, object slope)

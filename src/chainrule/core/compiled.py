@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 
-def compiled(name: str) -> Any:
+def find_compiled(name: str) -> Any:
     """A compiled module of this package, or None."""
     if os.environ.get("CHAINRULE_PLAIN"):
         return None
@@ -17,5 +17,5 @@ def compiled(name: str) -> Any:
         return None
 
 
-loops = compiled("_loops")
+loops = find_compiled("_loops")
 """Quick twins of kernels, by their names."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import numpy as np
 
@@ -32,7 +33,7 @@ else:
 
 from chainrule.core.anomaly import check_result
 from chainrule.core.labels import users_line
-from chainrule.core.operation import as_array, book, is_node
+from chainrule.core.operation import as_array, book, is_node, times
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.state import Quiet, listeners, quietly, switches
 from chainrule.errors import DtypeError, GraphError, ShapeError
@@ -40,7 +41,11 @@ from chainrule.errors import DtypeError, GraphError, ShapeError
 DIFFERENTIABLE = (np.dtype(np.float64), np.dtype(np.float32))
 DOUBLE, SINGLE = DIFFERENTIABLE
 NUMPY_NUMBERS = (bool, np.number, np.bool_)
-ndarray = np.ndarray
+TRUTH = np.dtype(bool)
+ndarray, multiply = np.ndarray, np.multiply
+
+MOST_REMEMBERED = 64
+"""How many differentiated results are looked at when an optimizer has stepped: the latest."""
 
 attention = 0
 """How many threads have no_grad or detect_anomaly on: only then is a thread asked which."""
@@ -77,6 +82,7 @@ class Node:
 
     `arrays` are the numbers of the inputs as they were, `born` and `changed` the moments of the recording and of the
     last change in place, `view_of` the node whose memory this one shares, `line` the user's line under detect_anomaly.
+    `gone` tells why the graph behind a node was let go.
     """
 
     __slots__ = (
@@ -88,6 +94,7 @@ class Node:
         "born",
         "changed",
         "edges",
+        "gone",
         "inputs",
         "label",
         "line",
@@ -180,7 +187,7 @@ def require_differentiable(array: Any) -> None:
 def set_up(node: Node, array: Any) -> None:
     """A leaf over an array."""
     node._data = array
-    node._grad = node.op = node.view_of = None
+    node._grad = node.op = node.view_of = node.gone = None
     node._keep_grad = node.requires_grad = False
     node.inputs = node.edges = node.arrays = ()
     node.settings = NO_SETTINGS
@@ -302,18 +309,78 @@ def plain_array(x: Any, operation: Any, inputs: Any) -> Any:
     return as_array(x, operation.name)
 
 
-def refuse_if_stale(node: Node, edges: Any) -> None:
-    """The error where values that a derivative reads were changed in place after their use."""
+def changed_since(x: Any, born: cython.longlong) -> Any:
+    """The node itself, or the one whose memory it shares, if it was changed in place after a moment; else None."""
+    while x is not None and isinstance(x, Node):
+        node: Node = x
+        if node.changed > born:
+            return x
+        x = node.view_of
+    return None
+
+
+def stale(node: Node, edges: Any) -> Any:
+    """What was changed in place after its use in a node, where a derivative along the edges reads it; else None."""
+    if not any([changed_since(x, node.born) is not None for x in (node, *node.inputs)]):
+        return None
     for i, _ in edges:
         reads_out, reads = node.op.reads(i, len(node.inputs))
-        for x in [node.inputs[j] for j in reads] + [node] * reads_out:
-            while isinstance(x, Node):
-                if x.changed > node.born:
-                    raise GraphError(
-                        f"{x.describe()} was changed in place after {node.op.name} used it, and the derivative "
-                        f"of {node.op.name} needs the value it had: change a copy, or run the forward again"
-                    )
-                x = x.view_of
+        for x in [node.inputs[k] for k in reads] + [node] * reads_out:
+            changed = changed_since(x, node.born)
+            if changed is not None:
+                return changed
+    return None
+
+
+def refuse_if_stale(node: Node, edges: Any) -> None:
+    """The error where values that a derivative reads were changed in place after their use."""
+    changed = stale(node, edges)
+    if changed is not None:
+        raise told(changed, node.op)
+
+
+def told(changed: Any, operation: Any) -> GraphError:
+    """The error for a node that was changed after an operation used it."""
+    return GraphError(
+        f"{changed.describe()} was changed in place after {operation.name} used it, and the derivative "
+        f"of {operation.name} needs the value it had: change a copy, or run the forward again"
+    )
+
+
+def note_differentiated(root: Node) -> None:
+    """Remember, weakly, that a graph was differentiated from here."""
+    known = switches.differentiated
+    if len(known) == MOST_REMEMBERED:
+        known[:] = [reference for reference in known if reference() is not None][-MOST_REMEMBERED // 2 :]
+    known.append(ref(root))
+
+
+def let_go_of_stale() -> None:
+    """Free the graphs that this thread has differentiated and that cannot be differentiated again.
+
+    An optimizer calls this when it has moved its parameters: what the derivatives need is overwritten then, and a
+    program that still holds the loss would hold the whole step with it.
+    """
+    known: list[Any] = switches.differentiated
+    for reference in known:
+        root: Node = reference()
+        if root is None or root.gone is not None:
+            continue
+        seen: set[Any] = {root}
+        stack: list[Any] = [root]
+        while stack:
+            node: Node = stack.pop()
+            changed = stale(node, node.edges)
+            if changed is not None:
+                root.gone = changed, node.op
+                root.inputs = root.edges = root.arrays = ()
+                root.view_of = None
+                break
+            for _, x in node.edges:
+                if x not in seen:
+                    seen.add(x)
+                    stack.append(x)
+    known.clear()
 
 
 def fitted(node: Node, share: Any) -> Any:
@@ -323,9 +390,11 @@ def fitted(node: Node, share: Any) -> Any:
 
 
 def edges_of(node: Any) -> Any:
-    """The pairs ``(i, input)`` of a node of any kind."""
+    """The pairs ``(i, input)`` of a node of any kind; an error where its graph was let go."""
     if isinstance(node, Node):
         known: Node = node
+        if known.gone is not None:
+            raise told(*known.gone)
         return known.edges
     return node.edges
 
@@ -379,8 +448,11 @@ def pullback(
 
 
 def sweep(order: Any, gradients: Any, arrived: Any, path: Any, record: Any) -> None:
-    """Hand the gradients on from node to node, consumers first."""
-    fresh: set[Any] = set()
+    """Hand the gradients on from node to node, consumers first.
+
+    A gradient is `own` if nobody else holds its memory: a leaf may keep it as it is, and it may be computed in.
+    """
+    own: set[Any] = set()
     for node in order:
         g = gradients.pop(node, None)
         if g is None:
@@ -389,23 +461,29 @@ def sweep(order: Any, gradients: Any, arrived: Any, path: Any, record: Any) -> N
         if arrived is None:
             known: Node = node
             if not edges or known._keep_grad:
-                leave(known, g, node in fresh)
+                leave(known, g, node in own)
         elif not arrived(node, g):
             continue
         if path is not None:
             edges = [(i, x) for i, x in edges if x in path]
         if not edges:
             continue
-        for (_, x), share in zip(edges, shares(node, edges, g, record), strict=True):
+        spare = len(edges) == 1 and arrived is None and not record and not attention and node in own
+        for (_, x), share in zip(edges, shares(node, edges, g, record, spare), strict=True):
             if share is None:
                 continue
-            if x in gradients:
-                gradients[x] = gradients[x] + share
-                fresh.add(x)
-            else:
+            held = gradients.get(x)
+            if held is None:
                 gradients[x] = share
-                if share is not g and not edges_of(x) and getattr(share, "base", g) is None:
-                    fresh.add(x)
+                if not record and (spare if share is g else getattr(share, "base", g) is None):
+                    own.add(x)
+            elif x in own:
+                held += share
+                gradients[x] = held
+            else:
+                gradients[x] = held + share
+                if not record:
+                    own.add(x)
 
 
 def leave(node: Node, g: Any, fresh: bool) -> None:
@@ -419,14 +497,21 @@ def leave(node: Node, g: Any, fresh: bool) -> None:
         node._grad = from_array(held._data + g)
 
 
-def shares(node: Any, edges: Any, g: Any, record: bool) -> list[Any]:
-    """What of a node's gradient passes along some of its edges: no derivative of another is run."""
+def shares(node: Any, edges: Any, g: Any, record: bool, spare: bool) -> list[Any]:
+    """What of a node's gradient passes along some of its edges: no derivative of another is run.
+
+    With `spare` the gradient's memory is free to be computed in.
+    """
     rule: Operation = node.op  # noqa: F821  (its C type)
     if isinstance(node, Node) and not record:
         known: Node = node
         if latest_change > known.born:
             refuse_if_stale(known, edges)
-        found = [fitted(x, rule.pull(i, g, known._data, known.arrays, known.settings)) for i, x in edges]
+        if spare and rule.broadcasts:  # a pointwise operation: its local derivative is an array like the gradient
+            i, x = edges[0]
+            found = [fitted(x, times_in_place(g, node.op.partial(i, known._data, known.arrays, known.settings)))]
+        else:
+            found = [fitted(x, rule.pull(i, g, known._data, known.arrays, known.settings)) for i, x in edges]
     else:
         node.check_unchanged(edges)
         settings = node.settings
@@ -441,6 +526,13 @@ def shares(node: Any, edges: Any, g: Any, record: bool) -> list[Any]:
         for (i, _), share in zip(edges, found, strict=True):
             node.check_share(i, g, share)
     return found
+
+
+def times_in_place(g: Any, slope: Any) -> Any:
+    """A gradient times a local derivative, in the gradient's memory where the types allow."""
+    if type(slope) is ndarray and type(g) is ndarray and (slope.dtype is g.dtype or slope.dtype is TRUTH):
+        return multiply(g, slope, g)
+    return times(g, slope)
 
 
 def opened(node: Any, edges: Any) -> tuple[list[Any], Any]:

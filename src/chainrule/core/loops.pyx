@@ -1,4 +1,4 @@
-# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False
+# cython: language_level=3, cdivision=True
 """Loops over arrays, for kernels that would take NumPy many passes: each is the twin of a kernel of the same name.
 
 The kernel written with NumPy says what is computed, and is what runs where this file was not compiled; the tests hold
@@ -237,11 +237,10 @@ cdef void add_row_loop(Py_ssize_t rows, Py_ssize_t columns, const floating *x, f
 def column_sums(g):
     cdef Py_buffer views[2]
     cdef Py_ssize_t rows, columns
-    if type(g) is not ndarray or g.ndim != 2:
+    if type(g) is not ndarray or g.ndim < 2 or not g.size or opened((g,), 0, views) < 0:
         return NotImplemented
-    if opened((g,), 0, views) < 0:
-        return NotImplemented
-    rows, columns = g.shape
+    columns = g.shape[-1]
+    rows = g.size // columns
     out = zeros(columns, g.dtype)
     opened((out,), 1, &views[1])
     if views[0].itemsize == 4:
@@ -249,4 +248,124 @@ def column_sums(g):
     else:
         add_row_loop[double](rows, columns, <double *> views[0].buf, <double *> views[1].buf)
     closed(2, views)
+    return out
+
+
+cdef Py_ssize_t columns_of(object x) except -1:
+    """The length of an array's rows; 0 where it has none."""
+    return x.shape[-1] if type(x) is ndarray and x.ndim and x.size else 0
+
+
+def soften(x):
+    cdef Py_buffer view
+    cdef Py_ssize_t columns = columns_of(x)
+    cdef Py_ssize_t n = opened((x,), 1, &view) if columns else -1
+    if n < 0:
+        return NotImplemented
+    if view.itemsize == 4:
+        shift_loop[float](n // columns, columns, <float *> view.buf, <float *> view.buf)
+        exp(x, x)
+        share_loop[float](n // columns, columns, <float *> view.buf)
+    else:
+        shift_loop[double](n // columns, columns, <double *> view.buf, <double *> view.buf)
+        exp(x, x)
+        share_loop[double](n // columns, columns, <double *> view.buf)
+    PyBuffer_Release(&view)
+    return x
+
+
+cdef void soften_back_loop(Py_ssize_t rows, Py_ssize_t columns, floating *g, const floating *shares) noexcept:
+    cdef Py_ssize_t i, j
+    cdef floating along
+    for i in range(rows):
+        along = 0
+        for j in range(columns):
+            along += g[j] * shares[j]
+        for j in range(columns):
+            g[j] = (g[j] - along) * shares[j]
+        g += columns
+        shares += columns
+
+
+def soften_back(g, shares):
+    cdef Py_buffer views[2]
+    cdef Py_ssize_t columns = columns_of(g)
+    cdef Py_ssize_t n = opened((g, shares), 1, views) if columns else -1
+    if n < 0:
+        return NotImplemented
+    if views[0].itemsize == 4:
+        soften_back_loop[float](n // columns, columns, <float *> views[0].buf, <float *> views[1].buf)
+    else:
+        soften_back_loop[double](n // columns, columns, <double *> views[0].buf, <double *> views[1].buf)
+    closed(2, views)
+    return g
+
+
+cdef void normalize_loop(
+    Py_ssize_t rows, Py_ssize_t columns, const floating *x, const floating *g, floating *out, floating eps
+) noexcept:
+    """Each row less its mean over its spread; with a gradient g, what of it goes through that."""
+    cdef Py_ssize_t i, j
+    cdef floating middle, spread, scale, whole, along
+    for i in range(rows):
+        middle = 0
+        for j in range(columns):
+            middle += x[j]
+        middle /= columns
+        spread = 0
+        for j in range(columns):
+            spread += (x[j] - middle) * (x[j] - middle)
+        scale = 1 / <floating> sqrt(spread / columns + eps)
+        if g is NULL:
+            for j in range(columns):
+                out[j] = (x[j] - middle) * scale
+        else:
+            whole = along = 0
+            for j in range(columns):
+                whole += g[j]
+                along += g[j] * (x[j] - middle)
+            whole /= columns
+            along *= scale * scale / columns
+            for j in range(columns):
+                out[j] = (g[j] - whole - (x[j] - middle) * along) * scale
+            g += columns
+        x += columns
+        out += columns
+
+
+def normalized(x, double eps):
+    cdef Py_buffer views[2]
+    cdef Py_ssize_t columns = columns_of(x)
+    cdef Py_ssize_t n = -1
+    if columns:
+        out = empty_like(x)
+        n = opened((out, x), 1, views)
+    if n < 0:
+        return NotImplemented
+    if views[0].itemsize == 4:
+        normalize_loop[float](n // columns, columns, <float *> views[1].buf, NULL, <float *> views[0].buf, eps)
+    else:
+        normalize_loop[double](n // columns, columns, <double *> views[1].buf, NULL, <double *> views[0].buf, eps)
+    closed(2, views)
+    return out
+
+
+def normalized_back(g, x, double eps):
+    cdef Py_buffer views[3]
+    cdef Py_ssize_t columns = columns_of(x)
+    cdef Py_ssize_t n = -1
+    if columns:
+        out = empty_like(x)
+        n = opened((out, x, g), 1, views)
+    if n < 0:
+        return NotImplemented
+    if views[0].itemsize == 4:
+        normalize_loop[float](
+            n // columns, columns, <float *> views[1].buf, <float *> views[2].buf, <float *> views[0].buf, eps
+        )
+    else:
+        normalize_loop[double](
+            n // columns, columns, <double *> views[1].buf, <double *> views[2].buf, <double *> views[0].buf, eps
+        )
+    closed(3, views)
     return out

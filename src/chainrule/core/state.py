@@ -15,11 +15,15 @@ class Switches(threading.local):
 
     `recording`: nodes remember their inputs. `anomaly`: every result is checked for nan and infinity.
     `quiet`: NumPy's floating-point warnings are already off, so nobody needs to pay for switching them off again.
+    `differentiated`: weak references to the results whose `backward` has run since an optimizer last looked.
     """
 
     recording = True
     anomaly = False
     quiet = False
+
+    def __init__(self) -> None:
+        self.differentiated: list[Callable[[], Any]] = []
 
 
 switches = Switches()

@@ -18,6 +18,7 @@ from chainrule.core.graph import (
     Node,
     from_array,
     give,
+    note_differentiated,
     pullback,
     record,
     record_result,
@@ -212,6 +213,7 @@ class Tensor(Node, Operators):
         if create_graph:
             start = gradient if isinstance(gradient, Tensor) else from_array(seed)
         pullback([self], [start], record=create_graph)
+        note_differentiated(self)
 
     def retain_grad(self) -> None:
         """Keep `grad` on this tensor too, although it is not a leaf."""

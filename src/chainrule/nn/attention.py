@@ -15,9 +15,10 @@ from chainrule.nn.layers import Dropout, Linear
 from chainrule.nn.module import Module, Parameter, as_input, check_dtype, check_share, check_size
 from chainrule.nn.normalization import LayerNorm
 from chainrule.rules.algebra import matmul
+from chainrule.rules.attention import attended, self_attention
 from chainrule.rules.composed import softmax
 from chainrule.rules.fused import affine
-from chainrule.rules.linear import index, reshape, swap, transpose
+from chainrule.rules.linear import index, reshape, transpose
 
 Seed = np.random.Generator | int | None
 
@@ -106,24 +107,22 @@ class MultiheadAttention(Module):
         """What every place has gathered."""
         x = as_input(x, "MultiheadAttention")
         _check_sequences(self, x, self.embed_dim)
-        questions, keys, values = self._heads(x)
-        fit = matmul(questions, swap(keys)) / float(np.sqrt(self.embed_dim // self.num_heads))
-        if self.is_causal:
-            fit = fit + np.triu(np.full((x.shape[1], x.shape[1]), -np.inf, fit.dtype), 1)
-        gathered = matmul(self.dropout(softmax(fit)), values)
-        return self.out_proj(reshape(transpose(gathered, axes=(0, 2, 1, 3)), shape=x.shape))
+        together = self._projected(x)
+        if self.training and self.dropout.p:
+            gathered = attended(together, self.num_heads, self.is_causal, lambda fit: self.dropout(softmax(fit)))
+        else:
+            gathered = self_attention(together, heads=self.num_heads, is_causal=self.is_causal)
+        return self.out_proj(gathered)
 
-    def _heads(self, x: Any) -> tuple[Any, Any, Any]:
-        """Questions, keys and values, each of shape (batch, heads, time, embed_dim / heads)."""
+    def _projected(self, x: Any) -> Any:
+        """Questions, keys and values side by side, of shape (batch, time, 3 embed_dim)."""
         batch, time, width = x.shape
         rows = reshape(x, shape=(batch * time, width))
         if self.in_proj_bias is None:
             together = matmul(rows, transpose(self.in_proj_weight))
         else:
             together = affine(rows, self.in_proj_weight, self.in_proj_bias)
-        apart = reshape(together, shape=(batch, time, 3, self.num_heads, width // self.num_heads))
-        apart = transpose(apart, axes=(2, 0, 3, 1, 4))
-        return index(apart, key=0), index(apart, key=1), index(apart, key=2)
+        return reshape(together, shape=(batch, time, 3 * width))
 
     def multiply_adds(self, taken: tuple[int, ...], given: tuple[int, ...]) -> int:
         """Those of the first projection, of the weights and of the means; the last projection counts its own."""

@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.graph import let_go_of_stale
 from chainrule.core.state import quietly
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, DtypeError, GraphError, ShapeError
@@ -91,8 +92,13 @@ class Optimizer:
             parameter.zero_grad()
 
     def step(self) -> None:
-        """Move every parameter that has a gradient, in place; graphs recorded before are stale from now on."""
+        """Move every parameter that has a gradient, in place; graphs recorded before are stale from now on.
+
+        A graph that was differentiated, and can no longer be, is let go: the loss that a loop still holds keeps its
+        number and nothing else.
+        """
         quietly(self._step)
+        let_go_of_stale()
 
     def _step(self) -> None:
         for settings, members in self._members:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from chainrule.rules import algebra, composed, convolution, einsum, fused, linear, matrix, pointwise
+from chainrule.rules import algebra, attention, composed, convolution, einsum, fused, linear, matrix, pointwise
 
-__all__ = ["algebra", "composed", "convolution", "einsum", "fused", "linear", "matrix", "pointwise"]
+__all__ = ["algebra", "attention", "composed", "convolution", "einsum", "fused", "linear", "matrix", "pointwise"]

@@ -189,6 +189,12 @@ def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any
     return root(var(x, axis, ddof, keepdims))
 
 
+def away_over_spread(x: Any, axes: Axis, eps: float) -> Any:
+    """How far entries are from their mean along axes, over the root of their variance plus `eps`."""
+    away = x - linear.mean(x, axis=axes, keepdims=True)
+    return away / sqrt(linear.mean(square(away), axis=axes, keepdims=True) + eps)
+
+
 @composed
 def norm(x: Any, ord: float | None = None, axis: Axis = None, keepdims: bool = False) -> Any:
     """The length of a vector (of all entries, or along axes): Euclidean, or `ord` 1 or infinity; gradient 0 at 0.

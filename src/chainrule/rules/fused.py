@@ -5,8 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule.core.operation import fused
-from chainrule.rules.composed import log_softmax
-from chainrule.rules.kernels import column_sums, negative_log_likelihood, plus, softmax_minus_one_hot
+from chainrule.rules.composed import away_over_spread, log_softmax
+from chainrule.rules.kernels import (
+    column_sums,
+    negative_log_likelihood,
+    normalized,
+    normalized_back,
+    plus,
+    softmax_minus_one_hot,
+)
 from chainrule.rules.linear import index, mean, sum, transpose
 from chainrule.rules.pointwise import square
 
@@ -50,3 +57,20 @@ def squared_error(x, y, *, scale):
 def cross_entropy(x, *, target):
     """The surprise at the right class, averaged; its gradient is the predicted shares minus the right answer."""
     return negative_log_likelihood(x, target)
+
+
+@fused(
+    r"\operatorname{normalize}\left({x}\right) \odot {w} + {b}",
+    of=lambda x, w, b, eps: away_over_spread(x, -1, eps) * w + b,
+    adjoint=(
+        lambda g, x, w, b, eps: normalized_back(g * w, x, eps),
+        lambda g, x, w, b, eps: column_sums(g * normalized(x, eps)),
+        lambda g, x, w, b, eps: column_sums(g),
+    ),
+    reason="one array in memory in place of seven, and a quarter of the time",
+    shapes=((2, 4, 3), (3,), (3,)),
+    examples=({"eps": 1e-5}, {"eps": 0.5}),
+)
+def layer_norm(x, w, b, *, eps):
+    """Each row less its mean and divided by its spread, then scaled and moved: what all its entries share is lost."""
+    return normalized(x, eps) * w + b

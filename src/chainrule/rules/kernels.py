@@ -134,8 +134,9 @@ def plus(x, b):
 
 @kernel
 def column_sums(g):
-    """The sum of each column of a matrix; as a product with a row of ones, which is faster than a reduction."""
-    return np.dot(np.ones(len(g), g.dtype), g)
+    """The sum of all rows of an array; as a product with a row of ones, which is faster than a reduction."""
+    rows = g.reshape(-1, g.shape[-1])
+    return np.dot(np.ones(len(rows), g.dtype), rows)
 
 
 @kernel
@@ -161,6 +162,42 @@ def softmax_minus_one_hot(x, target):
     shares /= np.add.reduce(shares, 1, keepdims=True)
     shares[np.arange(len(target)), target] -= 1
     return shares
+
+
+@kernel
+def soften(x):
+    """The softmax of each row of an array that is nobody else's, in its place."""
+    x -= np.maximum.reduce(x, -1, keepdims=True)
+    np.exp(x, x)
+    x /= np.add.reduce(x, -1, keepdims=True)
+    return x
+
+
+@kernel
+def soften_back(g, shares):
+    """The gradient before a softmax from that after it, in its place; `shares` is what the softmax gave."""
+    g -= np.add.reduce(g * shares, -1, keepdims=True)
+    g *= shares
+    return g
+
+
+@kernel
+def normalized(x, eps):
+    """Each row less its mean, divided by the root of its variance plus eps."""
+    away = x - np.add.reduce(x, -1, keepdims=True) / x.shape[-1]
+    away /= np.sqrt(np.add.reduce(away * away, -1, keepdims=True) / x.shape[-1] + eps)
+    return away
+
+
+@kernel
+def normalized_back(g, x, eps):
+    """The gradient before `normalized` from that after it."""
+    count = x.shape[-1]
+    away = x - np.add.reduce(x, -1, keepdims=True) / count
+    scale = 1 / np.sqrt(np.add.reduce(away * away, -1, keepdims=True) / count + eps)
+    away *= scale
+    along = np.add.reduce(g * away, -1, keepdims=True) / count
+    return (g - np.add.reduce(g, -1, keepdims=True) / count - away * along) * scale
 
 
 @kernel

@@ -1,0 +1,106 @@
+"""The compiled twins of kernels compute what the kernels say, and leave to them what they cannot take."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+import chainrule.optim
+from chainrule.core import compiled
+from chainrule.core.operation import kernels
+
+loops = compiled.loops
+pytestmark = pytest.mark.skipif(loops is None, reason="the loops are not compiled here")
+
+ROWS = [(4, 3), (1, 1), (64, 10), (3, 257), (2, 3, 5)]
+
+
+def names():
+    return [] if loops is None else sorted(name for name, held in vars(loops).items() if type(held).__name__[0] == "c")
+
+
+def calls(name, shape, dtype, draw):
+    """Arguments for both twins; arrays that are computed in are told apart by `copies`."""
+    x, y = (draw.normal(size=shape).astype(dtype) for _ in range(2))
+    work = np.empty_like(x)
+    places = draw.integers(0, shape[-1], len(x))
+    return {
+        "adam_step": (x, y, 0.1 * y, y * y, 0.9, 0.999, 1e-8, 1e-3, work),
+        "column_sums": (x,),
+        "descent_step": (x, y, 0.1, work),
+        "negative_log_likelihood": (x, places),
+        "normalized": (x, 1e-5),
+        "normalized_back": (x, y, 1e-5),
+        "soften": (x,),
+        "soften_back": (x, np.abs(y)),
+        "softmax_minus_one_hot": (x, places),
+    }[name]
+
+
+def copies(arguments):
+    return [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
+
+
+def test_every_loop_has_a_kernel():
+    assert names()
+    assert set(names()) <= {*kernels}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", names())
+def test_a_loop_computes_what_its_kernel_says(name, dtype):
+    draw = np.random.default_rng(0)
+    close = {"rtol": 3e-5, "atol": 3e-6} if dtype == np.float32 else {"rtol": 1e-12, "atol": 1e-14}
+    for shape in ROWS if "likelihood" not in name and "hot" not in name else ROWS[:4]:
+        given = calls(name, shape, dtype, draw)
+        by_loop, by_kernel = copies(given), copies(given)
+        out, right = getattr(loops, name)(*by_loop), kernels[name](*by_kernel)
+        if right is not None:
+            np.testing.assert_allclose(out, right, **close)
+            assert out.dtype == right.dtype == dtype
+            assert np.shape(out) == np.shape(right)
+        changed = [isinstance(a, np.ndarray) and a is not given[-1] for a in given]
+        for i in np.flatnonzero(changed):
+            if name not in ("adam_step", "descent_step") or i < len(given) - 1:
+                np.testing.assert_allclose(by_loop[i], by_kernel[i], **close)
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_loop_leaves_other_arrays_to_its_kernel(name):
+    given = calls(name, (4, 3), np.float64, np.random.default_rng(0))
+    turned = [np.asfortranarray(a) if isinstance(a, np.ndarray) and a.ndim == 2 else a for a in given]
+    whole = [a.astype(int) if isinstance(a, np.ndarray) else a for a in given]
+    mixed = [given[0].astype(np.float32), *given[1:]]
+    for arguments in (turned, whole, mixed if len(given) > 1 and isinstance(given[1], np.ndarray) else whole):
+        if name in ("negative_log_likelihood", "softmax_minus_one_hot") and arguments is mixed:
+            continue
+        assert getattr(loops, name)(*arguments) is NotImplemented
+
+
+@pytest.mark.parametrize("name", ["negative_log_likelihood", "softmax_minus_one_hot"])
+def test_places_outside_are_not_read(name):
+    x = np.zeros((2, 3))
+    for places in ([0, 3], [-1, 0], [0], [0, 1, 2]):
+        assert getattr(loops, name)(x, np.array(places)) is NotImplemented
+    with pytest.raises(IndexError):
+        cr.cross_entropy(x, target=np.array([0, 3]))
+    assert cr.cross_entropy(x, target=np.array([0, -1])) == np.log(3)
+
+
+def test_a_readonly_parameter_is_not_written_to():
+    x = np.ones(3)
+    x.flags.writeable = False
+    assert loops.descent_step(x, np.ones(3), 0.1, np.empty(3)) is NotImplemented
+
+
+def test_nan_and_infinity_keep_their_meaning():
+    x = np.array([[np.nan, 0.0], [np.inf, 0.0], [-np.inf, 0.0], [1e308, -1e308]])
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(loops.soften(x.copy()), kernels["soften"](x.copy()))
+        np.testing.assert_array_equal(loops.normalized(x[:3], 1e-5), kernels["normalized"](x[:3], 1e-5))
+        for row, place in ((0, 1), (1, 0), (2, 1), (3, 1)):
+            given = x[row : row + 1], np.array([place])
+            np.testing.assert_array_equal(
+                loops.negative_log_likelihood(*given), kernels["negative_log_likelihood"](*given)
+            )
