@@ -11,7 +11,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.errors import DivergenceWarning
-from chainrule.training import fit, largest_curvature
+from chainrule.training import Callback, EarlyStopping, fit, largest_curvature, load_checkpoint
 from chainrule.training.curvature import largest_eigenvalue
 
 FACTS = json.loads((Path(__file__).parents[1] / "reference_facts.json").read_text())["simple_net"]
@@ -121,3 +121,56 @@ def test_batches_are_named_and_bad_data_is_found():
         train(simple_net(), 0.01, 2, data=([[1.0]], [[np.inf]]))
     with pytest.warns(DivergenceWarning, match="not finite at the start either"):
         train(simple_net(1e200), 0.01, 2)
+
+
+class Told(Callback):
+    def __init__(self):
+        self.epochs = []
+
+    def on_epoch_end(self, run):
+        self.epochs.append(run.epoch)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_last_step_that_spoils_the_weights_is_told_and_not_kept(momentum, tmp_path):
+    net, told, path = simple_net(), Told(), tmp_path / "run.safetensors"
+    optimizer = optim.SGD(net.parameters(), lr=1e308, momentum=momentum)
+    with pytest.warns(DivergenceWarning) as caught:
+        history = train(net, 0.0, 1, optimizer=optimizer, checkpoint=path, callbacks=[told])
+    assert history.diverged
+    assert str(caught[0].message) == history.stopped
+    assert history.stopped.startswith(
+        "the parameter 0.weight became inf in epoch 1: the largest curvature on that batch"
+    )
+    assert "needs a step below 0.0483, and the rate is 1e+308" in history.stopped
+    assert (len(history), told.epochs, path.exists()) == (0, [], False)
+
+
+def test_weights_that_one_step_of_plain_descent_spoils_are_told_with_the_limit():
+    net = nn.Linear(1, 1, bias=False, dtype=float)
+    net.load_state_dict({"weight": [[1e303]]})
+    # By hand: the curvature is x² = 1e-300, so the limit is 2e300, and one step leads to 1e303 - 2e306 · 1e3.
+    with pytest.warns(DivergenceWarning, match=r"weight became -inf in epoch 1: the step 2e\+306 is above .* 2e\+300,"):
+        train(net, 2e306, 1, data=([[1e-150]], [[0.0]]))
+
+
+def test_a_checkpoint_within_an_epoch_is_not_replaced_by_spoiled_weights(tmp_path):
+    net, path = simple_net(), tmp_path / "run.safetensors"
+    # The first example leaves the weights alone, and the second takes them out of their range.
+    data = ([[0.0], [1e100], [2.0]], [[20.0], [20.0], [20.0]])
+    settings = {"data": data, "batch_size": 1, "shuffle": False, "checkpoint": path, "checkpoint_every": 1}
+    with pytest.warns(DivergenceWarning, match=r"the parameter 0.weight became .*inf in epoch 1, batch 2: "):
+        train(net, 1e150, 1, **settings)
+    assert load_checkpoint(path, model=net).position == {"epoch": 0, "batch": 1}
+
+
+def test_early_stopping_brings_back_the_weights_before_a_spoiled_epoch():
+    net = simple_net()
+
+    class Faster(Callback):
+        def on_epoch_end(self, run):
+            run.optimizer.lr = 1e308
+
+    with pytest.warns(DivergenceWarning, match="became inf in epoch 2"):
+        train(net, 0.01, 9, callbacks=[EarlyStopping(), Faster()])
+    assert all(np.isfinite(parameter.data).all() for parameter in net.parameters())

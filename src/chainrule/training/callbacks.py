@@ -167,7 +167,8 @@ class Checkpoints(Callback):
         self.save(run)
 
     def save(self, run: Run) -> None:
-        """The run as it is now."""
+        """The run as it is now, unless the last step has spoiled it: an older checkpoint is worth more."""
+        run.check_parameters()
         save_checkpoint(
             self.path,
             model=run.model,

@@ -1,4 +1,4 @@
-"""Why a loss became infinite or nan, in words."""
+"""Why a loss or a parameter became infinite or nan, in words."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def in_words(run: Run, diverged: Diverged, start: Mapping[str, Any]) -> str:
     For plain gradient descent on all data at once the limit is that of the minimum to which smaller steps from the same
     start descend: 2/λ, with the largest curvature λ there. For every other way of training it is only a measure.
     """
-    what = f"the loss became {diverged.loss} in epoch {run.epoch}"
+    what = f"{diverged.what} became {diverged.number} in epoch {run.epoch}"
     if run.data.count != 1:
-        what += f", batch {run.batch + 1}"
+        what += f", batch {diverged.batch}"
     for name, held in (("x", diverged.x), ("y", diverged.y)):
         numbers = np.asarray(getattr(held, "data", held))
         if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():

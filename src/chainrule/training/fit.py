@@ -64,8 +64,9 @@ def fit(
     the same arguments, and ends with the very weights of a run that was never stopped. `epochs` counts from the first
     beginning.
 
-    A loss that is infinite or nan ends the run with a `DivergenceWarning` that says where and why, and stands in
-    ``history.stopped``. Data and settings that do not fit raise the errors of `ChainruleError`.
+    A loss that is infinite or nan, or a parameter at the end of an epoch, ends the run with a `DivergenceWarning` that
+    says where and why, and stands in ``history.stopped``; such an epoch is neither noted nor saved. Data and
+    settings that do not fit raise the errors of `ChainruleError`.
 
     >>> import chainrule as cr
     >>> x, y = cr.data.load_digits()

@@ -13,7 +13,8 @@ class History:
 
     `rows` has a dict for each finished epoch: "epoch" (from 1), "loss", the metrics by name, the same of the validation
     data with "val_" before, the rate "lr", and "seconds", which alone differs from run to run. `stopped` says in words
-    why the run ended before its last epoch, or is empty; `diverged` whether the loss became infinite or nan.
+    why the run ended before its last epoch, or is empty; `diverged` whether the loss or a parameter became infinite
+    or nan.
 
     >>> import chainrule as cr
     >>> history = cr.training.History([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}])

@@ -26,11 +26,14 @@ Metric = Callable[[Any, Any], float]
 
 
 class Diverged(Exception):
-    """The loss of a batch is infinite or nan; never leaves `fit`."""
+    """The loss of a batch, or a parameter after it, is infinite or nan; never leaves `fit`.
 
-    def __init__(self, loss: float, x: Any, y: Any) -> None:
-        super().__init__(loss)
-        self.loss, self.x, self.y = loss, x, y
+    `what` says which, `number` is what it became, `batch` that batch, counted from 1, with its inputs and targets.
+    """
+
+    def __init__(self, what: str, number: float, batch: int, x: Any, y: Any) -> None:
+        super().__init__(what, number)
+        self.what, self.number, self.batch, self.x, self.y = what, number, batch, x, y
 
 
 class Tally:
@@ -116,6 +119,8 @@ class Run:
         self.epoch = 0
         self.batch = 0
         self.batch_loss = math.nan
+        self.last: tuple[Any, Any] = (None, None)
+        """Inputs and targets of the last batch, to tell what went wrong in it."""
         self.examples = 0
         self.tally = Tally(metrics)
         self.seconds = 0.0
@@ -134,6 +139,7 @@ class Run:
             self.seconds = time.perf_counter() - began
             for callback in told:
                 callback.on_batch_end(self)
+        self.check_parameters()
         row = self.finished()
         self.seconds = time.perf_counter() - began
         self.history.rows.append({**row, "seconds": self.seconds})
@@ -141,6 +147,7 @@ class Run:
             self.scheduler.step()
         self.examples = self.tally.examples
         self.batch, self.tally, self.seconds = 0, Tally(self.metrics), 0.0
+        self.last = (None, None)
 
     def learn(self, x: Any, y: Any, examples: int) -> None:
         """One step on one batch."""
@@ -148,7 +155,7 @@ class Run:
         loss = self.loss(out, y)
         number = self.batch_loss = float(loss.item())
         if not math.isfinite(number):
-            raise Diverged(number, x, y)
+            raise Diverged("the loss", number, self.batch + 1, x, y)
         self.optimizer.zero_grad()
         loss.backward()
         if self.clip_norm is not None:
@@ -156,6 +163,16 @@ class Run:
         self.optimizer.step()
         self.tally.add(number, out, y, examples)
         self.batch += 1
+        self.last = x, y
+
+    def check_parameters(self) -> None:
+        """Find a parameter that the last step has spoiled: no loss has shown it yet, and it must not be kept."""
+        for parameter in self.optimizer.params:
+            finite = np.isfinite(parameter.data)
+            if not finite.all():
+                names = {id(held): name for name, held in self.model.named_parameters()}
+                what = f"the parameter {names.get(id(parameter), parameter.label)}".rstrip()
+                raise Diverged(what, float(parameter.data[~finite][0]), self.batch, *self.last)
 
     def finished(self) -> dict[str, Any]:
         """The numbers of an epoch whose batches are done."""
