@@ -3,11 +3,13 @@
 import io
 import json
 import math
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import chainrule as cr
 from chainrule import nn, optim
@@ -268,8 +270,6 @@ def test_without_a_terminal_there_are_plain_lines(capfd):
 
 
 def test_on_a_terminal_there_is_a_bar():
-    from rich.console import Console
-
     screen = io.StringIO()
     bar = Bar(Console(file=screen, force_terminal=True, width=120))
     train(net(), callbacks=[bar], batch_size=10, validation=(X, Y))
@@ -278,6 +278,41 @@ def test_on_a_terminal_there_is_a_bar():
     assert "examples/s" in screen.getvalue()
     (task,) = bar.bar.tasks
     assert (task.completed, task.total) == (15, 15)
+
+
+class Looked(Callback):
+    """The line of a bar as it stands after each epoch; fixed numbers stand in for those of the run."""
+
+    def __init__(self, bar, width):
+        self.bar, self.width, self.lines = bar, width, []
+
+    def on_epoch_end(self, run):
+        row = {"loss": 0.1, "f1[macro]": 0.97, "val_loss": 1 / 9, "val_accuracy": 0.96875, "lr": 0.1, "seconds": 1.0}
+        run.history.rows[-1] = {"epoch": run.epoch, **row}
+        run.examples = 161_472
+        self.bar.on_epoch_end(run)
+        screen = Console(file=io.StringIO(), width=self.width, color_system=None)
+        screen.print(self.bar.bar.get_renderable())
+        self.lines.append(screen.file.getvalue().rstrip("\n"))
+
+
+@pytest.mark.parametrize(
+    ("width", "numbers"),
+    [
+        (60, "loss 0.1000"),
+        (80, "loss 0.1000  f1[macro] 0.9700"),
+        (100, "loss 0.1000  f1[macro] 0.9700  val_loss 0.1111"),
+        (120, "loss 0.1000  f1[macro] 0.9700  val_loss 0.1111  val_accuracy 0.9688"),
+    ],
+)
+def test_in_a_narrow_terminal_the_bar_keeps_what_matters(width, numbers):
+    bar = Bar(Console(file=io.StringIO(), force_terminal=True, width=width))
+    looked = Looked(bar, width)
+    train(net(), callbacks=[bar, looked], epochs=100)
+    line = looked.lines[-1]
+    assert line.startswith("epoch 100/100 ━━━━━")
+    assert re.sub("━+", "", line) == f"epoch 100/100  {numbers}  161,472 examples/s 0:00:00"
+    assert len(line) <= width
 
 
 def test_history_is_a_table_and_json():

@@ -13,31 +13,42 @@ if TYPE_CHECKING:
     from chainrule.training.run import Run
 
 REDRAWN_SECONDS = 0.125
+LEAST_BAR, MOST_BAR = 8, 40
+"""Columns of a terminal for the bar itself."""
+TIME_LEFT = "0:00:00"
+DIGITS = 4
+"""Of a number beside the bar: more would push others off a narrow terminal, and change faster than one can read."""
 LEAST_SECONDS = 1.0
 """Between two plain lines, so that a log of a long run of short epochs stays readable."""
 
 
 class Bar(Callback):
-    """A live bar: epoch, loss and metrics, examples a second, time left."""
+    """A live bar: epoch, loss and metrics, examples a second, time left.
+
+    Where the terminal is too narrow for all of it, the last numbers are left out, which are those of validation; then
+    the bar gets shorter.
+    """
 
     def __init__(self, console: Any = None) -> None:
         self.console = console
         self.bar: Any = None
         self.task: Any = None
-        self.judged = ""
+        self.judged: dict[str, Any] = {}
         self.drawn = 0.0
 
     def on_start(self, run: Run) -> None:
         """Draw the bar."""
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.table import Column
 
         columns = (
             TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(),
-            TextColumn("{task.fields[numbers]}"),
+            # Rich makes columns narrower that may be wrapped, and this is the only one.
+            BarColumn(bar_width=None, table_column=Column(max_width=MOST_BAR)),
+            TextColumn("{task.fields[numbers]} ", markup=False),
             TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
+            TimeRemainingColumn(table_column=Column(no_wrap=True)),
         )
         console = self.console or Console(stderr=True)
         self.bar = Progress(*columns, console=console, refresh_per_second=1 / REDRAWN_SECONDS)
@@ -48,20 +59,22 @@ class Bar(Callback):
     def on_batch_end(self, run: Run) -> None:
         """Move the bar on, if it is worth it."""
         if time.monotonic() - self.drawn >= REDRAWN_SECONDS:
-            words = f"loss {shown(run.tally.loss)}  {self.judged}"
-            self.draw(run, f"{run.epoch}/{run.epochs}", words, rate(run.tally.examples, run.seconds))
+            self.draw(run, {**self.judged, "loss": run.tally.loss}, rate(run.tally.examples, run.seconds))
 
     def on_epoch_end(self, run: Run) -> None:
         """Show the numbers of the epoch."""
         row = run.history.rows[-1]
-        self.judged = numbers({name: held for name, held in row.items() if name != "loss"})
-        self.draw(run, f"{run.epoch}/{run.epochs}", numbers(row), rate(run.examples, row["seconds"]))
+        self.judged = numbers(row)
+        self.draw(run, self.judged, rate(run.examples, row["seconds"]))
 
-    def draw(self, run: Run, epoch: str, words: str, speed: str) -> None:
+    def draw(self, run: Run, row: dict[str, Any], speed: str) -> None:
         """Bring the bar to where the run is."""
         self.drawn = time.monotonic()
         within = run.batch if run.data.count else 0
         done = len(run.history) * (run.data.count or 1) + within
+        epoch = f"{run.epoch}/{run.epochs}"
+        others = " ".join([f"epoch {epoch}", LEAST_BAR * "━", " ", speed, TIME_LEFT])
+        words = fitting(row, self.bar.console.width - len(others))
         self.bar.update(self.task, completed=done, epoch=epoch, numbers=words, rate=speed)
 
     def on_end(self, run: Run) -> None:
@@ -95,7 +108,8 @@ class Lines(Callback):
         row = run.history.rows[-1]
         self.last, self.told = time.monotonic(), len(run.history)
         speed = rate(run.examples, row["seconds"])
-        print(f"epoch {row['epoch']}/{run.epochs}  {numbers(row)}  {speed}".rstrip(), file=sys.stderr, flush=True)
+        words = "  ".join(f"{name} {shown(held)}" for name, held in numbers(row).items())
+        print(f"epoch {row['epoch']}/{run.epochs}  {words}  {speed}".rstrip(), file=sys.stderr, flush=True)
 
 
 def progress_of(wanted: bool) -> list[Callback]:
@@ -105,9 +119,19 @@ def progress_of(wanted: bool) -> list[Callback]:
     return [Bar() if sys.stderr.isatty() else Lines()]
 
 
-def numbers(row: dict[str, Any]) -> str:
+def numbers(row: dict[str, Any]) -> dict[str, Any]:
     """Loss and metrics of an epoch."""
-    return "  ".join(f"{name} {shown(held)}" for name, held in row.items() if name not in ("epoch", "lr", "seconds"))
+    return {name: held for name, held in row.items() if name not in ("epoch", "lr", "seconds")}
+
+
+def fitting(row: dict[str, Any], room: int) -> str:
+    """The first numbers that have room, and one in any case; zeros at the end stay, so that nothing jumps."""
+    words = [
+        f"{name} {f'{held:#.{DIGITS}g}' if isinstance(held, float) else shown(held)}" for name, held in row.items()
+    ]
+    while len(words) > 1 and len("  ".join(words)) > room:
+        words.pop()
+    return "  ".join(words)
 
 
 def rate(examples: int, seconds: float) -> str:
