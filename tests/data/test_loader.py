@@ -20,6 +20,7 @@ def test_an_epoch_has_every_example_once_with_its_target(count, batch_size, shuf
         batches = list(loader)
         assert len(batches) == len(loader) == -(-count // batch_size)
         assert all(len(images) == batch_size for images, _ in batches[:-1])
+        assert loader.last_examples().tolist() == (batches[-1][1] // 10).tolist()
         together, targets = (np.concatenate(parts) for parts in zip(*batches, strict=True))
         np.testing.assert_array_equal(5 * together[:, 0], targets)
         np.testing.assert_array_equal(np.sort(targets) if shuffle else targets, 10 * np.arange(count))

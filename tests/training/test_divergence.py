@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
+from chainrule.data import DataLoader
 from chainrule.errors import DivergenceWarning
 from chainrule.training import Callback, EarlyStopping, fit, largest_curvature, load_checkpoint
 from chainrule.training.curvature import largest_eigenvalue
@@ -115,12 +117,51 @@ def test_where_it_is_not_plain_descent_the_curvature_is_told():
 def test_batches_are_named_and_bad_data_is_found():
     x = np.ones((8, 1))
     x[5, 0] = np.nan
-    with pytest.warns(DivergenceWarning, match=r"became nan in epoch 1, batch 3: x holds nan at \[1, 0\]"):
+    with pytest.warns(DivergenceWarning, match="became nan in epoch 1, batch 3: x holds nan in example 5, feature 0, "):
         train(simple_net(), 0.01, 2, data=(x, x), batch_size=2, shuffle=False)
-    with pytest.warns(DivergenceWarning, match=r"became inf in epoch 1: y holds inf at \[0, 0\]"):
+    with pytest.warns(DivergenceWarning, match="became inf in epoch 1: y holds inf in example 0, output 0, counted"):
         train(simple_net(), 0.01, 2, data=([[1.0]], [[np.inf]]))
     with pytest.warns(DivergenceWarning, match="not finite at the start either"):
         train(simple_net(1e200), 0.01, 2)
+
+
+class Plain:
+    """A loader as others write it, which says nothing of its order."""
+
+    def __init__(self, *arrays):
+        self.loader = DataLoader(*arrays)
+
+    def __iter__(self):
+        return iter(self.loader)
+
+
+@pytest.mark.parametrize(
+    ("loader", "where"),
+    [
+        (None, "in example 777, feature 2, counted from 0; mend"),
+        (partial(DataLoader, batch_size=32, shuffle=True, rng=0), "in example 777, feature 2, counted from 0; mend"),
+        (partial(DataLoader, batch_size=1000), "in example 777, feature 2, counted from 0; mend"),
+        (Plain, r"at \[9, 2\] of the batch, counted from 0 \(that loader does not say which examples a batch has\)"),
+    ],
+)
+def test_bad_data_is_named_by_its_place_in_the_data(loader, where):
+    x, y = np.ones((1000, 3)), np.ones((1000, 1))
+    x[777, 2] = np.nan
+    net = nn.Linear(3, 1, dtype=float, rng=0)
+    data = (x, y) if loader is None else (loader(x, y), None)
+    with pytest.warns(DivergenceWarning, match=f"in epoch 1.*: x holds nan {where}"):
+        train(net, 0.01, 1, data=data)
+
+
+def test_bad_entries_of_images_and_of_plain_targets_are_named():
+    images, y = np.ones((4, 1, 3, 3)), np.ones(4)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(9, 1, dtype=float, rng=0), nn.Flatten(0))
+    y[2] = -np.inf
+    with pytest.warns(DivergenceWarning, match="y holds -inf in example 2, counted from 0"):
+        train(net, 0.01, 1, data=(images, y))
+    images[3, 0, 1, 2] = np.inf
+    with pytest.warns(DivergenceWarning, match=r"x holds inf in example 3, at \[0, 1, 2\], counted from 0"):
+        train(net, 0.01, 1, data=(images, y))
 
 
 class Told(Callback):

@@ -61,6 +61,7 @@ class DataLoader:
         self.epoch = 0
         """The number of the epoch that is under way, or comes next."""
         self._place = 0
+        self._chosen: slice | Array = slice(0)
         self._resumed = False
 
     def __len__(self) -> int:
@@ -80,12 +81,22 @@ class DataLoader:
             self._place = batch + 1
             start = batch * size
             if order is None:
-                chosen = slice(start, start + size)
+                self._chosen = chosen = slice(start, start + size)
                 yield x[chosen] if y is None else (x[chosen], y[chosen])
             else:
-                chosen = order[start : start + size]
+                self._chosen = chosen = order[start : start + size]
                 yield x.take(chosen, 0) if y is None else (x.take(chosen, 0), y.take(chosen, 0))
         self.epoch, self._place = self.epoch + 1, 0
+
+    def last_examples(self) -> Array:
+        """Which examples the last batch had: their places along the first axis of `x`, of shape (batch,).
+
+        >>> import chainrule as cr
+        >>> loader = cr.data.DataLoader([10, 11, 12, 13], batch_size=2, shuffle=True, rng=0)
+        >>> [(batch.tolist(), loader.last_examples().tolist()) for batch in loader]
+        [([12, 10], [2, 0]), ([11, 13], [1, 3])]
+        """
+        return np.arange(len(self.x))[self._chosen]
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader stands, in plain numbers that JSON can hold; the examples are not in it.

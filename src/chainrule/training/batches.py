@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from chainrule.core.graph import DIFFERENTIABLE, from_array
 from chainrule.core.operation import as_array
 from chainrule.core.tensor import Tensor
+from chainrule.data.loader import DataLoader
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.nn.module import Module
 
@@ -31,6 +32,10 @@ class Batches:
     def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, counted from 1, without the first few."""
         raise NotImplementedError
+
+    def last_examples(self) -> NDArray[Any] | None:
+        """Which examples the last batch had, as places in the data; None where nobody knows."""
+        return None
 
     def settings(self) -> dict[str, Any]:
         """What the order depends on: a resumed run has the same."""
@@ -64,15 +69,20 @@ class OfArrays(Batches):
         self.count = -(-self.examples // self.batch_size)
         self.shuffle = shuffle and self.count > 1
         self.seed = seed
+        self.chosen: slice | NDArray[Any] = slice(0)
 
     def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, without the first few."""
         size, examples = self.batch_size, len(self.x)
         order = np.random.default_rng([self.seed, epoch]).permutation(examples) if self.shuffle else None
         for start in range(skip * size, examples, size):
-            chosen = slice(start, start + size) if order is None else order[start : start + size]
+            self.chosen = chosen = slice(start, start + size) if order is None else order[start : start + size]
             x = self.x[chosen]
             yield as_given(x), self.y[chosen], len(x)
+
+    def last_examples(self) -> NDArray[Any]:
+        """Which examples the last batch had."""
+        return np.arange(len(self.x))[self.chosen]
 
     def settings(self) -> dict[str, Any]:
         """What the order depends on."""
@@ -108,6 +118,10 @@ class OfLoader(Batches):
                 )
             x, y = as_numbers(batch[0], self.dtype, "x"), as_numbers(batch[1], self.dtype, "y")
             yield as_given(x), y, len(x)
+
+    def last_examples(self) -> NDArray[Any] | None:
+        """Which examples the last batch had, if the loader is this package's own; a subclass may cut otherwise."""
+        return self.loader.last_examples() if type(self.loader) is DataLoader else None
 
     def state(self) -> Any:
         """Where the loader stands, if it can tell."""

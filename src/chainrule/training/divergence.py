@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chainrule.core.state import Quiet
 from chainrule.errors import ChainruleError
@@ -29,13 +30,12 @@ def in_words(run: Run, diverged: Diverged, start: Mapping[str, Any]) -> str:
     what = f"{diverged.what} became {diverged.number} in epoch {run.epoch}"
     if run.data.count != 1:
         what += f", batch {diverged.batch}"
-    for name, held in (("x", diverged.x), ("y", diverged.y)):
+    for name, part, held in (("x", "feature", diverged.x), ("y", "output", diverged.y)):
         numbers = np.asarray(getattr(held, "data", held))
         if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
             place = [int(i) for i in np.argwhere(~np.isfinite(numbers))[0]]
-            return (
-                f"{what}: {name} holds {numbers[tuple(place)]} at {place} of the batch; mend or leave out that example"
-            )
+            where = _place_in_words(place, part, run.data.last_examples())
+            return f"{what}: {name} holds {numbers[tuple(place)]} {where}; mend or leave out that example"
     now = states_of(run.model)
     try:
         with Quiet():
@@ -45,6 +45,15 @@ def in_words(run: Run, diverged: Diverged, start: Mapping[str, Any]) -> str:
         return f"{what}: {ADVICE}"
     finally:
         put_back(now, run.model)
+
+
+def _place_in_words(place: list[int], part: str, examples: NDArray[Any] | None) -> str:
+    """Where an entry of a batch stands: in the data, if it is known which examples the batch has."""
+    if examples is None:
+        return f"at {place} of the batch, counted from 0 (that loader does not say which examples a batch has)"
+    row, *rest = place
+    within = f", {part} {rest[0]}" if len(rest) == 1 else f", at {rest}" if rest else ""
+    return f"in example {examples[row]}{within}, counted from 0"
 
 
 def _why(run: Run, diverged: Diverged, start: Mapping[str, Any]) -> str:
