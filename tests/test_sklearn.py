@@ -143,14 +143,19 @@ def test_lbfgs_finds_the_minimum_that_scikit_learn_finds(y):
     assert own.loss_ == pytest.approx(other.loss_, abs=1e-8)
 
 
-def test_schedules_of_the_rate():
-    for schedule in ("invscaling", "adaptive"):
-        settings = {"solver": "sgd", "momentum": 0.0, "learning_rate": schedule, "random_state": 0, "tol": 0.01}
-        settings |= {"learning_rate_init": 0.2, "n_iter_no_change": 2, "max_iter": 60, "power_t": 0.2}
-        own, other = MLPClassifier(**settings).fit(X, THREE), TheirClassifier(**settings).fit(X, THREE)
+@pytest.mark.parametrize("momentum", [{"momentum": 0.0}, {"momentum": 0.9}, {"nesterovs_momentum": False}], ids=str)
+@pytest.mark.parametrize("schedule", ["invscaling", "adaptive"])
+def test_schedules_of_the_rate(schedule, momentum):
+    settings = {"solver": "sgd", "learning_rate": schedule, "random_state": 0, "tol": 0.01, "max_iter": 60}
+    settings |= {"learning_rate_init": 0.2, "n_iter_no_change": 2, "power_t": 0.2, "hidden_layer_sizes": (6, 4)}
+    for mine, theirs, y in ((MLPClassifier, TheirClassifier, THREE), (MLPRegressor, TheirRegressor, NUMBERS / 4)):
+        own, other = mine(**settings, **momentum).fit(X, y), theirs(**settings, **momentum).fit(X, y)
         same_net(own, other)
         assert own.n_iter_ == other.n_iter_
-        assert own._optimizer.lr == other._optimizer.learning_rate
+        assert own._optimizer.lr == other._optimizer.learning_rate < 0.2
+    own, other = MLPRegressor(**settings, **momentum), TheirRegressor(**settings, **momentum)
+    for _ in range(5):
+        same_net(own.partial_fit(X, NUMBERS / 4), other.partial_fit(X, NUMBERS / 4))
 
 
 def weighs(estimator):

@@ -19,6 +19,7 @@ from chainrule.errors import DivergenceError
 from chainrule.sklearn.chain import Chain, Objective
 
 if TYPE_CHECKING:
+    from chainrule.optim import Optimizer
     from chainrule.sklearn.multilayer import MultilayerPerceptron
 
 Array = NDArray[Any]
@@ -169,7 +170,7 @@ def note_score(estimator: MultilayerPerceptron, validation: Examples) -> tuple[b
 def change_rate(estimator: MultilayerPerceptron) -> None:
     """The rate of the next epoch, where it falls with the number of examples that were seen."""
     if estimator.solver == "sgd" and estimator.learning_rate == "invscaling":
-        estimator._optimizer.lr = estimator.learning_rate_init / (estimator.t_ + 1) ** estimator.power_t
+        set_rate(estimator._optimizer, estimator.learning_rate_init / (estimator.t_ + 1) ** estimator.power_t)
 
 
 def goes_on_slower(estimator: MultilayerPerceptron) -> bool:
@@ -179,9 +180,21 @@ def goes_on_slower(estimator: MultilayerPerceptron) -> bool:
         if estimator.verbose:
             print(f"no better for more than {estimator.n_iter_no_change} epochs")
         return False
-    optimizer.lr /= RATE_DIVISOR
+    set_rate(optimizer, optimizer.lr / RATE_DIVISOR)
     estimator.no_gain_ = 0
     return True
+
+
+def set_rate(optimizer: Optimizer, rate: float) -> None:
+    """Change the rate of later gradients alone: the ball keeps the speed that it has.
+
+    scikit-learn has the rate within the velocity, v ← μ v − lr g, this package and PyTorch outside, so that there the
+    steps that are still to come of older gradients would change with it.
+    """
+    for memory in optimizer.memory:
+        if "velocity" in memory:
+            memory["velocity"] *= optimizer.lr / rate
+    optimizer.lr = rate
 
 
 def still_getting_better(estimator: MultilayerPerceptron) -> None:
