@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from chainrule import nn, optim
 from chainrule.data import DataLoader
 from chainrule.errors import CheckpointError
-from chainrule.training import Callback, EarlyStopping, accuracy, fit, load_checkpoint, save_checkpoint
+from chainrule.training import Callback, EarlyStopping, accuracy, checkpoint, fit, load_checkpoint, save_checkpoint
 
 X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
 Y = (X[:, 0] * X[:, 1] > 0).astype(int)
@@ -62,8 +64,8 @@ def whole(folder, epochs):
 class Stop(Callback):
     """Breaks the run off after some batch."""
 
-    def __init__(self, epoch, batch):
-        self.at = epoch, batch
+    def __init__(self, *at):
+        self.at = at
 
     def on_batch_end(self, run):
         if (run.epoch, run.batch) == self.at:
@@ -182,6 +184,95 @@ def test_another_run_is_not_resumed(tmp_path):
     save_checkpoint(path, model=net)
     with pytest.raises(CheckpointError, match="holds no run of fit"):
         fit(net, X, Y, progress=False, checkpoint=path, **settings)
+
+
+GONE = object()
+
+
+def small_run(folder, loader, stop=()):
+    """A run of two epochs, short enough to be resumed many times."""
+    net = nn.Sequential(nn.Linear(4, 2, rng=0), nn.Dropout(0.3, rng=1))
+    data = (DataLoader(X, Y, batch_size=20, shuffle=True, rng=3),) if loader else (X, Y)
+    callbacks = [EarlyStopping(9), Stop(*stop)]
+    fit(
+        net, *data, batch_size=20, epochs=2, metrics=[accuracy], callbacks=callbacks, loss=nn.CrossEntropyLoss(),
+        optimizer=optim.SGD(net.parameters(), lr=0.1, momentum=0.9), checkpoint=folder / "run", checkpoint_every=1,
+        resume=True, progress=False,
+    )  # fmt: skip
+
+
+def broken_off(folder, loader):
+    """What a checkpoint within the second epoch holds, and a way to change it that leaves the checksum right."""
+    with pytest.raises(KeyboardInterrupt):
+        small_run(folder, loader, stop=(2, 2))
+    with safe_open(folder / "run", framework="np") as file:
+        about, arrays = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+    def put(place, wrong):
+        state = json.loads(about["state"])
+        holder = state
+        for key in place[:-1]:
+            holder = holder[key]
+        if wrong is GONE:
+            del holder[place[-1]]
+        else:
+            holder[place[-1]] = wrong
+        text = json.dumps(state)
+        save_file(arrays, folder / "run", {**about, "state": text, "check": checkpoint.check_of(arrays, text)})
+
+    return json.loads(about["state"]), put
+
+
+def places_in(held, place=()):
+    """The way to every part of what a text holds."""
+    if isinstance(held, dict | list):
+        for key, part in held.items() if isinstance(held, dict) else enumerate(held):
+            yield (*place, key)
+            yield from places_in(part, (*place, key))
+
+
+@pytest.mark.parametrize("loader", [False, True], ids=["arrays", "loader"])
+def test_whatever_a_checkpoint_holds_it_is_taken_or_refused_in_words(tmp_path, loader):
+    state, put = broken_off(tmp_path, loader)
+    del state["optimizer"]  # its settings are for the optimizer itself to check
+    refused = set()
+    for place in places_in(state):
+        for wrong in (GONE, None, "x", [1], -1.5):
+            put(place, wrong)
+            try:
+                small_run(tmp_path, loader)
+            except CheckpointError:
+                refused.add((place, wrong is GONE))
+    needed = [place for place in places_in(state) if place[0] in ("position", "extra") and len(place) == 2]
+    assert len(needed) == 9
+    assert {(place, True) for place in needed} <= refused
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong", "message"),
+    [
+        (("position",), [1, 2], r"position is \[1, 2\], not a dict of names"),
+        (("position", "batch"), GONE, r"made by hand: .* \('batch' is missing\); use another file"),
+        (("position", "batch"), -1, "batch is -1, not a whole number from 0"),
+        (("position", "batch"), 4, "position is epoch 1, batch 4; epochs in its history: 1; batches in an epoch: 3"),
+        (("position", "epoch"), 5, "position is epoch 5, batch 1; epochs in its history: 1;"),
+        (("extra",), GONE, r"\(extra is missing\)"),
+        (("extra", "history"), {}, r"history is \{\}, not a list"),
+        (("extra", "history", 0, "loss"), "low", "a loss of the history is 'low', not a number"),
+        (("extra", "stopped"), None, "stopped is None, not a text"),
+        (("extra", "seconds"), "1", "seconds is '1', not a number"),
+        (("extra", "tally", "examples"), 3, "of 20 of 3 examples were saved, and metrics= need them"),
+        (("extra", "tally", "said"), [], "of 0 of 20 examples were saved, and metrics= need them"),
+        (("extra", "callbacks", 0), None, "'NoneType' object is not subscriptable"),
+        (("extra", "callbacks", 0, "state", "best"), [], r"the best number is \[\], not a number"),
+        (("extra", "callbacks", 0, "state", "best_state"), 1, "the state of the best epoch is 1, not a dict of names"),
+    ],
+)
+def test_a_checkpoint_with_wrong_contents_says_what_is_wrong(tmp_path, place, wrong, message):
+    _, put = broken_off(tmp_path, loader=False)
+    put(place, wrong)
+    with pytest.raises(CheckpointError, match=message):
+        small_run(tmp_path, loader=False)
 
 
 def test_the_checkpoint_says_where_the_run_stands(tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chainrule.errors import CheckpointError, ShapeError
-from chainrule.training.checkpoint import save_checkpoint, write_whole
+from chainrule.training.checkpoint import checked, save_checkpoint, write_whole
 from chainrule.training.table import json_of
 
 if TYPE_CHECKING:
@@ -120,7 +120,10 @@ class EarlyStopping(Callback):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from the best so far."""
-        self.best, self.best_epoch, self.best_state = state["best"], state["best_epoch"], state["best_state"]
+        best, best_state = state["best"], state["best_state"]
+        self.best = None if best is None else checked(best, float, "the best number")
+        self.best_epoch = checked(state["best_epoch"], int, "the best epoch")
+        self.best_state = None if best_state is None else checked(best_state, dict, "the state of the best epoch")
 
 
 class JsonLines(Callback):

@@ -36,6 +36,11 @@ STORED = frozenset(
     {"bool", "float16", "float32", "float64"}
     | {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
 )
+KINDS: dict[type, str] = {
+    int: "a whole number from 0", float: "a number", str: "a text", list: "a list", dict: "a dict of names"
+}  # fmt: skip
+UNFIT = (ChainruleError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What putting a state back raises where it is not one that was saved, or not for this object."""
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -127,9 +132,9 @@ def load_checkpoint(
     before = states_of(model, optimizer, scheduler, rng)
     try:
         put_back(states, model, optimizer, scheduler, rng)
-    except (ChainruleError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except UNFIT as error:
         put_back(before, model, optimizer, scheduler, rng)
-        raise CheckpointError(f"{path}: {error}") from error
+        raise refusal(path, error) from error
     return Checkpoint(states["position"], states["extra"], tuple(name for name in targets if name in states))
 
 
@@ -303,12 +308,32 @@ def read(path: Path) -> tuple[Arrays, dict[str, Any]]:
     if about.get("check") != check_of(arrays, text):
         raise CheckpointError(f"{path} is damaged: its checksum does not agree with what it holds")
     try:
-        states = unpacked(text, arrays)
-        if not {"position", "extra"} <= states.keys() or any(name not in arrays for name in states.get("model", ())):
-            raise KeyError("a part is missing")
-    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged: its states cannot be read ({error})") from error
+        states: dict[str, Any] = checked(unpacked(text, arrays), dict, "what it holds")
+        missing = {"position", "extra", *states.get("model", ())} - states.keys() - arrays.keys()
+        if missing:
+            raise LookupError(f"{', '.join(sorted(map(str, missing)))} is missing")
+        checked(states["position"], dict, "position")
+    except (*UNFIT, RecursionError) as error:
+        raise refusal(path, error) from error
     return arrays, states
+
+
+def checked(held: Any, kind: type, name: str) -> Any:
+    """What was read from a file, once it is known to be of the kind that is saved there."""
+    kinds = (int, float) if kind is float else kind
+    if not isinstance(held, kinds) or isinstance(held, bool) or (kind is int and held < 0):
+        raise CheckpointError(f"{name} is {held!r:.40}, not {KINDS[kind]}")
+    return float(held) if kind is float else held
+
+
+def refusal(path: str | os.PathLike[str], error: BaseException) -> CheckpointError:
+    """Say that a file's states could not be put back, whatever came of trying."""
+    if isinstance(error, ChainruleError):
+        return CheckpointError(f"{path}: {error}")
+    why = f"{error} is missing" if isinstance(error, KeyError) else error
+    return CheckpointError(
+        f"{path} is damaged or made by hand: its states cannot be put back ({why}); use another file"
+    )
 
 
 def _refuse_foreign(path: Path, about: Mapping[str, str]) -> None:

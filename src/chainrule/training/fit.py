@@ -17,7 +17,7 @@ from chainrule.optim.lr_scheduler import LRScheduler
 from chainrule.optim.optimizer import Optimizer
 from chainrule.training.batches import Batches, batches_of
 from chainrule.training.callbacks import Callback, Checkpoints, JsonLines
-from chainrule.training.checkpoint import load_checkpoint, states_of
+from chainrule.training.checkpoint import UNFIT, load_checkpoint, refusal, states_of
 from chainrule.training.divergence import in_words
 from chainrule.training.history import History
 from chainrule.training.progress import progress_of
@@ -147,7 +147,10 @@ def _resume(run: Run, checkpoint: FilePath | None) -> None:
     if not Path(checkpoint).exists():
         return
     saved = load_checkpoint(checkpoint)
-    run.load(saved.extra, saved.position)
+    try:
+        run.load(saved.extra, saved.position)
+    except UNFIT as error:
+        raise refusal(checkpoint, error) from error
     load_checkpoint(checkpoint, model=run.model, optimizer=run.optimizer, scheduler=run.scheduler)
 
 

@@ -17,6 +17,7 @@ from chainrule.optim.clip import clip_grad_norm_
 from chainrule.optim.lr_scheduler import LRScheduler
 from chainrule.optim.optimizer import Optimizer
 from chainrule.training.batches import Batches
+from chainrule.training.checkpoint import checked
 from chainrule.training.history import History
 
 if TYPE_CHECKING:
@@ -73,8 +74,17 @@ class Tally:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from a saved tally."""
-        self.total, self.examples = state["total"], state["examples"]
-        self.said, self.right = list(state["said"]), list(state["right"])
+        self.total = checked(state["total"], float, "the total of the losses")
+        self.examples = checked(state["examples"], int, "the number of examples")
+        self.said = checked(state["said"], list, "the list of predictions")
+        self.right = checked(state["right"], list, "the list of targets")
+        for parts in (self.said, self.right):
+            held = len(np.concatenate(parts)) if parts else 0
+            if held != (self.examples if self.metrics else 0):
+                raise CheckpointError(
+                    f"predictions or targets of {held} of {self.examples} examples were saved, and metrics= "
+                    f"{'need them' if self.metrics else 'are gone'}: give the metrics that the run began with"
+                )
 
 
 class Run:
@@ -210,13 +220,13 @@ class Run:
             raise CheckpointError(
                 "the checkpoint holds no run of fit: load it with load_checkpoint, without resume=True"
             )
-        was, now = state["data"], self.data.settings()
+        was, now = checked(state["data"], dict, "data"), self.data.settings()
         wrong = [
             f"{name} was {was.get(name)}, and is {now.get(name)}"
             for name in {**was, **now}
             if was.get(name) != now.get(name)
         ]
-        kinds = [saved["kind"] for saved in state["callbacks"]]
+        kinds = [checked(saved["kind"], str, "the kind of a callback") for saved in state["callbacks"]]
         own = [type(callback).__name__ for callback in self.callbacks]
         if (state["loader"] is None) != (self.data.state() is None):
             wrong.append("one of the two goes through a DataLoader, and the other does not")
@@ -226,11 +236,19 @@ class Run:
             raise CheckpointError(f"this run is not the one that was saved: {'; '.join(wrong)}")
         if state["loader"] is not None:
             self.data.load(state["loader"])
-        self.history.rows[:] = state["history"]
-        self.history.stopped = state["stopped"]
-        self.batch = position["batch"]
+        self.history.rows[:] = checked(state["history"], list, "history")
+        for row in self.history.rows:
+            checked(row["epoch"], int, "an epoch of the history")
+            checked(row["loss"], float, "a loss of the history")
+        self.history.stopped = checked(state["stopped"], str, "stopped")
+        self.batch = checked(position["batch"], int, "batch")
+        if position["epoch"] != len(self.history) or self.batch > (self.data.count or math.inf):
+            raise CheckpointError(
+                f"its position is epoch {position['epoch']}, batch {self.batch}; epochs in its history: "
+                f"{len(self.history)}; batches in an epoch: {self.data.count}"
+            )
         self.tally.load(state["tally"])
-        self.seconds = state["seconds"]
+        self.seconds = checked(state["seconds"], float, "seconds")
         for callback, saved in zip(self.callbacks, state["callbacks"], strict=True):
             callback.load_state_dict(saved["state"])
 
