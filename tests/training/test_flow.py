@@ -126,6 +126,12 @@ def test_attention_is_one_layer_with_its_projection():
     assert flow["gradient"][0] == pytest.approx(expected, rel=1e-5)
 
 
+def test_a_bare_layer_is_named_by_its_kind():
+    flow = gradient_flow(nn.Linear(8, 8, rng=0), X, Y, loss=nn.MSELoss())
+    assert (flow["layer"], flow["kind"]) == (["Linear"], ["Linear"])
+    assert flow.note == f"the gradient arrives: Linear is the only layer, and the norm there is {flow['delta'][0]:.3g}"
+
+
 def test_a_model_without_layers_is_refused():
     with pytest.raises(GraphError, match="no layer with weights"):
         gradient_flow(nn.Sequential(nn.LayerNorm(8)), X, Y, loss=nn.MSELoss())

@@ -142,7 +142,9 @@ def layers_in(calls: Sequence[Call], gradients: dict[int, tuple[Tensor, NDArray[
         z = normalised(out, calls)
         h, activation = activated(z, calls, consumers.get(id(z), []))
         inner = found.get(id(z))
-        found[id(z)] = Layer(name, type(module).__name__, z, h, activation, (inner.weights if inner else ()) + weights)
+        kind = type(module).__name__
+        # The model itself has no name inside itself.
+        found[id(z)] = Layer(name or kind, kind, z, h, activation, (inner.weights if inner else ()) + weights)
     return list(found.values())
 
 
@@ -225,6 +227,8 @@ def verdict(rows: Sequence[tuple[Any, ...]]) -> str:
     if not last[3] or not math.isfinite(last[3]) or not math.isfinite(first[3]):
         return f"the gradient that reaches layer {last[0]} is {last[3]:.3g}, so nothing can be said of the way back"
     whole = first[3] / last[3]
+    if len(rows) == 1:
+        return f"the gradient arrives: {first[0]} is the only layer, and the norm there is {first[3]:.3g}"
     told = f"from layer {last[0]} back to layer {first[0]} its norm goes from {last[3]:.3g} to {first[3]:.3g}"
     slopes = [row[5] for row in rows[:-1] if row[5] is not None]
     weights = [row[6] for row in rows[:-1] if row[6] is not None]
