@@ -95,3 +95,8 @@ def test_misuse_is_named():
         descent_table(nn.Linear(1, 1), lr=lr, epochs=1)
     with pytest.raises(ShapeError, match="the loss, one number"):
         descent_table(lambda w: {"loss": w * w}, {"w": np.ones(3)}, lr=lr, epochs=1)
+    for epochs in (0, -1):
+        with pytest.raises(ShapeError, match=f"descent_table: epochs is at least 1, not {epochs}"):
+            descent_table(net, weights, lr=lr, epochs=epochs)
+    with pytest.raises(DtypeError, match=r"descent_table: epochs is a whole number, not 1\.5"):
+        descent_table(net, weights, lr=lr, epochs=1.5)  # type: ignore[arg-type]

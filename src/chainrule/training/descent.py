@@ -11,7 +11,7 @@ from chainrule.core import Value, graph
 from chainrule.core.state import enable_grad
 from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError, ShapeError
-from chainrule.nn.module import Module
+from chainrule.nn.module import Module, check_size
 from chainrule.training.batches import batches_of
 from chainrule.training.checkpoint import put_back, states_of
 from chainrule.training.table import Table
@@ -40,7 +40,8 @@ def descent_table(
     was. Columns are ``epoch``, ``w_before``, ``w_after``, a step by its name, and ``dA_dB``: how step A moves with step
     or weight B; L is the loss. Without `columns` they are the weights, the steps, the derivatives of the loss in the
     last step before it and in each weight, and the weights after. An array has a column for each entry. More than ten
-    parameters raise `ShapeError`, as do columns that are not known. Costs one backward pass for each derivative.
+    parameters raise `ShapeError`, as do columns that are not known and fewer epochs than one. Costs one backward pass
+    for each derivative.
 
     >>> import chainrule as cr
     >>> def net(w1, w2):
@@ -80,6 +81,7 @@ class Descent:
 
     def table(self, epochs: int, columns: Sequence[str] | None) -> Table:
         """The rows of some epochs."""
+        check_size("descent_table", epochs=epochs)
         rows: list[dict[str, float]] = []
         for epoch in range(1, epochs + 1):
             with enable_grad():
@@ -98,8 +100,7 @@ class Descent:
             rows.append(row)
             for name, weight in self.weights.items():
                 weight.data = after[name]
-        titles = tuple(rows[0]) if rows else tuple(columns or ())
-        return Table(titles, tuple(tuple(row.values()) for row in rows))
+        return Table(tuple(rows[0]), tuple(tuple(row.values()) for row in rows))
 
     def steps(self) -> Nodes:
         """What the net computes, by name; the loss is last and a single number."""
