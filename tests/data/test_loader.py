@@ -108,6 +108,9 @@ def test_tensors_and_lists_are_taken():
         ((np.ones(3), np.ones(4)), {}, r"as many targets.*\(3,\) and \(4,\)"),
         ((np.ones(3), np.ones(())), {}, "as many targets"),
         ((np.ones(3),), {"batch_size": 0}, "at least 1, not 0"),
+        ((np.ones(3),), {"batch_size": 1.5}, "DataLoader: batch_size is a whole number of at least 1, not 1.5"),
+        ((np.ones(3),), {"batch_size": True}, "not True"),
+        ((np.ones(3),), {"batch_size": "2"}, "not '2'"),
         ((np.ones(3),), {"batch_size": 4, "drop_last": True}, "no batch of 4 from 3"),
     ],
 )

@@ -336,7 +336,7 @@ def test_history_is_a_table_and_json():
         ({"x": iter([(X, Y)]), "y": None}, "only once"),
         ({"x": [X, X, X], "y": None}, r"pairs \(x, y\), and got ndarray"),
         ({"x": [], "y": None}, "no batch in epoch 1"),
-        ({"batch_size": 0}, "batch_size"),
+        ({"batch_size": 0}, "fit: batch_size is a whole number of at least 1, or None for all, not 0"),
         ({"validation": (X, Y[:3])}, "validation needs as many targets"),
         ({"model": len}, "module of cr.nn, not builtin"),
         ({"optimizer": "adam"}, "optimizer of cr.optim, not str"),

@@ -25,8 +25,8 @@ class DataLoader:
     ``state_dict()`` may be taken at any time, inside the loop too: a loader that loads it goes on with the batch that
     would have come next. A loop that was broken off is not resumed otherwise: the next one starts the next epoch.
 
-    No examples, lengths that differ or a batch size below 1 raise `ShapeError`. O(count) for each shuffled epoch, and
-    the copying of the batch.
+    No examples, lengths that differ or a batch size that is no whole number of at least 1 raise `ShapeError`. O(count)
+    for each shuffled epoch, and the copying of the batch.
 
     >>> import chainrule as cr, numpy as np
     >>> loader = cr.data.DataLoader(np.arange(5), batch_size=2, shuffle=True, rng=0)
@@ -50,11 +50,10 @@ class DataLoader:
             raise ShapeError(f"DataLoader needs at least one example along the first axis, and x has shape {shape}")
         if self.y is not None and self.y.shape[:1] != shape[:1]:
             raise ShapeError(f"DataLoader needs as many targets as examples, and got shapes {shape} and {self.y.shape}")
-        if batch_size < 1:
-            raise ShapeError(f"DataLoader: batch_size is at least 1, not {batch_size}")
+        self.batch_size = checked_batch_size("DataLoader", batch_size)
         if drop_last and shape[0] < batch_size:
             raise ShapeError(f"DataLoader with drop_last gives no batch of {batch_size} from {shape[0]} examples")
-        self.batch_size, self.shuffle, self.drop_last = int(batch_size), bool(shuffle), bool(drop_last)
+        self.shuffle, self.drop_last = bool(shuffle), bool(drop_last)
         self.seed = int(rng) if isinstance(rng, int | np.integer) else _drawn(rng)
         if self.seed < 0:
             raise ChainruleError(f"DataLoader: a seed is a whole number from 0, not {rng}")
@@ -156,6 +155,13 @@ class DataLoader:
     def _order(self) -> Array | None:
         """This epoch's permutation, from numbers alone, so that a resumed run draws it again."""
         return np.random.default_rng((self.seed, self.epoch)).permutation(len(self.x)) if self.shuffle else None
+
+
+def checked_batch_size(owner: str, batch_size: Any, otherwise: str = "") -> int:
+    """How many examples make a batch; `otherwise` says in the error what else could be given."""
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise ShapeError(f"{owner}: batch_size is a whole number of at least 1{otherwise}, not {batch_size!r}")
+    return int(batch_size)  # pyright: ignore[reportUnknownArgumentType] - NumPy's integers are of any width
 
 
 def _array(x: Any) -> Array:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from chainrule.core.graph import DIFFERENTIABLE, from_array
 from chainrule.core.operation import as_array
 from chainrule.core.tensor import Tensor
-from chainrule.data.loader import DataLoader
+from chainrule.data.loader import DataLoader, checked_batch_size
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.nn.module import Module
 
@@ -65,7 +65,8 @@ class OfArrays(Batches):
             )
         self.x, self.y = x, y
         self.examples = len(x)
-        self.batch_size = self.examples if batch_size is None else min(_size(batch_size, owner), self.examples)
+        given = self.examples if batch_size is None else checked_batch_size(owner, batch_size, ", or None for all")
+        self.batch_size = min(given, self.examples)
         self.count = -(-self.examples // self.batch_size)
         self.shuffle = shuffle and self.count > 1
         self.seed = seed
@@ -161,9 +162,3 @@ def as_numbers(x: Any, dtype: Any, name: str) -> NDArray[Any]:
 def as_given(x: NDArray[Any]) -> Any:
     """What a model is called with: a Tensor of floating point, or whole numbers as an array."""
     return from_array(x) if x.dtype in DIFFERENTIABLE else x
-
-
-def _size(batch_size: Any, owner: str) -> int:
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
-        raise ShapeError(f"{owner}: batch_size is a whole number of at least 1, or None for all, not {batch_size!r}")
-    return int(batch_size)
