@@ -217,6 +217,12 @@ def test_a_state_that_does_not_fit_changes_nothing():
         np.testing.assert_array_equal(saved.data, before[name].data)
 
 
+def test_a_state_without_names_is_refused():
+    net = network()
+    with pytest.raises(DtypeError, match=r"Sequential.load_state_dict takes numbers by name, a dict .*, not list"):
+        net.load_state_dict([p.data for p in net.parameters()])
+
+
 def test_loading_makes_graphs_stale():
     net = network()
     out = net(np.ones((1, 3))).sum()

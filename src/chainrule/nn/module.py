@@ -175,6 +175,11 @@ class Module:
 
         Names and shapes must agree exactly: otherwise `ChainruleError` lists every difference and nothing is changed.
         """
+        if not isinstance(state, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise DtypeError(
+                f"{type(self).__name__}.load_state_dict takes numbers by name, a dict as state_dict() gives, not "
+                f"{type(state).__name__}"
+            )
         own = self._owned()
         arrays = {
             name: as_array(getattr(saved, "data", saved) if isinstance(saved, Tensor) else saved, name)
