@@ -425,6 +425,13 @@ def test_modules_learn_bit_by_bit():
         ModuleClassifier(make).partial_fit(X, THREE)
     with pytest.raises(ValueError, match="not the same as on the last call"):
         own.partial_fit(X, THREE, classes=["ant", "bee"])
+    numbers = ModuleRegressor(make, random_state=0).partial_fit(X, NUMBERS)
+    with pytest.raises(
+        DataError, match="ModuleRegressor was first fitted with 1 target for each example, and y now has 3"
+    ):
+        numbers.partial_fit(X, SCORES)
+    with pytest.raises(DataError, match="first fitted with 3 targets for each example, and y now has 1"):
+        ModuleRegressor(make, max_iter=2, warm_start=True, random_state=0).fit(X, SCORES).fit(X, NUMBERS)
     warm = ModuleRegressor(make, max_iter=5, warm_start=True, random_state=0).fit(X, NUMBERS)
     assert warm.loss_curve_[0] > warm.fit(X, NUMBERS).loss_curve_[0]
 

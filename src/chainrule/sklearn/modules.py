@@ -264,9 +264,14 @@ class ModuleRegressor(RegressorMixin, ModuleEstimator):
 
     def _targets(self, y: Array, known: bool) -> tuple[Array, int]:
         y = y.astype(float)
+        flat, y = y.ndim == 1, y.reshape(len(y), -1)
         if not known:
-            self._flat = y.ndim == 1
-        y = y.reshape(len(y), -1)
+            self._flat, self._outputs = flat, y.shape[1]
+        elif y.shape[1] != self._outputs:
+            raise DataError(
+                f"{type(self).__name__} was first fitted with {self._outputs} target"
+                f"{'s' * (self._outputs != 1)} for each example, and y now has {y.shape[1]}"
+            )
         return y, y.shape[1]
 
     def _usual_loss(self) -> Module:
