@@ -29,6 +29,7 @@ def calls(name, shape, dtype, draw):
         "adam_step": (x, y, 0.1 * y, y * y, 0.9, 0.999, 1e-8, 1e-3, work),
         "column_sums": (x,),
         "descent_step": (x, y, 0.1, work),
+        "erfc": (3 * x,),
         "negative_log_likelihood": (x, places),
         "normalized": (x, 1e-5),
         "normalized_back": (x, y, 1e-5),

@@ -39,5 +39,6 @@ def test_erfc_at_the_limits():
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_erfc_is_the_same_at_both_zeros_and_two_minus_it_on_the_left(dtype):
     x = np.linspace(0, 30, 301, dtype=dtype)
-    np.testing.assert_array_equal(kernels.erfc(-x)[1:], 2 - kernels.erfc(x)[1:])
+    # C's function, where it is used, rounds both sides by itself.
+    np.testing.assert_allclose(kernels.erfc(-x)[1:], 2 - kernels.erfc(x)[1:], rtol=2 * np.finfo(dtype).eps)
     assert kernels.erfc(dtype(-0.0)) == kernels.erfc(dtype(0.0))

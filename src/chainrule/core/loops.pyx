@@ -8,7 +8,8 @@ anything else, which then goes to the kernel. Exponentials are left to NumPy, wh
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cython cimport floating
-from libc.math cimport log, sqrt
+from libc.math cimport erfc as c_erfc
+from libc.math cimport erfcf, log, sqrt
 
 import numpy as np
 
@@ -369,3 +370,21 @@ def normalized_back(g, x, double eps):
         )
     closed(3, views)
     return out
+
+
+def erfc(x):
+    cdef Py_buffer views[2]
+    cdef Py_ssize_t i, n = -1
+    if type(x) is ndarray:
+        out = empty_like(x)
+        n = opened((out, x), 1, views)
+    if n < 0:
+        return NotImplemented
+    if views[0].itemsize == 4:
+        for i in range(n):
+            (<float *> views[0].buf)[i] = erfcf((<float *> views[1].buf)[i])
+    else:
+        for i in range(n):
+            (<double *> views[0].buf)[i] = c_erfc((<double *> views[1].buf)[i])
+    closed(2, views)
+    return out[()]

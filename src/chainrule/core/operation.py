@@ -175,7 +175,7 @@ class Operation:
     def fitting(self, ready: Sequence[Any], inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         """The forward on arrays, where NumPy's complaint about shapes becomes one in the user's words."""
         try:
-            out = self.function(*ready, **settings)
+            out = self.function(*ready, **settings) if settings else self.function(*ready)
         except (ValueError, IndexError) as error:
             raise misfit(self, inputs, settings, error) from error
         return out[()] if type(out) is np.ndarray and out.ndim == 0 else out
@@ -226,9 +226,10 @@ class Pointwise(Operation):
 
     def partial(self, i: int, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         """The local derivative of the output in input ``i``."""
-        if callable(self.partials):
-            return self.partials(i, out, *inputs, **settings)
-        return cast(Function, self.partials[i])(out, *inputs, **settings)
+        partials: Any = self.partials
+        if self.variadic:
+            return partials(i, out, *inputs, **settings)
+        return partials[i](out, *inputs, **settings) if settings else partials[i](out, *inputs)
 
     def reads(self, i: int, count: int) -> tuple[bool, tuple[int, ...]]:
         if self.variadic:
@@ -267,9 +268,10 @@ class Linear(Operation):
         return self.named_in(i, cast(Any, self.adjoint)[i])
 
     def pull(self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
-        if callable(self.adjoint):
-            return self.adjoint(g, i, *inputs, **settings)
-        return self.adjoint[i](g, *inputs, **settings)
+        adjoint: Any = self.adjoint
+        if self.variadic:
+            return adjoint(g, i, *inputs, **settings)
+        return adjoint[i](g, *inputs, **settings) if settings else adjoint[i](g, *inputs)
 
     def push(self, tangents: Sequence[Any], out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         if self.jointly:

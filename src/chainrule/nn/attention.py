@@ -109,10 +109,13 @@ class MultiheadAttention(Module):
         _check_sequences(self, x, self.embed_dim)
         together = self._projected(x)
         if self.training and self.dropout.p:
-            gathered = attended(together, self.num_heads, self.is_causal, lambda fit: self.dropout(softmax(fit)))
+            gathered = attended(together, self.num_heads, self.is_causal, self._weights)
         else:
             gathered = self_attention(together, heads=self.num_heads, is_causal=self.is_causal)
         return self.out_proj(gathered)
+
+    def _weights(self, fit: Any) -> Any:
+        return self.dropout(softmax(fit))
 
     def _projected(self, x: Any) -> Any:
         """Questions, keys and values side by side, of shape (batch, time, 3 embed_dim)."""

@@ -165,6 +165,13 @@ def softmax_minus_one_hot(x, target):
 
 
 @kernel
+def squared_distance(x, y):
+    """The squares of all differences, added up."""
+    apart = x - y
+    return np.vdot(apart, apart)
+
+
+@kernel
 def soften(x):
     """The softmax of each row of an array that is nobody else's, in its place."""
     x -= np.maximum.reduce(x, -1, keepdims=True)
