@@ -7,7 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import optim
-from chainrule.errors import ChainruleError
+from chainrule.errors import ChainruleError, DtypeError
 
 KINDS = [
     (optim.SGD, {}),
@@ -134,6 +134,10 @@ def changed(path, new):
         (["state", 0, "mean"], None, ChainruleError, "parameter 0 lacks mean"),
         (["state", 0, "mean"], np.ones(3), ChainruleError, r"mean of parameter 0 has shape \(3,\), not \(2, 2\)"),
         (["state", 1, "steps"], np.ones(3), ChainruleError, r"steps of parameter 1 has shape \(3,\), not \(\)"),
+        (["state", 1, "steps"], -1, ChainruleError, "steps of parameter 1 is a count, not -1"),
+        (["state", 1, "steps"], 0.5, ChainruleError, "steps of parameter 1 is a count, not 0.5"),
+        (["state", 1, "steps"], 10**400, ChainruleError, "steps of parameter 1 is a count, not 10"),
+        (["param_groups", 0, "eps"], 10**400, DtypeError, "eps is a number, not 10"),
         (["param_groups", 1], None, ChainruleError, "1 groups of parameters, and this one 2"),
         (["param_groups", 0, "eps"], None, ChainruleError, "group 0 lacks eps"),
         (["param_groups", 1, "momentum"], 0.5, ChainruleError, "group 1 has an unknown momentum"),

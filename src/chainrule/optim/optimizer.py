@@ -81,7 +81,7 @@ class Optimizer:
         """Refuse a setting that is negative or not a number."""
         for name in names:
             given = settings[name]
-            if not isinstance(given, int | float | np.number):
+            if not is_number(given):
                 raise DtypeError(f"{self._name}: {name} is a number, not {given!r}")
             if not given >= 0:
                 raise ValueError(f"{self._name}: {name} is at least 0, not {given}")
@@ -249,7 +249,21 @@ class Optimizer:
                     expected = () if name == "steps" else shape
                     if name in memory and np.shape(memory[name]) != expected:
                         wrong.append(f"{name} of parameter {i} has shape {np.shape(memory[name])}, not {expected}")
+                steps = memory.get("steps", 0)
+                if "steps" in kept and not (is_number(steps) and steps >= 0 and steps == int(steps)):
+                    wrong.append(f"steps of parameter {i} is a count, not {steps!r}")
         return wrong
+
+
+def is_number(x: Any) -> bool:
+    """Whether x is one number that floating point can hold."""
+    if not isinstance(x, int | float | np.number):
+        return False
+    try:
+        float(x)
+    except OverflowError:
+        return False
+    return True
 
 
 class _Member:

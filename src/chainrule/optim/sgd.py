@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule.core.operation import kernel
-from chainrule.optim.optimizer import Array, Memory, Optimizer, Params, Settings
+from chainrule.errors import DtypeError
+from chainrule.optim.optimizer import Array, Memory, Optimizer, Params, Settings, is_number
 
 
 @kernel
@@ -48,6 +49,8 @@ class SGD(Optimizer):
     def check_settings(self, settings: Settings) -> None:
         """Refuse negative settings, and a look ahead without a plain momentum."""
         self.refuse_negative(settings, "lr", "momentum", "weight_decay")
+        if not is_number(settings["dampening"]):
+            raise DtypeError(f"SGD: dampening is a number, not {settings['dampening']!r}")
         if settings["nesterov"] and (settings["momentum"] == 0 or settings["dampening"] != 0):
             raise ValueError("SGD: nesterov needs a momentum above 0 and no dampening")
 
