@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
@@ -257,13 +258,9 @@ class Optimizer:
 
 def is_number(x: Any) -> bool:
     """Whether x is one number that floating point can hold."""
-    if not isinstance(x, int | float | np.number):
-        return False
-    try:
-        float(x)
-    except OverflowError:
-        return False
-    return True
+    if isinstance(x, int):
+        return abs(x) <= sys.float_info.max
+    return isinstance(x, float | np.number)
 
 
 class _Member:
