@@ -138,10 +138,10 @@ def test_doctor():
     found = json.loads(run("doctor", "--json").stdout)
     assert found["chainrule"] == chainrule.__version__
     assert found["numpy"] == np.__version__
-    assert found["scalar_engine"] == ("compiled" if COMPILED else "plain Python")
+    assert found["scalar_engine"] == found["tensor_engine"] == ("compiled" if COMPILED else "plain Python")
     assert set(found["blas"]) == {"library", "version", "threads"}
     text = run("doctor").stdout
-    for part in (found["python"], found["numpy"], found["blas"]["library"], "scalar engine"):
+    for part in (found["python"], found["numpy"], found["blas"]["library"], "scalar engine", "tensor engine"):
         assert part in text
 
 

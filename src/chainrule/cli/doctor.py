@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 import chainrule
-from chainrule.core import COMPILED
+from chainrule.core import TENSORS_COMPILED, VALUES_COMPILED
 
 THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+COMPILE = "; install a C compiler, then run pip install . again"
 REQUIREMENT = re.compile(r"""(?P<library>[\w.-]+)[^;]*;.*extra\s*==\s*["'](?P<extra>[\w.-]+)["']""")
 
 
@@ -26,7 +27,8 @@ def examine() -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": f"{platform.system()} {platform.machine()}",
-        "scalar_engine": "compiled" if COMPILED else "plain Python",
+        "scalar_engine": "compiled" if VALUES_COMPILED else "plain Python",
+        "tensor_engine": "compiled" if TENSORS_COMPILED else "plain Python",
         "blas": {
             "library": blas.get("name", "unknown"),
             "version": blas.get("version", "unknown"),
@@ -68,16 +70,18 @@ def version_of(library: str) -> str | None:
 
 def report(found: dict[str, Any]) -> list[str]:
     """The report as lines of text, with what to do where something is missing."""
-    engine = found["scalar_engine"]
-    if engine != "compiled":
-        engine += " (some 20 times slower; install a C compiler, then run pip install . again)"
+    engines = {
+        name: found[name] + ("" if found[name] == "compiled" else f" ({slower} slower{COMPILE})")
+        for name, slower in (("scalar_engine", "some 20 times"), ("tensor_engine", "small networks up to twice"))
+    }
     blas = found["blas"]
     threads = f"{blas['threads']} thread{'s' if blas['threads'] != 1 else ''}"
     text = [
         f"chainrule      {found['chainrule']}",
         f"Python         {found['python']} on {found['machine']}",
         f"NumPy          {found['numpy']}, BLAS: {blas['library']} {blas['version']}, {threads}",
-        f"scalar engine  {engine}",
+        f"scalar engine  {engines['scalar_engine']}",
+        f"tensor engine  {engines['tensor_engine']}",
     ]
     for extra, libraries in found["extras"].items():
         missing = [library for library, version in libraries.items() if version is None]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from typing import Any
+
+PACKAGE = __name__.rpartition(".")[0]
 
 
 def find_compiled(name: str) -> Any:
@@ -12,10 +15,19 @@ def find_compiled(name: str) -> Any:
     if os.environ.get("CHAINRULE_PLAIN"):
         return None
     try:
-        return importlib.import_module(f"chainrule.core.{name}")
+        return importlib.import_module(f"{PACKAGE}._{name}")
     except ImportError:
         return None
 
 
-loops = find_compiled("_loops")
-"""Quick twins of kernels, by their names."""
+def put_in_place(name: str) -> bool:
+    """Let a module's compiled twin stand where the plain one would, if there is one; before anybody imports it."""
+    module = find_compiled(name)
+    if module is not None:
+        sys.modules[f"{PACKAGE}.{name}"] = module
+        setattr(sys.modules[PACKAGE], name, module)
+    return module is not None
+
+
+loops = find_compiled("loops")
+"""Quick twins of kernels, by their names; None where they were not built."""
