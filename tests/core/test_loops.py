@@ -35,7 +35,9 @@ def calls(name, shape, dtype, draw):
         "normalized_back": (x, y, 1e-5),
         "soften": (x,),
         "soften_back": (x, np.abs(y)),
+        "plus": (x, y.reshape(-1)[: shape[-1]].copy()),
         "softmax_minus_one_hot": (x, places),
+        "squared_distance": (x, y),
     }[name]
 
 

@@ -388,3 +388,52 @@ def erfc(x):
             (<double *> views[0].buf)[i] = c_erfc((<double *> views[1].buf)[i])
     closed(2, views)
     return out[()]
+
+
+cdef void add_to_rows_loop(Py_ssize_t rows, Py_ssize_t columns, floating *x, const floating *b) noexcept:
+    cdef Py_ssize_t i, j
+    for i in range(rows):
+        for j in range(columns):
+            x[j] += b[j]
+        x += columns
+
+
+def plus(x, b):
+    cdef Py_buffer views[2]
+    cdef Py_ssize_t columns
+    if type(b) is not ndarray or b.ndim != 1 or b.dtype is not getattr(x, "dtype", None):
+        return NotImplemented
+    columns = b.shape[0]
+    if columns_of(x) != columns or opened((x,), 1, views) < 0:
+        return NotImplemented
+    if opened((b,), 0, &views[1]) < 0:
+        PyBuffer_Release(views)
+        return NotImplemented
+    if views[0].itemsize == 4:
+        add_to_rows_loop[float](x.size // columns, columns, <float *> views[0].buf, <float *> views[1].buf)
+    else:
+        add_to_rows_loop[double](x.size // columns, columns, <double *> views[0].buf, <double *> views[1].buf)
+    closed(2, views)
+    return x
+
+
+cdef floating distance_loop(Py_ssize_t n, const floating *x, const floating *y) noexcept:
+    cdef Py_ssize_t i
+    cdef floating total = 0
+    for i in range(n):
+        total += (x[i] - y[i]) * (x[i] - y[i])
+    return total
+
+
+def squared_distance(x, y):
+    cdef Py_buffer views[2]
+    cdef double total
+    cdef Py_ssize_t n = opened((x, y), 0, views) if getattr(x, "shape", None) == getattr(y, "shape", ()) else -1
+    if n < 0:
+        return NotImplemented
+    if views[0].itemsize == 4:
+        total = distance_loop[float](n, <float *> views[0].buf, <float *> views[1].buf)
+    else:
+        total = distance_loop[double](n, <double *> views[0].buf, <double *> views[1].buf)
+    closed(2, views)
+    return x.dtype.type(total)
