@@ -26,6 +26,9 @@ MANY = "".join(f"{i},{i / 2}\n" for i in range(60))
         (b"1,2\n3,4\n", r"begins with numbers, 1, 2, not with headers: give them with names="),
         (b'a,y\n1,"2\n3,4\n', r"line 3: unexpected end of data; a quotation mark"),
         (b'a,y\n1,2\n3,x"y\n4,"5"\n', r"row 2, column 'y': a quotation mark in the middle, 'x\"y'"),
+        (b'a,y\n1,"5\\" pipe"\n2,b\n3,"6\\" pipe"\n', r"line 2: a quotation mark inside .* is written twice"),
+        (b'a,y\n1,"ab" c\n2,"d"\n', r"line 2: a quotation mark inside"),
+        (b'a,y\n1,2\n3,x"u\n4,5\n6,z"u\n', r"row 2, column 'y': a quotation mark in the middle, 'x\"u'"),
         (b"a,y\n1,2\nd\xe9,3\n", r"line 3: the byte 0xe9 is not UTF-8"),
         ("a,y\n1,2\n".encode("utf-16"), r"line 1: the byte 0xff is not UTF-8"),
         (b"PK\x03\x04", "a zip archive or a spreadsheet: save the sheet as CSV"),
@@ -114,3 +117,23 @@ def test_numbers_that_round_to_infinity_are_named(tmp_path):
     with pytest.raises(DataError, match=r"column 'a', row 2: '1e\+?39' is infinite or too large for float32"):
         read_table(tmp_path / "a.csv", target="y", standardize=False)
     assert np.isfinite(read_table(tmp_path / "a.csv", target="y", standardize=False, dtype=np.float64).x).all()
+
+
+def test_rows_between_quotation_marks_that_pair_by_accident_are_not_lost(tmp_path):
+    """polars takes the 6 rows from the first misplaced quotation mark to the second for one."""
+    rows = [f"{i},a{i % 3},{i % 2}" for i in range(14)]
+    rows[3], rows[8] = '3,"5\\" pipe",1', '8,"5\\" pipe",0'
+    (tmp_path / "a.csv").write_text("i,k,y\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"a\.csv, line 5: a quotation mark inside"):
+        read_table(tmp_path / "a.csv", target="y")
+
+
+def test_quotation_marks_in_their_places_are_read(tmp_path):
+    (tmp_path / "a.csv").write_text(
+        'a,k\n1,"5"" pipe"\n\n2,"two\nlines"\n3,"5"" pipe"\n4,"two\nlines"\n', encoding="utf-8"
+    )
+    table = read_table(tmp_path / "a.csv", target="k")
+    assert table.columns.classes == ('5" pipe', "two\nlines")
+    assert table.rows.tolist() == [1, 3, 4, 5]
+    with pytest.warns(DataWarning, match="no other row"):
+        assert read_table(tmp_path / "a.csv", target="k", rows=4).rows.tolist() == [1, 3, 4]

@@ -31,6 +31,10 @@ PACKED = {b"PK": "a zip archive or a spreadsheet: save the sheet as CSV", b"\x1f
 """What files that are not text begin with."""
 
 
+MISPLACED = 'a quotation mark inside a field in quotation marks is written twice, as in "5"" pipe", and not after a \\'
+"""What to do where text follows a quotation mark that seemed to end its field."""
+
+
 @dataclass(frozen=True)
 class TextFile:
     """A file of text whose first line has been read; `most` is how many rows are wanted, None all."""
@@ -57,7 +61,8 @@ def read_texts(
     """The file's columns as text, the number of each row that is not blank (from 1), and notes on how it was read."""
     found, library = existing(path), polars()
     file = _opened(found, separator, names, most)
-    if _has_odd_quotes(found):
+    quotes = _count_of_quotes(found)
+    if quotes % 2:
         # Some versions of polars take the rest of the file for one cell then, without a word.
         _explain_refusal(file)
         raise DataError(f"{found} has an odd number of quotation marks, so one of them is not closed")
@@ -74,6 +79,8 @@ def read_texts(
     except (library.exceptions.PolarsError, OSError) as error:
         _explain_refusal(file)
         raise DataError(f"{found} cannot be read: {str(error).splitlines()[0]}") from error
+    if quotes:
+        _refuse_lost_rows(file, frame.height)
     if frame.height and frame[file.headers[-1]].null_count():
         # polars fills short rows up without a word; their last column is empty then.
         _refuse_ragged(file)
@@ -147,9 +154,9 @@ def _records(path: Path, separator: str) -> Iterator[list[str]]:
         try:
             yield from reader
         except csv.Error as error:
-            raise DataError(
-                f"{path}, line {reader.line_num}: {error}; a quotation mark further up may not be closed"
-            ) from None
+            misplaced = "expected after" in str(error)
+            why = MISPLACED if misplaced else f"{error}; a quotation mark further up may not be closed"
+            raise DataError(f"{path}, line {reader.line_num}: {why}") from None
 
 
 @contextmanager
@@ -177,9 +184,21 @@ def _notes_on_size(path: Path, most: int | None) -> list[str]:
     return [f"{size / 1e9:.1f} GB are read into memory, and rows= would read fewer rows"]
 
 
-def _has_odd_quotes(path: Path) -> bool:
+def _count_of_quotes(path: Path) -> int:
     with path.open("rb") as file:
-        return bool(sum(portion.count(b'"') for portion in iter(lambda: file.read(PORTION), b"")) % 2)
+        return sum(portion.count(b'"') for portion in iter(lambda: file.read(PORTION), b""))
+
+
+def _refuse_lost_rows(file: TextFile, count: int) -> None:
+    """Python's strict reader must see as many rows: polars takes all between two misplaced quotation marks for one."""
+    seen = 0
+    for seen, _ in file.numbered():  # noqa: B007 - the last number is what counts
+        pass
+    if seen != count:
+        _explain_refusal(file)
+        raise DataError(
+            f"{file.path} has {seen:,} rows, of which {count:,} can be told apart: mend its quotation marks"
+        )
 
 
 def _refuse_ragged(file: TextFile) -> None:
