@@ -176,6 +176,11 @@ def test_defaults_grow_with_the_data():
         ("a,b,y\n1,2,x\n2,3,z\n3,4\n", (), "row 3 has 2 fields, and there are 3 columns"),
         ("a,b,y\n1,,3.5\n1,,4.5\n1,,7\n", (), "column 'a' is left out: it is constant"),
         ("a,b,y\n1,2,3.5\n2,3,abc\n3,5,7\n", ("--task", "regression"), "column 'y', row 2: 'abc' is not a number"),
+        (
+            "a,y\n" + "".join(f"{i},{i / 2}\n" for i in range(9)) + "9,abc\n",
+            (),
+            "column 'y', row 10: 'abc' is not a number, as most of its column seem to be (--task classification takes",
+        ),
         ("1,2\n3,4\n", (), "begins with numbers, 1, 2, not with headers: write them in a first line"),
         ("", (), "table.csv is empty"),
         ("a,y\n1,1.5\n2,2.5\n", ("--validation", "0.1"), "2 rows, too few to hold a share of 0.1 back"),

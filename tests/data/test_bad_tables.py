@@ -137,3 +137,81 @@ def test_quotation_marks_in_their_places_are_read(tmp_path):
     assert table.rows.tolist() == [1, 3, 4, 5]
     with pytest.warns(DataWarning, match="no other row"):
         assert read_table(tmp_path / "a.csv", target="k", rows=4).rows.tolist() == [1, 3, 4]
+
+
+AGES = [str(20 + i % 40) for i in range(200)]
+MISSING = "texts that stand for a missing value can be named with missing="
+COMMA = "it looks like one with a decimal comma or marks for thousands: write numbers as 1234.5"
+
+
+def changed(cells, cell, every=None):
+    """The same cells with the eighth, or each that `every` says, in another spelling."""
+    return [cell.format(old) if i == 7 or (every and i % every == 0) else old for i, old in enumerate(cells)]
+
+
+@pytest.mark.parametrize(
+    ("ages", "said"),
+    [
+        (changed(AGES, "3O"), f"row 8: '3O' is not a number, so the column is read as 41 categories; {MISSING}"),
+        (changed(AGES, "{},5"), f"row 8: '27,5' is not a number, so the column is read as 41 categories; {COMMA}"),
+        (
+            changed(AGES, "{},5", 1),
+            f"row 1: '20,5' is not a number (and 199 more), so the column is read as .*; {COMMA}",
+        ),
+        (changed(AGES, "1 0{}"), f"row 8: '1 027' is not a number, so .*; {COMMA}"),
+        (changed(AGES, "1,0{}"), f"row 8: '1,027' is not a number, so .*; {COMMA}"),
+        (changed(AGES, "-1.0{},50"), f"row 8: '-1.027,50' is not a number, so .*; {COMMA}"),
+        (changed(AGES, "1\u202f0{}"), f"row 8: .* is not a number, so .*; {COMMA}"),
+        (changed(AGES, "{}%"), "row 8: '27%' is not a number, so .*; it looks like one with a percent sign: write"),
+        (changed(AGES, "${}"), "row 8: '[$]27' is not a number, so .*; it looks like one with a currency sign: write"),
+        (changed(AGES, "1 0{} €"), "row 8: '1 027 €' is not a number, so .*; it looks like one with a currency sign"),
+    ],
+)
+def test_categories_that_were_probably_meant_for_numbers_are_told(tmp_path, ages, said):
+    lines = "".join(f'"{age}";{i};{"ab"[i % 2]}\n' for i, age in enumerate(ages))
+    (tmp_path / "a.csv").write_text("age;i;y\n" + lines, encoding="utf-8")
+    with pytest.warns(DataWarning, match=f"column 'age', {said}".replace("(", r"\(").replace(")", r"\)")):
+        table = read_table(tmp_path / "a.csv", target="y")
+    assert len(table.columns.names) == len(set(ages)) + 1
+    # Who says that it is categories is not told so.
+    assert read_table(tmp_path / "a.csv", target="y", categorical=["age"]).columns == table.columns
+
+
+def test_texts_with_a_few_numbers_among_them_are_no_news(tmp_path):
+    (tmp_path / "a.csv").write_text(
+        "size,y\n" + "".join(f"{['S', 'M', 'L', '42'][i % 4]},{i % 2}\n" for i in range(20))
+    )
+    assert len(read_table(tmp_path / "a.csv", target="y").columns.names) == 4
+
+
+@pytest.mark.parametrize(
+    ("prices", "said"),
+    [
+        (changed([str(1000 + 7 * i) for i in range(100)], "oops"), f"row 8: 'oops' is not a number, .*; {MISSING}"),
+        (changed([str(i % 2) for i in range(100)], "O"), "row 8: 'O' is not a number, "),
+        ([f"{i % 4},5" for i in range(100)], rf"row 1: '0,5' is not a number \(and 99 more\), .*; {COMMA}"),
+        ([f"{i}%" for i in range(100)], "row 1: '0%' .*; it looks like one with a percent sign"),
+    ],
+)
+def test_a_target_that_is_mostly_numbers_is_no_set_of_classes_by_itself(tmp_path, prices, said):
+    (tmp_path / "a.csv").write_text("i;price\n" + "".join(f"{i};{price}\n" for i, price in enumerate(prices)))
+    with pytest.raises(DataError, match=f"a.csv: column 'price', {said}") as refused:
+        read_table(tmp_path / "a.csv", target="price")
+    assert "(task='classification' takes each different text for a class)" in str(refused.value)
+    with pytest.raises(DataError, match="is not a number"):
+        read_table(tmp_path / "a.csv", target="price", task="regression")
+
+
+@pytest.mark.filterwarnings("ignore::chainrule.errors.DataWarning")
+def test_a_target_that_is_mostly_numbers_can_be_said_to_be_classes(tmp_path):
+    (tmp_path / "a.csv").write_text("i,y\n" + "".join(f"{i},{1000 + i}\n" for i in range(20)) + "20,oops\n")
+    for settings in ({"task": "classification"}, {"categorical": ["y"]}):
+        assert len(read_table(tmp_path / "a.csv", target="y", **settings).columns.classes) == 21
+
+
+def test_a_column_of_many_categories_that_was_said_to_be_one_is_left_out(tmp_path):
+    (tmp_path / "a.csv").write_text("i,code,y\n" + "".join(f"{i},{i},{i % 2}\n" for i in range(60)) + "60,6O,1\n")
+    with pytest.warns(DataWarning, match="column 'code' is left out: it has 61 different texts"):
+        assert read_table(tmp_path / "a.csv", target="y", categorical=["code"]).columns.names == ("i",)
+    with pytest.raises(DataError, match="column 'code', row 61: '6O' is not a number"):
+        read_table(tmp_path / "a.csv", target="y")

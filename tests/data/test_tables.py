@@ -161,11 +161,11 @@ def test_blank_lines_are_passed_over_and_counted(file):
 @pytest.mark.parametrize(
     ("name", "text", "settings"),
     [
-        ("a.csv", "a;b;y\n1;2,5;3\n2;3,5;4,5\n", {}),
-        ("a.csv", "a|b|y\n1|x|3\n2|z|4,5\n", {}),
-        ("a.tsv", "a,1\tb\ty\n1\tx\t3\n2\tz\t4,5\n", {}),
-        ("a.csv", '"a,1,2,3"\tb\ty\n1\tx\t3\n2\tz\t4,5\n', {}),
-        ("a.csv", "a b y\n1 x 3\n2 z 4,5\n", {"separator": " "}),
+        ("a.csv", "a;b;y\n1;x,5;3\n2;z,5;u,5\n", {}),
+        ("a.csv", "a|b|y\n1|x|3\n2|z|u,5\n", {}),
+        ("a.tsv", "a,1\tb\ty\n1\tx\t3\n2\tz\tu,5\n", {}),
+        ("a.csv", '"a,1,2,3"\tb\ty\n1\tx\t3\n2\tz\tu,5\n', {}),
+        ("a.csv", "a b y\n1 x 3\n2 z u,5\n", {"separator": " "}),
         ("a.csv", "\ufeffa,b,y\r\n1,x,3\r\n2,z,4_5\r\n", {}),
         ("a.csv", 'a , b,"y"\n1,"x, ""q""\nand more",3\n 2 ,z , 4_5\n', {}),
         ("a.csv", "1,x,3\n2,z,4_5\n", {"names": ["a", "b", "y"]}),

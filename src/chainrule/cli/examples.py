@@ -33,6 +33,7 @@ SPELLED = (
     (r"; names= would give it one", ""),
     (r"give them with names=", "write them in a first line"),
     (r"max_categories=", "--max-categories "),
+    (r"task='classification'", "--task classification"),
     (r"\b(separator|ignore|missing)=", r"--\1"),
     (r", or hold gradients with clip_norm", ""),
 )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.columns import Categories, Column, Columns, Numbers
 from chainrule.data.files import meant
+from chainrule.data.numerals import hint
 from chainrule.errors import DataError, DataWarning, MissingExtra
 
 if TYPE_CHECKING:
@@ -102,14 +103,23 @@ def target_of(frame: pl.DataFrame, columns: Columns, rows: Array, dtype: np.dtyp
 def numbers_of(series: pl.Series, rows: Array) -> Array:
     """A column as float64, nan where a number is missing; text and infinities are refused with their row."""
     parsed = parse(series)
-    wrong = np.flatnonzero((parsed.is_null() & series.is_not_null()).to_numpy())
+    wrong = np.flatnonzero(no_number(series))
     if len(wrong):
-        more = f" (and {len(wrong) - 1:,} more)" if len(wrong) > 1 else ""
-        raise DataError(
-            f"column {series.name!r}, row {rows[wrong[0]]}: {series[int(wrong[0])]!r} is not a number{more}; texts "
-            "that stand for a missing value can be named with missing="
-        )
+        raise DataError(not_a_number(series, wrong, rows))
     return _finite(parsed.to_numpy().astype(np.float64), series, rows)
+
+
+def no_number(series: pl.Series) -> Array:
+    """Which cells are neither missing nor a number."""
+    return (parse(series).is_null() & series.is_not_null()).to_numpy()
+
+
+def not_a_number(series: pl.Series, places: Array, rows: Array, so: str = "") -> str:
+    """Names the first of the cells that are no numbers, and what to do about them."""
+    text = str(series[int(places[0])])
+    more = f" (and {len(places) - 1:,} more)" if len(places) > 1 else ""
+    cure = hint(text) or "texts that stand for a missing value can be named with missing="
+    return f"column {series.name!r}, row {rows[places[0]]}: {text!r} is not a number{more}{so}; {cure}"
 
 
 def parse(series: pl.Series) -> pl.Series:

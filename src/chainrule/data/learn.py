@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.columns import Categories, Column, Columns, Numbers, Task
-from chainrule.data.encode import listing, numbers_of, parse, where
+from chainrule.data.encode import listing, no_number, not_a_number, numbers_of, parse, where
 from chainrule.data.files import meant
+from chainrule.data.numerals import looks_like_number
 from chainrule.errors import DataError
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def learn(frame: pl.DataFrame, rows: Array, wishes: Wishes) -> tuple[Columns, li
     _refuse_unknown(frame.columns, wishes)
     target, notes = _target(frame[wishes.target], rows, wishes)
     unused: list[str] = []
+    odd: list[str] = []
     features: list[Column] = []
     left_out = list(wishes.ignore)
     for name in frame.columns:
@@ -63,11 +65,13 @@ def learn(frame: pl.DataFrame, rows: Array, wishes: Wishes) -> tuple[Columns, li
             unused.append(f"column {name!r} is left out: {feature}")
         else:
             features.append(feature)
+            odd += _notes_on_odd_cells(frame[name], feature, rows, wishes)
     if not features:
         raise DataError(
             f"no column is left to learn {wishes.target!r} from: {'; '.join(unused) or 'there is no other'}"
         )
-    return Columns(tuple(features), target, tuple(left_out), wishes.missing, wishes.standardize), [*notes, *unused]
+    columns = Columns(tuple(features), target, tuple(left_out), wishes.missing, wishes.standardize)
+    return columns, [*notes, *unused, *odd]
 
 
 def measured_again(columns: Columns, frame: pl.DataFrame, rows: Array) -> Columns:
@@ -111,7 +115,7 @@ def _feature(series: pl.Series, rows: Array, wishes: Wishes) -> Column | str:
     if len(categories) == 1 and len(given) == len(series):
         return f"it is constant, {given[0]!r} in every row"
     if len(categories) > wishes.max_categories:
-        if 0 < parse(given).null_count() <= len(given) / 2:
+        if len(_odd_cells(series)) and name not in wishes.categorical:
             # Mostly numbers, so it is the others that need a word: this names the first of them.
             numbers_of(series, rows)
         return (
@@ -119,6 +123,23 @@ def _feature(series: pl.Series, rows: Array, wishes: Wishes) -> Column | str:
             "each a feature"
         )
     return Categories(name, categories)
+
+
+def _odd_cells(series: pl.Series) -> Array:
+    """In a column of texts that are mostly numbers, however spelt, the places of those that do not read as one."""
+    odd = no_number(series)
+    strange = odd & ~looks_like_number(series).to_numpy()
+    mostly = strange.sum() < (len(series) - series.null_count()) / 2
+    return np.flatnonzero(odd & mostly)
+
+
+def _notes_on_odd_cells(series: pl.Series, feature: Column, rows: Array, wishes: Wishes) -> list[str]:
+    """That a few cells made categories of what may have been meant for numbers."""
+    if not isinstance(feature, Categories) or feature.name in wishes.categorical:
+        return []
+    odd = _odd_cells(series)
+    so = f", so the column is read as {len(feature.categories):,} categories"
+    return [not_a_number(series, odd, rows, so)] if len(odd) else []
 
 
 def _target(series: pl.Series, rows: Array, wishes: Wishes) -> tuple[Column, list[str]]:
@@ -132,6 +153,8 @@ def _target(series: pl.Series, rows: Array, wishes: Wishes) -> tuple[Column, lis
         )
     numeric = series.dtype.is_numeric()
     task = wishes.task
+    if task == "auto" and not numeric and name not in wishes.categorical:
+        _refuse_odd_cells(series, rows)
     if task == "auto":
         task = "classification" if not numeric or _looks_like_classes(series) else "regression"
     if task == "regression":
@@ -149,10 +172,24 @@ def _target(series: pl.Series, rows: Array, wishes: Wishes) -> tuple[Column, lis
     return Categories(name, classes), notes
 
 
+def _refuse_odd_cells(series: pl.Series, rows: Array) -> None:
+    """Mistyped numbers must not turn a quantity into classes; classes may be numbers and texts, if each is frequent."""
+    places = _odd_cells(series)
+    if not len(places):
+        return
+    odd, numbers = series[places], parse(series).drop_nulls()
+    if looks_like_number(odd).any() or not (_are_few_and_frequent(odd) and _looks_like_classes(numbers)):
+        so = ", as most of its column seem to be (task='classification' takes each different text for a class)"
+        raise DataError(not_a_number(series, places, rows, so))
+
+
 def _looks_like_classes(numbers: pl.Series) -> bool:
-    values, counts = np.unique(numbers.to_numpy(), return_counts=True)
-    whole = bool((values == np.floor(values)).all())
-    return whole and len(values) <= MOST_CLASSES and counts.mean() >= EXAMPLES_OF_A_CLASS
+    values = numbers.to_numpy()
+    return bool((values == np.floor(values)).all()) and _are_few_and_frequent(numbers)
+
+
+def _are_few_and_frequent(values: pl.Series) -> bool:
+    return values.n_unique() <= min(MOST_CLASSES, len(values) / EXAMPLES_OF_A_CLASS)
 
 
 def _mean_and_scale(values: Array) -> tuple[float, float]:

@@ -104,7 +104,8 @@ def read_table(
     without a target.
 
     The task is classification if the target is text, or whole numbers of which at most 20 are different and each
-    stands, on average, in three rows; otherwise regression. `task` forces either.
+    stands, on average, in three rows; otherwise regression. `task` forces either, and is needed where a few texts stand
+    among numbers: a typing error must not turn a quantity into classes.
 
     With the `columns` of another table instead of a target, a file is read as that one was: to predict, or to judge.
 
