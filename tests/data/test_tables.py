@@ -230,6 +230,14 @@ def test_new_files_are_read_as_the_old_one_was(file, table):
     np.testing.assert_allclose(judged.y, [[0]], atol=1e-6)
 
 
+def test_a_file_of_the_one_column_that_was_learned_is_read(file):
+    columns = read_table(file("a,y\n1,0.5\n3,2\n"), target="y").columns
+    new = read_table(file("a\n5\n\n1\n", "new.csv"), columns=columns)
+    assert (new.x.tolist(), new.rows.tolist()) == ([[3], [-1]], [1, 3])
+    with pytest.raises(DataError, match=r"new\.csv: the column 'a' is missing: did you mean A\?$"):
+        read_table(file("A\n5\n", "new.csv"), columns=columns)
+
+
 def test_unseen_categories_and_extra_columns_are_told(file, table):
     path = file("colour,tons,doors\npink,2,3\nred,1,3\nlime,1,3\n", "new.csv")
     with pytest.warns(DataWarning) as told:
@@ -245,7 +253,7 @@ def test_unseen_categories_and_extra_columns_are_told(file, table):
     ("text", "message"),
     [
         ("Colour,tons\nred,1\n", r"the column 'colour' is missing: did you mean Colour\?"),
-        ("colour\nred\n", "has a single column"),
+        ("colour\nred\n", "the column 'tons' is missing"),
         ("colour,price\nred,1\n", "the column 'tons' is missing"),
         ("colour,tons\nred,1\nred,heavy\n", "column 'tons', row 2: 'heavy' is not a number"),
         ("colour,tons\nred,-inf\n", "column 'tons', row 1: '-inf' is infinite"),

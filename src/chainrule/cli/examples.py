@@ -171,7 +171,7 @@ def lesson_of_table(data: str, reading: Reading, *, share: float, seed: int) -> 
 
 def headers_of(data: str, separator: str | None) -> str:
     """The names of a file's columns, for someone who has to choose one."""
-    frame, _, _ = read_texts(data, separator=separator, names=None, most=1)
+    frame, _, _ = read_texts(data, separator=separator, names=None, most=1, learning=True)
     return listing(frame.columns, 20)
 
 

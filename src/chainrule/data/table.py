@@ -133,7 +133,7 @@ def read_table(
     kind = np.dtype(dtype)
     if kind.kind != "f":
         raise DataError(f"dtype is float32 or float64, not {kind}")
-    texts, numbers, told = read_texts(path, separator=separator, names=names, most=rows)
+    texts, numbers, told = read_texts(path, separator=separator, names=names, most=rows, learning=columns is None)
     frame = tidy(texts, columns.missing if columns else missing)
     name = columns.target.name if columns else str(target)
     frame, numbers, dropped = _with_target(frame, name, numbers, learning=columns is None)

@@ -56,11 +56,16 @@ class TextFile:
 
 
 def read_texts(
-    path: PathLike, *, separator: str | None, names: Sequence[str] | None, most: int | None
+    path: PathLike, *, separator: str | None, names: Sequence[str] | None, most: int | None, learning: bool
 ) -> tuple[pl.DataFrame, NDArray[Any], list[str]]:
-    """The file's columns as text, the number of each row that is not blank (from 1), and notes on how it was read."""
+    """The file's columns as text, the number of each row that is not blank (from 1), and notes on how it was read.
+
+    To learn from, it needs two columns at least; to predict, one may be all that a network knows.
+    """
     found, library = existing(path), polars()
     file = _opened(found, separator, names, most)
+    if learning:
+        _refuse_single(file)
     quotes = _count_of_quotes(found)
     if quotes % 2:
         # Some versions of polars take the rest of the file for one cell then, without a word.
@@ -109,17 +114,20 @@ def _opened(path: Path, separator: str | None, names: Sequence[str] | None, most
         raise DataError(f"{path} has {len(first)} columns where {separator!r} separates, and names= gives {len(names)}")
     given = [name.strip() for name in (first if names is None else names)]
     headers = [name or f"column {place}" for place, name in enumerate(given, 1)]
-    _refuse_headers(path, headers, separator)
+    _refuse_headers(path, headers)
     unnamed = [header for header, name in zip(headers, given, strict=True) if not name]
     return TextFile(path, separator, headers, unnamed, names is None, most)
 
 
-def _refuse_headers(path: Path, headers: Sequence[str], separator: str) -> None:
-    if len(headers) < 2:
+def _refuse_single(file: TextFile) -> None:
+    if len(file.headers) < 2:
         raise DataError(
-            f"{path} has a single column, {headers[0]!r}, where {separator!r} separates: a target and a feature are "
-            "needed; another separator is named with separator="
+            f"{file.path} has a single column, {file.headers[0]!r}, where {file.separator!r} separates: a target and a "
+            "feature are needed; another separator is named with separator="
         )
+
+
+def _refuse_headers(path: Path, headers: Sequence[str]) -> None:
     for place, name in enumerate(headers):
         if name in headers[:place]:
             raise DataError(
