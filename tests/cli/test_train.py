@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -279,6 +280,31 @@ def test_a_read_only_folder_is_found_before_the_training(typed, table, monkeypat
     done = typed("train", "flowers.csv", *QUICK)
     assert (done.code, done.out) == (1, "")
     assert re.fullmatch(r"chainrule: flowers.safetensors could not be written: the folder .* is read-only\n", done.err)
+
+
+@pytest.mark.parametrize("method", ["open", "exists", "is_dir"])
+def test_what_the_system_forbids_is_one_line(typed, table, monkeypatch, method):
+    def refused(path, *settings, **more):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    assert typed("train", "flowers.csv", *QUICK).code == 0
+    monkeypatch.setattr(Path, method, refused)
+    for words in (
+        ("train", "flowers.csv", *QUICK),
+        ("train", "mnist", "flowers.csv", "--out", "a.safetensors"),
+        ("predict", "flowers.safetensors", "flowers.csv"),
+    ):
+        done = typed(*words)
+        assert done.code in (1, 2)
+        assert "Permission denied" in " ".join(done.err.split())
+        assert "Traceback" not in done.err
+
+
+def test_a_file_that_is_no_network_is_not_replaced(typed, table):
+    (table.parent / "empty.safetensors").write_bytes(b"")
+    done = typed("train", "flowers.csv", *QUICK, "--out", "empty.safetensors")
+    assert done.code == 2
+    assert "holds no network that could be replaced (empty.safetensors is empty)" in " ".join(done.err.split())
 
 
 def test_a_network_that_is_damaged_or_foreign(typed, folder, tmp_path):

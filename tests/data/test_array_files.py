@@ -1,9 +1,12 @@
 """IDX, npz and MNIST files: what is written comes back, and what is damaged is named."""
 
+import errno
 import gzip
+import os
 import pickle
 import struct
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -123,6 +126,20 @@ def test_damaged_npz_archives_are_named(tmp_path):
         archive.writestr("notes.txt", "no array")
     with pytest.raises(DataError, match=r"notes\.txt"):
         load_npz(path)
+
+
+@pytest.mark.parametrize("load", [load_idx, load_npz, load_mnist])
+def test_files_and_folders_that_may_not_be_read_are_named(tmp_path, monkeypatch, load):
+    def refused(path, *settings, **more):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    path = tmp_path / "mnist.npz"
+    np.savez(path, x=np.eye(3))
+    for method in ("open", "iterdir", "is_dir"):
+        monkeypatch.setattr(Path, method, refused)
+        with pytest.raises(DataError, match=r"cannot be read: Permission denied$"):
+            load((tmp_path if load is load_mnist else tmp_path / "none") if method == "iterdir" else path)
+        monkeypatch.undo()
 
 
 def images(count, seed):

@@ -1,5 +1,9 @@
 """Files that cannot be learned from: each is refused by name, with its column and row."""
 
+import errno
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -85,6 +89,23 @@ def test_missing_files_and_folders_are_named(tmp_path):
         read_table(tmp_path / "house.csv", target="y")
     with pytest.raises(DataError, match="is a folder"):
         read_table(tmp_path, target="y")
+
+
+@pytest.mark.parametrize("times", range(5))
+def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch, times):
+    """The first time that it is opened, or a later one: rights and disks change."""
+    opened = iter(range(5))
+    usual = Path.open
+
+    def refused(path, *settings, **more):
+        if next(opened) == times:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return usual(path, *settings, **more)
+
+    (tmp_path / "a.csv").write_text('a,y\n1,"x"\n2,"z"\n1,"x"\n2,"z"\n')
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(DataError, match=r"a\.csv cannot be read: Permission denied$"):
+        read_table(tmp_path / "a.csv", target="y")
 
 
 def test_columns_without_a_header_are_left_out_and_told(tmp_path):

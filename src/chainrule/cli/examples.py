@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from chainrule.data import load_digits, load_mnist, read_table
 from chainrule.data.columns import Categories, Columns, Numbers
 from chainrule.data.encode import listing
+from chainrule.data.files import is_folder, reading
 from chainrule.data.split import split_places
 from chainrule.data.text_file import read_texts
 from chainrule.errors import ChainruleError, DataError, DataWarning, DivergenceWarning
@@ -189,7 +190,7 @@ def examples_of(
         if not whole and source.get("name") == DIGITS:
             _, back = digits_places(source["share"], source["seed"])
             found = part_of(found, back, f"{len(back):,} held-out digits")
-    elif Path(data).is_dir() or Path(data).suffix == ".npz":
+    elif is_folder(data) or Path(data).suffix == ".npz":
         _, _, x, y = load_mnist(data)
         columns = columns_of_pictures(x.shape[1], int(y.max()) + 1)
         found = Examples(x, y, numbered(y), columns, f"the {len(y):,} test pictures of {data}")
@@ -221,7 +222,7 @@ def is_what_it_learned(data: str, model: Model) -> bool:
 def checksum_of(path: Path) -> int:
     """A number that tells files apart."""
     check = 0
-    with path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         while portion := file.read(1 << 20):
             check = zlib.crc32(portion, check)
     return check

@@ -29,7 +29,7 @@ from chainrule.cli.telling import (
     one_of,
     one_style,
 )
-from chainrule.errors import CheckpointError
+from chainrule.errors import CheckpointError, DataError
 
 if TYPE_CHECKING:
     from chainrule.cli.judge import Judgement
@@ -285,6 +285,16 @@ def check_source(
 
 def check_place(path: Path) -> None:
     """Find out before the training whether its result can be saved, and refuse to overwrite what is no network."""
+    try:
+        check_kind(path)
+    except OSError as error:
+        raise CheckpointError(f"{path} could not be written: {error.strerror or error}") from error
+    if not os.access(path.parent, os.W_OK):
+        raise CheckpointError(f"{path} could not be written: the folder {path.parent.resolve()} is read-only")
+
+
+def check_kind(path: Path) -> None:
+    """Refuse a file in no folder, a folder, and a file that is no network."""
     from chainrule.cli.model_file import load_model
 
     if not path.parent.is_dir():
@@ -296,13 +306,11 @@ def check_place(path: Path) -> None:
     if path.exists():
         try:
             load_model(path)
-        except CheckpointError as error:
+        except (CheckpointError, DataError) as error:
             raise typer.BadParameter(
                 f"{path} is there and holds no network that could be replaced ({error}): choose another file",
                 param_hint="--out",
             ) from error
-    if not os.access(path.parent, os.W_OK):
-        raise CheckpointError(f"{path} could not be written: the folder {path.parent.resolve()} is read-only")
 
 
 def show(opening: str, judgement: Judgement) -> None:

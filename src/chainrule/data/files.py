@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -13,9 +14,9 @@ PathLike = str | os.PathLike[str]
 
 
 def existing(path: PathLike) -> Path:
-    """The path of a file that is there and holds something; anything else raises `DataError`."""
+    """The path of a file that is there, holds something and may be read; anything else raises `DataError`."""
     found = Path(path)
-    try:
+    with reading(found):
         if found.is_dir():
             raise DataError(f"{found} is a folder: name a file in it")
         if not found.exists():
@@ -23,9 +24,23 @@ def existing(path: PathLike) -> Path:
             raise DataError(f"there is no file {found}{meant(found.name, beside)}")
         if not found.stat().st_size:
             raise DataError(f"{found} is empty")
-    except OSError as error:
-        raise DataError(f"{found} cannot be read: {error.strerror}") from error
+        found.open("rb").close()
     return found
+
+
+@contextmanager
+def reading(path: PathLike) -> Generator[None]:
+    """Whatever the system has against reading a file or folder is said with its name."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def is_folder(path: PathLike) -> bool:
+    """Whether there is such a folder; a place that may not be looked at raises `DataError`."""
+    with reading(path):
+        return Path(path).is_dir()
 
 
 def meant(name: str, known: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.files import PathLike, existing, meant
+from chainrule.data.files import PathLike, existing, is_folder, meant, reading
 from chainrule.data.idx import load_idx
 from chainrule.errors import DataError
 
@@ -80,7 +80,7 @@ def load_mnist(path: PathLike) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]
     ((3, 784), 1.0, [7, 2, 1])
     """
     place = Path(path)
-    parts = {name: load_idx(_file(place, name)) for name in MNIST} if place.is_dir() else load_npz(place, *MNIST)
+    parts = {name: load_idx(_file(place, name)) for name in MNIST} if is_folder(place) else load_npz(place, *MNIST)
     x_train, y_train = _pair(parts, "train", place)
     x_test, y_test = _pair(parts, "test", place)
     return x_train, y_train, x_test, y_test
@@ -88,7 +88,8 @@ def load_mnist(path: PathLike) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]
 
 def _file(folder: Path, name: str) -> Path:
     """The one file of the folder that holds this part, whichever way its name is spelt."""
-    fitting = [file for file in sorted(folder.iterdir()) if file.name.startswith(MNIST[name]) and file.is_file()]
+    with reading(folder):
+        fitting = [file for file in sorted(folder.iterdir()) if file.name.startswith(MNIST[name]) and file.is_file()]
     if not fitting:
         axes = 3 if name.startswith("x") else 1
         raise DataError(f"{folder} has no file {MNIST[name]}-idx{axes}-ubyte or {MNIST[name]}-idx{axes}-ubyte.gz")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.encode import listing, polars
-from chainrule.data.files import PathLike, existing
+from chainrule.data.files import PathLike, existing, reading
 from chainrule.errors import DataError
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def read_texts(
 
 def _opened(path: Path, separator: str | None, names: Sequence[str] | None, most: int | None) -> TextFile:
     """What the first line tells, checked."""
-    with path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         begin = file.read(2)
     if begin in PACKED:
         raise DataError(f"{path} is {PACKED[begin]}")
@@ -169,9 +169,10 @@ def _records(path: Path, separator: str) -> Iterator[list[str]]:
 
 @contextmanager
 def _as_text(path: Path) -> Generator[None]:
-    """Tells of bytes that are no text by their line."""
+    """Tells of bytes that are no text by their line, and of what the system has against reading."""
     try:
-        yield
+        with reading(path):
+            yield
     except UnicodeDecodeError as error:
         with path.open("rb") as file:
             for line, content in enumerate(file, 1):
@@ -193,7 +194,7 @@ def _notes_on_size(path: Path, most: int | None) -> list[str]:
 
 
 def _count_of_quotes(path: Path) -> int:
-    with path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         return sum(portion.count(b'"') for portion in iter(lambda: file.read(PORTION), b""))
 
 
