@@ -186,7 +186,12 @@ def test_defaults_grow_with_the_data():
         ("", (), "table.csv is empty"),
         ("a,y\n1,1.5\n2,2.5\n", ("--validation", "0.1"), "2 rows, too few to hold a share of 0.1 back"),
         ("a,z\n1,x\n2,z\n", (), "a column 'y' that is not there"),
-        ("a,y\n1,1.5\n2,2.5\n", ("--layers", "100000,100000"), "100,000,000 are trained here: name smaller --layers"),
+        ("a,y\n1,1.5\n2,2.5\n", (), "table.csv, the rows that are not held back: the target 'y' is"),
+        (
+            "a,y\n1,1.5\n2,2.5\n3,3.5\n4,5.5\n",
+            ("--layers", "100000,100000"),
+            "100,000,000 are trained here: name smaller --layers",
+        ),
     ],
 )
 def test_a_table_that_cannot_be_learned_from_is_one_line(typed, tmp_path, monkeypatch, content, words, said):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import chainrule as cr
 from chainrule.data import Columns, read_table
 from chainrule.data.columns import Categories, Numbers
+from chainrule.data.split import split_places
 from chainrule.errors import DataError, DataWarning, MissingExtra, ShapeError
 
 ZEROS = "all its features are 0 there"
@@ -357,6 +358,40 @@ def test_a_regression_table_is_held_back_too(file):
         train, held = read_table(file(text), target="y").hold_out(share=1 / 3)
     assert abs(float(train.y.mean())) < 1e-6
     np.testing.assert_allclose(held.columns.decode(held.y), (held.rows - 1) / 2, rtol=1e-6)
+
+
+def test_a_column_that_varies_in_rows_held_back_alone_is_left_out(file):
+    """Its weight would stay as it was drawn at random, and multiply a million."""
+    text = "a,r,y\n" + "".join(f"{i},{0 if i != 7 else 1000000},{i / 2}\n" for i in range(60))
+    table = read_table(file(text), target="y")
+    seed = next(seed for seed in range(99) if 7 in split_places(60, share=0.2, seed=seed)[1])
+    with pytest.warns(DataWarning) as told:
+        train, held = table.hold_out(seed=seed)
+    assert [str(note.message) for note in told] == [
+        "the rows that are not held back: column 'r' is left out: it is constant, 0 in every row that has it"
+    ]
+    assert train.columns == held.columns
+    assert (train.columns.names, train.columns.left_out) == (("a",), ("r",))
+    assert train.x.shape[1] == held.x.shape[1] == 1
+    assert train.notes[-1] == held.notes[-1] == str(told[0].message).partition(": ")[2]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{odd},{i}", "no column is left to learn 'y' from: column 'a' is left out: it is constant, 0"),
+        ("{i},{odd}.5", "the target 'y' is 0.5 in every row"),
+    ],
+)
+def test_training_rows_that_leave_nothing_to_learn_are_refused(file, line, said):
+    table = read_table(
+        file("a,y\n" + "".join(line.format(i=i, odd=int(i == 7)) + "\n" for i in range(60))),
+        target="y",
+        task="regression",
+    )
+    seed = next(seed for seed in range(99) if 7 in split_places(60, share=0.2, seed=seed)[1])
+    with pytest.raises(DataError, match=f"{said}.*; another share or seed would hold other rows back"):
+        table.hold_out(seed=seed)
 
 
 def test_a_network_learns_from_a_table(file):

@@ -21,7 +21,7 @@ from chainrule.data.encode import listing
 from chainrule.data.files import is_folder, reading
 from chainrule.data.split import split_places
 from chainrule.data.text_file import read_texts
-from chainrule.errors import ChainruleError, DataError, DataWarning, DivergenceWarning
+from chainrule.errors import DataError, DataWarning, DivergenceWarning, ShapeError
 
 if TYPE_CHECKING:
     from chainrule.cli.model_file import Model
@@ -153,8 +153,10 @@ def lesson_of_table(data: str, reading: Reading, *, share: float, seed: int) -> 
     )
     try:
         learned, held = table.hold_out(share=share, seed=seed)
-    except ChainruleError as error:
+    except ShapeError as error:
         raise DataError(f"{data} has {len(table)} rows, too few to hold a share of {share:g} back") from error
+    except DataError as error:
+        raise DataError(f"{data}, {error}") from error
     source = {
         "name": Path(data).name,
         "rows": len(learned),

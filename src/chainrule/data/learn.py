@@ -62,7 +62,7 @@ def learn(frame: pl.DataFrame, rows: Array, wishes: Wishes) -> tuple[Columns, li
         feature = _feature(frame[name], rows, wishes)
         if isinstance(feature, str):
             left_out.append(name)
-            unused.append(f"column {name!r} is left out: {feature}")
+            unused.append(_left_out(name, feature))
         else:
             features.append(feature)
             odd += _notes_on_odd_cells(frame[name], feature, rows, wishes)
@@ -74,20 +74,29 @@ def learn(frame: pl.DataFrame, rows: Array, wishes: Wishes) -> tuple[Columns, li
     return columns, [*notes, *unused, *odd]
 
 
-def measured_again(columns: Columns, frame: pl.DataFrame, rows: Array) -> Columns:
-    """The same columns with the means and scales of these rows alone, so that rows held back stay unseen."""
-    features = tuple(_measured_again(column, frame, rows) for column in columns.features)
-    return replace(columns, features=features, target=_measured_again(columns.target, frame, rows))
+def measured_again(columns: Columns, frame: pl.DataFrame, rows: Array) -> tuple[Columns, list[str]]:
+    """The same columns with the means and scales of these rows alone, so that rows held back stay unseen, and notes.
 
-
-def _measured_again(column: Column, frame: pl.DataFrame, rows: Array) -> Column:
-    if isinstance(column, Categories):
-        return column
-    values = numbers_of(frame[column.name], rows)
-    if np.isnan(values).all():
-        return column
-    mean, scale = _mean_and_scale(values)
-    return Numbers(column.name, mean, scale or 1.0)
+    A number that does not vary in these rows teaches nothing and is left out: its weight would stay as it was drawn,
+    and a scale of other rows would have been peeked at.
+    """
+    features: list[Column] = []
+    notes: list[str] = []
+    for column in columns.features:
+        feature = _numbers(frame[column.name], rows) if isinstance(column, Numbers) else column
+        if isinstance(feature, str):
+            notes.append(_left_out(column.name, feature))
+        else:
+            features.append(feature)
+    target = columns.target
+    if isinstance(target, Numbers):
+        target = _target_of_numbers(frame[target.name], rows)
+    if not features:
+        raise DataError(f"no column is left to learn {target.name!r} from: {'; '.join(notes)}")
+    kept = {feature.name for feature in features}
+    dropped = [column.name for column in columns.features if column.name not in kept]
+    left_out = (*columns.left_out, *dropped)
+    return replace(columns, features=tuple(features), target=target, left_out=left_out), notes
 
 
 def _refuse_unknown(known: Collection[str], wishes: Wishes) -> None:
@@ -106,11 +115,7 @@ def _feature(series: pl.Series, rows: Array, wishes: Wishes) -> Column | str:
     if not len(given):
         return "it is empty"
     if given.dtype.is_numeric():
-        values = numbers_of(series, rows)
-        if np.isnan(values).all():
-            return "it is empty"
-        mean, scale = _mean_and_scale(values)
-        return Numbers(name, mean, scale) if scale else f"it is constant, {mean:.6g} in every row that has it"
+        return _numbers(series, rows)
     categories: tuple[str, ...] = tuple(given.unique().sort().to_list())
     if len(categories) == 1 and len(given) == len(series):
         return f"it is constant, {given[0]!r} in every row"
@@ -123,6 +128,19 @@ def _feature(series: pl.Series, rows: Array, wishes: Wishes) -> Column | str:
             "each a feature"
         )
     return Categories(name, categories)
+
+
+def _numbers(series: pl.Series, rows: Array) -> Numbers | str:
+    """What a column of numbers becomes, or why it is left out."""
+    values = numbers_of(series, rows)
+    if np.isnan(values).all():
+        return "it is empty"
+    mean, scale = _mean_and_scale(values)
+    return Numbers(series.name, mean, scale) if scale else f"it is constant, {mean:.6g} in every row that has it"
+
+
+def _left_out(name: str, why: str) -> str:
+    return f"column {name!r} is left out: {why}"
 
 
 def _odd_cells(series: pl.Series) -> Array:
@@ -158,8 +176,7 @@ def _target(series: pl.Series, rows: Array, wishes: Wishes) -> tuple[Column, lis
     if task == "auto":
         task = "classification" if not numeric or _looks_like_classes(series) else "regression"
     if task == "regression":
-        mean, scale = _mean_and_scale(numbers_of(series, rows))
-        return Numbers(name, mean, scale), [f"target {name!r}: regression of {count:,} different numbers"]
+        return _target_of_numbers(series, rows), [f"target {name!r}: regression of {count:,} different numbers"]
     if numeric:
         numbers = np.unique(numbers_of(series, rows)).tolist()
         classes = tuple(int(number) if number.is_integer() else number for number in numbers)
@@ -170,6 +187,13 @@ def _target(series: pl.Series, rows: Array, wishes: Wishes) -> tuple[Column, lis
     if len(rare):
         notes.append(f"column {name!r}, {where(rare, rows)}: a class that has no other row")
     return Categories(name, classes), notes
+
+
+def _target_of_numbers(series: pl.Series, rows: Array) -> Numbers:
+    mean, scale = _mean_and_scale(numbers_of(series, rows))
+    if not scale:
+        raise DataError(f"the target {series.name!r} is {mean:.6g} in every row, so there is nothing to learn")
+    return Numbers(series.name, mean, scale)
 
 
 def _refuse_odd_cells(series: pl.Series, rows: Array) -> None:

@@ -24,6 +24,8 @@ Array = NDArray[Any]
 MISSING = ("NA", "N/A", "NaN", "nan", "NULL", "null", "?")
 """Texts that stand for a missing value, beside an empty field."""
 
+REST = "the rows that are not held back"
+
 
 @dataclass(frozen=True, repr=False)
 class Table:
@@ -62,21 +64,27 @@ class Table:
         """Shuffle the rows and hold a share of them back: two tables, to train on and to judge by.
 
         Each class gives its share to within one row. Means and scales are learned again, from the training rows alone,
-        and hold for both tables; categories stay those of the file. A share that leaves a side empty raises
-        `ShapeError`, and a table without targets `DataError`.
+        and hold for both tables; categories stay those of the file. A column of numbers that is constant in the
+        training rows is left out, with a `DataWarning`. A share that leaves a side empty raises `ShapeError`; a table
+        without targets, or whose training rows leave nothing to learn, `DataError`.
         """
         if self.y is None:
             raise DataError("hold_out needs a table with targets, and this has none")
         classes = self.y if self.columns.task == "classification" else None
         kept, held = split_places(len(self), share=share, seed=seed, classes=classes)
-        columns = measured_again(self.columns, self._frame[kept], self.rows[kept])
-        return self._part(kept, columns), self._part(held, columns)
+        try:
+            columns, notes = measured_again(self.columns, self._frame[kept], self.rows[kept])
+        except DataError as error:
+            raise DataError(f"{REST}: {error}; another share or seed would hold other rows back") from None
+        warn_of(notes, REST)
+        notes = (*self.notes, *notes)
+        return self._part(kept, columns, notes), self._part(held, columns, notes)
 
-    def _part(self, places: Array, columns: Columns) -> Table:
+    def _part(self, places: Array, columns: Columns, notes: tuple[str, ...]) -> Table:
         frame, rows = self._frame[places], self.rows[places]
         # What is missing there was told of when the file was read.
         x, _ = features_of(frame, columns, rows, self.x.dtype)
-        return Table(x, target_of(frame, columns, rows, self.x.dtype), columns, rows, self.notes, frame)
+        return Table(x, target_of(frame, columns, rows, self.x.dtype), columns, rows, notes, frame)
 
 
 def read_table(
