@@ -151,6 +151,15 @@ def test_mnist_from_a_folder_or_an_archive(typed, tmp_path, monkeypatch):
     assert "Traceback" not in done.err
 
 
+def test_pictures_of_one_class_are_refused(typed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images, labels = np.zeros((9, 4, 4), np.uint8), np.zeros(9, np.uint8)
+    np.savez("tiny.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    done = typed("train", "mnist", "tiny.npz")
+    said = "chainrule: tiny.npz: every picture to train on has the label 0, so there is nothing to learn\n"
+    assert (done.code, done.out, done.err) == (1, "", said)
+
+
 def test_training_stops_when_nothing_gets_better(typed, table):
     found = json.loads(
         typed("train", "flowers.csv", "--target", "species", "--lr", "1e-12", "--layers", "none", "--json").out

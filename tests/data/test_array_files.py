@@ -191,3 +191,30 @@ def test_parts_of_mnist_that_do_not_fit_are_told(tmp_path, mnist, change):
     np.savez(tmp_path / "mnist.npz", **{**mnist, **change})
     with pytest.raises(DataError, match=r"mnist.npz: x_train and y_train have shapes"):
         load_mnist(tmp_path / "mnist.npz")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"x_train": np.zeros((0, 28, 28), np.uint8), "y_train": np.zeros(0, np.uint8)},
+            r"x_train .*\(0, 28, 28\).* no pi",
+        ),
+        ({"x_test": np.zeros((4, 0, 28), np.uint8)}, "x_test .* holds no pictures"),
+        ({"x_test": np.zeros((4, 14, 14), np.uint8)}, "train on have 28 × 28 pixels, and those to test with 14 × 14"),
+        ({"y_test": np.array([0, 1, -1, 2], np.int8)}, r"y_test, row 3: the label -1 is no class, which count from 0"),
+        ({"y_test": np.array([0, 1, 2, 2**63], np.uint64)}, "y_test, row 4: the label 9223372036854775808 is no class"),
+    ],
+)
+def test_pictures_that_cannot_be_learned_from_are_refused(tmp_path, mnist, change, message):
+    np.savez(tmp_path / "mnist.npz", **{**mnist, **change})
+    with pytest.raises(DataError, match=f"mnist.npz.*{message}"):
+        load_mnist(tmp_path / "mnist.npz")
+
+
+def test_a_label_that_is_no_class_is_told_with_its_file(tmp_path, mnist):
+    mnist["y_train"] = np.array([0, 1, 2, 3, -7, 5], np.int8)
+    for name, array in zip(FILES, mnist.values(), strict=True):
+        (tmp_path / name).write_bytes(idx(array))
+    with pytest.raises(DataError, match=r"/train-labels, row 5: the label -7 is no class"):
+        load_mnist(tmp_path)

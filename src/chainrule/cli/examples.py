@@ -124,6 +124,8 @@ def lesson_of(data: str, path: Path | None, reading: Reading, *, share: float, s
     """The examples to train on, with a share held back; MNIST brings its own."""
     if data == MNIST and path is not None:
         x, y, x_test, y_test = load_mnist(path)
+        if y.min() == y.max():
+            raise DataError(f"{path}: every picture to train on has the label {y[0]}, so there is nothing to learn")
         columns = columns_of_pictures(x.shape[1], int(max(y.max(), y_test.max())) + 1)
         learned = Examples(x, y, numbered(y), columns, f"the {len(y):,} training pictures of {path}")
         held = Examples(x_test, y_test, numbered(y_test), columns, f"the {len(y_test):,} test pictures of {path}")

@@ -80,10 +80,23 @@ def load_mnist(path: PathLike) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]
     ((3, 784), 1.0, [7, 2, 1])
     """
     place = Path(path)
-    parts = {name: load_idx(_file(place, name)) for name in MNIST} if is_folder(place) else load_npz(place, *MNIST)
-    x_train, y_train = _pair(parts, "train", place)
-    x_test, y_test = _pair(parts, "test", place)
-    return x_train, y_train, x_test, y_test
+    if is_folder(place):
+        files = {name: _file(place, name) for name in MNIST}
+        parts = {name: load_idx(file) for name, file in files.items()}
+        names = {name: str(file) for name, file in files.items()}
+    else:
+        parts = load_npz(place, *MNIST)
+        names = {name: f"{place}, {name}" for name in MNIST}
+    for part in ("train", "test"):
+        _refuse_misfit(parts, part, place)
+        _refuse_negative(parts[f"y_{part}"], names[f"y_{part}"])
+    taught, asked = parts["x_train"].shape[1:], parts["x_test"].shape[1:]
+    if taught != asked:
+        raise DataError(
+            f"{place}: the pictures to train on have {taught[0]} × {taught[1]} pixels, and those to test with "
+            f"{asked[0]} × {asked[1]}: all need the same size"
+        )
+    return (*_pair(parts, "train"), *_pair(parts, "test"))
 
 
 def _file(folder: Path, name: str) -> Path:
@@ -96,7 +109,7 @@ def _file(folder: Path, name: str) -> Path:
     return fitting[0]
 
 
-def _pair(parts: dict[str, NDArray[Any]], part: str, place: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+def _refuse_misfit(parts: dict[str, NDArray[Any]], part: str, place: Path) -> None:
     images, labels = parts[f"x_{part}"], parts[f"y_{part}"]
     if (
         images.ndim != 3
@@ -108,6 +121,18 @@ def _pair(parts: dict[str, NDArray[Any]], part: str, place: Path) -> tuple[NDArr
             f"{place}: x_{part} and y_{part} have shapes {images.shape} and {labels.shape} and types {images.dtype} "
             f"and {labels.dtype}: images are bytes, (count, rows, columns), with one whole number each as a label"
         )
+    if not images.size:
+        raise DataError(f"{place}: x_{part} has shape {images.shape}: it holds no pictures")
+
+
+def _refuse_negative(labels: NDArray[Any], name: str) -> None:
+    wrong = np.flatnonzero((labels < 0) | (labels > np.iinfo(np.int64).max))
+    if len(wrong):
+        raise DataError(f"{name}, row {wrong[0] + 1}: the label {labels[wrong[0]]} is no class, which count from 0")
+
+
+def _pair(parts: dict[str, NDArray[Any]], part: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    images, labels = parts[f"x_{part}"], parts[f"y_{part}"]
     x = images.reshape(len(images), -1).astype(np.float32)
     x /= np.float32(INK)
     return x, labels.astype(np.int64)
