@@ -9,7 +9,8 @@ import pytest
 from safetensors.numpy import load_file
 
 import chainrule as cr
-from chainrule.cli.judge import judged_classes
+from chainrule.cli.examples import Examples
+from chainrule.cli.judge import judged_classes, judged_numbers, written
 from chainrule.data.columns import Categories, Columns, Numbers
 
 KINDS = ["iris", "rose", "tulip"]
@@ -103,6 +104,52 @@ def test_numbers(typed, folder, tmp_path):
     text = typed("evaluate", "houses.safetensors", "houses.csv").out
     assert text.startswith(f"on 80 rows of houses.csv: R² {judged['r2']:.3f}, RMSE {judged['rmse']:.4g} (")
     assert "half of all residuals lie between" in text
+
+
+def test_numbers_far_from_0_are_told_apart(typed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "far.csv").write_text("x,y\n" + "".join(f"{i},{10**12 + 3 * i}\n" for i in range(60)), encoding="utf-8")
+    words = ("--target", "y", "--layers", "none", "--lr", "0.05")
+    assert typed("train", "far.csv", *words).code == 0
+    said = [line["predicted"] for line in read(typed("predict", "far.safetensors", "far.csv").out)]
+    # The target is a line, and what is written may be off by a millionth of its deviation, 52.
+    np.testing.assert_allclose([float(text) - 1e12 for text in said], 3.0 * np.arange(60), atol=1)
+    assert len(set(said)) == 60
+    table = typed("evaluate", "far.safetensors", "far.csv").out.split("residual\n")[1].splitlines()[:5]
+    for line in table:
+        row, actual, predicted, residual = line.split()
+        assert float(actual) == pytest.approx(10**12 + 3 * (int(row) - 1), abs=1e-4)
+        assert float(residual) == pytest.approx(float(actual) - float(predicted), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("number", "scale", "text"),
+    [
+        (1234.56789, 100, "1234.5679"),
+        (-0.000012345678, 1e-5, "-1.234568e-05"),
+        (1e12 + 3, 50, "1000000000003"),
+        (0.1 + 0.2, 1, "0.3"),
+        (3.0e300, 1e300, "3e+300"),
+        (float("inf"), 1, "inf"),
+        (float("nan"), 1, "nan"),
+    ],
+)
+def test_digits_end_where_those_of_the_deviation_do(number, scale, text):
+    assert written(number, Columns((), Numbers("y", 0.0, scale))) == text
+
+
+@pytest.mark.parametrize("size", [1e-298, 1.0, 1e302])
+def test_a_fit_is_judged_alike_whatever_the_size_of_its_target(size):
+    columns = Columns((), Numbers("y", 3 * size, size))
+    right, outputs = np.array([[-1.0], [0.0], [1.0]]), np.array([[1.0], [0.5], [-1.0]])
+    examples = Examples(outputs, right, np.arange(1, 4), columns, "")
+    found = judged_numbers(outputs, right, examples)
+    # 1 - (4 + 1/4 + 4) / 2, and the root of (4 + 1/4 + 4) / 3.
+    assert found.numbers["r2"] == pytest.approx(-3.125)
+    assert found.numbers["rmse"] == pytest.approx(np.sqrt(2.75) * size)
+    assert found.numbers["mean_absolute_error"] == pytest.approx(1.5 * size)
+    assert found.details["baseline"] == pytest.approx(np.sqrt(2 / 3) * size)
+    assert found.details["residuals"]["least"] == pytest.approx(-2 * size)
 
 
 def test_a_confusion_matrix_counts_what_predict_says(typed, folder):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 import chainrule as cr
 from chainrule import nn
 from chainrule.cli.examples import Examples
-from chainrule.data.columns import Columns
+from chainrule.data.columns import Columns, Numbers
 from chainrule.training import Table, accuracy, mean_absolute_error, r2
 
 Array = NDArray[Any]
@@ -24,6 +26,8 @@ LISTED = 10
 """Mistakes that are listed."""
 FARTHEST = 5
 """Residuals that are listed."""
+DIGITS = 7
+"""That float32 holds of a target's deviation, and so of what a network says of it."""
 
 
 @dataclass(frozen=True)
@@ -95,21 +99,27 @@ def mistakes(names: list[str], counts: Array) -> Iterator[tuple[Any, ...]]:
 
 def judged_numbers(outputs: Array, right: Array, examples: Examples) -> Judgement:
     """How far the network is off, in the target's own unit."""
-    said, actual = examples.columns.decode(outputs), examples.columns.decode(right)
-    residuals = actual - said
+    columns = examples.columns
+    unit = scale_of(columns) if columns.standardized else 1.0
+    # In the network's own unit squares neither overflow nor vanish, however large or small the target is.
+    outputs, right = outputs.astype(float).reshape(-1), right.astype(float).reshape(-1)
+    said, actual, residuals = columns.decode(outputs), columns.decode(right), (right - outputs) * unit
     numbers = {
-        "r2": r2(said, actual),
-        "rmse": float(np.sqrt(np.mean(np.square(residuals)))),
-        "mean_absolute_error": mean_absolute_error(said, actual),
+        "r2": r2(outputs, right),
+        "rmse": float(np.sqrt(np.mean(np.square(right - outputs)))) * unit,
+        "mean_absolute_error": mean_absolute_error(outputs, right) * unit,
     }
-    baseline = float(actual.std())
+    baseline = float(right.std()) * unit
     headline = (
         f"R² {numbers['r2']:.3f}, RMSE {numbers['rmse']:.4g} (to say the mean every time: R² 0, RMSE {baseline:.4g})"
     )
     farthest = np.argsort(-np.abs(residuals), kind="stable")[:FARTHEST]
     names = ("row", "actual", "predicted", "residual")
-    rows = tuple(
-        (int(examples.rows[i]), float(actual[i]), float(said[i]), float(residuals[i])) for i in farthest.tolist()
+    rows = [(int(examples.rows[i]), float(actual[i]), float(said[i]), float(residuals[i])) for i in farthest.tolist()]
+    # A decimal is shown with all of its digits; a float with six, which may be too few to tell two rows apart.
+    shown = tuple(
+        (row, *[Decimal(written(number, columns)) for number in (is_so, said_so)], residual)
+        for row, is_so, said_so, residual in rows
     )
     quarters = [float(x) for x in np.quantile(residuals, [0, 0.25, 0.5, 0.75, 1])]
     note = f"half of all residuals lie between {quarters[1]:.4g} and {quarters[3]:.4g}"
@@ -119,4 +129,15 @@ def judged_numbers(outputs: Array, right: Array, examples: Examples) -> Judgemen
         "farthest": [dict(zip(names, row, strict=True)) for row in rows],
     }
     title = "residuals (actual - predicted), the largest first"
-    return Judgement(headline, title, Table(names, rows, note), numbers, details)
+    return Judgement(headline, title, Table(names, shown, note), numbers, details)
+
+
+def written(number: float, columns: Columns) -> str:
+    """A number of the target's kind: its digits end where those of the deviation do, wherever its own begin."""
+    places = DIGITS - 1 - math.floor(math.log10(scale_of(columns)))
+    return repr(round(number, places)).removesuffix(".0")
+
+
+def scale_of(columns: Columns) -> float:
+    """The deviation of a target of numbers."""
+    return columns.target.scale if isinstance(columns.target, Numbers) else 1.0

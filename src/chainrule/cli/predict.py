@@ -10,11 +10,8 @@ import numpy as np
 
 import chainrule as cr
 from chainrule.cli.examples import Examples
-from chainrule.cli.judge import outputs_of
+from chainrule.cli.judge import outputs_of, written
 from chainrule.cli.model_file import Model
-
-DIGITS = 7
-"""Of a number in float32."""
 
 
 def predictions(model: Model, examples: Examples) -> list[dict[str, Any]]:
@@ -37,7 +34,7 @@ def as_csv(model: Model, found: list[dict[str, Any]]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     if model.columns.task == "regression":
         writer.writerow(("row", "predicted"))
-        writer.writerows((entry["row"], f"{entry['predicted']:.{DIGITS}g}") for entry in found)
+        writer.writerows((entry["row"], written(entry["predicted"], model.columns)) for entry in found)
     else:
         writer.writerow(("row", "predicted", "probability"))
         writer.writerows(
