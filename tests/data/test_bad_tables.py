@@ -236,3 +236,46 @@ def test_a_column_of_many_categories_that_was_said_to_be_one_is_left_out(tmp_pat
         assert read_table(tmp_path / "a.csv", target="y", categorical=["code"]).columns.names == ("i",)
     with pytest.raises(DataError, match="column 'code', row 61: '6O' is not a number"):
         read_table(tmp_path / "a.csv", target="y")
+
+
+@pytest.mark.parametrize("numbers", [[10**17 + i % 3 for i in range(60)], [2**53 + i % 3 for i in range(60)]])
+def test_whole_numbers_that_rounding_would_make_equal_are_categories(tmp_path, numbers):
+    path = tmp_path / "a.csv"
+    path.write_text("i,x,y\n" + "".join(f"{i},{x},{i % 2}\n" for i, x in enumerate(numbers)))
+    said = (
+        rf"column 'x': whole numbers above 2\*\*53, as {numbers[0]}, cannot be told apart as numbers, so the column is"
+    )
+    with pytest.warns(DataWarning, match=said):
+        table = read_table(path, target="y")
+    assert table.columns.names == ("i", *[f"x={number}" for number in sorted(set(numbers))])
+    assert table.columns.encode({"i": [0], "x": [numbers[1]]})[0, 1:].tolist() == [0, 1, 0]
+    with pytest.warns(
+        DataWarning, match=r"'x' is left out: whole numbers above 2\*\*53, .*, and it has 3 different texts"
+    ):
+        assert read_table(path, target="y", max_categories=2).columns.names == ("i",)
+    # As a target three such numbers are classes, and no quantity.
+    assert read_table(path, target="x").columns.classes == tuple(map(str, sorted(set(numbers))))
+    with pytest.raises(
+        DataError, match=r"column 'x': whole numbers above 2\*\*53, .*: take off what they have in common"
+    ):
+        read_table(path, target="x", task="regression")
+
+
+def test_whole_numbers_that_stay_apart_are_numbers(tmp_path):
+    lines = "".join(f"{10**18 + 10**9 * i},{'+0' * (i == 0)}{i},{i % 2}\n" for i in range(60))
+    (tmp_path / "a.csv").write_text("nanoseconds,x,y\n" + lines)
+    table = read_table(tmp_path / "a.csv", target="y")
+    assert table.columns.names == ("nanoseconds", "x")
+    assert abs(table.x[:, 0].std() - 1) < 1e-6
+
+
+def test_a_target_of_long_numbers_is_no_quantity_and_its_classes_stay_as_they_are(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("i,y\n" + "".join(f"{i},{10**17 + i}\n" for i in range(60)))
+    with pytest.raises(DataError, match=r"column 'y': whole numbers above .*, or say task='classification'"):
+        read_table(path, target="y")
+    path.write_text("i,y\n" + "".join(f"{i},{10**17 + 50 * (i % 2)}\n" for i in range(60)))
+    with pytest.raises(DataError, match=r"the class 100000000000000048 is above .* categorical= to keep its classes"):
+        read_table(path, target="y")
+    columns = read_table(path, target="y", categorical=["y"]).columns
+    assert columns.classes == ("100000000000000000", "100000000000000050")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from chainrule.data.columns import Categories, Column, Columns, Numbers, Task
 from chainrule.data.encode import listing, no_number, not_a_number, numbers_of, parse, where
 from chainrule.data.files import meant
-from chainrule.data.numerals import looks_like_number
+from chainrule.data.numerals import LARGEST_EXACT, looks_like_number, too_long
 from chainrule.errors import DataError
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ MOST_CLASSES = 20
 
 EXAMPLES_OF_A_CLASS = 3
 """So many rows for each class, on average, are needed before whole numbers are taken for classes."""
+
+TOO_LONG = "whole numbers above 2**53, as {}, cannot be told apart as numbers"
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,12 @@ class Wishes:
 
 
 def typed(frame: pl.DataFrame, categorical: Collection[str]) -> pl.DataFrame:
-    """The tidy frame with those columns as numbers in which every cell that is not missing is one."""
+    """The tidy frame with those columns as numbers in which every cell that is not missing is one, and stays itself."""
     columns: list[pl.Series] = []
     for series in frame:
-        parsed = series if series.name in categorical else parse(series)
-        columns.append(series if parsed.null_count() > series.null_count() else parsed)
+        numbers = parse(series)
+        stays = series.name in categorical or numbers.null_count() > series.null_count() or too_long(series, numbers)
+        columns.append(series if stays else numbers)
     return frame.select(columns)
 
 
@@ -123,9 +126,11 @@ def _feature(series: pl.Series, rows: Array, wishes: Wishes) -> Column | str:
         if len(_odd_cells(series)) and name not in wishes.categorical:
             # Mostly numbers, so it is the others that need a word: this names the first of them.
             numbers_of(series, rows)
+        long = too_long(series, parse(series))
+        why = f"{TOO_LONG.format(long)}, and " if long else ""
         return (
-            f"it has {len(categories):,} different texts, as {given[0]!r}; max_categories={len(categories)} would make "
-            "each a feature"
+            f"{why}it has {len(categories):,} different texts, as {given[0]!r}; max_categories={len(categories)} would "
+            "make each a feature"
         )
     return Categories(name, categories)
 
@@ -155,9 +160,11 @@ def _notes_on_odd_cells(series: pl.Series, feature: Column, rows: Array, wishes:
     """That a few cells made categories of what may have been meant for numbers."""
     if not isinstance(feature, Categories) or feature.name in wishes.categorical:
         return []
-    odd = _odd_cells(series)
+    odd, long = _odd_cells(series), too_long(series, parse(series))
     so = f", so the column is read as {len(feature.categories):,} categories"
-    return [not_a_number(series, odd, rows, so)] if len(odd) else []
+    if len(odd):
+        return [not_a_number(series, odd, rows, so)]
+    return [f"column {feature.name!r}: {TOO_LONG.format(long)}{so}"] if long else []
 
 
 def _target(series: pl.Series, rows: Array, wishes: Wishes) -> tuple[Column, list[str]]:
@@ -171,14 +178,26 @@ def _target(series: pl.Series, rows: Array, wishes: Wishes) -> tuple[Column, lis
         )
     numeric = series.dtype.is_numeric()
     task = wishes.task
-    if task == "auto" and not numeric and name not in wishes.categorical:
-        _refuse_odd_cells(series, rows)
+    if not numeric and name not in wishes.categorical:
+        if task == "auto":
+            _refuse_odd_cells(series, rows)
+        long = too_long(series, parse(series))
+        if long and (task == "regression" or not _are_few_and_frequent(series)) and task != "classification":
+            raise DataError(
+                f"column {name!r}: {TOO_LONG.format(long)}: take off what they have in common, or say "
+                "task='classification'"
+            )
     if task == "auto":
         task = "classification" if not numeric or _looks_like_classes(series) else "regression"
     if task == "regression":
         return _target_of_numbers(series, rows), [f"target {name!r}: regression of {count:,} different numbers"]
     if numeric:
-        numbers = np.unique(numbers_of(series, rows)).tolist()
+        numbers: list[float] = np.unique(numbers_of(series, rows)).tolist()
+        if max(map(abs, numbers)) >= LARGEST_EXACT:
+            raise DataError(
+                f"column {name!r}: the class {numbers[-1]:.0f} is above 2**53 and not exact as a number: name the "
+                "column with categorical= to keep its classes as they are written"
+            )
         classes = tuple(int(number) if number.is_integer() else number for number in numbers)
     else:
         classes = tuple(series.unique().sort().to_list())

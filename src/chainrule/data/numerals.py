@@ -1,4 +1,4 @@
-"""Texts that people read as numbers and programs do not: with a decimal comma, marks for thousands, % or $."""
+"""Texts that are not simply the number they look like: with a decimal comma, with %, or with too many digits."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ LOOKALIKES = {
 }
 """What a number may be written with that no number here has, and how it looks; Python and polars read these alike."""
 
+LARGEST_EXACT = 2.0**53
+"""From here on float64 rounds whole numbers."""
+
 
 def looks_like_number(texts: pl.Series) -> pl.Series:
     """Which texts of a column are numbers in another spelling."""
@@ -33,3 +36,10 @@ def hint(text: str) -> str:
         if re.search(pattern, text):
             return f"it looks like one with {sign}: write numbers as 1234.5"
     return ""
+
+
+def too_long(texts: pl.Series, numbers: pl.Series) -> str:
+    """One of the whole numbers of a column, if rounding makes some of them equal; nothing where all stay apart."""
+    large = texts.str.contains("^[+-]?[0-9]+$") & (numbers.abs() >= LARGEST_EXACT)
+    written, rounded = texts.filter(large).str.replace("^[+]?0*", "").str.replace("^-0*", "-"), numbers.filter(large)
+    return str(written[0]) if written.n_unique() > rounded.n_unique() else ""
