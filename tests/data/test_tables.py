@@ -287,6 +287,34 @@ def test_examples_can_be_given_by_hand(table):
             table.columns.encode(wrong)
 
 
+@pytest.mark.parametrize("words", ["True False", "true false", "TRUE FALSE"])
+def test_truths_are_spelled_as_in_the_table(file, words):
+    yes, no = words.split()
+    columns = read_table(file("b,n,y\n" + f"{yes},1,u\n{no},0,v\n" * 3), target="y").columns
+    assert columns.names == (f"b={no}", f"b={yes}", "n")
+    for data in ({"b": [True, False], "n": [True, False]}, pl.DataFrame({"b": [True, False], "n": [1, 0]})):
+        assert columns.encode(data).tolist() == [[0, 1, 1], [1, 0, -1]]
+    with pytest.warns(DataWarning, match=r"column 'b' misses 1 of 2 values \(row 2\)"):
+        assert columns.encode({"b": [True, None], "n": [1, 0]}).tolist() == [[0, 1, 1], [0, 0, -1]]
+
+
+@pytest.mark.parametrize(
+    ("tons", "said"),
+    [
+        ([[1]], r"column 'tons' holds List\(Int64\): each example has one number or one text"),
+        ([object()], "column 'tons' holds Object: each example"),
+        ([{"a": 1}], "column 'tons' holds Struct.*: each example"),
+        ([10**400], "column 'tons', row 1: this int is too large for a number"),
+        ([b"\xff"], "column 'tons' holds Binary: each example"),
+    ],
+)
+def test_examples_that_are_no_numbers_and_no_texts_are_refused(table, tons, said):
+    with pytest.raises(DataError, match=f"^{said}"):
+        table.columns.encode({"tons": tons, "colour": ["red"]})
+    with pytest.raises(DataError, match=r"^column 'tons', row 2: this int is too large"):
+        table.columns.encode({"tons": [1.5, 10**400], "colour": ["red", "blue"]})
+
+
 def test_outputs_become_words_and_units(file, table):
     mean, scale = table.columns.target.mean, table.columns.target.scale
     assert table.columns.decode(cr.Tensor([[0.0], [2.0]])).tolist() == [mean, 2 * scale + mean]

@@ -94,12 +94,13 @@ class Columns:
         """New examples as features, shape (rows, features), float32.
 
         `data` is a polars frame, or the columns by name, as ``{"kind": ["cat"], "kilograms": [5]}``. A missing column
-        and a value that is no number where one belongs raise `DataError`; missing values, unseen categories (all their
+        and a value that is no number where one belongs raise `DataError`; True and False are those of the file, however
+        it spells them, and 1 and 0 where it has numbers. Missing values, unseen categories (all their
         features are 0) and unknown columns give a `DataWarning`. Column and row are named, rows counted from 1.
         """
         from chainrule.data.encode import as_texts, features_of, warn_of
 
-        frame, rows = as_texts(data, self.missing)
+        frame, rows = as_texts(data, self)
         x, notes = features_of(frame, self, rows, np.dtype(np.float32))
         warn_of(notes, "encode")
         return x

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,27 +36,61 @@ def warn_of(notes: Iterable[str], source: str) -> None:
         warnings.warn(f"{source}: {note}", DataWarning, stacklevel=3)
 
 
-def as_texts(data: Any, missing: Sequence[str]) -> tuple[pl.DataFrame, Array]:
+def as_texts(data: Any, columns: Columns) -> tuple[pl.DataFrame, Array]:
     """A frame, or columns by name, with tidy texts and nulls for what is missing, and the numbers of its rows."""
     library = polars()
     try:
         frame: pl.DataFrame = data if isinstance(data, library.DataFrame) else library.DataFrame(data, strict=False)
     except (library.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
         raise DataError(f"encode takes a frame, or lists of one length by name, as {{'age': [31]}}: {error}") from error
-    return tidy(frame, missing), np.arange(1, frame.height + 1)
+    known = {column.name: column for column in columns.features}
+    for series in frame:
+        _refuse_lost(series, data)
+        if series.dtype == library.Boolean and series.name in known:
+            frame = frame.with_columns(_spelled_truths(series, known[series.name]))
+    return tidy(frame, columns.missing), np.arange(1, frame.height + 1)
+
+
+def _refuse_lost(series: pl.Series, data: Any) -> None:
+    """What polars cannot hold must not pass for missing: it gives null for it, without a word."""
+    given: Any = cast("Mapping[str, Any]", data)[series.name] if isinstance(data, Mapping) else None
+    if isinstance(given, list | tuple):
+        for place in np.flatnonzero(series.is_null().to_numpy()).tolist():
+            value = cast("Sequence[Any]", given)[place]
+            if value is not None and not isinstance(value, float):
+                raise DataError(
+                    f"column {series.name!r}, row {place + 1}: this {type(value).__name__} is too large for a number, "
+                    "or of another kind than the rest of its column"
+                )
+
+
+def _spelled_truths(series: pl.Series, column: Column) -> pl.Series:
+    """True and False as the table that was learned from has them."""
+    if isinstance(column, Numbers):
+        return series.cast(polars().Int8)
+    spelled = {str(category).casefold(): str(category) for category in column.categories}
+    words = {truth: spelled.get(truth, truth) for truth in ("true", "false")}
+    return series.cast(polars().String).replace(words)
 
 
 def tidy(frame: pl.DataFrame, missing: Sequence[str]) -> pl.DataFrame:
     """Numbers stay; all else becomes text without spaces around it, null where it stands for a missing value."""
     library = polars()
-    columns: list[Any] = []
-    for name, dtype in frame.schema.items():
-        column = library.col(name)
-        if not dtype.is_numeric():
-            text = column.cast(library.String).str.strip_chars()
-            column = library.when(text.is_in(["", *missing])).then(None).otherwise(text).alias(name)
-        columns.append(column)
-    return frame.select(columns)
+    columns: list[pl.Series] = []
+    for series in frame:
+        if not series.dtype.is_numeric():
+            text = _text_of(series).str.strip_chars()
+            series = text.set(text.is_in(["", *missing]), None)
+        columns.append(series)
+    return library.DataFrame(columns)
+
+
+def _text_of(series: pl.Series) -> pl.Series:
+    library = polars()
+    if not series.dtype.is_nested():
+        with suppress(library.exceptions.PolarsError):
+            return series.cast(library.String)
+    raise DataError(f"column {series.name!r} holds {series.dtype}: each example has one number or one text there")
 
 
 def features_of(frame: pl.DataFrame, columns: Columns, rows: Array, dtype: np.dtype[Any]) -> tuple[Array, list[str]]:
