@@ -1,6 +1,9 @@
 """The command line: its exit codes, its JSON, its help, and that it says what is installed."""
 
+import errno
 import json
+import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -78,8 +81,6 @@ def test_demo_as_json():
 
 
 def test_demo_survives_a_terminal_without_unicode():
-    import os
-
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = subprocess.run([*RUN, "demo"], capture_output=True, text=True, env=environment, check=True)
     assert "held-out accuracy: 0.9" in done.stdout
@@ -121,6 +122,36 @@ def test_a_formula_that_cannot_be_read_is_wrong_use(monkeypatch, capsys):
         module.main()
     assert ended.value.code == 2
     assert capsys.readouterr().err == "chainrule: a sign is missing: a product is written 2*x\n  2x\n  ^^\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the device that is always full is Linux's")
+@pytest.mark.parametrize("words", [["doctor"], ["grad", "x**2", "x=3"], ["--help"], ["--version"]])
+def test_an_output_that_is_full_is_one_line(words):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*RUN, *words], stdout=full, stderr=subprocess.PIPE, text=True)
+    said = "chainrule: the output could not be read or written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell closes outputs in another way there")
+@pytest.mark.parametrize(("ending", "code"), [(">&-", 0), ("| true; exit 7", 7)])
+def test_an_output_that_is_closed_gives_no_traceback(ending, code):
+    command = shlex.join([*RUN, "doctor"])
+    done = subprocess.run(["sh", "-c", f"{command} {ending}"], stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (code, "")
+
+
+def test_a_file_that_the_system_refuses_is_one_line(monkeypatch, capsys):
+    from chainrule.cli import app as module
+
+    def fail():
+        raise PermissionError(errno.EACCES, "Permission denied", "closed/x.csv")
+
+    monkeypatch.setattr(module, "app", fail)
+    with pytest.raises(SystemExit) as ended:
+        module.main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "chainrule: closed/x.csv could not be read or written: Permission denied\n"
 
 
 def test_help_loads_no_more_than_it_shows():

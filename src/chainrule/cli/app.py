@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Annotated, Any
@@ -216,7 +218,25 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        app()
+        try:
+            app()
+        finally:
+            # What is still on its way must fail here, not after the last line of Python.
+            if isinstance(sys.stdout, TextIOWrapper):
+                sys.stdout.flush()
     except ChainruleError as error:
         typer.echo(f"chainrule: {error}", err=True)
         sys.exit(2 if isinstance(error, FormulaError) else 1)
+    except OSError as error:
+        drop_output()
+        # A reader who has seen enough, as `head`, is told nothing.
+        if not isinstance(error, BrokenPipeError):
+            where = error.filename or "the output"
+            typer.echo(f"chainrule: {where} could not be read or written: {error.strerror or error}", err=True)
+        sys.exit(1)
+
+
+def drop_output() -> None:
+    """Send what is left in the buffer nowhere, so that it is not tried again at the end and fails with a traceback."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
