@@ -35,6 +35,7 @@ MANY = "".join(f"{i},{i / 2}\n" for i in range(60))
         (b'a,y\n1,2\n3,x"u\n4,5\n6,z"u\n', r"row 2, column 'y': a quotation mark in the middle, 'x\"u'"),
         (b"a,y\n1,2\nd\xe9,3\n", r"line 3: the byte 0xe9 is not UTF-8"),
         ("a,y\n1,2\n".encode("utf-16"), r"line 1: the byte 0xff is not UTF-8"),
+        (b"a,y\r1,2\r3,4\r", "ends its lines as old Macs did, with CR alone"),
         (b"PK\x03\x04", "a zip archive or a spreadsheet: save the sheet as CSV"),
         (b"\x1f\x8b\x08", "packed with gzip: unpack it"),
         (b"a,y\n1,2\ninf,3\n", r"column 'a', row 2: 'inf' is infinite"),
@@ -66,6 +67,12 @@ def test_bad_files_are_refused_by_name(tmp_path, content, message):
         ({"target": "k", "task": "regression"}, r"column 'k', row 1: 'u' is not a number \(and 1 more\)"),
         ({"target": "y", "names": ["a", "b"]}, "has 3 columns where ',' separates, and names= gives 2"),
         ({"target": "y", "separator": ";"}, "has a single column, 'a,k,y', where ';' separates"),
+        *(
+            ({"target": "y", "separator": sign}, "separator is one ASCII sign, as ';'")
+            for sign in ("||", "§", '"', "", "\n")
+        ),
+        ({"target": "y", "rows": -1}, "rows says how many are read, at least 1, not -1"),
+        ({"target": "y", "rows": 0}, "at least 1, not 0"),
         ({}, "a target to learn, or the columns"),
         ({"target": "y", "task": "clustering"}, "not 'clustering'"),
         ({"target": "y", "dtype": int}, "float32 or float64, not int64"),
@@ -106,6 +113,15 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch, times):
     monkeypatch.setattr(Path, "open", refused)
     with pytest.raises(DataError, match=r"a\.csv cannot be read: Permission denied$"):
         read_table(tmp_path / "a.csv", target="y")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a folder holds no pipes there")
+def test_a_pipe_is_told_from_an_empty_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(
+        DataError, match="pipe is a pipe or a device, and is read more than once: save it to a file first"
+    ):
+        read_table(tmp_path / "pipe", target="y")
 
 
 def test_columns_without_a_header_are_left_out_and_told(tmp_path):

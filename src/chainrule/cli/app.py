@@ -221,8 +221,8 @@ def main() -> None:
         try:
             app()
         finally:
-            # What is still on its way must fail here, not after the last line of Python.
-            if isinstance(sys.stdout, TextIOWrapper):
+            # What is still on its way must fail here, not after the last line of Python; a closed output is None.
+            with suppress(AttributeError):
                 sys.stdout.flush()
     except ChainruleError as error:
         typer.echo(f"chainrule: {error}", err=True)

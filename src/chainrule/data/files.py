@@ -22,6 +22,8 @@ def existing(path: PathLike) -> Path:
         if not found.exists():
             beside = [file.name for file in found.parent.iterdir()] if found.parent.is_dir() else []
             raise DataError(f"there is no file {found}{meant(found.name, beside)}")
+        if not found.is_file():
+            raise DataError(f"{found} is a pipe or a device, and is read more than once: save it to a file first")
         if not found.stat().st_size:
             raise DataError(f"{found} is empty")
         found.open("rb").close()

@@ -62,6 +62,10 @@ def read_texts(
 
     To learn from, it needs two columns at least; to predict, one may be all that a network knows.
     """
+    if separator is not None and (len(separator.encode()) != 1 or separator in '"\r\n'):
+        raise DataError(f"separator is one ASCII sign, as ';', not {separator!r}")
+    if most is not None and most < 1:
+        raise DataError(f"rows says how many are read, at least 1, not {most}")
     found, library = existing(path), polars()
     file = _opened(found, separator, names, most)
     if learning:
@@ -102,9 +106,11 @@ def read_texts(
 def _opened(path: Path, separator: str | None, names: Sequence[str] | None, most: int | None) -> TextFile:
     """What the first line tells, checked."""
     with reading(path), path.open("rb") as file:
-        begin = file.read(2)
-    if begin in PACKED:
-        raise DataError(f"{path} is {PACKED[begin]}")
+        begin = file.read(PORTION)
+    if begin[:2] in PACKED:
+        raise DataError(f"{path} is {PACKED[begin[:2]]}")
+    if b"\r" in begin and b"\n" not in begin:
+        raise DataError(f"{path} ends its lines as old Macs did, with CR alone: save it with the ends LF or CRLF")
     separator = separator or _separator(path)
     nothing: list[str] = []
     first = next(_records(path, separator), nothing)
