@@ -274,6 +274,25 @@ def test_a_run_that_diverges_saves_nothing(typed, trained, tmp_path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
+def test_weights_that_are_no_numbers_are_not_saved(typed, table, monkeypatch):
+    """`fit` looks at the loss of each step, and the last step may be the one that goes astray."""
+    usual = cr.training.fit
+
+    def astray(net, *data, **settings):
+        history = usual(net, *data, **settings)
+        next(iter(net.parameters())).data[0] = np.nan
+        return history
+
+    monkeypatch.setattr("chainrule.cli.train.fit", astray)
+    done = typed("train", "flowers.csv", *QUICK, "--lr", "0.02")
+    assert done.code == 1
+    said = (
+        "chainrule: the training diverged: weights became infinite or nan (--lr was 0.02): try a smaller --lr; nothing"
+    )
+    assert done.err.splitlines()[-1].startswith(said)
+    assert [path.name for path in table.parent.iterdir()] == ["flowers.csv"]
+
+
 def test_a_full_disk_leaves_the_old_network_whole(typed, table, monkeypatch):
     assert typed("train", "flowers.csv", *QUICK).code == 0
     before = (table.parent / "flowers.safetensors").read_bytes()

@@ -120,6 +120,11 @@ def train(lesson: Lesson, plan: Plan) -> Trained:
     )
     if history.diverged:
         raise ChainruleError(f"{spelled(history.stopped)} (--lr was {plan.rate:g}); nothing was saved")
+    if not all(np.isfinite(parameter.data).all() for parameter in net.parameters()):
+        raise ChainruleError(
+            f"the training diverged: weights became infinite or nan (--lr was {plan.rate:g}): try a smaller --lr; "
+            "nothing was saved"
+        )
     judgement = judge(net, lesson.held)
     about = {
         "source": lesson.source,
