@@ -17,6 +17,27 @@ cdef object ndarray = np.ndarray, DOUBLE = np.dtype(np.float64), SINGLE = np.dty
 cdef object empty_like = np.empty_like, zeros = np.zeros, exp = np.exp
 
 
+cdef extern from *:
+    """
+    #if defined(__SSE__) || defined(_M_X64)
+    #include <xmmintrin.h>
+    static unsigned int tiny_is_zero(void) {
+        unsigned int before = _mm_getcsr();
+        _mm_setcsr(before | 0x8040);
+        return before;
+    }
+    static void tiny_as_before(unsigned int before) { _mm_setcsr(before); }
+    #else
+    static unsigned int tiny_is_zero(void) { return 0; }
+    static void tiny_as_before(unsigned int before) { (void) before; }
+    #endif
+    """
+    unsigned int tiny_is_zero()
+    # Running means of gradients that have stopped fade to numbers like 1e-40, each of which takes some processors a
+    # hundred times longer than a usual one: an epoch of MNIST got 15 % slower when they appeared, in its third epoch.
+    void tiny_as_before(unsigned int before)
+
+
 cdef Py_ssize_t opened(tuple arrays, int written, Py_buffer *views) except -2:
     """The count of entries, with a view of each array (the first few writable); -1 where they do not suit."""
     cdef Py_ssize_t i, held = 0
@@ -63,6 +84,7 @@ def adam_step(data, gradient, mean, square, double first, double second, double 
     cdef Py_ssize_t n = opened((data, mean, square, gradient), 3, views)
     if n < 0:
         return NotImplemented
+    cdef unsigned int before = tiny_is_zero()
     if views[0].itemsize == 4:
         adam_loop[float](
             n, <float *> views[0].buf, <float *> views[3].buf, <float *> views[1].buf, <float *> views[2].buf,
@@ -73,6 +95,7 @@ def adam_step(data, gradient, mean, square, double first, double second, double 
             n, <double *> views[0].buf, <double *> views[3].buf, <double *> views[1].buf, <double *> views[2].buf,
             first, second, eps, rate,
         )
+    tiny_as_before(before)
     closed(4, views)
 
 

@@ -65,6 +65,11 @@ class CrossEntropyLoss(Module):
         numbers = _numbers(target, "CrossEntropyLoss")
         if numbers.ndim == 2 and numbers.shape == shape and numbers.dtype.kind == "f":
             return self._from_probabilities(logits, target if isinstance(target, Tensor) else numbers)
+        if self._plain and numbers.shape == shape[:1] and numbers.dtype.kind in "iu" and logits.size:
+            try:
+                return cross_entropy(logits, target=numbers.astype(np.intp, copy=False))
+            except IndexError:  # some class does not exist, which is told below
+                pass
         classes = _classes(numbers, *shape)
         if self._plain:
             return cross_entropy(logits, target=classes)

@@ -150,6 +150,8 @@ def sum_to(g, shape):
 @kernel
 def negative_log_likelihood(x, target):
     """Minus the log of the softmax at the target of each row, averaged over the rows."""
+    if target.size and target.min() < 0:
+        raise IndexError(f"the classes are counted from 0, and one of the targets is {target.min()}")
     shifted = x - np.maximum.reduce(x, 1, keepdims=True)
     right = shifted[np.arange(len(target)), target]
     return np.add.reduce(np.log(np.add.reduce(np.exp(shifted), 1)) - right) / len(target)
