@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -134,10 +135,20 @@ def steps_of(maker: str, name: str) -> Callable[[int], float]:
 
 
 def memory_of(maker: str, name: str) -> Callable[[int], float]:
-    """A contestant for memory: ``run(0)`` trains on a batch of two, so that what loads late is loaded already."""
+    """A contestant for memory: ``run(0)`` trains on a batch of two, so that what loads late is loaded already.
+
+    What is free after that goes back to the system, where its C library can do that: else one contestant's steps would
+    be served from what its warm-up had freed, and another's be counted.
+    """
 
     def run(count: int) -> float:
-        return trained(maker, name, BATCHES[name])(count) if count else trained(maker, name, 2)(1)
+        if count:
+            return trained(maker, name, BATCHES[name])(count)
+        loss = trained(maker, name, 2)(1)
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+        if trim is not None:
+            trim(0)
+        return loss
 
     return run
 

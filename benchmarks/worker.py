@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import importlib
 import json
-import os
 import sys
 from pathlib import Path
 from time import perf_counter
@@ -27,15 +25,7 @@ def memory() -> tuple[int, int]:
 
 
 def forget_peak() -> None:
-    """Let the peak count from here, so that a peak while importing is nobody's training step.
-
-    What is free goes back to the system first, where its C library can do that: else one contestant's step would be
-    served from what its warm-up had freed, and another's be counted.
-    """
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
-    if trim is not None:
-        trim(0)
+    """Let the peak count from here, so that a peak while importing is nobody's training step."""
     try:
         Path("/proc/self/clear_refs").write_text(FORGET_PEAK)
     except OSError:
