@@ -321,8 +321,12 @@ def changed_since(x: Any, born: cython.longlong) -> Any:
 
 def stale(node: Node, edges: Any) -> Any:
     """What was changed in place after its use in a node, where a derivative along the edges reads it; else None."""
-    if not any([changed_since(x, node.born) is not None for x in (node, *node.inputs)]):
-        return None
+    if changed_since(node, node.born) is None:
+        for x in node.inputs:
+            if changed_since(x, node.born) is not None:
+                break
+        else:
+            return None
     for i, _ in edges:
         reads_out, reads = node.op.reads(i, len(node.inputs))
         for x in [node.inputs[k] for k in reads] + [node] * reads_out:

@@ -395,6 +395,37 @@ def normalized_back(g, x, double eps):
     return out
 
 
+cdef void logistic_loop(Py_ssize_t n, floating *x, bint grown) noexcept:
+    """First the sign turned, then from the exponential of that the share."""
+    cdef Py_ssize_t i
+    if grown:
+        for i in range(n):
+            x[i] = 1 / (1 + x[i])
+    else:
+        for i in range(n):
+            x[i] = -x[i]
+
+
+def logistic(x):
+    cdef Py_buffer view
+    cdef Py_ssize_t n = -1
+    cdef bint step
+    if type(x) is ndarray and x.ndim:
+        out = x.copy()
+        n = opened((out,), 1, &view)
+    if n < 0:
+        return NotImplemented
+    for step in range(2):
+        if view.itemsize == 4:
+            logistic_loop[float](n, <float *> view.buf, step)
+        else:
+            logistic_loop[double](n, <double *> view.buf, step)
+        if not step:
+            exp(out, out)
+    PyBuffer_Release(&view)
+    return out
+
+
 def erfc(x):
     cdef Py_buffer views[2]
     cdef Py_ssize_t i, n = -1

@@ -55,7 +55,7 @@ class Linear(Module):
 
     def forward(self, x: Any) -> Any:
         """The weighted sums of every row, plus the bias."""
-        x = as_input(x, "Linear")
+        x = x if isinstance(x, Tensor) else as_input(x, "Linear")
         shape = x.shape
         if not shape or shape[-1] != self.in_features:
             raise self._misfit(x)

@@ -312,7 +312,8 @@ def _numbers(x: Any, owner: str) -> NDArray[Any]:
 
 def _matched(owner: str, prediction: Any, target: Any) -> tuple[Any, Any]:
     """A prediction and a target of one shape, with at least one entry."""
-    prediction, target = as_input(prediction, owner), as_input(target, owner)
+    prediction = prediction if isinstance(prediction, Tensor) else as_input(prediction, owner)
+    target = target if isinstance(target, Tensor) else as_input(target, owner)
     if prediction.shape != target.shape:
         raise ShapeError(
             f"{owner} compares entry by entry, and the prediction has shape {prediction.shape} and the target "

@@ -90,6 +90,12 @@ def erf(x):
 
 
 @kernel
+def logistic(x):
+    """1 / (1 + e^-x)."""
+    return 1 / (1 + np.exp(-x))
+
+
+@kernel
 def power(x, y):
     """x**y; small whole exponents by multiplication, which is up to 58 times faster and as exact."""
     if isinstance(y, (int, float)) and y in (1, 2, 3, 4):

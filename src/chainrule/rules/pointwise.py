@@ -183,7 +183,7 @@ def tanh(x):
 @pointwise(r"\sigma\left({x}\right)", partials=(lambda out, x: out * (1 - out),))
 def sigmoid(x):
     """Squashes to (0, 1): slope 1/4 in the middle, and less the surer the output is."""
-    return 1 / (1 + np.exp(-x))
+    return kernels.logistic(x)
 
 
 @pointwise(r"\operatorname{softplus}\left({x}\right)", partials=(lambda out, x: sigmoid(x),))
