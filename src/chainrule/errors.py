@@ -43,7 +43,7 @@ class CheckpointError(ChainruleError, ValueError):
 
 
 class DivergenceWarning(UserWarning):
-    """Training was stopped because the loss became infinite or nan; the message says where and, if it can, why."""
+    """Training was stopped because the loss or a parameter became infinite or nan; the message says where, and why."""
 
 
 class DivergenceError(ChainruleError, ValueError):
