@@ -142,9 +142,10 @@ class Operation:
 
     def complete(self, settings: dict[str, Any]) -> dict[str, Any]:
         """The settings with their defaults filled in; an unknown or missing one is an error."""
-        if settings.keys() != self.defaults.keys():
-            for name in settings.keys() - self.defaults.keys():
+        for name in settings:
+            if name not in self.defaults:
                 raise TypeError(f"{self.name} has no setting {name}; it has {', '.join(self.defaults) or 'none'}")
+        if len(settings) < len(self.defaults):
             settings = {**self.defaults, **settings}
         for name, setting in settings.items():
             if setting is inspect.Parameter.empty:

@@ -59,15 +59,17 @@ class Linear(Module):
         shape = x.shape
         if not shape or shape[-1] != self.in_features:
             raise self._misfit(x)
+        if len(shape) == 2 and self.bias is not None:
+            return affine(x, self.weight, self.bias)
         if len(shape) <= 2:
-            return self._weighted(x, len(shape))
+            return self._weighted(x)
         # One product of two matrices is faster than a batch of them.
         rows = reshape(x, shape=(math.prod(shape[:-1]), self.in_features))
-        return reshape(self._weighted(rows, 2), shape=(*shape[:-1], self.out_features))
+        weighted = self._weighted(rows) if self.bias is None else affine(rows, self.weight, self.bias)
+        return reshape(weighted, shape=(*shape[:-1], self.out_features))
 
-    def _weighted(self, x: Any, axes: int) -> Any:
-        if self.bias is not None and axes == 2:
-            return affine(x, self.weight, self.bias)
+    def _weighted(self, x: Any) -> Any:
+        """In single operations, where there is no bias or no batch."""
         out = matmul(x, transpose(self.weight))
         return out if self.bias is None else out + self.bias
 
