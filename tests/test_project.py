@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -285,3 +286,19 @@ def test_without_a_compiler_the_package_builds_whole_and_runs_plain(tmp_path: Pa
         check=True,
     )
     assert ran.stdout.split() == ["False", "6.0"]
+
+
+def test_a_source_distribution_has_all_that_is_compiled(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(SOURCE, copy / "src" / "chainrule", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "MANIFEST.in"):
+        shutil.copy(ROOT / name, copy)
+    pack = [sys.executable, "setup.py", "--quiet", "sdist", "--formats=tar", "--dist-dir", str(tmp_path)]
+    done = subprocess.run(pack, cwd=copy, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (archive,) = tmp_path.glob("*.tar")
+    with tarfile.open(archive) as packed:
+        names = {Path(*Path(name).parts[1:]) for name in packed.getnames()}
+    written = {path.relative_to(ROOT) for path in SOURCE.rglob("*") if path.suffix in (".py", ".pyx", ".pxd")}
+    assert Path("src/chainrule/core/loops.pyx") in written
+    assert written <= names
