@@ -275,7 +275,7 @@ def test_a_run_that_diverges_saves_nothing(typed, trained, tmp_path, monkeypatch
 
 
 def test_weights_that_are_no_numbers_are_not_saved(typed, table, monkeypatch):
-    """`fit` looks at the loss of each step, and the last step may be the one that goes astray."""
+    """`fit` looks for them too; here it has not, and what is written is looked at once more."""
     usual = cr.training.fit
 
     def astray(net, *data, **settings):

@@ -233,19 +233,17 @@ def softmax_minus_one_hot(x, target):
     cdef Py_buffer view
     cdef Py_buffer places
     cdef Py_ssize_t rows, columns
-    shares = shifted_rows(x)
-    if shares is None or not fits(target, x, &places):
+    if type(x) is not ndarray or x.ndim != 2 or not fits(target, x, &places):
         return NotImplemented
-    exp(shares, shares)
-    opened((shares,), 1, &view)
-    rows, columns = x.shape
-    if view.itemsize == 4:
-        share_loop[float](rows, columns, <float *> view.buf)
-        less_one_loop[float](rows, columns, <float *> view.buf, <Py_ssize_t *> places.buf)
-    else:
-        share_loop[double](rows, columns, <double *> view.buf)
-        less_one_loop[double](rows, columns, <double *> view.buf, <Py_ssize_t *> places.buf)
-    PyBuffer_Release(&view)
+    shares = soften(x.copy("K"))
+    if shares is not NotImplemented:
+        opened((shares,), 1, &view)
+        rows, columns = x.shape
+        if view.itemsize == 4:
+            less_one_loop[float](rows, columns, <float *> view.buf, <Py_ssize_t *> places.buf)
+        else:
+            less_one_loop[double](rows, columns, <double *> view.buf, <Py_ssize_t *> places.buf)
+        PyBuffer_Release(&view)
     PyBuffer_Release(&places)
     return shares
 
@@ -411,7 +409,7 @@ def logistic(x):
     cdef Py_ssize_t n = -1
     cdef bint step
     if type(x) is ndarray and x.ndim:
-        out = x.copy()
+        out = x.copy("K")
         n = opened((out,), 1, &view)
     if n < 0:
         return NotImplemented

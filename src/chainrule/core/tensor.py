@@ -204,9 +204,7 @@ class Tensor(Node, Operators):
                     f"backward() starts from a single number, and {self.describe()} has {self._data.size}: sum it to "
                     f"a loss first, or give backward(gradient) of shape {self.shape}"
                 )
-            seed = np.array(1, self._data.dtype)
-            if self._data.ndim:
-                seed = seed.reshape(self._data.shape)
+            seed = np.array(1, self._data.dtype).reshape(self._data.shape)
         else:
             seed = np.array(as_array(getattr(gradient, "_data", gradient), "backward"), dtype=self._data.dtype)
             if seed.shape != self.shape:

@@ -34,7 +34,7 @@ class Activation(Module):
 
     def forward(self, x: Any) -> Any:
         """The rule of every entry."""
-        return self.rule(x, **self.settings) if self.settings else self.rule(x)
+        return self.rule(x, **self.settings)
 
     def __repr__(self) -> str:
         usual = [parameter.default for parameter in signature(type(self)).parameters.values()]

@@ -55,21 +55,19 @@ class Linear(Module):
 
     def forward(self, x: Any) -> Any:
         """The weighted sums of every row, plus the bias."""
-        x = x if isinstance(x, Tensor) else as_input(x, "Linear")
+        x = as_input(x, "Linear")
         shape = x.shape
         if not shape or shape[-1] != self.in_features:
             raise self._misfit(x)
-        if len(shape) == 2 and self.bias is not None:
-            return affine(x, self.weight, self.bias)
         if len(shape) <= 2:
             return self._weighted(x)
         # One product of two matrices is faster than a batch of them.
         rows = reshape(x, shape=(math.prod(shape[:-1]), self.in_features))
-        weighted = self._weighted(rows) if self.bias is None else affine(rows, self.weight, self.bias)
-        return reshape(weighted, shape=(*shape[:-1], self.out_features))
+        return reshape(self._weighted(rows), shape=(*shape[:-1], self.out_features))
 
     def _weighted(self, x: Any) -> Any:
-        """In single operations, where there is no bias or no batch."""
+        if self.bias is not None and x.ndim == 2:
+            return affine(x, self.weight, self.bias)
         out = matmul(x, transpose(self.weight))
         return out if self.bias is None else out + self.bias
 

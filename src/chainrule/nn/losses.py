@@ -71,8 +71,6 @@ class CrossEntropyLoss(Module):
             except IndexError:  # some class does not exist, which is told below
                 pass
         classes = _classes(numbers, *shape)
-        if self._plain:
-            return cross_entropy(logits, target=classes)
         surprise, weight = self._surprise(logits)
         each = self._smoothed(linear.index(surprise, key=(np.arange(len(classes)), classes)), surprise)
         return _reduced(each, self.reduction, len(classes) if weight is None else np.add.reduce(weight[classes]))
@@ -312,8 +310,7 @@ def _numbers(x: Any, owner: str) -> NDArray[Any]:
 
 def _matched(owner: str, prediction: Any, target: Any) -> tuple[Any, Any]:
     """A prediction and a target of one shape, with at least one entry."""
-    prediction = prediction if isinstance(prediction, Tensor) else as_input(prediction, owner)
-    target = target if isinstance(target, Tensor) else as_input(target, owner)
+    prediction, target = as_input(prediction, owner), as_input(target, owner)
     if prediction.shape != target.shape:
         raise ShapeError(
             f"{owner} compares entry by entry, and the prediction has shape {prediction.shape} and the target "

@@ -13,11 +13,15 @@ import numpy as np
 from chainrule.core.operation import fused, kernel
 from chainrule.rules.algebra import matmul
 from chainrule.rules.composed import softmax
+from chainrule.rules.image_kernels import few_at_a_time
 from chainrule.rules.kernels import soften, soften_back
 from chainrule.rules.linear import index, reshape, swap, transpose
 
-WORKSPACE = 1 << 20
-"""How many bytes of weights are made at a time, unless one sequence alone needs more."""
+
+@kernel
+def not_before(dtype, time):
+    """Minus infinity where a place would see what comes after it, 0 elsewhere."""
+    return np.triu(np.full((time, time), -np.inf, dtype), 1)
 
 
 def attended(x: Any, heads: int, is_causal: bool, weigh: Any = softmax) -> Any:
@@ -27,7 +31,7 @@ def attended(x: Any, heads: int, is_causal: bool, weigh: Any = softmax) -> Any:
     questions, keys, values = index(apart, key=0), index(apart, key=1), index(apart, key=2)
     fit = matmul(questions, swap(keys)) / float(np.sqrt(width // heads))
     if is_causal:
-        fit = fit + np.triu(np.full((time, time), -np.inf, fit.dtype), 1)
+        fit = fit + not_before(fit.dtype, time)
     gathered = matmul(weigh(fit), values)
     return reshape(transpose(gathered, axes=(0, 2, 1, 3)), shape=(batch, time, width))
 
@@ -45,15 +49,14 @@ def weights_of(questions, keys, is_causal):
     fit = np.matmul(questions, keys.swapaxes(-1, -2))
     fit *= questions.shape[-1] ** -0.5
     if is_causal:
-        fit += np.triu(np.full(fit.shape[-2:], -np.inf, fit.dtype), 1)
+        fit += not_before(fit.dtype, fit.shape[-1])
     return soften(fit)
 
 
 @kernel
 def few_sequences(x, heads):
     """Slices of the sequences whose weights fill the workspace."""
-    count = max(1, WORKSPACE // max(1, heads * x.shape[1] ** 2 * x.itemsize))
-    return [slice(start, start + count) for start in range(0, len(x), count)]
+    return few_at_a_time(len(x), heads * x.shape[1] ** 2 * x.itemsize)
 
 
 @kernel

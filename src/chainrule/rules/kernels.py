@@ -135,7 +135,7 @@ def repeat_to(x, shape):
 @kernel
 def plus(x, b):
     """x + b, in place where the types allow: x is a result that nobody else has."""
-    return np.add(x, b, out=x if x.dtype is b.dtype else None)
+    return np.add(x, b, out=x if np.result_type(x, b) == x.dtype else None)
 
 
 @kernel
@@ -166,8 +166,7 @@ def negative_log_likelihood(x, target):
 @kernel
 def softmax_minus_one_hot(x, target):
     """The softmax of each row, less 1 at its target."""
-    shares = np.exp(x - np.maximum.reduce(x, 1, keepdims=True))
-    shares /= np.add.reduce(shares, 1, keepdims=True)
+    shares = soften(x.copy())
     shares[np.arange(len(target)), target] -= 1
     return shares
 
