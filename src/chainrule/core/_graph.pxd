@@ -1,9 +1,9 @@
 # The C types of graph.py, for the compiled graph.
 
-from chainrule.core._operation cimport Operation
+from chainrule.core._operation cimport Operation, Pointwise
 
 cdef long long attention, now, latest_change
-cdef object DOUBLE, SINGLE, TRUTH, NUMPY_NUMBERS, ndarray, multiply, tensor
+cdef object DOUBLE, SINGLE, TRUTH, NUMPY_NUMBERS, ndarray, multiply, tensor, new
 cdef object NO_SETTINGS
 
 cdef class Node:

@@ -1,11 +1,17 @@
 # The C types of operation.py, for the compiled rule book.
+
+cdef object ndarray
+
 cdef class Operation:
     cdef dict __dict__
     cdef object __weakref__
     cdef public object function, name, inputs, defaults, flat, composition
+    cdef public dict _reads
     cdef public bint broadcasts, needs_settings, variadic
     cpdef object fitting(self, object ready, object inputs, object settings)
     cpdef object complete(self, object settings)
+    cpdef tuple reads(self, Py_ssize_t i, Py_ssize_t count)
+    cpdef tuple named_in(self, Py_ssize_t i, object derivative)
     cpdef object pull(self, Py_ssize_t i, object g, object out, object inputs, object settings)
 
 cdef class Pointwise(Operation):

@@ -59,6 +59,9 @@ latest_change = 0
 tensor: Any = None
 """The class of what a recorded operation gives, a kind of `Node`; see `give`."""
 
+new: Any = None
+"""What makes an empty one."""
+
 
 def set_attention(count: int) -> None:
     """Called when some thread turns no_grad or detect_anomaly on or off."""
@@ -71,8 +74,8 @@ listeners.append(set_attention)
 
 def give(kind: Any) -> None:
     """Say which class results are to have."""
-    global tensor
-    tensor = kind
+    global tensor, new
+    tensor, new = kind, kind.__new__
 
 
 @cython.auto_pickle(False)
@@ -197,7 +200,7 @@ def set_up(node: Node, array: Any) -> None:
 
 def from_array(array: Any) -> Any:
     """A Tensor over an array that nobody else will write to; nothing is copied."""
-    out: Node = tensor.__new__(tensor)
+    out: Node = new(tensor)
     set_up(out, array if isinstance(array, ndarray) else np.asarray(array))
     return out
 
@@ -327,10 +330,15 @@ def stale(node: Node, edges: Any) -> Any:
                 break
         else:
             return None
+    rule: Operation = node.op  # noqa: F821  (its C type)
     for i, _ in edges:
-        reads_out, reads = node.op.reads(i, len(node.inputs))
-        for x in [node.inputs[k] for k in reads] + [node] * reads_out:
-            changed = changed_since(x, node.born)
+        reads_out, reads = rule.reads(i, len(node.inputs))
+        if reads_out:
+            changed = changed_since(node, node.born)
+            if changed is not None:
+                return changed
+        for k in reads:
+            changed = changed_since(node.inputs[k], node.born)
             if changed is not None:
                 return changed
     return None
@@ -408,18 +416,18 @@ def backward_order(outputs: Sequence[Any]) -> list[Any]:
 
     The scalar engine's compiled backward pass visits nodes in this same order.
     """
-    waiting: dict[Any, Any] = dict.fromkeys(outputs, 0)
-    stack: list[Any] = list(waiting)
-    while stack:
-        for _, x in edges_of(stack.pop()):
+    waiting: dict[Any, Any] = {node: 0 for node in outputs}
+    reached: list[Any] = list(waiting)
+    for node in reached:  # which grows meanwhile
+        for _, x in edges_of(node):
             uses = waiting.get(x)
             if uses is None:
-                stack.append(x)
+                reached.append(x)
                 waiting[x] = 1
             else:
                 waiting[x] = uses + 1
     order: list[Any] = []
-    stack = [node for node in dict.fromkeys(outputs) if not waiting[node]]
+    stack: list[Any] = [node for node in reached[: len(outputs)] if not waiting[node]]
     while stack:
         node = stack.pop()
         order.append(node)
@@ -445,13 +453,13 @@ def pullback(
     Without it the gradients of Tensors are left in the leaves, and where else they were asked for.
     """
     gradients: dict[Any, Any] = {}
-    for node, g in zip(outputs, cotangents, strict=True):
+    for node, g in zip(outputs, cotangents):  # noqa: B905  (a strict zip takes as long as a small product)
         gradients[node] = gradients[node] + g if node in gradients else g
     order = backward_order(outputs) if among is None else among
     quietly(sweep, order, gradients, arrived, None if among is None else set(among), record)
 
 
-def sweep(order: Any, gradients: Any, arrived: Any, path: Any, record: Any) -> None:
+def sweep(order: Any, gradients: dict[Any, Any], arrived: Any, path: Any, record: Any) -> None:
     """Hand the gradients on from node to node, consumers first.
 
     A gradient is `own` if nobody else holds its memory: a leaf may keep it as it is, and it may be computed in.
@@ -473,7 +481,9 @@ def sweep(order: Any, gradients: Any, arrived: Any, path: Any, record: Any) -> N
         if not edges:
             continue
         spare = len(edges) == 1 and arrived is None and not record and not attention and node in own
-        for (_, x), share in zip(edges, shares(node, edges, g, record, spare), strict=True):
+        found: list[Any] = shares(node, edges, g, record, spare)
+        for k, (_, x) in enumerate(edges):
+            share = found[k]
             if share is None:
                 continue
             held = gradients.get(x)
@@ -513,7 +523,9 @@ def shares(node: Any, edges: Any, g: Any, record: bool, spare: bool) -> list[Any
             refuse_if_stale(known, edges)
         if spare and rule.broadcasts:  # a pointwise operation: its local derivative is an array like the gradient
             i, x = edges[0]
-            found = [fitted(x, times_in_place(g, node.op.partial(i, known._data, known.arrays, known.settings)))]
+            pointwise: Pointwise = rule  # noqa: F821  (its C type)
+            slope = pointwise.partial(i, known._data, known.arrays, known.settings)
+            found = [fitted(x, times_in_place(g, slope))]
         else:
             found = [fitted(x, rule.pull(i, g, known._data, known.arrays, known.settings)) for i, x in edges]
     else:

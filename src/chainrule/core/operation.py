@@ -45,9 +45,13 @@ book: dict[str, Operation] = {}
 compositions: dict[str, Function] = {}
 """Functions made of operations; they have no rule of their own."""
 
+named: list[Callable[[str, Function], None]] = []
+"""Told of each function that enters the book or the compositions, with its name."""
+
 kernels: dict[str, Function] = {}
 """Plain functions without derivatives, carried whole into written source."""
 
+ndarray = np.ndarray
 NUMBERS = (float, int, bool, np.floating, np.integer, np.bool_)
 
 PLAIN = frozenset({np.ndarray, float, int, bool, str, tuple, list, slice, type(None), np.float64, np.float32, np.dtype})
@@ -118,7 +122,7 @@ class Operation:
         arrays = others = False
         for x in inputs:
             kind = type(x)
-            if kind is np.ndarray:
+            if kind is ndarray:
                 arrays = True
             elif kind is not float and kind is not int:
                 apply = getattr(kind, "__apply__", None)
@@ -179,7 +183,7 @@ class Operation:
             out = self.function(*ready, **settings) if settings else self.function(*ready)
         except (ValueError, IndexError) as error:
             raise misfit(self, inputs, settings, error) from error
-        return out[()] if type(out) is np.ndarray and out.ndim == 0 else out
+        return out[()] if type(out) is ndarray and not out.ndim else out
 
     def shape_of_result(self, shapes: Sequence[tuple[int, ...]], settings: dict[str, Any]) -> tuple[int, ...]:
         """The shape that inputs of these shapes give, found by running the forward once on ones."""
@@ -198,7 +202,7 @@ class Operation:
         """The same for a derivative that names the inputs one by one: found by looking at its code, once."""
         if i not in self._reads:
             names = read_names(derivative)
-            self._reads[i] = ("out" in names, tuple(j for j, name in enumerate(self.inputs) if name in names))
+            self._reads[i] = ("out" in names, tuple([j for j, name in enumerate(self.inputs) if name in names]))
         return self._reads[i]
 
     def pull(self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
@@ -355,6 +359,8 @@ def fused(formula: str, *, adjoint: Any, of: Function, reason: str, **declared: 
 def composed(function: Function) -> Function:
     """Register a function made of operations: it needs no rule, and every engine runs it."""
     compositions[function.__name__] = function
+    for tell in named:
+        tell(function.__name__, function)
     return function
 
 
@@ -373,8 +379,9 @@ def kernel(function: Function) -> Function:
     quick: Function | None = getattr(loops, function.__name__, None)
 
     def called(x: Any, *rest: Any, **settings: Any) -> Any:
-        if type(x) not in PLAIN:
-            write: Function | None = getattr(type(x), "__kernel__", None)
+        kind = type(x)
+        if kind is not ndarray and kind not in PLAIN:
+            write: Function | None = getattr(kind, "__kernel__", None)
             if write is not None:
                 return write(function.__name__, x, *rest, **settings)
         if quick is not None and not settings:
@@ -396,6 +403,8 @@ def register(operation: Rule) -> Rule:
     if not (operation.__doc__ or "").strip():
         raise ChainruleError(f"{operation.name} needs a docstring: its intuition in one sentence")
     book[operation.name] = operation
+    for tell in named:
+        tell(operation.name, operation)
     return operation
 
 

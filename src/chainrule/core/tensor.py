@@ -8,8 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +26,7 @@ from chainrule.core.graph import (
 )
 from chainrule.core.labels import find_labels
 from chainrule.core.numpy_calls import operation_of
-from chainrule.core.operation import as_array, book, compositions
+from chainrule.core.operation import as_array, book, compositions, named
 from chainrule.core.operators import NO_SETTINGS, Operators
 from chainrule.core.state import switches
 from chainrule.errors import DtypeError, GraphError, ShapeError
@@ -320,14 +319,9 @@ class Tensor(Node, Operators):
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
         return book["transpose"](self, axes=order)
 
-    def __getattr__(self, name: str) -> Any:
-        function = compositions.get(name) or book.get(name)
-        if function is None:
-            raise AttributeError(f"a Tensor has no {name!r}: see dir(cr) for the functions of the rule book")
-        return partial(function, self)
+    if TYPE_CHECKING:  # the functions of the rule book; see `take_up`
 
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *book, *compositions})
+        def __getattr__(self, name: str) -> Any: ...
 
     # NumPy's side
 
@@ -359,6 +353,28 @@ class Tensor(Node, Operators):
 
 
 give(Tensor)
+
+
+OWN = frozenset(dir(Tensor))
+
+
+def take_up(name: str, function: Any) -> None:
+    """Make a function of the rule book a method, unless tensors have one of their own by that name.
+
+    Methods found by ``__getattr__``, as other kinds of node find theirs, would make every look at an attribute of a
+    tensor take four times as long.
+    """
+    if name in OWN or compositions.get(name, function) is not function:
+        return
+
+    def method(self: Tensor, *inputs: Any, **settings: Any) -> Any:
+        return function(self, *inputs, **settings)
+
+    method.__name__, method.__qualname__, method.__doc__ = name, f"Tensor.{name}", function.__doc__
+    setattr(Tensor, name, method)
+
+
+named.append(take_up)  # no rule is declared before this module is there
 
 
 def _restore(kind: type[Tensor], array: Array, requires_grad: bool, label: str, grad: Tensor | None) -> Tensor:

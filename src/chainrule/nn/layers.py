@@ -59,17 +59,15 @@ class Linear(Module):
         shape = x.shape
         if not shape or shape[-1] != self.in_features:
             raise self._misfit(x)
-        if len(shape) <= 2:
-            return self._weighted(x)
-        # One product of two matrices is faster than a batch of them.
-        rows = reshape(x, shape=(math.prod(shape[:-1]), self.in_features))
-        return reshape(self._weighted(rows), shape=(*shape[:-1], self.out_features))
-
-    def _weighted(self, x: Any) -> Any:
-        if self.bias is not None and x.ndim == 2:
-            return affine(x, self.weight, self.bias)
-        out = matmul(x, transpose(self.weight))
-        return out if self.bias is None else out + self.bias
+        if len(shape) > 2:  # one product of two matrices is faster than a batch of them
+            x = reshape(x, shape=(math.prod(shape[:-1]), self.in_features))
+        if self.bias is None:
+            out = matmul(x, transpose(self.weight))
+        elif len(shape) == 1:
+            out = matmul(x, transpose(self.weight)) + self.bias
+        else:
+            out = affine(x, self.weight, self.bias)
+        return out if len(shape) <= 2 else reshape(out, shape=(*shape[:-1], self.out_features))
 
     def multiply_adds(self, taken: tuple[int, ...], given: tuple[int, ...]) -> int:
         """One for each weight and row."""
@@ -110,7 +108,7 @@ class Sequential(Module):
     def forward(self, x: Any) -> Any:
         """The result of the last step."""
         for step in self.steps:
-            x = step(x)
+            x = step.forward(x) if isinstance(step, Module) else step(x)  # a call would ask again whether it is quiet
         return x
 
     def parts(self) -> Iterator[tuple[str, str, Any]]:
