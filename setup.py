@@ -2,6 +2,7 @@
 
 import sys
 
+import numpy as np
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
@@ -20,6 +21,9 @@ engines = [
 loops = Extension(
     "chainrule.core._loops",
     ["src/chainrule/core/loops.pyx"],
+    depends=["src/chainrule/core/products.h"],
+    include_dirs=[np.get_include(), "src/chainrule/core"],
+    define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
     extra_compile_args=[*optimized, *in_lanes],
 )
 extensions = cythonize([*engines, loops], compiler_directives={"cdivision": True}, build_dir="build", force=True)

@@ -8,7 +8,7 @@ import pytest
 import chainrule as cr
 import chainrule.optim
 from chainrule.core import compiled
-from chainrule.core.operation import kernels
+from chainrule.core.operation import book, kernels
 
 loops = compiled.loops
 pytestmark = pytest.mark.skipif(loops is None, reason="the loops are not compiled here")
@@ -24,8 +24,10 @@ def calls(name, shape, dtype, draw):
     """Arguments for both twins; arrays that are computed in are told apart by `copies`."""
     x, y = (draw.normal(size=shape).astype(dtype) for _ in range(2))
     work = np.empty_like(x)
+    rows, weights = x.reshape(-1, shape[-1])[:16], draw.normal(size=(7, shape[-1])).astype(dtype)
     places = draw.integers(0, shape[-1], len(x))
     return {
+        "apart": (x, y, np.array(0.3, dtype), 2.0),
         "adam_step": (x, y, 0.1 * y, y * y, 0.9, 0.999, 1e-8, 1e-3, work),
         "column_sums": (x,),
         "descent_step": (x, y, 0.1, work),
@@ -34,11 +36,16 @@ def calls(name, shape, dtype, draw):
         "negative_log_likelihood": (x, places),
         "normalized": (x, 1e-5),
         "normalized_back": (x, y, 1e-5),
+        "outer_sum": (rows[:, :7].copy(), rows),
         "soften": (x,),
         "soften_back": (x, np.abs(y)),
+        "relu_back": (y, np.maximum(x, 0), x),
+        "sigmoid_back": (y, 1 / (1 + np.exp(-x)), x),
+        "tanh_back": (y, np.tanh(x), x),
         "plus": (x, y.reshape(-1)[: shape[-1]].copy()),
         "softmax_minus_one_hot": (x, places),
         "squared_distance": (x, y),
+        "weighted": (rows, weights, weights[:, 0].copy()),
     }[name]
 
 
@@ -46,9 +53,17 @@ def copies(arguments):
     return [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
 
 
-def test_every_loop_has_a_kernel():
+def definition(name):
+    """What a loop is the twin of: a kernel, or the local derivative of a rule, times a gradient, in its place."""
+    rule = book.get(name.removesuffix("_back"))
+    if name in kernels:
+        return kernels[name]
+    return lambda g, out, x: np.multiply(g, rule.partial(0, out, (x,), {}), out=g)
+
+
+def test_every_loop_has_a_definition():
     assert names()
-    assert set(names()) <= {*kernels}
+    assert all(name in kernels or name.endswith("_back") and name[:-5] in book for name in names())
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -59,7 +74,7 @@ def test_a_loop_computes_what_its_kernel_says(name, dtype):
     for shape in ROWS if "likelihood" not in name and "hot" not in name else ROWS[:4]:
         given = calls(name, shape, dtype, draw)
         by_loop, by_kernel = copies(given), copies(given)
-        out, right = getattr(loops, name)(*by_loop), kernels[name](*by_kernel)
+        out, right = getattr(loops, name)(*by_loop), definition(name)(*by_kernel)
         if right is not None:
             np.testing.assert_allclose(out, right, **close)
             assert out.dtype == right.dtype == dtype
@@ -79,6 +94,27 @@ def test_a_loop_leaves_other_arrays_to_its_kernel(name):
         assert getattr(loops, name)(*arguments) is NotImplemented
     if len(given) > 1 and isinstance(given[1], np.ndarray) and given[1].dtype == np.float64:
         assert getattr(loops, name)(given[0].astype(np.float32), *given[1:]) is NotImplemented
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_products_of_few_rows_are_right_at_every_edge_of_their_tiles(dtype):
+    draw = np.random.default_rng(0)
+    close = {"rtol": 1e-4, "atol": 1e-4} if dtype == np.float32 else {"rtol": 1e-12, "atol": 1e-12}
+    for rows in range(1, 17):
+        for columns, inner in [(1, 1), (2, 8), (3, 31), (4, 24), (5, 25), (10, 30), (30, 97)]:
+            x, w, b = (draw.normal(size=n).astype(dtype) for n in ((rows, inner), (columns, inner), columns))
+            np.testing.assert_allclose(loops.weighted(x, w, b), np.einsum("ik,jk->ij", x, w) + b, **close)
+            g = draw.normal(size=(rows, columns)).astype(dtype)
+            np.testing.assert_allclose(loops.outer_sum(g, x), np.einsum("ki,kj->ij", g, x), **close)
+
+
+def test_products_of_many_rows_or_weights_are_left_to_the_general_routine():
+    x, w, b = np.ones((17, 3)), np.ones((2, 3)), np.ones(2)
+    assert loops.weighted(x, w, b) is loops.outer_sum(x, x) is NotImplemented
+    x, w, b = np.ones((1, 300)), np.ones((300, 300)), np.ones(300)
+    assert loops.weighted(x, w, b) is loops.outer_sum(x, x) is NotImplemented
+    for x, w, b in [((4, 3), (2, 4), 2), ((4, 3), (2, 3), 3), ((0, 3), (2, 3), 2)]:
+        assert loops.weighted(np.ones(x), np.ones(w), np.ones(b)) is NotImplemented
 
 
 @pytest.mark.parametrize("name", ["negative_log_likelihood", "softmax_minus_one_hot"])

@@ -3,7 +3,7 @@
 from chainrule.core._operation cimport Operation, Pointwise
 
 cdef long long attention, now, latest_change
-cdef object DOUBLE, SINGLE, TRUTH, NUMPY_NUMBERS, ndarray, multiply, tensor, new
+cdef object DOUBLE, SINGLE, NUMPY_NUMBERS, ndarray, tensor, new
 cdef object NO_SETTINGS
 
 cdef class Node:
@@ -38,4 +38,3 @@ cdef edges_of(object node)
 cpdef list backward_order(object outputs)
 cdef leave(Node node, object g, bint fresh)
 cdef list shares(object node, object edges, object g, bint record, bint spare)
-cdef times_in_place(object g, object slope)

@@ -1,6 +1,6 @@
 # The C types of operation.py, for the compiled rule book.
 
-cdef object ndarray
+cdef object ndarray, TRUTH
 
 cdef class Operation:
     cdef dict __dict__
@@ -15,8 +15,9 @@ cdef class Operation:
     cpdef object pull(self, Py_ssize_t i, object g, object out, object inputs, object settings)
 
 cdef class Pointwise(Operation):
-    cdef public object partials
+    cdef public object back, partials
     cpdef object partial(self, Py_ssize_t i, object out, object inputs, object settings)
+    cpdef object pull_in_place(self, Py_ssize_t i, object g, object out, object inputs, object settings)
 
 cdef class Linear(Operation):
     cdef public object adjoint

@@ -33,16 +33,15 @@ else:
 
 from chainrule.core.anomaly import check_result
 from chainrule.core.labels import users_line
-from chainrule.core.operation import as_array, book, is_node, times
+from chainrule.core.operation import as_array, book, is_node
 from chainrule.core.operators import NO_SETTINGS
-from chainrule.core.state import Quiet, listeners, quietly, switches
+from chainrule.core.state import SILENCE, Quiet, listeners, noise, quietly, switches
 from chainrule.errors import DtypeError, GraphError, ShapeError
 
 DIFFERENTIABLE = (np.dtype(np.float64), np.dtype(np.float32))
 DOUBLE, SINGLE = DIFFERENTIABLE
 NUMPY_NUMBERS = (bool, np.number, np.bool_)
-TRUTH = np.dtype(bool)
-ndarray, multiply = np.ndarray, np.multiply
+ndarray = np.ndarray
 
 MOST_REMEMBERED = 64
 """How many differentiated results are looked at when an optimizer has stepped: the latest."""
@@ -225,7 +224,7 @@ def record(operation: Any, inputs: Any, settings: Any) -> Any:
             arrays.append(plain_array(x, operation, inputs))
             given.append(i)
         i += 1
-    if switches.quiet:
+    if noise.get() is SILENCE:
         data = rule.fitting(arrays, inputs, settings)
     else:
         data = quietly(operation.fitting, arrays, inputs, settings)
@@ -521,11 +520,10 @@ def shares(node: Any, edges: Any, g: Any, record: bool, spare: bool) -> list[Any
         known: Node = node
         if latest_change > known.born:
             refuse_if_stale(known, edges)
-        if spare and rule.broadcasts:  # a pointwise operation: its local derivative is an array like the gradient
+        if spare and rule.broadcasts:
             i, x = edges[0]
             pointwise: Pointwise = rule  # noqa: F821  (its C type)
-            slope = pointwise.partial(i, known._data, known.arrays, known.settings)
-            found = [fitted(x, times_in_place(g, slope))]
+            found = [fitted(x, pointwise.pull_in_place(i, g, known._data, known.arrays, known.settings))]
         else:
             found = [fitted(x, rule.pull(i, g, known._data, known.arrays, known.settings)) for i, x in edges]
     else:
@@ -542,13 +540,6 @@ def shares(node: Any, edges: Any, g: Any, record: bool, spare: bool) -> list[Any
         for (i, _), share in zip(edges, found, strict=True):
             node.check_share(i, g, share)
     return found
-
-
-def times_in_place(g: Any, slope: Any) -> Any:
-    """A gradient times a local derivative, in the gradient's memory where the types allow."""
-    if type(slope) is ndarray and type(g) is ndarray and (slope.dtype is g.dtype or slope.dtype is TRUTH):
-        return multiply(g, slope, g)
-    return times(g, slope)
 
 
 def opened(node: Any, edges: Any) -> tuple[list[Any], Any]:

@@ -2,19 +2,42 @@
 """Loops over arrays, for kernels that would take NumPy many passes: each is the twin of a kernel of the same name.
 
 The kernel written with NumPy says what is computed, and is what runs where this file was not compiled; the tests hold
-the two together. A loop takes contiguous arrays of one type, float32 or float64, and answers `NotImplemented` to
+the two together. The twin of a pointwise rule's local derivative is named after the rule, as ``sigmoid_back``: it
+multiplies a gradient by it, in place. A loop takes contiguous arrays of one type, float32 or float64, and answers `NotImplemented` to
 anything else, which then goes to the kernel. Exponentials are left to NumPy, whose are several times faster than C's.
 """
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cython cimport floating
 from libc.math cimport erfc as c_erfc
 from libc.math cimport erfcf, log, sqrt
+from libc.string cimport memcpy
+from numpy cimport (
+    NPY_DOUBLE,
+    NPY_FLOAT,
+    NPY_INTP,
+    PyArray_DATA,
+    PyArray_DIM,
+    PyArray_DIMS,
+    PyArray_EMPTY,
+    PyArray_ISCARRAY,
+    PyArray_ISCARRAY_RO,
+    PyArray_NBYTES,
+    PyArray_NDIM,
+    PyArray_SAMESHAPE,
+    PyArray_SIZE,
+    PyArray_ToScalar,
+    PyArray_TYPE,
+    PyArray_ZEROS,
+    import_array,
+    ndarray,
+    npy_intp,
+)
 
 import numpy as np
 
-cdef object ndarray = np.ndarray, DOUBLE = np.dtype(np.float64), SINGLE = np.dtype(np.float32), PLACES = np.dtype(np.intp)
-cdef object empty_like = np.empty_like, zeros = np.zeros, exp = np.exp
+import_array()
+
+cdef object exp = np.exp, dot = np.dot
 
 
 cdef extern from *:
@@ -31,40 +54,85 @@ cdef extern from *:
     static unsigned int tiny_is_zero(void) { return 0; }
     static void tiny_as_before(unsigned int before) { (void) before; }
     #endif
+
+    #define ENTRY float
+    #include "products.h"
+    #undef ENTRY
+    #define ENTRY double
+    #include "products.h"
     """
     unsigned int tiny_is_zero()
     # Running means of gradients that have stopped fade to numbers like 1e-40, each of which takes some processors a
     # hundred times longer than a usual one: an epoch of MNIST got 15 % slower when they appeared, in its third epoch.
     void tiny_as_before(unsigned int before)
 
-
-cdef Py_ssize_t opened(tuple arrays, int written, Py_buffer *views) except -2:
-    """The count of entries, with a view of each array (the first few writable); -1 where they do not suit."""
-    cdef Py_ssize_t i, held = 0
-    kind = getattr(arrays[0], "dtype", None)
-    if kind is not SINGLE and kind is not DOUBLE:
-        return -1
-    for x in arrays:
-        if type(x) is not ndarray or x.dtype is not kind:
-            break
-        try:
-            PyObject_GetBuffer(x, &views[held], PyBUF_WRITABLE if held < written else PyBUF_SIMPLE)
-        except ValueError:  # it is not contiguous, or not to be written to
-            break
-        held += 1
-        if views[held - 1].len != views[0].len:
-            break
-    else:
-        return views[0].len // views[0].itemsize
-    for i in range(held):
-        PyBuffer_Release(&views[i])
-    return -1
+    Py_ssize_t MOST_ROWS
+    void weighted_float(
+        Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t inner, float *x, float *w, float *b, float *out
+    ) noexcept
+    void weighted_double(
+        Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t inner, double *x, double *w, double *b, double *out
+    ) noexcept
+    void outer_sum_float(
+        Py_ssize_t rows, Py_ssize_t height, Py_ssize_t columns, float *g, float *x, float *out
+    ) noexcept
+    void outer_sum_double(
+        Py_ssize_t rows, Py_ssize_t height, Py_ssize_t columns, double *g, double *x, double *out
+    ) noexcept
 
 
-cdef void closed(int count, Py_buffer *views) noexcept:
-    cdef int i
-    for i in range(count):
-        PyBuffer_Release(&views[i])
+cdef Py_ssize_t MOST_WEIGHTS = 1 << 16
+"""Larger matrices gain from several cores, which the loops here do not use."""
+
+
+cdef int kind(object x) noexcept:
+    """The number of NumPy's for the type of an array of float32 or float64 in one piece; 0 for anything else."""
+    if type(x) is not ndarray or not PyArray_ISCARRAY_RO(<ndarray> x):
+        return 0
+    cdef int number = PyArray_TYPE(<ndarray> x)
+    return number if number == NPY_FLOAT or number == NPY_DOUBLE else 0
+
+
+cdef bint changeable(object x) noexcept:
+    return PyArray_ISCARRAY(<ndarray> x)
+
+
+cdef Py_ssize_t size(object x) noexcept:
+    return PyArray_SIZE(<ndarray> x)
+
+
+cdef int axes(object x) noexcept:
+    return PyArray_NDIM(<ndarray> x)
+
+
+cdef Py_ssize_t length(object x, int axis) noexcept:
+    return PyArray_DIM(<ndarray> x, axis)
+
+
+cdef Py_ssize_t columns_of(object x) noexcept:
+    """The length of an array's rows; 0 where it has none."""
+    return length(x, axes(x) - 1) if axes(x) and size(x) else 0
+
+
+cdef void *at(object x) noexcept:
+    return PyArray_DATA(<ndarray> x)
+
+
+cdef object room_like(object x):
+    """An array of the same shape and type, with anything in it."""
+    return PyArray_EMPTY(axes(x), PyArray_DIMS(<ndarray> x), PyArray_TYPE(<ndarray> x), 0)
+
+
+cdef object copied(object x):
+    cdef object out = room_like(x)
+    memcpy(at(out), at(x), PyArray_NBYTES(<ndarray> x))
+    return out
+
+
+cdef object number(double x, object like):
+    """A number as NumPy gives one, of an array's type."""
+    cdef float single = <float> x
+    return PyArray_ToScalar(<void *> &single if kind(like) == NPY_FLOAT else <void *> &x, <ndarray> like)
 
 
 cdef void adam_loop(
@@ -80,23 +148,27 @@ cdef void adam_loop(
 
 
 def adam_step(data, gradient, mean, square, double first, double second, double eps, double rate, work):
-    cdef Py_buffer views[4]
-    cdef Py_ssize_t n = opened((data, mean, square, gradient), 3, views)
-    if n < 0:
+    cdef int of = kind(data)
+    cdef Py_ssize_t n
+    if not of or kind(gradient) != of or kind(mean) != of or kind(square) != of:
+        return NotImplemented
+    n = size(data)
+    if size(gradient) != n or size(mean) != n or size(square) != n:
+        return NotImplemented
+    if not (changeable(data) and changeable(mean) and changeable(square)):
         return NotImplemented
     cdef unsigned int before = tiny_is_zero()
-    if views[0].itemsize == 4:
+    if of == NPY_FLOAT:
         adam_loop[float](
-            n, <float *> views[0].buf, <float *> views[3].buf, <float *> views[1].buf, <float *> views[2].buf,
+            n, <float *> at(data), <float *> at(gradient), <float *> at(mean), <float *> at(square),
             first, second, eps, rate,
         )
     else:
         adam_loop[double](
-            n, <double *> views[0].buf, <double *> views[3].buf, <double *> views[1].buf, <double *> views[2].buf,
+            n, <double *> at(data), <double *> at(gradient), <double *> at(mean), <double *> at(square),
             first, second, eps, rate,
         )
     tiny_as_before(before)
-    closed(4, views)
 
 
 cdef void descent_loop(Py_ssize_t n, floating *data, const floating *gradient, floating rate) noexcept:
@@ -106,15 +178,13 @@ cdef void descent_loop(Py_ssize_t n, floating *data, const floating *gradient, f
 
 
 def descent_step(data, gradient, double rate, work):
-    cdef Py_buffer views[2]
-    cdef Py_ssize_t n = opened((data, gradient), 1, views)
-    if n < 0:
+    cdef int of = kind(data)
+    if not of or kind(gradient) != of or size(gradient) != size(data) or not changeable(data):
         return NotImplemented
-    if views[0].itemsize == 4:
-        descent_loop[float](n, <float *> views[0].buf, <float *> views[1].buf, rate)
+    if of == NPY_FLOAT:
+        descent_loop[float](size(data), <float *> at(data), <float *> at(gradient), rate)
     else:
-        descent_loop[double](n, <double *> views[0].buf, <double *> views[1].buf, rate)
-    closed(2, views)
+        descent_loop[double](size(data), <double *> at(data), <double *> at(gradient), rate)
 
 
 cdef void shift_loop(Py_ssize_t rows, Py_ssize_t columns, const floating *x, floating *out) noexcept:
@@ -167,84 +237,52 @@ cdef void less_one_loop(Py_ssize_t rows, Py_ssize_t columns, floating *x, const 
         x[i * columns + target[i]] -= 1
 
 
-cdef object shifted_rows(object x):
-    """Each row of a matrix less its largest entry, or None where the matrix does not suit."""
-    cdef Py_buffer views[2]
-    cdef Py_ssize_t rows, columns
-    if type(x) is not ndarray or x.ndim != 2 or not x.size:
-        return None
-    out = empty_like(x)
-    if opened((out, x), 1, views) < 0:
-        return None
-    rows, columns = x.shape
-    if views[0].itemsize == 4:
-        shift_loop[float](rows, columns, <float *> views[1].buf, <float *> views[0].buf)
-    else:
-        shift_loop[double](rows, columns, <double *> views[1].buf, <double *> views[0].buf)
-    closed(2, views)
-    return out
-
-
-cdef bint fits(object target, object x, Py_buffer *places) except -1:
-    """Open the places, one for each row of x, where all of them are columns of x."""
-    cdef Py_ssize_t i, rows, columns
-    if type(target) is not ndarray or target.dtype is not PLACES or target.ndim != 1:
+cdef bint fits(object target, object x) noexcept:
+    """Whether the target has one place for each row of x, all of them columns of x."""
+    cdef Py_ssize_t i
+    if type(target) is not ndarray or not PyArray_ISCARRAY_RO(<ndarray> target) or axes(target) != 1:
         return False
-    try:
-        PyObject_GetBuffer(target, places, PyBUF_SIMPLE)
-    except ValueError:
+    if PyArray_TYPE(<ndarray> target) != NPY_INTP or size(target) != length(x, 0):
         return False
-    rows, columns = x.shape
-    if places.len == rows * places.itemsize:
-        for i in range(rows):
-            if not 0 <= (<Py_ssize_t *> places.buf)[i] < columns:
-                break
-        else:
-            return True
-    PyBuffer_Release(places)
-    return False
+    for i in range(size(target)):
+        if not 0 <= (<Py_ssize_t *> at(target))[i] < length(x, 1):
+            return False
+    return True
 
 
 def negative_log_likelihood(x, target):
-    cdef Py_buffer views[2]
-    cdef Py_buffer places
+    cdef int of = kind(x)
     cdef Py_ssize_t rows, columns
     cdef double surprise
-    shifted = shifted_rows(x)
-    if shifted is None or not fits(target, x, &places):
+    if not of or axes(x) != 2 or not size(x) or not fits(target, x):
         return NotImplemented
+    rows, columns = length(x, 0), length(x, 1)
+    shifted = room_like(x)
+    if of == NPY_FLOAT:
+        shift_loop[float](rows, columns, <float *> at(x), <float *> at(shifted))
+    else:
+        shift_loop[double](rows, columns, <double *> at(x), <double *> at(shifted))
     grown = exp(shifted)
-    opened((shifted, grown), 0, views)
-    rows, columns = x.shape
-    if views[0].itemsize == 4:
+    if of == NPY_FLOAT:
         surprise = surprise_loop[float](
-            rows, columns, <float *> views[0].buf, <float *> views[1].buf, <Py_ssize_t *> places.buf
+            rows, columns, <float *> at(shifted), <float *> at(grown), <Py_ssize_t *> at(target)
         )
     else:
         surprise = surprise_loop[double](
-            rows, columns, <double *> views[0].buf, <double *> views[1].buf, <Py_ssize_t *> places.buf
+            rows, columns, <double *> at(shifted), <double *> at(grown), <Py_ssize_t *> at(target)
         )
-    closed(2, views)
-    PyBuffer_Release(&places)
-    return x.dtype.type(surprise / rows)
+    return number(surprise / rows, x)
 
 
 def softmax_minus_one_hot(x, target):
-    cdef Py_buffer view
-    cdef Py_buffer places
-    cdef Py_ssize_t rows, columns
-    if type(x) is not ndarray or x.ndim != 2 or not fits(target, x, &places):
+    cdef int of = kind(x)
+    if not of or axes(x) != 2 or not size(x) or not fits(target, x):
         return NotImplemented
-    shares = soften(x.copy("K"))
-    if shares is not NotImplemented:
-        opened((shares,), 1, &view)
-        rows, columns = x.shape
-        if view.itemsize == 4:
-            less_one_loop[float](rows, columns, <float *> view.buf, <Py_ssize_t *> places.buf)
-        else:
-            less_one_loop[double](rows, columns, <double *> view.buf, <Py_ssize_t *> places.buf)
-        PyBuffer_Release(&view)
-    PyBuffer_Release(&places)
+    shares = soften(copied(x))
+    if of == NPY_FLOAT:
+        less_one_loop[float](length(x, 0), length(x, 1), <float *> at(shares), <Py_ssize_t *> at(target))
+    else:
+        less_one_loop[double](length(x, 0), length(x, 1), <double *> at(shares), <Py_ssize_t *> at(target))
     return shares
 
 
@@ -257,42 +295,34 @@ cdef void add_row_loop(Py_ssize_t rows, Py_ssize_t columns, const floating *x, f
 
 
 def column_sums(g):
-    cdef Py_buffer views[2]
-    cdef Py_ssize_t rows, columns
-    if type(g) is not ndarray or g.ndim < 2 or not g.size or opened((g,), 0, views) < 0:
+    cdef int of = kind(g)
+    cdef npy_intp columns
+    if not of or axes(g) < 2 or not size(g):
         return NotImplemented
-    columns = g.shape[-1]
-    rows = g.size // columns
-    out = zeros(columns, g.dtype)
-    opened((out,), 1, &views[1])
-    if views[0].itemsize == 4:
-        add_row_loop[float](rows, columns, <float *> views[0].buf, <float *> views[1].buf)
+    columns = columns_of(g)
+    out = PyArray_ZEROS(1, &columns, of, 0)
+    if of == NPY_FLOAT:
+        add_row_loop[float](size(g) // columns, columns, <float *> at(g), <float *> at(out))
     else:
-        add_row_loop[double](rows, columns, <double *> views[0].buf, <double *> views[1].buf)
-    closed(2, views)
+        add_row_loop[double](size(g) // columns, columns, <double *> at(g), <double *> at(out))
     return out
 
 
-cdef Py_ssize_t columns_of(object x) except -1:
-    """The length of an array's rows; 0 where it has none."""
-    return x.shape[-1] if type(x) is ndarray and x.ndim and x.size else 0
-
-
 def soften(x):
-    cdef Py_buffer view
-    cdef Py_ssize_t columns = columns_of(x)
-    cdef Py_ssize_t n = opened((x,), 1, &view) if columns else -1
-    if n < 0:
+    cdef int of = kind(x)
+    cdef Py_ssize_t columns
+    if not of or not columns_of(x) or not changeable(x):
         return NotImplemented
-    if view.itemsize == 4:
-        shift_loop[float](n // columns, columns, <float *> view.buf, <float *> view.buf)
-        exp(x, x)
-        share_loop[float](n // columns, columns, <float *> view.buf)
+    columns = columns_of(x)
+    if of == NPY_FLOAT:
+        shift_loop[float](size(x) // columns, columns, <float *> at(x), <float *> at(x))
     else:
-        shift_loop[double](n // columns, columns, <double *> view.buf, <double *> view.buf)
-        exp(x, x)
-        share_loop[double](n // columns, columns, <double *> view.buf)
-    PyBuffer_Release(&view)
+        shift_loop[double](size(x) // columns, columns, <double *> at(x), <double *> at(x))
+    exp(x, x)
+    if of == NPY_FLOAT:
+        share_loop[float](size(x) // columns, columns, <float *> at(x))
+    else:
+        share_loop[double](size(x) // columns, columns, <double *> at(x))
     return x
 
 
@@ -310,16 +340,15 @@ cdef void soften_back_loop(Py_ssize_t rows, Py_ssize_t columns, floating *g, con
 
 
 def soften_back(g, shares):
-    cdef Py_buffer views[2]
-    cdef Py_ssize_t columns = columns_of(g)
-    cdef Py_ssize_t n = opened((g, shares), 1, views) if columns else -1
-    if n < 0:
+    cdef int of = kind(g)
+    cdef Py_ssize_t columns
+    if not of or kind(shares) != of or size(shares) != size(g) or not columns_of(g) or not changeable(g):
         return NotImplemented
-    if views[0].itemsize == 4:
-        soften_back_loop[float](n // columns, columns, <float *> views[0].buf, <float *> views[1].buf)
+    columns = columns_of(g)
+    if of == NPY_FLOAT:
+        soften_back_loop[float](size(g) // columns, columns, <float *> at(g), <float *> at(shares))
     else:
-        soften_back_loop[double](n // columns, columns, <double *> views[0].buf, <double *> views[1].buf)
-    closed(2, views)
+        soften_back_loop[double](size(g) // columns, columns, <double *> at(g), <double *> at(shares))
     return g
 
 
@@ -356,89 +385,124 @@ cdef void normalize_loop(
 
 
 def normalized(x, double eps):
-    cdef Py_buffer views[2]
-    cdef Py_ssize_t columns = columns_of(x)
-    cdef Py_ssize_t n = -1
-    if columns:
-        out = empty_like(x)
-        n = opened((out, x), 1, views)
-    if n < 0:
+    cdef int of = kind(x)
+    cdef Py_ssize_t columns
+    if not of or not columns_of(x):
         return NotImplemented
-    if views[0].itemsize == 4:
-        normalize_loop[float](n // columns, columns, <float *> views[1].buf, NULL, <float *> views[0].buf, eps)
+    columns = columns_of(x)
+    out = room_like(x)
+    if of == NPY_FLOAT:
+        normalize_loop[float](size(x) // columns, columns, <float *> at(x), NULL, <float *> at(out), eps)
     else:
-        normalize_loop[double](n // columns, columns, <double *> views[1].buf, NULL, <double *> views[0].buf, eps)
-    closed(2, views)
+        normalize_loop[double](size(x) // columns, columns, <double *> at(x), NULL, <double *> at(out), eps)
     return out
 
 
 def normalized_back(g, x, double eps):
-    cdef Py_buffer views[3]
-    cdef Py_ssize_t columns = columns_of(x)
-    cdef Py_ssize_t n = -1
-    if columns:
-        out = empty_like(x)
-        n = opened((out, x, g), 1, views)
-    if n < 0:
+    cdef int of = kind(x)
+    cdef Py_ssize_t columns
+    if not of or kind(g) != of or size(g) != size(x) or not columns_of(x):
         return NotImplemented
-    if views[0].itemsize == 4:
+    columns = columns_of(x)
+    out = room_like(x)
+    if of == NPY_FLOAT:
         normalize_loop[float](
-            n // columns, columns, <float *> views[1].buf, <float *> views[2].buf, <float *> views[0].buf, eps
+            size(x) // columns, columns, <float *> at(x), <float *> at(g), <float *> at(out), eps
         )
     else:
         normalize_loop[double](
-            n // columns, columns, <double *> views[1].buf, <double *> views[2].buf, <double *> views[0].buf, eps
+            size(x) // columns, columns, <double *> at(x), <double *> at(g), <double *> at(out), eps
         )
-    closed(3, views)
     return out
 
 
-cdef void logistic_loop(Py_ssize_t n, floating *x, bint grown) noexcept:
-    """First the sign turned, then from the exponential of that the share."""
+cdef void turn_loop(Py_ssize_t n, const floating *x, floating *out) noexcept:
     cdef Py_ssize_t i
-    if grown:
-        for i in range(n):
-            x[i] = 1 / (1 + x[i])
-    else:
-        for i in range(n):
-            x[i] = -x[i]
+    for i in range(n):
+        out[i] = -x[i]
+
+
+cdef void share_of_two_loop(Py_ssize_t n, floating *x) noexcept:
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] = 1 / (1 + x[i])
 
 
 def logistic(x):
-    cdef Py_buffer view
-    cdef Py_ssize_t n = -1
-    cdef bint step
-    if type(x) is ndarray and x.ndim:
-        out = x.copy("K")
-        n = opened((out,), 1, &view)
-    if n < 0:
+    cdef int of = kind(x)
+    if not of or not axes(x):
         return NotImplemented
-    for step in range(2):
-        if view.itemsize == 4:
-            logistic_loop[float](n, <float *> view.buf, step)
-        else:
-            logistic_loop[double](n, <double *> view.buf, step)
-        if not step:
-            exp(out, out)
-    PyBuffer_Release(&view)
+    out = room_like(x)
+    if of == NPY_FLOAT:
+        turn_loop[float](size(x), <float *> at(x), <float *> at(out))
+    else:
+        turn_loop[double](size(x), <double *> at(x), <double *> at(out))
+    exp(out, out)
+    if of == NPY_FLOAT:
+        share_of_two_loop[float](size(x), <float *> at(out))
+    else:
+        share_of_two_loop[double](size(x), <double *> at(out))
     return out
 
 
-def erfc(x):
-    cdef Py_buffer views[2]
-    cdef Py_ssize_t i, n = -1
-    if type(x) is ndarray:
-        out = empty_like(x)
-        n = opened((out, x), 1, views)
-    if n < 0:
+ctypedef void (*single_loop)(Py_ssize_t, float *, const float *) noexcept
+ctypedef void (*double_loop)(Py_ssize_t, double *, const double *) noexcept
+
+
+cdef object changed(object g, object by, single_loop single, double_loop doubled):
+    """A gradient after a loop over it and another array of its size."""
+    cdef int of = kind(g)
+    if not of or kind(by) != of or size(g) != size(by) or not changeable(g):
         return NotImplemented
-    if views[0].itemsize == 4:
-        for i in range(n):
-            (<float *> views[0].buf)[i] = erfcf((<float *> views[1].buf)[i])
+    if of == NPY_FLOAT:
+        single(size(g), <float *> at(g), <float *> at(by))
     else:
-        for i in range(n):
-            (<double *> views[0].buf)[i] = c_erfc((<double *> views[1].buf)[i])
-    closed(2, views)
+        doubled(size(g), <double *> at(g), <double *> at(by))
+    return g
+
+
+cdef void sigmoid_back_loop(Py_ssize_t n, floating *g, const floating *out) noexcept:
+    cdef Py_ssize_t i
+    for i in range(n):
+        g[i] *= out[i] * (1 - out[i])
+
+
+def sigmoid_back(g, out, x):
+    return changed(g, out, sigmoid_back_loop[float], sigmoid_back_loop[double])
+
+
+cdef void tanh_back_loop(Py_ssize_t n, floating *g, const floating *out) noexcept:
+    cdef Py_ssize_t i
+    for i in range(n):
+        g[i] *= 1 - out[i] * out[i]
+
+
+def tanh_back(g, out, x):
+    return changed(g, out, tanh_back_loop[float], tanh_back_loop[double])
+
+
+cdef void relu_back_loop(Py_ssize_t n, floating *g, const floating *x) noexcept:
+    cdef Py_ssize_t i
+    for i in range(n):
+        g[i] *= x[i] > 0
+
+
+def relu_back(g, out, x):
+    return changed(g, x, relu_back_loop[float], relu_back_loop[double])
+
+
+def erfc(x):
+    cdef int of = kind(x)
+    cdef Py_ssize_t i
+    if not of:
+        return NotImplemented
+    out = room_like(x)
+    if of == NPY_FLOAT:
+        for i in range(size(x)):
+            (<float *> at(out))[i] = erfcf((<float *> at(x))[i])
+    else:
+        for i in range(size(x)):
+            (<double *> at(out))[i] = c_erfc((<double *> at(x))[i])
     return out[()]
 
 
@@ -451,22 +515,57 @@ cdef void add_to_rows_loop(Py_ssize_t rows, Py_ssize_t columns, floating *x, con
 
 
 def plus(x, b):
-    cdef Py_buffer views[2]
+    cdef int of = kind(x)
     cdef Py_ssize_t columns
-    if type(b) is not ndarray or b.ndim != 1 or b.dtype is not getattr(x, "dtype", None):
+    if not of or kind(b) != of or axes(b) != 1 or not size(x) or columns_of(x) != size(b) or not changeable(x):
         return NotImplemented
-    columns = b.shape[0]
-    if columns_of(x) != columns or opened((x,), 1, views) < 0:
-        return NotImplemented
-    if opened((b,), 0, &views[1]) < 0:
-        PyBuffer_Release(views)
-        return NotImplemented
-    if views[0].itemsize == 4:
-        add_to_rows_loop[float](x.size // columns, columns, <float *> views[0].buf, <float *> views[1].buf)
+    columns = size(b)
+    if of == NPY_FLOAT:
+        add_to_rows_loop[float](size(x) // columns, columns, <float *> at(x), <float *> at(b))
     else:
-        add_to_rows_loop[double](x.size // columns, columns, <double *> views[0].buf, <double *> views[1].buf)
-    closed(2, views)
+        add_to_rows_loop[double](size(x) // columns, columns, <double *> at(x), <double *> at(b))
     return x
+
+
+cdef bint few(Py_ssize_t rows, Py_ssize_t weights) noexcept:
+    """Whether so many rows and a matrix of so many weights have a product that is quicker here."""
+    return 0 < rows <= MOST_ROWS and weights <= MOST_WEIGHTS
+
+
+def weighted(x, w, b):
+    cdef int of = kind(x)
+    cdef npy_intp shape[2]
+    if not of or kind(w) != of or kind(b) != of or axes(x) != 2 or axes(w) != 2 or axes(b) != 1:
+        return NotImplemented
+    if length(w, 1) != length(x, 1) or length(w, 0) != size(b) or not few(length(x, 0), size(w)):
+        return NotImplemented
+    shape[:] = [length(x, 0), size(b)]
+    out = PyArray_EMPTY(2, shape, of, 0)
+    if of == NPY_FLOAT:
+        weighted_float(
+            shape[0], shape[1], length(x, 1), <float *> at(x), <float *> at(w), <float *> at(b), <float *> at(out)
+        )
+    else:
+        weighted_double(
+            shape[0], shape[1], length(x, 1), <double *> at(x), <double *> at(w), <double *> at(b), <double *> at(out)
+        )
+    return out
+
+
+def outer_sum(g, x):
+    cdef int of = kind(g)
+    cdef npy_intp shape[2]
+    if not of or kind(x) != of or axes(g) != 2 or axes(x) != 2 or length(g, 0) != length(x, 0):
+        return NotImplemented
+    shape[:] = [length(g, 1), length(x, 1)]
+    if not few(length(g, 0), shape[0] * shape[1]):
+        return NotImplemented
+    out = PyArray_EMPTY(2, shape, of, 0)
+    if of == NPY_FLOAT:
+        outer_sum_float(length(g, 0), shape[0], shape[1], <float *> at(g), <float *> at(x), <float *> at(out))
+    else:
+        outer_sum_double(length(g, 0), shape[0], shape[1], <double *> at(g), <double *> at(x), <double *> at(out))
+    return out
 
 
 cdef floating distance_loop(Py_ssize_t n, const floating *x, const floating *y) noexcept:
@@ -478,14 +577,31 @@ cdef floating distance_loop(Py_ssize_t n, const floating *x, const floating *y) 
 
 
 def squared_distance(x, y):
-    cdef Py_buffer views[2]
-    cdef double total
-    cdef Py_ssize_t n = opened((x, y), 0, views) if getattr(x, "shape", None) == getattr(y, "shape", ()) else -1
-    if n < 0:
+    cdef int of = kind(x)
+    if not of or kind(y) != of or not PyArray_SAMESHAPE(<ndarray> x, <ndarray> y):
         return NotImplemented
-    if views[0].itemsize == 4:
-        total = distance_loop[float](n, <float *> views[0].buf, <float *> views[1].buf)
+    if of == NPY_FLOAT:
+        return number(distance_loop[float](size(x), <float *> at(x), <float *> at(y)), x)
+    return number(distance_loop[double](size(x), <double *> at(x), <double *> at(y)), x)
+
+
+cdef void apart_loop(Py_ssize_t n, const floating *x, const floating *y, floating factor, floating *out) noexcept:
+    cdef Py_ssize_t i
+    for i in range(n):
+        out[i] = factor * (x[i] - y[i])
+
+
+def apart(x, y, g, double factor):
+    cdef int of = kind(x)
+    if not of or kind(y) != of or not PyArray_SAMESHAPE(<ndarray> x, <ndarray> y) or kind(g) != of or size(g) != 1:
+        return NotImplemented
+    out = room_like(x)
+    if of == NPY_FLOAT:
+        apart_loop[float](
+            size(x), <float *> at(x), <float *> at(y), factor * (<float *> at(g))[0], <float *> at(out)
+        )
     else:
-        total = distance_loop[double](n, <double *> views[0].buf, <double *> views[1].buf)
-    closed(2, views)
-    return x.dtype.type(total)
+        apart_loop[double](
+            size(x), <double *> at(x), <double *> at(y), factor * (<double *> at(g))[0], <double *> at(out)
+        )
+    return out

@@ -33,7 +33,7 @@ else:
 
 from chainrule.core.compiled import loops
 from chainrule.core.labels import find_labels
-from chainrule.core.state import Quiet, switches
+from chainrule.core.state import SILENCE, Quiet, noise
 from chainrule.errors import ChainruleError, DtypeError, GraphError, ShapeError
 
 Function = Callable[..., Any]
@@ -51,7 +51,7 @@ named: list[Callable[[str, Function], None]] = []
 kernels: dict[str, Function] = {}
 """Plain functions without derivatives, carried whole into written source."""
 
-ndarray = np.ndarray
+ndarray, TRUTH = np.ndarray, np.dtype(bool)
 NUMBERS = (float, int, bool, np.floating, np.integer, np.bool_)
 
 PLAIN = frozenset({np.ndarray, float, int, bool, str, tuple, list, slice, type(None), np.float64, np.float32, np.dtype})
@@ -129,7 +129,7 @@ class Operation:
                 if apply is not None:
                     return apply(self, inputs, settings)
                 others = True
-        if arrays and not others and switches.quiet:
+        if arrays and not others and noise.get() is SILENCE:
             return self.fitting(inputs, inputs, settings)
         return self.compute(inputs, settings)
 
@@ -221,6 +221,7 @@ class Pointwise(Operation):
     def __init__(self, function: Function, formula: str, partials: Any, **declared: Any) -> None:
         super().__init__(function, formula, **declared)
         self.broadcasts = True
+        self.back: Function | None = getattr(loops, f"{self.name}_back", None)
         self.partials: tuple[Function | None, ...] | Function = self.one_for_each_input(partials)
 
     def shape_of_result(self, shapes: Sequence[tuple[int, ...]], settings: dict[str, Any]) -> tuple[int, ...]:
@@ -243,6 +244,20 @@ class Pointwise(Operation):
 
     def pull(self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         return times(g, self.partial(i, out, inputs, settings))
+
+    def pull_in_place(self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+        """The same where nobody else has the memory of ``g``: computed in that, if the types allow.
+
+        The local derivative is an array like the gradient. Some rules have a loop of their own for their product.
+        """
+        if self.back is not None:
+            share = self.back(g, out, inputs[0])
+            if share is not NotImplemented:
+                return share
+        slope = self.partial(i, out, inputs, settings)
+        if type(slope) is ndarray and type(g) is ndarray and (slope.dtype is g.dtype or slope.dtype is TRUTH):
+            return np.multiply(g, slope, g)
+        return times(g, slope)
 
     def push(self, tangents: Sequence[Any], out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         terms = (

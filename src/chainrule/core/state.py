@@ -1,10 +1,11 @@
-"""Switches that hold for the current thread: recording, anomaly detection, quiet arithmetic."""
+"""Switches that hold for the current thread: recording and anomaly detection; and arithmetic without warnings."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,11 @@ class Switches(threading.local):
     """What the engines ask before they record.
 
     `recording`: nodes remember their inputs. `anomaly`: every result is checked for nan and infinity.
-    `quiet`: NumPy's floating-point warnings are already off, so nobody needs to pay for switching them off again.
     `differentiated`: weak references to the results whose `backward` has run since an optimizer last looked.
     """
 
     recording = True
     anomaly = False
-    quiet = False
 
     def __init__(self) -> None:
         self.differentiated: list[Callable[[], Any]] = []
@@ -105,39 +104,42 @@ def detect_anomaly():
     return _switched("anomaly", True, True)
 
 
+def _find_silence() -> tuple[ContextVar[Any], Any]:
+    """NumPy's context variable for floating-point errors, and what ``errstate(all="ignore")`` sets it to.
+
+    A new errstate for every call would take ten times as long as setting the variable.
+    """
+    before = dict(copy_context().items())
+    with np.errstate(all="ignore"):
+        for variable, setting in copy_context().items():
+            if before.get(variable) is not setting:
+                return variable, setting
+    raise ImportError("this NumPy does not keep errstate in a context variable: chainrule needs numpy>=2")
+
+
+noise, SILENCE = _find_silence()
+"""What NumPy does about floating-point errors; while it is `SILENCE`, nobody needs to pay for silence again."""
+
+
 class Quiet:
     """Arithmetic follows IEEE 754 in silence: 1/0 is inf, log(-1) is nan, and NumPy prints no warning.
 
-    A block for many operations together; a block inside another costs next to nothing. For one call see `quietly`.
+    A block for many operations together. For one call see `quietly`.
     """
 
-    __slots__ = ("_errors",)
+    __slots__ = ("_before",)
 
     def __enter__(self) -> None:
-        if switches.quiet:
-            self._errors = None
-            return
-        switches.quiet = True
-        self._errors = np.errstate(all="ignore")
-        self._errors.__enter__()
+        self._before = noise.set(SILENCE)
 
     def __exit__(self, *_: object) -> None:
-        if self._errors is not None:
-            switches.quiet = False
-            self._errors.__exit__(None, None, None)
+        noise.reset(self._before)
 
 
 def quietly(function: Callable[..., Any], *args: Any, **settings: Any) -> Any:
-    """One call in silence, at half the price of a block."""
-    if switches.quiet:
-        return function(*args, **settings)
-    return _silenced(function, args, settings)
-
-
-@np.errstate(all="ignore")
-def _silenced(function: Callable[..., Any], args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
-    switches.quiet = True
+    """One call in silence."""
+    before = noise.set(SILENCE)
     try:
         return function(*args, **settings)
     finally:
-        switches.quiet = False
+        noise.reset(before)

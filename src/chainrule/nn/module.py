@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.core.graph import DIFFERENTIABLE
 from chainrule.core.operation import as_array, is_node
-from chainrule.core.state import quietly, switches
+from chainrule.core.state import SILENCE, noise, quietly
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, DtypeError, ShapeError
 from chainrule.rules.composed import gathered
@@ -94,7 +94,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} needs a method forward(self, x) that computes its result")
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
-        if switches.quiet:  # inside another module, where one call less is a thirtieth of a small network's step
+        if noise.get() is SILENCE:  # inside another module, where one call less is a thirtieth of a small network's step
             return self.forward(*inputs, **settings)
         return quietly(self.forward, *inputs, **settings)
 

@@ -7,13 +7,15 @@ import numpy as np
 from chainrule.core.operation import fused
 from chainrule.rules.composed import away_over_spread, log_softmax
 from chainrule.rules.kernels import (
+    apart,
     column_sums,
     negative_log_likelihood,
     normalized,
     normalized_back,
-    plus,
+    outer_sum,
     softmax_minus_one_hot,
     squared_distance,
+    weighted,
 )
 from chainrule.rules.linear import index, mean, sum, transpose
 from chainrule.rules.pointwise import square
@@ -24,7 +26,7 @@ from chainrule.rules.pointwise import square
     of=lambda x, w, b: x @ transpose(w) + b,
     adjoint=(
         lambda g, x, w, b: np.dot(g, w),
-        lambda g, x, w, b: np.dot(g.T, x),
+        lambda g, x, w, b: outer_sum(g, x),
         lambda g, x, w, b: column_sums(g),
     ),
     reason="one node in place of four is half of a small network's time",
@@ -32,15 +34,15 @@ from chainrule.rules.pointwise import square
 )
 def affine(x, w, b):
     """A layer of neurons: every row of x against every neuron's weights, plus its bias."""
-    return plus(np.dot(x, w.T), b)
+    return weighted(x, w, b)
 
 
 @fused(
     r"{scale} \left\lVert {x} - {y} \right\rVert^{2}",
     of=lambda x, y, scale: scale * sum(square(x - y)),
     adjoint=(
-        lambda g, x, y, scale: (2 * scale * g) * (x - y),
-        lambda g, x, y, scale: (2 * scale * g) * (y - x),
+        lambda g, x, y, scale: apart(x, y, g, 2 * scale),
+        lambda g, x, y, scale: apart(y, x, g, 2 * scale),
     ),
     reason="one node in place of four, for the loss of every regression",
     shapes=((4, 2), (4, 2)),

@@ -139,6 +139,18 @@ def plus(x, b):
 
 
 @kernel
+def weighted(x, w, b):
+    """Every row of x weighed by every row of w, plus b."""
+    return plus(np.dot(x, w.T), b)
+
+
+@kernel
+def outer_sum(g, x):
+    """The outer products of the rows of g with those of x, added up."""
+    return g.T @ x
+
+
+@kernel
 def column_sums(g):
     """The sum of all rows of an array; as a product with a row of ones, which is faster than a reduction."""
     rows = g.reshape(-1, g.shape[-1])
@@ -176,6 +188,12 @@ def squared_distance(x, y):
     """The squares of all differences, added up."""
     apart = x - y
     return np.vdot(apart, apart)
+
+
+@kernel
+def apart(x, y, g, factor):
+    """How far x is from y, times two numbers."""
+    return (factor * g) * (x - y)
 
 
 @kernel
