@@ -63,7 +63,7 @@ def definition(name):
 
 def test_every_loop_has_a_definition():
     assert names()
-    assert all(name in kernels or name.endswith("_back") and name[:-5] in book for name in names())
+    assert all(name in kernels or (name.endswith("_back") and name[:-5] in book) for name in names())
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

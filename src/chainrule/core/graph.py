@@ -415,7 +415,7 @@ def backward_order(outputs: Sequence[Any]) -> list[Any]:
 
     The scalar engine's compiled backward pass visits nodes in this same order.
     """
-    waiting: dict[Any, Any] = {node: 0 for node in outputs}
+    waiting: dict[Any, Any] = dict.fromkeys(outputs, 0)
     reached: list[Any] = list(waiting)
     for node in reached:  # which grows meanwhile
         for _, x in edges_of(node):
@@ -431,10 +431,11 @@ def backward_order(outputs: Sequence[Any]) -> list[Any]:
         node = stack.pop()
         order.append(node)
         for _, x in edges_of(node):
-            uses = waiting[x] - 1
-            waiting[x] = uses
-            if not uses:
+            uses = waiting[x]
+            if uses == 1:
                 stack.append(x)
+            else:
+                waiting[x] = uses - 1
     return order
 
 

@@ -56,16 +56,26 @@ cdef extern from *:
     #endif
 
     #define ENTRY float
-    #include "products.h"
+    #include "loops.h"
     #undef ENTRY
     #define ENTRY double
-    #include "products.h"
+    #include "loops.h"
     """
     unsigned int tiny_is_zero()
     # Running means of gradients that have stopped fade to numbers like 1e-40, each of which takes some processors a
     # hundred times longer than a usual one: an epoch of MNIST got 15 % slower when they appeared, in its third epoch.
     void tiny_as_before(unsigned int before)
 
+    void descend_float(Py_ssize_t n, float *data, float *gradient, float rate) noexcept
+    void descend_double(Py_ssize_t n, double *data, double *gradient, double rate) noexcept
+    void adam_float(
+        Py_ssize_t n, float *data, float *gradient, float *mean, float *square,
+        float first, float second, float eps, float rate,
+    ) noexcept
+    void adam_double(
+        Py_ssize_t n, double *data, double *gradient, double *mean, double *square,
+        double first, double second, double eps, double rate,
+    ) noexcept
     Py_ssize_t MOST_ROWS
     void weighted_float(
         Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t inner, float *x, float *w, float *b, float *out
@@ -135,18 +145,6 @@ cdef object number(double x, object like):
     return PyArray_ToScalar(<void *> &single if kind(like) == NPY_FLOAT else <void *> &x, <ndarray> like)
 
 
-cdef void adam_loop(
-    Py_ssize_t n, floating *data, const floating *gradient, floating *mean, floating *square,
-    floating first, floating second, floating eps, floating rate,
-) noexcept:
-    cdef Py_ssize_t i
-    cdef floating new_first = 1 - first, new_second = 1 - second
-    for i in range(n):
-        mean[i] = first * mean[i] + new_first * gradient[i]
-        square[i] = second * square[i] + new_second * gradient[i] * gradient[i]
-        data[i] -= rate * mean[i] / (<floating> sqrt(square[i]) + eps)
-
-
 def adam_step(data, gradient, mean, square, double first, double second, double eps, double rate, work):
     cdef int of = kind(data)
     cdef Py_ssize_t n
@@ -159,22 +157,16 @@ def adam_step(data, gradient, mean, square, double first, double second, double 
         return NotImplemented
     cdef unsigned int before = tiny_is_zero()
     if of == NPY_FLOAT:
-        adam_loop[float](
+        adam_float(
             n, <float *> at(data), <float *> at(gradient), <float *> at(mean), <float *> at(square),
             first, second, eps, rate,
         )
     else:
-        adam_loop[double](
+        adam_double(
             n, <double *> at(data), <double *> at(gradient), <double *> at(mean), <double *> at(square),
             first, second, eps, rate,
         )
     tiny_as_before(before)
-
-
-cdef void descent_loop(Py_ssize_t n, floating *data, const floating *gradient, floating rate) noexcept:
-    cdef Py_ssize_t i
-    for i in range(n):
-        data[i] -= rate * gradient[i]
 
 
 def descent_step(data, gradient, double rate, work):
@@ -182,9 +174,9 @@ def descent_step(data, gradient, double rate, work):
     if not of or kind(gradient) != of or size(gradient) != size(data) or not changeable(data):
         return NotImplemented
     if of == NPY_FLOAT:
-        descent_loop[float](size(data), <float *> at(data), <float *> at(gradient), rate)
+        descend_float(size(data), <float *> at(data), <float *> at(gradient), rate)
     else:
-        descent_loop[double](size(data), <double *> at(data), <double *> at(gradient), rate)
+        descend_double(size(data), <double *> at(data), <double *> at(gradient), rate)
 
 
 cdef void shift_loop(Py_ssize_t rows, Py_ssize_t columns, const floating *x, floating *out) noexcept:

@@ -236,10 +236,10 @@ class Tensor(Node, Operators):
     # Reading and writing entries
 
     def __getitem__(self, key: Any) -> Any:
-        if type(key) is np.ndarray and key.ndim and not self.requires_grad:
+        if type(key) is np.ndarray and key.dtype.kind in "iu" and key.ndim and self.ndim and not self.requires_grad:
             try:
-                return from_array(self._data[key])
-            except IndexError:  # the rule says it in the user's words
+                return from_array(self._data.take(key, 0))
+            except (IndexError, ValueError):  # the rule says it in the user's words
                 pass
         return book["index"](self, key=plain_key(key))
 

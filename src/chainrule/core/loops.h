@@ -1,23 +1,47 @@
-/* Products of matrices of which one has few rows, as a small batch has: included once for each type of ENTRY.
+/* The longest loops of loops.pyx, in C for what Cython cannot say: included once for each type of ENTRY.
+
+   On Linux each is compiled for newer x86 processors too, and the right one is taken when it is loaded. */
+
+#ifndef OF_TYPE
+#include <math.h>
+#include <stddef.h>
+#define PASTED(name, type) name##_##type
+#define NAMED(name, type) PASTED(name, type)
+#define OF_TYPE(name) NAMED(name, ENTRY)
+
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 12
+#define FOR_EVERY_PROCESSOR __attribute__((target_clones("arch=x86-64-v3", "default")))
+#else
+#define FOR_EVERY_PROCESSOR
+#endif
+#endif
+
+FOR_EVERY_PROCESSOR
+static void OF_TYPE(descend)(ptrdiff_t n, ENTRY *data, const ENTRY *gradient, ENTRY rate) {
+    for (ptrdiff_t i = 0; i < n; i++)
+        data[i] -= rate * gradient[i];
+}
+
+FOR_EVERY_PROCESSOR
+static void OF_TYPE(adam)(ptrdiff_t n, ENTRY *data, const ENTRY *gradient, ENTRY *mean, ENTRY *square, ENTRY first,
+                          ENTRY second, ENTRY eps, ENTRY rate) {
+    const ENTRY new_first = 1 - first, new_second = 1 - second;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        mean[i] = first * mean[i] + new_first * gradient[i];
+        square[i] = second * square[i] + new_second * gradient[i] * gradient[i];
+        data[i] -= rate * mean[i] / ((ENTRY)sqrt(square[i]) + eps);
+    }
+}
+
+/* Products of matrices of which one has few rows, as a small batch has.
 
    A general routine first copies the matrices into blocks, which for ten rows takes as long as the product itself. Here
    a tile of the result is added up in registers, straight from the rows, several entries of a row at a time. */
 
 #if defined(__GNUC__)
 #ifndef MOST_ROWS
-#include <stddef.h>
 #define MOST_ROWS 16
-#define PASTED(name, type) name##_##type
-#define NAMED(name, type) PASTED(name, type)
-#define OF_TYPE(name) NAMED(name, ENTRY)
 #define TILE static inline __attribute__((always_inline)) void
-
-/* On Linux the same code is compiled for newer x86 processors too, and the right one is taken when it is loaded. */
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 12
-#define FOR_EVERY_PROCESSOR __attribute__((target_clones("arch=x86-64-v3", "default")))
-#else
-#define FOR_EVERY_PROCESSOR
-#endif
 #endif
 
 #define LANES OF_TYPE(lanes)
