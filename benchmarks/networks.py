@@ -19,6 +19,9 @@ MNIST = Path("mnist.npz")
 """The archive that is looked for in the current folder; ``CHAINRULE_MNIST`` names another place."""
 
 PEERS = {"sklearn": "scikit-learn", "torch": "PyTorch, eager", "jax": "jax.jit with scan"}
+BY_HAND = {"classic": "NumPy by hand, an example at a time", "batches": "NumPy by hand, a batch at a time"}
+"""Peers that need no package; their epochs alone are timed."""
+
 MOST_EPOCHS = 60
 JUDGED = 256
 """How many unseen examples the cost is taken of, by which contestants must agree."""
@@ -66,10 +69,23 @@ TASKS = {
     ),
     # A rate of 3.0 on the mean over the batch is 0.3 on the sum.
     "MNIST 784-30-10, quadratic": Task(
-        50000, (784, 30, 10), 10, "Sigmoid", "Sigmoid", "quadratic", "SGD", 0.3, 0.95, 1e-2, ("torch", "jax"), 5
+        50000,
+        (784, 30, 10),
+        10,
+        "Sigmoid",
+        "Sigmoid",
+        "quadratic",
+        "SGD",
+        0.3,
+        0.95,
+        1e-2,
+        ("torch", "jax", *BY_HAND),
+        5,
     ),
 }
 SECONDS_OF_AN_EPOCH = {"MNIST 784-30-10, quadratic": 0.4}
+CLASSIC_SECONDS = 1.8
+"""What the classic program takes for that epoch where the target was set: the machine's speed cancels in the ratio."""
 
 
 class Contestant(Protocol):
@@ -285,11 +301,67 @@ class Jax:
         return shares(self.task, np.asarray(self.network(self.state[0], x)))
 
 
+def sigmoid(z: Any) -> Any:
+    """1 / (1 + e^-z)."""
+    return 1 / (1 + np.exp(-z))
+
+
+class ByHand:
+    """Backpropagation through two layers of sigmoids as textbooks write it: columns, in NumPy's precision.
+
+    One example at a time in float64, whose gradients are added up; or the batch as one matrix, in float32.
+    """
+
+    def __init__(self, task: Task, given: Problem, whole_batches: bool) -> None:
+        self.task, self.given, self.whole = task, given, whole_batches
+        self.precision: Any = np.float32 if whole_batches else np.float64
+        self.x, self.y = given.x.astype(self.precision), targets(task, given.y).astype(self.precision)
+
+    def restart(self) -> None:
+        """Stand at the first weights."""
+        weights = [weight.astype(self.precision) for weight in self.given.weights]
+        self.weights, self.biases = weights[::2], [bias[:, None] for bias in weights[1::2]]
+
+    def gradients(self, x: Any, y: Any) -> tuple[list[Any], list[Any]]:
+        """The gradients of the quadratic cost of some columns."""
+        (w1, w2), (b1, b2) = self.weights, self.biases
+        hidden = sigmoid(w1 @ x + b1)
+        out = sigmoid(w2 @ hidden + b2)
+        delta2 = (out - y) * out * (1 - out)
+        delta1 = w2.T @ delta2 * hidden * (1 - hidden)
+        return [delta1 @ x.T, delta2 @ hidden.T], [delta1.sum(1, keepdims=True), delta2.sum(1, keepdims=True)]
+
+    def epoch(self, order: Any) -> None:
+        """One step for each batch."""
+        size, rate = self.task.batch, self.task.rate
+        for start in range(0, len(order), size):
+            chosen = order[start : start + size]
+            if self.whole:
+                weights, biases = self.gradients(self.x[chosen].T, self.y[chosen].T)
+            else:
+                weights, biases = [np.zeros_like(w) for w in self.weights], [np.zeros_like(b) for b in self.biases]
+                for i in chosen:
+                    of_weights, of_biases = self.gradients(self.x[i][:, None], self.y[i][:, None])
+                    weights = [total + g for total, g in zip(weights, of_weights, strict=True)]
+                    biases = [total + g for total, g in zip(biases, of_biases, strict=True)]
+            self.weights = [w - rate * g for w, g in zip(self.weights, weights, strict=True)]
+            self.biases = [b - rate * g for b, g in zip(self.biases, biases, strict=True)]
+
+    def outputs(self, x: Any) -> Any:
+        """What the network gives."""
+        out = x.T
+        for w, b in zip(self.weights, self.biases, strict=True):
+            out = sigmoid(w @ out + b)
+        return out.T
+
+
 MAKERS: dict[str, Callable[[Task, Problem], Contestant]] = {
     "chainrule": make_chainrule,
     "torch": make_torch,
     "sklearn": ScikitLearn,
     "jax": Jax,
+    "classic": partial(ByHand, whole_batches=False),
+    "batches": partial(ByHand, whole_batches=True),
 }
 
 
@@ -351,17 +423,20 @@ def _measure(report: Report, name: str, task: Task, peers: list[str], where: str
     for part, title in (("epochs", "an epoch"), ("reach", f"to {task.goal:.0%} right")):
         with ExitStack() as open_workers:
             start = partial(Worker, f"benchmarks.networks:{part}")
-            workers = [open_workers.enter_context(start(maker, name)) for maker in ("chainrule", *peers)]
+            beside = [peer for peer in peers if part == "epochs" or peer not in BY_HAND]
+            workers = [open_workers.enter_context(start(maker, name)) for maker in ("chainrule", *beside)]
             # Rounding may carry one contestant over the goal an epoch before another.
             first = agree(workers, 1, task.tolerance if part == "epochs" else 0.5)
             ours, *theirs = timed(workers, seconds=0.1, runs=task.runs if part == "epochs" else task.runs // 2 + 1)
         whole, unit = f"{name}, {title}, {where}", MILLISECOND if task.sizes[0] == 64 else 1.0
         target = SECONDS_OF_AN_EPOCH.get(name) if part == "epochs" and where == "one core" else None
-        if target or not peers:
+        if target or not beside:
             report.rows.append(Row(whole, ours, unit=unit, target=target))
-        for peer, runs in zip(peers, theirs, strict=True):
-            aim = 2.0 if peer == "sklearn" else 1.0 if task.optimizer == "Adam" else None
-            report.rows.append(Row(whole, ours, PEERS[peer], runs, unit=unit, target=aim, faster=True))
-        if part == "epochs" and "jax" in peers:
-            seconds = first[-1].seconds
+        for peer, runs in zip(beside, theirs, strict=True):
+            aim = 2.0 if peer == "sklearn" else 1.0 if task.optimizer == "Adam" and peer in PEERS else None
+            if peer == "classic" and target:
+                aim = CLASSIC_SECONDS / target
+            report.rows.append(Row(whole, ours, {**PEERS, **BY_HAND}[peer], runs, unit=unit, target=aim, faster=True))
+        if part == "epochs" and "jax" in beside:
+            seconds = first[1 + beside.index("jax")].seconds
             report.notes.append(f"{whole}: the first epoch of jax.jit, compilation included, took {seconds:.2f} s")
