@@ -127,6 +127,36 @@ def test_places_outside_are_not_read(name):
             cr.cross_entropy(x, target=np.array([0, wrong]))
 
 
+def test_a_users_function_is_not_taken_for_the_twin_of_a_loop(monkeypatch):
+    for held in ("book", "kernels"):
+        monkeypatch.setattr(f"chainrule.core.operation.{held}", dict(getattr(cr.core.operation, held)))
+
+    @cr.kernel
+    def normalized(x, eps):
+        return 3 * x
+
+    @cr.pointwise(r"{x}^2", partials=(lambda out, x: 2 * x,))
+    def soften(x):
+        """A square."""
+        return x * x
+
+    x = np.array([[1.0, 2.0]])
+    np.testing.assert_array_equal(normalized(x, 1e-5), [[3.0, 6.0]])
+    given = cr.Tensor(x, requires_grad=True)
+    cr.sum(soften(given) * 1.0).backward()
+    np.testing.assert_array_equal(given.grad.numpy(), [[2.0, 4.0]])
+
+
+def test_slopes_keep_nan_and_infinity():
+    x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, -1.0, 2.0])
+    for name in ("relu", "sigmoid", "tanh"):
+        with np.errstate(all="ignore"):
+            out = cr.book[name](x)
+            for g in (np.full(7, np.inf), np.full(7, np.nan), np.ones(7)):
+                right = g * book[name].partial(0, out, (x,), {})
+                np.testing.assert_array_equal(getattr(loops, f"{name}_back")(g.copy(), out, x), right)
+
+
 def test_a_readonly_parameter_is_not_written_to():
     x = np.ones(3)
     x.flags.writeable = False

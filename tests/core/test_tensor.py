@@ -252,6 +252,40 @@ def test_a_tensor_as_index():
     assert x.grad.tolist() == [0.0, 0.0, 2.0, 0.0]
 
 
+def test_places_are_read_as_numpy_reads_them():
+    x = Tensor(RNG.normal(size=(4, 5)))
+    for places in (np.array([0, -1, 0]), np.array([[3], [-4]]), np.zeros((0,), int), np.array([2, 2], np.uint8)):
+        np.testing.assert_array_equal(x[places].numpy(), x.numpy()[places])
+    for places in (np.array([4]), np.array([-5])):
+        with pytest.raises(IndexError, match="index does not fit"):
+            x[places]
+    with pytest.raises(IndexError, match="index does not fit"):
+        Tensor(3.0)[np.array([0])]
+
+
+def test_functions_of_the_book_are_methods(monkeypatch):
+    assert {"exp", "softmax", "sum"} <= set(dir(Tensor))
+    assert Tensor.exp.__doc__ == cr.exp.__doc__
+    assert Tensor.sum.__doc__ == cr.sum.__doc__
+    with pytest.raises(AttributeError, match="exponential"):
+        Tensor(1.0).exponential()
+    monkeypatch.setattr("chainrule.core.operation.book", dict(cr.book))
+
+    @cr.pointwise(r"3 {x}", partials=(lambda out, x: 3,))
+    def thrice(x):
+        """Three times."""
+        return 3 * x
+
+    @cr.pointwise(r"{x}", partials=(lambda out, x: 1,))
+    def item(x):
+        """Not the method that tensors have."""
+        return x
+
+    assert Tensor([1.0, 2.0]).thrice().tolist() == [3.0, 6.0]
+    assert Tensor([5.0]).item() == 5.0
+    del Tensor.thrice
+
+
 def test_picked_entries_do_not_share_memory():
     x = Tensor([1.0, 2.0, 3.0])
     part = x[0:2]

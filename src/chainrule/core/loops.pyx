@@ -3,8 +3,10 @@
 
 The kernel written with NumPy says what is computed, and is what runs where this file was not compiled; the tests hold
 the two together. The twin of a pointwise rule's local derivative is named after the rule, as ``sigmoid_back``: it
-multiplies a gradient by it, in place. A loop takes contiguous arrays of one type, float32 or float64, and answers `NotImplemented` to
-anything else, which then goes to the kernel. Exponentials are left to NumPy, whose are several times faster than C's.
+multiplies a gradient by it, in place.
+
+A loop takes contiguous arrays of one type, float32 or float64, and answers `NotImplemented` to anything else, which then
+goes to the kernel. Exponentials are left to NumPy, whose are several times faster than C's.
 """
 
 from cython cimport floating
@@ -37,7 +39,7 @@ import numpy as np
 
 import_array()
 
-cdef object exp = np.exp, dot = np.dot
+cdef object exp = np.exp
 
 
 cdef extern from *:
@@ -476,7 +478,7 @@ def tanh_back(g, out, x):
 cdef void relu_back_loop(Py_ssize_t n, floating *g, const floating *x) noexcept:
     cdef Py_ssize_t i
     for i in range(n):
-        g[i] *= x[i] > 0
+        g[i] -= 0 if x[i] > 0 else g[i]  # a factor of 0 or 1 would be compiled to a choice, and inf · 0 is nan
 
 
 def relu_back(g, out, x):

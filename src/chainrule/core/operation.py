@@ -31,7 +31,7 @@ else:
     except ImportError:
         from chainrule.core import plain as cython
 
-from chainrule.core.compiled import loops
+from chainrule.core.compiled import find_twin
 from chainrule.core.labels import find_labels
 from chainrule.core.state import SILENCE, Quiet, noise
 from chainrule.errors import ChainruleError, DtypeError, GraphError, ShapeError
@@ -221,7 +221,7 @@ class Pointwise(Operation):
     def __init__(self, function: Function, formula: str, partials: Any, **declared: Any) -> None:
         super().__init__(function, formula, **declared)
         self.broadcasts = True
-        self.back: Function | None = getattr(loops, f"{self.name}_back", None)
+        self.back: Function | None = find_twin(function, "_back")
         self.partials: tuple[Function | None, ...] | Function = self.one_for_each_input(partials)
 
     def shape_of_result(self, shapes: Sequence[tuple[int, ...]], settings: dict[str, Any]) -> tuple[int, ...]:
@@ -391,7 +391,7 @@ def kernel(function: Function) -> Function:
     >>> steps(2.5)
     np.float64(2.0)
     """
-    quick: Function | None = getattr(loops, function.__name__, None)
+    quick: Function | None = find_twin(function)
 
     def called(x: Any, *rest: Any, **settings: Any) -> Any:
         kind = type(x)

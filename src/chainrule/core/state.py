@@ -109,11 +109,12 @@ def _find_silence() -> tuple[ContextVar[Any], Any]:
 
     A new errstate for every call would take ten times as long as setting the variable.
     """
-    before = dict(copy_context().items())
-    with np.errstate(all="ignore"):
-        for variable, setting in copy_context().items():
-            if before.get(variable) is not setting:
-                return variable, setting
+    with np.errstate(all="raise"):
+        before = dict(copy_context().items())
+        with np.errstate(all="ignore"):
+            for variable, setting in copy_context().items():
+                if before.get(variable) is not setting:
+                    return variable, setting
     raise ImportError("this NumPy does not keep errstate in a context variable: chainrule needs numpy>=2")
 
 
