@@ -99,8 +99,8 @@ class Contestant(Protocol):
         """Train on every example once, in this order."""
         ...
 
-    def outputs(self, x: Any) -> Any:
-        """The shares the network gives each class, for every row of x."""
+    def outputs(self, count: int) -> Any:
+        """The shares the network gives each class, for the first of the unseen examples."""
         ...
 
 
@@ -144,7 +144,7 @@ class Eager:
 
     def __init__(self, framework: Any, tensor: Callable[[Any], Any], cost: Any, task: Task, given: Problem) -> None:
         self.framework, self.tensor, self.cost, self.task, self.given = framework, tensor, cost, task, given
-        self.x, self.y = tensor(given.x), tensor(targets(task, given.y))
+        self.x, self.y, self.unseen = tensor(given.x), tensor(targets(task, given.y)), tensor(given.unseen_x)
         layers: list[Any] = []
         for fan_in, fan_out in pairwise(task.sizes):
             layers += [framework.nn.Linear(fan_in, fan_out), getattr(framework.nn, task.hidden)()]
@@ -168,10 +168,10 @@ class Eager:
             loss.backward()
             self.optimizer.step()
 
-    def outputs(self, x: Any) -> Any:
+    def outputs(self, count: int) -> Any:
         """What the network gives, as shares."""
         with self.framework.no_grad():
-            out = np.asarray(self.model(self.tensor(x)))
+            out = np.asarray(self.model(self.unseen if count == len(self.unseen) else self.unseen[:count]))
         return shares(self.task, out)
 
 
@@ -235,9 +235,9 @@ class ScikitLearn:
         """Its own loop over batches."""
         self.model.partial_fit(self.given.x[order], self.given.y[order])
 
-    def outputs(self, x: Any) -> Any:
+    def outputs(self, count: int) -> Any:
         """The probabilities it gives."""
-        return self.model.predict_proba(x)
+        return self.model.predict_proba(self.given.unseen_x[:count])
 
 
 class Jax:
@@ -247,7 +247,7 @@ class Jax:
         import jax
 
         self.task, self.given, self.jax = task, given, jax
-        self.x, self.y = jax.numpy.asarray(given.x), jax.numpy.asarray(targets(task, given.y))
+        self.x, self.y, self.unseen = map(jax.numpy.asarray, (given.x, targets(task, given.y), given.unseen_x))
         self.steps = jax.jit(lambda state, chosen: jax.lax.scan(self.step, state, chosen)[0])
         self.network = jax.jit(self.forward)
 
@@ -296,9 +296,9 @@ class Jax:
             self.state = self.steps(self.state, order[None, whole:])
         self.jax.block_until_ready(self.state)
 
-    def outputs(self, x: Any) -> Any:
+    def outputs(self, count: int) -> Any:
         """What the network gives, as shares."""
-        return shares(self.task, np.asarray(self.network(self.state[0], x)))
+        return shares(self.task, np.asarray(self.network(self.state[0], self.unseen[:count])))
 
 
 def sigmoid(z: Any) -> Any:
@@ -347,9 +347,9 @@ class ByHand:
             self.weights = [w - rate * g for w, g in zip(self.weights, weights, strict=True)]
             self.biases = [b - rate * g for b, g in zip(self.biases, biases, strict=True)]
 
-    def outputs(self, x: Any) -> Any:
+    def outputs(self, count: int) -> Any:
         """What the network gives."""
-        out = x.T
+        out = self.given.unseen_x[:count].T
         for w, b in zip(self.weights, self.biases, strict=True):
             out = sigmoid(w @ out + b)
         return out.T
@@ -378,7 +378,7 @@ def epochs(maker: str, name: str) -> Callable[[int], float]:
         for _ in range(count):
             contestant.epoch(np.random.default_rng((0, done)).permutation(task.examples))
             done += 1
-        out, y = contestant.outputs(given.unseen_x[:JUDGED]), given.unseen_y[:JUDGED]
+        out, y = contestant.outputs(JUDGED), given.unseen_y[:JUDGED]
         if task.loss == "quadratic":
             return float(((out - targets(task, y)) ** 2).sum(1).mean() / 2)
         return float(-np.log(out[np.arange(JUDGED), y]).mean())
@@ -396,7 +396,7 @@ def reach(maker: str, name: str) -> Callable[[int], int]:
         contestant.restart()
         for epoch in range(MOST_EPOCHS):
             contestant.epoch(np.random.default_rng((0, epoch)).permutation(task.examples))
-            if (contestant.outputs(given.unseen_x).argmax(1) == given.unseen_y).mean() >= task.goal:
+            if (contestant.outputs(len(given.unseen_x)).argmax(1) == given.unseen_y).mean() >= task.goal:
                 return epoch + 1
         raise DisagreementError(f"{maker} gets less than {task.goal:.0%} right after {MOST_EPOCHS} epochs of {name}")
 

@@ -5,7 +5,7 @@ cdef object ndarray, TRUTH
 cdef class Operation:
     cdef dict __dict__
     cdef object __weakref__
-    cdef public object function, name, inputs, defaults, flat, composition
+    cdef public object function, quick, name, inputs, defaults, flat, composition
     cdef public dict _reads
     cdef public bint broadcasts, needs_settings, variadic
     cpdef object fitting(self, object ready, object inputs, object settings)

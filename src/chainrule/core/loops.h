@@ -33,7 +33,7 @@ static void OF_TYPE(adam)(ptrdiff_t n, ENTRY *data, const ENTRY *gradient, ENTRY
     }
 }
 
-/* Products of matrices of which one has few rows, as a small batch has.
+/* Products of small matrices, and of matrices of which one has few rows, as a small batch has.
 
    A general routine first copies the matrices into blocks, which for ten rows takes as long as the product itself. Here
    a tile of the result is added up in registers, straight from the rows, several entries of a row at a time. */

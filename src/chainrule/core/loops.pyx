@@ -1,12 +1,12 @@
 # cython: language_level=3, cdivision=True
-"""Loops over arrays, for kernels that would take NumPy many passes: each is the twin of a kernel of the same name.
+"""Loops over arrays, where NumPy would take many passes: each is the twin of a kernel or a rule of the same name.
 
-The kernel written with NumPy says what is computed, and is what runs where this file was not compiled; the tests hold
+What is written with NumPy there says what is computed, and is what runs where this file was not compiled; the tests hold
 the two together. The twin of a pointwise rule's local derivative is named after the rule, as ``sigmoid_back``: it
 multiplies a gradient by it, in place.
 
-A loop takes contiguous arrays of one type, float32 or float64, and answers `NotImplemented` to anything else, which then
-goes to the kernel. Exponentials are left to NumPy, whose are several times faster than C's.
+A loop takes contiguous arrays of one type, float32 or float64, and answers `NotImplemented` to anything else, which is
+then left to NumPy. Exponentials are left to NumPy, whose are several times faster than C's.
 """
 
 from cython cimport floating
@@ -475,6 +475,24 @@ def tanh_back(g, out, x):
     return changed(g, out, tanh_back_loop[float], tanh_back_loop[double])
 
 
+cdef void relu_loop(Py_ssize_t n, const floating *x, floating *out) noexcept:
+    cdef Py_ssize_t i
+    for i in range(n):
+        out[i] = 0 if x[i] < 0 else x[i]  # nan stays
+
+
+def relu(x):
+    cdef int of = kind(x)
+    if not of or not axes(x):
+        return NotImplemented
+    out = room_like(x)
+    if of == NPY_FLOAT:
+        relu_loop[float](size(x), <float *> at(x), <float *> at(out))
+    else:
+        relu_loop[double](size(x), <double *> at(x), <double *> at(out))
+    return out
+
+
 cdef void relu_back_loop(Py_ssize_t n, floating *g, const floating *x) noexcept:
     cdef Py_ssize_t i
     for i in range(n):
@@ -523,7 +541,7 @@ def plus(x, b):
 
 cdef bint few(Py_ssize_t rows, Py_ssize_t weights) noexcept:
     """Whether so many rows and a matrix of so many weights have a product that is quicker here."""
-    return 0 < rows <= MOST_ROWS and weights <= MOST_WEIGHTS
+    return 0 < rows and MOST_ROWS and weights <= MOST_WEIGHTS and (rows <= MOST_ROWS or rows * weights <= MOST_WEIGHTS)
 
 
 def weighted(x, w, b):

@@ -71,6 +71,7 @@ class Operation:
 
     def __init__(self, function: Function, formula: str, symbol: str | None = None, **where_to_test: Any) -> None:
         self.function = function
+        self.quick: Function | None = find_twin(function)
         self.name = self.__name__ = function.__name__
         self.formula = formula
         self.symbol = symbol or self.name
@@ -180,7 +181,9 @@ class Operation:
     def fitting(self, ready: Sequence[Any], inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         """The forward on arrays, where NumPy's complaint about shapes becomes one in the user's words."""
         try:
-            out = self.function(*ready, **settings) if settings else self.function(*ready)
+            out = NotImplemented if self.quick is None or settings else self.quick(*ready)
+            if out is NotImplemented:
+                out = self.function(*ready, **settings) if settings else self.function(*ready)
         except (ValueError, IndexError) as error:
             raise misfit(self, inputs, settings, error) from error
         return out[()] if type(out) is ndarray and not out.ndim else out
