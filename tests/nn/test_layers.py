@@ -128,6 +128,14 @@ def test_sequential_is_a_sequence():
     assert nn.Sequential()(x) is x
 
 
+def test_sequential_calls_a_module_that_writes_its_own_call():
+    class Doubled(nn.Module):
+        def __call__(self, x):
+            return 2 * x
+
+    assert nn.Sequential(Doubled(), Doubled())(cr.Tensor([1.0])).tolist() == [4.0]
+
+
 def test_sequential_refuses_what_cannot_be_called():
     with pytest.raises(DtypeError, match=r"step 1 is .*ReLU.*write it with brackets, as in ReLU\(\)"):
         nn.Sequential(nn.Linear(2, 2), nn.ReLU)

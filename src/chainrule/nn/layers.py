@@ -108,7 +108,9 @@ class Sequential(Module):
     def forward(self, x: Any) -> Any:
         """The result of the last step."""
         for step in self.steps:
-            x = step.forward(x) if isinstance(step, Module) else step(x)  # a call would ask again whether it is quiet
+            # Inside a call it is quiet already: that of a module would add nothing, unless it is its own.
+            plain = isinstance(step, Module) and type(step).__call__ is Module.__call__
+            x = step.forward(x) if plain else step(x)
         return x
 
     def parts(self) -> Iterator[tuple[str, str, Any]]:
