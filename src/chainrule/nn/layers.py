@@ -109,8 +109,7 @@ class Sequential(Module):
         """The result of the last step."""
         for step in self.steps:
             # Inside a call it is quiet already: that of a module would add nothing, unless it is its own.
-            plain = isinstance(step, Module) and type(step).__call__ is Module.__call__
-            x = step.forward(x) if plain else step(x)
+            x = step.forward(x) if isinstance(step, Module) and type(step).__call__ is Module.__call__ else step(x)
         return x
 
     def parts(self) -> Iterator[tuple[str, str, Any]]:
