@@ -72,7 +72,7 @@ def report(found: dict[str, Any]) -> list[str]:
     """The report as lines of text, with what to do where something is missing."""
     engines = {
         name: found[name] + ("" if found[name] == "compiled" else f" ({slower} slower{COMPILE})")
-        for name, slower in (("scalar_engine", "some 20 times"), ("tensor_engine", "small networks up to twice"))
+        for name, slower in (("scalar_engine", "some 20 times"), ("tensor_engine", "small networks up to 4 times"))
     }
     blas = found["blas"]
     threads = f"{blas['threads']} thread{'s' if blas['threads'] != 1 else ''}"
