@@ -307,7 +307,7 @@ def sigmoid(z: Any) -> Any:
 
 
 class ByHand:
-    """Backpropagation through two layers of sigmoids as textbooks write it: columns, in NumPy's precision.
+    """Backpropagation through two layers of sigmoids as textbooks write it, with examples as columns.
 
     One example at a time in float64, whose gradients are added up; or the batch as one matrix, in float32.
     """

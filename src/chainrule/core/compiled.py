@@ -30,7 +30,7 @@ def put_in_place(name: str) -> bool:
 
 
 loops = find_compiled("loops")
-"""Quick twins of kernels, by their names; None where they were not built."""
+"""Quick twins of kernels and rules, by their names; None where they were not built."""
 
 
 def find_twin(function: Any, ending: str = "") -> Any:

@@ -323,21 +323,13 @@ def changed_since(x: Any, born: cython.longlong) -> Any:
 
 def stale(node: Node, edges: Any) -> Any:
     """What was changed in place after its use in a node, where a derivative along the edges reads it; else None."""
-    if changed_since(node, node.born) is None:
-        for x in node.inputs:
-            if changed_since(x, node.born) is not None:
-                break
-        else:
-            return None
+    if not any([changed_since(x, node.born) is not None for x in (node, *node.inputs)]):
+        return None
     rule: Operation = node.op  # noqa: F821  (its C type)
     for i, _ in edges:
         reads_out, reads = rule.reads(i, len(node.inputs))
-        if reads_out:
-            changed = changed_since(node, node.born)
-            if changed is not None:
-                return changed
-        for k in reads:
-            changed = changed_since(node.inputs[k], node.born)
+        for x in [node.inputs[k] for k in reads] + [node] * reads_out:
+            changed = changed_since(x, node.born)
             if changed is not None:
                 return changed
     return None
@@ -426,7 +418,7 @@ def backward_order(outputs: Sequence[Any]) -> list[Any]:
             else:
                 waiting[x] = uses + 1
     order: list[Any] = []
-    stack: list[Any] = [node for node in reached[: len(outputs)] if not waiting[node]]
+    stack: list[Any] = [node for node in reached if not waiting[node]]
     while stack:
         node = stack.pop()
         order.append(node)

@@ -12,8 +12,8 @@ then left to NumPy. Exponentials are left to NumPy, whose are several times fast
 from cython cimport floating
 from libc.math cimport erfc as c_erfc
 from libc.math cimport erfcf, log, sqrt
-from libc.string cimport memcpy
 from numpy cimport (
+    NPY_CORDER,
     NPY_DOUBLE,
     NPY_FLOAT,
     NPY_INTP,
@@ -23,8 +23,8 @@ from numpy cimport (
     PyArray_EMPTY,
     PyArray_ISCARRAY,
     PyArray_ISCARRAY_RO,
-    PyArray_NBYTES,
     PyArray_NDIM,
+    PyArray_NewCopy,
     PyArray_SAMESHAPE,
     PyArray_SIZE,
     PyArray_ToScalar,
@@ -133,12 +133,6 @@ cdef void *at(object x) noexcept:
 cdef object room_like(object x):
     """An array of the same shape and type, with anything in it."""
     return PyArray_EMPTY(axes(x), PyArray_DIMS(<ndarray> x), PyArray_TYPE(<ndarray> x), 0)
-
-
-cdef object copied(object x):
-    cdef object out = room_like(x)
-    memcpy(at(out), at(x), PyArray_NBYTES(<ndarray> x))
-    return out
 
 
 cdef object number(double x, object like):
@@ -272,7 +266,7 @@ def softmax_minus_one_hot(x, target):
     cdef int of = kind(x)
     if not of or axes(x) != 2 or not size(x) or not fits(target, x):
         return NotImplemented
-    shares = soften(copied(x))
+    shares = soften(PyArray_NewCopy(<ndarray> x, NPY_CORDER))
     if of == NPY_FLOAT:
         less_one_loop[float](length(x, 0), length(x, 1), <float *> at(shares), <Py_ssize_t *> at(target))
     else:
@@ -410,49 +404,40 @@ def normalized_back(g, x, double eps):
     return out
 
 
-cdef void turn_loop(Py_ssize_t n, const floating *x, floating *out) noexcept:
+ctypedef void (*single_loop)(Py_ssize_t, float *, const float *) noexcept
+ctypedef void (*double_loop)(Py_ssize_t, double *, const double *) noexcept
+
+
+cdef object changed(object out, object by, single_loop single, double_loop doubled):
+    """An array after a loop that writes to it and reads another of its size."""
+    cdef int of = kind(out)
+    if not of or kind(by) != of or size(out) != size(by) or not changeable(out):
+        return NotImplemented
+    if of == NPY_FLOAT:
+        single(size(out), <float *> at(out), <float *> at(by))
+    else:
+        doubled(size(out), <double *> at(out), <double *> at(by))
+    return out
+
+
+cdef void turn_loop(Py_ssize_t n, floating *out, const floating *x) noexcept:
     cdef Py_ssize_t i
     for i in range(n):
         out[i] = -x[i]
 
 
-cdef void share_of_two_loop(Py_ssize_t n, floating *x) noexcept:
+cdef void share_of_two_loop(Py_ssize_t n, floating *out, const floating *grown) noexcept:
     cdef Py_ssize_t i
     for i in range(n):
-        x[i] = 1 / (1 + x[i])
+        out[i] = 1 / (1 + grown[i])
 
 
 def logistic(x):
-    cdef int of = kind(x)
-    if not of or not axes(x):
+    if not kind(x) or not axes(x):
         return NotImplemented
-    out = room_like(x)
-    if of == NPY_FLOAT:
-        turn_loop[float](size(x), <float *> at(x), <float *> at(out))
-    else:
-        turn_loop[double](size(x), <double *> at(x), <double *> at(out))
+    out = changed(room_like(x), x, turn_loop[float], turn_loop[double])
     exp(out, out)
-    if of == NPY_FLOAT:
-        share_of_two_loop[float](size(x), <float *> at(out))
-    else:
-        share_of_two_loop[double](size(x), <double *> at(out))
-    return out
-
-
-ctypedef void (*single_loop)(Py_ssize_t, float *, const float *) noexcept
-ctypedef void (*double_loop)(Py_ssize_t, double *, const double *) noexcept
-
-
-cdef object changed(object g, object by, single_loop single, double_loop doubled):
-    """A gradient after a loop over it and another array of its size."""
-    cdef int of = kind(g)
-    if not of or kind(by) != of or size(g) != size(by) or not changeable(g):
-        return NotImplemented
-    if of == NPY_FLOAT:
-        single(size(g), <float *> at(g), <float *> at(by))
-    else:
-        doubled(size(g), <double *> at(g), <double *> at(by))
-    return g
+    return changed(out, out, share_of_two_loop[float], share_of_two_loop[double])
 
 
 cdef void sigmoid_back_loop(Py_ssize_t n, floating *g, const floating *out) noexcept:
@@ -475,22 +460,16 @@ def tanh_back(g, out, x):
     return changed(g, out, tanh_back_loop[float], tanh_back_loop[double])
 
 
-cdef void relu_loop(Py_ssize_t n, const floating *x, floating *out) noexcept:
+cdef void relu_loop(Py_ssize_t n, floating *out, const floating *x) noexcept:
     cdef Py_ssize_t i
     for i in range(n):
         out[i] = 0 if x[i] < 0 else x[i]  # nan stays
 
 
 def relu(x):
-    cdef int of = kind(x)
-    if not of or not axes(x):
+    if not kind(x) or not axes(x):
         return NotImplemented
-    out = room_like(x)
-    if of == NPY_FLOAT:
-        relu_loop[float](size(x), <float *> at(x), <float *> at(out))
-    else:
-        relu_loop[double](size(x), <double *> at(x), <double *> at(out))
-    return out
+    return changed(room_like(x), x, relu_loop[float], relu_loop[double])
 
 
 cdef void relu_back_loop(Py_ssize_t n, floating *g, const floating *x) noexcept:
@@ -503,19 +482,16 @@ def relu_back(g, out, x):
     return changed(g, x, relu_back_loop[float], relu_back_loop[double])
 
 
-def erfc(x):
-    cdef int of = kind(x)
+cdef void erfc_loop(Py_ssize_t n, floating *out, const floating *x) noexcept:
     cdef Py_ssize_t i
-    if not of:
+    for i in range(n):
+        out[i] = erfcf(x[i]) if floating is float else c_erfc(x[i])
+
+
+def erfc(x):
+    if not kind(x):
         return NotImplemented
-    out = room_like(x)
-    if of == NPY_FLOAT:
-        for i in range(size(x)):
-            (<float *> at(out))[i] = erfcf((<float *> at(x))[i])
-    else:
-        for i in range(size(x)):
-            (<double *> at(out))[i] = c_erfc((<double *> at(x))[i])
-    return out[()]
+    return changed(room_like(x), x, erfc_loop[float], erfc_loop[double])[()]
 
 
 cdef void add_to_rows_loop(Py_ssize_t rows, Py_ssize_t columns, floating *x, const floating *b) noexcept:

@@ -397,9 +397,8 @@ def kernel(function: Function) -> Function:
     quick: Function | None = find_twin(function)
 
     def called(x: Any, *rest: Any, **settings: Any) -> Any:
-        kind = type(x)
-        if kind is not ndarray and kind not in PLAIN:
-            write: Function | None = getattr(kind, "__kernel__", None)
+        if type(x) not in PLAIN:
+            write: Function | None = getattr(type(x), "__kernel__", None)
             if write is not None:
                 return write(function.__name__, x, *rest, **settings)
         if quick is not None and not settings:

@@ -108,7 +108,7 @@ class Sequential(Module):
     def forward(self, x: Any) -> Any:
         """The result of the last step."""
         for step in self.steps:
-            # Inside a call it is quiet already: that of a module would add nothing, unless it is its own.
+            # It is quiet here already, so a module's call would only ask; one that writes its own has more to do.
             x = step.forward(x) if isinstance(step, Module) and type(step).__call__ is Module.__call__ else step(x)
         return x
 
