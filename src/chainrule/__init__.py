@@ -19,6 +19,7 @@ from chainrule.core.operation import book, fused, kernel, linear, pointwise
 from chainrule.core.state import detect_anomaly, enable_grad, no_grad
 from chainrule.core.tensor import Tensor
 from chainrule.custom import custom_vjp
+from chainrule.rules.activations import celu, glu, hardsigmoid, hardswish, hardtanh, log_sigmoid, mish, relu6, selu
 from chainrule.rules.algebra import dot, matmul, slogdet, solve
 from chainrule.rules.composed import (
     concatenate,
@@ -39,7 +40,7 @@ from chainrule.rules.composed import (
     trace,
     var,
 )
-from chainrule.rules.convolution import avg_pool2d, conv2d, max_pool2d
+from chainrule.rules.convolution import max_pool2d
 from chainrule.rules.einsum import einsum
 from chainrule.rules.fused import affine, cross_entropy, squared_error
 from chainrule.rules.linear import (
@@ -106,6 +107,7 @@ from chainrule.rules.pointwise import (
     tanh,
     where,
 )
+from chainrule.rules.windows import avg_pool1d, avg_pool2d, conv1d, conv2d, max_pool1d
 from chainrule.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 if TYPE_CHECKING:
@@ -153,12 +155,15 @@ __all__ = [
     "astype",
     "atan",
     "atan2",
+    "avg_pool1d",
     "avg_pool2d",
     "book",
     "broadcast_to",
+    "celu",
     "cholesky",
     "clip",
     "concatenate",
+    "conv1d",
     "conv2d",
     "cos",
     "cosh",
@@ -187,9 +192,13 @@ __all__ = [
     "flip",
     "fused",
     "gelu",
+    "glu",
     "grad",
     "greater",
     "greater_equal",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
     "hessian",
     "hvp",
     "identity",
@@ -204,17 +213,20 @@ __all__ = [
     "linear",
     "log",
     "log1p",
+    "log_sigmoid",
     "log_softmax",
     "logabsdet",
     "logsumexp",
     "matmul",
     "max",
+    "max_pool1d",
     "max_pool2d",
     "maximum",
     "mean",
     "micrograd",
     "min",
     "minimum",
+    "mish",
     "mul",
     "neg",
     "nn",
@@ -229,9 +241,11 @@ __all__ = [
     "prod",
     "reciprocal",
     "relu",
+    "relu6",
     "reshape",
     "roll",
     "scatter",
+    "selu",
     "sigmoid",
     "sign",
     "silu",

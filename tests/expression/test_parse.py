@@ -139,7 +139,7 @@ def test_results_belong_to_parts_of_the_text():
     assert found == {"2": 2, "t": 2.0, "1": 1, "t + 1": 3.0, "(t + 1)**2": 9.0, "2*(t + 1)**2": 18.0}
 
 
-WINDOWED = {"avg_pool2d", "max_pool2d"}
+WINDOWED = {"avg_pool1d", "avg_pool2d", "conv1d", "max_pool1d", "max_pool2d"}
 """Functions that take a window beside their array, and are called in a test of their own."""
 
 TYPED = sorted(name for name in {*book, *compositions} - WINDOWED if look_up(name))
@@ -154,7 +154,7 @@ def test_a_window_is_typed_as_a_number():
 def test_every_known_function_is_called_as_the_book_has_it(name):
     rule = book.get(name)
     if rule is None:
-        shapes = {"prod": ((3,),)}.get(name, ((3, 3),) * len(look_up(name).inputs))
+        shapes = {"prod": ((3,),), "glu": ((3, 4),)}.get(name, ((3, 3),) * len(look_up(name).inputs))
         examples = ({"n": 3} if name == "eye" else {},)
     else:
         shapes, examples = rule.shapes, rule.examples

@@ -83,6 +83,86 @@ def test_convolution_against_pytorch(case):
     close(weights.grad.data, b.grad.numpy(), 1e-12, "the gradient of the weights")
 
 
+EDGES = ("same", "valid", ((1, 2), (0, 1)), (2, (0, 3)), ((1, 1), 0))
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+@pytest.mark.parametrize("dilation", [1, (2, 1), (1, 3)])
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (4, 2)])
+@pytest.mark.parametrize("padding", EDGES, ids=str)
+def test_an_uneven_edge_is_padding_before_the_convolution(padding, size, dilation):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(2, 4, 9, 8)), rng.normal(size=(6, 2, *size))
+    a, b = (torch.tensor(numbers, requires_grad=True) for numbers in (x, w))
+    if isinstance(padding, str):
+        right = torch.nn.functional.conv2d(a, b, padding=padding, dilation=dilation, groups=2)
+    else:
+        (top, bottom), (left, end) = (edge if isinstance(edge, tuple) else (edge, edge) for edge in padding)
+        around = torch.nn.functional.pad(a, (left, end, top, bottom))
+        right = torch.nn.functional.conv2d(around, b, dilation=dilation, groups=2)
+    mine, weights = cr.Tensor(x, requires_grad=True), cr.Tensor(w, requires_grad=True)
+    out = cr.conv2d(mine, weights, padding=padding, dilation=dilation, groups=2)
+    close(out.data, right.detach().numpy(), 1e-13, "conv2d")
+    (out * out).sum().backward()
+    (right * right).sum().backward()
+    close(mine.grad.data, a.grad.numpy(), 1e-12, "the gradient of the images")
+    close(weights.grad.data, b.grad.numpy(), 1e-12, "the gradient of the weights")
+
+
+ROWS = (
+    {},
+    {"stride": 2, "padding": 1},
+    {"padding": "same", "dilation": 2},
+    {"padding": "valid", "dilation": 3},
+    {"stride": 3, "padding": 2, "groups": 2},
+)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+@pytest.mark.parametrize("slide", ROWS, ids=str)
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_convolution_of_rows_against_pytorch(slide, width):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(3, 4, 9)), rng.normal(size=(6, 4 // slide.get("groups", 1), width))
+    a, b = (torch.tensor(numbers, requires_grad=True) for numbers in (x, w))
+    right = torch.nn.functional.conv1d(a, b, **slide)
+    mine, weights = cr.Tensor(x, requires_grad=True), cr.Tensor(w, requires_grad=True)
+    out = cr.conv1d(mine, weights, **slide)
+    close(out.data, right.detach().numpy(), 1e-13, "conv1d")
+    close(cr.conv1d(x, w, **slide), out.data, 0.0, "conv1d of arrays")
+    (out * out).sum().backward()
+    (right * right).sum().backward()
+    close(mine.grad.data, a.grad.numpy(), 1e-12, "the gradient of the rows")
+    close(weights.grad.data, b.grad.numpy(), 1e-12, "the gradient of the weights")
+
+
+def test_zeros_before_alone_make_a_convolution_causal():
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(1, 2, 7)), rng.normal(size=(3, 2, 3))
+    for padding in ((2, 0), ((2, 0),), [2, 0]):
+        out = cr.conv1d(x, w, padding=padding)
+        later = cr.conv1d(np.where(np.arange(7) > 3, 100.0, x), w, padding=padding)
+        assert out.shape == (1, 3, 7)
+        np.testing.assert_array_equal(out[:, :, :4], later[:, :, :4])
+
+
+@pytest.mark.parametrize("slide", [{}, {"stride": 1}, {"stride": 2, "padding": 1}], ids=str)
+@pytest.mark.parametrize("name", ["max_pool1d", "avg_pool1d"])
+def test_pools_of_rows_against_pytorch(name, slide):
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(0).integers(0, 3, (2, 3, 8)).astype(float)
+    a = torch.tensor(x, requires_grad=True)
+    right = getattr(torch.nn.functional, name)(a, 3, **slide)
+    mine = cr.Tensor(x, requires_grad=True)
+    out = getattr(cr, name)(mine, 3, **slide)
+    close(out.data, right.detach().numpy(), 1e-14, name)
+    (out * out).sum().backward()
+    (right * right).sum().backward()
+    close(mine.grad.data, a.grad.numpy(), 1e-13, f"the gradient of {name}")
+
+
 @st.composite
 def pools(draw):
     """Settings of a pooling, and images with many equal entries that its window fits into."""
@@ -204,7 +284,16 @@ IMAGES, WEIGHTS = np.ones((2, 3, 8, 8)), np.ones((4, 3, 3, 3))
         (lambda x: cr.conv2d(x, WEIGHTS, groups=0), "groups is a whole number"),
         (lambda x: cr.conv2d(x, WEIGHTS, stride=0), "stride is a whole number of at least 1, or two of them, not 0"),
         (lambda x: cr.conv2d(x, WEIGHTS, stride=(1, 1, 1)), "two of them"),
-        (lambda x: cr.conv2d(x, WEIGHTS, padding="same"), "padding is a whole number of at least 0.*not 'same'"),
+        (lambda x: cr.conv2d(x, WEIGHTS, padding="full"), "padding='same' and padding='valid'.*not 'full'"),
+        (lambda x: cr.conv2d(x, WEIGHTS, padding="same", stride=2), "keeps the size, which stride=2 does not"),
+        (lambda x: cr.conv2d(x, WEIGHTS, padding=(1, 2, 3)), "has 3 entries, and 2 axes can be padded"),
+        (lambda x: cr.conv2d(x, WEIGHTS, padding=((1, -2), 0)), "pair of whole numbers of at least 0, not"),
+        (lambda x: cr.conv2d(x, WEIGHTS, padding=1.5), "padding is a whole number of at least 0.*not"),
+        (lambda x: cr.conv1d(x, WEIGHTS[0]), r"conv1d takes x of shape \(rows, channels, length\).*x\[None\]"),
+        (lambda x: cr.conv1d(x[0], WEIGHTS[0, :, :1]), "8 channels, and the weights are for 1"),
+        (lambda x: cr.conv1d(x[0], np.ones((2, 8, 9))), "reaches over 9 does not fit"),
+        (lambda x: cr.max_pool1d(x, 2), r"max_pool1d takes rows of shape \(rows, channels, length\)"),
+        (lambda x: cr.avg_pool1d(x[0], 0), "kernel_size is a whole number"),
         (lambda x: cr.conv2d(x, WEIGHTS, dilation=1.5), "dilation is a whole number"),
         (lambda x: cr.conv2d(x, WEIGHTS, dilation=4), "reaches over 9 does not fit into 8"),
         (lambda x: cr.conv2d(x[0], WEIGHTS), r"\(images, channels, height, width\): add an axis .* x\[None\]"),

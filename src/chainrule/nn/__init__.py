@@ -9,7 +9,27 @@ Sequential(Linear(2, 3), Tanh(), Linear(3, 1))
 """
 
 from chainrule.nn import init
-from chainrule.nn.activations import ELU, GELU, Activation, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
+from chainrule.nn.activations import (
+    CELU,
+    ELU,
+    GELU,
+    GLU,
+    SELU,
+    Activation,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
+    LeakyReLU,
+    LogSigmoid,
+    Mish,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from chainrule.nn.attention import Embedding, MultiheadAttention, TransformerBlock
 from chainrule.nn.convolution import AvgPool2d, Conv2d, MaxPool2d
 from chainrule.nn.layers import Dropout, Flatten, Linear, ModuleList, Sequential
@@ -19,8 +39,11 @@ from chainrule.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
 from chainrule.nn.summary import Summary
 
 __all__ = [
+    "CELU",
     "ELU",
     "GELU",
+    "GLU",
+    "SELU",
     "Activation",
     "AvgPool2d",
     "BCELoss",
@@ -33,19 +56,25 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
     "HingeLoss",
     "HuberLoss",
     "L1Loss",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LogSigmoid",
     "MSELoss",
     "MaxPool2d",
+    "Mish",
     "Module",
     "ModuleList",
     "MultiheadAttention",
     "Parameter",
     "ReLU",
+    "ReLU6",
     "Sequential",
     "SiLU",
     "Sigmoid",

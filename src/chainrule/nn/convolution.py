@@ -10,7 +10,8 @@ import numpy as np
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ShapeError
 from chainrule.nn.module import Module, Parameter, as_input, check_dtype, check_size
-from chainrule.rules.convolution import avg_pool2d, conv2d, conv2d_plus, max_pool2d
+from chainrule.rules.convolution import conv2d_plus, max_pool2d
+from chainrule.rules.windows import avg_pool2d, conv2d
 
 Size = int | tuple[int, int]
 """One whole number for height and width, or one for each."""

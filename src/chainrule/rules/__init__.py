@@ -2,6 +2,30 @@
 
 from __future__ import annotations
 
-from chainrule.rules import algebra, attention, composed, convolution, einsum, fused, linear, matrix, pointwise
+from chainrule.rules import (
+    activations,
+    algebra,
+    attention,
+    composed,
+    convolution,
+    einsum,
+    fused,
+    linear,
+    matrix,
+    pointwise,
+    windows,
+)
 
-__all__ = ["algebra", "attention", "composed", "convolution", "einsum", "fused", "linear", "matrix", "pointwise"]
+__all__ = [
+    "activations",
+    "algebra",
+    "attention",
+    "composed",
+    "convolution",
+    "einsum",
+    "fused",
+    "linear",
+    "matrix",
+    "pointwise",
+    "windows",
+]

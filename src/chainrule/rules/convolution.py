@@ -9,14 +9,8 @@ adjoint of the other two, so the derivatives of any order stay among them.
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
-from chainrule.core.operation import composed, fused, linear
-from chainrule.errors import ShapeError
+from chainrule.core.operation import fused, linear
 from chainrule.rules import image_kernels as kernels
-from chainrule.rules.composed import gathered, named, shape_of
 from chainrule.rules.linear import reshape, sum
 
 IMAGES, WEIGHTS, RESULTS = (2, 2, 5, 4), (3, 2, 3, 2), (2, 3, 3, 3)
@@ -116,27 +110,3 @@ def put_at_largest(g, x, *, kernel_size, stride=None, padding=0, dilation=1):
 def max_pool2d(x, *, kernel_size, stride=None, padding=0, dilation=1):
     """The largest entry of every window moves the result, and it alone; of equals the first."""
     return kernels.largest_in_windows(x, kernel_size, stride, padding, dilation)
-
-
-@composed
-def avg_pool2d(x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Any:
-    """The mean of every window of images (images, channels, height, width): a convolution with equal weights.
-
-    Settings are whole numbers or pairs for height and width; `stride` is `kernel_size` unless given. Zeros of the
-    padding count, as in PyTorch. Raises ShapeError where a window does not fit.
-
-    >>> import chainrule as cr, numpy as np
-    >>> cr.avg_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)
-    array([[[[ 2.5,  4.5],
-             [10.5, 12.5]]]])
-    """
-    x = gathered(x)
-    shape = shape_of(x)
-    try:
-        (down, across), steps, *_ = kernels.slide(shape, kernel_size, stride, padding, 1)
-    except ValueError as error:
-        raise ShapeError(f"avg_pool2d does not fit {named((x,))}, kernel_size={kernel_size!r} ({error})") from error
-    images, channels, *size = shape
-    weights = np.full((1, 1, down, across), 1 / (down * across), np.result_type(x.dtype, np.float32))
-    out = conv2d(reshape(x, shape=(images * channels, 1, *size)), weights, stride=steps, padding=padding)
-    return reshape(out, shape=(images, channels, *shape_of(out)[2:]))
