@@ -108,7 +108,19 @@ from chainrule.rules.pointwise import (
     where,
 )
 from chainrule.rules.windows import avg_pool1d, avg_pool2d, conv1d, conv2d, max_pool1d
-from chainrule.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from chainrule.transforms import (
+    grad,
+    hessian,
+    hvp,
+    jacfwd,
+    jacobian,
+    jacrev,
+    jvp,
+    linearize,
+    stop_gradient,
+    value_and_grad,
+    vjp,
+)
 
 if TYPE_CHECKING:
     from chainrule import data, micrograd, nn, optim, training
@@ -204,13 +216,16 @@ __all__ = [
     "identity",
     "index",
     "inv",
+    "jacfwd",
     "jacobian",
+    "jacrev",
     "jvp",
     "kernel",
     "leaky_relu",
     "less",
     "less_equal",
     "linear",
+    "linearize",
     "log",
     "log1p",
     "log_sigmoid",
@@ -261,6 +276,7 @@ __all__ = [
     "squeeze",
     "stack",
     "std",
+    "stop_gradient",
     "sub",
     "sum",
     "tan",

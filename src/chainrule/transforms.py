@@ -5,23 +5,27 @@ on stand-in nodes, and walks the recorded graph. Because the walks record in the
 differentiated, transforms nest to any order.
 """
 
+# What a user's function gives is known only when it has run, and isinstance narrows it to containers of unknown things.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import wraps
-from typing import Any
+from operator import index
+from typing import Any, SupportsIndex, cast
 
 import numpy as np
 
 from chainrule.core import Value, graph
 from chainrule.core.graph import DIFFERENTIABLE, from_array
-from chainrule.core.operation import compositions
+from chainrule.core.operation import compositions, is_node
 from chainrule.core.state import enable_grad
 from chainrule.core.tensor import Tensor
 from chainrule.core.tree import flatten, outline, unflatten
 from chainrule.errors import DtypeError, GraphError, ShapeError
 
-Argnums = int | Sequence[int]
+Argnums = SupportsIndex | Iterable[SupportsIndex]
 Function = Callable[..., Any]
 
 
@@ -29,7 +33,8 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
     """A function that gives ``f(*args)``, one number, and its gradient in the arguments `argnums`.
 
     The gradient has the structure, shapes and dtypes of the argument (a tuple of them where `argnums` is a sequence).
-    With `has_aux`, f gives a pair whose second part is passed through. Costs a small multiple of f.
+    With `has_aux`, f gives a pair whose second part, anything at all, is passed through: ``((value, aux), gradient)``.
+    Costs a small multiple of f.
 
     >>> import chainrule as cr
     >>> cr.value_and_grad(lambda x: x * x)(3.0)
@@ -50,7 +55,7 @@ def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """A function that gives the gradient of ``f(*args)``, one number, in the arguments `argnums`.
 
     The steepest rise of f: one entry for each entry of the argument, by one backward pass (reverse mode; Griewank and
-    Walther, Evaluating Derivatives, 2008). Nests to any order.
+    Walther, Evaluating Derivatives, 2008). Nests to any order. With `has_aux` the result is ``(gradient, aux)``.
 
     >>> import chainrule as cr
     >>> cr.grad(lambda x: x**3 - 3 * x**2 + 2 * x + 1)(2.0)
@@ -68,26 +73,29 @@ def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     return gradient
 
 
-def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
+def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """The outputs of f, and a function that takes a cotangent of them back to the inputs (a tuple, one for each).
+
+    With `has_aux`, f gives a pair, and its second part comes as a third.
 
     >>> import chainrule as cr
     >>> out, back = cr.vjp(lambda x, y: x * y, 2.0, 5.0)
     >>> out, back(1.0)
     (10.0, (5.0, 2.0))
     """
-    run = Run(f, primals, tuple(range(len(primals))), {})
+    run = Run(f, primals, tuple(range(len(primals))), {}, has_aux)
 
     def back(cotangent: Any) -> Any:
         return run.like_arguments(run.pull(fitted(cotangent, run.out_structure, run.outputs, "cotangent")))
 
-    return run.outputs_given_back(), back
+    return run.with_aux(run.outputs_given_back(), back)
 
 
-def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple[Any, ...]:
     """The outputs of f and how they change when the inputs move along `tangents`; forward mode.
 
-    `primals` and `tangents` are tuples, one entry for each argument, of the same structure and shapes.
+    `primals` and `tangents` are tuples, one entry for each argument, of the same structure and shapes. With `has_aux`,
+    f gives a pair, and its second part comes as a third.
 
     >>> import chainrule as cr
     >>> cr.jvp(lambda x, y: x * y, (2.0, 5.0), (1.0, 0.0))
@@ -95,16 +103,36 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     """
     if not isinstance(primals, list | tuple) or not isinstance(tangents, list | tuple):
         raise ShapeError("jvp takes tuples, one entry for each argument: jvp(f, (x,), (dx,))")
-    run = Run(f, tuple(primals), tuple(range(len(primals))), {})
-    moved = run.push(fitted(tuple(tangents), run.structure, run.inputs, "tangent"))
-    return run.outputs_given_back(), unflatten(run.out_structure, [run.plain(t, run.kind) for t in moved])
+    run = Run(f, tuple(primals), tuple(range(len(primals))), {}, has_aux)
+    return run.with_aux(run.outputs_given_back(), run.moved(tuple(tangents)))
 
 
-def jacobian(f: Function, argnums: Argnums = 0, mode: str | None = None) -> Function:
+def linearize(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """The outputs of f, and its linear part: a function of tangents, one for each argument; f itself runs once.
+
+    Worth more than `jvp` where several tangents follow at one place. With `has_aux`, f gives a pair, and its second
+    part comes as a third.
+
+    >>> import chainrule as cr
+    >>> out, along = cr.linearize(lambda x, y: x * y, 2.0, 5.0)
+    >>> out, along(1.0, 0.0), along(0.0, 1.0)
+    (10.0, 5.0, 2.0)
+    """
+    run = Run(f, primals, tuple(range(len(primals))), {}, has_aux)
+
+    def along(*tangents: Any) -> Any:
+        return run.moved(tangents)
+
+    return run.with_aux(run.outputs_given_back(), along)
+
+
+def jacobian(f: Function, argnums: Argnums = 0, mode: str | None = None, has_aux: bool = False) -> Function:
     """A function that gives all derivatives of all outputs of f in the arguments `argnums`.
 
-    For an output of shape (m…) and an argument of shape (n…) the result has shape (m…, n…): numerator layout. One sweep
-    for each output (reverse mode) or for each input (forward mode), whichever are fewer; `mode` forces one.
+    For an output of shape (m…) and an argument of shape (n…) the result has shape (m…, n…): numerator layout. Outputs
+    and arguments in containers give containers of such blocks, the outputs' outside. One sweep for each output (reverse
+    mode) or for each input (forward mode), whichever are fewer; `mode` forces one. With `has_aux` the result is
+    ``(jacobian, aux)``.
 
     >>> import chainrule as cr, numpy as np
     >>> cr.jacobian(lambda x: x * x)(np.array([1.0, 2.0]))
@@ -116,36 +144,76 @@ def jacobian(f: Function, argnums: Argnums = 0, mode: str | None = None) -> Func
 
     @wraps(f)
     def matrix(*args: Any, **settings: Any) -> Any:
-        run = Run(f, args, argnums, settings)
+        run = Run(f, args, argnums, settings, has_aux)
         fewer_inputs = sum(map(size, run.inputs)) < sum(map(size, run.outputs))
         forward = mode == "forward" or (mode is None and fewer_inputs)
         blocks = run.columns() if forward else run.rows()
-        return unflatten(run.out_structure, [run.like_arguments(row) for row in blocks])
+        together = unflatten(run.out_structure, [run.like_arguments(row) for row in blocks])
+        return (together, run.aux) if has_aux else together
 
     return matrix
 
 
-def hessian(f: Function, argnums: Argnums = 0) -> Function:
+def jacfwd(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """`jacobian` by forward mode, one sweep for each input.
+
+    >>> import chainrule as cr
+    >>> cr.jacfwd(lambda x: x * x)(3.0)
+    6.0
+    """
+    return jacobian(f, argnums, "forward", has_aux)
+
+
+def jacrev(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """`jacobian` by reverse mode, one sweep for each output.
+
+    >>> import chainrule as cr
+    >>> cr.jacrev(lambda x: x * x)(3.0)
+    6.0
+    """
+    return jacobian(f, argnums, "reverse", has_aux)
+
+
+def hessian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """A function that gives all second derivatives of f, one number, in the arguments `argnums`.
+
+    Arguments in containers give containers of containers, one block for each pair. With `has_aux` the result is
+    ``(hessian, aux)``.
 
     >>> import chainrule as cr, numpy as np
     >>> cr.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 3.0]))
     array([[6., 2.],
            [2., 0.]])
     """
-    return jacobian(grad(f, argnums), argnums, mode="forward")
+    return jacobian(grad(f, argnums, has_aux), argnums, "forward", has_aux)
 
 
-def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
     """The Hessian of f, one number, times a vector, without the Hessian: forward mode over reverse (Pearlmutter, 1994).
+
+    With `has_aux` the result is ``(product, aux)``.
 
     >>> import chainrule as cr, numpy as np
     >>> cr.hvp(lambda x: (x**3).sum(), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     array([6., 0.])
     """
     every = tuple(range(len(primals)))
-    _, moved = jvp(grad(f, every), primals, tangents)
-    return moved[0] if len(every) == 1 else moved
+    _, moved, *aux = jvp(grad(f, every, has_aux), primals, tangents, has_aux)
+    product = moved[0] if len(every) == 1 else moved
+    return (product, *aux) if has_aux else product
+
+
+def stop_gradient(x: Any) -> Any:
+    """The same numbers as constants: no derivative of any order or mode passes; `detach` of all that x holds.
+
+    x is a float, an array, a Value, a Tensor, or a nested list, tuple or dict of these.
+
+    >>> import chainrule as cr
+    >>> cr.grad(lambda x: x * cr.stop_gradient(x))(3.0)
+    3.0
+    """
+    leaves, structure = flatten(x)
+    return unflatten(structure, [part.detach() if is_node(part) else part for part in leaves])
 
 
 class Run:
@@ -154,8 +222,8 @@ class Run:
     def __init__(
         self, f: Function, args: tuple[Any, ...], argnums: Argnums, settings: dict[str, Any], has_aux: bool = False
     ) -> None:
-        self.several = not isinstance(argnums, int)
-        places = [argnums] if isinstance(argnums, int) else list(argnums)
+        self.several = isinstance(argnums, Iterable) and getattr(argnums, "ndim", 1) > 0
+        places = list(map(index, cast(Any, argnums if self.several else (argnums,))))
         for place in places:
             if not -len(args) <= place < len(args):
                 raise ShapeError(f"argnums={argnums} asks for argument {place}, and {len(args)} were given")
@@ -175,11 +243,12 @@ class Run:
         for x in self.inputs:
             if x.op is None:
                 x.requires_grad = False  # this run is over: nobody outside can ask for a gradient in its stand-ins
+        self.has_aux = has_aux
         self.aux: Any = None
         if has_aux:
-            out, aux = out
+            out, aux = pair(out)
             aux_leaves, aux_structure = flatten(aux)
-            self.aux = unflatten(aux_structure, [self.plain(x, self.kind) for x in aux_leaves])
+            self.aux = unflatten(aux_structure, [self.plain(x, self.kind) if is_node(x) else x for x in aux_leaves])
         out_leaves, self.out_structure = flatten(out)
         self.outputs = [output_node(x) for x in out_leaves]
         others = set(graph.backward_order(self.outputs)) - set(self.inputs)
@@ -211,6 +280,15 @@ class Run:
             moved = graph.tangents_of(self.inputs, ready, self.outputs, record=record)
         return [zeros_like(out) if t is None else t for t, out in zip(moved, self.outputs, strict=True)]
 
+    def moved(self, tangents: Sequence[Any]) -> Any:
+        """The outputs' tangents in the outputs' structure, from one tangent for each argument."""
+        moved = self.push(fitted(tuple(tangents), self.structure, self.inputs, "tangent"))
+        return unflatten(self.out_structure, [self.plain(t, self.kind) for t in moved])
+
+    def with_aux(self, *results: Any) -> tuple[Any, ...]:
+        """What a transform gives, and the function's second part where it has one."""
+        return (*results, self.aux) if self.has_aux else results
+
     def rows(self) -> list[list[Any]]:
         """The Jacobian by reverse mode: for each output, a block for each input."""
         return [
@@ -238,18 +316,23 @@ class Run:
 
     def plain(self, x: Any, kind: Any) -> Any:
         """A result as the kind of thing the user gave, unless something outside can be differentiated through it."""
-        if type(x) in self.no_numbers or recorded_outside(x, self.inputs):
+        if recorded_outside(x, self.inputs):
             return x
-        if kind is Value:
+        if kind is Value and not getattr(x, "shape", ()):
             return x.detach() if isinstance(x, Value) else Value(float(x))
         numbers = np.asarray(x.data if isinstance(x, Tensor | Value) else x)
-        if issubclass(kind, Tensor):
+        if issubclass(kind, Tensor | Value):
             return from_array(np.array(numbers))
         if numbers.ndim:
             return np.array(numbers)
         return float(numbers) if kind in (float, int) else numbers[()]
 
-    no_numbers = (str, bytes, type(None))
+
+def pair(out: Any) -> tuple[Any, Any]:
+    """The two things that a function with ``has_aux=True`` gives."""
+    if not isinstance(out, tuple | list) or len(out) != 2:
+        raise GraphError(f"with has_aux=True the function gives a pair (output, aux), not a {type(out).__name__}")
+    return out[0], out[1]
 
 
 def recorded(x: Any) -> bool:
