@@ -12,8 +12,20 @@ array([0.8, 1.6])
 from chainrule.optim.adagrad import Adagrad
 from chainrule.optim.adam import Adam, AdamW
 from chainrule.optim.clip import clip_grad_norm_, clip_grad_value_
-from chainrule.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR, StepLR
+from chainrule.optim.lr_scheduler import (
+    ChainedScheduler,
+    CosineAnnealingLR,
+    ExponentialLR,
+    LambdaLR,
+    LinearLR,
+    LRScheduler,
+    MultiStepLR,
+    SequentialLR,
+    StepLR,
+)
+from chainrule.optim.one_cycle import OneCycleLR
 from chainrule.optim.optimizer import Optimizer
+from chainrule.optim.plateau import ReduceLROnPlateau
 from chainrule.optim.rmsprop import RMSprop
 from chainrule.optim.sgd import SGD
 
@@ -22,11 +34,17 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "ChainedScheduler",
     "CosineAnnealingLR",
+    "ExponentialLR",
     "LRScheduler",
+    "LambdaLR",
     "LinearLR",
+    "MultiStepLR",
+    "OneCycleLR",
     "Optimizer",
     "RMSprop",
+    "ReduceLROnPlateau",
     "SequentialLR",
     "StepLR",
     "clip_grad_norm_",
