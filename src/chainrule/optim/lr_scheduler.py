@@ -108,7 +108,7 @@ class LRScheduler:
         if isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 0:
             raise ChainruleError(f"a schedule's last_epoch is a whole number from 0, not {epoch!r}")
         groups = self.optimizer.param_groups
-        now = state["lr"]
+        now = cast("list[Any]", state["lr"])
         if not isinstance(now, list | tuple) or len(now) != len(groups) or not all(map(is_number, now)):
             raise ChainruleError(f"a schedule's lr has a number for each of the {len(groups)} groups, not {now!r}")
         self.last_epoch = epoch
