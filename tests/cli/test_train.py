@@ -229,7 +229,7 @@ def test_what_is_mended_is_said_on_a_line(typed, tmp_path, monkeypatch):
         "chainrule: note: t.csv: column 'm' misses 1 of 20 values (row 5): the mean, 2.78947, stands in",
     ]
     assert json.loads(done.out)["layers"][0] == 1
-    assert json.loads(typed(*words, "--missing", "oops", "--categorical", "m", "--json").out)["layers"][0] == 8
+    assert json.loads(typed(*words, "--missing", "oops", "--categorical", "m", "--json").out)["layers"][0] == 6
     (tmp_path / "s.csv").write_text("a;b|y\n" + "".join(f"{i};2|{'xz'[i % 2]}\n" for i in range(10)), encoding="utf-8")
     assert typed("train", "s.csv", "--target", "y", "--separator", "|", "--epochs", "1").code == 0
     # The sign is kept with the network.

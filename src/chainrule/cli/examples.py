@@ -35,7 +35,10 @@ SPELLED = (
     (r"give them with names=", "write them in a first line"),
     (r"max_categories=", "--max-categories "),
     (r"task='classification'", "--task classification"),
-    (r"\b(separator|ignore|missing|categorical)=", r"--\1"),
+    (r"dates=True", "--dates"),
+    (r"hashed=64", "--hash"),
+    (r"log_target=", "--log-target"),
+    (r"\b(separator|ignore|missing|categorical|keep)=", r"--\1"),
     (r", or hold gradients with clip_norm", ""),
 )
 """What errors say to programs, and what they say to someone at a command line."""

@@ -84,7 +84,7 @@ def train(
     from chainrule.cli.examples import Reading, lesson_of, notes_as_lines
     from chainrule.cli.train import Plan, plain, save, words
     from chainrule.cli.train import train as learn
-    from chainrule.training.table import json_of
+    from chainrule.table import json_of
 
     one_of("--task", task, TASKS)
     check_share_and_rate(validation, lr, separator)
@@ -134,8 +134,8 @@ def predict(
     from chainrule.cli.examples import examples_of, notes_as_lines
     from chainrule.cli.model_file import load_model
     from chainrule.cli.predict import as_csv, predictions
+    from chainrule.table import json_of
     from chainrule.training.checkpoint import write_whole
-    from chainrule.training.table import json_of
 
     if as_json and out is not None:
         raise typer.BadParameter("--out writes CSV, and --json prints: leave one out")
@@ -169,7 +169,7 @@ def evaluate(
     from chainrule.cli.examples import examples_of, is_what_it_learned, notes_as_lines
     from chainrule.cli.judge import judge
     from chainrule.cli.model_file import load_model
-    from chainrule.training.table import json_of
+    from chainrule.table import json_of
 
     network = load_model(model)
     asked = {"accuracy": ("--min-accuracy", min_accuracy), "r2": ("--min-r2", min_r2)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
@@ -10,24 +11,18 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.columns import Categories, Column, Columns, Numbers
+from chainrule.data import dates
+from chainrule.data.columns import Categories, Column, Columns, Dates, Hashed, Numbers
 from chainrule.data.files import meant
+from chainrule.data.library import polars
 from chainrule.data.numerals import hint
-from chainrule.errors import DataError, DataWarning, MissingExtra
+from chainrule.errors import DataError, DataWarning
 
 if TYPE_CHECKING:
     import polars as pl
 
 Array = NDArray[Any]
-
-
-def polars() -> Any:
-    """The library that reads tables, if it is installed."""
-    try:
-        import polars
-    except ImportError:
-        raise MissingExtra("polars", "data") from None
-    return polars
+UNSEEN = "unseen in training"
 
 
 def warn_of(notes: Iterable[str], source: str) -> None:
@@ -66,7 +61,7 @@ def _refuse_lost(series: pl.Series, data: Any) -> None:
 
 def _spelled_truths(series: pl.Series, column: Column) -> pl.Series:
     """True and False as the table that was learned from has them."""
-    if isinstance(column, Numbers):
+    if not isinstance(column, Categories):
         return series.cast(polars().Int8)
     spelled = {str(category).casefold(): str(category) for category in column.categories}
     words = {truth: spelled.get(truth, truth) for truth in ("true", "false")}
@@ -104,17 +99,36 @@ def features_of(frame: pl.DataFrame, columns: Columns, rows: Array, dtype: np.dt
     x = np.zeros((frame.height, len(columns.names)), dtype)
     place = 0
     for column in columns.features:
-        series = frame[column.name]
-        if isinstance(column, Numbers):
-            notes += _write_numbers(x[:, place], series, column, columns.standardized, rows)
-            place += 1
-        else:
-            codes, unseen = codes_of(series, column)
-            filled = np.flatnonzero(codes >= 0)
-            x[filled, place + codes[filled]] = 1
-            notes += _notes_on_categories(series, column, unseen, rows)
-            place += len(column.categories)
+        series, width = frame[column.name], len(column.feature_names)
+        into = x[:, place : place + width]
+        notes += _write(into, series, column, columns.standardized, rows)
+        if column.flag:
+            into[:, -1] = gaps_in(series, column)
+        place += width
     return x, notes
+
+
+def gaps_in(series: pl.Series, column: Column) -> Array:
+    """Which rows have nothing there: a date that cannot be read counts as missing."""
+    cells = dates.moments(series, column.form) if isinstance(column, Dates) else series
+    return cells.is_null().to_numpy()
+
+
+def _write(into: Array, series: pl.Series, column: Column, standardized: bool, rows: Array) -> list[str]:
+    """Fill in the features of one column, and tell what was missing or unseen."""
+    if isinstance(column, Numbers):
+        return _write_numbers(into[:, 0], series, column, standardized, rows)
+    if isinstance(column, Dates):
+        return _write_dates(into, series, column, standardized, rows)
+    if isinstance(column, Hashed):
+        codes, unseen = drawers_of(series, column)
+        known = f"texts in {len(column.drawers)} of {column.size} drawers"
+    else:
+        codes, unseen = codes_of(series, column)
+        known = listing(column.categories)
+    filled = np.flatnonzero(codes >= 0)
+    into[filled, codes[filled]] = 1
+    return _notes_on_categories(series, column, unseen, known, rows)
 
 
 def target_of(frame: pl.DataFrame, columns: Columns, rows: Array, dtype: np.dtype[Any]) -> Array:
@@ -123,6 +137,8 @@ def target_of(frame: pl.DataFrame, columns: Columns, rows: Array, dtype: np.dtyp
     series = frame[target.name]
     if isinstance(target, Numbers):
         values = numbers_of(series, rows)
+        if target.log:
+            values = logs_of(values, series, rows)
         scaled = (values - target.mean) / target.scale if columns.standardized else values
         return _finite(scaled.astype(dtype), series, rows)[:, None]
     codes, unseen = codes_of(series, target)
@@ -142,6 +158,18 @@ def numbers_of(series: pl.Series, rows: Array) -> Array:
     if len(wrong):
         raise DataError(not_a_number(series, wrong, rows))
     return _finite(parsed.to_numpy().astype(np.float64), series, rows)
+
+
+def logs_of(values: Array, series: pl.Series, rows: Array) -> Array:
+    """The logarithm of every number; one that has none is refused with its row."""
+    wrong = np.flatnonzero(values <= 0)
+    if len(wrong):
+        text = str(series[int(wrong[0])])
+        raise DataError(
+            f"column {series.name!r}, row {rows[wrong[0]]}: {text!r} has no logarithm: learn the numbers themselves, "
+            "without log_target="
+        )
+    return np.log(values)
 
 
 def no_number(series: pl.Series) -> Array:
@@ -174,6 +202,22 @@ def codes_of(series: pl.Series, column: Categories) -> tuple[Array, Array]:
     return codes, np.flatnonzero((codes < 0) & series.is_not_null().to_numpy())
 
 
+def drawers_of(series: pl.Series, column: Hashed) -> tuple[Array, Array]:
+    """The place of each row's drawer, −1 where it is missing or was never used, and the places of the unseen."""
+    numbers = drawer_numbers(series, column.size)
+    codes = np.full(len(numbers), -1)
+    for code, drawer in enumerate(column.drawers):
+        codes[numbers == drawer] = code
+    return codes, np.flatnonzero((codes < 0) & (numbers >= 0))
+
+
+def drawer_numbers(series: pl.Series, size: int) -> Array:
+    """Into which drawer each text falls, by a checksum that is the same everywhere; −1 where it is missing."""
+    texts = series.cast(polars().String)
+    drawers = {text: zlib.crc32(text.encode()) % size for text in texts.drop_nulls().unique()}
+    return np.array([-1 if text is None else drawers[text] for text in texts], int)
+
+
 def listing(things: Sequence[Any], most: int = 8) -> str:
     """The first few, separated by commas."""
     return ", ".join(map(str, things[:most])) + (f", … ({len(things)} in all)" if len(things) > most else "")
@@ -197,7 +241,29 @@ def _write_numbers(into: Array, series: pl.Series, column: Numbers, standardized
     return [_gap(column, gaps, rows, f"the mean, {column.mean:.6g}, stands in")] if len(gaps) else []
 
 
-def _notes_on_categories(series: pl.Series, column: Categories, unseen: Array, rows: Array) -> list[str]:
+def _write_dates(into: Array, series: pl.Series, column: Dates, standardized: bool, rows: Array) -> list[str]:
+    values = dates.numbers_in(series, column.form, [part.name for part in column.parts], column.since)
+    gaps = np.flatnonzero(gaps_in(series, column))
+    for i, part in enumerate(column.parts):
+        values[gaps, i] = part.mean
+        into[:, i] = (values[:, i] - part.mean) / part.scale if standardized else values[:, i]
+    odd = dates.no_date(series, column.form)
+    notes = [not_a_date(series, odd, rows)] if len(odd) else []
+    return [*notes, *([_gap(column, gaps, rows, "the mean date stands in")] if len(gaps) else [])]
+
+
+def not_a_date(series: pl.Series, places: Array, rows: Array) -> str:
+    """Names the first of the cells that are no dates in a column of them."""
+    more = f" (and {len(places) - 1:,} more)" if len(places) > 1 else ""
+    return (
+        f"column {series.name!r}, row {rows[places[0]]}: {str(series[int(places[0])])!r} is no date as the others "
+        f"are{more}, and counts as missing"
+    )
+
+
+def _notes_on_categories(
+    series: pl.Series, column: Categories | Hashed, unseen: Array, known: str, rows: Array
+) -> list[str]:
     notes: list[str] = []
     gaps = np.flatnonzero(series.is_null().to_numpy())
     if len(gaps):
@@ -205,13 +271,14 @@ def _notes_on_categories(series: pl.Series, column: Categories, unseen: Array, r
     if len(unseen):
         text = str(series[int(unseen[0])])
         notes.append(
-            f"column {column.name!r}, {where(unseen, rows)}: unseen in training, as {text!r} (known are "
-            f"{listing(column.categories)}); all its features are 0 there"
+            f"column {column.name!r}, {where(unseen, rows)}: {UNSEEN}, as {text!r} (known are {known}); "
+            "all its features are 0 there"
         )
     return notes
 
 
 def _gap(column: Column, gaps: Array, rows: Array, cure: str) -> str:
+    cure += ", and a feature says so" * column.flag
     return f"column {column.name!r} misses {len(gaps):,} of {len(rows):,} values ({where(gaps, rows)}): {cure}"
 
 

@@ -9,9 +9,21 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.columns import Categories, Column, Columns, Numbers, Task
-from chainrule.data.encode import listing, no_number, not_a_number, numbers_of, parse, where
+from chainrule.data import dates
+from chainrule.data.columns import Categories, Column, Columns, Dates, Decision, Hashed, Numbers, Target, Task
+from chainrule.data.encode import (
+    drawer_numbers,
+    gaps_in,
+    listing,
+    logs_of,
+    no_number,
+    not_a_number,
+    numbers_of,
+    parse,
+    where,
+)
 from chainrule.data.files import meant
+from chainrule.data.kinds import Kind, has_leading_zeros, kind_of_numbers, kind_of_texts
 from chainrule.data.numerals import LARGEST_EXACT, looks_like_number, too_long
 from chainrule.errors import DataError
 
@@ -25,6 +37,12 @@ MOST_CLASSES = 20
 EXAMPLES_OF_A_CLASS = 3
 """So many rows for each class, on average, are needed before whole numbers are taken for classes."""
 
+FLAGGED = 0.05
+FEWEST_FLAGGED = 5
+"""From this share of missing values on, and in so many rows, a feature says where a column has none."""
+
+PREDICTED = "to be predicted"
+LEFT_OUT = "left out"
 TOO_LONG = "whole numbers above 2**53, as {}, cannot be told apart as numbers"
 
 
@@ -39,71 +57,119 @@ class Wishes:
     standardize: bool
     max_categories: int
     missing: tuple[str, ...]
+    keep: tuple[str, ...] = ()
+    dates: bool = False
+    drawers: int = 0
+    """Into so many features texts of very many kinds are hashed; 0 leaves them out."""
+    log_target: bool = False
 
 
-def typed(frame: pl.DataFrame, categorical: Collection[str]) -> pl.DataFrame:
+def typed(frame: pl.DataFrame, wishes: Wishes) -> pl.DataFrame:
     """The tidy frame with those columns as numbers in which every cell that is not missing is one, and stays itself."""
     columns: list[pl.Series] = []
     for series in frame:
         numbers = parse(series)
-        stays = series.name in categorical or numbers.null_count() > series.null_count() or too_long(series, numbers)
+        stays = (
+            series.name in wishes.categorical
+            or numbers.null_count() > series.null_count()
+            or too_long(series, numbers)
+            or (_is_code(series, wishes) and series.name not in wishes.keep)
+        )
         columns.append(series if stays else numbers)
     return frame.select(columns)
+
+
+def _is_code(series: pl.Series, wishes: Wishes) -> bool:
+    """Whether zeros before whole numbers make them codes; of a target, only where it may be classes."""
+    if series.dtype.is_numeric() or not has_leading_zeros(series):
+        return False
+    return series.name != wishes.target or _are_few_and_frequent(series.drop_nulls())
 
 
 def learn(frame: pl.DataFrame, rows: Array, wishes: Wishes) -> tuple[Columns, list[str]]:
     """The meaning of every column of a typed frame, whose target is complete, and notes: on the target first."""
     _refuse_unknown(frame.columns, wishes)
     target, notes = _target(frame[wishes.target], rows, wishes)
-    unused: list[str] = []
     odd: list[str] = []
-    features: list[Column] = []
-    left_out = list(wishes.ignore)
-    for name in frame.columns:
-        if name == wishes.target or name in wishes.ignore:
-            continue
-        feature = _feature(frame[name], rows, wishes)
-        if isinstance(feature, str):
-            left_out.append(name)
-            unused.append(_left_out(name, feature))
+    found = {name: _found(frame[name], rows, wishes) for name in frame.columns if name != wishes.target}
+    if not any(one.column for one in found.values()):
+        # A count of the rows is better than nothing at all, as the x of a curve.
+        found |= {name: replace(one, column=_quantity(name)) for name, one in found.items() if one.counts}
+    features: dict[str, Column] = {}
+    unused: dict[str, str] = {}
+    for name, one in found.items():
+        fitted = fit_column(one.column, frame[name], rows) if one.column else one.left_out
+        if isinstance(fitted, str):
+            unused[name] = fitted
         else:
-            features.append(feature)
-            odd += _notes_on_odd_cells(frame[name], feature, rows, wishes)
+            features[name] = fitted
+            odd += [*one.notes, *_notes_on_odd_cells(frame[name], fitted, rows, wishes)]
+    said = [_left_out(name, why) for name, why in unused.items() if name not in wishes.ignore]
     if not features:
-        raise DataError(
-            f"no column is left to learn {wishes.target!r} from: {'; '.join(unused) or 'there is no other'}"
-        )
-    columns = Columns(tuple(features), target, tuple(left_out), wishes.missing, wishes.standardize)
-    return columns, [*notes, *unused, *odd]
+        raise DataError(f"no column is left to learn {wishes.target!r} from: {'; '.join(said) or 'there is no other'}")
+    decisions = [
+        Decision(name, "quantity" if isinstance(target, Numbers) else "classes", notes[0].partition(": ")[2], PREDICTED)
+        if name == wishes.target
+        else _decision(found[name], name, features.get(name), unused.get(name, ""))
+        for name in frame.columns
+    ]
+    left_out = (*wishes.ignore, *[name for name in unused if name not in wishes.ignore])
+    columns = Columns(tuple(features.values()), target, left_out, wishes.missing, wishes.standardize, tuple(decisions))
+    return columns, [*notes, *said, *odd]
 
 
-def measured_again(columns: Columns, frame: pl.DataFrame, rows: Array) -> tuple[Columns, list[str]]:
-    """The same columns with the means and scales of these rows alone, so that rows held back stay unseen, and notes.
+def measured_again(
+    columns: Columns, frame: pl.DataFrame, rows: Array, without: Collection[str] = ()
+) -> tuple[Columns, list[str]]:
+    """The same columns as these rows alone teach them, so that rows held back stay unseen, and notes.
 
-    A number that does not vary in these rows teaches nothing and is left out: its weight would stay as it was drawn,
-    and a scale of other rows would have been peeked at.
+    Means, scales, categories, flags and drawers are those of these rows. What does not vary in them teaches nothing and
+    is left out: its weight would stay as it was drawn, and a scale of other rows would have been peeked at. So are the
+    columns in `without`.
     """
     features: list[Column] = []
-    notes: list[str] = []
+    unused: dict[str, str] = {}
     for column in columns.features:
-        feature = _numbers(frame[column.name], rows) if isinstance(column, Numbers) else column
+        feature = "rows are held back by it" if column.name in without else fit_column(column, frame[column.name], rows)
         if isinstance(feature, str):
-            notes.append(_left_out(column.name, feature))
+            unused[column.name] = feature
         else:
             features.append(feature)
+    notes = [_left_out(name, why) for name, why in unused.items()]
     target = columns.target
     if isinstance(target, Numbers):
-        target = _target_of_numbers(frame[target.name], rows)
+        target = _target_of_numbers(frame[target.name], rows, log=target.log)
     if not features:
         raise DataError(f"no column is left to learn {target.name!r} from: {'; '.join(notes)}")
-    kept = {feature.name for feature in features}
-    dropped = [column.name for column in columns.features if column.name not in kept]
-    left_out = (*columns.left_out, *dropped)
-    return replace(columns, features=tuple(features), target=target, left_out=left_out), notes
+    fitted = {column.name: column for column in features}
+    decisions = tuple(
+        replace(one, done=fitted[one.column].done)
+        if one.column in fitted
+        else replace(one, why=unused[one.column], done=LEFT_OUT, used=False)
+        if one.column in unused
+        else one
+        for one in columns.decisions
+    )
+    left_out = (*columns.left_out, *unused)
+    return replace(columns, features=tuple(features), target=target, left_out=left_out, decisions=decisions), notes
+
+
+def _decision(found: _Found, name: str, fitted: Column | None, why: str) -> Decision:
+    kind = found.kind
+    if fitted is None:
+        return Decision(name, kind.name, kind.why or why, LEFT_OUT, used=False)
+    alone = "; used as there is no other" if found.counts else ""
+    return Decision(name, kind.name, kind.why + alone, fitted.done)
 
 
 def _refuse_unknown(known: Collection[str], wishes: Wishes) -> None:
-    for said, names in (("target", (wishes.target,)), ("ignore", wishes.ignore), ("categorical", wishes.categorical)):
+    named = {
+        "target": (wishes.target,),
+        "ignore": wishes.ignore,
+        "categorical": wishes.categorical,
+        "keep": wishes.keep,
+    }
+    for said, names in named.items():
         for name in names:
             if name not in known:
                 close = meant(name, known) or f": there are {listing(list(known))}"
@@ -112,36 +178,141 @@ def _refuse_unknown(known: Collection[str], wishes: Wishes) -> None:
         raise DataError(f"ignore names the target, {wishes.target!r}")
 
 
-def _feature(series: pl.Series, rows: Array, wishes: Wishes) -> Column | str:
-    """What a column becomes, or why it is left out."""
+@dataclass(frozen=True)
+class _Found:
+    """What a column was found to be, and as what it is used; or why it is left out."""
+
+    kind: Kind
+    column: Column | None = None
+    left_out: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> bool:
+        """Whether it only counts the rows."""
+        return self.kind.name == "row counter" and bool(self.left_out)
+
+
+def _found(series: pl.Series, rows: Array, wishes: Wishes) -> _Found:
+    """What a column is, and as what it is used."""
     name, given = series.name, series.drop_nulls()
+    if name in wishes.ignore:
+        return _Found(Kind("ignored", "as was asked"), left_out="it is to be ignored")
     if not len(given):
-        return "it is empty"
+        return _Found(Kind("empty", "no row has a value"), left_out="it is empty")
+    kept = name in wishes.keep
+    if given.n_unique() == 1 and len(given) == len(series):
+        value = repr(given[0]) if not given.dtype.is_numeric() else f"{given[0]:.6g}"
+        return _Found(Kind("constant", f"{value} in every row"), left_out=f"it is constant, {value} in every row")
     if given.dtype.is_numeric():
-        return _numbers(series, rows)
-    categories: tuple[str, ...] = tuple(given.unique().sort().to_list())
-    if len(categories) == 1 and len(given) == len(series):
-        return f"it is constant, {given[0]!r} in every row"
-    if len(categories) > wishes.max_categories:
-        if len(_odd_cells(series)) and name not in wishes.categorical:
-            # Mostly numbers, so it is the others that need a word: this names the first of them.
-            numbers_of(series, rows)
-        long = too_long(series, parse(series))
-        why = f"{TOO_LONG.format(long)}, and " if long else ""
-        return (
-            f"{why}it has {len(categories):,} different texts, as {given[0]!r}; max_categories={len(categories)} would "
-            "make each a feature"
+        numbers_of(series, rows)
+        kind = kind_of_numbers(series)
+        if kind.form and (kept or wishes.dates):
+            return _Found(kind, Dates(name, kind.form, "", ()))
+        if kind.name in ("row counter", "id", "date") and not kept:
+            return _Found(kind, left_out=_reason(kind))
+        return _Found(kind, _quantity(name))
+    kind = kind_of_texts(series, most=wishes.max_categories)
+    if name in wishes.categorical:
+        return _found_texts(series, rows, Kind("categories", "as was asked"), wishes)
+    if kind.form:
+        return _found_dates(series, kind, used=kept or wishes.dates)
+    if kind.name == "id" and not kept and not len(_odd_cells(series)):
+        return _Found(kind, left_out=_reason(kind))
+    return _found_texts(series, rows, kind, wishes)
+
+
+def _found_dates(series: pl.Series, kind: Kind, *, used: bool) -> _Found:
+    """Dates are used if that was asked; that day and month could be swapped is told."""
+    if not used:
+        return _Found(kind, left_out=_reason(kind))
+    given = series.drop_nulls()
+    twice = dates.swapped(kind.form, given)
+    note = (
+        f"column {series.name!r}: {given[0]!r} is read as {{}}, and could be {{}}".format(
+            *[str(dates.moments(given.head(1), form)[0])[:10] for form in (kind.form, twice)]
         )
-    return Categories(name, categories)
+        if twice
+        else ""
+    )
+    return _Found(kind, Dates(series.name, kind.form, "", ()), notes=(note,) if note else ())
 
 
-def _numbers(series: pl.Series, rows: Array) -> Numbers | str:
-    """What a column of numbers becomes, or why it is left out."""
-    values = numbers_of(series, rows)
-    if np.isnan(values).all():
+def _found_texts(series: pl.Series, rows: Array, kind: Kind, wishes: Wishes) -> _Found:
+    """Texts are categories, if they are not too many: those are hashed if that was asked."""
+    name, count = series.name, series.drop_nulls().n_unique()
+    kept = name in wishes.keep
+    if count <= wishes.max_categories or (kept and not wishes.drawers):
+        return _Found(kind, Categories(name, ()))
+    if len(_odd_cells(series)) and name not in wishes.categorical and kind.name != "code":
+        # Mostly numbers, so it is the others that need a word: this names the first of them.
+        numbers_of(series, rows)
+    if wishes.drawers:
+        return _Found(kind, Hashed(name, wishes.drawers, ()))
+    return _Found(kind, left_out=_too_many(series, count))
+
+
+def _too_many(series: pl.Series, count: int) -> str:
+    """Why texts of very many kinds are left out, and what would be done with them on request."""
+    long = too_long(series, parse(series))
+    why = f"{TOO_LONG.format(long)}, and " if long else ""
+    first = series.drop_nulls()[0]
+    return (
+        f"{why}it has {count:,} different texts, as {first!r}; max_categories={count} would make "
+        "each a feature, hashed=64 would share 64 among them"
+    )
+
+
+def _reason(kind: Kind) -> str:
+    """Why a column is left out that looks like numbers to learn from, or could be made such."""
+    if kind.name in ("date", "time"):
+        return f"it is a {kind.name}, {kind.why}; dates=True would use its parts"
+    return f"it is {'a row counter' if kind.name == 'row counter' else 'an id'}, {kind.why}; keep= would use it"
+
+
+def _quantity(name: str) -> Numbers:
+    """A column of numbers that have not been measured."""
+    return Numbers(name, 0.0, 1.0)
+
+
+def fit_column(column: Column, series: pl.Series, rows: Array) -> Column | str:
+    """A column as these rows teach it, or why they teach nothing of it."""
+    gaps = gaps_in(series, column)
+    flag = bool(gaps.sum() >= max(FEWEST_FLAGGED, FLAGGED * len(gaps)))
+    if gaps.all():
         return "it is empty"
-    mean, scale = _mean_and_scale(values)
-    return Numbers(series.name, mean, scale) if scale else f"it is constant, {mean:.6g} in every row that has it"
+    if isinstance(column, Numbers):
+        return _fit_numbers(replace(column, flag=flag), series, rows)
+    if isinstance(column, Dates):
+        return _fit_dates(replace(column, flag=flag), series)
+    if isinstance(column, Hashed):
+        numbers = drawer_numbers(series, column.size)
+        return replace(column, drawers=tuple(np.unique(numbers[numbers >= 0]).tolist()), flag=flag)
+    given = series.drop_nulls()
+    if given.n_unique() == 1 and not gaps.any():
+        return f"it is constant, {given[0]!r} in every row"
+    if given.dtype.is_numeric():
+        return column
+    categories: tuple[str, ...] = tuple(given.unique().sort().to_list())
+    return replace(column, categories=categories, flag=flag)
+
+
+def _fit_numbers(column: Numbers, series: pl.Series, rows: Array) -> Column | str:
+    mean, scale = _mean_and_scale(numbers_of(series, rows))
+    if scale:
+        return replace(column, mean=mean, scale=scale)
+    if column.flag:
+        # Whether there is a number is all that it tells.
+        return Categories(column.name, (int(mean) if mean.is_integer() else mean,))
+    return f"it is constant, {mean:.6g} in every row that has it"
+
+
+def _fit_dates(column: Dates, series: pl.Series) -> Column | str:
+    since, names = dates.since_of(series, column.form), dates.parts_of(column.form)
+    values = dates.numbers_in(series, column.form, names, since)
+    measured = [Numbers(name, *_mean_and_scale(values[:, i])) for i, name in enumerate(names)]
+    parts = tuple(part for part in measured if part.scale)
+    return replace(column, since=since, parts=parts) if parts else "it is the same date in every row that has one"
 
 
 def _left_out(name: str, why: str) -> str:
@@ -158,7 +329,7 @@ def _odd_cells(series: pl.Series) -> Array:
 
 def _notes_on_odd_cells(series: pl.Series, feature: Column, rows: Array, wishes: Wishes) -> list[str]:
     """That a few cells made categories of what may have been meant for numbers."""
-    if not isinstance(feature, Categories) or feature.name in wishes.categorical:
+    if not isinstance(feature, Categories) or feature.name in wishes.categorical or series.dtype.is_numeric():
         return []
     odd, long = _odd_cells(series), too_long(series, parse(series))
     so = f", so the column is read as {len(feature.categories):,} categories"
@@ -167,7 +338,7 @@ def _notes_on_odd_cells(series: pl.Series, feature: Column, rows: Array, wishes:
     return [f"column {feature.name!r}: {TOO_LONG.format(long)}{so}"] if long else []
 
 
-def _target(series: pl.Series, rows: Array, wishes: Wishes) -> tuple[Column, list[str]]:
+def _target(series: pl.Series, rows: Array, wishes: Wishes) -> tuple[Target, list[str]]:
     """What the target is, and how that was seen."""
     name, count = series.name, series.n_unique()
     if count < 2:
@@ -190,7 +361,11 @@ def _target(series: pl.Series, rows: Array, wishes: Wishes) -> tuple[Column, lis
     if task == "auto":
         task = "classification" if not numeric or _looks_like_classes(series) else "regression"
     if task == "regression":
-        return _target_of_numbers(series, rows), [f"target {name!r}: regression of {count:,} different numbers"]
+        logs = " by their logarithms" * wishes.log_target
+        note = f"target {name!r}: regression of {count:,} different numbers{logs}"
+        return _target_of_numbers(series, rows, log=wishes.log_target), [note]
+    if wishes.log_target:
+        raise DataError(f"log_target needs numbers to predict, and {name!r} are classes")
     if numeric:
         numbers: list[float] = np.unique(numbers_of(series, rows)).tolist()
         if max(map(abs, numbers)) >= LARGEST_EXACT:
@@ -208,11 +383,12 @@ def _target(series: pl.Series, rows: Array, wishes: Wishes) -> tuple[Column, lis
     return Categories(name, classes), notes
 
 
-def _target_of_numbers(series: pl.Series, rows: Array) -> Numbers:
-    mean, scale = _mean_and_scale(numbers_of(series, rows))
+def _target_of_numbers(series: pl.Series, rows: Array, *, log: bool) -> Numbers:
+    values = numbers_of(series, rows)
+    mean, scale = _mean_and_scale(logs_of(values, series, rows) if log else values)
     if not scale:
-        raise DataError(f"the target {series.name!r} is {mean:.6g} in every row, so there is nothing to learn")
-    return Numbers(series.name, mean, scale)
+        raise DataError(f"the target {series.name!r} is {values[0]:.6g} in every row, so there is nothing to learn")
+    return Numbers(series.name, mean, scale, log=log)
 
 
 def _refuse_odd_cells(series: pl.Series, rows: Array) -> None:

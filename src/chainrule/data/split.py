@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,95 @@ def k_folds(
     if stratify:
         order = order[np.argsort(_classes(y, "k_folds")[order], kind="stable")]
     return _dealt(order, k)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which examples may be parted: any, classes in equal shares, groups only whole, or the last in time from the rest.
+
+    `classes`, `groups` and `times` have an entry for each example; at most one of them is given, `classes` beside
+    `groups` being looked at no more. Examples of one time, or of one group, never stand on two sides.
+    """
+
+    count: int
+    classes: NDArray[Any] | None = None
+    groups: NDArray[Any] | None = None
+    times: NDArray[Any] | None = None
+
+    def part(self, places: NDArray[Any]) -> Split:
+        """The same for some of the examples."""
+        held = [None if one is None else one[places] for one in (self.classes, self.groups, self.times)]
+        return Split(len(places), *held)
+
+    def hold_out(self, *, share: float, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The places that are kept, and about a share of them that is held back; `ShapeError` if a side is empty."""
+        if self.groups is None and self.times is None:
+            return split_places(self.count, share=share, seed=seed, classes=self.classes)
+        return self._cut(np.isin(self._blocks(seed), self._held_blocks(seed, share)))
+
+    def folds(self, k: int, *, seed: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """Pairs of places, kept and held back, k times; in time, what is held back follows all that is kept."""
+        if self.groups is None and self.times is None:
+            marks = np.zeros(self.count) if self.classes is None else self.classes
+            yield from k_folds(marks, k=k, seed=seed, stratify=self.classes is not None)
+            return
+        blocks = self._blocks(seed)
+        parts = k + 1 if self.times is not None else k
+        if blocks.max() + 1 < parts:
+            raise ShapeError(f"{k} folds need {parts} {self._things()}, and there are {blocks.max() + 1}")
+        fold = self._fold_of_blocks(np.bincount(blocks), parts)[blocks]
+        for i in range(parts - k, parts):
+            yield np.flatnonzero(fold < i if self.times is not None else fold != i), np.flatnonzero(fold == i)
+
+    def _things(self) -> str:
+        return "groups" if self.groups is not None else "different times"
+
+    def _blocks(self, seed: int) -> NDArray[Any]:
+        """The number of what must stay together, in the order of time, or of a draw for groups."""
+        kept = self.groups if self.groups is not None else self.times
+        _, blocks = np.unique(np.asarray(kept), return_inverse=True)
+        if self.groups is not None:
+            blocks = np.random.default_rng(seed).permutation(blocks.max() + 1)[blocks]
+        return blocks
+
+    def _held_blocks(self, seed: int, share: float) -> NDArray[Any]:
+        """The blocks that come near to a share of the examples, at least one and never all: the last, if in time."""
+        sizes = np.bincount(self._blocks(seed))
+        if len(sizes) < 2 or not 0 < share < 1:
+            raise ShapeError(
+                f"hold_out of a share {share} of {len(sizes)} {self._things()} leaves a side empty: at least 2 are "
+                "needed"
+            )
+        if self.times is not None:
+            held = np.cumsum(sizes[::-1])[:-1]
+            return np.arange(len(sizes) - 1 - int(np.abs(held - share * self.count).argmin()), len(sizes))
+        room, chosen = share * self.count, list[int]()
+        for block, size in enumerate(sizes.tolist()):
+            if size <= room:
+                chosen.append(block)
+                room -= size
+        return np.array(chosen or [int(sizes.argmin())])
+
+    def _cut(self, back: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        return np.flatnonzero(~back), np.flatnonzero(back)
+
+    def _fold_of_blocks(self, sizes: NDArray[Any], parts: int) -> NDArray[Any]:
+        """Each block's fold: in time one after the other, groups where there is most room, the largest first."""
+        if self.times is not None:
+            reached = (np.cumsum(sizes) - sizes / 2) / sizes.sum() * parts
+            folds = np.minimum(reached.astype(int), parts - 1)
+            # No fold is empty: where few times hold most rows, each block moves on by one at least.
+            last = len(sizes) - 1
+            for i in range(len(folds)):
+                low = max(folds[i - 1] if i else 0, parts - 1 - (last - i))
+                folds[i] = min(max(folds[i], low), (folds[i - 1] + 1) if i else 0)
+            return folds
+        room = np.zeros(parts)
+        folds = np.zeros(len(sizes), int)
+        for block in np.argsort(-sizes, kind="stable"):
+            folds[block] = room.argmin()
+            room[folds[block]] += sizes[block]
+        return folds
 
 
 def _dealt(order: NDArray[Any], k: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,10 +10,23 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from chainrule.data.columns import Columns, Task
-from chainrule.data.encode import features_of, target_of, tidy, warn_of, where
-from chainrule.data.files import PathLike
+from chainrule.data.dates import format_of, moments, no_date
+from chainrule.data.encode import (
+    UNSEEN,
+    features_of,
+    listing,
+    no_number,
+    not_a_date,
+    numbers_of,
+    parse,
+    target_of,
+    tidy,
+    warn_of,
+    where,
+)
+from chainrule.data.files import PathLike, meant
 from chainrule.data.learn import Wishes, learn, measured_again, typed
-from chainrule.data.split import split_places
+from chainrule.data.split import Split
 from chainrule.data.text_file import read_texts
 from chainrule.errors import DataError
 
@@ -50,6 +63,7 @@ class Table:
     rows: Array
     notes: tuple[str, ...]
     _frame: pl.DataFrame = field(compare=False)
+    _texts: pl.DataFrame = field(compare=False)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -60,31 +74,128 @@ class Table:
         )
         return f"Table({rows}, {features}, {self.columns.task} of {self.columns.target.name!r})"
 
-    def hold_out(self, *, share: float = 0.2, seed: int = 0) -> tuple[Table, Table]:
-        """Shuffle the rows and hold a share of them back: two tables, to train on and to judge by.
+    @property
+    def actual(self) -> tuple[str, ...]:
+        """The target of each row as the file has it, to the letter; empty where it has none."""
+        name = self.columns.target.name
+        return self.texts(name) if name in self._texts.columns else ("",) * len(self)
 
-        Each class gives its share to within one row. Means and scales are learned again, from the training rows alone,
-        and hold for both tables; categories stay those of the file. A column of numbers that is constant in the
-        training rows is left out, with a `DataWarning`. A share that leaves a side empty raises `ShapeError`; a table
-        without targets, or whose training rows leave nothing to learn, `DataError`.
-        """
+    @property
+    def targets(self) -> Array:
+        """The target of each row in its own unit, float64, or its class number; `DataError` where there is none."""
         if self.y is None:
-            raise DataError("hold_out needs a table with targets, and this has none")
-        classes = self.y if self.columns.task == "classification" else None
-        kept, held = split_places(len(self), share=share, seed=seed, classes=classes)
+            raise DataError(
+                f"there are no targets to compare with: add the column {self.columns.target.name!r} to the table"
+            )
+        if self.columns.task == "classification":
+            return self.y
+        return numbers_of(self._frame[self.columns.target.name], self.rows)
+
+    def texts(self, column: str) -> tuple[str, ...]:
+        """What a column of the file says in each row, as it is written, used or not; empty where it is missing."""
+        if column not in self._texts.columns:
+            near = meant(column, self._texts.columns) or f": there are {listing(self._texts.columns)}"
+            raise DataError(f"there is no column {column!r}{near}")
+        return tuple("" if cell is None else str(cell) for cell in self._texts[column])
+
+    def split(self, by: str = "") -> Split:
+        """Which rows may be parted: any (classes in equal shares), or `by` time or ``group:COLUMN``.
+
+        ``time`` takes the rows as they stand for their order, ``time:COLUMN`` a column of dates or numbers; rows that
+        are held back then come last. ``group:COLUMN`` keeps the rows together that have the same there.
+        """
+        word, _, column = by.partition(":")
+        if not by:
+            classes = self.y if self.columns.task == "classification" else None
+            return Split(len(self), classes=classes)
+        if word == "time" and not column:
+            return Split(len(self), times=self.rows)
+        if word not in ("time", "group") or not column:
+            raise DataError(f"rows are split by time, time:COLUMN or group:COLUMN, not {by!r}")
+        texts = self.texts(column)
+        if "" in texts:
+            raise DataError(
+                f"column {column!r}, row {self.rows[texts.index('')]}: a split by it needs a value in each row"
+            )
+        if word == "group":
+            return Split(len(self), groups=np.array(texts))
+        return Split(len(self), times=times_of(self._texts[column], self.rows))
+
+    def parts(self, learned: Array, *others: Array, by: str = "") -> tuple[Table, ...]:
+        """Tables of rows by their places, of which the first alone settles how all are encoded.
+
+        Means, scales, categories and flags of missing values are those of the rows `learned`. A column that does not
+        vary in them is left out, what stands only in others counts as unseen there, and both give a `DataWarning`. With
+        ``group:COLUMN`` in `by`, that column is left out too: no other row has its groups. Rows that leave nothing to
+        learn raise `DataError`.
+        """
+        without = [by.partition(":")[2]] if by.startswith("group:") else []
         try:
-            columns, notes = measured_again(self.columns, self._frame[kept], self.rows[kept])
+            columns, notes = measured_again(self.columns, self._frame[learned], self.rows[learned], without)
         except DataError as error:
             raise DataError(f"{REST}: {error}; another share or seed would hold other rows back") from None
         warn_of(notes, REST)
-        notes = (*self.notes, *notes)
-        return self._part(kept, columns, notes), self._part(held, columns, notes)
+        news: list[str] = []
+        arrays = [self._encoded(places, columns, news) for places in (learned, *others)]
+        warn_of(news, "the rows held back")
+        notes = (*self.notes, *notes, *news)
+        return tuple(
+            Table(x, y, columns, self.rows[places], notes, self._frame[places], self._texts[places])
+            for (x, y), places in zip(arrays, (learned, *others), strict=True)
+        )
 
-    def _part(self, places: Array, columns: Columns, notes: tuple[str, ...]) -> Table:
+    def hold_out(self, *, share: float = 0.2, seed: int = 0, by: str = "") -> tuple[Table, Table]:
+        """Hold a share of the rows back: two tables, to train on and to judge by.
+
+        Rows are drawn, of each class its share to within one row, or split `by` ``time``, ``time:COLUMN`` or
+        ``group:COLUMN`` as `split` says. The columns are learned again, from the training rows alone, as `parts` says,
+        and hold for both tables. A share that leaves a side empty raises `ShapeError`; a table without targets, or
+        whose training rows leave nothing to learn, `DataError`.
+        """
+        if self.y is None:
+            raise DataError("hold_out needs a table with targets, and this has none")
+        kept, held = self.split(by).hold_out(share=share, seed=seed)
+        first, second = self.parts(kept, held, by=by)
+        return first, second
+
+    def folds(self, k: int = 5, *, seed: int = 0, by: str = "") -> Iterator[tuple[Table, Table]]:
+        r"""Pairs of tables, to train on and to judge by: every row is held back once, in time all but the first.
+
+        In each the columns are learned from its training rows alone. Errors are those of `hold_out`.
+
+        >>> import chainrule as cr
+        >>> from pathlib import Path
+        >>> _ = Path("pets.csv").write_text("kilograms,kind\n" + "4,cat\n20,dog\n6,cat\n30,dog\n" * 3)
+        >>> [len(held) for _, held in cr.data.read_table("pets.csv", target="kind").folds(3)]
+        [4, 4, 4]
+        """
+        if self.y is None:
+            raise DataError("folds need a table with targets, and this has none")
+        for kept, held in self.split(by).folds(k, seed=seed):
+            first, second = self.parts(kept, held, by=by)
+            yield first, second
+
+    def _encoded(self, places: Array, columns: Columns, news: list[str]) -> tuple[Array, Array | None]:
+        """Features and targets of some rows; of what is missing there was told when the file was read."""
         frame, rows = self._frame[places], self.rows[places]
-        # What is missing there was told of when the file was read.
-        x, _ = features_of(frame, columns, rows, self.x.dtype)
-        return Table(x, target_of(frame, columns, rows, self.x.dtype), columns, rows, notes, frame)
+        x, notes = features_of(frame, columns, rows, self.x.dtype)
+        news += [note for note in notes if UNSEEN in note]
+        return x, None if self.y is None else target_of(frame, columns, rows, self.x.dtype)
+
+
+def times_of(series: pl.Series, rows: Array) -> Array:
+    """The order of rows by a column of dates or of numbers; any other raises `DataError`."""
+    form = "" if series.dtype.is_numeric() else format_of(series)
+    if not form:
+        wrong = np.flatnonzero(no_number(series))
+        if len(wrong):
+            text = str(series[int(wrong[0])])
+            raise DataError(f"column {series.name!r}, row {rows[wrong[0]]}: {text!r} is neither a date nor a number")
+        return parse(series).to_numpy()
+    wrong = no_date(series, form)
+    if len(wrong):
+        raise DataError(not_a_date(series, wrong, rows))
+    return moments(series, form).to_physical().to_numpy()
 
 
 def read_table(
@@ -97,6 +208,10 @@ def read_table(
     categorical: Sequence[str] = (),
     standardize: bool = True,
     max_categories: int = 50,
+    keep: Sequence[str] = (),
+    dates: bool = False,
+    hashed: int = 0,
+    log_target: bool = False,
     missing: Sequence[str] = MISSING,
     separator: str | None = None,
     names: Sequence[str] | None = None,
@@ -107,13 +222,21 @@ def read_table(
 
     `target` names the column to predict. A column where every value is a number is one feature, shifted and scaled to
     mean 0 and deviation 1 (not with ``standardize=False``); any other, and those in `categorical`, is one feature for
-    each category, 1 where the row has it. Missing numbers become the mean, missing categories have 0 everywhere.
-    Columns that are constant, empty, in `ignore`, or have more than `max_categories` texts are left out, and rows
-    without a target.
+    each category, 1 where the row has it. Missing numbers become the mean, missing categories have 0 everywhere, and
+    where a twentieth of a column or more is missing, a feature says so. Rows without a target are left out.
+
+    Left out, each with its reason, are columns that are constant, empty or in `ignore`; dates and times, which with
+    `dates` give year, month, day, weekday, days since the first, and hour; columns that only count the rows (whole
+    numbers, all different, in equal steps) and ids (texts, or whole numbers under such a name, that are all different);
+    texts of more than `max_categories` kinds, which are `hashed` to so many features on request. Whole numbers with
+    leading zeros are codes, and texts. A column in `keep` is used in spite of this: counts and codes as numbers, dates
+    by their parts, texts as categories. ``table.columns`` shows what each column was taken for, and why.
 
     The task is classification if the target is text, or whole numbers of which at most 20 are different and each
     stands, on average, in three rows; otherwise regression. `task` forces either, and is needed where a few texts stand
     among numbers: a typing error must not turn a quantity into classes.
+
+    With `log_target` it is the logarithm of the target that is learned, for positive numbers of many sizes.
 
     With the `columns` of another table instead of a target, a file is read as that one was: to predict, or to judge.
 
@@ -137,6 +260,8 @@ def read_table(
         raise DataError("read_table takes a target to learn, or the columns of a table that has been read: one of both")
     if task not in ("auto", "classification", "regression"):
         raise DataError(f"task is auto, classification or regression, not {task!r}")
+    if hashed < 0:
+        raise DataError(f"hashed is a number of features, or 0 for none, not {hashed}")
     # Floats only: `features_of` writes means and scaled numbers.
     kind = np.dtype(dtype)
     if kind.kind != "f":
@@ -146,10 +271,23 @@ def read_table(
     name = columns.target.name if columns else str(target)
     frame, numbers, dropped = _with_target(frame, name, numbers, learning=columns is None)
     notes: list[str] = []
+    as_written = frame
     try:
         if columns is None:
-            wishes = Wishes(name, task, tuple(ignore), tuple(categorical), standardize, max_categories, tuple(missing))
-            frame = typed(frame, wishes.categorical)
+            wishes = Wishes(
+                name,
+                task,
+                tuple(ignore),
+                tuple(categorical),
+                standardize,
+                max_categories,
+                tuple(missing),
+                tuple(keep),
+                dates,
+                hashed,
+                log_target,
+            )
+            frame = typed(frame, wishes)
             columns, notes = learn(frame, numbers, wishes)
         x, missed = features_of(frame, columns, numbers, kind)
         y = target_of(frame, columns, numbers, kind) if name in frame.columns else None
@@ -157,7 +295,7 @@ def read_table(
         raise DataError(f"{path}: {error}") from None
     decided, mended = notes[:1], [*told, *dropped, *notes[1:], *missed]
     warn_of(mended, str(path))
-    return Table(x, y, columns, numbers, (*decided, *mended), frame)
+    return Table(x, y, columns, numbers, (*decided, *mended), frame, as_written)
 
 
 def _with_target(

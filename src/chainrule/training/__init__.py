@@ -11,6 +11,7 @@
 ([[2.0]], [1.0])
 """
 
+from chainrule.table import Table
 from chainrule.training.callbacks import Callback, EarlyStopping
 from chainrule.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from chainrule.training.curvature import largest_curvature
@@ -20,7 +21,6 @@ from chainrule.training.flow import gradient_flow
 from chainrule.training.history import History
 from chainrule.training.metrics import accuracy, mean_absolute_error, r2
 from chainrule.training.run import Run
-from chainrule.training.table import Table
 
 __all__ = [
     "Callback",

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chainrule.errors import CheckpointError, ShapeError
+from chainrule.table import json_of
 from chainrule.training.checkpoint import checked, save_checkpoint, write_whole
-from chainrule.training.table import json_of
 
 if TYPE_CHECKING:
     from chainrule.training.run import Run

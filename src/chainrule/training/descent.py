@@ -12,9 +12,9 @@ from chainrule.core.state import enable_grad
 from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.nn.module import Module, check_size
+from chainrule.table import Table
 from chainrule.training.batches import batches_of
 from chainrule.training.checkpoint import put_back, states_of
-from chainrule.training.table import Table
 
 MOST = 10
 """Parameters that a person can follow in a table."""

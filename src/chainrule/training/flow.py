@@ -19,9 +19,9 @@ from chainrule.core.tensor import Tensor
 from chainrule.errors import GraphError
 from chainrule.nn.activations import Activation
 from chainrule.nn.module import Module, Parameter
+from chainrule.table import Table
 from chainrule.training.batches import batches_of
 from chainrule.training.checkpoint import put_back, states_of
-from chainrule.training.table import Table
 from chainrule.transforms import grad, vjp
 
 SATURATED = 0.1

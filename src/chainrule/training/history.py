@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chainrule.errors import ShapeError
-from chainrule.training.table import Table, json_of
+from chainrule.table import Table, json_of
 
 
 class History:

@@ -6,8 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from chainrule.table import shown
 from chainrule.training.callbacks import Callback
-from chainrule.training.table import shown
 
 if TYPE_CHECKING:
     from chainrule.training.run import Run

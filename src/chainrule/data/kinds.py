@@ -1,0 +1,93 @@
+"""What sort of thing a column holds: a quantity, categories, dates, a count of the rows, codes, names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data import dates
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Array = NDArray[Any]
+Name = Literal[
+    "quantity",
+    "yes/no",
+    "categories",
+    "code",
+    "date",
+    "time",
+    "row counter",
+    "id",
+    "text",
+    "constant",
+    "empty",
+    "ignored",
+]
+FEWEST = 12
+"""Rows below which numbers in equal steps, and texts that all differ, may be chance."""
+
+TRUTHS = ({"yes", "no"}, {"y", "n"}, {"true", "false"}, {"t", "f"}, {"on", "off"}, {"ja", "nein"}, {"oui", "non"})
+IDENTITY = re.compile(r"(?i:^|[_\s.-])(?i:id|uuid|guid)$|[a-z]I[Dd]$")
+"""How a column of ids is called: id, row_id, PassengerId."""
+
+LEADING_ZERO = r"^0[0-9]+$"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a column is, and by what that was seen; for dates also how they are written."""
+
+    name: Name
+    why: str
+    form: str = ""
+
+
+def kind_of_numbers(series: pl.Series) -> Kind:
+    """What a column is whose every value is a number; it has at least one."""
+    values = series.drop_nulls().to_numpy()
+    whole = bool((values == np.floor(values)).all())
+    if whole and dates.is_compact(values):
+        return Kind("date", f"days written like {int(values[0])}", dates.COMPACT)
+    if whole and len(values) >= FEWEST:
+        steps = np.diff(np.sort(values))
+        if len(values) == len(series) and steps.min() == steps.max() > 0:
+            return Kind("row counter", f"whole numbers, all different, in equal steps of {int(steps[0])}")
+        if steps.min() > 0 and IDENTITY.search(series.name):
+            return Kind("id", f"whole numbers, all different, under the name {series.name!r}")
+    if values.min() == values.max():
+        return Kind("yes/no", f"{values[0]:.6g} or nothing")
+    if np.isin(values, (0, 1)).all():
+        return Kind("yes/no", "0 and 1")
+    return Kind("quantity", "every value is a number")
+
+
+def kind_of_texts(series: pl.Series, *, most: int) -> Kind:
+    """What a column of texts is; it has at least one. More than `most` different ones are too many for categories."""
+    given = series.drop_nulls()
+    count = given.n_unique()
+    if has_leading_zeros(given):
+        zero = given.filter(given.str.contains(LEADING_ZERO))[0]
+        return Kind("code", f"whole numbers with leading zeros, as {zero!r}")
+    if form := dates.format_of(given):
+        return Kind("date" if "%Y" in form or "%y" in form else "time", f"written like {given[0]!r}", form)
+    if count == len(given) >= FEWEST:
+        return Kind("id", f"{count:,} different texts in {len(given):,} rows, as {given[0]!r}")
+    if count > most:
+        return Kind("text", f"{count:,} different texts, as {given[0]!r}")
+    if count == 1:
+        return Kind("yes/no", f"{given[0]!r} or nothing")
+    first = {text.casefold() for text in given.unique().head(3)}
+    if count == 2 and first in TRUTHS:
+        return Kind("yes/no", " and ".join(map(repr, given.unique().sort())))
+    return Kind("categories", f"{count:,} different texts")
+
+
+def has_leading_zeros(texts: pl.Series) -> bool:
+    """Whether whole numbers are written with zeros before them, as codes are, and as no quantity is."""
+    return bool(texts.str.contains(LEADING_ZERO).any())
