@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from chainrule.printable import printable
+
 
 class ChainruleError(Exception):
-    """The base of every error that chainrule raises on purpose."""
+    """The base of every error that chainrule raises on purpose; its message is safe to print in a terminal."""
+
+    lines = True
+    """Whether a message may have several lines, so that a name with a line break in it could pass for one."""
+
+    def __init__(self, *said: object) -> None:
+        super().__init__(*[printable(part, lines=self.lines) if isinstance(part, str) else part for part in said])
 
 
 class ShapeError(ChainruleError, ValueError):
@@ -38,7 +46,13 @@ class FormatError(ChainruleError, ValueError):
     """A format that does not exist, or a file that cannot be written; the message says what would do."""
 
 
-class CheckpointError(ChainruleError, ValueError):
+class FileError(ChainruleError, ValueError):
+    """A file that cannot be written, or must not be, being read at the same time; the message says which."""
+
+    lines = False
+
+
+class CheckpointError(FileError):
     """A checkpoint that cannot be written, is none, is damaged or does not fit; the message says which."""
 
 
@@ -52,6 +66,8 @@ class DivergenceError(ChainruleError, ValueError):
 
 class DataError(ChainruleError, ValueError):
     """A file or table that cannot be learned from as it stands; the message names the file, the column and the row."""
+
+    lines = False
 
 
 class DataWarning(UserWarning):

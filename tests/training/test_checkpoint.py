@@ -247,16 +247,16 @@ def test_a_disk_that_really_is_full_leaves_the_old_checkpoint(saved):
 def test_a_folder_that_cannot_be_written_leaves_the_old_checkpoint(saved, monkeypatch):
     path, _ = saved
     whole = path.read_bytes()
-    opened = open
+    opened = os.open
 
     # The superuser may write to a read-only folder, so the refusal itself is acted.
-    def read_only(name, mode="r", *rest, **named):
-        if "w" in mode:
+    def read_only(name, flags, *rest):
+        if flags & os.O_CREAT:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
-        return opened(name, mode, *rest, **named)
+        return opened(name, flags, *rest)
 
     with monkeypatch.context() as patched:
-        patched.setattr("builtins.open", read_only)
+        patched.setattr(os, "open", read_only)
         with pytest.raises(CheckpointError, match="Permission denied; the file that was there is as it was"):
             save_checkpoint(path, **made(seed=9))
     assert path.read_bytes() == whole

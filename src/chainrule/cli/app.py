@@ -173,8 +173,10 @@ def grad(
     check_choices(dialect, notation, layout, style, out)
 
     from chainrule.cli.grad import Answer, Telling
-    from chainrule.cli.question import question_of
+    from chainrule.cli.question import files_of, question_of
+    from chainrule.files import refuse_overwriting
 
+    refuse_overwriting(out, files_of(given or []))
     question = question_of(expression, given or [], wrt)
     answer = Answer(question, Telling(dialect, notation, layout, digits, top, nudge, whole, order, check))
     hand_over(answer.derivation, style, out)

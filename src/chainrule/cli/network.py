@@ -84,6 +84,7 @@ def train(
     from chainrule.cli.examples import Reading, lesson_of, notes_as_lines
     from chainrule.cli.train import Plan, plain, save, words
     from chainrule.cli.train import train as learn
+    from chainrule.files import refuse_overwriting
     from chainrule.table import json_of
 
     one_of("--task", task, TASKS)
@@ -92,6 +93,7 @@ def train(
     options = (target, task != "auto", ignore, categorical, missing, separator)
     check_source(data, path, target, is_table_told=any(options), separator=separator)
     where = out or Path(Path(data).stem + SUFFIX)
+    refuse_overwriting(where, (data, path or data))
     check_place(where)
     reading = Reading(
         target,
@@ -134,18 +136,19 @@ def predict(
     from chainrule.cli.examples import examples_of, notes_as_lines
     from chainrule.cli.model_file import load_model
     from chainrule.cli.predict import as_csv, predictions
+    from chainrule.files import refuse_overwriting, write_whole
     from chainrule.table import json_of
-    from chainrule.training.checkpoint import write_whole
 
     if as_json and out is not None:
         raise typer.BadParameter("--out writes CSV, and --json prints: leave one out")
+    refuse_overwriting(out, (model, data))
     network = load_model(model)
     with notes_as_lines("chainrule train"):
         found = predictions(network, examples_of(data, network, targets=False))
     if as_json:
         typer.echo(json_of({"model": str(model), "target": network.columns.target.name, "predictions": found}))
     elif out is not None:
-        write_whole(out, as_csv(network, found).encode())
+        write_whole(out, as_csv(network, found))
         typer.echo(f"wrote {out}")
     else:
         typer.echo(as_csv(network, found), nl=False)
@@ -224,6 +227,9 @@ def explain(
     from chainrule.cli.examples import notes_as_lines
     from chainrule.cli.explain_model import explained
     from chainrule.cli.model_file import load_model
+    from chainrule.files import refuse_overwriting
+
+    refuse_overwriting(out, (model, example.rpartition(":")[0]))
 
     telling: dict[str, Any] = {
         "dialect": dialect,

@@ -117,3 +117,9 @@ def place_in(wrt: str, entry: re.Match[str], shape: Shape) -> Shape:
     if len(place) != len(shape) or not all(-n <= i < n for i, n in zip(place, shape, strict=True)):
         raise error_at(wrt, start, stop, f"{entry['name']} has shape {shape}, and no such entry; places count from 0")
     return tuple([i % n for i, n in zip(place, shape, strict=True)])
+
+
+def files_of(given: Sequence[str]) -> list[str]:
+    """The files that are named beside a formula, as ``W=@weights.npy``."""
+    parts = [item.partition("=")[2].strip() for item in given]
+    return [part[1:].strip() for part in parts if part.startswith("@")]

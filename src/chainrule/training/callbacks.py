@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chainrule.errors import CheckpointError, ShapeError
+from chainrule.files import append, write_whole
+from chainrule.training.checkpoint import checked, save_checkpoint
 from chainrule.table import json_of
-from chainrule.training.checkpoint import checked, save_checkpoint, write_whole
 
 if TYPE_CHECKING:
     from chainrule.training.run import Run
@@ -137,15 +138,12 @@ class JsonLines(Callback):
 
     def on_start(self, run: Run) -> None:
         """Begin the file with what is already history."""
-        write_whole(self.path, "".join(f"{json_of(row)}\n" for row in run.history.rows).encode())
+        lines = "".join(f"{json_of(row)}\n" for row in run.history.rows)
+        write_whole(self.path, lines, error=CheckpointError)
 
     def on_epoch_end(self, run: Run) -> None:
         """Add the epoch."""
-        try:
-            with self.path.open("ab") as file:
-                file.write(f"{json_of(run.history.rows[-1])}\n".encode())
-        except OSError as error:
-            raise CheckpointError(f"the log {self.path} could not be written: {error.strerror or error}") from error
+        append(self.path, f"{json_of(run.history.rows[-1])}\n", error=CheckpointError)
 
 
 class Checkpoints(Callback):

@@ -14,7 +14,6 @@ import json
 import os
 import zlib
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, CheckpointError
+from chainrule.files import write_whole
 from chainrule.nn.module import Module
 from chainrule.optim.lr_scheduler import LRScheduler
 from chainrule.optim.optimizer import Optimizer
@@ -99,7 +99,7 @@ def save_checkpoint(
     plain = packed({**states, "position": dict(position or {}), "extra": extra}, arrays, "")
     text = json.dumps(plain, ensure_ascii=False)
     about = {"format": FORMAT, "version": str(VERSION), "state": text, "check": check_of(arrays, text)}
-    write_whole(Path(path), save(arrays, about))
+    write_whole(path, save(arrays, about), error=CheckpointError)
 
 
 def load_checkpoint(
@@ -255,38 +255,6 @@ def check_of(arrays: Arrays, text: str) -> str:
         check = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), check)
         check = zlib.crc32(array.tobytes(), check)
     return f"{check:08x}"
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Put a file in its place in one step, after all of it is on the disk; the old one stays if anything fails."""
-    path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file():
-        raise CheckpointError(f"{path} is a folder or a device, and no file could take its place: give a file")
-    beside = path.with_name(f".{path.name}.new")
-    try:
-        with open(beside, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException as error:
-        with suppress(OSError):
-            beside.unlink()
-        if isinstance(error, OSError):
-            kept = "; the file that was there is as it was" if path.exists() else ""
-            raise CheckpointError(f"{path} could not be written: {error.strerror or error}{kept}") from error
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring the new name to the disk too, where the system has a way."""
-    with suppress(OSError):
-        opened = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
 
 
 def read(path: Path) -> tuple[Arrays, dict[str, Any]]:

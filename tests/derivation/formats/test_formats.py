@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 from latex2mathml.converter import convert
 from rich.console import Console
 
-import chainrule.derivation.formats as formats
 from chainrule.derivation.formats import FORMATS, save, write
 from chainrule.derivation.record import Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.words import literal, pieces
@@ -262,7 +261,7 @@ def test_what_was_there_stays_whole_when_writing_fails(derivation, tmp_path, mon
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(formats.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(FormatError, match="No space left"):
         derivation.save(path)
     assert path.read_text() == "old"
@@ -277,7 +276,7 @@ def test_files_and_formats_that_cannot_be(derivation, tmp_path):
     with pytest.raises(FormatError, match=r"there is no folder .*nowhere; make it first"):
         derivation.save(tmp_path / "nowhere" / "story.md")
     (tmp_path / "folder.md").mkdir()
-    with pytest.raises(FormatError, match=r"cannot write .*folder\.md"):
+    with pytest.raises(FormatError, match=r"folder\.md is a folder or a device"):
         derivation.save(tmp_path / "folder.md")
     assert [path.name for path in tmp_path.iterdir()] == ["folder.md"]
     with pytest.raises(FormatError, match="did you mean html"):

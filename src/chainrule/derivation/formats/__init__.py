@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import os
-import secrets
 from pathlib import Path
 from typing import Any
 
 from chainrule.derivation.record import Derivation
 from chainrule.errors import FormatError
+from chainrule.files import write_whole
 
 FORMATS: dict[str, tuple[str, ...]] = {
     "terminal": (),
@@ -55,15 +54,4 @@ def save(derivation: Derivation, path: str | Path, **options: Any) -> None:
     text = write(derivation, format_of(path), **options)
     if not path.parent.is_dir():
         raise FormatError(f"cannot write {path}: there is no folder {path.parent}; make it first")
-    beside = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        try:
-            with open(beside, "x", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise FormatError(f"cannot write {path}: {error.strerror or error}") from error
+    write_whole(path, text, error=FormatError)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from chainrule.errors import FormulaError
+from chainrule.printable import disturbs
 
 WIDEST = 100
 """A longer line is shown around the place only."""
@@ -37,8 +38,7 @@ LINE_ENDS = ("\n", "\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "
 
 def printable(character: str) -> str:
     """The character itself, or a stand-in for one that would disturb a terminal or cannot be encoded."""
-    kept = character == "\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Cn", "Co")
-    return character if kept else "�"
+    return "�" if disturbs(character) and character != "\t" else character
 
 
 def width(character: str) -> int:

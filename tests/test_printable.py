@@ -1,0 +1,56 @@
+"""Texts of others cannot steer a terminal."""
+
+import copy
+import sys
+import unicodedata
+
+import pytest
+
+from chainrule import errors
+from chainrule.printable import disturbs, printable
+
+HOSTILE = [
+    "\x1b[31mred",
+    "\x1b]0;title\x07",
+    "a\rb",
+    "a\x08\x08b",
+    "\x9b2J",
+    "\x7f",
+    "\u202eder",
+    "\u2066x\u2069",
+    "\u200b",
+    "\u2028",
+    "\ud800",
+    "\0",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_would_steer_a_terminal_is_shown_as_its_code(text):
+    shown = printable(text)
+    assert not any(map(disturbs, shown))
+    assert shown.isprintable()
+    assert shown.encode()
+    assert shown.encode().decode("unicode_escape") == text
+    assert printable(shown) == shown
+
+
+def test_everything_that_is_meant_to_be_read_stays():
+    for text in ("", "Zürich 42 €", "∂²f/∂x², 中文, עברית, العربية", "1\u00a0200", "[bold]x[/bold]", r"C:\new"):
+        assert printable(text) == text
+
+
+def test_every_control_character_of_unicode_is_known():
+    wrong = [c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c) == "Cc" and not disturbs(c)]
+    assert wrong == []
+    assert all(map(disturbs, "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("kind", [errors.DataError, errors.CheckpointError, errors.FormulaError, errors.GraphError])
+def test_no_message_of_ours_steers_a_terminal(kind, text):
+    error = kind(f"column {text} of\nfile")
+    assert not any(map(disturbs, str(error).replace("\n", "")))
+    # A formula is pointed at in a line of its own; a file's name must not be able to add a line.
+    assert ("\n" in str(error)) == kind.lines
+    assert str(copy.copy(error)) == str(error)
