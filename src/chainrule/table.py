@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -11,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.errors import ShapeError
+from chainrule.printable import disturbs, printable
 
 SHOWN_DIGITS = 6
 
@@ -54,7 +56,7 @@ class Table:
         return [[shown(held) for held in row] for row in self.rows]
 
     def __repr__(self) -> str:
-        rows = [list(self.columns), *self.cells()]
+        rows = [[printable(title) for title in self.columns], *self.cells()]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         left = self._words()
         lines = [
@@ -73,7 +75,7 @@ class Table:
         left = self._words()
         drawn = Drawn(caption=Text(self.note) if self.note else None, caption_justify="left")
         for i, title in enumerate(self.columns):
-            drawn.add_column(Text(title), justify="left" if i in left else "right")
+            drawn.add_column(Text(printable(title)), justify="left" if i in left else "right")
         for row in self.cells():
             drawn.add_row(*map(Text, row))
         return drawn
@@ -87,12 +89,18 @@ def shown(held: Any) -> str:
     """A number with a few digits; nothing for nothing."""
     if held is None:
         return ""
-    return f"{held:.{SHOWN_DIGITS}g}" if isinstance(held, float) else str(held)
+    return f"{held:.{SHOWN_DIGITS}g}" if isinstance(held, float) else printable(str(held))
 
 
 def json_of(data: Any) -> str:
     """Strict JSON of plain data, on one line."""
-    return json.dumps(_strict(data), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(_strict(data), ensure_ascii=False, allow_nan=False)
+    # JSON has a code for every character, so that it means the same without those that steer a terminal.
+    return text if text.isprintable() else re.sub(r"[^ -~]", lambda found: _coded(found.group()), text)
+
+
+def _coded(character: str) -> str:
+    return json.dumps(character)[1:-1] if disturbs(character) else character
 
 
 def _strict(data: Any) -> Any:

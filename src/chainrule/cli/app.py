@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -9,11 +10,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from chainrule.cli import network
 from chainrule.cli.telling import (
@@ -32,16 +33,37 @@ from chainrule.cli.telling import (
     close_to,
     hand_over,
     one_style,
+    say,
 )
 from chainrule.errors import ChainruleError, FormulaError
 
 if TYPE_CHECKING:
     from chainrule.cli.demo import Demo
 
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+"""What a wrong use of a command raises, in whichever library typer takes it from."""
+
 EVERY = 10
 """Where there is no terminal, one line for so many epochs."""
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+class Commands(TyperGroup):
+    """All commands; what is wrong with their words is told whatever signs are in them."""
+
+    def main(self, *words: Any, **settings: Any) -> NoReturn:
+        """Run one, and exit with its code."""
+        try:
+            code = super().main(*words, **{**settings, "standalone_mode": False})
+        except UsageError as error:
+            wrong: Any = error
+            told = io.StringIO()
+            wrong.show(told)
+            say(told.getvalue().rstrip("\n"), err=True)
+            code = wrong.exit_code
+        sys.exit(code)
+
+
+app = typer.Typer(cls=Commands, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 def show_version(wanted: bool) -> None:
@@ -227,14 +249,14 @@ def main() -> None:
             with suppress(AttributeError):
                 sys.stdout.flush()
     except ChainruleError as error:
-        typer.echo(f"chainrule: {error}", err=True)
+        say(f"chainrule: {error}", err=True)
         sys.exit(2 if isinstance(error, FormulaError) else 1)
     except OSError as error:
         drop_output()
         # A reader who has seen enough, as `head`, is told nothing.
         if not isinstance(error, BrokenPipeError):
             where = error.filename or "the output"
-            typer.echo(f"chainrule: {where} could not be read or written: {error.strerror or error}", err=True)
+            say(f"chainrule: {where} could not be read or written: {error.strerror or error}", err=True)
         sys.exit(1)
 
 

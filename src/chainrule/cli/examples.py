@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import typer
 from numpy.typing import NDArray
 
+from chainrule.cli.telling import say
 from chainrule.data import load_digits, load_mnist, read_table
 from chainrule.data.columns import Categories, Columns, Numbers
 from chainrule.data.encode import listing
@@ -101,7 +101,7 @@ def notes_as_lines(command: str = "") -> Generator[None]:
 
     def tell(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
         if issubclass(category, DataWarning):
-            typer.echo(f"chainrule: note: {spelled(str(message), command)}", err=True)
+            say(f"chainrule: note: {spelled(str(message), command)}", err=True)
         else:
             usual(message, category, *place, **more)
 

@@ -28,6 +28,7 @@ from chainrule.cli.telling import (
     hand_over,
     one_of,
     one_style,
+    say,
 )
 from chainrule.errors import CheckpointError, DataError
 
@@ -112,13 +113,13 @@ def train(
         typer.echo(json_of(plain(trained, lesson, where)))
         return
     for note in lesson.notes:
-        typer.echo(note)
-    typer.echo(
+        say(note)
+    say(
         f"network {words(trained.sizes)}, {trained.parameters:,} parameters, trained on {lesson.learned.name} in "
         f"{len(trained.history):,} epochs (seed {seed})"
     )
     show(f"on {lesson.held.name}, which it had not seen:", trained.judgement)
-    typer.echo(f"wrote {where}")
+    say(f"wrote {where}")
 
 
 def predict(
@@ -149,9 +150,12 @@ def predict(
         typer.echo(json_of({"model": str(model), "target": network.columns.target.name, "predictions": found}))
     elif out is not None:
         write_whole(out, as_csv(network, found))
-        typer.echo(f"wrote {out}")
+        say(f"wrote {out}")
+    elif sys.stdout.isatty():
+        say(as_csv(network, found).removesuffix("\n"))
     else:
-        typer.echo(as_csv(network, found), nl=False)
+        # Without colours to keep, typer would take codes out of the data.
+        typer.echo(as_csv(network, found), nl=False, color=True)
 
 
 def evaluate(
@@ -324,8 +328,8 @@ def show(opening: str, judgement: Judgement) -> None:
     console = Console()
     # A terminal without Unicode must not lose the sign of a square.
     headline = judgement.headline if can_print("²", sys.stdout) else judgement.headline.replace("²", "2")
-    typer.echo(f"{opening} {headline}")
-    typer.echo(f"\n{judgement.title}")
+    say(f"{opening} {headline}")
+    say(f"\n{judgement.title}")
     if console.is_terminal:
         console.print(judgement.table)
     else:

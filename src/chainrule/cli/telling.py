@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from chainrule.errors import FormatError
+from chainrule.printable import printable
 
 if TYPE_CHECKING:
     from chainrule.derivation.record import Derivation
@@ -76,6 +77,11 @@ def one_of(option: str, word: str | None, choices: Iterable[str]) -> None:
     raise typer.BadParameter(f"there is no {word}: {meant}there are {', '.join(choices)}", param_hint=option)
 
 
+def say(text: str, *, err: bool = False) -> None:
+    """Print lines that may quote a file or a user, whose words cannot steer the terminal."""
+    typer.echo(printable(text, lines=True), err=err)
+
+
 def close_to(word: str, choices: Iterable[str]) -> list[str]:
     """What was probably meant."""
     return difflib.get_close_matches(word, list(choices), n=1)
@@ -87,7 +93,7 @@ def hand_over(derivation: Derivation, style: str, out: Path | None) -> None:
 
     if out is not None:
         save(derivation, out)
-        typer.echo(f"wrote {out}")
+        say(f"wrote {out}")
         return
     if not style:
         style = "text" if can_print("∂²√ᵀ⊙", sys.stdout) else "plain"
@@ -99,6 +105,7 @@ def hand_over(derivation: Derivation, style: str, out: Path | None) -> None:
         shown = write(derivation, "plain", width=width)
     else:
         shown = write(derivation, style)
+        shown = printable(shown, lines=True) if console.is_terminal else shown
     # What a redirected file must not have, colours, was left out above.
     typer.echo(shown, nl=False, color=True)
 

@@ -17,6 +17,7 @@ from chainrule.data.files import meant
 from chainrule.data.library import polars
 from chainrule.data.numerals import hint
 from chainrule.errors import DataError, DataWarning
+from chainrule.printable import printable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,7 +29,7 @@ UNSEEN = "unseen in training"
 def warn_of(notes: Iterable[str], source: str) -> None:
     """Say every note as a warning, at the line of whoever called our caller."""
     for note in notes:
-        warnings.warn(f"{source}: {note}", DataWarning, stacklevel=3)
+        warnings.warn(printable(f"{source}: {note}"), DataWarning, stacklevel=3)
 
 
 def as_texts(data: Any, columns: Columns) -> tuple[pl.DataFrame, Array]:
@@ -220,7 +221,9 @@ def drawer_numbers(series: pl.Series, size: int) -> Array:
 
 def listing(things: Sequence[Any], most: int = 8) -> str:
     """The first few, separated by commas."""
-    return ", ".join(map(str, things[:most])) + (f", … ({len(things)} in all)" if len(things) > most else "")
+    return ", ".join([printable(str(thing)) for thing in things[:most]]) + (
+        f", … ({len(things)} in all)" if len(things) > most else ""
+    )
 
 
 def where(places: Array, rows: Array) -> str:
