@@ -12,7 +12,7 @@ import pytest
 import chainrule as cr
 from chainrule.cli.app import main
 from chainrule.printable import disturbs
-from chainrule.training.table import Table, json_of
+from chainrule.table import Table, json_of
 
 ESCAPES = ["\x1b[2J\x1b]0owned\x07", "\x9b31m", "\x08\x08\x7f", "\u202eexe", "\u2066a\u2069", "\x85.", "\u200b"]
 MARKUP = "[bold]x[/bold]"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.errors import CheckpointError, ShapeError
 from chainrule.files import append, write_whole
-from chainrule.training.checkpoint import checked, save_checkpoint
 from chainrule.table import json_of
+from chainrule.training.checkpoint import checked, save_checkpoint
 
 if TYPE_CHECKING:
     from chainrule.training.run import Run
