@@ -1,0 +1,34 @@
+"""Mathematics as trees: what a formula means, what it looks like, and the printers that read them.
+
+Meaning (`tree`) is evaluated and checked (`check`), and printed as text that NumPy runs (`plain`). Looks (`looks`) is
+what a formula shows on paper, by the rule's own template and the shapes (`notation`); `latex`, `mathml` and `unicode`
+print it. A formula is never read back from what was printed.
+"""
+
+from chainrule.maths.as_latex import latex
+from chainrule.maths.as_mathml import mathml
+from chainrule.maths.as_plain import plain
+from chainrule.maths.as_unicode import unicode
+from chainrule.maths.check import Different, Undefined, check
+from chainrule.maths.numerals import numeral
+from chainrule.maths.tree import Applied, Derivative, Matrix, Number, Relation, Sigma, Symbol, Tree, tree_of
+
+__all__ = [
+    "Applied",
+    "Derivative",
+    "Different",
+    "Matrix",
+    "Number",
+    "Relation",
+    "Sigma",
+    "Symbol",
+    "Tree",
+    "Undefined",
+    "check",
+    "latex",
+    "mathml",
+    "numeral",
+    "plain",
+    "tree_of",
+    "unicode",
+]

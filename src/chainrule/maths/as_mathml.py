@@ -1,0 +1,190 @@
+"""Looks as MathML, which browsers draw themselves."""
+
+from __future__ import annotations
+
+from html import escape
+
+from chainrule.maths.as_latex import shown
+from chainrule.maths.as_unicode import CLOSING, RELATIONS
+from chainrule.maths.looks import Looks
+from chainrule.maths.notation import lay
+from chainrule.maths.tree import Relation, Tree
+from chainrule.maths.writer import Writer
+
+MARKS = {"hat": "^", "bar": "¯", "tilde": "~"}
+
+
+def mathml(x: Tree | Looks, *, block: bool = False) -> str:
+    """A tree as a ``math`` element.
+
+    >>> from chainrule.maths import Symbol, mathml
+    >>> mathml(Symbol("x") ** 2)
+    '<math><msup><mi>x</mi><mn>2</mn></msup></math>'
+    """
+    return element("math", MathML().of(x), **({"display": "block"} if block else {}))
+
+
+def aligned(chain: Relation) -> str:
+    """A chain of equations, a side a line, aligned at the sign."""
+    form, writer = lay(chain), MathML()
+    first, *rest = writer.parts(form)
+    rows: list[str] = []
+    for sign, part in zip(form.word, rest, strict=True):
+        left = element("mtd", "" if rows else first, style="text-align:right;padding-right:0")
+        right = element("mtd", operator(str(RELATIONS.get(sign, sign))) + part, style="text-align:left;padding-left:0")
+        rows.append(element("mtr", left + right))
+    return element("math", element("mtable", "".join(rows), displaystyle="true"), display="block")
+
+
+def element(tag: str, inner: str, **attributes: str) -> str:
+    """An element with its attributes."""
+    given = "".join([f' {name}="{escape(value)}"' for name, value in attributes.items()])
+    return f"<{tag}{given}>{inner}</{tag}>"
+
+
+def operator(sign: str, **attributes: str) -> str:
+    """A sign."""
+    return element("mo", escape(sign), **attributes)
+
+
+def row(*inner: str) -> str:
+    """Things side by side."""
+    return inner[0] if len(inner) == 1 else element("mrow", "".join(inner))
+
+
+def separated(sign: str, parts: list[str]) -> list[str]:
+    """Parts with a sign between them."""
+    found = parts[:1]
+    for part in parts[1:]:
+        found += [sign, part]
+    return found
+
+
+def visible(word: str) -> str:
+    """A word that is text and nothing else."""
+    return escape("".join(map(shown, word)))
+
+
+class MathML(Writer[str]):
+    """MathML Core, two-dimensional."""
+
+    def between(self, opening: str, inner: str, closing: str) -> str:
+        start, end = operator(opening, form="prefix", fence="true"), operator(closing, form="postfix", fence="true")
+        return row(start, inner, end)
+
+    def num_(self, x: Looks) -> str:
+        text = x.word.replace("inf", "∞")
+        if text.startswith("-"):
+            return row(operator("−", form="prefix"), self.num_(Looks("num", (), text[1:])))
+        above, slash, below = text.partition("/")
+        if slash:
+            return element("mfrac", element("mn", above) + element("mn", below))
+        mantissa, _, exponent = text.partition("e") if text[:1].isdigit() else (text, "", "")
+        if not exponent:
+            return element("mn", text)
+        ten = element("msup", element("mn", "10") + element("mn", str(int(exponent)).replace("-", "−")))
+        return ten if mantissa == "1" else row(element("mn", mantissa), operator("·"), ten)
+
+    def id_(self, x: Looks) -> str:
+        word: str = x.word
+        if len(word) == 1:
+            return element("mi", visible(word))
+        if word.isalpha():
+            return element("mi", visible(word), style="font-style:italic")
+        return element("mtext", visible(word), style="font-family:monospace")
+
+    def text_(self, x: Looks) -> str:
+        return element("mtext", visible(x.word))
+
+    def const_(self, x: Looks) -> str:
+        return element("mi", x.word, mathvariant="normal")
+
+    def none_(self, x: Looks) -> str:
+        return ""
+
+    def dots_(self, x: Looks) -> str:
+        return operator("⋯")
+
+    def top_(self, x: Looks) -> str:
+        return element("mi", "⊤", mathvariant="normal")
+
+    def sum_(self, x: Looks) -> str:
+        first, *rest = self.parts(x)
+        found = [operator("−", form="prefix"), first] if x.word[0] < 0 else [first]
+        for sign, part in zip(x.word[1:], rest, strict=True):
+            found += [operator("+" if sign > 0 else "−"), part]
+        return row(*found)
+
+    def prod_(self, x: Looks) -> str:
+        return row(*separated(operator(x.word), self.parts(x)))
+
+    def beside_(self, x: Looks) -> str:
+        return row(*separated(element("mspace", "", width="0.17em"), self.parts(x)))
+
+    def neg_(self, x: Looks) -> str:
+        return row(operator("−", form="prefix"), self.part(x, 0))
+
+    def frac_(self, x: Looks) -> str:
+        return element("mfrac", "".join(self.parts(x)))
+
+    def d_(self, x: Looks) -> str:
+        return row(element("mi", "∂"), self.base(x.parts[0]))
+
+    def pow_(self, x: Looks) -> str:
+        base, exponent = self.parts(x)
+        return element("msup", base + (row(operator("⊙"), exponent) if x.word else exponent))
+
+    def raised_(self, x: Looks) -> str:
+        return element("msup", self.part(x, 0) + self.write(x.parts[1]))
+
+    def layer_(self, x: Looks) -> str:
+        return element("msup", self.part(x, 0) + self.between("(", self.write(x.parts[1]), ")"))
+
+    def sub_(self, x: Looks) -> str:
+        base: Looks = x.parts[0]
+        if base.kind == "layer":
+            layer = self.between("(", self.write(base.parts[1]), ")")
+            return element("msubsup", self.part(base, 0) + self.write(x.parts[1]) + layer)
+        return element("msub", self.part(x, 0) + self.write(x.parts[1]))
+
+    def entry_(self, x: Looks) -> str:
+        return row(self.base(x.parts[0]), self.between("[", self.list_(Looks("list", x.parts[1:])), "]"))
+
+    def list_(self, x: Looks) -> str:
+        return row(*separated(operator(",", separator="true"), list(map(self.write, x.parts))))
+
+    def mark_(self, x: Looks) -> str:
+        return element("mover", self.write(x.parts[0]) + operator(MARKS[x.word]))
+
+    def prime_(self, x: Looks) -> str:
+        return element("msup", self.write(x.parts[0]) + operator("′" * x.word))
+
+    def root_(self, x: Looks) -> str:
+        return element("msqrt", self.part(x, 0))
+
+    def call_(self, x: Looks) -> str:
+        name, below = element("mi", visible(x.word)), self.write(x.parts[0])
+        scripted = element("msub", name + below) if below else name
+        inside = self.list_(Looks("list", x.parts[1:])) if len(x.parts) > 1 else ""
+        return row(scripted, operator("\u2061"), self.between("(", inside, ")"))
+
+    def fence_(self, x: Looks) -> str:
+        inner = self.list_(Looks("list", x.parts)) if x.parts else ""
+        return self.between(x.word, inner, CLOSING[x.word])
+
+    def big_(self, x: Looks) -> str:
+        sign, below = operator(x.word, movablelimits="false"), self.write(x.parts[0])
+        return row(element("munder", sign + below) if below else sign, self.part(x, 1))
+
+    def matrix_(self, x: Looks) -> str:
+        rows = [
+            element("mtr", "".join([element("mtd", self.write(entry)) for entry in line.parts])) for line in x.parts
+        ]
+        return self.between("(", element("mtable", "".join(rows)), ")")
+
+    def rel_(self, x: Looks) -> str:
+        first, *rest = self.parts(x)
+        found = [first]
+        for sign, part in zip(x.word, rest, strict=True):
+            found += [operator(str(RELATIONS.get(sign, sign))), part]
+        return row(*found)

@@ -1,0 +1,185 @@
+"""Meaning as text that NumPy runs, with the book's names for what NumPy has not: ``2*outer(W @ x + b - y, x)``.
+
+A derivative is one identifier, ``dL_dw1``; an entry of an array has program indices, from 0.
+"""
+
+# What settings hold is known only when a formula is printed.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.core.operation import Operation
+from chainrule.maths.looks import PRECEDENCE, Binds
+from chainrule.maths.template import GREEK
+from chainrule.maths.tree import (
+    COMPARISONS,
+    Applied,
+    Derivative,
+    Matrix,
+    Number,
+    Relation,
+    Sigma,
+    Symbol,
+    Tree,
+    slice_text,
+)
+
+SPELLED = {sign: spelled for spelled, sign in GREEK.items()} | {"𝟏": "ones", "𝐞": "unit"}
+
+
+class Sign(NamedTuple):
+    """An operation that Python writes between its operands: the sign, and the form whose precedence it has."""
+
+    text: str
+    form: str
+
+
+SIGNS = {
+    "add": Sign(" + ", "sum"),
+    "sub": Sign(" - ", "sum"),
+    "mul": Sign("*", "prod"),
+    "div": Sign("/", "prod"),
+    "matmul": Sign(" @ ", "prod"),
+    "pow": Sign("**", "pow"),
+    "equal": Sign(" == ", "rel"),
+    "not_equal": Sign(" != ", "rel"),
+    "less": Sign(" < ", "rel"),
+    "less_equal": Sign(" <= ", "rel"),
+    "greater": Sign(" > ", "rel"),
+    "greater_equal": Sign(" >= ", "rel"),
+}
+
+
+class Text(NamedTuple):
+    """A piece of Python and how tightly it holds together."""
+
+    text: str
+    binds: Binds
+
+    def within(self, needs: Binds) -> str:
+        """In parentheses where it is too loose."""
+        return self.text if self.binds >= needs else f"({self.text})"
+
+
+def plain(tree: Tree) -> str:
+    """A tree as a line of NumPy.
+
+    >>> from chainrule.maths import Symbol, plain
+    >>> y, t = Symbol("y", mark="hat"), Symbol("y")
+    >>> plain((y - t) * Symbol("w", below=("1",)) ** 2)
+    '(yhat - y)*w1**2'
+    """
+    return as_number(tree, python(tree)).text
+
+
+def as_number(tree: Tree, piece: Text) -> Text:
+    """A comparison as the number it stands for: NumPy's truth values neither subtract nor negate."""
+    is_truth = isinstance(tree, Applied) and tree.name in COMPARISONS
+    return Text(f"1.0*({piece.text})", PRECEDENCE["prod"].python) if is_truth else piece
+
+
+def python(tree: Tree) -> Text:
+    """Any tree as Python."""
+    match tree:
+        case Number():
+            sign = PRECEDENCE["neg"].python if tree.text.startswith("-") else Binds.ATOM
+            return Text(tree.text, PRECEDENCE["frac"].python if "/" in tree.text else sign)
+        case Symbol():
+            places = [str(i - 1) if isinstance(i, int) else f"{i}-1" for i in tree.at]
+            return Text(identifier(tree) + (f"[{', '.join(places)}]" if places else ""), Binds.ATOM)
+        case Derivative():
+            return Text(f"d{flat(tree.above)}_d{flat(tree.below)}", Binds.ATOM)
+        case Matrix():
+            rows = [", ".join(map(plain, row)) for row in tree.rows]
+            inside = ", ".join(rows if len(tree.shape) == 1 else [f"[{row}]" for row in rows])
+            return Text(f"array([{inside}])", Binds.ATOM)
+        case Sigma():
+            return Text(f"sum([{plain(tree.body)} for {tree.letter} in range(1, {tree.count + 1})])", Binds.ATOM)
+        case Relation():
+            signs = ("", *[f" {sign} " for sign in tree.signs])
+            return Text("".join([sign + plain(x) for sign, x in zip(signs, tree.sides, strict=True)]), Binds.RELATION)
+        case Applied():
+            return call(tree)
+        case _:
+            raise TypeError(f"{type(tree).__name__} is not Python")
+
+
+def identifier(x: Symbol) -> str:
+    """A symbol's name as a program has it."""
+    base = SPELLED.get(x.base, x.base) + x.mark + "_prime" * x.primes
+    if x.below:
+        together = len(x.below) == 1 and x.below[0].isdigit() and base.isalpha()
+        base += ("" if together else "_") + "_".join(x.below)
+    return f"{base}_{x.layer}" if x.layer else base
+
+
+def flat(tree: Tree) -> str:
+    """A tree as part of an identifier."""
+    return plain(tree).replace("[", "_").replace("]", "").replace(", ", "_").replace(".", "_")
+
+
+def call(tree: Applied) -> Text:
+    """An operation as Python writes it: a sign, a method, an index, or a call with its settings."""
+    pieces = [python(x) for x in tree.inputs]
+    keeps_truth = 0 if tree.name == "where" else -1
+    pieces = [
+        piece if i == keeps_truth else as_number(x, piece)
+        for i, (x, piece) in enumerate(zip(tree.inputs, pieces, strict=True))
+    ]
+    given = tree.given
+    if tree.name in SIGNS:
+        return between(tree, *pieces)
+    if tree.name == "neg":
+        return Text(f"-{pieces[0].within(PRECEDENCE['neg'].python)}", PRECEDENCE["neg"].python)
+    if tree.name == "transpose" and given.get("axes") is None:
+        return Text(f"{pieces[0].within(Binds.ATOM)}.T", Binds.ATOM)
+    if tree.name == "index":
+        return Text(f"{pieces[0].within(Binds.ATOM)}[{key(given['key'])}]", Binds.ATOM)
+    inside = [piece.text for piece in pieces]
+    if tree.name in ("concatenate", "stack"):
+        inside = [f"[{', '.join(inside)}]"]
+    if tree.name == "einsum":
+        inside = [repr(given.pop("subscripts")), *inside]
+    shown = [f"{name}={setting(x)}" for name, x in given.items() if says_something(tree.operation, name, x)]
+    return Text(f"{tree.name}({', '.join([*inside, *shown])})", Binds.ATOM)
+
+
+def between(tree: Applied, x: Text, y: Text) -> Text:
+    """A sign between two operands. Products of matrices are bracketed: ``@`` binds as ``*`` does, from the left."""
+    sign = SIGNS[tree.name]
+    own = PRECEDENCE[sign.form].python
+    tighter = Binds(own + 1)
+    if sign.form == "pow":
+        return Text(f"{x.within(Binds.ATOM)}{sign.text}{y.within(PRECEDENCE['neg'].python)}", own)
+    left = tighter if sign.form == "rel" else own
+    if sign.form == "prod" and (tree.name == "matmul") != is_matmul(tree.inputs[0]):
+        left = tighter
+    return Text(f"{x.within(left)}{sign.text}{y.within(tighter)}", own)
+
+
+def is_matmul(tree: Tree) -> bool:
+    """Whether it is a product of matrices."""
+    return isinstance(tree, Applied) and tree.name == "matmul"
+
+
+def says_something(operation: Any, name: str, x: Any) -> bool:
+    """Whether a setting is other than the default."""
+    if isinstance(operation, Operation):
+        return repr(x) != repr(operation.defaults[name])
+    return x is not None and x is not False
+
+
+def key(x: Any) -> str:
+    """An index as it stands between square brackets."""
+    if isinstance(x, tuple):
+        return ", ".join(map(key, x))
+    return slice_text(x) if isinstance(x, slice) else setting(x)
+
+
+def setting(x: Any) -> str:
+    """A setting as it is typed."""
+    return getattr(x, "__name__", None) or repr(x.item() if isinstance(x, np.generic) else x)

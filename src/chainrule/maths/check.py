@@ -1,0 +1,140 @@
+"""Every side of an equation, worked out with the digits that it shows, before anybody sees it.
+
+Sides that differ are a fault of this package. A side that is not finite has no equals sign beside a number: what is
+undefined there is named instead, by its innermost part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.state import Quiet
+from chainrule.maths.as_plain import plain
+from chainrule.maths.numerals import DIGITS, FULL, last_place
+from chainrule.maths.tree import (
+    Applied,
+    Environment,
+    Matrix,
+    Number,
+    Relation,
+    Tree,
+    computed,
+    has_letters,
+    parts,
+    value,
+)
+
+ROUNDING = 1e-9
+"""How far sides with letters or all digits may be apart, relative to the largest of their terms."""
+
+
+@dataclass(frozen=True)
+class Undefined:
+    """The innermost part that is not finite although its inputs are, and what it gives where."""
+
+    part: Applied
+    at: tuple[float, ...]
+    gives: float
+
+    def __str__(self) -> str:
+        """In words: ``log is not defined at -1``."""
+        where = ", ".join([f"{x:.6g}" for x in self.at])
+        where = f"({where})" if len(self.at) > 1 else where
+        if np.isinf(self.gives) and self.part.name in ("exp", "expm1", "sinh", "cosh", "square", "mul", "pow"):
+            return f"{plain(self.part)} at {where} is too large for a number"
+        name = self.part.name if len(self.at) == 1 else plain(self.part)
+        return f"{name} is not defined at {where}"
+
+
+@dataclass(frozen=True)
+class Different:
+    """Two sides of an equation that are not the same."""
+
+    side: Tree
+    gives: Any
+    result: Any
+
+    def __str__(self) -> str:
+        """Which side gives what."""
+        return f"{plain(self.side)} gives {self.gives}, and not {self.result}"
+
+
+def check(chain: Relation, environment: Environment, *, digits: int = DIGITS) -> Undefined | Different | None:
+    """None where all sides of a chain of equations come to the same; else what is undefined, or which side differs.
+
+    Numbers are right to one unit of the last of `digits` places; with all digits, and for letters, up to rounding.
+    """
+    with Quiet():
+        values = [np.asarray(value(side, environment), dtype=float) for side in chain.sides]
+        if not all([np.all(np.isfinite(x)) for x in values]):
+            for side in chain.sides:
+                found = undefined(side, environment)
+                if found is not None:
+                    return found
+        result, shown = values[-1], place_shown(chain.sides[-1], digits)
+        for side, ours in zip(chain.sides[:-1], values[:-1], strict=True):
+            loose = has_letters(side) or digits >= FULL
+            allowed = shown * (1 + 1e-9) + (ROUNDING * magnitude(side, environment) if loose else 0.0)
+            if not alike(ours, result, allowed):
+                return Different(side, ours, result)
+    return None
+
+
+def alike(x: Any, y: Any, allowed: Any) -> bool:
+    """Whether two results agree; a vector is the column that it is printed as, a matrix of one entry a number."""
+    if x.shape != y.shape:
+        if x.size != y.size or max(x.ndim, y.ndim) > 2:
+            return False
+        x = x.reshape(y.shape)
+    allowed = (
+        np.broadcast_to(allowed, y.shape) if np.size(allowed) == 1 or np.shape(allowed) == y.shape else np.max(allowed)
+    )
+    return bool(np.all((np.abs(x - y) <= allowed) | (x == y) | (np.isnan(x) & np.isnan(y))))
+
+
+def undefined(tree: Tree, environment: Environment) -> Undefined | None:
+    """The first part, inner ones first, whose inputs are finite and which is not."""
+    for x in parts(tree):
+        found = undefined(x, environment)
+        if found is not None:
+            return found
+    if not isinstance(tree, Applied):
+        return None
+    given = [np.asarray(value(x, environment), dtype=float) for x in tree.inputs]
+    out = np.asarray(value(tree, environment), dtype=float)
+    if np.all(np.isfinite(out)) or not all([np.all(np.isfinite(x)) for x in given]):
+        return None
+    place = tuple(np.argwhere(~np.isfinite(out))[0])
+    try:
+        at = tuple([float(x[place]) for x in np.broadcast_arrays(*given, out)[:-1]])
+    except ValueError:
+        at = tuple([float(x.ravel()[0]) for x in given if x.size])
+    return Undefined(tree, at, float(out[place]))
+
+
+def place_shown(tree: Tree, digits: int) -> Any:
+    """One unit of the last digit that a printed result shows, entry by entry."""
+    if isinstance(tree, Number):
+        return last_place(tree, digits)
+    if isinstance(tree, Matrix):
+        return np.array([[place_shown(x, digits) for x in row] for row in tree.rows]).reshape(tree.shape)
+    return 0.0
+
+
+def magnitude(tree: Tree, environment: Environment) -> Any:
+    """What a side would come to if nothing in it cancelled: rounding is a small share of that."""
+    if isinstance(tree, Applied):
+        if tree.name in ("add", "sub", "sum_of"):
+            return np.sum(np.broadcast_arrays(*[magnitude(x, environment) for x in tree.inputs]), axis=0)
+        if tree.name in ("mul", "matmul", "sum", "outer", "dot_of"):
+            return computed(tree.operation, [magnitude(x, environment) for x in tree.inputs], tree.given)
+        if tree.name == "div":
+            return magnitude(tree.inputs[0], environment) / np.abs(value(tree.inputs[1], environment))
+        if tree.name in ("neg", "transpose"):
+            return computed(tree.operation, [magnitude(x, environment) for x in tree.inputs], tree.given) * (
+                -1.0 if tree.name == "neg" else 1.0
+            )
+    return np.abs(value(tree, environment))

@@ -1,0 +1,194 @@
+"""What a formula looks like: some twenty forms, and one table of how tightly each holds what it is made of.
+
+Everything for eyes reads this. A form is a word or a sign around parts: ``sum`` with its signs, ``frac``, ``pow``,
+``call`` with a name. How tightly a form binds depends on where it is written: a fraction on paper needs no parentheses
+where the same in one line does.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+
+class Binds(IntEnum):
+    """How tightly a form holds together, loosest first. Side by side (2x) is tighter than a sign between (2 · x)."""
+
+    RELATION = 0
+    SUM = 1
+    PREFIX = 2
+    PRODUCT = 3
+    BESIDE = 4
+    POWER = 5
+    INDEXED = 6
+    ATOM = 7
+
+
+class Looks(NamedTuple):
+    """A form, its parts, and the word or sign that belongs to it."""
+
+    kind: str
+    parts: tuple[Any, ...] = ()
+    word: Any = ""
+
+
+class Where(NamedTuple):
+    """How tightly one form binds: on paper, in one line of a terminal, and as Python."""
+
+    paper: Binds
+    line: Binds
+    python: Binds
+
+
+PRECEDENCE = {
+    "rel": Where(Binds.RELATION, Binds.RELATION, Binds.RELATION),
+    "sum": Where(Binds.SUM, Binds.SUM, Binds.SUM),
+    "neg": Where(Binds.PREFIX, Binds.PREFIX, Binds.BESIDE),
+    "big": Where(Binds.PREFIX, Binds.PREFIX, Binds.ATOM),
+    "prod": Where(Binds.PRODUCT, Binds.PRODUCT, Binds.PRODUCT),
+    "beside": Where(Binds.BESIDE, Binds.BESIDE, Binds.PRODUCT),
+    "frac": Where(Binds.POWER, Binds.PRODUCT, Binds.PRODUCT),
+    "pow": Where(Binds.POWER, Binds.POWER, Binds.POWER),
+    "layer": Where(Binds.POWER, Binds.POWER, Binds.ATOM),
+    "raised": Where(Binds.POWER, Binds.POWER, Binds.ATOM),
+    "prime": Where(Binds.POWER, Binds.POWER, Binds.ATOM),
+    "root": Where(Binds.ATOM, Binds.POWER, Binds.ATOM),
+    "sub": Where(Binds.INDEXED, Binds.INDEXED, Binds.ATOM),
+}
+"""The forms that are not whole in themselves; in Python a minus holds tighter than a product, and ``@`` as ``*``."""
+
+WHOLE = Where(Binds.ATOM, Binds.ATOM, Binds.ATOM)
+
+
+def binds(x: Looks, *, line: bool) -> Binds:
+    """How tightly a form holds together on paper, or in one line."""
+    if x.kind == "num":
+        return number_binds(x.word, line=line)
+    if x.kind == "sub" and x.parts[0].kind == "layer":
+        return Binds.POWER
+    if x.kind in ("prod", "beside"):
+        first, last = x.parts[0], x.parts[-1]
+        if (first.kind != "big" and binds(first, line=line) == Binds.PREFIX) or last.kind == "big":
+            return Binds.PREFIX
+    where = PRECEDENCE.get(x.kind, WHOLE)
+    return where.line if line else where.paper
+
+
+def number_binds(text: str, *, line: bool) -> Binds:
+    """A minus is a prefix, a power of ten a product; a fraction is whole on paper alone."""
+    if text.startswith("-"):
+        return Binds.PREFIX
+    if "/" in text:
+        return Binds.PRODUCT if line else Binds.POWER
+    return Binds.PRODUCT if "e" in text else Binds.ATOM
+
+
+def needed(x: Looks, i: int) -> Binds:
+    """How tightly part i of a form must hold together, lest it get parentheses."""
+    part: Looks = x.parts[i]
+    match x.kind:
+        case "rel":
+            return Binds.SUM
+        case "sum":
+            return Binds.PREFIX if i == 0 and x.word[0] > 0 else Binds.PRODUCT
+        case "neg" | "big":
+            return Binds.PRODUCT
+        case "prod" | "beside":
+            return needed_factor(x, i, part)
+        case "pow" | "raised":
+            return Binds.INDEXED if i == 0 else Binds.RELATION
+        case "layer":
+            return Binds.ATOM if i == 0 else Binds.RELATION
+        case "sub":
+            return (Binds.POWER if part.kind == "layer" else Binds.ATOM) if i == 0 else Binds.RELATION
+        case _:
+            return Binds.RELATION
+
+
+def needed_factor(x: Looks, i: int, part: Looks) -> Binds:
+    """The same in a product; a sum sign may end it, and a minus begin it where a sign follows."""
+    if part.kind == "big":
+        return Binds.PREFIX if i == len(x.parts) - 1 else Binds.PRODUCT
+    if i == 0:
+        number = part.kind == "num" and "e" not in part.word
+        if (x.kind == "prod" and x.word == "·") or number:
+            return Binds.PREFIX
+        return Binds.BESIDE if x.kind == "prod" else Binds.POWER
+    return Binds.BESIDE if x.kind == "prod" else Binds.POWER
+
+
+# Forms in which forms of the same kind are one row.
+
+
+def add(*terms: tuple[int, Looks]) -> Looks:
+    """A sum of terms with their signs; nested sums are one row, and a leading minus is a sign of the row."""
+    parts: list[Looks] = []
+    signs: list[int] = []
+    for sign, term in terms:
+        if term.kind == "sum":
+            inner = list(zip(term.word, term.parts, strict=True))
+        else:
+            inner = [(-1, term.parts[0])] if term.kind == "neg" else [(1, term)]
+        for own, part in inner:
+            parts.append(part)
+            signs.append(own * sign)
+    return Looks("sum", tuple(parts), tuple(signs))
+
+
+def prod(sign: str, *factors: Looks) -> Looks:
+    """Factors with a sign between them; a product of a product is one row where grouping makes no difference."""
+    flat: list[Looks] = []
+    for factor in factors:
+        one_row = factor.kind == "prod" and factor.word == sign and sign in ("·", "⊙")
+        flat += factor.parts if one_row else [factor]
+    return Looks("prod", tuple(flat), sign)
+
+
+def beside(*factors: Looks) -> Looks:
+    """Factors side by side."""
+    flat: list[Looks] = []
+    for factor in factors:
+        flat += factor.parts if factor.kind == "beside" else [factor]
+    return Looks("beside", tuple(flat))
+
+
+def call(name: str, *inputs: Looks, below: Looks | None = None) -> Looks:
+    """A function by its name, with what is set below it."""
+    return Looks("call", (below or NOTHING, *inputs), name)
+
+
+def listed(*parts: Looks) -> Looks:
+    """Parts with commas between them."""
+    return Looks("list", parts)
+
+
+def name(word: str) -> Looks:
+    """A letter or a name."""
+    return Looks("id", (), word)
+
+
+def digits(text: str) -> Looks:
+    """A number."""
+    return Looks("num", (), text)
+
+
+def text(words: str) -> Looks:
+    """Words in upright letters."""
+    return Looks("text", (), words)
+
+
+def fenced(sign: str, *parts: Looks) -> Looks:
+    """Between delimiters that mean something."""
+    return Looks("fence", parts, sign)
+
+
+def begins_with_digit(x: Looks) -> bool:
+    """Whether its first sign is a digit, which must not stand directly behind another."""
+    if x.kind in ("prod", "beside", "pow", "sub", "layer", "raised"):
+        return begins_with_digit(x.parts[0])
+    return x.kind == "num"
+
+
+NOTHING = Looks("none")
+ONES = name("𝟏")
+TOP = Looks("top")

@@ -1,0 +1,329 @@
+"""From meaning to looks: a rule's own template, and here what depends on shapes alone.
+
+Vectors are columns: ``x @ A`` is Aᵀx and ``x @ y`` xᵀy. An array operand of another shape is written with ones, so that
+c𝟏𝟏ᵀ + A is not taken for c times the identity. What acts entry by entry says so: ⊙, ⊘, and raised ⊙2.
+"""
+
+# What settings hold is known only when a formula is printed.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.operation import Operation
+from chainrule.maths import looks
+from chainrule.maths.looks import NOTHING, ONES, TOP, Looks, add, begins_with_digit, beside, call, fenced, prod
+from chainrule.maths.numerals import exact
+from chainrule.maths.template import filled, read_template, written_out
+from chainrule.maths.tree import Applied, Derivative, Matrix, Number, Relation, Shape, Sigma, Symbol, Tree, slice_text
+
+
+def lay(tree: Tree) -> Looks:
+    """How a tree looks."""
+    match tree:
+        case Number():
+            return looks.digits(tree.text)
+        case Symbol():
+            return symbol(tree)
+        case Derivative():
+            return Looks("frac", (Looks("d", (lay(tree.above),)), Looks("d", (lay(tree.below),))))
+        case Matrix():
+            return Looks("matrix", tuple([Looks("row", tuple(map(lay, row))) for row in tree.rows]))
+        case Sigma():
+            return Looks("big", (looks.name(tree.letter), lay(tree.body)), "∑")
+        case Relation():
+            return Looks("rel", tuple(map(lay, tree.sides)), tree.signs)
+        case Applied():
+            written = BY_SHAPE.get(tree.name)
+            found = written(tree, *tree.inputs) if written is not None else None
+            return by_template(tree) if found is None else found
+        case _:
+            raise TypeError(f"{type(tree).__name__} has no looks")
+
+
+def symbol(x: Symbol) -> Looks:
+    """A letter with its mark, its layer and what is below the line."""
+    found = looks.name(x.base)
+    if x.mark:
+        found = Looks("mark", (found,), x.mark)
+    if x.primes:
+        found = Looks("prime", (found,), x.primes)
+    if x.layer:
+        found = Looks("layer", (found, script(x.layer)))
+    if x.below:
+        found = Looks("sub", (found, looks.listed(*map(script, x.below))))
+    if not x.at:
+        return found
+    places = tuple([script(str(i)) for i in x.at])
+    return Looks("sub", (found, looks.listed(*places))) if x.layer and not x.below else Looks("entry", (found, *places))
+
+
+def script(word: str) -> Looks:
+    """A number or a word that is set small."""
+    return looks.digits(word) if word.isdigit() else looks.name(word)
+
+
+def setting(x: Any) -> Looks:
+    """A setting as it is shown."""
+    if isinstance(x, bool | np.bool_) or x is None or isinstance(x, str):
+        return looks.text(str(x))
+    if x is Ellipsis:
+        return looks.text("…")
+    if isinstance(x, int | float | np.number):
+        return looks.digits(exact(float(x)).text)
+    if isinstance(x, slice):
+        return looks.text(slice_text(x))
+    if isinstance(x, tuple):
+        return fenced("(", *map(setting, x))
+    return looks.text(getattr(x, "__name__", str(x)))
+
+
+def settings_below(given: Mapping[str, Any]) -> Looks:
+    """Settings set below what they belong to, each with its name."""
+    shown = [Looks("rel", (looks.text(name), setting(x)), ("=",)) for name, x in given.items()]
+    return looks.listed(*shown) if shown else NOTHING
+
+
+def by_template(tree: Applied) -> Looks:
+    """An operation by its own template; what it does not mention and is not the default stands below."""
+    operation = tree.operation
+    if not isinstance(operation, Operation):
+        return call(words(tree.name), *map(lay, tree.inputs), below=settings_below(told(tree.given)))
+    inputs = [fitted(x, tree.shape) if operation.broadcasts else lay(x) for x in tree.inputs]
+    template, names = operation.formula, operation.inputs
+    if operation.variadic:
+        template = written_out(template, operation.inputs[-1], len(inputs))
+        names = tuple([f"{operation.inputs[-1]}_{i}" for i in range(len(inputs))])
+    given = tree.given
+    mentioned = {name: x for name, x in given.items() if f"{{{name}}}" in template}
+    form = filled(
+        read_template(template, frozenset((*names, *mentioned))),
+        {**dict(zip(names, inputs, strict=True)), **{name: setting(x) for name, x in mentioned.items()}},
+    )
+    rest = {name: x for name, x in given.items() if name not in mentioned and not is_default(operation, name, x)}
+    if not rest:
+        return form
+    if form.kind == "call" and form.parts[0] == NOTHING:
+        return Looks("call", (settings_below(rest), *form.parts[1:]), form.word)
+    return call(words(tree.name), *inputs, below=settings_below(rest))
+
+
+def is_default(operation: Operation, name: str, x: Any) -> bool:
+    """Whether a setting is what it is where nobody says anything."""
+    return repr(x) == repr(operation.defaults[name])
+
+
+def told(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a composed function that say something."""
+    return {name: x for name, x in given.items() if x is not None and x is not False}
+
+
+def words(name: str) -> str:
+    """An operation's name as it is read."""
+    return name.replace("_", " ")
+
+
+# What depends on shapes
+
+
+def turned(x: Looks) -> Looks:
+    """The transpose; that of a transpose is the thing itself."""
+    return x.parts[0] if x.kind == "raised" else Looks("raised", (x, TOP))
+
+
+def fitted(x: Tree, shape: Shape) -> Looks:
+    """An operand as it is repeated to a shape; numbers stay bare."""
+    return repeated(x, shape) if x.shape and x.shape != shape else lay(x)
+
+
+def repeated(x: Tree, shape: Shape) -> Looks:
+    """A number or an array repeated with ones: c𝟏, c𝟏𝟏ᵀ, 𝟏bᵀ (in each row), b𝟏ᵀ (in each column)."""
+    form = lay(x)
+    if x.shape == shape:
+        return form
+    if len(shape) > 2 or x.ndim > 2:
+        return call("repeat", form, below=looks.listed(looks.text("×".join(map(str, shape)))))
+    if x.size == 1 and max(x.ndim, 0) < 2:
+        ones = ONES if len(shape) == 1 else beside(ONES, turned(ONES))
+        if form in (looks.digits("1"), looks.digits("-1")):
+            return ones if form.word == "1" else Looks("neg", (ones,))
+        return beside(*number_first(x), ones)
+    if x.ndim == 1:
+        return beside(ONES, turned(form))
+    return beside(ONES, form) if x.shape[0] == 1 else beside(form, turned(ONES))
+
+
+def number_first(x: Tree) -> list[Looks]:
+    """A number as the factors before an array; a dot product in parentheses, lest the array join it."""
+    if isinstance(x, Applied) and x.name == "mul" and any(map(is_dot, x.inputs)):
+        return [factor for inner in x.inputs for factor in number_first(inner)]
+    return [fenced("(", lay(x)) if is_dot(x) else lay(x)]
+
+
+def is_dot(x: Tree) -> bool:
+    """Whether it is a number that two vectors make side by side."""
+    return isinstance(x, Applied) and x.name == "matmul" and not x.shape
+
+
+def sum_with(sign: int) -> Callable[..., Looks | None]:
+    """A sum or difference of arrays, where a number among them is repeated."""
+
+    def written(tree: Applied, x: Tree, y: Tree) -> Looks | None:
+        return add((1, repeated(x, tree.shape)), (sign, repeated(y, tree.shape))) if tree.shape else None
+
+    return written
+
+
+def product(tree: Applied, x: Tree, y: Tree) -> Looks | None:
+    """A number before an array side by side; two arrays with ⊙."""
+    if not tree.shape:
+        return None
+    if x.shape and y.shape:
+        return prod("⊙", repeated(x, tree.shape), repeated(y, tree.shape))
+    number, array = (x, y) if y.shape else (y, x)
+    factors, form = number_first(number), lay(array)
+    together = any(map(begins_with_digit, [*factors[1:], form]))
+    is_function = factors[0].kind == "id" and factors[0].word in ("σ", "Φ", "f")
+    return prod("·", lay(number), form) if together or is_function else beside(*factors, form)
+
+
+def quotient(tree: Applied, x: Tree, y: Tree) -> Looks | None:
+    """An array over a number is a fraction; over an array, entry by entry."""
+    if not tree.shape:
+        return None
+    if not y.shape:
+        return Looks("frac", (lay(x), lay(y)))
+    return prod("⊘", repeated(x, tree.shape), repeated(y, tree.shape))
+
+
+def entrywise(exponent: str) -> Callable[..., Looks | None]:
+    """A power of every entry of an array."""
+
+    def written(tree: Applied, x: Tree) -> Looks | None:
+        return Looks("pow", (lay(x), looks.digits(exponent)), "⊙") if tree.shape else None
+
+    return written
+
+
+def power(tree: Applied, x: Tree, y: Tree) -> Looks | None:
+    """The same with any exponent."""
+    if not tree.shape:
+        return None
+    return Looks("pow", (repeated(x, tree.shape), repeated(y, tree.shape) if y.shape else lay(y)), "⊙")
+
+
+def of_array(name: str) -> Callable[..., Looks | None]:
+    """A function of every entry, by its name: exp(X) where e^X would be the matrix exponential."""
+
+    def written(tree: Applied, x: Tree) -> Looks | None:
+        return call(name, lay(x)) if tree.shape else None
+
+    return written
+
+
+def matrix_product(tree: Applied, x: Tree, y: Tree) -> Looks | None:
+    """Matrices side by side; a vector before a matrix is a row, and is written as the column it makes."""
+    if x.ndim > 2 or y.ndim > 2:
+        return call("matmul", lay(x), lay(y))
+    if x.ndim == 1 and y.ndim == 2:
+        return beside(turned(lay(y)), lay(x))
+    return beside(turned(lay(x)) if x.ndim == 1 else lay(x), lay(y))
+
+
+def transpose(tree: Applied, x: Tree) -> Looks | None:
+    """Rows for columns; other orders of axes are named."""
+    if x.ndim < 2:
+        return lay(x)
+    return turned(lay(x)) if x.ndim == 2 and tree.given.get("axes") is None else None
+
+
+def total(tree: Applied, x: Tree) -> Looks | None:
+    """A matrix times ones adds up its rows, and its transpose its columns."""
+    axis, keepdims = tree.given["axis"], tree.given["keepdims"]
+    if axis is None and not keepdims:
+        return None
+    if x.ndim == 2 and axis in (0, 1, -1, -2):
+        if axis in (1, -1):
+            return beside(lay(x), ONES)
+        return beside(turned(ONES), lay(x)) if keepdims else beside(turned(lay(x)), ONES)
+    if x.ndim == 1 and not keepdims:
+        return Looks("big", (NOTHING, lay(x)), "∑")
+    return Looks("big", (settings_below(told(tree.given)), lay(x)), "∑")
+
+
+def outer(tree: Applied, x: Tree, y: Tree) -> Looks | None:
+    """A column times a row."""
+    return beside(lay(x), turned(lay(y))) if x.ndim == y.ndim == 1 else None
+
+
+def entry(tree: Applied, x: Tree) -> Looks:
+    """Entries by program indices, from 0, in square brackets."""
+    key: Any = tree.given["key"]
+    return Looks("entry", (lay(x), *map(setting, key if isinstance(key, tuple) else (key,))))
+
+
+def joined(tree: Applied, *inputs: Tree) -> Looks:
+    """Arrays joined along an axis that is always named."""
+    return call(tree.name, *map(lay, inputs), below=settings_below(tree.given))
+
+
+def broadcast(tree: Applied, x: Tree) -> Looks:
+    """Repeated with ones."""
+    return repeated(x, tree.shape)
+
+
+def norm(tree: Applied, x: Tree) -> Looks | None:
+    """A vector's length, or the length of all entries of a matrix."""
+    if told(tree.given):
+        return None
+    bars = fenced("‖", lay(x))
+    return Looks("sub", (bars, looks.text("F"))) if x.ndim == 2 else bars if x.ndim < 2 else None
+
+
+def reshaped(tree: Applied, x: Tree) -> Looks | None:
+    """A vector as a column is itself, and as a row its transpose."""
+    if x.ndim == 1 and tree.shape == (x.size, 1):
+        return lay(x)
+    return turned(lay(x)) if x.ndim == 1 and tree.shape == (1, x.size) else None
+
+
+def unit_vector(tree: Applied, x: Tree) -> Looks | None:
+    """A number in one place of a vector."""
+    key = tree.given["key"]
+    if x.shape or not isinstance(key, int) or tree.ndim != 1:
+        return None
+    unit = Looks("sub", (looks.name("𝐞"), looks.digits(str(key))))
+    return unit if lay(x) == looks.digits("1") else beside(*number_first(x), unit)
+
+
+BY_SHAPE: dict[str, Callable[..., Looks | None]] = {
+    "abs": of_array("abs"),
+    "add": sum_with(1),
+    "broadcast_to": broadcast,
+    "concatenate": joined,
+    "div": quotient,
+    "exp": of_array("exp"),
+    "expand_dims": reshaped,
+    "expm1": of_array("expm1"),
+    "index": entry,
+    "matmul": matrix_product,
+    "mul": product,
+    "norm": norm,
+    "outer": outer,
+    "pow": power,
+    "reciprocal": entrywise("-1"),
+    "reshape": reshaped,
+    "scatter": unit_vector,
+    "sqrt": entrywise("1/2"),
+    "square": entrywise("2"),
+    "stack": joined,
+    "sub": sum_with(-1),
+    "sum": total,
+    "swap": transpose,
+    "transpose": transpose,
+}
+"""Operations whose looks depend on shapes; None leaves one to its template."""

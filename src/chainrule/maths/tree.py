@@ -1,0 +1,311 @@
+"""What a formula means: numbers with the digits that are printed, symbols, and operations of the book on them.
+
+Trees take operations over as every node does, so running a rule, or its derivative, on trees writes its formula down.
+"""
+
+# Settings hold what users gave, and operations are called with whatever they take.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.operation import Operation, Pointwise, book, compositions
+from chainrule.core.operators import Operators
+from chainrule.core.state import Quiet
+from chainrule.errors import GraphError
+
+Shape = tuple[int, ...]
+Environment = Mapping[Any, Any]
+"""What symbols and derivatives stand for; a symbol of an array without its indices, and letters of a sum."""
+
+COMPARISONS = frozenset({"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"})
+
+
+class Tree(Operators):
+    """Any part of a formula; operators and the functions of the book make larger ones."""
+
+    __slots__ = ()
+    shape: Shape = ()
+
+    @staticmethod
+    def __apply__(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+        return applied(operation, *inputs, **settings)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return int(np.prod(self.shape, dtype=int))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Formulas speak of real numbers of double precision."""
+        return np.dtype(np.float64)
+
+    @property
+    def T(self) -> Tree:
+        """The transpose."""
+        return applied("transpose", self)
+
+    def __matmul__(self, other: Any) -> Tree:
+        return applied("matmul", self, other)
+
+    def __rmatmul__(self, other: Any) -> Tree:
+        return applied("matmul", other, self)
+
+    def __getitem__(self, key: Any) -> Tree:
+        return applied("index", self, key=key)
+
+    def __iter__(self) -> Any:
+        raise TypeError("a formula has no entries to go through")
+
+    def __bool__(self) -> bool:
+        raise GraphError("a formula has no number to branch on: use where(condition, x, y)")
+
+
+@dataclass(frozen=True, slots=True)
+class Number(Tree):
+    """A number by its digits: ``0.25``, ``2.5e-09``, ``2/3``, ``-inf``. What is printed is what it is."""
+
+    text: str
+
+    @property
+    def value(self) -> np.float64:
+        """The number that the digits say."""
+        above, _, below = self.text.partition("/")
+        return np.float64(above) / np.float64(below) if below else np.float64(above)
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol(Tree):
+    """A letter or a name, with what stands around it; its shape is no part of what it is.
+
+    `below` is part of the name (the 1 of ``w1``), `at` the place of an entry, counted from 1, or letters that run.
+    """
+
+    base: str
+    below: tuple[str, ...] = ()
+    at: tuple[int | str, ...] = ()
+    layer: str = ""
+    mark: str = ""
+    """hat, bar or tilde."""
+    primes: int = 0
+    owner: str = ""
+    """Whose name it is where that matters: a user's σ is not the book's."""
+    shape: Shape = field(default=(), compare=False)
+
+    @property
+    def whole(self) -> Symbol:
+        """The array that an entry is of."""
+        return replace(self, at=(), shape=()) if self.at else self
+
+
+@dataclass(frozen=True, slots=True)
+class Applied(Tree):
+    """An operation on trees; settings are sorted pairs, complete with their defaults."""
+
+    operation: Any
+    """A rule of the book, or a function composed of rules."""
+    inputs: tuple[Tree, ...]
+    settings: tuple[tuple[str, Any], ...] = ()
+    shape: Shape = field(default=(), compare=False)
+
+    @property
+    def name(self) -> str:
+        """What the operation is called."""
+        return self.operation.__name__
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The settings by name, as the operation takes them."""
+        return {name: as_given(setting) for name, setting in self.settings}
+
+
+@dataclass(frozen=True, slots=True)
+class Derivative(Tree):
+    """How `above` moves with `below`: a symbol of its own, whose number the engine gave."""
+
+    above: Tree
+    below: Tree
+    shape: Shape = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix(Tree):
+    """Entries written out in rows; with one axis, a column."""
+
+    rows: tuple[tuple[Tree, ...], ...]
+    shape: Shape = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sigma(Tree):
+    """The sum of `body` over a letter that runs from 1 to `count`."""
+
+    body: Tree
+    letter: str
+    count: int
+    shape: Shape = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Relation(Tree):
+    """A chain of equations or inequalities: every side is said to hold with the next."""
+
+    sides: tuple[Tree, ...]
+    signs: tuple[str, ...]
+    """``=``, ``<``, ``<=``, ``>``, ``>=``, ``!=``, or ``~`` for about equal."""
+
+
+def equation(*sides: Any) -> Relation:
+    """Sides that are equal."""
+    return Relation(tuple(map(tree_of, sides)), ("=",) * (len(sides) - 1))
+
+
+def tree_of(x: Any) -> Tree:
+    """Anything that an operation may be given: trees as they are, numbers and arrays with all their digits."""
+    from chainrule.maths.numerals import exact
+
+    if isinstance(x, Tree):
+        return x
+    if np.ndim(x):
+        return matrix(x, exact)
+    return exact(float(x))
+
+
+def matrix(array: Any, written: Any) -> Matrix:
+    """An array of numbers, each entry as `written` writes it."""
+    numbers = np.asarray(array, dtype=float)
+    if numbers.ndim > 2:
+        raise GraphError(f"an array of shape {numbers.shape} has no place on paper")
+    rows = numbers[:, None] if numbers.ndim == 1 else numbers
+    return Matrix(tuple([tuple([written(float(x)) for x in row]) for row in rows]), numbers.shape)
+
+
+def applied(operation: Any, *inputs: Any, **settings: Any) -> Applied:
+    """An operation, or the name of one, on trees and numbers.
+
+    >>> from chainrule.maths import Symbol, plain
+    >>> from chainrule.maths.tree import applied
+    >>> plain(applied("mul", Symbol("x"), 2))
+    'x*2'
+    """
+    if isinstance(operation, str):
+        operation = book.get(operation) or compositions[operation]
+    if isinstance(operation, Operation):
+        settings = operation.complete(settings) if settings or operation.needs_settings else operation.defaults
+    trees = tuple(map(tree_of, inputs))
+    pairs = tuple(sorted([(name, hashable(setting)) for name, setting in settings.items()]))
+    return Applied(operation, trees, pairs, shape_of(operation, tuple([x.shape for x in trees]), pairs))
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A slice that can be looked up: Python's own cannot before 3.12."""
+
+    start: Any
+    stop: Any
+    step: Any
+
+
+def hashable(setting: Any) -> Any:
+    """A setting as something that can be looked up."""
+    if isinstance(setting, np.ndarray):
+        return hashable(setting.tolist())
+    if isinstance(setting, slice):
+        return Slice(setting.start, setting.stop, setting.step)
+    return tuple(map(hashable, setting)) if isinstance(setting, list | tuple) else setting
+
+
+def slice_text(x: slice) -> str:
+    """A slice as it is typed."""
+    ends: tuple[Any, ...] = (x.start, x.stop) if x.step is None else (x.start, x.stop, x.step)
+    return ":".join(["" if end is None else str(end) for end in ends])
+
+
+def as_given(setting: Any) -> Any:
+    """A setting as it was given."""
+    if isinstance(setting, Slice):
+        return slice(setting.start, setting.stop, setting.step)
+    return tuple(map(as_given, setting)) if isinstance(setting, tuple) else setting
+
+
+@lru_cache(maxsize=4096)
+def shape_of(operation: Any, shapes: tuple[Shape, ...], settings: tuple[tuple[str, Any], ...]) -> Shape:
+    """The shape that inputs of these shapes give."""
+    if isinstance(operation, Pointwise):
+        return operation.shape_of_result(shapes, dict(settings))
+    with Quiet():
+        given = {name: as_given(setting) for name, setting in settings}
+        return np.shape(computed(operation, [np.ones(shape) for shape in shapes], given))
+
+
+def computed(operation: Any, values: Sequence[Any], settings: dict[str, Any]) -> Any:
+    """An operation on plain numbers; a comparison gives the number 0 or 1 (Iverson), which can be added."""
+    if not isinstance(operation, Operation):
+        return operation(*values, **settings)
+    out = operation.fitting(values, values, settings)
+    return np.asarray(out, dtype=float)[()] if operation.name in COMPARISONS else out
+
+
+def value(tree: Tree, environment: Environment) -> Any:
+    """What a tree comes to, with the digits that are printed.
+
+    >>> from chainrule.maths import Symbol
+    >>> from chainrule.maths.tree import value
+    >>> x = Symbol("x")
+    >>> value(x * x - 1, {x: 3.0})
+    np.float64(8.0)
+    """
+    match tree:
+        case Number():
+            return tree.value
+        case Symbol() if not tree.at:
+            return np.asarray(environment[tree], dtype=float)[()]
+        case Symbol():
+            whole = np.asarray(environment[tree.whole], dtype=float)
+            return whole[tuple([(environment[i] if isinstance(i, str) else i) - 1 for i in tree.at])]
+        case Derivative():
+            return np.asarray(environment[tree], dtype=float)[()]
+        case Applied():
+            return computed(tree.operation, [value(x, environment) for x in tree.inputs], tree.given)
+        case Matrix():
+            entries = [[value(x, environment) for x in row] for row in tree.rows]
+            return np.asarray(entries, dtype=float).reshape(tree.shape)
+        case Sigma():
+            terms = [value(tree.body, {**environment, tree.letter: k}) for k in range(1, tree.count + 1)]
+            return np.sum(terms, axis=0)
+        case _:
+            raise GraphError(f"{type(tree).__name__} has no value of its own")
+
+
+def parts(tree: Tree) -> tuple[Tree, ...]:
+    """The trees directly inside one."""
+    match tree:
+        case Applied():
+            return tree.inputs
+        case Matrix():
+            return tuple([x for row in tree.rows for x in row])
+        case Sigma():
+            return (tree.body,)
+        case Relation():
+            return tree.sides
+        case Derivative():
+            return (tree.above, tree.below)
+        case _:
+            return ()
+
+
+def has_letters(tree: Tree) -> bool:
+    """Whether anything in it stands for a number that is not printed."""
+    return isinstance(tree, Symbol | Derivative) or any([has_letters(x) for x in parts(tree)])

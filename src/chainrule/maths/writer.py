@@ -1,0 +1,53 @@
+"""What every printer of looks does alike: one method for each form, and parentheses where the table asks for them."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+from chainrule.maths.looks import Binds, Looks, binds, needed
+from chainrule.maths.notation import lay
+from chainrule.maths.tree import Tree
+
+Ink = TypeVar("Ink")
+
+
+class Writer(Generic[Ink]):
+    """Prints a form by the method of its name."""
+
+    line = False
+    """Whether everything stands in one line, where fractions and roots need parentheses."""
+
+    def of(self, x: Tree | Looks) -> Ink:
+        """A tree or its looks, printed."""
+        return self.write(x if isinstance(x, Looks) else lay(x))
+
+    def write(self, x: Looks) -> Ink:
+        """A form without parentheses around it."""
+        found: Any = getattr(self, f"{x.kind}_")(x)
+        return found
+
+    def part(self, x: Looks, i: int) -> Ink:
+        """A part of a form, in parentheses where it holds together too loosely."""
+        inner: Looks = x.parts[i]
+        return self.enclosed(inner) if binds(inner, line=self.line) < self.needs(x, i) else self.write(inner)
+
+    def needs(self, x: Looks, i: int) -> Binds:
+        """How tightly a part must hold together here."""
+        return needed(x, i)
+
+    def parts(self, x: Looks) -> list[Ink]:
+        """All parts of a form."""
+        return [self.part(x, i) for i in range(len(x.parts))]
+
+    def base(self, x: Looks) -> Ink:
+        """What an index in brackets or a ∂ stands at."""
+        tight = binds(x, line=self.line) >= Binds.POWER
+        return self.write(x) if tight else self.enclosed(x)
+
+    def enclosed(self, x: Looks) -> Ink:
+        """In parentheses; a comparison in square brackets, which stand for 1 where it holds and 0 elsewhere."""
+        return self.between("[", self.write(x), "]") if x.kind == "rel" else self.between("(", self.write(x), ")")
+
+    def between(self, opening: str, inner: Ink, closing: str) -> Ink:
+        """Something between delimiters."""
+        raise NotImplementedError

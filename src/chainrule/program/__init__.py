@@ -1,0 +1,8 @@
+"""A computation as data: what was recorded, typed or traced, in the one form that all that tells of it reads."""
+
+from chainrule.program.lift import Lifted, lift
+from chainrule.program.run import run
+from chainrule.program.steps import Kind, Program, Step
+from chainrule.program.terms import program_of, term_of
+
+__all__ = ["Kind", "Lifted", "Program", "Step", "lift", "program_of", "run", "term_of"]

@@ -1,0 +1,58 @@
+"""A program run on numbers: other data in the leaves, or the same again in double precision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.operation import Operation
+from chainrule.core.state import Quiet
+from chainrule.errors import GraphError, ShapeError
+from chainrule.program.steps import Program, Step
+
+
+def run(program: Program, leaves: Mapping[Step, Any] | Sequence[Any], *, in_double: bool = False) -> list[Any]:
+    """What every step comes to, by its place, with these numbers in the leaves; O(one forward).
+
+    A sequence gives the leaves in their order in the program. With `in_double` single precision is computed in double,
+    and a change of type is none. Raises ShapeError for a leaf of another shape, and GraphError for one without numbers.
+
+    >>> import chainrule as cr
+    >>> from chainrule.program import lift, run
+    >>> a, b = cr.Value(2.0), cr.Value(3.0)
+    >>> run(lift(a * b + a).program, [10.0, 1.0])[-1]
+    np.float64(20.0)
+    """
+    if not isinstance(leaves, Mapping):
+        if len(leaves) != len(program.leaves):
+            raise GraphError(f"{len(leaves)} numbers or arrays were given for {len(program.leaves)} leaves")
+        leaves = dict(zip(program.leaves, leaves, strict=True))
+    found: list[Any] = []
+    with Quiet():
+        for step in program.steps:
+            if step.op is None:
+                found.append(leaf_numbers(step, leaves, in_double))
+            else:
+                given = [found[x.place] if isinstance(x, Step) else x for x in step.inputs]
+                found.append(applied(step.op, given, step.settings, in_double))
+    return found
+
+
+def leaf_numbers(step: Step, leaves: Mapping[Step, Any], in_double: bool) -> Any:
+    """What was given for a leaf, in its type."""
+    if step not in leaves:
+        raise GraphError(f"{step!r} has no numbers: give some for every leaf of the program")
+    double = in_double and step.dtype.kind == "f"
+    array = np.asarray(leaves[step], np.float64 if double else step.dtype)
+    if array.shape != step.shape:
+        raise ShapeError(f"{step!r} was given numbers of shape {array.shape}")
+    return array[()] if not array.ndim else array
+
+
+def applied(op: Operation, inputs: Sequence[Any], settings: dict[str, Any], in_double: bool = False) -> Any:
+    """An operation's forward on plain numbers and arrays."""
+    if in_double and op.name == "astype":
+        return inputs[0]
+    return op.fitting(inputs, inputs, settings)

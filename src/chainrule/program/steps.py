@@ -1,0 +1,178 @@
+"""What a program is made of: steps in the order of the forward, each with an identity of its own.
+
+Equal steps stay two: in ``c = a*b; d = a*b`` the user has two results, and says which one he asks about. (Terms, in
+which equal things are one, are for formulas.) A program holds no live node, so it can be kept, pickled and run on
+other numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.operation import Operation, book
+from chainrule.core.operators import NO_SETTINGS
+from chainrule.errors import GraphError
+
+Shape = tuple[int, ...]
+
+
+class Kind(Enum):
+    """What a step is to the derivative."""
+
+    RESULT = "result"
+    """Made by an operation."""
+    PARAMETER = "parameter"
+    """A leaf that gradients reach."""
+    DATA = "data"
+    """A leaf without a derivative: other data may stand in its place."""
+    FROZEN = "frozen"
+    """What was cut out of the graph on purpose: the numbers are those of one run, and stay."""
+
+
+class Step:
+    """One value of a program: a leaf, or an operation on earlier steps and plain numbers.
+
+    `edges` are the pairs ``(slot, step)`` through which a change can pass, as those of an engine's node are, so the
+    same walks serve both. `place` is where the step stands in its program.
+    """
+
+    __slots__ = ("dtype", "edges", "inputs", "kind", "op", "place", "settings", "shape")
+    op: Operation | None
+    inputs: tuple[Any, ...]
+    edges: tuple[tuple[int, Step], ...]
+    settings: dict[str, Any]
+    shape: Shape
+    dtype: np.dtype[Any]
+    kind: Kind
+    place: int
+
+    def __init__(
+        self,
+        kind: Kind,
+        shape: Shape,
+        dtype: Any = np.float64,
+        *,
+        op: Operation | None = None,
+        inputs: tuple[Any, ...] = (),
+        settings: dict[str, Any] = NO_SETTINGS,
+        place: int = -1,
+    ) -> None:
+        self.kind = kind
+        self.shape = shape
+        self.dtype = dtype if isinstance(dtype, np.dtype) else np.dtype(dtype)
+        self.op = op
+        self.inputs = inputs
+        self.settings = settings
+        self.place = place
+        flat = op.flat if op is not None else ()
+        self.edges = tuple([(i, x) for i, x in enumerate(inputs) if isinstance(x, Step) and x.moves and i not in flat])
+
+    @property
+    def moves(self) -> bool:
+        """Whether it depends on a parameter, so that a gradient can pass."""
+        return self.kind is Kind.PARAMETER or bool(self.edges)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return int(np.prod(self.shape, dtype=int))
+
+    def __repr__(self) -> str:
+        what = self.kind.value if self.op is None else self.op.name
+        return f"<step {self.place}: {what} {self.shape}>"
+
+
+class Program:
+    """Steps in the order of the forward, each after its inputs, and which of them are the outputs.
+
+    >>> import chainrule as cr
+    >>> from chainrule.program import lift
+    >>> a, b = cr.Value(2.0), cr.Value(3.0)
+    >>> program = lift(a * b + a).program
+    >>> [step.op.name for step in program.steps if step.op]
+    ['mul', 'add']
+    """
+
+    def __init__(self, steps: Sequence[Step], outputs: Sequence[Step]) -> None:
+        self.steps = tuple(steps)
+        self.outputs = tuple(outputs)
+        for place, step in enumerate(self.steps):
+            step.place = place
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __repr__(self) -> str:
+        return f"<program of {len(self.steps)} steps, {len(self.leaves)} of them leaves>"
+
+    @property
+    def output(self) -> Step:
+        """The one output."""
+        if len(self.outputs) != 1:
+            raise GraphError(f"this program has {len(self.outputs)} outputs: ask for one of .outputs")
+        return self.outputs[0]
+
+    @cached_property
+    def leaves(self) -> tuple[Step, ...]:
+        """The steps that nothing in the program made."""
+        return tuple([step for step in self.steps if step.op is None])
+
+    @cached_property
+    def consumers(self) -> tuple[tuple[tuple[Step, int], ...], ...]:
+        """For each step, by its place, the steps that take it in along an edge, and in which slot."""
+        found: list[list[tuple[Step, int]]] = [[] for _ in self.steps]
+        for step in self.steps:
+            for slot, x in step.edges:
+                found[x.place].append((step, slot))
+        return tuple(map(tuple, found))
+
+    def between(self, wrt: Collection[Step], outputs: Iterable[Step] | None = None) -> list[Step]:
+        """The steps that move with some of `wrt` and reach some output, consumers first; O(steps)."""
+        reaching = set(self.outputs if outputs is None else outputs)
+        for step in reversed(self.steps):
+            if step in reaching:
+                reaching.update([x for _, x in step.edges])
+        moving = set(wrt)
+        for step in self.steps:
+            if any([x in moving for _, x in step.edges]):
+                moving.add(step)
+        return [step for step in reversed(self.steps) if step in moving and step in reaching]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As a flat list: steps that point at steps would be pickled by a recursion as deep as the program."""
+        rows = [(s.kind, s.shape, s.dtype.str, named(s.op), references(s.inputs), s.settings) for s in self.steps]
+        return read_rows, (rows, [step.place for step in self.outputs])
+
+
+def named(op: Operation | None) -> str | None:
+    """An operation by its name in the book, under which the reader finds it again."""
+    if op is not None and book.get(op.name) is not op:
+        raise GraphError(f"{op.name} has no entry in the book of rules, so a program with it cannot be stored")
+    return None if op is None else op.name
+
+
+def references(inputs: tuple[Any, ...]) -> tuple[tuple[bool, Any], ...]:
+    """Inputs as places of steps, and plain numbers as they are; each says which it is."""
+    return tuple([(True, x.place) if isinstance(x, Step) else (False, x) for x in inputs])
+
+
+def read_rows(rows: Sequence[tuple[Any, ...]], outputs: Sequence[int]) -> Program:
+    """A program as it was stored."""
+    steps: list[Step] = []
+    for kind, shape, dtype, name, inputs, settings in rows:
+        if name is not None and name not in book:
+            raise GraphError(f"the program uses {name}, which is not declared here: declare the operation first")
+        given: tuple[Any, ...] = tuple([steps[x] if is_step else x for is_step, x in inputs])
+        op = None if name is None else book[name]
+        steps.append(Step(kind, shape, dtype, op=op, inputs=given, settings=settings))
+    return Program(steps, [steps[place] for place in outputs])

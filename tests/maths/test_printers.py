@@ -1,0 +1,199 @@
+"""What is printed says what is meant: text runs as NumPy, and things that look alike are the same."""
+
+from __future__ import annotations
+
+import functools
+import re
+import xml.dom.minidom
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import chainrule as cr
+from chainrule.core.operation import book
+from chainrule.core.state import Quiet
+from chainrule.errors import ChainruleError
+from chainrule.expression.maths.reader import read
+from chainrule.maths import Matrix, Number, Symbol, Tree, latex, mathml, numeral, plain, unicode
+from chainrule.maths.as_plain import identifier
+from chainrule.maths.template import read_template, written_out
+from chainrule.maths.tree import applied, equation, value
+
+from .generated import LETTERS, Generator, is_small, numbers_for_letters
+
+few = settings(derandomize=True, database=None, deadline=None, max_examples=150)
+AT = numbers_for_letters(1)
+NAMESPACE: dict[str, Any] = {
+    **book,
+    **{name: getattr(cr, name) for name in dir(cr) if not name.startswith("_")},
+    **{identifier(x) if isinstance(x, Symbol) else plain(x): AT[x] for x in AT},
+    "array": np.array,
+    "nan": np.nan,
+    "inf": np.inf,
+}
+
+
+def same(x: Any, y: Any) -> bool:
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    return x.shape == y.shape and np.allclose(x, y, rtol=1e-9, equal_nan=True)
+
+
+def formula(seed: int) -> Tree:
+    generator = Generator(seed)
+    while True:
+        tree = generator.any()
+        if is_small(tree):
+            return tree
+
+
+@few
+@given(st.integers(0, 10**9))
+def test_plain_text_runs_as_numpy(seed: int) -> None:
+    tree = formula(seed)
+    with Quiet():
+        ran = eval(plain(tree), NAMESPACE)  # noqa: S307  (a formula of ours is run as the NumPy it claims to be)
+        assert same(ran, value(tree, AT)), plain(tree)
+
+
+@few
+@given(st.integers(0, 10**9))
+def test_every_printer_writes_what_its_readers_can_read(seed: int) -> None:
+    tree = formula(seed)
+    xml.dom.minidom.parseString(mathml(tree))
+    read(latex(tree))
+    assert "\n" not in unicode(tree)
+
+
+def column(x: Any) -> Any:
+    x = np.asarray(x, dtype=float)
+    return x.reshape(()) if x.size == 1 else x[:, None] if x.ndim == 1 else x
+
+
+@pytest.mark.parametrize("printer", [latex, unicode, mathml, plain])
+def test_what_looks_alike_is_the_same(printer: Callable[[Tree], str]) -> None:
+    groups: dict[str, list[Tree]] = defaultdict(list)
+    for tree in small_formulas():
+        groups[printer(tree)].append(tree)
+    points = [numbers_for_letters(seed) for seed in (2, 3)]
+    with Quiet():
+        for printed, alike in groups.items():
+            for at in points:
+                first, *others = [column(value(x, at)) for x in alike]
+                for other in others:
+                    assert first.shape == other.shape, printed
+                    assert np.allclose(first, other, equal_nan=True), printed
+
+
+@functools.cache
+def small_formulas() -> list[Tree]:
+    """Every operation on every pair of a few letters, and on what that makes with one of them."""
+    at = [LETTERS[()][0], LETTERS[()][1], Number("2"), Number("-1"), LETTERS[3,][0], LETTERS[3, 3][0], LETTERS[3, 1][0]]
+    once = grown(at, at)
+    return [*at, *once, *grown(once[::150], at)]
+
+
+UNARY = ["neg", "exp", "square", "sqrt", "transpose", "sum", "reciprocal", "abs", "log1p"]
+
+
+def grown(trees: list[Tree], others: list[Tree]) -> list[Tree]:
+    found: list[Tree] = []
+    for x in trees:
+        found += [applied(name, x) for name in UNARY]
+        if x.ndim == 2:
+            found += [applied("sum", x, axis=axis, keepdims=keep) for axis in (0, 1) for keep in (False, True)]
+            found += [applied(name, x, axis=axis) for name in ("softmax", "cumsum") for axis in (0, 1)]
+        for y in others:
+            for name in ["add", "sub", "mul", "div", "pow", "matmul", "outer", "greater", "equal"]:
+                for pair in ((x, y), (y, x)):
+                    try:
+                        found.append(applied(name, *pair))
+                    except (ChainruleError, ValueError, IndexError):
+                        continue
+    return [x for x in dict.fromkeys(found) if x.ndim <= 2]
+
+
+@pytest.mark.parametrize("name", sorted(book))
+def test_every_template_is_read(name: str) -> None:
+    rule = book[name]
+    if rule.variadic:
+        slots = frozenset(f"{rule.inputs[-1]}_{i}" for i in range(4))
+        read_template(written_out(rule.formula, rule.inputs[-1], 4), slots)
+    else:
+        read_template(rule.formula, frozenset((*rule.inputs, *rule.defaults)))
+
+
+def test_a_template_whose_input_would_be_read_as_a_letter_is_refused() -> None:
+    with pytest.raises(ChainruleError, match="y would be read as letters"):
+        read_template(r"\operatorname{y}\left({x}\right)", frozenset({"x", "y"}))
+
+
+X, Y, A, V = Symbol("x"), Symbol("y"), Symbol("A", shape=(3, 3)), Symbol("v", shape=(3,))
+
+
+@pytest.mark.parametrize(
+    ("tree", "expected"),
+    [
+        ((X + Y) * X, "(x + y) · x"),
+        (X - (Y - X), "x − y + x"),
+        (-(X + Y), "−(x + y)"),
+        ((-X) ** 2, "(−x)²"),
+        (X ** (Y + 1), "xʸ⁺¹"),
+        (2 * V, "2 v"),
+        (X * A + 1, "x A + 𝟏 𝟏ᵀ"),
+        (A @ V, "A v"),
+        (V @ A, "Aᵀ v"),
+        (V @ V, "vᵀ v"),
+        ((V @ V) * V, "(vᵀ v) v"),
+        (V * V, "v ⊙ v"),
+        (cr.exp(A), "exp(A)"),
+        (A**2, "A⊙²"),
+        (applied("softmax", A, axis=0), "softmax_(axis = 0)(A)"),
+        (applied("softmax", A, axis=1), "softmax_(axis = 1)(A)"),
+        (applied("sum", A, axis=0), "Aᵀ 𝟏"),
+        (applied("greater", X, 0) * Y, "[x > 0] · y"),
+        (equation(X, numeral(1 / 3)), "x = ⅓"),
+        (numeral(-2.5e-9) * X, "−2.5·10⁻⁹ · x"),
+        (X**-1, "x⁻¹"),
+        (Symbol("w", layer="1", at=(1, 2)), "w⁽¹⁾₁,₂"),
+        (Matrix(((numeral(1), numeral(0.5)), (X, numeral(-2))), (2, 2)), "[1 0.5; x −2]"),
+    ],
+)
+def test_rules_of_printing(tree: Tree, expected: str) -> None:
+    assert unicode(tree) == expected
+
+
+def test_words_of_users_are_harmless() -> None:
+    word = Symbol(r"\input{x}<script>alert('1')</script>&")
+    assert "<script" not in mathml(word)
+    assert not re.search(r"(?<!\\)[&#%]", latex(word))
+    assert r"\input" not in latex(word)
+
+
+@pytest.mark.parametrize(
+    ("x", "digits", "expected"),
+    [
+        (0.0, 6, "0"),
+        (-0.0, 6, "0"),
+        (np.nan, 6, "nan"),
+        (-np.inf, 6, "-inf"),
+        (2 / 3, 6, "2/3"),
+        (0.1 + 0.2, 6, "0.3"),
+        (0.1 + 0.2, 17, "0.30000000000000004"),
+        (1e-5, 6, "0.00001"),
+        (1.5e-9, 6, "1.5e-9"),
+        (123456.0, 6, "123456"),
+        (1234567.0, 6, "1.23457e6"),
+        (1e300, 6, "1e300"),
+        (5e-324, 6, "4.94066e-324"),
+        (1 / 7, 6, "1/7"),
+        (0.5, 6, "0.5"),
+        (-18.0, 2, "-18"),
+    ],
+)
+def test_numbers(x: float, digits: int, expected: str) -> None:
+    assert numeral(x, digits).text == expected
