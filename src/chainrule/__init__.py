@@ -42,7 +42,7 @@ from chainrule.rules.composed import (
 )
 from chainrule.rules.convolution import max_pool2d
 from chainrule.rules.einsum import einsum
-from chainrule.rules.fused import affine, cross_entropy, squared_error
+from chainrule.rules.fused import affine, binary_cross_entropy, cross_entropy, squared_error
 from chainrule.rules.linear import (
     astype,
     broadcast_to,
@@ -169,6 +169,7 @@ __all__ = [
     "atan2",
     "avg_pool1d",
     "avg_pool2d",
+    "binary_cross_entropy",
     "book",
     "broadcast_to",
     "celu",

@@ -166,6 +166,10 @@ EXAMPLES = [
     ("CrossEntropyLoss", {"weight": WEIGHT, "label_smoothing": 0.3}, LOGITS, TARGET),
     ("CrossEntropyLoss", {}, LOGITS, SHARES),
     ("CrossEntropyLoss", {"weight": WEIGHT, "label_smoothing": 0.3}, LOGITS, SHARES),
+    ("CrossEntropyLoss", {"ignore_index": 2}, LOGITS, TARGET),
+    ("CrossEntropyLoss", {"ignore_index": 0, "weight": WEIGHT, "label_smoothing": 0.3}, LOGITS, TARGET),
+    ("CrossEntropyLoss", {}, LOGITS, np.array([-100, 1, -100, 0])),
+    ("CrossEntropyLoss", {"ignore_index": -1, "weight": WEIGHT}, LOGITS, np.array([-1, 1, -1, 0])),
     ("L1Loss", {}, SMALL, OTHER),
     ("HuberLoss", {}, SMALL, OTHER),
     ("HuberLoss", {"delta": 0.25}, SMALL, OTHER),
@@ -189,6 +193,107 @@ def test_every_reduction_agrees_with_pytorch(name, settings, x, target, reductio
     expected.backward(torch.tensor(seed))
     np.testing.assert_allclose(loss.data, expected.detach().numpy(), rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(mine.grad.data, yours.grad.numpy(), rtol=1e-12, atol=1e-12)
+
+
+EVERY_LOSS = [
+    *(getattr(nn, name)(**settings) for name, settings, *_ in EXAMPLES),
+    *(nn.MSELoss(convention) for convention in ("mean", "sum", "half_sum")),
+    *(nn.L1Loss("sum"), nn.CrossEntropyLoss(WEIGHT, "sum"), nn.BCEWithLogitsLoss("sum", WEIGHT), nn.HingeLoss()),
+]
+WHERE = [(x, target) for *_, x, target in EXAMPLES] + [(SMALL, OTHER)] * 4
+WHERE += [(LOGITS, TARGET), (LOGITS, SHARES), (LOGITS, SIDES)]
+
+
+def value_and_slope(loss, x, *rest):
+    x = cr.Tensor(x, requires_grad=True)
+    value = loss(x, *rest)
+    value.backward()
+    return value.item(), x.grad.data
+
+
+@pytest.mark.parametrize(("loss", "where"), [*zip(EVERY_LOSS, WHERE, strict=True)])
+def test_weights_of_examples_are_repeated_rows(loss, where):
+    x, target = where
+    times = np.array([2, 0, 3, 1])
+    value, slope = value_and_slope(loss, x, target, times)
+    rows = np.repeat(np.arange(4), times)
+    right, slopes = value_and_slope(loss, x[rows], target[rows])
+    np.testing.assert_allclose(value, right, rtol=1e-12)
+    together = np.zeros_like(x)
+    np.add.at(together, rows, slopes)
+    np.testing.assert_allclose(slope, together, rtol=1e-12, atol=1e-12)
+    if getattr(loss, "reduction", None) == "mean" and not np.isnan(value):
+        assert value_and_slope(loss, x, target, 0.5 * times)[0] == pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize(("loss", "where"), [*zip(EVERY_LOSS, WHERE, strict=True)])
+@pytest.mark.parametrize("weight", [None, np.array([0.5, 2.0, 0.0, 1.0])])
+def test_batches_make_the_whole_by_what_they_weigh(loss, where, weight):
+    x, target = where
+    parts = []
+    for rows in (slice(0, 1), slice(1, 4)):
+        given = (x[rows], target[rows], None if weight is None else weight[rows])
+        parts.append((loss(*given).item(), loss.weight_of(*given)))
+    whole = loss(x, target, weight).item()
+    if parts[0][1] is None:
+        assert sum(value for value, _ in parts) == pytest.approx(whole, rel=1e-12)
+        return
+    counted = [(value, counts) for value, counts in parts if counts]
+    total = sum(counts for _, counts in counted)
+    mean = sum(value * counts for value, counts in counted) / total if total else np.nan
+    assert mean == pytest.approx(whole, rel=1e-12, nan_ok=True)
+
+
+def test_losses_of_each_example_are_weighed_too():
+    for loss in (nn.L1Loss("none"), nn.BCEWithLogitsLoss("none")):
+        weight = np.array([1.0, 2.0, 0.0, 0.5])
+        np.testing.assert_allclose(
+            loss(LOGITS, SHARES, weight), loss(LOGITS, SHARES) * weight[:, None], rtol=1e-15, atol=0
+        )
+    ignoring = nn.CrossEntropyLoss(reduction="none", ignore_index=0)
+    found = ignoring(cr.Tensor(LOGITS), TARGET, [1.0, 2.0, 3.0, 4.0]).data
+    plain = nn.CrossEntropyLoss(reduction="none")(cr.Tensor(LOGITS), TARGET).data
+    np.testing.assert_allclose(found, np.where(TARGET == 0, 0, plain * [1.0, 2.0, 3.0, 4.0]), rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("weight", "error", "message"),
+    [
+        ([1.0], ShapeError, r"one sample_weight for each example .* \(4, 3\), and got weights of shape \(1,\)"),
+        (np.ones((4, 3)), ShapeError, "one sample_weight for each example"),
+        ([1.0, -1.0, 1.0, 1.0], ChainruleError, r"weights of examples from 0, and got -1.0 at \[1\]"),
+        ([1.0, np.nan, 1.0, 1.0], ChainruleError, r"got nan at \[1\]"),
+        (["a"] * 4, DtypeError, "got texts, as 'a'"),
+    ],
+)
+def test_weights_that_make_no_sense_are_refused(weight, error, message):
+    for loss, target in ((nn.CrossEntropyLoss(), TARGET), (nn.MSELoss(), LOGITS), (nn.L1Loss(), LOGITS)):
+        with pytest.raises(error, match=message):
+            loss(LOGITS, target, weight)
+
+
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), nn.MSELoss(), nn.BCEWithLogitsLoss(), nn.HingeLoss()])
+@pytest.mark.parametrize("texts", [["cat", "dog"], np.array(["cat", "dog"]), np.array(["cat", "dog"], object)])
+def test_texts_are_told_how_to_become_numbers(loss, texts):
+    with pytest.raises(DtypeError, match=r"got texts, as 'cat': number the classes with classes, y = np.unique"):
+        loss(cr.Tensor([[0.0, 1.0], [1.0, 0.0]]), texts)
+
+
+def test_an_ignored_row_may_hold_anything():
+    logits = cr.Tensor([[0.0, 1.0], [np.inf, np.nan]], requires_grad=True)
+    loss = nn.CrossEntropyLoss()(logits, [1, -100])
+    assert loss.item() == pytest.approx(np.log1p(np.exp(-1)))
+    loss.backward()
+    assert np.isfinite(logits.grad.data[0]).all()
+    assert np.isnan(nn.CrossEntropyLoss()(LOGITS, np.full(4, -100)))
+    assert nn.CrossEntropyLoss(reduction="sum")(LOGITS, np.full(4, -100)) == 0
+
+
+def test_binary_losses_are_one_node():
+    x = cr.Tensor(LOGITS, requires_grad=True)
+    for loss in (nn.BCEWithLogitsLoss(), nn.BCEWithLogitsLoss("sum", pos_weight=WEIGHT)):
+        assert loss(x, SHARES).inputs[0] is x
+        assert loss(x, SHARES, [1, 2, 3, 4]).inputs[0] is x
 
 
 @pytest.mark.parametrize("name", ["CrossEntropyLoss", "BCELoss", "BCEWithLogitsLoss", "L1Loss", "HuberLoss"])

@@ -25,6 +25,9 @@ TORCH = {
     "conv2d_input": lambda g, w, shape, **slide: torch.nn.grad.conv2d_input(shape, w, g, **slide),
     "conv2d_plus": functional.conv2d,
     "conv2d_weight": lambda g, x, shape, **slide: torch.nn.grad.conv2d_weight(x, shape, g, **slide),
+    "binary_cross_entropy": lambda x, y, at_one, at_zero: functional.binary_cross_entropy_with_logits(
+        x, y, torch.as_tensor(at_zero), reduction="sum", pos_weight=torch.as_tensor(at_one / at_zero)
+    ),
     "cross_entropy": lambda x, target: functional.cross_entropy(x, torch.from_numpy(target)),
     "cumsum": lambda x, axis: x.flatten().cumsum(0) if axis is None else x.cumsum(axis),
     "einsum": lambda *operands, subscripts: torch.einsum(subscripts, *operands),

@@ -37,6 +37,11 @@ POOLS = (
 
 OTHERS = {
     "affine": [(((1, 3), (2, 3), (2,)), {}), (((0, 3), (2, 3), (2,)), {}), (((4, 0), (2, 0), (2,)), {})],
+    "binary_cross_entropy": [
+        (((), ()), {}),
+        (((0, 2), (0, 2)), {"at_one": 0.5}),
+        (((3, 2), (3, 2)), {"at_one": np.array([[2.0], [0.0], [1.0]], np.float32)}),
+    ],
     "astype": [(((),), {"dtype": np.float64}), (((0, 2),), {"dtype": np.float64})],
     "broadcast_to": [(((),), {"shape": (2, 3)}), (((1, 3),), {"shape": (0, 3)}), (((),), {"shape": ()})],
     "conv2d": [(shapes, slide) for _, shapes, slide in SLIDES],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from operator import index
+from typing import Any, NoReturn, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +11,11 @@ from numpy.typing import NDArray
 from chainrule.core.operation import as_array
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, DtypeError, ShapeError
-from chainrule.nn.module import Module, as_input
+from chainrule.nn.module import Module, as_input, refuse_texts
 from chainrule.rules import linear, pointwise
 from chainrule.rules.composed import log_softmax
-from chainrule.rules.fused import cross_entropy, squared_error
-from chainrule.rules.pointwise import clip, less_equal, log, relu, softplus, where
+from chainrule.rules.fused import binary_cross_entropy, cross_entropy, squared_error
+from chainrule.rules.pointwise import clip, less_equal, log, relu, softplus, square, where
 
 CONVENTIONS = ("mean", "sum", "half_sum")
 REDUCTIONS = ("mean", "sum", "none")
@@ -22,7 +23,33 @@ LEAST_LOGARITHM = -100.0
 LEAST_PROBABILITY = float(np.exp(LEAST_LOGARITHM))
 
 
-class CrossEntropyLoss(Module):
+class Loss(Module):
+    """The base of losses of a batch: how its examples are joined, and how much the batch weighs beside others.
+
+    Losses take ``loss(prediction, target, sample_weight=None)``. `sample_weight`, of shape (batch,), says how often
+    each example counts: a mean is then divided by the weights, and whole numbers give what repeated rows would.
+    """
+
+    reduction = "mean"
+
+    def weight_of(self, prediction: Any, target: Any, sample_weight: Any = None) -> float | None:
+        """What the mean over a batch was divided by: batches weigh so much in the mean of all. None for a sum.
+
+        >>> import chainrule as cr
+        >>> loss = cr.nn.CrossEntropyLoss(weight=[1.0, 3.0])
+        >>> loss.weight_of(cr.Tensor([[0.0, 0.0], [0.0, 0.0]]), [0, 1])
+        4.0
+        """
+        if self.reduction != "mean":
+            return None
+        prediction = as_input(prediction, type(self).__name__)
+        if sample_weight is None:
+            return float(prediction.size)
+        weight = _for_rows(type(self).__name__, sample_weight, prediction)
+        return float(np.add.reduce(weight, axis=None)) * prediction.size / prediction.shape[0]
+
+
+class CrossEntropyLoss(Loss):
     """The surprise at the right class, -log softmax(logits)[target], averaged over the batch.
 
     `logits` has shape (batch, classes): the network's raw results, without a softmax. `target` has shape (batch,): the
@@ -32,8 +59,9 @@ class CrossEntropyLoss(Module):
 
     The gradient in the logits is (softmax - one-hot target) / batch (Bishop, Pattern Recognition and Machine Learning,
     2006, 4.3.4). `weight`, of shape (classes,), weighs the surprise at each class; the mean over class numbers is then
-    divided by the sum of the right classes' weights. `label_smoothing` ε takes the share ε from the target and spreads
-    it evenly over all classes (Szegedy and others, 2016). The formulas are PyTorch's.
+    divided by the sum of the right classes' weights. Rows whose class is `ignore_index` count for nothing, in the mean
+    neither. `label_smoothing` ε takes the share ε from the target and spreads it evenly over all classes (Szegedy and
+    others, 2016). The formulas are PyTorch's. `sample_weight` as in `Loss`.
 
     >>> import chainrule as cr
     >>> loss = cr.nn.CrossEntropyLoss()
@@ -43,7 +71,9 @@ class CrossEntropyLoss(Module):
     0.6931471805599453
     """
 
-    def __init__(self, weight: Any = None, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
+    def __init__(
+        self, weight: Any = None, reduction: str = "mean", label_smoothing: float = 0.0, ignore_index: int = -100
+    ) -> None:
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"CrossEntropyLoss: label_smoothing is from 0 to 1, not {label_smoothing}")
         self.weight = None if weight is None else _numbers(weight, "CrossEntropyLoss")
@@ -51,10 +81,45 @@ class CrossEntropyLoss(Module):
             raise ShapeError(f"CrossEntropyLoss: weight has one number for each class, not shape {self.weight.shape}")
         self.reduction = _known(self, reduction)
         self.label_smoothing = label_smoothing
-        self._plain = self.weight is None and reduction == "mean" and not label_smoothing
+        self.ignore_index = index(ignore_index)
+        # A class below 0 is found where the loss is computed; one that exists has to be looked for before.
+        self._plain = self.weight is None and reduction == "mean" and not label_smoothing and ignore_index < 0
 
-    def forward(self, logits: Any, target: Any) -> Any:
+    def forward(self, logits: Any, target: Any, sample_weight: Any = None) -> Any:
         """The loss of a batch."""
+        logits, numbers = self._batch(logits, target)
+        shape = logits.shape
+        if _are_probabilities(numbers, shape):
+            right = target if isinstance(target, Tensor) else numbers
+            return self._from_probabilities(logits, right, sample_weight)
+        if self._plain and sample_weight is None and numbers.shape == shape[:1] and numbers.dtype.kind in "iu":
+            try:
+                if logits.size:
+                    return cross_entropy(logits, target=numbers.astype(np.intp, copy=False))
+            except IndexError:  # some class is ignored, or does not exist, which is told below
+                pass
+        classes, counts = self._counted(numbers, logits, sample_weight)
+        surprise = self._surprise(logits)
+        each = self._smoothed(linear.index(surprise, key=(np.arange(len(classes)), classes)), surprise)
+        if sample_weight is not None:
+            each = each * _for_rows("CrossEntropyLoss", sample_weight, logits)[:, 0]
+        kept = numbers != self.ignore_index
+        each = each if kept.all() else where(kept, each, 0.0)
+        return _reduced(each, self.reduction, np.add.reduce(counts))
+
+    def weight_of(self, prediction: Any, target: Any, sample_weight: Any = None) -> float | None:
+        """The weights of the right classes, without ignored rows; for probabilities, the number of rows."""
+        if self.reduction != "mean":
+            return None
+        logits, numbers = self._batch(prediction, target)
+        if not _are_probabilities(numbers, logits.shape):
+            return float(np.add.reduce(self._counted(numbers, logits, sample_weight)[1]))
+        if sample_weight is None:
+            return float(len(numbers))
+        return float(np.add.reduce(_for_rows("CrossEntropyLoss", sample_weight, logits), axis=None))
+
+    def _batch(self, logits: Any, target: Any) -> tuple[Any, NDArray[Any]]:
+        """The logits of a batch, and its targets as plain numbers."""
         logits = as_input(logits, "CrossEntropyLoss")
         shape = logits.shape
         if len(shape) != 2:
@@ -62,53 +127,59 @@ class CrossEntropyLoss(Module):
                 f"CrossEntropyLoss takes logits of shape (batch, classes), not {shape}"
                 + (f": reshape one example to (1, {shape[0]})" if len(shape) == 1 else "")
             )
-        numbers = _numbers(target, "CrossEntropyLoss")
-        if numbers.ndim == 2 and numbers.shape == shape and numbers.dtype.kind == "f":
-            return self._from_probabilities(logits, target if isinstance(target, Tensor) else numbers)
-        if self._plain and numbers.shape == shape[:1] and numbers.dtype.kind in "iu" and logits.size:
-            try:
-                return cross_entropy(logits, target=numbers.astype(np.intp, copy=False))
-            except IndexError:  # some class does not exist, which is told below
-                pass
-        classes = _classes(numbers, *shape)
-        surprise, weight = self._surprise(logits)
-        each = self._smoothed(linear.index(surprise, key=(np.arange(len(classes)), classes)), surprise)
-        return _reduced(each, self.reduction, len(classes) if weight is None else np.add.reduce(weight[classes]))
+        return logits, _numbers(target, "CrossEntropyLoss")
 
-    def _from_probabilities(self, logits: Any, target: Any) -> Any:
+    def _counted(self, raw: NDArray[Any], logits: Any, sample_weight: Any) -> tuple[NDArray[np.intp], NDArray[Any]]:
+        """The right classes, 0 in ignored rows, and how much each row counts in a mean."""
+        kept = raw != self.ignore_index
+        classes = _classes(raw if kept.all() else np.where(kept, raw, 0), *logits.shape)
+        counts = kept.astype(logits.dtype)
+        if self.weight is not None:
+            counts *= self._weights(logits)[classes]
+        if sample_weight is not None:
+            counts *= _for_rows("CrossEntropyLoss", sample_weight, logits)[:, 0]
+        return classes, counts
+
+    def _from_probabilities(self, logits: Any, target: Any, sample_weight: Any) -> Any:
         if not logits.size:
             _refuse_empty("CrossEntropyLoss", logits.shape)
-        surprise, _ = self._surprise(logits)
+        surprise = self._surprise(logits)
         each = self._smoothed(linear.sum(target * surprise, axis=1), surprise)
-        return _reduced(each, self.reduction, len(logits))
+        if sample_weight is None:
+            return _reduced(each, self.reduction, len(logits))
+        weight = _for_rows("CrossEntropyLoss", sample_weight, logits)[:, 0]
+        return _reduced(each * weight, self.reduction, np.add.reduce(weight))
 
-    def _surprise(self, logits: Any) -> tuple[Any, NDArray[Any] | None]:
-        """The weighed surprise at each class of each row, and the weights in the dtype of the logits."""
-        surprise, classes = -log_softmax(logits), logits.shape[1]
-        if self.weight is None:
-            return surprise, None
-        if self.weight.shape != (classes,):
+    def _surprise(self, logits: Any) -> Any:
+        """The weighed surprise at each class of each row."""
+        surprise = -log_softmax(logits)
+        return surprise if self.weight is None else surprise * self._weights(logits)
+
+    def _weights(self, logits: Any) -> NDArray[Any]:
+        """The weights of the classes in the dtype of the logits."""
+        weight, classes = cast("NDArray[Any]", self.weight), logits.shape[1]
+        if weight.shape != (classes,):
             raise ShapeError(
-                f"CrossEntropyLoss has {self.weight.size} weights, and logits of shape {logits.shape} know {classes} "
+                f"CrossEntropyLoss has {weight.size} weights, and logits of shape {logits.shape} know {classes} "
                 "classes: give one weight for each class"
             )
-        weight = self.weight.astype(logits.dtype)
-        return surprise * weight, weight
+        return weight.astype(logits.dtype)
 
     def _smoothed(self, each: Any, surprise: Any) -> Any:
         smoothing = self.label_smoothing
         return (1 - smoothing) * each + smoothing * linear.mean(surprise, axis=1) if smoothing else each
 
     def __repr__(self) -> str:
-        return _shown(self, weight=None, reduction="mean", label_smoothing=0.0)
+        return _shown(self, weight=None, reduction="mean", label_smoothing=0.0, ignore_index=-100)
 
 
-class MSELoss(Module):
+class MSELoss(Loss):
     """The squared error (prediction - target)², under one of three conventions that courses mix up.
 
     ``mean`` divides the sum over all entries by their number (PyTorch's default), ``sum`` does not, and ``half_sum``
     halves the sum, so that the derivative has no factor 2. `prediction` and `target` have the same shape, any; the
-    result is a single number. Shapes that differ and empty arrays raise `ShapeError`. O(entries).
+    result is a single number. Shapes that differ and empty arrays raise `ShapeError`. `sample_weight` as in `Loss`.
+    O(entries).
 
     >>> import chainrule as cr
     >>> loss = cr.nn.MSELoss(convention="half_sum")
@@ -122,19 +193,23 @@ class MSELoss(Module):
         if convention not in CONVENTIONS:
             raise ValueError(f"MSELoss: convention is one of {', '.join(CONVENTIONS)}, not {convention!r}")
         self.convention = convention
+        self.reduction = "mean" if convention == "mean" else "sum"
 
-    def forward(self, prediction: Any, target: Any) -> Any:
+    def forward(self, prediction: Any, target: Any, sample_weight: Any = None) -> Any:
         """The loss of all entries together."""
         prediction, target = _matched("MSELoss", prediction, target)
-        size = prediction.size
-        scale = 1 / size if self.convention == "mean" else 1.0 if self.convention == "sum" else 0.5
-        return squared_error(prediction, target, scale=scale)
+        factor = 0.5 if self.convention == "half_sum" else 1.0
+        if sample_weight is None:
+            scale = 1 / prediction.size if self.convention == "mean" else factor
+            return squared_error(prediction, target, scale=scale)
+        each = factor * square(prediction - target) * _for_rows("MSELoss", sample_weight, prediction)
+        return _reduced(each, self.reduction, self.weight_of(prediction, target, sample_weight))
 
     def __repr__(self) -> str:
         return f"MSELoss(convention={self.convention!r})"
 
 
-class _LossOfEntries(Module):
+class _LossOfEntries(Loss):
     """A loss of each entry by itself, `each`, and the mean or sum of them all.
 
     `prediction` and `target` have the same shape, any. The result is a single number, or of that shape with
@@ -144,12 +219,21 @@ class _LossOfEntries(Module):
     def __init__(self, reduction: str = "mean") -> None:
         self.reduction = _known(self, reduction)
 
-    def forward(self, prediction: Any, target: Any) -> Any:
+    def forward(self, prediction: Any, target: Any, sample_weight: Any = None) -> Any:
         """The loss of all entries together, or of each."""
-        prediction, target = _matched(type(self).__name__, prediction, target)
+        name = type(self).__name__
+        prediction, target = _matched(name, prediction, target)
         if target.dtype.kind == "b":
             target = _numbers(target, "target").astype(prediction.dtype)
-        return _reduced(self.each(prediction, target), self.reduction, prediction.size)
+        return self.joined(prediction, target, _weights(name, sample_weight, prediction))
+
+    def joined(self, prediction: Any, target: Any, weight: Any) -> Any:
+        """The losses of all entries, joined: `weight` is 1, or says how much the entries of each example count."""
+        each = self.each(prediction, target)
+        if weight is None:
+            return _reduced(each, self.reduction, prediction.size)
+        count = np.add.reduce(weight, axis=None) * (prediction.size / len(weight))
+        return _reduced(each * weight, self.reduction, count)
 
     def each(self, prediction: Any, target: Any) -> Any:
         """The loss of every entry."""
@@ -223,9 +307,10 @@ class BCELoss(_LossOfEntries):
 class BCEWithLogitsLoss(_LossOfEntries):
     """`BCELoss` of the sigmoid of raw results, exact at any size of them.
 
-    It is y softplus(-x) + (1 - y) softplus(x), so nothing cancels. `pos_weight` weighs the first part, for answers
-    y = 1 that are rare; it is broadcast to the shape of the results. Targets are from 0 to 1. Shapes and `reduction`
-    as in `L1Loss`.
+    It is y softplus(-x) + (1 - y) softplus(x), so nothing cancels, and its gradient is σ(x) - y. `pos_weight` weighs
+    the first part, for answers y = 1 that are rare; it is broadcast to the shape of the results, and a mean is not
+    divided by it. Targets are from 0 to 1. Shapes and `reduction` as in `L1Loss`, `sample_weight` as in `Loss`. The
+    formulas are PyTorch's.
 
     >>> import chainrule as cr
     >>> cr.nn.BCEWithLogitsLoss(reduction="none")(cr.Tensor([0.0, -1e4]), [1.0, 1.0])
@@ -235,6 +320,18 @@ class BCEWithLogitsLoss(_LossOfEntries):
     def __init__(self, reduction: str = "mean", pos_weight: Any = None) -> None:
         super().__init__(reduction)
         self.pos_weight = None if pos_weight is None else _numbers(pos_weight, "BCEWithLogitsLoss")
+
+    def joined(self, prediction: Any, target: Any, weight: Any) -> Any:
+        """The surprise of all entries as one node, unless that of each is asked for."""
+        if self.reduction == "none":
+            return super().joined(prediction, target, weight)
+        _refuse_beyond_0_to_1("BCEWithLogitsLoss", "targets", target)
+        at_zero: Any = 1.0 if weight is None else weight
+        if self.reduction == "mean":
+            size = prediction.size
+            at_zero = at_zero / (size if weight is None else np.add.reduce(weight, axis=None) * (size / len(weight)))
+        at_one = at_zero if self.pos_weight is None else self._weight(self.pos_weight, prediction) * at_zero
+        return binary_cross_entropy(prediction, target, at_one=at_one, at_zero=at_zero)
 
     def each(self, prediction: Any, target: Any) -> Any:
         """The surprise of every entry."""
@@ -287,6 +384,29 @@ def _known(loss: Module, reduction: str) -> str:
     return reduction
 
 
+def _weights(owner: str, sample_weight: Any, prediction: Any) -> NDArray[Any] | None:
+    """The weights of examples, or None."""
+    return None if sample_weight is None else _for_rows(owner, sample_weight, prediction)
+
+
+def _for_rows(owner: str, sample_weight: Any, prediction: Any) -> NDArray[Any]:
+    """The weights of examples in the dtype of the prediction, with axes that fit its entries."""
+    weight = _numbers(sample_weight, owner)
+    shape = prediction.shape
+    if not shape or weight.shape != shape[:1]:
+        raise ShapeError(
+            f"{owner} takes one sample_weight for each example of a prediction of shape {shape}, and got weights of "
+            f"shape {weight.shape}"
+        )
+    _refuse(~(weight >= 0), f"{owner} takes weights of examples from 0", weight)
+    return weight.astype(prediction.dtype).reshape(-1, *[1] * (len(shape) - 1))
+
+
+def _are_probabilities(numbers: NDArray[Any], shape: tuple[int, ...]) -> bool:
+    """Whether targets are the probability of each class, and not class numbers."""
+    return numbers.ndim == 2 and numbers.shape == shape and numbers.dtype.kind == "f"
+
+
 def _reduced(each: Any, reduction: str, count: Any) -> Any:
     """The losses of entries or rows as they are, their sum, or that sum divided by their count or weight."""
     if reduction == "none":
@@ -305,11 +425,15 @@ def _shown(loss: Module, **defaults: Any) -> str:
 
 def _numbers(x: Any, owner: str) -> NDArray[Any]:
     """The plain numbers of a Tensor, array or list."""
-    return x.data if isinstance(x, Tensor) else as_array(x, owner)
+    if isinstance(x, Tensor):
+        return x.data
+    refuse_texts(x, owner)
+    return as_array(x, owner)
 
 
 def _matched(owner: str, prediction: Any, target: Any) -> tuple[Any, Any]:
     """A prediction and a target of one shape, with at least one entry."""
+    refuse_texts(target, owner)
     prediction, target = as_input(prediction, owner), as_input(target, owner)
     if prediction.shape != target.shape:
         raise ShapeError(
@@ -334,7 +458,8 @@ def _refuse(wrong: NDArray[np.bool_], takes: str, numbers: NDArray[Any], advice:
 
 def _refuse_beyond_0_to_1(owner: str, what: str, x: Any, advice: str = "") -> None:
     numbers = _numbers(x, owner)
-    _refuse((numbers < 0) | (numbers > 1), f"{owner} takes {what} from 0 to 1", numbers, advice)
+    if np.minimum.reduce(numbers, axis=None) < 0 or np.maximum.reduce(numbers, axis=None) > 1:
+        _refuse((numbers < 0) | (numbers > 1), f"{owner} takes {what} from 0 to 1", numbers, advice)
 
 
 def _bounded_log(x: Any) -> Any:

@@ -271,3 +271,17 @@ def as_input(x: Any, owner: str) -> Any:
     if isinstance(x, list | tuple) and any(is_node(part) for part in cast("list[Any]", x)):
         return gathered(x)
     return as_array(x, owner)
+
+
+def refuse_texts(x: Any, owner: str) -> None:
+    """Refuse labels that are texts, and say how to number them."""
+    if isinstance(x, np.ndarray) and x.dtype.kind in "fiubc":
+        return
+    first: Any = x
+    while isinstance(first, list | tuple | np.ndarray) and np.ndim(first) and len(first):
+        first = first[0]
+    if isinstance(first, str | bytes):
+        raise DtypeError(
+            f"{owner} takes numbers, and got texts, as {str(first)!r}: number the classes with "
+            "classes, y = np.unique(y, return_inverse=True)"
+        )

@@ -13,12 +13,14 @@ from chainrule.rules.kernels import (
     normalized,
     normalized_back,
     outer_sum,
+    shares_minus_answers,
     softmax_minus_one_hot,
     squared_distance,
+    surprise_at_answers,
     weighted,
 )
 from chainrule.rules.linear import index, mean, sum, transpose
-from chainrule.rules.pointwise import square
+from chainrule.rules.pointwise import softplus, square
 
 
 @fused(
@@ -64,6 +66,22 @@ def squared_error(x, y, *, scale):
 def cross_entropy(x, *, target):
     """The surprise at the right class, averaged; its gradient is the predicted shares minus the right answer."""
     return negative_log_likelihood(x, target)
+
+
+@fused(
+    r"\operatorname{binary\,cross\,entropy}\left({x}, {y}\right)",
+    of=lambda x, y, at_one, at_zero: sum(at_one * y * softplus(-x) + at_zero * (1 - y) * softplus(x)),
+    adjoint=(
+        lambda g, x, y, at_one, at_zero: g * shares_minus_answers(x, y, at_one, at_zero),
+        lambda g, x, y, at_one, at_zero: g * (at_one * softplus(-x) - at_zero * softplus(x)),
+    ),
+    reason="one node in place of ten, and one exponential in place of four, for the loss of every yes or no",
+    shapes=((4, 2), (4, 2)),
+    examples=({"at_one": 0.25, "at_zero": 0.25}, {"at_one": np.array([1.5, 0.5], np.float32), "at_zero": 2.0}),
+)
+def binary_cross_entropy(x, y, *, at_one=1.0, at_zero=1.0):
+    """The surprise at answers y from 0 to 1, weighed and added up; its gradient is the predicted shares minus them."""
+    return surprise_at_answers(x, y, at_one, at_zero)
 
 
 @fused(

@@ -184,6 +184,24 @@ def softmax_minus_one_hot(x, target):
 
 
 @kernel
+def surprise_at_answers(x, y, at_one, at_zero):
+    """The surprise at answers from 0 to 1 to which the logistic of x gave their shares, weighed and added up."""
+    rest = np.log1p(np.exp(np.minimum(x, -x)))
+    return np.add.reduce(
+        at_one * y * (rest + np.maximum(-x, 0)) + at_zero * (1 - y) * (rest + np.maximum(x, 0)), axis=None
+    )
+
+
+@kernel
+def shares_minus_answers(x, y, at_one, at_zero):
+    """The logistic of x less the answers, each of the two weighed; nothing cancels where x is sure and right."""
+    grown = np.exp(np.minimum(x, -x))
+    larger = 1 / (1 + grown)
+    smaller, up = grown * larger, x >= 0
+    return at_zero * (1 - y) * np.where(up, larger, smaller) - at_one * y * np.where(up, smaller, larger)
+
+
+@kernel
 def squared_distance(x, y):
     """The squares of all differences, added up."""
     apart = x - y

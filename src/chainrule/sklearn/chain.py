@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from chainrule.core.graph import from_array
 from chainrule.core.tensor import Tensor
 from chainrule.nn.layers import Linear, Sequential
-from chainrule.nn.losses import BCEWithLogitsLoss, CrossEntropyLoss
+from chainrule.nn.losses import CrossEntropyLoss
 from chainrule.nn.module import Parameter
-from chainrule.rules.fused import affine, cross_entropy, squared_error
+from chainrule.rules.fused import affine, binary_cross_entropy, cross_entropy, squared_error
 from chainrule.rules.linear import sum as total
 from chainrule.rules.pointwise import exp, square
 from chainrule.transforms import value_and_grad
@@ -117,7 +117,8 @@ def surprise_at_classes(z: Array, y: Array, weight: Array | None) -> tuple[float
 
 def surprise_at_labels(z: Array, y: Array, weight: Array | None) -> tuple[float, Array]:
     """The surprise at every label of 0 or 1, added up over the labels of an example, and its gradient."""
-    return weighed(BCEWithLogitsLoss(reduction="none"), z, y, weight)
+    each = 1 / len(z) if weight is None else (weight / weight.sum())[:, None]
+    return at_once(binary_cross_entropy, (z, y), {"at_one": each, "at_zero": each})
 
 
 def half_squared_error(z: Array, y: Array, weight: Array | None) -> tuple[float, Array]:
