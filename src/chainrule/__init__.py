@@ -19,6 +19,7 @@ from chainrule.core.operation import book, fused, kernel, linear, pointwise
 from chainrule.core.state import detect_anomaly, enable_grad, no_grad
 from chainrule.core.tensor import Tensor
 from chainrule.custom import custom_vjp
+from chainrule.mapping import vmap
 from chainrule.rules.activations import celu, glu, hardsigmoid, hardswish, hardtanh, log_sigmoid, mish, relu6, selu
 from chainrule.rules.algebra import dot, matmul, slogdet, solve
 from chainrule.rules.composed import (
@@ -290,6 +291,7 @@ __all__ = [
     "value_and_grad",
     "var",
     "vjp",
+    "vmap",
     "what_if",
     "where",
 ]

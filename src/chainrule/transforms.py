@@ -19,6 +19,7 @@ import numpy as np
 
 from chainrule.core import Value, graph
 from chainrule.core.graph import DIFFERENTIABLE, from_array
+from chainrule.core.mapped import Mapped, core, filled, levels_of, looped, on_core, running
 from chainrule.core.operation import compositions, is_node
 from chainrule.core.state import enable_grad
 from chainrule.core.tensor import Tensor
@@ -232,7 +233,7 @@ class Run:
             raise ShapeError(f"argnums={argnums} names an argument twice")
         leaves, self.structure = flatten(tuple(args[place] for place in places))
         with enable_grad():
-            self.inputs = [stand_in(x) for x in leaves]
+            self.inputs = [stand_in(filled(x, running.levels)) for x in leaves]
         self.kinds: list[type[Any]] = [type(x) for x in leaves]
         self.kind: type[Any] = next((kind for kind in self.kinds if kind not in (float, int)), float)
         call = list(args)
@@ -240,7 +241,7 @@ class Run:
             call[place] = argument
         with enable_grad():
             out = f(*call, **settings)
-        for x in self.inputs:
+        for x in map(core, self.inputs):
             if x.op is None:
                 x.requires_grad = False  # this run is over: nobody outside can ask for a gradient in its stand-ins
         self.has_aux = has_aux
@@ -251,8 +252,9 @@ class Run:
             self.aux = unflatten(aux_structure, [self.plain(x, self.kind) if is_node(x) else x for x in aux_leaves])
         out_leaves, self.out_structure = flatten(out)
         self.outputs = [output_node(x) for x in out_leaves]
-        others = set(graph.backward_order(self.outputs)) - set(self.inputs)
-        self.record = any(x.edges for x in self.inputs) or any(x.requires_grad and not x.edges for x in others)
+        mine = list(map(core, self.inputs))
+        others = set(graph.backward_order(list(map(core, self.outputs)))) - set(mine)
+        self.record = any(x.edges for x in mine) or any(x.requires_grad and not x.edges for x in others)
 
     def one_output(self) -> Any:
         """The single number that a gradient needs."""
@@ -266,19 +268,30 @@ class Run:
 
     def pull(self, cotangents: list[Any]) -> list[Any]:
         """Reverse mode, from cotangents of the outputs to gradients in the inputs."""
-        record = self.record or any(map(recorded, cotangents))
-        with enable_grad():
-            ready = [as_kind_of(out, c, record) for c, out in zip(cotangents, self.outputs, strict=True)]
-            found = graph.gradients_of(self.outputs, ready, self.inputs, record=record)
-        return [zeros_like(x) if g is None else g for g, x in zip(found, self.inputs, strict=True)]
+        return self.walk(self.outputs, cotangents, self.inputs, graph.gradients_of)
 
     def push(self, tangents: list[Any]) -> list[Any]:
         """Forward mode, from tangents of the inputs to tangents of the outputs."""
-        record = self.record or any(map(recorded, tangents))
+        return self.walk(self.inputs, tangents, self.outputs, graph.tangents_of)
+
+    def walk(self, start: list[Any], given: list[Any], end: list[Any], along: Function) -> list[Any]:
+        """One of the two walks over the graph, with what is given at its start; zeros where nothing arrives.
+
+        Examples of a map do not touch each other, so inside one the walk over the Tensors of all examples, each with
+        its own cotangent or tangent, is that of every example.
+        """
+        newer = {level for x in given for level in levels_of(x)}.difference(*map(levels_of, start))
+        if newer:
+            return looped(lambda *parts: self.walk(start, list(parts), end, along), given, {}, max(newer))
+        record = self.record or any(map(recorded, given))
         with enable_grad():
-            ready = [as_kind_of(x, t, record) for t, x in zip(tangents, self.inputs, strict=True)]
-            moved = graph.tangents_of(self.inputs, ready, self.outputs, record=record)
-        return [zeros_like(out) if t is None else t for t, out in zip(moved, self.outputs, strict=True)]
+            ready = [as_kind_of(x, part, record) for part, x in zip(given, start, strict=True)]
+            first, last = (list(map(core, nodes)) for nodes in (start, end))
+            found = along(first, ready, last, record=record)
+        return [
+            zeros_like(x) if part is None else on_core(x, lambda _, part=part: part)
+            for part, x in zip(found, end, strict=True)
+        ]
 
     def moved(self, tangents: Sequence[Any]) -> Any:
         """The outputs' tangents in the outputs' structure, from one tangent for each argument."""
@@ -316,8 +329,10 @@ class Run:
 
     def plain(self, x: Any, kind: Any) -> Any:
         """A result as the kind of thing the user gave, unless something outside can be differentiated through it."""
-        if recorded_outside(x, self.inputs):
+        if recorded_outside(core(x), list(map(core, self.inputs))):
             return x
+        if isinstance(x, Mapped):
+            return on_core(x, lambda x: np.array(x.data if isinstance(x, Tensor) else x))
         if kind is Value and not getattr(x, "shape", ()):
             return x.detach() if isinstance(x, Value) else Value(float(x))
         numbers = np.asarray(x.data if isinstance(x, Tensor | Value) else x)
@@ -337,7 +352,7 @@ def pair(out: Any) -> tuple[Any, Any]:
 
 def recorded(x: Any) -> bool:
     """Whether a gradient may pass through x."""
-    return isinstance(x, Tensor | Value) and bool(x.requires_grad)
+    return isinstance(x, Tensor | Value | Mapped) and bool(x.requires_grad)
 
 
 def recorded_outside(x: Any, inputs: list[Any]) -> bool:
@@ -353,6 +368,8 @@ def recorded_outside(x: Any, inputs: list[Any]) -> bool:
 
 def stand_in(x: Any) -> Any:
     """A node of its own for an argument."""
+    if isinstance(x, Mapped):
+        return on_core(x, stand_in)
     if isinstance(x, Value):
         return x.alias()
     if isinstance(x, Tensor) and x.requires_grad:
@@ -374,6 +391,8 @@ def output_node(x: Any) -> Any:
     """What a function gave, as a node."""
     if isinstance(x, Tensor | Value):
         return x
+    if isinstance(x, Mapped):
+        return on_core(x, output_node)
     if not isinstance(x, float | int | np.ndarray | np.number | np.bool_):
         raise DtypeError(f"the function gave a {type(x).__name__}: give numbers, arrays, Values or Tensors")
     return from_array(np.asarray(x))
@@ -397,6 +416,8 @@ def as_kind_of(node: Any, x: Any, record: bool) -> Any:
     if isinstance(node, Value):
         number = x if isinstance(x, Value) else Value(float(x))
         return number if record else number.data
+    if isinstance(node, Mapped):
+        return as_kind_of(core(node), core(filled(x, levels_of(node))), record)
     if record:
         return x if isinstance(x, Tensor) else from_array(np.array(x, node.dtype))
     return np.array(x.data if isinstance(x, Tensor) else x, node.dtype)
@@ -437,7 +458,7 @@ def assembled(swept: list[list[Any]], nodes: list[Any], swept_shape: tuple[int, 
             blocks.append(parts[0])
         elif not parts:
             blocks.append(np.zeros(shape, getattr(node, "dtype", float)))
-        elif any(isinstance(part, Tensor) for part in parts):
+        elif any(map(is_node, parts)):
             blocks.append(compositions["stack"](parts, axis=axis).reshape(shape))
         else:
             blocks.append(np.stack(parts, axis=axis).reshape(shape))

@@ -221,7 +221,10 @@ def record(operation: Any, inputs: Any, settings: Any) -> Any:
         elif type(x) is float or type(x) is int:
             arrays.append(x)
         else:
-            arrays.append(plain_array(x, operation, inputs))
+            array = plain_array(x, operation, inputs)
+            if array is None:
+                return type(x).__apply__(operation, inputs, settings)
+            arrays.append(array)
             given.append(i)
         i += 1
     if noise.get() is SILENCE:
@@ -302,10 +305,12 @@ def shares_memory(inputs: Any, data: Any) -> Any:
 
 
 def plain_array(x: Any, operation: Any, inputs: Any) -> Any:
-    """Anything but a Tensor or a Python number, as NumPy would take it."""
+    """Anything but a Tensor or a Python number, as NumPy would take it; None of a node that takes operations over."""
     if isinstance(x, NUMPY_NUMBERS):
         return x
     if is_node(x):
+        if getattr(type(x), "takes_over", False):
+            return None
         kinds = sorted({type(y).__name__ for y in inputs})
         raise DtypeError(f"{operation.name} cannot mix {' and '.join(kinds)}: use one kind of node")
     return as_array(x, operation.name)

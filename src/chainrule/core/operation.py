@@ -58,6 +58,14 @@ PLAIN = frozenset({np.ndarray, float, int, bool, str, tuple, list, slice, type(N
 """Kinds that are no nodes: to look for an attribute that a class has not takes longer than an addition of arrays."""
 
 
+class Handed(dict[str, Any]):
+    """Settings that hold a node which takes operations over, and how it does."""
+
+    def __init__(self, settings: dict[str, Any], apply: Function) -> None:
+        super().__init__(settings)
+        self.apply = apply
+
+
 @cython.cclass
 class Operation:
     """A rule of the book: its forward (the function itself), its formula, and how changes pass through it.
@@ -66,7 +74,8 @@ class Operation:
     ``cr.sum(x, 0)`` and ``cr.sum(x, axis=0)`` are the same call.
 
     `broadcasts` tells whether inputs of other shapes than the output are repeated to fit, `flat` the places of inputs
-    without a derivative, and `composition` what a fused operation stands for.
+    without a derivative, and `composition` what a fused operation stands for. `batches` says that it works on the last
+    axes alone, and `mapped` how it runs with an axis of examples in front (core/mapped.py).
     """
 
     def __init__(self, function: Function, formula: str, symbol: str | None = None, **where_to_test: Any) -> None:
@@ -95,6 +104,8 @@ class Operation:
         self.shapes: tuple[tuple[int, ...], ...] = where_to_test.pop("shapes", ((2, 3),) * len(self.inputs))
         self.at_kink: tuple[tuple[float, ...], ...] = where_to_test.pop("at_kink", ())
         self.examples: tuple[dict[str, Any], ...] = where_to_test.pop("examples", ({},))
+        self.batches: bool = where_to_test.pop("batches", False)
+        self.mapped: Function | None = where_to_test.pop("mapped", None)
         self.prepare: tuple[Function | None, ...] = where_to_test.pop("prepare", (None,) * len(self.shapes))
         if where_to_test:
             raise ChainruleError(f"{self.name}: unknown declaration {', '.join(where_to_test)}")
@@ -120,6 +131,8 @@ class Operation:
         if len(inputs) != len(self.inputs) and not self.variadic:
             inputs, settings = self._settings_by_position(inputs, settings)
         settings = self.complete(settings) if settings or self.needs_settings else self.defaults
+        if type(settings) is Handed:
+            return settings.apply(self, inputs, settings)
         arrays = others = False
         for x in inputs:
             kind = type(x)
@@ -156,6 +169,8 @@ class Operation:
             if setting is inspect.Parameter.empty:
                 raise TypeError(f"{self.name} needs the setting {name}")
             if is_node(setting):
+                if getattr(type(setting), "takes_over", False):
+                    return Handed(settings, type(setting).__apply__)
                 raise TypeError(f"{self.name} has no derivative in its setting {name}: give a plain number or array")
         return settings
 

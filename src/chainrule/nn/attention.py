@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.mapped import Mapped, core, on_core
 from chainrule.core.operation import as_array
 from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError, ShapeError
@@ -45,15 +46,16 @@ class Embedding(Module):
 
     def forward(self, x: Any) -> Any:
         """The vectors of the symbols."""
-        symbols = x.data if isinstance(x, Tensor) else as_array(x, "Embedding")
-        if symbols.dtype.kind not in "iu":
-            whole = symbols.astype(np.int64)
-            if not np.array_equal(whole, symbols):
-                raise DtypeError(f"{self!r} takes whole numbers, and got {symbols.dtype} with {_first(symbols, whole)}")
-            symbols = whole
-        outside = (symbols < 0) | (symbols >= self.num_embeddings)
+        symbols = x.data if isinstance(x, Tensor | Mapped) else as_array(x, "Embedding")
+        numbers = core(symbols)  # inside vmap those of all examples
+        if numbers.dtype.kind not in "iu":
+            whole = numbers.astype(np.int64)
+            if not np.array_equal(whole, numbers):
+                raise DtypeError(f"{self!r} takes whole numbers, and got {numbers.dtype} with {_first(numbers, whole)}")
+            symbols, numbers = on_core(symbols, lambda _: whole), whole
+        outside = (numbers < 0) | (numbers >= self.num_embeddings)
         if outside.any():
-            raise ShapeError(f"{self!r} knows symbols 0 to {self.num_embeddings - 1}, and got {symbols[outside][0]}")
+            raise ShapeError(f"{self!r} knows symbols 0 to {self.num_embeddings - 1}, and got {numbers[outside][0]}")
         return index(self.weight, key=symbols)
 
     def __repr__(self) -> str:

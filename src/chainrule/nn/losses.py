@@ -8,6 +8,7 @@ from typing import Any, NoReturn, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.mapped import Mapped
 from chainrule.core.operation import as_array
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, DtypeError, ShapeError
@@ -425,7 +426,7 @@ def _shown(loss: Module, **defaults: Any) -> str:
 
 def _numbers(x: Any, owner: str) -> NDArray[Any]:
     """The plain numbers of a Tensor, array or list."""
-    if isinstance(x, Tensor):
+    if isinstance(x, Tensor | Mapped):
         return x.data
     refuse_texts(x, owner)
     return as_array(x, owner)

@@ -8,6 +8,7 @@ import numpy as np
 
 from chainrule.core import Value, add_all
 from chainrule.core.labels import find_labels
+from chainrule.core.mapped import Mapped
 from chainrule.core.operation import composed, is_node
 from chainrule.core.term import Term
 from chainrule.errors import DtypeError, GraphError, ShapeError
@@ -343,7 +344,7 @@ def numbers_of(x: Any) -> Any:
             "a symbol has no numbers, and which entry is the largest or smallest depends on them: give numbers, "
             "compare two things with maximum or minimum, or take the smooth logsumexp"
         )
-    return np.asarray(x.data if is_node(x) else x)
+    return x.detach() if isinstance(x, Mapped) else np.asarray(x.data if is_node(x) else x)
 
 
 def shape_of(x: Any) -> tuple[int, ...]:

@@ -9,19 +9,23 @@ shape of its input.
 
 from __future__ import annotations
 
+import string
+
 import numpy as np
 
 from chainrule.core.operation import linear
 from chainrule.rules import kernels
 
 
-@linear(r"{x}", adjoint=(lambda g, x: g,))
+@linear(r"{x}", adjoint=(lambda g, x: g,), batches=True)
 def identity(x):
     """The same again: the gradient passes unchanged."""
     return np.positive(x)
 
 
-@linear(r"{x}", adjoint=(lambda g, x, dtype: astype(g, dtype=x.dtype),), examples=({"dtype": np.float64},))
+@linear(
+    r"{x}", adjoint=(lambda g, x, dtype: astype(g, dtype=x.dtype),), examples=({"dtype": np.float64},), batches=True
+)
 def astype(x, *, dtype):
     """The same numbers in another type; the gradient is turned back into the type that came."""
     return x.astype(dtype)
@@ -32,6 +36,7 @@ def astype(x, *, dtype):
     adjoint=(lambda g, x, shape: sum_to(g, shape=x.shape),),
     shapes=((2, 1),),
     examples=({"shape": (2, 3)}, {"shape": (4, 2, 3)}),
+    mapped=lambda n, x, shape: broadcast_to(among(x, len(shape)), shape=(n, *shape)),
 )
 def broadcast_to(x, *, shape):
     """Repeats entries to fill a shape; the gradients of all copies add up."""
@@ -42,6 +47,7 @@ def broadcast_to(x, *, shape):
     r"\operatorname{sum\,to}\left({x}\right)",
     adjoint=(lambda g, x, shape: broadcast_to(g, shape=x.shape),),
     examples=({"shape": (3,)}, {"shape": (2, 1)}, {"shape": ()}),
+    mapped=lambda n, x, shape: reshape(sum_to(x, shape=(n, *leading_ones(x, shape), *shape)), shape=(n, *shape)),
 )
 def sum_to(x, *, shape):
     """Adds up what broadcasting had repeated; each copy gets the gradient of the sum."""
@@ -52,6 +58,7 @@ def sum_to(x, *, shape):
     r"\sum {x}",
     adjoint=(lambda g, x, axis, keepdims: spread(g, x.shape, axis),),
     examples=({}, {"keepdims": True}, {"axis": 0}, {"axis": -1, "keepdims": True}, {"axis": (0, 1)}),
+    mapped=lambda n, x, axis, keepdims: sum(x, axis=behind(axis, x.ndim), keepdims=keepdims),
 )
 def sum(x, *, axis=None, keepdims=False):
     """A sum hands its gradient to every term."""
@@ -62,6 +69,7 @@ def sum(x, *, axis=None, keepdims=False):
     r"\operatorname{mean}\left({x}\right)",
     adjoint=(lambda g, x, axis, keepdims: spread(g / count(x.shape, axis), x.shape, axis),),
     examples=({}, {"axis": 0}, {"axis": -1, "keepdims": True}),
+    mapped=lambda n, x, axis, keepdims: mean(x, axis=behind(axis, x.ndim), keepdims=keepdims),
 )
 def mean(x, *, axis=None, keepdims=False):
     """A mean hands every entry an equal share of its gradient."""
@@ -72,6 +80,7 @@ def mean(x, *, axis=None, keepdims=False):
     r"\operatorname{reshape}\left({x}\right)",
     adjoint=(lambda g, x, shape: reshape(g, shape=x.shape),),
     examples=({"shape": (3, 2)}, {"shape": -1}),
+    mapped=lambda n, x, shape: reshape(x, shape=(n, *told(x.shape[1:], shape))),
 )
 def reshape(x, *, shape):
     """The same entries in another shape; the gradient is shaped back."""
@@ -83,6 +92,9 @@ def reshape(x, *, shape):
     adjoint=(lambda g, x, axes: transpose(g, axes=None if axes is None else inverse(axes)),),
     shapes=((2, 3, 4),),
     examples=({}, {"axes": (1, 2, 0)}),
+    mapped=lambda n, x, axes: transpose(
+        x, axes=(0, *behind(range(x.ndim - 1)[::-1] if axes is None else axes, x.ndim))
+    ),
 )
 def transpose(x, *, axes=None):
     """Exchanges axes; the gradient's axes are exchanged back."""
@@ -93,6 +105,7 @@ def transpose(x, *, axes=None):
     r"\operatorname{expand}\left({x}\right)",
     adjoint=(lambda g, x, axis: reshape(g, shape=x.shape),),
     examples=({"axis": 0}, {"axis": (1, 3)}),
+    mapped=lambda n, x, axis: expand_dims(x, axis=behind(axis, x.ndim + (len(axis) if isinstance(axis, tuple) else 1))),
 )
 def expand_dims(x, *, axis):
     """Adds axes of length 1."""
@@ -104,6 +117,7 @@ def expand_dims(x, *, axis):
     adjoint=(lambda g, x, axis: reshape(g, shape=x.shape),),
     shapes=((2, 1, 3, 1),),
     examples=({}, {"axis": 1}),
+    mapped=lambda n, x, axis: reshape(x, shape=(n, *np.empty(x.shape[1:], bool).squeeze(axis).shape)),
 )
 def squeeze(x, *, axis=None):
     """Drops axes of length 1."""
@@ -115,6 +129,7 @@ def squeeze(x, *, axis=None):
     adjoint=(lambda g, x, key: scatter(g, key=key, shape=x.shape),),
     shapes=((4, 3),),
     examples=({"key": 1}, {"key": (slice(None), slice(0, 2))}, {"key": [0, 2, 0]}, {"key": ([0, 0, 3], [1, 1, 2])}),
+    mapped=lambda n, x, key: index(x, key=behind_all(key)) if side_by_side(key) else NotImplemented,
 )
 def index(x, *, key):
     """Picks entries; the gradient goes to the places they came from, adding up where one was picked twice."""
@@ -126,6 +141,9 @@ def index(x, *, key):
     adjoint=(lambda g, x, key, shape: index(g, key=key),),
     shapes=((3,),),
     examples=({"key": [0, 2, 0], "shape": (4,)}, {"key": slice(1, 4), "shape": (5,)}),
+    mapped=lambda n, x, key, shape: (
+        scatter(x, key=behind_all(key), shape=(n, *shape)) if side_by_side(key) else NotImplemented
+    ),
 )
 def scatter(x, *, key, shape):
     """Puts entries into an array of zeros, adding up where a place is met twice; the transpose of indexing."""
@@ -137,6 +155,7 @@ def scatter(x, *, key, shape):
     adjoint=lambda g, i, *arrays, axis: index(g, key=stretch([x.shape for x in arrays], i, axis)),
     shapes=((2, 3), (1, 3), (4, 3)),
     examples=({"axis": 0},),
+    mapped=lambda n, *arrays, axis: concatenate(*arrays, axis=behind(axis, arrays[0].ndim)),
 )
 def concatenate(*arrays, axis):
     """Arrays end to end; each gets its own stretch of the gradient."""
@@ -148,6 +167,7 @@ def concatenate(*arrays, axis):
     adjoint=lambda g, i, *arrays, axis: index(g, key=layer(axis, g.ndim, i)),
     shapes=((2, 3), (2, 3)),
     examples=({"axis": 0}, {"axis": -1}),
+    mapped=lambda n, *arrays, axis: stack(*arrays, axis=behind(axis, arrays[0].ndim + 1)),
 )
 def stack(*arrays, axis):
     """Arrays of one shape along a new axis; each gets its own layer of the gradient."""
@@ -158,6 +178,7 @@ def stack(*arrays, axis):
     r"\operatorname{pad}\left({x}\right)",
     adjoint=(lambda g, x, pad_width: index(g, key=inside(pad_width, x.shape)),),
     examples=({"pad_width": 1}, {"pad_width": ((1, 0), (0, 2))}),
+    mapped=lambda n, x, pad_width: pad(x, pad_width=((0, 0), *widths(pad_width, x.ndim - 1))),
 )
 def pad(x, *, pad_width):
     """Zeros around the edges; the gradient inside passes, that of the zeros is lost."""
@@ -168,6 +189,7 @@ def pad(x, *, pad_width):
     r"\operatorname{flip}\left({x}\right)",
     adjoint=(lambda g, x, axis: flip(g, axis=axis),),
     examples=({}, {"axis": 1}),
+    mapped=lambda n, x, axis: flip(x, axis=behind(axis, x.ndim)),
 )
 def flip(x, *, axis=None):
     """The entries in reverse; the gradient too."""
@@ -178,6 +200,9 @@ def flip(x, *, axis=None):
     r"\operatorname{roll}\left({x}\right)",
     adjoint=(lambda g, x, shift, axis: roll(g, shift=opposite(shift), axis=axis),),
     examples=({"shift": 1}, {"shift": 2, "axis": 1}, {"shift": (1, 2), "axis": (0, 1)}),
+    mapped=lambda n, x, shift, axis: (
+        NotImplemented if axis is None else roll(x, shift=shift, axis=behind(axis, x.ndim))
+    ),
 )
 def roll(x, *, shift, axis=None):
     """The entries moved round in a circle; the gradient is moved back."""
@@ -192,6 +217,9 @@ def roll(x, *, shift, axis=None):
         ),
     ),
     examples=({}, {"axis": 0}, {"axis": 1}, {"axis": -1}),
+    mapped=lambda n, x, axis: (
+        cumsum(reshape(x, shape=(n, -1)), axis=1) if axis is None else cumsum(x, axis=behind(axis, x.ndim))
+    ),
 )
 def cumsum(x, *, axis=None):
     """Running sums; an entry counts in all sums from its own on, so the gradient is summed from the end."""
@@ -203,6 +231,7 @@ def cumsum(x, *, axis=None):
     adjoint=(lambda g, x, y: matmul(g, swap(y)), lambda g, x, y: matmul(swap(x), g)),
     shapes=((2, 3), (3, 4)),
     symbol="@",
+    batches=True,
 )
 def matmul(x, y):
     """A matrix product swaps too, with the other factor transposed."""
@@ -213,6 +242,7 @@ def matmul(x, y):
     r"{x}^{\top}",
     adjoint=(lambda g, x: swap(g),),
     shapes=((2, 3, 4),),
+    batches=True,
 )
 def swap(x):
     """The transpose of each matrix in a batch: the last two axes exchanged."""
@@ -226,6 +256,7 @@ def swap(x):
         lambda g, x, y: reshape(matmul(reshape(x, shape=(1, -1)), g), shape=y.shape),
     ),
     shapes=((3,), (4,)),
+    mapped=lambda n, x, y: matmul(reshape(x, shape=(n, -1, 1)), reshape(y, shape=(n, 1, -1))),
 )
 def outer(x, y):
     """Every entry of x times every entry of y; each side's gradient is weighted by the other."""
@@ -237,6 +268,7 @@ def outer(x, y):
     adjoint=(lambda g, x, k: tril(g, k=k),),
     shapes=((3, 4),),
     examples=({}, {"k": -1}, {"k": 1}),
+    batches=True,
 )
 def tril(x, *, k=0):
     """The lower triangle, up to the k-th diagonal above the main one; no gradient passes to what it drops."""
@@ -248,6 +280,7 @@ def tril(x, *, k=0):
     adjoint=(lambda g, x, k: triu(g, k=k),),
     shapes=((3, 4),),
     examples=({}, {"k": -1}, {"k": 1}),
+    batches=True,
 )
 def triu(x, *, k=0):
     """The upper triangle, from the k-th diagonal above the main one; no gradient passes to what it drops."""
@@ -258,6 +291,7 @@ def triu(x, *, k=0):
     r"\Phi\left({x}\right)",
     adjoint=(lambda g, x: lower_half(g),),
     shapes=((3, 3),),
+    batches=True,
 )
 def lower_half(x):
     """All below the diagonal and half of the diagonal: the triangle whose sum with its transpose is a symmetric x."""
@@ -268,6 +302,7 @@ def lower_half(x):
     r"\operatorname{sym}\left({x}\right)",
     adjoint=(lambda g, x: symmetric(g),),
     shapes=((3, 3),),
+    batches=True,
 )
 def symmetric(x):
     """The symmetric part of a square matrix: the mean of it and its transpose, for the gradient too."""
@@ -282,6 +317,7 @@ def symmetric(x):
     shapes=((2, 3), (3, 4)),
     examples=({"subscripts": "ij,jk->ik"},),
     multilinear=True,
+    mapped=lambda n, *operands, subscripts: einsum(*operands, subscripts=with_letter(subscripts)),
 )
 def einsum(*operands, subscripts):
     """Products summed over the letters that the result leaves out; a factor's gradient is such a sum with the rest."""
@@ -344,5 +380,59 @@ def layer(axis, ndim, i):
 
 def inside(pad_width, shape):
     """Where an array lies inside its padding."""
-    widths = np.broadcast_to(pad_width, (len(shape), 2))
-    return tuple([slice(int(before), int(before) + n) for (before, _), n in zip(widths, shape, strict=True)])
+    return tuple(
+        [slice(before, before + n) for (before, _), n in zip(widths(pad_width, len(shape)), shape, strict=True)]
+    )
+
+
+def widths(pad_width, axes):
+    """The zeros before and after each axis."""
+    return [(int(before), int(after)) for before, after in np.broadcast_to(pad_width, (axes, 2))]
+
+
+def behind(axis, ndim):
+    """An axis, or several, of an example, where `ndim` counts the axis of the examples in front too."""
+    if axis is None:
+        return tuple(range(1, ndim))
+    if isinstance(axis, int | np.integer):
+        return np.lib.array_utils.normalize_axis_index(int(axis), ndim - 1) + 1
+    return tuple([behind(a, ndim) for a in axis])
+
+
+def among(x, axes):
+    """Examples with axes of length 1 before their own, so that each has so many."""
+    return reshape(x, shape=(x.shape[0], *(1,) * (axes + 1 - x.ndim), *x.shape[1:]))
+
+
+def leading_ones(x, shape):
+    """The axes of an example before those that a shape has, as length 1."""
+    return (1,) * (x.ndim - 1 - len(shape))
+
+
+def told(own, shape):
+    """A shape with its -1 worked out."""
+    return np.empty(own, bool).reshape(shape).shape
+
+
+def behind_all(key):
+    """An index of an example as one of all examples."""
+    return (slice(None), *(key if isinstance(key, tuple) else (key,)))
+
+
+def side_by_side(key):
+    """Whether the places that an index lists stand side by side: else NumPy puts their axes first."""
+    parts = key if isinstance(key, tuple) else (key,)
+    listed = [not isinstance(part, slice | type(None) | type(Ellipsis)) for part in parts]
+    if not any(isinstance(part, list | np.ndarray | bool | np.bool_) for part in parts):
+        return True
+    first = listed.index(True)
+    return all(listed[first : first + listed.count(True)]) and not any(
+        isinstance(part, bool | np.bool_) for part in parts
+    )
+
+
+def with_letter(subscripts):
+    """The subscripts with a letter of the examples in front of each operand and of the result."""
+    given, result = subscripts.split("->")
+    letter = next(letter for letter in string.ascii_letters if letter not in subscripts)
+    return ",".join([letter + own for own in given.split(",")]) + "->" + letter + result

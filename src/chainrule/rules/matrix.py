@@ -35,6 +35,7 @@ def paired(x, y):
     shapes=((3, 3),),
     domain=(-0.8, 0.8),
     prepare=(dominant,),
+    batches=True,
 )
 def inv(x):
     """The inverse matrix: as 1/x falls by the square of itself, it moves by itself on both sides of the change."""
@@ -48,6 +49,7 @@ def inv(x):
     shapes=((3, 3), (3, 2)),
     domain=(-0.8, 0.8),
     prepare=(dominant, None),
+    batches=True,
 )
 def solve(a, b):
     """The x with a x = b, for matrices or equal batches: a change of a acts as one of b by minus it times x."""
@@ -60,6 +62,7 @@ def solve(a, b):
     shapes=((3, 3),),
     domain=(-0.8, 0.8),
     prepare=(dominant,),
+    batches=True,
 )
 def det(x):
     """The volume of the box that the columns span: its relative change is the trace of the inverse times the change."""
@@ -72,6 +75,7 @@ def det(x):
     shapes=((3, 3),),
     domain=(-0.8, 0.8),
     prepare=(dominant,),
+    batches=True,
 )
 def logabsdet(x):
     """The logarithm of the determinant's size: its change is the trace of the inverse times the change."""
@@ -84,6 +88,7 @@ def logabsdet(x):
     shapes=((3, 3),),
     domain=(-0.8, 0.8),
     prepare=(dominant,),
+    batches=True,
 )
 def sign_of_det(x):
     """Whether a matrix keeps (1) or turns (-1) the orientation, 0 where it is singular; flat."""
@@ -96,6 +101,7 @@ def sign_of_det(x):
     shapes=((3, 3),),
     domain=(-0.8, 0.8),
     prepare=(dominant,),
+    batches=True,
 )
 def cholesky(x):
     """The lower triangle that gives x when multiplied by its transpose; x counts with its symmetric part."""
