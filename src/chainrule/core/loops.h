@@ -11,8 +11,10 @@
 
 #if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 12
 #define FOR_EVERY_PROCESSOR __attribute__((target_clones("arch=x86-64-v3", "default")))
+#define FOR_WIDE_PROCESSORS_TOO __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define FOR_EVERY_PROCESSOR
+#define FOR_WIDE_PROCESSORS_TOO
 #endif
 #endif
 

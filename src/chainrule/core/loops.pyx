@@ -6,12 +6,16 @@ the two together. The twin of a pointwise rule's local derivative is named after
 multiplies a gradient by it, in place.
 
 A loop takes contiguous arrays of one type, float32 or float64, and answers `NotImplemented` to anything else, which is
-then left to NumPy. Exponentials are left to NumPy, whose are several times faster than C's.
+then left to NumPy.
+
+Another thread may do with the arrays what it likes. It can write numbers into them at any time, since NumPy works
+without Python's lock; so whatever is read by is a copy of what the caller gave, checked after it was made. It can change
+their sizes only while Python lets it, which is wherever Python code is called and nowhere in a loop; so sizes are read
+after the last such call.
 """
 
 from cython cimport floating
-from libc.math cimport erfc as c_erfc
-from libc.math cimport erfcf, log, sqrt
+from libc.math cimport log, sqrt
 from numpy cimport (
     NPY_CORDER,
     NPY_DOUBLE,
@@ -27,7 +31,6 @@ from numpy cimport (
     PyArray_NewCopy,
     PyArray_SAMESHAPE,
     PyArray_SIZE,
-    PyArray_ToScalar,
     PyArray_TYPE,
     PyArray_ZEROS,
     import_array,
@@ -40,6 +43,8 @@ import numpy as np
 import_array()
 
 cdef object exp = np.exp
+cdef object float32 = np.float32
+cdef object float64 = np.float64
 
 
 cdef extern from *:
@@ -59,9 +64,11 @@ cdef extern from *:
 
     #define ENTRY float
     #include "loops.h"
+    #include "smooth.h"
     #undef ENTRY
     #define ENTRY double
     #include "loops.h"
+    #include "smooth.h"
     """
     unsigned int tiny_is_zero()
     # Running means of gradients that have stopped fade to numbers like 1e-40, each of which takes some processors a
@@ -91,6 +98,25 @@ cdef extern from *:
     void outer_sum_double(
         Py_ssize_t rows, Py_ssize_t height, Py_ssize_t columns, double *g, double *x, double *out
     ) noexcept
+
+    void erf_float(Py_ssize_t n, float *out, const float *x) noexcept
+    void erf_double(Py_ssize_t n, double *out, const double *x) noexcept
+    void erfc_float(Py_ssize_t n, float *out, const float *x) noexcept
+    void erfc_double(Py_ssize_t n, double *out, const double *x) noexcept
+    void gelu_float(Py_ssize_t n, float *out, const float *x) noexcept
+    void gelu_double(Py_ssize_t n, double *out, const double *x) noexcept
+    void logistic_float(Py_ssize_t n, float *out, const float *x) noexcept
+    void logistic_double(Py_ssize_t n, double *out, const double *x) noexcept
+    void silu_float(Py_ssize_t n, float *out, const float *x) noexcept
+    void silu_double(Py_ssize_t n, double *out, const double *x) noexcept
+    void erf_back_float(Py_ssize_t n, float *g, const float *x) noexcept
+    void erf_back_double(Py_ssize_t n, double *g, const double *x) noexcept
+    void erfc_back_float(Py_ssize_t n, float *g, const float *x) noexcept
+    void erfc_back_double(Py_ssize_t n, double *g, const double *x) noexcept
+    void gelu_back_float(Py_ssize_t n, float *g, const float *x) noexcept
+    void gelu_back_double(Py_ssize_t n, double *g, const double *x) noexcept
+    void silu_back_float(Py_ssize_t n, float *g, const float *x) noexcept
+    void silu_back_double(Py_ssize_t n, double *g, const double *x) noexcept
 
 
 cdef Py_ssize_t MOST_WEIGHTS = 1 << 16
@@ -135,10 +161,9 @@ cdef object room_like(object x):
     return PyArray_EMPTY(axes(x), PyArray_DIMS(<ndarray> x), PyArray_TYPE(<ndarray> x), 0)
 
 
-cdef object number(double x, object like):
-    """A number as NumPy gives one, of an array's type."""
-    cdef float single = <float> x
-    return PyArray_ToScalar(<void *> &single if kind(like) == NPY_FLOAT else <void *> &x, <ndarray> like)
+cdef object number(double x, int of):
+    """A number as NumPy gives one, of a type by its number."""
+    return float32(x) if of == NPY_FLOAT else float64(x)
 
 
 def adam_step(data, gradient, mean, square, double first, double second, double eps, double rate, work):
@@ -225,24 +250,32 @@ cdef void less_one_loop(Py_ssize_t rows, Py_ssize_t columns, floating *x, const 
         x[i * columns + target[i]] -= 1
 
 
-cdef bint fits(object target, object x) noexcept:
-    """Whether the target has one place for each row of x, all of them columns of x."""
+cdef object own_places(object places):
+    """A copy of an array of places; None if it is none."""
+    if type(places) is not ndarray or PyArray_TYPE(<ndarray> places) != NPY_INTP:
+        return None
+    places = PyArray_NewCopy(<ndarray> places, NPY_CORDER)
+    return places if PyArray_ISCARRAY(<ndarray> places) else None
+
+
+cdef bint fits(object places, object x) noexcept:
+    """Whether there is one place for each row of x, all of them columns of x."""
     cdef Py_ssize_t i
-    if type(target) is not ndarray or not PyArray_ISCARRAY_RO(<ndarray> target) or axes(target) != 1:
+    if places is None or axes(places) != 1 or axes(x) != 2 or size(places) != length(x, 0):
         return False
-    if PyArray_TYPE(<ndarray> target) != NPY_INTP or size(target) != length(x, 0):
-        return False
-    for i in range(size(target)):
-        if not 0 <= (<Py_ssize_t *> at(target))[i] < length(x, 1):
+    for i in range(size(places)):
+        if not 0 <= (<Py_ssize_t *> at(places))[i] < length(x, 1):
             return False
     return True
 
 
 def negative_log_likelihood(x, target):
-    cdef int of = kind(x)
+    cdef int of
     cdef Py_ssize_t rows, columns
     cdef double surprise
-    if not of or axes(x) != 2 or not size(x) or not fits(target, x):
+    places = own_places(target)
+    of = kind(x)
+    if not of or not size(x) or not fits(places, x):
         return NotImplemented
     rows, columns = length(x, 0), length(x, 1)
     shifted = room_like(x)
@@ -253,24 +286,26 @@ def negative_log_likelihood(x, target):
     grown = exp(shifted)
     if of == NPY_FLOAT:
         surprise = surprise_loop[float](
-            rows, columns, <float *> at(shifted), <float *> at(grown), <Py_ssize_t *> at(target)
+            rows, columns, <float *> at(shifted), <float *> at(grown), <Py_ssize_t *> at(places)
         )
     else:
         surprise = surprise_loop[double](
-            rows, columns, <double *> at(shifted), <double *> at(grown), <Py_ssize_t *> at(target)
+            rows, columns, <double *> at(shifted), <double *> at(grown), <Py_ssize_t *> at(places)
         )
-    return number(surprise / rows, x)
+    return number(surprise / rows, of)
 
 
 def softmax_minus_one_hot(x, target):
-    cdef int of = kind(x)
-    if not of or axes(x) != 2 or not size(x) or not fits(target, x):
+    if not kind(x) or not size(x):
         return NotImplemented
-    shares = soften(PyArray_NewCopy(<ndarray> x, NPY_CORDER))
-    if of == NPY_FLOAT:
-        less_one_loop[float](length(x, 0), length(x, 1), <float *> at(shares), <Py_ssize_t *> at(target))
+    places, shares = own_places(target), PyArray_NewCopy(<ndarray> x, NPY_CORDER)
+    if not fits(places, shares):
+        return NotImplemented
+    soften(shares)
+    if kind(shares) == NPY_FLOAT:
+        less_one_loop[float](length(shares, 0), length(shares, 1), <float *> at(shares), <Py_ssize_t *> at(places))
     else:
-        less_one_loop[double](length(x, 0), length(x, 1), <double *> at(shares), <Py_ssize_t *> at(target))
+        less_one_loop[double](length(shares, 0), length(shares, 1), <double *> at(shares), <Py_ssize_t *> at(places))
     return shares
 
 
@@ -307,6 +342,9 @@ def soften(x):
     else:
         shift_loop[double](size(x) // columns, columns, <double *> at(x), <double *> at(x))
     exp(x, x)
+    if kind(x) != of or not columns_of(x) or not changeable(x):
+        return NotImplemented
+    columns = columns_of(x)
     if of == NPY_FLOAT:
         share_loop[float](size(x) // columns, columns, <float *> at(x))
     else:
@@ -420,24 +458,48 @@ cdef object changed(object out, object by, single_loop single, double_loop doubl
     return out
 
 
-cdef void turn_loop(Py_ssize_t n, floating *out, const floating *x) noexcept:
-    cdef Py_ssize_t i
-    for i in range(n):
-        out[i] = -x[i]
+cdef object mapped(object x, single_loop single, double_loop doubled):
+    """What a loop makes of each entry of an array."""
+    if not kind(x):
+        return NotImplemented
+    out = changed(room_like(x), x, single, doubled)
+    return out if axes(x) else out[()]
 
 
-cdef void share_of_two_loop(Py_ssize_t n, floating *out, const floating *grown) noexcept:
-    cdef Py_ssize_t i
-    for i in range(n):
-        out[i] = 1 / (1 + grown[i])
+def erf(x):
+    return mapped(x, erf_float, erf_double)
+
+
+def erf_back(g, out, x):
+    return changed(g, x, erf_back_float, erf_back_double)
+
+
+def erfc(x):
+    return mapped(x, erfc_float, erfc_double)
+
+
+def erfc_back(g, out, x):
+    return changed(g, x, erfc_back_float, erfc_back_double)
+
+
+def gelu(x):
+    return mapped(x, gelu_float, gelu_double)
+
+
+def gelu_back(g, out, x):
+    return changed(g, x, gelu_back_float, gelu_back_double)
+
+
+def silu(x):
+    return mapped(x, silu_float, silu_double)
+
+
+def silu_back(g, out, x):
+    return changed(g, x, silu_back_float, silu_back_double)
 
 
 def logistic(x):
-    if not kind(x) or not axes(x):
-        return NotImplemented
-    out = changed(room_like(x), x, turn_loop[float], turn_loop[double])
-    exp(out, out)
-    return changed(out, out, share_of_two_loop[float], share_of_two_loop[double])
+    return mapped(x, logistic_float, logistic_double)
 
 
 cdef void sigmoid_back_loop(Py_ssize_t n, floating *g, const floating *out) noexcept:
@@ -467,9 +529,7 @@ cdef void relu_loop(Py_ssize_t n, floating *out, const floating *x) noexcept:
 
 
 def relu(x):
-    if not kind(x) or not axes(x):
-        return NotImplemented
-    return changed(room_like(x), x, relu_loop[float], relu_loop[double])
+    return mapped(x, relu_loop[float], relu_loop[double])
 
 
 cdef void relu_back_loop(Py_ssize_t n, floating *g, const floating *x) noexcept:
@@ -480,18 +540,6 @@ cdef void relu_back_loop(Py_ssize_t n, floating *g, const floating *x) noexcept:
 
 def relu_back(g, out, x):
     return changed(g, x, relu_back_loop[float], relu_back_loop[double])
-
-
-cdef void erfc_loop(Py_ssize_t n, floating *out, const floating *x) noexcept:
-    cdef Py_ssize_t i
-    for i in range(n):
-        out[i] = erfcf(x[i]) if floating is float else c_erfc(x[i])
-
-
-def erfc(x):
-    if not kind(x):
-        return NotImplemented
-    return changed(room_like(x), x, erfc_loop[float], erfc_loop[double])[()]
 
 
 cdef void add_to_rows_loop(Py_ssize_t rows, Py_ssize_t columns, floating *x, const floating *b) noexcept:
@@ -556,6 +604,64 @@ def outer_sum(g, x):
     return out
 
 
+cdef void add_to_rows_at_loop(
+    Py_ssize_t count, Py_ssize_t columns, floating *out, const Py_ssize_t *places, const floating *g
+) noexcept:
+    cdef Py_ssize_t i, j
+    cdef floating *row
+    for i in range(count):
+        row = out + places[i] * columns
+        for j in range(columns):
+            row[j] += g[j]
+        g += columns
+
+
+cdef bint are_rows(object places, object x) noexcept:
+    """Whether all places are rows of x, those counted from the end made to count from the start."""
+    cdef Py_ssize_t i, rows
+    cdef Py_ssize_t *place
+    if places is None or not axes(x):
+        return False
+    place, rows = <Py_ssize_t *> at(places), length(x, 0)
+    for i in range(size(places)):
+        place[i] += rows if place[i] < 0 else 0
+        if not 0 <= place[i] < rows:
+            return False
+    return True
+
+
+cdef bint fill(object places, object out, object g) noexcept:
+    """Whether g has a row like those of `out` for each place."""
+    cdef int i, lead = axes(places)
+    if axes(g) != lead + axes(out) - 1:
+        return False
+    for i in range(axes(g)):
+        if length(g, i) != (length(places, i) if i < lead else length(out, i - lead + 1)):
+            return False
+    return True
+
+
+def add_to_rows(out, places, g):
+    cdef int of
+    cdef Py_ssize_t columns
+    places = own_places(places)
+    of = kind(out)
+    if not of or kind(g) != of or not changeable(out) or not size(out):
+        return NotImplemented
+    if not are_rows(places, out) or not fill(places, out, g):
+        return NotImplemented
+    columns = size(out) // length(out, 0)
+    if of == NPY_FLOAT:
+        add_to_rows_at_loop[float](
+            size(places), columns, <float *> at(out), <Py_ssize_t *> at(places), <float *> at(g)
+        )
+    else:
+        add_to_rows_at_loop[double](
+            size(places), columns, <double *> at(out), <Py_ssize_t *> at(places), <double *> at(g)
+        )
+    return out
+
+
 cdef floating distance_loop(Py_ssize_t n, const floating *x, const floating *y) noexcept:
     cdef Py_ssize_t i
     cdef floating total = 0
@@ -569,8 +675,8 @@ def squared_distance(x, y):
     if not of or kind(y) != of or not PyArray_SAMESHAPE(<ndarray> x, <ndarray> y):
         return NotImplemented
     if of == NPY_FLOAT:
-        return number(distance_loop[float](size(x), <float *> at(x), <float *> at(y)), x)
-    return number(distance_loop[double](size(x), <double *> at(x), <double *> at(y)), x)
+        return number(distance_loop[float](size(x), <float *> at(x), <float *> at(y)), of)
+    return number(distance_loop[double](size(x), <double *> at(x), <double *> at(y)), of)
 
 
 cdef void apart_loop(Py_ssize_t n, const floating *x, const floating *y, floating factor, floating *out) noexcept:

@@ -105,6 +105,14 @@ def power(x, y):
 
 
 @kernel
+def settled(key):
+    """An index whose arrays are nobody else's: NumPy checks them, and then reads by them what may be others by now."""
+    if isinstance(key, tuple):
+        return tuple([settled(part) for part in key])
+    return key.copy() if isinstance(key, np.ndarray) else key
+
+
+@kernel
 def owned(x):
     """x in memory of its own: a copy, if it is a view; what a list of places picks is none."""
     return x if x.base is None else x.copy()
@@ -114,11 +122,21 @@ def owned(x):
 def add_at(g, key, shape):
     """Zeros of a shape, with the entries of g added where the index points; entries met twice add up."""
     out = np.zeros(shape, g.dtype)
+    key = settled(np.asarray(key) if isinstance(key, list) else key)
     parts = key if isinstance(key, tuple) else (key,)
     if all(isinstance(part, (int, slice, type(None), type(Ellipsis))) for part in parts):
         out[key] = g
+    elif isinstance(key, np.ndarray) and key.dtype.kind in "iu":
+        add_to_rows(out, key, g)
     else:
-        np.add.at(out, key, g)
+        add_to_rows(out.reshape(-1), np.arange(out.size).reshape(shape)[key], g)
+    return out
+
+
+@kernel
+def add_to_rows(out, places, g):
+    """Adds each row of g to the row of `out`, in its memory, that stands at its place."""
+    np.add.at(out, places, g)
     return out
 
 
@@ -168,6 +186,7 @@ def sum_to(g, shape):
 @kernel
 def negative_log_likelihood(x, target):
     """Minus the log of the softmax at the target of each row, averaged over the rows."""
+    target = settled(target)
     if target.size and target.min() < 0:
         raise IndexError(f"the classes are counted from 0, and one of the targets is {target.min()}")
     shifted = x - np.maximum.reduce(x, 1, keepdims=True)
@@ -178,7 +197,7 @@ def negative_log_likelihood(x, target):
 @kernel
 def softmax_minus_one_hot(x, target):
     """The softmax of each row, less 1 at its target."""
-    shares = soften(x.copy())
+    shares, target = soften(x.copy()), settled(target)
     shares[np.arange(len(target)), target] -= 1
     return shares
 

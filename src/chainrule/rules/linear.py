@@ -133,7 +133,7 @@ def squeeze(x, *, axis=None):
 )
 def index(x, *, key):
     """Picks entries; the gradient goes to the places they came from, adding up where one was picked twice."""
-    return kernels.owned(x[key])
+    return kernels.owned(x[kernels.settled(key)])
 
 
 @linear(

@@ -1,0 +1,181 @@
+"""The compiled loops stay inside their arrays, whatever those look like, and whoever writes to them beside."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import product
+
+import numpy as np
+import pytest
+from loop_calls import calls, copies, definition, loops, names
+
+from chainrule.core.operation import book
+from chainrule.core.state import Quiet
+
+needs_loops = pytest.mark.skipif(loops is None, reason="the loops are not compiled here")
+
+BESIDE = """
+import sys, threading, time
+import numpy as np
+import chainrule as cr
+
+rows, columns = 20_000, 5
+target, mask = np.zeros(rows, np.intp), np.zeros(rows, bool)
+garbage = np.full(rows, 1 << 40)
+x = cr.Tensor(np.ones((rows, columns), sys.argv[1]), requires_grad=True)
+done = False
+
+def disturb():
+    while not done:
+        target[:] = garbage
+        mask[:] = True
+        target[:] = -garbage
+        mask[:] = False
+        target[:] = 0
+
+def attempt(loss):
+    try:
+        loss().backward()
+    except IndexError:
+        pass  # a place outside was seen in time
+    except cr.errors.ChainruleError:
+        pass
+
+losses = [
+    lambda: cr.cross_entropy(x, target=target),
+    lambda: cr.nn.CrossEntropyLoss()(x, target),
+    lambda: cr.sum(cr.index(x, key=target)),
+    lambda: cr.sum(cr.index(x, key=(target, target))),
+    lambda: cr.sum(cr.index(x, key=mask)),
+    lambda: cr.sum(cr.scatter(x, key=target, shape=(rows, columns))),
+    lambda: cr.sum(x[target]),
+]
+writer = threading.Thread(target=disturb)
+writer.start()
+end = time.perf_counter() + float(sys.argv[2])
+while time.perf_counter() < end:
+    for loss in losses:
+        attempt(loss)
+done = True
+writer.join()
+print("survived")
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_thread_that_writes_into_targets_and_places_cannot_crash_the_process(dtype):
+    command = [sys.executable, "-c", BESIDE, dtype, "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "survived\n"), done.stderr
+
+
+def in_another_layout(a, layout):
+    """The same numbers, laid out in memory in a way that a loop has to refuse or to read right."""
+    if layout == "strided":
+        wide = np.zeros((*a.shape[:-1], 2 * a.shape[-1]), a.dtype)
+        wide[..., ::2] = a
+        return wide[..., ::2]
+    if layout == "backwards":
+        return a[::-1].copy()[::-1]
+    if layout == "by columns":
+        return np.asfortranarray(a)
+    if layout == "other endian":
+        return a.astype(a.dtype.newbyteorder())
+    if layout == "unaligned":
+        memory = np.zeros(a.nbytes + 1, np.uint8)[1:]
+        out = memory.view(a.dtype).reshape(a.shape)
+        out[...] = a
+        return out
+    if layout == "readonly":
+        out = a.copy()
+        out.flags.writeable = False
+        return out
+    assert layout == "half"
+    return a.astype(np.float16 if a.dtype.kind == "f" else np.int16)
+
+
+LAYOUTS = ("strided", "backwards", "by columns", "other endian", "unaligned", "readonly", "half")
+
+
+@needs_loops
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", names())
+def test_a_loop_refuses_or_reads_right_what_lies_otherwise_in_memory(name, layout):
+    for dtype in (np.float32, np.float64):
+        given = calls(name, (4, 3), dtype, np.random.default_rng(0))
+        for i in [i for i, a in enumerate(given) if isinstance(a, np.ndarray) and a.ndim]:
+            arguments, plain = copies(given), copies(given)
+            arguments[i] = in_another_layout(arguments[i], layout)
+            before = arguments[i].copy()
+            out = getattr(loops, name)(*arguments)
+            if out is NotImplemented:
+                np.testing.assert_array_equal(arguments[i], before)
+                continue
+            right = definition(name)(*plain)
+            close = {"rtol": 3e-5, "atol": 3e-6} if dtype == np.float32 else {"rtol": 1e-12, "atol": 1e-14}
+            if right is not None:
+                np.testing.assert_allclose(out, right, **close)
+            if layout == "readonly":
+                np.testing.assert_array_equal(arguments[i], before)
+
+
+@needs_loops
+@pytest.mark.parametrize("name", names())
+def test_a_loop_is_right_at_every_small_size_and_leaves_what_is_beside_alone(name):
+    """Rows and columns from 0 to 20, which meets every end of a vector; each array lies between two guards."""
+    draw = np.random.default_rng(0)
+    for rows, columns in product((0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 20), repeat=2):
+        dtype = np.float32 if (rows + columns) % 2 else np.float64
+        try:
+            given = calls(name, (rows, columns), dtype, draw)
+        except ValueError:  # no place can be drawn among none
+            assert not rows * columns
+            continue
+        guarded, memories = [], []
+        for a in copies(given):
+            if isinstance(a, np.ndarray) and a.ndim:
+                memory = np.full(a.size + 32, 77, a.dtype)
+                memory[16 : 16 + a.size] = a.reshape(-1)
+                memories.append((memory, a.size))
+                a = memory[16 : 16 + a.size].reshape(a.shape)
+            guarded.append(a)
+        plain = copies(given)
+        with Quiet():
+            out = getattr(loops, name)(*guarded)
+            right = None if out is NotImplemented else definition(name)(*plain)
+        if right is not None:
+            close = {"rtol": 1e-4, "atol": 1e-4} if dtype == np.float32 else {"rtol": 1e-12, "atol": 1e-12}
+            np.testing.assert_allclose(out, right, **close)
+        for memory, count in memories:
+            assert (memory[:16] == 77).all()
+            assert (memory[16 + count :] == 77).all()
+
+
+@needs_loops
+@pytest.mark.parametrize("name", names())
+def test_a_loop_refuses_arrays_whose_shapes_do_not_go_together(name):
+    """Each array in turn one row or one column longer, shorter, or without any: refused, or right as NumPy has it."""
+    given = calls(name, (4, 3), np.float64, np.random.default_rng(0))
+    for i in [i for i, a in enumerate(given) if isinstance(a, np.ndarray) and a.ndim]:
+        for wrong in (given[i][:-1], np.concatenate([given[i], given[i][:1]]), given[i][:0], given[i].reshape(-1)[:1]):
+            arguments = copies(given)
+            arguments[i] = wrong.copy()
+            plain = copies(arguments)
+            with Quiet():
+                out = getattr(loops, name)(*arguments)
+                if out is not NotImplemented and out is not None:
+                    np.testing.assert_allclose(out, definition(name)(*plain), rtol=1e-12, atol=1e-14)
+
+
+@needs_loops
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("odd", [None, 1.0, "text", [1.0, 2.0], np.float64(1.0), np.ma.ones((4, 3)), object()])
+def test_a_loop_refuses_what_is_no_array(name, odd):
+    given = calls(name, (4, 3), np.float64, np.random.default_rng(0))
+    for i in [i for i, a in enumerate(given) if isinstance(a, np.ndarray)]:
+        arguments = copies(given)
+        arguments[i] = odd
+        out = getattr(loops, name)(*arguments)
+        unread = (name.endswith("_step") and i == len(given) - 1) or (name.removesuffix("_back") in book and i > 0)
+        assert out is NotImplemented or unread
