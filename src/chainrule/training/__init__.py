@@ -19,7 +19,15 @@ from chainrule.training.descent import descent_table
 from chainrule.training.fit import evaluate, fit
 from chainrule.training.flow import gradient_flow
 from chainrule.training.history import History
-from chainrule.training.metrics import accuracy, mean_absolute_error, r2
+from chainrule.training.metrics import (
+    accuracy,
+    balanced_accuracy,
+    confusion_matrix,
+    mean_absolute_error,
+    precision_recall_f1,
+    r2,
+    roc_auc,
+)
 from chainrule.training.run import Run
 
 __all__ = [
@@ -30,6 +38,8 @@ __all__ = [
     "Run",
     "Table",
     "accuracy",
+    "balanced_accuracy",
+    "confusion_matrix",
     "descent_table",
     "evaluate",
     "fit",
@@ -37,6 +47,8 @@ __all__ = [
     "largest_curvature",
     "load_checkpoint",
     "mean_absolute_error",
+    "precision_recall_f1",
     "r2",
+    "roc_auc",
     "save_checkpoint",
 ]
