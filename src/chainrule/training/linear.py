@@ -33,8 +33,8 @@ def fit_linear(x: Array, y: Array, *, classes: int = 0, weights: Array | None = 
     """The linear model of features, shape (examples, features), and targets; nothing is drawn at random.
 
     For `classes`, whole numbers of shape (examples,), it is the softmax regression with the penalty |w|²/2 on the sum
-    of losses, as scikit-learn has it by default, and `weights` weigh each class; for numbers, shape (examples, 1), ridge
-    regression with the same penalty. The bias is not penalised.
+    of losses, as scikit-learn has it by default, and `weights` weigh each class; for numbers, shape (examples, 1), it
+    is ridge regression with the same penalty. The bias is not penalised.
 
     >>> import numpy as np
     >>> x = np.arange(40.0).reshape(40, 1)
@@ -64,7 +64,8 @@ def _softmax_regression(x: Array, y: Array, classes: int, weights: Array | None)
     count, features = x.shape
     each = np.ones(count) if weights is None else weights[y].astype(float)
     each = each / each.sum()
-    penalty = 1 / count
+    # Of two classes one vector of weights would do, and two have each half of its square.
+    penalty = (2 if classes == 2 else 1) / count
     wide = np.concatenate([x, np.ones((count, 1))], axis=1)
     # The loss bends nowhere more than half the largest eigenvalue of the weighed squares.
     rate = 1 / (0.5 * np.linalg.eigvalsh((wide * each[:, None]).T @ wide)[-1] + penalty)
