@@ -51,12 +51,11 @@ def fit_linear(x: Array, y: Array, *, classes: int = 0, weights: Array | None = 
     if classes:
         weight, bias = _softmax_regression(centred, y, classes, weights)
     else:
-        bias = y.astype(float).mean(0)
-        square = centred.T @ centred + np.eye(centred.shape[1])
-        weight = np.linalg.solve(square, centred.T @ (y - bias))
-    if turn is not None:
-        weight = turn.T @ weight
-    return Linear(weight, bias - mean @ weight)
+        bias: Array = y.astype(float).mean(0)
+        square: Array = centred.T @ centred + np.eye(centred.shape[1])
+        weight: Array = np.linalg.solve(square, centred.T @ (y - bias))
+    turned: Array = weight if turn is None else turn.T @ weight
+    return Linear(turned, bias - mean @ turned)
 
 
 def _softmax_regression(x: Array, y: Array, classes: int, weights: Array | None) -> tuple[Array, Array]:

@@ -74,7 +74,8 @@ def balanced_accuracy(prediction: Any, target: Any) -> float:
     counts = confusion_matrix(prediction, target)
     actual = counts.sum(1)
     there = actual > 0
-    return float(np.mean(counts.diagonal()[there] / actual[there]))
+    found: NDArray[np.float64] = counts.diagonal()[there] / actual[there]
+    return float(np.mean(found))
 
 
 def roc_auc(scores: Any, target: Any) -> float:
