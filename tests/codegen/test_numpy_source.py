@@ -156,7 +156,7 @@ def test_written_as_a_person_would():
     assert "@" not in text
     text = write_rule(cr.clip, np.ones(2), a_min=-0.5)
     assert "return np.clip(x, -0.5, None)" in text
-    assert "return (g * (x == out),)" in text
+    assert "return (np.where(x == out, g, 0),)" in text
     text = write_rule(cr.where, np.array([True]), 1.0, 2.0)
     assert "return (None, sum_to(g * (condition != 0), ()), sum_to(g * (condition == 0), ()))" in text
     text = write_rule(cr.index, np.ones((3, 4)), key=(slice(None), [0, 2]))

@@ -256,8 +256,15 @@ def test_every_notation_tells_the_same_numbers(small, notation):
 
 def test_an_infinite_error_is_said_and_does_not_crash():
     w = learned([[0.0, 0.0]])
-    told = tell(-cr.sum(cr.log(cr.relu(np.ones((1, 2)) @ w.T))))
+    told = tell(-cr.sum(cr.log(cr.tanh(np.ones((1, 2)) @ w.T))))
     assert "not finite" in words(told)
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_an_infinite_slope_stops_at_a_branch_that_was_not_taken(outputs):
+    w = learned([[0.0, 0.0]] * outputs)
+    told = tell(-cr.sum(cr.log(cr.relu(np.ones((1, 2)) @ w.T))))
+    assert any("a branch that was not taken" in equation.note for equation in equations(told))
 
 
 def test_what_is_no_net_says_why():

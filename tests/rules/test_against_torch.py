@@ -19,6 +19,7 @@ TORCH = {
     "affine": functional.linear,
     "astype": lambda x, dtype: x.to(torch.float64),
     "broadcast_to": lambda x, shape: x.expand(shape),
+    "chosen": lambda x, weight: torch.where(weight == 0, 0, x * weight),
     "cholesky": lambda x: torch.linalg.cholesky((x + x.mT) / 2),
     "clip": lambda x, a_min, a_max: torch.clamp(x, a_min, a_max),
     "conv2d": functional.conv2d,

@@ -7,7 +7,7 @@ cdef class Operation:
     cdef object __weakref__
     cdef public object function, quick, name, inputs, defaults, flat, composition
     cdef public dict _reads
-    cdef public bint broadcasts, needs_settings, variadic
+    cdef public bint broadcasts, selects, needs_settings, variadic
     cpdef object fitting(self, object ready, object inputs, object settings)
     cpdef object complete(self, object settings)
     cpdef tuple reads(self, Py_ssize_t i, Py_ssize_t count)
@@ -17,6 +17,8 @@ cdef class Operation:
 cdef class Pointwise(Operation):
     cdef public object back, partials
     cpdef object partial(self, Py_ssize_t i, object out, object inputs, object settings)
+    cpdef object stated(self, Py_ssize_t i, object out, object inputs, object settings)
+    cpdef object passed(self, object g, object slope)
     cpdef object pull_in_place(self, Py_ssize_t i, object g, object out, object inputs, object settings)
 
 cdef class Linear(Operation):
@@ -27,4 +29,7 @@ cdef class Fused(Linear):
     pass
 
 cpdef object times(object g, object partial)
+cpdef bint is_mask(object x)
+cpdef object chosen(object g, object partial)
+cpdef object stopped(object share, object partial)
 cpdef bint is_node(object x)

@@ -21,6 +21,7 @@ cdef class Extras:
     cdef double *partials
     cdef object settings
     cdef str label
+    cdef bint selects
 
 cdef class Value:
     cdef public double data
@@ -42,6 +43,8 @@ cdef inline bint owns_inputs(Value node) noexcept:
 cdef Value make(int code, int layout, Value first, Value second, double data, double d_first, double d_second)
 cdef Value make_many(Extras extras, double data)
 cdef walk(Value output, double gradient)
+cdef inline double passed(Value node, double slope, double g) noexcept
+cdef bint selects(Value node) noexcept
 cdef void meet(Value x, list stack) noexcept
 cdef void give(Value x, double share, list stack) noexcept
 cdef void give_many(Value node, list stack) noexcept

@@ -534,8 +534,10 @@ def relu(x):
 
 cdef void relu_back_loop(Py_ssize_t n, floating *g, const floating *x) noexcept:
     cdef Py_ssize_t i
+    cdef floating passing
     for i in range(n):
-        g[i] -= 0 if x[i] > 0 else g[i]  # a factor of 0 or 1 would be compiled to a choice, and inf · 0 is nan
+        passing = g[i]
+        g[i] = passing if x[i] > 0 else 0  # chosen and not multiplied: inf · 0 is nan
 
 
 def relu_back(g, out, x):

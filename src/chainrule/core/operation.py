@@ -33,7 +33,7 @@ else:
 
 from chainrule.core.compiled import find_twin
 from chainrule.core.labels import find_labels
-from chainrule.core.state import SILENCE, Quiet, noise
+from chainrule.core.state import SILENCE, Quiet, noise, quietly
 from chainrule.errors import ChainruleError, DtypeError, GraphError, ShapeError
 
 Function = Callable[..., Any]
@@ -74,8 +74,9 @@ class Operation:
     ``cr.sum(x, 0)`` and ``cr.sum(x, axis=0)`` are the same call.
 
     `broadcasts` tells whether inputs of other shapes than the output are repeated to fit, `flat` the places of inputs
-    without a derivative, and `composition` what a fused operation stands for. `batches` says that it works on the last
-    axes alone, and `mapped` how it runs with an axis of examples in front (core/mapped.py).
+    without a derivative, `selects` whether a local derivative of 0 says that a branch was not taken, and `composition`
+    what a fused operation stands for. `batches` says that it works on the last axes alone, and `mapped` how it runs
+    with an axis of examples in front (core/mapped.py).
     """
 
     def __init__(self, function: Function, formula: str, symbol: str | None = None, **where_to_test: Any) -> None:
@@ -88,6 +89,7 @@ class Operation:
         self.__module__ = function.__module__
         self.__signature__ = inspect.signature(function)
         self.broadcasts = False
+        self.selects = False
         self.composition: Function | None = None
         self.flat: frozenset[int] = frozenset()
         self.inputs: tuple[str, ...] = ()
@@ -100,6 +102,7 @@ class Operation:
                 self.inputs += (parameter.name,)
                 self.variadic = parameter.kind is parameter.VAR_POSITIONAL
         self.needs_settings = inspect.Parameter.empty in self.defaults.values()
+        self.everywhere = "domain" not in where_to_test
         self.domain: tuple[float, float] = where_to_test.pop("domain", (-3.0, 3.0))
         self.shapes: tuple[tuple[int, ...], ...] = where_to_test.pop("shapes", ((2, 3),) * len(self.inputs))
         self.at_kink: tuple[tuple[float, ...], ...] = where_to_test.pop("at_kink", ())
@@ -188,7 +191,7 @@ class Operation:
                 scalar = False
             ready.append(x)
         if scalar:
-            ready = list(map(np.float64, ready))
+            ready = in_doubles(ready)
         with Quiet():
             out = self.fitting(ready, inputs, settings)
         return float(out) if scalar and getattr(out, "dtype", None) == np.float64 and out.ndim == 0 else out
@@ -201,7 +204,14 @@ class Operation:
                 out = self.function(*ready, **settings) if settings else self.function(*ready)
         except (ValueError, IndexError) as error:
             raise misfit(self, inputs, settings, error) from error
+        except (ArithmeticError, TypeError):
+            out = self.refused(ready, settings)
         return out[()] if type(out) is ndarray and not out.ndim else out
+
+    def refused(self, ready: Sequence[Any], settings: dict[str, Any]) -> Any:
+        """The forward where Python or NumPy would not: Python numbers by IEEE arithmetic, truth values as 1 and 0."""
+        numbers = in_doubles([as_count(x) for x in ready])
+        return quietly(self.function, *numbers, **settings)
 
     def shape_of_result(self, shapes: Sequence[tuple[int, ...]], settings: dict[str, Any]) -> tuple[int, ...]:
         """The shape that inputs of these shapes give, found by running the forward once on ones."""
@@ -236,9 +246,12 @@ class Operation:
 class Pointwise(Operation):
     """An operation on numbers, applied entry by entry: a local derivative for each input."""
 
-    def __init__(self, function: Function, formula: str, partials: Any, **declared: Any) -> None:
+    def __init__(
+        self, function: Function, formula: str, partials: Any, *, selects: bool = False, **declared: Any
+    ) -> None:
         super().__init__(function, formula, **declared)
         self.broadcasts = True
+        self.selects = selects
         self.back: Function | None = find_twin(function, "_back")
         self.partials: tuple[Function | None, ...] | Function = self.one_for_each_input(partials)
 
@@ -250,6 +263,17 @@ class Pointwise(Operation):
 
     def partial(self, i: int, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         """The local derivative of the output in input ``i``."""
+        try:
+            slope = self.stated(i, out, inputs, settings)
+            if type(slope) is not complex:
+                return slope
+        except ArithmeticError:
+            pass
+        # Python's own numbers raise or turn complex where IEEE's are infinite or nan.
+        return quietly(self.stated, i, in_doubles([out])[0], in_doubles(inputs), settings)
+
+    def stated(self, i: int, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+        """The local derivative as the rule states it, on numbers of any kind."""
         partials: Any = self.partials
         if self.variadic:
             return partials(i, out, *inputs, **settings)
@@ -261,7 +285,15 @@ class Pointwise(Operation):
         return self.named_in(i, cast(Any, self.partials)[i])
 
     def pull(self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
-        return times(g, self.partial(i, out, inputs, settings))
+        if self.back is not None and type(g) is ndarray:
+            share = self.back(g.copy(), out, inputs[0])
+            if share is not NotImplemented:
+                return share
+        return self.passed(g, self.partial(i, out, inputs, settings))
+
+    def passed(self, g: Any, slope: Any) -> Any:
+        """What of a tangent or cotangent passes a local derivative; of a branch that was not taken, nothing."""
+        return chosen(g, slope) if self.selects else times(g, slope)
 
     def pull_in_place(self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         """The same where nobody else has the memory of ``g``: computed in that, if the types allow.
@@ -273,13 +305,14 @@ class Pointwise(Operation):
             if share is not NotImplemented:
                 return share
         slope = self.partial(i, out, inputs, settings)
-        if type(slope) is ndarray and type(g) is ndarray and (slope.dtype is g.dtype or slope.dtype is TRUTH):
-            return np.multiply(g, slope, g)
-        return times(g, slope)
+        if type(slope) is ndarray and type(g) is ndarray and g.ndim and (slope.dtype is g.dtype or is_mask(slope)):
+            share = np.multiply(g, slope, g)
+            return stopped(share, slope) if self.selects or is_mask(slope) else share
+        return self.passed(g, slope)
 
     def push(self, tangents: Sequence[Any], out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         terms = (
-            times(t, self.partial(i, out, inputs, settings))
+            self.passed(t, self.partial(i, out, inputs, settings))
             for i, t in enumerate(tangents)
             if t is not None and self.differentiable(i)
         )
@@ -340,6 +373,10 @@ def pointwise(formula: str, *, partials: Any, **declared: Any) -> Callable[[Func
     input, or None where the output does not move with it; a rule with ``*inputs`` gives one function of
     ``(index, out, *inputs)``. Settings are keyword-only. `domain`, `shapes`, `at_kink` and `examples` (of settings)
     tell the generated tests where to look; `prepare` has a function for each input that makes a random array suit it.
+
+    A rule that takes one of several branches says which by comparing: a local derivative that is true or false selects,
+    so that of an infinite gradient nothing reaches a branch that was not taken. Where such derivatives are numbers,
+    ``selects=True`` says that a 0 among them means the same.
 
     >>> import chainrule as cr
     >>> @cr.pointwise(r"{x}^3", partials=(lambda out, x: 3 * x * x,))
@@ -446,10 +483,33 @@ def is_node(x: Any) -> bool:
 
 
 def times(g: Any, partial: Any) -> Any:
-    """A tangent or cotangent times a local derivative; the commonest ones, 1 and -1, cost no multiplication."""
+    """A tangent or cotangent times a local derivative; 1 and -1 cost no multiplication, and truth values select."""
     if type(partial) is int:
         return g if partial == 1 else -g if partial == -1 else g * partial
-    return g * partial
+    return chosen(g, partial) if is_mask(partial) else g * partial
+
+
+def is_mask(x: Any) -> bool:
+    """Whether `x` holds truth values: a number, an array or a node of those."""
+    return x is True or x is False or getattr(x, "dtype", None) is TRUTH
+
+
+def chosen(g: Any, partial: Any) -> Any:
+    """A tangent or cotangent times a local derivative of 0 where a branch was not taken: nothing of it passes there.
+
+    A product would not do: an infinite or undefined number times 0 is nan.
+    """
+    if type(g) is ndarray and type(partial) is ndarray and g.ndim:
+        return stopped(g * partial, partial)
+    return g if type(partial) is int and partial == 1 else book["chosen"](g, partial)
+
+
+def stopped(share: Any, partial: Any) -> Any:
+    """An array times a local derivative, with 0 where that is 0: only a product with nan in it is looked at twice."""
+    total = np.add.reduce(share, None)
+    if total != total:  # noqa: PLR0124  (nan alone differs from itself; isnan takes as long as the sum)
+        np.copyto(share, 0, where=partial == 0)
+    return share
 
 
 def added(terms: Any) -> Any:
@@ -458,6 +518,19 @@ def added(terms: Any) -> Any:
     for term in terms:
         total = term if total is None else total + term
     return total
+
+
+def in_doubles(numbers: Sequence[Any]) -> list[Any]:
+    """Python's numbers as NumPy's, which follow IEEE 754; everything else as it is."""
+    try:
+        return [np.float64(x) if type(x) in (float, int, bool) else x for x in numbers]
+    except OverflowError:
+        raise DtypeError("a whole number is too large: the largest double is about 1.8e308") from None
+
+
+def as_count(x: Any) -> Any:
+    """Truth values as 1 and 0, which NumPy would not negate or subtract."""
+    return x.astype(int) if getattr(x, "dtype", None) is TRUTH else x
 
 
 def as_array(x: Any, name: str) -> np.ndarray[Any, Any]:

@@ -30,7 +30,7 @@ from chainrule.core import ieee
 from chainrule.core.anomaly import check_result, check_share
 from chainrule.core.labels import users_line
 from chainrule.core.numpy_calls import operation_of
-from chainrule.core.operation import NUMBERS, book, compositions, refuse_backward
+from chainrule.core.operation import NUMBERS, book, compositions, is_mask, refuse_backward
 from chainrule.core.state import Quiet, listeners, switches
 from chainrule.errors import DtypeError, GraphError
 
@@ -71,12 +71,13 @@ class Extras:
     Kept beside the node, because a smaller node is a faster one.
     """
 
-    __slots__ = ("inputs", "label", "operation", "partials", "settings")
+    __slots__ = ("inputs", "label", "operation", "partials", "selects", "settings")
 
     def __init__(self, inputs: tuple[Any, ...] = (), operation: Any = None, settings: Any = None) -> None:
         self.inputs = inputs
         self.operation = operation
         self.settings = settings
+        self.selects = False
         self.label = ""
         self.partials = allocate(len(inputs))
 
@@ -369,6 +370,10 @@ class Value:
             return tuple([extras.partials[i] for i, _ in self.edges])
         return (self.d_first, self.d_second)[: len(self.edges)]
 
+    def share(self, k: int, g: float) -> float:
+        """What of a gradient at this node passes to the k-th of its `edges`."""
+        return passed(self, self.local_derivatives[k], g)
+
     @property
     def settings(self) -> dict[str, Any]:
         """The operation's settings."""
@@ -444,8 +449,14 @@ class Value:
                 return bool(out)
             if np.ndim(out) != 0:
                 raise DtypeError(f"{operation.name} works on arrays, not on one number: use cr.Tensor")
+            pointwise = operation.broadcasts
             for i in places:
-                extras.partials[i] = float(operation.pull(i, ONE_AS_FLOAT64, out, numbers, settings))
+                if pointwise:
+                    slope = operation.partial(i, out, numbers, settings)
+                    extras.selects = operation.selects or is_mask(slope)
+                else:
+                    slope = operation.pull(i, ONE_AS_FLOAT64, out, numbers, settings)
+                extras.partials[i] = float(slope)
         return make_many(extras, float(out)) if places else Value(float(out))
 
     def backward(self, gradient: float = 1.0) -> None:
@@ -540,7 +551,7 @@ def recording(code: int, layout: int, first: Any, second: Any, data: float, numb
 def check_shares(node: Value) -> None:
     """Under detect_anomaly: look at one node's backward step."""
     for (i, _), derivative in zip(node.edges, node.local_derivatives, strict=True):
-        node.check_share(i, node.grad, derivative * node.grad)
+        node.check_share(i, node.grad, passed(node, derivative, node.grad))
 
 
 def walk(output: Value, gradient: float) -> None:
@@ -571,9 +582,22 @@ def walk(output: Value, gradient: float) -> None:
         if node.layout == MANY:
             give_many(node, stack)
         elif node.layout != LEAF:
-            give(node.first, node.d_first * node.grad, stack)
+            give(node.first, passed(node, node.d_first, node.grad), stack)
             if node.layout == TWO:
-                give(node.second, node.d_second * node.grad, stack)
+                give(node.second, passed(node, node.d_second, node.grad), stack)
+
+
+def passed(node: Value, slope: float, g: float) -> float:
+    """What of a node's gradient passes one of its local derivatives; only of what is no number it asks twice."""
+    share: cython.double = slope * g
+    is_nan: cython.bint = share != share  # noqa: PLR0124  (how C asks)
+    return 0.0 if is_nan and slope == 0.0 and selects(node) else share
+
+
+def selects(node: Value) -> bool:
+    """Whether a local derivative of 0 says that a branch was not taken: of an infinite gradient nothing passes it."""
+    extras: Extras = node.extras
+    return node.code == RELU or (node.layout == MANY and extras.selects)
 
 
 def meet(x: Value, stack: Any) -> None:
@@ -597,7 +621,7 @@ def give_many(node: Value, stack: Any) -> None:
     extras: Extras = node.extras
     for x in extras.inputs:
         if type(x) is Value:
-            give(x, extras.partials[i] * node.grad, stack)
+            give(x, passed(node, extras.partials[i], node.grad), stack)
         i += 1
 
 

@@ -99,6 +99,8 @@ def proved(
     """
     result = Show(digits)(value)
     exact = numbers(Show(FULL))
+    if any([stopped(value_of(part), value) for part in exact]):
+        return Equation((*symbols, result), numbers=1, note="; ".join([x for x in (note, NOT_TAKEN) if x]))
     for part in exact:
         if not near(value_of(part), value, EXACT * magnitude_of(part)):
             raise ChainruleError(
@@ -110,6 +112,16 @@ def proved(
             return Equation((*symbols, *parts, result), numbers=len(parts) + 1, note=note)
     shown, left = as_far_as_rounding_allows(exact, value, digits)
     return Equation((*symbols, *exact, shown), numbers=len(exact) + 1, note="; ".join([x for x in (note, left) if x]))
+
+
+NOT_TAKEN = "of what is infinite nothing passes a branch that was not taken"
+"""Why a number comes out where the product of the numbers before it has none."""
+
+
+def stopped(product: Any, value: Any) -> bool:
+    """Whether a product is ∞ · 0, where the engine has the 0 of a branch that was not taken."""
+    ours, engine = alike(product, value)
+    return ours.shape == engine.shape and bool(np.any(np.isnan(ours) & np.isfinite(engine)))
 
 
 def as_far_as_rounding_allows(parts: Sequence[str], value: Any, digits: int) -> tuple[str, str]:

@@ -74,6 +74,8 @@ def call_text(call: Call, part: Callable[[Any], tuple[str, int]]) -> tuple[str, 
         return f"{within(parts[0], ATOM)}[{key_text(call.settings['key'])}]", ATOM
     if call.name == "where" and name_of(call.inputs[0]) in COMPARISONS:
         parts[0] = comparison_text(call.inputs[0], part), ATOM
+    if call.name == "chosen" and name_of(call.inputs[1]) in COMPARISONS:
+        return f"where({comparison_text(call.inputs[1], part)}, {parts[0][0]}, 0)", ATOM
     if call.name == "neg":
         return f"-{within(parts[0], SIGN)}", SIGN
     binds = SIGNS.get(call.name)

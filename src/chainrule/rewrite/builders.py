@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.operation import book
+from chainrule.core.operation import Linear, Pointwise, book
+from chainrule.core.term import forward_order
 from chainrule.rewrite.algebra import Product, build_product, product_of
 from chainrule.rewrite.chains import build_chain, inverse_of_chain, is_identity, number_of, opened, transposed_chain
 from chainrule.rewrite.moves import (
@@ -113,6 +114,26 @@ def build_where(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
     return taken if shape_of(taken) == shape else broadcast(taken, shape, way)
 
 
+def build_chosen(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+    """A product, where the first factor is finite at all numbers; of an infinite one, a weight of 0 must leave 0."""
+    if not finite_everywhere(inputs[0]):
+        return None
+    return build_product(product_of(inputs[0]) * product_of(inputs[1]), shape, way)
+
+
+def finite_everywhere(x: Any) -> bool:
+    """Whether a term is finite at all finite numbers, but for overflow."""
+    for term in forward_order([x]):
+        if term.op is None or isinstance(term.op, Linear):
+            continue
+        power = as_number_or_none(term.inputs[1]) if term.op is book["pow"] else None
+        if power is not None and power >= 0 and float(power).is_integer():
+            continue
+        if not isinstance(term.op, Pointwise) or not term.op.everywhere:
+            return False
+    return True
+
+
 def build_identity(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
     return inputs[0]
 
@@ -159,6 +180,7 @@ BUILDERS: dict[str, Callable[[list[Any], Any, Any, Way], Any]] = {
     "inv": build_inverse,
     "solve": build_solve,
     "where": build_where,
+    "chosen": build_chosen,
     "identity": build_identity,
     "index": build_index,
 }

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule.core.operation import pointwise
+from chainrule.core.operation import is_mask, pointwise
 from chainrule.rules import kernels
 
 HALF_ROOT = float(np.sqrt(0.5))
@@ -68,7 +68,7 @@ def neg(x):
     return -x
 
 
-@pointwise(r"\left|{x}\right|", partials=(lambda out, x: sign(x),), at_kink=((0.0,),))
+@pointwise(r"\left|{x}\right|", partials=(lambda out, x: sign(x),), selects=True, at_kink=((0.0,),))
 def abs(x):
     """The distance from 0 rises with slope 1 on the right and falls with slope 1 on the left; 0 at 0."""
     return np.abs(x)
@@ -192,7 +192,13 @@ def softplus(x):
     return np.logaddexp(x, 0.0)
 
 
-@pointwise(r"\operatorname{relu}\left({x}\right)", partials=(lambda out, x: x > 0,), symbol="ReLU", at_kink=((0.0,),))
+@pointwise(
+    r"\operatorname{relu}\left({x}\right)",
+    partials=(lambda out, x: x > 0,),
+    selects=True,
+    symbol="ReLU",
+    at_kink=((0.0,),),
+)
 def relu(x):
     """Lets positive numbers pass and stops the rest; slope 0 at 0."""
     return np.maximum(x, 0)
@@ -201,6 +207,7 @@ def relu(x):
 @pointwise(
     r"\operatorname{leaky\,relu}_{slope}\left({x}\right)",
     partials=(lambda out, x, slope: where(x > 0, 1.0, slope),),
+    selects=True,
     at_kink=((0.0,),),
     examples=({}, {"slope": 0.2}),
 )
@@ -211,7 +218,7 @@ def leaky_relu(x, *, slope=0.01):
 
 @pointwise(
     r"\operatorname{elu}_{alpha}\left({x}\right)",
-    partials=(lambda out, x, alpha: where(x > 0, 1.0, alpha * exp(minimum(x, 0.0))),),
+    partials=(lambda out, x, alpha: where(x > 0, 1.0, alpha * exp(where(x > 0, 0.0, x))),),
     at_kink=((0.0,),),
     examples=({}, {"alpha": 0.5}),
 )
@@ -275,6 +282,7 @@ def erfc(x):
         lambda out, x, y: greater(x, y) + 0.5 * equal(x, y),
         lambda out, x, y: greater(y, x) + 0.5 * equal(x, y),
     ),
+    selects=True,
     at_kink=((0.7, 0.7),),
 )
 def maximum(x, y):
@@ -288,6 +296,7 @@ def maximum(x, y):
         lambda out, x, y: less(x, y) + 0.5 * equal(x, y),
         lambda out, x, y: less(y, x) + 0.5 * equal(x, y),
     ),
+    selects=True,
     at_kink=((0.7, 0.7),),
 )
 def minimum(x, y):
@@ -302,6 +311,7 @@ def minimum(x, y):
         lambda out, condition, x, y: not_equal(condition, 0),
         lambda out, condition, x, y: equal(condition, 0),
     ),
+    selects=True,
 )
 def where(condition, x, y):
     """Takes x where the condition holds and y elsewhere; the gradient goes to the one that was taken."""
@@ -309,8 +319,21 @@ def where(condition, x, y):
 
 
 @pointwise(
+    r"{x} \cdot {weight}",
+    partials=(lambda out, x, weight: weight, lambda out, x, weight: x),
+    selects=True,
+)
+def chosen(x, weight):
+    """A product in which a weight of 0 means not taken: it gives 0 even of what is infinite or undefined."""
+    if is_mask(weight):
+        return np.where(weight, x, 0)
+    return np.where(weight == 0, 0, x * weight)
+
+
+@pointwise(
     r"\operatorname{clip}\left({x}, {a_min}, {a_max}\right)",
     partials=(lambda out, x, a_min, a_max: equal(x, out),),
+    selects=True,
     at_kink=((-0.5,), (1.0,)),
     examples=({"a_min": -0.5, "a_max": 1.0}, {"a_min": -0.5}),
 )

@@ -137,7 +137,7 @@ class Story:
         """BP1: the error of the last layer."""
         s, paper, layer, last = self.symbols, self.paper, self.layer(self.last), self.last
         error, by_a, slope = layer.by_z.T, layer.by_a.T, layer.slope.T
-        checked("the error of the last layer", by_a * slope, error)
+        checked("the error of the last layer", layer.passed(by_a), error)
         times = r"\cdot" if paper.as_numbers else s.times
         symbols = [s.error(last), rf"{self.gradient_of_cost()} {times} {s.slope(last)}"]
         blocks: list[Block] = [Heading("BP1: the error of the last layer")]
@@ -180,7 +180,7 @@ class Story:
         for number in range(self.last - 1, 0, -1):
             layer, above = self.layer(number), self.layer(number + 1)
             error, next_error, slope = layer.by_z.T, above.by_z.T, layer.slope.T
-            checked(f"the error of layer {number}", (above.weights.T @ next_error) * slope, error)
+            checked(f"the error of layer {number}", layer.passed(above.weights.T @ next_error), error)
             if number not in self.told:
                 continue
             blocks.append(Paragraph(self.slope_words(number)))

@@ -172,7 +172,7 @@ def ways_story(maker: Maker, ways: int | float, request: Request) -> list[Block]
     rows = tuple(
         [(str(i), way_words(maker, way), way_equation(maker, way, request.digits)) for i, way in enumerate(shown, 1)]
     )
-    values = [carried(way) for way in shown]
+    values = [carried(maker.entries, way) for way in shown]
     terms = values if ways == len(shown) else [*values, gradient - sum(values)]
     note = f"the last term is what the other ways carry, {number} less {len(shown)}" if len(terms) > len(values) else ""
     return [
@@ -202,9 +202,12 @@ def way_words(maker: Maker, way: Sequence[Edge]) -> str:
     return "$" + r" \to ".join(ends) + "$"
 
 
-def carried(way: Sequence[Edge]) -> float:
-    """The product of the slopes along a way."""
-    return math.prod([edge.slope for edge in way])
+def carried(entries: Entries, way: Sequence[Edge]) -> float:
+    """The product of the slopes along a way, from the output back."""
+    product = 1.0
+    for edge in reversed(way):
+        product = entries.carried(edge, product)
+    return product
 
 
 def way_equation(maker: Maker, way: Sequence[Edge], digits: int) -> Equation:
@@ -215,9 +218,9 @@ def way_equation(maker: Maker, way: Sequence[Edge], digits: int) -> Equation:
         half = LONGEST // 2
         values = [*values[:half], math.prod(values[half:-half]), *values[-half:]]
         note = f"the factor in the middle is the product of {len(backwards) - 2 * half:,}"
-        return proved([], lambda show: [show.product(values)], carried(way), digits=digits, note=note)
+        return proved([], lambda show: [show.product(values)], carried(maker.entries, way), digits=digits, note=note)
     factors = [maker.direct(edge.source, edge.target, [edge])[0].factor for edge in backwards]
     symbols = [r" \cdot ".join(factors)] if all(factors) else []
     if len(values) == 1:
-        return proved(symbols, lambda show: [], carried(way), digits=digits)
-    return proved(symbols, lambda show: [show.product(values)], carried(way), digits=digits)
+        return proved(symbols, lambda show: [], carried(maker.entries, way), digits=digits)
+    return proved(symbols, lambda show: [show.product(values)], carried(maker.entries, way), digits=digits)

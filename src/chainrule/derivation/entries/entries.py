@@ -124,8 +124,14 @@ class Entries:
         found: dict[int, float] = {last: 1.0}
         with Quiet():
             for k in range(last - 1, first - 1, -1):
-                found[k] = sum([e.slope * found[e.target] for e in self.departures[k] if e.target in found])
+                found[k] = sum([self.carried(e, found[e.target]) for e in self.departures[k] if e.target in found])
         return found
+
+    def carried(self, edge: Edge, derivative: float) -> float:
+        """What an edge makes of the derivative in its target; nothing where its operation did not take that branch."""
+        share = edge.slope * derivative
+        stopped = edge.slope == 0 and share != 0 and self.entries[edge.target].node.op.selects
+        return 0.0 if stopped else share
 
     def _spread(self, edges: list[Edge], most: int | None) -> None:
         """Find every entry that moves, node by node in the order of the forward."""
@@ -202,9 +208,9 @@ class Entries:
         with Quiet():
             for k in range(self.last - 1, -1, -1):
                 total = size = 0.0
-                for _, target, _, slope in self.departures[k]:
-                    total += slope * gradients[target]
-                    size += abs(slope) * sizes[target]
+                for edge in self.departures[k]:
+                    total += self.carried(edge, gradients[edge.target])
+                    size += abs(self.carried(edge, sizes[edge.target]))
                 gradients[k], sizes[k] = total, size
         return gradients, sizes
 

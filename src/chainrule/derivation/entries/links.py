@@ -222,10 +222,11 @@ class Maker:
     def fan(self, low: int, high: int, edges: Sequence[Edge], depth: int, among: set[int] | None) -> tuple[Link, Any]:
         """A link that is a sum over ways."""
         found = self.entries.derivatives(low, high)
-        edges = sorted(edges, key=lambda e: (-abs(e.slope * found[e.target]), e.target, e.slot))
-        values = [e.slope * found[e.target] for e in edges]
+        carried = {e: self.entries.carried(e, found[e.target]) for e in edges}
+        edges = sorted(edges, key=lambda e: (-abs(carried[e]), e.target, e.slot))
+        values = [carried[e] for e in edges]
         listed = edges if len(edges) <= self.top + 1 else edges[: max(self.top, 1)]
-        made = [self.way(e, high, depth - (i > 0), among) for i, e in enumerate(listed)] if depth > 0 else []
+        made = [self.way(e, values[i], high, depth - (i > 0), among) for i, e in enumerate(listed)] if depth > 0 else []
         term = None
         if len(made) == len(edges) <= MOST_TERMS:
             term = simplified(added([t for _, t in made]))
@@ -238,23 +239,21 @@ class Maker:
             rest=math.fsum(rest) if finite(rest) else sum(rest),
         ), term
 
-    def way(self, first: Edge, high: int, depth: int, among: set[int] | None) -> tuple[Way, Any]:
-        """One way of a fan, by the link that leaves first."""
+    def way(self, first: Edge, value: float, high: int, depth: int, among: set[int] | None) -> tuple[Way, Any]:
+        """One way of a fan, by the link that leaves first, and what the way carries."""
         through = first.target
         first_link, first_term = self.direct(first.source, through, [first])
         if through == high:
-            return Way(first_link.above, (first_link,), first.slope), first_term
+            return Way(first_link.above, (first_link,), value), first_term
         reached = self.entries.reachable(through, high) & (among or set(range(through, high + 1)))
         cuts = self.entries.cuts(through, high, reached)
         pairs = list(pairwise(cuts))[::-1]
         made = [self.link(a, b, depth - 1, {k for k in reached if a <= k <= b}) for a, b in pairs]
         if len(made) > 2 * MOST_STEPS:
-            value = self.entries.derivatives(through, high)[through]
-            made = [(self.written(through, high, value, None), None)]
+            made = [(self.written(through, high, self.entries.derivatives(through, high)[through], None), None)]
         made.append((first_link, first_term))
         self.inner += self.cancellations(made)
         links = tuple([link for link, _ in made])
-        value = math.prod([link.value for link in links])
         return Way(self.entries.symbol(through), links, value), product_of([term for _, term in made])
 
     def written(self, low: int, high: int, value: float, term: Any) -> Link:

@@ -49,11 +49,10 @@ def handed_down(opened: Opened, inside: list[Node], gradient: Any) -> Any:
     for node in inside[:-1]:
         if node not in shares:
             continue
-        slopes = node.local_derivatives if isinstance(node, Value) else None
         for k, (slot, x) in enumerate(node.edges):
             if x in within:
                 g = shares[node]
-                share = one_step(opened, node, slot, g) if slopes is None else g * slopes[k]
+                share = node.share(k, g) if isinstance(node, Value) else one_step(opened, node, slot, g)
                 shares[x] = shares[x] + share if x in shares else share
     return shares[inside[-1]]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.operation import Operation
+from chainrule.core.operation import Operation, Pointwise
 from chainrule.derivation.opened.opened import Opened
 from chainrule.errors import GraphError
 
@@ -58,6 +58,10 @@ class Layer:
     def inputs(self) -> int:
         """How many numbers come in."""
         return self.weights.shape[1]
+
+    def passed(self, g: Array) -> Array:
+        """What of a gradient in a, an example in each column, the activation passes to z."""
+        return self.activation.passed(g, self.slope.T) if isinstance(self.activation, Pointwise) else g * self.slope.T
 
     def find(self, node: Any, entry: tuple[int, ...] | None) -> tuple[str, tuple[int, ...]] | None:
         """Where in the layer a leaf (or one entry of it) stands: the role, and the place counted from 0."""

@@ -108,7 +108,7 @@ class Opened:
     def share(self, node: Node, slot: int, g: Any, inputs: Sequence[Any] = ()) -> Any:
         """What a node on which the gradient `g` arrived hands back to its input `slot`."""
         if isinstance(node, Value):
-            return g * self.slope(node, slot)
+            return node.share([i for i, _ in node.edges].index(slot), g)
         twin = self._twins.get(node, node)
         inputs = inputs or self.inputs(node)
         return np.asarray(twin.op.pull(slot, g, self.numbers[node], inputs, twin.settings), dtype=float)
@@ -160,13 +160,11 @@ class Opened:
             g = gradients.get(node)
             if g is None or node.op is None:
                 continue
-            scalar = isinstance(node, Value)
-            locals_ = node.local_derivatives if scalar else ()
-            inputs = () if scalar else self.inputs(node)
+            inputs = () if isinstance(node, Value) else self.inputs(node)
             for k, (slot, x) in enumerate(node.edges):
                 if x not in on_path:
                     continue
-                share = g * locals_[k] if scalar else self.share(node, slot, g, inputs)
+                share = node.share(k, g) if isinstance(node, Value) else self.share(node, slot, g, inputs)
                 before = gradients.get(x)
                 total = share if before is None else before + share
                 gradients[x] = total
