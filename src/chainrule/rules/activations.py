@@ -37,6 +37,7 @@ def mish(x):
 @pointwise(
     r"\operatorname{hardtanh}\left({x}, {min_val}, {max_val}\right)",
     partials=(lambda out, x, min_val, max_val: greater(x, min_val) * less(x, max_val),),
+    selects=True,
     at_kink=((-1.0,), (1.0,), (0.5,)),
     examples=({}, {"min_val": -1.0, "max_val": 0.5}),
 )
