@@ -158,7 +158,9 @@ def test_written_as_a_person_would():
     assert "return np.clip(x, -0.5, None)" in text
     assert "return (np.where(x == out, g, 0),)" in text
     text = write_rule(cr.where, np.array([True]), 1.0, 2.0)
-    assert "return (None, sum_to(g * (condition != 0), ()), sum_to(g * (condition == 0), ()))" in text
+    assert (
+        "return (None, sum_to(np.where(condition != 0, g, 0), ()), sum_to(np.where(condition == 0, g, 0), ()))" in text
+    )
     text = write_rule(cr.index, np.ones((3, 4)), key=(slice(None), [0, 2]))
     assert "return owned(x[:, [0, 2]])" in text
 
