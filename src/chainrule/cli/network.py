@@ -94,8 +94,8 @@ def train(
     options = (target, task != "auto", ignore, categorical, missing, separator)
     check_source(data, path, target, is_table_told=any(options), separator=separator)
     where = out or Path(Path(data).stem + SUFFIX)
-    refuse_overwriting(where, (data, path or data))
     check_place(where)
+    refuse_overwriting(where, (data, path or data))
     reading = Reading(
         target,
         task,  # pyright: ignore[reportArgumentType] - checked above

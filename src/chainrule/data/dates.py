@@ -35,6 +35,9 @@ FORMATS = (
 COMPACT = "%Y%m%d"
 """A date without signs, which looks like a whole number."""
 
+FIRST_COMPACT, LAST_COMPACT = 1900_01_01, 2100_12_31
+"""Whole numbers between these may be such dates."""
+
 SAMPLE = 30
 """Cells by which it is seen whether a column may hold dates at all."""
 
@@ -62,7 +65,7 @@ def format_of(series: pl.Series) -> str:
 
 def is_compact(values: Array) -> bool:
     """Whether whole numbers are dates without signs, as 20240131: every one of them is a day that was or will be."""
-    if not len(values) or values.min() < 1900_01_01 or values.max() > 2100_12_31:
+    if not len(values) or values.min() < FIRST_COMPACT or values.max() > LAST_COMPACT:
         return False
     texts = polars().Series(values.astype(np.int64)).cast(polars().String)
     return bool(moments(texts, COMPACT).is_not_null().all())

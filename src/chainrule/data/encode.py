@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data import dates
+from chainrule.data.block import block_of, numbers_where_all_are, stacked, unstacked
 from chainrule.data.columns import Categories, Column, Columns, Dates, Hashed, Numbers
 from chainrule.data.files import meant
 from chainrule.data.library import polars
@@ -71,18 +72,21 @@ def _spelled_truths(series: pl.Series, column: Column) -> pl.Series:
 
 def tidy(frame: pl.DataFrame, missing: Sequence[str]) -> pl.DataFrame:
     """Numbers stay; all else becomes text without spaces around it, null where it stands for a missing value."""
-    library = polars()
-    columns: list[pl.Series] = []
-    for series in frame:
-        if not series.dtype.is_numeric():
-            text = _text_of(series).str.strip_chars()
-            series = text.set(text.is_in(["", *missing]), None)
-        columns.append(series)
-    return library.DataFrame(columns)
+    columns = frame.get_columns()
+    places = [i for i, series in enumerate(columns) if not series.dtype.is_numeric()]
+    if not places:
+        return frame
+    texts = stacked([_text_of(columns[i]) for i in places]).str.strip_chars()
+    texts = texts.set(texts.is_in(["", *missing]), None)
+    for i, series in zip(places, unstacked(texts, [columns[i].name for i in places]), strict=True):
+        columns[i] = series
+    return type(frame)(columns)
 
 
 def _text_of(series: pl.Series) -> pl.Series:
     library = polars()
+    if series.dtype == library.String:
+        return series
     if not series.dtype.is_nested():
         with suppress(library.exceptions.PolarsError):
             return series.cast(library.String)
@@ -91,22 +95,40 @@ def _text_of(series: pl.Series) -> pl.Series:
 
 def features_of(frame: pl.DataFrame, columns: Columns, rows: Array, dtype: np.dtype[Any]) -> tuple[Array, list[str]]:
     """The features, shape (rows, features), and notes on what was missing, unseen or extra."""
-    known = [column.name for column in columns.features]
-    for name in known:
-        if name not in frame.columns:
-            raise DataError(f"the column {name!r} is missing{meant(name, set(frame.columns) - set(known))}")
-    extra = [name for name in frame.columns if name not in {*known, columns.target.name, *columns.left_out}]
-    notes = [f"column {name!r} was not there in training and is ignored" for name in extra]
-    x = np.zeros((frame.height, len(columns.names)), dtype)
-    place = 0
+    there, known = dict.fromkeys(frame.columns), {column.name for column in columns.features}
     for column in columns.features:
-        series, width = frame[column.name], len(column.feature_names)
-        into = x[:, place : place + width]
-        notes += _write(into, series, column, columns.standardized, rows)
-        if column.flag:
-            into[:, -1] = gaps_in(series, column)
-        place += width
+        if column.name not in there:
+            raise DataError(f"the column {column.name!r} is missing{meant(column.name, set(there) - known)}")
+    used = {*known, columns.target.name, *columns.left_out}
+    notes = [f"column {name!r} was not there in training and is ignored" for name in there if name not in used]
+    places: dict[str, slice] = {}
+    end = 0
+    for column in columns.features:
+        places[column.name] = slice(end, end := end + len(column.feature_names))
+    x = np.zeros((frame.height, end), dtype)
+    written = _write_together(x, frame, columns, places)
+    for column in columns.features:
+        if column.name not in written:
+            series, into = frame[column.name], x[:, places[column.name]]
+            notes += _write(into, series, column, columns.standardized, rows)
+            if column.flag:
+                into[:, -1] = gaps_in(series, column)
     return x, notes
+
+
+def _write_together(x: Array, frame: pl.DataFrame, columns: Columns, places: Mapping[str, slice]) -> set[str]:
+    """Fill in the columns of numbers that are complete and fit the dtype, and name them; the others are told of."""
+    numbers = {column.name: column for column in columns.features if isinstance(column, Numbers)}
+    block = block_of(numbers_where_all_are(frame, set(numbers)), list(numbers))
+    if not block.names:
+        return set()
+    values = block.values
+    if columns.standardized:
+        means, scales = np.array([(numbers[name].mean, numbers[name].scale) for name in block.names]).T
+        values = (values - means) / scales
+    fits = (np.abs(values) <= np.finfo(x.dtype).max).all(axis=0)
+    x[:, [places[name].start for name in block.names]] = np.where(fits, values, 0)
+    return set(block.part(fits).names)
 
 
 def gaps_in(series: pl.Series, column: Column) -> Array:

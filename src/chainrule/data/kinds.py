@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data import dates
+from chainrule.data.block import Block
 
 if TYPE_CHECKING:
     import polars as pl
@@ -65,6 +66,30 @@ def kind_of_numbers(series: pl.Series) -> Kind:
     if np.isin(values, (0, 1)).all():
         return Kind("yes/no", "0 and 1")
     return Kind("quantity", "every value is a number")
+
+
+def evident_kinds(block: Block) -> dict[str, Kind]:
+    """What `kind_of_numbers` says of columns, for those of many that are seen to be no dates, counts, ids or constants.
+
+    Whole numbers that are all different may be counts or ids, and very large ones dates: they need a closer look.
+    """
+    values = block.values
+    if not block.names:
+        return {}
+    least, most = values.min(axis=0), values.max(axis=0)
+    whole = (values == np.floor(values)).all(axis=0)
+    repeated = np.zeros(len(block.names), bool)
+    ordered = np.sort(values[:, whole], axis=0)
+    repeated[whole] = (ordered[1:] == ordered[:-1]).any(axis=0)
+    maybe_days = (least >= dates.FIRST_COMPACT) & (most <= dates.LAST_COMPACT)
+    evident = (least < most) & (~whole | (repeated & ~maybe_days))
+    truths = whole & (least == 0) & (most == 1)
+    yes_no, quantity = Kind("yes/no", "0 and 1"), Kind("quantity", "every value is a number")
+    return {
+        name: yes_no if is_truth else quantity
+        for name, is_truth, is_evident in zip(block.names, truths, evident, strict=True)
+        if is_evident
+    }
 
 
 def kind_of_texts(series: pl.Series, *, most: int) -> Kind:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data import dates
+from chainrule.data.block import Block, any_by_column, block_of, means_and_scales, numbers_where_all_are, stacked
 from chainrule.data.columns import Categories, Column, Columns, Dates, Decision, Hashed, Numbers, Target, Task
 from chainrule.data.encode import (
     drawer_numbers,
@@ -23,7 +24,7 @@ from chainrule.data.encode import (
     where,
 )
 from chainrule.data.files import meant
-from chainrule.data.kinds import Kind, has_leading_zeros, kind_of_numbers, kind_of_texts
+from chainrule.data.kinds import LEADING_ZERO, Kind, evident_kinds, has_leading_zeros, kind_of_numbers, kind_of_texts
 from chainrule.data.numerals import LARGEST_EXACT, looks_like_number, too_long
 from chainrule.errors import DataError
 
@@ -66,17 +67,21 @@ class Wishes:
 
 def typed(frame: pl.DataFrame, wishes: Wishes) -> pl.DataFrame:
     """The tidy frame with those columns as numbers in which every cell that is not missing is one, and stays itself."""
-    columns: list[pl.Series] = []
-    for series in frame:
-        numbers = parse(series)
-        stays = (
-            series.name in wishes.categorical
-            or numbers.null_count() > series.null_count()
-            or too_long(series, numbers)
-            or (_is_code(series, wishes) and series.name not in wishes.keep)
-        )
-        columns.append(series if stays else numbers)
-    return frame.select(columns)
+    read = numbers_where_all_are(frame, set(frame.columns) - set(wishes.categorical))
+    columns = read.get_columns()
+    numeric = [i for i, series in enumerate(columns) if series.dtype.is_numeric()]
+    written = frame.get_columns()
+    texts = [written[i] for i in numeric]
+    if not numeric or texts[0].dtype.is_numeric():
+        return read
+    # Few columns have numbers that are long or begin with zeros: those alone are looked at one by one.
+    large = any_by_column(stacked([columns[i] for i in numeric]).abs() >= LARGEST_EXACT, len(numeric))
+    zeros = any_by_column(stacked(texts).str.contains(LEADING_ZERO), len(numeric))
+    for place in np.flatnonzero(np.logical_or(large, zeros)).tolist():
+        i, text = numeric[place], texts[place]
+        if too_long(text, columns[i]) or (_is_code(text, wishes) and text.name not in wishes.keep):
+            columns[i] = text
+    return type(frame)(columns)
 
 
 def _is_code(series: pl.Series, wishes: Wishes) -> bool:
@@ -91,19 +96,24 @@ def learn(frame: pl.DataFrame, rows: Array, wishes: Wishes) -> tuple[Columns, li
     _refuse_unknown(frame.columns, wishes)
     target, notes = _target(frame[wishes.target], rows, wishes)
     odd: list[str] = []
-    found = {name: _found(frame[name], rows, wishes) for name in frame.columns if name != wishes.target}
+    block = block_of(frame, [name for name in frame.columns if name != wishes.target])
+    evident = _evident(block, wishes)
+    found = {
+        name: evident.get(name) or _found(frame[name], rows, wishes) for name in frame.columns if name != wishes.target
+    }
     if not any(one.column for one in found.values()):
         # A count of the rows is better than nothing at all, as the x of a curve.
         found |= {name: replace(one, column=_quantity(name)) for name, one in found.items() if one.counts}
     features: dict[str, Column] = {}
     unused: dict[str, str] = {}
+    measured = _fit_together([one.column for one in found.values() if one.column], block)
     for name, one in found.items():
-        fitted = fit_column(one.column, frame[name], rows) if one.column else one.left_out
+        fitted = measured.get(name) or (fit_column(one.column, frame[name], rows) if one.column else one.left_out)
         if isinstance(fitted, str):
             unused[name] = fitted
         else:
             features[name] = fitted
-            odd += [*one.notes, *_notes_on_odd_cells(frame[name], fitted, rows, wishes)]
+            odd += [*one.notes, *_notes_on_odd_cells(frame, fitted, rows, wishes)]
     said = [_left_out(name, why) for name, why in unused.items() if name not in wishes.ignore]
     if not features:
         raise DataError(f"no column is left to learn {wishes.target!r} from: {'; '.join(said) or 'there is no other'}")
@@ -129,8 +139,12 @@ def measured_again(
     """
     features: list[Column] = []
     unused: dict[str, str] = {}
+    measured = _fit_together(columns.features, block_of(frame, [column.name for column in columns.features]))
     for column in columns.features:
-        feature = "rows are held back by it" if column.name in without else fit_column(column, frame[column.name], rows)
+        if column.name in without:
+            feature = "rows are held back by it"
+        else:
+            feature = measured.get(column.name) or fit_column(column, frame[column.name], rows)
         if isinstance(feature, str):
             unused[column.name] = feature
         else:
@@ -191,6 +205,13 @@ class _Found:
     def counts(self) -> bool:
         """Whether it only counts the rows."""
         return self.kind.name == "row counter" and bool(self.left_out)
+
+
+def _evident(block: Block, wishes: Wishes) -> dict[str, _Found]:
+    """The columns of complete numbers of which a look at all together tells what they are."""
+    special = {*wishes.ignore, *wishes.keep}
+    kinds = evident_kinds(block)
+    return {name: _Found(kind, _quantity(name)) for name, kind in kinds.items() if name not in special}
 
 
 def _found(series: pl.Series, rows: Array, wishes: Wishes) -> _Found:
@@ -275,6 +296,13 @@ def _quantity(name: str) -> Numbers:
     return Numbers(name, 0.0, 1.0)
 
 
+def _fit_together(columns: Sequence[Column], block: Block) -> dict[str, Column]:
+    """The columns of complete numbers that vary, as these rows teach them; all others are fitted one by one."""
+    numbers = {column.name for column in columns if isinstance(column, Numbers)}
+    measured = zip(block.names, *[found.tolist() for found in means_and_scales(block.values)], strict=True)
+    return {name: Numbers(name, mean, scale) for name, mean, scale in measured if scale and name in numbers}
+
+
 def fit_column(column: Column, series: pl.Series, rows: Array) -> Column | str:
     """A column as these rows teach it, or why they teach nothing of it."""
     gaps = gaps_in(series, column)
@@ -327,9 +355,12 @@ def _odd_cells(series: pl.Series) -> Array:
     return np.flatnonzero(odd & mostly)
 
 
-def _notes_on_odd_cells(series: pl.Series, feature: Column, rows: Array, wishes: Wishes) -> list[str]:
+def _notes_on_odd_cells(frame: pl.DataFrame, feature: Column, rows: Array, wishes: Wishes) -> list[str]:
     """That a few cells made categories of what may have been meant for numbers."""
-    if not isinstance(feature, Categories) or feature.name in wishes.categorical or series.dtype.is_numeric():
+    if not isinstance(feature, Categories) or feature.name in wishes.categorical:
+        return []
+    series = frame[feature.name]
+    if series.dtype.is_numeric():
         return []
     odd, long = _odd_cells(series), too_long(series, parse(series))
     so = f", so the column is read as {len(feature.categories):,} categories"
@@ -414,9 +445,5 @@ def _are_few_and_frequent(values: pl.Series) -> bool:
 def _mean_and_scale(values: Array) -> tuple[float, float]:
     """The mean and the standard deviation of what is not missing; exactly 0 where all are equal."""
     given = values[~np.isnan(values)]
-    if given.min() == given.max():
-        return float(given[0]), 0.0
-    # Squares of numbers far from 1 would overflow or vanish; a power of two changes no digit.
-    unit = 2.0 ** (np.frexp(np.abs(given).max())[1] - 1)
-    given = given / unit
-    return float(given.mean() * unit), float(given.std() * unit)
+    (mean,), (scale,) = means_and_scales(given[:, None])
+    return float(mean), float(scale)

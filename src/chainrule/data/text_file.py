@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data.block import stacked
 from chainrule.data.encode import listing, polars
 from chainrule.data.files import PathLike, existing, reading
 from chainrule.errors import DataError
@@ -93,14 +94,24 @@ def read_texts(
     if frame.height and frame[file.headers[-1]].null_count():
         # polars fills short rows up without a word; their last column is empty then.
         _refuse_ragged(file)
-    blank = frame.select(library.all_horizontal(library.all().is_null())).to_series().to_numpy()
+    blank = _blank_rows(frame)
     rows = np.flatnonzero(~blank)
     if not len(rows):
         raise DataError(f"{found} has headers and no rows")
     notes = _notes_on_size(found, most)
     notes += [f"{name} has no header and is left out; names= would give it one" for name in file.unnamed]
-    frame = frame.drop(file.unnamed)
+    frame = frame.drop(file.unnamed) if file.unnamed else frame
     return frame[rows] if blank.any() else frame, rows + 1, notes
+
+
+def _blank_rows(frame: pl.DataFrame) -> NDArray[Any]:
+    """Which rows have nothing in them."""
+    columns = frame.get_columns()
+    blank = (columns[0].is_null() & columns[-1].is_null()).to_numpy().copy()
+    if maybe := np.flatnonzero(blank).tolist():
+        full = stacked(frame[maybe].get_columns()).is_not_null().to_numpy().reshape(len(columns), -1)
+        blank[maybe] = ~np.any(full, axis=0)
+    return blank
 
 
 def _opened(path: Path, separator: str | None, names: Sequence[str] | None, most: int | None) -> TextFile:
@@ -134,11 +145,10 @@ def _refuse_single(file: TextFile) -> None:
 
 
 def _refuse_headers(path: Path, headers: Sequence[str]) -> None:
-    for place, name in enumerate(headers):
-        if name in headers[:place]:
-            raise DataError(
-                f"{path}: the columns {headers.index(name) + 1} and {place + 1} are both called {name!r}: rename one"
-            )
+    first: dict[str, int] = {}
+    for place, name in enumerate(headers, 1):
+        if first.setdefault(name, place) != place:
+            raise DataError(f"{path}: the columns {first[name]} and {place} are both called {name!r}: rename one")
     if all(_is_number(name) for name in headers):
         raise DataError(f"{path} begins with numbers, {listing(headers, 4)}, not with headers: give them with names=")
 

@@ -1,0 +1,110 @@
+"""What is found for many columns together is, to the bit, what is found for each alone."""
+
+import warnings
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chainrule.data import block, encode, learn, read_table
+from chainrule.data.block import Block, block_of, means_and_scales, numbers_where_all_are
+from chainrule.data.kinds import evident_kinds, kind_of_numbers
+from chainrule.errors import DataError
+
+number = st.one_of(
+    st.integers(-3, 3).map(float), st.floats(-1e300, 1e300), st.sampled_from([20240131.0, 19991231.0, 0.5, 0.0, 1.0])
+)
+table = st.integers(2, 14).flatmap(
+    lambda rows: st.lists(st.lists(number, min_size=rows, max_size=rows), min_size=1, max_size=6)
+)
+
+
+def block_with(columns):
+    names = tuple(f"c{i}" for i in range(len(columns)))
+    return Block(names, np.array(columns).T)
+
+
+@settings(max_examples=200, deadline=None)
+@given(columns=table)
+def test_kinds_that_are_evident_are_those_of_each_column(columns):
+    columns = [*columns, list(range(len(columns[0]))), [1.5, *columns[0][1:]]]
+    for name, kind in evident_kinds(block_with(columns)).items():
+        assert kind == kind_of_numbers(pl.Series(name, columns[int(name[1:])]))
+
+
+@settings(max_examples=200, deadline=None)
+@given(columns=table)
+def test_means_and_deviations_are_those_of_each_column(columns):
+    together = np.array(means_and_scales(np.array(columns).T))
+    alone = np.array([means_and_scales(np.array(column)[:, None]) for column in columns])[:, :, 0].T
+    assert together.tobytes() == alone.tobytes()
+    values = np.array(columns).T
+    with np.errstate(all="ignore"):
+        expected = values.std(axis=0)
+    usable = np.isfinite(expected) & (np.abs(values).max(axis=0) > 1e-100) & (expected > 0)
+    # Two orders of summing differ by about a rounding for each row.
+    np.testing.assert_allclose(together[1][usable], expected[usable], rtol=1e-9)
+
+
+def test_columns_with_gaps_texts_or_infinities_are_left_for_a_closer_look():
+    frame = pl.DataFrame({"a": [1.0, 2.0], "b": [1.0, None], "c": ["x", "y"], "d": [np.inf, 1.0], "e": [3, 4]})
+    found = block_of(frame, ["a", "b", "c", "d", "e"])
+    assert found.names == ("a", "e")
+    assert found.values.tolist() == [[1, 3], [2, 4]]
+    assert block_of(frame, ["c"]).values.shape == (2, 0)
+
+
+def test_texts_become_numbers_where_every_cell_is_one():
+    frame = pl.DataFrame({"a": ["1", None, "2.5"], "b": ["1", "x", "2"], "c": [None] * 3, "d": ["1", "2", "3"]})
+    frame = frame.with_columns(pl.col("c").cast(pl.String))
+    assert numbers_where_all_are(frame).dtypes == [pl.Float64, pl.String, pl.Float64, pl.Float64]
+    assert numbers_where_all_are(frame, {"a"}).dtypes == [pl.Float64, pl.String, pl.String, pl.String]
+
+
+CELLS = ["1", "2.5", "-3e4", "", "x", "007", "1e300", "20240131", "9007199254740993", "0"]
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_a_table_is_read_as_if_each_of_its_columns_were_looked_at_alone(tmp_path, monkeypatch, seed):
+    """With the short ways closed, every column goes through the long one: notes, arrays and columns are the same."""
+    rng = np.random.default_rng(seed)
+    lines = [",".join([f"c{i}" for i in range(12)] + ["y"])]
+    kinds = [rng.choice(CELLS, size=rng.integers(1, 4)) for _ in range(12)]
+    lines += [",".join([*[str(rng.choice(kind)) for kind in kinds], "ab"[row % 2]]) for row in range(20)]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+
+    def outcome():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                whole = read_table(tmp_path / "t.csv", target="y")
+                parts = (whole, *whole.hold_out(seed=seed))
+                news = read_table(tmp_path / "t.csv", columns=parts[1].columns)
+            except DataError as error:
+                return str(error)
+        return [(part.x.tobytes(), part.columns, part.notes) for part in (*parts, news)]
+
+    quick = outcome()
+    nothing = lambda *_: Block((), np.empty((20, 0)))  # noqa: E731 - stands in for a function
+    monkeypatch.setattr(learn, "block_of", nothing)
+    monkeypatch.setattr(encode, "block_of", nothing)
+    assert outcome() == quick
+
+
+def test_a_wide_table_needs_no_call_for_each_column(tmp_path, monkeypatch):
+    names = ",".join(f"g{i}" for i in range(400))
+    rows = np.random.default_rng(0).normal(size=(30, 400))
+    lines = [",".join(map(str, row)) + f",{'ab'[i % 2]}" for i, row in enumerate(rows)]
+    (tmp_path / "t.csv").write_text(f"{names},y\n" + "\n".join(lines) + "\n")
+    calls = []
+    for module, name in ((learn, "_found"), (learn, "fit_column"), (encode, "_write"), (encode, "numbers_of")):
+        usual = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given, usual=usual, **more: calls.append(1) or usual(*given, **more))
+    table, held = read_table(tmp_path / "t.csv", target="y").hold_out()
+    assert calls == []
+    kept = rows[table.rows - 1]
+    np.testing.assert_allclose(table.x, (kept - kept.mean(axis=0)) / kept.std(axis=0), rtol=1e-4, atol=1e-5)
+    assert held.x.shape == (6, 400)
+    assert block.any_by_column(pl.Series([True, None, False, False]), 2) == [True, False]
