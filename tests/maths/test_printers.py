@@ -132,23 +132,25 @@ def test_a_template_whose_input_would_be_read_as_a_letter_is_refused() -> None:
         read_template(r"\operatorname{y}\left({x}\right)", frozenset({"x", "y"}))
 
 
-X, Y, A, V = Symbol("x"), Symbol("y"), Symbol("A", shape=(3, 3)), Symbol("v", shape=(3,))
+X, Y, A = Symbol("x"), Symbol("y"), Symbol("A", shape=(3, 3))
+V, U = Symbol("v", shape=(3,)), Symbol("u", shape=(3,))
 
 
 @pytest.mark.parametrize(
     ("tree", "expected"),
     [
         ((X + Y) * X, "(x + y) · x"),
-        (X - (Y - X), "x − y + x"),
+        (X - (Y - X), "x − (y − x)"),
         (-(X + Y), "−(x + y)"),
         ((-X) ** 2, "(−x)²"),
         (X ** (Y + 1), "xʸ⁺¹"),
-        (2 * V, "2 v"),
+        (2 * V, "2v"),
         (X * A + 1, "x A + 𝟏 𝟏ᵀ"),
         (A @ V, "A v"),
         (V @ A, "Aᵀ v"),
-        (V @ V, "vᵀ v"),
-        ((V @ V) * V, "(vᵀ v) v"),
+        (V @ V, "‖v‖²"),
+        (V @ U, "vᵀ u"),
+        ((V @ U) * V, "(vᵀ u) v"),
         (V * V, "v ⊙ v"),
         (cr.exp(A), "exp(A)"),
         (A**2, "A⊙²"),

@@ -15,7 +15,8 @@ from chainrule.derivation.proof import proved
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Table
 from chainrule.derivation.symbolic.derivative import Derivative, Step, derivative
 from chainrule.errors import GraphError
-from chainrule.expression.matrix_notation import latex_of
+from chainrule.maths import latex
+from chainrule.maths.of_terms import tree_of_term
 
 MOST_ENTRIES = 1_000_000
 """A formula is compared with the engine's gradient before it is shown; larger arrays would make that slow."""
@@ -83,7 +84,7 @@ def symbols_in(term: Term) -> Iterable[Term]:
 def formula_of(term: Any) -> str:
     """A term in LaTeX; nothing where it is too long to be read."""
     try:
-        return latex_of(term)
+        return latex(tree_of_term(term))
     except GraphError:
         return ""
 

@@ -9,7 +9,11 @@ from chainrule.maths.template import FUNCTIONS, GREEK
 from chainrule.maths.tree import Tree
 from chainrule.maths.writer import Writer
 
-LETTERS = {sign: rf"\{spelled}" for spelled, sign in GREEK.items()} | {"𝟏": r"\mathbf{1}", "𝐞": r"\mathbf{e}"}
+LETTERS = {sign: rf"\{spelled}" for spelled, sign in GREEK.items()} | {
+    "𝟏": r"\mathbf{1}",
+    "𝐞": r"\mathbf{e}",
+    "𝐈": r"\mathbf{I}",
+}
 RELATIONS = {"<=": r"\le", ">=": r"\ge", "!=": r"\ne", "~": r"\approx"}
 PRODUCTS = {"·": r"\cdot", "⊙": r"\odot", "⊘": r"\oslash", "⊗": r"\otimes", "×": r"\times"}
 DELIMITERS = {
@@ -86,7 +90,7 @@ class Latex(Writer[str]):
         return r"\cdots"
 
     def top_(self, x: Looks) -> str:
-        return r"\top"
+        return rf"{x.word}\top"
 
     def sum_(self, x: Looks) -> str:
         first, *rest = self.parts(x)
@@ -97,7 +101,8 @@ class Latex(Writer[str]):
         return f" {PRODUCTS[x.word]} ".join(self.parts(x))
 
     def beside_(self, x: Looks) -> str:
-        return r" \, ".join(self.parts(x))
+        first, *rest = self.parts(x)
+        return first + (" " if x.parts[0].kind == "num" else r" \, ") + r" \, ".join(rest)
 
     def neg_(self, x: Looks) -> str:
         return f"-{self.part(x, 0)}"
@@ -141,6 +146,8 @@ class Latex(Writer[str]):
     def call_(self, x: Looks) -> str:
         below = self.write(x.parts[0])
         scripted = self.function(x.word) + (f"_{{{below}}}" if below else "")
+        if self.is_bracketed(x):
+            return scripted + self.write(x.parts[1])
         return scripted + self.between("(", ", ".join(map(self.write, x.parts[1:])), ")")
 
     def function(self, word: str) -> str:

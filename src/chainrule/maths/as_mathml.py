@@ -106,7 +106,8 @@ class MathML(Writer[str]):
         return operator("⋯")
 
     def top_(self, x: Looks) -> str:
-        return element("mi", "⊤", mathvariant="normal")
+        top = element("mi", "⊤", mathvariant="normal")
+        return row(operator("−", form="prefix"), top) if x.word else top
 
     def sum_(self, x: Looks) -> str:
         first, *rest = self.parts(x)
@@ -119,7 +120,9 @@ class MathML(Writer[str]):
         return row(*separated(operator(x.word), self.parts(x)))
 
     def beside_(self, x: Looks) -> str:
-        return row(*separated(element("mspace", "", width="0.17em"), self.parts(x)))
+        space = element("mspace", "", width="0.17em")
+        first, *rest = self.parts(x)
+        return row(first, *([] if x.parts[0].kind == "num" else [space]), *separated(space, rest))
 
     def neg_(self, x: Looks) -> str:
         return row(operator("−", form="prefix"), self.part(x, 0))
@@ -166,7 +169,7 @@ class MathML(Writer[str]):
         name, below = element("mi", visible(x.word)), self.write(x.parts[0])
         scripted = element("msub", name + below) if below else name
         inside = self.list_(Looks("list", x.parts[1:])) if len(x.parts) > 1 else ""
-        return row(scripted, operator("\u2061"), self.between("(", inside, ")"))
+        return row(scripted, operator("\u2061"), inside if self.is_bracketed(x) else self.between("(", inside, ")"))
 
     def fence_(self, x: Looks) -> str:
         inner = self.list_(Looks("list", x.parts)) if x.parts else ""

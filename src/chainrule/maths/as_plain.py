@@ -82,6 +82,11 @@ def as_number(tree: Tree, piece: Text) -> Text:
     return Text(f"1.0*({piece.text})", PRECEDENCE["prod"].python) if is_truth else piece
 
 
+def as_float(entry: Tree) -> str:
+    """An entry of an array: whole numbers with a point, or NumPy would compute with whole numbers alone."""
+    return f"{entry.text}.0" if isinstance(entry, Number) and entry.text.lstrip("-").isdigit() else plain(entry)
+
+
 def python(tree: Tree) -> Text:
     """Any tree as Python."""
     match tree:
@@ -94,7 +99,7 @@ def python(tree: Tree) -> Text:
         case Derivative():
             return Text(f"d{flat(tree.above)}_d{flat(tree.below)}", Binds.ATOM)
         case Matrix():
-            rows = [", ".join(map(plain, row)) for row in tree.rows]
+            rows = [", ".join(map(as_float, row)) for row in tree.rows]
             inside = ", ".join(rows if len(tree.shape) == 1 else [f"[{row}]" for row in rows])
             return Text(f"array([{inside}])", Binds.ATOM)
         case Sigma():
@@ -110,6 +115,8 @@ def python(tree: Tree) -> Text:
 
 def identifier(x: Symbol) -> str:
     """A symbol's name as a program has it."""
+    if x.name:
+        return x.name
     base = SPELLED.get(x.base, x.base) + x.mark + "_prime" * x.primes
     if x.below:
         together = len(x.below) == 1 and x.below[0].isdigit() and base.isalpha()
@@ -125,7 +132,7 @@ def flat(tree: Tree) -> str:
 def call(tree: Applied) -> Text:
     """An operation as Python writes it: a sign, a method, an index, or a call with its settings."""
     pieces = [python(x) for x in tree.inputs]
-    keeps_truth = 0 if tree.name == "where" else -1
+    keeps_truth = {"where": 0, "chosen": 1}.get(tree.name, -1)
     pieces = [
         piece if i == keeps_truth else as_number(x, piece)
         for i, (x, piece) in enumerate(zip(tree.inputs, pieces, strict=True))
@@ -139,6 +146,10 @@ def call(tree: Applied) -> Text:
         return Text(f"{pieces[0].within(Binds.ATOM)}.T", Binds.ATOM)
     if tree.name == "index":
         return Text(f"{pieces[0].within(Binds.ATOM)}[{key(given['key'])}]", Binds.ATOM)
+    if tree.name == "chosen":
+        return Text(f"where({pieces[1].text}, {pieces[0].text}, 0)", Binds.ATOM)
+    if tree.name == "eye":
+        return Text(f"eye({given['n']})", Binds.ATOM)
     inside = [piece.text for piece in pieces]
     if tree.name in ("concatenate", "stack"):
         inside = [f"[{', '.join(inside)}]"]

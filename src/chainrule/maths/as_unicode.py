@@ -82,7 +82,7 @@ class Unicode(Writer[str]):
         return "⋯"
 
     def top_(self, x: Looks) -> str:
-        return "ᵀ"
+        return "⁻ᵀ" if x.word else "ᵀ"
 
     def sum_(self, x: Looks) -> str:
         first, *rest = self.parts(x)
@@ -93,7 +93,9 @@ class Unicode(Writer[str]):
         return f" {x.word} ".join(self.parts(x))
 
     def beside_(self, x: Looks) -> str:
-        return " ".join(self.parts(x))
+        first, *rest = self.parts(x)
+        together = x.parts[0].kind == "num" and (rest[0][0].isalpha() or rest[0][0] in "(√")
+        return first + ("" if together else " ") + " ".join(rest)
 
     def neg_(self, x: Looks) -> str:
         return f"−{self.part(x, 0)}"
@@ -110,7 +112,7 @@ class Unicode(Writer[str]):
         return base + ("⊙" if x.word else "") + small(exponent, RAISED, "^")
 
     def raised_(self, x: Looks) -> str:
-        return f"{self.part(x, 0)}ᵀ"
+        return self.part(x, 0) + self.write(x.parts[1])
 
     def layer_(self, x: Looks) -> str:
         return self.part(x, 0) + small(f"({self.write(x.parts[1])})", RAISED, "^")
@@ -137,7 +139,8 @@ class Unicode(Writer[str]):
     def call_(self, x: Looks) -> str:
         below = self.write(x.parts[0])
         scripted = x.word + (small(below, LOWERED, "_") if below else "")
-        return f"{scripted}({', '.join(map(self.write, x.parts[1:]))})"
+        inside = ", ".join(map(self.write, x.parts[1:]))
+        return scripted + (inside if self.is_bracketed(x) else f"({inside})")
 
     def fence_(self, x: Looks) -> str:
         return f"{x.word}{', '.join(map(self.write, x.parts))}{CLOSING[x.word]}"

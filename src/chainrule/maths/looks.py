@@ -121,17 +121,22 @@ def needed_factor(x: Looks, i: int, part: Looks) -> Binds:
 
 
 def add(*terms: tuple[int, Looks]) -> Looks:
-    """A sum of terms with their signs; nested sums are one row, and a leading minus is a sign of the row."""
+    """A sum of terms with their signs; sums that are added are one row, and a leading minus is a sign of the row.
+
+    What is taken away stays as it is: x − (y − 2) is not made into x − y + 2.
+    """
     parts: list[Looks] = []
     signs: list[int] = []
     for sign, term in terms:
-        if term.kind == "sum":
-            inner = list(zip(term.word, term.parts, strict=True))
+        if sign > 0 and term.kind == "sum":
+            parts += term.parts
+            signs += term.word
+        elif sign > 0 and term.kind == "neg":
+            parts.append(term.parts[0])
+            signs.append(-1)
         else:
-            inner = [(-1, term.parts[0])] if term.kind == "neg" else [(1, term)]
-        for own, part in inner:
-            parts.append(part)
-            signs.append(own * sign)
+            parts.append(term)
+            signs.append(sign)
     return Looks("sum", tuple(parts), tuple(signs))
 
 
@@ -191,4 +196,7 @@ def begins_with_digit(x: Looks) -> bool:
 
 NOTHING = Looks("none")
 ONES = name("𝟏")
+IDENTITY = name("𝐈")
 TOP = Looks("top")
+INVERSE_TOP = Looks("top", (), "-")
+"""The transpose of the inverse."""

@@ -10,13 +10,26 @@ c𝟏𝟏ᵀ + A is not taken for c times the identity. What acts entry by entry
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from chainrule.core.operation import Operation
 from chainrule.maths import looks
-from chainrule.maths.looks import NOTHING, ONES, TOP, Looks, add, begins_with_digit, beside, call, fenced, prod
+from chainrule.maths.looks import (
+    IDENTITY,
+    INVERSE_TOP,
+    NOTHING,
+    ONES,
+    TOP,
+    Looks,
+    add,
+    begins_with_digit,
+    beside,
+    call,
+    fenced,
+    prod,
+)
 from chainrule.maths.numerals import exact
 from chainrule.maths.template import filled, read_template, written_out
 from chainrule.maths.tree import Applied, Derivative, Matrix, Number, Relation, Shape, Sigma, Symbol, Tree, slice_text
@@ -131,8 +144,12 @@ def words(name: str) -> str:
 
 
 def turned(x: Looks) -> Looks:
-    """The transpose; that of a transpose is the thing itself."""
-    return x.parts[0] if x.kind == "raised" else Looks("raised", (x, TOP))
+    """The transpose; that of a transpose is the thing itself, and that of an inverse has one sign for both."""
+    if x.kind == "raised":
+        return x.parts[0] if x.parts[1] == TOP else Looks("pow", (x.parts[0], looks.digits("-1")))
+    if x.kind == "pow" and not x.word and x.parts[1] == looks.digits("-1"):
+        return Looks("raised", (x.parts[0], INVERSE_TOP))
+    return Looks("raised", (x, TOP))
 
 
 def fitted(x: Tree, shape: Shape) -> Looks:
@@ -164,9 +181,14 @@ def number_first(x: Tree) -> list[Looks]:
     return [fenced("(", lay(x)) if is_dot(x) else lay(x)]
 
 
-def is_dot(x: Tree) -> bool:
-    """Whether it is a number that two vectors make side by side."""
+def is_inner(x: Tree) -> TypeGuard[Applied]:
+    """Whether it is the product of two vectors."""
     return isinstance(x, Applied) and x.name == "matmul" and not x.shape
+
+
+def is_dot(x: Tree) -> bool:
+    """Whether it is a number that two vectors make side by side; one with itself is a squared length."""
+    return is_inner(x) and x.inputs[0] != x.inputs[1]
 
 
 def sum_with(sign: int) -> Callable[..., Looks | None]:
@@ -179,9 +201,10 @@ def sum_with(sign: int) -> Callable[..., Looks | None]:
 
 
 def product(tree: Applied, x: Tree, y: Tree) -> Looks | None:
-    """A number before an array side by side; two arrays with ⊙."""
+    """Digits before a symbol, and a number before an array, side by side; two arrays with ⊙."""
     if not tree.shape:
-        return None
+        short = isinstance(x, Number) and "e" not in x.text and not begins_with_digit(lay(y))
+        return beside(lay(x), lay(y)) if short else None
     if x.shape and y.shape:
         return prod("⊙", repeated(x, tree.shape), repeated(y, tree.shape))
     number, array = (x, y) if y.shape else (y, x)
@@ -231,7 +254,28 @@ def matrix_product(tree: Applied, x: Tree, y: Tree) -> Looks | None:
         return call("matmul", lay(x), lay(y))
     if x.ndim == 1 and y.ndim == 2:
         return beside(turned(lay(y)), lay(x))
-    return beside(turned(lay(x)) if x.ndim == 1 else lay(x), lay(y))
+    if x == y and x.ndim == 1:
+        return Looks("pow", (fenced("‖", lay(x)), looks.digits("2")))
+    return beside(as_row(x) if x.ndim == 1 else lay(x), lay(y))
+
+
+def as_row(x: Tree) -> Looks:
+    """A vector as a row: xᵀ, and xᵀA as it stands."""
+    if isinstance(x, Applied) and x.name == "matmul" and x.inputs[0].ndim == 1:
+        return beside(as_row(x.inputs[0]), lay(x.inputs[1]))
+    return turned(lay(x))
+
+
+def solution(tree: Applied, x: Tree, y: Tree) -> Looks:
+    """What solves a system of equations: the inverse times the right side."""
+    return beside(Looks("pow", (lay(x), looks.digits("-1"))), lay(y))
+
+
+def root(tree: Applied, x: Tree) -> Looks | None:
+    """The root of a vector's product with itself is its length."""
+    if is_inner(x) and not is_dot(x):
+        return fenced("‖", lay(x.inputs[0]))
+    return Looks("pow", (lay(x), looks.digits("1/2")), "⊙") if tree.shape else None
 
 
 def transpose(tree: Applied, x: Tree) -> Looks | None:
@@ -245,7 +289,7 @@ def total(tree: Applied, x: Tree) -> Looks | None:
     """A matrix times ones adds up its rows, and its transpose its columns."""
     axis, keepdims = tree.given["axis"], tree.given["keepdims"]
     if axis is None and not keepdims:
-        return None
+        return Looks("big", (NOTHING, lay(x)), "∑")
     if x.ndim == 2 and axis in (0, 1, -1, -2):
         if axis in (1, -1):
             return beside(lay(x), ONES)
@@ -285,10 +329,21 @@ def norm(tree: Applied, x: Tree) -> Looks | None:
 
 
 def reshaped(tree: Applied, x: Tree) -> Looks | None:
-    """A vector as a column is itself, and as a row its transpose."""
-    if x.ndim == 1 and tree.shape == (x.size, 1):
-        return lay(x)
-    return turned(lay(x)) if x.ndim == 1 and tree.shape == (1, x.size) else None
+    """A vector as a column is itself, and as a row its transpose; one number is that number in any shape."""
+    if x.ndim == 1 and x.size > 1 and tree.shape == (1, x.size):
+        return turned(lay(x))
+    only_shape = x.size == tree.size and max(x.ndim, tree.ndim) < 3 and x.shape[:1] == tree.shape[:1]
+    return lay(x) if only_shape or x.size == tree.size == 1 else None
+
+
+def identity(tree: Applied) -> Looks:
+    """Ones on the diagonal."""
+    return IDENTITY
+
+
+def trace(tree: Applied, x: Tree) -> Looks | None:
+    """The sum of a diagonal, as books write it."""
+    return None if told(tree.given) else call("tr", lay(x))
 
 
 def unit_vector(tree: Applied, x: Tree) -> Looks | None:
@@ -309,6 +364,7 @@ BY_SHAPE: dict[str, Callable[..., Looks | None]] = {
     "exp": of_array("exp"),
     "expand_dims": reshaped,
     "expm1": of_array("expm1"),
+    "eye": identity,
     "index": entry,
     "matmul": matrix_product,
     "mul": product,
@@ -318,12 +374,15 @@ BY_SHAPE: dict[str, Callable[..., Looks | None]] = {
     "reciprocal": entrywise("-1"),
     "reshape": reshaped,
     "scatter": unit_vector,
-    "sqrt": entrywise("1/2"),
+    "solve": solution,
+    "sqrt": root,
     "square": entrywise("2"),
+    "squeeze": reshaped,
     "stack": joined,
     "sub": sum_with(-1),
     "sum": total,
     "swap": transpose,
+    "trace": trace,
     "transpose": transpose,
 }
 """Operations whose looks depend on shapes; None leaves one to its template."""

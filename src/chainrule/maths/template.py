@@ -94,7 +94,10 @@ class Reader:
             terms.append((sign, self.product()))
         if len(terms) > 1:
             return add(*terms)
-        return terms[0][1] if terms[0][0] > 0 else Looks("neg", (terms[0][1],))
+        first = terms[0][1]
+        if terms[0][0] > 0:
+            return first
+        return digits(f"-{first.word}") if first.kind == "num" else Looks("neg", (first,))
 
     def product(self) -> Looks:
         """Factors, all with the same sign between them, or all side by side."""

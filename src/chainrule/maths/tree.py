@@ -102,6 +102,8 @@ class Symbol(Tree):
     primes: int = 0
     owner: str = ""
     """Whose name it is where that matters: a user's σ is not the book's."""
+    name: str = field(default="", compare=False)
+    """How the program spells it."""
     shape: Shape = field(default=(), compare=False)
 
     @property

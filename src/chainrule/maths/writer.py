@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from chainrule.maths.looks import Binds, Looks, binds, needed
 from chainrule.maths.notation import lay
-from chainrule.maths.tree import Tree
+from chainrule.maths.tree import Applied, Tree
 
 Ink = TypeVar("Ink")
 
@@ -18,8 +18,9 @@ class Writer(Generic[Ink]):
     """Whether everything stands in one line, where fractions and roots need parentheses."""
 
     def of(self, x: Tree | Looks) -> Ink:
-        """A tree or its looks, printed."""
-        return self.write(x if isinstance(x, Looks) else lay(x))
+        """A tree or its looks, printed; a comparison that is a number in brackets, also where it stands alone."""
+        form = x if isinstance(x, Looks) else lay(x)
+        return self.enclosed(form) if isinstance(x, Applied) and form.kind == "rel" else self.write(form)
 
     def write(self, x: Looks) -> Ink:
         """A form without parentheses around it."""
@@ -47,6 +48,10 @@ class Writer(Generic[Ink]):
     def enclosed(self, x: Looks) -> Ink:
         """In parentheses; a comparison in square brackets, which stand for 1 where it holds and 0 elsewhere."""
         return self.between("[", self.write(x), "]") if x.kind == "rel" else self.between("(", self.write(x), ")")
+
+    def is_bracketed(self, x: Looks) -> bool:
+        """Whether what a function is of stands between delimiters of its own, as in ln‖x‖."""
+        return len(x.parts) == 2 and x.parts[1].kind == "fence" and x.parts[1].word not in "(["
 
     def between(self, opening: str, inner: Ink, closing: str) -> Ink:
         """Something between delimiters."""

@@ -41,9 +41,10 @@ def simplify(term: Any) -> Any:
 
     >>> from chainrule.core.term import symbol
     >>> from chainrule.rewrite import simplify
-    >>> from chainrule.expression.printing import text_of
+    >>> from chainrule.maths import plain
+    >>> from chainrule.maths.of_terms import tree_of_term
     >>> x = symbol("x")
-    >>> text_of(simplify(3 * x * x - x * 6 + 2 + 0 * x))
+    >>> plain(tree_of_term(simplify(3 * x * x - x * 6 + 2 + 0 * x)))
     '3*x**2 - 6*x + 2'
     """
     own = operations(term)

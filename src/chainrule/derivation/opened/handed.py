@@ -15,9 +15,10 @@ from chainrule.derivation.proof import Show
 from chainrule.errors import ChainruleError
 from chainrule.expression.formula import Formula, as_formula
 from chainrule.expression.maths.value import value_of
-from chainrule.expression.matrix_notation import latex_of
 from chainrule.expression.names import latex_name
 from chainrule.expression.template import ATOM, NEGATIVE, PRODUCT, RELATION
+from chainrule.maths import latex
+from chainrule.maths.of_terms import tree_of_term
 from chainrule.rewrite.simplify import simplify
 
 LONGEST = 160
@@ -93,7 +94,7 @@ def share_formula(node: Any, slot: int, out: str, g: str, symbols: Sequence[Any]
     arriving = unknown(f"{PLACEHOLDER}0", node.shape)
     try:
         share = gradients_of([node.op(*given, **node.settings)], [arriving], [given[slot]], record=True)[0]
-        text = latex_of(simplify(share))
+        text = latex(tree_of_term(simplify(share)))
     except FAILS:
         return ""
     for stand_in, symbol in stand_ins.items():

@@ -16,9 +16,9 @@ from chainrule.core.term import Shape, Term, constant, forward_order, replay, sy
 from chainrule.derivation.symbolic.linear_map import matrix_of
 from chainrule.derivation.symbolic.verified import verify
 from chainrule.errors import GraphError, ShapeError
-from chainrule.expression.matrix_notation import latex_of
-from chainrule.expression.printing import text_of
 from chainrule.expression.typed.parse import parse
+from chainrule.maths import Tree, latex, plain
+from chainrule.maths.of_terms import tree_of_term
 from chainrule.rewrite import Operations, operations, shortest
 from chainrule.rewrite.simplify import Form, forms, price
 
@@ -63,14 +63,19 @@ class Derivative:
     values: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
+    def tree(self) -> Tree:
+        """The formula as it is printed."""
+        return tree_of_term(self.term)
+
+    @cached_property
     def text(self) -> str:
-        """The formula as it is typed."""
-        return text_of(self.term)
+        """The formula as it is typed; NumPy runs it."""
+        return plain(self.tree)
 
     @cached_property
     def latex(self) -> str:
         """The formula in LaTeX; vectors are columns."""
-        return latex_of(self.term)
+        return latex(self.tree)
 
     @cached_property
     def operations(self) -> Operations:
@@ -281,6 +286,6 @@ def step_at(node: Term, path: set[Term]) -> Step:
 def readable(x: Any) -> str:
     """A formula in LaTeX; three dots where it is too long to be read."""
     try:
-        return latex_of(x)
+        return latex(tree_of_term(x))
     except GraphError:
         return r"\ldots"

@@ -135,6 +135,11 @@ class Reader:
 
     def call_of(self, node: ast.expr) -> Call:
         """The function that a node of the tree calls, and on which parts."""
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+            # As a factor a comparison is the number 1 where it holds and 0 elsewhere.
+            self.conditions.update([id(part) for part in (node.left, node.right) if isinstance(part, ast.Compare)])
+            if isinstance(node.right, ast.Compare) and self.is_one(node.left):
+                return self.comparison(node.right)
         if isinstance(node, ast.BinOp) and type(node.op) in SIGNS:
             return Call(by_name(SIGNS[type(node.op)]), (node.left, node.right), self.sign_after(node.left))
         if isinstance(node, ast.UnaryOp) and type(node.op) in SIGNS:
@@ -152,13 +157,22 @@ class Reader:
         what = REFUSED.get(type(node), "this is no part of a formula: it has numbers, names, signs and functions")
         raise error_at(self.text, *self.extent(node), what)
 
+    def is_one(self, node: ast.expr) -> bool:
+        """Whether it is the number 1, which makes a number of a comparison: ``1.0*(x > 0)``."""
+        token = self.token_of(node.id) if isinstance(node, ast.Name) else None
+        return token is not None and token.kind == "number" and self.number(token) == 1
+
     def comparison(self, node: ast.Compare) -> Call:
         """A comparison, which is a condition and nothing to differentiate."""
         place = self.sign_after(node.left)
         if len(node.ops) > 1:
             raise error_at(self.text, *self.extent(node), "compare two things: a product of two where(…) joins two")
         if id(node) not in self.conditions:
-            raise error_at(self.text, *place, "a comparison is the condition of where, as in where(x > 0, x, 0)")
+            raise error_at(
+                self.text,
+                *place,
+                "a comparison is the condition of where, as in where(x > 0, x, 0), or a factor, as in x*(x > 0)",
+            )
         return Call(by_name(SIGNS[type(node.ops[0])]), (node.left, node.comparators[0]), place)
 
     def transpose(self, node: ast.Attribute) -> Call:

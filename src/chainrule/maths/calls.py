@@ -7,7 +7,7 @@ out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,9 +16,6 @@ from chainrule.core.operation import compositions
 from chainrule.core.term import Term
 from chainrule.errors import GraphError
 
-LONGEST = 20_000
-"""Formulas of more characters are refused: a shared part is written out wherever it is used."""
-
 
 class Call(NamedTuple):
     """A term as the call that makes it: a name of the book or of a composed function, inputs and settings."""
@@ -26,28 +23,6 @@ class Call(NamedTuple):
     name: str
     inputs: tuple[Any, ...]
     settings: dict[str, Any]
-
-
-def written_bottom_up(term: Any, write: Callable[[Term, Call | None], None], length: Callable[[Term], int]) -> None:
-    """Write every part that shows, each after those inside it, without recursion."""
-    calls: dict[Term, Call | None] = {}
-    stack: list[tuple[Any, bool]] = [(term, False)]
-    done: set[Term] = set()
-    while stack:
-        x, ready = stack.pop()
-        if not isinstance(x, Term) or x in done:
-            continue
-        if not ready:
-            calls[x] = call_of(x)
-            stack.append((x, True))
-            call = calls[x]
-            if call is not None:
-                stack.extend((y, False) for y in call.inputs)
-            continue
-        write(x, calls[x])
-        done.add(x)
-        if length(x) > LONGEST:
-            raise GraphError("this formula is too long to be read: differentiate a part of it, or run it on numbers")
 
 
 def call_of(term: Term) -> Call | None:

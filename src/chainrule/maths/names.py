@@ -1,0 +1,45 @@
+"""Names as a program has them, as symbols: ``w1`` is w₁, ``yhat`` ŷ, ``delta_2`` δ₂; a path stays as it is typed.
+
+All names of a page get their symbols at once, so that two names never look alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from chainrule.maths.template import GREEK
+from chainrule.maths.tree import Shape, Symbol
+
+NAME = re.compile(r"([^\W\d_]+?)(_?hat)?(?:_?(\d+)|_([^\W_]+))?")
+
+
+def symbols_for(names: Mapping[str, Shape] | Iterable[str]) -> dict[str, Symbol]:
+    """A symbol for each name, with its shape where it is told; of two that would look alike the later is spelled out.
+
+    >>> from chainrule.maths import unicode
+    >>> from chainrule.maths.names import symbols_for
+    >>> [unicode(x) for x in symbols_for(["x1", "x_1", "yhat", "net[0].weight"]).values()]
+    ['x₁', 'x_1', 'ŷ', 'net[0].weight']
+    """
+    shapes = names if isinstance(names, Mapping) else dict.fromkeys(names, ())
+    found: dict[str, Symbol] = {}
+    taken: set[Symbol] = set()
+    for name in sorted(shapes, key=lambda name: ("_" in name, list(shapes).index(name))):
+        symbol = symbol_named(name)
+        if symbol in taken:
+            symbol = Symbol(name)
+        taken.add(symbol)
+        found[name] = replace(symbol, name=name, shape=shapes[name])
+    return {name: found[name] for name in shapes}
+
+
+def symbol_named(name: str) -> Symbol:
+    """One name by itself."""
+    parts = NAME.fullmatch(name)
+    if parts is None:
+        return Symbol(name)
+    letters, hat, digits, word = parts.groups()
+    below = digits or word
+    return Symbol(GREEK.get(letters, letters), (below,) if below else (), mark="hat" if hat else "")

@@ -1,0 +1,81 @@
+"""Terms as trees: a formula that was derived on symbols, as it is read and printed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.operation import book, compositions
+from chainrule.core.term import Term, forward_order
+from chainrule.errors import GraphError
+from chainrule.maths.calls import Call, call_of, is_identity
+from chainrule.maths.names import symbols_for
+from chainrule.maths.tree import Applied, Tree, applied, tree_of
+
+LONGEST = 4_000
+"""Formulas of more parts are refused: a shared part is written out wherever it is used."""
+DEEPEST = 150
+"""So are formulas nested more deeply than anybody reads."""
+
+
+def tree_of_term(term: Any, letters: Mapping[Term, Tree] | None = None) -> Tree:
+    """A term as a tree; its symbols are `letters`, or their own names. O(parts that are written).
+
+    Raises GraphError for a formula that is too long to be read.
+
+    >>> from chainrule.core.term import symbol
+    >>> from chainrule.maths import plain, unicode
+    >>> from chainrule.maths.of_terms import tree_of_term
+    >>> A, x = symbol("A", (2, 2)), symbol("x", (2,))
+    >>> tree = tree_of_term((A + A.T) @ x)
+    >>> plain(tree), unicode(tree)
+    ('(A + A.T) @ x', '(A + Aᵀ) x')
+    """
+    if not isinstance(term, Term):
+        return tree_of(term)
+    found: dict[Term, Tree] = dict(letters or own_names(term))
+    extent: dict[Term, tuple[int, int]] = {}
+    calls: dict[Term, Call] = {}
+    stack = [term]
+    while stack:
+        x = stack[-1]
+        if x in found:
+            stack.pop()
+            continue
+        call = calls.get(x) or call_of(x)
+        if call is None:
+            found[x] = constant(x)
+            continue
+        calls[x] = call
+        inner = [y for y in call.inputs if isinstance(y, Term)]
+        waiting = [y for y in inner if y not in found]
+        if waiting:
+            stack.extend(reversed(waiting))
+            continue
+        sizes = [extent.get(y, (1, 1)) for y in inner]
+        extent[x] = 1 + sum([size for size, _ in sizes]), 1 + max([depth for _, depth in sizes], default=0)
+        if extent[x][0] > LONGEST or extent[x][1] > DEEPEST:
+            raise GraphError("this formula is too long to be read: differentiate a part of it, or run it on numbers")
+        found[x] = called(call, [found[y] if isinstance(y, Term) else y for y in call.inputs])
+    return found[term]
+
+
+def called(call: Call, inputs: list[Any]) -> Applied:
+    """A call as a tree, under the name that was guessed for it."""
+    function = compositions.get(call.name) or book[call.name]
+    return applied(function, *inputs, **call.settings)
+
+
+def own_names(term: Term) -> dict[Term, Tree]:
+    """A symbol for each unknown of a term, by the names they have."""
+    unknown = [x for x in forward_order([term]) if x.op is None and x.number is None]
+    named = symbols_for({x.label: x.shape for x in unknown})
+    return {x: named[x.label] for x in unknown}
+
+
+def constant(x: Term) -> Tree:
+    """A number or an array; the identity has a name."""
+    number = np.asarray(x.number)
+    return applied("eye", n=len(number)) if is_identity(number) else tree_of(number if number.ndim else number.item())
