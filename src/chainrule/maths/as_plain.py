@@ -25,6 +25,7 @@ from chainrule.maths.tree import (
     Sigma,
     Symbol,
     Tree,
+    applied,
     slice_text,
 )
 
@@ -147,7 +148,11 @@ def call(tree: Applied) -> Text:
     if tree.name == "index":
         return Text(f"{pieces[0].within(Binds.ATOM)}[{key(given['key'])}]", Binds.ATOM)
     if tree.name == "chosen":
-        return Text(f"where({pieces[1].text}, {pieces[0].text}, 0)", Binds.ATOM)
+        x, weight = pieces
+        if weight.binds == Binds.RELATION:
+            return Text(f"where({weight.text}, {x.text}, 0)", Binds.ATOM)
+        product = between(applied("mul", *tree.inputs), x, weight)
+        return Text(f"where({weight.within(Binds.SUM)} == 0, 0, {product.text})", Binds.ATOM)
     if tree.name == "eye":
         return Text(f"eye({given['n']})", Binds.ATOM)
     inside = [piece.text for piece in pieces]

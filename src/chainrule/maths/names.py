@@ -6,7 +6,7 @@ All names of a page get their symbols at once, so that two names never look alik
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 
 from chainrule.maths.template import GREEK
@@ -15,7 +15,7 @@ from chainrule.maths.tree import Shape, Symbol
 NAME = re.compile(r"([^\W\d_]+?)(_?hat)?(?:_?(\d+)|_([^\W_]+))?")
 
 
-def symbols_for(names: Mapping[str, Shape] | Iterable[str]) -> dict[str, Symbol]:
+def symbols_for(names: dict[str, Shape] | Sequence[str]) -> dict[str, Symbol]:
     """A symbol for each name, with its shape where it is told; of two that would look alike the later is spelled out.
 
     >>> from chainrule.maths import unicode
@@ -23,7 +23,7 @@ def symbols_for(names: Mapping[str, Shape] | Iterable[str]) -> dict[str, Symbol]
     >>> [unicode(x) for x in symbols_for(["x1", "x_1", "yhat", "net[0].weight"]).values()]
     ['x₁', 'x_1', 'ŷ', 'net[0].weight']
     """
-    shapes = names if isinstance(names, Mapping) else dict.fromkeys(names, ())
+    shapes: dict[str, Shape] = dict(names) if isinstance(names, dict) else dict.fromkeys(names, ())
     found: dict[str, Symbol] = {}
     taken: set[Symbol] = set()
     for name in sorted(shapes, key=lambda name: ("_" in name, list(shapes).index(name))):
