@@ -1,13 +1,17 @@
 # Each target sets up all it needs in .venv. PYTHON=python3.13 chooses another Python; uv is used where it is found.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install --quiet)
+PIP := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check)
 SOURCES := pyproject.toml setup.py $(wildcard src/chainrule/core/*.p[xy]* src/chainrule/core/*.h)
 SUITE := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet --numprocesses=2
 OLD := import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)
 venv = [ -x $(BIN)/python ] || { $(PYTHON) -c '$(OLD)' && $(PYTHON) -m venv .venv; }
-install = @echo "setting up .venv (this once)" && { $(venv); } && $(PIP) --editable '.$(1)' && touch .venv/demo $@
-.PHONY: demo test bench clean
+say = printf '%s\n' "make $(@F): $(1)"
+install = @$(call say,setting up .venv (this once; a minute or two)) && { $(venv); } \
+	&& $(call say,fetching NumPy and what reads tables$(2); a C compiler$(comma) where there is one$(comma) builds the engine) \
+	&& $(PIP) --editable '.[data,html$(1)]' && touch .venv/demo $@ && $(call say,.venv is ready)
+comma := ,
+.PHONY: demo test soak bench clean
 
 demo: .venv/demo
 	$(BIN)/chainrule demo
@@ -20,15 +24,18 @@ test: .venv/test
 	$(SUITE)
 	CHAINRULE_PLAIN=1 $(SUITE)
 
+soak: .venv/test
+	$(SUITE) -m soak
+
 bench: .venv/bench
 	$(BIN)/python -m benchmarks
 
 .venv/demo: $(SOURCES)
-	$(call install,)
+	$(call install)
 .venv/test: $(SOURCES)
-	$(call install,[test])
+	$(call install,$(comma)test,$(comma) and the tools that judge)
 .venv/bench: $(SOURCES)
-	$(call install,[bench])
+	$(call install,$(comma)bench,$(comma) and the libraries to compare with)
 
 clean:
 	rm -rf .venv build dist .*_cache .hypothesis src/*.egg-info src/chainrule/core/*.so

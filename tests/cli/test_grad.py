@@ -13,6 +13,7 @@ import pytest
 import chainrule as cr
 import chainrule.derivation
 from chainrule.cli.app import main
+from chainrule.cli.help import this_program
 from chainrule.derivation.explain import NEAREST
 from chainrule.derivation.formats import FORMATS
 from chainrule.derivation.formats.json import from_json
@@ -423,7 +424,7 @@ def test_the_check_of_one_entry_and_of_very_many(run):
 def test_help_teaches(run):
     done = run("grad", "--help")
     assert done.code == 0
-    assert done.out.count("\n  chainrule grad ") >= 3
+    assert done.out.count(f"\n  {this_program()} grad ") >= 3
     listed = unwrapped(done.out)
     offered = [usage for usage in known_functions() if usage.partition("(")[0] in cr.__all__]
     for word in (*NEAREST, *NOTATIONS, "text", *[name for name in FORMATS if name != "terminal"], *offered):

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from chainrule.cli import network
+from chainrule.cli.help import Command, write_examples
 from chainrule.cli.telling import (
     AsJson,
     Dialect,
@@ -49,6 +50,11 @@ EVERY = 10
 
 class Commands(TyperGroup):
     """All commands; what is wrong with their words is told whatever signs are in them."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """End the help with examples."""
+        super().format_epilog(ctx, formatter)
+        write_examples("", formatter)
 
     def main(self, *words: Any, **settings: Any) -> NoReturn:
         """Run one, and exit with its code."""
@@ -84,26 +90,20 @@ def chainrule(
 ) -> None:
     """Automatic differentiation and neural networks in a glass box.
 
-    Start with: chainrule demo
-
-    Then open any formula: chainrule grad "x**3 - 3*x" x=2
-
-    Or learn from a table: chainrule train flowers.csv --target species
+    Watch a network learn, open any formula, or learn from a table of your own.
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
 
-@app.command()
+@app.command(cls=Command)
 def demo(
     seed: Annotated[int, typer.Option(min=0, help="Draws the weights and the order of the examples.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Train a network on handwritten digits, then open one of its gradients and check them all.
 
-    It takes a few seconds and downloads nothing. For example:
-
-    chainrule demo --seed 1
+    It takes a few seconds and downloads nothing.
     """
     from chainrule.cli.demo import run
 
@@ -136,14 +136,7 @@ def with_progress(seed: int, console: Console) -> Demo:
         return run(seed, progress=lambda epoch, loss: bar.update(task, completed=epoch, loss=loss))
 
 
-EXAMPLES = (
-    'chainrule grad "x**3 - 3*x**2 + 2*x + 1" x=2',
-    'chainrule grad "0.5*(w2*w1*x - y)**2" x=2 w1=2 w2=0.5 y=20 --wrt w1 --dialect paths',
-    'chainrule grad "sum((W @ x + b - y)**2)" W:3x2 x:2 b:3 y:3 --wrt W',
-)
-
-
-class FormulaCommand(TyperCommand):
+class FormulaCommand(Command):
     """A command whose help ends with the functions that a formula may call, and with examples."""
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
@@ -153,8 +146,7 @@ class FormulaCommand(TyperCommand):
         offered = [usage for usage in known_functions() if usage.partition("(")[0] in cr.__all__]
         with formatter.section("Functions"):
             formatter.write_text(", ".join(offered))
-        with formatter.section("For example"):
-            formatter.write("".join([f"  {example}\n" for example in EXAMPLES]))
+        super().format_epilog(ctx, formatter)
 
 
 @app.command(cls=FormulaCommand, context_settings={"ignore_unknown_options": True})
@@ -218,17 +210,12 @@ def refuse_unknown_options(words: Iterable[str], context: typer.Context) -> None
 
 
 for command in (network.train, network.predict, network.evaluate, network.explain):
-    app.command()(command)
+    app.command(cls=Command)(command)
 
 
-@app.command()
+@app.command(cls=Command)
 def doctor(as_json: Json = False) -> None:
-    """Say what is installed here, and what makes it fast or slow.
-
-    For example, to see whether the scalar engine was compiled:
-
-    chainrule doctor
-    """
+    """Say what is installed here, and what makes it fast or slow."""
     from chainrule.cli.doctor import examine, report
 
     found = examine()

@@ -72,16 +72,7 @@ def train(
     separator: Annotated[str | None, typer.Option(help="What stands between fields. [found in the first line]")] = None,
     as_json: Json = False,
 ) -> None:
-    """Train a network on a table, on the shipped digits or on MNIST, judge it on rows held back, and save it.
-
-    For example:
-
-    chainrule train flowers.csv --target species
-
-    chainrule train digits --layers 32 --seed 1
-
-    chainrule train mnist PATH --out mnist.safetensors
-    """
+    """Train a network on a table, on the shipped digits or on MNIST, judge it on rows held back, and save it."""
     from chainrule.cli.examples import Reading, lesson_of, notes_as_lines
     from chainrule.cli.train import Plan, plain, save, words
     from chainrule.cli.train import train as learn
@@ -128,12 +119,7 @@ def predict(
     out: Annotated[Path | None, typer.Option(help="Write to this CSV file instead of the screen.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what a trained network predicts for every row, as CSV.
-
-    For example:
-
-    chainrule predict flowers.safetensors new.csv --out predicted.csv
-    """
+    """Say what a trained network predicts for every row, as CSV."""
     from chainrule.cli.examples import examples_of, notes_as_lines
     from chainrule.cli.model_file import load_model
     from chainrule.cli.predict import as_csv, predictions
@@ -167,12 +153,7 @@ def evaluate(
     min_r2: Annotated[float | None, typer.Option(max=1, help="Exit code 1 where R² is below this.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Judge a trained network on rows whose target is known: a confusion matrix, or the residuals.
-
-    For example, in a script:
-
-    chainrule evaluate flowers.safetensors new.csv --min-accuracy 0.9
-    """
+    """Judge a trained network on rows whose target is known: a confusion matrix, or the residuals."""
     from chainrule.cli.examples import examples_of, is_what_it_learned, notes_as_lines
     from chainrule.cli.judge import judge
     from chainrule.cli.model_file import load_model
@@ -220,12 +201,7 @@ def explain(
     whole: Whole = False,
     as_json: AsJson = False,
 ) -> None:
-    """Tell how the gradient of one example's loss in a weight of a trained network came about.
-
-    For example:
-
-    chainrule explain digits.safetensors --example digits:10 --weight "0.weight[29,10]" --dialect chain
-    """
+    """Tell how the gradient of one example's loss in a weight of a trained network came about."""
     style = one_style(style, as_json)
     check_choices(dialect, notation, layout, style, out)
     from chainrule.cli.examples import notes_as_lines

@@ -5,11 +5,8 @@ A block is a function from the demo to something that rich can print; `BLOCKS` i
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -19,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chainrule.cli.demo import Demo, Factor
+from chainrule.cli.help import this_program
 from chainrule.derivation.proof import proved
 from chainrule.expression.maths.as_unicode import unicode_of
 
@@ -145,15 +143,6 @@ def show(demo: Demo, console: Console, blocks: Iterable[Block] = BLOCKS) -> None
     """Print the screen."""
     for block in blocks:
         console.print(block(demo), soft_wrap=False)
-
-
-def this_program() -> str:
-    """What to type to run chainrule again: its name, or its path where the shell would not find it."""
-    here = Path(sys.executable).parent / "chainrule"
-    found = shutil.which("chainrule")
-    if not here.exists() or (found is not None and Path(found) == here):
-        return "chainrule"
-    return str(here.relative_to(Path.cwd())) if here.is_relative_to(Path.cwd()) else str(here)
 
 
 def heading(words: str) -> Text:

@@ -1,0 +1,67 @@
+"""Help that runs as it is printed: examples of every command, in the words that a shell here would find."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from typer.core import TyperCommand
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "": (
+        "demo",
+        'grad "x**3 - 3*x" x=2',
+        "train examples/flowers.csv --target species",
+    ),
+    "demo": ("demo --seed 1",),
+    "grad": (
+        'grad "x**3 - 3*x**2 + 2*x + 1" x=2',
+        'grad "0.5*(w2*w1*x - y)**2" x=2 w1=2 w2=0.5 y=20 --wrt w1 --dialect paths',
+        'grad "sum((W @ x + b - y)**2)" W:3x2 x:2 b:3 y:3 --wrt W',
+    ),
+    "train": (
+        "train examples/flowers.csv --target species",
+        "train digits --layers 32 --seed 1",
+    ),
+    "predict": (
+        "train examples/flowers.csv --target species",
+        "predict flowers.safetensors examples/flowers.csv --out predicted.csv",
+    ),
+    "evaluate": (
+        "train examples/flowers.csv --target species",
+        "evaluate flowers.safetensors examples/flowers.csv --min-accuracy 0.9",
+    ),
+    "explain": (
+        "train digits",
+        'explain digits.safetensors --example digits:10 --weight "0.weight[29,10]" --dialect chain',
+    ),
+    "doctor": ("doctor", "doctor --json"),
+}
+"""What to type after the name of the program, by command; each line runs after those above it."""
+
+
+class Command(TyperCommand):
+    """A command whose help ends with examples."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Print the examples, each on a line of its own, however long."""
+        super().format_epilog(ctx, formatter)
+        write_examples(self.name or "", formatter)
+
+
+def write_examples(command: str, formatter: Any) -> None:
+    """The examples of a command, of all commands for ``""``."""
+    if command in EXAMPLES:
+        with formatter.section("For example"):
+            formatter.write("".join([f"  {this_program()} {words}\n" for words in EXAMPLES[command]]))
+
+
+def this_program() -> str:
+    """What to type to run chainrule again: its name, or its path where the shell would not find it."""
+    here = Path(sys.executable).parent / "chainrule"
+    found = shutil.which("chainrule")
+    if not here.exists() or (found is not None and Path(found) == here):
+        return "chainrule"
+    return str(here.relative_to(Path.cwd())) if here.is_relative_to(Path.cwd()) else str(here)

@@ -1,0 +1,103 @@
+"""In a fresh clone, after `make demo`, every command that is shown runs as it is printed: README, help, demo."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from chainrule.cli.help import EXAMPLES
+
+ROOT = Path(__file__).resolve().parents[1]
+PROGRAM = ".venv/bin/chainrule"
+SHOWN = re.compile(rf"^ *({re.escape(PROGRAM)} .*?)(?: {{3}}.*)?$", re.MULTILINE)
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="commands are shown as a POSIX shell takes them")
+
+
+def tracked():
+    """The files that a clone would have, as they stand in the working tree."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    if listed.returncode:
+        pytest.skip("what belongs to the project is asked of git, and this is no checkout")
+    return [Path(os.fsdecode(name)) for name in listed.stdout.split(b"\0") if name]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """The project in a folder of its own, with the environment that `make demo` makes, borrowed from this one."""
+    folder = tmp_path_factory.mktemp("clone")
+    for name in tracked():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    for built in (ROOT / "src").rglob("*.so"):
+        shutil.copy(built, folder / built.relative_to(ROOT))
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", ".venv"], cwd=folder, check=True)
+    paths = [str(folder / "src"), *[path for path in sys.path if "packages" in path]]
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder / ".venv")}))
+    (packages / "borrowed.pth").write_text("\n".join(paths) + "\n")
+    script = f"#!{folder / '.venv/bin/python'}\nfrom chainrule.cli.app import main\nmain()\n"
+    (folder / PROGRAM).write_text(script)
+    (folder / PROGRAM).chmod(0o755)
+    return folder
+
+
+def typed(clone, command):
+    """A line as someone types it in a shell that knows no chainrule but the one in the clone."""
+    kept = {name: held for name, held in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    environment = {**kept, "PATH": "/usr/bin:/bin", "COLUMNS": "100"}
+    return subprocess.run(
+        ["/bin/sh", "-c", command], cwd=clone, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_every_command_that_is_shown_runs_as_it_is_printed(clone):
+    pages = "\n".join((clone / name).read_text(encoding="utf-8") for name in ("README.md", "docs/explain.md"))
+    shown = SHOWN.findall(pages)
+    assert len(shown) >= 3, "README shows commands that run"
+    for words in ("--help", *[f"{command} --help" for command in EXAMPLES if command]):
+        helped = typed(clone, f"{PROGRAM} {words}")
+        assert helped.returncode == 0, helped.stderr
+        lines = SHOWN.findall(helped.stdout)
+        assert lines, f"{words} shows no example"
+        shown += lines
+    demo = typed(clone, f"{PROGRAM} demo")
+    shown += (last := SHOWN.findall(demo.stdout))
+    assert len(last) >= 3, demo.stdout + demo.stderr
+    for command in dict.fromkeys(shown):
+        done = typed(clone, command)
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        assert "Traceback" not in done.stderr, command
+        if "--out" in command:
+            written = clone / shlex.split(command)[shlex.split(command).index("--out") + 1]
+            assert written.stat().st_size > 0, command
+
+
+def test_nothing_that_is_shown_needs_an_environment_that_nobody_activated():
+    """A bare `chainrule` at the start of a line of the pages would not be found."""
+    words = "|".join(filter(None, EXAMPLES))
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        bare = re.findall(
+            rf"^chainrule (?:{words}) .*|`chainrule (?:{words}) [^`]*`", page.read_text("utf-8"), re.MULTILINE
+        )
+        assert not bare, f"{page.name} shows {bare}"
+
+
+def test_make_demo_says_what_it_does_and_installs_what_the_pages_use():
+    recipe = subprocess.run(
+        ["make", "--dry-run", "--always-make", ".venv/demo"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert recipe.index("setting up .venv") < recipe.index("fetching NumPy") < recipe.index("pip install")
+    assert "--quiet" not in recipe
+    assert "[data,html]" in recipe
