@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from chainrule.core.differential import Differential
+from chainrule.core.flat import Flat
 from chainrule.core.operation import Fused, Linear, Operation, Pointwise, book, compositions
 
 PAGE = Path(__file__).with_name("rules.md")
@@ -16,6 +17,11 @@ KINDS = (
         Differential,
         "Differential",
         "Neither of the two: how the output moves is a program, and reverse mode is its transpose, taken by machine.",
+    ),
+    (
+        Flat,
+        "Flat",
+        "Places, counts and tests on whole arrays: they move in jumps or not at all, and no gradient passes.",
     ),
     (Fused, "Fused", "Several rules in one node, for speed; each equals its composition."),
 )

@@ -154,7 +154,7 @@ def test_written_as_a_person_would():
     assert "return (g, sum_to(g, (3,)))" in text
     assert "def sum_to(g, shape):" in text
     assert "@" not in text
-    text = write_rule(cr.clip, np.ones(2), a_min=-0.5)
+    text = write_rule(cr.book["clip"], np.ones(2), a_min=-0.5)
     assert "return np.clip(x, -0.5, None)" in text
     assert "return (np.where(x == out, g, 0),)" in text
     text = write_rule(cr.where, np.array([True]), 1.0, 2.0)

@@ -1,4 +1,4 @@
-"""Lets the tests here import `loop_calls`, however pytest was started."""
+"""Lets the tests here import what lies beside them, however pytest was started."""
 
 from __future__ import annotations
 

@@ -67,11 +67,11 @@ def drawn(operation: Operation, rng: np.random.Generator, shape: tuple[int, ...]
     for i, declared in enumerate(operation.shapes):
         size = declared if shape is None else shape
         if not flat and not operation.differentiable(i):
-            inputs.append(rng.integers(0, 2, size).astype(bool))
-            continue
-        x = np.asarray(rng.uniform(*operation.domain, size))
-        for kink in kinks:
-            x = np.where(np.abs(x - kink) < 0.05, kink + 0.1, x)
+            x = np.asarray(rng.integers(0, 2, size).astype(bool))
+        else:
+            x = np.asarray(rng.uniform(*operation.domain, size))
+            for kink in kinks:
+                x = np.where(np.abs(x - kink) < 0.05, kink + 0.1, x)
         prepare = operation.prepare[i] if i < len(operation.prepare) else None
         inputs.append(x if prepare is None else prepare(x))
     return tuple(inputs)

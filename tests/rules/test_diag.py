@@ -7,7 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import ShapeError
-from chainrule.rules.composed import diag, eye
+from chainrule.rules.diagonals import diag, eye
 
 
 def test_diag_is_that_of_numpy():
@@ -15,6 +15,11 @@ def test_diag_is_that_of_numpy():
     np.testing.assert_array_equal(diag(x), np.diag(x))
     np.testing.assert_array_equal(diag(matrix), np.diag(matrix))
     np.testing.assert_array_equal(eye(n=3), np.eye(3))
+    np.testing.assert_array_equal(cr.eye(3), np.eye(3))
+    np.testing.assert_array_equal(cr.eye(2, 3, 1), np.eye(2, 3, 1))
+    for k in range(-4, 5):
+        np.testing.assert_array_equal(diag(x, k), np.diag(x, k))
+        np.testing.assert_array_equal(diag(matrix[:, :2], k), np.diag(matrix[:, :2], k))
 
 
 def test_gradients_go_to_the_diagonal():
@@ -25,5 +30,5 @@ def test_gradients_go_to_the_diagonal():
 
 
 def test_anything_else_is_refused():
-    with pytest.raises(ShapeError, match=r"vector or a square matrix, and got shape \(2, 3\)"):
-        diag(np.ones((2, 3)))
+    with pytest.raises(ShapeError, match=r"vector or a matrix, and got shape \(2, 3, 4\)"):
+        diag(np.ones((2, 3, 4)))

@@ -35,19 +35,45 @@ POOLS = (
 )
 """Results and images of pooling: windows that overlap, that leave a rest, that see one pixel."""
 
+REDUCED = [(((),), {}), (((0,),), {}), (((0, 3),), {"axis": 0}), (((2, 3, 4),), {"axis": (0, -1), "keepdims": True})]
+"""Reductions: of a number, of nothing, over several axes."""
+
+PAIRED = [(((), ()), {}), (((0, 2), (0, 2)), {}), (((3,), (3,)), {})]
+"""Two arrays entry by entry."""
+
 OTHERS = {
+    "add_along_axis": [
+        (((2, 3), (2, 3)), {"shape": (2, 5), "axis": -1}),
+        (((0, 3), (0, 3)), {"shape": (4, 3), "axis": 0}),
+        (((4,), (4,)), {"shape": (2,), "axis": 0}),
+    ],
     "affine": [(((1, 3), (2, 3), (2,)), {}), (((0, 3), (2, 3), (2,)), {}), (((4, 0), (2, 0), (2,)), {})],
+<<<<<<< HEAD
     "binary_cross_entropy": [
         (((), ()), {}),
         (((0, 2), (0, 2)), {"at_one": 0.5}),
         (((3, 2), (3, 2)), {"at_one": np.array([[2.0], [0.0], [1.0]], np.float32)}),
     ],
+=======
+    "all": REDUCED,
+    "any": REDUCED,
+    "argmax": [(((),), {}), (((4,),), {"axis": 0}), (((2, 3, 4),), {"axis": -2, "keepdims": True})],
+    "argmin": [(((),), {}), (((4,),), {"axis": 0}), (((2, 3, 4),), {"axis": -2, "keepdims": True})],
+    "argsort": [(((),), {"axis": None}), (((0,),), {}), (((2, 3, 4),), {"axis": 1, "descending": True})],
+>>>>>>> 7d53830 (NumPy's vocabulary: order and places, rearranging, products, masks and elementary functions; its functions on Tensors mean what NumPy means, or are refused by name)
     "astype": [(((),), {"dtype": np.float64}), (((0, 2),), {"dtype": np.float64})],
+    "bitwise_and": PAIRED,
+    "bitwise_invert": [(((),), {}), (((0, 2),), {})],
+    "bitwise_left_shift": PAIRED,
+    "bitwise_or": PAIRED,
+    "bitwise_right_shift": PAIRED,
+    "bitwise_xor": PAIRED,
     "broadcast_to": [(((),), {"shape": (2, 3)}), (((1, 3),), {"shape": (0, 3)}), (((),), {"shape": ()})],
     "conv2d": [(shapes, slide) for _, shapes, slide in SLIDES],
     "conv2d_input": [((g, w), {"shape": x, **slide}) for g, (x, w), slide in SLIDES],
     "conv2d_plus": [((*shapes, shapes[1][:1]), slide) for _, shapes, slide in SLIDES],
     "conv2d_weight": [((g, x), {"shape": w, **slide}) for g, (x, w), slide in SLIDES],
+    "count_nonzero": REDUCED,
     "cross_entropy": [(((1, 3),), {"target": np.array([2])})],
     "cumsum": [(((),), {}), (((0,),), {}), (((0, 3),), {"axis": 1}), (((2, 3, 4),), {"axis": 1})],
     "expand_dims": [(((),), {"axis": 0}), (((0,),), {"axis": 1})],
@@ -88,6 +114,7 @@ OTHERS = {
     ],
     "max_pool2d": [((x,), slide) for _, x, slide in POOLS],
     "mean": [(((),), {}), (((1,),), {"axis": 0}), (((2, 3, 4),), {"axis": (0, -1)})],
+    "one_hot": [(((),), {"num_classes": 4}), (((0, 2),), {"num_classes": 1}), (((2, 3, 1),), {"num_classes": 5})],
     "outer": [(((1,), (4,)), {}), (((0,), (4,)), {})],
     "pick_at_largest": [((x, x), slide) for _, x, slide in POOLS],
     "put_at_largest": [((g, x), slide) for g, x, slide in POOLS],
@@ -100,6 +127,7 @@ OTHERS = {
         (((0,),), {"key": np.array([], dtype=int), "shape": (3,)}),
         (((2, 3),), {"key": [1, 1], "shape": (4, 3)}),
     ],
+    "searchsorted": [(((0,), (2,)), {}), (((3,), ()), {"side": "right"}), (((3,), (2, 0)), {})],
     "self_attention": [
         (((1, 1, 6),), {"heads": 2, "is_causal": True}),
         (((0, 2, 6),), {"heads": 1, "is_causal": False}),
@@ -119,6 +147,12 @@ OTHERS = {
     "sum_to": [(((),), {"shape": ()}), (((0, 3),), {"shape": (1, 3)}), (((2, 3, 4),), {"shape": (3, 1)})],
     "swap": [(((2, 3),), {}), (((0, 3),), {}), (((2, 2, 3, 4),), {})],
     "symmetric": SQUARE,
+    "take_along_axis": [
+        (((2, 3, 4), (2, 5, 4)), {"axis": 1}),
+        (((2, 3), (1, 5)), {"axis": -1}),
+        (((2, 3), (0, 3)), {"axis": 0}),
+        (((4,), (2,)), {"axis": 0}),
+    ],
     "tril": [(((2, 0),), {}), (((2, 3, 3),), {"k": 0}), (((2, 3, 4),), {"k": 2})],
     "triu": [(((2, 0),), {}), (((2, 3, 3),), {"k": 0}), (((2, 3, 4),), {"k": 2})],
     "transpose": [(((),), {}), (((3,),), {}), (((0, 3),), {}), (((2, 3, 4, 5),), {"axes": (2, -4, 3, 1)})],

@@ -1,10 +1,20 @@
-"""NumPy functions called on nodes: ``np.exp(t)`` records ``exp``."""
+"""NumPy's functions called on nodes: ``np.exp(t)`` records ``exp``, ``np.sum(t, 0)`` sums over the first axis.
+
+Arguments mean what they mean in NumPy: they are sorted by NumPy's own signature, and handed on by name. What has no
+rule, and what a rule has no setting for, is refused by name.
+"""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from chainrule.core.operation import book, compositions
+from chainrule.errors import DtypeError
 
 OTHER_NAMES = {
     "absolute": "abs",
@@ -12,21 +22,143 @@ OTHER_NAMES = {
     "amax": "max",
     "amin": "min",
     "arccos": "acos",
+    "arccosh": "acosh",
     "arcsin": "asin",
+    "arcsinh": "asinh",
     "arctan": "atan",
     "arctan2": "atan2",
+    "arctanh": "atanh",
+    "around": "round",
+    "bitwise_not": "bitwise_invert",
+    "concat": "concatenate",
+    "conj": "identity",
+    "conjugate": "identity",
+    "copy": "identity",
+    "degrees": "rad2deg",
     "divide": "div",
+    "fix": "trunc",
+    "invert": "bitwise_invert",
+    "left_shift": "bitwise_left_shift",
+    "matrix_transpose": "swap",
+    "mod": "remainder",
     "multiply": "mul",
     "negative": "neg",
+    "permute_dims": "transpose",
+    "positive": "identity",
     "power": "pow",
+    "radians": "deg2rad",
+    "right_shift": "bitwise_right_shift",
+    "row_stack": "vstack",
     "subtract": "sub",
     "true_divide": "div",
 }
 """NumPy's names for operations that have another one here."""
 
+BY_LAST_AXES = {"cross", "diagonal", "matrix_norm", "outer", "trace", "vector_norm"}
+"""Functions of ``np.linalg`` that mean something else than the one of the same name in ``np``, or than ours."""
+
+HARMLESS = {"casting", "copy", "kind", "optimize", "overwrite_input", "stable", "subok"}
+"""NumPy's keywords that say how a result is found and not what it is."""
+
+OUR_NAMES = {"axes": "axes", "correction": "ddof", "m": "x", "newshape": "shape"}
+"""NumPy's names for settings that have another one here."""
+
+ANSWERED_PLAINLY = {
+    "array2string",
+    "array_repr",
+    "array_str",
+    "can_cast",
+    "iscomplexobj",
+    "isrealobj",
+    "min_scalar_type",
+    "ndim",
+    "result_type",
+    "save",
+    "savetxt",
+    "savez",
+    "savez_compressed",
+    "shape",
+    "size",
+}
+"""Functions that ask about an array or write it down: they give nothing that could be differentiated."""
+
 
 def operation_of(function: Any) -> Any:
     """The function of this project that a NumPy function stands for, or None."""
     name: str = function.__name__
+    module = getattr(function, "__module__", None) or "numpy"
+    if (module == "numpy.linalg" and name in BY_LAST_AXES) or module not in ("numpy", "numpy.linalg"):
+        return None
     name = OTHER_NAMES.get(name, name)
     return compositions.get(name) or book.get(name)
+
+
+def called(function: Any, args: Sequence[Any], kwargs: dict[str, Any], numbers_of: Callable[[Any], Any]) -> Any:
+    """What a NumPy function gives on nodes; `numbers_of` takes the plain numbers out of one."""
+    if function.__name__ in ANSWERED_PLAINLY and function.__module__ == "numpy":
+        return function(*map(numbers_of, args), **{name: numbers_of(x) for name, x in kwargs.items()})
+    if function is np.where and len(args) == 1:
+        return compositions["nonzero"](*args)
+    ours = operation_of(function)
+    if ours is None:
+        raise DtypeError(
+            f"{full_name(function)} has no rule here: use a function of chainrule, or np.asarray(x.detach()) first, "
+            "which leaves the graph"
+        )
+    positional, settings = sorted_out(function, ours, args, kwargs)
+    return ours(*positional, **settings)
+
+
+def sorted_out(
+    function: Any, ours: Any, args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[Sequence[Any], dict[str, Any]]:
+    """The arguments of a NumPy function as arguments of ours: by name, and else by place."""
+    theirs, mine = parameters(function), parameters(ours)
+    if theirs is None:  # an older NumPy does not tell how its oldest functions are called
+        return args, kwargs
+    many = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in theirs.values())
+    order = list(theirs)
+    places = [name for name, parameter in mine.items() if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
+    found: dict[str, Any] = {}
+    for name, x in (kwargs if many else {**dict(zip(order, args, strict=False)), **kwargs}).items():
+        if name in theirs and is_default(x, theirs[name].default):
+            continue
+        place = order.index(name) if name in theirs else len(places)
+        ours_is = OUR_NAMES.get(name, name)
+        if ours_is in mine and mine[ours_is].kind is not inspect.Parameter.VAR_POSITIONAL:
+            found[ours_is] = x
+        elif place < len(places) and theirs[name].default is inspect.Parameter.empty and not many:
+            found[places[place]] = x
+        elif name not in HARMLESS:
+            settings = [name for name, parameter in mine.items() if parameter.default is not parameter.empty]
+            raise DtypeError(
+                f"{full_name(function)} on a Tensor has no keyword {name} here: it has {', '.join(settings) or 'none'}"
+            )
+    if many:
+        return args, found
+    leading: list[Any] = []
+    for name in places:
+        if name not in found:
+            break
+        leading.append(found.pop(name))
+    return leading, found
+
+
+def is_default(x: Any, default: Any) -> bool:
+    """Whether an argument says no more than leaving it out would."""
+    return x is default or (type(x) in (bool, int, float, str) and type(x) is type(default) and x == default)
+
+
+@lru_cache(maxsize=512)
+def parameters(function: Any) -> Any:
+    """How a function is called, or None where it does not say."""
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return None
+
+
+def full_name(function: Any) -> str:
+    """A NumPy function as users write it."""
+    module = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np", 1)
+    return f"{module}.{function.__name__}"

@@ -346,7 +346,7 @@ class Linear(Operation):
 
     def push(self, tangents: Sequence[Any], out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         if self.jointly:
-            moved = [np.zeros(x.shape, x.dtype) if t is None else t for x, t in zip(inputs, tangents, strict=True)]
+            moved = [still(x) if t is None else t for x, t in zip(inputs, tangents, strict=True)]
             return self(*moved, **settings)
         terms = (self(*inputs[:i], t, *inputs[i + 1 :], **settings) for i, t in enumerate(tangents) if t is not None)
         return added(terms)
@@ -510,6 +510,11 @@ def stopped(share: Any, partial: Any) -> Any:
     if total != total:  # noqa: PLR0124  (nan alone differs from itself; isnan takes as long as the sum)
         np.copyto(share, 0, where=partial == 0)
     return share
+
+
+def still(x: Any) -> Any:
+    """The tangent of an input that does not move: zeros like it, or for a plain number a zero."""
+    return np.zeros(x.shape, x.dtype) if hasattr(x, "shape") else 0.0
 
 
 def added(terms: Any) -> Any:

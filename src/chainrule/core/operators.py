@@ -56,6 +56,45 @@ class Operators:
     def __rmatmul__(self, other: Any) -> Any:
         return self.__apply__(book["matmul"], (other, self), NO_SETTINGS)
 
+    def __mod__(self, other: Any) -> Any:
+        return self.__apply__(book["remainder"], (self, other), NO_SETTINGS)
+
+    def __rmod__(self, other: Any) -> Any:
+        return self.__apply__(book["remainder"], (other, self), NO_SETTINGS)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return self.__apply__(book["floor_divide"], (self, other), NO_SETTINGS)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return self.__apply__(book["floor_divide"], (other, self), NO_SETTINGS)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
+    def __and__(self, other: Any) -> Any:
+        return self.__apply__(book["logical_and"], (self, other), NO_SETTINGS)
+
+    def __rand__(self, other: Any) -> Any:
+        return self.__apply__(book["logical_and"], (other, self), NO_SETTINGS)
+
+    def __or__(self, other: Any) -> Any:
+        return self.__apply__(book["logical_or"], (self, other), NO_SETTINGS)
+
+    def __ror__(self, other: Any) -> Any:
+        return self.__apply__(book["logical_or"], (other, self), NO_SETTINGS)
+
+    def __xor__(self, other: Any) -> Any:
+        return self.__apply__(book["logical_xor"], (self, other), NO_SETTINGS)
+
+    def __rxor__(self, other: Any) -> Any:
+        return self.__apply__(book["logical_xor"], (other, self), NO_SETTINGS)
+
+    def __invert__(self) -> Any:
+        return self.__apply__(book["logical_not"], (self,), NO_SETTINGS)
+
     def __neg__(self) -> Any:
         return self.__apply__(book["neg"], (self,), NO_SETTINGS)
 

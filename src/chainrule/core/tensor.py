@@ -25,13 +25,15 @@ from chainrule.core.graph import (
     set_up,
 )
 from chainrule.core.labels import find_labels
-from chainrule.core.numpy_calls import operation_of
+from chainrule.core.numpy_calls import called, operation_of
 from chainrule.core.operation import as_array, book, compositions, named
 from chainrule.core.operators import NO_SETTINGS, Operators
 from chainrule.core.state import switches
 from chainrule.errors import DtypeError, GraphError, ShapeError
 
 Array = np.ndarray[Any, Any]
+Double = float
+"""Python's own type, by a name that no method of a Tensor takes."""
 
 
 class Tensor(Node, Operators):
@@ -85,6 +87,21 @@ class Tensor(Node, Operators):
         """The transpose."""
         return book["transpose"](self)
 
+    @property
+    def mT(self) -> Any:  # noqa: N802  (the array API's name)
+        """The transpose of each matrix of a batch."""
+        return book["swap"](self)
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes the entries take."""
+        return self._data.nbytes
+
+    @property
+    def itemsize(self) -> int:
+        """How many bytes one entry takes."""
+        return self._data.itemsize
+
     def item(self) -> Any:
         """The one entry as a Python number."""
         if self._data.size != 1:
@@ -126,7 +143,7 @@ class Tensor(Node, Operators):
             raise TypeError("a Tensor without axes cannot be iterated")
         return (self[i] for i in range(len(self._data)))
 
-    def __float__(self) -> float:
+    def __float__(self) -> Double:
         return float(self.item())
 
     def __int__(self) -> int:
@@ -298,6 +315,39 @@ class Tensor(Node, Operators):
     def __rmatmul__(self, other: Any) -> Any:
         return compositions["matmul"](other, self)
 
+    def __and__(self, other: Any) -> Any:
+        return record(book["bitwise_and"], (self, other), NO_SETTINGS)
+
+    def __rand__(self, other: Any) -> Any:
+        return record(book["bitwise_and"], (other, self), NO_SETTINGS)
+
+    def __or__(self, other: Any) -> Any:
+        return record(book["bitwise_or"], (self, other), NO_SETTINGS)
+
+    def __ror__(self, other: Any) -> Any:
+        return record(book["bitwise_or"], (other, self), NO_SETTINGS)
+
+    def __xor__(self, other: Any) -> Any:
+        return record(book["bitwise_xor"], (self, other), NO_SETTINGS)
+
+    def __rxor__(self, other: Any) -> Any:
+        return record(book["bitwise_xor"], (other, self), NO_SETTINGS)
+
+    def __invert__(self) -> Any:
+        return record(book["bitwise_invert"], (self,), NO_SETTINGS)
+
+    def __lshift__(self, other: Any) -> Any:
+        return record(book["bitwise_left_shift"], (self, other), NO_SETTINGS)
+
+    def __rlshift__(self, other: Any) -> Any:
+        return record(book["bitwise_left_shift"], (other, self), NO_SETTINGS)
+
+    def __rshift__(self, other: Any) -> Any:
+        return record(book["bitwise_right_shift"], (self, other), NO_SETTINGS)
+
+    def __rrshift__(self, other: Any) -> Any:
+        return record(book["bitwise_right_shift"], (other, self), NO_SETTINGS)
+
     def __eq__(self, other: object) -> Any:
         if other is None or isinstance(other, str):
             return NotImplemented
@@ -313,6 +363,36 @@ class Tensor(Node, Operators):
     def reshape(self, *shape: Any) -> Any:
         """The same entries in another shape; one length may be -1."""
         return book["reshape"](self, shape=shape[0] if len(shape) == 1 else shape)
+
+    def view(self, *shape: Any) -> Any:
+        """`reshape` under PyTorch's name; NumPy's view in another type would leave the graph, and is refused."""
+        if not all(isinstance(n, int | np.integer | tuple | list) for n in shape):
+            raise DtypeError("view takes a shape, as PyTorch's does; for another type of number use astype")
+        return self.reshape(*shape)
+
+    def dim(self) -> int:
+        """The number of axes, under PyTorch's name."""
+        return self._data.ndim
+
+    def numel(self) -> int:
+        """The number of entries, under PyTorch's name."""
+        return self._data.size
+
+    def unsqueeze(self, axis: int) -> Any:
+        """`expand_dims` under PyTorch's name."""
+        return book["expand_dims"](self, axis=axis)
+
+    def copy(self) -> Any:
+        """`clone` under NumPy's name."""
+        return self.clone()
+
+    def float(self) -> Any:
+        """The same numbers in single precision, as PyTorch has it."""
+        return self.astype(np.float32)
+
+    def double(self) -> Any:
+        """The same numbers in double precision."""
+        return self.astype(np.float64)
 
     def transpose(self, *axes: Any) -> Any:
         """The axes in another order; reversed where none is given."""
@@ -339,15 +419,7 @@ class Tensor(Node, Operators):
         return getattr(ufunc, method)(*plain, **settings)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        operation = operation_of(function)
-        if function in (np.shape, np.ndim, np.size):
-            return function(*[x._data if isinstance(x, Tensor) else x for x in args], **kwargs)
-        if operation is None:
-            raise DtypeError(
-                f"np.{function.__name__} has no rule here: use a function of chainrule, or np.asarray(x) first, which "
-                "leaves the graph"
-            )
-        return operation(*args, **kwargs)
+        return called(function, args, kwargs, numbers_of)
 
     __apply__ = staticmethod(record)
 
@@ -384,6 +456,11 @@ def _restore(kind: type[Tensor], array: Array, requires_grad: bool, label: str, 
     out.label = label
     out._grad = grad
     return out
+
+
+def numbers_of(x: Any) -> Any:
+    """The array of a Tensor; anything else as it is."""
+    return x._data if isinstance(x, Tensor) else x
 
 
 def plain_key(key: Any) -> Any:

@@ -213,6 +213,24 @@ class Value:
     def __rpow__(self, other: Any, modulo: Any = None) -> Any:
         return through_the_book("pow", other, self) if modulo is None else NotImplemented
 
+    def __mod__(self, other: Any) -> Any:
+        return through_the_book("remainder", self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return through_the_book("remainder", other, self)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return through_the_book("floor_divide", self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return through_the_book("floor_divide", other, self)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
     def __neg__(self) -> Value:
         return make(NEG, ONE, self, None, -self.data, -1.0, 0.0)
 

@@ -11,14 +11,15 @@ from chainrule.core.operation import composed
 from chainrule.errors import ShapeError
 from chainrule.rules import linear, matrix, pointwise
 from chainrule.rules.composed import gathered, named, shape_of
-from chainrule.rules.linear import broadcast_to, reshape
+from chainrule.rules.linear import broadcast_to, reshape, transpose
 
 
 @composed
 def dot(x: Any, y: Any) -> Any:
     """The dot product of two vectors; of two lists with Values in them, one node for the whole of it.
 
-    Arrays of more axes are multiplied as `matmul` does.
+    Matrices are multiplied; arrays of more axes are summed over the last axis of x and the last but one of y, as in
+    ``np.dot``, where `matmul` takes them for batches.
 
     >>> import chainrule as cr
     >>> a, b = [cr.Value(1.0), cr.Value(2.0)], [3.0, 4.0]
@@ -32,7 +33,13 @@ def dot(x: Any, y: Any) -> Any:
     x, y = gathered(x), gathered(y)
     if not shape_of(x) or not shape_of(y):
         return pointwise.mul(x, y)
-    return matmul(x, y)
+    right = shape_of(y)
+    if len(right) < 3:
+        return matmul(x, y)
+    order = (len(right) - 2, *range(len(right) - 2), len(right) - 1)
+    columns = (*right[:-2], right[-1])
+    flat = reshape(transpose(y, axes=order), shape=(right[-2], int(np.prod(columns))))
+    return reshape(matmul(x, flat), shape=(*shape_of(x)[:-1], *columns))
 
 
 @composed

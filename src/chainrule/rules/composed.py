@@ -20,8 +20,12 @@ Axis = int | tuple[int, ...] | None
 
 
 @composed
-def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def sum(
+    x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None, initial: Any = None, where: Any = None
+) -> Any:
     """Add up the entries, all or along axes; of a list of Values, one node for the whole sum.
+
+    The sum starts from `initial`, and entries for which `where` does not hold are left out.
 
     >>> import chainrule as cr
     >>> cr.sum([cr.Value(1.0), cr.Value(2.0), 3.0]).data
@@ -31,18 +35,27 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
         if axis not in (None, 0, -1):
             raise ShapeError(f"a list of Values has one axis, and axis={axis} asks for another")
         return add_all(x)
-    return linear.sum(gathered(x), axis=axis, keepdims=keepdims)
+    x = gathered(x)
+    if dtype is not None:
+        x = linear.astype(x, dtype=np.dtype(dtype))
+    if where is not None:
+        x = pointwise.where(where, x, 0)
+    out = linear.sum(x, axis=axis, keepdims=keepdims)
+    return out if initial is None else pointwise.add(out, initial)
 
 
 @composed
-def concatenate(arrays: Any, axis: int = 0) -> Any:
-    """Arrays end to end along an axis that they have.
+def concatenate(arrays: Any, axis: int | None = 0) -> Any:
+    """Arrays end to end along an axis that they have; with None all their entries, row by row.
 
     >>> import chainrule as cr, numpy as np
     >>> cr.concatenate([np.ones(2), np.zeros(1)])
     array([1., 1., 0.])
     """
-    return linear.concatenate(*together("concatenate", arrays), axis=axis)
+    parts = together("concatenate", arrays)
+    if axis is None:
+        return linear.concatenate(*[reshape(part, shape=(-1,)) for part in parts], axis=0)
+    return linear.concatenate(*parts, axis=axis)
 
 
 @composed
@@ -55,22 +68,6 @@ def stack(arrays: Any, axis: int = 0) -> Any:
            [1., 0.]])
     """
     return linear.stack(*together("stack", arrays), axis=axis)
-
-
-@composed
-def pad(x: Any, pad_width: Any, constant_values: float = 0.0) -> Any:
-    """A constant around the edges, as ``np.pad`` in its mode "constant".
-
-    >>> import chainrule as cr, numpy as np
-    >>> cr.pad(np.array([1.0, 2.0]), (1, 0))
-    array([0., 1., 2.])
-    """
-    x = gathered(x)
-    padded = linear.pad(x, pad_width=pad_width)
-    if constant_values == 0.0:
-        return padded
-    edge = np.pad(np.zeros(shape_of(x), padded.dtype), pad_width, constant_values=constant_values)
-    return pointwise.add(padded, edge)
 
 
 @composed
@@ -254,52 +251,6 @@ def prod(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
 
 
 @composed
-def trace(x: Any) -> Any:
-    """The sum of a square matrix's diagonal.
-
-    >>> import chainrule as cr, numpy as np
-    >>> float(cr.trace(np.array([[1.0, 2.0], [3.0, 4.0]])))
-    5.0
-    """
-    x = gathered(x)
-    shape = shape_of(x)
-    if len(shape) != 2:
-        raise ShapeError(f"trace needs a matrix, and got shape {shape}")
-    diagonal = np.arange(int(np.minimum(*shape)))
-    return linear.sum(index(x, key=(diagonal, diagonal)))
-
-
-@composed
-def diag(x: Any) -> Any:
-    """A square matrix with the vector x on its diagonal; of a square matrix, its diagonal.
-
-    >>> import chainrule as cr, numpy as np
-    >>> cr.diag(np.array([1.0, 2.0]))
-    array([[1., 0.],
-           [0., 2.]])
-    """
-    x = gathered(x)
-    shape = shape_of(x)
-    if len(shape) not in (1, 2) or shape[0] != shape[-1]:
-        raise ShapeError(f"diag takes a vector or a square matrix, and got shape {shape}")
-    places = np.arange(shape[0])
-    key = (places, places)
-    return index(x, key=key) if len(shape) == 2 else linear.scatter(x, key=key, shape=shape * 2)
-
-
-@composed
-def eye(*, n: int) -> Any:
-    """The identity matrix of n rows.
-
-    >>> import chainrule as cr
-    >>> cr.eye(n=2)
-    array([[1., 0.],
-           [0., 1.]])
-    """
-    return np.eye(n)
-
-
-@composed
 def gelu(x: Any, approximate: str = "none") -> Any:
     """x times the normal distribution's share below x; ``approximate="tanh"`` is the cheaper form.
 
@@ -326,10 +277,15 @@ def gathered(x: Any) -> Any:
 
 
 def together(name: str, arrays: Any) -> Any:
-    """A list of arrays or nodes, not empty."""
-    if is_node(arrays) or not len(arrays):
+    """A list of arrays or nodes, not empty; a plain number takes the type that adding it to the others would give."""
+    if isinstance(arrays, np.ndarray):
+        arrays = list(arrays)
+    if is_node(arrays) or not arrays:
         raise ShapeError(f"{name} takes a list of at least one array")
-    return arrays
+    if not any(type(x) in (int, float, bool) for x in arrays):
+        return arrays
+    kinds = [x.dtype for x in arrays if hasattr(x, "dtype")]
+    return [np.asarray(x, np.result_type(*kinds, x)) if kinds and type(x) in (int, float, bool) else x for x in arrays]
 
 
 def without_numbers(x: Any) -> bool:
@@ -350,3 +306,8 @@ def numbers_of(x: Any) -> Any:
 def shape_of(x: Any) -> tuple[int, ...]:
     """The shape of an array, a node or a number."""
     return getattr(x, "shape", ())
+
+
+def alike(x: Any, array: Any) -> Any:
+    """A plain array as the kind of node that x is."""
+    return type(x)(array) if is_node(x) else array

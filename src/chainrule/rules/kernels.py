@@ -311,3 +311,59 @@ def solution(a, b):
 def cholesky_factor(x):
     """The lower triangular L with L L^T = the symmetric part of x; nan where that is not positive definite."""
     return nan_where_singular(lambda part: np.linalg.cholesky(symmetric_part(part)), x)
+
+
+@kernel
+def sinc_slope(x, order):
+    """A derivative of sin(πx)/(πx).
+
+    With t = πx it is π^k times the integral of u^k cos^(k)(tu) over u from 0 to 1: taken by Gauss's quadrature near 0,
+    and by the recurrence t s_k = sin^(k)(t) - k s_(k-1) further out, where that is stable.
+    """
+    order, t = int(order), np.pi * np.asarray(x)
+    near = np.abs(t) < order + 1.0
+    nodes, weights = np.polynomial.legendre.leggauss(16 + 2 * order)
+    u = (nodes + 1) / 2
+    inside, outside = np.where(near, t, 0.0)[..., None] * u, np.where(near, 1.0, t)
+    turn = (np.cos(inside), -np.sin(inside), -np.cos(inside), np.sin(inside))[order % 4]
+    by_quadrature = np.add.reduce(weights / 2 * u**order * turn, -1)
+    turns = (np.sin(outside), np.cos(outside), -np.sin(outside), -np.cos(outside))
+    further = turns[0] / outside
+    for k in range(1, order + 1):
+        further = (turns[k % 4] - k * further) / outside
+    out = np.pi**order * np.where(near, by_quadrature, further)
+    return out.astype(np.result_type(x, np.float32))[()]
+
+
+@kernel
+def sorting_places(x, axis, descending):
+    """The places that sort x; where they fall, equals keep their order, which a list turned round would not."""
+    if axis is None:
+        x, axis = x.reshape(-1), 0
+    if not descending:
+        return np.argsort(x, axis, kind="stable")
+    return x.shape[axis] - 1 - np.flip(np.argsort(np.flip(x, axis), axis, kind="stable"), axis)
+
+
+@kernel
+def one_hot(x, num_classes):
+    """A row of zeros with a 1 for each class number."""
+    x = np.asarray(x)
+    if x.dtype.kind not in "iub":
+        raise ValueError("class numbers are whole numbers")
+    if num_classes is None:
+        num_classes = int(x.max(initial=-1)) + 1
+    if x.size and not 0 <= x.min() <= x.max() < num_classes:
+        raise IndexError(f"{num_classes} classes are counted from 0, and the numbers go from {x.min()} to {x.max()}")
+    return (x[..., None] == np.arange(num_classes)).astype(np.float64)
+
+
+@kernel
+def add_along_axis(x, indices, shape, axis):
+    """Zeros of a shape, with the entries of x added at places along an axis."""
+    out = np.zeros(shape, x.dtype)
+    axis %= len(shape)
+    key = [np.arange(n).reshape((1,) * i + (-1,) + (1,) * (len(shape) - 1 - i)) for i, n in enumerate(shape)]
+    key[axis] = indices
+    np.add.at(out, tuple(key), x)
+    return out

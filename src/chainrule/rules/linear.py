@@ -361,7 +361,7 @@ def inverse(axes):
 
 def opposite(shift):
     """A shift back."""
-    return tuple([-s for s in shift]) if isinstance(shift, tuple) else -shift
+    return tuple([-s for s in shift]) if np.ndim(shift) else -shift
 
 
 def stretch(shapes, i, axis):

@@ -48,7 +48,10 @@ def known() -> list[str]:
 
 
 def look_up(name: str) -> Known | None:
-    """The function of that name, if a formula may call it: its inputs are counted, and its settings can be typed."""
+    """The function of that name, if a formula may call it.
+
+    Its inputs are counted, each of them is one array of doubles, and its settings can be typed.
+    """
     name = ALIASES.get(name, name)
     call, rule = compositions.get(name) or book.get(name), book.get(name)
     if call is None or (rule is not None and rule.variadic):
@@ -59,10 +62,13 @@ def look_up(name: str) -> Known | None:
     for parameter in inspect.signature(call).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             return None
+        kind = str(parameter.annotation)
+        if "Sequence" in kind or "Places" in kind:
+            return None
         has_default = parameter.default is not parameter.empty
         if has_default and not can_be_typed(parameter.default):
             continue
-        is_setting = has_default or parameter.kind is parameter.KEYWORD_ONLY
+        is_setting = has_default or parameter.kind is parameter.KEYWORD_ONLY or kind == "int"
         if not is_setting and not (rule is not None and parameter.name in rule.defaults):
             inputs.append(parameter.name)
             continue

@@ -1,0 +1,334 @@
+"""Functions of order, made of the rules in order.py: sorted entries, the largest few, medians and quantiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.core.operation import composed, is_node
+from chainrule.errors import ShapeError
+from chainrule.rules import linear, order, pointwise
+from chainrule.rules.arrange import along, an_axis, moveaxis, ravel, some_axes
+from chainrule.rules.composed import alike, gathered, numbers_of, shape_of
+from chainrule.rules.linear import index, reshape
+from chainrule.rules.order import Places
+
+Axis = int | tuple[int, ...] | None
+
+
+@composed
+def sort(x: Any, axis: int | None = -1, descending: bool = False, stable: bool = True) -> Any:
+    """The entries in rising (or falling) order along an axis, or all of them with None; the gradient follows each.
+
+    Equal entries keep their order, and nan comes last when rising, as in NumPy. O(n log n).
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.sort(np.array([3.0, 1.0, 2.0]), descending=True)
+    array([3., 2., 1.])
+    """
+    x = gathered(x)
+    if axis is None:
+        x, axis = ravel(x), 0
+    an_axis(axis, len(shape_of(x)))
+    return order.take_along_axis(x, order.argsort(x, axis=axis, descending=descending), axis=axis)
+
+
+class ValuesAndIndices(NamedTuple):
+    """What `topk` gives, with PyTorch's names."""
+
+    values: Any
+    indices: Places
+
+
+@composed
+def topk(x: Any, k: int, axis: int = -1, largest: bool = True) -> ValuesAndIndices:
+    """The k largest (or smallest) entries along an axis, best first, and their places.
+
+    >>> import chainrule as cr, numpy as np
+    >>> values, places = cr.topk(np.array([1.0, 5.0, 3.0]), 2)
+    >>> values, places
+    (array([5., 3.]), array([1, 2]))
+    """
+    x = gathered(x)
+    axis = an_axis(axis, len(shape_of(x)))
+    if not 0 <= k <= shape_of(x)[axis]:
+        raise ShapeError(f"topk cannot take {k} of {shape_of(x)[axis]} entries")
+    places = index(order.argsort(x, axis=axis, descending=largest), key=along(axis, slice(0, k)))
+    return ValuesAndIndices(order.take_along_axis(x, places, axis=axis), places)
+
+
+@composed
+def median(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The middle entry, or the mean of the two in the middle; nan where an entry is.
+
+    >>> import chainrule as cr, numpy as np
+    >>> float(cr.median(np.array([1.0, 9.0, 2.0])))
+    2.0
+    """
+    x = gathered(x)
+    rows = merged(x, axis)
+    n = shape_of(rows)[0]
+    ordered = sort(rows, axis=0)
+    middle = linear.mean(index(ordered, key=slice((n - 1) // 2, n // 2 + 1)), axis=0)
+    return with_axes(spoilt(middle, rows), shape_of(x), axis, keepdims)
+
+
+@composed
+def quantile(x: Any, q: Any, axis: Axis = None, method: str = "linear", keepdims: bool = False) -> Any:
+    """What a share q of the entries lies below; several shares lie along a new first axis; nan where an entry is.
+
+    Between two entries `method` takes a share of each ("linear"), the "lower", the "higher", the "nearest" or the
+    "midpoint".
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.quantile(np.array([0.0, 10.0, 20.0]), [0.25, 1.0])
+    array([ 5., 20.])
+    """
+    x = gathered(x)
+    shares = np.asarray(numbers_of(q) if is_node(q) else q, np.float64)
+    if not np.all((shares >= 0) & (shares <= 1)):
+        raise ShapeError(f"a quantile is for shares between 0 and 1, not {q}")
+    rows = merged(x, axis)
+    places = shares * (shape_of(rows)[0] - 1)
+    low, high = np.floor(places).astype(int), np.ceil(places).astype(int)
+    between = places - low
+    ways = {
+        "linear": between,
+        "lower": np.zeros_like(between),
+        "higher": (between > 0) * 1.0,
+        "nearest": np.rint(places) - low,
+        "midpoint": (between > 0) * 0.5,
+    }
+    if method not in ways:
+        raise ShapeError(f"quantile has the methods {', '.join(ways)}, not {method!r}")
+    ordered = sort(rows, axis=0)
+    rest = shape_of(rows)[1:]
+    share = ways[method].reshape(shares.shape + (1,) * len(rest)).astype(np.result_type(rows.dtype, np.float32))
+    below, above = index(ordered, key=low), index(ordered, key=high)
+    # Where both ends are one entry, or one of them is infinite and not asked for, their difference is left out.
+    between_them = pointwise.where(
+        share == 0, below, pointwise.where(share == 1, above, below + share * (above - below))
+    )
+    out = spoilt(between_them, rows)
+    return with_axes(out, shape_of(x), axis, keepdims, len(shares.shape))
+
+
+@composed
+def percentile(x: Any, q: Any, axis: Axis = None, method: str = "linear", keepdims: bool = False) -> Any:
+    """`quantile` for shares in hundredths.
+
+    >>> import chainrule as cr, numpy as np
+    >>> float(cr.percentile(np.array([0.0, 10.0, 20.0]), 25))
+    5.0
+    """
+    return quantile(x, np.asarray(numbers_of(q) if is_node(q) else q) / 100, axis, method, keepdims)
+
+
+@composed
+def take(x: Any, indices: Places, axis: int | None = None, mode: str = "raise") -> Any:
+    """The entries (or slices along an axis) at given places; places outside raise, "wrap" round or "clip" to the ends.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.take(np.array([10.0, 20.0, 30.0]), [2, 0, 2])
+    array([30., 10., 30.])
+    """
+    x = gathered(x)
+    if axis is None:
+        x, axis = ravel(x), 0
+    axis = an_axis(axis, len(shape_of(x)))
+    places, length = whole_numbers(indices), shape_of(x)[axis]
+    if mode == "wrap":
+        places = places % length
+    elif mode == "clip":
+        places = np.clip(places, 0, length - 1)
+    elif mode != "raise":
+        raise ShapeError(f"take has the modes raise, wrap and clip, not {mode!r}")
+    return index(x, key=along(axis, places))
+
+
+@composed
+def compress(condition: Any, x: Any, axis: int | None = None) -> Any:
+    """The entries (or slices along an axis) for which a condition holds.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.compress([True, False, True], np.array([1.0, 2.0, 3.0]))
+    array([1., 3.])
+    """
+    return take(x, np.flatnonzero(numbers_of(gathered(condition))), axis)
+
+
+@composed
+def index_select(x: Any, axis: int, indices: Places) -> Any:
+    """`take` along an axis, with PyTorch's name and order of arguments.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.index_select(np.eye(3), 1, [2]).ravel()
+    array([0., 0., 1.])
+    """
+    return take(x, indices, axis)
+
+
+@composed
+def index_add(x: Any, axis: int, indices: Places, values: Any) -> Any:
+    """x with slices added at places along an axis, adding up where one is met twice; x itself stays.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.index_add(np.zeros(3), 0, [0, 2, 0], np.ones(3))
+    array([2., 0., 1.])
+    """
+    x, values = gathered(x), gathered(values)
+    axis = an_axis(axis, len(shape_of(x)))
+    return pointwise.add(x, linear.scatter(values, key=along(axis, whole_numbers(indices)), shape=shape_of(x)))
+
+
+@composed
+def scatter_add(x: Any, axis: int, indices: Places, values: Any) -> Any:
+    """x with entries added at places along an axis, entry by entry; x itself stays.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.scatter_add(np.zeros((2, 2)), 1, np.array([[0, 0], [1, 0]]), np.ones((2, 2)))
+    array([[2., 0.],
+           [1., 1.]])
+    """
+    x = gathered(x)
+    added = order.add_along_axis(gathered(values), indices, shape=shape_of(x), axis=axis)
+    return pointwise.add(x, added)
+
+
+@composed
+def masked_fill(x: Any, mask: Any, value: Any) -> Any:
+    """A value where a mask holds, and x elsewhere.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.masked_fill(np.array([1.0, 2.0]), np.array([True, False]), 0.0)
+    array([0., 2.])
+    """
+    x = gathered(x)
+    if type(value) in (int, float) and hasattr(x, "dtype"):
+        value = np.asarray(value, x.dtype)[()]
+    return pointwise.where(gathered(mask), value, x)
+
+
+@composed
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0.0) -> Any:
+    """Entry by entry the first choice whose condition holds, and a default where none does.
+
+    >>> import chainrule as cr, numpy as np
+    >>> x = np.array([-2.0, 0.5, 3.0])
+    >>> cr.select([x < 0, x < 1], [-x, x * x], 1.0)
+    array([2.  , 0.25, 1.  ])
+    """
+    if len(condlist) != len(choicelist):
+        raise ShapeError(f"select takes a choice for each condition, not {len(choicelist)} for {len(condlist)}")
+    out = default
+    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+        out = pointwise.where(condition, choice, out)
+    return out
+
+
+@composed
+def choose(indices: Places, choices: Sequence[Any]) -> Any:
+    """Entry by entry the choice whose number stands there.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.choose(np.array([1, 0]), [np.array([1.0, 2.0]), np.array([10.0, 20.0])])
+    array([10.,  2.])
+    """
+    places = whole_numbers(indices)
+    if places.size and not 0 <= places.min() <= places.max() < len(choices):
+        raise IndexError(f"choose has {len(choices)} choices, and the numbers go from {places.min()} to {places.max()}")
+    out = choices[0]
+    for k in range(1, len(choices)):
+        out = pointwise.where(places == k, choices[k], out)
+    return out
+
+
+@composed
+def nonzero(x: Any) -> tuple[Any, ...]:
+    """The places of the entries that are not 0, as one row of numbers for each axis.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.nonzero(np.array([0.0, 3.0, 0.0, 4.0]))
+    (array([1, 3]),)
+    """
+    x = gathered(x)
+    return tuple([alike(x, places) for places in np.nonzero(numbers_of(x))])
+
+
+@composed
+def flatnonzero(x: Any) -> Any:
+    """The places of the entries that are not 0, counted row by row.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.flatnonzero(np.eye(2))
+    array([0, 3])
+    """
+    x = gathered(x)
+    return alike(x, np.flatnonzero(numbers_of(x)))
+
+
+@composed
+def argwhere(x: Any) -> Any:
+    """The places of the entries that are not 0, a row for each.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.argwhere(np.eye(2)).tolist()
+    [[0, 0], [1, 1]]
+    """
+    x = gathered(x)
+    return alike(x, np.argwhere(numbers_of(x)))
+
+
+@composed
+def unique(x: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False) -> Any:
+    """The different entries in rising order, each as it stands first in x, where its gradient goes.
+
+    Asked for, their first places, the places that rebuild x, and how often each stands there come too, as plain arrays.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.unique(np.array([3.0, 1.0, 3.0]), return_counts=True)
+    (array([1., 3.]), array([1, 2]))
+    """
+    x = gathered(x)
+    _, first, inverse, counts = np.unique(numbers_of(x), True, True, True)
+    found = index(ravel(x), key=first)
+    more = [
+        part for part, asked in ((first, return_index), (inverse, return_inverse), (counts, return_counts)) if asked
+    ]
+    return (found, *more) if more else found
+
+
+def whole_numbers(indices: Places) -> Any:
+    """Places as plain whole numbers."""
+    places = np.asarray(numbers_of(indices) if is_node(indices) else indices)
+    if not places.size and places.dtype.kind == "f":
+        return places.astype(int)
+    if places.dtype.kind not in "iu":
+        raise IndexError(f"places are whole numbers, and these are {places.dtype}")
+    return places
+
+
+def merged(x: Any, axis: Axis) -> Any:
+    """The array with some of its axes joined to one that comes first."""
+    shape = shape_of(x)
+    axes = some_axes(axis, len(shape))
+    first = moveaxis(x, axes, tuple(range(len(axes)))) if len(axes) < len(shape) else x
+    rest = tuple([n for i, n in enumerate(shape) if i not in axes])
+    return reshape(first, shape=(int(np.prod([shape[i] for i in axes])), *rest))
+
+
+def with_axes(x: Any, shape: Sequence[int], axis: Axis, keepdims: bool, new: int = 0) -> Any:
+    """A result without some axes with these back, of length 1, behind the `new` ones that it begins with."""
+    if not keepdims:
+        return x
+    axes = some_axes(axis, len(shape))
+    kept = tuple([1 if i in axes else n for i, n in enumerate(shape)])
+    return reshape(x, shape=(*shape_of(x)[:new], *kept))
+
+
+def spoilt(out: Any, rows: Any) -> Any:
+    """A result with nan where an entry of its rows is nan: sorting has put those last."""
+    lost = np.isnan(numbers_of(rows)).any(0)
+    return pointwise.where(lost, np.nan, out) if lost.any() else out
