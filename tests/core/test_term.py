@@ -75,10 +75,10 @@ def test_numpys_functions_and_arrays_on_the_left():
     assert np.exp(X) is cr.exp(X)
     assert np.ones(3) * X is constant(np.ones(3)) * X
     assert np.float64(2.0) * X is 2.0 * X
-    assert np.sum(W, axis=0) is cr.sum(W, axis=0)
+    assert np.sum(W, axis=0) is cr.sum(W, axis=0) is np.sum(W, 0)
     assert np.linalg.inv(symbol("A", (2, 2))) is cr.inv(symbol("A", (2, 2)))
     with pytest.raises(TypeError):
-        np.cbrt(X)
+        np.spacing(X)
     with pytest.raises(TypeError):
         np.linalg.svd(W)
 

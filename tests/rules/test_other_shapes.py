@@ -48,19 +48,16 @@ OTHERS = {
         (((4,), (4,)), {"shape": (2,), "axis": 0}),
     ],
     "affine": [(((1, 3), (2, 3), (2,)), {}), (((0, 3), (2, 3), (2,)), {}), (((4, 0), (2, 0), (2,)), {})],
-<<<<<<< HEAD
     "binary_cross_entropy": [
         (((), ()), {}),
         (((0, 2), (0, 2)), {"at_one": 0.5}),
         (((3, 2), (3, 2)), {"at_one": np.array([[2.0], [0.0], [1.0]], np.float32)}),
     ],
-=======
     "all": REDUCED,
     "any": REDUCED,
     "argmax": [(((),), {}), (((4,),), {"axis": 0}), (((2, 3, 4),), {"axis": -2, "keepdims": True})],
     "argmin": [(((),), {}), (((4,),), {"axis": 0}), (((2, 3, 4),), {"axis": -2, "keepdims": True})],
     "argsort": [(((),), {"axis": None}), (((0,),), {}), (((2, 3, 4),), {"axis": 1, "descending": True})],
->>>>>>> 7d53830 (NumPy's vocabulary: order and places, rearranging, products, masks and elementary functions; its functions on Tensors mean what NumPy means, or are refused by name)
     "astype": [(((),), {"dtype": np.float64}), (((0, 2),), {"dtype": np.float64})],
     "bitwise_and": PAIRED,
     "bitwise_invert": [(((),), {}), (((0, 2),), {})],

@@ -178,7 +178,7 @@ class Operation:
         return settings
 
     def compute(self, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
-        """The forward on numbers (a float comes back) or arrays, by IEEE arithmetic, without warnings."""
+        """The forward on numbers (a float or a bool comes back) or arrays, by IEEE arithmetic, without warnings."""
         scalar = True
         ready: list[Any] = []
         for x in inputs:
@@ -194,7 +194,10 @@ class Operation:
             ready = in_doubles(ready)
         with Quiet():
             out = self.fitting(ready, inputs, settings)
-        return float(out) if scalar and getattr(out, "dtype", None) == np.float64 and out.ndim == 0 else out
+        if not scalar or np.ndim(out) != 0:
+            return out
+        kind = getattr(out, "dtype", None)
+        return float(out) if kind == np.float64 else bool(out) if kind == TRUTH else out
 
     def fitting(self, ready: Sequence[Any], inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         """The forward on arrays, where NumPy's complaint about shapes becomes one in the user's words."""

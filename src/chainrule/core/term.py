@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.numpy_calls import operation_of
+from chainrule.core.numpy_calls import operation_of, sorted_out
 from chainrule.core.operation import NUMBERS, Operation, book, compositions, is_node
 from chainrule.core.operators import NO_SETTINGS, Operators
 from chainrule.core.state import Quiet
@@ -155,7 +155,10 @@ class Term(Operators):
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         operation = operation_of(function)
-        return NotImplemented if operation is None else operation(*args, **kwargs)
+        if operation is None:
+            return NotImplemented
+        positional, settings = sorted_out(function, operation, args, kwargs)
+        return operation(*positional, **settings)
 
     def __repr__(self) -> str:
         what = self.label or (self.op.name if self.op is not None else repr(self.number))
