@@ -303,6 +303,12 @@ def numbers_of(x: Any) -> Any:
     return x.detach() if isinstance(x, Mapped) else np.asarray(x.data if is_node(x) else x)
 
 
+def array_of(x: Any) -> Any:
+    """The plain numbers as one array, for what depends on all of them; inside vmap there is none, and that is said."""
+    numbers = numbers_of(x)
+    return numbers.refuse_number() if isinstance(numbers, Mapped) else numbers
+
+
 def shape_of(x: Any) -> tuple[int, ...]:
     """The shape of an array, a node or a number."""
     return getattr(x, "shape", ())

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from chainrule.core.operation import composed
 from chainrule.errors import ShapeError
-from chainrule.rules.composed import gathered, numbers_of, shape_of
-from chainrule.rules.linear import index
+from chainrule.rules import order, pointwise
+from chainrule.rules.composed import gathered, shape_of
+from chainrule.rules.linear import index, reshape
 from chainrule.rules.pointwise import where
 
 
@@ -28,9 +27,13 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Any
     first, last = index(fp, key=0), index(fp, key=count - 1)
     out = first + 0.0 * x
     if count > 1:
-        below = np.clip(np.searchsorted(numbers_of(xp), numbers_of(x), "right") - 1, 0, count - 2)
-        x0, x1 = index(xp, key=below), index(xp, key=below + 1)
-        y0, y1 = index(fp, key=below), index(fp, key=below + 1)
+        shape, row = shape_of(x), reshape(x, shape=(-1,))
+        below = pointwise.clip(order.searchsorted(xp, row, side="right") - 1, a_min=0, a_max=count - 2)
+        x0, x1, y0, y1 = [
+            reshape(order.take_along_axis(points, places, axis=0), shape=shape)
+            for points in (xp, fp)
+            for places in (below, below + 1)
+        ]
         out = y0 + (x - x0) * ((y1 - y0) / (x1 - x0))
     out = where(x < index(xp, key=0), first if left is None else left, out)
     return where(x > index(xp, key=count - 1), last if right is None else right, out)

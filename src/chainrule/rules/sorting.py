@@ -9,9 +9,9 @@ import numpy as np
 
 from chainrule.core.operation import composed, is_node
 from chainrule.errors import ShapeError
-from chainrule.rules import linear, order, pointwise
+from chainrule.rules import linear, logic, order, pointwise
 from chainrule.rules.arrange import along, an_axis, moveaxis, ravel, some_axes
-from chainrule.rules.composed import alike, gathered, numbers_of, shape_of
+from chainrule.rules.composed import alike, array_of, gathered, shape_of
 from chainrule.rules.linear import index, reshape
 from chainrule.rules.order import Places
 
@@ -87,7 +87,7 @@ def quantile(x: Any, q: Any, axis: Axis = None, method: str = "linear", keepdims
     array([ 5., 20.])
     """
     x = gathered(x)
-    shares = np.asarray(numbers_of(q) if is_node(q) else q, np.float64)
+    shares = np.asarray(array_of(q) if is_node(q) else q, np.float64)
     if not np.all((shares >= 0) & (shares <= 1)):
         raise ShapeError(f"a quantile is for shares between 0 and 1, not {q}")
     rows = merged(x, axis)
@@ -123,7 +123,7 @@ def percentile(x: Any, q: Any, axis: Axis = None, method: str = "linear", keepdi
     >>> float(cr.percentile(np.array([0.0, 10.0, 20.0]), 25))
     5.0
     """
-    return quantile(x, np.asarray(numbers_of(q) if is_node(q) else q) / 100, axis, method, keepdims)
+    return quantile(x, np.asarray(array_of(q) if is_node(q) else q) / 100, axis, method, keepdims)
 
 
 @composed
@@ -156,7 +156,7 @@ def compress(condition: Any, x: Any, axis: int | None = None) -> Any:
     >>> cr.compress([True, False, True], np.array([1.0, 2.0, 3.0]))
     array([1., 3.])
     """
-    return take(x, np.flatnonzero(numbers_of(gathered(condition))), axis)
+    return take(x, np.flatnonzero(array_of(gathered(condition))), axis)
 
 
 @composed
@@ -254,7 +254,7 @@ def nonzero(x: Any) -> tuple[Any, ...]:
     (array([1, 3]),)
     """
     x = gathered(x)
-    return tuple([alike(x, places) for places in np.nonzero(numbers_of(x))])
+    return tuple([alike(x, places) for places in np.nonzero(array_of(x))])
 
 
 @composed
@@ -266,7 +266,7 @@ def flatnonzero(x: Any) -> Any:
     array([0, 3])
     """
     x = gathered(x)
-    return alike(x, np.flatnonzero(numbers_of(x)))
+    return alike(x, np.flatnonzero(array_of(x)))
 
 
 @composed
@@ -278,7 +278,7 @@ def argwhere(x: Any) -> Any:
     [[0, 0], [1, 1]]
     """
     x = gathered(x)
-    return alike(x, np.argwhere(numbers_of(x)))
+    return alike(x, np.argwhere(array_of(x)))
 
 
 @composed
@@ -292,7 +292,7 @@ def unique(x: Any, return_index: bool = False, return_inverse: bool = False, ret
     (array([1., 3.]), array([1, 2]))
     """
     x = gathered(x)
-    _, first, inverse, counts = np.unique(numbers_of(x), True, True, True)
+    _, first, inverse, counts = np.unique(array_of(x), True, True, True)
     found = index(ravel(x), key=first)
     more = [
         part for part, asked in ((first, return_index), (inverse, return_inverse), (counts, return_counts)) if asked
@@ -302,7 +302,7 @@ def unique(x: Any, return_index: bool = False, return_inverse: bool = False, ret
 
 def whole_numbers(indices: Places) -> Any:
     """Places as plain whole numbers."""
-    places = np.asarray(numbers_of(indices) if is_node(indices) else indices)
+    places = np.asarray(array_of(indices) if is_node(indices) else indices)
     if not places.size and places.dtype.kind == "f":
         return places.astype(int)
     if places.dtype.kind not in "iu":
@@ -330,5 +330,5 @@ def with_axes(x: Any, shape: Sequence[int], axis: Axis, keepdims: bool, new: int
 
 def spoilt(out: Any, rows: Any) -> Any:
     """A result with nan where an entry of its rows is nan: sorting has put those last."""
-    lost = np.isnan(numbers_of(rows)).any(0)
-    return pointwise.where(lost, np.nan, out) if lost.any() else out
+    lost = order.any(logic.isnan(rows), axis=0)
+    return pointwise.where(lost, np.nan, out)

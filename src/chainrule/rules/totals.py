@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.core.operation import composed
 from chainrule.errors import ShapeError
 from chainrule.rules import linear, logic, pointwise
-from chainrule.rules.composed import gathered, max, min, numbers_of, shape_of, sum
+from chainrule.rules.composed import array_of, gathered, max, min, shape_of, sum
 from chainrule.rules.linear import reshape
 
 Axis = int | tuple[int, ...] | None
@@ -30,9 +30,9 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None, w
         x = linear.astype(x, dtype=np.dtype(dtype))
     if where is None:
         return linear.mean(x, axis=axis, keepdims=keepdims)
-    mask = np.broadcast_to(np.asarray(numbers_of(where), bool), shape_of(x))
-    count = np.sum(mask, axis=axis, keepdims=keepdims).astype(np.result_type(x.dtype, np.float32))
-    return sum(x, axis, keepdims, where=mask) / count
+    kind = np.float32 if x.dtype == np.float32 else np.float64
+    count = sum(np.ones(shape_of(x), kind), axis, keepdims, where=where)
+    return sum(x, axis, keepdims, where=where) / count
 
 
 @composed
@@ -118,7 +118,7 @@ def allclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: 
     >>> cr.allclose(cr.Tensor([1.0, 2.0]), [1.0, 2.0 + 1e-9])
     True
     """
-    return bool(np.allclose(numbers_of(gathered(x)), numbers_of(gathered(y)), rtol, atol, equal_nan))
+    return bool(np.allclose(array_of(gathered(x)), array_of(gathered(y)), rtol, atol, equal_nan))
 
 
 @composed
@@ -129,4 +129,4 @@ def array_equal(x: Any, y: Any, equal_nan: bool = False) -> bool:
     >>> cr.array_equal(cr.Tensor([1.0, 2.0]), [1.0, 2.0])
     True
     """
-    return bool(np.array_equal(numbers_of(gathered(x)), numbers_of(gathered(y)), equal_nan))
+    return bool(np.array_equal(array_of(gathered(x)), array_of(gathered(y)), equal_nan))
