@@ -109,6 +109,7 @@ def sinc(x):
 @pointwise(
     r"\operatorname{mod}\left({x}, {y}\right)",
     partials=(lambda out, x, y: 1, lambda out, x, y: -floor_divide(x, y)),
+    selects=True,
     domain=(0.4, 3.0),
 )
 def remainder(x, y):
@@ -119,6 +120,7 @@ def remainder(x, y):
 @pointwise(
     r"\operatorname{fmod}\left({x}, {y}\right)",
     partials=(lambda out, x, y: 1, lambda out, x, y: -trunc(x / y)),
+    selects=True,
     domain=(0.4, 3.0),
 )
 def fmod(x, y):
