@@ -31,11 +31,23 @@ from chainrule.nn.activations import (
     Tanh,
 )
 from chainrule.nn.attention import Embedding, MultiheadAttention, TransformerBlock
-from chainrule.nn.convolution import AvgPool2d, Conv2d, MaxPool2d
-from chainrule.nn.layers import Dropout, Flatten, Linear, ModuleList, Sequential
-from chainrule.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, HuberLoss, L1Loss, MSELoss
+from chainrule.nn.containers import ModuleDict, ModuleList, ParameterList
+from chainrule.nn.convolution import AdaptiveAvgPool2d, AvgPool2d, Conv1d, Conv2d, MaxPool2d
+from chainrule.nn.hooks import RemovableHandle
+from chainrule.nn.layers import Dropout, Flatten, Identity, Linear, Sequential
+from chainrule.nn.losses import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HingeLoss,
+    HuberLoss,
+    L1Loss,
+    Loss,
+    MSELoss,
+)
 from chainrule.nn.module import Buffer, Module, Parameter
-from chainrule.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
+from chainrule.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
+from chainrule.nn.recurrent import GRU, LSTM, RNN
 from chainrule.nn.summary import Summary
 
 __all__ = [
@@ -43,38 +55,49 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "Activation",
+    "AdaptiveAvgPool2d",
     "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
     "Buffer",
+    "Conv1d",
     "Conv2d",
     "CrossEntropyLoss",
     "Dropout",
     "Embedding",
     "Flatten",
+    "GroupNorm",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
     "HingeLoss",
     "HuberLoss",
+    "Identity",
     "L1Loss",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
+    "Loss",
     "MSELoss",
     "MaxPool2d",
     "Mish",
     "Module",
+    "ModuleDict",
     "ModuleList",
     "MultiheadAttention",
     "Parameter",
+    "ParameterList",
     "ReLU",
     "ReLU6",
+    "RemovableHandle",
     "Sequential",
     "SiLU",
     "Sigmoid",

@@ -19,7 +19,8 @@ from chainrule.rules.algebra import matmul
 from chainrule.rules.attention import attended, self_attention
 from chainrule.rules.composed import softmax
 from chainrule.rules.fused import affine
-from chainrule.rules.linear import index, reshape, transpose
+from chainrule.rules.linear import expand_dims, index, reshape, transpose
+from chainrule.rules.pointwise import equal, where
 
 Seed = np.random.Generator | int | None
 
@@ -29,20 +30,37 @@ class Embedding(Module):
 
     `x` holds whole numbers from 0 in any shape (…), and the result has shape (…, embedding_dim); `weight` is
     (num_embeddings, embedding_dim) and starts normal, as PyTorch's. A vector's gradient is the sum over its uses. Other
-    numbers raise `ShapeError` or `DtypeError`, and the message names the first.
+    numbers raise `ShapeError` or `DtypeError`, and the message names the first. The symbol `padding_idx`, counted from
+    the end if negative, fills sequences up: its vector starts as zeros and never gets a gradient.
 
     >>> import chainrule as cr
     >>> cr.nn.Embedding(5, 3, rng=0)([[0, 4], [1, 1]]).shape
     (2, 2, 3)
     """
 
-    def __init__(self, num_embeddings: int, embedding_dim: int, *, dtype: Any = np.float32, rng: Seed = None) -> None:
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        *,
+        dtype: Any = np.float32,
+        rng: Seed = None,
+    ) -> None:
         check_size("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         check_dtype("Embedding", dtype)
         self.num_embeddings = int(num_embeddings)
         self.embedding_dim = int(embedding_dim)
         draw = np.random.default_rng(rng)
-        self.weight = Parameter(draw.standard_normal((num_embeddings, embedding_dim)), dtype=dtype)
+        vectors = draw.standard_normal((num_embeddings, embedding_dim))
+        if padding_idx is not None:
+            check_size("Embedding", least=-num_embeddings, padding_idx=padding_idx)
+            if padding_idx >= num_embeddings:
+                raise ShapeError(f"Embedding: padding_idx={padding_idx} is not among {num_embeddings} symbols")
+            padding_idx %= num_embeddings
+            vectors[padding_idx] = 0
+        self.padding_idx = padding_idx
+        self.weight = Parameter(vectors, dtype=dtype)
 
     def forward(self, x: Any) -> Any:
         """The vectors of the symbols."""
@@ -56,10 +74,15 @@ class Embedding(Module):
         outside = (numbers < 0) | (numbers >= self.num_embeddings)
         if outside.any():
             raise ShapeError(f"{self!r} knows symbols 0 to {self.num_embeddings - 1}, and got {numbers[outside][0]}")
-        return index(self.weight, key=symbols)
+        vectors = index(self.weight, key=symbols)
+        if self.padding_idx is None:
+            return vectors
+        padding = expand_dims(equal(symbols, self.padding_idx), axis=-1)
+        return where(padding, self.weight.data[self.padding_idx], vectors)
 
     def __repr__(self) -> str:
-        return f"Embedding({self.num_embeddings}, {self.embedding_dim})"
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"Embedding({self.num_embeddings}, {self.embedding_dim}{padding})"
 
 
 class MultiheadAttention(Module):

@@ -1,4 +1,4 @@
-"""Layers on images of shape (images, channels, height, width): convolution and pooling, with PyTorch's meaning."""
+"""Layers on images (images, channels, height, width) and rows of numbers: convolution and pooling, as in PyTorch."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy as np
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ShapeError
 from chainrule.nn.module import Module, Parameter, as_input, check_dtype, check_size
+from chainrule.rules.composed import stack
 from chainrule.rules.convolution import conv2d_plus, max_pool2d
-from chainrule.rules.windows import avg_pool2d, conv2d
+from chainrule.rules.linear import index, mean, reshape
+from chainrule.rules.windows import avg_pool2d, conv1d, conv2d
 
 Size = int | tuple[int, int]
 """One whole number for height and width, or one for each."""
@@ -87,6 +89,66 @@ class Conv2d(Module):
         return f"Conv2d({self.in_channels}, {self.out_channels}, {_short(self.kernel_size)}{''.join(said)})"
 
 
+class Conv1d(Module):
+    """Slides `out_channels` windows of weights along rows of numbers, and adds a bias: ``cr.conv1d(x, weight) + bias``.
+
+    `x` has shape (rows, in_channels, length) and the result (rows, out_channels, places), with ``places = (length +
+    2·padding - dilation·(kernel_size - 1) - 1) // stride + 1``. `padding` is also "valid", "same", or a pair (before,
+    after): zeros before alone, ``(kernel_size - 1, 0)``, make it causal. Everything else is as in `Conv2d`.
+
+    >>> import chainrule as cr, numpy as np
+    >>> layer = cr.nn.Conv1d(2, 4, 3, padding="same", rng=0)
+    >>> layer(np.zeros((5, 2, 10), np.float32)).shape
+    (5, 4, 10)
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: Any = 0,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        dtype: Any = np.float32,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        check_size("Conv1d", in_channels=in_channels, out_channels=out_channels, groups=groups)
+        check_size("Conv1d", kernel_size=kernel_size, stride=stride, dilation=dilation)
+        check_dtype("Conv1d", dtype)
+        if in_channels % groups or out_channels % groups:
+            raise ShapeError(f"Conv1d: groups={groups} has to divide both {in_channels} and {out_channels} channels")
+        self.in_channels, self.out_channels, self.kernel_size = int(in_channels), int(out_channels), int(kernel_size)
+        self.settings: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        draw = np.random.default_rng(rng)
+        shape = (out_channels, in_channels // groups, kernel_size)
+        bound = 1 / np.sqrt(np.prod(shape[1:]))
+        self.weight = Parameter(draw.uniform(-bound, bound, shape), dtype=dtype)
+        self.bias = Parameter(draw.uniform(-bound, bound, out_channels), dtype=dtype) if bias else None
+
+    def forward(self, x: Any) -> Any:
+        """What every window of the rows gives."""
+        x = as_input(x, "Conv1d")
+        if x.ndim != 3 or x.shape[1] != self.in_channels:
+            name = x.describe() if isinstance(x, Tensor) else f"an array {x.shape}"
+            raise ShapeError(f"{self!r} takes rows of shape (rows, {self.in_channels}, length), and got {name}")
+        out = conv1d(x, self.weight, **self.settings)
+        return out if self.bias is None else out + reshape(self.bias, shape=(self.out_channels, 1))
+
+    def multiply_adds(self, taken: tuple[int, ...], given: tuple[int, ...]) -> int:
+        """One for each entry of the result and of its window."""
+        return math.prod(given) * self.weight.size // self.out_channels
+
+    def __repr__(self) -> str:
+        usual = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+        said = [f", {name}={n!r}" for name, n in self.settings.items() if n != usual[name]]
+        said += [", bias=False"] * (self.bias is None)
+        return f"Conv1d({self.in_channels}, {self.out_channels}, {self.kernel_size}{''.join(said)})"
+
+
 class MaxPool2d(Module):
     """The largest entry of every window of images; the gradient goes to it alone, of equals to the first.
 
@@ -143,6 +205,49 @@ class AvgPool2d(Module):
 
     def __repr__(self) -> str:
         return f"AvgPool2d({_pool_settings(self)})"
+
+
+class AdaptiveAvgPool2d(Module):
+    """The means of as many windows as the result has places, whatever the size of the images.
+
+    `x` has shape (images, channels, height, width) and the result (images, channels, *output_size); `output_size` is a
+    number or a pair, None where a side stays as it is. Window i of n along a side of length m goes from ⌊i m / n⌋ to
+    ⌈(i + 1) m / n⌉, as in PyTorch. ``AdaptiveAvgPool2d(1)`` is the mean of each channel.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.nn.AdaptiveAvgPool2d((1, 2))(cr.Tensor(np.arange(6.0).reshape(1, 1, 2, 3)))
+    Tensor([[[[2., 3.]]]])
+    """
+
+    def __init__(self, output_size: int | tuple[int | None, int | None] | None) -> None:
+        pair = output_size if isinstance(output_size, tuple | list) else (output_size, output_size)
+        if len(pair) != 2:
+            raise ShapeError(f"AdaptiveAvgPool2d: output_size is a number or a pair, not {output_size!r}")
+        for n in pair:
+            if n is not None:
+                check_size("AdaptiveAvgPool2d", output_size=n)
+        self.output_size = (pair[0], pair[1])
+
+    def forward(self, x: Any) -> Any:
+        """The mean of every window."""
+        x = as_input(x, "AdaptiveAvgPool2d")
+        _check_images(self, x)
+        for axis, places in ((2, self.output_size[0]), (3, self.output_size[1])):
+            x = x if places is None else _means_along(x, axis, places)
+        return x
+
+    def __repr__(self) -> str:
+        height, width = self.output_size
+        return f"AdaptiveAvgPool2d({height if height == width else self.output_size})"
+
+
+def _means_along(x: Any, axis: int, places: int) -> Any:
+    """The means of windows that cover an axis, as evenly as they can."""
+    length, before = x.shape[axis], (slice(None),) * axis
+    if not length % places:
+        return mean(reshape(x, shape=(*x.shape[:axis], places, -1, *x.shape[axis + 1 :])), axis=axis + 1)
+    windows = [slice(i * length // places, -(-(i + 1) * length // places)) for i in range(places)]
+    return stack([mean(index(x, key=(*before, window)), axis=axis) for window in windows], axis=axis)
 
 
 def _pair(owner: str, name: str, size: Size, least: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Layers on rows of features, and chains and lists of layers."""
+"""Layers on rows of features, and chains of layers."""
 
 # Programs without types call this too, so arguments are checked when it runs.
 # pyright: reportUnnecessaryIsInstance=false
@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, overload
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from chainrule.core.graph import from_array
 from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError, ShapeError
-from chainrule.nn.module import Module, Parameter, as_input, check_dtype, check_share, check_size
+from chainrule.nn.module import Module, Parameter, as_input, brackets, check_dtype, check_share, check_size
 from chainrule.rules.algebra import matmul
 from chainrule.rules.fused import affine
 from chainrule.rules.linear import reshape, transpose
@@ -101,15 +101,18 @@ class Sequential(Module):
         for i, step in enumerate(steps):
             if not callable(step) or isinstance(step, type):
                 raise DtypeError(
-                    f"Sequential takes modules and functions one by one, and step {i} is {step!r}{_brackets(step)}"
+                    f"Sequential takes modules and functions one by one, and step {i} is {step!r}{brackets(step)}"
                 )
         self.steps = list(steps)
 
     def forward(self, x: Any) -> Any:
         """The result of the last step."""
         for step in self.steps:
-            # It is quiet here already, so a module's call would only ask; one that writes its own has more to do.
-            x = step.forward(x) if isinstance(step, Module) and type(step).__call__ is Module.__call__ else step(x)
+            # It is quiet here already, so a module's call would only ask; its own one or hooks have more to do.
+            if isinstance(step, Module) and type(step).__call__ is Module.__call__ and step.watchers is None:
+                x = step.forward(x)
+            else:
+                x = step(x)
         return x
 
     def parts(self) -> Iterator[tuple[str, str, Any]]:
@@ -135,55 +138,20 @@ class Sequential(Module):
         return f"Sequential({', '.join(getattr(s, '__name__', '') or repr(s) for s in self.steps)})"
 
 
-class ModuleList(Module):
-    """A list of modules: their parameters count, and the module that holds it says how they are used.
-
-    A plain Python list in an attribute does as well; this one is a module, so lists of lists can be named and saved.
+class Identity(Module):
+    """What goes in comes out: a place in a network for a layer that may be missing. Any arguments are ignored.
 
     >>> import chainrule as cr
-    >>> layers = cr.nn.ModuleList([cr.nn.Linear(2, 2), cr.nn.ReLU()])
-    >>> layers.append(cr.nn.Linear(2, 1))
-    ModuleList(Linear(2, 2), ReLU(), Linear(2, 1))
-    >>> len(list(layers.parameters()))
-    4
+    >>> cr.nn.Identity()(cr.Tensor([1.0, 2.0]))
+    Tensor([1., 2.])
     """
 
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
-        self.held: list[Module] = []
-        self.extend(modules)
+    def __init__(self, *_: Any, **__: Any) -> None:
+        pass
 
-    def append(self, module: Module) -> ModuleList:
-        """Add a module at the end."""
-        if not isinstance(module, Module):
-            raise DtypeError(f"ModuleList takes modules, and got {module!r}{_brackets(module)}")
-        self.held.append(module)
-        return self
-
-    def extend(self, modules: Iterable[Module]) -> ModuleList:
-        """Add several at the end."""
-        for module in modules:
-            self.append(module)
-        return self
-
-    def parts(self) -> Iterator[tuple[str, str, Any]]:
-        """Each module with its place as its name."""
-        return ((str(i), f"[{i}]", module) for i, module in enumerate(self.held))
-
-    @overload
-    def __getitem__(self, place: int) -> Module: ...
-    @overload
-    def __getitem__(self, place: slice) -> ModuleList: ...
-    def __getitem__(self, place: int | slice) -> Any:
-        return ModuleList(self.held[place]) if isinstance(place, slice) else self.held[place]
-
-    def __len__(self) -> int:
-        return len(self.held)
-
-    def __iter__(self) -> Iterator[Module]:
-        return iter(self.held)
-
-    def __repr__(self) -> str:
-        return f"ModuleList({', '.join(map(repr, self.held))})"
+    def forward(self, x: Any) -> Any:
+        """The input itself."""
+        return x
 
 
 class Flatten(Module):
@@ -246,7 +214,3 @@ class Dropout(Module):
 
     def __repr__(self) -> str:
         return f"Dropout({self.p})"
-
-
-def _brackets(given: Any) -> str:
-    return ": write it with brackets, as in ReLU()" if isinstance(given, type) else ""

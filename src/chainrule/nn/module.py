@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import numpy as np
@@ -16,6 +16,7 @@ from chainrule.core.operation import as_array, is_node
 from chainrule.core.state import SILENCE, noise, quietly
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, DtypeError, ShapeError
+from chainrule.nn.hooks import Hooks, RemovableHandle
 from chainrule.rules.composed import gathered
 
 if TYPE_CHECKING:
@@ -90,14 +91,71 @@ class Module:
     training = True
     """Whether the module is being trained, for layers that behave differently then; set by `train` and `eval`."""
 
+    watchers: Hooks | None = None
+    """The hooks that were registered."""
+
     def forward(self, *inputs: Any, **settings: Any) -> Any:
         """The computation; every module writes its own."""
         raise NotImplementedError(f"{type(self).__name__} needs a method forward(self, x) that computes its result")
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
+        if self.watchers is not None:
+            return quietly(self.watchers.run, self, inputs, settings)
         if noise.get() is SILENCE:  # inside another module
             return self.forward(*inputs, **settings)
         return quietly(self.forward, *inputs, **settings)
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, inputs)`` before each run; what it gives, if anything, are the inputs instead.
+
+        `inputs` is a tuple. With `with_kwargs` the hook gets the keyword arguments too, and gives both. A later hook
+        comes after, or with `prepend` before. ``handle.remove()`` ends it.
+
+        >>> import chainrule as cr
+        >>> net = cr.nn.ReLU()
+        >>> handle = net.register_forward_pre_hook(lambda module, inputs: (-inputs[0],))
+        >>> net(cr.Tensor([-1.0, 2.0]))
+        Tensor([1., 0.])
+        """
+        return self._hooked().add("before", hook, prepend, with_kwargs)
+
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, inputs, out)`` after each run; what it gives, if anything, is the result instead.
+
+        >>> import chainrule as cr
+        >>> net, seen = cr.nn.Sequential(cr.nn.Linear(2, 3, rng=0), cr.nn.Tanh()), []
+        >>> handle = net[0].register_forward_hook(lambda module, inputs, out: seen.append(out.shape))
+        >>> _ = net([[1.0, 2.0]])
+        >>> handle.remove()
+        >>> seen
+        [(1, 3)]
+        """
+        return self._hooked().add("after", hook, prepend, with_kwargs)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_input, grad_output)`` when a gradient has come back through the module.
+
+        Both are tuples with a Tensor for each input and each result, None where there is no gradient; what the hook
+        gives, if anything, are the gradients of the inputs instead.
+
+        >>> import chainrule as cr
+        >>> net = cr.nn.Tanh()
+        >>> handle = net.register_full_backward_hook(lambda module, grad_input, grad_output: (0.5 * grad_input[0],))
+        >>> x = cr.Tensor([0.0], requires_grad=True)
+        >>> net(x).sum().backward()
+        >>> x.grad
+        Tensor([0.5])
+        """
+        return self._hooked().add("backward", hook, prepend)
+
+    def _hooked(self) -> Hooks:
+        if self.watchers is None:
+            self.watchers = Hooks()
+        return self.watchers
 
     def parts(self) -> Iterator[tuple[str, str, Any]]:
         """Each parameter, buffer and module held directly: its name in a state dict, its path in a program, itself."""
@@ -286,3 +344,8 @@ def refuse_texts(x: Any, owner: str) -> None:
             f"{owner} takes numbers, and got texts, as {str(first)!r}: number the classes with "
             "classes, y = np.unique(y, return_inverse=True)"
         )
+
+
+def brackets(given: Any) -> str:
+    """The advice for a class where a module is wanted."""
+    return ": write it with brackets, as in ReLU()" if isinstance(given, type) else ""

@@ -81,7 +81,10 @@ class BatchNorm1d(Module):
         axes = (0, *range(2, x.ndim))
         count = x.size // self.num_features
         if count < 2 and self.training:
-            raise ShapeError(f"{self!r} needs more than one number for each feature while training: {x.shape} has not")
+            raise ShapeError(
+                f"{self!r} needs more than one number for each feature while training, and got a batch of shape "
+                f"{x.shape}: leave a last batch of one example out (drop_last=True), or choose another batch_size"
+            )
         center = mean(x, axis=axes, keepdims=True)
         away = x - center
         variance = mean(square(away), axis=axes, keepdims=True)
@@ -159,3 +162,45 @@ class LayerNorm(Module):
 
     def __repr__(self) -> str:
         return f"LayerNorm({self.normalized_shape[0] if len(self.normalized_shape) == 1 else self.normalized_shape})"
+
+
+class GroupNorm(Module):
+    """Each example less the mean of every group of its channels, divided by their deviation; then scaled and moved.
+
+    `x` has shape (batch, num_channels, …), and so has the result; `num_groups` groups of neighbouring channels share
+    mean and variance over all their places. `weight` and `bias` have a number for each channel, or are None with
+    ``affine=False``. Training and use are the same. Other shapes raise `ShapeError`. (Wu and He, Group Normalization,
+    2018.)
+
+    >>> import chainrule as cr
+    >>> cr.nn.GroupNorm(1, 2, eps=0.0)(cr.Tensor([[1.0, 3.0]]))
+    Tensor([[-1.,  1.]], op=add)
+    """
+
+    def __init__(
+        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, *, dtype: Any = np.float32
+    ) -> None:
+        check_size("GroupNorm", num_groups=num_groups, num_channels=num_channels)
+        check_dtype("GroupNorm", dtype)
+        if num_channels % num_groups:
+            raise ShapeError(f"GroupNorm: {num_groups} groups cannot share {num_channels} channels evenly")
+        self.num_groups, self.num_channels = int(num_groups), int(num_channels)
+        self.eps = eps
+        self.weight = Parameter(np.ones(num_channels), dtype=dtype) if affine else None
+        self.bias = Parameter(np.zeros(num_channels), dtype=dtype) if affine else None
+
+    def forward(self, x: Any) -> Any:
+        """The same shape, each group normalised."""
+        x = as_input(x, "GroupNorm")
+        if x.ndim < 2 or x.shape[1] != self.num_channels or not x.size:
+            given = x.describe() if isinstance(x, Tensor) else f"an array {x.shape}"
+            raise ShapeError(f"{self!r} takes {self.num_channels} channels along axis 1, and got {given}")
+        groups = reshape(x, shape=(x.shape[0], self.num_groups, -1))
+        out = reshape(away_over_spread(groups, -1, self.eps), shape=x.shape)
+        if self.weight is None or self.bias is None:
+            return out
+        shape = (self.num_channels,) + (1,) * (x.ndim - 2)
+        return out * reshape(self.weight, shape=shape) + reshape(self.bias, shape=shape)
+
+    def __repr__(self) -> str:
+        return f"GroupNorm({self.num_groups}, {self.num_channels})"

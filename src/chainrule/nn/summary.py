@@ -116,11 +116,13 @@ def watched(module: Module, results: dict[int, tuple[int, ...]], work: dict[int,
     forward = module.forward
 
     def run(*inputs: Any, **settings: Any) -> Any:
-        out = forward(*inputs, **settings)
-        given, taken = np.shape(out), np.shape(inputs[0]) if inputs else ()
+        out: Any = forward(*inputs, **settings)
+        # Of several results, as an LSTM gives, the first is shown.
+        first: Any = cast("tuple[Any, ...]", out)[0] if isinstance(out, tuple) else out
+        given, taken = np.shape(first), np.shape(inputs[0]) if inputs else ()
         results[id(module)] = given
         work[id(module)] += module.multiply_adds(taken, given)
-        return out
+        return cast("Any", out)
 
     return run
 
