@@ -99,7 +99,13 @@ def train(
     with notes_as_lines():
         lesson = lesson_of(data, path, reading, share=validation, seed=seed)
         trained = learn(lesson, Plan(hidden, epochs, batch, lr, seed, not as_json))
+    if trained.kept and out is None:
+        say(f"chainrule: {trained.history.stopped}; nothing was saved: --out FILE would keep {trained.kept}", err=True)
+        raise typer.Exit(130)
     save(trained, lesson, where)
+    if trained.kept:
+        say(f"chainrule: {trained.history.stopped}; wrote {where} with {trained.kept}", err=True)
+        raise typer.Exit(130)
     if as_json:
         typer.echo(json_of(plain(trained, lesson, where)))
         return

@@ -16,7 +16,7 @@ from chainrule.cli.judge import Judgement, judge
 from chainrule.cli.model_file import network_of, outputs_of, save_model
 from chainrule.data import hold_out
 from chainrule.errors import ChainruleError, ShapeError
-from chainrule.training import EarlyStopping, History, accuracy, fit, r2
+from chainrule.training import EarlyStopping, History, Interrupted, accuracy, fit, r2
 
 PATIENCE = 20
 WATCHED = 0.1
@@ -52,6 +52,8 @@ class Trained:
     history: History
     judgement: Judgement
     about: dict[str, Any]
+    kept: str = ""
+    """Which weights these are, where Ctrl-C ended the training; else nothing."""
 
     @property
     def parameters(self) -> int:
@@ -104,20 +106,25 @@ def train(lesson: Lesson, plan: Plan) -> Trained:
     x, y, watched = learned.x, learned.targets, None
     if len(x) * WATCHED >= LEAST_WATCHED:
         x, y, *watched = hold_out(x, y, share=WATCHED, seed=plan.seed, stratify=classes)
-    history = fit(
-        net,
-        x,
-        y,
-        loss=loss_of(classes),
-        optimizer=optim.Adam(net.parameters(), lr=plan.rate),
-        epochs=epochs,
-        batch_size=batch,
-        validation=tuple(watched) if watched else None,
-        metrics=[accuracy if classes else r2],
-        callbacks=[EarlyStopping(PATIENCE)],
-        seed=plan.seed,
-        progress=plan.progress,
-    )
+    early, kept = EarlyStopping(PATIENCE), ""
+    try:
+        history = fit(
+            net,
+            x,
+            y,
+            loss=loss_of(classes),
+            optimizer=optim.Adam(net.parameters(), lr=plan.rate),
+            epochs=epochs,
+            batch_size=batch,
+            validation=tuple(watched) if watched else None,
+            metrics=[accuracy if classes else r2],
+            callbacks=[early],
+            seed=plan.seed,
+            progress=plan.progress,
+        )
+    except Interrupted as interrupted:
+        history = interrupted.history
+        kept = f"the weights of epoch {early.best_epoch}" if early.best_epoch else "the weights of the last step"
     if history.diverged:
         raise ChainruleError(f"{spelled(history.stopped)} (--lr was {plan.rate:g}); nothing was saved")
     if not all(np.isfinite(parameter.data).all() for parameter in net.parameters()):
@@ -138,7 +145,7 @@ def train(lesson: Lesson, plan: Plan) -> Trained:
         },
         "held_out": {"rows": len(lesson.held), **judgement.numbers},
     }
-    return Trained(net, sizes, history, judgement, about)
+    return Trained(net, sizes, history, judgement, about, kept)
 
 
 def loss_of(classes: bool) -> nn.Module:

@@ -19,6 +19,7 @@ from chainrule.training.descent import descent_table
 from chainrule.training.fit import evaluate, fit
 from chainrule.training.flow import gradient_flow
 from chainrule.training.history import History
+from chainrule.training.interrupt import Interrupted
 from chainrule.training.metrics import (
     accuracy,
     balanced_accuracy,
@@ -35,6 +36,7 @@ __all__ = [
     "Checkpoint",
     "EarlyStopping",
     "History",
+    "Interrupted",
     "Run",
     "Table",
     "accuracy",

@@ -68,6 +68,10 @@ def fit(
     says where and why, and stands in ``history.stopped``; such an epoch is neither noted nor saved. Data and
     settings that do not fit raise the errors of `ChainruleError`.
 
+    Ctrl-C ends the run when the step that has begun is finished, with `Interrupted`, a `KeyboardInterrupt` that has the
+    history: parameters and optimizer are those of one step, and the callbacks are told of the end, so that
+    `EarlyStopping` brings the best weights back. A second Ctrl-C stops at once.
+
     >>> import chainrule as cr
     >>> x, y = cr.data.load_digits()
     >>> net = cr.nn.Sequential(cr.nn.Linear(64, 16, rng=0), cr.nn.ReLU(), cr.nn.Linear(16, 10, rng=1))
@@ -90,7 +94,8 @@ def fit(
     if checkpoint_every is not None and checkpoint is None:
         raise CheckpointError("fit: checkpoint_every= needs checkpoint=, the file to save to")
     last = [Checkpoints(checkpoint, checkpoint_every)] if checkpoint is not None else []
-    _train(run, [*run.callbacks, *beside, *last])
+    with run.interrupts:
+        _train(run, [*run.callbacks, *beside, *last])
     return run.history
 
 
@@ -130,6 +135,7 @@ def _train(run: Run, everyone: list[Callback]) -> None:
             run.train_epoch(told)
             for callback in everyone:
                 callback.on_epoch_end(run)
+            run.check_interrupts()
     except Diverged as diverged:
         run.history.diverged = True
         run.stop(in_words(run, diverged, start))

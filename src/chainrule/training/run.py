@@ -19,6 +19,7 @@ from chainrule.optim.optimizer import Optimizer
 from chainrule.training.batches import Batches
 from chainrule.training.checkpoint import checked
 from chainrule.training.history import History
+from chainrule.training.interrupt import Interrupted, Interrupts
 
 if TYPE_CHECKING:
     from chainrule.training.callbacks import Callback
@@ -134,6 +135,7 @@ class Run:
         self.examples = 0
         self.tally = Tally(metrics)
         self.seconds = 0.0
+        self.interrupts = Interrupts()
 
     def stop(self, reason: str) -> None:
         """End the run after this epoch; the reason is told in the history."""
@@ -149,6 +151,7 @@ class Run:
             self.seconds = time.perf_counter() - began
             for callback in told:
                 callback.on_batch_end(self)
+            self.check_interrupts()
         self.check_parameters()
         row = self.finished()
         self.seconds = time.perf_counter() - began
@@ -174,6 +177,14 @@ class Run:
         self.tally.add(number, out, y, examples)
         self.batch += 1
         self.last = x, y
+
+    def check_interrupts(self) -> None:
+        """End the run where Ctrl-C was pressed: a step, or all that follows an epoch, has just been finished."""
+        if self.interrupts.noted:
+            steps = f"{self.batch:,} step{'s' * (self.batch != 1)} of it"
+            place = f"in epoch {self.epoch}, after {steps}" if self.batch else f"after epoch {self.epoch}"
+            self.stop(f"stopped by Ctrl-C {place}")
+            raise Interrupted(self.history)
 
     def check_parameters(self) -> None:
         """Find a parameter that the last step has spoiled: no loss has shown it yet, and it must not be kept."""
