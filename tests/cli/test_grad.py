@@ -78,7 +78,7 @@ def test_the_cubic_and_its_tangent(run, told):
     found = told(*cubic)
     assert (found.value, found.gradient) == (1.0, 2.0)
     assert r"\frac{\partial f}{\partial x} = 3 x^{2} - 6 x + 2 = 2" in equations(found)
-    text = run("grad", *cubic, "--dialect", "paths", "--nudge", "0.1", "--format", "plain").out
+    text = run("grad", *cubic, "--dialect", "paths", "--nudge", "0.1", "--format", "plain", "--detail", "full").out
     for part in ("1.231 - 1 = 0.231", "2 * 0.1 = 0.2", "0.231 - 0.2 = 0.031"):
         assert part in text
 
@@ -285,7 +285,7 @@ def test_a_files_suffix_is_its_format(run, suffix, name, tmp_path):
     file = tmp_path / f"told{suffix}"
     done = run("grad", "x**2", "x=3", "--out", str(file))
     assert (done.code, done.out, done.err) == (0, f"wrote {file}\n", "")
-    assert file.read_text(encoding="utf-8") == run("grad", "x**2", "x=3", "--format", name).out
+    assert file.read_text(encoding="utf-8") == run("grad", "x**2", "x=3", "--format", name, "--detail", "full").out
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
 
 
@@ -311,7 +311,7 @@ x**2  pow   2 * x           The power rule in the base; in the exponent, growth 
 
 
 def test_it_opens_with_the_formula_the_result_and_the_rules(run):
-    done = run("grad", "x**2", "x=3", "--format", "plain")
+    done = run("grad", "x**2", "x=3", "--format", "plain", "--detail", "full")
     assert done.out.startswith(GOLDEN)
 
 
@@ -531,3 +531,41 @@ def test_names_that_formats_could_stumble_over(run):
     done = run("grad", "α*x_hat + weird_long_name*2", "α=2", "x_hat=3", "weird_long_name=1", "--format", "html")
     assert done.code == 0
     assert "weird" in done.out
+
+
+LONGEST_ANSWERS = [
+    ["x**2", "x=3"],
+    ["x**3 - 3*x**2 + 2*x + 1", "x=2", "--dialect", "paths"],
+    SIMPLE,
+    [*SIMPLE, "--wrt", "w1"],
+    LEAST_SQUARES,
+    [*LEAST_SQUARES, "--wrt", "W"],
+    SIGMOID,
+    [*SIGMOID, "--wrt", "w1", "--dialect", "chain"],
+    ["sum(W @ x)", "W:3x2", "x:2"],
+    ["W @ x", "W=[[1,2],[3,4]]", "x=[1,1]"],
+    *[[*SIGMOID, "--wrt", "w1", "--dialect", dialect] for dialect in NEAREST],
+]
+
+
+@pytest.mark.parametrize("words", LONGEST_ANSWERS, ids=" ".join)
+@pytest.mark.parametrize("style", ["plain", "text"])
+def test_the_answer_comes_first_and_is_short(run, words, style):
+    short = run("grad", *words, "--format", style)
+    assert short.code == 0
+    assert len(short.out.rstrip().splitlines()) <= 14  # a title, an empty line, twelve lines at most
+    full = run("grad", *words, "--format", style, "--detail", "full")
+    assert len(full.out) > len(short.out) or "Every step" not in short.out
+
+
+def test_a_short_answer_says_what_the_derivative_means(run):
+    out = run("grad", *SIMPLE, "--wrt", "w1", "--format", "plain").out
+    assert "= -18" in out
+    assert "Raising w1 by 0.01 lowers f by about 0.18." in out
+    assert "--detail full" in out
+
+
+def test_an_unknown_detail_is_refused(run):
+    done = run("grad", "x**2", "x=3", "--detail", "brief")
+    assert done.code == 2
+    assert "short, full" in " ".join(done.err.split())

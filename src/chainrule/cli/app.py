@@ -20,6 +20,7 @@ from chainrule.cli import network
 from chainrule.cli.help import Command, write_examples
 from chainrule.cli.telling import (
     AsJson,
+    Detail,
     Dialect,
     Digits,
     Json,
@@ -168,6 +169,7 @@ def grad(
     layout: Layout = None,
     style: Style = "",
     out: Out = None,
+    detail: Detail = "",
     order: Annotated[int, typer.Option(min=1, max=2, help="2 for second derivatives, the Hessian.")] = 1,
     check: Annotated[
         bool, typer.Option("--check", help="Compare with differences; exit code 1 where they differ.")
@@ -184,7 +186,7 @@ def grad(
     """
     refuse_unknown_options([expression, *(given or [])], context)
     style = one_style(style, as_json)
-    check_choices(dialect, notation, layout, style, out)
+    check_choices(dialect, notation, layout, style, out, detail)
 
     from chainrule.cli.grad import Answer, Telling
     from chainrule.cli.question import files_of, question_of
@@ -193,7 +195,7 @@ def grad(
     refuse_overwriting(out, files_of(given or []))
     question = question_of(expression, given or [], wrt)
     answer = Answer(question, Telling(dialect, notation, layout, digits, top, nudge, whole, order, check))
-    hand_over(answer.derivation, style, out)
+    hand_over(answer.derivation, style, out, detail)
     if not answer.passed:
         typer.echo("chainrule: differences do not confirm every derivative: see the table", err=True)
         raise typer.Exit(1)

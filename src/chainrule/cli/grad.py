@@ -24,7 +24,7 @@ from chainrule.derivation.notation import derivative as leibniz
 from chainrule.derivation.opened.conventions import LAYOUTS
 from chainrule.derivation.opened.nodes import numbers_of
 from chainrule.derivation.proof import DIGITS
-from chainrule.derivation.record import Block, Convention, Derivation, Heading, Note, Paragraph
+from chainrule.derivation.record import Block, Convention, Derivation, Equation, Heading, Note, Paragraph
 from chainrule.derivation.words import literal
 from chainrule.errors import ChainruleError, GraphError
 from chainrule.expression.names import latex_name
@@ -34,6 +34,12 @@ MOST_DERIVATIVES = 1_000_000
 """Entries of a Jacobian or Hessian that is computed; each of its rows is a pass of its own."""
 AGREEMENT = 1e-6
 """The formula takes another way than the engine, so rounding may differ; a wrong formula is farther off."""
+MOST_EQUATIONS = 3
+"""Equations of a dialect that a short answer shows where the dialect was asked for."""
+LONGEST_OF_SEVERAL = 150
+"""Characters of LaTeX of one derivative where several are asked for."""
+MOST_SHOWN = 9
+"""Lines of a short answer below its title."""
 MOST_OUTPUTS = 6
 """Outputs whose derivatives in a matrix are written out one by one."""
 
@@ -125,7 +131,8 @@ class Answer:
             base = replace(base, value=numbers_of(self.question.parsed.run(self.values)), gradient=gradient)
         else:
             base, slopes = self.explained(), self.slopes(cr.grad)
-        story = [*self.opening(slopes), *rules_story(self.closed)]
+        opening = self.opening(slopes)
+        story = [*opening, *rules_story(self.closed)]
         if self.telling.order > 1:
             story += self.second_order()
         if self.telling.order > 1 and not self.telling.dialect:
@@ -135,7 +142,19 @@ class Answer:
         if self.telling.check:
             blocks, self.passed = check_story(self.question, self.term, slopes, self.telling.digits, self.telling.top)
             story += blocks
-        return replace(base, story=tuple(story))
+        return replace(base, story=tuple(story), short=tuple(self.short(opening, base)))
+
+    def short(self, opening: Sequence[Block], base: Derivation) -> list[Block]:
+        """The formula and its derivatives, the chain where it has several links, and what the result means."""
+        if self.telling.order > 1 or self.telling.check:
+            return []
+        words = [block for block in base.short if isinstance(block, Paragraph)]
+        # A dialect that was asked for shows how it tells; else a chain of one link would say its derivative again.
+        count = MOST_EQUATIONS if self.telling.dialect else int(base.counts.get("links", 0) > 1)
+        told = [block for block in base.story if isinstance(block, Equation)][:count]
+        if len(self.question.wrt) > 1:
+            opening = [in_a_line(block) if isinstance(block, Equation) else block for block in opening]
+        return [*opening[: MOST_SHOWN - 1 - len(told)], *told, *words[:1]]
 
     def slopes(self, transform: Any) -> dict[str, Any]:
         """The engine's derivatives in every name, in the order of the output's axes and then the name's."""
@@ -286,6 +305,16 @@ class Answer:
         if blocks is not None and len(wrt) > 1 and not any(map(self.shape, wrt)) and not self.term.shape:
             story += [Paragraph("All of them, the Hessian:"), shown(["H"], blocks, self.telling.digits)]
         return story
+
+
+def in_a_line(equation: Equation) -> Equation:
+    """An equation among several: without the array that ends it, or without the symbols where they are long."""
+    *symbols, last = equation.parts
+    if equation.numbers and "matrix" in last and symbols[1:]:
+        return Equation(tuple(symbols))
+    if equation.numbers and len(equation.latex) > LONGEST_OF_SEVERAL:
+        return Equation((symbols[0], last), equation.numbers)
+    return equation
 
 
 def assignments(names: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from chainrule.cli.telling import (
     AsJson,
+    Detail,
     Dialect,
     Digits,
     Json,
@@ -201,6 +202,7 @@ def explain(
     layout: Layout = None,
     style: Style = "",
     out: Out = None,
+    detail: Detail = "",
     digits: Digits = 6,
     top: Top = 5,
     nudge: Nudge = 0.01,
@@ -209,7 +211,7 @@ def explain(
 ) -> None:
     """Tell how the gradient of one example's loss in a weight of a trained network came about."""
     style = one_style(style, as_json)
-    check_choices(dialect, notation, layout, style, out)
+    check_choices(dialect, notation, layout, style, out, detail)
     from chainrule.cli.examples import notes_as_lines
     from chainrule.cli.explain_model import explained
     from chainrule.cli.model_file import load_model
@@ -229,7 +231,7 @@ def explain(
     network = load_model(model)
     with notes_as_lines("chainrule train"):
         derivation = explained(network, example, weight, **telling)
-    hand_over(derivation, style, out)
+    hand_over(derivation, style, out, detail)
 
 
 def widths(layers: str | None) -> tuple[int, ...] | None:

@@ -31,6 +31,9 @@ Style = Annotated[
     str, typer.Option("--format", help="text, plain, markdown, latex, html or json. [text]", show_default=False)
 ]
 Out = Annotated[Path | None, typer.Option(help="Write to this file: .txt, .md, .tex, .html or .json.")]
+Detail = Annotated[
+    str, typer.Option(help="short (a dozen lines) or full (every step). [short; full in a file]", show_default=False)
+]
 Digits = Annotated[int, typer.Option(min=1, max=17, help="Digits of numbers; 17 is all.")]
 Top = Annotated[int, typer.Option(min=1, help="How many paths, terms or rows are listed.")]
 Nudge = Annotated[float, typer.Option(help="The step of the dialect of paths.")]
@@ -46,16 +49,20 @@ def one_style(style: str, as_json: bool) -> str:
     return "json" if as_json else style
 
 
-def check_choices(dialect: str | None, notation: str | None, layout: str | None, style: str, out: Path | None) -> None:
+def check_choices(
+    dialect: str | None, notation: str | None, layout: str | None, style: str, out: Path | None, detail: str = ""
+) -> None:
     """Refuse a word that is none of those to choose from, before anything is computed."""
     from chainrule.derivation.explain import NEAREST
     from chainrule.derivation.formats import FORMATS, format_of
+    from chainrule.derivation.formats.page import DETAILS
     from chainrule.derivation.notation import NOTATIONS
     from chainrule.derivation.opened.conventions import LAYOUTS
 
     one_of("--dialect", dialect, NEAREST)
     one_of("--notation", notation, NOTATIONS)
     one_of("--layout", layout, LAYOUTS)
+    one_of("--detail", detail or None, DETAILS)
     one_of("--format", style or None, ["text", *FORMATS.keys()])
     if out is not None:
         try:
@@ -87,25 +94,30 @@ def close_to(word: str, choices: Iterable[str]) -> list[str]:
     return difflib.get_close_matches(word, list(choices), n=1)
 
 
-def hand_over(derivation: Derivation, style: str, out: Path | None) -> None:
+def hand_over(derivation: Derivation, style: str, out: Path | None, detail: str = "") -> None:
     """Print the derivation or write it to a file; where the terminal lacks the signs of mathematics, in plain text."""
     from chainrule.derivation.formats import save, write
 
     if out is not None:
-        save(derivation, out)
+        save(derivation, out, detail=detail or "full")
         say(f"wrote {out}")
         return
+    detail = detail or "short"
     if not style:
         style = "text" if can_print("∂²√ᵀ⊙", sys.stdout) else "plain"
     console = Console()
     width = console.width if console.is_terminal else WIDTH
     if style in ("text", "terminal"):
-        shown = write(derivation, "terminal", width=width, color=console.is_terminal and not console.no_color)
+        shown = write(
+            derivation, "terminal", width=width, color=console.is_terminal and not console.no_color, detail=detail
+        )
     elif style == "plain":
-        shown = write(derivation, "plain", width=width)
+        shown = write(derivation, "plain", width=width, detail=detail)
     else:
-        shown = write(derivation, style)
+        shown = write(derivation, style, detail=detail)
         shown = printable(shown, lines=True) if console.is_terminal else shown
+    if detail == "short" and derivation.short and style in ("text", "terminal", "plain"):
+        shown += "\nEvery step: --detail full\n"
     # What a redirected file must not have, colours, was left out above.
     typer.echo(shown, nl=False, color=True)
 

@@ -20,8 +20,9 @@ from chainrule.derivation.opened.nodes import Listed, numbers_of
 from chainrule.derivation.opened.opened import Opened, require_one_number
 from chainrule.derivation.opened.resolve import resolve
 from chainrule.derivation.proof import DIGITS, FULL, Show
-from chainrule.derivation.record import Derivation, Meaning
+from chainrule.derivation.record import Block, Derivation, Meaning
 from chainrule.derivation.request import Request, Told
+from chainrule.derivation.short import short_story
 from chainrule.errors import GraphError
 
 NEAREST = {
@@ -91,7 +92,7 @@ def explain(
         name, told = tell(opened, request, dialect)
         title = f"{title_of(opened, request)}, {TOLD[name]}"
         told = replace(told, symbols=(*told.symbols, *unlisted(lent, told)))
-        return assembled(opened, request, name, title, told)
+        return assembled(opened, request, name, title, told, short_story(opened, request, told.story))
 
 
 def unlisted(lent: Sequence[Meaning], told: Told) -> list[Meaning]:
@@ -143,7 +144,9 @@ def usual(opened: Opened, request: Request) -> str:
     )
 
 
-def assembled(opened: Opened, request: Request, dialect: str, title: str, told: Told) -> Derivation:
+def assembled(
+    opened: Opened, request: Request, dialect: str, title: str, told: Told, short: tuple[Block, ...] = ()
+) -> Derivation:
     """A dialect's story with the data of the graph that it tells of."""
     data = Listed(opened, request.whole)
     gradient = gradient_of(opened, request)
@@ -169,6 +172,7 @@ def assembled(opened: Opened, request: Request, dialect: str, title: str, told: 
         nodes=data.nodes,
         log=data.log,
         story=told.story,
+        short=short,
     )
 
 

@@ -184,4 +184,6 @@ class Derivation(Shown):
     """The nodes on the way, in the order of the forward; not all of them where there are very many."""
     log: tuple[Accumulation, ...]
     story: tuple[Block, ...]
+    short: tuple[Block, ...] = ()
+    """The answer in a dozen lines: what a reader sees first."""
     version: str = field(default=VERSION)

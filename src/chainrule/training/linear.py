@@ -38,6 +38,7 @@ def fit_linear(x: Array, y: Array, *, classes: int = 0, weights: Array | None = 
 
     >>> import numpy as np
     >>> x = np.arange(40.0).reshape(40, 1)
+    >>> from chainrule.training.linear import fit_linear
     >>> fit_linear(x, 2 * x + 1)(np.array([[100.0]])).round(1).tolist()
     [[201.0]]
     """

@@ -87,7 +87,7 @@ def parsed(page):
 
 
 def test_html_stands_alone_and_is_accessible(derivation):
-    page = derivation.html()
+    page = derivation.html(detail="full")
     reader = parsed(page)
     tags = [tag for tag, _ in reader.seen]
     assert page.startswith("<!DOCTYPE html>")
@@ -96,13 +96,13 @@ def test_html_stands_alone_and_is_accessible(derivation):
     assert all(attrs.get("scope") == "col" for tag, attrs in reader.seen if tag == "th")
     assert not {"script", "link", "img", "iframe"} & set(tags)
     assert "http" not in page.replace('xmlns="http://www.w3.org/1998/Math/MathML"', "")
-    assert page.count("{") == page.count("}") == len(re.findall(r"\{", derivation.html(fragment=True)))
-    parsed(derivation.html(fragment=True))
+    assert page.count("{") == page.count("}") == len(re.findall(r"\{", derivation.html(fragment=True, detail="full")))
+    parsed(derivation.html(fragment=True, detail="full"))
 
 
 def test_words_within_a_formula_are_no_html(derivation):
     told = replace(derivation, story=(Equation((r"\text{<b> & so}", "1")), Paragraph(r"$\text{<b> & so}$")))
-    reader = parsed(told.html())
+    reader = parsed(told.html(detail="full"))
     assert "b" not in [tag for tag, _ in reader.seen]
     assert "".join(reader.words).replace("\xa0", " ").count("<b> & so") == 2
 
@@ -170,15 +170,15 @@ def test_a_label_means_nothing_to_any_format(make, label):
     assert len(re.sub(r"\\.", "", symbol).split("{")) == len(re.sub(r"\\.", "", symbol).split("}"))
     told = replace(make(), title=f"{literal(label)} and ${symbol}$", story=about(label))
 
-    page = parsed(told.html())
+    page = parsed(told.html(detail="full"))
     assert not {tag for tag, _ in page.seen} & {"script", "img", "a"}
 
-    markdown = told.markdown()
+    markdown = told.markdown(detail="full")
     assert not re.search(r"(?<!\\)<", markdown)
     table = [line for line in markdown.splitlines() if line.startswith("|")]
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table[:4]}) == 1
 
-    latex = told.latex()
+    latex = told.latex(detail="full")
     bare = re.sub(r"\\\\|\\[%$#&_{}]", "", latex)
     assert "%" not in bare
     assert "#" not in bare
@@ -187,16 +187,16 @@ def test_a_label_means_nothing_to_any_format(make, label):
     assert not re.search(r"\\(input|include|write|csname|def)\b", latex)
     assert all(sign.isascii() or sign.isalpha() for sign in latex)
 
-    for text in (told.text(width=60), told.plain()):
+    for text in (told.text(width=60, detail="full"), told.plain(detail="full")):
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u202e]", text)
 
 
 def test_a_label_is_shown_as_it_is(derivation):
     label = r"cost[$]_a\b {1} <é> #&%~^|"
     told = replace(derivation, story=about(label))
-    for text in (told.text(width=1000), told.plain(width=1000)):
+    for text in (told.text(width=1000, detail="full"), told.plain(width=1000)):
         assert text.count(label.replace("é", "e")) + text.count(label) >= 10
-    words = "".join(parsed(told.html()).words).replace("\xa0", " ")
+    words = "".join(parsed(told.html(detail="full")).words).replace("\xa0", " ")
     assert words.count(label) >= 6
 
 
@@ -213,35 +213,35 @@ def test_literal_words_are_words(text):
 
 def test_a_terminal_gets_colours_and_others_none(derivation):
     assert "\x1b[" in derivation.text(color=True)
-    assert "\x1b" not in derivation.text()
+    assert "\x1b" not in derivation.text(detail="full")
     console = Console(width=70, color_system=None, record=True, file=io.StringIO())
     console.print(derivation)
     shown = [line.rstrip() for line in console.export_text().splitlines()]
-    assert shown == derivation.text(width=70).splitlines()
+    assert shown == derivation.text(width=70, detail="full").splitlines()
 
 
 @pytest.mark.parametrize("width", [30, 45, 60, 100])
 def test_lines_of_a_terminal_fit(derivation, width):
-    assert max(map(len, derivation.text(width=width).splitlines())) <= width
+    assert max(map(len, derivation.text(width=width, detail="full").splitlines())) <= width
 
 
 def test_a_narrow_terminal_gets_one_side_under_the_other(derivation):
-    shown = derivation.text(width=44)
+    shown = derivation.text(width=44, detail="full")
     assert "  ∂L/∂w₁ = ∂L/∂ŷ · ∂ŷ/∂h · ∂h/∂w₁\n         = (ŷ − y) · w₂ · x\n" in shown
     assert "     = ⎡     −3⎤\n       ⎣4.00006⎦\n" in shown
-    narrowest = derivation.text(width=22)
+    narrowest = derivation.text(width=22, detail="full")
     assert "    = [0.5 −1; 2\n    1.5·10⁻⁵] [2; 4]\n" in narrowest
     assert "⎣  2  1.5·10⁻⁵⎦" not in narrowest
 
 
 def test_a_notebook_shows_it(derivation, monkeypatch):
-    assert derivation._repr_html_() == derivation.html(fragment=True)
-    assert derivation._repr_markdown_() == derivation.markdown()
-    assert str(derivation) == repr(derivation) == derivation.plain()
+    assert derivation._repr_html_() == derivation.html(fragment=True, detail="full")
+    assert derivation._repr_markdown_() == derivation.markdown(detail="full")
+    assert str(derivation) == repr(derivation) == derivation.plain(detail="full")
     monkeypatch.setitem(sys.modules, "latex2mathml.converter", None)
     assert derivation._repr_html_() is None
     with pytest.raises(MissingExtra, match=re.escape("latex2mathml is not installed: pip install '.[html]'")):
-        derivation.html()
+        derivation.html(detail="full")
 
 
 @pytest.mark.parametrize("suffix", [suffix for suffixes in FORMATS.values() for suffix in suffixes])

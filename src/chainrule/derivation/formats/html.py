@@ -48,9 +48,9 @@ LONGEST = 110
 """A longer chain is set with one side under the other."""
 
 
-def write(derivation: Derivation, *, fragment: bool = False) -> str:
+def write(derivation: Derivation, *, fragment: bool = False, detail: str = "full") -> str:
     """A whole page, or one element with its own style."""
-    body = "\n".join([block(part) for part in page(derivation)])
+    body = "\n".join([block(part) for part in page(derivation, detail)])
     if fragment:
         return f'<div class="chainrule">\n<style>\n{STYLE}\n</style>\n{body}\n</div>\n'
     return PAGE.format(title=escape(terminal_words(derivation.title).plain), style=STYLE, body=body)

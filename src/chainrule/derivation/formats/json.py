@@ -24,8 +24,8 @@ CLASSES = {
 }
 
 
-def write(derivation: Derivation) -> str:
-    """A derivation as JSON, two spaces for each level."""
+def write(derivation: Derivation, *, detail: str = "full") -> str:
+    """A derivation as JSON, two spaces for each level; all of it, whatever the detail."""
     return json.dumps(encoded(derivation), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

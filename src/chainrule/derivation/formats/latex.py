@@ -51,9 +51,9 @@ FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{"
 """Makes what follows as wide as the page where it is wider."""
 
 
-def write(derivation: Derivation, *, fragment: bool = False) -> str:
+def write(derivation: Derivation, *, fragment: bool = False, detail: str = "full") -> str:
     """A whole document, or what stands in it."""
-    body = "\n\n".join([block(part) for part in page(derivation)]) + "\n"
+    body = "\n\n".join([block(part) for part in page(derivation, detail)]) + "\n"
     return body if fragment else f"{PREAMBLE}\n{body}\n\\end{{document}}\n"
 
 

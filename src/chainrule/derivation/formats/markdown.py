@@ -13,9 +13,9 @@ SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&!])")
 KINDS = {"note": "NOTE", "warning": "WARNING", "wrong": "CAUTION"}
 
 
-def write(derivation: Derivation) -> str:
+def write(derivation: Derivation, *, detail: str = "full") -> str:
     """Blocks with an empty line between them."""
-    return "\n\n".join([block(part) for part in page(derivation)]) + "\n"
+    return "\n\n".join([block(part) for part in page(derivation, detail)]) + "\n"
 
 
 def block(part: Block) -> str:

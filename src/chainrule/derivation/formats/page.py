@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from chainrule.derivation.record import Block, Derivation, Heading, Table
+from chainrule.errors import FormatError
+
+DETAILS = ("short", "full")
+"""The answer alone, or the whole story."""
 
 
-def page(derivation: Derivation) -> tuple[Block, ...]:
-    """All that a format has to show, in order."""
+def page(derivation: Derivation, detail: str) -> tuple[Block, ...]:
+    """What a format has to show, in order; a derivation without a short answer is told in full."""
+    if detail not in DETAILS:
+        raise FormatError(f"there is no detail {detail!r}: choose {' or '.join(DETAILS)}")
+    if detail == "short" and derivation.short:
+        return (Heading(derivation.title, 1), *derivation.short)
     blocks: list[Block] = [Heading(derivation.title, 1), *derivation.story]
     if derivation.conventions:
         rows = tuple([(convention.subject, convention.holds) for convention in derivation.conventions])

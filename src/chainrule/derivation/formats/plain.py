@@ -13,9 +13,11 @@ from chainrule.expression.typed.caret import printable, width
 UNDERLINES = {1: "=", 2: "-"}
 
 
-def write(derivation: Derivation, *, width: int = 100) -> str:
-    """Words are wrapped at `width`; an equation stays on one line."""
-    return "\n\n".join([block(part, width) for part in page(derivation)]) + "\n"
+def write(derivation: Derivation, *, width: int = 100, detail: str = "full") -> str:
+    """Words are wrapped at `width`; an equation stays on one line. A short answer has no empty lines inside."""
+    title, *rest = [block(part, width) for part in page(derivation, detail)]
+    between = "\n" if detail == "short" and derivation.short else "\n\n"
+    return f"{title}\n\n{between.join(rest)}\n" if rest else f"{title}\n"
 
 
 def block(part: Block, width: int) -> str:

@@ -20,7 +20,7 @@ MATHS = "cyan"
 INDENT = 2
 
 
-def write(derivation: Derivation, *, width: int = 100, color: bool = False) -> str:
+def write(derivation: Derivation, *, width: int = 100, color: bool = False, detail: str = "full") -> str:
     """As text wrapped at `width`, with the codes of a terminal's colours or without."""
     from rich.console import Console
 
@@ -35,18 +35,20 @@ def write(derivation: Derivation, *, width: int = 100, color: bool = False) -> s
         force_jupyter=False,
         legacy_windows=False,
     )
-    console.print(renderable(derivation))
+    console.print(renderable(derivation, detail))
     assert isinstance(console.file, io.StringIO)
     return "\n".join([row.rstrip() for row in console.file.getvalue().splitlines()]) + "\n"
 
 
-def renderable(derivation: Derivation) -> Any:
-    """For Rich to print."""
+def renderable(derivation: Derivation, detail: str) -> Any:
+    """For Rich to print; a short answer has no empty lines inside."""
     from rich.console import Group
     from rich.padding import Padding
 
-    blocks = page(derivation)
-    return Group(*[Padding(block(part), (0, 0, int(i < len(blocks) - 1), 0)) for i, part in enumerate(blocks)])
+    blocks = page(derivation, detail)
+    together = detail == "short" and bool(derivation.short)
+    below = [int(i < len(blocks) - 1 and (i == 0 or not together)) for i in range(len(blocks))]
+    return Group(*[Padding(block(part), (0, 0, space, 0)) for part, space in zip(blocks, below, strict=True)])
 
 
 def block(part: Block) -> Any:
