@@ -569,3 +569,34 @@ def test_an_unknown_detail_is_refused(run):
     done = run("grad", "x**2", "x=3", "--detail", "brief")
     assert done.code == 2
     assert "short, full" in " ".join(done.err.split())
+
+
+ASSIGNED = ["h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2", "x=2", "w1=2", "w2=0.5", "y=20"]
+
+
+def test_several_assignments_give_the_links_their_names(run, told):
+    found = told(*ASSIGNED, "--wrt", "w1")
+    assert found.gradient == -18.0
+    assert found.value == 162.0
+    out = run("grad", *ASSIGNED, "--wrt", "w1", "--format", "plain").out
+    assert "h = w1 * x = 4" in out
+    assert "dL/dw1 = dL/dyhat * dyhat/dh * dh/dw1 = (yhat - y) * w2 * x = (-18) * 0.5 * 2 = -18" in out
+
+
+@pytest.mark.parametrize(("name", "slope"), [("h", -9.0), ("yhat", -18.0), ("y", 18.0)])
+def test_a_computed_name_is_differentiated_in_as_well(told, name, slope):
+    found = told(*ASSIGNED, "--wrt", name, "--check")
+    assert found.gradient == slope
+
+
+def test_assignments_with_arrays(told):
+    given = ["W=[[1,2],[3,4]]", "x=[1,2]", "b=[0,0]", "y=[1,1]"]
+    found = told("h = tanh(W @ x + b); sum((h - y)**2)", *given, "--wrt", "W")
+    h = np.tanh([5.0, 11.0])
+    np.testing.assert_allclose(found.gradient, np.outer(2 * (h - 1) * (1 - h * h), [1.0, 2.0]), rtol=1e-9)
+
+
+def test_a_value_for_a_computed_name_is_refused(run):
+    done = run("grad", *ASSIGNED, "h=3")
+    assert done.code == 2
+    assert "h is computed by a line" in done.err

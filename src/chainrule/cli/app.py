@@ -154,7 +154,10 @@ class FormulaCommand(Command):
 def grad(
     context: typer.Context,
     expression: Annotated[
-        str, typer.Argument(metavar="EXPRESSION", help="A formula, as sum((W @ x + b - y)**2); .T is a transpose.")
+        str,
+        typer.Argument(
+            metavar="EXPRESSION", help="A formula, as sum((W @ x + b - y)**2), or several: 'h = w*x; L = (h - y)**2'."
+        ),
     ],
     given: Annotated[
         list[str] | None,

@@ -43,9 +43,14 @@ class Closed:
         """Why there is no formula."""
         for name in question.wrt:
             try:
-                self.found[name] = self.derivative(question.parsed.text, name)
+                self.found[name] = self.derivative(self.of(name), name)
             except GraphError as reason:
                 self.reasons[name] = str(reason)
+
+    def of(self, name: str) -> Any:
+        """What is differentiated in a name: the text of a formula, or the term in which the name is a symbol."""
+        parsed = self.question.parsed
+        return self.question.term_in(name) if parsed.computed else parsed.text
 
     def derivative(self, of: Any, name: str, order: int = 1) -> Derivative:
         """The derivative of the formula, or of another term, in a name; GraphError where there is no closed form."""
@@ -66,7 +71,7 @@ class Closed:
     def second(self, first: str, other: str) -> Term:
         """The second derivative in two names as a formula; GraphError where there is no closed form."""
         if first == other:
-            return self.derivative(self.question.parsed.text, first, order=2).term
+            return self.derivative(self.of(first), first, order=2).term
         if first not in self.found:
             raise GraphError(self.reasons[first])
         slope = self.found[first].term

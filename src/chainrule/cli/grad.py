@@ -6,7 +6,7 @@ step, then the story of the numbers in a dialect, then what was asked for beside
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -78,18 +78,23 @@ class Answer:
 
     def as_term(self) -> Term:
         """The formula on symbols; shapes that do not fit are found here."""
-        names = self.question.names
-        term = self.question.parsed.run({name: symbol(name, self.question.shapes[name]) for name in names})
+        *_, term = self.question.terms().values()
         return term if isinstance(term, Term) else constant(term)
 
     def run(self, *numbers: Any) -> Any:
         """The formula on numbers for the names that it is differentiated in, the others as they are given."""
         return self.question.parsed.run({**self.question.values, **dict(zip(self.question.wrt, numbers, strict=True))})
 
+    def run_at(self, name: str) -> Callable[[Any], Any]:
+        """The formula as a function of one name."""
+        return lambda number: self.question.parsed.run({**self.question.values, name: number})
+
     def refuse_what_cannot_be_had(self) -> None:
         """Say what to type, where something was asked for that cannot be had."""
         question, telling = self.question, self.telling
         missing = question.missing
+        if telling.order > 1 and any(name in question.parsed.computed for name in question.wrt):
+            raise question.wrong("there is no --order 2 in a name that a line computes: ask for given names")
         for option, asked in ((f"--dialect {telling.dialect}", telling.dialect), ("--check", telling.check)):
             if asked and missing:
                 raise question.wrong(
@@ -140,7 +145,7 @@ class Answer:
         if base.story:
             story += [Heading("How the numbers come about"), *base.story]
         if self.telling.check:
-            blocks, self.passed = check_story(self.question, self.term, slopes, self.telling.digits, self.telling.top)
+            blocks, self.passed = check_story(self.question, slopes, self.telling.digits, self.telling.top)
             story += blocks
         return replace(base, story=tuple(story), short=tuple(self.short(opening, base)))
 
@@ -158,24 +163,24 @@ class Answer:
 
     def slopes(self, transform: Any) -> dict[str, Any]:
         """The engine's derivatives in every name, in the order of the output's axes and then the name's."""
-        wrt = self.question.wrt
-        found = transform(self.run, tuple(range(len(wrt))))(*[self.question.values[name] for name in wrt])
-        return dict(zip(wrt, found, strict=True))
+        question = self.question
+        if not question.parsed.computed:
+            found = transform(self.run, tuple(range(len(question.wrt))))(
+                *[question.values[name] for name in question.wrt]
+            )
+            return dict(zip(question.wrt, found, strict=True))
+        return {name: transform(self.run_at(name))(question.values_at(name)[name]) for name in question.wrt}
 
     def explained(self) -> Derivation:
         """The explanation of the numbers, by the engine that suits them."""
         question, telling = self.question, self.telling
         nodes = self.recorded(all(np.ndim(x) == 0 for x in question.values.values()))
-        # Equal parts of the formula are one term, so they become one node.
-        at = {symbol(name, shape): nodes[name] for name, shape in question.shapes.items()}
-        output = replay([self.term], at)[0]
+        output = self.recorded_lines(nodes)
         reached = set(backward_order([output])) if isinstance(output, cr.Value | cr.Tensor) else set[Any]()
         wrt = [nodes[name] for name in question.wrt if nodes[name] in reached]
         if not wrt:
             still = f"${self.output}$ does not move with {self.several()}: nothing that it is computed from does."
             return replace(self.without_numbers(), value=numbers_of(output), gradient=0.0, story=(Note(still),))
-        if all(output is not node for node in nodes.values()):
-            output.label = question.output
         if question.entry is not None:
             wrt = [wrt[0][question.entry]]
         return explain(
@@ -190,11 +195,25 @@ class Answer:
             whole=telling.whole,
         )
 
+    def recorded_lines(self, nodes: dict[str, Any]) -> Any:
+        """Each line as a node with its name, and the last of them; equal parts of a line become one node."""
+        at: dict[Term, Any] = {}
+        letters = {name: symbol(name, shape) for name, shape in self.question.shapes.items()}
+        result: Any = None
+        for line in self.question.parsed.lines:
+            at.update({letters[name]: node for name, node in nodes.items()})
+            result = replay([line.formula.run(letters)], at)[0]
+            if isinstance(result, cr.Value | cr.Tensor) and all(result is not node for node in nodes.values()):
+                result.label = line.name or self.question.output
+            nodes[line.name] = result
+        return result
+
     def recorded(self, scalar: bool) -> dict[str, Any]:
         """The names as nodes: Values where all are numbers, else Tensors, of which only what moves is recorded."""
         if scalar:
-            return {name: cr.Value(x, label=name) for name, x in self.question.values.items()}
-        return {name: cr.Tensor(x, requires_grad=True, label=name) for name, x in self.question.values.items()}
+            return {name: cr.Value(self.question.values[name], label=name) for name in self.question.names}
+        values = self.question.values
+        return {name: cr.Tensor(values[name], requires_grad=True, label=name) for name in self.question.names}
 
     def without_numbers(self) -> Derivation:
         """A derivation that has no graph, only a story in symbols."""
@@ -222,8 +241,7 @@ class Answer:
     def opening(self, slopes: Mapping[str, Any]) -> list[Block]:
         """The formula and its derivatives, each with its number."""
         question, digits = self.question, self.telling.digits
-        value = None if self.values is None else question.parsed.run(self.values)
-        story: list[Block] = [shown([self.output, formula_of(self.term)], value, digits)]
+        story: list[Block] = list(self.lines(digits))
         for name in question.wrt:
             story += self.derivatives_in(name, slopes.get(name))
         if question.missing:
@@ -233,6 +251,16 @@ class Answer:
             story.append(Note("To see how a number came about, ask for one: write sum(…) around it, or (…)[0]."))
         return story
 
+    def lines(self, digits: int) -> Iterator[Equation]:
+        """Each line with its number, in the names of the lines before it."""
+        question = self.question
+        letters = {name: symbol(name, shape) for name, shape in question.shapes.items()}
+        numbers = {} if self.values is None else dict(question.parsed.results(question.values))
+        for line in question.parsed.lines:
+            term = line.formula.run(letters)
+            name = latex_name(line.name) if line.name else self.output
+            yield shown([name, formula_of(term)], numbers.get(line.name), digits)
+
     def derivatives_in(self, name: str, slope: Any) -> list[Block]:
         """The derivative in one name, in symbols and in numbers, in the layout that was asked for."""
         above, below = self.output, self.question.symbol(name)
@@ -240,7 +268,7 @@ class Answer:
         found = self.closed.found.get(name)
         if found is not None:
             symbols.append(self.in_layout(found.term))
-            if slope is not None and not same(found(**self.question.values), slope):
+            if slope is not None and not same(found(**self.question.values_at(name)), slope):
                 raise ChainruleError(
                     f"internal error, please report it: the formula {found} is not the engine's derivative in {name}"
                 )

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.term import symbol
 from chainrule.errors import FormulaError
-from chainrule.expression import Parsed, parse, read_given
+from chainrule.expression import Assignments, read_assignments, read_given
 from chainrule.expression.names import latex_name
 from chainrule.expression.typed.caret import error_at
 from chainrule.expression.typed.functions import closest
@@ -24,14 +25,15 @@ OUTPUTS = ("f", "F", "g", "G", "output")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A formula with its values and shapes, and the names it is differentiated in."""
+    """A formula, or several assignments, with values and shapes, and the names it is differentiated in."""
 
-    parsed: Parsed
+    parsed: Assignments
     names: tuple[str, ...]
+    """What is given; names that lines compute are not among them."""
     values: dict[str, Any]
     """Floats and arrays, by name."""
     shapes: dict[str, Shape]
-    """Of every name; one without a value and a shape is a number."""
+    """Of every name, computed ones too; one without a value and a shape is a number."""
     wrt: tuple[str, ...]
     entry: Shape | None
     """The place of the one entry that was asked for."""
@@ -43,8 +45,10 @@ class Question:
 
     @property
     def output(self) -> str:
-        """A name for the result."""
-        return next(name for name in (*OUTPUTS, "_".join((*OUTPUTS, *self.names))) if name not in self.names)
+        """A name for the result: its own, or a letter."""
+        return self.parsed.output or next(
+            name for name in (*OUTPUTS, "_".join((*OUTPUTS, *self.names))) if name not in self.names
+        )
 
     def size(self, name: str) -> int:
         """How many entries a name has."""
@@ -53,6 +57,22 @@ class Question:
     def symbol(self, name: str) -> str:
         """A name in LaTeX, as the explanation writes it."""
         return latex_name(name)
+
+    def values_at(self, name: str) -> dict[str, Any]:
+        """The values, and that of a name that a line computes: it then stands in the line's place."""
+        return (
+            self.values if name in self.values else {**self.values, name: dict(self.parsed.results(self.values))[name]}
+        )
+
+    def term_in(self, name: str) -> Any:
+        """The result on symbols, of which the name is one though a line computes it."""
+        *_, term = self.terms(*[name] if name in self.parsed.computed else []).values()
+        return term
+
+    def terms(self, *free: str) -> dict[str, Any]:
+        """What each line computes, on symbols; names that are `free` are symbols too, though a line computes them."""
+        letters = {name: symbol(name, self.shapes[name]) for name in (*self.names, *free)}
+        return dict(self.parsed.results(letters))
 
     def wrong(self, problem: str) -> FormulaError:
         """The error for the formula as a whole."""
@@ -67,17 +87,23 @@ def question_of(text: str, items: Sequence[str], wrt: str) -> Question:
     >>> question.missing, question.shapes, question.wrt, question.entry
     (('W',), {'W': (3, 2), 'x': (2,)}, ('W',), (2, 1))
     """
-    parsed = parse(text)
+    parsed = read_assignments(text)
     known = {name_of(item)[0]: item for item in items}
     names = (*parsed.names, *[name for name in parsed.constants if name in known])
     if not names:
         raise error_at(text, 0, len(text), "nothing to differentiate in: the formula has numbers alone, and no name")
     for name, item in known.items():
+        if name in parsed.computed:
+            raise error_at(item, 0, len(item), f"{name} is computed by a line: leave its value out")
         if name not in names:
             raise not_there(item, item.index(name), name, names)
     given = read_given(items)
     shapes = {name: tuple(np.shape(given.values.get(name, 0.0))) for name in names} | given.shapes
-    chosen, entry = chosen_from(wrt, names, shapes) if wrt.strip() else (names, None)
+    steps = parsed.computed[:-1] if parsed.output else parsed.computed
+    if steps:
+        letters = {name: symbol(name, shapes[name]) for name in names}
+        shapes |= {name: getattr(term, "shape", ()) for name, term in parsed.results(letters) if name in steps}
+    chosen, entry = chosen_from(wrt, (*names, *steps), shapes) if wrt.strip() else (names, None)
     return Question(parsed, names, given.values, shapes, chosen, entry)
 
 

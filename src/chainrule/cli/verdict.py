@@ -9,7 +9,6 @@ import numpy as np
 
 from chainrule.cli.compare import Compared, compared, distance
 from chainrule.cli.question import Question
-from chainrule.core.term import Term
 from chainrule.derivation.entries.entries import Place
 from chainrule.derivation.proof import number
 from chainrule.derivation.record import Block, Heading, Note, Paragraph, Table
@@ -33,17 +32,15 @@ VERDICTS = {
 }
 
 
-def check_story(
-    question: Question, term: Term, slopes: Mapping[str, Any], digits: int, top: int
-) -> tuple[list[Block], bool]:
+def check_story(question: Question, slopes: Mapping[str, Any], digits: int, top: int) -> tuple[list[Block], bool]:
     """What a comparison with differences shows, and whether every derivative agrees."""
     places = chosen_places(question)
-    found = [
-        compared(question.parsed.run, question.values, name, place, slopes[name][(..., *place)], term)
-        if np.ndim(slopes[name])
-        else compared(question.parsed.run, question.values, name, place, slopes[name], term)
-        for name, place in places
-    ]
+    at = {name: (question.values_at(name), question.term_in(name)) for name in question.wrt}
+    found: list[Compared] = []
+    for name, place in places:
+        slope = slopes[name][(..., *place)] if np.ndim(slopes[name]) else slopes[name]
+        values, term = at[name]
+        found.append(compared(question.parsed.run, values, name, place, slope, term))
     found.sort(key=lambda c: (order_of(c), -worst_error(c)))
     every = sum(map(question.size, question.wrt)) if question.entry is None else 1
     count = f"{len(found):,} of {every:,} entries" + (", spread evenly" if len(found) < every else "")

@@ -16,7 +16,7 @@ from chainrule.core.term import Shape, Term, constant, forward_order, replay, sy
 from chainrule.derivation.symbolic.linear_map import matrix_of
 from chainrule.derivation.symbolic.verified import verify
 from chainrule.errors import GraphError, ShapeError
-from chainrule.expression.typed.parse import parse
+from chainrule.expression.typed.assignments import read_assignments
 from chainrule.maths import Tree, latex, plain
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.rewrite import Operations, operations, shortest
@@ -168,7 +168,7 @@ def as_shape(shape: Any) -> Shape:
 def read(expression: Any, shapes: Mapping[str, Shape]) -> tuple[Callable[[Mapping[str, Any]], Any], dict[str, Term]]:
     """How to run what was given on values by name, and its symbols."""
     if isinstance(expression, str):
-        parsed = parse(expression)
+        parsed = read_assignments(expression)
         names = [*parsed.names, *[name for name in parsed.constants if name in shapes]]
         return parsed.run, {name: symbol(name, shapes.get(name, ())) for name in names}
     if isinstance(expression, Term):

@@ -1,0 +1,126 @@
+"""Several assignments, typed one after the other: ``h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.expression.typed.caret import error_at
+from chainrule.expression.typed.given import name_of
+from chainrule.expression.typed.parse import parse
+from chainrule.expression.typed.parsed import Parsed
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A formula and the name of its result; the last line of all may have none."""
+
+    name: str
+    formula: Parsed
+
+
+@dataclass(frozen=True, slots=True)
+class Assignments:
+    """Lines in the order in which they run; the last is the result. A formula alone is one line without a name."""
+
+    text: str
+    lines: tuple[Line, ...]
+    names: tuple[str, ...]
+    """What no line computes, in order of appearance."""
+    constants: tuple[str, ...]
+    """The names among ``pi``, ``π`` and ``e`` that occur."""
+
+    @property
+    def computed(self) -> tuple[str, ...]:
+        """The names that lines compute, the result's too if it has one."""
+        return tuple([line.name for line in self.lines if line.name])
+
+    @property
+    def output(self) -> str:
+        """The name of the result, or nothing."""
+        return self.lines[-1].name
+
+    def results(self, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """What each line gives; a value that is given for a line's name stands in its place."""
+        known = dict(values)
+        for line in self.lines:
+            if line.name not in values:
+                known[line.name] = line.formula.run(known)
+            yield line.name, known[line.name]
+
+    def run(self, values: Mapping[str, Any]) -> Any:
+        """The result with these values, of whatever kind they are.
+
+        >>> from chainrule.expression import read_assignments
+        >>> read_assignments("h = w*x; h**2").run({"w": 2.0, "x": 3.0})
+        36.0
+        """
+        *_, (_, result) = self.results(values)
+        return result
+
+
+def read_assignments(text: str) -> Assignments:
+    """Read lines, or parts between semicolons, of the form ``name = formula``; the last may be a formula alone.
+
+    Raises FormulaError, with a caret under the place, for what cannot be read, for a name that is computed twice, and
+    for one that is used before it is computed. O(length).
+
+    >>> from chainrule.expression import read_assignments
+    >>> lines = read_assignments("h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2")
+    >>> lines.names, lines.computed, lines.output
+    (('w1', 'x', 'w2', 'y'), ('h', 'yhat', 'L'), 'L')
+    """
+    pieces = [piece.strip() for piece in split(text) if piece.strip()] or [text]
+    lines: list[Line] = []
+    names: dict[str, None] = {}
+    constants: dict[str, None] = {}
+    computed: set[str] = set()
+    for piece in pieces:
+        line = read_line(piece)
+        if not line.name and piece is not pieces[-1]:
+            raise error_at(piece, 0, len(piece), "a line before the last needs a name for its result, as h = w*x")
+        if line.name in computed:
+            raise error_at(piece, 0, len(piece), f"{line.name} is computed twice: give the second another name")
+        if line.name in names:
+            raise error_at(piece, 0, len(piece), f"{line.name} is used before it is computed: put this line first")
+        names.update(dict.fromkeys([name for name in line.formula.names if name not in computed]))
+        if line.name in names:
+            raise error_at(piece, 0, len(piece), f"{line.name} is computed from itself: give the result another name")
+        constants.update(dict.fromkeys(line.formula.constants))
+        computed.add(line.name)
+        lines.append(line)
+    return Assignments(text, tuple(lines), tuple(names), tuple([name for name in constants if name not in computed]))
+
+
+def read_line(piece: str) -> Line:
+    """``name = formula``, or a formula alone."""
+    at = equals_sign(piece)
+    if at < 0:
+        return Line("", parse(piece))
+    name, sign = name_of(piece[: at + 1])
+    if sign != at:
+        raise error_at(piece, sign, at, f"one name stands before =, and here more follows {name}")
+    return Line(name, parse(piece[at + 1 :].strip()))
+
+
+def split(text: str) -> Iterator[str]:
+    """The parts between semicolons and line ends; a line goes on while a bracket is open."""
+    start = depth = 0
+    for i, sign in enumerate(text):
+        depth += (sign in "([") - (sign in ")]")
+        if sign == ";" or (sign == "\n" and depth <= 0):
+            yield text[start:i]
+            start, depth = i + 1, 0
+    yield text[start:]
+
+
+def equals_sign(piece: str) -> int:
+    """Where the sign of an assignment stands; -1 for a formula alone. Inside brackets = belongs to a setting."""
+    depth = 0
+    for i, sign in enumerate(piece):
+        depth += (sign in "([") - (sign in ")]")
+        if sign == "=" and depth == 0:
+            beside = piece[max(i - 1, 0) : i] + piece[i + 1 : i + 2]
+            return -1 if set(beside) & set("<>=!:") else i
+    return -1
