@@ -45,6 +45,7 @@ from chainrule.rules.arrange import (
     split,
     swapaxes,
     tile,
+    unstack,
     vstack,
 )
 from chainrule.rules.composed import (
@@ -560,6 +561,7 @@ __all__ = [
     "triu",
     "trunc",
     "unique",
+    "unstack",
     "value_and_grad",
     "var",
     "vdot",

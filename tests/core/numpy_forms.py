@@ -270,6 +270,7 @@ FUNCTIONS = {
     np.tril: [c(S), c(M, 1), c(C, k=-1)],
     np.triu: [c(S), c(M, 1), c(C, k=-1)],
     np.unique: [c(WHOLE), c(M), c(WHOLE, True), c(WHOLE, return_inverse=True, return_counts=True)],
+    np.unstack: [c(M), c(C, axis=1)],
     np.var: [c(M), c(M, 0), c(M, axis=1, ddof=1), c(C, (0, 2), keepdims=True), c(M, correction=1)],
     np.vdot: [c(M, N), c(V, V)],
     np.vstack: [c([M, N]), c((V, V)), c([W, M])],

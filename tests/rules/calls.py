@@ -169,6 +169,7 @@ CALLS = {
         (lambda y: cr.trapezoid(y, dx=0.5, axis=0), MATRIX),
     ],
     "unique": [(cr.unique, MATRIX)],
+    "unstack": [(lambda x: cr.unstack(x, axis=1)[1], MATRIX)],
     "vdot": [(cr.vdot, ((2, 3), (3, 2)))],
     "vecdot": [(cr.vecdot, ((2, 3), (3,))), (lambda x, y: cr.vecdot(x, y, axis=0), ((2, 3), (2, 3)))],
     "vstack": [(lambda x, y: cr.vstack([x, y]), ((3,), (2, 3)))],

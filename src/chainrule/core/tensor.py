@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,6 +92,17 @@ class Tensor(Node, Operators):
     def mT(self) -> Any:  # noqa: N802  (the array API's name)
         """The transpose of each matrix of a batch."""
         return book["swap"](self)
+
+    @property
+    def device(self) -> str:
+        """Where the numbers are: "cpu" always."""
+        return "cpu"
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Tensor:
+        """The same Tensor, since there is one device."""
+        if device != "cpu":
+            raise DtypeError(f"Tensors live on the device 'cpu', and there is no {device!r}")
+        return self
 
     @property
     def nbytes(self) -> int:
@@ -382,6 +394,10 @@ class Tensor(Node, Operators):
         """`expand_dims` under PyTorch's name."""
         return book["expand_dims"](self, axis=axis)
 
+    def compress(self, condition: Any, axis: int | None = None) -> Any:
+        """The entries (or slices along an axis) for which a condition holds."""
+        return compositions["compress"](condition, self, axis)
+
     def copy(self) -> Any:
         """`clone` under NumPy's name."""
         return self.clone()
@@ -420,6 +436,20 @@ class Tensor(Node, Operators):
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return called(function, args, kwargs, numbers_of)
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        """The functions of the array API standard, for programs that are written for any library's arrays."""
+        # It stands on a floor above this one, and is there as soon as someone asks.
+        return import_module("chainrule.array_api")
+
+    def __dlpack__(self, **asked: Any) -> Any:
+        """The numbers for another library; a Tensor with a gradient is detached first."""
+        if self.requires_grad:
+            raise GraphError(f"{self.describe()} leaves the graph with its numbers: take .detach() first")
+        return self._data.__dlpack__(**asked)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._data.__dlpack_device__()
 
     __apply__ = staticmethod(record)
 

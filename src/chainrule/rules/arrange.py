@@ -175,6 +175,19 @@ def chunk(x: Any, chunks: int, axis: int = 0) -> list[Any]:
 
 
 @composed
+def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
+    """The slices along an axis, one by one.
+
+    >>> import chainrule as cr, numpy as np
+    >>> cr.unstack(np.eye(2))
+    (array([1., 0.]), array([0., 1.]))
+    """
+    x = gathered(x)
+    length = length_along(x, axis, "unstack")
+    return tuple([index(x, key=along(an_axis(axis, len(shape_of(x))), i)) for i in range(length)])
+
+
+@composed
 def vstack(arrays: Sequence[Any]) -> Any:
     """Arrays one below the other: along the first axis, where vectors are rows.
 
