@@ -187,9 +187,9 @@ def logs_of(values: Array, series: pl.Series, rows: Array) -> Array:
     """The logarithm of every number; one that has none is refused with its row."""
     wrong = np.flatnonzero(values <= 0)
     if len(wrong):
-        text = str(series[int(wrong[0])])
+        text = f"{values[wrong[0]]:.6g}"
         raise DataError(
-            f"column {series.name!r}, row {rows[wrong[0]]}: {text!r} has no logarithm: learn the numbers themselves, "
+            f"column {series.name!r}, row {rows[wrong[0]]}: {text} has no logarithm: learn the numbers themselves, "
             "without log_target="
         )
     return np.log(values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -61,9 +61,9 @@ class Table:
     y: Array | None
     columns: Columns
     rows: Array
-    notes: tuple[str, ...]
-    _frame: pl.DataFrame = field(compare=False)
-    _texts: pl.DataFrame = field(compare=False)
+    notes: tuple[str, ...] = ()
+    _frame: pl.DataFrame | None = field(default=None, compare=False)
+    _texts: pl.DataFrame | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -78,6 +78,8 @@ class Table:
     def actual(self) -> tuple[str, ...]:
         """The target of each row as the file has it, to the letter; empty where it has none."""
         name = self.columns.target.name
+        if self._texts is None:
+            return () if self.y is None else tuple(str(word) for word in self.columns.decode(self.y).tolist())
         return self.texts(name) if name in self._texts.columns else ("",) * len(self)
 
     @property
@@ -89,14 +91,24 @@ class Table:
             )
         if self.columns.task == "classification":
             return self.y
+        if self._frame is None:
+            return self.columns.decode(self.y)
         return numbers_of(self._frame[self.columns.target.name], self.rows)
 
     def texts(self, column: str) -> tuple[str, ...]:
         """What a column of the file says in each row, as it is written, used or not; empty where it is missing."""
-        if column not in self._texts.columns:
-            near = meant(column, self._texts.columns) or f": there are {listing(self._texts.columns)}"
+        known = [] if self._texts is None else self._texts.columns
+        if self._texts is None or column not in known:
+            near = meant(column, known) or f": there are {listing(known)}"
             raise DataError(f"there is no column {column!r}{near}")
         return tuple("" if cell is None else str(cell) for cell in self._texts[column])
+
+    def cell(self, place: int, column: str) -> str:
+        """What the file says in one cell, as it is written; empty where it is missing."""
+        if self._texts is None:
+            return f"{self.x[place, self.columns.names.index(column)]:.6g}"
+        found = self._texts[column][place]
+        return "" if found is None else str(found)
 
     def split(self, by: str = "") -> Split:
         """Which rows may be parted: any (classes in equal shares), or `by` time or ``group:COLUMN``.
@@ -119,7 +131,8 @@ class Table:
             )
         if word == "group":
             return Split(len(self), groups=np.array(texts))
-        return Split(len(self), times=times_of(self._texts[column], self.rows))
+        texts_of = self._texts
+        return Split(len(self)) if texts_of is None else Split(len(self), times=times_of(texts_of[column], self.rows))
 
     def parts(self, learned: Array, *others: Array, by: str = "") -> tuple[Table, ...]:
         """Tables of rows by their places, of which the first alone settles how all are encoded.
@@ -129,6 +142,8 @@ class Table:
         ``group:COLUMN`` in `by`, that column is left out too: no other row has its groups. Rows that leave nothing to
         learn raise `DataError`.
         """
+        if self._frame is None or self._texts is None:
+            return tuple(self._rows(places) for places in (learned, *others))
         without = [by.partition(":")[2]] if by.startswith("group:") else []
         try:
             columns, notes = measured_again(self.columns, self._frame[learned], self.rows[learned], without)
@@ -143,6 +158,10 @@ class Table:
             Table(x, y, columns, self.rows[places], notes, self._frame[places], self._texts[places])
             for (x, y), places in zip(arrays, (learned, *others), strict=True)
         )
+
+    def _rows(self, places: Array) -> Table:
+        """Some rows of a table whose features are settled, as pixels are."""
+        return replace(self, x=self.x[places], y=None if self.y is None else self.y[places], rows=self.rows[places])
 
     def hold_out(self, *, share: float = 0.2, seed: int = 0, by: str = "") -> tuple[Table, Table]:
         """Hold a share of the rows back: two tables, to train on and to judge by.
@@ -177,6 +196,7 @@ class Table:
 
     def _encoded(self, places: Array, columns: Columns, news: list[str]) -> tuple[Array, Array | None]:
         """Features and targets of some rows; of what is missing there was told when the file was read."""
+        assert self._frame is not None
         frame, rows = self._frame[places], self.rows[places]
         x, notes = features_of(frame, columns, rows, self.x.dtype)
         news += [note for note in notes if UNSEEN in note]
