@@ -37,6 +37,7 @@ from chainrule.cli.telling import (
     one_style,
     say,
 )
+from chainrule.cli.train import train
 from chainrule.errors import ChainruleError, FormulaError
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ def refuse_unknown_options(words: Iterable[str], context: typer.Context) -> None
             raise typer.BadParameter(f"there is no option {word.partition('=')[0]}{hint}")
 
 
-for command in (network.train, network.predict, network.evaluate, network.explain):
+for command in (train, network.predict, network.evaluate, network.explain):
     app.command(cls=Command)(command)
 
 

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.cli.telling import say
-from chainrule.data import load_digits, load_mnist, read_table
+from chainrule.data import Table, load_digits, load_mnist, read_table
 from chainrule.data.columns import Categories, Columns, Numbers
 from chainrule.data.encode import listing
 from chainrule.data.files import is_folder, reading
 from chainrule.data.split import split_places
 from chainrule.data.text_file import read_texts
-from chainrule.errors import DataError, DataWarning, DivergenceWarning, ShapeError
+from chainrule.errors import DataError, DataWarning, DivergenceWarning
 
 if TYPE_CHECKING:
     from chainrule.cli.model_file import Model
@@ -40,41 +40,40 @@ SPELLED = (
     (r"log_target=", "--log-target"),
     (r"\b(separator|ignore|missing|categorical|keep)=", r"--\1"),
     (r", or hold gradients with clip_norm", ""),
+    (r"a smaller lr$", "a smaller --lr"),
 )
 """What errors say to programs, and what they say to someone at a command line."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Examples as a network takes them; `rows` are their numbers in the file, from 1, and `name` says what they are."""
+    """Examples as a network takes them, and what they are in words."""
 
-    x: Array
-    y: Array | None
-    rows: Array
-    columns: Columns
+    table: Table
     name: str
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.table)
 
     @property
     def targets(self) -> Array:
-        """What is to be predicted; `DataError` where the file does not tell."""
-        if self.y is None:
+        """The targets as a loss takes them; `DataError` where the file does not tell."""
+        if self.table.y is None:
             raise DataError(
-                f"{self.name} have no targets to compare with: add the column {self.columns.target.name!r}, or use "
-                "chainrule predict"
+                f"{self.name} have no targets to compare with: add the column {self.table.columns.target.name!r}, or "
+                "use chainrule predict"
             )
-        return self.y
+        return self.table.y
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """Examples to learn from, others to be judged by, and what the model file says of where they came from."""
+    """A table to learn from, `held` rows that judge where they come apart from it, and where all of it came from."""
 
-    learned: Examples
-    held: Examples
-    notes: tuple[str, ...]
+    table: Table
+    held: Table | None
+    name: str
+    held_name: str
     source: dict[str, Any]
 
 
@@ -85,7 +84,11 @@ class Reading:
     target: str | None
     task: Literal["auto", "classification", "regression"]
     ignore: tuple[str, ...]
+    keep: tuple[str, ...]
     categorical: tuple[str, ...]
+    dates: bool
+    hashed: int
+    log_target: bool
     missing: tuple[str, ...]
     max_categories: int
     separator: str | None
@@ -123,27 +126,17 @@ def spelled(message: str, command: str = "") -> str:
     return message
 
 
-def lesson_of(data: str, path: Path | None, reading: Reading, *, share: float, seed: int) -> Lesson:
-    """The examples to train on, with a share held back; MNIST brings its own."""
+def lesson_of(data: str, path: Path | None, reading: Reading) -> Lesson:
+    """What is learned from; MNIST brings its own pictures to be judged by."""
     if data == MNIST and path is not None:
         x, y, x_test, y_test = load_mnist(path)
         if y.min() == y.max():
             raise DataError(f"{path}: every picture to train on has the label {y[0]}, so there is nothing to learn")
         columns = columns_of_pictures(x.shape[1], int(max(y.max(), y_test.max())) + 1)
-        learned = Examples(x, y, numbered(y), columns, f"the {len(y):,} training pictures of {path}")
-        held = Examples(x_test, y_test, numbered(y_test), columns, f"the {len(y_test):,} test pictures of {path}")
-        return Lesson(learned, held, (), {"name": MNIST, "rows": len(y)})
+        pictures, held = Table(x, y, columns, numbered(y)), Table(x_test, y_test, columns, numbered(y_test))
+        return Lesson(pictures, held, f"pictures of {path}", f"test pictures of {path}", {"name": MNIST})
     if data == DIGITS:
-        everything = all_digits()
-        kept, back = digits_places(share, seed)
-        learned = part_of(everything, kept, f"{len(kept):,} of the shipped digits")
-        held = part_of(everything, back, f"{len(back):,} held-out digits")
-        return Lesson(learned, held, (), {"name": DIGITS, "rows": len(kept), "share": share, "seed": seed})
-    return lesson_of_table(data, reading, share=share, seed=seed)
-
-
-def lesson_of_table(data: str, reading: Reading, *, share: float, seed: int) -> Lesson:
-    """The rows of a file; those held back do not count for means and scales."""
+        return Lesson(all_digits().table, None, "of the shipped digits", "held-out digits", {"name": DIGITS})
     from chainrule.data.table import MISSING
 
     table = read_table(
@@ -151,30 +144,17 @@ def lesson_of_table(data: str, reading: Reading, *, share: float, seed: int) -> 
         target=reading.target,
         task=reading.task,
         ignore=reading.ignore,
+        keep=reading.keep,
         categorical=reading.categorical,
+        dates=reading.dates,
+        hashed=reading.hashed,
+        log_target=reading.log_target,
         max_categories=reading.max_categories,
         missing=(*MISSING, *reading.missing),
         separator=reading.separator,
     )
-    try:
-        learned, held = table.hold_out(share=share, seed=seed)
-    except ShapeError as error:
-        raise DataError(f"{data} has {len(table)} rows, too few to hold a share of {share:g} back") from error
-    except DataError as error:
-        raise DataError(f"{data}, {error}") from error
-    source = {
-        "name": Path(data).name,
-        "rows": len(learned),
-        "checksum": checksum_of(Path(data)),
-        "separator": reading.separator,
-    }
-    name = f"rows of {data}"
-    return Lesson(
-        Examples(learned.x, learned.y, learned.rows, learned.columns, f"{len(learned):,} {name}"),
-        Examples(held.x, held.y, held.rows, held.columns, f"{len(held):,} held-out {name}"),
-        table.notes[:1],
-        source,
-    )
+    source = {"name": Path(data).name, "checksum": checksum_of(Path(data)), "separator": reading.separator}
+    return Lesson(table, None, f"rows of {data}", f"held-out rows of {data}", source)
 
 
 def headers_of(data: str, separator: str | None) -> str:
@@ -196,22 +176,24 @@ def examples_of(
         found = all_digits()
         if not whole and source.get("name") == DIGITS:
             _, back = digits_places(source["share"], source["seed"])
-            found = part_of(found, back, f"{len(back):,} held-out digits")
+            (held,) = found.table.parts(back)
+            found = Examples(held, f"{len(back):,} held-out digits")
     elif is_folder(data) or Path(data).suffix == ".npz":
         _, _, x, y = load_mnist(data)
         columns = columns_of_pictures(x.shape[1], int(y.max()) + 1)
-        found = Examples(x, y, numbered(y), columns, f"the {len(y):,} test pictures of {data}")
+        found = Examples(Table(x, y, columns, numbered(y)), f"the {len(y):,} test pictures of {data}")
     else:
         columns = model.columns if targets else without_target(model.columns)
         table = read_table(data, columns=columns, separator=source.get("separator"), dtype=dtype)
-        return Examples(table.x, table.y, table.rows, model.columns, f"{len(table):,} rows of {data}")
-    fits = (model.columns.features, found.y is None or int(found.y.max()) < len(model.columns.classes))
-    if fits != (found.columns.features, True):
+        return Examples(replace(table, columns=model.columns), f"{len(table):,} rows of {data}")
+    table = found.table
+    fits = (model.columns.features, table.y is None or int(table.y.max()) < len(model.columns.classes))
+    if fits != (table.columns.features, True):
         raise DataError(
             f"{model.path} learned {model.columns.target.name!r} from {len(model.columns.names)} features, "
-            f"{listing(model.columns.names, 3)}, and {data} has {found.x.shape[1]} pixels: give data of the same kind"
+            f"{listing(model.columns.names, 3)}, and {data} has {table.x.shape[1]} pixels: give data of the same kind"
         )
-    return Examples(found.x.astype(dtype), found.y, found.rows, model.columns, found.name)
+    return Examples(replace(table, x=table.x.astype(dtype), columns=model.columns), found.name)
 
 
 def without_target(columns: Columns) -> Columns:
@@ -238,7 +220,7 @@ def checksum_of(path: Path) -> int:
 def all_digits() -> Examples:
     """The shipped digits in their order."""
     x, y = load_digits()
-    return Examples(x, y, numbered(y), columns_of_pictures(x.shape[1], 10), f"the {len(y):,} shipped digits")
+    return Examples(Table(x, y, columns_of_pictures(x.shape[1], 10), numbered(y)), f"the {len(y):,} shipped digits")
 
 
 def digits_places(share: float, seed: int) -> tuple[Array, Array]:
@@ -246,12 +228,6 @@ def digits_places(share: float, seed: int) -> tuple[Array, Array]:
     _, y = load_digits()
     kept, back = split_places(len(y), share=share, seed=seed, classes=y)
     return kept, np.sort(back)
-
-
-def part_of(examples: Examples, places: Array, name: str) -> Examples:
-    """Some of the examples."""
-    y = None if examples.y is None else examples.y[places]
-    return Examples(examples.x[places], y, examples.rows[places], examples.columns, name)
 
 
 def numbered(y: Array) -> Array:

@@ -11,11 +11,13 @@ import numpy as np
 from chainrule.cli.examples import Examples, examples_of
 from chainrule.cli.model_file import Model, in_float64
 from chainrule.cli.telling import close_to
-from chainrule.cli.train import loss_of
 from chainrule.core.tensor import Tensor
 from chainrule.derivation.explain import explain
 from chainrule.derivation.record import Derivation
 from chainrule.errors import DataError, FormulaError
+from chainrule.table import Table
+from chainrule.training import input_effects
+from chainrule.training.fit_table import loss_of
 
 WEIGHT = re.compile(r"\s*(?P<name>[\w.]+)\s*(\[(?P<place>[^\[\]]*)\])?\s*")
 
@@ -36,22 +38,35 @@ def explained(model: Model, example: str, weight: str, **telling: Any) -> Deriva
     return explain(loss, asked, **telling)
 
 
+def effects_on(model: Model, example: str) -> Table:
+    """Which inputs moved what the network says of DATA:ROW, whose target need not be known."""
+    examples, place = found_example(model, example, targets=False)
+    return input_effects(in_float64(model), examples.table, place)
+
+
 def one_example(model: Model, example: str) -> tuple[Any, Any]:
     """Features and target of DATA:ROW, each with an axis of length 1 for the batch."""
+    examples, place = found_example(model, example)
+    return examples.table.x[place : place + 1], examples.targets[place : place + 1]
+
+
+def found_example(model: Model, example: str, *, targets: bool = True) -> tuple[Examples, int]:
+    """The data of DATA:ROW, and the place of the row in it."""
     data, colon, number = example.rpartition(":")
     if not colon or not data or not number.isdecimal():
         raise FormulaError(f"--example takes DATA:ROW, as flowers.csv:3 or digits:1, not {example!r}")
-    examples = examples_of(data, model, whole=True, dtype=np.float64)
-    place = np.flatnonzero(examples.rows == int(number))
-    targets = examples.targets
+    examples = examples_of(data, model, whole=True, dtype=np.float64, targets=targets)
+    place = np.flatnonzero(examples.table.rows == int(number))
+    if targets and examples.table.y is None:
+        _ = examples.targets
     if not len(place):
         raise DataError(missing_row(data, int(number), examples))
-    return examples.x[place], targets[place]
+    return examples, int(place[0])
 
 
 def missing_row(data: str, number: int, examples: Examples) -> str:
     """Why there is no such row."""
-    first, last = int(examples.rows.min()), int(examples.rows.max())
+    first, last = int(examples.table.rows.min()), int(examples.table.rows.max())
     why = " with a target" if first <= number <= last else ""
     return f"{data} has no row {number}{why}: rows are counted from 1, and it has {first} to {last}"
 

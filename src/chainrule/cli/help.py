@@ -23,19 +23,24 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "train": (
         "train examples/flowers.csv --target species",
+        "train examples/flowers.csv --target species --folds 5 --columns",
         "train digits --layers 32 --seed 1",
     ),
     "predict": (
         "train examples/flowers.csv --target species",
         "predict flowers.safetensors examples/flowers.csv --out predicted.csv",
+        "predict flowers.safetensors examples/flowers.csv --id species",
     ),
     "evaluate": (
         "train examples/flowers.csv --target species",
         "evaluate flowers.safetensors examples/flowers.csv --min-accuracy 0.9",
+        "evaluate flowers.safetensors examples/flowers.csv --importance",
     ),
     "explain": (
         "train digits",
         'explain digits.safetensors --example digits:10 --weight "0.weight[29,10]" --dialect chain',
+        "train examples/flowers.csv --target species",
+        "explain flowers.safetensors --example examples/flowers.csv:3 --inputs",
     ),
     "doctor": ("doctor", "doctor --json"),
 }

@@ -23,6 +23,9 @@ from chainrule.data.columns import Columns
 from chainrule.data.files import existing
 from chainrule.errors import CheckpointError, DataError
 from chainrule.training.checkpoint import read, save_checkpoint
+from chainrule.training.fit_table import network_of
+from chainrule.training.judge import Threshold
+from chainrule.training.linear import Linear
 
 KIND = "network of chainrule train"
 VERSION = 1
@@ -39,15 +42,10 @@ class Model:
     """The width of each layer, from the features to the outputs."""
     columns: Columns
     about: Mapping[str, Any]
-
-
-def network_of(sizes: Sequence[int], *, rng: np.random.Generator | int = 0, dtype: Any = np.float32) -> nn.Sequential:
-    """Linear layers of these widths with ReLU between them; `rng` draws the weights."""
-    draw = np.random.default_rng(rng)
-    steps: list[nn.Module] = []
-    for taken, given in pairwise(sizes):
-        steps += [nn.Linear(taken, given, rng=draw, dtype=dtype), nn.ReLU()]
-    return nn.Sequential(*steps[:-1])
+    threshold: Threshold | None = None
+    """From which probability on one of two classes is said, if not from a half on."""
+    linear: Linear | None = None
+    """The linear model of the same rows, to stand beside it."""
 
 
 def outputs_of(columns: Columns) -> int:
@@ -93,7 +91,33 @@ def load_model(path: Path) -> Model:
         raise CheckpointError(f"{path} is damaged: its network {sizes} does not fit its columns")
     net = network_of(sizes)
     net.load_state_dict(weights)
-    return Model(path, net.eval(), tuple(sizes), columns, about)
+    try:
+        threshold, linear = threshold_in(about, columns), linear_in(about, sizes)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged: what it says of its training cannot be read ({error})") from error
+    return Model(path, net.eval(), tuple(sizes), columns, about, threshold, linear)
+
+
+def threshold_in(about: Mapping[str, Any], columns: Columns) -> Threshold | None:
+    """The threshold between two classes that was saved, if any."""
+    saved = about.get("threshold")
+    if saved is None:
+        return None
+    positive, least = saved
+    if len(columns.classes) != 2 or positive not in (0, 1) or not 0 <= float(least) <= 1:
+        raise ValueError(f"{saved} is no threshold between two classes")
+    return Threshold(int(positive), float(least))
+
+
+def linear_in(about: Mapping[str, Any], sizes: Sequence[int]) -> Linear | None:
+    """The linear model that was saved, if any."""
+    saved = about.get("linear")
+    if saved is None:
+        return None
+    weight, bias = (np.asarray(part, float) for part in saved)
+    if weight.shape != (sizes[0], sizes[-1]) or bias.shape != (sizes[-1],):
+        raise ValueError(f"its linear model has shapes {weight.shape} and {bias.shape}")
+    return Linear(weight, bias)
 
 
 def shapes_of(sizes: Any) -> dict[str, tuple[int, ...]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,14 +28,14 @@ from chainrule.cli.telling import (
     can_print,
     check_choices,
     hand_over,
-    one_of,
     one_style,
     say,
 )
 from chainrule.errors import CheckpointError, DataError
 
 if TYPE_CHECKING:
-    from chainrule.cli.judge import Judgement
+    from chainrule.table import Table
+    from chainrule.training.judge import Judgement
 
 Saved = Annotated[Path, typer.Argument(metavar="MODEL", help="A network that chainrule train has saved.")]
 Data = Annotated[
@@ -44,89 +45,17 @@ TASKS = ("auto", "classification", "regression")
 SUFFIX = ".safetensors"
 
 
-def train(
-    data: Annotated[str, typer.Argument(metavar="DATA", help="A CSV or TSV file, digits, or mnist.")],
-    path: Annotated[
-        Path | None, typer.Argument(metavar="PATH", help="For mnist: the folder or .npz of its files.")
-    ] = None,
-    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="The file to save to. [the name of DATA with .safetensors, here]")
-    ] = None,
-    layers: Annotated[
-        str | None, typer.Option(help="Widths of the hidden layers, as 64,32, or none. [by the number of rows]")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="How often all rows are gone through at most.")] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Rows that make a step. [32, of many rows 128]")] = None,
-    lr: Annotated[float, typer.Option(help="The rate of learning, of Adam.")] = 0.003,
-    validation: Annotated[float, typer.Option(help="The share of rows held back to judge the network by.")] = 0.2,
-    seed: Annotated[int, typer.Option(min=0, help="Draws the weights, the order and the rows held back.")] = 0,
-    task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
-    ignore: Annotated[list[str] | None, typer.Option(help="A column to leave out; may be repeated.")] = None,
-    categorical: Annotated[
-        list[str] | None, typer.Option(help="A column of numbers that are categories; may be repeated.")
-    ] = None,
-    missing: Annotated[
-        list[str] | None, typer.Option(help="A text that stands for a missing value; may be repeated.")
-    ] = None,
-    max_categories: Annotated[int, typer.Option(min=1, help="Columns of more different texts are left out.")] = 50,
-    separator: Annotated[str | None, typer.Option(help="What stands between fields. [found in the first line]")] = None,
-    as_json: Json = False,
-) -> None:
-    """Train a network on a table, on the shipped digits or on MNIST, judge it on rows held back, and save it."""
-    from chainrule.cli.examples import Reading, lesson_of, notes_as_lines
-    from chainrule.cli.train import Plan, plain, save, words
-    from chainrule.cli.train import train as learn
-    from chainrule.files import refuse_overwriting
-    from chainrule.table import json_of
-
-    one_of("--task", task, TASKS)
-    check_share_and_rate(validation, lr, separator)
-    hidden = widths(layers)
-    options = (target, task != "auto", ignore, categorical, missing, separator)
-    check_source(data, path, target, is_table_told=any(options), separator=separator)
-    where = out or Path(Path(data).stem + SUFFIX)
-    check_place(where)
-    refuse_overwriting(where, (data, path or data))
-    reading = Reading(
-        target,
-        task,  # pyright: ignore[reportArgumentType] - checked above
-        tuple(ignore or ()),
-        tuple(categorical or ()),
-        tuple(missing or ()),
-        max_categories,
-        separator,
-    )
-    with notes_as_lines():
-        lesson = lesson_of(data, path, reading, share=validation, seed=seed)
-        trained = learn(lesson, Plan(hidden, epochs, batch, lr, seed, not as_json))
-    if trained.kept and out is None:
-        say(f"chainrule: {trained.history.stopped}; nothing was saved: --out FILE would keep {trained.kept}", err=True)
-        raise typer.Exit(130)
-    save(trained, lesson, where)
-    if trained.kept:
-        say(f"chainrule: {trained.history.stopped}; wrote {where} with {trained.kept}", err=True)
-        raise typer.Exit(130)
-    if as_json:
-        typer.echo(json_of(plain(trained, lesson, where)))
-        return
-    for note in lesson.notes:
-        say(note)
-    say(
-        f"network {words(trained.sizes)}, {trained.parameters:,} parameters, trained on {lesson.learned.name} in "
-        f"{len(trained.history):,} epochs (seed {seed})"
-    )
-    show(f"on {lesson.held.name}, which it had not seen:", trained.judgement)
-    say(f"wrote {where}")
-
-
 def predict(
     model: Saved,
     data: Data,
     out: Annotated[Path | None, typer.Option(help="Write to this CSV file instead of the screen.")] = None,
+    passed: Annotated[
+        list[str] | None, typer.Option("--id", help="A column of DATA to pass through; may be repeated.")
+    ] = None,
+    columns: Annotated[bool, typer.Option("--columns", help="Say first what each column was taken for.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Say what a trained network predicts for every row, as CSV."""
+    """Say what a trained network predicts for every row, as CSV, with the probability of every class."""
     from chainrule.cli.examples import examples_of, notes_as_lines
     from chainrule.cli.model_file import load_model
     from chainrule.cli.predict import as_csv, predictions
@@ -138,7 +67,9 @@ def predict(
     refuse_overwriting(out, (model, data))
     network = load_model(model)
     with notes_as_lines("chainrule train"):
-        found = predictions(network, examples_of(data, network, targets=False))
+        found = predictions(network, examples_of(data, network, targets=False), tuple(passed or ()))
+    if columns:
+        say(repr(network.columns), err=True)
     if as_json:
         typer.echo(json_of({"model": str(model), "target": network.columns.target.name, "predictions": found}))
     elif out is not None:
@@ -158,13 +89,20 @@ def evaluate(
         float | None, typer.Option(min=0, max=1, help="Exit code 1 where the accuracy is below this.")
     ] = None,
     min_r2: Annotated[float | None, typer.Option(max=1, help="Exit code 1 where R² is below this.")] = None,
+    importance: Annotated[
+        bool, typer.Option("--importance", help="Say what each column is worth: what is lost when it is shuffled.")
+    ] = False,
+    columns: Annotated[bool, typer.Option("--columns", help="Say what each column was taken for in training.")] = False,
+    detail: Annotated[
+        bool, typer.Option("--detail", help="Print more: calibration, or all residuals as a picture.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Judge a trained network on rows whose target is known: a confusion matrix, or the residuals."""
     from chainrule.cli.examples import examples_of, is_what_it_learned, notes_as_lines
-    from chainrule.cli.judge import judge
     from chainrule.cli.model_file import load_model
     from chainrule.table import json_of
+    from chainrule.training import judge, permutation_importance
 
     network = load_model(model)
     asked = {"accuracy": ("--min-accuracy", min_accuracy), "r2": ("--min-r2", min_r2)}
@@ -176,13 +114,28 @@ def evaluate(
             )
     with notes_as_lines("chainrule train"):
         examples = examples_of(data, network)
-        judgement = judge(network.net, examples)
+        _ = examples.targets
+        judgement = judge(
+            network.net,
+            examples.table,
+            linear=network.linear,
+            threshold=network.threshold,
+            weighted=network.about.get("balanced") is True,
+        )
+    found = permutation_importance(network.net, examples.table) if importance else None
     seen = is_what_it_learned(data, network)
     if as_json:
         about = {"model": str(model), "data": data, "rows": len(examples), "learned_from_this_file": seen}
-        typer.echo(json_of({**about, "task": network.columns.task, **judgement.plain()}))
+        mattered = {} if found is None else {"importance": json.loads(found.json())}
+        typer.echo(json_of({**about, "task": network.columns.task, **judgement.plain(), **mattered}))
     else:
-        show(f"on {examples.name}:", judgement)
+        headline(judgement)
+        if columns:
+            print_table(network.columns.table())
+        show(f"on {examples.name}:", judgement, detail=detail)
+        if found is not None:
+            say("\nwhat each column is worth: what is lost when it is shuffled between the rows")
+            print_table(found)
     if seen:
         typer.echo("chainrule: note: it has learned from rows of this very file: new rows tell more", err=True)
     option, least = asked[fits]
@@ -197,6 +150,9 @@ def explain(
     weight: Annotated[
         str, typer.Option(help="The weight, as 0.weight[3,1], or a whole array, as 0.bias. [all weights]")
     ] = "",
+    inputs: Annotated[
+        bool, typer.Option("--inputs", help="Say which inputs moved what is predicted for the example, and how much.")
+    ] = False,
     dialect: Dialect = None,
     notation: Notation = None,
     layout: Layout = None,
@@ -213,9 +169,10 @@ def explain(
     style = one_style(style, as_json)
     check_choices(dialect, notation, layout, style, out, detail)
     from chainrule.cli.examples import notes_as_lines
-    from chainrule.cli.explain_model import explained
+    from chainrule.cli.explain_model import effects_on, explained
     from chainrule.cli.model_file import load_model
     from chainrule.files import refuse_overwriting
+    from chainrule.table import json_of
 
     refuse_overwriting(out, (model, example.rpartition(":")[0]))
 
@@ -229,6 +186,18 @@ def explain(
         "whole": whole,
     }
     network = load_model(model)
+    if inputs:
+        if weight or out is not None or style not in ("", "json"):
+            raise typer.BadParameter("--inputs prints a table, or with --json its rows: leave the other options out")
+        with notes_as_lines("chainrule train"):
+            effects = effects_on(network, example)
+        if style == "json":
+            rows = json.loads(effects.json())
+            typer.echo(json_of({"model": str(model), "example": example, "said": effects.note, "inputs": rows}))
+        else:
+            say(f"gradient × input for {example}: {effects.note}")
+            print_table(effects, noted=False)
+        return
     with notes_as_lines("chainrule train"):
         derivation = explained(network, example, weight, **telling)
     hand_over(derivation, style, out, detail)
@@ -246,16 +215,6 @@ def widths(layers: str | None) -> tuple[int, ...] | None:
             f"{layers!r} are no widths: write whole numbers, as 64,32, or none", param_hint="--layers"
         )
     return tuple(map(int, parts))
-
-
-def check_share_and_rate(share: float, rate: float, separator: str | None) -> None:
-    """Refuse numbers that no training can use."""
-    if not 0 < share < 1:
-        raise typer.BadParameter(f"{share:g} is no share: it lies between 0 and 1", param_hint="--validation")
-    if not 0 < rate < math.inf:
-        raise typer.BadParameter(f"{rate:g} is no rate: it is above 0", param_hint="--lr")
-    if separator is not None and len(separator) != 1:
-        raise typer.BadParameter(f"{separator!r} is not a single sign", param_hint="--separator")
 
 
 def check_source(
@@ -307,14 +266,46 @@ def check_kind(path: Path) -> None:
             ) from error
 
 
-def show(opening: str, judgement: Judgement) -> None:
+def headline(judgement: Judgement) -> None:
+    """Print what must not be missed: that it is no better than a constant, or never finds a class."""
+    if judgement.warning:
+        say(f"note first: {judgement.warning}")
+
+
+def show(opening: str, judgement: Judgement, *, detail: bool = False) -> None:
     """Print what a network was found to be worth."""
-    console = Console()
-    # A terminal without Unicode must not lose the sign of a square.
-    headline = judgement.headline if can_print("²", sys.stdout) else judgement.headline.replace("²", "2")
-    say(f"{opening} {headline}")
+    say(opening)
+    print_table(judgement.measures)
+    rare = judgement.details.get("imbalanced")
+    if rare:
+        say(f"rare: {', '.join(map(str, rare))}; look at balanced accuracy, and try train --class-weight balanced")
     say(f"\n{judgement.title}")
+    print_table(judgement.table)
+    for title, table in judgement.more if detail else ():
+        say(f"\n{title}")
+        print_table(table)
+
+
+def print_table(table: Table, *, noted: bool = True) -> None:
+    """Print a table, on a terminal in its width; one that lacks the sign of a square must not lose it."""
+    if not noted:
+        table = replace(table, note="")
+    if not can_print("²±", sys.stdout):
+        table = replace(
+            table,
+            columns=tuple(plain_signs(name) for name in table.columns),
+            rows=tuple(
+                tuple(plain_signs(cell) if isinstance(cell, str) else cell for cell in row) for row in table.rows
+            ),
+            note=plain_signs(table.note),
+        )
+    console = Console()
     if console.is_terminal:
-        console.print(judgement.table)
+        console.print(table)
     else:
-        typer.echo(repr(judgement.table))
+        say(repr(table))
+
+
+def plain_signs(text: str) -> str:
+    """The same in ASCII."""
+    return text.replace("²", "2").replace("±", "+-")

@@ -2,172 +2,333 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
+import typer
 
-from chainrule import nn, optim
-from chainrule.cli.examples import Lesson, spelled
-from chainrule.cli.judge import Judgement, judge
-from chainrule.cli.model_file import network_of, outputs_of, save_model
-from chainrule.data import hold_out
-from chainrule.errors import ChainruleError, ShapeError
-from chainrule.training import EarlyStopping, History, Interrupted, accuracy, fit, r2
+from chainrule.cli.network import SUFFIX, TASKS, check_place, check_source, headline, show, widths
+from chainrule.cli.telling import Json, one_of, say
+from chainrule.errors import ChainruleError
 
-PATIENCE = 20
-WATCHED = 0.1
-"""The share of the training examples by which it is seen when to stop."""
-LEAST_WATCHED = 20
-"""Fewer examples than this say too little; then the loss in training is watched."""
-STEPS = 10_000
-FEWEST_EPOCHS, MOST_EPOCHS = 20, 300
-"""Unless told otherwise, so many epochs as make about so many steps."""
-SMALL = 10_000
-"""Examples from which on larger batches are taken."""
-MOST_PARAMETERS = 100_000_000
+if TYPE_CHECKING:
+    from chainrule.cli.examples import Lesson
+    from chainrule.training.fit_table import Fitted, Recipe, Spread
+
+HASHED = 64
+"""Features that texts of very many kinds share."""
+MOST_KEPT = 20_000
+"""Numbers of a linear model that are saved with a network, to stand beside it later."""
+
+Columns = Annotated[bool, typer.Option("--columns", help="Say of each column what it is taken for, why, what is done.")]
+Detail = Annotated[bool, typer.Option("--detail", help="Print more: calibration, or all residuals as a picture.")]
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What was said on the command line; None leaves it to the data."""
+def train(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A CSV or TSV file, digits, or mnist.")],
+    path: Annotated[
+        Path | None, typer.Argument(metavar="PATH", help="For mnist: the folder or .npz of its files.")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The file to save to. [the name of DATA with .safetensors, here]")
+    ] = None,
+    layers: Annotated[
+        str | None, typer.Option(help="Widths of the hidden layers, as 64,32, or none. [by the number of rows]")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="How often all rows are gone through at most.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Rows that make a step. [32, of many rows 128]")] = None,
+    lr: Annotated[float, typer.Option(help="The rate of learning, of Adam.")] = 0.003,
+    weight_decay: Annotated[float, typer.Option(help="How strongly weights are drawn to 0 (AdamW).")] = 0.0,
+    dropout: Annotated[float, typer.Option(help="The share of neurons left out at random in each step.")] = 0.0,
+    class_weight: Annotated[
+        str | None, typer.Option(help="balanced: rare classes weigh as much as frequent ones.")
+    ] = None,
+    threshold: Annotated[
+        str | None, typer.Option(help="From which probability on the rarer of two classes is said, or auto.")
+    ] = None,
+    validation: Annotated[float, typer.Option(help="The share of rows held back to judge the network by.")] = 0.2,
+    split: Annotated[
+        str, typer.Option(help="How rows are held back: time (the last), time:COLUMN or group:COLUMN. [drawn]")
+    ] = "",
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Judge by so many folds too: mean and spread over networks.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Judge by so many seeds too: mean and spread.")] = 1,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Once judged, train again on all rows, and save that.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the weights, the order and the rows held back.")] = 0,
+    task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
+    log_target: Annotated[
+        bool, typer.Option("--log-target", help="Learn the logarithm of the target: for prices, counts, sizes.")
+    ] = False,
+    ignore: Annotated[list[str] | None, typer.Option(help="A column to leave out; may be repeated.")] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(help="A column to use though it looks like an id; may be repeated.")
+    ] = None,
+    categorical: Annotated[
+        list[str] | None, typer.Option(help="A column of numbers that are categories; may be repeated.")
+    ] = None,
+    dates: Annotated[
+        bool, typer.Option("--dates", help="Use year, month, weekday, hour and days since the first of dates.")
+    ] = False,
+    hashed: Annotated[
+        bool, typer.Option("--hash", help=f"Let texts of very many kinds share {HASHED} features.")
+    ] = False,
+    missing: Annotated[
+        list[str] | None, typer.Option(help="A text that stands for a missing value; may be repeated.")
+    ] = None,
+    max_categories: Annotated[int, typer.Option(min=1, help="Columns of more different texts are left out.")] = 50,
+    separator: Annotated[str | None, typer.Option(help="What stands between fields. [found in the first line]")] = None,
+    columns: Columns = False,
+    detail: Detail = False,
+    as_json: Json = False,
+) -> None:
+    """Train a network on a table, on the shipped digits or on MNIST, judge it on rows held back, and save it."""
+    from chainrule.cli.examples import Reading, lesson_of, notes_as_lines
+    from chainrule.files import refuse_overwriting
+    from chainrule.table import json_of
+    from chainrule.training import Recipe
 
-    layers: tuple[int, ...] | None
-    epochs: int | None
-    batch: int | None
-    rate: float
-    seed: int
-    progress: bool
+    one_of("--task", task, TASKS)
+    check_numbers(validation, lr, separator, weight_decay, dropout)
+    one_of("--class-weight", class_weight, ("balanced",))
+    least = threshold_of(threshold)
+    hidden = widths(layers)
+    options = (target, task != "auto", ignore, keep, categorical, dates, hashed, missing, separator, split, log_target)
+    check_source(data, path, target, is_table_told=any(options), separator=separator)
+    where = out or Path(Path(data).stem + SUFFIX)
+    refuse_overwriting(where, (data, path or data))
+    check_place(where)
+    reading = Reading(
+        target=target,
+        task=task,  # pyright: ignore[reportArgumentType] - checked above
+        ignore=tuple(ignore or ()),
+        keep=tuple(keep or ()),
+        categorical=tuple(categorical or ()),
+        dates=dates,
+        hashed=HASHED if hashed else 0,
+        log_target=log_target,
+        missing=tuple(missing or ()),
+        max_categories=max_categories,
+        separator=separator,
+    )
+    recipe = Recipe(
+        layers=hidden,
+        epochs=epochs,
+        batch=batch,
+        rate=lr,
+        seed=seed,
+        weight_decay=weight_decay,
+        dropout=dropout,
+        balanced=class_weight is not None,
+        threshold=least,
+        refit=refit,
+        by=split,
+        share=validation,
+        progress=not as_json,
+    )
+    with notes_as_lines():
+        lesson = lesson_of(data, path, reading)
+        fitted, spread = learned_from(lesson, recipe, folds, seeds)
+    run = Run(lesson, recipe, fitted, spread)
+    if fitted.interrupted:
+        stopped = fitted.history.stopped if "Ctrl-C" in fitted.history.stopped else "stopped by Ctrl-C"
+        if out is None:
+            kept = fitted.interrupted
+            say(f"chainrule: {stopped}; nothing was saved: --out FILE would keep {kept}", err=True)
+            raise typer.Exit(130)
+        run.save(where)
+        say(f"chainrule: {stopped}; wrote {where} with {fitted.interrupted}", err=True)
+        raise typer.Exit(130)
+    run.save(where)
+    if as_json:
+        typer.echo(json_of(run.plain(where)))
+    else:
+        run.show(where, columns=columns, detail=detail)
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A network that has been trained, and how it went."""
+def learned_from(lesson: Lesson, recipe: Recipe, folds: int | None, seeds: int) -> tuple[Fitted, Spread | None]:
+    """The network that is saved, and what other splits gave where they were asked for."""
+    from chainrule.cli.examples import spelled
+    from chainrule.errors import DataError, DivergenceError, ShapeError
+    from chainrule.training import cross_validate, fit_table
+    from chainrule.training.fit_table import JUDGED
 
-    net: nn.Sequential
-    sizes: tuple[int, ...]
-    history: History
-    judgement: Judgement
-    about: dict[str, Any]
-    kept: str = ""
-    """Which weights these are, where Ctrl-C ended the training; else nothing."""
-
-    @property
-    def parameters(self) -> int:
-        """How many numbers were learned."""
-        return sum(parameter.size for parameter in self.net.parameters())
-
-
-def sizes_of(lesson: Lesson, layers: Sequence[int] | None) -> tuple[int, ...]:
-    """The width of every layer, from the features to the outputs."""
-    columns = lesson.learned.columns
-    hidden = usual_layers(len(lesson.learned)) if layers is None else layers
-    sizes = (len(columns.names), *hidden, outputs_of(columns))
-    parameters = sum((taken + 1) * given for taken, given in pairwise(sizes))
-    if parameters > MOST_PARAMETERS:
-        raise ShapeError(
-            f"a network {words(sizes)} has {parameters:,} parameters, and at most {MOST_PARAMETERS:,} are trained "
-            "here: name smaller --layers"
-        )
-    return sizes
-
-
-def usual_layers(examples: int) -> tuple[int, ...]:
-    """Hidden layers by the number of examples: what few examples teach, few neurons hold."""
-    return (16,) if examples < 500 else (32,) if examples < 5_000 else (64, 32) if examples < 50_000 else (100,)
-
-
-def usual_batch(examples: int) -> int:
-    """How many examples make a step."""
-    return 32 if examples < SMALL else 128
-
-
-def usual_epochs(examples: int, batch: int) -> int:
-    """How often all examples are gone through at most."""
-    return min(max(STEPS // -(-examples // batch), FEWEST_EPOCHS), MOST_EPOCHS)
-
-
-def words(sizes: Sequence[int]) -> str:
-    """A network's layers as they are written: 4-16-3."""
-    return "-".join(map(str, sizes))
-
-
-def train(lesson: Lesson, plan: Plan) -> Trained:
-    """Train with Adam until the loss gets no better, and judge by what was held back."""
-    sizes = sizes_of(lesson, plan.layers)
-    learned = lesson.learned
-    batch = plan.batch or usual_batch(len(learned))
-    epochs = plan.epochs or usual_epochs(len(learned), batch)
-    classes = learned.columns.task == "classification"
-    net = network_of(sizes, rng=np.random.default_rng(plan.seed))
-    x, y, watched = learned.x, learned.targets, None
-    if len(x) * WATCHED >= LEAST_WATCHED:
-        x, y, *watched = hold_out(x, y, share=WATCHED, seed=plan.seed, stratify=classes)
-    early, kept = EarlyStopping(PATIENCE), ""
     try:
-        history = fit(
-            net,
-            x,
-            y,
-            loss=loss_of(classes),
-            optimizer=optim.Adam(net.parameters(), lr=plan.rate),
-            epochs=epochs,
-            batch_size=batch,
-            validation=tuple(watched) if watched else None,
-            metrics=[accuracy if classes else r2],
-            callbacks=[early],
-            seed=plan.seed,
-            progress=plan.progress,
+        fitted = fit_table(lesson.table, recipe, held=lesson.held)
+        spread = None
+        if (folds is not None or seeds > 1) and not fitted.interrupted:
+            try:
+                spread = cross_validate(lesson.table, recipe, folds=folds, seeds=seeds)
+            except KeyboardInterrupt:
+                fitted = replace(fitted, interrupted=JUDGED)
+    except DivergenceError as error:
+        raise ChainruleError(f"{spelled(str(error))} (--lr was {recipe.rate:g}); nothing was saved") from error
+    except ShapeError as error:
+        if "hold_out" not in str(error) and "folds" not in str(error):
+            raise
+        raise DataError(
+            f"{lesson.source['name']} has {len(lesson.table)} rows, too few to hold a share of {recipe.share:g} back, "
+            f"or to be split as asked: {error}"
+        ) from error
+    except DataError as error:
+        raise DataError(f"{lesson.source['name']}, {error}") from error
+    return fitted, spread
+
+
+@dataclass(frozen=True)
+class Run:
+    """What `chainrule train` did, for its model file, the screen and JSON."""
+
+    lesson: Lesson
+    recipe: Recipe
+    fitted: Fitted
+    spread: Spread | None
+
+    def about(self) -> dict[str, Any]:
+        """What the model file says of how its network came to be."""
+        fitted, recipe = self.fitted, self.recipe
+        linear = fitted.linear
+        size = linear.weight.size
+        threshold = fitted.threshold
+        return {
+            "source": {
+                **self.lesson.source,
+                "rows": self.rows()["trained"],
+                "share": recipe.share,
+                "seed": recipe.seed,
+            },
+            "seed": recipe.seed,
+            "training": self.training(),
+            "held_out": {"rows": fitted.rows["held_out"], **fitted.judgement.numbers},
+            "threshold": None if threshold is None else [threshold.positive, threshold.least],
+            "balanced": recipe.balanced,
+            "linear": None if size > MOST_KEPT or fitted.refitted else [linear.weight.tolist(), linear.bias.tolist()],
+            **({} if self.spread is None else {"splits": self.spread.plain()}),
+        }
+
+    def rows(self) -> dict[str, int]:
+        """Which rows did what."""
+        return {**self.fitted.rows, "refitted": self.fitted.refitted}
+
+    def training(self) -> dict[str, Any]:
+        """What the optimizer did."""
+        fitted, recipe = self.fitted, self.recipe
+        return {
+            "optimizer": "AdamW" if recipe.weight_decay else "Adam",
+            "lr": recipe.rate,
+            "weight_decay": recipe.weight_decay,
+            "dropout": recipe.dropout,
+            "batch": recipe.batch or usual_batch(fitted.rows["trained"]),
+            "epochs": len(fitted.history),
+            "kept_epoch": fitted.kept_epoch,
+            "stopped": fitted.history.stopped,
+        }
+
+    def save(self, path: Path) -> None:
+        """Write the model file."""
+        from chainrule.cli.model_file import save_model
+
+        save_model(path, self.fitted.net, self.fitted.sizes, self.fitted.columns, self.about())
+
+    def plain(self, path: Path) -> dict[str, Any]:
+        """All of it, for JSON: docs/tables.md says what stands where."""
+        fitted = self.fitted
+        columns = fitted.columns
+        rows = self.rows()
+        return {
+            "model": str(path),
+            "target": columns.target.name,
+            "task": columns.task,
+            "layers": list(fitted.sizes),
+            "parameters": fitted.parameters,
+            "seed": self.recipe.seed,
+            **self.training(),
+            "rows": rows["trained"],
+            "watched": rows["watched"],
+            "refitted": rows["refitted"],
+            "columns": [
+                {"column": one.column, "kind": one.kind, "why": one.why, "done": one.done, "used": one.used}
+                for one in columns.decisions
+            ],
+            "held_out": {"rows": rows["held_out"], **fitted.judgement.plain()},
+            **({} if self.spread is None else {"splits": self.spread.plain()}),
+        }
+
+    def show(self, path: Path, *, columns: bool, detail: bool) -> None:
+        """Print it: first what must not be missed, then what was decided, done and found."""
+        from chainrule.cli.network import print_table
+
+        fitted, lesson = self.fitted, self.lesson
+        headline(fitted.judgement)
+        for note in lesson.table.notes[:1]:
+            say(note)
+        if columns:
+            print_table(fitted.columns.table())
+        elif fitted.columns.decisions:
+            say(fitted.columns.summary() + "\n  (--columns says why)")
+        say(self.sentence())
+        name = f"{fitted.rows['held_out']:,} {lesson.held_name}"
+        show(f"on {name}, which it had not seen:", fitted.judgement, detail=detail)
+        if self.spread is not None:
+            say(f"\n{self.spread.table.note}:")
+            print_table(self.spread.table, noted=False)
+        if fitted.refitted:
+            say(f"then trained again on all {fitted.refitted:,} rows for {fitted.kept_epoch:,} epochs: that is saved")
+        say(f"wrote {path}")
+
+    def sentence(self) -> str:
+        """The network, the rows that trained it and that watched, the epochs, and whose weights were kept."""
+        fitted = self.fitted
+        rows, count = fitted.rows, len(fitted.history)
+        watched = (
+            f", {rows['watched']:,} watched when to stop" if rows["watched"] else ", too few to set some aside to watch"
         )
-    except Interrupted as interrupted:
-        history = interrupted.history
-        kept = f"the weights of epoch {early.best_epoch}" if early.best_epoch else "the weights of the last step"
-    if history.diverged:
-        raise ChainruleError(f"{spelled(history.stopped)} (--lr was {plan.rate:g}); nothing was saved")
-    if not all(np.isfinite(parameter.data).all() for parameter in net.parameters()):
-        raise ChainruleError(
-            f"the training diverged: weights became infinite or nan (--lr was {plan.rate:g}): try a smaller --lr; "
-            "nothing was saved"
+        words = "-".join(map(str, fitted.sizes))
+        return (
+            f"network {words}, {fitted.parameters:,} parameters;\n{rows['trained']:,} {self.lesson.name} trained "
+            f"it{watched};\n{count:,} epoch{'s' * (count != 1)}, and the weights are of epoch {fitted.kept_epoch:,} "
+            f"(seed {self.recipe.seed})"
         )
-    judgement = judge(net, lesson.held)
-    about = {
-        "source": lesson.source,
-        "seed": plan.seed,
-        "training": {
-            "optimizer": "Adam",
-            "lr": plan.rate,
-            "batch": batch,
-            "epochs": len(history),
-            "stopped": history.stopped,
-        },
-        "held_out": {"rows": len(lesson.held), **judgement.numbers},
-    }
-    return Trained(net, sizes, history, judgement, about, kept)
 
 
-def loss_of(classes: bool) -> nn.Module:
-    """The loss for classes or for numbers."""
-    return nn.CrossEntropyLoss() if classes else nn.MSELoss()
+def usual_batch(rows: int) -> int:
+    """How many rows make a step, unless that is said."""
+    from chainrule.training.fit_table import usual_batch
+
+    return usual_batch(rows)
 
 
-def save(trained: Trained, lesson: Lesson, path: Path) -> None:
-    """Write the model file."""
-    save_model(path, trained.net, trained.sizes, lesson.learned.columns, trained.about)
+def threshold_of(threshold: str | None) -> float | Literal["auto"] | None:
+    """A probability, auto, or nothing."""
+    if threshold is None:
+        return None
+    if threshold == "auto":
+        return "auto"
+    try:
+        least = float(threshold)
+    except ValueError:
+        least = math.nan
+    if not 0 < least < 1:
+        raise typer.BadParameter(
+            f"{threshold} is no probability: it lies between 0 and 1, or is auto", param_hint="--threshold"
+        )
+    return least
 
 
-def plain(trained: Trained, lesson: Lesson, path: Path) -> dict[str, Any]:
-    """What came out, for JSON."""
-    return {
-        "model": str(path),
-        "target": lesson.learned.columns.target.name,
-        "task": lesson.learned.columns.task,
-        "layers": list(trained.sizes),
-        "parameters": trained.parameters,
-        "seed": trained.about["seed"],
-        **trained.about["training"],
-        "rows": len(lesson.learned),
-        "held_out": {"rows": len(lesson.held), **trained.judgement.plain()},
-    }
+def check_numbers(share: float, rate: float, separator: str | None, decay: float, dropout: float) -> None:
+    """Refuse numbers that no training can use."""
+    if not 0 < share < 1:
+        raise typer.BadParameter(f"{share:g} is no share: it lies between 0 and 1", param_hint="--validation")
+    if not 0 < rate < math.inf:
+        raise typer.BadParameter(f"{rate:g} is no rate: it is above 0", param_hint="--lr")
+    if not 0 <= decay < math.inf:
+        raise typer.BadParameter(f"{decay:g} is no decay: it is at least 0", param_hint="--weight-decay")
+    if not 0 <= dropout < 1:
+        raise typer.BadParameter(f"{dropout:g} is no share: it lies from 0 to below 1", param_hint="--dropout")
+    if separator is not None and len(separator) != 1:
+        raise typer.BadParameter(f"{separator!r} is not a single sign", param_hint="--separator")

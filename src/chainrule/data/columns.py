@@ -22,6 +22,9 @@ Task = Literal["classification", "regression"]
 VERSION = 1
 """Counted up when a saved `Columns` can no longer be read as it was."""
 
+PREDICTED = "to be predicted"
+"""What is done with a target."""
+
 PARTS = ("year", "month", "day", "weekday", "days", "hour")
 """The numbers that a network can take from a date."""
 
@@ -181,6 +184,24 @@ class Columns:
         said = self.decisions or tuple(Decision(column.name, "", "", column.done) for column in self.features)
         rows = tuple((one.column, one.kind, one.why, one.done) for one in said)
         return Table(("column", "kind", "why", "what is done"), rows)
+
+    def summary(self, most: int = 6) -> str:
+        """The same in a few lines: the columns of each kind that are used, and those left out, with a word why."""
+        kinds: dict[str, list[str]] = {}
+        for one in self.decisions:
+            if one.done != PREDICTED:
+                word = one.column if one.used else f"{one.column} ({one.kind})"
+                kinds.setdefault(one.kind if one.used else "left out", []).append(word)
+        used = sum(one.used and one.done != PREDICTED for one in self.decisions)
+        left = len(kinds.get("left out", ()))
+        lines = [f"{used:,} column{'s' * (used != 1)} used{f', {left:,} left out' * (left > 0)}"]
+        order = sorted(kinds, key=lambda kind: kind == "left out")
+        width = max(map(len, order), default=0)
+        for kind in order:
+            names = kinds[kind]
+            more = f", … ({len(names):,} in all)" if len(names) > most else ""
+            lines.append(f"  {kind:<{width}}  {', '.join(names[:most])}{more}")
+        return "\n".join(lines)
 
     def __repr__(self) -> str:
         return repr(self.table())

@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 
 from chainrule.data import dates
 from chainrule.data.block import Block, any_by_column, block_of, means_and_scales, numbers_where_all_are, stacked
-from chainrule.data.columns import Categories, Column, Columns, Dates, Decision, Hashed, Numbers, Target, Task
+from chainrule.data.columns import (
+    PREDICTED,
+    Categories,
+    Column,
+    Columns,
+    Dates,
+    Decision,
+    Hashed,
+    Numbers,
+    Target,
+    Task,
+)
 from chainrule.data.encode import (
     drawer_numbers,
     gaps_in,
@@ -42,7 +53,6 @@ FLAGGED = 0.05
 FEWEST_FLAGGED = 5
 """From this share of missing values on, and in so many rows, a feature says where a column has none."""
 
-PREDICTED = "to be predicted"
 LEFT_OUT = "left out"
 TOO_LONG = "whole numbers above 2**53, as {}, cannot be told apart as numbers"
 

@@ -17,13 +17,13 @@ from chainrule.training.checkpoint import Checkpoint, load_checkpoint, save_chec
 from chainrule.training.curvature import largest_curvature
 from chainrule.training.descent import descent_table
 from chainrule.training.fit import evaluate, fit
-from chainrule.training.fit_table import Fitted, Recipe, Spread, cross_validate, fit_table
+from chainrule.training.fit_table import Recipe, cross_validate, fit_table
 from chainrule.training.flow import gradient_flow
 from chainrule.training.history import History
-from chainrule.training.interrupt import Interrupted
 from chainrule.training.importance import input_effects, permutation_importance
-from chainrule.training.judge import Judgement, Threshold, judge
-from chainrule.training.linear import Linear, fit_linear
+from chainrule.training.interrupt import Interrupted
+from chainrule.training.judge import judge
+from chainrule.training.linear import fit_linear
 from chainrule.training.metrics import (
     accuracy,
     balanced_accuracy,
@@ -39,16 +39,11 @@ __all__ = [
     "Callback",
     "Checkpoint",
     "EarlyStopping",
-    "Fitted",
     "History",
     "Interrupted",
-    "Judgement",
-    "Linear",
     "Recipe",
     "Run",
-    "Spread",
     "Table",
-    "Threshold",
     "accuracy",
     "balanced_accuracy",
     "confusion_matrix",

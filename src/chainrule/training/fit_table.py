@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Literal
@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from chainrule import nn, optim
 from chainrule.data.columns import Columns
 from chainrule.data.table import Table as Examples
-from chainrule.errors import DataError, DataWarning, ShapeError
+from chainrule.errors import DataError, DataWarning, DivergenceError, ShapeError
 from chainrule.table import Table
 from chainrule.training.callbacks import EarlyStopping
 from chainrule.training.fit import fit
 from chainrule.training.history import History
+from chainrule.training.interrupt import Interrupted
 from chainrule.training.judge import (
     Judgement,
     Threshold,
@@ -42,13 +43,19 @@ FEWEST_EPOCHS, MOST_EPOCHS = 20, 300
 SMALL = 10_000
 """Rows from which on larger batches are taken."""
 MOST_PARAMETERS = 100_000_000
+JUDGED = "the network that was judged"
 NEVER = -1e4
 """The score of a class that no row taught."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network for a table is made and trained; None leaves a number to the data."""
+    """How a network for a table is made and trained; None leaves a number to the data.
+
+    >>> import chainrule as cr
+    >>> cr.training.Recipe(layers=(32,), dropout=0.2, by="group:patient").seed
+    0
+    """
 
     layers: tuple[int, ...] | None = None
     epochs: int | None = None
@@ -84,6 +91,8 @@ class Fitted:
     judgement: Judgement
     linear: Linear = field(repr=False)
     threshold: Threshold | None = None
+    interrupted: str = ""
+    """Which weights these are, where Ctrl-C ended the training; else nothing."""
     refitted: int = 0
     """The rows that the network was trained on again after it was judged, or 0; its weights are then of those."""
 
@@ -140,9 +149,9 @@ def fit_table(table: Examples, recipe: Recipe | None = None, *, held: Examples |
 
     Rows are parted three ways before anything is learned from them: those that train settle means, categories and
     flags, about a tenth watches when to stop, and `recipe.share` judges; or `held` does, where it is given. With
-    `recipe.refit` the network is trained again on all rows for as many epochs, after it was judged. A run that diverges
-    ends with a `DivergenceWarning`, and ``history.diverged`` is true; tables that cannot be split raise `ShapeError` or
-    `DataError`.
+    `recipe.refit` the network is trained again on all rows for as many epochs, after it was judged. After a Ctrl-C the
+    best network so far is judged and given back, and `Fitted.interrupted` says which. A run that diverges
+    raises `DivergenceError`; tables that cannot be split raise `ShapeError` or `DataError`.
 
     >>> import chainrule as cr
     >>> from pathlib import Path
@@ -164,12 +173,12 @@ def fit_table(table: Examples, recipe: Recipe | None = None, *, held: Examples |
     else:
         train, watched = everything.parts(learned, watching)
     fitted = _trained(train, watched if len(watching) else None, held, recipe)
-    if not recipe.refit or fitted.history.diverged:
+    if not recipe.refit or fitted.interrupted:
         return fitted
     (whole,) = everything.parts(np.arange(len(everything)), by=recipe.by)
-    net, history, _ = _run(whole, None, replace(recipe, epochs=max(fitted.kept_epoch, 1)), stop=False)
-    if history.diverged:
-        return replace(fitted, net=net, history=history)
+    net, _, _, interrupted = _run(whole, None, replace(recipe, epochs=max(fitted.kept_epoch, 1)), stop=False)
+    if interrupted:
+        return replace(fitted, interrupted=JUDGED)
     return replace(
         fitted, net=net, columns=whole.columns, sizes=(len(whole.columns.names), *fitted.sizes[1:]), refitted=len(whole)
     )
@@ -191,34 +200,38 @@ def _watched(table: Examples, places: Array, recipe: Recipe) -> tuple[Array, Arr
 
 def _run(
     train: Examples, watched: Examples | None, recipe: Recipe, *, stop: bool = True
-) -> tuple[nn.Sequential, History, int]:
-    """A network that was trained, its history, and the epoch whose weights it has."""
+) -> tuple[nn.Sequential, History, int, str]:
+    """A network that was trained, its history, the epoch whose weights it has, and which these are after a Ctrl-C."""
     assert train.y is not None
     classes = train.columns.task == "classification"
     net = network_of(sizes_of(train.columns, len(train), recipe.layers), rng=np.random.default_rng(recipe.seed))
     batch = recipe.batch or usual_batch(len(train))
     weights = class_weights(train) if classes and recipe.balanced else None
-    stopping = EarlyStopping(PATIENCE)
-    history = fit(
-        _with_dropout(net, recipe),
-        train.x,
-        train.y,
-        loss=loss_of(classes, weights),
-        optimizer=(
-            optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
-            if recipe.weight_decay
-            else optim.Adam(net.parameters(), lr=recipe.rate)
-        ),
-        epochs=recipe.epochs or usual_epochs(len(train), batch),
-        batch_size=batch,
-        validation=None if watched is None else (watched.x, watched.y),
-        metrics=[accuracy if classes else r2],
-        callbacks=[stopping] if stop else [],
-        seed=recipe.seed,
-        progress=recipe.progress,
-    )
+    stopping, interrupted = EarlyStopping(PATIENCE), ""
+    settings: dict[str, Any] = {
+        "loss": loss_of(classes, weights),
+        "optimizer": optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
+        if recipe.weight_decay
+        else optim.Adam(net.parameters(), lr=recipe.rate),
+        "epochs": recipe.epochs or usual_epochs(len(train), batch),
+        "batch_size": batch,
+        "validation": None if watched is None else (watched.x, watched.y),
+        "metrics": [accuracy if classes else r2],
+        "callbacks": [stopping] if stop else [],
+        "seed": recipe.seed,
+        "progress": recipe.progress,
+    }
+    try:
+        history = fit(_with_dropout(net, recipe), train.x, train.y, **settings)
+    except Interrupted as ended:
+        history, best = ended.history, stopping.best_epoch
+        interrupted = f"the weights of epoch {best}" if best else "the weights of the last step"
+    if history.diverged:
+        raise DivergenceError(history.stopped)
+    if not all(np.isfinite(parameter.data).all() for parameter in net.parameters()):
+        raise DivergenceError("the training diverged: weights became infinite or nan: try a smaller lr")
     _silence_untaught(net, train)
-    return net.eval(), history, stopping.best_epoch if stop else len(history)
+    return net.eval(), history, stopping.best_epoch if stop else len(history), interrupted
 
 
 def _with_dropout(net: nn.Sequential, recipe: Recipe) -> nn.Module:
@@ -260,7 +273,7 @@ def _trained(train: Examples, watched: Examples | None, held: Examples, recipe: 
     count = len(train.columns.classes)
     if recipe.threshold is not None and count != 2:
         raise DataError(f"a threshold parts two classes, and {train.columns.target.name!r} has {count or 'none'}")
-    net, history, kept = _run(train, watched, recipe)
+    net, history, kept, interrupted = _run(train, watched, recipe)
     threshold = None
     if recipe.threshold is not None:
         seen = train if watched is None else watched
@@ -281,6 +294,7 @@ def _trained(train: Examples, watched: Examples | None, held: Examples, recipe: 
         judgement=judge(net, held, linear=linear, threshold=threshold, weighted=recipe.balanced),
         linear=linear,
         threshold=threshold,
+        interrupted=interrupted,
     )
 
 
@@ -308,16 +322,39 @@ class Spread:
 def cross_validate(
     table: Examples, recipe: Recipe | None = None, *, folds: int | None = None, seeds: int = 1
 ) -> Spread:
-    """Train and judge on several splits of a table: each of some `folds`, or a share held back by each of some `seeds`.
+    r"""Train and judge on several splits of a table: each of some `folds`, or a share held back for each of `seeds`.
 
     With both, the folds are dealt anew for each seed. Every network is trained from the start, on encodings of its own
     rows. The spread is the standard deviation over the splits, which share rows: it shows how far one split can be
     trusted, and is no interval for the mean.
 
     Source: Y. Bengio and Y. Grandvalet, No unbiased estimator of the variance of k-fold cross-validation, 2004.
+
+    >>> import chainrule as cr
+    >>> from pathlib import Path
+    >>> rows = [f"{i % 7},{i % 5},{3 * (i % 7) + i % 5}.5" for i in range(60)]
+    >>> _ = Path("sums.csv").write_text("a,b,y\n" + "\n".join(rows) + "\n")
+    >>> table = cr.data.read_table("sums.csv", target="y")
+    >>> len(cr.training.cross_validate(table, cr.training.Recipe(epochs=3), folds=4).judgements)
+    4
     """
     recipe = recipe or Recipe()
-    found: list[Judgement] = []
+    with warnings.catch_warnings():
+        # What is unseen in some split is no news beside that each has its own rows.
+        warnings.simplefilter("ignore", DataWarning)
+        found: list[Judgement] = []
+        for pieces in _splits(table, recipe, folds, seeds):
+            fitted = _trained(*pieces)
+            if fitted.interrupted:
+                raise KeyboardInterrupt
+            found.append(fitted.judgement)
+    return Spread(tuple(found), _spread_table(found))
+
+
+def _splits(
+    table: Examples, recipe: Recipe, folds: int | None, seeds: int
+) -> Iterator[tuple[Examples, Examples | None, Examples, Recipe]]:
+    """What trains, watches and judges in each split, and the recipe with its seed."""
     for seed in range(recipe.seed, recipe.seed + seeds):
         one = replace(recipe, seed=seed, refit=False, progress=False)
         split = table.split(one.by)
@@ -325,8 +362,7 @@ def cross_validate(
         for kept, back in pairs:
             learned, watching = _watched(table, kept, one)
             train, watched, held = table.parts(learned, watching, back, by=one.by)
-            found.append(_trained(train, watched if len(watching) else None, held, one).judgement)
-    return Spread(tuple(found), _spread_table(found))
+            yield train, watched if len(watching) else None, held, one
 
 
 def _collected(found: Sequence[Judgement]) -> dict[str, dict[str, list[float]]]:

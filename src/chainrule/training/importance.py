@@ -33,7 +33,7 @@ def permutation_importance(net: Module, table: Examples, *, repeats: int = 10, s
     >>> import numpy as np, chainrule as cr
     >>> from pathlib import Path
     >>> rows = [f"{i % 7},{i % 5},{3 * (i % 7)}.5" for i in range(70)]
-    >>> _ = Path("sums.csv").write_text("a,b,y\\n" + "\\n".join(rows) + "\\n")
+    >>> _ = Path("sums.csv").write_text("a,b,y\n" + "\n".join(rows) + "\n")
     >>> table = cr.data.read_table("sums.csv", target="y")
     >>> net = cr.nn.Linear(2, 1)
     >>> net.load_state_dict({"weight": np.array([[1.0, 0.0]]), "bias": np.array([0.0])})
@@ -70,7 +70,7 @@ def blocks(table: Examples) -> Iterator[tuple[Column, slice]]:
 
 
 def input_effects(net: Module, table: Examples, place: int = 0) -> Table:
-    """Which inputs moved what a network says of one row, gradient × input; the largest first.
+    r"""Which inputs moved what a network says of one row, gradient × input; the largest first.
 
     For numbers it is the prediction in its unit that is differentiated, for classes the log-odds of the class that is
     said. `slope` is how it changes for one more unit of the column; `effect` is the slope times the distance of the
@@ -79,6 +79,17 @@ def input_effects(net: Module, table: Examples, place: int = 0) -> Table:
 
     Source: A. Shrikumar et al., Not just a black box: learning important features through propagating activation
     differences, 2016.
+
+    >>> import numpy as np, chainrule as cr
+    >>> from pathlib import Path
+    >>> _ = Path("sums.csv").write_text("a,b,y\n1,1,3.5\n3,1,7.5\n1,3,3.5\n3,3,7.5\n")
+    >>> net = cr.nn.Linear(2, 1)
+    >>> net.load_state_dict({"weight": np.array([[1.0, 0.0]]), "bias": np.array([0.0])})
+    >>> cr.training.input_effects(net, cr.data.read_table("sums.csv", target="y"))
+    column  value  slope  effect
+    a       1          2      -2
+    b       1          0       0
+    it predicts 3.5
     """
     if not 0 <= place < len(table):
         raise ShapeError(f"input_effects: the table has {len(table)} rows, counted from 0, and no row {place}")
@@ -115,7 +126,7 @@ def _effects(table: Examples, place: int, column: Column, places: slice, slopes:
         own = float(x[i] * part.scale + part.mean) if table.columns.standardized else float(x[i])
         name = f"{column.name} {part.name}" if isinstance(column, Dates) else column.name
         shown = f"{own:.6g}" if isinstance(column, Dates) or not value else value
-        yield name, shown, float(g[i] / scale), float(g[i] * (x[i] - shift))
+        yield name, shown, float(g[i] / scale), float(g[i] * (x[i] - shift)) + 0.0
     rest = slice(len(parts), None)
     if not parts or (column.flag and x[-1]):
         yield column.name if not parts else f"{column.name} missing", value or "missing", None, float(g[rest] @ x[rest])

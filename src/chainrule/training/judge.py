@@ -22,8 +22,9 @@ from chainrule.training.metrics import accuracy, balanced_accuracy, confusion_ma
 Array = NDArray[Any]
 PORTION = 1024
 """Rows that a network is run on at a time."""
-MOST_CLASSES = 8
-"""Of more classes the matrix is too wide to read, and the most frequent mistakes are listed."""
+MOST_CLASSES, MOST_SCORED = 12, 6
+"""Of more classes the matrix is too wide to read, and the most frequent mistakes are listed; of more than the second,
+too wide to have precision, recall and F1 beside it."""
 LISTED = 10
 """Mistakes that are listed."""
 FARTHEST = 5
@@ -127,6 +128,13 @@ def judge(
     `net` takes features of shape (rows, features); `linear` is what `fit_linear` gave for the rows it learned from.
     With `threshold`, or `weighted` classes, it is balanced accuracy that must be better than a constant's. A table
     without targets raises `DataError`.
+
+    >>> import numpy as np, chainrule as cr
+    >>> columns = cr.data.Columns((), cr.data.columns.Categories("y", ("no", "yes")))
+    >>> x = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> table = cr.data.Table(x, np.array([0, 1, 1, 1]), columns, np.arange(4))
+    >>> cr.training.judge(lambda x: x, table).numbers["accuracy"]
+    0.75
     """
     right = table.targets
     outputs = outputs_of(net, table.x)
@@ -182,14 +190,16 @@ def _judged_classes(
     measures = _measures_table([*rows, (f"always {names[common]!r}", others["constant"])])
     scores = list(zip(precision, recall, f1, strict=True))
     if len(names) <= MOST_CLASSES:
-        title = "rows: what it is; columns: what the network says"
-        heads = ("", *names, "precision", "recall", "F1")
-        table = Table(heads, tuple((name, *counts[i].tolist(), *_three(scores[i])) for i, name in enumerate(names)))
+        title = "confusion matrix (rows: what it is; columns: what the network says)"
+        scored = len(names) <= MOST_SCORED
+        heads = ("", *names, *(("precision", "recall", "F1") if scored else ("recall",)))
+        ends = [_three(score if scored else score[1:2]) for score in scores]
+        table = Table(heads, tuple((name, *counts[i].tolist(), *ends[i]) for i, name in enumerate(names)))
     else:
         title = "the most frequent mistakes"
         table = Table(("it is", "the network says", "times"), tuple(_mistakes(names, counts)))
     more = [("calibration: of what is said to be so probable, so much is right", _calibration(outputs, right))]
-    if len(names) > MOST_CLASSES:
+    if len(names) > MOST_SCORED:
         rows_of = tuple((name, int(actual[i]), *_three(scores[i])) for i, name in enumerate(names))
         more.insert(0, ("each class", Table(("class", "rows", "precision", "recall", "F1"), rows_of)))
     return Judgement(warning, measures, title, table, numbers, details, tuple(more))

@@ -36,10 +36,9 @@ def fit_linear(x: Array, y: Array, *, classes: int = 0, weights: Array | None = 
     of losses, as scikit-learn has it by default, and `weights` weigh each class; for numbers, shape (examples, 1), it
     is ridge regression with the same penalty. The bias is not penalised.
 
-    >>> import numpy as np
+    >>> import chainrule as cr, numpy as np
     >>> x = np.arange(40.0).reshape(40, 1)
-    >>> from chainrule.training.linear import fit_linear
-    >>> fit_linear(x, 2 * x + 1)(np.array([[100.0]])).round(1).tolist()
+    >>> cr.training.fit_linear(x, 2 * x + 1)(np.array([[100.0]])).round(1).tolist()
     [[201.0]]
     """
     exact = x.astype(float)
