@@ -19,6 +19,7 @@ from chainrule.data import Table, load_digits, load_mnist, read_table
 from chainrule.data.columns import Categories, Columns, Numbers
 from chainrule.data.encode import listing
 from chainrule.data.files import is_folder, reading
+from chainrule.data.spelling import Spelling
 from chainrule.data.split import split_places
 from chainrule.data.text_file import read_texts
 from chainrule.errors import DataError, DataWarning, DivergenceWarning
@@ -38,7 +39,9 @@ SPELLED = (
     (r"dates=True", "--dates"),
     (r"hashed=64", "--hash"),
     (r"log_target=", "--log-target"),
-    (r"\b(separator|ignore|missing|categorical|keep)=", r"--\1"),
+    (r"\b(decimal|thousands|encoding)='([^']*)'", r"--\1 '\2'"),
+    (r"\bmissing=\"", '--missing "'),
+    (r"\b(separator|ignore|missing|categorical|keep|encoding)=", r"--\1"),
     (r", or hold gradients with clip_norm", ""),
     (r"a smaller lr$", "a smaller --lr"),
 )
@@ -91,7 +94,7 @@ class Reading:
     log_target: bool
     missing: tuple[str, ...]
     max_categories: int
-    separator: str | None
+    spelling: Spelling
 
 
 @contextmanager
@@ -151,15 +154,19 @@ def lesson_of(data: str, path: Path | None, reading: Reading) -> Lesson:
         log_target=reading.log_target,
         max_categories=reading.max_categories,
         missing=(*MISSING, *reading.missing),
-        separator=reading.separator,
+        separator=reading.spelling.separator,
+        decimal=reading.spelling.decimal,
+        thousands=reading.spelling.thousands,
+        encoding=reading.spelling.encoding,
+        comment=reading.spelling.comment,
     )
-    source = {"name": Path(data).name, "checksum": checksum_of(Path(data)), "separator": reading.separator}
+    source = {"name": Path(data).name, "checksum": checksum_of(Path(data))}
     return Lesson(table, None, f"rows of {data}", f"held-out rows of {data}", source)
 
 
-def headers_of(data: str, separator: str | None) -> str:
+def headers_of(data: str, spelling: Spelling) -> str:
     """The names of a file's columns, for someone who has to choose one."""
-    frame, _, _ = read_texts(data, separator=separator, names=None, most=1, learning=True)
+    frame, _, _ = read_texts(data, spelling=spelling, names=None, most=1, learning=True)
     return listing(frame.columns, 20)
 
 
@@ -184,7 +191,7 @@ def examples_of(
         found = Examples(Table(x, y, columns, numbered(y)), f"the {len(y):,} test pictures of {data}")
     else:
         columns = model.columns if targets else without_target(model.columns)
-        table = read_table(data, columns=columns, separator=source.get("separator"), dtype=dtype)
+        table = read_table(data, columns=columns, dtype=dtype)
         return Examples(replace(table, columns=model.columns), f"{len(table):,} rows of {data}")
     table = found.table
     fits = (model.columns.features, table.y is None or int(table.y.max()) < len(model.columns.classes))

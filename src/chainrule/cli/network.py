@@ -34,6 +34,7 @@ from chainrule.cli.telling import (
 from chainrule.errors import CheckpointError, DataError
 
 if TYPE_CHECKING:
+    from chainrule.data.spelling import Spelling
     from chainrule.table import Table
     from chainrule.training.judge import Judgement
 
@@ -217,9 +218,21 @@ def widths(layers: str | None) -> tuple[int, ...] | None:
     return tuple(map(int, parts))
 
 
-def check_source(
-    data: str, path: Path | None, target: str | None, *, is_table_told: bool, separator: str | None
-) -> None:
+def check_spelling(
+    separator: str | None, encoding: str | None, comment: str | None, decimal: str, thousands: str
+) -> Spelling:
+    """How the file was said to be written; refuses signs that no table has."""
+    from chainrule.data.spelling import Spelling
+
+    if separator is not None and len(separator) != 1:
+        raise typer.BadParameter(f"{separator!r} is not a single sign", param_hint="--separator")
+    try:
+        return Spelling(separator, encoding, comment, decimal, thousands)
+    except DataError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def check_source(data: str, path: Path | None, target: str | None, *, is_table_told: bool, spelling: Spelling) -> None:
     """Refuse what does not go together: pictures have no columns to choose, and a table needs a target."""
     from chainrule.cli.examples import DIGITS, MNIST, headers_of, notes_as_lines
 
@@ -232,7 +245,7 @@ def check_source(
             raise typer.BadParameter(f"{data} has no columns to choose from: leave the options on columns out")
     elif target is None:
         with notes_as_lines():
-            columns = headers_of(data, separator)
+            columns = headers_of(data, spelling)
         raise typer.BadParameter(f"name the column to predict with --target; {data} has {columns}")
 
 

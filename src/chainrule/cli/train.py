@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from chainrule.cli.network import SUFFIX, TASKS, check_place, check_source, headline, show, widths
+from chainrule.cli.network import SUFFIX, TASKS, check_place, check_source, check_spelling, headline, show, widths
 from chainrule.cli.telling import Json, one_of, say
 from chainrule.errors import ChainruleError
 
@@ -79,10 +79,18 @@ def train(
         bool, typer.Option("--hash", help=f"Let texts of very many kinds share {HASHED} features.")
     ] = False,
     missing: Annotated[
-        list[str] | None, typer.Option(help="A text that stands for a missing value; may be repeated.")
+        list[str] | None, typer.Option(help="Texts that stand for a missing value, as n/a,-; may be repeated.")
     ] = None,
     max_categories: Annotated[int, typer.Option(min=1, help="Columns of more different texts are left out.")] = 50,
-    separator: Annotated[str | None, typer.Option(help="What stands between fields. [found in the first line]")] = None,
+    separator: Annotated[str | None, typer.Option(help="What stands between fields. [found in the file]")] = None,
+    decimal: Annotated[
+        str, typer.Option(help="The sign before decimals: a comma, where numbers are as 1.200,50.")
+    ] = ".",
+    thousands: Annotated[str, typer.Option(help="The sign between thousands: a point, a comma, a space or '.")] = "",
+    encoding: Annotated[
+        str | None, typer.Option(help="How text is encoded, as latin-1 or cp1252. [utf-8, or as its first bytes say]")
+    ] = None,
+    comment: Annotated[str | None, typer.Option(help="Lines that begin so are left out, as #.")] = None,
     columns: Columns = False,
     detail: Detail = False,
     as_json: Json = False,
@@ -94,12 +102,14 @@ def train(
     from chainrule.training import Recipe
 
     one_of("--task", task, TASKS)
-    check_numbers(validation, lr, separator, weight_decay, dropout)
+    check_numbers(validation, lr, weight_decay, dropout)
+    spelling = check_spelling(separator, encoding, comment, decimal, thousands)
     one_of("--class-weight", class_weight, ("balanced",))
     least = threshold_of(threshold)
     hidden = widths(layers)
-    options = (target, task != "auto", ignore, keep, categorical, dates, hashed, missing, separator, split, log_target)
-    check_source(data, path, target, is_table_told=any(options), separator=separator)
+    told = (target, task != "auto", ignore, keep, categorical, dates, hashed, missing, split, log_target)
+    options = (*told, spelling.is_said)
+    check_source(data, path, target, is_table_told=any(options), spelling=spelling)
     where = out or Path(Path(data).stem + SUFFIX)
     refuse_overwriting(where, (data, path or data))
     check_place(where)
@@ -112,9 +122,9 @@ def train(
         dates=dates,
         hashed=HASHED if hashed else 0,
         log_target=log_target,
-        missing=tuple(missing or ()),
+        missing=tuple(word for words in missing or () for word in words.split(",")),
         max_categories=max_categories,
-        separator=separator,
+        spelling=spelling,
     )
     recipe = Recipe(
         layers=hidden,
@@ -320,7 +330,7 @@ def threshold_of(threshold: str | None) -> float | Literal["auto"] | None:
     return least
 
 
-def check_numbers(share: float, rate: float, separator: str | None, decay: float, dropout: float) -> None:
+def check_numbers(share: float, rate: float, decay: float, dropout: float) -> None:
     """Refuse numbers that no training can use."""
     if not 0 < share < 1:
         raise typer.BadParameter(f"{share:g} is no share: it lies between 0 and 1", param_hint="--validation")
@@ -330,5 +340,3 @@ def check_numbers(share: float, rate: float, separator: str | None, decay: float
         raise typer.BadParameter(f"{decay:g} is no decay: it is at least 0", param_hint="--weight-decay")
     if not 0 <= dropout < 1:
         raise typer.BadParameter(f"{dropout:g} is no share: it lies from 0 to below 1", param_hint="--dropout")
-    if separator is not None and len(separator) != 1:
-        raise typer.BadParameter(f"{separator!r} is not a single sign", param_hint="--separator")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.tensor import Tensor
+from chainrule.data.spelling import Spelling
 from chainrule.errors import DataError, ShapeError
 from chainrule.table import Table
 
@@ -147,10 +148,10 @@ class Columns:
 
     `features` are the columns that are used, in order; `target` is what is to be predicted, `Categories` for
     classification and `Numbers` for regression. `left_out` names columns that were in the file and are not used,
-    `missing` the texts that stand for a missing value. With `standardized`, numbers are shifted and scaled to mean 0
-    and deviation 1, those of the target too. `decisions` say of every column of the file what it was taken for, why,
-    and what was done with it; they are what columns print. ``to_dict()`` is plain JSON, and ``from_dict()`` reads it
-    back exactly.
+    `missing` the texts that stand for a missing value, `spelling` how its numbers are written. With `standardized`,
+    numbers are shifted and scaled to mean 0 and deviation 1, those of the target too. `decisions` say of every column
+    of the file what it was taken for, why, and what was done with it; they are what columns print. ``to_dict()`` is
+    plain JSON, and ``from_dict()`` reads it back exactly.
 
     >>> import chainrule as cr
     >>> from pathlib import Path
@@ -173,6 +174,7 @@ class Columns:
     missing: tuple[str, ...] = ()
     standardized: bool = True
     decisions: tuple[Decision, ...] = ()
+    spelling: Spelling = field(default_factory=Spelling)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -289,6 +291,7 @@ class Columns:
                 missing=_texts(saved["missing"]),
                 standardized=bool(saved["standardized"]),
                 decisions=tuple(_decision(decision) for decision in saved.get("decisions", ())),
+                spelling=Spelling.from_dict(saved["spelling"]) if "spelling" in saved else Spelling(),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"this is not what Columns.to_dict() gave: {type(error).__name__} {error}") from error

@@ -45,7 +45,7 @@ def as_texts(data: Any, columns: Columns) -> tuple[pl.DataFrame, Array]:
         _refuse_lost(series, data)
         if series.dtype == library.Boolean and series.name in known:
             frame = frame.with_columns(_spelled_truths(series, known[series.name]))
-    return tidy(frame, columns.missing), np.arange(1, frame.height + 1)
+    return columns.spelling.plain(tidy(frame, columns.missing)), np.arange(1, frame.height + 1)
 
 
 def _refuse_lost(series: pl.Series, data: Any) -> None:

@@ -365,6 +365,16 @@ def _odd_cells(series: pl.Series) -> Array:
     return np.flatnonzero(odd & mostly)
 
 
+def missing_words(frame: pl.DataFrame) -> list[str]:
+    """Words without digits in columns that are mostly numbers, in their order: they may stand for missing values."""
+    words: dict[str, None] = {}
+    for series in frame.get_columns():
+        if not series.dtype.is_numeric():
+            odd = series.gather(_odd_cells(series)).unique(maintain_order=True).to_list()
+            words |= {word: None for word in odd if not any(sign.isdigit() or sign in ',"' for sign in word)}
+    return list(words)
+
+
 def _notes_on_odd_cells(frame: pl.DataFrame, feature: Column, rows: Array, wishes: Wishes) -> list[str]:
     """That a few cells made categories of what may have been meant for numbers."""
     if not isinstance(feature, Categories) or feature.name in wishes.categorical:

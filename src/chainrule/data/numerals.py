@@ -34,7 +34,8 @@ def hint(text: str) -> str:
     """What makes a text a number in another spelling, and what to write instead; nothing where it is none."""
     for sign, pattern in LOOKALIKES.items():
         if re.search(pattern, text):
-            return f"it looks like one with {sign}: write numbers as 1234.5"
+            said = ", or say decimal=',' or thousands=','" * ("decimal" in sign)
+            return f"it looks like one with {sign}: write numbers as 1234.5{said}"
     return ""
 
 

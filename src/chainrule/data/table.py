@@ -25,7 +25,8 @@ from chainrule.data.encode import (
     where,
 )
 from chainrule.data.files import PathLike, meant
-from chainrule.data.learn import Wishes, learn, measured_again, typed
+from chainrule.data.learn import Wishes, learn, measured_again, missing_words, typed
+from chainrule.data.spelling import Spelling
 from chainrule.data.split import Split
 from chainrule.data.text_file import read_texts
 from chainrule.errors import DataError
@@ -232,13 +233,17 @@ def read_table(
     dates: bool = False,
     hashed: int = 0,
     log_target: bool = False,
-    missing: Sequence[str] = MISSING,
+    missing: Sequence[str] | str = MISSING,
     separator: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    encoding: str | None = None,
+    comment: str | None = None,
     names: Sequence[str] | None = None,
     rows: int | None = None,
     dtype: DTypeLike = np.float32,
 ) -> Table:
-    r"""Read a CSV or TSV file, in UTF-8 with a line of headers, as features and targets; needs polars.
+    r"""Read a CSV or TSV file with a line of headers as features and targets; needs polars.
 
     `target` names the column to predict. A column where every value is a number is one feature, shifted and scaled to
     mean 0 and deviation 1 (not with ``standardize=False``); any other, and those in `categorical`, is one feature for
@@ -260,8 +265,12 @@ def read_table(
 
     With the `columns` of another table instead of a target, a file is read as that one was: to predict, or to judge.
 
-    `missing` are the texts that stand for a missing value, beside an empty field. `separator` is found in the first
-    line if not given, `names` are the headers of a file without, `rows` reads only the first so many.
+    `missing` are the texts that stand for a missing value, beside an empty field: a list, or one text with commas.
+    `separator` is found in the first lines if not given, `names` are the headers of a file without, `rows` reads only
+    the first so many. `decimal` and `thousands` are the signs in numbers, as ``","`` and ``"."`` in 1.200,50; where
+    all numbers of a column are written in one such way, or with one unit as % or €, that is seen, and said, without
+    them. `encoding` is that of the text, UTF-8 or what its first bytes say if not given; lines that begin with
+    `comment` are left out. All of it is kept in ``table.columns.spelling``, and read the same way with `columns`.
 
     Everything that is mended or left out gives a `DataWarning`; what cannot be used raises `DataError`. Both name
     column and row: row 1 is the first under the headers. Without polars, `MissingExtra` is raised.
@@ -286,12 +295,20 @@ def read_table(
     kind = np.dtype(dtype)
     if kind.kind != "f":
         raise DataError(f"dtype is float32 or float64, not {kind}")
-    texts, numbers, told = read_texts(path, separator=separator, names=names, most=rows, learning=columns is None)
-    frame = tidy(texts, columns.missing if columns else missing)
+    gaps = columns.missing if columns else tuple(missing.split(",") if isinstance(missing, str) else missing)
+    spelling = (columns.spelling if columns else Spelling()).said(
+        separator=separator, decimal=decimal, thousands=thousands, encoding=encoding, comment=comment
+    )
+    texts, numbers, told = read_texts(path, spelling=spelling, names=names, most=rows, learning=columns is None)
+    frame = tidy(texts, gaps)
     name = columns.target.name if columns else str(target)
     frame, numbers, dropped = _with_target(frame, name, numbers, learning=columns is None)
     notes: list[str] = []
     as_written = frame
+    if columns is None:
+        spelling, told_of_forms = spelling.learned(frame, (*ignore, *categorical))
+        told += told_of_forms
+    frame = spelling.plain(frame)
     try:
         if columns is None:
             wishes = Wishes(
@@ -301,7 +318,7 @@ def read_table(
                 tuple(categorical),
                 standardize,
                 max_categories,
-                tuple(missing),
+                gaps,
                 tuple(keep),
                 dates,
                 hashed,
@@ -309,13 +326,23 @@ def read_table(
             )
             frame = typed(frame, wishes)
             columns, notes = learn(frame, numbers, wishes)
+            columns = replace(columns, spelling=spelling)
         x, missed = features_of(frame, columns, numbers, kind)
         y = target_of(frame, columns, numbers, kind) if name in frame.columns else None
     except DataError as error:
-        raise DataError(f"{path}: {error}") from None
+        raise DataError(f"{path}: {error}{_all_missing(str(error), texts, frame, gaps)}") from None
     decided, mended = notes[:1], [*told, *dropped, *notes[1:], *missed]
     warn_of(mended, str(path))
     return Table(x, y, columns, numbers, (*decided, *mended), frame, as_written)
+
+
+def _all_missing(error: str, texts: pl.DataFrame, frame: pl.DataFrame, missing: Sequence[str]) -> str:
+    """Where a text was met that is no number: all words in columns of numbers that may stand for a missing value."""
+    if "missing=" not in error:
+        return ""
+    words = missing_words(frame)
+    known = [word for word in missing if word and any((column == word).any() for column in texts.get_columns())]
+    return f'; missing="{",".join([*known, *words])}" would take all such words of the file for it' if words else ""
 
 
 def _with_target(
