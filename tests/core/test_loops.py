@@ -41,7 +41,7 @@ def test_a_loop_computes_what_its_kernel_says(name, dtype):
 @pytest.mark.parametrize("name", names())
 def test_a_loop_leaves_other_arrays_to_its_kernel(name):
     given = calls(name, (4, 3), np.float64, np.random.default_rng(0))
-    turned = [np.asfortranarray(a) if isinstance(a, np.ndarray) and a.ndim == 2 else a for a in given]
+    turned = [np.asfortranarray(a) if isinstance(a, np.ndarray) and a.ndim > 1 else a for a in given]
     whole = [a.astype(int) if isinstance(a, np.ndarray) else a for a in given]
     for arguments in (turned, whole):
         assert getattr(loops, name)(*arguments) is NotImplemented

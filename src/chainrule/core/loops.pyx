@@ -69,6 +69,7 @@ cdef extern from *:
     #define ENTRY double
     #include "loops.h"
     #include "smooth.h"
+    #undef ENTRY
     """
     unsigned int tiny_is_zero()
     # Running means of gradients that have stopped fade to numbers like 1e-40, each of which takes some processors a
@@ -324,6 +325,8 @@ def column_sums(g):
         return NotImplemented
     columns = columns_of(g)
     out = PyArray_ZEROS(1, &columns, of, 0)
+    if kind(g) != of or columns_of(g) != columns:  # NumPy lets other threads run while it clears memory
+        return NotImplemented
     if of == NPY_FLOAT:
         add_row_loop[float](size(g) // columns, columns, <float *> at(g), <float *> at(out))
     else:
@@ -701,3 +704,6 @@ def apart(x, y, g, double factor):
             size(x), <double *> at(x), <double *> at(y), factor * (<double *> at(g))[0], <double *> at(out)
         )
     return out
+
+
+include "windows.pxi"

@@ -100,24 +100,33 @@ def few_at_a_time(images, bytes_of_one):
 @kernel
 def convolve(x, w, stride, padding, dilation, groups):
     """The products of every window with the weights, summed: (images, results, places down, places across)."""
-    plan = slide_of_weights(np.shape(x), np.shape(w), stride, padding, dilation, groups)
-    (n, channels), results, ((high, wide), *_, (down, across)) = x.shape[:2], len(w), plan
-    entries = w.shape[1] * high * wide
-    flat = w.reshape(groups, results // groups, entries)
-    out = np.empty((n, groups, results // groups, down * across), np.result_type(x, w))
-    for some in few_at_a_time(n, channels * high * wide * down * across * x.itemsize):
-        np.matmul(flat, columns(x[some], groups, *plan), out=out[some])
-    return out.reshape(n, results, down, across)
+    return convolved(x, w, groups, *slide_of_weights(np.shape(x), np.shape(w), stride, padding, dilation, groups))
+
+
+@kernel
+def convolved(x, w, groups, size, steps, around, spread, fits):
+    """The same for a plan: as products of matrices, a few images at a time."""
+    (n, channels), results = x.shape[:2], len(w)
+    flat = w.reshape(groups, results // groups, w.shape[1] * size[0] * size[1])
+    out = np.empty((n, groups, results // groups, fits[0] * fits[1]), np.result_type(x, w))
+    for some in few_at_a_time(n, channels * size[0] * size[1] * fits[0] * fits[1] * x.itemsize):
+        np.matmul(flat, columns(x[some], groups, size, steps, around, spread, fits), out=out[some])
+    return out.reshape(n, results, *fits)
 
 
 @kernel
 def convolve_back(g, w, shape, stride, padding, dilation, groups):
     """What each window got, weighted and added up where windows overlap: images of a shape."""
     plan = slide_of_weights(shape, w.shape, stride, padding, dilation, groups)
-    size, steps, (top, left), spread, fits = plan
-    (n, channels, height, width), results, places = shape, len(w), fits[0] * fits[1]
-    if g.shape != (n, results, *fits):
-        raise ValueError(f"a convolution of images {tuple(shape)} gives {(n, results, *fits)}")
+    if g.shape != (shape[0], len(w), *plan[-1]):
+        raise ValueError(f"a convolution of images {tuple(shape)} gives {(shape[0], len(w), *plan[-1])}")
+    return convolved_back(g, w, shape, groups, *plan)
+
+
+@kernel
+def convolved_back(g, w, shape, groups, size, steps, around, spread, fits):
+    """The same for a plan."""
+    (n, channels, height, width), (top, left), results, places = shape, around, len(w), fits[0] * fits[1]
     flat = w.reshape(groups, results // groups, w.shape[1] * size[0] * size[1]).swapaxes(1, 2)
     g = g.reshape(n, groups, results // groups, places)
     out = np.empty(shape, np.result_type(g, w))
@@ -137,15 +146,21 @@ def convolve_back(g, w, shape, stride, padding, dilation, groups):
 def convolve_weights(g, x, shape, stride, padding, dilation, groups):
     """The products of what each window got with what it saw, summed over all windows: weights of a shape."""
     plan = slide_of_weights(x.shape, shape, stride, padding, dilation, groups)
-    (n, channels), results, ((high, wide), *_, fits) = x.shape[:2], shape[0], plan
-    if g.shape != (n, results, *fits):
-        raise ValueError(f"a convolution with weights {tuple(shape)} gives {(n, results, *fits)}")
-    places, entries = fits[0] * fits[1], shape[1] * high * wide
+    if g.shape != (len(x), shape[0], *plan[-1]):
+        raise ValueError(f"a convolution with weights {tuple(shape)} gives {(len(x), shape[0], *plan[-1])}")
+    return convolved_weights(g, x, shape, groups, *plan)
+
+
+@kernel
+def convolved_weights(g, x, shape, groups, size, steps, around, spread, fits):
+    """The same for a plan."""
+    (n, channels), results, places, entries = x.shape[:2], shape[0], fits[0] * fits[1], shape[1] * size[0] * size[1]
     g = g.reshape(n, groups, results // groups, places)
     out = np.zeros((groups, entries, results // groups), np.result_type(g, x))
-    for some in few_at_a_time(n, channels * high * wide * places * x.itemsize):
+    for some in few_at_a_time(n, channels * size[0] * size[1] * places * x.itemsize):
         # This order of the factors is half again as fast as the other.
-        out += np.matmul(columns(x[some], groups, *plan), g[some].swapaxes(2, 3)).sum(0)
+        seen = columns(x[some], groups, size, steps, around, spread, fits)
+        out += np.matmul(seen, g[some].swapaxes(2, 3)).sum(0)
     return out.swapaxes(1, 2).reshape(shape)
 
 
