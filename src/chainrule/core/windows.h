@@ -64,7 +64,7 @@ TILE OF_TYPE(stretch_tile)(const int m, const int n, ptrdiff_t count, const ENTR
 }
 
 /* sums[r][k] = the sum over q of w[r][q] x[k + at[q]], for k below `length`, a multiple of 24. */
-FOR_EVERY_PROCESSOR
+FOR_WIDE_PROCESSORS_TOO
 static void OF_TYPE(add_stretches)(ptrdiff_t results, ptrdiff_t count, ptrdiff_t length, const ENTRY *x,
                                    const ptrdiff_t *at, const ENTRY *w, ENTRY *sums) {
     for (ptrdiff_t k = 0; k < length; k += 3 * WIDTH) {
@@ -104,7 +104,7 @@ TILE OF_TYPE(meeting_strip)(const int m, ptrdiff_t count, ptrdiff_t length, cons
 }
 
 /* Adds to sums[r][q] the sum over k of g[r][k] x[k + at[q]]. */
-FOR_EVERY_PROCESSOR
+FOR_WIDE_PROCESSORS_TOO
 static void OF_TYPE(add_meetings)(ptrdiff_t results, ptrdiff_t count, ptrdiff_t length, const ENTRY *g, const ENTRY *x,
                                   const ptrdiff_t *at, ENTRY *sums) {
     ptrdiff_t r = 0;

@@ -2,7 +2,8 @@
 
 A convolution is one matrix product for each image: the windows are laid out as columns (Chellapilla, Puri and Simard,
 High performance convolutional neural networks for document processing, 2006). The columns of a few images at a time are
-made and thrown away, so they stay in the processor's cache and cost no memory.
+made and thrown away, so they stay in the processor's cache and cost no memory. Where a group has few channels there is
+little to multiply and much to lay out: such convolutions have compiled twins that need no columns (core/windows.h).
 """
 
 from __future__ import annotations
