@@ -13,7 +13,8 @@ engines = [
     Extension(
         f"chainrule.core._{name}",
         [f"src/chainrule/core/{name}.py"],
-        depends=[f"src/chainrule/core/_{name}.pxd"],
+        depends=[f"src/chainrule/core/_{name}.pxd", "src/chainrule/core/slabs.h"],
+        include_dirs=["src/chainrule/core"],
         extra_compile_args=optimized,
     )
     for name in ("operation", "graph", "value")

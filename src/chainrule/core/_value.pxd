@@ -9,6 +9,9 @@ cdef extern from "Python.h":
     ctypedef struct PyObject
     Py_ssize_t Py_REFCNT(PyObject *)
 
+cdef extern from "slabs.h":
+    void lay_in_slabs(object kind)
+
 cdef int LEAF, ONE, TWO, VALUE_NUMBER, NUMBER_VALUE, MANY, FOREIGN
 cdef int NAMELESS, ADD, SUB, MUL, DIV, POW, NEG, RELU, TANH, EXP, LOG, SIGMOID, IDENTITY
 cdef int attention

@@ -92,7 +92,7 @@ class Extras:
 
 @cython.final
 @cython.no_gc
-@cython.freelist(65536)
+@cython.freelist(32)
 @cython.cclass
 class Value:
     """A scalar that records what is computed with it.
@@ -497,6 +497,9 @@ class Value:
                 bury(self)
 
 
+if cython.compiled:
+    lay_in_slabs(Value)  # noqa: F821  (defined in slabs.h)
+
 WRITTEN_OUT = {
     "exp": Value.exp,
     "log": Value.log,
@@ -659,9 +662,7 @@ def settle(output: Value) -> None:
 def bury(node: Value) -> None:
     """Free a node's inputs without recursion (compiled engine only).
 
-    The first input goes last on the pile and so is freed first: along a sum that is the sum so far. In the other order
-    the places of freed nodes, which new nodes take, would be shuffled a little more with every training step, and after
-    a hundred of them nearly every look at an input would miss the cache.
+    The first input goes last on the pile and so is freed first: along a sum that is the sum so far.
     """
     global burying
     if node.second is not None:
