@@ -60,6 +60,10 @@ class DivergenceWarning(UserWarning):
     """Training was stopped because the loss or a parameter became infinite or nan; the message says where, and why."""
 
 
+class TrainingWarning(UserWarning):
+    """Something about a training run that is surely not meant, or not as it was; the message says what happens."""
+
+
 class DivergenceError(ChainruleError, ValueError):
     """An estimator whose loss became infinite or nan, so that it is of no use; the message says what may help."""
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.core.tensor import Tensor
+from chainrule.data.structure import leaves, lengths, mapped, shapes, structured
 from chainrule.errors import ChainruleError, ShapeError
 
 Array = NDArray[Any]
@@ -17,10 +18,11 @@ Array = NDArray[Any]
 class DataLoader:
     """Gives the examples of `x`, or of `x` and `y` as pairs, in batches; each ``for`` loop over it is one epoch.
 
-    `x` and `y` have one entry for each example along the first axis. The last batch is smaller where `batch_size` does
-    not divide, or left out with `drop_last`. With `shuffle`, every epoch has an order of its own that depends on the
-    seed and the epoch's number alone; `rng` is a seed or a NumPy Generator, without which the seed is drawn afresh.
-    Shuffled batches are copies, others are views.
+    `x` and `y` have one entry for each example along the first axis; either may be several arrays in a tuple or dict,
+    and a batch is then a tuple or dict too. With `sample_weight`, of shape (examples,), batches are triples. The last
+    batch is smaller where `batch_size` does not divide, or left out with `drop_last`. With `shuffle`, every epoch has
+    an order of its own that depends on the seed and the epoch's number alone; `rng` is a seed or a NumPy Generator,
+    without which the seed is drawn afresh. Shuffled batches are copies, others are views.
 
     ``state_dict()`` may be taken at any time, inside the loop too: a loader that loads it goes on with the batch that
     would have come next. A loop that was broken off is not resumed otherwise: the next one starts the next epoch.
@@ -36,23 +38,36 @@ class DataLoader:
 
     def __init__(
         self,
-        x: ArrayLike | Tensor,
-        y: ArrayLike | Tensor | None = None,
+        x: Any,
+        y: Any = None,
         *,
+        sample_weight: ArrayLike | Tensor | None = None,
         batch_size: int = 32,
         shuffle: bool = False,
         rng: np.random.Generator | int | None = None,
         drop_last: bool = False,
     ) -> None:
-        self.x, self.y = _array(x), None if y is None else _array(y)
-        shape = self.x.shape
-        if not shape or not shape[0]:
-            raise ShapeError(f"DataLoader needs at least one example along the first axis, and x has shape {shape}")
-        if self.y is not None and self.y.shape[:1] != shape[:1]:
-            raise ShapeError(f"DataLoader needs as many targets as examples, and got shapes {shape} and {self.y.shape}")
+        self.y = None if y is None else structured(y, _array, "y")
+        counts: set[int | None] = set() if y is None else lengths(self.y)
+        self.x = structured(x, _array, "x", next(iter(counts)) if len(counts) == 1 else None)
+        self.sample_weight = None if sample_weight is None else _array(sample_weight, "sample_weight")
+        counts |= lengths(self.x)
+        if counts <= {0, None} or not lengths(self.x) - {0, None}:
+            raise ShapeError(
+                f"DataLoader needs at least one example along the first axis, and x has shape {shapes(self.x)}"
+            )
+        if len(counts) > 1:
+            given = f"{shapes(self.x)} and {shapes(self.y)}" if self.y is not None else shapes(self.x)
+            raise ShapeError(f"DataLoader needs as many targets as examples, and got shapes {given}")
+        self.examples = len(next(leaves(self.x)))
+        if self.sample_weight is not None and (y is None or self.sample_weight.shape != (self.examples,)):
+            raise ShapeError(
+                f"DataLoader takes one sample_weight for each of the {self.examples} examples, beside y, and got shape "
+                f"{self.sample_weight.shape}"
+            )
         self.batch_size = checked_batch_size("DataLoader", batch_size)
-        if drop_last and shape[0] < batch_size:
-            raise ShapeError(f"DataLoader with drop_last gives no batch of {batch_size} from {shape[0]} examples")
+        if drop_last and self.examples < batch_size:
+            raise ShapeError(f"DataLoader with drop_last gives no batch of {batch_size} from {self.examples} examples")
         self.shuffle, self.drop_last = bool(shuffle), bool(drop_last)
         self.seed = int(rng) if isinstance(rng, int | np.integer) else _drawn(rng)
         if self.seed < 0:
@@ -65,7 +80,7 @@ class DataLoader:
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
-        whole, rest = divmod(len(self.x), self.batch_size)
+        whole, rest = divmod(self.examples, self.batch_size)
         return whole + bool(rest and not self.drop_last)
 
     def __iter__(self) -> Iterator[Any]:
@@ -73,18 +88,14 @@ class DataLoader:
         if self._place and not self._resumed:
             self.epoch, self._place = self.epoch + 1, 0
         self._resumed = False
-        x, y, size = self.x, self.y, self.batch_size
+        size = self.batch_size
         order = self._order()
         for batch in range(self._place, len(self)):
             # Before the batch is handed out, so that a state saved in the loop's body counts it as done.
             self._place = batch + 1
             start = batch * size
-            if order is None:
-                self._chosen = chosen = slice(start, start + size)
-                yield x[chosen] if y is None else (x[chosen], y[chosen])
-            else:
-                self._chosen = chosen = order[start : start + size]
-                yield x.take(chosen, 0) if y is None else (x.take(chosen, 0), y.take(chosen, 0))
+            self._chosen = slice(start, start + size) if order is None else order[start : start + size]
+            yield self._batch(self._chosen)
         self.epoch, self._place = self.epoch + 1, 0
 
     def last_examples(self) -> Array:
@@ -95,7 +106,7 @@ class DataLoader:
         >>> [(batch.tolist(), loader.last_examples().tolist()) for batch in loader]
         [([12, 10], [2, 0]), ([11, 13], [1, 3])]
         """
-        return np.arange(len(self.x))[self._chosen]
+        return np.arange(self.examples)[self._chosen]
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader stands, in plain numbers that JSON can hold; the examples are not in it.
@@ -143,10 +154,22 @@ class DataLoader:
         self.epoch, self._place, self.seed = state["epoch"], state["place"], state["seed"]
         self._resumed = True
 
+    def _batch(self, chosen: slice | Array) -> Any:
+        """Some examples, with their targets and weights if there are any."""
+
+        def part(array: Array) -> Array:
+            return array[chosen] if isinstance(chosen, slice) else array.take(chosen, 0)
+
+        x = mapped(part, self.x)
+        if self.y is None:
+            return x
+        y = mapped(part, self.y)
+        return (x, y) if self.sample_weight is None else (x, y, part(self.sample_weight))
+
     def _fixed(self) -> dict[str, int | bool]:
         """What must be the same for a saved place to mean the same batch."""
         return {
-            "examples": len(self.x),
+            "examples": self.examples,
             "batch_size": self.batch_size,
             "shuffle": self.shuffle,
             "drop_last": self.drop_last,
@@ -154,7 +177,7 @@ class DataLoader:
 
     def _order(self) -> Array | None:
         """This epoch's permutation, from numbers alone, so that a resumed run draws it again."""
-        return np.random.default_rng((self.seed, self.epoch)).permutation(len(self.x)) if self.shuffle else None
+        return np.random.default_rng((self.seed, self.epoch)).permutation(self.examples) if self.shuffle else None
 
 
 def checked_batch_size(owner: str, batch_size: Any, otherwise: str = "") -> int:
@@ -164,7 +187,8 @@ def checked_batch_size(owner: str, batch_size: Any, otherwise: str = "") -> int:
     return int(batch_size)  # pyright: ignore[reportUnknownArgumentType] - NumPy's integers are of any width
 
 
-def _array(x: Any) -> Array:
+def _array(x: Any, name: str) -> Array:
+    """What `structured` asks of each array; any type of entry is given out in batches."""
     return x.data if isinstance(x, Tensor) else np.asarray(x)
 
 

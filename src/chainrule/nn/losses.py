@@ -113,6 +113,8 @@ class CrossEntropyLoss(Loss):
         if self.reduction != "mean":
             return None
         logits, numbers = self._batch(prediction, target)
+        if self._plain and sample_weight is None and numbers.ndim == 1 and np.minimum.reduce(numbers, initial=0) >= 0:
+            return float(len(numbers))
         if not _are_probabilities(numbers, logits.shape):
             return float(np.add.reduce(self._counted(numbers, logits, sample_weight)[1]))
         if sample_weight is None:

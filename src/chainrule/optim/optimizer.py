@@ -27,8 +27,9 @@ class Optimizer:
     """The base of optimizers: write `move`, which changes one parameter's array in place.
 
     `params` holds leaf Tensors with ``requires_grad=True``, as ``net.parameters()``, or groups of them with settings of
-    their own, as ``[{"params": net[0].parameters(), "lr": 0.1}, {"params": net[1].parameters()}]``. The groups stand in
-    `param_groups`, as PyTorch's do, and their settings may be changed between steps; `lr` sets the rate of all.
+    their own, as ``[{"params": net[0].parameters(), "lr": 0.1}, {"params": net[1].parameters()}]``. Frozen ones among
+    them, with ``requires_grad=False``, stay where they are. The groups stand in `param_groups`, as PyTorch's do, and
+    their settings may be changed between steps; `lr` sets the rate of all.
     """
 
     def __init__(self, params: Params, lr: float, **settings: Any) -> None:
@@ -205,7 +206,8 @@ class Optimizer:
         for i, parameter in enumerate(listed, len(self.params)):
             if not isinstance(parameter, Tensor):
                 raise DtypeError(f"{self._name} moves Tensors, and parameter {i} is {type(parameter).__name__}")
-            if not parameter.is_leaf or not parameter.requires_grad:
+            frozen = not parameter.requires_grad and any(isinstance(x, Tensor) and x.requires_grad for x in listed)
+            if not parameter.is_leaf or not (parameter.requires_grad or frozen):
                 raise GraphError(
                     f"{self._name} moves leaves with requires_grad=True, and parameter {i} is {parameter.describe()}: "
                     "give the tensor that it was computed from, or switch requires_grad on"

@@ -16,7 +16,7 @@ from chainrule.training.callbacks import Callback, EarlyStopping
 from chainrule.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from chainrule.training.curvature import largest_curvature
 from chainrule.training.descent import descent_table
-from chainrule.training.fit import evaluate, fit
+from chainrule.training.fit import evaluate, fit, predict
 from chainrule.training.fit_table import Recipe, cross_validate, fit_table
 from chainrule.training.flow import gradient_flow
 from chainrule.training.history import History
@@ -61,6 +61,7 @@ __all__ = [
     "mean_absolute_error",
     "permutation_importance",
     "precision_recall_f1",
+    "predict",
     "r2",
     "roc_auc",
     "save_checkpoint",

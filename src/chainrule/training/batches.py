@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from inspect import signature
 from itertools import islice
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +18,18 @@ from chainrule.core.graph import DIFFERENTIABLE, from_array
 from chainrule.core.operation import as_array
 from chainrule.core.tensor import Tensor
 from chainrule.data.loader import DataLoader, checked_batch_size
-from chainrule.errors import DtypeError, ShapeError
-from chainrule.nn.module import Module
+from chainrule.data.structure import leaves, lengths, mapped, shapes, structured
+from chainrule.errors import ChainruleError, DtypeError, ShapeError
+from chainrule.nn.module import Module, refuse_texts
 
-Batch = tuple[Any, Any, int]
-"""Inputs, targets, and the number of examples."""
+
+class Batch(NamedTuple):
+    """Inputs and targets, each an array or several in tuples and dicts, how much each example counts, and how many."""
+
+    x: Any
+    y: Any
+    weight: NDArray[Any] | None
+    examples: int
 
 
 class Batches:
@@ -56,34 +65,50 @@ class OfArrays(Batches):
     """
 
     def __init__(
-        self, x: NDArray[Any], y: NDArray[Any], batch_size: int | None, shuffle: bool, seed: int, owner: str
+        self,
+        x: Any,
+        y: Any,
+        weight: NDArray[Any] | None,
+        batch_size: int | None,
+        *,
+        shuffle: bool,
+        seed: int,
+        drop_last: bool,
+        owner: str,
     ) -> None:
-        if not x.ndim or not y.ndim or len(x) != len(y) or not len(x):
+        counts = lengths(x, y)
+        if len(counts) != 1 or not counts - {None, 0}:
             raise ShapeError(
                 f"{owner} needs as many targets as examples, at least one, along the first axis, and got x of shape "
-                f"{x.shape} and y of shape {y.shape}"
+                f"{shapes(x)} and y of shape {shapes(y)}"
             )
         self.x, self.y = x, y
-        self.examples = len(x)
+        self.examples = len(next(leaves(x)))
+        self.weight = None if weight is None else checked_weights(weight, self.examples, owner)
+        if self.weight is not None and not self.weight.any():
+            raise ChainruleError(f"{owner}: every sample_weight is 0, so no example counts")
         given = self.examples if batch_size is None else checked_batch_size(owner, batch_size, ", or None for all")
         self.batch_size = min(given, self.examples)
-        self.count = -(-self.examples // self.batch_size)
-        self.shuffle = shuffle and self.count > 1
+        self.drop_last = drop_last
+        self.count = self.examples // self.batch_size if drop_last else -(-self.examples // self.batch_size)
+        self.shuffle = shuffle and self.batch_size < self.examples
         self.seed = seed
         self.chosen: slice | NDArray[Any] = slice(0)
 
     def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, without the first few."""
-        size, examples = self.batch_size, len(self.x)
+        size, examples = self.batch_size, self.examples or 0
         order = np.random.default_rng([self.seed, epoch]).permutation(examples) if self.shuffle else None
-        for start in range(skip * size, examples, size):
+        for start in range(skip * size, (self.count or 0) * size, size):
             self.chosen = chosen = slice(start, start + size) if order is None else order[start : start + size]
-            x = self.x[chosen]
-            yield as_given(x), self.y[chosen], len(x)
+            x, y = (mapped(lambda part, chosen=chosen: part[chosen], held) for held in (self.x, self.y))
+
+            weight = None if self.weight is None else self.weight[chosen]
+            yield Batch(mapped(as_given, x), y, weight, min(size, examples - start))
 
     def last_examples(self) -> NDArray[Any]:
         """Which examples the last batch had."""
-        return np.arange(len(self.x))[self.chosen]
+        return np.arange(self.examples or 0)[self.chosen]
 
     def settings(self) -> dict[str, Any]:
         """What the order depends on."""
@@ -92,14 +117,16 @@ class OfArrays(Batches):
             "batch_size": self.batch_size,
             "shuffle": self.shuffle,
             "seed": self.seed,
+            "drop_last": self.drop_last,
         }
 
 
 class OfLoader(Batches):
     """Batches from anything that can be gone through again and again, and gives pairs of inputs and targets.
 
-    One that shuffles can be resumed if it has `state_dict` and `load_state_dict`, as `DataLoader` has; or if it has a
-    method ``set_epoch(epoch)``, as PyTorch's samplers have, that is called before each epoch and settles its order.
+    A batch may have the weights of its examples as a third part. A loader that shuffles can be resumed if it has
+    `state_dict` and `load_state_dict`, as `DataLoader` has; or if it has a method ``set_epoch(epoch)``, as PyTorch's
+    samplers have, that is called before each epoch and settles its order.
     """
 
     def __init__(self, loader: Iterable[Any], dtype: Any, owner: str) -> None:
@@ -112,13 +139,15 @@ class OfLoader(Batches):
         if hasattr(self.loader, "set_epoch"):
             cast("Any", self.loader).set_epoch(epoch)
         for batch in islice(self.loader, 0 if self.knows_its_place else skip, None):
-            if not isinstance(batch, list | tuple) or len(batch) != 2:
+            if not isinstance(batch, list | tuple) or len(batch) not in (2, 3):
                 raise DtypeError(
-                    f"{self.owner} takes batches that are pairs (x, y), and got {type(batch).__name__}"
-                    ": give y, or pairs"
+                    f"{self.owner} takes batches that are pairs (x, y), and got {type(batch).__name__}: give y, "
+                    "or pairs, or (x, y, sample_weight)"
                 )
-            x, y = as_numbers(batch[0], self.dtype, "x"), as_numbers(batch[1], self.dtype, "y")
-            yield as_given(x), y, len(x)
+            x, y = (arrays_of(part, self.dtype, name, -1) for part, name in zip(batch, "xy", strict=False))
+            examples = len(next(leaves(x))) if lengths(x) - {None} else 0
+            weight = checked_weights(batch[2], examples, self.owner) if len(batch) == 3 else None
+            yield Batch(mapped(as_given, x), y, weight, examples)
 
     def last_examples(self) -> NDArray[Any] | None:
         """Which examples the last batch had, if the loader is this package's own; a subclass may cut otherwise."""
@@ -135,30 +164,100 @@ class OfLoader(Batches):
 
 
 def batches_of(
-    model: Module, x: Any, y: Any, *, batch_size: int | None, shuffle: bool, seed: int, owner: str
+    model: Module,
+    x: Any,
+    y: Any,
+    *,
+    batch_size: int | None,
+    shuffle: bool,
+    seed: int,
+    owner: str,
+    sample_weight: Any = None,
+    drop_last: bool = False,
 ) -> Batches:
     """The data as it was handed over, made ready; numbers in floating point are taken in the model's own dtype."""
-    dtypes = {parameter.dtype for parameter in model.parameters()}
-    dtype = dtypes.pop() if len(dtypes) == 1 else None
+    dtype = dtype_of(model)
     if y is not None:
-        x, y = as_numbers(x, dtype, "x"), as_numbers(y, dtype, "y")
-        return OfArrays(x, y, batch_size, shuffle, seed, owner)
-    if isinstance(x, np.ndarray | Tensor) or not isinstance(x, Iterable):
+        targets = arrays_of(y, dtype, "y")
+        counts = lengths(targets)
+        inputs = arrays_of(x, dtype, "x", next(iter(counts)) if len(counts) == 1 else None)
+        order: Any = {"shuffle": shuffle, "seed": seed, "drop_last": drop_last}
+        return OfArrays(inputs, targets, sample_weight, batch_size, owner=owner, **order)
+    if isinstance(x, np.ndarray | Tensor | dict) or not isinstance(x, Iterable):
         raise DtypeError(f"{owner} takes x and y, or an iterable of pairs (x, y), and got {type(x).__name__} without y")
     if isinstance(x, Iterator):
         raise DtypeError(
             f"{owner} goes through its data once an epoch, and {type(x).__name__} can be gone through only once: give "
             "a list or a DataLoader"
         )
+    if sample_weight is not None or drop_last:
+        raise DtypeError(
+            f"{owner}: a loader gives batches (x, y, sample_weight) and leaves out its last one by itself: DataLoader "
+            "has sample_weight= and drop_last="
+        )
     return OfLoader(cast("Iterable[Any]", x), dtype, owner)
+
+
+def dtype_of(model: Module) -> Any:
+    """The one dtype of a model's parameters, or None."""
+    dtypes = {parameter.dtype for parameter in model.parameters()}
+    return dtypes.pop() if len(dtypes) == 1 else None
+
+
+def arrays_of(held: Any, dtype: Any, name: str, examples: int | None = None) -> Any:
+    """Inputs or targets as arrays, floating point in the dtype of the model; `examples` as in `structured`."""
+    return structured(held, lambda part, name: as_numbers(part, dtype, name), name, examples)
 
 
 def as_numbers(x: Any, dtype: Any, name: str) -> NDArray[Any]:
     """An array as it is, but for floating point in the dtype of the model."""
-    array = x.data if isinstance(x, Tensor) else as_array(x, name)
+    if isinstance(x, Tensor):
+        array = x.data
+    else:
+        refuse_texts(x, name)
+        array = as_array(x, name)
     return array.astype(dtype, copy=False) if dtype is not None and array.dtype.kind == "f" else array
 
 
 def as_given(x: NDArray[Any]) -> Any:
     """What a model is called with: a Tensor of floating point, or whole numbers as an array."""
     return from_array(x) if x.dtype in DIFFERENTIABLE else x
+
+
+def checked_weights(weight: Any, examples: int, owner: str) -> NDArray[Any]:
+    """The weights of examples, one for each, from 0."""
+    refuse_texts(weight, "sample_weight")
+    weights = weight.data if isinstance(weight, Tensor) else as_array(weight, "sample_weight")
+    if weights.shape != (examples,):
+        raise ShapeError(
+            f"{owner} takes one sample_weight for each of the {examples} examples, and got weights of shape "
+            f"{weights.shape}"
+        )
+    wrong = ~((weights >= 0) & np.isfinite(weights))
+    if wrong.any():
+        raise ChainruleError(f"{owner}: sample_weight is from 0, and {weights[wrong][0]} at [{np.argmax(wrong)}]")
+    return weights
+
+
+def output_of(model: Module, x: Any) -> Any:
+    """What a model gives for an input, or for several.
+
+    A tuple or dict is spread over the parameters of `forward` where it has a place for each, and else given as it is.
+    """
+    if type(x) is tuple:
+        return model(*x) if takes(type(model).forward, len(x), ()) else model(x)
+    if type(x) is dict:
+        names = tuple(x)
+        texts = all(isinstance(name, str) for name in names)
+        return model(**x) if texts and takes(type(model).forward, 0, names) else model(x)
+    return model(x)
+
+
+@lru_cache(maxsize=256)
+def takes(forward: Any, count: int, names: tuple[str, ...]) -> bool:
+    """Whether a method can be called with so many arguments, and those names."""
+    try:
+        signature(forward).bind(None, *[None] * count, **dict.fromkeys(names))
+    except (TypeError, ValueError):
+        return False
+    return True

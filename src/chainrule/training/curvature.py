@@ -13,7 +13,7 @@ from chainrule.core.graph import from_array
 from chainrule.core.state import enable_grad
 from chainrule.core.tensor import Tensor
 from chainrule.nn.module import Module
-from chainrule.training.batches import batches_of
+from chainrule.training.batches import batches_of, output_of
 from chainrule.training.checkpoint import put_back, states_of
 
 ITERATIONS = 30
@@ -42,7 +42,7 @@ def largest_curvature(model: Module, x: Any, y: Any, *, loss: Callable[..., Any]
     9.0
     """
     data = batches_of(model, x, y, batch_size=None, shuffle=False, seed=0, owner="largest_curvature")
-    ((batch, target, _),) = data.epoch(1)
+    ((batch, target, *_),) = data.epoch(1)
     before = states_of(model)
     try:
         return curvature_of(model, batch, target, loss)
@@ -54,7 +54,7 @@ def curvature_of(model: Module, x: Any, y: Any, loss: Callable[..., Any]) -> flo
     """The same on a batch that is ready; running averages and random generators move on."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     with enable_grad():
-        value: Tensor = loss(model(x), y)
+        value: Tensor = loss(output_of(model, x), y)
     gradients = slopes(value, parameters, record=True)
     if not np.isfinite(value.data) or any(not np.isfinite(gradient.data).all() for gradient in gradients):
         return float("nan")
@@ -127,7 +127,7 @@ def descend(model: Module, x: Any, y: Any, loss: Callable[..., Any], rate: float
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     before = first = np.inf
     for step in range(steps):
-        value: Tensor = loss(model(x), y)
+        value: Tensor = loss(output_of(model, x), y)
         now = float(value.item())
         if not now <= before:
             return False

@@ -13,7 +13,7 @@ from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.nn.module import Module, check_size
 from chainrule.table import Table
-from chainrule.training.batches import batches_of
+from chainrule.training.batches import batches_of, output_of
 from chainrule.training.checkpoint import put_back, states_of
 
 MOST = 10
@@ -162,10 +162,10 @@ def leaf(given: Any) -> Any:
 def steps_of(net: Module, x: Any, y: Any, loss: Callable[..., Any]) -> Callable[[], Nodes]:
     """The steps of a module on its data."""
     data = batches_of(net, x, y, batch_size=None, shuffle=False, seed=0, owner="descent_table")
-    ((batch, target, _),) = data.epoch(1)
+    ((batch, target, *_),) = data.epoch(1)
 
     def program() -> Nodes:
-        out = net(batch)
+        out = output_of(net, batch)
         return {"yhat": out, "loss": loss(out, target)}
 
     return program

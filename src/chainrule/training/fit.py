@@ -7,21 +7,34 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from chainrule.errors import CheckpointError, DivergenceWarning, DtypeError
+import numpy as np
+
+from chainrule.core.tensor import Tensor
+from chainrule.data.loader import DataLoader, checked_batch_size
+from chainrule.data.structure import is_several, joined, leaves, lengths, mapped, shapes
+from chainrule.errors import (
+    ChainruleError,
+    CheckpointError,
+    DivergenceWarning,
+    DtypeError,
+    ShapeError,
+    TrainingWarning,
+)
 from chainrule.nn.module import Module
 from chainrule.optim.lr_scheduler import LRScheduler
 from chainrule.optim.optimizer import Optimizer
-from chainrule.training.batches import Batches, batches_of
+from chainrule.training.batches import Batches, arrays_of, as_given, batches_of, dtype_of, output_of
 from chainrule.training.callbacks import Callback, Checkpoints, JsonLines
 from chainrule.training.checkpoint import UNFIT, load_checkpoint, refusal, states_of
+from chainrule.training.cost import takes_weights
 from chainrule.training.divergence import in_words
 from chainrule.training.history import History
 from chainrule.training.progress import progress_of
-from chainrule.training.run import Diverged, Metric, Run, judged
+from chainrule.training.run import Diverged, Metric, Run, in_use, judged, numbers_in
 
 FilePath = str | os.PathLike[str]
 
@@ -47,22 +60,35 @@ def fit(
     checkpoint: FilePath | None = None,
     checkpoint_every: int | None = None,
     resume: bool = False,
+    sample_weight: Any = None,
+    drop_last: bool = False,
 ) -> History:
     """Train a model for some epochs, and give back the history of its numbers.
 
     `x` and `y` hold one example for each entry of their first axis, and floating point is taken in the dtype of the
-    parameters; or `x` is a loader, any iterable of pairs (x, y) that can be gone through once an epoch, and `y` is left
-    out. Arrays are cut into batches of `batch_size` (None: all at once) in an order that depends on `seed` and epoch
-    alone; a loader, as `DataLoader`, has an order of its own. Each batch makes one step: ``loss(model(x), y)``,
-    backward, gradients scaled to `clip_norm` at most, ``optimizer.step()``. After each epoch `validation`, a pair
-    (x, y) or a loader, is judged; `metrics` are functions of all predictions and targets of an epoch, or a dict of them
-    by name; `scheduler` moves on, and the `callbacks` are told. The model ends in evaluation mode.
+    parameters. Either may be several arrays in a tuple or dict, nested as you like: a tuple or dict of inputs is spread
+    over the parameters of ``model.forward`` where it has a place for each, and else given whole; the loss gets what the
+    model gave and the targets as they are. Or `x` is a loader, any iterable of pairs (x, y), or (x, y, sample_weight),
+    that can be gone through once an epoch, and `y` is left out. Arrays are cut into batches of `batch_size` (None: all
+    at once) in an order that depends on `seed` and epoch alone, without the last one if that is smaller and `drop_last`
+    is set; a loader, as `DataLoader`, has an order of its own. `sample_weight`, of shape (examples,), says how often an
+    example counts: the loss and the metrics are told, as ``loss(prediction, target, sample_weight=…)``.
+
+    Each batch makes one step: ``loss(model(x), y)``, backward, gradients scaled to `clip_norm` at most,
+    ``optimizer.step()``; a batch of which nothing counts makes none. After each epoch `validation`, a pair (x, y), with
+    weights a triple, or a loader, is judged; `metrics` are functions of all predictions and targets of an epoch, or a
+    dict of them by name; `scheduler` moves on (after each step, if its `by_step` is set, as that of `OneCycleLR` is; a
+    `ReduceLROnPlateau` is told its number), and the `callbacks` are told. The model ends in evaluation mode.
+
+    The loss of an epoch is that of all its examples, whatever the size of the batches: a mean is one over examples and
+    their weights, a sum is a sum. Losses of this package say how much a batch weighs; any other is taken for a mean.
 
     `progress` shows a bar on a terminal, and lines on standard error elsewhere. `log` is a file that gets a line of
     JSON for each epoch. `checkpoint` is a file that holds the whole run after each epoch, and after every
     `checkpoint_every` batches; with ``resume=True`` a run goes on from it (or begins, where there is none), made with
     the same arguments, and ends with the very weights of a run that was never stopped. `epochs` counts from the first
-    beginning.
+    beginning. Settings of the optimizer that the program has changed meanwhile, as `lr`, hold from there on, and a
+    `TrainingWarning` says so; so does one for an optimizer that moves no parameter of the model.
 
     A loss that is infinite or nan, or a parameter at the end of an epoch, ends the run with a `DivergenceWarning` that
     says where and why, and stands in ``history.stopped``; such an epoch is neither noted nor saved. Data and
@@ -84,10 +110,12 @@ def fit(
     """
     _check(model, optimizer, epochs)
     named = _named(metrics)
-    data = batches_of(model, x, y, batch_size=batch_size, shuffle=shuffle, seed=seed, owner="fit")
+    order: Any = {"shuffle": shuffle, "seed": seed, "drop_last": drop_last}
+    data = batches_of(model, x, y, batch_size=batch_size, sample_weight=sample_weight, owner="fit", **order)
     held_out = None if validation is None else _validation(model, validation, batch_size)
     run = Run(model, loss, optimizer, scheduler, data, held_out, named, epochs, clip_norm)
     run.callbacks = list(callbacks)
+    _look_over(run, sample_weight is not None)
     if resume:
         _resume(run, checkpoint)
     beside = [*progress_of(progress), *([JsonLines(log)] if log is not None else [])]
@@ -107,10 +135,12 @@ def evaluate(
     loss: Callable[..., Any] | None = None,
     metrics: Sequence[Metric] | Mapping[str, Metric] = (),
     batch_size: int | None = 256,
+    sample_weight: Any = None,
 ) -> dict[str, float]:
     """Loss and metrics of a model on data, by name; in evaluation mode, in batches, without a trace.
 
-    `x` and `y` are taken as by `fit`. The loss is the mean over the batches, each weighed by its size.
+    `x`, `y` and `sample_weight` are taken as by `fit`. The loss is that of all examples together, whatever
+    `batch_size`.
 
     >>> import chainrule as cr
     >>> net = cr.nn.Linear(1, 1, rng=0)
@@ -118,8 +148,88 @@ def evaluate(
     >>> cr.training.evaluate(net, [[1.0], [2.0]], [[2.0], [5.0]], loss=cr.nn.MSELoss())
     {'loss': 0.5}
     """
-    data = batches_of(model, x, y, batch_size=batch_size, shuffle=False, seed=0, owner="evaluate")
+    if sample_weight is not None and loss is not None:
+        _refuse_unweighed(loss)
+    order: Any = {"shuffle": False, "seed": 0, "sample_weight": sample_weight}
+    data = batches_of(model, x, y, batch_size=batch_size, owner="evaluate", **order)
     return judged(model, data, loss, _named(metrics))
+
+
+def predict(model: Module, x: Any, *, batch_size: int | None = 256) -> Any:
+    """What a model gives for many inputs, as an array; in evaluation mode, in batches, without a trace.
+
+    `x` is one array or several in a tuple or dict, as of `fit`, or a loader of inputs or of pairs (x, y), of which y is
+    left aside. The result has one entry for each example along its first axis; it is a tuple or dict of arrays where
+    the model gives one of Tensors. Afterwards every module is in the mode it was in.
+
+    >>> import chainrule as cr, numpy as np
+    >>> net = cr.nn.Sequential(cr.nn.Linear(3, 2, rng=0), cr.nn.Dropout(0.5))
+    >>> found = cr.training.predict(net, np.zeros((1000, 3)), batch_size=100)
+    >>> found.shape, net.training
+    ((1000, 2), True)
+    """
+    dtype = dtype_of(model)
+    with in_use(model):
+        batches = _inputs(x, dtype, batch_size)
+        parts = [mapped(lambda out: np.array(numbers_in(out)), output_of(model, batch)) for batch in batches]
+    if not parts:
+        raise ShapeError("predict got no batch: give at least one example")
+    return joined(parts)
+
+
+def _inputs(x: Any, dtype: Any, batch_size: int | None) -> Iterator[Any]:
+    """The inputs in batches, as a model is called with them."""
+    first = cast("list[Any]", x)[0] if isinstance(x, list) and x else None
+    if _is_loader(x) or (isinstance(first, tuple) and is_several(cast("tuple[Any, ...]", first))):
+        for batch in cast("Iterable[Any]", x):
+            pair = isinstance(batch, list | tuple) and len(cast("list[Any]", batch)) in (2, 3)
+            several = isinstance(x, DataLoader) and x.y is None
+            yield mapped(as_given, arrays_of(batch[0] if pair and not several else batch, dtype, "x", -1))
+        return
+    inputs = arrays_of(x, dtype, "x")
+    counts = lengths(inputs)
+    if len(counts) != 1 or not counts - {None, 0}:
+        raise ShapeError(f"predict needs as many entries in every input, at least one, and got shapes {shapes(inputs)}")
+    examples = len(next(leaves(inputs)))
+    size = examples if batch_size is None else checked_batch_size("predict", batch_size, ", or None for all")
+    for start in range(0, examples, size):
+        yield mapped(lambda part, start=start: as_given(part[start : start + size]), inputs)
+
+
+def _is_loader(x: Any) -> bool:
+    """Whether something gives batches, and is not data itself."""
+    data = isinstance(x, np.ndarray | Tensor | list | tuple | Mapping) or hasattr(x, "__array__")
+    return isinstance(x, Iterable) and not data
+
+
+def _look_over(run: Run, weighed: bool) -> None:
+    """Refuse or tell what would make a run useless, before it begins."""
+    owned = {id(parameter) for parameter in run.model.parameters()}
+    if isinstance(run.loss, Module):
+        owned |= {id(parameter) for parameter in run.loss.parameters()}
+    if owned.isdisjoint(map(id, run.optimizer.params)):
+        warnings.warn(
+            "fit: the optimizer moves no parameter of this model, so nothing is learnt: make it from "
+            "model.parameters(), after the model",
+            TrainingWarning,
+            stacklevel=3,
+        )
+    if weighed:
+        _refuse_unweighed(run.loss)
+    total = getattr(run.scheduler, "total_steps", None)
+    steps = run.epochs * (run.data.count or 0)
+    if run.scheduler is not None and run.scheduler.by_step and isinstance(total, int) and total < steps:
+        name = type(run.scheduler).__name__
+        raise ChainruleError(f"fit makes {steps} steps, and {name} was made for {total}: give total_steps={steps}")
+
+
+def _refuse_unweighed(loss: Callable[..., Any]) -> None:
+    if not takes_weights(loss):
+        name = getattr(loss, "__name__", type(loss).__name__)
+        raise DtypeError(
+            f"the loss {name} takes no sample_weight: write it as {name}(prediction, target, sample_weight), or take a "
+            "loss of cr.nn"
+        )
 
 
 def _train(run: Run, everyone: list[Callback]) -> None:
@@ -158,12 +268,38 @@ def _resume(run: Run, checkpoint: FilePath | None) -> None:
     except UNFIT as error:
         raise refusal(checkpoint, error) from error
     load_checkpoint(checkpoint, model=run.model, optimizer=run.optimizer, scheduler=run.scheduler)
+    _take_new_settings(run, saved.extra["given"])
+
+
+def _take_new_settings(run: Run, before: list[dict[str, Any]]) -> None:
+    """Let settings hold that the program gives the optimizer now, and did not when the run began, and say so."""
+    told: list[str] = []
+    for group, was, now in zip(run.optimizer.param_groups, before, run.given, strict=True):
+        for name in sorted(now.keys() & was.keys() - {"initial_lr"}):
+            old = tuple(cast("list[Any]", was[name])) if isinstance(was[name], list) else was[name]
+            if old == now[name]:
+                continue
+            told.append(f"{name} was {old} and is {now[name]}")
+            if name == "lr":
+                # Where a schedule has moved it, it stays moved by as much.
+                group["lr"] = now["lr"] if group["lr"] == old or not old else group["lr"] * (now["lr"] / old)
+                if "initial_lr" in group:
+                    group["initial_lr"] = now["lr"]
+            else:
+                group[name] = now[name]
+    if told:
+        warnings.warn(
+            f"fit goes on with other settings than the run began with: {'; '.join(dict.fromkeys(told))}",
+            TrainingWarning,
+            stacklevel=4,
+        )
 
 
 def _validation(model: Module, validation: Any, batch_size: int | None) -> Batches:
-    pair = isinstance(validation, tuple) and len(cast("tuple[Any, ...]", validation)) == 2
-    x, y = cast("tuple[Any, Any]", validation if pair else (validation, None))
-    return batches_of(model, x, y, batch_size=batch_size, shuffle=False, seed=0, owner="validation")
+    given = isinstance(validation, tuple) and len(cast("tuple[Any, ...]", validation)) in (2, 3)
+    x, y, *weight = cast("tuple[Any, ...]", validation if given else (validation, None))
+    order: Any = {"shuffle": False, "seed": 0, "sample_weight": weight[0] if weight else None}
+    return batches_of(model, x, y, batch_size=batch_size, owner="validation", **order)
 
 
 def _named(metrics: Sequence[Metric] | Mapping[str, Metric]) -> dict[str, Metric]:

@@ -20,7 +20,7 @@ from chainrule.errors import GraphError
 from chainrule.nn.activations import Activation
 from chainrule.nn.module import Module, Parameter
 from chainrule.table import Table
-from chainrule.training.batches import batches_of
+from chainrule.training.batches import batches_of, output_of
 from chainrule.training.checkpoint import put_back, states_of
 from chainrule.transforms import grad, vjp
 
@@ -70,11 +70,11 @@ def gradient_flow(model: Module, x: Any, y: Any, *, loss: Callable[..., Any]) ->
     the gradient vanishes: ...; above all the slopes of the activations multiply it by ...
     """
     data = batches_of(model, x, y, batch_size=None, shuffle=False, seed=0, owner="gradient_flow")
-    ((batch, target, _),) = data.epoch(1)
+    ((batch, target, *_),) = data.epoch(1)
     before = states_of(model)
     try:
         with watched(model) as calls, enable_grad():
-            value: Tensor = loss(model(batch), target)
+            value: Tensor = loss(output_of(model, batch), target)
         gradients = gradients_everywhere(value)
     finally:
         put_back(before, model)

@@ -12,12 +12,13 @@ from chainrule.core.tensor import Tensor
 from chainrule.errors import ShapeError
 
 
-def accuracy(prediction: Any, target: Any) -> float:
+def accuracy(prediction: Any, target: Any, sample_weight: Any = None) -> float:
     """The share of examples whose class is right.
 
     `prediction` holds raw results: of shape (…, classes) with whole numbers `target` of shape (…), where the class is
     that of the largest; or of the same shape as `target`, 0s and 1s, where the class is 1 above 0. Targets of shape
-    (…, classes) in floating point are probabilities. Other shapes and no examples raise `ShapeError`. O(entries).
+    (…, classes) in floating point are probabilities. `sample_weight`, of shape (examples,), says how often an example
+    counts. Other shapes and no examples raise `ShapeError`. O(entries).
 
     >>> import chainrule as cr
     >>> cr.training.accuracy([[2.0, 1.0], [0.0, 3.0]], [0, 0])
@@ -26,6 +27,8 @@ def accuracy(prediction: Any, target: Any) -> float:
     0.75
     """
     said, right, _ = _classes("accuracy", prediction, target)
+    if sample_weight is not None:
+        return _mean(said == right, sample_weight)
     return int(np.count_nonzero(said == right)) / said.size
 
 
@@ -102,33 +105,38 @@ def roc_auc(scores: Any, target: Any) -> float:
     return float((ranks[right == 1].sum() - ones * (ones + 1) / 2) / pairs) if pairs else float("nan")
 
 
-def r2(prediction: Any, target: Any) -> float:
+def r2(prediction: Any, target: Any, sample_weight: Any = None) -> float:
     """The share of the variance of the target that is explained, 1 at best: 1 - Σ(y - ŷ)² / Σ(y - ȳ)².
 
     Both have the same shape, any; a target of shape (examples, outputs) has one such share for each output, and the
-    result is their mean. A target that does not vary gives 1 where it is met exactly, else 0. O(entries).
+    result is their mean. A target that does not vary gives 1 where it is met exactly, else 0. `sample_weight` as of
+    `accuracy`. O(entries).
 
     >>> import chainrule as cr
     >>> cr.training.r2([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
     0.7857142857142857
     """
     said, right = _matched("r2", prediction, target)
-    left = np.square(right - said).sum(0)
-    whole = np.square(right - right.mean(0)).sum(0)
+    weight = np.ones(len(right)) if sample_weight is None else _numbers(sample_weight)
+    weight = weight.reshape(-1, *[1] * (right.ndim - 1))
+    left = (weight * np.square(right - said)).sum(0)
+    whole = (weight * np.square(right - (weight * right).sum(0) / weight.sum())).sum(0)
     flat = whole == 0
     shares: NDArray[np.float64] = (1 - left / (whole + flat)) * (~flat | (left == 0))
     return float(np.mean(shares))
 
 
-def mean_absolute_error(prediction: Any, target: Any) -> float:
+def mean_absolute_error(prediction: Any, target: Any, sample_weight: Any = None) -> float:
     """The mean distance |y - ŷ|, in the target's own unit; both have the same shape, any. O(entries).
+
+    `sample_weight` as of `accuracy`.
 
     >>> import chainrule as cr
     >>> cr.training.mean_absolute_error([1.0, 2.0], [1.5, 3.0])
     0.75
     """
     said, right = _matched("mean_absolute_error", prediction, target)
-    return float(np.abs(right - said).mean())
+    return _mean(np.abs(right - said), sample_weight)
 
 
 def _classes(owner: str, prediction: Any, target: Any) -> tuple[NDArray[Any], NDArray[np.int64], int]:
@@ -155,6 +163,16 @@ def _classes(owner: str, prediction: Any, target: Any) -> tuple[NDArray[Any], ND
 def _shares(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
     """The quotients, 0 where there is nothing to divide by."""
     return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+
+
+def _mean(of_entries: NDArray[Any], sample_weight: Any) -> float:
+    """The mean over all entries, those of each example counted by its weight."""
+    if sample_weight is None:
+        return float(of_entries.mean())
+    weight = _numbers(sample_weight)
+    if weight.shape != of_entries.shape[:1]:
+        raise ShapeError(f"a metric takes one weight for each of {len(of_entries)} examples, not shape {weight.shape}")
+    return float(np.average(of_entries.reshape(len(of_entries), -1).mean(1), weights=weight))
 
 
 def _numbers(x: Any) -> NDArray[Any]:

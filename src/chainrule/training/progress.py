@@ -59,7 +59,8 @@ class Bar(Callback):
     def on_batch_end(self, run: Run) -> None:
         """Move the bar on, if it is worth it."""
         if time.monotonic() - self.drawn >= REDRAWN_SECONDS:
-            self.draw(run, {**self.judged, "loss": run.tally.loss}, rate(run.tally.examples, run.seconds))
+            known = {"loss": run.tally.loss} if run.tally.weight else {}
+            self.draw(run, {**self.judged, **known}, rate(run.tally.examples, run.seconds))
 
     def on_epoch_end(self, run: Run) -> None:
         """Show the numbers of the epoch."""

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from chainrule.core.state import no_grad
 from chainrule.core.tensor import Tensor
+from chainrule.data.structure import joined, leaves, mapped
 from chainrule.errors import CheckpointError, ShapeError
 from chainrule.nn.module import Module
 from chainrule.optim.clip import clip_grad_norm_
 from chainrule.optim.lr_scheduler import LRScheduler
 from chainrule.optim.optimizer import Optimizer
-from chainrule.training.batches import Batches
+from chainrule.optim.plateau import ReduceLROnPlateau
+from chainrule.training.batches import Batch, Batches, output_of
 from chainrule.training.checkpoint import checked
+from chainrule.training.cost import loss_number, loss_of, refuse_cut_off, takes_weights, weight_of
 from chainrule.training.history import History
 from chainrule.training.interrupt import Interrupted, Interrupts
 
@@ -39,53 +43,85 @@ class Diverged(Exception):
 
 
 class Tally:
-    """The mean loss and the metrics of the batches so far."""
+    """The loss and the metrics of the batches so far: what they are of all examples together."""
 
     def __init__(self, metrics: Mapping[str, Metric]) -> None:
         self.metrics = metrics
         self.total = 0.0
+        self.weight = 0.0
+        """What the total is divided by: how many examples, or entries, or how much they weigh; 1 for a sum."""
         self.examples = 0
         self.said: list[Any] = []
         self.right: list[Any] = []
+        self.weights: list[Any] = []
 
     @property
     def loss(self) -> float:
-        """The mean of the batches' losses, each weighed by its number of examples."""
-        return self.total / self.examples if self.examples else math.nan
+        """The sum of the batches' losses, or their mean, each counted by what it weighs."""
+        return self.total / self.weight if self.weight else math.nan
 
-    def add(self, loss: float, out: Any, y: Any, examples: int) -> None:
-        """One more batch."""
-        self.total += loss * examples
-        self.examples += examples
+    def add(self, loss: float, weight: float | None, out: Any, batch: Batch) -> None:
+        """One more batch, that weighs so much in the mean; None if the loss is a sum."""
+        self.total += loss if weight is None else loss * weight
+        self.weight = 1.0 if weight is None else self.weight + weight
+        self.note(out, batch)
+
+    def note(self, out: Any, batch: Batch) -> None:
+        """Keep what the metrics need of a batch."""
+        self.examples += batch.examples
         if self.metrics:
-            self.said.append(out.data if isinstance(out, Tensor) else out)
-            self.right.append(y)
+            self.said.append(mapped(numbers_in, out))
+            self.right.append(batch.y)
+            if batch.weight is not None:
+                self.weights.append(batch.weight)
 
     def result(self) -> dict[str, float]:
         """The loss, and every metric of all examples together."""
         found = {"loss": self.loss}
         if self.metrics:
-            said, right = np.concatenate(self.said), np.concatenate(self.right)
-            found |= {name: float(metric(said, right)) for name, metric in self.metrics.items()}
+            said, right = joined(self.said), joined(self.right)
+            weighs = {"sample_weight": np.concatenate(self.weights)} if self.weights else {}
+            for name, metric in self.metrics.items():
+                weighed = weighs if weighs and takes_weights(metric) else {}
+                found[name] = float(metric(said, right, **weighed))
         return found
 
     def state(self) -> dict[str, Any]:
         """What the batches so far have left, for a checkpoint in the middle of an epoch."""
-        return {"total": self.total, "examples": self.examples, "said": self.said, "right": self.right}
+        names = ("total", "weight", "examples", "said", "right", "weights")
+        return {name: getattr(self, name) for name in names}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from a saved tally."""
         self.total = checked(state["total"], float, "the total of the losses")
+        self.weight = checked(state["weight"], float, "the weight of the losses")
         self.examples = checked(state["examples"], int, "the number of examples")
-        self.said = checked(state["said"], list, "the list of predictions")
-        self.right = checked(state["right"], list, "the list of targets")
-        for parts in (self.said, self.right):
-            held = len(np.concatenate(parts)) if parts else 0
+        self.said = as_saved(checked(state["said"], list, "the list of predictions"))
+        self.right = as_saved(checked(state["right"], list, "the list of targets"))
+        self.weights = checked(state["weights"], list, "the list of weights")
+        for parts in (self.said, self.right, *([self.weights] if self.weights else [])):
+            held = len(next(leaves(joined(parts)), ())) if parts else 0
             if held != (self.examples if self.metrics else 0):
                 raise CheckpointError(
                     f"predictions or targets of {held} of {self.examples} examples were saved, and metrics= "
                     f"{'need them' if self.metrics else 'are gone'}: give the metrics that the run began with"
                 )
+
+
+def as_saved(parts: list[Any]) -> list[Any]:
+    """What a tally kept, where a list, which is what JSON has, is a tuple again."""
+
+    def again(held: Any) -> Any:
+        if isinstance(held, list):
+            return tuple([again(part) for part in cast("list[Any]", held)])
+        return {k: again(v) for k, v in cast("dict[Any, Any]", held).items()} if isinstance(held, dict) else held
+
+    return [again(part) for part in parts]
+
+
+def numbers_in(out: Any) -> Any:
+    """The plain numbers of a result."""
+    return out.data if isinstance(out, Tensor) else out
 
 
 class Run:
@@ -124,6 +160,8 @@ class Run:
         self.model, self.loss, self.optimizer, self.scheduler = model, loss, optimizer, scheduler
         self.data, self.validation, self.metrics = data, validation, metrics
         self.epochs, self.clip_norm = epochs, clip_norm
+        self.given = settings_given(optimizer)
+        """The optimizer's settings as the program gave them."""
         self.callbacks: Sequence[Callback] = ()
         """Those whose state belongs to the run: the user's own."""
         self.history = History()
@@ -146,8 +184,8 @@ class Run:
         self.epoch = len(self.history) + 1
         self.model.train()
         began = time.perf_counter() - self.seconds
-        for x, y, examples in self.data.epoch(self.epoch, self.batch):
-            self.learn(x, y, examples)
+        for batch in self.data.epoch(self.epoch, self.batch):
+            self.learn(batch)
             self.seconds = time.perf_counter() - began
             for callback in told:
                 callback.on_batch_end(self)
@@ -156,27 +194,35 @@ class Run:
         row = self.finished()
         self.seconds = time.perf_counter() - began
         self.history.rows.append({**row, "seconds": self.seconds})
-        if self.scheduler is not None:
-            self.scheduler.step()
+        if self.scheduler is not None and not self.scheduler.by_step:
+            self.scheduler.step(*followed(self.scheduler, row))
         self.examples = self.tally.examples
         self.batch, self.tally, self.seconds = 0, Tally(self.metrics), 0.0
         self.last = (None, None)
 
-    def learn(self, x: Any, y: Any, examples: int) -> None:
-        """One step on one batch."""
-        out = self.model(x)
-        loss = self.loss(out, y)
-        number = self.batch_loss = float(loss.item())
+    def learn(self, batch: Batch) -> None:
+        """One step on one batch; none where no example of it counts."""
+        out = output_of(self.model, batch.x)
+        weight = weight_of(self.loss, out, batch)
+        if weight == 0:
+            self.tally.note(out, batch)
+            self.batch += 1
+            return
+        loss = loss_of(self.loss, out, batch)
+        number = self.batch_loss = loss_number(loss)
         if not math.isfinite(number):
-            raise Diverged("the loss", number, self.batch + 1, x, y)
+            raise Diverged("the loss", number, self.batch + 1, batch.x, batch.y)
+        refuse_cut_off(loss, self.model)
         self.optimizer.zero_grad()
         loss.backward()
         if self.clip_norm is not None:
             clip_grad_norm_(self.optimizer.params, self.clip_norm)
         self.optimizer.step()
-        self.tally.add(number, out, y, examples)
+        if self.scheduler is not None and self.scheduler.by_step:
+            self.scheduler.step()
+        self.tally.add(number, weight, out, batch)
         self.batch += 1
-        self.last = x, y
+        self.last = batch.x, batch.y
 
     def check_interrupts(self) -> None:
         """End the run where Ctrl-C was pressed: a step, or all that follows an epoch, has just been finished."""
@@ -216,6 +262,7 @@ class Run:
             "stopped": self.history.stopped,
             "tally": self.tally.state(),
             "seconds": self.seconds,
+            "given": self.given,
             "callbacks": [
                 {"kind": type(callback).__name__, "state": callback.state_dict()} for callback in self.callbacks
             ],
@@ -258,6 +305,11 @@ class Run:
                 f"its position is epoch {position['epoch']}, batch {self.batch}; epochs in its history: "
                 f"{len(self.history)}; batches in an epoch: {self.data.count}"
             )
+        given = checked(state["given"], list, "the settings of the optimizer")
+        for group in given:
+            checked(checked(group, dict, "the settings of a group")["lr"], float, "a rate")
+        if len(given) != len(self.given):
+            raise CheckpointError(f"the optimizer had {len(given)} groups of parameters, and has {len(self.given)}")
         self.tally.load(state["tally"])
         self.seconds = checked(state["seconds"], float, "seconds")
         for callback, saved in zip(self.callbacks, state["callbacks"], strict=True):
@@ -269,17 +321,46 @@ def judged(
 ) -> dict[str, float]:
     """Loss and metrics of a model on data, as it is used: in evaluation mode, without recording."""
     tally = Tally(metrics)
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        model.eval()
-        with no_grad():
-            for x, y, examples in data.epoch(1):
-                out = model(x)
-                tally.add(float(loss(out, y).item()) if loss is not None else 0.0, out, y, examples)
-    finally:
-        for module, training in modes:
-            module.training = training
+    with in_use(model):
+        for batch in data.epoch(1):
+            out = output_of(model, batch.x)
+            weight = 0 if loss is None else weight_of(loss, out, batch)
+            if loss is None or weight == 0:
+                tally.note(out, batch)
+            else:
+                tally.add(loss_number(loss_of(loss, out, batch), to_learn=False), weight, out, batch)
     found = tally.result()
     if loss is None:
         del found["loss"]
     return found
+
+
+@contextmanager
+def in_use(model: Module) -> Generator[None]:
+    """The model as it is used: in evaluation mode, without recording; afterwards every module is as it was."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        model.eval()
+        with no_grad():
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def settings_given(optimizer: Optimizer) -> list[dict[str, Any]]:
+    """The settings of every group at the beginning, before a schedule has changed them."""
+    return [
+        {**{name: held for name, held in group.items() if name != "params"}, "lr": group.get("initial_lr", group["lr"])}
+        for group in optimizer.param_groups
+    ]
+
+
+def followed(scheduler: LRScheduler, row: Mapping[str, Any]) -> list[float]:
+    """The number of an epoch that a schedule follows, if it follows one."""
+    if not isinstance(scheduler, ReduceLROnPlateau):
+        return []
+    watch = scheduler.watch or ("val_loss" if "val_loss" in row else "loss")
+    if watch not in row:
+        raise ShapeError(f"ReduceLROnPlateau watches {watch}, and an epoch has {', '.join(row)}: watch one of these")
+    return [row[watch]]
