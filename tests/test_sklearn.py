@@ -433,7 +433,31 @@ def test_modules_learn_bit_by_bit():
     with pytest.raises(DataError, match="first fitted with 3 targets for each example, and y now has 1"):
         ModuleRegressor(make, max_iter=2, warm_start=True, random_state=0).fit(X, SCORES).fit(X, NUMBERS)
     warm = ModuleRegressor(make, max_iter=5, warm_start=True, random_state=0).fit(X, NUMBERS)
-    assert warm.loss_curve_[0] > warm.fit(X, NUMBERS).loss_curve_[0]
+    first = warm.loss_curve_
+    warm.fit(X, NUMBERS)
+    assert warm.loss_curve_[:5] == first
+    assert (len(warm.loss_curve_), warm.n_iter_) == (10, 5)
+    assert warm.loss_curve_[5] < first[0]
+    assert len(clone(warm).fit(X, NUMBERS).loss_curve_) == 5
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_modules_weigh_examples_as_repeated_rows(early):
+    times = RNG.integers(0, 3, len(X))
+    rows = np.repeat(np.arange(len(X)), times)
+    how = {"max_iter": 8, "batch_size": 500, "learning_rate": 0.02, "random_state": 0}
+    for kind, y in ((ModuleClassifier, THREE), (ModuleRegressor, NUMBERS), (ModuleRegressor, SCORES)):
+        if early:
+            own = kind(make, early_stopping=True, **how).fit(X, y, sample_weight=times)
+            assert len(own.loss_curve_) <= 8
+            continue
+        own, other = kind(make, **how).fit(X, y, sample_weight=times), kind(make, **how).fit(X[rows], y[rows])
+        np.testing.assert_allclose(own.loss_curve_, other.loss_curve_, rtol=1e-5)
+        scores = own.score(X, y, sample_weight=times), other.score(X[rows], y[rows])
+        assert scores[0] == pytest.approx(scores[1], abs=1e-3)
+        again = kind(make, **how).partial_fit(X, y, **({"classes": THREE} if kind is ModuleClassifier else {}))
+        again.partial_fit(X, y, sample_weight=times)
+        assert len(again.loss_curve_) == 2
 
 
 def test_modules_are_used_in_evaluation_mode():

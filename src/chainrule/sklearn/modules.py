@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d
 
 from chainrule.core.state import no_grad
 from chainrule.core.tensor import Tensor
@@ -87,18 +87,22 @@ class ModuleEstimator(BaseEstimator):
 
     @property
     def loss_curve_(self) -> list[float]:
-        """The loss of each epoch."""
-        return self.history_["loss"]
+        """The loss of each epoch, also of those before the last call where training went on."""
+        return [*self._before, *(self.history_["loss"] if len(self.history_) else [])]
 
     @property
     def n_iter_(self) -> int:
         """How many epochs the last call of `fit` had."""
         return len(self.history_)
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Train on the examples `X`, of shape (examples, …), and their targets `y`."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on the examples `X`, of shape (examples, …), and their targets `y`.
+
+        `sample_weight`, of shape (examples,), says how often an example counts. With `warm_start` training goes on from
+        the weights there are, and `loss_curve_` too.
+        """
         anew = not (self.warm_start and hasattr(self, "module_"))
-        return self._fit(X, y, anew=anew, known=not anew, epochs=self.max_iter)
+        return self._fit(X, y, sample_weight, anew=anew, known=not anew, epochs=self.max_iter)
 
     @abstractmethod
     def _targets(self, y: Array, known: bool) -> tuple[Array, int]:
@@ -111,7 +115,7 @@ class ModuleEstimator(BaseEstimator):
     def _usual_loss(self) -> Module:
         """What is minimised unless told otherwise."""
 
-    def _fit(self, X: Any, y: Any, *, anew: bool, known: bool, epochs: int) -> Self:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, *, anew: bool, known: bool, epochs: int) -> Self:
         check_settings(self, self.allowed)
         if not isinstance(self.module, Module) and not callable(self.module):
             raise DtypeError(
@@ -120,16 +124,19 @@ class ModuleEstimator(BaseEstimator):
             )
         x, y = validated(self, X, y, dtype=(np.float64, np.float32), multi_output=True, allow_nd=True, reset=anew)
         y, outputs = self._targets(column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y, known)
+        weight = None if sample_weight is None else _check_sample_weight(sample_weight, x, dtype=x.dtype)
         if anew or not hasattr(self, "_random"):
             self._random = check_random_state(self.random_state)
         if anew:
             self.module_ = self._new_module(x.shape[1], outputs)
             self._optimizer = self.optimizer(self.module_.parameters(), lr=self.learning_rate)
-        learned, validation = self._split(x, y)
+        self._before: list[float] = [] if anew else self.loss_curve_
+        learned, validation = self._split(x, y, weight)
         patience = int(self.n_iter_no_change)
         self.history_ = fit(
             self.module_,
-            *learned,
+            *learned[:2],
+            sample_weight=learned[2] if weight is not None else None,
             loss=self.loss if self.loss is not None else self._usual_loss(),
             optimizer=self._optimizer,
             epochs=int(epochs),
@@ -154,17 +161,18 @@ class ModuleEstimator(BaseEstimator):
             raise DtypeError(f"{type(self).__name__}: module= made a {type(made).__name__}, and not a module of cr.nn")
         return made
 
-    def _split(self, x: Array, y: Array) -> tuple[tuple[Array, Array], tuple[Array, Array] | None]:
-        """The examples to learn from, and those that early stopping watches."""
+    def _split(self, x: Array, y: Array, weight: Array | None) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:
+        """Features, targets and weights, if any, of the examples to learn from, and of those that are watched."""
+        columns = (x, y) if weight is None else (x, y, weight)
         if not self.early_stopping:
-            return (x, y), None
+            return columns, None
         from sklearn.model_selection import train_test_split
 
         stratify = y if y.ndim == 1 and y.dtype.kind in "iu" else None
         parts: list[Any] = train_test_split(
-            x, y, random_state=self._random, test_size=self.validation_fraction, stratify=stratify
+            *columns, random_state=self._random, test_size=self.validation_fraction, stratify=stratify
         )
-        return (parts[0], parts[2]), (parts[1], parts[3])
+        return tuple(parts[0::2]), tuple(parts[1::2])
 
     def _raw(self, X: Any) -> Array:
         """The results of the module, of shape (examples, outputs)."""
@@ -200,7 +208,7 @@ class ModuleClassifier(ClassifierMixin, ModuleEstimator):
 
     classes_: Array
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train for one epoch on some examples; the first call is given all `classes` there will be."""
         anew = not hasattr(self, "module_")
         if anew:
@@ -211,7 +219,7 @@ class ModuleClassifier(ClassifierMixin, ModuleEstimator):
             raise ValueError(
                 f"classes={classes!r} is not the same as on the last call to partial_fit, {self.classes_!r}"
             )
-        return self._fit(X, y, anew=anew, known=True, epochs=1)
+        return self._fit(X, y, sample_weight, anew=anew, known=True, epochs=1)
 
     def predict(self, X: Any) -> Array:
         """The class of each example."""
@@ -252,10 +260,10 @@ class ModuleRegressor(RegressorMixin, ModuleEstimator):
     [7.0]
     """
 
-    def partial_fit(self, X: Any, y: Any) -> Self:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one epoch on some examples."""
         anew = not hasattr(self, "module_")
-        return self._fit(X, y, anew=anew, known=not anew, epochs=1)
+        return self._fit(X, y, sample_weight, anew=anew, known=not anew, epochs=1)
 
     def predict(self, X: Any) -> Array:
         """The module's results, of the shape that targets had."""
