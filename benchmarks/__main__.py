@@ -13,7 +13,7 @@ from time import perf_counter
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import explain, harness, imports, larger, networks, tensors, values
+from benchmarks import estimators, explain, harness, imports, larger, networks, tensors, values
 
 BENCHMARKS: dict[str, Callable[[], harness.Report]] = {
     "multiplication": values.multiplication,
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[], harness.Report]] = {
     "chain": values.chain,
     "steps": tensors.steps,
     "training": networks.training,
+    "estimators": estimators.estimators,
     "larger": larger.larger,
     "training-memory": larger.training_memory,
     "explanations": explain.explanations,

@@ -53,8 +53,10 @@ def calls(name, shape, dtype, draw):
         "sigmoid_back": (y, 1 / (1 + np.exp(-x)), x),
         "tanh_back": (y, np.tanh(x), x),
         "plus": (x, y.reshape(-1)[: shape[-1]].copy()),
+        "shares_minus_answers": (5 * x, np.clip(y, 0, 1), 0.5, 2.0),
         "softmax_minus_one_hot": (x, places),
         "squared_distance": (x, y),
+        "surprise_at_answers": (5 * x, np.clip(y, 0, 1), 0.5, 2.0),
         "weighted": (rows, weights, weights[:, 0].copy()),
     }[name]
 

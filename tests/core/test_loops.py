@@ -122,6 +122,11 @@ def test_nan_and_infinity_keep_their_meaning():
     with np.errstate(all="ignore"):
         np.testing.assert_array_equal(loops.soften(x.copy()), kernels["soften"](x.copy()))
         np.testing.assert_array_equal(loops.normalized(x[:3], 1e-5), kernels["normalized"](x[:3], 1e-5))
+        odd = np.array([np.nan, np.inf, -np.inf, 1e308, -800.0, 800.0, 0.0, -0.0])
+        for name in ("surprise_at_answers", "shares_minus_answers"):
+            for i, answer in ((i, answer) for i in range(8) for answer in (0.0, 0.25, 1.0)):
+                given = odd[i : i + 1], np.array([answer]), 1.0, 3.0
+                np.testing.assert_array_equal(getattr(loops, name)(*given), kernels[name](*given))
         for row, place in ((0, 1), (1, 0), (2, 1), (3, 1)):
             given = x[row : row + 1], np.array([place])
             np.testing.assert_array_equal(

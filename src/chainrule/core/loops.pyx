@@ -15,7 +15,7 @@ after the last such call.
 """
 
 from cython cimport floating
-from libc.math cimport log, sqrt
+from libc.math cimport log, log1p, sqrt
 from numpy cimport (
     NPY_CORDER,
     NPY_DOUBLE,
@@ -704,6 +704,85 @@ def apart(x, y, g, double factor):
             size(x), <double *> at(x), <double *> at(y), factor * (<double *> at(g))[0], <double *> at(out)
         )
     return out
+
+
+cdef void below_zero_loop(Py_ssize_t n, const floating *x, floating *out) noexcept:
+    cdef Py_ssize_t i
+    for i in range(n):
+        out[i] = x[i] if x[i] < 0 else -x[i]
+
+
+cdef floating answers_loop(
+    Py_ssize_t n, const floating *x, const floating *y, const floating *grown, floating at_one, floating at_zero
+) noexcept:
+    cdef Py_ssize_t i
+    cdef floating rest, total = 0
+    for i in range(n):
+        rest = <floating> log1p(grown[i])
+        # The larger of the two is added where NumPy's maximum has it: a nan stays one.
+        total += at_one * y[i] * (rest + (0 if x[i] > 0 else -x[i]))
+        total += at_zero * (1 - y[i]) * (rest + (0 if x[i] < 0 else x[i]))
+    return total
+
+
+cdef void missed_loop(
+    Py_ssize_t n, const floating *x, const floating *y, const floating *grown, floating at_one, floating at_zero,
+    floating *out,
+) noexcept:
+    cdef Py_ssize_t i
+    cdef floating larger, smaller
+    for i in range(n):
+        larger = 1 / (1 + grown[i])
+        smaller = grown[i] * larger
+        if x[i] >= 0:
+            out[i] = at_zero * (1 - y[i]) * larger - at_one * y[i] * smaller
+        else:
+            out[i] = at_zero * (1 - y[i]) * smaller - at_one * y[i] * larger
+
+
+cdef object grown_below_zero(object x, object y, object at_one, object at_zero):
+    """e to the power of minus the size of x; None where the loops below do not serve."""
+    cdef int of = kind(x)
+    if not of or kind(y) != of or not PyArray_SAMESHAPE(<ndarray> x, <ndarray> y) or not size(x):
+        return None
+    if type(at_one) is not float or type(at_zero) is not float:
+        return None
+    low = room_like(x)
+    if of == NPY_FLOAT:
+        below_zero_loop[float](size(x), <float *> at(x), <float *> at(low))
+    else:
+        below_zero_loop[double](size(x), <double *> at(x), <double *> at(low))
+    return exp(low, low)
+
+
+def surprise_at_answers(x, y, at_one, at_zero):
+    cdef int of = kind(x)
+    grown = grown_below_zero(x, y, at_one, at_zero)
+    if grown is None:
+        return NotImplemented
+    if of == NPY_FLOAT:
+        return number(
+            answers_loop[float](size(x), <float *> at(x), <float *> at(y), <float *> at(grown), at_one, at_zero), of
+        )
+    return number(
+        answers_loop[double](size(x), <double *> at(x), <double *> at(y), <double *> at(grown), at_one, at_zero), of
+    )
+
+
+def shares_minus_answers(x, y, at_one, at_zero):
+    cdef int of = kind(x)
+    grown = grown_below_zero(x, y, at_one, at_zero)
+    if grown is None:
+        return NotImplemented
+    if of == NPY_FLOAT:
+        missed_loop[float](
+            size(x), <float *> at(x), <float *> at(y), <float *> at(grown), at_one, at_zero, <float *> at(grown)
+        )
+    else:
+        missed_loop[double](
+            size(x), <double *> at(x), <double *> at(y), <double *> at(grown), at_one, at_zero, <double *> at(grown)
+        )
+    return grown
 
 
 include "windows.pxi"
