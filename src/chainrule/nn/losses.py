@@ -29,6 +29,11 @@ class Loss(Module):
 
     Losses take ``loss(prediction, target, sample_weight=None)``. `sample_weight`, of shape (batch,), says how often
     each example counts: a mean is then divided by the weights, and whole numbers give what repeated rows would.
+
+    >>> import chainrule as cr
+    >>> loss, prediction = cr.nn.L1Loss(), cr.Tensor([1.0, 5.0])
+    >>> isinstance(loss, cr.nn.Loss), loss(prediction, [0.0, 1.0], sample_weight=[3, 1]).item()
+    (True, 1.75)
     """
 
     reduction = "mean"
