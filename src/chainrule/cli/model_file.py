@@ -84,6 +84,8 @@ def load_model(path: Path) -> Model:
         sizes, columns, about = held["sizes"], Columns.from_dict(held["columns"]), dict(held["about"])
     except (AttributeError, DataError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged: its columns cannot be read ({error})") from error
+    if not isinstance(about.get("source", {}), dict):
+        raise CheckpointError(f"{path} is damaged: what it says of its source cannot be read")
     # The sizes are compared with the arrays before anything of that size is made.
     if not weights or {name: array.shape for name, array in weights.items()} != shapes_of(sizes):
         raise CheckpointError(f"{path} is damaged: its weights are not those of a network {sizes}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from pathlib import Path
@@ -24,6 +25,10 @@ MNIST = {
 
 INK = 255
 """Full ink, as MNIST's bytes count it."""
+
+
+MOST_PACKED = 1032
+"""Bytes that one packed byte can stand for at most."""
 
 
 def load_npz(path: PathLike, *names: str) -> dict[str, NDArray[Any]]:
@@ -50,6 +55,7 @@ def load_npz(path: PathLike, *names: str) -> dict[str, NDArray[Any]]:
             # An archive may hold other files too; NumPy gives their bytes.
             arrays: dict[str, Any] = {}
             for name in names or stored.files:
+                _refuse_more_than_there_is(found, name)
                 arrays[name] = stored[name]
     except DataError:
         raise
@@ -60,6 +66,23 @@ def load_npz(path: PathLike, *names: str) -> dict[str, NDArray[Any]]:
         if not isinstance(array, np.ndarray):
             raise DataError(f"{found} holds a file {name!r} that is not an array of NumPy's")
     return arrays
+
+
+def _refuse_more_than_there_is(path: Path, name: str) -> None:
+    """A header must not ask for more memory than its array has bytes, nor those be more than packing can hide."""
+    with zipfile.ZipFile(path) as archive:
+        if f"{name}.npy" not in archive.namelist():
+            return
+        entry = archive.getinfo(f"{name}.npy")
+        with archive.open(entry) as file:
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read(file)
+    needed = math.prod(shape) * dtype.itemsize
+    if needed > entry.file_size or entry.file_size > MOST_PACKED * entry.compress_size + 1024:
+        raise DataError(
+            f"the array {name!r} of {path} is damaged: its shape {shape} needs {needed:,} bytes, and it has fewer"
+        )
 
 
 def load_mnist(path: PathLike) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:

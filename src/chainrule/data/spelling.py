@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from chainrule.data.block import any_by_column, stacked
 from chainrule.data.library import polars
 from chainrule.data.numerals import SPACES
 from chainrule.errors import DataError
@@ -122,12 +123,17 @@ class Spelling:
     def learned(self, frame: pl.DataFrame, texts: Sequence[str]) -> tuple[Spelling, list[str]]:
         """With the forms that columns of text are found to have, but those in `texts`; and notes on what is unusual."""
         found: list[tuple[Form, str]] = []
-        for series in frame.get_columns():
-            given = series.drop_nulls() if series.name not in texts else series.clear()
+        columns = [series for series in frame.get_columns() if series.name not in texts]
+        if columns and not self.is_told:
+            # Of a wide table few columns have units, and only those can be in a form that nobody has told of.
+            signed = any_by_column(stacked(columns).str.contains(f"[{SIGNS}]"), len(columns))
+            columns = [series for series, has_sign in zip(columns, signed, strict=True) if has_sign]
+        for series in columns:
+            given = series.drop_nulls()
             if len(given) and NUMBERLIKE.match(given[0]) and (form := _form_of(given, self)):
                 found.append((form, given[0]))
-        columns = tuple(form for form, _ in found if form != Form(form.column))
-        return replace(self, columns=columns), list(_notes(found, self))
+        unusual = tuple(form for form, _ in found if form != Form(form.column))
+        return replace(self, columns=unusual), list(_notes(found, self))
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Spelling:
