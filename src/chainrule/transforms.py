@@ -21,7 +21,7 @@ from chainrule.core import Value, graph
 from chainrule.core.graph import DIFFERENTIABLE, from_array
 from chainrule.core.mapped import Mapped, core, filled, levels_of, looped, on_core, running
 from chainrule.core.operation import compositions, is_node
-from chainrule.core.state import enable_grad
+from chainrule.core.state import Transforming, enable_grad
 from chainrule.core.tensor import Tensor
 from chainrule.core.tree import flatten, outline, unflatten
 from chainrule.errors import DtypeError, GraphError, ShapeError
@@ -239,7 +239,7 @@ class Run:
         call = list(args)
         for place, argument in zip(places, unflatten(self.structure, self.inputs), strict=True):
             call[place] = argument
-        with enable_grad():
+        with enable_grad(), Transforming():
             out = f(*call, **settings)
         for x in map(core, self.inputs):
             if x.op is None:

@@ -13,7 +13,7 @@ cdef extern from "slabs.h":
     void lay_in_slabs(object kind)
 
 cdef int LEAF, ONE, TWO, VALUE_NUMBER, NUMBER_VALUE, MANY, FOREIGN
-cdef int NAMELESS, ADD, SUB, MUL, DIV, POW, NEG, RELU, TANH, EXP, LOG, SIGMOID, IDENTITY
+cdef int NAMELESS, ADD, SUB, MUL, DIV, POW, NEG, RELU, TANH, EXP, LOG, SIGMOID, IDENTITY, CONSTANT
 cdef int attention
 cdef list graveyard
 cdef bint burying
@@ -44,6 +44,7 @@ cdef inline bint owns_inputs(Value node) noexcept:
             or Py_REFCNT(<PyObject *>node.extras) == 1)
 
 cdef Value make(int code, int layout, Value first, Value second, double data, double d_first, double d_second)
+cdef Value constant(double data, str label)
 cdef Value make_many(Extras extras, double data)
 cdef walk(Value output, double gradient)
 cdef inline double passed(Value node, double slope, double g) noexcept

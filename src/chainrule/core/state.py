@@ -10,16 +10,20 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.errors import ChainruleError, GraphError
+
 
 class Switches(threading.local):
     """What the engines ask before they record.
 
     `recording`: nodes remember their inputs. `anomaly`: every result is checked for nan and infinity.
+    `transforms`: how many of them are running a function of the user's, one inside the other.
     `differentiated`: weak references to the results whose `backward` has run since an optimizer last looked.
     """
 
     recording = True
     anomaly = False
+    transforms = 0
 
     def __init__(self) -> None:
         self.differentiated: list[Callable[[], Any]] = []
@@ -102,6 +106,23 @@ def detect_anomaly():
     chainrule.errors.AnomalyError: log gave -inf at [1] from finite inputs ...
     """
     return _switched("anomaly", True, True)
+
+
+class Transforming:
+    """A block in which a transform runs a function of the user's: no number leaves the graph (core/leaving.py).
+
+    A refusal that NumPy has wrapped in an error of its own comes out as it was.
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        switches.transforms += 1
+
+    def __exit__(self, kind: Any, error: Any, _: object) -> None:
+        switches.transforms -= 1
+        if isinstance(getattr(error, "__cause__", None), GraphError) and not isinstance(error, ChainruleError):
+            raise error.__cause__ from None
 
 
 def _find_silence() -> tuple[ContextVar[Any], Any]:

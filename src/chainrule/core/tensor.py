@@ -26,6 +26,7 @@ from chainrule.core.graph import (
     set_up,
 )
 from chainrule.core.labels import find_labels
+from chainrule.core.leaving import give_array, give_explicitly, give_number
 from chainrule.core.numpy_calls import called, operation_of
 from chainrule.core.operation import as_array, book, compositions, named
 from chainrule.core.operators import NO_SETTINGS, Operators
@@ -116,16 +117,30 @@ class Tensor(Node, Operators):
 
     def item(self) -> Any:
         """The one entry as a Python number."""
+        if self.requires_grad:
+            give_explicitly(self, "item")
+        return self._only_entry("item()")
+
+    def _only_entry(self, wanted: str) -> Any:
         if self._data.size != 1:
-            raise ShapeError(f"item() needs exactly one entry, and {self.describe()} has {self._data.size}")
+            raise ShapeError(f"{wanted} needs exactly one entry, and {self.describe()} has {self._data.size}")
         return self._data.item()
+
+    def _number(self, wanted: str) -> Any:
+        if self.requires_grad:
+            give_number(self)
+        return self._only_entry(wanted)
 
     def numpy(self) -> Array:
         """A copy of the numbers as a NumPy array."""
+        if self.requires_grad:
+            give_explicitly(self, "numpy")
         return self._data.copy()
 
     def tolist(self) -> Any:
         """The numbers as nested lists."""
+        if self.requires_grad:
+            give_explicitly(self, "tolist")
         return self._data.tolist()
 
     def describe(self) -> str:
@@ -156,10 +171,21 @@ class Tensor(Node, Operators):
         return (self[i] for i in range(len(self._data)))
 
     def __float__(self) -> Double:
-        return float(self.item())
+        return float(self._number("float()"))
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._number("int()"))
+
+    __trunc__ = __int__
+
+    def __complex__(self) -> complex:
+        return complex(self._number("complex()"))
+
+    def __round__(self, ndigits: int | None = None) -> Any:
+        return round(self._only_entry("round()"), ndigits)
+
+    def __format__(self, spec: str) -> str:
+        return format(self._only_entry(f"the format {spec!r}"), spec) if spec else str(self)
 
     def __index__(self) -> int:
         return self._data.__index__()
@@ -190,6 +216,8 @@ class Tensor(Node, Operators):
         return book["astype"](self, dtype=np.dtype(dtype))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if self.requires_grad:
+            give_array(self)
         if copy or (dtype is not None and dtype != self._data.dtype):
             return self._data.astype(dtype or self._data.dtype, copy=True)
         view = self._data.view()

@@ -29,6 +29,7 @@ except ImportError:
 from chainrule.core import ieee
 from chainrule.core.anomaly import check_result, check_share
 from chainrule.core.labels import users_line
+from chainrule.core.leaving import give_explicitly, give_number
 from chainrule.core.numpy_calls import operation_of
 from chainrule.core.operation import NUMBERS, book, compositions, is_mask, refuse_backward
 from chainrule.core.state import Quiet, listeners, switches
@@ -37,9 +38,12 @@ from chainrule.errors import DtypeError, GraphError
 LEAF, ONE, TWO, VALUE_NUMBER, NUMBER_VALUE, MANY, FOREIGN = range(7)
 """How a node keeps its inputs. A number beside one Value sits where the second local derivative would be."""
 
-NAMES = ("", "add", "sub", "mul", "div", "pow", "neg", "relu", "tanh", "exp", "log", "sigmoid", "identity")
-NAMELESS, ADD, SUB, MUL, DIV, POW, NEG, RELU, TANH, EXP, LOG, SIGMOID, IDENTITY = range(13)
-"""The operations written out here, as numbers: a node then has no need to hold a name."""
+NAMES = ("", "add", "sub", "mul", "div", "pow", "neg", "relu", "tanh", "exp", "log", "sigmoid", "identity", "")
+NAMELESS, ADD, SUB, MUL, DIV, POW, NEG, RELU, TANH, EXP, LOG, SIGMOID, IDENTITY, CONSTANT = range(14)
+"""The operations written out here, as numbers: a node then has no need to hold a name.
+
+`CONSTANT` is the code of a leaf in which nobody asks for a gradient: detached, or made under no_grad.
+"""
 
 ONE_AS_FLOAT64 = np.float64(1.0)
 
@@ -282,7 +286,37 @@ class Value:
     def __hash__(self) -> int:
         return id(self) >> 4
 
+    def __bool__(self) -> bool:
+        return self.data != 0.0
+
     def __float__(self) -> float:
+        if not self.is_constant:
+            give_number(self)
+        return self.data
+
+    def __int__(self) -> int:
+        if not self.is_constant:
+            give_number(self)
+        return int(self.data)
+
+    def __trunc__(self) -> int:
+        return self.__int__()
+
+    def __complex__(self) -> complex:
+        if not self.is_constant:
+            give_number(self)
+        return complex(self.data)
+
+    def __round__(self, ndigits: Any = None) -> Any:
+        return round(self.data, ndigits)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.data, spec) if spec else repr(self)
+
+    def item(self) -> float:
+        """The number, as a Tensor's `item` gives it."""
+        if not self.is_constant:
+            give_explicitly(self, "item")
         return self.data
 
     def __repr__(self) -> str:
@@ -310,7 +344,7 @@ class Value:
 
     def detach(self) -> Value:
         """The same number as a new leaf: no gradient passes."""
-        return Value(self.data, (), "", self.label)
+        return constant(self.data, self.label)
 
     def alias(self) -> Value:
         """A node of its own with this one's number, for telling two uses apart."""
@@ -403,6 +437,11 @@ class Value:
         return True
 
     @property
+    def is_constant(self) -> bool:
+        """Whether its number may leave the graph freely: it was detached, or made under no_grad."""
+        return self.layout == LEAF and self.code == CONSTANT
+
+    @property
     def _backward(self) -> Any:
         raise AttributeError(NO_BACKWARD)
 
@@ -475,7 +514,7 @@ class Value:
                 else:
                     slope = operation.pull(i, ONE_AS_FLOAT64, out, numbers, settings)
                 extras.partials[i] = float(slope)
-        return make_many(extras, float(out)) if places else Value(float(out))
+        return make_many(extras, float(out)) if places else constant(float(out), "")
 
     def backward(self, gradient: float = 1.0) -> None:
         """Fill `grad` in every Value that led here: the derivative of this one in each of them.
@@ -527,7 +566,7 @@ def make(
 ) -> Value:
     """A new node. The compiled engine has its fields cleared by C, so only those that differ are set."""
     if attention != 0 and not recording(code, layout, first, second, data, d_second):
-        return Value(data)
+        return constant(data, "")
     out: Value = Value.__new__(Value)
     out.code = code
     out.layout = layout
@@ -542,6 +581,13 @@ def make(
         out.grad = 0.0
         out.extras = None
         out.waiting = 0
+    return out
+
+
+def constant(data: float, label: str) -> Value:
+    """A leaf in which nobody asks for a gradient."""
+    out: Value = Value(data, (), "", label)
+    out.code = CONSTANT
     return out
 
 
