@@ -138,7 +138,6 @@ def test_equality_and_hash_are_identity():
 def test_float_and_numpy_functions():
     a = Value(0.5)
     assert float(a) == 0.5
-    assert math.exp(a) == math.exp(0.5)
     assert type(np.exp(a)) is Value
     np.exp(a).backward()
     assert a.grad == math.exp(0.5)

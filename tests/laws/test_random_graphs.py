@@ -118,7 +118,7 @@ def test_every_engine_and_mode_agrees(program, seed):
         values = [Value(float(x[k])) for x in xs]
         result = program(OURS, *values)
         result.backward()
-        np.testing.assert_allclose(result.data, np.asarray(out)[k], **CLOSE)
+        np.testing.assert_allclose(result.data, out.data[k], **CLOSE)
         by_value[:, k] = [v.grad for v in values]
 
     every = tuple(range(program.inputs))
@@ -127,7 +127,7 @@ def test_every_engine_and_mode_agrees(program, seed):
     outputs, moved = cr.jvp(lambda *xs: program(OURS, *xs), tuple(xs), tuple(direction))
     by_forward = cr.jacobian(lambda *xs: program(OURS, *xs), argnums=every, mode="forward")(*xs)
 
-    np.testing.assert_allclose(outputs, np.asarray(out), **CLOSE)
+    np.testing.assert_allclose(outputs, out.data, **CLOSE)
     np.testing.assert_allclose(by_value, by_tensor, **CLOSE)
     np.testing.assert_allclose(reverse, by_tensor, **CLOSE)
     np.testing.assert_allclose(moved, np.sum(direction * by_tensor, axis=0), **CLOSE)
@@ -295,7 +295,7 @@ def test_pytorch_agrees(program, seed):
     out, judged = program(OURS, *ours), program(lib, *theirs)
     out.sum().backward()
     judged.sum().backward()
-    np.testing.assert_allclose(np.asarray(out), judged.detach().numpy(), **CLOSE)
+    np.testing.assert_allclose(out.data, judged.detach().numpy(), **CLOSE)
     for mine, other in zip(ours, theirs, strict=True):
         assert (mine.grad is None) == (other.grad is None)
         if mine.grad is not None:

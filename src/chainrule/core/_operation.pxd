@@ -7,7 +7,7 @@ cdef class Operation:
     cdef object __weakref__
     cdef public object function, quick, name, inputs, defaults, flat, composition
     cdef public dict _reads
-    cdef public bint broadcasts, selects, needs_settings, variadic
+    cdef public bint broadcasts, late, needs_settings, selects, variadic
     cpdef object fitting(self, object ready, object inputs, object settings)
     cpdef object complete(self, object settings)
     cpdef tuple reads(self, Py_ssize_t i, Py_ssize_t count)

@@ -24,6 +24,7 @@ cdef class Extras:
     cdef double *partials
     cdef object settings
     cdef str label
+    cdef bint late
     cdef bint selects
 
 cdef class Value:
@@ -52,6 +53,7 @@ cdef bint selects(Value node) noexcept
 cdef void meet(Value x, list stack) noexcept
 cdef void give(Value x, double share, list stack) noexcept
 cdef void give_many(Value node, list stack) noexcept
+cdef give_late(Value node, list stack)
 cdef void bury(Value node) noexcept
 cdef double *allocate(Py_ssize_t count)
 cdef double divide(double x, double y) noexcept

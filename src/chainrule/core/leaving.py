@@ -207,8 +207,8 @@ def step_of(frame: FrameType) -> Step:
 def read(code: CodeType, place: int) -> Step:
     """What an instruction does, and what is named in its expression, told by its place in the source.
 
-    A call begins where the function that it calls begins. Without places (they can be switched off) or where it is no
-    call, all that the line names counts.
+    A call begins where the function that it calls begins: what is loaded last from there is what is called. Without
+    places (they can be switched off) or where it is no call, all that the line names counts.
     """
     instructions = list(dis.get_instructions(code))
     current = next(step for step in instructions if step.offset == place)
@@ -227,7 +227,7 @@ def read(code: CodeType, place: int) -> Step:
         within = [step for step in before if spans(where, step.positions)]
         first = where.lineno, where.col_offset
         called = paths([s for s in within if (s.positions.lineno, s.positions.col_offset) == first])
-        callee = called[0] if len(called) == 1 else ()
+        callee = called[-1] if called else ()
     else:
         within = [step for step in before if step.positions.lineno == where.lineno]
         callee = ()

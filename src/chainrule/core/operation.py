@@ -75,8 +75,9 @@ class Operation:
 
     `broadcasts` tells whether inputs of other shapes than the output are repeated to fit, `flat` the places of inputs
     without a derivative, `selects` whether a local derivative of 0 says that a branch was not taken, and `composition`
-    what a fused operation stands for. `batches` says that it works on the last axes alone, and `mapped` how it runs
-    with an axis of examples in front (core/mapped.py).
+    what a fused operation stands for. The local derivatives of one that is `late` are asked for in the backward pass
+    alone. `batches` says that it works on the last axes alone, and `mapped` how it runs with an axis of examples in
+    front (core/mapped.py).
     """
 
     def __init__(self, function: Function, formula: str, symbol: str | None = None, **where_to_test: Any) -> None:
@@ -90,6 +91,7 @@ class Operation:
         self.__signature__ = inspect.signature(function)
         self.broadcasts = False
         self.selects = False
+        self.late = False
         self.composition: Function | None = None
         self.flat: frozenset[int] = frozenset()
         self.inputs: tuple[str, ...] = ()

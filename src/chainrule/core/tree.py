@@ -44,6 +44,29 @@ def unflatten(structure: Any, leaves: Iterable[Any]) -> Any:
     return kind(*built) if hasattr(kind, "_fields") else kind(built)
 
 
+def matched(structure: Any, given: Any) -> list[Any]:
+    """The leaves of something of that structure, where None may stand for any part of it: then for all its leaves.
+
+    Lists and tuples pass for each other, and dicts may have another order. What does not fit raises a ValueError.
+    """
+    if structure is None:
+        return []
+    if structure == LEAF:
+        if isinstance(given, dict | list | tuple):
+            raise ValueError
+        return [given]
+    _, keys, parts = structure
+    if given is None:
+        pieces = [None] * len(parts)
+    elif keys is not None and type(given) is dict and given.keys() == set(keys):
+        pieces = [given[key] for key in keys]
+    elif keys is None and isinstance(given, list | tuple) and len(given) == len(parts):
+        pieces = list(given)
+    else:
+        raise ValueError
+    return [leaf for part, piece in zip(parts, pieces, strict=True) for leaf in matched(part, piece)]
+
+
 def outline(structure: Any) -> str:
     """A structure as a program would write it, with a star for each leaf."""
     if structure is None or structure == LEAF:

@@ -72,10 +72,11 @@ listeners.append(set_attention)
 class Extras:
     """What few nodes have: more than two inputs, an operation of the book that is not written out here, a label.
 
-    Kept beside the node, because a smaller node is a faster one.
+    Kept beside the node, because a smaller node is a faster one. Where the operation is `late` there are no partials:
+    its backward pass may be anything, so it is asked when the gradient has come.
     """
 
-    __slots__ = ("inputs", "label", "operation", "partials", "selects", "settings")
+    __slots__ = ("inputs", "label", "late", "operation", "partials", "selects", "settings")
 
     def __init__(self, inputs: tuple[Any, ...] = (), operation: Any = None, settings: Any = None) -> None:
         self.inputs = inputs
@@ -83,6 +84,7 @@ class Extras:
         self.settings = settings
         self.selects = False
         self.label = ""
+        self.late = False
         self.partials = allocate(len(inputs))
 
     def __dealloc__(self) -> None:
@@ -416,9 +418,11 @@ class Value:
 
     @property
     def local_derivatives(self) -> tuple[float, ...]:
-        """The derivative of this node in each of its `edges`, as stored when the node was made."""
+        """The derivative of this node in each of its `edges`, as stored when the node was made (see `Extras`)."""
         if self.layout == MANY:
             extras: Extras = self.extras
+            if extras.late:
+                return tuple([share for _, share in late_shares(self, 1.0)])
             return tuple([extras.partials[i] for i, _ in self.edges])
         return (self.d_first, self.d_second)[: len(self.edges)]
 
@@ -506,8 +510,9 @@ class Value:
                 return bool(out)
             if np.ndim(out) != 0:
                 raise DtypeError(f"{operation.name} works on arrays, not on one number: use cr.Tensor")
+            extras.late = operation.late
             pointwise = operation.broadcasts
-            for i in places:
+            for i in places if not extras.late else ():
                 if pointwise:
                     slope = operation.partial(i, out, numbers, settings)
                     extras.selects = operation.selects or is_mask(slope)
@@ -647,7 +652,10 @@ def walk(output: Value, gradient: float) -> None:
         if watched:
             check_shares(node)
         if node.layout == MANY:
-            give_many(node, stack)
+            if node.extras.late:
+                give_late(node, stack)
+            else:
+                give_many(node, stack)
         elif node.layout != LEAF:
             give(node.first, passed(node, node.d_first, node.grad), stack)
             if node.layout == TWO:
@@ -690,6 +698,19 @@ def give_many(node: Value, stack: Any) -> None:
         if type(x) is Value:
             give(x, passed(node, extras.partials[i], node.grad), stack)
         i += 1
+
+
+def give_late(node: Value, stack: Any) -> None:
+    for x, share in late_shares(node, node.grad):
+        give(x, share, stack)
+
+
+def late_shares(node: Any, g: float) -> list[tuple[Any, float]]:
+    """What of a gradient reaches each input of a node whose operation is asked for it in the backward pass."""
+    numbers, out = node.plain()
+    cotangent = np.float64(g)
+    with Quiet():
+        return [(x, float(node.op.pull(i, cotangent, out, numbers, node.settings))) for i, x in node.edges]
 
 
 def settle(output: Value) -> None:
