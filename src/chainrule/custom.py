@@ -81,7 +81,7 @@ class Call:
         self.settings = settings
         self.by_default = by_default
         self.aside = {i % len(args) for i in custom.aside}
-        self.leaves, self.structure = flatten([x for i, x in enumerate(args) if i not in self.aside])
+        self.leaves, self.structure = flatten(tuple([x for i, x in enumerate(args) if i not in self.aside]))
         self.scalar = any(type(x) is Value for x in self.leaves)
         self.places = [k for k, x in enumerate(self.leaves) if is_node(x) or isinstance(x, (np.ndarray, *NUMBERS))]
         for x in flatten([[args[i] for i in self.aside], list(settings.values())])[0]:
@@ -179,7 +179,7 @@ class CustomRule(Operation):
     """The operation behind one call of a `custom_vjp` function: it keeps what that call's backward pass needs.
 
     `part` says which of several outputs it gives, where a node holds one number. What the forward pass kept is found
-    again by the inputs it ran on, since an explanation runs it on others in between.
+    again by the inputs that it ran on, since an explanation runs it on others in between.
     """
 
     def __init__(self, call: Call, part: int = 0, made: Outputs | None = None) -> None:
@@ -231,10 +231,17 @@ class CustomRule(Operation):
             )
         return from_array(share) if isinstance(x, Tensor) and not is_node(share) else share
 
+    @property
+    def met(self) -> Sequence[Any]:
+        """The inputs as they were when the node was made."""
+        return cast(Any, self.first)[0]
+
     def kept(self, inputs: Sequence[Any]) -> Any:
-        """What the forward pass kept when it ran on these inputs: when the node was made, or else lately."""
-        first, latest = cast(Any, self.first), cast(Any, self.latest)
-        return (first if all(map(same, first[0], inputs)) else latest)[1]
+        """What the forward pass kept when it ran on these inputs."""
+        for pair in (self.first, self.latest):
+            if pair is not None and all(map(same, pair[0], inputs)):
+                return pair[1]
+        return self.call.run(inputs)[1]
 
     def cotangent(self, g: Any) -> Any:
         """The cotangent of all outputs, in their structure."""

@@ -572,3 +572,61 @@ def test_in_place_misfits_name_everything():
     weights, step = leaf([1.0, 2.0]), np.ones(5)
     with cr.no_grad(), pytest.raises(ShapeError, match=r"sub does not fit weights \(2,\) and step \(5,\)"):
         weights -= step
+
+
+FLAT = {
+    "alone": lambda x: cr.sign(x),
+    "scaled": lambda x: cr.sign(x) * 3.0 + 1.0,
+    "of a function": lambda x: cr.sign(cr.tanh(x) * 2.0),
+    "of an overflow": lambda x: cr.sign(cr.exp(1e4 * x)),
+    "twice": lambda x: cr.sign(x) * cr.sign(x * x),
+}
+
+
+@pytest.mark.parametrize("f", FLAT.values(), ids=FLAT)
+@pytest.mark.parametrize("shape", [(), (3,), (2, 0)])
+def test_a_flat_operation_has_gradient_0_in_every_engine_and_mode(f, shape):
+    x = leaf(np.full(shape, 0.7))
+    out = cr.sum(f(x))
+    assert out.requires_grad
+    out.backward()
+    out.backward()
+    zeros = np.zeros(shape)
+    np.testing.assert_array_equal(x.grad, zeros)
+    np.testing.assert_array_equal(cr.grad(lambda x: cr.sum(f(x)))(x.data), zeros)
+    np.testing.assert_array_equal(cr.jvp(f, (x.data,), (np.ones(shape),))[1], zeros)
+    np.testing.assert_array_equal(cr.hessian(lambda x: cr.sum(f(x)))(x.data), np.zeros(shape * 2))
+    v = Value(0.7)
+    f(v).backward()
+    assert v.grad == cr.grad(f)(0.7) == cr.grad(f)(Value(0.7)).data == 0.0
+
+
+def test_a_flat_operation_beside_others_stops_its_own_way_alone():
+    x, w = leaf([0.5, -2.0]), leaf([1.0, 2.0])
+    w.retain_grad()
+    (cr.sign(w) * x * x).sum().backward()
+    assert x.grad.tolist() == [1.0, -4.0]
+    assert w.grad.tolist() == [0.0, 0.0]
+    (cr.sign(x) * x).sum().backward()
+    assert x.grad.tolist() == [2.0, -5.0]
+    middle = x * 2.0
+    middle.retain_grad()
+    cr.sign(middle).sum().backward(create_graph=True)
+    assert middle.grad.tolist() == [0.0, 0.0]
+
+
+def test_yes_and_no_carry_no_gradient_and_say_so():
+    x = leaf(0.5)
+    for mask in (x < 1.0, cr.equal(x, 0.5), x != 2.0):
+        assert not mask.requires_grad
+        with pytest.raises(GraphError, match="does not depend on anything with requires_grad"):
+            mask.backward()
+
+
+def test_a_flat_result_may_be_kept_while_its_input_changes():
+    x = leaf([0.5, -2.0])
+    out = cr.sign(x).sum()
+    with cr.no_grad():
+        x += 1.0
+    out.backward()
+    assert x.grad.tolist() == [0.0, 0.0]

@@ -318,3 +318,13 @@ def test_the_reference_numbers_of_the_lecture():
     expected = FACTS["engine"]["accumulate"]
     assert [gradients[x] for x in (a, b, d, e)] == [expected[name] for name in "abde"]
     assert f.data == expected["f"]
+
+
+@pytest.mark.parametrize("dialect", ["graph", "chain", "paths", "jacobian"])
+def test_a_way_through_a_flat_operation_carries_nothing(dialect):
+    x = cr.Tensor([1.0, -2.0], requires_grad=True, label="x")
+    w = cr.Tensor([3.0, 4.0], requires_grad=True, label="w")
+    assert cr.explain(cr.sum(cr.sign(x) * x), x, dialect).gradient == (1.0, -1.0)
+    assert cr.explain(cr.sum(cr.sign(w * 2) * x), w, dialect).gradient == (0.0, 0.0)
+    assert cr.explain(cr.sum(cr.sign(x)), x, dialect).gradient == (0.0, 0.0)
+    assert cr.explain(cr.sum(cr.slogdet(cr.outer(x, w) + np.eye(2))[0] * w), x, dialect).gradient == (0.0, 0.0)

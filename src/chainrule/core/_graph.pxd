@@ -32,6 +32,8 @@ cpdef record_result(object operation, object inputs, object arrays, object setti
 cdef shares_memory(object inputs, object data)
 cdef changed_since(object x, long long born)
 cdef stale(Node node, object edges)
+cdef bint is_flat(Operation rule, object edges) except -1
+cdef leave_nothing(Node node)
 cdef refuse_if_stale(Node node, object edges)
 cdef fitted(Node node, object share)
 cdef edges_of(object node)

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
+import numpy as np
+
 from chainrule.core.graph import gradients_of
 from chainrule.core.operation import Function, Operation, added, register
 from chainrule.core.operators import NO_SETTINGS
@@ -75,6 +77,8 @@ class Differential(Operation):
         adjoint = self.adjoint[i]
         if adjoint is not None:
             return adjoint(g, *inputs, **settings)
+        if i in self.flat:
+            return np.zeros(np.shape(inputs[i]))
         shapes = tuple([getattr(x, "shape", ()) for x in inputs])
         key = (self.differential[i], i, shapes, frozen(settings))
         transpose = self._transposes.get(key)

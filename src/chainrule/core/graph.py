@@ -208,6 +208,7 @@ def record(operation: Any, inputs: Any, settings: Any) -> Any:
     """Apply an operation of the rule book to tensors, arrays and numbers, and remember it if a gradient may pass."""
     arrays: list[Any] = []
     edges: list[Any] = []
+    still: list[Any] = []
     given: list[Any] = []
     rule: Operation = operation  # noqa: F821  (its C type)
     flat = rule.flat
@@ -216,8 +217,8 @@ def record(operation: Any, inputs: Any, settings: Any) -> Any:
         if isinstance(x, Node):
             node: Node = x
             arrays.append(node._data)
-            if node.requires_grad and not (flat and i in flat):
-                edges.append((i, x))
+            if node.requires_grad:
+                (still if flat and i in flat else edges).append((i, x))
         elif type(x) is float or type(x) is int:
             arrays.append(x)
         else:
@@ -235,6 +236,8 @@ def record(operation: Any, inputs: Any, settings: Any) -> Any:
         data = np.asarray(data)
     if attention and switches.anomaly:
         check_result(operation.name, arrays, data)
+    if still and not edges:
+        edges = still  # the result does not move with them: a backward pass finds them, and leaves gradients of 0
     if not edges or (attention and not switches.recording) or not can_differ(data):
         out: Node = from_array(data)
     else:
@@ -331,13 +334,18 @@ def stale(node: Node, edges: Any) -> Any:
     if not any([changed_since(x, node.born) is not None for x in (node, *node.inputs)]):
         return None
     rule: Operation = node.op  # noqa: F821  (its C type)
-    for i, _ in edges:
+    for i, _ in edges if not is_flat(rule, edges) else ():
         reads_out, reads = rule.reads(i, len(node.inputs))
         for x in [node.inputs[k] for k in reads] + [node] * reads_out:
             changed = changed_since(x, node.born)
             if changed is not None:
                 return changed
     return None
+
+
+def is_flat(rule: Operation, edges: Any) -> bool:  # noqa: F821  (its C type)
+    """Whether a result does not move with what these edges lead to: such edges are recorded only among themselves."""
+    return bool(edges) and bool(rule.flat) and edges[0][0] in rule.flat  # a leaf has no edges, and no rule
 
 
 def refuse_if_stale(node: Node, edges: Any) -> None:
@@ -465,6 +473,8 @@ def sweep(order: Any, gradients: dict[Any, Any], arrived: Any, path: Any, record
     for node in order:
         g = gradients.pop(node, None)
         if g is None:
+            if arrived is None:
+                leave_nothing(node)
             continue
         edges = edges_of(node)
         if arrived is None:
@@ -497,6 +507,12 @@ def sweep(order: Any, gradients: dict[Any, Any], arrived: Any, path: Any, record
                     own.add(x)
 
 
+def leave_nothing(node: Node) -> None:
+    """Where every way from the output is flat the gradient is 0, and no derivative further up the chain is asked."""
+    if node._grad is None and (not node.edges or node._keep_grad):
+        node._grad = from_array(np.zeros(node.shape, node.dtype))
+
+
 def leave(node: Node, g: Any, fresh: bool) -> None:
     """Keep a gradient at a node, in memory of its own; `fresh` tells that nothing else holds the gradient's."""
     held: Any = None if node.op is not None else node._grad
@@ -514,6 +530,8 @@ def shares(node: Any, edges: Any, g: Any, record: bool, spare: bool) -> list[Any
     With `spare` the gradient's memory is free to be computed in.
     """
     rule: Operation = node.op  # noqa: F821  (its C type)
+    if is_flat(rule, edges):
+        return [None] * len(edges)
     if isinstance(node, Node) and not record:
         known: Node = node
         if latest_change > known.born:
@@ -582,7 +600,7 @@ def tangents_of(inputs: Sequence[Any], tangents: Sequence[Any], outputs: Sequenc
             if node in moving:
                 continue
             edges = [(i, x) for i, x in edges_of(node) if x in moving]
-            if not edges:
+            if not edges or is_flat(node.op, edges):
                 continue
             node.check_unchanged(edges)
             tangents_in = [moving[x] for _, x in edges]

@@ -73,7 +73,8 @@ def give_number(node: Any) -> None:
         return
     handed = handed_on(frame, step, callee)
     if switches.transforms or not any(map(is_conversion, handed)) or any(map(computes, handed)):
-        raise refusal(node, step, next((x for x in handed if computes(x)), callee))
+        by_numpy = [numpy_function(frame)] if in_numpy(frame) else []
+        raise refusal(node, step, next((x for x in by_numpy + handed if computes(x)), callee))
 
 
 def give_array(node: Any) -> None:
@@ -215,7 +216,7 @@ def read(code: CodeType, place: int) -> Step:
     where = current.positions
     before = [step for step in instructions if step.offset < place and step.positions is not None]
     kind = "other"
-    if current.opname.startswith("CALL"):
+    if current.opname.startswith(("CALL", "PRECALL")):
         kind = "call"
     elif current.opname.startswith("STORE"):
         kind = "store"
@@ -223,7 +224,9 @@ def read(code: CodeType, place: int) -> Step:
         kind = "format"
     if where is None or where.lineno is None:
         return Step(kind, (), (), False)
-    if kind == "call" and where.col_offset is not None:
+    if kind == "call" and where.col_offset is None:
+        kind = "other"
+    if kind == "call":
         within = [step for step in before if spans(where, step.positions)]
         first = where.lineno, where.col_offset
         called = paths([s for s in within if (s.positions.lineno, s.positions.col_offset) == first])

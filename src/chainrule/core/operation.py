@@ -234,7 +234,7 @@ class Operation:
     def named_in(self, i: int, derivative: Any) -> tuple[bool, tuple[int, ...]]:
         """The same for a derivative that names the inputs one by one: found by looking at its code, once."""
         if i not in self._reads:
-            names = read_names(derivative)
+            names = read_names(derivative) if derivative is not None else frozenset()
             self._reads[i] = ("out" in names, tuple([j for j, name in enumerate(self.inputs) if name in names]))
         return self._reads[i]
 
@@ -267,7 +267,9 @@ class Pointwise(Operation):
             return super().shape_of_result(shapes, settings)
 
     def partial(self, i: int, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
-        """The local derivative of the output in input ``i``."""
+        """The local derivative of the output in input ``i``; 0 where the output is flat in it."""
+        if i in self.flat:
+            return 0
         try:
             slope = self.stated(i, out, inputs, settings)
             if type(slope) is not complex:

@@ -428,6 +428,8 @@ class Value:
 
     def share(self, k: int, g: float) -> float:
         """What of a gradient at this node passes to the k-th of its `edges`."""
+        if self.layout == MANY and self.extras.late:
+            return late_shares(self, g)[k][1]
         return passed(self, self.local_derivatives[k], g)
 
     @property
@@ -707,10 +709,9 @@ def give_late(node: Value, stack: Any) -> None:
 
 def late_shares(node: Any, g: float) -> list[tuple[Any, float]]:
     """What of a gradient reaches each input of a node whose operation is asked for it in the backward pass."""
-    numbers, out = node.plain()
-    cotangent = np.float64(g)
+    operation, out, cotangent = node.op, np.float64(node.data), np.float64(g)
     with Quiet():
-        return [(x, float(node.op.pull(i, cotangent, out, numbers, node.settings))) for i, x in node.edges]
+        return [(x, float(operation.pull(i, cotangent, out, operation.met, {}))) for i, x in node.edges]
 
 
 def settle(output: Value) -> None:

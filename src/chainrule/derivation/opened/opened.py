@@ -180,6 +180,7 @@ class Opened:
                 sizes[x] = max(sizes[x], size)
         for x, theirs in zip(asked, self._engine(asked), strict=True):
             ours, size = self.gradients[x], sizes[x]
+            theirs = 0.0 if theirs is None else theirs
             tolerance = CLOSE * size if np.isfinite(size) else 0.0
             if not np.allclose(ours, theirs, rtol=CLOSE, atol=tolerance, equal_nan=True):
                 raise ChainruleError(
