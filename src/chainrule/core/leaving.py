@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.core.numpy_calls import operation_of
+from chainrule.core.numpy_calls import function_named
 from chainrule.core.state import switches
 from chainrule.errors import GraphError
 
@@ -117,7 +117,7 @@ def refusal(node: Any, step: Step, callee: Any) -> GraphError:
     if is_conversion(callee):
         return lost(f"{name}()", node, "compute with the node itself")
     if module in ("math", "cmath"):
-        ours = operation_of(callee)
+        ours = function_named(name)
         way = "use a function of chainrule" if ours is None else f"use cr.{ours.__name__}"
         return lost(f"{module}.{name}", node, way)
     way = "join Tensors with cr.stack, and keep Values in lists, which cr.sum and cr.dot take"

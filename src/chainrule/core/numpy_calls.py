@@ -89,6 +89,11 @@ def operation_of(function: Any) -> Any:
     module = getattr(function, "__module__", None) or "numpy"
     if (module == "numpy.linalg" and name in BY_LAST_AXES) or module not in ("numpy", "numpy.linalg"):
         return None
+    return function_named(name)
+
+
+def function_named(name: str) -> Any:
+    """The function of this project that NumPy, or Python's `math`, calls by that name, or None."""
     name = OTHER_NAMES.get(name, name)
     return compositions.get(name) or book.get(name)
 

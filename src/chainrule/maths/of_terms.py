@@ -64,7 +64,9 @@ def tree_of_term(term: Any, letters: Mapping[Term, Tree] | None = None) -> Tree:
 
 def called(call: Call, inputs: list[Any]) -> Applied:
     """A call as a tree, under the name that was guessed for it."""
-    function = compositions.get(call.name) or book[call.name]
+    function = compositions.get(call.name) or book.get(call.name)
+    if function is None:
+        raise GraphError(f"{call.name} has a backward pass of the user's own and no formula")
     return applied(function, *inputs, **call.settings)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.core.graph import from_array
 from chainrule.core.operation import is_node
 from chainrule.core.tensor import Tensor
-from chainrule.custom import CustomRule
+from chainrule.custom import custom_vjp
 from chainrule.errors import DtypeError
 from chainrule.rules.composed import concatenate
 from chainrule.rules.linear import identity, index, reshape
@@ -172,13 +172,18 @@ class Returning:
 def told(x: Tensor, arrived: Hook) -> Any:
     """The same tensor, whose gradient passes through a function on its way back."""
 
+    @custom_vjp
+    def hook(x: Any) -> Any:
+        return identity(x)
+
     def forward(x: Any) -> tuple[Any, None]:
         return identity(x), None
 
     def backward(_: None, g: Any) -> tuple[Any]:
         return (arrived(g),)
 
-    return CustomRule("hook", forward, backward)(x)
+    hook.defvjp(forward, backward)
+    return hook(x)
 
 
 def shown(g: Any) -> Tensor:
