@@ -55,7 +55,6 @@ from chainrule.rules.composed import (
     logsumexp,
     max,
     min,
-    norm,
     prod,
     softmax,
     stack,
@@ -74,6 +73,7 @@ from chainrule.rules.create import (
     zeros,
     zeros_like,
 )
+from chainrule.rules.decompositions import eigvalsh, pinv, svdvals
 from chainrule.rules.diagonals import (
     diag,
     diagflat,
@@ -103,6 +103,7 @@ from chainrule.rules.elementary import (
     sinc,
     trunc,
 )
+from chainrule.rules.factors import eigh, lstsq, matrix_power, matrix_rank, qr, svd
 from chainrule.rules.fused import affine, binary_cross_entropy, cross_entropy, squared_error
 from chainrule.rules.interpolation import (
     interp,
@@ -140,6 +141,7 @@ from chainrule.rules.logic import (
     signbit,
 )
 from chainrule.rules.matrix import cholesky, det, inv, logabsdet
+from chainrule.rules.norms import cond, norm
 from chainrule.rules.numbers import (
     clip,
     copysign,
@@ -361,6 +363,7 @@ __all__ = [
     "column_stack",
     "compress",
     "concatenate",
+    "cond",
     "conv1d",
     "conv2d",
     "convolve",
@@ -391,6 +394,8 @@ __all__ = [
     "divmod",
     "dot",
     "dstack",
+    "eigh",
+    "eigvalsh",
     "einsum",
     "elu",
     "enable_grad",
@@ -468,8 +473,11 @@ __all__ = [
     "logical_or",
     "logical_xor",
     "logsumexp",
+    "lstsq",
     "masked_fill",
     "matmul",
+    "matrix_power",
+    "matrix_rank",
     "max",
     "max_pool1d",
     "max_pool2d",
@@ -500,10 +508,12 @@ __all__ = [
     "pad",
     "percentile",
     "permute",
+    "pinv",
     "pointwise",
     "pow",
     "prod",
     "ptp",
+    "qr",
     "quantile",
     "rad2deg",
     "ravel",
@@ -545,6 +555,8 @@ __all__ = [
     "stop_gradient",
     "sub",
     "sum",
+    "svd",
+    "svdvals",
     "swapaxes",
     "take",
     "take_along_axis",

@@ -36,8 +36,16 @@ RIGHT_AT_KINK: dict[str, Callable[[dict[str, Any]], float]] = {
 NOT_ANALYTIC = {
     "astype": "it drops the imaginary part",
     "cholesky": "NumPy conjugates one of the two factors",
+    "eigenvectors": "they are those of a Hermitian matrix",
+    "eigvalsh": "they are those of a Hermitian matrix",
+    "left_vectors": "NumPy conjugates one of the two sides",
     "logabsdet": "it takes the size of a complex number",
+    "orthogonal_factor": "its columns are orthogonal by the complex product",
+    "pinv": "it is that of the complex product",
+    "right_vectors": "NumPy conjugates one of the two sides",
     "sign_of_det": "it divides by the size of a complex number",
+    "svdvals": "they are sizes of complex numbers",
+    "triangular_factor": "that of orthogonal columns by the complex product",
 }
 """Forwards on whole arrays that do not go on to the complex numbers, with the reason."""
 

@@ -40,6 +40,8 @@ TORCH = {
     "count_nonzero": lambda x, axis, keepdims: reduced(torch.sum, x != 0, axis, keepdims),
     "cross_entropy": lambda x, target: functional.cross_entropy(x, torch.from_numpy(target)),
     "cumsum": lambda x, axis: x.flatten().cumsum(0) if axis is None else x.cumsum(axis),
+    "eigenvectors": lambda x: torch.linalg.eigh((x + x.mT) / 2)[1],
+    "eigvalsh": lambda x: torch.linalg.eigvalsh((x + x.mT) / 2),
     "einsum": lambda *operands, subscripts: torch.einsum(subscripts, *operands),
     "elu": functional.elu,
     "equal": torch.eq,
@@ -66,6 +68,10 @@ TORCH = {
         lambda y: picked(y, x, slide), torch.zeros(x.shape, dtype=g.dtype), g, create_graph=True
     )[1],
     "one_hot": lambda x, num_classes: functional.one_hot(x, num_classes or -1).double(),
+    "orthogonal_factor": lambda x: torch.linalg.qr(x)[0],
+    "pinv": torch.linalg.pinv,
+    "svdvals": torch.linalg.svdvals,
+    "triangular_factor": lambda x: torch.linalg.qr(x)[1],
     "pad": lambda x, pad_width: functional.pad(x, [int(n) for n in np.broadcast_to(pad_width, (2, 2))[::-1].flat]),
     "stack": lambda *arrays, axis: torch.stack(arrays, axis),
     "relu": torch.relu,
@@ -95,7 +101,8 @@ TORCH = {
 }
 """Each rule in PyTorch's words; where both have one name, that is taken."""
 
-NOT_IN_TORCH = {"dot_of"}
+NOT_IN_TORCH = {"beyond_rounding", "dot_of", "reciprocal_gaps"}
+NOT_IN_TORCH |= {"left_vectors", "right_vectors"}  # whose signs are free: see test_decompositions.py
 
 
 def reduced(function, x, axis, keepdims):

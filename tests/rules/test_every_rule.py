@@ -71,5 +71,5 @@ def test_flat_rules_are_exactly_these():
         *("logical_and", "logical_or", "logical_xor", "logical_not", "isnan", "isinf", "isfinite", "signbit"),
         *("floor", "ceil", "trunc", "rint", "round", "floor_divide", "any", "all", "count_nonzero", "one_hot"),
         *("argmax", "argmin", "argsort", "searchsorted", "bitwise_and", "bitwise_or", "bitwise_xor"),
-        *("bitwise_invert", "bitwise_left_shift", "bitwise_right_shift"),
+        *("bitwise_invert", "bitwise_left_shift", "bitwise_right_shift", "beyond_rounding"),
     }

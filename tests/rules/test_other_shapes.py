@@ -16,6 +16,13 @@ LINEAR = [name for name in RULES if not isinstance(cr.book[name], Pointwise)]
 SQUARE = [(((1, 1),), {}), (((0, 0),), {}), (((4, 3, 3),), {}), (((2, 1, 2, 2),), {}), (((0, 2, 2),), {})]
 """Matrices and batches of them."""
 
+ANY = [(((1, 1),), {}), (((3, 3),), {}), (((4, 2),), {}), (((3, 1),), {}), (((2, 4, 3),), {}), (((0, 3, 2),), {})]
+"""Square and tall matrices, and batches of them."""
+
+WIDE = [(((2, 4),), {}), (((1, 3),), {}), (((2, 3, 4),), {})]
+
+VECTORS = [(((1,),), {}), (((5,),), {}), (((2, 3),), {}), (((0, 3),), {})]
+
 SLIDES = (
     ((2, 4, 4, 3), ((2, 6, 5, 4), (4, 3, 2, 2)), {"groups": 2}),
     ((1, 6, 2, 2), ((1, 3, 4, 5), (6, 1, 3, 2)), {"groups": 3, "stride": (1, 2), "dilation": (1, 2)}),
@@ -47,6 +54,16 @@ OTHERS = {
         (((0, 3), (0, 3)), {"shape": (4, 3), "axis": 0}),
         (((4,), (4,)), {"shape": (2,), "axis": 0}),
     ],
+    "beyond_rounding": VECTORS,
+    "eigenvectors": SQUARE,
+    "eigvalsh": SQUARE,
+    "left_vectors": ANY + WIDE,
+    "orthogonal_factor": ANY,
+    "pinv": ANY + WIDE,
+    "reciprocal_gaps": VECTORS,
+    "right_vectors": ANY + WIDE,
+    "svdvals": ANY + WIDE,
+    "triangular_factor": ANY,
     "affine": [(((1, 3), (2, 3), (2,)), {}), (((0, 3), (2, 3), (2,)), {}), (((4, 0), (2, 0), (2,)), {})],
     "binary_cross_entropy": [
         (((), ()), {}),

@@ -193,24 +193,9 @@ def away_over_spread(x: Any, axes: Axis, eps: float) -> Any:
     return away / sqrt(linear.mean(square(away), axis=axes, keepdims=True) + eps)
 
 
-@composed
-def norm(x: Any, ord: float | None = None, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The length of a vector (of all entries, or along axes): Euclidean, or `ord` 1 or infinity; gradient 0 at 0.
-
-    >>> import chainrule as cr, numpy as np
-    >>> float(cr.norm(np.array([3.0, 4.0])))
-    5.0
-    >>> cr.grad(cr.norm)(np.array([3.0, 4.0]))
-    array([0.6, 0.8])
-    """
-    x = gathered(x)
-    if ord is None or ord == 2:
-        return root(linear.sum(square(x), axis=axis, keepdims=keepdims))
-    if ord == 1:
-        return linear.sum(pointwise.abs(x), axis=axis, keepdims=keepdims)
-    if ord == np.inf:
-        return max(pointwise.abs(x), axis=axis, keepdims=keepdims)
-    raise ShapeError(f"norm knows ord=1, 2 and inf, not {ord}")
+def length(x: Any, axis: Axis, keepdims: bool) -> Any:
+    """The root of the sum of squares, of all entries or along axes; its gradient at 0 is 0."""
+    return root(linear.sum(square(x), axis=axis, keepdims=keepdims))
 
 
 def root(x: Any) -> Any:
