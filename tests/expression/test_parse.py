@@ -139,8 +139,8 @@ def test_results_belong_to_parts_of_the_text():
     assert found == {"2": 2, "t": 2.0, "1": 1, "t + 1": 3.0, "(t + 1)**2": 9.0, "2*(t + 1)**2": 18.0}
 
 
-WINDOWED = {"avg_pool1d", "avg_pool2d", "conv1d", "max_pool1d", "max_pool2d"}
-"""Functions that take a window beside their array, and are called in a test of their own."""
+WINDOWED = {"avg_pool1d", "avg_pool2d", "conv1d", "matrix_power", "max_pool1d", "max_pool2d"}
+"""Functions that take a window or a power beside their array, and are called in a test of their own."""
 
 ONE_ROW = {
     "convolve": ((4,), (3,)),
@@ -168,6 +168,7 @@ TYPED = sorted(name for name in {*book, *compositions} - WINDOWED if look_up(nam
 def test_a_window_is_typed_as_a_number():
     x = RANDOM.normal(size=(1, 2, 4, 4))
     np.testing.assert_array_equal(parse("avg_pool2d(x, 2)").run({"x": x}), compositions["avg_pool2d"](x, 2))
+    np.testing.assert_array_equal(parse("matrix_power(x, -2)").run({"x": x}), compositions["matrix_power"](x, -2))
 
 
 @pytest.mark.parametrize("name", TYPED)

@@ -18,6 +18,25 @@ IMAGES = ((2, 3, 5, 4),)
 
 CALLS = {
     **OF_ARRAYS,
+    "cond": [(cr.cond, MATRIX), (lambda x: cr.cond(x, 1), ((3, 3),)), (lambda x: cr.cond(x, -2), ((4, 3, 2),))],
+    "eigh": [(lambda x: cr.eigh(x).eigenvectors, ((3, 3),)), (lambda x: cr.eigh(x).eigenvalues, ((2, 3, 3),))],
+    "lstsq": [(lambda a, b: cr.lstsq(a, b).x, ((4, 2), (4,))), (lambda a, b: cr.lstsq(a, b)[1], ((4, 2), (4, 3)))],
+    "matrix_power": [
+        (lambda x: cr.matrix_power(x, 3), ((3, 3),)),
+        (lambda x: cr.matrix_power(x, -2), ((2, 3, 3),)),
+        (lambda x: cr.matrix_power(x, 0), ((3, 3),)),
+    ],
+    "matrix_rank": [(lambda x: x * float(cr.matrix_rank(x)), ((3, 2),))],
+    "qr": [
+        (lambda x: cr.qr(x).Q, ((4, 3),)),
+        (lambda x: cr.qr(x).R, ((2, 3, 3),)),
+        (lambda x: cr.qr(x, mode="r"), ((2, 4),)),
+    ],
+    "svd": [
+        (lambda x: cr.svd(x, full_matrices=False).U, ((4, 3),)),
+        (lambda x: cr.svd(x).Vh, ((2, 3, 3),)),
+        (lambda x: cr.svd(x, compute_uv=False), ((2, 4),)),
+    ],
     "avg_pool2d": [
         (lambda x: cr.avg_pool2d(x, 2), IMAGES),
         (lambda x: cr.avg_pool2d(x, (3, 2), (1, 2), (1, 0)), IMAGES),
@@ -61,6 +80,9 @@ CALLS = {
         (lambda x: cr.norm(x, axis=0), MATRIX),
         (lambda x: cr.norm(x, 1, axis=1, keepdims=True), MATRIX),
         (lambda x: cr.norm(x, np.inf, axis=1), MATRIX),
+        (lambda x: cr.norm(x, 3, axis=0), MATRIX),
+        (lambda x: cr.norm(x, "nuc"), MATRIX),
+        (lambda x: cr.norm(x, -2, axis=(2, 0), keepdims=True), ((2, 4, 3),)),
     ],
     "pad": [(lambda x: cr.pad(x, 1), MATRIX), (lambda x: cr.pad(x, ((0, 1), (2, 0)), constant_values=2.5), MATRIX)],
     "prod": [
@@ -240,7 +262,7 @@ def test_lists_of_values():
         (lambda: cr.prod(np.zeros((0,))), "without entries"),
         (lambda: cr.concatenate([]), "at least one array"),
         (lambda: cr.stack(cr.Tensor([1.0])), "takes a list"),
-        (lambda: cr.norm(np.ones(3), ord=3), "ord=1, 2 and inf"),
+        (lambda: cr.norm(np.ones((3, 3)), ord=3), "'fro', 'nuc', 1, -1, 2, -2, inf or -inf, not 3"),
         (lambda: cr.trace(np.ones(3)), "needs a matrix"),
     ],
 )

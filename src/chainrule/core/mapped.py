@@ -201,7 +201,9 @@ class Mapped(Operators):
         if function in REDUCTIONS and not self.requires_grad:
             return reduced(function, *args, **kwargs)
         operation = operation_of(function)
-        return of_numbers(function, args, kwargs) if operation is None else operation(*args, **kwargs)
+        if isinstance(operation, Operation) or (operation is not None and self.requires_grad):
+            return operation(*args, **kwargs)
+        return of_numbers(function, args, kwargs)
 
 
 REDUCTIONS = (np.all, np.any, np.max, np.min, np.sum)

@@ -192,7 +192,7 @@ def pinv_moved(dx, out, x):
 
 
 @differential(
-    r"{x}^{+}",
+    r"\operatorname{pinv}\left({x}\right)",
     differential=(pinv_moved,),
     shapes=((4, 3),),
     domain=(-0.8, 0.8),

@@ -158,7 +158,7 @@ def lstsq(a: Any, b: Any) -> LeastSquares:
         raise ShapeError(f"lstsq takes a of shape (m, n) and b of shape (m,) or (m, k), and got {named(operands)}")
     x, rank = matmul(rules.pinv(a), b), matrix_rank(a)
     away = linear.sum(square(matmul(a, x) - b), axis=0, keepdims=len(shape_of(b)) == 1)
-    known = rank == columns and rows > columns
+    known = rows > columns and rank == columns
     return LeastSquares(x, away if known else np.empty(0, away.dtype), rank, rules.svdvals(a))
 
 
