@@ -322,6 +322,8 @@ def test_numpys_functions_inside_a_map():
     f = lambda x: np.sum(np.tanh(x)) + np.max(x) + np.where(x > 1.0, x, 0.0).sum()  # noqa: E731
     np.testing.assert_allclose(cr.vmap(f)(A), [f(x) for x in A], rtol=1e-14)
     np.testing.assert_array_equal(cr.vmap(np.argsort)(A), np.argsort(A, axis=1))
+    slopes = cr.vmap(cr.grad(lambda x: np.sum(np.clip(x, a_min=1.0, a_max=None) ** 2, keepdims=False)))(A)
+    np.testing.assert_allclose(slopes, np.where(A >= 1.0, 2 * A, 0.0))
     assert (D * cr.vmap(lambda x: D * x)(A)).shape == (4, 3)
     np.testing.assert_array_equal(cr.vmap(lambda x: D + x)(A), D + A)
 

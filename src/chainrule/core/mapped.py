@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.core.numpy_calls import operation_of
+from chainrule.core.numpy_calls import called, operation_of
 from chainrule.core.operation import Operation, book, compositions, is_node
 from chainrule.core.operators import Operators
 from chainrule.core.state import Quiet
@@ -202,7 +202,7 @@ class Mapped(Operators):
             return reduced(function, *args, **kwargs)
         operation = operation_of(function)
         if isinstance(operation, Operation) or (operation is not None and self.requires_grad):
-            return operation(*args, **kwargs)
+            return called(function, args, kwargs, core)
         return of_numbers(function, args, kwargs)
 
 

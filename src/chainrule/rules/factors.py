@@ -156,10 +156,10 @@ def lstsq(a: Any, b: Any) -> LeastSquares:
     operands = (a, b)
     if len(shape_of(a)) != 2 or len(shape_of(b)) not in (1, 2) or shape_of(b)[0] != rows:
         raise ShapeError(f"lstsq takes a of shape (m, n) and b of shape (m,) or (m, k), and got {named(operands)}")
-    x, rank = matmul(rules.pinv(a), b), matrix_rank(a)
+    x, rank = matmul(rules.pinv(a), b), matrix_rank(a).astype(np.intc)
     away = linear.sum(square(matmul(a, x) - b), axis=0, keepdims=len(shape_of(b)) == 1)
     known = rows > columns and rank == columns
-    return LeastSquares(x, away if known else np.empty(0, away.dtype), rank, rules.svdvals(a))
+    return LeastSquares(x, away if known else index(away, key=slice(0, 0)), rank, rules.svdvals(a))
 
 
 @composed
