@@ -30,10 +30,11 @@ def test_the_machine_transposes_a_product_of_a_matrix_with_itself():
 def test_what_a_derivative_reads_is_what_occurs_in_its_transpose(name):
     operation = book[name]
     shapes = operation.shapes
-    shape = operation.shape_of_result(shapes, {})
+    settings = operation.complete(operation.examples[0])
+    shape = operation.shape_of_result(shapes, settings)
     for i in range(len(shapes)):
         if operation.adjoint[i] is None and operation.differentiable(i):
-            transpose = operation.transposed(i, shape, shapes, {})
+            transpose = operation.transposed(i, shape, shapes, settings)
             terms = forward_order([transpose.share])
             found = (transpose.out in terms, tuple([j for j, x in enumerate(transpose.inputs) if x in terms]))
             assert operation.reads(i, len(shapes)) == found

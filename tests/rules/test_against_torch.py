@@ -53,6 +53,14 @@ TORCH = {
     "identity": torch.clone,
     "index": lambda x, key: x[key],
     "inv": torch.linalg.inv,
+    "direction": torch.div,
+    "largest": lambda x, axis, keepdims: torch.amax(x, () if axis is None else axis, keepdims),
+    "length": lambda x, axis, keepdims, count: torch.linalg.vector_norm(x, dim=axis, keepdim=keepdims) / count**0.5,
+    "power_and_log": lambda x, y, count, settled: x**y * torch.log(x) ** count,
+    "shares_of_extreme": lambda x, axis, largest: (
+        x == (torch.amax if largest else torch.amin)(x, () if axis is None else axis, True)
+    ).double(),
+    "smallest": lambda x, axis, keepdims: torch.amin(x, () if axis is None else axis, keepdims),
     "concatenate": lambda *arrays, axis: torch.cat(arrays, axis),
     "layer_norm": lambda x, w, b, eps: functional.layer_norm(x, w.shape, w, b, eps),
     "leaky_relu": lambda x, slope: functional.leaky_relu(x, slope),

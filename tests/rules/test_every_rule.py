@@ -67,7 +67,17 @@ def test_rules_with_kinks_declare_them():
 def test_flat_rules_are_exactly_these():
     flat = {name for name in RULES if not places(cr.book[name])}
     assert flat == {
-        *("sign", "greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "sign_of_det"),
+        *(
+            "sign",
+            "greater",
+            "greater_equal",
+            "less",
+            "less_equal",
+            "equal",
+            "not_equal",
+            "sign_of_det",
+            "shares_of_extreme",
+        ),
         *("logical_and", "logical_or", "logical_xor", "logical_not", "isnan", "isinf", "isfinite", "signbit"),
         *("floor", "ceil", "trunc", "rint", "round", "floor_divide", "any", "all", "count_nonzero", "one_hot"),
         *("argmax", "argmin", "argsort", "searchsorted", "bitwise_and", "bitwise_or", "bitwise_xor"),

@@ -62,6 +62,7 @@ cdef double ieee_log(double x) noexcept
 cdef double ieee_tanh(double x) noexcept
 cdef double power(double x, double y) noexcept
 cdef double number(object x) except? -1.0
+cdef double real(object x) except? -1.0
 cpdef Value add_all(object terms)
 cpdef Value dot_all(object xs, object ys)
 cpdef object weighted_sum(object start, list weights, list inputs)

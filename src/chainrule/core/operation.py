@@ -17,6 +17,7 @@ composition of other rules, and tests hold the two together.
 from __future__ import annotations
 
 import dis
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -53,6 +54,8 @@ kernels: dict[str, Function] = {}
 
 ndarray, TRUTH = np.ndarray, np.dtype(bool)
 NUMBERS = (float, int, bool, np.floating, np.integer, np.bool_)
+
+TOO_LARGE = "a whole number is too large for a double, of which the largest is about 1.8e308"
 
 PLAIN = frozenset({np.ndarray, float, int, bool, str, tuple, list, slice, type(None), np.float64, np.float32, np.dtype})
 """Kinds that are no nodes: to look for an attribute that a class has not takes longer than an addition of arrays."""
@@ -108,6 +111,7 @@ class Operation:
         self.domain: tuple[float, float] = where_to_test.pop("domain", (-3.0, 3.0))
         self.shapes: tuple[tuple[int, ...], ...] = where_to_test.pop("shapes", ((2, 3),) * len(self.inputs))
         self.at_kink: tuple[tuple[float, ...], ...] = where_to_test.pop("at_kink", ())
+        self.edges: tuple[tuple[float, ...], ...] = where_to_test.pop("edges", ())
         self.examples: tuple[dict[str, Any], ...] = where_to_test.pop("examples", ({},))
         self.batches: bool = where_to_test.pop("batches", False)
         self.mapped: Function | None = where_to_test.pop("mapped", None)
@@ -378,8 +382,9 @@ def pointwise(formula: str, *, partials: Any, **declared: Any) -> Callable[[Func
 
     `formula` is LaTeX with the inputs in braces. `partials` has one function of ``(out, *inputs, **settings)`` for each
     input, or None where the output does not move with it; a rule with ``*inputs`` gives one function of
-    ``(index, out, *inputs)``. Settings are keyword-only. `domain`, `shapes`, `at_kink` and `examples` (of settings)
-    tell the generated tests where to look; `prepare` has a function for each input that makes a random array suit it.
+    ``(index, out, *inputs)``. Settings are keyword-only. `domain`, `shapes`, `at_kink`, `edges` (points where the
+    domain ends, or a derivative is special) and `examples` (of settings) tell the generated tests where to look;
+    `prepare` has a function for each input that makes a random array suit it.
 
     A rule that takes one of several branches says which by comparing: a local derivative that is true or false selects,
     so that of an infinite gradient nothing reaches a branch that was not taken. Where such derivatives are numbers,
@@ -434,11 +439,18 @@ def fused(formula: str, *, adjoint: Any, of: Function, reason: str, **declared: 
 
 
 def composed(function: Function) -> Function:
-    """Register a function made of operations: it needs no rule, and every engine runs it."""
-    compositions[function.__name__] = function
+    """Register a function made of operations: it needs no rule, every engine runs it, and on arrays it is silent."""
+
+    @functools.wraps(function)
+    def silent(*inputs: Any, **settings: Any) -> Any:
+        if noise.get() is SILENCE or (inputs and is_node(inputs[0])):
+            return function(*inputs, **settings)
+        return quietly(function, *inputs, **settings)
+
+    compositions[function.__name__] = silent
     for tell in named:
-        tell(function.__name__, function)
-    return function
+        tell(function.__name__, silent)
+    return silent
 
 
 def kernel(function: Function) -> Function:
@@ -537,7 +549,7 @@ def in_doubles(numbers: Sequence[Any]) -> list[Any]:
     try:
         return [np.float64(x) if type(x) in (float, int, bool) else x for x in numbers]
     except OverflowError:
-        raise DtypeError("a whole number is too large: the largest double is about 1.8e308") from None
+        raise DtypeError(TOO_LARGE) from None
 
 
 def as_count(x: Any) -> Any:

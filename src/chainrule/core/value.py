@@ -31,7 +31,7 @@ from chainrule.core.anomaly import check_result, check_share
 from chainrule.core.labels import users_line
 from chainrule.core.leaving import give_explicitly, give_number
 from chainrule.core.numpy_calls import operation_of
-from chainrule.core.operation import NUMBERS, book, compositions, is_mask, refuse_backward
+from chainrule.core.operation import NUMBERS, TOO_LARGE, book, compositions, is_mask, refuse_backward
 from chainrule.core.state import Quiet, listeners, switches
 from chainrule.errors import DtypeError, GraphError
 
@@ -152,13 +152,13 @@ class Value:
             y: Value = other
             return make(ADD, TWO, self, y, self.data + y.data, 1.0, 1.0)
         if type(other) is float or type(other) is int:
-            c: cython.double = float(other)
+            c: cython.double = real(other)
             return make(ADD, VALUE_NUMBER, self, None, self.data + c, 1.0, c)
         return through_the_book("add", self, other)
 
     def __radd__(self, other: Any) -> Any:
         if type(other) is float or type(other) is int:
-            c: cython.double = float(other)
+            c: cython.double = real(other)
             return make(ADD, NUMBER_VALUE, self, None, c + self.data, 1.0, c)
         return through_the_book("add", other, self)
 
@@ -167,13 +167,13 @@ class Value:
             y: Value = other
             return make(SUB, TWO, self, y, self.data - y.data, 1.0, -1.0)
         if type(other) is float or type(other) is int:
-            c: cython.double = float(other)
+            c: cython.double = real(other)
             return make(SUB, VALUE_NUMBER, self, None, self.data - c, 1.0, c)
         return through_the_book("sub", self, other)
 
     def __rsub__(self, other: Any) -> Any:
         if type(other) is float or type(other) is int:
-            c: cython.double = float(other)
+            c: cython.double = real(other)
             return make(SUB, NUMBER_VALUE, self, None, c - self.data, -1.0, c)
         return through_the_book("sub", other, self)
 
@@ -182,13 +182,13 @@ class Value:
             y: Value = other
             return make(MUL, TWO, self, y, self.data * y.data, y.data, self.data)
         if type(other) is float or type(other) is int:
-            c: cython.double = float(other)
+            c: cython.double = real(other)
             return make(MUL, VALUE_NUMBER, self, None, self.data * c, c, c)
         return through_the_book("mul", self, other)
 
     def __rmul__(self, other: Any) -> Any:
         if type(other) is float or type(other) is int:
-            c: cython.double = float(other)
+            c: cython.double = real(other)
             return make(MUL, NUMBER_VALUE, self, None, c * self.data, c, c)
         return through_the_book("mul", other, self)
 
@@ -198,20 +198,20 @@ class Value:
             out: cython.double = divide(self.data, y.data)
             return make(DIV, TWO, self, y, out, divide(1.0, y.data), -divide(out, y.data))
         if type(other) is float or type(other) is int:
-            c: cython.double = float(other)
+            c: cython.double = real(other)
             return make(DIV, VALUE_NUMBER, self, None, divide(self.data, c), divide(1.0, c), c)
         return through_the_book("div", self, other)
 
     def __rtruediv__(self, other: Any) -> Any:
         if type(other) is float or type(other) is int:
-            c: cython.double = float(other)
+            c: cython.double = real(other)
             out: cython.double = divide(c, self.data)
             return make(DIV, NUMBER_VALUE, self, None, out, -divide(out, self.data), c)
         return through_the_book("div", other, self)
 
     def __pow__(self, other: Any, modulo: Any = None) -> Any:
         if modulo is None and (type(other) is float or type(other) is int):
-            c: cython.double = float(other)
+            c: cython.double = real(other)
             slope: cython.double = 0.0 if c == 0.0 else c * power(self.data, c - 1.0)
             return make(POW, VALUE_NUMBER, self, None, power(self.data, c), slope, c)
         return through_the_book("pow", self, other) if modulo is None else NotImplemented
@@ -783,8 +783,16 @@ def number(x: Any) -> float:
     if type(x) is Value:
         return x.data
     if type(x) is float or isinstance(x, NUMBERS):
-        return float(x)
+        return real(x)
     raise DtypeError(f"a sum of Values takes Values and real numbers, not {type(x).__name__}; for arrays use cr.Tensor")
+
+
+def real(x: Any) -> float:
+    """A plain number as a double."""
+    try:
+        return float(x)
+    except OverflowError:
+        raise DtypeError(TOO_LARGE) from None
 
 
 def comparable(x: Any) -> bool:

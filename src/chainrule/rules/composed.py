@@ -12,9 +12,9 @@ from chainrule.core.mapped import Mapped
 from chainrule.core.operation import composed, is_node
 from chainrule.core.term import Term
 from chainrule.errors import DtypeError, GraphError, ShapeError
-from chainrule.rules import linear, pointwise
+from chainrule.rules import linear, pointwise, reductions
 from chainrule.rules.linear import index, reshape
-from chainrule.rules.pointwise import equal, exp, log, sqrt, square, where
+from chainrule.rules.pointwise import exp, log, sqrt, square
 
 Axis = int | tuple[int, ...] | None
 
@@ -78,7 +78,7 @@ def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> cr.max(np.array([[1.0, 5.0], [3.0, 2.0]]), axis=0)
     array([3., 5.])
     """
-    return extreme(np.max, x, axis, keepdims)
+    return reductions.largest(with_numbers(x), axis=axis, keepdims=keepdims)
 
 
 @composed
@@ -89,26 +89,7 @@ def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> cr.min(np.array([[1.0, 5.0], [3.0, 2.0]]), axis=0)
     array([1., 2.])
     """
-    return extreme(np.min, x, axis, keepdims)
-
-
-def extreme(find: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
-    """The extreme as a plain number, plus a mean over its places that is 0 and carries the gradient."""
-    x = gathered(x)
-    numbers = numbers_of(x)
-    if not numbers.size:
-        raise ShapeError(f"the largest or smallest entry of an empty array, of shape {numbers.shape}, does not exist")
-    found = find(numbers, axis=axis, keepdims=True)
-    if not is_node(x):
-        return found if keepdims else np.squeeze(found, axis)[()]
-    places = equal(numbers, found)
-    finite = finite_or_zero(found)
-    above = where(places, x - finite, np.zeros_like(finite))
-    out = finite + linear.sum(above, axis=axis, keepdims=True) / np.sum(
-        places, axis=axis, keepdims=True, dtype=found.dtype
-    )
-    out = out + np.where(np.isnan(found), found, np.zeros_like(found))
-    return out if keepdims else linear.squeeze(out, axis=axis)
+    return reductions.smallest(with_numbers(x), axis=axis, keepdims=keepdims)
 
 
 @composed
@@ -144,7 +125,7 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     1000.0
     """
     x = gathered(x)
-    if without_numbers(x):
+    if without_numbers(x) or linear.count(shape_of(x), axis) == 0:
         return log(linear.sum(exp(x), axis=axis, keepdims=keepdims))
     largest = finite_or_zero(np.max(numbers_of(x), axis=axis, keepdims=True))
     out = log(linear.sum(exp(x - largest), axis=axis, keepdims=True)) + largest
@@ -184,7 +165,12 @@ def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any
     >>> float(cr.std(np.array([1.0, 5.0])))
     2.0
     """
-    return root(var(x, axis, ddof, keepdims))
+    x = gathered(x)
+    if without_numbers(x):
+        return sqrt(var(x, axis, ddof, keepdims))
+    away = x - linear.mean(x, axis=axis, keepdims=True)
+    count = float(np.maximum(linear.count(shape_of(x), axis) - ddof, 0))
+    return reductions.length(away, axis=axis, keepdims=keepdims, count=count)
 
 
 def away_over_spread(x: Any, axes: Axis, eps: float) -> Any:
@@ -195,19 +181,13 @@ def away_over_spread(x: Any, axes: Axis, eps: float) -> Any:
 
 def length(x: Any, axis: Axis, keepdims: bool) -> Any:
     """The root of the sum of squares, of all entries or along axes; its gradient at 0 is 0."""
-    return root(linear.sum(square(x), axis=axis, keepdims=keepdims))
-
-
-def root(x: Any) -> Any:
-    """A square root whose gradient at 0 is 0, where that of `sqrt` is infinite."""
     if without_numbers(x):
-        return sqrt(x)
-    zero = equal(numbers_of(x), 0.0)
-    return where(zero, 0.0 * x, sqrt(where(zero, 1.0, x)))
+        return sqrt(linear.sum(square(x), axis=axis, keepdims=keepdims))
+    return reductions.length(x, axis=axis, keepdims=keepdims)
 
 
 @composed
-def prod(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The product of the entries, by halves: exact gradients where entries are 0, in O(n) and log n steps.
 
     >>> import chainrule as cr, numpy as np
@@ -216,23 +196,22 @@ def prod(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     """
     x = gathered(x)
     shape = shape_of(x)
-    if axis is None:
-        out, axis_ = reshape(x, shape=(-1,)), 0
-    else:
-        out, axis_ = x, axis % len(shape)
-    lead = (slice(None),) * axis_
-    length = shape_of(out)[axis_]
+    if axis is None or (not shape and axis in (0, -1)):
+        axis = tuple(range(len(shape)))
+    axes = np.lib.array_utils.normalize_axis_tuple(axis, len(shape))
+    rest = tuple([i for i in range(len(shape)) if i not in axes])
+    kept = tuple([1 if i in axes else n for i, n in enumerate(shape)])
+    length = linear.count(shape, axes)
+    out = reshape(linear.transpose(x, axes=(*axes, *rest)), shape=(length, *[shape[i] for i in rest]))
     if length == 0:
-        raise ShapeError(f"the product over an axis without entries, of shape {shape}, has nothing to differentiate")
+        return reshape(1 + linear.sum(out, axis=0), shape=kept if keepdims else out.shape[1:])
     while length > 1:
         half = length // 2
-        product = index(out, key=(*lead, slice(0, half))) * index(out, key=(*lead, slice(half, 2 * half)))
+        product = index(out, key=slice(0, half)) * index(out, key=slice(half, 2 * half))
         if length % 2:
-            product = linear.concatenate(product, index(out, key=(*lead, slice(length - 1, length))), axis=axis_)
+            product = linear.concatenate(product, index(out, key=slice(length - 1, length)), axis=0)
         out, length = product, half + length % 2
-    if keepdims:
-        return reshape(out, shape=(1,) * len(shape)) if axis is None else out
-    return linear.squeeze(out, axis=axis_)
+    return reshape(out, shape=kept if keepdims else out.shape[1:])
 
 
 @composed
@@ -292,6 +271,14 @@ def array_of(x: Any) -> Any:
     """The plain numbers as one array, for what depends on all of them; inside vmap there is none, and that is said."""
     numbers = numbers_of(x)
     return numbers.refuse_number() if isinstance(numbers, Mapped) else numbers
+
+
+def with_numbers(x: Any) -> Any:
+    """One array or node with numbers; a symbol is refused."""
+    x = gathered(x)
+    if without_numbers(x):
+        numbers_of(x)
+    return x
 
 
 def shape_of(x: Any) -> tuple[int, ...]:

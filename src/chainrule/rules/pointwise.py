@@ -41,6 +41,7 @@ def mul(x, y):
     r"\frac{x}{y}",
     partials=(lambda out, x, y: 1 / y, lambda out, x, y: -(out / y)),
     symbol="/",
+    edges=((1.0, 0.0), (0.0, 0.0), (0.0, 2.0)),
     domain=(0.4, 3.0),
 )
 def div(x, y):
@@ -51,15 +52,45 @@ def div(x, y):
 @pointwise(
     r"{x}^{y}",
     partials=(
-        lambda out, x, y: where(equal(y, 0.0), 0.0, y * pow(x, y - 1)),
-        lambda out, x, y: where(equal(x, 0.0), 0.0, out * log(x)),
+        lambda out, x, y: power_slope(x, y),
+        lambda out, x, y: power_and_log(x, y, count=1, settled=True),
     ),
     symbol="**",
+    edges=((0.0, 0.0), (0.0, 1.0), (0.0, 1.5), (0.0, 3.0), (0.0, -1.0), (2.0, 0.0), (-2.0, 3.0)),
     domain=(0.3, 2.5),
 )
 def pow(x, y):
     """The power rule in the base; in the exponent, growth in proportion to the power itself."""
     return kernels.power(x, y)
+
+
+def power_slope(x, y):
+    """y x^(y-1); where y is 0 the power is flat, at base 0 too and at every order."""
+    if type(y) in (float, int):
+        return y * pow(x, y - 1) if y else 0
+    if not getattr(y, "requires_grad", True):
+        x = where(equal(y, 0), 1, x)
+    elif hasattr(y, "data"):  # Its own derivative follows, and there the convention for 0^0 is none of x^(y-1).
+        return chosen(power_and_log(x, y - 1, count=0), y)
+    return chosen(pow(x, y - 1), y)
+
+
+@pointwise(
+    r"{x}^{y} \cdot \ln\left({x}\right)^{count}",
+    partials=(
+        lambda out, x, y, count, settled: (
+            chosen(power_and_log(x, y - 1, count=count), y)
+            + (count * power_and_log(x, y - 1, count=count - 1) if count else 0)
+        ),
+        lambda out, x, y, count, settled: power_and_log(x, y, count=count + 1),
+    ),
+    edges=((0.0, 0.0), (0.0, 1.0), (0.0, 3.0), (2.0, 0.0)),
+    domain=(0.3, 2.5),
+    examples=({"count": 1}, {"count": 2}),
+)
+def power_and_log(x, y, *, count, settled=False):
+    """A power times logarithms, one for each derivative in the exponent; at base 0 the power wins, if there is one."""
+    return kernels.power_and_log(x, y, count, settled)
 
 
 @pointwise(r"-{x}", partials=(lambda out, x: -1,))
@@ -86,19 +117,19 @@ def expm1(x):
     return np.expm1(x)
 
 
-@pointwise(r"\ln\left({x}\right)", partials=(lambda out, x: 1 / x,), domain=(0.3, 3.0))
+@pointwise(r"\ln\left({x}\right)", partials=(lambda out, x: 1 / x,), edges=((0.0,),), domain=(0.3, 3.0))
 def log(x):
     """The logarithm's slope is one over its argument: it feels relative changes."""
     return np.log(x)
 
 
-@pointwise(r"\ln\left(1 + {x}\right)", partials=(lambda out, x: 1 / (1 + x),), domain=(-0.6, 3.0))
+@pointwise(r"\ln\left(1 + {x}\right)", partials=(lambda out, x: 1 / (1 + x),), edges=((-1.0,),), domain=(-0.6, 3.0))
 def log1p(x):
     """ln(1 + x) without cancellation near 0."""
     return np.log1p(x)
 
 
-@pointwise(r"\sqrt{x}", partials=(lambda out, x: 1 / (2 * out),), domain=(0.3, 3.0))
+@pointwise(r"\sqrt{x}", partials=(lambda out, x: 1 / (2 * out),), edges=((0.0,),), domain=(0.3, 3.0))
 def sqrt(x):
     """A square root's slope is one over twice the root: steep near 0, flat far out."""
     return np.sqrt(x)
@@ -110,7 +141,7 @@ def square(x):
     return x * x
 
 
-@pointwise(r"\frac{1}{x}", partials=(lambda out, x: -(out * out),), domain=(0.4, 3.0))
+@pointwise(r"\frac{1}{x}", partials=(lambda out, x: -(out * out),), edges=((0.0,),), domain=(0.4, 3.0))
 def reciprocal(x):
     """One over x falls by the square of itself."""
     return 1 / x
@@ -134,13 +165,23 @@ def tan(x):
     return np.tan(x)
 
 
-@pointwise(r"\arcsin\left({x}\right)", partials=(lambda out, x: 1 / sqrt(1 - x * x),), domain=(-0.8, 0.8))
+@pointwise(
+    r"\arcsin\left({x}\right)",
+    partials=(lambda out, x: 1 / sqrt(1 - x * x),),
+    edges=((-1.0,), (1.0,)),
+    domain=(-0.8, 0.8),
+)
 def asin(x):
     """The angle with a given sine; its slope is one over the cosine of that angle."""
     return np.arcsin(x)
 
 
-@pointwise(r"\arccos\left({x}\right)", partials=(lambda out, x: -1 / sqrt(1 - x * x),), domain=(-0.8, 0.8))
+@pointwise(
+    r"\arccos\left({x}\right)",
+    partials=(lambda out, x: -1 / sqrt(1 - x * x),),
+    edges=((-1.0,), (1.0,)),
+    domain=(-0.8, 0.8),
+)
 def acos(x):
     """The angle with a given cosine: a right angle minus the arc sine."""
     return np.arccos(x)
@@ -155,6 +196,7 @@ def atan(x):
 @pointwise(
     r"\operatorname{atan2}\left({x}, {y}\right)",
     partials=(lambda out, x, y: y / (x * x + y * y), lambda out, x, y: -x / (x * x + y * y)),
+    edges=((0.0, 0.0), (0.0, -1.0), (0.0, 2.0), (1.0, 0.0)),
     domain=(0.3, 2.0),
 )
 def atan2(x, y):
@@ -319,7 +361,7 @@ def where(condition, x, y):
 
 
 @pointwise(
-    r"{x} \cdot {weight}",
+    r"{weight} \cdot {x}",
     partials=(lambda out, x, weight: weight, lambda out, x, weight: x),
     selects=True,
 )

@@ -1,0 +1,214 @@
+"""Every pointwise rule at zeros, infinities, nan, huge and tiny numbers: engines agree, and nothing raises or warns.
+
+pytest turns warnings into errors here, as it does everywhere.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from oracles import RULES, places
+
+import chainrule as cr
+from chainrule import Tensor, Value
+from chainrule.core.operation import Pointwise, book, compositions
+
+SPECIAL = (0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e308, -1e308, 1e-308, 5e-324, -5e-324)
+NAMES = [name for name in RULES if isinstance(book[name], Pointwise)]
+
+
+def points(rule):
+    count = len(rule.shapes)
+    if count == 2:
+        return itertools.product((0.0, -0.0, 1.0, np.inf, -np.inf, np.nan, -1e308, 5e-324), repeat=2)
+    return [(x,) * count for x in SPECIAL]
+
+
+def close(found, right, what):
+    """Equal, both nan, or apart by rounding; of numbers near the ends of the range one may overflow or vanish."""
+    found, right = float(found), float(right)
+    same = (np.isnan(found) and np.isnan(right)) or found == right or np.isclose(found, right, rtol=1e-12, atol=1e-300)
+    assert same, f"{what}: {found!r} and {right!r}"
+
+
+def gradients(rule, settings, point, kind):
+    """The result, and the derivative in each input, of first order in both modes and of second order."""
+    moving = places(rule)
+    given = [kind(x) for x in point]
+    found = [rule(*given, **settings)]
+    if not moving:
+        return found
+
+    def f(*xs):
+        return rule(*[xs[moving.index(i)] if i in moving else x for i, x in enumerate(point)], **settings)
+
+    every = tuple(range(len(moving)))
+    xs = [given[i] for i in moving]
+    found += cr.grad(f, every)(*xs)
+    found.append(cr.jvp(f, tuple(xs), tuple([kind(1.0) for _ in xs]))[1])
+    for i in every:
+        alone = lambda x, i=i: f(*[x if k == i else y for k, y in enumerate([point[m] for m in moving])])  # noqa: E731
+        found.append(cr.grad(cr.grad(alone))(xs[i]))
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_engines_agree_and_nothing_is_raised(name):
+    rule = book[name]
+    for given in rule.examples:
+        settings = rule.complete(given)
+        for point in points(rule):
+            plain = gradients(rule, settings, point, float)
+            scalar = gradients(rule, settings, point, Value)
+            array = gradients(rule, settings, point, lambda x: Tensor(x, requires_grad=True))
+            for a, b, c in zip(plain, scalar, array, strict=True):
+                close(a, b, f"{name}{point} with {settings} of floats and Values")
+                close(a, c, f"{name}{point} with {settings} of floats and Tensors")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_python_numbers_beside_nodes(name):
+    """A plain number may stand in any place: its derivatives follow IEEE 754 too, and Values and Tensors agree."""
+    rule = book[name]
+    moving = places(rule)
+    if len(rule.shapes) != 2 or not moving:
+        return
+    settings = rule.complete(rule.examples[0])
+    for point, i in itertools.product(itertools.product((*SPECIAL[:7], 0, 2), repeat=2), moving):
+        shares = []
+        for kind in (Value, lambda x: Tensor(x, requires_grad=True)):
+            node = kind(float(point[i]))
+            out = rule(*[node if k == i else x for k, x in enumerate(point)], **settings)
+            out.backward()
+            shares.append(node.grad)
+        close(*shares, f"{name}{point} in input {i}")
+
+
+ARRAYS = (
+    [0.0, 0.0],
+    [-np.inf, -np.inf],
+    [np.inf, 1.0],
+    [np.inf, np.inf],
+    [np.nan, 1.0],
+    [1e200, -1e200],
+    [1e300, 1e300],
+    [5e-324, 0.0],
+    [-0.0, 1.0],
+)
+REDUCING = (
+    "log_softmax", "logsumexp", "max", "mean", "min", "norm", "prod", "softmax", "std", "sum", "var",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REDUCING)
+def test_reductions_of_special_numbers(name):
+    function = compositions.get(name) or book[name]
+    for numbers in ARRAYS:
+        x = np.array(numbers)
+        total = lambda x: cr.sum(function(x))  # noqa: E731
+        with np.errstate(all="raise"):
+            found = function(x)
+            np.testing.assert_array_equal(function(Tensor(x)).data, found, f"{name} of {numbers}")
+            np.testing.assert_array_equal(cr.vjp(total, x)[1](1.0)[0], cr.grad(total)(x))
+            cr.hessian(total)(x)
+            cr.jvp(function, (x,), (np.ones(2),))
+
+
+@pytest.mark.parametrize(
+    ("call", "right"),
+    [
+        (lambda: cr.grad(lambda x: x / 0.0)(3.0), np.inf),
+        (lambda: cr.grad(lambda x: x / 0)(-3.0), np.inf),
+        (lambda: cr.grad(lambda x: x / 0.0)(Value(3.0)), np.inf),
+        (lambda: cr.grad(lambda x: 1 / x)(0.0), -np.inf),
+        (lambda: cr.grad(lambda x: x**-1)(0.0), -np.inf),
+        (lambda: cr.var(np.array([1.0, 2.0]), ddof=2), np.inf),
+        (lambda: cr.norm(np.array([1e200])), 1e200),
+        (lambda: cr.prod(np.array([1e300, 1e300])), np.inf),
+        (lambda: cr.std(np.array([np.inf, 1.0])), np.nan),
+        (lambda: cr.logsumexp(np.zeros(0)), -np.inf),
+        (lambda: cr.logsumexp(Tensor(np.zeros((0, 2)), requires_grad=True), axis=0).data[1], -np.inf),
+        (lambda: cr.softmax(np.array([-np.inf, -np.inf]))[0], np.nan),
+        (lambda: (Value(-np.inf) ** 0.5).data, np.inf),
+        (lambda: cr.pow(np.array([-np.inf]), 0.5)[0], np.inf),
+        (lambda: cr.erfc(0.0), 1.0),
+        (lambda: Value(0.0).erfc().data, 1.0),
+        (lambda: cr.erfc(np.zeros(2))[1], 1.0),
+        (lambda: cr.derivative("relu(-x)", "x")(x=-2.0), -1.0),
+        (lambda: cr.derivative("1 - relu(x)", "x")(x=2.0), -1.0),
+    ],
+)
+def test_rows(call, right):
+    close(call(), right, "")
+
+
+def test_truth_values_count_as_one_and_zero():
+    mask = Tensor([1.0, -1.0]) > 0
+    np.testing.assert_array_equal((-mask).data, [-1, 0])
+    np.testing.assert_array_equal((mask - mask).data, [0, 0])
+    np.testing.assert_array_equal((1 - mask).data, [0, 1])
+    assert cr.neg(True) == -1
+
+
+def test_whole_numbers_that_are_too_large():
+    for call in (
+        lambda: Tensor([1.0]) + 10**400,
+        lambda: 10**400 * Value(1.0),
+        lambda: Value(1.0) ** 10**400,
+        lambda: cr.maximum(Value(1.0), 10**400),
+        lambda: cr.sin(10**400),
+    ):
+        with pytest.raises(cr.errors.DtypeError, match="too large"):
+            call()
+
+
+def test_squares_of_whole_tensors():
+    t = Tensor(np.array([3, -2]))
+    np.testing.assert_array_equal((t**2).data, [9, 4])
+    assert (t**2).dtype == np.int64
+    for exponent in (2.0, 1.0, 0.5, -1.0):
+        assert (t**exponent).dtype == np.float64
+    np.testing.assert_array_equal((t**2.0).data, [9.0, 4.0])
+    np.testing.assert_array_equal((Tensor(np.array([0, 3])) ** 0).data, [1, 1])
+
+
+def test_products_along_axes():
+    x = np.random.default_rng(0).normal(size=(2, 3, 4))
+    for axis, keepdims in itertools.product((None, 0, -1, (0, 1), (2, 0), (0, 1, 2), ()), (False, True)):
+        found = cr.prod(Tensor(x), axis=axis, keepdims=keepdims).data
+        np.testing.assert_allclose(found, np.prod(x, axis, keepdims=keepdims), rtol=1e-14)
+        assert cr.grad(lambda x, axis=axis: cr.sum(cr.prod(x, axis=axis)))(x).shape == x.shape
+    for empty in (np.zeros(0), np.zeros((0, 3)), np.zeros((2, 0))):
+        np.testing.assert_array_equal(cr.prod(empty, axis=0), np.prod(empty, 0))
+        assert cr.grad(cr.prod)(empty).shape == empty.shape
+    assert cr.prod(np.array(3.0), axis=0) == 3.0
+    with pytest.raises((ValueError, IndexError)):
+        cr.prod(x, axis=5)
+
+
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_extremes_as_numpy(name):
+    ours, theirs = compositions[name], getattr(np, name)
+    whole = np.array([[2**62 + 1, 5], [-(2**62) - 1, 2**62 + 1]])
+    assert ours(Tensor(whole)).data == theirs(whole)
+    assert ours(Tensor(whole)).dtype == whole.dtype
+    x = np.array([[[1.0, 5.0, 5.0], [np.nan, 0.0, 2.0]], [[-1.0, -1.0, 7.0], [np.inf, 3.0, -np.inf]]])
+    for axis, keepdims in itertools.product((None, 0, -1, (0, 2), (0, 1, 2)), (False, True)):
+        found = ours(Tensor(x), axis=axis, keepdims=keepdims).data
+        np.testing.assert_array_equal(found, theirs(x, axis, keepdims=keepdims))
+    np.testing.assert_array_equal(ours(Tensor(np.zeros((2, 0))), axis=0).data, np.zeros(0))
+    with pytest.raises(ValueError, match="zero-size"):
+        ours(Tensor(np.zeros((2, 0))), axis=1)
+
+
+def test_equals_share_evenly_and_nan_takes_all():
+    x = np.array([[1.0, 3.0, 3.0, 3.0], [2.0, np.nan, np.nan, 0.0]])
+    third = 1 / 3
+    for mode in ("reverse", "forward"):
+        found = np.array(cr.jacobian(lambda x: cr.max(x, axis=1), mode=mode)(x))
+        np.testing.assert_allclose(found[0, 0], [0.0, third, third, third], rtol=1e-15)
+        np.testing.assert_allclose(found[1, 1], [0.0, 0.5, 0.5, 0.0])
+    np.testing.assert_array_equal(cr.hessian(lambda x: cr.sum(cr.max(x, axis=1)))(x), np.zeros((2, 4, 2, 4)))
+    np.testing.assert_array_equal(cr.grad(lambda x: cr.norm(x, np.inf))(np.array([1.0, -3.0, 3.0])), [0, -0.5, 0.5])
