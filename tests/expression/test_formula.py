@@ -143,7 +143,7 @@ PARTIALS = [
     ("mul", 0, "y"),
     ("sub", 1, "-1"),
     ("div", 1, r"-\frac{\frac{x}{y}}{y}"),
-    ("pow", 0, r"\operatorname{where}\left(y = 0, 0, y \cdot x^{y - 1}\right)"),
+    ("pow", 0, r"y \cdot x^{y - 1}"),
     ("sigmoid", 0, r"\sigma\left(x\right) \cdot \left(1 - \sigma\left(x\right)\right)"),
     ("tan", 0, r"1 + \tan\left(x\right) \cdot \tan\left(x\right)"),
     ("acos", 0, r"\frac{-1}{\sqrt{1 - x \cdot x}}"),

@@ -26,6 +26,7 @@ RIGHT_AT_KINK: dict[str, Callable[[dict[str, Any]], float]] = {
     "clip": lambda settings: 1.0,
     "elu": lambda settings: settings["alpha"],
     "hardtanh": lambda settings: 0.0,
+    "hypot": lambda settings: 0.0,
     "leaky_relu": lambda settings: settings["slope"],
     "maximum": lambda settings: 0.5,
     "minimum": lambda settings: 0.5,

@@ -188,7 +188,7 @@ def test_a_users_comparison_selects_without_saying_so():
 @pytest.mark.parametrize("dialect", ["chain", "paths", "graph", "jacobian"])
 def test_explanations_say_what_was_not_taken(dialect):
     x = Value(-1.0, label="x")
-    told = str(cr.explain(cr.sqrt(cr.relu(x)) + cr.sqrt(cr.abs(x + 1.0)), wrt=[x], dialect=dialect))
+    told = cr.explain(cr.sqrt(cr.relu(x)) + cr.sqrt(cr.abs(x + 1.0)), wrt=[x], dialect=dialect).plain(detail="full")
     assert "nan" not in told
     assert "a branch that was not taken" in told
 

@@ -12,18 +12,18 @@ import numpy as np
 
 from chainrule.core.operation import pointwise
 from chainrule.rules import kernels
-from chainrule.rules.pointwise import sigmoid, sqrt
+from chainrule.rules.pointwise import hypot, sigmoid, sqrt
 
 LN_2, LN_10 = float(np.log(2)), float(np.log(10))
 
 
-@pointwise(r"\log_{2}\left({x}\right)", partials=(lambda out, x: 1 / (LN_2 * x),), domain=(0.3, 3.0))
+@pointwise(r"\log_{2}\left({x}\right)", partials=(lambda out, x: 1 / (LN_2 * x),), edges=((0.0,),), domain=(0.3, 3.0))
 def log2(x):
     """How often 1 must be doubled to give x; its slope is that of the natural logarithm over ln 2."""
     return np.log2(x)
 
 
-@pointwise(r"\log_{10}\left({x}\right)", partials=(lambda out, x: 1 / (LN_10 * x),), domain=(0.3, 3.0))
+@pointwise(r"\log_{10}\left({x}\right)", partials=(lambda out, x: 1 / (LN_10 * x),), edges=((0.0,),), domain=(0.3, 3.0))
 def log10(x):
     """The number of decimal places; its slope is that of the natural logarithm over ln 10."""
     return np.log10(x)
@@ -42,7 +42,10 @@ def asinh(x):
 
 
 @pointwise(
-    r"\operatorname{acosh}\left({x}\right)", partials=(lambda out, x: 1 / sqrt((x - 1) * (x + 1)),), domain=(1.2, 4.0)
+    r"\operatorname{acosh}\left({x}\right)",
+    partials=(lambda out, x: 1 / sqrt((x - 1) * (x + 1)),),
+    edges=((1.0,),),
+    domain=(1.2, 4.0),
 )
 def acosh(x):
     """The number with a given hyperbolic cosine; infinitely steep where it begins, at 1."""
@@ -50,26 +53,25 @@ def acosh(x):
 
 
 @pointwise(
-    r"\operatorname{atanh}\left({x}\right)", partials=(lambda out, x: 1 / ((1 - x) * (1 + x)),), domain=(-0.8, 0.8)
+    r"\operatorname{atanh}\left({x}\right)",
+    partials=(lambda out, x: 1 / ((1 - x) * (1 + x)),),
+    edges=((-1.0,), (1.0,)),
+    domain=(-0.8, 0.8),
 )
 def atanh(x):
     """The number with a given hyperbolic tangent: what was squashed to (-1, 1), spread out again."""
     return np.arctanh(x)
 
 
-@pointwise(r"\operatorname{cbrt}\left({x}\right)", partials=(lambda out, x: 1 / (3 * (out * out)),), domain=(0.3, 3.0))
+@pointwise(
+    r"\operatorname{cbrt}\left({x}\right)",
+    partials=(lambda out, x: 1 / (3 * (out * out)),),
+    edges=((0.0,),),
+    domain=(0.3, 3.0),
+)
 def cbrt(x):
     """The cube root, of negative numbers too; infinitely steep at 0."""
     return np.cbrt(x)
-
-
-@pointwise(
-    r"\operatorname{hypot}\left({x}, {y}\right)",
-    partials=(lambda out, x, y: x / out, lambda out, x, y: y / out),
-)
-def hypot(x, y):
-    """The hypotenuse over two legs: each leg counts by its share of the length."""
-    return np.hypot(x, y)
 
 
 @pointwise(
@@ -110,6 +112,7 @@ def sinc(x):
     r"\operatorname{mod}\left({x}, {y}\right)",
     partials=(lambda out, x, y: 1, lambda out, x, y: -floor_divide(x, y)),
     selects=True,
+    edges=((1.0, 0.4), (-1.0, 0.4)),
     domain=(0.4, 3.0),
 )
 def remainder(x, y):
@@ -121,6 +124,7 @@ def remainder(x, y):
     r"\operatorname{fmod}\left({x}, {y}\right)",
     partials=(lambda out, x, y: 1, lambda out, x, y: -trunc(x / y)),
     selects=True,
+    edges=((1.0, 0.4), (-1.0, 0.4)),
     domain=(0.4, 3.0),
 )
 def fmod(x, y):

@@ -195,13 +195,44 @@ def atan(x):
 
 @pointwise(
     r"\operatorname{atan2}\left({x}, {y}\right)",
-    partials=(lambda out, x, y: y / (x * x + y * y), lambda out, x, y: -x / (x * x + y * y)),
+    partials=(
+        lambda out, x, y: over_squared_distance(y, x, y),
+        lambda out, x, y: -over_squared_distance(x, x, y),
+    ),
     edges=((0.0, 0.0), (0.0, -1.0), (0.0, 2.0), (1.0, 0.0)),
     domain=(0.3, 2.0),
 )
 def atan2(x, y):
     """The angle of the point with height x and width y, in all four quadrants."""
     return np.arctan2(x, y)
+
+
+def over_squared_distance(leg, x, y):
+    """leg / (x^2 + y^2); of numbers in two steps, since a square vanishes or overflows early."""
+    if hasattr(x, "data") or hasattr(y, "data"):
+        return leg / hypot(x, y) / hypot(x, y)
+    return leg / (x * x + y * y)
+
+
+@pointwise(
+    r"\operatorname{hypot}\left({x}, {y}\right)",
+    partials=(lambda out, x, y: direction(x, out), lambda out, x, y: direction(y, out)),
+    at_kink=((0.0, 0.0),),
+)
+def hypot(x, y):
+    """The hypotenuse over two legs: each leg counts by its share of the length."""
+    return np.hypot(x, y)
+
+
+@pointwise(
+    r"\frac{x}{length}",
+    partials=(lambda out, x, length: 1 / length, lambda out, x, length: -(out / length)),
+    domain=(0.4, 3.0),
+    edges=((0.0, 0.0), (1.0, 0.0)),
+)
+def direction(x, length):
+    """A part of a vector over its length, 0 by convention where both are 0; there it has no derivative."""
+    return np.where(np.logical_and(x == 0, length == 0), 0, x / length)
 
 
 @pointwise(r"\sinh\left({x}\right)", partials=(lambda out, x: cosh(x),))

@@ -8,10 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule.core.differential import differential
-from chainrule.core.operation import pointwise
 from chainrule.rules import kernels
 from chainrule.rules.linear import behind, spread, sum
-from chainrule.rules.pointwise import chosen
+from chainrule.rules.pointwise import chosen, direction
 
 ALONG = ({}, {"axis": 0}, {"axis": -1, "keepdims": True}, {"axis": (0, 1)})
 
@@ -70,14 +69,3 @@ def smallest(x, *, axis=None, keepdims=False):
 def length(x, *, axis=None, keepdims=False, count=1.0):
     """The root of the sum of squares, divided by a count: it grows by the step's part in its own direction."""
     return kernels.length(x, axis, keepdims, count)
-
-
-@pointwise(
-    r"\frac{x}{length}",
-    partials=(lambda out, x, length: 1 / length, lambda out, x, length: -(out / length)),
-    domain=(0.4, 3.0),
-    edges=((0.0, 0.0), (1.0, 0.0)),
-)
-def direction(x, length):
-    """A part of a vector over its length, 0 by convention where both are 0; there it has no derivative."""
-    return np.where(np.logical_and(x == 0, length == 0), 0, x / length)
