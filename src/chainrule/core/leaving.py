@@ -211,7 +211,7 @@ def read(code: CodeType, place: int) -> Step:
     A call begins where the function that it calls begins: what is loaded last from there is what is called. Without
     places (they can be switched off) or where it is no call, all that the line names counts.
     """
-    instructions = list(dis.get_instructions(code))
+    instructions: list[Any] = list(dis.get_instructions(code))
     current = next(step for step in instructions if step.offset == place)
     where = current.positions
     before = [step for step in instructions if step.offset < place and step.positions is not None]
