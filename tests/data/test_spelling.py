@@ -193,6 +193,13 @@ def test_what_separates_is_seen_in_all_of_the_first_lines(tmp_path, text, names)
     assert tuple(frame.columns) == names
 
 
+def test_headers_longer_than_any_field_may_be_are_read(tmp_path):
+    names = [f"a column with a rather long name, number {i}".replace(",", "") for i in range(4000)]
+    rows = [",".join([*["1.5", "2.5"][i % 2 : i % 2 + 1] * len(names), "pq"[i % 2]]) for i in range(8)]
+    (tmp_path / "t.csv").write_text("\n".join([",".join([*names, "y"]), *rows]) + "\n")
+    assert read_table(tmp_path / "t.csv", target="y").x.shape == (8, 4000)
+
+
 def test_all_words_for_what_is_missing_are_found_in_one_run(tmp_path):
     lines = [f"{i},{i * 7 % 90},{i / 2},{'ab'[i % 2]}" for i in range(80)]
     for row, line in {3: "n/a,5,-,a", 9: "-,NA,1,b", 20: "4,none,2,a", 33: "7,.,?,b"}.items():

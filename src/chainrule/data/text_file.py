@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -252,7 +252,10 @@ def _separator(path: Path, begin: bytes, decimal: str) -> str:
     widths: dict[str, list[int]] = {}
     for sign in SEPARATORS:
         if sign != decimal:
-            widths[sign] = [len(cells) for cells in csv.reader(lines, delimiter=sign) if cells] or [0]
+            widths[sign] = [0]
+            # What separates nothing leaves a field longer than Python's reader takes.
+            with suppress(csv.Error):
+                widths[sign] = [len(cells) for cells in csv.reader(lines, delimiter=sign) if cells] or [0]
     steady = [sign for sign, counts in widths.items() if counts[0] > 1 and len(set(counts)) == 1]
     return max(steady or widths, key=lambda sign: widths[sign][0])
 
