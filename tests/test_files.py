@@ -2,11 +2,11 @@
 
 import ast
 import errno
-import multiprocessing
 import os
 import re
 import stat
-import time
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,25 +92,28 @@ def test_a_failure_leaves_what_was_there(tmp_path, monkeypatch, failing):
     assert names(tmp_path) == ["a"]
 
 
-def write_often(path, sign, until):
-    while time.monotonic() < until:
-        write_whole(path, sign * 100_000)
+WRITER = """
+import sys, time
+from pathlib import Path
+from chainrule.files import write_whole
+
+until = time.monotonic() + 1
+while time.monotonic() < until:
+    write_whole(Path(sys.argv[1]), sys.argv[2] * 100_000)
+"""
 
 
 @posix
 def test_two_writers_never_tear_a_file(tmp_path):
-    path, until = tmp_path / "a", time.monotonic() + 1
-    context = multiprocessing.get_context("fork")
-    writers = [context.Process(target=write_often, args=(path, sign, until)) for sign in "xy"]
-    for writer in writers:
-        writer.start()
+    path = tmp_path / "a"
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), sign]) for sign in "xy"]
     seen = set()
-    while any(writer.is_alive() for writer in writers):
+    while any(writer.poll() is None for writer in writers):
         if path.exists():
             text = path.read_text()
             assert (len(text), len(set(text))) == (100_000, 1)
             seen.add(text[0])
-    assert [writer.exitcode for writer in writers] == [0, 0]
+    assert [writer.returncode for writer in writers] == [0, 0]
     assert seen == {"x", "y"}
     assert names(tmp_path) == ["a"]
 

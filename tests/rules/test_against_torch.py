@@ -175,7 +175,10 @@ def test_values_and_gradients(name):
             compare(operation, case)
 
 
-@pytest.mark.parametrize("name", [name for name in RULES if cr.book[name].at_kink])
+OTHER_KINKS = {"hypot": "PyTorch has nan at (0, 0), and 0 for the norm of the two; here both are 0"}
+
+
+@pytest.mark.parametrize("name", [name for name in RULES if cr.book[name].at_kink and name not in OTHER_KINKS])
 def test_kinks(name):
     operation = cr.book[name]
     for settings, point in itertools.product(map(operation.complete, operation.examples), operation.at_kink):

@@ -119,6 +119,10 @@ def test_a_program_with_a_way_of_its_own_and_other_threads_are_left_alone():
     assert done == [5]
 
 
+LISTENING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+"""A process whose parent ignores Ctrl-C, as a shell's background jobs do, would ignore it too."""
+
+
 @pytest.mark.parametrize("out", [True, False])
 def test_the_command_says_in_a_line_what_was_kept(tmp_path, out):
     words = [
@@ -128,9 +132,13 @@ def test_the_command_says_in_a_line_what_was_kept(tmp_path, out):
         "100000",
         "--layers",
         "300",
+        "--lr",  # so small that every epoch is better than the last: nothing but the signal ends this
+        "0.000001",
         *(["--out", "kept.safetensors"] if out else []),
     ]
-    program = f"import sys; sys.argv = ['chainrule', *{words!r}]; from chainrule.cli.app import main; main()"
+    program = (
+        f"{LISTENING}; import sys; sys.argv = ['chainrule', *{words!r}]; from chainrule.cli.app import main; main()"
+    )
     process = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     first = process.stderr.readline()
     assert first.startswith("epoch 1/"), first

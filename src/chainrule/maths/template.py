@@ -170,9 +170,17 @@ class Reader:
             return x
         if self.now() in ("(", r"\left"):
             inside = self.fence()
-            return Looks("call", (below, *(inside.parts if inside.word == "(" else (inside,))), x.word)
+            called = Looks("call", (below, *(inside.parts if inside.word == "(" else (inside,))), x.word)
+            return self.raised(called)
         letter = name(x.word)
         return letter if below == NOTHING else Looks("sub", (letter, below))
+
+    def raised(self, x: Looks) -> Looks:
+        """What was read, to the power behind it if there is one."""
+        if self.now() != "^":
+            return x
+        self.take()
+        return Looks("pow", (x, self.argument()))
 
     def fence(self) -> Looks:
         """Parts between delimiters."""

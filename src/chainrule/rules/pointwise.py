@@ -232,7 +232,7 @@ def hypot(x, y):
 )
 def direction(x, length):
     """A part of a vector over its length, 0 by convention where both are 0; there it has no derivative."""
-    return np.where(np.logical_and(x == 0, length == 0), 0, x / length)
+    return x / np.where(np.logical_and(x == 0, length == 0), 1, length)
 
 
 @pointwise(r"\sinh\left({x}\right)", partials=(lambda out, x: cosh(x),))
