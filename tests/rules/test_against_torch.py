@@ -50,6 +50,7 @@ TORCH = {
     "gelu": functional.gelu,
     "gelu_tanh": lambda x: functional.gelu(x, approximate="tanh"),
     "hardtanh": functional.hardtanh,
+    "hypot": lambda x, y: torch.linalg.vector_norm(torch.stack(torch.broadcast_tensors(x, y)), dim=0),
     "identity": torch.clone,
     "index": lambda x, key: x[key],
     "inv": torch.linalg.inv,
