@@ -13,7 +13,7 @@ from time import perf_counter
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import estimators, explain, harness, imports, larger, networks, tensors, values
+from benchmarks import estimators, explain, harness, imports, kernels, larger, networks, tensors, values
 
 BENCHMARKS: dict[str, Callable[[], harness.Report]] = {
     "multiplication": values.multiplication,
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[], harness.Report]] = {
     "memory": values.memory,
     "chain": values.chain,
     "steps": tensors.steps,
+    "kernels": kernels.kernels,
     "training": networks.training,
     "estimators": estimators.estimators,
     "larger": larger.larger,
