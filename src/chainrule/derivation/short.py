@@ -37,7 +37,7 @@ def short_story(opened: Opened, request: Request, story: Sequence[Block]) -> tup
     if request.wrt is None or (request.entry is None and np.ndim(opened.gradients[request.wrt])):
         blocks += gradients(opened, request)
     else:
-        product = next((x for x in story if isinstance(x, Equation) and len(x.parts) > 1), None)
+        product = next((x for x in story if isinstance(x, Equation) and len(set(x.parts)) > 1), None)
         gradient = opened.gradients[request.wrt]
         entry = float(gradient if request.entry is None else gradient[request.entry])
         name = entry_symbol(opened, request.wrt, request.entry or ())
