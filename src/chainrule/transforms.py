@@ -20,7 +20,7 @@ import numpy as np
 from chainrule.core import Value, graph
 from chainrule.core.graph import DIFFERENTIABLE, from_array
 from chainrule.core.mapped import Mapped, core, filled, levels_of, looped, on_core, running
-from chainrule.core.operation import compositions, is_node
+from chainrule.core.operation import compositions, in_doubles, is_node
 from chainrule.core.state import Transforming, enable_grad
 from chainrule.core.tensor import Tensor
 from chainrule.core.tree import flatten, outline, unflatten
@@ -377,7 +377,7 @@ def stand_in(x: Any) -> Any:
     array = x.data if isinstance(x, Tensor) else x
     if isinstance(x, bool) or not isinstance(array, float | int | np.ndarray | np.floating):
         raise DtypeError(f"a gradient in a {type(x).__name__} does not exist: give floats, arrays, Values or Tensors")
-    array = np.array(float(array) if isinstance(array, int) else array)
+    array = np.array(in_doubles([array])[0])
     if array.dtype not in DIFFERENTIABLE:
         raise DtypeError(
             f"only float32 and float64 can be differentiated, and this argument is {array.dtype}: give x.astype(float)"

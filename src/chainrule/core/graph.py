@@ -33,7 +33,7 @@ else:
 
 from chainrule.core.anomaly import check_result
 from chainrule.core.labels import users_line
-from chainrule.core.operation import as_array, book, is_node
+from chainrule.core.operation import as_array, book, is_node, no_numbers
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.state import SILENCE, Quiet, listeners, noise, quietly, switches
 from chainrule.errors import DtypeError, GraphError, ShapeError
@@ -252,7 +252,11 @@ def record(operation: Any, inputs: Any, settings: Any) -> Any:
 def can_differ(data: Any) -> bool:
     """Whether an array holds numbers of a kind that may move by small steps."""
     kind = data.dtype
-    return kind is DOUBLE or kind is SINGLE or kind.kind in "fc"
+    if kind is DOUBLE or kind is SINGLE:
+        return True
+    if kind.kind == "O":
+        raise no_numbers(data, data, "an operation")
+    return kind.kind in "fc"
 
 
 def record_result(operation: Any, inputs: Any, arrays: Any, settings: Any, data: Any, edges: Any) -> Any:

@@ -9,12 +9,21 @@ from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import Any
 
+from chainrule.errors import DtypeError
+
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 LIBRARIES = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 """Where programs of others lie: a notebook's or a test runner's variables are many, and none is the user's."""
 DEPTH = 4
 """How many containers deep a name may be, as in ``net.layers[0].weight[1]``."""
+
+
+def as_label(label: Any) -> str:
+    """A label as a plain string, whatever kind of string was given."""
+    if not isinstance(label, str):
+        raise DtypeError(f"a label is a string, not {type(label).__name__}")
+    return "".join(label)
 
 
 def users_frames() -> Iterator[FrameType]:

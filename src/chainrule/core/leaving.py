@@ -31,6 +31,9 @@ from chainrule.errors import GraphError
 ENGINE = frozenset({__name__, "chainrule.core.value", "chainrule.core.tensor"})
 """Modules whose frames stand between a node and whoever asks for its number."""
 
+RULES = __name__.partition(".")[0] + ".rules."
+"""The modules that compute, where a number is never wanted for printing."""
+
 CONVERSIONS = (float, int, complex, np.generic)
 """Types that are called to have a plain number, most often for printing it."""
 
@@ -72,7 +75,7 @@ def give_number(node: Any) -> None:
     if step.kind == "format" or is_one_of(callee, PREDICATES):
         return
     handed = handed_on(frame, step, callee)
-    if switches.transforms or not any(map(is_conversion, handed)) or any(map(computes, handed)):
+    if switches.transforms or in_rules(frame) or not any(map(is_conversion, handed)) or any(map(computes, handed)):
         by_numpy = [numpy_function(frame)] if in_numpy(frame) else []
         raise refusal(node, step, next((x for x in by_numpy + handed if computes(x)), callee))
 
@@ -87,7 +90,7 @@ def give_array(node: Any) -> None:
         return  # it compares, and gives nothing back
     step = step_of(frame)
     callee = found(frame, step.callee)
-    if not switches.transforms:
+    if not switches.transforms and not in_rules(frame):
         if is_conversion(callee):
             return
         inside = step.joins or any(isinstance(found(frame, path), list | tuple) for path in step.named)
@@ -147,6 +150,11 @@ def handed_on(frame: FrameType, step: Step, callee: Any) -> list[Any]:
     if step.kind == "call" and not is_builtin(callee):
         return held(callee)
     return [x for path in step.named for x in reached(found(frame, path))]
+
+
+def in_rules(frame: FrameType) -> bool:
+    """Whether a function of this project computes, to which a node was given where it takes a plain number."""
+    return frame.f_globals.get("__name__", "").startswith(RULES)
 
 
 def in_numpy(frame: FrameType) -> bool:

@@ -98,6 +98,23 @@ def function_named(name: str) -> Any:
     return compositions.get(name) or book.get(name)
 
 
+def refused(ufunc: Any, method: str, settings: dict[str, Any]) -> DtypeError:
+    """The error for a call of a universal function by which a gradient would be lost, naming what is not known here."""
+    name = f"np.{ufunc.__name__}"
+    if method != "__call__":
+        return DtypeError(f"{name}.{method} has no rule here: use a function of chainrule, such as cr.sum or cr.cumsum")
+    if "out" in settings:
+        return DtypeError(
+            f"{name} cannot write what nodes give into out: use what it returns, as in a = a + x for a += x"
+        )
+    if settings and operation_of(ufunc) is not None:
+        return DtypeError(f"{name} on nodes has no keyword {', '.join(settings)} here: call it without")
+    return DtypeError(
+        f"{name} has no rule here, so its gradient would be lost: use a function of chainrule, declare one with "
+        "@cr.pointwise, or take .detach() first"
+    )
+
+
 def called(function: Any, args: Sequence[Any], kwargs: dict[str, Any], numbers_of: Callable[[Any], Any]) -> Any:
     """What a NumPy function gives on nodes; `numbers_of` takes the plain numbers out of one."""
     if function.__name__ in ANSWERED_PLAINLY and function.__module__ == "numpy":

@@ -566,8 +566,21 @@ def as_array(x: Any, name: str) -> np.ndarray[Any, Any]:
     except ValueError as error:
         raise DtypeError(f"{name} got a ragged list: every row needs the same length") from error
     if array.dtype.kind not in "fiubc":
-        raise DtypeError(f"{name} takes numbers, arrays, Values or Tensors, not {type(x).__name__}")
+        raise no_numbers(array, x, name)
     return array
+
+
+def no_numbers(array: np.ndarray[Any, Any], x: Any, name: str) -> DtypeError:
+    """The error for what cannot be an array of numbers."""
+    entries = array.ravel().tolist() if array.dtype.kind == "O" else []
+    if any(is_node(entry) for entry in entries):
+        return DtypeError(
+            f"{name} got an array of dtype object with nodes in it: join Tensors with cr.stack, and keep Values in "
+            "lists, which cr.sum and cr.dot take"
+        )
+    if entries and all(isinstance(entry, int | float) for entry in entries):
+        return DtypeError(TOO_LARGE)
+    return DtypeError(f"{name} takes numbers, arrays, Values or Tensors, not {type(x).__name__}")
 
 
 def holds_differentiable(parts: Sequence[Any]) -> bool:
@@ -575,7 +588,7 @@ def holds_differentiable(parts: Sequence[Any]) -> bool:
     return any(
         holds_differentiable(cast(Sequence[Any], x))
         if isinstance(x, list | tuple)
-        else is_node(x) and getattr(x, "requires_grad", True)
+        else is_node(x) and getattr(x, "requires_grad", True) and not getattr(x, "is_constant", False)
         for x in parts
     )
 

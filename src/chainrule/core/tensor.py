@@ -25,9 +25,9 @@ from chainrule.core.graph import (
     require_differentiable,
     set_up,
 )
-from chainrule.core.labels import find_labels
+from chainrule.core.labels import as_label, find_labels
 from chainrule.core.leaving import give_array, give_explicitly, give_number
-from chainrule.core.numpy_calls import called, operation_of
+from chainrule.core.numpy_calls import called, operation_of, refused
 from chainrule.core.operation import as_array, book, compositions, named
 from chainrule.core.operators import NO_SETTINGS, Operators
 from chainrule.core.state import switches
@@ -75,7 +75,7 @@ class Tensor(Node, Operators):
             require_differentiable(array)
         set_up(self, array)
         self.requires_grad = requires_grad
-        self.label = label
+        self.label = as_label(label)
 
     # What it is
 
@@ -454,11 +454,11 @@ class Tensor(Node, Operators):
         if method == "__call__" and operation is not None and not settings:
             return operation(*inputs)
         flat = all(signature.endswith("->?") for signature in ufunc.types)
-        if not flat and any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
-            raise DtypeError(
-                f"np.{ufunc.__name__} has no rule here, so its gradient would be lost: use a function of chainrule, "
-                "declare one with @cr.pointwise, or take .detach() first"
-            )
+        into = settings.get("out", ())
+        lost = not flat and any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
+        if lost or any(isinstance(x, Tensor) for x in into):
+            raise refused(ufunc, method, settings)
+        settings = {name: numbers_of(x) for name, x in settings.items()}
         plain = [x._data if isinstance(x, Tensor) else x for x in inputs]
         return getattr(ufunc, method)(*plain, **settings)
 

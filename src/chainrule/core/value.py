@@ -28,9 +28,9 @@ except ImportError:
 
 from chainrule.core import ieee
 from chainrule.core.anomaly import check_result, check_share
-from chainrule.core.labels import users_line
+from chainrule.core.labels import as_label, users_line
 from chainrule.core.leaving import give_explicitly, give_number
-from chainrule.core.numpy_calls import operation_of
+from chainrule.core.numpy_calls import operation_of, refused
 from chainrule.core.operation import NUMBERS, TOO_LARGE, book, compositions, is_mask, refuse_backward
 from chainrule.core.state import Quiet, listeners, switches
 from chainrule.errors import DtypeError, GraphError
@@ -131,10 +131,10 @@ class Value:
         "waiting",
     )
 
-    def __init__(self, data: Any, _children: Any = (), _op: str = "", label: str = "") -> None:
+    def __init__(self, data: Any, _children: Any = (), _op: Any = "", label: Any = "") -> None:
         if type(data) is not float and not isinstance(data, NUMBERS):
             raise DtypeError(f"a Value holds one real number, not {type(data).__name__}; for arrays use cr.Tensor")
-        self.data = float(data)
+        self.data = real(data)
         self.grad = 0.0
         self.layout = FOREIGN if _children else LEAF
         self.code = NAMELESS
@@ -144,7 +144,7 @@ class Value:
         self.d_first = 0.0
         self.d_second = 0.0
         self.waiting = 0
-        if label:
+        if label != "":
             self.label = label
 
     def __add__(self, other: Any) -> Any:
@@ -358,9 +358,8 @@ class Value:
         return "" if self.extras is None else self.extras.label
 
     @label.setter
-    def label(self, label: str) -> None:
-        if not isinstance(label, str):
-            raise DtypeError(f"a label is a string, not {type(label).__name__}")
+    def label(self, label: Any) -> None:
+        label = as_label(label)
         if self.extras is None:
             self.extras = Extras()
         self.extras.label = label
@@ -482,7 +481,7 @@ class Value:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
         operation = operation_of(ufunc)
         if method != "__call__" or settings or operation is None:
-            return NotImplemented
+            raise refused(ufunc, method, settings)
         # NumPy hands its own scalars over as arrays without axes.
         inputs = tuple([x if type(x) is Value or getattr(x, "shape", None) != () else x[()] for x in inputs])
         if ufunc.__name__ in ("equal", "not_equal"):

@@ -12,6 +12,7 @@ import numpy as np
 from chainrule.core import Value
 from chainrule.core.operation import composed, is_node
 from chainrule.core.tensor import Tensor
+from chainrule.errors import DtypeError
 from chainrule.rules import pointwise
 from chainrule.rules.composed import gathered, shape_of
 from chainrule.rules.linear import broadcast_to
@@ -110,6 +111,12 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> 
     x = gathered(x)
     shape = shape_of(x) if shape is None else (shape,) if np.ndim(shape) == 0 else tuple(shape)
     kind = np.dtype(dtype or getattr(x, "dtype", None) or np.result_type(x if not isinstance(x, Value) else 1.0))
+    if isinstance(fill_value, Value):
+        if shape:
+            raise DtypeError(
+                f"full_like cannot fill the shape {shape} with a Value, which is one number: give a Tensor"
+            )
+        return fill_value
     if is_node(fill_value):
         filled = broadcast_to(fill_value, shape=shape)
         return filled if filled.dtype == kind else filled.astype(kind)

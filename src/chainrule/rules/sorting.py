@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.core.operation import composed, is_node
-from chainrule.errors import ShapeError
+from chainrule.core.operation import composed, holds_differentiable, is_node
+from chainrule.errors import DtypeError, ShapeError
 from chainrule.rules import linear, logic, order, pointwise
 from chainrule.rules.arrange import along, an_axis, moveaxis, ravel, some_axes
 from chainrule.rules.composed import alike, array_of, gathered, shape_of
@@ -75,6 +75,13 @@ def median(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return with_axes(spoilt(middle, rows), shape_of(x), axis, keepdims)
 
 
+def plain_shares(q: Any) -> Any:
+    """Shares as an array of doubles."""
+    if holds_differentiable([q]):
+        raise DtypeError("there is no derivative in the shares q: give plain numbers, or q.detach()")
+    return np.asarray(array_of(q) if is_node(q) else q, np.float64)
+
+
 @composed
 def quantile(x: Any, q: Any, axis: Axis = None, method: str = "linear", keepdims: bool = False) -> Any:
     """What a share q of the entries lies below; several shares lie along a new first axis; nan where an entry is.
@@ -87,7 +94,7 @@ def quantile(x: Any, q: Any, axis: Axis = None, method: str = "linear", keepdims
     array([ 5., 20.])
     """
     x = gathered(x)
-    shares = np.asarray(array_of(q) if is_node(q) else q, np.float64)
+    shares = plain_shares(q)
     if not np.all((shares >= 0) & (shares <= 1)):
         raise ShapeError(f"a quantile is for shares between 0 and 1, not {q}")
     rows = merged(x, axis)
@@ -123,7 +130,7 @@ def percentile(x: Any, q: Any, axis: Axis = None, method: str = "linear", keepdi
     >>> float(cr.percentile(np.array([0.0, 10.0, 20.0]), 25))
     5.0
     """
-    return quantile(x, np.asarray(array_of(q) if is_node(q) else q) / 100, axis, method, keepdims)
+    return quantile(x, plain_shares(q) / 100, axis, method, keepdims)
 
 
 @composed

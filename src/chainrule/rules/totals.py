@@ -118,7 +118,7 @@ def allclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: 
     >>> cr.allclose(cr.Tensor([1.0, 2.0]), [1.0, 2.0 + 1e-9])
     True
     """
-    return bool(np.allclose(array_of(gathered(x)), array_of(gathered(y)), rtol, atol, equal_nan))
+    return bool(np.allclose(array_of(gathered(x)), array_of(gathered(y)), array_of(rtol), array_of(atol), equal_nan))
 
 
 @composed
