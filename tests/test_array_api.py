@@ -1,8 +1,6 @@
-"""The namespace of the array API standard: its names, and what they mean, beside NumPy and array-api-strict."""
+"""The namespace of the array API standard: its names, and what they mean, beside array-api-strict."""
 
 from __future__ import annotations
-
-import importlib.util
 
 import numpy as np
 import pytest
@@ -12,10 +10,7 @@ from chainrule import Tensor
 
 xp = Tensor([1.0]).__array_namespace__()
 
-if importlib.util.find_spec("array_api_strict"):
-    import array_api_strict as standard
-else:
-    standard = np  # which follows the standard from 2.0 on, and allows more
+standard = pytest.importorskip("array_api_strict", reason="the judge of the array API is not installed")
 
 NAMES = [
     "e",
@@ -242,7 +237,7 @@ CALLS = {
     "arange": lambda lib, a: lib.arange(2, 9, 3),
     "argmax": lambda lib, a: lib.argmax(a(M), axis=1, keepdims=True),
     "argmin": lambda lib, a: lib.argmin(a(M)),
-    "argsort": lambda lib, a: lib.argsort(a(M), axis=0, descending=True) if lib is not np else np.argsort(-M, axis=0),
+    "argsort": lambda lib, a: lib.argsort(a(M), axis=0, descending=True),
     "asarray": lambda lib, a: lib.asarray([[1, 2], [3, 4]]),
     "asarray of a type": lambda lib, a: lib.asarray([1, 2], dtype=lib.float32),
     "astype": lambda lib, a: lib.astype(a(M), lib.int64),

@@ -197,7 +197,7 @@ def writes_itself(call):
     """Whether a call writes a file in another way than through `chainrule.files`."""
     name = getattr(call.func, "attr", getattr(call.func, "id", ""))
     on = getattr(getattr(call.func, "value", None), "id", "")
-    if name == "open":
+    if name in ("open", "ZipFile"):
         given = [*call.args, *[keyword.value for keyword in call.keywords if keyword.arg == "mode"]]
         modes = [held.value for held in given if isinstance(held, ast.Constant) and isinstance(held.value, str)]
         return any(re.fullmatch(r"[rwaxbt+]*[wax+][rwaxbt+]*", mode) for mode in modes)
@@ -222,6 +222,7 @@ def test_only_one_module_writes_files():
         "open(p, 'w')",
         "p.open('ab')",
         "open(p, mode='x')",
+        "zipfile.ZipFile(p, mode='w')",
         "p.write_text('x')",
         "np.savez(p, x)",
         "os.replace(a, b)",
@@ -233,6 +234,8 @@ def test_other_ways_to_write_would_be_seen(line):
     assert writes_itself(ast.parse(line).body[0].value)
 
 
-@pytest.mark.parametrize("line", ["open(p)", "p.open('rb')", "text.replace('a', 'b')", "json.dumps(x)"])
+@pytest.mark.parametrize(
+    "line", ["open(p)", "zipfile.ZipFile(p)", "p.open('rb')", "text.replace('a', 'b')", "json.dumps(x)"]
+)
 def test_reading_is_not_writing(line):
     assert not writes_itself(ast.parse(line).body[0].value)
