@@ -402,7 +402,7 @@ def test_numpy_functions_record(name):
     ],
 )
 def test_a_numpy_function_that_would_lose_the_gradient_is_refused(call):
-    with pytest.raises(DtypeError, match=r"np\..*no rule here"):
+    with pytest.raises(DtypeError, match=r"np\..*(no rule here|no keyword where|cannot write)"):
         call(leaf(2))
 
 
