@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.labels import find_labels
 from chainrule.core.term import Term, symbol
 from chainrule.derivation.entries.entries import entry_symbol
 from chainrule.derivation.notation import derivative
@@ -16,7 +15,7 @@ from chainrule.derivation.proof import Show
 from chainrule.derivation.record import Block, Equation, Paragraph
 from chainrule.derivation.request import Request
 from chainrule.errors import GraphError
-from chainrule.maths import latex
+from chainrule.maths import Symbol, Tree, latex
 from chainrule.maths.names import symbols_for
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.program import Lifted, Step, lift, term_of
@@ -27,6 +26,8 @@ MOST_GRADIENTS = 5
 """Gradients that are listed where several were asked for."""
 WRITTEN = 6
 """Entries of an array that is written out."""
+MOST_PARTS = 100
+"""Steps of one formula: each is at least two characters."""
 LONGEST = 240
 """Characters of LaTeX of an equation that fits a line or two."""
 
@@ -49,28 +50,46 @@ def short_story(opened: Opened, request: Request, story: Sequence[Block]) -> tup
 
 def forward(opened: Opened, digits: int) -> Iterator[Equation]:
     """How the steps with a name, and the output, were computed, in the names that the user gave."""
+    # Looked at before anything is lifted: a graph of many steps without names has no formula to show.
+    if any([node.op is None and id(node) not in opened.labels for node in opened.order]) or is_long(opened):
+        return
     lifted = lift(opened.output)
     letters = letters_of(lifted, opened)
     if letters is None:
         return
+    symbols = symbols_for({x.label: x.shape for x in letters.values()})
+    if not all([on_page(lifted.nodes[step.place], symbols[x.label], opened) for step, x in letters.items()]):
+        return
+    names: dict[Term, Tree] = {x: symbols[x.label] for x in letters.values()}
     named = [step for step in lifted.program.steps if step.op is not None and step in letters]
     if lifted.program.output not in named and lifted.program.output.op is not None:
         named.append(lifted.program.output)
     for step in named[-MOST_STEPS:]:
         node = lifted.nodes[step.place]
-        formula = formula_of(step, letters, lifted, opened)
+        formula = formula_of(step, letters, names)
         if formula and len(formula) <= LONGEST:
             numbers = opened.numbers[node]
             shown = [Show(digits)(numbers)] if np.size(numbers) <= WRITTEN and np.ndim(numbers) < 3 else []
             yield Equation((opened.symbols[node], formula, *shown), len(shown))
 
 
+def is_long(opened: Opened) -> bool:
+    """Whether more steps than a line has room for lie between the output and what has a name."""
+    found: set[Any] = set()
+    stack = [opened.output]
+    while stack and len(found) <= MOST_PARTS:
+        node = stack.pop()
+        if node not in found and (node is opened.output or id(node) not in opened.labels):
+            found.add(node)
+            stack.extend([x for _, x in node.edges])
+    return len(found) > MOST_PARTS
+
+
 def letters_of(lifted: Lifted, opened: Opened) -> dict[Step, Term] | None:
     """A letter for each leaf and each named step; None where a leaf has no name of the user's."""
-    labels = find_labels(lifted.nodes)
     letters: dict[Step, Term] = {}
     for step, node in zip(lifted.program.steps, lifted.nodes, strict=True):
-        label = labels.get(id(node), "")
+        label = opened.labels.get(id(node), "")
         if label:
             letters[step] = symbol(label, step.shape)
         elif step.op is None:
@@ -78,16 +97,17 @@ def letters_of(lifted: Lifted, opened: Opened) -> dict[Step, Term] | None:
     return letters
 
 
-def formula_of(step: Step, letters: dict[Step, Term], lifted: Lifted, opened: Opened) -> str:
-    """The formula of a step down to what has a name; empty where its letters are not those of the page."""
+def on_page(node: Any, symbol: Symbol, opened: Opened) -> bool:
+    """Whether the page writes a node as its own name is written; in a net a book's letter may stand there."""
+    written = latex(symbol)
+    return opened.symbols.get(node, written) == written
+
+
+def formula_of(step: Step, letters: dict[Step, Term], names: dict[Term, Tree]) -> str:
+    """The formula of a step down to what has a name; empty where it has none that can be read."""
     try:
-        term = term_of(step, {other: term for other, term in letters.items() if other is not step})
-        names = symbols_for({x.label: x.shape for x in letters.values()})
-        for other, x in letters.items():
-            node = lifted.nodes[other.place]
-            if opened.symbols.get(node, latex(names[x.label])) != latex(names[x.label]):
-                return ""
-        return latex(tree_of_term(term, {x: names[x.label] for x in letters.values()}))
+        term = term_of(step, {other: x for other, x in letters.items() if other is not step})
+        return latex(tree_of_term(term, names))
     except (GraphError, TypeError):
         return ""
 

@@ -16,7 +16,8 @@ from chainrule.core.numpy_calls import operation_of
 from chainrule.core.operation import Operation, Pointwise
 from chainrule.core.operators import Operators
 from chainrule.errors import GraphError
-from chainrule.expression.template import ATOM, INDEXED, NEGATIVE, POWER, PRODUCT, RELATION, Slot, repeated, take_apart
+from chainrule.expression.template import ATOM, INDEXED, NEGATIVE, POWER, PRODUCT, RELATION, Slot, take_apart
+from chainrule.maths.template import written_out
 
 
 class Formula(Operators):
@@ -61,7 +62,7 @@ class Formula(Operators):
     def __apply__(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Formula:
         if operation.variadic:
             name = operation.inputs[-1]
-            text = repeated(operation.formula, name, len(inputs))
+            text = written_out(operation.formula, name, len(inputs))
             named = {f"{name}_{i}": x for i, x in enumerate(inputs)}
         else:
             text = operation.formula

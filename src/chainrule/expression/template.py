@@ -176,23 +176,3 @@ def beside_factor(pieces: list[str], k: int) -> bool:
     r"""Whether the slot is multiplied by what stands next to it without a sign, as in ``{scale} \left(…``."""
     before, after = neighbour(pieces, k, -1), neighbour(pieces, k, 1)
     return not (opens(before) or before in APART) or not (closes(after) or after in APART)
-
-
-def repeated(formula: str, name: str, count: int) -> str:
-    r"""A template with ``\cdots`` written out for `count` inputs, mentioned as ``{name_0}``, ``{name_1}`` and so on."""
-    token = "{" + name + "}"
-    if r"\cdots" not in formula:
-        every = ", ".join(f"{{{name}_{i}}}" for i in range(count))
-        return formula.replace(token, every)
-    shown = formula[: formula.index(r"\cdots")]
-    end = shown.rindex("}") + 1
-    term, sign = shown[:end], shown[end:]
-    in_step = max(term.count(token), 1)
-    length = count // in_step
-    terms: list[str] = []
-    for i in range(length):
-        written = term
-        for half in range(in_step):
-            written = written.replace(token, f"{{{name}_{half * length + i}}}", 1)
-        terms.append(written)
-    return sign.join(terms)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,14 @@ from chainrule.expression.names import latex_name
 Node = Any
 
 
-def symbols_for(order: Sequence[Node]) -> dict[Node, str]:
+def labels_for(order: Sequence[Node]) -> dict[int, str]:
+    """The user's names for the nodes and for the tensors of data that they use, by id; looked for once."""
+    return find_labels([*order, *dict.fromkeys(data_of(order))])
+
+
+def symbols_for(order: Sequence[Node], labels: Mapping[int, str]) -> dict[Node, str]:
     """A symbol for each node, and for the tensors of data that the nodes use; no two are the same. O(nodes)."""
     givens = list(dict.fromkeys(data_of(order)))
-    labels = find_labels([*order, *givens])
     arrays = names_of_arrays([x for x in givens if id(x) not in labels])
     symbols: dict[Node, str] = {}
     taken: set[str] = set()

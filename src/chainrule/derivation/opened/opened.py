@@ -18,7 +18,7 @@ from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.custom import CustomRule
 from chainrule.derivation.opened.handed import slope_formula
-from chainrule.derivation.opened.naming import symbols_for
+from chainrule.derivation.opened.naming import labels_for, symbols_for
 from chainrule.derivation.opened.unchanged import called, check_unchanged
 from chainrule.errors import ChainruleError, DtypeError, GraphError
 from chainrule.expression.formula import Formula, as_formula
@@ -74,7 +74,8 @@ class Opened:
                 self.numbers[node] = np.float64(twin.data) if isinstance(node, Value) else twin.data
             self._differentiate()
             self._compare()
-        self.symbols: dict[Node, str] = symbols_for(self.order)
+        self.labels = labels_for(self.order)
+        self.symbols: dict[Node, str] = symbols_for(self.order, self.labels)
 
     @cached_property
     def handed_by(self) -> dict[Node, list[tuple[int, Node, Any]]]:
