@@ -97,6 +97,7 @@ def close_to(word: str, choices: Iterable[str]) -> list[str]:
 def hand_over(derivation: Derivation, style: str, out: Path | None, detail: str = "") -> None:
     """Print the derivation or write it to a file; where the terminal lacks the signs of mathematics, in plain text."""
     from chainrule.derivation.formats import save, write
+    from chainrule.derivation.formats.page import is_short
 
     if out is not None:
         save(derivation, out, detail=detail or "full")
@@ -116,7 +117,7 @@ def hand_over(derivation: Derivation, style: str, out: Path | None, detail: str 
     else:
         shown = write(derivation, style, detail=detail)
         shown = printable(shown, lines=True) if console.is_terminal else shown
-    if detail == "short" and derivation.short and style in ("text", "terminal", "plain"):
+    if is_short(derivation, detail) and style in ("text", "terminal", "plain"):
         shown += "\nEvery step: --detail full\n"
     # What a redirected file must not have, colours, was left out above.
     typer.echo(shown, nl=False, color=True)

@@ -3,17 +3,14 @@ r"""Names as a program has them, and as mathematics writes them: ``w1`` and ``w_
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from chainrule.errors import ChainruleError
 from chainrule.expression.maths.reader import OPERATORS, read
-from chainrule.expression.maths.signs import GREEK
 from chainrule.expression.maths.trees import Index, Name, Script
+from chainrule.maths.as_latex import harmless
+from chainrule.maths.template import GREEK
 
 NAME = re.compile(r"([A-Za-z]+?)(_?hat)?(?:_?(\d+)|_([A-Za-z0-9]+))?")
-
-KEPT = {"\\": r"\backslash ", "^": r"\wedge ", "~": r"\sim ", " ": r"\ ", **{c: rf"\{c}" for c in "{}$&#%_"}}
-"""How a word in LaTeX spells the characters that LaTeX keeps for itself."""
 
 
 def latex_name(name: str) -> str:
@@ -48,16 +45,7 @@ def latex_name(name: str) -> str:
 
 def typewriter(text: str) -> str:
     """Any text as one name in LaTeX."""
-    return rf"\mathtt{{{''.join(map(harmless, text)) or '?'}}}"
-
-
-def harmless(character: str) -> str:
-    """A character as a word in LaTeX spells it; one that cannot be shown has a stand-in."""
-    if character in KEPT:
-        return KEPT[character]
-    if character.isspace():
-        return KEPT[" "]
-    return "�" if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Cn", "Co") else character
+    return rf"\mathtt{{{harmless(text) or '?'}}}"
 
 
 def is_symbol(latex: str) -> bool:

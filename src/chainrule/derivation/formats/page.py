@@ -13,7 +13,7 @@ def page(derivation: Derivation, detail: str) -> tuple[Block, ...]:
     """What a format has to show, in order; a derivation without a short answer is told in full."""
     if detail not in DETAILS:
         raise FormatError(f"there is no detail {detail!r}: choose {' or '.join(DETAILS)}")
-    if detail == "short" and derivation.short:
+    if is_short(derivation, detail):
         return (Heading(derivation.title, 1), *derivation.short)
     blocks: list[Block] = [Heading(derivation.title, 1), *derivation.story]
     if derivation.conventions:
@@ -22,6 +22,11 @@ def page(derivation: Derivation, detail: str) -> tuple[Block, ...]:
     if derivation.symbols:
         blocks += [Heading("Symbols"), symbols(derivation)]
     return tuple(blocks)
+
+
+def is_short(derivation: Derivation, detail: str) -> bool:
+    """Whether what is shown is the short answer, which has no empty lines inside."""
+    return detail == "short" and bool(derivation.short)
 
 
 def symbols(derivation: Derivation) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from chainrule.derivation.formats.page import page
+from chainrule.derivation.formats.page import is_short, page
 from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.words import pieces
 from chainrule.expression.maths.as_ascii import ascii_of
@@ -16,7 +16,7 @@ UNDERLINES = {1: "=", 2: "-"}
 def write(derivation: Derivation, *, width: int = 100, detail: str = "full") -> str:
     """Words are wrapped at `width`; an equation stays on one line. A short answer has no empty lines inside."""
     title, *rest = [block(part, width) for part in page(derivation, detail)]
-    between = "\n" if detail == "short" and derivation.short else "\n\n"
+    between = "\n" if is_short(derivation, detail) else "\n\n"
     return f"{title}\n\n{between.join(rest)}\n" if rest else f"{title}\n"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from chainrule.derivation.formats.page import page
+from chainrule.derivation.formats.page import is_short, page
 from chainrule.derivation.formats.plain import one_line
 from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.words import pieces
@@ -46,7 +46,7 @@ def renderable(derivation: Derivation, detail: str) -> Any:
     from rich.padding import Padding
 
     blocks = page(derivation, detail)
-    together = detail == "short" and bool(derivation.short)
+    together = is_short(derivation, detail)
     below = [int(i < len(blocks) - 1 and (i == 0 or not together)) for i in range(len(blocks))]
     return Group(*[Padding(block(part), (0, 0, space, 0)) for part, space in zip(blocks, below, strict=True)])
 

@@ -6,16 +6,9 @@ This is a white list: the reader refuses every other command, so nothing that a 
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import NamedTuple
 
-# fmt: off
-GREEK = [
-    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu",
-    "nu", "xi", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
-    "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega",
-]
-# fmt: on
+from chainrule.maths.template import GREEK
 
 
 class Written(NamedTuple):
@@ -23,13 +16,6 @@ class Written(NamedTuple):
 
     sign: str
     plain: str
-
-
-def greek(name: str) -> str:
-    """The letter of that name."""
-    case = "CAPITAL" if name[0].isupper() else "SMALL"
-    spelled = {"LAMBDA": "LAMDA"}.get(name.upper(), name.upper())
-    return unicodedata.lookup(f"GREEK {case} LETTER {spelled}")
 
 
 # fmt: off
@@ -40,7 +26,7 @@ FUNCTIONS = [
 # fmt: on
 
 SYMBOLS = {
-    **{rf"\{name}": Written(greek(name), name) for name in GREEK},
+    **{rf"\{name}": Written(sign, name) for name, sign in GREEK.items()},
     **{rf"\{name}": Written(name, name) for name in FUNCTIONS},
     r"\arcsin": Written("arcsin", "asin"),
     r"\arccos": Written("arccos", "acos"),
