@@ -21,7 +21,7 @@ from chainrule.errors import ChainruleError
 from chainrule.expression.maths.reader import read
 from chainrule.maths import Matrix, Number, Symbol, Tree, latex, mathml, numeral, plain, unicode
 from chainrule.maths.as_plain import identifier
-from chainrule.maths.template import read_template, written_out
+from chainrule.maths.template import read_template, slots_in, written_out
 from chainrule.maths.tree import applied, equation, value
 
 from .generated import LETTERS, Generator, is_small, numbers_for_letters
@@ -120,11 +120,12 @@ def grown(trees: list[Tree], others: list[Tree]) -> list[Tree]:
 @pytest.mark.parametrize("name", sorted(book))
 def test_every_template_is_read(name: str) -> None:
     rule = book[name]
+    template, slots = rule.formula, {*rule.inputs, *rule.defaults}
     if rule.variadic:
-        slots = frozenset(f"{rule.inputs[-1]}_{i}" for i in range(4))
-        read_template(written_out(rule.formula, rule.inputs[-1], 4), slots)
-    else:
-        read_template(rule.formula, frozenset((*rule.inputs, *rule.defaults)))
+        template, slots = written_out(template, rule.inputs[-1], 4), {f"{rule.inputs[-1]}_{i}" for i in range(4)}
+    assert {*slots_in(read_template(template, frozenset(slots)))} == {
+        slot for slot in slots if f"{{{slot}}}" in template
+    }
 
 
 def test_a_template_whose_input_would_be_read_as_a_letter_is_refused() -> None:
