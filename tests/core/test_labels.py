@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sysconfig
 
 import chainrule as cr
@@ -18,9 +19,10 @@ def test_the_nearest_name_is_found_and_containers_give_a_path():
 def test_variables_of_libraries_are_not_the_users():
     # A test runner or a notebook calls the user's program, and its own variables are many: that must cost nothing.
     library = "def call(function, secret):\n    return function(secret)\n"
-    for name in ("stdlib", "purelib"):
+    elsewhere = os.path.join(os.sep, "another", "environment", "dist-packages")
+    for folder in (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), elsewhere):
         scope: dict[str, object] = {}
-        exec(compile(library, sysconfig.get_path(name) + "/runner.py", "exec"), scope)
+        exec(compile(library, os.path.join(folder, "runner.py"), "exec"), scope)
         node = cr.Value(1.0)
         found = scope["call"](lambda given: find_labels([given]), node)
         assert found == {id(node): "given"}

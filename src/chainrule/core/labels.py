@@ -13,8 +13,10 @@ from chainrule.errors import DtypeError
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-LIBRARIES = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")})
-"""Where programs of others lie: a notebook's or a test runner's variables are many, and none is the user's."""
+STANDARD_LIBRARY = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")})
+"""Where Python's own files lie."""
+INSTALLED = {"site-packages", "dist-packages"}
+"""Folders of packages, wherever they are: a notebook's or a test runner's variables are many, and none is the user's."""
 DEPTH = 4
 """How many containers deep a name may be, as in ``net.layers[0].weight[1]``."""
 
@@ -31,7 +33,7 @@ def users_frames() -> Iterator[FrameType]:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not file.startswith(HERE) and not file.startswith(LIBRARIES):
+        if not file.startswith((HERE, *STANDARD_LIBRARY, "<frozen")) and INSTALLED.isdisjoint(file.split(os.sep)):
             yield frame
         frame = frame.f_back
 
