@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STANDARD_LIBRARY = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")})
 """Where Python's own files lie."""
 INSTALLED = {"site-packages", "dist-packages"}
-"""Folders of packages, wherever they are: a notebook's or a test runner's variables are many, and none is the user's."""
+"""Folders of packages, wherever they are: a test runner's variables are many, and none is the user's."""
 DEPTH = 4
 """How many containers deep a name may be, as in ``net.layers[0].weight[1]``."""
 
