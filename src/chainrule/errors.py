@@ -27,6 +27,10 @@ class FormulaError(ChainruleError, ValueError):
     """A formula, a value or a shape that was typed and cannot be taken; the message points at the place."""
 
 
+class CodeError(ChainruleError, RuntimeError):
+    """A program of the user's that cannot be loaded, fails, or runs past its limits; the message says where."""
+
+
 class GraphError(ChainruleError, RuntimeError):
     """A graph that cannot be differentiated as asked."""
 

@@ -1,0 +1,1 @@
+"""PyTorch beside chainrule: its modules brought over, and its live models watched."""
