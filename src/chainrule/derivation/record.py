@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from chainrule.derivation.ink import Ink, latex_of
 from chainrule.derivation.shown import Shown
+from chainrule.derivation.words import Words
 
 VERSION = "chainrule.derivation/1"
 
@@ -35,17 +37,17 @@ class Convention:
     """Something that books do differently, and how it is done here: the cost, the layout, a kink."""
 
     subject: str
-    holds: str
+    holds: Words
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """One row of the table of symbols: what a symbol stands for, and how other books write it."""
 
-    symbol: str
-    meaning: str
+    symbol: Ink
+    meaning: Words
     shape: tuple[int, ...] = ()
-    elsewhere: tuple[tuple[str, str], ...] = ()
+    elsewhere: tuple[tuple[str, Ink], ...] = ()
     """Pairs of a notation's name and its symbol."""
 
 
@@ -55,7 +57,7 @@ class Arrow:
 
     source: int
     """The id of the input."""
-    derivative: str
+    derivative: Ink
     """The local derivative in symbols; empty where it is a large array that has no short formula."""
     value: Numbers | None
     """The local derivative in numbers; None for an operation on arrays whose Jacobian was not asked for."""
@@ -68,10 +70,10 @@ class Node:
     """One value of the computation."""
 
     id: int
-    symbol: str
+    symbol: Ink
     operation: str
     """The rule's name; empty for a leaf."""
-    formula: str
+    formula: Ink
     """How it was computed, in the symbols of its inputs; empty for a leaf."""
     shape: tuple[int, ...]
     value: Numbers
@@ -94,65 +96,74 @@ class Accumulation:
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    r"""A chain of equal things, in LaTeX: the name, the symbols, the numbers, the result.
+    """A chain of equal things: the name, the symbols, the numbers, the result.
 
-    ``("\frac{\partial L}{\partial w}", "\left(\hat{y} - y\right) \cdot x", "-18 \cdot 2", "-36")``. `numbers` tells
-    how many parts at the end are numbers alone: those were read back from the text and compared with the engine.
+    `numbers` tells how many sides at the end are numbers alone.
     """
 
-    parts: tuple[str, ...]
+    sides: tuple[Ink, ...]
     numbers: int = 0
     signs: tuple[str, ...] = ()
-    """What stands between the parts; equality where empty."""
-    note: str = ""
+    """What stands between the sides; equality where empty."""
+    note: Words = ""
     """A few words beside it."""
+
+    @property
+    def between(self) -> tuple[str, ...]:
+        """The signs between the sides."""
+        return self.signs or ("=",) * (len(self.sides) - 1)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The sides in LaTeX."""
+        return tuple(map(latex_of, self.sides))
 
     @property
     def latex(self) -> str:
         """The whole chain as one formula."""
-        signs = self.signs or ("=",) * (len(self.parts) - 1)
-        return self.parts[0] + "".join(f" {s} {part}" for s, part in zip(signs, self.parts[1:], strict=True))
+        parts = self.parts
+        return parts[0] + "".join([f" {s} {part}" for s, part in zip(self.between, parts[1:], strict=True)])
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
     """A title within the story."""
 
-    text: str
+    text: Words
     level: int = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """Plain words, with mathematics between dollar signs."""
+    """Words, with mathematics among them."""
 
-    text: str
+    text: Words
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
     """Words that warn or point out, set apart."""
 
-    text: str
+    text: Words
     kind: str = "note"
     """``note``, ``warning``, or ``wrong`` for what a mistake gives."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of cells; a cell is words (with mathematics between dollar signs) or an equation."""
+    """Rows of cells; a cell is words or an equation."""
 
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str | Equation, ...], ...]
-    caption: str = ""
+    columns: tuple[Words, ...]
+    rows: tuple[tuple[Words | Equation, ...], ...]
+    caption: Words = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
     """An algorithm or a log, line by line; numbered."""
 
-    lines: tuple[str | Equation, ...]
-    caption: str = ""
+    lines: tuple[Words | Equation, ...]
+    caption: Words = ""
 
 
 Block = Heading | Paragraph | Note | Equation | Table | Steps
@@ -163,7 +174,7 @@ class Derivation(Shown):
     """How the gradient of `output` in `wrt` came to be, told in one dialect."""
 
     dialect: str
-    title: str
+    title: Words
     output: int
     """The id of the node that was differentiated."""
     wrt: tuple[int, ...]

@@ -11,10 +11,23 @@ from chainrule.maths.as_plain import plain
 from chainrule.maths.as_unicode import unicode
 from chainrule.maths.check import Different, Undefined, check
 from chainrule.maths.numerals import numeral
-from chainrule.maths.tree import Applied, Derivative, Matrix, Number, Relation, Sigma, Symbol, Tree, tree_of
+from chainrule.maths.tree import (
+    Applied,
+    Change,
+    Derivative,
+    Matrix,
+    Number,
+    Relation,
+    Sigma,
+    Symbol,
+    Tree,
+    Unknown,
+    tree_of,
+)
 
 __all__ = [
     "Applied",
+    "Change",
     "Derivative",
     "Different",
     "Matrix",
@@ -24,6 +37,7 @@ __all__ = [
     "Symbol",
     "Tree",
     "Undefined",
+    "Unknown",
     "check",
     "latex",
     "mathml",

@@ -13,6 +13,7 @@ LETTERS = {sign: rf"\{spelled}" for spelled, sign in GREEK.items()} | {
     "𝟏": r"\mathbf{1}",
     "𝐞": r"\mathbf{e}",
     "𝐈": r"\mathbf{I}",
+    "∇": r"\nabla",
 }
 RELATIONS = {"<=": r"\le", ">=": r"\ge", "!=": r"\ne", "~": r"\approx"}
 PRODUCTS = {"·": r"\cdot", "⊙": r"\odot", "⊘": r"\oslash", "⊗": r"\otimes", "×": r"\times"}
@@ -113,6 +114,12 @@ class Latex(Writer[str]):
 
     def d_(self, x: Looks) -> str:
         return rf"\partial {self.base(x.parts[0])}"
+
+    def delta_(self, x: Looks) -> str:
+        return rf"\Delta {self.base(x.parts[0])}"
+
+    def applied_(self, x: Looks) -> str:
+        return self.write(x.parts[0]) + self.between("(", ", ".join(map(self.write, x.parts[1:])), ")")
 
     def pow_(self, x: Looks) -> str:
         base, exponent = self.parts(x)

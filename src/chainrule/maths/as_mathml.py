@@ -133,6 +133,13 @@ class MathML(Writer[str]):
     def d_(self, x: Looks) -> str:
         return row(element("mi", "∂"), self.base(x.parts[0]))
 
+    def delta_(self, x: Looks) -> str:
+        return row(element("mi", "Δ"), self.base(x.parts[0]))
+
+    def applied_(self, x: Looks) -> str:
+        inside = self.list_(Looks("list", x.parts[1:]))
+        return row(self.write(x.parts[0]), operator("\u2061"), self.between("(", inside, ")"))
+
     def pow_(self, x: Looks) -> str:
         base, exponent = self.parts(x)
         return element("msup", base + (row(operator("⊙"), exponent) if x.word else exponent))

@@ -18,6 +18,7 @@ from chainrule.maths.template import GREEK
 from chainrule.maths.tree import (
     COMPARISONS,
     Applied,
+    Change,
     Derivative,
     Matrix,
     Number,
@@ -25,6 +26,7 @@ from chainrule.maths.tree import (
     Sigma,
     Symbol,
     Tree,
+    Unknown,
     applied,
     slice_text,
 )
@@ -98,7 +100,12 @@ def python(tree: Tree) -> Text:
             places = [str(i - 1) if isinstance(i, int) else f"{i}-1" for i in tree.at]
             return Text(identifier(tree) + (f"[{', '.join(places)}]" if places else ""), Binds.ATOM)
         case Derivative():
-            return Text(f"d{flat(tree.above)}_d{flat(tree.below)}", Binds.ATOM)
+            held = "".join([f"_{flat(x)}" for x in tree.held])
+            return Text(f"d{flat(tree.above)}_d{flat(tree.below)}{held}", Binds.ATOM)
+        case Change():
+            return Text(f"delta_{flat(tree.of)}", Binds.ATOM)
+        case Unknown():
+            return Text(f"{identifier(tree.function)}({', '.join(map(plain, tree.inputs))})", Binds.ATOM)
         case Matrix():
             rows = [", ".join(map(as_float, row)) for row in tree.rows]
             inside = ", ".join(rows if len(tree.shape) == 1 else [f"[{row}]" for row in rows])

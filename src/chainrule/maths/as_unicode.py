@@ -107,6 +107,12 @@ class Unicode(Writer[str]):
     def d_(self, x: Looks) -> str:
         return f"∂{self.base(x.parts[0])}"
 
+    def delta_(self, x: Looks) -> str:
+        return f"Δ{self.base(x.parts[0])}"
+
+    def applied_(self, x: Looks) -> str:
+        return f"{self.write(x.parts[0])}({', '.join(map(self.write, x.parts[1:]))})"
+
     def pow_(self, x: Looks) -> str:
         base, exponent = self.parts(x)
         return base + ("⊙" if x.word else "") + small(exponent, RAISED, "^")

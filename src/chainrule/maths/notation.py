@@ -32,7 +32,20 @@ from chainrule.maths.looks import (
 )
 from chainrule.maths.numerals import exact
 from chainrule.maths.template import filled, read_template, written_out
-from chainrule.maths.tree import Applied, Derivative, Matrix, Number, Relation, Shape, Sigma, Symbol, Tree, slice_text
+from chainrule.maths.tree import (
+    Applied,
+    Change,
+    Derivative,
+    Matrix,
+    Number,
+    Relation,
+    Shape,
+    Sigma,
+    Symbol,
+    Tree,
+    Unknown,
+    slice_text,
+)
 
 
 def lay(tree: Tree) -> Looks:
@@ -43,7 +56,11 @@ def lay(tree: Tree) -> Looks:
         case Symbol():
             return symbol(tree)
         case Derivative():
-            return Looks("frac", (Looks("d", (lay(tree.above),)), Looks("d", (lay(tree.below),))))
+            return derivative(tree)
+        case Change():
+            return Looks("delta", (lay(tree.of),))
+        case Unknown():
+            return call_of_letter(lay(tree.function), *map(lay, tree.inputs))
         case Matrix():
             return Looks("matrix", tuple([Looks("row", tuple(map(lay, row))) for row in tree.rows]))
         case Sigma():
@@ -56,6 +73,19 @@ def lay(tree: Tree) -> Looks:
             return by_template(tree) if found is None else found
         case _:
             raise TypeError(f"{type(tree).__name__} has no looks")
+
+
+def derivative(x: Derivative) -> Looks:
+    """In Leibniz's notation, with what is held below it; a gradient with ∇."""
+    if x.is_gradient:
+        return beside(Looks("sub", (looks.name("∇"), lay(x.below))), lay(x.above))
+    found = Looks("frac", (Looks("d", (lay(x.above),)), Looks("d", (lay(x.below),))))
+    return Looks("sub", (fenced("(", found), looks.listed(*map(lay, x.held)))) if x.held else found
+
+
+def call_of_letter(function: Looks, *inputs: Looks) -> Looks:
+    """A function that goes by a letter, at its inputs."""
+    return Looks("applied", (function, *inputs))
 
 
 def symbol(x: Symbol) -> Looks:
@@ -165,13 +195,20 @@ def repeated(x: Tree, shape: Shape) -> Looks:
     if len(shape) > 2 or x.ndim > 2:
         return call("repeat", form, below=looks.listed(looks.text("×".join(map(str, shape)))))
     if x.size == 1 and max(x.ndim, 0) < 2:
-        ones = ONES if len(shape) == 1 else beside(ONES, turned(ONES))
+        ones = ones_of(shape)
         if form in (looks.digits("1"), looks.digits("-1")):
             return ones if form.word == "1" else Looks("neg", (ones,))
         return beside(*number_first(x), ones)
     if x.ndim == 1:
         return beside(ONES, turned(form))
     return beside(ONES, form) if x.shape[0] == 1 else beside(form, turned(ONES))
+
+
+def ones_of(shape: Shape) -> Looks:
+    """An array of ones: a column, a row, or a matrix."""
+    if len(shape) == 1 or shape[1] == 1:
+        return ONES
+    return turned(ONES) if shape[0] == 1 else beside(ONES, turned(ONES))
 
 
 def number_first(x: Tree) -> list[Looks]:
@@ -341,6 +378,17 @@ def identity(tree: Applied) -> Looks:
     return IDENTITY
 
 
+def kronecker(tree: Applied, x: Tree, y: Tree) -> Looks:
+    """Every entry of one times the whole of the other; of an identity its size is told."""
+    return prod("⊗", *[sized_identity(side) or lay(side) for side in (x, y)])
+
+
+def sized_identity(x: Tree) -> Looks | None:
+    """The identity matrix with its size below."""
+    is_identity = isinstance(x, Applied) and x.name == "eye"
+    return Looks("sub", (IDENTITY, looks.digits(str(x.shape[0])))) if is_identity else None
+
+
 def trace(tree: Applied, x: Tree) -> Looks | None:
     """The sum of a diagonal, as books write it."""
     return None if told(tree.given) else call("tr", lay(x))
@@ -366,6 +414,7 @@ BY_SHAPE: dict[str, Callable[..., Looks | None]] = {
     "expm1": of_array("expm1"),
     "eye": identity,
     "index": entry,
+    "kron": kronecker,
     "matmul": matrix_product,
     "mul": product,
     "norm": norm,

@@ -140,6 +140,27 @@ class Derivative(Tree):
     above: Tree
     below: Tree
     shape: Shape = field(default=(), compare=False)
+    held: tuple[Tree, ...] = ()
+    """What stays as it is while `below` moves, where the derivative that goes through it is another number."""
+    is_gradient: bool = field(default=False, compare=False)
+    """Whether it is written with ∇."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Tree):
+    """How far something moves, written Δx."""
+
+    of: Tree
+    shape: Shape = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown(Tree):
+    """A function that goes by a letter, at its inputs: σ′(z), whatever σ is. Its number is given as a symbol's is."""
+
+    function: Symbol
+    inputs: tuple[Tree, ...]
+    shape: Shape = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +298,7 @@ def value(tree: Tree, environment: Environment) -> Any:
         case Symbol():
             whole = np.asarray(environment[tree.whole], dtype=float)
             return whole[tuple([(environment[i] if isinstance(i, str) else i) - 1 for i in tree.at])]
-        case Derivative():
+        case Derivative() | Change() | Unknown():
             return np.asarray(environment[tree], dtype=float)[()]
         case Applied():
             return computed(tree.operation, [value(x, environment) for x in tree.inputs], tree.given)
@@ -303,11 +324,15 @@ def parts(tree: Tree) -> tuple[Tree, ...]:
         case Relation():
             return tree.sides
         case Derivative():
-            return (tree.above, tree.below)
+            return (tree.above, tree.below, *tree.held)
+        case Change():
+            return (tree.of,)
+        case Unknown():
+            return tree.inputs
         case _:
             return ()
 
 
 def has_letters(tree: Tree) -> bool:
     """Whether anything in it stands for a number that is not printed."""
-    return isinstance(tree, Symbol | Derivative) or any([has_letters(x) for x in parts(tree)])
+    return isinstance(tree, Symbol | Derivative | Change | Unknown) or any([has_letters(x) for x in parts(tree)])

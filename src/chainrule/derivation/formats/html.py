@@ -9,9 +9,11 @@ from html import escape
 from chainrule.derivation.formats.page import page
 from chainrule.derivation.formats.plain import one_line
 from chainrule.derivation.formats.terminal import words as terminal_words
+from chainrule.derivation.ink import Ink
 from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
-from chainrule.derivation.words import pieces
+from chainrule.derivation.words import Words, pieces
 from chainrule.errors import MissingExtra
+from chainrule.maths import Relation, Tree, as_mathml, mathml
 
 STYLE = """\
 .chainrule { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; }
@@ -76,7 +78,7 @@ def block(part: Block) -> str:
             kind = escape(kind)
             return f'<aside class="{kind}"><strong>{kind.capitalize()}:</strong> {words(text)}</aside>'
         case Equation():
-            return f'<div class="equation">{maths(aligned(part), "block")}{beside(part)}</div>'
+            return f'<div class="equation">{displayed(part)}{beside(part)}</div>'
         case Table():
             return table(part)
         case Steps(lines, caption):
@@ -84,14 +86,33 @@ def block(part: Block) -> str:
             return (f"<p><em>{words(caption)}</em></p>\n" if caption else "") + f"<ol>\n{items}\n</ol>"
 
 
-def words(text: str) -> str:
+def words(text: Words) -> str:
     """Words with their formulas."""
-    found = [maths(inside) if inside else escape(one_line(plain)) for plain, inside in pieces(text)]
+    found = [escape(one_line(plain)) if plain else maths(inside) for plain, inside in pieces(text)]
     return "".join(found).strip()
 
 
-def maths(latex: str, display: str = "inline") -> str:
+def displayed(part: Equation) -> str:
+    """An equation on its own: a long one with one side under the other."""
+    sides = trees_of(part)
+    if not sides:
+        return maths(aligned(part), "block")
+    if len(sides) == 1:
+        return mathml(sides[0], block=True)
+    chain = Relation(tuple(sides), part.between)
+    return mathml(chain, block=True) if len(part.latex) <= LONGEST else as_mathml.aligned(chain)
+
+
+def trees_of(part: Equation) -> list[Tree]:
+    """The sides of an equation; none where one is no tree."""
+    sides = [side for side in part.sides if isinstance(side, Tree)]
+    return sides if len(sides) == len(part.sides) else []
+
+
+def maths(latex: Ink, display: str = "inline") -> str:
     """A formula as MathML; the converter leaves it to us to escape words."""
+    if isinstance(latex, Tree):
+        return mathml(latex, block=display == "block")
     latex = re.sub(r"\\text\{((?:[^{}\\]|\\.)*)\}", lambda found: escape(found[0], quote=False), latex)
     return converter()(latex, display=display)
 
@@ -100,7 +121,7 @@ def aligned(part: Equation) -> str:
     """A long chain with one side under the other."""
     if len(part.latex) <= LONGEST or len(part.parts) < 3:
         return part.latex
-    signs = part.signs or ("=",) * (len(part.parts) - 1)
+    signs = part.between
     lines = [f"{part.parts[0]} &{signs[0]} {part.parts[1]}"]
     lines += [f"&{sign} {side}" for sign, side in zip(signs[1:], part.parts[2:], strict=True)]
     return r"\begin{align*} " + r" \\ ".join(lines) + r" \end{align*}"
@@ -111,9 +132,13 @@ def beside(part: Equation) -> str:
     return f' <span class="beside">({words(part.note)})</span>' if part.note else ""
 
 
-def cell(part: str | Equation) -> str:
+def cell(part: Words | Equation) -> str:
     """A cell of a table, or a line of steps."""
-    return maths(part.latex) + beside(part) if isinstance(part, Equation) else words(part)
+    if not isinstance(part, Equation):
+        return words(part)
+    sides = trees_of(part)
+    chain = Relation(tuple(sides), part.between) if len(sides) > 1 else sides[0] if sides else part.latex
+    return maths(chain) + beside(part)
 
 
 def table(part: Table) -> str:

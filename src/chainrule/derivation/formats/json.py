@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.derivation import record
-from chainrule.derivation.record import Derivation
+from chainrule.derivation.record import Derivation, Equation
+from chainrule.derivation.words import text_of
 from chainrule.errors import FormatError
+from chainrule.maths import Tree, latex
 
 CLASSES = {
     kind.__name__.lower(): kind
@@ -34,8 +36,21 @@ to_json = write
 
 def encoded(x: Any) -> Any:
     """Any part of a record as what JSON has."""
+    if isinstance(x, Tree):
+        return latex(x)
+    if isinstance(x, Equation):
+        return {
+            "type": "equation",
+            "parts": list(x.parts),
+            "numbers": x.numbers,
+            "signs": list(x.signs),
+            "note": text_of(x.note),
+        }
     if is_dataclass(x) and not isinstance(x, type):
-        return {"type": type(x).__name__.lower(), **{f.name: encoded(getattr(x, f.name)) for f in fields(x)}}
+        return {
+            "type": type(x).__name__.lower(),
+            **{f.name: encoded_field(getattr(x, f.name), str(f.type)) for f in fields(x)},
+        }
     if isinstance(x, tuple | list):
         return [encoded(part) for part in x]
     if isinstance(x, dict):
@@ -44,6 +59,20 @@ def encoded(x: Any) -> Any:
     if isinstance(x, float):
         return x if math.isfinite(x) else "nan" if math.isnan(x) else "inf" if x > 0 else "-inf"
     return x
+
+
+def encoded_field(x: Any, kind: str) -> Any:
+    """A field of a record; words are a text, with LaTeX between dollar signs."""
+    if kind == "Words":
+        return text_of(x)
+    if "Words" in kind and isinstance(x, tuple):
+        return [[cell(y) for y in part] if "tuple[tuple" in kind else cell(part) for part in x]
+    return encoded(x)
+
+
+def cell(x: Any) -> Any:
+    """A cell of a table or a line of steps."""
+    return encoded(x) if isinstance(x, Equation) else text_of(x)
 
 
 def from_json(text: str) -> Derivation:
@@ -69,8 +98,10 @@ def decoded(x: Any, numeric: bool = False) -> Any:
     if isinstance(x, dict) and "type" in x:
         kind = CLASSES[x["type"]]
         kinds = {f.name: str(f.type) for f in fields(kind)}
-        given = {name: decoded(value, "Numbers" in kinds[name] or kinds[name] == "float")
+        given = {name: decoded(value, "Numbers" in kinds.get(name, "") or kinds.get(name) == "float")
                  for name, value in x.items() if name != "type"}  # fmt: skip
+        if kind is Equation:
+            given["sides"] = given.pop("parts")
         return kind(**given)
     if isinstance(x, dict):
         return {key: decoded(value) for key, value in x.items()}

@@ -7,8 +7,9 @@ import unicodedata
 
 from chainrule.derivation.formats.page import page
 from chainrule.derivation.formats.plain import one_line
+from chainrule.derivation.ink import latex_of
 from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
-from chainrule.derivation.words import pieces
+from chainrule.derivation.words import Words, pieces
 from chainrule.expression.maths.signs import PRODUCTS, RELATIONS, SYMBOLS
 
 PREAMBLE = r"""\documentclass{article}
@@ -76,9 +77,9 @@ def block(part: Block) -> str:
             return "\n".join([*([words(caption)] if caption else []), *body])
 
 
-def words(text: str) -> str:
+def words(text: Words) -> str:
     """Words with their formulas."""
-    found = [f"${maths(inside)}$" if inside else escaped(plain) for plain, inside in pieces(text)]
+    found = [escaped(plain) if plain else f"${maths(latex_of(inside))}$" for plain, inside in pieces(text)]
     return "".join(found).strip()
 
 
@@ -114,7 +115,7 @@ def displayed(part: Equation) -> str:
 
 def under_each_other(part: Equation) -> list[str]:
     """The sides of an equation in lines that align at its signs."""
-    signs = part.signs or ("=",) * (len(part.parts) - 1)
+    signs = part.between
     lines = [rf"{maths(part.parts[0])} &{signs[0]} {maths(part.parts[1])}"]
     return lines + [f"  &{sign} {maths(side)}" for sign, side in zip(signs[1:], part.parts[2:], strict=True)]
 
@@ -129,16 +130,16 @@ def fitted(latex: str) -> str:
     return rf"{FITTED}$\displaystyle {latex}$}}"
 
 
-def cell(part: str | Equation) -> str:
+def cell(part: Words | Equation) -> str:
     """A cell of a table, or a line of steps; an item that begins with a bracket is no option."""
-    if isinstance(part, str):
+    if not isinstance(part, Equation):
         return "{}" + words(part) if words(part).startswith("[") else words(part)
     long = len(part.latex) > LONGEST_IN_CELL and len(part.parts) > 2
     shown = aligned(under_each_other(part)) if long else maths(part.latex)
     return f"${shown}$" + (f" ({words(part.note)})" if part.note else "")
 
 
-def step(part: str | Equation) -> str:
+def step(part: Words | Equation) -> str:
     """A line of steps."""
     shown = cell(part)
     return f"{FITTED}{shown}}}" if isinstance(part, Equation) and len(shown) > 2 * LONGEST else shown
@@ -156,7 +157,7 @@ def table(part: Table) -> str:
     return f"{caption}{FITTED}{inside}}}"
 
 
-def column(cells: tuple[str | Equation, ...]) -> str:
+def column(cells: tuple[Words | Equation, ...]) -> str:
     """How a column is set: words in lines of a good length, all else as wide as it is."""
-    wordy = any([isinstance(x, str) and "$" not in x and len(x) > LONGEST_WORDS for x in cells])
+    wordy = any([not isinstance(x, Equation) and "$" not in words(x) and len(words(x)) > LONGEST_WORDS for x in cells])
     return r"p{0.35\linewidth}" if wordy else "l"

@@ -6,8 +6,9 @@ import re
 
 from chainrule.derivation.formats.page import page
 from chainrule.derivation.formats.plain import one_line
+from chainrule.derivation.ink import latex_of
 from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
-from chainrule.derivation.words import pieces
+from chainrule.derivation.words import Words, pieces
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&!])")
 KINDS = {"note": "NOTE", "warning": "WARNING", "wrong": "CAUTION"}
@@ -39,9 +40,9 @@ def block(part: Block) -> str:
             return "\n".join([*([f"**{words(caption)}**\n"] if caption else []), *numbered])
 
 
-def words(text: str) -> str:
+def words(text: Words) -> str:
     """Words with their formulas; nothing in them is taken for Markdown."""
-    found = [f"${maths(inside)}$" if inside else escaped(plain) for plain, inside in pieces(text)]
+    found = [escaped(plain) if plain else f"${maths(latex_of(inside))}$" for plain, inside in pieces(text)]
     line = "".join(found).strip()
     # At the start of a line these would begin a list or a line across the page.
     return re.sub(r"^([-+=]|\d+(?=[.)]))", r"\\\1" if line[:1] in "-+=" else r"\1&#8203;", line)
@@ -59,9 +60,9 @@ def maths(latex: str) -> str:
     return " ".join(latex.split())
 
 
-def cell(part: str | Equation) -> str:
+def cell(part: Words | Equation) -> str:
     """A cell of a table, or a line of steps."""
-    if isinstance(part, str):
+    if not isinstance(part, Equation):
         return words(part)
     return f"${maths(part.latex)}$" + (f" ({words(part.note)})" if part.note else "")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from chainrule.derivation.ink import Ink
 from chainrule.derivation.record import Block, Derivation, Heading, Table
+from chainrule.derivation.words import Words
 from chainrule.errors import FormatError
 
 DETAILS = ("short", "full")
@@ -33,10 +35,15 @@ def symbols(derivation: Derivation) -> Table:
     """The table of symbols; a column that would be empty is left out."""
     notations = list(dict.fromkeys([name for meaning in derivation.symbols for name, _ in meaning.elsewhere]))
     shaped = any([meaning.shape for meaning in derivation.symbols])
-    rows: list[tuple[str, ...]] = []
+    rows: list[tuple[Words, ...]] = []
     for meaning in derivation.symbols:
         shape = [str(meaning.shape) if meaning.shape else ""] if shaped else []
         elsewhere = dict(meaning.elsewhere)
-        others = [f"${elsewhere[name]}$" if elsewhere.get(name) else "" for name in notations]
-        rows.append((f"${meaning.symbol}$", meaning.meaning, *shape, *others))
+        others = [formula(elsewhere[name]) if elsewhere.get(name) else "" for name in notations]
+        rows.append((formula(meaning.symbol), meaning.meaning, *shape, *others))
     return Table(("Symbol", "Meaning", *(["Shape"] if shaped else []), *notations), tuple(rows))
+
+
+def formula(x: Ink) -> Words:
+    """A formula by itself."""
+    return f"${x}$" if isinstance(x, str) else (x,)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 
 from chainrule.derivation.formats.page import is_short, page
+from chainrule.derivation.ink import plain_of
 from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
-from chainrule.derivation.words import pieces
-from chainrule.expression.maths.as_ascii import ascii_of
+from chainrule.derivation.words import Words, pieces
 from chainrule.expression.typed.caret import printable, width
 
 UNDERLINES = {1: "=", 2: "-"}
@@ -55,9 +55,9 @@ def wrapped(text: str, width: int, first: str = "") -> str:
     )
 
 
-def words(text: str) -> str:
+def words(text: Words) -> str:
     """Words with their formulas, in one line."""
-    found = [ascii_of(maths) if maths else one_line(plain) for plain, maths in pieces(text)]
+    found = [one_line(plain) if plain else plain_of(maths) for plain, maths in pieces(text)]
     return "".join(found).strip()
 
 
@@ -68,10 +68,12 @@ def one_line(text: str) -> str:
 
 def equation(part: Equation) -> str:
     """A chain of equal things, and a few words beside it."""
-    return ascii_of(part.latex) + (f"   ({words(part.note)})" if part.note else "")
+    first, *rest = map(plain_of, part.sides)
+    chain = first + "".join([f" {sign} {side}" for sign, side in zip(part.between, rest, strict=True)])
+    return chain + (f"   ({words(part.note)})" if part.note else "")
 
 
-def cell(part: str | Equation) -> str:
+def cell(part: Words | Equation) -> str:
     """A cell of a table, or a line of steps."""
     return equation(part) if isinstance(part, Equation) else words(part)
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.derivation.formats.page import is_short, page
 from chainrule.derivation.formats.plain import one_line
+from chainrule.derivation.ink import box_of, line_of
 from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
-from chainrule.derivation.words import pieces
-from chainrule.expression.maths.as_unicode import Box, beside, line, sides_of, unicode_of
+from chainrule.derivation.words import Words, pieces
+from chainrule.maths.as_boxes import Box, beside, line
+from chainrule.maths.as_unicode import RELATIONS
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -77,24 +79,42 @@ def block(part: Block) -> Any:
             return Group(*([words(caption, "italic")] if caption else []), grid)
 
 
-def words(text: str, style: str = "") -> Text:
+def words(text: Words, style: str = "") -> Text:
     """Words with their formulas."""
     from rich.text import Text
 
     found = Text(style=style)
     for plain, maths in pieces(text):
-        found.append(unicode_of(maths) if maths else one_line(plain), MATHS if maths else "")
+        found.append(one_line(plain) if plain else line_of(maths), "" if plain else MATHS)
     return found
 
 
-def cell(part: str | Equation) -> Text:
+def cell(part: Words | Equation) -> Text:
     """A cell of a table, or a line of steps."""
-    if isinstance(part, str):
+    if not isinstance(part, Equation):
         return words(part)
     from rich.text import Text
 
-    shown = Text(unicode_of(part.latex), MATHS)
-    return shown.append_text(words(f"   ({part.note})", "dim")) if part.note else shown
+    shown = Text("".join([side.lines[0] for side in spaced(part, tall=False)]), MATHS)
+    return shown.append_text(words(("   (", *noted(part), ")"), "dim")) if part.note else shown
+
+
+def noted(part: Equation) -> tuple[Any, ...]:
+    """The words beside an equation."""
+    return part.note if isinstance(part.note, tuple) else (part.note,)
+
+
+def spaced(part: Equation, *, tall: bool) -> list[Box]:
+    """The sides of an equation, each but the first with its sign and spaces before it."""
+    sides = signed(part, tall=tall)
+    return [beside(line(" "), side) if i else side for i, side in enumerate(sides)]
+
+
+def signed(part: Equation, *, tall: bool) -> list[Box]:
+    """The sides of an equation, each but the first with its sign before it."""
+    written = [box_of(side) if tall else line(line_of(side)) for side in part.sides]
+    signs = ["", *[f"{RELATIONS.get(sign, sign)} " for sign in part.between]]
+    return [beside(line(sign), side) for sign, side in zip(signs, written, strict=True)]
 
 
 def table(part: Table) -> Any:
@@ -125,21 +145,20 @@ class Displayed:
             for text in box.lines:
                 yield Padding(Text(text, MATHS), (0, 0, 0, INDENT + indent))
         if self.equation.note:
-            yield Padding(words(f"({self.equation.note})", "dim"), (0, 0, 0, INDENT))
+            yield Padding(words(("(", *noted(self.equation), ")"), "dim"), (0, 0, 0, INDENT))
 
     def rows(self, room: int) -> list[tuple[int, Box]]:
         """Rows with how far they stand in; a side that is too wide becomes one line, which the terminal breaks."""
-        sides = sides_of(self.equation.latex)
-        spaced = [part for i, side in enumerate(sides) for part in ([line(" ")] if i else []) + [side]]
-        whole = beside(*spaced)
+        sides = signed(self.equation, tall=True)
+        whole = beside(*spaced(self.equation, tall=True))
         if whole.width <= room:
             return [(0, whole)]
-        flat = sides_of(self.equation.latex, tall=False)
+        flat = signed(self.equation, tall=False)
         if len(sides) == 1:
             return [(0, flat[0])]
         under = sides[0].width + 1
         if under + sides[1].width <= room and under <= room // 3:
-            rows, rest = [(0, beside(*spaced[:3]))], 2
+            rows, rest = [(0, beside(*spaced(self.equation, tall=True)[:2]))], 2
         else:
             rows, rest, under = [(0, sides[0] if sides[0].width <= room else flat[0])], 1, INDENT
         fits = [side if under + side.width <= room else flat[i] for i, side in enumerate(sides)]

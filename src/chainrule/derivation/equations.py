@@ -1,0 +1,135 @@
+"""Numbers as they are printed, and the proof that what is printed is right.
+
+An equation is written with few digits, worked out from what it shows, and compared: its factors must give its result
+within one unit of the last place printed. Where they do not, the factors get more digits. Where no number of digits
+helps, or the result is not the engine's, this package has a fault, and says so instead of printing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.derivation.record import Equation
+from chainrule.derivation.words import Words, said
+from chainrule.errors import ChainruleError
+from chainrule.maths import Number, Tree, check, numeral, plain
+from chainrule.maths.check import alike, magnitude
+from chainrule.maths.numerals import DIGITS, FULL
+from chainrule.maths.tree import applied, equation, matrix, value
+
+EXACT = 1e-9
+"""How far an equation with all digits may be from the engine, relative to its largest term: its rounding."""
+
+
+class Show:
+    """Writes numbers with so many significant digits."""
+
+    def __init__(self, digits: int) -> None:
+        self.digits = digits
+
+    def __call__(self, x: Any) -> Tree:
+        """A number, a column for a vector, a matrix."""
+        return matrix(x, self.number) if np.ndim(x) else self.number(float(x))
+
+    def number(self, x: float) -> Number:
+        """One number."""
+        return numeral(x, self.digits)
+
+    def product(self, factors: Sequence[Any]) -> Tree:
+        """Several factors in a row; arrays entry by entry."""
+        return in_a_row("mul", list(map(self, factors)))
+
+    def sum(self, terms: Sequence[Any]) -> Tree:
+        """Several terms in a row."""
+        return in_a_row("add", list(map(self, terms)))
+
+
+def in_a_row(operation: str, trees: Sequence[Tree]) -> Tree:
+    """Trees with an operation between them, from the left; a single one as it is."""
+    first, *rest = trees
+    for tree in rest:
+        first = applied(operation, first, tree)
+    return first
+
+
+def given(symbol: Tree, number: Any, *, digits: int = DIGITS, note: Words = "") -> Equation:
+    """What a symbol stands for."""
+    return proved([symbol], None, number, digits=digits, note=note)
+
+
+def proved(
+    symbols: Sequence[Tree],
+    numbers: Callable[[Show], Sequence[Tree]] | None,
+    result: Any,
+    *,
+    digits: int = DIGITS,
+    note: Words = "",
+) -> Equation:
+    r"""An equation whose numbers come out when they are worked out by hand.
+
+    `symbols` are its sides in symbols; `numbers` writes its sides in numbers with a `Show`, all but the last, which is
+    the engine's `result`. The factors get as many digits as it takes; `digits` sets those of the result, which has
+    fewer where rounding leaves no more: of a sum that cancels out but for rounding, 0 is shown and the rest is noted.
+    A result that is not finite has no equals sign before it.
+
+    >>> from chainrule.derivation.equations import proved
+    >>> from chainrule.maths import Symbol
+    >>> proved([Symbol("e") * Symbol("x")], lambda show: [show.product([-18.0, 2.0])], -36.0).parts
+    ('\\mathit{e} \\cdot x', '-18 \\cdot 2', '-36')
+    """
+    exact = [] if numbers is None else list(numbers(Show(FULL)))
+    values = [np.asarray(value(side, {}), dtype=float) for side in exact]
+    if not np.all(np.isfinite(result)):
+        return Equation(tuple(symbols), note=together(note, not_finite(result)))
+    if not all([np.all(np.isfinite(x)) for x in values]):
+        # Of what is infinite nothing passes a branch that was not taken: the engine has a 0 where a product has none.
+        return Equation((*symbols, Show(digits)(result)), 1, note=together(note, NOT_TAKEN))
+    for side, ours in zip(exact, values, strict=True):
+        if not near(ours, result, EXACT * magnitude(side, {})):
+            raise ChainruleError(f"internal error, please report it: {plain(side)} is not the engine's {result!r}")
+    shown = Show(digits)(result)
+    for more in range(digits, FULL + 1) if exact else ():
+        parts = list(numbers(Show(more))) if numbers else []
+        if check(equation(*parts, shown), {}, digits=digits) is None:
+            return Equation((*symbols, *parts, shown), len(parts) + 1, note=note)
+    if not exact:
+        return Equation((*symbols, shown), 1, note=note)
+    last, left = as_far_as_rounding_allows(exact, result, digits)
+    return Equation((*symbols, *exact, last), len(exact) + 1, note=together(note, left))
+
+
+NOT_TAKEN = "of what is infinite nothing passes a branch that was not taken"
+
+
+def together(*notes: Words) -> Words:
+    """Notes with semicolons between them."""
+    found: list[Words] = [note for note in notes if note]
+    return said(*[part for i, note in enumerate(found) for part in (["; "] * (i > 0) + [note])]) if found else ""
+
+
+def not_finite(x: Any) -> str:
+    """What to say in place of a result that is no number."""
+    return "not all of it is a finite number" if np.size(x) > 1 else "not a finite number"
+
+
+def as_far_as_rounding_allows(parts: Sequence[Tree], result: Any, digits: int) -> tuple[Tree, Words]:
+    """The result in as many digits as its factors give in any order, and what is to be said of the rest."""
+    if digits < FULL:
+        for fewer in range(digits - 1, 0, -1):
+            shown = Show(fewer)(result)
+            if check(equation(*parts, shown), {}, digits=fewer) is None:
+                return shown, ""
+        if np.ndim(result) == 0 and abs(result) <= EXACT * max([float(magnitude(part, {})) for part in parts]):
+            return Number("0"), said("up to rounding: the computer has ", Show(digits)(result))
+    return Show(FULL)(result), ""
+
+
+def near(ours: Any, engine: Any, tolerance: Any) -> bool:
+    """Whether two numbers or arrays are the same up to rounding."""
+    ours, engine = np.asarray(ours, dtype=float), np.asarray(engine, dtype=float)
+    # Doubles below the smallest normal one have few digits left.
+    loose = np.maximum(np.max(tolerance, initial=0.0), np.finfo(np.float64).tiny)
+    return alike(ours, engine, loose + EXACT * np.abs(engine))
