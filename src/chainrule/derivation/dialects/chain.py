@@ -64,7 +64,7 @@ def product_equation(chain: Chain, digits: int) -> Equation:
     """The whole product: in Leibniz's notation, in symbols, in numbers."""
     name = derivative(chain.output, chain.entry)
     product = way_equation(chain.links, chain.gradient, digits)
-    return product if len(chain.links) == 1 else replace(product, parts=(name, *product.parts))
+    return product if len(chain.links) == 1 else replace(product, sides=(name, *product.sides))
 
 
 def link_rows(links: Sequence[Link], digits: int, inside: str = "") -> Iterator[tuple[str | Equation, ...]]:
