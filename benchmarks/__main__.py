@@ -13,7 +13,7 @@ from time import perf_counter
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import estimators, explain, harness, imports, kernels, larger, networks, tensors, values
+from benchmarks import estimators, explain, harness, imports, kernels, larger, networks, reading, tensors, values
 
 BENCHMARKS: dict[str, Callable[[], harness.Report]] = {
     "multiplication": values.multiplication,
@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[], harness.Report]] = {
     "kernels": kernels.kernels,
     "training": networks.training,
     "estimators": estimators.estimators,
+    "reading": reading.reading,
     "larger": larger.larger,
     "training-memory": larger.training_memory,
     "explanations": explain.explanations,

@@ -1,5 +1,6 @@
 """What is found for many columns together is, to the bit, what is found for each alone."""
 
+import sys
 import warnings
 
 import numpy as np
@@ -43,9 +44,12 @@ def test_means_and_deviations_are_those_of_each_column(columns):
     values = np.array(columns).T
     with np.errstate(all="ignore"):
         expected = values.std(axis=0)
-    usable = np.isfinite(expected) & (np.abs(values).max(axis=0) > 1e-100) & (expected > 0)
-    # Two orders of summing differ by about a rounding for each row.
-    np.testing.assert_allclose(together[1][usable], expected[usable], rtol=1e-9)
+    sizes = np.abs(values).max(axis=0)
+    usable = np.isfinite(expected) & (sizes > 1e-100)
+    # Two orders of summing differ by about a rounding for each row, of the numbers themselves where they hardly differ.
+    off = np.abs(together[1] - expected)[usable]
+    assert (off <= 1e-9 * expected[usable] + len(values) * np.finfo(float).eps * sizes[usable]).all()
+    assert (together[1] == 0)[values.min(axis=0) == values.max(axis=0)].all()
 
 
 def test_columns_with_gaps_texts_or_infinities_are_left_for_a_closer_look():
@@ -63,10 +67,13 @@ def test_texts_become_numbers_where_every_cell_is_one():
     assert numbers_where_all_are(frame, {"a"}).dtypes == [pl.Float64, pl.String, pl.String, pl.String]
 
 
-CELLS = ["1", "2.5", "-3e4", "", "x", "007", "1e300", "20240131", "9007199254740993", "0"]
+CELLS = [
+    *["1", "2.5", "-3e4", "", "x", "007", "00", "1e300", "20240131", "9007199254740993", "0", "12345"],
+    *[" 4 ", "nan", "inf", "-99", "-99.0", "5 €", "+6", "07.5", "40", "41"],
+]
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(60))
 def test_a_table_is_read_as_if_each_of_its_columns_were_looked_at_alone(tmp_path, monkeypatch, seed):
     """With the short ways closed, every column goes through the long one: notes, arrays and columns are the same."""
     rng = np.random.default_rng(seed)
@@ -79,17 +86,21 @@ def test_a_table_is_read_as_if_each_of_its_columns_were_looked_at_alone(tmp_path
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                whole = read_table(tmp_path / "t.csv", target="y")
+                whole = read_table(
+                    tmp_path / "t.csv", target="y", missing=("nan", "-99"), keep=("c0",), categorical=("c1",)
+                )
                 parts = (whole, *whole.hold_out(seed=seed))
                 news = read_table(tmp_path / "t.csv", columns=parts[1].columns)
             except DataError as error:
                 return str(error)
-        return [(part.x.tobytes(), part.columns, part.notes) for part in (*parts, news)]
+        written = [[part.texts(f"c{i}") for i in range(12)] for part in (*parts, news)]
+        return [(part.x.tobytes(), part.columns, part.notes) for part in (*parts, news)], written
 
     quick = outcome()
     nothing = lambda *_: Block((), np.empty((20, 0)))  # noqa: E731 - stands in for a function
     monkeypatch.setattr(learn, "block_of", nothing)
     monkeypatch.setattr(encode, "block_of", nothing)
+    monkeypatch.setattr(sys.modules["chainrule.data.table"], "evident_numbers", lambda *_: [])
     assert outcome() == quick
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.library import polars
+from chainrule.data.numerals import LARGEST_EXACT, LEADING_ZERO, number_in
 
 if TYPE_CHECKING:
     import polars as pl
 
 Array = NDArray[Any]
+LEAST_OF_LENGTH = np.array([0.0, 0.0, *10.0 ** np.arange(1, 17)])
+"""The least whole number of so many digits; from the last on they are not exact."""
 
 
 def stacked(columns: Sequence[pl.Series]) -> pl.Series:
@@ -33,15 +36,60 @@ def any_by_column(marks: pl.Series, count: int) -> list[bool]:
     return np.any(marks.fill_null(False).to_numpy().reshape(count, -1), axis=1).tolist()
 
 
+def evident_numbers(frame: pl.DataFrame, names: Sequence[str], missing: Sequence[str]) -> list[pl.Series]:
+    """Those of the named columns of text, as numbers, of which no cell needs a closer look.
+
+    Left for that are columns with anything that programs do not write as a number, spaces around one included, and with
+    infinities, zeros before whole numbers, whole numbers that are not exact, numbers that stand for a missing value.
+    """
+    library = polars()
+    if not names or not frame.height:
+        return []
+    texts: pl.Series = only(frame, names).unpivot()["value"]
+    numbers = texts.cast(library.Float64, strict=False)
+    values = numbers.to_numpy()
+    odd = np.zeros(len(values), bool)
+    if not (values.min() > -LARGEST_EXACT and values.max() < LARGEST_EXACT):
+        odd = ~(np.abs(values) < LARGEST_EXACT) & texts.is_not_null().to_numpy()
+    for code in filter(np.isfinite, map(number_in, missing)):
+        odd |= values == code
+    # Codes have more signs than their number has digits, and little else has.
+    lengths = texts.str.len_bytes().fill_null(0).to_numpy()
+    padded = (values >= 0) & (values < LEAST_OF_LENGTH[np.minimum(lengths, len(LEAST_OF_LENGTH) - 1)])
+    padded = np.flatnonzero(padded & (values == np.floor(values)))
+    odd[padded] |= texts.gather(padded).str.contains(LEADING_ZERO).to_numpy()
+    strange: list[bool] = np.any(odd.reshape(len(names), -1), axis=1).tolist()
+    return [column for column, is_odd in zip(unstacked(numbers, names), strange, strict=True) if not is_odd]
+
+
+def with_columns(frame: pl.DataFrame, columns: Sequence[pl.Series]) -> pl.DataFrame:
+    """The frame with these columns in the place of those of their names."""
+    if not columns:
+        return frame
+    if len(columns) == frame.width:
+        return polars().DataFrame(columns)
+    new = {column.name: column for column in columns}
+    return polars().DataFrame(
+        [new.get(name, old) for name, old in zip(frame.columns, frame.get_columns(), strict=True)]
+    )
+
+
+def only(frame: pl.DataFrame, names: Collection[str]) -> pl.DataFrame:
+    """The named columns of a frame, in its order; to choose many by expressions would take polars long."""
+    if len(names) == frame.width:
+        return frame
+    wanted = set(names)
+    return frame.drop([name for name in frame.columns if name not in wanted])
+
+
 def numbers_where_all_are(frame: pl.DataFrame, names: set[str] | None = None) -> pl.DataFrame:
     """The frame with those columns of text as numbers in which every cell that is not missing is one."""
     library = polars()
-    columns = frame.get_columns()
-    places = [
-        i for i, one in enumerate(columns) if one.dtype == library.String and (names is None or one.name in names)
-    ]
+    kinds = enumerate(zip(frame.columns, frame.dtypes, strict=True))
+    places = [i for i, (name, dtype) in kinds if dtype == library.String and (names is None or name in names)]
     if not places or not frame.height:
         return frame
+    columns = frame.get_columns()
     texts = stacked([columns[i] for i in places])
     numbers = texts.cast(library.Float64, strict=False)
     odd = any_by_column(numbers.is_null() & texts.is_not_null(), len(places))
@@ -67,16 +115,15 @@ class Block:
 
 def block_of(frame: pl.DataFrame, names: Sequence[str]) -> Block:
     """Those of the named columns of a frame that are complete and finite; the others need a closer look."""
-    library = polars()
+    described = zip(frame.columns, frame.dtypes, frame.null_count().row(0), strict=True)
+    numeric = [name for name, dtype, gaps in described if not gaps and dtype.is_numeric()]
     wanted = set(names)
-    columns = [one for one in frame.get_columns() if one.dtype.is_numeric() and one.name in wanted]
-    columns = [column for column in columns if not column.null_count()]
-    if not columns or not frame.height:
+    chosen = [i for i, name in enumerate(numeric) if name in wanted]
+    if not chosen or not frame.height:
         return Block((), np.empty((frame.height, 0)))
     # Each column in one piece, so that sums come out to the bit as those of the column alone.
-    long = stacked([column.cast(library.Float64) if column.dtype != library.Float64 else column for column in columns])
-    values = long.to_numpy().reshape(len(columns), -1).T
-    block = Block(tuple(column.name for column in columns), values)
+    values = np.ascontiguousarray(only(frame, numeric).to_numpy().T[chosen], np.float64).T
+    block = Block(tuple(numeric[i] for i in chosen), values)
     finite = np.all(np.isfinite(values), axis=0)
     return block if np.all(finite) else block.part(np.asarray(finite))
 
@@ -86,9 +133,13 @@ def means_and_scales(values: Array) -> tuple[Array, Array]:
     if not values.size:
         return np.empty(0), np.empty(0)
     columns = np.ascontiguousarray(values.T)
-    first, constant = columns[:, 0], columns.min(axis=1) == columns.max(axis=1)
+    first, least, most = columns[:, 0], columns.min(axis=1), columns.max(axis=1)
+    constant = least == most
     # Squares of numbers far from 1 would overflow or vanish; a power of two changes no digit.
-    units = 2.0 ** (np.frexp(np.abs(columns).max(axis=1))[1] - 1)
+    units = 2.0 ** (np.frexp(np.maximum(-least, most))[1] - 1)
     columns = columns / units[:, None]
-    means, scales = columns.mean(axis=1) * units, columns.std(axis=1) * units
-    return np.where(constant, first, means), np.where(constant, 0.0, scales)
+    means = columns.mean(axis=1)
+    # In place: the numbers of `std`, for which it would take new memory twice.
+    columns -= means[:, None]
+    scales = np.sqrt(np.square(columns, out=columns).mean(axis=1))
+    return np.where(constant, first, means * units), np.where(constant, 0.0, scales * units)

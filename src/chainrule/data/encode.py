@@ -72,10 +72,10 @@ def _spelled_truths(series: pl.Series, column: Column) -> pl.Series:
 
 def tidy(frame: pl.DataFrame, missing: Sequence[str]) -> pl.DataFrame:
     """Numbers stay; all else becomes text without spaces around it, null where it stands for a missing value."""
-    columns = frame.get_columns()
-    places = [i for i, series in enumerate(columns) if not series.dtype.is_numeric()]
+    places = [i for i, dtype in enumerate(frame.dtypes) if not dtype.is_numeric()]
     if not places:
         return frame
+    columns = frame.get_columns()
     texts = stacked([_text_of(columns[i]) for i in places]).str.strip_chars()
     texts = texts.set(texts.is_in(["", *missing]), None)
     for i, series in zip(places, unstacked(texts, [columns[i].name for i in places]), strict=True):
@@ -125,10 +125,15 @@ def _write_together(x: Array, frame: pl.DataFrame, columns: Columns, places: Map
     values = block.values
     if columns.standardized:
         means, scales = np.array([(numbers[name].mean, numbers[name].scale) for name in block.names]).T
-        values = (values - means) / scales
-    fits = (np.abs(values) <= np.finfo(x.dtype).max).all(axis=0)
-    x[:, [places[name].start for name in block.names]] = np.where(fits, values, 0)
-    return set(block.part(fits).names)
+        # In place: the block is a copy, and nobody else's.
+        values -= means
+        values /= scales
+    largest = np.finfo(x.dtype).max
+    fits = (values.min(axis=0) >= -largest) & (values.max(axis=0) <= largest)
+    if not fits.all():
+        block, values = block.part(fits), values[:, fits]
+    x[:, [places[name].start for name in block.names]] = values
+    return set(block.names)
 
 
 def gaps_in(series: pl.Series, column: Column) -> Array:
@@ -197,7 +202,10 @@ def logs_of(values: Array, series: pl.Series, rows: Array) -> Array:
 
 def no_number(series: pl.Series) -> Array:
     """Which cells are neither missing nor a number."""
-    return (parse(series).is_null() & series.is_not_null()).to_numpy()
+    parsed = parse(series)
+    if parsed.null_count() == series.null_count():
+        return np.zeros(len(series), bool)
+    return (parsed.is_null() & series.is_not_null()).to_numpy()
 
 
 def not_a_number(series: pl.Series, places: Array, rows: Array, so: str = "") -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.data import dates
 from chainrule.data.block import Block
+from chainrule.data.numerals import LEADING_ZERO
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,8 +37,6 @@ FEWEST = 12
 TRUTHS = ({"yes", "no"}, {"y", "n"}, {"true", "false"}, {"t", "f"}, {"on", "off"}, {"ja", "nein"}, {"oui", "non"})
 IDENTITY = re.compile(r"(?i:^|[_\s.-])(?i:id|uuid|guid)$|[a-z]I[Dd]$")
 """How a column of ids is called: id, row_id, PassengerId."""
-
-LEADING_ZERO = r"^0[0-9]+$"
 
 
 @dataclass(frozen=True)
@@ -71,18 +70,22 @@ def kind_of_numbers(series: pl.Series) -> Kind:
 def evident_kinds(block: Block) -> dict[str, Kind]:
     """What `kind_of_numbers` says of columns, for those of many that are seen to be no dates, counts, ids or constants.
 
-    Whole numbers that are all different may be counts or ids, and very large ones dates: they need a closer look.
+    Whole numbers that could be one of these need a closer look.
     """
     values = block.values
     if not block.names:
         return {}
     least, most = values.min(axis=0), values.max(axis=0)
-    whole = (values == np.floor(values)).all(axis=0)
-    repeated = np.zeros(len(block.names), bool)
-    ordered = np.sort(values[:, whole], axis=0)
-    repeated[whole] = (ordered[1:] == ordered[:-1]).any(axis=0)
-    maybe_days = (least >= dates.FIRST_COMPACT) & (most <= dates.LAST_COMPACT)
-    evident = (least < most) & (~whole | (repeated & ~maybe_days))
+    whole = values[0] == np.floor(values[0])
+    whole[whole] = (values[:, whole] == np.floor(values[:, whole])).all(axis=0)
+    # Where there are fewer whole numbers between the ends than rows, some are repeated.
+    with np.errstate(over="ignore"):
+        counts = whole & (most - least >= len(values) - 1) & (least < most)
+        steps = np.diff(np.sort(values[:, counts], axis=0), axis=0)
+    named = np.array([IDENTITY.search(name) is not None for name in block.names])
+    counts[counts] = (steps.min(axis=0) > 0) & ((steps.min(axis=0) == steps.max(axis=0)) | named[counts])
+    days = whole & (least >= dates.FIRST_COMPACT) & (most <= dates.LAST_COMPACT)
+    evident = (least < most) & ~counts & ~days
     truths = whole & (least == 0) & (most == 1)
     yes_no, quantity = Kind("yes/no", "0 and 1"), Kind("quantity", "every value is a number")
     return {

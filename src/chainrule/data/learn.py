@@ -35,8 +35,8 @@ from chainrule.data.encode import (
     where,
 )
 from chainrule.data.files import meant
-from chainrule.data.kinds import LEADING_ZERO, Kind, evident_kinds, has_leading_zeros, kind_of_numbers, kind_of_texts
-from chainrule.data.numerals import LARGEST_EXACT, looks_like_number, too_long
+from chainrule.data.kinds import Kind, evident_kinds, has_leading_zeros, kind_of_numbers, kind_of_texts
+from chainrule.data.numerals import LARGEST_EXACT, LEADING_ZERO, looks_like_number, too_long
 from chainrule.errors import DataError
 
 if TYPE_CHECKING:
@@ -78,12 +78,11 @@ class Wishes:
 def typed(frame: pl.DataFrame, wishes: Wishes) -> pl.DataFrame:
     """The tidy frame with those columns as numbers in which every cell that is not missing is one, and stays itself."""
     read = numbers_where_all_are(frame, set(frame.columns) - set(wishes.categorical))
-    columns = read.get_columns()
-    numeric = [i for i, series in enumerate(columns) if series.dtype.is_numeric()]
-    written = frame.get_columns()
-    texts = [written[i] for i in numeric]
-    if not numeric or texts[0].dtype.is_numeric():
+    numeric = [i for i, (was, now) in enumerate(zip(frame.dtypes, read.dtypes, strict=True)) if was != now]
+    if not numeric:
         return read
+    columns, written = read.get_columns(), frame.get_columns()
+    texts = [written[i] for i in numeric]
     # Few columns have numbers that are long or begin with zeros: those alone are looked at one by one.
     large = any_by_column(stacked([columns[i] for i in numeric]).abs() >= LARGEST_EXACT, len(numeric))
     zeros = any_by_column(stacked(texts).str.contains(LEADING_ZERO), len(numeric))

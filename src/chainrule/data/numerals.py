@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,18 @@ LOOKALIKES = {
 
 LARGEST_EXACT = 2.0**53
 """From here on float64 rounds whole numbers."""
+
+
+LEADING_ZERO = "^0[0-9]+$"
+"""How codes are written that are no quantities, as 01001."""
+
+
+def number_in(text: str) -> float:
+    """The number that a text is, nan where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def looks_like_number(texts: pl.Series) -> pl.Series:

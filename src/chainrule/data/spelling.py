@@ -123,7 +123,8 @@ class Spelling:
     def learned(self, frame: pl.DataFrame, texts: Sequence[str]) -> tuple[Spelling, list[str]]:
         """With the forms that columns of text are found to have, but those in `texts`; and notes on what is unusual."""
         found: list[tuple[Form, str]] = []
-        columns = [series for series in frame.get_columns() if series.name not in texts]
+        named = zip(frame.columns, frame.dtypes, strict=True)
+        columns = [frame[name] for name, dtype in named if name not in texts and not dtype.is_numeric()]
         if columns and not self.is_told:
             # Of a wide table few columns have units, and only those can be in a form that nobody has told of.
             signed = any_by_column(stacked(columns).str.contains(f"[{SIGNS}]"), len(columns))

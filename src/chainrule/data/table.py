@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from chainrule.data.columns import Columns, Task
+from chainrule.data.block import evident_numbers, only, with_columns
+from chainrule.data.columns import Columns, Numbers, Task
 from chainrule.data.dates import format_of, moments, no_date
 from chainrule.data.encode import (
     UNSEEN,
@@ -300,11 +301,20 @@ def read_table(
         separator=separator, decimal=decimal, thousands=thousands, encoding=encoding, comment=comment
     )
     texts, numbers, told = read_texts(path, spelling=spelling, names=names, most=rows, learning=columns is None)
-    frame = tidy(texts, gaps)
     name = columns.target.name if columns else str(target)
-    frame, numbers, dropped = _with_target(frame, name, numbers, learning=columns is None)
+    evident = evident_numbers(texts, _maybe_numbers(texts.columns, columns, spelling, categorical), gaps)
+    frame = tidy(with_columns(texts, evident), gaps)
+    as_written = (
+        texts
+        if len(evident) == texts.width
+        else with_columns(frame, only(texts, [column.name for column in evident]).get_columns())
+    )
+    given, dropped = _with_target(frame, name, numbers, learning=columns is None)
+    if dropped:
+        frame, as_written, numbers = frame[given], as_written[given], numbers[given]
+    elif name in frame.columns and not len(given):
+        frame, as_written = frame.drop(name), as_written.drop(name)
     notes: list[str] = []
-    as_written = frame
     if columns is None:
         spelling, told_of_forms = spelling.learned(frame, (*ignore, *categorical))
         told += told_of_forms
@@ -345,20 +355,30 @@ def _all_missing(error: str, texts: pl.DataFrame, frame: pl.DataFrame, missing: 
     return f'; missing="{",".join([*known, *words])}" would take all such words of the file for it' if words else ""
 
 
-def _with_target(
-    frame: pl.DataFrame, target: str, rows: Array, *, learning: bool
-) -> tuple[pl.DataFrame, Array, list[str]]:
-    """The rows that have a target; to predict, all of them, without the column, where none has."""
+def _maybe_numbers(
+    names: Sequence[str], columns: Columns | None, spelling: Spelling, categorical: Sequence[str]
+) -> list[str]:
+    """The columns of a file that may be numbers as programs write them."""
+    if spelling.is_told:
+        return []
+    apart = {*categorical, *[form.column for form in spelling.columns]}
+    if columns is not None:
+        apart |= set(names) - {
+            column.name for column in (*columns.features, columns.target) if isinstance(column, Numbers)
+        }
+    return [name for name in names if name not in apart]
+
+
+def _with_target(frame: pl.DataFrame, target: str, rows: Array, *, learning: bool) -> tuple[Array, list[str]]:
+    """The places of rows that have a target, and a note if some have none; to predict, none need have one."""
     if target not in frame.columns:
-        return frame, rows, []
-    given = frame[target].is_not_null().to_numpy()
-    if given.all():
-        return frame, rows, []
-    if not (learning or given.any()):
-        return frame.drop(target), rows, []
-    gaps = np.flatnonzero(~given)
+        return np.arange(frame.height), []
+    has_one = frame[target].is_not_null().to_numpy()
+    given = np.flatnonzero(has_one)
+    if has_one.all() or not (learning or len(given)):
+        return given, []
+    gaps = np.flatnonzero(~has_one)
     note = (
         f"column {target!r}, {where(gaps, rows)}: {len(gaps):,} of {len(rows):,} rows have no target and are left out"
     )
-    places = np.flatnonzero(given)
-    return frame[places], rows[places], [note]
+    return given, [note]
