@@ -282,6 +282,7 @@ if TYPE_CHECKING:
     from chainrule.derivation.explain import explain
     from chainrule.derivation.symbolic.derivative import derivative
     from chainrule.derivation.wrong.what_if import what_if
+    from chainrule.verify.grade import grade
 
 __version__ = "0.1.0"
 
@@ -289,6 +290,7 @@ LATER = {
     "data": "",
     "derivative": "derivation.symbolic.derivative",
     "explain": "derivation.explain",
+    "grade": "verify.grade",
     "micrograd": "",
     "nn": "",
     "optim": "",
@@ -426,6 +428,7 @@ __all__ = [
     "gelu",
     "glu",
     "grad",
+    "grade",
     "greater",
     "greater_equal",
     "hardsigmoid",

@@ -24,7 +24,7 @@ class Answer(NamedTuple):
 
 
 def scalars(names: str) -> dict[str, tuple[int, ...]]:
-    return {name: () for name in names.split()}
+    return dict.fromkeys(names.split(), ())
 
 
 PROBLEMS = {

@@ -1,0 +1,323 @@
+"""A learner's formula as a working: in the problem's names, with derivatives as letters and NumPy's ways to write."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.operation import Pointwise, book
+from chainrule.errors import FormulaError
+from chainrule.expression.typed.assignments import equals_sign, split
+from chainrule.expression.typed.caret import error_at
+from chainrule.expression.typed.functions import closest, look_up
+from chainrule.expression.typed.parse import Call, Reader
+from chainrule.expression.typed.parsed import CONSTANTS
+from chainrule.expression.typed.tokens import Token, check_brackets, pieces_at
+from chainrule.program import Step
+from chainrule.verify.marking.problem import Problem
+from chainrule.verify.marking.walk import Walk
+from chainrule.verify.marking.working import Part, Working
+
+LIBRARIES = {"np", "numpy", "cr", "torch", "jnp", "math", "cp", "F"}
+"""What stands before a function's name in code; the function is the same."""
+
+OTHER_FUNCTIONS = {"sigma": "sigmoid", "logistic": "sigmoid", "ReLU": "relu", "multiply": "mul", "sig": "sigmoid"}
+"""What learners call functions of the book, where the problem has no such name."""
+
+SIZES = ("m", "n", "N", "B", "batch", "batch_size")
+"""Names for a number of examples that a problem need not spell."""
+
+SAME_LETTER = {"yhat": "ŷ", "y_hat": "ŷ", "ahat": "â"}
+"""Names that a learner may write as one letter."""
+
+DERIVATIVE = re.compile(r"(?:∂|d)\s*({name})\s*/\s*(?:∂|d)\s*({name})")
+PRIME = re.compile(r"(\w+)\s*['′’](?=\s*\()")
+INDICATOR = re.compile(r"\b1\s*[\[{]([^\]}]*[<>][^\]}]*)[\]}]")
+PRIMED = "slope_of_"
+SLOPES = re.compile(r"(\w+?)(?:_prime|_derivative|_deriv|_grad|_gradient)$|(?:d_?|grad_)(\w+)$")
+
+
+class AnswerReader(Reader):
+    """Reads a formula as `parse` does, and what answers have beside: methods, libraries, products without a sign."""
+
+    def __init__(self, text: str, names: Callable[[str], bool]) -> None:
+        self.is_name = names
+        super().__init__(text, answer_tokens(text, names))
+
+    def call_of(self, node: ast.expr) -> Call:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            return self.method(node, node.func)
+        return super().call_of(node)
+
+    def comparison(self, node: ast.Compare) -> Call:
+        self.conditions.add(id(node))
+        return super().comparison(node)
+
+    def method(self, node: ast.Call, func: ast.Attribute) -> Call:
+        """``np.dot(a, b)`` or ``x.sum(axis=0)``: the function of that name."""
+        owner = func.value
+        token = self.token_of(func.attr)
+        if isinstance(owner, ast.Name) and self.token_of(owner.id).text in LIBRARIES:
+            return self.named_call(ast.copy_location(ast.Call(plain_name(func), node.args, node.keywords), node))
+        if token.text in ("astype", "copy", "float", "item"):
+            return Call(book["identity"], (owner,), (token.start, token.stop))
+        name = {"t": "transpose", "T": "transpose"}.get(token.text, token.text)
+        if look_up(name) is None:
+            raise self.at_token(token, f"a formula has no .{token.text}")
+        return self.named_call(ast.copy_location(ast.Call(plain_name(func), [owner, *node.args], node.keywords), node))
+
+    def named_call(self, node: ast.Call) -> Call:
+        if isinstance(node.func, ast.Name):
+            token = self.token_of(node.func.id)
+            where = (token.start, token.stop)
+            slope = slope_function(token.text)
+            if slope is not None:
+                return Call(slope, tuple(node.args[:1]), where)
+            if token.text in ("ones", "zeros", "eye") and len(node.args) == 1:
+                size = self.setting(node.args[0])
+                return Call(MAKERS[token.text], (), where, {"shape": size})
+        return super().named_call(node)
+
+    def atom(self, token: Token) -> Any:
+        if token.kind == "name" and self.is_name(token.text):
+            place = (token.start, token.stop)
+            self.names[token.text] = None
+            from chainrule.expression.typed.parsed import Step as Parsing
+
+            return Parsing(*place, place, name=token.text)
+        return super().atom(token)
+
+
+MAKERS: dict[str, Callable[..., Any]] = {"ones": np.ones, "zeros": np.zeros, "eye": np.eye}
+
+
+def plain_name(func: ast.Attribute) -> ast.Name:
+    """The last part of a dotted name as a name, standing where it stood."""
+    return ast.Name(
+        func.attr, ctx=func.ctx, lineno=func.lineno, col_offset=func.col_offset, end_col_offset=func.end_col_offset
+    )
+
+
+def slope_function(name: str) -> Callable[[Any], Any] | None:
+    """The derivative of a function of one number, where a name says that: ``slope_of_tanh``, ``sigmoid_prime``."""
+    if name.startswith(PRIMED):
+        inner = name[len(PRIMED) :]
+    elif match := SLOPES.match(name):
+        inner = match[1] or match[2]
+    else:
+        return None
+    known = look_up(OTHER_FUNCTIONS.get(inner, inner))
+    op = None if known is None else book.get(known.name)
+    if not isinstance(op, Pointwise) or len(op.inputs) != 1:
+        return None
+
+    def slope(x: Any) -> Any:
+        return op.partial(0, op(x), [x], op.defaults) + 0.0 * np.asarray(x)
+
+    return slope
+
+
+def answer_tokens(text: str, is_name: Callable[[str], bool]) -> list[Token]:
+    """The pieces of an answer; ``2x``, ``(a - b)c`` and ``^`` are read, and functions get the book's names."""
+    pieces: list[Token] = []
+    at = 0
+    while at < len(text):
+        if text[at].isspace():
+            at += 1
+            continue
+        found = [Token("sign", "**", at, at + 1)] if text[at] == "^" else pieces_at(text, at)
+        pieces += found
+        at = pieces[-1].stop
+    if not pieces:
+        raise error_at(text, 0, len(text), "there is no formula here")
+    tokens = [pieces[0]]
+    for before, token in pairwise(pieces):
+        if before.ends_operand and (token.kind != "sign" or token.text == "("):
+            called = before.kind == "name" and token.text == "(" and not is_name(before.text)
+            if not called:
+                tokens.append(Token("sign", "*", token.start, token.start))
+        tokens.append(token)
+    tokens = [renamed(token, is_name) for token in tokens]
+    check_brackets(text, tokens)
+    return tokens
+
+
+def renamed(token: Token, is_name: Callable[[str], bool]) -> Token:
+    """A function's name as the book has it."""
+    if token.kind == "name" and token.text in OTHER_FUNCTIONS and not is_name(token.text):
+        return Token("name", OTHER_FUNCTIONS[token.text], token.start, token.stop)
+    return token
+
+
+Letter = Callable[[Walk], Any]
+
+
+def read_formula(problem: Problem, text: str, wrt: str, sizes: Mapping[str, int] | None = None) -> Working:
+    """A learner's formula, or several lines that end in it, in the problem's names.
+
+    Derivatives may stand as letters: ``dL/dh``, ``∂ŷ/∂h``, ``dz2``, ``delta2``. Raises FormulaError for what cannot be
+    read and for names that mean nothing here.
+    """
+    letters = Letters(problem, sizes or {})
+    text = text.replace("“", "").replace("”", "")
+    parts: list[Part] = []
+    own: dict[str, int] = {}
+    asked: int | None = None
+    last = -1
+    for piece in pieces_of(text):
+        name, formula = left_and_right(piece)
+        formula = letters.replaced(formula)
+        last = add_parts(parts, formula, own, letters, name, piece)
+        if name and name != wrt:
+            own[name] = last
+        if is_gradient_name(name, wrt, problem):
+            asked = last
+    if last < 0:
+        raise FormulaError("there is no formula in the answer")
+    return Working(tuple(parts), {wrt: last if asked is None else asked})
+
+
+def pieces_of(text: str) -> Iterator[str]:
+    """The lines of an answer; comments are left out."""
+    for piece in split("\n".join(line.split("#")[0] for line in text.splitlines())):
+        if piece.strip():
+            yield piece.strip()
+
+
+def left_and_right(piece: str) -> tuple[str, str]:
+    """What stands before the sign of an assignment, as a name, and the formula behind the last one."""
+    at = equals_sign(piece)
+    if at < 0:
+        return "", piece
+    left, right = piece[:at].strip(), piece[at + 1 :].strip()
+    more = equals_sign(right)
+    if more >= 0:
+        right = right[more + 1 :].strip()
+    name = re.sub(r"[^\w]", "", left.replace("/", "_"))
+    return name, right
+
+
+def is_gradient_name(name: str, wrt: str, problem: Problem) -> bool:
+    """Whether a line's name says that it is the gradient asked for: ``dW1``, ``grad_W1``, ``dL_dW1``."""
+    if not name:
+        return False
+    output = problem.names.get(problem.output, "L")
+    return name in {f"d{wrt}", f"d_{wrt}", f"grad_{wrt}", f"g{wrt}", f"d{output}_d{wrt}", f"d{output}d{wrt}"}
+
+
+class Letters:
+    """What the names in an answer mean at a probe."""
+
+    def __init__(self, problem: Problem, sizes: Mapping[str, int]) -> None:
+        self.problem = problem
+        self.sizes = sizes
+        self.standing: dict[str, Letter] = {}
+        self.unknown_sizes: list[str] = []
+
+    def replaced(self, formula: str) -> str:
+        """The formula with names in place of derivatives and primes."""
+        names = "|".join(sorted(map(re.escape, self.spellings()), key=len, reverse=True))
+        pattern = re.compile(DERIVATIVE.pattern.replace("{name}", names) + r"(?!\w)")
+        formula = pattern.sub(self.derivative_letter, formula)
+        formula = INDICATOR.sub(r"(\1)", formula)
+        return PRIME.sub(lambda match: f"{PRIMED}{match[1]}".replace("σ", "sigmoid"), formula)
+
+    def spellings(self) -> dict[str, str]:
+        """Every way to write a name of the problem."""
+        found = {name: name for name in self.problem.named}
+        for name, letter in SAME_LETTER.items():
+            if name in found:
+                found.setdefault(letter, name)
+            elif letter in found:
+                found.setdefault(name, letter)
+        return found
+
+    def derivative_letter(self, match: re.Match[str]) -> str:
+        """A name for ``dL/dh``."""
+        spelled = self.spellings()
+        top, bottom = self.problem.named[spelled[match[1]]], self.problem.named[spelled[match[2]]]
+        name = f"D{len(self.standing)}quotient"
+        self.standing[name] = lambda walk: derivative_of(walk, top, bottom)
+        return name
+
+    def meaning(self, name: str) -> Letter | None:
+        """How a name is looked up at a probe."""
+        if name in self.standing:
+            return self.standing[name]
+        spelled = self.spellings()
+        if name in spelled:
+            step = self.problem.named[spelled[name]]
+            return lambda walk: walk.numbers[step]
+        if name in CONSTANTS:
+            return lambda walk: CONSTANTS[name]
+        if name in self.sizes:
+            return lambda walk: self.sizes[name]
+        step = self.gradient_name(name)
+        if step is not None:
+            return lambda walk: walk.right.get(step, np.zeros(step.shape))
+        if name in SIZES:
+            self.unknown_sizes.append(name)
+            return lambda walk: 1.0
+        return None
+
+    def gradient_name(self, name: str) -> Step | None:
+        """The step whose gradient a name such as ``dz2``, ``grad_h`` or ``delta2`` stands for."""
+        spelled = self.spellings()
+        output = self.problem.names.get(self.problem.output, "L")
+        for before in (f"d{output}_d", f"d{output}d", "grad_", "d_", "d", "g"):
+            if name.startswith(before) and name[len(before) :] in spelled:
+                return self.problem.named[spelled[name[len(before) :]]]
+        match = re.fullmatch(r"(?:delta|δ|d)_?(\d*)", name)
+        return None if match is None else self.delta(match[1])
+
+    def delta(self, layer: str) -> Step | None:
+        """The weighted input of a layer, whose gradient textbooks call δ: by its number, or the last one."""
+        for letter in ("z", "Z", "a", "n"):
+            if layer and letter + layer in self.problem.named:
+                return self.problem.named[letter + layer]
+        named = [s for n, s in self.problem.named.items() if s.op is not None and n[0] in "zZ"]
+        return named[-1] if named and not layer else None
+
+
+def derivative_of(walk: Walk, top: Step, bottom: Step) -> Any:
+    """The derivative of one step in another; of an array the result alone has one that is a letter."""
+    if top is walk.problem.output:
+        return walk.right.get(bottom, np.zeros(bottom.shape))
+    if top.size > 1:
+        raise FormulaError("the derivative of one array in another is no single letter here: write it out")
+    return walk.handed_down(top, np.ones(top.shape), bottom)
+
+
+def add_parts(parts: list[Part], formula: str, own: Mapping[str, int], letters: Letters, name: str, line: str) -> int:
+    """Read one formula and add its parts; gives the place of the last."""
+
+    def is_name(word: str) -> bool:
+        return word in own or (word not in ("e", "pi") and letters.meaning(word) is not None)
+
+    parsed = AnswerReader(formula, is_name).read()
+    places: list[int] = []
+    for k, step in enumerate(parsed.steps):
+        text = parsed.source(step)
+        called = name if k == len(parsed.steps) - 1 else ""
+        if step.function is not None:
+            inputs = tuple([places[i] for i in step.inputs])
+            parts.append(Part(step.function, inputs, step.settings, name=called, text=text, line=line))
+        elif step.number is not None:
+            parts.append(Part(number=step.number, text=text, name=called, line=line))
+        elif step.name in own:
+            places.append(own[step.name])
+            continue
+        else:
+            look = letters.meaning(step.name)
+            if look is None:
+                near = closest(step.name, letters.spellings())
+                what = f"did you mean {near}?" if near else f"its names are {', '.join(letters.problem.named)}"
+                raise parsed.error(step, f"{step.name} is no name of the problem: {what}")
+            parts.append(Part(look_up=look, text=step.name, name=called, line=line))
+        places.append(len(parts) - 1)
+    return places[-1]

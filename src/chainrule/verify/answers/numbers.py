@@ -1,0 +1,198 @@
+"""A number that somebody worked out by hand: right to its digits, rounded on the way, cut, or what a mistake gives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.state import Quiet
+from chainrule.errors import GraphError
+from chainrule.program import Step
+from chainrule.program.run import applied
+from chainrule.verify.marking.changes import changes
+from chainrule.verify.marking.fingerprints import given as change_gives
+from chainrule.verify.marking.marked import Grade, Mistake, number, three_hints
+from chainrule.verify.marking.problem import Problem, probes_of
+from chainrule.verify.marking.walk import Walk
+from chainrule.verify.mistakes import KINDS, rank
+
+NUMERAL = re.compile(r"\s*[-+−]?\s*(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*")
+
+MOST_DIGITS = 6
+"""Decimals to which people round on the way."""
+
+
+class Printed:
+    """A number, or an array of numbers, with the decimals that were written."""
+
+    def __init__(self, value: Any, decimals: int) -> None:
+        self.value = np.asarray(value, np.float64)
+        self.decimals = decimals
+
+    @property
+    def half(self) -> float:
+        """Half a unit of the last digit, and what a double rounds."""
+        return 0.5 * 10.0**-self.decimals * (1 + 1e-9) + 1e-12 * float(np.max(np.abs(self.value), initial=0.0))
+
+    def is_(self, x: Any) -> bool:
+        """Whether it is a number to the digits that were written."""
+        x = np.asarray(x, np.float64)
+        return x.size == self.value.size and bool(np.all(np.abs(x.ravel() - self.value.ravel()) <= self.half))
+
+    def is_cut(self, x: Any) -> bool:
+        """Whether it is a number with its further digits cut."""
+        cut = np.trunc(np.ravel(np.asarray(x, np.float64)) * 10.0**self.decimals) / 10.0**self.decimals
+        return cut.size == self.value.size and bool(
+            np.allclose(cut, self.value.ravel(), rtol=1e-12, atol=0.01 * self.half)
+        )
+
+
+def number_of(answer: Any) -> Printed | None:
+    """A number, an array, or the text of a number; None of anything else."""
+    if isinstance(answer, str):
+        if not NUMERAL.fullmatch(answer):
+            return None
+        text = answer.replace("−", "-").replace(" ", "")
+        return Printed(float(text), decimals_of(text))
+    if isinstance(answer, bool) or callable(answer) or isinstance(answer, Mapping):
+        return None
+    try:
+        value = np.asarray(answer, np.float64)
+    except (TypeError, ValueError):
+        return None
+    flat = value.ravel()
+    return Printed(value, max((decimals_of(repr(float(x))) for x in flat[:100]), default=0))
+
+
+def decimals_of(text: str) -> int:
+    """The decimals of a numeral as it is written; a whole number in floating point has none."""
+    exponent = Decimal(text).as_tuple().exponent
+    decimals = max(0, -exponent) if isinstance(exponent, int) else 0
+    return 0 if decimals == 1 and text.rstrip().endswith(".0") else decimals
+
+
+def walk_at(problem: Problem, values: Mapping[str, Any]) -> Walk:
+    """The problem at the numbers that were given; a recorded one at its own."""
+    known = {
+        problem.names[s]: problem.recorded[s]
+        for s in problem.program.leaves
+        if s in problem.recorded and s in problem.names
+    }
+    known.update(values)
+    missing = [name for name in problem.leaves if name not in known]
+    if missing:
+        raise GraphError(f"a number is compared at given values, and {', '.join(missing)} has none: add it to values")
+    return Walk(problem, probes_of(problem, known, 1)[0])
+
+
+def grade_number(problem: Problem, printed: Printed, asked: Sequence[str], values: Mapping[str, Any]) -> Grade:
+    """Grade a number or an array at given values."""
+    if len(asked) != 1:
+        raise GraphError("a number answers for one parameter: ask with wrt of one name, or give a table by name")
+    walk = walk_at(problem, values)
+    found = of_number(problem, walk, printed, problem.named[asked[0]], walk.right[problem.named[asked[0]]])
+    if not found:
+        return Grade(True, (), ())
+    hints = three_hints(found)
+    if len(found) > 1:
+        hints = (
+            hints[0],
+            f"{len(found)} mistakes give this number here: write the formula, which tells them apart",
+            hints[2],
+        )
+    return Grade(False, tuple(found), hints, (), found[0].place if found[0].name == "unclassified" else "")
+
+
+def of_number(problem: Problem, walk: Walk, printed: Printed, wrt: Step, right: Any) -> list[Mistake]:
+    """Every mistake that gives a number; nothing if it is right."""
+    if printed.is_(right):
+        return []
+    name = problem.name(wrt)
+    where = f"the gradient of {name} (d{name})"
+    shows = f"yours {number(printed.value)}, right {number(right)}"
+    found: dict[str, Mistake] = {}
+
+    def add(kind: str, place: str, says: str) -> None:
+        found.setdefault(kind, Mistake(kind, place, f"{KINDS[kind].what}: {says}", shows))
+
+    if printed.decimals and printed.is_cut(right):
+        add("truncation", where, f"{number(right)} is cut after {printed.decimals} decimals")
+    elif digits := rounded_on_the_way(walk, wrt, printed):
+        add("rounding", where, f"this comes out when every step is rounded to {digits} decimals")
+    if found:
+        return list(found.values())
+    with Quiet():
+        singles = [
+            c for c in changes(problem, wrt, walk) if printed.is_(np.nan if (g := change_gives(c, walk)) is None else g)
+        ]
+        for change in sorted(singles, key=lambda c: rank(c.name, True)):
+            add(change.name, change.place, change.says)
+        for c in (-1.0, 2.0, 0.5):
+            if printed.is_(c * np.asarray(right)):
+                add("sign" if c < 0 else "factor", where, f"{c:g} times the right one")
+        for n in sorted({float(n) for s in problem.program.steps for n in s.shape if n > 1}):
+            if printed.is_(np.asarray(right) * n) or printed.is_(np.asarray(right) / n):
+                add("wrong-average", f"the average over the batch, in {where}", f"off by the factor {n:g}")
+    if not found:
+        near = slips_of_the_pen(printed, right)
+        kind = "arithmetic" if near else "unclassified"
+        add(kind, where, near or f"{number(printed.value)} is none of the known mistakes")
+    return list(found.values())
+
+
+def rounded_on_the_way(walk: Walk, wrt: Step, printed: Printed) -> int:
+    """The decimals to which every step was rounded, if that gives the number; 0 if none does."""
+    for digits in range(MOST_DIGITS, 0, -1):
+        if digits > printed.decimals + 1 or printed.decimals == 0:
+            continue
+        numbers = dict(walk.numbers)
+        with Quiet():
+            for step in walk.problem.program.steps:
+                if step.op is not None:
+                    inputs = [numbers[x] if isinstance(x, Step) else x for x in step.inputs]
+                    numbers[step] = np.round(applied(step.op, inputs, step.settings), digits)
+            rough = Walk(walk.problem, numbers)
+            for gradient in (rough.right[wrt], rounded_backward(rough, digits).get(wrt)):
+                if gradient is not None and printed.is_(gradient):
+                    return digits
+    return 0
+
+
+def rounded_backward(walk: Walk, digits: int) -> dict[Step, Any]:
+    """A backward pass in which every gradient is rounded before it is handed on."""
+    gradients: dict[Step, Any] = {walk.problem.output: np.ones(walk.problem.output.shape)[()]}
+    for step in reversed(walk.problem.program.steps):
+        if step in gradients:
+            gradients[step] = np.round(gradients[step], digits)
+            for slot, x in step.edges:
+                share = walk.share(step, slot, gradients[step])
+                gradients[x] = share if x not in gradients else gradients[x] + share
+    return gradients
+
+
+def slips_of_the_pen(printed: Printed, right: Any) -> str:
+    """What a number has to do with the right one: a digit, their order, the point; nothing if it is far off."""
+    if printed.value.size != 1 or np.size(right) != 1:
+        return ""
+    ours, theirs = float(np.ravel(right)[0]), float(printed.value.ravel()[0])
+    one, other = digits_of(ours, printed.decimals), digits_of(theirs, printed.decimals)
+    if one.strip("0") and one.strip("0") == other.strip("0"):
+        return "the point stands elsewhere"
+    if len(one) == len(other):
+        differ = [i for i, (a, b) in enumerate(zip(one, other, strict=True)) if a != b]
+        if len(differ) == 1:
+            return "one digit is off"
+        if len(differ) == 2 and sorted(one[i] for i in differ) == sorted(other[i] for i in differ):
+            return "two digits are exchanged"
+    if ours and abs(theirs - ours) <= 0.05 * abs(ours):
+        return "the number is a little off"
+    return ""
+
+
+def digits_of(x: float, decimals: int) -> str:
+    """The digits of a number to so many decimals."""
+    return f"{abs(x):.{decimals}f}".replace(".", "")

@@ -1,0 +1,201 @@
+"""A hand calculation line by line: each number recomputed from the printed ones before it, and from full precision."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.state import Quiet
+from chainrule.errors import FormulaError
+from chainrule.program import Step
+from chainrule.program.run import applied
+from chainrule.verify.answers.formula import Letters
+from chainrule.verify.answers.numbers import Printed, decimals_of, number_of, of_number, slips_of_the_pen, walk_at
+from chainrule.verify.marking.marked import Grade, Mistake, number, three_hints
+from chainrule.verify.marking.problem import Problem
+from chainrule.verify.marking.walk import Walk
+from chainrule.verify.mistakes import KINDS
+
+LINE = re.compile(r"\s*([^=,;\t]+?)\s*[=,;\t]\s*(.+?)\s*")
+AFTER = re.compile(r"(\w+?)(?:_after|_new|_next|′|')")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: its name, the number that was written, and what it should be, by two ways."""
+
+    name: str
+    printed: Printed
+    exact: Any
+    from_printed: Any
+    step: Step
+    of: str
+    """Whether it is a value, a gradient or an update."""
+
+
+def is_table(text: str, problem: Problem) -> bool:
+    """Whether a text is a table: lines of names with plain numbers, none of them a formula."""
+    rows = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    matches = [LINE.fullmatch(line) for line in rows]
+    numbers = [number_of(m[2]) for m in matches if m is not None]
+    return len(rows) > 1 and len(numbers) >= len(rows) - 1 and all(n is not None for n in numbers[1:])
+
+
+def lines_of(table: str | Mapping[str, Any]) -> Iterator[tuple[str, Printed]]:
+    """The names and the numbers of a table: a mapping, ``name = number`` lines, or CSV with two columns or two rows."""
+    if isinstance(table, Mapping):
+        for name, x in table.items():
+            printed = number_of(x)
+            if printed is None:
+                raise FormulaError(f"the line {name} holds no number: {x!r}")
+            yield str(name), printed
+        return
+    rows = [line for line in table.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if len(rows) == 2 and LINE.fullmatch(rows[0]) and number_of(LINE.fullmatch(rows[0])[2]) is None:  # type: ignore[index]  # it matched just now
+        names, numbers = [next(csv.reader(io.StringIO(row))) for row in rows]
+        for name, text in zip(names, numbers, strict=True):
+            yield name.strip(), Printed(float(text), decimals_of(text.strip()))
+        return
+    for row in rows:
+        match = LINE.fullmatch(row)
+        printed = None if match is None else number_of(match[2])
+        if match is not None and printed is not None:
+            yield match[1], printed
+        elif row is not rows[0]:
+            raise FormulaError(f"a line of a table is a name and a number, as z = 0.25, and this is {row.strip()!r}")
+
+
+def grade_table(problem: Problem, table: str | Mapping[str, Any], values: Mapping[str, Any], rate: float) -> Grade:
+    """Grade every line; the first bad one comes first."""
+    given = list(lines_of(table))
+    leaves = {name: p.value for name, p in given if name in problem.leaves and name not in values}
+    walk = walk_at(problem, {**values, **leaves})
+    rows = [row for row in read_rows(problem, walk, given, rate) if row.name not in leaves]
+    notes: list[str] = []
+    mistakes: list[Mistake] = []
+    for row in rows:
+        if row.printed.is_(row.exact):
+            continue
+        told = of_row(problem, walk, row)
+        if told.name == "rounding":
+            notes.append(f"{row.name} = {number(row.printed.value)}: {told.says} ({told.shows})")
+        mistakes.append(told)
+    wrong = [m for m in mistakes if m.name != "rounding"]
+    ordered = [*wrong, *[m for m in mistakes if m.name == "rounding"]]
+    return Grade(not wrong, tuple(ordered), three_hints(ordered) if ordered else (), tuple(notes))
+
+
+def read_rows(problem: Problem, walk: Walk, given: list[tuple[str, Printed]], rate: float) -> Iterator[Row]:
+    """Each line with what it should be: from full precision, and from the printed numbers that it is made of."""
+    letters = Letters(problem, {})
+    forward: dict[Step, Any] = {}
+    backward: dict[Step, Any] = {}
+    found: list[tuple[str, Printed, Step, str]] = []
+    for name, printed in given:
+        step, kind = meaning(problem, letters, name)
+        found.append((name, printed, step, kind))
+        if kind == "value":
+            forward[step] = printed.value.reshape(step.shape)
+        elif kind == "gradient":
+            backward[step] = printed.value.reshape(step.shape)
+    numbers = printed_forward(walk, forward)
+    rough = Walk(problem, {**numbers, **{s: x for s, x in forward.items() if s.op is not None}})
+    for name, printed, step, kind in found:
+        if kind == "value":
+            yield Row(name, printed, walk.numbers[step], numbers[step], step, kind)
+        elif kind == "gradient":
+            yield Row(name, printed, walk.right[step], printed_gradient(rough, step, backward), step, kind)
+        else:
+            exact = walk.numbers[step] - rate * np.asarray(walk.right[step])
+            used = backward.get(step, walk.right[step])
+            yield Row(name, printed, exact, walk.numbers[step] - rate * np.asarray(used), step, kind)
+
+
+def meaning(problem: Problem, letters: Letters, name: str) -> tuple[Step, str]:
+    """What a line's name stands for."""
+    spelled = letters.spellings()
+    if name in spelled:
+        return problem.named[spelled[name]], "value"
+    plain = re.sub(r"\W", "", name.replace("/", "_"))
+    step = letters.gradient_name(plain.replace("∂", "d"))
+    if step is not None:
+        return step, "gradient"
+    after = AFTER.fullmatch(name)
+    if after is not None and after[1] in spelled:
+        return problem.named[spelled[after[1]]], "update"
+    raise FormulaError(f"the line {name} is none of the problem's: {', '.join(problem.named)}, and d before a name")
+
+
+def printed_forward(walk: Walk, printed: Mapping[Step, Any]) -> dict[Step, Any]:
+    """What each step comes to when those before it are the printed ones."""
+    numbers: dict[Step, Any] = {}
+    used: dict[Step, Any] = {}
+    with Quiet():
+        for step in walk.problem.program.steps:
+            if step.op is None:
+                numbers[step] = used[step] = walk.numbers[step]
+                continue
+            inputs = [used[x] if isinstance(x, Step) else x for x in step.inputs]
+            numbers[step] = applied(step.op, inputs, step.settings)
+            used[step] = printed.get(step, numbers[step])
+    return numbers
+
+
+def printed_gradient(rough: Walk, wrt: Step, printed: Mapping[Step, Any]) -> Any:
+    """A gradient from the printed ones above it, and the printed values."""
+    gradients: dict[Step, Any] = {rough.problem.output: np.ones(rough.problem.output.shape)[()]}
+    with Quiet():
+        for step in reversed(rough.problem.program.steps):
+            if step not in gradients or step is wrt:
+                continue
+            g = printed.get(step, gradients[step]) if step is not rough.problem.output else gradients[step]
+            for slot, x in step.edges:
+                share = rough.share(step, slot, g)
+                gradients[x] = share if x not in gradients else gradients[x] + share
+    return gradients.get(wrt, np.zeros(wrt.shape))
+
+
+def of_row(problem: Problem, walk: Walk, row: Row) -> Mistake:
+    """What is wrong with a line: its digits, its arithmetic, or its derivative."""
+    place = f"the line {row.name} = {number(row.printed.value)}" + (
+        f", {problem.where(row.step)}" if row.of == "value" else ""
+    )
+    shows = f"from the printed numbers {number(row.from_printed)}, at full precision {number(row.exact)}"
+
+    def told(kind: str, says: str) -> Mistake:
+        return Mistake(kind, place, f"{KINDS[kind].what}: {says}", shows)
+
+    if row.printed.is_(row.from_printed):
+        return told("rounding", "it follows from the printed numbers, and full precision gives another last digit")
+    if row.printed.is_cut(row.from_printed) or row.printed.is_cut(row.exact):
+        return told(
+            "truncation",
+            f"the right rounding is {row.exact:.{row.printed.decimals}f}" if np.size(row.exact) == 1 else "",
+        )
+    off = np.max(np.abs(np.ravel(row.printed.value) - np.ravel(row.exact)), initial=0.0)
+    if off <= 3 * row.printed.half and row.printed.decimals:
+        return told("rounding", "the last digit is off: digits were lost on the way")
+    if row.of == "gradient":
+        found = of_number(problem, walk, row.printed, row.step, row.exact)
+        if found and found[0].name not in ("unclassified", "arithmetic"):
+            return Mistake(found[0].name, f"{place}, {found[0].place}", found[0].says, shows)
+    if row.of == "update":
+        for other in problem.leaves.values():
+            if other is not row.step and other.shape == row.step.shape:
+                if row.printed.is_(
+                    walk.numbers[row.step]
+                    - (walk.numbers[row.step] - row.exact) / walk.right[row.step] * walk.right[other]
+                ):
+                    return told("wrong-update", f"it moves by the gradient of {problem.name(other)}")
+        if row.printed.is_(2 * walk.numbers[row.step] - row.exact):
+            return told("wrong-update", "it adds the gradient, and goes uphill")
+    near = slips_of_the_pen(row.printed, row.from_printed) or slips_of_the_pen(row.printed, row.exact)
+    return told(
+        "arithmetic" if near else "unclassified", near or "neither the printed numbers nor full precision give it"
+    )

@@ -1,0 +1,311 @@
+"""What a NumPy function does, seen from inside: its arguments write down every operation they take part in.
+
+A function need not have source, and may branch, loop and call others: what is recorded is what happened.
+"""
+
+# What a function does with its arguments is known only when it runs.
+# pyright: reportUnknownLambdaType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import GraphError
+
+MOST_PARTS = 20_000
+"""Operations that are written down of one run; a longer one is compared by its results alone."""
+
+BOOK_NAMES = {
+    "multiply": "mul",
+    "subtract": "sub",
+    "divide": "div",
+    "true_divide": "div",
+    "negative": "neg",
+    "power": "pow",
+    "amax": "max",
+    "amin": "min",
+}
+"""NumPy's name for an operation, and the book's."""
+
+
+class Noted:
+    """One operation that happened: the function, its inputs by place, what it gave, and what the program called it."""
+
+    __slots__ = ("function", "inputs", "line", "name", "settings", "value")
+
+    def __init__(self, function: Any, inputs: tuple[int, ...], settings: dict[str, Any], value: Any) -> None:
+        self.function = function
+        self.inputs = inputs
+        self.settings = settings
+        self.value = value
+        self.name = ""
+        self.line = 0
+
+
+class Tape:
+    """The operations of one run, in order."""
+
+    def __init__(self) -> None:
+        self.notes: list[Noted] = []
+        self.line = 0
+
+    def add(self, function: Any, inputs: tuple[int, ...], settings: dict[str, Any], value: Any) -> Traced:
+        """Write one down."""
+        if len(self.notes) >= MOST_PARTS:
+            raise GraphError(f"this function takes more than {MOST_PARTS:,} steps: ask with smaller shapes")
+        note = Noted(function, inputs, settings, value)
+        note.line = self.line
+        self.notes.append(note)
+        return Traced(self, len(self.notes) - 1, value)
+
+    def call(self, function: Any, name: str, args: Sequence[Any], settings: Mapping[str, Any]) -> Any:
+        """Run a function on what the traced things stand for, and write it down."""
+        places: list[int] = []
+        template = tuple([self.placed(x, places) for x in args])
+        plain = {key: bare(x) for key, x in settings.items()}
+        if not any(isinstance(x, Hole) for x in template) or any(
+            isinstance(x, list | tuple | dict) and holes(x) for x in template
+        ):
+            simple = False
+        else:
+            simple = True
+        if simple:
+            template, extra = by_keyword(name, template)
+            plain = {**plain, **extra}
+            inputs = [x.place if isinstance(x, Hole) else self.add(None, (), {}, x).place for x in template]
+
+            def run(*values: Any, **given: Any) -> Any:
+                return function(*values, **given)
+
+            run.__name__ = name
+            value = run(*[self.notes[i].value for i in inputs], **plain)
+            return self.add(run, tuple(inputs), plain, value)
+
+        def rebuilt(*values: Any) -> Any:
+            known = dict(zip(places, values, strict=True))
+            return function(*[filled(x, known) for x in template], **plain)
+
+        rebuilt.__name__ = name
+        value = rebuilt(*[self.notes[i].value for i in places])
+        return self.add(rebuilt, tuple(places), {}, value)
+
+    def placed(self, x: Any, places: list[int]) -> Any:
+        """An argument with a hole wherever a traced thing stands."""
+        if isinstance(x, Traced):
+            if x.place not in places:
+                places.append(x.place)
+            return Hole(x.place)
+        if isinstance(x, list | tuple):
+            return type(x)([self.placed(part, places) for part in x])
+        return x
+
+
+class Hole:
+    """Where a traced value goes in a call."""
+
+    __slots__ = ("place",)
+
+    def __init__(self, place: int) -> None:
+        self.place = place
+
+
+def holes(x: Any) -> bool:
+    """Whether a nested argument has a hole in it."""
+    return isinstance(x, Hole) or (isinstance(x, list | tuple) and any(map(holes, x)))
+
+
+def filled(x: Any, known: Mapping[int, Any]) -> Any:
+    """An argument with its holes filled."""
+    if isinstance(x, Hole):
+        return known[x.place]
+    return type(x)([filled(part, known) for part in x]) if isinstance(x, list | tuple) else x
+
+
+def bare(x: Any) -> Any:
+    """What a traced thing stands for."""
+    if isinstance(x, Traced):
+        return x.value
+    return type(x)([bare(part) for part in x]) if isinstance(x, list | tuple) else x
+
+
+def by_keyword(name: str, template: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """An axis given by position becomes a setting, so that sums can be compared."""
+    if name in ("sum", "mean", "max", "min") and len(template) > 1 and not isinstance(template[1], Hole):
+        return template[:1], {"axis": template[1]}
+    if name in ("reshape", "transpose", "broadcast_to", "getitem", "swapaxes", "expand_dims") and len(template) > 1:
+        return template, {}
+    return template, {}
+
+
+class Traced:
+    """A number or an array that writes down what is done with it."""
+
+    __slots__ = ("place", "tape", "value")
+    __array_priority__ = 1000
+    __hash__ = None  # type: ignore[assignment]  # it compares entry by entry, as arrays do
+
+    def __init__(self, tape: Tape, place: int, value: Any) -> None:
+        self.tape = tape
+        self.place = place
+        self.value = np.asarray(value)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
+        out = settings.pop("out", None)
+        name = str(BOOK_NAMES.get(ufunc.__name__, ufunc.__name__))
+        if method == "reduce" and name == "add":
+            name = "sum"
+            return self.tape.call(
+                np.sum, name, inputs, {k: v for k, v in settings.items() if k in ("axis", "keepdims")}
+            )
+        function = ufunc if method == "__call__" else getattr(ufunc, method)
+        found = self.tape.call(function, name, inputs, settings)
+        if out is not None and isinstance(out[0], Traced):
+            out[0].place, out[0].value = found.place, found.value
+            return out[0]
+        return found
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        name = str(BOOK_NAMES.get(function.__name__, function.__name__))
+        if name in ("shape", "ndim", "size", "result_type"):
+            return function(*[bare(x) for x in args], **kwargs)
+        if name == "where" and len(args) == 1:
+            return function(bare(args[0]))
+        settings = {key: x for key, x in kwargs.items() if not isinstance(x, Traced)}
+        extra = [x for x in kwargs.values() if isinstance(x, Traced)]
+        return self.tape.call(function, name, [*args, *extra], settings)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.array(self.value, dtype=dtype)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("shape", "ndim", "size", "dtype", "nbytes"):
+            return getattr(self.value, name)
+        if name == "T":
+            return self.tape.call(np.transpose, "transpose", (self,), {})
+        if name in ("item", "tolist"):
+            return getattr(self.value, name)
+        function = getattr(np, name, None)
+        if name.startswith("_") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"an array has no {name}")
+        if function is None or name in ("astype", "copy", "repeat", "fill"):
+            function = lambda x, *args, **kwargs: getattr(np.asarray(x), name)(*args, **kwargs)  # noqa: E731
+        if name in ("reshape", "transpose"):
+            return lambda *args: self.tape.call(
+                function, name, (self, args[0] if len(args) == 1 else args) if args else (self,), {}
+            )
+        return lambda *args, **kwargs: self.tape.call(function, BOOK_NAMES.get(name, name), (self, *args), kwargs)
+
+    def __getitem__(self, key: Any) -> Any:
+        key = bare(key)
+        return self.tape.call(lambda x: np.asarray(x)[key], "getitem", (self,), {})
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        key = bare(key)
+
+        def put(x: Any, new: Any) -> Any:
+            copy = np.array(x)
+            copy[key] = new
+            return copy
+
+        found = self.tape.call(put, "put", (self, value), {})
+        self.place, self.value = found.place, found.value
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __iter__(self) -> Any:
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __int__(self) -> int:
+        return int(self.value)
+
+    def __index__(self) -> int:
+        return int(self.value)
+
+    def __round__(self, digits: int = 0) -> Any:
+        return self.tape.call(np.round, "round", (self, digits), {})
+
+
+def operator(name: str, function: Any, reflected: bool) -> Callable[[Traced, Any], Any]:
+    """A Python operator that is written down."""
+
+    def apply(self: Traced, other: Any) -> Any:
+        return self.tape.call(function, name, (other, self) if reflected else (self, other), {})
+
+    return apply
+
+
+OPERATORS = {
+    "add": ("add", np.add),
+    "sub": ("sub", np.subtract),
+    "mul": ("mul", np.multiply),
+    "truediv": ("div", np.true_divide),
+    "pow": ("pow", np.power),
+    "matmul": ("matmul", np.matmul),
+    "mod": ("mod", np.mod),
+    "floordiv": ("floor_divide", np.floor_divide),
+}
+"""Python's operators: the book's name, and NumPy's function."""
+
+for sign, (name, function) in OPERATORS.items():
+    setattr(Traced, f"__{sign}__", operator(name, function, False))
+    setattr(Traced, f"__r{sign}__", operator(name, function, True))
+for sign, function in {
+    "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
+    "and": np.logical_and, "or": np.logical_or,
+}.items():  # fmt: skip
+    setattr(Traced, f"__{sign}__", operator(function.__name__, function, False))
+for sign, name, function in (
+    ("neg", "neg", np.negative),
+    ("abs", "abs", np.abs),
+    ("invert", "logical_not", np.logical_not),
+):
+    setattr(
+        Traced, f"__{sign}__", lambda self, name=name, function=function: self.tape.call(function, name, (self,), {})
+    )
+Traced.__pos__ = lambda self: self  # type: ignore[attr-defined]  # as the others above
+
+
+def watched(tape: Tape, f: Callable[..., Any], args: Mapping[str, Any]) -> Any:
+    """Run a function on traced arguments; what its variables are called is noted line by line."""
+    own = f.__code__.co_filename if hasattr(f, "__code__") else None
+
+    def see(frame: FrameType) -> None:
+        for name, held in frame.f_locals.items():
+            for called, x in [(name, held), *dict_entries(name, held)]:
+                if isinstance(x, Traced) and not tape.notes[x.place].name:
+                    tape.notes[x.place].name = called
+
+    def trace(frame: FrameType, event: str, arg: Any) -> Any:
+        if frame.f_code.co_filename != own:
+            return None
+        if event in ("line", "return"):
+            see(frame)
+            tape.line = frame.f_lineno
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        return f(**args)
+    finally:
+        sys.settrace(before)
+
+
+def dict_entries(name: str, held: Any) -> list[tuple[str, Any]]:
+    """The entries of a small dict, as a program calls them."""
+    if not isinstance(held, dict) or len(held) > 50:
+        return []
+    return [(f"{name}[{key!r}]", x) for key, x in held.items() if isinstance(key, str | int)]

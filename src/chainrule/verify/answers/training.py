@@ -1,0 +1,183 @@
+"""A learner's training loop: its first step taken apart into the gradient that it must have used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from chainrule.program import Step, run
+from chainrule.verify.answers.code import run_plain
+from chainrule.verify.marking.fingerprints import Fingerprint, agrees
+from chainrule.verify.marking.marked import Grade, Mistake, number, three_hints
+from chainrule.verify.marking.problem import Problem
+from chainrule.verify.marking.walk import Walk
+from chainrule.verify.mistakes import KINDS
+
+
+def grade_training_step(
+    problem: Problem,
+    f: Callable[..., Any],
+    names: Sequence[str],
+    walks: Sequence[Walk],
+    asked: Sequence[str],
+    steps: int,
+    rate: float,
+) -> Grade | dict[str, Fingerprint]:
+    """The verdict where the update itself is wrong, or else the gradients that the first step used."""
+    first = [run_plain(f, names, walk, asked, steps=1, rate=rate) for walk in walks]
+    used: dict[str, list[Any]] = {}
+    for name in asked:
+        before = [np.asarray(walk.numbers[problem.named[name]]) for walk in walks]
+        used[name] = [(old - one[name]) / rate for old, one in zip(before, first, strict=True)]
+    marks = {name: Fingerprint(problem, walks, problem.named[name], used[name]) for name in asked}
+    wrong = [name for name in asked if not marks[name].is_right()]
+    if not wrong:
+        return later_steps(problem, f, names, walks, asked, steps, rate)
+    mistakes: list[Mistake] = []
+    for name in wrong:
+        told = update_mistake(problem, walks, name, asked, used[name], rate)
+        if told is not None:
+            mistakes.append(told)
+    if len(mistakes) == len(wrong):
+        if all(m.name == "wrong-update" and "adds" in m.says for m in mistakes) and len(wrong) == len(asked):
+            says = f"{KINDS['sign'].what}: the error, or the update"
+            mistakes.append(Mistake("sign", mistakes[0].place, says, ""))
+        return Grade(False, tuple(mistakes), three_hints(mistakes))
+    if mistakes:
+        return Grade(False, tuple(mistakes), three_hints(mistakes))
+    return marks
+
+
+def update_mistake(
+    problem: Problem, walks: Sequence[Walk], name: str, asked: Sequence[str], used: Sequence[Any], rate: float
+) -> Mistake | None:
+    """The mistake in one parameter's update, if what it moved by is no gradient of its own."""
+    wrt = problem.named[name]
+    for kind, says, value in updates(problem, wrt, asked, rate):
+        try:
+            if all(agrees(u, value(walk)) for u, walk in zip(used, walks, strict=True)):
+                place = f"the update of {name} (d{name}), epoch 1"
+                return Mistake(kind, place, f"{KINDS[kind].what}: {says}", after_update(walks[0], wrt, used[0], rate))
+        except (ValueError, KeyError):
+            continue
+    return None
+
+
+def after_update(walk: Walk, wrt: Step, used: Any, rate: float) -> str:
+    """The new value as it was computed, and as it should be."""
+    if np.size(used) > 4:
+        return ""
+    now = walk.numbers[wrt]
+    return f"yours {number(now - rate * used)}, right {number(now - rate * np.asarray(walk.right[wrt]))}"
+
+
+def updates(
+    problem: Problem, wrt: Step, asked: Sequence[str], rate: float
+) -> Iterator[tuple[str, str, Callable[[Walk], Any]]]:
+    """What a parameter may wrongly move by, over the rate."""
+    name = problem.name(wrt)
+    yield "wrong-update", f"{name} does not move", lambda walk: np.zeros(wrt.shape)
+    yield "wrong-update", "it adds the gradient, and goes uphill", lambda walk: -np.asarray(walk.right[wrt])
+    yield "wrong-update", "the rate is left out", lambda walk: np.asarray(walk.right[wrt]) / rate
+    yield (
+        "wrong-update",
+        "the rate is left out, and the gradient is added",
+        lambda walk: -np.asarray(walk.right[wrt]) / rate,
+    )
+    yield "wrong-update", "the rate stands twice", lambda walk: np.asarray(walk.right[wrt]) * rate
+    yield (
+        "wrong-update",
+        f"{name} is replaced by its gradient",
+        lambda walk: (walk.numbers[wrt] - walk.right[wrt]) / rate,
+    )
+    yield (
+        "wrong-update",
+        f"{name} is replaced by the step",
+        lambda walk: (walk.numbers[wrt] + rate * walk.right[wrt]) / rate,
+    )
+    yield (
+        "wrong-update",
+        f"{name} is replaced by the step",
+        lambda walk: (walk.numbers[wrt] - rate * walk.right[wrt]) / rate,
+    )
+    for other, step in problem.named.items():
+        if step is not wrt and step.shape == wrt.shape:
+            yield (
+                "wrong-update",
+                f"{name} moves by the gradient of {other}",
+                lambda walk, step=step: walk.right.get(step),
+            )
+    for other, step in problem.named.items():
+        if step.shape == wrt.shape:
+            says = f"{name} moves by the value of {other}"
+            yield "wrong-update", says, lambda walk, step=step: walk.numbers[step]
+            yield "wrong-update", says, lambda walk, step=step: -np.asarray(walk.numbers[step])
+    others = [problem.named[n] for n in asked if problem.named[n] is not wrt]
+    for count in range(1, len(others) + 1):
+        for moved in combinations(others, count):
+            names = ", ".join(problem.name(step) for step in moved)
+            says = f"the new {names} is used in the gradient of {name}"
+            yield "new-weights", says, lambda walk, moved=moved: moved_on(walk, moved, rate, False).right[wrt]
+            yield "new-weights", says, lambda walk, moved=moved: moved_on(walk, moved, rate, True).right[wrt]
+
+
+def moved_on(walk: Walk, moved: Sequence[Step], rate: float, forward_again: bool) -> Walk:
+    """The same point with some parameters updated: with a new forward pass, or the values of the old one."""
+    numbers = dict(walk.numbers)
+    for step in moved:
+        numbers[step] = walk.numbers[step] - rate * np.asarray(walk.right[step])
+    if forward_again:
+        leaves = {step: numbers[step] for step in walk.problem.program.leaves}
+        numbers = dict(zip(walk.problem.program.steps, run(walk.problem.program, leaves), strict=True))
+    return Walk(walk.problem, numbers)
+
+
+def later_steps(
+    problem: Problem,
+    f: Callable[..., Any],
+    names: Sequence[str],
+    walks: Sequence[Walk],
+    asked: Sequence[str],
+    steps: int,
+    rate: float,
+) -> Grade:
+    """The verdict where the first step is right: gradients may pile up from the second on."""
+    parameters = [problem.named[name] for name in asked]
+    for count in range(2, max(steps, 2) + 1):
+        for walk in walks:
+            theirs = run_plain(f, names, walk, asked, steps=count, rate=rate)
+            points = [walk]
+            for _ in range(count - 1):
+                points.append(moved_on(points[-1], parameters, rate, True))
+            for name, step in zip(asked, parameters, strict=True):
+                last = points[-1]
+                ours = last.numbers[step] - rate * np.asarray(last.right[step])
+                if not agrees(theirs[name], ours):
+                    return later_mistake(problem, walks, name, step, theirs[name], points, rate, count)
+    return Grade(True, (), ())
+
+
+def later_mistake(
+    problem: Problem,
+    walks: Sequence[Walk],
+    name: str,
+    step: Step,
+    theirs: Any,
+    points: Sequence[Walk],
+    rate: float,
+    count: int,
+) -> Grade:
+    """What goes wrong after the first step: gradients that are kept, or values that are not computed again."""
+    used = (np.asarray(points[-1].numbers[step]) - theirs) / rate
+    piled = sum(np.asarray(point.right[step]) for point in points)
+    kind, says = "unclassified", f"step {count} is wrong, and those before it are right"
+    if agrees(used, piled):
+        kind, says = "not-zeroed", f"in step {count} the gradients of the steps before are still there"
+    elif agrees(used, points[0].right[step]):
+        says = f"step {count} uses the gradient of the first step: it is not computed again"
+    place = f"the update of {name} (d{name}), epoch {count}"
+    mistake = Mistake(kind, place, f"{KINDS[kind].what}: {says}", "")
+    return Grade(False, (mistake,), three_hints([mistake]), (), place if kind == "unclassified" else "")

@@ -1,0 +1,329 @@
+"""Grade a gradient that somebody worked out: right in any equal form, or where it is wrong and what was done."""
+
+# What a user hands over is known only when it is looked at.
+# pyright: reportUnknownLambdaType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
+
+from __future__ import annotations
+
+import inspect
+import linecache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.core import Value
+from chainrule.core.tensor import Tensor
+from chainrule.errors import ChainruleError, GraphError
+from chainrule.program import Step
+from chainrule.verify.answers.code import arguments, run_plain, take_apart
+from chainrule.verify.answers.formula import SIZES, read_formula
+from chainrule.verify.answers.numbers import grade_number, number_of
+from chainrule.verify.answers.tables import grade_table, is_table
+from chainrule.verify.answers.training import grade_training_step
+from chainrule.verify.marking.averages import constant_mistakes
+from chainrule.verify.marking.edits import Editor
+from chainrule.verify.marking.fingerprints import Fingerprint
+from chainrule.verify.marking.marked import Grade, Mistake, mistake_of, shown, three_hints
+from chainrule.verify.marking.problem import Problem, probes_of, read_problem, resized
+from chainrule.verify.marking.walk import Walk
+from chainrule.verify.marking.working import Working
+from chainrule.verify.mistakes import KINDS
+
+
+def grade(
+    problem: Any,
+    answer: Any,
+    *,
+    wrt: Any,
+    shapes: Mapping[str, Any] | None = None,
+    values: Mapping[str, Any] | None = None,
+    steps: int = 1,
+    rate: float = 0.1,
+) -> Grade:
+    """Whether an answer is the gradient of a problem, and if not which mistake gives exactly this answer.
+
+    The problem is a text of assignments, a recorded result, or a function; names without a shape or a value are single
+    numbers. The answer is a formula in the problem's names, a number or an array (at `values`), a table of numbers by
+    name, or a function of the problem's names that gives the gradients in the order of `wrt`.
+
+    >>> import chainrule as cr
+    >>> marked = cr.grade("h = w1*x; ŷ = w2*h; L = 0.5*(ŷ - y)**2", "(y - ŷ)*h", wrt="w2")
+    >>> marked.right, [mistake.name for mistake in marked.mistakes]
+    (False, ['sign'])
+    >>> cr.grade("h = w1*x; ŷ = w2*h; L = 0.5*(ŷ - y)**2", "-w1 x (y - ŷ)", wrt="w2").right
+    True
+    """
+    read = read_problem(problem, shapes, values)
+    asked = names_asked(read, wrt)
+    for name in asked:
+        if name not in read.named:
+            raise GraphError(f"the problem has no {name}: its names are {', '.join(read.named)}")
+    number = number_of(answer)
+    if number is not None and (not isinstance(answer, str) or all(name in (values or {}) for name in read.leaves)):
+        return grade_number(read, number, asked, values or {})
+    if isinstance(answer, Mapping) or (isinstance(answer, str) and is_table(answer, read)):
+        return grade_table(read, answer, values or {}, rate)
+    if isinstance(answer, str):
+        return grade_formula(read, answer, asked, values or {})
+    if callable(answer):
+        if {"steps", "rate"} <= inspect.signature(answer).parameters.keys():
+            return grade_training(read, answer, asked, values or {}, steps, rate)
+        return grade_function(read, answer, asked, values or {})
+    raise GraphError(f"an answer is a formula, a number, a table or a function, not a {type(answer).__name__}")
+
+
+def names_asked(problem: Problem, wrt: Any) -> list[str]:
+    """The names that were asked for, whatever they were given as."""
+    given = list(wrt) if isinstance(wrt, list | tuple) else [wrt]
+    found: list[str] = []
+    for one in given:
+        if isinstance(one, Value | Tensor):
+            step = problem.step_of[one]
+            one = problem.names.setdefault(step, f"v{step.place}")
+            problem.named.setdefault(one, step)
+        found.append(one)
+    return found
+
+
+def walks_for(problem: Problem, values: Mapping[str, Any]) -> list[Walk]:
+    """The probes; labels that are given as 0 and 1 stay such, in another order for each probe."""
+    fixed = {}
+    for step in problem.labels:
+        name = problem.names.get(step, "")
+        if name in values:
+            fixed[name] = values[name]
+    return [Walk(problem, numbers) for numbers in probes_of(problem, fixed)]
+
+
+def grade_formula(problem: Problem, text: str, asked: Sequence[str], values: Mapping[str, Any]) -> Grade:
+    """Grade a formula."""
+    if len(asked) != 1:
+        raise GraphError("a formula answers for one parameter: ask with wrt of one name")
+    walks = walks_for(problem, values)
+    wrt = problem.named[asked[0]]
+    working = with_sizes(problem, text, asked[0], walks)
+    answers: list[Any] = []
+    failure = ""
+    for walk in walks:
+        try:
+            answers.append(working.answers(walk)[asked[0]])
+        except (ChainruleError, ValueError, TypeError) as error:
+            failure = str(error)
+            answers.append(None)
+
+    def again(n: int, other: int) -> float | None:
+        """The constant factor of the same formula at another size."""
+
+        def answered(larger: Problem, points: Sequence[Walk]) -> list[Any]:
+            read = read_formula(larger, text, asked[0], dict.fromkeys(SIZES, other))
+            return [read.answers(walk)[asked[0]] for walk in points]
+
+        return ratio_elsewhere(problem, asked[0], n, other, answered)
+
+    mark = Fingerprint(problem, walks, wrt, answers, again)
+    if mark.is_right():
+        return Grade(True, (), (), notes_of_layout(answers[0], wrt))
+    if failure:
+        return judged(mark, asked[0], working, failure)
+    return judged(mark, asked[0], working)
+
+
+def ratio_elsewhere(
+    problem: Problem, name: str, n: int, other: int, answered: Callable[[Problem, Sequence[Walk]], list[Any]]
+) -> float | None:
+    """By which constant an answer is off where an axis has another length; None where it cannot be asked there."""
+    larger = resized(problem, n, other)
+    if larger is None:
+        return None
+    points = walks_for(larger, {})[:2]
+    try:
+        return Fingerprint(larger, points, larger.named[name], answered(larger, points)).ratio()
+    except (ChainruleError, ValueError, TypeError, IndexError, KeyError):
+        return None
+
+
+def with_sizes(problem: Problem, text: str, wrt: str, walks: Sequence[Walk]) -> Working:
+    """The formula read; a number of examples that it names is one for which it is right, or else the batch's."""
+    first = read_formula(problem, text, wrt)
+    sizes = sorted({n for s in problem.program.steps for n in s.shape if n > 1})
+    used = [name for name in SIZES if name not in problem.named and any(p.text == name for p in first.parts)]
+    if not used or not sizes:
+        return first
+    for n in sizes:
+        working = read_formula(problem, text, wrt, dict.fromkeys(used, n))
+        try:
+            mark = Fingerprint(problem, walks, problem.named[wrt], [working.answers(walk)[wrt] for walk in walks])
+        except (ChainruleError, ValueError, TypeError):
+            continue
+        if mark.is_right():
+            return working
+    return read_formula(problem, text, wrt, dict.fromkeys(used, batch_size(problem)))
+
+
+def batch_size(problem: Problem) -> int:
+    """The length of the axis that data have and parameters of a layer have not: the commonest of the last results."""
+    counts: dict[int, int] = {}
+    for step in problem.program.steps:
+        for n in step.shape:
+            if n > 1 and step.op is not None:
+                counts[n] = counts.get(n, 0) + 1
+    return max(counts, key=lambda n: counts[n]) if counts else 1
+
+
+def notes_of_layout(answer: Any, wrt: Step) -> tuple[str, ...]:
+    """What is to be said of a right answer in another layout."""
+    shape = np.shape(answer)
+    if shape == wrt.shape:
+        return ()
+    return (f"right; the gradient has shape {wrt.shape} and the answer {shape}, which holds the same numbers",)
+
+
+def judged(mark: Fingerprint, name: str, working: Working | None, failure: str = "") -> Grade:
+    """The mistakes of a wrong answer: single ones, then two at once, then changes of the answer itself."""
+    found: Sequence[Mistake] = located(mark, name) or ([] if working is None else edited(mark, name, working))
+    if not found:
+        return unclassified(mark, name, working, failure)
+    found = once_each(found)
+    return Grade(False, found, three_hints(found), ())
+
+
+def located(mark: Fingerprint, name: str) -> list[Mistake]:
+    """Every mistake that gives exactly this answer."""
+    if all(answer is not None for answer in mark.answers):
+        c = mark.ratio()
+        if c is not None:
+            return constant_mistakes(mark, name, c)
+        found = mark.singles()
+        if found:
+            return [mistake_of(change, mark) for change in found]
+    return []
+
+
+def unclassified(mark: Fingerprint, name: str, working: Working | None, failure: str = "") -> Grade:
+    """Wrong, and nothing known gives it: the first link that is off is named."""
+    first = "" if working is None else Editor(mark.problem, mark.walks, working, [name]).first_wrong()
+    place = f"{first}, on the way to the gradient of {name}" if first else f"the gradient of {name} (d{name})"
+    says = failure or "this is wrong, and no known mistake gives it"
+    mistake = Mistake("unclassified", place, says, "")
+    return Grade(False, (mistake,), three_hints([mistake]), (), place)
+
+
+def edited(mark: Fingerprint, name: str, working: Working) -> list[Mistake]:
+    """The mistake that a small change of the answer undoes."""
+    editor = Editor(mark.problem, mark.walks, working, [name])
+    for edit in editor.successes():
+        return [Mistake(edit.name, editor.place(edit.at, name), f"{KINDS[edit.name].what}: {edit.says}", shown(mark))]
+    return []
+
+
+def grade_function(problem: Problem, f: Callable[..., Any], asked: Sequence[str], values: Mapping[str, Any]) -> Grade:
+    """Grade a function that gives gradients, or one gradient."""
+    walks = walks_for(problem, values)
+    names = arguments(problem, f)
+    try:
+        given = [run_plain(f, names, walk, asked) for walk in walks]
+    except (ValueError, TypeError, IndexError, KeyError, AttributeError, ZeroDivisionError) as error:
+        mistake = Mistake("unclassified", failing_line(error), f"the function stops: {error}", "")
+        return Grade(False, (mistake,), three_hints([mistake]), (), mistake.place)
+
+    def again_for(name: str) -> Callable[[int, int], float | None]:
+        def answered(larger: Problem, points: Sequence[Walk]) -> list[Any]:
+            return [run_plain(f, names, walk, asked)[name] for walk in points]
+
+        return lambda n, other: ratio_elsewhere(problem, name, n, other, answered)
+
+    marks = {
+        name: Fingerprint(problem, walks, problem.named[name], [one[name] for one in given], again_for(name))
+        for name in asked
+    }
+    for mark in marks.values():
+        mark.of_program = True
+    return grade_several(marks, lambda: take_apart(problem, f, walks, asked))
+
+
+def grade_several(marks: Mapping[str, Fingerprint], take: Callable[[], Working | None]) -> Grade:
+    """Grade several gradients together: one mistake often makes several of them wrong."""
+    wrong = {name: mark for name, mark in marks.items() if not mark.is_right()}
+    if not wrong:
+        notes = [note for mark in marks.values() for note in notes_of_layout(mark.answers[0], mark.wrt)]
+        return Grade(True, (), (), tuple(dict.fromkeys(notes)))
+    found = {name: located(mark, name) for name, mark in wrong.items()}
+    common = in_common(found)
+    if common:
+        return Grade(False, common, three_hints(common), ())
+    working = take()
+    mistakes: list[Mistake] = []
+    if working is not None:
+        if len(wrong) > 1:
+            mistakes = edited_together(wrong, working)
+        if not mistakes:
+            for name, mark in wrong.items():
+                mistakes += found[name][:1] or edited(mark, name, working)
+    else:
+        mistakes = [m for name in wrong for m in found[name][:1]]
+    if not mistakes:
+        name, mark = next(iter(wrong.items()))
+        return unclassified(mark, name, working)
+    return Grade(False, tuple(mistakes), three_hints(mistakes), ())
+
+
+def in_common(found: Mapping[str, Sequence[Mistake]]) -> tuple[Mistake, ...]:
+    """The mistakes that explain every wrong gradient by one change at one place, the most telling first."""
+    lists = list(found.values())
+    if len(lists) == 1:
+        return once_each(lists[0])
+    merged: list[Mistake] = []
+    for mistake in lists[0]:
+        same = [next((o for o in other if o.site == mistake.site), None) for other in lists[1:]]
+        if all(o is not None for o in same):
+            places = dict.fromkeys([mistake.place, *[o.place for o in same if o is not None]])
+            merged.append(replace(mistake, place="; ".join(places)))
+    return once_each(merged)
+
+
+def once_each(mistakes: Sequence[Mistake]) -> tuple[Mistake, ...]:
+    """The first mistake of each name."""
+    found: dict[str, Mistake] = {}
+    for mistake in mistakes:
+        found.setdefault(mistake.name, mistake)
+    return tuple(found.values())[:MOST_NAMES]
+
+
+MOST_NAMES = 4
+"""Names that are said of one answer; what gives the same by still more names is told by the first."""
+
+
+def edited_together(wrong: Mapping[str, Fingerprint], working: Working) -> list[Mistake]:
+    """One change of the working that makes all wrong gradients right."""
+    mark = next(iter(wrong.values()))
+    editor = Editor(mark.problem, mark.walks, working, list(wrong))
+    for edit in editor.successes():
+        place = editor.place(edit.at, ", ".join(wrong))
+        return [Mistake(edit.name, place, f"{KINDS[edit.name].what}: {edit.says}", shown(mark))]
+    return []
+
+
+def grade_training(
+    problem: Problem, f: Callable[..., Any], asked: Sequence[str], values: Mapping[str, Any], steps: int, rate: float
+) -> Grade:
+    """Grade a training loop by its first step, and by the next ones where that is right."""
+    walks = walks_for(problem, values)
+    names = arguments(problem, f)
+    found = grade_training_step(problem, f, names, walks, asked, steps, rate)
+    if isinstance(found, Grade):
+        return found
+    return grade_several(found, lambda: None)
+
+
+def failing_line(error: BaseException) -> str:
+    """The line at which a function stopped."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "the function"
+    line = linecache.getline(trace.tb_frame.f_code.co_filename, trace.tb_lineno).strip()
+    return f"line {trace.tb_lineno}" + (f": {line}" if line else "")

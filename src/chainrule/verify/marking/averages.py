@@ -1,0 +1,103 @@
+"""Constant factors: a sign, a 2 or ½, or an average over the wrong number of things."""
+
+from __future__ import annotations
+
+from chainrule.program import Step
+from chainrule.verify.marking.fingerprints import Fingerprint
+from chainrule.verify.marking.marked import Mistake, number, shown
+from chainrule.verify.marking.problem import Problem
+from chainrule.verify.mistakes import KINDS
+
+
+def constant_mistakes(mark: Fingerprint, name: str, c: float) -> list[Mistake]:
+    """What is to be said of an answer that is the right one times a constant."""
+    found: list[Mistake] = []
+    if c < 0:
+        says = f"{KINDS['sign'].what}: the right gradient with the other sign"
+        found.append(Mistake("sign", sign_place(mark.problem, mark.wrt, name), says, shown(mark), ("sign", c)))
+    size = abs(c)
+    if abs(size - 1) > 1e-9:
+        names = constant_names(mark, size)
+        for kind in names:
+            says = f"{KINDS[kind].what}: the answer is {number(size)} times the right one"
+            found.append(Mistake(kind, factor_place(mark.problem, mark.wrt, name, kind), says, shown(mark), (kind, c)))
+    return found
+
+
+def constant_names(mark: Fingerprint, c: float) -> list[str]:
+    """Whether a constant is an average's or another factor; both where sizes and factors are the same number."""
+    problem, wrt = mark.problem, mark.wrt
+    moves = moves_with_sizes(mark, c)
+    if moves is not None:
+        return ["wrong-average"] if moves else ["factor"]
+    average = any(close(c, n) or close(c, 1 / n) for n in counts(problem, wrt))
+    plain = any(close(c, k) or close(c, 1 / k) for k in (2, 4, 8, 3)) and has_power(problem)
+    if average and plain and close(max(c, 1 / c), 2):
+        return ["factor", "wrong-average"]
+    return ["wrong-average"] if average else ["factor"]
+
+
+def moves_with_sizes(mark: Fingerprint, c: float) -> bool | None:
+    """Whether the constant is another one where the arrays have other lengths; None where that cannot be tried."""
+    if mark.again is None or mark.problem.source is None:
+        return None
+    tried = False
+    for n in sorted({n for s in mark.problem.program.steps for n in s.shape if n > 1}):
+        other = mark.again(n, n + 3)
+        if other is None:
+            return None
+        tried = True
+        if not close(abs(other), c):
+            return True
+    return False if tried else None
+
+
+def close(a: float, b: float) -> bool:
+    """Whether two constants are the same number."""
+    return abs(a - b) <= 1e-9 * abs(b)
+
+
+def counts(problem: Problem, wrt: Step) -> set[float]:
+    """The numbers of things that could be averaged over: lengths of axes, entries, and quotients of those."""
+    sizes = {float(n) for s in problem.program.steps if s is not wrt or s.ndim for n in s.shape if n > 1}
+    sizes |= {float(s.size) for s in problem.program.steps if s.size > 1 and s.op is not None}
+    whole = {x for step in problem.program.steps for x in step.inputs if isinstance(x, int | float) and x > 1}
+    literal = {float(x) for x in whole if float(x) in sizes or float(x) / 2 in sizes}
+    return sizes | {n for n in literal if n in sizes}
+
+
+def has_power(problem: Problem) -> bool:
+    """Whether a square brings a 2 down."""
+    return any(s.op is not None and s.op.name in ("pow", "square", "mul", "div") for s in problem.program.steps)
+
+
+def error_step(problem: Problem, wrt: Step) -> Step | None:
+    """The difference of prediction and target, or the step that a cross-entropy starts from."""
+    between = problem.program.between([wrt])
+    for kinds in (("sub",), ("softmax", "log_softmax"), ("sigmoid",)):
+        for step in between:
+            if step.op is not None and step.op.name in kinds:
+                return step
+    return None
+
+
+def sign_place(problem: Problem, wrt: Step, name: str) -> str:
+    """Where a sign is most likely turned: in the error."""
+    step = error_step(problem, wrt)
+    where = "" if step is None else f"the error {problem.name(step)}, in {problem.where(step)}, "
+    return f"{where}in the gradient of {name} (d{name})"
+
+
+def factor_place(problem: Problem, wrt: Step, name: str, kind: str) -> str:
+    """Where a factor is off: the average, or the cost's square."""
+    loss = problem.where(problem.output)
+    if kind == "wrong-average":
+        return f"the average over the batch (mean, 1/n), in {loss}, in the gradient of {name} (d{name})"
+    step = error_step(problem, wrt)
+    error = "" if step is None else f", the error {problem.name(step)}"
+    square = (
+        "the square"
+        if any(s.op is not None and s.op.name in ("pow", "square") for s in problem.program.steps)
+        else "a factor"
+    )
+    return f"{square} of the loss, in {loss}{error}, in the gradient of {name} (d{name})"

@@ -1,0 +1,443 @@
+"""Changes of the answer itself that make it right: the smallest one says where it is wrong, and what was done there."""
+
+# An edit keeps its place as a default of its function, whose type the checker does not follow.
+# pyright: reportUnknownLambdaType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import permutations
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.core.operation import Pointwise, book, compositions
+from chainrule.core.state import Quiet
+from chainrule.errors import ChainruleError
+from chainrule.program import Step
+from chainrule.verify.marking.changes import ACTIVATIONS
+from chainrule.verify.marking.fingerprints import agrees
+from chainrule.verify.marking.problem import Problem
+from chainrule.verify.marking.walk import Walk
+from chainrule.verify.marking.working import Part, Working, part_at
+
+MOST_EDITS = 30_000
+"""Changes that are tried of one answer."""
+
+Make = Callable[[list[Any], Walk], Any]
+
+
+class Edit(NamedTuple):
+    """Another value for one part, as a function of what the parts give, and what its mistake is called."""
+
+    at: int
+    name: str
+    says: str
+    make: Make
+
+
+def called(part: Part) -> str:
+    """The name of a part's function."""
+    return getattr(part.function, "__name__", "")
+
+
+matmul, add_up, average = compositions["matmul"], compositions["sum"], compositions["mean"]
+
+
+class Editor:
+    """Tries changes of a working until one makes the answers right."""
+
+    def __init__(self, problem: Problem, walks: Sequence[Walk], working: Working, wanted: Sequence[str]) -> None:
+        self.problem = problem
+        self.walks = walks
+        self.working = working
+        self.wanted = wanted
+        self.wrt = {name: problem.named[name] for name in wanted}
+        self.needed = working.needed(wanted)
+        self.values = [self.run_safely(walk) for walk in walks]
+
+    def run_safely(self, walk: Walk) -> list[Any]:
+        """What each part gives; None from where shapes do not fit."""
+        found: list[Any] = []
+        with Quiet():
+            for part in self.working.parts:
+                try:
+                    found.append(part_at(part, found, walk))
+                except (ChainruleError, ValueError, TypeError, AttributeError, IndexError):
+                    found.append(None)
+        return found
+
+    def successes(self) -> Iterator[Edit]:
+        """The changes after which all wanted answers are right."""
+        for tried, edit in enumerate(self.edits()):
+            if tried > MOST_EDITS:
+                return
+            if all(self.right_after(edit, k) for k in range(len(self.walks))):
+                yield edit
+
+    def right_after(self, edit: Edit, k: int) -> bool:
+        """Whether the answers are right at a probe when a part gives something else."""
+        walk, found = self.walks[k], list(self.values[k])
+        try:
+            with Quiet():
+                found[edit.at] = edit.make(found, walk)
+                if found[edit.at] is None:
+                    return False
+                changed = {edit.at}
+                for i in self.needed:
+                    part = self.working.parts[i]
+                    if i > edit.at and not changed.isdisjoint(part.inputs):
+                        found[i] = part_at(part, found, walk)
+                        changed.add(i)
+        except (ChainruleError, ValueError, TypeError, AttributeError, IndexError, ZeroDivisionError):
+            return False
+        return all(agrees(found[self.working.results[name]], walk.right[step]) for name, step in self.wrt.items())
+
+    def edits(self) -> Iterator[Edit]:
+        """Every small change, those that say most first; later parts first, for they touch least."""
+        for make in (
+            self.signs, self.operators, self.axes, self.transposes, self.products_in_order, self.numbers, self.brackets,
+            self.operands, self.functions, self.factors_out, self.factors_in, self.sums_in,
+        ):  # fmt: skip
+            for i in reversed(self.needed):
+                yield from make(i, self.working.parts[i])
+
+    def source(self, i: int) -> str:
+        """How a part was written, or what it is called."""
+        part = self.working.parts[i]
+        return part.text or part.name or f"step {i + 1}"
+
+    def first_wrong(self) -> str:
+        """The first named part, in the order of the working, that is neither a value nor a gradient of the problem."""
+        wrong = ""
+        for i in self.needed:
+            part = self.working.parts[i]
+            if part.function is None or not part.name:
+                continue
+            if self.identified(i) is not None:
+                wrong = ""
+            elif not wrong:
+                wrong = part.name
+        return wrong
+
+    def place(self, i: int, name: str) -> str:
+        """Where a part stands, in the learner's words: its name, or the next thing with a name that is made of it."""
+        part = self.working.parts[i]
+        inside = {i}
+        named = part.name
+        for k in self.needed:
+            if k > i and not inside.isdisjoint(self.working.parts[k].inputs):
+                inside.add(k)
+                named = named or self.working.parts[k].name
+        texts = dict.fromkeys([text for text in (part.text, named, part.line) if text])
+        return f"{', in '.join(texts)}, for the gradient of {name} (d{name})"
+
+    def signs(self, i: int, part: Part) -> Iterator[Edit]:
+        name = called(part)
+        if name in ("sub", "add") and len(part.inputs) == 2:
+            a, b = part.inputs
+            yield Edit(i, "sign", f"{self.source(i)} has the other sign", lambda v, w: v[b] - v[a])
+            if name == "sub":
+                yield Edit(i, "sign", f"{self.source(i)} is a sum", lambda v, w: v[a] + v[b])
+            else:
+                yield Edit(i, "sign", f"{self.source(i)} is a difference", lambda v, w: v[a] - v[b])
+                yield Edit(i, "sign", f"{self.source(i)} is a difference", lambda v, w: v[b] - v[a])
+        elif name == "neg":
+            yield Edit(i, "sign", f"{self.source(i)} has no minus", lambda v, w: v[part.inputs[0]])
+
+    def operators(self, i: int, part: Part) -> Iterator[Edit]:
+        name = called(part)
+        if len(part.inputs) != 2:
+            return
+        a, b = part.inputs
+        if name == "mul":
+            yield Edit(
+                i,
+                "elementwise-for-matrix-product",
+                f"{self.source(i)} is a matrix product",
+                lambda v, w: matmul(v[a], v[b]),
+            )
+            yield Edit(i, "multiplied-for-added", f"{self.source(i)} is a sum", lambda v, w: v[a] + v[b])
+            for u, t in ((True, False), (False, True)):
+                yield Edit(
+                    i, "elementwise-for-matrix-product", f"{self.source(i)} is a matrix product",
+                    lambda v, w, u=u, t=t: matmul(np.transpose(v[a]) if u else v[a], np.transpose(v[b]) if t else v[b]),
+                )  # fmt: skip
+        elif name in ("matmul", "dot", "vdot", "inner"):
+            yield Edit(
+                i,
+                "matrix-product-for-elementwise",
+                f"{self.source(i)} is a product entry by entry",
+                lambda v, w: v[a] * v[b],
+            )
+        elif name == "add":
+            yield Edit(i, "added-for-multiplied", f"{self.source(i)} is a product", lambda v, w: v[a] * v[b])
+        elif name == "div":
+            yield Edit(i, "wrong-local-derivative", f"{self.source(i)} is a product", lambda v, w: v[a] * v[b])
+
+    def chain(self, i: int) -> list[int]:
+        """The factors of a chain of matrix products."""
+        part = self.working.parts[i]
+        if called(part) not in ("matmul", "dot"):
+            return [i]
+        return [leaf for x in part.inputs for leaf in self.chain(x)]
+
+    def products_in_order(self, i: int, part: Part) -> Iterator[Edit]:
+        if called(part) not in ("matmul", "dot"):
+            return
+        factors = self.chain(i)
+        if len(factors) > 4:
+            return
+        for order in permutations(factors):
+            if list(order) != factors:
+                names = " @ ".join(self.source(x) for x in order)
+                says = f"the factors of {self.source(i)} stand in the order {names}"
+                yield Edit(i, "wrong-product-order", says, lambda v, w, order=order: product_of(v, order))
+
+    def axes(self, i: int, part: Part) -> Iterator[Edit]:
+        name = called(part)
+        if name not in ("sum", "mean", "add.reduce") or not part.inputs:
+            return
+        x = part.inputs[0]
+        dims = np.ndim(self.values[0][x]) if self.values[0][x] is not None else 0
+        for function, other in ((add_up, average), (average, add_up)):
+            if name == getattr(function, "__name__", ""):
+                for axis in (None, *range(dims)):
+                    for keep in (False, True):
+                        says = (
+                            f"{self.source(i)} runs over axis {axis}"
+                            if axis is not None
+                            else f"{self.source(i)} runs over all"
+                        )
+                        yield Edit(
+                            i,
+                            "summed-over-wrong-axis",
+                            says,
+                            lambda v, w, f=function, a=axis, k=keep: f(v[x], axis=a, keepdims=k),
+                        )
+                says = f"{self.source(i)} is {'an average' if name == 'sum' else 'a sum'}"
+                yield Edit(i, "wrong-average", says, lambda v, w, f=other: f(v[x], **part.settings))
+
+    def numbers(self, i: int, part: Part) -> Iterator[Edit]:
+        if part.number is None or isinstance(part.number, np.ndarray) or not self.used_by(i):
+            return
+        consumer = self.working.parts[self.used_by(i)[0]]
+        name = called(consumer)
+        kind = "factor" if name in ("mul", "div") else "wrong-local-derivative"
+        c = float(part.number)
+        for other in dict.fromkeys([1.0, 2 * c, c / 2, 2.0, 0.5, -c, c + 1, c - 1, -1.0, 0.0, 4.0, 0.25]):
+            if other != c:
+                yield Edit(
+                    i,
+                    kind,
+                    f"{part.text or c:} is {other:g}, in {self.source(self.used_by(i)[0])}",
+                    lambda v, w, other=other: other,
+                )
+
+    def used_by(self, i: int) -> list[int]:
+        """The parts that take another in."""
+        return [k for k in self.needed if i in self.working.parts[k].inputs]
+
+    def brackets(self, i: int, part: Part) -> Iterator[Edit]:
+        name = called(part)
+        if name not in ("add", "sub") or len(part.inputs) != 2:
+            return
+        both = np.add if name == "add" else np.subtract
+        a, b = part.inputs
+        for product, rest, left in ((a, b, True), (b, a, False)):
+            for factors, op in self.splits(product):
+                for kept, other in (factors, factors[::-1]):
+                    says = (
+                        f"in {self.source(i)} the bracket around {self.source(other)} and {self.source(rest)} is lost"
+                    )
+
+                    def whole(
+                        v: list[Any],
+                        w: Walk,
+                        kept: int = kept,
+                        other: int = other,
+                        rest: int = rest,
+                        left: bool = left,
+                        op: Any = op,
+                    ) -> Any:
+                        return op(v[kept], both(v[other], v[rest]) if left else both(v[rest], v[other]))
+
+                    yield Edit(i, "lost-parentheses", says, whole)
+
+    def splits(self, i: int) -> Iterator[tuple[tuple[int, int], Any]]:
+        """The two sides of a product, at any depth on its outer side."""
+        part = self.working.parts[i]
+        if called(part) in ("mul", "matmul") and len(part.inputs) == 2:
+            yield (part.inputs[0], part.inputs[1]), (np.multiply if called(part) == "mul" else matmul)
+
+    def transposes(self, i: int, part: Part) -> Iterator[Edit]:
+        if called(part) == "transpose" and part.inputs:
+            yield Edit(i, "transposed", f"{self.source(i)} is not transposed", lambda v, w: v[part.inputs[0]])
+        else:
+            yield Edit(i, "transposed", f"{self.source(i)} is transposed", lambda v, w: transposed(v[i]))
+
+    def operands(self, i: int, part: Part) -> Iterator[Edit]:
+        """Another value of the problem, or its gradient, in the place of one that a part takes in."""
+        if part.function is None:
+            return
+        for slot, used in enumerate(part.inputs):
+            source = self.working.parts[used]
+            if not source.name and source.look_up is None:
+                continue
+            shape = np.shape(self.values[0][used])
+            old = self.identified(used)
+            for step in self.problem.program.steps:
+                if step.shape not in (shape, shape[::-1]):
+                    continue
+                for kind in ("value", "gradient"):
+                    new = (kind, step)
+                    if new == old or (kind == "gradient" and step not in self.walks[0].right):
+                        continue
+                    what = self.problem.name(step) if kind == "value" else f"the gradient of {self.problem.name(step)}"
+                    says = f"{self.source(used)} stands where {what} belongs"
+
+                    def make(v: list[Any], w: Walk, new: Any = new, slot: int = slot, part: Part = part) -> Any:
+                        inputs = [v[x] for x in part.inputs]
+                        inputs[slot] = fitted(look_up(w, new), np.shape(inputs[slot]))
+                        return part.function(*inputs, **part.settings)  # type: ignore[misc]  # a part without a function was left out above
+
+                    yield Edit(i, self.swap_name(old, new, i), says, make)
+
+    def identified(self, i: int) -> tuple[str, Step] | None:
+        """What of the problem a part is: a value, or a gradient."""
+        for step in reversed(self.problem.program.steps):
+            for kind in ("value", "gradient"):
+                if kind == "gradient" and step not in self.walks[0].right:
+                    continue
+                if all(agrees(self.values[k][i], look_up(w, (kind, step))) for k, w in enumerate(self.walks)):
+                    return kind, step
+        return None
+
+    def swap_name(self, old: tuple[str, Step] | None, new: tuple[str, Step], i: int) -> str:
+        """What it is called where one thing stands for another."""
+        if old is None:
+            return "unclassified"
+        if old[0] != new[0]:
+            return "gradient-for-value"
+        if old[0] == "gradient":
+            return self.link_name(old[1], new[1])
+        for step in self.problem.program.steps:
+            if step.op is not None and step.op.name in ("mul", "matmul") and {old[1], new[1]} == set(step.inputs):
+                return "swapped-operands"
+        in_slope = self.in_slope(i)
+        if activation_between(old[1], new[1]):
+            return "activation-derivative-at-input" if in_slope else "activation-derivative-missing"
+        if in_slope:
+            return (
+                "activation-derivative-at-output"
+                if activation_between(new[1], old[1])
+                else "activation-derivative-of-another"
+            )
+        return "local-derivative-of-another" if self.is_factor(old[1]) else "unclassified"
+
+    def link_name(self, old: Step, new: Step) -> str:
+        """What is missing where one gradient stands for another further down."""
+        links = self.problem.program.between([new], [old]) if old.place > new.place else []
+        kinds = {s.op.name for s in links if s.op is not None}
+        if not kinds:
+            return "unclassified"
+        return (
+            "activation-derivative-missing"
+            if kinds <= {*ACTIVATIONS, "add", "sub"} and kinds & set(ACTIVATIONS)
+            else "missing-factor"
+        )
+
+    def in_slope(self, i: int) -> bool:
+        """Whether a part is used as in a(1 − a) or 1 − a²."""
+        near = {i, *self.used_by(i)} | {k for use in self.used_by(i) for k in self.used_by(use)}
+        return any(called(self.working.parts[k]) == "sub" for k in near)
+
+    def is_factor(self, step: Step) -> bool:
+        """Whether a value is the local derivative of some product."""
+        return any(s.op is not None and s.op.name in ("mul", "matmul") for s, _ in self.problem.consumers(step))
+
+    def functions(self, i: int, part: Part) -> Iterator[Edit]:
+        if len(part.inputs) != 1 or called(part) not in book:
+            return
+        for other in ("sigmoid", "tanh", "relu", "exp", "log", "square", "sqrt", "sin", "cos"):
+            if other != called(part) and isinstance(book[called(part)], Pointwise):
+                yield Edit(
+                    i,
+                    "activation-derivative-of-another",
+                    f"{self.source(i)} has {other}",
+                    lambda v, w, f=book[other]: f(v[part.inputs[0]]),
+                )
+
+    def factors_out(self, i: int, part: Part) -> Iterator[Edit]:
+        if called(part) in ("mul", "div") and len(part.inputs) == 2:
+            for keep, gone in (part.inputs, part.inputs[::-1]):
+                if called(part) == "div" and keep != part.inputs[0]:
+                    continue
+                name = "factor" if self.working.parts[gone].number is not None else "extra-factor"
+                name = "wrong-average" if name == "factor" and called(part) == "div" else name
+                yield Edit(
+                    i, name, f"{self.source(gone)} does not belong in {self.source(i)}", lambda v, w, keep=keep: v[keep]
+                )
+
+    def factors_in(self, i: int, part: Part) -> Iterator[Edit]:
+        if part.number is not None:
+            return
+        shape = np.shape(self.values[0][i])
+        for step in self.problem.program.steps:
+            if isinstance(step.op, Pointwise) and step.op.name in ACTIVATIONS and broadcasts(step.shape, shape):
+                says = f"the slope of {self.problem.where(step)} is missing at {self.source(i)}"
+                yield Edit(i, "activation-derivative-missing", says, lambda v, w, s=step: v[i] * w.slope(s, 0))
+            if step is not self.problem.output and broadcasts(step.shape, shape):
+                says = f"{self.problem.name(step)} is missing at {self.source(i)}"
+                yield Edit(i, "missing-factor", says, lambda v, w, s=step: v[i] * w.numbers[s])
+        for n in {n for s in self.problem.program.steps for n in s.shape if n > 1}:
+            yield Edit(i, "wrong-average", f"1/{n} is missing at {self.source(i)}", lambda v, w, n=n: v[i] / n)
+            yield Edit(
+                i, "wrong-average", f"{self.source(i)} is divided by {n} once too often", lambda v, w, n=n: v[i] * n
+            )
+        for c in (2.0, 0.5):
+            yield Edit(i, "factor", f"a factor {c:g} is missing at {self.source(i)}", lambda v, w, c=c: v[i] * c)
+
+    def sums_in(self, i: int, part: Part) -> Iterator[Edit]:
+        dims = np.ndim(self.values[0][i]) if self.values[0][i] is not None else 0
+        for axis in range(dims):
+            for keep in (False, True):
+                says = f"{self.source(i)} is not summed over axis {axis}"
+                yield Edit(i, "batch-sum-missing", says, lambda v, w, a=axis, k=keep: np.sum(v[i], axis=a, keepdims=k))
+
+
+def product_of(v: list[Any], order: Sequence[int]) -> Any:
+    """A chain of matrix products in another order."""
+    total = v[order[0]]
+    for x in order[1:]:
+        total = matmul(total, v[x])
+    return total
+
+
+def transposed(x: Any) -> Any:
+    """The transpose of a matrix; nothing for what has none."""
+    return np.transpose(x) if np.ndim(x) == 2 else None
+
+
+def look_up(walk: Walk, what: tuple[str, Step]) -> Any:
+    """A value or a gradient at a probe."""
+    return walk.numbers[what[1]] if what[0] == "value" else walk.right[what[1]]
+
+
+def fitted(x: Any, shape: tuple[int, ...]) -> Any:
+    """An array in a shape, transposed where it has to be."""
+    return x if np.shape(x) == shape else np.transpose(x)
+
+
+def broadcasts(shape: tuple[int, ...], into: tuple[int, ...]) -> bool:
+    """Whether an array fits another entry by entry."""
+    try:
+        return np.broadcast_shapes(shape, into) == into
+    except ValueError:
+        return False
+
+
+def activation_between(below: Step, above: Step) -> bool:
+    """Whether one is the activation of the other."""
+    return above.op is not None and above.op.name in ACTIVATIONS and below in above.inputs

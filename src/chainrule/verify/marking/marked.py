@@ -1,0 +1,112 @@
+"""What a grading gives: right or wrong, the mistakes with their places, and hints in three steps."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from chainrule.verify.marking.changes import Change
+from chainrule.verify.mistakes import KINDS
+
+MOST_LINES = 12
+"""Lines of a grade as it is printed."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A mistake by its fixed name: where it is, what is said of it, and the numbers that show it."""
+
+    name: str
+    place: str
+    says: str
+    shows: str
+    site: Any = field(default=None, repr=False, compare=False)
+    """What tells one place from another where several gradients are graded together."""
+
+    @property
+    def fix(self) -> str:
+        """What mends it."""
+        return KINDS[self.name].fix
+
+
+@dataclass(frozen=True)
+class Grade:
+    """The verdict on an answer.
+
+    `mistakes` are all that give exactly this answer, the most telling first: several are either possible, unless they
+    stand for different parameters. `hints` go from a nudge to the mistake. `unclassified` names the first link that is
+    off where no known mistake fits.
+    """
+
+    right: bool
+    mistakes: tuple[Mistake, ...]
+    hints: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    unclassified: str = ""
+
+    def __str__(self) -> str:
+        lines = ["right" if self.right else "wrong"]
+        lines += self.notes
+        for mistake in self.mistakes:
+            lines.append(f"{mistake.name}: {mistake.says}")
+            lines.append(f"  at {mistake.place}")
+            if mistake.shows:
+                lines.append(f"  {mistake.shows}")
+        if self.mistakes and self.mistakes[0].name in KINDS:
+            lines.append(f"to do: {self.mistakes[0].fix}")
+        return "\n".join(lines[:MOST_LINES])
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as data, as ``--json`` writes it."""
+        told = [{"name": m.name, "place": m.place, "says": m.says, "shows": m.shows} for m in self.mistakes]
+        return {
+            "right": self.right,
+            "mistakes": told,
+            "hints": list(self.hints),
+            "notes": list(self.notes),
+            "unclassified": self.unclassified,
+        }
+
+    def as_json(self) -> str:
+        """The same as JSON."""
+        return json.dumps(self.as_dict(), ensure_ascii=False, indent=2)
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<p>{html.escape(line)}</p>" for line in str(self).splitlines())
+
+
+def mistake_of(change: Change, mark: Any) -> Mistake:
+    """A change of the backward pass as a mistake, with numbers that show it."""
+    said = f"{KINDS[change.name].what}: {change.says}"
+    return Mistake(change.name, change.place, said, shown(mark), (change.name, change.site))
+
+
+def shown(mark: Any) -> str:
+    """Yours and the right gradient at one probe, with the numbers there."""
+    walk, answer = mark.walks[0], mark.answers[0]
+    right = walk.right[mark.wrt]
+    if answer is None or np.size(right) > 4 or np.size(answer) > 4:
+        return ""
+    here = ", ".join(f"{n} = {number(walk.numbers[s])}" for n, s in mark.problem.leaves.items() if not s.ndim)
+    return f"yours {number(answer)}, right {number(right)}" + (f", at {here}" if here else "")
+
+
+def number(x: Any) -> str:
+    """A number or a short list in a few digits."""
+    flat = [f"{v:.6g}" for v in np.ravel(np.asarray(x, float))]
+    return flat[0] if np.size(x) == 1 else "[" + ", ".join(flat) + "]"
+
+
+def three_hints(mistakes: Sequence[Mistake]) -> tuple[str, ...]:
+    """Which link to look at, what to compare, and the mistake."""
+    first = mistakes[0]
+    return (
+        f"look at {first.place}",
+        f"compare: {KINDS[first.name].fix}",
+        f"{first.name}: {first.says}",
+    )

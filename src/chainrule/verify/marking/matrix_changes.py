@@ -1,0 +1,213 @@
+"""Wrong shares of matrix products, and what is left where a sum over examples is missing or runs the wrong way."""
+
+# A change keeps its place as a default of its function, whose type the checker does not follow.
+# pyright: reportUnknownLambdaType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.operation import Pointwise
+from chainrule.program import Step
+from chainrule.verify.marking.problem import Problem
+from chainrule.verify.marking.walk import Share, Walk
+
+Told = tuple[str, str, Share]
+
+
+def column(a: Any) -> Any:
+    """A vector as a column, a matrix as it is."""
+    a = np.asarray(a)
+    return a.reshape(-1, 1) if a.ndim == 1 else a
+
+
+def operands(walk: Walk, step: Step, slot: int, g: Any) -> tuple[Any, Any, Any]:
+    """The gradient that arrives, the operand's own value and the other's, all as matrices."""
+    left, right = walk.inputs(step)
+    out = walk.numbers[step]
+    own, other = (left, right) if slot == 0 else (right, left)
+    g = np.asarray(g)
+    if np.ndim(left) == 1:
+        if slot == 0:
+            own = np.reshape(left, (1, -1))
+        else:
+            other = np.reshape(left, (1, -1))
+        g = g.reshape(1, -1)
+    elif np.ndim(right) == 1:
+        g = g.reshape(-1, 1)
+    del out
+    return g, column(own), column(other)
+
+
+def tried(make: Callable[[Any, Any, Any], Any], shape: tuple[int, ...]) -> Share:
+    """A share that stands only where its shapes fit the operand."""
+
+    def share(walk: Walk, step: Step, slot: int, g: Any) -> Any:
+        try:
+            found = np.asarray(make(*operands(walk, step, slot, g)))
+        except ValueError:
+            return None
+        if found.shape != shape and found.size == int(np.prod(shape)) and squeezed(found.shape) == squeezed(shape):
+            found = found.reshape(shape)
+        return found if found.shape == shape else None
+
+    return share
+
+
+def squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape without its ones."""
+    return tuple([n for n in shape if n != 1])
+
+
+def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Told]:
+    """What may wrongly reach one factor of a matrix product."""
+    assert step.op is not None
+    x = step.inputs[slot]
+    if step.op.name not in ("matmul", "dot", "outer", "inner") or len(step.inputs) != 2:
+        yield "missing-factor", "nothing is multiplied", lambda w, s, i, g: g if np.shape(g) == x.shape else None
+        return
+    other = step.inputs[1 - slot]
+    if not isinstance(other, Step) or len(x.shape) > 2 or len(other.shape) > 2 or step.op.name != "matmul":
+        return
+    own_name, other_name = problem.name(x), problem.name(other)
+    first = slot == 0
+    right = (lambda g, a, b: g @ b.T) if first else (lambda g, a, b: b.T @ g)
+    yield (
+        "transposed",
+        f"the product is the transpose of {own_name}'s gradient",
+        tried(lambda g, a, b: right(g, a, b).T, x.shape),
+    )
+    for u, v, flip in product((False, True), (False, True), (False, True)):
+
+        def arranged(g: Any, m: Any, u: bool = u, v: bool = v, flip: bool = flip) -> Any:
+            g, m = (g.T if u else g), (m.T if v else m)
+            return m @ g if flip else g @ m
+
+        if (u, v, flip) != (False, True, not first):
+            name = "wrong-product-order" if (u, v) == (False, True) else "transposed"
+            says = f"the factors around {other_name} stand in another order or are transposed"
+            yield name, says, tried(lambda g, a, b, arranged=arranged: arranged(g, b), x.shape)
+        says = f"{own_name}'s own value stands where {other_name}'s belongs"
+        yield "swapped-operands", says, tried(lambda g, a, b, arranged=arranged: arranged(g, a), x.shape)
+    yield (
+        "elementwise-for-matrix-product",
+        f"multiplied by {other_name} entry by entry",
+        tried(lambda g, a, b: g * b, x.shape),
+    )
+    yield (
+        "elementwise-for-matrix-product",
+        f"multiplied by {other_name} entry by entry",
+        tried(lambda g, a, b: g * b.T, x.shape),
+    )
+    yield "missing-factor", f"{other_name} is left out", tried(lambda g, a, b: np.broadcast_to(g, x.shape), x.shape)
+    along = 0 if first else 1
+    yield (
+        "missing-factor",
+        f"{other_name} is left out",
+        tried(lambda g, a, b: np.broadcast_to(g.sum(axis=along, keepdims=True), x.shape), x.shape),
+    )
+    yield (
+        "no-incoming-gradient",
+        f"{other_name} alone passes",
+        tried(lambda g, a, b: right(np.ones_like(g), a, b), x.shape),
+    )
+    yield (
+        "no-incoming-gradient",
+        f"{other_name} alone passes",
+        tried(lambda g, a, b: np.broadcast_to(b.T, x.shape), x.shape),
+    )
+
+    def by_gradient(walk: Walk, step: Step, slot: int, g: Any) -> Any:
+        if other not in walk.right:
+            return None
+        g, _, _ = operands(walk, step, slot, g)
+        b = np.asarray(walk.right[other])
+        b = b.reshape(1, -1) if b.ndim == 1 and slot == 1 else column(b)
+        found = right(g, None, b)
+        return found.reshape(x.shape) if found.size == x.size else None
+
+    yield "gradient-for-value", f"the gradient of {other_name} stands where {other_name} belongs", by_gradient
+    for value in problem.program.steps:
+        if value not in (other, x, problem.output) and value.shape == other.shape:
+            name = "local-derivative-of-another"
+            yield (
+                name,
+                f"{problem.name(value)} stands where {other_name} belongs",
+                (lambda w, s, i, g, value=value: with_other(w, s, i, g, w.numbers[value])),
+            )
+
+
+def with_other(walk: Walk, step: Step, slot: int, g: Any, value: Any) -> Any:
+    """The right rule with another value for the other operand."""
+    inputs = walk.inputs(step)
+    inputs[1 - slot] = value
+    assert step.op is not None
+    return step.op.pull(slot, np.asarray(g), walk.numbers[step], inputs, step.settings)
+
+
+def raw_values(problem: Problem, step: Step, slot: int, wrt: Step) -> Iterator[tuple[str, str, Callable[[Walk], Any]]]:
+    """What the last link gives where it is not summed, or summed along another axis: with a shape of its own."""
+    assert step.op is not None
+    if isinstance(step.op, Pointwise) and step.shape != wrt.shape:
+        whole = lambda walk: np.broadcast_to(walk.raw(step, slot, walk.right[step]), step.shape)  # noqa: E731
+        yield from reductions(problem, step, wrt, whole)
+    elif step.op.name == "matmul" and all(isinstance(x, Step) and x.ndim for x in step.inputs):
+        other = problem.name(step.inputs[1 - slot])
+
+        def elementwise(walk: Walk, turned: bool = False) -> Any:
+            g, _, b = operands(walk, step, slot, walk.right[step])
+            try:
+                return g * (b.T if turned else b)
+            except ValueError:
+                return None
+
+        for turned in (False, True):
+            says = f"the error and {other} are multiplied entry by entry, and nothing is summed"
+            yield "elementwise-for-matrix-product", says, lambda walk, turned=turned: elementwise(walk, turned)
+            yield "batch-sum-missing", says, lambda walk, turned=turned: elementwise(walk, turned)
+        for one in (0, -1):
+            yield (
+                "batch-sum-missing",
+                "one example alone is counted",
+                lambda walk, one=one: one_example(walk, step, slot, one),
+            )
+        yield "transposed", "the result is transposed", lambda walk: np.asarray(walk.right[wrt]).T
+
+
+def one_example(walk: Walk, step: Step, slot: int, one: int) -> Any:
+    """The share that the first or the last example has in a weight's gradient."""
+    g, _, b = operands(walk, step, slot, walk.right[step])
+    try:
+        return np.outer(g[:, one], b[:, one]) if slot == 0 else np.outer(b[one], g[one])
+    except IndexError:
+        return None
+
+
+def reductions(
+    problem: Problem, step: Step, wrt: Step, whole: Callable[[Walk], Any]
+) -> Iterator[tuple[str, str, Callable[[Walk], Any]]]:
+    """What was repeated to fit, and is not summed back as it was repeated."""
+    name = problem.name(wrt)
+    for kind in ("broadcast-not-summed", "batch-sum-missing"):
+        yield kind, f"{name} was used for every entry of {problem.name(step)}, and nothing is summed", whole
+    if len(step.shape) < 2:
+        return
+    where = "the sum runs over the wrong axis"
+    yield "summed-over-wrong-axis", "the sum runs over everything", lambda walk: np.sum(whole(walk))
+    everything = "the sum runs over everything"
+    yield "summed-over-wrong-axis", everything, lambda walk: np.broadcast_to(np.sum(whole(walk)), wrt.shape)
+    yield "summed-over-wrong-axis", "the mean runs over everything", lambda walk: np.mean(whole(walk))
+    for axis in range(len(step.shape)):
+        yield "summed-over-wrong-axis", where, lambda walk, axis=axis: np.sum(whole(walk), axis=axis)
+        yield "summed-over-wrong-axis", where, lambda walk, axis=axis: np.mean(whole(walk), axis=axis)
+        for one in (0, -1):
+            yield (
+                "batch-sum-missing",
+                "one example alone is counted",
+                (lambda walk, axis=axis, one=one: np.take(whole(walk), one, axis=axis)),
+            )

@@ -1,0 +1,139 @@
+"""Backward passes in a wrong order: nodes that do not wait, a recursion that counts twice, shares that overwrite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule.program import Step
+from chainrule.verify.marking.walk import Walk
+
+MOST_STEPS = 2_000
+"""A recursion that walks every path by itself is stopped after so many shares."""
+
+Gradients = dict[Step, Any]
+
+
+def naive(walk: Walk, reverse: bool = False) -> Gradients:
+    """Every share that arrives makes a node hand on all it has: what came earlier is counted again."""
+    gradients: Gradients = {walk.problem.output: np.ones(walk.problem.output.shape)[()]}
+    count = 0
+    stack = [iter(edges(walk.problem.output, reverse))]
+    while stack:
+        edge = next(stack[-1], None)
+        if edge is None:
+            stack.pop()
+            continue
+        count += 1
+        if count > MOST_STEPS:
+            return {}
+        step, slot, x = edge
+        share = walk.share(step, slot, gradients[step])
+        gradients[x] = share if x not in gradients else gradients[x] + share
+        stack.append(iter(edges(x, reverse)))
+    return gradients
+
+
+def by_consumer(walk: Walk, reverse: bool = False) -> Gradients:
+    """A node gives all its inputs their shares and then runs each of them: a shared one runs once for each consumer."""
+    gradients: Gradients = {walk.problem.output: np.ones(walk.problem.output.shape)[()]}
+    stack = [walk.problem.output]
+    count = 0
+    while stack:
+        step = stack.pop()
+        count += 1
+        if count > MOST_STEPS:
+            return {}
+        for _, slot, x in edges(step, reverse):
+            share = walk.share(step, slot, gradients[step])
+            gradients[x] = share if x not in gradients else gradients[x] + share
+        stack += list(dict.fromkeys([x for _, _, x in edges(step, not reverse)]))
+    return gradients
+
+
+def per_arrival(walk: Walk, reverse: bool = False) -> Gradients:
+    """A node stands in the order once for each use, and hands on all that it has collected each time."""
+    order: list[Step] = []
+    stack = [walk.problem.output]
+    while stack and len(order) < MOST_STEPS:
+        step = stack.pop(0)
+        order.append(step)
+        stack += [x for _, _, x in edges(step, reverse)]
+    return walk.backward(order)
+
+
+def depth_first(walk: Walk, reverse: bool = False) -> Gradients:
+    """Every node hands on when it is first met, with what has arrived until then."""
+    order: dict[Step, None] = {}
+    stack = [walk.problem.output]
+    while stack:
+        step = stack.pop()
+        if step not in order:
+            order[step] = None
+            stack += [x for _, _, x in edges(step, not reverse)]
+    return walk.backward(list(order))
+
+
+def breadth_first(walk: Walk, reverse: bool = False) -> Gradients:
+    """Level by level from the result: a node that is also used further down hands on too early."""
+    order: dict[Step, None] = {walk.problem.output: None}
+    level = [walk.problem.output]
+    while level:
+        level = [x for step in level for _, _, x in edges(step, reverse) if x not in order]
+        order.update(dict.fromkeys(level))
+    return walk.backward(list(order))
+
+
+def edges(step: Step, reverse: bool) -> list[tuple[Step, int, Step]]:
+    """The edges of a step, in order or in reverse."""
+    found = [(step, slot, x) for slot, x in step.edges]
+    return found[::-1] if reverse else found
+
+
+def overwriting(walk: Walk, reverse: bool = False) -> Gradients:
+    """``=`` in place of ``+=`` everywhere, in either of two right orders."""
+    left: list[Step] = []
+    seen = {walk.problem.output}
+    stack = [(walk.problem.output, iter(edges(walk.problem.output, reverse)))]
+    while stack:
+        step, rest = stack[-1]
+        edge = next(rest, None)
+        if edge is None:
+            left.append(step)
+            stack.pop()
+        elif edge[2] not in seen:
+            seen.add(edge[2])
+            stack.append((edge[2], iter(edges(edge[2], reverse))))
+    return walk.backward(left[::-1], overwrite=True)
+
+
+def kept(walk: Walk, reverse: bool = False) -> Gradients:
+    """A second pass on what the first one left in every node."""
+    first = walk.right
+    gradients = dict(first)
+    for step in reversed(walk.problem.program.steps):
+        if step in gradients:
+            for slot, x in step.edges:
+                gradients[x] = gradients[x] + walk.share(step, slot, gradients[step])
+    return gradients
+
+
+def both(
+    run: Callable[[Walk, bool], Gradients], name: str, says: str
+) -> list[tuple[str, str, Callable[[Walk], Gradients]]]:
+    """A pass that depends on the order of a node's inputs, in both."""
+    return [(name, says, lambda walk, way=way: run(walk, way)) for way in (False, True)]
+
+
+PASSES: list[tuple[str, str, Callable[[Walk], Gradients]]] = [
+    *both(naive, "wrong-order", "a node hands on all it has whenever something arrives, so a share is passed on twice"),
+    *both(by_consumer, "wrong-order", "a node runs its backward once for each consumer, and passes a share on again"),
+    *both(per_arrival, "wrong-order", "a node that is used twice runs its backward twice, and passes a share on again"),
+    *both(depth_first, "wrong-order", "a node hands on when it is first met, before all its consumers have reported"),
+    *both(breadth_first, "wrong-order", "a node hands on before a consumer further down has reported"),
+    *both(overwriting, "overwritten", "gradients are set with = where += is needed"),
+    ("not-zeroed", "a second pass started on the gradients of the first, in every node", kept),
+]
+"""By name: what is said, and the pass."""

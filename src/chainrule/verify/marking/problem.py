@@ -1,0 +1,268 @@
+"""What was to be differentiated, as one program with its names, and generic numbers on which answers are tried."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from chainrule.core import Value
+from chainrule.core.labels import find_labels
+from chainrule.core.operation import book
+from chainrule.core.state import Quiet
+from chainrule.core.tensor import Tensor
+from chainrule.errors import ChainruleError, FormulaError, GraphError
+from chainrule.expression.typed.assignments import Assignments, read_assignments
+from chainrule.expression.typed.parsed import CONSTANTS
+from chainrule.program import Kind, Program, Step, lift, run
+from chainrule.verify.marking.whole import operation_for
+
+PROBES = 5
+"""Points at which answers are compared: one could agree by chance, where a unit is off or a product is 1."""
+
+TRIES = 40
+"""Draws of numbers, until every step is finite and every unit that switches is on at some probes and off at others."""
+
+
+class Problem:
+    """A program with the learner's own names: leaves, computed lines, and the result that is differentiated.
+
+    `text` has for each step how it was written, and `line` the assignment in which it stands.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        named: Mapping[str, Step],
+        text: Mapping[Step, str],
+        line: Mapping[Step, str],
+        recorded: Mapping[Step, Any] | None = None,
+        step_of: Mapping[Any, Step] | None = None,
+    ) -> None:
+        self.source: tuple[str, dict[str, tuple[int, ...]]] | None = None
+        """The text and the shapes that a typed problem was read from."""
+        self.recorded = dict(recorded or {})
+        """The numbers of a recorded problem."""
+        self.step_of = dict(step_of or {})
+        """The step of each recorded node."""
+        self.program = program
+        self.named = dict(named)
+        self.names = {step: name for name, step in reversed(self.named.items())}
+        self.text = dict(text)
+        self.line = dict(line)
+        self.output = program.output
+        self.leaves = {self.names[step]: step for step in program.leaves if step in self.names}
+
+    def name(self, step: Step) -> str:
+        """What the learner calls a step, or how it was written."""
+        return self.names.get(step) or self.text.get(step) or (step.op.name if step.op is not None else "a number")
+
+    def where(self, step: Step) -> str:
+        """The line in which a step is computed, or its name."""
+        return self.line.get(step) or self.name(step)
+
+    @cached_property
+    def labels(self) -> dict[Step, int]:
+        """Leaves that are multiplied with the logarithm of a softmax: shares that add up to 1, along that axis."""
+        found: dict[Step, int] = {}
+        for step in self.program.steps:
+            if step.op is None or step.op.name != "mul" or len(step.inputs) != 2:
+                continue
+            for leaf, other in (step.inputs, step.inputs[::-1]):
+                if isinstance(leaf, Step) and leaf.op is None and leaf.ndim and isinstance(other, Step):
+                    if is_log_softmax(other):
+                        found[leaf] = -1
+        return found
+
+    def consumers(self, step: Step) -> tuple[tuple[Step, int], ...]:
+        """The steps that take a step in, and in which slot."""
+        return self.program.consumers[step.place]
+
+
+def is_log_softmax(step: Step) -> bool:
+    """Whether a step is the logarithm of a softmax, in one call or two."""
+    if step.op is None:
+        return False
+    if step.op.name == "log_softmax":
+        return True
+    inner = step.inputs[0]
+    return step.op.name == "log" and isinstance(inner, Step) and inner.op is not None and inner.op.name == "softmax"
+
+
+def read_problem(
+    problem: Any, shapes: Mapping[str, Any] | None = None, values: Mapping[str, Any] | None = None
+) -> Problem:
+    """A problem in any of its forms: typed assignments, a recorded result, or a function that is traced.
+
+    Of a text or a function each name needs a shape, or a value that has one; without either it is a single number.
+
+    >>> read_problem("h = w*x; L = (h - y)**2").leaves.keys()
+    dict_keys(['w', 'x', 'y'])
+    """
+    if isinstance(problem, Problem):
+        return problem
+    known = {name: np.shape(value) for name, value in (values or {}).items()}
+    known.update({name: tuple(np.atleast_1d(shape).tolist()) for name, shape in (shapes or {}).items()})
+    if isinstance(problem, str):
+        found = typed_problem(read_assignments(problem), known)
+        found.source = (problem, {name: found.named[name].shape for name in found.leaves})
+        return found
+    if isinstance(problem, Value | Tensor):
+        return recorded_problem(problem, {})
+    if callable(problem):
+        return traced_problem(problem, known)
+    raise GraphError("a problem is a text of assignments, a recorded result (Value, Tensor) or a function")
+
+
+def typed_problem(lines: Assignments, shapes: Mapping[str, tuple[int, ...]]) -> Problem:
+    """Typed assignments: every sign and every function is one step, as a derivation by hand takes it."""
+    for name in shapes:
+        if name not in lines.names and name not in lines.constants:
+            raise FormulaError(f"{name} has a shape or a value, and the problem has no such name")
+    steps: list[Step] = []
+    named: dict[str, Step | float] = {}
+    text: dict[Step, str] = {}
+    owner: dict[Step, str] = {}
+    for name in lines.names:
+        step = Step(Kind.PARAMETER, shapes.get(name, ()))
+        steps.append(step)
+        named[name] = step
+    for name in lines.constants:
+        named[name] = CONSTANTS[name]
+    for line in lines.lines:
+        found: list[Any] = []
+        for part in line.formula.steps:
+            if part.function is None:
+                found.append(part.number if part.number is not None else named[part.name])
+                continue
+            inputs = [found[i] for i in part.inputs]
+            op = operation_for(part.function, part.settings, [getattr(x, "shape", ()) for x in inputs])
+            if not any(isinstance(x, Step) for x in inputs):
+                found.append(float(op.function(*inputs, **part.settings)))
+                continue
+            settings = op.complete(part.settings) if op.name in book and book[op.name] is op else part.settings
+            with Quiet():
+                ones = [np.full(x.shape, 0.5)[()] if isinstance(x, Step) else x for x in inputs]
+                shape = np.shape(applied_with_place(line.formula, part, op, ones, settings))
+            step = Step(Kind.RESULT, shape, op=op, inputs=tuple(inputs), settings=settings)
+            steps.append(step)
+            found.append(step)
+            text[step] = line.formula.source(part)
+            owner[step] = f"{line.name} = {line.formula.text}" if line.name else line.formula.text
+        named[line.name] = found[-1]
+    out = named[lines.lines[-1].name]
+    if not isinstance(out, Step) or out.op is None:
+        raise FormulaError("the last line computes nothing from a name: there is nothing to differentiate")
+    return Problem(Program(steps, [out]), {n: s for n, s in named.items() if n and isinstance(s, Step)}, text, owner)
+
+
+def applied_with_place(formula: Any, part: Any, op: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+    """A step run once for its shape; what it complains about gets its place in the text."""
+    try:
+        return op.fitting(inputs, inputs, settings)
+    except (ValueError, IndexError, TypeError, AttributeError) as error:
+        shapes = [f"{formula.source(formula.steps[i])} {np.shape(x)}" for i, x in zip(part.inputs, inputs, strict=True)]
+        raise formula.error(part, f"these shapes do not fit: {' and '.join(shapes)}") from error
+
+
+def recorded_problem(output: Any, names: Mapping[Any, str]) -> Problem:
+    """A graph that was recorded; names are the labels, or those of the user's variables."""
+    lifted = lift(output)
+    labels = find_labels(lifted.nodes)
+    named: dict[str, Step] = {}
+    for node in lifted.nodes:
+        name = names.get(node) or labels.get(id(node), "")
+        if name and name not in named:
+            named[name] = lifted.step[node]
+    text = {step: step.op.name for step in lifted.program.steps if step.op is not None}
+    owner = {step: f"{name} = {step.op.name}(…)" for name, step in named.items() if step.op is not None}
+    recorded = dict(zip(lifted.program.steps, lifted.numbers, strict=True))
+    return Problem(lifted.program, named, text, owner, recorded, lifted.step)
+
+
+def traced_problem(f: Callable[..., Any], shapes: Mapping[str, tuple[int, ...]]) -> Problem:
+    """A function, run once on random tensors; its arguments are the names."""
+    import inspect
+
+    names = list(inspect.signature(f).parameters)
+    random = np.random.default_rng(0)
+    tensors = [Tensor(random.uniform(0.3, 1.2, shapes.get(name, ())), requires_grad=True) for name in names]
+    output = f(*tensors)
+    if not isinstance(output, Tensor):
+        raise GraphError(f"the function gives a {type(output).__name__}: it has to compute with its arguments alone")
+    return recorded_problem(output, dict(zip(tensors, names, strict=True)))
+
+
+def resized(problem: Problem, n: int, other: int) -> Problem | None:
+    """The same problem with another length wherever an axis has length n; None where its text holds that number."""
+    if problem.source is None:
+        return None
+    text, shapes = problem.source
+    literals = {float(x) for s in problem.program.steps for x in s.inputs if isinstance(x, int | float)}
+    if any(x == n or (x > 2 and x % n == 0) or x == 1 / n for x in literals):
+        return None
+    shapes = {name: tuple([other if k == n else k for k in shape]) for name, shape in shapes.items()}
+    try:
+        return read_problem(text, shapes)
+    except ChainruleError:
+        return None
+
+
+Numbers = dict[Step, Any]
+"""What every step comes to at one probe."""
+
+
+def probes_of(problem: Problem, fixed: Mapping[str, Any], count: int = PROBES) -> list[Numbers]:
+    """What every step comes to at several generic points, the first one with every switch on somewhere.
+
+    Leaves in `fixed` keep their numbers. Labels are shares that add up to 1.
+    """
+    random = np.random.default_rng(zlib.crc32(repr([s.shape for s in problem.program.steps]).encode()))
+    found: list[Numbers] = []
+    switches = [s for s in problem.program.steps if s.op is not None and s.op.name in ("relu", "maximum", "leaky_relu")]
+    for positive in (False, True):
+        for _ in range(TRIES):
+            leaves = {s: drawn(problem, s, fixed, random, positive) for s in problem.program.leaves}
+            try:
+                numbers = dict(zip(problem.program.steps, run(problem.program, leaves), strict=True))
+            except (ArithmeticError, ValueError):
+                continue
+            if all(np.all(np.isfinite(x)) for x in numbers.values()) and (found or all_alive(switches, numbers)):
+                found.append(numbers)
+            if len(found) == count:
+                return found
+    if not found:
+        raise GraphError("the problem has no finite value at random numbers: give values inside its domain")
+    return found
+
+
+def all_alive(switches: Sequence[Step], numbers: Numbers) -> bool:
+    """Whether some entry of each switch is on."""
+    return all(np.any(np.asarray(numbers[s]) > 0) for s in switches)
+
+
+def drawn(problem: Problem, step: Step, fixed: Mapping[str, Any], random: np.random.Generator, positive: bool) -> Any:
+    """Numbers for a leaf: away from 0 and from each other, of both signs if possible."""
+    name = problem.names.get(step, "")
+    if name in fixed:
+        return np.asarray(fixed[name], np.float64)
+    if step.kind is not Kind.PARAMETER and not name and step in problem.recorded:
+        return problem.recorded[step]
+    if step in problem.labels:
+        shares = random.uniform(0.1, 1.0, step.shape)
+        return shares / shares.sum(axis=problem.labels[step], keepdims=True)
+    size = random.uniform(0.3, 1.3, step.shape)
+    return size if positive else size * random.choice([-1.0, 1.0], step.shape)
+
+
+def edges_of(problem: Problem, wrt: Step) -> Iterator[tuple[Step, int, Step]]:
+    """The edges on some way from the output down to a step: consumer, slot, input."""
+    between = problem.program.between([wrt])
+    inside = {*between, wrt}
+    for step in between:
+        for slot, x in step.edges:
+            if x in inside:
+                yield step, slot, x

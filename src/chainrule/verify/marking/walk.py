@@ -1,0 +1,108 @@
+"""The backward pass of a problem at one probe, and what it gives when one link of it is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.state import Quiet
+from chainrule.program import Step
+from chainrule.rules.kernels import sum_to
+from chainrule.verify.marking.problem import Numbers, Problem
+
+Share = Callable[["Walk", Step, int, Any], Any]
+"""What passes an edge: of the walk, the consumer, the slot and the gradient that arrives at the consumer."""
+
+
+class Walk:
+    """The right gradients of every step at one probe, and the means to change a link and walk on from there."""
+
+    def __init__(self, problem: Problem, numbers: Numbers) -> None:
+        self.problem = problem
+        self.numbers = numbers
+        self.passes: dict[int, dict[Step, Any]] = {}
+        self._below: dict[tuple[Step, Step], list[Step]] = {}
+
+    @cached_property
+    def right(self) -> dict[Step, Any]:
+        """The gradient of the output in every step that it depends on."""
+        return self.backward()
+
+    def backward(self, order: Sequence[Step] | None = None, *, overwrite: bool = False) -> dict[Step, Any]:
+        """One pass over the steps, consumers first; with `overwrite` each share replaces what was there."""
+        gradients: dict[Step, Any] = {self.problem.output: np.ones(self.problem.output.shape)[()]}
+        with Quiet():
+            for step in reversed(self.problem.program.steps) if order is None else order:
+                g = gradients.get(step)
+                if g is None:
+                    continue
+                for slot, x in step.edges:
+                    share = self.share(step, slot, g)
+                    gradients[x] = share if overwrite or x not in gradients else gradients[x] + share
+        return gradients
+
+    def inputs(self, step: Step) -> list[Any]:
+        """The numbers that go into a step."""
+        return [self.numbers[x] if isinstance(x, Step) else x for x in step.inputs]
+
+    def share(self, step: Step, slot: int, g: Any) -> Any:
+        """What of a gradient that arrives at a step reaches one of its inputs."""
+        return self.fitted(self.raw(step, slot, g), step.inputs[slot])
+
+    def raw(self, step: Step, slot: int, g: Any) -> Any:
+        """The same before it is summed over what was repeated to fit."""
+        assert step.op is not None
+        return step.op.pull(slot, np.asarray(g), self.numbers[step], self.inputs(step), step.settings)
+
+    def slope(self, step: Step, slot: int, out: Any = None, **other: Any) -> Any:
+        """The local derivative of a pointwise step in one input, with other numbers in place of some."""
+        inputs = self.inputs(step)
+        for key, number in other.items():
+            inputs[int(key[1:])] = number
+        out = self.numbers[step] if out is None else out
+        assert step.op is not None
+        return np.asarray(step.op.partial(slot, out, inputs, step.settings), np.float64)  # type: ignore[attr-defined]  # pointwise steps alone are asked
+
+    def fitted(self, share: Any, x: Step) -> Any:
+        """A share in the shape of the input that it is for."""
+        share = np.asarray(share, np.float64)
+        if share.shape == x.shape:
+            return share
+        if share.ndim >= x.ndim and np.broadcast_shapes(share.shape, x.shape) == share.shape:
+            return sum_to(share, x.shape)
+        return np.broadcast_to(share, x.shape)
+
+    def below(self, top: Step, wrt: Step) -> list[Step]:
+        """The steps from one down to another, consumers first."""
+        if (top, wrt) not in self._below:
+            self._below[top, wrt] = self.problem.program.between([wrt], [top])
+        return self._below[top, wrt]
+
+    def handed_down(self, top: Step, g: Any, wrt: Step) -> Any:
+        """What reaches `wrt` of a gradient in `top`, along every way between them."""
+        if top is wrt:
+            return g
+        gradients: dict[Step, Any] = {top: g}
+        inside = self.below(top, wrt)
+        among = {*inside, wrt}
+        for step in inside:
+            if (arrived := gradients.get(step)) is None:
+                continue
+            for slot, x in step.edges:
+                if x in among:
+                    share = self.share(step, slot, arrived)
+                    gradients[x] = share if x not in gradients else gradients[x] + share
+        return gradients.get(wrt, np.zeros(wrt.shape))
+
+    def with_change(self, step: Step, slot: int, share: Share, wrt: Step) -> Any:
+        """The gradient in `wrt` where another share passes one edge, and all else is right; None where none fits."""
+        x = step.inputs[slot]
+        g = self.right[step]
+        changed = share(self, step, slot, g)
+        if changed is None:
+            return None
+        difference = self.fitted(changed, x) - self.share(step, slot, g)
+        return self.right[wrt] + self.handed_down(x, difference, wrt)
