@@ -99,6 +99,7 @@ def read_problem(
 
     Of a text or a function each name needs a shape, or a value that has one; without either it is a single number.
 
+    >>> from chainrule.verify.marking.problem import read_problem
     >>> read_problem("h = w*x; L = (h - y)**2").leaves.keys()
     dict_keys(['w', 'x', 'y'])
     """

@@ -37,6 +37,7 @@ def operation_for(function: Callable[..., Any], settings: dict[str, Any], shapes
     """The operation that a typed function is: the book's own where that takes these inputs, or the whole composition.
 
     >>> from chainrule.core.operation import compositions
+    >>> from chainrule.verify.marking.whole import operation_for
     >>> operation_for(compositions["softmax"], {}, [(3,)]).name
     'softmax'
     """
