@@ -155,7 +155,7 @@ def pushed(f):
     return lambda x: cr.jvp(f, (x,), (1.0,))[1]
 
 
-CONVENTIONS = {
+CONVENTIONS: dict[tuple[str, tuple[float, ...], int, int], float] = {
     ("pow", (0.0, 0.0), 1, 1): 0.0,
 }
 """Numbers that are no limits, by rule, point, input and order, as docs/conventions.md has them."""
@@ -254,16 +254,26 @@ def test_norms_at_nothing(name):
         assert np.isnan(second(np.zeros(2))).all(), name
 
 
+@pytest.mark.parametrize("x", [np.array([3.0]), np.ones((1, 2, 1)), np.array(2.0)])
+def test_the_deviation_of_a_single_entry_is_flat_at_every_order(x):
+    f = lambda x: cr.sum(cr.std(x, axis=tuple(np.flatnonzero(np.equal(x.shape, 1)))))  # noqa: E731
+    assert f(x) == 0.0
+    np.testing.assert_array_equal(cr.grad(f)(x), 0 * x)
+    np.testing.assert_array_equal(cr.hessian(f)(x), np.zeros(x.shape * 2))
+
+
 def test_norms_of_any_size():
     torch = pytest.importorskip("torch")
-    for scale in (1e-310, 1e-200, 1e-160, 1.0, 1e160, 1e200, 1e300):
+    for scale in (1e-310, 1e-200, 1e-160, 1.0, 1e160, 1e200, 1e300, 2.5e307):
         x = scale * np.array([[3.0, 4.0], [1.0, -2.0]])
         t = torch.tensor(x / scale, requires_grad=True)
         torch.linalg.vector_norm(t, dim=1).sum().backward()
         np.testing.assert_allclose(cr.norm(x, axis=1), scale * np.array([5.0, np.sqrt(5.0)]), rtol=1e-11)
         np.testing.assert_allclose(cr.grad(lambda x: cr.sum(cr.norm(x, axis=1)))(x), t.grad.numpy(), rtol=1e-11)
         np.testing.assert_allclose(cr.std(x, axis=0), scale * np.array([1.0, 3.0]), rtol=1e-11)
+    beside = np.array([[np.inf, 1.0], [-1e308, 1.0], [5e-324, 0.0]])
+    np.testing.assert_array_equal(cr.norm(beside, axis=1), [np.inf, 1e308, 5e-324])
     assert cr.norm(np.array([np.inf, 1.0])) == np.inf
     assert np.isnan(cr.norm(np.array([np.inf, np.nan])))
     assert cr.norm(np.zeros(0)) == 0.0
-    assert cr.norm(np.float32([1e30, 1e30])).dtype == np.float32
+    assert cr.norm(np.array([1e30, 1e30], np.float32)).dtype == np.float32

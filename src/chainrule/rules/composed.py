@@ -169,7 +169,10 @@ def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any
     if without_numbers(x):
         return sqrt(var(x, axis, ddof, keepdims))
     away = x - linear.mean(x, axis=axis, keepdims=True)
-    count = float(np.maximum(linear.count(shape_of(x), axis) - ddof, 0))
+    entries = linear.count(shape_of(x), axis)
+    if entries == 1 and not ddof:
+        return linear.sum(away, axis=axis, keepdims=keepdims)  # nothing else to differ from: flat, and no kink
+    count = float(np.maximum(entries - ddof, 0))
     return reductions.length(away, axis=axis, keepdims=keepdims, count=count)
 
 

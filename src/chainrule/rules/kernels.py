@@ -250,9 +250,9 @@ def length(x, axis, keepdims, count):
     plain = np.add.reduce(x * x, axis=axis, keepdims=keepdims)
     if np.all((plain > np.finfo(x.dtype).tiny / np.finfo(x.dtype).eps) & (plain < np.inf)):
         return np.sqrt(plain / count)
-    # Squares overflowed or lost digits, or all is 0: measured by a power of two near the largest entry.
+    # Squares overflowed or lost digits, or all is 0: measured by the power of two below the largest entry.
     size = np.maximum.reduce(np.abs(x), axis=axis, keepdims=True, initial=0)
-    unit = np.ldexp(np.ones_like(size), np.frexp(np.where(np.isfinite(size), size, 1))[1])
+    unit = np.ldexp(np.ones_like(size), np.frexp(np.where(np.isfinite(size), size, 1))[1] - 1)
     total = np.add.reduce((x / unit) ** 2, axis=axis, keepdims=True)
     out = np.sqrt(total / count) * unit
     return out if keepdims else out.reshape(plain.shape)
