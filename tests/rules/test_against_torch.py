@@ -57,10 +57,13 @@ TORCH = {
     "direction": torch.div,
     "largest": lambda x, axis, keepdims: torch.amax(x, () if axis is None else axis, keepdims),
     "length": lambda x, axis, keepdims, count: torch.linalg.vector_norm(x, dim=axis, keepdim=keepdims) / count**0.5,
+    "log_softmax": lambda x, axis: x - torch.logsumexp(x, axis, True),
+    "logsumexp": lambda x, axis, keepdims: torch.logsumexp(x, tuple(range(x.ndim)) if axis is None else axis, keepdims),
     "power_and_log": lambda x, y, count, settled: x**y * torch.log(x) ** count,
     "shares_of_extreme": lambda x, axis, largest: (
         x == (torch.amax if largest else torch.amin)(x, () if axis is None else axis, True)
     ).double(),
+    "softmax": lambda x, axis: torch.exp(x - torch.logsumexp(x, axis, True)),
     "smallest": lambda x, axis, keepdims: torch.amin(x, () if axis is None else axis, keepdims),
     "concatenate": lambda *arrays, axis: torch.cat(arrays, axis),
     "layer_norm": lambda x, w, b, eps: functional.layer_norm(x, w.shape, w, b, eps),

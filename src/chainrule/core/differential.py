@@ -12,31 +12,51 @@ the rules of the operations that it calls.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 
 from chainrule.core.graph import gradients_of
 from chainrule.core.operation import Function, Operation, added, register
 from chainrule.core.operators import NO_SETTINGS
-from chainrule.core.term import Shape, Term, forward_order, frozen, replay
+from chainrule.core.state import Quiet
+from chainrule.core.term import Shape, Term, forward_order, frozen, identity, plain_number
 from chainrule.errors import ChainruleError, ShapeError
 
 MOST_TRACES = 256
 """Transposes that an operation remembers: one for each input, shape and setting that it met."""
 
 
-class Transpose(NamedTuple):
-    """A differential's transpose as a term, and the symbols in it: the cotangent, the output and the inputs."""
+class Transpose:
+    """A differential's transpose: the steps that make a share of a cotangent, in order, by the places of their inputs.
 
-    share: Term
-    g: Term
-    out: Term
-    inputs: tuple[Term, ...]
+    It is traced once as a term and read into a list, since to find a term's order at every call would take longer than
+    the arithmetic on small arrays.
+    """
+
+    def __init__(self, share: Term, symbols: Sequence[Term]) -> None:
+        self.constants: list[Any] = []
+        self.steps: list[tuple[Operation, tuple[int, ...], dict[str, Any]]] = []
+        order = forward_order([share], symbols)
+        inputs = {term: unrepeated(term) for term in order if term.op is not None}
+        used = {identity(x): x for given in (*inputs.values(), (share,)) for x in given}
+        place: dict[Any, int] = {symbol: i for i, symbol in enumerate(symbols)}
+        for key, x in used.items():
+            if not isinstance(x, Term) or x.number is not None:
+                place[key] = len(place)
+                self.constants.append(plain_number(x))
+        for term, given in inputs.items():
+            if term in used:
+                self.steps.append((term.op, tuple([place[identity(x)] for x in given]), term.settings))
+                place[term] = len(place)
+        self.share = place[share]
 
     def __call__(self, g: Any, out: Any, inputs: Sequence[Any]) -> Any:
-        values = {self.g: g, self.out: out, **dict(zip(self.inputs, inputs, strict=True))}
-        return replay([self.share], values)[0]
+        found = [g, out, *inputs, *self.constants]
+        with Quiet():
+            for op, places, settings in self.steps:
+                found.append(op(*[found[i] for i in places], **settings))
+        return found[self.share]
 
 
 class Differential(Operation):
@@ -99,7 +119,19 @@ class Differential(Operation):
         share = gradients_of([tangent], [g], [moving], record=True)[0] if isinstance(tangent, Term) else None
         if share is None or moving in forward_order([share]):
             raise ChainruleError(f"{what} is not linear in its first argument: it must be a sum of terms with it once")
-        return Transpose(share, g, out, inputs)
+        return Transpose(share, (g, out, *inputs))
+
+
+def unrepeated(term: Term) -> tuple[Any, ...]:
+    """The inputs of a step, without repetitions that its arithmetic makes by itself."""
+    inputs = term.inputs
+    repeated = [isinstance(x, Term) and x.op is not None and x.op.name == "broadcast_to" for x in inputs]
+    whole = any(
+        [not again and getattr(x, "shape", ()) == term.shape for x, again in zip(inputs, repeated, strict=True)]
+    )
+    if not whole or term.op is None or not term.op.broadcasts:
+        return inputs
+    return tuple([x.inputs[0] if again else x for x, again in zip(inputs, repeated, strict=True)])
 
 
 def unknown(name: str, shape: Shape) -> Term:

@@ -185,7 +185,7 @@ def replay(outputs: Sequence[Any], values: Mapping[Term, Any]) -> list[Any]:
             if term.op is None:
                 if term.number is None:
                     raise GraphError(f"the symbol {term.label} has no value")
-                found[term] = term.number if term.number.ndim else float(term.number)
+                found[term] = plain_number(term)
             else:
                 inputs = [found[x] if isinstance(x, Term) else x for x in term.inputs]
                 found[term] = term.op(*inputs, **term.settings)
@@ -245,6 +245,13 @@ def frozen(setting: Any) -> Any:
     if isinstance(setting, slice):
         return ("slice", setting.start, setting.stop, setting.step)
     return (type(setting).__name__, repr(setting))
+
+
+def plain_number(x: Any) -> Any:
+    """A constant's number or array; a plain number as it is."""
+    if not isinstance(x, Term):
+        return x
+    return x.number if x.number.ndim else float(x.number)
 
 
 def shape_of(x: Any) -> Shape:

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.core.operation import Operation
 from chainrule.maths.looks import PRECEDENCE, Binds
 from chainrule.maths.template import GREEK
 from chainrule.maths.tree import (
@@ -28,6 +27,7 @@ from chainrule.maths.tree import (
     Tree,
     Unknown,
     applied,
+    is_default,
     slice_text,
 )
 
@@ -167,7 +167,7 @@ def call(tree: Applied) -> Text:
         inside = [f"[{', '.join(inside)}]"]
     if tree.name == "einsum":
         inside = [repr(given.pop("subscripts")), *inside]
-    shown = [f"{name}={setting(x)}" for name, x in given.items() if says_something(tree.operation, name, x)]
+    shown = [f"{name}={setting(x)}" for name, x in given.items() if not is_default(tree.operation, name, x)]
     return Text(f"{tree.name}({', '.join([*inside, *shown])})", Binds.ATOM)
 
 
@@ -187,13 +187,6 @@ def between(tree: Applied, x: Text, y: Text) -> Text:
 def is_matmul(tree: Tree) -> bool:
     """Whether it is a product of matrices."""
     return isinstance(tree, Applied) and tree.name == "matmul"
-
-
-def says_something(operation: Any, name: str, x: Any) -> bool:
-    """Whether a setting is other than the default."""
-    if isinstance(operation, Operation):
-        return repr(x) != repr(operation.defaults[name])
-    return x is not None and x is not False
 
 
 def key(x: Any) -> str:

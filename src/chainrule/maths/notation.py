@@ -44,6 +44,7 @@ from chainrule.maths.tree import (
     Symbol,
     Tree,
     Unknown,
+    is_default,
     slice_text,
 )
 
@@ -135,7 +136,7 @@ def by_template(tree: Applied) -> Looks:
     """An operation by its own template; what it does not mention and is not the default stands below."""
     operation = tree.operation
     if not isinstance(operation, Operation):
-        return call(words(tree.name), *map(lay, tree.inputs), below=settings_below(told(tree.given)))
+        return call(words(tree.name), *map(lay, tree.inputs), below=settings_below(told(tree)))
     inputs = [fitted(x, tree.shape) if operation.broadcasts else lay(x) for x in tree.inputs]
     template, names = operation.formula, operation.inputs
     if operation.variadic:
@@ -155,14 +156,9 @@ def by_template(tree: Applied) -> Looks:
     return call(words(tree.name), *inputs, below=settings_below(rest))
 
 
-def is_default(operation: Operation, name: str, x: Any) -> bool:
-    """Whether a setting is what it is where nobody says anything."""
-    return repr(x) == repr(operation.defaults[name])
-
-
-def told(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a composed function that say something."""
-    return {name: x for name, x in given.items() if x is not None and x is not False}
+def told(tree: Applied) -> dict[str, Any]:
+    """The settings that say something."""
+    return {name: x for name, x in tree.given.items() if not is_default(tree.operation, name, x)}
 
 
 def words(name: str) -> str:
@@ -333,7 +329,7 @@ def total(tree: Applied, x: Tree) -> Looks | None:
         return beside(turned(ONES), lay(x)) if keepdims else beside(turned(lay(x)), ONES)
     if x.ndim == 1 and not keepdims:
         return Looks("big", (NOTHING, lay(x)), "∑")
-    return Looks("big", (settings_below(told(tree.given)), lay(x)), "∑")
+    return Looks("big", (settings_below(told(tree)), lay(x)), "∑")
 
 
 def outer(tree: Applied, x: Tree, y: Tree) -> Looks | None:
@@ -359,7 +355,7 @@ def broadcast(tree: Applied, x: Tree) -> Looks:
 
 def norm(tree: Applied, x: Tree) -> Looks | None:
     """A vector's length, or the length of all entries of a matrix."""
-    if told(tree.given):
+    if told(tree):
         return None
     bars = fenced("‖", lay(x))
     return Looks("sub", (bars, looks.text("F"))) if x.ndim == 2 else bars if x.ndim < 2 else None
@@ -391,7 +387,7 @@ def sized_identity(x: Tree) -> Looks | None:
 
 def trace(tree: Applied, x: Tree) -> Looks | None:
     """The sum of a diagonal, as books write it."""
-    return None if told(tree.given) else call("tr", lay(x))
+    return None if told(tree) else call("tr", lay(x))
 
 
 def unit_vector(tree: Applied, x: Tree) -> Looks | None:

@@ -8,9 +8,10 @@ Trees take operations over as every node does, so running a rule, or its derivat
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -230,6 +231,19 @@ def applied(operation: Any, *inputs: Any, **settings: Any) -> Applied:
     trees = tuple(map(tree_of, inputs))
     pairs = tuple(sorted([(name, hashable(setting)) for name, setting in settings.items()]))
     return Applied(operation, trees, pairs, shape_of(operation, tuple([x.shape for x in trees]), pairs))
+
+
+def is_default(operation: Any, name: str, x: Any) -> bool:
+    """Whether a setting of an operation, or of a composed function, is what it is where nobody says anything."""
+    return repr(x) == repr(defaults_of(operation)[name])
+
+
+@cache
+def defaults_of(operation: Any) -> Mapping[str, Any]:
+    """What an operation's, or a composed function's, settings are by default."""
+    if isinstance(operation, Operation):
+        return operation.defaults
+    return {name: parameter.default for name, parameter in inspect.signature(operation).parameters.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ def factors_of(x: Any, exponent: Number) -> list[tuple[Any, Number]] | None:
         return None
     if name == "broadcast_to" and not shape_of(x.inputs[0]):
         return [(x.inputs[0], exponent)]
-    if not is_whole(exponent) or is_softmax(x):
+    if not is_whole(exponent):
         return None
     if is_moved(x):
         product = product_of(x.inputs[0])
@@ -136,14 +136,6 @@ def factors_of(x: Any, exponent: Number) -> list[tuple[Any, Number]] | None:
     if name == "neg":
         return [(x.inputs[0], exponent)] + ([(None, exponent)] if exponent % 2 else [])
     return None
-
-
-def is_softmax(x: Any) -> bool:
-    """Whether a quotient is a softmax as the book composes it, which stays in one piece."""
-    if name_of(x) != "div" or name_of(x.inputs[0]) != "exp" or name_of(x.inputs[1]) != "broadcast_to":
-        return False
-    below = x.inputs[1].inputs[0]
-    return name_of(below) == "sum" and below.inputs[0] is x.inputs[0] and below.settings["keepdims"]
 
 
 def build_product(product: Product, shape: Shape, way: Way) -> Any:

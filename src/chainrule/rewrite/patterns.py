@@ -41,8 +41,10 @@ from chainrule.rules.pointwise import (
     tanh,
 )
 from chainrule.rules.pointwise import pow as power
+from chainrule.rules.reductions import log_softmax, softmax
 
 EITHER_ORDER = ("add", "mul")
+SHARES = "The exponential undoes the logarithm of shares."
 
 
 class Law(NamedTuple):
@@ -57,6 +59,9 @@ class Law(NamedTuple):
 PATTERNS = (
     Law("The logarithm undoes the exponential.", lambda x: log(exp(x)), lambda x: x),
     Law("The exponential undoes the logarithm.", lambda x: exp(log(x)), lambda x: x),
+    Law(SHARES, lambda x: exp(log_softmax(x)), softmax),
+    Law(SHARES, lambda x: exp(log_softmax(x, axis=0)), lambda x: softmax(x, axis=0)),
+    Law(SHARES, lambda x: exp(log_softmax(x, axis=1)), lambda x: softmax(x, axis=1), 2),
     Law("log1p undoes expm1.", lambda x: log1p(expm1(x)), lambda x: x),
     Law("The logarithm of 1 + e^x is softplus.", lambda x: log(exp(x) + 1), softplus),
     Law("The logarithm of 1 + e^x is softplus.", lambda x: log1p(exp(x)), softplus),

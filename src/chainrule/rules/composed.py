@@ -14,7 +14,7 @@ from chainrule.core.term import Term
 from chainrule.errors import DtypeError, GraphError, ShapeError
 from chainrule.rules import linear, pointwise, reductions
 from chainrule.rules.linear import index, reshape
-from chainrule.rules.pointwise import exp, log, sqrt, square
+from chainrule.rules.pointwise import sqrt, square
 
 Axis = int | tuple[int, ...] | None
 
@@ -100,8 +100,7 @@ def softmax(x: Any, axis: Axis = -1) -> Any:
     >>> cr.softmax(np.array([1000.0, 1000.0]))
     array([0.5, 0.5])
     """
-    shifted = exp(below_largest(x, axis))
-    return shifted / linear.sum(shifted, axis=axis, keepdims=True)
+    return reductions.softmax(gathered(x), axis=axis)
 
 
 @composed
@@ -112,8 +111,7 @@ def log_softmax(x: Any, axis: Axis = -1) -> Any:
     >>> cr.log_softmax(np.array([1000.0, 0.0]))
     array([    0., -1000.])
     """
-    shifted = below_largest(x, axis)
-    return shifted - log(linear.sum(exp(shifted), axis=axis, keepdims=True))
+    return reductions.log_softmax(gathered(x), axis=axis)
 
 
 @composed
@@ -124,23 +122,7 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> float(cr.logsumexp(np.array([1000.0, 0.0])))
     1000.0
     """
-    x = gathered(x)
-    if without_numbers(x) or linear.count(shape_of(x), axis) == 0:
-        return log(linear.sum(exp(x), axis=axis, keepdims=keepdims))
-    largest = finite_or_zero(np.max(numbers_of(x), axis=axis, keepdims=True))
-    out = log(linear.sum(exp(x - largest), axis=axis, keepdims=True)) + largest
-    return out if keepdims else linear.squeeze(out, axis=axis)
-
-
-def finite_or_zero(numbers: Any) -> Any:
-    """Infinities and nan as 0, for a shift that must not turn them into other numbers."""
-    return np.where(np.isfinite(numbers), numbers, np.zeros_like(numbers))
-
-
-def below_largest(x: Any, axis: Axis) -> Any:
-    """x minus its largest entry, a constant for the derivative: the shift cancels, and protects numbers alone."""
-    x = gathered(x)
-    return x if without_numbers(x) else x - np.max(numbers_of(x), axis=axis, keepdims=True)
+    return reductions.logsumexp(gathered(x), axis=axis, keepdims=keepdims)
 
 
 @composed

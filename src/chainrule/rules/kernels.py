@@ -259,6 +259,33 @@ def length(x, axis, keepdims, count):
 
 
 @kernel
+def shares_of_powers(x, axis):
+    """e^x over the sum of e^x along axes, at any size of x."""
+    if x.ndim and axis in (-1, x.ndim - 1) and x.dtype.kind == "f":
+        return soften(x.copy())
+    grown = np.exp(x - np.maximum.reduce(x, axis=axis, keepdims=True))
+    return grown / np.add.reduce(grown, axis=axis, keepdims=True)
+
+
+@kernel
+def log_of_shares(x, axis):
+    """The logarithm of `shares_of_powers`, exact where those are 0 in floating point."""
+    below = x - np.maximum.reduce(x, axis=axis, keepdims=True)
+    return below - np.log(np.add.reduce(np.exp(below), axis=axis, keepdims=True))
+
+
+@kernel
+def log_of_sum_of_powers(x, axis, keepdims):
+    """The logarithm of the sum of e^x along axes, at any size of x; of none it is minus infinity."""
+    if x.dtype.kind in "biu":
+        x = x.astype(np.float64)
+    largest = np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
+    largest = np.where(np.isfinite(largest), largest, np.zeros_like(largest))
+    out = np.log(np.add.reduce(np.exp(x - largest), axis=axis, keepdims=True)) + largest
+    return out if keepdims else np.squeeze(out, axis)
+
+
+@kernel
 def squared_distance(x, y):
     """The squares of all differences, added up."""
     apart = x - y

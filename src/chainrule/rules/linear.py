@@ -336,7 +336,10 @@ def solved_for(subscripts, i):
 
 def spread(g, shape, axis):
     """The gradient of a reduction, repeated over the axes that it summed."""
-    return broadcast_to(g if axis is None else reshape(g, shape=kept(shape, axis)), shape=shape)
+    if axis is not None:
+        before = kept(shape, axis)
+        g = g if g.shape == before else reshape(g, shape=before)
+    return broadcast_to(g, shape=shape)
 
 
 def kept(shape, axis):

@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.core.operation import composed
 from chainrule.errors import ShapeError
 from chainrule.rules import decompositions, linear, pointwise
-from chainrule.rules.composed import Axis, gathered, length, max, min, numbers_of, shape_of, without_numbers
+from chainrule.rules.composed import Axis, gathered, length, max, min, shape_of, without_numbers
 from chainrule.rules.factors import matrices
 from chainrule.rules.linear import index, reshape
 from chainrule.rules.matrix import inv
@@ -60,7 +60,7 @@ def vector_norm(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
     total = linear.sum(size ** float(ord), axis=axis, keepdims=keepdims)
     if without_numbers(x):
         return total ** (1 / float(ord))
-    zero = equal(numbers_of(total), 0.0)
+    zero = equal(total, 0.0)
     return where(zero, 0.0 * total, where(zero, 1.0, total) ** (1 / float(ord)))
 
 

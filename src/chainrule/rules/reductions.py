@@ -1,4 +1,4 @@
-"""Rules that reduce an array along axes and are not linear: its largest and smallest entry, and its length."""
+"""Rules along axes that are not linear: the largest and smallest entry, lengths, and shares of what grows by powers."""
 
 # A derivative may call the rule it belongs to, and there the checker stops.
 # pyright: reportGeneralTypeIssues=false
@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.core.differential import differential
 from chainrule.rules import kernels
 from chainrule.rules.linear import behind, spread, sum
-from chainrule.rules.pointwise import chosen, direction
+from chainrule.rules.pointwise import chosen, direction, exp
 
 ALONG = ({}, {"axis": 0}, {"axis": -1, "keepdims": True}, {"axis": (0, 1)})
 
@@ -69,3 +69,36 @@ def smallest(x, *, axis=None, keepdims=False):
 def length(x, *, axis=None, keepdims=False, count=1.0):
     """The root of the sum of squares, divided by a count: it grows by the step's part in its own direction."""
     return kernels.length(x, axis, keepdims, count)
+
+
+@differential(
+    r"\operatorname{softmax}\left({x}\right)",
+    differential=(lambda dx, out, x, axis: out * dx - sum(out * dx, axis=axis, keepdims=True) * out,),
+    examples=({}, {"axis": 0}, {"axis": (0, 1)}),
+    mapped=lambda n, x, axis: softmax(x, axis=behind(axis, x.ndim)),
+)
+def softmax(x, *, axis=-1):
+    """Shares add up to 1: what one entry gains by a step of its own, all lose in proportion to their shares."""
+    return kernels.shares_of_powers(x, axis)
+
+
+@differential(
+    r"\operatorname{logsoftmax}\left({x}\right)",
+    differential=(lambda dx, out, x, axis: dx - sum(exp(out) * dx, axis=axis, keepdims=True),),
+    examples=({}, {"axis": 0}, {"axis": (0, 1)}),
+    mapped=lambda n, x, axis: log_softmax(x, axis=behind(axis, x.ndim)),
+)
+def log_softmax(x, *, axis=-1):
+    """The logarithm of a share moves with its own entry, less the mean step of all, weighed by their shares."""
+    return kernels.log_of_shares(x, axis)
+
+
+@differential(
+    r"\operatorname{logsumexp}\left({x}\right)",
+    differential=(lambda dx, out, x, axis, keepdims: sum(softmax(x, axis=axis) * dx, axis=axis, keepdims=keepdims),),
+    examples=ALONG,
+    mapped=lambda n, x, axis, keepdims: logsumexp(x, axis=behind(axis, x.ndim), keepdims=keepdims),
+)
+def logsumexp(x, *, axis=None, keepdims=False):
+    """A smooth maximum moves with each entry by its share, the softmax."""
+    return kernels.log_of_sum_of_powers(x, axis, keepdims)

@@ -1,7 +1,7 @@
 """Cross-entropy read as a softmax and a logarithm, so that the shares have a name and what cancels can be seen.
 
 The engine's node fuses the two and never makes the shares. Here the same loss is recorded again with them in between;
-its links come from the book's rules for exp, div and log like any others.
+its links come from the book's rules for softmax and log like any others.
 """
 
 from __future__ import annotations
@@ -23,10 +23,7 @@ LETTERS = ("p", r"\hat{p}", "q")
 
 
 class Shares:
-    """One logit of a cross-entropy, and the entries between it and the loss with the shares among them.
-
-    The total under the shares is written as numerator over share, which is what the share is, so that shares remain.
-    """
+    """One logit of a cross-entropy, and the entries between it and the loss with the shares among them."""
 
     def __init__(self, opened: Opened, node: Tensor, logit: Place) -> None:
         source = node.edges[0][1]
@@ -45,6 +42,3 @@ class Shares:
         self.owners = {logits: (source, ""), shares: (shares, self.letter)}
         self.entries = Entries(inner, logits, logit)
         self.slopes = Slopes(self.entries)
-        above, below = shares.inputs
-        total = self.slopes.expression(below, logit)
-        self.slopes.instead[total] = self.slopes.expression(above, logit) / self.slopes.letter(shares, logit)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from chainrule.core.differential import Differential
 from chainrule.core.operation import Fused, Linear, Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
@@ -31,9 +33,13 @@ from chainrule.derivation.opened.opened import Opened, without_casts
 from chainrule.errors import ChainruleError
 from chainrule.expression.formula import Formula, as_formula
 from chainrule.expression.template import ATOM, NEGATIVE, POWER
+from chainrule.program.grid import derivatives_of_entry, grid_of
 
 EXACT = 1e-9
 """How far a formula may be from the engine's slope, relative to its parts: rounding of a few operations."""
+
+MOST_LETTERS = 1000
+"""Results with more entries have no formula for one of them where every entry needs a letter."""
 
 DEEPEST = 3
 """So many unnamed steps are written out within a formula; more would make it longer than the steps."""
@@ -63,6 +69,8 @@ class Slopes:
                 found = self._partial(node, there, edge.slot)
             elif isinstance(node.op, Linear):
                 found = self._coefficient(node, edge.slot, self.entries.entries[edge.source].place, there)
+            elif isinstance(node.op, Differential) and node.size <= MOST_LETTERS:
+                found = self._moved(node, edge.slot, self.entries.entries[edge.source].place, there)
             else:
                 found = None
             if self.instead and isinstance(found, Term):
@@ -171,6 +179,17 @@ class Slopes:
         out = self.expression(node, place) if nameless(self.opened, node) else self.letter(node, place)
         partial = node.op.partial(slot, out, self._inputs(node, place), node.settings)
         return partial if isinstance(partial, Term) else float(partial)
+
+    def _moved(self, node: Tensor, slot: int, here: Place, there: Place) -> Any:
+        """The derivative of an entry where a rule states how its result moves: that statement, run on letters."""
+        inputs = [
+            grid_of(self.opened.numbers[x], partial(self.letter, x)) if x in self.opened.numbers else numbers
+            for x, numbers in zip(node.inputs, self.opened.inputs(node), strict=True)
+        ]
+        out = grid_of(self.opened.numbers[node], partial(self.letter, node))
+        cell = derivatives_of_entry(node.op, slot, there, out, inputs, node.settings).get(here)
+        known = cell is not None and all([x in self._letters for x in letters_in(cell.term)])
+        return cell.term if known and cell is not None else None
 
     def _coefficient(self, node: Tensor, slot: int, here: Place, there: Place) -> Any:
         """The one entry, or the constant, that an operation linear in each input multiplies by."""
