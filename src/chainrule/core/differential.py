@@ -46,7 +46,7 @@ class Transpose:
                 place[key] = len(place)
                 self.constants.append(plain_number(x))
         for term, given in inputs.items():
-            if term in used:
+            if term in used and term.op is not None:
                 self.steps.append((term.op, tuple([place[identity(x)] for x in given]), term.settings))
                 place[term] = len(place)
         self.share = place[share]
