@@ -1,5 +1,8 @@
 """Rules by their differential: the transpose that the machine takes, what it remembers, and what it refuses."""
 
+# The book holds rules of every kind, and which one a name has is known when it is looked up.
+# pyright: reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import numpy as np
