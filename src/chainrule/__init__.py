@@ -279,6 +279,7 @@ from chainrule.transforms import (
 if TYPE_CHECKING:
     from chainrule import data, micrograd, nn, optim, training
     from chainrule import sklearn as sklearn  # not in __all__: it needs scikit-learn
+    from chainrule.codegen.compiled import compile
     from chainrule.derivation.explain import explain
     from chainrule.derivation.symbolic.derivative import derivative
     from chainrule.derivation.wrong.what_if import what_if
@@ -287,6 +288,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 LATER = {
+    "compile": "codegen.compiled",
     "data": "",
     "derivative": "derivation.symbolic.derivative",
     "explain": "derivation.explain",
@@ -363,6 +365,7 @@ __all__ = [
     "chunk",
     "clip",
     "column_stack",
+    "compile",
     "compress",
     "concatenate",
     "cond",

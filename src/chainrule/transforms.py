@@ -23,6 +23,7 @@ from chainrule.core.mapped import Mapped, core, filled, levels_of, looped, on_co
 from chainrule.core.operation import compositions, in_doubles, is_node
 from chainrule.core.state import Transforming, enable_grad
 from chainrule.core.tensor import Tensor
+from chainrule.core.traced import Traced, seed
 from chainrule.core.tree import flatten, outline, unflatten
 from chainrule.errors import DtypeError, GraphError, ShapeError
 
@@ -329,7 +330,7 @@ class Run:
 
     def plain(self, x: Any, kind: Any) -> Any:
         """A result as the kind of thing the user gave, unless something outside can be differentiated through it."""
-        if recorded_outside(core(x), list(map(core, self.inputs))):
+        if isinstance(core(x), Traced) or recorded_outside(core(x), list(map(core, self.inputs))):
             return x
         if isinstance(x, Mapped):
             return on_core(x, lambda x: np.array(x.data if isinstance(x, Tensor) else x))
@@ -370,7 +371,7 @@ def stand_in(x: Any) -> Any:
     """A node of its own for an argument."""
     if isinstance(x, Mapped):
         return on_core(x, stand_in)
-    if isinstance(x, Value):
+    if isinstance(x, Value | Traced):
         return x.alias()
     if isinstance(x, Tensor) and x.requires_grad:
         return x.clone()
@@ -389,7 +390,7 @@ def stand_in(x: Any) -> Any:
 
 def output_node(x: Any) -> Any:
     """What a function gave, as a node."""
-    if isinstance(x, Tensor | Value):
+    if isinstance(x, Tensor | Value | Traced):
         return x
     if isinstance(x, Mapped):
         return on_core(x, output_node)
@@ -418,6 +419,8 @@ def as_kind_of(node: Any, x: Any, record: bool) -> Any:
         return number if record else number.data
     if isinstance(node, Mapped):
         return as_kind_of(core(node), core(filled(x, levels_of(node))), record)
+    if isinstance(node, Traced):
+        return x if isinstance(x, Traced) else seed(np.array(x.data if isinstance(x, Tensor) else x, node.dtype))
     if record:
         return x if isinstance(x, Tensor) else from_array(np.array(x, node.dtype))
     return np.array(x.data if isinstance(x, Tensor) else x, node.dtype)

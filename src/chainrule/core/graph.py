@@ -33,7 +33,7 @@ else:
 
 from chainrule.core.anomaly import check_result
 from chainrule.core.labels import users_line
-from chainrule.core.operation import as_array, book, is_node, no_numbers
+from chainrule.core.operation import as_array, book, is_node, no_numbers, takes_over
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.state import SILENCE, Quiet, listeners, noise, quietly, switches
 from chainrule.errors import DtypeError, GraphError, ShapeError
@@ -316,7 +316,7 @@ def plain_array(x: Any, operation: Any, inputs: Any) -> Any:
     if isinstance(x, NUMPY_NUMBERS):
         return x
     if is_node(x):
-        if getattr(type(x), "takes_over", False):
+        if takes_over(x):
             return None
         kinds = sorted({type(y).__name__ for y in inputs})
         raise DtypeError(f"{operation.name} cannot mix {' and '.join(kinds)}: use one kind of node")
@@ -580,6 +580,8 @@ def gradients_of(
     def arrived(node: Any, g: Any) -> bool:
         if node in wanted:
             found[node] = g
+        if record and not isinstance(node, Node) and hasattr(node, "arrived"):
+            node.arrived(g)
         return node not in wanted
 
     pullback(outputs, cotangents, arrived, among=between(inputs, outputs), record=record)

@@ -32,10 +32,15 @@ def users_frames() -> Iterator[FrameType]:
     """The frames of the user's program, innermost first: not this package, and not libraries that call back."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        file = frame.f_code.co_filename
-        if not file.startswith((HERE, *STANDARD_LIBRARY, "<frozen")) and INSTALLED.isdisjoint(file.split(os.sep)):
+        if is_users(frame):
             yield frame
         frame = frame.f_back
+
+
+def is_users(frame: FrameType) -> bool:
+    """Whether a frame runs the user's program, and no library."""
+    file = frame.f_code.co_filename
+    return not file.startswith((HERE, *STANDARD_LIBRARY, "<frozen")) and INSTALLED.isdisjoint(file.split(os.sep))
 
 
 def users_line() -> str:

@@ -178,7 +178,7 @@ class Operation:
             if setting is inspect.Parameter.empty:
                 raise TypeError(f"{self.name} needs the setting {name}")
             if is_node(setting):
-                if getattr(type(setting), "takes_over", False):
+                if takes_over(setting):
                     return Handed(settings, type(setting).__apply__)
                 raise TypeError(f"{self.name} has no derivative in its setting {name}: give a plain number or array")
         return settings
@@ -499,6 +499,11 @@ def register(operation: Rule) -> Rule:
 def is_node(x: Any) -> bool:
     """Whether an operation called with `x` records or writes, instead of computing."""
     return type(x) not in PLAIN and hasattr(type(x), "__apply__")
+
+
+def takes_over(x: Any) -> bool:
+    """Whether x has no numbers of its own to look at, and computes with whatever else it meets."""
+    return bool(getattr(type(x), "takes_over", False))
 
 
 def times(g: Any, partial: Any) -> Any:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.mapped import Mapped, core, on_core
-from chainrule.core.operation import as_array
+from chainrule.core.mapped import core, on_core
+from chainrule.core.operation import as_array, takes_over
 from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.nn import init
@@ -64,7 +64,7 @@ class Embedding(Module):
 
     def forward(self, x: Any) -> Any:
         """The vectors of the symbols."""
-        symbols = x.data if isinstance(x, Tensor | Mapped) else as_array(x, "Embedding")
+        symbols = x.data if isinstance(x, Tensor) or takes_over(x) else as_array(x, "Embedding")
         numbers = core(symbols)  # inside vmap those of all examples
         if numbers.dtype.kind not in "iu":
             whole = numbers.astype(np.int64)

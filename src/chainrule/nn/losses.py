@@ -8,8 +8,7 @@ from typing import Any, NoReturn, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.core.mapped import Mapped
-from chainrule.core.operation import as_array
+from chainrule.core.operation import as_array, takes_over
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, DtypeError, ShapeError
 from chainrule.nn.module import Module, as_input, refuse_texts
@@ -433,7 +432,7 @@ def _shown(loss: Module, **defaults: Any) -> str:
 
 def _numbers(x: Any, owner: str) -> NDArray[Any]:
     """The plain numbers of a Tensor, array or list."""
-    if isinstance(x, Tensor | Mapped):
+    if isinstance(x, Tensor) or takes_over(x):
         return x.data
     refuse_texts(x, owner)
     return as_array(x, owner)

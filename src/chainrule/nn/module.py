@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 import numpy as np
 
 from chainrule.core.graph import DIFFERENTIABLE
-from chainrule.core.mapped import Mapped
-from chainrule.core.operation import as_array, is_node
+from chainrule.core.operation import as_array, is_node, takes_over
 from chainrule.core.state import SILENCE, noise, quietly
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, DtypeError, ShapeError
@@ -325,7 +324,7 @@ def check_share(owner: str, share: Any) -> float:
 
 def as_input(x: Any, owner: str) -> Any:
     """What a module computes with: a Tensor as it is, a list of Tensors stacked, anything else as an array."""
-    if isinstance(x, Tensor | Mapped):
+    if isinstance(x, Tensor) or takes_over(x):
         return x
     if isinstance(x, list | tuple) and any(is_node(part) for part in cast("list[Any]", x)):
         return gathered(x)

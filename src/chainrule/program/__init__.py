@@ -4,5 +4,6 @@ from chainrule.program.lift import Lifted, lift
 from chainrule.program.run import run
 from chainrule.program.steps import Kind, Program, Step
 from chainrule.program.terms import program_of, term_of
+from chainrule.program.trace import Trace, trace
 
-__all__ = ["Kind", "Lifted", "Program", "Step", "lift", "program_of", "run", "term_of"]
+__all__ = ["Kind", "Lifted", "Program", "Step", "Trace", "lift", "program_of", "run", "term_of", "trace"]

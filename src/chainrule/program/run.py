@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.core.operation import Operation
 from chainrule.core.state import Quiet
 from chainrule.errors import GraphError, ShapeError
-from chainrule.program.steps import Program, Step
+from chainrule.program.steps import Program, Step, replaced
 
 
 def run(program: Program, leaves: Mapping[Step, Any] | Sequence[Any], *, in_double: bool = False) -> list[Any]:
@@ -35,8 +35,8 @@ def run(program: Program, leaves: Mapping[Step, Any] | Sequence[Any], *, in_doub
             if step.op is None:
                 found.append(leaf_numbers(step, leaves, in_double))
             else:
-                given = [found[x.place] if isinstance(x, Step) else x for x in step.inputs]
-                found.append(applied(step.op, given, step.settings, in_double))
+                given, settings = [replaced(x, lambda x: found[x.place]) for x in (step.inputs, step.settings)]
+                found.append(applied(step.op, given, settings, in_double))
     return found
 
 

@@ -5,12 +5,16 @@ which equal things are one, are for formulas.) A program holds no live node, so 
 other numbers.
 """
 
+# What settings and functions hold is known only when they run, and isinstance narrows it to containers of unknown
+# things.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import Enum
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -76,6 +80,11 @@ class Step:
     def moves(self) -> bool:
         """Whether it depends on a parameter, so that a gradient can pass."""
         return self.kind is Kind.PARAMETER or bool(self.edges)
+
+    @property
+    def needs(self) -> list[Step]:
+        """All steps that this one is computed from: inputs, and data in settings, as the places of an index."""
+        return steps_in([*self.inputs, *self.settings.values()])
 
     @property
     def ndim(self) -> int:
@@ -150,7 +159,10 @@ class Program:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """As a flat list: steps that point at steps would be pickled by a recursion as deep as the program."""
-        rows = [(s.kind, s.shape, s.dtype.str, named(s.op), references(s.inputs), s.settings) for s in self.steps]
+        rows = [
+            (s.kind, s.shape, s.dtype.str, named(s.op), replaced(s.inputs, Place.of), replaced(s.settings, Place.of))
+            for s in self.steps
+        ]
         return read_rows, (rows, [step.place for step in self.outputs])
 
 
@@ -161,9 +173,37 @@ def named(op: Operation | None) -> str | None:
     return None if op is None else op.name
 
 
-def references(inputs: tuple[Any, ...]) -> tuple[tuple[bool, Any], ...]:
-    """Inputs as places of steps, and plain numbers as they are; each says which it is."""
-    return tuple([(True, x.place) if isinstance(x, Step) else (False, x) for x in inputs])
+class Place(NamedTuple):
+    """A step by its place, where a program is stored."""
+
+    number: int
+
+    @classmethod
+    def of(cls, step: Step) -> Place:
+        """The place of a step."""
+        return cls(step.place)
+
+
+def steps_in(parts: Any) -> list[Step]:
+    """The steps in nested lists, tuples and dicts."""
+    if isinstance(parts, Step):
+        return [parts]
+    if isinstance(parts, dict):
+        parts = parts.values()
+    elif not isinstance(parts, list | tuple):
+        return []
+    return [step for part in parts for step in steps_in(part)]
+
+
+def replaced(x: Any, new: Callable[[Any], Any], kind: type[Any] = Step) -> Any:
+    """Inputs or settings with something else in place of each step (or each thing of another kind)."""
+    if isinstance(x, kind):
+        return new(x)
+    if isinstance(x, dict):
+        return {name: replaced(part, new, kind) for name, part in x.items()}
+    if isinstance(x, list):
+        return [replaced(part, new, kind) for part in x]
+    return tuple([replaced(part, new, kind) for part in x]) if type(x) is tuple else x
 
 
 def read_rows(rows: Sequence[tuple[Any, ...]], outputs: Sequence[int]) -> Program:
@@ -172,7 +212,12 @@ def read_rows(rows: Sequence[tuple[Any, ...]], outputs: Sequence[int]) -> Progra
     for kind, shape, dtype, name, inputs, settings in rows:
         if name is not None and name not in book:
             raise GraphError(f"the program uses {name}, which is not declared here: declare the operation first")
-        given: tuple[Any, ...] = tuple([steps[x] if is_step else x for is_step, x in inputs])
+        given, settings = [replaced(x, partial(step_at, steps), Place) for x in (inputs, settings)]
         op = None if name is None else book[name]
         steps.append(Step(kind, shape, dtype, op=op, inputs=given, settings=settings))
     return Program(steps, [steps[place] for place in outputs])
+
+
+def step_at(steps: Sequence[Step], place: Place) -> Step:
+    """The step that stood at a place."""
+    return steps[place.number]

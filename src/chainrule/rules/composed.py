@@ -8,8 +8,7 @@ import numpy as np
 
 from chainrule.core import Value, add_all
 from chainrule.core.labels import find_labels
-from chainrule.core.mapped import Mapped
-from chainrule.core.operation import composed, is_node
+from chainrule.core.operation import composed, is_node, takes_over
 from chainrule.core.term import Term
 from chainrule.errors import DtypeError, GraphError, ShapeError
 from chainrule.rules import linear, pointwise, reductions
@@ -249,13 +248,13 @@ def numbers_of(x: Any) -> Any:
             "a symbol has no numbers, and which entry is the largest or smallest depends on them: give numbers, "
             "compare two things with maximum or minimum, or take the smooth logsumexp"
         )
-    return x.detach() if isinstance(x, Mapped) else np.asarray(x.data if is_node(x) else x)
+    return x.detach() if takes_over(x) else np.asarray(x.data if is_node(x) else x)
 
 
 def array_of(x: Any) -> Any:
     """The plain numbers as one array, for what depends on all of them; inside vmap there is none, and that is said."""
     numbers = numbers_of(x)
-    return numbers.refuse_number() if isinstance(numbers, Mapped) else numbers
+    return numbers.refuse_number() if takes_over(numbers) else numbers
 
 
 def with_numbers(x: Any) -> Any:

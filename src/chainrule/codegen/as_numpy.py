@@ -1,0 +1,203 @@
+"""A program as a NumPy function that reads like one written by hand, and runs without this package.
+
+What a line says comes from running the rule's own forward on pieces of text (`Source`); the few operations that read
+better in another spelling have it here, and tests hold it to the rule.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.codegen.numpy_source import carried, kernels_of
+from chainrule.codegen.source import ATOM, POWER, Source, enclosed, subscript, used, written
+from chainrule.codegen.statements import Statements, statements_of
+from chainrule.core.operation import Operation, kernels
+from chainrule.core.state import Quiet
+from chainrule.program import Step, Trace
+from chainrule.program.steps import replaced
+
+WIDTH = 120
+"""Lines are at most so long; a comment that does not fit stands above its line."""
+
+
+def method(x: Any, name: str, value: Any, **settings: Any) -> Source:
+    """A call of an array's method; settings that are as usual are not written."""
+    usual = {"axis": None, "keepdims": False}
+    given = ", ".join([f"{key}={written(s)}" for key, s in settings.items() if s != usual.get(key)])
+    return Source(f"{enclosed(x, ATOM)}.{name}({given})", value, ATOM, used([x]))
+
+
+def reduction(name: str) -> Callable[..., Source]:
+    """A reduction along axes, as a method."""
+
+    def spelled(value: Any, x: Any, *, axis: Any, keepdims: Any) -> Source:
+        return method(x, name, value, axis=axis, keepdims=keepdims)
+
+    return spelled
+
+
+def power(value: Any, x: Any, y: Any) -> Any:
+    """A whole power of an array."""
+    if type(y) not in (int, float) or y not in (2, 3):
+        return NotImplemented
+    text = enclosed(x, ATOM)
+    if y == 3:
+        return Source(f"{text} * {text} * {text}", value, 2, used([x])) if text.isidentifier() else NotImplemented
+    tight = text.replace(".", "").isidentifier()
+    return Source(f"{text}**{int(y)}" if tight else f"{text} ** {int(y)}", value, POWER, used([x]))
+
+
+def turned(value: Any, x: Any, *, axes: Any = None) -> Any:
+    """A transpose."""
+    if axes is None:
+        return Source(f"{enclosed(x, ATOM)}.T", value, ATOM, used([x]))
+    return Source(f"{enclosed(x, ATOM)}.transpose({', '.join(map(str, axes))})", value, ATOM, used([x]))
+
+
+def picked(value: Any, x: Any, *, key: Any) -> Any:
+    """Entries, without the copies by which an engine guards itself."""
+    return Source(f"{enclosed(x, ATOM)}[{subscript(key)}]", value, ATOM, used([x, key]))
+
+
+def shaped(value: Any, x: Any, *, shape: Any) -> Any:
+    """Another shape."""
+    inside = ", ".join(map(str, shape)) if shape else "()"
+    return Source(f"{enclosed(x, ATOM)}.reshape({inside})", value, ATOM, used([x]))
+
+
+SPELLED: dict[str, Callable[..., Any]] = {
+    "index": picked,
+    "largest": reduction("max"),
+    "mean": reduction("mean"),
+    "pow": power,
+    "reshape": shaped,
+    "smallest": reduction("min"),
+    "sum": reduction("sum"),
+    "transpose": turned,
+}
+"""Operations that NumPy's users spell in another way than the rule does."""
+
+
+def numpy_source(trace: Trace, name: str, made_for: str = "") -> str:
+    """The module of a program: one function of its arguments, and the kernels that it calls."""
+    lines = statements_of(trace, [name, *kernels])
+    printer = Printer(lines)
+    body = printer.body()
+    function = printer.function(name, body, made_for)
+    head = "\n".join(["import numpy as np", *carried(kernels_of(printer.needed))]).rstrip()
+    return f"{head}\n\n\n{function}\n" if "np." in head + function else f"{function}\n"
+
+
+class Printer:
+    """Writes the lines of a program."""
+
+    def __init__(self, lines: Statements) -> None:
+        self.lines = lines
+        self.trace = lines.trace
+        self.found: dict[Step, Any] = {}
+        self.needed: list[Source] = []
+
+    def function(self, name: str, body: Sequence[str], made_for: str) -> str:
+        """The function with its arguments, what it is made for, and its lines."""
+        arguments = [self.lines.names[step] for step in self.lines.arguments]
+        said = textwrap.wrap(f'"""{made_for}"""', WIDTH, initial_indent="    ", subsequent_indent="    ")
+        return "\n".join([*wrapped(f"def {name}(", arguments, "):"), *said, *body])
+
+    def body(self) -> list[str]:
+        """The lines inside the function."""
+        for step in self.trace.program.steps:
+            if step in self.lines.names and step.op is None:
+                self.found[step] = Source(self.lines.names[step], self.trace.numbers[step])
+        forward = [text for step in self.lines.forward for text in self.line(step)]
+        backward = [text for step in self.lines.backward for text in self.line(step)]
+        if forward and backward:
+            forward, backward = ["    # forward", *forward], ["", "    # backward", *backward]
+        return [*forward, *backward, self.result()]
+
+    def line(self, step: Step) -> list[str]:
+        """An assignment, with its mathematics and shape as a comment."""
+        name = self.lines.names[step]
+        source = self.text(step)
+        self.needed.append(source)
+        self.found[step] = Source(name, self.trace.numbers[step])
+        shape = f"{step.shape}" if step.shape else ""
+        comment = "  ".join([part for part in (self.lines.formulas.get(step, ""), shape) if part])
+        code = f"    {name} = {written(source)}"
+        if not comment:
+            return [code]
+        together = f"{code}  # {comment}"
+        return [together] if len(together) <= WIDTH else [f"    # {comment}", code]
+
+    def result(self) -> str:
+        """What the function gives: one array, or a tuple."""
+        texts = [self.given_back(x) for x in self.trace.outputs]
+        return f"    return {texts[0]}" if len(texts) == 1 else f"    return {', '.join(texts) or 'None'}"
+
+    def given_back(self, x: Any) -> str:
+        """A result; what shares the memory of an argument is copied."""
+        if not isinstance(x, Step):
+            return written(x)
+        text = written(self.reading(x))
+        return f"{text}.copy()" if x.op is None and x.shape else text
+
+    def reading(self, x: Any) -> Any:
+        """A step where it is used: its name, its text, or its number."""
+        if not isinstance(x, Step):
+            return x
+        if x not in self.found:
+            self.found[x] = self.constant(x) if x.op is None else self.text(x)
+        return self.found[x]
+
+    def constant(self, x: Step) -> Source:
+        """A number or an array of the program's own."""
+        number = self.trace.numbers[x]
+        if x.ndim == 2 and x.shape[0] == x.shape[1] and np.array_equal(number, np.eye(len(number))):
+            kind = "" if x.dtype == np.float64 else f", dtype={written(x.dtype)}"
+            return Source(f"np.eye({x.shape[0]}{kind})", number)
+        if x.ndim == 1 and x.size > 2 and x.dtype.kind == "i" and np.array_equal(number, np.arange(x.size)):
+            return Source(f"np.arange({x.size})", number)
+        text = written(number)
+        if not x.shape and x.dtype == np.float64:
+            text = f"np.float64({text})"
+        return Source(text, number)
+
+    def text(self, step: Step) -> Any:
+        """What computes a step, from the names and texts of what it needs."""
+        operation = step.op
+        assert operation is not None
+        inputs, settings = [replaced(x, self.reading) for x in (list(step.inputs), dict(step.settings))]
+        settings = {name: reread(setting) for name, setting in settings.items()}
+        spelled = SPELLED.get(operation.name)
+        if spelled is not None:
+            source = spelled(self.trace.numbers[step], *inputs, **settings)
+            if source is not NotImplemented:
+                return source
+        return by_rule(operation, inputs, settings)
+
+
+def by_rule(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+    """The text that an operation's own forward leaves."""
+    with Quiet():
+        return operation.function(*inputs, **settings)
+
+
+def reread(setting: Any) -> Any:
+    """Settings as they are written: long arrays of places by how they are made."""
+    if isinstance(setting, tuple):
+        return tuple([reread(part) for part in setting])
+    if isinstance(setting, np.ndarray) and setting.ndim == 1 and setting.size > 2 and setting.dtype.kind == "i":
+        if np.array_equal(setting, np.arange(setting.size)):
+            return Source(f"np.arange({setting.size})", setting)
+    return setting
+
+
+def wrapped(start: str, parts: Sequence[str], end: str) -> list[str]:
+    """A call or definition on one line, or with a line for each part."""
+    together = f"{start}{', '.join(parts)}{end}"
+    if len(together) <= WIDTH:
+        return [together]
+    return [start, *[f"    {part}," for part in parts], end]

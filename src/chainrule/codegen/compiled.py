@@ -1,0 +1,270 @@
+"""Functions compiled: traced once for each kind of arguments, made shorter by laws, written out, and run as written."""
+
+# What a user's function takes and gives is known only when it runs.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import builtins
+import threading
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from functools import update_wrapper
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.codegen.as_numpy import numpy_source
+from chainrule.codegen.laws import LAWS
+from chainrule.codegen.simplified import reached, simplified
+from chainrule.core import Value
+from chainrule.core.graph import Node, from_array
+from chainrule.core.state import Quiet
+from chainrule.core.tree import flatten, unflatten
+from chainrule.errors import ChainruleError, DtypeError, GraphError
+from chainrule.program import Kind, Step, Trace, trace
+from chainrule.program.trace import leaf_of, names_of_arguments
+
+MOST_VERSIONS = 64
+"""Kinds of arguments for which a compiled function keeps a program."""
+
+TARGETS = ("numpy", "jax", "javascript", "c")
+
+
+class Version(NamedTuple):
+    """What a compiled function runs for one kind of arguments."""
+
+    trace: Trace
+    whole: Trace
+    """The program as it was traced, before the laws."""
+    fired: Counter[str]
+    made_for: str
+    run: Callable[..., Any]
+    source: str
+
+
+class Compiled:
+    """A function that runs as NumPy written by hand would; what `chainrule.compile` gives.
+
+    Called like the function it was made of, it gives what that gives. `source` shows what runs, `explain` what was made
+    shorter. For arguments of another shape or type, or other settings, it traces again.
+    """
+
+    def __init__(self, f: Callable[..., Any]) -> None:
+        if not callable(f):
+            raise DtypeError(f"compile takes a function, and got a {type(f).__name__}")
+        update_wrapper(self, f)
+        self.f = f
+        self.name = getattr(f, "__name__", "compiled")
+        self.versions: dict[Hashable, Version] = {}
+        self.latest: Version | None = None
+        self.lock = threading.RLock()
+
+    def __repr__(self) -> str:
+        made = [version.made_for for version in self.versions.values()]
+        return f"<compiled {self.name}{': ' if made else ''}{'; '.join(made)}>"
+
+    def __call__(self, *args: Any, **settings: Any) -> Any:
+        leaves, structure = flatten((args, settings))
+        version = self.version_for(leaves, structure, args, settings)
+        given = [plain(x) for x, step in zip(leaves, version.trace.given, strict=True) if step is not None]
+        held = [plain(x) for x in version.trace.held.values()]
+        with Quiet():
+            out = version.run(*given, *held)
+        results = list(out) if len(version.trace.outputs) != 1 else [out]
+        tensors = any(isinstance(x, Node) for x in leaves)
+        return unflatten(version.trace.structure, own_memory(results, [*given, *held], leaves, tensors))
+
+    def version_for(self, leaves: Sequence[Any], structure: Any, args: Any, settings: Any) -> Version:
+        """The program for arguments of this kind, made now if there is none."""
+        key = (structure, tuple(map(kind_of, leaves)))
+        version = self.versions.get(key)
+        if version is None or any([not fits(step, x) for step, x in version.trace.held.items()]):
+            with self.lock:
+                version = self.make(args, settings)
+                while len(self.versions) >= MOST_VERSIONS:
+                    del self.versions[next(iter(self.versions))]
+                self.versions[key] = version
+        self.latest = version
+        return version
+
+    def make(self, args: tuple[Any, ...], settings: dict[str, Any]) -> Version:
+        """Trace, differentiate, shorten, write out."""
+        try:
+            whole, again = trace(self.f, *args, **settings), trace(self.f, *args, **settings)
+        except (ChainruleError, ValueError, TypeError, IndexError) as error:
+            for version in self.versions.values():
+                error.add_note(f"compiled {self.name} was made for {version.made_for}")
+            raise
+        refuse_if_different(self.name, whole, again)
+        shorter, fired = simplified(whole, LAWS)
+        made_for = described(self.f, args, settings)
+        source = numpy_source(shorter, identifier(self.name), f"Made for {made_for}.")
+        module: dict[str, Any] = {}
+        exec(builtins.compile(source, f"<compiled {self.name}>", "exec"), module)  # noqa: S102  (text that this package wrote)
+        return Version(shorter, whole, fired, made_for, module[identifier(self.name)], source)
+
+    def needs_version(self) -> Version:
+        """The version that ran last; an error where none was made yet."""
+        if self.latest is None:
+            raise GraphError(
+                f"{self.name} was not called yet, so its shapes are not known: call it once with an example of its "
+                "arguments, and then ask again"
+            )
+        return self.latest
+
+    def source(self, target: str = "numpy") -> str:
+        """The program of the latest call as a module that runs without this package.
+
+        `target` is "numpy": its function takes the arguments' arrays one by one, and gives the results' arrays.
+        """
+        version = self.needs_version()
+        if target == "numpy":
+            return version.source
+        raise DtypeError(f"source is written for {', '.join(TARGETS)}, not for {target!r}")
+
+    def explain(self) -> str:
+        """What was made, for which arguments, by which laws, and what runs."""
+        version = self.needs_version()
+        before, after = operations(version.whole), operations(version.trace)
+        lines = [f"{self.name}, made for {version.made_for}"]
+        if len(self.versions) > 1:
+            lines.append(f"It was traced {len(self.versions)} times, for arguments of other shapes, types or settings:")
+            lines += [f"  {other.made_for}" for other in self.versions.values()]
+        lines.append(f"{sum(before.values())} operations were traced, and {sum(after.values())} are left:")
+        lines += [f"  {count} × {law}" for law, count in version.fired.most_common()]
+        dead = sum(before.values()) - sum(operations(version.whole, live=True).values())
+        lines += [f"  {dead} × dead lines dropped"] * bool(dead)
+        lines.append(
+            "All of them run through NumPy, as source() shows: "
+            + ", ".join(
+                [f"{count} {name}" for name, count in sorted(after.items(), key=lambda pair: (-pair[1], pair[0]))]
+            )
+        )
+        return "\n".join(lines)
+
+
+def compile(f: Callable[..., Any] | None = None) -> Any:
+    """A function that does what f does, as NumPy written out: traced once, differentiated, and made shorter by laws.
+
+    f is any function of floats, arrays, Tensors, or nested lists, tuples and dicts of these; what `grad`,
+    `value_and_grad` and the other transforms give too. Whole numbers, truth values and words are settings: for other
+    ones, and for other shapes and types, it is traced again. Arrays and Tensors from outside are read at each call.
+    Results have memory of their own. Raises GraphError where a branch depends on the data, or where two traces differ,
+    as with random numbers. Tracing runs f twice on its first arguments.
+
+    >>> import chainrule as cr, numpy as np
+    >>> def loss(w, x, y):
+    ...     error = x @ w - y
+    ...     return cr.mean(error**2)
+    >>> step = cr.compile(cr.value_and_grad(loss))
+    >>> x, y = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 0.0])
+    >>> value, gradient = step(np.array([0.5, 1.0]), x, y)
+    >>> float(value), gradient.tolist()
+    (16.25, [18.0, 25.0])
+    >>> print(step.source())  # doctest: +ELLIPSIS
+    import numpy as np
+    ...
+        # forward
+        error = x @ w - y  # error = x w − y  (2,)
+    ...
+        # backward
+        derror = error  # ∂t₁/∂error = error  (2,)
+    ...
+    """
+    return Compiled if f is None else Compiled(f)
+
+
+def kind_of(x: Any) -> Hashable:
+    """What tells arguments apart for which another program is needed."""
+    if isinstance(x, np.ndarray):
+        return x.shape, x.dtype.str
+    if isinstance(x, Node):
+        return "tensor", x.shape, x.dtype.str
+    if type(x) is float or isinstance(x, Value):
+        return type(x)
+    if isinstance(x, np.generic):
+        return (), x.dtype.str, x.item() if x.dtype.kind == "b" else None
+    try:
+        hash(x)
+    except TypeError:
+        raise DtypeError(
+            f"a compiled function takes numbers, arrays, Tensors and settings that stay as they are, not a "
+            f"{type(x).__name__}"
+        ) from None
+    return type(x), x
+
+
+def fits(step: Step, x: Any) -> bool:
+    """Whether an array or Tensor from outside is still what the program was made for."""
+    return x.shape == step.shape and x.dtype == step.dtype
+
+
+def plain(x: Any) -> Any:
+    """The numbers of an argument."""
+    return x.data if isinstance(x, Node | Value) else x
+
+
+def own_memory(results: list[Any], inputs: Sequence[Any], leaves: Sequence[Any], tensors: bool) -> list[Any]:
+    """Results that share memory with nothing, in the kind of the arguments."""
+    taken = {id(root_of(x)) for x in inputs if isinstance(x, np.ndarray)}
+    floats = all([type(x) in (float, int) for x in leaves])
+    values = any([isinstance(x, Value) for x in leaves])
+    ready: list[Any] = []
+    x: Any
+    for x in results:
+        if isinstance(x, np.ndarray) and x.ndim:
+            root = id(root_of(x))
+            if root in taken or not x.flags.writeable:
+                x = x.copy()
+            taken.add(root)
+        elif isinstance(x, np.ndarray | np.generic):
+            x = np.asarray(x)[()]
+        if tensors:
+            x = from_array(np.asarray(plain(x)))
+        elif values and not np.ndim(x):
+            x = Value(float(x))
+        ready.append(float(x) if floats and not np.ndim(x) and isinstance(x, np.floating) else x)
+    return ready
+
+
+def root_of(x: Any) -> Any:
+    """The array whose memory another lies in."""
+    while isinstance(x.base, np.ndarray):
+        x = x.base
+    return x
+
+
+def refuse_if_different(name: str, one: Trace, other: Trace) -> None:
+    """Two traces of a function on the same arguments must be one program: else something in it is not an argument."""
+    if len(one.program) != len(other.program):
+        raise GraphError(f"{name} did other things when it ran twice on the same arguments: {EXPLICIT}")
+    for x, y in zip(one.program.steps, other.program.steps, strict=True):
+        if x.op is not y.op or x.shape != y.shape or x.dtype != y.dtype:
+            raise GraphError(f"{name} did other things when it ran twice on the same arguments: {EXPLICIT}")
+        if x.kind is Kind.FROZEN and not np.array_equal(one.numbers[x], other.numbers[y], equal_nan=True):
+            raise GraphError(f"{name} used other numbers when it ran twice on the same arguments: {EXPLICIT}")
+
+
+EXPLICIT = "give random numbers, counters and running statistics as arguments, and give back what they become"
+
+
+def described(f: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> str:
+    """The arguments that a program is made for, by name: ``w (2, 3) float64, n=5``."""
+    leaves, _ = flatten((args, settings))
+    parts: list[str] = []
+    for name, x in zip(names_of_arguments(f, args, settings), leaves, strict=True):
+        node = leaf_of(x, name)
+        parts.append(f"{name}={x!r}" if node is None else f"{name} {node.shape or 'number'} {node.dtype}")
+    return ", ".join(parts) or "no arguments"
+
+
+def identifier(name: str) -> str:
+    """A function's name in written source."""
+    return name if name.isidentifier() and name not in ("np", "jax", "jnp") else "compiled"
+
+
+def operations(traced: Trace, *, live: bool = False) -> Counter[str]:
+    """How many operations of each name a program has; with `live` only those that some output needs."""
+    steps = reached(traced.program.outputs) if live else traced.program.steps
+    return Counter([step.op.name for step in steps if step.op is not None])

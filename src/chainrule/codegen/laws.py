@@ -1,0 +1,437 @@
+"""The laws by which written programs get shorter: each turns one step into another that gives the same numbers.
+
+They hold for all numbers of floating point, infinite and undefined ones included, up to rounding, and near the largest
+numbers up to what overflows first; a law that would not is not here (``x·0`` is no 0, since x may be infinite). Each is
+a function of the builder and a step, and gives a step, a plain number, or None where it does not fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule.codegen.simplified import MOST_FOLDED, Builder, is_constant
+from chainrule.core.operation import Pointwise
+from chainrule.program import Kind, Step
+from chainrule.program.steps import steps_in
+
+Law = Callable[[Builder, Step], Any]
+
+LAWS: list[tuple[str, Law]] = []
+"""Every law with its name, in the order in which they are tried."""
+
+SIGNS_PASS = frozenset(
+    {"broadcast_to", "expand_dims", "flip", "index", "mean", "reshape", "roll", "scatter", "squeeze", "sum", "sum_to",
+     "swap", "transpose"}
+)  # fmt: skip
+"""Linear operations on one input, in front of which a sign may stand as well."""
+
+MOST_CLASSES = 4096
+"""One-hot rows of more entries are not taken from an identity matrix."""
+
+
+def law(name: str) -> Callable[[Law], Law]:
+    """Declare a law under the name that `explain` gives it."""
+
+    def declared(function: Law) -> Law:
+        LAWS.append((name, function))
+        return function
+
+    return declared
+
+
+def name_of(x: Any) -> str:
+    """The operation that a step is, by name; empty for leaves and numbers."""
+    return x.op.name if isinstance(x, Step) and x.op is not None else ""
+
+
+def is_only(x: Any, *names: str) -> bool:
+    """Whether a step is one of these operations."""
+    return name_of(x) in names
+
+
+@law("numbers worked out")
+def work_out(b: Builder, step: Step) -> Any:
+    """What depends on no argument is a number of the program's own."""
+    if step.kind is Kind.RESULT and step.size <= MOST_FOLDED and not step.shape:
+        parts = [x for x in (*step.inputs, *steps_in(step.settings)) if isinstance(x, Step)]
+        if all([is_constant(x) for x in parts]):
+            return b.constant(b.numbers[step], step.dtype)
+    return None
+
+
+@law("x itself")
+def same_again(b: Builder, step: Step) -> Any:
+    """A copy, or a change that changes nothing, is what was there."""
+    x = step.inputs[0] if step.inputs else None
+    if not isinstance(x, Step) or x.shape != step.shape or x.dtype != step.dtype:
+        return None
+    if is_only(step, "identity", "astype", "reshape", "broadcast_to", "sum_to", "expand_dims", "squeeze"):
+        return x
+    if is_only(step, "pow") and b.number(step.inputs[1]) == 1:
+        return x
+    return None
+
+
+@law("repeated where it is used")
+def repeat_in_place(b: Builder, step: Step) -> Any:
+    """Pointwise operations repeat their inputs by themselves."""
+    if not isinstance(step.op, Pointwise):
+        return None
+    inputs = list(step.inputs)
+    for i, x in enumerate(inputs):
+        if is_only(x, "broadcast_to"):
+            others = [y.shape for k, y in enumerate(inputs) if k != i and isinstance(y, Step)]
+            inner = x.inputs[0]
+            if isinstance(inner, Step) and np.broadcast_shapes(inner.shape, *others) == step.shape:
+                inputs[i] = inner
+    return b.step(step.op, *inputs, **step.settings) if inputs != list(step.inputs) else None
+
+
+@law("numbers stand alone")
+def bare_number(b: Builder, step: Step) -> Any:
+    """A constant beside an array of its own type is written as a plain number, which takes that type."""
+    if not isinstance(step.op, Pointwise):
+        return None
+    others = [x for x in step.inputs if isinstance(x, Step) and not is_constant(x)]
+    if not any([x.dtype == step.dtype or step.dtype.kind == "b" for x in others]):
+        return None
+    inputs = list(step.inputs)
+    for i, x in enumerate(inputs):
+        number = b.number(x)
+        if isinstance(x, Step) and number is not None and any([x.dtype == y.dtype for y in others]):
+            inputs[i] = as_typed(number.item(), step)
+    return b.plain(step.op, inputs, step.settings) if inputs != list(step.inputs) else None
+
+
+def as_typed(number: Any, step: Step) -> Any:
+    """A number as a person writes it beside an array of floating point: 5 and not 5.0."""
+    whole = isinstance(number, float) and number.is_integer() and abs(number) < 2**31
+    floating = step.dtype.kind == "f" and is_only(step, "add", "sub", "mul", "div", "maximum", "minimum")
+    return int(number) if whole and floating and not (number == 0 and np.signbit(number)) else number
+
+
+@law("·1")
+def times_one(b: Builder, step: Step) -> Any:
+    """x·1 and x/1 are x; x·(−1) is −x."""
+    if not is_only(step, "mul", "div"):
+        return None
+    x, y = step.inputs
+    for factor, other in ((y, x), (x, y)) if is_only(step, "mul") else ((y, x),):
+        number = b.number(factor)
+        if number is not None and isinstance(other, Step) and other.shape == step.shape:
+            if number == 1:
+                return other
+            if number == -1:
+                return b.step("neg", other)
+    return None
+
+
+@law("+0")
+def plus_zero(b: Builder, step: Step) -> Any:
+    """x + 0 and x − 0 are x."""
+    if not is_only(step, "add", "sub"):
+        return None
+    x, y = step.inputs
+    if b.number(y) == 0 and isinstance(x, Step):
+        return x
+    return y if is_only(step, "add") and b.number(x) == 0 and isinstance(y, Step) else None
+
+
+@law("double transposes")
+def twice_turned(b: Builder, step: Step) -> Any:
+    """What is turned twice is turned once, or not at all."""
+    if not is_only(step, "swap", "transpose"):
+        return None
+    x = step.inputs[0]
+    order = axes_of(step)
+    if order == tuple(range(step.ndim)):
+        return x
+    if is_only(x, "swap", "transpose"):
+        inner = axes_of(x)
+        return b.step("transpose", x.inputs[0], axes=tuple([inner[i] for i in order]))
+    if is_only(step, "swap") and step.ndim == 2:
+        return b.step("transpose", x)
+    if is_only(step, "transpose") and step.settings["axes"] is not None and step.ndim == 2:
+        return b.step("transpose", x)
+    return None
+
+
+def axes_of(step: Step) -> tuple[int, ...]:
+    """The order of axes that a transpose gives."""
+    every = tuple(range(step.ndim))
+    if is_only(step, "swap"):
+        return (*every[:-2], every[-1], every[-2])
+    axes = step.settings["axes"]
+    return every[::-1] if axes is None else tuple([int(a) % step.ndim for a in axes])
+
+
+@law("shapes in one step")
+def reshaped_twice(b: Builder, step: Step) -> Any:
+    """Two changes of shape, or two repetitions, are one."""
+    if is_only(step, "expand_dims", "squeeze"):
+        return b.step("reshape", step.inputs[0], shape=step.shape)
+    x: Any = step.inputs[0] if step.inputs else None
+    if is_only(step, "reshape"):
+        if is_only(x, "reshape"):
+            return b.step("reshape", x.inputs[0], shape=step.shape)
+        if step.settings["shape"] != step.shape:
+            return b.step("reshape", x, shape=step.shape)
+        if is_only(x, "sum") and x.settings["keepdims"] is False and kept_shape(x) == step.shape:
+            return b.step("sum", x.inputs[0], axis=x.settings["axis"], keepdims=True)
+        if is_only(x, "broadcast_to") and isinstance(x.inputs[0], Step) and not x.inputs[0].shape:
+            return b.step("broadcast_to", x.inputs[0], shape=step.shape)
+    if is_only(step, "broadcast_to") and is_only(x, "broadcast_to"):
+        inner = x.inputs[0]
+        if np.broadcast_shapes(inner.shape, step.shape) == step.shape:
+            return b.step("broadcast_to", inner, shape=step.shape)
+    return None
+
+
+def kept_shape(total: Step) -> tuple[int, ...]:
+    """The shape of a sum if it kept its axes."""
+    x, axis = total.inputs[0], total.settings["axis"]
+    axes = axes_summed(x.ndim, axis)
+    return tuple([1 if i in axes else n for i, n in enumerate(x.shape)])
+
+
+def axes_summed(ndim: int, axis: Any) -> tuple[int, ...]:
+    """The axes that a reduction runs over."""
+    if axis is None:
+        return tuple(range(ndim))
+    return tuple([int(a) % ndim for a in (axis if isinstance(axis, tuple) else (axis,))])
+
+
+@law("vectors in products")
+def vector_products(b: Builder, step: Step) -> Any:
+    """A product with a vector that stands as a column or a row is one with the vector itself."""
+    if is_only(step, "reshape") and is_only(step.inputs[0], "matmul") and step.ndim < 2:
+        left, right = step.inputs[0].inputs
+        row, column = as_vector(left, 0), as_vector(right, 1)
+        if row is not None or column is not None:
+            product = b.step("matmul", left if row is None else row, right if column is None else column)
+            return product if product.shape == step.shape else None
+    if is_only(step, "matmul") and step.ndim == 2:
+        left, right = [as_vector(x, axis) for x, axis in zip(step.inputs, (1, 0), strict=True)]
+        if left is not None and right is not None:
+            return b.step("outer", left, right)
+    if is_only(step, "transpose") and step.ndim == 2 and is_only(step.inputs[0], "reshape") and 1 in step.shape:
+        return b.step("reshape", step.inputs[0].inputs[0], shape=step.shape)
+    return None
+
+
+def as_vector(x: Any, axis: int) -> Step | None:
+    """The vector that a matrix is, which is one entry long along an axis."""
+    if is_only(x, "reshape") and x.ndim == 2 and x.shape[axis] == 1 and x.inputs[0].ndim == 1:
+        return x.inputs[0]
+    return None
+
+
+@law("sums over the axes that were repeated")
+def as_sum(b: Builder, step: Step) -> Any:
+    """What adds up the copies of a broadcast is a sum over axes."""
+    if not is_only(step, "sum_to"):
+        return None
+    x: Any = step.inputs[0]
+    lead = x.ndim - step.ndim
+    ones = tuple([lead + i for i, n in enumerate(step.shape) if n == 1 and x.shape[lead + i] != 1])
+    axes: Any = (*range(lead), *ones)
+    axis = None if len(axes) == x.ndim and not ones else axes[0] if len(axes) == 1 else axes
+    total = b.step("sum", x, axis=axis, keepdims=bool(ones))
+    return b.step("reshape", total, shape=step.shape) if lead and ones else total
+
+
+@law("sums of copies")
+def sum_of_copies(b: Builder, step: Step) -> Any:
+    """The sum over an axis along which a number was repeated is a multiple of it."""
+    if not is_only(step, "sum", "mean") or not is_only(step.inputs[0], "broadcast_to"):
+        return None
+    x = step.inputs[0]
+    inner = x.inputs[0]
+    if not isinstance(inner, Step) or inner.shape:
+        return None
+    count = 1 if is_only(step, "mean") else x.size // max(step.size, 1)
+    number = b.step("mul", inner, b.constant(count, step.dtype))
+    return number if not step.shape else b.step("broadcast_to", number, shape=step.shape)
+
+
+@law("rows with one entry")
+def row_sums_of_scatter(b: Builder, step: Step) -> Any:
+    """Rows into which one entry each was put have that entry as their sum."""
+    if not is_only(step, "sum") or step.settings["axis"] not in (1, -1):
+        return None
+    x = step.inputs[0]
+    if is_only(x, "scatter") and is_one_a_row(b, x) and isinstance(x.inputs[0], Step):
+        return b.step("reshape", x.inputs[0], shape=step.shape)
+    number, rows = factor_of(b, x) or (1.0, x)
+    if is_only(rows, "index") and rows.ndim == 2 and is_constant(rows.inputs[0]):
+        table = b.numbers[rows.inputs[0]]
+        if isinstance(rows.settings["key"], Step) and np.array_equal(table, np.eye(len(table))):
+            return b.step("broadcast_to", b.constant(number, step.dtype), shape=step.shape)
+    return None
+
+
+def is_one_a_row(b: Builder, x: Step) -> bool:
+    """Whether a scatter puts one entry into each row of a matrix, at a place of its own."""
+    key = x.settings["key"]
+    if len(x.shape) != 2 or not isinstance(key, tuple) or len(key) != 2:
+        return False
+    rows = b.numbers[key[0]] if isinstance(key[0], Step) and is_constant(key[0]) else key[0]
+    places = key[1]
+    if isinstance(rows, Step) or not isinstance(places, Step | np.ndarray):
+        return False
+    return places.shape == (x.shape[0],) and np.array_equal(rows, np.arange(x.shape[0]))
+
+
+@law("one-hot rows")
+def one_hot_rows(b: Builder, step: Step) -> Any:
+    """Ones put at a place of each row are rows of the identity matrix."""
+    if not is_only(step, "scatter") or not is_one_a_row(b, step) or step.shape[1] > MOST_CLASSES:
+        return None
+    value = step.inputs[0]
+    if not is_only(value, "broadcast_to") or b.number(value.inputs[0]) is None:
+        return None
+    rows = b.step("index", b.constant(np.eye(step.shape[1]), step.dtype), key=step.settings["key"][1])
+    return b.step("mul", value.inputs[0], rows)
+
+
+@law("signs in front")
+def signs(b: Builder, step: Step) -> Any:
+    """Minus signs move outwards, where they become a subtraction or cancel."""
+    name = name_of(step)
+    if name == "neg":
+        return negated(b, step.inputs[0])
+    if name in SIGNS_PASS and is_only(step.inputs[0], "neg"):
+        return b.step("neg", b.step(step.op, step.inputs[0].inputs[0], **step.settings))  # type: ignore[arg-type]
+    if name in ("mul", "div", "matmul", "outer"):
+        x, y = step.inputs
+        if is_only(x, "neg"):
+            return b.step("neg", b.step(name, x.inputs[0], y))
+        if is_only(y, "neg"):
+            return b.step("neg", b.step(name, x, y.inputs[0]))
+    if name == "chosen" and is_only(step.inputs[0], "neg"):
+        return b.step("neg", b.step("chosen", step.inputs[0].inputs[0], step.inputs[1]))
+    if name == "add":
+        x, y = step.inputs
+        if is_only(y, "neg"):
+            return b.step("sub", x, y.inputs[0])
+        if is_only(x, "neg"):
+            return b.step("sub", y, x.inputs[0])
+    if name == "sub" and is_only(step.inputs[1], "neg"):
+        return b.step("add", step.inputs[0], step.inputs[1].inputs[0])
+    return None
+
+
+def negated(b: Builder, x: Any) -> Any:
+    """Minus x, without a minus sign."""
+    if is_only(x, "neg"):
+        return x.inputs[0]
+    if is_only(x, "sub"):
+        return b.step("sub", x.inputs[1], x.inputs[0])
+    if is_only(x, "mul", "div"):
+        left, right = x.inputs
+        for i, factor in enumerate((left, right)):
+            number = b.number(factor)
+            if number is not None:
+                other = -number if not isinstance(factor, Step) else b.constant(-number, factor.dtype)
+                return b.step(x.op, *((other, right) if i == 0 else (left, other)))
+    return None
+
+
+@law("numbers gathered")
+def numbers_gathered(b: Builder, step: Step) -> Any:
+    """The numbers in a product are one number, in front."""
+    if not is_only(step, "mul", "div"):
+        return None
+    x, y = step.inputs
+    if is_only(step, "mul"):
+        if b.number(x) is None and b.number(y) is not None:
+            return b.step("mul", y, x)
+        for number, rest in ((x, y), (y, x)):
+            split = factor_of(b, rest)
+            if split is None:
+                continue
+            if b.number(number) is not None:
+                return scaled(b, b.number(number) * split[0], split[1], step)
+            if isinstance(number, Step) and step.size >= max(number.size, rest.size):
+                product = b.step("mul", *((number, split[1]) if number is x else (split[1], number)))
+                if product.dtype == step.dtype and product.shape == step.shape:
+                    return scaled(b, split[0], product, step)
+    split = factor_of(b, x) if is_only(step, "div") else None
+    if split is not None and b.number(y):
+        return scaled(b, split[0] / b.number(y), split[1], step)
+    return None
+
+
+def factor_of(b: Builder, x: Any) -> tuple[Any, Step] | None:
+    """A number that x is a multiple of, and the rest."""
+    if is_only(x, "mul"):
+        number, rest = x.inputs
+        if b.number(number) is not None and isinstance(rest, Step):
+            return float(b.number(number)), rest
+    if is_only(x, "div"):
+        rest, number = x.inputs
+        if b.number(number) and isinstance(rest, Step):
+            return 1 / float(b.number(number)), rest
+    return None
+
+
+def scaled(b: Builder, number: Any, x: Step, like: Step) -> Step:
+    """A multiple of x; by 1/n as a quotient, which reads better and rounds less."""
+    number = float(number)
+    whole = round(1 / number) if number else 0
+    if 1 < abs(whole) < 2**40 and abs(number * whole - 1) < 4e-16 and abs(number) < 1:
+        return b.step("div", x, b.constant(whole, like.dtype))
+    return b.step("mul", b.constant(number, like.dtype), x)
+
+
+@law("one quotient")
+def quotients(b: Builder, step: Step) -> Any:
+    """A reciprocal times x is a quotient, and what is divided last is what is largest."""
+    if not is_only(step, "mul"):
+        return None
+    for x, y in (step.inputs, step.inputs[::-1]):
+        if is_only(x, "div") and isinstance(y, Step):
+            top, bottom = x.inputs
+            number = b.number(top)
+            if number is not None and isinstance(bottom, Step) and b.number(bottom) is None:
+                quotient = b.step("div", y, bottom)
+                return scaled(b, number, quotient, step) if quotient.shape == step.shape else None
+    return None
+
+
+@law("softmax with cross-entropy is p − y")
+def common_number(b: Builder, step: Step) -> Any:
+    """c·p − c·y is c·(p − y)."""
+    if not is_only(step, "add", "sub"):
+        return None
+    left, right = [factor_of(b, x) for x in step.inputs]
+    if left is None or right is None or abs(left[0]) != abs(right[0]):
+        return None
+    (number, x), (other, y) = left, (right[0] if is_only(step, "add") else -right[0], right[1])
+    if number == other:
+        inner = b.step("add", x, y)
+    else:  # the positive one stands first
+        inner = b.step("sub", x, y) if number > 0 else b.step("sub", y, x)
+        number = abs(number)
+    return scaled(b, number, inner, step) if inner.shape == step.shape else None
+
+
+@law("masks from the output")
+def mask_from_output(b: Builder, step: Step) -> Any:
+    """Where relu let x pass, its output is positive: x need not be kept."""
+    if not is_only(step, "greater") or b.number(step.inputs[1]) != 0:
+        return None
+    x = step.inputs[0]
+    relu = next((now for now in b.known.values() if is_only(now, "relu") and now.inputs[0] is x), None)
+    return None if relu is None else b.step("greater", relu, step.inputs[1])
+
+
+@law("numbers before products")
+def number_out_of_product(b: Builder, step: Step) -> Any:
+    """A number in a matrix product or a sum is applied to whichever side is smaller."""
+    if is_only(step, "sum") and (split := factor_of(b, step.inputs[0])) is not None:
+        return scaled(b, split[0], b.step("sum", split[1], **step.settings), step) if not step.shape else None
+    return None

@@ -1,0 +1,190 @@
+"""A program made shorter by laws: equal steps become one, dead ones go, and each step is made by the laws that fit it.
+
+The laws (codegen/laws.py) keep the numbers up to rounding, entry by entry, special values included; formulas have a
+rewriter of their own, which works in real numbers and orders sums and products as books do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.operation import Operation, book
+from chainrule.core.state import Quiet
+from chainrule.core.term import frozen
+from chainrule.program import Kind, Program, Step, Trace
+from chainrule.program.steps import replaced
+
+MOST_PASSES = 12
+MOST_FOLDED = 4096
+"""Constants of more entries are not worked out when the program is made."""
+
+Law = Callable[["Builder", "Step"], Any]
+
+
+class Builder:
+    """Makes the steps of a program anew, each by the laws.
+
+    `numbers` are those of the example, of constants the numbers that they are; `fired` counts the laws that did
+    something.
+    """
+
+    def __init__(self, laws: Sequence[tuple[str, Law]], numbers: dict[Step, Any]) -> None:
+        self.laws = laws
+        self.numbers = numbers
+        self.fired: Counter[str] = Counter()
+        self.known: dict[Any, Step] = {}
+
+    def step(self, op: Operation | str, *inputs: Any, **settings: Any) -> Step:
+        """A step of an operation on steps and plain numbers, or what the laws have in its place."""
+        op = book[op] if isinstance(op, str) else op
+        settings = op.complete(settings) if settings or op.needs_settings else op.defaults
+        return self.lawful(self.plain(op, inputs, settings))
+
+    def plain(self, op: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Step:
+        """A step as it is, and one for all that are equal."""
+        key = (op, tuple([identity(x) for x in inputs]), frozen(replaced(settings, lambda x: ("step", id(x)))))
+        found = self.known.get(key)
+        if found is None:
+            given, set_to = [replaced(x, self.numbers.__getitem__) for x in (list(inputs), dict(settings))]
+            with Quiet():
+                number = op.fitting(given, given, set_to)
+            found = Step(
+                Kind.RESULT, np.shape(number), np.asarray(number).dtype, op=op, inputs=tuple(inputs), settings=settings
+            )
+            self.numbers[found] = number
+            self.known[key] = found
+        return found
+
+    def lawful(self, step: Step) -> Step:
+        """What the first law that fits makes of a step; the step itself where none does."""
+        for name, law in self.laws:
+            made = law(self, step)
+            if made is None or made is step:
+                continue
+            if not isinstance(made, Step):
+                made = self.constant(made, step.dtype)
+            if made.shape == step.shape and made.dtype == step.dtype:
+                self.fired[name] += 1
+                return made
+        return step
+
+    def constant(self, number: Any, dtype: Any = np.float64) -> Step:
+        """A leaf with a number or an array that the program contains."""
+        array = np.asarray(number, dtype)
+        key = ("constant", array.shape, array.dtype.str, array.tobytes())
+        found = self.known.get(key)
+        if found is None:
+            found = self.known[key] = Step(Kind.FROZEN, array.shape, array.dtype)
+            self.numbers[found] = array[()]
+        return found
+
+    def number(self, x: Any) -> Any:
+        """The one number that a constant is; None of anything else."""
+        if isinstance(x, float | int):
+            return x
+        return self.numbers[x] if is_constant(x) and not x.shape else None
+
+
+def is_constant(x: Any) -> bool:
+    """Whether a step holds numbers of the program's own."""
+    return isinstance(x, Step) and x.kind is Kind.FROZEN
+
+
+def identity(x: Any) -> Any:
+    """What tells one input from another."""
+    return ("step", id(x)) if isinstance(x, Step) else (type(x).__name__, repr(x))
+
+
+def simplified(trace: Trace, laws: Sequence[tuple[str, Law]]) -> tuple[Trace, Counter[str]]:
+    """The same function by fewer and cheaper steps, and how often each law did something; O(steps) a pass."""
+    fired: Counter[str] = Counter()
+    for _ in range(MOST_PASSES):
+        trace, found = one_pass(trace, laws)
+        fired += found
+        if not found:
+            break
+    return trace, fired
+
+
+def one_pass(trace: Trace, laws: Sequence[tuple[str, Law]]) -> tuple[Trace, Counter[str]]:
+    """Every step that some output needs, made anew from the leaves up."""
+    builder = Builder(laws, {})
+    made: dict[Step, Step] = {}
+    needed = live(trace.program)
+    known = {step for step in trace.given if step is not None} | trace.held.keys()
+    for step in trace.program.steps:
+        if step.op is None and (step in needed or step in known):
+            made[step] = leaf(builder, step, trace, step in known)
+        elif step in needed:
+            inputs, settings = [replaced(x, made.__getitem__) for x in (step.inputs, step.settings)]
+            before = len(builder.known)
+            made[step] = builder.lawful(builder.plain(step.op, inputs, settings))  # type: ignore[arg-type]
+            if len(builder.known) == before and made[step].op is step.op:
+                builder.fired["equal lines are one"] += 1
+    return renewed(trace, made, builder), builder.fired
+
+
+def leaf(builder: Builder, step: Step, trace: Trace, known: bool) -> Step:
+    """A leaf as it was; a constant once for all that are equal."""
+    if not known and step.kind is Kind.FROZEN:
+        return builder.constant(trace.numbers[step], step.dtype)
+    builder.numbers[step] = trace.numbers[step]
+    return step
+
+
+def renewed(trace: Trace, made: dict[Step, Step], builder: Builder) -> Trace:
+    """What a trace knows, of the steps that were made."""
+    outputs = tuple([made[x] if isinstance(x, Step) else x for x in trace.outputs])
+    results = [x for x in outputs if isinstance(x, Step)]
+    given = tuple([None if x is None else made[x] for x in trace.given])
+    needed = reached(results)
+    for x in [*given, *trace.held]:
+        if x is not None:
+            needed.setdefault(x)
+    forward = {now for old, now in made.items() if old not in trace.backward}
+    backward = {now for old, now in made.items() if old in trace.backward and now in needed} - forward
+    around = {x for x in needed if x not in made.values() and any(y in backward for y in x.needs)}
+    names: dict[Step, str] = {}
+    of: dict[Step, Step] = {}
+    for old, now in made.items():
+        if old in trace.names:
+            names.setdefault(now, trace.names[old])
+        if old in trace.gradient_of and trace.gradient_of[old] in made and now not in forward:
+            target = made[trace.gradient_of[old]]
+            if now not in of or of[now] not in names:
+                of[now] = target
+    program = Program(in_order(needed), results)
+    numbers = {step: builder.numbers[step] for step in needed}
+    held = {made.get(step, step): source for step, source in trace.held.items()}
+    backward |= around
+    return Trace(program, given, held, names, numbers, of, frozenset(backward), outputs, trace.structure)
+
+
+def live(program: Program) -> set[Step]:
+    """The steps that some output needs."""
+    return set(reached(program.outputs))
+
+
+def reached(outputs: Sequence[Step]) -> dict[Step, None]:
+    """All steps that the outputs need, each after what it needs itself."""
+    order: dict[Step, None] = {}
+    stack = [(step, False) for step in reversed(outputs)]
+    while stack:
+        step, ready = stack.pop()
+        if step in order:
+            continue
+        if ready:
+            order[step] = None
+        else:
+            stack.append((step, True))
+            stack.extend((x, False) for x in reversed(step.needs))
+    return order
+
+
+def in_order(needed: dict[Step, None]) -> list[Step]:
+    """Leaves first, then the rest, each after what it needs."""
+    return [x for x in needed if x.op is None] + [x for x in needed if x.op is not None]

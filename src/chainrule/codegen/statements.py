@@ -1,0 +1,222 @@
+"""Which steps of a program stand on a line of their own, what they are called there, and what the line means.
+
+A step that is used once and has no name goes into the line that uses it. Names are the user's; a gradient is called
+after what it is the gradient of. All of this is the same for every language.
+"""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.core.tree import unflatten
+from chainrule.errors import ChainruleError
+from chainrule.maths import Derivative, Symbol, unicode
+from chainrule.maths.names import symbols_for
+from chainrule.maths.tree import applied, equation
+from chainrule.program import Kind, Step, Trace
+from chainrule.program.steps import replaced, steps_in
+from chainrule.program.trace import paths as names_of_leaves
+
+VIEWS = frozenset({"transpose", "swap", "reshape", "broadcast_to", "expand_dims", "squeeze"})
+"""Operations that cost nothing: they are written wherever they are used."""
+
+MOST_ON_A_LINE = 6
+"""Expressions of more operations are parted."""
+
+LONGEST = 100
+"""A formula in a comment that is longer is left out."""
+
+RESERVED = frozenset({*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "np", "jnp", "jax"})
+
+
+class Statements(NamedTuple):
+    """The lines of a program: the steps that stand alone, and their names; the rest is written where it is used.
+
+    `forward` and `backward` are in order. `names` are of leaves and lines alike. `alone` has every step with a name.
+    """
+
+    trace: Trace
+    arguments: list[Step]
+    forward: list[Step]
+    backward: list[Step]
+    names: dict[Step, str]
+    formulas: dict[Step, str]
+
+    @property
+    def alone(self) -> Collection[Step]:
+        """The steps that have a name."""
+        return self.names.keys()
+
+
+def statements_of(trace: Trace, taken: Iterable[str] = ()) -> Statements:
+    """The lines of a program; `taken` are names that the language, or what is written around, needs itself."""
+    program = trace.program
+    uses: dict[Step, list[Step]] = {step: [] for step in program.steps}
+    for step in program.steps:
+        for x in step.needs:
+            uses[x].append(step)
+    results = [step for step in program.steps if step.op is not None]
+    alone = standing_alone(trace, uses)
+    arguments = list(dict.fromkeys([x for x in (*trace.given, *trace.held) if x is not None]))
+    wanted = needed_forward(trace)
+    forward = [step for step in results if step in alone and step not in trace.backward and step in wanted]
+    backward = [step for step in results if step in alone and step not in forward]
+    names = Names(taken)
+    table = {step: names.leaf(trace.names.get(step, "x")) for step in arguments}
+    results_by_key = keyed_results(trace)
+    for step in forward:
+        table[step] = names.new(trace.names.get(step) or results_by_key.get(step) or "t")
+    for step in backward:
+        table[step] = names.new(gradient_name(step, trace, uses, table) or results_by_key.get(step) or "g")
+    return Statements(trace, arguments, forward, backward, table, formulas(trace, table, alone))
+
+
+def needed_forward(trace: Trace) -> set[Step]:
+    """What the results that are no gradients need, and everything that the user named."""
+    from chainrule.codegen.simplified import reached
+
+    results = [x for x in trace.outputs if isinstance(x, Step) and x not in trace.backward]
+    own = [step for step in trace.program.steps if step in trace.names and step not in trace.backward]
+    return set(reached([*results, *own]))
+
+
+def standing_alone(trace: Trace, uses: dict[Step, list[Step]]) -> set[Step]:
+    """The steps that get a line."""
+    outputs = {x for x in trace.outputs if isinstance(x, Step)}
+    forward = needed_forward(trace)
+    alone: set[Step] = set()
+    inside: dict[Step, int] = {}
+    for step in trace.program.steps:
+        if step.op is None:
+            continue
+        inside[step] = 1 + sum([inside.get(x, 0) for x in step.needs])
+        once = len(uses[step]) == 1
+        across = once and (step in forward) != (uses[step][0] in forward)
+        view = step.op.name in VIEWS
+        called = step in trace.names or trace.gradient_of.get(step) in trace.names
+        large = inside[step] > (MOST_ON_A_LINE if once else 2)
+        if step in outputs or called or not (once or view) or large or (across and not view):
+            alone.add(step)
+            inside[step] = 0
+    return alone
+
+
+def gradient_name(step: Step, trace: Trace, uses: dict[Step, list[Step]], names: dict[Step, str]) -> str:
+    """What a gradient is called: after what it is the gradient of, or after the named result that this leads to."""
+    of = trace.gradient_of.get(step)
+    if of is None:
+        return trace.names.get(step, "")
+    if of in names:
+        return f"d{names[of]}"
+    later = next((names[x] for x in uses.get(of, ()) if x in names), "")
+    return f"d{later}_in" if later else ""
+
+
+def keyed_results(trace: Trace) -> dict[Step, str]:
+    """Names for results that the function gives under a key, as new ones of what is called so."""
+    paths = names_of_leaves("", unflatten(trace.structure, trace.outputs))
+    words = [re.findall(r"[^\W\d]\w*", path) for path in paths]
+    return {x: f"new_{found[-1]}" for x, found in zip(trace.outputs, words, strict=True) if found and is_step(x)}
+
+
+def is_step(x: Any) -> bool:
+    """Whether a result is computed."""
+    return isinstance(x, Step)
+
+
+class Names:
+    """Identifiers, each given once: never a keyword, a builtin, or what the text needs itself."""
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        self.taken = {*RESERVED, *taken}
+
+    def leaf(self, path: str) -> str:
+        """A name for an argument: the last word of the way to it, where it is free, and else the whole way."""
+        words = re.findall(r"[^\W\d]\w*|\d+", path)
+        last = words[-1] if words and not words[-1].isdigit() else ""
+        if last and last not in self.taken:
+            return self.new(last)
+        return self.new("_".join(words) or "x")
+
+    def new(self, name: str) -> str:
+        """That name, or one like it that is free."""
+        if not name.isidentifier():
+            name = re.sub(r"\W+", "_", name).strip("_") or "x"
+            name = f"x_{name}" if name[0].isdigit() else name
+        numbered = name in ("t", "g")
+        free, k = (f"{name}1", 1) if numbered else (name, 1)
+        while free in self.taken:
+            k += 1
+            free = f"{name}{k}" if numbered else f"{name}_{k}"
+        self.taken.add(free)
+        return free
+
+
+def formulas(trace: Trace, names: dict[Step, str], alone: Collection[Step]) -> dict[Step, str]:
+    """For each line its mathematics: ``∂L/∂z = (p − y) / 5``."""
+    shapes = {names[step]: step.shape for step in names if step not in trace.backward}
+    symbols = symbols_for(shapes)
+    top = next((x for x in trace.outputs if isinstance(x, Step) and not x.shape and x not in trace.backward), None)
+    loss = symbols[names[top]] if top is not None and top in names else Symbol("L")
+    found: dict[Step, Any] = {}
+    written: dict[Step, str] = {}
+    lines = Counter([trace.gradient_of.get(step) for step in names])
+    for step in trace.program.steps:
+        only = lines[trace.gradient_of.get(step)] == 1
+        symbol = letter(step, trace, names, symbols, loss if only else None)
+        try:
+            tree = tree_of_step(step, trace, found)
+        except (ChainruleError, ValueError, TypeError, IndexError, KeyError, AttributeError):
+            tree = None
+        found[step] = symbol if symbol is not None else tree
+        if step in alone and tree is not None and symbol is not None:
+            text = unicode(equation(symbol, tree))
+            if len(text) <= LONGEST:
+                written[step] = text
+    return written
+
+
+def letter(step: Step, trace: Trace, names: dict[Step, str], symbols: dict[str, Symbol], loss: Symbol | None) -> Any:
+    """What stands for a step in formulas: its symbol, or the derivative of the loss that it is."""
+    if step not in names:
+        return None
+    of = trace.gradient_of.get(step)
+    if loss is not None and step in trace.backward and of is not None and of in names and names[of] in symbols:
+        return Derivative(loss, symbols[names[of]], shape=step.shape)
+    return symbols.get(names[step], Symbol(names[step], shape=step.shape))
+
+
+def tree_of_step(step: Step, trace: Trace, found: dict[Step, Any]) -> Any:
+    """A step as a formula of what its line is made of."""
+    if step.op is None:
+        if step.kind is Kind.FROZEN and step in trace.numbers:
+            number = trace.numbers[step]
+            if np.ndim(number) == 2 and np.array_equal(number, np.eye(len(number))):
+                return Symbol("I", shape=step.shape)
+            return float(number) if not step.shape else None
+        return None
+    inputs = replaced(list(step.inputs), found.__getitem__)
+    if any([x is None for x in inputs]):
+        return None
+    if step.op.name == "broadcast_to":
+        return inputs[0]
+    if step.op.name == "index" and steps_in(step.settings):
+        return looked_up(step, inputs[0], found)
+    return applied(step.op, *inputs, **replaced(step.settings, found.__getitem__))
+
+
+def looked_up(step: Step, x: Any, found: dict[Step, Any]) -> Any:
+    """Entries at places that are data: the rows of the identity are one-hot."""
+    key = step.settings["key"]
+    if isinstance(key, Step) and unicode(x) == "I":
+        return Symbol(f"onehot({unicode(found[key])})", shape=step.shape)
+    parts = key if isinstance(key, tuple) else (key,)
+    places = [unicode(found[part]) if isinstance(part, Step) else "i" for part in parts]
+    return Symbol(f"{unicode(x)}[{', '.join(places)}]", shape=step.shape)

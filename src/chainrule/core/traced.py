@@ -1,0 +1,392 @@
+"""Nodes that remember everything that was done: a function run once on them leaves its whole program behind.
+
+A `Traced` takes operations over like every other node. Beside what a gradient passes through it remembers what it does
+not (comparisons, places, data), so nothing that depends on an argument is frozen into the program in silence. It holds
+the numbers of an example, for shapes and dtypes; whoever asks for one of these numbers is refused, since the program
+would hold for that example alone.
+"""
+
+# What a user hands over is known only when it runs, and isinstance narrows it to containers of unknown things.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.graph import Node
+from chainrule.core.labels import is_users, users_line
+from chainrule.core.mapped import Mapped
+from chainrule.core.numpy_calls import called, operation_of
+from chainrule.core.operation import NUMBERS, Operation, book, compositions
+from chainrule.core.operators import NO_SETTINGS, Operators
+from chainrule.core.state import Quiet
+from chainrule.errors import DtypeError, GraphError
+
+Shape = tuple[int, ...]
+
+
+class Recording:
+    """One run of a function on traced arguments: what it took in from outside, and the names it gave to things.
+
+    `steps` are all nodes in the order in which they came about. `held` are the arrays and Tensors from outside, which
+    an argument did not give, by identity. `outside` is the frame that began it: names are looked for inside.
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[Traced] = []
+        self.held: dict[int, tuple[Any, Traced]] = {}
+        self.outside: FrameType = sys._getframe(1)
+
+    def __enter__(self) -> Recording:
+        active.recordings.append(self)
+        self.profiler = sys.getprofile()
+        sys.setprofile(self.returned)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(self.profiler)
+        active.recordings.pop()
+        del self.outside
+
+    def returned(self, frame: FrameType, event: str, _: Any) -> None:
+        """When a function of the user's returns, its last results have their names."""
+        if event == "return" and is_users(frame):
+            name_locals(frame)
+
+    def names(self) -> None:
+        """Give nodes the names by which the user's functions hold them just now."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and frame is not self.outside:
+            if is_users(frame):
+                name_locals(frame)
+            frame = frame.f_back
+
+
+class Active(threading.local):
+    """The recordings that run in this thread, the innermost last."""
+
+    def __init__(self) -> None:
+        self.recordings: list[Recording] = []
+
+
+active = Active()
+
+
+def name_locals(frame: FrameType) -> None:
+    """The names of a frame's variables for the nodes in them that have none yet."""
+    for name, held in list(frame.f_locals.items()):
+        if type(held) is Traced:
+            held.named(name)
+        elif type(held) in (list, tuple) and len(held) <= 64:
+            for i, part in enumerate(held):
+                if type(part) is Traced:
+                    part.named(f"{name}_{i}")
+
+
+class Traced(Operators):
+    """What a traced function sees of an array: an example of it, and how it came about.
+
+    `settings` and `inputs` may hold others. `edges` are the pairs ``(slot, input)`` through which a gradient passes.
+    `of` are the nodes whose gradient this one is, `backward` says whether it depends on a cotangent, and `source` is
+    the array or Tensor from outside that a leaf stands for.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "backward",
+        "edges",
+        "inputs",
+        "label",
+        "number",
+        "of",
+        "op",
+        "requires_grad",
+        "settings",
+        "source",
+        "step",
+    )
+    op: Operation | None
+    inputs: tuple[Any, ...]
+    settings: dict[str, Any]
+    edges: tuple[tuple[int, Any], ...]
+    number: Any
+    label: str
+    requires_grad: bool
+    backward: bool
+    of: list[Traced]
+    source: Any
+    step: Traced
+    """The node itself; of a detached one the node that it was detached from."""
+
+    takes_over = True
+    """Other kinds of node that meet one in an operation leave the operation to it."""
+
+    def __init__(
+        self, op: Operation | None, inputs: tuple[Any, ...], settings: dict[str, Any], number: Any, label: str = ""
+    ) -> None:
+        self.op = op
+        self.inputs = inputs
+        self.settings = settings
+        self.number = number
+        self.label = label
+        self.step = self
+        self.of = []
+        self.source = None
+        self.backward = any([isinstance(x, Traced) and x.backward for x in inputs])
+        floating = type(number) is float or np.asarray(number).dtype.kind == "f"
+        flat = () if op is None else op.flat
+        self.edges = tuple(
+            [(i, x) for i, x in enumerate(inputs) if isinstance(x, Traced) and x.requires_grad and i not in flat]
+            if floating
+            else []
+        )
+        self.requires_grad = floating and (op is None or bool(self.edges))
+
+    @staticmethod
+    def __apply__(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+        settings = dict(settings)
+        if any([isinstance(x, Mapped) for x in (*inputs, *settings.values())]):
+            return Mapped.__apply__(operation, inputs, settings)
+        if operation.composition is not None:
+            return operation.composition(*inputs, **settings)
+        if not active.recordings:
+            raise GraphError(
+                "a number from inside a compiled function was kept and used outside: let the function give it back"
+            )
+        recording = active.recordings[-1]
+        recording.names()
+        ready = [as_input(x, operation) for x in inputs]
+        if operation.broadcasts:
+            shape = operation.shape_of_result([shape_of(x) for x in ready], plain(settings))
+            ready = [repeated(x, shape) for x in ready]
+        return recorded(operation, tuple(ready), settings)
+
+    @property
+    def shape(self) -> Shape:
+        """The length along each axis."""
+        return np.shape(self.number)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return int(np.prod(self.shape, dtype=int))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the entries."""
+        return np.asarray(self.number).dtype
+
+    @property
+    def T(self) -> Any:
+        """The transpose."""
+        return book["transpose"](self)
+
+    @property
+    def data(self) -> Any:
+        """The same without the graph."""
+        return self.detach()
+
+    def detach(self) -> Traced:
+        """The same numbers outside the graph: no gradient passes."""
+        out = Traced(None, (), NO_SETTINGS, self.number, self.label)
+        out.step, out.requires_grad, out.backward = self.step, False, self.backward
+        return out
+
+    def alias(self) -> Any:
+        """A node of its own with the same numbers, for telling two uses apart."""
+        return book["identity"](self)
+
+    def clone(self) -> Any:
+        """The same: a node of its own."""
+        return book["identity"](self)
+
+    def named(self, name: str) -> None:
+        """Take a name, if there is none yet; gradients are named after what they are gradients of."""
+        if not self.step.label and self.op is not None and self.op is not book["identity"]:
+            self.step.label = name
+
+    def arrived(self, g: Any) -> None:
+        """Take notice of one's own gradient."""
+        if isinstance(g, Traced) and g.step is not self.step:
+            g.step.of.append(self.step)
+
+    def check_unchanged(self, edges: Any) -> None:
+        """What is traced does not change."""
+
+    def reshape(self, *shape: Any) -> Any:
+        """The same entries in another shape; one length may be -1."""
+        return book["reshape"](self, shape=shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Any:
+        """The axes in another order; reversed where none is given."""
+        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
+        return book["transpose"](self, axes=order)
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        """The same numbers in another type."""
+        return book["astype"](self, dtype=np.dtype(dtype))
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("a number has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, key: Any) -> Any:
+        return book["index"](self, key=key)
+
+    def __matmul__(self, other: Any) -> Any:
+        return compositions["matmul"](self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return compositions["matmul"](other, self)
+
+    def __eq__(self, other: object) -> Any:
+        return book["equal"](self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return book["not_equal"](self, other)
+
+    __hash__ = object.__hash__
+
+    def __getattr__(self, name: str) -> Any:
+        function = compositions.get(name) or book.get(name)
+        if function is None or name.startswith("__"):
+            raise AttributeError(f"while a function is traced there is no {name!r}")
+        return lambda *rest, **settings: function(self, *rest, **settings)
+
+    def __bool__(self) -> bool:
+        raise GraphError(
+            f"a branch depends on the data at {users_line()}: the program would hold for these numbers alone. Choose "
+            "with cr.where(condition, x, y), or branch outside the compiled function"
+        )
+
+    def refuse_number(self, *_: Any, **__: Any) -> Any:
+        raise GraphError(
+            f"a number is taken out of the program at {users_line()}: it would hold for this example alone. Stay with "
+            "the functions of chainrule (cr.index(x, key=i) picks by an argument), or do this outside the compiled "
+            "function"
+        )
+
+    __float__ = __int__ = __index__ = __complex__ = __array__ = item = tolist = numpy = refuse_number
+    __round__ = __trunc__ = __floor__ = __ceil__ = refuse_number
+
+    def __repr__(self) -> str:
+        return f"<traced {self.label or (self.op.name if self.op is not None else 'number')} {self.shape}>"
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
+        operation = operation_of(ufunc)
+        if operation is None or settings:
+            raise DtypeError(f"np.{ufunc.__name__} as it is called here has no rule: use a function of chainrule")
+        if method == "reduce" and ufunc in REDUCTIONS:
+            return compositions[REDUCTIONS[ufunc]](*inputs)
+        if method != "__call__":
+            raise DtypeError(f"np.{ufunc.__name__}.{method} has no rule: use a function of chainrule")
+        return operation(*inputs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function in (np.shape, np.ndim, np.size):
+            return getattr(args[0], function.__name__)
+        return called(function, args, kwargs, lambda x: x)
+
+
+REDUCTIONS = {np.add: "sum", np.maximum: "max", np.minimum: "min", np.multiply: "prod"}
+"""NumPy's reductions of a whole array along its first axis, and what they are called here."""
+
+
+def recorded(operation: Operation, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Traced:
+    """A step of the running recording, computed on its example."""
+    numbers = [x.number if isinstance(x, Traced) else x for x in inputs]
+    with Quiet():
+        number = operation.fitting(numbers, numbers, plain(settings))
+    if all([type(x) in (float, int) for x in numbers]) and operation is not book["identity"] and numbers:
+        number = float(number) if type(number) is np.float64 else number
+    out = Traced(operation, inputs, settings, number)
+    active.recordings[-1].steps.append(out)
+    return out
+
+
+def seed(number: Any) -> Traced:
+    """A cotangent or tangent to start from, a constant of the program."""
+    out = Traced(None, (), NO_SETTINGS, np.asarray(number)[()])
+    out.backward = True
+    active.recordings[-1].steps.append(out)
+    return out
+
+
+def as_input(x: Any, operation: Operation) -> Any:
+    """A traced node, a plain Python number, or a leaf for what comes from outside."""
+    if isinstance(x, Traced) or type(x) in (float, int):
+        return x.step if isinstance(x, Traced) and x.step is not x and x.requires_grad else x
+    if isinstance(x, NUMBERS):
+        return x
+    recording = active.recordings[-1]
+    if id(x) in recording.held:
+        return recording.held[id(x)][1]
+    if isinstance(x, Node):
+        if x.op is not None:
+            return of_recorded(x, operation)
+        leaf = Traced(None, (), NO_SETTINGS, x.data, x.label)
+    elif isinstance(x, list | tuple):
+        parts = [as_input(part, operation) for part in x]
+        return compositions["stack"](parts) if any(isinstance(part, Traced) for part in parts) else np.asarray(x)
+    elif hasattr(type(x), "__apply__"):
+        raise DtypeError(f"{operation.name} cannot mix traced arrays and {type(x).__name__}: use one kind of node")
+    else:
+        leaf = Traced(None, (), NO_SETTINGS, np.asarray(x))
+    leaf.source = x
+    recording.held[id(x)] = x, leaf
+    recording.steps.append(leaf)
+    return leaf
+
+
+def of_recorded(x: Any, operation: Operation) -> Any:
+    """A Tensor that the function recorded from others outside, as steps of the program."""
+    from chainrule.core.graph import backward_order
+
+    recording = active.recordings[-1]
+    for node in reversed(backward_order([x])):
+        if node.op is not None and id(node) not in recording.held:
+            out = Traced.__apply__(node.op, [as_input(y, operation) for y in node.inputs], node.settings)
+            recording.held[id(node)] = node, out
+    return recording.held[id(x)][1]
+
+
+def plain(x: Any) -> Any:
+    """Settings with the examples' numbers in place of what is traced."""
+    if isinstance(x, Traced):
+        return x.number
+    if isinstance(x, dict):
+        return {name: plain(part) for name, part in x.items()}
+    if isinstance(x, list | tuple):
+        return type(x)([plain(part) for part in x])
+    return x
+
+
+def shape_of(x: Any) -> Shape:
+    """The shape of an input."""
+    return x.shape if isinstance(x, Traced) else ()
+
+
+def repeated(x: Any, shape: Shape) -> Any:
+    """An input of a pointwise operation, repeated to the shape of the result; plain numbers fit as they are.
+
+    An argument that is a Python number stays one, and takes the type of what it meets: whoever differentiates in it
+    differentiates in an alias, which is an array.
+    """
+    if not isinstance(x, Traced) or x.shape == shape or type(x.number) is float:
+        return x
+    return book["broadcast_to"](x, shape=shape)

@@ -1,0 +1,178 @@
+"""The program of a function: run once on traced arguments, whatever it does with them is a step.
+
+`lift` reads what the engine recorded of one run, where comparisons, places and data are numbers by then; here they are
+steps too, so the program holds for other arguments of the same shapes and types.
+"""
+
+# What settings and functions hold is known only when they run, and isinstance narrows it to containers of unknown
+# things.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from inspect import Parameter, signature
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.core import Value
+from chainrule.core.graph import Node
+from chainrule.core.labels import DEPTH, find_labels, parts
+from chainrule.core.operation import NUMBERS
+from chainrule.core.operators import NO_SETTINGS
+from chainrule.core.state import Transforming
+from chainrule.core.traced import Recording, Traced
+from chainrule.core.tree import flatten, unflatten
+from chainrule.errors import GraphError
+from chainrule.program.steps import Kind, Program, Step, replaced
+
+ARRAYS = (float, np.floating, np.ndarray)
+
+
+class Trace(NamedTuple):
+    """A function as a program: its steps, and what the run knew beside them.
+
+    `given` are the leaves of the arguments in their order, None where an argument is a setting that stays as it is.
+    `held` are the arrays and Tensors from outside by their leaf, `names` what the user calls steps, `numbers` those of
+    the example, `gradient_of` the step whose gradient a step is, and `backward` the steps of backward passes. `outputs`
+    are steps, and constants as they are, in the structure `structure`.
+    """
+
+    program: Program
+    given: tuple[Step | None, ...]
+    held: dict[Step, Any]
+    names: dict[Step, str]
+    numbers: dict[Step, Any]
+    gradient_of: dict[Step, Step]
+    backward: frozenset[Step]
+    outputs: tuple[Any, ...]
+    structure: Any
+
+
+def trace(f: Callable[..., Any], *args: Any, **settings: Any) -> Trace:
+    """The program by which f computes its results from arguments of these shapes and types.
+
+    Floats and arrays in the arguments, in nested lists, tuples and dicts too, are leaves; whole numbers, truth values,
+    words and everything else are settings of the program. What transforms give is a function like any other. Raises
+    GraphError where a branch depends on the data, or a number leaves the program. Costs one run of f on the example.
+
+    >>> import chainrule as cr, numpy as np
+    >>> from chainrule.program.trace import trace
+    >>> traced = trace(cr.grad(lambda x: cr.sum(x * x)), np.ones(3))
+    >>> traced.names[traced.given[0]], traced.outputs[0].shape
+    ('x', (3,))
+    """
+    leaves, structure = flatten((args, settings))
+    names = names_of_arguments(f, args, settings)
+    with Recording() as recording, Transforming():
+        given = [leaf_of(x, name) for x, name in zip(leaves, names, strict=True)]
+        stand_ins = [x if node is None else node for x, node in zip(leaves, given, strict=True)]
+        arguments, keywords = unflatten(structure, stand_ins)
+        outputs, out_structure = flatten(f(*arguments, **keywords))
+    held = [(source, node) for source, node in recording.held.values() if node.op is None]
+    labels = labels_around(f, [source for source, _ in held])
+    for source, node in held:
+        node.label = node.label or labels.get(id(source), "")
+    named = [(source, node) for source, node in held if isinstance(source, Node) or node.label]
+    return as_trace(recording, given, named, outputs, out_structure)
+
+
+def labels_around(f: Any, sources: Sequence[Any]) -> dict[int, str]:
+    """The names by which a function, or the functions that it wraps, hold arrays and Tensors from outside."""
+    wanted = {id(x) for x in sources}
+    found: dict[int, str] = {}
+    functions: list[Any] = [f]
+    seen: set[int] = set()
+    while functions and wanted:
+        function = functions.pop()
+        code = getattr(function, "__code__", None)
+        if code is None or id(function) in seen:
+            continue
+        seen.add(id(function))
+        cells: list[Any] = [cell.cell_contents for cell in function.__closure__ or ()]
+        globals_used = [(name, function.__globals__[name]) for name in code.co_names if name in function.__globals__]
+        level = [*zip(code.co_freevars, cells, strict=True), *globals_used]
+        functions += [held for _, held in level if callable(held)]
+        for _ in range(DEPTH):
+            for name, held in level:
+                if id(held) in wanted:
+                    found.setdefault(id(held), name)
+            level = [pair for name, held in level for pair in parts(name, held)]
+    return {**find_labels(sources), **found}
+
+
+def leaf_of(x: Any, name: str) -> Traced | None:
+    """A traced leaf for an argument that is data; None for a setting."""
+    if isinstance(x, Node | Value):
+        x = x.data
+    elif isinstance(x, bool | np.bool_) or not isinstance(x, (*ARRAYS, np.integer)):
+        return None
+    return Traced(None, (), NO_SETTINGS, float(x) if type(x) is float else np.array(x)[()], name)
+
+
+def names_of_arguments(f: Callable[..., Any], args: Sequence[Any], settings: Mapping[str, Any]) -> list[str]:
+    """A name for every leaf of the arguments: a parameter's, and the way to it in a container."""
+    try:
+        parameters = list(signature(f).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    names: list[str] = []
+    for i, x in enumerate(args):
+        if i < len(parameters) and parameters[i].kind is not Parameter.VAR_POSITIONAL:
+            names += paths(parameters[i].name, x)
+        else:
+            star = next((p.name for p in parameters if p.kind is Parameter.VAR_POSITIONAL), "x")
+            names += paths(f"{star}[{i}]", x)
+    return names + [name for key, x in settings.items() for name in paths(key, x)]
+
+
+def paths(name: str, x: Any) -> list[str]:
+    """The names of all leaves of a container, as a program would write them."""
+    if type(x) is dict:
+        return [path for key, part in x.items() for path in paths(f"{name}[{key!r}]", part)]
+    if isinstance(x, list | tuple):
+        return [path for i, part in enumerate(x) for path in paths(f"{name}[{i}]", part)]
+    return [] if x is None else [name]
+
+
+def as_trace(
+    recording: Recording, given: Sequence[Any], held: Sequence[Any], outputs: Sequence[Any], structure: Any
+) -> Trace:
+    """What a recording holds, as data without live nodes."""
+    step: dict[Traced, Step] = {}
+    constants: dict[Step, Any] = {}
+    for node in given:
+        if node is not None:
+            step[node] = Step(Kind.PARAMETER if node.requires_grad else Kind.DATA, node.shape, node.dtype)
+    for node in recording.steps:
+        if node.op is None:
+            step[node] = Step(Kind.PARAMETER if isinstance(node.source, Node) else Kind.FROZEN, node.shape, node.dtype)
+    for node in recording.steps:
+        if node.op is not None:
+            inputs, settings = [replaced(x, lambda x: step[x.step], Traced) for x in (node.inputs, node.settings)]
+            step[node] = Step(Kind.RESULT, node.shape, node.dtype, op=node.op, inputs=inputs, settings=settings)
+    for source, node in held:
+        constants[step[node]] = source
+    results = [step[x.step] if isinstance(x, Traced) else as_constant(x) for x in outputs]
+    every = list(step.items())
+    return Trace(
+        Program(list(step.values()), [x for x in results if isinstance(x, Step)]),
+        tuple([None if x is None else step[x] for x in given]),
+        constants,
+        {now: node.label for node, now in every if node.label},
+        {now: node.number for node, now in every},
+        {now: step[min(node.of, key=lambda x: not x.label)] for node, now in every if node.of},
+        frozenset([now for node, now in every if node.backward]),
+        tuple(results),
+        structure,
+    )
+
+
+def as_constant(x: Any) -> Any:
+    """A result that does not depend on any argument, as a plain number or array."""
+    if isinstance(x, Node | Value):
+        x = x.data
+    if isinstance(x, (*NUMBERS, np.ndarray)):
+        return x
+    raise GraphError(f"the function gave a {type(x).__name__}: a program gives numbers, arrays and Tensors")

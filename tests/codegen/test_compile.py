@@ -1,0 +1,482 @@
+"""Compiled functions give what the engine gives, and their source is what runs, alone, and reads as written by hand."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+import threading
+from collections import Counter
+
+import numpy as np
+import pytest
+from oracles import RULES, cases, close, places, random_like
+
+import chainrule as cr
+from chainrule.codegen import laws, simplified
+from chainrule.core.operation import book
+from chainrule.errors import DtypeError, GraphError
+from chainrule.program import run, trace
+
+rng = np.random.default_rng(0)
+
+
+def same(found, right, tolerance=1e-12):
+    """Results in any containers, equal in structure, type and numbers."""
+    found, structure = cr.core.tree.flatten(found)
+    right, expected = cr.core.tree.flatten(right)
+    assert structure == expected
+    for x, y in zip(found, right, strict=True):
+        assert isinstance(x, cr.Tensor) == isinstance(y, cr.Tensor)
+        x, y = np.asarray(getattr(x, "data", x)), np.asarray(getattr(y, "data", y))
+        assert x.dtype == y.dtype
+        close(x, y, tolerance if x.dtype != np.float32 else 1e-5, "a compiled result")
+
+
+def summed(f, case):
+    """The sum of what f gives, each entry with a weight of its own."""
+    weights = random_like(f(*case.inputs), np.random.default_rng(1))
+    return lambda *inputs: cr.sum(f(*inputs) * weights)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_rule_forward_and_backward(name):
+    operation = book[name]
+    for case in cases(operation):
+
+        def f(*inputs, case=case):
+            return operation(*inputs, **case.settings)
+
+        same(cr.compile(f)(*case.inputs), f(*case.inputs))
+        if places(operation):
+            both = cr.value_and_grad(summed(f, case), argnums=tuple(places(operation)))
+            same(cr.compile(both)(*case.inputs), both(*case.inputs))
+
+
+def classifier(w1, b1, w2, b2, x, y):
+    h = cr.tanh(x @ w1 + b1)
+    z = h @ w2 + b2
+    surprise = -cr.mean(cr.log_softmax(z)[np.arange(len(y)), y])
+    return surprise  # noqa: RET504  (its name is looked for)
+
+
+def perceptron(params, x, y):
+    h = cr.relu(x @ params["W"] + params["b"])
+    error = h @ params["v"] - y
+    return cr.mean(error**2)
+
+
+WEIGHTS = (rng.normal(size=(2, 8)), rng.normal(size=8), rng.normal(size=(8, 3)), rng.normal(size=3))
+BATCH = (rng.normal(size=(5, 2)), np.array([0, 2, 1, 1, 0]))
+PARAMS = {"W": rng.normal(size=(2, 4)), "b": rng.normal(size=4), "v": rng.normal(size=4)}
+TARGETS = rng.normal(size=5)
+step_of_classifier = cr.value_and_grad(classifier, argnums=(0, 1, 2, 3))
+VECTOR = np.array([0.5, -1.0, 2.0])
+
+
+def descended(params, x, y, lr):
+    value, gradient = cr.value_and_grad(perceptron)(params, x, y)
+    return value, {name: params[name] - lr * gradient[name] for name in params}
+
+
+def cubes(x):
+    return cr.sum(x**3) * x[0] + cr.prod(x)
+
+
+def in_list(layers, x):
+    for w, b in layers:
+        x = cr.sigmoid(x @ w + b)
+    return cr.sum(x)
+
+
+PROGRAMS = {
+    "classifier": (step_of_classifier, (*WEIGHTS, *BATCH)),
+    "perceptron": (cr.value_and_grad(perceptron), (PARAMS, BATCH[0], TARGETS)),
+    "a step of descent": (descended, (PARAMS, BATCH[0], TARGETS, 0.1)),
+    "grad": (cr.grad(cubes), (VECTOR,)),
+    "hessian": (cr.hessian(cubes), (VECTOR,)),
+    "jacobian": (cr.jacobian(lambda x: cr.sin(x) * x[0]), (VECTOR,)),
+    "jvp": (lambda x, t: cr.jvp(cubes, (x,), (t,)), (VECTOR, VECTOR)),
+    "hvp": (lambda x, t: cr.hvp(cubes, (x,), (t,)), (VECTOR, VECTOR)),
+    "vjp": (lambda x, g: cr.vjp(lambda x: cr.exp(x), x)[1](g), (VECTOR, VECTOR)),
+    "linearize": (lambda x, t: cr.linearize(cubes, x)[1](t), (VECTOR, VECTOR)),
+    "vmap of grad": (cr.vmap(cr.grad(cubes)), (np.stack([VECTOR, 2 * VECTOR]),)),
+    "grad of grad": (cr.grad(cr.grad(lambda x: cr.sin(x) * x)), (0.7,)),
+    "has_aux": (cr.value_and_grad(lambda x: (cr.sum(x * x), x + 1), has_aux=True), (VECTOR,)),
+    "cross_entropy": (
+        cr.value_and_grad(lambda z, y: cr.cross_entropy(z, target=y)),
+        (rng.normal(size=(4, 3)), np.array([0, 2, 1, 1])),
+    ),
+    "probabilities": (
+        cr.value_and_grad(lambda z, y: -cr.mean(cr.sum(y * cr.log_softmax(z), axis=1))),
+        (rng.normal(size=(4, 3)), np.eye(3)[[0, 2, 1, 1]]),
+    ),
+    "squared_error": (cr.value_and_grad(lambda p, y: cr.squared_error(p, y, scale=0.25)), (VECTOR, VECTOR + 1)),
+    "binary": (
+        cr.value_and_grad(lambda x, y: cr.binary_cross_entropy(x, y, at_one=0.5, at_zero=0.25)),
+        (VECTOR, np.array([0.0, 1.0, 0.5])),
+    ),
+    "layers": (cr.value_and_grad(in_list), ([[*WEIGHTS[:2]], [*WEIGHTS[2:]]], BATCH[0])),
+    "normalised": (
+        cr.grad(lambda x: cr.sum(cr.softmax(cr.book["layer_norm"](x, np.ones(3), np.ones(3), eps=1e-5)) ** 2)),
+        (rng.normal(size=(2, 3)),),
+    ),
+    "masks of data": (cr.grad(lambda x, y: cr.sum(cr.where(y > 0, x, x * x))), (VECTOR, VECTOR[::-1].copy())),
+    "max and sort": (cr.grad(lambda x: cr.max(x) * cr.sort(x)[1] + cr.logsumexp(x) + cr.norm(x)), (VECTOR,)),
+    "picked by data": (cr.grad(lambda x, i: cr.sum(x[i] ** 2)), (VECTOR, np.array([0, 2, 2]))),
+    "convolution": (
+        cr.grad(lambda x, w: cr.sum(cr.conv2d(x, w, padding=1) ** 2), argnums=(0, 1)),
+        (rng.normal(size=(1, 2, 4, 4)), rng.normal(size=(3, 2, 3, 3))),
+    ),
+    "linear algebra": (
+        cr.grad(lambda a: cr.slogdet(a)[1] + cr.sum(cr.inv(a))),
+        (np.eye(3) + 0.1 * rng.normal(size=(3, 3)),),
+    ),
+    "python numbers": (lambda x, y: (x * y + 1, x > y), (2.0, 3.0)),
+    "single precision": (
+        cr.value_and_grad(perceptron),
+        ({k: v.astype(np.float32) for k, v in PARAMS.items()}, BATCH[0].astype(np.float32), TARGETS.astype(np.float32)),
+    ),
+    "weak numbers": (lambda w, lr: w - lr * w, (np.ones(3, np.float32), 0.1)),
+    "constant result": (lambda x: (x, 3.0, np.ones(2)), (VECTOR,)),
+    "copies": (cr.grad(lambda x: cr.sum(cr.broadcast_to(x[0] * x[1], shape=(2, 3))) + 0.0), (VECTOR,)),
+    "nothing to add": (lambda x: (x + 0.0 - 0.0, 0.0 + x), (VECTOR,)),
+    "nothing moves": (cr.grad(lambda x: cr.sum(cr.sign(x))), (VECTOR,)),
+    "tensors": (cr.grad(lambda x: (x * x).sum()), (cr.Tensor(VECTOR),)),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs_equal_the_engine(name):
+    f, args = PROGRAMS[name]
+    compiled = cr.compile(f)
+    same(compiled(*args), f(*args))
+    same(compiled(*args), f(*args))
+
+
+EDGES = np.array([0.0, -0.0, 1.0, -1.0, 1e308, -1e308, np.inf, -np.inf, np.nan, 1e-320])
+
+
+def pairs_of_edges():
+    x, y = np.meshgrid(EDGES, EDGES)
+    return x.ravel(), y.ravel()
+
+
+EVERYWHERE = {
+    "sums": lambda x, y: cr.value_and_grad(lambda x, y: cr.sum((-x + y) - (-y) + 0.0 - (x - 0.0)), (0, 1))(x, y),
+    "products": lambda x, y: cr.value_and_grad(lambda x, y: cr.sum(1.0 * x * (y * -1.0) / 1.0), (0, 1))(x, y),
+    "signs": lambda x, y: (cr.neg(-x), -(x - y), (-x) * y, x * (-y), (-x) / y, -(2.0 * x), cr.flip(-x)),
+    "masks": lambda x, y: cr.grad(lambda x: cr.sum(cr.relu(x) * y))(x),
+    "numbers": lambda x, y: (2.0 * (0.25 * x), (x / 4.0) * y, 3.0 * (x * y), (1 / y) * x, (2.0 / y) * x),
+}
+
+
+@pytest.mark.parametrize("name", EVERYWHERE)
+def test_laws_hold_for_special_numbers(name):
+    f = EVERYWHERE[name]
+    x, y = pairs_of_edges()
+    if name == "numbers":  # near the largest numbers the order of two factors decides what overflows
+        kept = np.isin(np.abs(x), (1e308, 1e-320)) | np.isin(np.abs(y), (1e308, 1e-320))
+        x, y = x[~kept], y[~kept]
+    with np.errstate(all="ignore"):
+        found, right = cr.compile(f)(x, y), f(x, y)
+    for x, y in zip(cr.core.tree.flatten(found)[0], cr.core.tree.flatten(right)[0], strict=True):
+        np.testing.assert_array_equal(np.isnan(x), np.isnan(y))
+        np.testing.assert_allclose(x, y, rtol=1e-15)
+
+
+def checked(law):
+    """A law whose every use is compared with what it replaces, on the numbers of the example."""
+
+    def both(builder, step):
+        made = law(builder, step)
+        if isinstance(made, simplified.Step) and made.shape == step.shape and made.dtype == step.dtype:
+            close(builder.numbers[made], builder.numbers[step], 1e-13, f"{law.__name__} of {step}")
+        return made
+
+    return both
+
+
+def use_of(every):
+    """How often each law did something, over all programs here; every use is compared."""
+    fired = Counter()
+    for f, args in PROGRAMS.values():
+        whole = trace(f, *args)
+        shorter, found = simplified.simplified(whole, every)
+        fired += found
+        for x, y in zip(whole.outputs, shorter.outputs, strict=True):
+            if isinstance(x, simplified.Step):
+                close(shorter.numbers[y], whole.numbers[x], 1e-6 if x.dtype == np.float32 else 1e-12, "the whole")
+    return fired
+
+
+def test_every_law_is_used_and_right():
+    fired = use_of([(name, checked(law)) for name, law in laws.LAWS])
+    assert {name for name, _ in laws.LAWS} <= fired.keys()
+
+
+@pytest.mark.parametrize("broken", [name for name, _ in laws.LAWS])
+def test_a_broken_law_is_noticed(broken):
+    def off(law):
+        def slightly(builder, step):
+            made = law(builder, step)
+            if not isinstance(made, simplified.Step) or made.shape != step.shape:
+                return made
+            if made.dtype.kind == "b":
+                return builder.plain(book["logical_not"], (made,), {})
+            return builder.plain(book["mul"], (made, 1.001), {}) if made.dtype.kind == "f" else made
+
+        return slightly
+
+    every = [(name, off(law) if name == broken else law) for name, law in laws.LAWS]
+    with pytest.raises(AssertionError):
+        use_of(every)
+
+
+def test_source_reads_as_written_by_hand():
+    compiled = cr.compile(step_of_classifier)
+    compiled(*WEIGHTS, *BATCH)
+    source = compiled.source()
+    for line in (
+        "def classifier(w1, b1, w2, b2, x, y):",
+        "    # forward",
+        "    h = np.tanh(x @ w1 + b1)  # h = tanh(x w₁ + 𝟏 b₁ᵀ)  (5, 8)",
+        "    z = h @ w2 + b2  # z = h w₂ + 𝟏 b₂ᵀ  (5, 3)",
+        "    # backward",
+        "    dh = dz @ w2.T  # ∂surprise/∂h = (∂surprise/∂z) w₂ᵀ  (5, 8)",
+        "    dw2 = h.T @ dz  # ∂surprise/∂w₂ = hᵀ (∂surprise/∂z)  (8, 3)",
+        "    return surprise, dw1, db1, dw2, db2",
+    ):
+        assert line in source.splitlines()
+    assert " - np.eye(3)[y]) / 5  #" in source  # p − y
+    assert "(1 - h * h)" in source  # tanh′ from its output
+
+
+@pytest.fixture(scope="module")
+def sources():
+    """The source of every program, with what it is called and its arguments as arrays."""
+    found = {}
+    for name, (f, args) in PROGRAMS.items():
+        compiled = cr.compile(f)
+        compiled(*args)
+        version = compiled.latest
+        leaves, _ = cr.core.tree.flatten((args, {}))
+        given = [getattr(x, "data", x) if isinstance(x, cr.Tensor) else x for x in leaves]
+        given = [x for x, step in zip(given, version.trace.given, strict=True) if step is not None]
+        found[name] = (version.source, version.run.__name__, [*given, *version.trace.held.values()])
+    return found
+
+
+def test_sources_pass_ruff(sources, tmp_path):
+    for i, (source, _, _) in enumerate(sources.values()):
+        (tmp_path / f"program_{i}.py").write_text(source, encoding="utf-8")
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+RUNNER = """
+import pickle, sys
+from pathlib import Path
+
+import numpy as np
+
+results = {}
+for key, (source, name, args) in pickle.loads(Path(sys.argv[1]).read_bytes()).items():
+    module = {}
+    exec(compile(source, "written", "exec"), module)
+    with np.errstate(all="ignore"):
+        results[key] = module[name](*args)
+assert not [name for name in sys.modules if name.startswith("chainrule")]
+Path(sys.argv[2]).write_bytes(pickle.dumps(results))
+"""
+
+
+def test_sources_run_in_a_process_without_the_package(sources, tmp_path):
+    (tmp_path / "jobs").write_bytes(pickle.dumps(sources))
+    (tmp_path / "run.py").write_text(RUNNER)
+    command = [sys.executable, "-I", str(tmp_path / "run.py"), str(tmp_path / "jobs"), str(tmp_path / "results")]
+    subprocess.run(command, check=True, timeout=60, cwd=tmp_path)
+    results = pickle.loads((tmp_path / "results").read_bytes())  # noqa: S301  (written above)
+    for name, (f, args) in PROGRAMS.items():
+        right = cr.core.tree.flatten(f(*args))[0]
+        found = results[name] if len(right) != 1 else [results[name]]
+        for x, y in zip(found, right, strict=True):
+            close(x, getattr(y, "data", y) if isinstance(y, cr.Tensor) else y, 1e-6, name)
+
+
+def test_traced_programs_run_again_and_can_be_stored():
+    for name in ("classifier", "picked by data", "masks of data"):
+        f, args = PROGRAMS[name]
+        traced = trace(f, *args)
+        program = pickle.loads(pickle.dumps(traced.program))  # noqa: S301  (written here)
+        numbers = {new: traced.numbers[old] for new, old in zip(program.steps, traced.program.steps, strict=True)}
+        found = run(program, {leaf: numbers[leaf] for leaf in program.leaves})
+        for step, right in numbers.items():
+            close(found[step.place], right, 1e-12, f"{step} of {name}")
+
+
+def test_other_shapes_and_types_are_traced_again_and_told():
+    compiled = cr.compile(cr.grad(lambda x: cr.sum(x * x)))
+    with pytest.raises(GraphError, match="was not called yet"):
+        compiled.source()
+    for x in (np.ones(3), np.ones((2, 2)), np.ones(3, np.float32), 2.0):
+        same(compiled(x), compiled.f(x))
+    assert len(compiled.versions) == 4
+    told = compiled.explain()
+    assert "It was traced 4 times" in told
+    assert "x (2, 2) float64" in told
+    assert "x number float64" in told.splitlines()[0]
+
+
+def test_settings_make_programs_of_their_own():
+    compiled = cr.compile(lambda x, n, kind="a": x**n if kind == "a" else -x)
+    for n in (2, 3):
+        same(compiled(VECTOR, n), VECTOR**n)
+    same(compiled(VECTOR, 3, kind="b"), -VECTOR)
+    assert "n=3, kind='b'" in compiled.explain().splitlines()[0]
+
+
+def test_what_was_not_made_for_says_what_was():
+    compiled = cr.compile(lambda w, x: x @ w)
+    compiled(np.ones(3), np.ones((2, 3)))
+    with pytest.raises(ValueError, match="do") as caught:
+        compiled(np.ones(4), np.ones((2, 3)))
+    assert "was made for w (3,) float64, x (2, 3) float64" in "".join(caught.value.__notes__)
+    with pytest.raises(TypeError) as wrong:
+        compiled(np.ones(3))
+    assert "was made for" in "".join(wrong.value.__notes__)
+    with pytest.raises(DtypeError, match="takes a function"):
+        cr.compile(3)
+    with pytest.raises(DtypeError, match="settings that stay as they are"):
+        compiled(np.ones(3), {1, 2})
+
+
+BRANCHES = {
+    "if": lambda x: x if x[0] > 0 else -x,
+    "and": lambda x: (x.sum() > 0) and x,
+    "while": lambda x: next(iter([x] if not (x.sum() > 1) else [])),
+    "max of Python": lambda x: max(x[0], x[1]),
+}
+NUMBERS_OUT = {
+    "float": lambda x: x * float(x[0]),
+    "int": lambda x: x * int(x[0]),
+    "item": lambda x: x * x[0].item(),
+    "asarray": lambda x: x * np.asarray(x),
+    "range": lambda x: sum(x[i] for i in range(x[0])),
+    "format of a list": lambda x: x.tolist(),
+}
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+@pytest.mark.parametrize("around", [lambda f: f, lambda f: cr.grad(lambda x: cr.sum(f(x)))], ids=["plain", "grad"])
+def test_a_branch_on_data_is_named(name, around):
+    with pytest.raises(GraphError, match=r"a branch depends on the data at test_compile.py:\d+: "):
+        cr.compile(around(BRANCHES[name]))(VECTOR)
+
+
+@pytest.mark.parametrize("name", NUMBERS_OUT)
+def test_a_number_that_leaves_is_named(name):
+    with pytest.raises(GraphError, match=r"a number is taken out of the program at test_compile.py:\d+: "):
+        cr.compile(NUMBERS_OUT[name])(VECTOR)
+
+
+def test_what_is_random_is_refused():
+    generator = np.random.default_rng(0)
+    with pytest.raises(GraphError, match="give random numbers"):
+        cr.compile(lambda x: x * generator.random(3))(VECTOR)
+    counter = iter(range(100))
+    with pytest.raises(GraphError, match="twice"):
+        cr.compile(lambda x: x * x if next(counter) else x)(VECTOR)
+
+
+def test_a_traced_number_that_was_kept_is_refused():
+    kept = []
+    cr.compile(lambda x: kept.append(x) or x * 1)(VECTOR)
+    with pytest.raises(GraphError, match="kept and used outside"):
+        kept[0] + 1
+
+
+def test_results_have_memory_of_their_own():
+    def views(x):
+        return x, x.T, x[0], cr.broadcast_to(x[0], shape=(2, 3)), cr.reshape(x, shape=(-1,))
+
+    compiled, x = cr.compile(views), rng.normal(size=(2, 3))
+    before, first = x.copy(), compiled(x)
+    copies = [out.copy() for out in first]
+    second = compiled(2 * x)
+    for out, copy in zip(first, copies, strict=True):
+        np.testing.assert_array_equal(out, copy)
+        out[...] = 7.0
+    np.testing.assert_array_equal(x, before)
+    for out, right in zip(second, views(2 * before), strict=True):
+        np.testing.assert_array_equal(out, right)
+
+
+def test_threads_get_their_own_results():
+    compiled = cr.compile(step_of_classifier)
+    inputs = [tuple(w + k for w in WEIGHTS) for k in range(4)]
+    right = [step_of_classifier(*given, *BATCH) for given in inputs]
+    wrong = []
+
+    def work(k):
+        for _ in range(50):
+            try:
+                same(compiled(*inputs[k], *BATCH), right[k])
+            except AssertionError as error:
+                wrong.append(error)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+TABLE = rng.normal(size=(3, 2))
+
+
+def test_arrays_and_tensors_from_outside_are_read_at_each_call():
+    net = cr.nn.Sequential(cr.nn.Linear(2, 3), cr.nn.Tanh(), cr.nn.Linear(3, 1))
+    compiled, x = cr.compile(lambda x: net(x) + TABLE.sum() * 0), np.ones((4, 2), np.float32)
+    same(compiled(x), net(x).data)
+    net[0].weight.data = net[0].weight.data * 2
+    same(compiled(x), net(x).data)
+    assert "weight" in compiled.source()
+    assert len(compiled.versions) == 1
+
+
+def test_names_are_the_users_and_never_meet():
+    def f(np_, b1, d, out, len):  # names that the text might need
+        g1 = np_ * b1
+        b1 = g1 + d
+        return cr.sum(b1 * out * len)
+
+    compiled = cr.compile(cr.value_and_grad(f, argnums=(0, 1, 2, 3, 4)))
+    args = tuple(rng.normal(size=(5, 3)))
+    same(compiled(*args), compiled.f(*args))
+    assert "def f(np_, b1, d, out, len_2):" in compiled.source()
+    assert "b1_2 = " in compiled.source()
+    odd = cr.compile(lambda params: params["lambda"] * params["1x"] + params["a b"] * params["np"])
+    given = {"lambda": 1.0, "1x": 2.0, "a b": 3.0, "np": 4.0}
+    assert odd(given) == 14.0
+
+
+def test_explain_says_what_was_saved():
+    compiled = cr.compile(step_of_classifier)
+    compiled(*WEIGHTS, *BATCH)
+    told = compiled.explain()
+    assert "softmax with cross-entropy is p − y" in told
+    assert "45 operations were traced, and " in told
+    assert "through NumPy" in told
+
+
+def test_as_a_decorator():
+    @cr.compile
+    def doubled(x):
+        """Twice x."""
+        return 2 * x
+
+    assert (doubled(2.0), doubled.__doc__, doubled.__name__) == (4.0, "Twice x.", "doubled")
+    assert repr(doubled) == "<compiled doubled: x number float64>"
