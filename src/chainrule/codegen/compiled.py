@@ -144,7 +144,7 @@ class Compiled:
         return "\n".join(lines)
 
 
-def compile(f: Callable[..., Any] | None = None) -> Any:
+def compile(f: Callable[..., Any]) -> Compiled:
     """A function that does what f does, as NumPy written out: traced once, differentiated, and made shorter by laws.
 
     f is any function of floats, arrays, Tensors, or nested lists, tuples and dicts of these; what `grad`,
@@ -163,16 +163,18 @@ def compile(f: Callable[..., Any] | None = None) -> Any:
     >>> float(value), gradient.tolist()
     (16.25, [18.0, 25.0])
     >>> print(step.source())  # doctest: +ELLIPSIS
-    import numpy as np
-    ...
+    def loss(w, x, y):
+        ...
         # forward
         error = x @ w - y  # error = x w − y  (2,)
-    ...
+        value = (error**2).mean()  # value = mean(error⊙²)
+    <BLANKLINE>
         # backward
-        derror = error  # ∂t₁/∂error = error  (2,)
-    ...
+        dw = x.T @ error  # ∂value/∂w = xᵀ error  (2,)
+        return value, dw
+    <BLANKLINE>
     """
-    return Compiled if f is None else Compiled(f)
+    return Compiled(f)
 
 
 def kind_of(x: Any) -> Hashable:

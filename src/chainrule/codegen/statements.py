@@ -71,8 +71,10 @@ def statements_of(trace: Trace, taken: Iterable[str] = ()) -> Statements:
     names = Names(taken)
     table = {step: names.leaf(trace.names.get(step, "x")) for step in arguments}
     results_by_key = keyed_results(trace)
+    top = scalar_result(trace)
     for step in forward:
-        table[step] = names.new(trace.names.get(step) or results_by_key.get(step) or "t")
+        usual = "value" if step is top else "t"
+        table[step] = names.new(trace.names.get(step) or results_by_key.get(step) or usual)
     for step in backward:
         table[step] = names.new(gradient_name(step, trace, uses, table) or results_by_key.get(step) or "g")
     return Statements(trace, arguments, forward, backward, table, formulas(trace, table, alone))
@@ -159,11 +161,16 @@ class Names:
         return free
 
 
+def scalar_result(trace: Trace) -> Step | None:
+    """The one number that the function gives first, as a loss."""
+    return next((x for x in trace.outputs if isinstance(x, Step) and not x.shape and x not in trace.backward), None)
+
+
 def formulas(trace: Trace, names: dict[Step, str], alone: Collection[Step]) -> dict[Step, str]:
     """For each line its mathematics: ``∂L/∂z = (p − y) / 5``."""
     shapes = {names[step]: step.shape for step in names if step not in trace.backward}
     symbols = symbols_for(shapes)
-    top = next((x for x in trace.outputs if isinstance(x, Step) and not x.shape and x not in trace.backward), None)
+    top = scalar_result(trace)
     loss = symbols[names[top]] if top is not None and top in names else Symbol("L")
     found: dict[Step, Any] = {}
     written: dict[Step, str] = {}
