@@ -260,7 +260,7 @@ def sources():
     for name, (f, args) in PROGRAMS.items():
         compiled = cr.compile(f)
         compiled(*args)
-        version = compiled.latest
+        version = compiled.needs_version()
         leaves, _ = cr.core.tree.flatten((args, {}))
         given = [getattr(x, "data", x) if isinstance(x, cr.Tensor) else x for x in leaves]
         given = [x for x, step in zip(given, version.trace.given, strict=True) if step is not None]

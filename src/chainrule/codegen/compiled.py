@@ -50,6 +50,8 @@ class Compiled:
     shorter. For arguments of another shape or type, or other settings, it traces again.
     """
 
+    __name__: str
+
     def __init__(self, f: Callable[..., Any]) -> None:
         if not callable(f):
             raise DtypeError(f"compile takes a function, and got a {type(f).__name__}")
