@@ -116,10 +116,10 @@ def linear_in(about: Mapping[str, Any], sizes: Sequence[int]) -> Linear | None:
     saved = about.get("linear")
     if saved is None:
         return None
-    weight, bias = (np.asarray(part, float) for part in saved)
+    weight, bias = (np.asarray(part, float) for part in saved[:2])
     if weight.shape != (sizes[0], sizes[-1]) or bias.shape != (sizes[-1],):
         raise ValueError(f"its linear model has shapes {weight.shape} and {bias.shape}")
-    return Linear(weight, bias)
+    return Linear(weight, bias, *[converged is True for converged in saved[2:3]])
 
 
 def shapes_of(sizes: Any) -> dict[str, tuple[int, ...]]:

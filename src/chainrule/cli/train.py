@@ -217,7 +217,9 @@ class Run:
             "held_out": {"rows": fitted.rows["held_out"], **fitted.judgement.numbers},
             "threshold": None if threshold is None else [threshold.positive, threshold.least],
             "balanced": recipe.balanced,
-            "linear": None if size > MOST_KEPT or fitted.refitted else [linear.weight.tolist(), linear.bias.tolist()],
+            "linear": None
+            if size > MOST_KEPT or fitted.refitted
+            else [linear.weight.tolist(), linear.bias.tolist(), linear.converged],
             **({} if self.spread is None else {"splits": self.spread.plain()}),
         }
 

@@ -30,6 +30,8 @@ from chainrule.optim.optimizer import Optimizer
 
 FORMAT = "chainrule checkpoint"
 VERSION = 1
+ABOUT = "__metadata__"
+"""The part of a safetensors header that holds texts."""
 ARRAY = "$array"
 DEEPEST = 50
 STORED = frozenset(
@@ -99,7 +101,18 @@ def save_checkpoint(
     plain = packed({**states, "position": dict(position or {}), "extra": extra}, arrays, "")
     text = json.dumps(plain, ensure_ascii=False)
     about = {"format": FORMAT, "version": str(VERSION), "state": text, "check": check_of(arrays, text)}
-    write_whole(path, save(arrays, about), error=CheckpointError)
+    write_whole(path, in_one_order(save(arrays, about)), error=CheckpointError)
+
+
+def in_one_order(content: bytes) -> bytes:
+    """A safetensors file whose header has its names in order: the library's own order differs from run to run."""
+    begin = 8 + int.from_bytes(content[:8], "little")
+    header: dict[str, Any] = json.loads(content[8:begin])
+    about = {ABOUT: dict(sorted(header.pop(ABOUT).items()))}
+    text = json.dumps({**about, **header}, ensure_ascii=False, separators=(",", ":")).encode()
+    # What follows begins where eight divides.
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[begin:]
 
 
 def load_checkpoint(

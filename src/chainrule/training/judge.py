@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -36,6 +36,8 @@ IMBALANCED = 4
 CLEARLY = 2.0
 """Standard errors by which a network must be better than a constant, to be so for more than by chance."""
 BINS = 9
+LINEAR = "linear model"
+UNFINISHED = f"{LINEAR} (not converged)"
 
 
 @dataclass(frozen=True)
@@ -140,8 +142,17 @@ def judge(
     outputs = outputs_of(net, table.x)
     beside = None if linear is None else linear(table.x)
     if table.columns.task == "classification":
-        return _judged_classes(outputs, beside, right, table.columns, threshold, weighted)
-    return _judged_numbers(outputs, beside, right, table)
+        judgement = _judged_classes(outputs, beside, right, table.columns, threshold, weighted)
+    else:
+        judgement = _judged_numbers(outputs, beside, right, table)
+    return judgement if linear is None or linear.converged else _with_doubt(judgement)
+
+
+def _with_doubt(judgement: Judgement) -> Judgement:
+    """The same, where the linear model could be better: what it may cost did not suffice to find the best."""
+    rows = tuple((UNFINISHED, *row[1:]) if row[0] == LINEAR else row for row in judgement.measures.rows)
+    details = {**judgement.details, "linear_converged": False}
+    return replace(judgement, measures=replace(judgement.measures, rows=rows), details=details)
 
 
 def _judged_classes(
@@ -186,7 +197,7 @@ def _judged_classes(
             {} if threshold is None else {"threshold": threshold.least, "positive": columns.classes[threshold.positive]}
         ),
     }
-    rows = [("network", numbers), *([("linear model", others["linear"])] if beside is not None else [])]
+    rows = [("network", numbers), *([(LINEAR, others["linear"])] if beside is not None else [])]
     measures = _measures_table([*rows, (f"always {names[common]!r}", others["constant"])])
     scores = list(zip(precision, recall, f1, strict=True))
     if len(names) <= MOST_CLASSES:
@@ -315,7 +326,7 @@ def _judged_numbers(outputs: Array, beside: Array | None, right: Array, table: E
             for i in farthest
         ],
     }
-    rows = [("network", numbers), *([("linear model", others["linear"])] if beside is not None else [])]
+    rows = [("network", numbers), *([(LINEAR, others["linear"])] if beside is not None else [])]
     measures = _measures_table([*rows, ("always the mean", others["constant"])])
     title = "residuals (actual - predicted), the largest first"
     more = (("all residuals (actual - predicted)", _histogram(residuals)),)
