@@ -99,11 +99,12 @@ def _softmax_regression(x: Array, y: Array, classes: int, weights: Array | None)
 
 def _lower(cost_of: Callable[[Array], tuple[float, Array]], at: Array, step: Array, most: float) -> Any:
     """Where a step, halved until the cost falls as it should, leads to, and the cost and the shares there."""
+    cost, shares = cost_of(at + step)
     for _ in range(40):
-        cost, shares = cost_of(at + step)
         if cost <= most:
             break
         step = step / 2
+        cost, shares = cost_of(at + step)
     return at + step, cost, shares
 
 
