@@ -283,6 +283,7 @@ if TYPE_CHECKING:
     from chainrule.derivation.explain import explain
     from chainrule.derivation.symbolic.derivative import derivative
     from chainrule.derivation.wrong.what_if import what_if
+    from chainrule.training.model import load_model
     from chainrule.verify.grade import grade
 
 __version__ = "0.1.0"
@@ -293,6 +294,7 @@ LATER = {
     "derivative": "derivation.symbolic.derivative",
     "explain": "derivation.explain",
     "grade": "verify.grade",
+    "load_model": "training.model",
     "micrograd": "",
     "nn": "",
     "optim": "",
@@ -465,6 +467,7 @@ __all__ = [
     "linear",
     "linearize",
     "linspace",
+    "load_model",
     "log",
     "log1p",
     "log2",

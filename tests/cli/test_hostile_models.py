@@ -7,8 +7,8 @@ import struct
 import pytest
 from safetensors.numpy import load
 
-from chainrule.cli.model_file import load_model
 from chainrule.errors import ChainruleError
+from chainrule.training import load_model
 from chainrule.training.checkpoint import check_of
 
 WRONG = [None, True, -1, 0, 2**70, 1e308, "", "x", "\x1b[2J", [], {}, [[]], {"a": 1}, [None], ["x"], [2**40, 3]]

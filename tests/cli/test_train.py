@@ -15,9 +15,10 @@ from safetensors.numpy import load_file
 
 import chainrule as cr
 from chainrule.cli.examples import spelled
-from chainrule.cli.model_file import load_model
 from chainrule.errors import CheckpointError
-from chainrule.training.fit_table import usual_epochs, usual_layers
+from chainrule.training import load_model
+from chainrule.training.fit_table import usual_epochs
+from chainrule.training.table_net import usual_layers
 
 QUICK = ("--target", "species", "--epochs", "3", "--layers", "4")
 
@@ -104,6 +105,32 @@ def test_the_same_seed_gives_the_same_file(typed, table):
         assert (done.code, done.err) == (0, "")
     a, b, c = ((table.parent / f"{name}.safetensors").read_bytes() for name in "abc")
     assert a == b != c
+
+
+def test_vectors_of_texts_go_through_every_command(typed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    rows = [f"street {rng.integers(80)},{rng.normal():.3f}" for _ in range(400)]
+    rows = [f"{row},{int(row.split(',')[0][7:]) % 7 + float(row.split(',')[1]):.2f}" for row in rows]
+    (tmp_path / "s.csv").write_text("street,size,rent\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    done = typed("train", "s.csv", "--target", "rent", "--epochs", "3")
+    assert "hashed" not in done.err
+    assert "--hash would share 64 among them, --embed would learn a vector for each" in done.err
+    assert typed("train", "s.csv", "--target", "rent", "--embed", "--epochs", "20", "--lr", "0.02").code == 0
+    vectors = load_file("s.safetensors")["model.0.vectors.0.weight"]
+    assert vectors.shape[0] == 1 + len(cr.load_model("s.safetensors").columns.features[0].texts)
+    assert vectors[1:].any(axis=1).sum() > 70
+    said = [float(line.split(",")[1]) for line in typed("predict", "s.safetensors", "s.csv").out.splitlines()[1:]]
+    np.testing.assert_allclose(said, cr.load_model("s.safetensors").predict("s.csv"), rtol=1e-4, atol=1e-4)
+    found = json.loads(typed("evaluate", "s.safetensors", "s.csv", "--importance", "--json").out)
+    assert [row["column"] for row in found["importance"]] == ["street", "size"]
+    inputs = json.loads(typed("explain", "s.safetensors", "--example", "s.csv:3", "--inputs", "--json").out)["inputs"]
+    assert {row["column"] for row in inputs} == {"street", "size"}
+    place = cr.load_model("s.safetensors").read("s.csv").x[2, 0]
+    done = typed("explain", "s.safetensors", "--example", "s.csv:3", "--weight", f"0.vectors.0.weight[{int(place)},1]")
+    assert done.code == 0, done.err
+    done = typed("train", "s.csv", "--target", "rent", "--embed", "--hash")
+    assert (done.code, "--hash" in done.err, "--embed" in done.err, "Traceback" in done.err) == (1, True, True, False)
 
 
 def test_digits_without_a_file(typed, tmp_path):

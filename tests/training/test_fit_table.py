@@ -9,8 +9,9 @@ import chainrule as cr
 from chainrule.data import read_table
 from chainrule.errors import DataError, DataWarning, ShapeError
 from chainrule.training import Recipe, cross_validate, fit_linear, fit_table, judge
-from chainrule.training.fit_table import class_weights, network_of
+from chainrule.training.fit_table import class_weights
 from chainrule.training.judge import Threshold, best_threshold, outputs_of, probabilities_of
+from chainrule.training.table_net import network_of
 
 
 def table_of(path, heads, rows, target="y", **settings):

@@ -25,7 +25,7 @@ from chainrule.data.text_file import read_texts
 from chainrule.errors import DataError, DataWarning, DivergenceWarning
 
 if TYPE_CHECKING:
-    from chainrule.cli.model_file import Model
+    from chainrule.training import Model
 
 Array = NDArray[Any]
 DIGITS, MNIST = "digits", "mnist"
@@ -38,6 +38,7 @@ SPELLED = (
     (r"task='classification'", "--task classification"),
     (r"dates=True", "--dates"),
     (r"hashed=64", "--hash"),
+    (r"embedded=True", "--embed"),
     (r"log_target=", "--log-target"),
     (r"\b(decimal|thousands|encoding)='([^']*)'", r"--\1 '\2'"),
     (r"\bmissing=\"", '--missing "'),
@@ -91,6 +92,7 @@ class Reading:
     categorical: tuple[str, ...]
     dates: bool
     hashed: int
+    embedded: bool
     log_target: bool
     missing: tuple[str, ...]
     max_categories: int
@@ -151,6 +153,7 @@ def lesson_of(data: str, path: Path | None, reading: Reading) -> Lesson:
         categorical=reading.categorical,
         dates=reading.dates,
         hashed=reading.hashed,
+        embedded=reading.embedded,
         log_target=reading.log_target,
         max_categories=reading.max_categories,
         missing=(*MISSING, *reading.missing),
@@ -190,9 +193,8 @@ def examples_of(
         columns = columns_of_pictures(x.shape[1], int(y.max()) + 1)
         found = Examples(Table(x, y, columns, numbered(y)), f"the {len(y):,} test pictures of {data}")
     else:
-        columns = model.columns if targets else without_target(model.columns)
-        table = read_table(data, columns=columns, dtype=dtype)
-        return Examples(replace(table, columns=model.columns), f"{len(table):,} rows of {data}")
+        table = model.read(data, targets=targets, dtype=dtype)
+        return Examples(table, f"{len(table):,} rows of {data}")
     table = found.table
     fits = (model.columns.features, table.y is None or int(table.y.max()) < len(model.columns.classes))
     if fits != (table.columns.features, True):
@@ -201,12 +203,6 @@ def examples_of(
             f"{listing(model.columns.names, 3)}, and {data} has {table.x.shape[1]} pixels: give data of the same kind"
         )
     return Examples(replace(table, x=table.x.astype(dtype), columns=model.columns), found.name)
-
-
-def without_target(columns: Columns) -> Columns:
-    """The same columns for a file whose targets are not looked at, so that rows with and without are all predicted."""
-    nameless = replace(columns.target, name="")
-    return replace(columns, target=nameless, left_out=(*columns.left_out, columns.target.name))
 
 
 def is_what_it_learned(data: str, model: Model) -> bool:

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from chainrule.cli.examples import Examples, examples_of
-from chainrule.cli.model_file import Model, in_float64
 from chainrule.cli.telling import close_to
 from chainrule.core.tensor import Tensor
 from chainrule.derivation.explain import explain
 from chainrule.derivation.record import Derivation
 from chainrule.errors import DataError, FormulaError
 from chainrule.table import Table
-from chainrule.training import input_effects
+from chainrule.training import Model, input_effects
 from chainrule.training.fit_table import loss_of
 
 WEIGHT = re.compile(r"\s*(?P<name>[\w.]+)\s*(\[(?P<place>[^\[\]]*)\])?\s*")
@@ -24,7 +23,7 @@ WEIGHT = re.compile(r"\s*(?P<name>[\w.]+)\s*(\[(?P<place>[^\[\]]*)\])?\s*")
 
 def explained(model: Model, example: str, weight: str, **telling: Any) -> Derivation:
     """The loss of one example, recorded in float64 with the letters of a program, and explained."""
-    net = in_float64(model)
+    net = model.exact()
     weights = dict(net.named_parameters())
     # What is asked is looked at before any data is read.
     asked = asked_weight(weights, weight) if weight else list(weights.values())
@@ -41,7 +40,7 @@ def explained(model: Model, example: str, weight: str, **telling: Any) -> Deriva
 def effects_on(model: Model, example: str) -> Table:
     """Which inputs moved what the network says of DATA:ROW, whose target need not be known."""
     examples, place = found_example(model, example, targets=False)
-    return input_effects(in_float64(model), examples.table, place)
+    return input_effects(model.exact(), examples.table, place)
 
 
 def one_example(model: Model, example: str) -> tuple[Any, Any]:

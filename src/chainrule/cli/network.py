@@ -58,29 +58,28 @@ def predict(
 ) -> None:
     """Say what a trained network predicts for every row, as CSV, with the probability of every class."""
     from chainrule.cli.examples import examples_of, notes_as_lines
-    from chainrule.cli.model_file import load_model
-    from chainrule.cli.predict import as_csv, predictions
     from chainrule.files import refuse_overwriting, write_whole
     from chainrule.table import json_of
+    from chainrule.training import load_model
 
     if as_json and out is not None:
         raise typer.BadParameter("--out writes CSV, and --json prints: leave one out")
     refuse_overwriting(out, (model, data))
     network = load_model(model)
     with notes_as_lines("chainrule train"):
-        found = predictions(network, examples_of(data, network, targets=False), tuple(passed or ()))
+        found = network.predictions(examples_of(data, network, targets=False).table, passed or ())
     if columns:
         say(repr(network.columns), err=True)
     if as_json:
-        typer.echo(json_of({"model": str(model), "target": network.columns.target.name, "predictions": found}))
+        typer.echo(json_of({"model": str(model), "target": network.columns.target.name, "predictions": found.plain()}))
     elif out is not None:
-        write_whole(out, as_csv(network, found))
+        write_whole(out, found.csv())
         say(f"wrote {out}")
     elif sys.stdout.isatty():
-        say(as_csv(network, found).removesuffix("\n"))
+        say(found.csv().removesuffix("\n"))
     else:
         # Without colours to keep, typer would take codes out of the data.
-        typer.echo(as_csv(network, found), nl=False, color=True)
+        typer.echo(found.csv(), nl=False, color=True)
 
 
 def evaluate(
@@ -101,9 +100,8 @@ def evaluate(
 ) -> None:
     """Judge a trained network on rows whose target is known: a confusion matrix, or the residuals."""
     from chainrule.cli.examples import examples_of, is_what_it_learned, notes_as_lines
-    from chainrule.cli.model_file import load_model
     from chainrule.table import json_of
-    from chainrule.training import judge, permutation_importance
+    from chainrule.training import load_model
 
     network = load_model(model)
     asked = {"accuracy": ("--min-accuracy", min_accuracy), "r2": ("--min-r2", min_r2)}
@@ -116,14 +114,8 @@ def evaluate(
     with notes_as_lines("chainrule train"):
         examples = examples_of(data, network)
         _ = examples.targets
-        judgement = judge(
-            network.net,
-            examples.table,
-            linear=network.linear,
-            threshold=network.threshold,
-            weighted=network.about.get("balanced") is True,
-        )
-    found = permutation_importance(network.net, examples.table) if importance else None
+        judgement = network.judge(examples.table)
+    found = network.importance(examples.table) if importance else None
     seen = is_what_it_learned(data, network)
     if as_json:
         about = {"model": str(model), "data": data, "rows": len(examples), "learned_from_this_file": seen}
@@ -171,9 +163,9 @@ def explain(
     check_choices(dialect, notation, layout, style, out, detail)
     from chainrule.cli.examples import notes_as_lines
     from chainrule.cli.explain_model import effects_on, explained
-    from chainrule.cli.model_file import load_model
     from chainrule.files import refuse_overwriting
     from chainrule.table import json_of
+    from chainrule.training import load_model
 
     refuse_overwriting(out, (model, example.rpartition(":")[0]))
 
@@ -261,7 +253,7 @@ def check_place(path: Path) -> None:
 
 def check_kind(path: Path) -> None:
     """Refuse a file in no folder, a folder, and a file that is no network."""
-    from chainrule.cli.model_file import load_model
+    from chainrule.training import load_model
 
     if not path.parent.is_dir():
         raise typer.BadParameter(

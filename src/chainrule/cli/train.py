@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 HASHED = 64
 """Features that texts of very many kinds share."""
-MOST_KEPT = 20_000
-"""Numbers of a linear model that are saved with a network, to stand beside it later."""
 
 Columns = Annotated[bool, typer.Option("--columns", help="Say of each column what it is taken for, why, what is done.")]
 Detail = Annotated[bool, typer.Option("--detail", help="Print more: calibration, or all residuals as a picture.")]
@@ -78,6 +76,9 @@ def train(
     hashed: Annotated[
         bool, typer.Option("--hash", help=f"Let texts of very many kinds share {HASHED} features.")
     ] = False,
+    embedded: Annotated[
+        bool, typer.Option("--embed", help="Learn a vector for each text, where there are very many kinds.")
+    ] = False,
     missing: Annotated[
         list[str] | None, typer.Option(help="Texts that stand for a missing value, as n/a,-; may be repeated.")
     ] = None,
@@ -107,7 +108,7 @@ def train(
     one_of("--class-weight", class_weight, ("balanced",))
     least = threshold_of(threshold)
     hidden = widths(layers)
-    told = (target, task != "auto", ignore, keep, categorical, dates, hashed, missing, split, log_target)
+    told = (target, task != "auto", ignore, keep, categorical, dates, hashed, embedded, missing, split, log_target)
     options = (*told, spelling.is_said)
     check_source(data, path, target, is_table_told=any(options), spelling=spelling)
     where = out or Path(Path(data).stem + SUFFIX)
@@ -121,6 +122,7 @@ def train(
         categorical=tuple(categorical or ()),
         dates=dates,
         hashed=HASHED if hashed else 0,
+        embedded=embedded,
         log_target=log_target,
         missing=tuple(word for words in missing or () for word in words.split(",")),
         max_categories=max_categories,
@@ -199,53 +201,15 @@ class Run:
     fitted: Fitted
     spread: Spread | None
 
-    def about(self) -> dict[str, Any]:
-        """What the model file says of how its network came to be."""
-        fitted, recipe = self.fitted, self.recipe
-        linear = fitted.linear
-        size = linear.weight.size
-        threshold = fitted.threshold
-        return {
-            "source": {
-                **self.lesson.source,
-                "rows": self.rows()["trained"],
-                "share": recipe.share,
-                "seed": recipe.seed,
-            },
-            "seed": recipe.seed,
-            "training": self.training(),
-            "held_out": {"rows": fitted.rows["held_out"], **fitted.judgement.numbers},
-            "threshold": None if threshold is None else [threshold.positive, threshold.least],
-            "balanced": recipe.balanced,
-            "linear": None
-            if size > MOST_KEPT or fitted.refitted
-            else [linear.weight.tolist(), linear.bias.tolist(), linear.converged],
-            **({} if self.spread is None else {"splits": self.spread.plain()}),
-        }
-
     def rows(self) -> dict[str, int]:
         """Which rows did what."""
         return {**self.fitted.rows, "refitted": self.fitted.refitted}
 
-    def training(self) -> dict[str, Any]:
-        """What the optimizer did."""
-        fitted, recipe = self.fitted, self.recipe
-        return {
-            "optimizer": "AdamW" if recipe.weight_decay else "Adam",
-            "lr": recipe.rate,
-            "weight_decay": recipe.weight_decay,
-            "dropout": recipe.dropout,
-            "batch": recipe.batch or usual_batch(fitted.rows["trained"]),
-            "epochs": len(fitted.history),
-            "kept_epoch": fitted.kept_epoch,
-            "stopped": fitted.history.stopped,
-        }
-
     def save(self, path: Path) -> None:
         """Write the model file."""
-        from chainrule.cli.model_file import save_model
+        from chainrule.training import save_model
 
-        save_model(path, self.fitted.net, self.fitted.sizes, self.fitted.columns, self.about())
+        save_model(path, self.fitted, source=self.lesson.source, spread=self.spread)
 
     def plain(self, path: Path) -> dict[str, Any]:
         """All of it, for JSON: docs/tables.md says what stands where."""
@@ -259,7 +223,7 @@ class Run:
             "layers": list(fitted.sizes),
             "parameters": fitted.parameters,
             "seed": self.recipe.seed,
-            **self.training(),
+            **fitted.training(),
             "rows": rows["trained"],
             "watched": rows["watched"],
             "refitted": rows["refitted"],
@@ -306,13 +270,6 @@ class Run:
             f"it{watched};\n{count:,} epoch{'s' * (count != 1)}, and the weights are of epoch {fitted.kept_epoch:,} "
             f"(seed {self.recipe.seed})"
         )
-
-
-def usual_batch(rows: int) -> int:
-    """How many rows make a step, unless that is said."""
-    from chainrule.training.fit_table import usual_batch
-
-    return usual_batch(rows)
 
 
 def threshold_of(threshold: str | None) -> float | Literal["auto"] | None:

@@ -126,8 +126,32 @@ class Hashed:
         return f"hashed to {len(self.drawers):,} features{_flagged(self)}"
 
 
+@dataclass(frozen=True)
+class Embedded:
+    """A column of texts of very many kinds, for each of which a network learns a vector of `width` numbers.
+
+    Its feature is the place of the text among `texts`, the most frequent being 1. A missing or unseen text has 0, whose
+    vector is 0. With `flag` there is one feature more, 1 where the text is missing.
+    """
+
+    name: str
+    texts: tuple[str, ...]
+    width: int
+    flag: bool = False
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The name of each feature."""
+        return (self.name, *_flag(self))
+
+    @property
+    def done(self) -> str:
+        """What is made of the column, in words."""
+        return f"a vector of {self.width} for each of {len(self.texts):,}{_flagged(self)}"
+
+
 Target = Numbers | Categories
-Column = Numbers | Categories | Dates | Hashed
+Column = Numbers | Categories | Dates | Hashed | Embedded
 
 
 @dataclass(frozen=True)
@@ -322,12 +346,20 @@ def _column(saved: Mapping[str, Any]) -> Column:
         return Dates(name, str(saved["form"]), since, parts, flag)
     if "drawers" in saved:
         return Hashed(name, int(saved["size"]), tuple(int(drawer) for drawer in saved["drawers"]), flag)
+    if "texts" in saved:
+        return Embedded(name, _texts(saved["texts"]), _positive(saved["width"]), flag)
     if "categories" not in saved:
         return _numbers(saved)
     categories: list[Any] = list(saved["categories"])
     if not any(all(type(category) in kinds for category in categories) for kinds in ((str,), (int, float))):
         raise TypeError(f"the categories of {name!r} are neither texts nor numbers")
     return Categories(name, tuple(categories), flag)
+
+
+def _positive(number: Any) -> int:
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise ValueError(f"{number!r:.40} is no number of entries")
+    return number
 
 
 def _target(saved: Mapping[str, Any]) -> Target:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule.data import dates
 from chainrule.data.block import block_of, numbers_where_all_are, stacked, unstacked
-from chainrule.data.columns import Categories, Column, Columns, Dates, Hashed, Numbers
+from chainrule.data.columns import Categories, Column, Columns, Dates, Embedded, Hashed, Numbers
 from chainrule.data.files import meant
 from chainrule.data.library import polars
 from chainrule.data.numerals import hint
@@ -148,11 +148,15 @@ def _write(into: Array, series: pl.Series, column: Column, standardized: bool, r
         return _write_numbers(into[:, 0], series, column, standardized, rows)
     if isinstance(column, Dates):
         return _write_dates(into, series, column, standardized, rows)
+    if isinstance(column, Embedded):
+        codes, unseen = codes_of(series, column.texts)
+        into[:, 0] = codes + 1
+        return _notes_on_categories(series, column, unseen, listing(column.texts), rows)
     if isinstance(column, Hashed):
         codes, unseen = drawers_of(series, column)
         known = f"texts in {len(column.drawers)} of {column.size} drawers"
     else:
-        codes, unseen = codes_of(series, column)
+        codes, unseen = codes_of(series, column.categories)
         known = listing(column.categories)
     filled = np.flatnonzero(codes >= 0)
     into[filled, codes[filled]] = 1
@@ -169,7 +173,7 @@ def target_of(frame: pl.DataFrame, columns: Columns, rows: Array, dtype: np.dtyp
             values = logs_of(values, series, rows)
         scaled = (values - target.mean) / target.scale if columns.standardized else values
         return _finite(scaled.astype(dtype), series, rows)[:, None]
-    codes, unseen = codes_of(series, target)
+    codes, unseen = codes_of(series, target.categories)
     if len(unseen):
         first = unseen[0]
         raise DataError(
@@ -221,14 +225,14 @@ def parse(series: pl.Series) -> pl.Series:
     return series.cast(polars().Float64, strict=False)
 
 
-def codes_of(series: pl.Series, column: Categories) -> tuple[Array, Array]:
+def codes_of(series: pl.Series, known: Sequence[str] | Sequence[float]) -> tuple[Array, Array]:
     """The number of each row's category, −1 where it is missing or unseen, and the places of the unseen."""
     library = polars()
-    categories = list(column.categories)
+    categories = list(known)
     texts = not categories or isinstance(categories[0], str)
     cells = series.cast(library.String) if texts else parse(series)
-    known = library.Series(categories, dtype=cells.dtype)
-    numbered = cells.replace_strict(known, np.arange(len(categories)), default=-1, return_dtype=library.Int64)
+    old = library.Series(categories, dtype=cells.dtype)
+    numbered = cells.replace_strict(old, np.arange(len(categories)), default=-1, return_dtype=library.Int64)
     codes = numbered.fill_null(-1).to_numpy()
     return codes, np.flatnonzero((codes < 0) & series.is_not_null().to_numpy())
 
@@ -295,7 +299,7 @@ def not_a_date(series: pl.Series, places: Array, rows: Array) -> str:
 
 
 def _notes_on_categories(
-    series: pl.Series, column: Categories | Hashed, unseen: Array, known: str, rows: Array
+    series: pl.Series, column: Categories | Hashed | Embedded, unseen: Array, known: str, rows: Array
 ) -> list[str]:
     notes: list[str] = []
     gaps = np.flatnonzero(series.is_null().to_numpy())

@@ -18,6 +18,7 @@ from chainrule.data.columns import (
     Columns,
     Dates,
     Decision,
+    Embedded,
     Hashed,
     Numbers,
     Target,
@@ -53,6 +54,9 @@ FLAGGED = 0.05
 FEWEST_FLAGGED = 5
 """From this share of missing values on, and in so many rows, a feature says where a column has none."""
 
+MOST_WIDE = 32
+"""Numbers of a vector that is learned for a text."""
+
 LEFT_OUT = "left out"
 TOO_LONG = "whole numbers above 2**53, as {}, cannot be told apart as numbers"
 
@@ -72,6 +76,8 @@ class Wishes:
     dates: bool = False
     drawers: int = 0
     """Into so many features texts of very many kinds are hashed; 0 leaves them out."""
+    embedded: bool = False
+    """Whether a vector is learned for each text of very many kinds."""
     log_target: bool = False
 
 
@@ -272,11 +278,13 @@ def _found_texts(series: pl.Series, rows: Array, kind: Kind, wishes: Wishes) -> 
     """Texts are categories, if they are not too many: those are hashed if that was asked."""
     name, count = series.name, series.drop_nulls().n_unique()
     kept = name in wishes.keep
-    if count <= wishes.max_categories or (kept and not wishes.drawers):
+    if count <= wishes.max_categories or (kept and not (wishes.drawers or wishes.embedded)):
         return _Found(kind, Categories(name, ()))
     if len(_odd_cells(series)) and name not in wishes.categorical and kind.name != "code":
         # Mostly numbers, so it is the others that need a word: this names the first of them.
         numbers_of(series, rows)
+    if wishes.embedded:
+        return _Found(kind, Embedded(name, (), 1))
     if wishes.drawers:
         return _Found(kind, Hashed(name, wishes.drawers, ()))
     return _Found(kind, left_out=_too_many(series, count))
@@ -289,7 +297,7 @@ def _too_many(series: pl.Series, count: int) -> str:
     first = series.drop_nulls()[0]
     return (
         f"{why}it has {count:,} different texts, as {first!r}; max_categories={count} would make "
-        "each a feature, hashed=64 would share 64 among them"
+        "each a feature, hashed=64 would share 64 among them, embedded=True would learn a vector for each"
     )
 
 
@@ -330,8 +338,17 @@ def fit_column(column: Column, series: pl.Series, rows: Array) -> Column | str:
         return f"it is constant, {given[0]!r} in every row"
     if given.dtype.is_numeric():
         return column
+    if isinstance(column, Embedded):
+        texts, counts = np.unique(given.to_numpy().astype(str), return_counts=True)
+        ordered: list[str] = texts[np.argsort(-counts, kind="stable")].tolist()
+        return replace(column, texts=tuple(ordered), width=width_of(len(ordered)), flag=flag)
     categories: tuple[str, ...] = tuple(given.unique().sort().to_list())
     return replace(column, categories=categories, flag=flag)
+
+
+def width_of(kinds: int) -> int:
+    """How many numbers the vector of each of so many texts has: it grows as the fourth root, as word vectors' do."""
+    return min(MOST_WIDE, max(2, round(2 * kinds**0.25)))
 
 
 def _fit_numbers(column: Numbers, series: pl.Series, rows: Array) -> Column | str:

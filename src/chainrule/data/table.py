@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -14,6 +15,7 @@ from chainrule.data.columns import Columns, Numbers, Task
 from chainrule.data.dates import format_of, moments, no_date
 from chainrule.data.encode import (
     UNSEEN,
+    as_texts,
     features_of,
     listing,
     no_number,
@@ -233,6 +235,7 @@ def read_table(
     keep: Sequence[str] = (),
     dates: bool = False,
     hashed: int = 0,
+    embedded: bool = False,
     log_target: bool = False,
     missing: Sequence[str] | str = MISSING,
     separator: str | None = None,
@@ -254,8 +257,9 @@ def read_table(
     Left out, each with its reason, are columns that are constant, empty or in `ignore`; dates and times, which with
     `dates` give year, month, day, weekday, days since the first, and hour; columns that only count the rows (whole
     numbers, all different, in equal steps) and ids (texts, or whole numbers under such a name, that are all different);
-    texts of more than `max_categories` kinds, which are `hashed` to so many features on request. Whole numbers with
-    leading zeros are codes, and texts. A column in `keep` is used in spite of this: counts and codes as numbers, dates
+    texts of more than `max_categories` kinds, which on request are `hashed` to so many features, or `embedded`: then a
+    network learns a vector for each, and the feature is the text's number. Whole numbers with leading zeros are codes,
+    and texts. A column in `keep` is used in spite of this: counts and codes as numbers, dates
     by their parts, texts as categories. ``table.columns`` shows what each column was taken for, and why.
 
     The task is classification if the target is text, or whole numbers of which at most 20 are different and each
@@ -292,6 +296,8 @@ def read_table(
         raise DataError(f"task is auto, classification or regression, not {task!r}")
     if hashed < 0:
         raise DataError(f"hashed is a number of features, or 0 for none, not {hashed}")
+    if hashed and embedded:
+        raise DataError(f"texts of very many kinds are either hashed={hashed} or embedded=True: give one of both")
     # Floats only: `features_of` writes means and scaled numbers.
     kind = np.dtype(dtype)
     if kind.kind != "f":
@@ -332,6 +338,7 @@ def read_table(
                 tuple(keep),
                 dates,
                 hashed,
+                embedded,
                 log_target,
             )
             frame = typed(frame, wishes)
@@ -344,6 +351,26 @@ def read_table(
     decided, mended = notes[:1], [*told, *dropped, *notes[1:], *missed]
     warn_of(mended, str(path))
     return Table(x, y, columns, numbers, (*decided, *mended), frame, as_written)
+
+
+def as_table(data: Any, columns: Columns, *, dtype: DTypeLike = np.float32) -> Table:
+    """New rows as a table that was read has them: a file, columns by name, or a polars frame."""
+    if isinstance(data, str | os.PathLike):
+        return read_table(os.fspath(cast("PathLike", data)), columns=columns, dtype=dtype)
+    frame, rows = as_texts(data, columns)
+    if not frame.height:
+        raise DataError("there are no rows")
+    name = columns.target.name
+    given, notes = _with_target(frame, name, rows, learning=False)
+    if notes:
+        frame, rows = frame[given], rows[given]
+    elif name in frame.columns and not len(given):
+        frame = frame.drop(name)
+    kind = np.dtype(dtype)
+    x, missed = features_of(frame, columns, rows, kind)
+    y = target_of(frame, columns, rows, kind) if name in frame.columns else None
+    warn_of([*notes, *missed], "the rows given")
+    return Table(x, y, columns, rows, (*notes, *missed), frame, frame)
 
 
 def _all_missing(error: str, texts: pl.DataFrame, frame: pl.DataFrame, missing: Sequence[str]) -> str:

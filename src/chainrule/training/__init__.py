@@ -33,6 +33,8 @@ from chainrule.training.metrics import (
     r2,
     roc_auc,
 )
+from chainrule.training.model import Model, load_model, save_model
+from chainrule.training.predictions import Predictions
 from chainrule.training.run import Run
 
 __all__ = [
@@ -41,6 +43,8 @@ __all__ = [
     "EarlyStopping",
     "History",
     "Interrupted",
+    "Model",
+    "Predictions",
     "Recipe",
     "Run",
     "Table",
@@ -58,6 +62,7 @@ __all__ = [
     "judge",
     "largest_curvature",
     "load_checkpoint",
+    "load_model",
     "mean_absolute_error",
     "permutation_importance",
     "precision_recall_f1",
@@ -65,4 +70,5 @@ __all__ = [
     "r2",
     "roc_auc",
     "save_checkpoint",
+    "save_model",
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -30,6 +29,7 @@ from chainrule.training.judge import (
 )
 from chainrule.training.linear import Linear, fit_linear
 from chainrule.training.metrics import accuracy, r2
+from chainrule.training.table_net import for_linear, network_of, sizes_of
 
 Array = NDArray[Any]
 PATIENCE = 20
@@ -42,7 +42,6 @@ FEWEST_EPOCHS, MOST_EPOCHS = 20, 300
 """Unless told otherwise, so many epochs as make about so many steps."""
 SMALL = 10_000
 """Rows from which on larger batches are taken."""
-MOST_PARAMETERS = 100_000_000
 JUDGED = "the network that was judged"
 NEVER = -1e4
 """The score of a class that no row taught."""
@@ -90,6 +89,7 @@ class Fitted:
     """How many rows trained it, how many watched when to stop, and how many were held back to judge it."""
     judgement: Judgement
     linear: Linear = field(repr=False)
+    recipe: Recipe = field(repr=False)
     threshold: Threshold | None = None
     interrupted: str = ""
     """Which weights these are, where Ctrl-C ended the training; else nothing."""
@@ -101,19 +101,19 @@ class Fitted:
         """How many numbers were learned."""
         return sum(parameter.size for parameter in self.net.parameters())
 
-
-def network_of(sizes: Sequence[int], *, rng: np.random.Generator | int = 0, dtype: Any = np.float32) -> nn.Sequential:
-    """Linear layers of these widths with ReLU between them; `rng` draws the weights."""
-    draw = np.random.default_rng(rng)
-    steps: list[nn.Module] = []
-    for taken, given in pairwise(sizes):
-        steps += [nn.Linear(taken, given, rng=draw, dtype=dtype), nn.ReLU()]
-    return nn.Sequential(*steps[:-1])
-
-
-def usual_layers(rows: int) -> tuple[int, ...]:
-    """Hidden layers by the number of rows: what few rows teach, few neurons hold."""
-    return (16,) if rows < 500 else (32,) if rows < 5_000 else (64, 32) if rows < 50_000 else (100,)
+    def training(self) -> dict[str, Any]:
+        """What the optimizer did, as plain data."""
+        recipe = self.recipe
+        return {
+            "optimizer": "AdamW" if recipe.weight_decay else "Adam",
+            "lr": recipe.rate,
+            "weight_decay": recipe.weight_decay,
+            "dropout": recipe.dropout,
+            "batch": recipe.batch or usual_batch(self.rows["trained"]),
+            "epochs": len(self.history),
+            "kept_epoch": self.kept_epoch,
+            "stopped": self.history.stopped,
+        }
 
 
 def usual_batch(rows: int) -> int:
@@ -129,19 +129,6 @@ def usual_epochs(rows: int, batch: int) -> int:
 def loss_of(classes: bool, weight: Array | None = None) -> nn.Module:
     """The loss for classes or for numbers."""
     return nn.CrossEntropyLoss(weight=weight) if classes else nn.MSELoss()
-
-
-def sizes_of(columns: Columns, rows: int, layers: Sequence[int] | None) -> tuple[int, ...]:
-    """The width of every layer, from the features to the outputs."""
-    hidden = usual_layers(rows) if layers is None else layers
-    sizes = (len(columns.names), *hidden, len(columns.classes) or 1)
-    parameters = sum((taken + 1) * given for taken, given in pairwise(sizes))
-    if parameters > MOST_PARAMETERS:
-        raise ShapeError(
-            f"a network {'-'.join(map(str, sizes))} has {parameters:,} parameters, and at most {MOST_PARAMETERS:,} are "
-            "trained here: name smaller --layers"
-        )
-    return sizes
 
 
 def fit_table(table: Examples, recipe: Recipe | None = None, *, held: Examples | None = None) -> Fitted:
@@ -180,7 +167,11 @@ def fit_table(table: Examples, recipe: Recipe | None = None, *, held: Examples |
     if interrupted:
         return replace(fitted, interrupted=JUDGED)
     return replace(
-        fitted, net=net, columns=whole.columns, sizes=(len(whole.columns.names), *fitted.sizes[1:]), refitted=len(whole)
+        fitted,
+        net=net,
+        columns=whole.columns,
+        sizes=sizes_of(whole.columns, len(whole), fitted.sizes[1:-1]),
+        refitted=len(whole),
     )
 
 
@@ -204,7 +195,8 @@ def _run(
     """A network that was trained, its history, the epoch whose weights it has, and which these are after a Ctrl-C."""
     assert train.y is not None
     classes = train.columns.task == "classification"
-    net = network_of(sizes_of(train.columns, len(train), recipe.layers), rng=np.random.default_rng(recipe.seed))
+    sizes = sizes_of(train.columns, len(train), recipe.layers)
+    net = network_of(sizes, train.columns, rng=np.random.default_rng(recipe.seed))
     batch = recipe.batch or usual_batch(len(train))
     weights = class_weights(train) if classes and recipe.balanced else None
     stopping, interrupted = EarlyStopping(PATIENCE), ""
@@ -283,7 +275,7 @@ def _trained(train: Examples, watched: Examples | None, held: Examples, recipe: 
         else:
             threshold = Threshold(positive, recipe.threshold)
     weights = class_weights(train) if count and recipe.balanced else None
-    linear = fit_linear(train.x, train.y, classes=count, weights=weights)
+    linear = fit_linear(for_linear(train.x, train.columns), train.y, classes=count, weights=weights)
     return Fitted(
         net=net,
         sizes=sizes_of(train.columns, len(train), recipe.layers),
@@ -293,6 +285,7 @@ def _trained(train: Examples, watched: Examples | None, held: Examples, recipe: 
         rows={"trained": len(train), "watched": 0 if watched is None else len(watched), "held_out": len(held)},
         judgement=judge(net, held, linear=linear, threshold=threshold, weighted=recipe.balanced),
         linear=linear,
+        recipe=recipe,
         threshold=threshold,
         interrupted=interrupted,
     )

@@ -18,6 +18,7 @@ from chainrule.data.table import Table as Examples
 from chainrule.table import Table
 from chainrule.training.linear import Linear
 from chainrule.training.metrics import accuracy, balanced_accuracy, confusion_matrix, precision_recall_f1, roc_auc
+from chainrule.training.table_net import for_linear
 
 Array = NDArray[Any]
 PORTION = 1024
@@ -140,7 +141,7 @@ def judge(
     """
     right = table.targets
     outputs = outputs_of(net, table.x)
-    beside = None if linear is None else linear(table.x)
+    beside = None if linear is None else linear(for_linear(table.x, table.columns))
     if table.columns.task == "classification":
         judgement = _judged_classes(outputs, beside, right, table.columns, threshold, weighted)
     else:
