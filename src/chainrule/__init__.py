@@ -285,11 +285,13 @@ if TYPE_CHECKING:
     from chainrule.derivation.wrong.what_if import what_if
     from chainrule.training.model import load_model
     from chainrule.verify.grade import grade
+    from chainrule.verify.gradients import check_gradients
 
 __version__ = "0.1.0"
 
 LATER = {
     "compile": "codegen.compiled",
+    "check_gradients": "verify.gradients",
     "data": "",
     "derivative": "derivation.symbolic.derivative",
     "explain": "derivation.explain",
@@ -362,6 +364,7 @@ __all__ = [
     "cbrt",
     "ceil",
     "celu",
+    "check_gradients",
     "cholesky",
     "choose",
     "chunk",

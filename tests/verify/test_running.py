@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -54,15 +55,9 @@ def test_files_beside_it_are_in_reach_and_sets_have_one_order(ran: Any, tmp_path
         ("def f():\n    while True: pass\n", "had not ended after 2 seconds"),
         ("import os\ndef f():\n    print('so far')\n    os._exit(3)\n", "exit code 3.*so far"),
         ("import os, signal\ndef f():\n    os.kill(os.getpid(), signal.SIGSEGV)\n", "SIGSEGV"),
-        ("def f():\n    raise SystemExit(1)\n", "SystemExit"),
         ("def f():\n    return bytearray(3 * 2**30)[0]\n", "more than 1 GiB"),
         ("def f():\n    y = 0\n    return 1 / y\n", r"ZeroDivisionError.*line 3 of mine.py: return 1 / y"),
         ("def f():\n    return input('number: ')\n", "EOFError"),
-        ("def g():\n    return 1\n", "has no f"),
-        ("def f(:\n", "is no Python.*line 1"),
-        ("import nowhere_to_be_found\n", "nowhere_to_be_found"),
-        ("x = [1][3]\n", r"could not be loaded: IndexError.*line 1: x = \[1\]\[3\]"),
-        ("raise SystemExit\n", "could not be loaded: SystemExit"),
         ("from threading import *\nTimer(60, id, [1]).start()\ndef f():\n    return 1 / 0\n", "ZeroDivisionError"),
     ],
 )
@@ -84,7 +79,27 @@ def test_a_file_without_end_is_cut(ran: Any) -> None:
         ran(source)
 
 
-def test_a_module_that_is_nowhere() -> None:
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("def g():\n    return 1\n", r"mine\.py has no f"),
+        ("def fa():\n    return 1\n", r"did you mean fa\?"),
+        ("def f(:\n", "is no Python.*line 1"),
+        ("x = [1][3]\n", r"could not be loaded: IndexError.*line 1: x = \[1\]\[3\]"),
+        ("import nowhere_to_be_found\n", "nowhere_to_be_found"),
+        ("raise SystemExit\n", "could not be loaded: SystemExit"),
+    ],
+)
+def test_what_cannot_be_loaded(source: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "modules", {**sys.modules})
+    (tmp_path / "mine.py").write_text(source, encoding="utf-8")
+    with pytest.raises(CodeError, match=words):
+        load(str(tmp_path / "mine.py"), "f")
+
+
+def test_a_module_that_is_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
     with pytest.raises(CodeError, match="no file or module nowhere"):
         load("nowhere", "f")
     with pytest.raises(CodeError, match=r"no file nowhere\.py"):

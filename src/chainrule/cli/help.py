@@ -42,6 +42,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "train examples/flowers.csv --target species",
         "explain flowers.safetensors --example examples/flowers.csv:3 --inputs",
     ),
+    "check": (
+        "check examples/backward.py:forward,backward x:6x4 w:4x3 b:3 --run-code",
+        "train examples/flowers.csv --target species",
+        "check flowers.safetensors examples/flowers.csv --cheap",
+    ),
     "doctor": ("doctor", "doctor --json"),
 }
 """What to type after the name of the program, by command; each line runs after those above it."""

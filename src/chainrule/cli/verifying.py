@@ -1,0 +1,96 @@
+"""The commands that check the work of others: gradients, models beside PyTorch, and engines; the work is in verify."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from chainrule.cli.telling import Json, say
+from chainrule.errors import CodeError
+from chainrule.table import json_of
+
+RunCode = Annotated[bool, typer.Option("--run-code", help="Run the program: without this, nobody's code is run.")]
+Seconds = Annotated[float, typer.Option(min=1, help="How long the program may run.")]
+Seed = Annotated[int, typer.Option(min=0, help="Draws directions, and the inputs of which only a shape is given.")]
+ROWS = 64
+"""Of a table, so many rows are one batch to check."""
+
+
+def check(
+    target: Annotated[str, typer.Argument(help="FILE.py:FUNCTION (or MODULE:FUNCTION), or a network's file.")],
+    given: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME=VALUE | NAME:SHAPE | DATA]...", help="The function's inputs, or the table."),
+    ] = None,
+    cheap: Annotated[
+        bool, typer.Option("--cheap", help="Move each input along two random directions, not entry by entry.")
+    ] = False,
+    order: Annotated[int, typer.Option(min=1, max=2, help="2 for the gradient's own derivatives too.")] = 1,
+    seed: Seed = 0,
+    run_code: RunCode = False,
+    seconds: Seconds = 60,
+    as_json: Json = False,
+) -> None:
+    """Compare gradients with differences, and say where one is wrong, by which factor, and what the mistake is.
+
+    FUNCTION may be a function, an autograd.Function of PyTorch, or two with a comma: forward,backward. Exit code 1
+    where a gradient is wrong.
+    """
+    settings = {"cheap": cheap, "order": order, "seed": seed}
+    if ":" in target and not Path(target).exists():
+        path, name = code_of(target, "FUNCTION")
+        found = apart("gradients_of_code", [path, name, list(given or []), settings], run_code, target, seconds)
+    else:
+        found = of_network(Path(target), list(given or []), settings)
+    hand_in(found, as_json)
+
+
+def code_of(target: str, what: str) -> tuple[str, str]:
+    """The file and the name in ``FILE:NAME``."""
+    path, _, name = target.rpartition(":")
+    if not path or not name:
+        raise typer.BadParameter(f"{target} is no FILE.py:{what}")
+    return path, name
+
+
+def apart(task: str, arguments: list[Any], run_code: bool, target: str, seconds: float) -> dict[str, Any]:
+    """Run a task on a user's program in a process of its own; refused unless that was allowed."""
+    from chainrule.verify.running import Limits, run_apart
+
+    if not run_code:
+        raise CodeError(f"to check {target}, its code has to be run: add --run-code if you trust it")
+    ran = run_apart(f"chainrule.verify.tasks:{task}", arguments, Limits(seconds), Path.cwd())
+    if ran.printed.strip():
+        say(f"chainrule: the program printed:\n{ran.printed.rstrip()}", err=True)
+    return ran.result
+
+
+def hand_in(found: dict[str, Any], as_json: bool) -> None:
+    """Print what was found, and exit with 1 where something is wrong."""
+    text = found.pop("text")
+    if as_json:
+        typer.echo(json_of(found))
+    else:
+        say(text)
+    if not found["passed"]:
+        raise typer.Exit(1)
+
+
+def of_network(path: Path, given: list[str], settings: dict[str, Any]) -> dict[str, Any]:
+    """The gradients of a trained network's loss on the first rows of a table, in float64."""
+    from chainrule.cli.examples import examples_of, notes_as_lines
+    from chainrule.cli.model_file import in_float64, load_model
+    from chainrule.training.fit_table import loss_of
+    from chainrule.verify.gradients import check_gradients
+
+    if len(given) != 1:
+        raise typer.BadParameter("a network is checked on a table: chainrule check MODEL DATA")
+    model = load_model(path)
+    with notes_as_lines("chainrule train"):
+        examples = examples_of(given[0], model, whole=True, dtype="float64")
+        x, y = examples.table.x[:ROWS], examples.targets[:ROWS]
+    loss = loss_of(model.columns.task == "classification")
+    report = check_gradients(in_float64(model), x, y, loss=loss, **settings)
+    return {**report.as_dict(), "text": f"on {len(x)} of {examples.name}: {report}"}

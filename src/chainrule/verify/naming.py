@@ -1,0 +1,107 @@
+"""The name of a mistake in a gradient: where the catalogue of mistakes and the check of gradients meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from chainrule.core.state import Quiet
+from chainrule.verify.differences import Array
+from chainrule.verify.differing import Between, Differing, differing
+from chainrule.verify.subject import Leaf, Subject
+
+Slope = Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A gradient that is wrong beside the right one, known by differences to within a share `near`."""
+
+    subject: Subject
+    leaf: Leaf
+    given: Array
+    right: Array
+    """Nan where it was not looked at."""
+    near: float
+
+
+def by_its_arrays(wrong: Wrong) -> Differing | None:
+    """What the two arrays alone show: a shape, a sign, a factor, another input's gradient."""
+    looked = np.isfinite(wrong.right)
+    if wrong.given.shape != wrong.right.shape or looked.all():
+        with Quiet():
+            return differing(wrong.given, wrong.right, wrong.near, known_factors(wrong), matrices_of(wrong))
+    # Of a sample of the entries, shapes and axes mean nothing.
+    return differing(wrong.given[looked], wrong.right[looked], wrong.near) if looked.any() else None
+
+
+def matrices_of(wrong: Wrong) -> dict[str, Array]:
+    """Square matrices among the inputs, which may have been taken the wrong way round."""
+    return {leaf.name: leaf.array for leaf in wrong.subject.leaves if leaf.array.ndim == 2 and leaf is not wrong.leaf}
+
+
+def known_factors(wrong: Wrong) -> list[Between]:
+    """What may stand between two gradients of one input: every input, and slopes that are written with the output."""
+    leaves = wrong.subject.leaves
+    known = [
+        between
+        for leaf in leaves
+        for between in (
+            Between("missing-factor", f"the factor {leaf.name} is left out", 1 / leaf.array),
+            Between("extra-factor", f"the factor {leaf.name} stands once too often", leaf.array),
+        )
+    ]
+    x = wrong.leaf.array
+    out = wrong.subject.run()
+    if out.size != x.size:
+        return known
+    out = out.reshape(x.shape)
+    for says, slope, again in SQUASHING:
+        right = slope(out)
+        known += [
+            Between("activation-derivative-missing", f"the slope {says} of the output y is left out", 1 / right),
+            Between("activation-derivative-twice", f"the slope {says} of the output y stands twice", right),
+            Between(
+                "activation-derivative-at-input",
+                f"the slope {says} is meant for the output y, and was given the input",
+                slope(x) / right,
+            ),
+            Between(
+                "activation-derivative-at-output",
+                "the slope is taken at the output y for the input",
+                again(out) / right,
+            ),
+            Between("activation-for-derivative", f"the output y stands where its slope {says} belongs", out / right),
+        ]
+    return known
+
+
+def sigmoid_slope(y: Array) -> Array:
+    """The sigmoid's slope, of its output."""
+    return y * (1 - y)
+
+
+def tanh_slope(y: Array) -> Array:
+    """The hyperbolic tangent's slope, of its output."""
+    return 1 - y * y
+
+
+SQUASHING: tuple[tuple[str, Slope, Slope], ...] = (
+    ("y(1 − y)", sigmoid_slope, lambda z: sigmoid_slope(1 / (1 + np.exp(-z)))),
+    ("1 − y²", tanh_slope, lambda z: tanh_slope(np.tanh(z))),
+)
+"""Slopes that are written with the output y: in words, of the output, and of the input."""
+
+NAMERS: list[Callable[[Wrong], Differing | None]] = [by_its_arrays]
+"""Asked one after the other; whoever knows more stands in front."""
+
+
+def name_of_mistake(wrong: Wrong) -> Differing:
+    """What the mistake is, as far as anybody knows."""
+    for name in NAMERS:
+        found = name(wrong)
+        if found is not None and found.name:
+            return found
+    return Differing("unclassified", "it is not what differences give")

@@ -1,0 +1,251 @@
+"""A forward and a backward pass written by hand, checked as they stand, in whichever of the usual ways they are called.
+
+- ``forward(*inputs)`` gives ``out`` or ``(out, kept)``
+- ``backward(kept, g)`` or ``backward(g, kept)``, after what forward kept
+- ``backward(g, *inputs)`` or ``backward(*inputs, g)``; ``backward(*inputs)`` of a loss, where g is 1
+
+Which one it is stands in the names of the parameters, or is found by trying.
+"""
+
+# What a user's functions take and give is not known before they have run.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.core import Value
+from chainrule.core.operation import is_node
+from chainrule.core.state import quietly
+from chainrule.core.tensor import Tensor
+from chainrule.core.tree import flatten, matched, outline, unflatten
+from chainrule.errors import GraphError
+from chainrule.verify.subject import (
+    Array,
+    BackwardError,
+    Function,
+    Subject,
+    elsewhere,
+    joined,
+    leaf_of,
+    moving_places,
+    name_of,
+    names_of_inputs,
+    settle,
+)
+
+COTANGENTS = {
+    "g",
+    "grad",
+    "grad_output",
+    "grad_out",
+    "dout",
+    "dy",
+    "dz",
+    "upstream",
+    "cotangent",
+    "gy",
+    "gout",
+    "delta",
+}
+"""What people call the gradient that arrives."""
+KEPT = {"kept", "cache", "ctx", "saved", "res", "residuals", "context", "state", "tape", "memory", "self"}
+"""And what a forward pass keeps for the backward pass."""
+
+Way = Callable[[list[Any], Any, Any], Any]
+"""How backward is called, with the inputs, what was kept, and the gradient that arrives."""
+UNFIT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+class Pair(Subject):
+    """``(forward, backward)`` on plain numbers and arrays, or on Tensors where Tensors were given."""
+
+    def __init__(self, forward: Function, backward: Function, inputs: Sequence[Any]) -> None:
+        super().__init__()
+        self.forward = forward
+        self.backward = backward
+        self.title = name_of(forward)
+        self.flat, self.structure = flatten(tuple(inputs))
+        self.count = len(inputs)
+        self.places = moving_places(self.flat, False, 0)
+        names = names_of_inputs(forward, inputs)
+        self.leaves = [leaf_of(names[k], self.flat[k]) for k in self.places]
+        if not self.leaves:
+            raise GraphError(f"{self.title} was given no number or array that could be moved")
+        self.way: Way | None = None
+        self.keeps = False
+
+    def __enter__(self) -> Pair:
+        ways = self.ways()
+        settle(self)
+        self.choose(ways)
+        return self
+
+    def arguments(self) -> list[Any]:
+        """The inputs at the leaves' present numbers, of the kinds that were given."""
+        flat = list(self.flat)
+        for k, leaf in zip(self.places, self.leaves, strict=True):
+            array = leaf.array if self.wide else leaf.array.astype(leaf.dtype)
+            if is_node(leaf.given):
+                flat[k] = Value(float(array)) if isinstance(leaf.given, Value) else Tensor(array)
+            elif array.ndim:
+                flat[k] = array.copy() if self.copies else array
+            else:
+                flat[k] = float(array) if isinstance(leaf.given, float | int) else array[()]
+        return list(unflatten(self.structure, flat))
+
+    def forward_pass(self) -> tuple[list[Any], Any, Any]:
+        """One run: the arguments, the output and what was kept."""
+        self.chances.wind_back()
+        made = quietly(self.forward, *self.arguments())
+        out, kept = made if self.keeps else (made, None)
+        return self.arguments(), out, kept
+
+    def run(self) -> Array:
+        return joined(numbers_in(self.forward_pass()[1]))
+
+    def ways(self) -> list[tuple[bool, Way]]:
+        """How backward may want to be called, the likeliest first; and whether forward gives what is kept."""
+        self.copies = True
+        _, made, _ = self.forward_pass()
+        self.copies = False
+        wanted = [
+            p.name.lower()
+            for p in inspect.signature(self.backward).parameters.values()
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty
+        ]
+        found: list[tuple[bool, Way]] = []
+        if isinstance(made, tuple) and len(made) == 2 and len(wanted) == 2:
+            in_jax_order: list[Way] = [
+                lambda _, kept, g: self.backward(kept, g),
+                lambda _, kept, g: self.backward(g, kept),
+            ]
+            turned = wanted[0] in COTANGENTS or wanted[1] in KEPT or wanted[0].startswith("d")
+            found += [(True, way) for way in (in_jax_order[::-1] if turned else in_jax_order)]
+        if len(wanted) == self.count:
+            found.append((False, self.of_loss))
+        elif len(wanted) == self.count + 1:
+            in_front_or_behind: list[Way] = [
+                lambda arguments, _, g: self.backward(g, *arguments),
+                lambda arguments, _, g: self.backward(*arguments, g),
+            ]
+            behind = wanted[-1] in COTANGENTS
+            found += [(False, way) for way in (in_front_or_behind[::-1] if behind else in_front_or_behind)]
+        if not found:
+            raise GraphError(
+                f"{name_of(self.backward)} takes {len(wanted)} arguments: write backward(g, *inputs), or "
+                "backward(kept, g) with a forward that gives (out, kept); g is the gradient that arrives"
+            )
+        self.keeps, self.way = found[0]
+        return found
+
+    def of_loss(self, arguments: list[Any], _: Any, g: Any) -> Any:
+        """The gradients of a loss, times the number that arrives."""
+        given = self.backward(*arguments)
+        if np.ndim(g):
+            raise TypeError(
+                "it takes the inputs alone, and forward gives more than one number: let it take (g, *inputs)"
+            )
+        leaves, structure = flatten(given)
+        return unflatten(structure, [g * part for part in leaves])
+
+    def choose(self, ways: Sequence[tuple[bool, Way]]) -> None:
+        """Take the first way of calling whose gradients fit; else the first that works; else the first of all."""
+        fits: list[int] = []
+        for self.keeps, self.way in ways:
+            try:
+                found = self.pull(np.ones(self.run().size))
+            except (BackwardError, GraphError):
+                fits.append(2)
+                continue
+            fits.append(int(any(g.shape != leaf.array.shape for g, leaf in zip(found, self.leaves, strict=True))))
+        self.keeps, self.way = ways[fits.index(min(fits))]
+
+    def back(self, arguments: list[Any], out: Any, kept: Any, u: Array) -> list[Array]:
+        """The backward pass of one forward pass."""
+        assert self.way is not None
+        pieces, start = [], 0
+        leaves, structure = flatten(out)
+        for part in leaves:
+            shape = np.shape(part.data if is_node(part) else part)
+            count = int(np.prod(shape, dtype=int))
+            piece = u[start : start + count].reshape(shape)
+            kind = np.asarray(part.data if is_node(part) else part).dtype
+            piece = piece.astype(kind if kind.kind == "f" else float)
+            pieces.append(Tensor(piece) if isinstance(part, Tensor) else piece if shape else float(piece))
+            start += count
+        cotangent = unflatten(structure, pieces)
+        before = joined(numbers_in(cotangent))
+        try:
+            given = quietly(self.way, arguments, kept, cotangent)
+        except UNFIT as error:
+            raise BackwardError(f"the backward pass fails: {type(error).__name__}: {error}") from error
+        if not np.array_equal(before, joined(numbers_in(cotangent)), equal_nan=True):
+            note = "its backward pass writes into the gradient that arrives, which others may still need"
+            self.notes += [note] if note not in self.notes else []
+        return self.matched(given)
+
+    def matched(self, given: Any) -> list[Array]:
+        """What backward gave, as a gradient for each leaf; a list may leave out the inputs that are no numbers."""
+        if self.count == 1 and not (isinstance(given, tuple | list) and len(given) == 1):
+            given = (given,)
+        if isinstance(given, dict):
+            names = names_of_inputs(self.forward, unflatten(self.structure, self.flat))
+            given = tuple([given.get(name, given.get(f"d{name}", given.get(f"grad_{name}"))) for name in names])
+        if not isinstance(given, tuple | list):
+            raise BackwardError(
+                f"the backward pass gave a {type(given).__name__}, not a tuple of {self.count} gradients"
+            )
+        try:
+            parts = matched(self.structure, tuple(given)) if len(given) == self.count else []
+        except ValueError:
+            raise BackwardError(
+                f"the backward pass gave gradients of another structure than the inputs', {outline(self.structure)}"
+            ) from None
+        if parts:
+            parts = [parts[k] for k in self.places]
+        elif len(given) == len(self.leaves):
+            parts = list(given)
+        else:
+            raise BackwardError(
+                f"the backward pass gave {len(given)} gradients, and there are {self.count} inputs: give one for each, "
+                "None for zeros"
+            )
+        found: list[Array] = []
+        for leaf, part in zip(self.leaves, parts, strict=True):
+            if part is None:
+                found.append(np.zeros(leaf.array.shape))
+                continue
+            array = np.array(part.data if is_node(part) else part)
+            if array.dtype.kind not in "fiub":
+                raise BackwardError(f"the gradient of {leaf.name} is no array of numbers: {array.dtype}")
+            found.append(array.astype(float))
+        return found
+
+    def pull(self, u: Array) -> list[Array]:
+        return self.back(*self.forward_pass(), u)
+
+    def pull_late(self, u: Array) -> tuple[list[Array], list[Array]]:
+        before, self.copies = self.copies, True  # what a run keeps must not be the arrays that are moved
+        try:
+            passed = self.forward_pass()
+            with elsewhere([leaf.array for leaf in self.leaves]):
+                self.forward_pass()
+            return self.back(*passed, u), self.back(*passed, u)
+        finally:
+            self.copies = before
+
+
+def numbers_in(out: Any) -> list[Any]:
+    """The numbers of what a function gave; what holds none is refused."""
+    found: list[Any] = []
+    for x in flatten(out)[0]:
+        array = np.asarray(x.data if is_node(x) else x)
+        if array.dtype.kind not in "fiub":
+            raise GraphError(f"the function gave a {type(x).__name__}: give numbers or arrays, or (out, kept)")
+        found.append(array)
+    return found

@@ -1,0 +1,459 @@
+"""What is checked: a function with its inputs as arrays that can be moved, its outputs in a row, and its derivatives.
+
+The function runs in float64 where it can, on copies; parameters of modules among its inputs are inputs too. What a run
+changes (buffers, generators of random numbers, inputs that are written into) is as before at the next.
+"""
+
+# What a user's function takes and gives is not known before it has run.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.core import Value, graph
+from chainrule.core.graph import from_array
+from chainrule.core.operation import is_node
+from chainrule.core.state import Quiet, Transforming, enable_grad, no_grad
+from chainrule.core.tensor import Tensor
+from chainrule.core.tree import flatten, unflatten
+from chainrule.errors import ChainruleError, DtypeError, GraphError
+from chainrule.nn.module import Module
+from chainrule.transforms import output_node
+from chainrule.verify.parts import wrong_operation
+
+Array = NDArray[np.float64]
+Function = Callable[..., Any]
+
+REAL = ("float32", "float64")
+SAME = 1e-12
+"""Two runs on the same inputs that differ by less differ by rounding, as where threads add up in another order."""
+
+
+class BackwardError(ChainruleError, RuntimeError):
+    """A backward pass that fails, or gives something that is no gradient; the message says what."""
+
+
+@dataclass
+class Leaf:
+    """An array that can be moved: an input or a part of one, or a parameter."""
+
+    name: str
+    array: Array
+    given: Any
+    """What stood there: a number, an array, a Value, a Tensor or a parameter."""
+    dtype: np.dtype[Any]
+
+
+class Chances:
+    """The generators of random numbers that everybody shares, which can be wound back."""
+
+    def __init__(self) -> None:
+        self.numpy = np.random.get_state()
+        self.python = random.getstate()
+        self.drawn = True
+        """Whether anybody draws from them; to put them back costs as much as a small function."""
+
+    def wind_back(self) -> None:
+        """Bring them to where they were."""
+        if self.drawn:
+            np.random.set_state(self.numpy)
+            random.setstate(self.python)
+
+    def look(self) -> bool:
+        """Whether somebody has drawn since."""
+        now: Any = np.random.get_state()
+        before: Any = self.numpy
+        self.drawn = now[2] != before[2] or not np.array_equal(now[1], before[1]) or random.getstate() != self.python
+        return self.drawn
+
+
+class Subject:
+    """The contract between a function that is checked and the check; subclasses know how theirs is run.
+
+    `run` gives the outputs at the leaves' present numbers, `pull` the gradients of ``u · outputs`` in the leaves.
+    """
+
+    title = "f"
+    leaves: Sequence[Leaf]
+    wide = True
+    """Whether it runs in float64; otherwise in the types that were given."""
+    size = 0.0
+    """How large the numbers are of which the outputs are made, where they may cancel."""
+    copies = False
+    """Whether the inputs are copied for each run, because a run writes into them."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.chances = Chances()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave everything as it was."""
+
+    def run(self) -> Array:
+        """The outputs, in a row."""
+        raise NotImplementedError
+
+    def pull(self, u: Array) -> list[Array]:
+        """The gradient of ``u · outputs`` in every leaf."""
+        raise NotImplementedError
+
+    def pull_late(self, u: Array) -> tuple[list[Array], list[Array]]:
+        """The same where the function ran elsewhere between forward and backward; and once more from the same run."""
+        raise NotImplementedError
+
+    def push(self, tangents: Sequence[Array]) -> Array | None:
+        """The outputs' tangents; None where there is no forward mode."""
+        return None
+
+    def pull_as_given(self, u: Array) -> list[Array] | None:
+        """The gradient in the types that were given, where they are not float64."""
+        return None
+
+    def derivative(self, u: Array) -> Subject:
+        """Its gradient as a function in its turn."""
+        raise GraphError(f"second order is not known of {self.title}: its backward pass is on plain numbers")
+
+    def guilty(self) -> str:
+        """Which of its parts is wrong, in a sentence; nothing where that cannot be told."""
+        return ""
+
+    def safe_run(self, count: int) -> Array:
+        """The outputs, or nan for each where the function does not exist."""
+        try:
+            out = self.run()
+        except (ArithmeticError, ValueError):
+            return np.full(count, np.nan)
+        return out if out.size == count else np.full(count, np.nan)
+
+
+class Recorded(Subject):
+    """A function that chainrule differentiates: of floats, arrays, Values, Tensors, containers of these and Modules."""
+
+    def __init__(self, f: Function, inputs: Sequence[Any], loss: Function | None = None) -> None:
+        super().__init__()
+        self.f = f
+        self.loss = loss
+        self.inputs = inputs
+        self.title = name_of(f)
+        self.modules = [x for x in (f, loss, *inputs) if isinstance(x, Module)]
+        self.flat, self.structure = flatten(tuple(inputs))
+        names = names_of_inputs(f, inputs)
+        moving = moving_places(self.flat, bool(self.modules), len(flatten(inputs[-1])[0]) if loss is not None else 0)
+        self.places = moving
+        self.leaves = [leaf_of(names[k], self.flat[k]) for k in moving]
+        parameters = parameters_of(self.modules)
+        self.owned = [(leaf_of(name, owned), owned) for name, owned in parameters]
+        self.leaves += [leaf for leaf, _ in self.owned]
+        if not self.leaves:
+            raise DtypeError(f"{self.title} was given no number, array, Value, Tensor or Module that could be moved")
+
+    def __enter__(self) -> Self:
+        self.before = [(owned, owned.data) for _, owned in self.owned]
+        for leaf, owned in self.owned:
+            owned.data = leaf.array
+            leaf.array = owned.data  # which is moved in place
+        self.kept = Kept(self.modules)
+        try:
+            settle(self)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for owned, data in self.before:
+            owned.data = data
+        self.kept.put_back()
+
+    def nodes(self, record: bool) -> list[Any]:
+        """A node for each leaf, at its present numbers."""
+        found: list[Any] = []
+        for place, leaf in enumerate(self.leaves):
+            array = leaf.array if self.wide else leaf.array.astype(leaf.dtype)
+            if place >= len(self.places):
+                owned = self.owned[place - len(self.places)][1]
+                if self.copies or not self.wide:
+                    owned.data = array
+                elif owned.data is not array:
+                    owned.data = array
+                    leaf.array = owned.data
+                found.append(owned)
+            elif isinstance(leaf.given, Value):
+                found.append(Value(float(array)))
+            else:
+                node = from_array(array.copy() if self.copies or record else array)
+                node.requires_grad = record
+                found.append(node)
+        return found
+
+    def outputs(self, record: bool) -> tuple[list[Any], list[Any]]:
+        """One run: the leaves' nodes and the outputs' nodes that hold real numbers."""
+        self.kept.put_back()
+        self.chances.wind_back()
+        nodes = self.nodes(record)
+        flat = list(self.flat)
+        for place, node in zip(self.places, nodes, strict=False):
+            flat[place] = node
+        arguments = list(unflatten(self.structure, flat))
+        target = [arguments.pop()] if self.loss is not None else []
+        with enable_grad() if record else no_grad(), Transforming():
+            out = self.f(*arguments)
+            if self.loss is not None:
+                out = self.loss(out, *target)
+        found = [output_node(x) for x in flatten(out)[0]]
+        return nodes, [x for x in found if isinstance(x, Value) or x.dtype.kind == "f"]
+
+    def run(self) -> Array:
+        return joined([x.data for x in self.outputs(False)[1]])
+
+    def gradients(self, nodes: Sequence[Any], outputs: Sequence[Any], u: Array) -> list[Array]:
+        """A walk back over what a run recorded."""
+        try:
+            found = graph.gradients_of(outputs, split_like(u, outputs), nodes, record=False)
+        except (ChainruleError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise BackwardError(f"the backward pass fails: {error}") from error
+        return [
+            np.zeros(leaf.array.shape) if g is None else np.array(g.data if is_node(g) else g, float)
+            for leaf, g in zip(self.leaves, found, strict=True)
+        ]
+
+    def pull(self, u: Array) -> list[Array]:
+        return self.gradients(*self.outputs(True), u)
+
+    def pull_late(self, u: Array) -> tuple[list[Array], list[Array]]:
+        nodes, outputs = self.outputs(True)
+        if not self.owned and not self.modules:
+            # Parameters are the same nodes in every run, so a run elsewhere would make the first one stale.
+            with elsewhere([leaf.array for leaf in self.leaves]):
+                self.outputs(True)
+        return self.gradients(nodes, outputs, u), self.gradients(nodes, outputs, u)
+
+    def push(self, tangents: Sequence[Array]) -> Array | None:
+        nodes, outputs = self.outputs(True)
+        try:
+            ready = [
+                float(t) if isinstance(x, Value) else np.asarray(t, x.dtype)
+                for x, t in zip(nodes, tangents, strict=True)
+            ]
+            moved = graph.tangents_of(nodes, ready, outputs, record=False)
+        except GraphError:
+            return None
+        return joined([
+            np.zeros(x.shape) if t is None else (t.data if is_node(t) else t)
+            for x, t in zip(outputs, moved, strict=True)
+        ])  # fmt: skip
+
+    def pull_as_given(self, u: Array) -> list[Array] | None:
+        if not self.wide or all(leaf.dtype == np.float64 for leaf in self.leaves):
+            return None
+        self.wide = False
+        try:
+            return self.pull(u)
+        finally:
+            self.wide = True
+
+    def derivative(self, u: Array) -> Subject:
+        return Gradient(self, u)
+
+    def guilty(self) -> str:
+        return wrong_operation(*self.outputs(True))
+
+
+class Gradient(Recorded):
+    """The gradient of ``u · outputs`` of a recorded function, itself a function of the same inputs."""
+
+    def __init__(self, inner: Recorded, u: Array) -> None:
+        super().__init__(inner.f, inner.inputs, inner.loss)
+        self.u = u
+        self.title = f"the gradient of {inner.title}"
+        self.size = size_of_gradient(inner, u)
+
+    def outputs(self, record: bool) -> tuple[list[Any], list[Any]]:
+        nodes, outputs = super().outputs(True)
+        given = [Value(float(g)) if isinstance(x, Value) else from_array(g) for g, x in
+                 zip(split_like(self.u, outputs), outputs, strict=True)]  # fmt: skip
+        with enable_grad():
+            found = graph.gradients_of(outputs, given, nodes, record=True)
+        return nodes, [from_array(np.zeros(x.shape)) if g is None else g for x, g in zip(nodes, found, strict=True)]
+
+    def derivative(self, u: Array) -> Subject:
+        raise GraphError("gradients are checked to second order: give cr.grad(f) for a third")
+
+
+def size_of_gradient(inner: Subject, u: Array) -> float:
+    """What a function's gradient is made of: its outputs over its inputs, though they may cancel to nothing."""
+    inputs = np.sqrt(np.mean(np.square(joined([leaf.array for leaf in inner.leaves]))))
+    return float(np.abs(inner.run() * u).sum() / (inputs or 1.0))
+
+
+class Kept:
+    """What modules change while they run: buffers, and their own generators of random numbers."""
+
+    def __init__(self, modules: Sequence[Module]) -> None:
+        inside = {id(part): part for module in modules for part in module.modules()}.values()
+        self.buffers = [(b, b.data.copy()) for module in modules for _, b in module.named_buffers()]
+        held = [x for module in inside for x in vars(module).values() if isinstance(x, np.random.Generator)]
+        self.generators = [(x, x.bit_generator.state) for x in held]
+
+    def put_back(self) -> None:
+        """Bring them to where they were."""
+        for buffer, numbers in self.buffers:
+            buffer.data[...] = numbers
+        for generator, state in self.generators:
+            generator.bit_generator.state = state
+
+
+def settle(subject: Subject) -> None:
+    """Find out how a subject has to be run: in float64 or as given, on copies or not, and whether it repeats itself."""
+    before = [leaf.array.copy() for leaf in subject.leaves]
+    try:
+        first = subject.run()
+    except Exception:
+        if all(leaf.dtype == np.float64 for leaf in subject.leaves):
+            raise
+        subject.wide = False
+        first = subject.run()
+        subject.notes.append("it runs in float32 alone, so only four digits or so can be confirmed")
+    if first.size == 0:
+        raise GraphError(f"{subject.title} gave no real numbers: return the loss, or the outputs to be differentiated")
+    if subject.chances.look():
+        subject.notes.append("it draws random numbers from a shared generator: every run here was given the same ones")
+    if any(not np.array_equal(x, leaf.array, equal_nan=True) for x, leaf in zip(before, subject.leaves, strict=True)):
+        subject.copies = True
+        subject.notes.append("it writes into its inputs: every run here was given a copy")
+        for x, leaf in zip(before, subject.leaves, strict=True):
+            leaf.array[...] = x
+    again = subject.run()
+    with Quiet():
+        size = np.abs(first).max(initial=0.0)
+        if again.shape != first.shape or (np.abs(again - first) > SAME * size).any():
+            raise Unsteady(float(first[0]), float(again[0]) if again.size else np.nan, subject.title)
+
+
+class Unsteady(ChainruleError, RuntimeError):
+    """A function that gives something else each time."""
+
+    def __init__(self, first: float, again: float, title: str) -> None:
+        super().__init__(
+            f"{title} gives something else each time on the same inputs ({first:.6g}, then {again:.6g}), so that no "
+            "difference says anything: give its random numbers a fixed seed inside, or make them an input"
+        )
+
+
+class elsewhere:  # noqa: N801  (a block, as no_grad)
+    """A block in which arrays hold other numbers."""
+
+    def __init__(self, arrays: Sequence[Array]) -> None:
+        self.arrays = arrays
+
+    def __enter__(self) -> None:
+        self.before = [array.copy() for array in self.arrays]
+        for array in self.arrays:
+            array *= 0.5
+            array += 0.25
+
+    def __exit__(self, *_: object) -> None:
+        for array, numbers in zip(self.arrays, self.before, strict=True):
+            array[...] = numbers
+
+
+def leaf_of(name: str, x: Any) -> Leaf:
+    """A number or array that can be moved, on a copy in float64."""
+    data = x.data if is_node(x) else x
+    given = np.asarray(data)
+    return Leaf(name, np.array(given, np.float64), x, given.dtype if given.dtype.kind == "f" else np.dtype(float))
+
+
+def moving_places(flat: Sequence[Any], modules: bool, target: int) -> list[int]:
+    """Which inputs are differentiated: real numbers and arrays of them, but not the target of a loss.
+
+    Whole numbers are counts and classes, unless all inputs are plain numbers: ``f(3)`` is meant as ``f(3.0)``.
+    """
+    among = range(len(flat) - target)
+    real = [k for k in among if is_real(flat[k])]
+    if real or modules:
+        return real
+    return [k for k in among if type(flat[k]) is int]
+
+
+def is_real(x: Any) -> bool:
+    """Whether x is a real number, or an array, Value or Tensor of them."""
+    if isinstance(x, Value | float):
+        return True
+    return isinstance(x, Tensor | np.ndarray | np.floating) and np.dtype(x.dtype).name in REAL
+
+
+def parameters_of(modules: Sequence[Module]) -> list[tuple[str, Any]]:
+    """Every parameter of modules that is trained, each once, with its name."""
+    found: dict[int, tuple[str, Any]] = {}
+    for module in modules:
+        for name, owned in module.named_parameters():
+            if owned.requires_grad:
+                found.setdefault(id(owned), (name, owned))
+    return list(found.values())
+
+
+def names_of_inputs(f: Any, inputs: Sequence[Any]) -> list[str]:
+    """A name for each leaf of the inputs: that of f's parameter, and the way into it."""
+    called = parameter_names(f, len(inputs))
+    return [path for name, x in zip(called, inputs, strict=True) for path in paths(name, x)]
+
+
+def parameter_names(f: Any, count: int) -> list[str]:
+    """What f calls its first arguments, as far as it says."""
+    function = getattr(f, "forward", f)
+    try:
+        found = [
+            p.name
+            for p in inspect.signature(function).parameters.values()
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
+    except (TypeError, ValueError):
+        found = []
+    return [found[k] if k < len(found) else f"input {k}" for k in range(count)]
+
+
+def paths(name: str, x: Any) -> Iterator[str]:
+    """A program's words for every leaf of a container, in the order of `flatten`."""
+    if type(x) is dict:
+        for key, part in x.items():
+            yield from paths(f"{name}[{key!r}]", part)
+    elif isinstance(x, list | tuple):
+        for k, part in enumerate(x):
+            yield from paths(f"{name}[{k}]", part)
+    elif x is not None:
+        yield name
+
+
+def name_of(f: Any) -> str:
+    """What a function is called."""
+    name = getattr(f, "__name__", "") or type(f).__name__
+    return "the function" if name == "<lambda>" else name
+
+
+def joined(parts: Sequence[Any]) -> Array:
+    """Numbers of several arrays in a row."""
+    return np.concatenate([np.zeros(0), *[np.asarray(part, float).ravel() for part in parts]])
+
+
+def split_like(u: Array, outputs: Sequence[Any]) -> list[Any]:
+    """A row of numbers as cotangents of the outputs."""
+    found: list[Any] = []
+    start = 0
+    for out in outputs:
+        count = int(np.prod(out.shape, dtype=int))
+        piece = u[start : start + count]
+        found.append(float(piece[0]) if isinstance(out, Value) else piece.reshape(out.shape).astype(out.dtype))
+        start += count
+    return found
