@@ -60,7 +60,7 @@ def check_gradients(
     A function that gives something else each time is said to be ``unsteady``.
 
     >>> import chainrule as cr, numpy as np
-    >>> x = np.array([0.5, -1.5])
+    >>> x = np.array([0.5, -1.5, 2.0])
     >>> assert cr.check_gradients(lambda x: cr.sum(cr.sin(x)), x)
     >>> def forward(x):
     ...     return x**3, x
