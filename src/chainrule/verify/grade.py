@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import linecache
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,7 @@ from chainrule.verify.answers.numbers import grade_number, number_of
 from chainrule.verify.answers.tables import grade_table, is_table
 from chainrule.verify.answers.training import grade_training_step
 from chainrule.verify.marking.averages import constant_mistakes
-from chainrule.verify.marking.edits import Editor
+from chainrule.verify.marking.edits import Edit, Editor
 from chainrule.verify.marking.fingerprints import Fingerprint
 from chainrule.verify.marking.marked import Grade, Mistake, mistake_of, shown, three_hints
 from chainrule.verify.marking.problem import Problem, probes_of, read_problem, resized
@@ -88,28 +88,66 @@ def names_asked(problem: Problem, wrt: Any) -> list[str]:
     return found
 
 
+Points = tuple[list[Walk], str]
+"""Probes, and what is special about them."""
+
+
 def walks_for(problem: Problem, values: Mapping[str, Any]) -> list[Walk]:
-    """The probes; labels that are given as 0 and 1 stay such, in another order for each probe."""
-    fixed = {}
-    for step in problem.labels:
-        name = problem.names.get(step, "")
-        if name in values:
-            fixed[name] = values[name]
+    """The probes: generic numbers, and labels as they are given or as shares."""
+    fixed = {
+        problem.names[step]: values[problem.names[step]] for step in problem.labels if problem.names[step] in values
+    }
     return [Walk(problem, numbers) for numbers in probes_of(problem, fixed)]
+
+
+def special_points(problem: Problem, values: Mapping[str, Any], asked: Sequence[str]) -> Iterator[Points]:
+    """Probes at which data are what they often are, and answers lean on that: zeros and ones, or shares of 1."""
+    free = {name: step for name, step in problem.leaves.items() if name not in asked and step.ndim}
+    marks = {name: values[name] for name in free if name in values and np.isin(np.asarray(values[name]), (0, 1)).all()}
+    if marks and not set(marks) <= {problem.names[step] for step in problem.labels}:
+        note = f"right where {', '.join(marks)} holds zeros and ones, as given"
+        yield [Walk(problem, numbers) for numbers in probes_of(problem, marks)], note
+    if problem.labels:
+        return
+    for name, step in free.items():
+        for axis in range(step.ndim - 1, -1, -1):
+            if step.shape[axis] > 1:
+                note = f"right where {name} adds up to 1 along axis {axis}"
+                yield [Walk(problem, numbers) for numbers in probes_of(problem, {}, labels={step: axis})], note
 
 
 def grade_formula(problem: Problem, text: str, asked: Sequence[str], values: Mapping[str, Any]) -> Grade:
     """Grade a formula."""
     if len(asked) != 1:
         raise GraphError("a formula answers for one parameter: ask with wrt of one name")
-    walks = walks_for(problem, values)
-    wrt = problem.named[asked[0]]
-    working = with_sizes(problem, text, asked[0], walks)
+    tried: list[tuple[Fingerprint, Working, str]] = []
+    for walks, note in ((walks_for(problem, values), ""), *special_points(problem, values, asked)):
+        mark, working, failure = formula_at(problem, text, asked[0], walks)
+        if mark.is_right():
+            return Grade(True, (), (), (*notes_of_layout(mark.answers[0], mark.wrt), *([note] if note else [])))
+        tried.append((mark, working, failure))
+    return first_classified(judged(mark, asked[0], working, failure) for mark, working, failure in tried)
+
+
+def first_classified(grades: Iterable[Grade]) -> Grade:
+    """The first grade that names a mistake, or else the first of all."""
+    first: Grade | None = None
+    for one in grades:
+        first = first or one
+        if not one.unclassified:
+            return one
+    assert first is not None
+    return first
+
+
+def formula_at(problem: Problem, text: str, name: str, walks: Sequence[Walk]) -> tuple[Fingerprint, Working, str]:
+    """The fingerprint of a formula at some probes, its working, and what went wrong with its shapes."""
+    working = with_sizes(problem, text, name, walks)
     answers: list[Any] = []
     failure = ""
     for walk in walks:
         try:
-            answers.append(working.answers(walk)[asked[0]])
+            answers.append(working.answers(walk)[name])
         except (ChainruleError, ValueError, TypeError) as error:
             failure = str(error)
             answers.append(None)
@@ -118,17 +156,12 @@ def grade_formula(problem: Problem, text: str, asked: Sequence[str], values: Map
         """The constant factor of the same formula at another size."""
 
         def answered(larger: Problem, points: Sequence[Walk]) -> list[Any]:
-            read = read_formula(larger, text, asked[0], dict.fromkeys(SIZES, other))
-            return [read.answers(walk)[asked[0]] for walk in points]
+            read = read_formula(larger, text, name, dict.fromkeys(SIZES, other))
+            return [read.answers(walk)[name] for walk in points]
 
-        return ratio_elsewhere(problem, asked[0], n, other, answered)
+        return ratio_elsewhere(problem, name, n, other, answered)
 
-    mark = Fingerprint(problem, walks, wrt, answers, again)
-    if mark.is_right():
-        return Grade(True, (), (), notes_of_layout(answers[0], wrt))
-    if failure:
-        return judged(mark, asked[0], working, failure)
-    return judged(mark, asked[0], working)
+    return Fingerprint(problem, walks, problem.named[name], answers, again), working, failure
 
 
 def ratio_elsewhere(
@@ -184,10 +217,17 @@ def notes_of_layout(answer: Any, wrt: Step) -> tuple[str, ...]:
 def judged(mark: Fingerprint, name: str, working: Working | None, failure: str = "") -> Grade:
     """The mistakes of a wrong answer: single ones, then two at once, then changes of the answer itself."""
     found: Sequence[Mistake] = located(mark, name) or ([] if working is None else edited(mark, name, working))
+    if all(mistake.name == "unclassified" for mistake in found):
+        found = two_at_once(mark, name) or found
     if not found:
         return unclassified(mark, name, working, failure)
-    found = once_each(found)
-    return Grade(False, found, three_hints(found), ())
+    return verdict(once_each(found))
+
+
+def verdict(mistakes: Sequence[Mistake]) -> Grade:
+    """The grade of a wrong answer."""
+    unnamed = mistakes[0].place if all(m.name == "unclassified" for m in mistakes) else ""
+    return Grade(False, tuple(mistakes), three_hints(mistakes), (), unnamed)
 
 
 def located(mark: Fingerprint, name: str) -> list[Mistake]:
@@ -202,6 +242,17 @@ def located(mark: Fingerprint, name: str) -> list[Mistake]:
     return []
 
 
+def two_at_once(mark: Fingerprint, name: str) -> list[Mistake]:
+    """Two mistakes that together give exactly this answer: one beside a constant factor, or two links of one way."""
+    if any(answer is None for answer in mark.answers):
+        return []
+    for change, c in mark.scaled():
+        return [mistake_of(change, mark), *constant_mistakes(mark, name, c)]
+    for pair in mark.pairs():
+        return [mistake_of(change, mark) for change in pair]
+    return []
+
+
 def unclassified(mark: Fingerprint, name: str, working: Working | None, failure: str = "") -> Grade:
     """Wrong, and nothing known gives it: the first link that is off is named."""
     first = "" if working is None else Editor(mark.problem, mark.walks, working, [name]).first_wrong()
@@ -213,21 +264,35 @@ def unclassified(mark: Fingerprint, name: str, working: Working | None, failure:
 
 def edited(mark: Fingerprint, name: str, working: Working) -> list[Mistake]:
     """The mistake that a small change of the answer undoes."""
-    editor = Editor(mark.problem, mark.walks, working, [name])
-    for edit in editor.successes():
-        return [Mistake(edit.name, editor.place(edit.at, name), f"{KINDS[edit.name].what}: {edit.says}", shown(mark))]
-    return []
+    return edited_together({name: mark}, working)
 
 
 def grade_function(problem: Problem, f: Callable[..., Any], asked: Sequence[str], values: Mapping[str, Any]) -> Grade:
     """Grade a function that gives gradients, or one gradient."""
-    walks = walks_for(problem, values)
     names = arguments(problem, f)
-    try:
-        given = [run_plain(f, names, walk, asked) for walk in walks]
-    except (ValueError, TypeError, IndexError, KeyError, AttributeError, ZeroDivisionError) as error:
-        mistake = Mistake("unclassified", failing_line(error), f"the function stops: {error}", "")
-        return Grade(False, (mistake,), three_hints([mistake]), (), mistake.place)
+    tried: list[tuple[dict[str, Fingerprint], list[Walk]]] = []
+    for walks, note in ((walks_for(problem, values), ""), *special_points(problem, values, asked)):
+        try:
+            marks = function_at(problem, f, names, walks, asked)
+        except (ValueError, TypeError, IndexError, KeyError, AttributeError, ZeroDivisionError) as error:
+            if tried:
+                continue
+            mistake = Mistake("unclassified", failing_line(error), f"the function stops: {error}", "")
+            return Grade(False, (mistake,), three_hints([mistake]), (), mistake.place)
+        if all(mark.is_right() for mark in marks.values()):
+            notes = [text for mark in marks.values() for text in notes_of_layout(mark.answers[0], mark.wrt)]
+            return Grade(True, (), (), (*dict.fromkeys(notes), *([note] if note else [])))
+        tried.append((marks, walks))
+    return first_classified(
+        grade_several(marks, lambda walks=walks: take_apart(problem, f, walks, asked)) for marks, walks in tried
+    )
+
+
+def function_at(
+    problem: Problem, f: Callable[..., Any], names: Sequence[str], walks: Sequence[Walk], asked: Sequence[str]
+) -> dict[str, Fingerprint]:
+    """The fingerprint of each gradient that a function gives."""
+    given = [run_plain(f, names, walk, asked) for walk in walks]
 
     def again_for(name: str) -> Callable[[int, int], float | None]:
         def answered(larger: Problem, points: Sequence[Walk]) -> list[Any]:
@@ -235,13 +300,11 @@ def grade_function(problem: Problem, f: Callable[..., Any], asked: Sequence[str]
 
         return lambda n, other: ratio_elsewhere(problem, name, n, other, answered)
 
-    marks = {
-        name: Fingerprint(problem, walks, problem.named[name], [one[name] for one in given], again_for(name))
-        for name in asked
-    }
-    for mark in marks.values():
-        mark.of_program = True
-    return grade_several(marks, lambda: take_apart(problem, f, walks, asked))
+    marks: dict[str, Fingerprint] = {}
+    for name in asked:
+        marks[name] = Fingerprint(problem, walks, problem.named[name], [one[name] for one in given], again_for(name))
+        marks[name].of_program = not any(step.ndim for step in problem.leaves.values())
+    return marks
 
 
 def grade_several(marks: Mapping[str, Fingerprint], take: Callable[[], Working | None]) -> Grade:
@@ -251,23 +314,26 @@ def grade_several(marks: Mapping[str, Fingerprint], take: Callable[[], Working |
         notes = [note for mark in marks.values() for note in notes_of_layout(mark.answers[0], mark.wrt)]
         return Grade(True, (), (), tuple(dict.fromkeys(notes)))
     found = {name: located(mark, name) for name, mark in wrong.items()}
+    working = take()
     common = in_common(found)
     if common:
-        return Grade(False, common, three_hints(common), ())
-    working = take()
+        common = tuple([first_seen(m, wrong, working) for m in common])
+        return verdict(common)
     mistakes: list[Mistake] = []
     if working is not None:
         if len(wrong) > 1:
             mistakes = edited_together(wrong, working)
         if not mistakes:
             for name, mark in wrong.items():
-                mistakes += found[name][:1] or edited(mark, name, working)
+                mistakes += [first_seen(m, {name: mark}, working) for m in found[name][:1]] or edited(
+                    mark, name, working
+                )
     else:
         mistakes = [m for name in wrong for m in found[name][:1]]
     if not mistakes:
         name, mark = next(iter(wrong.items()))
         return unclassified(mark, name, working)
-    return Grade(False, tuple(mistakes), three_hints(mistakes), ())
+    return verdict(mistakes)
 
 
 def in_common(found: Mapping[str, Sequence[Mistake]]) -> tuple[Mistake, ...]:
@@ -292,6 +358,15 @@ def once_each(mistakes: Sequence[Mistake]) -> tuple[Mistake, ...]:
     return tuple(found.values())[:MOST_NAMES]
 
 
+def first_seen(mistake: Mistake, wrong: Mapping[str, Fingerprint], working: Working | None) -> Mistake:
+    """The mistake with the learner's own variable in which it shows first."""
+    if working is None:
+        return mistake
+    mark = next(iter(wrong.values()))
+    first = Editor(mark.problem, mark.walks, working, list(wrong)).first_wrong()
+    return replace(mistake, place=f"{mistake.place}; first seen in {first}") if first else mistake
+
+
 MOST_NAMES = 4
 """Names that are said of one answer; what gives the same by still more names is told by the first."""
 
@@ -300,10 +375,18 @@ def edited_together(wrong: Mapping[str, Fingerprint], working: Working) -> list[
     """One change of the working that makes all wrong gradients right."""
     mark = next(iter(wrong.values()))
     editor = Editor(mark.problem, mark.walks, working, list(wrong))
+    unnamed: Edit | None = None
     for edit in editor.successes():
-        place = editor.place(edit.at, ", ".join(wrong))
-        return [Mistake(edit.name, place, f"{KINDS[edit.name].what}: {edit.says}", shown(mark))]
-    return []
+        if edit.name != "unclassified":
+            return [edit_mistake(editor, edit, wrong, mark)]
+        unnamed = unnamed or edit
+    return [] if unnamed is None else [edit_mistake(editor, unnamed, wrong, mark)]
+
+
+def edit_mistake(editor: Editor, edit: Edit, wrong: Iterable[str], mark: Fingerprint) -> Mistake:
+    """A change that mends the answer, as the mistake that it undoes."""
+    place = editor.place(edit.at, ", ".join(wrong))
+    return Mistake(edit.name, place, f"{KINDS[edit.name].what}: {edit.says}", shown(mark))
 
 
 def grade_training(

@@ -95,10 +95,10 @@ KINDS: dict[str, Kind] = {
 """By the fixed name that programs outside read."""
 
 LIKELY = [
-    "sign", "prediction-for-error", "activation-derivative-missing", "relu-mask-wrong",
-    "activation-derivative-at-output", "activation-derivative-at-input", "activation-for-derivative",
-    "softmax-diagonal", "swapped-operands", "transposed", "elementwise-for-matrix-product", "batch-sum-missing",
-    "broadcast-not-summed", "summed-over-wrong-axis", "missing-path", "overwritten", "chain-stopped-early",
+    "sign", "activation-derivative-missing", "relu-mask-wrong", "activation-derivative-at-output",
+    "activation-derivative-at-input", "activation-for-derivative", "softmax-diagonal", "swapped-operands",
+    "transposed", "elementwise-for-matrix-product", "batch-sum-missing", "broadcast-not-summed",
+    "summed-over-wrong-axis", "missing-path", "overwritten", "prediction-for-error", "chain-stopped-early",
     "no-incoming-gradient", "multiplied-for-added", "wrong-average", "factor", "other-parameter",
     "activation-derivative-of-another", "activation-derivative-twice", "wrong-product-order", "missing-factor",
     "added-for-multiplied", "wrong-order", "extra-factor", "local-derivative-of-another", "wrong-local-derivative",

@@ -202,18 +202,21 @@ class Traced:
         return lambda *args, **kwargs: self.tape.call(function, BOOK_NAMES.get(name, name), (self, *args), kwargs)
 
     def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, Traced):
+            return self.tape.call(lambda x, at: np.asarray(x)[at], "getitem", (self, key), {})
         key = bare(key)
         return self.tape.call(lambda x: np.asarray(x)[key], "getitem", (self,), {})
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        key = bare(key)
+        known = None if isinstance(key, Traced) else bare(key)
 
-        def put(x: Any, new: Any) -> Any:
+        def put(x: Any, new: Any, at: Any = known) -> Any:
             copy = np.array(x)
-            copy[key] = new
+            copy[at] = new
             return copy
 
-        found = self.tape.call(put, "put", (self, value), {})
+        more = (key,) if isinstance(key, Traced) else ()
+        found = self.tape.call(put, "put", (self, value, *more), {})
         self.place, self.value = found.place, found.value
 
     def __len__(self) -> int:
@@ -259,7 +262,22 @@ OPERATORS = {
 }
 """Python's operators: the book's name, and NumPy's function."""
 
+
+def in_place(name: str, function: Any) -> Callable[[Traced, Any], Any]:
+    """An operator that changes an array where it is, and a number not."""
+
+    def apply(self: Traced, other: Any) -> Any:
+        found = self.tape.call(function, name, (self, other), {})
+        if not self.value.ndim or found.value.shape != self.value.shape:
+            return found
+        self.place, self.value = found.place, found.value
+        return self
+
+    return apply
+
+
 for sign, (name, function) in OPERATORS.items():
+    setattr(Traced, f"__i{sign}__", in_place(name, function))
     setattr(Traced, f"__{sign}__", operator(name, function, False))
     setattr(Traced, f"__r{sign}__", operator(name, function, True))
 for sign, function in {
@@ -276,6 +294,35 @@ for sign, name, function in (
         Traced, f"__{sign}__", lambda self, name=name, function=function: self.tape.call(function, name, (self,), {})
     )
 Traced.__pos__ = lambda self: self  # type: ignore[attr-defined]  # as the others above
+
+
+MADE = ("zeros", "ones", "empty", "full", "zeros_like", "ones_like", "empty_like", "full_like", "array", "eye")
+"""NumPy's functions that make arrays."""
+
+
+class Library:
+    """NumPy as a traced function sees it: what it makes is written down too, and may be filled entry by entry."""
+
+    def __init__(self, tape: Tape) -> None:
+        self.tape = tape
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(np, name)
+        if name not in MADE:
+            return found
+
+        def make(*args: Any, **settings: Any) -> Any:
+            if any(map(has_traced, args)) and name == "array":
+                return self.tape.call(np.array, "array", args, {})
+            made = found(*[bare(x) for x in args], **{key: bare(x) for key, x in settings.items()})
+            return self.tape.add(None, (), {}, made) if made.dtype.kind in "fc" else made
+
+        return make
+
+
+def has_traced(x: Any) -> bool:
+    """Whether a traced thing is in a nested argument."""
+    return isinstance(x, Traced) or (isinstance(x, list | tuple) and any(map(has_traced, x)))
 
 
 def watched(tape: Tape, f: Callable[..., Any], args: Mapping[str, Any]) -> Any:
@@ -296,12 +343,16 @@ def watched(tape: Tape, f: Callable[..., Any], args: Mapping[str, Any]) -> Any:
             tape.line = frame.f_lineno
         return trace
 
+    variables = getattr(f, "__globals__", {})
+    libraries = {name: held for name, held in variables.items() if held is np}
     before = sys.gettrace()
+    variables.update(dict.fromkeys(libraries, Library(tape)))
     sys.settrace(trace)
     try:
         return f(**args)
     finally:
         sys.settrace(before)
+        variables.update(libraries)
 
 
 def dict_entries(name: str, held: Any) -> list[tuple[str, Any]]:

@@ -14,13 +14,17 @@ def constant_mistakes(mark: Fingerprint, name: str, c: float) -> list[Mistake]:
     found: list[Mistake] = []
     if c < 0:
         says = f"{KINDS['sign'].what}: the right gradient with the other sign"
-        found.append(Mistake("sign", sign_place(mark.problem, mark.wrt, name), says, shown(mark), ("sign", c)))
+        found.append(
+            Mistake("sign", sign_place(mark.problem, mark.wrt, name), says, shown(mark), ("sign", round(c, 9)))
+        )
     size = abs(c)
     if abs(size - 1) > 1e-9:
         names = constant_names(mark, size)
         for kind in names:
             says = f"{KINDS[kind].what}: the answer is {number(size)} times the right one"
-            found.append(Mistake(kind, factor_place(mark.problem, mark.wrt, name, kind), says, shown(mark), (kind, c)))
+            found.append(
+                Mistake(kind, factor_place(mark.problem, mark.wrt, name, kind), says, shown(mark), (kind, round(c, 9)))
+            )
     return found
 
 

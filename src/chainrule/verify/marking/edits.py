@@ -16,14 +16,16 @@ from chainrule.core.operation import Pointwise, book, compositions
 from chainrule.core.state import Quiet
 from chainrule.errors import ChainruleError
 from chainrule.program import Step
-from chainrule.verify.marking.changes import ACTIVATIONS
 from chainrule.verify.marking.fingerprints import agrees
+from chainrule.verify.marking.local_changes import ACTIVATIONS
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.marking.working import Part, Working, part_at
 
-MOST_EDITS = 30_000
-"""Changes that are tried of one answer."""
+MOST_STEPS = 150_000
+"""Parts that are run again for one answer, over all its changes: some seconds."""
+
+COMPARISONS = ("greater", "greater_equal", "less", "less_equal")
 
 Make = Callable[[list[Any], Walk], Any]
 
@@ -56,6 +58,8 @@ class Editor:
         self.wrt = {name: problem.named[name] for name in wanted}
         self.needed = working.needed(wanted)
         self.values = [self.run_safely(walk) for walk in walks]
+        self.spent = 0
+        self._identified: dict[int, tuple[str, Step] | None] = {}
 
     def run_safely(self, walk: Walk) -> list[Any]:
         """What each part gives; None from where shapes do not fit."""
@@ -70,8 +74,9 @@ class Editor:
 
     def successes(self) -> Iterator[Edit]:
         """The changes after which all wanted answers are right."""
-        for tried, edit in enumerate(self.edits()):
-            if tried > MOST_EDITS:
+        self.spent = 0
+        for edit in self.edits():
+            if self.spent > MOST_STEPS:
                 return
             if all(self.right_after(edit, k) for k in range(len(self.walks))):
                 yield edit
@@ -90,6 +95,7 @@ class Editor:
                     if i > edit.at and not changed.isdisjoint(part.inputs):
                         found[i] = part_at(part, found, walk)
                         changed.add(i)
+                self.spent += len(changed)
         except (ChainruleError, ValueError, TypeError, AttributeError, IndexError, ZeroDivisionError):
             return False
         return all(agrees(found[self.working.results[name]], walk.right[step]) for name, step in self.wrt.items())
@@ -246,30 +252,33 @@ class Editor:
         both = np.add if name == "add" else np.subtract
         a, b = part.inputs
         for product, rest, left in ((a, b, True), (b, a, False)):
-            for factors, op in self.splits(product):
-                for kept, other in (factors, factors[::-1]):
-                    says = (
-                        f"in {self.source(i)} the bracket around {self.source(other)} and {self.source(rest)} is lost"
-                    )
+            factors = self.factors(product)
+            for other in factors if len(factors) > 1 else ():
+                says = f"in {self.source(i)} the bracket around {self.source(other)} and {self.source(rest)} is lost"
 
-                    def whole(
-                        v: list[Any],
-                        w: Walk,
-                        kept: int = kept,
-                        other: int = other,
-                        rest: int = rest,
-                        left: bool = left,
-                        op: Any = op,
-                    ) -> Any:
-                        return op(v[kept], both(v[other], v[rest]) if left else both(v[rest], v[other]))
+                def whole(v: list[Any], w: Walk, other: int = other, rest: int = rest, left: bool = left) -> Any:
+                    inner = both(v[other], v[rest]) if left else both(v[rest], v[other])
+                    for x in factors:  # noqa: B023  (an edit is tried before the next is made)
+                        inner = inner * v[x] if x != other else inner
+                    return inner
 
-                    yield Edit(i, "lost-parentheses", says, whole)
+                yield Edit(i, "lost-parentheses", says, whole)
+            if called(self.working.parts[product]) == "matmul":
+                first, second = self.working.parts[product].inputs
+                says = f"in {self.source(i)} the bracket around {self.source(rest)} is lost"
+                yield Edit(
+                    i, "lost-parentheses", says, lambda v, w, f=first, s=second, r=rest: matmul(both(v[r], v[f]), v[s])
+                )
+                yield Edit(
+                    i, "lost-parentheses", says, lambda v, w, f=first, s=second, r=rest: matmul(v[f], both(v[s], v[r]))
+                )
 
-    def splits(self, i: int) -> Iterator[tuple[tuple[int, int], Any]]:
-        """The two sides of a product, at any depth on its outer side."""
+    def factors(self, i: int) -> list[int]:
+        """The factors of a product of numbers, however it is nested."""
         part = self.working.parts[i]
-        if called(part) in ("mul", "matmul") and len(part.inputs) == 2:
-            yield (part.inputs[0], part.inputs[1]), (np.multiply if called(part) == "mul" else matmul)
+        if called(part) != "mul" or len(part.inputs) != 2:
+            return [i]
+        return [leaf for x in part.inputs for leaf in self.factors(x)]
 
     def transposes(self, i: int, part: Part) -> Iterator[Edit]:
         if called(part) == "transpose" and part.inputs:
@@ -306,6 +315,12 @@ class Editor:
 
     def identified(self, i: int) -> tuple[str, Step] | None:
         """What of the problem a part is: a value, or a gradient."""
+        if i not in self._identified:
+            self._identified[i] = self.look_for(i)
+        return self._identified[i]
+
+    def look_for(self, i: int) -> tuple[str, Step] | None:
+        """The value or the gradient that a part agrees with at every probe."""
         for step in reversed(self.problem.program.steps):
             for kind in ("value", "gradient"):
                 if kind == "gradient" and step not in self.walks[0].right:
@@ -316,6 +331,8 @@ class Editor:
 
     def swap_name(self, old: tuple[str, Step] | None, new: tuple[str, Step], i: int) -> str:
         """What it is called where one thing stands for another."""
+        if called(self.working.parts[i]) in COMPARISONS:
+            return "relu-mask-wrong"
         if old is None:
             return "unclassified"
         if old[0] != new[0]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from chainrule.core.operation import Pointwise
 from chainrule.program import Step
+from chainrule.verify.marking.local_changes import factors_elsewhere
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Share, Walk
 
@@ -132,14 +133,12 @@ def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Told]:
         return found.reshape(x.shape) if found.size == x.size else None
 
     yield "gradient-for-value", f"the gradient of {other_name} stands where {other_name} belongs", by_gradient
+    elsewhere = factors_elsewhere(problem, step)
     for value in problem.program.steps:
         if value not in (other, x, problem.output) and value.shape == other.shape:
-            name = "local-derivative-of-another"
-            yield (
-                name,
-                f"{problem.name(value)} stands where {other_name} belongs",
-                (lambda w, s, i, g, value=value: with_other(w, s, i, g, w.numbers[value])),
-            )
+            says = f"{problem.name(value)} stands where {other_name} belongs"
+            for name in ["local-derivative-of-another"] * (value in elsewhere) + ["wrong-local-derivative"]:
+                yield name, says, lambda w, s, i, g, value=value: with_other(w, s, i, g, w.numbers[value])
 
 
 def with_other(walk: Walk, step: Step, slot: int, g: Any, value: Any) -> Any:

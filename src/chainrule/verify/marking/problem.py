@@ -73,8 +73,9 @@ class Problem:
                 continue
             for leaf, other in (step.inputs, step.inputs[::-1]):
                 if isinstance(leaf, Step) and leaf.op is None and leaf.ndim and isinstance(other, Step):
-                    if is_log_softmax(other):
-                        found[leaf] = -1
+                    axis = axis_of_log_softmax(other)
+                    if axis is not None and np.ndim(axis) == 0:
+                        found[leaf] = axis
         return found
 
     def consumers(self, step: Step) -> tuple[tuple[Step, int], ...]:
@@ -82,14 +83,12 @@ class Problem:
         return self.program.consumers[step.place]
 
 
-def is_log_softmax(step: Step) -> bool:
-    """Whether a step is the logarithm of a softmax, in one call or two."""
-    if step.op is None:
-        return False
-    if step.op.name == "log_softmax":
-        return True
-    inner = step.inputs[0]
-    return step.op.name == "log" and isinstance(inner, Step) and inner.op is not None and inner.op.name == "softmax"
+def axis_of_log_softmax(step: Step) -> int | None:
+    """The axis of a softmax whose logarithm a step is, in one call or two; None where it is none."""
+    if step.op is not None and step.op.name == "log" and isinstance(step.inputs[0], Step):
+        step = step.inputs[0]
+        return step.settings.get("axis", -1) if step.op is not None and step.op.name == "softmax" else None
+    return step.settings.get("axis", -1) if step.op is not None and step.op.name == "log_softmax" else None
 
 
 def read_problem(
@@ -202,8 +201,10 @@ def resized(problem: Problem, n: int, other: int) -> Problem | None:
     if problem.source is None:
         return None
     text, shapes = problem.source
-    literals = {float(x) for s in problem.program.steps for x in s.inputs if isinstance(x, int | float)}
-    if any(x == n or (x > 2 and x % n == 0) or x == 1 / n for x in literals):
+    factors = [s for s in problem.program.steps if s.op is not None and s.op.name in ("mul", "div")]
+    literals = {float(x) for s in factors for x in s.inputs if isinstance(x, int | float)}
+    # A 2 or ½ is the square's, not a size.
+    if any(x not in (2, 0.5) and (x % n == 0 or x == 1 / n) for x in literals):
         return None
     shapes = {name: tuple([other if k == n else k for k in shape]) for name, shape in shapes.items()}
     try:
@@ -216,17 +217,20 @@ Numbers = dict[Step, Any]
 """What every step comes to at one probe."""
 
 
-def probes_of(problem: Problem, fixed: Mapping[str, Any], count: int = PROBES) -> list[Numbers]:
+def probes_of(
+    problem: Problem, fixed: Mapping[str, Any], count: int = PROBES, labels: Mapping[Step, int] | None = None
+) -> list[Numbers]:
     """What every step comes to at several generic points, the first one with every switch on somewhere.
 
-    Leaves in `fixed` keep their numbers. Labels are shares that add up to 1.
+    Leaves in `fixed` keep their numbers. Labels, by the axis over which they are shares, add up to 1 along that.
     """
+    labels = problem.labels if labels is None else labels
     random = np.random.default_rng(zlib.crc32(repr([s.shape for s in problem.program.steps]).encode()))
     found: list[Numbers] = []
     switches = [s for s in problem.program.steps if s.op is not None and s.op.name in ("relu", "maximum", "leaky_relu")]
     for positive in (False, True):
         for _ in range(TRIES):
-            leaves = {s: drawn(problem, s, fixed, random, positive) for s in problem.program.leaves}
+            leaves = {s: drawn(problem, s, fixed, labels, random, positive) for s in problem.program.leaves}
             try:
                 numbers = dict(zip(problem.program.steps, run(problem.program, leaves), strict=True))
             except (ArithmeticError, ValueError):
@@ -245,16 +249,23 @@ def all_alive(switches: Sequence[Step], numbers: Numbers) -> bool:
     return all(np.any(np.asarray(numbers[s]) > 0) for s in switches)
 
 
-def drawn(problem: Problem, step: Step, fixed: Mapping[str, Any], random: np.random.Generator, positive: bool) -> Any:
+def drawn(
+    problem: Problem,
+    step: Step,
+    fixed: Mapping[str, Any],
+    labels: Mapping[Step, int],
+    random: np.random.Generator,
+    positive: bool,
+) -> Any:
     """Numbers for a leaf: away from 0 and from each other, of both signs if possible."""
     name = problem.names.get(step, "")
     if name in fixed:
         return np.asarray(fixed[name], np.float64)
     if step.kind is not Kind.PARAMETER and not name and step in problem.recorded:
         return problem.recorded[step]
-    if step in problem.labels:
+    if step in labels:
         shares = random.uniform(0.1, 1.0, step.shape)
-        return shares / shares.sum(axis=problem.labels[step], keepdims=True)
+        return shares / shares.sum(axis=labels[step], keepdims=True)
     size = random.uniform(0.3, 1.3, step.shape)
     return size if positive else size * random.choice([-1.0, 1.0], step.shape)
 
