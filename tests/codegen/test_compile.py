@@ -11,6 +11,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from oracles import RULES, cases, close, places, random_like  # pyright: ignore[reportMissingImports]  (conftest)
+from programs import BATCH, PROGRAMS, VECTOR, WEIGHTS, step_of_classifier  # pyright: ignore[reportMissingImports]
 
 import chainrule as cr
 from chainrule.codegen import laws, simplified
@@ -52,99 +53,6 @@ def test_every_rule_forward_and_backward(name):
         if places(operation):
             both = cr.value_and_grad(summed(f, case), argnums=tuple(places(operation)))
             same(cr.compile(both)(*case.inputs), both(*case.inputs))
-
-
-def classifier(w1, b1, w2, b2, x, y):
-    h = cr.tanh(x @ w1 + b1)
-    z = h @ w2 + b2
-    surprise = -cr.mean(cr.log_softmax(z)[np.arange(len(y)), y])
-    return surprise  # noqa: RET504  (its name is looked for)
-
-
-def perceptron(params, x, y):
-    h = cr.relu(x @ params["W"] + params["b"])
-    error = h @ params["v"] - y
-    return cr.mean(error**2)
-
-
-WEIGHTS = (rng.normal(size=(2, 8)), rng.normal(size=8), rng.normal(size=(8, 3)), rng.normal(size=3))
-BATCH = (rng.normal(size=(5, 2)), np.array([0, 2, 1, 1, 0]))
-PARAMS = {"W": rng.normal(size=(2, 4)), "b": rng.normal(size=4), "v": rng.normal(size=4)}
-TARGETS = rng.normal(size=5)
-step_of_classifier = cr.value_and_grad(classifier, argnums=(0, 1, 2, 3))
-VECTOR = np.array([0.5, -1.0, 2.0])
-
-
-def descended(params, x, y, lr):
-    value, gradient = cr.value_and_grad(perceptron)(params, x, y)
-    return value, {name: params[name] - lr * gradient[name] for name in params}
-
-
-def cubes(x):
-    return cr.sum(x**3) * x[0] + cr.prod(x)
-
-
-def in_list(layers, x):
-    for w, b in layers:
-        x = cr.sigmoid(x @ w + b)
-    return cr.sum(x)
-
-
-PROGRAMS = {
-    "classifier": (step_of_classifier, (*WEIGHTS, *BATCH)),
-    "perceptron": (cr.value_and_grad(perceptron), (PARAMS, BATCH[0], TARGETS)),
-    "a step of descent": (descended, (PARAMS, BATCH[0], TARGETS, 0.1)),
-    "grad": (cr.grad(cubes), (VECTOR,)),
-    "hessian": (cr.hessian(cubes), (VECTOR,)),
-    "jacobian": (cr.jacobian(lambda x: cr.sin(x) * x[0]), (VECTOR,)),
-    "jvp": (lambda x, t: cr.jvp(cubes, (x,), (t,)), (VECTOR, VECTOR)),
-    "hvp": (lambda x, t: cr.hvp(cubes, (x,), (t,)), (VECTOR, VECTOR)),
-    "vjp": (lambda x, g: cr.vjp(lambda x: cr.exp(x), x)[1](g), (VECTOR, VECTOR)),
-    "linearize": (lambda x, t: cr.linearize(cubes, x)[1](t), (VECTOR, VECTOR)),
-    "vmap of grad": (cr.vmap(cr.grad(cubes)), (np.stack([VECTOR, 2 * VECTOR]),)),
-    "grad of grad": (cr.grad(cr.grad(lambda x: cr.sin(x) * x)), (0.7,)),
-    "has_aux": (cr.value_and_grad(lambda x: (cr.sum(x * x), x + 1), has_aux=True), (VECTOR,)),
-    "cross_entropy": (
-        cr.value_and_grad(lambda z, y: cr.cross_entropy(z, target=y)),
-        (rng.normal(size=(4, 3)), np.array([0, 2, 1, 1])),
-    ),
-    "probabilities": (
-        cr.value_and_grad(lambda z, y: -cr.mean(cr.sum(y * cr.log_softmax(z), axis=1))),
-        (rng.normal(size=(4, 3)), np.eye(3)[[0, 2, 1, 1]]),
-    ),
-    "squared_error": (cr.value_and_grad(lambda p, y: cr.squared_error(p, y, scale=0.25)), (VECTOR, VECTOR + 1)),
-    "binary": (
-        cr.value_and_grad(lambda x, y: cr.binary_cross_entropy(x, y, at_one=0.5, at_zero=0.25)),
-        (VECTOR, np.array([0.0, 1.0, 0.5])),
-    ),
-    "layers": (cr.value_and_grad(in_list), ([[*WEIGHTS[:2]], [*WEIGHTS[2:]]], BATCH[0])),
-    "normalised": (
-        cr.grad(lambda x: cr.sum(cr.softmax(cr.book["layer_norm"](x, np.ones(3), np.ones(3), eps=1e-5)) ** 2)),
-        (rng.normal(size=(2, 3)),),
-    ),
-    "masks of data": (cr.grad(lambda x, y: cr.sum(cr.where(y > 0, x, x * x))), (VECTOR, VECTOR[::-1].copy())),
-    "max and sort": (cr.grad(lambda x: cr.max(x) * cr.sort(x)[1] + cr.logsumexp(x) + cr.norm(x)), (VECTOR,)),
-    "picked by data": (cr.grad(lambda x, i: cr.sum(x[i] ** 2)), (VECTOR, np.array([0, 2, 2]))),
-    "convolution": (
-        cr.grad(lambda x, w: cr.sum(cr.conv2d(x, w, padding=1) ** 2), argnums=(0, 1)),
-        (rng.normal(size=(1, 2, 4, 4)), rng.normal(size=(3, 2, 3, 3))),
-    ),
-    "linear algebra": (
-        cr.grad(lambda a: cr.slogdet(a)[1] + cr.sum(cr.inv(a))),
-        (np.eye(3) + 0.1 * rng.normal(size=(3, 3)),),
-    ),
-    "python numbers": (lambda x, y: (x * y + 1, x > y), (2.0, 3.0)),
-    "single precision": (
-        cr.value_and_grad(perceptron),
-        ({k: v.astype(np.float32) for k, v in PARAMS.items()}, BATCH[0].astype(np.float32), TARGETS.astype(np.float32)),
-    ),
-    "weak numbers": (lambda w, lr: w - lr * w, (np.ones(3, np.float32), 0.1)),
-    "constant result": (lambda x: (x, 3.0, np.ones(2)), (VECTOR,)),
-    "copies": (cr.grad(lambda x: cr.sum(cr.broadcast_to(x[0] * x[1], shape=(2, 3))) + 0.0), (VECTOR,)),
-    "nothing to add": (lambda x: (x + 0.0 - 0.0, 0.0 + x), (VECTOR,)),
-    "nothing moves": (cr.grad(lambda x: cr.sum(cr.sign(x))), (VECTOR,)),
-    "tensors": (cr.grad(lambda x: (x * x).sum()), (cr.Tensor(VECTOR),)),
-}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

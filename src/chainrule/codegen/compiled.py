@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.codegen.as_c import c_source
+from chainrule.codegen.as_javascript import javascript_source
 from chainrule.codegen.as_numpy import numpy_source
 from chainrule.codegen.laws import LAWS
 from chainrule.codegen.simplified import reached, simplified
@@ -28,7 +30,7 @@ from chainrule.program.trace import leaf_of, names_of_arguments
 MOST_VERSIONS = 64
 """Kinds of arguments for which a compiled function keeps a program."""
 
-TARGETS = ("numpy", "jax", "javascript", "c")
+TARGETS = ("numpy", "javascript", "c")
 
 
 class Version(NamedTuple):
@@ -118,11 +120,16 @@ class Compiled:
     def source(self, target: str = "numpy") -> str:
         """The program of the latest call as a module that runs without this package.
 
-        `target` is "numpy": its function takes the arguments' arrays one by one, and gives the results' arrays.
+        `target` is "numpy", "javascript" or "c": the function takes the arguments' arrays one by one, and gives the
+        results' arrays; of JavaScript and C the first lines say how.
         """
         version = self.needs_version()
         if target == "numpy":
             return version.source
+        if target == "javascript":
+            return javascript_source(version.trace, identifier(self.name))
+        if target == "c":
+            return c_source(version.trace, identifier(self.name))[0]
         raise DtypeError(f"source is written for {', '.join(TARGETS)}, not for {target!r}")
 
     def explain(self) -> str:

@@ -10,7 +10,7 @@ import builtins
 import keyword
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,15 +55,33 @@ class Statements(NamedTuple):
         return self.names.keys()
 
 
-def statements_of(trace: Trace, taken: Iterable[str] = ()) -> Statements:
-    """The lines of a program; `taken` are names that the language, or what is written around, needs itself."""
+def is_cheap(step: Step) -> bool:
+    """Whether a step costs NumPy nothing, so that it is written wherever it is used."""
+    return step.op is not None and step.op.name in VIEWS
+
+
+def not_apart(step: Step) -> bool:
+    """No step stands alone for the sake of the language."""
+    return False
+
+
+def statements_of(
+    trace: Trace,
+    taken: Iterable[str] = (),
+    apart: Callable[[Step], bool] = not_apart,
+    free: Callable[[Step], bool] = is_cheap,
+) -> Statements:
+    """The lines of a program; `taken` are names that the language, or what is written around, needs itself.
+
+    `apart` says which steps stand on a line whoever uses them, `free` which are written wherever they are used.
+    """
     program = trace.program
     uses: dict[Step, list[Step]] = {step: [] for step in program.steps}
     for step in program.steps:
         for x in step.needs:
             uses[x].append(step)
     results = [step for step in program.steps if step.op is not None]
-    alone = standing_alone(trace, uses)
+    alone = standing_alone(trace, uses, apart, free)
     arguments = list(dict.fromkeys([x for x in (*trace.given, *trace.held) if x is not None]))
     wanted = needed_forward(trace)
     forward = [step for step in results if step in alone and step not in trace.backward and step in wanted]
@@ -89,7 +107,9 @@ def needed_forward(trace: Trace) -> set[Step]:
     return set(reached([*results, *own]))
 
 
-def standing_alone(trace: Trace, uses: dict[Step, list[Step]]) -> set[Step]:
+def standing_alone(
+    trace: Trace, uses: dict[Step, list[Step]], apart: Callable[[Step], bool], free: Callable[[Step], bool]
+) -> set[Step]:
     """The steps that get a line."""
     outputs = {x for x in trace.outputs if isinstance(x, Step)}
     forward = needed_forward(trace)
@@ -101,10 +121,10 @@ def standing_alone(trace: Trace, uses: dict[Step, list[Step]]) -> set[Step]:
         inside[step] = 1 + sum([inside.get(x, 0) for x in step.needs])
         once = len(uses[step]) == 1
         across = once and (step in forward) != (uses[step][0] in forward)
-        view = step.op.name in VIEWS
+        view = free(step)
         called = step in trace.names or trace.gradient_of.get(step) in trace.names
         large = inside[step] > (MOST_ON_A_LINE if once else 2)
-        if step in outputs or called or not (once or view) or large or (across and not view):
+        if step in outputs or called or apart(step) or not (once or view) or large or (across and not view):
             alone.add(step)
             inside[step] = 0
     return alone

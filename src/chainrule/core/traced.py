@@ -23,7 +23,7 @@ from chainrule.core.graph import Node
 from chainrule.core.labels import is_users, users_line
 from chainrule.core.mapped import Mapped
 from chainrule.core.numpy_calls import called, operation_of
-from chainrule.core.operation import NUMBERS, Operation, book, compositions
+from chainrule.core.operation import NUMBERS, Operation, book, compositions, kernels
 from chainrule.core.operators import NO_SETTINGS, Operators
 from chainrule.core.state import Quiet
 from chainrule.errors import DtypeError, GraphError
@@ -167,6 +167,14 @@ class Traced(Operators):
             ready = [repeated(x, shape) for x in ready]
         return recorded(operation, tuple(ready), settings)
 
+    @staticmethod
+    def __kernel__(name: str, x: Any, *rest: Any, **settings: Any) -> Any:
+        """A kernel by the rule of its name, where there is one, and else what it does."""
+        operation = book.get(name)
+        if operation is not None and len(operation.inputs) == 1 + len(rest):
+            return operation(x, *rest, **settings)
+        return kernels[name](x, *rest, **settings)
+
     @property
     def shape(self) -> Shape:
         """The length along each axis."""
@@ -289,10 +297,10 @@ class Traced(Operators):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
         operation = operation_of(ufunc)
+        if method == "reduce" and ufunc in REDUCTIONS and set(settings) <= {"axis", "keepdims"}:
+            return compositions[REDUCTIONS[ufunc]](inputs[0], **{"axis": 0, **settings})
         if operation is None or settings:
             raise DtypeError(f"np.{ufunc.__name__} as it is called here has no rule: use a function of chainrule")
-        if method == "reduce" and ufunc in REDUCTIONS:
-            return compositions[REDUCTIONS[ufunc]](*inputs)
         if method != "__call__":
             raise DtypeError(f"np.{ufunc.__name__}.{method} has no rule: use a function of chainrule")
         return operation(*inputs)
@@ -300,11 +308,16 @@ class Traced(Operators):
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function in (np.shape, np.ndim, np.size):
             return getattr(args[0], function.__name__)
-        return called(function, args, kwargs, lambda x: x)
+        if function.__name__ in TELLING:
+            return self.refuse_number()
+        return called(function, args, kwargs, plain)
 
+
+TELLING = {"array2string", "array_repr", "array_str", "save", "savetxt", "savez", "savez_compressed"}
+"""Functions of NumPy that write numbers down; others that only ask about a type are answered."""
 
 REDUCTIONS = {np.add: "sum", np.maximum: "max", np.minimum: "min", np.multiply: "prod"}
-"""NumPy's reductions of a whole array along its first axis, and what they are called here."""
+"""NumPy's reductions along axes, by the function that is repeated, and what they are called here."""
 
 
 def recorded(operation: Operation, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Traced:

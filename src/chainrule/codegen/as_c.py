@@ -1,0 +1,118 @@
+"""A program as C99: one function over flat arrays, without dependencies and without allocation."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from chainrule.codegen.languages import C, helpers_in
+from chainrule.codegen.loops import Looks, Loops
+from chainrule.core.operation import kernels
+from chainrule.program import Step, Trace
+
+LOOKS = Looks(
+    loop="for (int {} = 0; {} < {}; {}++) {{",
+    scalar="const {} {} = {};",
+    running="{} {} = {};",
+    array="",
+    refuse="if ({0} < 0 || {0} >= {1}) return 1;",
+    place="place_of({}, {})",
+)
+PLACE_OF = "static int place_of(double k, int n) { return (int)(k < 0 ? k + n : k); }"
+
+SAID = """/* {0}: arrays are flat, row after row; results are written to the pointers after the arguments.
+   work has room for {1}_WORK doubles. Gives 0, or 1 where a place in an index is out of range. */"""
+
+
+class CLoops(Loops):
+    """Arrays lie in the results or in the work space that the caller gives."""
+
+    def __init__(self, trace: Trace, name: str) -> None:
+        super().__init__(trace, C, LOOKS, [name, f"{name.upper()}_WORK", "place_of", *C.helpers, *kernels])
+        self.name = name
+        results = [x for x in self.trace.outputs if isinstance(x, Step)]
+        self.given_directly = {x for x in results if x.shape and x.op is not None and results.count(x) == 1}
+        self.work = 0
+
+    def declared(self, step: Step) -> str:
+        if step in self.given_directly:
+            return ""
+        size, kind = step.size, self.kind(step)
+        line = f"{kind} *const {self.names[step]} = work + {self.work};"
+        if kind == "float":
+            line = f"float *const {self.names[step]} = (float *)(work + {self.work});"
+        self.work += size
+        return line
+
+    def parameters(self) -> list[str]:
+        """What the function takes and gives."""
+        given = [self.parameter(step) for step in self.lines.arguments]
+        return [*given, *[f"{self.kind_of_result(x)} *{name}" for x, name in self.results()], "double *work"]
+
+    def parameter(self, step: Step) -> str:
+        """An argument: a number, or an array that is only read."""
+        kind = "int" if step.dtype.kind in "iub" else self.kind(step)
+        return f"const {kind} *{self.names[step]}" if step.shape else f"{kind} {self.names[step]}"
+
+    def kind_of_result(self, x: Any) -> str:
+        """The type of a result's numbers."""
+        return self.kind(x) if isinstance(x, Step) else "double"
+
+    def results(self) -> list[tuple[Any, str]]:
+        """Each result with the name of the array that it is written to."""
+        names: list[str] = []
+        for k, x in enumerate(self.trace.outputs):
+            own = self.names.get(x, "result") if isinstance(x, Step) else "result"
+            direct = isinstance(x, Step) and x in self.given_directly
+            free = own if direct else f"{own}_out"
+            names.append(f"{own}_out_{k}" if free in names else free)
+        return list(zip(self.trace.outputs, names, strict=True))
+
+    def written(self) -> tuple[str, str]:
+        """The source and its header."""
+        body = [text for step in (*self.lines.forward, *self.lines.backward) for text in self.line(step)]
+        for x, name in self.results():
+            if isinstance(x, Step) and x in self.given_directly:
+                continue
+            body += self.copied(x, name)
+        head = f"int {self.name}({', '.join(self.parameters())})"
+        work = f"#define {self.name.upper()}_WORK {max(self.work, 1)}"
+        tables = [self.static(name, array) for name, array in self.tables.items()]
+        inside = "\n".join([f"  {line}" for line in body if line])
+        helpers = helpers_in(C, inside) + [PLACE_OF] * ("place_of(" in inside)
+        said_nowhere = [self.names[x] for x in self.lines.arguments if not re.search(rf"\b{self.names[x]}\b", inside)]
+        unused = "".join([f"  (void){name};\n" for name in [*said_nowhere, *["work"] * (not self.work)]])
+        said = SAID.format(self.name, self.name.upper())
+        before = [said, work, "", "#include <math.h>", "", *helpers, *tables, ""]
+        source = "\n".join([*before, f"{head} {{", f"{unused}{inside}", "  return 0;", "}", ""])
+        guard = f"{self.name.upper()}_H"
+        header = "\n".join([f"#ifndef {guard}", f"#define {guard}", "", said, work, f"{head};", "", "#endif", ""])
+        return source, header
+
+    def copied(self, x: Any, name: str) -> list[str]:
+        """A result that is written nowhere else."""
+        if not isinstance(x, Step):
+            numbers = np.asarray(x, dtype=float)
+            if numbers.ndim:
+                table = self.table(numbers, "numbers")
+                return [self.looks.loop.format("i", "i", numbers.size, "i"), f"  {name}[i] = {table}[i];", "}"]
+            return [f"*{name} = {C.number(float(numbers)).text};"]
+        if not x.shape:
+            return [f"*{name} = {self.entry(x, np.array(0)).text};"]
+        body = self.in_loops(
+            x.shape, lambda shape: (np.arange(x.size).reshape(shape), self.entry(x, np.arange(x.size).reshape(shape)))
+        )
+        return self.rounds(body, name, "=")
+
+    def static(self, name: str, array: Any) -> str:
+        """A table of the program's own."""
+        kind = "int" if array.dtype.kind in "iu" else "double"
+        numbers = [str(int(x)) if kind == "int" else C.number(float(x)).text for x in array.ravel()]
+        return f"static const {kind} {name}[{max(len(numbers), 1)}] = {{{', '.join(numbers) or '0'}}};"
+
+
+def c_source(trace: Trace, name: str) -> tuple[str, str]:
+    """The C source of a program, and its header."""
+    return CLoops(trace, name).written()

@@ -1,0 +1,394 @@
+"""What C and JavaScript call the primitive operations: one table for each language, and nothing else about them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from chainrule.core.operation import kernels
+
+CHOICE, EITHER, BOTH, COMPARISON, SUM, PRODUCT, SIGN, ATOM = range(8)
+"""How tightly the operators of both languages bind, loosest first."""
+
+
+class Text(NamedTuple):
+    """A piece of source, and how tightly it binds."""
+
+    text: str
+    binds: int = ATOM
+
+    def inside(self, needs: int) -> str:
+        """The text, in parentheses where it binds more loosely than its place needs."""
+        return self.text if self.binds >= needs else f"({self.text})"
+
+
+class Language(NamedTuple):
+    """A target: its words for operations, and the helpers that some of these need.
+
+    `words` turn the texts of the inputs into that of the result. `helpers` are functions by name, each written out
+    where its name is used.
+    """
+
+    name: str
+    words: dict[str, Callable[..., Text]]
+    helpers: dict[str, str]
+    reserved: frozenset[str]
+    infinity: str
+    undefined: str
+
+    def number(self, x: float) -> Text:
+        """A number with all its digits."""
+        if x != x:  # noqa: PLR0124
+            return Text(self.undefined)
+        if x in (float("inf"), float("-inf")):
+            return Text(self.infinity) if x > 0 else Text(f"-{self.infinity}", SIGN)
+        text = repr(float(x)).replace("e+", "e")
+        return Text(text, SIGN if text.startswith("-") else ATOM)
+
+
+def infix(symbol: str, binds: int) -> Callable[..., Text]:
+    """Two sides and an operator; the right side of equal strength keeps its parentheses."""
+    left = binds + (binds == COMPARISON)
+    return lambda x, y: Text(f"{x.inside(left)} {symbol} {y.inside(binds + 1)}", binds)
+
+
+def call(name: str) -> Callable[..., Text]:
+    """A call of a function."""
+    return lambda *inputs: Text(f"{name}({', '.join([x.text for x in inputs])})")
+
+
+def negated(x: Text) -> Text:
+    """A minus sign."""
+    return Text(f"-{x.inside(ATOM)}", SIGN)
+
+
+def choice(condition: Text, x: Text, y: Text) -> Text:
+    """One of two."""
+    return Text(f"{condition.inside(EITHER)} ? {x.inside(EITHER)} : {y.inside(CHOICE)}", CHOICE)
+
+
+def holds(x: Text) -> Text:
+    """Whether a number is not 0."""
+    return x if x.binds in (COMPARISON, BOTH, EITHER) else Text(f"{x.inside(SUM)} != 0", COMPARISON)
+
+
+def chosen(x: Text, weight: Text) -> Text:
+    """A product that a weight of 0 makes 0, whatever x is."""
+    if weight.binds == COMPARISON:
+        return choice(weight, x, Text("0"))
+    return choice(Text(f"{weight.inside(SUM)} == 0", COMPARISON), Text("0"), infix("*", PRODUCT)(x, weight))
+
+
+COMMON: dict[str, Callable[..., Text]] = {
+    "add": infix("+", SUM),
+    "chosen": chosen,
+    "div": infix("/", PRODUCT),
+    "equal": infix("==", COMPARISON),
+    "greater": infix(">", COMPARISON),
+    "greater_equal": infix(">=", COMPARISON),
+    "identity": lambda x: x,
+    "less": infix("<", COMPARISON),
+    "less_equal": infix("<=", COMPARISON),
+    "logaddexp": call("logaddexp"),
+    "logical_and": lambda x, y: Text(f"{holds(x).inside(BOTH)} && {holds(y).inside(COMPARISON)}", BOTH),
+    "logical_not": lambda x: Text(f"{x.inside(SUM)} == 0", COMPARISON),
+    "logical_xor": lambda x, y: Text(f"({holds(x).text}) != ({holds(y).text})", COMPARISON),
+    "logical_or": lambda x, y: Text(f"{holds(x).inside(EITHER)} || {holds(y).inside(BOTH)}", EITHER),
+    "maximum": call("larger"),
+    "minimum": call("smaller"),
+    "mul": infix("*", PRODUCT),
+    "neg": negated,
+    "not_equal": infix("!=", COMPARISON),
+    "remainder": call("remainder_of"),
+    "sign": call("sign_of"),
+    "sub": infix("-", SUM),
+    "where": lambda condition, x, y: choice(holds(condition), x, y),
+}
+
+FUNCTIONS = [
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "cbrt",
+    "ceil",
+    "cos",
+    "cosh",
+    "exp",
+    "expm1",
+    "floor",
+    "hypot",
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "pow",
+    "sin",
+    "sinh",
+    "sqrt",
+    "tan",
+    "tanh",
+    "trunc",
+]
+"""What both languages call as NumPy does, apart from what stands in front."""
+
+
+def series() -> Sequence[float]:
+    """The coefficients of erfc's series, as the kernel states them."""
+    constants: Sequence[Any] = kernels["erfc"].__code__.co_consts
+    return max([x for x in constants if isinstance(x, tuple)], key=len)
+
+
+C = Language(
+    name="C",
+    words={
+        **COMMON,
+        **{name: call(name) for name in [*FUNCTIONS, "erf", "erfc", "exp2", "fmod", "rint"]},
+        "abs": call("fabs"),
+        "isfinite": call("isfinite"),
+        "isinf": call("isinf"),
+        "isnan": call("isnan"),
+        "signbit": lambda x: Text(f"signbit({x.text}) != 0", COMPARISON),
+    },
+    helpers={
+        "larger": "static double larger(double x, double y) { return x > y || x != x ? x : y; }",
+        "smaller": "static double smaller(double x, double y) { return x < y || x != x ? x : y; }",
+        "sign_of": "static double sign_of(double x) { return x > 0 ? 1 : x < 0 ? -1 : x; }",
+        "logaddexp": (
+            "static double logaddexp(double x, double y) {\n"
+            "  return x == y ? x + log(2.0) : x > y ? x + log1p(exp(y - x)) : x <= y ? y + log1p(exp(x - y)) : x + y;\n"
+            "}"
+        ),
+        "remainder_of": (
+            "static double remainder_of(double x, double y) {\n"
+            "  const double rest = fmod(x, y);\n"
+            "  return rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest;\n"
+            "}"
+        ),
+    },
+    reserved=frozenset(
+        [
+            "auto",
+            "break",
+            "case",
+            "char",
+            "const",
+            "continue",
+            "default",
+            "do",
+            "double",
+            "else",
+            "enum",
+            "extern",
+            "float",
+            "for",
+            "goto",
+            "if",
+            "inline",
+            "int",
+            "long",
+            "main",
+            "register",
+            "restrict",
+            "return",
+            "short",
+            "signed",
+            "sizeof",
+            "static",
+            "struct",
+            "switch",
+            "typedef",
+            "union",
+            "unsigned",
+            "void",
+            "volatile",
+            "while",
+            "abs",
+            "div",
+            "exp",
+            "gamma",
+            "j0",
+            "j1",
+            "jn",
+            "log",
+            "y0",
+            "y1",
+            "yn",
+            "i",
+            "j",
+            "k",
+            "l",
+            "m",
+            "n",
+            "s",
+            "at",
+            "best",
+            "sum",
+            "work",
+        ]
+    ),
+    infinity="INFINITY",
+    undefined="NAN",
+)
+
+JAVASCRIPT = Language(
+    name="JavaScript",
+    words={
+        **COMMON,
+        **{name: call(f"Math.{name}") for name in FUNCTIONS if name != "hypot"},
+        "abs": call("Math.abs"),
+        "equal": infix("===", COMPARISON),
+        "erf": call("erf"),
+        "erfc": call("erfc"),
+        "exp2": lambda x: Text(f"Math.pow(2, {x.text})"),
+        "fmod": infix("%", PRODUCT),
+        "hypot": call("Math.hypot"),
+        "isfinite": call("Number.isFinite"),
+        "isinf": lambda x: Text(f"Math.abs({x.text}) === Infinity", COMPARISON),
+        "isnan": call("Number.isNaN"),
+        "not_equal": infix("!==", COMPARISON),
+        "rint": call("rint"),
+        "signbit": lambda x: Text(f"1 / {x.inside(ATOM)} < 0 || {x.inside(SUM)} < 0", EITHER),
+    },
+    helpers={
+        "larger": "function larger(x, y) { return x > y || x !== x ? x : y; }",
+        "smaller": "function smaller(x, y) { return x < y || x !== x ? x : y; }",
+        "sign_of": "function sign_of(x) { return x > 0 ? 1 : x < 0 ? -1 : x; }",
+        "logaddexp": (
+            "function logaddexp(x, y) {\n"
+            "  if (x === y) return x + Math.LN2;\n"
+            "  return x > y ? x + Math.log1p(Math.exp(y - x)) : x < y ? y + Math.log1p(Math.exp(x - y)) : x + y;\n"
+            "}"
+        ),
+        "remainder_of": (
+            "function remainder_of(x, y) {\n"
+            "  const rest = x % y;\n"
+            "  return rest !== 0 && rest < 0 !== y < 0 ? rest + y : rest;\n"
+            "}"
+        ),
+        "rint": (
+            "function rint(x) {\n"
+            "  const below = Math.floor(x), rest = x - below;\n"
+            "  if (rest === 0.5) return below % 2 === 0 ? below : below + 1;\n"
+            "  return rest < 0.5 ? below : rest > 0.5 ? below + 1 : x;\n"
+            "}"
+        ),
+        "erfc": (
+            "// The series of Shepherd and Laframboise, Math. Comp. 36 (1981).\n"
+            f"const ERFC = [{', '.join(map(repr, series()))}];\n"
+            "function erfc(x) {\n"
+            "  const z = Math.min(Math.abs(x), 28), t = (z - 3.75) / (z + 3.75);\n"
+            "  let later = 0, sum = 0;\n"
+            "  for (let k = ERFC.length - 1; k > 0; k--) [later, sum] = [sum, 2 * t * sum - later + ERFC[k]];\n"
+            "  const high = Math.round(z * 16) / 16;\n"
+            "  const tail = Math.exp(-high * high) * Math.exp((high - z) * (high + z));\n"
+            "  const out = z === 0 ? 1 : (tail * (t * sum - later + ERFC[0])) / (1 + 2 * z);\n"
+            "  return x < 0 ? 2 - out : out;\n"
+            "}"
+        ),
+        "erf": (
+            "function erf(x) {\n"
+            "  if (!(Math.abs(x) < 0.5)) return 1 - erfc(x);\n"
+            "  let term = 1, sum = 1;\n"
+            "  for (let n = 1; n < 14; n++) {\n"
+            "    term *= (-x * x) / n;\n"
+            "    sum += term / (2 * n + 1);\n"
+            "  }\n"
+            "  return (2 / Math.sqrt(Math.PI)) * x * sum;\n"
+            "}"
+        ),
+    },
+    reserved=frozenset(
+        [
+            "arguments",
+            "await",
+            "break",
+            "case",
+            "catch",
+            "class",
+            "const",
+            "continue",
+            "debugger",
+            "default",
+            "delete",
+            "do",
+            "else",
+            "enum",
+            "eval",
+            "export",
+            "extends",
+            "false",
+            "finally",
+            "for",
+            "function",
+            "if",
+            "implements",
+            "import",
+            "in",
+            "instanceof",
+            "interface",
+            "let",
+            "new",
+            "null",
+            "package",
+            "private",
+            "protected",
+            "public",
+            "return",
+            "static",
+            "super",
+            "switch",
+            "this",
+            "throw",
+            "true",
+            "try",
+            "typeof",
+            "undefined",
+            "var",
+            "void",
+            "while",
+            "with",
+            "yield",
+            "Math",
+            "Number",
+            "Float64Array",
+            "Array",
+            "ERFC",
+            "i",
+            "j",
+            "k",
+            "l",
+            "m",
+            "n",
+            "s",
+            "at",
+            "best",
+            "sum",
+            "flat",
+            "shapes",
+            "values",
+            "forward",
+            "backward",
+            "module",
+            "exports",
+            "NaN",
+            "Infinity",
+        ]
+    ),
+    infinity="Infinity",
+    undefined="NaN",
+)
+
+
+def helpers_in(language: Language, text: str) -> list[str]:
+    """The helpers that a text calls, and those that these call, each after what it needs."""
+    found: list[str] = []
+    for name, body in language.helpers.items():
+        if re.search(rf"\b{name}\(", text) and body not in found:
+            found += [part for part in helpers_in(language, body.partition("{")[2]) if part not in found]
+            found.append(body)
+    return found

@@ -1,0 +1,205 @@
+"""A program by few operations: what a target has no word for is taken apart by running the rule's own forward.
+
+The forward runs on traced nodes, as a user's function does, so what a language must know is a table of primitives and
+nothing about rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import numpy as np
+
+from chainrule.codegen.otherwise import OTHERWISE
+from chainrule.codegen.simplified import reached
+from chainrule.core.operation import Linear, Operation, Pointwise
+from chainrule.core.operators import NO_SETTINGS
+from chainrule.core.state import Quiet
+from chainrule.core.traced import Recording, Traced
+from chainrule.errors import ChainruleError, GraphError
+from chainrule.program import Kind, Program, Step, Trace
+from chainrule.program.steps import replaced
+
+DEEPEST = 8
+"""Rules that are taken apart again and again stop here."""
+
+MOST_ENTRIES = 1 << 22
+"""Linear operations on more entries are not looked at entry by entry."""
+
+
+def lowered(trace: Trace, words: Collection[str], target: str) -> Trace:
+    """The same program by operations that a target has words for; moves and sums of entries are left as they are.
+
+    Raises ChainruleError for an operation that cannot be taken apart, by name.
+    """
+    made: dict[Step, Step] = {}
+    numbers = dict(trace.numbers)
+    order: list[Step] = []
+    for step in trace.program.steps:
+        if step.op is None:
+            made[step] = step
+            order.append(step)
+            continue
+        inputs, settings = [replaced(x, made.__getitem__) for x in (step.inputs, step.settings)]
+        now = Step(Kind.RESULT, step.shape, step.dtype, op=step.op, inputs=inputs, settings=settings)
+        numbers[now] = trace.numbers[step]
+        made[step] = taken_apart(now, words, target, numbers, order, DEEPEST)
+    needed = set(reached([made[x] for x in trace.program.outputs]))
+    order = [x for x in order if x.op is None or x in needed]
+    return trace._replace(
+        program=Program(order, [made[x] for x in trace.program.outputs]),
+        names={made[x]: name for x, name in trace.names.items() if x in made},
+        numbers=numbers,
+        gradient_of={made[x]: made[of] for x, of in trace.gradient_of.items() if x in made and of in made},
+        backward=backward_steps(trace, made, order),
+        outputs=tuple([made[x] if isinstance(x, Step) else x for x in trace.outputs]),
+    )
+
+
+def backward_steps(trace: Trace, made: dict[Step, Step], order: list[Step]) -> frozenset[Step]:
+    """The steps of backward passes among new ones: a step that was taken apart hands it to its parts."""
+    found = {made[x] for x in trace.backward if x in made}
+    forward = {made[x] for x in made if x not in trace.backward}
+    for step in reversed(order):
+        if step in found:
+            found.update([x for x in step.needs if x not in forward and x not in made.values()])
+    return frozenset(found)
+
+
+def taken_apart(
+    step: Step, words: Collection[str], target: str, numbers: dict[Step, Any], order: list[Step], depth: int
+) -> Step:
+    """A step by operations that have words; its parts are added to the order."""
+    operation = step.op
+    assert operation is not None
+    other = OTHERWISE.get(operation.name)
+    if other is None and (operation.name in words or is_move_or_sum(step, numbers)):
+        order.append(step)
+        return step
+    if not depth:
+        raise no_word(operation, target)
+    parts = traced_forward(step, operation, other, target, numbers)
+    if parts is None:
+        if operation.name not in words:
+            raise no_word(operation, target)
+        order.append(step)
+        return step
+    leaves, recording, out = parts
+    made: dict[Traced, Any] = dict(leaves)
+    for node in recording.steps:
+        if node.op is None:
+            made[node] = Step(Kind.FROZEN, node.shape, node.dtype)
+            numbers[made[node]] = node.number
+            order.append(made[node])
+        elif node.op is operation and node.op.name not in words and not is_smaller(node, step):
+            raise no_word(operation, target)
+        else:
+            inputs, settings = [replaced(x, lambda x: made[x.step], Traced) for x in (node.inputs, node.settings)]
+            part = Step(Kind.RESULT, node.shape, node.dtype, op=node.op, inputs=inputs, settings=settings)
+            numbers[part] = node.number
+            made[node] = taken_apart(part, words, target, numbers, order, depth - 1)
+    return made[out.step]
+
+
+def is_smaller(node: Traced, step: Step) -> bool:
+    """Whether a part of the same operation has less to do."""
+    return node.size < step.size
+
+
+def traced_forward(
+    step: Step, operation: Operation, other: Any, target: str, numbers: dict[Step, Any]
+) -> tuple[dict[Traced, Any], Recording, Traced] | None:
+    """What an operation's forward does, recorded; None where the other way has nothing to say."""
+    leaves: dict[Traced, Any] = {}
+
+    def leaf(x: Step) -> Traced:
+        node = Traced(None, (), NO_SETTINGS, numbers[x])
+        leaves[node] = x
+        return node
+
+    inputs, settings = [replaced(x, leaf) for x in (list(step.inputs), dict(step.settings))]
+    with Recording() as recording, Quiet():
+        try:
+            out = (other or operation.function)(*inputs, **settings)
+        except (GraphError, ValueError, TypeError, AttributeError) as error:
+            raise no_word(operation, target) from error
+    if out is NotImplemented:
+        return None
+    if not isinstance(out, Traced):
+        raise no_word(operation, target)
+    return leaves, recording, out
+
+
+def no_word(operation: Operation, target: str) -> ChainruleError:
+    """The error for an operation that a target cannot say."""
+    return ChainruleError(
+        f"{operation.name} cannot be written in {target}: it has no word there, and its forward is not made of "
+        "operations that have. source() and source(target='jax') have it"
+    )
+
+
+def is_move_or_sum(step: Step, numbers: dict[Step, Any]) -> bool:
+    """Whether a step only moves entries of its one input, or adds them up."""
+    return isinstance(step.op, Linear) and (gathers(step) is not None or adds(step) is not None)
+
+
+def one_input(step: Step) -> Step | None:
+    """The one array that a linear operation without data in its settings takes."""
+    arrays = [x for x in step.inputs if isinstance(x, Step)]
+    if not isinstance(step.op, Linear) or isinstance(step.op, Pointwise) or len(step.needs) != 1:
+        return None
+    return (
+        arrays[0] if len(arrays) == len(step.inputs) == 1 and max(step.size, arrays[0].size) <= MOST_ENTRIES else None
+    )
+
+
+def gathers(step: Step) -> np.ndarray[Any, Any] | None:
+    """For each entry of the output the place in the input that it comes from, −1 for a zero; None where it is no move.
+
+    Found by running the operation on the places themselves, and then on random numbers, which no average meets.
+    """
+    x = one_input(step)
+    if x is None:
+        return None
+    return places_by(lambda coding: coded(step, coding.reshape(x.shape)), x.size)
+
+
+def adds(step: Step) -> np.ndarray[Any, Any] | None:
+    """For each entry of the input the place in the output that it is added to, −1 for none; None where it is no sum."""
+    x = one_input(step)
+    if x is None:
+        return None
+    return places_by(lambda coding: pulled_back(step, x, coding.reshape(step.shape)), step.size)
+
+
+def places_by(move: Callable[[Any], Any], size: int) -> np.ndarray[Any, Any] | None:
+    """Which entry of its input a map gives at each place; None for one that does anything but move entries."""
+    first = move(np.arange(1.0, size + 1))
+    if first is None or not np.array_equal(first, np.round(first)) or np.any(first < 0) or np.any(first > size):
+        return None
+    places = first.astype(np.int64) - 1
+    random = np.append(np.random.default_rng(0).random(size), 0.0)
+    return places if np.array_equal(random[places], move(random[:-1])) else None
+
+
+def coded(step: Step, coding: Any) -> Any:
+    """What an operation makes of a coding of its input's places."""
+    with Quiet():
+        return np.asarray(rule_of(step).fitting([coding], [coding], step.settings), dtype=float)
+
+
+def pulled_back(step: Step, x: Step, coding: Any) -> Any:
+    """What reaches the input of a coding of the output's places."""
+    with Quiet():
+        try:
+            share = rule_of(step).pull(0, coding[()], np.zeros(step.shape), (np.zeros(x.shape),), step.settings)
+        except (ValueError, TypeError, IndexError):
+            return None
+    return np.broadcast_to(np.asarray(share, dtype=float), x.shape)
+
+
+def rule_of(step: Step) -> Operation:
+    """The operation of a step that has one."""
+    assert step.op is not None
+    return step.op
