@@ -277,12 +277,13 @@ from chainrule.transforms import (
 )
 
 if TYPE_CHECKING:
-    from chainrule import data, micrograd, nn, optim, training
+    from chainrule import data, lessons, micrograd, nn, optim, training
     from chainrule import sklearn as sklearn  # not in __all__: it needs scikit-learn
     from chainrule.codegen.compiled import compile
     from chainrule.derivation.explain import explain
     from chainrule.derivation.symbolic.derivative import derivative
     from chainrule.derivation.wrong.what_if import what_if
+    from chainrule.lessons.exercise import exercise
     from chainrule.training.model import load_model
     from chainrule.verify.grade import grade
     from chainrule.verify.gradients import check_gradients
@@ -295,7 +296,9 @@ LATER = {
     "data": "",
     "derivative": "derivation.symbolic.derivative",
     "explain": "derivation.explain",
+    "exercise": "lessons.exercise",
     "grade": "verify.grade",
+    "lessons": "",
     "load_model": "training.model",
     "micrograd": "",
     "nn": "",
@@ -412,6 +415,7 @@ __all__ = [
     "equal",
     "erf",
     "erfc",
+    "exercise",
     "exp",
     "exp2",
     "expand_dims",
@@ -467,6 +471,7 @@ __all__ = [
     "leaky_relu",
     "less",
     "less_equal",
+    "lessons",
     "linear",
     "linearize",
     "linspace",

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from chainrule.cli import network, verifying
+from chainrule.cli import lessons, network, verifying
 from chainrule.cli.help import Command, write_examples
 from chainrule.cli.telling import (
     AsJson,
@@ -215,7 +215,16 @@ def refuse_unknown_options(words: Iterable[str], context: typer.Context) -> None
             raise typer.BadParameter(f"there is no option {word.partition('=')[0]}{hint}")
 
 
-for command in (train, network.predict, network.evaluate, network.explain, verifying.check):
+COMMANDS = (
+    train,
+    network.predict,
+    network.evaluate,
+    network.explain,
+    verifying.check,
+    lessons.lesson,
+    lessons.exercise,
+)
+for command in COMMANDS:
     app.command(cls=Command)(command)
 
 

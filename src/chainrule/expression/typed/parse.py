@@ -49,12 +49,13 @@ SIGNS: dict[type[ast.AST], str] = {
 """The operation of each sign."""
 
 
-def parse(text: str) -> Parsed:
+def parse(text: str, *, folds: bool = True) -> Parsed:
     """Read a formula such as ``sum((W @ x + b - y)**2)``; O(length), whatever it says.
 
     It may have numbers, names, ``+ - * / ** @``, parentheses, ``.T`` for a transpose, indices such as ``x[0]`` and
     ``W[:, 1:]``, the functions of `known_functions` with settings such as ``axis=0``, and comparisons as the condition
-    of ``where``. Anything else raises FormulaError, which shows the place and says what to write.
+    of ``where``. Anything else raises FormulaError, which shows the place and says what to write. Arithmetic on numbers
+    alone is done at once; with ``folds=False`` it stays as it was typed, for pages that show it.
 
     >>> from chainrule.expression import parse
     >>> parse("log(1 + exp(-y * (w.T @ x)))").names
@@ -65,12 +66,12 @@ def parse(text: str) -> Parsed:
       2x + 1
       ^^
     """
-    return read(text, 0)
+    return read(text, 0, folds=folds)
 
 
-def read(text: str, start: int) -> Parsed:
+def read(text: str, start: int, *, folds: bool = True) -> Parsed:
     """The formula that begins at `start`."""
-    return Reader(text, tokens_of(text, start)).read()
+    return Reader(text, tokens_of(text, start), folds).read()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +87,10 @@ class Call:
 class Reader:
     """Goes from tokens over Python's tree to steps."""
 
-    def __init__(self, text: str, tokens: list[Token]) -> None:
+    def __init__(self, text: str, tokens: list[Token], folds: bool = True) -> None:
         self.text = text
         self.tokens = tokens
+        self.folds = folds
         pieces = [token.text if token.kind == "sign" else f"n{k}" for k, token in enumerate(tokens)]
         self.python = " ".join(pieces)
         self.columns = [0]
@@ -311,7 +313,8 @@ class Reader:
             raise error_at(self.text, *call.place, problem)
         numbers = [x for i in inputs if (x := self.steps[i].number) is not None]
         if (
-            isinstance(node, ast.BinOp | ast.UnaryOp)
+            (self.folds or isinstance(node, ast.UnaryOp))
+            and isinstance(node, ast.BinOp | ast.UnaryOp)
             and len(numbers) == len(inputs)
             and not isinstance(node.op, ast.MatMult)
         ):

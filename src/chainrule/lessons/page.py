@@ -1,0 +1,99 @@
+"""A chapter as one HTML file: its pictures and formulas inside it, no script and no network."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from chainrule.lessons.chapter import Cell, Chapter, Display, Prose, Question
+from chainrule.lessons.exercise import Exercise
+from chainrule.lessons.run import Shown, run_chapter
+from chainrule.lessons.terminal import is_plot
+from chainrule.maths import mathml
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1d1d1f; --paper: #fdfdfb; --quiet: #6b6b70; --line: #dcdcd8; --box: #f3f3ee }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e8e6e3; --paper: #17181a; --quiet: #9a9a9f; --line: #34363a; --box: #212327 } }
+* { box-sizing: border-box }
+body { margin: 0 auto; padding: 2rem 1.2rem 6rem; max-width: 44rem; background: var(--paper); color: var(--ink);
+  font: 1.06rem/1.65 Charter, "Bitstream Charter", Georgia, serif }
+h1, h2, h3 { line-height: 1.25; margin: 2.4rem 0 .8rem }
+code, pre { font: .9rem/1.5 ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monospace }
+pre { overflow-x: auto; padding: .8rem 1rem; background: var(--box); border-radius: .4rem; margin: 1rem 0 0 }
+pre.output { background: none; border-left: 3px solid var(--line); border-radius: 0; margin: .4rem 0 1.2rem }
+.formula { overflow-x: auto; padding: .5rem 0; text-align: center; font-size: 1.15rem }
+.picture { overflow-x: auto; margin: 1rem 0 } .picture svg { max-width: 100%; height: auto }
+aside, details, .exercise { border: 1px solid var(--line); border-radius: .4rem; padding: .2rem 1rem; margin: 1.2rem 0 }
+aside details { border: 0; padding: 0; margin: .5rem 0 } summary { color: var(--quiet); cursor: pointer }
+table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .2rem .8rem; border-bottom: 1px solid var(--line) }
+blockquote { margin: 1rem 0; padding-left: 1rem; border-left: 3px solid var(--line); color: var(--quiet) }
+"""
+
+
+def page_of(chapter: Chapter) -> str:
+    """The whole page."""
+    title = f"{chapter.number}. {escape(chapter.title)}"
+    body = "\n".join([html_of(shown) for shown in run_chapter(chapter).shown])
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
+        f"<style>{STYLE}</style></head>\n<body><h1>{title}</h1>\n{body}\n</body></html>\n"
+    )
+
+
+def html_of(shown: Shown) -> str:
+    """One block."""
+    match shown.block:
+        case Prose(text):
+            return html_of_markdown(text)
+        case Cell(source):
+            return f"<pre><code>{escape(source)}</code></pre>\n{html_of_output(shown)}"
+        case Display():
+            return "\n".join([f'<div class="formula">{mathml(formula)}</div>' for formula in shown.formulas])
+        case Question(ask, answer):
+            folded = f"<details><summary>Answer</summary>{html_of_markdown(answer)}</details>"
+            return f"<aside>{html_of_markdown(f'**Pause.** {ask}')}{folded}</aside>"
+        case Exercise() as exercise:
+            return f'<div class="exercise">{html_of_markdown(exercise._repr_markdown_())}</div>'
+        case _:
+            raise TypeError(f"a chapter has no {type(shown.block).__name__}")
+
+
+def html_of_markdown(text: str) -> str:
+    """Markdown as HTML, by the library that Rich reads it with."""
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+
+
+def html_of_output(shown: Shown) -> str:
+    """What a cell gave: printed lines, then its value as a picture, as HTML, or as text."""
+    parts = [f'<pre class="output">{escape(shown.printed.rstrip())}</pre>'] if shown.printed else []
+    x = shown.value
+    if is_plot(x):
+        parts.append(f'<div class="picture">{svg_of_plot(x)}</div>')
+    elif x is not None and hasattr(x, "_repr_svg_"):
+        parts.append(f'<div class="picture">{x._repr_svg_()}</div>')
+    elif x is not None and getattr(x, "_repr_html_", lambda: None)():
+        parts.append(x._repr_html_())
+    elif x is not None:
+        parts.append(f'<pre class="output">{escape(str(x))}</pre>')
+    return "\n".join(parts)
+
+
+def svg_of_plot(x: Any) -> str:
+    """A plot as SVG, the same bytes for the same data."""
+    import matplotlib as mpl
+
+    first = x.flat[0] if isinstance(x, np.ndarray) else x
+    figure = first.get_figure() if hasattr(first, "get_figure") else first
+    drawn = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": "chainrule"}), warnings.catch_warnings():
+        figure.savefig(drawn, format="svg", metadata={"Date": None}, bbox_inches="tight")
+    text = drawn.getvalue()
+    return text[text.index("<svg") :]
