@@ -30,7 +30,8 @@ pre.output { background: none; border-left: 3px solid var(--line); border-radius
 .picture { overflow-x: auto; margin: 1rem 0 } .picture svg { max-width: 100%; height: auto }
 aside, details, .exercise { border: 1px solid var(--line); border-radius: .4rem; padding: .2rem 1rem; margin: 1.2rem 0 }
 aside details { border: 0; padding: 0; margin: .5rem 0 } summary { color: var(--quiet); cursor: pointer }
-table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .2rem .8rem; border-bottom: 1px solid var(--line) }
+table { border-collapse: collapse; margin: 1rem 0 }
+th, td { padding: .2rem .8rem; border-bottom: 1px solid var(--line) }
 blockquote { margin: 1rem 0; padding-left: 1rem; border-left: 3px solid var(--line); color: var(--quiet) }
 """
 

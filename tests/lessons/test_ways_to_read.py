@@ -1,0 +1,155 @@
+"""The same chapter in a terminal, as a page, as a notebook; and what is remembered of a reader."""
+
+from __future__ import annotations
+
+import io
+import json
+from html.parser import HTMLParser
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from chainrule.cli import lessons as commands
+from chainrule.cli.app import app
+from chainrule.lessons import chapters
+from chainrule.lessons.notebook import markdown_of, write_notebook
+from chainrule.lessons.page import page_of
+from chainrule.lessons.progress import Progress
+from chainrule.lessons.terminal import tell
+
+
+def told(number, tmp_path, *, answers=None, width=80, start=0, **options):
+    """What a terminal shows of a chapter; answers are those of a reader, None where nobody reads."""
+    out = io.StringIO()
+    console = Console(file=out, width=width, **options)
+    waiting = iter(answers or [])
+
+    def ask(words):
+        out.write(words + ": ")
+        for typed in waiting:
+            out.write(typed + "\n")
+            return typed
+        raise EOFError
+
+    tell(chapters()[number - 1], console, None if answers is None else ask, Progress(tmp_path), start=start)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_every_line_fits(width, tmp_path):
+    for number in (1, 8, 14):
+        prose = [line for line in told(number, tmp_path, width=width).splitlines() if not line.startswith("  ")]
+        assert max(map(len, prose)) <= width
+
+
+def test_a_reader_is_asked_and_marked(tmp_path):
+    # Two questions, then the first exercise: wrong, wrong again, right.
+    text = told(1, tmp_path, answers=["", "", "7", "27", "11"])
+    assert "That is the height f(3)" in text
+    assert "Right. 3·9 − 6·3 + 2 = 11." in text
+    assert "again" in text.splitlines()[-1]
+    progress = Progress(tmp_path)
+    assert progress.solved == {"1.1"}
+    assert progress.resume_at(1) > 0
+
+
+def test_the_answer_is_offered_after_three_tries_and_not_before(tmp_path):
+    text = told(1, tmp_path, answers=["", "", "answer", "1", "2", "answer", ""])
+    assert text.count("One right answer: 11") == 1
+
+
+def test_reading_goes_on_where_it_was_left(tmp_path):
+    told(1, tmp_path, answers=["", "", ""])
+    start = Progress(tmp_path).resume_at(1)
+    text = told(1, tmp_path, answers=["0"] * 9, start=start)
+    assert "The question" not in text
+    assert "Exercise 1.2" in text
+
+
+def test_progress_is_counted_reset_and_survives_damage(tmp_path):
+    progress = Progress(tmp_path)
+    progress.solve("1.1")
+    progress.solve("2.1")
+    assert Progress(tmp_path).counts()[1][0] == 1
+    progress.reset(1)
+    assert Progress(tmp_path).solved == {"2.1"}
+    progress.reset()
+    assert not Progress(tmp_path).solved
+    for damage in ("", "{", "[]", '{"solved": 1, "left_at": 2}', '{"solved": [], "left_at": {"1": "x"}}'):
+        progress.place.write_text(damage)
+        assert not Progress(tmp_path).solved
+
+
+class Tags(HTMLParser):
+    """Opens and closes in pairs, and asks for nothing outside the file."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.outside = [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in ("meta", "br", "img", "hr", "link", "input"):
+            self.open.append(tag)
+        self.outside += [v for k, v in attrs if k in ("src", "href") and v and not v.startswith("#") and tag != "a"]
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("number", [1, 8, 13, 18])
+def test_a_page_is_whole_and_needs_no_network(number):
+    page = page_of(chapters()[number - 1])
+    tags = Tags()
+    tags.feed(page)
+    assert not tags.open
+    assert not tags.outside
+    assert "<script" not in page
+    assert "<math" in page
+    assert page == page_of(chapters()[number - 1])
+
+
+def test_a_notebook_has_the_cells_and_asks_the_exercises(tmp_path):
+    pytest.importorskip("jupytext", reason="pip install jupytext")
+    place = tmp_path / "eight.ipynb"
+    write_notebook(chapters()[7], place)
+    cells = json.loads(place.read_text())["cells"]
+    sources = ["".join(cell["source"]) for cell in cells]
+    assert any('cr.exercise("8.2")' in source for source in sources)
+    assert any("$$" in source for source in sources)
+    assert not any("{{" in source for source in sources)
+    assert sum(cell["cell_type"] == "code" for cell in cells) > 8
+
+
+def test_a_notebook_s_cells_run(tmp_path):
+    space: dict[str, object] = {}
+    for piece in markdown_of(chapters()[7]).split("```python\n")[1:]:
+        exec(piece.partition("```")[0], space)
+    assert space["L"].data == 162.0
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setattr(commands, "progress_folder", lambda: tmp_path)
+    return lambda *words: CliRunner().invoke(app, list(words))
+
+
+def test_the_command_lists_tells_and_writes(run, tmp_path):
+    listed = run("lesson").output
+    assert all(chapter.title in listed for chapter in chapters())
+    assert "The slope of a curve" in run("lesson", "1").output
+    assert run("lesson", "1", "--html", str(tmp_path / "one.html")).exit_code == 0
+    assert (tmp_path / "one.html").read_text().startswith("<!doctype html>")
+
+
+def test_the_command_marks_an_exercise(run, tmp_path):
+    assert run("exercise", "1.1", "7").exit_code == 1
+    assert run("exercise", "1.1", "11").exit_code == 0
+    assert json.loads(run("exercise", "1.1", "11", "--json").output)["right"]
+    assert Progress(tmp_path).solved == {"1.1"}
+    assert "1 of 4" in run("lesson").output
+    assert "as new" in run("lesson", "--reset").output
+    assert "0 of 4" in run("lesson").output
