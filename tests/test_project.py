@@ -26,8 +26,9 @@ from chainrule.core.operation import Fused, Operation, book, compositions, kerne
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "chainrule"
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-SNIPPET = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SNIPPET = re.compile(r"^```(\w*)(?: (\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+"""Code of another library names it beside its fence, and runs where that is installed."""
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -97,10 +98,10 @@ def test_snippets_of_the_documents_run(
     names: dict[str, object] = {"__name__": "__main__"}
     text = page.read_text(encoding="utf-8")
     for snippet in SNIPPET.finditer(text):
-        kind, code = snippet.groups()
+        kind, library, code = snippet.groups()
         place = f"{page.name}:{text.count(chr(10), 0, snippet.start()) + 1}"
         assert kind in ("python", "pycon", "sh", "text"), f"{place}: nothing runs a snippet of {kind or 'no language'}"
-        if kind == "python":
+        if kind == "python" and (not library or importlib.util.find_spec(library)):
             exec(compile(code, place, "exec"), names)
         elif kind == "pycon":
             assert run_examples(code, place, names), place
