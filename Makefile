@@ -11,7 +11,7 @@ install = @$(call say,setting up .venv (this once; a minute or two)) && { $(venv
 	&& $(call say,fetching NumPy and what reads tables$(2); a C compiler$(comma) where there is one$(comma) builds the engine) \
 	&& $(PIP) --editable '.[data,html$(1)]' && touch .venv/demo $@ && $(call say,.venv is ready)
 comma := ,
-.PHONY: demo test soak bench clean
+.PHONY: demo test soak bench docs clean
 
 demo: .venv/demo
 	$(BIN)/chainrule demo
@@ -30,10 +30,15 @@ soak: .venv/test
 bench: .venv/bench
 	$(BIN)/python -m benchmarks
 
+docs: .venv/docs
+	$(BIN)/python docs/book.py
+
 .venv/demo: $(SOURCES)
 	$(call install)
 .venv/test: $(SOURCES)
 	$(call install,$(comma)test,$(comma) and the tools that judge)
+.venv/docs: $(SOURCES)
+	$(call install,$(comma)docs,$(comma) and what builds the book)
 .venv/bench: $(SOURCES)
 	$(call install,$(comma)bench,$(comma) and the libraries to compare with)
 

@@ -27,7 +27,6 @@ code, pre { font: .9rem/1.5 ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", 
 pre { overflow-x: auto; padding: .8rem 1rem; background: var(--box); border-radius: .4rem; margin: 1rem 0 0 }
 pre.output { background: none; border-left: 3px solid var(--line); border-radius: 0; margin: .4rem 0 1.2rem }
 .formula { overflow-x: auto; padding: .5rem 0; text-align: center; font-size: 1.15rem }
-.formula math { math-style: normal }
 .picture { overflow-x: auto; margin: 1rem 0 } .picture svg { max-width: 100%; height: auto }
 aside, details, .exercise { border: 1px solid var(--line); border-radius: .4rem; padding: .2rem 1rem; margin: 1.2rem 0 }
 aside details { border: 0; padding: 0; margin: .5rem 0 } summary { color: var(--quiet); cursor: pointer }
@@ -56,7 +55,9 @@ def html_of(shown: Shown) -> str:
         case Cell(source):
             return f"<pre><code>{escape(source)}</code></pre>\n{html_of_output(shown)}"
         case Display():
-            return "\n".join([f'<div class="formula">{mathml(formula)}</div>' for formula in shown.formulas])
+            return "\n".join(
+                [f'<div class="formula">{mathml(formula, block=True)}</div>' for formula in shown.formulas]
+            )
         case Question(ask, answer):
             folded = f"<details><summary>Answer</summary>{html_of_markdown(answer)}</details>"
             return f"<aside>{html_of_markdown(f'**Pause.** {ask}')}{folded}</aside>"

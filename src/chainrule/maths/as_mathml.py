@@ -12,6 +12,8 @@ from chainrule.maths.tree import Relation, Tree
 from chainrule.maths.writer import Writer
 
 MARKS = {"hat": "^", "bar": "¯", "tilde": "~"}
+TALL = ("<mfrac", "<mtable", "<munder", "<msqrt", "<mroot")
+"""What parentheses grow with; around a letter with a hat or a raised number they stay as they are."""
 
 
 def mathml(x: Tree | Looks, *, block: bool = False) -> str:
@@ -69,8 +71,9 @@ class MathML(Writer[str]):
     """MathML Core, two-dimensional."""
 
     def between(self, opening: str, inner: str, closing: str) -> str:
-        start, end = operator(opening, form="prefix", fence="true"), operator(closing, form="postfix", fence="true")
-        return row(start, inner, end)
+        grows = {} if any([tag in inner for tag in TALL]) else {"stretchy": "false"}
+        start = operator(opening, form="prefix", fence="true", **grows)
+        return row(start, inner, operator(closing, form="postfix", fence="true", **grows))
 
     def num_(self, x: Looks) -> str:
         text = x.word.replace("inf", "∞")
