@@ -118,7 +118,7 @@ class Exercise:
         """A formula, a number, an array or a function, marked by the locator of mistakes."""
         from chainrule.verify.grade import grade
 
-        if isinstance(answer, str):
+        if isinstance(answer, str) and self.values:
             number = numbers_in(answer)
             answer = answer if number is None else number[()]
         wrt: Any = [x.strip() for x in self.wrt.split(",")] if "," in self.wrt else self.wrt
