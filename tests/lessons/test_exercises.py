@@ -34,7 +34,11 @@ def test_a_wrong_answer_gets_a_hint(exercise, wrong):
     assert not any(exercise.answer == hint for hint in marked.hints)
 
 
-@pytest.mark.parametrize("exercise", EXERCISES, ids=name_of)
+ONE_OF_EACH = [cr.exercise(number) for number in ("1.1", "1.2", "2.2", "2.4", "4.2", "16.2")]
+"""A number, a formula, several numbers, choices, a number that is graded, and a matrix."""
+
+
+@pytest.mark.parametrize("exercise", ONE_OF_EACH, ids=name_of)
 @pytest.mark.parametrize(
     "answer", ["", "?", "(", "x +", "1e999", "[1, [2]]", "é" * 50, "a" * 20_000, "1/0", "lambda: 0"]
 )

@@ -47,6 +47,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "train examples/flowers.csv --target species",
         "check flowers.safetensors examples/flowers.csv --cheap",
     ),
+    "lesson": ("lesson", "lesson 8", "lesson 8 --html eight.html"),
+    "exercise": ("exercise 8.1", 'exercise 8.1 "(yhat - y)*h"'),
     "doctor": ("doctor", "doctor --json"),
 }
 """What to type after the name of the program, by command; each line runs after those above it."""

@@ -17,7 +17,7 @@ from chainrule.expression.typed.caret import error_at
 from chainrule.expression.typed.functions import closest, look_up
 from chainrule.expression.typed.parse import Call, Reader
 from chainrule.expression.typed.parsed import CONSTANTS
-from chainrule.expression.typed.tokens import Token, check_brackets, pieces_at
+from chainrule.expression.typed.tokens import LONGEST, Token, check_brackets, pieces_at
 from chainrule.program import Step
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Walk
@@ -163,6 +163,8 @@ def read_formula(problem: Problem, text: str, wrt: str, sizes: Mapping[str, int]
     Derivatives may stand as letters: ``dL/dh``, ``∂ŷ/∂h``, ``dz2``, ``delta2``. Raises FormulaError for what cannot be
     read and for names that mean nothing here.
     """
+    if len(text) > LONGEST:
+        raise FormulaError(f"an answer has at most {LONGEST:,} characters, and this one has {len(text):,}")
     letters = Letters(problem, sizes or {})
     text = text.replace("“", "").replace("”", "")
     parts: list[Part] = []

@@ -36,12 +36,16 @@ class Printed:
     @property
     def half(self) -> float:
         """Half a unit of the last digit, and what a double rounds."""
-        return 0.5 * 10.0**-self.decimals * (1 + 1e-9) + 1e-12 * float(np.max(np.abs(self.value), initial=0.0))
+        largest = float(np.max(np.abs(self.value), initial=0.0, where=np.isfinite(self.value)))
+        return 0.5 * 10.0**-self.decimals * (1 + 1e-9) + 1e-12 * largest
 
     def is_(self, x: Any) -> bool:
         """Whether it is a number to the digits that were written."""
-        x = np.asarray(x, np.float64)
-        return x.size == self.value.size and bool(np.all(np.abs(x.ravel() - self.value.ravel()) <= self.half))
+        x, ours = np.asarray(x, np.float64).ravel(), self.value.ravel()
+        if x.size != ours.size:
+            return False
+        with np.errstate(invalid="ignore"):
+            return bool(np.all((x == ours) | (np.abs(x - ours) <= self.half)))
 
     def is_cut(self, x: Any) -> bool:
         """Whether it is a number with its further digits cut."""
