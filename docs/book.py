@@ -71,7 +71,8 @@ def main() -> None:
     (pages / "book.css").write_text(CSS, "utf-8")
     for page in sorted(DOCS.rglob("*.md")):
         if page.name not in HIDDEN:
-            write(pages / page.relative_to(DOCS), page.read_text("utf-8"))
+            text = page.read_text("utf-8").replace("../src/chainrule/lessons/chapters/", "lessons/")
+            write(pages / page.relative_to(DOCS), text)
     for picture in DOCS.rglob("*.svg"):
         write(pages / picture.relative_to(DOCS), picture.read_text("utf-8"))
     for chapter in chapters():

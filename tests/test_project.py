@@ -116,7 +116,7 @@ def test_the_readme_is_one_screen_with_code_in_it() -> None:
 def test_contributing_is_short_and_its_example_too() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) < 60
-    (example,) = [code for kind, code in SNIPPET.findall(text) if kind == "python"]
+    (example,) = [code for kind, _, code in SNIPPET.findall(text) if kind == "python"]
     assert len([line for line in example.splitlines() if line.strip()]) < 10
 
 
