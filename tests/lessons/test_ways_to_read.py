@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -125,7 +126,7 @@ def test_a_notebook_has_the_cells_and_asks_the_exercises(tmp_path):
 
 
 def test_a_notebook_s_cells_run(tmp_path):
-    space: dict[str, object] = {}
+    space: dict[str, Any] = {}
     for piece in markdown_of(chapters()[7]).split("```python\n")[1:]:
         exec(piece.partition("```")[0], space)
     assert space["L"].data == 162.0

@@ -5,15 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from chainrule.errors import ChainruleError, FormulaError
 
-FIELDS = frozenset(
-    {"ask", "problem", "wrt", "values", "shapes", "answer", "wrong", "expects", "choices", "why", "engine"}
-)
+FIELDS = frozenset({"ask", "problem", "wrt", "values", "shapes", "answer", "wrong", "expects", "choices", "why"})
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class Wrong:
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise. Its kind follows from what it has: choices, an expected number, an engine, or a problem to grade.
+    """One exercise. Its kind follows from what it has: choices, an expected number, or a problem to grade.
 
     In a notebook it shows what it asks; ``mark`` takes the answer.
     """
@@ -63,8 +61,6 @@ class Exercise:
     expects: Any = None
     """The number, or the list of numbers, where there is no problem to differentiate."""
     choices: tuple[str, ...] = ()
-    engine: bool = False
-    """Whether the answer is a class of the reader's own, checked by `check_engine`."""
     wrong: tuple[Wrong, ...] = ()
     why: str = ""
     """Said with the right answer."""
@@ -84,7 +80,7 @@ class Exercise:
                 return self.of_choice(str(answer))
             if self.expects is not None:
                 return self.of_number(answer)
-            return self.of_engine(answer) if self.engine else self.of_problem(answer)
+            return self.of_problem(answer)
         except FormulaError as error:
             return Marked(False, f"This cannot be read yet: {error}")
         except ChainruleError as error:
@@ -127,13 +123,6 @@ class Exercise:
         says = f"Right. {self.why}".strip() if found.right else "Not yet."
         return Marked(found.right, says, tuple(found.hints), tuple([mistake.name for mistake in found.mistakes]))
 
-    def of_engine(self, answer: Any) -> Marked:
-        """A class of the reader's own."""
-        from chainrule.verify.engines import check_engine
-
-        found = check_engine(answer)
-        return Marked(bool(found), f"Right. {self.why}".strip() if found else str(found))
-
     def told(self, right: bool, answer: str) -> Marked:
         """Right with its reason, or wrong with the hint for this very answer where there is one."""
         if right:
@@ -164,6 +153,10 @@ def exercise_from(exercise_id: str, given: Mapping[str, Any]) -> Exercise:
     return Exercise(exercise_id, given["ask"].strip(), str(given["answer"]), choices=choices, wrong=wrong, **rest)
 
 
+@overload
+def exercise(exercise_id: str) -> Exercise: ...
+@overload
+def exercise(exercise_id: str, answer: Any) -> Marked: ...
 def exercise(exercise_id: str, *answer: Any) -> Exercise | Marked:
     """An exercise of the course by its number; with an answer, what is said of it.
 
