@@ -154,10 +154,10 @@ def exercise_from(exercise_id: str, given: Mapping[str, Any]) -> Exercise:
 
 
 @overload
-def exercise(exercise_id: str) -> Exercise: ...
+def exercise(exercise_id: str, /) -> Exercise: ...
 @overload
-def exercise(exercise_id: str, answer: Any) -> Marked: ...
-def exercise(exercise_id: str, *answer: Any) -> Exercise | Marked:
+def exercise(exercise_id: str, answer: Any, /) -> Marked: ...
+def exercise(exercise_id: str, /, *answer: Any) -> Exercise | Marked:
     """An exercise of the course by its number; with an answer, what is said of it.
 
     Raises LessonError where there is none of that number.
