@@ -18,6 +18,7 @@ from typing import Any, SupportsIndex, cast
 import numpy as np
 
 from chainrule.core import Value, graph
+from chainrule.core.forward import tangents_of
 from chainrule.core.graph import DIFFERENTIABLE, from_array
 from chainrule.core.mapped import Mapped, core, filled, levels_of, looped, on_core, running
 from chainrule.core.operation import compositions, in_doubles, is_node
@@ -273,7 +274,7 @@ class Run:
 
     def push(self, tangents: list[Any]) -> list[Any]:
         """Forward mode, from tangents of the inputs to tangents of the outputs."""
-        return self.walk(self.inputs, tangents, self.outputs, graph.tangents_of)
+        return self.walk(self.inputs, tangents, self.outputs, tangents_of)
 
     def walk(self, start: list[Any], given: list[Any], end: list[Any], along: Function) -> list[Any]:
         """One of the two walks over the graph, with what is given at its start; zeros where nothing arrives.
@@ -281,6 +282,8 @@ class Run:
         Examples of a map do not touch each other, so inside one the walk over the Tensors of all examples, each with
         its own cotangent or tangent, is that of every example.
         """
+        start = [x for x, part in zip(start, given, strict=True) if part is not None]
+        given = [part for part in given if part is not None]
         newer = {level for x in given for level in levels_of(x)}.difference(*map(levels_of, start))
         if newer:
             return looped(lambda *parts: self.walk(start, list(parts), end, along), given, {}, max(newer))
@@ -440,11 +443,12 @@ def zeros_like(node: Any) -> Any:
 
 
 def unit_vectors(nodes: list[Any], chosen: Any) -> Iterator[list[Any]]:
-    """For each entry of the chosen node: 1 there, 0 in all other entries of all nodes."""
+    """For each entry of the chosen node: 1 there, 0 in its others, and None for the other nodes, which stand still."""
     for i in range(size(chosen)):
-        basis = [zeros_like(node) for node in nodes]
+        basis: list[Any] = [None] * len(nodes)
         for k, node in enumerate(nodes):
             if node is chosen and not isinstance(node, Value):
+                basis[k] = zeros_like(node)
                 basis[k].reshape(-1)[i] = 1.0
             elif node is chosen:
                 basis[k] = 1.0

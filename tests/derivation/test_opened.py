@@ -296,6 +296,21 @@ def kinks(output: Any) -> dict[str, str]:
     return {c.subject: c.holds for c in conventions_of(Opened(output), "numerator") if "kink" in c.subject}
 
 
+def test_a_function_outside_its_domain_is_said_to_have_no_derivative():
+    x, y = cr.Value(-1.0, label="x"), cr.Value(2.0, label="y")
+    a, b = x.log(), cr.asin(y)
+    a.label, b.label = "a", "b"
+    found = {c.subject: c.holds for c in conventions_of(Opened(cr.exp(a) + b + x * y), "numerator")}
+    assert found["domain of log"].startswith("$a$ has no value, so there is no derivative")
+    assert "$b$" in found["domain of asin"]
+    assert {subject for subject in found if "domain" in subject} == {"domain of log", "domain of asin"}
+    t = cr.Tensor([-1.0, 4.0, 9.0], requires_grad=True)
+    assert "domain of sqrt" in {c.subject for c in conventions_of(Opened(cr.sqrt(t).sum()), "numerator")}
+    assert len(conventions_of(Opened(cr.sqrt(t + 2.0).sum()), "numerator")) == 1
+    told = cr.explain(a, wrt=[x], dialect="chain").plain(detail="full")
+    assert "no value, so there is no derivative" in " ".join(told.split())
+
+
 def test_nodes_on_a_kink_are_named_with_the_slope_taken():
     a = cr.Value(0.0, label="a")
     r, m, s, away = a.relu(), cr.maximum(a, 2.0 * a), cr.abs(a), (a + 1e-9).relu()

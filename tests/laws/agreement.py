@@ -154,7 +154,7 @@ def between_engines(case: Case, program: Program) -> Iterator[str]:
         if not agree([result, *left], [out, *shares], digits):
             yield f"backward of a {kind.__name__} gives {result} and {left}, vjp {out} and {shares}"
     pushed = plain(cr.jvp(case.alone, tuple(case.xs), case.tangents)[1])
-    if finite(shares) and np.isfinite(pushed) and moderate(held):
+    if finite(shares) and np.isfinite(out) and moderate(held):
         pulled = np.sum([np.vdot(t, g) for t, g in zip(case.tangents, shares, strict=True)])
         if not agree([pushed], [pulled], digits, max(1.0, *[np.abs(x).max(initial=0.0) for x in shares])):
             yield f"forward mode gives {pushed}, reverse {pulled}"

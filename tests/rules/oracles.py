@@ -16,6 +16,7 @@ import numpy as np
 
 from chainrule import Tensor, Value
 from chainrule.core import graph
+from chainrule.core.forward import tangents_of
 from chainrule.core.operation import Fused, Operation, Pointwise, book
 
 RULES = sorted(name for name, operation in book.items() if operation.__module__.startswith("chainrule."))
@@ -145,7 +146,7 @@ class Recorded:
 
     def tangent(self, tangents: Any) -> Any:
         """Forward mode on numbers."""
-        moved = graph.tangents_of(self.leaves, tangents, [self.out], record=False)[0]
+        moved = tangents_of(self.leaves, tangents, [self.out], record=False)[0]
         return np.zeros(self.out.shape) if moved is None else moved
 
     def paired(self, g: Any, weights: Any) -> Any:
@@ -306,7 +307,7 @@ def second_order(operation: Operation) -> None:
         seconds = graph.gradients_of([total], [np.ones(())], recorded.leaves, record=False)
         found = sum(np.vdot(s, t) for s, t in zip(seconds, tangents, strict=True) if s is not None)
         close(found, right, 1e-7, f"second order of {operation.name}")
-        pushed = graph.tangents_of(recorded.leaves, tangents, [total], record=False)[0]
+        pushed = tangents_of(recorded.leaves, tangents, [total], record=False)[0]
         close(0.0 if pushed is None else pushed, right, 1e-7, f"forward over reverse of {operation.name}")
 
 

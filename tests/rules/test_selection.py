@@ -11,6 +11,7 @@ from oracles import RULES, places
 import chainrule as cr
 from chainrule import Tensor, Value
 from chainrule.core import graph
+from chainrule.core.forward import tangents_of
 from chainrule.core.graph import between
 from chainrule.core.operation import Pointwise, book
 from chainrule.core.state import Quiet
@@ -74,7 +75,7 @@ def test_arrays_get_nothing(g):
             np.testing.assert_array_equal(share, [0.0, 0.0], what)
         (share,) = graph.gradients_of([out], [Tensor([g, g])], [moving[i]], record=True)
         np.testing.assert_array_equal(share.data, [0.0, 0.0], what)
-        (tangent,) = graph.tangents_of([moving[i]], [np.full(2, g)], [out], record=False)
+        (tangent,) = tangents_of([moving[i]], [np.full(2, g)], [out], record=False)
         np.testing.assert_array_equal(tangent, [0.0, 0.0], what)
         # Through a gradient that nobody else holds, which rules compute in.
         (out * np.array([g, 1.0])).sum().backward()
@@ -93,7 +94,7 @@ def test_values_get_nothing(g):
         assert inputs[i].grad == 0.0, what
         (share,) = graph.gradients_of([out], [Value(g)], [inputs[i]], record=True)
         assert float(share) == 0.0, what
-        (tangent,) = graph.tangents_of([inputs[i]], [g], [out], record=False)
+        (tangent,) = tangents_of([inputs[i]], [g], [out], record=False)
         assert tangent == 0.0, what
         assert out.share(0, g) == 0.0
 
@@ -108,7 +109,7 @@ AFTER = {
     "abs": (lambda x: cr.sqrt(cr.abs(x)), 0.0),
     "leaky_relu": (lambda x: cr.sqrt(cr.leaky_relu(x, slope=0.0)), -1.0),
 }
-"""Where a step after the choice is infinitely steep, which reverse mode meets first: the derivative is 0."""
+"""Where a step after the choice is infinitely steep: the derivative is 0."""
 
 BEFORE = {
     "relu": (lambda x: cr.relu(cr.log(x)), 0.0),
@@ -134,6 +135,62 @@ def test_infinite_neighbours_in_reverse(case):
     t = Tensor(whole, requires_grad=True)
     f(t).sum().backward()
     assert t.grad.data[0] == 0.0
+
+
+@pytest.mark.parametrize("case", AFTER)
+def test_infinite_neighbours_after_the_choice_in_forward_mode(case):
+    """In numbers the tangent of a branch that was not taken is a 0 like any other; here it meets no slope."""
+    f, x = AFTER[case]
+    assert cr.jvp(f, (x,), (1.0,))[1] == 0.0
+    assert cr.jvp(f, (Value(x),), (Value(1.0),))[1].data == 0.0
+    assert cr.jacfwd(f)(x) == 0.0
+    whole = np.array([x, 4.0])
+    right = np.array([0.0, cr.grad(f)(4.0)])
+    np.testing.assert_allclose(cr.jvp(f, (whole,), (np.ones(2),))[1], right, rtol=1e-15)
+    np.testing.assert_allclose(cr.jacfwd(lambda x: cr.sum(f(x)))(whole), right, rtol=1e-15)
+    if case not in ("abs", "relu at 0"):
+        for second in (cr.jacfwd(cr.jacfwd(f)), cr.grad(cr.jacfwd(f)), cr.jacfwd(cr.grad(f))):
+            assert second(x) == 0.0
+        assert cr.jacfwd(cr.jacfwd(cr.jacfwd(f)))(x) == 0.0
+
+
+STANDING = {
+    "a sum of entries": lambda x: cr.sqrt(cr.sum(cr.relu(x))),
+    "a list": lambda x: cr.sqrt(cr.sum([cr.relu(x), cr.relu(2 * x)])),
+    "a pad": lambda x: cr.sum(cr.sqrt(cr.pad(cr.relu(x), 1))),
+    "a product": lambda x: cr.sum(cr.sqrt(cr.relu(x) * 3.0)),
+    "a matrix product": lambda x: cr.sum(cr.sqrt(cr.relu(x) @ np.ones((2, 2)))),
+    "two choices": lambda x: cr.sum(cr.log(cr.relu(x) + cr.clip(x, 0.0, 9.0))),
+    "a fused node": lambda x: cr.sum(cr.sqrt(cr.squared_error(cr.relu(x), np.zeros(2), scale=1.0))),
+    "the largest": lambda x: cr.sqrt(cr.max(cr.relu(x))),
+    "a stack": lambda x: cr.sum(cr.sqrt(cr.stack([cr.relu(x), x * x + 1.0]))[0]),
+    "places": lambda x: cr.sum(cr.sqrt(cr.relu(x)[np.array([0, 0, 1])])),
+}
+"""What stands still goes on standing still through operations of every kind."""
+
+
+@pytest.mark.parametrize("case", STANDING)
+def test_both_modes_agree_on_what_stands_still(case):
+    f, x = STANDING[case], np.array([-1.0, -1.0])
+    np.testing.assert_array_equal(cr.jacfwd(f)(x), cr.jacrev(f)(x))
+    assert np.isfinite(cr.jacfwd(f)(x)).all()
+    np.testing.assert_array_equal(cr.hessian(f)(x), cr.jacfwd(cr.jacfwd(f))(x))
+
+
+def test_zeros_that_are_numbers_meet_the_slope():
+    """A tangent that is 0, a factor that is 0: 0 times infinity is nan, as in PyTorch and JAX."""
+    assert np.isnan(cr.jvp(cr.sqrt, (0.0,), (0.0,))[1])
+    assert np.isnan(cr.jvp(lambda x: cr.sqrt(0.0 * x), (2.0,), (1.0,))[1])
+    assert np.isnan(cr.jvp(lambda x: cr.sqrt(x * x), (0.0,), (1.0,))[1])
+    assert np.isnan(cr.jvp(lambda x: cr.relu(x) * cr.log(-x), (np.nan,), (1.0,))[1])
+
+
+def test_an_argument_that_does_not_move_has_no_influence():
+    """Column by column, the other arguments stand still, whatever their slopes."""
+    f = lambda x, y: cr.sqrt(x) * y + y * y  # noqa: E731
+    assert cr.jacfwd(f, (0, 1))(0.0, 1.0) == (np.inf, 2.0)
+    assert cr.jacfwd(lambda x, y: x + cr.sqrt(y), (0, 1))(1.0, 0.0) == (1.0, np.inf)
+    assert cr.jacrev(lambda x, y: (x, cr.sqrt(y)), (0, 1))(1.0, 0.0) == ((1.0, 0.0), (0.0, np.inf))
 
 
 @pytest.mark.parametrize("case", BEFORE)

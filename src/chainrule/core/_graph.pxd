@@ -32,11 +32,11 @@ cpdef record_result(object operation, object inputs, object arrays, object setti
 cdef shares_memory(object inputs, object data)
 cdef changed_since(object x, long long born)
 cdef stale(Node node, object edges)
-cdef bint is_flat(Operation rule, object edges) except -1
+cpdef bint is_flat(Operation rule, object edges) except -1
 cdef leave_nothing(Node node)
 cdef refuse_if_stale(Node node, object edges)
 cdef fitted(Node node, object share)
-cdef edges_of(object node)
+cpdef edges_of(object node)
 cpdef list backward_order(object outputs)
 cdef leave(Node node, object g, bint fresh)
 cdef list shares(object node, object edges, object g, bint record, bint spare)

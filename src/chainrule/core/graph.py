@@ -4,8 +4,9 @@ A node has `op`, `inputs` (an ordered tuple of nodes and plain numbers), `settin
 ``(i, input)`` through which a change can pass. The walks ask no more of it, so they serve Values too. Nothing here
 recurses, so a chain of millions is no deeper than one.
 
-Both modes run either on numbers (fast) or on the nodes themselves (`record=True`): then the same rules record what they
-do, and the result can be differentiated again. Nodes are told apart by identity, so perturbations cannot be confused.
+Both modes (forward mode is in forward.py) run either on numbers, fast, or on the nodes themselves (`record=True`): then
+the same rules record what they do, and the result can be differentiated again. Nodes are told apart by identity, so
+perturbations cannot be confused.
 
 This file is plain Python and runs as it is. Where a C compiler is at hand, Cython compiles the same file with the types
 of ``_graph.pxd``: half of a small network's training step is spent here.
@@ -35,7 +36,7 @@ from chainrule.core.anomaly import check_result
 from chainrule.core.labels import users_line
 from chainrule.core.operation import as_array, book, is_node, no_numbers, takes_over
 from chainrule.core.operators import NO_SETTINGS
-from chainrule.core.state import SILENCE, Quiet, listeners, noise, quietly, switches
+from chainrule.core.state import SILENCE, listeners, noise, quietly, switches
 from chainrule.errors import DtypeError, GraphError, ShapeError
 
 DIFFERENTIABLE = (np.dtype(np.float64), np.dtype(np.float32))
@@ -596,29 +597,3 @@ def between(inputs: Sequence[Any], outputs: Sequence[Any]) -> list[Any]:
         if any([x in moving for _, x in edges_of(node)]):
             moving.add(node)
     return [node for node in order if node in moving]
-
-
-def tangents_of(inputs: Sequence[Any], tangents: Sequence[Any], outputs: Sequence[Any], *, record: bool) -> list[Any]:
-    """Forward mode: the tangents of the outputs (None where an output does not depend on the inputs)."""
-    moving: dict[Any, Any] = dict(zip(inputs, tangents, strict=True))
-    with Quiet():
-        for node in reversed(between(inputs, outputs)):
-            if node in moving:
-                continue
-            edges = [(i, x) for i, x in edges_of(node) if x in moving]
-            if not edges or is_flat(node.op, edges):
-                continue
-            node.check_unchanged(edges)
-            tangents_in = [moving[x] for _, x in edges]
-            if node.op.composition is not None:
-                stand_ins, out = opened(node, edges)
-                tangent = tangents_of(stand_ins, tangents_in, [out], record=record)[0]
-            else:
-                by_slot: list[Any] = [None] * len(node.inputs)
-                for (i, _), t in zip(edges, tangents_in, strict=True):
-                    by_slot[i] = t
-                arguments, out = (node.inputs, node) if record else node.plain()
-                tangent = node.op.push(by_slot, out, arguments, node.settings)
-            if tangent is not None:
-                moving[node] = tangent if record else node.fit(tangent)
-    return [moving.get(node) for node in outputs]

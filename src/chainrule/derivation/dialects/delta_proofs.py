@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.core import Value, graph
+from chainrule.core.forward import tangents_of
 from chainrule.core.tensor import Tensor
 from chainrule.derivation.network.matrices import checked, fits, largest
 from chainrule.derivation.network.net import Layer
@@ -256,7 +257,7 @@ def column_of_jacobian(story: Story, number: int, i: int, j: int) -> tuple[Any, 
     """How the next layer's weighted inputs move with one of this layer's, by the engine, and its precision."""
     layer, above, examples = story.layer(number), story.layer(number + 1), story.net.examples
     seeds, inputs = seeded(layer, examples, i, j)
-    moved = graph.tangents_of(inputs, seeds, list(above.nodes["z"]), record=False)
+    moved = tangents_of(inputs, seeds, list(above.nodes["z"]), record=False)
     single = isinstance(inputs[0], Tensor) and inputs[0].dtype == np.float32
     if len(moved) > 1 or isinstance(inputs[0], Value):
         return np.array([0.0 if t is None else float(t) for t in moved]), DOUBLE
@@ -279,7 +280,7 @@ def fused_softmax(story: Story) -> list[Block]:
     i, j = largest(layer.by_z)
     one = np.zeros(layer.z.shape)
     one[i, j] = 1.0
-    moves = np.asarray(graph.tangents_of([logits], [one], [shares], record=False)[0])[i]
+    moves = np.asarray(tangents_of([logits], [one], [shares], record=False)[0])[i]
     share, right = float(shares.data[i, j]), float(target[i] == j)
     z, last, many = s.z(story.last, j + 1), story.last, story.net.examples
     words = (

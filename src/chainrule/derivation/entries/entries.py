@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.core import Value, graph
+from chainrule.core import Value
+from chainrule.core.forward import tangents_of
 from chainrule.core.operation import Fused, Linear, Operation, Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
@@ -300,7 +301,7 @@ class Probe:
         tangent = one_hot(np.shape(self.inputs[self.slot]), place)
         if self.op.composition is not None:
             stand_in, out = self.composition()
-            moved = graph.tangents_of([stand_in], [tangent], [out], record=False)[0]
+            moved = tangents_of([stand_in], [tangent], [out], record=False)[0]
             return np.zeros(self.shape) if moved is None else np.asarray(moved)
         if isinstance(self.op, CustomRule):
             return np.reshape([self.row(there)[place] for there in np.ndindex(self.shape)], self.shape)

@@ -46,6 +46,7 @@ def conventions_of(opened: Opened, layout: str) -> tuple[Convention, ...]:
     if cost:
         found.insert(0, Convention("cost", COSTS[cost]))
     found += kinks_of(opened)
+    found += outside_of(opened)
     if opened.single:
         holds = (
             "the computation ran in single precision (float32); it was run again in double precision to be explained"
@@ -158,10 +159,39 @@ def kinked(operation: Any, i: int, inputs: list[Any], settings: dict[str, Any]) 
     return jumps(np.nextafter(x, -np.inf), np.nextafter(x, np.inf)) & jumps(x - step, x + step)
 
 
+def outside_of(opened: Opened) -> list[Convention]:
+    """The nodes whose operation has no value where it was asked, such as the logarithm below 0; one for each operation.
+
+    A derivative's formula may have a number there (1/x of a logarithm), which is no derivative.
+    """
+    groups: dict[str, list[Node]] = {}
+    for node in opened.path:
+        if isinstance(node.op, Pointwise) and np.any(np.isnan(opened.numbers[node])):
+            missing = np.isnan(opened.numbers[node])
+            for x in opened.inputs(node):
+                missing = missing & ~np.isnan(np.asarray(x, float))
+            if np.any(missing):
+                groups.setdefault(node.op.name, []).append(node)
+    return [
+        Convention(
+            f"domain of {name}",
+            f"{listed(opened, nodes)} {'has' if len(nodes) == 1 else 'have'} no value, so there is no derivative; "
+            "what stands for it is what its formula gives, as in PyTorch and JAX",
+        )
+        for name, nodes in groups.items()
+    ]
+
+
+def listed(opened: Opened, nodes: list[Node]) -> str:
+    """Nodes by their symbols: the first few, and how many more."""
+    more = f" and {len(nodes) - MOST_LISTED} more" if len(nodes) > MOST_LISTED else ""
+    return ", ".join([f"${opened.symbols[node]}$" for node in nodes[:MOST_LISTED]]) + more
+
+
 def kink_convention(opened: Opened, name: str, nodes: list[Node], slopes: set[float]) -> Convention:
     """Which nodes are on a kink of this operation, in words."""
-    shown = ", ".join([f"${opened.symbols[node]}$" for node in nodes[:MOST_LISTED]])
-    more = f" and {len(nodes) - MOST_LISTED} more" if len(nodes) > MOST_LISTED else ""
     taken = " or ".join([f"${number(slope, 6)}$" for slope in sorted(slopes)])
     stands = "stands" if len(nodes) == 1 else "stand"
-    return Convention(f"kink of {name}", f"{shown}{more} {stands} where the slope jumps; it is taken as {taken}")
+    return Convention(
+        f"kink of {name}", f"{listed(opened, nodes)} {stands} where the slope jumps; it is taken as {taken}"
+    )

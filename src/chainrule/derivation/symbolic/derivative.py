@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.graph import between, gradients_of, tangents_of
+from chainrule.core.forward import tangents_of
+from chainrule.core.graph import between, gradients_of
 from chainrule.core.operation import Pointwise
 from chainrule.core.term import Shape, Term, constant, forward_order, replay, symbol
 from chainrule.derivation.symbolic.linear_map import matrix_of
