@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core import Value, graph
+from chainrule.core.forward import tangents_of
 from chainrule.core.graph import from_array
 from chainrule.core.operation import is_node
 from chainrule.core.state import Quiet, Transforming, enable_grad, no_grad
@@ -246,7 +247,7 @@ class Recorded(Subject):
                 float(t) if isinstance(x, Value) else np.asarray(t, x.dtype)
                 for x, t in zip(nodes, tangents, strict=True)
             ]
-            moved = graph.tangents_of(nodes, ready, outputs, record=False)
+            moved = tangents_of(nodes, ready, outputs, record=False)
         except GraphError:
             return None
         return joined([
