@@ -8,8 +8,8 @@ OLD := import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3
 venv = [ -x $(BIN)/python ] || { $(PYTHON) -c '$(OLD)' && $(PYTHON) -m venv .venv; }
 say = printf '%s\n' "make $(@F): $(1)"
 install = @$(call say,setting up .venv (this once; a minute or two)) && { $(venv); } \
-	&& $(call say,fetching NumPy and what reads tables$(2); a C compiler$(comma) where there is one$(comma) builds the engine) \
-	&& $(PIP) --editable '.[data,html$(1)]' && touch .venv/demo $@ && $(call say,.venv is ready)
+	&& $(call say,fetching NumPy and what reads tables and draws$(2); a C compiler$(comma) where there is one$(comma) builds the engine) \
+	&& $(PIP) --editable '.[data,draw,html,plot$(1)]' && touch .venv/demo $@ && $(call say,.venv is ready)
 comma := ,
 .PHONY: demo test soak bench docs clean
 

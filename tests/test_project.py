@@ -198,7 +198,7 @@ def test_the_engine_is_the_one_that_was_asked_for() -> None:
 
 
 def test_import_is_light() -> None:
-    optional = "matplotlib numba torch sklearn scipy jax rich typer safetensors click hypothesis cython"
+    optional = "matplotlib fast_sugiyama numba torch sklearn scipy jax rich typer safetensors click hypothesis cython"
     loaded = f"import sys, chainrule; print([name for name in {optional.split()} if name in sys.modules])"
     # Python's own import of the cython shadow is allowed in the plain engine alone, where it is installed.
     run = subprocess.run([sys.executable, "-W", "error", "-c", loaded], capture_output=True, text=True, check=True)
@@ -211,7 +211,8 @@ def test_without_the_extras_everything_else_is_there() -> None:
 import sys
 class Nothing:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("sklearn", "scipy", "polars", "latex2mathml", "torch", "jax"):
+        extras = ("sklearn", "scipy", "polars", "latex2mathml", "fast_sugiyama", "matplotlib", "torch", "jax")
+        if name.split(".")[0] in extras:
             raise ModuleNotFoundError(name, name=name)
 sys.meta_path.insert(0, Nothing())
 from chainrule import *
@@ -219,7 +220,8 @@ import chainrule as cr
 x = cr.Value(2.0, label="x")
 told = cr.explain(x * x, x)
 print(told.gradient, len(told._repr_markdown_()) > 0)
-for use in (lambda: cr.sklearn.MLPClassifier, lambda: cr.data.read_table(sys.argv[1], target="species"), told.html):
+table = lambda: cr.data.read_table(sys.argv[1], target="species")
+for use in (lambda: cr.sklearn.MLPClassifier, table, told.html, (x * x + x).draw().svg):
     try:
         use()
     except cr.errors.MissingExtra as error:
@@ -230,7 +232,7 @@ for use in (lambda: cr.sklearn.MLPClassifier, lambda: cr.data.read_table(sys.arg
     first, *missing = run.stdout.splitlines()
     assert first == "4.0 True"
     assert [line.split(": ")[1] for line in missing] == [
-        f"pip install '.[{extra}]'" for extra in ("sklearn", "data", "html")
+        f"pip install '.[{extra}]'" for extra in ("sklearn", "data", "html", "draw")
     ]
 
 

@@ -284,6 +284,7 @@ if TYPE_CHECKING:
     from chainrule.derivation.symbolic.derivative import derivative
     from chainrule.derivation.wrong.what_if import what_if
     from chainrule.lessons.exercise import exercise
+    from chainrule.pictures.draw import draw
     from chainrule.training.model import load_model
     from chainrule.verify.grade import grade
     from chainrule.verify.gradients import check_gradients
@@ -295,6 +296,7 @@ LATER = {
     "check_gradients": "verify.gradients",
     "data": "",
     "derivative": "derivation.symbolic.derivative",
+    "draw": "pictures.draw",
     "explain": "derivation.explain",
     "exercise": "lessons.exercise",
     "grade": "verify.grade",
@@ -406,6 +408,7 @@ __all__ = [
     "div",
     "divmod",
     "dot",
+    "draw",
     "dstack",
     "eigh",
     "eigvalsh",

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -19,6 +20,7 @@ from typer.core import TyperGroup
 from chainrule.cli import lessons, network, verifying
 from chainrule.cli.help import Command, write_examples
 from chainrule.cli.telling import (
+    WIDTH,
     AsJson,
     Detail,
     Dialect,
@@ -31,9 +33,11 @@ from chainrule.cli.telling import (
     Style,
     Top,
     Whole,
+    can_print,
     check_choices,
     close_to,
     hand_over,
+    one_of,
     one_style,
     say,
 )
@@ -226,6 +230,70 @@ COMMANDS = (
 )
 for command in COMMANDS:
     app.command(cls=Command)(command)
+
+
+@app.command(cls=Command, context_settings={"ignore_unknown_options": True})
+def draw(
+    context: typer.Context,
+    what: Annotated[
+        str,
+        typer.Argument(metavar="EXPRESSION | MODEL", help="A formula, or a network that chainrule train has saved."),
+    ],
+    given: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME=VALUE]...", help="A value for every name, as x=2 or W=@file.npy."),
+    ] = None,
+    example: Annotated[str, typer.Option(metavar="DATA:ROW", help="Of a network: the row whose loss is drawn.")] = "",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write to this file: .svg, .png, .html or .txt.")
+    ] = None,
+    wrt: Annotated[str, typer.Option(help="Light the paths from this name to the result.")] = "",
+    mistake: Annotated[
+        str, typer.Option(help="Beside it a wrong backward pass: overwrite, order, zero_grad or forgotten.")
+    ] = "",
+    forward: Annotated[bool, typer.Option("--forward", help="Before the backward pass.")] = False,
+    closed: Annotated[bool, typer.Option("--closed", help="One box for each module.")] = False,
+    direction: Annotated[str, typer.Option(help="right or down. [what fits a page]", show_default=False)] = "auto",
+    theme: Annotated[str, typer.Option(help="light, dark, or auto: as the reader's screen. [auto]")] = "",
+    digits: Annotated[int, typer.Option(min=1, max=17, help="Digits of numbers.")] = 4,
+) -> None:
+    """Draw the graph of a formula or of a network: numbers in boxes, local derivatives on arrows.
+
+    Without --out it is drawn in the terminal, up to 15 nodes.
+    """
+    refuse_unknown_options([what, *(given or [])], context)
+
+    from chainrule.cli.draw import of_formula, of_model
+    from chainrule.cli.question import files_of
+    from chainrule.derivation.wrong.side_by_side import ATTEMPTS
+    from chainrule.files import refuse_overwriting
+    from chainrule.pictures.layout import DIRECTIONS
+    from chainrule.pictures.picture import CHOICES, check_suffix
+
+    one_of("--direction", direction, DIRECTIONS)
+    one_of("--theme", theme or None, CHOICES)
+    one_of("--mistake", mistake or None, ATTEMPTS)
+    how: dict[str, Any] = {"direction": direction, "digits": digits, "mistake": mistake, "wrt": wrt or None}
+    how["open"] = False if closed else None
+    is_model = what.endswith(network.SUFFIX) or Path(what).is_file()
+    if out is not None:
+        check_suffix(out)
+        refuse_overwriting(out, [what] if is_model else files_of(given or []))
+    if is_model and given:
+        raise typer.BadParameter(f"values belong to a formula, and {what} is a network: leave {given[0]} out")
+    if example and not is_model:
+        raise typer.BadParameter("--example belongs to a network, and this is a formula: leave it out")
+    if is_model:
+        picture = of_model(Path(what), example, backward=not forward, **how)
+    else:
+        picture = of_formula(what, given or [], backward=not forward, **how)
+    if out is not None:
+        picture.save(out, theme=theme)
+        say(f"wrote {out}")
+        return
+    console = Console()
+    width = console.width if console.is_terminal else WIDTH
+    say(picture.text(width=width, ascii=not can_print("│─┌▼−·ŷ", sys.stdout)))
 
 
 @app.command(cls=Command)

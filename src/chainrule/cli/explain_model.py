@@ -23,10 +23,17 @@ WEIGHT = re.compile(r"\s*(?P<name>[\w.]+)\s*(\[(?P<place>[^\[\]]*)\])?\s*")
 
 def explained(model: Model, example: str, weight: str, **telling: Any) -> Derivation:
     """The loss of one example, recorded in float64 with the letters of a program, and explained."""
-    net = model.exact()
-    weights = dict(net.named_parameters())
     # What is asked is looked at before any data is read.
-    asked = asked_weight(weights, weight) if weight else list(weights.values())
+    if weight:
+        asked_weight(dict(model.net.named_parameters()), weight)
+    loss, weights = recorded_loss(model, example)
+    return explain(loss, asked_weight(weights, weight) if weight else list(weights.values()), **telling)
+
+
+def recorded_loss(model: Model, example: str) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss of DATA:ROW, recorded in float64, and the weights by name, all with the names that a program has."""
+    net = model.exact()
+    weights: dict[str, Tensor] = dict(net.named_parameters())
     x, y = one_example(model, example)
     for name, parameter in weights.items():
         layer, _, kind = name.partition(".")
@@ -34,7 +41,7 @@ def explained(model: Model, example: str, weight: str, **telling: Any) -> Deriva
     taken = Tensor(x, dtype=float, label="x")
     loss = loss_of(model.columns.task == "classification")(net(taken), y)
     loss.label = "L"
-    return explain(loss, asked, **telling)
+    return loss, weights
 
 
 def effects_on(model: Model, example: str) -> Table:

@@ -49,6 +49,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "lesson": ("lesson", "lesson 8", "lesson 8 --html eight.html"),
     "exercise": ("exercise 8.1", 'exercise 8.1 "(yhat - y)*h"'),
+    "draw": (
+        'draw "f = (a*b) * (a+b)" a=-2 b=3',
+        'draw "h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2" x=2 w1=2 w2=0.5 y=20 --out graph.svg',
+        'draw "f = (a*b) * (a+b)" a=-2 b=3 --mistake overwrite --out mistake.svg',
+        "train examples/flowers.csv --target species",
+        "draw flowers.safetensors --example examples/flowers.csv:3 --out net.svg",
+    ),
     "doctor": ("doctor", "doctor --json"),
 }
 """What to type after the name of the program, by command; each line runs after those above it."""

@@ -6,7 +6,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 from chainrule.errors import DtypeError
@@ -17,8 +17,8 @@ STANDARD_LIBRARY = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib
 """Where Python's own files lie."""
 INSTALLED = {"site-packages", "dist-packages"}
 """Folders of packages, wherever they are: a test runner's variables are many, and none is the user's."""
-DEPTH = 4
-"""How many containers deep a name may be, as in ``net.layers[0].weight[1]``."""
+DEPTH = 8
+"""How many containers deep a name may be, as in ``net.layers[0].neurons[1].w[2]``, which is six."""
 
 
 def as_label(label: Any) -> str:
@@ -93,6 +93,6 @@ def parts(name: str, held: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"{name}[{key!r}]", part) for key, part in list(held.items()) if isinstance(key, (str, int)))
     elif named := getattr(type(held), "named_parts", None):
         yield from ((f"{name}{path}", part) for path, part in named(held))
-    elif isinstance(getattr(held, "__dict__", None), dict) and not isinstance(held, type) and not callable(held):
+    elif isinstance(getattr(held, "__dict__", None), dict) and not isinstance(held, type | FunctionType):
         if type(held).__module__.split(".")[0] not in sys.stdlib_module_names | {"numpy"}:
             yield from ((f"{name}.{key}", part) for key, part in list(vars(held).items()))

@@ -271,6 +271,11 @@ class Tensor(Node, Operators):
         pullback([self], [start], record=create_graph)
         note_differentiated(self)
 
+    def draw(self, **how: Any) -> Any:
+        """The graph behind this tensor as a picture, as `draw` of the package has it."""
+        # It stands on a floor above this one, and is there as soon as someone asks.
+        return import_module("chainrule.pictures.draw").draw(self, **how)
+
     def retain_grad(self) -> None:
         """Keep `grad` on this tensor too, although it is not a leaf."""
         self._keep_grad = True

@@ -17,6 +17,7 @@ times the node itself). That is safe because a node points at its inputs alone, 
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -477,6 +478,11 @@ class Value:
     def describe(self) -> str:
         """A few words for error messages."""
         return f"Value {self.label}".rstrip()
+
+    def draw(self, **how: Any) -> Any:
+        """The graph behind this number as a picture, as `draw` of the package has it."""
+        # It stands on a floor above this one, and is there as soon as someone asks.
+        return import_module("chainrule.pictures.draw").draw(self, **how)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
         operation = operation_of(ufunc)

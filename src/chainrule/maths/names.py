@@ -26,7 +26,7 @@ def symbols_for(names: dict[str, Shape] | Sequence[str]) -> dict[str, Symbol]:
     shapes: dict[str, Shape] = dict(names) if isinstance(names, dict) else dict.fromkeys(names, ())
     found: dict[str, Symbol] = {}
     taken: set[Symbol] = set()
-    for name in sorted(shapes, key=lambda name: ("_" in name, list(shapes).index(name))):
+    for name in sorted(shapes, key=lambda name: "_" in name):
         symbol = symbol_named(name)
         if symbol in taken:
             symbol = Symbol(name)

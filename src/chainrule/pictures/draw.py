@@ -1,0 +1,294 @@
+"""`draw`: the graph behind a result as a picture."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib import import_module
+from typing import Any, cast
+
+from chainrule.core import Value
+from chainrule.core.labels import find_labels
+from chainrule.core.tensor import Tensor
+from chainrule.errors import DtypeError, GraphError
+from chainrule.pictures import summary
+from chainrule.pictures.layout import AUTO, DIRECTIONS
+from chainrule.pictures.live import LONGEST_NAME, Live
+from chainrule.pictures.modules import Calls, Path, by_calls, by_names, common, name_inside, watched, without_cycles
+from chainrule.pictures.numbers import shown, size
+from chainrule.pictures.picture import Picture
+from chainrule.pictures.sketch import Arrow, Box, Frame, Look, Sketch
+from chainrule.pictures.widths import fitted
+from chainrule.program import Kind, Step
+
+DIGITS = 4
+MOST_TOLD = 3
+"""Places where numbers stop being finite that are named."""
+Node = Any
+
+
+def draw(
+    x: Any,
+    *inputs: Any,
+    wrt: Any = None,
+    open: Any = None,  # noqa: A002 - the word for what a box does
+    direction: str = AUTO,
+    mistake: str = "",
+    title: str = "",
+    digits: int = DIGITS,
+) -> Picture:
+    """The graph behind a result as a picture: boxes with names, numbers and gradients, local derivatives on arrows.
+
+    `x` is a Value or a Tensor, or a list of them, or a network, which is then run on the `inputs`. Nothing is changed
+    on the graph: gradients are shown as they are, with a dash where no backward pass has been. An arrow is as thick as
+    the gradient that it carries. `wrt`, a node or its name, lights all paths that lead from it to the result.
+
+    Modules are frames; `open` says which: True for all, False for none, or a list of their names. Without it, as many
+    as fit. Arrows lead to the ``right`` or ``down``, without `direction` where that fits a page better. Of a graph with
+    more than some 60 boxes steps that are computed alike share one. `mistake` draws the gradients of a wrong backward
+    pass, as `what_if` has it, beside the right ones. `digits` are those of numbers.
+
+    The picture shows itself in a notebook, prints as text, and is written as SVG or PNG by `save`. Raises DtypeError
+    for anything but nodes and networks, and GraphError for a `wrt` that the result was not computed from.
+    O(nodes + edges).
+
+    The layers follow Sugiyama, Tagawa and Toda (1981); needs fast-sugiyama, an extra.
+
+    >>> import chainrule as cr
+    >>> a, b = cr.Value(2.0, label="a"), cr.Value(3.0, label="b")
+    >>> picture = cr.draw(a * b)
+    >>> [box.title for box in picture.sketch.boxes]
+    ['a', 'b', 'v₁ = a · b']
+    >>> picture.svg().startswith("<svg")
+    True
+    """
+    if mistake:
+        # What mistakes give is worked out on a floor above this one.
+        return import_module("chainrule.derivation.wrong.side_by_side").side_by_side(
+            x, mistake, digits=digits, direction=direction
+        )
+    if direction not in DIRECTIONS:
+        raise GraphError(f"there is no direction {direction!r}: choose one of {', '.join(DIRECTIONS)}")
+    calls = None
+    if callable(getattr(x, "named_modules", None)):
+        name = find_labels([x]).get(id(x), "net")
+        with watched(x, name) as calls:
+            x = x(*inputs)
+    elif inputs:
+        raise DtypeError("inputs are given to a network, and this is none: draw its result alone")
+    outputs = outputs_of(x)
+    if not outputs:
+        return Picture((Sketch(title or "An empty graph", (), (), notes=("There is nothing to draw.",)),))
+    live = Live(outputs, digits)
+    return Picture((sketch_of(live, wrt=wrt, open_=open, title=title, calls=calls),), direction)
+
+
+def outputs_of(x: Any) -> list[Node]:
+    """The results to draw."""
+    found = [x] if isinstance(x, Value | Tensor) else list(cast("Any", x)) if isinstance(x, list | tuple) else None
+    if found is None or not all([isinstance(node, Value | Tensor) for node in found]):
+        raise DtypeError(
+            "a graph is drawn of a Value, a Tensor, a list of them or a network, and this is a "
+            f"{type(cast('Any', x)).__name__}"
+        )
+    return list(dict.fromkeys(found))
+
+
+def sketch_of(live: Live, *, wrt: Any = None, open_: Any = None, title: str = "", calls: Calls | None = None) -> Sketch:
+    """A live graph in words: step by step where that fits, else in as few boxes as it takes."""
+    owner = without_cycles(live, by_calls(live, calls) if calls is not None else by_names(live))
+    blocks, owner = blocks_of(live, owner, open_)
+    live.written = [*[step for block in blocks if len(block) == 1 for step in block], *live.lifted.program.outputs]
+    live.written += list(live.origins)[:MOST_TOLD]
+    name_inside(live, owner)
+    lit = lit_steps(live, wrt)
+    members = Counter(owner.values())
+    crowded = {step for step, path in owner.items() if members[path] > 1}
+    boxes = [box_of_block(live, block, owner, lit, calls, crowded) for block in blocks]
+    arrows = arrows_of(live, blocks, lit)
+    frames = frames_of(live, blocks, owner, calls)
+    return Sketch(title or titled(live), tuple(boxes), tuple(arrows), frames, tuple(notes_of(live, len(blocks))))
+
+
+def blocks_of(live: Live, owner: Mapping[Step, Path], open_: Any) -> tuple[summary.Blocks, Mapping[Step, Path]]:
+    """Which steps share a box, and the modules as far as they stand open or are one.
+
+    As many modules stand open as fit; where none does, what is alike is one box.
+    """
+    depth = max(map(len, owner.values()), default=0)
+    if open_ is not None:
+        opened = () if isinstance(open_, bool) else (open_,) if isinstance(open_, str) else tuple(open_)
+        shut = owner if open_ is True else summary.shut_but(owner, opened)
+        return summary.in_modules(live, shut, None if open_ is True else opened), shut
+    if len(live.steps) - len(owner) <= summary.MOST:
+        for level in range(depth + 1, 0, -1):
+            shut = summary.shut_at(owner, level)
+            blocks = summary.in_modules(live, shut, {path[-1] for path in shut.values() if len(path) < level})
+            if len(blocks) <= summary.MOST:
+                return blocks, shut
+    for level in range(depth, -1, -1):
+        shut = summary.shut_at(owner, level)
+        blocks = summary.alike(live, shut)
+        if len(blocks) <= summary.MOST:
+            return blocks, shut
+    return summary.in_bands(live), {}
+
+
+def lit_steps(live: Live, wrt: Any) -> set[Step] | None:
+    """The steps on the paths from a node to the results; None where none was asked for."""
+    if wrt is None:
+        return None
+    if isinstance(wrt, str):
+        found = [step for step, node in live.pairs() if live.labels.get(id(node)) == wrt]
+        if not found:
+            there = [name for step in live.steps if (name := live.labels.get(id(live.node(step))))]
+            raise GraphError(f"the graph has nothing named {wrt!r}; it has {', '.join(there[:12]) or 'no names'}")
+    else:
+        while isinstance(wrt, Tensor) and wrt not in live.lifted.step and wrt.op is not None and wrt.op.name == "index":
+            wrt = wrt.inputs[0]
+        if wrt not in live.lifted.step:
+            raise GraphError("the result was not computed from wrt: give a node of its graph, or the name of one")
+        found = [live.lifted.step[wrt]]
+    return {*found[:1], *live.lifted.program.between(found[:1])}
+
+
+def box_of_block(
+    live: Live,
+    block: Sequence[Step],
+    owner: Mapping[Step, Path],
+    lit: set[Step] | None,
+    calls: Calls | None,
+    crowded: set[Step],
+) -> Box:
+    """The box of one step or of several."""
+    if len(block) == 1:
+        (step,) = block
+        outputs = live.lifted.program.outputs
+        looks = {Kind.PARAMETER: Look.PARAMETER, Kind.RESULT: Look.RESULT}
+        look = Look.OUTPUT if step in outputs and step.op is not None else looks.get(step.kind, Look.DATA)
+        data, wrong = shown(live.number(step), live.digits), live.wrong(step)
+        path = owner.get(step, ())
+        # The only step of a module has no frame around it.
+        module = (f"{path[-1]}: {calls.names.get(path[-1], '')}",) if calls and path and step not in crowded else ()
+        title = live.title(step)
+        box = Box(title, look, data, live.grad(step), module, wrong, whole=live.whole(step), typed=live.typed(step))
+    else:
+        box = summary.box_of(live, block, *title_of_block(live, block, owner, calls))
+    if lit is None:
+        return box
+    touched = any([step in lit for step in block])
+    return replace(box, lit=touched, faint=not touched)
+
+
+def title_of_block(
+    live: Live, block: Sequence[Step], owner: Mapping[Step, Path], calls: Calls | None
+) -> tuple[str, tuple[str, ...]]:
+    """What several steps are called: their module, or the operation that all are, or how many they are."""
+    paths = {owner.get(step, ()) for step in block}
+    shared = common(paths)
+    kinds = {live.operation(step) for step in block}
+    if len(kinds) == 1 and not shared:
+        names = {live.labels.get(id(live.node(step)), "").partition("[")[0] for step in block} - {""}
+        kind = fitted(min(names), LONGEST_NAME) if len(names) == 1 else min(kinds)
+        return f"{kind} × {len(block):,}", ()
+    counts = summary.counted([step for step in block if step.op is not None], live)
+    weights = summary.parameters_in(block)
+    held = (f"{weights:,} parameter{'s' * (weights != 1)}",) if weights else ()
+    if shared:
+        what = () if calls is None else (calls.names.get(shared[-1], ""),)
+        return fitted(shared[-1], LONGEST_NAME), tuple([line for line in (*what, counts, *held) if line])
+    return f"{len(block):,} steps", (counts, *held)
+
+
+def arrows_of(live: Live, blocks: summary.Blocks, lit: set[Step] | None) -> list[Arrow]:
+    """The arrows between the boxes: one for each edge between two steps, one for all between two of several."""
+    at = {step: n for n, block in enumerate(blocks) for step in block}
+    found: list[Arrow] = []
+    many: dict[tuple[int, int], list[tuple[Step, int, Step]]] = {}
+    for n, block in enumerate(blocks):
+        for step in block:
+            moving = {i for i, _ in step.edges}
+            for slot, x in enumerate(step.inputs):
+                if not isinstance(x, Step) or at[x] == n:
+                    continue
+                if len(block) > 1 or len(blocks[at[x]]) > 1:
+                    many.setdefault((at[x], n), []).append((step, slot, x))
+                else:
+                    found.append(arrow_of(live, step, slot, (at[x], n), slot in moving, lit))
+    return [*found, *[bundle(live, ends, edges, lit) for ends, edges in many.items()]]
+
+
+def arrow_of(live: Live, step: Step, slot: int, ends: tuple[int, int], moves: bool, lit: set[Step] | None) -> Arrow:
+    """One edge."""
+    on = lit is not None and step in lit and step.inputs[slot] in lit
+    faint = lit is not None and not on
+    if not moves:
+        return Arrow(*ends, data=True, faint=faint)
+    share = live.shares(step).get(slot)
+    carries = None if share is None else size(share)
+    return Arrow(*ends, live.factor(step, slot), carries, (step, slot) in live.broken, lit=on, faint=faint)
+
+
+def bundle(live: Live, ends: tuple[int, int], edges: Sequence[tuple[Step, int, Step]], lit: set[Step] | None) -> Arrow:
+    """All edges between two boxes as one arrow, with their number."""
+    moving = dict.fromkeys([step for step, _, x in edges if x.moves])
+    slots = {(step, slot) for step, slot, _ in edges}
+    sizes = [size(share) for step in moving for slot, share in live.shares(step).items() if (step, slot) in slots]
+    on = lit is not None and any([step in lit and x in lit for step, _, x in edges])
+    count = f"{len(edges):,} edges" if len(edges) > 1 else ""
+    return Arrow(
+        *ends, count, size(sizes) if sizes else None, data=not moving, lit=on, faint=lit is not None and not on
+    )
+
+
+def frames_of(live: Live, blocks: summary.Blocks, owner: Mapping[Step, Path], calls: Calls | None) -> tuple[Frame, ...]:
+    """The modules that stand open, with the boxes in them."""
+    alone = Counter([path[:n] for path in owner.values() for n in range(1, len(path) + 1)])
+    inside: dict[Path, list[int]] = {}
+    for n, block in enumerate(blocks):
+        path = common([owner.get(step, ()) for step in block])
+        if path and (len(block) > 1 or alone[path] == 1):
+            path = path[:-1]
+        inside.setdefault(path, []).append(n)
+    paths = sorted({path[:n] for path in inside for n in range(1, len(path) + 1)})
+
+    def frame(path: Path) -> Frame:
+        inner = [other for other in paths if len(other) == len(path) + 1 and other[: len(path)] == path]
+        *outer, last = path
+        what = "" if calls is None else calls.names.get(last, "")
+        own = last.removeprefix(outer[-1]).lstrip(".") if outer else last
+        name = fitted(f"{own}: {what}" if what else own, 60)
+        return Frame(name, tuple(inside.get(path, ())), tuple(map(frame, inner)))
+
+    return tuple([frame(path) for path in paths if len(path) == 1])
+
+
+def titled(live: Live) -> str:
+    """What the picture shows."""
+    named = [fitted(live.name(step), LONGEST_NAME) for step in live.lifted.program.outputs]
+    return f"The graph of {', '.join(named[:3])}{', …' if len(named) > 3 else ''}"
+
+
+def notes_of(live: Live, boxes: int) -> list[str]:
+    """What the reader has to know of the picture."""
+    gradients = bool(live.gradients)
+    notes = list(live.notes)
+    if boxes < len(live.steps):
+        notes.append(
+            f"{len(live.steps):,} nodes in {boxes:,} boxes; an arrow between several has the number of its edges."
+        )
+    if boxes > 1:
+        notes.append(
+            "On an arrow stands the local derivative; the thicker it is, the more gradient it carries."
+            if gradients
+            else "On an arrow stands the local derivative. A dash: no backward pass has been here."
+        )
+    for step, how in list(live.origins.items())[:MOST_TOLD]:
+        where = "as given" if step.op is None else "from finite inputs"
+        notes.append(f"{how.partition(' ')[0]} first at {live.title(step)}: {where}.")
+    for step, slot in sorted(live.broken, key=lambda edge: (edge[0].place, edge[1]))[:MOST_TOLD]:
+        if step in live.letters:
+            way = f"from {live.name(step)} to {live.name(step.inputs[slot])}"
+            notes.append(f"The gradient stops being finite on its way {way}.")
+    return notes

@@ -1,0 +1,264 @@
+"""What a picture says: names, numbers, gradients as they are, local derivatives; and that it changes nothing."""
+
+import re
+import time
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn
+from chainrule.errors import DtypeError, FormatError, GraphError, MissingExtra
+from chainrule.pictures.sketch import Look
+from chainrule.pictures.summary import MOST
+
+from .nets import NETS, batch, chain, digits, named, reuse, scalar_net
+
+pytest.importorskip("fast_sugiyama", reason="pictures are laid out by fast-sugiyama: pip install '.[draw]'")
+
+
+def box(picture, start):
+    """The one box whose title begins so."""
+    (found,) = [x for x in picture.sketch.boxes if x.title == start or x.title.startswith(f"{start} =")]
+    return found
+
+
+def factors(sketch):
+    """The local derivatives by the names of both ends."""
+    name = [x.title.partition(" = ")[0] for x in sketch.boxes]
+    return {(name[x.source], name[x.target]): x.factor for x in sketch.arrows}
+
+
+def test_names_numbers_gradients_and_local_derivatives():
+    f = reuse()
+    f.backward()
+    picture = cr.draw(f)
+    assert [(x.title, x.data, x.grad) for x in picture.sketch.boxes] == [
+        ("a", "−2", "−3"),
+        ("b", "3", "−8"),
+        ("d = a · b", "−6", "1"),
+        ("e = a + b", "1", "−6"),
+        ("f = d · e", "−6", "1"),
+    ]
+    assert factors(picture.sketch) == {
+        ("a", "d"): "3", ("b", "d"): "−2", ("a", "e"): "1", ("b", "e"): "1", ("d", "f"): "1", ("e", "f"): "−6",
+    }  # fmt: skip
+    carried = {(x.source, x.target): x.carries for x in picture.sketch.arrows}
+    assert carried == {(0, 2): 3.0, (1, 2): 2.0, (0, 3): 6.0, (1, 3): 6.0, (2, 4): 1.0, (3, 4): 6.0}
+    assert box(picture, "f").look is Look.OUTPUT
+    assert box(picture, "a").look is Look.PARAMETER
+
+
+def test_a_dash_before_a_backward_pass_and_a_zero_after_it():
+    f = reuse()
+    assert {x.grad for x in cr.draw(f).sketch.boxes} == {"–"}
+    assert {x.carries for x in cr.draw(f).sketch.arrows} == {None}
+    x = cr.Value(-1.0, label="x")
+    y = x.relu() * 2.0
+    y.backward()
+    assert box(cr.draw(y), "x").grad == "0"
+    later = y + 1.0  # the pass has not been here
+    assert cr.draw(later).sketch.boxes[-1].grad == "–"
+
+
+def test_gradients_between_leaves_of_tensors_are_those_of_the_pass():
+    loss = batch()
+    assert all(x.grad in ("–", "") for x in cr.draw(loss).sketch.boxes)
+    loss.backward()
+    assert all(x.grad != "–" for x in cr.draw(loss, open=True).sketch.boxes)
+    loss.backward()
+    twice = cr.draw(loss, open=True)
+    assert {x.grad for x in twice.sketch.boxes if x.look in (Look.RESULT, Look.OUTPUT)} == {"–"}
+    assert any("more than one pass" in note for note in twice.sketch.notes)
+
+
+@pytest.mark.parametrize("make", NETS, ids=lambda make: make.__name__)
+def test_nothing_is_changed_on_the_graph(make):
+    output = make()
+    output.backward()
+    from chainrule.program import lift
+
+    nodes = lift(output).nodes
+    before = [(np.copy(x.data), None if x.grad is None else np.copy(getattr(x.grad, "data", x.grad))) for x in nodes]
+    cr.draw(output).svg()
+    cr.draw(output, mistake="overwrite").svg()
+    for node, (data, grad) in zip(nodes, before, strict=True):
+        np.testing.assert_array_equal(node.data, data)
+        assert (grad is None) == (node.grad is None)
+        if grad is not None:
+            np.testing.assert_array_equal(getattr(node.grad, "data", node.grad), grad)
+
+
+@pytest.mark.parametrize("make", NETS, ids=lambda make: make.__name__)
+def test_svg_is_well_formed_and_has_every_text(make):
+    picture = cr.draw(make())
+    for theme in ("auto", "light", "dark"):
+        text = picture.svg(theme=theme)
+        tree = ElementTree.fromstring(text)
+        assert "<script" not in text.lower()
+        written = {node.text for node in tree.iter("{http://www.w3.org/2000/svg}text")}
+        for one in picture.sketch.boxes:
+            assert {line for _, line in one.lines()} <= written
+        assert {x.factor for x in picture.sketch.arrows} - {""} <= written
+        for sign in re.findall(r"[^\n -~]", text):
+            assert sign.isprintable()
+
+
+def test_two_same_labels_stay_two_names():
+    a, b = cr.Value(1.0, label="x"), cr.Value(2.0, label="x")
+    titles = [x.title for x in cr.draw(a * b).sketch.boxes]
+    assert len(set(titles)) == 3
+
+
+def test_where_numbers_stop_being_finite():
+    a = cr.Value(0.0, label="a")
+    b = a.log()
+    b.label = "b"
+    c = b * 2.0
+    c.backward()
+    picture = cr.draw(c)
+    assert box(picture, "b").wrong == "∞ begins here"
+    assert not box(picture, "a").wrong
+    assert [x.wrong for x in picture.sketch.boxes].count("") == 2
+    (broken,) = [x for x in picture.sketch.arrows if x.wrong]
+    assert (broken.source, broken.target) == (0, 1)
+    given = cr.draw(cr.Value(float("nan"), label="n") + 1.0)
+    assert box(given, "n").wrong == "nan given"
+    assert "nan" in given.svg()
+    x = cr.Tensor([1.0, -1.0], requires_grad=True, label="x")
+    assert box(cr.draw(cr.log(x).sum()), "v₁").wrong == "nan begins here"
+
+
+def test_nothing_one_node_and_a_tensor_without_history():
+    assert "nothing to draw" in cr.draw([]).svg()
+    assert [x.title for x in cr.draw(cr.Value(3.0, label="a")).sketch.boxes] == ["a"]
+    assert cr.draw(cr.Tensor([1.0, 2.0], label="x")).sketch.boxes[0].look is Look.DATA
+    assert "no entries" in cr.draw(cr.Tensor(np.zeros((0, 3)), label="x")).sketch.boxes[0].data
+
+
+def test_the_paths_from_one_weight_are_lit():
+    loss = chain()
+    picture = cr.draw(loss, wrt="w1")
+    lit = {x.title.partition(" = ")[0] for x in picture.sketch.boxes if x.lit}
+    assert lit == {"w₁", "h", "ŷ", "v₁", "v₂", "L"}
+    assert {x.title for x in picture.sketch.boxes if x.faint} == {"w₂", "x", "y"}
+    assert sum(x.lit for x in picture.sketch.arrows) == 5
+    with pytest.raises(GraphError, match="nothing named 'w3'; it has w2, w1"):
+        cr.draw(loss, wrt="w3")
+    with pytest.raises(GraphError, match="not computed from"):
+        cr.draw(loss, wrt=cr.Value(1.0))
+
+
+def test_modules_open_and_shut():
+    loss = scalar_net()
+    shut, wide, some = cr.draw(loss, open=False), cr.draw(loss, open=True), cr.draw(loss, open=["mlp", "mlp.layers[0]"])
+    assert not shut.sketch.frames
+    assert "9 parameters" in box(shut, "mlp").more
+    assert len(shut.sketch.boxes) < len(some.sketch.boxes) < len(wide.sketch.boxes)
+    (frame,) = wide.sketch.frames
+    assert [x.title for x in frame.inner] == ["layers[0]", "layers[1]"]
+    assert [x.title for x in frame.inner[0].inner] == ["neurons[0]", "neurons[1]"]
+    assert len(wide.sketch.boxes) == len({*frame.members()}) + 4
+    assert {x.title for x in some.sketch.boxes} >= {"mlp.layers[0].neurons[0]", "mlp.layers[1]"}
+
+
+def test_a_network_is_run_and_tells_which_module_made_what():
+    net = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Tanh(), nn.Linear(3, 1, rng=1))
+    picture = cr.draw(net, [[1.0, 2.0]], open=False)
+    assert [x.more[0] for x in picture.sketch.boxes if x.more] == ["Linear(2, 3)", "net[1]: Tanh()", "Linear(3, 1)"]
+    assert net.watchers is None or not net.watchers.after
+    assert not net[0].watchers.after
+    with pytest.raises(DtypeError, match="given to a network"):
+        cr.draw(cr.Value(1.0), 2.0)
+
+
+def test_a_module_that_is_left_and_entered_again_has_no_frame():
+    net = named(nn.Sequential(nn.Linear(2, 2, rng=0)))
+    x = cr.Tensor([[1.0, 2.0]], label="x")
+    loss = cr.sum(net(net(x) + 1.0))
+    assert not cr.draw(loss).sketch.frames
+
+
+@pytest.mark.parametrize("count", [100, 10_000])
+def test_large_graphs_are_summed_up(count):
+    x = cr.Value(1.0, label="x")
+    losses = [(x * float(k) - 1.0).tanh() ** 2 for k in range(count // 4)]
+    total = losses[0]
+    for loss in losses[1:]:
+        total = total + loss
+    total.backward()
+    began = time.perf_counter()
+    picture = cr.draw(total)
+    picture.svg()
+    assert time.perf_counter() - began < 30  # a promise of 3 seconds, on a machine that does ten things beside
+    assert len(picture.sketch.boxes) <= 12
+    assert f"tanh × {count // 4:,}" in [x.title for x in picture.sketch.boxes]
+    assert any(f"{len(picture.sketch.boxes)} boxes" in note for note in picture.sketch.notes)
+
+
+def test_a_long_chain_without_two_steps_alike_is_cut_into_stretches():
+    z = cr.Value(1.0, label="z")
+    for _ in range(20_000):
+        z = (z * 1.0001).tanh()
+    picture = cr.draw(z)
+    assert len(picture.sketch.boxes) <= MOST
+    counted = [int(x.title.split()[0].replace(",", "")) for x in picture.sketch.boxes if "steps" in x.title]
+    assert sum(counted) + len(picture.sketch.boxes) - len(counted) == 40_001
+
+
+def test_a_mistake_stands_beside_the_right_gradients():
+    f = reuse()
+    right, wrong = cr.draw(f, mistake="overwrite").sketches
+    assert [x.grad for x in right.boxes[:2]] == ["−3", "−8"]
+    told = {x.title: (x.grad, x.wrong) for x in wrong.boxes[:2]}
+    alone = {"a": {"3", "−6"}, "b": {"−2", "−6"}}
+    for name, (grad, words) in told.items():
+        assert grad in alone[name]
+        assert words == f"right is {'−3' if name == 'a' else '−8'}"
+    x = cr.Value(3.0, label="x")
+    inner = x * x
+    late = inner * (inner + 1.0).tanh()
+    for mistake in ("order", "zero_grad", "forgotten"):
+        assert any(x.wrong for x in cr.draw(late, mistake=mistake).sketches[1].boxes), mistake
+    assert "no number changes" in cr.draw(f, mistake="order").sketches[1].title
+    with pytest.raises(GraphError, match="no mistake 'none'"):
+        cr.draw(f, mistake="none")
+
+
+def test_methods_files_and_notebooks(tmp_path):
+    f = reuse()
+    assert f.draw(digits=3).sketch.boxes == cr.draw(f, digits=3).sketch.boxes
+    assert batch().draw().sketch.boxes
+    picture = cr.draw(f)
+    assert "<svg" in picture._repr_html_()
+    for suffix in ("svg", "html", "txt"):
+        picture.save(tmp_path / f"graph.{suffix}")
+        assert "a · b" in (tmp_path / f"graph.{suffix}").read_text("utf-8")
+    pytest.importorskip("matplotlib", reason="PNG files are written by Matplotlib: pip install '.[plot]'")
+    picture.save(tmp_path / "graph.png", theme="dark")
+    assert (tmp_path / "graph.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(FormatError, match=r"graph.gif.*\.svg"):
+        picture.save(tmp_path / "graph.gif")
+    with pytest.raises(FormatError, match="no theme 'blue'"):
+        picture.svg(theme="blue")
+    with pytest.raises(GraphError, match="no direction 'up'"):
+        cr.draw(f, direction="up")
+    with pytest.raises(DtypeError, match="this is a str"):
+        cr.draw("f")
+
+
+def test_png_has_no_sign_without_a_picture(recwarn):
+    pytest.importorskip("matplotlib", reason="PNG files are written by Matplotlib: pip install '.[plot]'")
+    loss = digits()
+    loss.backward()
+    cr.draw(loss, open=True).png()
+    assert not [str(w.message) for w in recwarn if "Glyph" in str(w.message)]
+
+
+def test_without_the_extra_the_message_says_what_to_install(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "fast_sugiyama", None)
+    with pytest.raises(MissingExtra, match=r"pip install '\.\[draw\]'"):
+        cr.draw(reuse()).svg()
