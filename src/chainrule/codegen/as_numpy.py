@@ -93,7 +93,9 @@ def numpy_source(trace: Trace, name: str, made_for: str = "") -> str:
 
 
 class Printer:
-    """Writes the lines of a program."""
+    """Writes the lines of a program; `spelled` are operations that do not say what their rule says."""
+
+    spelled = SPELLED
 
     def __init__(self, lines: Statements) -> None:
         self.lines = lines
@@ -171,7 +173,7 @@ class Printer:
         assert operation is not None
         inputs, settings = [replaced(x, self.reading) for x in (list(step.inputs), dict(step.settings))]
         settings = {name: reread(setting) for name, setting in settings.items()}
-        spelled = SPELLED.get(operation.name)
+        spelled = self.spelled.get(operation.name)
         if spelled is not None:
             source = spelled(self.trace.numbers[step], *inputs, **settings)
             if source is not NotImplemented:

@@ -16,6 +16,7 @@ import numpy as np
 
 from chainrule.codegen.as_c import c_source
 from chainrule.codegen.as_javascript import javascript_source
+from chainrule.codegen.as_jax import jax_source
 from chainrule.codegen.as_numpy import numpy_source
 from chainrule.codegen.laws import LAWS
 from chainrule.codegen.simplified import reached, simplified
@@ -30,7 +31,7 @@ from chainrule.program.trace import leaf_of, names_of_arguments
 MOST_VERSIONS = 64
 """Kinds of arguments for which a compiled function keeps a program."""
 
-TARGETS = ("numpy", "javascript", "c")
+TARGETS = ("numpy", "jax", "javascript", "c")
 
 
 class Version(NamedTuple):
@@ -120,12 +121,15 @@ class Compiled:
     def source(self, target: str = "numpy") -> str:
         """The program of the latest call as a module that runs without this package.
 
-        `target` is "numpy", "javascript" or "c": the function takes the arguments' arrays one by one, and gives the
-        results' arrays; of JavaScript and C the first lines say how.
+        `target` is "numpy", "jax", "javascript" or "c". The function takes the arguments' arrays one by one, and gives
+        the results' arrays; of JavaScript see codegen/as_javascript.py, of C the first lines. Raises ChainruleError for
+        an operation that a target cannot say.
         """
         version = self.needs_version()
         if target == "numpy":
             return version.source
+        if target == "jax":
+            return jax_source(version.trace, identifier(self.name), f"Made for {version.made_for}.")
         if target == "javascript":
             return javascript_source(version.trace, identifier(self.name))
         if target == "c":

@@ -80,6 +80,17 @@ def chosen(x: Text, weight: Text) -> Text:
     return choice(Text(f"{weight.inside(SUM)} == 0", COMPARISON), Text("0"), infix("*", PRODUCT)(x, weight))
 
 
+def power(name: str) -> Callable[..., Text]:
+    """A power; a square or cube of a name is a product."""
+
+    def said(x: Text, y: Text) -> Text:
+        if y.text in ("2.0", "3.0") and x.binds == ATOM and "(" not in x.text:
+            return Text(" * ".join([x.text] * int(float(y.text))), PRODUCT)
+        return call(name)(x, y)
+
+    return said
+
+
 COMMON: dict[str, Callable[..., Text]] = {
     "add": infix("+", SUM),
     "chosen": chosen,
@@ -149,6 +160,7 @@ C = Language(
         **COMMON,
         **{name: call(name) for name in [*FUNCTIONS, "erf", "erfc", "exp2", "fmod", "rint"]},
         "abs": call("fabs"),
+        "pow": power("pow"),
         "isfinite": call("isfinite"),
         "isinf": call("isinf"),
         "isnan": call("isnan"),
@@ -251,6 +263,7 @@ JAVASCRIPT = Language(
         "isinf": lambda x: Text(f"Math.abs({x.text}) === Infinity", COMPARISON),
         "isnan": call("Number.isNaN"),
         "not_equal": infix("!==", COMPARISON),
+        "pow": power("Math.pow"),
         "rint": call("rint"),
         "signbit": lambda x: Text(f"1 / {x.inside(ATOM)} < 0 || {x.inside(SUM)} < 0", EITHER),
     },

@@ -12,15 +12,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.operation import book
+from chainrule.rules import image_kernels
 from chainrule.rules.linear import count
-
-
-def whole_power(x: Any, y: Any) -> Any:
-    """A small whole power as a product; NotImplemented of any other."""
-    if type(y) in (int, float) and y in (1, 2, 3, 4):
-        square = book["mul"](x, x) if y > 1 else book["identity"](x)
-        return square if y < 3 else book["mul"](square, x if y == 3 else square)
-    return NotImplemented
 
 
 def within(x: Any, a_min: Any, a_max: Any) -> Any:
@@ -121,6 +114,104 @@ def symmetric(x: Any) -> Any:
     return book["div"](book["add"](x, book["swap"](x)), 2.0)
 
 
+def windows_of(shape: tuple[int, ...], plan: Any) -> tuple[Any, ...]:
+    """The index by which padded images give (images, channels, window down and across, places down and across)."""
+    size, steps, _, spread, fits = plan
+    down, across = [
+        np.arange(k)[:, None] * gap + np.arange(n) * step
+        for k, gap, n, step in zip(size, spread, fits, steps, strict=True)
+    ]
+    return (slice(None), slice(None), down[:, None, :, None], across[None, :, None, :])
+
+
+def edges(around: Any) -> tuple[tuple[int, int], ...]:
+    """The zeros around images, for `pad`."""
+    return ((0, 0), (0, 0), (around[0], around[0]), (around[1], around[1]))
+
+
+def apart(x: Any, groups: int, axis: int) -> Any:
+    """The channels along an axis by groups."""
+    shape = (*x.shape[:axis], groups, x.shape[axis] // groups, *x.shape[axis + 1 :])
+    return book["reshape"](x, shape=shape)
+
+
+def seen(x: Any, plan: Any) -> Any:
+    """What every window sees."""
+    return book["index"](book["pad"](x, pad_width=edges(plan[2])), key=windows_of(x.shape, plan))
+
+
+def put_back(x: Any, shape: tuple[int, ...], plan: Any) -> Any:
+    """What every window gives, added up where windows overlap."""
+    (top, left), (_, _, height, width) = plan[2], shape
+    whole = (*shape[:2], height + 2 * top, width + 2 * left)
+    out = book["scatter"](x, key=windows_of(shape, plan), shape=whole)
+    inside = (slice(None), slice(None), slice(top, top + height), slice(left, left + width))
+    return book["index"](out, key=inside)
+
+
+def conv2d(x: Any, w: Any, **settings: Any) -> Any:
+    """Sums of products over what each window sees."""
+    groups, plan = settings["groups"], planned(x.shape, w.shape, settings)
+    left, right = apart(seen(x, plan), groups, 1), apart(w, groups, 0)
+    out = book["einsum"](left, right, subscripts="agcijhw,gocij->agohw")
+    return book["reshape"](out, shape=(x.shape[0], w.shape[0], *plan[-1]))
+
+
+def conv2d_input(g: Any, w: Any, *, shape: Any, **settings: Any) -> Any:
+    """What each window got, by the weights, put back where it was seen."""
+    groups, plan = settings["groups"], planned(shape, w.shape, settings)
+    out = book["einsum"](apart(g, groups, 1), apart(w, groups, 0), subscripts="agohw,gocij->agcijhw")
+    return put_back(book["reshape"](out, shape=(*shape[:2], *out.shape[3:])), tuple(shape), plan)
+
+
+def conv2d_weight(g: Any, x: Any, *, shape: Any, **settings: Any) -> Any:
+    """Sums of products of what each window got with what it saw."""
+    groups, plan = settings["groups"], planned(x.shape, shape, settings)
+    out = book["einsum"](apart(g, groups, 1), apart(seen(x, plan), groups, 1), subscripts="agohw,agcijhw->gocij")
+    return book["reshape"](out, shape=tuple(shape))
+
+
+def planned(shape: Any, weights: Any, settings: dict[str, Any]) -> Any:
+    """How the windows of a convolution slide."""
+    around = [settings[name] for name in ("stride", "padding", "dilation", "groups")]
+    return image_kernels.slide_of_weights(shape, weights, *around)
+
+
+def places_of_largest(x: Any, plan: Any) -> list[Any]:
+    """For each entry of the window in turn, where it is the largest and none before it was."""
+    edge = np.pad(np.zeros(x.shape), edges(plan[2]), constant_values=-np.inf)
+    padded = book["add"](book["pad"](x, pad_width=edges(plan[2])), edge)
+    inside = book["index"](padded, key=windows_of(x.shape, plan))
+    largest = book["largest"](inside, axis=(2, 3))
+    found: list[Any] = []
+    waiting: Any = None
+    for i, j in np.ndindex(*plan[0]):
+        here = book["logical_not"](book["less"](book["index"](inside, key=(slice(None), slice(None), i, j)), largest))
+        if waiting is not None:
+            here = book["logical_and"](waiting, here)
+        left = book["logical_not"](here)
+        waiting = left if waiting is None else book["logical_and"](waiting, left)
+        found.append(here)
+    return found
+
+
+def pick_at_largest(y: Any, x: Any, *, kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> Any:
+    """Of every window, the entry of y where x is largest."""
+    plan = image_kernels.slide(x.shape, kernel_size, stride, padding, dilation)
+    inside, out = seen(y, plan), None
+    for (i, j), here in zip(np.ndindex(*plan[0]), places_of_largest(x, plan), strict=True):
+        one = book["where"](here, book["index"](inside, key=(slice(None), slice(None), i, j)), 0.0)
+        out = one if out is None else book["add"](out, one)
+    return out
+
+
+def put_at_largest(g: Any, x: Any, *, kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> Any:
+    """The gradient where x is largest in each window, and 0 elsewhere."""
+    plan = image_kernels.slide(x.shape, kernel_size, stride, padding, dilation)
+    shares = book["stack"](*[book["where"](here, g, 0.0) for here in places_of_largest(x, plan)], axis=2)
+    return put_back(book["reshape"](shares, shape=(*x.shape[:2], *plan[0], *plan[-1])), x.shape, plan)
+
+
 def whole(word: str) -> Callable[..., Any]:
     """Whether all entries, or any, are not 0: an extreme of truth values."""
     return lambda x, axis, keepdims: book["not_equal"](
@@ -134,6 +225,9 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     "any": whole("largest"),
     "astype": lambda x, dtype: book["identity"](x),
     "clip": within,
+    "conv2d": conv2d,
+    "conv2d_input": conv2d_input,
+    "conv2d_weight": conv2d_weight,
     "count_nonzero": lambda x, axis, keepdims: book["sum"](
         book["where"](book["not_equal"](x, 0), 1.0, 0.0), axis=axis, keepdims=keepdims
     ),
@@ -148,7 +242,8 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     "lower_half": lower_half,
     "mean": mean,
     "outer": outer,
-    "pow": whole_power,
+    "pick_at_largest": pick_at_largest,
+    "put_at_largest": put_at_largest,
     "softmax": softmax,
     "symmetric": symmetric,
     "take_along_axis": take_along_axis,

@@ -74,18 +74,12 @@ def taken_apart(
     operation = step.op
     assert operation is not None
     other = OTHERWISE.get(operation.name)
-    if other is None and (operation.name in words or is_move_or_sum(step, numbers)):
+    if operation.name in words or (other is None and is_move_or_sum(step, numbers)):
         order.append(step)
         return step
     if not depth:
         raise no_word(operation, target)
-    parts = traced_forward(step, operation, other, target, numbers)
-    if parts is None:
-        if operation.name not in words:
-            raise no_word(operation, target)
-        order.append(step)
-        return step
-    leaves, recording, out = parts
+    leaves, recording, out = traced_forward(step, operation, other, target, numbers)
     made: dict[Traced, Any] = dict(leaves)
     for node in recording.steps:
         if node.op is None:
@@ -109,8 +103,8 @@ def is_smaller(node: Traced, step: Step) -> bool:
 
 def traced_forward(
     step: Step, operation: Operation, other: Any, target: str, numbers: dict[Step, Any]
-) -> tuple[dict[Traced, Any], Recording, Traced] | None:
-    """What an operation's forward does, recorded; None where the other way has nothing to say."""
+) -> tuple[dict[Traced, Any], Recording, Traced]:
+    """What an operation's forward does, recorded."""
     leaves: dict[Traced, Any] = {}
 
     def leaf(x: Step) -> Traced:
@@ -124,8 +118,6 @@ def traced_forward(
             out = (other or operation.function)(*inputs, **settings)
         except (GraphError, ValueError, TypeError, AttributeError) as error:
             raise no_word(operation, target) from error
-    if out is NotImplemented:
-        return None
     if not isinstance(out, Traced):
         raise no_word(operation, target)
     return leaves, recording, out
