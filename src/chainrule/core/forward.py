@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.core.graph import between, edges_of, is_flat, opened
-from chainrule.core.operation import Pointwise, added, chosen, is_mask, is_node
+from chainrule.core.operation import Pointwise, added, chosen, is_mask, is_node, takes_over
 from chainrule.core.state import Quiet
 
 Still = dict[Any, Any]
@@ -68,8 +68,8 @@ def walk(
 
 
 def undefined(tangent: Any) -> bool:
-    """Whether there is a nan among the numbers of a tangent; a symbol has none."""
-    if tangent is None or (is_node(tangent) and not hasattr(tangent, "data")):
+    """Whether there is a nan among the numbers of a tangent; a symbol has none, and those of a program are unknown."""
+    if tangent is None or takes_over(tangent) or (is_node(tangent) and not hasattr(tangent, "data")):
         return False
     return bool(np.isnan(tangent.data if is_node(tangent) else tangent).any())
 
