@@ -35,30 +35,28 @@ def test_a_table_becomes_a_network_that_is_judged_and_saved(typed, table):
     done = typed("train", "flowers.csv", "--target", "species", "--layers", "8", "--lr", "0.02")
     assert done.code == 0
     lines = done.out.splitlines()
-    assert lines[:6] == [
-        "target 'species': classification with 3 classes, iris, rose, tulip",
-        "3 columns used",
-        "  quantity    petal length, petal width",
-        "  categories  colour",
-        "  (--columns says why)",
-        "network 4-8-3, 67 parameters;",
-    ]
-    assert lines[6] == "54 rows of flowers.csv trained it, 18 watched when to stop;"
-    assert re.fullmatch(r"\d+ epochs, and the weights are of epoch \d+ \(seed 0\)", lines[7])
-    assert lines[8] == "on 18 held-out rows of flowers.csv, which it had not seen:"
-    judged = [line.split() for line in lines[9:13]]
+    assert lines[:2] == ["target 'species': classification with 3 classes, iris, rose, tulip", "3 columns used"]
+    said = r"network 4-8-3, 67 parameters; \d+ epochs, and the weights are of epoch \d+ \(seed 0\)"
+    assert re.fullmatch(said, lines[2])
+    assert lines[3] == "54 rows of flowers.csv trained it, 18 watched when to stop"
+    assert lines[4] == "on 18 held-out rows of flowers.csv, which it had not seen:"
+    judged = [line.split() for line in lines[5:9]]
     assert judged[0] == ["accuracy", "balanced", "mean", "F1"]
     # The clusters are three deviations apart.
     assert judged[1][0] == "network"
     assert float(judged[1][1]) >= 0.9
     assert judged[2][:2] == ["linear", "model"]
     assert judged[3] == ["always", "'iris'", "0.333", "0.333", "0.167"]
-    assert lines[-1] == "wrote flowers.safetensors"
-    matrix = [line.split() for line in lines[15:19]]
+    counts = [int(count) for count in re.findall(r"(\d) of 6", lines[9])]
+    assert re.fullmatch(r"found of each class: iris \d of 6, rose \d of 6, tulip \d of 6", lines[9])
+    assert sum(counts) / 18 == pytest.approx(float(judged[1][1]), abs=5e-4)
+    assert lines[10:] == ["wrote flowers.safetensors (--detail full tells more)"]
+    full = typed("train", "flowers.csv", "--target", "species", "--layers", "8", "--lr", "0.02", "--detail", "full").out
+    assert "petal length  quantity" in full
+    matrix = [line.split() for line in full.split("what the network says)\n")[1].splitlines()[:4]]
     assert matrix[0] == ["iris", "rose", "tulip", "precision", "recall", "F1"]
-    counts = np.array([row[1:4] for row in matrix[1:]], int)
-    assert counts.sum(axis=1).tolist() == [6, 6, 6]
-    assert np.trace(counts) / 18 == pytest.approx(float(judged[1][1]), abs=5e-4)
+    assert [row[i + 1] for i, row in enumerate(matrix[1:])] == [str(count) for count in counts]
+    assert "calibration" in full
     assert re.search(r"^epoch \d+/300  loss .* accuracy .* examples/s$", done.err, re.MULTILINE)
 
 
@@ -96,6 +94,8 @@ def test_numbers_are_predicted_in_their_own_unit(typed, trained, tmp_path, monke
     text = typed("train", trained / "houses.csv", *words).out
     network = next(line.split() for line in text.splitlines() if line.startswith("network  "))
     assert network[1:3] == [f"{held['r2']:.3f}", f"{held['rmse']:.4g}"]
+    assert f"farthest off is row {held['farthest'][0]['row']}: " in text
+    text = typed("train", trained / "houses.csv", *words, "--detail", "full").out
     assert "residuals (actual - predicted), the largest first" in text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 import zlib
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 DIGITS, MNIST = "digits", "mnist"
+MOST_NOTES = 3
+"""Notes that are printed without being asked for."""
 MOST_LABELS = 1000
 """More different labels of pictures are damage."""
 SPELLED = (
@@ -40,8 +43,9 @@ SPELLED = (
     (r"hashed=64", "--hash"),
     (r"embedded=True", "--embed"),
     (r"log_target=", "--log-target"),
-    (r"\b(decimal|thousands|encoding)='([^']*)'", r"--\1 '\2'"),
-    (r"\bmissing=\"", '--missing "'),
+    (r"\bbalanced=True", "--class-weight balanced"),
+    (r"\b(decimal|thousands|encoding|comment)='([^']*)'", r"--\1 '\2'"),
+    (r"\b(missing|thousands)=\"", r'--\1 "'),
     (r"\b(separator|ignore|missing|categorical|keep|encoding)=", r"--\1"),
     (r", or hold gradients with clip_norm", ""),
     (r"a smaller lr$", "a smaller --lr"),
@@ -100,15 +104,21 @@ class Reading:
 
 
 @contextmanager
-def notes_as_lines(command: str = "") -> Generator[None]:
+def notes_as_lines(command: str = "", most: float = math.inf) -> Generator[None]:
     """Warnings on data become lines on standard error, and errors name the options of the command line.
 
-    `command` is the one that has those options, where it is another than that which runs.
+    `command` is the one that has those options, where it is another than that which runs; of more than `most` notes the
+    rest is counted.
     """
     usual = warnings.showwarning
+    count = 0
 
     def tell(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        nonlocal count
         if issubclass(category, DataWarning):
+            count += 1
+            if count > most:
+                return
             say(f"chainrule: note: {spelled(str(message), command)}", err=True)
         else:
             usual(message, category, *place, **more)
@@ -122,6 +132,9 @@ def notes_as_lines(command: str = "") -> Generator[None]:
             yield
         except DataError as error:
             raise DataError(spelled(str(error), command)) from error
+        finally:
+            if count > most:
+                say(f"chainrule: {count - most:g} more note{'s' * (count - most > 1)} (--detail full)", err=True)
 
 
 def spelled(message: str, command: str = "") -> str:

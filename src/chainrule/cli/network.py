@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +16,6 @@ from rich.console import Console
 
 from chainrule.cli.telling import (
     AsJson,
-    Detail,
     Dialect,
     Digits,
     Json,
@@ -28,8 +29,12 @@ from chainrule.cli.telling import (
     can_print,
     check_choices,
     hand_over,
+    one_of,
     one_style,
     say,
+)
+from chainrule.cli.telling import (
+    Detail as Told,
 )
 from chainrule.errors import CheckpointError, DataError
 
@@ -42,6 +47,15 @@ Saved = Annotated[Path, typer.Argument(metavar="MODEL", help="A network that cha
 Data = Annotated[
     str, typer.Argument(metavar="DATA", help="A CSV or TSV file, digits, or the folder or .npz of MNIST's files.")
 ]
+Detail = Annotated[
+    str,
+    typer.Option(
+        help="short (a dozen lines) or full (all columns, each class, calibration). [short]", show_default=False
+    ),
+]
+DETAILS = ("short", "full")
+FEW = 3
+"""Rows of a table that are printed without being asked for."""
 TASKS = ("auto", "classification", "regression")
 SUFFIX = ".safetensors"
 
@@ -93,16 +107,15 @@ def evaluate(
         bool, typer.Option("--importance", help="Say what each column is worth: what is lost when it is shuffled.")
     ] = False,
     columns: Annotated[bool, typer.Option("--columns", help="Say what each column was taken for in training.")] = False,
-    detail: Annotated[
-        bool, typer.Option("--detail", help="Print more: calibration, or all residuals as a picture.")
-    ] = False,
+    detail: Detail = "",
     as_json: Json = False,
 ) -> None:
     """Judge a trained network on rows whose target is known: a confusion matrix, or the residuals."""
-    from chainrule.cli.examples import examples_of, is_what_it_learned, notes_as_lines
+    from chainrule.cli.examples import MOST_NOTES, examples_of, is_what_it_learned, notes_as_lines
     from chainrule.table import json_of
     from chainrule.training import load_model
 
+    one_of("--detail", detail or None, DETAILS)
     network = load_model(model)
     asked = {"accuracy": ("--min-accuracy", min_accuracy), "r2": ("--min-r2", min_r2)}
     fits = "accuracy" if network.columns.task == "classification" else "r2"
@@ -111,7 +124,7 @@ def evaluate(
             raise typer.BadParameter(
                 f"{model} is for {network.columns.task}: ask for {asked[fits][0]}", param_hint=option
             )
-    with notes_as_lines("chainrule train"):
+    with notes_as_lines("chainrule train", most=MOST_NOTES if detail != "full" and not as_json else math.inf):
         examples = examples_of(data, network)
         _ = examples.targets
         judgement = network.judge(examples.table)
@@ -122,13 +135,11 @@ def evaluate(
         mattered = {} if found is None else {"importance": json.loads(found.json())}
         typer.echo(json_of({**about, "task": network.columns.task, **judgement.plain(), **mattered}))
     else:
-        headline(judgement)
-        if columns:
-            print_table(network.columns.table())
-        show(f"on {examples.name}:", judgement, detail=detail)
+        print_parts([f"note first: {judgement.warning}"] if judgement.warning else [])
+        print_parts([network.columns.table()] if columns else [])
+        print_parts([f"on {examples.name}:", *judged_parts(judgement, detail)], "chainrule train")
         if found is not None:
-            say("\nwhat each column is worth: what is lost when it is shuffled between the rows")
-            print_table(found)
+            print_parts(["\nwhat each column is worth: what is lost when it is shuffled between the rows", found])
     if seen:
         typer.echo("chainrule: note: it has learned from rows of this very file: new rows tell more", err=True)
     option, least = asked[fits]
@@ -151,7 +162,7 @@ def explain(
     layout: Layout = None,
     style: Style = "",
     out: Out = None,
-    detail: Detail = "",
+    detail: Told = "",
     digits: Digits = 6,
     top: Top = 5,
     nudge: Nudge = 0.01,
@@ -189,7 +200,7 @@ def explain(
             typer.echo(json_of({"model": str(model), "example": example, "said": effects.note, "inputs": rows}))
         else:
             say(f"gradient × input for {example}: {effects.note}")
-            print_table(effects, noted=False)
+            print_parts([replace(effects, note="")])
         return
     with notes_as_lines("chainrule train"):
         derivation = explained(network, example, weight, **telling)
@@ -271,44 +282,30 @@ def check_kind(path: Path) -> None:
             ) from error
 
 
-def headline(judgement: Judgement) -> None:
-    """Print what must not be missed: that it is no better than a constant, or never finds a class."""
-    if judgement.warning:
-        say(f"note first: {judgement.warning}")
+def judged_parts(judgement: Judgement, detail: str) -> list[str | Table]:
+    """What a network was found to be worth: in full, or with its table only where that has few lines."""
+    if detail == "full":
+        return list(judgement.parts())
+    few = [f"\n{judgement.title}", judgement.table] if len(judgement.table) <= FEW else []
+    return [repr(judgement.measures), judgement.short, *few]
 
 
-def show(opening: str, judgement: Judgement, *, detail: bool = False) -> None:
-    """Print what a network was found to be worth."""
-    say(opening)
-    print_table(judgement.measures)
-    rare = judgement.details.get("imbalanced")
-    if rare:
-        say(f"rare: {', '.join(map(str, rare))}; look at balanced accuracy, and try train --class-weight balanced")
-    say(f"\n{judgement.title}")
-    print_table(judgement.table)
-    for title, table in judgement.more if detail else ():
-        say(f"\n{title}")
-        print_table(table)
+def print_parts(parts: Iterable[str | Table], command: str = "") -> None:
+    """Print texts and tables, on a terminal in its width; one that lacks the sign of a square must not lose it.
 
+    Options are named as they are typed, after the `command` that has them.
+    """
+    from chainrule.cli.examples import spelled
 
-def print_table(table: Table, *, noted: bool = True) -> None:
-    """Print a table, on a terminal in its width; one that lacks the sign of a square must not lose it."""
-    if not noted:
-        table = replace(table, note="")
-    if not can_print("²±", sys.stdout):
-        table = replace(
-            table,
-            columns=tuple(plain_signs(name) for name in table.columns),
-            rows=tuple(
-                tuple(plain_signs(cell) if isinstance(cell, str) else cell for cell in row) for row in table.rows
-            ),
-            note=plain_signs(table.note),
-        )
+    signs: Callable[[str], str] = str if can_print("²±", sys.stdout) else plain_signs
     console = Console()
-    if console.is_terminal:
-        console.print(table)
-    else:
-        say(repr(table))
+    for part in parts:
+        if isinstance(part, str) or not console.is_terminal:
+            say(signs(spelled(part, command) if isinstance(part, str) else repr(part)))
+        else:
+            cells = tuple(tuple(signs(cell) if isinstance(cell, str) else cell for cell in row) for row in part.rows)
+            heads = tuple(map(signs, part.columns))
+            console.print(replace(part, columns=heads, rows=cells, note=signs(part.note)))
 
 
 def plain_signs(text: str) -> str:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from chainrule.cli.network import SUFFIX, TASKS, check_place, check_source, check_spelling, headline, show, widths
+from chainrule.cli.network import (
+    DETAILS,
+    SUFFIX,
+    TASKS,
+    Detail,
+    check_place,
+    check_source,
+    check_spelling,
+    print_parts,
+    widths,
+)
 from chainrule.cli.telling import Json, one_of, say
 from chainrule.errors import ChainruleError
 
@@ -21,7 +31,6 @@ HASHED = 64
 """Features that texts of very many kinds share."""
 
 Columns = Annotated[bool, typer.Option("--columns", help="Say of each column what it is taken for, why, what is done.")]
-Detail = Annotated[bool, typer.Option("--detail", help="Print more: calibration, or all residuals as a picture.")]
 
 
 def train(
@@ -93,16 +102,17 @@ def train(
     ] = None,
     comment: Annotated[str | None, typer.Option(help="Lines that begin so are left out, as #.")] = None,
     columns: Columns = False,
-    detail: Detail = False,
+    detail: Detail = "",
     as_json: Json = False,
 ) -> None:
     """Train a network on a table, on the shipped digits or on MNIST, judge it on rows held back, and save it."""
-    from chainrule.cli.examples import Reading, lesson_of, notes_as_lines
+    from chainrule.cli.examples import MOST_NOTES, Reading, lesson_of, notes_as_lines
     from chainrule.files import refuse_overwriting
     from chainrule.table import json_of
-    from chainrule.training import Recipe
+    from chainrule.training import Recipe, full_report, plain_report, save_model, short_report
 
     one_of("--task", task, TASKS)
+    one_of("--detail", detail or None, DETAILS)
     check_numbers(validation, lr, weight_decay, dropout)
     spelling = check_spelling(separator, encoding, comment, decimal, thousands)
     one_of("--class-weight", class_weight, ("balanced",))
@@ -143,24 +153,32 @@ def train(
         share=validation,
         progress=not as_json,
     )
-    with notes_as_lines():
+    with notes_as_lines(most=MOST_NOTES if detail != "full" and not as_json else math.inf):
         lesson = lesson_of(data, path, reading)
         fitted, spread = learned_from(lesson, recipe, folds, seeds)
-    run = Run(lesson, recipe, fitted, spread)
-    if fitted.interrupted:
-        stopped = fitted.history.stopped if "Ctrl-C" in fitted.history.stopped else "stopped by Ctrl-C"
-        if out is None:
-            kept = fitted.interrupted
-            say(f"chainrule: {stopped}; nothing was saved: --out FILE would keep {kept}", err=True)
+        if fitted.interrupted and out is None:
+            say(
+                f"chainrule: {stop_of(fitted)}; nothing was saved: --out FILE would keep {fitted.interrupted}", err=True
+            )
             raise typer.Exit(130)
-        run.save(where)
-        say(f"chainrule: {stopped}; wrote {where} with {fitted.interrupted}", err=True)
+        save_model(where, fitted, source=lesson.source, spread=spread)
+    if fitted.interrupted:
+        say(f"chainrule: {stop_of(fitted)}; wrote {where} with {fitted.interrupted}", err=True)
         raise typer.Exit(130)
-    run.save(where)
     if as_json:
-        typer.echo(json_of(run.plain(where)))
-    else:
-        run.show(where, columns=columns, detail=detail)
+        typer.echo(json_of({"model": str(where), **plain_report(fitted, spread)}))
+        return
+    words = {"name": lesson.name, "held": lesson.held_name}
+    if columns and detail != "full":
+        print_parts([fitted.columns.table()])
+    print_parts(full_report(fitted, spread, **words) if detail == "full" else [short_report(fitted, spread, **words)])
+    say(f"wrote {where}{'' if detail == 'full' else ' (--detail full tells more)'}")
+
+
+def stop_of(fitted: Fitted) -> str:
+    """That Ctrl-C ended the training, and where."""
+    stopped = fitted.history.stopped
+    return stopped if "Ctrl-C" in stopped else "stopped by Ctrl-C"
 
 
 def learned_from(lesson: Lesson, recipe: Recipe, folds: int | None, seeds: int) -> tuple[Fitted, Spread | None]:
@@ -190,86 +208,6 @@ def learned_from(lesson: Lesson, recipe: Recipe, folds: int | None, seeds: int) 
     except DataError as error:
         raise DataError(f"{lesson.source['name']}, {error}") from error
     return fitted, spread
-
-
-@dataclass(frozen=True)
-class Run:
-    """What `chainrule train` did, for its model file, the screen and JSON."""
-
-    lesson: Lesson
-    recipe: Recipe
-    fitted: Fitted
-    spread: Spread | None
-
-    def rows(self) -> dict[str, int]:
-        """Which rows did what."""
-        return {**self.fitted.rows, "refitted": self.fitted.refitted}
-
-    def save(self, path: Path) -> None:
-        """Write the model file."""
-        from chainrule.training import save_model
-
-        save_model(path, self.fitted, source=self.lesson.source, spread=self.spread)
-
-    def plain(self, path: Path) -> dict[str, Any]:
-        """All of it, for JSON: docs/tables.md says what stands where."""
-        fitted = self.fitted
-        columns = fitted.columns
-        rows = self.rows()
-        return {
-            "model": str(path),
-            "target": columns.target.name,
-            "task": columns.task,
-            "layers": list(fitted.sizes),
-            "parameters": fitted.parameters,
-            "seed": self.recipe.seed,
-            **fitted.training(),
-            "rows": rows["trained"],
-            "watched": rows["watched"],
-            "refitted": rows["refitted"],
-            "columns": [
-                {"column": one.column, "kind": one.kind, "why": one.why, "done": one.done, "used": one.used}
-                for one in columns.decisions
-            ],
-            "held_out": {"rows": rows["held_out"], **fitted.judgement.plain()},
-            **({} if self.spread is None else {"splits": self.spread.plain()}),
-        }
-
-    def show(self, path: Path, *, columns: bool, detail: bool) -> None:
-        """Print it: first what must not be missed, then what was decided, done and found."""
-        from chainrule.cli.network import print_table
-
-        fitted, lesson = self.fitted, self.lesson
-        headline(fitted.judgement)
-        for note in lesson.table.notes[:1]:
-            say(note)
-        if columns:
-            print_table(fitted.columns.table())
-        elif fitted.columns.decisions:
-            say(fitted.columns.summary() + "\n  (--columns says why)")
-        say(self.sentence())
-        name = f"{fitted.rows['held_out']:,} {lesson.held_name}"
-        show(f"on {name}, which it had not seen:", fitted.judgement, detail=detail)
-        if self.spread is not None:
-            say(f"\n{self.spread.table.note}:")
-            print_table(self.spread.table, noted=False)
-        if fitted.refitted:
-            say(f"then trained again on all {fitted.refitted:,} rows for {fitted.kept_epoch:,} epochs: that is saved")
-        say(f"wrote {path}")
-
-    def sentence(self) -> str:
-        """The network, the rows that trained it and that watched, the epochs, and whose weights were kept."""
-        fitted = self.fitted
-        rows, count = fitted.rows, len(fitted.history)
-        watched = (
-            f", {rows['watched']:,} watched when to stop" if rows["watched"] else ", too few to set some aside to watch"
-        )
-        words = "-".join(map(str, fitted.sizes))
-        return (
-            f"network {words}, {fitted.parameters:,} parameters;\n{rows['trained']:,} {self.lesson.name} trained "
-            f"it{watched};\n{count:,} epoch{'s' * (count != 1)}, and the weights are of epoch {fitted.kept_epoch:,} "
-            f"(seed {self.recipe.seed})"
-        )
 
 
 def threshold_of(threshold: str | None) -> float | Literal["auto"] | None:

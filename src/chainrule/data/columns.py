@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from chainrule.core.tensor import Tensor
 from chainrule.data.spelling import Spelling
 from chainrule.errors import DataError, ShapeError
+from chainrule.printable import printable
 from chainrule.table import Table
 
 if TYPE_CHECKING:
@@ -211,23 +212,13 @@ class Columns:
         rows = tuple((one.column, one.kind, one.why, one.done) for one in said)
         return Table(("column", "kind", "why", "what is done"), rows)
 
-    def summary(self, most: int = 6) -> str:
-        """The same in a few lines: the columns of each kind that are used, and those left out, with a word why."""
-        kinds: dict[str, list[str]] = {}
-        for one in self.decisions:
-            if one.done != PREDICTED:
-                word = one.column if one.used else f"{one.column} ({one.kind})"
-                kinds.setdefault(one.kind if one.used else "left out", []).append(word)
+    def in_a_line(self, most: int = 3) -> str:
+        """How many columns are used, and which are left out: a few of them, each with what it is."""
         used = sum(one.used and one.done != PREDICTED for one in self.decisions)
-        left = len(kinds.get("left out", ()))
-        lines = [f"{used:,} column{'s' * (used != 1)} used{f', {left:,} left out' * (left > 0)}"]
-        order = sorted(kinds, key=lambda kind: kind == "left out")
-        width = max(map(len, order), default=0)
-        for kind in order:
-            names = kinds[kind]
-            more = f", … ({len(names):,} in all)" if len(names) > most else ""
-            lines.append(f"  {kind:<{width}}  {', '.join(names[:most])}{more}")
-        return "\n".join(lines)
+        left = [f"{one.column} ({one.kind})" for one in self.decisions if not one.used]
+        more = ", …" * (len(left) > most)
+        names = f", {len(left):,} left out: {', '.join(left[:most])}{more}" if left else ""
+        return printable(f"{used:,} column{'s' * (used != 1)} used{names}")
 
     def __repr__(self) -> str:
         return repr(self.table())

@@ -44,12 +44,24 @@ def looks_like_number(texts: pl.Series) -> pl.Series:
 
 
 def hint(text: str) -> str:
-    """What makes a text a number in another spelling, and what to write instead; nothing where it is none."""
+    """What makes a text a number in another spelling, and what to say of it; nothing where it is none."""
     for sign, pattern in LOOKALIKES.items():
         if re.search(pattern, text):
-            said = ", or say decimal=',' or thousands=','" * ("decimal" in sign)
+            said = f", or say {marks_of(text)}" if "decimal" in sign else ""
             return f"it looks like one with {sign}: write numbers as 1234.5{said}"
     return ""
+
+
+def marks_of(text: str) -> str:
+    """The arguments with which a number with other marks than a decimal point is read; both, if it may be either."""
+    marks = re.sub(r"[0-9+-]", "", text)
+    first, last = marks[0], marks[-1]
+    if first != last:
+        said = [f"decimal={last!r}"] * (last != ".") + [f"thousands={first!r}"]
+        return " and ".join(said)
+    if len(marks) > 1 or first not in ",.":
+        return f"thousands={first!r}"
+    return "decimal=',' or thousands=','" if first == "," else "thousands='.' and decimal=','"
 
 
 def too_long(texts: pl.Series, numbers: pl.Series) -> str:

@@ -182,11 +182,15 @@ def _share(given: pl.Series, form: Form) -> float:
 
 def _notes(found: Sequence[tuple[Form, str]], spelling: Spelling) -> Iterator[str]:
     """A note for each unusual form that nobody had told of, with its first columns and an example."""
-    unusual = [(form, text) for form, text in found if form.words and (form.sign or not spelling.is_told)]
-    for words, alike in groupby(sorted(unusual, key=lambda one: one[0].words), key=lambda one: one[0].words):
+    # What was said of all numbers is no news of a column.
+    news = [
+        (replace(form, decimal=".", thousands="") if spelling.is_told else form, form, text) for form, text in found
+    ]
+    unusual = sorted([one for one in news if one[0].words], key=lambda one: one[0].words)
+    for words, alike in groupby(unusual, key=lambda one: one[0].words):
         forms = list(alike)
-        form, text = forms[0]
-        names = ", ".join(repr(one.column) for one, _ in forms[:LISTED])
+        _, form, text = forms[0]
+        names = ", ".join(repr(one.column) for one, _, _ in forms[:LISTED])
         rest = f", … ({len(forms):,} columns)" if len(forms) > LISTED else ""
         value = form.plain(polars().Series([text]))[0]
         yield f"column{'s' * (len(forms) > 1)} {names}{rest}: numbers with {words}; {text!r} is read as {value}"

@@ -42,6 +42,11 @@ PACKED = {b"PK": "a zip archive or a spreadsheet: save the sheet as CSV", b"\x1f
 """What files that are not text begin with."""
 
 
+COMMENTS = ("#", "//", "%", "--")
+"""What a line begins with that is probably a comment."""
+
+ANOTHER = "another separator is named with separator="
+
 MISPLACED = 'a quotation mark inside a field in quotation marks is written twice, as in "5"" pipe", and not after a \\'
 """What to do where text follows a quotation mark that seemed to end its field."""
 
@@ -221,9 +226,11 @@ def _opened(source: Source, spelling: Spelling, names: Sequence[str] | None, mos
 
 def _refuse_single(file: TextFile) -> None:
     if len(file.headers) < 2:
+        sign = next((sign for sign in COMMENTS if file.headers[0].startswith(sign)), "")
+        cure = f"lines that begin with {sign!r} are left out with comment={sign!r}" if sign else ANOTHER
         raise DataError(
             f"{file.path} has a single column, {file.headers[0]!r}, where {file.separator!r} separates: a target and a "
-            "feature are needed; another separator is named with separator="
+            f"feature are needed; {cure}"
         )
 
 

@@ -35,6 +35,7 @@ from chainrule.training.metrics import (
 )
 from chainrule.training.model import Model, load_model, save_model
 from chainrule.training.predictions import Predictions
+from chainrule.training.report import full_report, plain_report, short_report
 from chainrule.training.run import Run
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "fit",
     "fit_linear",
     "fit_table",
+    "full_report",
     "gradient_flow",
     "input_effects",
     "judge",
@@ -65,10 +67,12 @@ __all__ = [
     "load_model",
     "mean_absolute_error",
     "permutation_importance",
+    "plain_report",
     "precision_recall_f1",
     "predict",
     "r2",
     "roc_auc",
     "save_checkpoint",
     "save_model",
+    "short_report",
 ]

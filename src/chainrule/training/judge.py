@@ -32,6 +32,13 @@ FARTHEST = 5
 """Residuals that are listed."""
 DIGITS = 7
 """That float32 holds of a target's deviation, and so of what a network says of it."""
+MOST_TOLD, LEAST_TOLD = 5, 3
+"""Of so many classes each is told of in a line; of more, so many of which least was found."""
+FEWEST_MISSED = 3
+"""Rows of a class from which on it is a warning that none was found."""
+WRITTEN_OUT = 1e9
+"""Numbers from here on are written with a power of ten."""
+WEIGHED = "try balanced=True"
 IMBALANCED = 4
 """A class that has so many times fewer rows than the largest is rare."""
 CLEARLY = 2.0
@@ -56,12 +63,23 @@ class Judgement:
     table: Table
     numbers: dict[str, float]
     details: dict[str, Any]
+    short: str = ""
+    """What it found, or how far it is off, in a line."""
     more: tuple[tuple[str, Table], ...] = field(default=())
     """Tables for who wants to know more, each with its title."""
 
     def plain(self) -> dict[str, Any]:
         """All of it, for JSON."""
         return {**self.numbers, **self.details, "warning": self.warning}
+
+    def parts(self) -> Iterator[str | Table]:
+        """All that it holds, texts and tables in their order, but for the warning."""
+        yield self.measures
+        if rare := self.details.get("imbalanced"):
+            yield f"rare: {', '.join(map(str, rare))}; look at balanced accuracy; {WEIGHED}"
+        for title, table in ((self.title, self.table), *self.more):
+            yield f"\n{title}"
+            yield table
 
     def __repr__(self) -> str:
         return "\n".join(
@@ -183,7 +201,7 @@ def _judged_classes(
     warning = _verdict(
         hits * weights, f"to say {names[common]!r} every time", what, numbers[measure], others["constant"][measure]
     )
-    missed = [f"{names[i]!r}: 0 of {actual[i]} found" for i in range(len(names)) if actual[i] and not counts[i, i]]
+    missed = [f"{names[i]!r}: 0 of {n} found" for i, n in enumerate(actual) if n >= FEWEST_MISSED and not counts[i, i]]
     if missed:
         warning = "; ".join([*([warning] if warning else []), *missed[:3]])
     details = {
@@ -214,7 +232,20 @@ def _judged_classes(
     if len(names) > MOST_SCORED:
         rows_of = tuple((name, int(actual[i]), *_three(scores[i])) for i, name in enumerate(names))
         more.insert(0, ("each class", Table(("class", "rows", "precision", "recall", "F1"), rows_of)))
-    return Judgement(warning, measures, title, table, numbers, details, tuple(more))
+    return Judgement(warning, measures, title, table, numbers, details, _found(names, counts, rare), tuple(more))
+
+
+def _found(names: Sequence[str], counts: Array, rare: Sequence[int]) -> str:
+    """How many rows of each class were found; of many classes, those of which least was."""
+    actual = counts.sum(axis=1)
+    there: list[int] = np.flatnonzero(actual).tolist()
+    shares = np.diag(counts)[there] / actual[there]
+    few = len(there) <= MOST_TOLD
+    least: list[int] = np.argsort(shares, kind="stable")[:LEAST_TOLD].tolist()
+    told = there if few else [there[i] for i in least]
+    words = ", ".join(f"{names[i]} {counts[i, i]:,} of {actual[i]:,}" for i in told)
+    which = ", ".join(names[i] for i in rare[:LEAST_TOLD]) + ", …" * (len(rare) > LEAST_TOLD)
+    return f"found {'of each class' if few else 'least of'}: {words}{f' (rare: {which}; {WEIGHED})' if rare else ''}"
 
 
 def _measures_of_classes(outputs: Array, said: Array, right: Array) -> dict[str, float]:
@@ -258,7 +289,13 @@ def _measures_table(rows: Sequence[tuple[str, dict[str, float]]]) -> Table:
 def _shown(held: dict[str, float], names: Sequence[str]) -> Iterator[Any]:
     """Shares with three digits behind the point, numbers of the target's unit with four in all."""
     for name in names:
-        yield Decimal(f"{held[name]:.4g}" if name in ("rmse", "mean_absolute_error") else f"{held[name]:.3f}")
+        yield _four(held[name]) if name in ("rmse", "mean_absolute_error") else Decimal(f"{held[name]:.3f}")
+
+
+def _four(number: float) -> Decimal:
+    """Four digits of a number, written out unless that would be long."""
+    rounded = Decimal(f"{number:.4g}")
+    return Decimal(format(rounded, "f")) if math.isfinite(number) and 1e-4 <= abs(number) < WRITTEN_OUT else rounded
 
 
 def _three(numbers: Sequence[float]) -> list[Decimal]:
@@ -316,7 +353,7 @@ def _judged_numbers(outputs: Array, beside: Array | None, right: Array, table: E
         for i in farthest
     )
     quarters = [float(x) for x in np.quantile(residuals, [0, 0.25, 0.5, 0.75, 1])]
-    note = f"half of all residuals lie between {quarters[1]:.4g} and {quarters[3]:.4g}"
+    note = f"half of all residuals lie between {_four(quarters[1])} and {_four(quarters[3])}"
     details = {
         "baseline": others["constant"]["rmse"],
         "baselines": others,
@@ -331,7 +368,9 @@ def _judged_numbers(outputs: Array, beside: Array | None, right: Array, table: E
     measures = _measures_table([*rows, ("always the mean", others["constant"])])
     title = "residuals (actual - predicted), the largest first"
     more = (("all residuals (actual - predicted)", _histogram(residuals)),)
-    return Judgement(warning, measures, title, Table(names, shown, note), numbers, details, more)
+    row, so, said_so, _ = shown[0]
+    short = f"farthest off is row {row}: {so}, and it says {said_so}"
+    return Judgement(warning, measures, title, Table(names, shown, note), numbers, details, short, more)
 
 
 def _own(text: str) -> Decimal | str:
