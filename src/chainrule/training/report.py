@@ -39,7 +39,15 @@ def short_report(fitted: Fitted, spread: Spread | None = None, *, name: str = RO
 def full_report(
     fitted: Fitted, spread: Spread | None = None, *, name: str = ROWS, held: str = HELD
 ) -> Iterator[str | Table]:
-    """All of it, texts and tables in their order: every column, the confusion matrix or the residuals, calibration."""
+    r"""All of it, texts and tables in their order: every column, the confusion matrix or the residuals, calibration.
+
+    >>> import chainrule as cr
+    >>> from pathlib import Path
+    >>> _ = Path("line.csv").write_text("x,y\n" + "".join(f"{i % 9},{i % 9 + 0.5}\n" for i in range(60)))
+    >>> parts = cr.training.full_report(cr.training.fit_table(cr.data.read_table("line.csv", target="y")))
+    >>> [part.columns for part in parts if isinstance(part, cr.training.Table)][0]
+    ('column', 'kind', 'why', 'what is done')
+    """
     judgement = fitted.judgement
     yield from _told(fitted)
     if fitted.columns.decisions:
@@ -55,7 +63,15 @@ def full_report(
 
 
 def plain_report(fitted: Fitted, spread: Spread | None = None) -> dict[str, Any]:
-    """The same as plain data, for JSON: docs/tables.md says what stands where."""
+    r"""The same as plain data, for JSON: docs/tables.md says what stands where.
+
+    >>> import chainrule as cr
+    >>> from pathlib import Path
+    >>> _ = Path("line.csv").write_text("x,y\n" + "".join(f"{i % 9},{i % 9 + 0.5}\n" for i in range(60)))
+    >>> found = cr.training.plain_report(cr.training.fit_table(cr.data.read_table("line.csv", target="y")))
+    >>> found["task"], found["rows"], found["held_out"]["rows"]
+    ('regression', 36, 12)
+    """
     columns, rows = fitted.columns, fitted.rows
     return {
         "target": columns.target.name,
