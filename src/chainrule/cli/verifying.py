@@ -81,7 +81,7 @@ def hand_in(found: dict[str, Any], as_json: bool) -> None:
 def of_network(path: Path, given: list[str], settings: dict[str, Any]) -> dict[str, Any]:
     """The gradients of a trained network's loss on the first rows of a table, in float64."""
     from chainrule.cli.examples import examples_of, notes_as_lines
-    from chainrule.cli.model_file import in_float64, load_model
+    from chainrule.training import load_model
     from chainrule.training.fit_table import loss_of
     from chainrule.verify.gradients import check_gradients
 
@@ -92,5 +92,5 @@ def of_network(path: Path, given: list[str], settings: dict[str, Any]) -> dict[s
         examples = examples_of(given[0], model, whole=True, dtype="float64")
         x, y = examples.table.x[:ROWS], examples.targets[:ROWS]
     loss = loss_of(model.columns.task == "classification")
-    report = check_gradients(in_float64(model), x, y, loss=loss, **settings)
+    report = check_gradients(model.exact(), x, y, loss=loss, **settings)
     return {**report.as_dict(), "text": f"on {len(x)} of {examples.name}: {report}"}
