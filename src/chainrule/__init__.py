@@ -286,6 +286,7 @@ if TYPE_CHECKING:
     from chainrule.lessons.exercise import exercise
     from chainrule.pictures.draw import draw
     from chainrule.training.model import load_model
+    from chainrule.verify.engines import check_engine
     from chainrule.verify.grade import grade
     from chainrule.verify.gradients import check_gradients
 
@@ -293,6 +294,7 @@ __version__ = "0.1.0"
 
 LATER = {
     "compile": "codegen.compiled",
+    "check_engine": "verify.engines",
     "check_gradients": "verify.gradients",
     "data": "",
     "derivative": "derivation.symbolic.derivative",
@@ -369,6 +371,7 @@ __all__ = [
     "cbrt",
     "ceil",
     "celu",
+    "check_engine",
     "check_gradients",
     "cholesky",
     "choose",

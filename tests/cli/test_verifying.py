@@ -83,3 +83,18 @@ def test_functions_of_pytorch_are_known_by_their_file(typed, tmp_path):
     path.write_text("import torch\ndef loss(x):\n    return torch.tanh(x).sum() + 0 * x.detach().sum()\n")
     done = typed("check", f"{path}:loss", "x:4x2", "--run-code")
     assert done.code == 0, done.err + done.out
+
+
+def test_an_engine_is_checked_by_its_name(typed, tmp_path):
+    path = Path(EXAMPLE).parent / "engine.py"
+    assert "add --run-code" in typed("check-engine", f"{path}:Value").err
+    right = typed("check-engine", f"{path}:Value", "--run-code")
+    assert right.code == 0, right.err
+    assert "no mistake" in right.out
+    wrong = tmp_path / "mine.py"
+    source = path.read_text(encoding="utf-8")
+    wrong.write_text(source.replace("self.grad += other.data * out.grad", "self.grad = other.data * out.grad"))
+    found = typed("check-engine", f"{wrong}:Value", "--run-code", "--json")
+    assert found.code == 1
+    mistake = json.loads(found.out)["mistakes"][0]
+    assert (mistake["method"], mistake["name"]) == ("__mul__", "overwritten")

@@ -230,6 +230,7 @@ COMMANDS = (
 )
 for command in COMMANDS:
     app.command(cls=Command)(command)
+app.command("check-engine", cls=Command)(verifying.check_engine)
 
 
 @app.command(cls=Command, context_settings={"ignore_unknown_options": True})

@@ -56,6 +56,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "train examples/flowers.csv --target species",
         "draw flowers.safetensors --example examples/flowers.csv:3 --out net.svg",
     ),
+    "check-engine": ("check-engine examples/engine.py:Value --run-code",),
     "doctor": ("doctor", "doctor --json"),
 }
 """What to type after the name of the program, by command; each line runs after those above it."""

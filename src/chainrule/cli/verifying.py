@@ -47,6 +47,21 @@ def check(
     hand_in(found, as_json)
 
 
+def check_engine(
+    target: Annotated[str, typer.Argument(metavar="FILE:CLASS", help="A class of nodes, as micrograd's Value.")],
+    backward: Annotated[str, typer.Option(help="The function of FILE that goes back, where it is no method.")] = "",
+    run_code: RunCode = False,
+    seconds: Seconds = 60,
+    as_json: Json = False,
+) -> None:
+    """Find the mistakes of an engine that somebody wrote, each with its method and the smallest graph that shows it.
+
+    Exit code 1 where there is one.
+    """
+    path, name = code_of(target, "CLASS")
+    hand_in(apart("engine_of_code", [path, name, backward], run_code, target, seconds), as_json)
+
+
 def code_of(target: str, what: str) -> tuple[str, str]:
     """The file and the name in ``FILE:NAME``."""
     path, _, name = target.rpartition(":")
@@ -79,7 +94,7 @@ def hand_in(found: dict[str, Any], as_json: bool) -> None:
 
 
 def of_network(path: Path, given: list[str], settings: dict[str, Any]) -> dict[str, Any]:
-    """The gradients of a trained network's loss on the first rows of a table, in float64."""
+    """The gradients of a trained network's loss on the first rows of a table."""
     from chainrule.cli.examples import examples_of, notes_as_lines
     from chainrule.training import load_model
     from chainrule.training.fit_table import loss_of

@@ -14,6 +14,7 @@ import numpy as np
 
 from chainrule.errors import CodeError
 from chainrule.expression.typed.given import Given, read_given
+from chainrule.verify.engines import check_engine
 from chainrule.verify.gradients import check_gradients
 from chainrule.verify.running import load
 
@@ -74,3 +75,9 @@ def in_torch(x: Any) -> Any:
     return (
         sys.modules["torch"].tensor(x, dtype=sys.modules["torch"].float64) if isinstance(x, float | np.ndarray) else x
     )
+
+
+def engine_of_code(path: str, name: str, backward: str) -> dict[str, Any]:
+    """`check_engine` on a class in a file, with a function in the same file that goes back, if it is no method."""
+    report = check_engine(load(path, name), backward=load(path, backward) if backward else None)
+    return {**report.as_dict(), "text": str(report)}

@@ -1,0 +1,526 @@
+"""`check_engine`: which graphs a student's engine is tried on, and what a failure at each of them means."""
+
+# What a student's class gives is not known before it has run.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownLambdaType=false
+
+from __future__ import annotations
+
+import math
+import operator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.core import Value
+from chainrule.verify.engine import (
+    Engine,
+    EngineMistake,
+    EngineReport,
+    Graph,
+    Outcome,
+    agrees,
+    methods_called,
+    near,
+    run,
+    truth,
+)
+from chainrule.verify.running import failure
+
+A, B = 1.5, 0.8
+"""Where operations are tried: no number is the other's square, inverse, half or difference from 1."""
+NEGATIVE = -0.4
+SCALE = 3.0
+"""What a later operation multiplies the gradient with."""
+DEEP, DEEPER = 300, 5_000
+"""A chain that every engine must bear, and one at which recursion ends."""
+KEEPS = "something is kept between backward passes (a list or set as default value, or in the class)"
+SHORT, LONG = 6, 13
+"""Doublings: an engine that goes every way takes 128 times as long for the longer one."""
+
+
+@dataclass(frozen=True)
+class Op:
+    """An operator or function of a class: the method behind it, how it is written, and the graph of it alone."""
+
+    method: str
+    source: str
+    apply: Callable[..., Any]
+    leaves: tuple[float, ...]
+    constant: bool = False
+    """Whether one operand is a plain number."""
+
+    def graph(self) -> Graph:
+        """The operation alone."""
+        return Graph(self.source, self.apply, self.leaves, frozenset([self.method]))
+
+
+def operators() -> list[Op]:
+    """Every operator, with two nodes, with a number on the right, and with one on the left."""
+    found = [
+        Op("__add__", "a + b", operator.add, (A, B)),
+        Op("__mul__", "a * b", operator.mul, (A, B)),
+        Op("__neg__", "-a", operator.neg, (A,)),
+        Op("__sub__", "a - b", operator.sub, (A, B)),
+        Op("__truediv__", "a / b", operator.truediv, (A, B)),
+        Op("__pow__", "a ** 2", lambda a: a**2, (A,), True),
+        Op("__pow__", "a ** 3", lambda a: a**3, (NEGATIVE,), True),
+        Op("__pow__", "a ** -1", lambda a: a**-1, (A,), True),
+        Op("__pow__", "a ** 0.5", lambda a: a**0.5, (A,), True),
+        Op("__pow__", "a ** b", operator.pow, (A, B)),
+    ]
+    for method, sign, apply in (
+        ("add", "+", operator.add),
+        ("mul", "*", operator.mul),
+        ("sub", "-", operator.sub),
+        ("truediv", "/", operator.truediv),
+    ):
+        found.append(Op(f"__{method}__", f"a {sign} 2", lambda a, apply=apply: apply(a, 2), (A,), True))
+        found.append(Op(f"__r{method}__", f"2 {sign} a", lambda a, apply=apply: apply(2, a), (A,), True))
+    found.append(Op("__rpow__", "2 ** a", lambda a: 2**a, (A,), True))
+    return found
+
+
+FUNCTIONS = ("relu", "tanh", "exp", "log", "sigmoid", "sin", "cos", "sqrt", "abs", "softplus", "leaky_relu", "silu")
+"""Methods that are tried where a class has them."""
+OPTIONAL = ("a ** b", "2 ** a")
+"""What many engines leave out on purpose."""
+
+
+def functions_of(engine: Engine) -> Iterator[Op]:
+    """The functions that the class has as methods."""
+    for name in FUNCTIONS:
+        if callable(getattr(engine.kind, name, None)) and hasattr(Value, name):
+            inputs = (A,) if name in ("log", "sqrt") else (A, NEGATIVE)
+            for x in inputs:
+                yield Op(name, f"a.{name}()", lambda a, name=name: getattr(a, name)(), (x,))
+
+
+def check_engine(kind: Callable[..., Any], *, backward: Callable[[Any], Any] | None = None) -> EngineReport:
+    """Which mistakes a class of nodes has, that somebody wrote for reverse mode on scalars, as micrograd's ``Value``.
+
+    The class makes a node of a number, holds it in an attribute (``data``, ``value``, …), its gradient in another
+    (``grad``, …), and starts the way back with a method ``backward()``; or `backward` is a function that does, and may
+    give a dict of gradients. Operators and functions that it does not have are not asked for, but one that takes a
+    number on its right must take it on its left. Each mistake names the method and comes with the smallest graph that
+    shows it. What raises, raises in here: run programs of others with ``chainrule check-engine FILE:CLASS --run-code``.
+
+    >>> import chainrule as cr
+    >>> cr.check_engine(cr.Value)
+    Value: no mistake in ... graphs
+    """
+    checks = Checks(Engine(kind, backward))
+    checks.all()
+    return checks.report()
+
+
+class Checks:
+    """The graphs that an engine is tried on, each only of operations that were right so far."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.mistakes: list[EngineMistake] = []
+        self.remarks: list[str] = []
+        self.missing: list[str] = []
+        self.good: list[Op] = []
+        self.bad: set[str] = set()
+        self.tried = 0
+        self.leans_on: dict[str, frozenset[Any]] = {}
+        self.stop = False
+        """Whether no further graph would mean anything."""
+
+    def report(self) -> EngineReport:
+        """All that was found."""
+        return EngineReport(
+            self.engine.name, tuple(self.mistakes), tuple(self.remarks), tuple(dict.fromkeys(self.missing)), self.tried
+        )
+
+    def run(self, graph: Graph) -> tuple[Outcome, Outcome]:
+        """What the engine makes of a graph, and what is right."""
+        self.tried += 1
+        return run(self.engine, graph), truth(graph)
+
+    def mistake(self, method: str, name: str, says: str, graph: Graph, given: Any = None, right: Any = None) -> None:
+        """Note one."""
+        self.bad.add(method)
+        self.mistakes.append(EngineMistake(method, name, says, graph.shown(self.engine.name), given, right))
+
+    def all(self) -> None:
+        """Operations, the way back through several of them, and then those that are made of others."""
+        if not self.starts():
+            return
+        every = [*operators(), *functions_of(self.engine)]
+        self.leans_on = {op.source: methods_called(self.engine, op.graph()) for op in every}
+        made_of_others = [op for op in every if self.is_made_of_others(op, every)]
+        self.operations([op for op in every if op not in made_of_others])
+        if self.stop:
+            return
+        structured = {"a + b", "a * b"} <= {op.source for op in self.good}
+        if structured and not self.order():
+            return
+        self.operations(made_of_others)
+        if structured:
+            self.another_graph()
+            self.second_backward()
+            self.depth()
+            self.every_way()
+        self.in_place()
+
+    def operations(self, ops: list[Op]) -> None:
+        """Operations alone, behind another, and twice on one input."""
+        constants: set[str] = set()
+        tried: list[Op] = []
+        for op in ops:
+            if self.is_bad(op):
+                continue
+            found, right = self.run(op.graph())
+            if found.missing:
+                self.absent(op, found, constants)
+            elif agrees(found, right):
+                tried.append(op)
+                constants |= {op.method} if op.constant else set()
+            else:
+                self.wrong_alone(op, found, right)
+        self.good += tried
+        if self.stop or not self.tells_nodes_apart():
+            return
+        for look in (self.behind_another, self.twice):
+            for op in tried:
+                if not self.is_bad(op):
+                    look(op)
+        self.good = [op for op in self.good if not self.is_bad(op)]
+
+    def is_made_of_others(self, op: Op, every: list[Op]) -> bool:
+        """Whether an operation calls other operations of the class, as a difference that is a sum."""
+        own = self.codes_of(op.method)
+        others = {code for other in every for code in self.codes_of(other.method) if code not in own}
+        return bool(others & self.leans_on[op.source])
+
+    def is_bad(self, op: Op) -> bool:
+        """Whether an operation, or one that it is made of, has a mistake already: then it is no news."""
+        wrong = {code for method in self.bad for code in self.codes_of(method)}
+        return op.method in self.bad or bool(wrong & self.leans_on.get(op.source, frozenset()))
+
+    def codes_of(self, method: str) -> list[Any]:
+        """The code of a method, if it is written in Python."""
+        code = getattr(getattr(self.engine.kind, method, None), "__code__", None)
+        return [] if code is None else [code]
+
+    def tells_nodes_apart(self) -> bool:
+        """Whether two nodes that hold one number are two."""
+        usable = {op.source for op in self.good}
+        if not {"a + b", "a * b"} <= usable:
+            return True
+        graph = Graph("a * b + c * d", lambda a, b, c, d: a * b + c * d, (2.0, 3.0, 3.0, 2.0), frozenset())
+        says = "two nodes of one number are taken for one (let __eq__ and __hash__ go by identity)"
+        try:
+            merged = len({self.engine.leaf(A), self.engine.leaf(A)}) == 1
+        except TypeError:
+            merged = False
+        if merged is False:
+            return True
+        self.stop = self.fails([graph], "missing-path", says, "__eq__")
+        return not self.stop
+
+    def absent(self, op: Op, found: Outcome, constants: set[str]) -> None:
+        """An operation that the class does not have, which is a mistake only where it has the other order."""
+        forward = op.method.replace("__r", "__")
+        if op.method.startswith("__r") and forward in constants and op.source not in OPTIONAL:
+            sign = op.source.split()[1]
+            self.mistake(
+                op.method,
+                "swapped-operands",
+                f"a {sign} 2 works, and 2 {sign} a fails ({found.failed}): write {op.method}",
+                op.graph(),
+            )
+        elif op.source not in OPTIONAL:
+            self.missing.append(op.source)
+
+    def wrong_alone(self, op: Op, found: Outcome, right: Outcome) -> None:
+        """What is wrong with an operation on its own."""
+        graph = op.graph()
+        if found.failed:
+            self.mistake(op.method, "unclassified", f"it fails {found.failed}", graph)
+            return
+        if not near(found.out, right.out):
+            turned = op.method.startswith("__r") and near(found.out, float(op_turned(op)))
+            name, why = ("swapped-operands", ": the operands are swapped") if turned else ("wrong-local-derivative", "")
+            says = f"the value is {found.out:.6g} and must be {right.out:.6g}{why}"
+            self.mistake(op.method, "unclassified" if name == "wrong-local-derivative" else name, says, graph)
+            return
+        k = next(k for k, (x, y) in enumerate(zip(found.grads, right.grads, strict=True)) if not near(x, y))
+        name, why = self.why(op, k, found, right)
+        says = f"{'ab'[k]}.grad is {found.grads[k]:.6g} and must be {right.grads[k]:.6g}: {why}"
+        self.mistake(op.method, name, says, graph, found.grads[k], right.grads[k])
+
+    def why(self, op: Op, k: int, found: Outcome, right: Outcome) -> tuple[str, str]:
+        """The name of a wrong local derivative, as far as its number shows it."""
+        got, want, own = found.grads[k], right.grads[k], op.leaves[k]
+        if got == 0:
+            return "missing-path", "no gradient is handed on"
+        if near(got, -want):
+            return "sign", "the sign is turned"
+        others = [g for j, g in enumerate(right.grads) if j != k]
+        if op.method == "__mul__" and near(got, own):
+            return "swapped-operands", "it is the operand's own value, and must be the other's"
+        if any(near(got, g) for g in others):
+            return "swapped-operands", "it is the derivative in the other operand"
+        for name, says, wrong in confusions(op, own, right.out):
+            if near(got, wrong):
+                return name, says
+        if near(got / want, round(got / want)) or near(want / got, round(want / got)):
+            return "factor", f"it is off by the factor {got / want:.6g}"
+        return "wrong-local-derivative", f"that is no derivative of {op.source}"
+
+    def behind_another(self, op: Op) -> None:
+        """Whether an operation multiplies its local derivative by the gradient that arrives."""
+        later = self.multiplier(op.method)
+        if later is None:
+            return
+        source, apply = later
+        graph = Graph(
+            source.replace("a", f"({op.source})", 1), lambda *x: apply(op.apply(*x)), op.leaves, frozenset([op.method])
+        )
+        found, right = self.run(graph)
+        if agrees(found, right):
+            return
+        if found.failed:
+            self.mistake(op.method, "unclassified", f"it fails behind another operation: {found.failed}", graph)
+            return
+        alone = truth(op.graph())
+        k = next(k for k, (x, y) in enumerate(zip(found.grads, right.grads, strict=True)) if not near(x, y))
+        ignored = near(found.grads[k], alone.grads[k])
+        why = "the gradient that arrives (out.grad) is not multiplied in" if ignored else "alone it is right"
+        name = "no-incoming-gradient" if ignored else "unclassified"
+        says = f"{'ab'[k]}.grad is {found.grads[k]:.6g} and must be {right.grads[k]:.6g}: {why}"
+        self.mistake(op.method, name, says, graph, found.grads[k], right.grads[k])
+
+    def multiplier(self, method: str) -> tuple[str, Callable[[Any], Any]] | None:
+        """An operation that is right so far, and multiplies the gradient by something other than 1."""
+        kind = self.engine.kind
+        known = {op.source: op for op in self.good if op.method not in self.bad}
+        if "a * b" in known and method != "__mul__":
+            return f"a * {self.engine.name}(3)", lambda y: y * (Value if isinstance(y, Value) else kind)(SCALE)
+        if "a ** 2" in known and method != "__pow__":
+            return "a ** 2", lambda y: y**2
+        for name in ("exp", "tanh", "sigmoid"):
+            if f"a.{name}()" in known and method != name:
+                return f"a.{name}()", lambda y, name=name: getattr(y, name)()
+        return None
+
+    def twice(self, op: Op) -> None:
+        """Whether an operation adds its share to what is there, or overwrites it."""
+        if "__add__" in self.bad or not any(known.method == "__add__" for known in self.good):
+            return
+        graph = Graph(
+            f"({op.source}) + ({op.source})",
+            lambda *x: op.apply(*x) + op.apply(*x),
+            op.leaves,
+            frozenset([op.method, "__add__"]),
+        )
+        if op.method == "__add__":
+            graph = Graph("a + a", lambda a: a + a, (A,), frozenset(["__add__"]))
+        found, right = self.run(graph)
+        if agrees(found, right):
+            return
+        if found.failed:
+            self.mistake(op.method, "unclassified", f"it fails where an input is used twice: {found.failed}", graph)
+            return
+        k = next(k for k, (x, y) in enumerate(zip(found.grads, right.grads, strict=True)) if not near(x, y))
+        once = near(found.grads[k], right.grads[k] / 2)
+        why = "the second share overwrites the first (use += in place of =)" if once else "used once it is right"
+        says = f"{'ab'[k]}.grad is {found.grads[k]:.6g} and must be {right.grads[k]:.6g}: {why}"
+        self.mistake(op.method, "overwritten" if once else "unclassified", says, graph, found.grads[k], right.grads[k])
+
+    def fails(self, graphs: list[Graph], name: str, says: str, method: str = "backward") -> bool:
+        """Try graphs, and note the first that comes out wrong."""
+        for graph in graphs:
+            found, right = self.run(graph)
+            if not agrees(found, right):
+                got = found.failed or ", ".join(
+                    f"{leaf}.grad is {x:.6g} and must be {y:.6g}"
+                    for leaf, x, y in zip("abcde", found.grads, right.grads, strict=False)
+                    if not near(x, y)
+                )
+                self.mistake(method, name, f"{got}: {says}", graph)
+                return True
+        return False
+
+    def starts(self) -> bool:
+        """Whether anything comes back at all: the gradient of the output in itself is 1."""
+        graphs = [Op("__add__", "a + b", operator.add, (A, B)).graph(), Graph("a", lambda a: a, (A,), frozenset())]
+        found = [self.run(graph)[0] for graph in graphs]
+        if any(outcome.failed or any(outcome.grads) for outcome in found):
+            return True
+        says = "a.grad is 0 and must be 1: the gradient of the output in itself is never set to 1"
+        self.mistake("backward", "no-incoming-gradient", says, graphs[1], 0.0, 1.0)
+        return False
+
+    def order(self) -> bool:
+        """Nodes that are used by one near the output and by one further down."""
+
+        def skewed(a: Any) -> Any:
+            c = a * a
+            return c * a + c
+
+        def turned(a: Any) -> Any:
+            c = a * a
+            return c + c * a
+
+        def long_way(a: Any, b: Any) -> Any:
+            c = a * b
+            d = c * b
+            e = d * a
+            return (c + d) * (e + c)
+
+        graphs = [
+            Graph("d = a * b; e = a + b; d * e", lambda a, b: (a * b) * (a + b), (-2.0, 3.0), frozenset()),
+            Graph("c = a * a; c + c * a", turned, (A,), frozenset()),
+            Graph("c = a * a; c * a + c", skewed, (A,), frozenset()),
+            Graph("c = a * b; d = c * b; e = d * a; (c + d) * (e + c)", long_way, (A, B), frozenset()),
+        ]
+        return not self.fails(
+            graphs,
+            "wrong-order",
+            "a node is handed on before all that use it have reported (go in reversed topological order)",
+        )
+
+    def another_graph(self) -> None:
+        """A second graph of new leaves comes out as the first did, and one of old leaves adds to it or starts anew."""
+        graph = Graph("a * b + a", lambda a, b: a * b + a, (A, B), frozenset())
+        self.run(graph)
+        if self.fails([graph], "not-zeroed", f"the second graph of a program comes out wrong: {KEEPS}"):
+            return
+        engine, right = self.engine, truth(graph).grads[0]
+        a, b = engine.leaf(A), engine.leaf(B)
+        engine.back(a * b + a)
+        if not engine.forget(a):
+            return
+        got = engine.gradient(a, engine.back(a * b + a))
+        if not near(got, right):
+            says = f"a.grad is {got:.6g} and must be {right:.6g}, as from the first graph: {KEEPS}"
+            self.mistake("backward", "not-zeroed", says, graph, got, right)
+
+    def second_backward(self) -> None:
+        """The same graph gone back twice: anew, or added; what is between must not be counted twice."""
+        engine = self.engine
+        a, b = engine.leaf(A), engine.leaf(B)
+        c = a * b
+        y = c * c
+        self.tried += 1
+        try:
+            once = engine.gradient(a, engine.back(y))
+            again = engine.gradient(a, engine.back(y))
+        except Exception as error:  # noqa: BLE001  (it is the student's program)
+            self.remarks.append(f"a second backward() on one graph fails: {failure(error)}")
+            return
+        if engine.forget(a) and engine.forget(b) and engine.gradient(a, engine.back(y)) == 0:
+            graph = Graph("c = a * b; c * c", lambda a, b: (a * b) * (a * b), (A, B), frozenset())
+            says = f"a second backward() on one graph hands nothing on: {KEEPS}"
+            self.mistake("backward", "not-zeroed", says, graph, 0.0, once)
+        elif not near(again, once) and not near(again, 2 * once):
+            self.remarks.append(
+                f"a second backward() gives {again / once:.3g} times the gradient: those in between are still there "
+                "from the first; set them to 0 before each pass"
+            )
+
+    def in_place(self) -> None:
+        """``+=`` on a name must not change the node that others hold."""
+        engine = self.engine
+        self.tried += 1
+        a = engine.leaf(A)
+        b = a
+        try:
+            b += engine.leaf(B)
+        except (TypeError, AttributeError):
+            return
+        if not near(engine.number(a), A):
+            graph = Graph("b = a; b += 0.8; b", lambda a: a, (A,), frozenset())
+            self.mistake("__iadd__", "unclassified", "b += … changes the number of a, which others still use", graph)
+
+    def depth(self) -> None:
+        """A long chain."""
+        for length in (DEEP, DEEPER):
+            self.tried += 1
+            try:
+                y = a = self.engine.leaf(A)
+                for _ in range(length):
+                    y = y + a
+                got = self.engine.gradient(a, self.engine.back(y))
+            except RecursionError:
+                if length == DEEP:
+                    graph = Graph("a + a + … (300 times)", lambda a: a, (A,), frozenset())
+                    self.mistake("backward", "unclassified", f"a chain of {DEEP} nodes is too deep for it", graph)
+                else:
+                    self.remarks.append(
+                        f"a chain of {length:,} nodes is too deep for its recursion: make the order with a loop"
+                    )
+                return
+            if not near(got, length + 1):
+                graph = Graph(f"a + a + … ({length} times)", lambda a: a, (A,), frozenset())
+                self.mistake("backward", "unclassified", f"a.grad is {got:.6g} and must be {length + 1}", graph)
+                return
+
+    def every_way(self) -> None:
+        """Whether the way back goes through every node once, or along every way, of which there are very many."""
+        times: list[float] = []
+        for doublings in (SHORT, LONG):
+            y = self.engine.leaf(A)
+            for _ in range(doublings):
+                y = y + y
+            start = time.perf_counter()
+            self.engine.back(y)
+            times.append(time.perf_counter() - start)
+            self.tried += 1
+        if times[1] > 10 * (LONG / SHORT) * times[0] and times[1] > 1e-3:
+            self.remarks.append(
+                f"the time doubles with every reuse ({LONG} took {times[1] / times[0]:.0f} times {SHORT}): it "
+                "goes along every way; go through every node once, when all its gradients are there"
+            )
+
+
+def op_turned(op: Op) -> Any:
+    """An operation with its operands the other way round, on plain numbers."""
+    a = op.leaves[0]
+    return {"-": a - 2, "/": a / 2, "**": a**2}.get(op.source.split()[1], math.nan)
+
+
+def confusions(op: Op, x: float, y: float) -> list[tuple[str, str, float]]:
+    """Wrong derivatives that are met again and again, at the input x with the output y."""
+    method = op.method
+    local = "wrong-local-derivative"
+    exponent = op.source.split()[-1]
+    if method == "__pow__" and exponent != "b":
+        n = float(exponent)
+        return [
+            (local, "the exponent in front is left out", math.pow(x, n - 1) if x > 0 or n == int(n) else math.nan),
+            (local, "the exponent is not lowered by 1", n * y),
+            (local, "it is right for squares alone", n * x),
+        ]
+    at_input = "activation-derivative-at-input"
+    for_slope = "activation-for-derivative"
+    missing = "activation-derivative-missing"
+    known: dict[str, list[tuple[str, str, float]]] = {
+        "tanh": [
+            (at_input, "1 − t² is meant for the output t = tanh(x), and was given the input", 1 - x * x),
+            (local, "it is −t², without the 1", -y * y),
+            (local, "it is 1 − t; t is not squared", 1 - y),
+        ],
+        "sigmoid": [
+            (at_input, "s(1 − s) is meant for the output s, and was given the input", x * (1 - x)),
+            (local, "it is 1 − s, without the s", 1 - y),
+        ],
+        "exp": [(local, "it is the input; the derivative of exp is its output", x)],
+        "log": [(local, "it is 1 over the output; it must be 1 over the input", 1 / y if y else 0.0)],
+        "relu": [("relu-mask-wrong", "the mask is turned or left out", 1.0 if x < 0 else 0.0)],
+        "__truediv__": [(local, "the divisor is not squared", -A / x)],
+    }
+    found = known.get(method, [])
+    if method in ("tanh", "sigmoid", "exp", "log", "sin", "cos", "sqrt", "softplus", "silu"):
+        found = [
+            *found,
+            (for_slope, "it is the function's value, not its slope", y),
+            (missing, "the slope is left out", 1.0),
+        ]
+    return found
