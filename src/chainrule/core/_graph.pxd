@@ -16,6 +16,7 @@ cdef class Node:
     cdef public object label
     cdef public object line
     cdef public object op
+    cdef public object origin
     cdef public object settings
     cdef public object view_of
     cdef public bint _keep_grad

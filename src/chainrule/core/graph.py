@@ -18,6 +18,7 @@ of ``_graph.pxd``: half of a small network's training step is spent here.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import ref
@@ -53,6 +54,12 @@ attention = 0
 now = 0
 """Counts recordings and in-place changes, so that a change after a use is noticed."""
 
+DEEPEST_ORIGIN = 16
+"""So many operations without a gradient are remembered one behind the other: a count that grows is not kept whole."""
+
+MOST_ORIGINS = 8
+"""So many results without a gradient are remembered until something recorded uses them."""
+
 latest_change = 0
 """When the last in-place change of any node was; a graph recorded since then needs no closer look."""
 
@@ -85,7 +92,8 @@ class Node:
 
     `arrays` are the numbers of the inputs as they were, `born` and `changed` the moments of the recording and of the
     last change in place, `view_of` the node whose memory this one shares, `line` the user's line under detect_anomaly.
-    `gone` tells why the graph behind a node was let go.
+    `gone` tells why the graph behind a node was let go. `origin` is None; of a result that does not move but was made
+    of what does, a weak reference to its `Origin`; of a recorded node that uses such results, their origins.
     """
 
     __slots__ = (
@@ -102,6 +110,7 @@ class Node:
         "label",
         "line",
         "op",
+        "origin",
         "requires_grad",
         "settings",
         "view_of",
@@ -159,6 +168,8 @@ class Node:
         global now, latest_change
         now += 1
         self.changed = latest_change = now
+        if self.origin is not None and not self.requires_grad:
+            self.origin = CUT
 
     def zero_grad(self) -> None:
         """Forget the gradient."""
@@ -190,7 +201,7 @@ def require_differentiable(array: Any) -> None:
 def set_up(node: Node, array: Any) -> None:
     """A leaf over an array."""
     node._data = array
-    node._grad = node.op = node.view_of = node.gone = None
+    node._grad = node.op = node.view_of = node.gone = node.origin = None
     node._keep_grad = node.requires_grad = False
     node.inputs = node.edges = node.arrays = ()
     node.settings = NO_SETTINGS
@@ -213,6 +224,7 @@ def record(operation: Any, inputs: Any, settings: Any) -> Any:
     given: list[Any] = []
     rule: Operation = operation  # noqa: F821  (its C type)
     flat = rule.flat
+    made: cython.bint = False
     i: cython.Py_ssize_t = 0
     for x in inputs:
         if isinstance(x, Node):
@@ -220,6 +232,8 @@ def record(operation: Any, inputs: Any, settings: Any) -> Any:
             arrays.append(node._data)
             if node.requires_grad:
                 (still if flat and i in flat else edges).append((i, x))
+            else:
+                made = made or node.origin is not None
         elif type(x) is float or type(x) is int:
             arrays.append(x)
         else:
@@ -241,12 +255,76 @@ def record(operation: Any, inputs: Any, settings: Any) -> Any:
         edges = still  # the result does not move with them: a backward pass finds them, and leaves gradients of 0
     if not edges or (attention and not switches.recording) or not can_differ(data):
         out: Node = from_array(data)
+        if made or edges:
+            out.origin = remembered(operation, inputs, arrays, settings, given)
     else:
         if given:
             inputs, arrays = with_copies(inputs, arrays, given)
         out = record_result(operation, tuple(inputs), arrays, settings, data, edges)
+        out.origin = origins_of(inputs) if made else None
     if data.base is not None or data is arrays[0]:
         out.view_of = shares_memory(inputs, data)
+    return out
+
+
+class Origin:
+    """How a result without a gradient was made of what moves: masks, places and counts, for whoever runs it again.
+
+    It lives as long as something recorded uses the result, and a little before that. `held` are the origins of its
+    inputs, `depth` how many stand one behind the other.
+    """
+
+    __slots__ = ("__weakref__", "depth", "held", "inputs", "op", "settings")
+
+    def __init__(self, op: Any, inputs: tuple[Any, ...], settings: Any, held: tuple[Origin, ...]) -> None:
+        self.op = op
+        self.inputs = inputs
+        self.settings = settings
+        self.held = held
+        self.depth = 1 + max([origin.depth for origin in held], default=0)
+
+
+recent: Any = deque(maxlen=MOST_ORIGINS)
+"""The origins that nothing recorded uses yet, the latest last; each is let go when so many others have come."""
+
+CUT: Any = ref(Origin(None, (), NO_SETTINGS, ()))
+"""The origin, dead, of what was cut out of the graph on purpose: its numbers are those of one run."""
+
+
+def remembered(operation: Any, inputs: Any, arrays: Any, settings: Any, given: Any) -> Any:
+    """The origin of a result that does not move, where something that moves made it: a weak reference."""
+    if attention and not switches.recording:
+        return CUT
+    held = origins_of(inputs)
+    moves = any([isinstance(x, Node) and x.requires_grad for x in inputs])
+    if not moves and not held:
+        return CUT
+    if given:
+        inputs, arrays = with_copies(inputs, arrays, given)
+    origin = Origin(operation, tuple(inputs), settings, held)
+    if origin.depth > DEEPEST_ORIGIN:
+        return CUT
+    recent.append(origin)
+    return ref(origin)
+
+
+def origins_of(inputs: Any) -> Any:
+    """The origins of inputs that do not move, where they are still known."""
+    found: list[Any] = []
+    for x in inputs:
+        if isinstance(x, Node):
+            node: Node = x
+            if not node.requires_grad and node.origin is not None:
+                origin = node.origin()
+                if origin is not None:
+                    found.append(origin)
+    return tuple(found)
+
+
+def frozen(array: Any) -> Any:
+    """A Tensor of numbers that are those of one run, on purpose: a dropout mask, what was detached."""
+    out: Node = from_array(array)
+    out.origin = CUT
     return out
 
 
@@ -382,6 +460,7 @@ def let_go_of_stale() -> None:
     An optimizer calls this when it has moved its parameters: what the derivatives need is overwritten then, and a
     program that still holds the loss would hold the whole step with it.
     """
+    recent.clear()
     known: list[Any] = switches.differentiated
     for reference in known:
         root: Node = reference()

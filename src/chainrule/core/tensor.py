@@ -15,8 +15,10 @@ import numpy as np
 
 from chainrule.core.anomaly import check_share
 from chainrule.core.graph import (
+    CUT,
     Node,
     from_array,
+    frozen,
     give,
     note_differentiated,
     pullback,
@@ -62,6 +64,7 @@ class Tensor(Node, Operators):
     label: str
     line: str
     op: Any
+    origin: Any
     requires_grad: bool
     settings: dict[str, Any]
     view_of: Tensor | None
@@ -199,7 +202,8 @@ class Tensor(Node, Operators):
 
     def detach(self) -> Tensor:
         """The same numbers outside the graph: no gradient passes."""
-        return from_array(self._data.copy())
+        cut = self.requires_grad or self.origin is not None
+        return frozen(self._data.copy()) if cut else from_array(self._data.copy())
 
     def clone(self) -> Any:
         """A recorded copy with memory of its own."""
@@ -298,12 +302,28 @@ class Tensor(Node, Operators):
     # Reading and writing entries
 
     def __getitem__(self, key: Any) -> Any:
-        if type(key) is np.ndarray and key.dtype.kind in "iu" and key.ndim and self.ndim and not self.requires_grad:
+        plain = not self.requires_grad and self.origin is None
+        if plain and type(key) is np.ndarray and key.dtype.kind in "iu" and key.ndim and self.ndim:
             try:
                 return from_array(self._data.take(key, 0))
             except (IndexError, ValueError):  # the rule says it in the user's words
                 pass
+        if is_remembered(key):
+            return self._taken(key if isinstance(key, tuple) else (key,))
         return book["index"](self, key=plain_key(key))
+
+    def _taken(self, places: tuple[Any, ...]) -> Any:
+        """The entries at places that were computed from what moves: an input, so that the program holds elsewhere."""
+        whole = all(isinstance(x, Tensor | np.ndarray) and x.dtype.kind in "iu" for x in places)
+        if not whole:  # yes and no, or slices among them: how many are picked depends on the numbers of this run
+            out = book["index"](self, key=plain_key(places))
+            out.origin = (CUT,) if out.requires_grad else CUT
+            return out
+        rest = self.shape[len(places) :]
+        flat: Any = 0
+        for x, n in zip(places, self.shape, strict=False):
+            flat = flat * n + x + n * (x < 0) if len(places) > 1 else x
+        return compositions["take"](self.reshape(-1, *rest) if len(places) > 1 else self, flat, axis=0)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._refuse_in_place(value)
@@ -524,6 +544,13 @@ def _restore(kind: type[Tensor], array: Array, requires_grad: bool, label: str, 
 def numbers_of(x: Any) -> Any:
     """The array of a Tensor; anything else as it is."""
     return x._data if isinstance(x, Tensor) else x
+
+
+def is_remembered(key: Any) -> bool:
+    """Whether an index was computed from something that moves."""
+    if type(key) is tuple:
+        return any([is_remembered(part) for part in key])
+    return isinstance(key, Tensor) and key.origin is not None and not key.requires_grad
 
 
 def plain_key(key: Any) -> Any:

@@ -39,11 +39,12 @@ from chainrule.errors import DtypeError, GraphError
 LEAF, ONE, TWO, VALUE_NUMBER, NUMBER_VALUE, MANY, FOREIGN = range(7)
 """How a node keeps its inputs. A number beside one Value sits where the second local derivative would be."""
 
-NAMES = ("", "add", "sub", "mul", "div", "pow", "neg", "relu", "tanh", "exp", "log", "sigmoid", "identity", "")
-NAMELESS, ADD, SUB, MUL, DIV, POW, NEG, RELU, TANH, EXP, LOG, SIGMOID, IDENTITY, CONSTANT = range(14)
+NAMES = ("", "add", "sub", "mul", "div", "pow", "neg", "relu", "tanh", "exp", "log", "sigmoid", "identity", "", "")
+NAMELESS, ADD, SUB, MUL, DIV, POW, NEG, RELU, TANH, EXP, LOG, SIGMOID, IDENTITY, CONSTANT, FLAT = range(15)
 """The operations written out here, as numbers: a node then has no need to hold a name.
 
-`CONSTANT` is the code of a leaf in which nobody asks for a gradient: detached, or made under no_grad.
+`CONSTANT` is the code of a leaf in which nobody asks for a gradient: detached, or made under no_grad. `FLAT` is that of
+a result that does not move, as a sign: the backward pass takes it for a leaf, and it remembers how it was made.
 """
 
 ONE_AS_FLOAT64 = np.float64(1.0)
@@ -378,13 +379,13 @@ class Value:
         """The operation of the rule book that made this node, or None for a leaf."""
         if self.layout == FOREIGN:
             raise refuse_backward(self.operation)
-        if self.layout == LEAF:
+        if self.layout == LEAF and self.code != FLAT:
             return None
-        return book[NAMES[self.code]] if self.code != NAMELESS else self.extras.operation
+        return book[NAMES[self.code]] if NAMES[self.code] else self.extras.operation
 
     @property
     def _op(self) -> str:
-        if self.layout == LEAF or self.layout == FOREIGN:
+        if self.layout == FOREIGN or (self.layout == LEAF and self.code != FLAT):
             return self.operation
         if self.code == POW:
             return f"**{self.d_second:g}"
@@ -393,7 +394,7 @@ class Value:
     @property
     def inputs(self) -> tuple[Any, ...]:
         """What the operation was applied to, in order: Values, and numbers where numbers were given."""
-        if self.layout == LEAF:
+        if self.layout == LEAF and self.code != FLAT:
             return ()
         if self.layout == ONE:
             return (self.first,)
@@ -424,12 +425,16 @@ class Value:
             if extras.late:
                 return tuple([share for _, share in late_shares(self, 1.0)])
             return tuple([extras.partials[i] for i, _ in self.edges])
+        if self.code == FLAT:
+            return (0.0,) * len(self.edges)
         return (self.d_first, self.d_second)[: len(self.edges)]
 
     def share(self, k: int, g: float) -> float:
         """What of a gradient at this node passes to the k-th of its `edges`."""
         if self.layout == MANY and self.extras.late:
             return late_shares(self, g)[k][1]
+        if self.code == FLAT:
+            return 0.0
         return passed(self, self.local_derivatives[k], g)
 
     @property
@@ -444,8 +449,8 @@ class Value:
 
     @property
     def is_constant(self) -> bool:
-        """Whether its number may leave the graph freely: it was detached, or made under no_grad."""
-        return self.layout == LEAF and self.code == CONSTANT
+        """Whether its number may leave the graph freely: it was detached, made under no_grad, or is flat everywhere."""
+        return self.layout == LEAF and (self.code == CONSTANT or self.code == FLAT)
 
     @property
     def _backward(self) -> Any:
@@ -509,7 +514,7 @@ class Value:
                 )
             numbers.append(np.float64(number(x)))
         places = [i for i, x in enumerate(inputs) if type(x) is Value and operation.differentiable(i)]
-        given: list[Any] = [x if i in places else float(numbers[i]) for i, x in enumerate(inputs)]
+        given: list[Any] = [x if type(x) is Value else float(numbers[i]) for i, x in enumerate(inputs)]
         extras: Extras = Extras(tuple(given), operation, settings or None)
         with Quiet():
             out = operation.fitting(numbers, inputs, settings)
@@ -518,6 +523,8 @@ class Value:
             if np.ndim(out) != 0:
                 raise DtypeError(f"{operation.name} works on arrays, not on one number: use cr.Tensor")
             extras.late = operation.late
+            for i in range(len(given)):
+                extras.partials[i] = 0.0
             pointwise = operation.broadcasts
             for i in places if not extras.late else ():
                 if pointwise:
@@ -526,7 +533,7 @@ class Value:
                 else:
                     slope = operation.pull(i, ONE_AS_FLOAT64, out, numbers, settings)
                 extras.partials[i] = float(slope)
-        return make_many(extras, float(out)) if places else constant(float(out), "")
+        return make_many(extras, float(out)) if places else flat(extras, float(out))
 
     def backward(self, gradient: float = 1.0) -> None:
         """Fill `grad` in every Value that led here: the derivative of this one in each of them.
@@ -600,6 +607,15 @@ def constant(data: float, label: str) -> Value:
     """A leaf in which nobody asks for a gradient."""
     out: Value = Value(data, (), "", label)
     out.code = CONSTANT
+    return out
+
+
+def flat(extras: Extras, data: float) -> Value:
+    """A result that does not move, with what it was made of."""
+    out: Value = constant(data, "")
+    if attention == 0 or switches.recording:
+        out.code = FLAT
+        out.extras = extras
     return out
 
 

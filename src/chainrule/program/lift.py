@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule.core import Value
-from chainrule.core.graph import backward_order
+from chainrule.core.graph import CUT, edges_of
 from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError
-from chainrule.program.steps import Kind, Program, Step
+from chainrule.program.steps import Kind, Program, Step, replaced
 
 Node = Any
 """A Value or a Tensor."""
+
+Made = tuple[Any, tuple[Any, ...], dict[str, Any]]
+"""An operation, its inputs and its settings."""
 
 
 class Lifted(NamedTuple):
@@ -29,50 +33,111 @@ class Lifted(NamedTuple):
     step: dict[Node, Step]
 
 
-def lift(*outputs: Node) -> Lifted:
+def lift(*outputs: Node, settings_as_data: bool = False) -> Lifted:
     """The program that some recorded results were computed by; O(nodes), without recursion.
 
-    Leaves that gradients reach are parameters, tensors without a gradient are data.
+    Leaves that gradients reach are parameters, tensors without a gradient are data. What was made of something that
+    moves by an operation that has no gradient (masks, places, signs) is a step like any other, so the program holds on
+    other data too; what was cut out of the graph on purpose is frozen, and so is a condition that was a plain number.
+    With `settings_as_data` arrays among the settings (targets, the places of an index) are leaves as well.
 
     >>> import chainrule as cr
     >>> from chainrule.program import lift
-    >>> x = cr.Tensor([1.0, 2.0], requires_grad=True)
-    >>> lifted = lift((x * x).sum())
+    >>> x = cr.Tensor([1.0, -2.0], requires_grad=True)
+    >>> lifted = lift((x * (x > 0)).sum())
     >>> [step.op.name if step.op else step.kind.value for step in lifted.program.steps]
-    ['parameter', 'mul', 'sum']
+    ['parameter', 'greater', 'mul', 'sum']
     >>> float(lifted.numbers[-1])
-    5.0
+    1.0
     """
     for output in outputs:
         if not isinstance(output, Value | Tensor):
             raise DtypeError(f"a program is lifted from Values and Tensors, not from a {type(output).__name__}")
-    step: dict[Node, Step] = {}
-    nodes: list[Node] = []
-    for node in reversed(backward_order(outputs)):
-        op = node.op
-        if op is None:
-            add_leaf(node, step, nodes)
+    lifting = Lifting(settings_as_data)
+    stack: list[Node] = list(reversed(outputs))
+    while stack:
+        node = stack[-1]
+        if node in lifting.step:
+            stack.pop()
             continue
-        given = tuple([lifted_input(x, step, nodes) for x in node.inputs])
-        step[node] = Step(Kind.RESULT, node.shape, dtype_of(node), op=op, inputs=given, settings=node.settings)
-        nodes.append(node)
-    program = Program(list(step.values()), [step[output] for output in outputs])
-    return Lifted(program, tuple([node.data for node in nodes]), tuple(nodes), step)
+        made = how_made(node)
+        waiting = [] if made is None else [x for x in made[1] if is_recorded(x) and x not in lifting.step]
+        if waiting:
+            stack.extend(reversed(waiting))
+        else:
+            stack.pop()
+            lifting.add(node, made)
+    program = Program(list(lifting.steps), [lifting.step[output] for output in outputs])
+    return Lifted(program, tuple([node.data for node in lifting.nodes]), tuple(lifting.nodes), lifting.step)
 
 
-def lifted_input(x: Any, step: dict[Node, Step], nodes: list[Node]) -> Any:
-    """An input of a node: its step, or a plain number as it is."""
-    if not isinstance(x, Value | Tensor):
-        return x
-    if x not in step:  # data: no edge leads there, so no order has it
-        add_leaf(x, step, nodes)
-    return step[x]
+class Lifting:
+    """A program while it is read from a graph: the steps so far, the node of each, and the step of each node."""
+
+    def __init__(self, settings_as_data: bool) -> None:
+        self.settings_as_data = settings_as_data
+        self.steps: list[Step] = []
+        self.nodes: list[Node] = []
+        self.step: dict[Node, Step] = {}
+
+    def add(self, node: Node, made: Made | None) -> None:
+        """The step of a node whose inputs have theirs."""
+        if made is None:
+            self.keep(node, Step(kind_of(node), node.shape, dtype_of(node)))
+            return
+        op, inputs, settings = made
+        decided = op.flat if isinstance(node, Value) else ()
+        given = [
+            self.step[x] if is_recorded(x) else self.frozen(x) if i in decided else x for i, x in enumerate(inputs)
+        ]
+        if settings and (self.settings_as_data or is_frozen(node)):
+            kind = Kind.FROZEN if is_frozen(node) else Kind.DATA
+            settings = replaced(settings, partial(self.data, kind), np.ndarray)
+        self.keep(node, Step(Kind.RESULT, node.shape, dtype_of(node), op=op, inputs=tuple(given), settings=settings))
+
+    def keep(self, node: Node, step: Step) -> Step:
+        """Remember the step of a node."""
+        self.step[node] = step
+        self.steps.append(step)
+        self.nodes.append(node)
+        return step
+
+    def frozen(self, number: Any) -> Step:
+        """A leaf for a number that was decided when the program ran, as a condition of Values is."""
+        return self.keep(Value(float(number)), Step(Kind.FROZEN, ()))
+
+    def data(self, kind: Kind, array: Any) -> Step:
+        """A leaf for an array among the settings."""
+        leaf = Tensor(array, dtype=array.dtype)
+        return self.keep(leaf, Step(kind, leaf.shape, leaf.dtype))
 
 
-def add_leaf(node: Node, step: dict[Node, Step], nodes: list[Node]) -> None:
-    """A node that nothing recorded made."""
-    step[node] = Step(Kind.PARAMETER if node.requires_grad else Kind.DATA, node.shape, dtype_of(node))
-    nodes.append(node)
+def is_recorded(x: Any) -> bool:
+    """Whether an input is a node."""
+    return isinstance(x, Value | Tensor)
+
+
+def how_made(node: Node) -> Made | None:
+    """The operation, inputs and settings that made a node, recorded or remembered; None for a leaf."""
+    if node.op is not None:
+        edges_of(node)  # which says so where the graph behind it was let go
+        return node.op, node.inputs, node.settings
+    origin = None if isinstance(node, Value) or node.origin is None else node.origin()
+    return None if origin is None else (origin.op, origin.inputs, origin.settings)
+
+
+def is_frozen(node: Node) -> bool:
+    """Whether settings of a recorded node came from what moves, and hold for this run alone."""
+    return isinstance(node, Tensor) and node.requires_grad and node.origin is not None and CUT in node.origin
+
+
+def kind_of(leaf: Node) -> Kind:
+    """What a leaf is to the derivative."""
+    if isinstance(leaf, Value):
+        return Kind.FROZEN if leaf.is_constant else Kind.PARAMETER
+    if leaf.requires_grad:
+        return Kind.PARAMETER
+    return Kind.DATA if leaf.origin is None else Kind.FROZEN
 
 
 def dtype_of(node: Node) -> np.dtype[Any]:

@@ -73,7 +73,7 @@ class Step:
         self.inputs = inputs
         self.settings = settings
         self.place = place
-        flat = op.flat if op is not None else ()
+        flat = op.flat if op is not None and self.dtype.kind == "f" else range(len(inputs))
         self.edges = tuple([(i, x) for i, x in enumerate(inputs) if isinstance(x, Step) and x.moves and i not in flat])
 
     @property

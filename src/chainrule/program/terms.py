@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.term import Term, forward_order
-from chainrule.program.steps import Kind, Program, Step
+from chainrule.program.steps import Kind, Program, Step, replaced
 
 
 def term_of(step: Step, letters: Mapping[Step, Any]) -> Any:
@@ -33,14 +33,14 @@ def term_of(step: Step, letters: Mapping[Step, Any]) -> Any:
         if now in found:
             stack.pop()
             continue
-        waiting = [x for x in now.inputs if isinstance(x, Step) and x not in found]
+        waiting = [x for x in now.needs if x not in found]
         if waiting:
             stack.extend(reversed(waiting))
             continue
         if now.op is None:
             raise KeyError(f"{now!r} has no letter")
-        inputs = [found[x] if isinstance(x, Step) else x for x in now.inputs]
-        found[now] = Term.__apply__(now.op, inputs, now.settings)
+        inputs, settings = [replaced(x, found.__getitem__) for x in (now.inputs, now.settings)]
+        found[now] = Term.__apply__(now.op, inputs, settings)
         stack.pop()
     return found[step]
 

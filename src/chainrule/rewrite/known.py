@@ -10,6 +10,7 @@ from chainrule.core.term import Term
 from chainrule.rewrite.algebra import Product, build_product, build_sum, product_of, sum_of
 from chainrule.rewrite.moves import broadcast, reshaped, total
 from chainrule.rewrite.way import Way, as_number, exact, name_of, shape_of
+from chainrule.rules.linear import kept
 
 ONCE = Fraction(1)
 
@@ -80,3 +81,20 @@ def take_softmax(product: Product, exponential: Term, way: Way) -> None:
             place = axis - len(shape) if axis == len(shape) - 1 else axis
             product.times(compositions["softmax"](exponential.inputs[0], axis=place))
             return
+
+
+def shares(exponential: Any) -> Any:
+    """The softmax of x in place of e^(x - logsumexp(x)); None for anything else."""
+    if name_of(exponential) != "exp" or name_of(exponential.inputs[0]) != "sub":
+        return None
+    x, total = exponential.inputs[0].inputs
+    repeated = total
+    while name_of(total) in ("broadcast_to", "reshape"):
+        total = total.inputs[0]
+    if name_of(total) != "logsumexp" or total.inputs[0] is not x:
+        return None
+    axis = total.settings["axis"]
+    spread = broadcast(reshaped(total, kept(x.shape, tuple(range(x.ndim)) if axis is None else axis)), x.shape, Way())
+    if repeated not in (spread, broadcast(total, x.shape, Way()) if not total.shape else spread):
+        return None
+    return book["softmax"](x, axis=-1 if x.ndim == 1 else axis)

@@ -12,7 +12,7 @@ from chainrule.core.state import Quiet
 from chainrule.core.term import Term, constant
 from chainrule.rewrite.algebra import Product, build_product, build_sum, product_of, sum_of
 from chainrule.rewrite.builders import BUILDERS, as_number_or_none, changed
-from chainrule.rewrite.known import with_known_functions
+from chainrule.rewrite.known import shares, with_known_functions
 from chainrule.rewrite.moves import MOST_ENTRIES, broadcast, reshaped, scaled_by, with_scalars_in_front
 from chainrule.rewrite.patterns import replaced
 from chainrule.rewrite.shaped import repeat, same_move
@@ -63,6 +63,10 @@ def built_from(term: Term, inputs: list[Any], way: Way) -> Any:
             inner = op(*[x.inputs[0] if shape_of(x) else x for x in inputs], **settings)
             return moved_like(arrays[0], inner, way)
     whole = op(*inputs, **settings)
+    known = shares(whole)
+    if known is not None:
+        way.note("known function")
+        return known
     law = replaced(whole)
     if law is None:
         return whole

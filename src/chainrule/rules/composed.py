@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import Value, add_all
+from chainrule.core.graph import frozen
 from chainrule.core.labels import find_labels
 from chainrule.core.operation import composed, is_node, takes_over
+from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term
 from chainrule.errors import DtypeError, GraphError, ShapeError
 from chainrule.rules import linear, pointwise, reductions
@@ -271,5 +273,7 @@ def shape_of(x: Any) -> tuple[int, ...]:
 
 
 def alike(x: Any, array: Any) -> Any:
-    """A plain array as the kind of node that x is."""
+    """A plain array as the kind of node that x is; what was made of numbers that move is frozen."""
+    if isinstance(x, Tensor):
+        return frozen(array) if x.requires_grad or x.origin is not None else Tensor(array, dtype=array.dtype)
     return type(x)(array) if is_node(x) else array

@@ -261,6 +261,8 @@ def length(x, axis, keepdims, count):
 @kernel
 def shares_of_powers(x, axis):
     """e^x over the sum of e^x along axes, at any size of x."""
+    if not x.size:
+        return np.exp(x)
     if x.ndim and axis in (-1, x.ndim - 1) and x.dtype.kind == "f":
         return soften(x.copy())
     grown = np.exp(x - np.maximum.reduce(x, axis=axis, keepdims=True))
@@ -270,6 +272,8 @@ def shares_of_powers(x, axis):
 @kernel
 def log_of_shares(x, axis):
     """The logarithm of `shares_of_powers`, exact where those are 0 in floating point."""
+    if not x.size:
+        return np.exp(x)
     below = x - np.maximum.reduce(x, axis=axis, keepdims=True)
     return below - np.log(np.add.reduce(np.exp(below), axis=axis, keepdims=True))
 

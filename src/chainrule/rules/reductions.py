@@ -95,7 +95,9 @@ def log_softmax(x, *, axis=-1):
 
 @differential(
     r"\operatorname{logsumexp}\left({x}\right)",
-    differential=(lambda dx, out, x, axis, keepdims: sum(softmax(x, axis=axis) * dx, axis=axis, keepdims=keepdims),),
+    differential=(
+        lambda dx, out, x, axis, keepdims: sum(exp(x - spread(out, x.shape, axis)) * dx, axis=axis, keepdims=keepdims),
+    ),
     examples=ALONG,
     mapped=lambda n, x, axis, keepdims: logsumexp(x, axis=behind(axis, x.ndim), keepdims=keepdims),
 )

@@ -145,6 +145,8 @@ def take(x: Any, indices: Places, axis: int | None = None, mode: str = "raise") 
     if axis is None:
         x, axis = ravel(x), 0
     axis = an_axis(axis, len(shape_of(x)))
+    if mode == "raise" and getattr(indices, "origin", None) is not None:
+        return picked(x, indices, axis)
     places, length = whole_numbers(indices), shape_of(x)[axis]
     if mode == "wrap":
         places = places % length
@@ -155,6 +157,14 @@ def take(x: Any, indices: Places, axis: int | None = None, mode: str = "raise") 
     return index(x, key=along(axis, places))
 
 
+def picked(x: Any, places: Any, axis: int) -> Any:
+    """The slices at places that are no plain numbers but were computed, with the places as an input of the rule."""
+    before, behind = shape_of(x)[:axis], shape_of(x)[axis + 1 :]
+    along_axis = reshape(places, shape=((1,) * len(before) + (-1,) + (1,) * len(behind)))
+    each = linear.broadcast_to(along_axis, shape=(*before, places.size, *behind))
+    return reshape(order.take_along_axis(x, each, axis=axis), shape=(*before, *places.shape, *behind))
+
+
 @composed
 def compress(condition: Any, x: Any, axis: int | None = None) -> Any:
     """The entries (or slices along an axis) for which a condition holds.
@@ -163,7 +173,7 @@ def compress(condition: Any, x: Any, axis: int | None = None) -> Any:
     >>> cr.compress([True, False, True], np.array([1.0, 2.0, 3.0]))
     array([1., 3.])
     """
-    return take(x, np.flatnonzero(array_of(gathered(condition))), axis)
+    return take(x, flatnonzero(gathered(condition)), axis)
 
 
 @composed
@@ -300,7 +310,7 @@ def unique(x: Any, return_index: bool = False, return_inverse: bool = False, ret
     """
     x = gathered(x)
     _, first, inverse, counts = np.unique(array_of(x), True, True, True)
-    found = index(ravel(x), key=first)
+    found = take(x, alike(x, first))
     more = [
         part for part, asked in ((first, return_index), (inverse, return_inverse), (counts, return_counts)) if asked
     ]
