@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy_forms import FORMS, Form
 
 import chainrule as cr
-from chainrule import Tensor
+from chainrule import Tensor, Value
 from chainrule.core.numpy_calls import ANSWERED_PLAINLY, HARMLESS, OUR_NAMES, full_name, operation_of, parameters
-from chainrule.errors import DtypeError
+from chainrule.errors import DtypeError, ShapeError
 
 DISPATCHED = [
     function
@@ -126,7 +127,7 @@ def is_double(x):
 
 
 def test_the_differences_do_see_a_wrong_gradient(monkeypatch):
-    (right,) = cr.book["sum"].adjoint
+    (right,) = getattr(cr.book["sum"], "adjoint")  # noqa: B009  (an Operation of any kind may lack it)
     monkeypatch.setattr(cr.book["sum"], "adjoint", (lambda g, x, **settings: 1.001 * right(g, x, **settings),))
     with pytest.raises(AssertionError):
         test_gradients_are_those_of_differences(np.sum, FORMS[np.sum][0])
@@ -187,7 +188,7 @@ def test_defaults_are_numpys(function):
 
 
 def test_questions_are_answered_plainly():
-    x = Tensor(np.ones((2, 3)), requires_grad=True)
+    x: Any = Tensor(np.ones((2, 3)), requires_grad=True)
     assert (np.shape(x), np.ndim(x), np.size(x), np.size(x, 1)) == ((2, 3), 2, 6, 3)
     assert np.result_type(x, np.float32) == np.float64
     assert np.array_str(x) == np.array_str(x.data)
@@ -197,3 +198,67 @@ def test_questions_are_answered_plainly():
 def test_each_has_a_name_here(function):
     ours = operation_of(function)
     assert getattr(cr, ours.__name__, None) is ours or ours.__name__ == "swap"
+
+
+MASK = np.array([[True, False, True], [False, False, True]])
+TABLE = np.array([[1.0, 5.0, 3.0], [4.0, 2.0, 6.0]])
+
+
+@pytest.mark.parametrize("name", ["max", "min", "prod", "sum"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"initial": 2.5},
+        {"initial": 2.5, "where": MASK},
+        {"initial": 9.0, "axis": 0},
+        {"initial": -1.0, "axis": 1, "keepdims": True, "where": MASK},
+        {"axis": (0, 1), "initial": 3.0},
+    ],
+)
+def test_totals_have_numpys_initial_and_where(name, settings):
+    right = getattr(np, name)(TABLE, **settings)
+    x = Tensor(TABLE, requires_grad=True)
+    for found in (getattr(cr, name)(TABLE, **settings), getattr(np, name)(x, **settings), getattr(x, name)(**settings)):
+        np.testing.assert_array_equal(found.data if isinstance(found, Tensor) else found, right)
+    f = lambda x: cr.sum(getattr(cr, name)(x, **settings))  # noqa: E731
+    steps = 1e-6 * np.eye(6).reshape(6, 2, 3)
+    slopes = [(f(TABLE + step) - f(TABLE - step)) / 2e-6 for step in steps]
+    np.testing.assert_allclose(cr.grad(f)(TABLE).ravel(), slopes, rtol=1e-6, atol=1e-6)
+    nothing = np.zeros((0, 3))
+    first = {"axis": 0, "initial": 2.0}
+    np.testing.assert_array_equal(getattr(cr, name)(nothing, **first), getattr(np, name)(nothing, **first))
+
+
+def test_extremes_with_where_need_an_initial():
+    with pytest.raises(ShapeError, match="initial="):
+        cr.max(TABLE, where=MASK)
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "bool"])
+def test_products_of_whole_numbers_are_taken_in_numpys_type(kind):
+    x = np.array([100, 100, 1]).astype(kind)
+    right = np.prod(x)
+    assert cr.prod(x).dtype == cr.prod(Tensor(x)).dtype == right.dtype
+    assert cr.prod(x) == cr.prod(Tensor(x)).data == right
+    assert cr.prod(x, dtype="float32").dtype == np.float32
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_different_parts_along_an_axis(axis):
+    x = np.array([[1.0, 2.0, 1.0], [0.0, 3.0, 0.0], [1.0, 2.0, 1.0]])
+    for mine, other in zip(
+        cr.unique(x, True, True, True, axis=axis), np.unique(x, True, True, True, axis=axis), strict=True
+    ):
+        np.testing.assert_array_equal(mine, other)
+    weights = 1.0 + np.arange(np.unique(x, axis=axis).size).reshape(np.unique(x, axis=axis).shape)
+    found = cr.grad(lambda x: cr.sum(cr.unique(x, axis=axis) * weights))(x)
+    assert np.count_nonzero(found) == weights.size
+
+
+def test_a_label_is_a_string():
+    for node in (Tensor([1.0]), Value(1.0), Tensor([1.0], requires_grad=True) * 2.0):
+        with pytest.raises(DtypeError, match="a label is a string"):
+            node.label = 3
+        node.label = np.str_("w")
+        assert type(node.label) is str
+        assert node.label == "w"

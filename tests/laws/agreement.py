@@ -149,7 +149,9 @@ def between_engines(case: Case, program: Program) -> Iterator[str]:
     forward = held[-1]
     if not agree([forward], [out], digits):
         yield f"plain numbers give {forward}, Tensors {out}"
-    for kind in (tensor, value) if program.scalar else (tensor,):
+    # The product and sum of a fused instruction does not run over where the product alone does.
+    exact = moderate(held) or not any(step.name == "dot_of_lists" for step in program.steps)
+    for kind in (tensor, value) if program.scalar and exact else (tensor,):
         result, left = by_backward(program, kind)
         if not agree([result, *left], [out, *shares], digits):
             yield f"backward of a {kind.__name__} gives {result} and {left}, vjp {out} and {shares}"
@@ -160,7 +162,7 @@ def between_engines(case: Case, program: Program) -> Iterator[str]:
             yield f"forward mode gives {pushed}, reverse {pulled}"
     if finite(one) and finite(other) and not agree(one, other, digits):
         yield f"second order: {one} by forward mode over reverse, {other} by reverse twice"
-    if program.scalar:
+    if program.scalar and exact:
         curved = second_on_values(program, case.tangents)
         if not agree(curved, other, digits):
             yield f"second order: Values give {curved}, Tensors {other}"

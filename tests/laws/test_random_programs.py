@@ -35,8 +35,8 @@ def peers():
 
 
 def special(x):
-    """Where a number is infinite, undefined, or so large that its square is infinite."""
-    return ~(np.abs(x) < 1e154)
+    """Where a number is infinite, undefined, or so large or small that its square is infinite or 0."""
+    return ~((np.abs(x) < 1e154) & ((np.abs(x) > 1e-154) | (x == 0)))
 
 
 def anywhere(parting, what):
@@ -57,7 +57,20 @@ def at_the_origin(parting):
     return parting.aspect != "value" and all(np.any(np.asarray(x) == 0) for x in parting.case.leaves)
 
 
+def power_of_nothing(parting):
+    """At base 0 both have nan where there is a limit, and at exponent 0 the power is flat: see test_edges.py."""
+    return parting.aspect == "second order" and any(np.any(np.asarray(x) == 0) for x in parting.case.leaves)
+
+
+def a_singular_matrix(parting):
+    return np.isnan(parting.found).all()
+
+
 def values_that_are_equal(parting):
+    """Nearly equal values have no vectors of their own, and no second derivative."""
+    if parting.step.name == "eigvalsh":
+        values = np.linalg.eigvalsh(np.add(parting.case.leaves[0], np.transpose(parting.case.leaves[0])) / 2.0)
+        return np.diff(values).min() < 1e-5 * np.abs(values).max()
     return parting.aspect == "second order" and np.isnan(parting.found).all()
 
 
@@ -72,14 +85,18 @@ def of_equal_entries(parting):
 
 DOCUMENTED = {
     "acosh": below_its_domain,
+    "det": a_singular_matrix,
     "eigvalsh": values_that_are_equal,
-    "hypot": at_the_origin,
-    "norm": values_that_are_equal,
+    "hypot": lambda parting: at_the_origin(parting) or a_limit(parting),
+    "norm": lambda parting: values_that_are_equal(parting) or anywhere(parting, special),
+    "pow": power_of_nothing,
     "std": of_equal_entries,
     "svdvals": values_that_are_equal,
     **dict.fromkeys(["max", "min", "ptp", "max_of_list", "min_of_list"], nothing_of_what_is_not_taken),
     **dict.fromkeys(["maximum", "minimum", "where", "relu", "clip", "abs", "sort"], nothing_of_what_is_not_taken),
-    **dict.fromkeys(["erf", "erfc", "logaddexp", "logaddexp2", "softplus", "cumprod", "prod", "prod_of_list"], a_limit),
+    **dict.fromkeys(["remainder", "fmod", "leaky_relu", "hardtanh"], nothing_of_what_is_not_taken),
+    **dict.fromkeys(["erf", "erfc", "logaddexp", "logaddexp2", "softplus", "asinh", "atan2", "cbrt", "sinc"], a_limit),
+    **dict.fromkeys(["cumprod", "prod", "prod_of_list"], a_limit),
 }
 """Where chainrule has a convention of its own (docs/conventions.md), or is right and both judges are not."""
 

@@ -13,7 +13,7 @@ cdef class Node:
     cdef public object edges
     cdef public object gone
     cdef public object inputs
-    cdef public object label
+    cdef public object _label
     cdef public object line
     cdef public object op
     cdef public object origin

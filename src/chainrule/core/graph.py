@@ -34,7 +34,7 @@ else:
         from chainrule.core import plain as cython
 
 from chainrule.core.anomaly import check_result
-from chainrule.core.labels import users_line
+from chainrule.core.labels import as_label, users_line
 from chainrule.core.operation import as_array, book, is_node, no_numbers, takes_over
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.state import SILENCE, listeners, noise, quietly, switches
@@ -101,13 +101,13 @@ class Node:
         "_data",
         "_grad",
         "_keep_grad",
+        "_label",
         "arrays",
         "born",
         "changed",
         "edges",
         "gone",
         "inputs",
-        "label",
         "line",
         "op",
         "origin",
@@ -142,6 +142,15 @@ class Node:
         if new is not None and new.shape != self.shape:
             raise ShapeError(f"a gradient of shape {new.shape} does not fit {self.describe()}")
         self._grad = new
+
+    @property
+    def label(self) -> Any:
+        """A name for pictures, explanations and messages."""
+        return self._label
+
+    @label.setter
+    def label(self, label: Any) -> None:
+        self._label = as_label(label)
 
     @property
     def shape(self) -> Any:
@@ -205,7 +214,7 @@ def set_up(node: Node, array: Any) -> None:
     node._keep_grad = node.requires_grad = False
     node.inputs = node.edges = node.arrays = ()
     node.settings = NO_SETTINGS
-    node.label = node.line = ""
+    node._label = node.line = ""
     node.born = node.changed = 0
 
 

@@ -220,7 +220,11 @@ class Operation:
     def refused(self, ready: Sequence[Any], settings: dict[str, Any]) -> Any:
         """The forward where Python or NumPy would not: Python numbers by IEEE arithmetic, truth values as 1 and 0."""
         numbers = in_doubles([as_count(x) for x in ready])
-        return quietly(self.function, *numbers, **settings)
+        try:
+            return quietly(self.function, *numbers, **settings)
+        except TypeError as error:
+            kinds = " and ".join([str(getattr(x, "dtype", type(x).__name__)) for x in numbers])
+            raise DtypeError(f"{self.name} does not take {kinds} ({error})") from error
 
     def shape_of_result(self, shapes: Sequence[tuple[int, ...]], settings: dict[str, Any]) -> tuple[int, ...]:
         """The shape that inputs of these shapes give, found by running the forward once on ones."""

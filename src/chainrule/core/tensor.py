@@ -27,7 +27,7 @@ from chainrule.core.graph import (
     require_differentiable,
     set_up,
 )
-from chainrule.core.labels import as_label, find_labels
+from chainrule.core.labels import find_labels
 from chainrule.core.leaving import give_array, give_explicitly, give_number
 from chainrule.core.numpy_calls import called, operation_of, refused
 from chainrule.core.operation import as_array, book, compositions, named
@@ -61,7 +61,6 @@ class Tensor(Node, Operators):
     arrays: Sequence[Any]
     edges: Sequence[tuple[int, Tensor]]
     inputs: tuple[Any, ...]
-    label: str
     line: str
     op: Any
     origin: Any
@@ -78,7 +77,7 @@ class Tensor(Node, Operators):
             require_differentiable(array)
         set_up(self, array)
         self.requires_grad = requires_grad
-        self.label = as_label(label)
+        self.label = label
 
     # What it is
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.operation import composed, is_node
+from chainrule.core.operation import NUMBERS, composed, is_node
 from chainrule.errors import ShapeError
 from chainrule.rules import linear
 from chainrule.rules.composed import gathered, shape_of
@@ -361,10 +361,15 @@ def gathered_array(x: Any) -> Any:
 
 def listed(name: str, arrays: Any) -> list[Any]:
     """A list of arrays or nodes from anything that can be walked through, not empty."""
-    parts = [gathered_array(x) for x in arrays]
+    parts = [] if is_single(arrays) else [gathered_array(x) for x in arrays]
     if not parts:
         raise ShapeError(f"{name} takes a list of at least one array")
     return parts
+
+
+def is_single(x: Any) -> bool:
+    """Whether it is one number, or an array or node of one."""
+    return isinstance(x, NUMBERS) or (hasattr(x, "shape") and not shape_of(x))
 
 
 def an_axis(axis: int, count: int) -> int:

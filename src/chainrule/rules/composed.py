@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.core import Value, add_all
 from chainrule.core.graph import frozen
 from chainrule.core.labels import find_labels
-from chainrule.core.operation import composed, is_node, takes_over
+from chainrule.core.operation import NUMBERS, composed, is_node, takes_over
 from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term
 from chainrule.errors import DtypeError, GraphError, ShapeError
@@ -72,25 +72,47 @@ def stack(arrays: Any, axis: int = 0) -> Any:
 
 
 @composed
-def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def max(x: Any, axis: Axis = None, keepdims: bool = False, initial: Any = None, where: Any = None) -> Any:
     """The largest entry, all over or along axes; equals share the gradient evenly.
+
+    It is no less than `initial`, which stands for entries for which `where` does not hold.
 
     >>> import chainrule as cr, numpy as np
     >>> cr.max(np.array([[1.0, 5.0], [3.0, 2.0]]), axis=0)
     array([3., 5.])
     """
-    return reductions.largest(with_numbers(x), axis=axis, keepdims=keepdims)
+    return extreme("max", x, axis, keepdims, initial, where)
 
 
 @composed
-def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def min(x: Any, axis: Axis = None, keepdims: bool = False, initial: Any = None, where: Any = None) -> Any:
     """The smallest entry, all over or along axes; equals share the gradient evenly.
+
+    It is no more than `initial`, which stands for entries for which `where` does not hold.
 
     >>> import chainrule as cr, numpy as np
     >>> cr.min(np.array([[1.0, 5.0], [3.0, 2.0]]), axis=0)
     array([1., 2.])
     """
-    return reductions.smallest(with_numbers(x), axis=axis, keepdims=keepdims)
+    return extreme("min", x, axis, keepdims, initial, where)
+
+
+def extreme(name: str, x: Any, axis: Axis, keepdims: bool, initial: Any, where: Any) -> Any:
+    """The largest or smallest entry, with NumPy's keywords."""
+    reduce, between = {
+        "max": (reductions.largest, pointwise.maximum),
+        "min": (reductions.smallest, pointwise.minimum),
+    }[name]
+    x = with_numbers(x)
+    if where is not None:
+        if initial is None:
+            raise ShapeError(f"{name} with where= needs initial=, which it is where nothing is left")
+        x = pointwise.where(where, x, initial)
+    if initial is None:
+        return reduce(x, axis=axis, keepdims=keepdims)
+    if not linear.count(shape_of(x), axis):
+        return pointwise.add(linear.sum(x, axis=axis, keepdims=keepdims), initial)
+    return between(reduce(x, axis=axis, keepdims=keepdims), initial)
 
 
 @composed
@@ -173,18 +195,31 @@ def length(x: Any, axis: Axis, keepdims: bool) -> Any:
 
 
 @composed
-def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def prod(
+    x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None, initial: Any = None, where: Any = None
+) -> Any:
     """The product of the entries, by halves: exact gradients where entries are 0, in O(n) and log n steps.
+
+    It starts from `initial`, and entries for which `where` does not hold are left out.
 
     >>> import chainrule as cr, numpy as np
     >>> cr.grad(cr.prod)(np.array([2.0, 3.0, 0.0]))
     array([0., 0., 6.])
     """
     x = gathered(x)
+    kind = np.dtype(dtype) if dtype is not None else multiplied(getattr(x, "dtype", None))
+    if kind is not None:
+        x = linear.astype(x, dtype=kind)
+    if where is not None:
+        x = pointwise.where(where, x, 1)
+    if initial is not None:
+        return pointwise.mul(prod(x, axis, keepdims), initial)
     shape = shape_of(x)
     if axis is None or (not shape and axis in (0, -1)):
         axis = tuple(range(len(shape)))
     axes = np.lib.array_utils.normalize_axis_tuple(axis, len(shape))
+    if isinstance(x, (*NUMBERS, Value)):
+        return x
     rest = tuple([i for i in range(len(shape)) if i not in axes])
     kept = tuple([1 if i in axes else n for i, n in enumerate(shape)])
     length = linear.count(shape, axes)
@@ -198,6 +233,13 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
             product = linear.concatenate(product, index(out, key=slice(length - 1, length)), axis=0)
         out, length = product, half + length % 2
     return reshape(out, shape=kept if keepdims else out.shape[1:])
+
+
+def multiplied(kind: Any) -> Any:
+    """The type that NumPy multiplies small whole numbers in, so that products do not run over; None of others."""
+    if kind is None or kind.kind not in "biu" or kind.itemsize >= np.dtype(int).itemsize:
+        return None
+    return np.dtype(np.uint if kind.kind == "u" else int)
 
 
 @composed
@@ -228,9 +270,9 @@ def gathered(x: Any) -> Any:
 
 def together(name: str, arrays: Any) -> Any:
     """A list of arrays or nodes, not empty; a plain number takes the type that adding it to the others would give."""
-    if isinstance(arrays, np.ndarray):
+    if isinstance(arrays, np.ndarray) and arrays.ndim:
         arrays = list(arrays)
-    if is_node(arrays) or not arrays:
+    if is_node(arrays) or isinstance(arrays, (*NUMBERS, np.ndarray)) or not arrays:
         raise ShapeError(f"{name} takes a list of at least one array")
     if not any(type(x) in (int, float, bool) for x in arrays):
         return arrays

@@ -430,8 +430,9 @@ def one_hot(x, num_classes):
 @kernel
 def add_along_axis(x, indices, shape, axis):
     """Zeros of a shape, with the entries of x added at places along an axis."""
+    x = np.asarray(x)
     out = np.zeros(shape, x.dtype)
-    axis %= len(shape)
+    axis = np.lib.array_utils.normalize_axis_index(axis, len(shape))
     key = [np.arange(n).reshape((1,) * i + (-1,) + (1,) * (len(shape) - 1 - i)) for i, n in enumerate(shape)]
     key[axis] = indices
     np.add.at(out, tuple(key), x)

@@ -272,6 +272,8 @@ def outer(x, y):
 )
 def tril(x, *, k=0):
     """The lower triangle, up to the k-th diagonal above the main one; no gradient passes to what it drops."""
+    if not np.ndim(x):
+        raise ValueError("a triangle is that of a matrix")
     return np.tril(x, k)
 
 
@@ -284,6 +286,8 @@ def tril(x, *, k=0):
 )
 def triu(x, *, k=0):
     """The upper triangle, from the k-th diagonal above the main one; no gradient passes to what it drops."""
+    if not np.ndim(x):
+        raise ValueError("a triangle is that of a matrix")
     return np.triu(x, k)
 
 

@@ -27,6 +27,8 @@ def tensordot(x: Any, y: Any, axes: int | Sequence[Any] = 2) -> Any:
     x, y = gathered(x), gathered(y)
     left, right = shape_of(x), shape_of(y)
     if isinstance(axes, int | np.integer):
+        if not 0 <= axes <= np.minimum(len(left), len(right)):
+            raise ShapeError(f"tensordot sums over {axes} axes, and {left} and {right} do not both have as many")
         ours, theirs = tuple(range(len(left) - axes, len(left))), tuple(range(axes))
     else:
         ours, theirs = some_axes(axes[0], len(left)), some_axes(axes[1], len(right))

@@ -237,12 +237,19 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0.
     >>> cr.select([x < 0, x < 1], [-x, x * x], 1.0)
     array([2.  , 0.25, 1.  ])
     """
+    if not (is_list(condlist) and is_list(choicelist)):
+        raise ShapeError("select takes a list of conditions and one of choices")
     if len(condlist) != len(choicelist):
         raise ShapeError(f"select takes a choice for each condition, not {len(choicelist)} for {len(condlist)}")
     out = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
         out = pointwise.where(condition, choice, out)
     return out
+
+
+def is_list(x: Any) -> bool:
+    """Whether it has a length: a list, a tuple, or an array or node with axes."""
+    return isinstance(x, list | tuple) or bool(shape_of(x))
 
 
 @composed
@@ -271,6 +278,8 @@ def nonzero(x: Any) -> tuple[Any, ...]:
     (array([1, 3]),)
     """
     x = gathered(x)
+    if not shape_of(x):
+        raise ShapeError("nonzero gives a row of places for each axis, and a single number has none")
     return tuple([alike(x, places) for places in np.nonzero(array_of(x))])
 
 
@@ -299,18 +308,25 @@ def argwhere(x: Any) -> Any:
 
 
 @composed
-def unique(x: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False) -> Any:
+def unique(
+    x: Any,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: int | None = None,
+) -> Any:
     """The different entries in rising order, each as it stands first in x, where its gradient goes.
 
-    Asked for, their first places, the places that rebuild x, and how often each stands there come too, as plain arrays.
+    With `axis` they are the different parts along it (rows, of a matrix and axis 0). Asked for, their first places, the
+    places that rebuild x, and how often each stands there come too, as plain arrays.
 
     >>> import chainrule as cr, numpy as np
     >>> cr.unique(np.array([3.0, 1.0, 3.0]), return_counts=True)
     (array([1., 3.]), array([1, 2]))
     """
     x = gathered(x)
-    _, first, inverse, counts = np.unique(array_of(x), True, True, True)
-    found = take(x, alike(x, first))
+    _, first, inverse, counts = np.unique(array_of(x), True, True, True, axis)
+    found = take(x, alike(x, first), axis=axis)
     more = [
         part for part, asked in ((first, return_index), (inverse, return_inverse), (counts, return_counts)) if asked
     ]

@@ -30,7 +30,7 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None, w
         x = linear.astype(x, dtype=np.dtype(dtype))
     if where is None:
         return linear.mean(x, axis=axis, keepdims=keepdims)
-    kind = np.float32 if x.dtype == np.float32 else np.float64
+    kind = np.float32 if getattr(x, "dtype", None) == np.float32 else np.float64
     count = sum(np.ones(shape_of(x), kind), axis, keepdims, where=where)
     return sum(x, axis, keepdims, where=where) / count
 
