@@ -24,6 +24,8 @@ from chainrule.training.batches import batches_of, output_of
 from chainrule.training.checkpoint import put_back, states_of
 from chainrule.transforms import grad, vjp
 
+COLUMNS = ("layer", "kind", "units", "delta", "gradient", "by_slope", "by_weights", "dead", "saturated")
+
 SATURATED = 0.1
 """A unit is saturated where its slope is below this share of the slope at 0, on average over the batch."""
 
@@ -192,8 +194,7 @@ def table_of(layers: Sequence[Layer], gradients: dict[int, tuple[Tensor, NDArray
         by_weights = None if later is None else ratio(arriving, size(later.z))
         units = units_of(layer.z.data).shape[-1]
         rows.append((layer.name, layer.kind, units, delta, gradient, by_slope, by_weights, dead, saturated))
-    columns = ("layer", "kind", "units", "delta", "gradient", "by_slope", "by_weights", "dead", "saturated")
-    return Table(columns, tuple(rows), verdict(rows))
+    return Table(COLUMNS, tuple(rows), verdict(rows))
 
 
 def idle(layer: Layer) -> tuple[int | None, int | None]:

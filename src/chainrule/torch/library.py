@@ -1,0 +1,16 @@
+"""PyTorch itself, loaded when it is first needed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chainrule.errors import MissingExtra
+
+
+def pytorch() -> Any:
+    """The library; where it is not installed, `MissingExtra` says how to get it."""
+    try:
+        import torch
+    except ImportError:
+        raise MissingExtra("PyTorch", "torch") from None
+    return torch

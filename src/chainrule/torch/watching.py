@@ -1,0 +1,145 @@
+"""How the gradient fares in a live PyTorch model: hooks note it layer by layer, while the model trains as ever."""
+
+# PyTorch is optional, and nothing of its types is known where it is not installed.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import math
+from typing import Any, Self
+
+from chainrule.errors import GraphError
+from chainrule.table import Table
+from chainrule.torch.library import pytorch
+from chainrule.training.flow import COLUMNS, SATURATED, ratio, verdict
+
+
+class Watch:
+    """The hooks on a model, and what they noted of the last backward pass: `flow()`, or print it.
+
+    A block (``with``) or `remove` ends it; the model is then as it was.
+    """
+
+    def __init__(self, module: Any) -> None:
+        torch = self.torch = pytorch()
+        if not isinstance(module, torch.nn.Module):
+            raise GraphError(f"watch takes a module of PyTorch's, not a {type(module).__name__}")
+        self.module = module
+        self.calls: list[dict[str, Any]] = []
+        self.handles = [module.register_forward_pre_hook(lambda *_: self.calls.clear())]
+        self.handles += [
+            part.register_forward_hook(self.noting(name or type(part).__name__))
+            for name, part in module.named_modules()
+            if not any(True for _ in part.children()) or self.matrices(part)
+        ]
+
+    def matrices(self, part: Any) -> list[Any]:
+        """The weights of a module itself, without vectors."""
+        return [weight for weight in part.parameters(recurse=False) if weight.ndim > 1]
+
+    def noting(self, name: str) -> Any:
+        """A hook that notes a call, and asks for the gradients in what went in and what came out."""
+
+        def note(part: Any, inputs: tuple[Any, ...], out: Any) -> None:
+            out = out[0] if isinstance(out, tuple) else out
+            if not isinstance(out, self.torch.Tensor) or not out.requires_grad:
+                return
+            call = {"name": name, "part": part, "input": inputs[0] if inputs else None, "out": out, "gradient": None}
+            self.calls.append(call)
+            out.register_hook(lambda g: call.update(gradient=g.detach()))
+
+        return note
+
+    def flow(self) -> Table:
+        """A row for each layer with weights, as `chainrule.training.gradient_flow` has them, and the verdict below."""
+        rows: list[tuple[Any, ...]] = []
+        layers = [call for call in self.calls if self.matrices(call["part"]) and call["gradient"] is not None]
+        if not layers:
+            raise GraphError(
+                "nothing has come back yet: run the model, and backward() of its loss, then ask for the flow"
+            )
+        for place, call in enumerate(layers):
+            later = layers[place + 1] if place + 1 < len(layers) else None
+            after = next(
+                (other for other in self.calls if other["input"] is call["out"] and is_activation(other)), None
+            )
+            delta = norm(call["gradient"])
+            arriving = norm(after["gradient"]) if after is not None and after["gradient"] is not None else delta
+            weights = [weight.grad for weight in self.matrices(call["part"]) if weight.grad is not None]
+            dead, saturated = idle(call, after)
+            rows.append(
+                (
+                    call["name"],
+                    type(call["part"]).__name__,
+                    int(call["out"].shape[1 if call["out"].ndim == 4 else -1]),
+                    delta,
+                    math.hypot(*[norm(g) for g in weights]),
+                    None if after is None else ratio(delta, arriving),
+                    None if later is None else ratio(arriving, norm(later["gradient"])),
+                    dead,
+                    saturated,
+                )
+            )
+        return Table(COLUMNS, tuple(rows), verdict(rows))
+
+    def __repr__(self) -> str:
+        return repr(self.flow()) if self.calls else f"a watch on {type(self.module).__name__}, which has not run yet"
+
+    def remove(self) -> None:
+        """Take the hooks away."""
+        for handle in self.handles:
+            handle.remove()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+
+def watch(module: Any) -> Watch:
+    """Watch a live PyTorch model by hooks: after ``loss.backward()``, `flow()` tells where the gradient fades or grows.
+
+    Columns and verdict are those of `chainrule.training.gradient_flow`: the norm of δ = ∂L/∂z at each layer with
+    weights, the factor of the slope behind it (where that is a module) and of the next layer's weights, dead and
+    saturated units. The model trains as before; the hooks cost one norm a layer when `flow()` is called.
+
+    >>> import pytest; torch = pytest.importorskip("torch")
+    >>> import chainrule.torch
+    >>> layers = [part for _ in range(6) for part in (torch.nn.Linear(8, 8), torch.nn.Sigmoid())]
+    >>> model = torch.nn.Sequential(*layers)
+    >>> with chainrule.torch.watch(model) as watched:
+    ...     model(torch.ones(4, 8)).square().mean().backward()
+    ...     print(watched.flow().note)
+    the gradient vanishes: ...
+    """
+    return Watch(module)
+
+
+def norm(g: Any) -> float:
+    """The Euclidean norm."""
+    return float(g.double().norm())
+
+
+def is_activation(call: dict[str, Any]) -> bool:
+    """Whether a module is a function of each entry: it has no weights, and keeps the shape."""
+    part = call["part"]
+    plain = type(part).__module__ == "torch.nn.modules.activation"
+    return plain and call["input"].shape == call["out"].shape and not any(True for _ in part.parameters())
+
+
+def idle(call: dict[str, Any], after: dict[str, Any] | None) -> tuple[int | None, int | None]:
+    """How many units of the layer are dead and how many saturated; None without an activation."""
+    if after is None:
+        return None, None
+    torch = pytorch()
+    with torch.enable_grad():
+        z = call["out"].detach().clone().requires_grad_()
+        zero = torch.zeros((), dtype=z.dtype, requires_grad=True)
+        (slope,) = torch.autograd.grad(after["part"](z).sum(), z)
+        (at_zero,) = torch.autograd.grad(after["part"](zero), zero)
+    units = slope.abs().movedim(1, -1) if slope.ndim == 4 else slope.abs()
+    mean = units.reshape(-1, units.shape[-1]).mean(0)
+    if float(at_zero.abs()):
+        return 0, int((mean < SATURATED * at_zero.abs()).sum())
+    return int((mean == 0).sum()), 0
