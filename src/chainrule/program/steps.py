@@ -145,6 +145,37 @@ class Program:
                 found[x.place].append((step, slot))
         return tuple(map(tuple, found))
 
+    def is_like(self, other: Program) -> bool:
+        """Whether both do the same steps on leaves of the same kinds, in any order and under any names; O(steps).
+
+        >>> import chainrule as cr
+        >>> from chainrule.program import lift
+        >>> a, b = cr.Value(2.0), cr.Value(3.0)
+        >>> lift(a * b + a).program.is_like(lift(b * a + b).program)
+        True
+        >>> lift(a * b + a).program.is_like(lift(a * b + b).program)
+        False
+        """
+        return self.numbered() == other.numbered()
+
+    def numbered(self) -> list[tuple[Any, ...]]:
+        """What each step does, in the order in which the outputs need them: equal for programs that are alike."""
+        rows: list[tuple[Any, ...]] = []
+        number: dict[Step, int] = {}
+        stack = list(reversed(self.outputs))
+        while stack:
+            step = stack[-1]
+            waiting = [x for x in step.needs if x not in number]
+            if waiting and step not in number:
+                stack.extend(reversed(waiting))
+                continue
+            stack.pop()
+            if step not in number:
+                number[step] = len(rows)
+                inputs, settings = [replaced(x, lambda x: Place(number[x])) for x in (step.inputs, step.settings)]
+                rows.append((step.kind, named(step.op), step.shape, step.dtype, inputs, repr(settings)))
+        return [*rows, tuple([number[output] for output in self.outputs])]
+
     def between(self, wrt: Collection[Step], outputs: Iterable[Step] | None = None) -> list[Step]:
         """The steps that move with some of `wrt` and reach some output, consumers first; O(steps)."""
         reaching = set(self.outputs if outputs is None else outputs)
