@@ -34,12 +34,14 @@ SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 @pytest.fixture
 def same_book() -> Iterator[None]:
-    """Operations that an example declares are gone after it."""
+    """Operations that an example declares are gone after it, and so are the figures that it draws."""
     before = [(registry, dict(registry)) for registry in (book, compositions, kernels)]
     yield
     for registry, entries in before:
         registry.clear()
         registry.update(entries)
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 def run_examples(text: str, name: str, names: dict[str, object]) -> int:
@@ -76,7 +78,7 @@ def test_docstring_examples_run(place: str, same_book: None, tmp_path: Path, mon
 
 @pytest.mark.parametrize(
     "module",
-    [cr, cr.nn, cr.optim, cr.data, cr.training, cr.sklearn, cr.micrograd],
+    [cr, cr.nn, cr.optim, cr.data, cr.plot, cr.training, cr.sklearn, cr.micrograd],
     ids=lambda module: module.__name__,
 )
 def test_every_public_name_is_explained_with_an_example(module: Any) -> None:

@@ -277,7 +277,7 @@ from chainrule.transforms import (
 )
 
 if TYPE_CHECKING:
-    from chainrule import data, lessons, micrograd, nn, optim, training
+    from chainrule import data, lessons, micrograd, nn, optim, plot, training
     from chainrule import sklearn as sklearn  # not in __all__: it needs scikit-learn
     from chainrule.codegen.compiled import compile
     from chainrule.derivation.explain import explain
@@ -307,6 +307,7 @@ LATER = {
     "micrograd": "",
     "nn": "",
     "optim": "",
+    "plot": "",
     "sklearn": "",
     "training": "",
     "what_if": "derivation.wrong.what_if",
@@ -532,6 +533,7 @@ __all__ = [
     "percentile",
     "permute",
     "pinv",
+    "plot",
     "pointwise",
     "pow",
     "prod",

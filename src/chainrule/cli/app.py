@@ -297,6 +297,44 @@ def draw(
     say(picture.text(width=width, ascii=not can_print("│─┌▼−·ŷ", sys.stdout)))
 
 
+@app.command(cls=Command, context_settings={"ignore_unknown_options": True})
+def plot(
+    context: typer.Context,
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help="tangent, quotients, gradient, loss, surface or rates of a formula; activation; "
+            "boundary, flow, weights or mistakes of a network.",
+        ),
+    ],
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[EXPRESSION NAME=VALUE... | NAME... | MODEL DATA]", help="What is plotted, and where."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Write to this file: .png, .svg or .pdf.")] = Path(
+        "plot.png"
+    ),
+    theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
+) -> None:
+    """Plot a curve with its tangent, a loss surface, activations, what a network decides, and more, to a file."""
+    refuse_unknown_options([kind, *(what or [])], context)
+
+    from chainrule.cli.plot import check_plot, plotted, save
+    from chainrule.files import refuse_overwriting
+    from chainrule.plot.style import CYCLES
+
+    one_of("--theme", theme, CYCLES)
+    check_plot(kind, out)
+    refuse_overwriting(out, [word for word in what or [] if Path(word).is_file()])
+    axes = plotted(kind, what or [], theme)
+    if isinstance(axes, list) and not axes:
+        say("there is nothing to plot: the network is right everywhere")
+        return
+    save(axes, out)
+    say(f"wrote {out}")
+
+
 @app.command(cls=Command)
 def doctor(as_json: Json = False) -> None:
     """Say what is installed here, and what makes it fast or slow."""

@@ -57,6 +57,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "draw flowers.safetensors --example examples/flowers.csv:3 --out net.svg",
     ),
     "check-engine": ("check-engine examples/engine.py:Value --run-code",),
+    "plot": (
+        'plot tangent "x**3 - 3*x" x=2',
+        "plot activation tanh relu gelu --out activations.svg",
+        'plot surface "x**2 + 10*y**2" x=2 y=1 --theme dark --out paths.png',
+        "train examples/flowers.csv --target species",
+        "plot flow flowers.safetensors examples/flowers.csv --out flow.png",
+    ),
     "doctor": ("doctor", "doctor --json"),
 }
 """What to type after the name of the program, by command; each line runs after those above it."""

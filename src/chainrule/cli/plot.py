@@ -1,0 +1,124 @@
+"""`chainrule plot`: a plot of a formula, an activation or a saved network, written to a file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from chainrule.cli.examples import examples_of
+from chainrule.cli.telling import close_to
+from chainrule.errors import FormatError, FormulaError, ShapeError
+from chainrule.expression import read_given
+from chainrule.files import write_whole
+from chainrule.plot.style import pyplot
+
+SUFFIXES = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
+
+Given = dict[str, float]
+
+
+def point(given: Given, count: int) -> list[float]:
+    """The numbers that were given, in their order."""
+    if len(given) != count:
+        wanted = " ".join(["x=1", "y=2"][:count])
+        raise FormulaError(f"this plot needs {count} number{'s' * (count > 1)}, as {wanted}, and got {len(given)}")
+    return list(given.values())
+
+
+def loss_at(text: str, given: Given, how: dict[str, Any]) -> Any:
+    """A loss for the target y, with the tangent where yhat is given."""
+    if "y" not in given or set(given) - {"y", "yhat"}:
+        raise FormulaError("loss needs the target, as y=1, and takes yhat=2 for a tangent")
+    return cr.plot.loss(text, given["y"], at=given.get("yhat"), **how)
+
+
+def rates_from(text: str, given: Given, how: dict[str, Any]) -> Any:
+    """Descent from the point that was given."""
+    if not given:
+        raise FormulaError("descent starts somewhere: give the numbers, as x=2 y=1")
+    return cr.plot.rates(text, list(given.values()), **how)
+
+
+FORMULAS: dict[str, Callable[[str, Given, dict[str, Any]], Any]] = {
+    "tangent": lambda text, given, how: cr.plot.tangent(text, *point(given, 1), **how),
+    "quotients": lambda text, given, how: cr.plot.quotients(text, *point(given, 1), **how),
+    "gradient": lambda text, given, how: cr.plot.gradient(text, point(given, 2), **how),
+    "loss": loss_at,
+    "surface": lambda text, given, how: cr.plot.surface(text, start=point(given, 2), **how),
+    "rates": rates_from,
+}
+"""The plots of a formula: its text, the numbers that were given, and the theme."""
+
+NETWORKS = ("boundary", "flow", "weights", "mistakes")
+KINDS = ("activation", *FORMULAS, *NETWORKS)
+
+
+def plotted(kind: str, words: Sequence[str], theme: str) -> Any:
+    """The axes of a plot, by its kind and the words beside it."""
+    how: dict[str, Any] = {"theme": theme}
+    if kind == "activation":
+        return cr.plot.activation(*words, **how)
+    if not words:
+        raise FormulaError(f"plot {kind} needs {'a saved network' if kind in NETWORKS else 'a formula'} beside it")
+    if kind in FORMULAS:
+        text, *items = words
+        given = read_given(items)
+        if given.shapes or any([np.ndim(x) for x in given.values.values()]):
+            raise FormulaError(f"plot {kind} takes numbers beside the formula, as x=2")
+        return FORMULAS[kind](text, {name: float(x) for name, x in given.values.items()}, how)
+    return of_network(kind, words, how)
+
+
+def of_network(kind: str, words: Sequence[str], how: dict[str, Any]) -> Any:
+    """The plots of a network that was trained and saved, most of them on data."""
+    from chainrule.training.fit_table import loss_of
+    from chainrule.training.model import load_model
+
+    if kind == "weights":
+        first = next(iter(load_model(Path(words[0])).net.parameters()))
+        count = first.shape[1]
+        side = int(np.sqrt(count))
+        return cr.plot.weights(first, (side, side) if side * side == count else (1, count), **how)
+    if len(words) != 2:
+        raise FormulaError(f"plot {kind} needs a saved network and data: MODEL DATA")
+    model = load_model(Path(words[0]))
+    examples = examples_of(words[1], model)
+    x, y, net = examples.table.x, examples.targets, model.net
+    if kind == "flow":
+        return cr.plot.flow(
+            cr.training.gradient_flow(net, x, y, loss=loss_of(model.columns.task == "classification")), **how
+        )
+    if model.columns.task != "classification":
+        raise FormulaError(f"plot {kind} is of classes, and this network predicts a number")
+    if kind == "boundary":
+        return cr.plot.boundary(net, x, y, **how)
+    side = int(np.sqrt(x.shape[1]))
+    if side * side != x.shape[1]:
+        raise ShapeError(f"mistakes are drawn of square images, and a row here has {x.shape[1]} numbers")
+    return cr.plot.mistakes(net, x, y, **how)
+
+
+def save(axes: Any, out: Path) -> None:
+    """Write the figure of some axes, whole or not at all, and close it."""
+    panels: list[Any] = [*axes] if isinstance(axes, list) else [axes]
+    figure = panels[0].figure
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=SUFFIXES[out.suffix.lower()], dpi=160)
+    pyplot().close(figure)
+    write_whole(out, buffer.getvalue(), error=FormatError)
+
+
+def check_plot(kind: str, out: Path) -> None:
+    """Refuse a kind or a suffix that there is not; plots are drawn without a window from here on."""
+    if kind not in KINDS:
+        near = close_to(kind, KINDS)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise FormulaError(f"there is no plot {kind}: {meant}there are {', '.join(KINDS)}")
+    if out.suffix.lower() not in SUFFIXES:
+        raise FormatError(f"{out.name!r} is no name of a plot: give it one of {', '.join(SUFFIXES)}")
+    pyplot().switch_backend("Agg")

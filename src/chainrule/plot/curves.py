@@ -1,0 +1,196 @@
+"""Functions of one number: tangents and secants, activations, losses, and how far difference quotients are off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from chainrule.errors import FormulaError
+from chainrule.nn.module import Module
+from chainrule.plot.functions import Function, shown
+from chainrule.plot.style import DASHES, one_axes, several, themed
+
+POINTS = 401
+
+
+def tangent(
+    f: Any,
+    at: float,
+    *,
+    steps: Sequence[float] = (1.0, 0.5, 0.1),
+    span: float = 2.0,
+    ax: Any = None,
+    theme: str = "light",
+) -> Any:
+    """A curve with its tangent at a point, and secants that near it, with the table of their difference quotients.
+
+    `f` is a formula or a function of one number, `steps` the h of the secants through f(at) and f(at + h), `span` how
+    far the curve is drawn to both sides. Draws into `ax`, or a new figure; returns the axes. The slope is the engine's.
+
+    >>> import chainrule as cr
+    >>> axes = cr.plot.tangent("x**2", 1.0, steps=(1.0, 0.1))
+    >>> [line.get_label() for line in axes.lines[2:4]]
+    ['h = 1: 3', 'h = 0.1: 2.1']
+    """
+    curve = Function(f, ("x",))
+    value, (slope,) = curve.at(at)
+    x = np.linspace(at - span, at + span, POINTS)
+    with themed(theme) as (plt, _):
+        ax = one_axes(plt, ax)
+        (line,) = ax.plot(x, curve.values(x), linewidth=2.2, label=curve.titled())
+        ax.plot(x, value + slope * (x - at), "--", linewidth=1.8, label=f"tangent, slope {shown(slope)}")
+        for n, h in enumerate(steps):
+            end, _ = curve.at(at + h)
+            quotient = (end - value) / h
+            drawn = value + quotient * (x - at)
+            (secant,) = ax.plot(
+                x, drawn, linewidth=1.0, linestyle=DASHES[2 + n % 4], label=f"h = {h:g}: {shown(quotient)}"
+            )
+            ax.plot([at + h], [end], "o", color=secant.get_color(), markersize=4, label="_point")
+        ax.plot([at], [value], "o", color=line.get_color(), markersize=7, label="_point")
+        low, high = line.get_ydata().min(), line.get_ydata().max()
+        ax.set_ylim(low - 0.1 * (high - low or 1.0), high + 0.1 * (high - low or 1.0))
+        letter = curve.names[0]
+        ax.set(xlabel=letter, ylabel=curve.head(), title=f"{curve.titled()}: the slope at {at:g} is {shown(slope)}")
+        ax.legend(title=f"secants: (f({letter}+h) − f({letter})) / h", title_fontsize="small")
+    # The secants stand behind the curve and the tangent in the list of lines, their points last.
+    return in_order(ax)
+
+
+def in_order(ax: Any) -> Any:
+    """The axes with the lines that have a label first."""
+    points = [line for line in ax.lines if line.get_label().startswith("_")]
+    for line in points:
+        line.remove()
+        ax.add_line(line)
+    return ax
+
+
+def activation(*names: Any, span: float = 4.0, ax: Any = None, theme: str = "light") -> Any:
+    """Activation curves with their derivatives, and the formulas of both, by the rules of the book.
+
+    `names` are names of functions of the package (``"relu"``), or functions of one number themselves. One is drawn into
+    `ax` or a new figure, several side by side; returns the axes, or a list of them.
+
+    >>> import chainrule as cr
+    >>> axes = cr.plot.activation("tanh")
+    >>> [line.get_label() for line in axes.lines[:2]]
+    ['tanh(x)', 'slope: 1 − tanh(x)²']
+    """
+    curves = [activation_of(name) for name in names or ("sigmoid", "tanh", "relu", "leaky_relu", "gelu", "softplus")]
+    x = np.linspace(-span, span, 2 * POINTS - 1)
+    with themed(theme) as (plt, inks):
+        axes = [one_axes(plt, ax)] if len(curves) == 1 else several(plt, len(curves), 3.4, 3)
+        for panel, (name, curve) in zip(axes, curves, strict=True):
+            values, (slopes,) = curve.with_slopes(x)
+            told = curve.slope_formula("x")
+            panel.plot(x, values, linewidth=2.2, label=curve.formula or name)
+            panel.plot(x, slopes, "--", linewidth=1.8, label=f"slope: {told}" if 0 < len(told) <= LONGEST else "slope")
+            panel.axhline(0.0, color=inks["faint"], linewidth=0.8, zorder=0, label="_axis")
+            panel.set(xlabel="x", title=name)
+            panel.legend()
+    return axes[0] if len(axes) == 1 else axes
+
+
+LONGEST = 44
+"""Signs of a formula that a legend has room for."""
+
+
+def activation_of(name: Any) -> tuple[str, Function]:
+    """An activation by its name in the package, or as it is."""
+    if isinstance(name, str):
+        found = getattr(cr, name, None)
+        if name not in cr.__all__ or not callable(found):
+            raise FormulaError(
+                f"there is no function {name!r} in the package: give a name such as relu, tanh or sigmoid"
+            )
+        return name, Function(found, ("x",))
+    return getattr(name, "name", getattr(name, "__name__", type(name).__name__)), Function(name, ("x",))
+
+
+def loss(f: Any, y: float, *, at: float | None = None, span: float = 2.0, ax: Any = None, theme: str = "light") -> Any:
+    """A loss against the prediction ŷ for one target, with its slope, and at a point the tangent.
+
+    `f` is a formula in ``yhat`` and ``y``, a function of both, or a loss of `nn`. Returns the axes.
+
+    >>> import chainrule as cr
+    >>> axes = cr.plot.loss("0.5*(yhat - y)**2", 1.0, at=2.0)
+    >>> [line.get_label() for line in axes.lines[:3]]
+    ['0.5(ŷ − y)²', 'slope: ŷ − y', 'at ŷ = 2: slope 1']
+    """
+    if isinstance(f, Module):
+        module = f
+
+        def each(yhat: Any, y: Any) -> Any:
+            return module(yhat, y if isinstance(y, float) else np.asarray(getattr(y, "data", y)))
+
+        name = type(f).__name__
+        x = np.linspace(y - span, y + span, POINTS)
+        values, slopes = one_by_one(each, x, y)
+        formula = told = ""
+        point = one_by_one(each, np.array([at]), y) if at is not None else None
+    else:
+        both = Function(f, ("yhat", "y"))
+        name, formula, told = both.formula or "L", both.formula, both.slope_formula(both.names[0])
+        x = np.linspace(y - span, y + span, POINTS)
+        values, (slopes, _) = both.with_slopes(x, y)
+        point = None if at is None else (both.at(at, y)[0], both.at(at, y)[1][0])
+    seen = np.r_[values, slopes]
+    low, high = np.nanquantile(seen[np.isfinite(seen)], [0.02, 0.98])
+    with themed(theme) as (plt, _):
+        ax = one_axes(plt, ax)
+        ax.plot(x, values, linewidth=2.2, label=formula or name)
+        ax.plot(x, slopes, "--", linewidth=1.8, label=f"slope: {told}" if 0 < len(told) <= LONGEST else "slope")
+        if at is not None and point is not None:
+            value, slope = (float(np.ravel(part)[0]) for part in point)
+            ax.plot(x, value + slope * (x - at), "-.", linewidth=1.2, label=f"at ŷ = {at:g}: slope {shown(slope)}")
+            ax.plot([at], [value], "o", label="_point")
+        # A loss that is infinite at an end must not flatten all the rest.
+        ax.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
+        ax.set(xlabel="ŷ", ylabel="L", title=f"{name} for y = {y:g}")
+        ax.legend()
+    return in_order(ax)
+
+
+def one_by_one(f: Any, x: Any, y: float) -> tuple[Any, Any]:
+    """A loss that averages, at each prediction by itself."""
+    pairs = [cr.value_and_grad(lambda yhat: f(yhat, np.array([y])))(np.array([prediction])) for prediction in x]
+    return np.array([float(value) for value, _ in pairs]), np.array([float(slope[0]) for _, slope in pairs])
+
+
+def quotients(f: Any, at: float, *, ax: Any = None, theme: str = "light") -> Any:
+    """How far difference quotients are off, against their step h: too long a step bends, too short a one rounds.
+
+    `f` is a formula or a function of one number. The forward quotient errs like h, the central one like h², until the
+    rounding of f, which grows like 1/h, takes over; the best steps are near √ε and ∛ε (Press and others, Numerical
+    Recipes, 5.7). Returns the axes.
+
+    >>> import chainrule as cr
+    >>> axes = cr.plot.quotients("exp(x)", 1.0)
+    >>> [line.get_label() for line in axes.lines[:2]]
+    ['forward: (f(x+h) − f(x)) / h', 'central: (f(x+h) − f(x−h)) / 2h']
+    """
+    curve = Function(f, ("x",))
+    value, (slope,) = curve.at(at)
+    h = 10.0 ** np.linspace(-15, 0, 76)
+    forward = np.abs((curve.values(at + h) - value) / h - slope)
+    central = np.abs((curve.values(at + h) - curve.values(at - h)) / (2 * h) - slope)
+    with themed(theme) as (plt, inks):
+        ax = one_axes(plt, ax)
+        ax.loglog(h, forward, "o-", markersize=3, linewidth=1.2, label="forward: (f(x+h) − f(x)) / h")
+        ax.loglog(h, central, "s--", markersize=3, linewidth=1.2, label="central: (f(x+h) − f(x−h)) / 2h")
+        for power, sign in ((1 / 2, "√ε"), (1 / 3, "∛ε")):
+            ax.axvline(
+                float(np.finfo(float).eps) ** power, color=inks["muted"], linewidth=0.9, linestyle=":", label="_best"
+            )
+            ax.annotate(
+                sign, (float(np.finfo(float).eps) ** power, 1.0), xycoords=("data", "axes fraction"), ha="center"
+            )
+        title = f"{curve.titled()} at {at:g}: the derivative is {shown(slope)}"
+        ax.set(xlabel="h", ylabel="|difference quotient − derivative|")
+        ax.set_title(title, pad=16)
+        ax.legend()
+    return in_order(ax)

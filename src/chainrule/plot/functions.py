@@ -1,0 +1,97 @@
+"""What is plotted: a typed formula, an operation, or a function of the user's, with its slopes by the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.operation import Operation
+from chainrule.core.tensor import Tensor
+from chainrule.core.term import symbol
+from chainrule.derivation.symbolic.derivative import derivative
+from chainrule.errors import ChainruleError, FormulaError
+from chainrule.expression import read_assignments
+from chainrule.maths import numeral, unicode
+from chainrule.maths.of_terms import tree_of_term
+from chainrule.rewrite import simplify
+
+DIGITS = 5
+FAILS = (ChainruleError, ArithmeticError, AttributeError, TypeError, ValueError)
+"""How a function that needs numbers refuses symbols; its formula is then its name."""
+
+
+class Function:
+    """A function of some numbers, entry by entry, with its formula and the slopes that the engine gives."""
+
+    def __init__(self, f: Any, names: Sequence[str]) -> None:
+        self.call: Callable[..., Any]
+        if isinstance(f, str):
+            parsed = read_assignments(f)
+            unknown = [name for name in parsed.names if name not in names]
+            if unknown and len(parsed.names) != len(names):
+                raise FormulaError(f"{f!r} is a function of {', '.join(parsed.names)}: write it in {', '.join(names)}")
+            # A formula in other letters is taken in the order in which they appear.
+            self.names: tuple[str, ...] = tuple(parsed.names) if unknown else tuple(names)
+            self.call = lambda *x: parsed.run(dict(zip(self.names, x, strict=True)))
+        elif callable(f):
+            self.names, self.call = tuple(names), f
+        else:
+            raise FormulaError(f"a function or a formula is plotted, not a {type(f).__name__}")
+        self.formula = self.written()
+        self.name = getattr(f, "name", "") if isinstance(f, Operation) else ""
+
+    def term(self) -> Any:
+        """The function on symbols."""
+        return self.call(*[symbol(name) for name in self.names])
+
+    def written(self) -> str:
+        """The formula as it is printed; empty for a function that needs numbers."""
+        try:
+            return unicode(tree_of_term(self.term()))
+        except FAILS:
+            return ""
+
+    def slope_formula(self, name: str) -> str:
+        """The derivative in a name as a formula, by the rules; empty where there is none."""
+        try:
+            return unicode(tree_of_term(simplify(derivative(self.term(), name).term)))
+        except FAILS:
+            return ""
+
+    def head(self) -> str:
+        """What the function is called in a title: ``f(x)``."""
+        return f"f({', '.join(self.names)})"
+
+    def titled(self) -> str:
+        """The function and its formula."""
+        return f"{self.head()} = {self.formula}" if self.formula else self.head()
+
+    def values(self, *points: Any) -> Any:
+        """The function at arrays of numbers, entry by entry."""
+        return self.with_slopes(*points)[0]
+
+    def with_slopes(self, *points: Any) -> tuple[Any, list[Any]]:
+        """The values and the slopes in each input, entry by entry: one backward pass from their sum."""
+        arrays = np.broadcast_arrays(*[np.asarray(x, dtype=float) for x in points])
+        nodes = [Tensor(x.copy(), requires_grad=True) for x in arrays]
+        out = self.call(*nodes)
+        if not isinstance(out, Tensor) or not out.requires_grad:
+            flat = np.broadcast_to(np.asarray(getattr(out, "data", out), dtype=float), arrays[0].shape)
+            return flat, [np.zeros(arrays[0].shape) for _ in nodes]
+        out.backward(np.ones(out.shape))
+        found = np.broadcast_to(out.data, arrays[0].shape)
+        slopes = [np.zeros(arrays[0].shape) if x.grad is None else x.grad.data for x in nodes]
+        # Where there is no value there is no slope either, whatever its formula gives.
+        return found, [np.where(np.isnan(found), np.nan, slope) for slope in slopes]
+
+    def at(self, *point: float) -> tuple[float, list[float]]:
+        """The value and the slopes at one point."""
+        value, slopes = self.with_slopes(*[np.float64(x) for x in point])
+        return float(value), [float(slope) for slope in slopes]
+
+
+def shown(x: float, digits: int = DIGITS) -> str:
+    """A number in a title."""
+    return unicode(numeral(x, digits))

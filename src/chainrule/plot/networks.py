@@ -1,0 +1,253 @@
+"""Networks seen from outside and inside: what they decide, what layers do, how gradients fare, what is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from chainrule.errors import DtypeError, ShapeError
+from chainrule.nn.layers import Linear
+from chainrule.nn.module import Module
+from chainrule.plot.style import CYCLES, one_axes, several, themed
+from chainrule.table import Table
+
+MARKERS = ("o", "^", "s", "D", "v", "P")
+SIDE = 160
+
+
+def outputs_of(net: Any, x: Any) -> Any:
+    """What a network or a function gives for some rows, as an array."""
+    with cr.no_grad():
+        out = net(np.asarray(x, dtype=dtype_of(net)))
+    return np.asarray(getattr(out, "data", out))
+
+
+def dtype_of(net: Any) -> Any:
+    """The type of a network's numbers."""
+    first: Any = next(iter(net.parameters()), None) if isinstance(net, Module) else None
+    return np.float64 if first is None else first.dtype
+
+
+def boundary(net: Any, x: Any, y: Any, *, ax: Any = None, theme: str = "light") -> Any:
+    """What a network says over the plane of its two inputs, with the points it learned from.
+
+    `net` is a module or a function that gives a score for each row (above 0 the second class is said) or one for each
+    class; `x` has two columns, `y` a class for each row. Returns the axes.
+
+    >>> import chainrule as cr, numpy as np
+    >>> x = np.array([[0.0, 0.0], [1.0, 1.0]])
+    >>> axes = cr.plot.boundary(lambda rows: rows.sum(1) - 1.0, x, [0, 1])
+    >>> [points.get_label() for points in axes.collections[-2:]]
+    ['0', '1']
+    """
+    x, classes = np.asarray(x, dtype=float), np.asarray(y).ravel()
+    if x.ndim != 2 or x.shape[1] != 2 or len(x) != len(classes):
+        raise ShapeError(f"a boundary is drawn over two inputs: x has shape {x.shape} and y {classes.shape}")
+    known = np.unique(classes)
+    low, high = x.min(0), x.max(0)
+    rim = 0.15 * np.where(high > low, high - low, 1.0)
+    first, second = [np.linspace(a, b, SIDE) for a, b in zip(low - rim, high + rim, strict=True)]
+    grid = np.stack(np.meshgrid(first, second), -1)
+    scores = outputs_of(net, grid.reshape(-1, 2)).reshape(SIDE, SIDE, -1)
+    with themed(theme) as (plt, inks):
+        ax = one_axes(plt, ax, (5.6, 4.8))
+        colours = CYCLES[theme]
+        if scores.shape[-1] == 1:
+            score = scores[..., 0]
+            reach = float(np.nanmax(np.abs(score))) or 1.0
+            ax.pcolormesh(first, second, score, cmap="PuOr_r", vmin=-reach, vmax=reach, alpha=0.5, shading="auto")
+            if score.min() < 0 < score.max():
+                ax.contour(first, second, score, [0.0], colors=[inks["ink"]], linewidths=1.6)
+        else:
+            said = scores.argmax(-1)
+            ax.contourf(first, second, said, np.arange(scores.shape[-1] + 1) - 0.5, colors=colours, alpha=0.25)
+            ax.contour(first, second, said, np.arange(scores.shape[-1]) + 0.5, colors=[inks["ink"]], linewidths=1.2)
+        for n, name in enumerate(known):
+            rows = x[classes == name]
+            # Of one score the shades are purple and orange, and so are the points.
+            colour = colours[(3, 1)[n % 2] if scores.shape[-1] == 1 else n % len(colours)]
+            ax.scatter(
+                *rows.T,
+                marker=MARKERS[n % len(MARKERS)],
+                color=colour,
+                edgecolors=inks["ink"],
+                linewidths=0.6,
+                label=str(name),
+                zorder=3,
+            )
+        ax.set(xlabel="x₁", ylabel="x₂", title="what the network says, and where it changes its mind")
+        ax.legend(title="class")
+    return ax
+
+
+def layers(net: Any, *, span: float = 1.5, lines: int = 13, theme: str = "light") -> list[Any]:
+    """What each layer does to a grid of the plane, for a network whose layers are two wide.
+
+    Linear layers that follow each other collapse: the panel of the later one shows, dashed, the one linear map that
+    does what both do. Raises ShapeError where a layer has another width. Returns a panel for the inputs and one for
+    each layer.
+
+    >>> import chainrule as cr
+    >>> net = cr.nn.Sequential(cr.nn.Linear(2, 2, rng=0), cr.nn.Tanh())
+    >>> [panel.get_title() for panel in cr.plot.layers(net)]
+    ['inputs', 'Linear(2, 2)', 'Tanh()']
+    """
+    along = np.linspace(-span, span, 61)
+    at = np.linspace(-span, span, lines)
+    grid = np.array(
+        [np.stack([np.full_like(along, c), along], -1) for c in at]
+        + [np.stack([along, np.full_like(along, c)], -1) for c in at]
+    )
+    steps = list(net) if hasattr(net, "__iter__") else [net]
+    pictures: list[tuple[str, Any, Any]] = [("inputs", grid, None)]
+    now, before = grid, None
+    for n, step in enumerate(steps):
+        now = outputs_of(step, now.reshape(-1, now.shape[-1])).reshape(*now.shape[:2], -1)
+        if now.shape[-1] != 2:
+            raise ShapeError(
+                f"layer {n}, {step!r}, gives {now.shape[-1]} numbers: a grid is drawn of layers that give 2"
+            )
+        joined = None
+        if isinstance(step, Linear):
+            own = np.asarray(step.weight.data), 0.0 if step.bias is None else np.asarray(step.bias.data)
+            if before is not None:
+                weight, bias, start = before
+                own = own[0] @ weight, own[0] @ bias + own[1]
+                joined = start @ own[0].T + own[1]
+                before = *own, start
+            else:
+                before = *own, pictures[-1][1]
+        else:
+            before = None
+        pictures.append((repr(step) if joined is None else f"{step!r}, with the one before: one map", now, joined))
+    with themed(theme) as (plt, inks):
+        panels = several(plt, len(pictures), 2.9, 5)
+        for panel, (title, points, joined) in zip(panels, pictures, strict=True):
+            for k, line in enumerate(points):
+                panel.plot(*line.T, color=CYCLES[theme][k // lines], linewidth=0.9)
+            for line in () if joined is None else joined[:: max(lines // 3, 1)]:
+                panel.plot(*line.T, color=inks["ink"], linestyle=":", linewidth=1.8)
+            panel.set_title(title, fontsize="small")
+            panel.set_aspect("equal", adjustable="datalim")
+    return panels
+
+
+def flow(table: Table, *, theme: str = "light") -> list[Any]:
+    """How large the gradient is at each layer, and which units are idle: the table of `training.gradient_flow`.
+
+    Returns two axes: ‖δ‖ and ‖∂L/∂W‖ by layer, and the share of dead and of saturated units.
+
+    >>> import chainrule as cr
+    >>> net = cr.nn.Sequential(cr.nn.Linear(2, 3, rng=0), cr.nn.ReLU(), cr.nn.Linear(3, 1, rng=1))
+    >>> table = cr.training.gradient_flow(net, [[1.0, 2.0]], [[1.0]], loss=cr.nn.MSELoss())
+    >>> sizes, idle = cr.plot.flow(table)
+    >>> [bars.get_label() for bars in sizes.containers]
+    ['‖δ‖', '‖∂L/∂W‖']
+    """
+    names = [f"{name}\n{kind}" for name, kind in zip(table["layer"], table["kind"], strict=True)]
+    place = np.arange(len(names))
+    units = np.array(table["units"], dtype=float)
+    with themed(theme) as (plt, inks):
+        figure = plt.figure(figsize=(10.0, 4.0))
+        sizes, idle = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
+        for n, (column, label) in enumerate((("delta", "‖δ‖"), ("gradient", "‖∂L/∂W‖"))):
+            sizes.bar(
+                place + 0.4 * n - 0.2,
+                numbers(table[column]),
+                0.38,
+                label=label,
+                hatch=("", "//")[n],
+                edgecolor=inks["paper"],
+            )
+        for n, column in enumerate(("dead", "saturated")):
+            share = 100 * numbers(table[column]) / units
+            idle.bar(place + 0.4 * n - 0.2, share, 0.38, label=column, hatch=("", "//")[n], edgecolor=inks["paper"])
+        for axes, title in ((sizes, "size of the gradient"), (idle, "idle units, %")):
+            axes.set_xticks(place, names)
+            axes.set(xlabel="layer, from the inputs", title=title)
+            axes.legend()
+        if np.any(numbers(table["delta"]) > 0):
+            sizes.set_yscale("log")
+        idle.set_ylim(0, 100)
+        figure.suptitle(table.note, fontsize="small", wrap=True)
+    return [sizes, idle]
+
+
+def numbers(column: Sequence[Any]) -> Any:
+    """A column as numbers; what is not said is 0."""
+    return np.array([0.0 if x is None or x == "" else float(x) for x in column])
+
+
+def weights(weight: Any, shape: tuple[int, int] | None = None, *, most: int = 16, theme: str = "light") -> list[Any]:
+    """The weights of each unit as an image: what it looks for, in orange where it weighs for and purple where against.
+
+    `weight` has a row for each unit; `shape` is that of the inputs, square without it. Returns the panels, at most
+    `most` of them.
+
+    >>> import chainrule as cr
+    >>> panels = cr.plot.weights(cr.nn.Linear(16, 3, rng=0).weight)
+    >>> len(panels), panels[0].images[0].get_array().shape
+    (3, (4, 4))
+    """
+    rows = np.asarray(getattr(weight, "data", weight), dtype=float)
+    rows = rows.reshape(len(rows), -1)
+    side = int(np.sqrt(rows.shape[1]))
+    shape = (side, side) if shape is None else shape
+    if shape[0] * shape[1] != rows.shape[1]:
+        raise ShapeError(
+            f"{rows.shape[1]} weights of a unit are no image of {shape[0]} × {shape[1]}: give shape=(height, width)"
+        )
+    rows = rows[:most]
+    reach = float(np.nanmax(np.abs(rows), initial=0.0)) or 1.0
+    with themed(theme) as (plt, _):
+        panels = several(plt, len(rows), 1.7, 6)
+        for n, (panel, row) in enumerate(zip(panels, rows, strict=True)):
+            image = panel.imshow(row.reshape(shape), cmap="PuOr_r", vmin=-reach, vmax=reach)
+            bare(panel, f"unit {n}")
+        panels[0].figure.colorbar(image, ax=panels, shrink=0.7)
+    return panels
+
+
+def mistakes(
+    net: Any, x: Any, y: Any, shape: tuple[int, int] | None = None, *, most: int = 12, theme: str = "light"
+) -> list[Any]:
+    """The images that a classifier gets wrong, the surest mistakes first, with what it says and what is true.
+
+    `x` has an image in each row (or axes of height and width), `y` the classes. Returns the panels, none where
+    everything is right.
+
+    >>> import chainrule as cr, numpy as np
+    >>> panels = cr.plot.mistakes(lambda rows: np.eye(2)[[0, 0]], np.zeros((2, 4)), [0, 1])
+    >>> [panel.get_title() for panel in panels]
+    ['says 0, is 1']
+    """
+    images, truth = np.asarray(getattr(x, "data", x), dtype=float), np.asarray(y).ravel()
+    scores = outputs_of(net, images)
+    if scores.ndim != 2 or len(scores) != len(truth):
+        raise DtypeError(f"mistakes need a score for each class of each row, and these have shape {scores.shape}")
+    said = scores.argmax(1)
+    wrong = np.flatnonzero(said != truth)
+    lead = scores[wrong, said[wrong]] - scores[wrong, truth[wrong].astype(int)]
+    shown = wrong[np.argsort(-lead, kind="stable")][:most]
+    if not len(shown):
+        return []
+    flat = images.reshape(len(images), -1)
+    side = int(np.sqrt(flat.shape[1]))
+    with themed(theme) as (plt, _):
+        panels = several(plt, len(shown), 1.7, 6)
+        for panel, n in zip(panels, shown, strict=True):
+            panel.imshow(flat[n].reshape(shape or (side, side)), cmap="gray" if theme == "dark" else "gray_r")
+            bare(panel, f"says {said[n]}, is {truth[n]}")
+        panels[0].figure.suptitle(f"{len(wrong):,} of {len(truth):,} wrong, the surest first")
+    return panels
+
+
+def bare(panel: Any, title: str) -> None:
+    """An image without ticks."""
+    panel.set_xticks([])
+    panel.set_yticks([])
+    panel.grid(visible=False)
+    panel.set_title(title, fontsize="small")

@@ -1,0 +1,87 @@
+"""How plots look: colours that stay apart for every eye, on paper and on a dark screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from chainrule.errors import FormatError, MissingExtra
+from chainrule.pictures.ink import THEMES
+
+CYCLES = {
+    "light": ("#0072b2", "#d55e00", "#007a5a", "#b0528a", "#8a6d00", "#3f8fc4"),
+    "dark": ("#5ab4f0", "#ff9d4d", "#4fd1a5", "#f09bcb", "#f0e442", "#a8d8ff"),
+}
+"""After Okabe and Ito (2008), darker or lighter for contrast; lines differ in their dashes too."""
+DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
+
+
+def pyplot() -> Any:
+    """Matplotlib, an extra."""
+    try:
+        from matplotlib import pyplot
+    except ImportError:
+        raise MissingExtra("matplotlib", "plot") from None
+    return pyplot
+
+
+@contextmanager
+def themed(theme: str) -> Iterator[tuple[Any, dict[str, str]]]:
+    """Matplotlib with the colours of a theme, in the block alone: its pyplot, and the inks by name."""
+    if theme not in CYCLES:
+        raise FormatError(f"there is no theme {theme!r}: choose one of {', '.join(CYCLES)}")
+    plt, inks = pyplot(), THEMES[theme]
+    settings = {
+        "axes.prop_cycle": plt.cycler(color=CYCLES[theme]),
+        "axes.facecolor": inks["paper"],
+        "axes.edgecolor": inks["muted"],
+        "axes.labelcolor": inks["ink"],
+        "axes.titlecolor": inks["ink"],
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "axes.titlesize": "medium",
+        "figure.facecolor": inks["paper"],
+        "savefig.facecolor": inks["paper"],
+        "grid.color": inks["faint"],
+        "grid.alpha": 0.4,
+        "legend.facecolor": inks["paper"],
+        "legend.edgecolor": inks["faint"],
+        "legend.labelcolor": inks["ink"],
+        "legend.fontsize": "small",
+        "text.color": inks["ink"],
+        "xtick.color": inks["muted"],
+        "ytick.color": inks["muted"],
+        "figure.constrained_layout.use": True,
+        "figure.dpi": 110,
+    }
+    with plt.rc_context(settings):
+        yield plt, inks
+
+
+def one_axes(plt: Any, ax: Any, size: tuple[float, float] = (6.4, 4.2)) -> Any:
+    """The axes that were given, or those of a new figure."""
+    return plt.figure(figsize=size).add_subplot() if ax is None else ax
+
+
+def several(plt: Any, count: int, size: float = 3.2, widest: int = 4) -> list[Any]:
+    """Axes for so many panels, in rows."""
+    columns = min(count, widest)
+    rows = -(-count // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(size * columns, size * rows), squeeze=False)
+    panels = list(axes.flat)
+    for spare in panels[count:]:
+        figure.delaxes(spare)
+    return panels[:count]
+
+
+def in_space(figure: Any, place: int, count: int, inks: dict[str, str]) -> Any:
+    """Axes in three dimensions, with few ticks and walls of the paper's colour."""
+    axes = figure.add_subplot(1, count, place, projection="3d")
+    for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
+        axis.set_pane_color(inks["frame"])
+        axis.set_major_locator(pyplot().MaxNLocator(4))
+    axes.view_init(elev=32, azim=-58)
+    return axes

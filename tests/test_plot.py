@@ -1,0 +1,273 @@
+"""Plots by their data: what each line, point and arrow says is what the engine or NumPy gives; no pixel is compared."""
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn
+from chainrule.errors import FormatError, FormulaError, ShapeError
+
+matplotlib = pytest.importorskip("matplotlib", reason="plots are drawn by Matplotlib: pip install '.[plot]'")
+matplotlib.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    """No figure stays open."""
+    from matplotlib import pyplot
+
+    before = dict(matplotlib.rcParams)
+    yield
+    pyplot.close("all")
+    assert dict(matplotlib.rcParams) == before, "a theme holds for one plot alone"
+
+
+def lines(ax):
+    """The lines of some axes with their data, by label."""
+    return {line.get_label(): np.array(line.get_data(), dtype=float) for line in ax.lines}
+
+
+def test_a_tangent_and_its_secants():
+    ax = cr.plot.tangent("x**3 - 3*x", 2.0, steps=(1.0, 0.5))
+    curve, tangent, first, second = [np.array(line.get_data(), dtype=float) for line in ax.lines[:4]]
+    x = curve[0]
+    np.testing.assert_allclose(curve[1], x**3 - 3 * x, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(tangent[1], 2 + 9 * (x - 2), rtol=1e-12, atol=1e-12)
+    for h, secant in ((1.0, first), (0.5, second)):
+        quotient = (((2 + h) ** 3 - 3 * (2 + h)) - 2) / h
+        np.testing.assert_allclose(secant[1], 2 + quotient * (x - 2), rtol=1e-12)
+        assert f"h = {h:g}: {quotient:g}" in lines(ax)
+    assert "the slope at 2 is 9" in ax.get_title()
+
+
+@pytest.mark.parametrize(
+    "f", [cr.sin, lambda x: cr.sin(x), "sin(x)", np.sin], ids=["rule", "function", "text", "numpy"]
+)
+def test_any_function_of_one_number(f):
+    ax = cr.plot.tangent(f, 1.0)
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), np.sin(ax.lines[0].get_xdata()), rtol=1e-14)
+    assert "0.5403" in ax.lines[1].get_label()
+
+
+NAMED = (
+    "sigmoid",
+    "tanh",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "gelu",
+    "silu",
+    "softplus",
+    "mish",
+    "hardtanh",
+    "relu6",
+)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_activations_are_what_pytorch_draws(name):
+    torch = pytest.importorskip("torch", reason="activations are compared with PyTorch's")
+    ax = cr.plot.activation(name)
+    values, slopes = [np.array(line.get_data()) for line in ax.lines[:2]]
+    x = torch.tensor(values[0], requires_grad=True)
+    found = getattr(torch.nn.functional, name, None) or getattr(torch, name)
+    out = found(x)
+    out.sum().backward()
+    np.testing.assert_allclose(values[1], out.detach().numpy(), rtol=1e-12, atol=1e-12)
+    # At a kink PyTorch may choose the other side: the points beside it are what the curve shows.
+    apart = np.ones(len(values[0]), bool)
+    apart[[np.argmin(np.abs(values[0] - kink)) for kink in (-1.0, 0.0, 1.0)]] = False
+    np.testing.assert_allclose(slopes[1][apart], x.grad.numpy()[apart], rtol=1e-11, atol=1e-11)
+
+
+def test_several_activations_and_their_formulas():
+    panels = cr.plot.activation("tanh", "sigmoid")
+    assert [line.get_label() for panel in panels for line in panel.lines[:2]] == [
+        "tanh(x)", "slope: 1 − tanh(x)²", "σ(x)", "slope: σ(x) · (1 − σ(x))",
+    ]  # fmt: skip
+    assert len(cr.plot.activation()) == 6
+    with pytest.raises(FormulaError, match="no function 'swishh'"):
+        cr.plot.activation("swishh")
+
+
+def test_a_loss_and_its_slope():
+    ax = cr.plot.loss("0.5*(yhat - y)**2", 1.0, at=2.0)
+    values, slopes, tangent = [np.array(line.get_data(), dtype=float) for line in ax.lines[:3]]
+    np.testing.assert_allclose(values[1], 0.5 * (values[0] - 1) ** 2, atol=1e-15)
+    np.testing.assert_allclose(slopes[1], values[0] - 1, atol=1e-15)
+    np.testing.assert_allclose(tangent[1], 0.5 + (values[0] - 2), atol=1e-15)
+    ax = cr.plot.loss("-(y*log(yhat) + (1-y)*log(1-yhat))", 1.0, span=1.5)
+    values, slopes = [np.array(line.get_data(), dtype=float) for line in ax.lines[:2]]
+    assert np.isnan(slopes[1][values[0] < 0]).all()
+    assert np.isfinite(slopes[1][(values[0] > 0) & (values[0] < 1)]).all()
+
+
+@pytest.mark.parametrize("make", [nn.MSELoss, nn.L1Loss, nn.HuberLoss])
+def test_losses_of_nn(make):
+    ax = cr.plot.loss(make(), 1.0, at=2.5)
+    x, values = ax.lines[0].get_data()
+    module = make()
+    assert values[7] == pytest.approx(float(module(np.array([x[7]]), np.array([1.0]))))
+    slopes = ax.lines[1].get_ydata()
+    measured = (values[2:] - values[:-2]) / (x[2:] - x[:-2])
+    middle = np.abs(np.diff(slopes, 2)) < 1e-9
+    np.testing.assert_allclose(slopes[1:-1][middle], measured[middle], atol=1e-6)
+
+
+def test_errors_of_difference_quotients():
+    ax = cr.plot.quotients("exp(x)", 1.0)
+    (h, forward), (_, central) = [np.array(line.get_data(), dtype=float) for line in ax.lines[:2]]
+    at = np.argmin(np.abs(h - 1e-4))
+    assert forward[at] == pytest.approx(np.e / 2 * h[at], rel=0.01)
+    at = np.argmin(np.abs(h - 1e-2))
+    assert central[at] == pytest.approx(np.e / 6 * h[at] ** 2, rel=0.01)
+    assert forward.argmin() < central.argmin()
+    assert 1e-10 < h[forward.argmin()] < 1e-6
+
+
+def test_the_gradient_on_contours_slices_and_the_tangent_plane():
+    contours, slices, space = cr.plot.gradient("x**2 + 3*x*y", (1.0, 2.0))
+    (arrow,) = [item for item in contours.collections if hasattr(item, "U")]
+    assert arrow.V[0] / arrow.U[0] == pytest.approx(3 / 8)
+    offsets, along_x = slices.lines[0].get_data()
+    np.testing.assert_allclose(along_x, (1 + offsets) ** 2 + 6 * (1 + offsets), atol=1e-12)
+    np.testing.assert_allclose(slices.lines[1].get_ydata(), 7 + 8 * offsets, atol=1e-12)
+    np.testing.assert_allclose(slices.lines[3].get_ydata(), 7 + 3 * offsets, atol=1e-12)
+    x, y, z = corners(space.collections[1])
+    np.testing.assert_allclose(z, 7 + 8 * (x - 1) + 3 * (y - 2), atol=1e-9)
+
+
+def corners(surface):
+    """The corners of a surface in space."""
+    return np.moveaxis(np.asarray(surface._faces, dtype=float), -1, 0)
+
+
+def test_a_surface_with_the_paths_of_optimizers():
+    plain = {"plain": lambda knobs: cr.optim.SGD(knobs, lr=0.05)}
+    space, contours = cr.plot.surface("x**2 + 10*y**2", start=(2.0, 1.0), optimizers=plain, steps=3)
+    (path,) = [line for line in contours.lines if line.get_label().startswith("plain")]
+    expected = [(2 * 0.9**k, 0.0 if k else 1.0) for k in range(4)]
+    np.testing.assert_allclose(np.transpose(path.get_data()), expected, atol=1e-12)
+    x, y, z = space.lines[0].get_data_3d()
+    np.testing.assert_allclose(z, x**2 + 10 * y**2, rtol=1e-12)
+    x, y, z = corners(space.collections[0])
+    np.testing.assert_allclose(z, x**2 + 10 * y**2, atol=1e-9)
+    names = [line.get_label().partition(":")[0] for line in cr.plot.surface("x**2 + y**2", steps=4)[1].lines[:4]]
+    assert names == ["SGD", "momentum", "RMSprop", "Adam"]
+
+
+def path_of(contours):
+    """The path of the optimizer that is called plain."""
+    return next(line for line in contours.lines if line.get_label().startswith("plain"))
+
+
+def test_a_surface_over_two_weights_of_a_network_puts_them_back():
+    net = nn.Sequential(nn.Linear(2, 3, dtype=float, rng=0), nn.Tanh(), nn.Linear(3, 1, dtype=float, rng=1))
+    x, y = np.array([[0.5, -1.0], [1.0, 2.0]]), np.array([[0.0], [1.0]])
+    before = {name: p.data.copy() for name, p in net.named_parameters()}
+
+    def loss():
+        return nn.MSELoss()(net(x), y)
+
+    value = loss()
+    value.backward()
+    slope = net[0].weight.grad.data[0, 1], net[2].weight.grad.data[0, 2]
+    net.zero_grad()
+    net[0].weight.label = "w1"
+    pair = ((net[0].weight, (0, 1)), (net[2].weight, (0, 2)))
+    plain = {"plain": lambda knobs: cr.optim.SGD(knobs, lr=0.1)}
+    _, contours = cr.plot.surface(loss, pair, optimizers=plain, steps=1)
+    start, end = np.transpose(path_of(contours).get_data())
+    np.testing.assert_allclose(end - start, -0.1 * np.array(slope), rtol=1e-10)
+    assert contours.get_xlabel() == "w1[0, 1]"
+    for name, parameter in net.named_parameters():
+        np.testing.assert_array_equal(parameter.data, before[name])
+    with pytest.raises(ShapeError, match="a pair of a parameter and a place"):
+        cr.plot.surface(loss, ((net[0].weight, 0), (net[2].weight, 0)))
+
+
+def test_rates_and_their_limit():
+    curves, limit = cr.plot.rates("x**2 + 5*y**2", (1.0, 1.0), [0.05, 0.21], steps=12)
+    slow, fast = [line.get_ydata() for line in curves.lines]
+    k = np.arange(13)
+    np.testing.assert_allclose(slow, 0.9 ** (2 * k) + 5 * 0.5 ** (2 * k), rtol=1e-10)
+    np.testing.assert_allclose(fast, (1 - 0.42) ** (2 * k) + 5 * (1 - 2.1) ** (2 * k), rtol=1e-10)
+    assert lines(limit)["2/λ"][0] == pytest.approx([0.2, 0.2])
+    assert "> 2/λ" in curves.lines[1].get_label()
+    _, limit = cr.plot.rates(lambda p: cr.sum((p - 1.0) ** 4) + cr.sum(p**2), [2.0, 0.0, 1.0], steps=5)
+    assert 0 < lines(limit)["2/λ"][0][0] < 1
+
+
+def test_where_a_network_changes_its_mind():
+    x = np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    ax = cr.plot.boundary(lambda rows: rows[:, 0] - rows[:, 1] + 0.25, x, ["a", "b", "a"])
+    line = next(item for item in ax.collections if hasattr(item, "levels")).get_paths()[0].vertices
+    np.testing.assert_allclose(line[:, 1] - line[:, 0], 0.25, atol=1e-9)
+    points = {item.get_label(): item.get_offsets() for item in ax.collections if item.get_label() in "ab"}
+    np.testing.assert_array_equal(points["a"], x[[0, 2]])
+    assert cr.plot.boundary(nn.Linear(2, 3, rng=0), x, [0, 1, 2], theme="dark")
+    with pytest.raises(ShapeError, match="two inputs"):
+        cr.plot.boundary(nn.Linear(3, 1), np.zeros((2, 3)), [0, 1])
+
+
+def test_what_layers_do_to_a_grid_and_that_linear_ones_collapse():
+    net = nn.Sequential(nn.Linear(2, 2, dtype=float, rng=0), nn.Linear(2, 2, dtype=float, rng=1), nn.Tanh())
+    panels = cr.plot.layers(net, lines=5)
+    assert len(panels) == 4
+    start, first, second, last = [np.array([line.get_data() for line in panel.lines[:10]]) for panel in panels]
+    points = np.moveaxis(start, 1, 2)
+    np.testing.assert_allclose(
+        np.moveaxis(first, 1, 2), net[0](points.reshape(-1, 2)).data.reshape(points.shape), atol=1e-12
+    )
+    np.testing.assert_allclose(last, np.tanh(second), atol=1e-12)
+    joined = np.array([line.get_data() for line in panels[2].lines[10:]])
+    np.testing.assert_allclose(joined, second[::1][: len(joined)], atol=1e-12)
+    assert "one map" in panels[2].get_title()
+    with pytest.raises(ShapeError, match=r"layer 0.*gives 3"):
+        cr.plot.layers(nn.Sequential(nn.Linear(2, 3)))
+
+
+def test_the_flow_of_gradients():
+    net = nn.Sequential(nn.Linear(2, 4, rng=0), nn.ReLU(), nn.Linear(4, 1, rng=1))
+    x = np.random.default_rng(0).normal(size=(8, 2))
+    table = cr.training.gradient_flow(net, x, x[:, :1], loss=nn.MSELoss())
+    sizes, idle = cr.plot.flow(table)
+    delta, gradient = [[bar.get_height() for bar in bars] for bars in sizes.containers]
+    assert delta == pytest.approx(table["delta"])
+    assert gradient == pytest.approx(table["gradient"])
+    dead = [bar.get_height() for bar in idle.containers[0]]
+    assert dead[0] == pytest.approx(100 * table["dead"][0] / 4)
+
+
+def test_weights_and_mistakes_as_images():
+    weight = np.arange(32.0).reshape(2, 16)
+    panels = cr.plot.weights(weight)
+    np.testing.assert_array_equal(panels[1].images[0].get_array(), weight[1].reshape(4, 4))
+    with pytest.raises(ShapeError, match="no image"):
+        cr.plot.weights(np.ones((2, 15)))
+    x = np.arange(12.0).reshape(3, 4)
+    scores = np.array([[1.0, 0.0], [5.0, 0.0], [2.0, 0.0]])
+    panels = cr.plot.mistakes(lambda rows: scores, x, [0, 1, 1])
+    assert [panel.get_title() for panel in panels] == ["says 0, is 1"] * 2
+    np.testing.assert_array_equal(panels[0].images[0].get_array(), x[1].reshape(2, 2))
+    assert cr.plot.mistakes(lambda rows: scores, x, [0, 0, 0]) == []
+
+
+def test_axes_of_the_users_own_and_themes():
+    from matplotlib import pyplot
+
+    _, ax = pyplot.subplots()
+    for draw in (
+        lambda: cr.plot.tangent("x", 1.0, ax=ax),
+        lambda: cr.plot.activation("relu", ax=ax),
+        lambda: cr.plot.loss("yhat - y", 1.0, ax=ax),
+        lambda: cr.plot.quotients("x**2", 1.0, ax=ax),
+    ):
+        assert draw() is ax
+    dark = cr.plot.tangent("x", 1.0, theme="dark")
+    assert dark.get_facecolor()[:3] == pytest.approx(matplotlib.colors.to_rgb("#0d1117"))
+    with pytest.raises(FormatError, match="no theme 'blue'"):
+        cr.plot.tangent("x", 1.0, theme="blue")
+    with pytest.raises(FormulaError, match="write it in x"):
+        cr.plot.tangent("a*b", 1.0)
