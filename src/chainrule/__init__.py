@@ -280,6 +280,7 @@ if TYPE_CHECKING:
     from chainrule import data, lessons, micrograd, nn, optim, plot, training
     from chainrule import sklearn as sklearn  # not in __all__: it needs scikit-learn
     from chainrule.codegen.compiled import compile
+    from chainrule.codegen.frozen import freeze
     from chainrule.derivation.explain import explain
     from chainrule.derivation.symbolic.derivative import derivative
     from chainrule.derivation.wrong.what_if import what_if
@@ -300,6 +301,7 @@ LATER = {
     "derivative": "derivation.symbolic.derivative",
     "draw": "pictures.draw",
     "explain": "derivation.explain",
+    "freeze": "codegen.frozen",
     "exercise": "lessons.exercise",
     "grade": "verify.grade",
     "lessons": "",
@@ -441,6 +443,7 @@ __all__ = [
     "fmax",
     "fmin",
     "fmod",
+    "freeze",
     "full",
     "full_like",
     "fused",

@@ -98,6 +98,15 @@ PROGRAMS: dict[str, Any] = {
     "weak numbers": (lambda w, lr: w - lr * w, (np.ones(3, np.float32), 0.1)),
     "constant result": (lambda x: (x, 3.0, np.ones(2)), (VECTOR,)),
     "copies": (cr.grad(lambda x: cr.sum(cr.broadcast_to(x[0] * x[1], shape=(2, 3))) + 0.0), (VECTOR,)),
+    "shapes": (
+        cr.value_and_grad(
+            lambda x: cr.sum(
+                cr.reshape(x, shape=(3, 1)) ** 2 + cr.sum(cr.reshape(x, shape=(3, 1)), axis=1, keepdims=True)
+            )
+        ),
+        (VECTOR,),
+    ),
+    "doubled": (cr.value_and_grad(lambda x: cr.sum(x * x) + cr.sum(cr.sum(cr.outer(x, x), axis=0))), (VECTOR,)),
     "nothing to add": (lambda x: (x + 0.0 - 0.0, 0.0 + x), (VECTOR,)),
     "nothing moves": (cr.grad(lambda x: cr.sum(cr.sign(x))), (VECTOR,)),
     "tensors": (cr.grad(lambda x: (x * x).sum()), (cr.Tensor(VECTOR),)),

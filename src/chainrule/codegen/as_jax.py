@@ -118,7 +118,9 @@ def jax_source(trace: Trace, name: str, made_for: str = "") -> str:
     """The module of a program for JAX: one pure function of its arguments."""
     trace = lowered(trace, words_for(trace), "JAX")
     printer = JaxPrinter(statements_of(trace, [name]))
-    text = printer.function(name, printer.body(), made_for)
+    body = printer.body()
+    tables = printer.tables().strip()
+    text = f"{tables}\n\n\n" * bool(tables) + printer.function(name, body, made_for)
     missing = sorted({kernel for source in printer.needed for kernel in source.kernels})
     if missing:
         raise ChainruleError(f"{', '.join(missing)} cannot be written in JAX: source() has it")

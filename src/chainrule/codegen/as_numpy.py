@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.codegen.numpy_source import carried, kernels_of
 from chainrule.codegen.source import ATOM, POWER, Source, enclosed, subscript, used, written
-from chainrule.codegen.statements import Statements, statements_of
+from chainrule.codegen.statements import Statements, statements_of, usual
 from chainrule.core.operation import Operation, kernels
 from chainrule.core.state import Quiet
 from chainrule.program import Step, Trace
@@ -88,7 +88,7 @@ def numpy_source(trace: Trace, name: str, made_for: str = "") -> str:
     printer = Printer(lines)
     body = printer.body()
     function = printer.function(name, body, made_for)
-    head = "\n".join(["import numpy as np", *carried(kernels_of(printer.needed))]).rstrip()
+    head = "\n".join(["import numpy as np", *carried(kernels_of(printer.needed))]).rstrip() + printer.tables()
     return f"{head}\n\n\n{function}\n" if "np." in head + function else f"{function}\n"
 
 
@@ -108,6 +108,10 @@ class Printer:
         arguments = [self.lines.names[step] for step in self.lines.arguments]
         said = textwrap.wrap(f'"""{made_for}"""', WIDTH, initial_indent="    ", subsequent_indent="    ")
         return "\n".join([*wrapped(f"def {name}(", arguments, "):"), *said, *body])
+
+    def tables(self) -> str:
+        """The long arrays of constants, before the function."""
+        return "".join(["\n\n" + long_array(name, self.trace.numbers[x]) for x, name in self.lines.tables.items()])
 
     def body(self) -> list[str]:
         """The lines inside the function."""
@@ -157,10 +161,12 @@ class Printer:
     def constant(self, x: Step) -> Source:
         """A number or an array of the program's own."""
         number = self.trace.numbers[x]
-        if x.ndim == 2 and x.shape[0] == x.shape[1] and np.array_equal(number, np.eye(len(number))):
+        if x in self.lines.tables:
+            return Source(self.lines.tables[x], number)
+        if usual(number) == "eye":
             kind = "" if x.dtype == np.float64 else f", dtype={written(x.dtype)}"
             return Source(f"np.eye({x.shape[0]}{kind})", number)
-        if x.ndim == 1 and x.size > 2 and x.dtype.kind == "i" and np.array_equal(number, np.arange(x.size)):
+        if usual(number) == "arange":
             return Source(f"np.arange({x.size})", number)
         text = written(number)
         if not x.shape and x.dtype == np.float64:
@@ -185,6 +191,17 @@ def by_rule(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any
     """The text that an operation's own forward leaves."""
     with Quiet():
         return operation.function(*inputs, **settings)
+
+
+def long_array(name: str, numbers: Any) -> str:
+    """An array of constants over several lines, each number with the fewest digits that give it back."""
+    array = np.asarray(numbers)
+    shortest = array.astype(str).astype(float) if array.dtype == np.float32 else array
+    text = f"{name} = np.array({shortest.tolist()}, dtype={written(array.dtype)})"
+    text = text.replace("nan", "np.nan").replace("inf", "np.inf")
+    return "\n".join(
+        textwrap.wrap(text, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    )
 
 
 def reread(setting: Any) -> Any:

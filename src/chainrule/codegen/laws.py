@@ -156,6 +156,9 @@ def twice_turned(b: Builder, step: Step) -> Any:
         return b.step("transpose", x)
     if is_only(step, "transpose") and step.settings["axes"] is not None and step.ndim == 2:
         return b.step("transpose", x)
+    if is_only(step, "transpose") and step.ndim == 2 and is_only(x, "matmul") and [y.ndim for y in x.inputs] == [2, 2]:
+        if any([is_only(y, "transpose") for y in x.inputs]):
+            return b.step("matmul", *[b.step("transpose", y) for y in x.inputs[::-1]])
     return None
 
 
@@ -202,6 +205,63 @@ def axes_summed(ndim: int, axis: Any) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
     return tuple([int(a) % ndim for a in (axis if isinstance(axis, tuple) else (axis,))])
+
+
+@law("a number repeated is a number")
+def repeated_number(b: Builder, step: Step) -> Any:
+    """What moves the copies of one number leaves copies, and what is done to all of them is done to one."""
+    if is_only(step, "reshape", "transpose", "swap") and (number := copies_of(step.inputs[0])) is not None:
+        return b.step("broadcast_to", number, shape=step.shape) if step.shape else number
+    if isinstance(step.op, Pointwise) and step.shape:
+        numbers = [copies_of(x) if isinstance(x, Step) else x for x in step.inputs]
+        if any([isinstance(x, Step) for x in numbers]) and all([x is not None for x in numbers]):
+            return b.step("broadcast_to", b.step(step.op, *numbers, **step.settings), shape=step.shape)
+    return None
+
+
+def copies_of(x: Any) -> Step | None:
+    """The number that an array holds copies of."""
+    inner = x.inputs[0] if is_only(x, "broadcast_to") else None
+    return inner if isinstance(inner, Step) and not inner.shape else None
+
+
+@law("shapes outside")
+def shapes_outside(b: Builder, step: Step) -> Any:
+    """An operation entry by entry on arrays that are shaped alike is shaped after it: then shapes meet and cancel."""
+    if is_only(step, "reshape") and is_only(step.inputs[0], "transpose"):
+        x = step.inputs[0].inputs[0]
+        return b.step("reshape", x, shape=step.shape) if max(x.shape, default=1) == x.size else None
+    if not isinstance(step.op, Pointwise) or is_only(step, "neg"):  # a sign goes further out
+        return None
+    arrays = [x for x in step.inputs if isinstance(x, Step) and x.shape]
+    if not arrays or not all([is_only(x, "reshape") and x.shape == step.shape for x in arrays]):
+        return None
+    if len({x.inputs[0].shape for x in arrays}) != 1:
+        return None
+    inputs = [x.inputs[0] if isinstance(x, Step) and x.shape else x for x in step.inputs]
+    return b.step("reshape", b.step(step.op, *inputs, **step.settings), shape=step.shape)
+
+
+@law("sums in one")
+def sums_in_one(b: Builder, step: Step) -> Any:
+    """The sum of all is the same in any shape, and of sums the sum; along axes of one entry nothing is added."""
+    if not is_only(step, "sum"):
+        return None
+    x: Any = step.inputs[0]
+    if x.size == step.size:
+        return b.step("reshape", x, shape=step.shape)
+    if step.settings["axis"] is None and is_only(x, "reshape", "transpose", "swap", "sum"):
+        total = b.step("sum", x.inputs[0])
+        return b.step("reshape", total, shape=step.shape)
+    return None
+
+
+@law("x + x is 2x")
+def twice(b: Builder, step: Step) -> Any:
+    """What is added to itself is doubled."""
+    if is_only(step, "add") and step.inputs[0] is step.inputs[1]:
+        return b.step("mul", b.constant(2, step.dtype), step.inputs[0])
+    return None
 
 
 @law("vectors in products")

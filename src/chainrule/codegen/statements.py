@@ -30,6 +30,9 @@ VIEWS = frozenset({"transpose", "swap", "reshape", "broadcast_to", "expand_dims"
 MOST_ON_A_LINE = 6
 """Expressions of more operations are parted."""
 
+SHORT = 12
+"""Arrays of constants of more entries have a name."""
+
 LONGEST = 100
 """A formula in a comment that is longer is left out."""
 
@@ -48,6 +51,8 @@ class Statements(NamedTuple):
     backward: list[Step]
     names: dict[Step, str]
     formulas: dict[Step, str]
+    tables: dict[Step, str]
+    """Long constant arrays, which have a name of their own."""
 
     @property
     def alone(self) -> Collection[Step]:
@@ -95,7 +100,23 @@ def statements_of(
         table[step] = names.new(trace.names.get(step) or results_by_key.get(step) or usual)
     for step in backward:
         table[step] = names.new(gradient_name(step, trace, uses, table) or results_by_key.get(step) or "g")
-    return Statements(trace, arguments, forward, backward, table, formulas(trace, table, alone))
+    tables = {step: names.leaf(trace.names.get(step, "numbers")) for step in program.steps if is_long(step, trace)}
+    return Statements(trace, arguments, forward, backward, table, formulas(trace, {**table, **tables}, alone), tables)
+
+
+def is_long(step: Step, trace: Trace) -> bool:
+    """Whether a step is an array of constants that nobody would write into a line."""
+    if step.kind is not Kind.FROZEN or step.size <= SHORT or step not in trace.numbers:
+        return False
+    return usual(trace.numbers[step]) == ""
+
+
+def usual(numbers: Any) -> str:
+    """What NumPy calls an array: ``eye`` or ``arange``, or nothing."""
+    if np.ndim(numbers) == 2 and np.array_equal(numbers, np.eye(len(numbers))):
+        return "eye"
+    is_range = np.ndim(numbers) == 1 and np.asarray(numbers).dtype.kind == "i"
+    return "arange" if is_range and len(numbers) > 2 and np.array_equal(numbers, np.arange(len(numbers))) else ""
 
 
 def needed_forward(trace: Trace) -> set[Step]:
@@ -225,7 +246,7 @@ def tree_of_step(step: Step, trace: Trace, found: dict[Step, Any]) -> Any:
     if step.op is None:
         if step.kind is Kind.FROZEN and step in trace.numbers:
             number = trace.numbers[step]
-            if np.ndim(number) == 2 and np.array_equal(number, np.eye(len(number))):
+            if usual(number) == "eye":
                 return Symbol("I", shape=step.shape)
             return float(number) if not step.shape else None
         return None
