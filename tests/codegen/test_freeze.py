@@ -128,13 +128,14 @@ def test_the_same_lecture_at_any_size_has_the_same_lines():
 
 def test_a_recorded_graph_of_micrograd():
     model = MLP(2, [4, 4, 1])
+    parameters: list[Any] = list(model.parameters())
     points = rng.normal(size=(10, 2))
     signs = [1 if x > 0 else -1 for x, _ in points]
 
     def loss() -> Any:
         scores = [model([Value(x) for x in row]) for row in points]
         losses = [(1 + -y * score).relu() for y, score in zip(signs, scores, strict=True)]
-        return sum(losses) * (1.0 / len(losses)) + 1e-4 * cr.sum([p * p for p in model.parameters()])
+        return sum(losses) * (1.0 / len(losses)) + 1e-4 * cr.sum([p * p for p in parameters])
 
     recorded = loss()
     frozen = cr.freeze(recorded)
@@ -143,12 +144,12 @@ def test_a_recorded_graph_of_micrograd():
     for _ in range(2):
         value, gradients = frozen()
         right = loss()
-        for p in model.parameters():
+        for p in parameters:
             p.grad = 0.0
         right.backward()
         slopes = {id(x): g for x, g in zip(frozen.leaves, gradients, strict=True)}
         np.testing.assert_allclose(value, right.data, rtol=1e-12)
-        for p in model.parameters():
+        for p in parameters:
             np.testing.assert_allclose(slopes[id(p)], p.grad, rtol=1e-12, atol=1e-14)
             p.data -= 0.05 * p.grad
     with pytest.raises(GraphError, match="takes no numbers"):
