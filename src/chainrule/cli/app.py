@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from chainrule.cli import lessons, network, verifying
+from chainrule.cli import compiling, lessons, network, verifying
 from chainrule.cli.help import Command, write_examples
 from chainrule.cli.telling import (
     WIDTH,
@@ -218,6 +218,8 @@ def refuse_unknown_options(words: Iterable[str], context: typer.Context) -> None
             hint = f": did you mean {near[0]}?" if near else ""
             raise typer.BadParameter(f"there is no option {word.partition('=')[0]}{hint}")
 
+
+app.command("compile", cls=FormulaCommand, context_settings={"ignore_unknown_options": True})(compiling.compile_)
 
 COMMANDS = (
     train,

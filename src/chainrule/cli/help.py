@@ -47,6 +47,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "train examples/flowers.csv --target species",
         "check flowers.safetensors examples/flowers.csv --cheap",
     ),
+    "compile": (
+        'compile "0.5*(w2*tanh(w1*x) - y)**2" --wrt w1,w2',
+        'compile "sum((W @ x - y)**2)" W:2x3 x:3 y:2 --out loss.c',
+        "train examples/flowers.csv --target species",
+        "compile flowers.safetensors --out flowers.py",
+    ),
     "lesson": ("lesson", "lesson 8", "lesson 8 --html eight.html"),
     "exercise": ("exercise 8.1", 'exercise 8.1 "(yhat - y)*h"'),
     "draw": (

@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from functools import update_wrapper
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,13 +19,15 @@ from chainrule.codegen.as_c import c_source
 from chainrule.codegen.as_javascript import javascript_source
 from chainrule.codegen.as_jax import jax_source
 from chainrule.codegen.as_numpy import numpy_source
+from chainrule.codegen.as_onnx import onnx_model
 from chainrule.codegen.laws import LAWS
-from chainrule.codegen.simplified import reached, simplified
+from chainrule.codegen.simplified import reached, simplified, with_numbers
 from chainrule.core import Value
 from chainrule.core.graph import Node, from_array
 from chainrule.core.state import Quiet
 from chainrule.core.tree import flatten, unflatten
-from chainrule.errors import ChainruleError, DtypeError, GraphError
+from chainrule.errors import ChainruleError, DtypeError, FileError, GraphError
+from chainrule.files import PathLike, write_whole
 from chainrule.program import Kind, Step, Trace, trace
 from chainrule.program.trace import leaf_of, names_of_arguments
 
@@ -32,6 +35,8 @@ MOST_VERSIONS = 64
 """Kinds of arguments for which a compiled function keeps a program."""
 
 TARGETS = ("numpy", "jax", "javascript", "c")
+SUFFIXES = {".py": "numpy", ".js": "javascript", ".c": "c", ".onnx": "onnx"}
+"""What a file's ending says that it is written in."""
 
 
 class Version(NamedTuple):
@@ -58,9 +63,9 @@ class Compiled:
     def __init__(self, f: Callable[..., Any]) -> None:
         if not callable(f):
             raise DtypeError(f"compile takes a function, and got a {type(f).__name__}")
-        update_wrapper(self, f)
+        update_wrapper(self, f, updated=())
         self.f = f
-        self.name = getattr(f, "__name__", "compiled")
+        self.name = getattr(f, "__name__", type(f).__name__.lower())
         self.versions: dict[Hashable, Version] = {}
         self.latest: Version | None = None
         self.lock = threading.RLock()
@@ -118,23 +123,51 @@ class Compiled:
             )
         return self.latest
 
-    def source(self, target: str = "numpy") -> str:
+    def source(self, target: str = "numpy", *, numbers: bool = False) -> str:
         """The program of the latest call as a module that runs without this package.
 
         `target` is "numpy", "jax", "javascript" or "c". The function takes the arguments' arrays one by one, and gives
-        the results' arrays; of JavaScript see codegen/as_javascript.py, of C the first lines. Raises ChainruleError for
+        the results' arrays; with `numbers` those from outside, as a network's weights, are in the source instead. Of
+        JavaScript see codegen/as_javascript.py, of C the first lines. Raises ChainruleError for
         an operation that a target cannot say.
         """
         version = self.needs_version()
-        if target == "numpy":
+        traced, name, made_for = version.trace, identifier(self.name), f"Made for {version.made_for}."
+        if target == "numpy" and not numbers:
             return version.source
+        traced = with_numbers(traced) if numbers else traced
+        if target == "numpy":
+            return numpy_source(traced, name, made_for)
         if target == "jax":
-            return jax_source(version.trace, identifier(self.name), f"Made for {version.made_for}.")
+            return jax_source(traced, name, made_for)
         if target == "javascript":
-            return javascript_source(version.trace, identifier(self.name))
+            return javascript_source(traced, name)
         if target == "c":
-            return c_source(version.trace, identifier(self.name))[0]
+            return c_source(traced, name)[0]
         raise DtypeError(f"source is written for {', '.join(TARGETS)}, not for {target!r}")
+
+    def write(self, path: PathLike, target: str | None = None) -> list[Path]:
+        """Write the program with all its numbers to a file, and give the files that were written.
+
+        The ending says which language: .py (NumPy), .js, .c (with its header beside it) or .onnx, which needs the extra
+        ``onnx``; `target` says otherwise. Files are written whole or not at all.
+        """
+        version, place = self.needs_version(), Path(path)
+        kind = target or SUFFIXES.get(place.suffix, "")
+        if kind == "onnx":
+            write_whole(place, onnx_model(with_numbers(version.trace), identifier(self.name)))
+            return [place]
+        if kind not in TARGETS:
+            raise FileError(
+                f"{place} ends with none of {', '.join(SUFFIXES)}: name a target, one of {', '.join(TARGETS)}"
+            )
+        if kind == "c":
+            text, header = c_source(with_numbers(version.trace), identifier(self.name))
+            write_whole(place, text)
+            write_whole(place.with_suffix(".h"), header)
+            return [place, place.with_suffix(".h")]
+        write_whole(place, self.source(kind, numbers=True))
+        return [place]
 
     def explain(self) -> str:
         """What was made, for which arguments, by which laws, and what runs."""

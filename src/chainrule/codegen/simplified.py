@@ -164,6 +164,32 @@ def renewed(trace: Trace, made: dict[Step, Step], builder: Builder) -> Trace:
     return Trace(program, given, held, names, numbers, of, frozenset(backward), outputs, trace.structure)
 
 
+def with_numbers(trace: Trace) -> Trace:
+    """The same function with the arrays from outside, as they are now, for numbers of its own."""
+    made: dict[Step, Step] = {}
+    numbers = dict(trace.numbers)
+    for step in trace.program.steps:
+        if step in trace.held:
+            source = trace.held[step]
+            made[step] = Step(Kind.FROZEN, step.shape, step.dtype)
+            numbers[made[step]] = np.array(getattr(source, "data", source) if hasattr(source, "edges") else source)
+        elif step.op is None:
+            made[step] = step
+        else:
+            inputs, settings = [replaced(x, made.__getitem__) for x in (step.inputs, step.settings)]
+            made[step] = Step(Kind.RESULT, step.shape, step.dtype, op=step.op, inputs=inputs, settings=settings)
+            numbers[made[step]] = numbers[step]
+    return trace._replace(
+        program=Program(list(made.values()), [made[x] for x in trace.program.outputs]),
+        held={},
+        names={made[x]: name for x, name in trace.names.items() if x in made},
+        numbers=numbers,
+        gradient_of={made[x]: made[of] for x, of in trace.gradient_of.items() if x in made and of in made},
+        backward=frozenset([made[x] for x in trace.backward if x in made]),
+        outputs=tuple([made[x] if isinstance(x, Step) else x for x in trace.outputs]),
+    )
+
+
 def live(program: Program) -> set[Step]:
     """The steps that some output needs."""
     return set(reached(program.outputs))

@@ -96,8 +96,8 @@ def statements_of(
     results_by_key = keyed_results(trace)
     top = scalar_result(trace)
     for step in forward:
-        usual = "value" if step is top else "t"
-        table[step] = names.new(trace.names.get(step) or results_by_key.get(step) or usual)
+        other = "value" if step is top else "out" if step in results_by_key or step in trace.outputs else "t"
+        table[step] = names.new(trace.names.get(step) or results_by_key.get(step) or other)
     for step in backward:
         table[step] = names.new(gradient_name(step, trace, uses, table) or results_by_key.get(step) or "g")
     tables = {step: names.leaf(trace.names.get(step, "numbers")) for step in program.steps if is_long(step, trace)}

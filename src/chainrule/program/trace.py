@@ -86,13 +86,10 @@ def labels_around(f: Any, sources: Sequence[Any]) -> dict[int, str]:
     seen: set[int] = set()
     while functions and wanted:
         function = functions.pop()
-        code = getattr(function, "__code__", None)
-        if code is None or id(function) in seen:
+        if id(function) in seen:
             continue
         seen.add(id(function))
-        cells: list[Any] = [cell.cell_contents for cell in function.__closure__ or ()]
-        globals_used = [(name, function.__globals__[name]) for name in code.co_names if name in function.__globals__]
-        level = [*zip(code.co_freevars, cells, strict=True), *globals_used]
+        level = variables_of(function)
         functions += [held for _, held in level if callable(held)]
         for _ in range(DEPTH):
             for name, held in level:
@@ -100,6 +97,21 @@ def labels_around(f: Any, sources: Sequence[Any]) -> dict[int, str]:
                     found.setdefault(id(held), name)
             level = [pair for name, held in level for pair in parts(name, held)]
     return {**find_labels(sources), **found}
+
+
+def variables_of(function: Any) -> list[tuple[str, Any]]:
+    """What a function reads from around it, by name; of another thing that can be called, what it holds."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return [] if isinstance(function, type) else list(parts("net", function)) or of_module(function)
+    cells: list[Any] = [cell.cell_contents for cell in function.__closure__ or ()]
+    globals_used = [(name, function.__globals__[name]) for name in code.co_names if name in function.__globals__]
+    return [*zip(code.co_freevars, cells, strict=True), *globals_used]
+
+
+def of_module(function: Any) -> list[tuple[str, Any]]:
+    """The attributes of an object."""
+    return list(getattr(function, "__dict__", {}).items())
 
 
 def leaf_of(x: Any, name: str) -> Traced | None:
@@ -114,7 +126,7 @@ def leaf_of(x: Any, name: str) -> Traced | None:
 def names_of_arguments(f: Callable[..., Any], args: Sequence[Any], settings: Mapping[str, Any]) -> list[str]:
     """A name for every leaf of the arguments: a parameter's, and the way to it in a container."""
     try:
-        parameters = list(signature(f).parameters.values())
+        parameters = list(signature(getattr(f, "forward", f)).parameters.values())
     except (TypeError, ValueError):
         parameters = []
     names: list[str] = []

@@ -1,0 +1,147 @@
+"""A program as an ONNX graph, for whatever runs ONNX; the ``onnx`` package is an extra, and loads when it is needed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.codegen.primitive import lowered
+from chainrule.codegen.statements import statements_of
+from chainrule.core.operation import Pointwise
+from chainrule.errors import ChainruleError, MissingExtra
+from chainrule.program import Kind, Step, Trace
+
+NODES = {
+    "abs": "Abs", "acos": "Acos", "acosh": "Acosh", "add": "Add", "asin": "Asin", "asinh": "Asinh", "atan": "Atan",
+    "atanh": "Atanh", "ceil": "Ceil", "cos": "Cos", "cosh": "Cosh", "div": "Div", "equal": "Equal", "erf": "Erf",
+    "exp": "Exp", "floor": "Floor", "greater": "Greater", "greater_equal": "GreaterOrEqual", "identity": "Identity",
+    "isnan": "IsNaN", "less": "Less", "less_equal": "LessOrEqual", "log": "Log", "logical_and": "And",
+    "logical_not": "Not", "logical_or": "Or", "logical_xor": "Xor", "matmul": "MatMul", "maximum": "Max",
+    "minimum": "Min", "mul": "Mul", "neg": "Neg", "pow": "Pow", "reciprocal": "Reciprocal", "relu": "Relu",
+    "rint": "Round", "sigmoid": "Sigmoid", "sign": "Sign", "sin": "Sin", "sinh": "Sinh", "softplus": "Softplus",
+    "sqrt": "Sqrt", "sub": "Sub", "tan": "Tan", "tanh": "Tanh", "where": "Where",
+}  # fmt: skip
+"""Operations that are one node of the same meaning."""
+
+WITH_SETTINGS = {
+    "broadcast_to", "concatenate", "expand_dims", "largest", "log_softmax", "reshape", "smallest", "softmax", "squeeze",
+    "sum", "swap", "transpose",
+}  # fmt: skip
+"""Operations whose node says their settings in another way."""
+
+OPSET = 18
+
+
+def onnx_model(trace: Trace, name: str) -> bytes:
+    """The bytes of an ONNX file; where each row is computed by itself, arguments and results have any number of them.
+
+    Raises MissingExtra where onnx is not installed, and ChainruleError for an operation without a node.
+    """
+    try:
+        import onnx
+    except ImportError:
+        raise MissingExtra("onnx", "onnx") from None
+    trace = lowered(trace, NODES.keys() | WITH_SETTINGS, "ONNX")
+    graph = Graph(trace, onnx)
+    rows = row_by_row(trace)
+    for step in trace.program.steps:
+        if step.op is not None:
+            graph.add(step)
+    given = [graph.declared(step, rows) for step in graph.arguments]
+    results = [graph.result(x, rows) for x in trace.outputs]
+    body = onnx.helper.make_graph(graph.nodes, name, given, results, initializer=graph.constants)
+    model = onnx.helper.make_model(body, opset_imports=[onnx.helper.make_opsetid("", OPSET)], producer_name="chainrule")
+    model.ir_version = 9
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def row_by_row(trace: Trace) -> bool:
+    """Whether a program of one row does the same with each of many."""
+    ends = [x for x in (*trace.given, *trace.outputs) if isinstance(x, Step)]
+    if not all([x.ndim == 2 and x.shape[0] == 1 for x in ends]):
+        return False
+    last = {"axis": -1}
+    return all(
+        [
+            isinstance(step.op, Pointwise)
+            or (step.op.name == "matmul" and step.inputs[1] not in trace.given and step.inputs[1].shape[0] > 1)
+            or (step.op.name == "transpose" and step.inputs[0].kind is Kind.FROZEN)
+            or (step.op.name in ("softmax", "log_softmax") and step.settings == last)
+            for step in trace.program.steps
+            if step.op is not None
+        ]
+    )
+
+
+class Graph:
+    """The nodes and constants of a graph, and what each step is called."""
+
+    def __init__(self, trace: Trace, onnx: Any) -> None:
+        self.trace, self.onnx = trace, onnx
+        lines = statements_of(trace)
+        self.arguments = lines.arguments
+        self.names = dict(lines.names)
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self.given: list[str] = []
+
+    def name(self, x: Any, kind: Any) -> str:
+        """What a step or a number is called; constants are entered."""
+        if isinstance(x, Step) and (x in self.names or x.op is not None):
+            return self.names.setdefault(x, f"step_{x.place}")
+        numbers = self.trace.numbers[x] if isinstance(x, Step) else np.asarray(x, kind)
+        name = f"number_{len(self.constants)}"
+        self.constants.append(self.onnx.numpy_helper.from_array(np.asarray(numbers), name))
+        if isinstance(x, Step):
+            self.names[x] = name
+        return name
+
+    def whole(self, numbers: Any) -> str:
+        """The name of a constant of whole numbers, as shapes and axes are."""
+        return self.name(np.asarray(numbers, np.int64), np.int64)
+
+    def add(self, step: Step) -> None:
+        """The node of a step."""
+        assert step.op is not None
+        word, settings = step.op.name, step.settings
+        floating = [x.dtype for x in step.inputs if isinstance(x, Step)]
+        inputs = [self.name(x, np.result_type(*floating) if floating else step.dtype) for x in step.inputs]
+        attributes: dict[str, Any] = {}
+        if word in NODES:
+            node = NODES[word]
+        elif word in ("reshape", "squeeze", "expand_dims", "broadcast_to"):
+            node = "Expand" if word == "broadcast_to" else "Reshape"
+            inputs.append(self.whole(step.shape))
+        elif word in ("transpose", "swap"):
+            node, order = "Transpose", tuple(range(step.ndim))
+            axes = settings.get("axes") or order[::-1]
+            swapped = (*order[:-2], order[-1], order[-2]) if word == "swap" else axes
+            attributes["perm"] = [int(a) % step.ndim for a in swapped]
+        elif word in ("sum", "largest", "smallest"):
+            node = {"sum": "ReduceSum", "largest": "ReduceMax", "smallest": "ReduceMin"}[word]
+            axis = settings["axis"]
+            if axis is not None:
+                inputs.append(self.whole(axis if isinstance(axis, tuple) else (axis,)))
+            attributes["keepdims"] = int(settings["keepdims"])
+        elif word in ("softmax", "log_softmax"):
+            node, attributes["axis"] = "Softmax" if word == "softmax" else "LogSoftmax", settings["axis"]
+            if not isinstance(settings["axis"], int):
+                raise ChainruleError(f"{word} over several axes cannot be written in ONNX")
+        else:
+            node, attributes["axis"] = "Concat", settings["axis"]
+        self.nodes.append(self.onnx.helper.make_node(node, inputs, [self.name(step, None)], **attributes))
+
+    def declared(self, step: Step, rows: bool) -> Any:
+        """An argument or a result with its type and shape."""
+        kind = self.onnx.helper.np_dtype_to_tensor_dtype(step.dtype)
+        shape: list[Any] = list(step.shape)
+        shape = ["rows", *shape[1:]] if rows else shape
+        return self.onnx.helper.make_tensor_value_info(self.name(step, None), kind, shape)
+
+    def result(self, x: Any, rows: bool) -> Any:
+        """A result, under a name of its own."""
+        if not isinstance(x, Step) or x.op is None:
+            raise ChainruleError("a result that is an argument, or a number, cannot be written in ONNX: leave it out")
+        return self.declared(x, rows)
