@@ -287,6 +287,7 @@ if TYPE_CHECKING:
     from chainrule.lessons.exercise import exercise
     from chainrule.pictures.draw import draw
     from chainrule.training.model import load_model
+    from chainrule.verify.degenerate import degenerate
     from chainrule.verify.engines import check_engine
     from chainrule.verify.grade import grade
     from chainrule.verify.gradients import check_gradients
@@ -298,6 +299,7 @@ LATER = {
     "check_engine": "verify.engines",
     "check_gradients": "verify.gradients",
     "data": "",
+    "degenerate": "verify.degenerate",
     "derivative": "derivation.symbolic.derivative",
     "draw": "pictures.draw",
     "explain": "derivation.explain",
@@ -403,6 +405,7 @@ __all__ = [
     "custom_vjp",
     "data",
     "deg2rad",
+    "degenerate",
     "derivative",
     "det",
     "detect_anomaly",

@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from chainrule.cli import compiling, lessons, network, verifying
+from chainrule.cli import compiling, grading, lessons, network, verifying
 from chainrule.cli.help import Command, write_examples
 from chainrule.cli.telling import (
     WIDTH,
@@ -227,6 +227,8 @@ COMMANDS = (
     network.evaluate,
     network.explain,
     verifying.check,
+    grading.grade,
+    grading.numbers,
     lessons.lesson,
     lessons.exercise,
 )

@@ -70,6 +70,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "train examples/flowers.csv --target species",
         "plot flow flowers.safetensors examples/flowers.csv --out flow.png",
     ),
+    "grade": (
+        "grade 'h = w1*x; ŷ = w2*h; L = 0.5*(ŷ - y)**2' --wrt w1 --answer '(ŷ - y)*x'",
+        "grade 'h = w1*x; L = (h - y)**2' x=2 w1=3 y=5 --wrt w1 --answer 2 --hints 2",
+        "grade 'L = sum((x @ w - y)**2)' x:4x3 w:3 y:4 --wrt w --code examples/least_squares.py:backward --run-code",
+    ),
+    "numbers": ("numbers 'h = w1*x; ŷ = w2*h; L = 0.5*(ŷ - y)**2' x=2 w1=2 w2=0.5 y=20 --wrt w1",),
     "doctor": ("doctor", "doctor --json"),
 }
 """What to type after the name of the program, by command; each line runs after those above it."""

@@ -131,7 +131,9 @@ def of_number(problem: Problem, walk: Walk, printed: Printed, wrt: Step, right: 
         return list(found.values())
     with Quiet():
         singles = [
-            c for c in changes(problem, wrt, walk) if printed.is_(np.nan if (g := change_gives(c, walk)) is None else g)
+            c
+            for c in changes(problem, wrt, [walk])
+            if printed.is_(np.nan if (g := change_gives(c, walk)) is None else g)
         ]
         for change in sorted(singles, key=lambda c: rank(c.name, True)):
             add(change.name, change.place, change.says)

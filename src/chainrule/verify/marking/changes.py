@@ -10,7 +10,7 @@ pass down from the changed link, so it is exact at any probe.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,15 +37,16 @@ class Change(NamedTuple):
     """What tells its place from others, for whatever was asked."""
 
 
-def changes(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
-    """Every single mistake that can be made on the way to `wrt`; `walk` tells which links are 1 anyway."""
+def changes(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Change]:
+    """Every single mistake that can be made on the way to `wrt`; the walks tell which links are 1 anyway."""
+    walk = walks[0]
     edges = list(edges_of(problem, wrt))
     yield from stops(problem, wrt, walk)
     yield from extras(problem, wrt)
     for step, slot, x in edges:
         for name, says, share in shares_of(problem, walk, step, slot, x):
             yield edge_change(problem, wrt, step, slot, name, says, share)
-    yield from errors(problem, wrt, walk)
+    yield from errors(problem, wrt, walks)
     yield from ways(problem, wrt)
     yield from stretches(problem, wrt, walk)
     yield from orders_and_updates(problem, wrt)
@@ -106,7 +107,7 @@ def stops(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
     """The gradient of another node, and local derivatives without what arrives."""
     asked = problem.name(wrt)
     between = problem.program.between([wrt])
-    for step in between:
+    for step in sorted(between, key=lambda step: step not in problem.names):
         if step is problem.output:
             continue
         place = f"{problem.name(step)}, in {problem.where(step)}, on the way to {asked}"
@@ -156,8 +157,9 @@ def extras(problem: Problem, wrt: Step) -> Iterator[Change]:
             )
 
 
-def errors(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
+def errors(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Change]:
     """The prediction or the target where a gradient is their difference, as it is behind a cross-entropy."""
+    walk = walks[0]
     for step in problem.program.between([wrt]):
         g = np.asarray(walk.right[step])
         for prediction in problem.program.steps:
@@ -167,7 +169,7 @@ def errors(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
                 if not fits(target.shape, step.shape) or target is wrt:
                     continue
                 scale = constant_ratio(g, walk.numbers[prediction] - walk.numbers[target])
-                if scale is None:
+                if scale is None or not same_ratio(walks, step, prediction, target, scale):
                     continue
                 error = f"{problem.name(prediction)} − {problem.name(target)}"
                 place = f"the error {error}, at {problem.name(step)}, in {problem.where(step)}"
@@ -184,9 +186,19 @@ def errors(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
                     )
 
 
+def same_ratio(walks: Sequence[Walk], step: Step, prediction: Step, target: Step, scale: float) -> bool:
+    """Whether a gradient is that multiple of a difference at another probe too: of one number it always is at one."""
+    if len(walks) < 2:
+        return step.size > 1
+    other = constant_ratio(walks[1].right[step], walks[1].numbers[prediction] - walks[1].numbers[target])
+    return other is not None and abs(other - scale) <= 1e-8 * abs(scale)
+
+
 def constant_ratio(top: Any, bottom: Any) -> float | None:
     """The one number by which an array is larger than another, if there is one."""
     top, bottom = np.asarray(top, float), np.asarray(bottom, float)
+    if not top.shape and not bottom.shape:
+        return float(top / bottom) if bottom and top else None
     if top.shape != bottom.shape or not np.any(bottom):
         return None
     where = np.unravel_index(np.argmax(np.abs(bottom)), bottom.shape) if bottom.ndim else ()

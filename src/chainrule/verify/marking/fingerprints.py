@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,6 +37,9 @@ def agrees(answer: Any, value: Any, loose: bool = False) -> bool:
     """
     if answer is None or value is None:
         return False
+    if not getattr(answer, "shape", ()) and not getattr(value, "shape", ()):
+        a, v = float(answer), float(value)
+        return math.isfinite(a) and abs(a - v) <= RTOL * max(abs(a), abs(v)) + NOTHING
     answer, value = np.asarray(answer, float), np.asarray(value, float)
     if answer.shape != value.shape:
         if loose and answer.ndim == 2 and answer.shape == value.T.shape:
@@ -101,7 +105,7 @@ class Fingerprint:
     def changes(self) -> list[Change]:
         """Every single mistake on the way."""
         if self._changes is None:
-            self._changes = list(changes(self.problem, self.wrt, self.walks[0]))
+            self._changes = list(changes(self.problem, self.wrt, self.walks))
         return self._changes
 
     def singles(self) -> list[Change]:

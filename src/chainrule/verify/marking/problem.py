@@ -56,6 +56,11 @@ class Problem:
         self.output = program.output
         self.leaves = {self.names[step]: step for step in program.leaves if step in self.names}
 
+    @cached_property
+    def is_scalar(self) -> bool:
+        """Whether every step is a single number."""
+        return not any(step.shape for step in self.program.steps)
+
     def name(self, step: Step) -> str:
         """What the learner calls a step, or how it was written."""
         return self.names.get(step) or self.text.get(step) or (step.op.name if step.op is not None else "a number")
@@ -126,12 +131,12 @@ def typed_problem(lines: Assignments, shapes: Mapping[str, tuple[int, ...]]) -> 
     named: dict[str, Step | float] = {}
     text: dict[Step, str] = {}
     owner: dict[Step, str] = {}
-    for name in lines.names:
+    for name in (*lines.names, *[name for name in lines.constants if name in shapes]):
         step = Step(Kind.PARAMETER, shapes.get(name, ()))
         steps.append(step)
         named[name] = step
     for name in lines.constants:
-        named[name] = CONSTANTS[name]
+        named.setdefault(name, CONSTANTS[name])
     for line in lines.lines:
         found: list[Any] = []
         for part in line.formula.steps:

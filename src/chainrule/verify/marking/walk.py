@@ -24,6 +24,7 @@ class Walk:
         self.problem = problem
         self.numbers = numbers
         self.passes: dict[int, dict[Step, Any]] = {}
+        self._slopes: dict[tuple[Step, Step], Any] = {}
         self._below: dict[tuple[Step, Step], list[Step]] = {}
 
     @cached_property
@@ -85,6 +86,15 @@ class Walk:
         """What reaches `wrt` of a gradient in `top`, along every way between them."""
         if top is wrt:
             return g
+        if not top.shape and not wrt.shape and self.problem.is_scalar:
+            # One number leads from one to the other, whatever arrives.
+            if (top, wrt) not in self._slopes:
+                self._slopes[top, wrt] = self.walked_down(top, np.float64(1.0), wrt)
+            return g * self._slopes[top, wrt]
+        return self.walked_down(top, g, wrt)
+
+    def walked_down(self, top: Step, g: Any, wrt: Step) -> Any:
+        """The same, step by step."""
         gradients: dict[Step, Any] = {top: g}
         inside = self.below(top, wrt)
         among = {*inside, wrt}

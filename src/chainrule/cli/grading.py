@@ -1,0 +1,172 @@
+"""The commands of the teacher: grade an answer or a folder of them, and look at the numbers of a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from chainrule.cli.telling import Json, say
+from chainrule.cli.verifying import RunCode, Seconds, code_of
+from chainrule.errors import ChainruleError, CodeError, FileError
+from chainrule.table import json_of
+
+Problem = Annotated[str, typer.Argument(metavar="PROBLEM", help="Assignments, as 'h = w*x; L = (h - y)**2', or @FILE.")]
+Given = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[NAME=VALUE | NAME:SHAPE]...", help="Values, as x=2, and shapes, as W:3x2."),
+]
+
+KINDS = {".txt": "formula", ".csv": "table", ".py": "code"}
+"""What a file of a folder is, by its ending."""
+
+
+def grade(
+    problem: Problem,
+    given: Given = None,
+    wrt: Annotated[str, typer.Option(help="The name whose gradient is asked, or several: W1,b1.")] = "",
+    answer: Annotated[str, typer.Option(help="A formula or a number, or @FILE.")] = "",
+    table: Annotated[str, typer.Option(help="A file of a hand calculation: name = number lines, or CSV.")] = "",
+    code: Annotated[str, typer.Option(help="FILE.py:FUNCTION that returns the gradients in the order of --wrt.")] = "",
+    folder: Annotated[str, typer.Option(help="Grade every .txt, .csv and .py (its backward) of a folder.")] = "",
+    steps: Annotated[int, typer.Option(min=1, help="Steps of a training loop.")] = 1,
+    rate: Annotated[float, typer.Option(help="The rate of a training loop or of updates in a table.")] = 0.1,
+    hints: Annotated[int, typer.Option(min=0, max=3, help="Print so many hints, and not the mistake.")] = 0,
+    run_code: RunCode = False,
+    seconds: Seconds = 60,
+    as_json: Json = False,
+) -> None:
+    """Grade a gradient: right in any equal form, or the mistake that gives exactly this answer, and where.
+
+    Exit code 0 where it is right, 1 where it is wrong.
+    """
+    grader = Grader(text_of(problem), list(given or []), wrt, steps, rate, run_code, seconds)
+    if sum(map(bool, (answer, table, code, folder))) != 1:
+        raise typer.BadParameter("give one of --answer, --table, --code and --folder")
+    if folder:
+        hand_in_all(list(grader.folder(Path(folder))), as_json)
+        return
+    if code:
+        found = grader.code(*code_of(code, "FUNCTION"))
+    else:
+        found = grader.text(Path(table).read_text(encoding="utf-8") if table else text_of(answer))
+    text = found.pop("text")
+    if as_json:
+        typer.echo(json_of(found))
+    elif hints and not found["right"]:
+        say("\n".join(found["hints"][:hints]))
+    else:
+        say(text)
+    if not found["right"]:
+        raise typer.Exit(1)
+
+
+def text_of(typed: str) -> str:
+    """What was typed, or what a file after @ holds."""
+    if not typed.startswith("@"):
+        return typed
+    try:
+        return Path(typed[1:]).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise FileError(f"{typed[1:]} is no text") from None
+
+
+class Grader:
+    """A problem and how its answers are graded."""
+
+    def __init__(
+        self, problem: str, items: list[str], wrt: str, steps: int, rate: float, run_code: bool, seconds: float
+    ) -> None:
+        from chainrule.expression import read_given
+
+        self.problem = problem
+        self.items = items
+        self.given = read_given(items)
+        self.wrt = [name.strip() for name in wrt.split(",") if name.strip()]
+        self.steps = steps
+        self.rate = rate
+        self.run_code = run_code
+        self.seconds = seconds
+
+    def text(self, answer: str) -> dict[str, Any]:
+        """The grade of a formula, a number or a table."""
+        import chainrule as cr
+
+        marked = cr.grade(
+            self.problem,
+            answer.strip(),
+            wrt=self.wrt,
+            shapes=self.given.shapes,
+            values=self.given.values,
+            steps=self.steps,
+            rate=self.rate,
+        )
+        return {**marked.as_dict(), "text": str(marked)}
+
+    def code(self, path: str, name: str) -> dict[str, Any]:
+        """The grade of a function in a file, which runs in a process of its own."""
+        from chainrule.verify.running import Limits, run_apart
+
+        if not self.run_code:
+            raise CodeError(f"to grade {path}, its code has to be run: add --run-code if you trust it")
+        arguments = [self.problem, self.items, path, name, self.wrt, self.steps, self.rate]
+        ran = run_apart("chainrule.verify.answers.apart:grade_code", arguments, Limits(self.seconds), Path.cwd())
+        return ran.result
+
+    def folder(self, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The grade of every file; what cannot be graded says why."""
+        files = sorted(file for file in folder.iterdir() if file.suffix in KINDS)
+        if not files:
+            raise FileError(f"{folder} has no .txt, .csv or .py to grade")
+        for file in files:
+            try:
+                if file.suffix == ".py":
+                    found = self.code(str(file), "train" if self.steps > 1 else "backward")
+                else:
+                    found = self.text(file.read_text(encoding="utf-8"))
+            except (ChainruleError, UnicodeDecodeError) as error:
+                found = {"right": None, "mistakes": [], "text": str(error).splitlines()[0]}
+            yield file.name, found
+
+
+def hand_in_all(found: list[tuple[str, dict[str, Any]]], as_json: bool) -> None:
+    """Print a summary table, and exit with 1 where something is wrong."""
+    if as_json:
+        typer.echo(json_of({name: {k: v for k, v in one.items() if k != "text"} for name, one in found}))
+    else:
+        width = max(len(name) for name, _ in found)
+        for name, one in found:
+            first = one["mistakes"][0] if one["mistakes"] else None
+            verdict = {True: "right", False: "wrong", None: "not read"}[one["right"]]
+            told = "" if one["right"] else one["text"] if first is None else f"{first['name']}: {first['place']}"
+            say(f"{name:<{width}}  {verdict:<8}  {told}".rstrip())
+        right = sum(one["right"] is True for _, one in found)
+        say(f"{right} of {len(found)} right")
+    if not all(one["right"] for _, one in found):
+        raise typer.Exit(1)
+
+
+def numbers(
+    problem: Problem,
+    given: Given = None,
+    wrt: Annotated[str, typer.Option(help="What will be asked for, or several: w1,w2. [all names]")] = "",
+    as_json: Json = False,
+) -> None:
+    """Say which mistakes these numbers cannot reveal, which look alike, and propose numbers that tell them apart.
+
+    Exit code 1 where a mistake is hidden.
+    """
+    import chainrule as cr
+    from chainrule.expression import read_given
+
+    items = read_given(list(given or []))
+    asked = [name.strip() for name in wrt.split(",") if name.strip()]
+    found = cr.degenerate(text_of(problem), items.values, wrt=asked or None, shapes=items.shapes)
+    if as_json:
+        typer.echo(json_of(found.as_dict()))
+    else:
+        say(str(found))
+    if found:
+        raise typer.Exit(1)
