@@ -121,6 +121,7 @@ class Grader:
         if not files:
             raise FileError(f"{folder} has no .txt, .csv or .py to grade")
         for file in files:
+            found: dict[str, Any]
             try:
                 if file.suffix == ".py":
                     found = self.code(str(file), "train" if self.steps > 1 else "backward")
