@@ -179,7 +179,7 @@ def hidden_by(problem: Problem, name: str, catalogue: Catalogue, walk: Walk) -> 
         if agrees(value, right):
             says = f"{KINDS[change.name].what}: {change.says}"
             found.append(Hidden(name, change.name, change.place, says, reason(problem, catalogue.wrt, change, walk)))
-    return found
+    return sorted(found, key=lambda one: not one.because)
 
 
 def reason(problem: Problem, wrt: Step, change: Change, walk: Walk) -> str:
