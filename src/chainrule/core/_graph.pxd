@@ -12,6 +12,7 @@ cdef class Node:
     cdef public object arrays
     cdef public object edges
     cdef public object gone
+    cdef public object hooks
     cdef public object inputs
     cdef public object _label
     cdef public object line
@@ -40,4 +41,6 @@ cdef fitted(Node node, object share)
 cpdef edges_of(object node)
 cpdef list backward_order(object outputs)
 cdef leave(Node node, object g, bint fresh)
+cdef settled(Node node, object g, set own)
+cdef asked(Node node, object g)
 cdef list shares(object node, object edges, object g, bint record, bint spare)

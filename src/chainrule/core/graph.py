@@ -107,6 +107,7 @@ class Node:
         "changed",
         "edges",
         "gone",
+        "hooks",
         "inputs",
         "line",
         "op",
@@ -210,7 +211,7 @@ def require_differentiable(array: Any) -> None:
 def set_up(node: Node, array: Any) -> None:
     """A leaf over an array."""
     node._data = array
-    node._grad = node.op = node.view_of = node.gone = node.origin = None
+    node._grad = node.op = node.view_of = node.gone = node.origin = node.hooks = None
     node._keep_grad = node.requires_grad = False
     node.inputs = node.edges = node.arrays = ()
     node.settings = NO_SETTINGS
@@ -572,8 +573,8 @@ def sweep(order: Any, gradients: dict[Any, Any], arrived: Any, path: Any, record
         edges = edges_of(node)
         if arrived is None:
             known: Node = node
-            if not edges or known._keep_grad:
-                leave(known, g, node in own)
+            if known.hooks is not None or not edges or known._keep_grad:
+                g = settled(known, g, own)
         elif not arrived(node, g):
             continue
         if path is not None:
@@ -598,6 +599,29 @@ def sweep(order: Any, gradients: dict[Any, Any], arrived: Any, path: Any, record
                 gradients[x] = held + share
                 if not record:
                     own.add(x)
+
+
+def settled(node: Node, g: Any, own: set[Any]) -> Any:
+    """A node's gradient as its hooks leave it, kept in the node if it is a leaf or was asked to."""
+    if node.hooks is not None:
+        g = asked(node, g)
+        own.discard(node)
+    if not node.edges or node._keep_grad:
+        leave(node, g, node in own)
+    return g
+
+
+def asked(node: Node, g: Any) -> Any:
+    """The gradient of a node as its hooks leave it: each gets a Tensor of its own, and may give another."""
+    for (hook,) in list(node.hooks):
+        found = hook(g if isinstance(g, Node) else from_array(np.array(g)))
+        if found is None:
+            continue
+        given: Any = found if isinstance(found, Node) else from_array(np.array(found, node.dtype))
+        if given.shape != node.shape:
+            raise ShapeError(f"a hook gave a gradient of shape {given.shape}, which does not fit {node.describe()}")
+        g = given if isinstance(g, Node) else given._data.astype(node.dtype)
+    return g
 
 
 def leave_nothing(node: Node) -> None:

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from chainrule.core.graph import (
     require_differentiable,
     set_up,
 )
+from chainrule.core.handles import RemovableHandle
 from chainrule.core.labels import find_labels
 from chainrule.core.leaving import give_array, give_explicitly, give_number
 from chainrule.core.numpy_calls import called, operation_of, refused
@@ -60,6 +61,7 @@ class Tensor(Node, Operators):
     _keep_grad: bool
     arrays: Sequence[Any]
     edges: Sequence[tuple[int, Tensor]]
+    hooks: list[tuple[Callable[[Any], Any]]] | None
     inputs: tuple[Any, ...]
     line: str
     op: Any
@@ -282,6 +284,31 @@ class Tensor(Node, Operators):
     def retain_grad(self) -> None:
         """Keep `grad` on this tensor too, although it is not a leaf."""
         self._keep_grad = True
+
+    def register_hook(self, hook: Callable[[Any], Any]) -> RemovableHandle:
+        """Call ``hook(gradient)`` when this tensor's gradient has come in `backward()`; what it gives stands for it.
+
+        The gradient is complete, a Tensor of this shape, and is then kept and handed on. Hooks are called in the order
+        they came, and ``handle.remove()`` ends one. On a leaf it is the gradient of this pass alone, before it is added
+        to `grad`. A tensor that requires no gradient raises `GraphError`; a gradient of another shape `ShapeError`.
+
+        >>> import chainrule as cr
+        >>> x = cr.Tensor([1.0, -2.0], requires_grad=True)
+        >>> y = x * x
+        >>> handle = y.register_hook(lambda g: cr.clip(g, -1.0, 1.0))
+        >>> (3 * y).sum().backward()
+        >>> x.grad
+        Tensor([ 2., -4.])
+        """
+        if not self.requires_grad:
+            raise GraphError(f"{self.describe()} requires no gradient, so no hook would ever be called")
+        if not callable(hook):
+            raise DtypeError(f"a hook is a function of a gradient, not {type(hook).__name__}")
+        if self.hooks is None:
+            self.hooks = []
+        entry = (hook,)  # a thing of its own: one hook may be registered twice
+        self.hooks.append(entry)
+        return RemovableHandle(self.hooks, entry)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Switch `requires_grad` on a leaf, in place."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 UNSEEN = "unseen in training"
+MOST_BYTES = 2**34
+"""Of all features together."""
 
 
 def warn_of(notes: Iterable[str], source: str) -> None:
@@ -105,6 +107,11 @@ def features_of(frame: pl.DataFrame, columns: Columns, rows: Array, dtype: np.dt
     end = 0
     for column in columns.features:
         places[column.name] = slice(end, end := end + len(column.feature_names))
+    if (size := frame.height * end * dtype.itemsize) > MOST_BYTES:
+        raise DataError(
+            f"{frame.height:,} rows of {end:,} features would take {size / 1e9:,.1f} GB: leave out columns of many "
+            "categories with ignore=, or give a lower max_categories="
+        )
     x = np.zeros((frame.height, end), dtype)
     written = _write_together(x, frame, columns, places)
     for column in columns.features:

@@ -11,6 +11,8 @@ from pathlib import Path
 from chainrule.errors import DataError
 
 PathLike = str | os.PathLike[str]
+MOST_UNPACKED = 2**32
+"""Bytes that a packed file may unpack to, all of it together."""
 
 
 def existing(path: PathLike) -> Path:

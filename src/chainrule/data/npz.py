@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import lzma
 import math
 import zipfile
 import zlib
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.files import PathLike, existing, is_folder, meant, reading
+from chainrule.data.files import MOST_UNPACKED, PathLike, existing, is_folder, meant, reading
 from chainrule.data.idx import load_idx
 from chainrule.errors import DataError
 
@@ -30,12 +32,22 @@ INK = 255
 MOST_PACKED = 1032
 """Bytes that one packed byte can stand for at most."""
 
+UNREADABLE = (
+    *(ValueError, ArithmeticError, LookupError, OSError, EOFError, RuntimeError, SyntaxError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, TypeError, AttributeError, TokenError),
+)
+"""What NumPy and Python's reader of archives raise for what they cannot read."""
+
+MOST_MEMBERS = 10_000
+"""Arrays of one archive."""
+
 
 def load_npz(path: PathLike, *names: str) -> dict[str, NDArray[Any]]:
     """Read the arrays of an ``.npz`` archive by name, all of them or those in `names`.
 
-    Nothing in the file is run: arrays of Python objects are refused. A missing, foreign or damaged file, and a name
-    that is not in it, raise `DataError`. O(arrays read).
+    Nothing in the file is run: arrays of Python objects are refused. A missing, foreign or damaged file, a name that is
+    not in it, and an archive that would unpack to more than 4 GiB or has more than 10,000 parts, raise `DataError`,
+    before that memory is taken. O(arrays read).
 
     >>> import chainrule as cr, numpy as np
     >>> np.savez("points.npz", x=np.zeros((5, 2)), y=np.arange(5))
@@ -47,6 +59,7 @@ def load_npz(path: PathLike, *names: str) -> dict[str, NDArray[Any]]:
         raise DataError(f"{found} is not an .npz archive, or its end is missing")
     name = ""
     try:
+        _refuse_bombs(found, names)
         with np.load(found, allow_pickle=False) as stored:
             for name in names:
                 if name not in stored.files:
@@ -59,13 +72,30 @@ def load_npz(path: PathLike, *names: str) -> dict[str, NDArray[Any]]:
                 arrays[name] = stored[name]
     except DataError:
         raise
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         where = f"the array {name!r} of {found}" if name else found
         raise DataError(f"{where} cannot be read: {error}") from error
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray):
             raise DataError(f"{found} holds a file {name!r} that is not an array of NumPy's")
     return arrays
+
+
+def _refuse_bombs(path: Path, names: tuple[str, ...]) -> None:
+    """An archive must not unpack to more than fits, have parts without end, or count the same bytes as several."""
+    with zipfile.ZipFile(path) as archive:
+        parts = archive.infolist()
+    if len(parts) > MOST_MEMBERS:
+        raise DataError(f"{path} holds {len(parts):,} parts, and at most {MOST_MEMBERS:,} are read")
+    if sum(part.compress_size for part in parts) > path.stat().st_size:
+        raise DataError(f"{path} is damaged: its parts overlap, and would take more bytes than the file has")
+    wanted = {f"{name}.npy" for name in names}
+    size = sum(part.file_size for part in parts if not names or part.filename in wanted)
+    if size > MOST_UNPACKED:
+        raise DataError(
+            f"{path} unpacks to {size:,} bytes, and at most {MOST_UNPACKED:,} are read: name fewer of its arrays, or "
+            "save it in parts"
+        )
 
 
 def _refuse_more_than_there_is(path: Path, name: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from chainrule.core.graph import from_array
+from chainrule.core.handles import RemovableHandle
 from chainrule.core.operation import is_node
 from chainrule.core.tensor import Tensor
 from chainrule.custom import custom_vjp
@@ -20,31 +21,6 @@ if TYPE_CHECKING:
     from chainrule.nn.module import Module
 
 Hook = Callable[..., Any]
-
-
-class RemovableHandle:
-    """What registering a hook gives: `remove` takes the hook away; in a ``with`` block its end does.
-
-    >>> import chainrule as cr
-    >>> net = cr.nn.Linear(2, 1, rng=0)
-    >>> with net.register_forward_hook(lambda module, inputs, out: print(out.shape)):
-    ...     _ = net([[1.0, 2.0]])
-    (1, 1)
-    >>> _ = net([[1.0, 2.0]])
-    """
-
-    def __init__(self, hooks: list[Any], entry: Any) -> None:
-        self._hooks, self._entry = hooks, entry
-
-    def remove(self) -> None:
-        """Take the hook away; a second time does nothing."""
-        self._hooks[:] = [held for held in self._hooks if held is not self._entry]
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.remove()
 
 
 class Hooks:

@@ -11,6 +11,7 @@ different moments. The weights are named ``model.…``, so any reader of safeten
 from __future__ import annotations
 
 import json
+import math
 import os
 import zlib
 from collections.abc import Mapping, Sequence
@@ -270,14 +271,16 @@ def check_of(arrays: Arrays, text: str) -> str:
     return f"{check:08x}"
 
 
-def read(path: Path) -> tuple[Arrays, dict[str, Any]]:
-    """The arrays and the states of a checkpoint, once it is known to be one and to be whole."""
+def read(path: Path, *, most: float = math.inf) -> tuple[Arrays, dict[str, Any]]:
+    """The arrays and the states of a checkpoint, once it is known to be one and to be whole, and of `most` bytes."""
     from safetensors import SafetensorError, safe_open
 
     try:
         path.open("rb").close()
     except OSError as error:
         raise CheckpointError(f"{path} could not be read: {error.strerror or error}") from error
+    if (size := path.stat().st_size) > most:
+        raise CheckpointError(f"{path} has {size:,} bytes, and a network for a table at most {most:,.0f}")
     try:
         with safe_open(path, framework="np") as file:
             about = file.metadata() or {}

@@ -30,7 +30,7 @@ from chainrule.training.importance import input_effects, permutation_importance
 from chainrule.training.judge import Judgement, Threshold, judge, outputs_of, probabilities_of, said_classes
 from chainrule.training.linear import Linear
 from chainrule.training.predictions import Predictions
-from chainrule.training.table_net import for_linear, network_of, shapes_of, width_of
+from chainrule.training.table_net import MOST_PARAMETERS, for_linear, network_of, shapes_of, width_of
 
 if TYPE_CHECKING:
     pass
@@ -40,6 +40,8 @@ Data = "PathLike | Examples | Mapping[str, Any] | pl.DataFrame"
 KIND = "network of chainrule train"
 VERSION = 1
 """Counted up when a saved network can no longer be read as it was."""
+MOST_BYTES = 4 * MOST_PARAMETERS + 2**27
+"""Of a file: its parameters, and a header as long as safetensors allows."""
 MOST_KEPT = 20_000
 """Numbers of a linear model that are saved with a network, to stand beside it later."""
 
@@ -204,7 +206,7 @@ def load_model(path: PathLike) -> Model:
     ...
     chainrule.errors.DataError: there is no file nowhere.safetensors
     """
-    arrays, states = read(existing(path))
+    arrays, states = read(existing(path), most=MOST_BYTES)
     held = states["extra"]
     if not isinstance(held, dict) or held.get("kind") != KIND or "model" not in states:
         raise CheckpointError(f"{path} is a checkpoint, but holds no network that chainrule train has saved")
