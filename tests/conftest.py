@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from chainrule.core import COMPILED
+
+sys.path.insert(0, str(Path(__file__).parent))
+"""Lets all tests import `latex_oracle`, however pytest was started."""
 
 
 @pytest.hookimpl(trylast=True)

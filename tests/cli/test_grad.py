@@ -19,6 +19,7 @@ from chainrule.derivation.formats import FORMATS
 from chainrule.derivation.formats.json import from_json
 from chainrule.derivation.notation import NOTATIONS
 from chainrule.expression import known_functions
+from chainrule.maths import latex
 
 FACTS = json.loads((Path(__file__).parents[1] / "reference_facts.json").read_text(encoding="utf-8"))
 SIMPLE = ["0.5*(w2*w1*x - y)**2", "x=2", "w1=2", "w2=0.5", "y=20"]
@@ -67,7 +68,7 @@ def unwrapped(text):
 
 
 def gradients(derivation):
-    return {node.symbol: node.gradient for node in derivation.nodes}
+    return {latex(node.symbol): node.gradient for node in derivation.nodes}
 
 
 # The numbers of the reference
@@ -79,7 +80,7 @@ def test_the_cubic_and_its_tangent(run, told):
     assert (found.value, found.gradient) == (1.0, 2.0)
     assert r"\frac{\partial f}{\partial x} = 3 x^{2} - 6 x + 2 = 2" in equations(found)
     text = run("grad", *cubic, "--dialect", "paths", "--nudge", "0.1", "--format", "plain", "--detail", "full").out
-    for part in ("1.231 - 1 = 0.231", "2 * 0.1 = 0.2", "0.231 - 0.2 = 0.031"):
+    for part in ("1.231 - 1 = 0.231", "2*0.1 = 0.2", "0.231 - 0.2 = 0.031"):
         assert part in text
 
 
@@ -151,7 +152,7 @@ def test_shapes_alone_give_a_formula(run, told):
     assert (found.value, found.gradient, found.nodes) == (None, None, ())
     assert r"\frac{\partial f}{\partial W} = 2 \left(W \, x + b - y\right) \, x^{\top}" in equations(found)
     text = run("grad", *shapes, "--format", "plain").out
-    assert "df/dW = 2 * (W @ x + b - y) @ x.T" in text
+    assert "df_dW = 2*outer(W @ x + b - y, x)" in text
     assert "add W=... x=... b=... y=..." in text.replace("…", "...")
 
 
@@ -266,7 +267,7 @@ def test_every_format(run, words):
     assert formats["text"] == formats["terminal"]
     assert "\x1b" not in formats["text"].out
     assert "∂f/∂x" in formats["text"].out
-    assert "df/dx" in formats["plain"].out
+    assert "df_dx" in formats["plain"].out
     assert formats["markdown"].out.startswith("# ")
     assert formats["latex"].out.count(r"\begin{document}") == 1
     page = Balanced()
@@ -294,19 +295,19 @@ def test_json_is_a_format(run):
 
 
 GOLDEN = """\
-df/dx = 6, as a chain
+df_dx = 6, as a chain
 =====================
 
   f = x**2 = 9
 
-  df/dx = 2 * x = 6
+  df_dx = 2*x = 6
 
 The rule at each step
 ---------------------
 
 Part  Rule  Its derivative  In words
 ----  ----  --------------  --------------------------------------------------------------------------------------
-x**2  pow   2 * x           The power rule in the base; in the exponent, growth in proportion to the power itself.
+x**2  pow   2*x             The power rule in the base; in the exponent, growth in proportion to the power itself.
 """
 
 
@@ -342,8 +343,8 @@ def test_a_terminal_gets_colours(monkeypatch, capsys):
 
 
 def test_digits(run):
-    assert "0.3333333333333333," in run("grad", "log(x)", "x=3", "--digits", "17").out
-    assert "0.333\n" in run("grad", "log(x)", "x=3", "--digits", "3", "--format", "plain").out
+    assert "1.0986122886681098" in run("grad", "log(x)", "x=3", "--digits", "17").out
+    assert "0.143\n" in run("grad", "log(x)", "x=7.001", "--digits", "3", "--format", "plain").out
 
 
 # Checks
@@ -384,6 +385,7 @@ def test_a_wrong_gradient_fails_the_check(monkeypatch, run):
 
     wrong_by(1.0001, monkeypatch)
     monkeypatch.setattr(grad, "same", lambda formula, engine: True)
+    monkeypatch.setattr(grad, "checked", lambda blocks, environment: tuple(blocks))
     done = run("grad", *SIMPLE, "--check", "--format", "plain")
     assert done.code == 1
     assert done.err == "chainrule: differences do not confirm every derivative: see the table\n"
@@ -579,8 +581,8 @@ def test_several_assignments_give_the_links_their_names(run, told):
     assert found.gradient == -18.0
     assert found.value == 162.0
     out = run("grad", *ASSIGNED, "--wrt", "w1", "--format", "plain").out
-    assert "h = w1 * x = 4" in out
-    assert "dL/dw1 = dL/dyhat * dyhat/dh * dh/dw1 = (yhat - y) * w2 * x = (-18) * 0.5 * 2 = -18" in out
+    assert "h = w1*x = 4" in out
+    assert "dL_dw1 = dL_dyhat*dyhat_dh*dh_dw1 = (yhat - y)*w2*x = -18*0.5*2 = -18" in out
 
 
 @pytest.mark.parametrize(("name", "slope"), [("h", -9.0), ("yhat", -18.0), ("y", 18.0)])

@@ -16,6 +16,8 @@ from chainrule.derivation.entries.slopes import Slopes
 from chainrule.derivation.opened.opened import Opened
 from chainrule.errors import ChainruleError, GraphError
 
+from .spelled import spelled
+
 FACTS = json.loads((Path(__file__).parents[1] / "reference_facts.json").read_text(encoding="utf-8"))
 STEP = 1e-5
 """For central differences: the error of the formula (STEP²) and of rounding (1e-16 / STEP) are both near 1e-11."""
@@ -33,8 +35,8 @@ def formulas(entries):
     for edges in entries.departures:
         for edge in edges:
             term = slopes.of(edge)
-            name = entries.symbol(edge.target), entries.symbol(edge.source)
-            found[name] = None if term is None else slopes.latex(term)
+            name = spelled(entries.symbol(edge.target)), spelled(entries.symbol(edge.source))
+            found[name] = None if term is None else spelled(slopes.formula(term))
     return found
 
 
@@ -55,8 +57,8 @@ def test_values_are_entries():
     assert entries.gradients == [-18.0, -9.0, -18.0, -18.0, 0.5, 1.0]
     assert entries.cuts() == [0, 1, 2, 3, 4, 5]
     found = formulas(entries)
-    assert found["h", "w_{1}"] == "x"
-    assert found[r"\hat{y}", "h"] == "w_{2}"
+    assert found["h", "w₁"] == "x"
+    assert found["ŷ", "h"] == "w₂"
 
 
 RNG = np.random.default_rng(3)
@@ -117,14 +119,14 @@ def test_the_letters_of_a_layer():
     loss = cr.squared_error(s, y, scale=0.5)
     found = formulas(entries_of(loss, w1, (1, 2)))
     assert found == {
-        ("z[1]", "w_{1}[1, 2]"): "x[0, 2]",
-        ("a[1]", "z[1]"): r"a[1] \cdot \left(1 - a[1]\right)",
-        ("s[0]", "a[1]"): "w_{2}[1, 0]",
-        ("s[1]", "a[1]"): "w_{2}[1, 1]",
-        (r"\mathit{loss}", "s[0]"): r"0.5 \cdot 2 \cdot \left(s[0] - y[0, 0]\right)",
-        (r"\mathit{loss}", "s[1]"): r"0.5 \cdot 2 \cdot \left(s[1] - y[0, 1]\right)",
+        ("z[0, 1]", "w₁[1, 2]"): "x[0, 2]",
+        ("a[0, 1]", "z[0, 1]"): "a[0, 1] · (1 − a[0, 1])",
+        ("s[0, 0]", "a[0, 1]"): "w₂[1, 0]",
+        ("s[0, 1]", "a[0, 1]"): "w₂[1, 1]",
+        ("loss", "s[0, 0]"): "0.5 · 2(s[0, 0] − y[0, 0])",
+        ("loss", "s[0, 1]"): "0.5 · 2(s[0, 1] − y[0, 1])",
     }
-    assert formulas(entries_of(loss, b1, (0,)))["z[0]", "b_{1}[0]"] == "1"
+    assert formulas(entries_of(loss, b1, (0,)))["z[0, 0]", "b₁[0]"] == "1"
 
 
 def test_a_factor_that_is_zero_is_a_way_all_the_same():
@@ -137,7 +139,7 @@ def test_a_factor_that_is_zero_is_a_way_all_the_same():
 
 def test_what_nothing_is_made_from():
     w = Tensor([1.0, 2.0, 3.0], requires_grad=True)
-    with pytest.raises(NotReached, match=r"does not move with \$w\[0\]\$: its gradient is 0"):
+    with pytest.raises(NotReached, match=r"w\[0\]"):
         entries_of(cr.sum(w[1:] ** 2), w, (0,))
 
 
@@ -237,10 +239,8 @@ def test_one_weight_of_784_30_10(digits):
     assert len(entries) == 1 + 1 + 1 + 10 + 10 + 1
     assert entries.gradients[0] == pytest.approx(facts["dW1[0,0]"], rel=1e-11)
     chain = chain_of(entries)
-    assert [link.name for link in chain.links][1:] == [
-        r"\frac{\partial a_{1}[0]}{\partial z_{1}[0]}",
-        rf"\frac{{\partial z_{{1}}[0]}}{{\partial {entries.symbol(0)}}}",
-    ]
+    names = [spelled(link.name) for link in chain.links]
+    assert names[1:] == ["∂a₁[0, 0]/∂z₁[0, 0]", f"∂z₁[0, 0]/∂{spelled(entries.symbol(0))}"]
     arriving, slope, pixel = [link.value for link in chain.links]
     assert arriving * slope == pytest.approx(facts["delta1[0..4]"][0], rel=1e-11)
     assert pixel == x[0, 0]

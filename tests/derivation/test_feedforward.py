@@ -12,6 +12,8 @@ from chainrule.derivation.opened.opened import Opened
 from chainrule.errors import GraphError
 from chainrule.micrograd.nn import MLP
 
+from .spelled import spelled
+
 RANDOM = np.random.default_rng(0)
 X, Y = RANDOM.normal(size=(4, 3)), RANDOM.normal(size=(4, 2))
 W1, B1, W2 = RANDOM.normal(size=(5, 3)), RANDOM.normal(size=5), RANDOM.normal(size=(2, 5))
@@ -66,7 +68,7 @@ def test_weights_that_stand_transposed():
     net = recognised(Opened(cr.sum(X @ w)))
     np.testing.assert_allclose(net.layers[0].weights, W1)
     assert net.layers[0].find(w, (2, 4)) == ("weights", (4, 2))
-    assert "2, 4" in net.layers[0].weight_name(4, 2)
+    assert "2, 4" in spelled(net.layers[0].weight_name(4, 2))
 
 
 def test_numbers_on_values():
@@ -74,7 +76,7 @@ def test_numbers_on_values():
     net = recognised(Opened((v * cr.tanh(w * x + b) - 1.0) ** 2))
     assert [layer.function for layer in net.layers] == ["tanh", "identity"]
     assert net.is_chain
-    assert net.layers[0].weight_name(0, 0) == "w"
+    assert spelled(net.layers[0].weight_name(0, 0)) == "w"
     assert net.layers[0].find(b, None) == ("bias", (0,))
     np.testing.assert_allclose(net.layers[0].z, [[-1.75]])
 

@@ -18,7 +18,9 @@ from chainrule.derivation.entries.ways import count_of_ways, largest_ways, nudge
 from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Equation, Heading, Note, Paragraph, Table
 from chainrule.derivation.request import Request
-from chainrule.expression.maths.value import value_of
+from latex_oracle.value import value_of
+
+from .spelled import spelled
 
 FACTS = json.loads((Path(__file__).parents[1] / "reference_facts.json").read_text(encoding="utf-8"))
 
@@ -91,8 +93,10 @@ def test_more_ways_than_a_number_holds():
     assert count_of_ways(entries) == pytest.approx(3000 * math.log10(2), rel=1e-12)
     assert entries.gradients[0] == 1.0
     story = told(out, x).story
-    sentence = next(block.text for block in story if isinstance(block, Paragraph) and "carries" in block.text)
-    assert sentence.startswith("About $10^{903}$ ways lead")
+    sentence = next(
+        spelled(block.text) for block in story if isinstance(block, Paragraph) and "carries" in spelled(block.text)
+    )
+    assert sentence.startswith("About 10^903 ways lead")
     assert count_of_ways(entries_of((x + x) * (x + x), x)) == 4
 
 
@@ -119,9 +123,9 @@ def test_nan_and_infinity_are_told():
     x = Value(0.0)
     out = cr.log(x) * 2.0 + x
     story = told(out, x).story
-    assert any(r"\infty" in equation.latex for equation in equations(story))
+    assert any("finite" in spelled(equation.note) for equation in equations(story))
     y = Value(-1.0)
-    assert any("nan" in equation.latex for equation in equations(told(cr.sqrt(y) + y, y).story))
+    assert any("finite" in spelled(equation.note) for equation in equations(told(cr.sqrt(y) + y, y).story))
 
 
 CHAIN = FACTS["3b1b_chain"]
@@ -177,7 +181,7 @@ def test_a_nudge_of_the_simple_net():
     story = told(cost, w2, nudge=0.1).story
     first = tables(story)[0].rows[0]
     assert [cell.parts[-1] for cell in first] == ["0.1", "-7.12", "-71.2", "-7.2", "0.08"]
-    assert any("a hundred times smaller" in block.text for block in story if isinstance(block, Paragraph))
+    assert any("a hundred times smaller" in spelled(block.text) for block in story if isinstance(block, Paragraph))
 
 
 def test_the_nudge_travels_link_by_link():
@@ -188,14 +192,14 @@ def test_the_nudge_travels_link_by_link():
 
 def test_words_for_lines_kinks_and_flat_places():
     x = Value(2.0)
-    words = lambda out: " ".join(block.text for block in told(out, x).story if isinstance(block, Paragraph | Note))  # noqa: E731
-    assert "in exact proportion" in words(3.0 * x + 1.0)
+    linear = told(3.0 * x + 1.0, x).story
+    assert any("in exact proportion" in spelled(block.text) for block in linear if isinstance(block, Paragraph | Note))
     kinked = Value(0.0)
     story = told(cr.abs(kinked), kinked).story
-    assert any("a kink lies here" in block.text for block in story if isinstance(block, Note))
+    assert any("a kink lies here" in spelled(block.text) for block in story if isinstance(block, Note))
     dead = Value(-1.0)
     flat = told(cr.relu(dead) * 2.0, dead).story
-    assert any("does not move at all" in block.text for block in flat if isinstance(block, Paragraph))
+    assert any("does not move at all" in spelled(block.text) for block in flat if isinstance(block, Paragraph))
 
 
 def test_the_ways_and_the_rest_add_up_to_the_gradient():
@@ -207,7 +211,7 @@ def test_the_ways_and_the_rest_add_up_to_the_gradient():
     entries = entries_of(out, w, (1, 2))
     ways = count_of_ways(entries)
     assert answer.counts == {"entries": len(entries), "ways": ways}
-    assert total.note == f"the last term is what the other ways carry, {ways:,} less 4"
+    assert spelled(total.note) == f"the last term is what the other ways carry, {ways:,} less 4"
     shown = [value_of(row[2].parts[-1]) for row in largest.rows]
     assert value_of(total.parts[-1]) == pytest.approx(entries.gradients[0], rel=1e-5)
     rest = entries.gradients[0] - math.fsum(shown)
@@ -225,8 +229,8 @@ def test_every_printed_way_names_its_entries_and_multiplies_out():
     assert f.data == -6.0
     story = told(f, a).story
     ways = tables(story)[-1]
-    assert [row[1] for row in ways.rows] == [r"$a \to s \to f$", r"$a \to d \to f$"]
-    assert [row[2].parts[0] for row in ways.rows] == [r"d \cdot 1", r"s \cdot b"]
+    assert [spelled(row[1]) for row in ways.rows] == ["a → s → f", "a → d → f"]
+    assert [spelled(row[2].sides[0]) for row in ways.rows] == ["d · 1", "s · b"]
     assert [row[2].parts[-1] for row in ways.rows] == ["-6", "3"]
     assert story[-1].parts[-1] == "-3"
     for equation in equations(story):
@@ -241,8 +245,8 @@ def test_a_very_long_way_is_shown_by_its_ends():
         out = cr.sin(out * 1.001)
     story = told(out, x).story
     (row,) = tables(story)[-1].rows
-    assert row[1].count(r"\to") == 12
-    assert row[2].note == "the factor in the middle is the product of 3,988"
+    assert spelled(row[1]).count("→") == 12
+    assert spelled(row[2].note) == "the factor in the middle is the product of 3,988"
     x.grad = 0.0
     out.backward()
     assert value_of(story[-1].parts[-1]) == pytest.approx(x.grad, rel=1e-5)
@@ -251,20 +255,20 @@ def test_a_very_long_way_is_shown_by_its_ends():
 def test_of_an_array_the_largest_entry_and_of_everything_the_leaves():
     w = Tensor([1.0, -3.0, 2.0], requires_grad=True)
     note = told(cr.sum(w**2), w).story[0]
-    assert re.search(r"has 3 entries.*w\[1\]", note.text)
+    assert re.search(r"has 3 entries.*w\[1\]", spelled(note.text))
     x, y = Value(1.0), Value(2.0)
-    headings = [block.text for block in told(x * y, None).story if isinstance(block, Heading) and block.level == 2]
-    assert headings == ["In $x$", "In $y$"]
+    headings = [
+        spelled(block.text) for block in told(x * y, None).story if isinstance(block, Heading) and block.level == 2
+    ]
+    assert headings == ["In x", "In y"]
     many = [Value(float(i)) for i in range(9)]
     story = told(cr.sum([v * v for v in many]), None, top=2).story
     assert "the 2 with the largest gradients of 9" in story[0].text
-    assert [block.text for block in story if isinstance(block, Heading) and block.level == 2] == [
-        "In $many[8]$".replace("many", r"\mathit{many}"),
-        r"In $\mathit{many}[7]$",
-    ]
+    headings = [spelled(block.text) for block in story if isinstance(block, Heading) and block.level == 2]
+    assert headings == ["In many[8]", "In many[7]"]
 
 
 def test_nothing_made_from_it():
     w = Tensor([1.0, 2.0], requires_grad=True)
     (note,) = told(cr.sum(w[1:] ** 2), w, (0,)).story
-    assert "does not move with $w[0]$" in note.text
+    assert "does not move with w[0]" in spelled(note.text)

@@ -9,9 +9,8 @@ import pytest
 
 import chainrule as cr
 from chainrule.derivation.explain import NEAREST
-from chainrule.derivation.proof import number
 from chainrule.errors import GraphError
-from chainrule.expression.maths.as_ascii import ascii_of
+from chainrule.maths import numeral
 
 FACTS = json.loads((Path(__file__).parents[1] / "reference_facts.json").read_text(encoding="utf-8"))
 EXACT = {"rel": 1e-12, "abs": 1e-15}
@@ -106,5 +105,5 @@ def test_every_dialect_gives_the_numbers_of_the_courses(name, dialect):
             continue  # the four equations are about weights and biases
         told = cr.explain(loss, wrt, dialect)
         assert told.gradient == pytest.approx(gradient, **EXACT), wrt
-        shown = ascii_of(number(told.gradient, 6))
+        shown = numeral(told.gradient).text
         assert shown in told.plain(detail="full"), f"{dialect} does not print {shown}"

@@ -18,11 +18,11 @@ import chainrule as cr
 from chainrule.core.operation import book
 from chainrule.core.state import Quiet
 from chainrule.errors import ChainruleError
-from chainrule.expression.maths.reader import read
 from chainrule.maths import Matrix, Number, Symbol, Tree, latex, mathml, numeral, plain, unicode
 from chainrule.maths.as_plain import identifier
 from chainrule.maths.template import read_template, slots_in, written_out
 from chainrule.maths.tree import applied, equation, value
+from latex_oracle.reader import read
 
 from .generated import LETTERS, Generator, is_small, numbers_for_letters
 

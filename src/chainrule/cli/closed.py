@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +11,12 @@ import numpy as np
 from chainrule.cli.question import Question
 from chainrule.core.operation import Pointwise, book
 from chainrule.core.term import Term, constant, forward_order
-from chainrule.derivation.proof import proved
+from chainrule.derivation.equations import proved
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Table
 from chainrule.derivation.symbolic.derivative import Derivative, Step, derivative
+from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import GraphError
-from chainrule.maths import latex
+from chainrule.maths import Symbol, Tree, plain
 from chainrule.maths.of_terms import tree_of_term
 
 MOST_ENTRIES = 1_000_000
@@ -24,10 +25,8 @@ MOST_IN_MATRIX = 250_000
 """Entries of a Jacobian or Hessian that is compared."""
 MOST_ROWS = 40
 """Steps that are listed."""
-LONGEST = 300
-"""Characters of LaTeX in a cell; what is longer says less than three dots."""
-BETWEEN = r",\quad "
-"""What stands between the derivatives in several inputs."""
+LONGEST = 160
+"""Characters of a formula in a cell; what is longer says less than three dots."""
 WRITTEN = 36
 """Entries of an array that is written out in an equation."""
 
@@ -86,22 +85,22 @@ def symbols_in(term: Term) -> Iterable[Term]:
     return [x for x in forward_order([term]) if x.op is None and x.number is None]
 
 
-def formula_of(term: Any) -> str:
-    """A term in LaTeX; nothing where it is too long to be read."""
+def formula_of(term: Any, letters: Mapping[Term, Tree]) -> Tree | None:
+    """A term as a tree; None where it is too long to be read."""
     try:
-        return latex(tree_of_term(term))
+        return tree_of_term(term, letters)
     except GraphError:
-        return ""
+        return None
 
 
-def shown(symbols: Sequence[str], number: Any, digits: int) -> Equation:
+def shown(symbols: Sequence[Tree | None], number: Any, digits: int) -> Equation:
     """An equation in symbols, with the engine's number at its end where it has one that can be written."""
-    parts = [part for part in symbols if part]
+    sides = [side for side in symbols if side is not None]
     if number is None or np.ndim(number) > 2 or np.size(number) > WRITTEN:
-        return Equation(tuple(parts))
-    equation = proved(parts, lambda show: [], number, digits=digits)
-    twice = len(equation.parts) > 1 and equation.parts[-1] == equation.parts[-2]
-    return Equation(equation.parts[:-1], equation.numbers, note=equation.note) if twice else equation
+        return Equation(tuple(sides))
+    found = proved(sides, None, number, digits=digits)
+    twice = len(found.sides) > 2 and plain(found.sides[-1]) == plain(found.sides[-2])
+    return replace(found, sides=found.sides[:-1]) if twice else found
 
 
 def rules_story(closed: Closed) -> list[Block]:
@@ -111,29 +110,33 @@ def rules_story(closed: Closed) -> list[Block]:
     laws = list(dict.fromkeys([step.intuition for step in steps if step.rule == "simplification"]))
     if not rules:
         return []
-    rows = tuple([(cell(step.of), step.rule, cell(step.formula), step.intuition) for step in rules[:MOST_ROWS]])
+    rows: list[tuple[Words | Equation, ...]] = [
+        (cell([step.part]), step.rule, cell(step.formulas), step.intuition) for step in rules[:MOST_ROWS]
+    ]
     story: list[Block] = [Heading("The rule at each step")]
     if not all([isinstance(book.get(step.rule), Pointwise) for step in rules]):
-        story.append(Paragraph("From the result back. Here $g$ is the gradient that arrives from the step before."))
-    story.append(Table(("Part", "Rule", "Its derivative", "In words"), rows))
+        arrives = said(
+            "From the result back. Here ", Symbol("g"), " is the gradient that arrives from the step before."
+        )
+        story.append(Paragraph(arrives))
+    story.append(Table(("Part", "Rule", "Its derivative", "In words"), tuple(rows)))
     if len(rules) > MOST_ROWS:
         story.append(Note(f"{len(rules) - MOST_ROWS:,} more steps are not listed."))
     if laws:
-        story.append(Paragraph("Made short by these laws: " + " ".join(laws)))
+        story.append(Paragraph("Then simplified: " + " ".join(laws)))
     return story
 
 
 def merged(steps: Iterable[Step]) -> list[Step]:
     """Steps of several derivatives, each part once, with the derivative in each of its inputs."""
-    found: dict[tuple[str, str], Step] = {}
+    found: dict[tuple[str, Tree | None], Step] = {}
     for step in steps:
-        same = found.setdefault((step.rule, step.of), step)
-        known = same.formula.split(BETWEEN)
-        more = [formula for formula in step.formula.split(BETWEEN) if formula not in known]
-        found[step.rule, step.of] = replace(same, formula=BETWEEN.join([*known, *more]))
+        same = found.setdefault((step.rule, step.part), step)
+        more = tuple([formula for formula in step.formulas if formula not in same.formulas])
+        found[step.rule, step.part] = replace(same, formulas=(*same.formulas, *more))
     return list(found.values())
 
 
-def cell(latex: str) -> str:
-    """A formula in a cell of a table."""
-    return f"${latex}$" if latex and len(latex) <= LONGEST else r"$\ldots$"
+def cell(formulas: Sequence[Tree | None]) -> Words:
+    """Formulas in a cell of a table."""
+    return listed(["…" if x is None or len(plain(x)) > LONGEST else said(x) for x in formulas], ",  ")

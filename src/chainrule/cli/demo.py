@@ -23,7 +23,7 @@ from chainrule.derivation.entries.entries import Entries
 from chainrule.derivation.entries.links import Link, Way, chain_of
 from chainrule.derivation.opened.opened import Opened
 from chainrule.errors import ChainruleError
-from chainrule.expression.maths.as_ascii import ascii_of
+from chainrule.maths import Tree, plain
 
 Array = NDArray[Any]
 PIXELS, HIDDEN, CLASSES = 64, 32, 10
@@ -242,7 +242,7 @@ def product_of(loss: Tensor, weight: Tensor, place: tuple[int, ...]) -> Product:
     """The gradient of the loss in one weight, link by link, as the explanation of a chain has it."""
     chain = chain_of(Entries(Opened(loss, (weight,)), weight, place), top=CLASSES)
     return Product(
-        weight=ascii_of(chain.entry),
+        weight=plain(chain.entry),
         gradient=chain.gradient,
         factors=tuple([factor_of(link) for link in chain.links]),
         paths=tuple([path_of(way, chain.output) for way in chain.links[0].ways]),
@@ -251,14 +251,14 @@ def product_of(loss: Tensor, weight: Tensor, place: tuple[int, ...]) -> Product:
 
 def factor_of(link: Link) -> Factor:
     """A link of the explanation; one that is a sum over ways is the work of no single operation."""
-    return Factor(ascii_of(link.above), ascii_of(link.below), link.value, "" if link.ways else link.operation)
+    return Factor(plain(link.above), plain(link.below), link.value, "" if link.ways else link.operation)
 
 
-def path_of(way: Way, output: str) -> Path:
+def path_of(way: Way, output: Tree) -> Path:
     """A way of the explanation, with all its links but the first as one."""
     *rest, first = way.links
-    arriving = Factor(ascii_of(output), ascii_of(way.through), math.prod([link.value for link in rest]), "")
-    return Path(ascii_of(way.through), factor_of(first), arriving)
+    arriving = Factor(plain(output), plain(way.through), math.prod([link.value for link in rest]), "")
+    return Path(plain(way.through), factor_of(first), arriving)
 
 
 def telling_weight(gradient: Array, image: Array) -> tuple[int, ...]:

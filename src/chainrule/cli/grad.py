@@ -18,16 +18,20 @@ from chainrule.cli.question import Question
 from chainrule.cli.verdict import check_story
 from chainrule.core.graph import backward_order
 from chainrule.core.term import Term, constant, replay, symbol
+from chainrule.derivation.checked import checked
 from chainrule.derivation.explain import explain
 from chainrule.derivation.notation import USUAL
 from chainrule.derivation.notation import derivative as leibniz
 from chainrule.derivation.opened.conventions import LAYOUTS
 from chainrule.derivation.opened.nodes import numbers_of
-from chainrule.derivation.proof import DIGITS
 from chainrule.derivation.record import Block, Convention, Derivation, Equation, Heading, Note, Paragraph
-from chainrule.derivation.words import literal
+from chainrule.derivation.short import length
+from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import ChainruleError, GraphError
-from chainrule.expression.names import latex_name
+from chainrule.maths import Derivative as Slope
+from chainrule.maths import Matrix, Symbol, Tree
+from chainrule.maths.numerals import DIGITS
+from chainrule.maths.tree import applied
 from chainrule.rewrite import shortest
 
 MOST_DERIVATIVES = 1_000_000
@@ -36,8 +40,10 @@ AGREEMENT = 1e-6
 """The formula takes another way than the engine, so rounding may differ; a wrong formula is farther off."""
 MOST_EQUATIONS = 3
 """Equations of a dialect that a short answer shows where the dialect was asked for."""
-LONGEST_OF_SEVERAL = 150
-"""Characters of LaTeX of one derivative where several are asked for."""
+LONGEST_OF_SEVERAL = 80
+"""Characters of one derivative where several are asked for."""
+LONGEST_TOLD = 150
+"""Characters of an equation of a dialect in a short answer."""
 MOST_SHOWN = 9
 """Lines of a short answer below its title."""
 MOST_OUTPUTS = 6
@@ -66,9 +72,11 @@ class Answer:
         self.question = question
         self.telling = telling
         self.passed = True
-        self.output = latex_name(question.output)
+        self.entered: dict[Tree, Any] = {}
+        """Derivatives in the layout that was asked for, and those of single outputs."""
         self.values = None if question.missing else question.values
         self.term = self.as_term()
+        self.output: Symbol = replace(question.symbol(question.output), shape=self.term.shape)
         self.refuse_what_cannot_be_had()
         self.closed = Closed(question, self.term)
         if question.missing and not self.closed.found and telling.order == 1:
@@ -122,9 +130,9 @@ class Answer:
         """The shape of a name."""
         return self.question.shapes[name]
 
-    def several(self) -> str:
+    def several(self) -> Words:
         """The names that it is differentiated in."""
-        return ", ".join([f"${self.question.symbol(name)}$" for name in self.question.wrt])
+        return listed([said(self.question.symbol(name)) for name in self.question.wrt])
 
     def told(self) -> Derivation:
         """The whole answer."""
@@ -141,13 +149,25 @@ class Answer:
         if self.telling.order > 1:
             story += self.second_order()
         if self.telling.order > 1 and not self.telling.dialect:
-            base = replace(base, story=(), title=f"The second derivatives of ${self.output}$ in {self.several()}")
+            base = replace(
+                base, story=(), title=said("The second derivatives of ", self.output, " in ", self.several())
+            )
         if base.story:
             story += [Heading("How the numbers come about"), *base.story]
         if self.telling.check:
             blocks, self.passed = check_story(self.question, slopes, self.telling.digits, self.telling.top)
             story += blocks
-        return replace(base, story=tuple(story), short=tuple(self.short(opening, base)))
+        own, told = checked(opening, self.environment()), story[len(opening) :]
+        return replace(base, story=(*own, *told), short=tuple(self.short(own, base)))
+
+    def environment(self) -> dict[Tree, Any]:
+        """What the symbols stand for; None where there are no numbers."""
+        question = self.question
+        known: dict[Tree, Any] = dict.fromkeys([*question.symbols.values(), self.output])
+        numbers = {} if self.values is None else dict(question.parsed.results(question.values))
+        for name, value in {**(self.values or {}), **numbers}.items():
+            known[question.symbols[name] if name else self.output] = value
+        return {**known, **self.entered}
 
     def short(self, opening: Sequence[Block], base: Derivation) -> list[Block]:
         """The formula and its derivatives, the chain where it has several links, and what the result means."""
@@ -156,7 +176,7 @@ class Answer:
         words = [block for block in base.short if isinstance(block, Paragraph)]
         # A dialect that was asked for shows how it tells; else a chain of one link would say its derivative again.
         count = MOST_EQUATIONS if self.telling.dialect else int(base.counts.get("links", 0) > 1)
-        told = [block for block in base.story if isinstance(block, Equation)][:count]
+        told = [block for block in base.story if isinstance(block, Equation) and length(block) <= LONGEST_TOLD][:count]
         if len(self.question.wrt) > 1:
             opening = [in_a_line(block) if isinstance(block, Equation) else block for block in opening]
         return [*opening[: MOST_SHOWN - 1 - len(told)], *told, *words[:1]]
@@ -179,7 +199,9 @@ class Answer:
         reached = set(backward_order([output])) if isinstance(output, cr.Value | cr.Tensor) else set[Any]()
         wrt = [nodes[name] for name in question.wrt if nodes[name] in reached]
         if not wrt:
-            still = f"${self.output}$ does not move with {self.several()}: nothing that it is computed from does."
+            still = said(
+                self.output, " does not move with ", self.several(), ": nothing that it is computed from does."
+            )
             return replace(self.without_numbers(), value=numbers_of(output), gradient=0.0, story=(Note(still),))
         if question.entry is not None:
             wrt = [wrt[0][question.entry]]
@@ -222,7 +244,7 @@ class Answer:
         kind = "Jacobian" if self.term.shape else "derivative"
         return Derivation(
             dialect="symbolic",
-            title=f"The {kind} of ${self.output}$ in {self.several()}",
+            title=said(f"The {kind} of ", self.output, " in ", self.several()),
             output=len(ids),
             wrt=tuple([ids[name] for name in question.wrt]),
             entry=question.entry,
@@ -245,8 +267,7 @@ class Answer:
         for name in question.wrt:
             story += self.derivatives_in(name, slopes.get(name))
         if question.missing:
-            given = literal(assignments(question.missing))
-            story.append(Note(f"For numbers, and how they come about, add {given}"))
+            story.append(Note(f"For numbers, and how they come about, add {assignments(question.missing)}"))
         elif self.term.shape:
             story.append(Note("To see how a number came about, ask for one: write sum(…) around it, or (…)[0]."))
         return story
@@ -258,13 +279,13 @@ class Answer:
         numbers = {} if self.values is None else dict(question.parsed.results(question.values))
         for line in question.parsed.lines:
             term = line.formula.run(letters)
-            name = latex_name(line.name) if line.name else self.output
-            yield shown([name, formula_of(term)], numbers.get(line.name), digits)
+            name = question.symbol(line.name) if line.name else self.output
+            yield shown([name, formula_of(term, question.letters)], numbers.get(line.name), digits)
 
     def derivatives_in(self, name: str, slope: Any) -> list[Block]:
         """The derivative in one name, in symbols and in numbers, in the layout that was asked for."""
         above, below = self.output, self.question.symbol(name)
-        symbols, story = [leibniz(above, below)], list[Block]()
+        symbols, story = list[Tree | None]([leibniz(above, below)]), list[Block]()
         found = self.closed.found.get(name)
         if found is not None:
             symbols.append(self.in_layout(found.term))
@@ -273,11 +294,12 @@ class Answer:
                     f"internal error, please report it: the formula {found} is not the engine's derivative in {name}"
                 )
         else:
-            story.append(Note(literal(f"In symbols, {self.closed.reasons[name]}.")))
+            story.append(Note(f"In symbols, {self.closed.reasons[name]}."))
         if slope is not None and self.is_turned(np.ndim(slope)):
             slope = np.atleast_2d(np.asarray(slope)).T if self.term.shape or np.ndim(slope) > 1 else np.array([slope])
+        self.entered[leibniz(above, below)] = slope
         equation = shown(symbols, slope, self.telling.digits)
-        if len(equation.parts) > 1:
+        if len(equation.sides) > 1 or equation.note:
             story.insert(0, equation)
         if slope is not None and not equation.numbers:
             story += self.piece_by_piece(below, np.asarray(slope))
@@ -289,27 +311,26 @@ class Answer:
             return self.telling.layout == "denominator" and axes == 2
         return self.telling.layout == "numerator" and axes > 0
 
-    def in_layout(self, term: Term) -> str:
-        """A derivative in LaTeX, in the layout that was asked for."""
+    def in_layout(self, term: Term) -> Tree | None:
+        """A derivative in the layout that was asked for."""
         if not self.is_turned(term.ndim):
-            return formula_of(term)
+            return formula_of(term, self.question.letters)
         if term.ndim > 1:
-            return formula_of(shortest(term.T).term)
-        return rf"\left({formula_of(term)}\right)^{{\top}}"
+            return formula_of(shortest(term.T).term, self.question.letters)
+        column = formula_of(term, self.question.letters)
+        return None if column is None else applied("reshape", column, shape=(1, term.size))
 
-    def piece_by_piece(self, below: str, slope: Any) -> list[Block]:
+    def piece_by_piece(self, below: Tree, slope: Any) -> list[Block]:
         """Derivatives with more axes than a page, or more entries than it has room for."""
         entries = self.term.size
         pieces = slope.reshape(entries, *slope.shape[self.term.ndim :])
         if self.term.ndim == 1 and entries <= MOST_OUTPUTS and pieces[0].ndim <= 2 and pieces[0].size <= WRITTEN:
-            names = [leibniz(f"{self.output}[{i}]", below) for i in range(entries)]
+            names = [leibniz(self.output[i], below) for i in range(entries)]
+            self.entered.update(zip(names, pieces, strict=True))
             return [shown([name], piece, self.telling.digits) for name, piece in zip(names, pieces, strict=True)]
         shape = " by ".join(map(str, slope.shape))
-        return [
-            Paragraph(
-                f"${leibniz(self.output, below)}$ has {slope.size:,} entries, {shape}: see them with --format json."
-            )
-        ]
+        words = f" has {slope.size:,} entries, {shape}: see them with --format json."
+        return [Paragraph(said(leibniz(self.output, below), words))]
 
     def second_order(self) -> list[Block]:
         """Second derivatives in every pair of names: the formula where there is one, the number, and the Hessian."""
@@ -322,26 +343,30 @@ class Answer:
             blocks = cr.jacobian(cr.jacobian(self.run, every), every)(*numbers)
         for i, first in enumerate(wrt):
             for j, other in enumerate(wrt[i:], i):
-                symbols = [second_derivative(self.output, question.symbol(first), question.symbol(other))]
+                slope = leibniz(self.output, question.symbol(first))
+                symbols: list[Tree | None] = [Slope(slope, question.symbol(other))]
                 try:
-                    symbols.append(formula_of(self.closed.second(first, other)))
+                    symbols.append(formula_of(self.closed.second(first, other), question.letters))
                 except GraphError as reason:
-                    story.append(Note(literal(f"In symbols, {reason}.")))
+                    story.append(Note(f"In symbols, {reason}."))
                 equation = shown(symbols, None if blocks is None else blocks[i][j], self.telling.digits)
-                if len(equation.parts) > 1:
+                if len(equation.sides) > 1:
                     story.append(equation)
         if blocks is not None and len(wrt) > 1 and not any(map(self.shape, wrt)) and not self.term.shape:
-            story += [Paragraph("All of them, the Hessian:"), shown(["H"], blocks, self.telling.digits)]
+            story += [
+                Paragraph("All of them, the Hessian:"),
+                shown([Symbol("H", shape=(2, 2))], blocks, self.telling.digits),
+            ]
         return story
 
 
 def in_a_line(equation: Equation) -> Equation:
     """An equation among several: without the array that ends it, or without the symbols where they are long."""
-    *symbols, last = equation.parts
-    if equation.numbers and "matrix" in last and symbols[1:]:
+    *symbols, last = equation.sides
+    if equation.numbers and isinstance(last, Matrix) and symbols[1:]:
         return Equation(tuple(symbols))
-    if equation.numbers and len(equation.latex) > LONGEST_OF_SEVERAL:
-        return Equation((symbols[0], last), equation.numbers)
+    if equation.numbers and length(equation) > LONGEST_OF_SEVERAL:
+        return replace(equation, sides=(symbols[0], last))
     return equation
 
 
@@ -356,14 +381,3 @@ def same(formula: Any, engine: Any) -> bool:
     finite = np.isfinite(formula) & np.isfinite(engine)
     size = np.abs(engine[finite]).max(initial=0.0)
     return bool(np.all(np.abs(formula[finite] - engine[finite]) <= AGREEMENT * (size + 1)))
-
-
-def second_derivative(above: str, first: str, other: str) -> str:
-    """A second derivative in Leibniz's notation."""
-    below = rf"\partial {braced(first)}^{{2}}" if first == other else rf"\partial {first} \, \partial {other}"
-    return rf"\frac{{\partial^{{2}} {above}}}{{{below}}}"
-
-
-def braced(symbol: str) -> str:
-    """A symbol that can have an exponent: one that has something above it already goes into braces."""
-    return f"{{{symbol}}}" if "^" in symbol else symbol

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from chainrule.core.term import symbol
+from chainrule.core.term import Term, symbol
 from chainrule.errors import FormulaError
 from chainrule.expression import Assignments, read_assignments, read_given
-from chainrule.expression.names import latex_name
 from chainrule.expression.typed.caret import error_at
 from chainrule.expression.typed.functions import closest
 from chainrule.expression.typed.given import name_of
+from chainrule.maths import Symbol, Tree
+from chainrule.maths.names import symbols_for
 
 Shape = tuple[int, ...]
 ENTRY = re.compile(r"\s*(?P<name>[^\[\],\s]+)\s*\[(?P<place>[^\[\]]*)\]\s*")
@@ -23,7 +25,7 @@ OUTPUTS = ("f", "F", "g", "G", "output")
 """Letters for the result; the first that the formula does not use."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Question:
     """A formula, or several assignments, with values and shapes, and the names it is differentiated in."""
 
@@ -54,9 +56,19 @@ class Question:
         """How many entries a name has."""
         return int(np.prod(self.shapes[name], dtype=int))
 
-    def symbol(self, name: str) -> str:
-        """A name in LaTeX, as the explanation writes it."""
-        return latex_name(name)
+    @cached_property
+    def symbols(self) -> dict[str, Symbol]:
+        """All names of the page as symbols, the result's among them: no two look alike."""
+        return symbols_for({**self.shapes, self.output: ()})
+
+    def symbol(self, name: str) -> Symbol:
+        """A name as the explanation writes it."""
+        return self.symbols[name]
+
+    @cached_property
+    def letters(self) -> dict[Term, Tree]:
+        """The symbol of each unknown of a formula."""
+        return {symbol(name, shape): self.symbols[name] for name, shape in self.shapes.items()}
 
     def values_at(self, name: str) -> dict[str, Any]:
         """The values, and that of a name that a line computes: it then stands in the line's place."""

@@ -17,8 +17,9 @@ from rich.text import Text
 
 from chainrule.cli.demo import Demo, Factor
 from chainrule.cli.help import this_program
-from chainrule.derivation.proof import proved
-from chainrule.expression.maths.as_unicode import unicode_of
+from chainrule.derivation.equations import proved
+from chainrule.maths import unicode
+from chainrule.maths.tree import equation
 
 Block = Callable[[Demo], RenderableType]
 ENLARGED = 2
@@ -153,9 +154,9 @@ def heading(words: str) -> Text:
 def multiplied(factors: Sequence[Factor], value: float) -> str:
     """The numbers of some links and their product, proved as every equation of an explanation is."""
     values = [factor.value for factor in factors]
-    equation = proved([], lambda show: [show.product(values)], value, digits=SHOWN_DIGITS)
+    shown = proved([], lambda show: [show.product(values)], value, digits=SHOWN_DIGITS)
     # A terminal without Unicode loses the dots between the factors; it must not lose a sign.
-    return unicode_of(equation.latex).replace("−", "-")
+    return unicode(equation(*shown.sides)).replace("−", "-")
 
 
 def lines(*text: str | Text) -> Text:

@@ -9,15 +9,17 @@ import numpy as np
 
 from chainrule.cli.compare import Compared, compared, distance
 from chainrule.cli.question import Question
-from chainrule.derivation.entries.entries import Place
-from chainrule.derivation.proof import number
+from chainrule.derivation.entries.entries import Place, placed
 from chainrule.derivation.record import Block, Heading, Note, Paragraph, Table
+from chainrule.derivation.words import Words, said
+from chainrule.maths import Symbol, Tree, Unknown, numeral
 
 MOST_COMPARED = 200
 """Entries that are compared, of some thirty runs each; of more, so many spread evenly."""
 
-CENTRAL = r"\frac{\operatorname{f}\left(x + h\right) - \operatorname{f}\left(x - h\right)}{2 \, h}"
-COMPLEX = r"\frac{\operatorname{Im}\left(\operatorname{f}\left(x + i \, h\right)\right)}{h}"
+F, X, H = Symbol("f"), Symbol("x"), Symbol("h")
+CENTRAL = (Unknown(F, (X + H,)) - Unknown(F, (X - H,))) / (2 * H)
+COMPLEX = Unknown(Symbol("Im"), (Unknown(F, (X + Symbol("i") * H,)),)) / H
 
 SIZE_DIGITS = 2
 """Of an error, whose size alone says something."""
@@ -48,16 +50,13 @@ def check_story(question: Question, slopes: Mapping[str, Any], digits: int, top:
     tally = ", ".join([f"{words}: {verdicts.count(x):,}" for x, words in TALLY.items() if x in verdicts])
     story: list[Block] = [
         Heading("Compared with differences"),
-        Paragraph(f"A central difference, ${CENTRAL}$, needs no derivative. Compared: {count}. {tally}."),
+        Paragraph(said("A central difference, ", CENTRAL, f", needs no derivative. Compared: {count}. {tally}.")),
         entries_table(question, found[:top], digits),
         steps_table(question, found[0], digits),
     ]
     if any([c.complex_step is not None for c in found]):
-        story.append(
-            Paragraph(
-                f"A complex step, ${COMPLEX}$, takes no difference: nothing cancels, so it is exact to the last digits."
-            )
-        )
+        exact = ", takes no difference: nothing cancels, so it is exact to the last digits."
+        story.append(Paragraph(said("A complex step, ", COMPLEX, exact)))
     story += [remark(question, c, digits) for c in found[:top] if c.verdict != "agrees"]
     return story, all([c.verdict in ("agrees", "kink") for c in found])
 
@@ -89,24 +88,24 @@ def worst_error(c: Compared) -> float:
 
 def entries_table(question: Question, found: list[Compared], digits: int) -> Table:
     """The derivatives beside the quotients that are nearest to them."""
-    columns = ("In", "chainrule", "Difference", "Step $h$", "Error", "Complex step", "Verdict")
+    columns = ("In", "chainrule", "Difference", said("Step ", H), "Error", "Complex step", "Verdict")
     rows = tuple([entry_row(question, c, digits) for c in found])
     return Table(columns, rows, "Each with the step that comes nearest, the worst first")
 
 
-def entry_row(question: Question, c: Compared, digits: int) -> tuple[str, ...]:
+def entry_row(question: Question, c: Compared, digits: int) -> tuple[Words, ...]:
     """One derivative; of several outputs the one with the largest error."""
     spot = telling_output(c)
     best = c.best
-    imaginary = "does not apply"
+    imaginary: Words = "does not apply"
     if c.complex_step is not None:
-        imaginary = f"off by ${number(distance(c.complex_step, c.derivative), SIZE_DIGITS)}$"
+        imaginary = said("off by ", numeral(distance(c.complex_step, c.derivative), SIZE_DIGITS))
     return (
-        f"${entry_name(question, c)}$",
-        f"${number(float(c.derivative[spot]), digits)}$",
-        f"${number(float(best.value[spot]), digits)}$" if best else "no number",
-        f"${number(best.step, SIZE_DIGITS)}$" if best else "",
-        f"${number(best.error, SIZE_DIGITS)}$" if best else "",
+        said(entry_name(question, c)),
+        said(numeral(float(c.derivative[spot]), digits)),
+        said(numeral(float(best.value[spot]), digits)) if best else "no number",
+        said(numeral(best.step, SIZE_DIGITS)) if best else "",
+        said(numeral(best.error, SIZE_DIGITS)) if best else "",
         imaginary,
         VERDICTS[c.verdict],
     )
@@ -120,10 +119,9 @@ def telling_output(c: Compared) -> Place:
     return tuple(map(int, np.unravel_index(np.argmax(gap), gap.shape)))
 
 
-def entry_name(question: Question, c: Compared) -> str:
-    """An entry in LaTeX."""
-    symbol = question.symbol(c.name)
-    return f"{symbol}[{', '.join(map(str, c.place))}]" if c.place else symbol
+def entry_name(question: Question, c: Compared) -> Tree:
+    """The symbol of an entry."""
+    return placed(question.symbol(c.name), c.place)
 
 
 def steps_table(question: Question, c: Compared, digits: int) -> Table:
@@ -131,26 +129,28 @@ def steps_table(question: Question, c: Compared, digits: int) -> Table:
     spot = telling_output(c)
     rows = [
         (
-            f"${number(q.step, SIZE_DIGITS)}$",
-            f"${number(float(q.value[spot]), digits)}$",
-            f"${number(q.error, SIZE_DIGITS)}$",
+            said(numeral(q.step, SIZE_DIGITS)),
+            said(numeral(float(q.value[spot]), digits)),
+            said(numeral(q.error, SIZE_DIGITS)),
         )
         for q in sorted(c.quotients, key=lambda q: -q.step)
     ]
-    return Table(("Step $h$", "Difference", "Error"), tuple(rows), f"${entry_name(question, c)}$ with every step")
+    caption = said(entry_name(question, c), " with every step")
+    return Table((said("Step ", H), "Difference", "Error"), tuple(rows), caption)
 
 
 def remark(question: Question, c: Compared, digits: int) -> Note:
     """Why a derivative does not simply agree."""
     name = entry_name(question, c)
     if c.verdict == "kink" and c.sides is not None:
-        left, right = (f"${number(float(side[telling_output(c)]), digits)}$" for side in c.sides)
-        return Note(
-            f"At a kink in ${name}$: the slope is {left} on the left and {right} on the right, so there is no "
-            "derivative; chainrule takes the one of its convention, which lies between."
+        left, right = (numeral(float(side[telling_output(c)]), digits) for side in c.sides)
+        taken = (
+            " on the right, so there is no derivative; chainrule takes the one of its convention, which lies between."
         )
+        return Note(said("At a kink in ", name, ": the slope is ", left, " on the left and ", right, taken))
     if c.verdict == "no number":
         return Note(
-            f"In ${name}$ there is no number to compare: the derivative or the function is not finite.", "warning"
+            said("In ", name, " there is no number to compare: the derivative or the function is not finite."),
+            "warning",
         )
-    return Note(f"In ${name}$ the derivative is not what differences give.", "wrong")
+    return Note(said("In ", name, " the derivative is not what differences give."), "wrong")

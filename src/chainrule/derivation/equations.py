@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.state import Quiet
 from chainrule.derivation.record import Equation
 from chainrule.derivation.words import Words, said
 from chainrule.errors import ChainruleError
 from chainrule.maths import Number, Tree, check, numeral, plain
-from chainrule.maths.check import alike, magnitude
+from chainrule.maths.check import alike, magnitude, vanishes
 from chainrule.maths.numerals import DIGITS, FULL
 from chainrule.maths.tree import applied, equation, matrix, value
 
@@ -80,28 +81,49 @@ def proved(
     >>> proved([Symbol("e") * Symbol("x")], lambda show: [show.product([-18.0, 2.0])], -36.0).parts
     ('\\mathit{e} \\cdot x', '-18 \\cdot 2', '-36')
     """
+    with Quiet():
+        return worked_out(symbols, numbers, result, digits, note)
+
+
+def worked_out(
+    symbols: Sequence[Tree], numbers: Callable[[Show], Sequence[Tree]] | None, result: Any, digits: int, note: Words
+) -> Equation:
+    """The same, where NumPy says nothing of what is not finite."""
     exact = [] if numbers is None else list(numbers(Show(FULL)))
     values = [np.asarray(value(side, {}), dtype=float) for side in exact]
+    finite = all([np.all(np.isfinite(x)) for x in values])
     if not np.all(np.isfinite(result)):
+        if exact and finite:
+            raise wrong(exact[0], result)
         return Equation(tuple(symbols), note=together(note, not_finite(result)))
-    if not all([np.all(np.isfinite(x)) for x in values]):
-        # Of what is infinite nothing passes a branch that was not taken: the engine has a 0 where a product has none.
-        return Equation((*symbols, Show(digits)(result)), 1, note=together(note, NOT_TAKEN))
+    if not finite:
+        # The engine has a 0 where a product has none, or another order of its factors.
+        why = NOT_TAKEN if any([np.any(np.isnan(x)) for x in values]) else OVERFLOWS
+        return Equation((*symbols, Show(digits)(result)), 1, note=together(note, why), digits=digits)
+    if any([vanishes(side, {}) for side in exact]):
+        return Equation((*symbols, Show(digits)(result)), 1, note=together(note, VANISHES), digits=digits)
     for side, ours in zip(exact, values, strict=True):
         if not near(ours, result, EXACT * magnitude(side, {})):
-            raise ChainruleError(f"internal error, please report it: {plain(side)} is not the engine's {result!r}")
+            raise wrong(side, result)
     shown = Show(digits)(result)
     for more in range(digits, FULL + 1) if exact else ():
         parts = list(numbers(Show(more))) if numbers else []
         if check(equation(*parts, shown), {}, digits=digits) is None:
-            return Equation((*symbols, *parts, shown), len(parts) + 1, note=note)
+            return Equation((*symbols, *parts, shown), len(parts) + 1, note=note, digits=digits)
     if not exact:
-        return Equation((*symbols, shown), 1, note=note)
-    last, left = as_far_as_rounding_allows(exact, result, digits)
-    return Equation((*symbols, *exact, last), len(exact) + 1, note=together(note, left))
+        return Equation((*symbols, shown), 1, note=note, digits=digits)
+    last, fewer, left = as_far_as_rounding_allows(exact, result, digits)
+    return Equation((*symbols, *exact, last), len(exact) + 1, note=together(note, left), digits=fewer)
+
+
+def wrong(side: Tree, result: Any) -> ChainruleError:
+    """The error for numbers that do not give the engine's: a fault of this package."""
+    return ChainruleError(f"internal error, please report it: {plain(side)} is not the engine's {result!r}")
 
 
 NOT_TAKEN = "of what is infinite nothing passes a branch that was not taken"
+VANISHES = "on the way from factor to factor the product is too small for a number"
+OVERFLOWS = "on the way from factor to factor the product is too large for a number"
 
 
 def together(*notes: Words) -> Words:
@@ -115,16 +137,25 @@ def not_finite(x: Any) -> str:
     return "not all of it is a finite number" if np.size(x) > 1 else "not a finite number"
 
 
-def as_far_as_rounding_allows(parts: Sequence[Tree], result: Any, digits: int) -> tuple[Tree, Words]:
-    """The result in as many digits as its factors give in any order, and what is to be said of the rest."""
+def as_far_as_rounding_allows(parts: Sequence[Tree], result: Any, digits: int) -> tuple[Tree, int, Words]:
+    """The result in as many digits as its factors give in any order, how many, and what is to be said of the rest."""
     if digits < FULL:
         for fewer in range(digits - 1, 0, -1):
             shown = Show(fewer)(result)
             if check(equation(*parts, shown), {}, digits=fewer) is None:
-                return shown, ""
+                return shown, fewer, ""
         if np.ndim(result) == 0 and abs(result) <= EXACT * max([float(magnitude(part, {})) for part in parts]):
-            return Number("0"), said("up to rounding: the computer has ", Show(digits)(result))
-    return Show(FULL)(result), ""
+            return Number("0"), digits, said("up to rounding: the computer has ", Show(digits)(result))
+    return Show(FULL)(result), FULL, ""
+
+
+def comes_out(numbers: Callable[[Show], Sequence[Tree]], result: Any) -> bool:
+    """Whether sides of numbers with all their digits give the engine's result: whether a reader can work them out."""
+    try:
+        found = [np.asarray(value(side, {}), dtype=float) for side in numbers(Show(FULL))]
+    except (ChainruleError, ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return False
+    return all([near(x, result, 1e-300) for x in found])
 
 
 def near(ours: Any, engine: Any, tolerance: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections import ChainMap
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,9 @@ import numpy as np
 
 from chainrule.core import Value
 from chainrule.core.state import Quiet
+from chainrule.derivation.checked import checked, known_in
 from chainrule.derivation.entries.entries import entry_symbol
+from chainrule.derivation.equations import Show
 from chainrule.derivation.formats import plain
 from chainrule.derivation.network.letters import lend_letters
 from chainrule.derivation.notation import USUAL, derivative, notation_of
@@ -19,11 +22,14 @@ from chainrule.derivation.opened.conventions import LAYOUTS, conventions_of
 from chainrule.derivation.opened.nodes import Listed, numbers_of
 from chainrule.derivation.opened.opened import Opened, require_one_number
 from chainrule.derivation.opened.resolve import resolve
-from chainrule.derivation.proof import DIGITS, FULL, Show
-from chainrule.derivation.record import Block, Derivation, Meaning
+from chainrule.derivation.record import Derivation, Known, Meaning
 from chainrule.derivation.request import Request, Told
 from chainrule.derivation.short import short_story
+from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import GraphError
+from chainrule.maths import Symbol, Tree
+from chainrule.maths.numerals import DIGITS, FULL
+from chainrule.maths.tree import equation
 
 NEAREST = {
     "graph": ("chain", "paths", "jacobian", "delta"),
@@ -34,11 +40,11 @@ NEAREST = {
 }
 """Every dialect, and the others by nearness."""
 
-TOLD = {
+TOLD: dict[str, Words] = {
     "graph": "node by node",
     "chain": "as a chain",
     "paths": "as a sum over paths",
-    "delta": r"by the errors $\delta$",
+    "delta": said("by the errors ", Symbol("δ")),
     "jacobian": "as a product of Jacobians",
 }
 
@@ -90,9 +96,9 @@ def explain(
     request = Request(only, entry, notation or USUAL, layout, digits, top, nudge, whole)
     with Quiet():
         name, told = tell(opened, request, dialect)
-        title = f"{title_of(opened, request)}, {TOLD[name]}"
+        title = said(title_of(opened, request), ", ", TOLD[name])
         told = replace(told, symbols=(*told.symbols, *unlisted(lent, told)))
-        return assembled(opened, request, name, title, told, short_story(opened, request, told.story))
+        return assembled(opened, request, name, title, told, with_short=True)
 
 
 def unlisted(lent: Sequence[Meaning], told: Told) -> list[Meaning]:
@@ -145,11 +151,18 @@ def usual(opened: Opened, request: Request) -> str:
 
 
 def assembled(
-    opened: Opened, request: Request, dialect: str, title: str, told: Told, short: tuple[Block, ...] = ()
+    opened: Opened, request: Request, dialect: str, title: Words, told: Told, *, with_short: bool = False
 ) -> Derivation:
-    """A dialect's story with the data of the graph that it tells of."""
+    """A dialect's story with the data of the graph that it tells of; every equation in it is worked out."""
     data = Listed(opened, request.whole)
     gradient = gradient_of(opened, request)
+    environment = ChainMap[Tree, Any](told.environment, opened.environment)
+    if request.wrt is not None:
+        below = entry_symbol(opened, request.wrt, request.entry or ())
+        environment.setdefault(derivative(opened.symbols[opened.output], below), gradient)
+    story = checked(told.story, environment)
+    short = short_story(opened, request, story, environment) if with_short else ()
+    known = [Known(letter, numbers_of(x, request.whole)) for letter, x in known_in((*story, *short), environment)]
     counts = {
         "nodes": len(opened.path),
         "arrows": len(opened.arrivals),
@@ -166,13 +179,14 @@ def assembled(
         gradient=None if gradient is None else numbers_of(gradient, request.whole),
         notation=request.notation,
         digits=request.digits,
-        conventions=conventions_of(opened, request.layout),
+        conventions=conventions_of(opened, request.layout if dialect == "jacobian" else ""),
         symbols=told.symbols,
         counts={**counts, **told.counts},
         nodes=data.nodes,
         log=data.log,
-        story=told.story,
+        story=story,
         short=short,
+        known=tuple(known),
     )
 
 
@@ -184,16 +198,15 @@ def gradient_of(opened: Opened, request: Request) -> Any:
     return gradient[request.entry] if request.entry is not None else gradient
 
 
-def title_of(opened: Opened, request: Request) -> str:
+def title_of(opened: Opened, request: Request) -> Words:
     """What is explained, in a few words."""
     show, symbol = Show(request.digits), opened.symbols[opened.output]
     if request.wrt is None:
-        several = ", ".join([f"${opened.symbols[x]}$" for x in opened.wrt[: request.top]])
+        several = listed([said(opened.symbols[x]) for x in opened.wrt[: request.top]])
         more = f" and {len(opened.wrt) - request.top} more" if len(opened.wrt) > request.top else ""
-        inside = f" in {several}{more}" if several else ""
-        return f"The gradient of ${symbol} = {show(opened.numbers[opened.output])}${inside}"
+        value = opened.numbers[opened.output]
+        what = equation(symbol, show(value)) if np.isfinite(value) else symbol
+        return said("The gradient of ", what, *([" in ", several, more] if opened.wrt else []))
     gradient = gradient_of(opened, request)
-    below = entry_symbol(opened, request.wrt, request.entry or ())
-    if np.ndim(gradient):
-        return f"${derivative(symbol, below)}$"
-    return f"${derivative(symbol, below)} = {show(gradient)}$"
+    name = derivative(symbol, entry_symbol(opened, request.wrt, request.entry or ()))
+    return said(name if np.ndim(gradient) or not np.isfinite(gradient) else equation(name, show(gradient)))

@@ -1,6 +1,6 @@
-r"""One table of symbols: what each book writes for the same thing, so that a reader can switch.
+"""One table of symbols: what each book writes for the same thing, so that a reader can switch.
 
-A template holds ``#`` where the number of the layer goes. The sources are
+A symbol holds ``#`` where the number of the layer goes. The sources are
 
 - ``nielsen``: M. Nielsen, Neural Networks and Deep Learning (2015), chapter 2, with the inputs as layer 0;
 - ``course``: the letters of a first course, as 3Blue1Brown, Andrew Ng and scikit-learn's guide share them: L, ŷ, h;
@@ -9,140 +9,155 @@ A template holds ``#`` where the number of the layer goes. The sources are
   the activation, J for the cost, ⊙ for the product entry by entry;
 - ``parr-howard``: T. Parr and J. Howard, The matrix calculus you need for deep learning (2018): partial derivatives
   throughout, and ⊗ for the product entry by entry.
+
+A layer stands above in parentheses, as in a⁽¹⁾, where a book sets it above: a bare number there would be a power.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from chainrule.derivation.record import Meaning
+from chainrule.derivation.words import Words, said
 from chainrule.errors import ChainruleError
+from chainrule.maths import Derivative, Symbol, Tree, Unknown
+from chainrule.maths.tree import Shape
 
 
 @dataclass(frozen=True, slots=True)
 class Notation:
     """The symbols of one book, by role."""
 
-    cost: str
-    prediction: str
-    target: str
-    input: str
-    weighted_input: str
-    activation: str
-    weights: str
-    weight: str
+    cost: Symbol
+    prediction: Symbol
+    target: Symbol
+    input: Symbol
+    weighted_input: Symbol
+    activation: Symbol
+    weights: Symbol
+    weight: Symbol
     """One entry of the weights, without its indices: to neuron j from neuron k."""
-    bias: str
-    error: str
-    """How the cost moves with the weighted input; empty where the book has no letter and writes the derivative."""
-    activation_function: str
-    elementwise_product: str
-    learning_rate: str
+    bias: Symbol
+    error: Symbol | None
+    """How the cost moves with the weighted input; None where the book has no letter and writes the derivative."""
+    activation_function: Symbol
+    elementwise_product: Symbol
+    learning_rate: Symbol
+
+
+def above(letter: str) -> Symbol:
+    """A letter with its layer above it."""
+    return Symbol(letter, layer="#")
+
+
+def below(letter: str) -> Symbol:
+    """A letter with its layer below it."""
+    return Symbol(letter, ("#",))
 
 
 USUAL = "nielsen"
 """The notation where the reader chooses none."""
 
+HADAMARD, KRONECKER = Symbol("⊙"), Symbol("⊗")
+PREDICTED = Symbol("y", mark="hat")
+
 NOTATIONS: dict[str, Notation] = {
     "nielsen": Notation(
-        cost="C",
-        prediction="a^{{#}}",
-        target="y",
-        input="x",
-        weighted_input="z^{{#}}",
-        activation="a^{{#}}",
-        weights="W^{{#}}",
-        weight="w^{{#}}",
-        bias="b^{{#}}",
-        error=r"\delta^{{#}}",
-        activation_function=r"\sigma",
-        elementwise_product=r"\odot",
-        learning_rate=r"\eta",
+        cost=Symbol("C"),
+        prediction=above("a"),
+        target=Symbol("y"),
+        input=Symbol("x"),
+        weighted_input=above("z"),
+        activation=above("a"),
+        weights=above("W"),
+        weight=above("w"),
+        bias=above("b"),
+        error=above("δ"),
+        activation_function=Symbol("σ"),
+        elementwise_product=HADAMARD,
+        learning_rate=Symbol("η"),
     ),
     "course": Notation(
-        cost="L",
-        prediction=r"\hat{y}",
-        target="y",
-        input="x",
-        weighted_input="z_{#}",
-        activation="h_{#}",
-        weights="W_{#}",
-        weight="w_{#}",
-        bias="b_{#}",
-        error="",
-        activation_function=r"\sigma",
-        elementwise_product=r"\odot",
-        learning_rate=r"\alpha",
+        cost=Symbol("L"),
+        prediction=PREDICTED,
+        target=Symbol("y"),
+        input=Symbol("x"),
+        weighted_input=below("z"),
+        activation=below("h"),
+        weights=below("W"),
+        weight=below("w"),
+        bias=below("b"),
+        error=None,
+        activation_function=Symbol("σ"),
+        elementwise_product=HADAMARD,
+        learning_rate=Symbol("α"),
     ),
     "lecture": Notation(
-        cost="L",
-        prediction="o_{#}",
-        target="y",
-        input="x",
-        weighted_input="n_{#}",
-        activation="o_{#}",
-        weights="w_{#}",
-        weight="w_{#}",
-        bias="b_{#}",
-        error=r"\mathtt{n#.grad}",
-        activation_function="f",
-        elementwise_product=r"\odot",
-        learning_rate=r"\mathtt{lr}",
+        cost=Symbol("L"),
+        prediction=below("o"),
+        target=Symbol("y"),
+        input=Symbol("x"),
+        weighted_input=below("n"),
+        activation=below("o"),
+        weights=below("w"),
+        weight=below("w"),
+        bias=below("b"),
+        error=Symbol("n#.grad"),
+        activation_function=Symbol("f"),
+        elementwise_product=HADAMARD,
+        learning_rate=Symbol("lr"),
     ),
     "goodfellow": Notation(
-        cost="J",
-        prediction=r"\hat{y}",
-        target="y",
-        input="x",
-        weighted_input="a^{(#)}",
-        activation="h^{(#)}",
-        weights="W^{(#)}",
-        weight="W^{(#)}",
-        bias="b^{(#)}",
-        error="",
-        activation_function="f",
-        elementwise_product=r"\odot",
-        learning_rate=r"\epsilon",
+        cost=Symbol("J"),
+        prediction=PREDICTED,
+        target=Symbol("y"),
+        input=Symbol("x"),
+        weighted_input=above("a"),
+        activation=above("h"),
+        weights=above("W"),
+        weight=above("W"),
+        bias=above("b"),
+        error=None,
+        activation_function=Symbol("f"),
+        elementwise_product=HADAMARD,
+        learning_rate=Symbol("ϵ"),
     ),
     "parr-howard": Notation(
-        cost="C",
-        prediction=r"\hat{y}",
-        target="y",
-        input=r"\mathbf{x}",
-        weighted_input=r"\mathbf{z}_{#}",
-        activation=r"\mathbf{a}_{#}",
-        weights="W_{#}",
-        weight="w_{#}",
-        bias=r"\mathbf{b}_{#}",
-        error="",
-        activation_function="f",
-        elementwise_product=r"\otimes",
-        learning_rate=r"\eta",
+        cost=Symbol("C"),
+        prediction=PREDICTED,
+        target=Symbol("y"),
+        input=Symbol("𝐱"),
+        weighted_input=below("𝐳"),
+        activation=below("𝐚"),
+        weights=below("W"),
+        weight=below("w"),
+        bias=below("𝐛"),
+        error=None,
+        activation_function=Symbol("f"),
+        elementwise_product=KRONECKER,
+        learning_rate=Symbol("η"),
     ),
 }
 """Every notation by its name."""
 
-ROLES = {
+LAYER, TO, FROM = Symbol("l"), Symbol("j"), Symbol("k")
+
+ROLES: dict[str, Words] = {
     "cost": "the cost: how wrong the net is",
     "prediction": "the output of the net",
     "target": "what the output should be",
     "input": "the input of the net",
-    "weighted_input": "the weighted input of layer $l$, before its activation function",
-    "activation": "the activations of layer $l$, its output",
-    "weights": "the weights into layer $l$: a row for each of its neurons",
-    "weight": "the weight from neuron $k$ to neuron $j$ of layer $l$",
-    "bias": "the biases of layer $l$",
-    "error": "the error of layer $l$: how the cost moves with its weighted input",
+    "weighted_input": said("the weighted input of layer ", LAYER, ", before its activation function"),
+    "activation": said("the activations of layer ", LAYER, ", its output"),
+    "weights": said("the weights into layer ", LAYER, ": a row for each of its neurons"),
+    "weight": said("the weight from neuron ", FROM, " to neuron ", TO, " of layer ", LAYER),
+    "bias": said("the biases of layer ", LAYER),
+    "error": said("the error of layer ", LAYER, ": how the cost moves with its weighted input"),
     "activation_function": "the activation function",
     "elementwise_product": "the product entry by entry (Hadamard)",
     "learning_rate": "the learning rate: how large a step against the gradient is",
 }
 """What each role means, in words."""
-
-
-ELEMENTWISE = r"\odot"
-"""The product entry by entry, in every notation: ⊗, which Parr and Howard write, is the Kronecker product here."""
 
 
 def notation_of(name: str) -> Notation:
@@ -152,119 +167,138 @@ def notation_of(name: str) -> Notation:
     return NOTATIONS[name]
 
 
+Place = int | str
+"""A number, counted from 1, or a letter that runs."""
+
+
 class Symbols:
-    r"""The symbols of a feed-forward net with so many layers, in one notation.
+    """The symbols of a feed-forward net with so many layers, in one notation.
+
+    `sizes` has the number of neurons of each layer, the inputs first, and `examples` how many columns every matrix has;
+    without them all are taken as 2, which is enough to print. With `as_numbers` a layer is one neuron, and everything a
+    number.
 
     >>> from chainrule.derivation.notation import Symbols
+    >>> from chainrule.maths import unicode
     >>> symbols = Symbols("nielsen", 2)
-    >>> symbols.z(1), symbols.error(2), symbols.w(1, 3, 2)
-    ('z^{{1}}', '\\delta^{{2}}', 'w^{{1}}_{3,2}')
-    >>> Symbols("course", 2).error(2, 1)
-    '\\frac{\\partial L}{\\partial z_{2,1}}'
+    >>> [unicode(x) for x in (symbols.z(1), symbols.error(2), symbols.w(1, 3, 2))]
+    ['z⁽¹⁾', 'δ⁽²⁾', 'w⁽¹⁾₃,₂']
+    >>> unicode(Symbols("course", 2).error(2, 1))
+    '∂L/∂z₂,₁'
     """
 
-    def __init__(self, notation: str, layers: int) -> None:
+    def __init__(
+        self,
+        notation: str,
+        layers: int,
+        sizes: tuple[int, ...] = (),
+        examples: int = 2,
+        *,
+        as_numbers: bool = False,
+    ) -> None:
         self.name = notation
+        self.as_numbers = as_numbers
         self.layers = layers
+        self.sizes = sizes
+        self.examples = examples
         self.notation = notation_of(notation)
         self.cost = self.notation.cost
         self.target = self.notation.target
-        self.times = ELEMENTWISE
         self.function = self.notation.activation_function
 
-    def z(self, layer: int | str, *place: int | str) -> str:
+    def size(self, layer: Place) -> int:
+        """How many neurons a layer has."""
+        return self.sizes[layer] if isinstance(layer, int) and self.sizes else 2
+
+    def column(self, symbol: Symbol, layer: Place, place: tuple[Place, ...]) -> Symbol:
+        """A matrix with a column for each example, or one entry of it."""
+        return placed(at_layer(symbol, layer), self.shape(self.size(layer), self.examples), place)
+
+    def shape(self, *sizes: int) -> Shape:
+        """The shape of a matrix; none where all is numbers."""
+        return () if self.as_numbers else sizes
+
+    def z(self, layer: Place, *place: Place) -> Symbol:
         """The weighted input of a layer, or one entry of it."""
-        return entry(at_layer(self.notation.weighted_input, layer), *place)
+        return self.column(self.notation.weighted_input, layer, place)
 
-    def a(self, layer: int | str, *place: int | str) -> str:
+    def a(self, layer: Place, *place: Place) -> Symbol:
         """The activation of a layer; the input where it is 0, the prediction where it is the last."""
-        template = self.notation.activation
+        symbol = self.notation.activation
         if layer == 0:
-            template = self.notation.input
+            symbol = self.notation.input
         elif layer == self.layers:
-            template = self.notation.prediction
-        return entry(at_layer(template, layer), *place)
+            symbol = self.notation.prediction
+        return self.column(symbol, layer, place)
 
-    def weights(self, layer: int | str) -> str:
+    def weights(self, layer: Place) -> Symbol:
         """The weights of a layer."""
-        return at_layer(self.notation.weights, layer)
+        before = layer - 1 if isinstance(layer, int) else layer
+        return placed(at_layer(self.notation.weights, layer), self.shape(self.size(layer), self.size(before)))
 
-    def w(self, layer: int | str, j: int | str, k: int | str) -> str:
+    def w(self, layer: Place, j: Place, k: Place) -> Symbol:
         """The weight to neuron j from neuron k, both counted from 1."""
-        return entry(at_layer(self.notation.weight, layer), j, k)
+        return placed(at_layer(self.notation.weight, layer), (), (j, k))
 
-    def b(self, layer: int | str, *place: int | str) -> str:
+    def b(self, layer: Place, *place: Place) -> Symbol:
         """The bias of a layer, or one entry of it."""
-        return entry(at_layer(self.notation.bias, layer), *place)
+        return placed(at_layer(self.notation.bias, layer), self.shape(self.size(layer), 1), place)
 
-    def error(self, layer: int | str, *place: int | str) -> str:
+    def error(self, layer: Place, *place: Place) -> Symbol | Derivative:
         """The error of a layer, or one entry of it."""
-        if not self.notation.error:
+        if self.notation.error is None:
             return derivative(self.cost, self.z(layer, *place))
-        return entry(at_layer(self.notation.error, layer), *place)
+        return self.column(self.notation.error, layer, place)
 
-    def slope(self, layer: int | str, *place: int | str) -> str:
+    def slope(self, layer: Place, *place: Place) -> Unknown:
         """The derivative of the activation function at the weighted input."""
-        return rf"{self.function}'\left({self.z(layer, *place)}\right)"
+        z = self.z(layer, *place)
+        return Unknown(replace(self.function, primes=1), (z,), z.shape)
 
-    def meanings(self, shapes: dict[str, tuple[int, ...]] | None = None) -> tuple[Meaning, ...]:
+    def by(self, below: Tree) -> Derivative:
+        """How the cost moves with something."""
+        return derivative(self.cost, below)
+
+    def meanings(self, shapes: dict[str, Shape] | None = None) -> tuple[Meaning, ...]:
         """The table of symbols, with what other books write; `shapes` holds those that are known, by role."""
-        roles = (role.name for role in fields(Notation))
-        return tuple([meaning(role, self.name, (shapes or {}).get(role, ())) for role in roles])
+        return tuple([meaning(role.name, self.name, (shapes or {}).get(role.name, ())) for role in fields(Notation)])
 
 
-def meaning(role: str, notation: str, shape: tuple[int, ...] = ()) -> Meaning:
-    """One row of the table of symbols."""
-    own = ELEMENTWISE if role == "elementwise_product" else written(role, notation)
+def meaning(role: str, notation: str, shape: Shape = ()) -> Meaning:
+    """One row of the table of symbols; the product entry by entry is ⊙ in all, since ⊗ is the Kronecker product."""
+    own = HADAMARD if role == "elementwise_product" else written(role, notation)
     elsewhere = [(name, written(role, name)) for name in NOTATIONS if name != notation or written(role, name) != own]
     return Meaning(own, ROLES[role], shape, tuple(elsewhere))
 
 
-def written(role: str, notation: str) -> str:
+def written(role: str, notation: str) -> Tree:
     """How a notation writes a role, for layer l (the last is L)."""
-    template: str = getattr(notation_of(notation), role)
-    if role == "error" and not template:
+    symbol: Symbol | None = getattr(notation_of(notation), role)
+    if symbol is None:
         return Symbols(notation, 0).error("l")
     if role == "weight":
-        return entry(at_layer(template, "l"), "j", "k")
-    return at_layer(template, "L" if role == "prediction" else "l")
+        return placed(at_layer(symbol, "l"), (), ("j", "k"))
+    return at_layer(symbol, "L" if role == "prediction" else "l")
 
 
-def at_layer(template: str, layer: int | str) -> str:
-    """A template with its layer filled in."""
-    return template.replace("#", str(layer))
+def at_layer(symbol: Symbol, layer: Place) -> Symbol:
+    """A symbol with its layer filled in."""
+    filled = [part.replace("#", str(layer)) for part in (symbol.base, symbol.layer, *symbol.below)]
+    return replace(symbol, base=filled[0], layer=filled[1], below=tuple(filled[2:]))
 
 
-def entry(symbol: str, *place: int | str) -> str:
-    r"""One entry of a vector or matrix: ``z^{{1}}`` and 2 give ``z^{{1}}_{2}``, ``z_{1}`` gives ``z_{1,2}``."""
-    if not place:
-        return symbol
-    apart = any(isinstance(i, int) for i in place)
-    index = ("," if apart else "").join(map(str, place))
-    below = re.fullmatch(r"(.*_\{[^{}]*)\}", symbol)
-    return f"{below[1]},{index}}}" if below else f"{symbol}_{{{index}}}"
+def placed(symbol: Symbol, shape: Shape, place: tuple[Place, ...] = ()) -> Symbol:
+    """A symbol of an array of this shape, or of one entry of it."""
+    return replace(symbol, at=place, shape=() if place else shape)
 
 
-def derivative(above: str, below: str) -> str:
-    r"""A partial derivative in LaTeX.
+def derivative(above: Tree, below: Tree, *held: Tree) -> Derivative:
+    r"""How one thing moves with another; of a number, in the shape of the other.
 
     >>> from chainrule.derivation.notation import derivative
-    >>> derivative("C", "w^{{1}}_{2,1}")
-    '\\frac{\\partial C}{\\partial w^{{1}}_{2,1}}'
+    >>> from chainrule.maths import Symbol, latex
+    >>> latex(derivative(Symbol("C"), Symbol("w", ("1",))))
+    '\\frac{\\partial C}{\\partial w_{1}}'
     """
-    return rf"\frac{{\partial {above}}}{{\partial {below}}}"
-
-
-def transposed(symbol: str) -> str:
-    r"""A symbol with the sign of a transpose: ``x^{\top}``, in parentheses where something stands above it already."""
-    return rf"\left({symbol}\right)^{{\top}}" if "^" in symbol or r"\frac" in symbol else rf"{symbol}^{{\top}}"
-
-
-def is_numbered(symbol: str) -> bool:
-    r"""Whether a symbol was made up, as v₁ and c₁ are, since the user has no name for the thing."""
-    return re.match(r"[vc]_\{\d+\}$", symbol) is not None
-
-
-def is_path(symbol: str) -> bool:
-    """Whether a symbol is a path through the user's objects, as ``net[0].weight``."""
-    return symbol.startswith(r"\mathtt")
+    shape = below.shape if not above.shape else (above.size, below.size)
+    return Derivative(above, below, shape, held)

@@ -1,19 +1,19 @@
 """The one structure behind every explanation: plain data that says how a gradient came to be.
 
-A dialect fills it in, a format reads it, and neither knows the other. All of it is strings, numbers, or
-tuples of these, so it is written as JSON as it stands; ``schema.json`` beside this file is the published description.
-All mathematics is LaTeX in the subset that `chainrule.expression.maths.value` reads.
+A dialect fills it in, a format reads it, and neither knows the other. All of it is words, numbers, formulas as trees,
+or tuples of these; ``schema.json`` beside this file describes how it is written as JSON.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from chainrule.derivation.ink import Ink, latex_of
 from chainrule.derivation.shown import Shown
 from chainrule.derivation.words import Words
+from chainrule.maths import Relation, Tree, latex
+from chainrule.maths.numerals import DIGITS
 
-VERSION = "chainrule.derivation/1"
+VERSION = "chainrule.derivation/2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,14 @@ Numbers = float | tuple["Numbers", ...] | Large
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What a symbol, or a derivative, on the page stands for."""
+
+    symbol: Tree
+    value: Numbers
+
+
+@dataclass(frozen=True, slots=True)
 class Convention:
     """Something that books do differently, and how it is done here: the cost, the layout, a kink."""
 
@@ -44,10 +52,10 @@ class Convention:
 class Meaning:
     """One row of the table of symbols: what a symbol stands for, and how other books write it."""
 
-    symbol: Ink
+    symbol: Tree
     meaning: Words
     shape: tuple[int, ...] = ()
-    elsewhere: tuple[tuple[str, Ink], ...] = ()
+    elsewhere: tuple[tuple[str, Tree], ...] = ()
     """Pairs of a notation's name and its symbol."""
 
 
@@ -57,8 +65,8 @@ class Arrow:
 
     source: int
     """The id of the input."""
-    derivative: Ink
-    """The local derivative in symbols; empty where it is a large array that has no short formula."""
+    derivative: Tree | None
+    """The local derivative in symbols; None where it is a large array that has no short formula."""
     value: Numbers | None
     """The local derivative in numbers; None for an operation on arrays whose Jacobian was not asked for."""
     contribution: Numbers
@@ -70,11 +78,11 @@ class Node:
     """One value of the computation."""
 
     id: int
-    symbol: Ink
+    symbol: Tree
     operation: str
     """The rule's name; empty for a leaf."""
-    formula: Ink
-    """How it was computed, in the symbols of its inputs; empty for a leaf."""
+    formula: Tree | None
+    """How it was computed, in the symbols of its inputs; None for a leaf."""
     shape: tuple[int, ...]
     value: Numbers
     gradient: Numbers | None
@@ -101,12 +109,14 @@ class Equation:
     `numbers` tells how many sides at the end are numbers alone.
     """
 
-    sides: tuple[Ink, ...]
+    sides: tuple[Tree, ...]
     numbers: int = 0
     signs: tuple[str, ...] = ()
     """What stands between the sides; equality where empty."""
     note: Words = ""
     """A few words beside it."""
+    digits: int = DIGITS
+    """Significant digits of the result."""
 
     @property
     def between(self) -> tuple[str, ...]:
@@ -114,15 +124,20 @@ class Equation:
         return self.signs or ("=",) * (len(self.sides) - 1)
 
     @property
+    def tree(self) -> Tree:
+        """The whole chain, or its only side."""
+        first, *rest = self.sides
+        return Relation(self.sides, self.between) if rest else first
+
+    @property
     def parts(self) -> tuple[str, ...]:
         """The sides in LaTeX."""
-        return tuple(map(latex_of, self.sides))
+        return tuple(map(latex, self.sides))
 
     @property
     def latex(self) -> str:
-        """The whole chain as one formula."""
-        parts = self.parts
-        return parts[0] + "".join([f" {s} {part}" for s, part in zip(self.between, parts[1:], strict=True)])
+        """The whole chain as one formula in LaTeX."""
+        return latex(self.tree)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,4 +212,6 @@ class Derivation(Shown):
     story: tuple[Block, ...]
     short: tuple[Block, ...] = ()
     """The answer in a dozen lines: what a reader sees first."""
+    known: tuple[Known, ...] = ()
+    """What the letters of the page stand for: with these every side of every equation can be worked out."""
     version: str = field(default=VERSION)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chainrule.derivation.notation import USUAL
-from chainrule.derivation.proof import DIGITS
 from chainrule.derivation.record import Block, Meaning
+from chainrule.maths import Tree
+from chainrule.maths.numerals import DIGITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +36,5 @@ class Told:
     story: tuple[Block, ...]
     symbols: tuple[Meaning, ...] = ()
     counts: dict[str, int] = field(default_factory=dict[str, int])
+    environment: dict[Tree, Any] = field(default_factory=dict[Tree, Any])
+    """What the symbols stand for that are of no node of the graph."""

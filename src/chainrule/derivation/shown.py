@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chainrule.errors import MissingExtra
-
 if TYPE_CHECKING:
     from chainrule.derivation.record import Derivation
 
@@ -60,12 +58,9 @@ class Shown:
 
         return terminal.renderable(derivation(self), "short")
 
-    def _repr_html_(self) -> str | None:
-        """What a notebook shows; without latex2mathml it asks for the Markdown instead."""
-        try:
-            return self.html(fragment=True)
-        except MissingExtra:
-            return None
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return self.html(fragment=True)
 
     def _repr_markdown_(self) -> str:
         return self.markdown()

@@ -1,11 +1,7 @@
-r"""Words with formulas among them: a tuple of texts and trees, or a text alone.
-
-``\$`` is a dollar sign and ``\\`` a backslash; any other backslash is itself.
-"""
+"""Words with formulas among them: a text alone, or a tuple of texts and trees."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from chainrule.maths import Tree, latex
@@ -13,11 +9,15 @@ from chainrule.maths import Tree, latex
 Words = str | tuple[str | Tree, ...]
 """What a reader is told; a text alone has no formula in it."""
 
-PIECE = re.compile(r"\$((?:[^$\\]|\\.)+)\$|\\([$\\])|([^$\\]+|.)", re.DOTALL)
-
 
 def said(*parts: Words | Tree) -> Words:
-    """Texts, trees, and words that were made before, as words in a row."""
+    """Texts, trees, and words that were made before, as words in a row.
+
+    >>> from chainrule.derivation.words import said, text_of
+    >>> from chainrule.maths import Symbol
+    >>> text_of(said("the slope in ", Symbol("w", ("1",))))
+    'the slope in $w_{1}$'
+    """
     found: list[str | Tree] = []
     for part in parts:
         found += part if isinstance(part, tuple) else [part]
@@ -32,38 +32,14 @@ def listed(parts: Iterable[Words | Tree], between: str = ", ") -> Words:
     return said(*found)
 
 
-def literal(text: str) -> str:
-    r"""Text from a user, such as a label, as words that mean nothing but themselves.
-
-    >>> from chainrule.derivation.words import literal
-    >>> literal("costs $5")
-    'costs \\$5'
-    """
-    return text.replace("\\", r"\\").replace("$", r"\$")
-
-
-def pieces(words: Words) -> list[tuple[str, Tree | str]]:
-    r"""The words and the mathematics of a text, in order, each with the other empty.
-
-    >>> from chainrule.derivation.words import pieces
-    >>> pieces(r"the slope in $w_{1}$")
-    [('the slope in ', ''), ('', 'w_{1}')]
-    """
-    if isinstance(words, tuple):
-        return [x for part in words for x in ([("", part)] if isinstance(part, Tree) else pieces(part))]
-    found: list[tuple[str, Tree | str]] = []
-    for maths, escaped, words_ in PIECE.findall(words):
-        if maths:
-            found.append(("", maths))
-        elif found and not found[-1][1]:
-            found[-1] = (found[-1][0] + escaped + words_, "")
-        else:
-            found.append((escaped + words_, ""))
-    return found
+def pieces(words: Words) -> tuple[str | Tree, ...]:
+    """The texts and the trees of some words, in order."""
+    return (words,) if isinstance(words, str) else words
 
 
 def text_of(words: Words) -> str:
-    """Words as one text, with LaTeX between dollar signs."""
-    if isinstance(words, str):
-        return words
-    return "".join([part if isinstance(part, str) else f"${latex(part)}$" for part in words])
+    """Words as one text, with LaTeX between dollar signs; a dollar of the text has a backslash before it."""
+    escaped = [
+        part.replace("\\", r"\\").replace("$", r"\$") if isinstance(part, str) else part for part in pieces(words)
+    ]
+    return "".join([part if isinstance(part, str) else f"${latex(part)}$" for part in escaped])

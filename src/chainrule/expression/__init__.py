@@ -1,8 +1,7 @@
-"""Formulas: what a computation looks like on paper."""
+"""Formulas as they are typed."""
 
 from __future__ import annotations
 
-from chainrule.expression.formula import Formula, derivative_of, formula_of
 from chainrule.expression.typed.assignments import Assignments, read_assignments
 from chainrule.expression.typed.functions import known_functions
 from chainrule.expression.typed.given import Given, read_given
@@ -11,12 +10,9 @@ from chainrule.expression.typed.parsed import Parsed, Step
 
 __all__ = [
     "Assignments",
-    "Formula",
     "Given",
     "Parsed",
     "Step",
-    "derivative_of",
-    "formula_of",
     "known_functions",
     "parse",
     "read_assignments",

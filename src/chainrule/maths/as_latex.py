@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
+from chainrule.maths.as_unicode import shown
 from chainrule.maths.looks import Looks, name
 from chainrule.maths.template import FUNCTIONS, GREEK
 from chainrule.maths.tree import Tree
@@ -14,6 +15,9 @@ LETTERS = {sign: rf"\{spelled}" for spelled, sign in GREEK.items()} | {
     "𝐞": r"\mathbf{e}",
     "𝐈": r"\mathbf{I}",
     "∇": r"\nabla",
+    "⋯": r"\cdots",
+    "⊙": r"\odot",
+    "⊗": r"\otimes",
 }
 RELATIONS = {"<=": r"\le", ">=": r"\ge", "!=": r"\ne", "~": r"\approx"}
 PRODUCTS = {"·": r"\cdot", "⊙": r"\odot", "⊘": r"\oslash", "⊗": r"\otimes", "×": r"\times"}
@@ -45,9 +49,9 @@ def harmless(word: str) -> str:
     return "".join([KEPT.get(c, KEPT[" "] if c.isspace() else shown(c)) for c in word])
 
 
-def shown(character: str) -> str:
-    """A character, unless it is one that nobody can see."""
-    return "�" if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Cn", "Co") else character
+def is_bold(letter: str) -> bool:
+    """Whether it is one of the bold letters of mathematics."""
+    return unicodedata.name(letter, "").startswith("MATHEMATICAL BOLD")
 
 
 class Latex(Writer[str]):
@@ -72,6 +76,8 @@ class Latex(Writer[str]):
         word: str = x.word
         if word in LETTERS:
             return LETTERS[word]
+        if len(word) == 1 and is_bold(word):
+            return rf"\mathbf{{{unicodedata.normalize('NFKC', word)}}}"
         if len(word) == 1 and word.isascii() and word.isalpha():
             return word if word != "e" else r"\mathit{e}"
         if word.isascii() and word.isalpha():
@@ -112,8 +118,12 @@ class Latex(Writer[str]):
         above, below = self.parts(x)
         return rf"\frac{{{above}}}{{{below}}}"
 
+    def ratio_(self, x: Looks) -> str:
+        return self.frac_(x)
+
     def d_(self, x: Looks) -> str:
-        return rf"\partial {self.base(x.parts[0])}"
+        order = f"^{{{x.word}}}" if x.word else ""
+        return rf"\partial{order} {self.base(x.parts[0])}"
 
     def delta_(self, x: Looks) -> str:
         return rf"\Delta {self.base(x.parts[0])}"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from chainrule.maths.as_latex import shown
-from chainrule.maths.as_unicode import CLOSING, RELATIONS
+from chainrule.maths.as_unicode import CLOSING, RELATIONS, shown
 from chainrule.maths.looks import Looks
 from chainrule.maths.notation import lay
 from chainrule.maths.tree import Relation, Tree
@@ -133,8 +132,13 @@ class MathML(Writer[str]):
     def frac_(self, x: Looks) -> str:
         return element("mfrac", "".join(self.parts(x)))
 
+    def ratio_(self, x: Looks) -> str:
+        return self.frac_(x)
+
     def d_(self, x: Looks) -> str:
-        return row(element("mi", "∂"), self.base(x.parts[0]))
+        sign = element("mi", "∂")
+        raised = element("msup", sign + element("mn", x.word)) if x.word else sign
+        return row(raised, self.base(x.parts[0]))
 
     def delta_(self, x: Looks) -> str:
         return row(element("mi", "Δ"), self.base(x.parts[0]))

@@ -8,6 +8,8 @@ A derivative is one identifier, ``dL_dw1``; an entry of an array has program ind
 
 from __future__ import annotations
 
+import unicodedata
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,7 +33,7 @@ from chainrule.maths.tree import (
     slice_text,
 )
 
-SPELLED = {sign: spelled for spelled, sign in GREEK.items()} | {"𝟏": "ones", "𝐞": "unit"}
+SPELLED = {sign: spelled for spelled, sign in GREEK.items()} | {"𝟏": "ones", "𝐞": "unit", "⋯": "rest"}
 
 
 class Sign(NamedTuple):
@@ -97,8 +99,14 @@ def python(tree: Tree) -> Text:
             sign = PRECEDENCE["neg"].python if tree.text.startswith("-") else Binds.ATOM
             return Text(tree.text, PRECEDENCE["frac"].python if "/" in tree.text else sign)
         case Symbol():
-            places = [str(i - 1) if isinstance(i, int) else f"{i}-1" for i in tree.at]
+            places = places_of(tree)
             return Text(identifier(tree) + (f"[{', '.join(places)}]" if places else ""), Binds.ATOM)
+        case Derivative(Derivative() as first, below) if not tree.held:
+            name = f"d2{flat(first.above)}_d{flat(first.below)}_d{flat(below)}"
+            return Text(name, Binds.ATOM)
+        case Derivative() if running_places(tree):
+            whole = replace(tree, above=whole_of(tree.above), below=whole_of(tree.below))
+            return Text(f"{plain(whole)}[{', '.join(running_places(tree))}]", Binds.ATOM)
         case Derivative():
             held = "".join([f"_{flat(x)}" for x in tree.held])
             return Text(f"d{flat(tree.above)}_d{flat(tree.below)}{held}", Binds.ATOM)
@@ -121,15 +129,38 @@ def python(tree: Tree) -> Text:
             raise TypeError(f"{type(tree).__name__} is not Python")
 
 
+def places_of(x: Tree) -> list[str]:
+    """The place of an entry, counted from 0."""
+    places = x.at if isinstance(x, Symbol) else ()
+    return [str(i - 1) if isinstance(i, int) else ":" if i == "·" else f"{i}-1" for i in places]
+
+
+def running_places(x: Derivative) -> list[str]:
+    """The places of what a derivative is of, where some of them are letters that run: an entry of an array then."""
+    places = [*places_of(x.above), *places_of(x.below)]
+    return places if any([place.endswith("-1") for place in places]) else []
+
+
+def whole_of(x: Tree) -> Tree:
+    """The array that an entry is of."""
+    return x.whole if isinstance(x, Symbol) else x
+
+
 def identifier(x: Symbol) -> str:
     """A symbol's name as a program has it."""
     if x.name:
-        return x.name
-    base = SPELLED.get(x.base, x.base) + x.mark + "_prime" * x.primes
+        return as_identifier(x.name)
+    base = SPELLED.get(x.base) or as_identifier(unicodedata.normalize("NFKC", x.base))
+    base += x.mark + "_prime" * x.primes
     if x.below:
         together = len(x.below) == 1 and x.below[0].isdigit() and base.isalpha()
         base += ("" if together else "_") + "_".join(x.below)
     return f"{base}_{x.layer}" if x.layer else base
+
+
+def as_identifier(name: str) -> str:
+    """A name that Python reads; the brackets and points of a path through the user's objects stay."""
+    return "".join([c if c.isalnum() or c in "_.[]" else "_" for c in name]) or "_"
 
 
 def flat(tree: Tree) -> str:
@@ -198,4 +229,6 @@ def key(x: Any) -> str:
 
 def setting(x: Any) -> str:
     """A setting as it is typed."""
+    if isinstance(x, np.ndarray):
+        return f"array({x.tolist()})"
     return getattr(x, "__name__", None) or repr(x.item() if isinstance(x, np.generic) else x)

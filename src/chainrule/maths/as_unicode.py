@@ -22,6 +22,11 @@ RELATIONS = {"<=": "≤", ">=": "≥", "!=": "≠", "~": "≈"}
 CLOSING = {"(": ")", "[": "]", "|": "|", "‖": "‖", "⌊": "⌋", "⌈": "⌉"}
 
 
+def shown(character: str) -> str:
+    """A character, unless it is one that nobody can see."""
+    return "�" if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Cn", "Co") else character
+
+
 def unicode(x: Tree | Looks) -> str:
     """A tree in one line.
 
@@ -48,8 +53,10 @@ class Unicode(Writer[str]):
     line = True
 
     def needs(self, x: Looks, i: int) -> Binds:
+        if x.kind == "frac" and i == 0:
+            return Binds.PRODUCT if x.parts[0].kind == "big" else Binds.PREFIX
         if x.kind == "frac":
-            return Binds.PRODUCT if i == 0 else Binds.POWER
+            return Binds.POWER
         return Binds.ATOM if x.kind == "root" else super().needs(x, i)
 
     def between(self, opening: str, inner: str, closing: str) -> str:
@@ -67,7 +74,7 @@ class Unicode(Writer[str]):
         return sign + (ten if mantissa == "1" else f"{mantissa}·{ten}")
 
     def id_(self, x: Looks) -> str:
-        return str(x.word)
+        return "".join([" " if c.isspace() else shown(c) for c in x.word])
 
     def text_(self, x: Looks) -> str:
         return str(x.word)
@@ -104,8 +111,11 @@ class Unicode(Writer[str]):
         above, below = self.parts(x)
         return f"{above}/{below}"
 
+    def ratio_(self, x: Looks) -> str:
+        return self.frac_(x)
+
     def d_(self, x: Looks) -> str:
-        return f"∂{self.base(x.parts[0])}"
+        return f"∂{small(x.word, RAISED, '^') if x.word else ''}{self.base(x.parts[0])}"
 
     def delta_(self, x: Looks) -> str:
         return f"Δ{self.base(x.parts[0])}"

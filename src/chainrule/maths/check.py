@@ -77,10 +77,25 @@ def check(chain: Relation, environment: Environment, *, digits: int = DIGITS) ->
         result, shown = values[-1], place_shown(chain.sides[-1], digits)
         for side, ours in zip(chain.sides[:-1], values[:-1], strict=True):
             loose = has_letters(side) or digits >= FULL
-            allowed = shown * (1 + 1e-9) + (ROUNDING * magnitude(side, environment) if loose else 0.0)
-            if not alike(ours, result, allowed):
+            allowed = shown * (1 + 1e-9) + (ROUNDING * size_of(side, result, environment) if loose else 0.0)
+            if not alike(ours, result, allowed) and not vanishes(side, environment):
                 return Different(side, ours, result)
     return None
+
+
+def vanishes(tree: Tree, environment: Environment) -> bool:
+    """Whether a product of what is not 0 is too small for a number, on the way from factor to factor."""
+    if isinstance(tree, Applied) and tree.name == "mul":
+        given = [value(x, environment) for x in tree.inputs]
+        if np.any((computed(tree.operation, given, tree.given) == 0) & np.all(np.broadcast_arrays(*given), axis=0)):
+            return True
+    return any([vanishes(x, environment) for x in parts(tree)])
+
+
+def size_of(side: Tree, result: Any, environment: Environment) -> Any:
+    """What a side would come to if nothing in it cancelled, entry by entry where the result has its shape."""
+    size = magnitude(side, environment)
+    return size if np.shape(size) in ((), result.shape) else np.max(size, initial=0.0)
 
 
 def alike(x: Any, y: Any, allowed: Any) -> bool:

@@ -48,6 +48,7 @@ PRECEDENCE = {
     "prod": Where(Binds.PRODUCT, Binds.PRODUCT, Binds.PRODUCT),
     "beside": Where(Binds.BESIDE, Binds.BESIDE, Binds.PRODUCT),
     "frac": Where(Binds.POWER, Binds.PRODUCT, Binds.PRODUCT),
+    "ratio": Where(Binds.POWER, Binds.POWER, Binds.ATOM),
     "pow": Where(Binds.POWER, Binds.POWER, Binds.POWER),
     "layer": Where(Binds.POWER, Binds.POWER, Binds.ATOM),
     "raised": Where(Binds.POWER, Binds.POWER, Binds.ATOM),
@@ -66,7 +67,7 @@ def binds(x: Looks, *, line: bool) -> Binds:
         return number_binds(x.word, line=line)
     if x.kind == "sub" and x.parts[0].kind == "layer":
         return Binds.POWER
-    if x.kind in ("prod", "beside"):
+    if x.kind in ("prod", "beside") or (x.kind == "frac" and line):
         first, last = x.parts[0], x.parts[-1]
         if (first.kind != "big" and binds(first, line=line) == Binds.PREFIX) or last.kind == "big":
             return Binds.PREFIX

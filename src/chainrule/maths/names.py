@@ -43,3 +43,13 @@ def symbol_named(name: str) -> Symbol:
     letters, hat, digits, word = parts.groups()
     below = digits or word
     return Symbol(GREEK.get(letters, letters), (below,) if below else (), mark="hat" if hat else "")
+
+
+def unlike(symbol: Symbol, taken: set[Symbol]) -> Symbol:
+    """A symbol, with a number above it where another thing on the page has the same; it is taken then."""
+    found, count = symbol, 1
+    while found in taken:
+        count += 1
+        found = replace(symbol, layer=str(count), name=f"{symbol.name}_{count}")
+    taken.add(found)
+    return found

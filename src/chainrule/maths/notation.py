@@ -10,11 +10,13 @@ c𝟏𝟏ᵀ + A is not taken for c times the identity. What acts entry by entry
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, TypeGuard
 
 import numpy as np
 
 from chainrule.core.operation import Operation
+from chainrule.errors import ChainruleError
 from chainrule.maths import looks
 from chainrule.maths.looks import (
     IDENTITY,
@@ -48,6 +50,9 @@ from chainrule.maths.tree import (
     slice_text,
 )
 
+MOST_ENTRIES = 6
+"""Entries of an array among the settings that are written out."""
+
 
 def lay(tree: Tree) -> Looks:
     """How a tree looks."""
@@ -80,7 +85,11 @@ def derivative(x: Derivative) -> Looks:
     """In Leibniz's notation, with what is held below it; a gradient with ∇."""
     if x.is_gradient:
         return beside(Looks("sub", (looks.name("∇"), lay(x.below))), lay(x.above))
-    found = Looks("frac", (Looks("d", (lay(x.above),)), Looks("d", (lay(x.below),))))
+    if isinstance(x.above, Derivative) and not x.held and not x.above.held:
+        first, second = Looks("d", (lay(x.above.below),)), Looks("d", (lay(x.below),))
+        below = Looks("pow", (first, looks.digits("2"))) if x.below == x.above.below else beside(first, second)
+        return Looks("ratio", (Looks("d", (lay(x.above.above),), "2"), below))
+    found = Looks("ratio", (Looks("d", (lay(x.above),)), Looks("d", (lay(x.below),))))
     return Looks("sub", (fenced("(", found), looks.listed(*map(lay, x.held)))) if x.held else found
 
 
@@ -90,20 +99,41 @@ def call_of_letter(function: Looks, *inputs: Looks) -> Looks:
 
 
 def symbol(x: Symbol) -> Looks:
-    """A letter with its mark, its layer and what is below the line."""
-    found = looks.name(x.base)
+    """A letter with its mark, its layer, and what is below the line: part of its name, then the place of an entry."""
+    found = spelled(x.base)
     if x.mark:
         found = Looks("mark", (found,), x.mark)
     if x.primes:
         found = Looks("prime", (found,), x.primes)
     if x.layer:
         found = Looks("layer", (found, script(x.layer)))
-    if x.below:
-        found = Looks("sub", (found, looks.listed(*map(script, x.below))))
-    if not x.at:
-        return found
-    places = tuple([script(str(i)) for i in x.at])
-    return Looks("sub", (found, looks.listed(*places))) if x.layer and not x.below else Looks("entry", (found, *places))
+    below = [*x.below, *map(str, x.at)]
+    return Looks("sub", (found, looks.listed(*map(script, below)))) if below else found
+
+
+@lru_cache(maxsize=1024)
+def spelled(word: str) -> Looks:
+    """A letter or a name; one that is LaTeX for a symbol as LaTeX has it."""
+    if not any([sign in word for sign in "\\^{"]):
+        return looks.name(word)
+    try:
+        found = as_letter(read_template(word, frozenset()))
+    except (ChainruleError, IndexError, RecursionError):
+        return looks.name(word)
+    return found if is_symbol(found) else looks.name(word)
+
+
+def as_letter(x: Looks) -> Looks:
+    """What was read as the name of a function, as a letter."""
+    return looks.name(x.word) if x.kind == "name" else Looks(x.kind, tuple(map(as_letter, x.parts)), x.word)
+
+
+def is_symbol(x: Looks) -> bool:
+    """Whether something is one letter with scripts and marks."""
+    base = x
+    while base.kind in ("sub", "pow", "mark", "layer", "prime"):
+        base = base.parts[0]
+    return base.kind == "id"
 
 
 def script(word: str) -> Looks:
@@ -121,6 +151,12 @@ def setting(x: Any) -> Looks:
         return looks.digits(exact(float(x)).text)
     if isinstance(x, slice):
         return looks.text(slice_text(x))
+    if isinstance(x, np.ndarray):
+        return setting(
+            tuple(x.tolist()) if x.ndim and x.size <= MOST_ENTRIES else x.item() if x.size == 1 else Ellipsis
+        )
+    if isinstance(x, list):
+        return setting(tuple(x))
     if isinstance(x, tuple):
         return fenced("(", *map(setting, x))
     return looks.text(getattr(x, "__name__", str(x)))

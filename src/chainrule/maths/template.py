@@ -226,6 +226,8 @@ class Reader:
                 return Looks("dots")
             case r"\mathbf":
                 return name(self.word().replace("1", "𝟏"))
+            case r"\hat" | r"\bar" | r"\tilde":
+                return Looks("mark", (self.argument(),), piece[1:])
             case "e":
                 return Looks("const", (), "e")
             case "*":
@@ -243,7 +245,7 @@ class Reader:
             return Looks("name", (), GREEK[piece[1:]])
         if piece == r"\infty":
             return digits("inf")
-        if piece.isalpha():
+        if piece.isalpha() and not piece.startswith("\\"):
             return name(piece)
         raise self.misread(f"{piece!r} is not known here")
 

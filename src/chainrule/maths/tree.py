@@ -9,6 +9,7 @@ Trees take operations over as every node does, so running a rule, or its derivat
 from __future__ import annotations
 
 import inspect
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
@@ -246,6 +247,12 @@ def defaults_of(operation: Any) -> Mapping[str, Any]:
     return {name: parameter.default for name, parameter in inspect.signature(operation).parameters.items()}
 
 
+def made(operation: Operation, inputs: Sequence[Any], settings: Mapping[str, Any], shape: Shape) -> Applied:
+    """An operation as it was recorded, with the shape that came out."""
+    pairs = tuple(sorted([(name, hashable(setting)) for name, setting in settings.items()]))
+    return Applied(operation, tuple(map(tree_of, inputs)), pairs, shape)
+
+
 @dataclass(frozen=True, slots=True)
 class Slice:
     """A slice that can be looked up: Python's own cannot before 3.12."""
@@ -255,10 +262,18 @@ class Slice:
     step: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """An array that can be looked up."""
+
+    rows: Any
+    dtype: str
+
+
 def hashable(setting: Any) -> Any:
     """A setting as something that can be looked up."""
     if isinstance(setting, np.ndarray):
-        return hashable(setting.tolist())
+        return Entries(hashable(setting.tolist()), setting.dtype.str)
     if isinstance(setting, slice):
         return Slice(setting.start, setting.stop, setting.step)
     return tuple(map(hashable, setting)) if isinstance(setting, list | tuple) else setting
@@ -274,6 +289,8 @@ def as_given(setting: Any) -> Any:
     """A setting as it was given."""
     if isinstance(setting, Slice):
         return slice(setting.start, setting.stop, setting.step)
+    if isinstance(setting, Entries):
+        return np.array(setting.rows, setting.dtype)
     return tuple(map(as_given, setting)) if isinstance(setting, tuple) else setting
 
 
@@ -313,17 +330,31 @@ def value(tree: Tree, environment: Environment) -> Any:
             whole = np.asarray(environment[tree.whole], dtype=float)
             return whole[tuple([(environment[i] if isinstance(i, str) else i) - 1 for i in tree.at])]
         case Derivative() | Change() | Unknown():
-            return np.asarray(environment[tree], dtype=float)[()]
+            return np.asarray(environment[fixed(tree, environment)], dtype=float)[()]
         case Applied():
             return computed(tree.operation, [value(x, environment) for x in tree.inputs], tree.given)
         case Matrix():
             entries = [[value(x, environment) for x in row] for row in tree.rows]
             return np.asarray(entries, dtype=float).reshape(tree.shape)
         case Sigma():
-            terms = [value(tree.body, {**environment, tree.letter: k}) for k in range(1, tree.count + 1)]
+            inside: Any = environment
+            terms = [value(tree.body, ChainMap({tree.letter: k}, inside)) for k in range(1, tree.count + 1)]
             return np.sum(terms, axis=0)
         case _:
             raise GraphError(f"{type(tree).__name__} has no value of its own")
+
+
+def fixed(tree: Any, environment: Environment) -> Any:
+    """A derivative or a function with numbers in place of the letters that run."""
+    match tree:
+        case Symbol() if any([isinstance(i, str) for i in tree.at]):
+            return replace(tree, at=tuple([environment[i] if isinstance(i, str) else i for i in tree.at]))
+        case Derivative():
+            return replace(tree, above=fixed(tree.above, environment), below=fixed(tree.below, environment))
+        case Unknown():
+            return replace(tree, inputs=tuple([fixed(x, environment) for x in tree.inputs]))
+        case _:
+            return tree
 
 
 def parts(tree: Tree) -> tuple[Tree, ...]:

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,15 +18,17 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from latex2mathml.converter import convert
 from rich.console import Console
 
+from chainrule.derivation.checked import trees_in
 from chainrule.derivation.formats import FORMATS, save, write
 from chainrule.derivation.record import Equation, Heading, Note, Paragraph, Steps, Table
-from chainrule.derivation.words import literal, pieces
-from chainrule.errors import FormatError, MissingExtra
-from chainrule.expression.maths.signs import ACCENTS, PRODUCTS, RELATIONS, SPACES, SYMBOLS, WORDS
-from chainrule.expression.names import latex_name
+from chainrule.derivation.words import pieces, said, text_of
+from chainrule.errors import FormatError
+from chainrule.maths import Derivative, Symbol, latex, mathml, numeral
+from chainrule.maths.looks import text as as_words
+from chainrule.maths.names import symbol_named
+from chainrule.maths.tree import applied
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 FILES = {
@@ -49,7 +50,7 @@ def test_golden(derivation, name):
     if os.environ.get("RENEW"):
         file.write_text(text, encoding="utf-8")
     assert text == file.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 60
+    assert len(text.splitlines()) <= (160 if name == "json" else 60)
 
 
 class Balanced(HTMLParser):
@@ -100,33 +101,16 @@ def test_html_stands_alone_and_is_accessible(derivation):
     parsed(derivation.html(fragment=True, detail="full"))
 
 
-def test_words_within_a_formula_are_no_html(derivation):
-    told = replace(derivation, story=(Equation((r"\text{<b> & so}", "1")), Paragraph(r"$\text{<b> & so}$")))
-    reader = parsed(told.html(detail="full"))
-    assert "b" not in [tag for tag, _ in reader.seen]
-    assert "".join(reader.words).replace("\xa0", " ").count("<b> & so") == 2
+def test_words_within_a_formula_are_no_html():
+    assert "<b>" not in mathml(as_words("<b> & so"))
+    assert "&lt;b&gt; &amp; so" in mathml(as_words("<b> & so"))
 
 
-def formulas(derivation):
-    """All LaTeX of a derivation's story."""
-    for block in derivation.story:
-        match block:
-            case Equation():
-                yield block.latex
-                yield from [maths for _, maths in pieces(block.note) if maths]
-            case Heading(text) | Paragraph(text) | Note(text):
-                yield from [maths for _, maths in pieces(text) if maths]
-            case Table(_, rows) | Steps(rows):
-                for cell in [x for row in rows for x in (row if isinstance(row, tuple) else [row])]:
-                    part = cell if isinstance(cell, Equation) else Paragraph(cell)
-                    yield from formulas(replace(derivation, story=(part,)))
-
-
-def test_every_formula_is_read_by_latex2mathml(derivation):
-    found = list(formulas(derivation))
+def test_every_formula_is_mathml(derivation):
+    found = list(trees_in(derivation.story))
     assert len(found) >= 10
-    for latex in found:
-        ElementTree.fromstring(convert(latex))
+    for tree in found:
+        ElementTree.fromstring(mathml(tree))
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
@@ -140,19 +124,17 @@ def test_the_document_compiles(derivation, tmp_path):
 
 def about(label, words=()):
     """Blocks in which a user's label is everywhere."""
-    symbol = latex_name(label)
-    text = f"{literal(label)} moves with ${symbol}$"
+    symbol = symbol_named(label)
+    text = said(f"{label} moves with ", symbol)
+    one = numeral(1)
     return (
         Heading(text),
         Paragraph(text),
         Note(text),
-        Equation((symbol, rf"\frac{{\partial {symbol}}}{{2}}", rf"-{symbol} \cdot \left|{symbol}\right|"), note=text),
-        Table((text, "x"), ((text, Equation((symbol, "1"))), ("y", f"${symbol}$"))),
-        Steps((text, Equation((symbol, "1")), *words)),
+        Equation((symbol, Derivative(Symbol("L"), symbol) / 2, -symbol * applied("abs", symbol)), note=text),
+        Table((text, "x"), ((text, Equation((symbol, one))), ("y", said(symbol)))),
+        Steps((text, Equation((symbol, one)), *words)),
     )
-
-
-COMMANDS = {*SYMBOLS, *RELATIONS, *PRODUCTS, *SPACES, *ACCENTS, *WORDS, r"\frac", r"\left", r"\right", r"\mathtt"}
 
 
 @given(label=st.text(max_size=12) | st.text("\\${}^_|<>&#%~`*[]()'\" \nabwe12", max_size=12))
@@ -164,11 +146,10 @@ COMMANDS = {*SYMBOLS, *RELATIONS, *PRODUCTS, *SPACES, *ACCENTS, *WORDS, r"\frac"
 @example("^^41")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 def test_a_label_means_nothing_to_any_format(make, label):
-    symbol = latex_name(label)
-    commands = set(re.findall(r"\\[A-Za-z]+", symbol))
-    assert commands <= COMMANDS | {r"\backslash", r"\wedge", r"\sim"}
-    assert len(re.sub(r"\\.", "", symbol).split("{")) == len(re.sub(r"\\.", "", symbol).split("}"))
-    told = replace(make(), title=f"{literal(label)} and ${symbol}$", story=about(label))
+    symbol = symbol_named(label)
+    written = re.sub(r"\\.", "", latex(symbol))
+    assert len(written.split("{")) == len(written.split("}"))
+    told = replace(make(), title=said(f"{label} and ", symbol), story=about(label))
 
     page = parsed(told.html(detail="full"))
     assert not {tag for tag, _ in page.seen} & {"script", "img", "a"}
@@ -178,14 +159,14 @@ def test_a_label_means_nothing_to_any_format(make, label):
     table = [line for line in markdown.splitlines() if line.startswith("|")]
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table[:4]}) == 1
 
-    latex = told.latex(detail="full")
-    bare = re.sub(r"\\\\|\\[%$#&_{}]", "", latex)
+    document = told.latex(detail="full")
+    bare = re.sub(r"\\\\|\\[%$#&_{}]", "", document)
     assert "%" not in bare
     assert "#" not in bare
     assert bare.count("$") % 2 == 0
     assert bare.count("{") == bare.count("}")
-    assert not re.search(r"\\(input|include|write|csname|def)\b", latex)
-    assert all(sign.isascii() or sign.isalpha() for sign in latex)
+    assert not re.search(r"\\(input|include|write|csname|def)\b", document)
+    assert all(sign.isascii() or sign.isalpha() for sign in document)
 
     for text in (told.text(width=60, detail="full"), told.plain(detail="full")):
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u202e]", text)
@@ -194,21 +175,19 @@ def test_a_label_means_nothing_to_any_format(make, label):
 def test_a_label_is_shown_as_it_is(derivation):
     label = r"cost[$]_a\b {1} <é> #&%~^|"
     told = replace(derivation, story=about(label))
-    for text in (told.text(width=1000, detail="full"), told.plain(width=1000)):
-        assert text.count(label.replace("é", "e")) + text.count(label) >= 10
+    shown = told.text(width=1000, detail="full")
+    assert shown.count(label.replace("é", "e")) + shown.count(label) >= 10
+    # In plain text a formula is a program, in which a name has letters, digits and _ alone.
+    assert told.plain(width=1000).count(label) >= 7
     words = "".join(parsed(told.html(detail="full")).words).replace("\xa0", " ")
     assert words.count(label) >= 6
 
 
-def test_words_are_taken_apart():
-    assert pieces(r"a $x$ b \$ c \\ \d $y") == [("a ", ""), ("", "x"), (r" b $ c \ \d $y", "")]
-    assert pieces("") == []
-
-
-@given(st.text())
-def test_literal_words_are_words(text):
-    assert "".join(words for words, _ in pieces(literal(text))) == text
-    assert not any(maths for _, maths in pieces(literal(text)))
+def test_words_are_texts_and_trees():
+    x = Symbol("x")
+    assert pieces("a $x$") == ("a $x$",)
+    assert said("a ", x, said(" b", x)) == ("a ", x, " b", x)
+    assert text_of(said("costs $5 \\ ", x)) == r"costs \$5 \\ $x$"
 
 
 def test_a_terminal_gets_colours_and_others_none(derivation):
@@ -228,20 +207,16 @@ def test_lines_of_a_terminal_fit(derivation, width):
 def test_a_narrow_terminal_gets_one_side_under_the_other(derivation):
     shown = derivation.text(width=44, detail="full")
     assert "  ∂L/∂w₁ = ∂L/∂ŷ · ∂ŷ/∂h · ∂h/∂w₁\n         = (ŷ − y) · w₂ · x\n" in shown
-    assert "     = ⎡     −3⎤\n       ⎣4.00006⎦\n" in shown
+    assert "       = ⎡     −3⎤\n         ⎣4.00006⎦\n" in shown
     narrowest = derivation.text(width=22, detail="full")
-    assert "    = [0.5 −1; 2\n    1.5·10⁻⁵] [2; 4]\n" in narrowest
-    assert "⎣  2  1.5·10⁻⁵⎦" not in narrowest
+    assert "    = [0.5 −1; 2\n    0.000015] [2; 4]\n" in narrowest
+    assert "⎣  2  0.000015⎦" not in narrowest
 
 
-def test_a_notebook_shows_it(derivation, monkeypatch):
+def test_a_notebook_shows_it(derivation):
     assert derivation._repr_html_() == derivation.html(fragment=True, detail="full")
     assert derivation._repr_markdown_() == derivation.markdown(detail="full")
     assert str(derivation) == repr(derivation) == derivation.plain(detail="full")
-    monkeypatch.setitem(sys.modules, "latex2mathml.converter", None)
-    assert derivation._repr_html_() is None
-    with pytest.raises(MissingExtra, match=re.escape("latex2mathml is not installed: pip install '.[html]'")):
-        derivation.html(detail="full")
 
 
 @pytest.mark.parametrize("suffix", [suffix for suffixes in FORMATS.values() for suffix in suffixes])

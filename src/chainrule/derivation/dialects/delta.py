@@ -1,4 +1,4 @@
-r"""The errors of the layers and the four equations of backpropagation, with symbols, shapes and numbers.
+"""The errors of the layers and the four equations of backpropagation, with symbols, shapes and numbers.
 
 After M. Nielsen, Neural Networks and Deep Learning (2015), chapter 2. For a batch, the examples are the columns of
 every matrix, and the cost's own factor (a sum, a mean) is inside the errors.
@@ -6,6 +6,7 @@ every matrix, and the cost's own factor (a sum, a mean) is inside the errors.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,15 +15,19 @@ from chainrule.core.state import Quiet
 from chainrule.derivation.dialects.delta_algorithm import algorithm, why_backpropagation
 from chainrule.derivation.dialects.delta_net import mapping, the_cost, the_net
 from chainrule.derivation.dialects.delta_proofs import fused_softmax, proofs, whole_layer
+from chainrule.derivation.equations import Show
 from chainrule.derivation.network.entrywise import entrywise
 from chainrule.derivation.network.feedforward import recognised
 from chainrule.derivation.network.matrices import Paper, checked, fits, largest
 from chainrule.derivation.network.net import Layer, Misfit, Net
-from chainrule.derivation.notation import Symbols, derivative, transposed
+from chainrule.derivation.notation import Symbols, at_layer
+from chainrule.derivation.opened.handed import slope_in_symbols
 from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph
 from chainrule.derivation.request import Request, Told
-from chainrule.expression.formula import derivative_of
+from chainrule.derivation.words import Words, said
+from chainrule.maths import Derivative, Number, Sigma, Symbol, Tree, Unknown
+from chainrule.maths.tree import Shape, applied, equation, has_letters, made
 
 MOST_LAYERS = 6
 """Of a deeper net the first and the last layers are told; all are checked."""
@@ -50,7 +55,8 @@ def tell(opened: Opened, request: Request) -> Told:
     with Quiet():
         net = recognised(complete(opened))
         story = Story(net, request)
-        return Told(tuple(story.blocks()), story.symbols.meanings(shapes(net)), counts(net))
+        blocks = tuple(story.blocks())
+        return Told(blocks, story.symbols.meanings(shapes(net)), counts(net), story.environment)
 
 
 def complete(opened: Opened) -> Opened:
@@ -67,7 +73,7 @@ def wanted(net: Net, request: Request) -> tuple[int, str, tuple[int, ...]] | Non
     return None
 
 
-def shapes(net: Net) -> dict[str, tuple[int, ...]]:
+def shapes(net: Net) -> dict[str, Shape]:
     """The shapes of a net with one layer; of more, those of the input and the output, since the others differ."""
     last = net.layers[-1]
     found = {"cost": (), "input": (net.layers[0].inputs, net.examples), "prediction": (last.neurons, net.examples)}
@@ -84,6 +90,29 @@ def counts(net: Net) -> dict[str, int]:
     }
 
 
+class NetNumbers(dict[Tree, Any]):
+    """What the letters of a net stand for: whole matrices with a column for each example, and entries of these."""
+
+    def __missing__(self, key: Tree) -> Any:
+        match key:
+            case Unknown(function, (Symbol() as z,)) if z.at:
+                return entry_of(self[Unknown(function, (z.whole,))], z)
+            case Derivative(above, Symbol() as below) if below.at and not is_entry(above):
+                return entry_of(self[Derivative(above, below.whole)], below)
+            case _:
+                raise KeyError(key)
+
+
+def is_entry(tree: Tree) -> bool:
+    """Whether it is one entry of an array."""
+    return isinstance(tree, Symbol) and bool(tree.at)
+
+
+def entry_of(array: Any, symbol: Symbol) -> Any:
+    """The entry of an array that a symbol is of."""
+    return array[tuple([i - 1 for i in symbol.at if isinstance(i, int)])]
+
+
 class Story:
     """The blocks of the explanation of one net."""
 
@@ -91,7 +120,8 @@ class Story:
         self.net = net
         self.request = request
         self.last = len(net.layers)
-        self.symbols = Symbols(request.notation, self.last)
+        sizes = (net.layers[0].inputs, *[layer.neurons for layer in net.layers])
+        self.symbols = Symbols(request.notation, self.last, sizes, net.examples, as_numbers=net.is_chain)
         self.paper = Paper(request.digits, request.top, net.is_chain)
         self.entries = Paper(request.digits, request.top, True)
         """Prints single numbers, where `paper` prints matrices unless all are 1 × 1."""
@@ -99,6 +129,28 @@ class Story:
         told = range(1, self.last + 1)
         self.told = [n for n in told if self.last <= MOST_LAYERS or n <= 2 or n > self.last - 2]
         """The layers (from 1) that are told in full."""
+        self.environment = NetNumbers()
+        for n in told:
+            self.enter(n)
+        self.environment[self.symbols.cost] = net.opened.numbers[net.opened.output]
+        self.environment[self.symbols.a(0)] = self.layer(1).fed.T
+        # Which of the data is the target is not always known.
+        self.environment[self.symbols.target] = None
+
+    def enter(self, number: int) -> None:
+        """What the letters of a layer stand for."""
+        s, layer, known = self.symbols, self.layer(number), self.environment
+        known[s.z(number)], known[s.a(number)] = layer.z.T, layer.a.T
+        known[s.weights(number)] = known[at_layer(s.notation.weight, number)] = layer.weights
+        known[s.error(number)] = known[s.by(s.z(number))] = layer.by_z.T
+        known[s.by(s.a(number))] = layer.by_a.T
+        known[s.slope(number)] = layer.slope.T
+        if layer.bias is not None:
+            known[s.b(number)] = layer.bias[:, None]
+        if layer.by_bias is not None:
+            known[s.by(s.b(number))] = layer.by_bias[:, None]
+        if layer.by_weights is not None:
+            known[s.by(s.weights(number))] = known[s.by(at_layer(s.notation.weight, number))] = layer.by_weights
 
     def blocks(self) -> list[Block]:
         """Everything, in order."""
@@ -119,37 +171,43 @@ class Story:
         """A layer, counted from 1."""
         return self.net.layers[number - 1]
 
-    def gradient_of_cost(self) -> str:
-        """How the cost moves with the last activations, as a symbol."""
-        if self.paper.as_numbers:
-            return derivative(self.symbols.cost, self.symbols.a(self.last))
-        return rf"\nabla_{{{self.symbols.a(self.last)}}} {self.symbols.cost}"
+    def example(self, i: int) -> tuple[int, ...]:
+        """The second index of an entry: the example, where there are several."""
+        return (i + 1,) if self.net.examples > 1 else ()
 
-    def slope_words(self, number: int) -> str:
+    def gradient_of_cost(self) -> Derivative:
+        """How the cost moves with the last activations, as a symbol."""
+        whole = self.symbols.by(self.symbols.a(self.last))
+        return whole if self.paper.as_numbers else replace(whole, is_gradient=True)
+
+    def slope_words(self, number: int) -> Words:
         """The derivative of a layer's activation, from the rule book."""
-        layer, s = self.layer(number), self.symbols
+        layer, slope = self.layer(number), self.symbols.slope(number)
         if layer.activation is None:
-            return f"Layer {number} has no activation function, so ${s.slope(number)} = 1$ everywhere."
-        z = s.z(number)
-        return f"Here ${s.slope(number)} = {slope_of_activation(layer, z)}$, by the rule of {layer.function}."
+            return said(f"Layer {number} has no activation function: ", slope, " is 1 everywhere.")
+        z = replace(self.symbols.z(number), shape=())
+        formula = slope_of_activation(layer, z)
+        if formula is None or not has_letters(formula):
+            told = [] if formula is None else [" is ", formula, " everywhere"]
+            return said("Here ", slope, *told, f", by the rule of {layer.function}.")
+        return said("Here ", equation(slope, formula), f", by the rule of {layer.function}.")
 
     def output_error(self) -> list[Block]:
         """BP1: the error of the last layer."""
         s, paper, layer, last = self.symbols, self.paper, self.layer(self.last), self.last
         error, by_a, slope = layer.by_z.T, layer.by_a.T, layer.slope.T
         checked("the error of the last layer", layer.passed(by_a), error)
-        times = r"\cdot" if paper.as_numbers else s.times
-        symbols = [s.error(last), rf"{self.gradient_of_cost()} {times} {s.slope(last)}"]
+        symbols = [s.error(last), self.gradient_of_cost() * s.slope(last)]
         blocks: list[Block] = [Heading("BP1: the error of the last layer")]
         blocks += self.cost_in_letters()
         blocks.append(Paragraph(self.slope_words(last)))
         if fits(error):
-            write = lambda show: rf"{paper.put(show, by_a)} {times} {paper.put(show, slope)}"  # noqa: E731
-            blocks.append(paper.equation(symbols, write, error))
+            blocks.append(paper.equation(symbols, lambda show: paper.put(show, by_a) * paper.put(show, slope), error))
         else:
             j, i = largest(error)
-            parts = [s.error(last, j + 1), rf"{derivative(s.cost, s.a(last, j + 1))} \cdot {s.slope(last, j + 1)}"]
-            blocks.append(Equation((*symbols,), note=self.size_note(error)))
+            place = (j + 1, *self.example(i))
+            parts = [s.error(last, *place), s.by(s.a(last, *place)) * s.slope(last, *place)]
+            blocks.append(Equation(tuple(symbols), note=self.size_note(error)))
             blocks.append(self.entries.product(parts, (by_a[j, i], slope[j, i]), self.example_note(i)))
         return blocks + fused_softmax(self)
 
@@ -157,14 +215,16 @@ class Story:
         """How the cost moves with an output and with its weighted input, as formulas that hold for every entry."""
         s, last, opened = self.symbols, self.last, self.net.opened
         node, z = self.net.outputs[0], self.layer(self.last).nodes["z"][0]
-        letters = {x: s.a(last, *place) for x, place in self.output_letters().items()}
+        letters: dict[Any, Tree] = {x: s.a(last, *place) for x, place in self.output_letters().items()}
         found = entrywise(opened, node, letters, s.target)
-        if not found:
+        if found is None:
             return []
-        words = f"The cost moves with an output by ${derivative(s.cost, letters[node])} = {found}$."
-        inner = "" if z is node else entrywise(opened, z, {**letters, z: s.z(last)}, s.target)
-        if inner:
-            words += f" With the slope of the activation multiplied in, ${derivative(s.cost, s.z(last))} = {inner}$."
+        by_a = Derivative(s.cost, letters[node])
+        words = said("The cost moves with an output by ", equation(by_a, found), ".")
+        inner = None if z is node else entrywise(opened, z, {**letters, z: s.z(last)}, s.target)
+        if inner is not None:
+            by_z = Derivative(s.cost, s.z(last))
+            words = said(words, " With the slope of the activation multiplied in, ", equation(by_z, inner), ".")
         return [Paragraph(words)]
 
     def output_letters(self) -> dict[Any, tuple[int, ...]]:
@@ -189,31 +249,27 @@ class Story:
             blocks.append(Note(f"The other {self.last - len(self.told)} layers were checked in the same way."))
         if paper.as_numbers:
             return blocks
-        back = transposed(s.weights("l+1"))
-        words = f"The transpose ${back}$ carries the error backwards over the same weights that the forward used."
-        return [blocks[0], Paragraph(words), *blocks[1:]]
+        words = " carries the error backwards over the same weights that the forward used."
+        return [blocks[0], Paragraph(said("The transpose ", s.weights("l+1").T, words)), *blocks[1:]]
 
     def error_back(self, number: int, error: Any, next_error: Any, slope: Any, weights: Any) -> list[Block]:
         """BP2 for one layer."""
         s, paper = self.symbols, self.paper
+        back = paper.times(paper.turned(s.weights(number + 1)), s.error(number + 1))
+        symbols = [s.error(number), back * s.slope(number)]
         if paper.as_numbers:
-            symbols = [s.error(number), rf"{s.weights(number + 1)} \cdot {s.error(number + 1)} \cdot {s.slope(number)}"]
             return [paper.product(symbols, (weights[0, 0], next_error[0, 0], slope[0, 0]))]
-        back = rf"\left({transposed(s.weights(number + 1))} \, {s.error(number + 1)}\right)"
-        symbols = [s.error(number), rf"{back} {s.times} {s.slope(number)}"]
         if fits(error, next_error, weights):
 
-            def write(show: Any) -> str:
-                inner = rf"{paper.turned(show, weights)} \, {paper.put(show, next_error)}"
-                return rf"\left({inner}\right) {s.times} {paper.put(show, slope)}"
+            def write(show: Show) -> Tree:
+                return (paper.put(show, weights).T @ paper.put(show, next_error)) * paper.put(show, slope)
 
             return [paper.equation(symbols, write, error)]
         j, i = largest(error)
-        parts = [
-            s.error(number, j + 1),
-            rf"\left(\sum_{{k}} {s.w(number + 1, 'k', j + 1)} \cdot {s.error(number + 1, 'k')}\right) \cdot "
-            + s.slope(number, j + 1),
-        ]
+        place = self.example(i)
+        terms = s.w(number + 1, "k", j + 1) * s.error(number + 1, "k", *place)
+        total = Sigma(terms, "k", len(weights))
+        parts = [s.error(number, j + 1, *place), total * s.slope(number, j + 1, *place)]
         one = paper.sum_of_products(
             parts, weights[:, j], next_error[:, i], error[j, i], factor=slope[j, i], note=self.example_note(i)
         )
@@ -225,58 +281,53 @@ class Story:
         blocks: list[Block] = [Heading("BP3: the gradient in the biases")]
         if all(layer.by_bias is None for layer in self.net.layers):
             return [*blocks, Paragraph("No layer of this net learns a bias.")]
-        total = rf"{s.error('l')} \, \mathbf{{1}}" if many else s.error("l")
-        words = f"A bias moves its weighted input one for one: ${derivative(s.cost, s.b('l'))} = {total}$"
-        words += r", where $\mathbf{1}$ is a column of ones that adds up the examples." if many else "."
-        blocks.append(Paragraph(words))
+        ones = applied("broadcast_to", 1.0, shape=(self.net.examples, 1))
+        total = s.error("l") @ ones if many else s.error("l")
+        words = said("A bias moves its weighted input one for one: ", equation(s.by(s.b("l")), total))
+        adds_up = said(words, ", where ", ones, " is a column of ones that adds up the examples.")
+        blocks.append(Paragraph(adds_up if many else said(words, ".")))
         for number in self.told:
             layer = self.layer(number)
             if layer.by_bias is None:
                 blocks.append(Paragraph(f"Layer {number} learns no bias."))
                 continue
-            error, ones = layer.by_z.T, np.ones((self.net.examples, 1))
+            error = layer.by_z.T
             checked(f"the bias of layer {number}", error.sum(axis=1), layer.by_bias)
-            name = derivative(s.cost, s.b(number))
+            name = s.by(s.b(number))
             if not many and fits(error):
-                blocks.append(paper.given(rf"{name} = {s.error(number)}", layer.by_bias[:, None]))
-            elif fits(error, ones):
+                blocks.append(paper.given([name, s.error(number)], layer.by_bias[:, None]))
+            elif fits(error):
                 blocks.append(
                     paper.equation(
-                        [name, rf"{s.error(number)} \, \mathbf{{1}}"],
-                        lambda show, e=error, o=ones: rf"{paper.put(show, e)} \, {paper.put(show, o)}",
+                        [name, s.error(number) @ ones],
+                        lambda show, e=error: paper.put(show, e) @ paper.put(show, np.ones((e.shape[1], 1))),
                         layer.by_bias[:, None],
                     )
                 )
             else:
-                j = largest(layer.by_bias)[0]
-                blocks.append(self.bias_entry(number, j))
+                blocks.append(self.bias_entry(number, largest(layer.by_bias)[0]))
         return blocks
 
     def bias_entry(self, number: int, j: int) -> Equation:
         """BP3 for one bias."""
-        s, layer = self.symbols, self.layer(number)
-        name, error = derivative(s.cost, s.b(number, j + 1)), s.error(number, j + 1)
-        numbers = self.entries
+        s, layer, numbers = self.symbols, self.layer(number), self.entries
+        name = s.by(s.b(number, j + 1))
         if self.net.examples == 1:
-            return numbers.given(f"{name} = {error}", layer.by_z[0, j])
+            return numbers.given([name, s.error(number, j + 1)], layer.by_z[0, j])
         assert layer.by_bias is not None
+        total = Sigma(s.error(number, j + 1, "i"), "i", self.net.examples)
         ones = np.ones(self.net.examples)
-        return numbers.sum_of_products(
-            [name, rf"\sum_{{\text{{examples}}}} 1 \cdot {error}"],
-            ones,
-            layer.by_z[:, j],
-            layer.by_bias[j],
-        )
+        return numbers.sum_of_products([name, total], ones, layer.by_z[:, j], layer.by_bias[j])
 
     def weight_gradients(self) -> list[Block]:
         """BP4: the gradient in the weights."""
         s, paper = self.symbols, self.paper
-        rule = f"{derivative(s.cost, s.w('l', 'j', 'k'))} = {s.a('l-1', 'k')} \\cdot {s.error('l', 'j')}"
-        words = f"A weight's gradient is what comes in times the error of where it goes: ${rule}$."
-        turned = transposed(s.a("l-1"))
+        rule = equation(s.by(s.w("l", "j", "k")), s.a("l-1", "k") * s.error("l", "j"))
+        words = said("A weight's gradient is what comes in times the error of where it goes: ", rule, ".")
         if not paper.as_numbers:
-            words += f" All of them at once: ${derivative(s.cost, s.weights('l'))} = {s.error('l')} \\, {turned}$"
-            words += ", which adds up the examples by itself." if self.net.examples > 1 else "."
+            whole = equation(s.by(s.weights("l")), s.error("l") @ s.a("l-1").T)
+            adds_up = ", which adds up the examples by itself." if self.net.examples > 1 else "."
+            words = said(words, " All of them at once: ", whole, adds_up)
         blocks: list[Block] = [Heading("BP4: the gradient in the weights"), Paragraph(words)]
         for number in self.told:
             layer = self.layer(number)
@@ -285,16 +336,14 @@ class Story:
                 continue
             error, connected = layer.by_z.T, self.connected(layer)
             checked(f"the weights of layer {number}", error @ layer.fed * connected, layer.by_weights)
-            name, above = derivative(s.cost, s.weights(number)), s.error(number)
+            name, above = s.by(s.weights(number)), s.error(number)
             if paper.as_numbers:
-                parts = [name, rf"{s.a(number - 1)} \cdot {above}"]
-                blocks.append(paper.product(parts, (layer.fed[0, 0], error[0, 0])))
+                blocks.append(paper.product([name, s.a(number - 1) * above], (layer.fed[0, 0], error[0, 0])))
             elif fits(error, layer.fed, layer.by_weights) and connected.all():
-                symbols = [name, rf"{above} \, {transposed(s.a(number - 1))}"]
                 blocks.append(
                     paper.equation(
-                        symbols,
-                        lambda show, e=error, f=layer.fed: rf"{paper.put(show, e)} \, {paper.turned(show, f.T)}",
+                        [name, above @ s.a(number - 1).T],
+                        lambda show, e=error, f=layer.fed: paper.put(show, e) @ paper.put(show, f.T).T,
                         layer.by_weights,
                     )
                 )
@@ -309,17 +358,15 @@ class Story:
 
     def weight_entry(self, number: int, j: int, k: int) -> Equation:
         """BP4 for one weight."""
-        s, layer = self.symbols, self.layer(number)
-        name, numbers = derivative(s.cost, s.w(number, j + 1, k + 1)), self.entries
-        product = rf"{s.a(number - 1, k + 1)} \cdot {s.error(number, j + 1)}"
+        s, layer, numbers = self.symbols, self.layer(number), self.entries
+        name = s.by(s.w(number, j + 1, k + 1))
         if self.net.examples == 1:
+            product = s.a(number - 1, k + 1) * s.error(number, j + 1)
             return numbers.product([name, product], (layer.fed[0, k], layer.by_z[0, j]))
         assert layer.by_weights is not None
+        product = s.a(number - 1, k + 1, "i") * s.error(number, j + 1, "i")
         return numbers.sum_of_products(
-            [name, rf"\sum_{{\text{{examples}}}} {product}"],
-            layer.fed[:, k],
-            layer.by_z[:, j],
-            layer.by_weights[j, k],
+            [name, Sigma(product, "i", self.net.examples)], layer.fed[:, k], layer.by_z[:, j], layer.by_weights[j, k]
         )
 
     def one_entry(self) -> list[Block]:
@@ -327,23 +374,27 @@ class Story:
         assert self.wanted is not None
         number, role, place = self.wanted
         layer = self.net.layers[number]
-        name = layer.weight_name(*place) if role == "weights" else layer.bias_name(*place)
-        own = self.symbols.w(number + 1, place[0] + 1, place[1] + 1) if role == "weights" else ""
-        own = own or self.symbols.b(number + 1, place[0] + 1)
-        equation = self.weight_entry(number + 1, *place) if role == "weights" else self.bias_entry(number + 1, *place)
-        words = f"${name}$ is ${own}$ in these formulas."
-        return [Heading("The entry that was asked for"), Paragraph(words), equation]
+        if role == "weights":
+            name, own = layer.weight_name(*place), self.symbols.w(number + 1, place[0] + 1, place[1] + 1)
+            shown = self.weight_entry(number + 1, *place)
+        else:
+            name, own = layer.bias_name(*place), self.symbols.b(number + 1, place[0] + 1)
+            shown = self.bias_entry(number + 1, *place)
+        words = said(*([] if name is None else [name]), " is ", own, " in these formulas.")
+        return [Heading("The entry that was asked for"), Paragraph(words), shown]
 
     def size_note(self, array: Any) -> str:
         """That a matrix is too large to be printed, and was checked whole."""
         rows, columns = np.shape(array)
-        return f"${rows} \\times {columns}$ numbers, all of them checked; the largest error is opened"
+        return f"{rows} × {columns} numbers, all of them checked; the largest error is opened"
 
     def example_note(self, i: int) -> str:
         """Which example a number belongs to."""
         return f"example {i + 1}" if self.net.examples > 1 else ""
 
 
-def slope_of_activation(layer: Layer, z: str) -> str:
-    """The activation's derivative in LaTeX, from the rule book."""
-    return derivative_of(layer.activation, 0, z, **layer.settings) if layer.activation is not None else "1"
+def slope_of_activation(layer: Layer, z: Symbol) -> Tree | None:
+    """The activation's derivative, from the rule book."""
+    if layer.activation is None:
+        return Number("1")
+    return slope_in_symbols(layer.activation, 0, made(layer.activation, (z,), layer.settings, ()), [z], layer.settings)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from chainrule.derivation.network.net import Layer
 from chainrule.derivation.opened.conventions import COSTS, cost_of
 from chainrule.derivation.record import Block, Equation, Heading, Paragraph, Table
-from chainrule.expression.formula import formula_of
+from chainrule.derivation.words import Words, listed, said
+from chainrule.maths import Symbol, Tree, Unknown
+from chainrule.maths.tree import equation, made
 
 if TYPE_CHECKING:
     from chainrule.derivation.dialects.delta import Story
@@ -16,66 +18,73 @@ if TYPE_CHECKING:
 def the_net(story: Story) -> list[Block]:
     """The layers and their shapes."""
     s, n = story.symbols, story.net.examples
-    rows: list[tuple[str | Equation, ...]] = []
+    rows: list[tuple[Words | Equation, ...]] = []
     for number in range(1, story.last + 1):
         layer = story.layer(number)
-        function = "none" if layer.activation is None else f"${formula_of_activation(layer, s.z(number))}$"
-        bias = f"${layer.neurons} \\times 1$" if layer.bias is not None else "none"
-        rows.append(
-            (
-                str(number),
-                f"${s.weights(number)}$: ${layer.neurons} \\times {layer.inputs}$",
-                bias,
-                function,
-                f"${s.z(number)}, {s.a(number)}, {s.error(number)}$: ${layer.neurons} \\times {n}$",
-            )
-        )
-    bias = f" + {s.b('l')}" if any(layer.bias is not None for layer in story.net.layers) else ""
-    forward = f"{s.z('l')} = {s.weights('l')} \\, {s.a('l-1')}{bias}"
-    words = f"Every layer computes ${forward}$ and then ${s.a('l')} = {s.function}\\left({s.z('l')}\\right)$."
+        function = "none" if layer.activation is None else said(formula_of_activation(layer, s.z(number)))
+        bias = f"{layer.neurons} × 1" if layer.bias is not None else "none"
+        columns = listed([said(x) for x in (s.z(number), s.a(number), s.error(number))])
+        weights = said(s.weights(number), f": {layer.neurons} × {layer.inputs}")
+        rows.append((str(number), weights, bias, function, said(columns, f": {layer.neurons} × {n}")))
+    product = story.paper.times(s.weights("l"), s.a("l-1"))
+    forward = product + s.b("l") if any(layer.bias is not None for layer in story.net.layers) else product
+    activated = equation(s.a("l"), Unknown(s.function, (s.z("l"),), s.z("l").shape))
+    words = said("Every layer computes ", equation(s.z("l"), forward), " and then ", activated, ".")
     if n > 1:
-        words += f" There are {n} examples, one in each column of every matrix"
-        words += "; the program's arrays are the transposes, with one in each row." if story.layer(1).in_rows else "."
-    first = f" The net takes in ${s.a(0)}$, which is ${story.layer(1).inputs} \\times {n}$."
+        columns = f" There are {n} examples, one in each column of every matrix"
+        words = said(words, columns)
+        turned = "; the program's arrays are the transposes, with one in each row."
+        words = said(words, turned if story.layer(1).in_rows else ".")
+    first = said(" The net takes in ", s.a(0), f", which is {story.layer(1).inputs} × {n}.")
     table = Table(("layer", "weights", "bias", "activation", "shapes"), tuple(rows))
-    return [Heading("The net"), Paragraph(words + first), table]
+    return [Heading("The net"), Paragraph(said(words, first)), table]
 
 
 def the_cost(story: Story) -> list[Block]:
     """The cost's convention, its number, and what it does with the examples."""
     known = cost_of(story.net.opened)
-    words = f"The cost is {COSTS[known]}." if known else f"The cost ${story.symbols.cost}$ is computed from the output."
+    cost_symbol = story.symbols.cost
+    words = (
+        said("The cost is ", COSTS[known], ".")
+        if known
+        else said("The cost ", cost_symbol, " is computed from the output.")
+    )
     if story.net.examples > 1:
-        words += (
+        words = said(
+            words,
             f" It is one number for all {story.net.examples} examples: its factor, of a mean as of a sum, is inside"
-            " every error below, and the gradients of the examples are added and not averaged once more."
+            " every error below, and the gradients of the examples are added and not averaged once more.",
         )
-    cost = story.entries.given(story.symbols.cost, story.net.opened.numbers[story.net.opened.output])
+    cost = story.entries.given([cost_symbol], story.net.opened.numbers[story.net.opened.output])
     return [Heading("The cost"), Paragraph(words), cost]
 
 
 def mapping(story: Story) -> list[Block]:
     """Which entry of which array each index names."""
     s = story.symbols
-    words = (
-        f"In ${s.w('l', 'j', 'k')}$ the first index is the neuron that the weight goes to, and the second the one "
-        "it comes from; books count from 1 and programs from 0."
+    words = said(
+        "In ",
+        s.w("l", "j", "k"),
+        " the first index is the neuron that the weight goes to, and the second the one it comes from; books count "
+        "from 1 and programs from 0.",
     )
-    rows: list[tuple[str | Equation, ...]] = []
+    if story.net.examples > 1:
+        words = said(words, " Of ", s.z("l", "j", "i"), " and the like the second index is the example.")
+    rows: list[tuple[Words | Equation, ...]] = []
     for number in story.told:
         layer = story.layer(number)
         last = (layer.neurons - 1, layer.inputs - 1)
         for j, k in dict.fromkeys([(0, 0), last]):
             name = layer.weight_name(j, k)
-            if name:
-                rows.append((f"${s.w(number, j + 1, k + 1)}$", f"from {k + 1} to {j + 1}", f"${name}$"))
+            if name is not None:
+                rows.append((said(s.w(number, j + 1, k + 1)), f"from {k + 1} to {j + 1}", said(name)))
         name = layer.bias_name(0)
-        if name:
-            rows.append((f"${s.b(number, 1)}$", "of neuron 1", f"${name}$"))
+        if name is not None:
+            rows.append((said(s.b(number, 1)), "of neuron 1", said(name)))
     columns = ("in the formulas", "which", "in the program")
     return [Heading("Which entry is which"), Paragraph(words), Table(columns, tuple(rows))]
 
 
-def formula_of_activation(layer: Layer, z: str) -> str:
-    """A layer's activation function in LaTeX, from its rule's template."""
-    return formula_of(layer.activation, z, **layer.settings) if layer.activation is not None else z
+def formula_of_activation(layer: Layer, z: Symbol) -> Tree:
+    """A layer's activation function, from its rule's template."""
+    return z if layer.activation is None else made(layer.activation, (z,), layer.settings, z.shape)

@@ -1,4 +1,4 @@
-r"""Why the four equations hold: each in indices and then in vectors, every step worked out on one example's numbers.
+"""Why the four equations hold: each in indices and then in vectors, every step worked out on one example's numbers.
 
 The proofs follow M. Nielsen, Neural Networks and Deep Learning (2015), chapter 2. What a step says of a derivative
 between two layers is compared with what the engine's forward mode gives there.
@@ -6,6 +6,8 @@ between two layers is compared with what the engine's forward mode gives there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +15,14 @@ import numpy as np
 from chainrule.core import Value, graph
 from chainrule.core.forward import tangents_of
 from chainrule.core.tensor import Tensor
+from chainrule.derivation.equations import Show
 from chainrule.derivation.network.matrices import checked, fits, largest
 from chainrule.derivation.network.net import Layer
-from chainrule.derivation.notation import derivative, entry, transposed
+from chainrule.derivation.notation import Place, Symbols, derivative
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Steps
+from chainrule.derivation.words import said
+from chainrule.maths import Derivative, Relation, Sigma, Symbol, Tree
+from chainrule.maths.tree import applied, equation
 from chainrule.rules.composed import softmax
 from chainrule.rules.linear import index, mean
 from chainrule.rules.pointwise import log
@@ -44,39 +50,68 @@ def output_proof(story: Story) -> list[Block]:
     layer = story.layer(last)
     i, j = largest(layer.by_z)
     outputs, slopes = layer.by_a[i], np.where(np.arange(layer.neurons) == j, layer.slope[i], 0.0)
-    of_z = derivative(s.cost, s.z(last, j + 1))
-    by_output = rf"\sum_{{k}} {derivative(s.cost, s.a(last, 'k'))} \cdot {derivative(s.a(last, 'k'), s.z(last, j + 1))}"
-    left = derivative(s.cost, s.a(last, j + 1))
+    place = story.example(i)
+    z, a = s.z(last, j + 1, *place), s.a(last, j + 1, *place)
+    each = s.a(last, "k", *place)
+    for k in range(layer.neurons):
+        story.environment[Derivative(s.a(last, k + 1, *place), z)] = slopes[k]
     lines = [
-        entries.given(defined(story, last, j), layer.by_z[i, j], "what an error is"),
+        entries.given(defined(story, last, j, i), layer.by_z[i, j], "what an error is"),
         entries.sum_of_products(
-            [of_z, by_output], outputs, slopes, layer.by_z[i, j], note="the chain rule, over all outputs"
+            [s.by(z), Sigma(s.by(each) * Derivative(each, z), "k", layer.neurons)],
+            outputs,
+            slopes,
+            layer.by_z[i, j],
+            note="the chain rule, over all outputs",
         ),
         entries.product(
-            [
-                of_z,
-                rf"{left} \cdot {derivative(s.a(last, j + 1), s.z(last, j + 1))}",
-                rf"{left} \cdot {s.slope(last, j + 1)}",
-            ],
+            [s.by(z), s.by(a) * Derivative(a, z), s.by(a) * s.slope(last, j + 1, *place)],
             (outputs[j], slopes[j]),
             "an activation moves with its own weighted input alone",
         ),
     ]
-    blocks: list[Block] = [Heading("BP1", 3), Steps(tuple(lines), f"BP1 in indices{of_example(story, i)}")]
-    gradient = rf"\nabla_{{{s.a(last)}}} {s.cost}"
-    diagonal = rf"\operatorname{{diag}}\left({s.slope(last)}\right)"
-    turned = rf"{transposed(derivative(s.a(last), s.z(last)))} \, {gradient}"
-    symbols = [s.error(last), turned, rf"{diagonal} \, {gradient}", rf"{gradient} {s.times} {s.slope(last)}"]
-    column, slope, error = outputs[:, None], layer.slope[i][:, None], layer.by_z[i][:, None]
-    if fits(column) and not story.paper.as_numbers:
+    return [
+        Heading("BP1", 3),
+        Steps(tuple(lines), f"BP1 in indices{of_example(story, i)}"),
+        *output_in_vectors(story, outputs[:, None], layer.slope[i], layer.by_z[i][:, None]),
+    ]
 
-        def write(show: Any) -> str:
-            return rf"{show(np.diag(slope[:, 0]))} \, {show(column)}"
 
-        blocks += [Paragraph("In vectors:"), story.paper.equation(symbols, write, error)]
-    else:
-        blocks += [Paragraph("In vectors:"), Equation(tuple(symbols))]
-    return blocks
+def output_in_vectors(story: Story, by_a: Any, slope: Any, error: Any) -> list[Block]:
+    """BP1 in vectors, for one example; of numbers the indices have said it all."""
+    if story.paper.as_numbers:
+        return []
+    s, last = Columns(story), story.last
+    gradient: Tree = replace(s.by(s.a(last)), is_gradient=True)
+    jacobian = derivative(s.a(last), s.z(last))
+    story.environment[jacobian] = np.diag(slope) if story.net.examples == 1 else None
+    sides = [s.error(last), jacobian.T @ gradient, diagonal(s, last) @ gradient, gradient * s.slope(last)]
+    return in_vectors(story, sides, lambda show: show(np.diag(slope)) @ show(by_a), error)
+
+
+class Columns(Symbols):
+    """The letters of a net as vectors: of several examples the column of one, δ⁽¹⁾ at ·, i."""
+
+    def __init__(self, story: Story) -> None:
+        own = story.symbols
+        super().__init__(own.name, own.layers, own.sizes, 1, as_numbers=own.as_numbers)
+        self.at: tuple[str, ...] = ("·", "i") if story.net.examples > 1 else ()
+
+    def column(self, symbol: Symbol, layer: Place, place: tuple[Place, ...]) -> Symbol:
+        return replace(super().column(symbol, layer, place), at=self.at)
+
+
+def diagonal(s: Symbols, number: int) -> Tree:
+    """The slopes of a layer along the diagonal of a matrix."""
+    slope = s.slope(number)
+    return applied("diag", applied("reshape", slope, shape=slope.shape[:1]))
+
+
+def in_vectors(story: Story, sides: list[Tree], write: Callable[[Show], Tree], value: Any) -> list[Block]:
+    """The same in vectors: with the numbers of the only example, or as a law for each of several."""
+    if story.net.examples > 1 or not fits(value):
+        return [Paragraph("In vectors, for each example i:"), Equation(tuple(sides))]
+    return [Paragraph("In vectors:"), story.paper.equation(sides, write, value)]
 
 
 def backward_proof(story: Story) -> list[Block]:
@@ -89,12 +124,15 @@ def backward_proof(story: Story) -> list[Block]:
     if not np.allclose(moves, engine, rtol=tolerance, atol=tolerance):
         checked("the derivative between two layers", moves, engine)
     k = largest(moves)[0]
-    of_z, below = derivative(s.cost, s.z(number, j + 1)), s.z(number, j + 1)
-    between = derivative(s.z(number + 1, "k"), below)
+    place = story.example(i)
+    z, each = s.z(number, j + 1, *place), s.z(number + 1, "k", *place)
+    for row in range(above.neurons):
+        story.environment[Derivative(s.z(number + 1, row + 1, *place), z)] = moves[row]
+    carried = s.w(number + 1, "k", j + 1) * s.error(number + 1, "k", *place)
     lines = [
-        entries.given(defined(story, number, j), error, "what an error is"),
+        entries.given(defined(story, number, j, i), error, "what an error is"),
         entries.sum_of_products(
-            [of_z, rf"\sum_{{k}} {derivative(s.cost, s.z(number + 1, 'k'))} \cdot {between}"],
+            [s.by(z), Sigma(s.by(each) * Derivative(each, z), "k", above.neurons)],
             above.by_z[i],
             moves,
             error,
@@ -102,17 +140,16 @@ def backward_proof(story: Story) -> list[Block]:
         ),
         entries.product(
             [
-                derivative(s.z(number + 1, k + 1), below),
-                rf"{s.w(number + 1, k + 1, j + 1)} \cdot {s.slope(number, j + 1)}",
+                Derivative(s.z(number + 1, k + 1, *place), z),
+                s.w(number + 1, k + 1, j + 1) * s.slope(number, j + 1, *place),
             ],
             (above.weights[k, j], slope),
-            f"since ${forward_sum(story, number + 1, k + 1)}$",
+            said("since ", forward_sum(story, number + 1, k + 1, i)),
         ),
         entries.sum_of_products(
             [
-                s.error(number, j + 1),
-                rf"\left(\sum_{{k}} {s.w(number + 1, 'k', j + 1)} \cdot {s.error(number + 1, 'k')}\right) \cdot "
-                + s.slope(number, j + 1),
+                s.error(number, j + 1, *place),
+                Sigma(carried, "k", above.neurons) * s.slope(number, j + 1, *place),
             ],
             above.weights[:, j],
             above.by_z[i],
@@ -121,28 +158,33 @@ def backward_proof(story: Story) -> list[Block]:
             note="put in, and the common factor taken out",
         ),
     ]
-    blocks: list[Block] = [Heading("BP2", 3), Steps(tuple(lines), f"BP2 in indices{of_example(story, i)}")]
-    diagonal, weights, later = (
-        rf"\operatorname{{diag}}\left({s.slope(number)}\right)",
-        s.weights(number + 1),
-        s.error(number + 1),
-    )
-    jacobian = derivative(s.z(number + 1), s.z(number))
-    symbols = [
-        s.error(number),
-        rf"{transposed(jacobian)} \, {later}",
-        rf"\left({weights} \, {diagonal}\right)^{{\top}} \, {later}",
-        rf"\left({transposed(weights)} \, {later}\right) {s.times} {s.slope(number)}",
+    return [
+        Heading("BP2", 3),
+        Steps(tuple(lines), f"BP2 in indices{of_example(story, i)}"),
+        *backward_in_vectors(story, number, i),
     ]
-    column = above.by_z[i][:, None]
-    if fits(above.weights) and not story.paper.as_numbers:
 
-        def write(show: Any) -> str:
-            inner = rf"{show(above.weights)} \, {show(np.diag(layer.slope[i]))}"
-            return rf"\left({inner}\right)^{{\top}} \, {show(column)}"
 
-        return [*blocks, Paragraph("In vectors:"), story.paper.equation(symbols, write, layer.by_z[i][:, None])]
-    return [*blocks, Paragraph("In vectors:"), Equation(tuple(symbols))]
+def backward_in_vectors(story: Story, number: int, i: int) -> list[Block]:
+    """BP2 in vectors, for one example."""
+    if story.paper.as_numbers:
+        return []
+    s, layer, above = Columns(story), story.layer(number), story.layer(number + 1)
+    slope, column = np.diag(layer.slope[i]), above.by_z[i][:, None]
+    weights, later = s.weights(number + 1), s.error(number + 1)
+    jacobian = derivative(s.z(number + 1), s.z(number))
+    story.environment[jacobian] = above.weights @ slope if story.net.examples == 1 else None
+    sides = [
+        s.error(number),
+        jacobian.T @ later,
+        (weights @ diagonal(s, number)).T @ later,
+        (weights.T @ later) * s.slope(number),
+    ]
+    if not fits(above.weights):
+        return [Paragraph("In vectors, for each example i:"), Equation(tuple(sides))]
+    return in_vectors(
+        story, sides, lambda show: (show(above.weights) @ show(slope)).T @ show(column), layer.by_z[i][:, None]
+    )
 
 
 def parameter_proofs(story: Story) -> list[Block]:
@@ -154,43 +196,57 @@ def parameter_proofs(story: Story) -> list[Block]:
     blocks: list[Block] = []
     cost = s.cost
     if story.net.examples > 1:
-        cost = entry(s.cost, i + 1)
-        words = (
-            f"${cost}$ is what example {i + 1} adds to ${s.cost}$; the gradient adds up such numbers of all examples."
+        cost = replace(s.cost, at=(i + 1,))
+        words = said(
+            "A weight serves all examples. ",
+            cost,
+            f" is what example {i + 1} adds to ",
+            s.cost,
+            "; the gradient adds up such numbers of all examples.",
         )
-        blocks.append(Paragraph(f"A weight serves all examples. {words}"))
-    others = rf"\sum_{{i}} {derivative(cost, s.z(1, 'i'))} \cdot "
+        blocks.append(Paragraph(words))
+    place = story.example(i)
+    each = s.z(1, "m", *place)
+    known = story.environment
+    weight, bias, fed = s.w(1, j + 1, k + 1), s.b(1, j + 1), layer.fed[i, k]
+    for row in range(layer.neurons):
+        z = s.z(1, row + 1, *place)
+        known[Derivative(cost, z)] = layer.by_z[i, row]
+        known[Derivative(z, bias)], known[Derivative(z, weight)] = float(own[row]), fed * own[row]
+    error, value = layer.by_z[i, j], layer.by_z[i, j] * fed
     if layer.bias is not None:
-        name = derivative(cost, s.b(1, j + 1))
+        name = Derivative(cost, bias)
+        known[name] = error
         lines = [
             entries.sum_of_products(
-                [name, others + derivative(s.z(1, "i"), s.b(1, j + 1))],
+                [name, Sigma(Derivative(cost, each) * Derivative(each, bias), "m", layer.neurons)],
                 layer.by_z[i],
                 own.astype(float),
-                layer.by_z[i, j],
+                error,
                 note="a bias moves its own weighted input alone, one for one",
             ),
-            entries.given(f"{name} = {s.error(1, j + 1)}", layer.by_z[i, j], "vectors: all $j$ at once"),
+            entries.given([name, s.error(1, j + 1, *place)], error, said("vectors: all ", Symbol("j"), " at once")),
         ]
         blocks += [Heading("BP3", 3), Steps(tuple(lines), f"BP3 in indices{of_example(story, i)}")]
-    name, fed = derivative(cost, s.w(1, j + 1, k + 1)), layer.fed[i, k]
-    value = layer.by_z[i, j] * fed
+    name = Derivative(cost, weight)
+    known[name] = value
     lines = [
         entries.sum_of_products(
-            [name, others + derivative(s.z(1, "i"), s.w(1, j + 1, k + 1))],
+            [name, Sigma(Derivative(cost, each) * Derivative(each, weight), "m", layer.neurons)],
             layer.by_z[i],
             np.where(own, fed, 0.0),
             value,
-            note=f"since ${forward_sum(story, 1, j + 1)}$, a weight moves its own neuron alone",
+            note=said("since ", forward_sum(story, 1, j + 1, i), ", a weight moves its own neuron alone"),
         ),
-        entries.product([name, rf"{s.error(1, j + 1)} \cdot {s.a(0, k + 1)}"], (layer.by_z[i, j], fed)),
+        entries.product([name, s.error(1, j + 1, *place) * s.a(0, k + 1, *place)], (error, fed)),
     ]
     blocks += [Heading("BP4", 3), Steps(tuple(lines), f"BP4 in indices{of_example(story, i)}")]
-    outer = rf"{s.error('l')} \, {transposed(s.a('l-1'))}"
-    words = (
-        f"In vectors, row $j$ and column $k$ of the outer product: ${derivative(s.cost, s.weights('l'))} = {outer}$."
-    )
-    return [*blocks, Paragraph(words)]
+    rows, columns = Symbol("j"), Symbol("k")
+    outer = equation(s.by(s.weights("l")), story.paper.times(s.error("l"), story.paper.turned(s.a("l-1"))))
+    return [
+        *blocks,
+        Paragraph(said("In vectors, row ", rows, " and column ", columns, " of the outer product: ", outer, ".")),
+    ]
 
 
 def whole_layer(story: Story) -> list[Block]:
@@ -200,14 +256,16 @@ def whole_layer(story: Story) -> list[Block]:
     layer = story.layer(number)
     m, n = layer.neurons, layer.inputs
     entries, possible = m * m * n, m * n
-    tensor = derivative(s.z(number, "i"), s.w(number, "j", "k"))
-    words = (
-        f"How every weighted input of layer {number} moves with every weight is a tensor of three indices, "
-        f"${tensor} = \\left[i = j\\right] \\cdot {s.a(number - 1, 'k')}$, with $i$ and $j$ from 1 to {m} and $k$ from "
-        f"1 to {n}. It has ${m} \\cdot {m} \\cdot {n}$ = {entries:,} entries for one example, {entries * 8:,} bytes in "
-        f"double precision, and {entries - possible:,} of them are zero whatever comes in; {possible:,} need not be. "
-        f"Nobody stores it: summed with the error over $i$ it gives ${s.error(number, 'j')} \\cdot "
-        f"{s.a(number - 1, 'k')}$, an outer product of {m} and {n} numbers, which is BP4."
+    tensor = Derivative(s.z(number, "i"), s.w(number, "j", "k"))
+    formula = applied("equal", Symbol("i"), Symbol("j")) * s.a(number - 1, "k")
+    words = said(
+        f"How every weighted input of layer {number} moves with every weight is a tensor of three indices, ",
+        equation(tensor, formula),
+        f", with i and j from 1 to {m} and k from 1 to {n}. It has {m} · {m} · {n} = {entries:,} entries for one "
+        f"example, {entries * 8:,} bytes in double precision, and {entries - possible:,} of them are zero whatever "
+        f"comes in; {possible:,} need not be. Nobody stores it: summed with the error over i it gives ",
+        s.error(number, "j") * s.a(number - 1, "k"),
+        f", an outer product of {m} and {n} numbers, which is BP4.",
     )
     blocks: list[Block] = [Heading("The whole layer's tensor"), Paragraph(words)]
     if layer.by_weights is None or (layer.places["weights"] is not None and np.any(layer.places["weights"] < 0)):
@@ -222,9 +280,13 @@ def whole_layer(story: Story) -> list[Block]:
     for i in range(m):
         face = tensor_face(story, layer, i)
         total += layer.by_z[0, i] * face
-        name = derivative(s.z(number, i + 1), s.weights(number))
-        blocks.append(story.paper.given(name, face))
-    checked("the whole layer's tensor, summed with the error", total, np.outer(layer.by_z[0], layer.fed[0]))
+        name = Derivative(s.z(number, i + 1, *story.example(0)), s.weights(number), face.shape)
+        story.environment[name] = face
+        blocks.append(story.paper.given([name], face))
+    engine = np.outer(layer.by_z[0], layer.fed[0])
+    tolerance = SINGLE if story.net.opened.single else DOUBLE
+    if not np.allclose(total, engine, rtol=tolerance, atol=tolerance):
+        checked("the whole layer's tensor, summed with the error", total, engine)
     return blocks
 
 
@@ -272,7 +334,7 @@ def fused_softmax(story: Story) -> list[Block]:
     node = opened.output
     if node.op.name != "cross_entropy" or layer.activation is not None or not layer.in_rows:
         return []
-    target = np.asarray(node.settings["target"])
+    target = target_of(node)
     logits = Tensor(layer.z, requires_grad=True)
     shares = softmax(logits)
     cost = -mean(index(log(shares), key=(np.arange(len(target)), target)))
@@ -282,41 +344,56 @@ def fused_softmax(story: Story) -> list[Block]:
     one[i, j] = 1.0
     moves = np.asarray(tangents_of([logits], [one], [shares], record=False)[0])[i]
     share, right = float(shares.data[i, j]), float(target[i] == j)
-    z, last, many = s.z(story.last, j + 1), story.last, story.net.examples
-    words = (
-        f"The cost holds a softmax of its own: it turns ${s.z(last)}$ into shares $p$ that add up to 1. Opened, the "
-        "chain rule goes through the shares, whose Jacobian is not diagonal; the sum leaves the share minus the right "
-        "answer, "
-        + ("divided by the number of examples." if many > 1 else "and nothing of a derivative that could vanish.")
+    last, many, place = story.last, story.net.examples, story.example(i)
+    z, p = s.z(last, j + 1, *place), Symbol("p")
+    known = story.environment
+    known[p] = shares.data.T
+    for k in range(layer.neurons):
+        at = replace(p, at=(k + 1, *place))
+        known[Derivative(s.cost, at)], known[Derivative(at, z)] = by_share[i, k], moves[k]
+    words = said(
+        "The cost holds a softmax of its own: it turns ",
+        s.z(last),
+        " into shares ",
+        p,
+        " that add up to 1. Opened, the chain rule goes through the shares, whose Jacobian is not diagonal; the sum "
+        "leaves the share minus the right answer, "
+        + ("divided by the number of examples." if many > 1 else "and nothing of a derivative that could vanish."),
     )
-    through = rf"\sum_{{k}} {derivative(s.cost, 'p_{k}')} \cdot {derivative('p_{k}', z)}"
-    closed = rf"p_{{{j + 1}}} - {s.target}_{{{j + 1}}}"
+    each, target = replace(p, at=("k", *place)), replace(s.target, at=(j + 1, *place))
+    known[s.target] = np.eye(layer.neurons)[target_of(node)].T
+    through = Sigma(derivative(s.cost, each) * Derivative(each, z), "k", layer.neurons)
+    closed = replace(p, at=(j + 1, *place)) - target
     value = float(layer.by_z[i, j])
-    opened_sum = story.entries.sum_of_products([s.error(last, j + 1), through], by_share[i], moves, value)
+    own = s.error(last, j + 1, *place)
+    opened_sum = story.entries.sum_of_products([own, through], by_share[i], moves, value)
 
-    def write(show: Any) -> str:
-        difference = f"{show.factor(share)} - {show.factor(right)}"
-        return difference if many == 1 else rf"\frac{{{difference}}}{{{many}}}"
+    def write(show: Show) -> Tree:
+        difference = show(share) - show(right)
+        return difference if many == 1 else difference / many
 
-    cancelled = story.entries.equation(
-        [s.error(last, j + 1), closed if many == 1 else rf"\frac{{{closed}}}{{{many}}}"], write, value
-    )
+    cancelled = story.entries.equation([own, closed if many == 1 else closed / many], write, value)
     return [Paragraph(words), Steps((opened_sum, cancelled), f"softmax and cross-entropy{of_example(story, i)}")]
 
 
-def forward_sum(story: Story, number: int, j: int) -> str:
+def target_of(node: Any) -> Any:
+    """The right class of each example of a cross-entropy."""
+    return np.asarray(node.settings["target"])
+
+
+def forward_sum(story: Story, number: int, j: int, i: int) -> Relation:
     """How a weighted input is computed, in indices."""
-    s = story.symbols
-    inputs = rf"\sum_{{k}} {s.w(number, j, 'k')} \cdot {s.a(number - 1, 'k')}"
-    return f"{s.z(number, j)} = {inputs}" + (f" + {s.b(number, j)}" if story.layer(number).bias is not None else "")
+    s, place = story.symbols, story.example(i)
+    layer = story.layer(number)
+    inputs: Tree = Sigma(s.w(number, j, "k") * s.a(number - 1, "k", *place), "k", layer.inputs)
+    return equation(s.z(number, j, *place), inputs if layer.bias is None else inputs + s.b(number, j))
 
 
-def defined(story: Story, number: int, j: int) -> str:
+def defined(story: Story, number: int, j: int, i: int) -> list[Tree]:
     """The error of one neuron and what it stands for."""
-    s = story.symbols
-    spelled = derivative(s.cost, s.z(number, j + 1))
-    own = s.error(number, j + 1)
-    return spelled if own == spelled else f"{own} = {spelled}"
+    s, place = story.symbols, story.example(i)
+    spelled, own = s.by(s.z(number, j + 1, *place)), s.error(number, j + 1, *place)
+    return [spelled] if own == spelled else [own, spelled]
 
 
 def of_example(story: Story, i: int) -> str:

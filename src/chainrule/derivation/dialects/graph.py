@@ -17,13 +17,14 @@ from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.tensor import Tensor
 from chainrule.derivation.entries.entries import entry_symbol
+from chainrule.derivation.equations import Show, comes_out, given, proved
 from chainrule.derivation.notation import derivative
-from chainrule.derivation.opened.handed import comes_out, in_numbers
-from chainrule.derivation.opened.nodes import share_in_symbols
 from chainrule.derivation.opened.opened import Arrival, Opened, in_float64
-from chainrule.derivation.proof import Show, proved
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.request import Request, Told
+from chainrule.derivation.words import Words, listed, said
+from chainrule.maths import Derivative, Number, Relation, Tree
+from chainrule.maths.tree import made
 
 MOST_NODES = 60
 """A longer way is summed up by operation, and only its largest gradients are told."""
@@ -36,7 +37,7 @@ WIDEST = 6
 Node = Any
 
 
-def applies(opened: Opened, request: Request) -> str:
+def applies(opened: Opened, request: Request) -> Words:
     """Every graph can be told node by node."""
     return ""
 
@@ -47,7 +48,8 @@ def tell(opened: Opened, request: Request) -> Told:
     long = len(opened.path) > MOST_NODES
     story = teller.summary() if long else [*teller.forward(), *teller.backward(), *teller.log()]
     shared = sum(1 for users in teller.uses.values() if len(users) > 1)
-    return Told((*story, *teller.leaves()), counts={"nodes used several times": shared})
+    told = (*story, *teller.leaves())
+    return Told(told, counts={"nodes used several times": shared}, environment=teller.environment)
 
 
 class Teller:
@@ -57,7 +59,8 @@ class Teller:
         self.opened = opened
         self.digits = request.digits
         self.top = request.top
-        self.show = Show(request.digits)
+        self.environment: dict[Tree, Any] = {}
+        """The numbers of the local derivatives."""
         self.entry = None if request.entry is None else (request.wrt, request.entry)
         self.uses: dict[Node, list[Arrival]] = {}
         for arrival in opened.arrivals:
@@ -65,12 +68,12 @@ class Teller:
 
     def forward(self) -> list[Block]:
         """How every node was computed, in the order of the forward."""
-        given = self.given()
+        leaves = self.given()
         blocks: list[Block] = [Heading("Forward")]
-        if given:
-            more = ", …" if len(given) > MOST_GIVEN else ""
-            named = ", ".join([f"${self.value(node).latex}$" for node in given[:MOST_GIVEN]])
-            blocks.append(Paragraph(f"Given: {named}{more}."))
+        if leaves:
+            more = ", …" if len(leaves) > MOST_GIVEN else ""
+            named = listed([as_words(self.value(node)) for node in leaves[:MOST_GIVEN]])
+            blocks.append(Paragraph(said("Given: ", named, f"{more}.")))
         made = [node for node in reversed(self.opened.path) if node.op is not None]
         if any([node.shape for node in made]):
             return [*blocks, *[replace(self.value(node), note=intuition(node)) for node in made]]
@@ -97,26 +100,33 @@ class Teller:
         formula = () if operation is None else (opened.formula(node),)
         if not printable(value):
             return Equation((symbol, *formula), note=described(value))
-        numbers = None
-        if operation is not None and not value.shape:
-            numbers = in_numbers(operation, opened.inputs(node), node.settings, value)
-        return proved((symbol, *formula), numbers or nothing, value, digits=self.digits)
+        inputs = () if operation is None else opened.inputs(node)
 
-    def gradient(self, node: Node) -> str:
+        def numbers(show: Show) -> list[Tree]:
+            return [made(node.op, [show(x) for x in inputs], node.settings, ())]
+
+        small = operation is not None and not value.shape and not any([np.ndim(x) > 1 for x in inputs])
+        return proved(
+            (symbol, *formula), numbers if small and comes_out(numbers, value) else None, value, digits=self.digits
+        )
+
+    def gradient(self, node: Node) -> Derivative:
         """The symbol of the gradient in a node."""
-        return derivative(self.opened.symbols[self.opened.output], self.opened.symbols[node])
+        return self.opened.gradient(node)
 
     def backward(self) -> list[Block]:
         """Every node in backward order: what arrives, and what it hands to each input."""
-        output = self.opened.symbols[self.opened.output]
+        begin = self.gradient(self.opened.output)
+        self.environment[begin] = 1.0
+        words = (
+            "Each node waits until all of its consumers have reported; then it hands to each input its local "
+            "derivative times the gradient that arrived. It begins with "
+        )
         blocks: list[Block] = [
             Heading("Backward"),
-            Paragraph(
-                f"Each node waits until all of its consumers have reported; then it hands to each input its local "
-                f"derivative times the gradient that arrived. It begins with ${derivative(output, output)} = 1$."
-            ),
+            Paragraph(said(words, Relation((begin, Number("1")), ("=",)), ".")),
         ]
-        rows: list[tuple[str | Equation, ...]] = []
+        rows: list[tuple[Words | Equation, ...]] = []
         for node in self.opened.path:
             for slot, x, share in self.opened.handed_by.get(node, []):
                 if isinstance(node, Value) or not (np.ndim(share) or node.shape):
@@ -127,52 +137,48 @@ class Teller:
                     blocks.append(self.array_line(node, slot, x, share))
         return [*blocks, *self.rows_as_table(rows), *self.accumulations()]
 
-    def rows_as_table(self, rows: Sequence[tuple[str | Equation, ...]]) -> list[Block]:
+    def rows_as_table(self, rows: Sequence[tuple[Words | Equation, ...]]) -> list[Block]:
         """The lines of scalar nodes so far."""
         return [Table(("node", "local derivative", "times what arrived", "goes to"), tuple(rows))] if rows else []
 
-    def scalar_row(self, node: Node, slot: int, x: Node, share: Any) -> tuple[str | Equation, ...]:
+    def scalar_row(self, node: Node, slot: int, x: Node, share: Any) -> tuple[Words | Equation, ...]:
         """One arrow between two numbers."""
         opened, g = self.opened, float(self.opened.gradients[node])
         symbol, below = opened.symbols[node], opened.symbols[x]
-        local = derivative(symbol, below)
-        pointwise = isinstance(node.op, Pointwise)
-        slope = float(opened.slope(node, slot)) if pointwise else float(share)
+        twice = len([i for i, other in node.edges if other is x]) > 1
+        place = f" (input {slot + 1})" if twice else ""
+        slope = float(opened.slope(node, slot)) if isinstance(node.op, Pointwise) else None
+        if slope is None:
+            arrow = Equation((self.gradient(node),), note=f"by {node.op.name}")
+            return said(symbol), arrow, given_back(share, self.digits), said(below, place)
         formula = opened.slope_formula(node, slot)
-        parts = (local, formula) if formula and formula != self.show(slope) else (local,)
-        twice = [i for i, other in node.edges if other is x]
-        place = f" (input {slot + 1})" if len(twice) > 1 else ""
-        return (
-            f"${symbol}$",
-            proved(parts, nothing, slope, digits=self.digits) if pointwise else f"${formula}$",
-            proved(
-                (rf"{local} \cdot {self.gradient(node)}",),
-                lambda show: [show.product([slope, g])] if pointwise else [],
-                share,
-                digits=self.digits,
-            ),
-            f"${below}${place}",
+        local = opened.local(node, slot)
+        self.environment[local] = slope
+        told = [local] if formula is None or isinstance(formula, Number) else [local, formula]
+        product = proved(
+            (local * self.gradient(node),), lambda show: [show.product([slope, g])], share, digits=self.digits
         )
+        return said(symbol), proved(told, None, slope, digits=self.digits), product, said(below, place)
 
     def array_line(self, node: Node, slot: int, x: Node, share: Any) -> Equation:
         """One arrow between arrays: the adjoint in symbols, and in numbers where they fit on paper."""
         opened, g = self.opened, self.gradient(node)
-        formula = share_in_symbols(opened, node, slot, g)
-        shared = len(self.uses[x]) > 1
-        whole = self.gradient(x)
-        place = rf"\left({whole}\right)_{{{opened.symbols[node]}}}" if shared else whole
-        parts = (place, formula) if formula else (place,)
-        note = f"from ${opened.symbols[node]}$, by {node.op.name}"
+        formula = opened.share_formula(node, slot, g)
+        # A share of a gradient has no symbol of its own.
+        parts = [] if len(self.uses[x]) > 1 else [self.gradient(x)]
+        parts += [] if formula is None else [formula]
+        note = said("from ", opened.symbols[node], f", by {node.op.name}")
+        if len(self.uses[x]) > 1:
+            note = said("to ", opened.symbols[x], " ", note)
         if not printable(share):
-            return Equation(parts, note=f"{note}: {described(share)}")
+            return Equation(tuple(parts) or (self.gradient(x),), note=said(note, ": ", described(share)))
 
-        def numbers(show: Show) -> list[str]:
-            if not isinstance(node.op, Pointwise) or formula in (g, f"-{g}"):
-                return []
-            return [show.product([opened.slope(node, slot), opened.gradients[node]], r"\odot")]
+        def numbers(show: Show) -> list[Tree]:
+            return [show.product([opened.slope(node, slot), opened.gradients[node]])]
 
-        fits = printable(opened.gradients[node]) and comes_out(numbers, columns(share))
-        return proved(parts, numbers if fits else nothing, share, digits=self.digits, note=note)
+        telling = isinstance(node.op, Pointwise) and formula is not None and formula not in (g, -g)
+        fits = telling and printable(opened.gradients[node]) and comes_out(numbers, share)
+        return proved(parts, numbers if fits else None, share, digits=self.digits, note=note)
 
     def accumulations(self) -> list[Block]:
         """The sums at nodes that are used several times."""
@@ -199,7 +205,7 @@ class Teller:
         shares = [arrival.share for arrival in shown]
         if rest:
             shares.append(np.sum([arrival.share for arrival in rest], axis=0))
-        sources = ", ".join([f"${self.opened.symbols[arrival.source]}$" for arrival in shown])
+        sources = listed([said(self.opened.symbols[arrival.source]) for arrival in shown])
         others = f"; the other {len(rest):,} together" if rest else ""
         start = [] if np.ndim(total) else [0.0]
         return proved(
@@ -207,12 +213,12 @@ class Teller:
             lambda show: [show.sum([*start, *shares])],
             total,
             digits=self.digits,
-            note=f"from {sources}{others}",
+            note=said("from ", sources, others),
         )
 
     def log(self) -> list[Block]:
         """Every accumulation in the order in which it happens: what was there, what arrives, what is there then."""
-        lines: list[str | Equation] = []
+        lines: list[Words | Equation] = []
         before: dict[Node, Any] = {}
         for arrival in self.opened.arrivals:
             if np.ndim(arrival.share) == 0:
@@ -221,14 +227,17 @@ class Teller:
         return [Heading("The log"), Steps(tuple(lines), "each gradient starts at 0")] if lines else []
 
     def log_line(self, arrival: Arrival, before: Any) -> Equation:
-        """One line of the log."""
-        return proved(
+        """One line of the log; a gradient that is not complete yet has no equals sign."""
+        note = said("from ", self.opened.symbols[arrival.source])
+        complete = arrival.total is self.uses[arrival.node][-1].total
+        shown = proved(
             (self.gradient(arrival.node),),
             lambda show: [show.sum([before, arrival.share])],
             arrival.total,
             digits=self.digits,
-            note=f"from ${self.opened.symbols[arrival.source]}$",
+            note=note,
         )
+        return shown if complete else replace(shown, signs=(":", *["="] * (len(shown.sides) - 2)))
 
     def leaves(self) -> list[Block]:
         """The gradients that were asked for."""
@@ -249,16 +258,16 @@ class Teller:
 
     def entry_row(self, node: Node, place: tuple[int, ...]) -> tuple[Equation, str]:
         """The one entry that was asked for."""
-        output = self.opened.symbols[self.opened.output]
         value = self.opened.gradients[node][place]
-        symbol = derivative(output, entry_symbol(self.opened, node, place))
-        return proved((symbol,), nothing, value, digits=self.digits), intuition_of_sign(value)
+        symbol = derivative(self.opened.symbols[self.opened.output], entry_symbol(self.opened, node, place))
+        self.environment[symbol] = value
+        return given(symbol, value, digits=self.digits), intuition_of_sign(value)
 
     def result(self, node: Node) -> Equation:
         """A gradient and its value."""
         value = self.opened.gradients[node]
         if printable(value):
-            return proved((self.gradient(node),), nothing, value, digits=self.digits)
+            return given(self.gradient(node), value, digits=self.digits)
         return Equation((self.gradient(node),), note=described(value))
 
     def summary(self) -> list[Block]:
@@ -280,9 +289,15 @@ class Teller:
         ]
 
 
-def nothing(show: Show) -> list[str]:
-    """No worked numbers: the value stands alone."""
-    return []
+def as_words(part: Equation) -> Words:
+    """An equation within a sentence."""
+    sides = [side for side in part.sides if isinstance(side, Tree)]
+    return said(Relation(tuple(sides), part.between) if len(sides) > 1 else sides[0])
+
+
+def given_back(share: Any, digits: int) -> Equation:
+    """A number alone."""
+    return proved([], None, share, digits=digits)
 
 
 def intuition(node: Node) -> str:
@@ -307,20 +322,15 @@ def printable(x: Any) -> bool:
     return len(shape) <= 2 and all([0 < n <= WIDEST for n in shape])
 
 
-def described(x: Any) -> str:
+def described(x: Any) -> Words:
     """A few words for an array that does not."""
     array = np.asarray(x, dtype=float)
     shape = " × ".join(map(str, array.shape))
     if not array.size:
         return f"an empty array, {shape}"
-    length = Show(4)(np.sqrt(np.sum(np.square(array))))
-    return f"{shape}, from ${Show(4)(np.min(array))}$ to ${Show(4)(np.max(array))}$, length ${length}$"
-
-
-def columns(x: Any) -> Any:
-    """A vector as the column that it is printed as."""
-    array = np.asarray(x, dtype=float)
-    return array[:, None] if array.ndim == 1 else array
+    show = Show(4)
+    length = show(np.sqrt(np.sum(np.square(array))))
+    return said(f"{shape}, from ", show(np.min(array)), " to ", show(np.max(array)), ", length ", length)
 
 
 def size(x: Any) -> float:

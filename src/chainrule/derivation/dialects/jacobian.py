@@ -6,20 +6,25 @@ entries row by row. Where ways fork, the factor between the fork and the meeting
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule.core.state import Quiet
+from chainrule.derivation.entries.entries import placed
+from chainrule.derivation.equations import Show, given, in_a_row, proved
 from chainrule.derivation.matrix.jacobians import MOST_ENTRIES, Factor, Node, factor_of, finite, flipped, structure_of
 from chainrule.derivation.matrix.spine import handed_down, is_same_entries, met_by_all, number_of_ways, on_the_way
 from chainrule.derivation.network.letters import names_through
 from chainrule.derivation.network.matrices import checked, fits
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.opened.opened import Opened
-from chainrule.derivation.proof import Show, proved
 from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note, Paragraph, Steps, Table
 from chainrule.derivation.request import Request, Told
+from chainrule.derivation.words import Words, said
+from chainrule.maths import Applied, Derivative, Symbol, Tree
+from chainrule.maths.tree import applied, parts
 
 MOST_FACTORS = 12
 """Of a longer product the ends are listed, and the middle is one factor."""
@@ -28,14 +33,21 @@ MOST_WAYS = 6
 """So many ways between a fork and its meeting are listed."""
 
 
-MEANINGS = (
-    Meaning("I", "the identity matrix"),
-    Meaning(r"\mathbf{1}", "a column of ones; its transpose is a row that adds up"),
-    Meaning(r"\operatorname{diag}\left(x\right)", "the matrix with $x$ along its diagonal and zeros elsewhere"),
-    Meaning(r"x \otimes y", "the Kronecker product: every entry of $x$ times the whole of $y$"),
-    Meaning(r"\frac{\partial y}{\partial x}", "the Jacobian: how each entry of $y$ moves with each entry of $x$"),
+X, Y = Symbol("x", shape=(2,)), Symbol("y", shape=(2,))
+MEANINGS: tuple[tuple[str, Meaning], ...] = (
+    ("eye", Meaning(applied("eye", n=2), "the identity matrix")),
+    (
+        "broadcast_to",
+        Meaning(applied("broadcast_to", 1.0, shape=(2,)), "a column of ones; its transpose is a row that adds up"),
+    ),
+    ("diag", Meaning(applied("diag", X), said("the matrix with ", X, " along its diagonal and zeros elsewhere"))),
+    (
+        "kron",
+        Meaning(applied("kron", X, Y), said("the Kronecker product: every entry of ", X, " times the whole of ", Y)),
+    ),
 )
-"""The symbols of every product of Jacobians."""
+"""The signs of products of Jacobians, each by the operation that brings it in."""
+JACOBIAN = Meaning(derivative(Y, X), said("the Jacobian: how each entry of ", Y, " moves with each entry of ", X))
 
 
 class Stretch(NamedTuple):
@@ -68,7 +80,7 @@ class Stretch(NamedTuple):
         return structure_of(self.matrix) if self.matrix is not None else "a sum of products"
 
 
-def applies(opened: Opened, request: Request) -> str:
+def applies(opened: Opened, request: Request) -> Words:
     """Empty where the gradient in one node is asked for."""
     if request.wrt is None:
         return "a product of Jacobians leads to one node: say which with wrt="
@@ -85,7 +97,8 @@ def tell(opened: Opened, request: Request) -> Told:
         story = Story(opened, request)
         largest = max(stretch.rows * stretch.columns for stretch in story.stretches)
         counts = {"factors": len(story.stretches), "entries of the largest Jacobian": largest}
-        return Told(tuple(story.blocks()), MEANINGS, counts)
+        blocks = tuple(story.blocks())
+        return Told(blocks, story.meanings(), counts, story.environment)
 
 
 class Story:
@@ -102,6 +115,26 @@ class Story:
         self.stretches = self.all_stretches()
         self.flipped = request.layout == "denominator"
         self.is_scalar = all(stretch.rows == stretch.columns == 1 for stretch in self.stretches)
+        self.environment: dict[Tree, Any] = {}
+        """The Jacobians in the layout of the page; None for what is too large to be built."""
+        for stretch in self.stretches:
+            self.enter(self.symbol(stretch), stretch.matrix)
+            for factor in [factor for way in stretch.ways for factor in way]:
+                self.enter(self.local(factor), factor.matrix)
+        self.enter(self.gradient_symbol(), np.reshape(opened.gradients[request.wrt], (1, -1)))
+
+    def enter(self, symbol: Tree, matrix: Any) -> None:
+        """What a symbol stands for on this page."""
+        self.environment[symbol] = None if matrix is None else self.value(matrix)
+
+    def meanings(self) -> tuple[Meaning, ...]:
+        """The signs that the page makes use of."""
+        used: set[str] = set()
+        for stretch in self.stretches:
+            letters = self.letters(stretch)
+            used |= set() if letters is None else names_in(letters)
+        found = [meaning for name, meaning in MEANINGS if name in used]
+        return (*found, *([] if self.is_scalar else [JACOBIAN]))
 
     def blocks(self) -> list[Block]:
         """Everything, in order."""
@@ -114,18 +147,28 @@ class Story:
             blocks += self.contracted()
         return blocks + self.layouts()
 
-    def symbol(self, stretch: Stretch | Factor) -> str:
+    def symbol(self, stretch: Stretch) -> Derivative:
         """A factor as a derivative."""
-        return derivative(self.names[stretch.upper], self.names[stretch.lower])
+        return self.named(derivative(self.names[stretch.upper], self.names[stretch.lower]), stretch)
 
-    def product_of(self, texts: list[str]) -> str:
+    def local(self, factor: Factor) -> Derivative:
+        """A step of one of several ways as a derivative."""
+        return self.named(self.opened.local(factor.upper, factor.slot, self.names), factor)
+
+    def named(self, symbol: Derivative, factor: Stretch | Factor) -> Derivative:
+        """A derivative with the shape that it has in the layout."""
+        shape = (factor.columns, factor.rows) if self.flipped else (factor.rows, factor.columns)
+        return replace(symbol, shape=() if self.is_scalar else shape)
+
+    def product_of(self, trees: list[Tree]) -> Tree:
         """Factors in the order of the layout."""
-        sign = r" \cdot " if self.is_scalar else r" \, "
-        return sign.join(texts[::-1] if self.flipped else texts)
+        return in_a_row("mul" if self.is_scalar else "matmul", trees[::-1] if self.flipped else trees)
 
-    def gradient_symbol(self) -> str:
+    def gradient_symbol(self) -> Derivative:
         """What the product gives."""
-        return derivative(self.names[self.opened.output], self.names[self.request.wrt])
+        symbol = derivative(self.names[self.opened.output], self.names[self.request.wrt])
+        count = int(np.size(self.request.wrt.data))
+        return replace(symbol, shape=() if self.is_scalar else (count, 1) if self.flipped else (1, count))
 
     def all_stretches(self) -> list[Stretch]:
         """The factors of the product, from the output down."""
@@ -178,8 +221,9 @@ class Story:
 
     def the_product(self) -> list[Block]:
         """The chain rule in symbols."""
-        symbols = [self.symbol(stretch) for stretch in self.stretches]
-        total = Equation((self.gradient_symbol(), self.product_of(symbols)))
+        symbols: list[Tree] = [self.symbol(stretch) for stretch in self.stretches]
+        product = [self.product_of(symbols)] if len(symbols) > 1 else []
+        total = Equation((self.gradient_symbol(), *product))
         words = "The chain rule for vectors multiplies the Jacobians of the steps, in order."
         if self.is_scalar:
             words = (
@@ -190,7 +234,7 @@ class Story:
 
     def the_factors(self) -> list[Block]:
         """Each factor's shape, structure and letters, and what it would take to store it."""
-        rows: list[tuple[str | Equation, ...]] = []
+        rows: list[tuple[Words | Equation, ...]] = []
         for stretch in self.stretches:
             entries = stretch.rows * stretch.columns
             shape = (stretch.columns, stretch.rows) if self.flipped else (stretch.rows, stretch.columns)
@@ -200,11 +244,11 @@ class Story:
             kept = f"{factor.stored:,}" if factor is not None else ""
             rows.append(
                 (
-                    f"${self.symbol(stretch)}$",
+                    said(self.symbol(stretch)),
                     rule if stretch.number_of_ways <= 1 else f"{stretch.number_of_ways:,} ways",
-                    f"${shape[0]} \\times {shape[1]}$",
+                    f"{shape[0]} × {shape[1]}",
                     self.structure_words(stretch.structure),
-                    f"${letters}$" if letters else "",
+                    "" if letters is None else said(letters),
                     f"{entries:,} ({entries * 8:,} bytes)",
                     kept,
                 )
@@ -216,7 +260,7 @@ class Story:
             "structure",
             "in symbols",
             "entries, if it were stored",
-            "numbers its rule reads",
+            "numbers that are kept for it",
         )
         return [Heading("The factors"), Table(columns, tuple(rows))]
 
@@ -228,34 +272,37 @@ class Story:
         first, _, rest = structure.partition(" ")
         return f"{swap.get(first, first)} {rest}".strip()
 
-    def letters(self, stretch: Stretch) -> str:
+    def letters(self, stretch: Stretch) -> Tree | None:
         """A factor in symbols, in the layout."""
-        latex = stretch.factor.letters if stretch.factor is not None else ""
-        if not latex or not self.flipped or stretch.rows == stretch.columns == 1:
-            return latex
-        symmetric = stretch.structure in ("diagonal", "identity", "minus the identity", "scaled identity")
-        return latex if symmetric else flipped(latex)
+        tree = stretch.factor.letters if stretch.factor is not None else None
+        if tree is None or not self.flipped or stretch.rows == stretch.columns == 1:
+            return tree
+        return flipped(tree)
 
     def the_ways(self, stretch: Stretch) -> list[Block]:
         """A fork: the sum of the products along the ways."""
-        between = f"${self.names[stretch.upper]}$ and ${self.names[stretch.lower]}$"
         heading = Heading("Where the ways fork", 3)
-        words = (
-            f"Between {between} there are {stretch.number_of_ways:,} ways, and the factor is the sum of their products."
+        words = said(
+            "Between ",
+            self.names[stretch.upper],
+            " and ",
+            self.names[stretch.lower],
+            f" there are {stretch.number_of_ways:,} ways, and the factor is the sum of their products.",
         )
         if stretch.number_of_ways > MOST_WAYS or stretch.matrix is None:
             return [
                 heading,
-                Paragraph(words + " They are too many or too large to be listed; the engine adds them up."),
+                Paragraph(said(words, " They are too many or too large to be listed; the engine adds them up.")),
             ]
-        terms = [self.product_of([self.symbol(factor) for factor in way]) for way in stretch.ways]
-        symbols = [self.symbol(stretch), " + ".join(terms)]
+        terms = [self.product_of([self.local(factor) for factor in way]) for way in stretch.ways]
+        symbols: list[Tree] = [self.symbol(stretch), in_a_row("add", terms)]
         matrices = [factor.matrix for way in stretch.ways for factor in way]
         if not all(x is not None and fits(x) for x in matrices):
             return [heading, Paragraph(words), Equation(tuple(symbols))]
 
-        def write(show: Show) -> list[str]:
-            return [" + ".join([self.product_of([self.put(show, f.matrix) for f in way]) for way in stretch.ways])]
+        def write(show: Show) -> list[Tree]:
+            products = [self.product_of([self.put(show, f.matrix) for f in way]) for way in stretch.ways]
+            return [in_a_row("add", products)]
 
         return [
             heading,
@@ -263,11 +310,9 @@ class Story:
             proved(symbols, write, self.value(stretch.matrix), digits=self.request.digits),
         ]
 
-    def put(self, show: Show, matrix: Any) -> str:
+    def put(self, show: Show, matrix: Any) -> Tree:
         """A Jacobian in numbers, in the layout."""
-        if self.is_scalar:
-            return show.factor(float(matrix[0, 0]))
-        return show(matrix.T if self.flipped else matrix)
+        return show(self.value(matrix))
 
     def value(self, matrix: Any) -> Any:
         """A result, in the layout."""
@@ -277,57 +322,49 @@ class Story:
 
     def in_numbers(self) -> list[Block]:
         """Each small factor, and their product."""
-        digits, blocks = self.request.digits, list[Block]()
+        digits, blocks = self.request.digits, list[Block]([Heading("In numbers")])
         gradient = np.reshape(self.opened.gradients[self.request.wrt], (1, -1))
         small = [x for x in self.stretches if x.matrix is not None and fits(x.matrix)]
-        blocks.append(Heading("In numbers"))
         if not self.is_scalar:
             for stretch in small:
                 letters = self.letters(stretch)
-                symbols = [self.symbol(stretch), *([letters] if letters else [])]
-                shown = proved(
-                    symbols, lambda show: [], self.value(stretch.matrix), digits=digits, note=stretch.structure
-                )
-                blocks.append(shown)
-        symbols = [self.gradient_symbol(), self.product_of([self.symbol(x) for x in self.stretches])]
-        if len(self.stretches) == 1:
-            if fits(gradient):
-                blocks.append(proved(symbols[:1], lambda show: [], self.value(gradient), digits=digits))
-        elif len(small) == len(self.stretches):
+                symbols = [self.symbol(stretch), *([] if letters is None else [letters])]
+                note = self.structure_words(stretch.structure)
+                blocks.append(proved(symbols, None, self.value(stretch.matrix), digits=digits, note=note))
+        factors: list[Tree] = [self.symbol(x) for x in self.stretches]
+        if len(factors) == 1 or len(small) < len(factors):
+            if len(small) < len(factors):
+                left = f"{len(factors) - len(small)} of {len(factors)} factors"
+                blocks.append(Note(f"{left} are larger than 6 × 6 or not finite, and not written out."))
+            if fits(gradient) and (self.is_scalar or len(factors) > 1):
+                blocks.append(given(self.gradient_symbol(), self.value(gradient), digits=digits))
+            return blocks + self.the_entry(gradient)
 
-            def write(show: Show) -> list[str]:
-                return [self.product_of([self.put(show, x.matrix) for x in self.stretches])]
+        def write(show: Show) -> list[Tree]:
+            return [self.product_of([self.put(show, x.matrix) for x in self.stretches])]
 
-            blocks.append(proved(symbols, write, self.value(gradient), digits=digits))
-        else:
-            left = f"{len(self.stretches) - len(small)} of {len(self.stretches)} factors"
-            blocks.append(Note(f"{left} are larger than 6 × 6 or not finite, and not written out."))
-            if fits(gradient):
-                blocks.append(proved(symbols[:1], lambda show: [], self.value(gradient), digits=digits))
+        symbols = [self.gradient_symbol(), self.product_of(factors)]
+        blocks.append(proved(symbols, write, self.value(gradient), digits=digits))
         return blocks + self.the_entry(gradient)
 
     def the_entry(self, gradient: Any) -> list[Block]:
         """Where in the product the gradient of the reader's array, or its one entry, is found."""
-        shape, entry = np.shape(self.request.wrt.data), self.request.entry
-        if entry is not None:
+        shape, entry, digits = np.shape(self.request.wrt.data), self.request.entry, self.request.digits
+        if entry is not None and entry:
             k = int(np.ravel_multi_index(entry, shape))
-            place = f"{self.names[self.request.wrt]}[{', '.join(map(str, entry))}]"
-            symbol = derivative(self.names[self.opened.output], place)
+            symbol = derivative(self.names[self.opened.output], placed(self.names[self.request.wrt], entry))
+            self.environment[symbol] = float(gradient[0, k])
             words = f"Counted row by row, the entry that was asked for is number {k + 1} of {gradient.size:,}:"
-            shown = proved([symbol], lambda show: [], float(gradient[0, k]), digits=self.request.digits)
-            return [Paragraph(words), shown]
+            return [Paragraph(words), given(symbol, float(gradient[0, k]), digits=digits)]
         if len(shape) == 2 and min(shape) > 1 and fits(np.zeros(shape)):
-            words = f"In the shape of ${self.names[self.request.wrt]}$, row by row:"
-            value = gradient.reshape(shape)
-            return [
-                Paragraph(words),
-                proved([self.gradient_symbol()], lambda show: [], value, digits=self.request.digits),
-            ]
+            words = said("In the shape of ", self.names[self.request.wrt], ", row by row:")
+            whole = derivative(self.names[self.opened.output], self.names[self.request.wrt])
+            return [Paragraph(words), given(whole, gradient.reshape(shape), digits=digits)]
         return []
 
     def contracted(self) -> list[Block]:
         """How the product is taken from the left, a row at a time."""
-        lines: list[str | Equation] = []
+        lines: list[Words | Equation] = []
         gradient = np.ones(np.shape(self.opened.output.data))
         with Quiet():
             for stretch in self.stretches:
@@ -335,14 +372,16 @@ class Story:
                 checked("the gradient on the way", gradient, self.opened.gradients[stretch.lower])
                 below = derivative(self.names[self.opened.output], self.names[stretch.lower])
                 came, goes = f"a row of {stretch.rows:,}", f"a row of {stretch.columns:,}"
-                lines.append(f"{came} times ${self.symbol(stretch)}$ is ${below}$, {goes}")
+                lines.append(said(f"{came} times ", self.symbol(stretch), " is ", below, f", {goes}"))
         largest = max(self.stretches, key=lambda x: x.rows * x.columns)
         longest = max(max(x.rows, x.columns) for x in self.stretches)
-        words = (
+        words = said(
             "The output is one number, so the product has one row. Taken from the left it is a row times a matrix at "
             f"every step and never holds more than a row of {longest:,} numbers ({longest * 8:,} bytes); the largest "
-            f"factor, ${self.symbol(largest)}$, would have {largest.rows * largest.columns:,} entries. Each rule "
-            "works out the row times its Jacobian without building it. That is the backward pass."
+            "factor, ",
+            self.symbol(largest),
+            f", would have {largest.rows * largest.columns:,} entries. Each rule works out the row times its Jacobian "
+            "without building it. That is the backward pass.",
         )
         return [Heading("Taken from the left"), Paragraph(words), Steps(tuple(lines))]
 
@@ -351,14 +390,20 @@ class Story:
         rows, columns = 1, int(np.size(self.request.wrt.data))
         one = (
             "Numerator layout: a Jacobian has a row for each output and a column for each input, the factors stand "
-            f"from the output to the input, and the gradient is a row, ${rows} \\times {columns}$."
+            f"from the output to the input, and the gradient is a row, {rows} × {columns}."
         )
         other = (
             "Denominator layout: every Jacobian is the transpose, the factors stand in reverse, and the gradient is a "
-            f"column, ${columns} \\times {rows}$."
+            f"column, {columns} × {rows}."
         )
         here = "This page uses the denominator layout." if self.flipped else "This page uses the numerator layout."
         words = f"{one} {other} {here} The numbers are the same."
         if self.is_scalar:
             words += " Of 1 × 1 matrices both are the same."
         return [Heading("Layouts"), Paragraph(words)]
+
+
+def names_in(tree: Tree) -> set[str]:
+    """The operations that a formula is made of."""
+    own = {tree.name} if isinstance(tree, Applied) else set[str]()
+    return own.union(*map(names_in, parts(tree)))

@@ -13,11 +13,13 @@ from chainrule.derivation.entries.entries import Edge, Entries, Node
 from chainrule.derivation.entries.links import Maker, finite
 from chainrule.derivation.entries.slopes import Slopes
 from chainrule.derivation.entries.ways import Nudge, count_of_ways, largest_ways, nudged
+from chainrule.derivation.equations import in_a_row, proved
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.opened.opened import Opened
-from chainrule.derivation.proof import proved
 from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note, Paragraph, Table
 from chainrule.derivation.request import Request, Told
+from chainrule.derivation.words import Words, listed, said
+from chainrule.maths import Change, Tree
 
 LONGEST = 12
 """Ways of more links than this are shown by their ends, with the product of the links between as one number."""
@@ -32,7 +34,7 @@ ROUNDING = 1e-12
 """A remainder this small beside the output may be rounding alone."""
 
 
-def applies(opened: Opened, request: Request) -> str:
+def applies(opened: Opened, request: Request) -> Words:
     """Every computation is a sum over ways."""
     return ""
 
@@ -41,7 +43,8 @@ def tell(opened: Opened, request: Request) -> Told:
     """The nudges, the number of ways, and the largest of them, for each entry that was asked for."""
     story: list[Block] = []
     counts: dict[str, int] = {}
-    meanings: dict[str, str] = {}
+    meanings: dict[Tree, Words] = {}
+    environment: dict[Tree, Any] = {}
     for entries in each_asked(opened, request, story):
         ways = count_of_ways(entries)
         counts["entries"] = counts.get("entries", 0) + len(entries)
@@ -51,50 +54,49 @@ def tell(opened: Opened, request: Request) -> Told:
         story += nudge_story(maker, request)
         story += ways_story(maker, ways, request)
         meanings.update(maker.meanings)
-    return Told(tuple(story), tuple([Meaning(letter, words) for letter, words in meanings.items()]), counts)
+        environment.update(maker.environment)
+    return Told(
+        tuple(story), tuple([Meaning(letter, words) for letter, words in meanings.items()]), counts, environment
+    )
 
 
 def nudge_story(maker: Maker, request: Request) -> list[Block]:
-    """What real nudges do, beside what the derivative foretells; then how the first travels from link to link."""
+    """What real nudges do, beside the derivative times the nudge; then how the first travels from link to link."""
     entries, opened = maker.entries, maker.opened
     below, above = entries.symbol(0), entries.symbol(entries.last)
     count = 3 if len(opened.path) <= QUICK else 1
     made = [nudged(entries, request.nudge / SMALLER**i) for i in range(count)]
-    rows = tuple([nudge_row(nudge, entries, above, below, request.digits) for nudge, _ in made])
-    columns = ("Nudge", "What happens", "Their ratio", "The linear part", "The remainder")
+    rows = tuple([nudge_row(nudge, entries, request.digits) for nudge, _ in made])
+    small, large = Change(below), Change(above)
+    linear = said("Linear part, ", derivative(above, below) * small)
+    columns = (said("Nudge ", small), said("Change ", large), said("Ratio ", large / small), linear, "Remainder")
     return [
         Heading("Nudges", 3),
         Paragraph(
-            f"Move ${below}$ by a little, run the computation again, and see how far ${above}$ moves. The derivative "
-            "is what the ratio of the two comes to as the nudge shrinks."
+            said(
+                "Move ",
+                below,
+                " by a little, run the computation again, and see how far ",
+                above,
+                " moves. The derivative is what the ratio of the two comes to as the nudge shrinks.",
+            )
         ),
-        Table(columns, rows, "The derivative foretells the linear part; the remainder is what it leaves out"),
+        Table(columns, rows, "The linear part is the derivative times the nudge; the remainder is what it leaves out"),
         *remainder_words([nudge for nudge, _ in made], above, float(opened.numbers[opened.output])),
         *travel(maker, made[0][1], request.digits),
     ]
 
 
-def nudge_row(nudge: Nudge, entries: Entries, above: str, below: str, digits: int) -> tuple[str | Equation, ...]:
+def nudge_row(nudge: Nudge, entries: Entries, digits: int) -> tuple[Words | Equation, ...]:
     """One nudge: the change of the output, its ratio to the nudge, the linear part, the remainder."""
     before = float(entries.opened.numbers[entries.opened.output])
-    small, large = rf"\Delta {below}", rf"\Delta {above}"
-    remainder: str | Equation = "none but rounding"
+    remainder: Words | Equation = "none but rounding"
     if not is_rounding(nudge, before):
-        remainder = proved(
-            [],
-            lambda show: [f"{show(nudge.change)} - {show.factor(nudge.linear)}"],
-            nudge.remainder,
-            digits=digits,
-        )
+        remainder = proved([], lambda show: [show(nudge.change) - show(nudge.linear)], nudge.remainder, digits=digits)
     return (
-        proved([small], lambda show: [], nudge.step, digits=digits),
-        proved([large], lambda show: [f"{show(nudge.after)} - {show.factor(before)}"], nudge.change, digits=digits),
-        proved(
-            [rf"\frac{{{large}}}{{{small}}}"],
-            lambda show: [rf"\frac{{{show(nudge.change)}}}{{{show(nudge.step)}}}"],
-            nudge.ratio,
-            digits=digits,
-        ),
+        proved([], None, nudge.step, digits=digits),
+        proved([], lambda show: [show(nudge.after) - show(before)], nudge.change, digits=digits),
+        proved([], lambda show: [show(nudge.change) / show(nudge.step)], nudge.ratio, digits=digits),
         proved([], lambda show: [show.product([entries.gradients[0], nudge.step])], nudge.linear, digits=digits),
         remainder,
     )
@@ -105,15 +107,16 @@ def is_rounding(nudge: Nudge, before: float) -> bool:
     return abs(nudge.remainder) <= ROUNDING * max(abs(before), abs(nudge.after), abs(nudge.linear))
 
 
-def remainder_words(nudges: Sequence[Nudge], above: str, before: float) -> list[Block]:
+def remainder_words(nudges: Sequence[Nudge], above: Tree, before: float) -> list[Block]:
     """What the remainders tell, where two of them are there to compare."""
     if len(nudges) < 2:
         return []
     first, second = nudges[0], nudges[1]
     if not any([nudge.change for nudge in nudges]):
-        return [Paragraph(f"${above}$ does not move at all.")]
+        return [Paragraph(said(above, " does not move at all."))]
     if is_rounding(first, before):
-        return [Paragraph(f"${above}$ moves in exact proportion to the nudge: there is no remainder but rounding.")]
+        words = " moves in exact proportion to the nudge: there is no remainder but rounding."
+        return [Paragraph(said(above, words))]
     if is_rounding(second, before) or not finite([first.remainder, second.remainder]):
         return []
     times = first.remainder / second.remainder
@@ -142,20 +145,22 @@ def travel(maker: Maker, moved: Mapping[Node, Any], digits: int) -> list[Block]:
         node, place = entries.entries[k]
         return float(np.asarray(moved[node])[place]) - entries.value(k)
 
-    rows: list[tuple[str | Equation, ...]] = []
+    rows: list[tuple[Words | Equation, ...]] = []
     for low, high in pairs:
         above, below = maker.named(high), maker.named(low)
         far, near = change(high), change(low)
-        ratio: str | Equation = "it does not move"
+        ratio: Words | Equation = "it does not move"
         if near:
             ratio = proved(
-                [rf"\frac{{\Delta {above}}}{{\Delta {below}}}"],
-                lambda show, far=far, near=near: [rf"\frac{{{show(far)}}}{{{show(near)}}}"],
+                [Change(above) / Change(below)],
+                lambda show, far=far, near=near: [show(far) / show(near)],
                 far / near,
                 digits=digits,
             )
         slope = entries.derivatives(low, high)[low]
-        rows.append((ratio, proved([derivative(above, below)], lambda show: [], slope, digits=digits)))
+        name = derivative(above, below)
+        maker.environment.update({name: slope, Change(above): far, Change(below): near})
+        rows.append((ratio, proved([name], None, slope, digits=digits)))
     return [Table(("Ratio of nudges", "Derivative"), tuple(rows), "The first nudge on its way, link by link")]
 
 
@@ -165,9 +170,10 @@ def ways_story(maker: Maker, ways: int | float, request: Request) -> list[Block]
     below, above = entries.symbol(0), entries.symbol(entries.last)
     gradient = entries.gradients[0]
     if entries.last == 0:
-        return [Paragraph(f"${above}$ is what was differentiated: it moves with itself, one to one.")]
-    number = f"{ways:,}" if isinstance(ways, int) else f"about $10^{{{round(ways)}}}$"
+        return [Paragraph(said(above, " is what was differentiated: it moves with itself, one to one."))]
+    number = f"{ways:,}" if isinstance(ways, int) else f"about 10^{round(ways)}"
     lead = "One way leads" if ways == 1 else f"{number[0].upper()}{number[1:]} ways lead"
+    maker.environment[derivative(above, below)] = gradient
     shown = largest_ways(entries, request.top)
     rows = tuple(
         [(str(i), way_words(maker, way), way_equation(maker, way, request.digits)) for i, way in enumerate(shown, 1)]
@@ -178,13 +184,19 @@ def ways_story(maker: Maker, ways: int | float, request: Request) -> list[Block]
     return [
         Heading("Ways", 3),
         Paragraph(
-            f"{lead} from ${below}$ to ${above}$. Each carries the product of the slopes along it, and the gradient is "
-            "the sum of what all of them carry."
+            said(
+                f"{lead} from ",
+                below,
+                " to ",
+                above,
+                ". Each carries the product of the slopes along it, and the gradient is the sum of what all of them "
+                "carry.",
+            )
         ),
         *([Table(("", "Way", "What it carries"), rows, "The largest")] if rows else []),
         proved(
             [derivative(above, below)],
-            lambda show: [show.sum(terms)] if len(terms) > 1 else [],
+            (lambda show: [show.sum(terms)]) if len(terms) > 1 else None,
             gradient,
             digits=request.digits,
             note=note,
@@ -192,14 +204,15 @@ def ways_story(maker: Maker, ways: int | float, request: Request) -> list[Block]
     ]
 
 
-def way_words(maker: Maker, way: Sequence[Edge]) -> str:
+def way_words(maker: Maker, way: Sequence[Edge]) -> Words:
     """The entries along a way, from the first to the output."""
     stops = [0, *[edge.target for edge in way]]
-    if len(stops) <= LONGEST:
-        return "$" + r" \to ".join(map(maker.named, stops)) + "$"
     half = LONGEST // 2
-    ends = [*map(maker.named, stops[:half]), r"\cdots", *map(maker.named, stops[-half:])]
-    return "$" + r" \to ".join(ends) + "$"
+    shown = stops if len(stops) <= LONGEST else [*stops[:half], *stops[-half:]]
+    named: list[Words] = [said(maker.named(k)) for k in shown]
+    if len(stops) > LONGEST:
+        named.insert(half, "⋯")
+    return listed(named, " → ")
 
 
 def carried(entries: Entries, way: Sequence[Edge]) -> float:
@@ -219,8 +232,9 @@ def way_equation(maker: Maker, way: Sequence[Edge], digits: int) -> Equation:
         values = [*values[:half], math.prod(values[half:-half]), *values[-half:]]
         note = f"the factor in the middle is the product of {len(backwards) - 2 * half:,}"
         return proved([], lambda show: [show.product(values)], carried(maker.entries, way), digits=digits, note=note)
-    factors = [maker.direct(edge.source, edge.target, [edge])[0].factor for edge in backwards]
-    symbols = [r" \cdot ".join(factors)] if all(factors) else []
+    formulas = [maker.direct(edge.source, edge.target, [edge])[0].formula for edge in backwards]
+    factors = [x for x in formulas if x is not None]
+    symbols = [in_a_row("mul", factors)] if len(factors) == len(values) else []
     if len(values) == 1:
-        return proved(symbols, lambda show: [], carried(maker.entries, way), digits=digits)
+        return proved(symbols, None, carried(maker.entries, way), digits=digits)
     return proved(symbols, lambda show: [show.product(values)], carried(maker.entries, way), digits=digits)

@@ -11,6 +11,7 @@ from chainrule.derivation.entries.entries import Entries, Entry, NotReached, ent
 from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Block, Heading, Note
 from chainrule.derivation.request import Request
+from chainrule.derivation.words import said
 
 
 def each_asked(opened: Opened, request: Request, story: list[Block]) -> Iterator[Entries]:
@@ -19,11 +20,19 @@ def each_asked(opened: Opened, request: Request, story: list[Block]) -> Iterator
     story += notes
     for target in targets:
         if len(targets) > 1:
-            story.append(Heading(f"In ${entry_symbol(opened, *target)}$"))
+            story.append(Heading(said("In ", entry_symbol(opened, *target))))
         try:
             entries = Entries(opened, *target, whole=request.whole)
-        except NotReached as reason:
-            story.append(Note(str(reason)))
+        except NotReached:
+            story.append(
+                Note(
+                    said(
+                        "The output does not move with ",
+                        entry_symbol(opened, *target),
+                        ": its gradient is 0, since nothing made from it reaches the output.",
+                    )
+                )
+            )
         else:
             yield entries
 
@@ -50,8 +59,12 @@ def asked_entries(opened: Opened, request: Request) -> tuple[list[Entry], list[B
     chosen = [(entry, np.size(opened.numbers[entry.node])) for entry in entries]
     notes += [
         Note(
-            f"${opened.symbols[entry.node]}$ has {size:,} entries; this is the one with the largest gradient, "
-            f"${entry_symbol(opened, *entry)}$. Ask for another with wrt=name[place]."
+            said(
+                opened.symbols[entry.node],
+                f" has {size:,} entries; this is the one with the largest gradient, ",
+                entry_symbol(opened, *entry),
+                ". Ask for another with wrt=name[place].",
+            )
         )
         for entry, size in chosen
         if size > 1

@@ -14,12 +14,14 @@ import numpy as np
 
 from chainrule.core import Value
 from chainrule.core.forward import tangents_of
-from chainrule.core.operation import Fused, Linear, Operation, Pointwise
+from chainrule.core.operation import Fused, Linear, Operation, Pointwise, book
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.custom import CustomRule
 from chainrule.derivation.opened.opened import Opened, without_casts
 from chainrule.errors import ChainruleError, GraphError
+from chainrule.maths import Tree, plain
+from chainrule.maths.tree import made
 
 Place = tuple[int, ...]
 Node = Any
@@ -32,7 +34,7 @@ EXACT = 1e-9
 
 
 class NotReached(GraphError):
-    """No way leads from the entry to the output."""
+    """No way leads from an entry, which it names, to the output."""
 
 
 class Entry(NamedTuple):
@@ -86,8 +88,8 @@ class Entries:
         """The number of the output."""
         return len(self.entries) - 1
 
-    def symbol(self, k: int) -> str:
-        """An entry in LaTeX."""
+    def symbol(self, k: int) -> Tree:
+        """The symbol of an entry."""
         return entry_symbol(self.opened, *self.entries[k])
 
     def value(self, k: int) -> float:
@@ -153,7 +155,7 @@ class Entries:
                         self.entries.append(Entry(node, there))
                     edges.append(Edge(known[x][here], places[there], slot, slope))
                 if most is not None and len(edges) > most:
-                    name = self.opened.symbols[self.entries[0].node]
+                    name = plain(self.opened.symbols[self.entries[0].node])
                     raise GraphError(
                         f"too many entries: more than {most:,} steps from entry to entry from {name} to the output; "
                         "explain it with dialect='jacobian', which keeps arrays whole, or ask for whole=True"
@@ -181,10 +183,7 @@ class Entries:
         target = self.opened.output
         end = [k for k, entry in enumerate(self.entries) if entry.node is target]
         if not end:
-            raise NotReached(
-                f"The output does not move with ${self.symbol(0)}$: its gradient is 0, since nothing made from it "
-                "reaches the output."
-            )
+            raise NotReached(plain(self.symbol(0)))
         useful = bytearray(len(self.entries))
         useful[end[0]] = 1
         # Edges come in the order of their targets, so backwards each target is settled before its sources.
@@ -222,27 +221,22 @@ class Entries:
         tolerance = EXACT * self.sizes[0] if np.isfinite(self.sizes[0]) else 0.0
         if not np.isclose(self.gradients[0], engine, rtol=EXACT, atol=tolerance, equal_nan=True):
             raise ChainruleError(
-                f"internal error, please report it: the ways from {self.symbol(0)} add up to "
+                f"internal error, please report it: the ways from {plain(self.symbol(0))} add up to "
                 f"{self.gradients[0]!r}, and the engine has {engine!r}"
             )
 
 
-def entry_symbol(opened: Opened, node: Node, place: Place) -> str:
-    """An entry as the program writes it, counted from 0: ``w_{1}[3, 1]``.
-
-    The batch of a single example is left out.
-    """
-    return placed(opened.symbols[node], node, place)
+def entry_symbol(opened: Opened, node: Node, place: Place) -> Tree:
+    """An entry as the program writes it, counted from 0: w₁[3, 1]."""
+    return placed(opened.symbols[node], place)
 
 
-def placed(symbol: str, node: Node, place: Place) -> str:
-    """A symbol of an array with the place of an entry."""
-    if node.op is not None and len(place) > 1 and node.shape[0] == 1:
-        place = place[1:]
+def placed(symbol: Tree, place: Place) -> Tree:
+    """An entry of an array."""
     if not place:
         return symbol
-    listed = ", ".join(map(str, place))
-    return f"{symbol}[{listed}]"
+    (first, *rest) = place
+    return made(book["index"], (symbol,), {"key": place if rest else first}, ())
 
 
 def local_slopes(

@@ -19,7 +19,8 @@ from chainrule.derivation.entries.shares import Shares
 from chainrule.derivation.entries.slopes import Slopes, multiplied, nameless, product_of
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.opened.opened import Opened
-from chainrule.expression.template import RELATION
+from chainrule.derivation.words import Words, listed, said
+from chainrule.maths import Derivative, Tree
 
 MOST_STEPS = 8
 """Unnamed steps are made one link up to this many; between more of them each is a link of its own."""
@@ -30,20 +31,23 @@ MOST_TERMS = 3
 MOST_INNER = 2
 """Of cancellations that happen alike in many places so many are shown."""
 
+MOST_HELD = 3
+"""So many things that are held are named below a link; they tell it from the others well enough."""
+
 NESTED = 2
 """How many fans within fans are followed, each along its largest way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """How fast `above` moves with `below`, both in LaTeX, as a number and where it is short as a formula."""
+    """How fast `above` moves with `below`, as a number and where it is short as a formula."""
 
-    above: str
-    below: str
+    above: Tree
+    below: Tree
     value: float
-    formula: str = ""
-    factor: str = ""
-    """The formula as it stands in a product, in parentheses where it needs them."""
+    formula: Tree | None = None
+    held: tuple[Tree, ...] = ()
+    """What it does not go through, where there is another way from `below` to `above`."""
     operation: str = ""
     """The rule between the two; several names, or empty, where many lie between them."""
     intuition: str = ""
@@ -58,16 +62,16 @@ class Link:
     """What those add up to."""
 
     @property
-    def name(self) -> str:
-        r"""The link in Leibniz's notation, ``\frac{\partial L}{\partial w}``."""
-        return derivative(self.above, self.below)
+    def name(self) -> Derivative:
+        """The link in Leibniz's notation, ∂L/∂w."""
+        return derivative(self.above, self.below, *self.held)
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
     """One of several ways: the number that it leads through first, and its links, the nearest to the output first."""
 
-    through: str
+    through: Tree
     links: tuple[Link, ...]
     value: float
 
@@ -77,9 +81,9 @@ class Cancellation:
     """Neighbouring links whose product is simpler than they are: what it is, and that as a number."""
 
     links: tuple[Link, ...]
-    product: str
+    product: Tree
     """The formulas of the links, multiplied."""
-    simpler: str
+    simpler: Tree
     value: float
     term: Any = field(repr=False, compare=False, default=None)
 
@@ -88,28 +92,31 @@ class Cancellation:
 class Chain:
     """The gradient of `output` in `entry` as links from the output (first) to the entry (last)."""
 
-    output: str
-    entry: str
+    output: Tree
+    entry: Tree
     gradient: float
     links: tuple[Link, ...]
     cancellations: tuple[Cancellation, ...]
-    meanings: tuple[tuple[str, str], ...] = ()
+    meanings: tuple[tuple[Tree, Words], ...] = ()
     """Letters that the user did not give, and what they stand for."""
+    environment: dict[Tree, Any] = field(default_factory=dict[Tree, Any])
+    """What the links, and letters that are of no node, stand for."""
 
 
 def chain_of(entries: Entries, *, top: int = 5) -> Chain:
-    r"""The links from the output to the entry; O(edges), and for each listed way O(edges of it).
+    """The links from the output to the entry; O(edges), and for each listed way O(edges of it).
 
     >>> import chainrule as cr
     >>> from chainrule.derivation.entries.entries import Entries
     >>> from chainrule.derivation.entries.links import chain_of
     >>> from chainrule.derivation.opened.opened import Opened
+    >>> from chainrule.maths import unicode
     >>> w = cr.Value(2.0, label="w")
     >>> h = 3.0 * w
     >>> h.label = "h"
     >>> chain = chain_of(Entries(Opened(cr.square(h), [w]), w))
-    >>> [(link.formula, link.value) for link in chain.links], chain.gradient
-    ([('2 \\cdot h', 12.0), ('3', 3.0)], 36.0)
+    >>> [(unicode(link.formula), link.value) for link in chain.links], chain.gradient
+    ([('2h', 12.0), ('3', 3.0)], 36.0)
     """
     maker = Maker(entries, top)
     pairs = maker.named_pairs(entries.cuts())
@@ -122,6 +129,7 @@ def chain_of(entries: Entries, *, top: int = 5) -> Chain:
         links=links,
         cancellations=(*maker.cancellations(made), *maker.inner[:MOST_INNER]),
         meanings=tuple(maker.meanings.items()),
+        environment=maker.environment,
     )
 
 
@@ -135,8 +143,10 @@ class Maker:
         self.top = top
         self.inner: list[Cancellation] = []
         """What cancels within a link: on a way, between unnamed steps, inside a fused operation."""
-        self.meanings: dict[str, str] = {}
+        self.meanings: dict[Tree, Words] = {}
         """What the letters stand for that the user did not give."""
+        self.environment: dict[Tree, Any] = {}
+        """The numbers of links, and of letters that are of no node."""
 
     def named_pairs(self, cuts: Sequence[int]) -> list[tuple[int, int]]:
         """Neighbours among the entries that all ways pass, the nearest to the output first; unnamed ones left out.
@@ -179,7 +189,7 @@ class Maker:
         if term is None and op is book["cross_entropy"]:
             return self.through_shares(low, high)
         term = simplified(term)
-        link = self.written(low, high, sum([e.slope for e in edges]), term)
+        link = self.written(low, high, sum([e.slope for e in edges]), term, self.beside(low, high, edges))
         return replace(link, operation=op.name, intuition=op.intuition), term
 
     def through_shares(self, low: int, high: int) -> tuple[Link, Any]:
@@ -190,7 +200,8 @@ class Maker:
         made = [maker.link(a, b, 1) for a, b in maker.named_pairs(shares.entries.cuts())]
         found = maker.cancellations(made)
         self.inner += found
-        self.meanings[shares.letter] = f"the softmax of ${self.opened.symbols[shares.source]}$: its shares"
+        self.meanings[shares.letter] = said("the softmax of ", self.opened.symbols[shares.source], ": its shares")
+        self.environment.update({**maker.environment, shares.letter: shares.shares})
         term = found[0].term if found else product_of([step for _, step in made])
         term = self.slopes.adopted(term, shares.slopes, shares.owners)
         link = self.written(low, high, shares.entries.gradients[0], term)
@@ -198,8 +209,14 @@ class Maker:
         steps = tuple([replace(step, steps=(), ways=()) for step, _ in made])
         return replace(link, steps=steps, operation=node.op.name, intuition=node.op.intuition), term
 
-    def named(self, k: int) -> str:
-        """An entry in LaTeX; of one that the user has no name for, what it is made of is remembered."""
+    def beside(self, low: int, high: int, edges: Sequence[Edge]) -> tuple[Tree, ...]:
+        """What else reads the lower entry and reaches the upper one: those edges leave it as it is."""
+        taken = set(edges)
+        others = dict.fromkeys([e.target for e in self.entries.departures[low] if e not in taken and e.target < high])
+        return tuple([self.named(k) for k in others if high in self.entries.reachable(k, high)][:MOST_HELD])
+
+    def named(self, k: int) -> Tree:
+        """The symbol of an entry; of one that the user has no name for, what it is made of is remembered."""
         node = self.entries.entries[k].node
         if nameless(self.opened, node):
             self.meanings[self.opened.symbols[node]] = made_of(self.opened, node)
@@ -256,14 +273,12 @@ class Maker:
         links = tuple([link for link, _ in made])
         return Way(self.entries.symbol(through), links, value), product_of([term for _, term in made])
 
-    def written(self, low: int, high: int, value: float, term: Any) -> Link:
+    def written(self, low: int, high: int, value: float, term: Any, held: tuple[Tree, ...] = ()) -> Link:
         """A link with the formula of its term."""
-        above, below = self.named(high), self.named(low)
-        if term is None or not self.slopes.agrees(term, value):
-            return Link(above, below, float(value))
-        formula = self.slopes.formula(term)
-        shown = formula.enclosed() if formula.binds == RELATION else formula.latex
-        return Link(above, below, float(value), shown, self.slopes.factor(term))
+        formula = None if term is None or not self.slopes.agrees(term, value) else self.slopes.formula(term)
+        link = Link(self.named(high), self.named(low), float(value), formula, held)
+        self.environment[link.name] = link.value
+        return link
 
     def cancellations(self, made: Sequence[tuple[Link, Any]]) -> list[Cancellation]:
         """Neighbours of which one divides by what the other multiplies by, so that the product is shorter."""
@@ -272,18 +287,17 @@ class Maker:
             term = None if x is None or y is None else cancelled(x, y)
             value = left.value * right.value
             if term is not None and self.slopes.agrees(term, value):
-                product = multiplied(x, y)
-                found.append(
-                    Cancellation((left, right), self.slopes.latex(product), self.slopes.latex(term), value, term)
-                )
+                product, simpler = self.slopes.formula(multiplied(x, y)), self.slopes.formula(term)
+                if product is not None and simpler is not None:
+                    found.append(Cancellation((left, right), product, simpler, value, term))
         return found
 
 
-def made_of(opened: Opened, node: Node) -> str:
+def made_of(opened: Opened, node: Node) -> Words:
     """How a value without a name came to be, in words with mathematics."""
     if isinstance(node.op, Pointwise):
-        return f"${opened.formula(node)}$"
-    return f"{node.op.name} of " + " and ".join([f"${opened.symbols[x]}$" for _, x in node.edges])
+        return said(opened.formula(node))
+    return said(f"{node.op.name} of ", listed([said(opened.symbols[x]) for _, x in node.edges], " and "))
 
 
 def finite(values: Sequence[float]) -> bool:

@@ -6,6 +6,7 @@ its links come from the book's rules for softmax and log like any others.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,12 @@ from chainrule.core.tensor import Tensor
 from chainrule.derivation.entries.entries import Entries, Place
 from chainrule.derivation.entries.slopes import Slopes
 from chainrule.derivation.opened.opened import Opened
+from chainrule.maths import Symbol
 from chainrule.rules.composed import softmax
 from chainrule.rules.linear import index, mean
 from chainrule.rules.pointwise import log
 
-LETTERS = ("p", r"\hat{p}", "q")
+LETTERS = (Symbol("p"), Symbol("p", mark="hat"), Symbol("q"))
 """What the shares are called: the first that the user does not use."""
 
 
@@ -28,17 +30,18 @@ class Shares:
     def __init__(self, opened: Opened, node: Tensor, logit: Place) -> None:
         source = node.edges[0][1]
         taken = set(opened.symbols.values())
-        self.letter = next((name for name in LETTERS if name not in taken), LETTERS[0])
+        self.letter = next((letter for letter in LETTERS if letter not in taken), LETTERS[0])
         target = np.asarray(node.settings["target"])
         leaf = Tensor(opened.numbers[source], requires_grad=True)
-        # A result shows its places without the batch of one, and a leaf with it.
         logits = leaf if source.op is None else leaf.alias()
-        logits.label = opened.symbols[source]
         shares = softmax(logits, axis=-1)
+        self.letter = replace(self.letter, shape=shares.shape)
+        self.shares = shares.data
         loss: Any = -mean(index(log(shares), key=(np.arange(len(target)), target)))
         inner = Opened(loss, [logits])
-        inner.symbols.update({logits: opened.symbols[source], shares: self.letter, loss: opened.symbols[node]})
+        for inside, symbol in ((logits, opened.symbols[source]), (shares, self.letter), (loss, opened.symbols[node])):
+            inner.call(inside, symbol)
         self.source = source
-        self.owners = {logits: (source, ""), shares: (shares, self.letter)}
+        self.owners = {logits: (source, None), shares: (shares, self.letter)}
         self.entries = Entries(inner, logits, logit)
         self.slopes = Slopes(self.entries)

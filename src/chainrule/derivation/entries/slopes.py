@@ -7,7 +7,6 @@ here states a derivative, and every term is worked out and compared with the eng
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -30,9 +29,9 @@ from chainrule.derivation.entries.entries import (
     spots,
 )
 from chainrule.derivation.opened.opened import Opened, without_casts
-from chainrule.errors import ChainruleError
-from chainrule.expression.formula import Formula, as_formula
-from chainrule.expression.template import ATOM, NEGATIVE, POWER
+from chainrule.errors import ChainruleError, GraphError
+from chainrule.maths import Number, Tree
+from chainrule.maths.of_terms import tree_of_term
 from chainrule.program.grid import derivatives_of_entry, grid_of
 
 EXACT = 1e-9
@@ -55,7 +54,7 @@ class Slopes:
         self.entries = entries
         self._depth = DEEPEST if named_alone else 0
         self.opened: Opened = entries.opened
-        self._letters: dict[Term, tuple[str, float]] = {}
+        self._letters: dict[Term, tuple[Tree, float]] = {}
         self._probes: dict[tuple[Node, int], tuple[Probe, Probe]] = {}
         self._serial: dict[Node, int] = {}
         self.instead: dict[Term, Any] = {}
@@ -86,7 +85,7 @@ class Slopes:
             return True
         if np.isfinite(ours) and np.isfinite(slope) and not np.isclose(ours, slope, rtol=1e-4, atol=1e-4):
             raise ChainruleError(
-                f"internal error, please report it: the slope {self.latex(term)} is {ours!r}, the engine's {slope!r}"
+                f"internal error, please report it: the slope {term!r} is {ours!r}, and the engine's {slope!r}"
             )
         return False
 
@@ -96,21 +95,14 @@ class Slopes:
             numbers = {x: self._letters[x][1] for x in letters_in(term)}
             return float(replay([term], numbers)[0])
 
-    def formula(self, term: Any) -> Formula:
-        """A term as it is printed."""
-        written = {x: letter(self._letters[x][0]) for x in letters_in(term)}
-        return as_formula(replay([term], written)[0])
-
-    def latex(self, term: Any) -> str:
-        """A term as LaTeX; a condition, which counts 1 or 0, in brackets."""
-        return self.formula(term).latex
-
-    def factor(self, term: Any) -> str:
-        """A term as it stands in a product: in parentheses where it needs them, and nothing where there is none."""
+    def formula(self, term: Any) -> Tree | None:
+        """A term as it is printed; None for none, and for what is too long to be read."""
         if term is None:
-            return ""
-        formula = self.formula(term)
-        return formula.latex if formula.binds > NEGATIVE else formula.enclosed()
+            return None
+        try:
+            return tree_of_term(term, {x: self._letters[x][0] for x in letters_in(term)})
+        except GraphError:
+            return None
 
     def entry(self, k: int) -> Term:
         """The letter of an entry of the graph."""
@@ -122,8 +114,7 @@ class Slopes:
         found = symbol(f"{serial}{list(place)}")
         if found not in self._letters:
             number = self.opened.numbers[node]
-            latex = placed(self.opened.symbols[node], node, place)
-            self._letters[found] = latex, float(number[place] if place else number)
+            self._letters[found] = placed(self.opened.symbols[node], place), float(number[place] if place else number)
         return found
 
     def expression(self, node: Node, place: Place, depth: int | None = None) -> Any:
@@ -161,17 +152,17 @@ class Slopes:
         name = self._name(x)
         own = place[len(place) - x.ndim :] if x.ndim <= len(place) else place
         own = tuple([0 if n == 1 else i for i, n in zip(own, x.shape, strict=True)])
-        return self._named(x, name, own) if name else float(repeated[place])
+        return float(repeated[place]) if name is None else self._named(x, name, own)
 
-    def _name(self, x: Tensor) -> str:
-        """The user's name for a tensor that is not part of the graph, or nothing."""
-        symbol = self.opened.symbols.get(x, "")
-        return "" if re.fullmatch(r"c_\{\d+\}|-?[\d.].*", symbol) else symbol
+    def _name(self, x: Tensor) -> Tree | None:
+        """The user's name for a tensor that is not part of the graph."""
+        symbol = self.opened.symbols.get(x)
+        return None if x in self.opened.numbered or isinstance(symbol, Number) else symbol
 
-    def _named(self, x: Tensor, name: str, place: Place) -> Term:
+    def _named(self, x: Tensor, name: Tree, place: Place) -> Term:
         serial = self._serial.setdefault(x, len(self._serial))
         found = symbol(f"{serial}{list(place)}")
-        self._letters[found] = placed(name, x, place), float(x.data[place])
+        self._letters[found] = placed(name, place), float(x.data[place])
         return found
 
     def _partial(self, node: Node, place: Place, slot: int) -> Any:
@@ -202,8 +193,8 @@ class Slopes:
                 x = node.inputs[i]
                 if any(x is y for _, y in node.edges):
                     return self.expression(x, where[0])
-                name = self._name(x) if isinstance(x, Tensor) else ""
-                return self._named(x, name, where[0]) if name else real
+                name = self._name(x) if isinstance(x, Tensor) else None
+                return real if name is None else self._named(x, name, where[0])
         if found == real:
             return real
         return self._through_composition(node, slot, here) if isinstance(node.op, Fused) and not node.shape else None
@@ -212,7 +203,7 @@ class Slopes:
         """The derivative of a fused number by the way through the operations that it stands for, if there is one."""
         probe, _ = self._probe(node, slot)
         stand_ins: list[Any] = list(probe.inputs)
-        owners: dict[Node, tuple[Node, str]] = {}
+        owners: dict[Node, tuple[Node, Tree | None]] = {}
         for i, x in enumerate(node.inputs):
             if isinstance(x, Tensor):
                 stand_ins[i] = Tensor(probe.inputs[i], requires_grad=i == slot)
@@ -221,11 +212,13 @@ class Slopes:
         inner = Entries(Opened(out, [stand_ins[slot]]), stand_ins[slot], here)
         if any(len(edges) > 1 for edges in inner.departures) or len(inner) > 2 * DEEPEST:
             return None
-        inner.opened.symbols.update({stand_in: name or "?" for stand_in, (_, name) in owners.items()})
+        for stand_in, (_, name) in owners.items():
+            if name is not None:
+                inner.opened.call(stand_in, name)
         steps = Slopes(inner)
         return self.adopted(product_of([steps.of(edges[0]) for edges in inner.departures[:-1]]), steps, owners)
 
-    def adopted(self, term: Any, inner: Slopes, owners: Mapping[Node, tuple[Node, str]]) -> Any:
+    def adopted(self, term: Any, inner: Slopes, owners: Mapping[Node, tuple[Node, Tree | None]]) -> Any:
         """A term over the letters of another graph, over this one's instead; None where a letter has no owner.
 
         `owners` has what each node stands for here: a node of this graph, or a tensor outside it and its name.
@@ -235,13 +228,13 @@ class Slopes:
         for x in letters_in(term):
             serial, _, listed = x.label.partition("[")
             place = tuple([int(i) for i in listed.rstrip("]").split(",") if i])
-            node, name = owners.get(nodes[int(serial)], (None, ""))
+            node, name = owners.get(nodes[int(serial)], (None, None))
             if node is None:
                 return None
             if node in self.opened.numbers:
                 exchanged[x] = self.expression(node, place)
             else:
-                exchanged[x] = self._named(node, name, place) if name else float(node.data[place])
+                exchanged[x] = float(node.data[place]) if name is None else self._named(node, name, place)
         return replay([term], exchanged)[0] if isinstance(term, Term) else term
 
     def _probe(self, node: Tensor, slot: int) -> tuple[Probe, Probe]:
@@ -255,12 +248,7 @@ class Slopes:
 
 def nameless(opened: Opened, node: Node) -> bool:
     """Whether a computed node goes by a number (v₁, v₂, …), since the user has no name for it."""
-    return node.op is not None and not node.label and re.fullmatch(r"v_\{\d+\}", opened.symbols[node]) is not None
-
-
-def letter(latex: str) -> Formula:
-    """A letter; one that has something above the line needs parentheses under a power."""
-    return Formula(latex, POWER if "^" in latex else ATOM)
+    return node.op is not None and node in opened.numbered
 
 
 def letters_in(term: Any) -> list[Term]:

@@ -120,14 +120,14 @@ def unrolled(entries: Entries, ahead: list[Ahead], best: dict[int, Best], rank: 
 
 @dataclass(frozen=True, slots=True)
 class Nudge:
-    """What a step of the entry does to the output, foretold and measured."""
+    """What a step of the entry does to the output, by its derivative and as measured."""
 
     step: float
     after: float
     """The output after the step."""
     change: float
     linear: float
-    """The part that the derivative foretells."""
+    """The derivative times the step."""
 
     @property
     def ratio(self) -> float:

@@ -29,7 +29,7 @@ def write(derivation: Derivation, format: str, **options: Any) -> str:  # noqa: 
     """A derivation in a format.
 
     Options: `width` for terminal and plain, `color` for terminal, `fragment` for latex and html.
-    Raises FormatError for an unknown format, and MissingExtra where html's library is not installed.
+    Raises FormatError for an unknown format.
     """
     if format not in FORMATS:
         near = difflib.get_close_matches(format, FORMATS, n=1)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from html import escape
 
 from chainrule.derivation.formats.page import page
 from chainrule.derivation.formats.plain import one_line
 from chainrule.derivation.formats.terminal import words as terminal_words
-from chainrule.derivation.ink import Ink
 from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.words import Words, pieces
-from chainrule.errors import MissingExtra
-from chainrule.maths import Relation, Tree, as_mathml, mathml
+from chainrule.maths import Relation, mathml, unicode
+from chainrule.maths.as_mathml import aligned
 
 STYLE = """\
 .chainrule { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; }
@@ -46,7 +43,7 @@ PAGE = """\
 </body>
 </html>
 """
-LONGEST = 110
+LONGEST = 70
 """A longer chain is set with one side under the other."""
 
 
@@ -56,15 +53,6 @@ def write(derivation: Derivation, *, fragment: bool = False, detail: str = "full
     if fragment:
         return f'<div class="chainrule">\n<style>\n{STYLE}\n</style>\n{body}\n</div>\n'
     return PAGE.format(title=escape(terminal_words(derivation.title).plain), style=STYLE, body=body)
-
-
-def converter() -> Callable[..., str]:
-    """What turns LaTeX into MathML, if it is installed."""
-    try:
-        from latex2mathml.converter import convert
-    except ImportError:
-        raise MissingExtra("latex2mathml", "html") from None
-    return convert
 
 
 def block(part: Block) -> str:
@@ -88,43 +76,15 @@ def block(part: Block) -> str:
 
 def words(text: Words) -> str:
     """Words with their formulas."""
-    found = [escape(one_line(plain)) if plain else maths(inside) for plain, inside in pieces(text)]
+    found = [escape(one_line(part)) if isinstance(part, str) else mathml(part) for part in pieces(text)]
     return "".join(found).strip()
 
 
 def displayed(part: Equation) -> str:
-    """An equation on its own: a long one with one side under the other."""
-    sides = trees_of(part)
-    if not sides:
-        return maths(aligned(part), "block")
-    if len(sides) == 1:
-        return mathml(sides[0], block=True)
-    chain = Relation(tuple(sides), part.between)
-    return mathml(chain, block=True) if len(part.latex) <= LONGEST else as_mathml.aligned(chain)
-
-
-def trees_of(part: Equation) -> list[Tree]:
-    """The sides of an equation; none where one is no tree."""
-    sides = [side for side in part.sides if isinstance(side, Tree)]
-    return sides if len(sides) == len(part.sides) else []
-
-
-def maths(latex: Ink, display: str = "inline") -> str:
-    """A formula as MathML; the converter leaves it to us to escape words."""
-    if isinstance(latex, Tree):
-        return mathml(latex, block=display == "block")
-    latex = re.sub(r"\\text\{((?:[^{}\\]|\\.)*)\}", lambda found: escape(found[0], quote=False), latex)
-    return converter()(latex, display=display)
-
-
-def aligned(part: Equation) -> str:
-    """A long chain with one side under the other."""
-    if len(part.latex) <= LONGEST or len(part.parts) < 3:
-        return part.latex
-    signs = part.between
-    lines = [f"{part.parts[0]} &{signs[0]} {part.parts[1]}"]
-    lines += [f"&{sign} {side}" for sign, side in zip(signs[1:], part.parts[2:], strict=True)]
-    return r"\begin{align*} " + r" \\ ".join(lines) + r" \end{align*}"
+    """An equation on its own: a long one with one side under the other, aligned at the signs."""
+    if not isinstance(part.tree, Relation) or len(unicode(part.tree)) <= LONGEST:
+        return mathml(part.tree, block=True)
+    return aligned(part.tree)
 
 
 def beside(part: Equation) -> str:
@@ -134,11 +94,7 @@ def beside(part: Equation) -> str:
 
 def cell(part: Words | Equation) -> str:
     """A cell of a table, or a line of steps."""
-    if not isinstance(part, Equation):
-        return words(part)
-    sides = trees_of(part)
-    chain = Relation(tuple(sides), part.between) if len(sides) > 1 else sides[0] if sides else part.latex
-    return maths(chain) + beside(part)
+    return words(part) if not isinstance(part, Equation) else mathml(part.tree) + beside(part)
 
 
 def table(part: Table) -> str:

@@ -1,13 +1,16 @@
 """JSON: the whole record, for programs, and back; ``derivation/schema.json`` describes it.
 
-Every object says what it is in ``type``: ``node``, ``equation`` and so on. Tuples are arrays. The numbers that JSON
-does not have are the strings ``"nan"``, ``"inf"`` and ``"-inf"``, and stand where a number is expected.
+Every object says what it is in ``type``: ``node``, ``equation`` and so on. Tuples are arrays. Formulas are LaTeX, in
+words between dollar signs; ``formulas`` has for each of them a text that NumPy runs, and its tree. The numbers that
+JSON does not have are the strings ``"nan"``, ``"inf"`` and ``"-inf"``, and stand where a number is expected.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -15,9 +18,13 @@ import numpy as np
 
 from chainrule.derivation import record
 from chainrule.derivation.record import Derivation, Equation
-from chainrule.derivation.words import text_of
+from chainrule.derivation.words import Words, text_of
 from chainrule.errors import FormatError
-from chainrule.maths import Tree, latex
+from chainrule.maths import Tree, latex, plain
+from chainrule.maths.as_data import data_of, tree_from
+
+PIECE = re.compile(r"\$((?:[^$\\]|\\.)+)\$|\\([$\\])|([^$\\]+|.)", re.DOTALL)
+"""A formula between dollar signs, a sign with a backslash before it, or words."""
 
 CLASSES = {
     kind.__name__.lower(): kind
@@ -28,14 +35,15 @@ CLASSES = {
 
 def write(derivation: Derivation, *, detail: str = "full") -> str:
     """A derivation as JSON, two spaces for each level; all of it, whatever the detail."""
-    return json.dumps(encoded(derivation), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    data = {**encoded(derivation), "formulas": trees_by_latex(derivation)}
+    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 to_json = write
 
 
 def encoded(x: Any) -> Any:
-    """Any part of a record as what JSON has."""
+    """Any part of a record as what JSON has; formulas are LaTeX."""
     if isinstance(x, Tree):
         return latex(x)
     if isinstance(x, Equation):
@@ -45,12 +53,11 @@ def encoded(x: Any) -> Any:
             "numbers": x.numbers,
             "signs": list(x.signs),
             "note": text_of(x.note),
+            "digits": x.digits,
         }
     if is_dataclass(x) and not isinstance(x, type):
-        return {
-            "type": type(x).__name__.lower(),
-            **{f.name: encoded_field(getattr(x, f.name), str(f.type)) for f in fields(x)},
-        }
+        values = {f.name: encoded_field(getattr(x, f.name), str(f.type)) for f in fields(x)}
+        return {"type": type(x).__name__.lower(), **values}
     if isinstance(x, tuple | list):
         return [encoded(part) for part in x]
     if isinstance(x, dict):
@@ -65,6 +72,8 @@ def encoded_field(x: Any, kind: str) -> Any:
     """A field of a record; words are a text, with LaTeX between dollar signs."""
     if kind == "Words":
         return text_of(x)
+    if x is None and "Tree" in kind:
+        return ""
     if "Words" in kind and isinstance(x, tuple):
         return [[cell(y) for y in part] if "tuple[tuple" in kind else cell(part) for part in x]
     return encoded(x)
@@ -73,6 +82,23 @@ def encoded_field(x: Any, kind: str) -> Any:
 def cell(x: Any) -> Any:
     """A cell of a table or a line of steps."""
     return encoded(x) if isinstance(x, Equation) else text_of(x)
+
+
+def formulas_in(x: Any) -> Iterator[Tree]:
+    """Every formula of a record."""
+    if isinstance(x, Tree):
+        yield x
+    elif is_dataclass(x) and not isinstance(x, type):
+        for f in fields(x):
+            yield from formulas_in(getattr(x, f.name))
+    elif isinstance(x, tuple):
+        for part in x:
+            yield from formulas_in(part)
+
+
+def trees_by_latex(derivation: Derivation) -> dict[str, Any]:
+    """What each formula says, as text that NumPy runs and as a tree; what prints alike is the same on a page."""
+    return {latex(x): {"plain": plain(x), "tree": data_of(x)} for x in formulas_in(derivation)}
 
 
 def from_json(text: str) -> Derivation:
@@ -85,26 +111,65 @@ def from_json(text: str) -> Derivation:
     if version != record.VERSION:
         raise FormatError(f"this is not a derivation of version {record.VERSION!r}, but {version!r}: explain it again")
     try:
-        found = decoded(data)
-    except (TypeError, KeyError, ValueError) as error:
+        trees = {key: tree_from(formula["tree"]) for key, formula in data.pop("formulas").items()}
+        found = Decoder(trees).record(data)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise FormatError(f"this JSON is no derivation: {error}") from error
     if not isinstance(found, Derivation):
         raise FormatError('this JSON is no derivation: its "type" is not "derivation"')
     return found
 
 
-def decoded(x: Any, numeric: bool = False) -> Any:
-    """Any part of a record; where numbers stand, strings are the numbers that JSON does not have."""
-    if isinstance(x, dict) and "type" in x:
+class Decoder:
+    """Reads a record back, with the tree that each formula's LaTeX stands for."""
+
+    def __init__(self, trees: dict[str, Tree]) -> None:
+        self.trees = trees
+
+    def record(self, x: Any) -> Any:
+        """An object with its type."""
+        if x["type"] == "equation":
+            sides = tuple([self.trees[part] for part in x["parts"]])
+            return Equation(sides, x["numbers"], tuple(x["signs"]), self.words(x["note"]), x["digits"])
         kind = CLASSES[x["type"]]
-        kinds = {f.name: str(f.type) for f in fields(kind)}
-        given = {name: decoded(value, "Numbers" in kinds.get(name, "") or kinds.get(name) == "float")
-                 for name, value in x.items() if name != "type"}  # fmt: skip
-        if kind is Equation:
-            given["sides"] = given.pop("parts")
-        return kind(**given)
-    if isinstance(x, dict):
-        return {key: decoded(value) for key, value in x.items()}
-    if isinstance(x, list):
-        return tuple([decoded(part, numeric) for part in x])
-    return float(x) if numeric and isinstance(x, str | int) else x
+        return kind(**{f.name: self.field(x[f.name], str(f.type)) for f in fields(kind)})
+
+    def field(self, x: Any, kind: str) -> Any:
+        """The value of a field of that kind."""
+        if kind == "Words":
+            return self.words(x)
+        if kind.startswith("Tree"):
+            return self.trees[x] if x else None
+        if "Words" in kind and isinstance(x, list):
+            return tuple([tuple(map(self.cell, part)) if "tuple[tuple" in kind else self.cell(part) for part in x])
+        if "Tree" in kind:
+            return tuple([(name, self.trees[symbol]) for name, symbol in x])
+        if "Numbers" in kind or kind == "float":
+            return self.numbers(x)
+        if isinstance(x, list):
+            return tuple([self.record(part) if isinstance(part, dict) else part for part in x])
+        return x
+
+    def cell(self, x: Any) -> Any:
+        """A cell of a table or a line of steps."""
+        return self.record(x) if isinstance(x, dict) else self.words(x)
+
+    def numbers(self, x: Any) -> Any:
+        """Numbers, of which some are strings; a summary of many."""
+        if isinstance(x, dict):
+            return self.record(x)
+        if isinstance(x, list):
+            return tuple([self.numbers(part) for part in x])
+        return x if x is None else float(x)
+
+    def words(self, text: str) -> Words:
+        """A text taken apart at its dollar signs."""
+        found: list[str | Tree] = []
+        for formula, escaped, words in PIECE.findall(text):
+            if formula:
+                found.append(self.trees[formula])
+            elif found and isinstance(found[-1], str):
+                found[-1] += escaped + words
+            else:
+                found.append(escaped + words)
+        return tuple(found) if any([isinstance(part, Tree) for part in found]) else "".join(map(str, found))

@@ -7,10 +7,11 @@ import unicodedata
 
 from chainrule.derivation.formats.page import page
 from chainrule.derivation.formats.plain import one_line
-from chainrule.derivation.ink import latex_of
 from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.words import Words, pieces
-from chainrule.expression.maths.signs import PRODUCTS, RELATIONS, SYMBOLS
+from chainrule.maths import latex
+from chainrule.maths.as_latex import LETTERS, PRODUCTS, RELATIONS
+from chainrule.maths.as_unicode import RELATIONS as SIGNS
 
 PREAMBLE = r"""\documentclass{article}
 \usepackage[T1]{fontenc}
@@ -23,7 +24,9 @@ PREAMBLE = r"""\documentclass{article}
 \allowdisplaybreaks
 \begin{document}
 """
-COMMANDS = {key: written for key, written in (SYMBOLS | RELATIONS | PRODUCTS).items() if key != r"\top"}
+OF_WORDS = {"→": r"\to", "∞": r"\infty", "∂": r"\partial", "∑": r"\sum", "⊤": r"\top"}
+COMMANDS = LETTERS | PRODUCTS | {SIGNS[sign]: command for sign, command in RELATIONS.items()} | OF_WORDS
+"""What LaTeX calls the signs of mathematics that stand among words."""
 ESCAPES = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -34,7 +37,7 @@ ESCAPES = {
     ">": r"\textgreater{}",
     "−": "$-$",
     "′": "$'$",
-    **{written.sign: f"${command}$" for command, written in COMMANDS.items() if not written.sign.isascii()},
+    **{sign: f"${command}$" for sign, command in COMMANDS.items() if not sign.isascii()},
 }
 HEADINGS = {1: r"\section*", 2: r"\subsection*"}
 LOWEST = r"\subsubsection*"
@@ -79,7 +82,7 @@ def block(part: Block) -> str:
 
 def words(text: Words) -> str:
     """Words with their formulas."""
-    found = [escaped(plain) if plain else f"${maths(latex_of(inside))}$" for plain, inside in pieces(text)]
+    found = [escaped(part) if isinstance(part, str) else f"${maths(latex(part))}$" for part in pieces(text)]
     return "".join(found).strip()
 
 

@@ -6,9 +6,9 @@ import re
 
 from chainrule.derivation.formats.page import page
 from chainrule.derivation.formats.plain import one_line
-from chainrule.derivation.ink import latex_of
 from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.words import Words, pieces
+from chainrule.maths import latex
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&!])")
 KINDS = {"note": "NOTE", "warning": "WARNING", "wrong": "CAUTION"}
@@ -42,7 +42,7 @@ def block(part: Block) -> str:
 
 def words(text: Words) -> str:
     """Words with their formulas; nothing in them is taken for Markdown."""
-    found = [escaped(plain) if plain else f"${maths(latex_of(inside))}$" for plain, inside in pieces(text)]
+    found = [escaped(part) if isinstance(part, str) else f"${maths(latex(part))}$" for part in pieces(text)]
     line = "".join(found).strip()
     # At the start of a line these would begin a list or a line across the page.
     return re.sub(r"^([-+=]|\d+(?=[.)]))", r"\\\1" if line[:1] in "-+=" else r"\1&#8203;", line)

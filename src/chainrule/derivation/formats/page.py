@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from chainrule.derivation.ink import Ink
 from chainrule.derivation.record import Block, Derivation, Heading, Table
 from chainrule.derivation.words import Words
 from chainrule.errors import FormatError
@@ -20,7 +19,7 @@ def page(derivation: Derivation, detail: str) -> tuple[Block, ...]:
     blocks: list[Block] = [Heading(derivation.title, 1), *derivation.story]
     if derivation.conventions:
         rows = tuple([(convention.subject, convention.holds) for convention in derivation.conventions])
-        blocks += [Heading("What books do differently"), Table(("Convention", "Here"), rows)]
+        blocks += [Heading("Conventions"), Table(("What books do differently", "Here"), rows)]
     if derivation.symbols:
         blocks += [Heading("Symbols"), symbols(derivation)]
     return tuple(blocks)
@@ -39,11 +38,6 @@ def symbols(derivation: Derivation) -> Table:
     for meaning in derivation.symbols:
         shape = [str(meaning.shape) if meaning.shape else ""] if shaped else []
         elsewhere = dict(meaning.elsewhere)
-        others = [formula(elsewhere[name]) if elsewhere.get(name) else "" for name in notations]
-        rows.append((formula(meaning.symbol), meaning.meaning, *shape, *others))
+        others = [(elsewhere[name],) if name in elsewhere else "" for name in notations]
+        rows.append(((meaning.symbol,), meaning.meaning, *shape, *others))
     return Table(("Symbol", "Meaning", *(["Shape"] if shaped else []), *notations), tuple(rows))
-
-
-def formula(x: Ink) -> Words:
-    """A formula by itself."""
-    return f"${x}$" if isinstance(x, str) else (x,)

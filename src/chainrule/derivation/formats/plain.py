@@ -5,10 +5,10 @@ from __future__ import annotations
 import textwrap
 
 from chainrule.derivation.formats.page import is_short, page
-from chainrule.derivation.ink import plain_of
 from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.words import Words, pieces
 from chainrule.expression.typed.caret import printable, width
+from chainrule.maths import plain
 
 UNDERLINES = {1: "=", 2: "-"}
 
@@ -57,7 +57,7 @@ def wrapped(text: str, width: int, first: str = "") -> str:
 
 def words(text: Words) -> str:
     """Words with their formulas, in one line."""
-    found = [one_line(plain) if plain else plain_of(maths) for plain, maths in pieces(text)]
+    found = [one_line(part) if isinstance(part, str) else plain(part) for part in pieces(text)]
     return "".join(found).strip()
 
 
@@ -68,9 +68,7 @@ def one_line(text: str) -> str:
 
 def equation(part: Equation) -> str:
     """A chain of equal things, and a few words beside it."""
-    first, *rest = map(plain_of, part.sides)
-    chain = first + "".join([f" {sign} {side}" for sign, side in zip(part.between, rest, strict=True)])
-    return chain + (f"   ({words(part.note)})" if part.note else "")
+    return plain(part.tree) + (f"   ({words(part.note)})" if part.note else "")
 
 
 def cell(part: Words | Equation) -> str:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.derivation.formats.page import is_short, page
 from chainrule.derivation.formats.plain import one_line
-from chainrule.derivation.ink import box_of, line_of
 from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
-from chainrule.derivation.words import Words, pieces
-from chainrule.maths.as_boxes import Box, beside, line
+from chainrule.derivation.words import Words, pieces, said
+from chainrule.maths import unicode
+from chainrule.maths.as_boxes import Box, beside, boxes, line
 from chainrule.maths.as_unicode import RELATIONS
 
 if TYPE_CHECKING:
@@ -84,8 +84,11 @@ def words(text: Words, style: str = "") -> Text:
     from rich.text import Text
 
     found = Text(style=style)
-    for plain, maths in pieces(text):
-        found.append(one_line(plain) if plain else line_of(maths), "" if plain else MATHS)
+    for part in pieces(text):
+        if isinstance(part, str):
+            found.append(one_line(part))
+        else:
+            found.append(unicode(part), MATHS)
     return found
 
 
@@ -96,12 +99,7 @@ def cell(part: Words | Equation) -> Text:
     from rich.text import Text
 
     shown = Text("".join([side.lines[0] for side in spaced(part, tall=False)]), MATHS)
-    return shown.append_text(words(("   (", *noted(part), ")"), "dim")) if part.note else shown
-
-
-def noted(part: Equation) -> tuple[Any, ...]:
-    """The words beside an equation."""
-    return part.note if isinstance(part.note, tuple) else (part.note,)
+    return shown.append_text(words(said("   (", part.note, ")"), "dim")) if part.note else shown
 
 
 def spaced(part: Equation, *, tall: bool) -> list[Box]:
@@ -112,7 +110,7 @@ def spaced(part: Equation, *, tall: bool) -> list[Box]:
 
 def signed(part: Equation, *, tall: bool) -> list[Box]:
     """The sides of an equation, each but the first with its sign before it."""
-    written = [box_of(side) if tall else line(line_of(side)) for side in part.sides]
+    written = [boxes(side) if tall else line(unicode(side)) for side in part.sides]
     signs = ["", *[f"{RELATIONS.get(sign, sign)} " for sign in part.between]]
     return [beside(line(sign), side) for sign, side in zip(signs, written, strict=True)]
 
@@ -145,7 +143,7 @@ class Displayed:
             for text in box.lines:
                 yield Padding(Text(text, MATHS), (0, 0, 0, INDENT + indent))
         if self.equation.note:
-            yield Padding(words(("(", *noted(self.equation), ")"), "dim"), (0, 0, 0, INDENT))
+            yield Padding(words(said("(", self.equation.note, ")"), "dim"), (0, 0, 0, INDENT))
 
     def rows(self, room: int) -> list[tuple[int, Box]]:
         """Rows with how far they stand in; a side that is too wide becomes one line, which the terminal breaks."""

@@ -6,7 +6,6 @@ rows are looked at, since nobody needs to store them. Entries of arrays are coun
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,13 +15,12 @@ from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
-from chainrule.core.term import symbol
-from chainrule.derivation.network.entrywise import entrywise, tidied
-from chainrule.derivation.notation import transposed
-from chainrule.derivation.opened.opened import Opened, without_casts
-from chainrule.derivation.proof import DIGITS, number
-from chainrule.expression.formula import Formula
-from chainrule.expression.template import RELATION
+from chainrule.derivation.network.entrywise import entrywise
+from chainrule.derivation.opened.handed import slope_in_symbols
+from chainrule.derivation.opened.opened import Opened, constant, without_casts
+from chainrule.maths import Applied, Number, Tree
+from chainrule.maths.numerals import exact
+from chainrule.maths.tree import applied
 
 Array = np.ndarray[Any, Any]
 Node = Any
@@ -38,19 +36,20 @@ class Factor(NamedTuple):
 
     upper: Any
     lower: Any
+    slot: int
     operation: str
     rows: int
     columns: int
     matrix: Array | None
     """None where it is too large to be built, or not finite."""
     structure: str
-    letters: str
-    """The Jacobian in symbols; empty where it has no short formula."""
+    letters: Tree | None
+    """The Jacobian in symbols; None where it has no short formula."""
     stored: int
     """How many numbers the rule keeps in its place."""
 
 
-def factor_of(opened: Opened, node: Any, slot: int, names: Mapping[Any, str]) -> Factor:
+def factor_of(opened: Opened, node: Any, slot: int, names: Mapping[Any, Tree]) -> Factor:
     """The Jacobian of an operation in one of its inputs. O(outputs × one backward step) where it is built."""
     lower = dict(node.edges)[slot]
     rows, columns = int(np.size(node.data)), int(np.size(lower.data))
@@ -58,7 +57,9 @@ def factor_of(opened: Opened, node: Any, slot: int, names: Mapping[Any, str]) ->
         matrix = finite(built(opened, node, slot)) if rows * columns <= MOST_ENTRIES else None
         structure = structure_of(matrix) if matrix is not None else structure_of_large(opened, node, slot)
         letters = letters_of(opened, node, slot, matrix, names)
-    return Factor(node, lower, node.op.name, rows, columns, matrix, structure, letters, stored(opened, node, slot))
+    return Factor(
+        node, lower, slot, node.op.name, rows, columns, matrix, structure, letters, stored(opened, node, slot)
+    )
 
 
 def finite(matrix: Array) -> Array | None:
@@ -150,42 +151,42 @@ def structure_of_large(opened: Opened, node: Any, slot: int) -> str:
     return f"sparse: {max(filled):,} of {columns:,} entries in a row are not zero"
 
 
-def letters_of(opened: Opened, node: Any, slot: int, matrix: Array | None, names: Mapping[Any, str]) -> str:
-    """A Jacobian in symbols; empty where it has no short formula."""
+def letters_of(opened: Opened, node: Any, slot: int, matrix: Array | None, names: Mapping[Any, Tree]) -> Tree | None:
+    """A Jacobian in symbols; None where it has no short formula."""
     if isinstance(node.op, Pointwise):
         return letters_of_slope(opened, node, slot, names)
     if node is opened.output and node.op.composition is not None:
         lower = dict(node.edges)[slot]
         found = entrywise(opened, lower, {x: names[x] for _, x in node.edges})
-        return rf"\left({found}\right)^{{\top}}" if found else ""
+        return as_row(found, lower.size) if found is not None and np.ndim(lower.data) < 2 else None
     if matrix is None:
-        return ""
-    return letters_by_probing(opened, node, slot, matrix, names) or letters_of_constant(matrix)
+        return None
+    found = letters_by_probing(opened, node, slot, matrix, names)
+    return letters_of_constant(matrix) if found is None else found
 
 
-def letters_of_slope(opened: Opened, node: Any, slot: int, names: Mapping[Any, str]) -> str:
+def letters_of_slope(opened: Opened, node: Any, slot: int, names: Mapping[Any, Tree]) -> Tree | None:
     """The diagonal of a pointwise rule's Jacobian, by its partial."""
     if not has_letters(node, names):
-        return ""
-    inputs = [symbol(names[x]) if isinstance(x, Value | Tensor) and x in names else float(x) for x in node.inputs]
-    slope = tidied(node.op.partial(slot, symbol(names[node]), inputs, node.settings))
-    if slope.binds == RELATION:
-        slope = Formula(slope.enclosed())
-    if np.size(node.data) == 1:
-        return str(slope)
-    if str(slope) in ("1", "-1"):
-        return str(slope).replace("1", "I")
-    if re.fullmatch(r"-?[\d.]+", str(slope)):
-        return rf"{slope} \cdot I"
-    return rf"\operatorname{{diag}}\left({slope}\right)"
+        return None
+    inputs = [names[x] if isinstance(x, Value | Tensor) and x in names else constant(x) for x in node.inputs]
+    slope = slope_in_symbols(node.op, slot, names[node], inputs, node.settings)
+    count = int(np.size(node.data))
+    if slope is None or count == 1:
+        return slope
+    identity = applied("eye", n=count)
+    if isinstance(slope, Number):
+        return identity if slope.text == "1" else applied("neg", identity) if slope.text == "-1" else slope * identity
+    # Of a matrix the entries are counted row by row.
+    return applied("diag", slope) if slope.ndim == 1 else None
 
 
-def has_letters(node: Any, names: Mapping[Any, str]) -> bool:
+def has_letters(node: Any, names: Mapping[Any, Tree]) -> bool:
     """Whether all arrays that a node takes in have names."""
     return all((isinstance(x, Value | Tensor) and x in names) or np.size(x) == 1 for x in node.inputs)
 
 
-def letters_by_probing(opened: Opened, node: Any, slot: int, matrix: Array, names: Mapping[Any, str]) -> str:
+def letters_by_probing(opened: Opened, node: Any, slot: int, matrix: Array, names: Mapping[Any, Tree]) -> Tree | None:
     """Which of the other inputs a linear rule's Jacobian is made of.
 
     The rule is asked again with other numbers in the same places, so that no coincidence of this example's numbers is
@@ -201,62 +202,75 @@ def letters_by_probing(opened: Opened, node: Any, slot: int, matrix: Array, name
         if place == slot or not isinstance(x, Tensor) or x not in names or np.ndim(inputs[place]) not in (1, 2):
             continue
         array, name = np.atleast_2d(inputs[place]), names[x]
+        if name.shape != x.shape:
+            # It goes by the name of what has the same entries in another shape.
+            name = applied("reshape", name, shape=x.shape)
         if np.ndim(inputs[place]) == 1:
-            options = [(array, transposed(name)), (array.T, name)]
+            options = [(array, as_row(name, x.size)), (array.T, name)]
         else:
-            options = [(array, name), (array.T, transposed(name))]
-        for block, latex in options:
-            found = made_of(probe, block, latex)
-            if found:
+            options = [(array, name), (array.T, name.T)]
+        for block, tree in options:
+            found = made_of(probe, block, tree)
+            if found is not None:
                 return found
-    return ""
+    return None
 
 
-def made_of(probe: Array, block: Array, latex: str) -> str:
-    """Whether a matrix is a block, or a Kronecker product of it with an identity; in letters, else empty."""
+def as_row(tree: Tree, count: int) -> Tree:
+    """A vector as a row."""
+    return applied("reshape", tree, shape=(1, count))
+
+
+def made_of(probe: Array, block: Array, tree: Tree) -> Tree | None:
+    """A matrix that is a block, or a Kronecker product of it with an identity; None for any other."""
     rows, columns = probe.shape
     if rows % block.shape[0] or columns % block.shape[1]:
-        return ""
+        return None
     count = rows // block.shape[0]
     if columns // block.shape[1] != count:
-        return ""
+        return None
+    if count == 1:
+        return tree if np.allclose(probe, block, rtol=1e-12, atol=0) else None
+    tree = applied("reshape", tree, shape=(tree.size, 1)) if tree.ndim == 1 else tree
+    identity = applied("eye", n=count)
     if np.allclose(probe, np.kron(np.eye(count), block), rtol=1e-12, atol=0):
-        return latex if count == 1 else rf"I_{{{count}}} \otimes {latex}"
-    return (
-        rf"{latex} \otimes I_{{{count}}}"
-        if np.allclose(probe, np.kron(block, np.eye(count)), rtol=1e-12, atol=0)
-        else ""
-    )
+        return applied("kron", identity, tree)
+    same = np.allclose(probe, np.kron(block, np.eye(count)), rtol=1e-12, atol=0)
+    return applied("kron", tree, identity) if same else None
 
 
-def letters_of_constant(matrix: Array) -> str:
+def letters_of_constant(matrix: Array) -> Tree | None:
     """A Jacobian of one repeated number: ones in a row or column, or an identity."""
     structure, first = structure_of(matrix), float(matrix.flat[0])
-    known = {
-        "identity": "I",
-        "minus the identity": "-I",
-        "row of ones": r"\mathbf{1}^{\top}",
-        "column of ones": r"\mathbf{1}",
-    }
-    if structure in known:
-        return known[structure]
-    factor = number(first, DIGITS)
-    if structure in ("row", "column") and np.all(matrix == first):
-        return rf"{factor} \cdot \mathbf{{1}}" + (r"^{\top}" if structure == "row" else "")
-    return rf"{factor} \cdot I" if structure == "scaled identity" else ""
+    if structure in ("identity", "minus the identity", "scaled identity"):
+        identity = applied("eye", n=len(matrix))
+        return identity if first == 1 else applied("neg", identity) if first == -1 else exact(first) * identity
+    if structure.startswith(("row", "column")) and np.all(matrix == first):
+        return applied("broadcast_to", exact(first), shape=matrix.shape)
+    return None
 
 
-def flipped(latex: str) -> str:
-    r"""The letters of a Jacobian's transpose; that of a Kronecker product is the product of the transposes.
+def flipped(tree: Tree) -> Tree:
+    """A Jacobian's transpose in symbols; that of a Kronecker product is the product of the transposes.
 
     >>> from chainrule.derivation.matrix.jacobians import flipped
-    >>> flipped(r"I_{3} \otimes x^{\top}"), flipped("W")
-    ('I_{3} \\otimes x', 'W^{\\top}')
+    >>> from chainrule.maths import Symbol, unicode
+    >>> from chainrule.maths.tree import applied
+    >>> unicode(flipped(applied("kron", applied("eye", n=3), Symbol("W", shape=(2, 4)))))
+    '𝐈₃ ⊗ Wᵀ'
     """
-    if r" \otimes " in latex:
-        return r" \otimes ".join([flipped(part) for part in latex.split(r" \otimes ")])
-    if latex.startswith("I"):
-        return latex
-    if latex.startswith(r"\left(") and latex.endswith(r"\right)^{\top}"):
-        return latex.removeprefix(r"\left(").removesuffix(r"\right)^{\top}")
-    return latex.removesuffix(r"^{\top}") if latex.endswith(r"^{\top}") else transposed(latex)
+    name = tree.name if isinstance(tree, Applied) else ""
+    if isinstance(tree, Applied):
+        if name == "kron":
+            return applied("kron", *map(flipped, tree.inputs))
+        if name in ("eye", "diag"):
+            return tree
+        if name in ("neg", "mul"):
+            return applied(name, *[flipped(x) if x.ndim == 2 else x for x in tree.inputs])
+        if name == "broadcast_to":
+            return applied(name, *tree.inputs, shape=tree.shape[::-1])
+        if name == "transpose":
+            return tree.inputs[0]
+        if name == "reshape" and tree.ndim == 2 and 1 in tree.shape:
+            return applied("reshape", *tree.inputs, shape=tree.shape[::-1])
+    return applied("reshape", tree, shape=(1, tree.size)) if tree.ndim == 1 else tree.T

@@ -8,6 +8,7 @@ rewriter tidies up.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,41 +16,44 @@ import numpy as np
 from chainrule.core import Value, graph
 from chainrule.core.operation import Linear, Pointwise
 from chainrule.core.tensor import Tensor
-from chainrule.core.term import Term, forward_order, replay, symbol
-from chainrule.derivation.notation import is_numbered, is_path
+from chainrule.core.term import Term, replay, symbol
 from chainrule.derivation.opened.opened import Opened
-from chainrule.expression.formula import Formula, as_formula
+from chainrule.errors import GraphError
+from chainrule.maths import Symbol, Tree, plain
+from chainrule.maths.of_terms import tree_of_term
 from chainrule.rewrite import simplify
 
 
-def entrywise(opened: Opened, node: Any, letters: Mapping[Any, str], target: str = "") -> str:
-    """The derivative of the output in any entry of a node, in letters; empty where the entries are not treated alike.
+def entrywise(opened: Opened, node: Any, letters: Mapping[Any, Tree], target: Tree | None = None) -> Tree | None:
+    """The derivative of the output in any entry of a node, in letters; None where the entries are not treated alike.
 
     `letters` names the nodes to stop at, and `target` the data beside them where it is clear which that is. The formula
     is worked out on all entries and compared with the engine's gradient. O(nodes between).
     """
     path = graph.between([node], [opened.output])
-    search = Search(opened, {x: symbol(latex) for x, latex in letters.items()})
+    search = Search(opened, letters)
     search.name_target(path, target)
     found = search.derivative(node)
-    return "" if found is None or not search.holds(found, node) else str(tidied(found))
-
-
-def tidied(term: Any) -> Formula:
-    """A term of letters in its shortest form, as a formula."""
-    short = simplify(term) if isinstance(term, Term) else term
-    labels = {x: Formula(x.label) for x in forward_order([short]) if x.op is None and x.label}
-    return as_formula(replay([short], labels)[0])
+    if found is None or not search.holds(found, node):
+        return None
+    try:
+        return tree_of_term(simplify(found) if isinstance(found, Term) else found, search.letters)
+    except GraphError:
+        return None
 
 
 class Search:
     """The walk from a cost back to an array, with a term for every node on the way."""
 
-    def __init__(self, opened: Opened, terms: dict[Any, Any]) -> None:
+    def __init__(self, opened: Opened, letters: Mapping[Any, Tree], terms: Mapping[Any, Any] | None = None) -> None:
         self.opened = opened
-        self.terms = terms
+        self.letters: dict[Term, Tree] = {}
+        """What each term stands for on the page; all of them numbers, since every entry is treated alike."""
+        self.terms: dict[Any, Any] = dict(terms or {})
+        for x, letter in letters.items():
+            self.terms[x] = self.unknown(letter)
         self.target: tuple[Term, Any] | None = None
-        self.values = {term: opened.numbers[x] for x, term in terms.items() if isinstance(term, Term)}
+        self.values = {term: opened.numbers[x] for x, term in self.terms.items() if isinstance(term, Term)}
         """What each letter stands for."""
 
     def derivative(self, node: Any) -> Any:
@@ -93,9 +97,10 @@ class Search:
             return None
         stand_ins = [Tensor(x, dtype=np.float64, requires_grad=True) for x in self.opened.inputs(node)]
         out = node.op.composition(*stand_ins, **node.settings)
-        inner = Search(Opened(out), dict(zip(stand_ins, self.inputs(node), strict=True)))
+        inner = Search(Opened(out), {}, dict(zip(stand_ins, self.inputs(node), strict=True)))
         found = inner.derivative(stand_ins[slot])
         self.values.update(inner.values)
+        self.letters.update(inner.letters)
         return found
 
     def inputs(self, node: Any) -> list[Any]:
@@ -114,14 +119,20 @@ class Search:
 
     def letter(self, node: Any) -> Term:
         """A letter of its own for a node."""
-        found = symbol(self.opened.symbols[node])
+        found = self.unknown(self.opened.symbols[node])
         self.values[found] = self.opened.numbers[node]
+        return found
+
+    def unknown(self, letter: Tree) -> Term:
+        """A term that is printed as a letter."""
+        found = symbol(f"{len(self.letters)} {plain(letter)}")
+        self.letters[found] = replace(letter, shape=()) if isinstance(letter, Symbol) else letter
         return found
 
     def data(self, x: Any) -> Any:
         """A term for data: the target, one minus the target, or a letter of its own."""
         held = np.asarray(x.data, dtype=float)
-        found: Any = symbol(self.opened.symbols[x])
+        found: Any = self.unknown(self.opened.symbols[x])
         if self.target is not None:
             letter, numbers = self.target
             found = (
@@ -132,14 +143,13 @@ class Search:
         self.terms[x] = found
         return found
 
-    def name_target(self, path: list[Any], letter: str) -> None:
+    def name_target(self, path: list[Any], letter: Tree | None) -> None:
         """Give the target's letter to the data that the user has a name for, or to the only one there is."""
         data = [x for node in path for x in node.inputs if isinstance(x, Tensor) and not x.requires_grad and x.ndim]
-        symbols = self.opened.symbols
-        named = [x for x in data if not is_numbered(symbols[x]) and not is_path(symbols[x])]
+        named = [x for x in data if x not in self.opened.numbered and not is_path(self.opened.symbols[x])]
         chosen = named or data
-        if letter and len({x.data.tobytes() for x in chosen}) == 1:
-            self.target = symbol(letter), np.asarray(chosen[0].data, dtype=float)
+        if letter is not None and len({x.data.tobytes() for x in chosen}) == 1:
+            self.target = self.unknown(letter), np.asarray(chosen[0].data, dtype=float)
             self.values[self.target[0]] = self.target[1]
 
     def holds(self, found: Any, node: Any) -> bool:
@@ -150,3 +160,8 @@ class Search:
         return np.size(ours) in (1, np.size(gradient)) and bool(
             np.allclose(ours, gradient, rtol=1e-9, atol=1e-9 * scale)
         )
+
+
+def is_path(symbol: Tree) -> bool:
+    """Whether a name is a path through the user's objects, as ``net[0].weight``."""
+    return isinstance(symbol, Symbol) and any([sign in symbol.base for sign in ".["])

@@ -13,9 +13,10 @@ import numpy as np
 from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.tensor import Tensor
+from chainrule.derivation.entries.entries import placed
 from chainrule.derivation.network.net import Layer, Misfit, Net
 from chainrule.derivation.opened.opened import Opened
-from chainrule.expression.names import latex_name
+from chainrule.maths import Tree, plain
 
 Array = np.ndarray[Any, Any]
 
@@ -148,7 +149,9 @@ class Recogniser:
         self.claimed.update(x for x in (place, z, a, leaf, bias_leaf) if isinstance(x, Tensor))
         for x in (leaf, bias_leaf):
             if isinstance(x, Tensor) and len(opened.consumers.get(x, [])) > 1:
-                raise Misfit(f"{opened.symbols[x]} is used in {len(opened.consumers[x])} places, so its errors mix")
+                raise Misfit(
+                    f"{plain(opened.symbols[x])} is used in {len(opened.consumers[x])} places, so its errors mix"
+                )
         return Layer(
             weights=weights,
             bias=bias,
@@ -163,7 +166,7 @@ class Recogniser:
             by_z=turned(gradient[z]),
             by_a=turned(gradient[a]),
             weight_name=lambda j, k: self.name(leaf, where[j, k]),
-            bias_name=lambda j: self.name(bias_leaf, bias_where[j]) if bias_where is not None else "",
+            bias_name=lambda j: self.name(bias_leaf, bias_where[j]) if bias_where is not None else None,
             nodes={"weights": (leaf,), "bias": (bias_leaf,), "z": (z,), "a": (a,), "fed": (fed,)},
             in_rows=in_rows,
             places={"weights": where, "bias": bias_where},
@@ -199,26 +202,18 @@ class Recogniser:
                 where = node.op.function(where, **node.settings)
         return x, where
 
-    def name(self, leaf: Any, place: int) -> str:
+    def name(self, leaf: Any, place: int) -> Tree | None:
         """What the program calls one number of a leaf."""
         if leaf not in self.opened.symbols:
-            return ""
-        symbol = self.opened.symbols[leaf]
-        index = ", ".join(map(str, np.unravel_index(int(place), leaf.shape)))
-        if not index:
-            return symbol
-        return (
-            rf"{symbol[:-1]}[{index}]}}"
-            if symbol.startswith(r"\mathtt{") and symbol[-1] == "}"
-            else f"{symbol}[{index}]"
-        )
+            return None
+        index = tuple([int(i) for i in np.unravel_index(int(place), leaf.shape)])
+        return placed(self.opened.symbols[leaf], index)
 
     def say(self, node: Any) -> str:
         """A node in words."""
         if node not in self.opened.symbols:
             return "a constant"
-        symbol = self.opened.symbols[node]
-        return f"${symbol}$" + (f" (by {node.op.name})" if node.op is not None else "")
+        return plain(self.opened.symbols[node]) + (f" (by {node.op.name})" if node.op is not None else "")
 
     def check_rest(self, output: Any) -> None:
         """Every node that is not of a layer must be of the cost, and the cost must see the last activations alone."""
@@ -266,7 +261,7 @@ def weight_slot(opened: Opened, place: Any) -> int:
     sources = [stripped(x) for x in place.inputs]
     leaves = [is_leaf(x) or not is_recorded(x) for x in sources]
     if leaves == [False, False]:
-        raise Misfit(f"${opened.symbols[place]}$ multiplies two computed matrices")
+        raise Misfit(f"{plain(opened.symbols[place])} multiplies two computed matrices")
     if leaves != [True, True]:
         return leaves.index(True)
     learned = [is_leaf(x) for x in sources]
@@ -278,9 +273,10 @@ def weight_slot(opened: Opened, place: Any) -> int:
     return 0 if np.ndim(sources[0].data) > np.ndim(sources[1].data) else 1
 
 
-def is_called_weight(symbol: str) -> bool:
+def is_called_weight(symbol: Tree) -> bool:
     """Whether a name is one that weights have."""
-    return "weight" in symbol or symbol.lower().startswith(("w", r"\theta", latex_name("theta")))
+    name = plain(symbol)
+    return "weight" in name or name.lower().startswith(("w", "theta"))
 
 
 def stripped(x: Any) -> Any:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from chainrule.core import Value
 from chainrule.core.tensor import Tensor
 from chainrule.derivation.matrix.spine import is_same_entries
+from chainrule.derivation.network.entrywise import is_path
 from chainrule.derivation.network.feedforward import recognised
 from chainrule.derivation.network.net import Misfit, Net
-from chainrule.derivation.notation import USUAL, Symbols, is_numbered, is_path, meaning
+from chainrule.derivation.notation import USUAL, Symbols, meaning
 from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Meaning
+from chainrule.maths import Symbol, Tree
 
 MOST_NODES = 20_000
 """Larger computations keep the symbols that they have: to look for a net would take as long as all the rest."""
@@ -30,20 +33,20 @@ def lend_letters(opened: Opened, notation: str | None) -> tuple[Meaning, ...]:
     except Misfit:
         return ()
     names = opened.symbols
-    nameless = {node for node, symbol in names.items() if is_numbered(symbol) or (notation and is_path(symbol))}
+    nameless = {node for node, symbol in names.items() if node in opened.numbered or (notation and is_path(symbol))}
     symbols = Symbols(notation or USUAL, len(net.layers))
     taken = set(names.values())
     roles: dict[str, None] = {}
     for node, role, letter in letters_of(net, symbols):
         if node in nameless and letter not in taken:
-            names[node] = letter
+            opened.call(node, replace(letter, shape=tuple(node.shape)))
             taken.add(letter)
             nameless.discard(node)
             roles[role] = None
     return tuple([meaning(role, symbols.name) for role in roles])
 
 
-def letters_of(net: Net, symbols: Symbols) -> Iterator[tuple[Any, str, str]]:
+def letters_of(net: Net, symbols: Symbols) -> Iterator[tuple[Any, str, Symbol]]:
     """Each node of a net with its role and its letter."""
     yield net.opened.output, "cost", symbols.cost
     last = len(net.layers)
@@ -60,10 +63,10 @@ def letters_of(net: Net, symbols: Symbols) -> Iterator[tuple[Any, str, str]]:
                 yield nodes[0], role, letter
 
 
-def names_through(opened: Opened) -> dict[Any, str]:
+def names_through(opened: Opened) -> dict[Any, Tree]:
     """The symbols, where what has no name of its own and holds the same entries as its input goes by the input's."""
     names = dict(opened.symbols)
     for node in opened.order:
-        if is_same_entries(node) and is_numbered(names[node]) and node.inputs[0] in names:
+        if is_same_entries(node) and node in opened.numbered and node.inputs[0] in names:
             names[node] = names[node.inputs[0]]
     return names

@@ -1,4 +1,4 @@
-r"""Equations between matrices: small ones whole, of large ones one entry with its largest terms; all of them checked.
+"""Equations between matrices: small ones whole, of large ones one entry with its largest terms; all of them checked.
 
 Nothing is printed of a large matrix but what can be worked out by hand, and still all of its entries are compared with
 the engine's.
@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.derivation.proof import Show, proved
+from chainrule.derivation.equations import Show, in_a_row, proved, together
 from chainrule.derivation.record import Equation
+from chainrule.derivation.words import Words
 from chainrule.errors import ChainruleError
+from chainrule.maths import Tree
+from chainrule.maths.tree import applied
 
 SMALL = 6
 """Rows and columns of a matrix that is printed whole."""
@@ -51,32 +54,33 @@ class Paper:
         self.top = max(top, 1)
         self.as_numbers = as_numbers
 
-    def put(self, show: Show, x: Any) -> str:
-        """A matrix, or a number as a factor."""
-        return show.factor(float(np.asarray(x).reshape(()))) if self.as_numbers else show(np.atleast_2d(x))
+    def put(self, show: Show, x: Any) -> Tree:
+        """A matrix, or a number."""
+        return show(self.value(x))
 
-    def turned(self, show: Show, x: Any) -> str:
-        """A matrix with the sign of a transpose; a number is its own."""
-        return self.put(show, x) if self.as_numbers else self.put(show, x) + r"^{\top}"
+    def turned(self, x: Tree) -> Tree:
+        """The transpose of a matrix; a number is its own."""
+        return x if self.as_numbers else x.T
 
-    @property
-    def times(self) -> str:
-        """What stands between two factors of a product of matrices."""
-        return r"\cdot" if self.as_numbers else r"\,"
+    def times(self, x: Tree, y: Tree) -> Tree:
+        """A product of matrices, or of numbers."""
+        return applied("mul" if self.as_numbers else "matmul", x, y)
 
     def value(self, x: Any) -> Any:
         """A result: a matrix, or a number."""
         return float(np.asarray(x).reshape(())) if self.as_numbers else np.atleast_2d(x)
 
-    def equation(self, symbols: Sequence[str], write: Callable[[Show], str], value: Any, note: str = "") -> Equation:
+    def equation(
+        self, symbols: Sequence[Tree], write: Callable[[Show], Tree], value: Any, note: Words = ""
+    ) -> Equation:
         """An equation between whole matrices."""
         return proved(symbols, lambda show: [write(show)], self.value(value), digits=self.digits, note=note)
 
-    def given(self, symbol: str, x: Any, note: str = "") -> Equation:
+    def given(self, symbols: Sequence[Tree], x: Any, note: Words = "") -> Equation:
         """What a matrix is, without a computation."""
-        return proved([symbol], lambda show: [], self.value(x), digits=self.digits, note=note)
+        return proved(symbols, None, self.value(x), digits=self.digits, note=note)
 
-    def product(self, symbols: Sequence[str], factors: Sequence[float], note: str = "") -> Equation:
+    def product(self, symbols: Sequence[Tree], factors: Sequence[float], note: Words = "") -> Equation:
         """A product of single numbers."""
         numbers = [float(x) for x in factors]
         return proved(
@@ -84,7 +88,7 @@ class Paper:
         )
 
     def sum_of_products(
-        self, symbols: Sequence[str], left: Any, right: Any, value: Any, *, factor: Any = None, note: str = ""
+        self, symbols: Sequence[Tree], left: Any, right: Any, value: Any, *, factor: Any = None, note: Words = ""
     ) -> Equation:
         """A sum of products of single numbers, times a factor; of many the largest, and the rest as one number."""
         x, y = np.ravel(np.asarray(left, dtype=float)), np.ravel(np.asarray(right, dtype=float))
@@ -92,17 +96,14 @@ class Paper:
         pairs = [(float(x[k]), float(y[k])) for k in shown]
         words = f"the other {x.size - len(shown)} terms together give the last one" if x.size > len(shown) else ""
 
-        def write(show: Show) -> list[str]:
-            text = " + ".join([show.product(pair) for pair in pairs])
+        def write(show: Show) -> list[Tree]:
+            terms = [show.product(pair) for pair in pairs]
             if x.size > len(shown):
-                text += f" + {show.factor(rest)}"
-            if factor is None:
-                return [text]
-            alone = len(pairs) == 1 and x.size == 1
-            return [(text if alone else rf"\left({text}\right)") + rf" \cdot {show.factor(float(factor))}"]
+                terms.append(show(rest))
+            total = in_a_row("add", terms)
+            return [total if factor is None else total * show(float(factor))]
 
-        joined = "; ".join(filter(None, [note, words]))
-        return proved(symbols, write, float(value), digits=self.digits, note=joined)
+        return proved(symbols, write, float(value), digits=self.digits, note=together(note, words))
 
     def leading(self, terms: Any) -> tuple[list[int], float]:
         """The places of the largest terms in their order, and the sum of the others."""

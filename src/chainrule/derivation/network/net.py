@@ -11,6 +11,7 @@ import numpy as np
 from chainrule.core.operation import Operation, Pointwise
 from chainrule.derivation.opened.opened import Opened
 from chainrule.errors import GraphError
+from chainrule.maths import Tree
 
 Array = np.ndarray[Any, Any]
 
@@ -39,9 +40,9 @@ class Layer:
     by_bias: Array | None
     by_z: Array
     by_a: Array
-    weight_name: Callable[[int, int], str]
-    """What the program calls the weight to neuron j from input k, both counted from 0; empty for none."""
-    bias_name: Callable[[int], str]
+    weight_name: Callable[[int, int], Tree | None]
+    """What the program calls the weight to neuron j from input k, both counted from 0."""
+    bias_name: Callable[[int], Tree | None]
     nodes: dict[str, tuple[Any, ...]]
     """The recorded nodes of each role: weights, bias, z, a, and what is fed in."""
     in_rows: bool

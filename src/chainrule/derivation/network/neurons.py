@@ -17,6 +17,7 @@ from chainrule.derivation.network.feedforward import (
 )
 from chainrule.derivation.network.net import Layer, Misfit, Net
 from chainrule.derivation.opened.opened import Opened
+from chainrule.maths import plain
 
 
 class Neuron(NamedTuple):
@@ -133,7 +134,9 @@ def in_layers(opened: Opened, neurons: dict[Any, Neuron]) -> list[list[Neuron]]:
         sources = {below(neurons, x) for _, x in neurons[node].terms}
         depths = {0 if z is None else depth[z] for z in sources}
         if len(depths) != 1:
-            raise Misfit(f"${opened.symbols[node]}$ takes in numbers of different layers, as a skip connection does")
+            raise Misfit(
+                f"{plain(opened.symbols[node])} takes in numbers of different layers, as a skip connection does"
+            )
         depth[node] = depths.pop() + 1
         if depth[node] > len(levels):
             levels.append([])
@@ -142,7 +145,9 @@ def in_layers(opened: Opened, neurons: dict[Any, Neuron]) -> list[list[Neuron]]:
     for neuron in neurons.values():
         for w in (*[w for w, _ in neuron.terms], *neuron.biases):
             if is_recorded(w) and max(uses[id(w)], len(opened.consumers.get(w, []))) > 1:
-                raise Misfit(f"${opened.symbols[w]}$ is used in several places, and the weight of a layer is used once")
+                raise Misfit(
+                    f"{plain(opened.symbols[w])} is used in several places, and the weight of a layer is used once"
+                )
     return levels
 
 
@@ -173,7 +178,7 @@ def layer_of(opened: Opened, level: list[Neuron], fed: list[Any]) -> tuple[Layer
     a = [activation_of(opened, node) for node in z]
     rules = {(x.op, tuple(x.settings.items())) if x is not y else (None, ()) for x, y in zip(a, z, strict=True)}
     if len(rules) != 1:
-        raise Misfit(f"the neurons beside ${opened.symbols[z[0]]}$ have different activation functions")
+        raise Misfit(f"the neurons beside {plain(opened.symbols[z[0]])} have different activation functions")
     operation, settings = rules.pop()
     slopes = [1.0 if operation is None else opened.slope(x, 0) for x in a]
 
@@ -196,8 +201,8 @@ def layer_of(opened: Opened, level: list[Neuron], fed: list[Any]) -> tuple[Layer
         else None,
         by_z=row(z, opened.gradients),
         by_a=row(a, opened.gradients),
-        weight_name=lambda j, k: opened.symbols[leaves[j, k]] if (j, k) in leaves else "",
-        bias_name=lambda j: opened.symbols.get(biases[j], "") if is_recorded(biases[j]) else "",
+        weight_name=lambda j, k: opened.symbols[leaves[j, k]] if (j, k) in leaves else None,
+        bias_name=lambda j: opened.symbols.get(biases[j]) if is_recorded(biases[j]) else None,
         nodes={
             "weights": tuple(leaves.values()),
             "bias": tuple(biases),
@@ -243,7 +248,7 @@ def check_rest(opened: Opened, levels: list[list[Neuron]], outputs: list[Any]) -
             and node not in of_cost
             and (node.op is not None or any(u not in of_cost for u in users))
         ):
-            raise Misfit(f"${opened.symbols[node]}$ belongs to no neuron and not to the cost")
+            raise Misfit(f"{plain(opened.symbols[node])} belongs to no neuron and not to the cost")
     for neuron in (neuron for level in levels[:-1] for neuron in level):
         if neuron.z in of_cost or activation_of(opened, neuron.z) in of_cost:
-            raise Misfit(f"${opened.symbols[neuron.z]}$ is of an inner layer and reaches the cost directly")
+            raise Misfit(f"{plain(opened.symbols[neuron.z])} is of an inner layer and reaches the cost directly")

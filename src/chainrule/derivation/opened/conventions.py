@@ -11,8 +11,10 @@ from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.derivation.opened.opened import Opened
-from chainrule.derivation.proof import number
 from chainrule.derivation.record import Convention
+from chainrule.derivation.words import Words, listed, said
+from chainrule.maths import Number, Symbol, numeral
+from chainrule.maths.tree import applied
 
 NUDGE = 1e-6
 """A step to both sides of a point, small beside any curvature."""
@@ -27,24 +29,33 @@ LAYOUTS = {
     "denominator": "denominator layout: a Jacobian has a row for each input and a column for each output",
 }
 
-COSTS = {
-    "half_sum": r"half the sum of the squared errors, $\frac{1}{2} \sum \left(\hat{y} - y\right)^{2}$: "
-    "the 2 of the derivative cancels",
-    "sum": r"the sum of the squared errors, $\sum \left(\hat{y} - y\right)^{2}$, without a factor: "
-    "the derivative has a 2",
-    "mean": r"the mean of the squared errors, $\frac{1}{n} \sum \left(\hat{y} - y\right)^{2}$: "
-    r"the derivative has $\frac{2}{n}$",
+SQUARES = applied("sum", applied("square", Symbol("y", mark="hat") - Symbol("y")))
+COUNT = Symbol("n")
+
+COSTS: dict[str, Words] = {
+    "half_sum": said(
+        "half the sum of the squared errors, ",
+        applied("mul", Number("1/2"), SQUARES),
+        ": the 2 of the derivative cancels",
+    ),
+    "sum": said("the sum of the squared errors, ", SQUARES, ", without a factor: the derivative has a 2"),
+    "mean": said(
+        "the mean of the squared errors, ",
+        applied("mul", 1 / COUNT, SQUARES),
+        ": the derivative has ",
+        2 / COUNT,
+    ),
     "cross_entropy": "the cross-entropy at the right classes, averaged over the examples: "
     "the derivative is divided by their number",
 }
 
 
-def conventions_of(opened: Opened, layout: str) -> tuple[Convention, ...]:
-    """All conventions that this computation makes use of. O(nodes)."""
-    found = [Convention("layout", LAYOUTS[layout])]
+def conventions_of(opened: Opened, layout: str = "") -> tuple[Convention, ...]:
+    """All conventions that this computation makes use of, the layout where there are Jacobians. O(nodes)."""
     cost = cost_of(opened)
-    if cost:
-        found.insert(0, Convention("cost", COSTS[cost]))
+    found = [Convention("cost", COSTS[cost])] if cost else []
+    if layout:
+        found.append(Convention("layout", LAYOUTS[layout]))
     found += kinks_of(opened)
     found += outside_of(opened)
     if opened.single:
@@ -106,11 +117,20 @@ def terms_of(node: Node) -> Iterator[Node]:
 
 
 def is_square(opened: Opened, node: Node) -> bool:
-    """Whether a node is something squared."""
+    """Whether a node is a difference squared."""
     name = node.op.name if node.op is not None else ""
     if name == "mul":
-        return node.inputs[0] is node.inputs[1]
-    return name == "square" or (name == "pow" and bool(np.all(opened.inputs(node)[1] == 2.0)))
+        squared = node.inputs[0] is node.inputs[1]
+    else:
+        squared = name == "square" or (name == "pow" and bool(np.all(opened.inputs(node)[1] == 2.0)))
+    return squared and is_difference(node.inputs[0])
+
+
+def is_difference(x: Any) -> bool:
+    """Whether something is what is left of one thing after another, in any shape."""
+    while getattr(x, "op", None) is not None and x.op.name in ("reshape", "transpose", "squeeze", "expand_dims"):
+        x = x.inputs[0]
+    return getattr(x, "op", None) is not None and x.op.name == "sub"
 
 
 def named(scale: float, entries: float) -> str:
@@ -175,23 +195,25 @@ def outside_of(opened: Opened) -> list[Convention]:
     return [
         Convention(
             f"domain of {name}",
-            f"{listed(opened, nodes)} {'has' if len(nodes) == 1 else 'have'} no value, so there is no derivative; "
-            "what stands for it is what its formula gives, as in PyTorch and JAX",
+            said(
+                named_nodes(opened, nodes),
+                f" {'has' if len(nodes) == 1 else 'have'} no value, so there is no derivative; what stands for it is "
+                "what its formula gives, as in PyTorch and JAX",
+            ),
         )
         for name, nodes in groups.items()
     ]
 
 
-def listed(opened: Opened, nodes: list[Node]) -> str:
+def named_nodes(opened: Opened, nodes: list[Node]) -> Words:
     """Nodes by their symbols: the first few, and how many more."""
     more = f" and {len(nodes) - MOST_LISTED} more" if len(nodes) > MOST_LISTED else ""
-    return ", ".join([f"${opened.symbols[node]}$" for node in nodes[:MOST_LISTED]]) + more
+    return said(listed([said(opened.symbols[node]) for node in nodes[:MOST_LISTED]]), more)
 
 
 def kink_convention(opened: Opened, name: str, nodes: list[Node], slopes: set[float]) -> Convention:
     """Which nodes are on a kink of this operation, in words."""
-    taken = " or ".join([f"${number(slope, 6)}$" for slope in sorted(slopes)])
+    taken = listed([said(numeral(slope)) for slope in sorted(slopes)], " or ")
     stands = "stands" if len(nodes) == 1 else "stand"
-    return Convention(
-        f"kink of {name}", f"{listed(opened, nodes)} {stands} where the slope jumps; it is taken as {taken}"
-    )
+    words = said(named_nodes(opened, nodes), f" {stands} where the slope jumps; it is taken as ", taken)
+    return Convention(f"kink of {name}", words)

@@ -3,53 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.labels import find_labels, users_frames
 from chainrule.core.tensor import Tensor
-from chainrule.expression.formula import as_formula
-from chainrule.expression.names import latex_name
+from chainrule.maths import Symbol, Tree
+from chainrule.maths import names as maths_names
+from chainrule.maths.numerals import exact
 
 Node = Any
 
 
 def labels_for(order: Sequence[Node]) -> dict[int, str]:
     """The user's names for the nodes and for the tensors of data that they use, by id; looked for once."""
-    return find_labels([*order, *dict.fromkeys(data_of(order))])
-
-
-def symbols_for(order: Sequence[Node], labels: Mapping[int, str]) -> dict[Node, str]:
-    """A symbol for each node, and for the tensors of data that the nodes use; no two are the same. O(nodes)."""
     givens = list(dict.fromkeys(data_of(order)))
-    arrays = names_of_arrays([x for x in givens if id(x) not in labels])
-    symbols: dict[Node, str] = {}
-    taken: set[str] = set()
-    for node in (*order, *givens):
-        label = labels.get(id(node)) or arrays.get(id(node))
-        if label:
-            symbols[node] = unused(latex_name(label), taken)
-    numbered = (f"v_{{{count}}}" for count in range(1, len(order) + len(taken) + 2))
-    for node in order:
+    labels = find_labels([*order, *givens])
+    return {**names_of_arrays([x for x in givens if id(x) not in labels]), **labels}
+
+
+def symbols_for(order: Sequence[Node], labels: Mapping[int, str]) -> dict[Node, Tree]:
+    """A symbol for each node, and for the tensors of data that the nodes use; no two print alike. O(nodes)."""
+    nodes = [*order, *dict.fromkeys(data_of(order))]
+    own = maths_names.symbols_for([labels[id(node)] for node in nodes if labels.get(id(node))])
+    taken: set[Symbol] = set()
+    symbols: dict[Node, Tree] = {}
+    for node in nodes:
+        if labels.get(id(node)):
+            symbol = replace(own[labels[id(node)]], shape=tuple(node.shape))
+            symbols[node] = maths_names.unlike(symbol, taken)
+    results, constants = numbered("v", taken), numbered("c", taken)
+    for node in nodes[: len(order)]:
         if node not in symbols:
-            symbols[node] = next(symbol for symbol in numbered if symbol not in taken)
-    count = 0
-    for x in givens:
+            symbols[node] = replace(next(results), shape=tuple(node.shape))
+    for x in nodes[len(order) :]:
         if x not in symbols:
-            count += x.ndim > 0
-            symbols[x] = unused(f"c_{{{count}}}", taken) if x.ndim else str(as_formula(x.item()))
+            symbols[x] = replace(next(constants), shape=x.shape) if x.ndim else exact(float(x.item()))
     return symbols
 
 
-def unused(symbol: str, taken: set[str]) -> str:
-    """The symbol, with a number above it where another node has the same."""
-    found, count = symbol, 1
-    while found in taken:
+def numbered(letter: str, taken: set[Symbol]) -> Iterator[Symbol]:
+    """A letter with numbers below it, but for those that the user has given away."""
+    count = 0
+    while True:
         count += 1
-        found = rf"{{{symbol}}}^{{({count})}}"
-    taken.add(found)
-    return found
+        symbol = Symbol(letter, (str(count),), name=f"{letter}{count}")
+        if symbol not in taken:
+            yield symbol
 
 
 def data_of(order: Iterable[Node]) -> Iterator[Tensor]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.operation import Pointwise
-from chainrule.derivation.opened.handed import share_formula
 from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Accumulation, Arrow, Large, Node, Numbers
 
@@ -66,7 +64,7 @@ class Listed:
             id=self.ids[node],
             symbol=opened.symbols[node],
             operation="" if node.op is None else node.op.name,
-            formula="" if node.op is None else opened.formula(node),
+            formula=None if node.op is None else opened.formula(node),
             shape=tuple(node.shape),
             value=numbers_of(opened.numbers[node], self.whole),
             gradient=None if gradient is None else numbers_of(gradient, self.whole),
@@ -103,9 +101,3 @@ def chosen(opened: Opened) -> set[Any]:
         return set(path)
     half = LISTED // 2
     return {*path[:half], *path[-half:], *opened.wrt[:LISTED]}
-
-
-def share_in_symbols(opened: Opened, node: Any, slot: int, g: str) -> str:
-    """What an operation on arrays hands back, in the graph's symbols."""
-    symbols: Sequence[Any] = [opened.symbols.get(x, x) if hasattr(x, "edges") else x for x in node.inputs]
-    return share_formula(node, slot, opened.symbols[node], g, symbols)

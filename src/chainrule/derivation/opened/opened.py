@@ -6,7 +6,7 @@ This is where an explanation gets its numbers. A dialect reads them and computes
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -17,14 +17,19 @@ from chainrule.core.operation import Operation
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.custom import CustomRule
-from chainrule.derivation.opened.handed import slope_formula
+from chainrule.derivation.notation import derivative
+from chainrule.derivation.opened.handed import share_in_symbols, slope_in_symbols
 from chainrule.derivation.opened.naming import labels_for, symbols_for
 from chainrule.derivation.opened.unchanged import called, check_unchanged
 from chainrule.errors import ChainruleError, DtypeError, GraphError
-from chainrule.expression.formula import Formula, as_formula
+from chainrule.maths import Derivative, Number, Symbol, Tree
+from chainrule.maths.tree import made
 
 Node = Any
 """A Value or a Tensor."""
+
+MOST_WRITTEN = 36
+"""Entries of an array without a name that is written out in a formula."""
 
 CLOSE = 1e-9
 """How closely two ways of adding the same contributions agree, relative to the largest of them."""
@@ -64,6 +69,7 @@ class Opened:
         self.numbers: dict[Node, Any] = {}
         self.gradients: dict[Node, Any] = {}
         self.arrivals: list[Arrival] = []
+        self._made_from: dict[Node, set[Node]] = {}
         self.single = not isinstance(output, Value) and any(x.dtype == np.float32 for x in self.order)
         """Whether the computation had single precision, and was run again in double."""
         with Quiet():
@@ -75,7 +81,9 @@ class Opened:
             self._differentiate()
             self._compare()
         self.labels = labels_for(self.order)
-        self.symbols: dict[Node, str] = symbols_for(self.order, self.labels)
+        self.symbols: dict[Node, Tree] = symbols_for(self.order, self.labels)
+        self.numbered = {node for node in self.symbols if id(node) not in self.labels}
+        """What goes by a number (v₁, c₁), since neither the user nor a book has a name for it."""
 
     @cached_property
     def handed_by(self) -> dict[Node, list[tuple[int, Node, Any]]]:
@@ -114,17 +122,64 @@ class Opened:
         inputs = inputs or self.inputs(node)
         return np.asarray(twin.op.pull(slot, g, self.numbers[node], inputs, twin.settings), dtype=float)
 
-    def formula(self, node: Node) -> str:
+    def formula(self, node: Node) -> Tree:
         """How a node was computed, in the symbols of its inputs."""
-        return str(as_formula(node.op(*self.formulas(node), **node.settings)))
+        return made(node.op, self.letters(node), node.settings, tuple(node.shape))
 
-    def slope_formula(self, node: Node, i: int) -> str:
-        """The local derivative of a pointwise operation, in the symbols of its inputs; empty for any other."""
-        return slope_formula(node.op, i, self.symbols[node], self.formulas(node), node.settings)
+    def slope_formula(self, node: Node, i: int) -> Tree | None:
+        """The local derivative of a pointwise operation, in the symbols of its inputs; None for any other."""
+        return slope_in_symbols(node.op, i, self.symbols[node], self.letters(node), node.settings)
 
-    def formulas(self, node: Node) -> list[Any]:
-        """The symbols of a node's inputs; numbers stay numbers."""
-        return [Formula(self.symbols[x]) if isinstance(x, Value | Tensor) else x for x in node.inputs]
+    def share_formula(self, node: Node, i: int, g: Tree) -> Tree | None:
+        """What an operation on arrays hands back to its input `i` of a gradient that arrives."""
+        return share_in_symbols(node, i, self.symbols[node], g, self.letters(node))
+
+    def letters(self, node: Node) -> list[Any]:
+        """The symbols of a node's inputs; numbers stay numbers, and a large array without a name is only mentioned."""
+        return [self.symbols[x] if isinstance(x, Value | Tensor) else constant(x) for x in node.inputs]
+
+    def gradient(self, node: Node) -> Derivative:
+        """The symbol of the gradient in a node."""
+        return derivative(self.symbols[self.output], self.symbols[node])
+
+    def local(self, node: Node, slot: int, names: Mapping[Node, Tree] | None = None) -> Derivative:
+        """The symbol of a local derivative, told from the whole one where there are other ways through the inputs.
+
+        Below it stands what is held as it is: the other inputs that move with this one, or the place of the slot where
+        an operation takes the same thing in twice.
+        """
+        names = self.symbols if names is None else names
+        x = dict(node.edges)[slot]
+        if len([i for i, other in node.edges if other is x]) > 1:
+            return derivative(names[node], names[x], Number(str(slot + 1)))
+        held = [names[i] for _, i in node.edges if i is not x and self.moves_with(i, x)]
+        return derivative(names[node], names[x], *held)
+
+    def moves_with(self, node: Node, x: Node) -> bool:
+        """Whether a node is made from another."""
+        if x not in self._made_from:
+            found = {x}
+            for user in self.order:
+                if any([i in found for _, i in user.edges]):
+                    found.add(user)
+            self._made_from[x] = found
+        return node in self._made_from[x]
+
+    def call(self, node: Node, symbol: Tree) -> None:
+        """Give a node a name."""
+        self.symbols[node] = symbol
+        self.numbered.discard(node)
+
+    @cached_property
+    def environment(self) -> dict[Tree, Any]:
+        """What every symbol, and every gradient of the output, stands for. O(nodes)."""
+        found: dict[Tree, Any] = {}
+        for node, symbol in self.symbols.items():
+            if isinstance(symbol, Symbol):
+                found[symbol] = self.numbers[node] if node in self.numbers else in_float64(node)
+        for node, gradient in self.gradients.items():
+            found[self.gradient(node)] = gradient
+        return found
 
     def _between(self) -> list[Node]:
         """The nodes that depend on `wrt`, consumers first."""
@@ -207,6 +262,11 @@ class Opened:
         if not self.wrt:
             return graph.gradients_of([output], [one], twins, record=False)
         return [graph.gradients_of([output], [one], [x], record=False)[0] for x in twins]
+
+
+def constant(x: Any) -> Any:
+    """A plain number or a small array as it is; of a larger one the shape alone."""
+    return x if np.size(x) <= MOST_WRITTEN and np.ndim(x) <= 2 else Symbol("⋯", shape=np.shape(x))
 
 
 def require_one_number(output: Any) -> None:

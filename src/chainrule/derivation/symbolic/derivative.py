@@ -30,14 +30,26 @@ LAYOUTS = ("gradient", "numerator")
 class Step:
     """One rule at work: the operation, what it was applied to, its local derivative, and its intuition.
 
-    For an operation on single numbers `formula` is the local derivative; for one on whole arrays it is what becomes of
-    a gradient ``g`` that arrives. A step whose rule is "simplification" has the law as its intuition.
+    For an operation on single numbers `formulas` are the local derivatives; for one on whole arrays, what becomes of a
+    gradient ``g`` that arrives. A step whose rule is "simplification" has the law as its intuition.
     """
 
     rule: str
-    of: str
-    formula: str
+    part: Tree | None
+    """What it was applied to, down to names; None where that is too long to be read."""
+    formulas: tuple[Tree | None, ...]
+    """One for each input that moves."""
     intuition: str
+
+    @property
+    def of(self) -> str:
+        """The part in LaTeX; empty where it is too long."""
+        return "" if self.part is None else latex(self.part)
+
+    @property
+    def formula(self) -> str:
+        """The formulas in LaTeX."""
+        return ", ".join([latex(x) for x in self.formulas if x is not None])
 
 
 @dataclass(frozen=True)
@@ -88,7 +100,7 @@ class Derivative:
         """The rule of every operation that was differentiated, in backward order, then the laws that simplified."""
         path = between([self.wrt], [self.forward])
         found = [step_at(node, set(path)) for node in path if node.op is not None and node.op.name != "reshape"]
-        return (*found, *[Step("simplification", "", "", law) for law in self.laws])
+        return (*found, *[Step("simplification", None, (), law) for law in self.laws])
 
     def __call__(self, **values: Any) -> Any:
         """The derivative at these values: a float or an array."""
@@ -271,7 +283,7 @@ def step_at(node: Term, path: set[Term]) -> Step:
     """What the rule of one operation says at its place."""
     assert node.op is not None
     g = symbol("g", node.shape)
-    shown: list[str] = []
+    shown: list[Tree | None] = []
     for i, x in node.edges:
         if x not in path:
             continue
@@ -281,12 +293,12 @@ def step_at(node: Term, path: set[Term]) -> Step:
             local = node.op.pull(i, g, node, node.inputs, node.settings)
         local = shortest(local).term if isinstance(local, Term) else local
         shown.append(readable(local))
-    return Step(node.op.name, readable(node), r",\quad ".join(shown), node.op.intuition)
+    return Step(node.op.name, readable(node), tuple(shown), node.op.intuition)
 
 
-def readable(x: Any) -> str:
-    """A formula in LaTeX; three dots where it is too long to be read."""
+def readable(x: Any) -> Tree | None:
+    """A formula; None where it is too long to be read."""
     try:
-        return latex(tree_of_term(x))
+        return tree_of_term(x)
     except GraphError:
-        return r"\ldots"
+        return None

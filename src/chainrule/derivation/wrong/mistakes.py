@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule.core.operation import Pointwise
 from chainrule.derivation.opened.opened import Opened
+from chainrule.maths import Number
 
 MOST_STEPS = 100_000
 """A recursion that passes a gradient on for every path is stopped after so many steps."""
@@ -178,7 +179,7 @@ def not_zeroed(opened: Opened) -> list[Attempt]:
 
 def can_be_forgotten(opened: Opened, node: Node, slot: int) -> bool:
     """Whether an edge has a factor that could be left out: a local derivative that is not always 1."""
-    return isinstance(node.op, Pointwise) and opened.slope_formula(node, slot) != "1"
+    return isinstance(node.op, Pointwise) and opened.slope_formula(node, slot) != Number("1")
 
 
 def forgetting(opened: Opened, edge: Edge) -> Attempt:

@@ -8,17 +8,19 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.state import Quiet
-from chainrule.derivation.dialects.graph import columns, described, nothing, printable
+from chainrule.derivation.dialects.graph import described, printable
+from chainrule.derivation.equations import Show, proved
 from chainrule.derivation.explain import assembled
-from chainrule.derivation.notation import derivative
 from chainrule.derivation.opened.opened import Opened, require_one_number
 from chainrule.derivation.opened.resolve import resolve
-from chainrule.derivation.proof import DIGITS, Show, proved
 from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.request import Request, Told
+from chainrule.derivation.words import Words, listed, said
 from chainrule.derivation.wrong import mistakes
 from chainrule.derivation.wrong.mistakes import Attempt, Event, differs
 from chainrule.errors import GraphError
+from chainrule.maths import Derivative, Number, Symbol, Tree, plain
+from chainrule.maths.numerals import DIGITS
 
 MOST_EVENTS = 40
 """Lines of a log."""
@@ -67,8 +69,9 @@ def what_if(
         story = teller.forgotten(edge) if mistake == "forgotten" else MISTAKES[mistake](teller)
         counts = {"wrong gradients": teller.wrong, "right by chance": teller.unseen}
         symbol = opened.symbols[output]
-        title = f"{TITLES[mistake]}: the gradient of ${symbol}$, wrong and right"
-        return assembled(opened, request, "what if", title, Told(tuple(story), counts=counts))
+        title = said(f"{TITLES[mistake]}: the gradient of ", symbol, ", wrong and right")
+        told = Told(tuple(story), counts=counts, environment=teller.environment)
+        return assembled(opened, request, "what if", title, told)
 
 
 class Teller:
@@ -79,6 +82,8 @@ class Teller:
         self.asked = [x for x in asked if x in opened.gradients]
         self.digits = request.digits
         self.show = Show(request.digits)
+        self.environment: dict[Tree, Any] = {}
+        """What a wrong program keeps in a variable is no one number."""
         self.wrong = 0
         self.unseen = 0
 
@@ -144,24 +149,31 @@ class Teller:
     def line(self, event: Event) -> Equation:
         """One arrival; a share that replaces what was there stands alone."""
         added = not differs(event.before + event.share, event.after)
-        gone = f", and ${self.show(event.before)}$ is lost" if not added and event.before != 0 else ""
+        lost = not added and event.before != 0
+        gone = [", and ", self.show(event.before), " is lost"] if lost else []
         return proved(
-            (self.gradient(event.node),),
-            lambda show: [show.sum([event.before, event.share])] if added else [],
+            (self.kept(event.node),),
+            (lambda show: [show.sum([event.before, event.share])]) if added else None,
             event.after,
             digits=self.digits,
-            note=f"from ${self.opened.symbols[event.source]}${gone}",
+            note=said("from ", self.opened.symbols[event.source], *gone),
         )
 
-    def gradient(self, node: Node) -> str:
+    def kept(self, node: Node) -> Symbol:
+        """The variable in which a program keeps a gradient, right or wrong."""
+        found = Symbol(f"{plain(self.opened.symbols[node])}.grad")
+        self.environment[found] = None
+        return found
+
+    def gradient(self, node: Node) -> Derivative:
         """The symbol of the gradient in a node."""
-        return derivative(self.opened.symbols[self.opened.output], self.opened.symbols[node])
+        return self.opened.gradient(node)
 
     def comparison(self, attempts: Sequence[Attempt]) -> list[Block]:
         """Every gradient, right and wrong."""
         done = [attempt for attempt in attempts if attempt.finished]
         rows = [
-            (f"${self.gradient(x)}$", *[self.cell(x, g) for g in (self.opened.gradients[x], *self.values(done, x))])
+            (said(self.kept(x)), *[self.cell(x, g) for g in (self.opened.gradients[x], *self.values(done, x))])
             for x in self.asked[:MOST_EVENTS]
         ]
         for x in self.asked:
@@ -182,10 +194,10 @@ class Teller:
         """What each attempt leaves in a node."""
         return [attempt.gradients.get(x, np.zeros(x.shape)[()]) for attempt in attempts]
 
-    def cell(self, x: Node, value: Any) -> str:
+    def cell(self, x: Node, value: Any) -> Words:
         """A gradient in a table; a wrong one is marked."""
-        text = f"${self.show(value)}$" if printable(value) else described(value)
-        return text + (" ✗" if differs(value, self.opened.gradients[x]) else "")
+        shown = self.show(value) if printable(value) else described(value)
+        return said(shown, " ✗" if differs(value, self.opened.gradients[x]) else "")
 
     def count(self, seen: bool) -> None:
         """Keep count of wrong gradients, and of those that are right in spite of the mistake."""
@@ -202,12 +214,12 @@ class Teller:
     def forgotten(self, edge: tuple[Any, Any] | None) -> list[Block]:
         """A local derivative left out, on one edge or on each in turn."""
         edges = self.edges(edge)
-        rows: list[tuple[str | Equation, ...]] = []
-        for node, slot, x in edges:
+        rows: list[tuple[Words | Equation, ...]] = []
+        for node, slot, _ in edges:
             attempt = mistakes.forgetting(self.opened, (node, slot))
             wrong = [w for w in self.asked if differs(attempt.gradients[w], self.opened.gradients[w])]
             self.count(bool(wrong))
-            rows.append((self.local(node, slot, x), *self.effect(attempt, wrong)))
+            rows.append((self.local(node, slot), *self.effect(attempt, wrong)))
         why = (
             "Each arrow of the graph has a local derivative, a factor in every path through it. Here it is left "
             "out, as if the gradient were handed on unchanged. A factor that is 1 at these numbers, or through "
@@ -235,25 +247,26 @@ class Teller:
             raise GraphError(f"{edge[0].op.name} has no factor of its own there that could be forgotten")
         return kept
 
-    def local(self, node: Node, slot: int, x: Node) -> Equation:
+    def local(self, node: Node, slot: int) -> Equation:
         """The factor that is forgotten."""
-        symbols = derivative(self.opened.symbols[node], self.opened.symbols[x]), self.opened.slope_formula(node, slot)
+        name, formula = self.opened.local(node, slot), self.opened.slope_formula(node, slot)
         slope = self.opened.slope(node, slot)
+        self.environment[name] = slope
+        sides: list[Tree] = [name] if formula is None or isinstance(formula, Number) else [name, formula]
         if not printable(slope):
-            return Equation(symbols, note=described(slope))
-        parts = symbols if symbols[1] != self.show(slope) else symbols[:1]
-        return proved(parts, nothing, columns(slope) if np.ndim(slope) else slope, digits=self.digits)
+            return Equation(tuple(sides), note=described(slope))
+        return proved(sides, None, slope, digits=self.digits)
 
-    def effect(self, attempt: Attempt, wrong: Sequence[Node]) -> tuple[str, str]:
+    def effect(self, attempt: Attempt, wrong: Sequence[Node]) -> tuple[Words, str]:
         """What comes out, and whether the reader could notice."""
         if not wrong:
             return "the same", "cannot be seen with these numbers"
-        told: list[str] = []
+        told: list[Words] = []
         for x in wrong[:MOST_TOLD]:
             ours, theirs = [self.cell(x, gradients[x]) for gradients in (attempt.gradients, self.opened.gradients)]
-            told.append(f"${self.gradient(x)}$: {ours} in place of {theirs}")
+            told.append(said(self.gradient(x), ": ", ours, " in place of ", theirs))
         more = f", and {len(wrong) - MOST_TOLD} more" if len(wrong) > MOST_TOLD else ""
-        return ", ".join(told) + more, f"wrong gradients: {len(wrong)} of {len(self.asked)}"
+        return said(listed(told), more), f"wrong gradients: {len(wrong)} of {len(self.asked)}"
 
 
 MOST_TOLD = 3

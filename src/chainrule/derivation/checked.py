@@ -1,0 +1,218 @@
+"""A page before anybody sees it: every side of every equation on it, worked out with what its symbols stand for.
+
+Sides that differ are a fault of this package. A side that is not finite never stands beside an equals sign: the formula
+stays, and words say what in it is not defined, and where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.state import Quiet
+from chainrule.derivation.equations import together
+from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Steps, Table
+from chainrule.derivation.words import Words, listed, said
+from chainrule.errors import ChainruleError
+from chainrule.maths import (
+    Derivative,
+    Different,
+    Number,
+    Relation,
+    Sigma,
+    Symbol,
+    Tree,
+    Undefined,
+    check,
+    numeral,
+    plain,
+)
+from chainrule.maths.tree import Change, Unknown, has_letters, parts, value
+
+TOO_LARGE = ("exp", "expm1", "sinh", "cosh", "square", "mul", "pow")
+"""What gives an infinity where its result is finite and too large."""
+
+
+def checked(blocks: Sequence[Block], environment: Mapping[Tree, Any]) -> tuple[Block, ...]:
+    """The same blocks, with words in place of equations that do not hold here because something is not defined.
+
+    Raises ChainruleError for sides that differ, which is a fault of this package. O(what is printed).
+    """
+    with Quiet():
+        return tuple([checked_block(block, environment) for block in blocks])
+
+
+def checked_block(block: Block, environment: Mapping[Tree, Any]) -> Block:
+    """One block."""
+    match block:
+        case Equation():
+            return checked_equation(block, environment)
+        case Heading() | Paragraph() | Note():
+            check_words(block.text, environment)
+            return block
+        case Table():
+            rows = tuple([tuple([checked_cell(cell, environment) for cell in row]) for row in block.rows])
+            return replace(block, rows=rows)
+        case Steps():
+            return replace(block, lines=tuple([checked_cell(line, environment) for line in block.lines]))
+
+
+def checked_cell(cell: Words | Equation, environment: Mapping[Tree, Any]) -> Words | Equation:
+    """A cell of a table or a line of steps."""
+    if isinstance(cell, Equation):
+        return checked_equation(cell, environment)
+    check_words(cell, environment)
+    return cell
+
+
+def check_words(words: Words, environment: Mapping[Tree, Any]) -> None:
+    """Equations within a sentence."""
+    for part in words if isinstance(words, tuple) else ():
+        if isinstance(part, Relation) and is_known(part, environment):
+            refuse(check(part, environment), part)
+
+
+def checked_equation(part: Equation, environment: Mapping[Tree, Any]) -> Equation:
+    """An equation that holds, or its formula and what in it is not defined."""
+    chain = sides_said_to_be_equal(part)
+    if not is_known(chain, environment):
+        return part
+    found = check(chain, environment, digits=part.digits)
+    if isinstance(found, Undefined):
+        return not_defined(part, found, environment)
+    if len(chain.sides) > 1 and not all([is_finite(side, environment) for side in chain.sides]):
+        return without_numbers(part, "not a finite number here")
+    refuse(found, chain)
+    return part
+
+
+def known_in(blocks: Sequence[Block], environment: Mapping[Tree, Any]) -> Iterator[tuple[Tree, Any]]:
+    """The letters of some blocks that stand for numbers, each once, with these."""
+    seen: set[Tree] = set()
+    for tree in trees_in(blocks):
+        for letter, _ in letters_in(tree, frozenset()):
+            if letter not in seen and not is_running(letter) and environment.get(letter) is not None:
+                seen.add(letter)
+                yield letter, environment[letter]
+
+
+def trees_in(x: Any) -> Iterator[Tree]:
+    """Every formula of some blocks."""
+    if isinstance(x, Tree):
+        yield x
+    elif isinstance(x, Equation):
+        yield from x.sides
+        yield from trees_in(x.note)
+    elif isinstance(x, Table):
+        yield from trees_in((x.columns, x.rows, x.caption))
+    elif isinstance(x, Steps):
+        yield from trees_in((x.lines, x.caption))
+    elif isinstance(x, Heading | Paragraph | Note):
+        yield from trees_in(x.text)
+    elif isinstance(x, tuple | list):
+        for part in x:
+            yield from trees_in(part)
+
+
+def sides_said_to_be_equal(part: Equation) -> Relation:
+    """The sides of an equation; a colon says what is worked out for something, and not that it is that."""
+    start = len(part.between) - part.between[::-1].index(":") if ":" in part.between else 0
+    return Relation(tuple(part.sides[start:]), part.between[start:])
+
+
+def refuse(found: Undefined | Different | None, chain: Relation) -> None:
+    """An equation that is false must not be seen."""
+    if isinstance(found, Different):
+        raise ChainruleError(f"internal error, please report it: {plain(chain)} does not hold: {found}")
+
+
+def not_defined(part: Equation, found: Undefined, environment: Mapping[Tree, Any]) -> Equation:
+    """The formula with what is not defined in it; where the engine has a number all the same, its convention."""
+    last = part.sides[-1]
+    if not has_letters(last) and part.numbers and is_finite(last, environment) and len(part.sides) > part.numbers:
+        words = said("taken as ", last, ", since ", words_of(found)) if isinstance(last, Number) else words_of(found)
+        return replace(part, sides=(part.sides[0], last), numbers=1, signs=(), note=together(part.note, words))
+    return without_numbers(part, words_of(found))
+
+
+def without_numbers(part: Equation, words: Words) -> Equation:
+    """The sides in symbols, with words in place of the numbers."""
+    symbols = tuple([side for side in part.sides if has_letters(side)]) or part.sides[:1]
+    return replace(part, sides=symbols, numbers=0, signs=(), note=together(part.note, words))
+
+
+def words_of(found: Undefined) -> Words:
+    """What is not defined and where: ``log(x) is not defined at −1``."""
+    at = listed([said(numeral(x)) for x in found.at])
+    where = said("(", at, ")") if len(found.at) > 1 else at
+    if np.isinf(found.gives) and found.part.name in TOO_LARGE:
+        return said(found.part, " at ", where, " is too large for a number")
+    return said(found.part, " is not defined at ", where)
+
+
+def is_finite(side: Tree, environment: Mapping[Tree, Any]) -> bool:
+    """Whether all of a side is finite."""
+    return bool(np.all(np.isfinite(value(side, environment))))
+
+
+def is_known(tree: Tree, environment: Mapping[Tree, Any]) -> bool:
+    """Whether everything in it has a number here: not a law that holds for any layer, nor what is too large to build.
+
+    A symbol that is neither is a fault.
+    """
+    for letter, running in letters_in(tree, frozenset()):
+        if is_general(letter, running):
+            return False
+        if is_running(letter):
+            continue
+        try:
+            number = environment[letter]
+        except KeyError:
+            problem = f"internal error, please report it: {plain(letter)} stands for nothing on its page"
+            raise ChainruleError(problem) from None
+        if number is None:
+            return False
+    return True
+
+
+def letters_in(tree: Tree, running: frozenset[str]) -> Iterator[tuple[Tree, frozenset[str]]]:
+    """What stands for a number that is not printed, each with the letters that run there."""
+    if isinstance(tree, Symbol):
+        yield tree if is_running(tree) else tree.whole, running
+    elif isinstance(tree, Derivative | Change | Unknown):
+        yield tree, running
+    else:
+        inner = running | {tree.letter} if isinstance(tree, Sigma) else running
+        for part in parts(tree):
+            yield from letters_in(part, inner)
+
+
+def symbols_in(tree: Tree) -> Iterator[Symbol]:
+    """The symbols of a tree."""
+    if isinstance(tree, Symbol):
+        yield tree
+    for part in parts(tree):
+        yield from symbols_in(part)
+
+
+def is_running(tree: Tree) -> bool:
+    """Whether it is an entry whose place is a letter."""
+    return any([isinstance(i, str) for symbol in symbols_in(tree) for i in symbol.at])
+
+
+def is_general(tree: Tree, running: frozenset[str]) -> bool:
+    """Whether it is of any layer or neuron, and so of none that has numbers."""
+    for symbol in symbols_in(tree):
+        letters = {i for i in symbol.at if isinstance(i, str)} - running
+        if letters or not LAYERS.isdisjoint((symbol.layer, *symbol.below)) or symbol.base in NAMED_LAYERS:
+            return True
+    return False
+
+
+LAYERS = frozenset(("l", "l-1", "l+1", "L"))
+"""Letters that stand for any layer."""
+NAMED_LAYERS = frozenset(("nl.grad", "nl-1.grad", "nl+1.grad"))
+"""The same in the names of a program."""

@@ -1,0 +1,66 @@
+"""Trees as plain data and back: what JSON has, with every part of a formula under its own name."""
+
+# What settings hold is known only when a formula is stored.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.operation import book, compositions
+from chainrule.maths import tree as trees
+from chainrule.maths.tree import Symbol, Tree, Unknown
+
+KINDS = {
+    kind.__name__.lower(): kind
+    for kind in vars(trees).values()
+    if isinstance(kind, type) and is_dataclass(kind) and kind.__module__ == trees.__name__
+}
+
+
+def data_of(x: Any) -> Any:
+    """A tree, or anything that it is made of, as dicts, lists, strings and numbers.
+
+    >>> from chainrule.maths import Symbol
+    >>> from chainrule.maths.as_data import data_of, tree_from
+    >>> data_of(Symbol("x") * 2)["inputs"][1]
+    {'kind': 'number', 'text': '2'}
+    >>> tree_from(data_of(Symbol("x") * 2)) == Symbol("x") * 2
+    True
+    """
+    if is_dataclass(x) and not isinstance(x, type):
+        return {"kind": type(x).__name__.lower(), **{f.name: data_of(getattr(x, f.name)) for f in fields(x)}}
+    if isinstance(x, tuple | list):
+        return [data_of(part) for part in x]
+    if x is Ellipsis:
+        return {"kind": "ellipsis"}
+    if isinstance(x, np.dtype | type):
+        return {"kind": "dtype", "name": np.dtype(x).str}
+    x = x.item() if isinstance(x, np.generic) else x
+    if x is None or isinstance(x, bool | int | float | str):
+        return x
+    return str(getattr(x, "__name__", x))
+
+
+def tree_from(data: Any) -> Any:
+    """What was stored; an operation that is not declared here goes by its name alone."""
+    if isinstance(data, list):
+        return tuple([tree_from(part) for part in data])
+    if not isinstance(data, dict):
+        return data
+    given = {name: tree_from(value) for name, value in data.items() if name != "kind"}
+    if data["kind"] == "ellipsis":
+        return Ellipsis
+    if data["kind"] == "dtype":
+        return np.dtype(given["name"])
+    if data["kind"] == "applied":
+        name = given["operation"]
+        operation: Any = book.get(name) or compositions.get(name)
+        if operation is None:
+            return Unknown(Symbol(name), given["inputs"], given["shape"])
+        given["operation"] = operation
+    found = KINDS[data["kind"]](**given)
+    return found if isinstance(found, Tree) or data["kind"] in ("slice", "entries") else data
