@@ -304,7 +304,7 @@ def test_a_function_outside_its_domain_is_said_to_have_no_derivative():
     a.label, b.label = "a", "b"
     found = {c.subject: c.holds for c in conventions_of(Opened(cr.exp(a) + b + x * y), "numerator")}
     assert spelled(found["domain of log"]).startswith("a has no value, so there is no derivative")
-    assert "$b$" in found["domain of asin"]
+    assert "b has" in spelled(found["domain of asin"])
     assert {subject for subject in found if "domain" in subject} == {"domain of log", "domain of asin"}
     t = cr.Tensor([-1.0, 4.0, 9.0], requires_grad=True)
     assert "domain of sqrt" in {c.subject for c in conventions_of(Opened(cr.sqrt(t).sum()), "numerator")}

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chainrule.derivation.equations import FULL, Show, proved
@@ -125,6 +125,7 @@ def test_factors_whose_product_leaves_the_numbers_on_the_way_are_not_written_out
     assert proved([X], lambda show: [show.product([1e-100, 1e-100, 1e150])], 1e-50).numbers == 2
 
 
+@settings(deadline=None)
 @given(st.data(), st.integers(1, 4), st.integers(1, 4), st.integers(1, 4))
 def test_products_of_matrices_are_proved(data, rows, inner, columns):
     def matrix(n, m):
