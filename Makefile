@@ -11,7 +11,7 @@ venv = [ -x $(BIN)/python ] || { $(PYTHON) -c '$(OLD)' && $(PYTHON) -m venv .ven
 say = printf '%s\n' "make $(@F): $(1)"
 install = @$(call say,setting up .venv (this once; a minute or two)) && { $(venv); } \
 	&& $(call say,fetching NumPy and what reads tables and draws$(2); a C compiler$(comma) where there is one$(comma) builds the engine) \
-	&& $(PIP) --editable '.[data,draw,html,plot$(1)]' && touch .venv/demo $@ && $(call say,.venv is ready)
+	&& $(PIP) --editable '.[data,draw,plot$(1)]' && touch .venv/demo $@ && $(call say,.venv is ready)
 comma := ,
 .PHONY: demo test soak bench docs clean
 

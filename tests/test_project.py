@@ -223,7 +223,7 @@ x = cr.Value(2.0, label="x")
 told = cr.explain(x * x, x)
 print(told.gradient, len(told._repr_markdown_()) > 0)
 table = lambda: cr.data.read_table(sys.argv[1], target="species")
-for use in (lambda: cr.sklearn.MLPClassifier, table, told.html, (x * x + x).draw().svg):
+for use in (lambda: cr.sklearn.MLPClassifier, table, (x * x + x).draw().svg):
     try:
         use()
     except cr.errors.MissingExtra as error:
@@ -234,7 +234,7 @@ for use in (lambda: cr.sklearn.MLPClassifier, table, told.html, (x * x + x).draw
     first, *missing = run.stdout.splitlines()
     assert first == "4.0 True"
     assert [line.split(": ")[1] for line in missing] == [
-        f"pip install '.[{extra}]'" for extra in ("sklearn", "data", "html", "draw")
+        f"pip install '.[{extra}]'" for extra in ("sklearn", "data", "draw")
     ]
 
 

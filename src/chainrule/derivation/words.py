@@ -20,7 +20,11 @@ def said(*parts: Words | Tree) -> Words:
     """
     found: list[str | Tree] = []
     for part in parts:
-        found += part if isinstance(part, tuple) else [part]
+        for piece in part if isinstance(part, tuple) else (part,):
+            if isinstance(piece, str) and found and isinstance(found[-1], str):
+                found[-1] += piece
+            elif isinstance(piece, Tree) or piece:
+                found.append(piece)
     return tuple(found)
 
 
