@@ -14,6 +14,9 @@ PathLike = str | os.PathLike[str]
 MOST_UNPACKED = 2**32
 """Bytes that a packed file may unpack to, all of it together."""
 
+MOST_PACKED = 1032
+"""Bytes that one packed byte can stand for at most."""
+
 
 def existing(path: PathLike) -> Path:
     """The path of a file that is there, holds something and may be read; anything else raises `DataError`."""

@@ -10,7 +10,7 @@ from typing import IO, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.files import MOST_UNPACKED, PathLike, existing
+from chainrule.data.files import MOST_PACKED, MOST_UNPACKED, PathLike, existing
 from chainrule.errors import DataError
 
 GZIP = b"\x1f\x8b"
@@ -24,8 +24,8 @@ PORTION = 1 << 24
 def load_idx(path: PathLike) -> NDArray[Any]:
     """Read one IDX file, gzipped or not, as an array of the shape and the kind of number that it declares.
 
-    A missing, foreign, truncated or overlong file, and one of more than 4 GiB of numbers, raises `DataError`, which
-    names it and what was expected. O(file).
+    A missing, foreign, truncated or overlong file, and a packed one of more than 4 GiB, raises `DataError`, which names
+    it and what was expected. O(file).
 
     Source: Y. LeCun, C. Cortes and C. Burges, The MNIST database of handwritten digits, "The IDX file format".
 
@@ -42,7 +42,7 @@ def load_idx(path: PathLike) -> NDArray[Any]:
         with cast("IO[bytes]", gzip.open(found) if packed else found.open("rb")) as file:
             dtype, shape = _header(file, found)
             expected = math.prod(shape) * dtype.itemsize
-            if expected > MOST_UNPACKED:
+            if packed and min(expected, found.stat().st_size * MOST_PACKED) > MOST_UNPACKED:
                 raise DataError(
                     f"{found} says that it holds {expected:,} bytes of numbers, and at most {MOST_UNPACKED:,} are read"
                 )

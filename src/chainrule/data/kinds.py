@@ -101,6 +101,8 @@ def kind_of_texts(series: pl.Series, *, most: int) -> Kind:
     count = given.n_unique()
     if has_leading_zeros(given):
         zero = given.filter(given.str.contains(LEADING_ZERO))[0]
+        if count == len(given) >= FEWEST and count > most:
+            return Kind("id", f"codes, all different, as {zero!r}")
         return Kind("code", f"whole numbers with leading zeros, as {zero!r}")
     if form := dates.format_of(given):
         return Kind("date" if "%Y" in form or "%y" in form else "time", f"written like {given[0]!r}", form)

@@ -24,6 +24,7 @@ from chainrule.data.columns import (
     Target,
     Task,
 )
+from chainrule.data.doubts import notes_on_capitals, notes_on_stand_ins
 from chainrule.data.encode import (
     drawer_numbers,
     gaps_in,
@@ -129,6 +130,11 @@ def learn(frame: pl.DataFrame, rows: Array, wishes: Wishes) -> tuple[Columns, li
         else:
             features[name] = fitted
             odd += [*one.notes, *_notes_on_odd_cells(frame, fitted, rows, wishes)]
+            if isinstance(fitted, Categories):
+                odd += notes_on_capitals(name, [word for word in fitted.categories if isinstance(word, str)])
+    if isinstance(target, Categories):
+        odd += notes_on_capitals(target.name, [word for word in target.categories if isinstance(word, str)])
+    odd += _notes_on_stand_ins(frame, block, features.values())
     said = [_left_out(name, why) for name, why in unused.items() if name not in wishes.ignore]
     if not features:
         raise DataError(f"no column is left to learn {wishes.target!r} from: {'; '.join(said) or 'there is no other'}")
@@ -220,6 +226,16 @@ class _Found:
     def counts(self) -> bool:
         """Whether it only counts the rows."""
         return self.kind.name == "row counter" and bool(self.left_out)
+
+
+def _notes_on_stand_ins(frame: pl.DataFrame, block: Block, features: Collection[Column]) -> list[str]:
+    """Notes on numbers that probably stand for missing ones; columns that are not complete are looked at one by one."""
+    found, complete = notes_on_stand_ins(block), set(block.names)
+    for column in features:
+        if isinstance(column, Numbers) and column.name not in complete:
+            values = parse(frame[column.name]).drop_nulls().to_numpy()
+            found |= notes_on_stand_ins(Block((column.name,), values[:, None]))
+    return [found[column.name] for column in features if column.name in found]
 
 
 def _evident(block: Block, wishes: Wishes) -> dict[str, _Found]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.files import MOST_UNPACKED, PathLike, existing, is_folder, meant, reading
+from chainrule.data.files import MOST_PACKED, MOST_UNPACKED, PathLike, existing, is_folder, meant, reading
 from chainrule.data.idx import load_idx
 from chainrule.errors import DataError
 
@@ -28,9 +28,6 @@ MNIST = {
 INK = 255
 """Full ink, as MNIST's bytes count it."""
 
-
-MOST_PACKED = 1032
-"""Bytes that one packed byte can stand for at most."""
 
 UNREADABLE = (
     *(ValueError, ArithmeticError, LookupError, OSError, EOFError, RuntimeError, SyntaxError, MemoryError),

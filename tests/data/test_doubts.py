@@ -1,0 +1,61 @@
+"""What is probably not meant as it stands is told, and read as it stands."""
+
+import numpy as np
+import pytest
+
+from chainrule.data import read_table
+from chainrule.errors import DataWarning
+
+
+def table(path, heads, rows, **settings):
+    path.write_text("\n".join([heads, *rows]) + "\n", encoding="utf-8")
+    with pytest.warns(DataWarning) as told:
+        found = read_table(path, target="y", **settings)
+    return found, [str(one.message) for one in told]
+
+
+@pytest.mark.parametrize("stand_in", ["-999", "-99", "9999", "-9999.0"])
+def test_numbers_that_stand_for_missing_ones_are_told(tmp_path, stand_in):
+    rng = np.random.default_rng(0)
+    rows = [f"{stand_in if i % 6 == 0 else f'{1 + rng.normal():.2f}'},{i % 2},{'ab'[i % 2]}" for i in range(60)]
+    found, told = table(tmp_path / "t.csv", "pressure,same,y", rows)
+    number = f"{float(stand_in):.6g}"
+    assert len(told) == 1
+    assert f"column 'pressure': {number} stands in 10 rows, far from all others" in told[0]
+    assert told[0].endswith(f'missing="{number}" would take it for a missing value')
+    assert found.x.shape[1] == 2
+    mended, told = table(tmp_path / "t.csv", "pressure,same,y", rows, missing=(stand_in,))
+    assert "'pressure' misses 10 of 60 values" in told[0]
+    assert mended.x.shape[1] == 3
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        # It lies among the others, stands in two rows alone, or is all that there is beside one number.
+        [f"{i * 20 - 999},{'ab'[i % 2]}" for i in range(60)],
+        [f"{-999 if i < 2 else i % 7},{'ab'[i % 2]}" for i in range(60)],
+        [f"{7 * i % 100},{'ab'[i % 2]}" for i in range(60)],
+    ],
+)
+def test_numbers_that_may_be_meant_are_not(tmp_path, recwarn, rows):
+    (tmp_path / "t.csv").write_text("\n".join(["x,y", *rows]) + "\n", encoding="utf-8")
+    read_table(tmp_path / "t.csv", target="y")
+    assert [str(one.message) for one in recwarn] == []
+
+
+def test_words_that_differ_in_capitals_alone_are_told(tmp_path):
+    rows = [f"{['OK', 'ok', 'bad', 'Ok'][i % 4]},{i % 5},{['Yes', 'no', 'yes'][i % 3]}" for i in range(60)]
+    found, told = table(tmp_path / "t.csv", "status,x,y", rows)
+    assert [one.partition(": ")[2] for one in told] == [
+        "column 'status': 'OK' and 'Ok' and 'ok' differ in capitals alone, and count as different",
+        "column 'y': 'Yes' and 'yes' differ in capitals alone, and count as different",
+    ]
+    assert found.columns.classes == ("Yes", "no", "yes")
+
+
+def test_codes_that_are_all_different_are_ids(tmp_path):
+    rows = [f"{i:06},{i % 7},{'ab'[i % 2]}" for i in range(60)]
+    found, told = table(tmp_path / "t.csv", "sku,x,y", rows)
+    assert found.columns.names == ("x",)
+    assert "column 'sku' is left out: it is an id, codes, all different, as '000000'; keep= would use it" in told[0]
