@@ -172,7 +172,7 @@ def sources():
         leaves, _ = cr.core.tree.flatten((args, {}))
         given = [getattr(x, "data", x) if isinstance(x, cr.Tensor) else x for x in leaves]
         given = [x for x, step in zip(given, version.trace.given, strict=True) if step is not None]
-        found[name] = (version.source, version.run.__name__, [*given, *version.trace.held.values()])
+        found[name] = (version.source, version.run.function.__name__, [*given, *version.trace.held.values()])
     return found
 
 

@@ -27,7 +27,9 @@ WIDTH = 120
 def method(x: Any, name: str, value: Any, **settings: Any) -> Source:
     """A call of an array's method; settings that are as usual are not written."""
     usual = {"axis": None, "keepdims": False}
-    given = ", ".join([f"{key}={written(s)}" for key, s in settings.items() if s != usual.get(key)])
+    given = ", ".join(
+        [f"{key}={written(s)}" for key, s in settings.items() if isinstance(s, Source) or s != usual.get(key)]
+    )
     return Source(f"{enclosed(x, ATOM)}.{name}({given})", value, ATOM, used([x]))
 
 
@@ -105,9 +107,12 @@ class Printer:
 
     def function(self, name: str, body: Sequence[str], made_for: str) -> str:
         """The function with its arguments, what it is made for, and its lines."""
-        arguments = [self.lines.names[step] for step in self.lines.arguments]
         said = textwrap.wrap(f'"""{made_for}"""', WIDTH, initial_indent="    ", subsequent_indent="    ")
-        return "\n".join([*wrapped(f"def {name}(", arguments, "):"), *said, *body])
+        return "\n".join([*wrapped(f"def {name}(", self.parameters(), "):"), *said, *body])
+
+    def parameters(self) -> list[str]:
+        """The names of the arguments."""
+        return [self.lines.names[step] for step in self.lines.arguments]
 
     def tables(self) -> str:
         """The long arrays of constants, before the function."""

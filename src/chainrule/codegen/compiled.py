@@ -20,6 +20,7 @@ from chainrule.codegen.as_javascript import javascript_source
 from chainrule.codegen.as_jax import jax_source
 from chainrule.codegen.as_numpy import numpy_source
 from chainrule.codegen.as_onnx import onnx_model
+from chainrule.codegen.as_planned import planned_source
 from chainrule.codegen.laws import LAWS
 from chainrule.codegen.simplified import reached, simplified, with_numbers
 from chainrule.core import Value
@@ -39,6 +40,17 @@ SUFFIXES = {".py": "numpy", ".js": "javascript", ".c": "c", ".onnx": "onnx"}
 """What a file's ending says that it is written in."""
 
 
+class InThread(threading.local):
+    """A written function with a workspace of its own in every thread."""
+
+    def __init__(self, function: Callable[..., Any], workspace: Callable[[], Any]) -> None:
+        self.function = function
+        self.work = workspace()
+
+    def __call__(self, *inputs: Any) -> Any:
+        return self.function(*inputs, self.work)
+
+
 class Version(NamedTuple):
     """What a compiled function runs for one kind of arguments."""
 
@@ -47,8 +59,10 @@ class Version(NamedTuple):
     """The program as it was traced, before the laws."""
     fired: Counter[str]
     made_for: str
-    run: Callable[..., Any]
+    run: InThread
     source: str
+    planned: str
+    """The same with buffers: what runs."""
 
 
 class Compiled:
@@ -110,9 +124,11 @@ class Compiled:
         shorter, fired = simplified(whole, LAWS)
         made_for = described(self.f, args, settings)
         source = numpy_source(shorter, identifier(self.name), f"Made for {made_for}.")
+        planned = planned_source(shorter, identifier(self.name), f"Made for {made_for}.")
         module: dict[str, Any] = {}
-        exec(builtins.compile(source, f"<compiled {self.name}>", "exec"), module)  # noqa: S102  (text that this package wrote)
-        return Version(shorter, whole, fired, made_for, module[identifier(self.name)], source)
+        exec(builtins.compile(planned, f"<compiled {self.name}>", "exec"), module)  # noqa: S102  (text that this package wrote)
+        run = InThread(module[identifier(self.name)], module["workspace"])
+        return Version(shorter, whole, fired, made_for, run, source, planned)
 
     def needs_version(self) -> Version:
         """The version that ran last; an error where none was made yet."""
@@ -123,21 +139,22 @@ class Compiled:
             )
         return self.latest
 
-    def source(self, target: str = "numpy", *, numbers: bool = False) -> str:
+    def source(self, target: str = "numpy", *, planned: bool = False, numbers: bool = False) -> str:
         """The program of the latest call as a module that runs without this package.
 
         `target` is "numpy", "jax", "javascript" or "c". The function takes the arguments' arrays one by one, and gives
-        the results' arrays; with `numbers` those from outside, as a network's weights, are in the source instead. Of
-        JavaScript see codegen/as_javascript.py, of C the first lines. Raises ChainruleError for
-        an operation that a target cannot say.
+        the results' arrays; how in JavaScript says codegen/as_javascript.py, how in C the first lines. With `planned`
+        each line of NumPy has one operation, and results go to buffers that are used again: this is what runs, with
+        buffers of its own in each thread. With `numbers` the arrays from outside, as a network's weights, are in the
+        source. Raises ChainruleError for an operation that a target cannot say.
         """
         version = self.needs_version()
         traced, name, made_for = version.trace, identifier(self.name), f"Made for {version.made_for}."
         if target == "numpy" and not numbers:
-            return version.source
+            return version.planned if planned else version.source
         traced = with_numbers(traced) if numbers else traced
         if target == "numpy":
-            return numpy_source(traced, name, made_for)
+            return planned_source(traced, name, made_for) if planned else numpy_source(traced, name, made_for)
         if target == "jax":
             return jax_source(traced, name, made_for)
         if target == "javascript":

@@ -124,7 +124,9 @@ class Source:
         text = f"np.{name}" + ("" if way == "__call__" else f".{way}")
         return call(getattr(ufunc, way), text, inputs, settings)
 
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Source:
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function in (np.ndim, np.shape, np.size):
+            return function(*map(plain, args), **kwargs)
         module = function.__module__.removeprefix("numpy").removeprefix(".")
         name = f"np.{module}.{function.__name__}" if module else f"np.{function.__name__}"
         return call(function, name, args, kwargs)

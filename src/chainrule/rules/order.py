@@ -120,7 +120,7 @@ def all(x, *, axis=None, keepdims=False):
 )
 def take_along_axis(x, indices: Places, *, axis=-1):
     """The entries at given places along an axis; the gradient goes back to them, adding up where one is met twice."""
-    return np.take_along_axis(np.asarray(x), indices, axis)
+    return np.take_along_axis(x if hasattr(x, "shape") else np.asarray(x), indices, axis)
 
 
 @linear(
