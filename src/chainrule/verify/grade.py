@@ -110,6 +110,8 @@ def special_points(problem: Problem, values: Mapping[str, Any], asked: Sequence[
     if problem.labels:
         return
     for name, step in free.items():
+        if not problem.weighs_a_logarithm(step):
+            continue
         for axis in range(step.ndim - 1, -1, -1):
             if step.shape[axis] > 1:
                 note = f"right where {name} adds up to 1 along axis {axis}"

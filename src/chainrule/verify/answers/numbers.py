@@ -36,8 +36,10 @@ class Printed:
     @property
     def half(self) -> float:
         """Half a unit of the last digit, and what a double rounds."""
-        largest = float(np.max(np.abs(self.value), initial=0.0, where=np.isfinite(self.value)))
-        return 0.5 * 10.0**-self.decimals * (1 + 1e-9) + 1e-12 * largest
+        size = float(np.max(np.abs(self.value), initial=0.0, where=np.isfinite(self.value)))
+        # A whole number below 10 is meant as it stands: it has too few digits to be a rounded one.
+        unit = 10.0**-self.decimals if self.decimals or size >= 10 else 0.0
+        return 0.5 * unit * (1 + 1e-9) + 1e-9 * size + 1e-12
 
     def is_(self, x: Any) -> bool:
         """Whether it is a number to the digits that were written."""

@@ -202,20 +202,20 @@ class Traced:
         return lambda *args, **kwargs: self.tape.call(function, BOOK_NAMES.get(name, name), (self, *args), kwargs)
 
     def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, Traced):
+        if has_traced(key):
             return self.tape.call(lambda x, at: np.asarray(x)[at], "getitem", (self, key), {})
         key = bare(key)
         return self.tape.call(lambda x: np.asarray(x)[key], "getitem", (self,), {})
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        known = None if isinstance(key, Traced) else bare(key)
+        known = None if has_traced(key) else bare(key)
 
         def put(x: Any, new: Any, at: Any = known) -> Any:
             copy = np.array(x)
             copy[at] = new
             return copy
 
-        more = (key,) if isinstance(key, Traced) else ()
+        more = (key,) if has_traced(key) else ()
         found = self.tape.call(put, "put", (self, value, *more), {})
         self.place, self.value = found.place, found.value
 

@@ -50,7 +50,7 @@ def changes(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Chan
     yield from ways(problem, wrt)
     yield from stretches(problem, wrt, walk)
     yield from orders_and_updates(problem, wrt)
-    for step, slot in problem.consumers(wrt):
+    for step, slot in problem.consumers(wrt) if len(problem.consumers(wrt)) == 1 else ():
         for name, says, value in raw_values(problem, step, slot, wrt):
             yield Change(name, edge_place(problem, step, slot, wrt), says, value, loose=True)
 
@@ -108,7 +108,7 @@ def stops(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
     asked = problem.name(wrt)
     between = problem.program.between([wrt])
     for step in sorted(between, key=lambda step: step not in problem.names):
-        if step is problem.output:
+        if step in (problem.output, wrt):
             continue
         place = f"{problem.name(step)}, in {problem.where(step)}, on the way to {asked}"
         yield Change(

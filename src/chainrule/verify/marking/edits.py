@@ -232,6 +232,8 @@ class Editor:
         name = called(consumer)
         kind = "factor" if name in ("mul", "div") else "wrong-local-derivative"
         c = float(part.number)
+        if kind == "factor" and c > 2 and any(c == n for s in self.problem.program.steps for n in s.shape):
+            kind = "wrong-average"
         for other in dict.fromkeys([1.0, 2 * c, c / 2, 2.0, 0.5, -c, c + 1, c - 1, -1.0, 0.0, 4.0, 0.25]):
             if other != c:
                 yield Edit(

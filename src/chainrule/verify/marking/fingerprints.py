@@ -26,6 +26,9 @@ RTOL = 1e-7
 NOTHING = 1e-12
 """What is left by rounding of numbers around 1 that cancel."""
 
+SMALLEST_FACTOR = 1e-6
+"""A smaller multiple is none: nobody's factor is off by a million."""
+
 Values = Sequence[Any]
 """One answer at each probe; None where it could not be computed."""
 
@@ -74,7 +77,8 @@ def ratio_everywhere(answers: Values, values: Any) -> float | None:
         if found is None:
             at = np.unravel_index(np.argmax(np.abs(v)), v.shape) if v.ndim else ()
             found = float(a[at] / v[at])
-            if not found or not np.isfinite(found):
+            # An answer of nothing is no multiple: its rounding would be taken for a factor.
+            if not np.isfinite(found) or abs(found) < SMALLEST_FACTOR:
                 return None
         if not agrees(a, found * v):
             return None
@@ -157,6 +161,7 @@ class Fingerprint:
 def given(change: Change, walk: Walk) -> Any:
     """What a change gives at a probe; None where its shapes do not fit."""
     try:
-        return change.gives(walk)
+        with Quiet():
+            return change.gives(walk)
     except (ValueError, IndexError):
         return None

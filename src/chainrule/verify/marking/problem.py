@@ -23,7 +23,13 @@ from chainrule.verify.marking.whole import operation_for
 PROBES = 5
 """Points at which answers are compared: one could agree by chance, where a unit is off or a product is 1."""
 
-TRIES = 40
+PROBES_OF_SWITCHES = 15
+"""The same where an operation takes one of several branches: a mistake may show in the rarer one alone."""
+
+LOGARITHMS = ("log", "logsumexp", "log_softmax", "log_sigmoid")
+"""Operations whose results a cross-entropy weighs with labels."""
+
+TRIES = 60
 """Draws of numbers, until every step is finite and every unit that switches is on at some probes and off at others."""
 
 
@@ -55,6 +61,16 @@ class Problem:
         self.line = dict(line)
         self.output = program.output
         self.leaves = {self.names[step]: step for step in program.leaves if step in self.names}
+
+    def weighs_a_logarithm(self, leaf: Step) -> bool:
+        """Whether a leaf is multiplied with a logarithm, or a difference with one, as labels are in a cross-entropy."""
+        for step, slot in self.consumers(leaf):
+            if step.op is not None and step.op.name == "mul":
+                other = step.inputs[1 - slot]
+                near = [other, *[x for x in getattr(other, "inputs", ()) if isinstance(x, Step)]]
+                if any(isinstance(x, Step) and x.op is not None and x.op.name in LOGARITHMS for x in near):
+                    return True
+        return False
 
     @cached_property
     def is_scalar(self) -> bool:
@@ -223,7 +239,7 @@ Numbers = dict[Step, Any]
 
 
 def probes_of(
-    problem: Problem, fixed: Mapping[str, Any], count: int = PROBES, labels: Mapping[Step, int] | None = None
+    problem: Problem, fixed: Mapping[str, Any], count: int = 0, labels: Mapping[Step, int] | None = None
 ) -> list[Numbers]:
     """What every step comes to at several generic points, the first one with every switch on somewhere.
 
@@ -232,7 +248,12 @@ def probes_of(
     labels = problem.labels if labels is None else labels
     random = np.random.default_rng(zlib.crc32(repr([s.shape for s in problem.program.steps]).encode()))
     found: list[Numbers] = []
-    switches = [s for s in problem.program.steps if s.op is not None and s.op.name in ("relu", "maximum", "leaky_relu")]
+    switches = [
+        s
+        for s in problem.program.steps
+        if s.op is not None and (getattr(s.op, "selects", False) or s.op.name == "relu")
+    ]
+    count = count or (PROBES_OF_SWITCHES if switches else PROBES)
     for positive in (False, True):
         for _ in range(TRIES):
             leaves = {s: drawn(problem, s, fixed, labels, random, positive) for s in problem.program.leaves}

@@ -1,0 +1,44 @@
+"""docs/mistakes.md is the locator's test table, as it stands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import learner_answers
+from fixtures import CODE, FORMULAS, RIGHT, SLIPS
+
+from chainrule.verify.mistakes import KINDS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "mistakes.md").read_text(encoding="utf-8")
+ROWS = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in PAGE.splitlines() if line[:1] == "|"]
+
+
+def rows(width: int) -> list[list[str]]:
+    return [row for row in ROWS if len(row) == width and row[0] not in ("problem", "---")]
+
+
+def as_cell(text: str) -> str:
+    return "`" + " ⏎ ".join(text.splitlines()).replace("|", "\\|") + "`"
+
+
+def test_every_name_has_its_line() -> None:
+    names = [row[0].strip("`") for row in rows(3) if row[0] != "name"]
+    assert names == list(KINDS)
+
+
+def test_every_fixture_has_its_line() -> None:
+    written = {(row[0], row[2], row[3]) for row in rows(5)}
+    for fixture in (*FORMULAS, *RIGHT):
+        assert (fixture.problem, as_cell(fixture.answer), fixture.name or "right") in written
+    for problem, _, wrong, name, _ in SLIPS:
+        assert (problem, as_cell(wrong), name) in written
+    for answer in (*learner_answers.WRONG, *learner_answers.RIGHT):
+        assert (answer.problem, as_cell(answer.text), " or ".join(answer.names) or "right") in written
+    assert len(rows(5)) == sum(map(len, (FORMULAS, RIGHT, SLIPS, learner_answers.WRONG, learner_answers.RIGHT)))
+    assert set(CODE) <= {row[0] for row in rows(5)}
+
+
+def test_what_is_said_is_what_was_expected() -> None:
+    for row in rows(5):
+        assert not set(row[3].split(" or ")).isdisjoint(row[4].split(", "))
