@@ -160,7 +160,7 @@ def between_engines(case: Case, program: Program) -> Iterator[str]:
         pulled = np.sum([np.vdot(t, g) for t, g in zip(case.tangents, shares, strict=True)])
         if not agree([pushed], [pulled], digits, max(1.0, *[np.abs(x).max(initial=0.0) for x in shares])):
             yield f"forward mode gives {pushed}, reverse {pulled}"
-    if finite(one) and finite(other) and not agree(one, other, digits):
+    if finite(one) and finite(other) and moderate(held) and not agree(one, other, digits):
         yield f"second order: {one} by forward mode over reverse, {other} by reverse twice"
     if program.scalar and exact:
         curved = second_on_values(program, case.tangents)
@@ -206,7 +206,8 @@ def steps_of(program: Program) -> Iterator[tuple[Step, Case]]:
     for x in held:
         if isinstance(x, Tensor) and x.requires_grad:
             x.retain_grad()
-    held[-1].backward()
+    if held[-1].requires_grad:
+        held[-1].backward()
     for step, out in zip(program.steps, held[len(leaves) :], strict=True):
         if out.requires_grad and out.grad is not None:
             given = [held[place] for place in step.places]
@@ -241,9 +242,9 @@ def apart_from(step: Step, case: Case, rights: list[Any]) -> Iterator[Parting]:
 
 
 def same_branches(program: Program, peer: Peer) -> bool:
-    """Whether every comparison came out alike: rounding decides one between numbers that are nearly equal."""
+    """Whether every comparison and every sign came out alike: rounding decides those of nearly equal numbers."""
     held = zip(program.run(ours, program.leaves), peer.run(program), strict=True)
-    return all(np.array_equal(mine, other) for mine, other in held if np.asarray(mine).dtype == bool)
+    return all(np.array_equal(np.sign(mine * 1.0), np.sign(other * 1.0), equal_nan=True) for mine, other in held)
 
 
 def beside_peers(
@@ -261,6 +262,7 @@ def beside_peers(
     for step, part in steps_of(program):
         fork = fork or not part.agrees(part.judged(peers[0]))
         yield from partings(step, part, peers, stated)
-    sound = bool(right) and all(map(finite, right.values())) and moderate(quietly(program.run, ours, program.leaves))
+    known = [*right.values(), *[way for ways in case.found.values() for way in ways]]
+    sound = bool(right) and all(map(finite, known)) and moderate(quietly(program.run, ours, program.leaves))
     if not fork and sound and same_branches(program, peers[0]):
         yield f"parts from {peers[0].name} as a whole, and at no step"

@@ -44,7 +44,7 @@ def anywhere(parting, what):
 
 
 def nothing_of_what_is_not_taken(parting):
-    """An infinite or undefined neighbour, or nan among the numbers, reaches only what was taken."""
+    """An infinite or undefined neighbour, or nan among the numbers, reaches what it stands beside, and nothing else."""
     return anywhere(parting, special) or special(parting.case.g).any()
 
 
@@ -68,9 +68,10 @@ def a_singular_matrix(parting):
 
 def values_that_are_equal(parting):
     """Nearly equal values have no vectors of their own, and no second derivative."""
-    if parting.step.name == "eigvalsh":
-        values = np.linalg.eigvalsh(np.add(parting.case.leaves[0], np.transpose(parting.case.leaves[0])) / 2.0)
-        return np.diff(values).min() < 1e-5 * np.abs(values).max()
+    x = np.asarray(parting.case.leaves[0], float)
+    if parting.step.name in ("eigvalsh", "svdvals") and np.isfinite(x).all():
+        values = np.sort(np.linalg.svd(x, compute_uv=False))
+        return values.size > 1 and np.diff(values).min() < 1e-5 * values.max()
     return parting.aspect == "second order" and np.isnan(parting.found).all()
 
 
@@ -85,10 +86,12 @@ def of_equal_entries(parting):
 
 DOCUMENTED = {
     "acosh": below_its_domain,
+    "cholesky": nothing_of_what_is_not_taken,
     "det": a_singular_matrix,
     "eigvalsh": values_that_are_equal,
     "hypot": lambda parting: at_the_origin(parting) or a_limit(parting),
     "norm": lambda parting: values_that_are_equal(parting) or anywhere(parting, special),
+    "logsumexp": nothing_of_what_is_not_taken,
     "pow": power_of_nothing,
     "std": of_equal_entries,
     "svdvals": values_that_are_equal,

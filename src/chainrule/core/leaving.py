@@ -236,14 +236,30 @@ def read(code: CodeType, place: int) -> Step:
         kind = "other"
     if kind == "call":
         within = [step for step in before if spans(where, step.positions)]
-        first = where.lineno, where.col_offset
-        called = paths([s for s in within if (s.positions.lineno, s.positions.col_offset) == first])
-        callee = called[-1] if called else ()
+        callee = called(current, before)
     else:
         within = [step for step in before if step.positions.lineno == where.lineno]
         callee = ()
     joins = any(step.opname.startswith(("BUILD_LIST", "BUILD_TUPLE", "LIST_")) for step in within)
     return Step(kind, callee, tuple(paths(within)), joins)
+
+
+def called(call: Any, before: list[Any]) -> Path:
+    """The path of the function that a call calls.
+
+    From Python 3.13 on one instruction may load two names and stands where the first does; then what marks the function
+    (PUSH_NULL) follows it, and the names of keywords come last.
+    """
+    if call.opname == "CALL_KW":
+        before = before[:-1]
+    first = call.positions.lineno, call.positions.col_offset
+    there = [k for k, step in enumerate(before) if (step.positions.lineno, step.positions.col_offset) == first]
+    marks = [k for k in there if before[k].opname == "PUSH_NULL"]
+    if marks and sys.version_info >= (3, 13):
+        named = paths(before[: marks[-1]])
+    else:
+        named = paths([before[k] for k in there])
+    return named[-1] if named else ()
 
 
 def spans(outer: Any, inner: Any) -> bool:
@@ -263,6 +279,8 @@ def paths(instructions: list[Any]) -> list[Path]:
         if step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
             if out:
                 out[-1] = (*out[-1], step.argval)
+        elif step.opname.startswith("STORE_FAST_LOAD_FAST"):
+            out.append((step.argval[1],))
         elif step.opname.startswith(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF")):
             out.extend((name,) for name in (step.argval if isinstance(step.argval, tuple) else (step.argval,)))
         elif step.opname.startswith(("CALL", "BINARY", "LOAD_CONST")):

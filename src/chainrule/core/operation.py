@@ -620,7 +620,7 @@ def read_names(function: Function) -> frozenset[str]:
     names: set[str] = set()
     steps = list(dis.get_instructions(function))
     for step, after in zip(steps, [*steps[1:], None], strict=True):
-        if step.opname.startswith("LOAD") and step.argval is not None:
+        if "LOAD_" in step.opname and step.argval is not None:
             loaded = step.argval if isinstance(step.argval, tuple) else (step.argval,)
             if after is not None and after.opname == "LOAD_ATTR" and after.argval in shape_only:
                 loaded = loaded[:-1]
