@@ -19,6 +19,7 @@ from chainrule.core.operation import Linear, Operation, Pointwise, book, composi
 from chainrule.core.operators import Operators
 from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term
+from chainrule.core.walk import Edges, walk
 from chainrule.program.lift import lift
 from chainrule.program.steps import Step
 
@@ -285,14 +286,14 @@ def through_composition(
             given = [found[x] if isinstance(x, Step) else x for x in step.inputs]
             found[step] = number if step.op is None else step.op(*given, **step.settings)
     start = step_of[stand_ins[slot]]
-    held: dict[Step, Any] = {program.output: single(program.output.shape, place)}
-    path = program.between([start])
-    for step in path:
+
+    def shares(step: Step, edges: Edges, g: Any) -> list[Any]:
         given = [found[x] if isinstance(x, Step) else x for x in step.inputs]
-        for i, x in step.edges if step is not start else ():
-            if x in path and step.op is not None:
-                share = step.op.pull(i, held[step], found[step], given, step.settings)
-                held[x] = held[x] + share if x in held else share
+        op: Any = step.op
+        return [op.pull(i, g, found[step], given, step.settings) for i, _ in edges]
+
+    path = program.between([start])
+    held = walk(path, {program.output: single(program.output.shape, place)}, shares, among=set(path))
     return entries_of(held[start]) if start in held else {}
 
 

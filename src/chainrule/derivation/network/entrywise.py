@@ -17,6 +17,7 @@ from chainrule.core import Value, graph
 from chainrule.core.operation import Linear, Pointwise
 from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term, replay, symbol
+from chainrule.core.walk import Edges, walk
 from chainrule.derivation.opened.opened import Opened
 from chainrule.errors import GraphError
 from chainrule.maths import Symbol, Tree, plain
@@ -42,6 +43,10 @@ def entrywise(opened: Opened, node: Any, letters: Mapping[Any, Tree], target: Tr
         return None
 
 
+class NotAlike(Exception):
+    """An operation does not treat all entries alike."""
+
+
 class Search:
     """The walk from a cost back to an array, with a term for every node on the way."""
 
@@ -63,20 +68,17 @@ class Search:
             if x not in self.terms:
                 entry = isinstance(x.op, Pointwise)
                 self.terms[x] = x.op(*self.inputs(x), **x.settings) if entry else self.letter(x)
-        shares: dict[Any, Any] = {self.opened.output: 1.0}
-        on_path = set(path)
-        for x in path:
-            if x is node:
-                break
-            for slot, below in x.edges:
-                if below not in on_path:
-                    continue
-                own = self.step(x, slot)
-                if own is None:
-                    return None
-                share = shares[x] * own
-                shares[below] = shares[below] + share if below in shares else share
-        return shares[node]
+
+        def shares(x: Any, edges: Edges, g: Any) -> list[Any]:
+            slopes = [self.step(x, slot) for slot, _ in edges]
+            if None in slopes:
+                raise NotAlike
+            return [g * slope for slope in slopes]
+
+        try:
+            return walk(path, {self.opened.output: 1.0}, shares, among=set(path))[node]
+        except NotAlike:
+            return None
 
     def step(self, node: Any, slot: int) -> Any:
         """The local derivative of one operation in one input: a term or a number, or None."""

@@ -16,6 +16,7 @@ from chainrule.core import Value, graph
 from chainrule.core.operation import Operation
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
+from chainrule.core.walk import Edges, walk
 from chainrule.custom import CustomRule
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.opened.handed import share_in_symbols, slope_in_symbols
@@ -209,22 +210,23 @@ class Opened:
 
     def _differentiate(self) -> None:
         """Fill `gradients` and the log of arrivals by the book's own derivatives."""
-        on_path = set(self.path)
-        gradients, log = self.gradients, self.arrivals
-        gradients[self.output] = np.float64(1.0)
-        for node in self.path:
-            g = gradients.get(node)
-            if g is None or node.op is None:
-                continue
-            inputs = () if isinstance(node, Value) else self.inputs(node)
-            for k, (slot, x) in enumerate(node.edges):
-                if x not in on_path:
-                    continue
-                share = node.share(k, g) if isinstance(node, Value) else self.share(node, slot, g, inputs)
-                before = gradients.get(x)
-                total = share if before is None else before + share
-                gradients[x] = total
-                log.append(Arrival(x, node, slot, share, total))
+        self.gradients = walk(
+            self.path,
+            {self.output: np.float64(1.0)},
+            self._shares,
+            among=set(self.path),
+            arrived=lambda source, slot, x, _, share, total: self.arrivals.append(
+                Arrival(x, source, slot, share, total)
+            ),
+        )
+
+    def _shares(self, node: Node, edges: Edges, g: Any) -> list[Any]:
+        """What of a node's gradient passes along some of its edges."""
+        if isinstance(node, Value):
+            places = {slot: k for k, (slot, _) in enumerate(node.edges)}
+            return [node.share(places[slot], g) for slot, _ in edges]
+        inputs = self.inputs(node)
+        return [self.share(node, slot, g, inputs) for slot, _ in edges]
 
     def _compare(self) -> None:
         """The engine's own backward pass must give the same."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.core.operation import Pointwise
+from chainrule.core.walk import Edges, replacing, together, walk
 from chainrule.derivation.opened.opened import Opened
 from chainrule.maths import Number
 
@@ -72,23 +73,24 @@ def sweep(
     forgotten: Edge | None = None,
 ) -> Attempt:
     """One pass over the nodes in the given order; `start` has what earlier passes left."""
-    gradients: dict[Node, Any] = {**(start or {}), opened.output: np.float64(1.0)}
     events: list[Event] = []
-    for node in order:
-        g = gradients.get(node)
-        if g is None:
-            continue
-        for slot, x in node.edges:
-            left_out = forgotten is not None and node is forgotten[0] and slot == forgotten[1]
-            share = g if left_out else opened.share(node, slot, g)
-            events.append(arrive(gradients, node, x, share, overwrite))
+
+    def shares(node: Node, edges: Edges, g: Any) -> list[Any]:
+        left_out = None if forgotten is None or node is not forgotten[0] else forgotten[1]
+        return [g if slot == left_out else opened.share(node, slot, g) for slot, _ in edges]
+
+    def arrived(source: Node, slot: int, x: Node, before: Any, share: Any, after: Any) -> None:
+        events.append(Event(source, x, np.zeros(x.shape)[()] if before is None else before, share, after))
+
+    begin = {**(start or {}), opened.output: np.float64(1.0)}
+    gradients = walk(order, begin, shares, add=replacing if overwrite else together, arrived=arrived)
     return Attempt(name, code, gradients, tuple(events))
 
 
-def arrive(gradients: dict[Node, Any], source: Node, x: Node, share: Any, overwrite: bool = False) -> Event:
+def arrive(gradients: dict[Node, Any], source: Node, x: Node, share: Any) -> Event:
     """Put a share into a gradient, and say what happened."""
     before = gradients.get(x, np.zeros(x.shape)[()])
-    gradients[x] = share if overwrite or x not in gradients else before + share
+    gradients[x] = before + share if x in gradients else share
     return Event(source, x, before, share, gradients[x])
 
 

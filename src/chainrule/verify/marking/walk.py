@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.state import Quiet
+from chainrule.core.walk import Edges, replacing, together, walk
 from chainrule.program import Step
 from chainrule.rules.kernels import sum_to
 from chainrule.verify.marking.problem import Numbers, Problem
@@ -34,16 +35,14 @@ class Walk:
 
     def backward(self, order: Sequence[Step] | None = None, *, overwrite: bool = False) -> dict[Step, Any]:
         """One pass over the steps, consumers first; with `overwrite` each share replaces what was there."""
-        gradients: dict[Step, Any] = {self.problem.output: np.ones(self.problem.output.shape)[()]}
+        start = {self.problem.output: np.ones(self.problem.output.shape)[()]}
         with Quiet():
-            for step in reversed(self.problem.program.steps) if order is None else order:
-                g = gradients.get(step)
-                if g is None:
-                    continue
-                for slot, x in step.edges:
-                    share = self.share(step, slot, g)
-                    gradients[x] = share if overwrite or x not in gradients else gradients[x] + share
-        return gradients
+            steps = reversed(self.problem.program.steps) if order is None else order
+            return walk(steps, start, self.shares, add=replacing if overwrite else together)
+
+    def shares(self, step: Step, edges: Edges, g: Any) -> list[Any]:
+        """What of a gradient that arrives at a step passes along some of its edges."""
+        return [self.share(step, slot, g) for slot, _ in edges]
 
     def inputs(self, step: Step) -> list[Any]:
         """The numbers that go into a step."""
@@ -95,17 +94,8 @@ class Walk:
 
     def walked_down(self, top: Step, g: Any, wrt: Step) -> Any:
         """The same, step by step."""
-        gradients: dict[Step, Any] = {top: g}
         inside = self.below(top, wrt)
-        among = {*inside, wrt}
-        for step in inside:
-            if (arrived := gradients.get(step)) is None:
-                continue
-            for slot, x in step.edges:
-                if x in among:
-                    share = self.share(step, slot, arrived)
-                    gradients[x] = share if x not in gradients else gradients[x] + share
-        return gradients.get(wrt, np.zeros(wrt.shape))
+        return walk(inside, {top: g}, self.shares, among={*inside, wrt}).get(wrt, np.zeros(wrt.shape))
 
     def with_change(self, step: Step, slot: int, share: Share, wrt: Step) -> Any:
         """The gradient in `wrt` where another share passes one edge, and all else is right; None where none fits."""

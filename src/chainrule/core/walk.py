@@ -1,0 +1,66 @@
+"""One walk over a computation, for whoever hands something from node to node: gradients, sizes, terms, wrong gradients.
+
+The engine has a loop of its own, since it computes in memory that is free. Everything that tells of a computation, asks
+what if, or marks, walks here, and says in hooks what it wants to know on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from typing import Any
+
+Node = Any
+"""A Value, a Tensor, a term or a step of a program: whatever has `edges`, the pairs ``(slot, input)``."""
+
+Edges = Sequence[tuple[int, Node]]
+
+
+def together(held: Any, new: Any) -> Any:
+    """What meets at a node adds up."""
+    return held + new
+
+
+def replacing(held: Any, new: Any) -> Any:
+    """The mistake ``=`` in place of ``+=``."""
+    return new
+
+
+def walk(
+    order: Iterable[Node],
+    start: Mapping[Node, Any],
+    shares: Callable[[Node, Edges, Any], Iterable[Any]],
+    *,
+    among: Container[Node] | None = None,
+    add: Callable[[Any, Any], Any] = together,
+    arrived: Callable[[Node, int, Node, Any, Any, Any], None] | None = None,
+) -> dict[Node, Any]:
+    """Hand what each node holds along its edges, in the given order: what every node holds in the end; O(edges).
+
+    `start` is what some nodes hold to begin with. ``shares(node, edges, held)`` gives what passes along each of the
+    node's edges (None for nothing), and `add` joins what meets. Edges that lead to no node `among` are left out.
+    ``arrived(source, slot, node, before, share, after)`` is told of each arrival.
+
+    >>> import chainrule as cr
+    >>> from chainrule.core.graph import backward_order
+    >>> from chainrule.core.walk import walk
+    >>> a = cr.Value(3.0)
+    >>> b = a * a
+    >>> slopes = lambda node, edges, g: [g * slope for slope in node.local_derivatives]
+    >>> walk(backward_order([b]), {b: 1.0}, slopes)[a]
+    6.0
+    """
+    held: dict[Node, Any] = dict(start)
+    for node in order:
+        if node not in held:
+            continue
+        edges = node.edges if among is None else [(slot, x) for slot, x in node.edges if x in among]
+        if not edges:
+            continue
+        for (slot, x), share in zip(edges, shares(node, edges, held[node]), strict=True):
+            if share is None:
+                continue
+            before = held.get(x)
+            after = held[x] = share if before is None else add(before, share)
+            if arrived is not None:
+                arrived(node, slot, x, before, share, after)
+    return held
