@@ -288,6 +288,7 @@ if TYPE_CHECKING:
     from chainrule.pictures.draw import draw
     from chainrule.training.model import load_model
     from chainrule.verify.degenerate import degenerate
+    from chainrule.verify.compare import compare
     from chainrule.verify.engines import check_engine
     from chainrule.verify.grade import grade
     from chainrule.verify.gradients import check_gradients
@@ -298,6 +299,7 @@ LATER = {
     "compile": "codegen.compiled",
     "check_engine": "verify.engines",
     "check_gradients": "verify.gradients",
+    "compare": "verify.compare",
     "data": "",
     "degenerate": "verify.degenerate",
     "derivative": "derivation.symbolic.derivative",
@@ -383,6 +385,7 @@ __all__ = [
     "chunk",
     "clip",
     "column_stack",
+    "compare",
     "compile",
     "compress",
     "concatenate",

@@ -75,6 +75,10 @@ def test_a_trained_network_is_checked_on_a_table(typed, tmp_path, monkeypatch):
     assert done.code == 0, done.err
     assert "on 64 of 150 rows" in done.out
     assert "0.weight" in done.out
+    pytest.importorskip("torch")
+    beside = typed("compare", "flowers.safetensors", table)
+    assert beside.code == 0, beside.err
+    assert "they agree" in beside.out
 
 
 def test_functions_of_pytorch_are_known_by_their_file(typed, tmp_path):

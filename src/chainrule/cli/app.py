@@ -229,6 +229,7 @@ COMMANDS = (
     verifying.check,
     grading.grade,
     grading.numbers,
+    verifying.compare,
     lessons.lesson,
     lessons.exercise,
 )

@@ -62,6 +62,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "train examples/flowers.csv --target species",
         "draw flowers.safetensors --example examples/flowers.csv:3 --out net.svg",
     ),
+    "compare": (
+        "train examples/flowers.csv --target species",
+        "compare flowers.safetensors examples/flowers.csv --help",
+    ),
     "check-engine": ("check-engine examples/engine.py:Value --run-code",),
     "plot": (
         'plot tangent "x**3 - 3*x" x=2',

@@ -62,6 +62,22 @@ def check_engine(
     hand_in(apart("engine_of_code", [path, name, backward], run_code, target, seconds), as_json)
 
 
+def compare(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A network that chainrule train has saved.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="The table, as chainrule evaluate takes it.")],
+    as_json: Json = False,
+) -> None:
+    """Run a trained network and its backward pass again in PyTorch, and show both side by side.
+
+    Exit code 1 where they differ by more than rounding. Needs PyTorch.
+    """
+    from chainrule.verify.compare import compare as beside
+
+    name, net, x, y, loss = batch_of(model, data)
+    found = beside(net, x, y, loss=loss)
+    hand_in({**found.as_dict(), "text": f"on {len(x)} of {name}: {found}"}, as_json)
+
+
 def code_of(target: str, what: str) -> tuple[str, str]:
     """The file and the name in ``FILE:NAME``."""
     path, _, name = target.rpartition(":")
@@ -95,17 +111,23 @@ def hand_in(found: dict[str, Any], as_json: bool) -> None:
 
 def of_network(path: Path, given: list[str], settings: dict[str, Any]) -> dict[str, Any]:
     """The gradients of a trained network's loss on the first rows of a table."""
-    from chainrule.cli.examples import examples_of, notes_as_lines
-    from chainrule.training import load_model
-    from chainrule.training.fit_table import loss_of
     from chainrule.verify.gradients import check_gradients
 
     if len(given) != 1:
         raise typer.BadParameter("a network is checked on a table: chainrule check MODEL DATA")
+    name, net, x, y, loss = batch_of(path, given[0])
+    report = check_gradients(net, x, y, loss=loss, **settings)
+    return {**report.as_dict(), "text": f"on {len(x)} of {name}: {report}"}
+
+
+def batch_of(path: Path, data: str) -> tuple[str, Any, Any, Any, Any]:
+    """What the rows are called, a network in float64, the first rows as it takes them, their targets, and the loss."""
+    from chainrule.cli.examples import examples_of, notes_as_lines
+    from chainrule.training import load_model
+    from chainrule.training.fit_table import loss_of
+
     model = load_model(path)
     with notes_as_lines("chainrule train"):
-        examples = examples_of(given[0], model, whole=True, dtype="float64")
+        examples = examples_of(data, model, whole=True, dtype="float64")
         x, y = examples.table.x[:ROWS], examples.targets[:ROWS]
-    loss = loss_of(model.columns.task == "classification")
-    report = check_gradients(model.exact(), x, y, loss=loss, **settings)
-    return {**report.as_dict(), "text": f"on {len(x)} of {examples.name}: {report}"}
+    return examples.name, model.exact(), x, y, loss_of(model.columns.task == "classification")
