@@ -287,8 +287,8 @@ if TYPE_CHECKING:
     from chainrule.lessons.exercise import exercise
     from chainrule.pictures.draw import draw
     from chainrule.training.model import load_model
-    from chainrule.verify.degenerate import degenerate
     from chainrule.verify.compare import compare
+    from chainrule.verify.degenerate import degenerate
     from chainrule.verify.engines import check_engine
     from chainrule.verify.grade import grade
     from chainrule.verify.gradients import check_gradients
