@@ -95,6 +95,18 @@ def test_a_verdict_comes_before_everything_else(typed, tmp_path, monkeypatch):
     assert "try chainrule train --class-weight balanced" in typed("evaluate", "c.safetensors", "c.csv").out
 
 
+def test_what_the_summary_does_not_tell_comes_before_what_it_does(typed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{i},2024-01-{1 + i % 28:02},C{i},k,{-999 if i % 5 == 0 else i % 7},{'ab'[i % 2]}" for i in range(60)]
+    (tmp_path / "t.csv").write_text("nr,day,id,same,x,y\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    notes = [
+        line for line in typed("train", "t.csv", "--target", "y", "--epochs", "2").err.splitlines() if "note" in line
+    ]
+    assert "column 'x': -999 stands in 12 rows" in notes[0]
+    assert "is left out" in notes[1]
+    assert notes[3] == "chainrule: 2 more notes (--detail full)"
+
+
 def test_a_class_of_one_row_is_no_headline(typed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = survey(tmp_path / "t.csv", np.random.default_rng(0))

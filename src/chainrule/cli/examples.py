@@ -107,21 +107,19 @@ class Reading:
 def notes_as_lines(command: str = "", most: float = math.inf) -> Generator[None]:
     """Warnings on data become lines on standard error, and errors name the options of the command line.
 
-    `command` is the one that has those options, where it is another than that which runs; of more than `most` notes the
-    rest is counted.
+    `command` is the one that has those options, where it is another than that which runs. Of more than `most` notes the
+    rest is counted, and all come at the end, those on columns that are left out after the others.
     """
     usual = warnings.showwarning
-    count = 0
+    waiting: list[str] = []
 
     def tell(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        nonlocal count
-        if issubclass(category, DataWarning):
-            count += 1
-            if count > most:
-                return
-            say(f"chainrule: note: {spelled(str(message), command)}", err=True)
-        else:
+        if not issubclass(category, DataWarning):
             usual(message, category, *place, **more)
+        elif most < math.inf:
+            waiting.append(spelled(str(message), command))
+        else:
+            say(f"chainrule: note: {spelled(str(message), command)}", err=True)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", DataWarning)
@@ -133,8 +131,12 @@ def notes_as_lines(command: str = "", most: float = math.inf) -> Generator[None]
         except DataError as error:
             raise DataError(spelled(str(error), command)) from error
         finally:
-            if count > most:
-                say(f"chainrule: {count - most:g} more note{'s' * (count - most > 1)} (--detail full)", err=True)
+            waiting.sort(key=lambda note: " is left out: " in note)
+            for i, note in enumerate(waiting):
+                if i < most:
+                    say(f"chainrule: note: {note}", err=True)
+            if (count := len(waiting) - most) > 0:
+                say(f"chainrule: {count:g} more note{'s' * (count > 1)} (--detail full)", err=True)
 
 
 def spelled(message: str, command: str = "") -> str:
