@@ -286,6 +286,7 @@ if TYPE_CHECKING:
     from chainrule.derivation.wrong.what_if import what_if
     from chainrule.lessons.exercise import exercise
     from chainrule.pictures.draw import draw
+    from chainrule.sheets.worksheet import worksheet
     from chainrule.training.model import load_model
     from chainrule.verify.compare import compare
     from chainrule.verify.degenerate import degenerate
@@ -317,6 +318,7 @@ LATER = {
     "sklearn": "",
     "training": "",
     "what_if": "derivation.wrong.what_if",
+    "worksheet": "sheets.worksheet",
 }
 """Parts that load when they are first used: packages, and functions with the module that holds them."""
 
@@ -617,6 +619,7 @@ __all__ = [
     "vstack",
     "what_if",
     "where",
+    "worksheet",
     "zeros",
     "zeros_like",
 ]

@@ -340,6 +340,43 @@ def plot(
     say(f"wrote {out}")
 
 
+@app.command(cls=Command, context_settings={"ignore_unknown_options": True})
+def worksheet(
+    context: typer.Context,
+    expression: Annotated[
+        str, typer.Argument(metavar="EXPRESSION", help="Lines, as 'h = w*x; L = (h - y)**2', or one formula.")
+    ],
+    given: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="A number for every name.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Write to this file: .xlsx or .html.")] = Path("sheet.html"),
+    blanks: Annotated[
+        str, typer.Option(help="What is to be filled in: gradients, forward, all or none, or names of rows.")
+    ] = "gradients",
+    teacher: Annotated[bool, typer.Option("--teacher", help="The teacher's copy, with every answer.")] = False,
+) -> None:
+    """Write a sheet on which a small net is worked by hand, forward and backward; blanks turn green when right."""
+    refuse_unknown_options([expression, *(given or [])], context)
+
+    from chainrule.cli.question import files_of, question_of
+    from chainrule.files import refuse_overwriting
+    from chainrule.sheets.worksheet import check_suffix
+    from chainrule.sheets.worksheet import worksheet as sheet_of
+
+    check_suffix(out)
+    refuse_overwriting(out, files_of(given or []))
+    question = question_of(expression, given or [], "")
+    if question.missing:
+        wanted = " ".join([f"{name}=…" for name in question.missing])
+        raise question.wrong(f"a sheet has numbers, and {' and '.join(question.missing)} has none: add {wanted}")
+    if any(question.shapes.values()):
+        raise question.wrong("a sheet takes single numbers, and here is an array: write it out, number by number")
+    several = [part.strip() for part in blanks.split(",")]
+    sheet = sheet_of(expression, question.values, blanks=several[0] if len(several) == 1 else several)
+    sheet.save(out, teacher=teacher)
+    say(f"wrote {out}, with {0 if teacher else len(sheet.blanks)} blanks")
+
+
 @app.command(cls=Command)
 def doctor(as_json: Json = False) -> None:
     """Say what is installed here, and what makes it fast or slow."""

@@ -80,6 +80,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "grade 'L = sum((x @ w - y)**2)' x:4x3 w:3 y:4 --wrt w --code examples/least_squares.py:backward --run-code",
     ),
     "numbers": ("numbers 'h = w1*x; ŷ = w2*h; L = 0.5*(ŷ - y)**2' x=2 w1=2 w2=0.5 y=20 --wrt w1",),
+    "worksheet": ('worksheet "h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2" x=2 w1=2 w2=0.5 y=20 --out sheet.html',),
     "doctor": ("doctor", "doctor --json"),
 }
 """What to type after the name of the program, by command; each line runs after those above it."""

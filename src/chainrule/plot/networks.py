@@ -122,7 +122,7 @@ def layers(net: Any, *, span: float = 1.5, lines: int = 13, theme: str = "light"
                 before = *own, pictures[-1][1]
         else:
             before = None
-        pictures.append((repr(step) if joined is None else f"{step!r}, with the one before: one map", now, joined))
+        pictures.append((repr(step) if joined is None else f"{step!r},\nwith the one before: one map", now, joined))
     with themed(theme) as (plt, inks):
         panels = several(plt, len(pictures), 2.9, 5)
         for panel, (title, points, joined) in zip(panels, pictures, strict=True):

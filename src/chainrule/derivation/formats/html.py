@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from chainrule.derivation.formats.figure import figure
 from chainrule.derivation.formats.page import page
 from chainrule.derivation.formats.plain import one_line
 from chainrule.derivation.formats.terminal import words as terminal_words
@@ -14,7 +15,7 @@ from chainrule.maths.as_mathml import aligned
 
 STYLE = """\
 .chainrule { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; }
-.chainrule .equation, .chainrule .table { overflow-x: auto; margin: 0.75rem 0; }
+.chainrule .equation, .chainrule .table, .chainrule .graph { overflow-x: auto; margin: 0.75rem 0; }
 .chainrule .equation math { text-align: left; padding-left: 1.5rem; }
 .chainrule table { border-collapse: collapse; }
 .chainrule caption { text-align: left; font-style: italic; }
@@ -47,9 +48,12 @@ LONGEST = 70
 """A longer chain is set with one side under the other."""
 
 
-def write(derivation: Derivation, *, fragment: bool = False, detail: str = "full") -> str:
-    """A whole page, or one element with its own style."""
+def write(derivation: Derivation, *, fragment: bool = False, detail: str = "full", picture: bool = True) -> str:
+    """A whole page, or one element with its own style; with the graph as a picture, where it is small."""
     body = "\n".join([block(part) for part in page(derivation, detail)])
+    drawn = figure(derivation) if picture else ""
+    if drawn:
+        body += f'\n<figure class="graph">\n{drawn}</figure>'
     if fragment:
         return f'<div class="chainrule">\n<style>\n{STYLE}\n</style>\n{body}\n</div>\n'
     return PAGE.format(title=escape(terminal_words(derivation.title).plain), style=STYLE, body=body)

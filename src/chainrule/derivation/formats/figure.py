@@ -1,0 +1,62 @@
+"""The graph of a derivation as a picture beside its words, where it is small enough to be taken in."""
+
+from __future__ import annotations
+
+from chainrule.derivation.record import Arrow as Told
+from chainrule.derivation.record import Derivation, Large, Node, Numbers
+from chainrule.errors import MissingExtra
+from chainrule.maths import unicode
+from chainrule.pictures.live import LONGEST_FORMULA, LONGEST_NAME
+from chainrule.pictures.numbers import NONE, number, shown, size
+from chainrule.pictures.picture import Picture
+from chainrule.pictures.sketch import Arrow, Box, Look, Sketch
+from chainrule.pictures.widths import fitted
+
+MOST = 40
+"""Nodes of a picture in a page."""
+DIGITS = 4
+LONGEST_FACTOR = 18
+
+
+def figure(derivation: Derivation) -> str:
+    """The nodes on the way as SVG; nothing for one node, for more than some, and without fast-sugiyama."""
+    if not 1 < len(derivation.nodes) <= MOST or derivation.counts.get("nodes not listed"):
+        return ""
+    at = {node.id: n for n, node in enumerate(derivation.nodes)}
+    boxes = tuple([box_of(node, derivation.output) for node in derivation.nodes])
+    arrows = tuple([arrow_of(x, at, n) for n, node in enumerate(derivation.nodes) for x in node.inputs])
+    note = "On an arrow stands the local derivative; the thicker it is, the more gradient it carries."
+    sketch = Sketch("The graph", boxes, tuple([x for x in arrows if x is not None]), notes=(note,))
+    try:
+        return Picture((sketch,)).svg()
+    except MissingExtra:
+        return ""
+
+
+def box_of(node: Node, output: int) -> Box:
+    """A node as a box."""
+    name, formula = fitted(unicode(node.symbol), LONGEST_NAME), "" if node.formula is None else unicode(node.formula)
+    if formula and len(formula) > LONGEST_FORMULA:
+        formula = node.operation
+    look = Look.OUTPUT if node.id == output else Look.RESULT if node.operation else Look.PARAMETER
+    grad = NONE if node.gradient is None else told(node.gradient)
+    return Box(f"{name} = {formula}" if formula else name, look, told(node.value), grad)
+
+
+def arrow_of(arrow: Told, at: dict[int, int], target: int) -> Arrow | None:
+    """One input of a node; None where that is not listed."""
+    if arrow.source not in at:
+        return None
+    factor = "" if arrow.derivative is None else unicode(arrow.derivative)
+    factor = factor if arrow.value is None else told(arrow.value)
+    carries = arrow.contribution
+    largest = max(abs(carries.smallest), abs(carries.largest)) if isinstance(carries, Large) else size(carries)
+    return Arrow(at[arrow.source], target, factor if len(factor) <= LONGEST_FACTOR else "", largest)
+
+
+def told(numbers: Numbers) -> str:
+    """A number, a short array, or the extent of a long one."""
+    if not isinstance(numbers, Large):
+        return shown(numbers, DIGITS)
+    low, high = number(numbers.smallest, DIGITS), number(numbers.largest, DIGITS)
+    return f"{'×'.join(map(str, numbers.shape))}, {low} to {high}"

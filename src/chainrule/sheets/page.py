@@ -1,0 +1,74 @@
+"""A worksheet as a page of HTML that needs no network: blanks are checked where they are typed."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+
+from chainrule.sheets.plan import Plan, Row
+
+PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<style>
+body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 56rem; margin: 1rem auto; padding: 0 1rem; }}
+table {{ border-collapse: collapse; width: 100%; }}
+th, td {{ text-align: left; padding: 0.25rem 0.6rem; border-bottom: 1px solid #8886; }}
+th[colspan] {{ padding-top: 1.2rem; font-size: 1.1rem; }}
+input {{ font: inherit; width: 9rem; padding: 0.15rem 0.4rem; border: 2px solid #b8860b; border-radius: 0.25rem; }}
+input.right {{ border-color: #1a7f37; outline: 2px solid #1a7f37; }}
+input.wrong {{ border-color: #c33; border-style: dashed; }}
+output {{ opacity: 0.85; }}
+@media print {{ input {{ border: 0; border-bottom: 1px solid; }} }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<p>Fill in the blanks: they turn green, with a check mark, when right.</p>
+<table>
+<thead><tr><th>what</th><th>how</th><th>number</th><th></th></tr></thead>
+<tbody>
+{rows}
+</tbody>
+</table>
+<script>
+"use strict";
+const near = (x, y) => Math.abs(x - y) <= 1e-6 * Math.max(1, Math.abs(y));
+for (const input of document.querySelectorAll("input")) {{
+  const answer = Number(input.dataset.answer), known = JSON.parse(input.dataset.known);
+  const said = input.closest("tr").querySelector("output");
+  input.addEventListener("input", () => {{
+    const text = input.value.trim().replace(",", ".").replace("\\u2212", "-"), typed = Number(text);
+    const right = text !== "" && near(typed, answer);
+    const found = known.find(([number]) => near(typed, number));
+    input.className = text === "" ? "" : right ? "right" : "wrong";
+    said.textContent = text === "" ? "" : right ? "\\u2713 right" : found ? found[1] : "not yet";
+  }});
+}}
+</script>
+</body>
+</html>
+"""
+
+
+def page(plan: Plan, teacher: bool) -> str:
+    """The whole page."""
+    title = escape(f"{plan.live.name(plan.output)}, forward and backward")
+    return PAGE.format(title=title, rows="\n".join([line(row, teacher) for row in plan.rows]))
+
+
+def line(row: Row, teacher: bool) -> str:
+    """A row of the table."""
+    if row.kind == "head":
+        return f'<tr><th colspan="4">{escape(row.name)}</th></tr>'
+    name = escape(row.name)
+    if row.blank and not teacher:
+        known = escape(json.dumps([list(pair) for pair in row.mistakes], ensure_ascii=False))
+        box = f'<input inputmode="decimal" aria-label="{name}" data-answer="{row.value!r}" data-known="{known}">'
+        return f"<tr><td>{name}</td><td></td><td>{box}</td><td><output></output></td></tr>"
+    return f"<tr><td>{name}</td><td>{escape(row.how)}</td><td>{row.value:.10g}</td><td></td></tr>"

@@ -1,0 +1,223 @@
+"""What stands in which row of a worksheet: given numbers, the forward, local derivatives, gradients, what is blank."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.core import Value
+from chainrule.core.operation import Pointwise
+from chainrule.core.state import Quiet
+from chainrule.core.term import Term
+from chainrule.errors import DtypeError, GraphError
+from chainrule.maths import unicode
+from chainrule.maths.of_terms import tree_of_term
+from chainrule.pictures.live import Live
+from chainrule.program import Step
+from chainrule.rewrite import simplify
+from chainrule.sheets.cells import formula
+from chainrule.verify.answers.numbers import walk_at
+from chainrule.verify.marking.changes import changes
+from chainrule.verify.marking.problem import Problem, recorded_problem
+from chainrule.verify.mistakes import KINDS
+
+COLUMN = "C"
+"""Where the numbers stand."""
+FIRST = 5
+"""The row of the first number."""
+NAMED = 12
+"""Wrong numbers that are known for one blank."""
+PARTS = ("forward", "local", "gradient")
+CLOSE = 1e-9
+"""Two wrong numbers as near as this, or one as near to the right one, are not told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a worksheet; the heading of a part has no number."""
+
+    kind: str
+    name: str
+    how: str = ""
+    """In symbols, as the teacher's copy shows it."""
+    cell: str = ""
+    formula: str = ""
+    """In the words of a spreadsheet; empty for what is given."""
+    value: float = 0.0
+    blank: bool = False
+    mistakes: tuple[tuple[float, str], ...] = ()
+    """Known wrong numbers, and what was done to get them."""
+
+
+class Plan:
+    """The rows for a recorded number, and its title."""
+
+    def __init__(self, output: Any, blanks: str | Collection[str]) -> None:
+        if not isinstance(output, Value):
+            raise DtypeError(
+                f"a worksheet is made of single numbers, cr.Value, and this is a {type(output).__name__}: write the "
+                "net out number by number, as micrograd does"
+            )
+        self.live = Live([output], 17)
+        self.output = self.live.lifted.program.output
+        for step in self.live.steps:
+            if not np.isfinite(self.live.number(step)):
+                raise GraphError(f"{self.live.name(step)} is not finite: give other numbers for a sheet")
+        self.blanks = blanks
+        self.cells: dict[Step, str] = {}
+        self.locals: dict[tuple[Step, int], str] = {}
+        self.gradients: dict[Step, str] = {}
+        self.users: dict[Step, list[tuple[Step, int]]] = {}
+        """The steps that take each one in, and in which slot."""
+        self.next = FIRST
+        self.rows: list[Row] = []
+        self.problem: Problem = recorded_problem(
+            output, {node: self.live.labels.get(id(node), "") for node in self.live.lifted.nodes}
+        )
+        self.fill()
+        self.check_blanks()
+
+    def fill(self) -> None:
+        """All rows, part by part."""
+        steps = self.live.steps
+        self.head("Given")
+        for step in steps:
+            if step.op is None:
+                self.cells[step] = self.put(Row("given", self.live.name(step), value=float(self.live.number(step))))
+        self.head("Forward")
+        for step in steps:
+            if step.op is not None:
+                name, _, how = self.live.title(step).partition(" = ")
+                row = Row("forward", name, how, formula=self.forward(step), value=float(self.live.number(step)))
+                self.cells[step] = self.put(row)
+        self.head("Backward: local derivatives")
+        for step in reversed(steps):
+            for slot, x in self.edges(step):
+                self.locals[step, slot] = self.put(self.local(step, slot, x))
+                self.users.setdefault(x, []).append((step, slot))
+        self.head("Backward: gradients")
+        right = self.right()
+        self.gradients[self.output] = self.put(Row("gradient", self.d(self.output), "1", formula="1", value=1.0))
+        for step in reversed(steps):
+            if step is not self.output:
+                self.gradients[step] = self.put(self.gradient(step, right[step]))
+
+    def head(self, title: str) -> None:
+        """A part begins."""
+        self.rows.append(Row("head", title))
+        self.next += 1
+
+    def put(self, row: Row) -> str:
+        """A row in the next line of the sheet; where its number stands."""
+        cell = f"{COLUMN}{self.next}"
+        self.next += 1
+        asked = row.kind in PARTS and row.formula != "1"
+        blank = asked and (self.blanks == "all" or row.kind in self.wanted() or row.name in self.wanted())
+        self.rows.append(replace(row, cell=cell, blank=blank))
+        return cell
+
+    def wanted(self) -> Collection[str]:
+        """The parts and names that are blank."""
+        several = {"gradients": ("local", "gradient"), "forward": ("forward",), "none": ()}
+        return several.get(self.blanks, (self.blanks,)) if isinstance(self.blanks, str) else self.blanks
+
+    def check_blanks(self) -> None:
+        """Refuse a name that no row has."""
+        if isinstance(self.blanks, str) and self.blanks in ("all", "gradients", "forward", "none"):
+            return
+        known = {row.name for row in self.rows} | set(PARTS)
+        for name in self.wanted():
+            if name not in known:
+                raise GraphError(
+                    f"no row is called {name!r}: blanks is all, gradients, forward, none, or names of rows"
+                )
+
+    def edges(self, step: Step) -> list[tuple[int, Step]]:
+        """The inputs of a step, flat ones too: the engine hands back 0 there, and a hand writes it down."""
+        return [(slot, self.live.lifted.step[x]) for slot, x in self.live.node(step).edges]
+
+    def term(self, step: Step) -> Term:
+        """The symbol of a step."""
+        return self.live.letters[step]
+
+    def d(self, step: Step) -> str:
+        """The gradient of the output in a step, as it is called."""
+        return f"∂{self.live.name(self.output)}/∂{self.live.name(step)}"
+
+    def places(self, steps: Sequence[Step]) -> Mapping[Term, str]:
+        """Where the symbols of some steps stand."""
+        return {self.term(step): self.cells[step] for step in steps}
+
+    def forward(self, step: Step) -> str:
+        """How a step is computed, in cells."""
+        assert step.op is not None
+        given = [self.term(x) if isinstance(x, Step) else x for x in step.inputs]
+        out = Term.__apply__(step.op, given, step.settings)
+        return formula(out, self.places([x for x in step.inputs if isinstance(x, Step)]))
+
+    def local(self, step: Step, slot: int, x: Step) -> Row:
+        """A local derivative, in symbols and in cells."""
+        op, node = step.op, self.live.node(step)
+        if not isinstance(op, Pointwise):
+            raise GraphError(f"{self.live.operation(step)} is no operation on single numbers")
+        given = [self.term(y) if isinstance(y, Step) else y for y in step.inputs]
+        with Quiet():
+            slope = simplify(op.partial(slot, self.term(step), given, step.settings))
+        places = {**self.places([y for y in step.inputs if isinstance(y, Step)]), self.term(step): self.cells[step]}
+        how = unicode(tree_of_term(slope, self.live.symbols))
+        name = f"local ∂{self.live.name(step)}/∂{self.live.name(x)}"
+        if [y for _, y in self.edges(step)].count(x) > 1:
+            name += f" (input {slot + 1})"
+        value = node.local_derivatives[[i for i, _ in node.edges].index(slot)]
+        return Row("local", name, how, formula=formula(slope, places), value=float(value))
+
+    def gradient(self, step: Step, right: float) -> Row:
+        """The gradient in a step: what every consumer hands back, added up."""
+        consumers = self.users.get(step, [])
+        parts = [f"{self.gradients[user]}*{self.locals[user, slot]}" for user, slot in consumers]
+        told = [f"{self.d(user)} · local ∂{self.live.name(user)}/∂{self.live.name(step)}" for user, _ in consumers]
+        row = Row("gradient", self.d(step), " + ".join(told), formula="+".join(parts) or "0", value=right)
+        return replace(row, mistakes=tuple(self.mistakes(step, right)))
+
+    def right(self) -> dict[Step, float]:
+        """The gradient of the output in every step, as the engine hands it back."""
+        found = dict.fromkeys(self.live.steps, 0.0)
+        found[self.output] = 1.0
+        for step in reversed(self.live.steps):
+            for k, (_, x) in enumerate(self.edges(step)):
+                found[x] += self.live.node(step).share(k, found[step])
+        return found
+
+    def mistakes(self, step: Step, right: float) -> Iterator[tuple[float, str]]:
+        """The wrong numbers that known mistakes give here, each with what was done; one number may have several."""
+        seen: list[float] = [right]
+        for given, kind in (*self.usual(right), *self.known(step)):
+            if len(seen) <= NAMED and all([abs(given - other) > CLOSE * max(1.0, abs(other)) for other in seen]):
+                seen.append(given)
+                yield given, KINDS[kind].what
+
+    def usual(self, right: float) -> Iterator[tuple[float, str]]:
+        """What is off by a sign or by a two."""
+        yield -right, "sign"
+        yield from ((2 * right, "factor"), (right / 2, "factor"))
+
+    def known(self, step: Step) -> Iterator[tuple[float, str]]:
+        """What each mistake of the catalogue gives for a parameter, as far as it gives a number here."""
+        name = self.live.labels.get(id(self.live.node(step)), "")
+        if step.op is not None or name not in self.problem.named:
+            return
+        try:
+            walk = walk_at(self.problem, {})
+        except GraphError:  # a problem that has no numbers near these
+            return
+        with Quiet():
+            for change in changes(self.problem, self.problem.named[name], [walk]):
+                try:
+                    found = change.gives(walk)
+                except (ArithmeticError, LookupError, ValueError, TypeError):
+                    continue
+                if found is not None and not np.ndim(found) and np.isfinite(found):
+                    yield float(found), change.name

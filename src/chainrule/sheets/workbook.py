@@ -1,0 +1,113 @@
+"""A worksheet as an Excel workbook: cells with formulas, blanks that turn green, and a teacher's copy."""
+
+# XlsxWriter says little of its types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from chainrule.errors import MissingExtra
+from chainrule.sheets.plan import COLUMN, FIRST, Plan, Row
+
+WORK, ANSWERS = "work", "answers"
+NEAR = "0.000001"
+"""How near a number has to be to count as right, beside the size of the right one."""
+
+
+def workbook(plan: Plan, teacher: bool, filled: Mapping[str, float]) -> bytes:
+    """The bytes of an .xlsx file; the sheet of answers is hidden but in the teacher's copy."""
+    try:
+        import xlsxwriter
+    except ImportError:
+        raise MissingExtra("xlsxwriter", "worksheet") from None
+    out = io.BytesIO()
+    book = xlsxwriter.Workbook(out, {"in_memory": True})
+    looks = {
+        "head": book.add_format({"bold": True, "font_size": 12, "top": 1}),
+        "title": book.add_format({"bold": True, "font_size": 15}),
+        "number": book.add_format({"num_format": "General", "align": "left"}),
+        "given": book.add_format({"num_format": "General", "align": "left", "bg_color": "#E8F1FA"}),
+        "blank": book.add_format({"bg_color": "#FFF6D6", "border": 1, "border_color": "#B8860B", "align": "left"}),
+        "right": book.add_format({"bg_color": "#BFE8C5", "font_color": "#0B5A1E"}),
+        "wrong": book.add_format({"bg_color": "#F6C9C0"}),
+        "said": book.add_format({"italic": True, "font_color": "#57606A"}),
+    }
+    work, answers = book.add_worksheet(WORK), book.add_worksheet(ANSWERS)
+    for sheet, key in ((work, False), (answers, True)):
+        sheet.set_column("A:A", 16)
+        sheet.set_column("B:B", 44)
+        sheet.set_column("C:C", 22)
+        sheet.set_column("D:D", 60)
+        sheet.write_string(
+            "A1", f"{plan.live.name(plan.output)}, forward and backward" + (": answers" if key else ""), looks["title"]
+        )
+        sheet.write_string(
+            "A2",
+            "Yellow cells are yours: they turn green when right."
+            if not key
+            else "Numbers follow those given on the sheet of work.",
+            looks["said"],
+        )
+        sheet.write_row("A4", ["what", "how", "number", ""], looks["head"])
+    for line, row in enumerate(plan.rows, FIRST):
+        for sheet, key in ((work, False), (answers, True)):
+            write_row(sheet, row, line, key, teacher, looks)
+        if row.blank and not teacher:
+            if row.name in filled:
+                work.write_number(f"{COLUMN}{line}", filled[row.name], looks["blank"])
+            checked(work, row, line, looks)
+    if not teacher:
+        answers.very_hidden()
+    work.activate()
+    book.close()
+    return out.getvalue()
+
+
+def write_row(sheet: Any, row: Row, line: int, key: bool, teacher: bool, looks: dict[str, Any]) -> None:
+    """A row on the sheet of work, or on that of answers."""
+    if row.kind == "head":
+        sheet.write_string(f"A{line}", row.name, looks["head"])
+        return
+    sheet.write_string(f"A{line}", row.name)
+    cell = f"{COLUMN}{line}"
+    if row.kind == "given":
+        if key:
+            sheet.write_formula(cell, f"={WORK}!{cell}", looks["number"], row.value)
+        else:
+            sheet.write_number(cell, row.value, looks["given"])
+        return
+    hidden = row.blank and not key and not teacher
+    if not hidden:
+        sheet.write_string(f"B{line}", row.how, looks["said"])
+        sheet.write_formula(cell, f"={row.formula}", looks["number"], row.value)
+    else:
+        sheet.write_blank(cell, None, looks["blank"])
+    if key:
+        for n, (number, _) in enumerate(row.mistakes):
+            sheet.write_number(line - 1, 5 + n, number)
+
+
+def checked(sheet: Any, row: Row, line: int, looks: dict[str, Any]) -> None:
+    """A blank that is compared with its answer, and a sentence beside it; known wrong numbers say what was done."""
+    cell, right = f"{COLUMN}{line}", f"{ANSWERS}!{COLUMN}{line}"
+    is_right = near(cell, right)
+    sheet.conditional_format(
+        cell, {"type": "formula", "criteria": f"=AND(ISNUMBER({cell}),{is_right})", "format": looks["right"]}
+    )
+    sheet.conditional_format(
+        cell, {"type": "formula", "criteria": f"=AND(NOT(ISBLANK({cell})),NOT({is_right}))", "format": looks["wrong"]}
+    )
+    said = '"not yet"'
+    for n, (_, words) in reversed(list(enumerate(row.mistakes))):
+        place = f"{ANSWERS}!${chr(ord('F') + n)}${line}"
+        told = words.replace('"', '""')
+        said = f'IF({near(cell, place)},"{told}",{said})'
+    sheet.write_formula(f"D{line}", f'=IF(ISBLANK({cell}),"",IF({is_right},"right",{said}))', looks["said"], "")
+
+
+def near(cell: str, other: str) -> str:
+    """Whether two cells hold the same number, as far as a hand writes it."""
+    return f"ABS({cell}-{other})<={NEAR}*MAX(1,ABS({other}))"

@@ -1,0 +1,93 @@
+"""`worksheet`: a sheet on which a net is worked by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chainrule.core import Value
+from chainrule.errors import FormatError
+from chainrule.expression import read_assignments
+from chainrule.files import write_whole
+from chainrule.sheets.plan import Plan, Row
+
+SUFFIXES = (".xlsx", ".html")
+
+
+@dataclass(frozen=True, repr=False)
+class Worksheet:
+    """A sheet with its rows; `save` writes it."""
+
+    plan: Plan
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The lines, the headings of the parts among them."""
+        return tuple(self.plan.rows)
+
+    @property
+    def blanks(self) -> tuple[Row, ...]:
+        """The lines that are to be filled in."""
+        return tuple([row for row in self.plan.rows if row.blank])
+
+    def save(self, path: str | Path, *, teacher: bool = False, filled: Mapping[str, float] | None = None) -> None:
+        """Write it to a file, .xlsx (with formulas) or .html; the teacher's copy has every answer.
+
+        `filled` are numbers to put into blanks of an .xlsx file, by the row's name, as if they were typed.
+        """
+        path = Path(path)
+        if check_suffix(path) == ".xlsx":
+            from chainrule.sheets.workbook import workbook
+
+            write_whole(path, workbook(self.plan, teacher, filled or {}), error=FormatError)
+        else:
+            from chainrule.sheets.page import page
+
+            write_whole(path, page(self.plan, teacher), error=FormatError)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the page in a frame, where its script sees nothing of the notebook."""
+        from html import escape
+
+        from chainrule.sheets.page import page
+
+        shown = escape(page(self.plan, False))
+        return f'<iframe sandbox="allow-scripts" style="width:100%;height:36rem;border:0" srcdoc="{shown}"></iframe>'
+
+    def __repr__(self) -> str:
+        return f"<worksheet of {len(self.plan.live.steps)} numbers with {len(self.blanks)} blanks>"
+
+
+def worksheet(
+    problem: Any, values: Mapping[str, float] | None = None, *, blanks: str | Collection[str] = "gradients"
+) -> Worksheet:
+    """A by-hand sheet of a small net: given numbers, the forward, local derivatives and gradients, some of them blank.
+
+    `problem` is a text of assignments with `values` for its names, or a recorded Value. `blanks` are ``gradients`` (and
+    the local derivatives), ``forward``, ``all``, ``none``, or names of rows. A blank turns green when right; a known
+    wrong number says which mistake gives it. Numbers that are given can be changed: the answers follow.
+
+    Raises DtypeError for arrays, and ChainruleError for an operation that a spreadsheet has no word for.
+
+    >>> import chainrule as cr
+    >>> sheet = cr.worksheet("h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2", {"w1": 2, "x": 2, "w2": 0.5, "y": 20})
+    >>> [(row.name, row.formula, row.value) for row in sheet.rows if row.name == "∂L/∂w₂"]
+    [('∂L/∂w₂', 'C30*C21', -72.0)]
+    """
+    if isinstance(problem, str):
+        lines = read_assignments(problem)
+        nodes = {name: Value(float(number), label=name) for name, number in (values or {}).items()}
+        for name, result in lines.results(nodes):
+            if isinstance(result, Value) and all([result is not node for node in nodes.values()]):
+                result.label = name or "L"
+            problem = result
+    return Worksheet(Plan(problem, blanks))
+
+
+def check_suffix(path: Path) -> str:
+    """The suffix of a worksheet's file; refused where none is written so."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise FormatError(f"{path.name!r} is no name of a worksheet: give it one of {', '.join(SUFFIXES)}")
+    return path.suffix.lower()

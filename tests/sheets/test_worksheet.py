@@ -1,0 +1,229 @@
+"""Worksheets: every cell is what the engine says, in LibreOffice too; blanks know right and wrong numbers by name."""
+
+import json
+import re
+import shutil
+import subprocess
+from html import unescape
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.errors import ChainruleError, DtypeError, FormatError, GraphError
+from chainrule.sheets.cells import WORDS
+
+NET = "h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2"
+NUMBERS = {"w1": 2.0, "x": 2.0, "w2": 0.5, "y": 20.0}
+XLSX = "worksheets are written by XlsxWriter: pip install '.[worksheet]'"
+
+
+def random_net(seed):
+    """A small net of numbers with an activation, a shared value and a loss, as lines and numbers."""
+    rng = np.random.default_rng(seed)
+    bend = rng.choice(["sigmoid", "tanh", "relu", "softplus", "exp", "silu"])
+    loss = rng.choice(
+        ["0.5*(p - y)**2", "(p - y)**2", "abs(p - y)", "-(y*log(sigmoid(p)) + (1 - y)*log(1 - sigmoid(p)))"]
+    )
+    lines = f"h1 = {bend}(w1*x1 + w2*x2 + b1); h2 = {bend}(w3*x1 - w2*x2); p = v1*h1 + v2*h2*h1 - b2; L = {loss}"
+    names = ("w1", "w2", "w3", "x1", "x2", "b1", "v1", "v2", "b2", "y")
+    numbers = {name: round(float(x), 2) for name, x in zip(names, rng.normal(0, 1, len(names)), strict=True)}
+    return lines, {**numbers, "y": 1.0}
+
+
+def values_of(lines, numbers):
+    """What the engine says: every name's number, and the gradient of L in it."""
+    nodes = {name: cr.Value(x, label=name) for name, x in numbers.items()}
+    from chainrule.expression import read_assignments
+
+    found = dict(nodes)
+    found.update(read_assignments(lines).results(nodes))
+    found["L"].backward()
+    return {name: (node.data, node.grad) for name, node in found.items()}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_rows_are_what_the_engine_says(seed):
+    lines, numbers = random_net(seed)
+    engine = values_of(lines, numbers)
+    sheet = cr.worksheet(lines, numbers)
+    rows = {row.name: row for row in sheet.rows}
+    for name, (value, grad) in engine.items():
+        shown = re.sub(r"(\d)", lambda n: "₀₁₂₃₄₅₆₇₈₉"[int(n[0])], name)
+        assert rows[shown].value == value
+        assert rows[f"∂L/∂{shown}"].value == pytest.approx(grad, rel=1e-12, abs=1e-14)
+    assert {row.kind for row in sheet.blanks} <= {"local", "gradient"}
+
+
+def test_blanks_are_chosen():
+    kinds = {
+        "gradients": {"local", "gradient"},
+        "forward": {"forward"},
+        "all": {"forward", "local", "gradient"},
+        "none": set(),
+    }
+    for blanks, kind in kinds.items():
+        assert {row.kind for row in cr.worksheet(NET, NUMBERS, blanks=blanks).blanks} == kind
+    assert [row.name for row in cr.worksheet(NET, NUMBERS, blanks=["h", "∂L/∂w₁"]).blanks] == ["h", "∂L/∂w₁"]
+    with pytest.raises(GraphError, match="no row is called 'q'"):
+        cr.worksheet(NET, NUMBERS, blanks=["q"])
+
+
+def test_what_no_sheet_is_made_of():
+    with pytest.raises(DtypeError, match="this is a Tensor"):
+        cr.worksheet(cr.Tensor([1.0], requires_grad=True).sum())
+    with pytest.raises(ChainruleError, match="erf cannot be written in a cell"):
+        cr.worksheet("erf(x)", {"x": 1.0})
+    with pytest.raises(GraphError, match="not finite"):
+        cr.worksheet("log(x)", {"x": 0.0})
+    with pytest.raises(FormatError, match=r"sheet.ods.*\.xlsx"):
+        cr.worksheet(NET, NUMBERS).save("sheet.ods")
+
+
+def test_the_page_knows_right_and_wrong_numbers(tmp_path):
+    sheet = cr.worksheet(NET, NUMBERS)
+    sheet.save(tmp_path / "sheet.html")
+    text = (tmp_path / "sheet.html").read_text("utf-8")
+    boxes = re.findall(r'aria-label="([^"]+)" data-answer="([^"]+)" data-known="([^"]*)"', text)
+    assert [name for name, _, _ in boxes] == [row.name for row in sheet.blanks]
+    by = {name: (float(answer), json.loads(unescape(known))) for name, answer, known in boxes}
+    answer, known = by["∂L/∂w₂"]
+    assert answer == -72.0
+    assert dict(known)[72.0] == "the sign is turned"
+    assert all(number != answer for number, _ in known)
+    sheet.save(tmp_path / "teacher.html", teacher=True)
+    assert "<input " not in (tmp_path / "teacher.html").read_text("utf-8")
+    hostile = cr.worksheet(cr.Value(2.0, label="<script>alert(1)</script>") * 3.0)
+    hostile.save(tmp_path / "hostile.html")
+    assert "<script>alert" not in (tmp_path / "hostile.html").read_text("utf-8")
+    assert "<iframe sandbox" in sheet._repr_html_()
+
+
+def recalculated(folder, paths):
+    """The cells of the sheets of some workbooks, as LibreOffice computes them anew."""
+    office = shutil.which("soffice") or shutil.which("libreoffice")
+    if office is None:
+        pytest.skip("LibreOffice is not here: apt-get install libreoffice-calc recalculates the worksheets")
+    profile = folder / "profile" / "user"
+    profile.mkdir(parents=True)
+    always = (
+        '<item oor:path="/org.openoffice.Office.Calc/Formula/Load"><prop oor:name="OOXMLRecalcMode" oor:op="fuse">'
+        "<value>0</value></prop></item>"
+    )
+    (profile / "registrymodifications.xcu").write_text(
+        '<?xml version="1.0" encoding="UTF-8"?><oor:items xmlns:oor="http://openoffice.org/2001/registry" '
+        'xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">'
+        f"{always}</oor:items>",
+        encoding="utf-8",
+    )
+    command = [office, f"-env:UserInstallation={profile.parent.as_uri()}", "--headless", "--convert-to", "fods"]
+    subprocess.run([*command, "--outdir", str(folder), *map(str, paths)], check=True, capture_output=True, timeout=240)
+    return [cells_of(folder / f"{path.stem}.fods") for path in paths]
+
+
+def cells_of(path):
+    """Every number and text, by sheet and place, as C6."""
+    space = "{urn:oasis:names:tc:opendocument:xmlns:%s:1.0}"
+    table, office = space % "table", space % "office"
+    found = {}
+    for sheet in ElementTree.parse(path).iter(f"{table}table"):
+        cells, line = {}, 0
+        for row in sheet.iter(f"{table}table-row"):
+            column = 0
+            for cell in row:
+                wide = int(cell.get(f"{table}number-columns-repeated", 1))
+                value = cell.get(f"{office}value")
+                text = "".join(cell.itertext()).strip()
+                if column < 26 and (value or text):
+                    cells[f"{chr(65 + column)}{line + 1}"] = float(value) if value else text
+                column += wide
+            line += int(row.get(f"{table}number-rows-repeated", 1))
+        found[sheet.get(f"{table}name")] = cells
+    return found
+
+
+def written(folder, count, **how):
+    """Some workbooks whose stored results are all 0, so that only a recalculation can be right; with their plans."""
+    pytest.importorskip("xlsxwriter", reason=XLSX)
+    from dataclasses import replace
+
+    made = []
+    for seed in range(count):
+        sheet = cr.worksheet(*random_net(seed))
+        rows = list(sheet.rows)
+        zeroed = [replace(row, value=0.0) if row.formula else row for row in rows]
+        sheet.plan.rows[:] = zeroed
+        path = folder / f"sheet{seed}.xlsx"
+        sheet.save(path, **how)
+        made.append((path, rows))
+    return made
+
+
+@pytest.mark.parametrize("count", [4, pytest.param(50, marks=pytest.mark.soak)])
+def test_libreoffice_computes_what_the_engine_says(tmp_path, count):
+    made = written(tmp_path, count, teacher=True)
+    for (_, rows), sheets in zip(made, recalculated(tmp_path, [path for path, _ in made]), strict=True):
+        for name in ("work", "answers"):
+            for row in rows:
+                if row.kind != "head":
+                    assert sheets[name][row.cell] == pytest.approx(row.value, rel=1e-12, abs=1e-13), row
+
+
+def test_planted_numbers_are_judged_in_libreoffice(tmp_path):
+    pytest.importorskip("xlsxwriter", reason=XLSX)
+    sheet = cr.worksheet(NET, NUMBERS)
+    sheet.save(tmp_path / "filled.xlsx", filled={"∂L/∂w₂": 72.0, "∂L/∂w₁": -18.0, "∂L/∂x": 5.0})
+    (sheets,) = recalculated(tmp_path, [tmp_path / "filled.xlsx"])
+    line = {row.name: row.cell[1:] for row in sheet.rows}
+    said = {name: sheets["work"].get(f"D{line[name]}") for name in ("∂L/∂w₂", "∂L/∂w₁", "∂L/∂x", "∂L/∂y")}
+    assert said == {"∂L/∂w₂": "the sign is turned", "∂L/∂w₁": "right", "∂L/∂x": "not yet", "∂L/∂y": None}
+
+
+def test_every_word_is_an_operation_of_the_book_and_gives_its_numbers(tmp_path):
+    pytest.importorskip("xlsxwriter", reason=XLSX)
+    from chainrule.core.operation import book
+
+    results = []
+    for name in sorted(WORDS):
+        operation = book[name]
+        low, high = operation.domain
+        at = [float(np.clip(x, low, high)) for x in (0.7, 0.4, 1.3)][: len(operation.inputs)]
+        nodes = [cr.Value(x, label=f"x{i}") for i, x in enumerate(at)]
+        results.append((name, operation(*nodes, **operation.examples[0])))
+    paths, expected = [], []
+    for name, result in results:
+        if isinstance(result, cr.Value) and result.op is not None:
+            sheet = cr.worksheet(result + 0.0, blanks="none")
+            paths.append(tmp_path / f"{name}.xlsx")
+            sheet.save(paths[-1])
+            expected.append((name, sheet.rows))
+    assert len(paths) > 25
+    for (name, rows), sheets in zip(expected, recalculated(tmp_path, paths), strict=True):
+        for row in rows:
+            if row.kind != "head":
+                assert sheets["work"][row.cell] == pytest.approx(row.value, rel=1e-12, abs=1e-13), (name, row)
+
+
+def test_command(tmp_path, monkeypatch):
+    import contextlib
+    import io
+    import sys
+
+    from chainrule.cli.app import main
+
+    out = tmp_path / "sheet.html"
+    for words, code, told in (
+        ((NET, "x=2", "w1=2", "w2=0.5", "y=20", "-o", out), 0, "with 15 blanks"),
+        ((NET, "x=2", "w1=2", "w2=0.5", "y=20", "-o", out, "--teacher"), 0, "with 0 blanks"),
+        ((NET, "x=2", "w1=2", "w2=0.5", "y=20", "-o", out, "--blanks", "h,∂L/∂w₁"), 0, "with 2 blanks"),
+        ((NET, "x=2", "-o", out), 2, "has none: add"),
+        (("sum(x)", "x=[1,2]", "-o", out), 2, "single numbers"),
+        (("x**2", "x=2", "-o", tmp_path / "sheet.ods"), 1, "no name of a worksheet"),
+    ):
+        printed, wrong = io.StringIO(), io.StringIO()
+        monkeypatch.setattr(sys, "argv", ["chainrule", "worksheet", *map(str, words)])
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(wrong), pytest.raises(SystemExit) as ended:
+            main()
+        assert (ended.value.code or 0) == code, wrong.getvalue()
+        assert told in printed.getvalue() + wrong.getvalue()
