@@ -18,7 +18,7 @@ from chainrule.core import Value
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, GraphError
 from chainrule.program import Step
-from chainrule.verify.answers.code import arguments, run_plain, take_apart
+from chainrule.verify.answers.code import arguments, misfit, run_plain, take_apart
 from chainrule.verify.answers.formula import SIZES, read_formula
 from chainrule.verify.answers.numbers import grade_number, number_of
 from chainrule.verify.answers.tables import grade_table, is_table
@@ -62,7 +62,8 @@ def grade(
         if name not in read.named:
             raise GraphError(f"the problem has no {name}: its names are {', '.join(read.named)}")
     number = number_of(answer)
-    if number is not None and (not isinstance(answer, str) or all(name in (values or {}) for name in read.leaves)):
+    known = {*(values or {}), *[read.names[step] for step in read.recorded if step in read.names]}
+    if number is not None and (not isinstance(answer, str) or known.issuperset(read.leaves)):
         return grade_number(read, number, asked, values or {})
     if isinstance(answer, Mapping) or (isinstance(answer, str) and is_table(answer, read)):
         return grade_table(read, answer, values or {}, rate)
@@ -279,8 +280,10 @@ def grade_function(problem: Problem, f: Callable[..., Any], asked: Sequence[str]
         except (ValueError, TypeError, IndexError, KeyError, AttributeError, ZeroDivisionError) as error:
             if tried:
                 continue
-            mistake = Mistake("unclassified", failing_line(error), f"the function stops: {error}", "")
-            return Grade(False, (mistake,), three_hints([mistake]), (), mistake.place)
+            told = misfit(problem, f, walks, asked) if isinstance(error, ValueError) else None
+            name, place, says = told or ("unclassified", failing_line(error), "")
+            what = f"{KINDS[name].what}: {says}" if says else f"the function stops: {error}"
+            return verdict([Mistake(name, f"{place}, for the gradient of {', '.join(asked)}", what, "")])
         if all(mark.is_right() for mark in marks.values()):
             notes = [text for mark in marks.values() for text in notes_of_layout(mark.answers[0], mark.wrt)]
             return Grade(True, (), (), (*dict.fromkeys(notes), *([note] if note else [])))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import linecache
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from chainrule.core.state import Quiet
 from chainrule.errors import GraphError
 from chainrule.verify.answers.traced import Tape, Traced, bare, watched
+from chainrule.verify.marking.fingerprints import agrees
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.marking.working import Part, Working
@@ -89,6 +91,33 @@ def take_apart(problem: Problem, f: Callable[..., Any], walks: Sequence[Walk], a
     except (TypeError, ValueError, IndexError):  # what was recorded cannot be run again from its parts
         return None
     return working if all(np.array_equal(again[name], plain[name], equal_nan=True) for name in asked) else None
+
+
+def misfit(
+    problem: Problem, f: Callable[..., Any], walks: Sequence[Walk], asked: Sequence[str]
+) -> tuple[str, str, str] | None:
+    """The mistake in a function whose matrix products do not fit: the arrangement that makes everything right."""
+    names = arguments(problem, f)
+    for first, second, exchanged in product((False, True), repeat=3):
+        where = ""
+        for walk in walks:
+            tape = Tape((first, second, exchanged))
+            args = {name: tape.add(None, (), {}, np.array(walk.numbers[problem.leaves[name]], float)) for name in names}
+            try:
+                with Quiet():
+                    given = results_by_name(watched(tape, f, args), asked)
+            except (GraphError, TypeError, ValueError, AttributeError, IndexError, KeyError):
+                break
+            if not tape.rearranged or not all(agrees(bare(x), walk.right[problem.named[n]]) for n, x in given.items()):
+                break
+            note = tape.notes[tape.rearranged[0]]
+            line = linecache.getline(f.__code__.co_filename, note.line).strip()
+            where = ", in ".join([text for text in (note.name, line) if text]) or f"line {note.line}"
+        else:
+            turned = " and ".join(["the first factor"] * first + ["the second factor"] * second)
+            says = f"{turned} has to be transposed" if turned else "the factors stand in the other order"
+            return ("transposed" if turned else "wrong-product-order"), where, says
+    return None
 
 
 def same_way(one: Tape, other: Tape) -> bool:

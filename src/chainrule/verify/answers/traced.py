@@ -51,9 +51,13 @@ class Noted:
 class Tape:
     """The operations of one run, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, arrangement: tuple[bool, bool, bool] | None = None) -> None:
         self.notes: list[Noted] = []
         self.line = 0
+        self.arrangement = arrangement
+        """How a matrix product that does not fit is tried: the first factor turned, the second, their order."""
+        self.rearranged: list[int] = []
+        """The places of the products that did not fit."""
 
     def add(self, function: Any, inputs: tuple[int, ...], settings: dict[str, Any], value: Any) -> Traced:
         """Write one down."""
@@ -84,7 +88,14 @@ class Tape:
                 return function(*values, **given)
 
             run.__name__ = name
-            value = run(*[self.notes[i].value for i in inputs], **plain)
+            numbers = [self.notes[i].value for i in inputs]
+            try:
+                value = run(*numbers, **plain)
+            except ValueError:
+                if self.arrangement is None or name not in ("matmul", "dot") or len(numbers) != 2:
+                    raise
+                value = arranged(numbers[0], numbers[1], self.arrangement)
+                self.rearranged.append(len(self.notes))
             return self.add(run, tuple(inputs), plain, value)
 
         def rebuilt(*values: Any) -> Any:
@@ -104,6 +115,13 @@ class Tape:
         if isinstance(x, list | tuple):
             return type(x)([self.placed(part, places) for part in x])
         return x
+
+
+def arranged(a: Any, b: Any, arrangement: tuple[bool, bool, bool]) -> Any:
+    """A matrix product with factors turned or exchanged."""
+    first, second, exchanged = arrangement
+    a, b = (a.T if first else a), (b.T if second else b)
+    return b @ a if exchanged else a @ b
 
 
 class Hole:

@@ -14,10 +14,13 @@ from chainrule.core.labels import find_labels
 from chainrule.core.operation import book
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
+from chainrule.core.term import Term, symbol
 from chainrule.errors import ChainruleError, FormulaError, GraphError
 from chainrule.expression.typed.assignments import Assignments, read_assignments
 from chainrule.expression.typed.parsed import CONSTANTS
-from chainrule.program import Kind, Program, Step, lift, run
+from chainrule.maths import plain
+from chainrule.maths.of_terms import tree_of_term
+from chainrule.program import Kind, Program, Step, lift, run, term_of
 from chainrule.verify.marking.whole import operation_for
 
 PROBES = 5
@@ -28,6 +31,12 @@ PROBES_OF_SWITCHES = 15
 
 LOGARITHMS = ("log", "logsumexp", "log_softmax", "log_sigmoid")
 """Operations whose results a cross-entropy weighs with labels."""
+
+MOST_WRITTEN = 200
+"""Steps of a recorded program that are written out; of a larger one the operations are named."""
+
+LONGEST_TEXT = 80
+"""Characters of a step that is written out."""
 
 TRIES = 60
 """Draws of numbers, until every step is finite and every unit that switches is on at some probes and off at others."""
@@ -198,10 +207,28 @@ def recorded_problem(output: Any, names: Mapping[Any, str]) -> Problem:
         name = names.get(node) or labels.get(id(node), "")
         if name and name not in named:
             named[name] = lifted.step[node]
-    text = {step: step.op.name for step in lifted.program.steps if step.op is not None}
-    owner = {step: f"{name} = {step.op.name}(…)" for name, step in named.items() if step.op is not None}
+    text = texts_of(lifted.program, named)
+    owner = {step: f"{name} = {text[step]}" for name, step in named.items() if step.op is not None}
     recorded = dict(zip(lifted.program.steps, lifted.numbers, strict=True))
     return Problem(lifted.program, named, text, owner, recorded, lifted.step)
+
+
+def texts_of(program: Program, named: Mapping[str, Step]) -> dict[Step, str]:
+    """How each step of a recorded program is typed, down to what has a name; of a long one the operation's name."""
+    symbols = {step: symbol(name, step.shape) for name, step in named.items()}
+    for step in program.leaves:
+        symbols.setdefault(step, symbol(f"c{step.place}", step.shape))
+    found: dict[Step, str] = {}
+    for step in program.steps:
+        if step.op is None:
+            continue
+        found[step] = f"{step.op.name}(…)"
+        if len(program) <= MOST_WRITTEN:
+            letters = {other: letter for other, letter in symbols.items() if other is not step}
+            term = term_of(step, letters)
+            written = plain(tree_of_term(term)) if isinstance(term, Term) else str(term)
+            found[step] = written if len(written) <= LONGEST_TEXT else found[step]
+    return found
 
 
 def traced_problem(f: Callable[..., Any], shapes: Mapping[str, tuple[int, ...]]) -> Problem:
