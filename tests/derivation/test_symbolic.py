@@ -84,6 +84,7 @@ ARRAYS = [
     ("logsumexp(y)", "y", "softmax(y)"),
     ("logsumexp(W @ x)", "x", "W.T @ softmax(W @ x)"),
     ("logsumexp(y) - y[0]", "y", "softmax(y) - eye(3)[0]"),
+    ("softmax(y)[0]", "y", "softmax(y)*(eye(3)[0] - softmax(y)[0])"),
     ("sum(softmax(y)*w)", "y", "softmax(y)*(w - softmax(y) @ w)"),
     ("sum(sigmoid(W @ x))", "x", "W.T @ (sigmoid(W @ x)*(1 - sigmoid(W @ x)))"),
     ("sum(tanh(W @ x + b)*y)", "W", "outer(y*(1 - tanh(W @ x + b)**2), x)"),

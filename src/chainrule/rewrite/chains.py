@@ -126,7 +126,23 @@ def number_of(factors: list[Term], way: Way) -> Any:
             added = total(build_product(product_of(other).arrays(), shape_of(other), way.plainly()), None, way)
             return build_product(scalars * product_of(added), (), way)
     sides = [build_product(product_of(side).arrays(), shape_of(side), way.plainly()) for side in (left, right)]
+    for unit, other in (sides, sides[::-1]):
+        picked = entry_picked_by(unit, other)
+        if picked is not None:
+            way.note("unit vector")
+            return build_product(scalars * product_of(picked), (), way)
     return build_product(scalars * product_of(compositions["matmul"](*sides)), (), way)
+
+
+def entry_picked_by(unit: Any, x: Any) -> Any:
+    """The dot product with a vector that has one entry alone; None where it has more."""
+    if name_of(unit) == "scatter" and not shape_of(unit.inputs[0]) and isinstance(unit.settings["key"], int):
+        return unit.inputs[0] * book["index"](x, key=unit.settings["key"])
+    held = unit.inputs[0] if name_of(unit) == "reshape" else unit
+    if isinstance(held, Term) and held.number is not None and np.count_nonzero(held.number) == 1:
+        place = int(np.flatnonzero(held.number)[0])
+        return float(held.number.flat[place]) * book["index"](x, key=place)
+    return None
 
 
 def vector_of(factors: list[Term], way: Way) -> Any:

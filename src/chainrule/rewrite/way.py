@@ -29,6 +29,7 @@ LAWS = {
     "one fraction": "Fractions are brought over one denominator.",
     "distribution": "A product with a sum is the sum of the products.",
     "choice": "A condition that is known chooses one branch.",
+    "unit vector": "The dot product with a unit vector is an entry.",
     "known function": "A formula that the book has under a name is called by it.",
 }
 """The laws built into the normal form, by name; `patterns` has those that are a pattern and its replacement."""
