@@ -88,6 +88,23 @@ def test_a_mistake_in_the_rarer_branch_is_seen() -> None:
     assert not graded.right
 
 
+NUMPY = (
+    "2*X.T @ (X @ w - y) / X.shape[0]",
+    "2/len(y) * np.dot(X.T, X.dot(w) - y)",
+    "2*np.matmul(X.T, np.subtract(X @ w, y)) / y.size",
+    "np.sum(2*(X @ w - y)[:, None] * X, axis=0) / 4",
+    "((X @ w - y).reshape(1, -1) @ X).reshape(-1) / 2",
+    "np.mean(2*X*(X @ w - y)[:, np.newaxis], axis=0)",
+    "(2*(X @ w - y) @ X) / m",
+)
+
+
+@pytest.mark.parametrize("text", NUMPY)
+def test_ways_of_numpy(text: str) -> None:
+    shapes = {"X": (4, 3), "w": (3,), "y": (4,)}
+    assert cr.grade("L = mean((X @ w - y)**2)", text, wrt="w", shapes=shapes).right
+
+
 def test_nothing_typed_is_run() -> None:
     for text in ("__import__('os')", "x.__class__", "(lambda: 1)()", "open('x')"):
         with pytest.raises(cr_error()):

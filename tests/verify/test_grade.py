@@ -89,6 +89,8 @@ def test_right_answers_in_odd_forms(answer: learner_answers.Answer) -> None:
 AUDIT = {
     "h1": (0.3775, None),
     "dz2": (-0.11222, "rounding"),
+    "dyhat_dz2": (0.24758, "arithmetic"),
+    "dh1/dz1": (0.2350, None),
     "dw3": (-0.04239, "arithmetic"),
     "dz1": (-0.01318, "truncation"),
     "w3_after": (0.50424, None),
@@ -105,7 +107,7 @@ def test_a_published_hand_calculation() -> None:
     assert not graded.right
     said = {mistake.place.split()[2]: mistake.name for mistake in graded.mistakes}
     assert said == {name: kind for name, (_, kind) in AUDIT.items() if kind}
-    assert graded.mistakes[0].place.startswith("the line dw3")
+    assert graded.mistakes[0].place.startswith("the line dyhat_dz2")
 
 
 def train(w1: Any, w2: Any, w3: Any, x1: Any, x2: Any, t: Any, steps: int, rate: float) -> Any:

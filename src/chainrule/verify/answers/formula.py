@@ -52,7 +52,20 @@ class AnswerReader(Reader):
     def call_of(self, node: ast.expr) -> Call:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             return self.method(node, node.func)
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute):
+            if self.token_of(node.value.attr).text == "shape":
+                return Call(length_along, (node.value.value,), self.extent(node), {"axis": self.whole(node.slice)})
+        if isinstance(node, ast.Attribute) and self.token_of(node.attr).text == "size":
+            return Call(np.size, (node.value,), self.extent(node))
         return super().call_of(node)
+
+    def whole(self, node: ast.expr) -> Any:
+        """A whole number of an index, or a new axis."""
+        if isinstance(node, ast.Name) and self.token_of(node.id).text == "None":
+            return None
+        if isinstance(node, ast.Attribute) and self.token_of(node.attr).text == "newaxis":
+            return None
+        return super().whole(node)
 
     def comparison(self, node: ast.Compare) -> Call:
         self.conditions.add(id(node))
@@ -62,19 +75,25 @@ class AnswerReader(Reader):
         """``np.dot(a, b)`` or ``x.sum(axis=0)``: the function of that name."""
         owner = func.value
         token = self.token_of(func.attr)
-        if isinstance(owner, ast.Name) and self.token_of(owner.id).text in LIBRARIES:
+        within = owner.value if isinstance(owner, ast.Attribute) else owner
+        if isinstance(within, ast.Name) and self.token_of(within.id).text in LIBRARIES:
             return self.named_call(ast.copy_location(ast.Call(plain_name(func), node.args, node.keywords), node))
         if token.text in ("astype", "copy", "float", "item"):
             return Call(book["identity"], (owner,), (token.start, token.stop))
         name = {"t": "transpose", "T": "transpose"}.get(token.text, token.text)
         if look_up(name) is None:
             raise self.at_token(token, f"a formula has no .{token.text}")
+        if name == "reshape" and len(node.args) > 1:
+            shape = ast.copy_location(ast.Tuple(node.args, ast.Load()), node)
+            node = ast.copy_location(ast.Call(node.func, [shape], []), node)
         return self.named_call(ast.copy_location(ast.Call(plain_name(func), [owner, *node.args], node.keywords), node))
 
     def named_call(self, node: ast.Call) -> Call:
         if isinstance(node.func, ast.Name):
             token = self.token_of(node.func.id)
             where = (token.start, token.stop)
+            if token.text == "len" and len(node.args) == 1:
+                return Call(length_along, tuple(node.args), where, {"axis": 0})
             slope = slope_function(token.text)
             if slope is not None:
                 return Call(slope, tuple(node.args[:1]), where)
@@ -91,6 +110,11 @@ class AnswerReader(Reader):
 
             return Parsing(*place, place, name=token.text)
         return super().atom(token)
+
+
+def length_along(x: Any, axis: int) -> int:
+    """The length of an array along an axis."""
+    return np.shape(x)[axis]
 
 
 MAKERS: dict[str, Callable[..., Any]] = {"ones": np.ones, "zeros": np.zeros, "eye": np.eye}

@@ -23,6 +23,7 @@ from chainrule.verify.marking.walk import Walk
 from chainrule.verify.mistakes import KINDS
 
 LINE = re.compile(r"\s*([^=,;\t]+?)\s*[=,;\t]\s*(.+?)\s*")
+LINK = re.compile(r"[d∂](\w+?)(?:_|/)[d∂](\w+)")
 AFTER = re.compile(r"(\w+?)(?:_after|_new|_next|′|')")
 
 
@@ -97,7 +98,13 @@ def read_rows(problem: Problem, walk: Walk, given: list[tuple[str, Printed]], ra
     forward: dict[Step, Any] = {}
     backward: dict[Step, Any] = {}
     found: list[tuple[str, Printed, Step, str]] = []
+    tops: dict[str, Step] = {}
     for name, printed in given:
+        link = link_of(problem, letters, name)
+        if link is not None:
+            tops[name] = link[0]
+            found.append((name, printed, link[1], "link"))
+            continue
         step, kind = meaning(problem, letters, name)
         found.append((name, printed, step, kind))
         if kind == "value":
@@ -107,7 +114,11 @@ def read_rows(problem: Problem, walk: Walk, given: list[tuple[str, Printed]], ra
     numbers = printed_forward(walk, forward)
     rough = Walk(problem, {**numbers, **{s: x for s, x in forward.items() if s.op is not None}})
     for name, printed, step, kind in found:
-        if kind == "value":
+        if kind == "link":
+            top = tops[name]
+            exact, near = [w.handed_down(top, np.ones(top.shape)[()], step) for w in (walk, rough)]
+            yield Row(name, printed, exact, near, step, kind)
+        elif kind == "value":
             yield Row(name, printed, walk.numbers[step], numbers[step], step, kind)
         elif kind == "gradient":
             yield Row(name, printed, walk.right[step], printed_gradient(rough, step, backward), step, kind)
@@ -115,6 +126,16 @@ def read_rows(problem: Problem, walk: Walk, given: list[tuple[str, Printed]], ra
             exact = walk.numbers[step] - rate * np.asarray(walk.right[step])
             used = backward.get(step, walk.right[step])
             yield Row(name, printed, exact, walk.numbers[step] - rate * np.asarray(used), step, kind)
+
+
+def link_of(problem: Problem, letters: Letters, name: str) -> tuple[Step, Step] | None:
+    """The two steps of a local derivative such as ``dh1_dz1`` or ``∂ŷ/∂z2``; the result's own are gradients."""
+    spelled = letters.spellings()
+    match = LINK.fullmatch(name.replace(" ", ""))
+    if match is None or match[1] not in spelled or match[2] not in spelled:
+        return None
+    top, bottom = problem.named[spelled[match[1]]], problem.named[spelled[match[2]]]
+    return None if top is problem.output or top.size > 1 else (top, bottom)
 
 
 def meaning(problem: Problem, letters: Letters, name: str) -> tuple[Step, str]:
