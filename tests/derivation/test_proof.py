@@ -47,6 +47,7 @@ def number(text):
     return float(above) / float(below or 1)
 
 
+@settings(deadline=None)
 @given(st.lists(ordinary, min_size=1, max_size=6), st.integers(1, 16))
 def test_printed_factors_give_the_printed_product(factors, digits):
     exact = math.prod(factors)
@@ -58,6 +59,7 @@ def test_printed_factors_give_the_printed_product(factors, digits):
     assert found.numbers == 2
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(ordinary, ordinary), min_size=1, max_size=6), st.integers(1, 16))
 @example([(1.0, 1.0), (-1.0, 1.0)], 6)
 @example([(1e6, 1.0), (-1e6, 1.0), (1e-6, 1.0)], 6)
@@ -73,6 +75,7 @@ def test_printed_terms_give_the_printed_sum_even_where_they_cancel(pairs, digits
     assert abs(number(result) - exact) <= max(10.0 ** (1 - digits) * abs(exact), rounding)
 
 
+@settings(deadline=None)
 @given(floats)
 @example(5e-324)
 @example(1.7976931348623157e308)
@@ -86,6 +89,7 @@ def test_full_precision_comes_back_exactly(x):
     assert value(proved([X], lambda show: [show.product([x, 1.0])], x, digits=FULL).sides[-1], {}) == x
 
 
+@settings(deadline=None)
 @given(floats, st.integers(1, 16))
 @example(1.7976931348623157e308, 2)
 @example(999999.7, 6)

@@ -167,6 +167,9 @@ class Answer:
         numbers = {} if self.values is None else dict(question.parsed.results(question.values))
         for name, value in {**(self.values or {}), **numbers}.items():
             known[question.symbols[name] if name else self.output] = value
+        if self.values is not None and not np.all(np.isfinite(known[self.output])):
+            # What has no value has no slope, whatever its formula gives.
+            self.entered = {symbol: np.full(np.shape(slope), np.nan) for symbol, slope in self.entered.items()}
         return {**known, **self.entered}
 
     def short(self, opening: Sequence[Block], base: Derivation) -> list[Block]:
@@ -176,7 +179,7 @@ class Answer:
         words = [block for block in base.short if isinstance(block, Paragraph)]
         # A dialect that was asked for shows how it tells; else a chain of one link would say its derivative again.
         count = MOST_EQUATIONS if self.telling.dialect else int(base.counts.get("links", 0) > 1)
-        told = [block for block in base.story if isinstance(block, Equation) and length(block) <= LONGEST_TOLD][:count]
+        told = [block for block in base.story if is_telling(block)][:count]
         if len(self.question.wrt) > 1:
             opening = [in_a_line(block) if isinstance(block, Equation) else block for block in opening]
         return [*opening[: MOST_SHOWN - 1 - len(told)], *told, *words[:1]]
@@ -301,7 +304,7 @@ class Answer:
         equation = shown(symbols, slope, self.telling.digits)
         if len(equation.sides) > 1 or equation.note:
             story.insert(0, equation)
-        if slope is not None and not equation.numbers:
+        if slope is not None and (np.ndim(slope) > 2 or np.size(slope) > WRITTEN):
             story += self.piece_by_piece(below, np.asarray(slope))
         return story
 
@@ -358,6 +361,11 @@ class Answer:
                 shown([Symbol("H", shape=(2, 2))], blocks, self.telling.digits),
             ]
         return story
+
+
+def is_telling(block: Block) -> bool:
+    """Whether a block of a dialect is an equation with numbers that is short enough for a short answer."""
+    return isinstance(block, Equation) and block.numbers > 0 and length(block) <= LONGEST_TOLD
 
 
 def in_a_line(equation: Equation) -> Equation:

@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.state import Quiet
-from chainrule.derivation.equations import together
+from chainrule.derivation.equations import NOT_FINITE, together
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import ChainruleError
 from chainrule.maths import (
     Derivative,
     Different,
-    Number,
     Relation,
     Sigma,
     Symbol,
@@ -84,7 +83,7 @@ def checked_equation(part: Equation, environment: Mapping[Tree, Any]) -> Equatio
     if isinstance(found, Undefined):
         return not_defined(part, found, environment)
     if len(chain.sides) > 1 and not all([is_finite(side, environment) for side in chain.sides]):
-        return without_numbers(part, "not a finite number here")
+        return without_numbers(part, "not a finite number")
     refuse(found, chain)
     return part
 
@@ -133,7 +132,7 @@ def not_defined(part: Equation, found: Undefined, environment: Mapping[Tree, Any
     """The formula with what is not defined in it; where the engine has a number all the same, its convention."""
     last = part.sides[-1]
     if not has_letters(last) and part.numbers and is_finite(last, environment) and len(part.sides) > part.numbers:
-        words = said("taken as ", last, ", since ", words_of(found)) if isinstance(last, Number) else words_of(found)
+        words = said("by convention, since ", words_of(found))
         return replace(part, sides=(part.sides[0], last), numbers=1, signs=(), note=together(part.note, words))
     return without_numbers(part, words_of(found))
 
@@ -141,7 +140,16 @@ def not_defined(part: Equation, found: Undefined, environment: Mapping[Tree, Any
 def without_numbers(part: Equation, words: Words) -> Equation:
     """The sides in symbols, with words in place of the numbers."""
     symbols = tuple([side for side in part.sides if has_letters(side)]) or part.sides[:1]
-    return replace(part, sides=symbols, numbers=0, signs=(), note=together(part.note, words))
+    return replace(part, sides=symbols, numbers=0, signs=(), note=together(without_ending(part.note), words))
+
+
+def without_ending(note: Words) -> Words:
+    """A note without the words that are said more exactly now."""
+    *before, last = (note,) if isinstance(note, str) else note or ("",)
+    if isinstance(last, str):
+        for words in NOT_FINITE:
+            last = last.removesuffix(words).removesuffix("; ")
+    return said(*before, last)
 
 
 def words_of(found: Undefined) -> Words:

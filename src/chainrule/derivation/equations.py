@@ -25,6 +25,10 @@ EXACT = 1e-9
 """How far an equation with all digits may be from the engine, relative to its largest term: its rounding."""
 
 
+RESIDUE = 1e-14
+"""What is left of terms that cancel out, relative to the largest of them, is rounding below this."""
+
+
 class Show:
     """Writes numbers with so many significant digits."""
 
@@ -54,6 +58,20 @@ def in_a_row(operation: str, trees: Sequence[Tree]) -> Tree:
     for tree in rest:
         first = applied(operation, first, tree)
     return first
+
+
+def cell(
+    symbols: Sequence[Tree],
+    numbers: Callable[[Show], Sequence[Tree]] | None,
+    result: Any,
+    *,
+    digits: int = DIGITS,
+    note: Words = "",
+) -> Words | Equation:
+    """The same for a table, where nothing but a number may stand, and words in its place."""
+    if not symbols and not np.all(np.isfinite(result)):
+        return not_finite(result)
+    return proved(symbols, numbers, result, digits=digits, note=note)
 
 
 def given(symbol: Tree, number: Any, *, digits: int = DIGITS, note: Words = "") -> Equation:
@@ -106,6 +124,9 @@ def worked_out(
         if not near(ours, result, EXACT * magnitude(side, {})):
             raise wrong(side, result)
     shown = Show(digits)(result)
+    if exact and np.ndim(result) == 0 and result and abs(result) <= RESIDUE * max([magnitude(x, {}) for x in exact]):
+        # What is left of terms that cancel out has no digits of its own.
+        note, shown = together(note, said("up to rounding: the computer has ", shown)), Number("0")
     for more in range(digits, FULL + 1) if exact else ():
         parts = list(numbers(Show(more))) if numbers else []
         if check(equation(*parts, shown), {}, digits=digits) is None:
@@ -132,9 +153,12 @@ def together(*notes: Words) -> Words:
     return said(*[part for i, note in enumerate(found) for part in (["; "] * (i > 0) + [note])]) if found else ""
 
 
+NOT_FINITE = ("not a finite number", "not all of it is a finite number")
+
+
 def not_finite(x: Any) -> str:
     """What to say in place of a result that is no number."""
-    return "not all of it is a finite number" if np.size(x) > 1 else "not a finite number"
+    return NOT_FINITE[np.size(x) > 1]
 
 
 def as_far_as_rounding_allows(parts: Sequence[Tree], result: Any, digits: int) -> tuple[Tree, int, Words]:

@@ -22,6 +22,7 @@ from chainrule.derivation.opened.conventions import LAYOUTS, conventions_of
 from chainrule.derivation.opened.nodes import Listed, numbers_of
 from chainrule.derivation.opened.opened import Opened, require_one_number
 from chainrule.derivation.opened.resolve import resolve
+from chainrule.derivation.pitfalls import trap
 from chainrule.derivation.record import Derivation, Known, Meaning
 from chainrule.derivation.request import Request, Told
 from chainrule.derivation.short import short_story
@@ -160,7 +161,12 @@ def assembled(
     if request.wrt is not None:
         below = entry_symbol(opened, request.wrt, request.entry or ())
         environment.setdefault(derivative(opened.symbols[opened.output], below), gradient)
-    story = checked(told.story, environment)
+    if not np.isfinite(opened.numbers[opened.output]):
+        # What has no value has no slope, whatever its formula gives.
+        undefined = {opened.gradient(node): np.full(np.shape(g), np.nan) for node, g in opened.gradients.items()}
+        del undefined[opened.gradient(opened.output)]
+        environment = ChainMap[Tree, Any](undefined, told.environment, opened.environment)
+    story = (*checked(told.story, environment), *trap(opened))
     short = short_story(opened, request, story, environment) if with_short else ()
     known = [Known(letter, numbers_of(x, request.whole)) for letter, x in known_in((*story, *short), environment)]
     counts = {
@@ -209,4 +215,5 @@ def title_of(opened: Opened, request: Request) -> Words:
         return said("The gradient of ", what, *([" in ", several, more] if opened.wrt else []))
     gradient = gradient_of(opened, request)
     name = derivative(symbol, entry_symbol(opened, request.wrt, request.entry or ()))
-    return said(name if np.ndim(gradient) or not np.isfinite(gradient) else equation(name, show(gradient)))
+    finite = np.isfinite(gradient) & np.isfinite(opened.numbers[opened.output])
+    return said(name if np.ndim(gradient) or not finite else equation(name, show(gradient)))

@@ -13,6 +13,7 @@ from chainrule.derivation.entries.entries import entry_symbol
 from chainrule.derivation.equations import Show, given, proved
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.opened.opened import Opened
+from chainrule.derivation.pitfalls import invariance, is_invariant, trap
 from chainrule.derivation.record import Block, Equation, Paragraph
 from chainrule.derivation.request import Request
 from chainrule.derivation.words import Words, said
@@ -47,7 +48,12 @@ def short_story(
         name = entry_symbol(opened, request.wrt, request.entry or ())
         own = given(derivative(opened.symbols[opened.output], name), entry, digits=request.digits)
         blocks += checked([own], environment) if product is None or length(product) > 2 * LONGEST else [product]
-        blocks.append(meaning(opened.symbols[opened.output], name, entry, request.nudge))
+        blocks += trap(opened)
+        place = request.entry or ()
+        if np.isfinite(entry) and is_invariant(opened, request.wrt, place):
+            blocks.append(Paragraph(invariance(opened.symbols[opened.output], name, entry)))
+        else:
+            blocks.append(meaning(opened, name, entry, request.nudge))
     return tuple(blocks)
 
 
@@ -143,8 +149,11 @@ def described(name: Tree, gradient: Any, digits: int) -> Words:
     )
 
 
-def meaning(output: Tree, name: Tree, gradient: float, nudge: float) -> Paragraph:
+def meaning(opened: Opened, name: Tree, gradient: float, nudge: float) -> Paragraph:
     """What one derivative says of a small step."""
+    output = opened.symbols[opened.output]
+    if not np.isfinite(opened.numbers[opened.output]):
+        return Paragraph(said(output, " has no finite value here, and so no slope in ", name, "."))
     if not np.isfinite(gradient):
         return Paragraph(said(output, " has no finite slope in ", name, " here."))
     if gradient == 0:

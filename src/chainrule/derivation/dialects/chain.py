@@ -8,7 +8,7 @@ from typing import Any
 
 from chainrule.derivation.entries.asked import each_asked
 from chainrule.derivation.entries.links import Cancellation, Chain, Link, chain_of
-from chainrule.derivation.equations import in_a_row, proved
+from chainrule.derivation.equations import Show, in_a_row, proved
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note, Paragraph, Table
@@ -26,7 +26,7 @@ LISTED = 3
 
 def applies(opened: Opened, request: Request) -> Words:
     """The chain rule holds for every computation."""
-    return ""
+    return opened.why_no_factors()
 
 
 def tell(opened: Opened, request: Request) -> Told:
@@ -52,7 +52,7 @@ def chain_story(chain: Chain, digits: int) -> list[Block]:
     story: list[Block] = [product_equation(chain, digits)]
     story.append(Table(("Link", "Rule", "In words"), tuple(link_rows(chain.links, digits)), "The links"))
     for link in fans(chain.links):
-        story += fan_story(link, digits)
+        story += fan_story(link, digits, chain.size)
     if chain.cancellations:
         story.append(Heading("What cancels", 3))
         story.append(
@@ -69,7 +69,7 @@ def product_equation(chain: Chain, digits: int) -> Equation:
     """The whole product: in Leibniz's notation, in symbols, in numbers."""
     name = derivative(chain.output, chain.entry)
     chain.environment.setdefault(name, chain.gradient)
-    product = way_equation(chain.links, chain.gradient, digits)
+    product = way_equation(chain.links, chain.gradient, digits, chain.size)
     return product if len(chain.links) == 1 else replace(product, sides=(name, *product.sides))
 
 
@@ -101,7 +101,7 @@ def fans(links: Sequence[Link]) -> Iterator[Link]:
                 yield from fans(way.links)
 
 
-def fan_story(link: Link, digits: int) -> list[Block]:
+def fan_story(link: Link, digits: int, size: float) -> list[Block]:
     """A sum over ways, and each way as a product."""
     count = len(link.ways) + link.others
     products: list[Tree] = [in_a_row("mul", [step.name for step in way.links]) for way in link.ways]
@@ -112,7 +112,7 @@ def fan_story(link: Link, digits: int) -> list[Block]:
     elif link.formula is not None:
         symbols.append(link.formula)
     note = f"the last term is the other {link.others:,} ways together" if link.others else ""
-    rows = tuple([(said(way.through), way_equation(way.links, way.value, digits)) for way in link.ways])
+    rows = tuple([(said(way.through), way_equation(way.links, way.value, digits, size)) for way in link.ways])
     lead = said("From ", link.below, " to ", link.above, f" lead {count:,} ways, and what they carry adds up:")
     return [
         Paragraph(lead),
@@ -139,8 +139,15 @@ def product_of(factors: Sequence[Tree]) -> Tree:
     return in_a_row("mul", telling) if telling else Number("1")
 
 
-def way_equation(links: Sequence[Link], value: float, digits: int) -> Equation:
-    """What one way carries, as a product: in Leibniz's notation, in symbols, in numbers."""
+ROUNDING = 1e-9
+"""What is left of a sum that cancels out, relative to its terms, is rounding and nothing else below this."""
+
+
+def way_equation(links: Sequence[Link], value: float, digits: int, size: float) -> Equation:
+    """What one way carries, as a product: in Leibniz's notation, in symbols, in numbers.
+
+    `size` is what would come out if nothing cancelled: beside it a rest of rounding has no digits to be multiplied.
+    """
     if len(links) == 1:
         return proved(told_apart(links[0]), None, value, digits=digits)
     symbols: list[Tree] = [in_a_row("mul", [link.name for link in links])]
@@ -148,6 +155,9 @@ def way_equation(links: Sequence[Link], value: float, digits: int) -> Equation:
     if len(factors) == len(links) and sum([len(plain(x)) for x in factors]) <= LONGEST:
         product = product_of(factors)
         symbols += [] if isinstance(product, Number) else [product]
+    if value and abs(value) <= ROUNDING * size:
+        rest = said("up to rounding: the computer has ", Show(digits)(value))
+        return Equation((*symbols[:1], Number("0")), 1, note=rest, digits=digits)
     values = [link.value for link in links if link.formula != Number("1")]
     numbers = None if len(values) < 2 else lambda show: [show.product(values)]
     return proved(symbols, numbers, value, digits=digits)

@@ -17,7 +17,7 @@ from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.tensor import Tensor
 from chainrule.derivation.entries.entries import entry_symbol
-from chainrule.derivation.equations import Show, comes_out, given, proved
+from chainrule.derivation.equations import Show, cell, comes_out, given, proved
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.opened.opened import Arrival, Opened, in_float64
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Steps, Table
@@ -150,7 +150,7 @@ class Teller:
         slope = float(opened.slope(node, slot)) if isinstance(node.op, Pointwise) else None
         if slope is None:
             arrow = Equation((self.gradient(node),), note=f"by {node.op.name}")
-            return said(symbol), arrow, given_back(share, self.digits), said(below, place)
+            return said(symbol), arrow, cell([], None, share, digits=self.digits), said(below, place)
         formula = opened.slope_formula(node, slot)
         local = opened.local(node, slot)
         self.environment[local] = slope
@@ -237,7 +237,9 @@ class Teller:
             digits=self.digits,
             note=note,
         )
-        return shown if complete else replace(shown, signs=(":", *["="] * (len(shown.sides) - 2)))
+        return (
+            shown if complete or len(shown.sides) < 2 else replace(shown, signs=(":", *["="] * (len(shown.sides) - 2)))
+        )
 
     def leaves(self) -> list[Block]:
         """The gradients that were asked for."""
@@ -293,11 +295,6 @@ def as_words(part: Equation) -> Words:
     """An equation within a sentence."""
     sides = [side for side in part.sides if isinstance(side, Tree)]
     return said(Relation(tuple(sides), part.between) if len(sides) > 1 else sides[0])
-
-
-def given_back(share: Any, digits: int) -> Equation:
-    """A number alone."""
-    return proved([], None, share, digits=digits)
 
 
 def intuition(node: Node) -> str:

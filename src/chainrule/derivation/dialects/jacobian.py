@@ -26,6 +26,9 @@ from chainrule.derivation.words import Words, said
 from chainrule.maths import Applied, Derivative, Symbol, Tree
 from chainrule.maths.tree import applied, parts
 
+ROUNDING = 1e-12
+"""Gradients this small beside the largest that arrives on the way are rounding."""
+
 MOST_FACTORS = 12
 """Of a longer product the ends are listed, and the middle is one factor."""
 
@@ -88,7 +91,7 @@ def applies(opened: Opened, request: Request) -> Words:
         return "the output moves with itself one for one: there is no product"
     if any(np.size(node.data) == 0 for node in on_the_way(opened, request.wrt)):
         return "an array on the way has no entries"
-    return ""
+    return opened.why_no_factors()
 
 
 def tell(opened: Opened, request: Request) -> Told:
@@ -121,7 +124,9 @@ class Story:
             self.enter(self.symbol(stretch), stretch.matrix)
             for factor in [factor for way in stretch.ways for factor in way]:
                 self.enter(self.local(factor), factor.matrix)
-        self.enter(self.gradient_symbol(), np.reshape(opened.gradients[request.wrt], (1, -1)))
+        gradient = np.reshape(opened.gradients[request.wrt], (1, -1))
+        # What is left of sums that cancel out is no product of anything.
+        self.enter(self.gradient_symbol(), None if self.is_rounding(gradient) else gradient)
 
     def enter(self, symbol: Tree, matrix: Any) -> None:
         """What a symbol stands for on this page."""
@@ -344,8 +349,17 @@ class Story:
             return [self.product_of([self.put(show, x.matrix) for x in self.stretches])]
 
         symbols = [self.gradient_symbol(), self.product_of(factors)]
-        blocks.append(proved(symbols, write, self.value(gradient), digits=digits))
+        if self.is_rounding(gradient):
+            rest = "what the ways carry cancels out, and what is left is rounding"
+            blocks.append(given(self.gradient_symbol(), self.value(gradient), digits=digits, note=rest))
+        else:
+            blocks.append(proved(symbols, write, self.value(gradient), digits=digits))
         return blocks + self.the_entry(gradient)
+
+    def is_rounding(self, gradient: Any) -> bool:
+        """Whether a gradient is no larger than what rounding leaves of sums that cancel out on the way."""
+        largest = max([float(np.max(np.abs(arrival.share), initial=0.0)) for arrival in self.opened.arrivals])
+        return bool(np.any(gradient)) and bool(np.max(np.abs(gradient)) <= ROUNDING * largest)
 
     def the_entry(self, gradient: Any) -> list[Block]:
         """Where in the product the gradient of the reader's array, or its one entry, is found."""

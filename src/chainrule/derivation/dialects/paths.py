@@ -13,7 +13,7 @@ from chainrule.derivation.entries.entries import Edge, Entries, Node
 from chainrule.derivation.entries.links import Maker, finite
 from chainrule.derivation.entries.slopes import Slopes
 from chainrule.derivation.entries.ways import Nudge, count_of_ways, largest_ways, nudged
-from chainrule.derivation.equations import in_a_row, proved
+from chainrule.derivation.equations import cell, in_a_row, proved
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note, Paragraph, Table
@@ -36,7 +36,7 @@ ROUNDING = 1e-12
 
 def applies(opened: Opened, request: Request) -> Words:
     """Every computation is a sum over ways."""
-    return ""
+    return opened.why_no_factors()
 
 
 def tell(opened: Opened, request: Request) -> Told:
@@ -92,12 +92,12 @@ def nudge_row(nudge: Nudge, entries: Entries, digits: int) -> tuple[Words | Equa
     before = float(entries.opened.numbers[entries.opened.output])
     remainder: Words | Equation = "none but rounding"
     if not is_rounding(nudge, before):
-        remainder = proved([], lambda show: [show(nudge.change) - show(nudge.linear)], nudge.remainder, digits=digits)
+        remainder = cell([], lambda show: [show(nudge.change) - show(nudge.linear)], nudge.remainder, digits=digits)
     return (
-        proved([], None, nudge.step, digits=digits),
-        proved([], lambda show: [show(nudge.after) - show(before)], nudge.change, digits=digits),
-        proved([], lambda show: [show(nudge.change) / show(nudge.step)], nudge.ratio, digits=digits),
-        proved([], lambda show: [show.product([entries.gradients[0], nudge.step])], nudge.linear, digits=digits),
+        cell([], None, nudge.step, digits=digits),
+        cell([], lambda show: [show(nudge.after) - show(before)], nudge.change, digits=digits),
+        cell([], lambda show: [show(nudge.change) / show(nudge.step)], nudge.ratio, digits=digits),
+        cell([], lambda show: [show.product([entries.gradients[0], nudge.step])], nudge.linear, digits=digits),
         remainder,
     )
 
@@ -223,7 +223,7 @@ def carried(entries: Entries, way: Sequence[Edge]) -> float:
     return product
 
 
-def way_equation(maker: Maker, way: Sequence[Edge], digits: int) -> Equation:
+def way_equation(maker: Maker, way: Sequence[Edge], digits: int) -> Words | Equation:
     """The product of the slopes along a way, from the output back, in symbols and in numbers."""
     backwards = list(way)[::-1]
     values = [edge.slope for edge in backwards]
@@ -231,10 +231,10 @@ def way_equation(maker: Maker, way: Sequence[Edge], digits: int) -> Equation:
         half = LONGEST // 2
         values = [*values[:half], math.prod(values[half:-half]), *values[-half:]]
         note = f"the factor in the middle is the product of {len(backwards) - 2 * half:,}"
-        return proved([], lambda show: [show.product(values)], carried(maker.entries, way), digits=digits, note=note)
+        return cell([], lambda show: [show.product(values)], carried(maker.entries, way), digits=digits, note=note)
     formulas = [maker.direct(edge.source, edge.target, [edge])[0].formula for edge in backwards]
     factors = [x for x in formulas if x is not None]
     symbols = [in_a_row("mul", factors)] if len(factors) == len(values) else []
     if len(values) == 1:
-        return proved(symbols, None, carried(maker.entries, way), digits=digits)
-    return proved(symbols, lambda show: [show.product(values)], carried(maker.entries, way), digits=digits)
+        return cell(symbols, None, carried(maker.entries, way), digits=digits)
+    return cell(symbols, lambda show: [show.product(values)], carried(maker.entries, way), digits=digits)

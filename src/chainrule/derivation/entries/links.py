@@ -97,6 +97,8 @@ class Chain:
     gradient: float
     links: tuple[Link, ...]
     cancellations: tuple[Cancellation, ...]
+    size: float = 0.0
+    """What the gradient would be if nothing cancelled: of a sum that cancels out, rounding is a small share of it."""
     meanings: tuple[tuple[Tree, Words], ...] = ()
     """Letters that the user did not give, and what they stand for."""
     environment: dict[Tree, Any] = field(default_factory=dict[Tree, Any])
@@ -128,6 +130,7 @@ def chain_of(entries: Entries, *, top: int = 5) -> Chain:
         gradient=entries.gradients[0],
         links=links,
         cancellations=(*maker.cancellations(made), *maker.inner[:MOST_INNER]),
+        size=entries.sizes[0],
         meanings=tuple(maker.meanings.items()),
         environment=maker.environment,
     )

@@ -22,6 +22,7 @@ from chainrule.derivation.notation import derivative
 from chainrule.derivation.opened.handed import share_in_symbols, slope_in_symbols
 from chainrule.derivation.opened.naming import labels_for, symbols_for
 from chainrule.derivation.opened.unchanged import called, check_unchanged
+from chainrule.derivation.words import Words, said
 from chainrule.errors import ChainruleError, DtypeError, GraphError
 from chainrule.maths import Derivative, Number, Symbol, Tree
 from chainrule.maths.tree import made
@@ -165,6 +166,26 @@ class Opened:
                     found.add(user)
             self._made_from[x] = found
         return node in self._made_from[x]
+
+    @cached_property
+    def bent(self) -> Node | None:
+        """A node whose backward pass, the user's own, is not linear in what arrives: no factor gives it."""
+        for node in self.path:
+            g = self.gradients.get(node)
+            if g is None or not isinstance(node.op, CustomRule):
+                continue
+            for slot, _ in node.edges:
+                once, twice = (np.asarray(self.share(node, slot, times * g)) for times in (1.0, 2.0))
+                if not np.allclose(2.0 * once, twice, rtol=1e-6, atol=0.0, equal_nan=True):
+                    return node
+        return None
+
+    def why_no_factors(self) -> Words:
+        """Why the gradient is no product of local derivatives; empty where it is one."""
+        if self.bent is None:
+            return ""
+        words = " has a backward pass of its own that does not double when what arrives doubles, so it is no factor"
+        return said(self.symbols[self.bent], f" (by {self.bent.op.name})", words)
 
     def call(self, node: Node, symbol: Tree) -> None:
         """Give a node a name."""

@@ -1,0 +1,156 @@
+"""What explanations once said that was false, each as a test of its kind."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.derivation.explain import NEAREST
+from chainrule.derivation.record import Equation, Note
+from chainrule.errors import GraphError
+from chainrule.maths import Symbol, unicode
+
+from .spelled import spelled
+
+SOURCE = Path(cr.__file__).parent
+
+
+def every_dialect(output, wrt):
+    """An explanation in every dialect that applies."""
+    for dialect in NEAREST:
+        try:
+            yield cr.explain(output, wrt, dialect)
+        except GraphError as error:
+            if "does not apply" not in str(error):
+                raise
+
+
+UNDEFINED = {
+    "log(exp(x))": (lambda x: cr.log(cr.exp(x)), 1000.0),
+    "x/x": (lambda x: x / x, 0.0),
+    "x*sqrt(x)": (lambda x: x * cr.sqrt(x), 0.0),
+    "x**-1*x**2": (lambda x: x**-1 * x**2, 0.0),
+    "log(x)": (lambda x: cr.log(x), -1.0),
+    "1/x": (lambda x: 1 / x, 0.0),
+    "double where": (lambda x: cr.sqrt(x) * 0.0, 0.0),
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", UNDEFINED)
+def test_nothing_that_is_not_finite_stands_beside_an_equals_sign(name):
+    program, at = UNDEFINED[name]
+    x = cr.Value(at, label="x")
+    for told in every_dialect(program(x), x):
+        for text in (told.text(detail="full"), told.plain(detail="full"), told.text()):
+            for line in text.splitlines():
+                assert not re.search(r"(= |: )(nan|−?∞|-?inf)\b|(nan|∞|inf) =", line), (told.dialect, line)
+        assert any("finite" in line or "defined" in line or "too large" in line for line in told.text().splitlines())
+
+
+def test_a_function_outside_its_domain_has_no_slope():
+    x = cr.Value(-1.0, label="x")
+    text = cr.explain(cr.log(x), x).text()
+    assert "ln(x) is not defined at −1" in text
+    assert "raises" not in text
+    assert "lowers" not in text
+
+
+def test_the_double_where_trap_is_named_with_the_way_out():
+    w = cr.Tensor([0.0, 4.0], requires_grad=True, label="w")
+    told = cr.explain(cr.sum(cr.where(w > 0, cr.sqrt(w), 0.0)), w[0])
+    (note,) = [block for block in told.short if isinstance(block, Note)]
+    assert "0 · ∞ is no number" in spelled(note.text)
+    assert "where(x > 0, sqrt(where(x > 0, x, 1)), 0)" in spelled(note.text)
+
+
+@pytest.mark.parametrize("name", ["v1", "c1", "v2", "I1"])
+def test_a_name_of_the_users_is_never_taken_for_a_made_up_one(name):
+    x, w = cr.Value(2.0, label="x"), cr.Value(3.0, label="w")
+    inner = x * w
+    inner.label = name
+    told = cr.explain(cr.tanh(inner * 0.1 + x), w, "chain")
+    assert any(spelled(Symbol(name[0], (name[1],))) in spelled(side) for side in told.story[0].sides)
+    letters = [unicode(known.symbol) for known in told.known]
+    assert len(letters) == len(set(letters))
+
+
+def test_two_names_stay_two():
+    x1, x_1 = cr.Value(2.0, label="x1"), cr.Value(5.0, label="x_1")
+    text = cr.explain(x1 * x_1 + x_1**2, x1).text()
+    assert "= x_1 = 5" in text
+    assert "x₁ · x_1 + x_1²" in text
+
+
+def test_a_local_derivative_is_told_from_the_whole_one():
+    x = cr.Value(3.0, label="x")
+    v = x + 1.0
+    out = x * v
+    v.label, out.label = "v", "L"
+    text = cr.explain(out, x, "graph").text(detail="full")
+    assert "(∂L/∂x)ᵥ = v = 4" in text
+    assert "∂L/∂x = 7" in text
+
+
+def test_no_cost_is_claimed_where_nothing_is_compared():
+    x, t = cr.Value(3.0, label="x"), cr.Tensor([1.0, 2.0], requires_grad=True, label="t")
+    assert not cr.explain(x**2, x).conventions
+    assert not [c for c in cr.explain(cr.sum(t**2), t).conventions if c.subject == "cost"]
+
+
+def test_a_zero_by_invariance_is_named():
+    b = cr.Value(0.5, label="b")
+    powers = [cr.exp(cr.Value(x) + b) for x in (1.0, 2.0, 0.3)]
+    loss = -cr.log(powers[0] / (powers[0] + powers[1] + powers[2]))
+    for told in every_dialect(loss, b):
+        assert "0 by invariance" in told.text()
+        assert "lowers" not in told.text()
+        assert "raises" not in told.text()
+    x = cr.Value(0.0, label="x")
+    assert "invariance" not in cr.explain(x * x, x).text()
+
+
+@pytest.mark.parametrize("make", [cr.Value, lambda x, label: cr.Tensor(x, requires_grad=True, label=label)])
+def test_a_backward_pass_that_clips_is_no_factor_and_no_internal_error(make):
+    @cr.custom_vjp
+    def clipped(x):
+        return 1.0 * x
+
+    clipped.defvjp(lambda x: (1.0 * x, None), lambda kept, g: (cr.clip(g, -0.5, 0.5),))
+    x = make(2.0, label="x")
+    told = cr.explain(3.0 * clipped(x), x)
+    assert (told.dialect, told.gradient) == ("graph", 0.5)
+    for dialect in ("chain", "paths", "jacobian"):
+        with pytest.raises(GraphError, match="no factor"):
+            cr.explain(3.0 * clipped(x), x, dialect)
+
+
+def test_an_activation_has_its_own_name():
+    net = cr.nn.Sequential(cr.nn.Linear(2, 3, rng=0), cr.nn.ReLU(), cr.nn.Linear(3, 1, rng=1))
+    loss = cr.nn.MSELoss()(net(np.ones((1, 2), dtype="f")), np.ones((1, 1)))
+    text = cr.explain(loss, net[0].weight, "delta").plain(detail="full")
+    assert "relu(z_1)" in text
+    assert "sigmoid" not in text
+
+
+def test_the_transpose_is_said_in_the_other_layout():
+    x, m = cr.Tensor([1.0, 2.0], requires_grad=True, label="x"), cr.Tensor([[1.0, 2.0], [3.0, 4.0]], label="I1")
+    told = cr.explain(cr.sum((m @ x) ** 2), x, "jacobian", layout="denominator")
+    sides = [spelled(block) for block in told.story if isinstance(block, Equation)]
+    assert any("I₁ᵀ = [1 3; 2 4]" in text for text in sides)
+
+
+@pytest.mark.parametrize("path", sorted((SOURCE / "derivation").rglob("*.py")), ids=lambda path: path.name)
+def test_dialects_know_no_latex(path):
+    """Formulas are trees until a printer of `maths` writes them; the formats alone know what surrounds a formula."""
+    if "formats" in path.parts:
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            code = node.value.split(">>>")[0]
+            assert not re.search(r"\\(frac|cdot|partial|left|right|mathbf|sum|top|hat)\b", code), node.lineno
