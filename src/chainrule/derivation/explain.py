@@ -163,7 +163,9 @@ def assembled(
         environment.setdefault(derivative(opened.symbols[opened.output], below), gradient)
     if not np.isfinite(opened.numbers[opened.output]):
         # What has no value has no slope, whatever its formula gives.
-        undefined = {opened.gradient(node): np.full(np.shape(g), np.nan) for node, g in opened.gradients.items()}
+        undefined: dict[Tree, Any] = {
+            opened.gradient(node): np.full(np.shape(g), np.nan) for node, g in opened.gradients.items()
+        }
         del undefined[opened.gradient(opened.output)]
         environment = ChainMap[Tree, Any](undefined, told.environment, opened.environment)
     story = (*checked(told.story, environment), *trap(opened))
