@@ -146,6 +146,14 @@ def test_targets_and_places_are_leaves_where_they_are_asked_for() -> None:
     assert run(lifted.program, leaves)[-1] == pytest.approx(right, rel=1e-13)
 
 
+def test_what_is_differentiated_in_anew_is_a_leaf() -> None:
+    x = cr.Tensor([1.0, -1.0], requires_grad=True)
+    for start in (x.detach(), (x > 0).astype(np.float64)):
+        start.requires_grad = True
+        lifted = lift(cr.sum(start * start))
+        assert [step.kind for step in lifted.program.leaves] == [Kind.PARAMETER]
+
+
 def test_a_mask_that_was_changed_in_place_is_frozen() -> None:
     x = cr.Tensor([1.0, -1.0], requires_grad=True)
     mask = x > 0

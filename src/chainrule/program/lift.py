@@ -122,7 +122,9 @@ def how_made(node: Node) -> Made | None:
     if node.op is not None:
         edges_of(node)  # which says so where the graph behind it was let go
         return node.op, node.inputs, node.settings
-    origin = None if isinstance(node, Value) or node.origin is None else node.origin()
+    if isinstance(node, Value) or node.requires_grad or node.origin is None:
+        return None
+    origin = node.origin()
     return None if origin is None else (origin.op, origin.inputs, origin.settings)
 
 
