@@ -100,4 +100,4 @@ def test_make_demo_says_what_it_does_and_installs_what_the_pages_use():
     ).stdout
     assert recipe.index("setting up .venv") < recipe.index("fetching NumPy") < recipe.index("pip install")
     assert "--quiet" not in recipe
-    assert "[data,draw,html,plot]" in recipe
+    assert "[data,draw,plot]" in recipe
