@@ -107,6 +107,14 @@ PROGRAMS: dict[str, Any] = {
         (VECTOR,),
     ),
     "doubled": (cr.value_and_grad(lambda x: cr.sum(x * x) + cr.sum(cr.sum(cr.outer(x, x), axis=0))), (VECTOR,)),
+    "a number and arrays": (cr.value_and_grad(lambda x, s: cr.mean(cr.tanh(x) * s), argnums=(0, 1)), (VECTOR, 0.5)),
+    "arrays and constants": (lambda x: (np.ones(3), cr.exp(x), np.zeros(2)), (VECTOR,)),
+    "a view that is read again": (
+        cr.value_and_grad(
+            lambda m, v, s: cr.mean((cr.mean(m, axis=0, keepdims=True) + s) * cr.tanh(v) ** s), argnums=(0, 1, 2)
+        ),
+        (np.ones((3, 1)), np.array([0.5, 0.25, 0.75, 0.1]), 1.5),
+    ),
     "nothing to add": (lambda x: (x + 0.0 - 0.0, 0.0 + x), (VECTOR,)),
     "nothing moves": (cr.grad(lambda x: cr.sum(cr.sign(x))), (VECTOR,)),
     "tensors": (cr.grad(lambda x: (x * x).sum()), (cr.Tensor(VECTOR),)),

@@ -71,7 +71,13 @@ def shaped(value: Any, x: Any, *, shape: Any) -> Any:
     return Source(f"{enclosed(x, ATOM)}.reshape({inside})", value, ATOM, used([x]))
 
 
+def repeated(value: Any, x: Any, *, shape: Any) -> Any:
+    """Entries repeated to a shape."""
+    return Source(f"np.broadcast_to({written(x)}, {written(tuple(shape))})", value, ATOM, used([x]))
+
+
 SPELLED: dict[str, Callable[..., Any]] = {
+    "broadcast_to": repeated,
     "index": picked,
     "largest": reduction("max"),
     "mean": reduction("mean"),

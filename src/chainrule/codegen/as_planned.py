@@ -46,16 +46,9 @@ class Planner(Printer):
 
     def owner(self, x: Step) -> Step:
         """The step whose memory a step lies in: a view's is that of what it is a view of."""
-        while x.op is not None and isinstance(x.inputs[0], Step) and self.shares(x, x.inputs[0]):
+        while x.op is not None and isinstance(x.inputs[0], Step) and shares(self.trace, x, x.inputs[0]):
             x = x.inputs[0]
         return x
-
-    def shares(self, x: Step, y: Step) -> bool:
-        """Whether a step's result may lie in the memory of its first input."""
-        if is_cheap(x) or (x.op is not None and x.op.name == "index"):
-            return True
-        one, other = self.trace.numbers[x], self.trace.numbers[y]
-        return isinstance(one, np.ndarray) and isinstance(other, np.ndarray) and np.may_share_memory(one, other)
 
     def reading(self, x: Any) -> Any:
         if isinstance(x, Step) and x not in self.found and x.op is not None and not is_cheap(x):
@@ -84,6 +77,8 @@ class Planner(Printer):
 
     def into_buffer(self, step: Step, inputs: list[Any], settings: dict[str, Any]) -> Source | None:
         """A call that writes into a buffer; None where NumPy makes an array of its own."""
+        if is_cheap(step):  # a view: whoever reads it reads what it is a view of
+            return None
         number = self.trace.numbers[step]
         if not step.shape or step in self.outputs or step.op is None:
             self.release(step)
@@ -129,6 +124,14 @@ class Planner(Printer):
                 self.left[owner] -= 1
                 if not self.left[owner] and owner in self.buffer and owner not in self.outputs:
                     self.free[owner.shape, owner.dtype.str].append(self.buffer.pop(owner))
+
+
+def shares(trace: Trace, x: Step, y: Step) -> bool:
+    """Whether a step's result may lie in the memory of an input."""
+    if is_cheap(x) or (x.op is not None and x.op.name == "index"):
+        return True
+    one, other = trace.numbers[x], trace.numbers[y]
+    return isinstance(one, np.ndarray) and isinstance(other, np.ndarray) and np.may_share_memory(one, other)
 
 
 def planned_source(trace: Trace, name: str, made_for: str = "") -> str:

@@ -145,7 +145,7 @@ class Arrays:
         operands = [self.operand(column, shape) for column in columns]
         operation = one.members[0].op
         assert operation is not None
-        return operation(*operands, **one.members[0].settings)
+        return filled(operation(*operands, **one.members[0].settings), shape)
 
     def put(self, one: Class, order: Sequence[int]) -> None:
         """Say where the members of a class lie."""
@@ -199,7 +199,7 @@ class Arrays:
         self.put(one, order)
         for column in zip(*[one.forms[k].terms for k in order], strict=True):
             total = plus(total, self.term(column, shape))
-        return total
+        return filled(total, shape)
 
     def term(self, column: Sequence[Any], shape: tuple[int, ...]) -> Any:
         """A single term of all members: where it is the same in each row of a grid, one row of it."""
@@ -280,6 +280,13 @@ class Arrays:
                 part = book["index"](flat(whole), key=slice(int(places[0]), int(places[0]) + len(places)))
             return reshaped(part, shape)
         return reshaped(book["index"](flat(whole), key=places), shape)
+
+
+def filled(x: Any, shape: tuple[int, ...]) -> Any:
+    """An array of that shape; what is the same for all members of a class is repeated."""
+    if getattr(x, "shape", ()) == shape:
+        return x
+    return book["broadcast_to"](x, shape=shape) if hasattr(x, "shape") else np.full(shape, x)
 
 
 def plus(total: Any, part: Any) -> Any:

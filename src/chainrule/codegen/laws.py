@@ -68,6 +68,8 @@ def same_again(b: Builder, step: Step) -> Any:
     x = step.inputs[0] if step.inputs else None
     if not isinstance(x, Step) or x.shape != step.shape or x.dtype != step.dtype:
         return None
+    if type(b.numbers[x]) is float and type(b.numbers[step]) is not float:
+        return None  # an argument that takes the type of what it meets is not the array that is made of it
     if is_only(step, "identity", "astype", "reshape", "broadcast_to", "sum_to", "expand_dims", "squeeze"):
         return x
     if is_only(step, "pow") and b.number(step.inputs[1]) == 1:
@@ -212,7 +214,7 @@ def repeated_number(b: Builder, step: Step) -> Any:
     """What moves the copies of one number leaves copies, and what is done to all of them is done to one."""
     if is_only(step, "reshape", "transpose", "swap") and (number := copies_of(step.inputs[0])) is not None:
         return b.step("broadcast_to", number, shape=step.shape) if step.shape else number
-    if isinstance(step.op, Pointwise) and step.shape:
+    if isinstance(step.op, Pointwise) and step.shape and not is_only(step, "neg"):  # a sign goes further out
         numbers = [copies_of(x) if isinstance(x, Step) else x for x in step.inputs]
         if any([isinstance(x, Step) for x in numbers]) and all([x is not None for x in numbers]):
             return b.step("broadcast_to", b.step(step.op, *numbers, **step.settings), shape=step.shape)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.codegen.otherwise import OTHERWISE
-from chainrule.codegen.simplified import reached
+from chainrule.codegen.simplified import reached, with_all_after
 from chainrule.core.operation import Linear, Operation, Pointwise
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.state import Quiet
@@ -64,7 +64,7 @@ def backward_steps(trace: Trace, made: dict[Step, Step], order: list[Step]) -> f
     for step in reversed(order):
         if step in found:
             found.update([x for x in step.needs if x not in forward and x not in made.values()])
-    return frozenset(found)
+    return with_all_after(found, Program(order, []))
 
 
 def taken_apart(

@@ -160,8 +160,16 @@ def renewed(trace: Trace, made: dict[Step, Step], builder: Builder) -> Trace:
     program = Program(in_order(needed), results)
     numbers = {step: builder.numbers[step] for step in needed}
     held = {made.get(step, step): source for step, source in trace.held.items()}
-    backward |= around
-    return Trace(program, given, held, names, numbers, of, frozenset(backward), outputs, trace.structure)
+    backward = with_all_after(backward | around, program)
+    return Trace(program, given, held, names, numbers, of, backward, outputs, trace.structure)
+
+
+def with_all_after(backward: set[Step], program: Program) -> frozenset[Step]:
+    """The steps of backward passes, and all that depend on one: they cannot stand before it."""
+    for step in program.steps:
+        if any([x in backward for x in step.needs]):
+            backward.add(step)
+    return frozenset(backward)
 
 
 def with_numbers(trace: Trace) -> Trace:

@@ -85,18 +85,19 @@ def statements_of(
     for step in program.steps:
         for x in step.needs:
             uses[x].append(step)
-    results = [step for step in program.steps if step.op is not None]
+    made = [step for step in program.steps if step.op is not None]
     alone = standing_alone(trace, uses, apart, free)
     arguments = list(dict.fromkeys([x for x in (*trace.given, *trace.held) if x is not None]))
     wanted = needed_forward(trace)
-    forward = [step for step in results if step in alone and step not in trace.backward and step in wanted]
-    backward = [step for step in results if step in alone and step not in forward]
+    forward = [step for step in made if step in alone and step not in trace.backward and step in wanted]
+    backward = [step for step in made if step in alone and step not in forward]
     names = Names(taken)
     table = {step: names.leaf(trace.names.get(step, "x")) for step in arguments}
     results_by_key = keyed_results(trace)
     top = scalar_result(trace)
+    results = {x for x in trace.outputs if isinstance(x, Step)}
     for step in forward:
-        other = "value" if step is top else "out" if step in results_by_key or step in trace.outputs else "t"
+        other = "value" if step is top else "out" if step in results else "t"
         table[step] = names.new(trace.names.get(step) or results_by_key.get(step) or other)
     for step in backward:
         table[step] = names.new(gradient_name(step, trace, uses, table) or results_by_key.get(step) or "g")

@@ -19,7 +19,7 @@ import numpy as np
 from chainrule.core import Value
 from chainrule.core.graph import Node
 from chainrule.core.labels import DEPTH, find_labels, parts
-from chainrule.core.operation import NUMBERS
+from chainrule.core.operation import NUMBERS, book
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.state import Transforming
 from chainrule.core.traced import Recording, Traced
@@ -152,6 +152,7 @@ def as_trace(
     recording: Recording, given: Sequence[Any], held: Sequence[Any], outputs: Sequence[Any], structure: Any
 ) -> Trace:
     """What a recording holds, as data without live nodes."""
+    arrays_of_numbers(recording, given)
     step: dict[Traced, Step] = {}
     constants: dict[Step, Any] = {}
     for node in given:
@@ -179,6 +180,14 @@ def as_trace(
         tuple(results),
         structure,
     )
+
+
+def arrays_of_numbers(recording: Recording, given: Sequence[Any]) -> None:
+    """Python numbers among the arguments that are only differentiated in are arrays, as they are for the engine."""
+    met = {x for node in recording.steps if node.op is not book["identity"] for x in node.inputs if type(x) is Traced}
+    for node in given:
+        if node is not None and type(node.number) is float and node not in met:
+            node.number = np.float64(node.number)
 
 
 def as_constant(x: Any) -> Any:
