@@ -152,8 +152,8 @@ def test_source_reads_as_written_by_hand():
         "    h = np.tanh(x @ w1 + b1)  # h = tanh(x w₁ + 𝟏 b₁ᵀ)  (5, 8)",
         "    z = h @ w2 + b2  # z = h w₂ + 𝟏 b₂ᵀ  (5, 3)",
         "    # backward",
-        "    dh = dz @ w2.T  # ∂surprise/∂h = (∂surprise/∂z) w₂ᵀ  (5, 8)",
-        "    dw2 = h.T @ dz  # ∂surprise/∂w₂ = hᵀ (∂surprise/∂z)  (8, 3)",
+        "    dh = dz @ w2.T  # ∂surprise/∂h = ∂surprise/∂z w₂ᵀ  (5, 8)",
+        "    dw2 = h.T @ dz  # ∂surprise/∂w₂ = hᵀ ∂surprise/∂z  (8, 3)",
         "    return surprise, dw1, db1, dw2, db2",
     ):
         assert line in source.splitlines()

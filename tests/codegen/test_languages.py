@@ -129,7 +129,7 @@ def test_a_page_asks_by_name():
     assert "function backward(values) {" in source
     assert "const dh = new Float64Array(40);" in source
     assert 'const results = ["surprise", "dw1", "db1", "dw2", "db2"];' in source
-    assert "  // ∂surprise/∂h = (∂surprise/∂z) w₂ᵀ  (5, 8)" in source
+    assert "  // ∂surprise/∂h = ∂surprise/∂z w₂ᵀ  (5, 8)" in source
 
 
 def test_what_cannot_be_said_is_named():
