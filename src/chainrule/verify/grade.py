@@ -47,7 +47,9 @@ def grade(
 
     The problem is a text of assignments, a recorded result, or a function; names without a shape or a value are single
     numbers. The answer is a formula in the problem's names, a number or an array (at `values`), a table of numbers by
-    name, or a function of the problem's names that gives the gradients in the order of `wrt`.
+    name, or a function of the problem's names that gives the gradients in the order of `wrt`; one that also takes
+    ``steps`` and ``rate`` is a training loop and gives the new values. Text is read, never run. Raises FormulaError for
+    what cannot be read, GraphError for names that the problem has not. Costs some hundred backward passes.
 
     >>> import chainrule as cr
     >>> marked = cr.grade("h = w1*x; ŷ = w2*h; L = 0.5*(ŷ - y)**2", "(y - ŷ)*h", wrt="w2")

@@ -17,6 +17,7 @@ from chainrule.expression.typed.caret import error_at
 from chainrule.expression.typed.functions import closest, look_up
 from chainrule.expression.typed.parse import Call, Reader
 from chainrule.expression.typed.parsed import CONSTANTS
+from chainrule.expression.typed.parsed import Step as Parsing
 from chainrule.expression.typed.tokens import LONGEST, Token, check_brackets, pieces_at
 from chainrule.program import Step
 from chainrule.verify.marking.problem import Problem
@@ -106,8 +107,6 @@ class AnswerReader(Reader):
         if token.kind == "name" and self.is_name(token.text):
             place = (token.start, token.stop)
             self.names[token.text] = None
-            from chainrule.expression.typed.parsed import Step as Parsing
-
             return Parsing(*place, place, name=token.text)
         return super().atom(token)
 

@@ -30,7 +30,6 @@ def column(a: Any) -> Any:
 def operands(walk: Walk, step: Step, slot: int, g: Any) -> tuple[Any, Any, Any]:
     """The gradient that arrives, the operand's own value and the other's, all as matrices."""
     left, right = walk.inputs(step)
-    out = walk.numbers[step]
     own, other = (left, right) if slot == 0 else (right, left)
     g = np.asarray(g)
     if np.ndim(left) == 1:
@@ -41,7 +40,6 @@ def operands(walk: Walk, step: Step, slot: int, g: Any) -> tuple[Any, Any, Any]:
         g = g.reshape(1, -1)
     elif np.ndim(right) == 1:
         g = g.reshape(-1, 1)
-    del out
     return g, column(own), column(other)
 
 
