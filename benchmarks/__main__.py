@@ -13,7 +13,19 @@ from time import perf_counter
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import estimators, explain, harness, imports, kernels, larger, networks, reading, tensors, values
+from benchmarks import (
+    checks,
+    estimators,
+    explain,
+    harness,
+    imports,
+    kernels,
+    larger,
+    networks,
+    reading,
+    tensors,
+    values,
+)
 
 BENCHMARKS: dict[str, Callable[[], harness.Report]] = {
     "multiplication": values.multiplication,
@@ -28,6 +40,7 @@ BENCHMARKS: dict[str, Callable[[], harness.Report]] = {
     "larger": larger.larger,
     "training-memory": larger.training_memory,
     "explanations": explain.explanations,
+    "checks": checks.checks,
     "imports": imports.imports,
 }
 HEADINGS = ("what", "chainrule", "peer", "the peer's", "ratio", "target", "holds")

@@ -12,14 +12,10 @@ import numpy as np
 from chainrule.core.state import Quiet
 from chainrule.core.term import Term, forward_order
 from chainrule.errors import ChainruleError
+from chainrule.verify.differences import ladder, noise_of, steps_for
 
 Array = Any
 Place = tuple[int, ...]
-
-STEPS = tuple(10.0**-k for k in range(1, 11))
-"""Large ones show the error of the formula (step²), small ones that of rounding (1e-16 / step)."""
-SMALLER = 4
-"""Of an entry nearer to 0 than 1, so many steps more in proportion to it, since its scale may be its own size."""
 
 RELATIVE = 1e-6
 """The best of the quotients of a smooth function is within 1e-10 or so; a missing factor is far outside."""
@@ -28,10 +24,6 @@ NEARBY = 1e-2
 ROUNDING = 1e-9
 """Of the function's own size: its rounding (1e-16) over the larger steps, of which one is always among the best."""
 
-WIDE, NARROW = 1e-6, 1e-8
-"""Steps to both sides: of a smooth function the two slopes near each other in proportion, at a kink they do not."""
-LAST_DIGITS = 1e-14
-"""Of a function's size: what some roundings add up to."""
 SHORT = 1e-5
 """A step for differences of one operation: the errors of the formula and of rounding are then near 1e-10."""
 IMAGINARY = 2.0**-100
@@ -111,29 +103,40 @@ def compared(
         scale = max(entry, 1.0)
         nearby = np.abs(np.nan_to_num(slope(NEARBY * scale, NEARBY * scale), posinf=0.0, neginf=0.0)).max(initial=0.0)
         allowed = RELATIVE * float(np.abs(derivative).max(initial=0.0) + nearby) + ROUNDING * size / scale
-        steps = [scale * step for step in STEPS]
-        steps += [entry * 10.0**-k for k in range(1, SMALLER + 1) if 0 < entry < 1]
+        steps = steps_for(entry, scale)
         quotients = [
             Quotient(step, value, distance(value, derivative)) for step in steps for value in [slope(step, step)]
         ]
-        wide, narrow = [(slope(0.0, scale * step), slope(scale * step, 0.0)) for step in (WIDE, NARROW)]
-        kink = is_kink(wide, narrow, derivative, size / scale)
+        sides = sides_of_kink(at, entry, scale)
         return Compared(
             name,
             place,
             derivative,
             tuple([q for q in quotients if np.isfinite(q.error)]),
-            narrow if kink else None,
-            None if kink else complex_step(term, values, name, place),
+            sides,
+            None if sides is not None else complex_step(term, values, name, place),
             allowed,
         )
 
 
-def is_kink(wide: tuple[Array, Array], narrow: tuple[Array, Array], derivative: Array, size: float) -> bool:
-    """Whether the slopes on both sides stay apart as the step shrinks."""
-    apart, still = (np.abs(right - left) for left, right in (wide, narrow))
-    seen = still > COARSE * (np.abs(derivative) + np.abs(narrow[0]) + np.abs(narrow[1])) + LAST_DIGITS / NARROW * size
-    return bool(np.any(seen & (still > apart / 2) & np.isfinite(still)))
+def sides_of_kink(at: Callable[[float], tuple[Array, float]], entry: float, scale: float) -> Any:
+    """The slopes on both sides where they stay apart however small the step is; None where they do not.
+
+    An output without a kink has its derivative on either side.
+    """
+    here, before = at(0.0)
+
+    def along(shift: float) -> tuple[Array, float]:
+        value, there = at(shift)
+        return value, there - before
+
+    found = ladder(along, steps_for(entry, scale), noise_of(along, entry or scale))
+    if not found.kink.any():
+        return None
+    best = found.best[0]
+    pairs = [found.sides(j) if found.kink[j] else (best[j], best[j]) for j in range(here.size)]
+    left, right = (np.array([pair[side] for pair in pairs]).reshape(here.shape) for side in (0, 1))
+    return left, right
 
 
 def distance(x: Array, y: Array) -> float:
