@@ -50,6 +50,10 @@ MEANINGS: tuple[tuple[str, Meaning], ...] = (
     ),
 )
 """The signs of products of Jacobians, each by the operation that brings it in."""
+HELD = Meaning(
+    derivative(Y, X, Symbol("v")),
+    said("the same while ", Symbol("v"), " is held as it is; with a number, by that input alone"),
+)
 JACOBIAN = Meaning(derivative(Y, X), said("the Jacobian: how each entry of ", Y, " moves with each entry of ", X))
 
 
@@ -139,7 +143,8 @@ class Story:
             letters = self.letters(stretch)
             used |= set() if letters is None else names_in(letters)
         found = [meaning for name, meaning in MEANINGS if name in used]
-        return (*found, *([] if self.is_scalar else [JACOBIAN]))
+        forked = any([stretch.ways for stretch in self.stretches])
+        return (*found, *([] if self.is_scalar else [JACOBIAN]), *([HELD] if forked else []))
 
     def blocks(self) -> list[Block]:
         """Everything, in order."""
