@@ -97,6 +97,14 @@ def test_a_local_derivative_is_told_from_the_whole_one():
     assert "∂L/∂x = 7" in text
 
 
+@pytest.mark.parametrize("write", [lambda x: x - x, lambda x: x / x, lambda x: x * x])
+def test_an_operation_that_takes_a_thing_in_twice_has_two_links(write):
+    x, y = cr.Value(3.0, label="x"), cr.Value(2.0, label="y")
+    inner = cr.sin(x)
+    out = write(inner) * y + inner
+    assert [told.dialect for told in every_dialect(out, x)] == ["graph", "chain", "paths", "jacobian"]
+
+
 def test_no_cost_is_claimed_where_nothing_is_compared():
     x, t = cr.Value(3.0, label="x"), cr.Tensor([1.0, 2.0], requires_grad=True, label="t")
     assert not cr.explain(x**2, x).conventions

@@ -20,7 +20,7 @@ from chainrule.derivation.entries.slopes import Slopes, multiplied, nameless, pr
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.words import Words, listed, said
-from chainrule.maths import Derivative, Tree
+from chainrule.maths import Derivative, Number, Tree
 
 MOST_STEPS = 8
 """Unnamed steps are made one link up to this many; between more of them each is a link of its own."""
@@ -215,6 +215,9 @@ class Maker:
     def beside(self, low: int, high: int, edges: Sequence[Edge]) -> tuple[Tree, ...]:
         """What else reads the lower entry and reaches the upper one: those edges leave it as it is."""
         taken = set(edges)
+        if any([e.target == high and e not in taken for e in self.entries.departures[low]]):
+            # The operation takes it in at other places too: the place tells the links apart.
+            return (Number(str(edges[0].slot + 1)),)
         others = dict.fromkeys([e.target for e in self.entries.departures[low] if e not in taken and e.target < high])
         return tuple([self.named(k) for k in others if high in self.entries.reachable(k, high)][:MOST_HELD])
 
