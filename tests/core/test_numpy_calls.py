@@ -45,6 +45,7 @@ def as_tensor(x):
     return Tensor(x, dtype=x.dtype, requires_grad=x.dtype.kind == "f")
 
 
+@pytest.mark.filterwarnings("ignore:numpy.fix is deprecated")
 @pytest.mark.parametrize(("function", "form"), EVERY)
 def test_values_shapes_and_types_are_numpys(function, form):
     with np.errstate(all="ignore"):
@@ -82,6 +83,7 @@ MOVING = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:numpy.fix is deprecated")
 @pytest.mark.parametrize(("function", "form"), MOVING)
 def test_gradients_are_those_of_differences(function, form):
     rng = np.random.default_rng(3)

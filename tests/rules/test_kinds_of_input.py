@@ -6,6 +6,7 @@ an error of chainrule's own, or by an IndexError, with the name of a function in
 
 from __future__ import annotations
 
+import functools
 import inspect
 import warnings
 
@@ -148,3 +149,27 @@ def test_most_are_taken():
     assert min(taken["array"], taken["Tensor"], taken["list"]) > 0.85 * len(FUNCTIONS), taken
     assert min(taken["float"], taken["Tensor of no axes"]) > 0.6 * len(FUNCTIONS), taken
     assert taken["Value"] > 0.5 * len(FUNCTIONS), taken
+
+
+@pytest.mark.parametrize("name", sorted(book))
+def test_inputs_and_settings_are_those_of_the_signature(name):
+    rule = book[name]
+    parameters = inspect.signature(rule).parameters.values()
+    settings = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    assert rule.inputs == tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
+    assert rule.defaults == settings
+    assert rule.variadic == any(p.kind is p.VAR_POSITIONAL for p in parameters)
+
+
+def test_a_rule_over_a_function_that_is_wrapped_has_its_inputs():
+    def doubled_for_a_test(x, *, times=2.0):
+        """Twice as much."""
+        return times * x
+
+    wrapped = functools.wraps(doubled_for_a_test)(lambda *args, **settings: doubled_for_a_test(*args, **settings))
+    rule = cr.linear(r"2 {x}", adjoint=(lambda g, x, times: times * g,))(wrapped)
+    try:
+        assert (rule.inputs, rule.defaults, rule.variadic) == (("x",), {"times": 2.0}, False)
+        assert cr.grad(rule)(3.0) == 2.0
+    finally:
+        del book["doubled_for_a_test"]

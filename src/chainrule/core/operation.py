@@ -20,6 +20,7 @@ import dis
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
@@ -91,21 +92,14 @@ class Operation:
         self.symbol = symbol or self.name
         self.__doc__ = function.__doc__
         self.__module__ = function.__module__
-        self.__signature__ = inspect.signature(function)
         self.broadcasts = False
         self.selects = False
         self.late = False
         self.composition: Function | None = None
         self.flat: frozenset[int] = frozenset()
-        self.inputs: tuple[str, ...] = ()
-        self.defaults: dict[str, Any] = {}
-        self.variadic = False
-        for parameter in self.__signature__.parameters.values():
-            if parameter.kind is parameter.KEYWORD_ONLY:
-                self.defaults[parameter.name] = parameter.default
-            else:
-                self.inputs += (parameter.name,)
-                self.variadic = parameter.kind is parameter.VAR_POSITIONAL
+        self.inputs: tuple[str, ...]
+        self.defaults: dict[str, Any]
+        self.inputs, self.defaults, self.variadic = parameters_of(function)
         self.needs_settings = inspect.Parameter.empty in self.defaults.values()
         self.everywhere = "domain" not in where_to_test
         self.domain: tuple[float, float] = where_to_test.pop("domain", (-3.0, 3.0))
@@ -127,6 +121,11 @@ class Operation:
                 raise ChainruleError(f"{self.name} has {len(self.inputs)} inputs and {len(derivatives)} derivatives")
             self.flat = frozenset([i for i, derivative in enumerate(derivatives) if derivative is None])
         return derivatives
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """That of the forward: looked at where somebody asks, since to find it takes longer than all the rest here."""
+        return inspect.signature(self.function)
 
     @property
     def intuition(self) -> str:
@@ -379,6 +378,28 @@ class Fused(Linear):
         super().__init__(function, formula, **declared)
         self.composition = of
         self.reason = reason
+
+
+def parameters_of(function: Function) -> tuple[tuple[str, ...], dict[str, Any], bool]:
+    """The inputs of a forward, its settings with their defaults, and whether it takes any number of inputs."""
+    code: CodeType | None = getattr(function, "__code__", None)
+    if code is not None and not hasattr(function, "__wrapped__"):
+        count, settings = code.co_argcount, code.co_kwonlyargcount
+        given: dict[str, Any] = getattr(function, "__kwdefaults__", None) or {}
+        names = code.co_varnames
+        variadic = bool(code.co_flags & inspect.CO_VARARGS)
+        several = names[count + settings : count + settings + 1] if variadic else ()
+        defaults = {name: given.get(name, inspect.Parameter.empty) for name in names[count : count + settings]}
+        return names[:count] + several, defaults, variadic
+    inputs: tuple[str, ...] = ()
+    defaults, variadic = {}, False
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            defaults[parameter.name] = parameter.default
+        else:
+            inputs += (parameter.name,)
+            variadic = parameter.kind is parameter.VAR_POSITIONAL
+    return inputs, defaults, variadic
 
 
 def pointwise(formula: str, *, partials: Any, **declared: Any) -> Callable[[Function], Pointwise]:
