@@ -249,6 +249,8 @@ class Loops:
         while base not in self.names and base in self.moves:
             places = self.moves[base].ravel()[places]
             base = base.inputs[0]
+        if not base.shape and base not in self.names:
+            return self.language.number(float(self.trace.numbers[base]))
         name = self.names[base] if base in self.names else self.table(self.trace.numbers[base], "numbers")
         if not base.shape:
             return Text(name)
