@@ -189,7 +189,7 @@ def test_lines_are_added_to_the_end(tmp_path):
 
 WRITING = re.compile(
     "savez|savez_compressed|savetxt|tofile|to_csv|write_csv|write_text|write_bytes|save_file|mkstemp|rename|touch"
-    "|NamedTemporaryFile|TemporaryFile|hardlink_to|symlink_to|copyfile|copy2|ZipFile"
+    "|NamedTemporaryFile|hardlink_to|symlink_to|copyfile|copy2|ZipFile"
 )
 
 

@@ -56,7 +56,7 @@ def clone(tmp_path_factory):
 def typed(clone, command):
     """A line as someone types it in a shell that knows no chainrule but the one in the clone."""
     kept = {name: held for name, held in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    environment = {**kept, "PATH": "/usr/bin:/bin", "COLUMNS": "100"}
+    environment = {**kept, "PATH": "/usr/bin:/bin", "COLUMNS": "100", "XDG_CONFIG_HOME": str(clone)}
     return subprocess.run(
         ["/bin/sh", "-c", command], cwd=clone, env=environment, capture_output=True, text=True, check=False
     )
@@ -77,7 +77,8 @@ def test_every_command_that_is_shown_runs_as_it_is_printed(clone):
     assert len(last) >= 3, demo.stdout + demo.stderr
     for command in dict.fromkeys(shown):
         done = typed(clone, command)
-        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        marks = shlex.split(command)[1] in ("grade", "exercise", "numbers")  # 1 is their verdict, that something is wrong
+        assert done.returncode in (0, marks), f"{command}\n{done.stdout}{done.stderr}"
         assert "Traceback" not in done.stderr, command
         if "--out" in command:
             written = clone / shlex.split(command)[shlex.split(command).index("--out") + 1]
@@ -87,7 +88,7 @@ def test_every_command_that_is_shown_runs_as_it_is_printed(clone):
 def test_nothing_that_is_shown_needs_an_environment_that_nobody_activated():
     """A bare `chainrule` at the start of a line of the pages would not be found."""
     words = "|".join(filter(None, EXAMPLES))
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         bare = re.findall(
             rf"^chainrule (?:{words}) .*|`chainrule (?:{words}) [^`]*`", page.read_text("utf-8"), re.MULTILINE
         )

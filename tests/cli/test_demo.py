@@ -225,7 +225,7 @@ def test_the_numbers_on_the_screen_are_the_demos(demo):
 def test_a_product_that_is_not_the_gradient_is_never_printed():
     factor = work.Factor("L", "w", 2.0, "mul")
     assert screen.multiplied([factor, factor], 4.0) == "2 · 2 = 4"
-    assert screen.multiplied([factor, work.Factor("h", "w", -0.33333, "mul")], -0.66666) == "2 · (-0.33333) = -0.6667"
+    assert screen.multiplied([factor, work.Factor("h", "w", -0.33333, "mul")], -0.66666) == "2 · (-0.3333) = -0.6667"
     with pytest.raises(ChainruleError, match="internal error"):
         screen.multiplied([factor, factor], 4.0 + 1e-7)
 

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ChainruleError, CodeError
+from chainrule.files import write_whole
 
 OUTPUT = 2_000
 """Of what a program printed, so many last characters are kept."""
@@ -58,10 +59,10 @@ def run_apart(task: str, arguments: Sequence[Any], limits: Limits | None = None,
     """
     limits = limits or Limits()
     with tempfile.TemporaryDirectory(prefix="chainrule-") as work:
-        out, told, empty = Path(work, "result.json"), Path(work, "printed.txt"), Path(work, "empty")
+        out, empty = Path(work, "result.json"), Path(work, "empty")
         empty.mkdir()
         request = json.dumps({"task": task, "arguments": list(arguments), "memory": limits.memory, "out": str(out)})
-        with told.open("wb") as printed:
+        with tempfile.TemporaryFile() as printed:
             child = subprocess.Popen(
                 [sys.executable, "-m", "chainrule.verify.running"],
                 stdin=subprocess.PIPE,
@@ -78,7 +79,8 @@ def run_apart(task: str, arguments: Sequence[Any], limits: Limits | None = None,
                 late = True
             finally:
                 end(child)
-        words = told.read_bytes()[-OUTPUT:].decode("utf-8", "replace")
+            printed.seek(max(0, printed.seek(0, os.SEEK_END) - OUTPUT))
+            words = printed.read().decode("utf-8", "replace")
         if late:
             raise CodeError(f"the program had not ended after {limits.seconds:g} seconds, and was stopped{said(words)}")
         if not out.exists():
@@ -223,7 +225,7 @@ def serve() -> None:
         answer = {"error": f"the program needs more than {request['memory'] / 2**30:.3g} GiB of memory"}
     except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001  (it is the user's program)
         answer = {"error": failure(error)}
-    Path(request["out"]).write_text(json.dumps(answer), encoding="utf-8")
+    write_whole(request["out"], json.dumps(answer))
     # Threads that the program left running would keep Python from ending.
     sys.stdout.flush()
     os._exit(0)
