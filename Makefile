@@ -27,7 +27,7 @@ test: .venv/test
 	CHAINRULE_PLAIN=1 $(SUITE) $(ENGINE)
 
 soak: .venv/test
-	$(SUITE) -m soak
+	$(SUITE) -m soak $(SOAK)
 
 bench: .venv/bench
 	$(BIN)/python -m benchmarks
