@@ -57,6 +57,7 @@ CSS = """
 .formula { overflow-x: auto; padding: .4rem 0; text-align: center; font-size: 1.15em }
 pre.output { border-left: 3px solid var(--md-default-fg-color--lightest, #ddd); padding-left: 1em; overflow-x: auto }
 .picture { overflow-x: auto } .picture svg { max-width: 100%; height: auto }
+.picture :is(h1, h2) { font-size: 1.1em; margin: .8em 0 }
 aside, .exercise { border: 1px solid var(--md-default-fg-color--lightest, #ddd); border-radius: .4em; padding: 0 1em;
   margin: 1.2em 0 }
 .rule { border-top: 1px solid var(--md-default-fg-color--lightest, #ddd) } .rule .formula { font-size: 1em }

@@ -27,7 +27,8 @@ code, pre { font: .9rem/1.5 ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", 
 pre { overflow-x: auto; padding: .8rem 1rem; background: var(--box); border-radius: .4rem; margin: 1rem 0 0 }
 pre.output { background: none; border-left: 3px solid var(--line); border-radius: 0; margin: .4rem 0 1.2rem }
 .formula { overflow-x: auto; padding: .5rem 0; text-align: center; font-size: 1.15rem }
-.picture { overflow-x: auto; margin: 1rem 0 } .picture svg { max-width: 100%; height: auto }
+.picture { overflow-x: auto; margin: 1rem 0 } .picture :is(h1, h2) { font-size: 1.1rem; margin: .8rem 0 }
+ .picture svg { max-width: 100%; height: auto }
 aside, details, .exercise { border: 1px solid var(--line); border-radius: .4rem; padding: .2rem 1rem; margin: 1.2rem 0 }
 aside details { border: 0; padding: 0; margin: .5rem 0 } summary { color: var(--quiet); cursor: pointer }
 table { border-collapse: collapse; margin: 1rem 0 }
@@ -83,7 +84,7 @@ def html_of_output(shown: Shown) -> str:
     elif x is not None and hasattr(x, "_repr_svg_"):
         parts.append(f'<div class="picture">{x._repr_svg_()}</div>')
     elif x is not None and getattr(x, "_repr_html_", lambda: None)():
-        parts.append(x._repr_html_())
+        parts.append(f'<div class="picture">{x._repr_html_()}</div>')
     elif x is not None:
         parts.append(f'<pre class="output">{escape(str(x))}</pre>')
     return "\n".join(parts)

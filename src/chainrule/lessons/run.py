@@ -13,11 +13,13 @@ import numpy as np
 
 from chainrule.core import Value
 from chainrule.core.tensor import Tensor
+from chainrule.errors import MissingExtra
 from chainrule.lessons.chapter import Block, Cell, Chapter, Display, Prose, Question
 from chainrule.lessons.exercise import Exercise
 from chainrule.lessons.formulas import displayed
 from chainrule.maths import Relation, numeral
 
+SHOWS_ITSELF = ("__rich__", "_repr_svg_", "_repr_html_", "get_figure")
 OPENS, CLOSES = "{{", "}}"
 
 
@@ -68,8 +70,10 @@ def shown(block: Block, namespace: dict[str, Any]) -> Shown:
     """One block with what it gives."""
     match block:
         case Cell(source):
-            printed, value = executed(source, namespace)
-            return Shown(block, printed, value)
+            try:
+                return Shown(block, *executed(source, namespace))
+            except MissingExtra as error:  # a picture needs a library, and the chapter goes on without it
+                return Shown(block, value=Printed(error))
         case Display(lines, given):
             return Shown(block, formulas=tuple([displayed(line, {**namespace, **dict(given)}) for line in lines]))
         case Prose(text):
@@ -103,8 +107,10 @@ class Printed(str):
 
 def as_it_is_now(x: Any) -> Any:
     """What shows itself stays, and the rest is printed at once."""
-    if x is None or any([hasattr(x, name) for name in ("__rich__", "_repr_svg_", "_repr_html_", "get_figure")]):
+    if x is None or any([hasattr(x, name) for name in SHOWS_ITSELF]):
         return x
+    if isinstance(x, list) and x and hasattr(x[0], "get_figure"):
+        return x[0]
     if isinstance(x, np.ndarray) and x.dtype != object:
         return Printed(np.array2string(x, precision=6))
     return x if isinstance(x, np.ndarray) else Printed(repr(x))
