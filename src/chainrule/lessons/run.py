@@ -107,10 +107,14 @@ class Printed(str):
 
 def as_it_is_now(x: Any) -> Any:
     """What shows itself stays, and the rest is printed at once."""
+    if hasattr(x, "get_figure"):
+        from matplotlib import pyplot
+
+        pyplot.close(x.get_figure())  # it is drawn on a page, and opens no window
     if x is None or any([hasattr(x, name) for name in SHOWS_ITSELF]):
         return x
     if isinstance(x, list) and x and hasattr(x[0], "get_figure"):
-        return x[0]
+        return as_it_is_now(x[0])
     if isinstance(x, np.ndarray) and x.dtype != object:
         return Printed(np.array2string(x, precision=6))
     return x if isinstance(x, np.ndarray) else Printed(repr(x))
