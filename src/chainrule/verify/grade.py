@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import linecache
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -158,7 +159,9 @@ def formula_at(problem: Problem, text: str, name: str, walks: Sequence[Walk]) ->
             answers.append(None)
 
     def again(n: int, other: int) -> float | None:
-        """The constant factor of the same formula at another size."""
+        """The constant factor of the same formula at another size; None where it has the size as a plain number."""
+        if re.search(rf"(?<![\w.]){n}(?![\w.])", text):
+            return None
 
         def answered(larger: Problem, points: Sequence[Walk]) -> list[Any]:
             read = read_formula(larger, text, name, dict.fromkeys(SIZES, other))

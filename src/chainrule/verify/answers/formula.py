@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.operation import Pointwise, book
+from chainrule.core.operation import Pointwise, book, compositions
 from chainrule.errors import FormulaError
 from chainrule.expression.typed.assignments import equals_sign, split
 from chainrule.expression.typed.caret import error_at
@@ -188,7 +188,7 @@ def read_formula(problem: Problem, text: str, wrt: str, sizes: Mapping[str, int]
     """
     if len(text) > LONGEST:
         raise FormulaError(f"an answer has at most {LONGEST:,} characters, and this one has {len(text):,}")
-    letters = Letters(problem, sizes or {})
+    letters = Letters(problem, sizes or {}, columns=wrt in problem.named and problem.named[wrt].ndim == 2)
     text = text.replace("“", "").replace("”", "")
     parts: list[Part] = []
     own: dict[str, int] = {}
@@ -236,10 +236,11 @@ def is_gradient_name(name: str, wrt: str, problem: Problem) -> bool:
 
 
 class Letters:
-    """What the names in an answer mean at a probe."""
+    """What the names in an answer mean at a probe; with `columns` a vector is one, and its transpose a row."""
 
-    def __init__(self, problem: Problem, sizes: Mapping[str, int]) -> None:
+    def __init__(self, problem: Problem, sizes: Mapping[str, int], *, columns: bool = False) -> None:
         self.problem = problem
+        self.columns = columns
         self.sizes = sizes
         self.standing: dict[str, Letter] = {}
         self.unknown_sizes: list[str] = []
@@ -318,6 +319,11 @@ def derivative_of(walk: Walk, top: Step, bottom: Step) -> Any:
     return walk.handed_down(top, np.ones(top.shape), bottom)
 
 
+def column_by_row(x: Any, y: Any) -> Any:
+    """``x @ y.T`` as a book means it: of two vectors, every entry times every other; NumPy would add them up."""
+    return np.outer(x, y) if np.ndim(x) == np.ndim(y) == 1 else compositions["matmul"](x, y)
+
+
 def add_parts(parts: list[Part], formula: str, own: Mapping[str, int], letters: Letters, name: str, line: str) -> int:
     """Read one formula and add its parts; gives the place of the last."""
 
@@ -331,7 +337,14 @@ def add_parts(parts: list[Part], formula: str, own: Mapping[str, int], letters: 
         called = name if k == len(parsed.steps) - 1 else ""
         if step.function is not None:
             inputs = tuple([places[i] for i in step.inputs])
-            parts.append(Part(step.function, inputs, step.settings, name=called, text=text, line=line))
+            function = step.function
+            if (
+                letters.columns
+                and function is compositions["matmul"]
+                and parts[inputs[1]].function is book["transpose"]
+            ):
+                function = column_by_row
+            parts.append(Part(function, inputs, step.settings, name=called, text=text, line=line))
         elif step.number is not None:
             parts.append(Part(number=step.number, text=text, name=called, line=line))
         elif step.name in own:

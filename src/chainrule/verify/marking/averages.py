@@ -99,9 +99,10 @@ def factor_place(problem: Problem, wrt: Step, name: str, kind: str) -> str:
         return f"the average over the batch (mean, 1/n), in {loss}, in the gradient of {name} (d{name})"
     step = error_step(problem, wrt)
     error = "" if step is None else f", the error {problem.name(step)}"
-    square = (
-        "the square"
-        if any(s.op is not None and s.op.name in ("pow", "square") for s in problem.program.steps)
-        else "a factor"
-    )
+    square = "the square" if any(map(is_square, problem.program.steps)) else "a factor"
     return f"{square} of the loss, in {loss}{error}, in the gradient of {name} (d{name})"
+
+
+def is_square(step: Step) -> bool:
+    """Whether a step brings a 2 down."""
+    return step.op is not None and (step.op.name == "square" or (step.op.name == "pow" and step.inputs[1] == 2))
