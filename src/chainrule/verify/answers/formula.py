@@ -319,8 +319,11 @@ def derivative_of(walk: Walk, top: Step, bottom: Step) -> Any:
     return walk.handed_down(top, np.ones(top.shape), bottom)
 
 
-def column_by_row(x: Any, y: Any) -> Any:
-    """``x @ y.T`` as a book means it: of two vectors, every entry times every other; NumPy would add them up."""
+def matmul(x: Any, y: Any) -> Any:
+    """A product whose second factor is transposed, as a book means it: of two vectors every entry times every other.
+
+    NumPy would add them up. For matrices it is the product of that name, as which a mistake in it is looked for.
+    """
     return np.outer(x, y) if np.ndim(x) == np.ndim(y) == 1 else compositions["matmul"](x, y)
 
 
@@ -343,7 +346,7 @@ def add_parts(parts: list[Part], formula: str, own: Mapping[str, int], letters: 
                 and function is compositions["matmul"]
                 and parts[inputs[1]].function is book["transpose"]
             ):
-                function = column_by_row
+                function = matmul
             parts.append(Part(function, inputs, step.settings, name=called, text=text, line=line))
         elif step.number is not None:
             parts.append(Part(number=step.number, text=text, name=called, line=line))
