@@ -7,13 +7,17 @@ import re
 import stat
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import chainrule
+import chainrule as cr
 from chainrule import files
 from chainrule.errors import CheckpointError, FileError
+from chainrule.expression.typed.number_files import array_in
 from chainrule.files import append, is_same_file, refuse_overwriting, write_whole
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links and locks are others there")
@@ -239,3 +243,15 @@ def test_other_ways_to_write_would_be_seen(line):
 )
 def test_reading_is_not_writing(line):
     assert not writes_itself(ast.parse(line).body[0].value)
+
+
+def test_a_header_as_python_2_wrote_it_is_read_without_a_word(tmp_path):
+    np.save(tmp_path / "old.npy", np.arange(3.0))
+    content = (tmp_path / "old.npy").read_bytes()
+    old = content.replace(b"(3,)", b"(3L,)").replace(b"   \n", b"  \n", 1)
+    assert len(old) == len(content)
+    (tmp_path / "old.npy").write_bytes(old)
+    assert array_in(tmp_path / "old.npy").tolist() == [0, 1, 2]
+    with zipfile.ZipFile(tmp_path / "old.npz", "w") as archive:
+        archive.writestr("x.npy", old)
+    assert cr.data.load_npz(tmp_path / "old.npz")["x"].tolist() == [0, 1, 2]

@@ -1,4 +1,7 @@
-"""Files are written here and nowhere else: whole or not at all, through no planted link, never over what is read."""
+"""Files are written here and nowhere else: whole or not at all, through no planted link, never over what is read.
+
+Arrays of NumPy are read by those who need them, under one roof for headers of any age.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterable
-from contextlib import suppress
+import warnings
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from chainrule.errors import ChainruleError, FileError
@@ -71,6 +75,14 @@ def is_same_file(one: PathLike | int, other: PathLike) -> bool:
         return os.path.samefile(one, other)
     except (OSError, ValueError):
         return False
+
+
+@contextmanager
+def any_header() -> Generator[None]:
+    """While arrays of NumPy are read: a header as Python 2 wrote it is one too, and no news to whoever reads."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Reading `.npy` or `.npz` file required additional header parsing")
+        yield
 
 
 def _replace(place: Path, data: bytes) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from chainrule.data.files import MOST_PACKED, MOST_UNPACKED, PathLike, existing, is_folder, meant, reading
 from chainrule.data.idx import load_idx
 from chainrule.errors import DataError
+from chainrule.files import any_header
 
 MNIST = {
     "x_train": "train-images",
@@ -57,7 +58,7 @@ def load_npz(path: PathLike, *names: str) -> dict[str, NDArray[Any]]:
     name = ""
     try:
         _refuse_bombs(found, names)
-        with np.load(found, allow_pickle=False) as stored:
+        with any_header(), np.load(found, allow_pickle=False) as stored:
             for name in names:
                 if name not in stored.files:
                     known = ", ".join(stored.files) or "nothing"

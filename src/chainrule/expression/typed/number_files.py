@@ -12,6 +12,7 @@ import numpy as np
 
 from chainrule.errors import FormulaError
 from chainrule.expression.typed.tokens import NUMBER
+from chainrule.files import any_header
 
 MOST_ENTRIES = 10_000_000
 """Entries of an array: 80 MB in double precision."""
@@ -44,7 +45,8 @@ def array_in(path: Path) -> Any:
     if not path.is_file():
         raise FormulaError(f"{path}: there is no such file; the path is taken from {Path.cwd()}")
     try:
-        return reader(path)
+        with any_header():
+            return reader(path)
     except FormulaError:
         raise
     except OSError as error:
