@@ -124,6 +124,17 @@ def test_a_false_formula_is_refused():
         run_chapter(chapter)
 
 
+@pytest.mark.parametrize(("line", "holds"), [("a ≈ 0.452947", True), ("a ≈ 0.452951", False), ("a = 2*a ≈ 1", False)])
+def test_about_equal_is_checked_to_the_digits_shown(line, holds):
+    from chainrule.lessons.formulas import displayed
+
+    if holds:
+        displayed(line, {"a": 0.4529470581})
+    else:
+        with pytest.raises(ChainruleError, match="gives"):
+            displayed(line, {"a": 0.4529470581})
+
+
 def test_nudges_are_quotients_and_derivatives_are_derivatives():
     from chainrule.lessons.formulas import displayed
     from chainrule.maths import plain

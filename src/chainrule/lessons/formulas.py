@@ -30,10 +30,9 @@ def displayed(line: str, namespace: Mapping[str, Any]) -> Relation:
     sides = list(sides_of(line))
     reader = Formulas([text for text, _ in sides], namespace)
     relation = Relation(tuple([reader.read(text) for text, _ in sides]), tuple([sign for _, sign in sides[:-1]]))
-    if set(relation.signs) == {"="}:
-        wrong = check(relation, reader.environment)
-        if wrong is not None:
-            raise ChainruleError(f"{line}: {wrong}")
+    wrong = check(relation, reader.environment)
+    if wrong is not None:
+        raise ChainruleError(f"{line}: {wrong}")
     return relation
 
 
