@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import Value
-from chainrule.core.graph import gradients_of
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError
 from chainrule.expression.typed.parse import parse
@@ -16,6 +15,7 @@ from chainrule.expression.typed.tokens import Token, tokens_of
 from chainrule.maths import Derivative, Relation, Symbol, Tree, check, tree_of
 from chainrule.maths.names import symbols_for
 from chainrule.maths.numerals import exact
+from chainrule.training.descent import derivative
 
 PLACEHOLDER = "ratio"
 """What stands in the text for a derivative while the formula around it is read; it is never shown."""
@@ -142,12 +142,9 @@ class Formulas:
 
 def gradient(output: Any, leaf: Any) -> Any:
     """How one number moves with a node that it was computed from; no stored gradient changes."""
-    if output is leaf:
-        return 1.0
     if not isinstance(output, Value | Tensor) or not isinstance(leaf, Value | Tensor):
         raise ChainruleError("a derivative in a formula is of nodes, or a variable such as dL_dw")
-    one = 1.0 if isinstance(output, Value) else np.ones(output.shape)
-    return number_of(gradients_of([output], [one], [leaf], record=False)[0])
+    return number_of(derivative(output, leaf))
 
 
 def is_number(x: Any) -> bool:
