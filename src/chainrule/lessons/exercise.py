@@ -14,6 +14,9 @@ from chainrule.errors import ChainruleError, FormulaError
 FIELDS = frozenset({"ask", "problem", "wrt", "values", "shapes", "answer", "wrong", "expects", "choices", "why"})
 
 
+NOT_YET = "Not yet."
+
+
 @dataclass(frozen=True)
 class Marked:
     """What is said of an answer: right or not, in words, and hints from the gentlest on."""
@@ -88,12 +91,11 @@ class Exercise:
 
     def of_choice(self, answer: str) -> Marked:
         """One of some choices, by its letter or its words."""
-        letters = {chr(ord("a") + i): choice for i, choice in enumerate(self.choices)}
-        chosen = letters.get(answer.strip().lower().rstrip(")."), answer.strip())
+        chosen = self.lettered.get(answer.strip().lower().rstrip(")."), answer.strip())
         if chosen not in self.choices:
             near = difflib.get_close_matches(chosen, self.choices, 1)
             if not near:
-                return Marked(False, f"Answer with a letter from a to {chr(ord('a') + len(self.choices) - 1)}.")
+                return Marked(False, f"Answer with a letter from a to {max(self.lettered)}.")
             chosen = near[0]
         return self.told(chosen == self.answer, chosen)
 
@@ -120,26 +122,39 @@ class Exercise:
         wrt: Any = [x.strip() for x in self.wrt.split(",")] if "," in self.wrt else self.wrt
         values, shapes = dict(self.values) or None, {x: tuple(shape) for x, shape in self.shapes.items()} or None
         found = grade(self.problem, answer, wrt=wrt, values=values, shapes=shapes)
-        says = f"Right. {self.why}".strip() if found.right else "Not yet."
-        return Marked(found.right, says, tuple(found.hints), tuple([mistake.name for mistake in found.mistakes]))
+        if found.right:
+            return self.right()
+        return Marked(False, NOT_YET, tuple(found.hints), tuple([mistake.name for mistake in found.mistakes]))
 
     def told(self, right: bool, answer: str) -> Marked:
         """Right with its reason, or wrong with the hint for this very answer where there is one."""
         if right:
-            return Marked(True, f"Right. {self.why}".strip())
+            return self.right()
         for wrong in self.wrong:
             if same_answer(wrong.answer, answer):
-                return Marked(False, "Not yet.", (wrong.hint,), (wrong.name,) if wrong.name else ())
-        return Marked(False, "Not yet.")
+                return Marked(False, NOT_YET, (wrong.hint,), (wrong.name,) if wrong.name else ())
+        return Marked(False, NOT_YET)
+
+    def right(self) -> Marked:
+        """What is said of a right answer."""
+        return Marked(True, f"Right. {self.why}".strip())
+
+    @property
+    def lettered(self) -> dict[str, str]:
+        """The choices by the letters that they are chosen with."""
+        return {chr(ord("a") + i): choice for i, choice in enumerate(self.choices)}
+
+    def as_markdown(self) -> str:
+        """What is asked, with the choices."""
+        choices = "\n".join([f"- {letter}) {choice}" for letter, choice in self.lettered.items()])
+        return "\n\n".join(filter(None, [f"**Exercise {self.id}.** {self.ask}", choices]))
 
     def __repr__(self) -> str:
-        choices = [f"  {chr(ord('a') + i)}) {choice}" for i, choice in enumerate(self.choices)]
+        choices = [f"  {letter}) {choice}" for letter, choice in self.lettered.items()]
         return "\n".join([f"Exercise {self.id}", self.ask, *choices])
 
     def _repr_markdown_(self) -> str:
-        choices = [f"- {chr(ord('a') + i)}) {choice}" for i, choice in enumerate(self.choices)]
-        mark = f'`cr.exercise("{self.id}", …)` marks your answer.'
-        return "\n\n".join([f"**Exercise {self.id}.** {self.ask}", *["\n".join(choices)] * bool(choices), mark])
+        return f'{self.as_markdown()}\n\n`cr.exercise("{self.id}", …)` marks your answer.'
 
 
 def exercise_from(exercise_id: str, given: Mapping[str, Any]) -> Exercise:

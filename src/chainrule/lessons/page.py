@@ -7,12 +7,9 @@ import warnings
 from html import escape
 from typing import Any
 
-import numpy as np
-
 from chainrule.lessons.chapter import Cell, Chapter, Display, Prose, Question
 from chainrule.lessons.exercise import Exercise
 from chainrule.lessons.run import Shown, run_chapter
-from chainrule.lessons.terminal import is_plot
 from chainrule.maths import mathml
 
 STYLE = """
@@ -79,10 +76,8 @@ def html_of_output(shown: Shown) -> str:
     """What a cell gave: printed lines, then its value as a picture, as HTML, or as text."""
     parts = [f'<pre class="output">{escape(shown.printed.rstrip())}</pre>'] if shown.printed else []
     x = shown.value
-    if is_plot(x):
-        parts.append(f'<div class="picture">{svg_of_plot(x)}</div>')
-    elif x is not None and hasattr(x, "_repr_svg_"):
-        parts.append(f'<div class="picture">{x._repr_svg_()}</div>')
+    if hasattr(x, "savefig"):
+        parts.append(f'<div class="picture">{svg_of_figure(x)}</div>')
     elif x is not None and getattr(x, "_repr_html_", lambda: None)():
         parts.append(f'<div class="picture">{x._repr_html_()}</div>')
     elif x is not None:
@@ -90,12 +85,10 @@ def html_of_output(shown: Shown) -> str:
     return "\n".join(parts)
 
 
-def svg_of_plot(x: Any) -> str:
+def svg_of_figure(figure: Any) -> str:
     """A plot as SVG, the same bytes for the same data."""
     import matplotlib as mpl
 
-    first = x.flat[0] if isinstance(x, np.ndarray) else x
-    figure = first.get_figure() if hasattr(first, "get_figure") else first
     drawn = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "chainrule"}), warnings.catch_warnings():
         figure.savefig(drawn, format="svg", metadata={"Date": None}, bbox_inches="tight")

@@ -19,7 +19,7 @@ from chainrule.lessons.exercise import Exercise
 from chainrule.lessons.formulas import displayed
 from chainrule.maths import Relation, numeral
 
-SHOWS_ITSELF = ("__rich__", "_repr_svg_", "_repr_html_", "get_figure")
+SHOWS_ITSELF = ("__rich__", "_repr_html_")
 OPENS, CLOSES = "{{", "}}"
 
 
@@ -106,18 +106,17 @@ class Printed(str):
 
 
 def as_it_is_now(x: Any) -> Any:
-    """What shows itself stays, and the rest is printed at once."""
-    if hasattr(x, "get_figure"):
+    """What shows itself stays, of a plot its figure, and the rest is printed at once."""
+    axes: Any = x[0] if isinstance(x, list) and x else x
+    if hasattr(axes, "get_figure"):
         from matplotlib import pyplot
 
-        pyplot.close(x.get_figure())  # it is drawn on a page, and opens no window
+        figure = axes.get_figure()
+        pyplot.close(figure)  # it is drawn on a page, and opens no window
+        return figure
     if x is None or any([hasattr(x, name) for name in SHOWS_ITSELF]):
         return x
-    if isinstance(x, list) and x and hasattr(x[0], "get_figure"):
-        return as_it_is_now(x[0])
-    if isinstance(x, np.ndarray) and x.dtype != object:
-        return Printed(np.array2string(x, precision=6))
-    return x if isinstance(x, np.ndarray) else Printed(repr(x))
+    return Printed(np.array2string(x, precision=6) if isinstance(x, np.ndarray) else repr(x))
 
 
 def filled(text: str, namespace: dict[str, Any]) -> str:

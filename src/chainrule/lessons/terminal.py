@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from rich.console import Console, Group
 from rich.markdown import Markdown
 from rich.padding import Padding
@@ -67,7 +66,7 @@ def show(shown: Shown, console: Console) -> None:
         case Question(asked, _):
             console.print(Padding(Markdown(f"**Pause.** {asked}"), (1, 0, 0, 0)))
         case Exercise() as exercise:
-            console.print(Padding(Markdown(exercise._repr_markdown_().rpartition("\n\n")[0]), (1, 0, 0, 0)))
+            console.print(Padding(Markdown(exercise.as_markdown()), (1, 0, 0, 0)))
         case _:
             raise TypeError(f"a chapter has no {type(shown.block).__name__}")
     if isinstance(shown.block, Prose):
@@ -86,17 +85,9 @@ def output(shown: Shown) -> Any:
 
 def renderable(x: Any) -> Any:
     """A value as Rich shows it, arrays and numbers as Python prints them, and a picture by its name."""
-    if hasattr(x, "__rich__") or hasattr(x, "__rich_console__"):
+    if hasattr(x, "__rich__"):
         return x
-    if is_plot(x):
-        return Text("[a plot: --html shows it]")
-    return Text(str(x))
-
-
-def is_plot(x: Any) -> bool:
-    """Whether it is matplotlib's: axes, a figure, or several."""
-    first = x.flat[0] if isinstance(x, np.ndarray) and x.dtype == object and x.size else x
-    return type(first).__module__.startswith("matplotlib") or hasattr(first, "get_figure")
+    return Text("[a plot: --html shows it]" if hasattr(x, "savefig") else str(x))
 
 
 def solve(exercise: Exercise, console: Console, ask: Ask | None, progress: Progress) -> None:
