@@ -6,60 +6,48 @@ import json
 from html import escape
 
 from chainrule.sheets.plan import Plan, Row
+from chainrule.webpage import webpage
 
-PAGE = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>
-body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 56rem; margin: 1rem auto; padding: 0 1rem; }}
-table {{ border-collapse: collapse; width: 100%; }}
-th, td {{ text-align: left; padding: 0.25rem 0.6rem; border-bottom: 1px solid #8886; }}
-th[colspan] {{ padding-top: 1.2rem; font-size: 1.1rem; }}
-input {{ font: inherit; width: 9rem; padding: 0.15rem 0.4rem; border: 2px solid #b8860b; border-radius: 0.25rem; }}
-input.right {{ border-color: #1a7f37; outline: 2px solid #1a7f37; }}
-input.wrong {{ border-color: #c33; border-style: dashed; }}
-output {{ opacity: 0.85; }}
-@media print {{ input {{ border: 0; border-bottom: 1px solid; }} }}
-</style>
-</head>
-<body>
-<h1>{title}</h1>
+STYLE = """\
+body { font: 1rem/1.5 system-ui, sans-serif; max-width: 56rem; margin: 1rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: 0.25rem 0.6rem; border-bottom: 1px solid #8886; }
+th[colspan] { padding-top: 1.2rem; font-size: 1.1rem; }
+input { font: inherit; width: 9rem; padding: 0.15rem 0.4rem; border: 2px solid #b8860b; border-radius: 0.25rem; }
+input.right { border-color: #1a7f37; outline: 2px solid #1a7f37; }
+input.wrong { border-color: #c33; border-style: dashed; }
+output { opacity: 0.85; }
+@media print { input { border: 0; border-bottom: 1px solid; } }"""
+
+TABLE = """\
 <p>Fill in the blanks: they turn green, with a check mark, when right.</p>
 <table>
 <thead><tr><th>what</th><th>how</th><th>number</th><th></th></tr></thead>
-<tbody>
-{rows}
-</tbody>
-</table>
+<tbody>"""
+
+SCRIPT = """\
 <script>
 "use strict";
 const near = (x, y) => Math.abs(x - y) <= 1e-6 * Math.max(1, Math.abs(y));
-for (const input of document.querySelectorAll("input")) {{
+for (const input of document.querySelectorAll("input")) {
   const answer = Number(input.dataset.answer), known = JSON.parse(input.dataset.known);
   const said = input.closest("tr").querySelector("output");
-  input.addEventListener("input", () => {{
+  input.addEventListener("input", () => {
     const text = input.value.trim().replace(",", ".").replace("\\u2212", "-"), typed = Number(text);
     const right = text !== "" && near(typed, answer);
     const found = known.find(([number]) => near(typed, number));
     input.className = text === "" ? "" : right ? "right" : "wrong";
     said.textContent = text === "" ? "" : right ? "\\u2713 right" : found ? found[1] : "not yet";
-  }});
-}}
-</script>
-</body>
-</html>
-"""
+  });
+}
+</script>"""
 
 
 def page(plan: Plan, teacher: bool) -> str:
     """The whole page."""
-    title = escape(f"{plan.live.name(plan.output)}, forward and backward")
-    return PAGE.format(title=title, rows="\n".join([line(row, teacher) for row in plan.rows]))
+    title = f"{plan.live.name(plan.output)}, forward and backward"
+    rows = [line(row, teacher) for row in plan.rows]
+    return webpage(title, STYLE, "\n".join([f"<h1>{escape(title)}</h1>", TABLE, *rows, "</tbody>\n</table>", SCRIPT]))
 
 
 def line(row: Row, teacher: bool) -> str:

@@ -12,6 +12,7 @@ from chainrule.derivation.record import Block, Derivation, Equation, Heading, No
 from chainrule.derivation.words import Words, pieces
 from chainrule.maths import Relation, mathml, unicode
 from chainrule.maths.as_mathml import aligned
+from chainrule.webpage import webpage
 
 STYLE = """\
 .chainrule { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; }
@@ -25,25 +26,6 @@ STYLE = """\
 .chainrule aside.wrong { border-color: #c33; }
 .chainrule .beside { opacity: 0.75; }"""
 
-PAGE = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>
-{style}
-</style>
-</head>
-<body>
-<main class="chainrule">
-{body}
-</main>
-</body>
-</html>
-"""
 LONGEST = 70
 """A longer chain is set with one side under the other."""
 
@@ -56,7 +38,7 @@ def write(derivation: Derivation, *, fragment: bool = False, detail: str = "full
         body += f'\n<figure class="graph">\n{drawn}</figure>'
     if fragment:
         return f'<div class="chainrule">\n<style>\n{STYLE}\n</style>\n{body}\n</div>\n'
-    return PAGE.format(title=escape(terminal_words(derivation.title).plain), style=STYLE, body=body)
+    return webpage(terminal_words(derivation.title).plain, STYLE, f'<main class="chainrule">\n{body}\n</main>')
 
 
 def block(part: Block) -> str:
