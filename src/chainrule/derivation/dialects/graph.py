@@ -23,8 +23,8 @@ from chainrule.derivation.opened.opened import Arrival, Opened, in_float64
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.request import Request, Told
 from chainrule.derivation.words import Words, listed, said
-from chainrule.maths import Derivative, Number, Relation, Tree
-from chainrule.maths.tree import made
+from chainrule.maths import Derivative, Number, Tree
+from chainrule.maths.tree import equation, made
 
 MOST_NODES = 60
 """A longer way is summed up by operation, and only its largest gradients are told."""
@@ -72,7 +72,7 @@ class Teller:
         blocks: list[Block] = [Heading("Forward")]
         if leaves:
             more = ", …" if len(leaves) > MOST_GIVEN else ""
-            named = listed([as_words(self.value(node)) for node in leaves[:MOST_GIVEN]])
+            named = listed([self.value(node).tree for node in leaves[:MOST_GIVEN]])
             blocks.append(Paragraph(said("Given: ", named, f"{more}.")))
         made = [node for node in reversed(self.opened.path) if node.op is not None]
         if any([node.shape for node in made]):
@@ -124,7 +124,7 @@ class Teller:
         )
         blocks: list[Block] = [
             Heading("Backward"),
-            Paragraph(said(words, Relation((begin, Number("1")), ("=",)), ".")),
+            Paragraph(said(words, equation(begin, 1), ".")),
         ]
         rows: list[tuple[Words | Equation, ...]] = []
         for node in self.opened.path:
@@ -289,12 +289,6 @@ class Teller:
             Table(("node", "gradient"), rows, f"of {len(inner):,} computed nodes"),
             *([Heading("The nodes with the most uses"), *shared] if shared else []),
         ]
-
-
-def as_words(part: Equation) -> Words:
-    """An equation within a sentence."""
-    sides = [side for side in part.sides if isinstance(side, Tree)]
-    return said(Relation(tuple(sides), part.between) if len(sides) > 1 else sides[0])
 
 
 def intuition(node: Node) -> str:

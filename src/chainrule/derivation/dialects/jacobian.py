@@ -332,7 +332,8 @@ class Story:
 
     def in_numbers(self) -> list[Block]:
         """Each small factor, and their product."""
-        digits, blocks = self.request.digits, list[Block]([Heading("In numbers")])
+        digits = self.request.digits
+        blocks: list[Block] = [Heading("In numbers")]
         gradient = np.reshape(self.opened.gradients[self.request.wrt], (1, -1))
         small = [x for x in self.stretches if x.matrix is not None and fits(x.matrix)]
         if not self.is_scalar:
@@ -406,14 +407,14 @@ class Story:
 
     def layouts(self) -> list[Block]:
         """Which layout this is, and what the other writes."""
-        rows, columns = 1, int(np.size(self.request.wrt.data))
+        count = int(np.size(self.request.wrt.data))
         one = (
             "Numerator layout: a Jacobian has a row for each output and a column for each input, the factors stand "
-            f"from the output to the input, and the gradient is a row, {rows} × {columns}."
+            f"from the output to the input, and the gradient is a row, 1 × {count}."
         )
         other = (
             "Denominator layout: every Jacobian is the transpose, the factors stand in reverse, and the gradient is a "
-            f"column, {columns} × {rows}."
+            f"column, {count} × 1."
         )
         here = "This page uses the denominator layout." if self.flipped else "This page uses the numerator layout."
         words = f"{one} {other} {here} The numbers are the same."
