@@ -125,7 +125,7 @@ def check_options(dialect: Any, notation: str | None, layout: str, digits: Any, 
 
 def tell(opened: Opened, request: Request, dialect: str | None) -> tuple[str, Told]:
     """The story in the dialect that was asked for, or else in the first that applies."""
-    first = dialect or usual(opened, request)
+    first = dialect or usual(request)
     reason = plain.words(module_of(first).applies(opened, request))
     if not reason:
         return first, module_of(first).tell(opened, request)
@@ -142,7 +142,7 @@ def module_of(dialect: str) -> Any:
     return importlib.import_module(f"chainrule.derivation.dialects.{dialect}")
 
 
-def usual(opened: Opened, request: Request) -> str:
+def usual(request: Request) -> str:
     """The dialect for what is asked: a chain for one number, Jacobians for an array, the graph for several."""
     if request.wrt is None:
         return "graph"

@@ -10,7 +10,7 @@ from chainrule.core.operation import Pointwise
 from chainrule.derivation.entries.ways import run_again
 from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Note
-from chainrule.derivation.words import said
+from chainrule.derivation.words import Words, said
 from chainrule.maths import Tree, numeral
 
 SMALL = 1e-9
@@ -52,7 +52,7 @@ def is_invariant(opened: Opened, node: Any, place: tuple[int, ...]) -> bool:
     return abs(float(moved[opened.output]) - output) <= SMALL * (1 + abs(output))
 
 
-def invariance(output: Tree, name: Tree, gradient: float) -> Any:
+def invariance(output: Tree, name: Tree, gradient: float) -> Words:
     """What to say of a gradient that is 0 whatever the numbers are."""
     rounding = said(" (", numeral(gradient, 3), " is rounding)") if gradient else ""
     return said(

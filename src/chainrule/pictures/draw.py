@@ -107,7 +107,7 @@ def sketch_of(live: Live, *, wrt: Any = None, open_: Any = None, title: str = ""
     crowded = {step for step, path in owner.items() if members[path] > 1}
     boxes = [box_of_block(live, block, owner, lit, calls, crowded) for block in blocks]
     arrows = arrows_of(live, blocks, lit)
-    frames = frames_of(live, blocks, owner, calls)
+    frames = frames_of(blocks, owner, calls)
     return Sketch(title or titled(live), tuple(boxes), tuple(arrows), frames, tuple(notes_of(live, len(blocks))))
 
 
@@ -242,7 +242,7 @@ def bundle(live: Live, ends: tuple[int, int], edges: Sequence[tuple[Step, int, S
     )
 
 
-def frames_of(live: Live, blocks: summary.Blocks, owner: Mapping[Step, Path], calls: Calls | None) -> tuple[Frame, ...]:
+def frames_of(blocks: summary.Blocks, owner: Mapping[Step, Path], calls: Calls | None) -> tuple[Frame, ...]:
     """The modules that stand open, with the boxes in them."""
     alone = Counter([path[:n] for path in owner.values() for n in range(1, len(path) + 1)])
     inside: dict[Path, list[int]] = {}

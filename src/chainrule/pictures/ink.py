@@ -114,7 +114,7 @@ def drawn(sketch: Sketch, direction: str = AUTO) -> Drawing:
     words: list[Shape] = [Words(MARGIN, MARGIN + SIZE - 2.0, title, SIZE, "ink", bold=True)] if title else []
     foot = top + where.height + MARGIN
     words += [Words(MARGIN, foot + (n + 0.6) * LINE, line, NOTE_SIZE, "muted") for n, line in enumerate(notes)]
-    frames = [shape for frame, rect in where.frames for shape in framed(frame.title, rect.moved(dx, dy))]
+    frames = [shape for _, rect in where.frames for shape in framed(rect.moved(dx, dy))]
     titles = [shape for frame, rect in where.frames for shape in frame_title(frame.title, rect.moved(dx, dy))]
     arrows = [
         (k, tuple(arrow_shapes(sketch.arrows[k], [(x + dx, y + dy) for x, y in where.arrows[k]], largest, where.down)))
@@ -139,7 +139,7 @@ def wrapped(notes: Sequence[str], width: float) -> list[str]:
     return lines
 
 
-def framed(title: str, rect: Rect) -> Iterator[Shape]:
+def framed(rect: Rect) -> Iterator[Shape]:
     """An open module."""
     yield Block(rect, "frame", "faint", 1.0, radius=10.0)
 

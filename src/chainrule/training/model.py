@@ -11,7 +11,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +32,7 @@ from chainrule.training.linear import Linear
 from chainrule.training.predictions import Predictions
 from chainrule.training.table_net import MOST_PARAMETERS, for_linear, network_of, shapes_of, width_of
 
-if TYPE_CHECKING:
-    pass
-
 Array = NDArray[Any]
-Data = "PathLike | Examples | Mapping[str, Any] | pl.DataFrame"
 KIND = "network of chainrule train"
 VERSION = 1
 """Counted up when a saved network can no longer be read as it was."""

@@ -154,7 +154,7 @@ def structure_of_large(opened: Opened, node: Any, slot: int) -> str:
 def letters_of(opened: Opened, node: Any, slot: int, matrix: Array | None, names: Mapping[Any, Tree]) -> Tree | None:
     """A Jacobian in symbols; None where it has no short formula."""
     if isinstance(node.op, Pointwise):
-        return letters_of_slope(opened, node, slot, names)
+        return letters_of_slope(node, slot, names)
     if node is opened.output and node.op.composition is not None:
         lower = dict(node.edges)[slot]
         found = entrywise(opened, lower, {x: names[x] for _, x in node.edges})
@@ -165,7 +165,7 @@ def letters_of(opened: Opened, node: Any, slot: int, matrix: Array | None, names
     return letters_of_constant(matrix) if found is None else found
 
 
-def letters_of_slope(opened: Opened, node: Any, slot: int, names: Mapping[Any, Tree]) -> Tree | None:
+def letters_of_slope(node: Any, slot: int, names: Mapping[Any, Tree]) -> Tree | None:
     """The diagonal of a pointwise rule's Jacobian, by its partial."""
     if not has_letters(node, names):
         return None
