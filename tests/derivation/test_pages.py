@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from chainrule.core.state import Quiet
-from chainrule.derivation.checked import letters_in, trees_in
+from chainrule.derivation.checked import letters_in
+from chainrule.derivation.record import trees_in
 from chainrule.errors import ChainruleError
 from chainrule.maths import Relation, latex, mathml, plain, unicode
 from chainrule.maths.tree import value

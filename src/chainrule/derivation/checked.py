@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.core.state import Quiet
 from chainrule.derivation.equations import NOT_FINITE, together
-from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Steps, Table
+from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Steps, Table, trees_in
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import ChainruleError
 from chainrule.maths import (
@@ -96,24 +96,6 @@ def known_in(blocks: Sequence[Block], environment: Mapping[Tree, Any]) -> Iterat
             if letter not in seen and not is_running(letter) and environment.get(letter) is not None:
                 seen.add(letter)
                 yield letter, environment[letter]
-
-
-def trees_in(x: Any) -> Iterator[Tree]:
-    """Every formula of some blocks."""
-    if isinstance(x, Tree):
-        yield x
-    elif isinstance(x, Equation):
-        yield from x.sides
-        yield from trees_in(x.note)
-    elif isinstance(x, Table):
-        yield from trees_in((x.columns, x.rows, x.caption))
-    elif isinstance(x, Steps):
-        yield from trees_in((x.lines, x.caption))
-    elif isinstance(x, Heading | Paragraph | Note):
-        yield from trees_in(x.text)
-    elif isinstance(x, tuple | list):
-        for part in x:
-            yield from trees_in(part)
 
 
 def sides_said_to_be_equal(part: Equation) -> Relation:

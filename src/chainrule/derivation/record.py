@@ -6,7 +6,9 @@ or tuples of these; ``schema.json`` beside this file describes how it is written
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
 
 from chainrule.derivation.shown import Shown
 from chainrule.derivation.words import Words
@@ -215,3 +217,15 @@ class Derivation(Shown):
     known: tuple[Known, ...] = ()
     """What the letters of the page stand for: with these every side of every equation can be worked out."""
     version: str = field(default=VERSION)
+
+
+def trees_in(x: Any) -> Iterator[Tree]:
+    """Every formula of a record or of a part of one, in the order in which they stand. O(what is in it)."""
+    if isinstance(x, Tree):
+        yield x
+    elif is_dataclass(x):
+        for f in fields(x):
+            yield from trees_in(getattr(x, f.name))
+    elif isinstance(x, tuple | list):
+        for part in x:
+            yield from trees_in(part)

@@ -20,9 +20,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from chainrule.derivation.checked import trees_in
 from chainrule.derivation.formats import FORMATS, save, write
-from chainrule.derivation.record import Equation, Heading, Note, Paragraph, Steps, Table
+from chainrule.derivation.record import Equation, Heading, Note, Paragraph, Steps, Table, trees_in
 from chainrule.derivation.words import pieces, said, text_of
 from chainrule.errors import FormatError
 from chainrule.maths import Derivative, Symbol, latex, mathml, numeral

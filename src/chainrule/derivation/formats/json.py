@@ -10,14 +10,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
 
 from chainrule.derivation import record
-from chainrule.derivation.record import Derivation, Equation
+from chainrule.derivation.record import Derivation, Equation, trees_in
 from chainrule.derivation.words import Words, text_of
 from chainrule.errors import FormatError
 from chainrule.maths import Tree, latex, plain
@@ -84,21 +83,9 @@ def cell(x: Any) -> Any:
     return encoded(x) if isinstance(x, Equation) else text_of(x)
 
 
-def formulas_in(x: Any) -> Iterator[Tree]:
-    """Every formula of a record."""
-    if isinstance(x, Tree):
-        yield x
-    elif is_dataclass(x) and not isinstance(x, type):
-        for f in fields(x):
-            yield from formulas_in(getattr(x, f.name))
-    elif isinstance(x, tuple):
-        for part in x:
-            yield from formulas_in(part)
-
-
 def trees_by_latex(derivation: Derivation) -> dict[str, Any]:
     """What each formula says, as text that NumPy runs and as a tree; what prints alike is the same on a page."""
-    return {latex(x): {"plain": plain(x), "tree": data_of(x)} for x in formulas_in(derivation)}
+    return {latex(x): {"plain": plain(x), "tree": data_of(x)} for x in trees_in(derivation)}
 
 
 def from_json(text: str) -> Derivation:
