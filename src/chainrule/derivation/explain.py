@@ -168,8 +168,9 @@ def assembled(
         }
         del undefined[opened.gradient(opened.output)]
         environment = ChainMap[Tree, Any](undefined, told.environment, opened.environment)
-    story = (*checked(told.story, environment), *trap(opened))
-    short = short_story(opened, request, story, environment) if with_short else ()
+    warnings = trap(opened)
+    story = (*checked(told.story, environment), *warnings)
+    short = short_story(opened, request, story, warnings, environment) if with_short else ()
     known = [Known(letter, numbers_of(x, request.whole)) for letter, x in known_in((*story, *short), environment)]
     counts = {
         "nodes": len(opened.path),

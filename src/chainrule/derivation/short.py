@@ -13,7 +13,7 @@ from chainrule.derivation.entries.entries import entry_symbol
 from chainrule.derivation.equations import Show, given, proved
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.opened.opened import Opened
-from chainrule.derivation.pitfalls import invariance, is_invariant, trap
+from chainrule.derivation.pitfalls import invariance, is_invariant
 from chainrule.derivation.record import Block, Equation, Paragraph
 from chainrule.derivation.request import Request
 from chainrule.derivation.words import Words, said
@@ -35,9 +35,13 @@ LONGEST = 120
 
 
 def short_story(
-    opened: Opened, request: Request, story: Sequence[Block], environment: Mapping[Tree, Any]
+    opened: Opened,
+    request: Request,
+    story: Sequence[Block],
+    warnings: Sequence[Block],
+    environment: Mapping[Tree, Any],
 ) -> tuple[Block, ...]:
-    """The short answer, of which every equation is worked out; those of the story were."""
+    """The short answer, of which every equation is worked out; those of the story were. A number has warnings too."""
     blocks: list[Block] = [*checked([*forward(opened, request.digits)], opened.environment)]
     if request.wrt is None or (request.entry is None and np.ndim(opened.gradients[request.wrt])):
         blocks += checked(gradients(opened, request), opened.environment)
@@ -48,7 +52,7 @@ def short_story(
         name = entry_symbol(opened, request.wrt, request.entry or ())
         own = given(derivative(opened.symbols[opened.output], name), entry, digits=request.digits)
         blocks += checked([own], environment) if product is None or length(product) > 2 * LONGEST else [product]
-        blocks += trap(opened)
+        blocks += warnings
         place = request.entry or ()
         if np.isfinite(entry) and is_invariant(opened, request.wrt, place):
             blocks.append(Paragraph(invariance(opened.symbols[opened.output], name, entry)))
