@@ -42,7 +42,7 @@ def applies(opened: Opened, request: Request) -> str:
     if len(opened.order) > MOST_NODES:
         return f"the delta dialect is for up to {MOST_NODES:,} nodes, and here are {len(opened.order):,}"
     try:
-        net = recognised(complete(opened))
+        net = recognised(opened.whole)
     except Misfit as misfit:
         return f"the delta dialect tells feed-forward nets of weighted sums and activations, and {misfit}"
     if request.wrt is not None and wanted(net, request) is None:
@@ -53,15 +53,10 @@ def applies(opened: Opened, request: Request) -> str:
 def tell(opened: Opened, request: Request) -> Told:
     """The whole story; every equation in it is proved on the numbers."""
     with Quiet():
-        net = recognised(complete(opened))
+        net = recognised(opened.whole)
         story = Story(net, request)
         blocks = tuple(story.blocks())
         return Told(blocks, story.symbols.meanings(shapes(net)), counts(net), story.environment)
-
-
-def complete(opened: Opened) -> Opened:
-    """The same computation with the gradients of all nodes."""
-    return Opened(opened.output) if opened.wrt else opened
 
 
 def wanted(net: Net, request: Request) -> tuple[int, str, tuple[int, ...]] | None:

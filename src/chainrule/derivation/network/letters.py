@@ -29,7 +29,7 @@ def lend_letters(opened: Opened, notation: str | None) -> tuple[Meaning, ...]:
     if len(opened.order) > MOST_NODES:
         return ()
     try:
-        net = recognised(opened if not opened.wrt else Opened(opened.output))
+        net = recognised(opened.whole)
     except Misfit:
         return ()
     names = opened.symbols

@@ -87,6 +87,15 @@ class Opened:
         self.numbered = {node for node in self.symbols if id(node) not in self.labels}
         """What goes by a number (v₁, c₁), since neither the user nor a book has a name for it."""
 
+    @property
+    def whole(self) -> Opened:
+        """The same computation with the gradients of all nodes."""
+        return self._whole if self.wrt else self
+
+    @cached_property
+    def _whole(self) -> Opened:
+        return Opened(self.output)
+
     @cached_property
     def handed_by(self) -> dict[Node, list[tuple[int, Node, Any]]]:
         """What each node hands back along the path: slot, input and share."""
