@@ -20,11 +20,12 @@ from typer.core import TyperGroup
 from chainrule.cli import compiling, grading, lessons, network, verifying
 from chainrule.cli.help import Command, write_examples
 from chainrule.cli.telling import (
-    WIDTH,
+    SUFFIX,
     AsJson,
     Detail,
     Dialect,
     Digits,
+    FormulaOrModel,
     Json,
     Layout,
     Notation,
@@ -40,6 +41,7 @@ from chainrule.cli.telling import (
     one_of,
     one_style,
     say,
+    width_of,
 )
 from chainrule.cli.train import train
 from chainrule.errors import ChainruleError, FormulaError
@@ -241,10 +243,7 @@ app.command("check-engine", cls=Command)(verifying.check_engine)
 @app.command(cls=Command, context_settings={"ignore_unknown_options": True})
 def draw(
     context: typer.Context,
-    what: Annotated[
-        str,
-        typer.Argument(metavar="EXPRESSION | MODEL", help="A formula, or a network that chainrule train has saved."),
-    ],
+    what: FormulaOrModel,
     given: Annotated[
         list[str] | None,
         typer.Argument(metavar="[NAME=VALUE]...", help="A value for every name, as x=2 or W=@file.npy."),
@@ -281,7 +280,7 @@ def draw(
     one_of("--mistake", mistake or None, ATTEMPTS)
     how: dict[str, Any] = {"direction": direction, "digits": digits, "mistake": mistake, "wrt": wrt or None}
     how["open"] = False if closed else None
-    is_model = what.endswith(network.SUFFIX) or Path(what).is_file()
+    is_model = what.endswith(SUFFIX) or Path(what).is_file()
     if out is not None:
         check_suffix(out)
         refuse_overwriting(out, [what] if is_model else files_of(given or []))
@@ -297,9 +296,7 @@ def draw(
         picture.save(out, theme=theme)
         say(f"wrote {out}")
         return
-    console = Console()
-    width = console.width if console.is_terminal else WIDTH
-    say(picture.text(width=width, ascii=not can_print("│─┌▼−·ŷ", sys.stdout)))
+    say(picture.text(width=width_of(Console()), ascii=not can_print("│─┌▼−·ŷ", sys.stdout)))
 
 
 @app.command(cls=Command, context_settings={"ignore_unknown_options": True})

@@ -10,19 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
+from chainrule.cli.telling import SUFFIX, FormulaOrModel
 from chainrule.errors import FileError
 
 if TYPE_CHECKING:
     from chainrule.codegen.compiled import Compiled
 
-SUFFIX = ".safetensors"
-
 
 def compile_(
-    source: Annotated[
-        str,
-        typer.Argument(metavar="EXPRESSION | MODEL", help="A formula, or a network that chainrule train has saved."),
-    ],
+    source: FormulaOrModel,
     given: Annotated[
         list[str] | None,
         typer.Argument(metavar="[NAME=VALUE | NAME:SHAPE]...", help="Values or shapes of the formula's names."),

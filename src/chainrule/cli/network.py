@@ -23,6 +23,7 @@ from chainrule.cli.telling import (
     Notation,
     Nudge,
     Out,
+    Saved,
     Style,
     Top,
     Whole,
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from chainrule.table import Table
     from chainrule.training.judge import Judgement
 
-Saved = Annotated[Path, typer.Argument(metavar="MODEL", help="A network that chainrule train has saved.")]
 Data = Annotated[
     str, typer.Argument(metavar="DATA", help="A CSV or TSV file, digits, or the folder or .npz of MNIST's files.")
 ]
@@ -57,7 +57,6 @@ DETAILS = ("short", "full")
 FEW = 3
 """Rows of a table that are printed without being asked for."""
 TASKS = ("auto", "classification", "regression")
-SUFFIX = ".safetensors"
 
 
 def predict(

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 WIDTH = 100
 """Columns of text, where no terminal says how many there are."""
 
+SUFFIX = ".safetensors"
+"""How the file of a network ends."""
+
+FormulaOrModel = Annotated[
+    str, typer.Argument(metavar="EXPRESSION | MODEL", help="A formula, or a network that chainrule train has saved.")
+]
+Saved = Annotated[Path, typer.Argument(metavar="MODEL", help="A network that chainrule train has saved.")]
 Dialect = Annotated[str | None, typer.Option(help="How the numbers are told: graph, chain, paths, delta or jacobian.")]
 Notation = Annotated[
     str | None, typer.Option(help="Whose letters: nielsen, course, lecture, goodfellow or parr-howard. [nielsen]")
@@ -107,7 +114,7 @@ def hand_over(derivation: Derivation, style: str, out: Path | None, detail: str 
     if not style:
         style = "text" if can_print("∂²√ᵀ⊙", sys.stdout) else "plain"
     console = Console()
-    width = console.width if console.is_terminal else WIDTH
+    width = width_of(console)
     if style in ("text", "terminal"):
         shown = write(
             derivation, "terminal", width=width, color=console.is_terminal and not console.no_color, detail=detail
@@ -121,6 +128,11 @@ def hand_over(derivation: Derivation, style: str, out: Path | None, detail: str 
         shown += "\nEvery step: --detail full\n"
     # What a redirected file must not have, colours, was left out above.
     typer.echo(shown, nl=False, color=True)
+
+
+def width_of(console: Console) -> int:
+    """The columns of a terminal, or of text that goes elsewhere."""
+    return console.width if console.is_terminal else WIDTH
 
 
 def can_print(text: str, stream: Any) -> bool:

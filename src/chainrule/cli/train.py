@@ -11,7 +11,6 @@ import typer
 
 from chainrule.cli.network import (
     DETAILS,
-    SUFFIX,
     TASKS,
     Detail,
     check_place,
@@ -20,7 +19,7 @@ from chainrule.cli.network import (
     print_parts,
     widths,
 )
-from chainrule.cli.telling import Json, one_of, say
+from chainrule.cli.telling import SUFFIX, Json, one_of, say
 from chainrule.errors import ChainruleError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chainrule.cli.telling import Json, say
+from chainrule.cli.telling import Json, Saved, say
 from chainrule.errors import CodeError
 from chainrule.table import json_of
 
@@ -63,7 +63,7 @@ def check_engine(
 
 
 def compare(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A network that chainrule train has saved.")],
+    model: Saved,
     data: Annotated[str, typer.Argument(metavar="DATA", help="The table, as chainrule evaluate takes it.")],
     as_json: Json = False,
 ) -> None:
