@@ -363,9 +363,7 @@ def worksheet(
     check_suffix(out)
     refuse_overwriting(out, files_of(given or []))
     question = question_of(expression, given or [], "")
-    if question.missing:
-        wanted = " ".join([f"{name}=…" for name in question.missing])
-        raise question.wrong(f"a sheet has numbers, and {' and '.join(question.missing)} has none: add {wanted}")
+    question.require_numbers("a sheet has numbers")
     if any(question.shapes.values()):
         raise question.wrong("a sheet takes single numbers, and here is an array: write it out, number by number")
     several = [part.strip() for part in blanks.split(",")]

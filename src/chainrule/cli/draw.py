@@ -19,9 +19,7 @@ from chainrule.training.model import load_model
 def of_formula(text: str, given: Sequence[str], *, backward: bool, **how: Any) -> Picture:
     """The graph of a formula, after its backward pass or before it; all names need values."""
     question = question_of(text, given, "")
-    if question.missing:
-        wanted = " ".join([f"{name}=…" for name in question.missing])
-        raise question.wrong(f"a graph has numbers, and {' and '.join(question.missing)} has none: add {wanted}")
+    question.require_numbers("a graph has numbers")
     scalar = all([not shape for shape in question.shapes.values()])
     nodes: dict[str, Any] = {
         name: cr.Value(question.values[name], label=name)

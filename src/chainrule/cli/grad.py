@@ -81,7 +81,7 @@ class Answer:
         self.closed = Closed(question, self.term)
         if question.missing and not self.closed.found and telling.order == 1:
             reasons = "; ".join(self.closed.reasons.values())
-            raise GraphError(f"{reasons}. For its numbers give values: {assignments(question.missing)}")
+            raise GraphError(f"{reasons}. For its numbers give values: {question.wanted}")
         self.derivation = self.told()
 
     def as_term(self) -> Term:
@@ -100,14 +100,11 @@ class Answer:
     def refuse_what_cannot_be_had(self) -> None:
         """Say what to type, where something was asked for that cannot be had."""
         question, telling = self.question, self.telling
-        missing = question.missing
         if telling.order > 1 and any(name in question.parsed.computed for name in question.wrt):
             raise question.wrong("there is no --order 2 in a name that a line computes: ask for given names")
         for option, asked in ((f"--dialect {telling.dialect}", telling.dialect), ("--check", telling.check)):
-            if asked and missing:
-                raise question.wrong(
-                    f"{option} tells of numbers, and {' and '.join(missing)} has none: add {assignments(missing)}"
-                )
+            if asked:
+                question.require_numbers(f"{option} tells of numbers")
         if self.term.shape and telling.dialect:
             raise question.wrong(
                 f"a dialect tells of one number, and this has shape {self.term.shape}: write sum(…) around it, take "
@@ -120,7 +117,7 @@ class Answer:
             raise question.wrong(f"there is no --order 2 of {what} here: ask for a number, in whole names")
         moving = sum(map(question.size, question.wrt))
         count = self.term.size * moving**telling.order
-        if not missing and (self.term.shape or telling.order > 1) and count > MOST_DERIVATIVES:
+        if not question.missing and (self.term.shape or telling.order > 1) and count > MOST_DERIVATIVES:
             raise question.wrong(
                 f"there are {count:,} derivatives here, and at most {MOST_DERIVATIVES:,} are computed: name fewer with "
                 "--wrt, write sum(…) around it, or give shapes alone for the formula"
@@ -270,7 +267,7 @@ class Answer:
         for name in question.wrt:
             story += self.derivatives_in(name, slopes.get(name))
         if question.missing:
-            story.append(Note(f"For numbers, and how they come about, add {assignments(question.missing)}"))
+            story.append(Note(f"For numbers, and how they come about, add {question.wanted}"))
         elif self.term.shape:
             story.append(Note("To see how a number came about, ask for one: write sum(…) around it, or (…)[0]."))
         return story
@@ -376,11 +373,6 @@ def in_a_line(equation: Equation) -> Equation:
     if equation.numbers and length(equation) > LONGEST_OF_SEVERAL:
         return replace(equation, sides=(symbols[0], last))
     return equation
-
-
-def assignments(names: Sequence[str]) -> str:
-    """What to type to give these names values."""
-    return " ".join([f"{name}=…" for name in names])
 
 
 def same(formula: Any, engine: Any) -> bool:

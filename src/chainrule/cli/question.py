@@ -46,6 +46,16 @@ class Question:
         return tuple([name for name in self.names if name not in self.values])
 
     @property
+    def wanted(self) -> str:
+        """What to type to give those a value."""
+        return " ".join([f"{name}=…" for name in self.missing])
+
+    def require_numbers(self, reason: str) -> None:
+        """Refuse a name without a value; `reason` says what needs one."""
+        if self.missing:
+            raise self.wrong(f"{reason}, and {' and '.join(self.missing)} has none: add {self.wanted}")
+
+    @property
     def output(self) -> str:
         """A name for the result: its own, or a letter."""
         return self.parsed.output or next(
