@@ -43,14 +43,6 @@ GROUPS = {
     "Data": cr.data,
 }
 """The chapters of the reference, and the module whose public names each lists."""
-PAGES = {
-    "Explanations": "explain.md",
-    "Tables": "tables.md",
-    "Conventions": "conventions.md",
-    "The array API": "array_api.md",
-    "How fast": "benchmarks.md",
-    "How the house is built": "design.md",
-}
 HIDDEN = {"rules.md"}
 """Written anew for the book, with formulas that a browser sets."""
 CSS = """
@@ -198,18 +190,21 @@ def file_name(title: str) -> str:
     return title.lower().replace(" ", "-")
 
 
+def pages_in(folder: str) -> list[str]:
+    """The written pages of a folder, each under its own heading."""
+    found = sorted((DOCS / folder).glob("*.md"))
+    return [f'"{page.relative_to(DOCS)}"' for page in found if page.name not in {"index.md", *HIDDEN}]
+
+
 def settings() -> str:
     """What the builder of the site reads."""
     lessons = [f'{{"{c.number}. {c.title}" = "lessons/{c.name}.md"}}' for c in chapters()]
-    tutorials = [f'"tutorials/{page.name}"' for page in sorted((DOCS / "tutorials").glob("*.md"))]
-    coming = [f'"coming_from/{page.name}"' for page in sorted((DOCS / "coming_from").glob("*.md"))]
     reference = [f'{{"{title}" = "reference/{file_name(title)}.md"}}' for title in GROUPS]
-    pages = [f'{{"{title}" = "{name}"}}' for title, name in PAGES.items() if (DOCS / name).exists()]
     groups = {
         "The course": ['"lessons/index.md"', *lessons],
-        "Tutorials": tutorials,
-        "Coming from": coming,
-        "Pages": pages,
+        "Tutorials": pages_in("tutorials"),
+        "Coming from": pages_in("coming_from"),
+        "Pages": pages_in("."),
         "Reference": ['{"The rules" = "rules.md"}', *reference],
     }
     nav = ",\n".join([f'  {{"{title}" = [{", ".join(inside)}]}}' for title, inside in groups.items() if inside])
