@@ -29,7 +29,6 @@ from chainrule.verify.subject import (
     BackwardError,
     Function,
     Subject,
-    elsewhere,
     joined,
     leaf_of,
     moving_places,
@@ -165,9 +164,9 @@ class Pair(Subject):
             fits.append(int(any(g.shape != leaf.array.shape for g, leaf in zip(found, self.leaves, strict=True))))
         self.keeps, self.way = ways[fits.index(min(fits))]
 
-    def back(self, arguments: list[Any], out: Any, kept: Any, u: Array) -> list[Array]:
-        """The backward pass of one forward pass."""
+    def back(self, passed: tuple[list[Any], Any, Any], u: Array) -> list[Array]:
         assert self.way is not None
+        arguments, out, kept = passed
         pieces, start = [], 0
         leaves, structure = flatten(out)
         for part in leaves:
@@ -226,18 +225,16 @@ class Pair(Subject):
             found.append(array.astype(float))
         return found
 
-    def pull(self, u: Array) -> list[Array]:
-        return self.back(*self.forward_pass(), u)
-
     def pull_late(self, u: Array) -> tuple[list[Array], list[Array]]:
         before, self.copies = self.copies, True  # what a run keeps must not be the arrays that are moved
         try:
-            passed = self.forward_pass()
-            with elsewhere([leaf.array for leaf in self.leaves]):
-                self.forward_pass()
-            return self.back(*passed, u), self.back(*passed, u)
+            return super().pull_late(u)
         finally:
             self.copies = before
+
+    def pull_as_given(self, u: Array) -> list[Array] | None:
+        """None: of a pair, float32 is not looked at beside float64."""
+        return None
 
 
 def numbers_in(out: Any) -> list[Any]:

@@ -19,11 +19,11 @@ from chainrule.verify.subject import (
     BackwardError,
     Leaf,
     Subject,
-    elsewhere,
     is_real,
     joined,
     name_of,
     names_of_inputs,
+    parameters_of,
     settle,
     size_of_gradient,
 )
@@ -60,13 +60,9 @@ class InTorch(Subject):
         self.places = [k for k in range(len(self.flat) - target) if self.moves(self.flat[k])]
         names = argument_names(f, inputs)
         self.leaves = [self.leaf(names[k], self.flat[k]) for k in self.places]
-        owned: dict[int, tuple[str, Any]] = {}
-        for module in self.modules:
-            for name, parameter in module.named_parameters():
-                if parameter.requires_grad:
-                    owned.setdefault(id(parameter), (name, parameter))
-        self.owned = [parameter for _, parameter in owned.values()]
-        self.leaves += [self.leaf(name, parameter) for name, parameter in owned.values()]
+        parameters = parameters_of(self.modules)
+        self.owned = [owned for _, owned in parameters]
+        self.leaves += [self.leaf(name, owned) for name, owned in parameters]
         if not self.leaves:
             raise GraphError(f"{self.title} was given no tensor of real numbers that could be moved")
 
@@ -147,9 +143,13 @@ class InTorch(Subject):
         with self.torch.no_grad():
             return joined([x.detach().numpy() for x in self.outputs()[1]])
 
-    def gradients(self, tensors: Sequence[Any], outputs: Sequence[Any], u: Array) -> list[Array]:
+    def forward_pass(self) -> tuple[list[Any], list[Any]]:
+        return self.outputs()
+
+    def back(self, passed: tuple[list[Any], list[Any]], u: Array) -> list[Array]:
         """PyTorch's walk back; the graph stays."""
         torch = self.torch
+        tensors, outputs = passed
         pieces: list[Any] = []
         start = 0
         for out in outputs:
@@ -174,25 +174,9 @@ class InTorch(Subject):
             for leaf, g in zip(self.leaves, found, strict=True)
         ]
 
-    def pull(self, u: Array) -> list[Array]:
-        return self.gradients(*self.outputs(), u)
-
-    def pull_late(self, u: Array) -> tuple[list[Array], list[Array]]:
-        tensors, outputs = self.outputs()
-        if not self.owned:
-            # A run elsewhere would put other numbers into the parameters, which PyTorch refuses to go back through.
-            with elsewhere([leaf.array for leaf in self.leaves]):
-                self.outputs()
-        return self.gradients(tensors, outputs, u), self.gradients(tensors, outputs, u)
-
-    def pull_as_given(self, u: Array) -> list[Array] | None:
-        if not self.wide or all(leaf.dtype == np.float64 for leaf in self.leaves):
-            return None
-        self.wide = False
-        try:
-            return self.pull(u)
-        finally:
-            self.wide = True
+    def runs_elsewhere(self) -> bool:
+        # A run elsewhere would put other numbers into the parameters, which PyTorch refuses to go back through.
+        return not self.owned
 
     def derivative(self, u: Array) -> Subject:
         """Its gradient, by PyTorch with ``create_graph``."""

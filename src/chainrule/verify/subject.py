@@ -79,7 +79,8 @@ class Chances:
 class Subject:
     """The contract between a function that is checked and the check; subclasses know how theirs is run.
 
-    `run` gives the outputs at the leaves' present numbers, `pull` the gradients of ``u · outputs`` in the leaves.
+    `run` gives the outputs at the leaves' present numbers; `back` the gradients of ``u · outputs`` in the leaves, from
+    what `forward_pass` kept.
     """
 
     title = "f"
@@ -105,13 +106,29 @@ class Subject:
         """The outputs, in a row."""
         raise NotImplementedError
 
+    def forward_pass(self) -> Any:
+        """One run that can be gone back through: whatever `back` needs of it."""
+        raise NotImplementedError
+
+    def back(self, passed: Any, u: Array) -> list[Array]:
+        """The backward pass of one forward pass: the gradient of ``u · outputs`` in every leaf."""
+        raise NotImplementedError
+
+    def runs_elsewhere(self) -> bool:
+        """Whether the function may run at other numbers between a forward pass and the way back."""
+        return True
+
     def pull(self, u: Array) -> list[Array]:
         """The gradient of ``u · outputs`` in every leaf."""
-        raise NotImplementedError
+        return self.back(self.forward_pass(), u)
 
     def pull_late(self, u: Array) -> tuple[list[Array], list[Array]]:
         """The same where the function ran elsewhere between forward and backward; and once more from the same run."""
-        raise NotImplementedError
+        passed = self.forward_pass()
+        if self.runs_elsewhere():
+            with elsewhere([leaf.array for leaf in self.leaves]):
+                self.forward_pass()
+        return self.back(passed, u), self.back(passed, u)
 
     def push(self, tangents: Sequence[Array]) -> Array | None:
         """The outputs' tangents; None where there is no forward mode."""
@@ -119,7 +136,13 @@ class Subject:
 
     def pull_as_given(self, u: Array) -> list[Array] | None:
         """The gradient in the types that were given, where they are not float64."""
-        return None
+        if not self.wide or all(leaf.dtype == np.float64 for leaf in self.leaves):
+            return None
+        self.wide = False
+        try:
+            return self.pull(u)
+        finally:
+            self.wide = True
 
     def derivative(self, u: Array) -> Subject:
         """Its gradient as a function in its turn."""
@@ -218,8 +241,12 @@ class Recorded(Subject):
     def run(self) -> Array:
         return joined([x.data for x in self.outputs(False)[1]])
 
-    def gradients(self, nodes: Sequence[Any], outputs: Sequence[Any], u: Array) -> list[Array]:
+    def forward_pass(self) -> tuple[list[Any], list[Any]]:
+        return self.outputs(True)
+
+    def back(self, passed: tuple[list[Any], list[Any]], u: Array) -> list[Array]:
         """A walk back over what a run recorded."""
+        nodes, outputs = passed
         try:
             found = graph.gradients_of(outputs, split_like(u, outputs), nodes, record=False)
         except (ChainruleError, ArithmeticError, LookupError, TypeError, ValueError) as error:
@@ -229,16 +256,9 @@ class Recorded(Subject):
             for leaf, g in zip(self.leaves, found, strict=True)
         ]
 
-    def pull(self, u: Array) -> list[Array]:
-        return self.gradients(*self.outputs(True), u)
-
-    def pull_late(self, u: Array) -> tuple[list[Array], list[Array]]:
-        nodes, outputs = self.outputs(True)
-        if not self.owned and not self.modules:
-            # Parameters are the same nodes in every run, so a run elsewhere would make the first one stale.
-            with elsewhere([leaf.array for leaf in self.leaves]):
-                self.outputs(True)
-        return self.gradients(nodes, outputs, u), self.gradients(nodes, outputs, u)
+    def runs_elsewhere(self) -> bool:
+        # Parameters are the same nodes in every run, so a run elsewhere would make the first one stale.
+        return not self.owned and not self.modules
 
     def push(self, tangents: Sequence[Array]) -> Array | None:
         nodes, outputs = self.outputs(True)
@@ -254,15 +274,6 @@ class Recorded(Subject):
             np.zeros(x.shape) if t is None else (t.data if is_node(t) else t)
             for x, t in zip(outputs, moved, strict=True)
         ])  # fmt: skip
-
-    def pull_as_given(self, u: Array) -> list[Array] | None:
-        if not self.wide or all(leaf.dtype == np.float64 for leaf in self.leaves):
-            return None
-        self.wide = False
-        try:
-            return self.pull(u)
-        finally:
-            self.wide = True
 
     def derivative(self, u: Array) -> Subject:
         return Gradient(self, u)
@@ -395,8 +406,8 @@ def is_real(x: Any) -> bool:
     return isinstance(x, Tensor | np.ndarray | np.floating) and np.dtype(x.dtype).name in REAL
 
 
-def parameters_of(modules: Sequence[Module]) -> list[tuple[str, Any]]:
-    """Every parameter of modules that is trained, each once, with its name."""
+def parameters_of(modules: Sequence[Any]) -> list[tuple[str, Any]]:
+    """Every parameter of modules, chainrule's or PyTorch's, that is trained, each once, with its name."""
     found: dict[int, tuple[str, Any]] = {}
     for module in modules:
         for name, owned in module.named_parameters():
