@@ -9,7 +9,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.core.graph import backward_order
-from chainrule.core.walk import replacing, walk
+from chainrule.core.walk import every_way, finished_last, first_met, replacing, walk
 from chainrule.program import lift
 
 
@@ -80,3 +80,23 @@ def test_nothing_passes_where_a_share_is_none_or_nothing_arrived() -> None:
     held = walk(backward_order([f]), {f: 1.0}, lambda node, edges, g: [None for _ in edges])
     assert list(held) == [f]
     assert walk(backward_order([f]), {a: 2.0}, slopes_of_values) == {a: 2.0}
+
+
+@pytest.mark.parametrize("of_steps", [False, True])
+def test_orders_of_a_search_from_the_result(of_steps: bool) -> None:
+    a, b = cr.Value(-2.0), cr.Value(3.0)
+    d, e = a * b, a + b
+    f = d * e
+    lifted = lift(f)
+    names = {lifted.step[x] if of_steps else x: name for x, name in zip((a, b, d, e, f), "abdef", strict=True)}
+    output = lifted.step[f] if of_steps else f
+
+    def spelled(nodes: Any) -> str:
+        return "".join(names[x] for x in nodes)
+
+    assert [spelled(finished_last(output, reverse)) for reverse in (False, True)] == ["fedba", "fdeab"]
+    assert [spelled(first_met(output, reverse)) for reverse in (False, True)] == ["fdabe", "febad"]
+    assert [spelled([source, x]) for source, _, x in every_way(output, False)] == ["fd", "da", "db", "fe", "ea", "eb"]
+    assert [(names[x], slot) for _, slot, x in every_way(output, True)] == [
+        ("e", 1), ("b", 1), ("a", 0), ("d", 0), ("b", 1), ("a", 0)
+    ]  # fmt: skip

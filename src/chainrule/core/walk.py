@@ -6,7 +6,7 @@ what if, or marks, walks here, and says in hooks what it wants to know on the wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 Node = Any
@@ -64,3 +64,60 @@ def walk(
             if arrived is not None:
                 arrived(node, slot, x, before, share, after)
     return held
+
+
+def inputs_of(node: Node, reverse: bool) -> list[Node]:
+    """A node's inputs, in order or in reverse."""
+    found = [x for _, x in node.edges]
+    return found[::-1] if reverse else found
+
+
+def finished_last(output: Node, reverse: bool) -> list[Node]:
+    """The reverse of the order in which a depth-first search leaves the nodes, as micrograd builds it.
+
+    Every node comes after all that use it. With `reverse` the search takes a node's inputs from the last on.
+    """
+    seen, left = {output}, list[Node]()
+    stack = [(output, iter(inputs_of(output, reverse)))]
+    while stack:
+        node, rest = stack[-1]
+        x = next(rest, None)
+        if x is None:
+            left.append(node)
+            stack.pop()
+        elif x not in seen:
+            seen.add(x)
+            stack.append((x, iter(inputs_of(x, reverse))))
+    return left[::-1]
+
+
+def first_met(output: Node, reverse: bool) -> list[Node]:
+    """The nodes in the order in which a depth-first search meets them: some before others that use them."""
+    order: dict[Node, None] = {}
+    stack = [output]
+    while stack:
+        node = stack.pop()
+        if node not in order:
+            order[node] = None
+            stack += inputs_of(node, not reverse)
+    return list(order)
+
+
+def every_way(output: Node, reverse: bool) -> Iterator[tuple[Node, int, Node]]:
+    """The edges of every way down from a node, one way after the other: ``(node, slot, input)``.
+
+    A shared edge comes once for each way, so there may be exponentially many.
+    """
+
+    def edges(node: Node) -> Iterator[tuple[Node, int, Node]]:
+        pairs = list(node.edges)
+        return iter([(node, slot, x) for slot, x in (pairs[::-1] if reverse else pairs)])
+
+    stack = [edges(output)]
+    while stack:
+        edge = next(stack[-1], None)
+        if edge is None:
+            stack.pop()
+            continue
+        yield edge
+        stack.append(edges(edge[2]))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule.core.operation import Pointwise
-from chainrule.core.walk import Edges, replacing, together, walk
+from chainrule.core.walk import Edges, every_way, finished_last, first_met, replacing, together, walk
 from chainrule.derivation.opened.opened import Opened
 from chainrule.maths import Number
 
@@ -103,28 +104,6 @@ def orders(opened: Opened) -> Iterator[tuple[str, list[Node]]]:
         yield "inputs visited in reverse", second
 
 
-def finished_last(output: Node, reverse: bool) -> list[Node]:
-    """The reverse of the order in which a depth-first search leaves the nodes, as micrograd builds it."""
-    seen, left = {output}, list[Node]()
-    stack = [(output, iter(inputs_of(output, reverse)))]
-    while stack:
-        node, rest = stack[-1]
-        x = next(rest, None)
-        if x is None:
-            left.append(node)
-            stack.pop()
-        elif x not in seen:
-            seen.add(x)
-            stack.append((x, iter(inputs_of(x, reverse))))
-    return left[::-1]
-
-
-def inputs_of(node: Node, reverse: bool) -> list[Node]:
-    """A node's inputs, in order or in reverse."""
-    found = [x for _, x in node.edges]
-    return found[::-1] if reverse else found
-
-
 def overwriting(opened: Opened) -> list[Attempt]:
     """``=`` in place of ``+=``, in both orders."""
     return [sweep(opened, order, name=name, code=OVERWRITING, overwrite=True) for name, order in orders(opened)]
@@ -132,39 +111,18 @@ def overwriting(opened: Opened) -> list[Attempt]:
 
 def depth_first(opened: Opened, reverse: bool) -> Attempt:
     """Every node hands on when it is first met, with what has arrived until then."""
-    order: list[Node] = []
-    met: set[Node] = set()
-    stack = [opened.output]
-    while stack:
-        node = stack.pop()
-        if node not in met:
-            met.add(node)
-            order.append(node)
-            stack += inputs_of(node, not reverse)
     name = f"depth first, inputs in {'reverse' if reverse else 'order'}"
-    return sweep(opened, order, name=name, code=DEPTH_FIRST)
+    return sweep(opened, first_met(opened.output, reverse), name=name, code=DEPTH_FIRST)
 
 
 def naive_recursion(opened: Opened, reverse: bool) -> Attempt:
     """Every share that arrives makes a node hand on all it has: what came earlier is counted again."""
     gradients: dict[Node, Any] = {opened.output: np.float64(1.0)}
     events: list[Event] = []
-
-    def edges(node: Node) -> Iterator[tuple[Node, Edge]]:
-        pairs = list(node.edges)
-        return iter([(x, (node, slot)) for slot, x in (pairs[::-1] if reverse else pairs)])
-
-    stack = [edges(opened.output)]
-    while stack and len(events) < MOST_STEPS:
-        step = next(stack[-1], None)
-        if step is None:
-            stack.pop()
-            continue
-        x, (node, slot) = step
+    for node, slot, x in islice(every_way(opened.output, reverse), MOST_STEPS):
         events.append(arrive(gradients, node, x, opened.share(node, slot, gradients[node])))
-        stack.append(edges(x))
     name = f"naive recursion, inputs in {'reverse' if reverse else 'order'}"
-    return Attempt(name, NAIVE, gradients, tuple(events), finished=not stack)
+    return Attempt(name, NAIVE, gradients, tuple(events), finished=len(events) < MOST_STEPS)
 
 
 def not_zeroed(opened: Opened) -> list[Attempt]:

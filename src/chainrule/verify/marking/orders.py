@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.walk import every_way, finished_last, first_met, inputs_of
 from chainrule.program import Step
 from chainrule.verify.marking.walk import Walk
 
@@ -19,20 +20,11 @@ Gradients = dict[Step, Any]
 def naive(walk: Walk, reverse: bool = False) -> Gradients:
     """Every share that arrives makes a node hand on all it has: what came earlier is counted again."""
     gradients: Gradients = {walk.problem.output: np.ones(walk.problem.output.shape)[()]}
-    count = 0
-    stack = [iter(edges(walk.problem.output, reverse))]
-    while stack:
-        edge = next(stack[-1], None)
-        if edge is None:
-            stack.pop()
-            continue
-        count += 1
-        if count > MOST_STEPS:
+    for count, (step, slot, x) in enumerate(every_way(walk.problem.output, reverse)):
+        if count == MOST_STEPS:
             return {}
-        step, slot, x = edge
         share = walk.share(step, slot, gradients[step])
         gradients[x] = share if x not in gradients else gradients[x] + share
-        stack.append(iter(edges(x, reverse)))
     return gradients
 
 
@@ -46,10 +38,10 @@ def by_consumer(walk: Walk, reverse: bool = False) -> Gradients:
         count += 1
         if count > MOST_STEPS:
             return {}
-        for _, slot, x in edges(step, reverse):
+        for slot, x in step.edges[::-1] if reverse else step.edges:
             share = walk.share(step, slot, gradients[step])
             gradients[x] = share if x not in gradients else gradients[x] + share
-        stack += list(dict.fromkeys([x for _, _, x in edges(step, not reverse)]))
+        stack += list(dict.fromkeys(inputs_of(step, not reverse)))
     return gradients
 
 
@@ -60,20 +52,13 @@ def per_arrival(walk: Walk, reverse: bool = False) -> Gradients:
     while stack and len(order) < MOST_STEPS:
         step = stack.pop(0)
         order.append(step)
-        stack += [x for _, _, x in edges(step, reverse)]
+        stack += inputs_of(step, reverse)
     return walk.backward(order)
 
 
 def depth_first(walk: Walk, reverse: bool = False) -> Gradients:
     """Every node hands on when it is first met, with what has arrived until then."""
-    order: dict[Step, None] = {}
-    stack = [walk.problem.output]
-    while stack:
-        step = stack.pop()
-        if step not in order:
-            order[step] = None
-            stack += [x for _, _, x in edges(step, not reverse)]
-    return walk.backward(list(order))
+    return walk.backward(first_met(walk.problem.output, reverse))
 
 
 def breadth_first(walk: Walk, reverse: bool = False) -> Gradients:
@@ -81,32 +66,14 @@ def breadth_first(walk: Walk, reverse: bool = False) -> Gradients:
     order: dict[Step, None] = {walk.problem.output: None}
     level = [walk.problem.output]
     while level:
-        level = [x for step in level for _, _, x in edges(step, reverse) if x not in order]
+        level = [x for step in level for x in inputs_of(step, reverse) if x not in order]
         order.update(dict.fromkeys(level))
     return walk.backward(list(order))
 
 
-def edges(step: Step, reverse: bool) -> list[tuple[Step, int, Step]]:
-    """The edges of a step, in order or in reverse."""
-    found = [(step, slot, x) for slot, x in step.edges]
-    return found[::-1] if reverse else found
-
-
 def overwriting(walk: Walk, reverse: bool = False) -> Gradients:
     """``=`` in place of ``+=`` everywhere, in either of two right orders."""
-    left: list[Step] = []
-    seen = {walk.problem.output}
-    stack = [(walk.problem.output, iter(edges(walk.problem.output, reverse)))]
-    while stack:
-        step, rest = stack[-1]
-        edge = next(rest, None)
-        if edge is None:
-            left.append(step)
-            stack.pop()
-        elif edge[2] not in seen:
-            seen.add(edge[2])
-            stack.append((edge[2], iter(edges(edge[2], reverse))))
-    return walk.backward(left[::-1], overwrite=True)
+    return walk.backward(finished_last(walk.problem.output, reverse), overwrite=True)
 
 
 def kept(walk: Walk, reverse: bool = False) -> Gradients:
