@@ -164,22 +164,17 @@ def rounded_on_the_way(walk: Walk, wrt: Step, printed: Printed) -> int:
                     inputs = [numbers[x] if isinstance(x, Step) else x for x in step.inputs]
                     numbers[step] = np.round(applied(step.op, inputs, step.settings), digits)
             rough = Walk(walk.problem, numbers)
-            for gradient in (rough.right[wrt], rounded_backward(rough, digits).get(wrt)):
+            for gradient in (rough.right[wrt], rounded_gradient(rough, wrt, digits)):
                 if gradient is not None and printed.is_(gradient):
                     return digits
     return 0
 
 
-def rounded_backward(walk: Walk, digits: int) -> dict[Step, Any]:
-    """A backward pass in which every gradient is rounded before it is handed on."""
-    gradients: dict[Step, Any] = {walk.problem.output: np.ones(walk.problem.output.shape)[()]}
-    for step in reversed(walk.problem.program.steps):
-        if step in gradients:
-            gradients[step] = np.round(gradients[step], digits)
-            for slot, x in step.edges:
-                share = walk.share(step, slot, gradients[step])
-                gradients[x] = share if x not in gradients else gradients[x] + share
-    return gradients
+def rounded_gradient(walk: Walk, wrt: Step, digits: int) -> Any:
+    """A gradient by a backward pass in which every gradient is rounded before it is handed on."""
+    found = walk.backward(shares=lambda step, edges, g: walk.shares(step, edges, np.round(g, digits)))
+    gradient = found.get(wrt)
+    return None if gradient is None else np.asarray(np.round(gradient, digits), np.float64)
 
 
 def slips_of_the_pen(printed: Printed, right: Any) -> str:

@@ -170,16 +170,9 @@ def printed_forward(walk: Walk, printed: Mapping[Step, Any]) -> dict[Step, Any]:
 
 def printed_gradient(rough: Walk, wrt: Step, printed: Mapping[Step, Any]) -> Any:
     """A gradient from the printed ones above it, and the printed values."""
-    gradients: dict[Step, Any] = {rough.problem.output: np.ones(rough.problem.output.shape)[()]}
-    with Quiet():
-        for step in reversed(rough.problem.program.steps):
-            if step not in gradients or step is wrt:
-                continue
-            g = printed.get(step, gradients[step]) if step is not rough.problem.output else gradients[step]
-            for slot, x in step.edges:
-                share = rough.share(step, slot, g)
-                gradients[x] = share if x not in gradients else gradients[x] + share
-    return gradients.get(wrt, np.zeros(wrt.shape))
+    above = {step: g for step, g in printed.items() if step is not rough.problem.output}
+    found = rough.backward(shares=lambda step, edges, g: rough.shares(step, edges, above.get(step, g)))
+    return found.get(wrt, np.zeros(wrt.shape))
 
 
 def of_row(problem: Problem, walk: Walk, row: Row) -> Mistake:

@@ -78,13 +78,7 @@ def overwriting(walk: Walk, reverse: bool = False) -> Gradients:
 
 def kept(walk: Walk, reverse: bool = False) -> Gradients:
     """A second pass on what the first one left in every node."""
-    first = walk.right
-    gradients = dict(first)
-    for step in reversed(walk.problem.program.steps):
-        if step in gradients:
-            for slot, x in step.edges:
-                gradients[x] = gradients[x] + walk.share(step, slot, gradients[step])
-    return gradients
+    return walk.backward(start=walk.right)
 
 
 def both(

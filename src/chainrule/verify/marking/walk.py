@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +16,9 @@ from chainrule.verify.marking.problem import Numbers, Problem
 
 Share = Callable[["Walk", Step, int, Any], Any]
 """What passes an edge: of the walk, the consumer, the slot and the gradient that arrives at the consumer."""
+
+Shares = Callable[[Step, Edges, Any], list[Any]]
+"""What passes some edges of a step, of the gradient that arrives at it."""
 
 
 class Walk:
@@ -33,12 +36,22 @@ class Walk:
         """The gradient of the output in every step that it depends on."""
         return self.backward()
 
-    def backward(self, order: Sequence[Step] | None = None, *, overwrite: bool = False) -> dict[Step, Any]:
-        """One pass over the steps, consumers first; with `overwrite` each share replaces what was there."""
-        start = {self.problem.output: np.ones(self.problem.output.shape)[()]}
+    def backward(
+        self,
+        order: Sequence[Step] | None = None,
+        *,
+        start: Mapping[Step, Any] | None = None,
+        shares: Shares | None = None,
+        overwrite: bool = False,
+    ) -> dict[Step, Any]:
+        """One pass over the steps, consumers first, from 1 in the result or from what `start` holds.
+
+        `shares` may give others than the right ones; with `overwrite` each replaces what was there.
+        """
+        start = {self.problem.output: np.ones(self.problem.output.shape)[()]} if start is None else start
         with Quiet():
             steps = reversed(self.problem.program.steps) if order is None else order
-            return walk(steps, start, self.shares, add=replacing if overwrite else together)
+            return walk(steps, start, shares or self.shares, add=replacing if overwrite else together)
 
     def shares(self, step: Step, edges: Edges, g: Any) -> list[Any]:
         """What of a gradient that arrives at a step passes along some of its edges."""
