@@ -249,8 +249,11 @@ class Checks:
             says = f"the value is {found.out:.6g} and must be {right.out:.6g}{why}"
             self.mistake(op.method, "unclassified" if name == "wrong-local-derivative" else name, says, graph)
             return
-        k = next(k for k, (x, y) in enumerate(zip(found.grads, right.grads, strict=True)) if not near(x, y))
-        name, why = self.why(op, k, found, right)
+        k = first_off(found, right)
+        self.wrong_gradient(op, graph, found, right, k, *self.why(op, k, found, right))
+
+    def wrong_gradient(self, op: Op, graph: Graph, found: Outcome, right: Outcome, k: int, name: str, why: str) -> None:
+        """Note what is wrong with the gradient in one input."""
         says = f"{'ab'[k]}.grad is {found.grads[k]:.6g} and must be {right.grads[k]:.6g}: {why}"
         self.mistake(op.method, name, says, graph, found.grads[k], right.grads[k])
 
@@ -282,19 +285,8 @@ class Checks:
         graph = Graph(
             source.replace("a", f"({op.source})", 1), lambda *x: apply(op.apply(*x)), op.leaves, frozenset([op.method])
         )
-        found, right = self.run(graph)
-        if agrees(found, right):
-            return
-        if found.failed:
-            self.mistake(op.method, "unclassified", f"it fails behind another operation: {found.failed}", graph)
-            return
-        alone = truth(op.graph())
-        k = next(k for k, (x, y) in enumerate(zip(found.grads, right.grads, strict=True)) if not near(x, y))
-        ignored = near(found.grads[k], alone.grads[k])
-        why = "the gradient that arrives (out.grad) is not multiplied in" if ignored else "alone it is right"
-        name = "no-incoming-gradient" if ignored else "unclassified"
-        says = f"{'ab'[k]}.grad is {found.grads[k]:.6g} and must be {right.grads[k]:.6g}: {why}"
-        self.mistake(op.method, name, says, graph, found.grads[k], right.grads[k])
+        ignored = "the gradient that arrives (out.grad) is not multiplied in"
+        self.among_others(op, graph, "behind another operation", "no-incoming-gradient", ignored, "alone it is right")
 
     def multiplier(self, method: str) -> tuple[str, Callable[[Any], Any]] | None:
         """An operation that is right so far, and multiplies the gradient by something other than 1."""
@@ -321,17 +313,21 @@ class Checks:
         )
         if op.method == "__add__":
             graph = Graph("a + a", lambda a: a + a, (A,), frozenset(["__add__"]))
+        once = "the second share overwrites the first (use += in place of =)"
+        self.among_others(op, graph, "where an input is used twice", "overwritten", once, "used once it is right")
+
+    def among_others(self, op: Op, graph: Graph, where: str, name: str, says: str, otherwise: str) -> None:
+        """Try an operation that is right alone in a larger graph; a gradient that is still the one alone has a name."""
         found, right = self.run(graph)
         if agrees(found, right):
             return
         if found.failed:
-            self.mistake(op.method, "unclassified", f"it fails where an input is used twice: {found.failed}", graph)
+            self.mistake(op.method, "unclassified", f"it fails {where}: {found.failed}", graph)
             return
-        k = next(k for k, (x, y) in enumerate(zip(found.grads, right.grads, strict=True)) if not near(x, y))
-        once = near(found.grads[k], right.grads[k] / 2)
-        why = "the second share overwrites the first (use += in place of =)" if once else "used once it is right"
-        says = f"{'ab'[k]}.grad is {found.grads[k]:.6g} and must be {right.grads[k]:.6g}: {why}"
-        self.mistake(op.method, "overwritten" if once else "unclassified", says, graph, found.grads[k], right.grads[k])
+        k = first_off(found, right)
+        as_alone = near(found.grads[k], truth(op.graph()).grads[k])
+        told = (name, says) if as_alone else ("unclassified", otherwise)
+        self.wrong_gradient(op, graph, found, right, k, *told)
 
     def fails(self, graphs: list[Graph], name: str, says: str, method: str = "backward") -> bool:
         """Try graphs, and note the first that comes out wrong."""
@@ -478,6 +474,11 @@ class Checks:
                 f"the time doubles with every reuse ({LONG} took {times[1] / times[0]:.0f} times {SHORT}): it "
                 "goes along every way; go through every node once, when all its gradients are there"
             )
+
+
+def first_off(found: Outcome, right: Outcome) -> int:
+    """The place of the first input whose gradient is wrong."""
+    return next(k for k, (x, y) in enumerate(zip(found.grads, right.grads, strict=True)) if not near(x, y))
 
 
 def op_turned(op: Op) -> Any:
