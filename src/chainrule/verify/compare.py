@@ -246,9 +246,7 @@ def ways_between(node: Any, of: Any) -> list[tuple[str, Any]]:
 
 def is_torch_module(x: Any) -> bool:
     """Whether x is a module of PyTorch's."""
-    return type(x).__module__.partition(".")[0] == "torch" or any(
-        base.__module__.partition(".")[0] == "torch" for base in type(x).__mro__
-    )
+    return any(base.__module__.partition(".")[0] == "torch" for base in type(x).__mro__)
 
 
 def recorded(model: Module, inputs: Sequence[Any], loss: Callable[..., Any] | None) -> Any:

@@ -64,10 +64,7 @@ def close(a: float, b: float) -> bool:
 def counts(problem: Problem, wrt: Step) -> set[float]:
     """The numbers of things that could be averaged over: lengths of axes, entries, and quotients of those."""
     sizes = {float(n) for s in problem.program.steps if s is not wrt or s.ndim for n in s.shape if n > 1}
-    sizes |= {float(s.size) for s in problem.program.steps if s.size > 1 and s.op is not None}
-    whole = {x for step in problem.program.steps for x in step.inputs if isinstance(x, int | float) and x > 1}
-    literal = {float(x) for x in whole if float(x) in sizes or float(x) / 2 in sizes}
-    return sizes | {n for n in literal if n in sizes}
+    return sizes | {float(s.size) for s in problem.program.steps if s.size > 1 and s.op is not None}
 
 
 def has_power(problem: Problem) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -48,10 +48,6 @@ class Working:
         """The answers at a probe."""
         found = self.run(walk)
         return {name: np.asarray(found[i], np.float64) for name, i in self.results.items()}
-
-    def with_part(self, at: int, part: Part) -> Working:
-        """The same with another part in one place."""
-        return replace(self, parts=(*self.parts[:at], part, *self.parts[at + 1 :]))
 
     def needed(self, wanted: Sequence[str]) -> list[int]:
         """The places of the parts that some answers are made of, in order."""
