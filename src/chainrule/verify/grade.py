@@ -23,7 +23,7 @@ from chainrule.verify.answers.code import arguments, misfit, run_plain, take_apa
 from chainrule.verify.answers.formula import SIZES, read_formula
 from chainrule.verify.answers.numbers import grade_number, number_of
 from chainrule.verify.answers.tables import grade_table, is_table
-from chainrule.verify.answers.training import grade_training_step
+from chainrule.verify.answers.training import Loop, grade_training_step
 from chainrule.verify.marking.averages import constant_mistakes
 from chainrule.verify.marking.edits import Edit, Editor
 from chainrule.verify.marking.fingerprints import Fingerprint
@@ -403,9 +403,8 @@ def grade_training(
     problem: Problem, f: Callable[..., Any], asked: Sequence[str], values: Mapping[str, Any], steps: int, rate: float
 ) -> Grade:
     """Grade a training loop by its first step, and by the next ones where that is right."""
-    walks = walks_for(problem, values)
-    names = arguments(problem, f)
-    found = grade_training_step(problem, f, names, walks, asked, steps, rate)
+    loop = Loop(problem, f, walks_for(problem, values), asked, rate)
+    found = grade_training_step(loop, steps)
     if isinstance(found, Grade):
         return found
     return grade_several(found, lambda: None)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from chainrule.program import Step, run
-from chainrule.verify.answers.code import run_plain
+from chainrule.verify.answers.code import arguments, run_plain
 from chainrule.verify.marking.fingerprints import Fingerprint, agrees
 from chainrule.verify.marking.marked import Grade, Mistake, number, three_hints
 from chainrule.verify.marking.problem import Problem
@@ -17,17 +19,30 @@ from chainrule.verify.marking.walk import Walk
 from chainrule.verify.mistakes import KINDS
 
 
-def grade_training_step(
-    problem: Problem,
-    f: Callable[..., Any],
-    names: Sequence[str],
-    walks: Sequence[Walk],
-    asked: Sequence[str],
-    steps: int,
-    rate: float,
-) -> Grade | dict[str, Fingerprint]:
+@dataclass(frozen=True)
+class Loop:
+    """A learner's training loop, with the points at which it is run and the rate that it is given."""
+
+    problem: Problem
+    f: Callable[..., Any]
+    walks: Sequence[Walk]
+    asked: Sequence[str]
+    rate: float
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The names of its arguments."""
+        return arguments(self.problem, self.f)
+
+    def after(self, walk: Walk, steps: int) -> dict[str, Any]:
+        """The parameters after so many steps from a point."""
+        return run_plain(self.f, self.names, walk, self.asked, steps=steps, rate=self.rate)
+
+
+def grade_training_step(loop: Loop, steps: int) -> Grade | dict[str, Fingerprint]:
     """The verdict where the update itself is wrong, or else the gradients that the first step used."""
-    first = [run_plain(f, names, walk, asked, steps=1, rate=rate) for walk in walks]
+    problem, walks, asked, rate = loop.problem, loop.walks, loop.asked, loop.rate
+    first = [loop.after(walk, 1) for walk in walks]
     used: dict[str, list[Any]] = {}
     for name in asked:
         before = [np.asarray(walk.numbers[problem.named[name]]) for walk in walks]
@@ -35,32 +50,30 @@ def grade_training_step(
     marks = {name: Fingerprint(problem, walks, problem.named[name], used[name]) for name in asked}
     wrong = [name for name in asked if not marks[name].is_right()]
     if not wrong:
-        return later_steps(problem, f, names, walks, asked, steps, rate)
+        return later_steps(loop, steps)
     mistakes: list[Mistake] = []
     for name in wrong:
-        told = update_mistake(problem, walks, name, asked, used[name], rate)
+        told = update_mistake(loop, name, used[name])
         if told is not None:
             mistakes.append(told)
-    if len(mistakes) == len(wrong):
-        if all(m.name == "wrong-update" and "adds" in m.says for m in mistakes) and len(wrong) == len(asked):
-            says = f"{KINDS['sign'].what}: the error, or the update"
-            mistakes.append(Mistake("sign", mistakes[0].place, says, ""))
-        return Grade(False, tuple(mistakes), three_hints(mistakes))
-    if mistakes:
-        return Grade(False, tuple(mistakes), three_hints(mistakes))
-    return marks
+    if not mistakes:
+        return marks
+    if len(mistakes) == len(asked) and all(m.name == "wrong-update" and "adds" in m.says for m in mistakes):
+        says = f"{KINDS['sign'].what}: the error, or the update"
+        mistakes.append(Mistake("sign", mistakes[0].place, says, ""))
+    return Grade(False, tuple(mistakes), three_hints(mistakes))
 
 
-def update_mistake(
-    problem: Problem, walks: Sequence[Walk], name: str, asked: Sequence[str], used: Sequence[Any], rate: float
-) -> Mistake | None:
+def update_mistake(loop: Loop, name: str, used: Sequence[Any]) -> Mistake | None:
     """The mistake in one parameter's update, if what it moved by is no gradient of its own."""
-    wrt = problem.named[name]
-    for kind, says, value in updates(problem, wrt, asked, rate):
+    walks, wrt = loop.walks, loop.problem.named[name]
+    for kind, says, value in updates(loop.problem, wrt, loop.asked, loop.rate):
         try:
             if all(agrees(u, value(walk)) for u, walk in zip(used, walks, strict=True)):
                 place = f"the update of {name} (d{name}), epoch 1"
-                return Mistake(kind, place, f"{KINDS[kind].what}: {says}", after_update(walks[0], wrt, used[0], rate))
+                return Mistake(
+                    kind, place, f"{KINDS[kind].what}: {says}", after_update(walks[0], wrt, used[0], loop.rate)
+                )
         except (ValueError, KeyError):
             continue
     return None
@@ -135,42 +148,27 @@ def moved_on(walk: Walk, moved: Sequence[Step], rate: float, forward_again: bool
     return Walk(walk.problem, numbers)
 
 
-def later_steps(
-    problem: Problem,
-    f: Callable[..., Any],
-    names: Sequence[str],
-    walks: Sequence[Walk],
-    asked: Sequence[str],
-    steps: int,
-    rate: float,
-) -> Grade:
+def later_steps(loop: Loop, steps: int) -> Grade:
     """The verdict where the first step is right: gradients may pile up from the second on."""
-    parameters = [problem.named[name] for name in asked]
+    rate = loop.rate
+    parameters = [loop.problem.named[name] for name in loop.asked]
     for count in range(2, max(steps, 2) + 1):
-        for walk in walks:
-            theirs = run_plain(f, names, walk, asked, steps=count, rate=rate)
+        for walk in loop.walks:
+            theirs = loop.after(walk, count)
             points = [walk]
             for _ in range(count - 1):
                 points.append(moved_on(points[-1], parameters, rate, True))
-            for name, step in zip(asked, parameters, strict=True):
+            for name, step in zip(loop.asked, parameters, strict=True):
                 last = points[-1]
                 ours = last.numbers[step] - rate * np.asarray(last.right[step])
                 if not agrees(theirs[name], ours):
-                    return later_mistake(problem, walks, name, step, theirs[name], points, rate, count)
+                    return later_mistake(name, step, theirs[name], points, rate)
     return Grade(True, (), ())
 
 
-def later_mistake(
-    problem: Problem,
-    walks: Sequence[Walk],
-    name: str,
-    step: Step,
-    theirs: Any,
-    points: Sequence[Walk],
-    rate: float,
-    count: int,
-) -> Grade:
+def later_mistake(name: str, step: Step, theirs: Any, points: Sequence[Walk], rate: float) -> Grade:
     """What goes wrong after the first step: gradients that are kept, or values that are not computed again."""
+    count = len(points)
     used = (np.asarray(points[-1].numbers[step]) - theirs) / rate
     piled = sum(np.asarray(point.right[step]) for point in points)
     kind, says = "unclassified", f"step {count} is wrong, and those before it are right"
