@@ -25,11 +25,9 @@ import numpy as np
 
 from chainrule.core.numpy_calls import called, operation_of
 from chainrule.core.operation import Operation, book, compositions, is_node
-from chainrule.core.operators import Operators
+from chainrule.core.stand_in import Argument, Shape
 from chainrule.core.state import Quiet
 from chainrule.errors import GraphError, ShapeError
-
-Shape = tuple[int, ...]
 
 
 class Level(NamedTuple):
@@ -62,7 +60,7 @@ def one_level(size: int) -> Iterator[Level]:
         running.levels.remove(level)
 
 
-class Mapped(Operators):
+class Mapped(Argument):
     """What a mapped function sees of one argument: an example's shape, whose numbers are those of all examples.
 
     >>> import chainrule as cr, numpy as np
@@ -75,8 +73,7 @@ class Mapped(Operators):
     """All examples along a first axis: an array, a Tensor, or a `Mapped` of a map around."""
     level: Level
 
-    takes_over = True
-    """Other kinds of node that meet one in an operation leave the operation to it."""
+    unknown = "inside vmap there is no"
 
     def __init__(self, inner: Any, level: Level) -> None:
         self.inner = inner
@@ -92,16 +89,6 @@ class Mapped(Operators):
         return self.inner.shape[1:]
 
     @property
-    def ndim(self) -> int:
-        """The number of axes of one example."""
-        return len(self.inner.shape) - 1
-
-    @property
-    def size(self) -> int:
-        """The number of entries of one example."""
-        return int(np.prod(self.shape, dtype=int))
-
-    @property
     def dtype(self) -> Any:
         """The type of the entries."""
         return self.inner.dtype
@@ -111,66 +98,15 @@ class Mapped(Operators):
         """Whether a gradient may pass."""
         return bool(getattr(self.inner, "requires_grad", False))
 
-    @property
-    def T(self) -> Any:
-        """The transpose."""
-        return book["transpose"](self)
-
-    @property
-    def data(self) -> Any:
-        """The numbers without the graph."""
-        return self.detach()
-
     def detach(self) -> Mapped:
         """The same numbers outside the graph: no gradient passes."""
         return on_core(self, lambda x: x.detach().data if is_node(x) else x)
-
-    def reshape(self, *shape: Any) -> Any:
-        """The same entries in another shape; one length may be -1."""
-        return book["reshape"](self, shape=shape[0] if len(shape) == 1 else shape)
-
-    def transpose(self, *axes: Any) -> Any:
-        """The axes in another order; reversed where none is given."""
-        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
-        return book["transpose"](self, axes=order)
-
-    def astype(self, dtype: Any, copy: bool = True) -> Any:
-        """The same numbers in another type, always a copy."""
-        return book["astype"](self, dtype=np.dtype(dtype))
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("a number has no length")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Any]:
-        return (self[i] for i in range(len(self)))
 
     def __getitem__(self, key: Any) -> Any:
         parts = key if isinstance(key, tuple) else (key,)
         if any(isinstance(part, Mapped) for part in parts):
             return example_by_example(book["index"], (self,), {"key": key}, deepest((self, *parts)))
         return book["index"](self, key=key)
-
-    def __matmul__(self, other: Any) -> Any:
-        return compositions["matmul"](self, other)
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return compositions["matmul"](other, self)
-
-    def __eq__(self, other: object) -> Any:
-        return book["equal"](self, other)
-
-    def __ne__(self, other: object) -> Any:
-        return book["not_equal"](self, other)
-
-    __hash__ = object.__hash__
-
-    def __getattr__(self, name: str) -> Any:
-        function = compositions.get(name) or book.get(name)
-        if function is None or name.startswith("__"):
-            raise AttributeError(f"inside vmap there is no {name!r}")
-        return lambda *rest, **settings: function(self, *rest, **settings)
 
     def __bool__(self) -> bool:
         raise GraphError(

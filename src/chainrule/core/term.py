@@ -20,18 +20,17 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.numpy_calls import operation_of, sorted_out
-from chainrule.core.operation import NUMBERS, Operation, book, compositions, is_node
-from chainrule.core.operators import NO_SETTINGS, Operators
+from chainrule.core.operation import NUMBERS, Operation, book, is_node
+from chainrule.core.operators import NO_SETTINGS
+from chainrule.core.stand_in import Shape, StandIn
 from chainrule.core.state import Quiet
 from chainrule.errors import DtypeError, GraphError
-
-Shape = tuple[int, ...]
 
 known: weakref.WeakValueDictionary[Any, Term] = weakref.WeakValueDictionary()
 """Every term in use, by what it is made of."""
 
 
-class Term(Operators):
+class Term(StandIn):
     """A symbol, a constant array, or an operation on terms and plain numbers; its shape is all it knows of its value.
 
     >>> import chainrule as cr
@@ -53,6 +52,8 @@ class Term(Operators):
     number: Any
     """A constant's number or array; None for anything else."""
     edges: tuple[tuple[int, Term], ...]
+
+    unknown = "a term has no"
 
     def __init__(
         self,
@@ -90,24 +91,9 @@ class Term(Operators):
         return found
 
     @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """The number of entries."""
-        return int(np.prod(self.shape, dtype=int))
-
-    @property
     def dtype(self) -> np.dtype[Any]:
         """Symbols stand for real numbers of double precision."""
         return np.dtype(np.float64)
-
-    @property
-    def T(self) -> Any:
-        """The transpose."""
-        return book["transpose"](self)
 
     @property
     def requires_grad(self) -> bool:
@@ -121,37 +107,8 @@ class Term(Operators):
     def check_unchanged(self, edges: Any) -> None:
         """Symbols do not change."""
 
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("a term without axes has no length")
-        return self.shape[0]
-
-    def __iter__(self) -> Any:
-        return (self[i] for i in range(len(self)))
-
-    def __getitem__(self, key: Any) -> Any:
-        return book["index"](self, key=key)
-
-    def __matmul__(self, other: Any) -> Any:
-        return compositions["matmul"](self, other)
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return compositions["matmul"](other, self)
-
     def __bool__(self) -> bool:
         raise GraphError("a formula has no number to branch on: use where(condition, x, y)")
-
-    def __getattr__(self, name: str) -> Any:
-        function = compositions.get(name) or book.get(name)
-        if function is None or name.startswith("__"):
-            raise AttributeError(f"a term has no {name!r}")
-        return lambda *rest, **settings: function(self, *rest, **settings)
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
-        operation = operation_of(ufunc)
-        if method != "__call__" or settings or operation is None:
-            return NotImplemented
-        return operation(*inputs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         operation = operation_of(function)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
@@ -24,11 +24,10 @@ from chainrule.core.labels import is_users, users_line
 from chainrule.core.mapped import Mapped
 from chainrule.core.numpy_calls import called, operation_of
 from chainrule.core.operation import NUMBERS, Operation, book, compositions, kernels
-from chainrule.core.operators import NO_SETTINGS, Operators
+from chainrule.core.operators import NO_SETTINGS
+from chainrule.core.stand_in import Argument, Shape
 from chainrule.core.state import Quiet
 from chainrule.errors import DtypeError, GraphError
-
-Shape = tuple[int, ...]
 
 
 class Recording:
@@ -89,7 +88,7 @@ def name_locals(frame: FrameType) -> None:
                     part.named(f"{name}_{i}")
 
 
-class Traced(Operators):
+class Traced(Argument):
     """What a traced function sees of an array: an example of it, and how it came about.
 
     `settings` and `inputs` may hold others. `edges` are the pairs ``(slot, input)`` through which a gradient passes.
@@ -124,8 +123,7 @@ class Traced(Operators):
     step: Traced
     """The node itself; of a detached one the node that it was detached from."""
 
-    takes_over = True
-    """Other kinds of node that meet one in an operation leave the operation to it."""
+    unknown = "while a function is traced there is no"
 
     def __init__(
         self, op: Operation | None, inputs: tuple[Any, ...], settings: dict[str, Any], number: Any, label: str = ""
@@ -181,29 +179,9 @@ class Traced(Operators):
         return np.shape(self.number)
 
     @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """The number of entries."""
-        return int(np.prod(self.shape, dtype=int))
-
-    @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the entries."""
         return np.asarray(self.number).dtype
-
-    @property
-    def T(self) -> Any:
-        """The transpose."""
-        return book["transpose"](self)
-
-    @property
-    def data(self) -> Any:
-        """The same without the graph."""
-        return self.detach()
 
     def detach(self) -> Traced:
         """The same numbers outside the graph: no gradient passes."""
@@ -231,50 +209,6 @@ class Traced(Operators):
 
     def check_unchanged(self, edges: Any) -> None:
         """What is traced does not change."""
-
-    def reshape(self, *shape: Any) -> Any:
-        """The same entries in another shape; one length may be -1."""
-        return book["reshape"](self, shape=shape[0] if len(shape) == 1 else shape)
-
-    def transpose(self, *axes: Any) -> Any:
-        """The axes in another order; reversed where none is given."""
-        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
-        return book["transpose"](self, axes=order)
-
-    def astype(self, dtype: Any, copy: bool = True) -> Any:
-        """The same numbers in another type."""
-        return book["astype"](self, dtype=np.dtype(dtype))
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("a number has no length")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Any]:
-        return (self[i] for i in range(len(self)))
-
-    def __getitem__(self, key: Any) -> Any:
-        return book["index"](self, key=key)
-
-    def __matmul__(self, other: Any) -> Any:
-        return compositions["matmul"](self, other)
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return compositions["matmul"](other, self)
-
-    def __eq__(self, other: object) -> Any:
-        return book["equal"](self, other)
-
-    def __ne__(self, other: object) -> Any:
-        return book["not_equal"](self, other)
-
-    __hash__ = object.__hash__
-
-    def __getattr__(self, name: str) -> Any:
-        function = compositions.get(name) or book.get(name)
-        if function is None or name.startswith("__"):
-            raise AttributeError(f"while a function is traced there is no {name!r}")
-        return lambda *rest, **settings: function(self, *rest, **settings)
 
     def __bool__(self) -> bool:
         raise GraphError(

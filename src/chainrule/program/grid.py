@@ -8,15 +8,13 @@ left is what a person would write.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.differential import unknown
-from chainrule.core.numpy_calls import operation_of
-from chainrule.core.operation import Linear, Operation, Pointwise, book, compositions, kernels
-from chainrule.core.operators import Operators
+from chainrule.core.operation import Linear, Operation, Pointwise, book, kernels
+from chainrule.core.stand_in import StandIn
 from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term
 from chainrule.core.walk import Edges, walk
@@ -114,11 +112,13 @@ ARITHMETIC: dict[str, Callable[..., Cell]] = {
 """Operations that a cell does itself, so that zeros and ones vanish."""
 
 
-class Grid(Operators):
+class Grid(StandIn):
     """An array of cells, on which operations of the book act as on any array."""
 
     __slots__ = ("cells",)
     cells: Array
+
+    unknown = "a grid has no"
 
     def __init__(self, cells: Any) -> None:
         self.cells = np.asarray(cells, object)
@@ -127,16 +127,6 @@ class Grid(Operators):
     def shape(self) -> tuple[int, ...]:
         """The length along each axis."""
         return self.cells.shape
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return self.cells.ndim
-
-    @property
-    def size(self) -> int:
-        """The number of entries."""
-        return self.cells.size
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -149,36 +139,9 @@ class Grid(Operators):
         return True
 
     @property
-    def T(self) -> Any:
-        """The transpose."""
-        return book["transpose"](self)
-
-    @property
     def numbers(self) -> Array:
         """What the entries come to here."""
         return np.array([float(cell) for cell in self.cells.flat]).reshape(self.shape)
-
-    def __len__(self) -> int:
-        return len(self.cells)
-
-    def __getitem__(self, key: Any) -> Any:
-        return book["index"](self, key=key)
-
-    def __matmul__(self, other: Any) -> Any:
-        return compositions["matmul"](self, other)
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return compositions["matmul"](other, self)
-
-    def __getattr__(self, name: str) -> Any:
-        function: Any = None if name.startswith("__") else compositions.get(name) or book.get(name)
-        if function is None:
-            raise AttributeError(f"a grid has no {name!r}")
-        return partial(function, self)
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
-        operation = operation_of(ufunc)
-        return NotImplemented if operation is None or settings or method != "__call__" else operation(*inputs)
 
     @staticmethod
     def __kernel__(name: str, x: Any, *rest: Any, **settings: Any) -> Any:

@@ -1,0 +1,107 @@
+"""What all that stand in for an array have in common: they know their shape, and the book of rules does the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+
+from chainrule.core.numpy_calls import operation_of
+from chainrule.core.operation import book, compositions
+from chainrule.core.operators import Operators
+
+Shape = tuple[int, ...]
+
+
+class StandIn(Operators):
+    """The base of what rules and functions take for an array; it says what its shape is, and takes operations over."""
+
+    __slots__ = ()
+    shape: Any
+    """The length along each axis."""
+    unknown: ClassVar[str]
+    """How the message begins that there is nothing of a name."""
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return int(np.prod(self.shape, dtype=int))
+
+    @property
+    def T(self) -> Any:
+        """The transpose."""
+        return book["transpose"](self)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("a number has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, key: Any) -> Any:
+        return book["index"](self, key=key)
+
+    def __matmul__(self, other: Any) -> Any:
+        return compositions["matmul"](self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return compositions["matmul"](other, self)
+
+    def __getattr__(self, name: str) -> Any:
+        function = compositions.get(name) or book.get(name)
+        if function is None or name.startswith("__"):
+            raise AttributeError(f"{self.unknown} {name!r}")
+        return lambda *rest, **settings: function(self, *rest, **settings)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
+        operation = operation_of(ufunc)
+        if method != "__call__" or settings or operation is None:
+            return NotImplemented
+        return operation(*inputs)
+
+
+class Argument(StandIn):
+    """The base of what a user's function is given for an array: it has an array's methods, and compares by entry."""
+
+    __slots__ = ()
+
+    takes_over = True
+    """Other kinds of node that meet one in an operation leave the operation to it."""
+
+    @property
+    def data(self) -> Any:
+        """The numbers without the graph."""
+        return self.detach()
+
+    def detach(self) -> Any:
+        """The same numbers outside the graph: no gradient passes."""
+        raise NotImplementedError
+
+    def reshape(self, *shape: Any) -> Any:
+        """The same entries in another shape; one length may be -1."""
+        return book["reshape"](self, shape=shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Any:
+        """The axes in another order; reversed where none is given."""
+        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
+        return book["transpose"](self, axes=order)
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        """The same numbers in another type."""
+        return book["astype"](self, dtype=np.dtype(dtype))
+
+    def __eq__(self, other: object) -> Any:
+        return book["equal"](self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return book["not_equal"](self, other)
+
+    __hash__ = object.__hash__
