@@ -117,35 +117,20 @@ COMMON: dict[str, Callable[..., Text]] = {
     "where": lambda condition, x, y: choice(holds(condition), x, y),
 }
 
-FUNCTIONS = [
-    "acos",
-    "acosh",
-    "asin",
-    "asinh",
-    "atan",
-    "atan2",
-    "atanh",
-    "cbrt",
-    "ceil",
-    "cos",
-    "cosh",
-    "exp",
-    "expm1",
-    "floor",
-    "hypot",
-    "log",
-    "log10",
-    "log1p",
-    "log2",
-    "pow",
-    "sin",
-    "sinh",
-    "sqrt",
-    "tan",
-    "tanh",
-    "trunc",
-]
+
+def words(text: str) -> list[str]:
+    """The words of a text."""
+    return text.split()
+
+
+FUNCTIONS = words("""
+    acos acosh asin asinh atan atan2 atanh cbrt ceil cos cosh exp expm1 floor hypot log log10 log1p log2 pow sin
+    sinh sqrt tan tanh trunc
+""")
 """What both languages call as NumPy does, apart from what stands in front."""
+
+OWN = words("i j k l m n s at best sum")
+"""Letters of loops and running numbers: what the written lines call so themselves in both languages."""
 
 
 def series() -> Sequence[float]:
@@ -183,65 +168,12 @@ C = Language(
         ),
     },
     reserved=frozenset(
-        [
-            "auto",
-            "break",
-            "case",
-            "char",
-            "const",
-            "continue",
-            "default",
-            "do",
-            "double",
-            "else",
-            "enum",
-            "extern",
-            "float",
-            "for",
-            "goto",
-            "if",
-            "inline",
-            "int",
-            "long",
-            "main",
-            "register",
-            "restrict",
-            "return",
-            "short",
-            "signed",
-            "sizeof",
-            "static",
-            "struct",
-            "switch",
-            "typedef",
-            "union",
-            "unsigned",
-            "void",
-            "volatile",
-            "while",
-            "abs",
-            "div",
-            "exp",
-            "gamma",
-            "j0",
-            "j1",
-            "jn",
-            "log",
-            "y0",
-            "y1",
-            "yn",
-            "i",
-            "j",
-            "k",
-            "l",
-            "m",
-            "n",
-            "s",
-            "at",
-            "best",
-            "sum",
-            "work",
-        ]
+        OWN
+        + words("""
+        auto break case char const continue default do double else enum extern float for goto if inline int long
+        main register restrict return short signed sizeof static struct switch typedef union unsigned void volatile
+        while abs div exp gamma j0 j1 jn log y0 y1 yn work
+        """)
     ),
     infinity="INFINITY",
     undefined="NAN",
@@ -316,81 +248,13 @@ JAVASCRIPT = Language(
         ),
     },
     reserved=frozenset(
-        [
-            "arguments",
-            "await",
-            "break",
-            "case",
-            "catch",
-            "class",
-            "const",
-            "continue",
-            "debugger",
-            "default",
-            "delete",
-            "do",
-            "else",
-            "enum",
-            "eval",
-            "export",
-            "extends",
-            "false",
-            "finally",
-            "for",
-            "function",
-            "if",
-            "implements",
-            "import",
-            "in",
-            "instanceof",
-            "interface",
-            "let",
-            "new",
-            "null",
-            "package",
-            "private",
-            "protected",
-            "public",
-            "return",
-            "static",
-            "super",
-            "switch",
-            "this",
-            "throw",
-            "true",
-            "try",
-            "typeof",
-            "undefined",
-            "var",
-            "void",
-            "while",
-            "with",
-            "yield",
-            "Math",
-            "Number",
-            "Float64Array",
-            "Array",
-            "ERFC",
-            "i",
-            "j",
-            "k",
-            "l",
-            "m",
-            "n",
-            "s",
-            "at",
-            "best",
-            "sum",
-            "flat",
-            "shapes",
-            "values",
-            "forward",
-            "backward",
-            "module",
-            "exports",
-            "NaN",
-            "Infinity",
-        ]
+        OWN
+        + words("""
+        arguments await break case catch class const continue debugger default delete do else enum eval export
+        extends false finally for function if implements import in instanceof interface let new null package private
+        protected public return static super switch this throw true try typeof undefined var void while with yield
+        Math Number Float64Array Array ERFC flat shapes values forward backward module exports NaN Infinity
+        """)
     ),
     infinity="Infinity",
     undefined="NaN",
