@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from types import FunctionType
 
 import numpy as np
 import pytest
@@ -370,6 +371,18 @@ def test_names_are_the_users_and_never_meet():
     odd = cr.compile(lambda params: params["lambda"] * params["1x"] + params["a b"] * params["np"])
     given = {"lambda": 1.0, "1x": 2.0, "a b": 3.0, "np": 4.0}
     assert odd(given) == 14.0
+
+
+def test_names_are_looked_for_past_classes_of_functions_and_variables_without_a_value():
+    if not TABLE.size:
+        later = 2.0
+
+    def f(x):
+        return cr.sum(x * TABLE) if isinstance(f, FunctionType) else x * later
+
+    compiled = cr.compile(f)
+    same(compiled(TABLE + 1), np.sum((TABLE + 1) * TABLE))
+    assert "TABLE" in compiled.source()
 
 
 def test_explain_says_what_was_saved():

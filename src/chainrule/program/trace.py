@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, signature
+from types import CodeType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -102,11 +103,19 @@ def labels_around(f: Any, sources: Sequence[Any]) -> dict[int, str]:
 def variables_of(function: Any) -> list[tuple[str, Any]]:
     """What a function reads from around it, by name; of another thing that can be called, what it holds."""
     code = getattr(function, "__code__", None)
-    if code is None:
+    if not isinstance(code, CodeType):
         return [] if isinstance(function, type) else list(parts("net", function)) or of_module(function)
-    cells: list[Any] = [cell.cell_contents for cell in function.__closure__ or ()]
+    cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
     globals_used = [(name, function.__globals__[name]) for name in code.co_names if name in function.__globals__]
-    return [*zip(code.co_freevars, cells, strict=True), *globals_used]
+    return [*[(name, held) for name, cell in cells for held in contents(cell)], *globals_used]
+
+
+def contents(cell: Any) -> list[Any]:
+    """What a variable around a function holds; nothing where it was not set yet, or deleted."""
+    try:
+        return [cell.cell_contents]
+    except ValueError:
+        return []
 
 
 def of_module(function: Any) -> list[tuple[str, Any]]:
