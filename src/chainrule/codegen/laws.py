@@ -8,6 +8,7 @@ a function of the builder and a step, and gives a step, a plain number, or None 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -32,11 +33,15 @@ MOST_CLASSES = 4096
 """One-hot rows of more entries are not taken from an identity matrix."""
 
 
-def law(name: str) -> Callable[[Law], Law]:
-    """Declare a law under the name that `explain` gives it."""
+def law(name: str, *operations: str) -> Callable[[Law], Law]:
+    """Declare a law under the name that `explain` gives it, for steps of these operations if some are named."""
 
     def declared(function: Law) -> Law:
-        LAWS.append((name, function))
+        @wraps(function)
+        def fitting(b: Builder, step: Step) -> Any:
+            return function(b, step) if name_of(step) in operations else None
+
+        LAWS.append((name, fitting if operations else function))
         return function
 
     return declared
@@ -115,11 +120,9 @@ def as_typed(number: Any, step: Step) -> Any:
     return int(number) if whole and floating and not (number == 0 and np.signbit(number)) else number
 
 
-@law("·1")
+@law("·1", "mul", "div")
 def times_one(b: Builder, step: Step) -> Any:
     """x·1 and x/1 are x; x·(−1) is −x."""
-    if not is_only(step, "mul", "div"):
-        return None
     x, y = step.inputs
     for factor, other in ((y, x), (x, y)) if is_only(step, "mul") else ((y, x),):
         number = b.number(factor)
@@ -131,22 +134,18 @@ def times_one(b: Builder, step: Step) -> Any:
     return None
 
 
-@law("+0")
+@law("+0", "add", "sub")
 def plus_zero(b: Builder, step: Step) -> Any:
     """x + 0 and x − 0 are x."""
-    if not is_only(step, "add", "sub"):
-        return None
     x, y = step.inputs
     if b.number(y) == 0 and isinstance(x, Step):
         return x
     return y if is_only(step, "add") and b.number(x) == 0 and isinstance(y, Step) else None
 
 
-@law("double transposes")
+@law("double transposes", "swap", "transpose")
 def twice_turned(b: Builder, step: Step) -> Any:
     """What is turned twice is turned once, or not at all."""
-    if not is_only(step, "swap", "transpose"):
-        return None
     x = step.inputs[0]
     order = axes_of(step)
     if order == tuple(range(step.ndim)):
@@ -244,11 +243,9 @@ def shapes_outside(b: Builder, step: Step) -> Any:
     return b.step("reshape", b.step(step.op, *inputs, **step.settings), shape=step.shape)
 
 
-@law("sums in one")
+@law("sums in one", "sum")
 def sums_in_one(b: Builder, step: Step) -> Any:
     """The sum of all is the same in any shape, and of sums the sum; along axes of one entry nothing is added."""
-    if not is_only(step, "sum"):
-        return None
     x: Any = step.inputs[0]
     if x.size == step.size:
         return b.step("reshape", x, shape=step.shape)
@@ -258,10 +255,10 @@ def sums_in_one(b: Builder, step: Step) -> Any:
     return None
 
 
-@law("x + x is 2x")
+@law("x + x is 2x", "add")
 def twice(b: Builder, step: Step) -> Any:
     """What is added to itself is doubled."""
-    if is_only(step, "add") and step.inputs[0] is step.inputs[1]:
+    if step.inputs[0] is step.inputs[1]:
         return b.step("mul", b.constant(2, step.dtype), step.inputs[0])
     return None
 
@@ -291,11 +288,9 @@ def as_vector(x: Any, axis: int) -> Step | None:
     return None
 
 
-@law("sums over the axes that were repeated")
+@law("sums over the axes that were repeated", "sum_to")
 def as_sum(b: Builder, step: Step) -> Any:
     """What adds up the copies of a broadcast is a sum over axes."""
-    if not is_only(step, "sum_to"):
-        return None
     x: Any = step.inputs[0]
     lead = x.ndim - step.ndim
     ones = tuple([lead + i for i, n in enumerate(step.shape) if n == 1 and x.shape[lead + i] != 1])
@@ -305,24 +300,22 @@ def as_sum(b: Builder, step: Step) -> Any:
     return b.step("reshape", total, shape=step.shape) if lead and ones else total
 
 
-@law("sums of copies")
+@law("sums of copies", "sum", "mean")
 def sum_of_copies(b: Builder, step: Step) -> Any:
     """The sum over an axis along which a number was repeated is a multiple of it."""
-    if not is_only(step, "sum", "mean") or not is_only(step.inputs[0], "broadcast_to"):
-        return None
-    x = step.inputs[0]
-    inner = x.inputs[0]
-    if not isinstance(inner, Step) or inner.shape:
+    x: Any = step.inputs[0]
+    inner = copies_of(x)
+    if inner is None:
         return None
     count = 1 if is_only(step, "mean") else x.size // max(step.size, 1)
     number = b.step("mul", inner, b.constant(count, step.dtype))
     return number if not step.shape else b.step("broadcast_to", number, shape=step.shape)
 
 
-@law("rows with one entry")
+@law("rows with one entry", "sum")
 def row_sums_of_scatter(b: Builder, step: Step) -> Any:
     """Rows into which one entry each was put have that entry as their sum."""
-    if not is_only(step, "sum") or step.settings["axis"] not in (1, -1):
+    if step.settings["axis"] not in (1, -1):
         return None
     x = step.inputs[0]
     if is_only(x, "scatter") and is_one_a_row(b, x) and isinstance(x.inputs[0], Step):
@@ -347,10 +340,10 @@ def is_one_a_row(b: Builder, x: Step) -> bool:
     return places.shape == (x.shape[0],) and np.array_equal(rows, np.arange(x.shape[0]))
 
 
-@law("one-hot rows")
+@law("one-hot rows", "scatter")
 def one_hot_rows(b: Builder, step: Step) -> Any:
     """Ones put at a place of each row are rows of the identity matrix."""
-    if not is_only(step, "scatter") or not is_one_a_row(b, step) or step.shape[1] > MOST_CLASSES:
+    if not is_one_a_row(b, step) or step.shape[1] > MOST_CLASSES:
         return None
     value = step.inputs[0]
     if not is_only(value, "broadcast_to") or b.number(value.inputs[0]) is None:
@@ -402,11 +395,9 @@ def negated(b: Builder, x: Any) -> Any:
     return None
 
 
-@law("numbers gathered")
+@law("numbers gathered", "mul", "div")
 def numbers_gathered(b: Builder, step: Step) -> Any:
     """The numbers in a product are one number, in front."""
-    if not is_only(step, "mul", "div"):
-        return None
     x, y = step.inputs
     if is_only(step, "mul"):
         if b.number(x) is None and b.number(y) is not None:
@@ -449,11 +440,9 @@ def scaled(b: Builder, number: Any, x: Step, like: Step) -> Step:
     return b.step("mul", b.constant(number, like.dtype), x)
 
 
-@law("one quotient")
+@law("one quotient", "mul")
 def quotients(b: Builder, step: Step) -> Any:
     """A reciprocal times x is a quotient, and what is divided last is what is largest."""
-    if not is_only(step, "mul"):
-        return None
     for x, y in (step.inputs, step.inputs[::-1]):
         if is_only(x, "div") and isinstance(y, Step):
             top, bottom = x.inputs
@@ -464,11 +453,9 @@ def quotients(b: Builder, step: Step) -> Any:
     return None
 
 
-@law("softmax with cross-entropy is p − y")
+@law("softmax with cross-entropy is p − y", "add", "sub")
 def common_number(b: Builder, step: Step) -> Any:
     """c·p − c·y is c·(p − y)."""
-    if not is_only(step, "add", "sub"):
-        return None
     left, right = [factor_of(b, x) for x in step.inputs]
     if left is None or right is None or abs(left[0]) != abs(right[0]):
         return None
@@ -481,19 +468,18 @@ def common_number(b: Builder, step: Step) -> Any:
     return scaled(b, number, inner, step) if inner.shape == step.shape else None
 
 
-@law("masks from the output")
+@law("masks from the output", "greater")
 def mask_from_output(b: Builder, step: Step) -> Any:
     """Where relu let x pass, its output is positive: x need not be kept."""
-    if not is_only(step, "greater") or b.number(step.inputs[1]) != 0:
+    if b.number(step.inputs[1]) != 0:
         return None
     x = step.inputs[0]
     relu = next((now for now in b.known.values() if is_only(now, "relu") and now.inputs[0] is x), None)
     return None if relu is None else b.step("greater", relu, step.inputs[1])
 
 
-@law("numbers before products")
-def number_out_of_product(b: Builder, step: Step) -> Any:
-    """A number in a matrix product or a sum is applied to whichever side is smaller."""
-    if is_only(step, "sum") and (split := factor_of(b, step.inputs[0])) is not None:
-        return scaled(b, split[0], b.step("sum", split[1], **step.settings), step) if not step.shape else None
-    return None
+@law("numbers before products", "sum")
+def number_out_of_sum(b: Builder, step: Step) -> Any:
+    """The sum of all multiples is the multiple of the sum."""
+    split = None if step.shape else factor_of(b, step.inputs[0])
+    return None if split is None else scaled(b, split[0], b.step("sum", split[1], **step.settings), step)
