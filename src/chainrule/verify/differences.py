@@ -257,6 +257,11 @@ ORDER = ("bug", "no number", "undecided", "kink", "truncation", "rounding", "rig
 """What a reader must see first."""
 
 
+def rank(judged: Any) -> tuple[int, float]:
+    """By its verdict and how far it is off: what must be seen first is least."""
+    return ORDER.index(judged.verdict), -judged.off
+
+
 def judge(found: Ladder, derivative: Any, typical: float = 0.0, allowed: float = 0.0) -> Judged:
     """The derivative of every output against the quotients: the judgement of the one that is worst.
 
@@ -265,7 +270,7 @@ def judge(found: Ladder, derivative: Any, typical: float = 0.0, allowed: float =
     """
     given = row(derivative)
     judged = [judge_one(found, j, float(given[j]), typical, allowed) for j in range(given.size)]
-    return min(judged, key=lambda one: (ORDER.index(one.verdict), -one.off))
+    return min(judged, key=rank)
 
 
 def judge_one(found: Ladder, j: int, given: float, typical: float, allowed: float) -> Judged:

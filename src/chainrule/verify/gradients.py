@@ -13,9 +13,9 @@ import numpy as np
 from chainrule.core.state import quietly
 from chainrule.errors import GraphError
 from chainrule.verify.backward import faults_of
-from chainrule.verify.differences import ORDER, SURE, Array, Judged, Ladder
+from chainrule.verify.differences import ORDER, SURE, Array, Judged, Ladder, rank
 from chainrule.verify.differing import Differing
-from chainrule.verify.moved import Found, Mover, rank
+from chainrule.verify.moved import Found, Mover
 from chainrule.verify.naming import Wrong, name_of_mistake
 from chainrule.verify.pair import Pair
 from chainrule.verify.report import Checked, Report, worst_first

@@ -12,7 +12,6 @@ from chainrule.core.state import Quiet
 from chainrule.verify.differences import (
     EPS,
     FINE,
-    ORDER,
     Along,
     Array,
     Judged,
@@ -20,6 +19,7 @@ from chainrule.verify.differences import (
     judge,
     ladder,
     noise_of,
+    rank,
     steps_for,
 )
 from chainrule.verify.subject import Leaf, Subject
@@ -64,11 +64,6 @@ class Found:
         self.wrong += judged.verdict == "bug"
         if self.worst is None or rank(judged) < rank(self.worst):
             self.worst, self.index, self.ladder = judged, index, steps
-
-
-def rank(judged: Judged) -> tuple[int, float]:
-    """What must be seen first is least."""
-    return ORDER.index(judged.verdict), -judged.off
 
 
 class Mover:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from chainrule.table import Table, json_of
-from chainrule.verify.differences import ORDER
+from chainrule.verify.differences import rank
 
 PASSING = ("right", "rounding", "truncation", "kink")
 MOST_SAID = 2
@@ -135,4 +135,4 @@ def row_of(checked: Checked) -> tuple[Any, ...]:
 
 def worst_first(checked: list[Checked]) -> tuple[Checked, ...]:
     """What a reader must see first."""
-    return tuple(sorted(checked, key=lambda one: (ORDER.index(one.verdict), -one.off)))
+    return tuple(sorted(checked, key=rank))
