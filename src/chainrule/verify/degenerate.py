@@ -22,7 +22,7 @@ from chainrule.errors import GraphError
 from chainrule.program import Step
 from chainrule.verify.answers.numbers import walk_at
 from chainrule.verify.marking.changes import Change, changes
-from chainrule.verify.marking.fingerprints import agrees, given
+from chainrule.verify.marking.fingerprints import agrees, agrees_everywhere, given
 from chainrule.verify.marking.marked import number
 from chainrule.verify.marking.problem import Problem, probes_of, read_problem
 from chainrule.verify.marking.walk import Walk
@@ -119,9 +119,9 @@ class Catalogue:
                 values = [given(change, walk) for walk in probes]
                 if any(v is None or not np.all(np.isfinite(v)) or np.shape(v) != wrt.shape for v in values):
                     continue
-                if same_everywhere(values, [walk.right[wrt] for walk in probes]):
+                if agrees_everywhere(values, [walk.right[wrt] for walk in probes]):
                     continue
-                if not any(same_everywhere(values, other) for other in seen):
+                if not any(agrees_everywhere(values, other) for other in seen):
                     seen.append(values)
                     found.append(change)
         self.changes = found
@@ -130,11 +130,6 @@ class Catalogue:
         """What each mistake gives at some numbers."""
         with Quiet():
             return [given(change, walk) for change in self.changes]
-
-
-def same_everywhere(one: Sequence[Any], other: Sequence[Any]) -> bool:
-    """Whether two lists of results are the same up to rounding."""
-    return all(agrees(a, b) for a, b in zip(one, other, strict=True))
 
 
 def degenerate(

@@ -17,8 +17,9 @@ import numpy as np
 
 from chainrule.core.operation import Pointwise
 from chainrule.program import Step
+from chainrule.verify.differing import broadcasts
 from chainrule.verify.marking import orders
-from chainrule.verify.marking.local_changes import ACTIVATIONS, Told, fits, pointwise_shares, softmax_shares
+from chainrule.verify.marking.local_changes import ACTIVATIONS, Told, pointwise_shares, softmax_shares
 from chainrule.verify.marking.matrix_changes import matrix_shares, raw_values
 from chainrule.verify.marking.problem import Problem, edges_of
 from chainrule.verify.marking.walk import Share, Walk
@@ -148,7 +149,7 @@ def stops(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
 def extras(problem: Problem, wrt: Step) -> Iterator[Change]:
     """A factor too many: a value of the problem that does not belong, or that stands twice."""
     for step in problem.program.steps:
-        if step is not problem.output and fits(step.shape, wrt.shape):
+        if step is not problem.output and broadcasts(step.shape, wrt.shape):
             yield Change(
                 "extra-factor",
                 f"{problem.name(step)}, in the gradient of {problem.name(wrt)}",
@@ -166,7 +167,7 @@ def errors(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Chang
             if prediction.shape != step.shape or prediction.op is None:
                 continue
             for target in problem.leaves.values():
-                if not fits(target.shape, step.shape) or target is wrt:
+                if not broadcasts(target.shape, step.shape) or target is wrt:
                     continue
                 scale = constant_ratio(g, walk.numbers[prediction] - walk.numbers[target])
                 if scale is None or not same_ratio(walks, step, prediction, target, scale):
@@ -250,7 +251,7 @@ def stretches(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
         for high in between:
             if low is high or low not in walk.below(high, wrt) or high.place <= low.place:
                 continue
-            if any(x is low for _, x in high.edges) or not fits(high.shape, low.shape):
+            if any(x is low for _, x in high.edges) or not broadcasts(high.shape, low.shape):
                 continue
             links = [s for s in walk.below(high, low) if s.op is not None]
             kinds = {s.op.name for s in links if s.op is not None}

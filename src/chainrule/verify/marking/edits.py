@@ -16,6 +16,7 @@ from chainrule.core.operation import Pointwise, book, compositions
 from chainrule.core.state import Quiet
 from chainrule.errors import ChainruleError
 from chainrule.program import Step
+from chainrule.verify.differing import broadcasts
 from chainrule.verify.marking.fingerprints import agrees
 from chainrule.verify.marking.local_changes import ACTIVATIONS
 from chainrule.verify.marking.problem import Problem
@@ -447,14 +448,6 @@ def look_up(walk: Walk, what: tuple[str, Step]) -> Any:
 def fitted(x: Any, shape: tuple[int, ...]) -> Any:
     """An array in a shape, transposed where it has to be."""
     return x if np.shape(x) == shape else np.transpose(x)
-
-
-def broadcasts(shape: tuple[int, ...], into: tuple[int, ...]) -> bool:
-    """Whether an array fits another entry by entry."""
-    try:
-        return np.broadcast_shapes(shape, into) == into
-    except ValueError:
-        return False
 
 
 def activation_between(below: Step, above: Step) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 
 from chainrule.core.operation import Pointwise, book
 from chainrule.program import Step
+from chainrule.verify.differing import broadcasts
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Share, Walk
 
@@ -286,19 +287,11 @@ def product_shares(problem: Problem, step: Step, slot: int, x: Step) -> Iterator
     for value in problem.program.steps:
         if value in (x, other) or value is problem.output:
             continue
-        if not fits(value.shape, step.shape):
+        if not broadcasts(value.shape, step.shape):
             continue
         says = f"{problem.name(value)} stands for {problem.name(other)}"
         for name in ["local-derivative-of-another"] * (value in slopes) + ["wrong-local-derivative"]:
             yield name, says, times_slope(lambda w, s, i, value=value: w.numbers[value])
-
-
-def fits(shape: tuple[int, ...], into: tuple[int, ...]) -> bool:
-    """Whether an array can be repeated to a shape."""
-    try:
-        return np.broadcast_shapes(shape, into) == into
-    except ValueError:
-        return False
 
 
 def factors_elsewhere(problem: Problem, step: Step) -> set[Step]:
