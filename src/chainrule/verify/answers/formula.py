@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -247,12 +248,13 @@ class Letters:
 
     def replaced(self, formula: str) -> str:
         """The formula with names in place of derivatives and primes."""
-        names = "|".join(sorted(map(re.escape, self.spellings()), key=len, reverse=True))
+        names = "|".join(sorted(map(re.escape, self.spellings), key=len, reverse=True))
         pattern = re.compile(DERIVATIVE.pattern.replace("{name}", names) + r"(?!\w)")
         formula = pattern.sub(self.derivative_letter, formula)
         formula = INDICATOR.sub(r"(\1)", formula)
         return PRIME.sub(lambda match: f"{PRIMED}{match[1]}".replace("σ", "sigmoid"), formula)
 
+    @cached_property
     def spellings(self) -> dict[str, str]:
         """Every way to write a name of the problem."""
         found = {name: name for name in self.problem.named}
@@ -265,7 +267,7 @@ class Letters:
 
     def derivative_letter(self, match: re.Match[str]) -> str:
         """A name for ``dL/dh``."""
-        spelled = self.spellings()
+        spelled = self.spellings
         top, bottom = self.problem.named[spelled[match[1]]], self.problem.named[spelled[match[2]]]
         name = f"D{len(self.standing)}quotient"
         self.standing[name] = lambda walk: derivative_of(walk, top, bottom)
@@ -275,7 +277,7 @@ class Letters:
         """How a name is looked up at a probe."""
         if name in self.standing:
             return self.standing[name]
-        spelled = self.spellings()
+        spelled = self.spellings
         if name in spelled:
             step = self.problem.named[spelled[name]]
             return lambda walk: walk.numbers[step]
@@ -293,7 +295,7 @@ class Letters:
 
     def gradient_name(self, name: str) -> Step | None:
         """The step whose gradient a name such as ``dz2``, ``grad_h`` or ``delta2`` stands for."""
-        spelled = self.spellings()
+        spelled = self.spellings
         output = self.problem.names.get(self.problem.output, "L")
         for before in (f"d{output}_d", f"d{output}d", "grad_", "d_", "d", "g"):
             if name.startswith(before) and name[len(before) :] in spelled:
@@ -356,7 +358,7 @@ def add_parts(parts: list[Part], formula: str, own: Mapping[str, int], letters: 
         else:
             look = letters.meaning(step.name)
             if look is None:
-                near = closest(step.name, letters.spellings())
+                near = closest(step.name, letters.spellings)
                 what = f"did you mean {near}?" if near else f"its names are {', '.join(letters.problem.named)}"
                 raise parsed.error(step, f"{step.name} is no name of the problem: {what}")
             parts.append(Part(look_up=look, text=step.name, name=called, line=line))

@@ -130,7 +130,7 @@ def read_rows(problem: Problem, walk: Walk, given: list[tuple[str, Printed]], ra
 
 def link_of(problem: Problem, letters: Letters, name: str) -> tuple[Step, Step] | None:
     """The two steps of a local derivative such as ``dh1_dz1`` or ``∂ŷ/∂z2``; the result's own are gradients."""
-    spelled = letters.spellings()
+    spelled = letters.spellings
     match = LINK.fullmatch(name.replace(" ", ""))
     if match is None or match[1] not in spelled or match[2] not in spelled:
         return None
@@ -140,7 +140,7 @@ def link_of(problem: Problem, letters: Letters, name: str) -> tuple[Step, Step] 
 
 def meaning(problem: Problem, letters: Letters, name: str) -> tuple[Step, str]:
     """What a line's name stands for."""
-    spelled = letters.spellings()
+    spelled = letters.spellings
     if name in spelled:
         return problem.named[spelled[name]], "value"
     plain = re.sub(r"\W", "", name.replace("/", "_"))

@@ -84,7 +84,7 @@ def shares_of(problem: Problem, walk: Walk, step: Step, slot: int, x: Step) -> I
         yield "sign", "the share enters with the other sign", lambda w, s, i, g: -w.share(s, i, g)
         yield "factor", "twice the share", lambda w, s, i, g: 2.0 * w.share(s, i, g)
         yield "factor", "half the share", lambda w, s, i, g: 0.5 * w.share(s, i, g)
-    if several_ways(problem):
+    if problem.has_several_ways:
         yield "missing-path", f"the way through {problem.name(step)} is left out", lambda w, s, i, g: np.zeros(x.shape)
     if isinstance(step.op, Pointwise):
         yield from pointwise_shares(problem, walk, step, slot, x)
@@ -97,11 +97,6 @@ def shares_of(problem: Problem, walk: Walk, step: Step, slot: int, x: Step) -> I
         yield from softmax_shares(step)
     else:
         yield from matrix_shares(problem, step, slot)
-
-
-def several_ways(problem: Problem) -> bool:
-    """Whether some value is used several times, so that one of its ways can be left out."""
-    return any(len(problem.consumers(s)) > 1 for s in problem.program.steps)
 
 
 def stops(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:

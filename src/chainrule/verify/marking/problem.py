@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -85,6 +86,11 @@ class Problem:
     def is_scalar(self) -> bool:
         """Whether every step is a single number."""
         return not any(step.shape for step in self.program.steps)
+
+    @cached_property
+    def has_several_ways(self) -> bool:
+        """Whether some value is used several times, so that one of its ways can be left out."""
+        return any(len(self.consumers(step)) > 1 for step in self.program.steps)
 
     def name(self, step: Step) -> str:
         """What the learner calls a step, or how it was written."""
@@ -233,8 +239,6 @@ def texts_of(program: Program, named: Mapping[str, Step]) -> dict[Step, str]:
 
 def traced_problem(f: Callable[..., Any], shapes: Mapping[str, tuple[int, ...]]) -> Problem:
     """A function, run once on random tensors; its arguments are the names."""
-    import inspect
-
     names = list(inspect.signature(f).parameters)
     random = np.random.default_rng(0)
     tensors = [Tensor(random.uniform(0.3, 1.2, shapes.get(name, ())), requires_grad=True) for name in names]
