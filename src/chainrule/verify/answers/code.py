@@ -60,6 +60,21 @@ def run_plain(
     return {name: np.asarray(x, np.float64) for name, x in results_by_name(given, asked).items()}
 
 
+def run_on_tape(
+    tape: Tape, f: Callable[..., Any], names: Sequence[str], walk: Walk, asked: Sequence[str]
+) -> dict[str, Any] | None:
+    """The results at a probe, with all that happened on the tape; None where the function stops."""
+    args: dict[str, Any] = {}
+    for name in names:
+        args[name] = tape.add(None, (), {}, np.array(walk.numbers[walk.problem.leaves[name]], np.float64))
+        tape.notes[-1].name = name
+    try:
+        with Quiet():
+            return results_by_name(watched(tape, f, args), asked)
+    except (GraphError, TypeError, ValueError, AttributeError, IndexError, KeyError):
+        return None
+
+
 def take_apart(problem: Problem, f: Callable[..., Any], walks: Sequence[Walk], asked: Sequence[str]) -> Working | None:
     """The function as a working, recorded at every probe; nothing where it takes another way at each."""
     names = arguments(problem, f)
@@ -67,15 +82,8 @@ def take_apart(problem: Problem, f: Callable[..., Any], walks: Sequence[Walk], a
     results: dict[str, int] = {}
     for walk in walks:
         tape = Tape()
-        args = {}
-        for name in names:
-            value = walk.numbers[problem.leaves[name]]
-            args[name] = tape.add(None, (), {}, np.array(value, np.float64))
-            tape.notes[-1].name = name
-        try:
-            with Quiet():
-                given = results_by_name(watched(tape, f, args), asked)
-        except (GraphError, TypeError, ValueError, AttributeError, IndexError, KeyError):
+        given = run_on_tape(tape, f, names, walk, asked)
+        if given is None:
             return None
         places = {name: x.place for name, x in given.items() if isinstance(x, Traced)}
         if len(places) < len(given) or (results and results != places):
@@ -102,13 +110,10 @@ def misfit(
         where = ""
         for walk in walks:
             tape = Tape((first, second, exchanged))
-            args = {name: tape.add(None, (), {}, np.array(walk.numbers[problem.leaves[name]], float)) for name in names}
-            try:
-                with Quiet():
-                    given = results_by_name(watched(tape, f, args), asked)
-            except (GraphError, TypeError, ValueError, AttributeError, IndexError, KeyError):
+            given = run_on_tape(tape, f, names, walk, asked)
+            if given is None or not tape.rearranged:
                 break
-            if not tape.rearranged or not all(agrees(bare(x), walk.right[problem.named[n]]) for n, x in given.items()):
+            if not all(agrees(bare(x), walk.right[problem.named[n]]) for n, x in given.items()):
                 break
             note = tape.notes[tape.rearranged[0]]
             line = linecache.getline(f.__code__.co_filename, note.line).strip()
