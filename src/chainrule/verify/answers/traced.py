@@ -73,13 +73,8 @@ class Tape:
         places: list[int] = []
         template = tuple([self.placed(x, places) for x in args])
         plain = {key: bare(x) for key, x in settings.items()}
-        if not any(isinstance(x, Hole) for x in template) or any(
-            isinstance(x, list | tuple | dict) and holes(x) for x in template
-        ):
-            simple = False
-        else:
-            simple = True
-        if simple:
+        nested = any(not isinstance(x, Hole) and holes(x) for x in template)
+        if places and not nested:
             template, extra = by_keyword(name, template)
             plain = {**plain, **extra}
             inputs = [x.place if isinstance(x, Hole) else self.add(None, (), {}, x).place for x in template]
