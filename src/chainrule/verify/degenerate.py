@@ -199,12 +199,12 @@ def groups(name: str, catalogue: Catalogue, walk: Walk) -> list[tuple[str, Any, 
     for change, value in zip(catalogue.changes, catalogue.at(walk), strict=True):
         if value is None or agrees(value, right):
             continue
-        for known, names in found:
-            if agrees(value, known):
-                names.append(f"{change.name} at {change.place.split(', on the way')[0]}")
-                break
+        told = f"{change.name} at {change.place.split(', on the way')[0]}"
+        same = next((names for known, names in found if agrees(value, known)), None)
+        if same is None:
+            found.append((value, [told]))
         else:
-            found.append((value, [f"{change.name} at {change.place.split(', on the way')[0]}"]))
+            same.append(told)
     return [(name, value, tuple(names)) for value, names in found if len(names) > 1]
 
 

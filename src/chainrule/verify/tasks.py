@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from chainrule.errors import CodeError
 from chainrule.expression.typed.given import Given, read_given
 from chainrule.verify.engines import check_engine
 from chainrule.verify.gradients import check_gradients
+from chainrule.verify.pytorch import loaded
 from chainrule.verify.running import load
 
 
@@ -63,7 +63,7 @@ def parameters_of(f: Any) -> list[tuple[str, inspect.Parameter]]:
 
 def is_of_torch(f: Any) -> bool:
     """Whether a function is written with PyTorch, as its file shows: it has no other library of tensors there."""
-    torch = sys.modules.get("torch")
+    torch = loaded()
     held = getattr(f, "__globals__", {}).values()
     return torch is not None and any(x is torch for x in held) and not any(
         getattr(x, "__name__", "").partition(".")[0] == "chainrule" for x in held
@@ -72,9 +72,8 @@ def is_of_torch(f: Any) -> bool:
 
 def in_torch(x: Any) -> Any:
     """A number or array as a tensor."""
-    return (
-        sys.modules["torch"].tensor(x, dtype=sys.modules["torch"].float64) if isinstance(x, float | np.ndarray) else x
-    )
+    torch = loaded()
+    return torch.tensor(x, dtype=torch.float64) if isinstance(x, float | np.ndarray) else x
 
 
 def engine_of_code(path: str, name: str, backward: str) -> dict[str, Any]:
