@@ -18,6 +18,7 @@ from chainrule.verify.differing import Differing
 from chainrule.verify.moved import Found, Mover
 from chainrule.verify.naming import Wrong, name_of_mistake
 from chainrule.verify.pair import Pair
+from chainrule.verify.pytorch import InTorch, is_torch
 from chainrule.verify.report import Checked, Report, worst_first
 from chainrule.verify.subject import BackwardError, Leaf, Recorded, Subject, Unsteady, name_of
 
@@ -87,10 +88,8 @@ def check_gradients(
 
 def subject_of(f: Any, inputs: Sequence[Any], loss: Callable[..., Any] | None = None) -> Subject:
     """The function with its inputs, by the kind that it is."""
-    from chainrule.verify.pytorch import is_torch, torch_subject
-
     if is_torch(f, inputs):
-        return torch_subject(f, inputs, loss)
+        return InTorch(f, inputs, loss)
     if isinstance(f, tuple | list):
         if len(f) != 2 or not all(map(callable, f)):
             raise GraphError("a pair to be checked is (forward, backward), two functions")

@@ -205,11 +205,6 @@ class TorchGradient(InTorch):
         return tensors, [torch.zeros_like(x) if g is None else g for x, g in pairs]
 
 
-def torch_subject(f: Any, inputs: Sequence[Any], loss: Callable[..., Any] | None) -> Subject:
-    """A function of PyTorch's as what is checked."""
-    return InTorch(f, inputs, loss)
-
-
 def argument_names(f: Any, inputs: Sequence[Any]) -> list[str]:
     """The names that the inputs have in the function; an ``autograd.Function`` has its context in front."""
     return names_of_inputs(f, [None, *inputs] if isinstance(f, type) else inputs)
