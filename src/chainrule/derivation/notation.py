@@ -23,25 +23,28 @@ from chainrule.errors import ChainruleError
 from chainrule.maths import Derivative, Symbol, Tree, Unknown
 from chainrule.maths.tree import Shape
 
+TARGET, INPUT = Symbol("y"), Symbol("x")
+HADAMARD, KRONECKER = Symbol("⊙"), Symbol("⊗")
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notation:
-    """The symbols of one book, by role."""
+    """The symbols of one book, by role; most books write the target, the input and the product alike."""
 
     cost: Symbol
     prediction: Symbol
-    target: Symbol
-    input: Symbol
+    target: Symbol = TARGET
+    input: Symbol = INPUT
     weighted_input: Symbol
     activation: Symbol
     weights: Symbol
     weight: Symbol
     """One entry of the weights, without its indices: to neuron j from neuron k."""
     bias: Symbol
-    error: Symbol | None
+    error: Symbol | None = None
     """How the cost moves with the weighted input; None where the book has no letter and writes the derivative."""
     activation_function: Symbol
-    elementwise_product: Symbol
+    elementwise_product: Symbol = HADAMARD
     learning_rate: Symbol
 
 
@@ -58,15 +61,12 @@ def below(letter: str) -> Symbol:
 USUAL = "nielsen"
 """The notation where the reader chooses none."""
 
-HADAMARD, KRONECKER = Symbol("⊙"), Symbol("⊗")
 PREDICTED = Symbol("y", mark="hat")
 
 NOTATIONS: dict[str, Notation] = {
     "nielsen": Notation(
         cost=Symbol("C"),
         prediction=above("a"),
-        target=Symbol("y"),
-        input=Symbol("x"),
         weighted_input=above("z"),
         activation=above("a"),
         weights=above("W"),
@@ -74,29 +74,22 @@ NOTATIONS: dict[str, Notation] = {
         bias=above("b"),
         error=above("δ"),
         activation_function=Symbol("σ"),
-        elementwise_product=HADAMARD,
         learning_rate=Symbol("η"),
     ),
     "course": Notation(
         cost=Symbol("L"),
         prediction=PREDICTED,
-        target=Symbol("y"),
-        input=Symbol("x"),
         weighted_input=below("z"),
         activation=below("h"),
         weights=below("W"),
         weight=below("w"),
         bias=below("b"),
-        error=None,
         activation_function=Symbol("σ"),
-        elementwise_product=HADAMARD,
         learning_rate=Symbol("α"),
     ),
     "lecture": Notation(
         cost=Symbol("L"),
         prediction=below("o"),
-        target=Symbol("y"),
-        input=Symbol("x"),
         weighted_input=below("n"),
         activation=below("o"),
         weights=below("w"),
@@ -104,35 +97,28 @@ NOTATIONS: dict[str, Notation] = {
         bias=below("b"),
         error=Symbol("n#.grad"),
         activation_function=Symbol("f"),
-        elementwise_product=HADAMARD,
         learning_rate=Symbol("lr"),
     ),
     "goodfellow": Notation(
         cost=Symbol("J"),
         prediction=PREDICTED,
-        target=Symbol("y"),
-        input=Symbol("x"),
         weighted_input=above("a"),
         activation=above("h"),
         weights=above("W"),
         weight=above("W"),
         bias=above("b"),
-        error=None,
         activation_function=Symbol("f"),
-        elementwise_product=HADAMARD,
         learning_rate=Symbol("ϵ"),
     ),
     "parr-howard": Notation(
         cost=Symbol("C"),
         prediction=PREDICTED,
-        target=Symbol("y"),
         input=Symbol("𝐱"),
         weighted_input=below("𝐳"),
         activation=below("𝐚"),
         weights=below("W"),
         weight=below("w"),
         bias=below("𝐛"),
-        error=None,
         activation_function=Symbol("f"),
         elementwise_product=KRONECKER,
         learning_rate=Symbol("η"),
