@@ -12,6 +12,7 @@ from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.term import Term
+from chainrule.core.walk import walk
 from chainrule.errors import DtypeError, GraphError
 from chainrule.maths import unicode
 from chainrule.maths.of_terms import tree_of_term
@@ -184,12 +185,10 @@ class Plan:
 
     def right(self) -> dict[Step, float]:
         """The gradient of the output in every step, as the engine hands it back."""
-        found = dict.fromkeys(self.live.steps, 0.0)
-        found[self.output] = 1.0
-        for step in reversed(self.live.steps):
-            for k, (_, x) in enumerate(self.edges(step)):
-                found[x] += self.live.node(step).share(k, found[step])
-        return found
+        nodes = self.live.lifted.nodes
+        start = {**dict.fromkeys(nodes, 0.0), self.live.node(self.output): 1.0}
+        found = walk(reversed(nodes), start, lambda node, edges, g: [node.share(k, g) for k in range(len(edges))])
+        return {step: found[node] for step, node in self.live.pairs()}
 
     def mistakes(self, step: Step, right: float) -> Iterator[tuple[float, str]]:
         """The wrong numbers that known mistakes give here, each with what was done; one number may have several."""
