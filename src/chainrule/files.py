@@ -10,11 +10,11 @@ import re
 import secrets
 import stat
 import warnings
-from collections.abc import Generator, Iterable
+from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from chainrule.errors import ChainruleError, FileError
+from chainrule.errors import ChainruleError, FileError, FormatError
 
 try:
     import fcntl
@@ -67,6 +67,20 @@ def refuse_overwriting(
         held = [path, *Path(path).iterdir()] if os.path.isdir(path) else [path]
         if any(is_same_file(out, one) for one in held):
             raise error(f"{out} is read too, as {path}, and would be lost: write to another file")
+
+
+def suffix_among(path: Path, suffixes: Collection[str], what: str) -> str:
+    """The suffix of a file's name, in small letters; FormatError where no such thing is written so.
+
+    >>> from pathlib import Path
+    >>> from chainrule.files import suffix_among
+    >>> suffix_among(Path("net.SVG"), (".svg", ".png"), "a picture")
+    '.svg'
+    """
+    suffix = path.suffix.lower()
+    if suffix not in suffixes:
+        raise FormatError(f"{path.name!r} is no name of {what}: give it one of {', '.join(suffixes)}")
+    return suffix
 
 
 def is_same_file(one: PathLike | int, other: PathLike) -> bool:

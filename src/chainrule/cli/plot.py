@@ -14,7 +14,7 @@ from chainrule.cli.examples import examples_of
 from chainrule.cli.telling import close_to
 from chainrule.errors import FormatError, FormulaError, ShapeError
 from chainrule.expression import read_given
-from chainrule.files import write_whole
+from chainrule.files import suffix_among, write_whole
 from chainrule.plot.style import pyplot
 
 SUFFIXES = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
@@ -119,6 +119,5 @@ def check_plot(kind: str, out: Path) -> None:
         near = close_to(kind, KINDS)
         meant = f"did you mean {near[0]}? " if near else ""
         raise FormulaError(f"there is no plot {kind}: {meant}there are {', '.join(KINDS)}")
-    if out.suffix.lower() not in SUFFIXES:
-        raise FormatError(f"{out.name!r} is no name of a plot: give it one of {', '.join(SUFFIXES)}")
+    suffix_among(out, SUFFIXES, "a plot")
     pyplot().switch_backend("Agg")

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from chainrule.errors import FormatError
-from chainrule.files import write_whole
+from chainrule.files import suffix_among, write_whole
 from chainrule.pictures.ink import Drawing, drawn, stacked
 from chainrule.pictures.layout import AUTO as LEADS
 from chainrule.pictures.sketch import Sketch
@@ -79,10 +79,7 @@ class Picture:
 
 def check_suffix(path: Path) -> str:
     """The suffix of a picture's file; refused where no picture is written so."""
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise FormatError(f"{path.name!r} is no name of a picture: give it one of {', '.join(SUFFIXES)}")
-    return suffix
+    return suffix_among(path, SUFFIXES, "a picture")
 
 
 def one_theme(theme: str) -> str:

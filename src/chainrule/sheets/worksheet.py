@@ -10,7 +10,7 @@ from typing import Any
 from chainrule.core import Value
 from chainrule.errors import FormatError
 from chainrule.expression import read_assignments
-from chainrule.files import write_whole
+from chainrule.files import suffix_among, write_whole
 from chainrule.sheets.plan import Plan, Row
 
 SUFFIXES = (".xlsx", ".html")
@@ -88,6 +88,4 @@ def worksheet(
 
 def check_suffix(path: Path) -> str:
     """The suffix of a worksheet's file; refused where none is written so."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise FormatError(f"{path.name!r} is no name of a worksheet: give it one of {', '.join(SUFFIXES)}")
-    return path.suffix.lower()
+    return suffix_among(path, SUFFIXES, "a worksheet")
