@@ -18,7 +18,7 @@ from chainrule.pictures.live import LONGEST_NAME, Live
 from chainrule.pictures.modules import Calls, Path, by_calls, by_names, common, name_inside, watched, without_cycles
 from chainrule.pictures.numbers import shown, size
 from chainrule.pictures.picture import Picture
-from chainrule.pictures.sketch import Arrow, Box, Frame, Look, Sketch
+from chainrule.pictures.sketch import ARROWS, Arrow, Box, Frame, Look, Sketch
 from chainrule.pictures.widths import fitted
 from chainrule.program import Kind, Step
 
@@ -280,9 +280,7 @@ def notes_of(live: Live, boxes: int) -> list[str]:
         )
     if boxes > 1:
         notes.append(
-            "On an arrow stands the local derivative; the thicker it is, the more gradient it carries."
-            if gradients
-            else "On an arrow stands the local derivative. A dash: no backward pass has been here."
+            ARROWS if gradients else "On an arrow stands the local derivative. A dash: no backward pass has been here."
         )
     for step, how in list(live.origins.items())[:MOST_TOLD]:
         where = "as given" if step.op is None else "from finite inputs"

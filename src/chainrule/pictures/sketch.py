@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
+ARROWS = "On an arrow stands the local derivative; the thicker it is, the more gradient it carries."
+"""What the reader of gradients has to know."""
+
 
 class Look(Enum):
     """What a box is, which its outline tells without any colour."""

@@ -6,16 +6,15 @@ from chainrule.derivation.record import Arrow as Told
 from chainrule.derivation.record import Derivation, Large, Node, Numbers
 from chainrule.errors import MissingExtra
 from chainrule.maths import unicode
-from chainrule.pictures.live import LONGEST_FORMULA, LONGEST_NAME
+from chainrule.pictures.live import LONGEST_FACTOR, LONGEST_FORMULA, LONGEST_NAME
 from chainrule.pictures.numbers import NONE, number, shown, size
 from chainrule.pictures.picture import Picture
-from chainrule.pictures.sketch import Arrow, Box, Look, Sketch
+from chainrule.pictures.sketch import ARROWS, Arrow, Box, Look, Sketch
 from chainrule.pictures.widths import fitted
 
 MOST = 40
 """Nodes of a picture in a page."""
 DIGITS = 4
-LONGEST_FACTOR = 18
 
 
 def figure(derivation: Derivation) -> str:
@@ -25,8 +24,7 @@ def figure(derivation: Derivation) -> str:
     at = {node.id: n for n, node in enumerate(derivation.nodes)}
     boxes = tuple([box_of(node, derivation.output) for node in derivation.nodes])
     arrows = tuple([arrow_of(x, at, n) for n, node in enumerate(derivation.nodes) for x in node.inputs])
-    note = "On an arrow stands the local derivative; the thicker it is, the more gradient it carries."
-    sketch = Sketch("The graph", boxes, tuple([x for x in arrows if x is not None]), notes=(note,))
+    sketch = Sketch("The graph", boxes, tuple([x for x in arrows if x is not None]), notes=(ARROWS,))
     try:
         return Picture((sketch,)).svg()
     except MissingExtra:
