@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,8 @@ def gradient(f: Any, at: Sequence[float], *, span: float = 2.0, theme: str = "li
     x0, y0 = map(float, at)
     value, (gx, gy) = f2.at(x0, y0)
     x, y = np.linspace(x0 - span, x0 + span, SIDE), np.linspace(y0 - span, y0 + span, SIDE)
-    z = f2.values(*np.meshgrid(x, y))
+    grid = np.meshgrid(x, y)
+    z = f2.values(*grid)
     first, second = f2.names
     with themed(theme) as (plt, inks):
         figure = plt.figure(figsize=(13.0, 4.2))
@@ -78,7 +79,6 @@ def gradient(f: Any, at: Sequence[float], *, span: float = 2.0, theme: str = "li
             )
         slices.set(xlabel="step from the point", ylabel=f2.head(), title=f"slices through ({x0:g}, {y0:g})")
         slices.legend()
-        grid = np.meshgrid(x, y)
         space.plot_surface(*grid, z, cmap="viridis", alpha=0.75, linewidth=0)
         near = np.meshgrid(x[SIDE // 4 : -(SIDE // 4)], y[SIDE // 4 : -(SIDE // 4)])
         space.plot_surface(
@@ -304,19 +304,16 @@ def on_one_array(text: str, count: int) -> Callable[[Any], Any]:
 
 def descended(f: Callable[[Any], Any], start: Any, rate: float, steps: int) -> list[float]:
     """The losses of plain descent; it ends where they are no numbers."""
-    return [value for value, _ in descent(f, start, rate, steps)]
-
-
-def descent(f: Callable[[Any], Any], start: Any, rate: float, steps: int) -> Iterator[tuple[float, Any]]:
-    """The loss and the point at each step of plain descent."""
     both = cr.value_and_grad(f)
     point = np.array(start, dtype=float)
+    losses: list[float] = []
     for _ in range(steps + 1):
         value, slope = both(point)
         if not np.isfinite(value):
-            return
-        yield float(value), point
+            break
+        losses.append(float(value))
         point = point - rate * slope
+    return losses
 
 
 def minimum(f: Callable[[Any], Any], start: Any, steps: int = 200) -> Any:
