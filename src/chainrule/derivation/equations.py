@@ -52,6 +52,10 @@ class Show:
         return in_a_row("add", list(map(self, terms)))
 
 
+Sides = Callable[[Show], Sequence[Tree]]
+"""Writes the sides of an equation that are numbers, all but the result."""
+
+
 def in_a_row(operation: str, trees: Sequence[Tree]) -> Tree:
     """Trees with an operation between them, from the left; a single one as it is."""
     first, *rest = trees
@@ -60,28 +64,9 @@ def in_a_row(operation: str, trees: Sequence[Tree]) -> Tree:
     return first
 
 
-def cell(
-    symbols: Sequence[Tree],
-    numbers: Callable[[Show], Sequence[Tree]] | None,
-    result: Any,
-    *,
-    digits: int = DIGITS,
-    note: Words = "",
-) -> Words | Equation:
-    """The same for a table, where nothing but a number may stand, and words in its place."""
-    if not symbols and not np.all(np.isfinite(result)):
-        return not_finite(result)
-    return proved(symbols, numbers, result, digits=digits, note=note)
-
-
-def given(symbol: Tree, number: Any, *, digits: int = DIGITS, note: Words = "") -> Equation:
-    """What a symbol stands for."""
-    return proved([symbol], None, number, digits=digits, note=note)
-
-
 def proved(
     symbols: Sequence[Tree],
-    numbers: Callable[[Show], Sequence[Tree]] | None,
+    numbers: Sides | None,
     result: Any,
     *,
     digits: int = DIGITS,
@@ -103,10 +88,27 @@ def proved(
         return worked_out(symbols, numbers, result, digits, note)
 
 
-def worked_out(
-    symbols: Sequence[Tree], numbers: Callable[[Show], Sequence[Tree]] | None, result: Any, digits: int, note: Words
-) -> Equation:
-    """The same, where NumPy says nothing of what is not finite."""
+def cell(
+    symbols: Sequence[Tree],
+    numbers: Sides | None,
+    result: Any,
+    *,
+    digits: int = DIGITS,
+    note: Words = "",
+) -> Words | Equation:
+    """The same in a cell of a table: words alone where nothing but a number would stand, and there is none."""
+    if not symbols and not np.all(np.isfinite(result)):
+        return not_finite(result)
+    return proved(symbols, numbers, result, digits=digits, note=note)
+
+
+def given(symbol: Tree, number: Any, *, digits: int = DIGITS, note: Words = "") -> Equation:
+    """What a symbol stands for."""
+    return proved([symbol], None, number, digits=digits, note=note)
+
+
+def worked_out(symbols: Sequence[Tree], numbers: Sides | None, result: Any, digits: int, note: Words) -> Equation:
+    """A proved equation, where NumPy says nothing of what is not finite."""
     exact = [] if numbers is None else list(numbers(Show(FULL)))
     values = [np.asarray(value(side, {}), dtype=float) for side in exact]
     finite = all([np.all(np.isfinite(x)) for x in values])
@@ -173,7 +175,7 @@ def as_far_as_rounding_allows(parts: Sequence[Tree], result: Any, digits: int) -
     return Show(FULL)(result), FULL, ""
 
 
-def comes_out(numbers: Callable[[Show], Sequence[Tree]], result: Any) -> bool:
+def comes_out(numbers: Sides, result: Any) -> bool:
     """Whether sides of numbers with all their digits give the engine's result: whether a reader can work them out."""
     try:
         found = [np.asarray(value(side, {}), dtype=float) for side in numbers(Show(FULL))]
