@@ -11,7 +11,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule.cli.examples import examples_of
-from chainrule.cli.telling import close_to
+from chainrule.cli.telling import what_there_is
 from chainrule.errors import FormatError, FormulaError, ShapeError
 from chainrule.expression import read_given
 from chainrule.files import suffix_among, write_whole
@@ -116,8 +116,6 @@ def save(axes: Any, out: Path) -> None:
 def check_plot(kind: str, out: Path) -> None:
     """Refuse a kind or a suffix that there is not; plots are drawn without a window from here on."""
     if kind not in KINDS:
-        near = close_to(kind, KINDS)
-        meant = f"did you mean {near[0]}? " if near else ""
-        raise FormulaError(f"there is no plot {kind}: {meant}there are {', '.join(KINDS)}")
+        raise FormulaError(f"there is no plot {kind}: {what_there_is(kind, KINDS)}")
     suffix_among(out, SUFFIXES, "a plot")
     pyplot().switch_backend("Agg")

@@ -84,11 +84,14 @@ def check_choices(
 
 def one_of(option: str, word: str | None, choices: Iterable[str]) -> None:
     """Refuse a word that is none of the choices, with the one that was probably meant."""
-    if word is None or word in choices:
-        return
+    if word is not None and word not in choices:
+        raise typer.BadParameter(f"there is no {word}: {what_there_is(word, choices)}", param_hint=option)
+
+
+def what_there_is(word: str, choices: Iterable[str]) -> str:
+    """The choices, after the one that was probably meant by a word that is none."""
     near = close_to(word, choices)
-    meant = f"did you mean {near[0]}? " if near else ""
-    raise typer.BadParameter(f"there is no {word}: {meant}there are {', '.join(choices)}", param_hint=option)
+    return f"{f'did you mean {near[0]}? ' if near else ''}there are {', '.join(choices)}"
 
 
 def say(text: str, *, err: bool = False) -> None:
