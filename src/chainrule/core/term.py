@@ -24,7 +24,10 @@ from chainrule.core.operation import NUMBERS, Operation, book, is_node
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.stand_in import Shape, StandIn
 from chainrule.core.state import Quiet
-from chainrule.errors import DtypeError, GraphError
+from chainrule.errors import ChainruleError, DtypeError, GraphError
+
+REFUSALS = (ChainruleError, ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""How an operation that needs numbers refuses symbols; it then has no formula."""
 
 known: weakref.WeakValueDictionary[Any, Term] = weakref.WeakValueDictionary()
 """Every term in use, by what it is made of."""

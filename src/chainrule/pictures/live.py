@@ -16,8 +16,8 @@ from chainrule.core.labels import find_labels
 from chainrule.core.operation import Pointwise
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.state import Quiet
-from chainrule.core.term import Term
-from chainrule.errors import ChainruleError, GraphError
+from chainrule.core.term import REFUSALS, Term
+from chainrule.errors import GraphError
 from chainrule.maths import Tree, plain, unicode
 from chainrule.maths.names import symbol_named, symbols_for
 from chainrule.maths.of_terms import tree_of_term
@@ -32,8 +32,6 @@ ACCURACY = 1e-4
 """How closely a leaf's gradient agrees with that of one backward pass in single precision."""
 
 Node = Any
-FAILS = (ChainruleError, ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
-"""How an operation that needs numbers refuses symbols; it then has no formula here."""
 
 
 class Live:
@@ -131,7 +129,7 @@ class Live:
         letters = {x: self.letters[x] for x in step.inputs if isinstance(x, Step)}
         try:
             text = printer(tree_of_term(term_of(step, letters), names))
-        except FAILS:
+        except REFUSALS:
             text = ""
         return f"{name} = {text if 0 < len(text) <= LONGEST_FORMULA else step.op.name}"
 
@@ -244,7 +242,7 @@ class Live:
             found = gradients_of([out], [g], [letters[slot]], record=True)[0]
             printed = symbols_for({"g": step.shape})["g"]
             text = unicode(tree_of_term(simplify(found), {**self.symbols, g: printed}))
-        except FAILS:
+        except REFUSALS:
             return ""
         return text if len(text) <= LONGEST_FACTOR else ""
 

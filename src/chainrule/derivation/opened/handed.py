@@ -10,8 +10,7 @@ import numpy as np
 from chainrule.core.graph import gradients_of
 from chainrule.core.operation import Operation, Pointwise
 from chainrule.core.operators import NO_SETTINGS
-from chainrule.core.term import Term, frozen
-from chainrule.errors import ChainruleError
+from chainrule.core.term import REFUSALS, Term, frozen
 from chainrule.maths import Number, Tree, plain, tree_of
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.maths.tree import applied
@@ -19,9 +18,6 @@ from chainrule.rewrite.simplify import simplify
 
 LONGEST = 160
 """Characters of a formula; a longer one says less than a sentence."""
-
-FAILS = (ChainruleError, ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
-"""How an operation that needs numbers refuses symbols; it then has no formula here."""
 
 MOST_KEPT = 512
 
@@ -55,7 +51,7 @@ def slope_in_symbols(
         partial, symbols = kept[key]
         letters = {s: x for s, x in zip(symbols, (out, *inputs), strict=True) if isinstance(x, Tree)}
         return tree_of_term(partial, letters)
-    except FAILS:
+    except REFUSALS:
         return None
 
 
@@ -65,7 +61,7 @@ def simplified_partial(operation: Pointwise, i: int, inputs: Sequence[Any], sett
     given = [term if isinstance(x, Tree) else x for term, x in zip(terms, inputs, strict=True)]
     try:
         return simplify(operation.partial(i, out, given, settings)), (out, *terms)
-    except FAILS:
+    except REFUSALS:
         return None
 
 
@@ -91,7 +87,7 @@ def share_in_symbols(node: Any, slot: int, out: Tree, g: Tree, inputs: Sequence[
         share = gradients_of([node.op(*terms, **node.settings)], [arriving], [terms[slot]], record=True)[0]
         tree = tree_of_term(simplify(share), letters)
         return tree if len(plain(tree)) <= LONGEST else None
-    except FAILS:
+    except REFUSALS:
         return None
 
 
