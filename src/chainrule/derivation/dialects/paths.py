@@ -175,10 +175,13 @@ def ways_story(maker: Maker, ways: int | float, request: Request) -> list[Block]
     lead = "One way leads" if ways == 1 else f"{number[0].upper()}{number[1:]} ways lead"
     maker.environment[derivative(above, below)] = gradient
     shown = largest_ways(entries, request.top)
+    values = [carried(entries, way) for way in shown]
     rows = tuple(
-        [(str(i), way_words(maker, way), way_equation(maker, way, request.digits)) for i, way in enumerate(shown, 1)]
+        [
+            (str(i), way_words(maker, way), way_equation(maker, way, value, request.digits))
+            for i, (way, value) in enumerate(zip(shown, values, strict=True), 1)
+        ]
     )
-    values = [carried(maker.entries, way) for way in shown]
     terms = values if ways == len(shown) else [*values, gradient - sum(values)]
     note = f"the last term is what the other ways carry, {number} less {len(shown)}" if len(terms) > len(values) else ""
     return [
@@ -223,7 +226,7 @@ def carried(entries: Entries, way: Sequence[Edge]) -> float:
     return product
 
 
-def way_equation(maker: Maker, way: Sequence[Edge], digits: int) -> Words | Equation:
+def way_equation(maker: Maker, way: Sequence[Edge], value: float, digits: int) -> Words | Equation:
     """The product of the slopes along a way, from the output back, in symbols and in numbers."""
     backwards = list(way)[::-1]
     values = [edge.slope for edge in backwards]
@@ -231,10 +234,10 @@ def way_equation(maker: Maker, way: Sequence[Edge], digits: int) -> Words | Equa
         half = LONGEST // 2
         values = [*values[:half], math.prod(values[half:-half]), *values[-half:]]
         note = f"the factor in the middle is the product of {len(backwards) - 2 * half:,}"
-        return cell([], lambda show: [show.product(values)], carried(maker.entries, way), digits=digits, note=note)
+        return cell([], lambda show: [show.product(values)], value, digits=digits, note=note)
     formulas = [maker.direct(edge.source, edge.target, [edge])[0].formula for edge in backwards]
     factors = [x for x in formulas if x is not None]
     symbols = [in_a_row("mul", factors)] if len(factors) == len(values) else []
     if len(values) == 1:
-        return cell(symbols, None, carried(maker.entries, way), digits=digits)
-    return cell(symbols, lambda show: [show.product(values)], carried(maker.entries, way), digits=digits)
+        return cell(symbols, None, value, digits=digits)
+    return cell(symbols, lambda show: [show.product(values)], value, digits=digits)
