@@ -160,3 +160,32 @@ def test_dead_units_of_a_relu_are_counted():
     with chainrule.torch.watch(model) as watched:
         model(torch.ones(4, 2)).sum().backward()
         assert watched.flow()["dead"] == [2, None]
+
+
+class Masked(tnn.Module):
+    """Attention with a mask of its own: truth values, which say who takes part, or numbers, which are added."""
+
+    def __init__(self, mask, dropout=0.0):
+        super().__init__()
+        self.register_buffer("mask", mask)
+        self.dropout = dropout
+
+    def forward(self, x):
+        attend = tnn.functional.scaled_dot_product_attention
+        return attend(x, x, x, attn_mask=self.mask, dropout_p=self.dropout)
+
+
+@pytest.mark.parametrize("kind", ["truth", "numbers"])
+def test_a_mask_of_attention_means_what_pytorch_means(kind):
+    takes_part = torch.tril(torch.ones(5, 5)).bool()
+    mask = takes_part if kind == "truth" else torch.where(takes_part, 0.0, -2.0).double()
+    x = RNG.normal(size=(2, 5, 4))
+    theirs = Masked(mask).double()
+    ours = cr.torch.from_module(theirs)
+    assert np.asarray(ours(x).data) == pytest.approx(theirs(torch.tensor(x)).numpy(), rel=1e-12, abs=1e-14)
+
+
+def test_dropout_inside_attention_is_refused():
+    ours = cr.torch.from_module(Masked(torch.ones(5, 5).bool(), dropout=0.5).double())
+    with pytest.raises(GraphError, match="dropout inside attention"):
+        ours(RNG.normal(size=(2, 5, 4)))

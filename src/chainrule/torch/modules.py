@@ -298,8 +298,7 @@ class Attention(nn.Module):
         q, k, v = parts
         scores = q @ cr.swapaxes(k, -1, -2) / float(np.sqrt(width // self.heads))
         if attn_mask is not None:
-            mask = attn_mask.data if isinstance(attn_mask, cr.Tensor) else np.asarray(attn_mask)
-            scores = cr.where(mask, -np.inf, scores) if mask.dtype == bool else scores + mask
+            scores = masked(scores, attn_mask, takes_part=False)
         weights = cr.softmax(scores, axis=-1)
         mixed = cr.moveaxis(weights @ v, 1, 2)
         out = self.out_proj(cr.reshape(mixed, (*mixed.shape[:2], width)))
@@ -435,10 +434,20 @@ def scaled_attention(
     q: Any, k: Any, v: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False
 ) -> Any:
     """Attention with the scores over the root of the width (Vaswani et al., 2017)."""
+    if dropout_p:
+        raise GraphError("dropout inside attention draws anew in each run: bring the module over in eval()")
     scores = q @ cr.swapaxes(k, -1, -2) / float(np.sqrt(q.shape[-1]))
     if is_causal:
         ahead = np.triu(np.ones(scores.shape[-2:], bool), 1)
         scores = cr.where(ahead, -np.inf, scores)
     if attn_mask is not None:
-        scores = scores + attn_mask
+        scores = masked(scores, attn_mask, takes_part=True)
     return cr.softmax(scores, axis=-1) @ v
+
+
+def masked(scores: Any, mask: Any, *, takes_part: bool) -> Any:
+    """Scores under a mask. Numbers are added; what True means of a place, two functions of PyTorch say differently."""
+    held = mask.data if isinstance(mask, cr.Tensor) else np.asarray(mask)
+    if held.dtype != bool:
+        return scores + mask
+    return cr.where(~held if takes_part else held, -np.inf, scores)
