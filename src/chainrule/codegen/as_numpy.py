@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.codegen.numpy_source import carried, kernels_of
+from chainrule.codegen.numpy_source import head_for
 from chainrule.codegen.source import ATOM, POWER, Source, enclosed, subscript, used, written
 from chainrule.codegen.statements import Statements, statements_of, usual
 from chainrule.core.operation import Operation, kernels
@@ -96,7 +96,7 @@ def numpy_source(trace: Trace, name: str, made_for: str = "") -> str:
     printer = Printer(lines)
     body = printer.body()
     function = printer.function(name, body, made_for)
-    head = "\n".join(["import numpy as np", *carried(kernels_of(printer.needed))]).rstrip() + printer.tables()
+    head = head_for(printer.needed) + printer.tables()
     return f"{head}\n\n\n{function}\n" if "np." in head + function else f"{function}\n"
 
 
@@ -136,18 +136,21 @@ class Printer:
         return [*forward, *backward, self.result()]
 
     def line(self, step: Step) -> list[str]:
-        """An assignment, with its mathematics and shape as a comment."""
-        name = self.lines.names[step]
-        source = self.text(step)
+        """The line of a step, with its mathematics and shape as a comment."""
+        return self.assignment(step, self.lines.names[step], self.text(step), self.comment(step))
+
+    def comment(self, step: Step) -> str:
+        """The mathematics and the shape of a step."""
+        shape = f"{step.shape}" if step.shape else ""
+        return "  ".join([part for part in (self.lines.formulas.get(step, ""), shape) if part])
+
+    def assignment(self, step: Step, name: str, source: Source, comment: str) -> list[str]:
+        """A step under a name from here on; the comment stands above a line that would be too long with it."""
         self.needed.append(source)
         self.found[step] = Source(name, self.trace.numbers[step])
-        shape = f"{step.shape}" if step.shape else ""
-        comment = "  ".join([part for part in (self.lines.formulas.get(step, ""), shape) if part])
         code = f"    {name} = {written(source)}"
-        if not comment:
-            return [code]
-        together = f"{code}  # {comment}"
-        return [together] if len(together) <= WIDTH else [f"    # {comment}", code]
+        together = f"{code}  # {comment}" if comment else code
+        return [together] if len(together) <= WIDTH or not comment else [f"    # {comment}", code]
 
     def result(self) -> str:
         """What the function gives: one array, or a tuple."""

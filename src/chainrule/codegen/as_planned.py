@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.codegen.as_numpy import Printer, method
-from chainrule.codegen.numpy_source import carried, kernels_of
+from chainrule.codegen.numpy_source import head_for
 from chainrule.codegen.source import ATOM, Source, used, written
 from chainrule.codegen.statements import Names, is_cheap, statements_of
 from chainrule.core.operation import kernels
@@ -58,9 +58,7 @@ class Planner(Printer):
 
     def line(self, step: Step) -> list[str]:
         before, self.written = self.written, []
-        shape = f"{step.shape}" if step.shape else ""
-        comment = "  ".join([part for part in (self.lines.formulas.get(step, ""), shape) if part])
-        last = self.assigned(step, self.lines.names[step], comment)
+        last = self.assigned(step, self.lines.names[step], self.comment(step))
         lines, self.written = [*self.written, *last], before
         return lines
 
@@ -68,12 +66,7 @@ class Planner(Printer):
         """The line of a step; its inputs' lines are written before it."""
         inputs, settings = [replaced(x, self.reading) for x in (list(step.inputs), dict(step.settings))]
         source = self.into_buffer(step, inputs, settings)
-        source = self.text(step) if source is None else source
-        self.needed.append(source)
-        self.found[step] = Source(name, self.trace.numbers[step])
-        code = f"    {name} = {written(source)}"
-        together = f"{code}  # {comment}" if comment else code
-        return [together] if len(together) <= 120 else [f"    # {comment}", code]
+        return self.assignment(step, name, self.text(step) if source is None else source, comment)
 
     def into_buffer(self, step: Step, inputs: list[Any], settings: dict[str, Any]) -> Source | None:
         """A call that writes into a buffer; None where NumPy makes an array of its own."""
@@ -143,5 +136,5 @@ def planned_source(trace: Trace, name: str, made_for: str = "") -> str:
     function = printer.function(name, [f"    {buffers} = work"] * bool(buffers) + body, made_for)
     rooms = ["    return (", *[f"        {x}," for x in empty], "    )"] if empty else ["    return ()"]
     space = "\n".join(["def workspace():", '    """Room for one call at a time."""', *rooms])
-    head = "\n".join(["import numpy as np", *carried(kernels_of(printer.needed))]).rstrip() + printer.tables()
+    head = head_for(printer.needed) + printer.tables()
     return "\n\n\n".join([head, space, function][0 if "np." in head + space + function else 1 :]) + "\n"

@@ -52,10 +52,10 @@ def write_rule(operation: Operation, *example_inputs: Any, **settings: Any) -> s
     g = Source("g", np.ones_like(out.value))
     shares = [share_of(operation, i, g, out, inputs, settings) for i in range(len(inputs))]
     needed = (result, *shares)
-    head = "\n".join(["import numpy as np", *carried(kernels_of(needed))])
+    head = head_for(needed)
     forward = f"def forward({parameters}):\n    return {written(result)}\n"
     backward = f"def backward(g, out, {parameters}):\n    return {in_parentheses(shares)}\n"
-    return "\n\n\n".join([head.rstrip(), forward.rstrip(), backward])
+    return "\n\n\n".join([head, forward.rstrip(), backward])
 
 
 def parameters_of(operation: Operation, examples: Sequence[Any]) -> tuple[str, list[Source]]:
@@ -92,6 +92,11 @@ def in_parentheses(shares: Sequence[Any]) -> str:
     if len(together) <= WIDTH:
         return together
     return "(\n" + "".join(f"        {text},\n" for text in texts) + "    )"
+
+
+def head_for(needed: Iterable[Any]) -> str:
+    """The head of a module: NumPy, and the kernels that these call."""
+    return "\n".join(["import numpy as np", *carried(kernels_of(needed))]).rstrip()
 
 
 def kernels_of(needed: Iterable[Any]) -> list[str]:

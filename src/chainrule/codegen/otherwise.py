@@ -248,4 +248,4 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     "symmetric": symmetric,
     "take_along_axis": take_along_axis,
 }
-"""How each is made; one that gives NotImplemented is written with a word after all."""
+"""How each is made."""

@@ -74,7 +74,7 @@ def taken_apart(
     operation = step.op
     assert operation is not None
     other = OTHERWISE.get(operation.name)
-    if operation.name in words or (other is None and is_move_or_sum(step, numbers)):
+    if operation.name in words or (other is None and is_move_or_sum(step)):
         order.append(step)
         return step
     if not depth:
@@ -131,7 +131,7 @@ def no_word(operation: Operation, target: str) -> ChainruleError:
     )
 
 
-def is_move_or_sum(step: Step, numbers: dict[Step, Any]) -> bool:
+def is_move_or_sum(step: Step) -> bool:
     """Whether a step only moves entries of its one input, or adds them up."""
     return isinstance(step.op, Linear) and (gathers(step) is not None or adds(step) is not None)
 

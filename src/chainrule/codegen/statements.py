@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.codegen.simplified import reached
 from chainrule.core.tree import unflatten
 from chainrule.errors import ChainruleError
 from chainrule.maths import Derivative, Symbol, unicode
@@ -122,8 +123,6 @@ def usual(numbers: Any) -> str:
 
 def needed_forward(trace: Trace) -> set[Step]:
     """What the results that are no gradients need, and everything that the user named."""
-    from chainrule.codegen.simplified import reached
-
     results = [x for x in trace.outputs if isinstance(x, Step) and x not in trace.backward]
     own = [step for step in trace.program.steps if step in trace.names and step not in trace.backward]
     return set(reached([*results, *own]))

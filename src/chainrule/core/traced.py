@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.graph import Node
+from chainrule.core.graph import Node, backward_order
 from chainrule.core.labels import is_users, users_line
 from chainrule.core.mapped import Mapped
 from chainrule.core.numpy_calls import called, operation_of
@@ -302,8 +302,6 @@ def as_input(x: Any, operation: Operation) -> Any:
 
 def of_recorded(x: Any, operation: Operation) -> Any:
     """A Tensor that the function recorded from others outside, as steps of the program."""
-    from chainrule.core.graph import backward_order
-
     recording = active.recordings[-1]
     for node in reversed(backward_order([x])):
         if node.op is not None and id(node) not in recording.held:
