@@ -26,6 +26,14 @@ WITHOUT_WORDS = {
 """Rules that C and JavaScript cannot say yet; all others are compared."""
 
 
+deep = np.random.default_rng(2).normal
+MANY_AXES = {  # in the user's own letters, which loops so deep run too
+    "seven axes": (lambda o, p: cr.exp(cr.transpose(o, axes=None) * p), tuple(deep(size=(2, *(2,) * 7)))),
+    "ten axes": (lambda o, r: cr.transpose(o, axes=None) * r, tuple(deep(size=(2, *(2,) * 10)))),
+    "a product of six axes": (lambda o, n: cr.matmul(cr.tanh(o), n), tuple(deep(size=(2, 2, 1, 2, 1, 2, 2)))),
+}
+
+
 def of_rules() -> Any:
     """Every rule: a weighed sum of it and its gradient, or the rule itself where it has none."""
     for name in RULES:
@@ -48,7 +56,7 @@ def of_rules() -> Any:
 def jobs() -> list[Job]:
     """All programs that both languages can say."""
     found: list[Job] = []
-    for name, f, args in [*of_rules(), *[(name, *program) for name, program in PROGRAMS.items()]]:
+    for name, f, args in [*of_rules(), *[(name, *program) for name, program in (PROGRAMS | MANY_AXES).items()]]:
         one = job(name, f, args, len(found))
         if can_be_said(one):
             found.append(one)
@@ -70,7 +78,7 @@ def can_be_said(one: Job) -> bool:
 def test_what_is_said(jobs):
     assert {one.name for one in jobs} >= {*RULES} - WITHOUT_WORDS
     assert {one.name for one in jobs} & WITHOUT_WORDS == set()
-    missing = {*PROGRAMS} - {one.name for one in jobs}
+    missing = {*PROGRAMS, *MANY_AXES} - {one.name for one in jobs}
     assert missing == {"linear algebra", "max and sort"}
 
 
@@ -138,5 +146,9 @@ def test_what_cannot_be_said_is_named():
     for target, language in (("javascript", "JavaScript"), ("c", "C")):
         with pytest.raises(ChainruleError, match=f"inv cannot be written in {language}"):
             compiled.source(target)
+        deepest = cr.compile(cr.exp)
+        deepest(np.ones((1,) * 20))
+        with pytest.raises(ChainruleError, match=f"20 axes cannot be written in {language}"):
+            deepest.source(target)
     with pytest.raises(DtypeError, match="not for 'fortran'"):
         compiled.source("fortran")

@@ -20,8 +20,8 @@ from chainrule.errors import ChainruleError
 from chainrule.program import Kind, Step, Trace
 from chainrule.program.steps import steps_in
 
-LETTERS = "ijklmnopq"
-"""The letters that loops run."""
+LETTERS = "ijklmnopqrstuvwxyz"
+"""The letters that loops run, one inside the other."""
 
 WHOLE = frozenset({"concatenate", "index", "largest", "matmul", "scatter", "smallest", "stack"})
 """Operations that are loops of their own in every language, apart from sums."""
@@ -60,11 +60,22 @@ class Loops:
         self.sums: dict[Step, Any] = {}
         self.look_at_moves()
         self.feeding = self.operands()
-        self.lines: Statements = statements_of(self.trace, [*language.reserved, *taken], self.apart, self.is_view)
+        names = [*language.reserved, *self.letters(), *taken]
+        self.lines: Statements = statements_of(self.trace, names, self.apart, self.is_view)
         self.names = self.lines.names
         self.tables: dict[str, Any] = {}
         self.extents: tuple[int, ...] = ()
         self.one_loop = False
+
+    def letters(self) -> str:
+        """The letters that the loops of this program may run: one for each axis, and one for a product's sum."""
+        depth = 1 + max([step.ndim for step in self.trace.program.steps], default=0)
+        if depth > len(LETTERS):
+            raise ChainruleError(
+                f"an array of {depth - 1} axes cannot be written in {self.language.name}: {len(LETTERS) - 1} are the "
+                "most. source() and source(target='jax') have it"
+            )
+        return LETTERS[:depth]
 
     def look_at_moves(self) -> None:
         """Find out of every linear step where its entries come from, or go to."""
