@@ -47,14 +47,7 @@ def lowered(trace: Trace, words: Collection[str], target: str) -> Trace:
         made[step] = taken_apart(now, words, target, numbers, order, DEEPEST)
     needed = set(reached([made[x] for x in trace.program.outputs]))
     order = [x for x in order if x.op is None or x in needed]
-    return trace._replace(
-        program=Program(order, [made[x] for x in trace.program.outputs]),
-        names={made[x]: name for x, name in trace.names.items() if x in made},
-        numbers=numbers,
-        gradient_of={made[x]: made[of] for x, of in trace.gradient_of.items() if x in made and of in made},
-        backward=backward_steps(trace, made, order),
-        outputs=tuple([made[x] if isinstance(x, Step) else x for x in trace.outputs]),
-    )
+    return trace.made_anew(made, order, numbers)._replace(backward=backward_steps(trace, made, order))
 
 
 def backward_steps(trace: Trace, made: dict[Step, Step], order: list[Step]) -> frozenset[Step]:

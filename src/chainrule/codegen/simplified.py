@@ -187,15 +187,7 @@ def with_numbers(trace: Trace) -> Trace:
             inputs, settings = [replaced(x, made.__getitem__) for x in (step.inputs, step.settings)]
             made[step] = Step(Kind.RESULT, step.shape, step.dtype, op=step.op, inputs=inputs, settings=settings)
             numbers[made[step]] = numbers[step]
-    return trace._replace(
-        program=Program(list(made.values()), [made[x] for x in trace.program.outputs]),
-        held={},
-        names={made[x]: name for x, name in trace.names.items() if x in made},
-        numbers=numbers,
-        gradient_of={made[x]: made[of] for x, of in trace.gradient_of.items() if x in made and of in made},
-        backward=frozenset([made[x] for x in trace.backward if x in made]),
-        outputs=tuple([made[x] if isinstance(x, Step) else x for x in trace.outputs]),
-    )
+    return trace.made_anew(made, list(made.values()), numbers)._replace(held={})
 
 
 def live(program: Program) -> set[Step]:

@@ -50,6 +50,20 @@ class Trace(NamedTuple):
     outputs: tuple[Any, ...]
     structure: Any
 
+    def made_anew(self, made: Mapping[Step, Step], order: Sequence[Step], numbers: dict[Step, Any]) -> Trace:
+        """The same function by other steps, in that order: each step of the program has one of them in its place.
+
+        What was known of steps that are in no program any more is left out.
+        """
+        return self._replace(
+            program=Program(order, [made[x] for x in self.program.outputs]),
+            names={made[x]: name for x, name in self.names.items() if x in made},
+            numbers=numbers,
+            gradient_of={made[x]: made[of] for x, of in self.gradient_of.items() if x in made and of in made},
+            backward=frozenset([made[x] for x in self.backward if x in made]),
+            outputs=tuple([made[x] if isinstance(x, Step) else x for x in self.outputs]),
+        )
+
 
 def trace(f: Callable[..., Any], *args: Any, **settings: Any) -> Trace:
     """The program by which f computes its results from arguments of these shapes and types.
