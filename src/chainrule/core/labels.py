@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-import sysconfig
 from collections.abc import Iterable, Iterator
+from functools import cache
 from types import FrameType, FunctionType
 from typing import Any
 
@@ -13,8 +13,6 @@ from chainrule.errors import DtypeError
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-STANDARD_LIBRARY = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")})
-"""Where Python's own files lie."""
 INSTALLED = {"site-packages", "dist-packages"}
 """Folders of packages, wherever they are: a test runner's variables are many, and none is the user's."""
 DEPTH = 8
@@ -39,8 +37,21 @@ def users_frames() -> Iterator[FrameType]:
 
 def is_users(frame: FrameType) -> bool:
     """Whether a frame runs the user's program, and no library."""
-    file = frame.f_code.co_filename
-    return not file.startswith((HERE, *STANDARD_LIBRARY, "<frozen")) and INSTALLED.isdisjoint(file.split(os.sep))
+    return is_users_file(frame.f_code.co_filename)
+
+
+@cache
+def is_users_file(file: str) -> bool:
+    """Whether a file is no library's: asked at every return of a traced function, so each file is looked at once."""
+    return not file.startswith((HERE, *standard_library(), "<frozen")) and INSTALLED.isdisjoint(file.split(os.sep))
+
+
+@cache
+def standard_library() -> tuple[str, ...]:
+    """Where Python's own files lie."""
+    import sysconfig  # slow to load, and only messages and names ask
+
+    return tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")})
 
 
 def users_line() -> str:
