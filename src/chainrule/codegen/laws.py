@@ -17,6 +17,7 @@ from chainrule.codegen.simplified import MOST_FOLDED, Builder, is_constant
 from chainrule.core.operation import Pointwise
 from chainrule.program import Kind, Step
 from chainrule.program.steps import steps_in
+from chainrule.rules.linear import kept
 
 Law = Callable[[Builder, Step], Any]
 
@@ -183,7 +184,11 @@ def reshaped_twice(b: Builder, step: Step) -> Any:
             return b.step("reshape", x.inputs[0], shape=step.shape)
         if step.settings["shape"] != step.shape:
             return b.step("reshape", x, shape=step.shape)
-        if is_only(x, "sum") and x.settings["keepdims"] is False and kept_shape(x) == step.shape:
+        if (
+            is_only(x, "sum")
+            and x.settings["keepdims"] is False
+            and kept(x.inputs[0].shape, x.settings["axis"]) == step.shape
+        ):
             return b.step("sum", x.inputs[0], axis=x.settings["axis"], keepdims=True)
         if is_only(x, "broadcast_to") and isinstance(x.inputs[0], Step) and not x.inputs[0].shape:
             return b.step("broadcast_to", x.inputs[0], shape=step.shape)
@@ -192,20 +197,6 @@ def reshaped_twice(b: Builder, step: Step) -> Any:
         if np.broadcast_shapes(inner.shape, step.shape) == step.shape:
             return b.step("broadcast_to", inner, shape=step.shape)
     return None
-
-
-def kept_shape(total: Step) -> tuple[int, ...]:
-    """The shape of a sum if it kept its axes."""
-    x, axis = total.inputs[0], total.settings["axis"]
-    axes = axes_summed(x.ndim, axis)
-    return tuple([1 if i in axes else n for i, n in enumerate(x.shape)])
-
-
-def axes_summed(ndim: int, axis: Any) -> tuple[int, ...]:
-    """The axes that a reduction runs over."""
-    if axis is None:
-        return tuple(range(ndim))
-    return tuple([int(a) % ndim for a in (axis if isinstance(axis, tuple) else (axis,))])
 
 
 @law("a number repeated is a number")

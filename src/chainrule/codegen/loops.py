@@ -19,6 +19,7 @@ from chainrule.core.operation import Pointwise
 from chainrule.errors import ChainruleError
 from chainrule.program import Kind, Step, Trace
 from chainrule.program.steps import steps_in
+from chainrule.rules.linear import kept
 
 LETTERS = "ijklmnopqrstuvwxyz"
 """The letters that loops run, one inside the other."""
@@ -172,8 +173,8 @@ class Loops:
             return self.gathered(step, step.inputs[0], self.sums[step], 0.0, "add")
         if operation.name in TAKEN:
             x = step.inputs[0]
-            kept = np.maximum.reduce(np.ones(x.shape), axis=step.settings["axis"], keepdims=True).shape
-            places = np.broadcast_to(np.arange(step.size).reshape(kept), x.shape)
+            before = kept(x.shape, step.settings["axis"])
+            places = np.broadcast_to(np.arange(step.size).reshape(before), x.shape)
             return self.gathered(step, x, places, START[operation.name], TAKEN[operation.name])
         if operation.name == "matmul":
             return self.product(step)

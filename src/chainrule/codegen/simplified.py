@@ -114,7 +114,7 @@ def one_pass(trace: Trace, laws: Sequence[tuple[str, Law]]) -> tuple[Trace, Coun
     """Every step that some output needs, made anew from the leaves up."""
     builder = Builder(laws, {})
     made: dict[Step, Step] = {}
-    needed = live(trace.program)
+    needed = reached(trace.program.outputs)
     known = {step for step in trace.given if step is not None} | trace.held.keys()
     for step in trace.program.steps:
         if step.op is None and (step in needed or step in known):
@@ -188,11 +188,6 @@ def with_numbers(trace: Trace) -> Trace:
             made[step] = Step(Kind.RESULT, step.shape, step.dtype, op=step.op, inputs=inputs, settings=settings)
             numbers[made[step]] = numbers[step]
     return trace.made_anew(made, list(made.values()), numbers)._replace(held={})
-
-
-def live(program: Program) -> set[Step]:
-    """The steps that some output needs."""
-    return set(reached(program.outputs))
 
 
 def reached(outputs: Sequence[Step]) -> dict[Step, None]:

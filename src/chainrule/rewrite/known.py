@@ -94,7 +94,7 @@ def shares(exponential: Any) -> Any:
     if name_of(total) != "logsumexp" or total.inputs[0] is not x:
         return None
     axis = total.settings["axis"]
-    spread = broadcast(reshaped(total, kept(x.shape, tuple(range(x.ndim)) if axis is None else axis)), x.shape, Way())
+    spread = broadcast(reshaped(total, kept(x.shape, axis)), x.shape, Way())
     if repeated not in (spread, broadcast(total, x.shape, Way()) if not total.shape else spread):
         return None
     return book["softmax"](x, axis=-1 if x.ndim == 1 else axis)

@@ -347,8 +347,8 @@ def spread(g, shape, axis):
 
 
 def kept(shape, axis):
-    """The shape of a reduction that keeps the axes it sums over, with length 1."""
-    axes = axis if isinstance(axis, tuple) else (axis,)
+    """The shape of a reduction that keeps the axes it sums over, with length 1; all of them for None."""
+    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     return tuple([1 if i in axes or i - len(shape) in axes else n for i, n in enumerate(shape)])
 
 
