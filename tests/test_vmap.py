@@ -418,3 +418,60 @@ def test_nothing_warns_inside_a_map():
         out = cr.vmap(lambda x: (cr.log(-x), x / 0.0))(A)
     assert np.isnan(out[0]).all()
     assert np.isinf(out[1]).all()
+
+
+KEYS_OF_EACH = (
+    (lambda x, i: x[i], ((5, 4), (5,))),
+    (lambda x, i: x[i], ((5, 4, 2), (5, 3))),
+    (lambda x, i: x[i, 1], ((5, 4, 2), (5, 3))),
+    (lambda x, i: x[np.arange(4), i], ((5, 4, 2), (5, 4))),
+    (lambda x, i: x[i, np.array([[0], [1]])], ((5, 2, 2), (5, 4))),
+    (lambda x, i: x[:, i], ((5, 3, 2), (5, 4))),
+    (lambda x, i: x[i, ..., None], ((5, 4, 2), (5,))),
+)
+
+
+@pytest.mark.parametrize(("pick", "shapes"), KEYS_OF_EACH)
+def test_every_example_picks_by_its_own_places(pick, shapes):
+    x = RNG.uniform(size=shapes[0])
+    places = RNG.integers(-2, 2, size=shapes[1])
+    one = [pick(row, key) for row, key in zip(x, places, strict=True)]
+    np.testing.assert_array_equal(cr.vmap(pick)(x, places), one)
+    slope = cr.vmap(cr.grad(lambda x, i: cr.sum(cr.sin(pick(x, i)))))(x, places)
+    alone = [cr.grad(lambda x, key=key: cr.sum(cr.sin(pick(x, key))))(row) for row, key in zip(x, places, strict=True)]
+    np.testing.assert_allclose(slope, alone, rtol=1e-15)
+
+
+def test_every_example_picks_its_own_of_an_array_that_all_share():
+    x, places = RNG.uniform(size=(4, 2)), RNG.integers(0, 4, size=(5, 3))
+    np.testing.assert_array_equal(cr.vmap(lambda x, i: cr.index(x, key=i), (None, 0))(x, places), x[places])
+
+
+def test_places_of_each_example_under_two_maps():
+    x, places = RNG.uniform(size=(3, 5, 4)), RNG.integers(0, 4, size=(3, 5, 2))
+    found = cr.vmap(cr.vmap(lambda row, i: row[i]))(x, places)
+    np.testing.assert_array_equal(found, np.take_along_axis(x, places, -1))
+
+
+def test_many_networks_with_classes_of_their_own_run_as_one():
+    nets = [nn.Sequential(nn.Linear(3, 4, rng=i, dtype=np.float64), nn.Tanh()) for i in range(6)]
+    stacked = {
+        name: np.stack([dict(net.named_parameters())[name].data for net in nets])
+        for name, _ in nets[0].named_parameters()
+    }
+    x, y = RNG.normal(size=(6, 5, 3)), RNG.integers(0, 4, size=(6, 5))
+    loss = nn.CrossEntropyLoss()
+
+    def of_one(parameters, x, y):
+        return loss(nn.functional_call(nets[0], parameters, x), y)
+
+    step = cr.vmap(cr.value_and_grad(of_one))
+    for run in (step, cr.compile(step)):
+        losses, gradients = run(stacked, x, y)
+        for i, net in enumerate(nets):
+            net.zero_grad()
+            alone = loss(net(x[i]), y[i])
+            alone.backward()
+            np.testing.assert_allclose(losses[i], alone.item(), rtol=1e-14)
+            for name, parameter in net.named_parameters():
+                np.testing.assert_allclose(gradients[name][i], parameter.grad.data, rtol=1e-13, atol=1e-15)

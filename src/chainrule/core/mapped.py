@@ -103,9 +103,6 @@ class Mapped(Argument):
         return on_core(self, lambda x: x.detach().data if is_node(x) else x)
 
     def __getitem__(self, key: Any) -> Any:
-        parts = key if isinstance(key, tuple) else (key,)
-        if any(isinstance(part, Mapped) for part in parts):
-            return example_by_example(book["index"], (self,), {"key": key}, deepest((self, *parts)))
         return book["index"](self, key=key)
 
     def __bool__(self) -> bool:
@@ -166,13 +163,16 @@ def of_numbers(function: Callable[..., Any], args: Sequence[Any], settings: dict
 
 def applied(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
     """An operation on inputs of which some are mapped: one step further in, with one axis more."""
-    level = deepest((*inputs, *settings.values()))
+    own = [part for setting in settings.values() for part in (setting if isinstance(setting, tuple) else (setting,))]
+    level = deepest((*inputs, *own))
     if level not in running.levels:
         raise GraphError("a number from inside vmap was kept and used outside: let the mapped function give it back")
-    if any(isinstance(setting, Mapped) for setting in settings.values()):
-        return example_by_example(operation, inputs, settings, level)
     if operation.composition is not None:
         return operation.composition(*inputs, **settings)
+    if any(isinstance(part, Mapped) for part in own):
+        if operation is book["index"] and all(map(lists_places, own)):
+            return Mapped(picked(in_front(inputs[0], level), own, level), level)
+        return example_by_example(operation, inputs, settings, level)
     if operation.broadcasts:
         return Mapped(operation(*aligned(operation, inputs, settings, level), **settings), level)
     out = NotImplemented
@@ -181,6 +181,21 @@ def applied(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any
     elif operation.mapped is not None:
         out = operation.mapped(level.size, *[in_front(x, level) for x in inputs], **settings)
     return example_by_example(operation, inputs, settings, level) if out is NotImplemented else Mapped(out, level)
+
+
+def lists_places(part: Any) -> bool:
+    """Whether a part of an index is a whole number or an array of them."""
+    return (
+        getattr(part, "dtype", np.asarray(part).dtype if isinstance(part, int | list) else np.dtype(bool)).kind in "iu"
+    )
+
+
+def picked(x: Any, places: Sequence[Any], level: Level) -> Any:
+    """The entries of every example at its own places."""
+    listed: list[Any] = [part if hasattr(part, "shape") else np.asarray(part) for part in places]
+    most = max([len(part.shape) for part in listed])
+    first = np.arange(level.size).reshape(-1, *(1,) * most)
+    return book["index"](x, key=(first, *[with_axes(part, most) if of_level(part, level) else part for part in listed]))
 
 
 def deepest(parts: Iterable[Any]) -> Level:

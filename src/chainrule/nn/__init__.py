@@ -48,6 +48,7 @@ from chainrule.nn.losses import (
 from chainrule.nn.module import Buffer, Module, Parameter
 from chainrule.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from chainrule.nn.recurrent import GRU, LSTM, RNN
+from chainrule.nn.stateless import functional_call
 from chainrule.nn.summary import Summary
 
 __all__ = [
@@ -106,5 +107,6 @@ __all__ = [
     "Summary",
     "Tanh",
     "TransformerBlock",
+    "functional_call",
     "init",
 ]
