@@ -44,6 +44,12 @@ How it works, and where it ends:
 """
 
 
+POSTED = """Written in rounds, each before the locator was first run on it. What that first run gave, before anything
+was mended for it:"""
+
+MOST_LINES = 4
+
+
 def main() -> None:
     """Write the page."""
     (HERE / "mistakes.md").write_text("\n".join(page()), encoding="utf-8")
@@ -52,6 +58,7 @@ def main() -> None:
 def page() -> list[str]:
     """The lines of the page."""
     from fixtures import CODE, FORMULAS, PROBLEMS, RIGHT, SLIPS
+    from forum_answers import FIRST_RUNS, POSTS
     from learner_answers import PROBLEMS as WORDED
     from learner_answers import RIGHT as WELL_WORDED
     from learner_answers import WRONG
@@ -74,10 +81,18 @@ def page() -> list[str]:
         lines.append(row(problem, code(right), code(wrong), name, said(marked)))
     lines += ["", "## In a learner's words", "", *head("problem", "asked", "answer", "expected", "said")]
     for answer in (*WRONG, *WELL_WORDED):
-        asked = WORDED[answer.problem]
-        marked = grade(asked.program, answer.text, wrt=answer.wrt, shapes=asked.shapes)
+        of = WORDED[answer.problem]
+        marked = grade(of.program, answer.text, wrt=answer.wrt, shapes=of.shapes)
         expected = " or ".join(answer.names) or "right"
         lines.append(row(answer.problem, answer.wrt, code(answer.text), expected, said(marked)))
+    lines += ["", "## As people post them", "", POSTED, ""]
+    lines += [f"- {name}: {said_first}" for name, said_first in FIRST_RUNS.items()]
+    lines += ["", *head("problem", "asked", "answer", "expected", "said")]
+    for post in POSTS:
+        marked = grade(post.program, post.given, wrt=post.wrt, shapes=post.shapes, values=post.values, steps=post.steps)
+        asked = post.wrt if isinstance(post.wrt, str) else ", ".join(post.wrt)
+        expected = " or ".join(post.names) or "right"
+        lines.append(row(code(post.program), asked, code(last_lines(post.answer)), expected, said(marked)))
     lines += ["", "## The problems", ""]
     programs = {
         **{name: given["program"] for name, given in PROBLEMS.items()},
@@ -90,6 +105,12 @@ def page() -> list[str]:
 def head(*titles: str) -> list[str]:
     """The first two lines of a table."""
     return [row(*titles), "|" + "---|" * len(titles)]
+
+
+def last_lines(answer: str) -> str:
+    """An answer, or the end of a long program."""
+    lines = [line.strip() for line in answer.splitlines()]
+    return "\n".join(lines if len(lines) <= MOST_LINES else ["…", *lines[-MOST_LINES:]])
 
 
 def row(*cells: Any) -> str:

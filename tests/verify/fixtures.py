@@ -242,7 +242,7 @@ FORMULAS = (
     Fixture("sigmoids", "w3", "2*(yhat - t)*z2*(1 - z2)*h1", "activation-derivative-at-input", "z2"),
     Fixture("sigmoids", "w3", "2*(yhat - t)*σ(yhat)*(1 - σ(yhat))*h1", "activation-derivative-at-output", "sigmoid"),
     Fixture("sigmoids", "w3", "2*(yhat - t)*yhat*(1 - yhat)*yhat*(1 - yhat)*h1", "activation-derivative-twice", "yhat"),
-    Fixture("sigmoids", "w3", "2*(yhat - t)*yhat*1 - yhat*h1", "unclassified", "w3"),
+    Fixture("sigmoids", "w3", "2*(yhat - t)*yhat*1 - yhat*h1", "lost-parentheses", "yhat"),
     Fixture("sigmoids", "w3", "2*(yhat - t)*(1 - yhat)*h1", "wrong-local-derivative", "sigmoid"),
     Fixture("sigmoids", "w3", "2*(yhat - t)*yhat*(1 - yhat)*z1", "wrong-local-derivative", "w3"),
     Fixture("reuse", "a", "b*e", "missing-path", "e"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import learner_answers
 from fixtures import CODE, FORMULAS, RIGHT, SLIPS
+from forum_answers import POSTS
 
 from chainrule.verify.mistakes import KINDS
 
@@ -35,7 +36,10 @@ def test_every_fixture_has_its_line() -> None:
         assert (problem, as_cell(wrong), name) in written
     for answer in (*learner_answers.WRONG, *learner_answers.RIGHT):
         assert (answer.problem, as_cell(answer.text), " or ".join(answer.names) or "right") in written
-    assert len(rows(5)) == sum(map(len, (FORMULAS, RIGHT, SLIPS, learner_answers.WRONG, learner_answers.RIGHT)))
+    expected = {(row[0], row[3]) for row in rows(5)}
+    for post in POSTS:
+        assert (as_cell(post.program), " or ".join(post.names) or "right") in expected
+    assert len(rows(5)) == sum(map(len, (FORMULAS, RIGHT, SLIPS, learner_answers.WRONG, learner_answers.RIGHT, POSTS)))
     assert set(CODE) <= {row[0] for row in rows(5)}
 
 

@@ -20,7 +20,7 @@ from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, GraphError
 from chainrule.program import Step
 from chainrule.verify.answers.code import arguments, misfit, run_plain, take_apart
-from chainrule.verify.answers.formula import SIZES, read_formula
+from chainrule.verify.answers.formula import ERRORS, SIZES, read_formula
 from chainrule.verify.answers.numbers import grade_number, number_of
 from chainrule.verify.answers.tables import grade_table, is_table
 from chainrule.verify.answers.training import Loop, grade_training_step
@@ -187,21 +187,24 @@ def ratio_elsewhere(
 
 
 def with_sizes(problem: Problem, text: str, wrt: str, walks: Sequence[Walk]) -> Working:
-    """The formula read; a number of examples that it names is one for which it is right, or else the batch's."""
+    """The formula read: of several readings of its sizes, and of what it calls the error, one that is right if any is.
+
+    A number of examples that it names is one of the lengths of axes, or else the batch's.
+    """
     first = read_formula(problem, text, wrt)
-    sizes = sorted({n for s in problem.program.steps for n in s.shape if n > 1})
+    lengths = sorted({n for s in problem.program.steps for n in s.shape if n > 1})
     used = [name for name in SIZES if name not in problem.named and any(p.text == name for p in first.parts)]
-    if not used or not sizes:
-        return first
-    for n in sizes:
-        working = read_formula(problem, text, wrt, dict.fromkeys(used, n))
+    sizes = [dict.fromkeys(used, n) for n in (batch_size(problem), *lengths)] if used and lengths else [{}]
+    turned = (1.0, -1.0) if any(part.text in ERRORS and part.look_up for part in first.parts) else (1.0,)
+    readings = [read_formula(problem, text, wrt, size, error) for size in sizes for error in turned]
+    for working in readings if len(readings) > 1 else ():
         try:
             mark = Fingerprint(problem, walks, problem.named[wrt], [working.answers(walk)[wrt] for walk in walks])
         except (ChainruleError, ValueError, TypeError):
             continue
         if mark.is_right():
             return working
-    return read_formula(problem, text, wrt, dict.fromkeys(used, batch_size(problem)))
+    return readings[0]
 
 
 def batch_size(problem: Problem) -> int:
@@ -233,7 +236,8 @@ def judged(mark: Fingerprint, name: str, working: Working | None, failure: str =
 
 
 def verdict(mistakes: Sequence[Mistake]) -> Grade:
-    """The grade of a wrong answer."""
+    """The grade of a wrong answer; what has a name comes first."""
+    mistakes = sorted(mistakes, key=lambda mistake: mistake.name == "unclassified")
     unnamed = mistakes[0].place if all(m.name == "unclassified" for m in mistakes) else ""
     return Grade(False, tuple(mistakes), three_hints(mistakes), (), unnamed)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from itertools import pairwise
@@ -21,6 +22,7 @@ from chainrule.expression.typed.parsed import CONSTANTS
 from chainrule.expression.typed.parsed import Step as Parsing
 from chainrule.expression.typed.tokens import LONGEST, Token, check_brackets, pieces_at
 from chainrule.program import Step
+from chainrule.verify.answers.spelling import side_by_side, typed
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.marking.working import Part, Working
@@ -34,8 +36,18 @@ OTHER_FUNCTIONS = {"sigma": "sigmoid", "logistic": "sigmoid", "ReLU": "relu", "m
 SIZES = ("m", "n", "N", "B", "batch", "batch_size")
 """Names for a number of examples that a problem need not spell."""
 
-SAME_LETTER = {"yhat": "ŷ", "y_hat": "ŷ", "ahat": "â"}
-"""Names that a learner may write as one letter."""
+ERRORS = ("error", "err", "diff", "residual")
+"""Names for what the prediction and the target differ by, either way round."""
+
+HAT = "\u0302"
+"""What Unicode puts over a letter."""
+
+HATTED = re.compile(r"(\w)_?hat")
+LOWERED = re.compile(r"([^\W\d_])_?(\w{1,3})|([^\W\d_]+)_?(\d+)")
+"""A name whose end a book would set lower: ``w2``, ``w_f``, ``net_1``."""
+LINK = re.compile(r"[d∂](\w+?)_[d∂](\w+)")
+MOST_LETTERS = 12
+"""A longer word is no product of names without signs."""
 
 DERIVATIVE = re.compile(r"(?:∂|d)\s*({name})\s*/\s*(?:∂|d)\s*({name})")
 PRIME = re.compile(r"(\w+)\s*['′’](?=\s*\()")
@@ -45,11 +57,14 @@ SLOPES = re.compile(r"(\w+?)(?:_prime|_derivative|_deriv|_grad|_gradient)$|(?:d_
 
 
 class AnswerReader(Reader):
-    """Reads a formula as `parse` does, and what answers have beside: methods, libraries, products without a sign."""
+    """Reads a formula as `parse` does, and what answers have beside: methods, libraries, products without a sign.
 
-    def __init__(self, text: str, names: Callable[[str], bool]) -> None:
+    `names` says what is a name; `spelled` which of these may stand side by side.
+    """
+
+    def __init__(self, text: str, names: Callable[[str], bool], spelled: Callable[[str], bool]) -> None:
         self.is_name = names
-        super().__init__(text, answer_tokens(text, names))
+        super().__init__(text, answer_tokens(text, names, spelled))
 
     def call_of(self, node: ast.expr) -> Call:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
@@ -146,8 +161,8 @@ def slope_function(name: str) -> Callable[[Any], Any] | None:
     return slope
 
 
-def answer_tokens(text: str, is_name: Callable[[str], bool]) -> list[Token]:
-    """The pieces of an answer; ``2x``, ``(a - b)c`` and ``^`` are read, and functions get the book's names."""
+def answer_tokens(text: str, is_name: Callable[[str], bool], spelled: Callable[[str], bool]) -> list[Token]:
+    """The pieces of an answer; ``2x``, ``xw``, ``(a - b)c`` and ``^`` are read; functions get the book's names."""
     pieces: list[Token] = []
     at = 0
     while at < len(text):
@@ -155,20 +170,35 @@ def answer_tokens(text: str, is_name: Callable[[str], bool]) -> list[Token]:
             at += 1
             continue
         found = [Token("sign", "**", at, at + 1)] if text[at] == "^" else pieces_at(text, at)
-        pieces += found
-        at = pieces[-1].stop
+        at = found[-1].stop
+        pieces += found if len(found) > 1 else parted(found[0], is_name, spelled)
     if not pieces:
         raise error_at(text, 0, len(text), "there is no formula here")
     tokens = [pieces[0]]
     for before, token in pairwise(pieces):
         if before.ends_operand and (token.kind != "sign" or token.text == "("):
             called = before.kind == "name" and token.text == "(" and not is_name(before.text)
-            if not called:
+            turned = before.text == "T" and len(tokens) > 1 and tokens[-2].text == "."
+            if turned or not called:
                 tokens.append(Token("sign", "*", token.start, token.start))
         tokens.append(token)
     tokens = [renamed(token, is_name) for token in tokens]
     check_brackets(text, tokens)
     return tokens
+
+
+def parted(token: Token, is_name: Callable[[str], bool], spelled: Callable[[str], bool]) -> list[Token]:
+    """A word that is no name and no function as the names that it is made of, if there is one way to read it so."""
+    word = token.text
+    known = is_name(word) or look_up(OTHER_FUNCTIONS.get(word, word)) is not None
+    if token.kind != "name" or known or token.stop - token.start != len(word) or len(word) > MOST_LETTERS:
+        return [token]
+    found: list[Token] = []
+    at = token.start
+    for name in side_by_side(word, spelled):
+        found.append(Token("name", name, at, at + len(name)))
+        at += len(name)
+    return found or [token]
 
 
 def renamed(token: Token, is_name: Callable[[str], bool]) -> Token:
@@ -181,16 +211,20 @@ def renamed(token: Token, is_name: Callable[[str], bool]) -> Token:
 Letter = Callable[[Walk], Any]
 
 
-def read_formula(problem: Problem, text: str, wrt: str, sizes: Mapping[str, int] | None = None) -> Working:
+def read_formula(
+    problem: Problem, text: str, wrt: str, sizes: Mapping[str, int] | None = None, error: float = 1.0
+) -> Working:
     """A learner's formula, or several lines that end in it, in the problem's names.
 
-    Derivatives may stand as letters: ``dL/dh``, ``∂ŷ/∂h``, ``dz2``, ``delta2``. Raises FormulaError for what cannot be
-    read and for names that mean nothing here.
+    Derivatives may stand as letters: ``dL/dh``, ``∂ŷ/∂h``, ``dz2``, ``delta2``; ``error`` is the problem's difference
+    of prediction and target, times `error`. Raises FormulaError for what cannot be read and for names that mean nothing
+    here.
     """
     if len(text) > LONGEST:
         raise FormulaError(f"an answer has at most {LONGEST:,} characters, and this one has {len(text):,}")
-    letters = Letters(problem, sizes or {}, columns=wrt in problem.named and problem.named[wrt].ndim == 2)
-    text = text.replace("“", "").replace("”", "")
+    columns = wrt in problem.named and problem.named[wrt].ndim == 2
+    letters = Letters(problem, sizes or {}, columns=columns, error=error)
+    text = typed(text.replace("“", "").replace("”", ""), letters.spellings.__contains__)
     parts: list[Part] = []
     own: dict[str, int] = {}
     asked: int | None = None
@@ -239,9 +273,12 @@ def is_gradient_name(name: str, wrt: str, problem: Problem) -> bool:
 class Letters:
     """What the names in an answer mean at a probe; with `columns` a vector is one, and its transpose a row."""
 
-    def __init__(self, problem: Problem, sizes: Mapping[str, int], *, columns: bool = False) -> None:
+    def __init__(
+        self, problem: Problem, sizes: Mapping[str, int], *, columns: bool = False, error: float = 1.0
+    ) -> None:
         self.problem = problem
         self.columns = columns
+        self.error = error
         self.sizes = sizes
         self.standing: dict[str, Letter] = {}
         self.unknown_sizes: list[str] = []
@@ -258,11 +295,9 @@ class Letters:
     def spellings(self) -> dict[str, str]:
         """Every way to write a name of the problem."""
         found = {name: name for name in self.problem.named}
-        for name, letter in SAME_LETTER.items():
-            if name in found:
-                found.setdefault(letter, name)
-            elif letter in found:
-                found.setdefault(name, letter)
+        for name in self.problem.named:
+            for other in other_spellings(name):
+                found.setdefault(other, name)
         return found
 
     def derivative_letter(self, match: re.Match[str]) -> str:
@@ -288,6 +323,13 @@ class Letters:
         step = self.gradient_name(name)
         if step is not None:
             return lambda walk: walk.right.get(step, np.zeros(step.shape))
+        link = LINK.fullmatch(name)
+        if link is not None and link[1] in spelled and link[2] in spelled:
+            top, bottom = self.problem.named[spelled[link[1]]], self.problem.named[spelled[link[2]]]
+            return lambda walk: derivative_of(walk, top, bottom)
+        if name in ERRORS:
+            difference = self.difference()
+            return None if difference is None else lambda walk: self.error * walk.numbers[difference]
         if name in SIZES:
             self.unknown_sizes.append(name)
             return lambda walk: 1.0
@@ -303,6 +345,18 @@ class Letters:
         match = re.fullmatch(r"(?:delta|δ|d)_?(\d*)", name)
         return None if match is None else self.delta(match[1])
 
+    def difference(self) -> Step | None:
+        """The one difference of a prediction and a leaf of the problem that the result is made of."""
+        found = [
+            step
+            for step in self.problem.program.steps
+            if step.op is not None
+            and step.op.name == "sub"
+            and any(isinstance(x, Step) and x.op is None for x in step.inputs)
+            and any(isinstance(x, Step) and x.op is not None for x in step.inputs)
+        ]
+        return found[0] if len(found) == 1 else None
+
     def delta(self, layer: str) -> Step | None:
         """The weighted input of a layer, whose gradient textbooks call δ: by its number, or the last one."""
         for letter in ("z", "Z", "a", "n"):
@@ -310,6 +364,21 @@ class Letters:
                 return self.problem.named[letter + layer]
         named = [s for n, s in self.problem.named.items() if s.op is not None and n[0] in "zZ"]
         return named[-1] if named and not layer else None
+
+
+def other_spellings(name: str) -> Iterator[str]:
+    """How a name may also be written: with a hat or the word for it, with or without an underscore before its end."""
+    if hatted := HATTED.fullmatch(name):
+        yield unicodedata.normalize("NFC", hatted[1] + HAT)
+    base = unicodedata.normalize("NFD", name)
+    letter = base[0] if base[1:] == HAT else hatted[1] if hatted else ""
+    if letter:
+        yield f"{letter}hat"
+        yield f"{letter}_hat"
+    if lowered := LOWERED.fullmatch(name):
+        letters, end = lowered[1] or lowered[3], lowered[2] or lowered[4]
+        yield f"{letters}_{end}"
+        yield f"{letters}{end}"
 
 
 def derivative_of(walk: Walk, top: Step, bottom: Step) -> Any:
@@ -329,13 +398,23 @@ def matmul(x: Any, y: Any) -> Any:
     return np.outer(x, y) if np.ndim(x) == np.ndim(y) == 1 else compositions["matmul"](x, y)
 
 
+def mul(x: Any, y: Any) -> Any:
+    """A product without a sign: of matrices that fit no other way it is the matrix product, as a book means it."""
+    if np.ndim(x) and np.ndim(y) and np.shape(x) != np.shape(y) and np.shape(x)[-1] == np.shape(y)[0]:
+        return compositions["matmul"](x, y)
+    return book["mul"](x, y)
+
+
 def add_parts(parts: list[Part], formula: str, own: Mapping[str, int], letters: Letters, name: str, line: str) -> int:
     """Read one formula and add its parts; gives the place of the last."""
 
     def is_name(word: str) -> bool:
         return word in own or (word not in ("e", "pi") and letters.meaning(word) is not None)
 
-    parsed = AnswerReader(formula, is_name).read()
+    def is_spelled(word: str) -> bool:
+        return word in own or word in letters.spellings
+
+    parsed = AnswerReader(formula, is_name, is_spelled).read()
     places: list[int] = []
     for k, step in enumerate(parsed.steps):
         text = parsed.source(step)
@@ -343,6 +422,8 @@ def add_parts(parts: list[Part], formula: str, own: Mapping[str, int], letters: 
         if step.function is not None:
             inputs = tuple([places[i] for i in step.inputs])
             function = step.function
+            if function is book["mul"] and step.place[0] == step.place[1]:
+                function = mul
             if (
                 letters.columns
                 and function is compositions["matmul"]

@@ -15,14 +15,14 @@ from chainrule.core.state import Quiet
 from chainrule.errors import FormulaError
 from chainrule.program import Step
 from chainrule.program.run import applied
-from chainrule.verify.answers.formula import Letters
+from chainrule.verify.answers.formula import ERRORS, Letters
 from chainrule.verify.answers.numbers import Printed, decimals_of, number_of, of_number, slips_of_the_pen, walk_at
 from chainrule.verify.marking.marked import Grade, Mistake, number, three_hints
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.mistakes import KINDS
 
-LINE = re.compile(r"\s*([^=,;\t]+?)\s*[=,;\t]\s*(.+?)\s*")
+LINE = re.compile(r"\s*\|?\s*([^=,;\t:≈|]+?)\s*[=,;\t:≈|]\s*(.+?)\s*\|?\s*")
 LINK = re.compile(r"[d∂](\w+?)(?:_|/)[d∂](\w+)")
 AFTER = re.compile(r"(\w+?)(?:_after|_new|_next|′|')")
 
@@ -41,11 +41,29 @@ class Row:
 
 
 def is_table(text: str, problem: Problem) -> bool:
-    """Whether a text is a table: lines of names with plain numbers, none of them a formula."""
-    rows = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    matches = [LINE.fullmatch(line) for line in rows]
-    numbers = [number_of(m[2]) for m in matches if m is not None]
-    return len(rows) > 1 and len(numbers) >= len(rows) - 1 and all(n is not None for n in numbers[1:])
+    """Whether a text is a table: lines of names with plain numbers, none of them a formula; a head may stand above."""
+    rows = rows_of(text)
+    if is_in_two_rows(rows):
+        return True
+    numbers = [None if (match := LINE.fullmatch(line)) is None else number_of(match[2]) for line in rows]
+    return len(rows) > 1 and all(n is not None for n in numbers[1:]) and (numbers[0] is not None or len(rows) > 2)
+
+
+def rows_of(text: str) -> list[str]:
+    """The lines of a table without empty ones, comments and rules."""
+    return [
+        line
+        for line in text.splitlines()
+        if line.strip() and not line.lstrip().startswith("#") and line.strip("|-: \t")
+    ]
+
+
+def is_in_two_rows(rows: list[str]) -> bool:
+    """Whether names stand in one line and their numbers in the next, with commas."""
+    if len(rows) != 2:
+        return False
+    names, numbers = [next(csv.reader(io.StringIO(row))) for row in rows]
+    return len(names) == len(numbers) > 1 and all(map(number_of, numbers)) and not any(map(number_of, names))
 
 
 def lines_of(table: str | Mapping[str, Any]) -> Iterator[tuple[str, Printed]]:
@@ -57,8 +75,8 @@ def lines_of(table: str | Mapping[str, Any]) -> Iterator[tuple[str, Printed]]:
                 raise FormulaError(f"the line {name} holds no number: {x!r}")
             yield str(name), printed
         return
-    rows = [line for line in table.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    if len(rows) == 2 and LINE.fullmatch(rows[0]) and number_of(LINE.fullmatch(rows[0])[2]) is None:  # type: ignore[index]  # it matched just now
+    rows = rows_of(table)
+    if is_in_two_rows(rows):
         names, numbers = [next(csv.reader(io.StringIO(row))) for row in rows]
         for name, text in zip(names, numbers, strict=True):
             yield name.strip(), Printed(float(text), decimals_of(text.strip()))
@@ -120,6 +138,10 @@ def read_rows(problem: Problem, walk: Walk, given: list[tuple[str, Printed]], ra
             yield Row(name, printed, exact, near, step, kind)
         elif kind == "value":
             yield Row(name, printed, walk.numbers[step], numbers[step], step, kind)
+        elif kind == "error":
+            # Either way round is an error.
+            turn = -1.0 if printed.is_(-walk.numbers[step]) else 1.0
+            yield Row(name, printed, turn * walk.numbers[step], turn * numbers[step], step, "value")
         elif kind == "gradient":
             yield Row(name, printed, walk.right[step], printed_gradient(rough, step, backward), step, kind)
         else:
@@ -147,6 +169,9 @@ def meaning(problem: Problem, letters: Letters, name: str) -> tuple[Step, str]:
     step = letters.gradient_name(plain.replace("∂", "d"))
     if step is not None:
         return step, "gradient"
+    difference = letters.difference() if name in ERRORS else None
+    if difference is not None:
+        return difference, "error"
     after = AFTER.fullmatch(name)
     if after is not None and after[1] in spelled:
         return problem.named[spelled[after[1]]], "update"

@@ -18,6 +18,10 @@ def constant_mistakes(mark: Fingerprint, name: str, c: float) -> list[Mistake]:
             Mistake("sign", sign_place(mark.problem, mark.wrt, name), says, shown(mark), ("sign", round(c, 9)))
         )
     size = abs(c)
+    link = inner_link(mark, c)
+    if link:
+        says = f"{KINDS['missing-factor'].what}: the derivative of what is inside, {number(1 / c)}, is not multiplied"
+        found.insert(0, Mistake("missing-factor", link, says, shown(mark), ("inner", round(c, 9))))
     if abs(size - 1) > 1e-9:
         names = constant_names(mark, size)
         for kind in names:
@@ -26,6 +30,26 @@ def constant_mistakes(mark: Fingerprint, name: str, c: float) -> list[Mistake]:
                 Mistake(kind, factor_place(mark.problem, mark.wrt, name, kind), says, shown(mark), (kind, round(c, 9)))
             )
     return found
+
+
+LINEAR = ("add", "sub", "neg", "mul", "div", "sum", "mean", "reshape", "transpose", "matmul")
+"""Operations that a constant factor passes through."""
+
+
+def inner_link(mark: Fingerprint, c: float) -> str:
+    """Where a function is of a multiple, as (2x + 5)³ is, and that number is what is missing; nothing elsewhere."""
+    problem, wrt = mark.problem, mark.wrt
+    for step in problem.program.between([wrt]):
+        number_beside = [float(x) for x in step.inputs if isinstance(x, int | float)]
+        if step.op is None or step.op.name not in ("mul", "div") or not number_beside:
+            continue
+        slope = 1 / number_beside[0] if step.op.name == "div" else number_beside[0]
+        above = [s for s in problem.program.between([step]) if s is not step and s.op is not None]
+        if slope and close(c, 1 / slope) and any(s.op is not None and s.op.name not in LINEAR for s in above):
+            inside = next(x for x in step.inputs if isinstance(x, Step))
+            link = f"∂({problem.name(step)})/∂{problem.name(inside)}"
+            return f"{link}, in {problem.where(step)}, on the way to {problem.name(wrt)}"
+    return ""
 
 
 def constant_names(mark: Fingerprint, c: float) -> list[str]:

@@ -47,6 +47,7 @@ def changes(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Chan
     for step, slot, x in edges:
         for name, says, share in shares_of(problem, walk, step, slot, x):
             yield edge_change(problem, wrt, step, slot, name, says, share)
+    yield from everywhere(problem, wrt, walk)
     yield from errors(problem, wrt, walks)
     yield from ways(problem, wrt)
     yield from stretches(problem, wrt, walk)
@@ -63,7 +64,7 @@ def edge_place(problem: Problem, step: Step, slot: int, wrt: Step) -> str:
     return f"{link}, in {problem.where(step)}, on the way to {problem.name(wrt)}"
 
 
-def bracketed(problem: Problem, step: Step) -> str:
+def bracketed(problem: Problem, step: Any) -> str:
     """A name, or what was written in brackets."""
     name = problem.name(step)
     return name if name.isidentifier() else f"({name})"
@@ -97,6 +98,39 @@ def shares_of(problem: Problem, walk: Walk, step: Step, slot: int, x: Step) -> I
         yield from softmax_shares(step)
     else:
         yield from matrix_shares(problem, step, slot)
+
+
+def everywhere(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
+    """The same mistake in the derivative of every activation, as a function that is itself wrong makes it."""
+    layers = [s for s in problem.program.steps if isinstance(s.op, Pointwise) and s.op.name in ACTIVATIONS]
+    if len(layers) < 2 or not set(layers) & set(problem.program.between([wrt])):
+        return
+    made: dict[tuple[str, str], dict[Step, Share]] = {}
+    for step in layers:
+        x = step.inputs[0]
+        if step not in walk.right or not isinstance(x, Step):
+            continue
+        for name, says, share in pointwise_shares(problem, walk, step, 0, x):
+            if name.startswith("activation-") or name == "relu-mask-wrong":
+                # What is left out is said with the step that it is of.
+                key = (name, "" if name == "activation-derivative-missing" else says)
+                made.setdefault(key, {}).setdefault(step, share)
+    for (name, says), shares in made.items():
+        if len(shares) < 2:
+            continue
+        place = "; ".join([f"∂{bracketed(problem, s)}/∂{problem.name(s.inputs[0])}" for s in shares])
+
+        def passed(w: Walk, shares: dict[Step, Share] = shares) -> Any:
+            def along(step: Step, edges: Any, g: Any) -> list[Any]:
+                return [
+                    w.fitted(shares[step](w, step, slot, g), x) if step in shares else w.share(step, slot, g)
+                    for slot, x in edges
+                ]
+
+            return w.backward(shares=along).get(wrt)
+
+        said = says or "the derivative is left out"
+        yield Change(name, f"{place}, at every activation", f"{said}, each time", passed, site=("all", name, says))
 
 
 def stops(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:

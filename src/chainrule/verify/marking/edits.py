@@ -254,6 +254,15 @@ class Editor:
             return
         both = np.add if name == "add" else np.subtract
         a, b = part.inputs
+        left_of, right_of = self.factors(a), self.factors(b)
+        if len(left_of) > 1 or len(right_of) > 1:
+            last, first = left_of[-1], right_of[0]
+            says = f"in {self.source(i)} the bracket around {self.source(last)} and {self.source(first)} is lost"
+            others = (*left_of[:-1], *right_of[1:])
+            yield Edit(
+                i, "lost-parentheses", says,
+                lambda v, w: product_of_numbers(both(v[last], v[first]), [v[x] for x in others]),
+            )  # fmt: skip
         for product, rest, left in ((a, b, True), (b, a, False)):
             factors = self.factors(product)
             for other in factors if len(factors) > 1 else ():
@@ -425,6 +434,13 @@ class Editor:
             for keep in (False, True):
                 says = f"{self.source(i)} is not summed over axis {axis}"
                 yield Edit(i, "batch-sum-missing", says, lambda v, w, a=axis, k=keep: np.sum(v[i], axis=a, keepdims=k))
+
+
+def product_of_numbers(first: Any, others: Sequence[Any]) -> Any:
+    """A product entry by entry."""
+    for x in others:
+        first = first * x
+    return first
 
 
 def product_of(v: list[Any], order: Sequence[int]) -> Any:

@@ -85,6 +85,18 @@ def ratio_everywhere(answers: Values, values: Any) -> float | None:
     return found
 
 
+def is_credible(problem: Problem, c: float) -> bool:
+    """Whether somebody may be off by that factor beside another mistake: a sign, a 2, a length, a number of the text.
+
+    Any other number is more likely the trace of something else.
+    """
+    lengths = {float(n) for step in problem.program.steps for n in (*step.shape, step.size)}
+    numbers = {abs(float(x)) for step in problem.program.steps for x in step.inputs if isinstance(x, int | float)}
+    return any(
+        math.isclose(abs(c), k, rel_tol=1e-9) for n in {1.0, 2.0, 4.0} | lengths | numbers if n for k in (n, 1 / n)
+    )
+
+
 class Fingerprint:
     """What was answered for one parameter, at every probe."""
 
@@ -129,7 +141,7 @@ class Fingerprint:
             if change.name in ("factor", "sign", "wrong-average") or change.name in found:
                 continue
             c = ratio_everywhere(self.answers, (given(change, walk) for walk in self.walks))
-            if c is not None and c != 1:
+            if c is not None and c != 1 and is_credible(self.problem, c):
                 found[change.name] = (change, c)
         return sorted(found.values(), key=lambda pair: rank(pair[0].name))
 

@@ -263,6 +263,11 @@ def power_shares(problem: Problem, step: Step) -> Iterator[Told]:
     )
     yield (
         "wrong-local-derivative",
+        "it is integrated",
+        times_slope(lambda w, s, i: w.numbers[s] * w.inputs(s)[0] / (np.asarray(w.inputs(s)[1]) + 1.0)),
+    )
+    yield (
+        "wrong-local-derivative",
         "the exponent is raised",
         times_slope(lambda w, s, i: w.inputs(s)[1] * w.numbers[s] * w.inputs(s)[0]),
     )

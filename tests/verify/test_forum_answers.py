@@ -1,0 +1,26 @@
+"""Answers as people post them: the wrong ones are named and placed, and no right one is refused in whatever form."""
+
+from __future__ import annotations
+
+import pytest
+from forum_answers import POSTS, Post
+
+from chainrule.verify.grade import grade
+from chainrule.verify.marking.marked import Grade
+
+
+def graded(post: Post) -> Grade:
+    return grade(post.program, post.given, wrt=post.wrt, shapes=post.shapes, values=post.values, steps=post.steps)
+
+
+@pytest.mark.parametrize("post", [p for p in POSTS if p.names], ids=lambda p: str(p.answer)[-60:])
+def test_wrong_answers_are_located(post: Post) -> None:
+    mistakes = graded(post).mistakes
+    assert any(m.name in post.names and any(p.lower() in m.place.lower() for p in post.place) for m in mistakes), (
+        mistakes
+    )
+
+
+@pytest.mark.parametrize("post", [p for p in POSTS if not p.names], ids=lambda p: str(p.answer)[-60:])
+def test_right_answers_pass(post: Post) -> None:
+    assert graded(post).right
