@@ -288,6 +288,7 @@ if TYPE_CHECKING:
     from chainrule.pictures.draw import draw
     from chainrule.sheets.worksheet import worksheet
     from chainrule.training.model import load_model
+    from chainrule.training.sweep import sweep
     from chainrule.verify.compare import compare
     from chainrule.verify.degenerate import degenerate
     from chainrule.verify.engines import check_engine
@@ -316,6 +317,7 @@ LATER = {
     "optim": "",
     "plot": "",
     "sklearn": "",
+    "sweep": "training.sweep",
     "training": "",
     "what_if": "derivation.wrong.what_if",
     "worksheet": "sheets.worksheet",
@@ -594,6 +596,7 @@ __all__ = [
     "svd",
     "svdvals",
     "swapaxes",
+    "sweep",
     "take",
     "take_along_axis",
     "tan",

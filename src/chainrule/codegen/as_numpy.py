@@ -222,9 +222,11 @@ def reread(setting: Any) -> Any:
     """Settings as they are written: long arrays of places by how they are made."""
     if isinstance(setting, tuple):
         return tuple([reread(part) for part in setting])
-    if isinstance(setting, np.ndarray) and setting.ndim == 1 and setting.size > 2 and setting.dtype.kind == "i":
-        if np.array_equal(setting, np.arange(setting.size)):
-            return Source(f"np.arange({setting.size})", setting)
+    if isinstance(setting, np.ndarray) and setting.size > 2 and setting.dtype.kind == "i":
+        long = max(setting.shape)
+        if setting.size == long and np.array_equal(setting.reshape(-1), np.arange(long)):
+            shape = "" if setting.ndim == 1 else f".reshape{setting.shape}"
+            return Source(f"np.arange({long}){shape}", setting)
     return setting
 
 

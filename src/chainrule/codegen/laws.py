@@ -306,13 +306,13 @@ def sum_of_copies(b: Builder, step: Step) -> Any:
 @law("rows with one entry", "sum")
 def row_sums_of_scatter(b: Builder, step: Step) -> Any:
     """Rows into which one entry each was put have that entry as their sum."""
-    if step.settings["axis"] not in (1, -1):
-        return None
     x = step.inputs[0]
+    if not isinstance(x, Step) or step.settings["axis"] not in (last := x.ndim - 1, -1, (last,), (-1,)):
+        return None
     if is_only(x, "scatter") and is_one_a_row(b, x) and isinstance(x.inputs[0], Step):
         return b.step("reshape", x.inputs[0], shape=step.shape)
     number, rows = factor_of(b, x) or (1.0, x)
-    if is_only(rows, "index") and rows.ndim == 2 and is_constant(rows.inputs[0]):
+    if is_only(rows, "index") and rows.ndim == x.ndim and is_constant(rows.inputs[0]):
         table = b.numbers[rows.inputs[0]]
         if isinstance(rows.settings["key"], Step) and np.array_equal(table, np.eye(len(table))):
             return b.step("broadcast_to", b.constant(number, step.dtype), shape=step.shape)
@@ -320,26 +320,27 @@ def row_sums_of_scatter(b: Builder, step: Step) -> Any:
 
 
 def is_one_a_row(b: Builder, x: Step) -> bool:
-    """Whether a scatter puts one entry into each row of a matrix, at a place of its own."""
+    """Whether a scatter puts one entry into each row, along the last axis, at a place of its own."""
     key = x.settings["key"]
-    if len(x.shape) != 2 or not isinstance(key, tuple) or len(key) != 2:
+    if not x.ndim or not isinstance(key, tuple) or len(key) != x.ndim:
         return False
-    rows = b.numbers[key[0]] if isinstance(key[0], Step) and is_constant(key[0]) else key[0]
-    places = key[1]
-    if isinstance(rows, Step) or not isinstance(places, Step | np.ndarray):
+    *grid, places = [b.numbers[part] if isinstance(part, Step) and is_constant(part) else part for part in key]
+    if not isinstance(places, Step | np.ndarray) or places.shape != x.shape[:-1]:
         return False
-    return places.shape == (x.shape[0],) and np.array_equal(rows, np.arange(x.shape[0]))
+    if not all([isinstance(part, np.ndarray) for part in grid]):
+        return False
+    return all([np.array_equal(part + 0 * own, own) for part, own in zip(grid, np.indices(x.shape[:-1]), strict=True)])
 
 
 @law("one-hot rows", "scatter")
 def one_hot_rows(b: Builder, step: Step) -> Any:
     """Ones put at a place of each row are rows of the identity matrix."""
-    if not is_one_a_row(b, step) or step.shape[1] > MOST_CLASSES:
+    if not is_one_a_row(b, step) or step.shape[-1] > MOST_CLASSES:
         return None
     value = step.inputs[0]
     if not is_only(value, "broadcast_to") or b.number(value.inputs[0]) is None:
         return None
-    rows = b.step("index", b.constant(np.eye(step.shape[1]), step.dtype), key=step.settings["key"][1])
+    rows = b.step("index", b.constant(np.eye(step.shape[-1]), step.dtype), key=step.settings["key"][-1])
     return b.step("mul", value.inputs[0], rows)
 
 
@@ -426,7 +427,7 @@ def scaled(b: Builder, number: Any, x: Step, like: Step) -> Step:
     """A multiple of x; by 1/n as a quotient, which reads better and rounds less."""
     number = float(number)
     whole = round(1 / number) if number else 0
-    if 1 < abs(whole) < 2**40 and abs(number * whole - 1) < 4e-16 and abs(number) < 1:
+    if 1 < abs(whole) < 2**40 and abs(number * whole - 1) < 2 * np.finfo(like.dtype).eps and abs(number) < 1:
         return b.step("div", x, b.constant(whole, like.dtype))
     return b.step("mul", b.constant(number, like.dtype), x)
 

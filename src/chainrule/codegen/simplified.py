@@ -129,9 +129,12 @@ def one_pass(trace: Trace, laws: Sequence[tuple[str, Law]]) -> tuple[Trace, Coun
 
 
 def leaf(builder: Builder, step: Step, trace: Trace, known: bool) -> Step:
-    """A leaf as it was; a constant once for all that are equal."""
+    """A leaf as it was; a constant once for all that are equal, and one number for an array that repeats it."""
     if not known and step.kind is Kind.FROZEN:
-        return builder.constant(trace.numbers[step], step.dtype)
+        numbers = np.asarray(trace.numbers[step])
+        if numbers.size > 1 and (numbers == numbers.flat[0]).all():
+            return builder.step("broadcast_to", builder.constant(numbers.flat[0], step.dtype), shape=step.shape)
+        return builder.constant(numbers, step.dtype)
     builder.numbers[step] = trace.numbers[step]
     return step
 

@@ -49,7 +49,11 @@ class Recording:
         return self
 
     def __exit__(self, *_: object) -> None:
-        sys.setprofile(self.profiler)
+        if callable(self.profiler):
+            sys.setprofile(self.profiler)
+        else:  # one that is written in C, as cProfile's, starts itself
+            sys.setprofile(None)
+            getattr(self.profiler, "enable", nothing)()
         active.recordings.pop()
         del self.outside
 
@@ -65,6 +69,10 @@ class Recording:
             if is_users(frame):
                 name_locals(frame)
             frame = frame.f_back
+
+
+def nothing() -> None:
+    """What no profiler has to do."""
 
 
 class Active(threading.local):

@@ -98,11 +98,10 @@ class OfArrays(Batches):
     def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, without the first few."""
         size, examples = self.batch_size, self.examples or 0
-        order = np.random.default_rng([self.seed, epoch]).permutation(examples) if self.shuffle else None
+        order = order_of(self.seed, epoch, examples) if self.shuffle else None
         for start in range(skip * size, (self.count or 0) * size, size):
             self.chosen = chosen = slice(start, start + size) if order is None else order[start : start + size]
             x, y = (mapped(lambda part, chosen=chosen: part[chosen], held) for held in (self.x, self.y))
-
             weight = None if self.weight is None else self.weight[chosen]
             yield Batch(mapped(as_given, x), y, weight, min(size, examples - start))
 
@@ -196,6 +195,11 @@ def batches_of(
             "has sample_weight= and drop_last="
         )
     return OfLoader(cast("Iterable[Any]", x), dtype, owner)
+
+
+def order_of(seed: int, epoch: int, examples: int) -> NDArray[np.intp]:
+    """The order of the examples in an epoch, which depends on the seed and its number alone."""
+    return np.random.default_rng([seed, epoch]).permutation(examples)
 
 
 def dtype_of(model: Module) -> Any:

@@ -1,0 +1,184 @@
+"""Many small networks of one kind trained side by side: their parameters stacked, one program for all of them.
+
+What a step computes is traced from one network and mapped over all (`vmap`), and compiled. Optimizers are the ordinary
+ones: each moves the parameters of the networks that have its settings, which are views of the stacks. So a lane does
+what `fit` would have done with its network alone.
+"""
+
+# What a user's network and loss give is known only when they run.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.codegen.compiled import compile as compiled
+from chainrule.core.graph import from_array
+from chainrule.core.state import Quiet
+from chainrule.core.tensor import Tensor
+from chainrule.errors import ChainruleError
+from chainrule.mapping import vmap
+from chainrule.nn.module import Module
+from chainrule.nn.stateless import functional_call
+from chainrule.optim.optimizer import Optimizer
+from chainrule.program import trace
+from chainrule.training.batches import as_given, order_of
+from chainrule.transforms import value_and_grad
+
+Array = NDArray[Any]
+WORKSPACE_BYTES = 2**20
+"""What the networks of a block compute with between two steps: about what a core keeps close at hand."""
+MOST_LANES = 256
+
+
+class Lane(NamedTuple):
+    """A network to train: where it begins, on which rows, in which order, and what moves it."""
+
+    model: Module
+    rows: Array
+    seed: int
+    optimizer: Callable[..., Optimizer]
+    settings: tuple[tuple[str, Any], ...]
+    """The optimizer's, sorted by name."""
+
+
+class Plan(NamedTuple):
+    """What all lanes of a block share."""
+
+    x: Array
+    y: Array
+    loss: Callable[..., Any]
+    epochs: int
+    batch_size: int | None
+
+
+class Unsuited(ChainruleError):
+    """Networks that cannot run as lanes; the message says why. Each is trained by itself then."""
+
+
+def lanes_in_a_block(plan: Plan, lane: Lane) -> int:
+    """How many networks to train side by side, so that what they compute with stays near the processor."""
+    size = min(plan.batch_size or len(lane.rows), len(lane.rows))
+    parameters = {name: held.data for name, held in lane.model.named_parameters()}
+    steps = trace(step_of(lane.model, plan.loss), parameters, plan.x[lane.rows[:size]], plan.y[lane.rows[:size]])
+    used = sum([np.prod(step.shape, dtype=int) * step.dtype.itemsize for step in steps.program.steps])
+    return int(np.clip(WORKSPACE_BYTES // max(1, used), 8, MOST_LANES))
+
+
+def step_of(model: Module, loss: Callable[..., Any]) -> Callable[..., Any]:
+    """The loss of a batch and its gradients, as a function of the network's parameters."""
+
+    def of_batch(parameters: dict[str, Array], x: Any, y: Any) -> Any:
+        return loss(functional_call(model, parameters, (x,)), y)
+
+    return value_and_grad(of_batch)
+
+
+def train_lanes(plan: Plan, lanes: Sequence[Lane], done: Callable[[int], None]) -> list[str]:
+    """Train networks of one kind, on equally many rows each, in place; gives why each stopped early, or "".
+
+    `done` is told of every epoch that a block has finished. Raises Unsuited before anything has changed.
+    """
+    refuse_unsuited(plan, lanes)
+    stopped: list[str] = []
+    block = lanes_in_a_block(plan, lanes[0])
+    step = compiled(vmap(step_of(lanes[0].model, plan.loss)))
+    for start in range(0, len(lanes), block):
+        stopped += Block(plan, lanes[start : start + block], step).train(done)
+    return stopped
+
+
+def refuse_unsuited(plan: Plan, lanes: Sequence[Lane]) -> None:
+    """Refuse networks that keep numbers of their own, draw at random, or are not the first one's equals.
+
+    The loss that each has at its start, alone and with its parameters in the first network, tells.
+    """
+    first = lanes[0].model
+    if any(True for _ in first.named_buffers()):
+        raise Unsuited("it keeps running numbers")
+    if not all(x.requires_grad for x in first.parameters()):
+        raise Unsuited("some of its parameters are frozen")
+    size = plan.batch_size or len(lanes[0].rows)
+    with Quiet():
+        for lane in lanes:
+            x, y = as_given(plan.x[lane.rows[:size]]), plan.y[lane.rows[:size]]
+            parameters = {name: held.data for name, held in lane.model.named_parameters()}
+            alone = [np.asarray(plan.loss(lane.model(x), y).data) for _ in range(2)]
+            here = np.asarray(plan.loss(functional_call(first, parameters, (x,)), y).data)
+            if alone[0].shape or not all([np.array_equal(number, here, equal_nan=True) for number in alone]):
+                raise Unsuited("it draws at random, or differs from others with its settings")
+
+
+class Block:
+    """Some lanes whose parameters are stacked, with an optimizer for those that share its settings."""
+
+    def __init__(self, plan: Plan, lanes: Sequence[Lane], step: Callable[..., Any]) -> None:
+        self.plan, self.lanes, self.step = plan, lanes, step
+        own = [dict(lane.model.named_parameters()) for lane in lanes]
+        self.stacks = {name: np.stack([held[name].data for held in own]) for name in own[0]}
+        self.moved: list[tuple[slice, dict[str, Tensor], Optimizer]] = []
+        start = 0
+        for _, group in groupby(lanes, lambda lane: (lane.optimizer, lane.settings)):
+            members = [*group]
+            part = slice(start, start := start + len(members))
+            held = {name: view_of(stack[part]) for name, stack in self.stacks.items()}
+            optimizer = members[0].optimizer(list(held.values()), **dict(members[0].settings))
+            self.moved.append((part, held, optimizer))
+
+    def train(self, done: Callable[[int], None]) -> list[str]:
+        """All epochs; the numbers go back into the networks. Gives why each lane stopped learning, or ""."""
+        stopped = [""] * len(self.lanes)
+        with Quiet():
+            for epoch in range(1, self.plan.epochs + 1):
+                for batch, places in enumerate(self.batches(epoch), 1):
+                    losses, gradients = self.step(self.stacks, self.plan.x[places], self.plan.y[places])
+                    if not np.isfinite(losses).all():
+                        self.stop(stopped, losses, f"the loss became {{}} in epoch {epoch}, batch {batch}")
+                    self.move(gradients)
+                done(len(self.lanes))
+        sound = np.all([np.isfinite(x).reshape(len(x), -1).all(axis=1) for x in self.stacks.values()], axis=0)
+        self.stop(stopped, np.where(sound, 0.0, np.nan), f"a parameter became {{}} in epoch {self.plan.epochs}")
+        for i, lane in enumerate(self.lanes):
+            lane.model.load_state_dict({name: stack[i] for name, stack in self.stacks.items()})
+        return stopped
+
+    def batches(self, epoch: int) -> Iterator[Array]:
+        """The places in the data of the batches of an epoch, a row for each lane."""
+        rows = np.stack([lane.rows[self.order(lane, epoch)] for lane in self.lanes])
+        for start in range(0, rows.shape[1], self.size):
+            yield rows[:, start : start + self.size]
+
+    def order(self, lane: Lane, epoch: int) -> Any:
+        """The order of a lane's rows in an epoch; a single batch keeps it."""
+        examples = len(lane.rows)
+        return order_of(lane.seed, epoch, examples) if self.size < examples else slice(None)
+
+    @property
+    def size(self) -> int:
+        """Examples of a batch."""
+        examples = len(self.lanes[0].rows)
+        return min(self.plan.batch_size or examples, examples)
+
+    def move(self, gradients: dict[str, Array]) -> None:
+        """A step of every optimizer."""
+        for part, held, optimizer in self.moved:
+            for name, parameter in held.items():
+                parameter.grad = from_array(gradients[name][part])
+            optimizer.step()
+
+    def stop(self, stopped: list[str], losses: Array, words: str) -> None:
+        """Note which lanes diverged: what they compute from here on is nobody's."""
+        for i in np.flatnonzero(~np.isfinite(losses)):
+            stopped[i] = stopped[i] or words.format(float(losses[i]))
+
+
+def view_of(array: Array) -> Tensor:
+    """A leaf whose numbers are a part of a stack."""
+    leaf = from_array(array)
+    leaf.requires_grad = True
+    return leaf

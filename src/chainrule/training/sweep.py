@@ -1,0 +1,429 @@
+"""Many settings tried at once: small networks trained side by side, judged, and ranked."""
+
+# What a user's functions give is known only when they run.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# Programs without types call this too, so arguments are checked when it runs, and joblib has no types.
+# pyright: reportUnnecessaryIsInstance=false, reportMissingTypeStubs=false
+
+from __future__ import annotations
+
+import math
+import statistics
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from inspect import Parameter as Argument
+from inspect import signature
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data.split import k_folds
+from chainrule.errors import ChainruleError, DivergenceWarning, DtypeError, MissingExtra, ShapeError
+from chainrule.nn.module import Module
+from chainrule.optim import Adam
+from chainrule.optim.optimizer import Optimizer
+from chainrule.table import Table
+from chainrule.training.batches import as_numbers, dtype_of
+from chainrule.training.fit import evaluate, fit
+from chainrule.training.lanes import Lane, Plan, Unsuited, train_lanes
+from chainrule.training.run import Metric
+
+Array = NDArray[Any]
+Settings = dict[str, Any]
+OF_TRAINING = ("optimizer", "loss", "epochs", "batch_size")
+SEEDS = ("seed", "rng")
+"""The names under which a builder may ask for the seed."""
+
+
+class Run(NamedTuple):
+    """One network of a sweep: its settings, seed and fold (None without folds), what it came to, and itself."""
+
+    settings: Settings
+    seed: int
+    fold: int | None
+    numbers: dict[str, float]
+    stopped: str
+    """Why it ended before its last epoch, or empty."""
+    model: Module
+
+
+class Sweep:
+    """What a sweep found: `runs`, one for each network, and `table()`, one row for each setting, the best first.
+
+    `best` are the best settings, `model` is their best network, `by` the number that they are ranked by.
+    """
+
+    def __init__(self, runs: Sequence[Run], by: str, *, least: bool, alone: Mapping[str, int]) -> None:
+        self.runs = [*runs]
+        self.by = by
+        self.least = least
+        self.alone = dict(alone)
+        """How many networks were trained by themselves, by the reason."""
+        self.ranked = sorted(grouped(self.runs), key=self._rank)
+
+    def _rank(self, runs: list[Run]) -> float:
+        mean = statistics.fmean([run.numbers[self.by] for run in runs])
+        return math.inf if math.isnan(mean) else mean if self.least else -mean
+
+    @property
+    def best(self) -> Settings:
+        """The settings whose mean is best."""
+        return dict(self.ranked[0][0].settings)
+
+    @property
+    def model(self) -> Module:
+        """The network with the best number among those of the best settings."""
+        return min(self.ranked[0], key=lambda run: self._rank([run])).model
+
+    def table(self, most: int | None = None) -> Table:
+        """The settings, the best first (all, or so many), with the mean and the spread of every number.
+
+        The spread is the standard deviation over seeds and folds, with n - 1 below, nan where there is one network.
+        """
+        settings = [*dict.fromkeys(name for run in self.runs for name in run.settings)]
+        numbers = [*dict.fromkeys(name for run in self.runs for name in run.numbers)]
+        several = any(len(runs) > 1 for runs in self.ranked)
+        columns = [*settings, *[part for name in numbers for part in (name, "±")[: 1 + several]]]
+        rows: list[tuple[Any, ...]] = []
+        for runs in self.ranked[:most]:
+            row = [in_words(runs[0].settings.get(name)) for name in settings]
+            for name in numbers:
+                found = [run.numbers[name] for run in runs]
+                row.append(statistics.fmean(found))
+                row += [statistics.stdev(found) if len(found) > 1 else math.nan] * several
+            rows.append(tuple(row))
+        return Table(tuple(columns), tuple(rows), self._note(len(rows)))
+
+    def _note(self, shown: int) -> str:
+        told = [f"{len(self.ranked) - shown} more: .table()"] * (shown < len(self.ranked))
+        diverged = sum([bool(run.stopped) for run in self.runs])
+        told += [f"{diverged} of {len(self.runs)} networks diverged"] * bool(diverged)
+        told += [f"{count} trained alone: {reason}" for reason, count in self.alone.items()]
+        return "; ".join(told)
+
+    def json(self) -> str:
+        """Every run as an object: its settings, seed, fold, numbers, and why it stopped."""
+        names = [*dict.fromkeys(name for run in self.runs for name in (*run.settings, *run.numbers))]
+        rows = [
+            (*[in_words({**run.settings, **run.numbers}.get(name)) for name in names], run.seed, run.fold, run.stopped)
+            for run in self.runs
+        ]
+        return Table((*names, "seed", "fold", "stopped"), tuple(rows)).json()
+
+    def __repr__(self) -> str:
+        way = "least" if self.least else "greatest"
+        return f"{len(self.runs)} networks, {len(self.ranked)} settings; {way} {self.by} first\n{self.table(8)!r}"
+
+
+def sweep(
+    build: Callable[..., Module],
+    grid: Mapping[str, Iterable[Any]] | Sequence[Mapping[str, Any]],
+    data: tuple[Any, Any],
+    *,
+    loss: Callable[..., Any],
+    optimizer: Callable[..., Optimizer] = Adam,
+    epochs: int = 10,
+    batch_size: int | None = 32,
+    seeds: int | Sequence[int] = 1,
+    folds: int | None = None,
+    stratify: bool = False,
+    validation: tuple[Any, Any] | None = None,
+    metrics: Sequence[Metric] | Mapping[str, Metric] = (),
+    by: str | None = None,
+    least: bool | None = None,
+    n_jobs: int = 1,
+    progress: bool = True,
+) -> Sweep:
+    """Train a network for every setting, seed and fold, small ones side by side as lanes of one program, and rank them.
+
+    `grid` has the values to try by the setting's name, all combinations of which are tried, or is a list of settings.
+    A setting goes to ``build`` if it is one of its arguments, and else to the optimizer; `optimizer`, `loss`, `epochs`
+    and `batch_size` may be tried too. `build` gives a new Module; it is given the seed as ``seed=`` or ``rng=`` if it
+    takes one. `data` is a pair (x, y) of arrays. Each network is trained as ``fit(build(...), x, y, loss=loss,
+    optimizer=optimizer(parameters, ...), epochs=epochs, batch_size=batch_size, seed=seed)`` would train it alone, and
+    in float64 ends with the same weights to 1e-12, unless it diverges.
+
+    With `folds` the data are split into so many parts, `stratify` by class, the same for all settings, and each network
+    is judged on the part that it was not trained on; with `validation`, a pair (x, y), on that; else on its own data.
+    `by` names the number that ranks, the validation loss unless told otherwise; `least` says whether less is better:
+    for losses it is, for metrics not. `seeds` is a count, from 0, or the seeds themselves.
+
+    Networks with running statistics, dropout or frozen parameters are trained by themselves, and the result says so.
+    `n_jobs` spreads the work over processes through joblib (the extra ``sweep``), whose backends spread it over
+    machines; -1 takes all cores. Memory: the parameters of all networks. Raises ChainruleError for a setting that
+    nobody knows.
+
+    >>> import chainrule as cr
+    >>> x, y = cr.data.make_moons(200, noise=0.1, seed=0)
+    >>> def build(width, rng):
+    ...     return cr.nn.Sequential(cr.nn.Linear(2, width, rng=rng), cr.nn.Tanh(), cr.nn.Linear(width, 2, rng=rng))
+    >>> found = cr.sweep(
+    ...     build, {"width": [2, 8], "lr": [0.001, 0.03]}, (x, y), folds=3, epochs=20, loss=cr.nn.CrossEntropyLoss(),
+    ...     metrics=[cr.training.accuracy], progress=False,
+    ... )
+    >>> len(found.runs), found.best
+    (12, {'width': 8, 'lr': 0.03})
+    """
+    common: Settings = {"optimizer": optimizer, "loss": loss, "epochs": epochs, "batch_size": batch_size}
+    if folds and validation is not None:
+        raise ChainruleError("sweep judges on folds or on validation data: give folds= or validation=, not both")
+    x, y = pair_of(data, "data")
+    work = Work(
+        build,
+        common,
+        x,
+        y,
+        splits_of(y, folds, stratify=stratify),
+        None if validation is None else pair_of(validation, "validation"),
+        metrics,
+    )
+    jobs = [
+        Job(settings, int(seed), fold)
+        for settings in combinations(grid)
+        for seed in (range(seeds) if isinstance(seeds, int) else seeds)
+        for fold in range(len(work.splits))
+    ]
+    if not jobs:
+        raise ShapeError("sweep has nothing to try: give at least one setting and one seed")
+    for job in jobs:
+        work.refuse_unknown(job.settings)
+    runs: dict[int, Run] = {}
+    alone: dict[str, int] = {}
+    with Bar(sum([work.taken(job, "epochs") for job in jobs]), shown=progress) as bar:
+        for places, found in spread(work, jobs, n_jobs, bar):
+            runs |= dict(zip(places, found.runs, strict=True))
+            for reason, count in found.alone.items():
+                alone[reason] = alone.get(reason, 0) + count
+    ordered = [runs[i] for i in range(len(jobs))]
+    by = by or ("val_loss" if "val_loss" in ordered[0].numbers else "loss")
+    if by not in ordered[0].numbers:
+        raise ChainruleError(f"sweep ranks by one of {', '.join(ordered[0].numbers)}, not by {by!r}")
+    return Sweep(ordered, by, least=by.endswith("loss") if least is None else least, alone=alone)
+
+
+class Job(NamedTuple):
+    """A network to be trained."""
+
+    settings: Settings
+    seed: int
+    fold: int
+
+
+class Found(NamedTuple):
+    """Networks that were trained, and how many of them alone, by the reason."""
+
+    runs: list[Run]
+    alone: dict[str, int]
+
+
+class Work(NamedTuple):
+    """What all networks of a sweep share."""
+
+    build: Callable[..., Module]
+    common: Settings
+    x: Array
+    y: Array
+    splits: list[tuple[Array, Array | None]]
+    """For each fold the rows to train on, and those to judge on."""
+    validation: tuple[Array, Array] | None
+    metrics: Sequence[Metric] | Mapping[str, Metric]
+
+    def taken(self, job: Job, name: str) -> Any:
+        """A setting of training."""
+        return job.settings.get(name, self.common[name])
+
+    def parts(self, settings: Settings) -> tuple[Settings, Settings]:
+        """The settings for the builder, and those for the optimizer."""
+        wanted = arguments(self.build)
+        of_net = {name: held for name, held in settings.items() if name in wanted}
+        return of_net, {name: held for name, held in settings.items() if name not in {*of_net, *OF_TRAINING}}
+
+    def refuse_unknown(self, settings: Settings) -> None:
+        """Refuse a setting that neither the builder nor the optimizer takes."""
+        optimizer = settings.get("optimizer", self.common["optimizer"])
+        known = arguments(optimizer)
+        for name in self.parts(settings)[1]:
+            if name not in known:
+                raise ChainruleError(
+                    f"sweep: {name} is neither an argument of {name_of(self.build)} "
+                    f"({', '.join(arguments(self.build)) or 'which has none'}) nor a setting of {name_of(optimizer)} "
+                    f"({', '.join([*known][1:])}), nor {', '.join(OF_TRAINING)}"
+                )
+
+    def model(self, job: Job) -> Module:
+        """The network of a job as it begins."""
+        wanted = arguments(self.build)
+        seeds = {name: job.seed for name in SEEDS if name in wanted and name not in job.settings}
+        return self.build(**self.parts(job.settings)[0], **seeds)
+
+    def lane(self, job: Job) -> Lane:
+        """A job as a lane."""
+        settings = tuple(sorted(self.parts(job.settings)[1].items()))
+        return Lane(self.model(job), self.splits[job.fold][0], job.seed, self.taken(job, "optimizer"), settings)
+
+    def run(self, job: Job, model: Module, stopped: str) -> Run:
+        """What a trained network came to."""
+        rows, held_out = self.splits[job.fold]
+        loss: Any = self.taken(job, "loss")
+        numbers = evaluate(model, self.x[rows], self.y[rows], loss=loss, metrics=self.metrics)
+        judged_on = (self.x[held_out], self.y[held_out]) if held_out is not None else self.validation
+        if judged_on is not None:
+            found = evaluate(model, *judged_on, loss=loss, metrics=self.metrics)
+            numbers |= {f"val_{name}": held for name, held in found.items()}
+        return Run(job.settings, job.seed, job.fold if held_out is not None else None, numbers, stopped, model)
+
+
+def trained(work: Work, jobs: Sequence[Job], done: Callable[[int], None]) -> Found:
+    """The networks of some jobs trained, those of one kind side by side."""
+    lanes = [work.lane(job) for job in jobs]
+    kinds: dict[Any, list[int]] = {}
+    for i, (job, lane) in enumerate(zip(jobs, lanes, strict=True)):
+        kinds.setdefault(kind_of(work, job, lane), []).append(i)
+    stopped: dict[int, str] = {}
+    alone: dict[str, int] = {}
+    for members in kinds.values():
+        job = jobs[members[0]]
+        x = as_numbers(work.x, dtype_of(lanes[members[0]].model), "x")
+        y = as_numbers(work.y, dtype_of(lanes[members[0]].model), "y")
+        loss: Any = work.taken(job, "loss")
+        plan = Plan(x, y, loss, work.taken(job, "epochs"), work.taken(job, "batch_size"))
+        try:
+            told = train_lanes(plan, [lanes[i] for i in members], done)
+        except Unsuited as unsuited:
+            alone[str(unsuited)] = alone.get(str(unsuited), 0) + len(members)
+            told = [train_alone(plan, lanes[i], done) for i in members]
+        stopped |= dict(zip(members, told, strict=True))
+    return Found([work.run(job, lanes[i].model, stopped[i]) for i, job in enumerate(jobs)], alone)
+
+
+def kind_of(work: Work, job: Job, lane: Lane) -> Any:
+    """What networks that are trained side by side have in common."""
+    shapes = tuple([(name, held.shape, held.dtype) for name, held in lane.model.named_parameters()])
+    training = [work.taken(job, name) for name in ("loss", "epochs", "batch_size")]
+    return repr((lane.model, work.parts(job.settings)[0], training)), shapes, len(lane.rows)
+
+
+def train_alone(plan: Plan, lane: Lane, done: Callable[[int], None]) -> str:
+    """One network trained by `fit`; why it stopped early, or ""."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DivergenceWarning)
+        history = fit(
+            lane.model,
+            plan.x[lane.rows],
+            plan.y[lane.rows],
+            loss=plan.loss,
+            epochs=plan.epochs,
+            optimizer=lane.optimizer(lane.model.parameters(), **dict(lane.settings)),
+            batch_size=plan.batch_size,
+            seed=lane.seed,
+            progress=False,
+        )
+    done(plan.epochs)
+    return history.stopped
+
+
+def spread(work: Work, jobs: list[Job], n_jobs: int, bar: Bar) -> Iterator[tuple[Sequence[int], Found]]:
+    """All jobs trained, in this process or in several: the places of some and what they came to, as they finish."""
+    if n_jobs == 1:
+        yield range(len(jobs)), trained(work, jobs, bar.done)
+        return
+    try:
+        from joblib import Parallel, delayed, effective_n_jobs
+    except ImportError:
+        raise MissingExtra("joblib", "sweep") from None
+    # Jobs of one kind stand side by side in every part, and a few parts for each process even out what they take.
+    count = min(len(jobs), 4 * effective_n_jobs(n_jobs))
+    parts = [[*map(int, part)] for part in np.array_split(np.arange(len(jobs)), count)]
+    found: Any = Parallel(n_jobs=n_jobs, return_as="generator")(
+        delayed(trained)(work, [jobs[i] for i in part], nothing) for part in parts
+    )
+    for part, result in zip(parts, found, strict=True):
+        bar.done(sum([work.taken(jobs[i], "epochs") for i in part]))
+        yield part, result
+
+
+def nothing(_: int) -> None:
+    """Progress that nobody sees."""
+
+
+class Bar:
+    """A bar of the epochs of all networks, on a terminal."""
+
+    def __init__(self, total: int, *, shown: bool) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True)
+        columns = (TextColumn("epochs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.progress = Progress(*columns, console=console, disable=not (shown and console.is_terminal))
+        self.task = self.progress.add_task("", total=total)
+
+    def __enter__(self) -> Bar:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def done(self, epochs: int) -> None:
+        """So many epochs more."""
+        self.progress.advance(self.task, epochs)
+
+
+def combinations(grid: Mapping[str, Iterable[Any]] | Sequence[Mapping[str, Any]]) -> list[Settings]:
+    """Every setting of a grid, or those that were listed."""
+    if not isinstance(grid, Mapping):
+        return [dict(settings) for settings in grid]
+    for name, values in grid.items():
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise DtypeError(f"sweep: the grid has a list of values for each setting, and {name} is {values!r}")
+    return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+
+
+def arguments(function: Callable[..., Any]) -> Mapping[str, Argument]:
+    """The arguments of a function or class by name; none where it does not tell them."""
+    try:
+        return signature(function).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
+def name_of(function: Any) -> str:
+    """What a function is called."""
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def pair_of(data: Any, what: str) -> tuple[Array, Array]:
+    """Inputs and targets as arrays of equally many rows."""
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise DtypeError(f"sweep: {what} is a pair (x, y) of arrays")
+    x, y = (as_numbers(part, None, f"{what} {name}") for part, name in zip(data, "xy", strict=True))
+    if not x.ndim or not y.ndim or len(x) != len(y) or not len(x):
+        raise ShapeError(
+            f"sweep: {what} has as many targets as examples, at least one, and got shapes {x.shape} and {y.shape}"
+        )
+    return x, y
+
+
+def splits_of(y: Array, folds: int | None, *, stratify: bool) -> list[tuple[Array, Array | None]]:
+    """The rows to train on and those to judge on, for every fold."""
+    if not folds:
+        return [(np.arange(len(y)), None)]
+    return [*k_folds(y, k=folds, stratify=stratify)]
+
+
+def grouped(runs: Sequence[Run]) -> list[list[Run]]:
+    """The runs of each setting, in the order of the grid."""
+    found: dict[int, list[Run]] = {}
+    for run in runs:
+        found.setdefault(id(run.settings), []).append(run)
+    return [*found.values()]
+
+
+def in_words(held: Any) -> Any:
+    """A setting as a table shows it."""
+    if held is None or isinstance(held, str | int | float):
+        return held
+    return name_of(held) if callable(held) else str(held)

@@ -1,0 +1,288 @@
+"""`sweep`: networks side by side are those that `fit` trains alone; what is tried, judged, ranked and refused."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn
+from chainrule.errors import ChainruleError, DtypeError, ShapeError
+
+X, Y = cr.data.make_moons(61, noise=0.2, seed=0)
+NUMBERS = np.sin(X @ np.array([1.0, -2.0]))[:, None]
+
+
+def net_of(rng, width=5, activation=nn.Tanh, out=2, dtype=np.float64):
+    rng = np.random.default_rng(rng)
+    return nn.Sequential(
+        nn.Linear(2, width, rng=rng, dtype=dtype), activation(), nn.Linear(width, out, rng=rng, dtype=dtype)
+    )
+
+
+def alone(run, x, y, loss, optimizer, build=net_of, folds=None, epochs=4, **training):
+    """The network of a run, trained by `fit`."""
+    of_net = {name: run.settings[name] for name in ("width", "activation", "out") if name in run.settings}
+    of_training = {name: run.settings[name] for name in ("batch_size", "epochs") if name in run.settings}
+    known = {*of_net, *of_training, "optimizer", "loss"}
+    net = build(run.seed, **of_net)
+    optimizer = run.settings.get("optimizer", optimizer)
+    moved = optimizer(net.parameters(), **{name: held for name, held in run.settings.items() if name not in known})
+    rows = np.arange(len(y)) if run.fold is None else [*cr.data.k_folds(y, k=folds)][run.fold][0]
+    cr.training.fit(
+        net,
+        x[rows],
+        y[rows],
+        loss=run.settings.get("loss", loss),
+        optimizer=moved,
+        seed=run.seed,
+        progress=False,
+        **{"epochs": epochs, **training, **of_training},
+    )
+    return net
+
+
+def assert_alike(net, other, tolerance=1e-12):
+    for (name, x), (_, y) in zip(net.named_parameters(), other.named_parameters(), strict=True):
+        np.testing.assert_allclose(x.data, y.data, rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+OPTIMIZERS = (
+    (cr.optim.SGD, {"lr": [0.05, 0.1], "momentum": [0.0, 0.9]}),
+    (cr.optim.SGD, [{"lr": 0.1, "momentum": 0.5, "nesterov": True}, {"lr": 0.2, "weight_decay": 0.1}]),
+    (cr.optim.Adam, {"lr": [0.01, 0.1], "betas": [(0.9, 0.99), (0.5, 0.9)]}),
+    (cr.optim.AdamW, {"weight_decay": [0.0, 0.5]}),
+    (cr.optim.RMSprop, {"lr": [0.01]}),
+    (cr.optim.Adagrad, {"lr": [0.1]}),
+)
+
+
+@pytest.mark.parametrize(("optimizer", "grid"), OPTIMIZERS)
+@pytest.mark.parametrize(("y", "out", "loss"), [(Y, 2, nn.CrossEntropyLoss()), (NUMBERS, 1, nn.MSELoss())])
+def test_every_lane_ends_where_its_network_alone_ends(optimizer, grid, y, out, loss):
+    grid = {**grid, "out": [out]} if isinstance(grid, dict) else [{**settings, "out": out} for settings in grid]
+    found = cr.sweep(
+        net_of, grid, (X, y), loss=loss, optimizer=optimizer, epochs=4, batch_size=16, seeds=2, folds=3, progress=False
+    )
+    assert not found.alone
+    for run in found.runs:
+        assert_alike(run.model, alone(run, X, y, loss, optimizer, folds=3, batch_size=16))
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.GELU, nn.Sigmoid, nn.Softplus])
+def test_what_is_built_may_be_tried_too(activation):
+    grid = {"width": [3, 7], "activation": [activation, nn.Tanh], "batch_size": [None, 20], "epochs": [2, 3]}
+    loss = nn.CrossEntropyLoss()
+    found = cr.sweep(net_of, grid, (X, Y), loss=loss, optimizer=cr.optim.SGD, progress=False)
+    assert len(found.runs) == 16
+    assert not found.alone
+    for run in found.runs:
+        assert_alike(run.model, alone(run, X, Y, loss, cr.optim.SGD))
+
+
+def test_optimizers_and_losses_may_be_tried_too():
+    grid = {"optimizer": [cr.optim.SGD, cr.optim.Adam], "loss": [nn.MSELoss(), nn.L1Loss(), nn.HuberLoss()], "out": [1]}
+    found = cr.sweep(net_of, grid, (X, NUMBERS), loss=None, epochs=4, progress=False)
+    for run in found.runs:
+        assert_alike(run.model, alone(run, X, NUMBERS, None, None))
+    assert {row[0] for row in found.table().rows} == {"SGD", "Adam"}
+
+
+def test_single_precision_agrees_to_its_digits():
+    found = cr.sweep(
+        lambda rng: net_of(rng, dtype=np.float32),
+        {"lr": [0.01]},
+        (X, Y),
+        loss=nn.CrossEntropyLoss(),
+        seeds=3,
+        epochs=3,
+        progress=False,
+    )
+    for run in found.runs:
+        other = alone(
+            run, X, Y, nn.CrossEntropyLoss(), cr.optim.Adam, build=lambda rng: net_of(rng, dtype=np.float32), epochs=3
+        )
+        assert_alike(run.model, other, tolerance=1e-5)
+
+
+class Noisy(nn.Module):
+    def __init__(self, rng, kind):
+        extra = {"dropout": nn.Dropout(0.5, rng=rng), "norm": nn.BatchNorm1d(5, dtype=np.float64)}[kind]
+        rng = np.random.default_rng(rng)
+        self.net = nn.Sequential(
+            nn.Linear(2, 5, rng=rng, dtype=np.float64), extra, nn.ReLU(), nn.Linear(5, 2, rng=rng, dtype=np.float64)
+        )
+
+    def forward(self, x):
+        return self.net(x)
+
+
+@pytest.mark.parametrize(("kind", "reason"), [("dropout", "draws at random"), ("norm", "running numbers")])
+def test_what_cannot_be_a_lane_is_trained_alone_and_said(kind, reason):
+    found = cr.sweep(
+        lambda rng: Noisy(rng, kind), {"lr": [0.01, 0.1]}, (X, Y), loss=nn.CrossEntropyLoss(), epochs=2, progress=False
+    )
+    assert [*found.alone.values()] == [2]
+    assert reason in repr(found)
+
+
+def test_frozen_parameters_stay():
+    def half(rng):
+        net = net_of(rng)
+        net[0].weight.requires_grad = False
+        return net
+
+    found = cr.sweep(half, {"lr": [0.1]}, (X, Y), loss=nn.CrossEntropyLoss(), epochs=2, progress=False)
+    np.testing.assert_array_equal(found.model[0].weight.data, net_of(0)[0].weight.data)
+
+
+def test_networks_that_only_look_alike_are_not_mixed_up():
+    class Secret(nn.Module):
+        def __init__(self, rng):
+            self.inner, self.sign = net_of(rng), 1.0 if rng == 0 else -1.0
+
+        def forward(self, x):
+            return self.sign * self.inner(x)
+
+    found = cr.sweep(Secret, {"lr": [0.05]}, (X, Y), loss=nn.CrossEntropyLoss(), seeds=3, epochs=3, progress=False)
+    for run in found.runs:
+        net = Secret(run.seed)
+        cr.training.fit(
+            net,
+            X,
+            Y,
+            loss=nn.CrossEntropyLoss(),
+            optimizer=cr.optim.Adam(net.parameters(), lr=0.05),
+            epochs=3,
+            seed=run.seed,
+            progress=False,
+        )
+        assert_alike(run.model, net)
+
+
+def test_a_lane_that_diverges_spoils_no_other_and_is_said():
+    loss = nn.MSELoss()
+    found = cr.sweep(
+        net_of,
+        {"lr": [0.05, 1e6], "out": [1], "activation": [nn.ReLU]},
+        (X, NUMBERS),
+        loss=loss,
+        optimizer=cr.optim.SGD,
+        epochs=30,
+        progress=False,
+    )
+    good, bad = found.runs
+    assert_alike(good.model, alone(good, X, NUMBERS, loss, cr.optim.SGD, epochs=30))
+    assert not good.stopped
+    assert bad.stopped
+    assert found.best["lr"] == 0.05
+    assert "1 of 2 networks diverged" in repr(found)
+
+
+def test_numbers_are_those_of_evaluate():
+    metrics = [cr.training.accuracy]
+    found = cr.sweep(
+        net_of,
+        {"lr": [0.1, 0.01]},
+        (X, Y),
+        loss=nn.CrossEntropyLoss(),
+        folds=4,
+        stratify=True,
+        metrics=metrics,
+        epochs=3,
+        progress=False,
+    )
+    folds = [*cr.data.k_folds(Y, k=4, stratify=True)]
+    for run in found.runs:
+        held = folds[run.fold][1]
+        judged = cr.training.evaluate(run.model, X[held], Y[held], loss=nn.CrossEntropyLoss(), metrics=metrics)
+        assert run.numbers["val_loss"] == judged["loss"]
+        assert run.numbers["val_accuracy"] == judged["accuracy"]
+    table = found.table()
+    assert table.columns == (
+        "lr", "loss", "±", "accuracy", "±", "val_loss", "±", "val_accuracy", "±",
+    )  # fmt: skip
+    best = [run.numbers["val_loss"] for run in found.runs if run.settings == found.best]
+    assert table["val_loss"][0] == pytest.approx(np.mean(best), rel=1e-14)
+    assert table.rows[0][6] == pytest.approx(np.std(best, ddof=1), rel=1e-12)
+
+
+def test_a_metric_ranks_with_the_greatest_first():
+    grid = {"lr": [1e-6, 0.1]}
+    options = {"loss": nn.CrossEntropyLoss(), "metrics": [cr.training.accuracy], "epochs": 10, "progress": False}
+    found = cr.sweep(net_of, grid, (X, Y), validation=(X, Y), by="val_accuracy", **options)
+    assert found.best == {"lr": 0.1}
+    upside_down = cr.sweep(net_of, grid, (X, Y), by="accuracy", least=True, **options)
+    assert upside_down.best == {"lr": 1e-6}
+    assert found.runs[1].model is found.model
+
+
+def test_several_processes_find_the_same():
+    pytest.importorskip("joblib", reason="joblib spreads a sweep over processes and is not installed")
+    options = {"loss": nn.CrossEntropyLoss(), "seeds": [3, 5], "folds": 2, "epochs": 2, "progress": False}
+    grid = {"lr": [0.1, 0.01], "width": [2, 3]}
+    one, several = (cr.sweep(net_of, grid, (X, Y), n_jobs=n, **options) for n in (1, 2))
+    for run, other in zip(one.runs, several.runs, strict=True):
+        assert (run.settings, run.seed, run.fold) == (other.settings, other.seed, other.fold)
+        assert_alike(run.model, other.model)
+    assert several.best == one.best
+
+
+def test_a_result_is_a_table_and_json():
+    found = cr.sweep(
+        net_of,
+        {"lr": [0.1, 0.2], "activation": [nn.Tanh]},
+        (X, Y),
+        loss=nn.CrossEntropyLoss(),
+        epochs=1,
+        progress=False,
+    )
+    rows = json.loads(found.json())
+    assert [row["activation"] for row in rows] == ["Tanh", "Tanh"]
+    assert rows[0]["seed"] == 0
+    assert len(repr(found).splitlines()) <= 12
+    many = cr.sweep(
+        net_of, {"lr": np.geomspace(1e-3, 1, 20)}, (X, Y), loss=nn.CrossEntropyLoss(), epochs=1, progress=False
+    )
+    assert "12 more: .table()" in repr(many)
+    assert len(repr(many).splitlines()) <= 12
+    assert len(many.table()) == 20
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"grid": {"wdith": [1]}}, ChainruleError, "wdith is neither an argument of net_of"),
+        ({"grid": {"lr": 0.1}}, DtypeError, "a list of values for each setting, and lr is 0.1"),
+        ({"grid": {"lr": []}}, ShapeError, "nothing to try"),
+        ({"data": X}, DtypeError, "a pair"),
+        ({"data": (X, Y[:-1])}, ShapeError, "as many targets as examples"),
+        ({"folds": 2, "validation": (X, Y)}, ChainruleError, "not both"),
+        ({"by": "accuracy"}, ChainruleError, "ranks by one of loss"),
+        ({"grid": {"lr": [-1.0]}}, ValueError, "at least 0"),
+        ({"folds": 1}, ShapeError, "folds"),
+    ],
+)
+def test_bad_input_is_said(change, error, words):
+    given = {"build": net_of, "grid": {"lr": [0.1]}, "data": (X, Y), "loss": nn.CrossEntropyLoss(), **change}
+    with pytest.raises(error, match=words):
+        cr.sweep(**given, epochs=1, progress=False)
+
+
+def test_nothing_of_the_callers_changes():
+    grid, x, y = {"lr": [0.1]}, X.copy(), Y.copy()
+    cr.sweep(net_of, grid, (x, y), loss=nn.CrossEntropyLoss(), epochs=1, progress=False)
+    assert grid == {"lr": [0.1]}
+    np.testing.assert_array_equal(x, X)
+    np.testing.assert_array_equal(y, Y)
+
+
+def test_missing_values_are_not_hidden():
+    x = X.copy()
+    x[3, 0] = math.nan
+    found = cr.sweep(net_of, {"lr": [0.1]}, (x, Y), loss=nn.CrossEntropyLoss(), epochs=1, progress=False)
+    assert found.runs[0].stopped
+    assert math.isnan(found.runs[0].numbers["loss"])
