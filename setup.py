@@ -13,7 +13,7 @@ engines = [
     Extension(
         f"chainrule.core._{name}",
         [f"src/chainrule/core/{name}.py"],
-        depends=[f"src/chainrule/core/_{name}.pxd", "src/chainrule/core/slabs.h"],
+        depends=[f"src/chainrule/core/{part}" for part in (f"_{name}.pxd", "slabs.h", "keyed.h")],
         include_dirs=["src/chainrule/core"],
         extra_compile_args=optimized,
     )

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from functools import partial
 from math import tanh as hyperbolic
 
@@ -18,8 +19,9 @@ import pytest
 
 import chainrule as cr
 from chainrule import Tensor, Value
-from chainrule.core import leaving
+from chainrule.core import COMPILED, leaving
 from chainrule.errors import ChainruleError, GraphError
+from chainrule.program import trace
 
 
 def leaf(x):
@@ -184,12 +186,82 @@ def test_assignment_into_an_array_is_refused(make):
         assigned(make())
 
 
-@pytest.mark.parametrize("make", [lambda: leaf(0.5), lambda: leaf(0.5) * 1.0], ids=["leaf", "with inputs"])
-def test_assignment_of_a_tensor_raises_numpys_error_with_ours_as_its_cause(make):
+WRITTEN = {
+    "an entry": assigned,
+    "a slice": all_assigned,
+    "several": lambda x: np.zeros(2).__setitem__([0, 1], x),
+    "of a matrix": lambda x: np.zeros((2, 2)).__setitem__((0, 1), x),
+    "of single precision": lambda x: np.zeros(2, np.float32).__setitem__(0, x),
+    "of whole numbers": lambda x: np.zeros(2, int).__setitem__(0, x),
+    "of complex numbers": lambda x: np.zeros(2, complex).__setitem__(0, x),
+    "filled": lambda x: np.zeros(2).fill(x),
+    "made with a type": lambda x: np.array([x, x], dtype=float),
+}
+MADE = {
+    "leaf": lambda: leaf(0.5),
+    "with inputs": lambda: leaf(0.5) * 1.0,
+    "one entry": lambda: leaf([0.5]) * 1.0,
+    "a parameter": lambda: cr.nn.Parameter(0.5),
+    "several": lambda: leaf([0.5, 1.0, 2.0]),
+}
+
+
+@pytest.mark.skipif(not COMPILED, reason="a class of Python's is a sequence to NumPy, which has the last word then")
+@pytest.mark.parametrize("write", WRITTEN.values(), ids=WRITTEN)
+@pytest.mark.parametrize("make", MADE.values(), ids=MADE)
+def test_a_tensor_written_into_an_array_is_refused_in_our_words(make, write):
+    with pytest.raises(GraphError, match=r"out of the graph.*cr\.stack.*x\.detach\(\)") as caught:
+        write(make())
+    assert caught.value.__cause__ is None
+    with cr.no_grad(), suppress(ChainruleError, ValueError):  # several numbers are no entry
+        write(make())
+
+
+@pytest.mark.skipif(COMPILED, reason="there the refusal itself is seen")
+@pytest.mark.parametrize("make", MADE.values(), ids=MADE)
+def test_in_plain_python_numpys_error_has_ours_as_its_cause(make):
     with pytest.raises(ValueError, match="setting an array element") as caught:
         assigned(make())
     assert isinstance(caught.value.__cause__, GraphError)
     assert "cr.stack" in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize("write", WRITTEN.values(), ids=WRITTEN)
+@pytest.mark.parametrize("x", [0.5, np.array(0.5), np.array([0.5]), np.array([0.5, 1.0, 2.0])], ids=repr)
+def test_what_is_written_into_an_array_inside_a_transform_is_refused_in_our_words(write, x):
+    def f(x):
+        write(x * x)
+        return cr.sum(x)
+
+    v = np.ones_like(x)
+    ways = [lambda: cr.grad(f)(x), lambda: cr.jvp(f, (x,), (v,)), lambda: cr.hessian(f)(x), lambda: trace(f, x)]
+    for way in ways:
+        with pytest.raises(GraphError, match=r"out of the (graph|program)") as caught:
+            way()
+        assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    for way in (cr.vmap(f), cr.vmap(cr.grad(f)), cr.grad(lambda x: cr.sum(cr.vmap(f)(x)))):
+        with pytest.raises(GraphError, match=r"out of the graph|no single number"):
+            way(np.stack([x, x]))
+
+
+def test_an_error_of_the_users_that_follows_from_a_refusal_stays_theirs():
+    def f(x):
+        try:
+            return assigned(x)
+        except GraphError as error:
+            raise ValueError("the row cannot be filled") from error
+        except ValueError as error:
+            raise ValueError("the row cannot be filled") from error.__cause__
+
+    with pytest.raises(ValueError, match="the row cannot be filled"):
+        cr.grad(f)(2.0)
+
+
+def test_a_tensor_is_run_through_backwards():
+    x = leaf([1.0, 2.0, 3.0])
+    assert [float(y.detach()) for y in reversed(x)] == [3.0, 2.0, 1.0]
+    sum(k * y for k, y in enumerate(reversed(x))).backward()
+    assert x.grad.data.tolist() == [2.0, 1.0, 0.0]
 
 
 def test_a_leaf_alone_becomes_an_array_and_a_result_does_not():

@@ -2,6 +2,9 @@
 
 from chainrule.core._operation cimport Operation, Pointwise
 
+cdef extern from "keyed.h":
+    void make_keyed(object kind)
+
 cdef long long attention, now, latest_change
 cdef object DOUBLE, SINGLE, NUMPY_NUMBERS, ndarray, tensor, new
 cdef object NO_SETTINGS

@@ -173,6 +173,9 @@ class Node:
         """The type of the entries."""
         return self._data.dtype
 
+    def __getitem__(self, key: Any) -> Any:
+        return self._picked(key)
+
     def mark_changed(self) -> None:
         """Say that the numbers were changed in place: graphs that still need the old ones are stale from now on."""
         global now, latest_change
@@ -197,6 +200,10 @@ class Node:
         """Refuse to differentiate along edges that read values which were changed in place after their use here."""
         if latest_change > self.born:
             refuse_if_stale(self, edges)
+
+
+if cython.compiled:
+    make_keyed(Node)  # noqa: F821  (defined in keyed.h)
 
 
 def require_differentiable(array: Any) -> None:

@@ -26,7 +26,7 @@ import numpy as np
 from chainrule.core.numpy_calls import called, operation_of
 from chainrule.core.operation import Operation, book, compositions, is_node
 from chainrule.core.stand_in import Argument, Shape
-from chainrule.core.state import Quiet
+from chainrule.core.state import Quiet, unwrap
 from chainrule.errors import GraphError, ShapeError
 
 
@@ -56,6 +56,9 @@ def one_level(size: int) -> Iterator[Level]:
     running.levels.append(level)
     try:
         yield level
+    except ValueError as error:
+        unwrap(error)
+        raise
     finally:
         running.levels.remove(level)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ChainruleError, GraphError
+from chainrule.errors import ChainruleError
 
 
 class Switches(threading.local):
@@ -121,8 +121,14 @@ class Transforming:
 
     def __exit__(self, kind: Any, error: Any, _: object) -> None:
         switches.transforms -= 1
-        if isinstance(getattr(error, "__cause__", None), GraphError) and not isinstance(error, ChainruleError):
-            raise error.__cause__ from None
+        unwrap(error)
+
+
+def unwrap(error: Any) -> None:
+    """Raise a refusal that NumPy has wrapped in an error of its own as it was; nothing happens with other errors."""
+    cause = getattr(error, "__cause__", None)
+    if isinstance(cause, ChainruleError) and str(error).startswith("setting an array element"):
+        raise cause from None
 
 
 def _find_silence() -> tuple[ContextVar[Any], Any]:

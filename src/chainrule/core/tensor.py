@@ -174,6 +174,9 @@ class Tensor(Node, Operators):
             raise TypeError("a Tensor without axes cannot be iterated")
         return (self[i] for i in range(len(self._data)))
 
+    def __reversed__(self) -> Iterator[Any]:
+        return iter(self[::-1])
+
     def __float__(self) -> Double:
         return float(self._number("float()"))
 
@@ -327,7 +330,7 @@ class Tensor(Node, Operators):
 
     # Reading and writing entries
 
-    def __getitem__(self, key: Any) -> Any:
+    def _picked(self, key: Any) -> Any:
         plain = not self.requires_grad and self.origin is None
         if plain and type(key) is np.ndarray and key.dtype.kind in "iu" and key.ndim and self.ndim:
             try:
