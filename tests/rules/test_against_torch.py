@@ -63,6 +63,7 @@ TORCH = {
     "shares_of_extreme": lambda x, axis, largest: (
         x == (torch.amax if largest else torch.amin)(x, () if axis is None else axis, True)
     ).double(),
+    "share": lambda part, power: torch.where(power == 0, 0, part),
     "softmax": lambda x, axis: torch.exp(x - torch.logsumexp(x, axis, True)),
     "smallest": lambda x, axis, keepdims: torch.amin(x, () if axis is None else axis, keepdims),
     "concatenate": lambda *arrays, axis: torch.cat(arrays, axis),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mpmath
 import numpy as np
 import pytest
 from calls import CALLS as OF_ARRAYS
@@ -195,6 +196,52 @@ def test_against_torch_and_stable_at_1000(name):
         close(out.data, right.detach().numpy(), 1e-15, name)
         # PyTorch takes e^(x - result), where a result near 1000 has lost three digits.
         close(mine.grad.data, x.grad.numpy(), 1e-13, f"gradient of {name}")
+
+
+INFINITE = [
+    [np.inf, 1.0], [-np.inf, 1.0], [np.inf, -np.inf], [-np.inf, -np.inf], [np.inf, np.inf], [np.nan, 1.0],
+    [-np.inf, np.nan], [np.inf], [-np.inf], [-np.inf, 2.0, 3.0], [np.inf, 1.0, -np.inf], [1e308, -1e308],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+@pytest.mark.parametrize("numbers", INFINITE, ids=str)
+def test_shares_of_infinite_entries_are_those_of_pytorch_to_second_order(name, numbers):
+    torch = pytest.importorskip("torch")
+    x, weights = np.array(numbers), np.arange(1.0, 1.0 + len(numbers))
+
+    def ours(x):
+        return cr.sum(compositions[name](x, axis=-1) * (weights if name != "logsumexp" else 0.5))
+
+    def theirs(x):
+        return (getattr(torch, name)(x, -1) * (torch.tensor(weights) if name != "logsumexp" else 0.5)).sum()
+
+    there = torch.tensor(x, requires_grad=True)
+    (right,) = torch.autograd.grad(theirs(there), there)
+    with np.errstate(all="raise"):
+        np.testing.assert_array_equal(ours(x), theirs(there).item())
+        np.testing.assert_allclose(cr.grad(ours)(x), right.numpy(), rtol=1e-15)
+        curved, right_too = cr.hessian(ours)(x), torch.autograd.functional.hessian(theirs, there).numpy()
+        flat = np.isnan(right_too) & (curved == 0)  # what vanishes beside an infinite entry does so at every order
+        np.testing.assert_allclose(np.where(flat, np.nan, curved), right_too, rtol=1e-14)
+        assert not flat[~((x < np.inf) & (x.max() == np.inf))].any()
+        moved = cr.jvp(ours, (x,), (np.ones_like(x),))[1]
+        np.testing.assert_array_equal(np.isnan(moved), np.isnan(right.numpy()).any())
+
+
+@pytest.mark.parametrize("size", [0.0, 1e6, -1e6, 1e17, -1e17, 1e308])
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_the_slope_of_logsumexp_keeps_its_digits_where_the_sum_has_lost_them(size, kind):
+    x = np.array([size, size, size + 1.0, -np.inf], kind) if abs(size) < 1e30 or kind is np.float64 else None
+    if x is None:
+        pytest.skip("too large for this type")
+    grown = [mpmath.exp(mpmath.mpf(float(a)) - mpmath.mpf(float(x[2]))) for a in x]
+    right = [float(a / mpmath.fsum(grown)) for a in grown]
+    np.testing.assert_allclose(cr.grad(cr.logsumexp)(x), right, rtol=4 * np.finfo(kind).eps)
+    curved = np.diag(right) - np.outer(right, right)
+    np.testing.assert_allclose(
+        cr.hessian(cr.logsumexp)(x), curved, rtol=16 * np.finfo(kind).eps, atol=np.finfo(kind).eps
+    )
 
 
 def test_stable_at_1000():

@@ -76,7 +76,7 @@ MPMATH = {
 }
 """Rules in mpmath's words; others have one name in both."""
 
-NOT_IN_MPMATH = {"direction", "dot_of", "sinc_slope", "sum_of", "where"}
+NOT_IN_MPMATH = {"direction", "dot_of", "share", "sinc_slope", "sum_of", "where"}
 KINKED = {"chosen", *RIGHT_AT_KINK}
 NAMES = [
     name for name in RULES if isinstance(book[name], Pointwise) and places(book[name]) and name not in NOT_IN_MPMATH

@@ -403,6 +403,12 @@ def chosen(x, weight):
     return np.where(weight == 0, 0, x * weight)
 
 
+@pointwise(r"{part}", partials=(lambda out, part, power: power != 0, None))
+def share(part, power):
+    """A part of a whole: none of what has vanished beside an infinite power, where 0 of nan would be left."""
+    return np.where(power == 0, 0, part)
+
+
 @pointwise(
     r"\operatorname{clip}\left({x}, {a_min}, {a_max}\right)",
     partials=(lambda out, x, a_min, a_max: equal(x, out),),

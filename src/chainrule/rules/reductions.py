@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.core.differential import differential
 from chainrule.rules import kernels
 from chainrule.rules.linear import behind, spread, sum
-from chainrule.rules.pointwise import chosen, direction, exp
+from chainrule.rules.pointwise import chosen, direction, exp, share
 
 ALONG = ({}, {"axis": 0}, {"axis": -1, "keepdims": True}, {"axis": (0, 1)})
 
@@ -96,7 +96,9 @@ def log_softmax(x, *, axis=-1):
 @differential(
     r"\operatorname{logsumexp}\left({x}\right)",
     differential=(
-        lambda dx, out, x, axis, keepdims: sum(exp(x - spread(out, x.shape, axis)) * dx, axis=axis, keepdims=keepdims),
+        lambda dx, out, x, axis, keepdims: sum(
+            shares_of_total(x, spread(out, x.shape, axis), axis) * dx, axis=axis, keepdims=keepdims
+        ),
     ),
     examples=ALONG,
     mapped=lambda n, x, axis, keepdims: logsumexp(x, axis=behind(axis, x.ndim), keepdims=keepdims),
@@ -104,3 +106,10 @@ def log_softmax(x, *, axis=-1):
 def logsumexp(x, *, axis=None, keepdims=False):
     """A smooth maximum moves with each entry by its share, the softmax."""
     return kernels.log_of_sum_of_powers(x, axis, keepdims)
+
+
+def shares_of_total(x, total, axis):
+    """The softmax: e^(x - total), without what rounding took from the total; entries beside an infinite one have 0."""
+    if axis is None:
+        axis = -1 if x.ndim == 1 else tuple(range(x.ndim))
+    return share(softmax(x, axis=axis), exp(x - total))
