@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import chainrule as cr
 from chainrule.lessons import Exercise, chapters
+from chainrule.lessons.answers import numbers_in
 from chainrule.lessons.chapter import LessonError
-from chainrule.lessons.exercise import numbers_in
 
 EXERCISES = [exercise for chapter in chapters() for exercise in chapter.exercises]
 WRONG = [(exercise, wrong) for exercise in EXERCISES for wrong in exercise.wrong]
@@ -32,6 +33,8 @@ def test_a_wrong_answer_gets_a_hint(exercise, wrong):
     assert all(marked.hints)
     # The solution is never part of a hint.
     assert not any(exercise.answer == hint for hint in marked.hints)
+    if wrong.hint:
+        assert marked.hints[0] == wrong.hint
 
 
 ONE_OF_EACH = [cr.exercise(number) for number in ("1.1", "1.2", "2.2", "2.4", "4.2", "16.2")]
@@ -46,6 +49,93 @@ def test_a_malformed_answer_is_told_and_never_an_error(exercise, answer):
     marked = exercise.mark(answer)
     assert not marked.right
     assert marked.says
+
+
+WITH_NUMBERS = [exercise for exercise in EXERCISES if exercise.has_numbers]
+
+
+def test_nearly_every_exercise_with_numbers_can_have_others():
+    # What is left is choices among words, formulas in matrices, and numbers that belong to the chapter's own network.
+    have_none = "5.1 8.5 9.3 10.4 11.2 11.3 12.1 12.3 13.3 13.4 14.1 14.2 15.1 15.2 16.1 16.2 16.3 17.3 19.1 20.2 20.3"
+    assert {e.id for e in EXERCISES if not e.has_numbers} == {*have_none.split(" ")}
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=name_of)
+def test_the_numbers_of_a_chapter_hide_no_mistake(exercise):
+    assert not exercise.hides()
+
+
+@pytest.mark.parametrize("exercise", WITH_NUMBERS, ids=name_of)
+def test_fresh_numbers_are_others_and_hide_no_mistake(exercise):
+    drawn = [exercise.fresh(seed) for seed in range(4)]
+    assert len({tuple(one.values.items()) for one in drawn}) > 1
+    for one in drawn:
+        assert one == exercise.fresh(one.seed)
+        assert not one.hides()
+        assert "{{" not in repr(one)
+        assert one.mark(one.answer).right
+    for wrong in drawn[0].wrong:
+        marked = drawn[0].mark(wrong.answer)
+        assert not marked.right
+        assert marked.hints
+
+
+def test_numbers_that_hide_a_mistake_are_seen():
+    # w2·x = 1: whoever forgets a link gets the right number.
+    assert cr.exercise("8.3").on({"x": 2.0, "w1": 2.0, "w2": 0.5, "y": 20.0}, 0).hides()
+    assert cr.exercise("7.3").on({"w": 0.8, "g": -2.0, "rate": 1.0}, 0).hides()  # a forgotten rate
+    assert cr.exercise("13.2").on({"n": 30.0, "m": 30.0}, 0).hides()  # rows for columns
+    assert not cr.exercise("7.3").on({"w": 0.8, "g": -2.0, "rate": 0.1}, 0).hides()
+
+
+def test_an_exercise_without_numbers_stays_as_it_is():
+    assert cr.exercise("16.1", seed=3) is cr.exercise("16.1")
+
+
+def test_a_formula_is_asked_at_numbers_when_it_is_drawn():
+    drawn = cr.exercise("8.2", seed=1)
+    assert drawn.asks_number
+    assert all(f"{name} = " in drawn.ask for name in ("w1", "x", "w2", "y"))
+    assert drawn.mark("(yhat - y)*w2*x").right
+    assert not drawn.mark("(yhat - y)*x").right
+
+
+def test_a_wrong_number_is_told_what_was_done_with_the_numbers():
+    exercise = cr.exercise("3.3")  # 4·(−3) + 5
+    assert exercise.mark("9").hints[0] == "That comes out if the −3 is left out."
+    assert exercise.mark("17").hints[0].startswith("That comes out if the sign of 4 is turned, or the sign of −3")
+    assert exercise.mark("2").hints[0] == "That comes out if the 4 is left out."
+    assert exercise.mark("100").hints == exercise.hints
+    assert len(exercise.mark("17").hints) == 3
+
+
+@pytest.mark.parametrize("exercise", [e for e in EXERCISES if not e.problem], ids=name_of)
+def test_an_answer_that_nobody_foresaw_gets_a_hint_that_is_no_answer(exercise):
+    wrong = [x for x in exercise.choices if x != exercise.answer] or [
+        "12345.678" + ", 1" * (exercise.answer.count(","))
+    ]
+    for answer in wrong:
+        hints = exercise.mark(answer).hints
+        assert hints
+        assert hints[0] != exercise.answer
+
+
+def test_all_of_a_list_is_compared():
+    exercise = Exercise("0.0", "?", "1, 2", expects=[1, 2])
+    assert exercise.mark(np.array([1, 2])).right
+    assert not exercise.mark(np.array([1, 3])).right
+    assert not exercise.mark([[1, 2]]).right
+    assert not exercise.mark(object()).right
+
+
+@pytest.mark.parametrize(("typed", "right"), [("5.03", True), ("5", False), ("5.0", False), ("5.030", True)])
+def test_a_short_number_is_wanted_with_all_its_digits(typed, right):
+    assert Exercise("0.0", "?", "5.03", expects=5.03).mark(typed).right is right
+
+
+@pytest.mark.parametrize(("typed", "right"), [("0", True), ("0.0", True), ("-0", True), ("0.004", False)])
+def test_nothing_is_rounded_to_nothing(typed, right):
+    assert Exercise("0.0", "?", "0", expects=0).mark(typed).right is right
 
 
 def test_an_exercise_shows_itself_and_marks():

@@ -11,12 +11,14 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+import chainrule as cr
 from chainrule.cli import lessons as commands
 from chainrule.cli.app import app
 from chainrule.lessons import chapters
 from chainrule.lessons.notebook import markdown_of, write_notebook
 from chainrule.lessons.page import page_of
 from chainrule.lessons.progress import Progress
+from chainrule.lessons.sets import read_set
 from chainrule.lessons.terminal import tell
 
 
@@ -46,9 +48,9 @@ def test_every_line_fits(width, tmp_path):
 
 def test_a_reader_is_asked_and_marked(tmp_path):
     # Two questions, then the first exercise: wrong, wrong again, right.
-    text = told(1, tmp_path, answers=["", "", "7", "27", "11"])
-    assert "That is the height f(3)" in text
-    assert "Right. 3·9 − 6·3 + 2 = 11." in text
+    text = told(1, tmp_path, answers=["", "", "61", "75", "47"])
+    assert "That is the height f(5)" in text
+    assert "Right. 3·25 − 6·5 + 2 = 47." in text
     assert "again" in text.splitlines()[-1]
     progress = Progress(tmp_path)
     assert progress.solved == {"1.1"}
@@ -57,7 +59,7 @@ def test_a_reader_is_asked_and_marked(tmp_path):
 
 def test_the_answer_is_offered_after_three_tries_and_not_before(tmp_path):
     text = told(1, tmp_path, answers=["", "", "answer", "1", "2", "answer", ""])
-    assert text.count("One right answer: 11") == 1
+    assert text.count("One right answer: 47") == 1
 
 
 def test_reading_goes_on_where_it_was_left(tmp_path):
@@ -147,10 +149,38 @@ def test_the_command_lists_tells_and_writes(run, tmp_path):
 
 
 def test_the_command_marks_an_exercise(run, tmp_path):
-    assert run("exercise", "1.1", "7").exit_code == 1
-    assert run("exercise", "1.1", "11").exit_code == 0
-    assert json.loads(run("exercise", "1.1", "11", "--json").output)["right"]
+    assert run("exercise", "1.1", "61").exit_code == 1
+    assert run("exercise", "1.1", "47").exit_code == 0
+    assert json.loads(run("exercise", "1.1", "47", "--json").output)["right"]
     assert Progress(tmp_path).solved == {"1.1"}
     assert "1 of 4" in run("lesson").output
     assert "as new" in run("lesson", "--reset").output
     assert "0 of 4" in run("lesson").output
+
+
+def test_an_answer_may_begin_with_a_minus(run):
+    assert run("exercise", "8.3", "-48").exit_code == 0
+    assert run("exercise", "8.1", "-(y - yhat)*h").exit_code == 0
+    assert "no option --sed" in run("exercise", "8.3", "--sed=4").output
+
+
+def test_the_command_draws_an_exercise_with_other_numbers(run):
+    drawn = json.loads(run("exercise", "new", "8.3", "--seed", "7", "--json").output)
+    again = json.loads(run("exercise", "8.3", "--seed", "7", "--json").output)
+    assert drawn == again
+    assert drawn["ask"] != cr.exercise("8.3").ask
+    assert run("exercise", "8.3", cr.exercise("8.3", seed=7).answer, "--seed", "7").exit_code == 0
+    assert "--seed" in run("exercise", "new").output
+    assert "has no numbers" in str(run("exercise", "new", "16.1").exception)
+
+
+def test_the_command_writes_a_set_and_marks_it(run, tmp_path):
+    folder, forms = tmp_path / "class", tmp_path / "forms"
+    assert run("exercise", "set", str(folder), "9.1", "8.5", "--sheets", "2").exit_code == 0
+    assert run("exercise", "set", str(folder), "9.1", "--sheets", "2").exception is not None  # another set
+    forms.mkdir()
+    right = read_set(folder).sheet(2)
+    (forms / "ada.txt").write_text(f"sheet: 2\n9.1: {right[0].answer}\n8.5 = b\n")
+    output = run("exercise", "mark", str(folder), str(forms)).output
+    assert output.splitlines()[1].split() == ["ada", "2", "2", "1", "1"]
+    assert json.loads(run("exercise", "mark", str(folder), str(forms), "--json").output)["submissions"][0]["sheet"] == 2

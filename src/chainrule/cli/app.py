@@ -6,7 +6,6 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
 from io import TextIOWrapper
@@ -36,10 +35,10 @@ from chainrule.cli.telling import (
     Whole,
     can_print,
     check_choices,
-    close_to,
     hand_over,
     one_of,
     one_style,
+    refuse_unknown_options,
     say,
     width_of,
 )
@@ -211,16 +210,6 @@ def grad(
         raise typer.Exit(1)
 
 
-def refuse_unknown_options(words: Iterable[str], context: typer.Context) -> None:
-    """A formula may begin with a minus, so what is no option arrives as one; with two of them it is no formula."""
-    known = [name for parameter in context.command.params for name in parameter.opts if name.startswith("--")]
-    for word in words:
-        if word.startswith("--"):
-            near = close_to(word.partition("=")[0], known)
-            hint = f": did you mean {near[0]}?" if near else ""
-            raise typer.BadParameter(f"there is no option {word.partition('=')[0]}{hint}")
-
-
 app.command("compile", cls=FormulaCommand, context_settings={"ignore_unknown_options": True})(compiling.compile_)
 
 COMMANDS = (
@@ -233,10 +222,10 @@ COMMANDS = (
     grading.numbers,
     verifying.compare,
     lessons.lesson,
-    lessons.exercise,
 )
 for command in COMMANDS:
     app.command(cls=Command)(command)
+app.add_typer(lessons.exercises, name="exercise")
 app.command("check-engine", cls=Command)(verifying.check_engine)
 
 

@@ -54,7 +54,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "compile flowers.safetensors --out flowers.py",
     ),
     "lesson": ("lesson", "lesson 8", "lesson 8 --html eight.html"),
-    "exercise": ("exercise 8.1", 'exercise 8.1 "(yhat - y)*h"'),
+    "exercise": (
+        "exercise 8.1",
+        'exercise 8.1 "(yhat - y)*h"',
+        "exercise new 8 --seed 4",
+        "exercise set class 8 9.1 --sheets 3",
+        "exercise mark class class",
+    ),
     "draw": (
         'draw "f = (a*b) * (a+b)" a=-2 b=3',
         'draw "h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2" x=2 w1=2 w2=0.5 y=20 --out graph.svg',

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from typer.core import TyperGroup
 
-from chainrule.cli.telling import Json
+from chainrule.cli.help import write_examples
+from chainrule.cli.telling import Json, refuse_unknown_options, say
 from chainrule.errors import FileError
+from chainrule.table import json_of
+
+if TYPE_CHECKING:
+    from chainrule.lessons import Exercise
 
 
 def progress_folder() -> Path:
@@ -89,26 +94,119 @@ def list_chapters(console: Console, counts: Mapping[int, tuple[int, int]]) -> No
     console.print("Read one: chainrule lesson 1")
 
 
-def exercise(
+Seed = Annotated[int | None, typer.Option(min=0, help="Draw other numbers; the same seed draws the same.")]
+
+
+class Exercises(TyperGroup):
+    """The commands of exercises: a number in place of a command asks that exercise, or marks an answer to it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Let `exercise 8.2` stand for `exercise ask 8.2`."""
+        first = next((word for word in args if not word.startswith("-")), "")
+        return super().parse_args(ctx, [ASK, *args] if first and first not in self.commands else args)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """End the help with examples."""
+        super().format_epilog(ctx, formatter)
+        write_examples("exercise", formatter)
+
+
+ASK = "ask"
+exercises = typer.Typer(cls=Exercises, rich_markup_mode=None, no_args_is_help=True)
+
+
+@exercises.callback()
+def exercise() -> None:
+    """Ask an exercise of the course and mark answers: exercise 8.2, exercise 8.2 ANSWER.
+
+    Draw one with other numbers, or write a whole set for a class, and mark what comes back.
+    """
+
+
+@exercises.command(ASK, context_settings={"ignore_unknown_options": True})
+def ask(
+    context: typer.Context,
     number: Annotated[str, typer.Argument(metavar="NUMBER", help="Its number, as 8.2.")],
     answer: Annotated[str, typer.Argument(metavar="[ANSWER]", help="A formula, a number, or a letter.")] = "",
+    seed: Seed = None,
     as_json: Json = False,
 ) -> None:
-    """Ask an exercise of the course, or mark an answer to it; exit code 1 where it is not right yet."""
+    """Ask an exercise, or mark an answer to it; exit code 1 where it is not right yet."""
     from chainrule.lessons import exercise as find
     from chainrule.lessons.progress import Progress
     from chainrule.lessons.terminal import verdict
 
-    found = find(number)
+    refuse_unknown_options([answer], context)
+    found = find(number, seed=seed)
     if not answer:
-        typer.echo(json.dumps({"id": found.id, "ask": found.ask, "choices": found.choices}) if as_json else repr(found))
+        typer.echo(json_of(asked(found))) if as_json else say(repr(found))
         return
     marked = found.mark(answer)
     if as_json:
         told = {"right": marked.right, "says": marked.says, "hints": marked.hints, "mistakes": marked.mistakes}
-        typer.echo(json.dumps(told))
+        typer.echo(json_of(told))
     else:
-        typer.echo(verdict(marked, 0))
+        say(verdict(marked, 0))
     if not marked:
         raise typer.Exit(1)
     Progress(progress_folder()).solve(found.id)
+
+
+def asked(found: Exercise) -> dict[str, Any]:
+    """An exercise as data, without its answer."""
+    return {"id": found.id, "seed": found.seed, "ask": found.ask, "choices": found.choices, "how": found.how}
+
+
+@exercises.command("new")
+def new(
+    number: Annotated[str, typer.Argument(metavar="[NUMBER]", help="An exercise, as 8.3, or a chapter, as 8.")] = "",
+    seed: Seed = None,
+    as_json: Json = False,
+) -> None:
+    """Draw an exercise with other numbers, which hide no mistake; without a number any of the course."""
+    import random
+
+    from chainrule.lessons import chapters
+    from chainrule.lessons.sets import chosen
+
+    drawn = random.SystemRandom().randrange(1000) if seed is None else seed
+    ids = chosen([number] if number else [str(chapter.number) for chapter in chapters()])
+    having = [e for chapter in chapters() for e in chapter.exercises if e.id in ids and e.has_numbers]
+    if not having:
+        raise FileError(f"{number} has no numbers that could be others: chainrule exercise {number}")
+    found = having[drawn % len(having)].fresh(drawn)
+    if as_json:
+        typer.echo(json_of(asked(found)))
+        return
+    say(repr(found))
+    say(f"To mark it: chainrule exercise {found.id} ANSWER --seed {drawn}")
+
+
+@exercises.command("set")
+def write_set(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the files go.")],
+    numbers: Annotated[list[str], typer.Argument(metavar="NUMBER...", help="Exercises, as 8.3, or chapters, as 8.")],
+    sheets: Annotated[int, typer.Option(min=1, max=999, help="So many sheets, each with its own numbers.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the numbers.")] = 0,
+) -> None:
+    """Write a set for a class: sheets to print, forms to hand in, worksheets, and the key."""
+    from chainrule.lessons.sets import ExerciseSet, chosen
+
+    files = ExerciseSet(chosen(numbers), sheets, seed).save(folder)
+    say(f"{len(files)} files in {folder}: {sheets} sheet{'s' * (sheets != 1)}, and key.html for the teacher")
+    say(f"To mark what comes back: chainrule exercise mark {folder} FOLDER_OF_FORMS")
+
+
+@exercises.command("mark")
+def mark(
+    folder: Annotated[Path, typer.Argument(metavar="SET", help="The folder that `set` wrote.")],
+    forms: Annotated[Path, typer.Argument(metavar="FORMS", help="A folder of filled-in forms, each a .txt.")],
+    as_json: Json = False,
+) -> None:
+    """Mark a folder of forms: who is right in what, and which mistakes were made most."""
+    from chainrule.lessons.sets import read_set
+
+    if not forms.is_dir():
+        raise FileError(f"{forms} is no folder: name the one that holds the forms")
+    marks = read_set(folder).marks(forms)
+    say(json_of(marks.as_dict()) if as_json else str(marks.table()))

@@ -104,6 +104,16 @@ def close_to(word: str, choices: Iterable[str]) -> list[str]:
     return difflib.get_close_matches(word, list(choices), n=1)
 
 
+def refuse_unknown_options(words: Iterable[str], context: typer.Context) -> None:
+    """A formula may begin with a minus, so what is no option arrives as one; with two of them it is no formula."""
+    known = [name for parameter in context.command.params for name in parameter.opts if name.startswith("--")]
+    for word in words:
+        if word.startswith("--"):
+            near = close_to(word.partition("=")[0], known)
+            hint = f": did you mean {near[0]}?" if near else ""
+            raise typer.BadParameter(f"there is no option {word.partition('=')[0]}{hint}")
+
+
 def hand_over(derivation: Derivation, style: str, out: Path | None, detail: str = "") -> None:
     """Print the derivation or write it to a file; where the terminal lacks the signs of mathematics, in plain text."""
     from chainrule.derivation.formats import save, write

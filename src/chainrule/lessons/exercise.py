@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, overload
 
 import numpy as np
 
 from chainrule.errors import ChainruleError, FormulaError
+from chainrule.lessons import numbers
+from chainrule.lessons.answers import is_answer, is_rounded, numbers_in, same_answer
+from chainrule.maths import numerals
 
-FIELDS = frozenset({"ask", "problem", "wrt", "values", "shapes", "answer", "wrong", "expects", "choices", "why"})
-
-
+FIELDS = frozenset(
+    {"ask", "problem", "wrt", "values", "draw", "shapes", "answer", "wrong", "hints", "expects", "choices", "why"}
+)
 NOT_YET = "Not yet."
+NUMBER = "Answer with a number; round it to no fewer than three digits."
+HINTS = 3
+"""One hint with every try, and then the answer."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +66,90 @@ class Exercise:
     problem: str = ""
     wrt: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
+    """The numbers in it. Where they are those of the problem's letters, a number is asked and no formula."""
     shapes: Mapping[str, Any] = field(default_factory=dict)
     expects: Any = None
     """The number, or the list of numbers, where there is no problem to differentiate."""
     choices: tuple[str, ...] = ()
     wrong: tuple[Wrong, ...] = ()
+    hints: tuple[str, ...] = ()
+    """For an answer that nobody foresaw: where to look, and then how it is done."""
     why: str = ""
     """Said with the right answer."""
+    seed: int | None = None
+    """What its numbers were drawn with; None for those that the chapter has."""
+    block: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """The exercise as it is written, from which others are drawn."""
+
+    @property
+    def name(self) -> str:
+        """Its number, with the seed where it has one: what tells it from all others."""
+        return self.id if self.seed is None else f"{self.id} (seed {self.seed})"
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether other numbers can be drawn for it."""
+        return bool(self.values or (self.problem and not self.shapes and numbers.numbers_for(self.problem)))
+
+    def fresh(self, seed: int) -> Exercise:
+        """The same exercise with other numbers, which hide no mistake; itself where it has none.
+
+        A formula that is asked in single numbers is then asked at numbers. The same seed gives the same numbers.
+
+        >>> import chainrule as cr
+        >>> cr.exercise("4.3").fresh(1).ask
+        'The gradient that arrives at a sum of three numbers is −11. What does each of the three get?'
+        """
+        if not self.has_numbers:
+            return self
+        values = self.values or numbers.numbers_for(self.problem)
+        given = self.block.get("draw", {})
+        made = numbers.drawn(self.id, seed, values, given, not self.values, lambda new: self.on(new, seed).hides())
+        return self.on(made, seed)
+
+    def on(self, values: Mapping[str, float], seed: int) -> Exercise:
+        """The same exercise on other numbers, whatever they hide."""
+        block = {**self.block, "values": values}
+        if not self.values:  # a formula was asked
+            told = ", ".join([f"{name} = {numbers.in_print(x)}" for name, x in values.items()])
+            block["ask"] = f"{self.block['ask']} Take {told}."
+        return exercise_from(self.id, block, seed)
+
+    def hides(self) -> bool:
+        """Whether its numbers hide a mistake: one of the marker's, a forgotten number, or a prepared wrong answer."""
+        if self.asks_number and self.problem and numbers.slope_hides(self.problem, self.wrt, self.values):
+            return True
+        expects = self.block.get("expects")
+        formulas = expects if isinstance(expects, list) else [expects]
+        if expects is not None and numbers.formulas_hide(formulas, self.values):
+            return True
+        if self.choices:
+            return len({*self.choices}) < len(self.choices)
+        answers = [self.answer, *[wrong.answer for wrong in self.wrong]] if self.asks_number else []
+        return any([same_answer(x, y) for i, x in enumerate(answers) for y in answers[:i]])
+
+    @property
+    def asks_number(self) -> bool:
+        """Whether the answer is a number, or several."""
+        return self.expects is not None or bool(self.problem and {*self.letters} <= {*self.values})
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """The letters of its problem that stand for given numbers."""
+        return tuple(numbers.letters_of(self.problem, self.shapes).leaves) if self.problem else ()
+
+    @property
+    def how(self) -> str:
+        """How an answer to it is typed."""
+        if self.choices:
+            return "Answer with a letter."
+        if self.expects is not None:
+            count = np.size(self.expects)
+            return NUMBER if count == 1 else f"Answer with {count} numbers, commas between them."
+        if self.asks_number:
+            return NUMBER
+        names = numbers.letters_of(self.problem, self.shapes).named
+        return f"Answer with a formula. Its names may be {', '.join(names)}."
 
     def mark(self, answer: Any) -> Marked:
         """Whether an answer is right, and if not, what is to be looked at.
@@ -110,30 +193,44 @@ class Exercise:
             return Marked(
                 False, f"The answer is {count}, and here {'is one' if not number.shape else f'are {number.size}'}."
             )
-        return self.told(is_rounded(number, expected, str(answer)), str(answer))
+        return self.told(is_rounded(number, expected, answer), str(answer))
 
     def of_problem(self, answer: Any) -> Marked:
         """A formula, a number, an array or a function, marked by the locator of mistakes."""
         from chainrule.verify.grade import grade
 
-        if isinstance(answer, str) and self.values:
-            number = numbers_in(answer)
-            answer = answer if number is None else number[()]
+        if isinstance(answer, str):
+            answer = answer.replace("−", "-").replace("·", "*")
         wrt: Any = [x.strip() for x in self.wrt.split(",")] if "," in self.wrt else self.wrt
-        values, shapes = dict(self.values) or None, {x: tuple(shape) for x, shape in self.shapes.items()} or None
+        values = dict(self.values) if self.asks_number else None
+        shapes = {x: tuple(shape) for x, shape in self.shapes.items()} or None
         found = grade(self.problem, answer, wrt=wrt, values=values, shapes=shapes)
         if found.right:
             return self.right()
-        return Marked(False, NOT_YET, tuple(found.hints), tuple([mistake.name for mistake in found.mistakes]))
+        prepared = self.prepared(str(answer))
+        hints = (prepared.hint, *found.hints) if prepared and prepared.hint else tuple(found.hints)
+        return Marked(False, NOT_YET, hints[:HINTS], tuple([mistake.name for mistake in found.mistakes]))
+
+    def prepared(self, answer: str) -> Wrong | None:
+        """The wrong answer that was foreseen, where this is one."""
+        return next((wrong for wrong in self.wrong if is_answer(answer, wrong.answer)), None)
 
     def told(self, right: bool, answer: str) -> Marked:
-        """Right with its reason, or wrong with the hint for this very answer where there is one."""
+        """Right with its reason, or wrong: first what this very answer is, then the hints for all."""
         if right:
             return self.right()
-        for wrong in self.wrong:
-            if same_answer(wrong.answer, answer):
-                return Marked(False, NOT_YET, (wrong.hint,), (wrong.name,) if wrong.name else ())
-        return Marked(False, NOT_YET)
+        prepared = self.prepared(answer)
+        first = prepared.hint if prepared else self.slip(answer)
+        names = (prepared.name,) if prepared and prepared.name else ()
+        return Marked(False, NOT_YET, (*filter(None, [first]), *self.hints)[:HINTS], names)
+
+    def slip(self, answer: str) -> str:
+        """What was done with one of the exercise's numbers, where that gives this very answer."""
+        given, expects = numbers_in(answer), self.block.get("expects")
+        formulas = expects if isinstance(expects, list) else [expects]
+        if given is None or expects is None or np.size(given) != len(formulas):
+            return ""
+        return numbers.slip_that_gives(formulas, np.ravel(given).tolist(), self.values)
 
     def right(self) -> Marked:
         """What is said of a right answer."""
@@ -145,96 +242,94 @@ class Exercise:
         return {chr(ord("a") + i): choice for i, choice in enumerate(self.choices)}
 
     def as_markdown(self) -> str:
-        """What is asked, with the choices."""
+        """What is asked, with the choices, and how it is answered."""
         choices = "\n".join([f"- {letter}) {choice}" for letter, choice in self.lettered.items()])
-        return "\n\n".join(filter(None, [f"**Exercise {self.id}.** {self.ask}", choices]))
+        return "\n\n".join(filter(None, [f"**Exercise {self.name}.** {self.ask}", choices, f"*{self.how}*"]))
 
     def __repr__(self) -> str:
         choices = [f"  {letter}) {choice}" for letter, choice in self.lettered.items()]
-        return "\n".join([f"Exercise {self.id}", self.ask, *choices])
+        return "\n".join([f"Exercise {self.name}", self.ask, *choices, self.how])
 
     def _repr_markdown_(self) -> str:
-        return f'{self.as_markdown()}\n\n`cr.exercise("{self.id}", …)` marks your answer.'
+        seed = "" if self.seed is None else f", seed={self.seed}"
+        return f'{self.as_markdown()}\n\n`cr.exercise("{self.id}", …{seed})` marks your answer.'
 
 
-def exercise_from(exercise_id: str, given: Mapping[str, Any]) -> Exercise:
-    """An exercise from the block of its chapter."""
-    unknown = set(given) - FIELDS
+def exercise_from(exercise_id: str, block: Mapping[str, Any], seed: int | None = None) -> Exercise:
+    """An exercise from the block of its chapter, its numbers in their places.
+
+    Raises ValueError for a field that no exercise has, and FormulaError for a number that cannot be worked out.
+    """
+    unknown = set(block) - FIELDS
     if unknown:
         raise ValueError(f"an exercise has no {min(unknown)!r}: it has {', '.join(sorted(FIELDS))}")
-    wrong = tuple([Wrong(**each) for each in given.get("wrong", ())])
-    rest = {name: x for name, x in given.items() if name not in ("wrong", "choices", "ask", "answer")}
-    choices = tuple(given.get("choices", ()))
-    return Exercise(exercise_id, given["ask"].strip(), str(given["answer"]), choices=choices, wrong=wrong, **rest)
+    values: dict[str, float] = {name: float(x) for name, x in block.get("values", {}).items()}
+
+    def typed(text: Any) -> str:
+        return numbers.typed_out(str(text), values)
+
+    def printed(text: str) -> str:
+        return numbers.printed_out(text, values).strip()
+
+    problem, expects, wrt = typed(block.get("problem", "")), block.get("expects"), block.get("wrt", "")
+    if expects is not None:
+        results = [numbers.worked_out(x, values) for x in (expects if isinstance(expects, list) else [expects])]
+        expects = results if isinstance(expects, list) else results[0]
+    choices = tuple([printed(choice) for choice in block.get("choices", ())])
+    made = Exercise(
+        exercise_id,
+        printed(block["ask"]),
+        "",
+        problem,
+        wrt,
+        values,
+        {name: [int(numbers.worked_out(n, values)) for n in shape] for name, shape in block.get("shapes", {}).items()},
+        expects,
+        choices,
+        tuple([wrong_from(each, typed, printed, choices) for each in block.get("wrong", ())]),
+        tuple([printed(hint) for hint in block.get("hints", ())]),
+        printed(block.get("why", "")),
+        seed,
+        block,
+    )
+    if expects is not None:
+        answer = ", ".join([numerals.numeral(x, 9).text for x in np.ravel(expects)])
+    elif made.asks_number and problem:
+        answer = numerals.numeral(numbers.slope_in(problem, wrt, values)).text
+    else:
+        answer = printed(block["answer"]) if choices else typed(block["answer"])
+    return replace(made, answer=answer)
+
+
+def wrong_from(
+    each: Mapping[str, Any], typed: Callable[[Any], str], printed: Callable[[str], str], choices: Collection[str]
+) -> Wrong:
+    """A prepared wrong answer with its numbers in place."""
+    answer = printed(str(each["answer"])) if choices else typed(each["answer"])
+    return Wrong(answer, each.get("name", ""), printed(each.get("hint", "")))
 
 
 @overload
-def exercise(exercise_id: str, /) -> Exercise: ...
+def exercise(exercise_id: str, /, *, seed: int | None = None) -> Exercise: ...
 @overload
-def exercise(exercise_id: str, answer: Any, /) -> Marked: ...
-def exercise(exercise_id: str, /, *answer: Any) -> Exercise | Marked:
+def exercise(exercise_id: str, answer: Any, /, *, seed: int | None = None) -> Marked: ...
+def exercise(exercise_id: str, /, *answer: Any, seed: int | None = None) -> Exercise | Marked:
     """An exercise of the course by its number; with an answer, what is said of it.
 
-    Raises LessonError where there is none of that number.
+    With a `seed` it has other numbers, the same for the same seed, and they hide no mistake. Raises LessonError where
+    there is none of that number.
 
     >>> import chainrule as cr
     >>> cr.exercise("1.1", "12").right
     False
+    >>> cr.exercise("8.3", seed=1).values == cr.exercise("8.3", seed=1).values
+    True
     """
     from chainrule.lessons.chapter import LessonError, chapters
 
     for chapter in chapters():
         for found in chapter.exercises:
             if found.id == str(exercise_id):
-                return found.mark(answer[0]) if answer else found
+                asked = found if seed is None else found.fresh(seed)
+                return asked.mark(answer[0]) if answer else asked
     raise LessonError(f"there is no exercise {exercise_id}: chapter 8 has 8.1, 8.2, …")
-
-
-def numbers_in(answer: Any) -> Any:
-    """A number or a list of numbers that was typed or given; None for anything else."""
-    if not isinstance(answer, str):
-        return np.asarray(answer, dtype=float) if isinstance(answer, int | float | list | tuple | np.ndarray) else None
-    parts = answer.strip().strip("[]()").replace("−", "-").split(",")
-    try:
-        numbers = [fraction(part) for part in parts]
-    except ValueError:
-        return None
-    return np.asarray(numbers if len(numbers) > 1 else numbers[0])
-
-
-def fraction(text: str) -> float:
-    """A number as it is typed: ``0.5``, ``1/2``."""
-    above, sign, below = text.partition("/")
-    if not sign:
-        return float(above)
-    if float(below) == 0:
-        raise ValueError("nothing is divided by 0")
-    return float(above) / float(below)
-
-
-def is_rounded(number: Any, expected: Any, typed: str) -> bool:
-    """Whether every number is the expected one, rounded to the digits that were typed, two at least."""
-    digits = [max(2, significant(part)) for part in typed.strip("[]() ").split(",")]
-    pairs = zip(np.ravel(number), np.ravel(expected), digits, strict=False)
-    return all(
-        [abs(x - y) <= unit(y, n) / 2 * (1 + 1e-9) or np.isclose(x, y, rtol=1e-9, atol=1e-12) for x, y, n in pairs]
-    )
-
-
-def significant(text: str) -> int:
-    """How many digits of a typed number say something."""
-    mantissa = text.strip().lower().partition("e")[0]
-    return len("".join([sign for sign in mantissa if sign.isdigit()]).lstrip("0")) if "/" not in text else 15
-
-
-def unit(x: float, digits: int) -> float:
-    """One unit of the last of so many digits."""
-    return 10.0 ** (np.floor(np.log10(abs(x))) - digits + 1) if x else 10.0**-digits
-
-
-def same_answer(one: str, other: str) -> bool:
-    """Whether two answers are the same number, or the same words."""
-    numbers = numbers_in(one), numbers_in(other)
-    if numbers[0] is not None and numbers[1] is not None:
-        return numbers[0].shape == numbers[1].shape and bool(np.allclose(*numbers, rtol=1e-6))
-    return "".join(one.split()) == "".join(other.split())

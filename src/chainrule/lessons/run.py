@@ -6,7 +6,7 @@ import ast
 import contextlib
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,10 @@ from chainrule.errors import MissingExtra
 from chainrule.lessons.chapter import Block, Cell, Chapter, Display, Prose, Question
 from chainrule.lessons.exercise import Exercise
 from chainrule.lessons.formulas import displayed
+from chainrule.lessons.numbers import in_places
 from chainrule.maths import Relation, numeral
 
 SHOWS_ITSELF = ("__rich__", "_repr_html_")
-OPENS, CLOSES = "{{", "}}"
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def shown(block: Block, namespace: dict[str, Any]) -> Shown:
         case Question(ask, answer):
             return Shown(Question(filled(ask, namespace), filled(answer, namespace)))
         case Exercise():
-            return Shown(replace(block, ask=filled(block.ask, namespace), why=filled(block.why, namespace)))
+            return Shown(block)
 
 
 def executed(source: str, namespace: dict[str, Any]) -> tuple[str, Any]:
@@ -121,15 +121,13 @@ def as_it_is_now(x: Any) -> Any:
 
 def filled(text: str, namespace: dict[str, Any]) -> str:
     """Text with numbers in place of the expressions between double braces."""
-    pieces: list[str] = []
-    rest = text
-    while OPENS in rest:
-        before, _, after = rest.partition(OPENS)
-        inside, _, rest = after.partition(CLOSES)
+
+    def place(inside: str) -> str:
         expression, colon, digits = inside.rpartition(" : ")
         value = eval((expression if colon else inside).strip(), namespace)  # noqa: S307 (our own chapters)
-        pieces += [before, minus(format(float(value), digits.strip())) if colon else written(value)]
-    return "".join([*pieces, rest])
+        return minus(format(float(value), digits.strip())) if colon else written(value)
+
+    return in_places(text, place)
 
 
 def written(x: Any) -> str:

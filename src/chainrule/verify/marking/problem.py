@@ -274,7 +274,8 @@ def probes_of(
 ) -> list[Numbers]:
     """What every step comes to at several generic points, the first one with every switch on somewhere.
 
-    Leaves in `fixed` keep their numbers. Labels, by the axis over which they are shares, add up to 1 along that.
+    Leaves in `fixed` keep their numbers, and where all are fixed a switch may be off. Labels, by the axis over which
+    they are shares, add up to 1 along that.
     """
     labels = problem.labels if labels is None else labels
     random = np.random.default_rng(zlib.crc32(repr([s.shape for s in problem.program.steps]).encode()))
@@ -284,6 +285,8 @@ def probes_of(
         for s in problem.program.steps
         if s.op is not None and (getattr(s.op, "selects", False) or s.op.name == "relu")
     ]
+    if all(problem.names.get(leaf, "") in fixed for leaf in problem.program.leaves):
+        switches = []
     count = count or (PROBES_OF_SWITCHES if switches else PROBES)
     for positive in (False, True):
         for _ in range(TRIES):
