@@ -177,6 +177,7 @@ def test_a_lane_that_diverges_spoils_no_other_and_is_said():
     good, bad = found.runs
     assert_alike(good.model, alone(good, X, NUMBERS, loss, cr.optim.SGD, epochs=30))
     assert not good.stopped
+    assert bad.diverged
     assert bad.stopped
     assert found.best["lr"] == 0.05
     assert "1 of 2 networks diverged" in repr(found)
@@ -284,5 +285,40 @@ def test_missing_values_are_not_hidden():
     x = X.copy()
     x[3, 0] = math.nan
     found = cr.sweep(net_of, {"lr": [0.1]}, (x, Y), loss=nn.CrossEntropyLoss(), epochs=1, progress=False)
-    assert found.runs[0].stopped
+    assert found.runs[0].diverged
     assert math.isnan(found.runs[0].numbers["loss"])
+
+
+@pytest.mark.parametrize("build", [net_of, lambda rng: Noisy(rng, "norm")])
+@pytest.mark.parametrize("folds", [3, None])
+def test_patience_stops_each_where_early_stopping_would(build, folds):
+    loss, patience = nn.CrossEntropyLoss(), 3
+    judged = {"folds": folds} if folds else {"validation": (X[::3], Y[::3])}
+    found = cr.sweep(
+        build, {"lr": [0.03, 0.3, 0.001]}, (X, Y), loss=loss, epochs=25, patience=patience, progress=False, **judged
+    )
+    assert any(run.stopped for run in found.runs)
+    for run in found.runs:
+        rows, held = [*cr.data.k_folds(Y, k=3)][run.fold] if folds else (slice(None), slice(None, None, 3))
+        net = build(run.seed)
+        early = cr.training.EarlyStopping(patience)
+        history = cr.training.fit(
+            net,
+            X[rows],
+            Y[rows],
+            validation=(X[held], Y[held]),
+            loss=loss,
+            optimizer=cr.optim.Adam(net.parameters(), **run.settings),
+            epochs=25,
+            callbacks=[early],
+            progress=False,
+        )
+        assert_alike(run.model, net)
+        assert run.epoch == early.best_epoch
+        assert run.stopped == history.stopped
+        assert not run.diverged
+
+
+def test_patience_needs_something_to_watch():
+    with pytest.raises(ChainruleError, match="give folds= or validation="):
+        cr.sweep(net_of, {"lr": [0.1]}, (X, Y), loss=nn.CrossEntropyLoss(), patience=2)

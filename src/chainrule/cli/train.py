@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -25,6 +27,7 @@ from chainrule.errors import ChainruleError
 if TYPE_CHECKING:
     from chainrule.cli.examples import Lesson
     from chainrule.training.fit_table import Fitted, Recipe, Spread
+    from chainrule.training.sweep import Sweep
 
 HASHED = 64
 """Features that texts of very many kinds share."""
@@ -63,6 +66,14 @@ def train(
         int | None, typer.Option(min=2, help="Judge by so many folds too: mean and spread over networks.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Judge by so many seeds too: mean and spread.")] = 1,
+    sweep: Annotated[
+        str | None,
+        typer.Option(
+            help='Try settings on folds of the rows first, and take the best: "lr=0.001..0.1 layers=16|32,16"; also '
+            "epochs, batch, weight-decay, dropout."
+        ),
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Processes that share a sweep; -1: one for each core.")] = 1,
     refit: Annotated[
         bool, typer.Option("--refit", help="Once judged, train again on all rows, and save that.")
     ] = False,
@@ -109,6 +120,7 @@ def train(
     from chainrule.files import refuse_overwriting
     from chainrule.table import json_of
     from chainrule.training import Recipe, full_report, plain_report, save_model, short_report
+    from chainrule.training.sweep_table import grid_of
 
     one_of("--task", task, TASKS)
     one_of("--detail", detail or None, DETAILS)
@@ -116,7 +128,7 @@ def train(
     spelling = check_spelling(separator, encoding, comment, decimal, thousands)
     one_of("--class-weight", class_weight, ("balanced",))
     least = threshold_of(threshold)
-    hidden = widths(layers)
+    hidden, grid = widths(layers), None if sweep is None else grid_of(sweep)
     told = (target, task != "auto", ignore, keep, categorical, dates, hashed, embedded, missing, split, log_target)
     options = (*told, spelling.is_said)
     check_source(data, path, target, is_table_told=any(options), spelling=spelling)
@@ -154,6 +166,10 @@ def train(
     )
     with notes_as_lines(most=MOST_NOTES if detail != "full" and not as_json else math.inf):
         lesson = lesson_of(data, path, reading)
+        tried = None
+        if grid is not None:
+            recipe, tried = best_of(lesson, grid, recipe, folds, jobs)
+            folds = None
         fitted, spread = learned_from(lesson, recipe, folds, seeds)
         if fitted.interrupted and out is None:
             say(
@@ -165,8 +181,11 @@ def train(
         say(f"chainrule: {stop_of(fitted)}; wrote {where} with {fitted.interrupted}", err=True)
         raise typer.Exit(130)
     if as_json:
-        typer.echo(json_of({"model": str(where), **plain_report(fitted, spread)}))
+        swept = {} if tried is None else {"sweep": tried.plain()}
+        typer.echo(json_of({"model": str(where), **plain_report(fitted, spread), **swept}))
         return
+    if tried is not None:
+        print_parts([tried.table() if detail == "full" else tried.in_a_line()])
     words = {"name": lesson.name, "held": lesson.held_name}
     if columns and detail != "full":
         print_parts([fitted.columns.table()])
@@ -182,12 +201,10 @@ def stop_of(fitted: Fitted) -> str:
 
 def learned_from(lesson: Lesson, recipe: Recipe, folds: int | None, seeds: int) -> tuple[Fitted, Spread | None]:
     """The network that is saved, and what other splits gave where they were asked for."""
-    from chainrule.cli.examples import spelled
-    from chainrule.errors import DataError, DivergenceError, ShapeError
     from chainrule.training import cross_validate, fit_table
     from chainrule.training.fit_table import JUDGED
 
-    try:
+    with spelled_errors(lesson, recipe):
         fitted = fit_table(lesson.table, recipe, held=lesson.held)
         spread = None
         if (folds is not None or seeds > 1) and not fitted.interrupted:
@@ -195,6 +212,17 @@ def learned_from(lesson: Lesson, recipe: Recipe, folds: int | None, seeds: int) 
                 spread = cross_validate(lesson.table, recipe, folds=folds, seeds=seeds)
             except KeyboardInterrupt:
                 fitted = replace(fitted, interrupted=JUDGED)
+    return fitted, spread
+
+
+@contextmanager
+def spelled_errors(lesson: Lesson, recipe: Recipe) -> Generator[None]:
+    """What goes wrong with the rows, told with the file's name and the options as they are typed."""
+    from chainrule.cli.examples import spelled
+    from chainrule.errors import DataError, DivergenceError, ShapeError
+
+    try:
+        yield
     except DivergenceError as error:
         raise ChainruleError(f"{spelled(str(error))} (--lr was {recipe.rate:g}); nothing was saved") from error
     except ShapeError as error:
@@ -206,7 +234,16 @@ def learned_from(lesson: Lesson, recipe: Recipe, folds: int | None, seeds: int) 
         ) from error
     except DataError as error:
         raise DataError(f"{lesson.source['name']}, {error}") from error
-    return fitted, spread
+
+
+def best_of(
+    lesson: Lesson, grid: dict[str, list[Any]], recipe: Recipe, folds: int | None, jobs: int
+) -> tuple[Recipe, Sweep]:
+    """The recipe with the best of the settings that were tried, and what all of them came to."""
+    from chainrule.training import sweep_table
+
+    with spelled_errors(lesson, recipe):
+        return sweep_table(lesson.table, grid, recipe, folds=folds or 5, n_jobs=jobs, progress=recipe.progress)
 
 
 def threshold_of(threshold: str | None) -> float | Literal["auto"] | None:

@@ -37,6 +37,8 @@ from chainrule.training.model import Model, load_model, save_model
 from chainrule.training.predictions import Predictions
 from chainrule.training.report import full_report, plain_report, short_report
 from chainrule.training.run import Run
+from chainrule.training.sweep import Sweep
+from chainrule.training.sweep_table import sweep_table
 
 __all__ = [
     "Callback",
@@ -48,6 +50,7 @@ __all__ = [
     "Predictions",
     "Recipe",
     "Run",
+    "Sweep",
     "Table",
     "accuracy",
     "balanced_accuracy",
@@ -75,4 +78,5 @@ __all__ = [
     "save_checkpoint",
     "save_model",
     "short_report",
+    "sweep_table",
 ]

@@ -101,8 +101,7 @@ class EarlyStopping(Callback):
             self.best, self.best_epoch = row[watch], run.epoch
             self.best_state = {name: held.data for name, held in run.model.state_dict().items()}
         elif run.epoch - self.best_epoch >= self.patience:
-            weights = f"; the weights are those of epoch {self.best_epoch}" if self.best_epoch else ""
-            run.stop(f"{watch} did not get better in {self.patience} epochs{weights}")
+            run.stop(out_of_patience(watch, self.patience, self.best_epoch))
 
     def is_better(self, number: float) -> bool:
         """Whether a number is better than the best so far; nan never is."""
@@ -125,6 +124,12 @@ class EarlyStopping(Callback):
         self.best = None if best is None else checked(best, float, "the best number")
         self.best_epoch = checked(state["best_epoch"], int, "the best epoch")
         self.best_state = None if best_state is None else checked(best_state, dict, "the state of the best epoch")
+
+
+def out_of_patience(watch: str, patience: int, best_epoch: int) -> str:
+    """Why a run stopped whose number did not get better."""
+    weights = f"; the weights are those of epoch {best_epoch}" if best_epoch else ""
+    return f"{watch} did not get better in {patience} epochs{weights}"
 
 
 class JsonLines(Callback):

@@ -214,7 +214,7 @@ def _run(
         "progress": recipe.progress,
     }
     try:
-        history = fit(_with_dropout(net, recipe), train.x, train.y, **settings)
+        history = fit(with_dropout(net, recipe), train.x, train.y, **settings)
     except Interrupted as ended:
         history, best = ended.history, stopping.best_epoch
         interrupted = f"the weights of epoch {best}" if best else "the weights of the last step"
@@ -226,7 +226,7 @@ def _run(
     return net.eval(), history, stopping.best_epoch if stop else len(history), interrupted
 
 
-def _with_dropout(net: nn.Sequential, recipe: Recipe) -> nn.Module:
+def with_dropout(net: nn.Sequential, recipe: Recipe) -> nn.Module:
     """The same layers, with dropout after each activation while they learn."""
     if not recipe.dropout:
         return net

@@ -21,13 +21,14 @@ from chainrule.codegen.compiled import compile as compiled
 from chainrule.core.graph import from_array
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
-from chainrule.errors import ChainruleError
+from chainrule.errors import ChainruleError, GraphError
 from chainrule.mapping import vmap
 from chainrule.nn.module import Module
 from chainrule.nn.stateless import functional_call
 from chainrule.optim.optimizer import Optimizer
 from chainrule.program import trace
 from chainrule.training.batches import as_given, order_of
+from chainrule.training.callbacks import out_of_patience
 from chainrule.transforms import value_and_grad
 
 Array = NDArray[Any]
@@ -41,6 +42,8 @@ class Lane(NamedTuple):
 
     model: Module
     rows: Array
+    watched: tuple[Array, Array] | None
+    """Inputs and targets by which it is seen when to stop."""
     seed: int
     optimizer: Callable[..., Optimizer]
     settings: tuple[tuple[str, Any], ...]
@@ -55,6 +58,16 @@ class Plan(NamedTuple):
     loss: Callable[..., Any]
     epochs: int
     batch_size: int | None
+    patience: int | None
+    """The epochs after which a lane whose watched loss has not got better stops, with its best weights."""
+
+
+class Ended(NamedTuple):
+    """How the training of a lane ended: the epoch whose weights it has, and why it stopped early, or ""."""
+
+    epoch: int
+    stopped: str
+    diverged: bool
 
 
 class Unsuited(ChainruleError):
@@ -65,32 +78,38 @@ def lanes_in_a_block(plan: Plan, lane: Lane) -> int:
     """How many networks to train side by side, so that what they compute with stays near the processor."""
     size = min(plan.batch_size or len(lane.rows), len(lane.rows))
     parameters = {name: held.data for name, held in lane.model.named_parameters()}
-    steps = trace(step_of(lane.model, plan.loss), parameters, plan.x[lane.rows[:size]], plan.y[lane.rows[:size]])
+    steps = trace(
+        value_and_grad(loss_of(lane.model, plan.loss)), parameters, plan.x[lane.rows[:size]], plan.y[lane.rows[:size]]
+    )
     used = sum([np.prod(step.shape, dtype=int) * step.dtype.itemsize for step in steps.program.steps])
     return int(np.clip(WORKSPACE_BYTES // max(1, used), 8, MOST_LANES))
 
 
-def step_of(model: Module, loss: Callable[..., Any]) -> Callable[..., Any]:
-    """The loss of a batch and its gradients, as a function of the network's parameters."""
+def loss_of(model: Module, loss: Callable[..., Any]) -> Callable[..., Any]:
+    """The loss of a batch as a function of the network's parameters."""
 
     def of_batch(parameters: dict[str, Array], x: Any, y: Any) -> Any:
         return loss(functional_call(model, parameters, (x,)), y)
 
-    return value_and_grad(of_batch)
+    return of_batch
 
 
-def train_lanes(plan: Plan, lanes: Sequence[Lane], done: Callable[[int], None]) -> list[str]:
-    """Train networks of one kind, on equally many rows each, in place; gives why each stopped early, or "".
+def train_lanes(plan: Plan, lanes: Sequence[Lane], done: Callable[[int], None]) -> list[Ended]:
+    """Train networks of one kind, on equally many rows each, in place.
 
     `done` is told of every epoch that a block has finished. Raises Unsuited before anything has changed.
     """
     refuse_unsuited(plan, lanes)
-    stopped: list[str] = []
-    block = lanes_in_a_block(plan, lanes[0])
-    step = compiled(vmap(step_of(lanes[0].model, plan.loss)))
+    ended: list[Ended] = []
+    try:
+        block = lanes_in_a_block(plan, lanes[0])
+    except GraphError:
+        raise Unsuited("what it computes depends on the numbers by a branch") from None
+    loss = loss_of(lanes[0].model, plan.loss)
+    step, judge = compiled(vmap(value_and_grad(loss))), compiled(vmap(loss))
     for start in range(0, len(lanes), block):
-        stopped += Block(plan, lanes[start : start + block], step).train(done)
-    return stopped
+        ended += Block(plan, lanes[start : start + block], step, judge).train(done)
+    return ended
 
 
 def refuse_unsuited(plan: Plan, lanes: Sequence[Lane]) -> None:
@@ -117,8 +136,8 @@ def refuse_unsuited(plan: Plan, lanes: Sequence[Lane]) -> None:
 class Block:
     """Some lanes whose parameters are stacked, with an optimizer for those that share its settings."""
 
-    def __init__(self, plan: Plan, lanes: Sequence[Lane], step: Callable[..., Any]) -> None:
-        self.plan, self.lanes, self.step = plan, lanes, step
+    def __init__(self, plan: Plan, lanes: Sequence[Lane], step: Callable[..., Any], judge: Callable[..., Any]) -> None:
+        self.plan, self.lanes, self.step, self.judge = plan, lanes, step, judge
         own = [dict(lane.model.named_parameters()) for lane in lanes]
         self.stacks = {name: np.stack([held[name].data for held in own]) for name in own[0]}
         self.moved: list[tuple[slice, dict[str, Tensor], Optimizer]] = []
@@ -129,23 +148,33 @@ class Block:
             held = {name: view_of(stack[part]) for name, stack in self.stacks.items()}
             optimizer = members[0].optimizer(list(held.values()), **dict(members[0].settings))
             self.moved.append((part, held, optimizer))
+        self.best = np.full(len(lanes), np.inf)
+        self.best_epoch = np.zeros(len(lanes), int)
+        self.kept = {name: stack.copy() for name, stack in self.stacks.items()}
+        self.stopped = [""] * len(lanes)
+        self.diverged = np.zeros(len(lanes), bool)
 
-    def train(self, done: Callable[[int], None]) -> list[str]:
-        """All epochs; the numbers go back into the networks. Gives why each lane stopped learning, or ""."""
-        stopped = [""] * len(self.lanes)
+    def train(self, done: Callable[[int], None]) -> list[Ended]:
+        """All epochs; the numbers go back into the networks."""
         with Quiet():
             for epoch in range(1, self.plan.epochs + 1):
                 for batch, places in enumerate(self.batches(epoch), 1):
                     losses, gradients = self.step(self.stacks, self.plan.x[places], self.plan.y[places])
-                    if not np.isfinite(losses).all():
-                        self.stop(stopped, losses, f"the loss became {{}} in epoch {epoch}, batch {batch}")
+                    self.note_diverged(losses, f"the loss became {{}} in epoch {epoch}, batch {batch}")
                     self.move(gradients)
+                sums = np.sum([stack.reshape(len(stack), -1).sum(axis=1) for stack in self.stacks.values()], axis=0)
+                self.note_diverged(sums, f"a parameter became infinite or nan in epoch {epoch}")
+                if self.plan.patience is not None:
+                    self.watch(epoch, self.plan.patience)
                 done(len(self.lanes))
-        sound = np.all([np.isfinite(x).reshape(len(x), -1).all(axis=1) for x in self.stacks.values()], axis=0)
-        self.stop(stopped, np.where(sound, 0.0, np.nan), f"a parameter became {{}} in epoch {self.plan.epochs}")
+                if all(self.stopped):
+                    done((self.plan.epochs - epoch) * len(self.lanes))
+                    break
+        last = self.stacks if self.plan.patience is None else self.kept
         for i, lane in enumerate(self.lanes):
-            lane.model.load_state_dict({name: stack[i] for name, stack in self.stacks.items()})
-        return stopped
+            lane.model.load_state_dict({name: stack[i] for name, stack in last.items()})
+        epochs = self.best_epoch if self.plan.patience is not None else np.full(len(self.lanes), self.plan.epochs)
+        return [Ended(int(a), b, bool(c)) for a, b, c in zip(epochs, self.stopped, self.diverged, strict=True)]
 
     def batches(self, epoch: int) -> Iterator[Array]:
         """The places in the data of the batches of an epoch, a row for each lane."""
@@ -171,10 +200,23 @@ class Block:
                 parameter.grad = from_array(gradients[name][part])
             optimizer.step()
 
-    def stop(self, stopped: list[str], losses: Array, words: str) -> None:
+    def watch(self, epoch: int, patience: int) -> None:
+        """Keep the weights of the lanes that got better, and stop those whose patience is out."""
+        watched = [lane.watched for lane in self.lanes if lane.watched is not None]
+        x, y = (np.stack(parts) for parts in zip(*watched, strict=True))
+        losses = self.judge(self.stacks, x, y)
+        better = (losses < self.best) & np.array([not words for words in self.stopped])
+        self.best[better], self.best_epoch[better] = losses[better], epoch
+        for name, kept in self.kept.items():
+            kept[better] = self.stacks[name][better]
+        for i in np.flatnonzero(epoch - self.best_epoch >= patience):
+            self.stopped[i] = self.stopped[i] or out_of_patience("val_loss", patience, int(self.best_epoch[i]))
+
+    def note_diverged(self, numbers: Array, words: str) -> None:
         """Note which lanes diverged: what they compute from here on is nobody's."""
-        for i in np.flatnonzero(~np.isfinite(losses)):
-            stopped[i] = stopped[i] or words.format(float(losses[i]))
+        for i in np.flatnonzero(~np.isfinite(numbers)):
+            if not self.stopped[i]:
+                self.stopped[i], self.diverged[i] = words.format(float(numbers[i])), True
 
 
 def view_of(array: Array) -> Tensor:

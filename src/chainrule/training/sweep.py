@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import statistics
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from inspect import Parameter as Argument
 from inspect import signature
 from itertools import product
@@ -24,10 +24,11 @@ from chainrule.errors import ChainruleError, DivergenceWarning, DtypeError, Miss
 from chainrule.nn.module import Module
 from chainrule.optim import Adam
 from chainrule.optim.optimizer import Optimizer
-from chainrule.table import Table
+from chainrule.table import Table, json_of, shown
 from chainrule.training.batches import as_numbers, dtype_of
+from chainrule.training.callbacks import EarlyStopping
 from chainrule.training.fit import evaluate, fit
-from chainrule.training.lanes import Lane, Plan, Unsuited, train_lanes
+from chainrule.training.lanes import Ended, Lane, Plan, Unsuited, train_lanes
 from chainrule.training.run import Metric
 
 Array = NDArray[Any]
@@ -44,8 +45,11 @@ class Run(NamedTuple):
     seed: int
     fold: int | None
     numbers: dict[str, float]
+    epoch: int
+    """The epoch whose weights it has."""
     stopped: str
     """Why it ended before its last epoch, or empty."""
+    diverged: bool
     model: Module
 
 
@@ -53,6 +57,16 @@ class Sweep:
     """What a sweep found: `runs`, one for each network, and `table()`, one row for each setting, the best first.
 
     `best` are the best settings, `model` is their best network, `by` the number that they are ranked by.
+
+    >>> import chainrule as cr
+    >>> found = cr.sweep(
+    ...     lambda rng: cr.nn.Linear(1, 1, rng=rng), {"lr": [0.0, 0.1]}, ([[1.0], [2.0]], [[2.0], [4.0]]), epochs=50,
+    ...     loss=cr.nn.MSELoss(), optimizer=cr.optim.SGD, progress=False,
+    ... )
+    >>> found.best
+    {'lr': 0.1}
+    >>> found.table().columns
+    ('lr', 'loss')
     """
 
     def __init__(self, runs: Sequence[Run], by: str, *, least: bool, alone: Mapping[str, int]) -> None:
@@ -98,19 +112,32 @@ class Sweep:
 
     def _note(self, shown: int) -> str:
         told = [f"{len(self.ranked) - shown} more: .table()"] * (shown < len(self.ranked))
-        diverged = sum([bool(run.stopped) for run in self.runs])
+        diverged = sum([run.diverged for run in self.runs])
         told += [f"{diverged} of {len(self.runs)} networks diverged"] * bool(diverged)
         told += [f"{count} trained alone: {reason}" for reason, count in self.alone.items()]
         return "; ".join(told)
 
-    def json(self) -> str:
-        """Every run as an object: its settings, seed, fold, numbers, and why it stopped."""
-        names = [*dict.fromkeys(name for run in self.runs for name in (*run.settings, *run.numbers))]
-        rows = [
-            (*[in_words({**run.settings, **run.numbers}.get(name)) for name in names], run.seed, run.fold, run.stopped)
+    def in_a_line(self) -> str:
+        """How many settings were tried, the best, and its number."""
+        found = [run.numbers[self.by] for run in self.ranked[0]]
+        spread = f" ± {statistics.stdev(found):.2g}" if len(found) > 1 else ""
+        best = ", ".join([f"{name} {shown(in_words(held))}" for name, held in self.best.items()])
+        return (
+            f"{len(self.ranked)} settings tried, {len(self.runs)} networks: best is {best}, {self.by} "
+            f"{statistics.fmean(found):.3g}{spread}"
+        )
+
+    def plain(self) -> list[dict[str, Any]]:
+        """Every run as plain data: its settings, seed, fold, numbers, the epoch of its weights, and why it stopped."""
+        return [
+            {name: in_words(held) for name, held in run.settings.items()}
+            | {"seed": run.seed, "fold": run.fold, **run.numbers, "epoch": run.epoch, "stopped": run.stopped}
             for run in self.runs
         ]
-        return Table((*names, "seed", "fold", "stopped"), tuple(rows)).json()
+
+    def json(self) -> str:
+        """The same as JSON; infinity and nan as strings."""
+        return json_of(self.plain())
 
     def __repr__(self) -> str:
         way = "least" if self.least else "greatest"
@@ -130,6 +157,7 @@ def sweep(
     folds: int | None = None,
     stratify: bool = False,
     validation: tuple[Any, Any] | None = None,
+    patience: int | None = None,
     metrics: Sequence[Metric] | Mapping[str, Metric] = (),
     by: str | None = None,
     least: bool | None = None,
@@ -147,6 +175,8 @@ def sweep(
 
     With `folds` the data are split into so many parts, `stratify` by class, the same for all settings, and each network
     is judged on the part that it was not trained on; with `validation`, a pair (x, y), on that; else on its own data.
+    With `patience` it is watched by what it is judged on, as by `EarlyStopping(patience)`: it stops when that loss has
+    not got better for so many epochs, and has the weights of its best.
     `by` names the number that ranks, the validation loss unless told otherwise; `least` says whether less is better:
     for losses it is, for metrics not. `seeds` is a count, from 0, or the seeds themselves.
 
@@ -169,6 +199,8 @@ def sweep(
     common: Settings = {"optimizer": optimizer, "loss": loss, "epochs": epochs, "batch_size": batch_size}
     if folds and validation is not None:
         raise ChainruleError("sweep judges on folds or on validation data: give folds= or validation=, not both")
+    if patience is not None and not folds and validation is None:
+        raise ChainruleError("sweep: patience= watches the loss on data held back: give folds= or validation=")
     x, y = pair_of(data, "data")
     work = Work(
         build,
@@ -177,6 +209,7 @@ def sweep(
         y,
         splits_of(y, folds, stratify=stratify),
         None if validation is None else pair_of(validation, "validation"),
+        patience,
         metrics,
     )
     jobs = [
@@ -228,6 +261,7 @@ class Work(NamedTuple):
     splits: list[tuple[Array, Array | None]]
     """For each fold the rows to train on, and those to judge on."""
     validation: tuple[Array, Array] | None
+    patience: int | None
     metrics: Sequence[Metric] | Mapping[str, Metric]
 
     def taken(self, job: Job, name: str) -> Any:
@@ -261,18 +295,28 @@ class Work(NamedTuple):
     def lane(self, job: Job) -> Lane:
         """A job as a lane."""
         settings = tuple(sorted(self.parts(job.settings)[1].items()))
-        return Lane(self.model(job), self.splits[job.fold][0], job.seed, self.taken(job, "optimizer"), settings)
+        model, judged_on = self.model(job), self.judged_on(job.fold)
+        dtype = dtype_of(model)
+        watched = None
+        if self.patience is not None and judged_on is not None:
+            watched = as_numbers(judged_on[0], dtype, "x"), as_numbers(judged_on[1], dtype, "y")
+        return Lane(model, self.splits[job.fold][0], watched, job.seed, self.taken(job, "optimizer"), settings)
 
-    def run(self, job: Job, model: Module, stopped: str) -> Run:
+    def judged_on(self, fold: int) -> tuple[Array, Array] | None:
+        """Inputs and targets that the networks of a fold are judged by, if any."""
+        held_out = self.splits[fold][1]
+        return self.validation if held_out is None else (self.x[held_out], self.y[held_out])
+
+    def run(self, job: Job, model: Module, ended: Ended) -> Run:
         """What a trained network came to."""
         rows, held_out = self.splits[job.fold]
         loss: Any = self.taken(job, "loss")
         numbers = evaluate(model, self.x[rows], self.y[rows], loss=loss, metrics=self.metrics)
-        judged_on = (self.x[held_out], self.y[held_out]) if held_out is not None else self.validation
+        judged_on = self.judged_on(job.fold)
         if judged_on is not None:
             found = evaluate(model, *judged_on, loss=loss, metrics=self.metrics)
             numbers |= {f"val_{name}": held for name, held in found.items()}
-        return Run(job.settings, job.seed, job.fold if held_out is not None else None, numbers, stopped, model)
+        return Run(job.settings, job.seed, job.fold if held_out is not None else None, numbers, *ended, model)
 
 
 def trained(work: Work, jobs: Sequence[Job], done: Callable[[int], None]) -> Found:
@@ -281,32 +325,34 @@ def trained(work: Work, jobs: Sequence[Job], done: Callable[[int], None]) -> Fou
     kinds: dict[Any, list[int]] = {}
     for i, (job, lane) in enumerate(zip(jobs, lanes, strict=True)):
         kinds.setdefault(kind_of(work, job, lane), []).append(i)
-    stopped: dict[int, str] = {}
+    ended: dict[int, Ended] = {}
     alone: dict[str, int] = {}
     for members in kinds.values():
         job = jobs[members[0]]
         x = as_numbers(work.x, dtype_of(lanes[members[0]].model), "x")
         y = as_numbers(work.y, dtype_of(lanes[members[0]].model), "y")
         loss: Any = work.taken(job, "loss")
-        plan = Plan(x, y, loss, work.taken(job, "epochs"), work.taken(job, "batch_size"))
+        plan = Plan(x, y, loss, work.taken(job, "epochs"), work.taken(job, "batch_size"), work.patience)
         try:
             told = train_lanes(plan, [lanes[i] for i in members], done)
         except Unsuited as unsuited:
             alone[str(unsuited)] = alone.get(str(unsuited), 0) + len(members)
             told = [train_alone(plan, lanes[i], done) for i in members]
-        stopped |= dict(zip(members, told, strict=True))
-    return Found([work.run(job, lanes[i].model, stopped[i]) for i, job in enumerate(jobs)], alone)
+        ended |= dict(zip(members, told, strict=True))
+    return Found([work.run(job, lanes[i].model, ended[i]) for i, job in enumerate(jobs)], alone)
 
 
 def kind_of(work: Work, job: Job, lane: Lane) -> Any:
     """What networks that are trained side by side have in common."""
     shapes = tuple([(name, held.shape, held.dtype) for name, held in lane.model.named_parameters()])
     training = [work.taken(job, name) for name in ("loss", "epochs", "batch_size")]
-    return repr((lane.model, work.parts(job.settings)[0], training)), shapes, len(lane.rows)
+    watched = None if lane.watched is None else len(lane.watched[0])
+    return repr((lane.model, work.parts(job.settings)[0], training)), shapes, len(lane.rows), watched
 
 
-def train_alone(plan: Plan, lane: Lane, done: Callable[[int], None]) -> str:
-    """One network trained by `fit`; why it stopped early, or ""."""
+def train_alone(plan: Plan, lane: Lane, done: Callable[[int], None]) -> Ended:
+    """One network trained by `fit`."""
+    stopping = [] if plan.patience is None else [EarlyStopping(plan.patience)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DivergenceWarning)
         history = fit(
@@ -314,14 +360,16 @@ def train_alone(plan: Plan, lane: Lane, done: Callable[[int], None]) -> str:
             plan.x[lane.rows],
             plan.y[lane.rows],
             loss=plan.loss,
-            epochs=plan.epochs,
             optimizer=lane.optimizer(lane.model.parameters(), **dict(lane.settings)),
+            epochs=plan.epochs,
             batch_size=plan.batch_size,
+            validation=lane.watched,
+            callbacks=stopping,
             seed=lane.seed,
             progress=False,
         )
     done(plan.epochs)
-    return history.stopped
+    return Ended(stopping[0].best_epoch if stopping else len(history), history.stopped, history.diverged)
 
 
 def spread(work: Work, jobs: list[Job], n_jobs: int, bar: Bar) -> Iterator[tuple[Sequence[int], Found]]:
@@ -416,14 +464,21 @@ def splits_of(y: Array, folds: int | None, *, stratify: bool) -> list[tuple[Arra
 
 def grouped(runs: Sequence[Run]) -> list[list[Run]]:
     """The runs of each setting, in the order of the grid."""
-    found: dict[int, list[Run]] = {}
+    found: dict[Any, list[Run]] = {}
     for run in runs:
-        found.setdefault(id(run.settings), []).append(run)
+        found.setdefault(tuple([(name, hashable(held)) for name, held in run.settings.items()]), []).append(run)
     return [*found.values()]
+
+
+def hashable(held: Any) -> Any:
+    """A setting's value, or its text where it is a list or an array."""
+    return held if isinstance(held, Hashable) else repr(held)
 
 
 def in_words(held: Any) -> Any:
     """A setting as a table shows it."""
     if held is None or isinstance(held, str | int | float):
         return held
+    if isinstance(held, tuple) and all([isinstance(part, int) for part in held]):
+        return ",".join(map(str, held)) or "none"
     return name_of(held) if callable(held) else str(held)
