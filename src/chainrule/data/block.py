@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -101,10 +102,28 @@ def numbers_where_all_are(frame: pl.DataFrame, names: set[str] | None = None) ->
 
 @dataclass(frozen=True)
 class Block:
-    """Columns of numbers without gaps and infinities: their `names`, and `values`, shape (rows, columns), float64."""
+    """Columns of finite numbers: their `names`, and `values`, shape (rows, columns), float64, nan where one is missing.
+
+    Each has a number at least.
+    """
 
     names: tuple[str, ...]
     values: Array
+
+    @cached_property
+    def gaps(self) -> Array:
+        """Where a number is missing, shape (rows, columns)."""
+        return np.isnan(self.values)
+
+    @cached_property
+    def gappy(self) -> Array:
+        """Which columns miss a number somewhere."""
+        return np.asarray(self.gaps.any(axis=0))
+
+    @cached_property
+    def ends(self) -> tuple[Array, Array]:
+        """The least and the largest number of each column."""
+        return np.fmin.reduce(self.values, axis=0), np.fmax.reduce(self.values, axis=0)
 
     def part(self, kept: Array) -> Block:
         """Those of the columns that are marked."""
@@ -114,9 +133,9 @@ class Block:
 
 
 def block_of(frame: pl.DataFrame, names: Sequence[str]) -> Block:
-    """Those of the named columns of a frame that are complete and finite; the others need a closer look."""
-    described = zip(frame.columns, frame.dtypes, frame.null_count().row(0), strict=True)
-    numeric = [name for name, dtype, gaps in described if not gaps and dtype.is_numeric()]
+    """Those of the named columns of a frame that hold finite numbers or nothing; the others need a closer look."""
+    described = zip(frame.columns, frame.dtypes, strict=True)
+    numeric = [name for name, dtype in described if dtype.is_numeric()]
     wanted = set(names)
     chosen = [i for i, name in enumerate(numeric) if name in wanted]
     if not chosen or not frame.height:
@@ -124,22 +143,29 @@ def block_of(frame: pl.DataFrame, names: Sequence[str]) -> Block:
     # Each column in one piece, so that sums come out to the bit as those of the column alone.
     values = np.ascontiguousarray(only(frame, numeric).to_numpy().T[chosen], np.float64).T
     block = Block(tuple(numeric[i] for i in chosen), values)
-    finite = np.all(np.isfinite(values), axis=0)
-    return block if np.all(finite) else block.part(np.asarray(finite))
+    usable = ~np.any(np.isinf(values), axis=0) & ~np.all(block.gaps, axis=0)
+    return block if np.all(usable) else block.part(usable)
 
 
 def means_and_scales(values: Array) -> tuple[Array, Array]:
-    """The mean and the standard deviation of each column of finite numbers; exactly 0 where all are equal."""
+    """The mean and the standard deviation of each column of finite numbers; exactly 0 where all are equal.
+
+    Those that are missing, nan, do not count.
+    """
     if not values.size:
         return np.empty(0), np.empty(0)
     columns = np.ascontiguousarray(values.T)
-    first, least, most = columns[:, 0], columns.min(axis=1), columns.max(axis=1)
+    least, most = np.fmin.reduce(columns, axis=1), np.fmax.reduce(columns, axis=1)
     constant = least == most
+    gaps = np.isnan(columns)
+    counts = len(values) - gaps.sum(axis=1)
     # Squares of numbers far from 1 would overflow or vanish; a power of two changes no digit.
     units = 2.0 ** (np.frexp(np.maximum(-least, most))[1] - 1)
     columns = columns / units[:, None]
-    means = columns.mean(axis=1)
+    columns[gaps] = 0
+    means = columns.sum(axis=1) / counts
     # In place: the numbers of `std`, for which it would take new memory twice.
     columns -= means[:, None]
-    scales = np.sqrt(np.square(columns, out=columns).mean(axis=1))
-    return np.where(constant, first, means * units), np.where(constant, 0.0, scales * units)
+    columns[gaps] = 0
+    scales = np.sqrt(np.square(columns, out=columns).sum(axis=1) / counts)
+    return np.where(constant, least, means * units), np.where(constant, 0.0, scales * units)

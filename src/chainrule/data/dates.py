@@ -47,7 +47,9 @@ MOSTLY = 0.9
 YEARS = (1000, 3000)
 """A date outside of these is another kind of number."""
 
-LOOKS = re.compile(r"[0-9]{1,4}[-/.: ][0-9a-zA-Z]|[A-Za-z]{3,9} [0-9]")
+LOOKS = r"^(?:[0-9]{1,4}[-/.: ][0-9a-zA-Z]|[A-Za-z]{3,9} [0-9])"
+"""How a text begins that may be a date."""
+
 ZERO = datetime(1970, 1, 1)
 
 
@@ -55,7 +57,7 @@ def format_of(series: pl.Series) -> str:
     """How the dates or times of a column of text are written; nothing where it holds none."""
     given = series.drop_nulls()
     sample = given.head(SAMPLE)
-    if not len(given) or sum(bool(LOOKS.match(text)) for text in sample) < MOSTLY * len(sample):
+    if not len(given) or sum(bool(re.match(LOOKS, text)) for text in sample) < MOSTLY * len(sample):
         return ""
     fits = [form for form in FORMATS if moments(sample, form).is_not_null().sum() >= MOSTLY * len(sample)]
     found = {form: int(moments(given, form).is_not_null().sum()) for form in fits}

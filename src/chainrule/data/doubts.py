@@ -23,20 +23,20 @@ def notes_on_stand_ins(block: Block) -> dict[str, str]:
     """By column, that its smallest or largest number occurs often, lies far from all others, and is a usual one."""
     if not block.values.size:
         return {}
-    values = block.values
-    ends = np.stack([values.min(axis=0), values.max(axis=0)])
+    ends = np.stack(block.ends)
     found: dict[str, str] = {}
     for place in np.flatnonzero(np.isin(ends, STAND_INS).any(axis=0)).tolist():
         name = block.names[place]
-        notes = [note for end in ends[:, place].tolist() if (note := _stand_in(name, values[:, place], end))]
+        notes = [note for end in ends[:, place].tolist() if (note := _stand_in(name, block.values[:, place], end))]
         if notes:
             found[name] = "; ".join(notes)
     return found
 
 
 def _stand_in(name: str, values: Array, end: float) -> str:
-    others = values[values != end]
-    count = len(values) - len(others)
+    given = values[~np.isnan(values)]
+    others = given[given != end]
+    count = len(given) - len(others)
     if end not in STAND_INS or count < FEWEST_STAND_INS or len(others) < FEWEST_STAND_INS:
         return ""
     least, most = float(others.min()), float(others.max())

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data import dates
-from chainrule.data.block import block_of, numbers_where_all_are, stacked, unstacked
+from chainrule.data.block import block_of, numbers_where_all_are, only, stacked, unstacked
 from chainrule.data.columns import Categories, Column, Columns, Dates, Embedded, Hashed, Numbers
 from chainrule.data.files import meant
 from chainrule.data.library import polars
 from chainrule.data.numerals import hint
+from chainrule.data.words import MISSING, UNKNOWN, places_among
 from chainrule.errors import DataError, DataWarning
 from chainrule.printable import printable
 
@@ -113,9 +114,12 @@ def features_of(frame: pl.DataFrame, columns: Columns, rows: Array, dtype: np.dt
             "categories with ignore=, or give a lower max_categories="
         )
     x = np.zeros((frame.height, end), dtype)
-    written = _write_together(x, frame, columns, places)
+    written = _write_numbers_together(x, frame, columns, places, rows)
+    written |= _write_categories_together(x, frame, columns, places, rows)
     for column in columns.features:
-        if column.name not in written:
+        if column.name in written:
+            notes += written[column.name]
+        else:
             series, into = frame[column.name], x[:, places[column.name]]
             notes += _write(into, series, column, columns.standardized, rows)
             if column.flag:
@@ -123,13 +127,17 @@ def features_of(frame: pl.DataFrame, columns: Columns, rows: Array, dtype: np.dt
     return x, notes
 
 
-def _write_together(x: Array, frame: pl.DataFrame, columns: Columns, places: Mapping[str, slice]) -> set[str]:
-    """Fill in the columns of numbers that are complete and fit the dtype, and name them; the others are told of."""
+def _write_numbers_together(
+    x: Array, frame: pl.DataFrame, columns: Columns, places: Mapping[str, slice], rows: Array
+) -> dict[str, list[str]]:
+    """Fill in the columns of numbers that fit the dtype, and tell of each what was missing; the others come alone."""
     numbers = {column.name: column for column in columns.features if isinstance(column, Numbers)}
     block = block_of(numbers_where_all_are(frame, set(numbers)), list(numbers))
     if not block.names:
-        return set()
-    values = block.values
+        return {}
+    values, gaps = block.values, block.gaps
+    for i in np.flatnonzero(block.gappy).tolist():
+        values[gaps[:, i], i] = numbers[block.names[i]].mean
     if columns.standardized:
         means, scales = np.array([(numbers[name].mean, numbers[name].scale) for name in block.names]).T
         # In place: the block is a copy, and nobody else's.
@@ -138,15 +146,48 @@ def _write_together(x: Array, frame: pl.DataFrame, columns: Columns, places: Map
     largest = np.finfo(x.dtype).max
     fits = (values.min(axis=0) >= -largest) & (values.max(axis=0) <= largest)
     if not fits.all():
-        block, values = block.part(fits), values[:, fits]
+        block, values, gaps = block.part(fits), values[:, fits], gaps[:, fits]
     x[:, [places[name].start for name in block.names]] = values
-    return set(block.names)
+    notes: dict[str, list[str]] = {name: [] for name in block.names}
+    for i in np.flatnonzero(gaps.any(axis=0)).tolist():
+        name = block.names[i]
+        notes[name] = _note_on_mean(numbers[name], np.flatnonzero(gaps[:, i]), rows)
+        if numbers[name].flag:
+            x[:, places[name].start + 1] = gaps[:, i]
+    return notes
+
+
+def _write_categories_together(
+    x: Array, frame: pl.DataFrame, columns: Columns, places: Mapping[str, slice], rows: Array
+) -> dict[str, list[str]]:
+    """Fill in the columns of texts that are categories, and tell of each what was missing or unseen."""
+    texts = {name for name, dtype in zip(frame.columns, frame.dtypes, strict=True) if dtype == polars().String}
+    features = [
+        column
+        for column in columns.features
+        if isinstance(column, Categories) and column.name in texts and isinstance(column.categories[0], str)
+    ]
+    cells = {series.name: series for series in only(frame, [column.name for column in features]).get_columns()}
+    found = places_among([column.categories for column in features], [cells[column.name] for column in features])
+    return {
+        column.name: _write_category(x[:, places[column.name]], codes, cells[column.name], column, rows)
+        for column, codes in zip(features, found.T, strict=True)
+    }
+
+
+def _write_category(into: Array, codes: Array, series: pl.Series, column: Categories, rows: Array) -> list[str]:
+    filled = np.flatnonzero(codes >= 0)
+    into[filled, codes[filled]] = 1
+    if column.flag:
+        into[:, -1] = codes == MISSING
+    return _notes_on_categories(series, column, codes, listing(column.categories), rows)
 
 
 def gaps_in(series: pl.Series, column: Column) -> Array:
     """Which rows have nothing there: a date that cannot be read counts as missing."""
     cells = dates.moments(series, column.form) if isinstance(column, Dates) else series
-    return cells.is_null().to_numpy()
+    gaps = cells.is_null() | cells.is_nan().fill_null(True) if cells.dtype.is_float() else cells.is_null()
+    return gaps.to_numpy()
 
 
 def _write(into: Array, series: pl.Series, column: Column, standardized: bool, rows: Array) -> list[str]:
@@ -156,18 +197,16 @@ def _write(into: Array, series: pl.Series, column: Column, standardized: bool, r
     if isinstance(column, Dates):
         return _write_dates(into, series, column, standardized, rows)
     if isinstance(column, Embedded):
-        codes, unseen = codes_of(series, column.texts)
-        into[:, 0] = codes + 1
-        return _notes_on_categories(series, column, unseen, listing(column.texts), rows)
-    if isinstance(column, Hashed):
-        codes, unseen = drawers_of(series, column)
-        known = f"texts in {len(column.drawers)} of {column.size} drawers"
-    else:
-        codes, unseen = codes_of(series, column.categories)
-        known = listing(column.categories)
+        codes = codes_of(series, column.texts)
+        into[:, 0] = np.maximum(codes + 1, 0)
+        return _notes_on_categories(series, column, codes, listing(column.texts), rows)
+    if isinstance(column, Categories):
+        return _write_category(into, codes_of(series, column.categories), series, column, rows)
+    codes = drawers_of(series, column)
     filled = np.flatnonzero(codes >= 0)
     into[filled, codes[filled]] = 1
-    return _notes_on_categories(series, column, unseen, known, rows)
+    known = f"texts in {len(column.drawers)} of {column.size} drawers"
+    return _notes_on_categories(series, column, codes, known, rows)
 
 
 def target_of(frame: pl.DataFrame, columns: Columns, rows: Array, dtype: np.dtype[Any]) -> Array:
@@ -180,7 +219,8 @@ def target_of(frame: pl.DataFrame, columns: Columns, rows: Array, dtype: np.dtyp
             values = logs_of(values, series, rows)
         scaled = (values - target.mean) / target.scale if columns.standardized else values
         return _finite(scaled.astype(dtype), series, rows)[:, None]
-    codes, unseen = codes_of(series, target.categories)
+    codes = codes_of(series, target.categories)
+    unseen = np.flatnonzero(codes == UNKNOWN)
     if len(unseen):
         first = unseen[0]
         raise DataError(
@@ -232,25 +272,22 @@ def parse(series: pl.Series) -> pl.Series:
     return series.cast(polars().Float64, strict=False)
 
 
-def codes_of(series: pl.Series, known: Sequence[str] | Sequence[float]) -> tuple[Array, Array]:
-    """The number of each row's category, −1 where it is missing or unseen, and the places of the unseen."""
-    library = polars()
-    categories = list(known)
-    texts = not categories or isinstance(categories[0], str)
-    cells = series.cast(library.String) if texts else parse(series)
-    old = library.Series(categories, dtype=cells.dtype)
-    numbered = cells.replace_strict(old, np.arange(len(categories)), default=-1, return_dtype=library.Int64)
-    codes = numbered.fill_null(-1).to_numpy()
-    return codes, np.flatnonzero((codes < 0) & series.is_not_null().to_numpy())
+def codes_of(series: pl.Series, known: Sequence[str] | Sequence[float]) -> Array:
+    """The number of each row's category, or what stands for one that is missing or unknown."""
+    if not len(known) or isinstance(known[0], str):
+        return places_among([known], [series.cast(polars().String)])[:, 0]
+    codes = places_among([known], [parse(series)])[:, 0]
+    codes[no_number(series)] = UNKNOWN
+    return codes
 
 
-def drawers_of(series: pl.Series, column: Hashed) -> tuple[Array, Array]:
-    """The place of each row's drawer, −1 where it is missing or was never used, and the places of the unseen."""
+def drawers_of(series: pl.Series, column: Hashed) -> Array:
+    """The place of each row's drawer, or what stands for a text that is missing or of a drawer never used."""
     numbers = drawer_numbers(series, column.size)
-    codes = np.full(len(numbers), -1)
+    codes = np.where(numbers >= 0, UNKNOWN, MISSING)
     for code, drawer in enumerate(column.drawers):
         codes[numbers == drawer] = code
-    return codes, np.flatnonzero((codes < 0) & (numbers >= 0))
+    return codes
 
 
 def drawer_numbers(series: pl.Series, size: int) -> Array:
@@ -282,6 +319,10 @@ def _write_numbers(into: Array, series: pl.Series, column: Numbers, standardized
     with np.errstate(over="ignore"):
         into[:] = values
     _finite(into, series, rows)
+    return _note_on_mean(column, gaps, rows)
+
+
+def _note_on_mean(column: Numbers, gaps: Array, rows: Array) -> list[str]:
     return [_gap(column, gaps, rows, f"the mean, {column.mean:.6g}, stands in")] if len(gaps) else []
 
 
@@ -306,10 +347,10 @@ def not_a_date(series: pl.Series, places: Array, rows: Array) -> str:
 
 
 def _notes_on_categories(
-    series: pl.Series, column: Categories | Hashed | Embedded, unseen: Array, known: str, rows: Array
+    series: pl.Series, column: Categories | Hashed | Embedded, codes: Array, known: str, rows: Array
 ) -> list[str]:
     notes: list[str] = []
-    gaps = np.flatnonzero(series.is_null().to_numpy())
+    gaps, unseen = np.flatnonzero(codes == MISSING), np.flatnonzero(codes == UNKNOWN)
     if len(gaps):
         notes.append(_gap(column, gaps, rows, "all its features are 0 there"))
     if len(unseen):

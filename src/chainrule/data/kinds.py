@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 
 from chainrule.data import dates
 from chainrule.data.block import Block
-from chainrule.data.numerals import LEADING_ZERO
+from chainrule.data.library import polars
+from chainrule.data.numerals import LEADING_ZERO, LOOKALIKES
+from chainrule.data.words import Words
 
 if TYPE_CHECKING:
     import polars as pl
@@ -72,18 +75,20 @@ def evident_kinds(block: Block) -> dict[str, Kind]:
 
     Whole numbers that could be one of these need a closer look.
     """
-    values = block.values
     if not block.names:
         return {}
-    least, most = values.min(axis=0), values.max(axis=0)
+    least, most = block.ends
+    # What is missing makes no difference to what the others are.
+    values = np.where(block.gaps, most, block.values) if block.gappy.any() else block.values
     whole = values[0] == np.floor(values[0])
     whole[whole] = (values[:, whole] == np.floor(values[:, whole])).all(axis=0)
+    named = np.array([IDENTITY.search(name) is not None for name in block.names])
     # Where there are fewer whole numbers between the ends than rows, some are repeated.
     with np.errstate(over="ignore"):
-        counts = whole & (most - least >= len(values) - 1) & (least < most)
+        counts = whole & (most - least >= len(values) - 1) & (least < most) & ~block.gappy
         steps = np.diff(np.sort(values[:, counts], axis=0), axis=0)
-    named = np.array([IDENTITY.search(name) is not None for name in block.names])
     counts[counts] = (steps.min(axis=0) > 0) & ((steps.min(axis=0) == steps.max(axis=0)) | named[counts])
+    counts |= whole & named & block.gappy
     days = whole & (least >= dates.FIRST_COMPACT) & (most <= dates.LAST_COMPACT)
     evident = (least < most) & ~counts & ~days
     truths = whole & (least == 0) & (most == 1)
@@ -112,10 +117,30 @@ def kind_of_texts(series: pl.Series, *, most: int) -> Kind:
         return Kind("text", f"{count:,} different texts, as {given[0]!r}")
     if count == 1:
         return Kind("yes/no", f"{given[0]!r} or nothing")
-    first = {text.casefold() for text in given.unique().head(3)}
-    if count == 2 and first in TRUTHS:
-        return Kind("yes/no", " and ".join(map(repr, given.unique().sort())))
-    return Kind("categories", f"{count:,} different texts")
+    return kind_of_few(given.unique().sort().to_list())
+
+
+def kind_of_few(texts: Sequence[str]) -> Kind:
+    """What a column is that has these texts again and again, in the order of the alphabet."""
+    if len(texts) == 2 and {text.casefold() for text in texts} in TRUTHS:
+        return Kind("yes/no", " and ".join(map(repr, texts)))
+    return Kind("categories", f"{len(texts):,} different texts")
+
+
+def evident_categories(words: Words, *, most: int) -> dict[str, Kind]:
+    """What `kind_of_texts` says of columns of few texts that come again, none of which looks like a number or a date."""
+    texts = [text for those in words.texts.values() for text in those]
+    if not texts:
+        return {}
+    looks = "|".join([LEADING_ZERO, dates.LOOKS, *LOOKALIKES.values()])
+    cells = polars().Series(texts)
+    odd = cells.str.contains(looks) | cells.cast(float, strict=False).is_not_null()
+    marks, end, found = odd.to_list(), 0, dict[str, Kind]()
+    for name, those in words.texts.items():
+        begin, end = end, end + len(those)
+        if 2 <= len(those) <= most and len(those) < words.given[name] and not any(marks[begin:end]):
+            found[name] = kind_of_few(those)
+    return found
 
 
 def has_leading_zeros(texts: pl.Series) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data import dates
-from chainrule.data.block import Block, any_by_column, block_of, means_and_scales, numbers_where_all_are, stacked
+from chainrule.data.block import Block, any_by_column, block_of, means_and_scales, numbers_where_all_are, only, stacked
 from chainrule.data.columns import (
     PREDICTED,
     Categories,
@@ -37,8 +37,10 @@ from chainrule.data.encode import (
     where,
 )
 from chainrule.data.files import meant
-from chainrule.data.kinds import Kind, evident_kinds, has_leading_zeros, kind_of_numbers, kind_of_texts
+from chainrule.data.kinds import Kind, evident_categories, evident_kinds, has_leading_zeros, kind_of_numbers, kind_of_texts
+from chainrule.data.library import polars
 from chainrule.data.numerals import LARGEST_EXACT, LEADING_ZERO, looks_like_number, too_long
+from chainrule.data.words import Words, words_of
 from chainrule.errors import DataError
 
 if TYPE_CHECKING:
@@ -112,29 +114,32 @@ def learn(frame: pl.DataFrame, rows: Array, wishes: Wishes) -> tuple[Columns, li
     _refuse_unknown(frame.columns, wishes)
     target, notes = _target(frame[wishes.target], rows, wishes)
     odd: list[str] = []
-    block = block_of(frame, [name for name in frame.columns if name != wishes.target])
-    evident = _evident(block, wishes)
-    found = {
-        name: evident.get(name) or _found(frame[name], rows, wishes) for name in frame.columns if name != wishes.target
-    }
+    others = [name for name in frame.columns if name != wishes.target]
+    block = block_of(frame, others)
+    words = words_of(_texts_in(only(frame, others)))
+    evident = _evident(block, words, wishes)
+    found = {name: evident.get(name) or _found(frame[name], rows, wishes) for name in others}
     if not any(one.column for one in found.values()):
         # A count of the rows is better than nothing at all, as the x of a curve.
         found |= {name: replace(one, column=_quantity(name)) for name, one in found.items() if one.counts}
     features: dict[str, Column] = {}
     unused: dict[str, str] = {}
-    measured = _fit_together([one.column for one in found.values() if one.column], block)
+    measured = _fit_together([one.column for one in found.values() if one.column], block, words)
     for name, one in found.items():
         fitted = measured.get(name) or (fit_column(one.column, frame[name], rows) if one.column else one.left_out)
         if isinstance(fitted, str):
             unused[name] = fitted
         else:
             features[name] = fitted
-            odd += [*one.notes, *_notes_on_odd_cells(frame, fitted, rows, wishes)]
+            odd += one.notes
+            if name not in evident:
+                odd += _notes_on_odd_cells(frame, fitted, rows, wishes)
             if isinstance(fitted, Categories):
                 odd += notes_on_capitals(name, [word for word in fitted.categories if isinstance(word, str)])
     if isinstance(target, Categories):
         odd += notes_on_capitals(target.name, [word for word in target.categories if isinstance(word, str)])
-    odd += _notes_on_stand_ins(frame, block, features.values())
+    doubts = notes_on_stand_ins(block)
+    odd += [doubts[name] for name, feature in features.items() if name in doubts and isinstance(feature, Numbers)]
     said = [_left_out(name, why) for name, why in unused.items() if name not in wishes.ignore]
     if not features:
         raise DataError(f"no column is left to learn {wishes.target!r} from: {'; '.join(said) or 'there is no other'}")
@@ -160,7 +165,8 @@ def measured_again(
     """
     features: list[Column] = []
     unused: dict[str, str] = {}
-    measured = _fit_together(columns.features, block_of(frame, [column.name for column in columns.features]))
+    names = [column.name for column in columns.features]
+    measured = _fit_together(columns.features, block_of(frame, names), words_of(_texts_in(only(frame, names))))
     for column in columns.features:
         if column.name in without:
             feature = "rows are held back by it"
@@ -228,21 +234,21 @@ class _Found:
         return self.kind.name == "row counter" and bool(self.left_out)
 
 
-def _notes_on_stand_ins(frame: pl.DataFrame, block: Block, features: Collection[Column]) -> list[str]:
-    """Notes on numbers that probably stand for missing ones; columns that are not complete are looked at one by one."""
-    found, complete = notes_on_stand_ins(block), set(block.names)
-    for column in features:
-        if isinstance(column, Numbers) and column.name not in complete:
-            values = parse(frame[column.name]).drop_nulls().to_numpy()
-            found |= notes_on_stand_ins(Block((column.name,), values[:, None]))
-    return [found[column.name] for column in features if column.name in found]
+def _texts_in(frame: pl.DataFrame) -> list[pl.Series]:
+    """The columns of a frame that hold texts."""
+    library = polars()
+    return [series for series in frame.get_columns() if series.dtype == library.String]
 
 
-def _evident(block: Block, wishes: Wishes) -> dict[str, _Found]:
-    """The columns of complete numbers of which a look at all together tells what they are."""
-    special = {*wishes.ignore, *wishes.keep}
-    kinds = evident_kinds(block)
-    return {name: _Found(kind, _quantity(name)) for name, kind in kinds.items() if name not in special}
+def _evident(block: Block, words: Words, wishes: Wishes) -> dict[str, _Found]:
+    """The columns of which a look at all together tells what they are."""
+    special = {*wishes.ignore, *wishes.keep, *wishes.categorical}
+    quantities = {name: _Found(kind, _quantity(name)) for name, kind in evident_kinds(block).items()}
+    categories = {
+        name: _Found(kind, Categories(name, ()))
+        for name, kind in evident_categories(words, most=wishes.max_categories).items()
+    }
+    return {name: found for name, found in (quantities | categories).items() if name not in special}
 
 
 def _found(series: pl.Series, rows: Array, wishes: Wishes) -> _Found:
@@ -329,17 +335,32 @@ def _quantity(name: str) -> Numbers:
     return Numbers(name, 0.0, 1.0)
 
 
-def _fit_together(columns: Sequence[Column], block: Block) -> dict[str, Column]:
-    """The columns of complete numbers that vary, as these rows teach them; all others are fitted one by one."""
+def _fit_together(columns: Sequence[Column], block: Block, words: Words) -> dict[str, Column]:
+    """The columns of numbers and of categories that vary, as these rows teach them; others are fitted one by one."""
     numbers = {column.name for column in columns if isinstance(column, Numbers)}
-    measured = zip(block.names, *[found.tolist() for found in means_and_scales(block.values)], strict=True)
-    return {name: Numbers(name, mean, scale) for name, mean, scale in measured if scale and name in numbers}
+    found = (*means_and_scales(block.values), block.gaps.sum(axis=0))
+    measured = zip(block.names, *[each.tolist() for each in found], strict=True)
+    rows = len(block.values)
+    fitted: dict[str, Column] = {
+        name: Numbers(name, mean, scale, is_flagged(gaps, rows))
+        for name, mean, scale, gaps in measured
+        if scale and name in numbers
+    }
+    for column in columns:
+        if isinstance(column, Categories) and len(texts := words.texts.get(column.name, ())) > 1:
+            fitted[column.name] = Categories(column.name, texts, is_flagged(rows - words.given[column.name], rows))
+    return fitted
+
+
+def is_flagged(gaps: int, rows: int) -> bool:
+    """Whether a feature says where a value is missing, if so many are in so many rows."""
+    return gaps >= max(FEWEST_FLAGGED, FLAGGED * rows)
 
 
 def fit_column(column: Column, series: pl.Series, rows: Array) -> Column | str:
     """A column as these rows teach it, or why they teach nothing of it."""
     gaps = gaps_in(series, column)
-    flag = bool(gaps.sum() >= max(FEWEST_FLAGGED, FLAGGED * len(gaps)))
+    flag = is_flagged(int(gaps.sum()), len(gaps))
     if gaps.all():
         return "it is empty"
     if isinstance(column, Numbers):
@@ -496,6 +517,5 @@ def _are_few_and_frequent(values: pl.Series) -> bool:
 
 def _mean_and_scale(values: Array) -> tuple[float, float]:
     """The mean and the standard deviation of what is not missing; exactly 0 where all are equal."""
-    given = values[~np.isnan(values)]
-    (mean,), (scale,) = means_and_scales(given[:, None])
+    (mean,), (scale,) = means_and_scales(values[:, None])
     return float(mean), float(scale)

@@ -1,0 +1,76 @@
+"""Many columns of texts at a time: which different texts each has, and the place of every cell's text among known ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data.block import stacked
+from chainrule.data.library import polars
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Array = NDArray[Any]
+MISSING, UNKNOWN = -1, -2
+"""What stands for the place of a text that is missing, and of one that is not known."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """The different `texts` of columns in the order of the alphabet, in how many cells of each `given` there is one."""
+
+    texts: dict[str, tuple[str, ...]]
+    given: dict[str, int]
+
+
+def words_of(columns: Sequence[pl.Series]) -> Words:
+    """The different texts of columns of text; of a column that has none, none."""
+    names = [series.name for series in columns]
+    if not names or not len(columns[0]):
+        return Words(dict.fromkeys(names, ()), dict.fromkeys(names, 0))
+    library = polars()
+    different = (
+        library.DataFrame({"column": _numbered(columns), "text": stacked(columns)})
+        .drop_nulls()
+        .group_by("column", "text")
+        .agg(library.len().alias("cells"))
+        .sort("column", "text")
+    )
+    numbers = different["column"].to_numpy()
+    ends = np.searchsorted(numbers, np.arange(1, len(names) + 1)).tolist()
+    cells = np.bincount(numbers, different["cells"].to_numpy(), len(names)).astype(int).tolist()
+    texts: list[str] = different["text"].to_list()
+    parts = {name: tuple(texts[begin:end]) for name, begin, end in zip(names, [0, *ends], ends, strict=False)}
+    return Words(parts, dict(zip(names, cells, strict=True)))
+
+
+def places_among(known: Sequence[Sequence[Any]], columns: Sequence[pl.Series]) -> Array:
+    """The place of each cell among what is known of its column, shape (rows, columns), or what stands for it.
+
+    One column may also be of numbers.
+    """
+    if not columns or not len(columns[0]):
+        return np.empty((len(columns[0]) if columns else 0, len(columns)), int)
+    library = polars()
+    texts = stacked(columns)
+    if len(columns) == 1:
+        keys, old = texts, library.Series([*known[0]], dtype=texts.dtype)
+    else:
+        # One look-up for all: a column's number before a text tells it from the same text of another.
+        keys = _numbered(columns).cast(library.String) + ":" + texts
+        old = library.Series([f"{i}:{text}" for i, those in enumerate(known) for text in those])
+    new = np.concatenate([np.arange(len(those)) for those in known])
+    found = keys.replace_strict(old, new, default=UNKNOWN, return_dtype=library.Int64)
+    places = found.to_numpy().copy()
+    places[texts.is_null().to_numpy()] = MISSING
+    return places.reshape(len(columns), -1).T
+
+
+def _numbered(columns: Sequence[pl.Series]) -> pl.Series:
+    """The number of its column for every cell of columns that stand one under the other."""
+    return polars().Series(np.repeat(np.arange(len(columns)), len(columns[0])))
