@@ -20,6 +20,12 @@ Array = NDArray[Any]
 LEAST_OF_LENGTH = np.array([0.0, 0.0, *10.0 ** np.arange(1, 17)])
 """The least whole number of so many digits; from the last on they are not exact."""
 
+AT_ONCE = 200_000
+"""Cells of columns that are looked at in one go: enough of narrow columns, and of long ones each alone."""
+
+SAMPLE = 100
+"""Cells by which it is seen of a long column that it does not hold numbers alone."""
+
 
 def stacked(columns: Sequence[pl.Series]) -> pl.Series:
     """Columns of one kind, one under the other."""
@@ -43,15 +49,28 @@ def evident_numbers(frame: pl.DataFrame, names: Sequence[str], missing: Sequence
     Left for that are columns with anything that programs do not write as a number, spaces around one included, and with
     infinities, zeros before whole numbers, whole numbers that are not exact, numbers that stand for a missing value.
     """
-    library = polars()
     if not names or not frame.height:
         return []
-    texts: pl.Series = only(frame, names).unpivot()["value"]
+    columns, together = only(frame, names).get_columns(), max(1, AT_ONCE // frame.height)
+    groups = [columns[i : i + together] for i in range(0, len(columns), together)]
+    return [series for group in groups for series in _evident_in(group, missing)]
+
+
+def _evident_in(columns: Sequence[pl.Series], missing: Sequence[str]) -> list[pl.Series]:
+    """Those of so many columns of text, as numbers, of which no cell needs a closer look."""
+    library = polars()
+    if len(columns) == 1:
+        first = columns[0].head(SAMPLE)
+        if first.cast(library.Float64, strict=False).null_count() > first.null_count():
+            return []
+    texts = stacked(columns)
     numbers = texts.cast(library.Float64, strict=False)
     values = numbers.to_numpy()
-    odd = np.zeros(len(values), bool)
-    if not (values.min() > -LARGEST_EXACT and values.max() < LARGEST_EXACT):
-        odd = ~(np.abs(values) < LARGEST_EXACT) & texts.is_not_null().to_numpy()
+    odd = np.isnan(values)
+    if odd.any():
+        odd &= texts.is_not_null().to_numpy()
+    if not (np.fmin.reduce(values) > -LARGEST_EXACT and np.fmax.reduce(values) < LARGEST_EXACT):
+        odd |= np.abs(values) >= LARGEST_EXACT
     for code in filter(np.isfinite, map(number_in, missing)):
         odd |= values == code
     # Codes have more signs than their number has digits, and little else has.
@@ -59,7 +78,8 @@ def evident_numbers(frame: pl.DataFrame, names: Sequence[str], missing: Sequence
     padded = (values >= 0) & (values < LEAST_OF_LENGTH[np.minimum(lengths, len(LEAST_OF_LENGTH) - 1)])
     padded = np.flatnonzero(padded & (values == np.floor(values)))
     odd[padded] |= texts.gather(padded).str.contains(LEADING_ZERO).to_numpy()
-    strange: list[bool] = np.any(odd.reshape(len(names), -1), axis=1).tolist()
+    strange: list[bool] = np.any(odd.reshape(len(columns), -1), axis=1).tolist()
+    names = [series.name for series in columns]
     return [column for column, is_odd in zip(unstacked(numbers, names), strange, strict=True) if not is_odd]
 
 
@@ -80,16 +100,26 @@ def only(frame: pl.DataFrame, names: Collection[str]) -> pl.DataFrame:
     if len(names) == frame.width:
         return frame
     wanted = set(names)
-    return frame.drop([name for name in frame.columns if name not in wanted])
+    pairs = zip(frame.columns, frame.get_columns(), strict=True)
+    return polars().DataFrame([series for name, series in pairs if name in wanted])
+
+
+def texts_in(frame: pl.DataFrame) -> list[pl.Series]:
+    """The columns of a frame that hold texts."""
+    text = polars().String
+    if text not in frame.dtypes:
+        return []
+    return [series for series, dtype in zip(frame.get_columns(), frame.dtypes, strict=True) if dtype == text]
 
 
 def numbers_where_all_are(frame: pl.DataFrame, names: set[str] | None = None) -> pl.DataFrame:
     """The frame with those columns of text as numbers in which every cell that is not missing is one."""
     library = polars()
-    kinds = enumerate(zip(frame.columns, frame.dtypes, strict=True))
-    places = [i for i, (name, dtype) in kinds if dtype == library.String and (names is None or name in names)]
-    if not places or not frame.height:
+    wanted = {series.name for series in texts_in(frame)}
+    wanted = wanted if names is None else wanted & names
+    if not wanted or not frame.height:
         return frame
+    places = [i for i, name in enumerate(frame.columns) if name in wanted]
     columns = frame.get_columns()
     texts = stacked([columns[i] for i in places])
     numbers = texts.cast(library.Float64, strict=False)
@@ -127,24 +157,23 @@ class Block:
 
     def part(self, kept: Array) -> Block:
         """Those of the columns that are marked."""
+        if kept.all():
+            return self
         return Block(
             tuple(name for name, is_kept in zip(self.names, kept, strict=True) if is_kept), self.values[:, kept]
         )
 
 
-def block_of(frame: pl.DataFrame, names: Sequence[str]) -> Block:
-    """Those of the named columns of a frame that hold finite numbers or nothing; the others need a closer look."""
-    described = zip(frame.columns, frame.dtypes, strict=True)
-    numeric = [name for name, dtype in described if dtype.is_numeric()]
-    wanted = set(names)
-    chosen = [i for i, name in enumerate(numeric) if name in wanted]
-    if not chosen or not frame.height:
+def block_of(frame: pl.DataFrame) -> Block:
+    """Those columns of a frame that hold finite numbers or nothing; the others need a closer look."""
+    numeric = [name for name, dtype in zip(frame.columns, frame.dtypes, strict=True) if dtype.is_numeric()]
+    if not numeric or not frame.height:
         return Block((), np.empty((frame.height, 0)))
     # Each column in one piece, so that sums come out to the bit as those of the column alone.
-    values = np.ascontiguousarray(only(frame, numeric).to_numpy().T[chosen], np.float64).T
-    block = Block(tuple(numeric[i] for i in chosen), values)
+    values = np.ascontiguousarray(only(frame, numeric).to_numpy().T, np.float64).T
+    block = Block(tuple(numeric), values)
     usable = ~np.any(np.isinf(values), axis=0) & ~np.all(block.gaps, axis=0)
-    return block if np.all(usable) else block.part(usable)
+    return block.part(usable)
 
 
 def means_and_scales(values: Array) -> tuple[Array, Array]:
@@ -158,7 +187,7 @@ def means_and_scales(values: Array) -> tuple[Array, Array]:
     least, most = np.fmin.reduce(columns, axis=1), np.fmax.reduce(columns, axis=1)
     constant = least == most
     gaps = np.isnan(columns)
-    counts = len(values) - gaps.sum(axis=1)
+    counts: Array = len(values) - gaps.sum(axis=1)
     # Squares of numbers far from 1 would overflow or vanish; a power of two changes no digit.
     units = 2.0 ** (np.frexp(np.maximum(-least, most))[1] - 1)
     columns = columns / units[:, None]

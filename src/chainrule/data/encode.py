@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data import dates
-from chainrule.data.block import block_of, numbers_where_all_are, only, stacked, unstacked
+from chainrule.data.block import Block, block_of, numbers_where_all_are, stacked, texts_in, unstacked
 from chainrule.data.columns import Categories, Column, Columns, Dates, Embedded, Hashed, Numbers
 from chainrule.data.files import meant
 from chainrule.data.library import polars
@@ -96,8 +96,13 @@ def _text_of(series: pl.Series) -> pl.Series:
     raise DataError(f"column {series.name!r} holds {series.dtype}: each example has one number or one text there")
 
 
-def features_of(frame: pl.DataFrame, columns: Columns, rows: Array, dtype: np.dtype[Any]) -> tuple[Array, list[str]]:
-    """The features, shape (rows, features), and notes on what was missing, unseen or extra."""
+def features_of(
+    frame: pl.DataFrame, columns: Columns, rows: Array, dtype: np.dtype[Any], block: Block | None = None
+) -> tuple[Array, list[str]]:
+    """The features, shape (rows, features), and notes on what was missing, unseen or extra.
+
+    `block` is that of the frame, where it is known already.
+    """
     there, known = dict.fromkeys(frame.columns), {column.name for column in columns.features}
     for column in columns.features:
         if column.name not in there:
@@ -114,7 +119,10 @@ def features_of(frame: pl.DataFrame, columns: Columns, rows: Array, dtype: np.dt
             "categories with ignore=, or give a lower max_categories="
         )
     x = np.zeros((frame.height, end), dtype)
-    written = _write_numbers_together(x, frame, columns, places, rows)
+    numbers = {column.name: column for column in columns.features if isinstance(column, Numbers)}
+    block = block_of(numbers_where_all_are(frame, set(numbers))) if block is None else block
+    block = block.part(np.array([name in numbers for name in block.names], bool))
+    written = _write_numbers_together(x, block, numbers, places, rows, standardized=columns.standardized)
     written |= _write_categories_together(x, frame, columns, places, rows)
     for column in columns.features:
         if column.name in written:
@@ -128,21 +136,23 @@ def features_of(frame: pl.DataFrame, columns: Columns, rows: Array, dtype: np.dt
 
 
 def _write_numbers_together(
-    x: Array, frame: pl.DataFrame, columns: Columns, places: Mapping[str, slice], rows: Array
+    x: Array,
+    block: Block,
+    numbers: Mapping[str, Numbers],
+    places: Mapping[str, slice],
+    rows: Array,
+    *,
+    standardized: bool,
 ) -> dict[str, list[str]]:
     """Fill in the columns of numbers that fit the dtype, and tell of each what was missing; the others come alone."""
-    numbers = {column.name: column for column in columns.features if isinstance(column, Numbers)}
-    block = block_of(numbers_where_all_are(frame, set(numbers)), list(numbers))
     if not block.names:
         return {}
-    values, gaps = block.values, block.gaps
+    values, gaps = block.values.copy(), block.gaps
     for i in np.flatnonzero(block.gappy).tolist():
         values[gaps[:, i], i] = numbers[block.names[i]].mean
-    if columns.standardized:
-        means, scales = np.array([(numbers[name].mean, numbers[name].scale) for name in block.names]).T
-        # In place: the block is a copy, and nobody else's.
-        values -= means
-        values /= scales
+    if standardized:
+        values -= np.array([numbers[name].mean for name in block.names])
+        values /= np.array([numbers[name].scale for name in block.names])
     largest = np.finfo(x.dtype).max
     fits = (values.min(axis=0) >= -largest) & (values.max(axis=0) <= largest)
     if not fits.all():
@@ -161,13 +171,12 @@ def _write_categories_together(
     x: Array, frame: pl.DataFrame, columns: Columns, places: Mapping[str, slice], rows: Array
 ) -> dict[str, list[str]]:
     """Fill in the columns of texts that are categories, and tell of each what was missing or unseen."""
-    texts = {name for name, dtype in zip(frame.columns, frame.dtypes, strict=True) if dtype == polars().String}
+    cells = {series.name: series for series in texts_in(frame)}
     features = [
         column
         for column in columns.features
-        if isinstance(column, Categories) and column.name in texts and isinstance(column.categories[0], str)
+        if column.name in cells and isinstance(column, Categories) and isinstance(column.categories[0], str)
     ]
-    cells = {series.name: series for series in only(frame, [column.name for column in features]).get_columns()}
     found = places_among([column.categories for column in features], [cells[column.name] for column in features])
     return {
         column.name: _write_category(x[:, places[column.name]], codes, cells[column.name], column, rows)
@@ -180,7 +189,7 @@ def _write_category(into: Array, codes: Array, series: pl.Series, column: Catego
     into[filled, codes[filled]] = 1
     if column.flag:
         into[:, -1] = codes == MISSING
-    return _notes_on_categories(series, column, codes, listing(column.categories), rows)
+    return _notes_on_categories(series, column, codes, rows)
 
 
 def gaps_in(series: pl.Series, column: Column) -> Array:
@@ -199,14 +208,13 @@ def _write(into: Array, series: pl.Series, column: Column, standardized: bool, r
     if isinstance(column, Embedded):
         codes = codes_of(series, column.texts)
         into[:, 0] = np.maximum(codes + 1, 0)
-        return _notes_on_categories(series, column, codes, listing(column.texts), rows)
+        return _notes_on_categories(series, column, codes, rows)
     if isinstance(column, Categories):
         return _write_category(into, codes_of(series, column.categories), series, column, rows)
     codes = drawers_of(series, column)
     filled = np.flatnonzero(codes >= 0)
     into[filled, codes[filled]] = 1
-    known = f"texts in {len(column.drawers)} of {column.size} drawers"
-    return _notes_on_categories(series, column, codes, known, rows)
+    return _notes_on_categories(series, column, codes, rows)
 
 
 def target_of(frame: pl.DataFrame, columns: Columns, rows: Array, dtype: np.dtype[Any]) -> Array:
@@ -347,7 +355,7 @@ def not_a_date(series: pl.Series, places: Array, rows: Array) -> str:
 
 
 def _notes_on_categories(
-    series: pl.Series, column: Categories | Hashed | Embedded, codes: Array, known: str, rows: Array
+    series: pl.Series, column: Categories | Hashed | Embedded, codes: Array, rows: Array
 ) -> list[str]:
     notes: list[str] = []
     gaps, unseen = np.flatnonzero(codes == MISSING), np.flatnonzero(codes == UNKNOWN)
@@ -356,10 +364,16 @@ def _notes_on_categories(
     if len(unseen):
         text = str(series[int(unseen[0])])
         notes.append(
-            f"column {column.name!r}, {where(unseen, rows)}: {UNSEEN}, as {text!r} (known are {known}); "
+            f"column {column.name!r}, {where(unseen, rows)}: {UNSEEN}, as {text!r} (known are {_known(column)}); "
             "all its features are 0 there"
         )
     return notes
+
+
+def _known(column: Categories | Hashed | Embedded) -> str:
+    if isinstance(column, Hashed):
+        return f"texts in {len(column.drawers)} of {column.size} drawers"
+    return listing(column.texts if isinstance(column, Embedded) else column.categories)
 
 
 def _gap(column: Column, gaps: Array, rows: Array, cure: str) -> str:

@@ -83,9 +83,11 @@ def evident_kinds(block: Block) -> dict[str, Kind]:
     whole = values[0] == np.floor(values[0])
     whole[whole] = (values[:, whole] == np.floor(values[:, whole])).all(axis=0)
     named = np.array([IDENTITY.search(name) is not None for name in block.names])
-    # Where there are fewer whole numbers between the ends than rows, some are repeated.
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        # Where there are fewer whole numbers between the ends than rows, some are repeated.
         counts = whole & (most - least >= len(values) - 1) & (least < most) & ~block.gappy
+        step = (most - least) / max(len(values) - 1, 1)
+        counts[counts] = named[counts] | ((values[1] - least) % step == 0)[counts]
         steps = np.diff(np.sort(values[:, counts], axis=0), axis=0)
     counts[counts] = (steps.min(axis=0) > 0) & ((steps.min(axis=0) == steps.max(axis=0)) | named[counts])
     counts |= whole & named & block.gappy
@@ -128,7 +130,7 @@ def kind_of_few(texts: Sequence[str]) -> Kind:
 
 
 def evident_categories(words: Words, *, most: int) -> dict[str, Kind]:
-    """What `kind_of_texts` says of columns of few texts that come again, none of which looks like a number or a date."""
+    """What `kind_of_texts` says of columns of few texts that come again, none being like a number or a date."""
     texts = [text for those in words.texts.values() for text in those]
     if not texts:
         return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data import dates
-from chainrule.data.block import Block, any_by_column, block_of, means_and_scales, numbers_where_all_are, only, stacked
+from chainrule.data.block import (
+    Block,
+    any_by_column,
+    block_of,
+    means_and_scales,
+    numbers_where_all_are,
+    stacked,
+    texts_in,
+)
 from chainrule.data.columns import (
     PREDICTED,
     Categories,
@@ -37,8 +45,14 @@ from chainrule.data.encode import (
     where,
 )
 from chainrule.data.files import meant
-from chainrule.data.kinds import Kind, evident_categories, evident_kinds, has_leading_zeros, kind_of_numbers, kind_of_texts
-from chainrule.data.library import polars
+from chainrule.data.kinds import (
+    Kind,
+    evident_categories,
+    evident_kinds,
+    has_leading_zeros,
+    kind_of_numbers,
+    kind_of_texts,
+)
 from chainrule.data.numerals import LARGEST_EXACT, LEADING_ZERO, looks_like_number, too_long
 from chainrule.data.words import Words, words_of
 from chainrule.errors import DataError
@@ -59,6 +73,9 @@ FEWEST_FLAGGED = 5
 
 MOST_WIDE = 32
 """Numbers of a vector that is learned for a text."""
+
+QUANTITY, CATEGORIES = Numbers("", 0.0, 1.0), Categories("", ())
+"""Any column of numbers or of categories that has not been measured."""
 
 LEFT_OUT = "left out"
 TOO_LONG = "whole numbers above 2**53, as {}, cannot be told apart as numbers"
@@ -109,22 +126,24 @@ def _is_code(series: pl.Series, wishes: Wishes) -> bool:
     return series.name != wishes.target or _are_few_and_frequent(series.drop_nulls())
 
 
-def learn(frame: pl.DataFrame, rows: Array, wishes: Wishes) -> tuple[Columns, list[str]]:
-    """The meaning of every column of a typed frame, whose target is complete, and notes: on the target first."""
+def learn(frame: pl.DataFrame, block: Block, rows: Array, wishes: Wishes) -> tuple[Columns, list[str]]:
+    """The meaning of every column of a typed frame, whose target is complete, and notes: on the target first.
+
+    `block` is that of the frame.
+    """
     _refuse_unknown(frame.columns, wishes)
     target, notes = _target(frame[wishes.target], rows, wishes)
     odd: list[str] = []
     others = [name for name in frame.columns if name != wishes.target]
-    block = block_of(frame, others)
-    words = words_of(_texts_in(only(frame, others)))
+    words = words_of([series for series in texts_in(frame) if series.name != wishes.target])
     evident = _evident(block, words, wishes)
     found = {name: evident.get(name) or _found(frame[name], rows, wishes) for name in others}
     if not any(one.column for one in found.values()):
         # A count of the rows is better than nothing at all, as the x of a curve.
-        found |= {name: replace(one, column=_quantity(name)) for name, one in found.items() if one.counts}
+        found |= {name: replace(one, column=QUANTITY) for name, one in found.items() if one.counts}
     features: dict[str, Column] = {}
     unused: dict[str, str] = {}
-    measured = _fit_together([one.column for one in found.values() if one.column], block, words)
+    measured = _fit_together({name: one.column for name, one in found.items() if one.column}, block, words)
     for name, one in found.items():
         fitted = measured.get(name) or (fit_column(one.column, frame[name], rows) if one.column else one.left_out)
         if isinstance(fitted, str):
@@ -163,36 +182,37 @@ def measured_again(
     is left out: its weight would stay as it was drawn, and a scale of other rows would have been peeked at. So are the
     columns in `without`.
     """
-    features: list[Column] = []
     unused: dict[str, str] = {}
-    names = [column.name for column in columns.features]
-    measured = _fit_together(columns.features, block_of(frame, names), words_of(_texts_in(only(frame, names))))
-    for column in columns.features:
-        if column.name in without:
+    features: dict[str, Column] = {}
+    known = {column.name: column for column in columns.features}
+    words = words_of([series for series in texts_in(frame) if isinstance(known.get(series.name), Categories)])
+    measured = _fit_together(known, block_of(frame), words)
+    for name, column in known.items():
+        if name in without:
             feature = "rows are held back by it"
         else:
-            feature = measured.get(column.name) or fit_column(column, frame[column.name], rows)
+            feature = measured.get(name) or fit_column(column, frame[name], rows)
         if isinstance(feature, str):
-            unused[column.name] = feature
+            unused[name] = feature
         else:
-            features.append(feature)
+            features[name] = feature
     notes = [_left_out(name, why) for name, why in unused.items()]
     target = columns.target
     if isinstance(target, Numbers):
         target = _target_of_numbers(frame[target.name], rows, log=target.log)
     if not features:
         raise DataError(f"no column is left to learn {target.name!r} from: {'; '.join(notes)}")
-    fitted = {column.name: column for column in features}
     decisions = tuple(
-        replace(one, done=fitted[one.column].done)
-        if one.column in fitted
+        replace(one, done=features[one.column].done)
+        if one.column in features
         else replace(one, why=unused[one.column], done=LEFT_OUT, used=False)
         if one.column in unused
         else one
         for one in columns.decisions
     )
     left_out = (*columns.left_out, *unused)
-    return replace(columns, features=tuple(features), target=target, left_out=left_out, decisions=decisions), notes
+    learned = tuple(features.values())
+    return replace(columns, features=learned, target=target, left_out=left_out, decisions=decisions), notes
 
 
 def _decision(found: _Found, name: str, fitted: Column | None, why: str) -> Decision:
@@ -225,6 +245,7 @@ class _Found:
 
     kind: Kind
     column: Column | None = None
+    """Not yet measured, and without its name."""
     left_out: str = ""
     notes: tuple[str, ...] = ()
 
@@ -234,21 +255,15 @@ class _Found:
         return self.kind.name == "row counter" and bool(self.left_out)
 
 
-def _texts_in(frame: pl.DataFrame) -> list[pl.Series]:
-    """The columns of a frame that hold texts."""
-    library = polars()
-    return [series for series in frame.get_columns() if series.dtype == library.String]
-
-
 def _evident(block: Block, words: Words, wishes: Wishes) -> dict[str, _Found]:
     """The columns of which a look at all together tells what they are."""
     special = {*wishes.ignore, *wishes.keep, *wishes.categorical}
-    quantities = {name: _Found(kind, _quantity(name)) for name, kind in evident_kinds(block).items()}
-    categories = {
-        name: _Found(kind, Categories(name, ()))
-        for name, kind in evident_categories(words, most=wishes.max_categories).items()
-    }
-    return {name: found for name, found in (quantities | categories).items() if name not in special}
+    quantities, categories = evident_kinds(block), evident_categories(words, most=wishes.max_categories)
+    # Wide tables have few kinds of columns.
+    as_numbers = {kind: _Found(kind, QUANTITY) for kind in set(quantities.values())}
+    found = {name: as_numbers[kind] for name, kind in quantities.items()}
+    found |= {name: _Found(kind, CATEGORIES) for name, kind in categories.items()}
+    return {name: one for name, one in found.items() if name not in special}
 
 
 def _found(series: pl.Series, rows: Array, wishes: Wishes) -> _Found:
@@ -266,10 +281,10 @@ def _found(series: pl.Series, rows: Array, wishes: Wishes) -> _Found:
         numbers_of(series, rows)
         kind = kind_of_numbers(series)
         if kind.form and (kept or wishes.dates):
-            return _Found(kind, Dates(name, kind.form, "", ()))
+            return _Found(kind, Dates("", kind.form, "", ()))
         if kind.name in ("row counter", "id", "date") and not kept:
             return _Found(kind, left_out=_reason(kind))
-        return _Found(kind, _quantity(name))
+        return _Found(kind, QUANTITY)
     kind = kind_of_texts(series, most=wishes.max_categories)
     if name in wishes.categorical:
         return _found_texts(series, rows, Kind("categories", "as was asked"), wishes)
@@ -293,7 +308,7 @@ def _found_dates(series: pl.Series, kind: Kind, *, used: bool) -> _Found:
         if twice
         else ""
     )
-    return _Found(kind, Dates(series.name, kind.form, "", ()), notes=(note,) if note else ())
+    return _Found(kind, Dates("", kind.form, "", ()), notes=(note,) if note else ())
 
 
 def _found_texts(series: pl.Series, rows: Array, kind: Kind, wishes: Wishes) -> _Found:
@@ -301,14 +316,14 @@ def _found_texts(series: pl.Series, rows: Array, kind: Kind, wishes: Wishes) -> 
     name, count = series.name, series.drop_nulls().n_unique()
     kept = name in wishes.keep
     if count <= wishes.max_categories or (kept and not (wishes.drawers or wishes.embedded)):
-        return _Found(kind, Categories(name, ()))
+        return _Found(kind, CATEGORIES)
     if len(_odd_cells(series)) and name not in wishes.categorical and kind.name != "code":
         # Mostly numbers, so it is the others that need a word: this names the first of them.
         numbers_of(series, rows)
     if wishes.embedded:
-        return _Found(kind, Embedded(name, (), 1))
+        return _Found(kind, Embedded("", (), 1))
     if wishes.drawers:
-        return _Found(kind, Hashed(name, wishes.drawers, ()))
+        return _Found(kind, Hashed("", wishes.drawers, ()))
     return _Found(kind, left_out=_too_many(series, count))
 
 
@@ -330,37 +345,30 @@ def _reason(kind: Kind) -> str:
     return f"it is {'a row counter' if kind.name == 'row counter' else 'an id'}, {kind.why}; keep= would use it"
 
 
-def _quantity(name: str) -> Numbers:
-    """A column of numbers that have not been measured."""
-    return Numbers(name, 0.0, 1.0)
-
-
-def _fit_together(columns: Sequence[Column], block: Block, words: Words) -> dict[str, Column]:
+def _fit_together(columns: Mapping[str, Column], block: Block, words: Words) -> dict[str, Column]:
     """The columns of numbers and of categories that vary, as these rows teach them; others are fitted one by one."""
-    numbers = {column.name for column in columns if isinstance(column, Numbers)}
-    found = (*means_and_scales(block.values), block.gaps.sum(axis=0))
-    measured = zip(block.names, *[each.tolist() for each in found], strict=True)
+    numbers = {name for name, column in columns.items() if isinstance(column, Numbers)}
     rows = len(block.values)
+    found = (*means_and_scales(block.values), is_flagged(block.gaps.sum(axis=0), rows))
+    measured = zip(block.names, *[each.tolist() for each in found], strict=True)
     fitted: dict[str, Column] = {
-        name: Numbers(name, mean, scale, is_flagged(gaps, rows))
-        for name, mean, scale, gaps in measured
-        if scale and name in numbers
+        name: Numbers(name, mean, scale, flag) for name, mean, scale, flag in measured if scale and name in numbers
     }
-    for column in columns:
-        if isinstance(column, Categories) and len(texts := words.texts.get(column.name, ())) > 1:
-            fitted[column.name] = Categories(column.name, texts, is_flagged(rows - words.given[column.name], rows))
+    for name, texts in words.texts.items():
+        if len(texts) > 1 and isinstance(columns.get(name), Categories):
+            fitted[name] = Categories(name, texts, is_flagged(rows - words.given[name], rows))
     return fitted
 
 
-def is_flagged(gaps: int, rows: int) -> bool:
-    """Whether a feature says where a value is missing, if so many are in so many rows."""
+def is_flagged(gaps: Any, rows: int) -> Any:
+    """Whether a feature says where a value is missing, if so many are in so many rows; of one column or of many."""
     return gaps >= max(FEWEST_FLAGGED, FLAGGED * rows)
 
 
 def fit_column(column: Column, series: pl.Series, rows: Array) -> Column | str:
     """A column as these rows teach it, or why they teach nothing of it."""
-    gaps = gaps_in(series, column)
-    flag = is_flagged(int(gaps.sum()), len(gaps))
+    column, gaps = replace(column, name=series.name), gaps_in(series, column)
+    flag = bool(is_flagged(gaps.sum(), len(gaps)))
     if gaps.all():
         return "it is empty"
     if isinstance(column, Numbers):

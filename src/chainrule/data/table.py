@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from chainrule.data.block import evident_numbers, only, with_columns
+from chainrule.data.block import block_of, evident_numbers, only, with_columns
 from chainrule.data.columns import Columns, Numbers, Task
 from chainrule.data.dates import format_of, moments, no_date
 from chainrule.data.encode import (
@@ -321,6 +321,7 @@ def read_table(
     elif name in frame.columns and not len(given):
         frame, as_written = frame.drop(name), as_written.drop(name)
     notes: list[str] = []
+    block = None
     if columns is None:
         spelling, told_of_forms = spelling.learned(frame, (*ignore, *categorical))
         told += told_of_forms
@@ -342,9 +343,10 @@ def read_table(
                 log_target,
             )
             frame = typed(frame, wishes)
-            columns, notes = learn(frame, numbers, wishes)
+            block = block_of(frame)
+            columns, notes = learn(frame, block, numbers, wishes)
             columns = replace(columns, spelling=spelling)
-        x, missed = features_of(frame, columns, numbers, kind)
+        x, missed = features_of(frame, columns, numbers, kind, block)
         y = target_of(frame, columns, numbers, kind) if name in frame.columns else None
     except DataError as error:
         raise DataError(f"{path}: {error}{_all_missing(str(error), texts, frame, gaps)}") from None

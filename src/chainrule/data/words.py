@@ -1,4 +1,4 @@
-"""Many columns of texts at a time: which different texts each has, and the place of every cell's text among known ones."""
+"""Many columns of texts at a time: which different texts each has, and each cell's place among known ones."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 MISSING, UNKNOWN = -1, -2
 """What stands for the place of a text that is missing, and of one that is not known."""
+
+TALL = 10_000
+"""Rows from which on a column alone is worth a call of its own."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,9 @@ def places_among(known: Sequence[Sequence[Any]], columns: Sequence[pl.Series]) -
     if not columns or not len(columns[0]):
         return np.empty((len(columns[0]) if columns else 0, len(columns)), int)
     library = polars()
+    if len(columns) > 1 and len(columns[0]) > TALL:
+        pairs = zip(known, columns, strict=True)
+        return np.concatenate([places_among([those], [series]) for those, series in pairs], axis=1)
     texts = stacked(columns)
     if len(columns) == 1:
         keys, old = texts, library.Series([*known[0]], dtype=texts.dtype)
