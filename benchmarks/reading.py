@@ -13,22 +13,29 @@ import numpy as np
 
 from benchmarks.harness import Report, Row, Worker, agree, timed
 
-SHAPES = {"60 × 2,308": (60, 2308), "2,308 × 60": (2308, 60)}
-DIGITS = {"four decimals": ".4f", "whole numbers": ".0f"}
-WIDEST = (100, 8000)
+WIDE, TALL, LONG, WIDEST = (60, 2308), (2308, 60), (100_000, 20), (100, 8000)
+CELLS: dict[str, Callable[[float, int], str]] = {
+    "decimals": lambda value, _: f"{value:.4f}",
+    "whole numbers": lambda value, _: f"{value:.0f}",
+    "decimals with gaps": lambda value, _: "" if abs(value) < 20 else f"{value:.4f}",
+    "numbers and categories": lambda value, place: (
+        f"k{int(abs(value)) % 5}" if place % 3 == 0 else f"{value:.{place % 3}f}"
+    ),
+}
 TARGET, LONGEST = 2.0, 3.0
-"""Times pandas' time, and seconds for the widest."""
+"""Times pandas' time for wide tables of numbers, and seconds for the widest."""
 TOLERANCE = 1e-9
 RUNS = 9
 
 
-def written(folder: Path, rows: int, columns: int, form: str) -> Path:
-    """A table of numbers of hundreds, the last column being the target."""
-    path = folder / f"{rows}x{columns}{form}.csv"
-    values = 300 * np.random.default_rng(0).normal(size=(rows, columns))
-    lines = [",".join([f"c{i}" for i in range(1, columns)] + ["y"])]
-    lines += [",".join([format(value, form) for value in row]) for row in values.tolist()]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+def written(folder: Path, shape: tuple[int, int], cells: str) -> Path:
+    """A table of cells of a kind, the last column being the target, which is complete."""
+    rows, columns = shape
+    path = folder / f"{rows}x{columns}{cells}.csv"
+    values, cell = 300 * np.random.default_rng(0).normal(size=shape), CELLS[cells]
+    lines = [[*[f"c{i}" for i in range(1, columns)], "y"]]
+    lines += [[*[cell(value, i) for i, value in enumerate(row[:-1])], f"{row[-1]:.4f}"] for row in values.tolist()]
+    path.write_text("\n".join(map(",".join, lines)) + "\n", encoding="utf-8")
     return path
 
 
@@ -63,14 +70,14 @@ def reading() -> Report:
                 for library in libraries
             ]
 
-        for digits, form in DIGITS.items():
-            for name, shape in SHAPES.items():
-                both = workers(written(Path(folder), *shape, form), "chainrule", "pandas")
+        for name, shape in {"60 × 2,308": WIDE, "2,308 × 60": TALL, "100,000 × 20": LONG}.items():
+            for cells in CELLS:
+                both = workers(written(Path(folder), shape, cells), "chainrule", "pandas")
                 agree(both, 1, TOLERANCE)
                 seconds = timed(both, seconds=0.2, runs=RUNS)
-                report.rows.append(
-                    Row(f"reading {name} numbers, {digits}", seconds[0], "pandas", seconds[1], target=TARGET)
-                )
-        seconds = timed(workers(written(Path(folder), *WIDEST, ".4f"), "chainrule"), seconds=0.2, runs=RUNS)
-        report.rows.append(Row("reading 100 × 8,000 numbers", seconds[0], unit=1.0, target=LONGEST))
+                target = TARGET if shape == WIDE and cells in ("decimals", "whole numbers") else None
+                report.rows.append(Row(f"reading {name}, {cells}", seconds[0], "pandas", seconds[1], target=target))
+        for cells in CELLS:
+            seconds = timed(workers(written(Path(folder), WIDEST, cells), "chainrule"), seconds=0.2, runs=RUNS)
+            report.rows.append(Row(f"reading 100 × 8,000, {cells}", seconds[0], unit=1.0, target=LONGEST))
     return report

@@ -51,12 +51,13 @@ def evident_numbers(frame: pl.DataFrame, names: Sequence[str], missing: Sequence
     """
     if not names or not frame.height:
         return []
-    columns, together = only(frame, names).get_columns(), max(1, AT_ONCE // frame.height)
-    groups = [columns[i : i + together] for i in range(0, len(columns), together)]
-    return [series for group in groups for series in _evident_in(group, missing)]
+    chosen, together = only(frame, names), max(1, AT_ONCE // frame.height)
+    headers, columns = chosen.columns, chosen.get_columns()
+    groups = [slice(i, i + together) for i in range(0, len(columns), together)]
+    return [series for part in groups for series in _evident_in(headers[part], columns[part], missing)]
 
 
-def _evident_in(columns: Sequence[pl.Series], missing: Sequence[str]) -> list[pl.Series]:
+def _evident_in(names: Sequence[str], columns: Sequence[pl.Series], missing: Sequence[str]) -> list[pl.Series]:
     """Those of so many columns of text, as numbers, of which no cell needs a closer look."""
     library = polars()
     if len(columns) == 1:
@@ -79,7 +80,6 @@ def _evident_in(columns: Sequence[pl.Series], missing: Sequence[str]) -> list[pl
     padded = np.flatnonzero(padded & (values == np.floor(values)))
     odd[padded] |= texts.gather(padded).str.contains(LEADING_ZERO).to_numpy()
     strange: list[bool] = np.any(odd.reshape(len(columns), -1), axis=1).tolist()
-    names = [series.name for series in columns]
     return [column for column, is_odd in zip(unstacked(numbers, names), strange, strict=True) if not is_odd]
 
 
@@ -107,8 +107,6 @@ def only(frame: pl.DataFrame, names: Collection[str]) -> pl.DataFrame:
 def texts_in(frame: pl.DataFrame) -> list[pl.Series]:
     """The columns of a frame that hold texts."""
     text = polars().String
-    if text not in frame.dtypes:
-        return []
     return [series for series, dtype in zip(frame.get_columns(), frame.dtypes, strict=True) if dtype == text]
 
 
@@ -119,8 +117,7 @@ def numbers_where_all_are(frame: pl.DataFrame, names: set[str] | None = None) ->
     wanted = wanted if names is None else wanted & names
     if not wanted or not frame.height:
         return frame
-    places = [i for i, name in enumerate(frame.columns) if name in wanted]
-    columns = frame.get_columns()
+    places, columns = [i for i, name in enumerate(frame.columns) if name in wanted], frame.get_columns()
     texts = stacked([columns[i] for i in places])
     numbers = texts.cast(library.Float64, strict=False)
     odd = any_by_column(numbers.is_null() & texts.is_not_null(), len(places))
@@ -184,7 +181,8 @@ def means_and_scales(values: Array) -> tuple[Array, Array]:
     if not values.size:
         return np.empty(0), np.empty(0)
     columns = np.ascontiguousarray(values.T)
-    least, most = np.fmin.reduce(columns, axis=1), np.fmax.reduce(columns, axis=1)
+    least: Array = np.fmin.reduce(columns, axis=1)
+    most: Array = np.fmax.reduce(columns, axis=1)
     constant = least == most
     gaps = np.isnan(columns)
     counts: Array = len(values) - gaps.sum(axis=1)
@@ -192,7 +190,7 @@ def means_and_scales(values: Array) -> tuple[Array, Array]:
     units = 2.0 ** (np.frexp(np.maximum(-least, most))[1] - 1)
     columns = columns / units[:, None]
     columns[gaps] = 0
-    means = columns.sum(axis=1) / counts
+    means: Array = columns.sum(axis=1) / counts
     # In place: the numbers of `std`, for which it would take new memory twice.
     columns -= means[:, None]
     columns[gaps] = 0

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import product
+from operator import ge
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +32,16 @@ FORMATS = (
     *TIMES,
 )
 """How a date may be written, in the signs of ``strptime``; of several that fit, the first is taken."""
+
+MARKS = "-/.:,"
+
+
+def _marks_in(text: str) -> tuple[int, ...]:
+    return tuple([text.count(mark) for mark in MARKS])
+
+
+NEEDED = {form: _marks_in(form.replace("%.f", "")) for form in FORMATS}
+"""How often a text must have each of these signs to be a date so written: most are seen to be none by that."""
 
 COMPACT = "%Y%m%d"
 """A date without signs, which looks like a whole number."""
@@ -59,7 +70,9 @@ def format_of(series: pl.Series) -> str:
     sample = given.head(SAMPLE)
     if not len(given) or sum(bool(re.match(LOOKS, text)) for text in sample) < MOSTLY * len(sample):
         return ""
-    fits = [form for form in FORMATS if moments(sample, form).is_not_null().sum() >= MOSTLY * len(sample)]
+    found_marks = {_marks_in(text) for text in sample}
+    likely = [form for form, needed in NEEDED.items() if any(all(map(ge, found, needed)) for found in found_marks)]
+    fits = [form for form in likely if moments(sample, form).is_not_null().sum() >= MOSTLY * len(sample)]
     found = {form: int(moments(given, form).is_not_null().sum()) for form in fits}
     best = max(found, key=lambda form: found[form], default="")
     return best if best and found[best] >= MOSTLY * len(given) else ""

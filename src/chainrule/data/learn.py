@@ -104,6 +104,8 @@ class Wishes:
 def typed(frame: pl.DataFrame, wishes: Wishes) -> pl.DataFrame:
     """The tidy frame with those columns as numbers in which every cell that is not missing is one, and stays itself."""
     read = numbers_where_all_are(frame, set(frame.columns) - set(wishes.categorical))
+    if read is frame:
+        return frame
     numeric = [i for i, (was, now) in enumerate(zip(frame.dtypes, read.dtypes, strict=True)) if was != now]
     if not numeric:
         return read
@@ -219,8 +221,8 @@ def _decision(found: _Found, name: str, fitted: Column | None, why: str) -> Deci
     kind = found.kind
     if fitted is None:
         return Decision(name, kind.name, kind.why or why, LEFT_OUT, used=False)
-    alone = "; used as there is no other" if found.counts else ""
-    return Decision(name, kind.name, kind.why + alone, fitted.done)
+    why = f"{kind.why}; used as there is no other" if found.counts else kind.why
+    return Decision(name, kind.name, why, fitted.done)
 
 
 def _refuse_unknown(known: Collection[str], wishes: Wishes) -> None:
@@ -259,9 +261,10 @@ def _evident(block: Block, words: Words, wishes: Wishes) -> dict[str, _Found]:
     """The columns of which a look at all together tells what they are."""
     special = {*wishes.ignore, *wishes.keep, *wishes.categorical}
     quantities, categories = evident_kinds(block), evident_categories(words, most=wishes.max_categories)
-    # Wide tables have few kinds of columns.
-    as_numbers = {kind: _Found(kind, QUANTITY) for kind in set(quantities.values())}
-    found = {name: as_numbers[kind] for name, kind in quantities.items()}
+    # Columns of numbers are of two kinds: one object each is enough.
+    kinds = {kind.name: kind for kind in quantities.values()}
+    as_numbers = {word: _Found(kind, QUANTITY) for word, kind in kinds.items()}
+    found = {name: as_numbers[kind.name] for name, kind in quantities.items()}
     found |= {name: _Found(kind, CATEGORIES) for name, kind in categories.items()}
     return {name: one for name, one in found.items() if name not in special}
 
