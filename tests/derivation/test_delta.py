@@ -15,6 +15,7 @@ from chainrule.derivation.notation import NOTATIONS
 from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.request import Request
+from chainrule.errors import GraphError
 from latex_oracle.value import value_of
 
 from .spelled import spelled
@@ -272,7 +273,7 @@ def test_an_infinite_slope_stops_at_a_branch_that_was_not_taken(outputs):
 def test_what_is_no_net_says_why():
     a, b = cr.Value(-2.0, label="a"), cr.Value(3.0, label="b")
     opened = Opened((a * b) * (a + b), [a])
-    assert "a is used in several places" in delta.applies(opened, Request(wrt=a))
+    assert "a is used in 2 places" in delta.applies(opened, Request(wrt=a))
 
 
 def test_only_weights_and_biases_have_such_gradients():
@@ -280,3 +281,19 @@ def test_only_weights_and_biases_have_such_gradients():
     output = cr.sum(cr.nn.Sequential(lambda x: x @ w.T)(x))
     assert "neither" in delta.applies(Opened(output, [x]), Request(wrt=x))
     assert delta.applies(Opened(output, [w]), Request(wrt=w)) == ""
+
+
+def test_a_convolutional_net_is_told_why_it_has_no_errors_delta():
+    layers = [
+        cr.nn.Conv2d(1, 2, 3, rng=0),
+        cr.nn.ReLU(),
+        cr.nn.MaxPool2d(2),
+        cr.nn.Flatten(),
+        cr.nn.Linear(18, 3, rng=1),
+    ]
+    net = cr.nn.Sequential(*layers)
+    image = np.random.default_rng(0).normal(size=(2, 1, 8, 8)).astype(np.float32)
+    loss = cr.nn.CrossEntropyLoss()(net(image), [0, 2])
+    with pytest.raises(GraphError, match=r"neither a weighted sum nor an activation.* nearest that does is 'jacobian'"):
+        cr.explain(loss, net[0].weight, "delta")
+    assert cr.explain(loss, net[0].weight[0, 0, 1, 1], "chain").log

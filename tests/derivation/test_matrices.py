@@ -8,22 +8,27 @@ import pytest
 import chainrule as cr
 from chainrule.derivation.explain import explain
 from chainrule.derivation.network.entrywise import entrywise
-from chainrule.derivation.network.matrices import Paper, checked, largest
+from chainrule.derivation.network.paper import Paper, checked, largest
 from chainrule.derivation.opened.opened import Opened
 from chainrule.errors import ChainruleError
-from chainrule.maths import Symbol, unicode
+from chainrule.maths import Sigma, Symbol, unicode
 from chainrule.maths.tree import value
 
 from .spelled import spelled
 
 PAPER = Paper(6, 3, True)
-S, X, TARGET = Symbol("s"), Symbol("x"), Symbol("y")
+S, X, Y_K = Symbol("s"), Symbol("x", at=("k",)), Symbol("y", at=("k",))
+
+
+def dot(x, y, total):
+    letters = {S: total, X.whole: x, Y_K.whole: y}
+    return PAPER.equation([S, Sigma(X * Y_K, "k", len(x))], letters)
 
 
 def test_a_long_sum_shows_its_largest_terms_and_adds_up():
     random = np.random.default_rng(1)
     x, y = random.normal(size=100), random.normal(size=100)
-    equation = PAPER.sum_of_products([S, X], x, y, x @ y)
+    equation = dot(x, y, x @ y)
     terms = spelled(equation.sides[2]).split(" + ")
     assert len(terms) == 4
     assert spelled(equation.note) == "the other 97 terms together give the last one"
@@ -32,13 +37,13 @@ def test_a_long_sum_shows_its_largest_terms_and_adds_up():
 
 
 def test_terms_that_are_zero_are_not_shown():
-    equation = PAPER.sum_of_products([S], np.eye(20)[4], np.arange(20.0), 4.0)
-    assert spelled(equation.sides[1]) == "1 · 4 + 0"
+    equation = dot(np.eye(20)[4], np.arange(20.0), 4.0)
+    assert spelled(equation.sides[2]) == "1 · 4 + 0"
 
 
 def test_a_wrong_sum_is_never_printed():
     with pytest.raises(ChainruleError, match="internal error"):
-        PAPER.sum_of_products([S], [1.0, 2.0], [3.0, 4.0], 11.1)
+        dot(np.array([1.0, 2.0]), np.array([3.0, 4.0]), 11.1)
     with pytest.raises(ChainruleError, match="internal error"):
         checked("the error", np.ones(3), np.array([1.0, 1.0, 1.00001]))
     checked("the error", np.array([np.nan, 1.0]), np.array([np.nan, 1.0]))
@@ -48,6 +53,7 @@ def test_the_largest_entry_is_found_past_nan():
     assert largest([[0.0, np.nan], [-3.0, 2.0]]) == (1, 0)
 
 
+TARGET = Symbol("y")
 A = cr.Tensor([0.2, 0.7, 0.4], requires_grad=True)
 Y = np.array([0.0, 1.0, 0.5])
 

@@ -21,7 +21,7 @@ from chainrule.derivation.record import Meaning
 from chainrule.derivation.words import Words, said
 from chainrule.errors import ChainruleError
 from chainrule.maths import Derivative, Symbol, Tree, Unknown
-from chainrule.maths.tree import Shape
+from chainrule.maths.tree import Shape, applied
 
 TARGET, INPUT = Symbol("y"), Symbol("x")
 HADAMARD, KRONECKER = Symbol("⊙"), Symbol("⊗")
@@ -236,10 +236,24 @@ class Symbols:
             return derivative(self.cost, self.z(layer, *place))
         return self.column(self.notation.error, layer, place)
 
+    def function_at(self, primes: int, layer: Place, *place: Place) -> Unknown:
+        """The activation function, or its derivative, at the weighted input."""
+        z = self.z(layer, *place)
+        return Unknown(replace(self.function, primes=primes), (z,), z.shape)
+
     def slope(self, layer: Place, *place: Place) -> Unknown:
         """The derivative of the activation function at the weighted input."""
-        z = self.z(layer, *place)
-        return Unknown(replace(self.function, primes=1), (z,), z.shape)
+        return self.function_at(1, layer, *place)
+
+    def slopes(self, layer: Place) -> Tree:
+        """The same along the diagonal of a matrix, for one example."""
+        slope = self.slope(layer)
+        return slope if self.as_numbers else applied("diag", applied("reshape", slope, shape=slope.shape[:1]))
+
+    @property
+    def ones(self) -> Tree:
+        """A column of ones, which adds up the examples."""
+        return applied("broadcast_to", 1.0, shape=(self.examples, 1))
 
     def by(self, below: Tree) -> Derivative:
         """How the cost moves with something."""

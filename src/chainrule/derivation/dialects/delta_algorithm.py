@@ -2,86 +2,60 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from chainrule.derivation.dialects.delta_story import Story
 from chainrule.derivation.equations import Show
-from chainrule.derivation.network.matrices import checked, fits
+from chainrule.derivation.network.equations import ACTIVATION
+from chainrule.derivation.network.paper import checked, fits
 from chainrule.derivation.record import Block, Equation, Heading, Paragraph, Steps, Table
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Tree
-from chainrule.maths.tree import equation
-
-if TYPE_CHECKING:
-    from chainrule.derivation.dialects.delta import Story
+from chainrule.maths.tree import equation, value
 
 
 def algorithm(story: Story) -> list[Block]:
-    """The trace: input, forward, output error, errors back, gradients."""
+    """The trace: input, forward, output error, errors back, gradients, each by its equation."""
     s = story.symbols
-    lines: list[Words | Equation] = [given(story, s.a(0), story.layer(1).fed.T, "the input")]
+    lines: list[Words | Equation] = [line(story, [s.a(0)], "the input")]
     for number in story.told:
         layer = story.layer(number)
-        checked(f"layer {number}", layer.fed @ layer.weights.T + (0.0 if layer.bias is None else layer.bias), layer.z)
-        lines.append(weighted_input(story, number))
+        z, product = story.sides(story.forward(number), number)
+        checked(f"the weighted input of layer {number}", value(product, story.letters), story.letters[z])
+        repeated = story.examples > 1 and layer.bias is not None
+        lines.append(line(story, [z, product], "the bias once for each example" if repeated else ""))
         if layer.activation is not None:
-            lines.append(given(story, s.a(number), layer.a.T, f"by {layer.function}, entry by entry"))
-    lines.append(given(story, s.error(story.last), story.layer(story.last).by_z.T, "by BP1, from the cost"))
-    lines += [
-        given(story, s.error(number), story.layer(number).by_z.T, said("by BP2, from ", s.error(number + 1)))
-        for number in reversed(story.told[:-1])
-    ]
-    for number in story.told:
-        layer = story.layer(number)
-        if layer.by_bias is not None:
-            lines.append(given(story, s.by(s.b(number)), layer.by_bias[:, None], "by BP3"))
-        if layer.by_weights is not None:
-            lines.append(given(story, s.by(s.weights(number)), layer.by_weights, "by BP4"))
+            lines.append(
+                line(story, story.sides(ACTIVATION, number), f"by {layer.function}, entry by entry", opened=False)
+            )
+    for law in story.backward:
+        numbers = [number for number in story.layers_of(law) if number in story.told]
+        lines += [line(story, story.sides(law, number), f"by {law.name}", opened=False) for number in numbers]
     rate = s.notation.learning_rate
     words = said("A step of gradient descent then takes ", rate, " times each gradient from its weights.")
     return [Heading("The algorithm, step by step"), Steps(tuple(lines)), Paragraph(words)]
 
 
-def given(story: Story, symbol: Tree, numbers: Any, note: Words) -> Words | Equation:
-    """A line with an array: whole, or its shape and length."""
-    if fits(numbers):
-        return story.paper.given([symbol], numbers, note)
-    rows, columns = numbers.shape
+def line(story: Story, sides: list[Tree], note: Words, *, opened: bool = True) -> Words | Equation:
+    """A line with an array: whole, `opened` with what it is made of, or of a large one its shape and length."""
+    numbers: Any = story.letters[sides[0]]
+    if fits(numbers, *story.matrices_in(sides[-1])):
+        return story.paper.equation(sides, story.letters, note) if opened else story.paper.given(sides, numbers, note)
+    rows, columns = np.shape(numbers)
     length = Show(story.request.digits)(float(np.linalg.norm(numbers)))
-    return said(symbol, f", {rows} × {columns} numbers of length ", length, " together: ", note)
-
-
-def weighted_input(story: Story, number: int) -> Words | Equation:
-    """The forward of one layer."""
-    s, paper, layer = story.symbols, story.paper, story.layer(number)
-    symbols: list[Tree] = [s.z(number), paper.times(s.weights(number), s.a(number - 1))]
-    if layer.bias is not None:
-        symbols[1] = symbols[1] + s.b(number)
-    if not fits(layer.weights, layer.fed):
-        rows, columns = layer.z.T.shape
-        return said(equation(*symbols), f", {rows} × {columns} numbers, all of them checked")
-    repeated = None if layer.bias is None else np.repeat(layer.bias[:, None], story.net.examples, axis=1)
-
-    def write(show: Show) -> Tree:
-        product = paper.times(paper.put(show, layer.weights), paper.put(show, layer.fed.T))
-        return product if repeated is None else product + paper.put(show, repeated)
-
-    return paper.equation(
-        symbols,
-        write,
-        layer.z.T,
-        "the bias once for each example" if story.net.examples > 1 and repeated is not None else "",
-    )
+    shown = equation(*sides) if len(sides) > 1 else sides[0]
+    return said(shown, f", {rows} × {columns} numbers of length ", length, " together", *([": ", note] if note else []))
 
 
 def why_backpropagation(story: Story) -> list[Block]:
     """What the gradient costs, beside perturbing each weight."""
-    net = story.net
-    count = net.parameters
-    forward = sum(layer.weights.size for layer in net.layers) * net.examples
+    layers, examples = story.net.net.layers, story.examples
+    count = story.net.net.parameters
+    forward = sum(layer.weights.size for layer in layers) * examples
     # Each layer's weights are met once more for BP4, and all but the first layer's once more for BP2.
-    backward = 2 * forward - net.layers[0].weights.size * net.examples
+    backward = 2 * forward - layers[0].weights.size * examples
     rows: list[tuple[Words | Equation, ...]] = [
         ("nudge each weight, forward differences", f"{count + 1:,}", f"{(count + 1) * forward:,}"),
         ("nudge each weight both ways, central differences", f"{2 * count:,}", f"{2 * count * forward:,}"),

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from chainrule.derivation.network.net import Layer
+from chainrule.derivation.dialects.delta_story import Story
+from chainrule.derivation.network.equations import ACTIVATION, WEIGHTED_INPUT, WITHOUT_BIAS
 from chainrule.derivation.opened.conventions import COSTS, cost_of
 from chainrule.derivation.record import Block, Equation, Heading, Paragraph, Table
 from chainrule.derivation.words import Words, listed, said
-from chainrule.maths import Symbol, Tree, Unknown
+from chainrule.maths import Symbol, Tree
 from chainrule.maths.tree import equation, made
-
-if TYPE_CHECKING:
-    from chainrule.derivation.dialects.delta import Story
+from chainrule.program.nets import Layer
 
 
 def the_net(story: Story) -> list[Block]:
     """The layers and their shapes."""
-    s, n = story.symbols, story.net.examples
+    s, n = story.symbols, story.examples
     rows: list[tuple[Words | Equation, ...]] = []
     for number in range(1, story.last + 1):
         layer = story.layer(number)
@@ -26,10 +23,10 @@ def the_net(story: Story) -> list[Block]:
         columns = listed([said(x) for x in (s.z(number), s.a(number), s.error(number))])
         weights = said(s.weights(number), f": {layer.neurons} × {layer.inputs}")
         rows.append((str(number), weights, bias, function, said(columns, f": {layer.neurons} × {n}")))
-    product = story.paper.times(s.weights("l"), s.a("l-1"))
-    forward = product + s.b("l") if any(layer.bias is not None for layer in story.net.layers) else product
-    activated = equation(s.a("l"), Unknown(s.function, (s.z("l"),), s.z("l").shape))
-    words = said("Every layer computes ", equation(s.z("l"), forward), " and then ", activated, ".")
+    biased = any(layer.bias is not None for layer in story.net.net.layers)
+    forward = equation(*story.sides(WEIGHTED_INPUT if biased else WITHOUT_BIAS, "l"))
+    activated = equation(*story.sides(ACTIVATION, "l"))
+    words = said("Every layer computes ", forward, " and then ", activated, ".")
     if n > 1:
         columns = f" There are {n} examples, one in each column of every matrix"
         words = said(words, columns)
@@ -49,10 +46,10 @@ def the_cost(story: Story) -> list[Block]:
         if known
         else said("The cost ", cost_symbol, " is computed from the output.")
     )
-    if story.net.examples > 1:
+    if story.examples > 1:
         words = said(
             words,
-            f" It is one number for all {story.net.examples} examples: its factor, of a mean as of a sum, is inside"
+            f" It is one number for all {story.examples} examples: its factor, of a mean as of a sum, is inside"
             " every error below, and the gradients of the examples are added and not averaged once more.",
         )
     cost = story.entries.given([cost_symbol], story.net.opened.numbers[story.net.opened.output])
@@ -68,17 +65,17 @@ def mapping(story: Story) -> list[Block]:
         " the first index is the neuron that the weight goes to, and the second the one it comes from; books count "
         "from 1 and programs from 0.",
     )
-    if story.net.examples > 1:
+    if story.examples > 1:
         words = said(words, " Of ", s.z("l", "j", "i"), " and the like the second index is the example.")
     rows: list[tuple[Words | Equation, ...]] = []
     for number in story.told:
         layer = story.layer(number)
         last = (layer.neurons - 1, layer.inputs - 1)
         for j, k in dict.fromkeys([(0, 0), last]):
-            name = layer.weight_name(j, k)
+            name = story.net.name(layer.weights[j, k])
             if name is not None:
                 rows.append((said(s.w(number, j + 1, k + 1)), f"from {k + 1} to {j + 1}", said(name)))
-        name = layer.bias_name(0)
+        name = None if layer.bias is None else story.net.name(layer.bias[0])
         if name is not None:
             rows.append((said(s.b(number, 1)), "of neuron 1", said(name)))
     columns = ("in the formulas", "which", "in the program")

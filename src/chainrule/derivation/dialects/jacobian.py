@@ -17,7 +17,7 @@ from chainrule.derivation.equations import Show, given, in_a_row, proved
 from chainrule.derivation.matrix.jacobians import MOST_ENTRIES, Factor, Node, factor_of, finite, flipped, structure_of
 from chainrule.derivation.matrix.spine import handed_down, is_same_entries, met_by_all, number_of_ways, on_the_way
 from chainrule.derivation.network.letters import names_through
-from chainrule.derivation.network.matrices import checked, fits
+from chainrule.derivation.network.paper import checked, fits
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note, Paragraph, Steps, Table

@@ -6,16 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from chainrule.core import Value
-from chainrule.core.tensor import Tensor
 from chainrule.derivation.matrix.spine import is_same_entries
 from chainrule.derivation.network.entrywise import is_path
-from chainrule.derivation.network.feedforward import recognised
-from chainrule.derivation.network.net import Misfit, Net
 from chainrule.derivation.notation import USUAL, Symbols, meaning
 from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Meaning
 from chainrule.maths import Symbol, Tree
+from chainrule.program import Net, NotANet
 
 MOST_NODES = 20_000
 """Larger computations keep the symbols that they have: to look for a net would take as long as all the rest."""
@@ -28,16 +25,15 @@ def lend_letters(opened: Opened, notation: str | None) -> tuple[Meaning, ...]:
     """
     if len(opened.order) > MOST_NODES:
         return ()
-    try:
-        net = recognised(opened.whole)
-    except Misfit:
+    net = opened.net
+    if isinstance(net, NotANet):
         return ()
     names = opened.symbols
     nameless = {node for node, symbol in names.items() if node in opened.numbered or (notation and is_path(symbol))}
     symbols = Symbols(notation or USUAL, len(net.layers))
     taken = set(names.values())
     roles: dict[str, None] = {}
-    for node, role, letter in letters_of(net, symbols):
+    for node, role, letter in letters_of(opened, net, symbols):
         if node in nameless and letter not in taken:
             opened.call(node, replace(letter, shape=tuple(node.shape)))
             taken.add(letter)
@@ -46,21 +42,21 @@ def lend_letters(opened: Opened, notation: str | None) -> tuple[Meaning, ...]:
     return tuple([meaning(role, symbols.name) for role in roles])
 
 
-def letters_of(net: Net, symbols: Symbols) -> Iterator[tuple[Any, str, Symbol]]:
-    """Each node of a net with its role and its letter."""
-    yield net.opened.output, "cost", symbols.cost
+def letters_of(opened: Opened, net: Net, symbols: Symbols) -> Iterator[tuple[Any, str, Symbol]]:
+    """Each node that is a whole part of a net, with its role and its letter."""
+    yield opened.output, "cost", symbols.cost
     last = len(net.layers)
     for number, layer in enumerate(net.layers, 1):
-        for part, role, letter in (
-            ("weights", "weights", symbols.weights(number)),
-            ("bias", "bias", symbols.b(number)),
-            ("z", "weighted_input", symbols.z(number)),
-            ("a", "prediction" if number == last else "activation", symbols.a(number)),
-            ("fed", "input" if number == 1 else "activation", symbols.a(number - 1)),
+        for ids, role, letter in (
+            (layer.weights, "weights", symbols.weights(number)),
+            (layer.bias, "bias", symbols.b(number)),
+            (layer.z, "weighted_input", symbols.z(number)),
+            (layer.a, "prediction" if number == last else "activation", symbols.a(number)),
+            (layer.fed, "input" if number == 1 else "activation", symbols.a(number - 1)),
         ):
-            nodes = layer.nodes[part]
-            if len(nodes) == 1 and isinstance(nodes[0], Value | Tensor):
-                yield nodes[0], role, letter
+            steps = [] if ids is None else list(net.ids.steps_of(ids))
+            if len(steps) == 1:
+                yield opened.lifted.nodes[steps[0].place], role, letter
 
 
 def names_through(opened: Opened) -> dict[Any, Tree]:

@@ -24,8 +24,9 @@ from chainrule.derivation.opened.naming import labels_for, symbols_for
 from chainrule.derivation.opened.unchanged import called, check_unchanged
 from chainrule.derivation.words import Words, said
 from chainrule.errors import ChainruleError, DtypeError, GraphError
-from chainrule.maths import Derivative, Number, Symbol, Tree
+from chainrule.maths import Derivative, Number, Symbol, Tree, plain
 from chainrule.maths.tree import made
+from chainrule.program import Lifted, Net, NotANet, lift, recognised
 
 Node = Any
 """A Value or a Tensor."""
@@ -69,32 +70,47 @@ class Opened:
                 self.consumers.setdefault(x, []).append((node, slot))
         self.path: list[Node] = self._between() if self.wrt else self.order[::-1]
         self.numbers: dict[Node, Any] = {}
-        self.gradients: dict[Node, Any] = {}
-        self.arrivals: list[Arrival] = []
         self._made_from: dict[Node, set[Node]] = {}
         self.single = not isinstance(output, Value) and any(x.dtype == np.float32 for x in self.order)
         """Whether the computation had single precision, and was run again in double."""
         with Quiet():
             check_unchanged(self.order)
-            self._twins: dict[Node, Node] = self._in_double() if self.single else {}
+            self._twins: dict[Node, Node] = self._twins_in_double() if self.single else {}
             for node in self.order:
                 twin = self._twins.get(node, node)
                 self.numbers[node] = np.float64(twin.data) if isinstance(node, Value) else twin.data
-            self._differentiate()
-            self._compare()
+            self.gradients, self.arrivals = self._differentiate(self.path)
+            self._compare(self.wrt or [x for x in self.order if x.op is None], self.gradients, self.arrivals)
         self.labels = labels_for(self.order)
         self.symbols: dict[Node, Tree] = symbols_for(self.order, self.labels)
         self.numbered = {node for node in self.symbols if id(node) not in self.labels}
         """What goes by a number (v₁, c₁), since neither the user nor a book has a name for it."""
 
-    @property
-    def whole(self) -> Opened:
-        """The same computation with the gradients of all nodes."""
-        return self._whole if self.wrt else self
+    @cached_property
+    def lifted(self) -> Lifted:
+        """The same computation as a program. O(nodes)."""
+        return lift(self.output)
 
     @cached_property
-    def _whole(self) -> Opened:
-        return Opened(self.output)
+    def net(self) -> Net | NotANet:
+        """The feed-forward net that it is, or why it is none. O(nodes + entries)."""
+        steps = self.lifted.step
+        try:
+            return recognised(
+                self.lifted.program, {step: plain(self.symbols[x]) for x, step in steps.items() if x in self.symbols}
+            )
+        except NotANet as reason:
+            return reason
+
+    @cached_property
+    def all_gradients(self) -> dict[Node, Any]:
+        """The gradients of all nodes, of those too that `wrt` is not on the way to. O(edges)."""
+        if not self.wrt:
+            return self.gradients
+        with Quiet():
+            gradients, arrivals = self._differentiate(self.order[::-1])
+            self._compare([x for x in self.order if x.op is None], gradients, arrivals)
+        return gradients
 
     @cached_property
     def handed_by(self) -> dict[Node, list[tuple[int, Node, Any]]]:
@@ -113,9 +129,17 @@ class Opened:
             numbers[i] = self.numbers[x]
         return numbers
 
+    def number_of(self, x: Node) -> Any:
+        """The numbers of a node, or of data that a node uses, in float64."""
+        return self.numbers[x] if x in self.numbers else in_float64(x.data)
+
+    def in_double(self, node: Node) -> Node:
+        """A node, or its twin that was recorded in double precision."""
+        return self._twins.get(node, node)
+
     def rule(self, node: Node) -> Operation:
         """The operation that made a node, as it ran in double precision."""
-        return self._twins.get(node, node).op
+        return self.in_double(node).op
 
     def slope(self, node: Node, i: int) -> Any:
         """The local derivative of a pointwise operation in its input `i`, entry by entry, as numbers."""
@@ -129,7 +153,7 @@ class Opened:
         """What a node on which the gradient `g` arrived hands back to its input `slot`."""
         if isinstance(node, Value):
             return node.share([i for i, _ in node.edges].index(slot), g)
-        twin = self._twins.get(node, node)
+        twin = self.in_double(node)
         inputs = inputs or self.inputs(node)
         return np.asarray(twin.op.pull(slot, g, self.numbers[node], inputs, twin.settings), dtype=float)
 
@@ -207,7 +231,7 @@ class Opened:
         found: dict[Tree, Any] = {}
         for node, symbol in self.symbols.items():
             if isinstance(symbol, Symbol):
-                found[symbol] = self.numbers[node] if node in self.numbers else in_float64(node)
+                found[symbol] = self.number_of(node)
         for node, gradient in self.gradients.items():
             found[self.gradient(node)] = gradient
         return found
@@ -224,7 +248,7 @@ class Opened:
                 moving.add(node)
         return [node for node in reversed(self.order) if node in moving]
 
-    def _in_double(self) -> dict[Node, Node]:
+    def _twins_in_double(self) -> dict[Node, Node]:
         """Each tensor's twin in double precision: the same operations recorded again."""
         twins: dict[Node, Node] = {}
         for node in self.order:
@@ -238,17 +262,17 @@ class Opened:
             twins[node] = operation(*inputs, **without_casts(node))
         return twins
 
-    def _differentiate(self) -> None:
-        """Fill `gradients` and the log of arrivals by the book's own derivatives."""
-        self.gradients = walk(
-            self.path,
+    def _differentiate(self, path: Sequence[Node]) -> tuple[dict[Node, Any], list[Arrival]]:
+        """The gradients of some nodes, consumers first, and the log of arrivals, by the book's own derivatives."""
+        arrivals: list[Arrival] = []
+        gradients = walk(
+            path,
             {self.output: np.float64(1.0)},
             self._shares,
-            among=set(self.path),
-            arrived=lambda source, slot, x, _, share, total: self.arrivals.append(
-                Arrival(x, source, slot, share, total)
-            ),
+            among=set(path),
+            arrived=lambda source, slot, x, _, share, total: arrivals.append(Arrival(x, source, slot, share, total)),
         )
+        return gradients, arrivals
 
     def _shares(self, node: Node, edges: Edges, g: Any) -> list[Any]:
         """What of a node's gradient passes along some of its edges."""
@@ -258,16 +282,15 @@ class Opened:
         inputs = self.inputs(node)
         return [self.share(node, slot, g, inputs) for slot, _ in edges]
 
-    def _compare(self) -> None:
+    def _compare(self, asked: Sequence[Node], gradients: dict[Node, Any], arrivals: Sequence[Arrival]) -> None:
         """The engine's own backward pass must give the same."""
-        asked = self.wrt or [x for x in self.order if x.op is None]
         sizes: dict[Node, float] = dict.fromkeys(asked, 0.0)
-        for x, _, _, share, _ in self.arrivals:
+        for x, _, _, share, _ in arrivals:
             if x in sizes:
                 size = abs(share) if isinstance(share, float) else float(np.max(np.abs(share), initial=0.0))
                 sizes[x] = max(sizes[x], size)
         for x, theirs in zip(asked, self._engine(asked), strict=True):
-            ours, size = self.gradients[x], sizes[x]
+            ours, size = gradients[x], sizes[x]
             theirs = 0.0 if theirs is None else theirs
             tolerance = CLOSE * size if np.isfinite(size) else 0.0
             if not np.allclose(ours, theirs, rtol=CLOSE, atol=tolerance, equal_nan=True):
@@ -288,10 +311,10 @@ class Opened:
             finally:
                 for node, grad in zip(self.order, before, strict=True):
                     node.grad = grad
-        twins = [self._twins.get(x, x) for x in asked]
-        output = self._twins.get(self.output, self.output)
+        twins = [self.in_double(x) for x in asked]
+        output = self.in_double(self.output)
         one = np.ones_like(output.data)
-        if not self.wrt:
+        if len(twins) > 1:
             return graph.gradients_of([output], [one], twins, record=False)
         return [graph.gradients_of([output], [one], [x], record=False)[0] for x in twins]
 
