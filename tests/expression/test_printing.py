@@ -63,7 +63,7 @@ BOTH = [
     ("inv(A) @ x", r"A^{-1} \, x"),
     ("solve(A, x)", r"A^{-1} \, x"),
     ("det(A)*inv(A).T", r"\det\left(A\right) \, A^{-\top}"),
-    ("logabsdet(A)", r"\ln\left|\det\left(A\right)\right|"),
+    ("logabsdet(A)", r"\ln\left\lvert \det\left(A\right)\right\rvert"),
     ("trace(A @ B)", r"\operatorname{tr}\left(A \, B\right)"),
     ("diag(x) @ A", r"\operatorname{diag}\left(x\right) \, A"),
     ("diag(A)", r"\operatorname{diag}\left(A\right)"),

@@ -12,7 +12,7 @@ import numpy as np
 from chainrule.errors import ChainruleError, FormulaError
 from chainrule.lessons import numbers
 from chainrule.lessons.answers import is_answer, is_rounded, numbers_in, same_answer
-from chainrule.maths import numerals
+from chainrule.maths import numeral
 
 FIELDS = frozenset(
     {"ask", "problem", "wrt", "values", "draw", "shapes", "answer", "wrong", "hints", "expects", "choices", "why"}
@@ -293,9 +293,9 @@ def exercise_from(exercise_id: str, block: Mapping[str, Any], seed: int | None =
         block,
     )
     if expects is not None:
-        answer = ", ".join([numerals.numeral(x, 9).text for x in np.ravel(expects)])
+        answer = ", ".join([numeral(x, 9).text for x in np.ravel(expects)])
     elif made.asks_number and problem:
-        answer = numerals.numeral(numbers.slope_in(problem, wrt, values)).text
+        answer = numeral(numbers.slope_in(problem, wrt, values)).text
     else:
         answer = printed(block["answer"]) if choices else typed(block["answer"])
     return replace(made, answer=answer)

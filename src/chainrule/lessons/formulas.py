@@ -14,7 +14,7 @@ from chainrule.expression.typed.parse import parse
 from chainrule.expression.typed.tokens import Token, tokens_of
 from chainrule.maths import Derivative, Relation, Symbol, Tree, check, tree_of
 from chainrule.maths.names import symbols_for
-from chainrule.maths.numerals import exact
+from chainrule.maths.tree import exact
 from chainrule.training.descent import derivative
 
 PLACEHOLDER = "ratio"

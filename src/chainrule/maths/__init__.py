@@ -10,7 +10,6 @@ from chainrule.maths.as_mathml import mathml
 from chainrule.maths.as_plain import plain
 from chainrule.maths.as_unicode import unicode
 from chainrule.maths.check import Different, Undefined, check
-from chainrule.maths.numerals import numeral
 from chainrule.maths.tree import (
     Applied,
     Change,
@@ -22,6 +21,7 @@ from chainrule.maths.tree import (
     Symbol,
     Tree,
     Unknown,
+    numeral,
     tree_of,
 )
 

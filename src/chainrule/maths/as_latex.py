@@ -24,7 +24,7 @@ PRODUCTS = {"·": r"\cdot", "⊙": r"\odot", "⊘": r"\oslash", "⊗": r"\otimes
 DELIMITERS = {
     "(": ("(", ")"),
     "[": ("[", "]"),
-    "|": ("|", "|"),
+    "|": (r"\lvert ", r"\rvert"),
     "‖": (r"\lVert ", r"\rVert"),
     "⌊": (r"\lfloor ", r"\rfloor"),
     "⌈": (r"\lceil ", r"\rceil"),

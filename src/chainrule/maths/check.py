@@ -13,7 +13,7 @@ import numpy as np
 
 from chainrule.core.state import Quiet
 from chainrule.maths.as_plain import plain
-from chainrule.maths.numerals import DIGITS, FULL, last_place
+from chainrule.maths.numerals import DIGITS, FULL
 from chainrule.maths.tree import (
     Applied,
     Environment,
@@ -137,6 +137,23 @@ def place_shown(tree: Tree, digits: int) -> Any:
     if isinstance(tree, Matrix):
         return np.array([[place_shown(x, digits) for x in row] for row in tree.rows]).reshape(tree.shape)
     return 0.0
+
+
+def last_place(number: Number, digits: int = DIGITS) -> float:
+    """One unit of the last of so many digits; trailing zeros are not printed and count. 0 for fractions and exceptions.
+
+    >>> from chainrule.maths import Number
+    >>> from chainrule.maths.check import last_place
+    >>> last_place(Number("2.5")), last_place(Number("0"))
+    (1e-05, 1e-06)
+    """
+    text = number.text.lstrip("-")
+    if "/" in text or not text[0].isdigit():
+        return 0.0
+    if number.value == 0:
+        return 10.0**-digits
+    shown = len(text.partition("e")[0].replace(".", "").strip("0"))
+    return float(10.0 ** (np.floor(np.log10(abs(number.value))) - max(digits, shown) + 1))
 
 
 def magnitude(tree: Tree, environment: Environment) -> Any:

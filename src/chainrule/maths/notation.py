@@ -32,7 +32,6 @@ from chainrule.maths.looks import (
     fenced,
     prod,
 )
-from chainrule.maths.numerals import exact
 from chainrule.maths.template import filled, read_template, written_out
 from chainrule.maths.tree import (
     Applied,
@@ -46,6 +45,7 @@ from chainrule.maths.tree import (
     Symbol,
     Tree,
     Unknown,
+    exact,
     is_default,
     slice_text,
 )

@@ -21,6 +21,7 @@ from chainrule.core.operation import Operation, Pointwise, book, compositions
 from chainrule.core.operators import Operators
 from chainrule.core.state import Quiet
 from chainrule.errors import GraphError
+from chainrule.maths import numerals
 
 Shape = tuple[int, ...]
 Environment = Mapping[Any, Any]
@@ -197,10 +198,23 @@ def equation(*sides: Any) -> Relation:
     return Relation(tuple(map(tree_of, sides)), ("=",) * (len(sides) - 1))
 
 
+def numeral(x: float, digits: int = numerals.DIGITS) -> Number:
+    """A number in so many significant digits; the printed decimal is the number.
+
+    >>> from chainrule.maths import numeral
+    >>> [numeral(x).text for x in (-18.0, 1 / 3, 0.1 + 0.2, 2.5e-9, 12345678.9)]
+    ['-18', '1/3', '0.3', '2.5e-9', '1.23457e7']
+    """
+    return Number(numerals.written(float(x), digits))
+
+
+def exact(x: float) -> Number:
+    """A number with all its digits."""
+    return Number(numerals.in_full(float(x)))
+
+
 def tree_of(x: Any) -> Tree:
     """Anything that an operation may be given: trees as they are, numbers and arrays with all their digits."""
-    from chainrule.maths.numerals import exact
-
     if isinstance(x, Tree):
         return x
     if np.ndim(x):

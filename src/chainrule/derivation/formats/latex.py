@@ -2,7 +2,6 @@ r"""LaTeX: a document that pdfLaTeX compiles with amsmath and graphicx, or its b
 
 from __future__ import annotations
 
-import re
 import unicodedata
 
 from chainrule.derivation.formats.page import page
@@ -101,7 +100,7 @@ def escaped_sign(sign: str) -> str:
 
 def maths(latex: str) -> str:
     """A formula; letters that mathematical fonts lack are set as text."""
-    return re.sub(r"[^\x00-\x7f]", lambda found: rf"\text{{{escaped_sign(found[0])}}}", latex)
+    return "".join([sign if sign.isascii() else rf"\text{{{escaped_sign(sign)}}}" for sign in latex])
 
 
 def displayed(part: Equation) -> str:

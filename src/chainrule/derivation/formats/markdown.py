@@ -55,7 +55,6 @@ def escaped(text: str) -> str:
 
 def maths(latex: str) -> str:
     r"""LaTeX in which nothing is HTML, a table's bar, or code; spacing and look are the same."""
-    latex = re.sub(r"\\(left|right)\|", r"\\\1\\vert ", latex)
     latex = latex.replace("|", r"\vert ").replace("<", r"\lt ").replace(">", r"\gt ").replace("`", "'")
     return " ".join(latex.split())
 

@@ -19,8 +19,7 @@ from chainrule.derivation.network.entrywise import entrywise
 from chainrule.derivation.opened.handed import slope_in_symbols
 from chainrule.derivation.opened.opened import Opened, constant, without_casts
 from chainrule.maths import Applied, Number, Tree
-from chainrule.maths.numerals import exact
-from chainrule.maths.tree import applied
+from chainrule.maths.tree import applied, exact
 
 Array = np.ndarray[Any, Any]
 Node = Any

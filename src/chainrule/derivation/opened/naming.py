@@ -12,7 +12,7 @@ from chainrule.core.labels import find_labels, users_frames
 from chainrule.core.tensor import Tensor
 from chainrule.maths import Symbol, Tree
 from chainrule.maths import names as maths_names
-from chainrule.maths.numerals import exact
+from chainrule.maths.tree import exact
 
 Node = Any
 
