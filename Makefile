@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check)
-SOURCES := pyproject.toml setup.py $(wildcard src/chainrule/core/*.p[xy]* src/chainrule/core/*.h)
+SOURCES := pyproject.toml setup.py $(wildcard src/chainrule/core/*.p[xy]* src/chainrule/core/*.h src/chainrule/core/machine/*.[ch])
 SUITE := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet --numprocesses=2
 ENGINE := $(addprefix tests/,core laws micrograd nn optim program rules test_array_api.py test_custom.py test_reference.py \
 	test_transforms.py test_transforms_as_in_jax.py test_vmap.py)
@@ -13,7 +13,7 @@ install = @$(call say,setting up .venv (this once; a minute or two)) && { $(venv
 	&& $(call say,fetching NumPy and what reads tables and draws$(2); a C compiler$(comma) where there is one$(comma) builds the engine) \
 	&& $(PIP) --editable '.[data,draw,plot$(1)]' && touch .venv/demo $@ && $(call say,.venv is ready)
 comma := ,
-.PHONY: demo test soak bench docs clean
+.PHONY: demo test sanitize soak bench docs clean
 
 demo: .venv/demo
 	$(BIN)/chainrule demo
@@ -25,6 +25,9 @@ test: .venv/test
 	$(BIN)/lint-imports
 	$(SUITE)
 	CHAINRULE_PLAIN=1 $(SUITE) $(ENGINE)
+
+sanitize: .venv/test
+	$(BIN)/python tests/sanitize.py
 
 soak: .venv/test
 	$(SUITE) -m soak $(SOAK)

@@ -1,6 +1,7 @@
 """The compiled parts: both engines and the quickest loops. Without a C compiler the same files run as plain Python."""
 
 import sys
+from glob import glob
 
 import numpy as np
 from Cython.Build import cythonize
@@ -9,6 +10,8 @@ from setuptools import Extension, setup
 optimized = [] if sys.platform == "win32" else ["-O3"]
 # Sums may be added up in lanes, and nobody asks for errno or traps; nan and infinity keep their meaning.
 in_lanes = ["-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math"] if optimized else []
+# The kernels are written as vectors, whose sums stay in the order in which they stand.
+kernels = ["-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
 engines = [
     Extension(
         f"chainrule.core._{name}",
@@ -27,7 +30,15 @@ loops = Extension(
     define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
     extra_compile_args=[*optimized, *in_lanes],
 )
+machine = Extension(
+    "chainrule.core._machine",
+    [f"src/chainrule/core/machine/{name}.c" for name in ("machine", "baseline", "avx2", "avx512")],
+    depends=glob("src/chainrule/core/machine/*.h"),
+    include_dirs=[np.get_include()],
+    extra_compile_args=[*optimized, *kernels] if optimized else [],
+)
 extensions = cythonize([*engines, loops], compiler_directives={"cdivision": True}, build_dir="build", force=True)
+extensions.append(machine)
 for extension in extensions:
     extension.optional = True  # set here because cythonize forgets it
 setup(ext_modules=extensions)

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import builtins
 import threading
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from functools import update_wrapper
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,9 +19,10 @@ from chainrule.codegen.as_javascript import javascript_source
 from chainrule.codegen.as_jax import jax_source
 from chainrule.codegen.as_numpy import numpy_source
 from chainrule.codegen.as_onnx import onnx_model
-from chainrule.codegen.as_planned import UFUNCS, planned_source, shares
+from chainrule.codegen.as_planned import planned_source
 from chainrule.codegen.laws import LAWS
 from chainrule.codegen.simplified import reached, simplified, with_numbers
+from chainrule.codegen.version import RUNS, Version, default_target
 from chainrule.core import Value
 from chainrule.core.graph import Node, from_array
 from chainrule.core.state import Quiet
@@ -40,31 +40,6 @@ SUFFIXES = {".py": "numpy", ".js": "javascript", ".c": "c", ".onnx": "onnx"}
 """What a file's ending says that it is written in."""
 
 
-class InThread(threading.local):
-    """A written function with a workspace of its own in every thread."""
-
-    def __init__(self, function: Callable[..., Any], workspace: Callable[[], Any]) -> None:
-        self.function = function
-        self.work = workspace()
-
-    def __call__(self, *inputs: Any) -> Any:
-        return self.function(*inputs, self.work)
-
-
-class Version(NamedTuple):
-    """What a compiled function runs for one kind of arguments."""
-
-    trace: Trace
-    whole: Trace
-    """The program as it was traced, before the laws."""
-    fired: Counter[str]
-    made_for: str
-    run: InThread
-    source: str
-    planned: str
-    """The same with buffers: what runs."""
-
-
 class Compiled:
     """A function that runs as NumPy written by hand would; what `chainrule.compile` gives.
 
@@ -74,9 +49,12 @@ class Compiled:
 
     __name__: str
 
-    def __init__(self, f: Callable[..., Any]) -> None:
+    def __init__(self, f: Callable[..., Any], target: str | None = None) -> None:
         if not callable(f):
             raise DtypeError(f"compile takes a function, and got a {type(f).__name__}")
+        self.target = target or default_target()
+        if self.target not in RUNS:
+            raise DtypeError(f"a compiled function runs on {' or '.join(RUNS)}, not on {target!r}")
         update_wrapper(self, f, updated=())
         self.f = f
         self.name = getattr(f, "__name__", type(f).__name__.lower())
@@ -91,20 +69,23 @@ class Compiled:
         return f"<compiled {self.name}{': ' if made else ''}{'; '.join(made)}>"
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
-        known = self.of_arrays.get(tuple([(x.shape, x.dtype) if type(x) is np.ndarray else None for x in args]))
-        if known is not None and not settings:
-            self.latest = known
-            with Quiet():
-                out = known.run(*args)
-            return unflatten(known.trace.structure, out if len(known.trace.outputs) != 1 else [out])
+        if not settings:
+            latest = self.latest
+            out = latest.attempt(*args) if latest is not None and latest.attempt is not None else None
+            if out is not None:
+                return latest.filled(out)  # type: ignore[union-attr]  (an attempt is a version's)
+            known = self.of_arrays.get(tuple([(x.shape, x.dtype) if type(x) is np.ndarray else None for x in args]))
+            if known is not None:
+                self.latest = known
+                with Quiet():
+                    return known.filled(known.run(*args))
         leaves, structure = flatten((args, settings))
         version = self.version_for(leaves, structure, args, settings)
         known_numbers, places = version.trace.numbers, version.trace.given
         given = [taken(x, known_numbers[step]) for x, step in zip(leaves, places, strict=True) if step is not None]
         held = [plain(x) for x in version.trace.held.values()]
         with Quiet():
-            out = version.run(*given, *held)
-        results = list(out) if len(version.trace.outputs) != 1 else [out]
+            results = list(version.run(*given, *held))
         tensors = any(isinstance(x, Node) for x in leaves)
         return unflatten(version.trace.structure, own_memory(results, [*given, *held], leaves, tensors))
 
@@ -119,7 +100,7 @@ class Compiled:
                     del self.versions[next(iter(self.versions))]
                     self.of_arrays.clear()
                 self.versions[key] = version
-                if not settings and all([type(x) is np.ndarray for x in args]) and is_plain(version.trace):
+                if not settings and all([type(x) is np.ndarray for x in args]) and version.is_plain:
                     self.of_arrays[tuple([(x.shape, x.dtype) for x in args])] = version
         self.latest = version
         return version
@@ -135,12 +116,7 @@ class Compiled:
         refuse_if_different(self.name, whole, again)
         shorter, fired = simplified(whole, LAWS)
         made_for = described(self.f, args, settings)
-        source = numpy_source(shorter, identifier(self.name), f"Made for {made_for}.")
-        planned = planned_source(shorter, identifier(self.name), f"Made for {made_for}.")
-        module: dict[str, Any] = {}
-        exec(builtins.compile(planned, f"<compiled {self.name}>", "exec"), module)  # noqa: S102  (text that this package wrote)
-        run = InThread(module[identifier(self.name)], module["workspace"])
-        return Version(shorter, whole, fired, made_for, run, source, planned)
+        return Version(shorter, whole, fired, made_for, identifier(self.name), self.target)
 
     def needs_version(self) -> Version:
         """The version that ran last; an error where none was made yet."""
@@ -210,23 +186,19 @@ class Compiled:
         lines += [f"  {count} × {law}" for law, count in version.fired.most_common()]
         dead = sum(before.values()) - sum(operations(version.whole, live=True).values())
         lines += [f"  {dead} × dead lines dropped"] * bool(dead)
-        lines.append(
-            "All of them run through NumPy, as source() shows: "
-            + ", ".join(
-                [f"{count} {name}" for name, count in sorted(after.items(), key=lambda pair: (-pair[1], pair[0]))]
-            )
-        )
+        lines += version.told(after)
         return "\n".join(lines)
 
 
-def compile(f: Callable[..., Any]) -> Compiled:
-    """A function that does what f does, as NumPy written out: traced once, differentiated, and made shorter by laws.
+def compile(f: Callable[..., Any], *, target: str | None = None) -> Compiled:
+    """A function that does what f does: traced once, differentiated, made shorter by laws, and run by kernels or NumPy.
 
     f is any function of floats, arrays, Tensors, or nested lists, tuples and dicts of these; what `grad`,
     `value_and_grad` and the other transforms give too. Whole numbers, truth values and words are settings: for other
     ones, and for other shapes and types, it is traced again. Arrays and Tensors from outside are read at each call.
     Results have memory of their own. Raises GraphError where a branch depends on the data, or where two traces differ,
-    as with random numbers. Tracing runs f twice on its first arguments.
+    as with random numbers. Tracing runs f twice on its first arguments. `target` is "native", the kernels that were
+    compiled with the package, or "numpy"; without one it is "native" where the kernels were built.
 
     >>> import chainrule as cr, numpy as np
     >>> def loss(w, x, y):
@@ -249,19 +221,7 @@ def compile(f: Callable[..., Any]) -> Compiled:
         return value, dw
     <BLANKLINE>
     """
-    return Compiled(f)
-
-
-def is_plain(trace: Trace) -> bool:
-    """Whether nothing is read from outside, and every result is an array or number that the program has just made."""
-    results = [x for x in trace.outputs if isinstance(x, Step) and x.op is not None]
-    made = [x for x in results if not any([shares(trace, x, y) for y in x.needs]) and (x.shape or gives_number(x))]
-    return not trace.held and len(made) == len(set(made)) == len(trace.outputs)
-
-
-def gives_number(step: Step) -> bool:
-    """Whether NumPy gives a number for a result without axes, and no array."""
-    return step.op is not None and step.op.name in {*UFUNCS, "largest", "mean", "smallest", "sum"}
+    return Compiled(f, target)
 
 
 def kind_of(x: Any) -> Hashable:

@@ -1,0 +1,292 @@
+"""Plans for the kernel machine: instructions as words, constants, and the pieces of memory that they speak of.
+
+What each instruction says stands beside its kernel in core/machine; here it is written, and every place is checked to
+lie inside its memory before the machine sees it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+
+WORKSPACE, CONSTANTS, FIRST_INPUT = range(3)
+"""The pieces of memory; inputs and outputs follow."""
+
+Code = IntEnum("Code", "CALL CHAIN PRODUCT REDUCE ROWS TAKE PUT COPY", start=0)
+Slot = IntEnum("Slot", "STREAM ONE STRIDED RESULT", start=0)
+Reduction = IntEnum("Reduction", "SUM LARGEST SMALLEST", start=0)
+Row = IntEnum("Row", "SOFTMAX LOG_SOFTMAX LOG_SUM_EXP", start=0)
+
+TYPES = {np.dtype(t): i for i, t in enumerate((np.float32, np.float64, np.bool_, np.int64, np.int32))}
+"""The types of entries that kernels read."""
+
+WORDS = """
+    identity add sub mul div maximum minimum neg abs sqrt exp expm1 log log1p tanh sigmoid relu chosen where greater
+    greater_equal less less_equal equal not_equal logical_and logical_or logical_not logical_xor sign square reciprocal
+    logaddexp isnan isinf isfinite sin cos tan sinh cosh asin acos atan asinh acosh atanh exp2 log2 log10 cbrt erf erfc
+    floor ceil trunc rint pow atan2 hypot fmod load store_truth total
+"""
+OPERATION = {name: i for i, name in enumerate(WORDS.split())}
+"""The operations in chains, in the order of plan.h."""
+
+REGISTERS, MOST_SLOTS = 16, 64
+PANEL_BYTES = 128
+"""Of a product's right factor, for each entry of the inner axis: two vectors of the widest kind."""
+
+ALIGNED = 64
+
+
+class Place(NamedTuple):
+    """Where entries lie: a piece of memory, bytes into it, extents, and strides in entries."""
+
+    memory: int
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return int(np.prod(self.shape, dtype=int))
+
+    @property
+    def contiguous(self) -> bool:
+        """Whether the entries follow each other in their order."""
+        wanted = steps_of(self.shape)
+        return all([n == 1 or s == w for n, s, w in zip(self.shape, self.strides, wanted, strict=True)])
+
+    @property
+    def at(self) -> tuple[int, int]:
+        """The memory and the bytes, as instructions have them."""
+        return self.memory, self.offset
+
+
+def steps_of(shape: Sequence[int]) -> tuple[int, ...]:
+    """The strides, in entries, of an array whose entries follow each other."""
+    strides, step = [], 1
+    for n in reversed(shape):
+        strides.append(step)
+        step *= n
+    return tuple(reversed(strides))
+
+
+def bits(x: float) -> int:
+    """A number as a word."""
+    return struct.unpack("q", struct.pack("d", x))[0]
+
+
+def rounded_up(size: int) -> int:
+    """Bytes to the next line of the cache."""
+    return -(-size // ALIGNED) * ALIGNED
+
+
+@dataclass
+class Workspace:
+    """Which bytes of a workspace are in use; first fit."""
+
+    free: list[tuple[int, int]] = field(default_factory=list)
+    size: int = 0
+
+    def take(self, wanted: int) -> int:
+        """Where so many bytes may lie."""
+        wanted = rounded_up(wanted)
+        for i, (start, length) in enumerate(self.free):
+            if length >= wanted:
+                self.free[i : i + 1] = [(start + wanted, length - wanted)] * (length > wanted)
+                return start
+        self.size += wanted
+        return self.size - wanted
+
+    def give_back(self, start: int, size: int) -> None:
+        """These bytes are free again."""
+        joined: list[tuple[int, int]] = []
+        for a, n in sorted([*self.free, (start, rounded_up(size))]):
+            if joined and sum(joined[-1]) == a:
+                joined[-1] = (joined[-1][0], joined[-1][1] + n)
+            else:
+                joined.append((a, n))
+        self.free = joined
+
+
+class Plan:
+    """Instructions as they are written, one after the other.
+
+    `sizes` are the bytes of every input and output, by its piece of memory; `work` counts entries and products.
+    """
+
+    def __init__(self, sizes: dict[int, int]) -> None:
+        self.words: list[int] = []
+        self.constants = bytearray()
+        self.numbers: dict[Any, Place] = {}
+        self.workspace = Workspace()
+        self.calls: list[Callable[..., Any]] = []
+        self.sizes = sizes
+        self.used: list[Place] = []
+        self.work = 0.0
+        self.instructions = 0
+
+    def constant(self, array: Any) -> Place:
+        """Numbers of the plan's own."""
+        array = np.asarray(array, order="C")
+        self.constants += bytes(-len(self.constants) % ALIGNED)
+        offset = len(self.constants)
+        self.constants += array.tobytes()
+        return Place(CONSTANTS, offset, array.shape, steps_of(array.shape), array.dtype)
+
+    def number(self, x: float, dtype: np.dtype[Any]) -> Place:
+        """One number of the plan's own, once for all that are equal."""
+        array = np.asarray(x, dtype)
+        key = (dtype, array.tobytes())
+        if key not in self.numbers:
+            self.numbers[key] = self.constant(array)
+        return self.numbers[key]
+
+    def emit(self, code: Code, words: Sequence[int], places: Sequence[Place], work: float) -> None:
+        """An instruction, and the places that it reads and writes."""
+        self.words += [int(code), len(words) + 2, *[int(w) for w in words]]
+        self.used += places
+        self.work += work
+        self.instructions += 1
+
+    def check(self) -> None:
+        """Refuse a place outside its memory: it would be a fault of the planner, and is found before the plan runs."""
+        sizes = {**self.sizes, WORKSPACE: self.workspace.size, CONSTANTS: len(self.constants)}
+        for place in self.used:
+            reach = [(n - 1) * s for n, s in zip(place.shape, place.strides, strict=True)]
+            low = place.offset + sum([r for r in reach if r < 0]) * place.dtype.itemsize
+            high = place.offset + (sum([r for r in reach if r > 0]) + 1) * place.dtype.itemsize
+            if low < 0 or high > sizes[place.memory]:
+                raise AssertionError(f"{place} does not lie in the {sizes[place.memory]} bytes of its memory")
+
+    def copy(self, x: Place, out: Place) -> None:
+        """Entries in their order, one after the other."""
+        size = x.dtype.itemsize
+        lead = (1,) * max(0, 2 - len(x.shape))
+        shape, strides = (*lead, *x.shape), (*[0 for _ in lead], *x.strides)
+        words = [size, len(shape), *x.at, *out.at, *shape, *[s * size for s in strides]]
+        self.emit(Code.COPY, words, [x, out], x.size)
+
+    def product(
+        self, x: Place, y: Place, out: Place, start: Place | None = None, relu: bool = False, batch: Any = ()
+    ) -> None:
+        """A product of matrices; `batch` has how many there are and the strides of each, innermost first."""
+        (rows, inner), columns = x.shape, y.shape[1]
+        panel = self.workspace.take(inner * PANEL_BYTES)
+        many = [*batch, *[(1, 0, 0, 0)] * (2 - len(batch))]
+        words = [
+            TYPES[out.dtype], rows, columns, inner, *x.at, *x.strides, *y.at, *y.strides, *out.at, out.strides[0],
+            *((-1, 0) if start is None else start.at), int(relu), *many[0], *many[1], WORKSPACE, panel,
+        ]  # fmt: skip
+        self.workspace.give_back(panel, inner * PANEL_BYTES)
+        spread = [
+            Place(
+                p.memory, p.offset, (*[b[0] for b in many], *p.shape), (*[b[k + 1] for b in many], *p.strides), p.dtype
+            )
+            for k, p in enumerate((x, y, out))
+        ]
+        places = [*spread, *[start] * (start is not None)]
+        work = rows * inner * columns * many[0][0] * many[1][0] / 8
+        self.emit(Code.PRODUCT, words, [p for p in places if p is not None], work)
+
+    def reduce(self, kind: Reduction, x: Place, out: Place, extents: tuple[int, int, int], divisor: float) -> None:
+        """The middle one of three axes, reduced."""
+        words = [TYPES[x.dtype], kind, *extents, *x.at, *out.at, bits(divisor)]
+        self.emit(Code.REDUCE, words, [x, out], x.size)
+
+    def rows(self, kind: Row, x: Place, out: Place) -> None:
+        """Something done with the last axis."""
+        n = x.shape[-1]
+        self.emit(Code.ROWS, [TYPES[x.dtype], kind, x.size // n, n, *x.at, *out.at], [x, out], 8 * x.size)
+
+    def places(
+        self, code: Code, x: Place, out: Place, run: int, indices: Sequence[tuple[Place, int, int, int]]
+    ) -> None:
+        """Runs of bytes picked by indices, or added there; an index has its axis, that one's extent and stride."""
+        words = [TYPES.get(x.dtype, 0), run, max([p.size for p, *_ in indices]), len(indices), *x.at, *out.at, out.size]
+        for place, axis, extent, stride in indices:
+            words += [*place.at, TYPES[place.dtype], int(place.size > 1), extent, stride, axis]
+        self.emit(code, words, [x, out, *[p for p, *_ in indices]], out.size + x.size * (code is Code.PUT))
+
+    def call(self, function: Callable[..., Any], inputs: Sequence[Place], out: Place) -> None:
+        """A line that NumPy computes."""
+        words = [len(self.calls), len(inputs), *out.at, out.dtype.num, len(out.shape), *out.shape]
+        for x in inputs:
+            strides = [s * x.dtype.itemsize for s in x.strides]
+            words += [*x.at, x.dtype.num, len(x.shape), *x.shape, *strides]
+        self.calls.append(function)
+        self.emit(Code.CALL, words, [*inputs, out], out.size)
+
+
+class Chain:
+    """Elementwise operations on entries of one type, in one order, as they are written.
+
+    `shape` is that of the entries without axes of length 1. Raises `Full` where registers or slots run out.
+    """
+
+    def __init__(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        self.dtype = dtype
+        self.shape = shape
+        self.slots: list[tuple[Slot, Place]] = []
+        self.slot_of: dict[Any, int] = {}
+        self.operations: list[tuple[int, ...]] = []
+        self.free = list(range(REGISTERS))
+
+    def slot(self, kind: Slot, place: Place) -> int:
+        """The operand of a place."""
+        key = (kind, place)
+        if key not in self.slot_of:
+            if len(self.slots) == MOST_SLOTS:
+                raise Full
+            self.slots.append((kind, place))
+            self.slot_of[key] = REGISTERS + len(self.slots) - 1
+        return self.slot_of[key]
+
+    def register(self) -> int:
+        """A register that nothing lies in."""
+        if not self.free:
+            raise Full
+        return self.free.pop()
+
+    def operate(self, name: str, into: int, *operands: int) -> None:
+        """One operation on all entries."""
+        rest = (operands[0],) * (3 - len(operands))
+        self.operations.append((OPERATION[name], into, *operands, *rest))
+
+    def written(self, plan: Plan) -> None:
+        """The instruction."""
+        size = int(np.prod(self.shape, dtype=int))
+        strided = [p.strides for kind, p in self.slots if kind is Slot.STRIDED]
+        shape, strides = joined_axes(self.shape, strided)
+        words = [TYPES[self.dtype], size, len(shape), len(self.slots), len(self.operations), *shape]
+        rows = iter(strides)
+        for kind, place in self.slots:
+            row = next(rows) if kind is Slot.STRIDED else (0,) * len(shape)
+            words += [kind, *place.at, TYPES[place.dtype], *row]
+        for operation in self.operations:
+            words += operation
+        plan.emit(Code.CHAIN, words, [p for _, p in self.slots], size * len(self.operations))
+
+
+class Full(Exception):
+    """A chain has no register or slot left."""
+
+
+def joined_axes(shape: tuple[int, ...], strides: Sequence[tuple[int, ...]]) -> tuple[tuple[int, ...], list[Any]]:
+    """Neighbouring axes as one wherever every array goes through them in one step."""
+    shape = shape or (1,)
+    rows = [row or (0,) for row in strides]
+    kept = [0]
+    for axis in range(1, len(shape)):
+        if all([row[axis - 1] == row[axis] * shape[axis] for row in rows]):
+            kept[-1] = axis
+        else:
+            kept.append(axis)
+    starts = [0, *[k + 1 for k in kept[:-1]]]
+    extents = tuple([int(np.prod(shape[a : b + 1], dtype=int)) for a, b in zip(starts, kept, strict=True)])
+    return extents, [tuple([row[k] for k in kept]) for row in rows]

@@ -1,0 +1,218 @@
+"""Which kernel computes a step that is no view and no part of a chain, where there is one for its layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from chainrule.codegen.instructions import Code, Place, Reduction, Row
+from chainrule.program import Step
+
+if TYPE_CHECKING:
+    from chainrule.codegen.native import Planner
+
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+WHOLE = (np.dtype(np.int64), np.dtype(np.int32))
+
+Kernel = Callable[["Planner", Step], "list[Step] | None"]
+"""Emits what computes a step, and gives the steps that are computed by it; None where it has nothing for them."""
+
+
+def product(planner: Planner, step: Step) -> list[Step] | None:
+    """A matrix product, with a row added and a relu where these follow."""
+    x, y = step.inputs
+    kinds = {p.dtype for p in (x, y) if isinstance(p, Step)}
+    if kinds != {step.dtype} or step.dtype not in FLOATS or not isinstance(x, Step) or not isinstance(y, Step):
+        return None
+    left, right = planner.place(x), planner.place(y)
+    if x.ndim == 1:
+        left = left._replace(shape=(1, *left.shape), strides=(0, *left.strides))
+    if y.ndim == 1:
+        right = right._replace(shape=(*right.shape, 1), strides=(*right.strides, 0))
+    batch = batches(left, right)
+    if batch is None:
+        return None
+    members, start, relu = [step], None, False
+    if not batch and x.ndim == y.ndim == 2:
+        members, start, relu = what_follows(planner, step)
+    out = planner.take(members[-1])
+    rows, columns = left.shape[-2], right.shape[-1]
+    lead = steps_before(out, batch, rows * columns)
+    sides = [
+        Place(p.memory, p.offset, p.shape[-2:], p.strides[-2:], p.dtype)
+        for p in (left, right, out._replace(shape=(rows, columns), strides=(columns, 1)))
+    ]
+    if columns == 1 and sides[0].strides[1] != 1 and start is None:  # a column of a transpose: as a row
+        sides = [turned(sides[1]), turned(sides[0]), turned(sides[2])]
+        lead = [(n, b, a, c) for n, a, b, c in lead]
+        sides[2] = sides[2]._replace(strides=(rows, 1))
+    planner.plan.product(*sides, start=start, relu=relu, batch=lead)
+    return members
+
+
+def turned(place: Place) -> Place:
+    """A matrix with its axes exchanged."""
+    return place._replace(shape=place.shape[::-1], strides=place.strides[::-1])
+
+
+def batches(left: Place, right: Place) -> list[tuple[int, int, int]] | None:
+    """How many products there are along each leading axis, with the strides of both factors; None for too many axes."""
+    shape = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    rows: list[tuple[int, int, int]] = []
+    sides = []
+    for p in (left, right):
+        lead, own = len(shape) - len(p.shape) + 2, list(zip(p.shape[:-2], p.strides[:-2], strict=True))
+        sides.append([0] * lead + [0 if n == 1 else s for n, s in own])
+    for n, a, b in zip(shape, *sides, strict=True):
+        if n == 1:
+            continue
+        if rows and rows[-1][1] == a * n and rows[-1][2] == b * n:
+            rows[-1] = (rows[-1][0] * n, a, b)
+        else:
+            rows.append((n, a, b))
+    return rows if len(rows) <= 2 else None
+
+
+def steps_before(out: Place, batch: list[tuple[int, int, int]], size: int) -> list[tuple[int, int, int, int]]:
+    """The batches, innermost first, with the result's strides."""
+    found: list[tuple[int, int, int, int]] = []
+    for n, a, b in reversed(batch):
+        found.append((n, a, b, size))
+        size *= n
+    return found
+
+
+def what_follows(planner: Planner, step: Step) -> tuple[list[Step], Place | None, bool]:
+    """A product, the addition of a row and a relu that alone read each other, and the place of the row."""
+    members, start, last = [step], None, step
+    reader = only_reader(planner, step)
+    if reader is not None and reader.op is not None and reader.op.name == "add" and reader.shape == step.shape:
+        row = next((x for x in reader.inputs if x is not step), None)
+        if (
+            isinstance(row, Step)
+            and row.shape == step.shape[1:]
+            and row.dtype == step.dtype
+            and reader.dtype == row.dtype
+        ):
+            place = planner.place(row) if planner.owner(row) in planner.done else None
+            if place is not None and place.contiguous:
+                members, start, last = [*members, reader], place, reader
+    reader = only_reader(planner, last)
+    relu = reader is not None and reader.op is not None and reader.op.name == "relu"
+    return ([*members, reader] if relu and reader is not None else members), start, relu
+
+
+def only_reader(planner: Planner, step: Step) -> Step | None:
+    """The one step that reads a result, as it is and nothing else of it."""
+    readers = planner.readers[step]
+    if len(readers) != 1 or step in planner.kept or readers[0].inputs.count(step) != 1:
+        return None
+    return readers[0]
+
+
+def reduction(kind: Reduction) -> Kernel:
+    """A sum, mean or extreme over axes that lie side by side."""
+
+    def emitted(planner: Planner, step: Step) -> list[Step] | None:
+        x, axis = step.inputs[0], step.settings["axis"]
+        if not isinstance(x, Step) or x.dtype != step.dtype or x.dtype not in FLOATS or not x.ndim:
+            return None
+        axes = sorted(range(x.ndim) if axis is None else {int(a) % x.ndim for a in np.atleast_1d(axis)})
+        long = [a for a in axes if x.shape[a] != 1]
+        if [a for a in range(long[0], long[-1] + 1) if x.shape[a] != 1] != long if long else False:
+            return None
+        first, last = (long[0], long[-1] + 1) if long else (x.ndim, x.ndim)
+        size = [int(np.prod(x.shape[a:b], dtype=int)) for a, b in ((0, first), (first, last), (last, x.ndim))]
+        divisor = size[1] if step.op is not None and step.op.name == "mean" else 1
+        place = planner.straight(x)
+        planner.plan.reduce(kind, place, planner.take(step), (size[0], size[1], size[2]), divisor)
+        return [step]
+
+    return emitted
+
+
+def sum_to(planner: Planner, step: Step) -> list[Step] | None:
+    """Sums over leading axes, as a bias needs them."""
+    x = step.inputs[0]
+    if not isinstance(x, Step) or x.dtype != step.dtype or x.dtype not in FLOATS:
+        return None
+    lead = x.ndim - len(step.shape)
+    if x.shape[lead:] != step.shape:
+        return None
+    along = int(np.prod(x.shape[:lead], dtype=int))
+    planner.plan.reduce(Reduction.SUM, planner.straight(x), planner.take(step), (1, along, step.size), 1)
+    return [step]
+
+
+def row(kind: Row) -> Kernel:
+    """A softmax, or the logarithm of its sum, along the last axis."""
+
+    def emitted(planner: Planner, step: Step) -> list[Step] | None:
+        x, axis = step.inputs[0], step.settings["axis"]
+        if not isinstance(x, Step) or x.dtype != step.dtype or x.dtype not in FLOATS or not x.ndim:
+            return None
+        if np.size(axis) != 1 or axis is None or int(np.ravel(axis)[0]) % x.ndim != x.ndim - 1:
+            return None
+        planner.plan.rows(kind, planner.straight(x), planner.take(step))
+        return [step]
+
+    return emitted
+
+
+def looked_up(code: Code) -> Kernel:
+    """Entries, or rows, at places that are data; or such entries added there."""
+
+    def emitted(planner: Planner, step: Step) -> list[Step] | None:
+        x, key = step.inputs[0], step.settings["key"]
+        table, rows = (x, step) if code is Code.TAKE else (step, x)
+        parts = key if isinstance(key, tuple) else (key,)
+        if not isinstance(x, Step) or not 0 < len(parts) <= len(table.shape) or x.dtype != step.dtype:
+            return None
+        if code is Code.PUT and x.dtype not in FLOATS:
+            return None
+        known = [
+            p for p in parts if isinstance(p, Step | np.ndarray) and p.dtype in WHOLE and (p.ndim or len(parts) > 1)
+        ]
+        shapes = {p.shape for p in known if p.size != 1}
+        if len(known) != len(parts) or len(shapes) > 1 or x.dtype.itemsize not in (4, 8):
+            return None
+        if rows.shape != (*np.broadcast_shapes(*[p.shape for p in known]), *table.shape[len(parts) :]):
+            return None
+        source = planner.straight(x)
+        places = [planner.straight(p) if isinstance(p, Step) else planner.plan.constant(p) for p in known]
+        out = planner.take(step)
+        size = x.dtype.itemsize
+        strides = [size * int(np.prod(table.shape[k + 1 :], dtype=int)) for k in range(len(parts))]
+        indices = [(p, k, table.shape[k], strides[k]) for k, p in enumerate(places)]
+        planner.plan.places(code, source, out, strides[-1], indices)
+        return [step]
+
+    return emitted
+
+
+def copied(planner: Planner, step: Step) -> list[Step] | None:
+    """Entries in another shape, which strides cannot say."""
+    x = step.inputs[0]
+    if not isinstance(x, Step) or x.dtype != step.dtype:
+        return None
+    planner.plan.copy(planner.place(x), planner.take(step))
+    return [step]
+
+
+KERNELS: dict[str, Kernel] = {
+    "index": looked_up(Code.TAKE),
+    "largest": reduction(Reduction.LARGEST),
+    "log_softmax": row(Row.LOG_SOFTMAX),
+    "logsumexp": row(Row.LOG_SUM_EXP),
+    "matmul": product,
+    "mean": reduction(Reduction.SUM),
+    "reshape": copied,
+    "scatter": looked_up(Code.PUT),
+    "smallest": reduction(Reduction.SMALLEST),
+    "softmax": row(Row.SOFTMAX),
+    "sum": reduction(Reduction.SUM),
+    "sum_to": sum_to,
+}
+"""By the name of the operation."""

@@ -1,0 +1,140 @@
+"""What a compiled function runs for one kind of arguments: a plan of kernels, or NumPy written out."""
+
+from __future__ import annotations
+
+import builtins
+import threading
+from collections import Counter
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from chainrule.codegen.as_numpy import numpy_source
+from chainrule.codegen.as_planned import UFUNCS, planned_source, shares
+from chainrule.codegen.native import NotPlanned, Planner, machine
+from chainrule.core.tree import LEAF, unflatten
+from chainrule.program import Step, Trace
+
+RUNS = ("native", "numpy")
+"""What a compiled function can run on."""
+
+
+def default_target() -> str:
+    """The kernels, where they were built."""
+    return "native" if machine is not None else "numpy"
+
+
+class InThread(threading.local):
+    """A written function with a workspace of its own in every thread."""
+
+    def __init__(self, function: Callable[..., Any], workspace: Callable[[], Any], single: bool) -> None:
+        self.function = function
+        self.single = single
+        self.work = workspace()
+
+    def __call__(self, *inputs: Any) -> Any:
+        out = self.function(*inputs, self.work)
+        return (out,) if self.single else out
+
+
+class Version:
+    """A program for one kind of arguments, and what runs it.
+
+    `whole` is the program as it was traced, before the laws; `fired` counts these. `run` takes arrays and gives a
+    tuple of results. `attempt` does so for arrays that are exactly as they should be, and gives None for others.
+    """
+
+    def __init__(self, trace: Trace, whole: Trace, fired: Counter[str], made_for: str, name: str, target: str) -> None:
+        self.trace = trace
+        self.whole = whole
+        self.fired = fired
+        self.made_for = made_for
+        self.name = name
+        self.by_numpy: Counter[str] = Counter()
+        self.reason = ""
+        self.attempt: Callable[..., Any] | None = None
+        self.native: Any = None
+        self.instructions = 0
+        self.is_tuple = trace.structure == (tuple, None, (LEAF,) * len(trace.outputs))
+        kernels = self.on_kernels() if target == "native" else None
+        self.run: Callable[..., Any] = self.on_numpy() if kernels is None else kernels
+
+    def on_kernels(self) -> Callable[..., Any] | None:
+        """The program on the kernel machine; None, with the reason, where it has nothing for it."""
+        if machine is None:
+            self.reason = "the kernels were not built with this package"
+            return None
+        if not any([isinstance(x, Step) for x in self.trace.outputs]):
+            self.reason = "no result depends on an argument"
+            return None
+        try:
+            planner = Planner(self.trace)
+            self.native = planner.planned()
+        except NotPlanned as reason:
+            self.reason = str(reason)
+            return None
+        self.by_numpy, self.instructions = planner.numpy, planner.plan.instructions
+        if all([isinstance(x, Step) for x in self.trace.outputs]):
+            arrays = all([x is not None and x not in planner.weak for x in self.trace.given])
+            if arrays and not self.trace.held and not self.by_numpy:
+                self.attempt = self.native.attempt
+            return self.native
+        return self.with_constants
+
+    def with_constants(self, *inputs: Any) -> tuple[Any, ...]:
+        """The results of the kernels, and those that depend on no argument."""
+        made = iter(self.native(*inputs))
+        return tuple([next(made) if isinstance(x, Step) else x for x in self.trace.outputs])
+
+    def on_numpy(self) -> Callable[..., Any]:
+        """The program as NumPy."""
+        module: dict[str, Any] = {}
+        exec(builtins.compile(self.planned, f"<compiled {self.name}>", "exec"), module)  # noqa: S102  (text that this package wrote)
+        return InThread(module[self.name], module["workspace"], len(self.trace.outputs) == 1)
+
+    @cached_property
+    def source(self) -> str:
+        """The program as readable NumPy."""
+        return numpy_source(self.trace, self.name, f"Made for {self.made_for}.")
+
+    @cached_property
+    def planned(self) -> str:
+        """The same with buffers."""
+        return planned_source(self.trace, self.name, f"Made for {self.made_for}.")
+
+    def filled(self, results: tuple[Any, ...]) -> Any:
+        """Results as the function gave them."""
+        return results if self.is_tuple else unflatten(self.trace.structure, results)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is read from outside, and every result has memory of its own without a copy."""
+        results = [x for x in self.trace.outputs if isinstance(x, Step)]
+        if self.trace.held or len(results) != len(self.trace.outputs):
+            return False
+        if self.native is not None:
+            return True
+        made = [x for x in results if x.op is not None]
+        own = [x for x in made if not any([shares(self.trace, x, y) for y in x.needs]) and (x.shape or gives_number(x))]
+        return len(own) == len(set(own)) == len(results)
+
+    def told(self, operations: Counter[str]) -> list[str]:
+        """What the operations that are left run on, for `explain`."""
+        if self.native is None:
+            why = [f"Not on kernels: {self.reason}."] * bool(self.reason)
+            return [*why, "All of them run through NumPy, as source() shows: " + counted(operations)]
+        assert machine is not None
+        lines = [f"They run as {self.instructions} kernels ({machine.kernels()}): " + counted(operations)]
+        if self.by_numpy:
+            lines.append("Without a kernel, and so through NumPy: " + counted(self.by_numpy))
+        return lines
+
+
+def counted(operations: Counter[str]) -> str:
+    """How many there are of each, the most first."""
+    return ", ".join([f"{n} {name}" for name, n in sorted(operations.items(), key=lambda pair: (-pair[1], pair[0]))])
+
+
+def gives_number(step: Step) -> bool:
+    """Whether NumPy gives a number for a result without axes, and no array."""
+    return step.op is not None and step.op.name in {*UFUNCS, "largest", "mean", "smallest", "sum"}

@@ -1,0 +1,213 @@
+/* Chains of elementwise operations, block after block, so that what one leaves for the next stays in the first cache.
+
+   CHAIN, words, type, entries, axes, slots, operations, then the extents, for each slot (what, memory, bytes, type and
+   as many strides as axes), and for each operation (which, into, from, from, from). Operands below REGISTERS are
+   registers, the others slots. */
+
+#if ENTRY_IS_DOUBLE
+static double (*const ONE_BY_ONE[])(double) = {sin, cos, tan, sinh, cosh, asin, acos, atan, asinh, acosh, atanh, exp2,
+                                               log2, log10, cbrt, erf, erfc, floor, ceil, trunc, rint};
+static double (*const TWO_BY_TWO[])(double, double) = {pow, atan2, hypot, fmod};
+
+INLINE double number_in(int64_t word) {
+    double x;
+    memcpy(&x, &word, sizeof x);
+    return x;
+}
+#endif
+
+#define BLOCK ((ptrdiff_t)(BLOCK_BYTES / sizeof(ENTRY)))
+
+/* A run of entries of any type, some way apart, as entries of a register. */
+static void OF_TYPE(load_run)(ENTRY *restrict out, const char *from, int64_t type, ptrdiff_t stride, ptrdiff_t n) {
+#define RUN(TYPE)                                                                                                      \
+    {                                                                                                                  \
+        const TYPE *x = (const TYPE *)from;                                                                            \
+        if (stride == 1)                                                                                               \
+            for (ptrdiff_t i = 0; i < n; i++)                                                                          \
+                out[i] = (ENTRY)x[i];                                                                                  \
+        else if (!stride)                                                                                              \
+            for (ptrdiff_t i = 0; i < n; i++)                                                                          \
+                out[i] = (ENTRY)x[0];                                                                                  \
+        else                                                                                                           \
+            for (ptrdiff_t i = 0; i < n; i++)                                                                          \
+                out[i] = (ENTRY)x[i * stride];                                                                         \
+        return;                                                                                                        \
+    }
+    switch (type) {
+    case SINGLE: RUN(float)
+    case DOUBLE: RUN(double)
+    case TRUTH: RUN(uint8_t)
+    case LONG: RUN(int64_t)
+    default: RUN(int32_t)
+    }
+#undef RUN
+}
+
+/* Entries p to p + n of a strided slot, in the order of the chain. */
+static void OF_TYPE(load_block)(ENTRY *out, const char *from, int64_t type, const int64_t *stride, const int64_t *extent,
+                                int axes, ptrdiff_t p, ptrdiff_t n) {
+    static const ptrdiff_t bytes[] = {4, 8, 1, 8, 4};
+    ptrdiff_t at[MOST_AXES], size = bytes[type];
+    for (int axis = axes - 1; axis >= 0; axis--) {
+        at[axis] = p % extent[axis];
+        p /= extent[axis];
+        from += at[axis] * stride[axis] * size;
+    }
+    int last = axes - 1;
+    while (n) {
+        ptrdiff_t run = extent[last] - at[last] < n ? extent[last] - at[last] : n;
+        OF_TYPE(load_run)(out, from, type, stride[last], run);
+        out += run;
+        n -= run;
+        from -= at[last] * stride[last] * size;
+        at[last] = 0;
+        for (int axis = last - 1; axis >= 0; axis--) {
+            from += stride[axis] * size;
+            if (++at[axis] < extent[axis])
+                break;
+            from -= at[axis] * stride[axis] * size;
+            at[axis] = 0;
+        }
+    }
+}
+
+/* One operation on n entries; the step of an operand is 0 where it is one entry for all. */
+#define EACH(value)                                                                                                    \
+    {                                                                                                                  \
+        ptrdiff_t i = 0;                                                                                               \
+        for (; i + LANES <= n; i += LANES) {                                                                           \
+            V x = OF_TYPE(load)(a + i * a_step), y = OF_TYPE(load)(b + i * b_step), z = OF_TYPE(load)(c + i * c_step); \
+            (void)x, (void)y, (void)z;                                                                                 \
+            OF_TYPE(store)(out + i, value);                                                                            \
+        }                                                                                                              \
+        if (i < n) {                                                                                                   \
+            ptrdiff_t rest = n - i;                                                                                    \
+            V x = a_step ? OF_TYPE(load_part)(a + i, rest) : OF_TYPE(load)(a);                                         \
+            V y = b_step ? OF_TYPE(load_part)(b + i, rest) : OF_TYPE(load)(b);                                         \
+            V z = c_step ? OF_TYPE(load_part)(c + i, rest) : OF_TYPE(load)(c);                                         \
+            (void)x, (void)y, (void)z;                                                                                 \
+            OF_TYPE(store_part)(out + i, value, rest);                                                                 \
+        }                                                                                                              \
+        return;                                                                                                        \
+    }
+#define TRUTH_OF(mask) ((V)((I)(mask) & (I)ALL(1)))
+
+static void OF_TYPE(operate)(int64_t operation, ENTRY *out, const ENTRY *a, ptrdiff_t a_step, const ENTRY *b,
+                             ptrdiff_t b_step, const ENTRY *c, ptrdiff_t c_step, ptrdiff_t n) {
+    switch (operation) {
+    case MOVE: EACH(x)
+    case ADD: EACH(x + y)
+    case SUB: EACH(x - y)
+    case MUL: EACH(x * y)
+    case DIV: EACH(x / y)
+    case MAXIMUM: EACH(OF_TYPE(larger)(x, y))
+    case MINIMUM: EACH(OF_TYPE(smaller)(x, y))
+    case NEG: EACH(-x)
+    case ABS: EACH((V)((I)x & ~(I)ALL(-(ENTRY)0.0)))
+    case SQRT: EACH(OF_TYPE(root)(x))
+    case EXP: EACH(OF_TYPE(exp)(x))
+    case EXPM1: EACH(OF_TYPE(expm1)(x))
+    case LOG: EACH(OF_TYPE(log)(x))
+    case LOG1P: EACH(OF_TYPE(log1p)(x))
+    case TANH: EACH(OF_TYPE(tanh)(x))
+    case SIGMOID: EACH(OF_TYPE(sigmoid)(x))
+    case RELU: EACH(OF_TYPE(larger)(x, (V){0}))
+    case CHOSEN: EACH(SELECT(y == 0, (V){0}, x * y))
+    case WHERE: EACH(SELECT(x == 0, z, y))
+    case GREATER: EACH(TRUTH_OF(x > y))
+    case GREATER_EQUAL: EACH(TRUTH_OF(x >= y))
+    case LESS: EACH(TRUTH_OF(x < y))
+    case LESS_EQUAL: EACH(TRUTH_OF(x <= y))
+    case EQUAL: EACH(TRUTH_OF(x == y))
+    case NOT_EQUAL: EACH(TRUTH_OF(x != y))
+    case AND: EACH(TRUTH_OF((x != 0) & (y != 0)))
+    case OR: EACH(TRUTH_OF((x != 0) | (y != 0)))
+    case NOT: EACH(TRUTH_OF(x == 0))
+    case XOR: EACH(TRUTH_OF((x != 0) ^ (y != 0)))
+    case SIGN: EACH(SELECT(x != x, x, TRUTH_OF(x > 0) - TRUTH_OF(x < 0)))
+    case SQUARE: EACH(x * x)
+    case RECIPROCAL: EACH(1 / x)
+    case LOGADDEXP: EACH(OF_TYPE(logaddexp)(x, y))
+    case ISNAN: EACH(TRUTH_OF(x != x))
+    case ISINF: EACH(TRUTH_OF((x == (ENTRY)__builtin_inf()) | (x == -(ENTRY)__builtin_inf())))
+    case ISFINITE: EACH(TRUTH_OF(x - x == 0))
+    default:
+        if (operation < FIRST_OF_TWO)
+            for (ptrdiff_t i = 0; i < n; i++)
+                out[i] = (ENTRY)ONE_BY_ONE[operation - FIRST_OF_LIBRARY](a[i * a_step]);
+        else
+            for (ptrdiff_t i = 0; i < n; i++)
+                out[i] = (ENTRY)TWO_BY_TWO[operation - FIRST_OF_TWO](a[i * a_step], b[i * b_step]);
+    }
+}
+
+/* The sum of n entries. */
+static ENTRY OF_TYPE(total)(const ENTRY *x, ptrdiff_t n) {
+    V sum = {0}, other = {0};
+    ptrdiff_t i = 0;
+    for (; i + 2 * LANES <= n; i += 2 * LANES) {
+        sum += OF_TYPE(load)(x + i);
+        other += OF_TYPE(load)(x + i + LANES);
+    }
+    for (; i + LANES <= n; i += LANES)
+        sum += OF_TYPE(load)(x + i);
+    if (i < n)
+        other += OF_TYPE(load_part)(x + i, n - i);
+    return OF_TYPE(sum_of)(sum + other);
+}
+
+static void OF_TYPE(chain)(const int64_t *w, char *const *memory) {
+    ptrdiff_t entries = w[3];
+    int axes = (int)w[4], slots = (int)w[5], operations = (int)w[6], words = 4 + axes;
+    const int64_t *extent = w + 7, *slot = extent + axes, *first = slot + slots * words;
+    ENTRY registers[REGISTERS][BLOCK_BYTES / sizeof(ENTRY)] __attribute__((aligned(64)));
+    ENTRY alone[MOST_SLOTS][VECTOR_BYTES / sizeof(ENTRY)] __attribute__((aligned(64)));
+    double totals[MOST_SLOTS] = {0};
+    ENTRY *at[REGISTERS + MOST_SLOTS];
+    ptrdiff_t step[REGISTERS + MOST_SLOTS];
+    for (int i = 0; i < REGISTERS; i++) {
+        at[i] = registers[i];
+        step[i] = 1;
+    }
+    for (int i = 0; i < slots; i++) {
+        const int64_t *s = slot + i * words;
+        char *place = memory[s[1]] + s[2];
+        step[REGISTERS + i] = s[0] != ONE;
+        at[REGISTERS + i] = (ENTRY *)place;
+        if (s[0] == ONE) {
+            ENTRY entry;
+            OF_TYPE(load_run)(&entry, place, s[3], 0, 1);
+            OF_TYPE(store)(alone[i], ALL(entry));
+            at[REGISTERS + i] = alone[i];
+        }
+    }
+    for (ptrdiff_t p = 0; p < entries; p += BLOCK) {
+        ptrdiff_t n = entries - p < BLOCK ? entries - p : BLOCK;
+        const int64_t *u = first;
+        for (int k = 0; k < operations; k++, u += 5) {
+            if (u[0] < LOAD) {
+                OF_TYPE(operate)(u[0], at[u[1]], at[u[2]], step[u[2]], at[u[3]], step[u[3]], at[u[4]], step[u[4]], n);
+                continue;
+            }
+            const int64_t *s = slot + (u[u[0] == LOAD ? 2 : 1] - REGISTERS) * words;
+            if (u[0] == LOAD)
+                OF_TYPE(load_block)(at[u[1]], memory[s[1]] + s[2], s[3], s + 4, extent, axes, p, n);
+            else if (u[0] == STORE_TRUTH) {
+                uint8_t *out = (uint8_t *)memory[s[1]] + s[2] + p;
+                for (ptrdiff_t i = 0; i < n; i++)
+                    out[i] = at[u[2]][i * step[u[2]]] != 0;
+            } else
+                totals[u[1] - REGISTERS] += step[u[2]] ? OF_TYPE(total)(at[u[2]], n) : (double)*at[u[2]] * (double)n;
+        }
+        for (int i = 0; i < slots; i++)
+            if (slot[i * words] == STREAM)
+                at[REGISTERS + i] += n;
+    }
+    const int64_t *u = first;
+    for (int k = 0; k < operations; k++, u += 5)
+        if (u[0] == TOTAL) {
+            const int64_t *s = slot + (u[1] - REGISTERS) * words;
+            *(ENTRY *)(memory[s[1]] + s[2]) = (ENTRY)(totals[u[1] - REGISTERS] / number_in(u[3]));
+        }
+}

@@ -1,0 +1,125 @@
+/* Exponentials and logarithms of vectors, within two units in the last place over the whole range.
+
+   The reductions and the coefficients of the logarithm are those of FDLIBM (Sun Microsystems, 1993). Sums must stay in
+   the order in which they are written: these files are compiled without permission to rearrange them. */
+
+#if ENTRY_IS_DOUBLE
+#define SHIFT 52
+#define ROUNDER 6755399441055744.0
+#define LN2_HIGH 6.93147180369123816490e-01
+#define LN2_LOW 1.90821492927058770002e-10
+#define TOP 710.0
+#define BOTTOM (-746.0)
+#define BIAS 1023
+#define ROOT_HALF 0x3fe6a09e667f3bcdLL
+#define SMALLEST_NORMAL 2.2250738585072014e-308
+#define UP 54
+#else
+#define SHIFT 23
+#define ROUNDER 12582912.0f
+#define LN2_HIGH 0.693359375f
+#define LN2_LOW -2.12194440e-4f
+#define TOP 89.0f
+#define BOTTOM (-104.0f)
+#define BIAS 127
+#define ROOT_HALF 0x3f3504f3
+#define SMALLEST_NORMAL 1.17549435e-38f
+#define UP 25
+#endif
+
+INLINE V OF_TYPE(power_of_two)(I k) { return (V)((k + BIAS) << SHIFT); }
+
+/* k and r with x = k ln 2 + r, r as small as can be. */
+INLINE I OF_TYPE(halvings)(V x, V *r) {
+    V shifted = x * (ENTRY)1.44269504088896340736 + ROUNDER;
+    V k = shifted - ROUNDER;
+    *r = (x - k * (ENTRY)LN2_HIGH) - k * (ENTRY)LN2_LOW;
+    return (I)shifted - (I)ALL(ROUNDER);
+}
+
+/* (eʳ − 1 − r) / r² near 0. */
+INLINE V OF_TYPE(rest_of_power)(V r) {
+#if ENTRY_IS_DOUBLE
+    static const double over[] = {1 / 6227020800.0, 1 / 479001600.0, 1 / 39916800.0, 1 / 3628800.0, 1 / 362880.0,
+                                  1 / 40320.0, 1 / 5040.0, 1 / 720.0, 1 / 120.0, 1 / 24.0, 1 / 6.0, 0.5};
+    enum { TERMS = 12 };
+#else
+    static const float over[] = {1 / 5040.0f, 1 / 720.0f, 1 / 120.0f, 1 / 24.0f, 1 / 6.0f, 0.5f};
+    enum { TERMS = 6 };
+#endif
+    V sum = ALL(over[0]);
+    for (int i = 1; i < TERMS; i++)
+        sum = sum * r + over[i];
+    return sum;
+}
+
+INLINE V OF_TYPE(exp)(V x) {
+    V r, inside = SELECT(x > TOP, ALL(TOP), SELECT(x < BOTTOM, ALL(BOTTOM), x));
+    I k = OF_TYPE(halvings)(inside, &r), half = k >> 1;
+    V power = 1 + (r + r * r * OF_TYPE(rest_of_power)(r));
+    return power * OF_TYPE(power_of_two)(half) * OF_TYPE(power_of_two)(k - half);
+}
+
+/* eˣ − 1 for x of at most 44, below which every digit of it differs from eˣ. */
+INLINE V OF_TYPE(expm1_inside)(V x) {
+    V r, inside = SELECT(x < -44, ALL(-44), x);
+    I k = OF_TYPE(halvings)(inside, &r);
+    V two = OF_TYPE(power_of_two)(k);
+    return two * (r + r * r * OF_TYPE(rest_of_power)(r)) + (two - 1);
+}
+
+INLINE V OF_TYPE(expm1)(V x) {
+    V near = OF_TYPE(expm1_inside)(SELECT(x > 44, ALL(44), x));
+    return SELECT(x > 44, OF_TYPE(exp)(x), SELECT(x == 0, x, near));
+}
+
+INLINE V OF_TYPE(tanh)(V x) {
+    I sign = (I)x & (I)ALL(-(ENTRY)0.0);
+    V size = (V)((I)x ^ sign), twice = SELECT(size > 22, ALL(44), size + size);
+    V grown = OF_TYPE(expm1_inside)(twice);
+    return (V)((I)(grown / (grown + 2)) | sign);
+}
+
+INLINE V OF_TYPE(sigmoid)(V x) {
+    V shrunk = OF_TYPE(exp)(SELECT(x > 0, -x, x));
+    return SELECT(x > 0, ALL(1), shrunk) / (1 + shrunk);
+}
+
+INLINE V OF_TYPE(log)(V x) {
+    I tiny = (I)(x < SMALLEST_NORMAL);
+    V scaled = SELECT(tiny, x * (ENTRY)((int64_t)1 << UP), x);
+    I above = (I)scaled - (WHOLE)ROOT_HALF, exponent = above >> SHIFT;
+    V f = (V)((I)scaled - (exponent << SHIFT)) - 1;
+    exponent -= tiny & UP;
+    V k = (V)((I)ALL(ROUNDER) + exponent) - ROUNDER, s = f / (2 + f), z = s * s, half = (ENTRY)0.5 * f * f;
+#if ENTRY_IS_DOUBLE
+    static const double over[] = {1.479819860511658591e-01, 1.531383769920937332e-01, 1.818357216161805012e-01,
+                                  2.222219843214978396e-01, 2.857142874366239149e-01, 3.999999999940941908e-01,
+                                  6.666666666666735130e-01};
+    enum { TERMS = 7 };
+    const double high = LN2_HIGH, low = LN2_LOW;
+#else
+    static const float over[] = {0.24279078841f, 0.28498786688f, 0.40000972152f, 0.66666662693f};
+    enum { TERMS = 4 };
+    const float high = 6.9313812256e-01f, low = 9.0580006145e-06f;
+#endif
+    V sum = ALL(over[0]);
+    for (int i = 1; i < TERMS; i++)
+        sum = sum * z + over[i];
+    V found = k * high - ((half - (s * (half + sum * z) + k * low)) - f);
+    found = SELECT(x < 0, ALL((ENTRY)__builtin_nan("")), SELECT(x == 0, ALL(-(ENTRY)__builtin_inf()), found));
+    return SELECT((x == (ENTRY)__builtin_inf()) | (x != x), x, found);
+}
+
+INLINE V OF_TYPE(log1p)(V x) {
+    V u = 1 + x, lost = SELECT(x < 1, x - (u - 1), 1 - (u - x));
+    V found = OF_TYPE(log)(u) + lost / u;
+    I as_log = (I)(u == (ENTRY)__builtin_inf()) | (I)(u <= 0);
+    return SELECT(x == 0, x, SELECT(as_log, OF_TYPE(log)(u), found));
+}
+
+INLINE V OF_TYPE(logaddexp)(V x, V y) {
+    V top = OF_TYPE(larger)(x, y), apart = x - y, below = SELECT(apart > 0, -apart, apart);
+    V found = top + OF_TYPE(log1p)(OF_TYPE(exp)(below));
+    return SELECT(x == y, x + (ENTRY)0.693147180559945309417, found);
+}

@@ -1,0 +1,44 @@
+/* All kernels and the interpreter of one instruction set, which the file that includes this has named. */
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+#include "plan.h"
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+#define ENTRY double
+#define WHOLE int64_t
+#define ENTRY_IS_DOUBLE 1
+#include "typed.h"
+#define ENTRY float
+#define WHOLE int32_t
+#define ENTRY_IS_DOUBLE 0
+#include "typed.h"
+#include "places.h"
+
+#define BY_TYPE(kernel) (word[2] == SINGLE ? kernel##_float(word, memory) : kernel##_double(word, memory))
+
+const int64_t *EXECUTE(const int64_t *word, const int64_t *end, char *const *memory, Fault *fault) {
+    for (; word < end; word += word[1])
+        switch (word[0]) {
+        case CALL: return word;
+        case CHAIN: BY_TYPE(chain); break;
+        case PRODUCT: BY_TYPE(product); break;
+        case REDUCE: BY_TYPE(reduce); break;
+        case ROWS: BY_TYPE(rows); break;
+        case TAKE:
+            if (!take(word, memory, fault))
+                return NULL;
+            break;
+        case PUT:
+            if (!put(word, memory, fault))
+                return NULL;
+            break;
+        case COPY: copy(word, memory); break;
+        }
+    return end;
+}

@@ -1,0 +1,549 @@
+/* The kernel machine for Python: a Program is a plan with its constants, called with arrays and giving fresh ones. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
+#include <numpy/arrayobject.h>
+#include <stdlib.h>
+#include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+#include "plan.h"
+
+#define MOST_SPARE 8
+#define WORKSPACE 0
+#define CONSTANTS 1
+#define FIRST_INPUT 2
+#define WORTH_LETTING_GO 50000.0
+#define WORK_BETWEEN_SIGNALS 100000000.0
+
+static Executor *execute;
+static const char *in_use;
+
+static const char *best_kernels(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512bw"))
+        return "avx512";
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return "avx2";
+#endif
+    return "baseline";
+}
+
+/* Take the kernels of that name; 0 where this processor cannot run them. */
+static int take_kernels(const char *name) {
+    const char *best = best_kernels();
+    if (!strcmp(name, "baseline")) {
+        execute = execute_baseline;
+        in_use = "baseline";
+        return 1;
+    }
+#if defined(__x86_64__)
+    if (!strcmp(name, "avx2") && strcmp(best, "baseline")) {
+        execute = execute_avx2;
+        in_use = "avx2";
+        return 1;
+    }
+    if (!strcmp(name, "avx512") && !strcmp(best, "avx512")) {
+        execute = execute_avx512;
+        in_use = "avx512";
+        return 1;
+    }
+#endif
+    (void)best;
+    return 0;
+}
+
+/* Numbers too small for a full fraction count as 0 while single precision is computed: they cost a hundredfold. */
+static unsigned int drop_tiny(int single) {
+#if defined(__x86_64__)
+    unsigned int before = _mm_getcsr();
+    if (single)
+        _mm_setcsr(before | 0x8040);
+    return before;
+#else
+    return (void)single, 0;
+#endif
+}
+
+static void tiny_as_before(unsigned int before) {
+#if defined(__x86_64__)
+    _mm_setcsr(before);
+#else
+    (void)before;
+#endif
+}
+
+/* What an array is made for. */
+typedef struct {
+    int type, axes;
+    npy_intp extent[NPY_MAXDIMS];
+    npy_intp bytes;
+} Kind;
+
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc call;
+    int64_t *words;
+    const int64_t *end;
+    char *constants;
+    size_t workspace;
+    Py_ssize_t inputs, outputs;
+    Kind *kinds;
+    PyObject *calls;
+    int single;
+    double work;
+    void *spare[MOST_SPARE];
+    int spares;
+} Program;
+
+static void *room(size_t bytes) {
+    void *p = NULL;
+    return posix_memalign(&p, 64, bytes ? bytes : 64) ? NULL : p;
+}
+
+static void *take_workspace(Program *self) {
+    return self->spares ? self->spare[--self->spares] : room(self->workspace);
+}
+
+static void give_back(Program *self, void *workspace) {
+    if (self->spares < MOST_SPARE)
+        self->spare[self->spares++] = workspace;
+    else
+        free(workspace);
+}
+
+static int kind_from(PyObject *pair, Kind *kind) {
+    PyObject *shape;
+    if (!PyArg_ParseTuple(pair, "iO!", &kind->type, &PyTuple_Type, &shape))
+        return 0;
+    kind->axes = (int)PyTuple_GET_SIZE(shape);
+    if (kind->axes > NPY_MAXDIMS) {
+        PyErr_SetString(PyExc_ValueError, "an array with that many axes");
+        return 0;
+    }
+    PyArray_Descr *type = PyArray_DescrFromType(kind->type);
+    if (!type)
+        return 0;
+    kind->bytes = PyDataType_ELSIZE(type);
+    Py_DECREF(type);
+    for (int i = 0; i < kind->axes; i++) {
+        kind->extent[i] = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, i));
+        kind->bytes *= kind->extent[i];
+    }
+    return !PyErr_Occurred();
+}
+
+/* An argument as an array of its kind, with `before` axes in front; a new reference. */
+static PyArrayObject *taken(PyObject *x, const Kind *kind, Py_ssize_t place, npy_intp before) {
+    PyArrayObject *array;
+    int more = before >= 0;
+    if (PyArray_Check(x) && PyArray_TYPE((PyArrayObject *)x) == kind->type && PyArray_ISCARRAY_RO((PyArrayObject *)x))
+        array = (PyArrayObject *)Py_NewRef(x);
+    else
+        array = (PyArrayObject *)PyArray_FromAny(x, PyArray_DescrFromType(kind->type), 0, 0,
+                                                 NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED, NULL);
+    if (!array)
+        return NULL;
+    if (PyArray_NDIM(array) == kind->axes + more && (!more || PyArray_DIM(array, 0) == before) &&
+        !memcmp(PyArray_DIMS(array) + more, kind->extent, sizeof(npy_intp) * (size_t)kind->axes))
+        return array;
+    PyErr_Format(PyExc_ValueError, "argument %zd has another shape than the program was made for", place);
+    Py_DECREF(array);
+    return NULL;
+}
+
+static PyArrayObject *fresh(const Kind *kind, npy_intp before) {
+    npy_intp extent[NPY_MAXDIMS + 1] = {before};
+    int more = before >= 0;
+    memcpy(extent + more, kind->extent, sizeof(npy_intp) * (size_t)kind->axes);
+    return (PyArrayObject *)PyArray_SimpleNew(kind->axes + more, extent, kind->type);
+}
+
+/* CALL, words, which, arrays, into (memory, bytes), type, axes, extents, and for each array (memory, bytes, type, axes,
+   extents, strides in bytes): a line that NumPy computes. */
+static int call_numpy(Program *self, const int64_t *w, char **memory) {
+    PyObject *arguments[w[3] + 1];
+    int64_t given = 0;
+    const int64_t *a = w + 8 + w[7];
+    PyObject *result = NULL;
+    for (; given < w[3]; given++, a += 4 + 2 * a[3]) {
+        npy_intp extent[MOST_AXES], stride[MOST_AXES];
+        for (int i = 0; i < a[3]; i++) {
+            extent[i] = a[4 + i];
+            stride[i] = a[4 + a[3] + i];
+        }
+        PyArrayObject *view = (PyArrayObject *)PyArray_NewFromDescr(
+            &PyArray_Type, PyArray_DescrFromType((int)a[2]), (int)a[3], extent, stride, memory[a[0]] + a[1], 0, NULL);
+        if (!view)
+            goto done;
+        arguments[given] = PyArray_Return(view);
+    }
+    result = PyObject_Vectorcall(PyTuple_GET_ITEM(self->calls, w[2]), arguments, (size_t)given, NULL);
+    if (result) {
+        PyArrayObject *array = (PyArrayObject *)PyArray_FromAny(
+            result, PyArray_DescrFromType((int)w[6]), 0, 0,
+            NPY_ARRAY_CARRAY_RO | NPY_ARRAY_FORCECAST | NPY_ARRAY_NOTSWAPPED, NULL);
+        Py_CLEAR(result);
+        if (array) {
+            npy_intp entries = 1;
+            for (int i = 0; i < w[7]; i++)
+                entries *= w[8 + i];
+            if (PyArray_SIZE(array) == entries) {
+                memcpy(memory[w[4]] + w[5], PyArray_DATA(array), (size_t)PyArray_NBYTES(array));
+                result = Py_NewRef(Py_None);
+            } else
+                PyErr_SetString(PyExc_RuntimeError, "a line of NumPy gave another shape than was planned");
+            Py_DECREF(array);
+        }
+    }
+done:
+    while (given)
+        Py_DECREF(arguments[--given]);
+    Py_XDECREF(result);
+    return result != NULL;
+}
+
+/* The whole plan once. With the lock held, or without it where no line needs NumPy. */
+static int run_plan(Program *self, char **memory, Fault *fault) {
+    const int64_t *word = self->words;
+    while ((word = execute(word, self->end, memory, fault)) && word < self->end) {
+        if (!call_numpy(self, word, memory))
+            return 0;
+        word += word[1];
+    }
+    return word != NULL;
+}
+
+static void raise(const Fault *fault) {
+    if (!PyErr_Occurred())
+        PyErr_Format(PyExc_IndexError, "index %lld is out of bounds for axis %lld with size %lld",
+                     (long long)fault->index, (long long)fault->axis, (long long)fault->size);
+}
+
+/* The program on arrays of which each is what it should be, or can be made so. */
+static PyObject *run_program(Program *self, PyObject *const *args) {
+    Py_ssize_t i, made = 0, held = 0;
+    PyArrayObject *arrays[self->inputs + 1];
+    char *memory[FIRST_INPUT + self->inputs + self->outputs];
+    PyObject *out = PyTuple_New(self->outputs);
+    void *workspace = take_workspace(self);
+    int done = 0;
+    if (!out || !workspace)
+        goto end;
+    memory[WORKSPACE] = workspace;
+    memory[CONSTANTS] = self->constants;
+    for (; held < self->inputs; held++) {
+        if (!(arrays[held] = taken(args[held], self->kinds + held, held, -1)))
+            goto end;
+        memory[FIRST_INPUT + held] = PyArray_DATA(arrays[held]);
+    }
+    for (; made < self->outputs; made++) {
+        PyArrayObject *array = fresh(self->kinds + self->inputs + made, -1);
+        if (!array)
+            goto end;
+        PyTuple_SET_ITEM(out, made, (PyObject *)array);
+        memory[FIRST_INPUT + self->inputs + made] = PyArray_DATA(array);
+    }
+    Fault fault = {0};
+    unsigned int before = drop_tiny(self->single);
+    if (self->work > WORTH_LETTING_GO && !PyTuple_GET_SIZE(self->calls)) {
+        Py_BEGIN_ALLOW_THREADS
+        done = run_plan(self, memory, &fault);
+        Py_END_ALLOW_THREADS
+    } else
+        done = run_plan(self, memory, &fault);
+    tiny_as_before(before);
+    if (!done)
+        raise(&fault);
+    for (i = 0; done && i < self->outputs; i++)
+        if (!self->kinds[self->inputs + i].axes)
+            PyTuple_SET_ITEM(out, i, PyArray_Return((PyArrayObject *)PyTuple_GET_ITEM(out, i)));
+end:
+    if (workspace)
+        give_back(self, workspace);
+    else
+        PyErr_NoMemory();
+    while (held)
+        Py_DECREF(arrays[--held]);
+    if (!done)
+        Py_CLEAR(out);
+    return out;
+}
+
+static PyObject *program_call(PyObject *me, PyObject *const *args, size_t flags, PyObject *names) {
+    Program *self = (Program *)me;
+    Py_ssize_t count = PyVectorcall_NARGS(flags);
+    if (count != self->inputs || (names && PyTuple_GET_SIZE(names)))
+        return PyErr_Format(PyExc_TypeError, "the program takes %zd arrays, and got %zd", self->inputs, count);
+    return run_program(self, args);
+}
+
+PyDoc_STRVAR(attempt_doc, "attempt(*arrays): as a call; None where an argument is no array of just the kind planned for.");
+
+static PyObject *program_attempt(PyObject *me, PyObject *const *args, Py_ssize_t count) {
+    Program *self = (Program *)me;
+    if (count != self->inputs)
+        Py_RETURN_NONE;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        const Kind *kind = self->kinds + i;
+        PyArrayObject *x = (PyArrayObject *)args[i];
+        if (!PyArray_CheckExact(args[i]) || PyArray_TYPE(x) != kind->type || PyArray_NDIM(x) != kind->axes ||
+            !PyArray_ISNOTSWAPPED(x) ||
+            memcmp(PyArray_DIMS(x), kind->extent, sizeof(npy_intp) * (size_t)kind->axes))
+            Py_RETURN_NONE;
+    }
+    return run_program(self, args);
+}
+
+/* Memory of a scan: what each input reads in the first step and in later ones, and by how much it moves on. */
+typedef struct {
+    Program *program;
+    Py_ssize_t steps;
+    const Py_ssize_t *role;
+    PyArrayObject **array, **even, **odd;
+    char **memory;
+} Scan;
+
+enum { STAYS = -1, ADVANCES = -2 };
+
+static void aim(const Scan *s, Py_ssize_t step) {
+    Program *self = s->program;
+    char **out = s->memory + FIRST_INPUT + self->inputs;
+    for (Py_ssize_t k = 0; k < self->outputs; k++)
+        out[k] = s->odd[k] ? PyArray_BYTES(step & 1 ? s->odd[k] : s->even[k])
+                           : PyArray_BYTES(s->even[k]) + step * self->kinds[self->inputs + k].bytes;
+    for (Py_ssize_t i = 0; i < self->inputs; i++) {
+        Py_ssize_t role = s->role[i];
+        char *at = PyArray_BYTES(s->array[i]);
+        if (role == ADVANCES)
+            at += step * self->kinds[i].bytes;
+        else if (role >= 0 && step)
+            at = PyArray_BYTES(step & 1 ? s->even[role] : s->odd[role]);
+        s->memory[FIRST_INPUT + i] = at;
+    }
+}
+
+static int run_scan(const Scan *s) {
+    Program *self = s->program;
+    int alone = !PyTuple_GET_SIZE(self->calls);
+    Py_ssize_t patience = self->work > 0 ? (Py_ssize_t)(WORK_BETWEEN_SIGNALS / self->work) + 1 : 1;
+    Fault fault = {0};
+    int done = 1;
+    for (Py_ssize_t step = 0; done && step < s->steps;) {
+        Py_ssize_t until = step + patience < s->steps ? step + patience : s->steps;
+        PyThreadState *state = alone ? PyEval_SaveThread() : NULL;
+        unsigned int before = drop_tiny(self->single);
+        for (; done && step < until; step++) {
+            aim(s, step);
+            done = run_plan(self, s->memory, &fault);
+        }
+        tiny_as_before(before);
+        if (state)
+            PyEval_RestoreThread(state);
+        if (done && PyErr_CheckSignals())
+            return 0;
+    }
+    if (!done)
+        raise(&fault);
+    return done;
+}
+
+PyDoc_STRVAR(scan_doc, "scan(steps, roles, arrays): the program so many times, as a tuple of results.\n\n"
+                       "A role is the place of the result that an input becomes, -1 for one that stays, -2 for one of "
+                       "which every step has its own along a first axis. Results that are no input's are stacked.");
+
+static PyObject *program_scan(PyObject *me, PyObject *args) {
+    Program *self = (Program *)me;
+    Py_ssize_t steps, held = 0, k;
+    PyObject *roles, *given, *out = NULL;
+    if (!PyArg_ParseTuple(args, "nO!O!", &steps, &PyTuple_Type, &roles, &PyTuple_Type, &given))
+        return NULL;
+    if (steps < 1 || PyTuple_GET_SIZE(roles) != self->inputs || PyTuple_GET_SIZE(given) != self->inputs)
+        return PyErr_Format(PyExc_ValueError, "a scan takes at least one step, and an array and a role for each input");
+    Py_ssize_t role[self->inputs + 1];
+    PyArrayObject *array[self->inputs + 1], *even[self->outputs + 1], *odd[self->outputs + 1];
+    char *memory[FIRST_INPUT + self->inputs + self->outputs];
+    char carried[self->outputs + 1];
+    memset(carried, 0, sizeof carried);
+    memset(even, 0, sizeof even);
+    memset(odd, 0, sizeof odd);
+    void *workspace = take_workspace(self);
+    int done = 0;
+    if (!workspace) {
+        PyErr_NoMemory();
+        goto end;
+    }
+    memory[WORKSPACE] = workspace;
+    memory[CONSTANTS] = self->constants;
+    for (; held < self->inputs; held++) {
+        role[held] = PyLong_AsSsize_t(PyTuple_GET_ITEM(roles, held));
+        Py_ssize_t r = role[held];
+        const Kind *kind = self->kinds + held, *other = self->kinds + self->inputs + r;
+        if (r >= self->outputs || r < ADVANCES ||
+            (r >= 0 && (kind->type != other->type || kind->bytes != other->bytes))) {
+            PyErr_SetString(PyExc_ValueError, "an input cannot become a result of another kind");
+            goto end;
+        }
+        if (r >= 0)
+            carried[r] = 1;
+        if (!(array[held] = taken(PyTuple_GET_ITEM(given, held), kind, held, r == ADVANCES ? steps : -1)))
+            goto end;
+    }
+    for (k = 0; k < self->outputs; k++) {
+        const Kind *kind = self->kinds + self->inputs + k;
+        if (!(even[k] = fresh(kind, carried[k] ? -1 : steps)) || (carried[k] && !(odd[k] = fresh(kind, -1))))
+            goto end;
+    }
+    Scan s = {self, steps, role, array, even, odd, memory};
+    if (!run_scan(&s) || !(out = PyTuple_New(self->outputs)))
+        goto end;
+    done = 1;
+    for (k = 0; k < self->outputs; k++) {
+        PyArrayObject **last = carried[k] && !(steps & 1) ? odd + k : even + k;
+        PyTuple_SET_ITEM(out, k, PyArray_Return(*last));
+        *last = NULL;
+    }
+end:
+    if (workspace)
+        give_back(self, workspace);
+    while (held)
+        Py_DECREF(array[--held]);
+    for (k = 0; k < self->outputs; k++) {
+        Py_XDECREF(even[k]);
+        Py_XDECREF(odd[k]);
+    }
+    return done ? out : NULL;
+}
+
+static PyObject *program_new(PyTypeObject *type, PyObject *args, PyObject *names) {
+    Py_buffer words, constants;
+    Py_ssize_t workspace;
+    PyObject *inputs, *outputs, *calls;
+    int single;
+    double work;
+    if (names && PyDict_GET_SIZE(names))
+        return PyErr_Format(PyExc_TypeError, "a program's parts have no names");
+    if (!PyArg_ParseTuple(args, "y*y*nO!O!O!pd", &words, &constants, &workspace, &PyTuple_Type, &inputs, &PyTuple_Type,
+                          &outputs, &PyTuple_Type, &calls, &single, &work))
+        return NULL;
+    Program *self = (Program *)type->tp_alloc(type, 0);
+    if (!self)
+        goto end;
+    self->call = program_call;
+    self->inputs = PyTuple_GET_SIZE(inputs);
+    self->outputs = PyTuple_GET_SIZE(outputs);
+    self->workspace = (size_t)workspace;
+    self->calls = Py_NewRef(calls);
+    self->single = single;
+    self->work = work;
+    self->words = malloc((size_t)words.len + 8);
+    self->constants = room((size_t)constants.len);
+    self->kinds = PyMem_Calloc((size_t)(self->inputs + self->outputs + 1), sizeof(Kind));
+    if (!self->words || !self->constants || !self->kinds) {
+        PyErr_NoMemory();
+        Py_CLEAR(self);
+        goto end;
+    }
+    memcpy(self->words, words.buf, (size_t)words.len);
+    memcpy(self->constants, constants.buf, (size_t)constants.len);
+    self->end = self->words + words.len / 8;
+    for (Py_ssize_t i = 0; i < self->inputs + self->outputs; i++) {
+        PyObject *pair = i < self->inputs ? PyTuple_GET_ITEM(inputs, i) : PyTuple_GET_ITEM(outputs, i - self->inputs);
+        if (!kind_from(pair, self->kinds + i)) {
+            Py_CLEAR(self);
+            goto end;
+        }
+    }
+end:
+    PyBuffer_Release(&words);
+    PyBuffer_Release(&constants);
+    return (PyObject *)self;
+}
+
+static int program_traverse(PyObject *me, visitproc visit, void *arg) {
+    Py_VISIT(((Program *)me)->calls);
+    return 0;
+}
+
+static int program_clear(PyObject *me) {
+    Py_CLEAR(((Program *)me)->calls);
+    return 0;
+}
+
+static void program_dealloc(PyObject *me) {
+    Program *self = (Program *)me;
+    PyObject_GC_UnTrack(me);
+    while (self->spares)
+        free(self->spare[--self->spares]);
+    free(self->words);
+    free(self->constants);
+    PyMem_Free(self->kinds);
+    program_clear(me);
+    Py_TYPE(me)->tp_free(me);
+}
+
+static PyMethodDef program_methods[] = {
+    {"attempt", (PyCFunction)(void *)program_attempt, METH_FASTCALL, attempt_doc},
+    {"scan", program_scan, METH_VARARGS, scan_doc},
+    {NULL},
+};
+
+static PyTypeObject program_type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "chainrule.core._machine.Program",
+    .tp_doc = "Program(words, constants, workspace, inputs, outputs, calls, single, work): a plan that can be called.",
+    .tp_basicsize = sizeof(Program),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL,
+    .tp_new = program_new,
+    .tp_dealloc = program_dealloc,
+    .tp_traverse = program_traverse,
+    .tp_clear = program_clear,
+    .tp_vectorcall_offset = offsetof(Program, call),
+    .tp_call = PyVectorcall_Call,
+    .tp_methods = program_methods,
+};
+
+static PyObject *kernels(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none)) {
+    return PyUnicode_FromString(in_use);
+}
+
+static PyObject *use_kernels(PyObject *Py_UNUSED(module), PyObject *name) {
+    const char *text = PyUnicode_AsUTF8(name);
+    if (!text)
+        return NULL;
+    if (!take_kernels(text))
+        return PyErr_Format(PyExc_ValueError, "this processor does not run kernels called %s: it runs %s and below", text,
+                            best_kernels());
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {
+    {"kernels", kernels, METH_NOARGS, "The instruction set in use: avx512, avx2 or baseline."},
+    {"use_kernels", use_kernels, METH_O, "Use the kernels of an instruction set from now on."},
+    {NULL},
+};
+
+static int prepare(PyObject *module) {
+    const char *wish = getenv("CHAINRULE_KERNELS");
+    if (!take_kernels(wish && *wish ? wish : best_kernels()))
+        take_kernels(best_kernels());
+    if (PyArray_ImportNumPyAPI() < 0 || PyType_Ready(&program_type) < 0)
+        return -1;
+    return PyModule_AddObjectRef(module, "Program", (PyObject *)&program_type);
+}
+
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, prepare}, {0, NULL}};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_machine",
+    .m_doc = "Plans of kernels that were compiled when the package was built.",
+    .m_methods = functions,
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC PyInit__machine(void) { return PyModuleDef_Init(&definition); }

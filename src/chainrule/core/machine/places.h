@@ -1,0 +1,100 @@
+/* Entries at places that are data, put there, and copied in another order.
+
+   TAKE and PUT, words, type, bytes of a run, runs, indices, from (memory, bytes), into (memory, bytes), entries to clear,
+   and for each index (memory, bytes, type, step, extent of its axis, bytes of its stride, its axis). An index below 0
+   counts from the end; one outside its axis is a fault, found before anything is read or written there.
+   COPY, words, bytes of an entry, axes, from (memory, bytes), into (memory, bytes), the extents, the strides in bytes. */
+
+INLINE int place_of(const int64_t *index, int64_t indices, int64_t i, char *const *memory, int64_t *place,
+                    Fault *fault) {
+    int64_t found = 0;
+    for (int64_t k = 0; k < indices; k++, index += 7) {
+        const char *at = memory[index[0]] + index[1];
+        int64_t x = index[2] == LONG ? ((const int64_t *)at)[i * index[3]] : ((const int32_t *)at)[i * index[3]];
+        int64_t inside = x < 0 ? x + index[4] : x;
+        if (inside < 0 || inside >= index[4]) {
+            *fault = (Fault){x, index[6], index[4]};
+            return 0;
+        }
+        found += inside * index[5];
+    }
+    *place = found;
+    return 1;
+}
+
+static int take(const int64_t *w, char *const *memory, Fault *fault) {
+    const char *from = memory[w[6]] + w[7];
+    char *out = memory[w[8]] + w[9];
+    size_t run = (size_t)w[3];
+    for (int64_t i = 0; i < w[4]; i++, out += run) {
+        int64_t place;
+        if (!place_of(w + 11, w[5], i, memory, &place, fault))
+            return 0;
+        if (run == 4)
+            memcpy(out, from + place, 4);
+        else if (run == 8)
+            memcpy(out, from + place, 8);
+        else
+            memcpy(out, from + place, run);
+    }
+    return 1;
+}
+
+static int put(const int64_t *w, char *const *memory, Fault *fault) {
+    const char *from = memory[w[6]] + w[7];
+    char *out = memory[w[8]] + w[9];
+    size_t run = (size_t)w[3], size = w[2] == SINGLE ? 4 : 8;
+    memset(out, 0, (size_t)w[10] * size);
+    for (int64_t i = 0; i < w[4]; i++, from += run) {
+        int64_t place;
+        if (!place_of(w + 11, w[5], i, memory, &place, fault))
+            return 0;
+        if (w[2] == SINGLE)
+            add_run_float((float *)(out + place), (const float *)from, (ptrdiff_t)(run / size));
+        else
+            add_run_double((double *)(out + place), (const double *)from, (ptrdiff_t)(run / size));
+    }
+    return 1;
+}
+
+/* The last two axes are gone through in squares, so that a transpose reads and writes whole lines of the cache. */
+#define COPY_SQUARE(TYPE)                                                                                              \
+    for (int64_t i = 0; i < down; i += 16)                                                                             \
+        for (int64_t j = 0; j < across; j += 16)                                                                       \
+            for (int64_t r = i; r < down && r < i + 16; r++)                                                           \
+                for (int64_t c = j; c < across && c < j + 16; c++)                                                     \
+                    ((TYPE *)out)[r * across + c] = *(const TYPE *)(from + r * stride[0] + c * stride[1]);
+
+static void copy_plane(const char *from, char *out, int64_t bytes, const int64_t *extent, const int64_t *stride) {
+    int64_t down = extent[0], across = extent[1];
+    if (stride[1] == bytes)
+        for (int64_t r = 0; r < down; r++)
+            memcpy(out + r * across * bytes, from + r * stride[0], (size_t)(across * bytes));
+    else if (bytes == 4) {
+        COPY_SQUARE(uint32_t)
+    } else if (bytes == 8) {
+        COPY_SQUARE(uint64_t)
+    } else {
+        COPY_SQUARE(uint8_t)
+    }
+}
+
+static void copy(const int64_t *w, char *const *memory) {
+    int64_t bytes = w[2], axes = w[3], at[MOST_AXES] = {0}, planes = 1;
+    const int64_t *extent = w + 8, *stride = extent + axes;
+    const char *from = memory[w[4]] + w[5];
+    char *out = memory[w[6]] + w[7];
+    for (int64_t axis = 0; axis < axes - 2; axis++)
+        planes *= extent[axis];
+    for (int64_t plane = 0; plane < planes; plane++) {
+        copy_plane(from, out, bytes, extent + axes - 2, stride + axes - 2);
+        out += extent[axes - 2] * extent[axes - 1] * bytes;
+        for (int64_t axis = axes - 3; axis >= 0; axis--) {
+            from += stride[axis];
+            if (++at[axis] < extent[axis])
+                break;
+            from -= at[axis] * stride[axis];
+            at[axis] = 0;
+        }
+    }
+}

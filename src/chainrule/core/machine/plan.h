@@ -1,0 +1,51 @@
+/* What a plan is made of: a flat array of 64-bit words, instruction after instruction.
+
+   An instruction begins with its operation and the number of its words. A place in memory is two words: which piece of
+   memory (the workspace, the constants, an input, an output), and how many bytes into it. Extents are in entries, strides
+   in entries unless they say bytes. codegen/instructions.py writes plans, and says the same in Python. */
+
+#ifndef CHAINRULE_PLAN_H
+#define CHAINRULE_PLAN_H
+#include <stdint.h>
+
+enum { CALL, CHAIN, PRODUCT, REDUCE, ROWS, TAKE, PUT, COPY };
+
+/* The types of entries. */
+enum { SINGLE, DOUBLE, TRUTH, LONG, INT };
+
+/* What a reduction does with the entries, and what is done with a row. */
+enum { SUM_OF, LARGEST, SMALLEST };
+enum { SOFTMAX, LOG_SOFTMAX, LOG_SUM_EXP };
+
+/* What stands in a chain's slot: contiguous entries, one entry for all, entries that are loaded by their strides, or the
+   place of a result of another kind. */
+enum { STREAM, ONE, STRIDED, RESULT };
+
+/* The operations in a chain: on vectors, one call of the C library an entry, and the rest. */
+enum {
+    MOVE, ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM, NEG, ABS, SQRT, EXP, EXPM1, LOG, LOG1P, TANH, SIGMOID, RELU, CHOSEN,
+    WHERE, GREATER, GREATER_EQUAL, LESS, LESS_EQUAL, EQUAL, NOT_EQUAL, AND, OR, NOT, XOR, SIGN, SQUARE, RECIPROCAL,
+    LOGADDEXP, ISNAN, ISINF, ISFINITE,
+    FIRST_OF_LIBRARY,
+    SIN = FIRST_OF_LIBRARY, COS, TAN, SINH, COSH, ASIN, ACOS, ATAN, ASINH, ACOSH, ATANH, EXP2, LOG2, LOG10, CBRT, ERF,
+    ERFC, FLOOR, CEIL, TRUNC, RINT,
+    FIRST_OF_TWO,
+    POW = FIRST_OF_TWO, ATAN2, HYPOT, FMOD,
+    LOAD, STORE_TRUTH, TOTAL
+};
+
+#define REGISTERS 16
+#define MOST_SLOTS 64
+#define MOST_AXES 64
+#define BLOCK_BYTES 2048
+
+/* What went wrong: an index outside its axis. */
+typedef struct {
+    int64_t index, axis, size;
+} Fault;
+
+/* Runs instructions up to the next CALL, which it gives back; the end of the plan where there is none. NULL: a fault. */
+typedef const int64_t *Executor(const int64_t *word, const int64_t *end, char *const *memory, Fault *fault);
+
+Executor execute_baseline, execute_avx2, execute_avx512;
+#endif

@@ -1,0 +1,167 @@
+/* Matrix products: a tile of the result is added up in registers, rows of the right factor several lanes at a time.
+
+   PRODUCT, words, type, rows, columns, inner, left (memory, bytes, down, across), right (the same), result (memory,
+   bytes, down), row to start from (memory or −1, bytes), after (0 nothing, 1 relu), batches and for each factor and the
+   result its stride, the same again for batches of batches, room for a panel (memory, bytes). */
+
+#if defined(OF_AVX512)
+#define MOST_ROWS 14
+#else
+#define MOST_ROWS 6
+#endif
+#define PANEL (2 * LANES)
+
+typedef struct {
+    ptrdiff_t rows, columns, inner;
+    const ENTRY *left, *right;
+    ptrdiff_t left_down, left_across, right_down, right_across;
+    ENTRY *out;
+    ptrdiff_t out_down;
+    const ENTRY *start;
+    int64_t after;
+    ENTRY *panel;
+} OF_TYPE(Product);
+
+/* m rows and `vectors` vectors of columns; of the last vector only `last` lanes are there. */
+INLINE void OF_TYPE(tile)(const int m, const int vectors, const OF_TYPE(Product) *p, const ENTRY *left,
+                          const ENTRY *right, ptrdiff_t right_down, int whole, ENTRY *out, const ENTRY *start,
+                          ptrdiff_t last) {
+    V sum[MOST_ROWS][2];
+    const ptrdiff_t inner = p->inner, down = p->left_down, across = p->left_across;
+    for (int v = 0; v < vectors; v++) {
+        V row = {0};
+        if (start)
+            row = v == vectors - 1 && last < LANES ? OF_TYPE(load_part)(start + v * LANES, last)
+                                                   : OF_TYPE(load)(start + v * LANES);
+        for (int i = 0; i < m; i++)
+            sum[i][v] = row;
+    }
+    if (whole)
+        for (ptrdiff_t k = 0; k < inner; k++, left += across, right += right_down) {
+            V row[2];
+            for (int v = 0; v < vectors; v++)
+                row[v] = OF_TYPE(load)(right + v * LANES);
+            for (int i = 0; i < m; i++) {
+                V entry = ALL(left[i * down]);
+                for (int v = 0; v < vectors; v++)
+                    sum[i][v] += entry * row[v];
+            }
+        }
+    else
+        for (ptrdiff_t k = 0; k < inner; k++, left += across, right += right_down) {
+            V row[2];
+            for (int v = 0; v < vectors; v++)
+                row[v] = v == vectors - 1 ? OF_TYPE(load_part)(right + v * LANES, last)
+                                          : OF_TYPE(load)(right + v * LANES);
+            for (int i = 0; i < m; i++) {
+                V entry = ALL(left[i * down]);
+                for (int v = 0; v < vectors; v++)
+                    sum[i][v] += entry * row[v];
+            }
+        }
+    for (int i = 0; i < m; i++)
+        for (int v = 0; v < vectors; v++) {
+            V x = p->after ? OF_TYPE(larger)(sum[i][v], (V){0}) : sum[i][v];
+            if (v == vectors - 1 && last < LANES)
+                OF_TYPE(store_part)(out + i * p->out_down + v * LANES, x, last);
+            else
+                OF_TYPE(store)(out + i * p->out_down + v * LANES, x);
+        }
+}
+
+/* All rows against one panel of columns. */
+INLINE void OF_TYPE(strip)(const int vectors, const OF_TYPE(Product) *p, const ENTRY *right, ptrdiff_t right_down,
+                           int whole, ptrdiff_t j, ptrdiff_t last) {
+    const ENTRY *left = p->left, *start = p->start ? p->start + j : 0;
+    ENTRY *out = p->out + j;
+    ptrdiff_t i = 0;
+#define TILES(m)                                                                                                       \
+    for (; i + m <= p->rows; i += m)                                                                                   \
+        OF_TYPE(tile)(m, vectors, p, left + i * p->left_down, right, right_down, whole, out + i * p->out_down, start,  \
+                      last);
+#if defined(OF_AVX512)
+    TILES(14)
+    TILES(8)
+#else
+    TILES(6)
+#endif
+    TILES(4)
+    TILES(2)
+    TILES(1)
+#undef TILES
+}
+
+/* Columns j to j + n of the right factor, one vector after the other, zeros after the last. */
+static void OF_TYPE(pack)(const OF_TYPE(Product) *p, ptrdiff_t j, ptrdiff_t n, ptrdiff_t width) {
+    const ENTRY *from = p->right + j * p->right_across;
+    ENTRY *to = p->panel;
+    for (ptrdiff_t k = 0; k < p->inner; k++, from += p->right_down, to += width) {
+        for (ptrdiff_t i = 0; i < n; i++)
+            to[i] = from[i * p->right_across];
+        for (ptrdiff_t i = n; i < width; i++)
+            to[i] = 0;
+    }
+}
+
+/* The products of rows with one column whose entries, like the rows', follow each other. */
+static void OF_TYPE(dots)(const OF_TYPE(Product) *p) {
+    for (ptrdiff_t i = 0; i < p->rows; i++) {
+        const ENTRY *row = p->left + i * p->left_down;
+        V sum = {0}, other = {0};
+        ptrdiff_t k = 0;
+        for (; k + 2 * LANES <= p->inner; k += 2 * LANES) {
+            sum += OF_TYPE(load)(row + k) * OF_TYPE(load)(p->right + k);
+            other += OF_TYPE(load)(row + k + LANES) * OF_TYPE(load)(p->right + k + LANES);
+        }
+        for (; k + LANES <= p->inner; k += LANES)
+            sum += OF_TYPE(load)(row + k) * OF_TYPE(load)(p->right + k);
+        if (k < p->inner)
+            other += OF_TYPE(load_part)(row + k, p->inner - k) * OF_TYPE(load_part)(p->right + k, p->inner - k);
+        ENTRY x = OF_TYPE(sum_of)(sum + other) + (p->start ? *p->start : 0);
+        p->out[i * p->out_down] = p->after && x < 0 ? 0 : x;
+    }
+}
+
+static void OF_TYPE(product_of)(const OF_TYPE(Product) *p) {
+    if (p->columns == 1 && p->left_across == 1 && (p->right_down == 1 || p->inner == 1)) {
+        OF_TYPE(dots)(p);
+        return;
+    }
+    for (ptrdiff_t j = 0; j < p->columns; j += PANEL) {
+        ptrdiff_t n = p->columns - j < PANEL ? p->columns - j : PANEL;
+        int vectors = n > LANES ? 2 : 1;
+        ptrdiff_t last = n - (vectors - 1) * LANES, down = p->right_down;
+        const ENTRY *right = p->right + j;
+        int whole = last == LANES;
+        if (p->right_across != 1 || p->rows > 4 * MOST_ROWS || (!whole && p->rows > MOST_ROWS)) {
+            down = vectors * LANES;
+            OF_TYPE(pack)(p, j, n, down);
+            right = p->panel;
+            whole = 1;
+        }
+        if (vectors == 2)
+            OF_TYPE(strip)(2, p, right, down, whole, j, last);
+        else
+            OF_TYPE(strip)(1, p, right, down, whole, j, last);
+    }
+}
+
+static void OF_TYPE(product)(const int64_t *w, char *const *memory) {
+    const int64_t *many = w + 20;
+    for (int64_t a = 0; a < many[4]; a++)
+        for (int64_t b = 0; b < many[0]; b++) {
+            OF_TYPE(Product) p = {
+                .rows = w[3], .columns = w[4], .inner = w[5],
+                .left = (const ENTRY *)(memory[w[6]] + w[7]) + b * many[1] + a * many[5],
+                .left_down = w[8], .left_across = w[9],
+                .right = (const ENTRY *)(memory[w[10]] + w[11]) + b * many[2] + a * many[6],
+                .right_down = w[12], .right_across = w[13],
+                .out = (ENTRY *)(memory[w[14]] + w[15]) + b * many[3] + a * many[7],
+                .out_down = w[16],
+                .start = w[17] < 0 ? 0 : (const ENTRY *)(memory[w[17]] + w[18]),
+                .after = w[19],
+                .panel = (ENTRY *)(memory[w[28]] + w[29]),
+            };
+            OF_TYPE(product_of)(&p);
+        }
+}

@@ -1,0 +1,101 @@
+/* Vectors of ENTRY and what each instruction set has of its own: parts of a vector, square roots. */
+
+#define PASTED(name, type) name##_##type
+#define NAMED(name, type) PASTED(name, type)
+#define OF_TYPE(name) NAMED(name, ENTRY)
+#define V OF_TYPE(vector)
+#define I OF_TYPE(whole)
+#define LANES ((ptrdiff_t)(VECTOR_BYTES / sizeof(ENTRY)))
+
+typedef ENTRY V __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(ENTRY)), may_alias));
+typedef WHOLE I __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(ENTRY)), may_alias));
+
+INLINE V OF_TYPE(load)(const ENTRY *p) { return *(const V *)p; }
+INLINE void OF_TYPE(store)(ENTRY *p, V x) { *(V *)p = x; }
+INLINE V OF_TYPE(all)(ENTRY x) { return x - (V){0}; }
+INLINE V OF_TYPE(select)(I mask, V x, V y) { return (V)((mask & (I)x) | (~mask & (I)y)); }
+
+#define ALL OF_TYPE(all)
+#define SELECT OF_TYPE(select)
+
+#if defined(OF_AVX512)
+INLINE V OF_TYPE(load_part)(const ENTRY *p, ptrdiff_t n) {
+    return sizeof(ENTRY) == 4 ? (V)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p)
+                              : (V)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+}
+INLINE void OF_TYPE(store_part)(ENTRY *p, V x, ptrdiff_t n) {
+    if (sizeof(ENTRY) == 4)
+        _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)x);
+    else
+        _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)x);
+}
+INLINE V OF_TYPE(root)(V x) {
+    return sizeof(ENTRY) == 4 ? (V)_mm512_sqrt_ps((__m512)x) : (V)_mm512_sqrt_pd((__m512d)x);
+}
+#elif defined(OF_AVX2)
+static const WHOLE OF_TYPE(window)[2 * VECTOR_BYTES / sizeof(ENTRY)] = {[0 ... VECTOR_BYTES / sizeof(ENTRY) - 1] = -1};
+INLINE __m256i OF_TYPE(first)(ptrdiff_t n) {
+    return _mm256_loadu_si256((const __m256i *)(OF_TYPE(window) + LANES - n));
+}
+INLINE V OF_TYPE(load_part)(const ENTRY *p, ptrdiff_t n) {
+    return sizeof(ENTRY) == 4 ? (V)_mm256_maskload_ps((const float *)p, OF_TYPE(first)(n))
+                              : (V)_mm256_maskload_pd((const double *)p, OF_TYPE(first)(n));
+}
+INLINE void OF_TYPE(store_part)(ENTRY *p, V x, ptrdiff_t n) {
+    if (sizeof(ENTRY) == 4)
+        _mm256_maskstore_ps((float *)p, OF_TYPE(first)(n), (__m256)x);
+    else
+        _mm256_maskstore_pd((double *)p, OF_TYPE(first)(n), (__m256d)x);
+}
+INLINE V OF_TYPE(root)(V x) {
+    return sizeof(ENTRY) == 4 ? (V)_mm256_sqrt_ps((__m256)x) : (V)_mm256_sqrt_pd((__m256d)x);
+}
+#else
+INLINE V OF_TYPE(load_part)(const ENTRY *p, ptrdiff_t n) {
+    V x = {0};
+    for (ptrdiff_t i = 0; i < n; i++)
+        x[i] = p[i];
+    return x;
+}
+INLINE void OF_TYPE(store_part)(ENTRY *p, V x, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i++)
+        p[i] = x[i];
+}
+INLINE V OF_TYPE(root)(V x) {
+    for (ptrdiff_t i = 0; i < LANES; i++)
+        x[i] = sizeof(ENTRY) == 4 ? __builtin_sqrtf((float)x[i]) : __builtin_sqrt(x[i]);
+    return x;
+}
+#endif
+
+INLINE I OF_TYPE(places)(void) {
+    I x;
+    for (ptrdiff_t i = 0; i < LANES; i++)
+        x[i] = (WHOLE)i;
+    return x;
+}
+
+/* The larger, the smaller; nan where one is nan. */
+INLINE V OF_TYPE(larger)(V x, V y) { return SELECT((x >= y) | (x != x), x, y); }
+INLINE V OF_TYPE(smaller)(V x, V y) { return SELECT((x <= y) | (x != x), x, y); }
+
+INLINE ENTRY OF_TYPE(sum_of)(V x) {
+    ENTRY lane[VECTOR_BYTES / sizeof(ENTRY)];
+    OF_TYPE(store)(lane, x);
+    for (ptrdiff_t n = LANES / 2; n; n /= 2)
+        for (ptrdiff_t i = 0; i < n; i++)
+            lane[i] += lane[i + n];
+    return lane[0];
+}
+INLINE ENTRY OF_TYPE(largest_of)(V x) {
+    ENTRY best = x[0];
+    for (ptrdiff_t i = 1; i < LANES; i++)
+        best = best >= x[i] || best != best ? best : x[i];
+    return best;
+}
+INLINE ENTRY OF_TYPE(smallest_of)(V x) {
+    ENTRY best = x[0];
+    for (ptrdiff_t i = 1; i < LANES; i++)
+        best = best <= x[i] || best != best ? best : x[i];
+    return best;
+}

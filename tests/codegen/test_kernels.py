@@ -1,0 +1,430 @@
+"""Every kernel of every instruction set gives what NumPy and mpmath give, for every size, stride and type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule.codegen.instructions import (
+    FIRST_INPUT,
+    OPERATION,
+    TYPES,
+    Chain,
+    Code,
+    Place,
+    Plan,
+    Reduction,
+    Row,
+    Slot,
+    bits,
+    steps_of,
+)
+
+machine = pytest.importorskip("chainrule.core._machine", reason="the kernels were not built")
+
+FLOATS = (np.float32, np.float64)
+rng = np.random.default_rng(0)
+
+
+def runs_here(name: str) -> bool:
+    """Whether this processor has an instruction set."""
+    before = machine.kernels()
+    try:
+        machine.use_kernels(name)
+    except ValueError:
+        return False
+    finally:
+        machine.use_kernels(before)
+    return True
+
+
+KERNELS = [name for name in ("baseline", "avx2", "avx512") if runs_here(name)]
+
+
+@pytest.fixture(autouse=True, params=KERNELS)
+def kernels(request: pytest.FixtureRequest) -> Any:
+    """The kernels of one instruction set, and afterwards those from before."""
+    before = machine.kernels()
+    machine.use_kernels(request.param)
+    assert machine.kernels() == request.param
+    yield request.param
+    machine.use_kernels(before)
+
+
+def made(build: Callable[[Plan, list[Place], Place], None], arrays: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    """What one instruction makes of arrays; of a view the machine is given all that it is a view of."""
+    bases = [x if x.base is None else x.base for x in arrays]
+    sizes = {FIRST_INPUT + i: x.nbytes for i, x in enumerate(bases)}
+    out = Place(FIRST_INPUT + len(arrays), 0, shape, steps_of(shape), np.dtype(dtype))
+    plan = Plan({**sizes, out.memory: out.size * out.dtype.itemsize})
+    places = [
+        Place(
+            FIRST_INPUT + i,
+            x.__array_interface__["data"][0] - base.__array_interface__["data"][0],
+            x.shape,
+            tuple([s // x.itemsize for s in x.strides]),
+            x.dtype,
+        )
+        for i, (x, base) in enumerate(zip(arrays, bases, strict=True))
+    ]
+    build(plan, places, out)
+    plan.check()
+    kinds = tuple([(x.dtype.num, x.shape) for x in bases])
+    program = machine.Program(
+        np.array(plan.words, np.int64),
+        plan.constants,
+        plan.workspace.size,
+        kinds,
+        ((out.dtype.num, shape),),
+        (),
+        False,
+        1,
+    )
+    return program(*bases)[0]
+
+
+def product(x: Any, y: Any, *, start: Any = None, relu: bool = False) -> Any:
+    """A matrix product by the machine."""
+    arrays = [x, y] if start is None else [x, y, start]
+
+    def build(plan: Plan, places: list[Place], out: Place) -> None:
+        plan.product(*places[:2], out, start=places[2] if start is not None else None, relu=relu)
+
+    return made(build, arrays, (x.shape[0], y.shape[1]), x.dtype)
+
+
+def laid(x: Any, layout: str) -> Any:
+    """The same matrix in memory by rows, by columns, with gaps, or backwards."""
+    if layout == "columns":
+        return np.ascontiguousarray(x.T).T
+    if layout == "gaps":
+        wide = np.full((x.shape[0], 2 * x.shape[1] + 3), 7, x.dtype)
+        wide[:, 1 : 2 * x.shape[1] + 1 : 2] = x
+        return wide[:, 1 : 2 * x.shape[1] + 1 : 2]
+    if layout == "backwards":
+        return np.ascontiguousarray(x[::-1, ::-1])[::-1, ::-1]
+    return x
+
+
+def tolerance(dtype: Any) -> dict[str, float]:
+    return {"rtol": 1e-12, "atol": 1e-12} if dtype == np.float64 else {"rtol": 1e-4, "atol": 1e-4}
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("axis", range(3))
+def test_products_of_every_size(axis, dtype):
+    for other in (1, 5, 33):
+        for size in range(1, 71):
+            extents = [other] * 3
+            extents[axis] = size
+            rows, inner, columns = extents
+            x, y = rng.normal(size=(rows, inner)).astype(dtype), rng.normal(size=(inner, columns)).astype(dtype)
+            np.testing.assert_allclose(product(x, y), x @ y, **tolerance(dtype))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("left", ["rows", "columns", "gaps", "backwards"])
+@pytest.mark.parametrize("right", ["rows", "columns", "gaps", "backwards"])
+def test_products_of_every_layout(left, right, dtype):
+    for rows, inner, columns in [(1, 1, 1), (3, 17, 1), (1, 20, 40), (16, 3, 33), (70, 9, 70), (40, 64, 10)]:
+        x, y = rng.normal(size=(rows, inner)).astype(dtype), rng.normal(size=(inner, columns)).astype(dtype)
+        start = rng.normal(size=columns).astype(dtype)
+        found = product(laid(x, left), laid(y, right), start=start, relu=True)
+        np.testing.assert_allclose(found, np.maximum(x @ y + start, 0), **tolerance(dtype))
+
+
+def test_a_product_keeps_nan_and_infinity():
+    x = np.array([[1.0, 2.0], [np.inf, 1.0], [np.nan, 0.0]])
+    found = product(x, np.eye(2), relu=True)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(found, np.maximum(x @ np.eye(2), 0))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_products_of_many_matrices(dtype):
+    x, y = rng.normal(size=(3, 4, 5, 6)).astype(dtype), rng.normal(size=(1, 4, 6, 7)).astype(dtype)
+
+    def build(plan: Plan, places: list[Place], out: Place) -> None:
+        sides = [p._replace(shape=p.shape[2:], strides=p.strides[2:]) for p in (*places, out)]
+        plan.product(*sides, batch=[(4, 30, 42, 35), (3, 120, 0, 140)])
+
+    np.testing.assert_allclose(made(build, [x, y], (3, 4, 5, 7), dtype), x @ y, **tolerance(dtype))
+
+
+REDUCED = {Reduction.SUM: np.sum, Reduction.LARGEST: np.max, Reduction.SMALLEST: np.min}
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("kind", REDUCED)
+@pytest.mark.parametrize("axis", range(3))
+def test_reductions_of_every_size(axis, kind, dtype):
+    for size in [*range(1, 71), 9001]:
+        shape = [2, 5, 3]
+        shape[axis] = size
+        for extents in (shape, [1, shape[1], 1], [shape[0], shape[1], 1]):
+            x = rng.normal(size=extents).astype(dtype)
+
+            def build(plan: Plan, places: list[Place], out: Place, extents: Any = extents) -> None:
+                plan.reduce(kind, *places, out, tuple(extents), 2.0)
+
+            found = made(build, [x], (extents[0], extents[2]), dtype)
+            loose = {"rtol": 1e-12, "atol": 1e-12} if dtype == np.float64 else {"rtol": 1e-5, "atol": 1e-3}
+            np.testing.assert_allclose(found, REDUCED[kind](x, axis=1) / 2, **loose)
+
+
+def test_extremes_find_nan():
+    for size in (1, 7, 40):
+        for place in range(size):
+            x = np.arange(float(size))
+            x[place] = np.nan
+            for kind, extents in ((Reduction.LARGEST, (1, size, 1)), (Reduction.SMALLEST, (1, 1, size))):
+
+                def build(
+                    plan: Plan, places: list[Place], out: Place, kind: Any = kind, extents: Any = extents
+                ) -> None:
+                    plan.reduce(kind, *places, out, extents, 1.0)
+
+                found = made(build, [x], (extents[0] * extents[2],), float)
+                assert np.isnan(found[place if extents[2] > 1 else 0])
+
+
+def softmax(x: Any) -> Any:
+    grown = np.exp(x - x.max(-1, keepdims=True))
+    return grown / grown.sum(-1, keepdims=True)
+
+
+ROWS = {
+    Row.SOFTMAX: softmax,
+    Row.LOG_SOFTMAX: lambda x: x - np.log(np.exp(x).sum(-1, keepdims=True)),
+    Row.LOG_SUM_EXP: lambda x: np.log(np.exp(x).sum(-1)),
+}
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("kind", ROWS)
+def test_rows_of_every_size(kind, dtype):
+    for n in range(1, 71):
+        x = rng.normal(size=(3, n)).astype(dtype)
+        right = ROWS[kind](x)
+        found = made(lambda plan, places, out: plan.rows(kind, *places, out), [x], right.shape, dtype)
+        np.testing.assert_allclose(found, right, **tolerance(dtype))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.bool_, np.int64])
+def test_copies_of_every_layout(dtype):
+    for shape in [(1, 1), (3, 70), (70, 3), (17, 33)]:
+        x = rng.integers(0, 2 if dtype == np.bool_ else 100, shape).astype(dtype)
+        for layout in ("rows", "columns", "gaps", "backwards"):
+            view = laid(x, layout)
+            found = made(lambda plan, places, out: plan.copy(*places, out), [view], shape, dtype)
+            np.testing.assert_array_equal(found, x)
+    x = np.arange(2 * 3 * 4 * 5).astype(dtype).reshape(2, 3, 4, 5)
+    found = made(lambda plan, places, out: plan.copy(*places, out), [x.transpose(3, 1, 0, 2)], (5, 3, 2, 4), dtype)
+    np.testing.assert_array_equal(found, x.transpose(3, 1, 0, 2))
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int32])
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_entries_are_picked_and_put(dtype, kind):
+    for size in range(1, 71):
+        x = rng.normal(size=(size, 3)).astype(dtype)
+        rows = rng.integers(-size, size, 40).astype(kind)
+
+        def taken(plan: Plan, places: list[Place], out: Place, size: int = size) -> None:
+            run = 3 * out.dtype.itemsize
+            plan.places(Code.TAKE, places[0], out, run, [(places[1], 0, size, run)])
+
+        np.testing.assert_array_equal(made(taken, [x, rows], (40, 3), dtype), x[rows])
+        pairs = rng.integers(-3, 3, 40).astype(kind)
+
+        def both(plan: Plan, places: list[Place], out: Place, size: int = size) -> None:
+            one = out.dtype.itemsize
+            plan.places(Code.PUT, places[0], out, one, [(places[1], 0, size, 3 * one), (places[2], 1, 3, one)])
+
+        given = rng.normal(size=40).astype(dtype)
+        right = np.zeros((size, 3), dtype)
+        np.add.at(right, (rows, pairs), given)
+        np.testing.assert_allclose(made(both, [given, rows, pairs], (size, 3), dtype), right, rtol=1e-5)
+
+
+@pytest.mark.parametrize("code", [Code.TAKE, Code.PUT])
+@pytest.mark.parametrize("wrong", [5, -6, 10**15, -(10**15)])
+def test_an_index_outside_is_refused_before_memory_is_touched(code, wrong):
+    places = np.array([0, wrong, 1])
+    given, shape = (np.ones(5), (3,)) if code is Code.TAKE else (np.ones(3), (5,))
+
+    def build(plan: Plan, found: list[Place], out: Place) -> None:
+        plan.places(code, found[0], out, 8, [(found[1], 0, 5, 8)])
+
+    with pytest.raises(IndexError, match=f"index {wrong} is out of bounds for axis 0 with size 5"):
+        made(build, [given, places], shape, float)
+
+
+# Chains
+
+
+def chained(name: str, arrays: Any, dtype: Any, shape: Any = None, out_dtype: Any = None) -> Any:
+    """One elementwise operation on arrays, broadcast to a shape."""
+    shape = shape or np.broadcast_shapes(*[np.shape(x) for x in arrays])
+
+    def build(plan: Plan, places: list[Place], out: Place) -> None:
+        chain = Chain(np.dtype(dtype), out.shape)
+        operands = []
+        for x, place in zip(arrays, places, strict=True):
+            strides = tuple([s // x.itemsize for s in np.broadcast_to(x, shape).strides])
+            whole = place._replace(shape=shape, strides=strides)
+            if not any(strides):
+                operands.append(chain.slot(Slot.ONE, whole))
+            elif whole.contiguous and whole.dtype == dtype:
+                operands.append(chain.slot(Slot.STREAM, whole))
+            else:
+                operands.append(chain.register())
+                chain.operate("load", operands[-1], chain.slot(Slot.STRIDED, whole))
+        if out_dtype is None:
+            chain.operate(name, chain.slot(Slot.STREAM, out), *operands)
+        else:
+            into = chain.register()
+            chain.operate(name, into, *operands)
+            chain.operations.append((OPERATION["store_truth"], chain.slot(Slot.RESULT, out), into, into, into))
+        chain.written(plan)
+
+    return made(build, arrays, shape, out_dtype or dtype)
+
+
+EXACT: dict[str, Callable[..., Any]] = {
+    "identity": lambda x: x, "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide,
+    "maximum": np.maximum, "minimum": np.minimum, "neg": np.negative, "abs": np.abs, "sqrt": np.sqrt,
+    "relu": lambda x: np.maximum(x, 0), "sign": np.sign, "square": np.square, "reciprocal": np.reciprocal,
+    "where": lambda c, x, y: np.where(c, x, y), "chosen": lambda x, w: np.where(w == 0, 0, x * w), "floor": np.floor,
+    "ceil": np.ceil, "trunc": np.trunc, "rint": np.rint,
+}  # fmt: skip
+TRUTHS: dict[str, Callable[..., Any]] = {
+    "greater": np.greater, "greater_equal": np.greater_equal, "less": np.less, "less_equal": np.less_equal,
+    "equal": np.equal, "not_equal": np.not_equal, "logical_and": np.logical_and, "logical_or": np.logical_or,
+    "logical_not": np.logical_not, "logical_xor": np.logical_xor, "isnan": np.isnan, "isinf": np.isinf,
+    "isfinite": np.isfinite,
+}  # fmt: skip
+EDGES = [0.0, -0.0, 1.0, -1.0, 0.5, 3e38, -3e38, np.inf, -np.inf, np.nan, 1e-30]
+TWO = {"add", "sub", "mul", "div", "maximum", "minimum", "chosen", *TRUTHS} - {
+    "logical_not",
+    "isnan",
+    "isinf",
+    "isfinite",
+}
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", [*EXACT, *TRUTHS])
+def test_simple_operations_are_exact(name, dtype):
+    grid = np.array(np.meshgrid(EDGES, EDGES, [0.0, 2.0, np.nan])).reshape(3, -1).astype(dtype)
+    with np.errstate(all="ignore"):
+        for n in [*range(1, 71), grid.shape[1]]:
+            inputs = [
+                np.ascontiguousarray(row[-n:]) for row in grid[: 3 if name == "where" else 2 if name in TWO else 1]
+            ]
+            right = (EXACT.get(name) or TRUTHS[name])(*inputs)
+            found = chained(name, inputs, dtype, out_dtype=np.bool_ if name in TRUTHS else None)
+            np.testing.assert_array_equal(found, right)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_operands_of_every_layout_and_type(dtype):
+    for n in (1, 5, 16, 70):
+        shape = (4, n, 3)
+        for other in [(4, n, 3), (n, 3), (3,), (4, 1, 1), (n, 1), (1, 1, 1)]:
+            for kind in (np.float32, np.float64, np.bool_, np.int64, np.int32):
+                x = rng.normal(size=shape).astype(dtype)
+                y = rng.integers(-9, 9, other).astype(kind)
+                np.testing.assert_array_equal(chained("add", [x, y], dtype, shape), x + y.astype(dtype))
+
+
+SMOOTH = ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "sin", "cos", "erf", "log2", "cbrt")
+
+
+def right_digits(name: str, x: Any) -> Any:
+    """The values of a function to 40 digits, rounded to double."""
+    mpmath = pytest.importorskip("mpmath")
+    own = {"sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)), "log2": lambda x: mpmath.log(x, 2),
+           "cbrt": lambda x: mpmath.sign(x) * mpmath.cbrt(abs(x))}  # fmt: skip
+    function = own.get(name) or getattr(mpmath, name)
+    with mpmath.workdps(40):
+        return np.array([float(function(mpmath.mpf(float(v)))) for v in x])
+
+
+def range_of(name: str, dtype: Any, n: int) -> Any:
+    """Numbers all over the range of a function, the smallest too."""
+    top = float(np.log(np.finfo(dtype).max))
+    tiny = float(np.finfo(dtype).smallest_subnormal)
+    sizes = np.exp(rng.uniform(np.log(tiny), top if name in ("log", "log1p", "log2", "cbrt") else np.log(top), n))
+    if name in ("log", "log2"):
+        return np.concatenate([sizes, rng.uniform(0.5, 2, n)]).astype(dtype)
+    if name == "log1p":
+        return np.concatenate([sizes, -np.exp(rng.uniform(np.log(tiny), 0, n)), rng.uniform(-0.9, 2, n)]).astype(dtype)
+    near = rng.uniform(-2, 2, n)
+    lower = -1.05 * top if name == "exp" else -top
+    return np.concatenate([sizes, -sizes, near, rng.uniform(lower, top, n)]).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", SMOOTH)
+def test_smooth_functions_to_the_last_digits(name, dtype):
+    x = range_of(name, dtype, 400)
+    right, found = right_digits(name, x), chained(name, [x], dtype)
+    rounded = right.astype(dtype)
+    unit = np.spacing(np.maximum(np.abs(rounded), np.finfo(dtype).smallest_normal)).astype(np.float64)
+    off = np.abs(found.astype(np.float64) - right) / unit
+    off = off[np.isfinite(rounded)]
+    most = 4 if name == "cbrt" else 2  # the C library's own cube root is as far off
+    assert off.max() <= most, f"{off.max():.2f} units in the last place"
+    np.testing.assert_array_equal(np.isinf(found), np.isinf(rounded))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", ["exp", "expm1", "log", "log1p", "tanh"])
+def test_smooth_functions_at_the_edges(name, dtype):
+    x = np.array([*EDGES, -2.0, 1e4, -1e4], dtype)
+    with np.errstate(all="ignore"):
+        right = getattr(np, name)(x)
+    found = chained(name, [x], dtype)
+    np.testing.assert_allclose(found, right, rtol=4 * np.finfo(dtype).eps)
+    np.testing.assert_array_equal(np.signbit(found[right == 0]), np.signbit(right[right == 0]))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_logaddexp(dtype):
+    x, y = np.array(np.meshgrid([*EDGES, 5.0, -5.0, 700.0], [*EDGES, 4.0, -700.0])).reshape(2, -1).astype(dtype)
+    with np.errstate(all="ignore"):
+        right = np.logaddexp(x, y)
+    np.testing.assert_allclose(chained("logaddexp", [x, y], dtype), right, rtol=8 * np.finfo(dtype).eps)
+
+
+def test_totals_of_every_size():
+    for dtype in FLOATS:
+        for n in [*range(1, 71), 5000]:
+            x = rng.normal(size=n).astype(dtype)
+
+            def build(plan: Plan, places: list[Place], out: Place, dtype: Any = dtype, n: int = n) -> None:
+                chain = Chain(np.dtype(dtype), (n,))
+                into = chain.register()
+                chain.operate("square", into, chain.slot(Slot.STREAM, places[0]))
+                total = (OPERATION["total"], chain.slot(Slot.RESULT, out), into, bits(2.0), into)
+                chain.operations.append(total)
+                chain.written(plan)
+
+            np.testing.assert_allclose(made(build, [x], (), dtype), np.sum(x * x) / 2, rtol=1e-5)
+
+
+def test_types_are_those_of_the_machine():
+    assert list(TYPES) == [np.dtype(t) for t in (np.float32, np.float64, np.bool_, np.int64, np.int32)]
+    with pytest.raises(ValueError, match="does not run kernels called sse9"):
+        machine.use_kernels("sse9")
+
+
+def test_a_place_outside_its_memory_is_refused():
+    plan = Plan({2: 8})
+    plan.copy(Place(2, 0, (2,), (1,), np.dtype(float)), Place(2, 0, (2,), (1,), np.dtype(float)))
+    with pytest.raises(AssertionError, match="does not lie in the 8 bytes"):
+        plan.check()

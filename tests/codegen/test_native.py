@@ -1,0 +1,210 @@
+"""Programs on the kernel machine give what the engine gives, from any thread, and leave arguments and results alone."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import weakref
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from oracles import close  # pyright: ignore[reportMissingImports]  (conftest)
+from programs import PROGRAMS  # pyright: ignore[reportMissingImports]  (conftest)
+from test_random_programs import SHAPES, function, programs  # pyright: ignore[reportMissingImports]
+
+import chainrule as cr
+
+machine = pytest.importorskip("chainrule.core._machine", reason="the kernels were not built")
+rng = np.random.default_rng(0)
+LOWER = [name for name in ("baseline", "avx2") if name != machine.kernels()]
+
+
+@pytest.fixture
+def lower(request: pytest.FixtureRequest) -> Any:
+    """The kernels of a lower instruction set."""
+    before = machine.kernels()
+    try:
+        machine.use_kernels(request.param)
+    except ValueError:
+        pytest.skip(f"this processor does not run {request.param}")
+    yield request.param
+    machine.use_kernels(before)
+
+
+def compared(f: Any, *args: Any, tolerance: float = 1e-12) -> Any:
+    """A compiled function that gave what the function gives."""
+    compiled = cr.compile(f, target="native")
+    found, right = cr.core.tree.flatten(compiled(*args))[0], cr.core.tree.flatten(f(*args))[0]
+    for x, y in zip(found, right, strict=True):
+        close(getattr(x, "data", x), getattr(y, "data", y), tolerance, "a result of the kernels")
+    assert compiled.needs_version().native is not None
+    return compiled
+
+
+@pytest.mark.parametrize("lower", LOWER, indirect=True)
+@pytest.mark.parametrize("name", ["classifier", "picked by data", "masks of data"])
+def test_programs_on_lower_instruction_sets(lower, name):
+    f, args = PROGRAMS[name]
+    assert f"({lower})" in compared(f, *args).explain()
+
+
+@settings(derandomize=True, database=None, deadline=None, max_examples=60)
+@given(programs())
+def test_random_programs_agree(steps):
+    f = cr.value_and_grad(function(steps), argnums=(0, 1, 2, 3))
+    own = np.random.default_rng(len(str(steps)))
+    args = [own.normal(size=shape) if shape else float(own.normal()) for shape in SHAPES]
+    compared(f, *args)
+    single = [np.float32(x) if isinstance(x, float) else x.astype(np.float32) for x in args]
+    right = cr.core.tree.flatten(cr.compile(f, target="numpy")(*single))[0]
+    for x, y in zip(cr.core.tree.flatten(cr.compile(f, target="native")(*single))[0], right, strict=True):
+        assert x.dtype == y.dtype
+        close(x, y, 2e-4, "single precision")
+
+
+def step(w1: Any, b1: Any, w2: Any, x: Any, y: Any) -> Any:
+    """A step of training that leaves nothing out: products, chains, reductions, look-ups."""
+
+    def loss(w1: Any, b1: Any, w2: Any) -> Any:
+        return cr.cross_entropy(cr.relu(x @ w1 + b1) @ w2, y) + 0.01 * cr.sum(w1 * w1)
+
+    value, slopes = cr.value_and_grad(loss, argnums=(0, 1, 2))(w1, b1, w2)
+    return value, *[p - 0.1 * slope for p, slope in zip((w1, b1, w2), slopes, strict=True)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("batch", [1, 2, 15, 16, 33])
+@pytest.mark.parametrize("width", [1, 5, 17, 40])
+def test_steps_of_every_size(width, batch, dtype):
+    args = [rng.normal(size=shape).astype(dtype) for shape in ((7, width), (width,), (width, 3), (batch, 7))]
+    compiled = compared(step, *args, rng.integers(0, 3, batch), tolerance=1e-12 if dtype == np.float64 else 1e-5)
+    assert not compiled.needs_version().by_numpy
+
+
+def arguments() -> list[Any]:
+    return [rng.normal(size=shape) for shape in ((7, 5), (5,), (5, 3), (9, 7))] + [rng.integers(0, 3, 9)]
+
+
+def test_results_are_fresh_and_arguments_are_not_written():
+    args = arguments()
+    before = [x.copy() for x in args]
+    compiled = cr.compile(step)
+    first = compiled(*args)
+    kept = [np.array(x) for x in first]
+    for _ in range(3):
+        compiled(*[x * 2 for x in args[:-1]], args[-1])
+    for x, y in zip([*first, *args], [*kept, *before], strict=True):
+        np.testing.assert_array_equal(x, y)
+    same = cr.compile(lambda x: (x, x, x + 1, x.T))(args[0])
+    for x in same:
+        assert not np.shares_memory(x, args[0])
+        x += 1
+    np.testing.assert_array_equal(args[0], before[0])
+    assert same[0].sum() == same[1].sum()
+
+
+def test_arguments_of_any_layout():
+    args = arguments()
+    compiled = cr.compile(step)
+    right = compiled(*args)
+    wide = np.zeros((18, 14))
+    wide[::2, ::2] = args[3]
+    odd = [np.asfortranarray(args[0]), args[1][::-1].copy()[::-1], args[2], wide[::2, ::2], args[4]]
+    big = [args[0], args[1], args[2], args[3].astype(">f8"), args[4]]
+    for other in (odd, big):
+        for x, y in zip(compiled(*other), right, strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-14)
+
+
+def test_threads_get_their_own_results():
+    compiled = cr.compile(step)
+    sets = [arguments() for _ in range(8)]
+    sets = [[x * (k + 1) if k % 2 else x for x in args[:-1]] + [args[-1]] for k, args in enumerate(sets)]
+    right = [compiled(*args) for args in sets]
+    large = cr.compile(lambda x, y: cr.tanh(x @ y).sum(axis=0))  # long enough for the lock to be let go
+    x, y = rng.normal(size=(120, 120)), rng.normal(size=(120, 120))
+    whole = [large(k * x, y) for k in range(8)]
+    wrong: list[Any] = []
+
+    def work(k: int) -> None:
+        for _ in range(60):
+            if not all([np.array_equal(a, b) for a, b in zip(compiled(*sets[k]), right[k], strict=True)]):
+                wrong.append(k)
+            if not np.array_equal(large(k * x, y), whole[k]):
+                wrong.append(k)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_child_that_was_forked_computes_too():
+    compiled, args = cr.compile(step), arguments()
+    right = float(compiled(*args)[0])
+    child = os.fork()
+    if not child:
+        os._exit(0 if float(compiled(*args)[0]) == right else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_an_index_outside_is_an_error_as_in_numpy():
+    compiled = cr.compile(lambda x, i: x[i] * 2)
+    x = np.arange(6.0).reshape(3, 2)
+    np.testing.assert_array_equal(compiled(x, np.array([2, -1])), x[[2, -1]] * 2)
+    for wrong in (3, -4):
+        with pytest.raises(IndexError, match=f"index {wrong} is out of bounds for axis 0 with size 3"):
+            compiled(x, np.array([0, wrong]))
+    np.testing.assert_array_equal(compiled(x, np.array([0, 1])), x[:2] * 2)
+
+
+def test_what_has_no_kernel_runs_through_numpy_and_is_told():
+    compiled = compared(lambda x: cr.sum(cr.inv(x) @ x + cr.cumsum(x, axis=0)), rng.normal(size=(4, 4)) + 4 * np.eye(4))
+    assert "Without a kernel, and so through NumPy: 1 cumsum, 1 inv" in compiled.explain()
+    empty = cr.compile(lambda x: cr.sum(x * 2))
+    assert empty(np.zeros((0, 3))) == 0
+    assert "Not on kernels: an array without entries" in empty.explain()
+
+
+def test_numbers_take_the_type_of_what_they_meet():
+    x = np.ones(3, np.float32)
+    for rate in (0.1, np.float32(0.1), np.float64(0.1)):
+        f = lambda x, rate: (x - rate * x, x > rate, rate * 2 + 1)  # noqa: E731
+        found, right = cr.compile(f)(x, rate), f(x, rate)
+        for a, b in zip(found, right, strict=True):
+            assert np.asarray(a).dtype == np.asarray(b).dtype
+            np.testing.assert_array_equal(a, b)
+
+
+def test_many_lines_in_one_chain_find_their_registers():
+    def f(x: Any, y: Any) -> Any:
+        held = [x, y, x * y]
+        for k in range(120):
+            held.append(cr.tanh(held[-1]) + held[-3] * (1.0 + 0.01 * k) - held[k // 2])
+        return sum(held[::7])
+
+    compared(f, *rng.normal(size=(2, 9, 70)) / 10, tolerance=1e-9)
+
+
+def test_programs_are_freed():
+    def made() -> Any:
+        compiled = cr.compile(step)
+        compiled(*arguments())
+        return weakref.ref(compiled.needs_version())
+
+    version = made()
+    gc.collect()
+    assert version() is None
+
+
+@pytest.mark.parametrize("target", ["fortran", "c"])
+def test_an_unknown_target_is_refused(target):
+    with pytest.raises(cr.errors.DtypeError, match="runs on native or numpy"):
+        cr.compile(step, target=target)
