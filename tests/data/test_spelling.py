@@ -60,11 +60,23 @@ def test_points_between_thousands_are_no_decimals_where_that_was_said(tmp_path):
         (["1.200 €", "2.950 €", "12.000 €", "1.000 €"], [1200, 2950, 12000, 1000]),
         (["1 200,50 €", "950,25 €", "12 €", "3,5 €"], [1200.5, 950.25, 12, 3.5]),
         (["£5", "£6.50", "£-7", "£1e3"], [5, 6.5, -7, 1000]),
+        (["12 kg", "3.5kg", "-4 kg", "1e2 kg"], [12, 3.5, -4, 100]),
+        (["1.234,5 km/h", "7 km/h", "8,25 km/h", "9 km/h"], [1234.5, 7, 8.25, 9]),
+        (["3 m²", "4.5 m²", "5 m²", "6 m²"], [3, 4.5, 5, 6]),
+        (["20 sq ft", "30 sq ft", "40.5 sq ft", "5 sq ft"], [20, 30, 40.5, 5]),
+        (["-3 °C", "21.5 °C", "0 °C", "+4 °C"], [-3, 21.5, 0, 4]),
+        (["36 months", "60 months", "36 months", "12 months"], [36, 60, 36, 12]),
+        (["USD 1,200", "USD 950", "USD 12,000", "USD 1"], [1200, 950, 12000, 1]),
+        (["CHF 1'200.50", "CHF 950", "CHF -3", "CHF 7"], [1200.5, 950, -3, 7]),
+        (["1 200 EUR", "950 EUR", "12 EUR", "7 EUR"], [1200, 950, 12, 7]),
+        (["($1,234.50)", "$2", "$(3)", "-$4"], [-1234.5, 2, -3, -4]),
+        (["(12 kg)", "3 kg", "4 kg", "5 kg"], [-12, 3, 4, 5]),
+        (["−3 °C", "21.5 °C", "−0.5 °C", "4 °C"], [-3, 21.5, -0.5, 4]),
     ],
 )
 def test_units_on_which_a_whole_column_agrees_are_understood_and_said(tmp_path, cells, numbers):
     path = table(tmp_path / "t.csv", cells)
-    with pytest.warns(DataWarning, match=r"column 'price': numbers with .* beside them; '.*' is read as") as told:
+    with pytest.warns(DataWarning, match=r"column 'price': numbers with .* beside them.*; .* is read as") as told:
         read = read_table(path, target="y", standardize=False, dtype=float)
     assert column(read).tolist() == numbers
     assert len([note for note in told if "beside them" in str(note.message)]) == 1
@@ -73,6 +85,68 @@ def test_units_on_which_a_whole_column_agrees_are_understood_and_said(tmp_path, 
     assert column(again).tolist() == numbers
     assert read.columns.encode({"price": cells})[:, 0].tolist() == np.float32(numbers).tolist()
     assert read.columns.encode({"price": [4.5]})[:, 0].tolist() == [4.5]
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers", "words"),
+    [
+        (["(1,234.50)", "2", "(3)", "4.25"], [-1234.5, 2, -3, 4.25], r"thousands=','\) and brackets"),
+        (["(5)", "2", "3", "4"], [-5, 2, 3, 4], "brackets around those below 0"),
+        (["−5", "2.5", "−1e2", "4"], [-5, 2.5, -100, 4], "'−' for a minus"),
+        (["–5", "2", "3", "4"], [-5, 2, 3, 4], "'–' for a minus"),
+        (["1 200", "12", "3", "1 000 000"], [1200, 12, 3, 1e6], r"thousands=' '\)"),
+        (["1\u202f200,5", "12", "3", "4"], [1200.5, 12, 3, 4], r"a decimal comma .* and ' ' between"),
+        (["1\u2009200", "12", "3", "4"], [1200, 12, 3, 4], "' ' between thousands"),
+        (["1'200.5", "12", "3", "1’000"], [1200.5, 12, 3, 1000], "between thousands"),
+        (["1.200,5", "12", "3", "1.000"], [1200.5, 12, 3, 1000], r"a decimal comma .* and '\.' between"),
+        (["12,34,567.5", "1,00,000", "3", "4"], [1234567.5, 100000, 3, 4], "',' between thousands"),
+    ],
+)
+def test_marks_that_leave_no_doubt_are_understood_and_said(tmp_path, cells, numbers, words):
+    path = table(tmp_path / "t.csv", cells)
+    with pytest.warns(DataWarning, match=rf"column 'price': numbers with .*{words}.*; .* is read as"):
+        read = read_table(path, target="y", standardize=False, dtype=float)
+    assert column(read).tolist() == numbers
+    again = read_table(path, columns=Columns.from_dict(json.loads(json.dumps(read.columns.to_dict()))), dtype=float)
+    assert column(again).tolist() == numbers
+
+
+AMOUNTS_IN_WORDS = [
+    (lambda i: f"{i}.5 {'kg' if i % 2 else 'lb'}", "numbers with kg, lb beside them stay texts"),
+    (lambda i: f"{i}.5 kg" if i % 2 else f"{i}.5", "numbers with kg or nothing beside them stay texts"),
+    (lambda i: f"{i}.5{'kM'[i % 2]}", "numbers with M, k beside them stay texts"),
+    (lambda i: f"{100 + i},{500 + i} km", "'100,500 km' may be read in more than one way, so it stays text"),
+]
+
+
+@pytest.mark.parametrize(("cell", "words"), AMOUNTS_IN_WORDS)
+def test_amounts_in_several_units_or_with_doubtful_marks_stay_texts_and_that_is_said(tmp_path, cell, words):
+    with pytest.warns(DataWarning, match=f"column 'price': {words}"):
+        read = read_table(table(tmp_path / "t.csv", [cell(i) for i in range(30)]), target="y", keep=["price"])
+    assert read.columns.spelling.columns == ()
+    assert read.x.shape[1] == 30
+
+
+@pytest.mark.parametrize("word", ["Room {}", "Q{}", "k{}", "{}-{}", "{} x 3", "A{}B", "{}/4", "v1.{}", "{}:30", "#{}"])
+def test_names_with_numbers_in_them_stay_texts_without_a_word(tmp_path, word):
+    cells = [word.format(i % 4 + 1, i % 4 + 5) for i in range(24)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        read = read_table(table(tmp_path / "t.csv", cells), target="y", keep=["price"])
+    assert read.columns.spelling.columns == ()
+
+
+def test_a_cell_without_a_number_among_amounts_is_named_and_can_be_taken_for_missing(tmp_path):
+    cells = [f"{i}.5 kg" for i in range(60)]
+    cells[7] = "n/k"
+    path = table(tmp_path / "t.csv", cells)
+    with pytest.raises(DataError, match=r"column 'price', row 8: 'n/k' is not a number.*missing=\"n/k\" would take"):
+        read_table(path, target="y", max_categories=20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        read = read_table(path, target="y", missing=["n/k"], standardize=False, dtype=float)
+    assert any("misses 1 of 60" in note for note in read.notes)
+    assert column(read)[8] == 8.5
 
 
 @pytest.mark.parametrize(

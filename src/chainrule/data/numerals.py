@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import polars as pl
 
-SPACES = " \u00a0\u202f"
-"""The usual one, and two that do not break a line: what spreadsheets put between thousands."""
+SPACES = " \u00a0\u202f\u2009\u2007"
+"""The usual one, two that do not break a line, a thin one and one as wide as a digit: what stands between thousands."""
 
 NUMBER = rf"[+-]?[0-9](?:[0-9.,'’{SPACES}]*[0-9])?"
 LOOKALIKES = {

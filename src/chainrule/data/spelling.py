@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.data.block import any_by_column, stacked
 from chainrule.data.library import polars
-from chainrule.data.numerals import SPACES
+from chainrule.data.numerals import NUMBER, SPACES
 from chainrule.errors import DataError
 
 if TYPE_CHECKING:
@@ -19,51 +20,105 @@ if TYPE_CHECKING:
 MARKS = {"": "", ",": ",", ".": r"\.", " ": f"[{SPACES}]", "'": "['’]", "_": "_"}
 """What may stand between thousands, and the pattern of it."""
 
-SIGNS = "%‰$€£¥₹₽₩₺"
-"""What a number may have before or behind it."""
+SHARES, SIGNS = "%‰", "$€£¥₹₽₩₺₪₫₴"
+CODES = "USD EUR GBP CHF JPY CNY INR AUD CAD NZD SEK NOK DKK PLN CZK HUF RON BRL MXN ZAR KRW RUB TRY SGD HKD US[$] R[$]"
+BEFORE = rf"[{SIGNS}{SHARES}]|{'|'.join(CODES.split())}"
+"""What a number may have before it: else a word before one is a name, as in Room 4."""
+
+BEHIND = rf"[{SIGNS}{SHARES}°µμΩ]|[°µμ]?[^\W\d_][^\d,;:()\"<>=]{{0,11}}"
+"""What a number may have behind it: a sign or the word of a unit, as kg or km/h."""
+
+MOSTLY = 0.8
+"""The share of cells of which what is seen of a column must hold; the others are told of with their rows."""
+
+DASHES = "−–"
+"""What else a minus is written with; a number in brackets, as accounts have it, is negative too."""
 
 DECIMALS = ".,"
-NUMBERLIKE = re.compile(rf"[+-]?[{SIGNS}{SPACES}]*[+-]?[.,]?[0-9]")
+UNITED = re.compile(
+    rf"[+\-{DASHES}]?(?P<before>{BEFORE})?[{SPACES}]?\(?(?P<inside>{BEFORE})?[{SPACES}]?"
+    rf"(?P<digits>[+\-{DASHES}]?(?:{NUMBER}|[.,][0-9]+)(?:[eE][+-]?[0-9]+(?![\w]))?)[{SPACES}]?\)?[{SPACES}]?"
+    rf"(?P<behind>{BEHIND})?\)?"
+)
+"""A number in any spelling with what stands beside it, for Python."""
+
+NUMBERLIKE = rf"^[+\-{DASHES}(]*(?:[{SIGNS}{SHARES}]|{'|'.join(CODES.split())})?[{SPACES}(+\-{DASHES}]*[.,]?[0-9]"
+"""How such a number begins."""
+
+SEEN = 30
+"""Cells by which it is seen what stands beside the numbers of a column."""
+
+FEWEST_AMOUNTS, MOST_UNITS = 10, 4
+"""So many different numbers, with so few units, are amounts in several units rather than names."""
+
 LISTED = 3
 """Columns that are named before the rest is counted."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """How the numbers of a column are written: the sign before decimals, that between thousands, and one beside it."""
+    """How the numbers of a column are written.
+
+    `decimal` and `thousands` are the signs before decimals and between thousands, `unit` what stands before or behind a
+    number, and `minus` has what marks those below 0 beside a hyphen: dashes, or ( for brackets.
+    """
 
     column: str
     decimal: str = "."
     thousands: str = ""
-    sign: str = ""
+    unit: str = ""
+    minus: str = ""
 
     @property
     def pattern(self) -> str:
         """A number so written; its first group is a sign before the unit, the second the digits."""
         whole = "[0-9]+"
         if self.thousands:
-            whole = rf"(?:[1-9][0-9]{{0,2}}(?:{MARKS[self.thousands]}[0-9]{{3}})+|[0-9]+)"
-        point, sign, gap = re.escape(self.decimal), re.escape(self.sign), f"[{SPACES}]?"
+            mark = MARKS[self.thousands]
+            whole = rf"(?:[1-9][0-9]{{0,2}}(?:{mark}[0-9]{{3}})+|[0-9]+)"
+            if self.thousands == ",":
+                # In India hundreds of thousands have a comma of their own: 1,00,000.
+                whole = rf"(?:[1-9][0-9]?(?:,[0-9]{{2}})+,[0-9]{{3}}|{whole})"
+        point, gap = re.escape(self.decimal), f"[{SPACES}]?"
         digits = rf"[+-]?(?:{whole}(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][+-]?[0-9]+)?"
-        if not self.sign:
+        if not self.unit:
             return rf"^()({digits})$"
-        return rf"^([+-]?)(?:{sign}{gap})?({digits})(?:{gap}{sign})?$"
+        return rf"^([+-]?)(?:{re.escape(self.unit)}{gap})?({digits})(?:{gap}{re.escape(self.unit)})?$"
 
     @property
     def words(self) -> str:
         """What is unusual in it, and how it could be said."""
         found = ["a decimal comma (decimal=',')"] if self.decimal == "," else []
         found += [f"{self.thousands!r} between thousands (thousands={self.thousands!r})"] if self.thousands else []
-        return " and ".join([*found, *([f"{self.sign} beside them"] if self.sign else [])])
+        found += [f"{self.unit} beside them"] if self.unit else []
+        dashes = " and ".join([repr(sign) for sign in self.minus if sign != "("])
+        found += [f"{dashes} for a minus"] if dashes else []
+        found += ["brackets around those below 0"] if "(" in self.minus else []
+        return " and ".join([*([", ".join(found[:-1])] if found[1:] else []), *found[-1:]])
 
     def plain(self, texts: pl.Series) -> pl.Series:
         """The texts with their numbers as programs write them; what is no number so written stays as it is."""
         library = polars()
-        signs, digits = (texts.str.extract(self.pattern, group) for group in (1, 2))
+        signed = self._signed(texts)
+        signs, digits = (signed.str.extract(self.pattern, group) for group in (1, 2))
         if self.thousands:
             digits = digits.str.replace_all(MARKS[self.thousands], "")
         digits = digits.str.replace(self.decimal, ".", literal=True) if self.decimal != "." else digits
         return library.select(library.coalesce(signs + digits, texts)).to_series().alias(texts.name)
+
+    def share(self, given: pl.Series) -> float:
+        """How many of the cells are numbers so written."""
+        matched: Any = self._signed(given).str.contains(self.pattern).mean()
+        return float(matched or 0.0)
+
+    def _signed(self, texts: pl.Series) -> pl.Series:
+        """The texts with a hyphen wherever a number is below 0."""
+        for sign in self.minus:
+            if sign == "(":
+                texts = texts.str.replace(r"^([^0-9()+-]*)\(([^()+-]+)\)([^0-9()]*)$", "-${1}${2}${3}")
+            else:
+                texts = texts.str.replace(sign, "-", literal=True)
+        return texts
 
 
 @dataclass(frozen=True)
@@ -125,16 +180,21 @@ class Spelling:
         found: list[tuple[Form, str]] = []
         named = zip(frame.columns, frame.dtypes, strict=True)
         columns = [frame[name] for name, dtype in named if name not in texts and not dtype.is_numeric()]
-        if columns and not self.is_told:
-            # Of a wide table few columns have units, and only those can be in a form that nobody has told of.
-            signed = any_by_column(stacked(columns).str.contains(f"[{SIGNS}]"), len(columns))
-            columns = [series for series, has_sign in zip(columns, signed, strict=True) if has_sign]
+        if columns:
+            # Of a wide table few columns of texts begin as numbers do, and only those can be numbers in another form.
+            like = any_by_column(stacked(columns).str.contains(NUMBERLIKE), len(columns))
+            columns = [series for series, is_like in zip(columns, like, strict=True) if is_like]
+        notes: list[str] = []
         for series in columns:
             given = series.drop_nulls()
-            if len(given) and NUMBERLIKE.match(given[0]) and (form := _form_of(given, self)):
-                found.append((form, given[0]))
+            form = _form_of(given, self)
+            if form is None:
+                notes += _notes_on_units(given)
+            else:
+                odd = given.filter(form.plain(given) != given)
+                found.append((form, (odd if len(odd) else given)[0]))
         unusual = tuple(form for form, _ in found if form != Form(form.column))
-        return replace(self, columns=unusual), list(_notes(found, self))
+        return replace(self, columns=unusual), [*_notes(found, self), *notes]
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Spelling:
@@ -150,34 +210,77 @@ class Spelling:
 
 def _form_of(given: pl.Series, spelling: Spelling) -> Form | None:
     """The form of a column's numbers, if it holds numbers and leaves no doubt; `given` are its cells that are there."""
-    signs = [sign for sign in SIGNS if sign in given[0]]
-    sign = signs[0] if len(signs) == 1 else ""
+    units = _units_in(given.head(SEEN).to_list())
+    unit = max(units, key=lambda each: units[each], default="")
+    dashes = "".join([sign for sign in (*DASHES, "(") if given.str.contains(sign, literal=True).any()])
+    bare = Form(given.name, unit=unit, minus=dashes)
     if spelling.is_told:
-        told = Form(given.name, spelling.decimal, spelling.thousands, sign)
+        told = replace(bare, decimal=spelling.decimal, thousands=spelling.thousands)
         usual = [told, *([] if spelling.thousands else [replace(told, thousands=mark) for mark in (".", " ")])]
         # A few cells that are no numbers are told of with their rows, when the column is read.
-        return max(usual, key=lambda form: _share(given, form)) if _share(given, told) > 0.5 else None
-    # A comma alone may be a slip in one cell, or stand for either: that is for the user to say.
-    if not sign or not given.str.contains(sign, literal=True).all():
+        return max(usual, key=lambda form: form.share(given)) if told.share(given) > 0.5 else None
+    # A share is not that of a number without a sign, and half of the cells must not be what some are not.
+    alike = 1.0 if unit and unit in SHARES else MOSTLY
+    if unit and _share_with(given, unit) < alike:
         return None
-    fits = [form for form in _forms(given.name, sign) if _share(given, form) == 1]
-    values = [form.plain(given).cast(float) for form in fits]
+    fits = [form for form in _forms(bare) if form.share(given) >= (MOSTLY if unit else 1.0)]
+    best = max([form.share(given) for form in fits], default=0.0)
+    fits = [form for form in fits if form.share(given) == best]
+    values = [form.plain(given).cast(float, strict=False) for form in fits]
     others = [form for form, value in zip(fits, values, strict=True) if not value.equals(values[0])]
-    if not others:
-        return fits[0] if fits else None
-    # Nobody writes money with three decimals: there, and only there, one mark before three digits is of thousands.
-    return next((form for form in others if form.thousands and sign not in "%‰"), None)
+    if others:
+        # Nobody writes money with three decimals: there, and only there, one mark before three digits is of thousands.
+        return next(
+            (form for form in others if form.thousands and re.fullmatch(BEFORE, unit) and unit not in SHARES), None
+        )
+    form = fits[0] if fits else None
+    # A comma alone may be a slip in one cell, or stand for either: that is for the user to say.
+    if form and not unit and (form.decimal, form.thousands) in ((",", ""), (".", ",")) and not _has_both(given):
+        return None
+    return form if form != Form(given.name) else None
 
 
-def _forms(column: str, sign: str) -> Iterator[Form]:
+def _forms(bare: Form) -> Iterator[Form]:
     for decimal, thousands in ((".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'")):
-        yield Form(column, decimal, thousands, sign)
+        yield replace(bare, decimal=decimal, thousands=thousands)
 
 
-def _share(given: pl.Series, form: Form) -> float:
-    """How many of the cells are numbers so written."""
-    matched: Any = given.str.contains(form.pattern).mean()
-    return float(matched or 0.0)
+def _has_both(given: pl.Series) -> bool:
+    """Whether a number has a comma and a point, so that it is seen which is which."""
+    return bool((given.str.contains(",", literal=True) & given.str.contains(".", literal=True)).any())
+
+
+def _units_in(cells: Sequence[str]) -> Counter[str]:
+    """What stands beside the numbers of some cells, and in how many."""
+    found = [match for match in map(UNITED.fullmatch, cells) if match]
+    units = [match["before"] or match["inside"] or match["behind"] or "" for match in found]
+    return Counter([unit.strip() for unit in units if unit.strip()])
+
+
+def _share_with(given: pl.Series, unit: str) -> float:
+    """How many of the cells have a unit in them."""
+    found: Any = given.str.contains(unit, literal=True).mean()
+    return float(found or 0.0)
+
+
+def _notes_on_units(given: pl.Series) -> Iterator[str]:
+    """That a column of amounts stays one of texts, as it has several units, or marks that may be of either kind."""
+    cells = given.unique(maintain_order=True).to_list()
+    matches = [match for match in map(UNITED.fullmatch, cells) if match]
+    units = _units_in(cells)
+    amounts = {match["digits"] for match in matches}
+    bare = len(matches) - sum(units.values())
+    if len(matches) < MOSTLY * len(cells) or len(amounts) < FEWEST_AMOUNTS or len(units) > MOST_UNITS:
+        return
+    # Few cells with a unit among numbers are told of with their rows, when the column is read.
+    if 2 * bare > len(matches):
+        return
+    if len(units) > 1 or bare:
+        beside = ", ".join(sorted(units)) + " or nothing" * bool(bare)
+        why = f"numbers with {beside} beside them stay texts: write all in one unit"
+    else:
+        why = f"{cells[0]!r} may be read in more than one way, so it stays text: say decimal= or thousands="
+    yield f"column {given.name!r}: {why}"
 
 
 def _notes(found: Sequence[tuple[Form, str]], spelling: Spelling) -> Iterator[str]:

@@ -272,10 +272,11 @@ def read_table(
 
     `missing` are the texts that stand for a missing value, beside an empty field: a list, or one text with commas.
     `separator` is found in the first lines if not given, `names` are the headers of a file without, `rows` reads only
-    the first so many. `decimal` and `thousands` are the signs in numbers, as ``","`` and ``"."`` in 1.200,50; where
-    all numbers of a column are written in one such way, or with one unit as % or €, that is seen, and said, without
-    them. `encoding` is that of the text, UTF-8 or what its first bytes say if not given; lines that begin with
-    `comment` are left out. All of it is kept in ``table.columns.spelling``, and read the same way with `columns`.
+    the first so many. `decimal` and `thousands` are the signs in numbers, as ``","`` and ``"."`` in 1.200,50. Where all
+    numbers of a column are written in one such way and it leaves no doubt, or with one unit as %, € or kg, with
+    brackets or another dash for a minus, that is seen, and said, without them. `encoding` is that of the text, UTF-8 or
+    what its first bytes say if not given; lines that begin with `comment` are left out. All of it is kept in
+    ``table.columns.spelling``, and read the same way with `columns`.
 
     Everything that is mended or left out gives a `DataWarning`; what cannot be used raises `DataError`. Both name
     column and row: row 1 is the first under the headers. Without polars, `MissingExtra` is raised.
