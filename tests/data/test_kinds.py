@@ -52,6 +52,8 @@ COLUMNS = [
     ("code", [f"{1000 + i % 9:05d}" for i in range(60)], "leading zeros, as '01000'", "a feature for each of 9"),
     ("code", ["007", "12", "100"] * 20, "leading zeros, as '007'", "a feature for each of 3"),
     ("text", [f"n{i // 2}" for i in range(120)], "60 different texts, as 'n0'", "left out"),
+    # Names among numbers, as on tickets: too many and too different to be slips.
+    ("text", [f"PC {i}" if i % 5 == 0 else 113781 + i // 2 for i in range(120)], "texts, as 'PC 0'", "left out"),
     ("constant", [7] * 60, "7 in every row", "left out"),
     ("constant", ["same"] * 60, "'same' in every row", "left out"),
     ("empty", [""] * 60, "no row has a value", "left out"),
@@ -82,6 +84,36 @@ def test_a_column_is_taken_for_what_it_is_and_that_is_said(read, kind, cells, wh
     told = [note for note in table.notes if "column 'c' is left out" in note]
     assert len(told) == (done == "left out")
     assert Columns.from_dict(json.loads(json.dumps(table.columns.to_dict()))) == table.columns
+
+
+CODES = ["store_id", "ProductId", "postcode", "zip", "country code", "key"]
+
+
+@pytest.mark.filterwarnings("ignore::chainrule.errors.DataWarning")
+@pytest.mark.parametrize("name", CODES)
+def test_whole_numbers_that_repeat_under_the_name_of_a_code_are_no_quantity(read, name):
+    cells = [101 + 7 * (i % 4) for i in range(60)]
+    found = decision(read(**{name: cells}), name)
+    assert (found.kind, found.done) == ("code", "a feature for each of 4")
+    assert f"under the name {name!r}" in found.why
+    many = decision(read(**{name: [101 + 7 * (i % 55) for i in range(120)]}), name)
+    assert (many.kind, many.used) == ("code", False)
+    assert decision(read({"keep": [name]}, **{name: cells}), name).kind == "quantity"
+    assert decision(read(**{name: [i / 2 for i in cells]}), name).kind == "quantity"
+
+
+@pytest.mark.filterwarnings("ignore::chainrule.errors.DataWarning")
+@pytest.mark.parametrize("name", [*CODES, "customer_number", "InvoiceNo", "Account Nr", "id"])
+def test_whole_numbers_that_all_differ_under_the_name_of_an_id_are_left_out(read, name):
+    found = decision(read(**{name: [(7919 * i) % 10007 for i in range(60)]}), name)
+    assert (found.kind, found.used) == ("id", False)
+    assert decision(read({"keep": [name]}, **{name: [(7919 * i) % 10007 for i in range(60)]}), name).used
+
+
+@pytest.mark.filterwarnings("ignore::chainrule.errors.DataWarning")
+@pytest.mark.parametrize("name", ["paid", "solid", "rooms", "humid", "unicode", "bid", "Casino", "monkey"])
+def test_names_that_only_sound_alike_hold_quantities(read, name):
+    assert decision(read(**{name: [(7919 * i) % 10007 for i in range(60)]}), name).kind == "quantity"
 
 
 @pytest.mark.filterwarnings("ignore::chainrule.errors.DataWarning")

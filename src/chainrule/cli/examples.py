@@ -44,6 +44,7 @@ SPELLED = (
     (r"embedded=True", "--embed"),
     (r"log_target=", "--log-target"),
     (r"\bbalanced=True", "--class-weight balanced"),
+    (r"\bthreshold='auto'", "--threshold auto"),
     (r"\b(decimal|thousands|encoding|comment)='([^']*)'", r"--\1 '\2'"),
     (r"\b(missing|thousands)=\"", r'--\1 "'),
     (r"\b(separator|ignore|missing|categorical|keep|encoding)=", r"--\1"),

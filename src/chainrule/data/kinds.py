@@ -34,12 +34,23 @@ Name = Literal[
     "empty",
     "ignored",
 ]
+WHOLE = r"^[0-9]+(?:\.0*)?$"
 FEWEST = 12
 """Rows below which numbers in equal steps, and texts that all differ, may be chance."""
 
 TRUTHS = ({"yes", "no"}, {"y", "n"}, {"true", "false"}, {"t", "f"}, {"on", "off"}, {"ja", "nein"}, {"oui", "non"})
-IDENTITY = re.compile(r"(?i:^|[_\s.-])(?i:id|uuid|guid)$|[a-z]I[Dd]$")
-"""How a column of ids is called: id, row_id, PassengerId."""
+CODED = "id|uuid|guid|key|code|zip|zipcode|postcode|plz"
+NUMBERED = f"{CODED}|number|num|no|nr"
+
+
+def _ending(words: str) -> re.Pattern[str]:
+    """Names that end with one of some words: id, row_id, PassengerId."""
+    capital = "|".join([f"{word[0].upper()}(?i:{word[1:]})" for word in words.split("|")])
+    return re.compile(rf"(?:^|[_\s.-])(?i:{words})$|[a-z](?:{capital})$")
+
+
+CODES, IDENTITY = _ending(CODED), _ending(NUMBERED)
+"""How columns are called whose whole numbers are names and no quantities, and which are ids if they all differ."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +122,8 @@ def kind_of_texts(series: pl.Series, *, most: int) -> Kind:
         if count == len(given) >= FEWEST and count > most:
             return Kind("id", f"codes, all different, as {zero!r}")
         return Kind("code", f"whole numbers with leading zeros, as {zero!r}")
+    if is_code(given):
+        return Kind("code", f"whole numbers that repeat, under the name {given.name!r}")
     if form := dates.format_of(given):
         return Kind("date" if "%Y" in form or "%y" in form else "time", f"written like {given[0]!r}", form)
     if count == len(given) >= FEWEST:
@@ -143,6 +156,13 @@ def evident_categories(words: Words, *, most: int) -> dict[str, Kind]:
         if 2 <= len(those) <= most and len(those) < words.given[name] and not any(marks[begin:end]):
             found[name] = kind_of_few(those)
     return found
+
+
+def is_code(given: pl.Series) -> bool:
+    """Whether whole numbers that repeat are names of things, by the name of their column, as store_id."""
+    if CODES.search(given.name) is None or not len(given):
+        return False
+    return given.n_unique() < len(given) and bool(given.str.contains(WHOLE).all())
 
 
 def has_leading_zeros(texts: pl.Series) -> bool:

@@ -46,10 +46,12 @@ from chainrule.data.encode import (
 )
 from chainrule.data.files import meant
 from chainrule.data.kinds import (
+    CODES,
     Kind,
     evident_categories,
     evident_kinds,
     has_leading_zeros,
+    is_code,
     kind_of_numbers,
     kind_of_texts,
 )
@@ -70,6 +72,9 @@ EXAMPLES_OF_A_CLASS = 3
 FLAGGED = 0.05
 FEWEST_FLAGGED = 5
 """From this share of missing values on, and in so many rows, a feature says where a column has none."""
+
+SLIPS, MOST_SLIPS = 0.1, 10
+"""Texts among numbers are meant as texts from this share of the cells on, if more than so many of them differ."""
 
 MOST_WIDE = 32
 """Numbers of a vector that is learned for a text."""
@@ -114,7 +119,8 @@ def typed(frame: pl.DataFrame, wishes: Wishes) -> pl.DataFrame:
     # Few columns have numbers that are long or begin with zeros: those alone are looked at one by one.
     large = any_by_column(stacked([columns[i] for i in numeric]).abs() >= LARGEST_EXACT, len(numeric))
     zeros = any_by_column(stacked(texts).str.contains(LEADING_ZERO), len(numeric))
-    for place in np.flatnonzero(np.logical_or(large, zeros)).tolist():
+    named = [CODES.search(text.name) is not None for text in texts]
+    for place in np.flatnonzero(np.logical_or(np.logical_or(large, zeros), named)).tolist():
         i, text = numeric[place], texts[place]
         if too_long(text, columns[i]) or (_is_code(text, wishes) and text.name not in wishes.keep):
             columns[i] = text
@@ -122,8 +128,8 @@ def typed(frame: pl.DataFrame, wishes: Wishes) -> pl.DataFrame:
 
 
 def _is_code(series: pl.Series, wishes: Wishes) -> bool:
-    """Whether zeros before whole numbers make them codes; of a target, only where it may be classes."""
-    if series.dtype.is_numeric() or not has_leading_zeros(series):
+    """Whether zeros before whole numbers, or a name, make them codes; of a target, only where it may be classes."""
+    if series.dtype.is_numeric() or not (has_leading_zeros(series) or is_code(series.drop_nulls())):
         return False
     return series.name != wishes.target or _are_few_and_frequent(series.drop_nulls())
 
@@ -320,7 +326,13 @@ def _found_texts(series: pl.Series, rows: Array, kind: Kind, wishes: Wishes) -> 
     kept = name in wishes.keep
     if count <= wishes.max_categories or (kept and not (wishes.drawers or wishes.embedded)):
         return _Found(kind, CATEGORIES)
-    if len(_odd_cells(series)) and name not in wishes.categorical and kind.name != "code":
+    odd = _odd_cells(series)
+    if (
+        len(odd)
+        and name not in wishes.categorical
+        and kind.name != "code"
+        and not _are_names(series.gather(odd), series)
+    ):
         # Mostly numbers, so it is the others that need a word: this names the first of them.
         numbers_of(series, rows)
     if wishes.embedded:
@@ -427,6 +439,12 @@ def _odd_cells(series: pl.Series) -> Array:
     strange = odd & ~looks_like_number(series).to_numpy()
     mostly = strange.sum() < (len(series) - series.null_count()) / 2
     return np.flatnonzero(odd & mostly)
+
+
+def _are_names(odd: pl.Series, series: pl.Series) -> bool:
+    """Whether what is no number among numbers is there too often, in too many ways, to be slips."""
+    strange = odd.filter(~looks_like_number(odd))
+    return strange.n_unique() > MOST_SLIPS and len(strange) > SLIPS * (len(series) - series.null_count())
 
 
 def missing_words(frame: pl.DataFrame) -> list[str]:

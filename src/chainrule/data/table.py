@@ -28,6 +28,7 @@ from chainrule.data.encode import (
     where,
 )
 from chainrule.data.files import PathLike, meant
+from chainrule.data.kinds import CODES
 from chainrule.data.learn import Wishes, learn, measured_again, missing_words, typed
 from chainrule.data.spelling import Spelling
 from chainrule.data.split import Split
@@ -258,9 +259,10 @@ def read_table(
     `dates` give year, month, day, weekday, days since the first, and hour; columns that only count the rows (whole
     numbers, all different, in equal steps) and ids (texts, or whole numbers under such a name, that are all different);
     texts of more than `max_categories` kinds, which on request are `hashed` to so many features, or `embedded`: then a
-    network learns a vector for each, and the feature is the text's number. Whole numbers with leading zeros are codes,
-    and texts. A column in `keep` is used in spite of this: counts and codes as numbers, dates
-    by their parts, texts as categories. ``table.columns`` shows what each column was taken for, and why.
+    network learns a vector for each, and the feature is the text's number. Whole numbers with leading zeros, or that
+    repeat under a name such as store_id, are codes, and texts. A column in `keep` is used in spite of this: counts and
+    codes as numbers, dates by their parts, texts as categories. ``table.columns`` shows what each column was taken for,
+    and why.
 
     The task is classification if the target is text, or whole numbers of which at most 20 are different and each
     stands, on average, in three rows; otherwise regression. `task` forces either, and is needed where a few texts stand
@@ -396,7 +398,8 @@ def _maybe_numbers(
         apart |= set(names) - {
             column.name for column in (*columns.features, columns.target) if isinstance(column, Numbers)
         }
-    return [name for name in names if name not in apart]
+    # The name of a column may make its numbers codes: those are looked at one by one.
+    return [name for name in names if name not in apart and (columns or not CODES.search(name))]
 
 
 def _with_target(frame: pl.DataFrame, target: str, rows: Array, *, learning: bool) -> tuple[Array, list[str]]:

@@ -38,7 +38,7 @@ FEWEST_MISSED = 3
 """Rows of a class from which on it is a warning that none was found."""
 WRITTEN_OUT = 1e9
 """Numbers from here on are written with a power of ten."""
-WEIGHED = "try balanced=True"
+WEIGHED, MOVED = "try balanced=True", "try threshold='auto'"
 IMBALANCED = 4
 """A class that has so many times fewer rows than the largest is rare."""
 CLEARLY = 2.0
@@ -65,6 +65,8 @@ class Judgement:
     details: dict[str, Any]
     short: str = ""
     """What it found, or how far it is off, in a line."""
+    advice: str = ""
+    """What is worth a try where classes are rare, and was not done."""
     more: tuple[tuple[str, Table], ...] = field(default=())
     """Tables for who wants to know more, each with its title."""
 
@@ -76,7 +78,8 @@ class Judgement:
         """All that it holds, texts and tables in their order, but for the warning."""
         yield self.measures
         if rare := self.details.get("imbalanced"):
-            yield f"rare: {', '.join(map(str, rare))}; look at balanced accuracy; {WEIGHED}"
+            advice = f"; {self.advice}" if self.advice else ""
+            yield f"rare: {', '.join(map(str, rare))}; look at balanced accuracy{advice}"
         for title, table in ((self.title, self.table), *self.more):
             yield f"\n{title}"
             yield table
@@ -232,10 +235,19 @@ def _judged_classes(
     if len(names) > MOST_SCORED:
         rows_of = tuple((name, int(actual[i]), *_three(scores[i])) for i, name in enumerate(names))
         more.insert(0, ("each class", Table(("class", "rows", "precision", "recall", "F1"), rows_of)))
-    return Judgement(warning, measures, title, table, numbers, details, _found(names, counts, rare), tuple(more))
+    advice = _advice(len(names), weighted, threshold) if rare else ""
+    found = _found(names, counts, rare, advice)
+    return Judgement(warning, measures, title, table, numbers, details, found, advice, tuple(more))
 
 
-def _found(names: Sequence[str], counts: Array, rare: Sequence[int]) -> str:
+def _advice(classes: int, weighted: bool, threshold: Threshold | None) -> str:
+    """What more may be done for rare classes."""
+    if not weighted:
+        return WEIGHED
+    return MOVED if classes == 2 and threshold is None else ""
+
+
+def _found(names: Sequence[str], counts: Array, rare: Sequence[int], advice: str) -> str:
     """How many rows of each class were found; of many classes, those of which least was."""
     actual = counts.sum(axis=1)
     there: list[int] = np.flatnonzero(actual).tolist()
@@ -245,7 +257,8 @@ def _found(names: Sequence[str], counts: Array, rare: Sequence[int]) -> str:
     told = there if few else [there[i] for i in least]
     words = ", ".join(f"{names[i]} {counts[i, i]:,} of {actual[i]:,}" for i in told)
     which = ", ".join(names[i] for i in rare[:LEAST_TOLD]) + ", …" * (len(rare) > LEAST_TOLD)
-    return f"found {'of each class' if few else 'least of'}: {words}{f' (rare: {which}; {WEIGHED})' if rare else ''}"
+    beside = "; ".join([f"rare: {which}", *([advice] if advice else [])])
+    return f"found {'of each class' if few else 'least of'}: {words}{f' ({beside})' if rare else ''}"
 
 
 def _measures_of_classes(outputs: Array, said: Array, right: Array) -> dict[str, float]:
@@ -370,7 +383,7 @@ def _judged_numbers(outputs: Array, beside: Array | None, right: Array, table: E
     more = (("all residuals (actual - predicted)", _histogram(residuals)),)
     row, so, said_so, _ = shown[0]
     short = f"farthest off is row {row}: {so}, and it says {said_so}"
-    return Judgement(warning, measures, title, Table(names, shown, note), numbers, details, short, more)
+    return Judgement(warning, measures, title, Table(names, shown, note), numbers, details, short, more=more)
 
 
 def _own(text: str) -> Decimal | str:
