@@ -289,6 +289,7 @@ if TYPE_CHECKING:
     from chainrule.sheets.worksheet import worksheet
     from chainrule.training.model import load_model
     from chainrule.training.sweep import sweep
+    from chainrule.verify.audit import audit
     from chainrule.verify.compare import compare
     from chainrule.verify.degenerate import degenerate
     from chainrule.verify.engines import check_engine
@@ -298,6 +299,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 LATER = {
+    "audit": "verify.audit",
     "compile": "codegen.compiled",
     "check_engine": "verify.engines",
     "check_gradients": "verify.gradients",
@@ -366,6 +368,7 @@ __all__ = [
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
+    "audit",
     "average",
     "avg_pool1d",
     "avg_pool2d",

@@ -102,3 +102,35 @@ def test_an_engine_is_checked_by_its_name(typed, tmp_path):
     assert found.code == 1
     mistake = json.loads(found.out)["mistakes"][0]
     assert (mistake["method"], mistake["name"]) == ("__mul__", "overwritten")
+
+
+SLIP = (
+    "w, b, x, y = 0.5, 0.1, 2.0, 1.0\nfor i in range(9):\n    e = w*x + b - y\n    loss = e**2\n    w -= 0.1*2*e*x\n"
+    "    b -= 0.1*2*e{}\n"
+)
+
+
+def test_audit_of_one_file_and_of_a_folder(typed, tmp_path):
+    right, wrong = tmp_path / "right.py", tmp_path / "wrong.py"
+    right.write_text(SLIP.format(""))
+    wrong.write_text(SLIP.format("*x"))
+    assert typed("audit", right).code == 0
+    done = typed("audit", wrong)
+    assert done.code == 1
+    assert "wrong-update" in done.out
+    found = json.loads(typed("audit", wrong, "--json").out)
+    assert [one["verdict"] for one in found["checked"]] == ["right", "wrong"]
+    table = typed("audit", tmp_path)
+    assert table.code == 1
+    assert "1 of 2 right" in table.out
+    assert table.out.splitlines()[1].startswith("wrong.py  wrong     wrong-update: ")
+    assert set(json.loads(typed("audit", tmp_path, "--json").out)) == {"right.py", "wrong.py"}
+
+
+def test_a_folder_of_programs_is_checked(typed, tmp_path):
+    (tmp_path / "a.py").write_text("import numpy as np\nforward = lambda x: np.sum(x**2)\nbackward = lambda x: 2*x\n")
+    (tmp_path / "b.py").write_text("import numpy as np\nforward = lambda x: np.sum(x**2)\nbackward = lambda x: x\n")
+    assert "--run-code" in typed("check", f"{tmp_path}:forward,backward", "x:3").out
+    done = typed("check", f"{tmp_path}:forward,backward", "x:3", "--run-code")
+    assert done.code == 1
+    assert [line.split()[1] for line in done.out.splitlines()[:2]] == ["right", "wrong"]

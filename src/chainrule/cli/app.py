@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from chainrule.cli import compiling, grading, lessons, network, verifying
+from chainrule.cli import auditing, compiling, grading, lessons, network, verifying
 from chainrule.cli.help import Command, write_examples
 from chainrule.cli.telling import (
     SUFFIX,
@@ -221,6 +221,7 @@ COMMANDS = (
     grading.grade,
     grading.numbers,
     verifying.compare,
+    auditing.audit,
     lessons.lesson,
 )
 for command in COMMANDS:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from chainrule.cli.batch import each, hand_in_all
 from chainrule.cli.telling import Json, say
 from chainrule.cli.verifying import RunCode, Seconds, code_of
-from chainrule.errors import ChainruleError, CodeError, FileError
+from chainrule.errors import CodeError, FileError
 from chainrule.table import json_of
 
 Problem = Annotated[str, typer.Argument(metavar="PROBLEM", help="Assignments, as 'h = w*x; L = (h - y)**2', or @FILE.")]
@@ -19,8 +19,8 @@ Given = Annotated[
     typer.Argument(metavar="[NAME=VALUE | NAME:SHAPE]...", help="Values, as x=2, and shapes, as W:3x2."),
 ]
 
-KINDS = {".txt": "formula", ".csv": "table", ".py": "code"}
-"""What a file of a folder is, by its ending."""
+ENDINGS = (".txt", ".csv", ".py")
+"""Files of a folder that are answers: formulas, tables and programs."""
 
 
 def grade(
@@ -46,7 +46,7 @@ def grade(
     if sum(map(bool, (answer, table, code, folder))) != 1:
         raise typer.BadParameter("give one of --answer, --table, --code and --folder")
     if folder:
-        hand_in_all(list(grader.folder(Path(folder))), as_json)
+        hand_in_all(list(each(Path(folder), ENDINGS, grader.file)), as_json)
         return
     if code:
         found = grader.code(*code_of(code, "FUNCTION"))
@@ -115,38 +115,11 @@ class Grader:
         ran = run_apart("chainrule.verify.answers.apart:grade_code", arguments, Limits(self.seconds), Path.cwd())
         return ran.result
 
-    def folder(self, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The grade of every file; what cannot be graded says why."""
-        files = sorted(file for file in folder.iterdir() if file.suffix in KINDS)
-        if not files:
-            raise FileError(f"{folder} has no .txt, .csv or .py to grade")
-        for file in files:
-            found: dict[str, Any]
-            try:
-                if file.suffix == ".py":
-                    found = self.code(str(file), "train" if self.steps > 1 else "backward")
-                else:
-                    found = self.text(file.read_text(encoding="utf-8"))
-            except (ChainruleError, UnicodeDecodeError) as error:
-                found = {"right": None, "mistakes": [], "text": str(error).splitlines()[0]}
-            yield file.name, found
-
-
-def hand_in_all(found: list[tuple[str, dict[str, Any]]], as_json: bool) -> None:
-    """Print a summary table, and exit with 1 where something is wrong."""
-    if as_json:
-        typer.echo(json_of({name: {k: v for k, v in one.items() if k != "text"} for name, one in found}))
-    else:
-        width = max(len(name) for name, _ in found)
-        for name, one in found:
-            first = one["mistakes"][0] if one["mistakes"] else None
-            verdict = {True: "right", False: "wrong", None: "not read"}[one["right"]]
-            told = "" if one["right"] else one["text"] if first is None else f"{first['name']}: {first['place']}"
-            say(f"{name:<{width}}  {verdict:<8}  {told}".rstrip())
-        right = sum(one["right"] is True for _, one in found)
-        say(f"{right} of {len(found)} right")
-    if not all(one["right"] for _, one in found):
-        raise typer.Exit(1)
+    def file(self, file: Path) -> dict[str, Any]:
+        """The grade of a file of a folder, by its ending."""
+        if file.suffix == ".py":
+            return self.code(str(file), "train" if self.steps > 1 else "backward")
+        return self.text(file.read_text(encoding="utf-8"))
 
 
 def numbers(

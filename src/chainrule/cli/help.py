@@ -72,6 +72,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "train examples/flowers.csv --target species",
         "compare flowers.safetensors examples/flowers.csv --help",
     ),
+    "audit": ("audit examples/slip.ipynb", "audit examples --json"),
     "check-engine": ("check-engine examples/engine.py:Value --run-code",),
     "plot": (
         'plot tangent "x**3 - 3*x" x=2',

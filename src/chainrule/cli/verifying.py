@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from chainrule.cli.batch import each, hand_in_all
 from chainrule.cli.telling import Json, Saved, say
 from chainrule.errors import CodeError
 from chainrule.table import json_of
@@ -19,7 +21,9 @@ ROWS = 64
 
 
 def check(
-    target: Annotated[str, typer.Argument(help="FILE.py:FUNCTION (or MODULE:FUNCTION), or a network's file.")],
+    target: Annotated[
+        str, typer.Argument(help="FILE.py:FUNCTION, MODULE:FUNCTION, FOLDER:FUNCTION, or a network's file.")
+    ],
     given: Annotated[
         list[str] | None,
         typer.Argument(metavar="[NAME=VALUE | NAME:SHAPE | DATA]...", help="The function's inputs, or the table."),
@@ -39,16 +43,22 @@ def check(
     where a gradient is wrong.
     """
     settings = {"cheap": cheap, "order": order, "seed": seed}
-    if ":" in target and not Path(target).exists():
-        path, name = code_of(target, "FUNCTION")
-        found = apart("gradients_of_code", [path, name, list(given or []), settings], run_code, target, seconds)
-    else:
-        found = of_network(Path(target), list(given or []), settings)
-    hand_in(found, as_json)
+    if ":" not in target or Path(target).exists():
+        hand_in(of_network(Path(target), list(given or []), settings), as_json)
+        return
+    path, name = code_of(target, "FUNCTION")
+
+    def look(file: str) -> dict[str, Any]:
+        return apart("gradients_of_code", [file, name, list(given or []), settings], run_code, target, seconds)
+
+    one_or_all(path, look, as_json)
 
 
 def check_engine(
-    target: Annotated[str, typer.Argument(metavar="FILE:CLASS", help="A class of nodes, as micrograd's Value.")],
+    target: Annotated[
+        str,
+        typer.Argument(metavar="FILE:CLASS", help="A class of nodes, as micrograd's Value; of a FOLDER in each file."),
+    ],
     backward: Annotated[str, typer.Option(help="The function of FILE that goes back, where it is no method.")] = "",
     run_code: RunCode = False,
     seconds: Seconds = 60,
@@ -59,7 +69,11 @@ def check_engine(
     Exit code 1 where there is one.
     """
     path, name = code_of(target, "CLASS")
-    hand_in(apart("engine_of_code", [path, name, backward], run_code, target, seconds), as_json)
+
+    def look(file: str) -> dict[str, Any]:
+        return apart("engine_of_code", [file, name, backward], run_code, target, seconds)
+
+    one_or_all(path, look, as_json)
 
 
 def compare(
@@ -76,6 +90,14 @@ def compare(
     name, net, x, y, loss = batch_of(model, data)
     found = beside(net, x, y, loss=loss)
     hand_in({**found.as_dict(), "text": f"on {len(x)} of {name}: {found}"}, as_json)
+
+
+def one_or_all(path: str, look: Callable[[str], dict[str, Any]], as_json: bool) -> None:
+    """What is found of a file, or of every .py file of a folder."""
+    if Path(path).is_dir():
+        hand_in_all(list(each(Path(path), (".py",), lambda file: look(str(file)))), as_json)
+    else:
+        hand_in(look(path), as_json)
 
 
 def code_of(target: str, what: str) -> tuple[str, str]:

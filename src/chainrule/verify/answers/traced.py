@@ -216,9 +216,9 @@ class Traced:
 
     def __getitem__(self, key: Any) -> Any:
         if has_traced(key):
-            return self.tape.call(lambda x, at: np.asarray(x)[at], "getitem", (self, key), {})
+            return self.tape.call(lambda x, at: as_array(x)[at], "getitem", (self, key), {})
         key = bare(key)
-        return self.tape.call(lambda x: np.asarray(x)[key], "getitem", (self,), {})
+        return self.tape.call(lambda x: as_array(x)[key], "getitem", (self,), {})
 
     def __setitem__(self, key: Any, value: Any) -> None:
         known = None if has_traced(key) else bare(key)
@@ -252,6 +252,11 @@ class Traced:
 
     def __round__(self, digits: int = 0) -> Any:
         return self.tape.call(np.round, "round", (self, digits), {})
+
+
+def as_array(x: Any) -> Any:
+    """A number or a list as an array; what has a shape is left as it is, so that a Tensor may stand there too."""
+    return x if hasattr(x, "shape") else np.asarray(x)
 
 
 def operator(name: str, function: Any, reflected: bool) -> Callable[[Traced, Any], Any]:

@@ -105,7 +105,7 @@ def everywhere(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
     layers = [s for s in problem.program.steps if isinstance(s.op, Pointwise) and s.op.name in ACTIVATIONS]
     if len(layers) < 2 or not set(layers) & set(problem.program.between([wrt])):
         return
-    made: dict[tuple[str, str], dict[Step, Share]] = {}
+    made: dict[tuple[Any, str, str], dict[Step, Share]] = {}
     for step in layers:
         x = step.inputs[0]
         if step not in walk.right or not isinstance(x, Step):
@@ -113,10 +113,12 @@ def everywhere(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
         for name, says, share in pointwise_shares(problem, walk, step, 0, x):
             if name.startswith("activation-") or name == "relu-mask-wrong":
                 # What is left out is said with the step that it is of.
-                key = (name, "" if name == "activation-derivative-missing" else says)
-                made.setdefault(key, {}).setdefault(step, share)
-    for (name, says), shares in made.items():
-        if len(shares) < 2:
+                said = "" if name == "activation-derivative-missing" else says
+                # A layer that is used for several examples or times has as many activations of one shape.
+                for group in ("all", step.shape):
+                    made.setdefault((group, name, said), {}).setdefault(step, share)
+    for (group, name, says), shares in made.items():
+        if len(shares) < 2 or (group != "all" and len(shares) == len(made["all", name, says])):
             continue
         place = "; ".join([f"∂{bracketed(problem, s)}/∂{problem.name(s.inputs[0])}" for s in shares])
 
@@ -130,7 +132,7 @@ def everywhere(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
             return w.backward(shares=along).get(wrt)
 
         said = says or "the derivative is left out"
-        yield Change(name, f"{place}, at every activation", f"{said}, each time", passed, site=("all", name, says))
+        yield Change(name, f"{place}, at every activation", f"{said}, each time", passed, site=(group, name, says))
 
 
 def stops(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:

@@ -17,8 +17,9 @@ from chainrule.core.state import Quiet
 from chainrule.errors import ChainruleError
 from chainrule.program import Step
 from chainrule.verify.differing import broadcasts
-from chainrule.verify.marking.fingerprints import agrees
+from chainrule.verify.marking.fingerprints import agrees, ratio_everywhere
 from chainrule.verify.marking.local_changes import ACTIVATIONS
+from chainrule.verify.marking.matrix_changes import squeezed
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.marking.working import Part, Working, part_at
@@ -122,11 +123,24 @@ class Editor:
             part = self.working.parts[i]
             if part.function is None or not part.name:
                 continue
-            if self.identified(i) is not None:
+            if self.is_known(i):
                 wrong = ""
             elif not wrong:
                 wrong = part.name
         return wrong
+
+    def is_known(self, i: int) -> bool:
+        """Whether a part is a value or a gradient of the problem, or a multiple of one, as y − ŷ is of ŷ − y."""
+        if self.identified(i) is not None:
+            return True
+        parts = [values[i] for values in self.values]
+        return any(
+            ratio_everywhere(parts, [look_up(walk, (kind, step)) for walk in self.walks]) is not None
+            for step in self.problem.program.steps
+            if squeezed(step.shape) == squeezed(np.shape(parts[0]))
+            for kind in ("value", "gradient")
+            if kind == "value" or step in self.walks[0].right
+        )
 
     def place(self, i: int, name: str) -> str:
         """Where a part stands, in the learner's words: its name, or the next thing with a name that is made of it."""

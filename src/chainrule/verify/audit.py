@@ -1,0 +1,459 @@
+"""Audit somebody's notebook or script: find its backward passes by reading, and say which lines are wrong and why."""
+
+# Arrays hold numbers of any type.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.operation import book, compositions
+from chainrule.verify.auditing.claims import Claim, claims_of, differences_of, losses_of
+from chainrule.verify.auditing.reader import Reader
+from chainrule.verify.auditing.replay import LOSES, Loss, Replay
+from chainrule.verify.auditing.source import Line, Source, read_source
+from chainrule.verify.auditing.values import Function
+from chainrule.verify.grade import grade_several
+from chainrule.verify.marking.edits import Editor
+from chainrule.verify.marking.fingerprints import Fingerprint, ratio_everywhere
+from chainrule.verify.marking.marked import Mistake, mistake_of
+from chainrule.verify.mistakes import KINDS
+
+add_up, log = compositions["sum"], book["log"]
+
+MOST_NOTES = 12_000
+"""Operations of a program that are looked at again."""
+
+MOST_NUMBERS = 2_000_000
+"""Numbers that all of them give."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A line that gives a gradient: of what, and whether it is right, wrong, or not to be told."""
+
+    line: Line
+    of: str
+    verdict: str
+    mistakes: tuple[Mistake, ...] = ()
+
+    def __str__(self) -> str:
+        said = {"right": f"the gradient of {self.of}: right", "unclear": f"the gradient of {self.of}: not to be told"}
+        if self.verdict in said:
+            return f"{self.line}\n    {said[self.verdict]}"
+        told = [f"{m.name}: {m.says}\n    where: {m.place}" for m in self.mistakes[:2]]
+        return "\n    ".join([str(self.line), f"the gradient of {self.of} is wrong", *told])
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was found in a file: checked lines, remarks that are no mistakes, and what was not read."""
+
+    name: str
+    checked: tuple[Checked, ...]
+    remarks: tuple[str, ...]
+    unread: tuple[str, ...]
+
+    @property
+    def mistakes(self) -> tuple[Mistake, ...]:
+        """All mistakes, each once."""
+        found = {(m.name, m.place): m for one in self.checked for m in one.mistakes}
+        return tuple(found.values())
+
+    def __bool__(self) -> bool:
+        return not self.mistakes
+
+    def __str__(self) -> str:
+        if not self.checked:
+            head = f"{self.name}: no backward pass was found that can be checked"
+        elif self.mistakes:
+            wrong = sum(one.verdict == "wrong" for one in self.checked)
+            head = f"{self.name}: {wrong} of {len(self.checked)} gradients are wrong"
+        else:
+            right = sum(one.verdict == "right" for one in self.checked)
+            head = f"{self.name}: {right} of {len(self.checked)} gradients are right, and none is wrong"
+        lines = [head, *map(str, self.checked), *[f"remark: {text}" for text in self.remarks]]
+        return "\n".join([*lines, *[f"not read: {text}" for text in self.unread[:MOST_UNREAD]]])
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        checked = [
+            {
+                "cell": one.line.cell,
+                "line": one.line.number,
+                "text": one.line.text,
+                "of": one.of,
+                "verdict": one.verdict,
+                "mistakes": [{"name": m.name, "place": m.place, "says": m.says} for m in one.mistakes],
+            }
+            for one in self.checked
+        ]
+        return {
+            "name": self.name,
+            "passed": bool(self),
+            "checked": checked,
+            "remarks": list(self.remarks),
+            "unread": list(self.unread),
+        }
+
+
+MOST_UNREAD = 12
+"""Lines that were not read and are printed."""
+
+
+def audit(path: str | Path) -> Audit:
+    r"""Read a .py or .ipynb file, and check every backward pass in NumPy that is found there; nothing is run.
+
+    Loops, functions, classes and cells are followed as Python would, one round of each training loop. What parameters
+    move by, or what is named a gradient, is compared with the gradient of the loss that the program computes, at
+    generic numbers, and a mistake is named as `grade` names it. Gradients that are all off by the same positive factor
+    are right: the rate, or the loss as it is printed, takes it up. Raises FileError for what is no such file.
+
+    >>>     >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> text = "w, b, x, y = 0.5, 0.1, 2.0, 1.0\nfor i in range(9):\n    e = w*x + b - y\n    loss = e**2\n"
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder, "line.py")
+    ...     _ = file.write_text(text + "    w -= 0.1*2*e*x\n    b -= 0.1*2*e*x\n")
+    ...     print(cr.audit(file).mistakes[0].name)
+    wrong-update
+    """
+    return audit_source(read_source(path), Path(path).name)
+
+
+def audit_source(source: Source, name: str, reader: Reader | None = None) -> Audit:
+    """The same of statements that are read already."""
+    reader = reader or Reader(source)
+    reader.read()
+    found = audited(reader, name)
+    if not found.checked and reader.met and reader.really is None:
+        return assuming(source, name, found, reader) or found
+    return found
+
+
+def audited(reader: Reader, name: str) -> Audit:
+    """The verdict on what was read."""
+    unread = list(dict.fromkeys(reader.unread))
+    claims = claims_of(reader)
+    size = sum(np.size(note.value) for note in reader.tape.notes)
+    if claims and (len(reader.tape.notes) > MOST_NOTES or size > MOST_NUMBERS):
+        unread.insert(0, f"its arrays are too large to be looked at again ({size:,} numbers): give smaller ones")
+        claims = []
+    if not claims:
+        return Audit(name, (), (), (*unread, *uncalled(reader)))
+    return Judge(reader, claims).audit(name, unread)
+
+
+MOST_ASSUMED = 3
+"""Variables that are read from elsewhere, for which shapes are tried."""
+
+MOST_TRIES = 150
+"""Readings of one program with other shapes."""
+
+EXAMPLES = 6
+"""Rows of data that are assumed."""
+
+
+def assuming(source: Source, name: str, blank: Audit, reader: Reader) -> Audit | None:
+    """The audit with shapes for what is read from elsewhere; a mistake has to show with every shape that fits."""
+    found: list[Audit] = []
+    tried = 0
+    waiting: list[dict[str, tuple[int, ...]]] = [{}]
+    while waiting and tried < MOST_TRIES:
+        shapes = waiting.pop(0)
+        random = np.random.default_rng(0)
+        again = Reader(source, {key: random.uniform(0.3, 1.3, shape) for key, shape in shapes.items()})
+        again.read()
+        tried += 1
+        one = audited(again, name)
+        if one.checked:
+            told = ", ".join(f"{key} {shape}" for key, shape in shapes.items())
+            found.append(replace(one, remarks=(*one.remarks, f"read from elsewhere, and taken to be of shape: {told}")))
+            if not one.mistakes and all(x.verdict == "right" for x in one.checked):
+                return found[-1]
+            continue
+        more = [key for key in again.roots() if key not in shapes]
+        if more and len(shapes) < MOST_ASSUMED:
+            waiting += [{**shapes, more[0]: shape} for shape in shapes_for(reader, more[0])]
+    if not found:
+        return None
+    names = [{m.name for m in one.mistakes} for one in found]
+    agreed = set.intersection(*names)
+    if all(names) and agreed:
+        return found[0]
+    unclear = tuple([replace(x, verdict="unclear", mistakes=()) for x in found[0].checked])
+    return replace(found[0], checked=unclear, unread=blank.unread)
+
+
+def shapes_for(reader: Reader, name: str) -> list[tuple[int, ...]]:
+    """Shapes that data may have: rows or columns of examples, as wide as the program's own arrays."""
+    sizes = {n for note in reader.tape.notes for n in np.shape(note.value) if 1 <= n <= MOST_WIDE}
+    widths = sorted(sizes | {1, 3})
+    tables = [(EXAMPLES, n) for n in widths] + [(n, EXAMPLES) for n in widths]
+    return (
+        [*tables, (EXAMPLES,), ()] if name[:1].isupper() else [(EXAMPLES,), (EXAMPLES, 1), (1, EXAMPLES), (), *tables]
+    )
+
+
+MOST_WIDE = 1_000
+
+
+def uncalled(reader: Reader) -> list[str]:
+    """Functions of the file that nothing calls, so that their arguments are not known."""
+    functions = [x for x in reader.scope.names.values() if isinstance(x, Function) and x.name not in reader.called]
+    return [f"{f.name} is never called: what it takes is not known" for f in functions if f.name]
+
+
+@dataclass
+class Reading:
+    """One loss that a program may have, and how its claims stand to that."""
+
+    what: str
+    written: bool
+    replay: Replay
+    ratios: dict[Claim, float | None]
+    """The constant by which each claim is larger than the gradient; None where it is no multiple."""
+    base: float | None
+    """The constant that most claims share."""
+    decays: frozenset[Claim] = frozenset()
+    """Claims with a multiple of the parameter itself beside the gradient."""
+
+    @property
+    def right(self) -> list[Claim]:
+        """The claims that are the gradient, up to the constant that all share."""
+        base = self.base
+        return [c for c, r in self.ratios.items() if base is not None and r is not None and same(r, base)]
+
+
+class Judge:
+    """Weighs the losses that a program may mean, and grades its claims by the one that explains most."""
+
+    def __init__(self, reader: Reader, claims: Sequence[Claim]) -> None:
+        self.reader = reader
+        self.claims = claims
+        self.remarks: list[str] = []
+
+    def audit(self, name: str, unread: list[str]) -> Audit:
+        """The verdict on every claim."""
+        readings: list[Reading] = []
+        for what, written, loss, needed in self.losses():
+            try:
+                readings.append(self.reading(what, written, loss, needed))
+            except LOSES as error:
+                unread.insert(0, f"{what} cannot be followed: {str(error).splitlines()[0] if str(error) else error!r}")
+                continue
+            if readings[-1].base is not None and len(readings[-1].right) == len(readings[-1].ratios):
+                break
+        if not readings:
+            line = self.claims[0].line
+            unread.insert(0, f"no loss was found that these gradients could be of, as at {line}")
+            return Audit(name, (), (), tuple(unread))
+        best = max(readings, key=lambda reading: (len(reading.right), reading.written))
+        checked = self.judged(best, readings)
+        return Audit(name, tuple(checked), tuple(dict.fromkeys(self.remarks)), tuple(unread))
+
+    def losses(self) -> Iterator[tuple[str, bool, Loss, set[int]]]:
+        """The losses that are written, and those that the difference of prediction and target may belong to."""
+        for place in losses_of(self.reader, self.claims):
+            name = self.reader.tape.notes[place].name or "the loss"
+            needed = self.reader.above(place) | {place}
+            yield f"the loss that is written ({name})", True, lambda found, place=place: whole(found[place]), needed
+        for pairs in differences_of(self.reader, self.claims)[:MOST_DIFFERENCES]:
+            unique = list(dict.fromkeys(pairs))
+            needed = {x for pair in unique for end in pair for x in (*self.reader.above(end), end)}
+            for what, of in INFERRED.items():
+
+                def loss(found: Mapping[int, Any], pairs: Any = unique, of: Any = of) -> Any:
+                    return sum(of(found[p], found[t]) for p, t in pairs)
+
+                yield what, False, loss, needed
+
+    def reading(self, what: str, written: bool, loss: Loss, needed: set[int]) -> Reading:
+        """How the claims stand to one loss."""
+        of_these = [claim for claim in self.claims if claim.of in needed]
+        replay = Replay(self.reader, of_these, loss, needed)
+        of_these = [claim for claim in of_these if claim.of in replay.step]
+        ratios: dict[Claim, float | None] = {}
+        decays: set[Claim] = set()
+        for claim in of_these:
+            answers = [replay.run(claim.place, walk) for walk in replay.walks]
+            right = [walk.right[replay.step[claim.of]] for walk in replay.walks]
+            ratio = ratio_everywhere(answers, right)
+            if ratio is None and claim.called is not None:
+                called = ratio_everywhere([replay.run(claim.called, walk) for walk in replay.walks], right)
+                ratio = None if called is None else called * claim.factor
+            if ratio is None:
+                ratio = without_decay(answers, right, [walk.numbers[replay.step[claim.of]] for walk in replay.walks])
+                if ratio is not None:
+                    decays.add(claim)
+            ratios[claim] = None if ratio is None else ratio / claim.factor
+        return Reading(what, written, replay, ratios, shared(list(ratios.values())), frozenset(decays))
+
+    def judged(self, reading: Reading, readings: Sequence[Reading]) -> list[Checked]:
+        """Every claim by one reading; what only might be wrong is not called so."""
+        if reading.decays and all(claim in reading.right for claim in reading.decays):
+            names = ", ".join(claim.name for claim in reading.decays)
+            self.remarks.append(f"a multiple of the parameter is added to the gradient of {names}: weight decay")
+        if not reading.written and any(other.written for other in readings) and reading.right:
+            self.remarks.append(f"the gradients are those of {reading.what}, and the loss that is written is another")
+        wrong = [claim for claim in reading.ratios if claim not in reading.right]
+        if not wrong:
+            return self.all_alike(reading)
+        verdicts = {claim: Checked(claim.line, claim.name, "right") for claim in reading.right}
+        sure = reading.written or bool(reading.right)
+        base = reading.base if reading.base is not None else 1.0
+        stale = {claim: mistake for claim in wrong if (mistake := self.new_weights(reading, claim, base)) is not None}
+        rest = [claim for claim in wrong if claim not in stale]
+        found = self.graded(reading, rest, base) if rest and sure else {}
+        for claim in wrong:
+            mistakes = (stale[claim],) if claim in stale else found.get(claim, ())
+            named = tuple(m for m in mistakes if m.name != "unclassified")
+            certain = bool(named) or (bool(mistakes) and reading.written and len(reading.right) > 0)
+            verdict = "wrong" if sure and certain else "unclear"
+            verdicts[claim] = Checked(
+                claim.line, claim.name, verdict, (named or mistakes) if verdict == "wrong" else ()
+            )
+        return [verdicts[claim] for claim in self.claims if claim in verdicts]
+
+    def all_alike(self, reading: Reading) -> list[Checked]:
+        """Claims that are all the gradient up to one constant: right, unless they lead uphill."""
+        base = reading.base or 1.0
+        claims = list(reading.ratios)
+        uphill = base < 0 and all(claim.update is not None for claim in claims)
+        if base < 0 and not uphill:
+            self.remarks.append("the gradients have the other sign: they are to be added")
+        elif reading.written and not same(abs(base), 1.0) and all(claim.update is None for claim in claims):
+            self.remarks.append(f"the gradients are {abs(base):g} times those of the loss as it is written")
+        if not uphill:
+            return [Checked(claim.line, claim.name, "right") for claim in claims]
+        says = f"{KINDS['wrong-update'].what}: the parameters move uphill: the error, or the update, has the other sign"
+        checked = []
+        for claim in claims:
+            both = [Mistake(kind, f"{claim.line}, the update of {claim.name}", says, "") for kind in UPHILL]
+            checked.append(Checked(claim.line, claim.name, "wrong", tuple(both)))
+        return checked
+
+    def new_weights(self, reading: Reading, claim: Claim, base: float) -> Mistake | None:
+        """The mistake of a claim that is right as soon as parameters that have moved are put back."""
+        replay = reading.replay
+        above = self.reader.above(claim.place)
+        moved = {c.update: c.of for c in self.claims if c.update is not None and c.update in above}
+        if not moved or not set(moved.values()) <= set(replay.step):
+            return None
+        answers = [replay.run(claim.place, walk, moved) for walk in replay.walks]
+        ratio = ratio_everywhere(answers, [walk.right[replay.step[claim.of]] for walk in replay.walks])
+        if ratio is None or (reading.right and not same(ratio / claim.factor, base)):
+            return None
+        names = ", ".join(replay.parameters[place] for place in moved.values())
+        says = f"{KINDS['new-weights'].what}: {names} has moved already when the gradient of {claim.name} is computed"
+        return Mistake("new-weights", f"{claim.line}, the gradient of {claim.name}", says, "")
+
+    def graded(self, reading: Reading, wrong: Sequence[Claim], base: float) -> dict[Claim, tuple[Mistake, ...]]:
+        """The mistakes of wrong claims, by the locator."""
+        replay = reading.replay
+        scales = {claim: base * claim.factor for claim in wrong}
+        working = replay.working(scales)
+        marks: dict[str, Fingerprint] = {}
+        for claim in wrong:
+            answers = [replay.run(claim.place, walk) / scales[claim] for walk in replay.walks]
+            marks[claim.name] = Fingerprint(replay.problem, replay.walks, replay.step[claim.of], answers)
+        marked = grade_several(marks, lambda: working)
+        if reading.base is None and all(m.name == "unclassified" for m in marked.mistakes):
+            # Which rate there is may be unknown, so that a mistake shows only up to a constant.
+            return {claim: up_to_a_rate(marks[claim.name], claim) for claim in wrong}
+        found: dict[Claim, tuple[Mistake, ...]] = {}
+        for claim in wrong:
+            about = [m for m in marked.mistakes if len(wrong) == 1 or concerns(m, claim)] or list(marked.mistakes)
+            found[claim] = tuple(self.placed(m, claim, replay, working) for m in about)
+        return found
+
+    def placed(self, mistake: Mistake, claim: Claim, replay: Replay, working: Any) -> Mistake:
+        """A mistake with the line of the program; what moves by another's gradient is a wrong update."""
+        if mistake.name == "other-parameter" and claim.update is not None:
+            says = f"{KINDS['wrong-update'].what}: {claim.name} moves by another gradient ({mistake.place})"
+            return replace(mistake, name="wrong-update", place=f"{claim.line}, the update of {claim.name}", says=says)
+        first = Editor(replay.problem, replay.walks, working, [claim.name]).first_wrong()
+        places = [e.place for e in self.reader.assigned if first and e.name == first and e.place <= claim.place]
+        line = self.reader.lines.get(places[-1], claim.line) if places else claim.line
+        return replace(mistake, place=f"{line}; {mistake.place}")
+
+
+def up_to_a_rate(mark: Fingerprint, claim: Claim) -> tuple[Mistake, ...]:
+    """The first mistake that gives a positive multiple of what a parameter moved by."""
+    changes = [change for change, c in mark.scaled() if c > 0]
+    return tuple([replace(m, place=f"{claim.line}; {m.place}") for m in (mistake_of(c, mark) for c in changes[:1])])
+
+
+MOST_DIFFERENCES = 4
+"""Differences of a prediction and a target that are tried."""
+
+UPHILL = ("sign", "wrong-update")
+
+
+def half_square(prediction: Any, target: Any) -> Any:
+    """Half the sum of squares."""
+    return 0.5 * add_up((prediction - target) ** 2)
+
+
+def binary_cross_entropy(prediction: Any, target: Any) -> Any:
+    """Of outputs between 0 and 1, each a yes or no."""
+    return -add_up(target * log(prediction) + (1 - target) * log(1 - prediction))
+
+
+def cross_entropy(prediction: Any, target: Any) -> Any:
+    """Of shares that add up to 1."""
+    return -add_up(target * log(prediction))
+
+
+INFERRED = {
+    "half the squared error": half_square,
+    "the binary cross-entropy": binary_cross_entropy,
+    "the cross-entropy": cross_entropy,
+}
+"""Losses that a difference of prediction and target may belong to."""
+
+
+def whole(x: Any) -> Any:
+    """A loss as one number."""
+    return add_up(x)
+
+
+def concerns(mistake: Mistake, claim: Claim) -> bool:
+    """Whether a mistake is said of a claim."""
+    return f"d{claim.name})" in mistake.place or f"to {claim.name}" in mistake.place or claim.name in mistake.place
+
+
+def same(a: float, b: float) -> bool:
+    """Whether two constants are one."""
+    return abs(a - b) <= 1e-6 * abs(b)
+
+
+def shared(ratios: Sequence[float | None]) -> float | None:
+    """The constant of most claims: 1 if any has that, or one that more have than any other."""
+    known = [ratio for ratio in ratios if ratio is not None]
+    if not known:
+        return None
+    counts = {ratio: sum(same(other, ratio) for other in known) for ratio in known}
+    one = [ratio for ratio in known if same(ratio, 1.0)]
+    if one:
+        return one[0]
+    best = max(counts, key=lambda ratio: counts[ratio])
+    rivals = [ratio for ratio in known if counts[ratio] == counts[best] and not same(ratio, best)]
+    return None if rivals else best
+
+
+def without_decay(answers: Sequence[Any], right: Sequence[Any], values: Sequence[Any]) -> float | None:
+    """The constant of a gradient that has a multiple of the parameter itself beside it; None where it has not."""
+    if any(np.shape(a) != np.shape(r) for a, r in zip(answers, right, strict=True)):
+        return None
+    a = np.concatenate([np.ravel(x) for x in answers])
+    both = np.stack([np.concatenate([np.ravel(x) for x in part]) for part in (right, values)], axis=1)
+    solution, *_ = np.linalg.lstsq(both, a, rcond=None)
+    if len(a) < 4 or not np.allclose(both @ solution, a, rtol=1e-8, atol=1e-10) or abs(solution[0]) < 1e-9:
+        return None
+    return float(solution[0])

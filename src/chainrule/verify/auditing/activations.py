@@ -1,0 +1,89 @@
+"""Activations that somebody wrote out, as 1/(1 + exp(−z)), seen as the one step that they are."""
+
+# Arrays hold numbers of any type.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.operation import book
+from chainrule.core.state import Quiet
+from chainrule.verify.auditing.reader import ERRORS, Reader
+
+DEEPEST = 7
+"""Operations of which a written-out activation consists at most, one after the other."""
+
+ENDS = ("div", "reciprocal", "pow", "mul", "where", "maximum", "sub")
+"""The operation with which one ends."""
+
+Whole = tuple[Callable[..., Any], dict[str, Any]]
+
+KINDS: tuple[Whole, ...] = (
+    (book["sigmoid"], {}),
+    (book["tanh"], {}),
+    (book["relu"], {}),
+    (book["softmax"], {"axis": -1}),
+    (book["softmax"], {"axis": 0}),
+)
+
+
+def written_out(reader: Reader, place: int) -> tuple[Callable[..., Any], dict[str, Any], int] | None:
+    """The activation that ends at a place of the tape, its settings, and the place of its input; None if none does."""
+    note = reader.tape.notes[place]
+    if getattr(note.function, "__name__", "") not in ENDS:
+        return None
+    shape = np.shape(note.value)
+    random = np.random.default_rng(0)
+    for start in sorted(set(near(reader, place)), reverse=True):
+        if np.shape(reader.tape.notes[start].value) != shape or is_written_down(reader, start):
+            continue
+        draws = [random.normal(size=shape)[()] * sign for sign in (1, -1, 1, -1)]
+        with Quiet():
+            given = [run_from(reader, start, place, x) for x in draws]
+            for function, settings in KINDS if all(x is not None for x in given) else ():
+                if len(shape) > (settings.get("axis") == 0) - (not settings):
+                    pairs = zip(draws, given, strict=True)
+                    if all(near_by(function(x if shape else float(x), **settings), found) for x, found in pairs):
+                        return function, settings, start
+    return None
+
+
+def near_by(x: Any, y: Any) -> bool:
+    """Whether two results differ by rounding alone."""
+    return bool(np.allclose(x, y, rtol=1e-10, atol=1e-14))
+
+
+def is_written_down(reader: Reader, place: int) -> bool:
+    """Whether something is a number of the text and no variable."""
+    note = reader.tape.notes[place]
+    return note.function is None and not note.name
+
+
+def run_from(reader: Reader, start: int, place: int, x: Any) -> Any:
+    """What stands at a place when something that it is computed from is another number; None where that fails."""
+    found: dict[int, Any] = {start: x}
+    above = sorted(p for p in reader.above(place) | {place} if p > start)
+    for at in above:
+        note = reader.tape.notes[at]
+        if found.keys().isdisjoint(note.inputs):
+            continue
+        inputs = [found.get(p, reader.tape.notes[p].value) for p in note.inputs]
+        try:
+            found[at] = note.function(*inputs, **note.settings)
+        except ERRORS:
+            return None
+    return found.get(place)
+
+
+def near(reader: Reader, place: int) -> Iterator[int]:
+    """What something was computed from in a few operations."""
+    level = {place}
+    seen: set[int] = set()
+    for _ in range(DEEPEST):
+        level = {x for at in level for x in reader.tape.notes[at].inputs} - seen
+        seen |= level
+        yield from level

@@ -1,0 +1,208 @@
+"""What was read run again: on Tensors, for the problem that was meant, and on generic numbers, for the answers."""
+
+# Arrays hold numbers of any type.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownLambdaType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.state import Quiet
+from chainrule.core.tensor import Tensor
+from chainrule.errors import ChainruleError, GraphError
+from chainrule.program import Step
+from chainrule.verify.auditing.activations import written_out
+from chainrule.verify.auditing.claims import Claim
+from chainrule.verify.auditing.reader import Reader
+from chainrule.verify.marking.problem import probes_of, recorded_problem
+from chainrule.verify.marking.walk import Walk
+from chainrule.verify.marking.working import Part, Working
+
+LOSES = (ValueError, TypeError, IndexError, AttributeError, NotImplementedError, ChainruleError, ArithmeticError)
+"""What goes wrong where an operation has no derivative here."""
+
+Loss = Callable[[Mapping[int, Any]], Any]
+"""A loss of what stands at places of the tape."""
+
+
+class Replay:
+    """A program that was read, with one of its losses, as a problem; and its numbers at the probes."""
+
+    def __init__(self, reader: Reader, claims: Sequence[Claim], loss: Loss, needed: set[int]) -> None:
+        self.reader = reader
+        self.claims = claims
+        self.notes = reader.tape.notes
+        self.parameters = {claim.of: claim.name for claim in claims}
+        self.fixed = set(reader.library.counts)
+        tensors = self.on_tensors(needed)
+        self.leaves: dict[int, Any] = {
+            place: x for place, x in tensors.items() if isinstance(x, Tensor) and self.is_leaf(place)
+        }
+        output = loss(tensors)
+        names = self.names(tensors)
+        self.problem = recorded_problem(output, names)
+        self.step: dict[int, Step] = {
+            place: self.problem.step_of[x] for place, x in self.leaves.items() if x in self.problem.step_of
+        }
+        self.walks = [Walk(self.problem, numbers) for numbers in probes_of(self.problem, {}, labels=self.labels())]
+        self.check({place: x for place, x in tensors.items() if place == max(needed)})
+
+    def check(self, results: Mapping[int, Any]) -> None:
+        """See that the problem gives what the program gives, at every probe; GraphError where it does not."""
+        for place, x in results.items():
+            for walk in self.walks if isinstance(x, Tensor) else ():
+                ours, theirs = walk.numbers.get(self.problem.step_of.get(x)), self.run(place, walk)  # type: ignore[arg-type]  # what is not in the problem has no step
+                if ours is not None and not np.allclose(ours, theirs, rtol=1e-9, atol=1e-12):
+                    raise GraphError("read as a formula the program gives other numbers")
+
+    def is_leaf(self, place: int) -> bool:
+        """Whether something is where derivatives end: a parameter, or what was given."""
+        return place in self.parameters or self.notes[place].function is None
+
+    def on_tensors(self, needed: set[int]) -> dict[int, Any]:
+        """What stands at each place that is needed, leaves as Tensors; data that cannot follow stay as they are."""
+        while True:
+            found: dict[int, Any] = {}
+            for place in sorted(needed):
+                note = self.notes[place]
+                if self.is_leaf(place):
+                    found[place] = self.leaf(place)
+                    continue
+                whole = written_out(self.reader, place)
+                function, settings, inputs = note.function, note.settings, [found[x] for x in note.inputs]
+                if whole is not None and whole[2] in found:
+                    function, settings, inputs = whole[0], whole[1], [found[whole[2]]]
+                if not any(isinstance(x, Tensor) for x in inputs):
+                    found[place] = note.value
+                    continue
+                try:
+                    found[place] = function(*inputs, **settings)
+                except LOSES:
+                    above = self.reader.above(place) | {place}
+                    if above & set(self.parameters):
+                        raise
+                    frozen = {x for x in above if self.notes[x].function is None} - self.fixed
+                    if not frozen:
+                        raise
+                    self.fixed |= frozen
+                    break
+            else:
+                return found
+
+    def leaf(self, place: int) -> Any:
+        """A leaf: a Tensor that may have any number, or the numbers that it has to keep."""
+        value = np.asarray(self.notes[place].value)
+        varies = place in self.parameters or (place not in self.fixed and value.dtype.kind in "fiu")
+        if not varies or (place not in self.parameters and not self.notes[place].name):
+            return value if value.ndim else value.item()
+        return Tensor(np.array(value, np.float64), requires_grad=True)
+
+    def names(self, tensors: Mapping[int, Any]) -> dict[Any, str]:
+        """The user's names of Tensors, no two alike."""
+        found: dict[Any, str] = {}
+        used: set[str] = set()
+        for place in sorted(tensors, key=lambda place: place not in self.parameters):
+            name = self.parameters.get(place) or self.notes[place].name
+            x = tensors[place]
+            if name and isinstance(x, Tensor) and x not in found:
+                while name in used:
+                    name += "′"
+                used.add(name)
+                found[x] = name
+        return found
+
+    def labels(self) -> dict[Step, int]:
+        """Leaves that hold one of several per row or column: they stay shares of 1."""
+        found: dict[Step, int] = {}
+        for place, step in self.step.items():
+            value = np.asarray(self.notes[place].value, float)
+            if place in self.parameters or value.ndim != 2 or np.any(value < 0):
+                continue
+            for axis in (1, 0):
+                if value.shape[axis] > 1 and np.allclose(value.sum(axis=axis), 1.0):
+                    found.setdefault(step, axis)
+        return found
+
+    def run(self, wanted: int, walk: Walk, replaced: Mapping[int, int] | None = None) -> Any:
+        """What stands at a place at a probe; with some places replaced by others."""
+        replaced = replaced or {}
+        found: dict[int, Any] = {}
+        with Quiet():
+            for place in self.order(wanted, replaced):
+                found[place] = self.at(place, found, walk, replaced)
+        return np.asarray(found[wanted], float)
+
+    def at(self, place: int, found: Mapping[int, Any], walk: Walk, replaced: Mapping[int, int]) -> Any:
+        """One place, from those before it."""
+        if place in self.step:
+            return walk.numbers[self.step[place]]
+        if place in replaced:
+            return found[replaced[place]]
+        note = self.notes[place]
+        if note.function is None:
+            return note.value
+        return note.function(*[found[x] for x in note.inputs], **note.settings)
+
+    def order(self, wanted: int, replaced: Mapping[int, int] | None = None) -> list[int]:
+        """The places that something is computed from, in order; parameters are given."""
+        replaced = replaced or {}
+        inside: set[int] = set()
+        waiting = [wanted]
+        while waiting:
+            place = waiting.pop()
+            if place in inside:
+                continue
+            inside.add(place)
+            if place in self.step:
+                continue
+            waiting += [replaced[place]] if place in replaced else list(self.notes[place].inputs)
+        if not replaced:
+            return sorted(inside)
+        return [place for place in self.by_need(wanted, replaced) if place in inside]
+
+    def by_need(self, wanted: int, replaced: Mapping[int, int]) -> list[int]:
+        """The same where what replaces something may stand after it."""
+        done: dict[int, None] = {}
+        waiting = [(wanted, False)]
+        while waiting:
+            place, ready = waiting.pop()
+            if ready:
+                done[place] = None
+            elif place not in done:
+                waiting.append((place, True))
+                if place not in self.step:
+                    inputs = [replaced[place]] if place in replaced else list(self.notes[place].inputs)
+                    waiting += [(x, False) for x in inputs]
+        return list(done)
+
+    def working(self, scales: Mapping[Claim, float]) -> Working:
+        """The claims, each divided by its scale, as parts that run one after the other."""
+        places = sorted({place for claim in scales for place in self.order(claim.place)})
+        at = {place: i for i, place in enumerate(places)}
+        parts: list[Part] = []
+        for place in places:
+            note = self.notes[place]
+            line = self.reader.lines.get(place)
+            text = "" if line is None else line.text
+            if place in self.step:
+                step = self.step[place]
+                parts.append(Part(look_up=lambda walk, step=step: walk.numbers[step], name=note.name, text=note.name))
+            elif note.function is None:
+                value = np.asarray(note.value)
+                if value.ndim == 0:
+                    parts.append(Part(number=float(value), text=f"{float(value):g}", line=text, name=note.name))
+                else:
+                    parts.append(Part(look_up=lambda walk, value=value: value, name=note.name, line=text))
+            else:
+                inputs = tuple([at[x] for x in note.inputs])
+                parts.append(Part(note.function, inputs, note.settings, name=note.name, text=note.name, line=text))
+        results: dict[str, int] = {}
+        for claim, scale in scales.items():
+            parts.append(Part(number=1 / scale))
+            parts.append(Part(np.multiply, (at[claim.place], len(parts) - 1)))
+            results[claim.name] = len(parts) - 1
+        return Working(tuple(parts), results)

@@ -1,0 +1,171 @@
+"""Notebooks and scripts as people write them: mistakes in backward passes are found by reading, and none invented."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from chainrule.errors import FileError
+from chainrule.verify.audit import Audit, audit
+from chainrule.verify.running import run_apart
+
+FOLDER = Path(__file__).parent / "notebooks"
+"""Cells of code as text, parted by ``# %%``."""
+
+
+class Expected(NamedTuple):
+    """How many gradients are checked, the mistake and a piece of its line, and what stands there when it is right."""
+
+    checked: int
+    name: str = ""
+    place: str = ""
+    wrong: str = ""
+    right: str = ""
+
+
+WEIGHTS_FIRST = """        self.weights -= learning_rate * weights_gradient
+        self.bias -= learning_rate * output_gradient
+        return np.dot(self.weights.T, output_gradient)"""
+WEIGHTS_LAST = """        back = np.dot(self.weights.T, output_gradient)
+        self.weights -= learning_rate * weights_gradient
+        self.bias -= learning_rate * output_gradient
+        return back"""
+
+NOTEBOOKS = {
+    "two_layers": Expected(2, "activation-derivative-at-input", "z1", "derivative(z1)", "derivative(a1)"),
+    "scalar": Expected(3, "wrong-update", "w3", "w3 -= lr * dL_dw2", "w3 -= lr * dL_dw3"),
+    "class": Expected(
+        2, "activation-derivative-missing", "weights1", "(self.y - self.output), self",
+        "(self.y - self.output)*self.output*(1 - self.output), self",
+    ),
+    "softmax": Expected(2, "summed-over-wrong-axis", "db", "np.sum(dscores)", "np.sum(dscores, axis=0, keepdims=True)"),
+    "lists": Expected(4, "activation-derivative-at-output", "sp = ", "z = activations[-l]", "z = zs[-l]"),
+    "layers": Expected(4, "new-weights", "weights", WEIGHTS_FIRST, WEIGHTS_LAST),
+    "dicts": Expected(4, "summed-over-wrong-axis", "db1", "np.sum(dZ1)", "np.sum(dZ1, axis=1, keepdims=True)"),
+    "gradients_only": Expected(1, "relu-mask-wrong", "dw", "dz = da.copy()", "dz = da * (z > 0)"),
+    "recurrent": Expected(5, "missing-path", "dh", "np.dot(Why.T, dy) + dhnext", ""),
+    "pandas": Expected(2, "sign", "w", "X.T.dot(yhat - y)", ""),
+    "torch": Expected(0),
+    "nothing": Expected(0),
+    "markdown": Expected(0),
+    "broken": Expected(1),
+    "perceptron": Expected(0),
+    "momentum": Expected(1),
+    "adam": Expected(1),
+    "another_loss": Expected(2),
+    "weight_decay": Expected(2),
+}  # fmt: skip
+
+
+def cells_of(name: str) -> list[str]:
+    text = (FOLDER / f"{name}.txt").read_text(encoding="utf-8")
+    return [cell.lstrip("\n") for cell in text.split("# %%")[1:]]
+
+
+def written(folder: Path, cells: list[str]) -> Path:
+    kinds = ["markdown" if cell.startswith("[markdown]") else "code" for cell in cells]
+    found = [
+        {"cell_type": kind, "source": cell.lstrip().splitlines(keepends=True)}
+        for kind, cell in zip(kinds, cells, strict=True)
+    ]
+    path = folder / "notebook.ipynb"
+    path.write_text(json.dumps({"cells": found, "nbformat": 4}), encoding="utf-8")
+    return path
+
+
+def names(found: Audit) -> list[str]:
+    return [mistake.name for mistake in found.mistakes]
+
+
+@pytest.mark.parametrize("name", [name for name, expected in NOTEBOOKS.items() if expected.right])
+def test_a_mistake_is_found_where_it_is(name: str, tmp_path: Path) -> None:
+    expected = NOTEBOOKS[name]
+    found = audit(written(tmp_path, cells_of(name)))
+    assert any(m.name == expected.name and expected.place in m.place for m in found.mistakes), found
+    assert len(found.checked) == expected.checked
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_nobody_is_accused_falsely(name: str, tmp_path: Path) -> None:
+    expected = NOTEBOOKS[name]
+    cells = [cell.replace(expected.wrong, expected.right) if expected.right else cell for cell in cells_of(name)]
+    found = audit(written(tmp_path, cells))
+    assert found, found
+    assert len(found.checked) == expected.checked
+    assert all(checked.verdict == "right" for checked in found.checked)
+
+
+@pytest.mark.parametrize("name", [name for name, expected in NOTEBOOKS.items() if expected.checked])
+def test_it_makes_no_difference_in_what_file_it_is(name: str, tmp_path: Path) -> None:
+    cells = [c.lstrip() for c in cells_of(name) if not c.startswith("[markdown]") and "def oops(" not in c]
+    as_script = tmp_path / "script.py"
+    as_script.write_text("\n".join(line for c in cells for line in c.splitlines() if line[:1] not in "%!"))
+    assert names(audit(as_script)) == names(audit(written(tmp_path, cells_of(name))))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "name"),
+    [
+        ("(yhat - y)*x", "2*(yhat - y)*x", ""),
+        ("2*w*(yhat - y)", "2*(yhat - y)*x", "swapped-operands"),
+        ("(y - yhat)*x", "2*(yhat - y)*x", "wrong-update"),
+    ],
+)
+def test_a_factor_is_left_to_the_rate_and_a_direction_is_not(wrong: str, right: str, name: str, tmp_path: Path) -> None:
+    """A loop that goes uphill is wrong whatever the loss is called; one that goes half as far is not."""
+    text = "w, x, y = 0.5, 1.5, 2.0\nfor i in range(5):\n    yhat = w*x\n    loss = (yhat - y)**2\n    w -= 0.1*RIGHT\n"
+    path = tmp_path / "line.py"
+    path.write_text(text.replace("RIGHT", right))
+    assert not names(audit(path))
+    path.write_text(text.replace("RIGHT", wrong))
+    found = names(audit(path))
+    assert (name in found) if name else not found
+
+
+def test_nothing_is_run(tmp_path: Path) -> None:
+    path, trace = tmp_path / "evil.py", tmp_path / "trace"
+    path.write_text(
+        f"import os, pathlib\nimport numpy as np\nopen({str(trace)!r}, 'w').write('x')\nos.system('touch {trace}')\n"
+        f"pathlib.Path({str(trace)!r}).touch()\n__import__('os').mkdir({str(trace)!r})\nnp.save({str(trace)!r}, 1)\n"
+        f"eval('open({str(trace)!r}, 1)')\nw = np.zeros(2).__class__.__mro__[1].__subclasses__()\n"
+        f"np.zeros(3).tofile({str(trace)!r})\n'{{0.__class__}}'.format(1)\n"
+    )
+    assert audit(path)
+    assert not list(tmp_path.glob("trace*"))
+
+
+def test_a_program_without_end_ends(tmp_path: Path) -> None:
+    path = tmp_path / "long.py"
+    path.write_text("def f(x):\n    return f(x)\nf(1)\nwhile True:\n    x = 1\nfor i in range(10**9):\n    y = i\n")
+    assert audit(path)
+
+
+def test_with_leave_what_is_not_read_is_run(tmp_path: Path) -> None:
+    table = tmp_path / "houses.csv"
+    table.write_text("rooms,price\n1,2\n2,3.5\n3,5\n")
+    path = tmp_path / "script.py"
+    path.write_text(
+        f"import csv\nimport numpy as np\nrows = list(csv.DictReader(open({str(table)!r})))\n"
+        "x = np.array([float(r['rooms']) for r in rows])\ny = np.array([float(r['price']) for r in rows])\nw = 0.0\n"
+        "for i in range(3):\n    p = w*x\n    loss = np.mean((p - y)**2)\n    w -= 0.1*np.mean(2*(p - y))\n"
+    )
+    ran = run_apart("chainrule.verify.auditing.apart:audit_code", [str(path)], folder=tmp_path).result
+    assert [one["of"] for one in ran["checked"]] == ["w"]
+    assert "missing-factor" in [m["name"] for one in ran["checked"] for m in one["mistakes"]]
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.txt", "x"), ("a.ipynb", "{}"), ("a.ipynb", "no")])
+def test_other_files_are_refused(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(FileError):
+        audit(tmp_path / name)
+
+
+def test_it_is_plain_data(tmp_path: Path) -> None:
+    found = audit(written(tmp_path, cells_of("scalar"))).as_dict()
+    assert json.loads(json.dumps(found)) == found
+    assert not found["passed"]
+    assert all(one["line"] > 0 for one in found["checked"])
