@@ -114,7 +114,8 @@ def audit(path: str | Path) -> Audit:
     generic numbers, and a mistake is named as `grade` names it. Gradients that are all off by the same positive factor
     are right: the rate, or the loss as it is printed, takes it up. Raises FileError for what is no such file.
 
-    >>>     >>> from pathlib import Path
+    >>> import chainrule as cr
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> text = "w, b, x, y = 0.5, 0.1, 2.0, 1.0\nfor i in range(9):\n    e = w*x + b - y\n    loss = e**2\n"
     >>> with TemporaryDirectory() as folder:
