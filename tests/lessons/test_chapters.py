@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+import chainrule as cr
 from chainrule.errors import ChainruleError
 from chainrule.lessons import chapters, read_chapter, run_chapter
 from chainrule.lessons.chapter import Cell, Display, LessonError, Prose, Question
@@ -16,7 +20,16 @@ from chainrule.lessons.run import Shown
 
 FACTS = json.loads((Path(__file__).parents[1] / "reference_facts.json").read_text())
 NUMBERS = [chapter.number for chapter in chapters()]
-SECTIONS = ("## The question", "## The check", "## Exercises", "## Usual mistakes", "## Further reading")
+SECTIONS = (
+    "The question",
+    "By hand",
+    "In code",
+    "The picture",
+    "The check",
+    "Exercises",
+    "Usual mistakes",
+    "Further reading",
+)
 
 
 def test_the_course_has_twenty_chapters_in_order():
@@ -31,18 +44,61 @@ def test_a_chapter_runs_and_its_formulas_hold(number, ran):
     assert all("{{" not in shown.block.text for shown in run.shown if isinstance(shown.block, Prose))
 
 
+def sections_of(run) -> dict[str, list[Shown]]:
+    """What stands under each heading of a chapter, without the part of a heading that follows a colon."""
+    found: dict[str, list[Shown]] = {"": []}
+    heading = ""
+    for shown in run.shown:
+        if not isinstance(shown.block, Prose):
+            found[heading].append(shown)
+            continue
+        first, *rest = re.split(r"^## ", shown.block.text, flags=re.MULTILINE)
+        found[heading].append(Shown(Prose(first)))
+        for part in rest:
+            heading = part.partition("\n")[0].partition(":")[0]
+            assert heading not in found, f"chapter {run.chapter.number} has {heading} twice"
+            found[heading] = [Shown(Prose(part))]
+    return found
+
+
 @pytest.mark.parametrize("number", NUMBERS)
 def test_a_chapter_has_all_that_a_chapter_has(number, ran):
-    chapter = ran(number).chapter
-    text = "\n".join([block.text for block in chapter.blocks if isinstance(block, Prose)])
-    missing = [section for section in SECTIONS if section not in text]
-    if number == 20:
-        missing.remove("## Usual mistakes")
-    assert not missing
-    assert text.startswith("**You need:**")
-    assert 3 <= len(chapter.exercises) <= 6
-    assert any(isinstance(block, Question) for block in chapter.blocks)
-    assert any(isinstance(block, Cell) for block in chapter.blocks)
+    run = ran(number)
+    sections = sections_of(run)
+    assert [name for name in SECTIONS if name not in sections] == []
+    ends = ["Exercises", "Usual mistakes", "Further reading"]
+    assert [name for name in sections if name in ends] == ends
+    assert run.shown[0].block.text.startswith("**You need:**")
+    assert 3 <= len(run.chapter.exercises) <= 6
+    assert sum(isinstance(shown.block, Question) for shown in run.shown) >= 2
+    by_hand = [shown.block for name in list(sections)[: list(sections).index("The check")] for shown in sections[name]]
+    assert any(isinstance(block, Display) for block in by_hand)
+    assert any(isinstance(shown.block, Cell) for shown in sections["In code"])
+    assert any(isinstance(shown.block, Cell) for shown in sections["The check"])
+    for name in ("Usual mistakes", "Further reading"):
+        assert any("\n- " in "\n" + shown.block.text for shown in sections[name])
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_picture_is_drawn_by_the_product(number, ran):
+    pictures = [shown.value for shown in sections_of(ran(number))["The picture"]]
+    assert any(hasattr(value, "savefig") or hasattr(value, "sketch") for value in pictures)
+
+
+@pytest.mark.parametrize("number", NUMBERS[3:])
+def test_a_check_asks_pytorch_where_it_is_there(number, ran):
+    cells = [shown for shown in sections_of(ran(number))["The check"] if isinstance(shown.block, Cell)]
+    assert any("cr.compare(" in shown.block.source or "import torch" in shown.block.source for shown in cells)
+    told = [str(shown.value) for shown in cells if "cr.compare(" in shown.block.source]
+    assert all("they agree" in one or "is not installed" in one for one in told)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_word_in_bold_is_said_once(number, ran):
+    # A term stands in bold where it is explained, and nowhere else in its chapter.
+    text = "".join([shown.block.text for shown in ran(number).shown if isinstance(shown.block, Prose)])
+    bold = [word.lower() for word in re.findall(r"\*\*([^*.]{1,25})\*\*", text)]
+    assert len({*bold}) == len(bold)
 
 
 def test_what_a_chapter_needs_comes_before_it():
@@ -116,6 +172,48 @@ def test_numbers_of_the_network_of_the_books(ran):
     space, facts = ran(17).namespace, FACTS["nielsen_784_30_10"]
     assert space["cost"] == pytest.approx(facts["sample0"]["C"], rel=1e-11)
     assert space["kept"][-1].ravel() == pytest.approx(facts["sample0"]["a2"], rel=1e-11)
+
+
+def test_the_engine_of_one_page_has_forty_lines_and_is_right(ran):
+    cells = [block.source for block in ran(19).chapter.blocks if isinstance(block, Cell)]
+    engine = next(source for source in cells if "class Value" in source)
+    body = engine.partition("class Value")[2].partition("\n\n\ndef lifted")[0]
+    assert 30 < len([line for line in body.splitlines() if line.strip()]) <= 40
+
+    def report_of(*sources):
+        space = {}
+        for source in sources:
+            exec(source, space)
+        return cr.check_engine(space["Value"])
+
+    cure = next(source for source in cells if "Value.backward = backward" in source).partition("\ncr.check")[0]
+    before, after = report_of(engine), report_of(engine, cure)
+    assert before
+    assert after
+    assert "4 times" in str(before)
+    assert "remark" not in str(after)
+    assert not report_of(engine.replace("child.grad += slope", "child.grad = slope"))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10**9), size=st.integers(1, 60))
+def test_the_engine_of_one_page_agrees_on_random_graphs(ran, seed, size):
+    space = ran(19).namespace
+
+    def gradients(make, curve):
+        random = np.random.default_rng(seed)
+        leaves = [make(float(x)) for x in random.uniform(0.5, 1.5, 4)]
+        pool = list(leaves)
+        for _ in range(size):
+            x, y = (pool[i] for i in random.integers(0, len(pool), 2))
+            step = [x + y, x * y, x - y, curve(x), x**2, 3 - x, 2 / (x * x + 1), -x, y / 2][random.integers(9)]
+            pool.append(curve(step))
+        out = sum(pool)
+        out.backward()
+        return [leaf.grad for leaf in leaves]
+
+    mine, real = gradients(space["Value"], lambda x: x.tanh()), gradients(cr.Value, cr.tanh)
+    assert mine == pytest.approx(real, rel=1e-12, abs=1e-12)
 
 
 def test_a_false_formula_is_refused():
