@@ -177,7 +177,7 @@ def test_numbers_of_the_network_of_the_books(ran):
 def test_the_engine_of_one_page_has_forty_lines_and_is_right(ran):
     cells = [block.source for block in ran(19).chapter.blocks if isinstance(block, Cell)]
     engine = next(source for source in cells if "class Value" in source)
-    body = engine.partition("class Value")[2].partition("\n\n\ndef lifted")[0]
+    body = engine.partition("class Value:")[2].partition("\n\n\ndef lifted")[0]
     assert 30 < len([line for line in body.splitlines() if line.strip()]) <= 40
 
     def report_of(*sources):

@@ -56,13 +56,11 @@ def show(shown: Shown, console: Console) -> None:
         case Prose(text):
             console.print(Markdown(text))
         case Cell(source):
-            console.print(
-                Padding(Syntax(source, "python", theme="ansi_dark", background_color="default"), (1, 0, 0, 2))
-            )
+            code = Syntax(source, "python", theme="ansi_dark", background_color="default", word_wrap=True)
+            console.print(Padding(code, (1, 0, 0, 2)))
             console.print(Padding(output(shown), (0, 0, 1, 4)))
         case Display():
-            for formula in shown.formulas:
-                console.print(Padding(Text(unicode(formula)), (1, 0, 1, 4)))
+            console.print(Padding(Text("\n".join([unicode(formula) for formula in shown.formulas])), (1, 0, 1, 4)))
         case Question(asked, _):
             console.print(Padding(Markdown(f"**Pause.** {asked}"), (1, 0, 0, 0)))
         case Exercise() as exercise:
