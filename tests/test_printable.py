@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 
 from chainrule import errors
-from chainrule.printable import disturbs, printable
+from chainrule.printable import SPELLED, disturbs, printable, spelled
 
 HOSTILE = [
     "\x1b[31mred",
@@ -54,3 +54,28 @@ def test_no_message_of_ours_steers_a_terminal(kind, text):
     # A formula is pointed at in a line of its own; a file's name must not be able to add a line.
     assert ("\n" in str(error)) == kind.lines
     assert str(copy.copy(error)) == str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [
+        ("∂L/∂ŷ = (ŷ − y)·w₁₂", "dL/dyhat = (yhat - y)*w_12"),
+        ("δ⁽²⁾ = (W⁽³⁾)ᵀ δ⁽³⁾ ⊙ σ′(z)", "delta^(2) = (W^(3))^T delta^(3) (*) sigma'(z)"),
+        ("x³ − ½ … ¼ Δx Ω", "x^3 - 1/2 ... 1/4 Deltax Omega"),
+        ("e⁻ᶻ", "e^(-z)"),
+        ("é 𝟏 → ≠", "e 1 -> !="),
+        ("plain", "plain"),
+        ("漢", "?"),
+    ],
+)
+def test_what_a_terminal_lacks_is_spelled_out(text, typed):
+    assert spelled(text) == typed
+    assert text.encode("ascii", errors=SPELLED).decode() == typed
+
+
+def test_every_sign_of_the_product_can_be_spelled():
+    from chainrule.lessons import chapters
+    from chainrule.lessons.chapter import Prose
+
+    prose = "".join([block.text for chapter in chapters() for block in chapter.blocks if isinstance(block, Prose)])
+    assert sorted({sign for sign in prose if spelled(sign) == "?" and sign != "?"}) == []

@@ -1,8 +1,10 @@
-"""Texts of others, made safe to print: what would steer a terminal, or hide, is shown as its code."""
+"""Texts made safe to print: what would steer a terminal is shown as its code, what one lacks is spelled out."""
 
 from __future__ import annotations
 
-from unicodedata import category
+import codecs
+from itertools import groupby
+from unicodedata import category, decomposition, name, normalize
 
 DISTURBING = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
 """Control, format (directions, joiners), surrogates, unassigned, private use, separators of lines and paragraphs."""
@@ -29,3 +31,99 @@ def printable(text: str, *, lines: bool = False) -> str:
         else character
         for character in text
     )
+
+
+SIGNS = {
+    "∂": "d",
+    "−": "-",
+    "·": "*",
+    "×": "x",
+    "⊙": "(*)",
+    "⊘": "(/)",
+    "⊗": "(x)",
+    "∘": "o",
+    "∑": "sum ",
+    "∇": "grad ",
+    "√": "sqrt",
+    "∞": "inf",
+    "≈": "~",
+    "≤": "<=",
+    "≥": ">=",
+    "≠": "!=",
+    "→": "->",
+    "←": "<-",
+    "↑": "^",
+    "↓": "v",
+    "½": "1/2",
+    "¼": "1/4",
+    "⅓": "1/3",
+    "⅔": "2/3",
+    "…": "...",
+    "′": "'",
+    "—": "--",
+    "–": "-",
+    "‖": "||",
+    "∈": "in",
+    "“": '"',
+    "”": '"',
+    "‘": "'",
+    "’": "'",
+    "•": "*",
+    "█": "#",
+    "▼": "v",
+    "▲": "^",
+    "─": "-",
+    "━": "-",
+    "│": "|",
+    **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╰╯", "+"),
+    **dict.fromkeys("⎡⎢⎣⎛⎜⎝⎧⎨⎩", "["),
+    **dict.fromkeys("⎤⎥⎦⎞⎟⎠⎫⎬⎭", "]"),
+}
+"""Signs of mathematics and of frames, by what stands for them on a typewriter."""
+MARKS = {"\u0302": "hat", "\u0304": "bar", "\u0303": "tilde", "\u0307": "dot"}
+SPELLED = "chainrule.spelled"
+"""The name of the way to encode that spells signs out."""
+
+
+def spelled(text: str) -> str:
+    """The text in the signs of a typewriter: names of letters, ^ and _ before what was raised and lowered.
+
+    >>> from chainrule.printable import spelled
+    >>> spelled("∂L/∂ŷ = δ² · w₁₂ − ½")
+    'dL/dyhat = delta^2 * w_12 - 1/2'
+    """
+    pieces: list[str] = []
+    for place, run in groupby(text, height):
+        inside = "".join([on_a_typewriter(character) for character in run])
+        pieces.append(f"{place}{inside}" if not place or inside.isalnum() or inside[0] == "(" else f"{place}({inside})")
+    return "".join(pieces)
+
+
+def height(character: str) -> str:
+    """The sign that a typewriter puts before a raised or a lowered character; nothing for one on the line."""
+    kind = decomposition(character).partition(" ")[0]
+    return {"<super>": "^", "<sub>": "_"}.get(kind, "")
+
+
+def on_a_typewriter(character: str) -> str:
+    """One character, spelled out where a typewriter lacks it; a question mark where nothing would do."""
+    if character.isascii():
+        return character
+    if character in SIGNS:
+        return SIGNS[character]
+    if name(character, "").startswith("GREEK"):
+        word = name(character).rpartition(" ")[2]
+        return word.lower() if "SMALL" in name(character) else word.title()
+    plain = "".join([MARKS.get(part, "" if category(part) == "Mn" else part) for part in normalize("NFKD", character)])
+    plain = "".join([SIGNS.get(part, part) for part in plain])
+    return plain if plain.isascii() and plain != character else "?"
+
+
+def spell_out(error: UnicodeError) -> tuple[str, int]:
+    """Spell out what an encoding lacks; for `codecs`."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return spelled(error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(SPELLED, spell_out)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pytest
 
@@ -136,6 +138,50 @@ def test_a_short_number_is_wanted_with_all_its_digits(typed, right):
 @pytest.mark.parametrize(("typed", "right"), [("0", True), ("0.0", True), ("-0", True), ("0.004", False)])
 def test_nothing_is_rounded_to_nothing(typed, right):
     assert Exercise("0.0", "?", "0", expects=0).mark(typed).right is right
+
+
+SENSE = "x y w1 yhat h a b L 0 1 2.5 1e309 1e-400 sum exp log tanh outer import lambda axis=0 nan inf 1j dL/dw1= (x)"
+SIGNS = "( ) [ ] { } + - * / ** @ .T ^ , ; : = == < > − · ² ½ ∂ σ __ # % & | ! ? \\ ' é ŷ [[1,2],[3]]"
+HARSH = ["\n", "\t", "\0", "\x1b[31m", "9" * 400, "(" * 300, "²" * 50, " "]
+PIECES = [*SENSE.split(" "), *SIGNS.split(" "), *HARSH]
+
+
+def typed_by_nobody(random) -> str:
+    """An answer that makes no sense: pieces of formulas, signs of any script, or a right answer that was damaged."""
+    kind = random.random()
+    if kind < 0.6:
+        return random.choice(["", " "]).join(random.choices(PIECES, k=random.randint(0, 9)))
+    if kind < 0.8:
+        return "".join([chr(random.randint(1, 0x2FFF)) for _ in range(random.randint(0, 30))])
+    signs = list(random.choice(EXERCISES).answer)
+    for _ in range(random.randint(1, 3)):
+        at = random.randint(0, len(signs))
+        signs[at : at + random.randint(0, 1)] = random.choice(PIECES)
+    return "".join(signs)
+
+
+def mark_what_nobody_types(seed: int, count: int) -> None:
+    random = Random(seed)
+    for _ in range(count):
+        exercise, answer = random.choice(EXERCISES), typed_by_nobody(random)
+        marked = exercise.mark(answer)
+        assert marked.says, (exercise.id, answer)
+        assert not marked.right or not marked.hints
+
+
+def test_no_answer_is_an_error():
+    mark_what_nobody_types(0, 200)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_no_answer_is_an_error_at_length(seed):
+    mark_what_nobody_types(seed, 2000)
+
+
+@pytest.mark.parametrize("answer", ["1e-400", "-1e-399", "0." + "0" * 500 + "1", "1e400"])
+def test_a_number_beyond_the_doubles_is_only_wrong(answer):
+    assert not cr.exercise("6.2").mark(answer).right
 
 
 def test_an_exercise_shows_itself_and_marks():

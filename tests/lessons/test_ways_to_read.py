@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 from html.parser import HTMLParser
 from typing import Any
 
@@ -15,11 +18,13 @@ import chainrule as cr
 from chainrule.cli import lessons as commands
 from chainrule.cli.app import app
 from chainrule.lessons import chapters
+from chainrule.lessons.chapter import Cell
 from chainrule.lessons.notebook import markdown_of, write_notebook
 from chainrule.lessons.page import page_of
 from chainrule.lessons.progress import Progress
 from chainrule.lessons.sets import read_set
 from chainrule.lessons.terminal import tell
+from chainrule.printable import SPELLED
 
 
 def told(number, tmp_path, *, answers=None, width=80, start=0, **options):
@@ -39,11 +44,50 @@ def told(number, tmp_path, *, answers=None, width=80, start=0, **options):
     return out.getvalue()
 
 
-@pytest.mark.parametrize("width", [40, 80, 120])
-def test_every_line_fits(width, tmp_path):
-    for number in (1, 8, 14):
-        prose = [line for line in told(number, tmp_path, width=width).splitlines() if not line.startswith("  ")]
-        assert max(map(len, prose)) <= width
+@pytest.mark.parametrize("number", range(1, 21))
+def test_every_line_fits_a_narrow_terminal(number, tmp_path):
+    text = told(number, tmp_path, width=40)
+    prose = [line for line in text.splitlines() if not line.startswith("  ")]
+    assert max(map(len, prose)) <= 40
+    # Code is broken where it does not fit, and nothing of it is lost.
+    together = "".join(text.split())
+    for block in chapters()[number - 1].blocks:
+        if isinstance(block, Cell):
+            assert all("".join(line.split()) in together for line in block.source.splitlines())
+
+
+def test_code_fits_a_page_and_a_terminal():
+    lines = [
+        (chapter.number, line)
+        for chapter in chapters()
+        for block in chapter.blocks
+        if isinstance(block, Cell)
+        for line in block.source.splitlines()
+    ]
+    assert [(number, line) for number, line in lines if len(line) > 76] == []
+
+
+@pytest.mark.parametrize("number", [1, 8, 13, 16])
+def test_a_terminal_without_unicode_and_colour_is_readable(number, tmp_path, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    raw = io.BytesIO()
+    console = Console(file=io.TextIOWrapper(raw, "ascii", errors=SPELLED, write_through=True), width=60)
+    tell(chapters()[number - 1], console, None, Progress(tmp_path))
+    text = raw.getvalue().decode("ascii")
+    assert "\x1b" not in text
+    asked = told(number, tmp_path, width=60)
+    assert text.count("?") == asked.count("?")  # every sign was spelled out
+    if number == 8:
+        assert "dL/dyhat = yhat - y = 2 - 20 = -18" in text
+        assert max(map(len, text.splitlines())) <= 60
+
+
+def test_an_exercise_without_unicode_is_readable(run):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "LANG": "C", "LC_ALL": "C", "COLUMNS": "40"}
+    command = [sys.executable, "-c", "from chainrule.cli.app import main; main()", "exercise", "8.3", "1"]
+    told = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert b"look at dL/dw1" in told.stdout
+    assert not told.stderr
 
 
 def test_a_reader_is_asked_and_marked(tmp_path):

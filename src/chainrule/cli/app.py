@@ -44,6 +44,7 @@ from chainrule.cli.telling import (
 )
 from chainrule.cli.train import train
 from chainrule.errors import ChainruleError, FormulaError
+from chainrule.printable import SPELLED
 
 if TYPE_CHECKING:
     from chainrule.cli.demo import Demo
@@ -374,9 +375,9 @@ def doctor(as_json: Json = False) -> None:
 def main() -> None:
     """Run the command line; 0 is success, 1 a failure, 2 a wrong use, 130 a Ctrl-C."""
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot print ∂ gets a question mark in place of a traceback.
+        # A terminal that cannot print ∂ and δ gets d and delta in place of a traceback.
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=SPELLED)
     try:
         try:
             app()

@@ -96,7 +96,8 @@ def what_there_is(word: str, choices: Iterable[str]) -> str:
 
 def say(text: str, *, err: bool = False) -> None:
     """Print lines that may quote a file or a user, whose words cannot steer the terminal."""
-    typer.echo(printable(text, lines=True), err=err)
+    # Without a file it would write UTF-8 to a terminal that says it is none.
+    typer.echo(printable(text, lines=True), file=sys.stderr if err else sys.stdout)
 
 
 def close_to(word: str, choices: Iterable[str]) -> list[str]:

@@ -16,6 +16,7 @@ from chainrule.lessons.exercise import Exercise, Marked
 from chainrule.lessons.progress import Progress
 from chainrule.lessons.run import Shown, steps_of
 from chainrule.maths import unicode
+from chainrule.printable import spelled
 
 Ask = Callable[[str], str]
 """Asks the reader for a line; raises EOFError where there is nobody."""
@@ -42,7 +43,7 @@ def tell(chapter: Chapter, console: Console, ask: Ask | None, progress: Progress
                 case Question(_, answer):
                     if ask is not None:
                         ask("Think, then press Enter")
-                    console.print(Padding(Markdown(answer), (0, 0, 1, 2)))
+                    console.print(Padding(words(answer, console), (0, 0, 1, 2)))
                 case _:
                     pass
         progress.leave(chapter.number, 0)
@@ -54,38 +55,57 @@ def show(shown: Shown, console: Console) -> None:
     """One part on the screen."""
     match shown.block:
         case Prose(text):
-            console.print(Markdown(text))
+            console.print(words(text, console))
         case Cell(source):
-            code = Syntax(source, "python", theme="ansi_dark", background_color="default", word_wrap=True)
+            code = Syntax(
+                seen(source, console), "python", theme="ansi_dark", background_color="default", word_wrap=True
+            )
             console.print(Padding(code, (1, 0, 0, 2)))
-            console.print(Padding(output(shown), (0, 0, 1, 4)))
+            console.print(Padding(output(shown, console), (0, 0, 1, 4)))
         case Display():
-            console.print(Padding(Text("\n".join([unicode(formula) for formula in shown.formulas])), (1, 0, 1, 4)))
+            console.print(
+                Padding(Text(seen("\n".join([unicode(formula) for formula in shown.formulas]), console)), (1, 0, 1, 4))
+            )
         case Question(asked, _):
-            console.print(Padding(Markdown(f"**Pause.** {asked}"), (1, 0, 0, 0)))
+            console.print(Padding(words(f"**Pause.** {asked}", console), (1, 0, 0, 0)))
         case Exercise() as exercise:
-            console.print(Padding(Markdown(exercise.as_markdown()), (1, 0, 0, 0)))
+            console.print(Padding(words(exercise.as_markdown(), console), (1, 0, 0, 0)))
         case _:
             raise TypeError(f"a chapter has no {type(shown.block).__name__}")
     if isinstance(shown.block, Prose):
         console.print()
 
 
-def output(shown: Shown) -> Any:
+def seen(text: str, console: Console) -> str:
+    """Text as this console can show it: spelled out where it lacks the signs, before lines are broken."""
+    try:
+        text.encode(console.encoding)
+    except UnicodeError:
+        return spelled(text)
+    return text
+
+
+def words(text: str, console: Console) -> Markdown:
+    """Markdown as this console can show it."""
+    return Markdown(seen(text, console))
+
+
+def output(shown: Shown, console: Console) -> Any:
     """What a cell gave, as a terminal can show it."""
     parts: list[Any] = []
     if shown.printed:
-        parts.append(Text(shown.printed.rstrip("\n")))
+        parts.append(Text(seen(shown.printed.rstrip("\n"), console)))
     if shown.value is not None:
-        parts.append(renderable(shown.value))
+        parts.append(renderable(shown.value, console))
     return Group(*parts)
 
 
-def renderable(x: Any) -> Any:
+def renderable(x: Any, console: Console) -> Any:
     """A value as Rich shows it, arrays and numbers as Python prints them, and a picture by its name."""
     if hasattr(x, "__rich__"):
-        return x
-    return Text("[a plot: --html shows it]" if hasattr(x, "savefig") else str(x))
+        whole = str(x)
+        return x if seen(whole, console) == whole else Text(x.plain() if hasattr(x, "plain") else spelled(whole))
+    return Text(seen("[a plot: --html shows it]" if hasattr(x, "savefig") else str(x), console))
 
 
 def solve(exercise: Exercise, console: Console, ask: Ask | None, progress: Progress) -> None:
@@ -100,10 +120,12 @@ def solve(exercise: Exercise, console: Console, ask: Ask | None, progress: Progr
         if not typed.strip():
             return
         if typed.strip() == "answer" and tries >= TRIES:
-            console.print(Padding(Text(f"One right answer: {exercise.answer}"), (0, 0, 1, 2)))
+            console.print(Padding(Text(seen(f"One right answer: {exercise.answer}", console)), (0, 0, 1, 2)))
             return
         marked = exercise.mark(typed)
-        console.print(Padding(Text(verdict(marked, tries), style="green" if marked else "yellow"), (0, 0, 1, 2)))
+        console.print(
+            Padding(Text(seen(verdict(marked, tries), console), style="green" if marked else "yellow"), (0, 0, 1, 2))
+        )
         if marked:
             progress.solve(exercise.id)
             return

@@ -26,12 +26,16 @@ MOST_DIGITS = 6
 """Decimals to which people round on the way."""
 
 
+MOST_DECIMALS = 100
+"""Further decimals say nothing of a number that anybody is asked for, and their unit may be no double."""
+
+
 class Printed:
     """A number, or an array of numbers, with the decimals that were written."""
 
     def __init__(self, value: Any, decimals: int) -> None:
         self.value = np.asarray(value, np.float64)
-        self.decimals = decimals
+        self.decimals = min(decimals, MOST_DECIMALS)
 
     @property
     def half(self) -> float:
@@ -51,7 +55,8 @@ class Printed:
 
     def is_cut(self, x: Any) -> bool:
         """Whether it is a number with its further digits cut."""
-        cut = np.trunc(np.ravel(np.asarray(x, np.float64)) * 10.0**self.decimals) / 10.0**self.decimals
+        with np.errstate(over="ignore", invalid="ignore"):
+            cut = np.trunc(np.ravel(np.asarray(x, np.float64)) * 10.0**self.decimals) / 10.0**self.decimals
         return cut.size == self.value.size and bool(
             np.allclose(cut, self.value.ravel(), rtol=1e-12, atol=0.01 * self.half)
         )
