@@ -20,6 +20,8 @@ from chainrule.printable import spelled
 
 Ask = Callable[[str], str]
 """Asks the reader for a line; raises EOFError where there is nobody."""
+SIGNS = "∂ŷ₁²−·"
+"""What a console can show that has signs of mathematics."""
 TRIES = 3
 """Hints come one after the other; then the answer is offered."""
 
@@ -102,9 +104,8 @@ def output(shown: Shown, console: Console) -> Any:
 
 def renderable(x: Any, console: Console) -> Any:
     """A value as Rich shows it, arrays and numbers as Python prints them, and a picture by its name."""
-    if hasattr(x, "__rich__"):
-        whole = str(x)
-        return x if seen(whole, console) == whole else Text(x.plain() if hasattr(x, "plain") else spelled(whole))
+    if hasattr(x, "__rich__") and seen(SIGNS, console) == SIGNS:
+        return x
     return Text(seen("[a plot: --html shows it]" if hasattr(x, "savefig") else str(x), console))
 
 
