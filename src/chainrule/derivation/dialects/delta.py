@@ -165,7 +165,7 @@ def cost_in_letters(story: Story) -> list[Block]:
         return []
     words = said("The cost moves with an output by ", equation(s.by(letters[outputs[0]]), found), ".")
     z = sums[0]
-    inner = None if z is outputs[0] else entrywise(opened, z, {**letters, z: s.z(last)}, s.target)
+    inner = None if z is outputs[0] else entrywise(opened, outputs[0], {**letters, z: s.z(last)}, s.target, z)
     if inner is not None:
         by_z = Derivative(s.cost, s.z(last))
         words = said(words, " With the slope of the activation multiplied in, ", equation(by_z, inner), ".")

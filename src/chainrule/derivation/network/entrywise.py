@@ -1,8 +1,7 @@
 """How a cost moves with one entry of an array, as a formula that holds for every entry alike.
 
-The rule book's partials are run on letters, from the cost back to the array, as far as every step treats all entries
-alike: functions of single numbers, sums and means. Fused operations are opened into their composition, and the one
-rewriter tidies up.
+The book's backward pass is run on letters for whole arrays, and what comes out is read as of one entry, if every step
+in it treats all entries alike. It is worked out on all entries and compared with the engine's gradient.
 """
 
 from __future__ import annotations
@@ -13,155 +12,127 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core import Value, graph
-from chainrule.core.operation import Linear, Pointwise
-from chainrule.core.tensor import Tensor
-from chainrule.core.term import Term, replay, symbol
-from chainrule.core.walk import Edges, walk
+from chainrule.core.graph import gradients_of
+from chainrule.core.operation import Pointwise
+from chainrule.core.term import REFUSALS, Term, constant, forward_order, replay, symbol
 from chainrule.derivation.opened.opened import Opened
-from chainrule.errors import GraphError
 from chainrule.maths import Symbol, Tree, plain
 from chainrule.maths.of_terms import tree_of_term
+from chainrule.program import Step, term_of
 from chainrule.rewrite import simplify
 
+REPEATING = ("broadcast_to", "reshape", "expand_dims", "squeeze")
+"""Operations that leave one entry as it is."""
 
-def entrywise(opened: Opened, node: Any, letters: Mapping[Any, Tree], target: Tree | None = None) -> Tree | None:
+
+def entrywise(
+    opened: Opened, node: Any, letters: Mapping[Any, Tree], target: Tree | None = None, below: Any = None
+) -> Tree | None:
     """The derivative of the output in any entry of a node, in letters; None where the entries are not treated alike.
 
-    `letters` names the nodes to stop at, and `target` the data beside them where it is clear which that is. The formula
-    is worked out on all entries and compared with the engine's gradient. O(nodes between).
+    `letters` names the nodes to stop at, and `target` the data beside them where it is clear which that is. With
+    `below`, of which the node is a function entry by entry, it is the derivative in that. O(nodes between).
     """
-    path = graph.between([node], [opened.output])
-    search = Search(opened, letters)
-    search.name_target(path, target)
-    found = search.derivative(node)
-    if found is None or not search.holds(found, node):
-        return None
+    whole = Letters(opened, letters, target)
+    steps = opened.lifted.step
     try:
-        return tree_of_term(simplify(found) if isinstance(found, Term) else found, search.letters)
-    except GraphError:
+        output = term_of(opened.lifted.program.output, whole.terms)
+        gradient = gradients_of([output], [constant(1.0)], [whole.terms[steps[node]]], record=True)[0]
+        found = of_one_entry(gradient, whole)
+        if found is None:
+            return None
+        if below is not None:
+            out, x = [whole.entry[whole.terms[steps[each]]] for each in (node, below)]
+            found = found * node.op.partial(0, out, [x], node.settings)
+        if not whole.gives(found, opened.all_gradients[node if below is None else below]):
+            return None
+        return tree_of_term(simplify(found) if isinstance(found, Term) else found, whole.printed)
+    except REFUSALS:
         return None
 
 
-class NotAlike(Exception):
-    """An operation does not treat all entries alike."""
+class Letters:
+    """A letter for each array that the output is computed from, and for one entry of it."""
 
-
-class Search:
-    """The walk from a cost back to an array, with a term for every node on the way."""
-
-    def __init__(self, opened: Opened, letters: Mapping[Any, Tree], terms: Mapping[Any, Any] | None = None) -> None:
+    def __init__(self, opened: Opened, letters: Mapping[Any, Tree], target: Tree | None) -> None:
         self.opened = opened
-        self.letters: dict[Term, Tree] = {}
-        """What each term stands for on the page; all of them numbers, since every entry is treated alike."""
-        self.terms: dict[Any, Any] = dict(terms or {})
+        self.terms: dict[Step, Any] = {}
+        """What stands for each step: an array of letters, or a plain number."""
+        self.entry: dict[Term, Any] = {}
+        """What stands for one entry of it."""
+        self.printed: dict[Term, Tree] = {}
+        self.numbers: dict[Term, Any] = {}
         for x, letter in letters.items():
-            self.terms[x] = self.unknown(letter)
-        self.target: tuple[Term, Any] | None = None
-        self.values = {term: opened.numbers[x] for x, term in self.terms.items() if isinstance(term, Term)}
-        """What each letter stands for."""
+            self.give(opened.lifted.step[x], letter, opened.number_of(x))
+        self.give_data(target)
 
-    def derivative(self, node: Any) -> Any:
-        """The derivative of the output as a term or a number, or None."""
-        path = graph.between([node], [self.opened.output])
-        for x in reversed(path):
-            if x not in self.terms:
-                entry = isinstance(x.op, Pointwise)
-                self.terms[x] = x.op(*self.inputs(x), **x.settings) if entry else self.letter(x)
+    def give(self, step: Step, letter: Tree, numbers: Any) -> None:
+        """A letter for a step."""
+        name = f"{len(self.terms)} {plain(letter)}"
+        self.terms[step], one = symbol(name, step.shape), symbol(name)
+        self.entry[self.terms[step]] = one
+        self.printed[one] = replace(letter, shape=()) if isinstance(letter, Symbol) else letter
+        self.numbers[one] = numbers
 
-        def shares(x: Any, edges: Edges, g: Any) -> list[Any]:
-            slopes = [self.step(x, slot) for slot, _ in edges]
-            if None in slopes:
-                raise NotAlike
-            return [g * slope for slope in slopes]
-
-        try:
-            return walk(path, {self.opened.output: 1.0}, shares, among=set(path))[node]
-        except NotAlike:
-            return None
-
-    def step(self, node: Any, slot: int) -> Any:
-        """The local derivative of one operation in one input: a term or a number, or None."""
-        if isinstance(node.op, Pointwise):
-            return node.op.partial(slot, self.terms[node], self.inputs(node), node.settings)
-        if node.op.composition is not None:
-            return self.inside(node, slot)
-        if not isinstance(node.op, Linear):
-            return None
-        ones = np.ones(node.shape)
-        pulled = np.asarray(node.op.pull(slot, ones, ones, self.opened.inputs(node), node.settings), dtype=float)
-        alike = pulled.size >= ones.size and pulled.size > 0 and bool(np.all(pulled == pulled.flat[0]))
-        return float(pulled.flat[0]) if alike and pulled.flat[0] else None
-
-    def inside(self, node: Any, slot: int) -> Any:
-        """The derivative through the composition of a fused operation, whose output is a single number."""
-        if node.shape != ():
-            return None
-        stand_ins = [Tensor(x, dtype=np.float64, requires_grad=True) for x in self.opened.inputs(node)]
-        out = node.op.composition(*stand_ins, **node.settings)
-        inner = Search(Opened(out), {}, dict(zip(stand_ins, self.inputs(node), strict=True)))
-        found = inner.derivative(stand_ins[slot])
-        self.values.update(inner.values)
-        self.letters.update(inner.letters)
-        return found
-
-    def inputs(self, node: Any) -> list[Any]:
-        """The inputs of a node: terms, plain numbers, and letters for data."""
-        found: list[Any] = []
-        for x in node.inputs:
-            if isinstance(x, Value | Tensor) and x in self.terms:
-                found.append(self.terms[x])
-            elif isinstance(x, Value) or (isinstance(x, Tensor) and x.requires_grad):
-                found.append(self.letter(x))
-            elif np.ndim(x.data if isinstance(x, Tensor) else x):
-                found.append(self.data(x))
-            else:
-                found.append(float(x.data if isinstance(x, Tensor) else x))
-        return found
-
-    def letter(self, node: Any) -> Term:
-        """A letter of its own for a node."""
-        found = self.unknown(self.opened.symbols[node])
-        self.values[found] = self.opened.numbers[node]
-        return found
-
-    def unknown(self, letter: Tree) -> Term:
-        """A term that is printed as a letter."""
-        found = symbol(f"{len(self.letters)} {plain(letter)}")
-        self.letters[found] = replace(letter, shape=()) if isinstance(letter, Symbol) else letter
-        return found
-
-    def data(self, x: Any) -> Any:
-        """A term for data: the target, one minus the target, or a letter of its own."""
-        held = np.asarray(x.data, dtype=float)
-        found: Any = self.unknown(self.opened.symbols[x])
-        if self.target is not None:
-            letter, numbers = self.target
-            found = (
-                letter if np.array_equal(numbers, held) else 1 - letter if np.array_equal(1 - numbers, held) else found
-            )
-        if found.op is None:
-            self.values[found] = held
-        self.terms[x] = found
-        return found
-
-    def name_target(self, path: list[Any], letter: Tree | None) -> None:
-        """Give the target's letter to the data that the user has a name for, or to the only one there is."""
-        data = [x for node in path for x in node.inputs if isinstance(x, Tensor) and not x.requires_grad and x.ndim]
-        named = [x for x in data if x not in self.opened.numbered and not is_path(self.opened.symbols[x])]
+    def give_data(self, target: Tree | None) -> None:
+        """Letters for the leaves, and the target's for the data that the user named, or for the only one there is."""
+        leaves = self.leaves()
+        nodes = {step: self.opened.lifted.nodes[step.place] for step in leaves}
+        data = [step for step in leaves if not step.moves and step.shape]
+        named = [x for x in data if nodes[x] not in self.opened.numbered and not is_path(self.opened.symbols[nodes[x]])]
         chosen = named or data
-        if letter is not None and len({x.data.tobytes() for x in chosen}) == 1:
-            self.target = self.unknown(letter), np.asarray(chosen[0].data, dtype=float)
-            self.values[self.target[0]] = self.target[1]
+        held = {step: np.asarray(nodes[step].data, dtype=float) for step in data}
+        known = None if target is None or len({held[x].tobytes() for x in chosen}) != 1 else held[chosen[0]]
+        for step in leaves:
+            if step not in held and not step.moves:
+                self.terms[step] = float(nodes[step].data)
+            elif known is None or step not in held or not np.array_equal(1 - known, held[step]):
+                is_target = known is not None and step in held and np.array_equal(known, held[step])
+                letter = target if is_target and target is not None else self.opened.symbols[nodes[step]]
+                self.give(step, letter, self.opened.number_of(nodes[step]))
+        for step in [x for x in leaves if x not in self.terms]:
+            self.terms[step] = 1 - self.terms[chosen[0]]
 
-    def holds(self, found: Any, node: Any) -> bool:
-        """Whether the formula gives the engine's gradient in every entry."""
-        gradient = self.opened.gradients[node]
-        ours = replay([found], self.values)[0]
+    def leaves(self) -> list[Step]:
+        """The steps below the output that nothing made, but for those behind letters."""
+        found: dict[Step, None] = {}
+        stack, met = [self.opened.lifted.program.output], set(self.terms)
+        while stack:
+            step = stack.pop()
+            if step not in met:
+                met.add(step)
+                stack.extend(step.needs)
+                found.update({step: None} if step.op is None else {})
+        return list(found)
+
+    def gives(self, found: Any, gradient: Any) -> bool:
+        """Whether a formula gives the engine's gradient in every entry."""
+        ours = replay([found], self.numbers)[0]
         scale = float(np.max(np.abs(gradient), initial=0.0))
-        return np.size(ours) in (1, np.size(gradient)) and bool(
-            np.allclose(ours, gradient, rtol=1e-9, atol=1e-9 * scale)
-        )
+        fits = np.size(ours) in (1, np.size(gradient))
+        return fits and bool(np.allclose(ours, gradient, rtol=1e-9, atol=1e-9 * scale))
+
+
+def of_one_entry(gradient: Any, letters: Letters) -> Any:
+    """A gradient as it is for one entry; None where entries are joined, picked or put elsewhere."""
+    if not isinstance(gradient, Term):
+        return gradient
+    found: dict[Term, Any] = dict(letters.entry)
+    for term in forward_order([gradient]):
+        if term in found:
+            continue
+        inputs = [found[x] if isinstance(x, Term) else x for x in term.inputs]
+        if term.number is not None:
+            if np.ptp(term.number) != 0:
+                return None
+            found[term] = float(np.ravel(term.number)[0])
+        elif isinstance(term.op, Pointwise):
+            found[term] = term.op(*inputs, **term.settings)
+        elif term.op is not None and term.op.name in REPEATING:
+            found[term] = inputs[0]
+        else:
+            return None
+    return found[gradient]
 
 
 def is_path(symbol: Tree) -> bool:

@@ -157,6 +157,14 @@ class Opened:
         inputs = inputs or self.inputs(node)
         return np.asarray(twin.op.pull(slot, g, self.numbers[node], inputs, twin.settings), dtype=float)
 
+    def shares(self, node: Node, edges: Edges, g: Any) -> list[Any]:
+        """What of a node's gradient passes along some of its edges."""
+        if isinstance(node, Value):
+            places = {slot: k for k, (slot, _) in enumerate(node.edges)}
+            return [node.share(places[slot], g) for slot, _ in edges]
+        inputs = self.inputs(node)
+        return [self.share(node, slot, g, inputs) for slot, _ in edges]
+
     def formula(self, node: Node) -> Tree:
         """How a node was computed, in the symbols of its inputs."""
         return made(node.op, self.letters(node), node.settings, tuple(node.shape))
@@ -268,19 +276,11 @@ class Opened:
         gradients = walk(
             path,
             {self.output: np.float64(1.0)},
-            self._shares,
+            self.shares,
             among=set(path),
             arrived=lambda source, slot, x, _, share, total: arrivals.append(Arrival(x, source, slot, share, total)),
         )
         return gradients, arrivals
-
-    def _shares(self, node: Node, edges: Edges, g: Any) -> list[Any]:
-        """What of a node's gradient passes along some of its edges."""
-        if isinstance(node, Value):
-            places = {slot: k for k, (slot, _) in enumerate(node.edges)}
-            return [node.share(places[slot], g) for slot, _ in edges]
-        inputs = self.inputs(node)
-        return [self.share(node, slot, g, inputs) for slot, _ in edges]
 
     def _compare(self, asked: Sequence[Node], gradients: dict[Node, Any], arrivals: Sequence[Arrival]) -> None:
         """The engine's own backward pass must give the same."""
