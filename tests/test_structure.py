@@ -67,7 +67,6 @@ DEFERRED = (
         "derivation.formats.plain",
         "derivation.formats.terminal",
         "derivation.record",
-        "derivation.shown",
     },
     {"lessons.chapter", "lessons.exercise"},
     {"nn.module", "nn.summary"},

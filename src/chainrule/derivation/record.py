@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
-from chainrule.derivation.shown import Shown
 from chainrule.derivation.words import Words
 from chainrule.maths import Relation, Tree, latex
 from chainrule.maths.numerals import DIGITS
@@ -187,8 +187,12 @@ Block = Heading | Paragraph | Note | Equation | Table | Steps
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Derivation(Shown):
-    """How the gradient of `output` in `wrt` came to be, told in one dialect."""
+class Derivation:
+    """How the gradient of `output` in `wrt` came to be, told in one dialect.
+
+    It shows itself in a terminal and in a notebook, and is written in every format; these load when they are used. What
+    is shown is the answer in a dozen lines; ``detail="full"`` tells the whole story. JSON always has all.
+    """
 
     dialect: str
     title: Words
@@ -217,6 +221,57 @@ class Derivation(Shown):
     known: tuple[Known, ...] = ()
     """What the letters of the page stand for: with these every side of every equation can be worked out."""
     version: str = field(default=VERSION)
+
+    def text(self, *, width: int = 100, color: bool = False, detail: str = "short") -> str:
+        """As a terminal shows it, in the signs of mathematics, wrapped at `width`."""
+        return self.written("terminal", width=width, color=color, detail=detail)
+
+    def plain(self, *, width: int = 100, detail: str = "short") -> str:
+        """As plain text, with formulas that a program can read."""
+        return self.written("plain", width=width, detail=detail)
+
+    def markdown(self, *, detail: str = "short") -> str:
+        """As Markdown with LaTeX between dollar signs, for notebooks and GitHub."""
+        return self.written("markdown", detail=detail)
+
+    def latex(self, *, fragment: bool = False, detail: str = "short") -> str:
+        """As a LaTeX document; as a `fragment`, only what stands between its begin and its end."""
+        return self.written("latex", fragment=fragment, detail=detail)
+
+    def html(self, *, fragment: bool = False, detail: str = "short") -> str:
+        """As a page of HTML with MathML that needs no network; as a `fragment`, one element to put into a page."""
+        return self.written("html", fragment=fragment, detail=detail)
+
+    def json(self) -> str:
+        """As JSON, which the published schema describes."""
+        return self.written("json")
+
+    def written(self, form: str, **options: Any) -> str:
+        """In the format of that name."""
+        from chainrule.derivation.formats import write
+
+        return write(self, form, **options)
+
+    def save(self, path: str | Path, *, detail: str = "full") -> None:
+        """Write it to a file, whose suffix says in which format: .txt, .md, .tex, .html or .json."""
+        from chainrule.derivation.formats import save
+
+        save(self, path, detail=detail)
+
+    def __repr__(self) -> str:
+        return self.plain()
+
+    def __rich__(self) -> Any:
+        from chainrule.derivation.formats import terminal
+
+        return terminal.renderable(self, "short")
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return self.html(fragment=True)
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
 
 
 def trees_in(x: Any) -> Iterator[Tree]:
