@@ -261,14 +261,14 @@ def draw(
 
     from chainrule.cli.draw import of_formula, of_model
     from chainrule.cli.question import files_of
-    from chainrule.derivation.wrong.side_by_side import ATTEMPTS
+    from chainrule.derivation.wrong.mistakes import MISTAKES
     from chainrule.files import refuse_overwriting
     from chainrule.pictures.layout import DIRECTIONS
     from chainrule.pictures.picture import CHOICES, check_suffix
 
     one_of("--direction", direction, DIRECTIONS)
     one_of("--theme", theme or None, CHOICES)
-    one_of("--mistake", mistake or None, ATTEMPTS)
+    one_of("--mistake", mistake or None, MISTAKES)
     how: dict[str, Any] = {"direction": direction, "digits": digits, "mistake": mistake, "wrt": wrt or None}
     how["open"] = False if closed else None
     is_model = what.endswith(SUFFIX) or Path(what).is_file()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ import numpy as np
 from chainrule.core.operation import Pointwise
 from chainrule.core.walk import Edges, every_way, finished_last, first_met, replacing, together, walk
 from chainrule.derivation.opened.opened import Opened
+from chainrule.errors import GraphError
 from chainrule.maths import Number
 
 MOST_STEPS = 100_000
@@ -109,6 +110,11 @@ def overwriting(opened: Opened) -> list[Attempt]:
     return [sweep(opened, order, name=name, code=OVERWRITING, overwrite=True) for name, order in orders(opened)]
 
 
+def out_of_order(opened: Opened) -> list[Attempt]:
+    """Nodes that hand on before all has arrived: too early, and again whenever something arrives."""
+    return [run(opened, reverse) for run in (depth_first, naive_recursion) for reverse in (False, True)]
+
+
 def depth_first(opened: Opened, reverse: bool) -> Attempt:
     """Every node hands on when it is first met, with what has arrived until then."""
     name = f"depth first, inputs in {'reverse' if reverse else 'order'}"
@@ -147,6 +153,12 @@ def forgetting(opened: Opened, edge: Edge) -> Attempt:
     return sweep(opened, opened.order[::-1], name="forgotten", code=FORGETTING, forgotten=edge)
 
 
+def forgetting_each(opened: Opened) -> list[Attempt]:
+    """Every local derivative left out in turn."""
+    edges = [(node, slot) for node in opened.order[::-1] for slot, _ in node.edges]
+    return [forgetting(opened, edge) for edge in edges if can_be_forgotten(opened, *edge)]
+
+
 def differs(ours: Any, theirs: Any) -> bool:
     """Whether two gradients are told apart by more than rounding."""
     return not np.allclose(ours, theirs, rtol=1e-9, atol=1e-12, equal_nan=True)
@@ -155,3 +167,59 @@ def differs(ours: Any, theirs: Any) -> bool:
 def shared_nodes(opened: Opened, nodes: Sequence[Node]) -> list[Node]:
     """Those that are used more than once."""
     return [node for node in nodes if len(opened.consumers.get(node, ())) > 1]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One of the well-known mistakes: what it is called, what comes of it, and the wrong passes."""
+
+    question: str
+    answer: str
+    why: str
+    attempts: Callable[[Opened], list[Attempt]]
+
+
+MISTAKES = {
+    "overwrite": Mistake(
+        "What if gradients were overwritten",
+        "Wrong: = in place of +=",
+        "A node that is used several times gets a share of its gradient from each use. With = in place of += each"
+        " share overwrites the one before, and the last one to arrive is all that is left. Which one is last "
+        "depends on the order, so the wrong answer does too; micrograd keeps inputs in a set, whose order is not "
+        "fixed.",
+        overwriting,
+    ),
+    "order": Mistake(
+        "What if nodes did not wait for each other",
+        "Wrong: nodes that do not wait",
+        "A node may hand its gradient on only when all of its consumers have reported: then it is complete. A "
+        "search that visits each node when it is first met hands on too little, and what arrives later is lost. A"
+        " recursion that hands on at every arrival sends what came earlier again, and counts it twice.",
+        out_of_order,
+    ),
+    "zero_grad": Mistake(
+        "What if zero_grad were forgotten",
+        "Wrong: a second pass without zero_grad",
+        "Gradients add up on purpose, within a pass and over passes. Without zero_grad a second pass adds to what"
+        " the first one left. Where only leaves keep their gradients (PyTorch, and here) each simply counts once "
+        "more; where intermediate nodes keep theirs too (micrograd) the old sums are handed on again, and the "
+        "error grows.",
+        not_zeroed,
+    ),
+    "forgotten": Mistake(
+        "What if a local derivative were forgotten",
+        "Wrong: a local derivative left out",
+        "Each arrow of the graph has a local derivative, a factor in every path through it. Here it is left out, "
+        "as if the gradient were handed on unchanged. A factor that is 1 at these numbers, or through which "
+        "nothing flows, can be left out unnoticed: choose other numbers to test a derivation.",
+        forgetting_each,
+    ),
+}
+"""The mistakes that `what_if` runs and a picture shows, by name."""
+
+
+def mistake_of(name: str) -> Mistake:
+    """The mistake of that name; GraphError with what there is for any other."""
+    if name not in MISTAKES:
+        raise GraphError(f"there is no mistake {name!r}: choose one of {', '.join(MISTAKES)}")
+    return MISTAKES[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -56,8 +56,7 @@ def what_if(
     ('what if', 4)
     """
     require_one_number(output)
-    if mistake not in MISTAKES:
-        raise GraphError(f"there is no mistake {mistake!r}: choose one of {', '.join(MISTAKES)}")
+    known = mistakes.mistake_of(mistake)
     if edge is not None and mistake != "forgotten":
         raise GraphError(f"edge belongs to the mistake 'forgotten', and this is {mistake!r}")
     nodes, entry = resolve(output, wrt)
@@ -66,11 +65,14 @@ def what_if(
     request = Request(nodes[0] if len(nodes) == 1 else None, entry, digits=digits, top=top)
     with Quiet():
         teller = Teller(opened, asked, request)
-        story = teller.forgotten(edge) if mistake == "forgotten" else MISTAKES[mistake](teller)
+        story = teller.forgotten(edge) if mistake == "forgotten" else teller.of_all(known.attempts(opened))
+        why = known.why
+        if mistake == "overwrite" and not mistakes.shared_nodes(opened, opened.order):
+            why += " In this graph every node is used once, so the mistake cannot be seen."
         counts = {"wrong gradients": teller.wrong, "right by chance": teller.unseen}
         symbol = opened.symbols[output]
-        title = said(f"{TITLES[mistake]}: the gradient of ", symbol, ", wrong and right")
-        told = Told(tuple(story), counts=counts, environment=teller.environment)
+        title = said(f"{known.question}: the gradient of ", symbol, ", wrong and right")
+        told = Told((Paragraph(why), *story), counts=counts, environment=teller.environment)
         return assembled(opened, request, "what if", title, told)
 
 
@@ -87,54 +89,18 @@ class Teller:
         self.wrong = 0
         self.unseen = 0
 
-    def overwrite(self) -> list[Block]:
-        """``=`` in place of ``+=``."""
-        shared = mistakes.shared_nodes(self.opened, self.opened.order)
-        attempts = mistakes.overwriting(self.opened)
-        why = (
-            "A node that is used several times gets a share of its gradient from each use. With = in place of += "
-            "each share overwrites the one before, and the last one to arrive is all that is left. Which one is "
-            "last depends on the order, so the wrong answer does too; micrograd keeps inputs in a set, whose "
-            "order is not fixed."
-        )
-        if not shared:
-            why += " In this graph every node is used once, so the mistake cannot be seen."
-        return [Paragraph(why), *self.told(attempts, set(shared))]
-
-    def order(self) -> list[Block]:
-        """Nodes that hand on before all has arrived."""
-        attempts = [
-            run(self.opened, reverse)
-            for run in (mistakes.depth_first, mistakes.naive_recursion)
-            for reverse in (False, True)
-        ]
-        why = (
-            "A node may hand its gradient on only when all of its consumers have reported: then it is complete. A"
-            " search that visits each node when it is first met hands on too little, and what arrives later is "
-            "lost. A recursion that hands on at every arrival sends what came earlier again, and counts it twice."
-        )
-        late = set(self.opened.order)
-        return [Paragraph(why), *self.told(attempts, late)]
-
-    def zero_grad(self) -> list[Block]:
-        """A second pass without clearing the first."""
-        why = (
-            "Gradients add up on purpose, within a pass and over passes. Without zero_grad a second pass adds to "
-            "what the first one left. Where only leaves keep their gradients (PyTorch, and here) each simply "
-            "counts once more; where intermediate nodes keep theirs too (micrograd) the old sums are handed on "
-            "again, and the error grows."
-        )
-        return [Paragraph(why), *self.told(mistakes.not_zeroed(self.opened), set(self.opened.order))]
-
-    def told(self, attempts: Sequence[Attempt], watched: set[Node]) -> list[Block]:
+    def of_all(self, attempts: Sequence[Attempt]) -> list[Block]:
         """The right program, each wrong one with its log, and the gradients of all beside each other."""
+        # Where shares overwrite one another, the log is of the nodes that get several.
+        is_overwriting = attempts[0].code == mistakes.OVERWRITING
+        watched = mistakes.shared_nodes(self.opened, self.opened.order) if is_overwriting else self.opened.order
         blocks: list[Block] = [Heading("The right program", 3), Steps(mistakes.RIGHT)]
         code: tuple[str, ...] = ()
         for attempt in attempts:
             if attempt.code != code:
                 code = attempt.code
                 blocks += [Heading("The wrong program", 3), Steps(code)]
-            blocks += self.log(attempt, watched)
+            blocks += self.log(attempt, set(watched))
         return [*blocks, *self.comparison(attempts)]
 
     def log(self, attempt: Attempt, watched: set[Node]) -> list[Block]:
@@ -220,16 +186,11 @@ class Teller:
             wrong = [w for w in self.asked if differs(attempt.gradients[w], self.opened.gradients[w])]
             self.count(bool(wrong))
             rows.append((self.local(node, slot), *self.effect(attempt, wrong)))
-        why = (
-            "Each arrow of the graph has a local derivative, a factor in every path through it. Here it is left "
-            "out, as if the gradient were handed on unchanged. A factor that is 1 at these numbers, or through "
-            "which nothing flows, can be left out unnoticed: choose other numbers to test a derivation."
-        )
         table = Table(("forgotten", "gives", "so"), tuple(rows))
         found = "Each of them can be seen."
         hidden = Note(f"Forgotten factors that change nothing here: {self.unseen} of {len(edges)}.", "warning")
         program = [Heading("The wrong program", 3), Steps(mistakes.FORGETTING)]
-        return [Paragraph(why), *program, table, hidden if self.unseen else Note(found)]
+        return [*program, table, hidden if self.unseen else Note(found)]
 
     def edges(self, edge: tuple[Any, Any] | None) -> list[tuple[Node, int, Node]]:
         """The edges to try: with a factor that could be forgotten, or the one that was asked for."""
@@ -271,17 +232,3 @@ class Teller:
 
 MOST_TOLD = 3
 """Wrong gradients that are named for each forgotten factor."""
-
-MISTAKES: dict[str, Callable[[Any], list[Block]]] = {
-    "overwrite": Teller.overwrite,
-    "order": Teller.order,
-    "zero_grad": Teller.zero_grad,
-    "forgotten": lambda teller: teller.forgotten(None),
-}
-
-TITLES = {
-    "overwrite": "What if gradients were overwritten",
-    "order": "What if nodes did not wait for each other",
-    "zero_grad": "What if zero_grad were forgotten",
-    "forgotten": "What if a local derivative were forgotten",
-}
