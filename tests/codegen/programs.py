@@ -47,10 +47,29 @@ def in_list(layers, x):
     return cr.sum(x)
 
 
+def one_entry(x, y):
+    first = x[1]
+    return first * y
+
+
+def of_nothing(x, y):
+    empty = cr.sum(x[:0] * y[:0])
+    return empty + x * y
+
+
+def both_alike(x, y):
+    alike = cr.sum(x) == cr.sum(y)
+    return cr.where(alike == 0, x, y) + cr.where(alike != 0, x, y)
+
+
 PROGRAMS: dict[str, Any] = {
     "classifier": (step_of_classifier, (*WEIGHTS, *BATCH)),
     "perceptron": (cr.value_and_grad(perceptron), (PARAMS, BATCH[0], TARGETS)),
     "a step of descent": (descended, (PARAMS, BATCH[0], TARGETS, 0.1)),
+    "one entry on a line of its own": (one_entry, (VECTOR, VECTOR)),
+    "the sum of nothing": (of_nothing, (VECTOR, VECTOR)),
+    "a truth compared with a number": (both_alike, (VECTOR, 2 * VECTOR)),
+    "a number spread over a shape": (lambda x: cr.sum(cr.broadcast_to(cr.sum(x) * 0 + 1.0, (3,)) * x), (VECTOR,)),
     "grad": (cr.grad(cubes), (VECTOR,)),
     "hessian": (cr.hessian(cubes), (VECTOR,)),
     "jacobian": (cr.jacobian(lambda x: cr.sin(x) * x[0]), (VECTOR,)),

@@ -189,12 +189,17 @@ class Loops:
         places = self.moves.get(step)
         places = np.arange(step.size).reshape(step.shape) if places is None else places
         source = step.inputs[0] if step in self.moves else step
+        if np.any(places < 0) and not step.shape:
+            zero = self.language.number(0.0).text
+            return [self.looks.scalar.format(self.kind(step), self.names[step], zero)]
         if np.any(places < 0):
             inside = np.flatnonzero(places.ravel() >= 0)
             body = self.over((inside.size,), lambda: (inside, self.entry(source, places.ravel()[inside]).text))
             return [self.declared(step), *self.cleared(step), *self.rounds(body, self.names[step], "=")]
         if not step.shape:
-            return [self.looks.scalar.format(self.kind(step), self.names[step], self.unnamed(step, places).text)]
+            return [
+                self.looks.scalar.format(self.kind(step), self.names[step], self.unnamed(step, np.arange(1)[0]).text)
+            ]
         at = np.arange(step.size).reshape(step.shape)
         body = self.in_loops(step.shape, lambda shape: (at.reshape(shape), self.unnamed(step, at.reshape(shape)).text))
         return [self.declared(step), *self.rounds(body, self.names[step], "=")]

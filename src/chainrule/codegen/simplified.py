@@ -50,6 +50,9 @@ class Builder:
         found = self.known.get(key)
         if found is None:
             given, set_to = [replaced(x, self.numbers.__getitem__) for x in (list(inputs), dict(settings))]
+            if not op.broadcasts:
+                # What works on whole arrays asks them for their axes.
+                given = [np.float64(x) if type(x) is float else x for x in given]
             with Quiet():
                 number = op.fitting(given, given, set_to)
             found = Step(
