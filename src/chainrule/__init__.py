@@ -285,6 +285,7 @@ if TYPE_CHECKING:
     from chainrule.derivation.symbolic.derivative import derivative
     from chainrule.derivation.wrong.what_if import what_if
     from chainrule.lessons.exercise import exercise
+    from chainrule.livepage.page import page
     from chainrule.pictures.draw import draw
     from chainrule.sheets.worksheet import worksheet
     from chainrule.training.model import load_model
@@ -317,6 +318,7 @@ LATER = {
     "micrograd": "",
     "nn": "",
     "optim": "",
+    "page": "livepage.page",
     "plot": "",
     "sklearn": "",
     "sweep": "training.sweep",
@@ -546,6 +548,7 @@ __all__ = [
     "optim",
     "outer",
     "pad",
+    "page",
     "percentile",
     "permute",
     "pinv",

@@ -291,6 +291,52 @@ def draw(
 
 
 @app.command(cls=Command, context_settings={"ignore_unknown_options": True})
+def page(
+    context: typer.Context,
+    what: Annotated[
+        str,
+        typer.Argument(metavar="[EXPRESSION | MODEL]", help="Lines of a problem, or a saved network. [a gallery]"),
+    ] = "",
+    given: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME=VALUE]...", help="A value for every name, as x=2 or W=@file.npy."),
+    ] = None,
+    example: Annotated[str, typer.Option(metavar="DATA:ROW", help="Of a network: the row whose loss is shown.")] = "",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Write to this file: .html.")] = Path("page.html"),
+    data: Annotated[str, typer.Option(help="Names that training leaves alone, as x,y. [those like x, x1, y]")] = "",
+    rate: Annotated[float, typer.Option(help="The learning rate that it begins with.")] = 0.01,
+) -> None:
+    """Write a page on which every number is live: drag one, and values, gradients and derivation follow.
+
+    It is one file that opens from disk and needs no network.
+    """
+    refuse_unknown_options([what, *(given or [])], context)
+
+    from chainrule.cli.page import of_formula, of_model
+    from chainrule.cli.question import files_of
+    from chainrule.files import refuse_overwriting
+    from chainrule.livepage.page import check_suffix
+    from chainrule.livepage.page import page as page_of
+
+    check_suffix(out)
+    is_model = bool(what) and (what.endswith(SUFFIX) or Path(what).is_file())
+    refuse_overwriting(out, [what] if is_model else files_of(given or []))
+    if is_model and given:
+        raise typer.BadParameter(f"values belong to a formula, and {what} is a network: leave {given[0]} out")
+    if example and not is_model:
+        raise typer.BadParameter("--example belongs to a network, and this is none: leave it out")
+    if not rate > 0:
+        raise typer.BadParameter(f"--rate is above 0, not {rate}")
+    names = [name.strip() for name in data.split(",") if name.strip()]
+    if is_model:
+        made = of_model(Path(what), example, rate)
+    else:
+        made = of_formula(what, given or [], names, rate) if what else page_of()
+    made.save(out)
+    say(f"wrote {out}: open it in a browser")
+
+
+@app.command(cls=Command, context_settings={"ignore_unknown_options": True})
 def plot(
     context: typer.Context,
     kind: Annotated[

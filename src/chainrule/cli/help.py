@@ -74,6 +74,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "audit": ("audit examples/slip.ipynb", "audit examples --json"),
     "check-engine": ("check-engine examples/engine.py:Value --run-code",),
+    "page": (
+        'page "h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2" x=2 w1=2 w2=0.5 y=20 --out page.html',
+        "page --out gallery.html",
+        "train examples/flowers.csv --target species",
+        "page flowers.safetensors --example examples/flowers.csv:3 --out net.html",
+    ),
     "plot": (
         'plot tangent "x**3 - 3*x" x=2',
         "plot activation tanh relu gelu --out activations.svg",

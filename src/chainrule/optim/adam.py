@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from chainrule.core.operation import kernel
@@ -83,7 +81,7 @@ class Adam(Optimizer):
         steps = memory["steps"] = memory["steps"] + 1
         first, second = settings["betas"]
         # Dividing the root by the corrected start is one pass over the array; scaling eps and the step instead is none.
-        root = math.sqrt(1 - second**steps)
+        root = (1 - second**steps) ** 0.5
         rate = settings["lr"] * root / (1 - first**steps)
         adam_step(data, gradient, mean, square, first, second, settings["eps"] * root, rate, work)
 

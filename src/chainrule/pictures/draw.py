@@ -97,8 +97,7 @@ def outputs_of(x: Any) -> list[Node]:
 
 def sketch_of(live: Live, *, wrt: Any = None, open_: Any = None, title: str = "", calls: Calls | None = None) -> Sketch:
     """A live graph in words: step by step where that fits, else in as few boxes as it takes."""
-    owner = without_cycles(live, by_calls(live, calls) if calls is not None else by_names(live))
-    blocks, owner = blocks_of(live, owner, open_)
+    blocks, owner = opened(live, open_, calls)
     live.written = [*[step for block in blocks if len(block) == 1 for step in block], *live.lifted.program.outputs]
     live.written += list(live.origins)[:MOST_TOLD]
     name_inside(live, owner)
@@ -109,6 +108,12 @@ def sketch_of(live: Live, *, wrt: Any = None, open_: Any = None, title: str = ""
     arrows = arrows_of(live, blocks, lit)
     frames = frames_of(blocks, owner, calls)
     return Sketch(title or titled(live), tuple(boxes), tuple(arrows), frames, tuple(notes_of(live, len(blocks))))
+
+
+def opened(live: Live, open_: Any = None, calls: Calls | None = None) -> tuple[summary.Blocks, Mapping[Step, Path]]:
+    """Which steps share a box, and the modules that stand open, by those who made the steps or by their names."""
+    owner = without_cycles(live, by_calls(live, calls) if calls is not None else by_names(live))
+    return blocks_of(live, owner, open_)
 
 
 def blocks_of(live: Live, owner: Mapping[Step, Path], open_: Any) -> tuple[summary.Blocks, Mapping[Step, Path]]:
@@ -203,23 +208,38 @@ def title_of_block(
 
 def arrows_of(live: Live, blocks: summary.Blocks, lit: set[Step] | None) -> list[Arrow]:
     """The arrows between the boxes: one for each edge between two steps, one for all between two of several."""
-    at = {step: n for n, block in enumerate(blocks) for step in block}
     found: list[Arrow] = []
-    many: dict[tuple[int, int], list[tuple[Step, int, Step]]] = {}
+    for ends, edges in edges_between(blocks):
+        if all([len(blocks[end]) == 1 for end in ends]):
+            ((step, slot, _),) = edges
+            found.append(arrow_of(live, step, slot, ends, slot in {i for i, _ in step.edges}, lit))
+        else:
+            found.append(bundle(live, ends, edges, lit))
+    return found
+
+
+Ends = tuple[int, int]
+"""The boxes from which and to which an arrow leads."""
+
+
+def edges_between(blocks: summary.Blocks) -> list[tuple[Ends, list[tuple[Step, int, Step]]]]:
+    """What each arrow stands for: edges as a step, the slot of its input, and that; single ones come first."""
+    at = {step: n for n, block in enumerate(blocks) for step in block}
+    found: list[tuple[Ends, list[tuple[Step, int, Step]]]] = []
+    many: dict[Ends, list[tuple[Step, int, Step]]] = {}
     for n, block in enumerate(blocks):
         for step in block:
-            moving = {i for i, _ in step.edges}
             for slot, x in enumerate(step.inputs):
                 if not isinstance(x, Step) or at[x] == n:
                     continue
                 if len(block) > 1 or len(blocks[at[x]]) > 1:
                     many.setdefault((at[x], n), []).append((step, slot, x))
                 else:
-                    found.append(arrow_of(live, step, slot, (at[x], n), slot in moving, lit))
-    return [*found, *[bundle(live, ends, edges, lit) for ends, edges in many.items()]]
+                    found.append(((at[x], n), [(step, slot, x)]))
+    return [*found, *many.items()]
 
 
-def arrow_of(live: Live, step: Step, slot: int, ends: tuple[int, int], moves: bool, lit: set[Step] | None) -> Arrow:
+def arrow_of(live: Live, step: Step, slot: int, ends: Ends, moves: bool, lit: set[Step] | None) -> Arrow:
     """One edge."""
     on = lit is not None and step in lit and step.inputs[slot] in lit
     faint = lit is not None and not on
@@ -230,7 +250,7 @@ def arrow_of(live: Live, step: Step, slot: int, ends: tuple[int, int], moves: bo
     return Arrow(*ends, live.factor(step, slot), carries, (step, slot) in live.broken, lit=on, faint=faint)
 
 
-def bundle(live: Live, ends: tuple[int, int], edges: Sequence[tuple[Step, int, Step]], lit: set[Step] | None) -> Arrow:
+def bundle(live: Live, ends: Ends, edges: Sequence[tuple[Step, int, Step]], lit: set[Step] | None) -> Arrow:
     """All edges between two boxes as one arrow, with their number."""
     moving = dict.fromkeys([step for step, _, x in edges if x.moves])
     slots = {(step, slot) for step, slot, _ in edges}

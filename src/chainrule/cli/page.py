@@ -1,0 +1,30 @@
+"""`chainrule page`: a formula, a saved network on one example, or the gallery as a live page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from chainrule.cli.explain_model import recorded_loss
+from chainrule.cli.question import question_of
+from chainrule.errors import FormulaError
+from chainrule.livepage.page import Page, page
+from chainrule.training.model import load_model
+
+
+def of_formula(text: str, given: Sequence[str], data: Sequence[str], rate: float) -> Page:
+    """The page of a formula; all names need values."""
+    question = question_of(text, given, "")
+    question.require_numbers("the page has numbers")
+    for name in data:
+        if name not in question.names:
+            raise FormulaError(f"--data {name}: the formula has {', '.join(question.names)}")
+    return page(text, values=question.values, data=data, rate=rate)
+
+
+def of_model(path: Path, example: str, rate: float) -> Page:
+    """The page of a saved network with the loss of one example."""
+    if not example:
+        raise FormulaError(f"a network is shown on an example: add --example DATA:ROW, as digits:1, to {path}")
+    loss, _ = recorded_loss(load_model(path), example)
+    return page(loss, rate=rate, title=f"{path.stem}, on {Path(example).name}")

@@ -1,0 +1,240 @@
+// The page as a whole: which subject it shows, where it stands in time, and who is told when something moves.
+
+import { exact, nested } from "chainrule/numbers";
+import { History } from "chainrule/history";
+import { Model } from "chainrule/model";
+
+async function unzipped(text) {
+  const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return JSON.parse(await new Response(stream).text());
+}
+
+export class App {
+  constructor(subjects) {
+    this.subjects = subjects;
+    this.history = new History(this);
+    this.panels = [];
+    this.frames = [];
+    this.kind = "SGD";
+    this.selected = 0;
+    this.lit = [];
+  }
+
+  /** Show a subject from its start. */
+  async open(n) {
+    this.number = n;
+    this.data = this.subjects[n].data ??= await unzipped(this.subjects[n].zipped);
+    this.data.title = this.subjects[n].title;
+    this.model = new Model(this.data, this.subjects[n].functions);
+    this.history.clear();
+    this.k = this.model.last;
+    this.rate = this.data.rate;
+    this.asked = this.data.trained[0] ?? 0;
+    this.selected = this.data.look;
+    this.trying = false;
+    for (const panel of this.panels) panel.open?.();
+    this.render();
+  }
+
+  get output() {
+    return this.data.steps[this.data.output];
+  }
+
+  /** The leaf and the entry that a name means: w1, W[0, 1], or a whole array W. */
+  placeOf(name) {
+    const parts = /^(.*?)(?:\[([\d,\s]+)\])?$/s.exec(name);
+    const whole = this.leafNamed(name);
+    const leaf = whole >= 0 ? whole : this.leafNamed(parts[1]);
+    if (leaf < 0) throw new Error(`there is no leaf named ${name}: there are ${this.data.leaves.map((p) => this.data.steps[p].name).join(", ")}`);
+    const { shape } = this.data.steps[this.data.leaves[leaf]], size = shape.reduce((a, b) => a * b, 1);
+    if (whole >= 0) return { leaf, at: shape.length ? null : 0, size };
+    const place = parts[2].split(",").map(Number);
+    if (place.length !== shape.length || place.some((i, axis) => i >= shape[axis])) {
+      throw new Error(`${parts[1]} has shape ${shape.join("×") || "of one number"}, and no entry [${parts[2]}]`);
+    }
+    return { leaf, at: place.reduce((sum, i, axis) => sum * shape[axis] + i, 0), size };
+  }
+
+  leafNamed(name) {
+    return this.data.leaves.findIndex((place) => this.data.steps[place].name === name);
+  }
+
+  // What scripts may ask and do.
+
+  values() {
+    return this.named(this.model.at(this.k).value);
+  }
+
+  gradients() {
+    return this.named(this.model.at(this.k).gradient);
+  }
+
+  named(list) {
+    const found = {};
+    this.data.steps.forEach((step, place) => {
+      const x = list[place];
+      if (x !== undefined) found[step.name] = nested(x, step.shape);
+    });
+    return found;
+  }
+
+  set(name, value) {
+    this.refuseStill();
+    const { at, size } = this.placeOf(name);
+    const numbers = Array.isArray(value) ? value.flat(Infinity).map(Number) : ArrayBuffer.isView(value) ? [...value] : [Number(value)];
+    if (numbers.length !== (at === null ? size : 1)) throw new Error(`${name} takes ${at === null ? size : 1} numbers, and got ${numbers.length}`);
+    this.history.do({ type: "set", name, value: at === null ? Float64Array.from(numbers) : numbers[0] });
+    this.render();
+  }
+
+  refuseStill() {
+    if (!this.data.live) throw new Error("this graph is too large to be moved: it shows what was recorded");
+  }
+
+  step(k) {
+    if (k !== undefined) {
+      this.k = Math.min(Math.max(0, Math.round(Number(k))), this.model.last);
+      this.render();
+    }
+    return { k: this.k, last: this.model.last };
+  }
+
+  train(n = 1) {
+    this.refuseStill();
+    this.history.do({ type: "train", n: Math.max(0, Math.round(n)), kind: this.kind, rate: this.rate });
+    this.render();
+    return [...this.model.losses];
+  }
+
+  undo() {
+    const done = this.history.undo();
+    this.clampPosition();
+    this.render();
+    return done;
+  }
+
+  rewind() {
+    const done = this.history.rewind();
+    this.render();
+    return done;
+  }
+
+  /** Switch a mistake on: the kind of a pass or its number, 0 for the right one. */
+  mistake(which, edge) {
+    const { passes } = this.data, atEnd = this.k === this.model.last;
+    const n = typeof which === "number" ? which : passes.findIndex((pass) => pass.kind === which);
+    if (!passes[n]) throw new Error(`there is no mistake ${which}: there are ${[...new Set(passes.map((pass) => pass.kind))].join(", ")}`);
+    this.model.passKind = n;
+    if (edge !== undefined) this.model.forgotten = edge;
+    this.model.changed();
+    this.k = atEnd ? this.model.last : Math.min(this.k, this.model.last);
+    this.render();
+  }
+
+  clampPosition() {
+    this.k = Math.min(this.k, this.model.last);
+  }
+
+  // Who is told.
+
+  select(place) {
+    this.selected = place;
+    this.render();
+  }
+
+  /** Light whatever belongs to a node or an edge, in every panel. */
+  light(what) {
+    for (const element of this.lit) element.classList.remove("lit");
+    this.lit = [];
+    if (!what) return;
+    const query = what.edge !== undefined ? `[data-edge="${what.edge}"]` : `[data-node="${what.node}"]`;
+    this.lit = [...document.querySelectorAll(query)];
+    for (const element of this.lit) element.classList.add("lit");
+  }
+
+  /** Draw everything again in the next frame. */
+  render() {
+    if (this.waiting) return;
+    this.waiting = true;
+    requestAnimationFrame(() => {
+      this.waiting = false;
+      this.renderNow();
+    });
+  }
+
+  renderNow() {
+    const began = performance.now();
+    this.now = this.model.at(this.k);
+    for (const panel of this.panels) panel.update?.();
+    this.frames.push(performance.now() - began);
+    if (this.frames.length > 400) this.frames.shift();
+    this.address();
+  }
+
+  /** The state in the address, without a step back in the browser for every move. */
+  address() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      try {
+        history.replaceState(null, "", `#${this.state()}`);
+      } catch { /* inside a frame without an address of its own */ }
+    }, 200);
+  }
+
+  state() {
+    const parts = new URLSearchParams();
+    if (this.number) parts.set("n", this.number);
+    const done = this.history.written();
+    if (done) parts.set("do", done);
+    if (this.k !== this.model.last) parts.set("k", this.k);
+    if (this.model.passKind) parts.set("m", this.model.passKind);
+    if (this.model.forgotten) parts.set("f", this.model.forgotten);
+    if (this.dialect) parts.set("d", this.dialect);
+    if (this.asked !== (this.data.trained[0] ?? 0)) parts.set("w", this.asked);
+    if (this.rate !== this.data.rate) parts.set("r", this.rate);
+    if (this.kind !== "SGD") parts.set("o", this.kind);
+    return parts.toString();
+  }
+
+  /** Go to the state that an address tells. */
+  async goTo(text) {
+    const parts = new URLSearchParams(text);
+    const whole = (name) => Math.trunc(Number(parts.get(name) ?? 0)) || 0;
+    this.kind = "SGD";
+    this.dialect = parts.get("d") ?? "";
+    await this.open(this.subjects[whole("n")] ? whole("n") : 0);
+    if (!this.data.live) return;
+    if (parts.get("o") in this.data.optimizers) this.kind = parts.get("o");
+    if (Number(parts.get("r")) > 0) this.rate = Number(parts.get("r"));
+    this.history.read(parts.get("do") ?? "");
+    if (this.data.passes[whole("m")]) this.model.passKind = whole("m");
+    if (this.data.edges[whole("f")]) this.model.forgotten = whole("f");
+    if (this.data.leaves[whole("w")] !== undefined && parts.has("w")) this.asked = whole("w");
+    this.model.changed();
+    this.k = parts.has("k") ? Math.min(Math.max(0, whole("k")), this.model.last) : this.model.last;
+    for (const panel of this.panels) panel.open?.();
+    this.render();
+  }
+
+  say(text) {
+    document.getElementById("said").textContent = text;
+  }
+
+  /** The text of an export with the numbers of now. */
+  exported(kind) {
+    const right = this.model.results(), { steps, leaves } = this.data;
+    const written = (x, shape) => (typeof x === "number" ? number(x) : JSON.stringify(nested(x, shape)));
+    const number = (x) => (kind === "LaTeX" ? exact(x).replace("inf", "\\infty").replace("nan", "\\mathrm{nan}") : pythonic(x));
+    const pythonic = (x) => (Number.isFinite(x) ? (Number.isInteger(x) && Math.abs(x) < 1e15 ? x.toFixed(1) : String(x)) : `float("${exact(x)}")`);
+    if (kind === "JSON") {
+      return JSON.stringify({ problem: this.data.text, values: this.named(right.value), gradients: this.named(right.gradient) }, null, 2);
+    }
+    return this.data.exports[kind].map((part) => {
+      if (typeof part === "string") return part;
+      const [of, n] = part;
+      if (of === "leaf") return written(this.model.leaves[n], steps[leaves[n]].shape);
+      return written((of === "value" ? right.value : right.gradient)[n], steps[n].shape);
+    }).join("");
+  }
+}

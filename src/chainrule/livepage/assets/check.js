@@ -1,0 +1,74 @@
+// The check: difference quotients against h, beside the derivative.
+
+import { draw, make, options, pathOf, write } from "chainrule/dom";
+import { entryName, format } from "chainrule/numbers";
+
+const EXPONENTS = Array.from({ length: 14 }, (_, n) => -(n + 1));
+
+export function checkPanel(app) {
+  const which = document.getElementById("checked"), body = document.getElementById("quotients");
+  const plot = document.getElementById("errors"), told = document.getElementById("check-told");
+  let entries = [], n = 0, seen = null;
+
+  /** The two quotients for a step h, and how far each is from the derivative. */
+  function quotient({ leaf, at }, h) {
+    const { model } = app, x = model.entry(leaf, at), slope = model.slope(leaf, at);
+    const [above, below, here] = [x + h, x - h, x].map((v) => model.loss(model.withEntry(leaf, at, v)));
+    const forward = (above - here) / h, central = (above - below) / (2 * h);
+    return { h, forward, central, slope, errors: [Math.abs(forward - slope), Math.abs(central - slope)] };
+  }
+
+  which.addEventListener("change", () => {
+    n = Number(which.value);
+    seen = null;
+    app.render();
+  });
+
+  function show() {
+    const entry = entries[n], found = EXPONENTS.map((e) => quotient(entry, 10 ** e));
+    const { slope } = found[0];
+    write(told, `the derivative is ${format(slope, 10)}`);
+    body.replaceChildren(...found.filter((_, i) => i % 2 === 0).map((q) => make("tr", {},
+      make("td", {}, `1e${Math.round(Math.log10(q.h))}`.replace("-", "−")),
+      make("td", { class: "number" }, format(q.forward, 8)),
+      make("td", { class: "number" }, format(q.central, 8)))));
+    const [w, h] = [300, 150], top = 2, bottom = -14;
+    const put = (q, which_) => [36 + ((w - 46) * (EXPONENTS.length + Math.log10(q.h))) / (EXPONENTS.length - 1),
+      10 + ((h - 34) * (top - Math.min(Math.max(Math.log10(q.errors[which_] || 1e-16), bottom), top))) / (top - bottom)];
+    plot.replaceChildren(
+      ...[0, -4, -8, -12].map((e) => {
+        const y = 10 + ((h - 34) * (top - e)) / (top - bottom);
+        return draw("g", {}, draw("line", { x1: 36, x2: w - 8, y1: y, y2: y, class: "rule" }), draw("text", { x: 32, y: y + 4, "text-anchor": "end" }, `1e${e}`.replace("-", "−")));
+      }),
+      draw("path", { d: pathOf(found.map((q) => put(q, 0))), class: "line dashed" }),
+      draw("path", { d: pathOf(found.map((q) => put(q, 1))), class: "line" }),
+      draw("text", { x: 36, y: h - 6 }, "h = 1e−14"),
+      draw("text", { x: w - 8, y: h - 6, "text-anchor": "end" }, "h = 0.1"),
+    );
+  }
+
+  return {
+    open() {
+      clearTimeout(this.timer);
+      const { trained, leaves, steps } = app.data;
+      which.closest("section").hidden = !app.data.live || !trained?.length;
+      entries = trained.flatMap((leaf) => {
+        const { name, shape } = steps[leaves[leaf]], size = shape.reduce((a, b) => a * b, 1);
+        const kept = (at) => at < 100 || app.data.telling.some(([l, i]) => l === leaf && i === at);
+        return Array.from({ length: size }, (_, at) => at).filter(kept).map((at) => ({ leaf, at, name: entryName(name, at, shape) }));
+      });
+      const [best] = app.data.telling;
+      n = Math.max(0, entries.findIndex(({ leaf, at }) => leaf === best?.[0] && at === best?.[1]));
+      seen = null;
+      options(which, entries.map(({ name }, i) => [i, name]), n);
+    },
+    update() {
+      if (!app.data.live || !entries.length || seen === app.model.leaves) return;
+      seen = app.model.leaves;
+      // A large net is asked when nothing is being moved.
+      clearTimeout(this.timer);
+      if (app.data.scalar) show();
+      else this.timer = setTimeout(show, 150);
+    },
+  };
+}

@@ -1,0 +1,116 @@
+// The derivation in five dialects: its numbers are those of now, and its factors light the edges they stand for.
+
+import { make, options, write } from "chainrule/dom";
+import { format } from "chainrule/numbers";
+
+const NAMES = { graph: "node by node", chain: "chain", paths: "paths", delta: "errors δ", jacobian: "Jacobians" };
+
+export function derivationPanel(app) {
+  const holder = document.getElementById("story"), tabs = document.getElementById("dialects");
+  const asked = document.getElementById("asked"), note = document.getElementById("story-note");
+  let stories = [], places = [], elements = [], shownKey = "";
+
+  async function load() {
+    const data = app.data;
+    stories = [];
+    if (!data.stories) return;
+    if (typeof data.stories === "string") {
+      const bytes = Uint8Array.from(atob(data.stories), (c) => c.charCodeAt(0));
+      const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+      data.stories = JSON.parse(await new Response(stream).text());
+    }
+    if (app.data === data) stories = data.stories;
+    build();
+    app.render();
+  }
+
+  function build() {
+    const names = [...new Set(stories.map(([name]) => name))];
+    const name = app.data.steps[app.data.leaves[app.asked]]?.name;
+    const chosen = names.includes(name) ? name : names[0];
+    options(asked, names.map((n) => [n, n]), chosen);
+    const told = stories.filter(([of]) => of === chosen);
+    const dialect = told.some(([, d]) => d === app.dialect) ? app.dialect : told.some(([, d]) => d === "chain") ? "chain" : told[0]?.[1];
+    tabs.replaceChildren(...told.map(([, d]) => make("button", {
+      type: "button", "aria-pressed": String(d === dialect), onclick: () => {
+        app.dialect = d;
+        build();
+        app.render();
+      },
+    }, NAMES[d])));
+    asked.parentElement.hidden = !names.length;
+    const story = told.find(([, d]) => d === dialect);
+    shownKey = "";
+    if (!story) {
+      holder.replaceChildren(make("p", { class: "quiet" }, app.data.recorded ? "This graph is too large to be told." : "Nothing is told of a result that is no finite number."));
+      places = [];
+      write(note, "");
+      return;
+    }
+    holder.innerHTML = story[2];
+    places = story[3];
+    elements = [...holder.querySelectorAll("[data-place]")];
+    write(note, story[4] ? (places.length ? "Dotted numbers are those of the start." : "Told with the numbers of the start.") : "");
+    for (const element of holder.querySelectorAll("[data-edge], [data-node]")) element.setAttribute("tabindex", "-1");
+    elements.forEach((element) => {
+      const [key] = places[element.dataset.place];
+      if (key[0] === "local") element.dataset.edge = key[1];
+      else if (key[0] === "share" || key[0] === "total") element.dataset.node = app.data.passes[0].arrivals[key[1]][1];
+      else if (key[0] === "value" || key[0] === "gradient") element.dataset.node = key[1];
+    });
+  }
+
+  /** What a place holds now. */
+  function number([key, scale]) {
+    const [kind, n, ...rest] = key, { shape } = app.data.steps[kind === "value" || kind === "gradient" ? n : 0];
+    if (kind === "slope") return scale * slope(n, rest[0]);
+    if (kind === "nudge") return scale * nudge(n, ...rest);
+    const x = app.model.results()[kind][n];
+    if (typeof x === "number") return scale * x;
+    const own = kind === "value" || kind === "gradient" ? shape : shapeOf(kind, n);
+    return scale * x[rest.reduce((sum, i, axis) => sum * own[axis] + i, 0)];
+  }
+
+  function shapeOf(kind, n) {
+    if (kind === "local") return app.data.steps[app.data.edges[n][0]].shape;
+    return app.data.steps[app.data.passes[0].arrivals[n][1]].shape;
+  }
+
+  /** How a step moves with one below it: the local derivatives along every way between them. */
+  function slope(top, bottom) {
+    const local = app.model.results().local, held = new Map([[top, 1]]);
+    for (const place of [...app.data.steps.keys()].reverse()) {
+      if (!held.has(place)) continue;
+      app.data.edges.forEach(([step, , x], edge) => {
+        if (step === place) held.set(x, (held.get(x) ?? 0) + held.get(place) * local[edge]);
+      });
+    }
+    return held.get(bottom) ?? 0;
+  }
+
+  function nudge(leaf, h, kind) {
+    const before = app.model.results().value[app.data.output];
+    const after = app.model.loss(app.model.withEntry(leaf, 0, app.model.leaves[leaf] + h));
+    return [after, after - before, (after - before) / h, after - before - h * app.model.slope(leaf, 0)][kind];
+  }
+
+  asked.addEventListener("change", () => {
+    app.asked = app.leafNamed(asked.value);
+    build();
+    app.render();
+  });
+
+  return {
+    open: load,
+    update() {
+      const key = app.model.leaves;
+      if (shownKey === key) return;
+      shownKey = key;
+      for (const element of elements) {
+        const x = number(places[element.dataset.place]), before = element.previousElementSibling?.textContent;
+        const inside = before !== undefined && !["=", "≈", "("].includes(before);
+        write(element, x < 0 && inside ? `(${format(x)})` : format(x));
+      }
+    },
+  };
+}

@@ -1,0 +1,227 @@
+// Learning: train, pause, rewind; the loss, the errors of each layer, and where the net draws its line.
+
+import { colour, draw, make, options, pathOf, sharp, write } from "chainrule/dom";
+import { format } from "chainrule/numbers";
+
+export function learnPanel(app) {
+  const rate = document.getElementById("rate"), kind = document.getElementById("optimizer");
+  const curve = document.getElementById("curve"), bars = document.getElementById("layers"), told = document.getElementById("learn-told");
+  const plane = document.getElementById("plane"), side = document.getElementById("plane-side"), label = document.getElementById("label");
+  const run = document.getElementById("run");
+  let running = null, pointer = null, grid = null;
+
+  document.getElementById("train-one").addEventListener("click", () => app.train(1));
+  document.getElementById("rewind").addEventListener("click", () => {
+    stop();
+    if (!app.rewind()) app.say("nothing was trained yet");
+  });
+  run.addEventListener("click", () => (running ? stop() : start()));
+  rate.addEventListener("change", () => {
+    const x = Number(rate.value);
+    if (x > 0) app.rate = x;
+    rate.value = app.rate;
+    app.render();
+  });
+  kind.addEventListener("change", () => {
+    app.kind = kind.value;
+    app.render();
+  });
+
+  function start() {
+    run.textContent = "Pause";
+    const tick = () => {
+      const began = performance.now();
+      let n = 0;
+      do {
+        app.history.do({ type: "train", n: 1, kind: app.kind, rate: app.rate });
+        n++;
+      } while (performance.now() - began < 8 && n < 8);
+      app.render();
+      const value = app.model.results().value[app.data.output];
+      if (!Number.isFinite(value)) {
+        stop();
+        app.say(`the loss is ${format(value)}: the rate is too high; undo, or rewind`);
+      } else running = requestAnimationFrame(tick);
+    };
+    running = requestAnimationFrame(tick);
+  }
+
+  function stop() {
+    cancelAnimationFrame(running);
+    running = null;
+    run.textContent = "Train";
+  }
+
+  function lossCurve() {
+    const losses = app.model.losses, [w, h] = [300, 110];
+    const finite = losses.filter(Number.isFinite);
+    if (finite.length < 2) {
+      curve.toggleAttribute("hidden", true);
+      return;
+    }
+    curve.toggleAttribute("hidden", false);
+    const low = Math.min(...finite), high = Math.max(...finite), logs = low > 0 && high / low > 50;
+    const put = (x) => (logs ? Math.log(x) : x), [from, to] = [put(low), put(high)];
+    const points = losses.map((x, n) => [34 + ((w - 42) * n) / (losses.length - 1), 8 + (h - 26) * (1 - (put(x) - from) / (to - from || 1))]);
+    curve.replaceChildren(
+      draw("path", { d: pathOf(points), class: "line" }),
+      draw("text", { x: 30, y: 14, "text-anchor": "end" }, format(high, 3)),
+      draw("text", { x: 30, y: h - 16, "text-anchor": "end" }, format(low, 3)),
+      draw("text", { x: w - 8, y: h - 4, "text-anchor": "end" }, `${losses.length - 1} steps${logs ? ", loss on a log scale" : ""}`),
+    );
+    curve.setAttribute("aria-label", `The loss went from ${format(losses[0])} to ${format(losses.at(-1))} in ${losses.length - 1} steps`);
+  }
+
+  /** The size of the errors δ of each layer, and how many of its units are dead. */
+  function errors() {
+    const { gradient, value } = app.model.results(), { steps } = app.data;
+    const found = app.data.layers.map(({ name, steps: inside, relu }) => {
+      let sum = 0, count = 0;
+      for (const place of inside) {
+        const g = gradient[place];
+        for (const x of typeof g === "number" ? [g] : g ?? []) {
+          sum += x * x;
+          count++;
+        }
+      }
+      const dead = relu?.length ? deadUnits(value[relu[0]], steps[relu[0]].shape) : null;
+      return { name, size: Math.sqrt(sum / Math.max(count, 1)), dead };
+    });
+    const most = Math.max(...found.map(({ size }) => size).filter(Number.isFinite), 1e-300);
+    bars.replaceChildren(...found.map(({ name, size, dead }) => make("li", {},
+      make("span", { class: "name" }, name),
+      make("span", { class: "bar", style: `--part:${Number.isFinite(size) ? size / most : 0}` }),
+      make("span", { class: "number" }, format(size, 3) + (dead === null ? "" : `, ${dead[0]} of ${dead[1]} dead`)))));
+    bars.parentElement.hidden = !found.length;
+  }
+
+  function deadUnits(out, shape) {
+    const units = shape.at(-1);
+    let dead = 0;
+    for (let j = 0; j < units; j++) {
+      let alive = false;
+      for (let i = j; i < out.length && !alive; i += units) alive = out[i] > 0;
+      dead += Number(!alive);
+    }
+    return [dead, units];
+  }
+
+  // The plane.
+
+  function gridOf(points) {
+    if (grid?.points === points) return grid.at;
+    const n = points.grid, at = new Float64Array(2 * n * n);
+    for (let j = 0; j < n; j++) {
+      for (let i = 0; i < n; i++) {
+        at[2 * (j * n + i)] = points.low[0] + ((i + 0.5) / n) * (points.high[0] - points.low[0]);
+        at[2 * (j * n + i) + 1] = points.high[1] - ((j + 0.5) / n) * (points.high[1] - points.low[1]);
+      }
+    }
+    grid = { points, at };
+    return at;
+  }
+
+  /** How sure the net is of the second class, from 0 to 1. */
+  function share(score, points) {
+    if (points.logits) return 1 / (1 + Math.exp(-score));
+    const [zero, one] = points.classes;
+    return Math.min(Math.max((score - zero) / (one - zero || 1), 0), 1);
+  }
+
+  function drawPlane() {
+    const points = app.data.points;
+    side.hidden = !points;
+    if (!points) return;
+    const { context, width, height } = sharp(plane);
+    const says = app.functions("says"), places = gridOf(points), n = points.grid;
+    const out = says.run(...points.takes.map((leaf) => (leaf === points.x ? places : app.model.leaves[leaf])))[says.results[0]];
+    const image = new ImageData(n, n), [low, high] = [rgb(colour("class-0")), rgb(colour("class-1"))];
+    for (let i = 0; i < n * n; i++) {
+      const p = share(out[i], points), ink = p < 0.5 ? low : high;
+      image.data.set([...ink, Math.round(40 + 190 * Math.abs(p - 0.5))], 4 * i);
+    }
+    const small = new OffscreenCanvas(n, n);
+    small.getContext("2d").putImageData(image, 0, 0);
+    context.imageSmoothingEnabled = true;
+    context.drawImage(small, 0, 0, width, height);
+    const x = app.model.leaves[points.x], y = app.model.leaves[points.y];
+    for (let i = 0; i < app.model.points; i++) {
+      const second = y[i] === points.classes[1];
+      const px = ((x[2 * i] - points.low[0]) / (points.high[0] - points.low[0])) * width;
+      const py = ((points.high[1] - x[2 * i + 1]) / (points.high[1] - points.low[1])) * height;
+      mark(context, px, py, second, colour(second ? "class-1" : "class-0"));
+    }
+    if (pointer) {
+      context.strokeStyle = colour("ink");
+      context.strokeRect(pointer[0] - 5, pointer[1] - 5, 10, 10);
+    }
+    plane.setAttribute("aria-label", `${app.model.points} points and where the net draws its line; arrow keys move a mark, Enter puts a point there`);
+  }
+
+  /** Circles and triangles, so that no colour is needed to tell them apart. */
+  function mark(context, x, y, second, ink) {
+    context.beginPath();
+    if (second) {
+      context.moveTo(x, y - 4.6);
+      context.lineTo(x + 4.4, y + 3.4);
+      context.lineTo(x - 4.4, y + 3.4);
+      context.closePath();
+    } else context.arc(x, y, 3.7, 0, 7);
+    context.fillStyle = ink;
+    context.strokeStyle = colour("paper");
+    context.lineWidth = 1.2;
+    context.fill();
+    context.stroke();
+  }
+
+  const rgb = (text) => [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16));
+
+  function add(px, py) {
+    const points = app.data.points, { width, height } = plane.getBoundingClientRect();
+    const x = points.low[0] + (px / width) * (points.high[0] - points.low[0]);
+    const y = points.high[1] - (py / height) * (points.high[1] - points.low[1]);
+    const two = (v) => Number(v.toFixed(4));
+    const done = app.history.do({ type: "point", x: two(x), y: two(y), label: points.classes[Number(label.value)] });
+    app.say(done ? `a point at ${two(x)}, ${two(y)}` : `there is room for ${points.room} points, and no more`);
+    app.render();
+  }
+
+  plane.addEventListener("click", (event) => add(event.offsetX, event.offsetY));
+  plane.addEventListener("keydown", (event) => {
+    const { width, height } = plane.getBoundingClientRect();
+    pointer ??= [width / 2, height / 2];
+    const by = { ArrowLeft: [-8, 0], ArrowRight: [8, 0], ArrowUp: [0, -8], ArrowDown: [0, 8] }[event.key];
+    if (by) pointer = [Math.min(Math.max(pointer[0] + by[0], 0), width), Math.min(Math.max(pointer[1] + by[1], 0), height)];
+    else if (event.key === "Enter") add(...pointer);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+    drawPlane();
+  });
+  plane.addEventListener("blur", () => {
+    pointer = null;
+    if (app.data) drawPlane();
+  });
+  new ResizeObserver(() => app.data && drawPlane()).observe(plane);
+
+  return {
+    open() {
+      stop();
+      curve.closest("section").hidden = !app.data.live || !app.data.trained.length;
+      if (!app.data.live) return;
+      options(kind, Object.keys(app.data.optimizers).map((name) => [name, name]), app.kind);
+      if (app.data.points) options(label, app.data.points.classes.map((c, n) => [n, `${n ? "▲" : "●"} class ${c}`]), 0);
+    },
+    update() {
+      if (!app.data.live) return;
+      rate.value = app.rate;
+      kind.value = app.kind;
+      lossCurve();
+      errors();
+      drawPlane();
+      const value = app.model.results().value[app.data.output];
+      write(told, `${app.output.shown} = ${format(value)}${app.model.losses.length > 1 ? `, after ${app.model.losses.length - 1} steps` : ""}`);
+    },
+    stop,
+  };
+}

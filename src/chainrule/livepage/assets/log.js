@@ -1,0 +1,91 @@
+// The log of accumulations, and the switches that make a backward pass go wrong.
+
+import { make, options, write } from "chainrule/dom";
+import { differs } from "chainrule/graph";
+import { nothing } from "chainrule/model";
+import { format, shown } from "chainrule/numbers";
+
+const TITLES = { right: "Right", overwrite: "Overwrite", order: "Wrong order", zero_grad: "No zeroing", forgotten: "Forgotten factor" };
+const MOST_ROWS = 160;
+
+export function logPanel(app) {
+  const kinds = document.getElementById("mistakes"), which = document.getElementById("which");
+  const edge = document.getElementById("forgotten"), body = document.getElementById("log");
+  const code = document.getElementById("code"), verdict = document.getElementById("verdict");
+  let rows = [], built = "";
+
+  function switches() {
+    const passes = app.data.passes ?? [];
+    const own = app.model.pass?.kind;
+    kinds.replaceChildren(...[...new Set(passes.map((pass) => pass.kind))].map((kind) => make("button", {
+      type: "button", "aria-pressed": String(kind === own), onclick: () => app.mistake(kind),
+    }, TITLES[kind])));
+    const same = passes.flatMap((pass, n) => (pass.kind === own ? [[n, pass.says]] : []));
+    which.hidden = same.length < 2;
+    options(which, same, app.model.passKind);
+    edge.hidden = !app.model.pass?.forgets;
+    const { steps, edges } = app.data;
+    options(edge, edges.map(([step, , x], n) => [n, `∂${steps[step].shown}/∂${steps[x].shown}`]), app.model.forgotten);
+    edge.value = String(app.model.forgotten);
+    code.textContent = app.model.pass?.code.join("\n") ?? "";
+  }
+
+  function build() {
+    const { steps } = app.data, arrivals = app.model.arrivals;
+    rows = arrivals.slice(0, MOST_ROWS).map(([from, to], i) => {
+      const cells = [make("td", {}, String(i + 1)), make("td", {}, steps[from].shown), make("td", {}, steps[to].shown), make("td", { class: "number" }), make("td", { class: "number grad" })];
+      const row = make("tr", { "data-edge": app.model.edgeOf(i), "data-node": to, tabindex: "0" }, ...cells);
+      row.addEventListener("click", () => app.step(app.model.forwardSteps.length + i + 1));
+      row.addEventListener("keydown", (event) => {
+        if (event.key === "Enter") app.step(app.model.forwardSteps.length + i + 1);
+      });
+      return { row, share: cells[3], total: cells[4], to, edge: app.model.edgeOf(i) };
+    });
+    const more = arrivals.length - rows.length;
+    body.replaceChildren(...rows.map(({ row }) => row), ...(more > 0 ? [make("tr", {}, make("td", { colspan: "5" }, `and ${more} more`))] : []));
+  }
+
+  which.addEventListener("change", () => app.mistake(Number(which.value)));
+  edge.addEventListener("change", () => app.mistake("forgotten", Number(edge.value)));
+
+  function judge() {
+    const { steps, leaves } = app.data, back = app.model.backward(), right = app.model.results();
+    if (app.model.passKind === 0) return "Every gradient is right.";
+    const wrong = leaves.filter((place) => steps[place].moves && differs(back.gradient[place] ?? nothing(steps[place].shape), right.gradient[place]));
+    if (!wrong.length) return "With these numbers every gradient comes out right all the same.";
+    return wrong.slice(0, 4).map((place) => {
+      const shape = steps[place].shape, found = back.gradient[place] ?? nothing(shape);
+      return `${steps[place].shown}: ${shown(found, shape)}, right is ${shown(right.gradient[place], shape)}`;
+    }).join(" · ");
+  }
+
+  return {
+    open: () => (built = ""),
+    update() {
+      const key = `${app.number} ${app.model.passKind}`;
+      if (built !== key) {
+        built = key;
+        build();
+      }
+      switches();
+      const back = app.model.backward(), count = app.k - app.model.forwardSteps.length, slopes = app.model.results().local;
+      rows.forEach(({ row, share, total, to, edge: n }, i) => {
+        const known = i < count, shape = app.data.steps[to].shape;
+        const slope = app.model.pass.forgets && n === app.model.forgotten ? 1 : slopes[n];
+        const from = back.share[i], scalar = typeof from === "number" && typeof slope === "number" && slope !== 0;
+        const product = scalar && slope !== 1 ? `${format(slope, 4)} · ${wrapped(from / slope)} = ` : "";
+        write(share, known ? product + shown(from, shape, 5) : "");
+        write(total, known ? shown(back.total[i], shape, 5) : "");
+        row.classList.toggle("now", i === count - 1 && app.k !== app.model.last);
+        row.classList.toggle("unknown", !known);
+      });
+      write(verdict, app.data.recorded ? "" : judge());
+      verdict.classList.toggle("wrong", app.model.passKind !== 0);
+    },
+  };
+}
+
+function wrapped(x) {
+  const text = format(x, 4);
+  return x < 0 ? `(${text})` : text;
+}

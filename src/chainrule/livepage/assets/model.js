@@ -1,0 +1,231 @@
+// A subject with its numbers: the printed functions run on the leaves, forward and backward, and train them.
+
+/** A leaf as it was packed: a number, or an array of doubles. */
+export function unpacked(x) {
+  if (x && typeof x === "object" && "base64" in x) {
+    const bytes = Uint8Array.from(atob(x.base64), (c) => c.charCodeAt(0));
+    return new Float64Array(bytes.buffer);
+  }
+  return Array.isArray(x) ? Float64Array.from(x.flat(Infinity), Number) : Number(x);
+}
+
+/** Zeros in a shape: what no share reaches. */
+export function nothing(shape) {
+  return shape.length ? new Float64Array(shape.reduce((a, b) => a * b, 1)) : 0;
+}
+
+export class Model {
+  constructor(data, functions) {
+    this.data = data;
+    this.functions = functions;
+    this.start = data.start.map(unpacked);
+    this.passKind = 0;
+    this.forgotten = 0;
+    this.forwardSteps = data.steps.flatMap((step, place) => (step.op ? [place] : []));
+    this.edgesBetween = new Map();
+    data.edges.forEach(([from, , to], n) => {
+      const key = `${from} ${to}`;
+      this.edgesBetween.set(key, [...(this.edgesBetween.get(key) ?? []), n]);
+    });
+    this.reset();
+  }
+
+  /** Everything as it was at the start. */
+  reset() {
+    this.leaves = [...this.start];
+    this.losses = [];
+    this.trail = [];
+    this.memory = null;
+    this.points = this.data.points?.count ?? 0;
+    this.changed();
+  }
+
+  changed() {
+    this.right = null;
+    this.found = null;
+  }
+
+  /** What a moment of the page is: arrays are never written into, so they may be kept as they are. */
+  snapshot() {
+    const { leaves, losses, trail, memory, points } = this;
+    return { leaves: [...leaves], losses: [...losses], trail: [...trail], memory, points };
+  }
+
+  restore(moment) {
+    Object.assign(this, moment, { leaves: [...moment.leaves], losses: [...moment.losses], trail: [...moment.trail] });
+    this.changed();
+  }
+
+  get pass() {
+    return this.data.passes[this.passKind];
+  }
+
+  /** The results of a pass by what they are: value, local, gradient, share, total. */
+  run(n, leaves = this.leaves) {
+    const { keys, forgets } = this.data.passes[n];
+    const { run, results } = this.functions.passes[n];
+    const switches = forgets ? [Float64Array.from(this.data.edges, (_, edge) => Number(edge === this.forgotten))] : [];
+    const all = run(...leaves, ...switches);
+    const found = { value: [], local: [], gradient: [], share: [], total: [] };
+    keys.forEach(([kind, place], i) => {
+      const x = all[results[i]];
+      found[kind][place] = typeof x === "boolean" ? Number(x) : x;
+    });
+    return found;
+  }
+
+  /** Values and right gradients; of a page that only shows, what was recorded. */
+  results() {
+    if (!this.right) {
+      if (this.data.recorded) {
+        const { values, gradients } = this.data.recorded;
+        this.right = {
+          value: values.map(unpacked), gradient: gradients.map((g) => (g === null ? undefined : unpacked(g))),
+          local: [], share: [], total: [],
+        };
+      } else this.right = this.run(0);
+    }
+    return this.right;
+  }
+
+  /** The gradients and arrivals of the pass that is switched on. */
+  backward() {
+    if (!this.found) this.found = this.passKind === 0 ? this.results() : this.run(this.passKind);
+    return this.found;
+  }
+
+  get arrivals() {
+    return this.data.recorded ? [] : this.pass.arrivals;
+  }
+
+  /** The last position: every step of the forward, then every arrival of the backward. */
+  get last() {
+    return this.forwardSteps.length + this.arrivals.length;
+  }
+
+  /** What is known at a position: values, gradients as far as they have come, and what happens there. */
+  at(k) {
+    const right = this.results(), back = this.backward(), { steps, output } = this.data;
+    if (this.data.recorded) return { value: right.value, gradient: back.gradient, now: null };
+    const forward = Math.min(k, this.forwardSteps.length);
+    const done = new Set(this.forwardSteps.slice(0, forward));
+    const value = right.value.map((x, place) => (!steps[place].op || done.has(place) ? x : undefined));
+    const gradient = [];
+    let now = forward ? { node: this.forwardSteps[forward - 1] } : null;
+    if (forward === this.forwardSteps.length) {
+      gradient[output] = 1;
+      const count = k - forward;
+      for (let i = 0; i < count; i++) gradient[this.arrivals[i][1]] = back.total[i];
+      if (count) {
+        const [from, to] = this.arrivals[count - 1];
+        now = { node: to, from, edge: this.edgeOf(count - 1), arrival: count - 1 };
+      }
+      if (k >= this.last) now = null;
+      // At the end stand the gradients that the pass leaves, those that nothing reached among them.
+      if (k >= this.last) steps.forEach((step, place) => (gradient[place] = step.moves ? back.gradient[place] ?? nothing(step.shape) : undefined));
+    }
+    return { value, gradient, now };
+  }
+
+  /** The edge along which an arrival came; of several between the same two, in their order. */
+  edgeOf(arrival) {
+    const [from, to] = this.arrivals[arrival], edges = this.edgesBetween.get(`${from} ${to}`) ?? [];
+    if (edges.length < 2) return edges[0];
+    let before = 0;
+    for (let i = 0; i < arrival; i++) before += Number(this.arrivals[i][0] === from && this.arrivals[i][1] === to);
+    return edges[before % edges.length];
+  }
+
+  loss(leaves = this.leaves) {
+    const { run, results } = this.functions.loss;
+    return run(...leaves)[results[0]];
+  }
+
+  /** The leaves with one entry changed. */
+  withEntry(leaf, at, x, leaves = this.leaves) {
+    const changed = [...leaves];
+    if (typeof leaves[leaf] === "number") changed[leaf] = x;
+    else {
+      changed[leaf] = Float64Array.from(leaves[leaf]);
+      changed[leaf][at] = x;
+    }
+    return changed;
+  }
+
+  entry(leaf, at) {
+    const x = this.leaves[leaf];
+    return typeof x === "number" ? x : x[at];
+  }
+
+  /** The gradient in an entry of a leaf, right whatever is switched on. */
+  slope(leaf, at) {
+    const g = this.results().gradient[this.data.leaves[leaf]];
+    return g === undefined ? 0 : typeof g === "number" ? g : g[at];
+  }
+
+  set(leaf, at, x) {
+    this.leaves = this.withEntry(leaf, at, x);
+    this.memory = null;
+    this.changed();
+  }
+
+  setWhole(leaf, x) {
+    this.leaves = this.leaves.map((old, n) => (n === leaf ? x : old));
+    this.memory = null;
+    this.changed();
+  }
+
+  /** One step of an optimizer on everything that is trained. */
+  trainStep(kind, rate) {
+    const { trained, optimizers, leaves: places } = this.data;
+    const { kept, share } = optimizers[kind];
+    const found = this.results();
+    const flat = (of) => Float64Array.from(trained.flatMap((n) => {
+      const x = of(n), shape = this.data.steps[places[n]].shape;
+      const size = shape.reduce((a, b) => a * b, 1);
+      return x === undefined ? new Array(size).fill(0) : typeof x === "number" ? new Array(size).fill(x) : Array.from(x);
+    }));
+    const data = flat((n) => this.leaves[n]), gradient = flat((n) => found.gradient[places[n]]);
+    if (!this.trail.length) this.remember();
+    if (this.memory?.kind !== kind) {
+      this.memory = { kind, held: kept.map((name) => (name === "steps" ? 0 : new Float64Array(data.length))) };
+    }
+    const step = this.functions[kind].all;
+    const out = step.run(data, gradient, rate * share, ...this.memory.held);
+    const [moved, ...held] = step.results.map((name) => out[name]);
+    this.memory = { kind, held };
+    let place = 0;
+    const leaves = [...this.leaves];
+    for (const n of trained) {
+      if (typeof leaves[n] === "number") leaves[n] = moved[place++];
+      else leaves[n] = Float64Array.from(moved.subarray(place, (place += leaves[n].length)));
+    }
+    this.leaves = leaves;
+    this.changed();
+    this.remember();
+  }
+
+  /** Keep the loss and the weights of a step of training. */
+  remember() {
+    const value = this.results().value[this.data.output];
+    this.losses.push(value);
+    this.trail.push(this.leaves);
+    if (this.trail.length > 4000) this.trail.shift();
+  }
+
+  /** A point more on the plane; false where there is no room. */
+  addPoint(x, y, label) {
+    const points = this.data.points;
+    if (!points || this.points >= points.room) return false;
+    const n = this.points;
+    this.leaves = this.withEntry(points.x, 2 * n, x);
+    this.leaves = this.withEntry(points.x, 2 * n + 1, y);
+    this.leaves = this.withEntry(points.y, n, label);
+    const shares = new Float64Array(points.room).fill(1 / (n + 1), 0, n + 1);
+    this.leaves = this.leaves.map((old, leaf) => (leaf === points.share ? shares : old));
+    this.points = n + 1;
+    this.memory = null;
+    this.changed();
+    return true;
+  }
+}

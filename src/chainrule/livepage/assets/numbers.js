@@ -1,0 +1,84 @@
+// How numbers are written and read.
+
+/** A number with so many significant digits, as the rest of the project writes it. */
+export function format(x, digits = 6) {
+  if (x === undefined || x === null) return "–";
+  if (Number.isNaN(x)) return "nan";
+  if (!Number.isFinite(x)) return x > 0 ? "∞" : "−∞";
+  if (x === 0) return "0";
+  const size = Math.abs(x);
+  let text;
+  if (size < 1e-4 || size >= 1e7) text = size.toExponential(digits - 1);
+  else if (size >= 10 ** digits) text = String(Math.round(size));
+  else text = size.toPrecision(digits);
+  const [front, power] = text.split("e");
+  const short = front.includes(".") ? front.replace(/\.?0+$/, "") : front;
+  return (x < 0 ? "−" : "") + short + (power ? `e${power.replace("+", "").replace("-", "−")}` : "");
+}
+
+/** All digits of a number, as programs read it. */
+export function exact(x) {
+  return Number.isFinite(x) ? String(x) : Number.isNaN(x) ? "nan" : x > 0 ? "inf" : "-inf";
+}
+
+/** What a person typed as a number; NaN where it is none. */
+export function parse(text) {
+  const plain = text.trim().replace(/[\u2212\u2013]/g, "-").replace(",", ".").toLowerCase();
+  const words = { nan: NaN, inf: Infinity, "∞": Infinity, "-inf": -Infinity, "-∞": -Infinity };
+  if (plain in words) return { ok: true, value: words[plain] };
+  const value = plain === "" ? NaN : Number(plain);
+  return { ok: plain !== "" && !Number.isNaN(value), value };
+}
+
+/** The lowest and highest entry, and how many are no finite numbers. */
+export function extent(array) {
+  let low = Infinity, high = -Infinity, odd = 0;
+  for (const x of array) {
+    if (!Number.isFinite(x)) odd++;
+    else {
+      if (x < low) low = x;
+      if (x > high) high = x;
+    }
+  }
+  return { low, high, odd };
+}
+
+/** A number, or the shape and range of an array, in few signs. */
+export function shown(x, shape, digits = 4) {
+  if (x === undefined || x === null) return "–";
+  if (typeof x === "number") return format(x, digits);
+  const { low, high, odd } = extent(x);
+  if (odd) return `${odd} of ${x.length} nan or ∞`;
+  if (low > high) return "no entries";
+  return low === high ? `all ${format(low, 3)}` : `${format(low, 3)} … ${format(high, 3)}`;
+}
+
+/** A step of a dial for a number of this size: a hundredth of its leading digit. */
+export function stepOf(x) {
+  const size = Math.max(Math.abs(x), 0.1);
+  return 10 ** (Math.floor(Math.log10(size)) - 1);
+}
+
+/** A number on the marks of a dial. */
+export function onMarks(x, step) {
+  return Number((Math.round(x / step) * step).toPrecision(12));
+}
+
+/** Nested lists of the entries of an array. */
+export function nested(x, shape) {
+  if (typeof x === "number") return x;
+  if (shape.length <= 1) return Array.from(x);
+  const rest = shape.slice(1), size = rest.reduce((a, b) => a * b, 1);
+  return Array.from({ length: shape[0] }, (_, i) => nested(x.subarray(i * size, (i + 1) * size), rest));
+}
+
+/** The name of an entry: W[0, 1]. */
+export function entryName(name, at, shape) {
+  if (!shape.length) return name;
+  const place = [];
+  for (let k = shape.length - 1, rest = at; k >= 0; k--) {
+    place.unshift(rest % shape[k]);
+    rest = Math.floor(rest / shape[k]);
+  }
+  return `${name}[${place.join(", ")}]`;
+}

@@ -1,0 +1,137 @@
+"""What a page can be taken along as: texts with places for the numbers that it holds at the time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chainrule.codegen.compiled import compile as compiled
+from chainrule.core import Value
+from chainrule.core.term import REFUSALS, Term
+from chainrule.livepage.passes import all_names, flat_call, identifiers, leaf_names
+from chainrule.livepage.subject import Subject, forward
+from chainrule.maths import latex, plain
+from chainrule.maths.of_terms import tree_of_term
+from chainrule.maths.tree import Derivative, Symbol
+from chainrule.program import Step, term_of
+
+Text = list[Any]
+"""Words, and places: ``["leaf", 3]``, ``["value", 5]``, ``["gradient", 0]``."""
+
+
+def exports_of(subject: Subject) -> dict[str, Text]:
+    """The texts by what they are written in."""
+    return {
+        "Python": python_of(subject),
+        "NumPy": numpy_of(subject),
+        "LaTeX": latex_of(subject),
+    }
+
+
+def python_of(subject: Subject) -> Text:
+    """A script that records the same with this package, and differentiates it."""
+    names = identifiers(subject)
+    scalar = isinstance(subject.output, Value)
+    out: Text = ["import numpy as np\n\nimport chainrule as cr\n\n" if not scalar else "import chainrule as cr\n\n"]
+    for n, step in enumerate(subject.program.leaves):
+        if scalar:
+            out += [f"{names[step]} = cr.Value(", ["leaf", n], ")\n"]
+        elif step.moves:
+            out += [f"{names[step]} = cr.Tensor(", ["leaf", n], ", dtype=float, requires_grad=True)\n"]
+        else:
+            out += [f"{names[step]} = np.array(", ["leaf", n], ")\n"]
+    for step in subject.program.steps:
+        if step.op is not None:
+            out.append(f"{names[step]} = {call_of(step, names)}\n")
+    top = names[subject.program.output]
+    told = [f'    print("{names[s]}", {names[s]}.grad)\n' for s in subject.trained]
+    return [*out, f"{top}.backward()\n", f'print("{top}", {top}.data)\n', *[line.strip(" ") for line in told]]
+
+
+INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "matmul": "@"}
+
+
+def call_of(step: Step, names: dict[Step, str]) -> str:
+    """A step as a call of this package."""
+    assert step.op is not None
+    inputs = [
+        names[x] if isinstance(x, Step) else repr(float(x)) if isinstance(x, float) else repr(x) for x in step.inputs
+    ]
+    if step.op.name in INFIX and len(inputs) == 2:
+        return f"{inputs[0]} {INFIX[step.op.name]} {inputs[1]}"
+    given = [f"{name}={setting_text(x)}" for name, x in step.settings.items()]
+    return f"cr.{step.op.name}({', '.join([*inputs, *given])})"
+
+
+def setting_text(x: Any) -> str:
+    """A setting as Python has it."""
+    return f"np.array({x.tolist()!r})" if hasattr(x, "tolist") else repr(x)
+
+
+def numpy_of(subject: Subject) -> Text:
+    """The forward and the backward in NumPy alone, and a call with the numbers."""
+    import chainrule as cr
+
+    program, names = subject.program, all_names(subject)
+    given = dict(zip(leaf_names(subject), subject.leaves, strict=True))
+
+    def loss(leaves: Any) -> Any:
+        return forward(program, list(leaves.values()), names)[program.output.place]
+
+    function = compiled(cr.value_and_grad(loss))
+    function.version_for(*flat_call(given))
+    source = function.source("numpy")
+    arguments: Text = []
+    for n, step in enumerate(program.leaves):
+        text: Text = ["np.array(", ["leaf", n], ")"] if step.shape else [["leaf", n]]
+        arguments += [", "] * bool(arguments) + text
+    head = "" if "import numpy" in source else "import numpy as np\n\n"
+    return [head, source, "\n\n", f"value, *gradients = {function.name}(", *arguments, ")\nprint(value, *gradients)\n"]
+
+
+def latex_of(subject: Subject) -> Text:
+    """Every step with its formula and number, and every gradient, in LaTeX."""
+    live = subject.live
+    symbols = live.whole_symbols
+    top = symbols[live.letters[subject.program.output]]
+    out: Text = ["\\begin{aligned}\n"]
+    for step in subject.program.steps:
+        letter = latex(symbols[live.letters[step]])
+        out += [f"{letter} &= "]
+        formula = formula_of(subject, step)
+        out += [f"{latex(formula)} = "] if formula is not None else []
+        out += [*([["value", step.place]] if not step.shape else ["\\ldots"]), " \\\\\n"]
+    for step in subject.trained:
+        name = latex(Derivative(top, as_symbol(symbols[live.letters[step]])))
+        out += [f"{name} &= ", *([["gradient", step.place]] if not step.shape else ["\\ldots"]), " \\\\\n"]
+    return [*out, "\\end{aligned}\n"]
+
+
+def as_symbol(tree: Any) -> Symbol:
+    """The letter of a leaf."""
+    assert isinstance(tree, Symbol)
+    return tree
+
+
+def formula_of(subject: Subject, step: Step) -> Any:
+    """A step in the letters of its inputs; None for a leaf, or where it cannot be said."""
+    live = subject.live
+    if step.op is None:
+        return None
+    try:
+        term: Term = term_of(step, {x: live.letters[x] for x in step.inputs if isinstance(x, Step)})
+        return tree_of_term(term, live.whole_symbols)
+    except REFUSALS:
+        return None
+
+
+def typed_of(subject: Subject) -> str:
+    """The computation as it is typed, line by line."""
+    if subject.text:
+        return subject.text
+    live = subject.live
+    lines: list[str] = []
+    for step in subject.program.steps:
+        formula = formula_of(subject, step)
+        if formula is not None:
+            lines.append(f"{plain(live.whole_symbols[live.letters[step]])} = {plain(formula)}")
+    return "; ".join(lines)

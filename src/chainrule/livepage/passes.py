@@ -1,0 +1,283 @@
+"""The forward, the backward, and wrong backward passes of a page, as functions that the code writer prints.
+
+Each is the program run on stand-ins, with the walk of `what_if` behind it, so the page computes what the engine does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from chainrule.codegen.compiled import compile as compiled
+from chainrule.codegen.statements import Names
+from chainrule.core.operation import Fused, Pointwise
+from chainrule.derivation.wrong import mistakes
+from chainrule.derivation.wrong.mistakes import Attempt, Event
+from chainrule.livepage.subject import Subject, forward
+from chainrule.program import Program, Step
+from chainrule.program.steps import replaced
+
+MOST_FORGOTTEN = 60
+"""Edges up to which each has a switch that forgets its factor."""
+MOST_NAIVE = 400
+"""Shares after which a recursion that walks every path is not written out."""
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A function in JavaScript: its source, its name in there, and which result is what."""
+
+    source: str
+    name: str
+    keys: list[Any]
+
+    def module(self) -> str:
+        """The source as an expression: what the function is, and the names of its results in order."""
+        return f"(() => {{\n{self.source}\nreturn {{ run: {self.name}, results, shapes }};\n}})()"
+
+
+def printed(f: Callable[..., Any], example: Sequence[Any], names: Sequence[str], keys: list[Any]) -> Printed:
+    """A function of leaves as JavaScript, traced on an example; `keys` say what each of its results is."""
+    given = dict(zip(names, example, strict=True))
+
+    def computed(leaves: Any) -> Any:
+        return f(list(leaves.values()))
+
+    function = compiled(computed)
+    function.version_for(*flat_call(given))
+    return Printed(function.source("javascript"), "computed", keys)
+
+
+def flat_call(given: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
+    """The arguments of a call as the compiler takes them."""
+    from chainrule.core.tree import flatten
+
+    leaves, structure = flatten(((given,), {}))
+    return leaves, structure, (given,), {}
+
+
+class Recorded:
+    """A program on stand-ins, as the walks of `what_if` take a graph: its order, and what an edge hands back."""
+
+    def __init__(self, program: Program, numbers: Sequence[Any], forgotten: Sequence[Any] = ()) -> None:
+        self.output = program.output
+        self.order = list(program.steps)
+        self.numbers = numbers
+        self.edges = edges_of(program)
+        self.forgotten = forgotten
+
+    def inputs(self, step: Step) -> list[Any]:
+        """What went into a step."""
+        return [self.numbers[x.place] if isinstance(x, Step) else x for x in step.inputs]
+
+    def share(self, step: Step, slot: int, g: Any) -> Any:
+        """What an edge hands back, or the gradient as it came where its factor is forgotten."""
+        assert step.op is not None
+        settings = replaced(step.settings, lambda x: self.numbers[x.place])
+        if step.op.name == "astype":
+            return g
+        share = self.pulled(step, slot, g, settings)
+        if len(self.forgotten):
+            return cr.where(self.forgotten[self.edges[step, slot]] > 0.5, g, share)
+        return share
+
+    def pulled(self, step: Step, slot: int, g: Any, settings: dict[str, Any]) -> Any:
+        """The share of an input; of several operations in one, by the rules of what it is composed of."""
+        assert step.op is not None
+        inputs = self.inputs(step)
+        if not isinstance(step.op, Fused):
+            return step.op.pull(slot, g, self.numbers[step.place], inputs, settings)
+
+        def moved(x: Any) -> Any:
+            return step.op(*inputs[:slot], x, *inputs[slot + 1 :], **settings)  # type: ignore[misc]  # it has an operation
+
+        return cr.vjp(moved, inputs[slot])[1](g)[0]
+
+    def local(self, step: Step, slot: int) -> Any:
+        """The local derivative of an edge; None for an operation on arrays, whose Jacobian nobody stores."""
+        if step.op is None:
+            return None
+        if not isinstance(step.op, Pointwise):
+            x = step.inputs[slot]
+            return self.share(step, slot, np.float64(1.0)) if not step.shape and not x.shape else None
+        return step.op.partial(slot, self.numbers[step.place], self.inputs(step), step.settings)
+
+
+def edges_of(program: Program) -> dict[tuple[Step, int], int]:
+    """A number for every edge: those of the last step first."""
+    pairs = [(step, slot) for step in reversed(program.steps) for slot, _ in step.edges]
+    return {pair: n for n, pair in enumerate(pairs)}
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A backward pass that the page can be switched to."""
+
+    kind: str
+    says: str
+    run: Callable[[Any], Attempt]
+    forgets: bool = False
+
+
+def passes_of(subject: Subject) -> list[Pass]:
+    """The right pass, and the wrong ones that fit a program of this size."""
+
+    def right(graph: Any) -> Attempt:
+        return mistakes.sweep(graph, reversed(graph.order))
+
+    found = [Pass("right", "as it should be", right)]
+    if not any([len(uses) > 1 for uses in subject.program.consumers]):
+        pass
+    else:
+        for n, (told, _) in enumerate(mistakes.orders(Recorded(subject.program, ()))):  # type: ignore[arg-type]  # only its order is asked
+            found.append(Pass("overwrite", f"= in place of +=, {told}", lambda g, n=n: mistakes.overwriting(g)[n]))
+        for back in (False, True):
+            way = "reverse" if back else "order"
+            found.append(
+                Pass("order", f"hands on too early, inputs in {way}", lambda g, b=back: mistakes.depth_first(g, b))
+            )
+        if ways_in(subject.program) <= MOST_NAIVE:
+            found.append(
+                Pass("order", "hands on whatever arrives, again", lambda g: mistakes.naive_recursion(g, False))
+            )
+    found += [
+        Pass("zero_grad", "twice without zero_grad, leaves keep theirs", lambda g: mistakes.not_zeroed(g)[0]),
+        Pass("zero_grad", "twice without zero_grad, every node keeps its own", lambda g: mistakes.not_zeroed(g)[1]),
+    ]
+    if subject.is_scalar and len(edges_of(subject.program)) <= MOST_FORGOTTEN:
+        found.append(Pass("forgotten", "a local derivative left out", right, forgets=True))
+    return found
+
+
+def ways_in(program: Program) -> int:
+    """How many edges a recursion along every path crosses."""
+    count: dict[Step, int] = {}
+    for step in program.steps:
+        count[step] = sum([1 + count[x] for _, x in step.edges])
+    return count[program.output]
+
+
+def identifiers(subject: Subject) -> dict[Step, str]:
+    """What each step is called in written source: like its own name, of letters, digits and underscores alone."""
+    names = Names(["cr", "np", "forgotten"])
+    return {
+        step: names.new(re.sub(r"\W+", "_", subject.names[step]).strip("_") or "x") for step in subject.program.steps
+    }
+
+
+def leaf_names(subject: Subject) -> list[str]:
+    """The names of the leaves in source."""
+    names = identifiers(subject)
+    return [names[step] for step in subject.program.leaves]
+
+
+def all_names(subject: Subject) -> list[str]:
+    """The names of the steps in source, by place."""
+    return list(identifiers(subject).values())
+
+
+def print_pass(subject: Subject, which: Pass, *, whole: bool) -> tuple[Printed, list[tuple[int, int]], list[str]]:
+    """A pass as JavaScript; its results are gradients and arrivals, with `whole` values and local derivatives too.
+
+    Beside it the arrivals in order, from which step to which, and the lines of the backward pass as a learner has them.
+    """
+    program, names = subject.program, all_names(subject)
+    edges = edges_of(program)
+    arrivals: list[tuple[int, int]] = []
+    keys: list[Any] = []
+    code: list[str] = []
+
+    def computed(leaves: list[Any]) -> list[Any]:
+        own, forgotten = (leaves[:-1], leaves[-1]) if which.forgets else (leaves, ())
+        numbers = forward(program, own, names)
+        graph = Recorded(program, numbers, [forgotten[n] for n in range(len(edges))] if which.forgets else ())
+        attempt = which.run(graph)
+        keys.clear()
+        code[:] = mistakes.FORGETTING if which.forgets else attempt.code
+        results: list[Any] = []
+        if whole:
+            put(keys, results, "value", numbers)
+            put(keys, results, "local", [graph.local(step, slot) for step, slot in edges])
+        put(keys, results, "gradient", [attempt.gradients.get(step) for step in program.steps])
+        events = no_empty(attempt.events)
+        arrivals[:] = [(event.source.place, event.node.place) for event in events]
+        put(keys, results, "share", [event.share for event in events])
+        put(keys, results, "total", [event.after for event in events])
+        return results
+
+    example: list[Any] = list(subject.leaves)
+    given = leaf_names(subject)
+    if which.forgets:
+        example.append(np.zeros(len(edges)))
+        given.append("forgotten")
+    return printed(computed, example, given, keys), arrivals, code
+
+
+def no_empty(events: Iterable[Event]) -> list[Event]:
+    """The arrivals at steps that a gradient reaches."""
+    return [event for event in events if event.node.moves]
+
+
+def put(keys: list[Any], results: list[Any], kind: str, found: Sequence[Any]) -> None:
+    """Add results of a kind, each with its number; None is left out."""
+    for n, x in enumerate(found):
+        if x is not None:
+            keys.append([kind, n])
+            results.append(x)
+
+
+def print_loss(subject: Subject) -> Printed:
+    """The forward alone."""
+    program, names = subject.program, all_names(subject)
+    keys = [["loss", 0]]
+    return printed(
+        lambda leaves: [forward(program, leaves, names)[program.output.place]],
+        subject.leaves,
+        leaf_names(subject),
+        keys,
+    )
+
+
+GRID = 36
+"""Places on the plane along each side at which a net is asked."""
+
+
+def print_says(subject: Subject) -> Printed | None:
+    """What a net says on a grid of places: a function of the leaves, with the grid in place of the points."""
+    points = subject.points
+    if points is None:
+        return None
+    program, names = subject.program, all_names(subject)
+    score = program.steps[points.score]
+    needed = below(score)
+    leaves = [step for step in needed if step.op is None]
+    grid = np.linspace(-1.0, 1.0, 2 * GRID * GRID).reshape(GRID * GRID, 2)
+    held = dict(zip(program.leaves, subject.leaves, strict=True))
+    example = [grid if step.place == points.x else held[step] for step in leaves]
+
+    def says(given: list[Any]) -> list[Any]:
+        found: dict[Step, Any] = dict(zip(leaves, given, strict=True))
+        for step in needed:
+            if step.op is not None:
+                inputs, settings = [replaced(x, found.__getitem__) for x in (step.inputs, step.settings)]
+                found[step] = step.op(*inputs, **settings)
+        return [found[score]]
+
+    return printed(says, example, [names[step.place] for step in leaves], [program.leaves.index(s) for s in leaves])
+
+
+def below(step: Step) -> list[Step]:
+    """A step and all that it is computed from, in the order of the forward."""
+    found: set[Step] = set()
+    stack = [step]
+    while stack:
+        one = stack.pop()
+        if one not in found:
+            found.add(one)
+            stack += one.needs
+    return sorted(found, key=lambda one: one.place)

@@ -1,0 +1,237 @@
+"""What the modules of a page are given of a subject: plain data, and the functions that were printed for it."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from typing import Any
+
+import numpy as np
+
+from chainrule.core import Value
+from chainrule.core.state import Quiet
+from chainrule.derivation.wrong import mistakes
+from chainrule.errors import ChainruleError
+from chainrule.livepage.descent import OPTIMIZERS, print_optimizer
+from chainrule.livepage.exports import exports_of, typed_of
+from chainrule.livepage.graph import WIDEST, WIDEST_RANGE, places_of
+from chainrule.livepage.hints import print_hints
+from chainrule.livepage.passes import GRID, Recorded, edges_of, passes_of, print_loss, print_pass, print_says
+from chainrule.livepage.story import stories
+from chainrule.livepage.subject import Subject
+from chainrule.maths import unicode
+from chainrule.program import Kind, Step
+
+MOST_LIVE = 2_500
+"""Steps up to which a page can be moved; a larger one shows what was recorded."""
+TOO_LARGE = f"a page of more than {MOST_LIVE:,} steps is not written out"
+MOST_TYPED = 40
+"""Steps of a computation whose lines stand below its title."""
+PACKED = 64
+"""Entries from which on an array is packed."""
+
+
+def payload_of(subject: Subject) -> tuple[dict[str, Any], str]:
+    """A subject as data for JSON, and the source of an object with its functions."""
+    live = len(subject.program) <= MOST_LIVE
+    places = places_of(subject)
+    data: dict[str, Any] = {
+        "title": subject.title or titled(subject),
+        "text": typed_of(subject) if subject.is_scalar and len(subject.program) <= MOST_TYPED else "",
+        "note": subject.note,
+        "rate": subject.rate,
+        "live": live,
+        "scalar": subject.is_scalar,
+        "steps": [described(subject, step) for step in subject.program.steps],
+        "leaves": [step.place for step in subject.program.leaves],
+        "trained": [subject.program.leaves.index(step) for step in subject.trained],
+        "start": [packed(x) for x in subject.leaves],
+        "output": subject.program.output.place,
+        "edges": [[step.place, slot, step.inputs[slot].place] for step, slot in edges_of(subject.program)],
+        "boxes": places.boxes,
+        "arrows": places.arrows,
+        "right": places.right,
+        "down": places.down,
+        "widest": [WIDEST, WIDEST_RANGE],
+        "look": looked_at(subject),
+        "telling": telling(subject) if live else [],
+        "notes": list(places.notes),
+        "origins": {str(step.place): how for step, how in subject.live.origins.items()},
+        "layers": layers_of(subject),
+        "points": points_of(subject),
+    }
+    why = TOO_LARGE
+    if live:
+        try:
+            return data, functions_of(subject, data)
+        except ChainruleError as error:
+            why = str(error)
+    data["live"] = False
+    data["note"] = " ".join([subject.note, f"The numbers are those that were recorded: {why}."]).strip()
+    data["recorded"] = {
+        "values": [packed(subject.live.number(step)) for step in subject.program.steps],
+        "gradients": [
+            packed(np.zeros(step.shape) if g is None else g) if step.moves else None
+            for step, g in zip(subject.program.steps, gradients_of(subject), strict=True)
+        ],
+    }
+    return data, "null"
+
+
+def gradients_of(subject: Subject) -> list[Any]:
+    """The right gradients in double precision, by the step's place."""
+    graph = Recorded(subject.program, subject.numbers)
+    with Quiet():
+        found = mistakes.sweep(graph, reversed(graph.order)).gradients  # type: ignore[arg-type]  # as in `passes`
+    return [found.get(step) for step in subject.program.steps]
+
+
+def functions_of(subject: Subject, data: dict[str, Any]) -> str:
+    """The source of the functions; what their results are is added to the data."""
+    printed: list[str] = []
+    data["passes"] = []
+    for which in passes_of(subject):
+        function, arrivals, code = print_pass(subject, which, whole=which.kind == "right")
+        told = {"kind": which.kind, "says": which.says, "forgets": which.forgets}
+        data["passes"].append({**told, "keys": function.keys, "arrivals": arrivals, "code": code})
+        printed.append(function.module())
+    sources = ["passes: [\n" + ",\n".join(printed) + "\n]", f"loss: {print_loss(subject).module()}"]
+    hints = print_hints(subject) if subject.told else None
+    if hints is not None:
+        data["hints"] = hints[1]
+        sources.append(f"hints: {hints[0].module()}")
+    says = print_says(subject)
+    if says is not None and data["points"] is not None:
+        data["points"]["takes"] = says.keys
+        sources.append(f"says: {says.module()}")
+    size = sum([step.size for step in subject.trained])
+    data["optimizers"] = {}
+    for kind, (_, _, share) in OPTIMIZERS.items():
+        function, kept = print_optimizer(kind, size)
+        pair, _ = print_optimizer(kind, 2)
+        data["optimizers"][kind] = {"kept": kept, "share": share}
+        sources.append(f"{kind}: {{ all: {function.module()}, pair: {pair.module()} }}")
+    data["exports"] = exports_of(subject)
+    data["stories"] = [
+        [s.asked, s.dialect, s.html, s.places, s.still] for s in (stories(subject) if subject.told else ())
+    ]
+    return "{\n" + ",\n".join(sources) + "\n}"
+
+
+def titled(subject: Subject) -> str:
+    """What a menu calls a subject that has no title."""
+    return f"{subject.names[subject.program.output]}, of {len(subject.program)} steps"
+
+
+def described(subject: Subject, step: Step) -> dict[str, Any]:
+    """A step in words, and how it may be moved."""
+    live = subject.live
+    formula = live.title(step).partition(" = ")[2] if step.op is not None and len(subject.program) <= MOST_LIVE else ""
+    return {
+        "name": subject.names[step],
+        "shown": unicode(live.whole_symbols[live.letters[step]]),
+        "formula": formula,
+        "op": step.op.name if step.op is not None else "",
+        "kind": step.kind.value,
+        "shape": list(step.shape),
+        "moves": step.moves,
+    }
+
+
+def layers_of(subject: Subject) -> list[dict[str, Any]]:
+    """Where the errors δ of a net's layers are: the weighted inputs, and the activations behind them.
+
+    Of single numbers, the steps by how far they are from the result.
+    """
+    if isinstance(subject.output, Value):
+        far: dict[Step, int] = {subject.program.output: 0}
+        for step in reversed(subject.program.steps):
+            if step in far:
+                far.update({x: max(far.get(x, 0), far[step] + 1) for _, x in step.edges})
+        rows: dict[int, list[int]] = {}
+        for step, steps_away in far.items():
+            if step.op is not None:
+                rows.setdefault(steps_away, []).append(step.place)
+        return [{"name": listed(subject, rows[n]), "steps": rows[n]} for n in sorted(rows, reverse=True)]
+    found: list[dict[str, Any]] = []
+    for step in subject.program.steps:
+        if step.op is not None and step.op.name in ("affine", "matmul", "conv2d", "conv2d_plus") and step.moves:
+            after = [user for user, _ in subject.program.consumers[step.place]]
+            relu = [user.place for user in after if user.op is not None and user.op.name == "relu"]
+            found.append({"name": f"layer {len(found) + 1}", "steps": [step.place], "relu": relu})
+    return found
+
+
+def looked_at(subject: Subject) -> int:
+    """The step that is opened first: an image that goes in, or else the first weight."""
+    for step in subject.program.leaves:
+        if step.kind is Kind.DATA and step.size >= PACKED and step.shape[0] == 1:
+            return step.place
+    return subject.trained[0].place if subject.trained else subject.program.output.place
+
+
+def telling(subject: Subject) -> list[list[int]]:
+    """The two numbers among those that are trained with the largest gradients, as a leaf and an entry."""
+    program = subject.program
+    gradients = gradients_of(subject)
+    found = [
+        (-abs(float(g)), n, at)
+        for n, step in enumerate(program.leaves)
+        if step in subject.trained and gradients[step.place] is not None
+        for at, g in enumerate(np.ravel(gradients[step.place]))
+        if np.isfinite(g)
+    ]
+    return [[n, at] for _, n, at in sorted(found)[:2]]
+
+
+def listed(subject: Subject, places: list[int]) -> str:
+    """The names of steps that are as far from the result, or of the first of them."""
+    names = [subject.names[subject.program.steps[place]] for place in sorted(places)]
+    return ", ".join(names[:2]) + (", …" if len(names) > 2 else "")
+
+
+def points_of(subject: Subject) -> dict[str, Any] | None:
+    """The points on the plane; none where the data are no points."""
+    points = subject.points
+    if points is None:
+        return None
+    leaves = {step.place: n for n, step in enumerate(subject.program.leaves)}
+    x, y = subject.leaves[leaves[points.x]][: points.count], subject.leaves[leaves[points.y]][: points.count]
+    low, high = x.min(axis=0), x.max(axis=0)
+    room = 0.15 * (high - low) + 0.1
+    return {
+        "count": points.count,
+        "room": points.room,
+        "x": leaves[points.x],
+        "y": leaves[points.y],
+        "share": leaves[points.share],
+        "low": (low - room).tolist(),
+        "high": (high + room).tolist(),
+        "classes": sorted(set(y.ravel().tolist()))[:2],
+        "grid": GRID,
+        "logits": points.logits,
+    }
+
+
+def packed(x: Any) -> Any:
+    """A number, nested lists, or of a large array the bytes of its entries; what is no number is a word."""
+    array = np.asarray(x)
+    if array.size >= PACKED:
+        data = base64.b64encode(array.astype("<f8").tobytes()).decode()
+        return {"shape": list(array.shape), "base64": data}
+    return worded(array.astype(float).tolist())
+
+
+def worded(x: Any) -> Any:
+    """Numbers that JSON has none for as words."""
+    if isinstance(x, list):
+        return [worded(part) for part in x]
+    if np.isfinite(x):
+        return x
+    return "NaN" if np.isnan(x) else "Infinity" if x > 0 else "-Infinity"
+
+
+def zipped(x: Any) -> str:
+    """Data as JSON, made small, in letters."""
+    return base64.b64encode(gzip.compress(json.dumps(x, ensure_ascii=False).encode(), mtime=0)).decode()

@@ -1,0 +1,199 @@
+"""What a page is about: a recorded result as a program, with the names of its steps and the numbers of its leaves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from chainrule.core import Value
+from chainrule.core.tensor import Tensor
+from chainrule.derivation.opened.opened import require_one_number
+from chainrule.errors import DtypeError, FormulaError
+from chainrule.expression import read_assignments
+from chainrule.pictures.live import Live
+from chainrule.program import Kind, Program, Step, run
+from chainrule.program.steps import replaced
+
+DIGITS = 6
+"""Digits of numbers on the page."""
+DATA = re.compile(r"(x|y|t|target|label)_?\d*")
+"""What books call data."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """Data with two features: how many rows there are, and the places of the steps that hold them.
+
+    Leaves have room for more rows than there are points; `share` is the leaf that says how much each row counts.
+    """
+
+    count: int
+    room: int
+    x: int
+    y: int
+    share: int
+    score: int
+    """What the net says of each row."""
+    logits: bool
+    """Whether that is turned into a share by a sigmoid."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One computation on the page; `title` is what a menu calls it, and `text` how it was typed."""
+
+    output: Any
+    title: str = ""
+    text: str = ""
+    rate: float = 0.01
+    points: Points | None = None
+    note: str = ""
+    told: bool = True
+    """Whether derivations and hints are worked out, which takes most of the time."""
+    data: tuple[str, ...] = field(default=())
+    """Names that training leaves alone, though a gradient reaches them; without any, those like x, x1, y and t."""
+
+    @cached_property
+    def live(self) -> Live:
+        """The recorded graph, opened for drawing."""
+        return Live([self.output], DIGITS)
+
+    @cached_property
+    def program(self) -> Program:
+        """The same as steps, with arrays among the settings as leaves."""
+        return self.lifted.program
+
+    @cached_property
+    def lifted(self) -> Any:
+        """The program, and what the recording knew beside it."""
+        return self.live.lifted
+
+    @cached_property
+    def names(self) -> dict[Step, str]:
+        """A name for every step, no two alike."""
+        found: dict[Step, str] = {}
+        taken: set[str] = set()
+        for step in self.program.steps:
+            name = self.live.letters[step].label
+            again = 1
+            while name in taken:
+                again += 1
+                name = f"{self.live.letters[step].label} ({again})"
+            taken.add(name)
+            found[step] = name
+        return found
+
+    @cached_property
+    def leaves(self) -> list[Any]:
+        """The numbers of the leaves in double precision, in the order of the program."""
+        return [in_double(self.live.number(step)) for step in self.program.leaves]
+
+    @cached_property
+    def numbers(self) -> list[Any]:
+        """What every step comes to in double precision, by its place."""
+        return run(self.program, self.leaves, in_double=True)
+
+    @cached_property
+    def trained(self) -> list[Step]:
+        """The leaves that training moves: without those that are data, or all where that leaves none."""
+        moving = [step for step in self.program.leaves if step.kind is Kind.PARAMETER]
+        if self.data:
+            return [step for step in moving if self.names[step] not in self.data]
+        return [step for step in moving if not DATA.fullmatch(self.names[step])] or moving
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether every step is a single number."""
+        return not any([step.shape for step in self.program.steps])
+
+
+def in_double(number: Any) -> Any:
+    """Numbers in double precision; whole ones stay what they are."""
+    array = np.asarray(number)
+    array = array.astype(np.float64) if array.dtype.kind == "f" else array
+    return array[()]
+
+
+def subject_of(problem: Any, values: Mapping[str, Any] | None = None, **told: Any) -> Subject:
+    """A typed problem with its values, or a recorded result."""
+    if isinstance(problem, Subject):
+        return problem
+    if isinstance(problem, str):
+        return typed_subject(problem, values or {}, **told)
+    if isinstance(problem, Value | Tensor):
+        require_one_number(problem)
+        subject = Subject(problem, **told)
+        single = any([step.dtype == np.float32 for step in subject.program.steps])
+        return replace(subject, output=recorded_at(subject, subject.leaves)) if single else subject
+    raise DtypeError(
+        "a page is made of a text of assignments, a recorded result (Value, Tensor) or a network with data, not of a "
+        f"{type(problem).__name__}"
+    )
+
+
+def recorded_at(subject: Subject, leaves: Sequence[Any]) -> Any:
+    """The same computation recorded again on other numbers, in double precision, with the same names."""
+    program, live = subject.program, subject.live
+    scalar = isinstance(subject.output, Value)
+
+    def leaf(step: Step, x: Any) -> Any:
+        label = live.labels.get(id(live.node(step)), "")
+        if scalar:
+            return Value(float(x), label=label)
+        return Tensor(x, dtype=np.asarray(x).dtype, requires_grad=step.kind is Kind.PARAMETER, label=label)
+
+    numbers = forward(program, [leaf(step, x) for step, x in zip(program.leaves, leaves, strict=True)])
+    for step, node in zip(program.steps, numbers, strict=True):
+        label = live.labels.get(id(live.node(step)), "")
+        if step.op is not None and label:
+            node.label = label
+    return numbers[program.output.place]
+
+
+def forward(program: Program, leaves: Sequence[Any], names: Sequence[str] = ()) -> list[Any]:
+    """Every step of a program on some leaves, which may be nodes or stand-ins; types of numbers change nothing."""
+    given = iter(leaves)
+    found: list[Any] = []
+    for step in program.steps:
+        if step.op is None:
+            found.append(next(given))
+            continue
+        inputs, settings = [replaced(x, lambda x: found[x.place]) for x in (step.inputs, step.settings)]
+        same = step.op.name == "astype" and step.dtype.kind == "f"
+        made = inputs[0] if same else step.op(*inputs, **settings)
+        if names and hasattr(made, "named"):
+            made.named(names[step.place])
+        found.append(made)
+    return found
+
+
+def typed_subject(text: str, values: Mapping[str, Any], **told: Any) -> Subject:
+    """Lines of a problem as they are typed, with a number or an array for every name."""
+    lines = read_assignments(text)
+    missing = [name for name in lines.names if name not in values]
+    if missing:
+        raise FormulaError(f"the page has numbers, and {' and '.join(missing)} has none: give a value for each")
+    for name in values:
+        if name not in lines.names and name not in lines.constants:
+            raise FormulaError(f"{name} has a value, and the problem has no such name")
+    scalar = all([not np.ndim(x) for x in values.values()])
+    nodes: dict[str, Any] = {
+        name: Value(float(x), label=name) if scalar else Tensor(x, dtype=float, requires_grad=True, label=name)
+        for name, x in values.items()
+    }
+    result: Any = None
+    for name, result in lines.results(nodes):
+        if isinstance(result, Value | Tensor) and all([result is not node for node in nodes.values()]):
+            result.label = name or output_name(lines.names)
+    require_one_number(result)
+    return Subject(result, text=text, **told)
+
+
+def output_name(taken: Collection[str]) -> str:
+    """A letter for a result that the text gives none."""
+    return next(name for name in ("f", "F", "g", "G", "_".join(("output", *taken))) if name not in taken)

@@ -1,0 +1,271 @@
+"""What the page computes is what the engine computes: values, gradients, mistakes, training, at every moment."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from tests.laws import random_programs
+from tests.livepage.conftest import NET, ORDER, REUSE, settled
+
+import chainrule as cr
+from chainrule import nn
+from chainrule.livepage import payload
+from chainrule.livepage.network import network_subject
+from chainrule.livepage.page import Page
+from chainrule.livepage.subject import subject_of, typed_subject
+from chainrule.program import lift
+
+RANDOM, NETS = 160, 40
+LARGEST = 1e6
+"""Numbers of random programs beyond this are left out: what cancels there leaves no digits to compare."""
+
+# From the reference of courses, worked out with mpmath and PyTorch.
+FACTS = {
+    "overwrite": [{"a": 3, "b": -2}, {"a": -6, "b": -6}],
+    "zero_grad": [{"a": -6, "b": -16}, {"a": -9, "b": -24, "d": 2, "e": -12}],
+    "right": [{"a": -3, "b": -8, "d": 1, "e": -6, "f": 1}],
+}
+
+
+def random_graph(seed: int):
+    """The result of a random program on Values or Tensors; None where it is no finite number of ours."""
+    program = random_programs.program(seed)
+    as_leaf = partial(cr.Tensor, dtype=float, requires_grad=True)
+    try:
+        plain = [float(x) if program.scalar and not np.ndim(x) else x for x in program.leaves]
+        as_leaf = cr.Value if program.scalar else as_leaf
+        leaves = [as_leaf(x) if n in program.moving else x for n, x in enumerate(plain)]
+        output = program.run(random_programs.ours, leaves)[-1]
+    except cr.ChainruleError:
+        return None
+    if not isinstance(output, cr.Value | cr.Tensor) or output.shape or not output.requires_grad:
+        return None
+    numbers = [np.asarray(x, float) for x in lift(output).numbers]
+    return output if all([np.all(np.abs(x) < LARGEST) for x in numbers]) else None
+
+
+def random_net(seed: int):
+    """The cost of a random net on random data."""
+    random = np.random.default_rng(seed)
+    widths = random.integers(1, 7, random.integers(2, 5))
+    kinds = [nn.Tanh, nn.Sigmoid, nn.ReLU, nn.GELU, nn.SiLU, nn.Softplus]
+    layers: list = []
+    for before, after in pairwise(widths):
+        layers += [nn.Linear(int(before), int(after), rng=random, dtype=float), kinds[random.integers(len(kinds))]()]
+    rows = int(random.integers(1, 9))
+    x = random.normal(size=(rows, widths[0]))
+    if seed % 3 == 0 and widths[-1] > 1:
+        return nn.CrossEntropyLoss()(nn.Sequential(*layers)(x), random.integers(0, widths[-1], rows))
+    return nn.MSELoss()(nn.Sequential(*layers)(x), random.normal(size=(rows, widths[-1])))
+
+
+def of_engine(output):
+    """Values and gradients of a recorded result by place, as the engine has them, and the size of what adds up."""
+    lifted = lift(output)
+    leaves = [node for node in lifted.nodes if node.op is None]
+    for node in leaves:
+        if isinstance(node, cr.Value):
+            node.grad = 0.0
+        elif node.requires_grad:
+            node.zero_grad()
+    output.backward()
+    moving = zip(lifted.program.steps, lifted.nodes, strict=True)
+    gradients = [gradient_of(node) if step.op is None and step.moves else None for step, node in moving]
+    return list(lifted.numbers), gradients
+
+
+def gradient_of(leaf):
+    """What a backward pass left in a leaf; nothing is 0."""
+    if isinstance(leaf, cr.Value):
+        return leaf.grad
+    return np.zeros(leaf.shape) if leaf.grad is None else leaf.grad.data
+
+
+def assert_same(found, wanted, name):
+    found, wanted = np.asarray(found, float).ravel(), np.asarray(wanted, float).ravel()
+    size = max(1.0, float(np.max(np.abs(wanted), initial=0.0)))
+    np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12 * size, err_msg=name)
+
+
+def test_random_graphs_and_nets(opened, monkeypatch):
+    outputs = [graph for seed in range(2 * RANDOM) if (graph := random_graph(seed)) is not None][:RANDOM]
+    outputs += [random_net(seed) for seed in range(NETS)]
+    assert len(outputs) == RANDOM + NETS
+    # One pass is compared here, and nothing is told or trained: the other functions would take minutes to print.
+    first = payload.passes_of
+    monkeypatch.setattr(payload, "passes_of", lambda subject: first(subject)[:1])
+    monkeypatch.setattr(payload, "OPTIMIZERS", {})
+    monkeypatch.setattr(payload, "exports_of", lambda subject: {})
+    subjects = [subject_of(output, told=False, title=str(n)) for n, output in enumerate(outputs)]
+    with opened(Page(tuple(subjects))) as tab:
+        found = tab.evaluate(
+            """async (count) => {
+                const all = [];
+                for (let n = 0; n < count; n++) {
+                    await chainrule.open(n);
+                    all.push(JSON.stringify([chainrule.values(), chainrule.gradients(), chainrule.live()]));
+                }
+                return all;
+            }""",
+            len(subjects),
+        )
+    # A few have an operation that JavaScript has no word for, as an inverse, and show what was recorded.
+    assert sum([json.loads(text)[2] for text in found]) > 0.85 * len(found)
+    for subject, text in zip(subjects, found, strict=True):
+        values, gradients, _ = json.loads(text)
+        told = f"{subject.title}: {[step.op.name for step in subject.program.steps if step.op]}"
+        for step, value, gradient in zip(subject.program.steps, *of_engine(subject.output), strict=True):
+            name = subject.names[step]
+            assert_same(values[name], value, f"{name} of {told}")
+            if gradient is not None:
+                assert_same(gradients[name], gradient, f"gradient of {name} of {told}")
+
+
+def test_scrubbing_shows_what_is_known_then(opened, simple):
+    with opened(simple) as tab:
+        tab.evaluate("chainrule.open(1)")
+        assert tab.evaluate("chainrule.step()") == {"k": 9, "last": 9}
+        known = [
+            tab.evaluate("(k) => { chainrule.step(k); return [chainrule.values(), chainrule.gradients()]; }", k)
+            for k in range(10)
+        ]
+        assert [sorted(values) for values, _ in known[:4]] == [
+            ["a", "b"],
+            ["a", "b", "d"],
+            ["a", "b", "d", "e"],
+            list("abdef"),
+        ]
+        assert [gradients for _, gradients in known[2:5]] == [{}, {"f": 1}, {"f": 1, "d": 1}]
+        assert [gradients.get("a") for _, gradients in known[5:]] == [None, -6, -6, -3, -3]
+        assert known[9][1] == {"a": -3, "b": -8, "d": 1, "e": -6, "f": 1}
+        tab.evaluate("chainrule.step(4)")
+        settled(tab)
+        boxes = tab.locator("#graph [data-box] text").all_text_contents()
+        assert boxes.count("grad ·") == 3
+        assert "grad 1" in boxes
+
+
+@pytest.mark.parametrize("kind", FACTS)
+def test_mistakes_give_the_numbers_of_the_reference(opened, simple, kind):
+    with opened(simple) as tab:
+        tab.evaluate("chainrule.open(1)")
+        passes = tab.evaluate("(kind) => chainrule.passes().flatMap((p, n) => (p.kind === kind ? [n] : []))", kind)
+        found = []
+        for n in passes:
+            tab.evaluate("(n) => chainrule.mistake(n)", n)
+            found.append(tab.evaluate("chainrule.gradients()"))
+        for wanted in FACTS[kind]:
+            assert any([all([one[name] == x for name, x in wanted.items()]) for one in found]), (wanted, found)
+
+
+def test_a_wrong_order_and_a_recursion_that_counts_twice(opened, simple):
+    with opened(simple) as tab:
+        tab.evaluate("chainrule.open(2)")
+        found = set()
+        for n in tab.evaluate("chainrule.passes().map((p, n) => n)"):
+            tab.evaluate("(n) => chainrule.mistake(n)", n)
+            found.add(tab.evaluate("chainrule.gradients().x"))
+        assert {135, 81, 207} <= found
+
+
+def test_a_forgotten_factor(opened, simple):
+    with opened(simple) as tab:
+        edges = tab.evaluate("chainrule.edges()")
+        for edge, gives in (
+            (["h", "w1"], {"w1": -9}),
+            (["yhat", "w2"], {"w2": -18}),
+            (["v2", "v1"], {"w1": 0.5, "w2": 2}),
+        ):
+            tab.evaluate("(n) => chainrule.mistake('forgotten', n)", edges.index(edge))
+            gradients = tab.evaluate("chainrule.gradients()")
+            assert {name: gradients[name] for name in gives} == gives, edge
+        # What hides a mistake: with x·w2 = 1 the right number comes out without that link.
+        tab.evaluate("(n) => chainrule.mistake('forgotten', n)", edges.index(["h", "x"]))
+        settled(tab)
+        assert "right" in tab.locator("#verdict").inner_text()
+
+
+def engine_steps(net, x, y, optimizer, steps):
+    loss = nn.MSELoss()
+    losses = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        value = loss(net(x), y)
+        value.backward()
+        losses.append(value.item())
+        optimizer.step()
+    return [*losses, loss(net(x), y).item()]
+
+
+def made_net():
+    return nn.Sequential(nn.Linear(2, 5, rng=0, dtype=float), nn.Tanh(), nn.Linear(5, 1, rng=1, dtype=float))
+
+
+@pytest.mark.parametrize(
+    ("kind", "make"),
+    [
+        ("SGD", lambda p: cr.optim.SGD(p, lr=0.1)),
+        ("momentum", lambda p: cr.optim.SGD(p, lr=0.04, momentum=0.8)),
+        ("RMSprop", lambda p: cr.optim.RMSprop(p, lr=0.1)),
+        ("Adam", lambda p: cr.optim.Adam(p, lr=0.1)),
+        ("Adagrad", lambda p: cr.optim.Adagrad(p, lr=0.1)),
+    ],
+)
+def test_training_gives_the_numbers_of_the_engine_and_again_after_a_rewind(opened, kind, make):
+    x, y = cr.data.make_moons(30, noise=0.1)
+    subject = network_subject(made_net(), x, y, told=False, rate=0.1)
+    net = made_net()
+    with opened(Page((subject,))) as tab:
+        train = "([kind, n]) => { chainrule.optimizer(kind); return chainrule.train(n); }"
+        losses = tab.evaluate(train, [kind, 25])
+        weights = tab.evaluate("chainrule.values()")
+        wanted = engine_steps(net, x, y.reshape(-1, 1).astype(float), make(net.parameters()), 25)
+        np.testing.assert_allclose(losses, wanted, rtol=1e-9)
+        np.testing.assert_allclose(weights["net[0].weight"], net[0].weight.data, rtol=1e-9)
+        assert tab.evaluate("chainrule.rewind()")
+        again = tab.evaluate(train, [kind, 25])
+        assert again == losses
+        assert tab.evaluate("chainrule.values()") == weights
+
+
+def test_the_table_of_the_course(opened, simple):
+    with opened(simple) as tab:
+        tab.evaluate("chainrule.rate(0.01)")
+        tab.evaluate("chainrule.train(10)")
+        values = tab.evaluate("chainrule.values()")
+    assert values["w1"] == pytest.approx(3.3910037937972333, rel=1e-12)
+    assert values["w2"] == pytest.approx(2.9489517545753627, rel=1e-12)
+    assert values["x"] == 2
+
+
+def test_a_point_more_counts_as_one_in_the_average(opened):
+    x, y = cr.data.make_moons(20, noise=0.1)
+    subject = network_subject(made_net(), x, y, told=False)
+    with opened(Page((subject,))) as tab:
+        before = tab.evaluate("chainrule.values().L")
+        tab.locator("#plane").focus()
+        tab.keyboard.press("ArrowRight")
+        tab.keyboard.press("Enter")
+        settled(tab)
+        after, places = tab.evaluate("[chainrule.values().L, chainrule.values().x]")
+    net = made_net()
+    assert before == pytest.approx(nn.MSELoss()(net(x), y.reshape(-1, 1).astype(float)).item(), rel=1e-12)
+    more = np.concatenate([x, [places[20]]])
+    wanted = nn.MSELoss()(net(more), np.append(y, 0.0).reshape(-1, 1)).item()
+    assert after == pytest.approx(wanted, rel=1e-12)
+
+
+def test_what_training_moves():
+    def trained(text, values, **told):
+        subject = typed_subject(text, values, **told)
+        return sorted([subject.names[step] for step in subject.trained])
+
+    assert trained(*NET) == ["w1", "w2"]
+    assert trained(*NET, data=("w1", "x", "y")) == ["w2"]
+    assert trained("x**2 + y**2", {"x": 3.0, "y": 4.0}) == ["x", "y"]
+    assert trained(*REUSE) == ["a", "b"]
+    assert trained(*ORDER) == ["x"]
