@@ -48,7 +48,7 @@ def test_a_table_becomes_a_network_that_is_judged_and_saved(typed, table):
     assert judged[2][:2] == ["linear", "model"]
     assert judged[3] == ["always", "'iris'", "0.333", "0.333", "0.167"]
     counts = [int(count) for count in re.findall(r"(\d) of 6", lines[9])]
-    assert re.fullmatch(r"found of each class: iris \d of 6, rose \d of 6, tulip \d of 6", lines[9])
+    assert re.fullmatch(r"found of each class: iris: \d of 6, rose: \d of 6, tulip: \d of 6", lines[9])
     assert sum(counts) / 18 == pytest.approx(float(judged[1][1]), abs=5e-4)
     assert lines[10:] == ["wrote flowers.safetensors (--detail full tells more)"]
     full = typed("train", "flowers.csv", "--target", "species", "--layers", "8", "--lr", "0.02", "--detail", "full").out

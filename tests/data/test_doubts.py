@@ -1,8 +1,11 @@
 """What is probably not meant as it stands is told, and read as it stands."""
 
+import warnings
+
 import numpy as np
 import pytest
 
+import chainrule as cr
 from chainrule.data import read_table
 from chainrule.errors import DataWarning
 
@@ -59,3 +62,46 @@ def test_codes_that_are_all_different_are_ids(tmp_path):
     found, told = table(tmp_path / "t.csv", "sku,x,y", rows)
     assert found.columns.names == ("x",)
     assert "column 'sku' is left out: it is an id, codes, all different, as '000000'; keep= would use it" in told[0]
+
+
+LEAVE = "ignore= would leave it out"
+
+
+def fitted_notes(path, heads, rows, target):
+    """What is told when a network learns from a table, beside what was told when it was read."""
+    path.write_text("\n".join([heads, *rows]) + "\n", encoding="utf-8")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", DataWarning)
+        table = read_table(path, target=target)
+        read = len(told)
+        cr.training.fit_table(table, cr.training.Recipe(epochs=1))
+    return [str(one.message).partition(": ")[2] for one in told[read:]]
+
+
+def test_columns_that_say_the_same_and_one_that_tells_the_target_are_told(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(80):
+        number, left = int(rng.integers(1000)), i % 3 == 0
+        rows.append(f"{number},{-2 * number / 7:.4f},{number / 10} %,{'moved' if left else ''},{'ny'[left]}")
+    notes = fitted_notes(tmp_path / "t.csv", "a,b,c,reason,y", rows, "y")
+    assert notes == [
+        "column 'a' says the same as 'b', 'c', but for its scale; ignore= would leave one out",
+        f"column 'reason' alone tells 'y': if it is known only after that, no judgement here holds; {LEAVE}",
+    ]
+    rows = [f"{i % 7},{i % 11},{3 * (i % 7) + 0.5}" for i in range(80)]
+    assert [note[:25] for note in fitted_notes(tmp_path / "t.csv", "a,b,y", rows, "y")] == ["column 'a' alone tells 'y"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        # One class of three alone is told, nearly all of it, or there is no other column.
+        lambda i: f"{i % 7},{'u' if i % 3 else 'v'},{'abc'[i % 3]}",
+        lambda i: f"{i % 7},{'uv'[i % 2]},{'ab'[i % 2 if i else 1]}",
+        lambda i: f"{i % 7},{i % 7 + (i % 9 == 0)},{'abc'[i % 3]}",
+        lambda i: f"1,{'uv'[i % 2]},{'ab'[i % 2]}",
+    ],
+)
+def test_what_is_alike_in_most_rows_alone_is_no_news(tmp_path, row):
+    assert fitted_notes(tmp_path / "t.csv", "a,b,y", [row(i) for i in range(80)], "y") == []

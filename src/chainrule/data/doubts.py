@@ -1,4 +1,4 @@
-"""What is probably not meant as it stands in a table: it is read as it is, and told."""
+"""What is probably not meant as it stands in a table: it is taken as it is, and told."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.block import Block
+from chainrule.data.columns import Columns, Numbers
 
 Array = NDArray[Any]
 STAND_INS = (-99.0, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0)
@@ -17,6 +18,11 @@ FEWEST_STAND_INS = 3
 FAR = 5.0
 """A number that stands for a missing one is so many times as far from all others as they are spread."""
 LISTED = 3
+FEWEST_ALIKE, MOST_LOOKED_AT = 20, 20_000_000
+"""Rows below which columns may agree by chance, and entries above which none are compared."""
+
+ALL_BUT_ROUNDING, DIGITS_ALIKE = 1 - 1e-6, 5
+"""A correlation that is 1 but for rounding, and the digits to which numbers of float32 agree."""
 
 
 def notes_on_stand_ins(block: Block) -> dict[str, str]:
@@ -31,6 +37,50 @@ def notes_on_stand_ins(block: Block) -> dict[str, str]:
         if notes:
             found[name] = "; ".join(notes)
     return found
+
+
+def notes_on_features(x: Array, targets: Array, columns: Columns) -> list[str]:
+    """That columns of numbers say the same, and that one alone tells the target, of which it may be a consequence.
+
+    `x` has shape (rows, features) and `targets` (rows,): class numbers or numbers.
+    """
+    sources = [(column, i) for column in columns.features for i in range(len(column.feature_names))]
+    if len(columns.features) < 2 or len(x) < FEWEST_ALIKE or x.size > MOST_LOOKED_AT:
+        return []
+    centred = x - x.mean(axis=0, dtype=float)
+    sizes = np.sqrt(np.square(centred).sum(axis=0))
+    varies = sizes > 0
+    unit = np.divide(centred, sizes, out=np.zeros_like(centred), where=varies)
+    alike: dict[bytes, list[str]] = {}
+    for i, (column, part) in enumerate(sources):
+        if isinstance(column, Numbers) and not part and varies[i]:
+            signed: Array = unit[:, i] * np.sign(unit[np.abs(unit[:, i]).argmax(), i])
+            alike.setdefault((np.round(signed, DIGITS_ALIKE) + 0.0).tobytes(), []).append(column.name)
+    notes = [_on_copies(names) for names in alike.values() if len(names) > 1]
+    goal = np.eye(len(columns.classes))[targets] if columns.classes else targets[:, None].astype(float)
+    goal = goal - goal.mean(axis=0)
+    lengths = np.sqrt(np.square(goal).sum(axis=0))
+    strength = np.abs(unit.T @ goal) / np.where(lengths > 0, lengths, 1.0)
+    strong = strength > ALL_BUT_ROUNDING
+    end = 0
+    for column in columns.features:
+        begin, end = end, end + len(column.feature_names)
+        if (strong[begin:end].any(axis=0) | (lengths == 0)).all():
+            notes.append(_on_telling(column.name, columns.target.name))
+    return notes
+
+
+def _on_copies(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 1 - LISTED:,} more" if len(names) - 1 > LISTED else ""
+    copies = ", ".join(map(repr, names[1 : 1 + LISTED]))
+    return f"column {names[0]!r} says the same as {copies}{more}, but for its scale; ignore= would leave one out"
+
+
+def _on_telling(name: str, target: str) -> str:
+    return (
+        f"column {name!r} alone tells {target!r}: if it is known only after that, no judgement here holds; ignore= "
+        "would leave it out"
+    )
 
 
 def _stand_in(name: str, values: Array, end: float) -> str:

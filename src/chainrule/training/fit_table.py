@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from chainrule import nn, optim
 from chainrule.data.columns import Columns
+from chainrule.data.doubts import notes_on_features
+from chainrule.data.encode import warn_of
 from chainrule.data.table import Table as Examples
 from chainrule.errors import DataError, DataWarning, DivergenceError, ShapeError
 from chainrule.table import Table
@@ -159,6 +161,7 @@ def fit_table(table: Examples, recipe: Recipe | None = None, *, held: Examples |
         train, watched, held = everything.parts(learned, watching, back, by=recipe.by)
     else:
         train, watched = everything.parts(learned, watching)
+    warn_of(notes_on_features(train.x, train.targets, train.columns), "the rows that train")
     fitted = _trained(train, watched if len(watching) else None, held, recipe)
     if not recipe.refit or fitted.interrupted:
         return fitted

@@ -255,7 +255,7 @@ def _found(names: Sequence[str], counts: Array, rare: Sequence[int], advice: str
     few = len(there) <= MOST_TOLD
     least: list[int] = np.argsort(shares, kind="stable")[:LEAST_TOLD].tolist()
     told = there if few else [there[i] for i in least]
-    words = ", ".join(f"{names[i]} {counts[i, i]:,} of {actual[i]:,}" for i in told)
+    words = ", ".join(f"{names[i]}: {counts[i, i]:,} of {actual[i]:,}" for i in told)
     which = ", ".join(names[i] for i in rare[:LEAST_TOLD]) + ", …" * (len(rare) > LEAST_TOLD)
     beside = "; ".join([f"rare: {which}", *([advice] if advice else [])])
     return f"found {'of each class' if few else 'least of'}: {words}{f' ({beside})' if rare else ''}"
