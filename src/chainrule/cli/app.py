@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from io import TextIOWrapper
@@ -107,24 +108,28 @@ def chainrule(
 @app.command(cls=Command)
 def demo(
     seed: Annotated[int, typer.Option(min=0, help="Draws the weights and the order of the examples.")] = 0,
+    page: Annotated[Path, typer.Option(help="Where the live page of the digit goes.")] = Path("chainrule-demo.html"),
     as_json: Json = False,
 ) -> None:
     """Train a network on handwritten digits, then open one of its gradients and check them all.
 
-    It takes a few seconds and downloads nothing.
+    It takes a few seconds, downloads nothing, and leaves a page on which every number of that digit is live.
     """
     from chainrule.cli.demo import run
 
     if as_json:
         typer.echo(json.dumps(asdict(run(seed)), indent=2))
         return
+    from chainrule.cli.page import of_digit
     from chainrule.cli.screen import show
 
     console = Console()
-    show(with_progress(seed, console), console)
+    losses: list[Any] = []
+    show(with_progress(seed, console, losses.append), console)
+    say(of_digit(losses[0], page))
 
 
-def with_progress(seed: int, console: Console) -> Demo:
+def with_progress(seed: int, console: Console, recorded: Callable[[Any], None]) -> Demo:
     """Run the demo and show how far it is: a bar on a terminal, else plain lines."""
     from chainrule.cli.demo import EPOCHS, run
 
@@ -134,14 +139,14 @@ def with_progress(seed: int, console: Console) -> Demo:
             if epoch % EVERY == 0:
                 typer.echo(f"epoch {epoch:>3} of {EPOCHS}, loss {loss:.4f}")
 
-        return run(seed, progress=line)
+        return run(seed, progress=line, recorded=recorded)
 
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("learning to read digits"), BarColumn(), TextColumn("loss {task.fields[loss]:.4f}"))
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
         task = bar.add_task("train", total=EPOCHS, loss=float("nan"))
-        return run(seed, progress=lambda epoch, loss: bar.update(task, completed=epoch, loss=loss))
+        return run(seed, progress=lambda epoch, loss: bar.update(task, completed=epoch, loss=loss), recorded=recorded)
 
 
 class FormulaCommand(Command):

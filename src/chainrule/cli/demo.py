@@ -133,10 +133,17 @@ class Demo:
     check: Check
 
 
-def run(seed: int = 0, *, epochs: int = EPOCHS, progress: Callable[[int, float], None] | None = None) -> Demo:
+def run(
+    seed: int = 0,
+    *,
+    epochs: int = EPOCHS,
+    progress: Callable[[int, float], None] | None = None,
+    recorded: Callable[[Tensor], None] | None = None,
+) -> Demo:
     """Train 64-32-10 on the digits and open one weight of it; `progress(epoch, loss)` is told of every epoch.
 
-    The split of the digits is always the same; `seed` draws the weights and the order of the examples.
+    The split of the digits is always the same; `seed` draws the weights and the order of the examples. `recorded` is
+    given the loss of the digit with its graph.
     """
     x, y, x_held, y_held = hold_out(*load_digits())
     started = time.perf_counter()
@@ -148,6 +155,8 @@ def run(seed: int = 0, *, epochs: int = EPOCHS, progress: Callable[[int, float],
     chosen = telling_example(exact, x_held.astype(float), y_held)
     image, target = x_held[chosen : chosen + 1].astype(float), y_held[chosen : chosen + 1]
     loss = recorded_loss(exact, image, target)
+    if recorded is not None:
+        recorded(loss)
     loss.backward()
     weight = exact[0].weight
     place = telling_weight(gradient_of(weight), image[0])

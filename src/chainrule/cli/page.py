@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from chainrule.cli.explain_model import recorded_loss
 from chainrule.cli.question import question_of
-from chainrule.errors import FormulaError
-from chainrule.livepage.page import Page, page
+from chainrule.errors import FormatError, FormulaError, MissingExtra
+from chainrule.livepage.page import Page, check_suffix, page
 from chainrule.training.model import load_model
 
 
@@ -28,3 +29,13 @@ def of_model(path: Path, example: str, rate: float) -> Page:
         raise FormulaError(f"a network is shown on an example: add --example DATA:ROW, as digits:1, to {path}")
     loss, _ = recorded_loss(load_model(path), example)
     return page(loss, rate=rate, title=f"{path.stem}, on {Path(example).name}")
+
+
+def of_digit(loss: Any, path: Path) -> str:
+    """Write the page of the demo's digit, and say where; where it cannot be written, why."""
+    check_suffix(path)
+    try:
+        page(loss, rate=0.1, title="A digit, read by 64-32-10").save(path)
+    except (MissingExtra, FormatError) as error:
+        return f"There is no live page: {error}"
+    return f"Every number of that digit, live in a browser: {path.resolve()}"

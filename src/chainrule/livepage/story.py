@@ -33,7 +33,7 @@ FIRST_SIGN = 0x20000
 """Rare ideographs, which no name of a program has, stand for what is filled in while formulas are printed."""
 MOST_SIGNS = 6_000
 MOST_ASKED = 4
-"""Leaves whose gradient is told of."""
+"""Leaves whose gradient is told of; half as many where the numbers are too many to be live."""
 MOST_ENTRIES = 1_500
 """Entries of all arrays together, up to which numbers of stories are live."""
 MOST_STEPS = 60
@@ -192,7 +192,8 @@ def stories(subject: Subject) -> list[Story]:
 
 def asked_of(subject: Subject) -> list[Step]:
     """The leaves whose gradient is told of."""
-    return sorted(subject.trained, key=lambda step: subject.names[step])[:MOST_ASKED]
+    most = MOST_ASKED if sum([step.size for step in subject.program.steps]) <= MOST_ENTRIES else MOST_ASKED // 2
+    return sorted(subject.trained, key=lambda step: subject.names[step])[:most]
 
 
 def told(subject: Subject, probes: Probes | None, step: Step, dialect: str) -> Story | None:

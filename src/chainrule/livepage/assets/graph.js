@@ -3,7 +3,7 @@
 import { dial, draggable, make, write } from "chainrule/dom";
 import { entryName, exact, format, onMarks, shown, stepOf } from "chainrule/numbers";
 
-const MOST_FIELDS = 64;
+const MOST_FIELDS = 24;
 
 export function graphPanel(app) {
   const holder = document.getElementById("graph"), node = document.getElementById("node");
@@ -204,6 +204,10 @@ export function graphPanel(app) {
     }
     if (size > 1 && step.shape.length <= 2) {
       fields.heat = make("canvas", { class: "heat", role: "img", "aria-label": `The numbers of ${step.name} as shades` });
+      fields.heat.addEventListener("click", (event) => {
+        const { width, height } = fields.heat.getBoundingClientRect(), { width: columns, height: lines } = fields.heat;
+        fields.point?.(Math.floor((event.offsetY / height) * lines) * columns + Math.floor((event.offsetX / width) * columns));
+      });
       rows.push(fields.heat);
     }
     node.replaceChildren(title, make("div", { class: "facts" }, ...rows, fields.links), given);
@@ -218,6 +222,10 @@ export function graphPanel(app) {
     const at = () => app.placeOf(name()).at;
     const one = dial(`an entry of ${step.name}`, () => app.model.entry(leaf, at()), (x) => app.set(name(), x));
     which.addEventListener("input", () => one.show());
+    fields.point = (n) => {
+      which.value = n;
+      one.show();
+    };
     fields.shows.push(one.show);
     return make("label", {}, "entry ", which, " ", one.element);
   }

@@ -264,6 +264,7 @@ export function surfacePanel(app) {
   return {
     open() {
       cancelAnimationFrame(work);
+      write(told, "");
       legend.replaceChildren();
       heights = null;
       key = null;
