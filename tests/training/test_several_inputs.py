@@ -198,7 +198,7 @@ def test_a_list_of_examples_is_one_array():
         ({"a": IDS, "b": FLOATS}, Y[:3], ShapeError, r"x of shape {'a': \(40, 3\), 'b': \(40, 3\)}"),
         ((IDS, 3.0), Y, ShapeError, "along the first axis"),
         ([np.ones((2, 2)), np.ones((2, 2))], np.ones((2, 1)), DtypeError, "a tuple for several inputs, np.stack"),
-        ((IDS, np.array(["a"] * 40)), Y, DtypeError, r"x\[1\] takes numbers, and got texts, as 'a'"),
+        ((IDS, np.array(["a"] * 40)), Y, DtypeError, r"x\[1\] takes numbers, and got texts, as 'a': make a c"),
         ({"a": IDS}, None, DtypeError, "dict without y"),
     ],
 )

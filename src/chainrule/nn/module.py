@@ -322,6 +322,9 @@ def check_share(owner: str, share: Any) -> float:
     return float(share)
 
 
+NUMBERED = "number the classes with classes, y = np.unique(y, return_inverse=True)"
+
+
 def as_input(x: Any, owner: str) -> Any:
     """What a module computes with: a Tensor as it is, a list of Tensors stacked, anything else as an array."""
     if isinstance(x, Tensor) or takes_over(x):
@@ -331,18 +334,15 @@ def as_input(x: Any, owner: str) -> Any:
     return as_array(x, owner)
 
 
-def refuse_texts(x: Any, owner: str) -> None:
-    """Refuse labels that are texts, and say how to number them."""
+def refuse_texts(x: Any, owner: str, cure: str = NUMBERED) -> None:
+    """Refuse texts, and say what to do: labels are numbered."""
     if isinstance(x, np.ndarray) and x.dtype.kind in "fiubc":
         return
     first: Any = x
     while isinstance(first, list | tuple | np.ndarray) and np.ndim(first) and len(first):
         first = first[0]
     if isinstance(first, str | bytes):
-        raise DtypeError(
-            f"{owner} takes numbers, and got texts, as {str(first)!r}: number the classes with "
-            "classes, y = np.unique(y, return_inverse=True)"
-        )
+        raise DtypeError(f"{owner} takes numbers, and got texts, as {str(first)!r}: {cure}")
 
 
 def brackets(given: Any) -> str:

@@ -20,7 +20,9 @@ from chainrule.core.tensor import Tensor
 from chainrule.data.loader import DataLoader, checked_batch_size
 from chainrule.data.structure import leaves, lengths, mapped, shapes, structured
 from chainrule.errors import ChainruleError, DtypeError, ShapeError
-from chainrule.nn.module import Module, refuse_texts
+from chainrule.nn.module import NUMBERED, Module, refuse_texts
+
+ENCODED = "make a column of numbers for each category, or read the table with cr.data.read_table"
 
 
 class Batch(NamedTuple):
@@ -218,7 +220,7 @@ def as_numbers(x: Any, dtype: Any, name: str) -> NDArray[Any]:
     if isinstance(x, Tensor):
         array = x.data
     else:
-        refuse_texts(x, name)
+        refuse_texts(x, name, ENCODED if name.startswith("x") else NUMBERED)
         array = as_array(x, name)
     return array.astype(dtype, copy=False) if dtype is not None and array.dtype.kind == "f" else array
 
@@ -230,7 +232,7 @@ def as_given(x: NDArray[Any]) -> Any:
 
 def checked_weights(weight: Any, examples: int, owner: str) -> NDArray[Any]:
     """The weights of examples, one for each, from 0."""
-    refuse_texts(weight, "sample_weight")
+    refuse_texts(weight, "sample_weight", "give one number for each example")
     weights = weight.data if isinstance(weight, Tensor) else as_array(weight, "sample_weight")
     if weights.shape != (examples,):
         raise ShapeError(
