@@ -48,7 +48,7 @@ def test_a_hundred_epochs_agree_with_pytorch(name):
     mine = made()
     groups = [{"params": [torch.ones(1, requires_grad=True)], "lr": group["lr"]} for group in mine.param_groups]
     yours = torch.optim.SGD(groups, lr=1.0)
-    ours, theirs = SCHEDULES[name](optim, mine), SCHEDULES[name](torch.optim.lr_scheduler, yours)
+    ours, theirs = SCHEDULES[name](optim.lr_scheduler, mine), SCHEDULES[name](torch.optim.lr_scheduler, yours)
     for _ in range(100):
         # PyTorch goes from rate to rate and gathers rounding; here each comes from the epoch alone.
         assert ours.get_last_lr() == pytest.approx([group["lr"] for group in yours.param_groups], rel=1e-12, abs=1e-13)

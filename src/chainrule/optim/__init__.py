@@ -20,12 +20,12 @@ from chainrule.optim.lr_scheduler import (
     LinearLR,
     LRScheduler,
     MultiStepLR,
+    OneCycleLR,
+    ReduceLROnPlateau,
     SequentialLR,
     StepLR,
 )
-from chainrule.optim.one_cycle import OneCycleLR
 from chainrule.optim.optimizer import Optimizer
-from chainrule.optim.plateau import ReduceLROnPlateau
 from chainrule.optim.rmsprop import RMSprop
 from chainrule.optim.sgd import SGD
 

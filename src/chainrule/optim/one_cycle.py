@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 from chainrule.errors import ChainruleError
-from chainrule.optim.lr_scheduler import LRScheduler
 from chainrule.optim.optimizer import Optimizer, Settings
+from chainrule.optim.schedule import LRScheduler
 
 Numbers = float | Sequence[float]
 """One number for every group, or one for each."""

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.optim.lr_scheduler import LRScheduler
 from chainrule.optim.optimizer import Optimizer
+from chainrule.optim.schedule import LRScheduler
 
 
 class ReduceLROnPlateau(LRScheduler):
