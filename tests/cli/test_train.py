@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -412,3 +413,16 @@ def test_a_network_file_that_does_not_agree_with_itself(folder, tmp_path, change
 def test_messages_name_options_as_they_are_typed():
     assert spelled("leave it out with ignore=") == "leave it out with --ignore"
     assert spelled("max_categories=60 would do", "chainrule train") == "chainrule train --max-categories 60 would do"
+
+
+@pytest.mark.parametrize(("module", "name"), [("cli.examples", "read_table"), ("training.fit_table", "fit_linear")])
+def test_ctrl_c_outside_of_the_training_ends_in_a_line_and_saves_nothing(typed, table, monkeypatch, module, name):
+    def pressed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(import_module(f"chainrule.{module}"), name, pressed)
+    done = typed("train", "flowers.csv", *QUICK, "--out", "kept.safetensors")
+    assert done.code == 130
+    said = [line for line in done.err.splitlines() if line.startswith("chainrule: ")]
+    assert said == ["chainrule: stopped by Ctrl-C outside of the training; nothing was saved"]
+    assert not Path("kept.safetensors").exists()

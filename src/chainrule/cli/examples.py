@@ -6,11 +6,11 @@ import math
 import re
 import warnings
 import zlib
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,24 +86,6 @@ class Lesson:
     source: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How a table is read, as far as it was said on the command line."""
-
-    target: str | None
-    task: Literal["auto", "classification", "regression"]
-    ignore: tuple[str, ...]
-    keep: tuple[str, ...]
-    categorical: tuple[str, ...]
-    dates: bool
-    hashed: int
-    embedded: bool
-    log_target: bool
-    missing: tuple[str, ...]
-    max_categories: int
-    spelling: Spelling
-
-
 @contextmanager
 def notes_as_lines(command: str = "", most: float = math.inf) -> Generator[None]:
     """Warnings on data become lines on standard error, and errors name the options of the command line.
@@ -147,8 +129,8 @@ def spelled(message: str, command: str = "") -> str:
     return message
 
 
-def lesson_of(data: str, path: Path | None, reading: Reading) -> Lesson:
-    """What is learned from; MNIST brings its own pictures to be judged by."""
+def lesson_of(data: str, path: Path | None, reading: Mapping[str, Any]) -> Lesson:
+    """What is learned from, a table as `read_table` is told to read it; MNIST brings pictures to be judged by."""
     if data == MNIST and path is not None:
         x, y, x_test, y_test = load_mnist(path)
         if y.min() == y.max():
@@ -158,27 +140,7 @@ def lesson_of(data: str, path: Path | None, reading: Reading) -> Lesson:
         return Lesson(pictures, held, f"pictures of {path}", f"test pictures of {path}", {"name": MNIST})
     if data == DIGITS:
         return Lesson(all_digits().table, None, "of the shipped digits", "held-out digits", {"name": DIGITS})
-    from chainrule.data.table import MISSING
-
-    table = read_table(
-        data,
-        target=reading.target,
-        task=reading.task,
-        ignore=reading.ignore,
-        keep=reading.keep,
-        categorical=reading.categorical,
-        dates=reading.dates,
-        hashed=reading.hashed,
-        embedded=reading.embedded,
-        log_target=reading.log_target,
-        max_categories=reading.max_categories,
-        missing=(*MISSING, *reading.missing),
-        separator=reading.spelling.separator,
-        decimal=reading.spelling.decimal,
-        thousands=reading.spelling.thousands,
-        encoding=reading.spelling.encoding,
-        comment=reading.spelling.comment,
-    )
+    table = read_table(data, **reading)
     source = {"name": Path(data).name, "checksum": checksum_of(Path(data))}
     return Lesson(table, None, f"rows of {data}", f"held-out rows of {data}", source)
 

@@ -116,7 +116,8 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a network on a table, on the shipped digits or on MNIST, judge it on rows held back, and save it."""
-    from chainrule.cli.examples import MOST_NOTES, Reading, lesson_of, notes_as_lines
+    from chainrule.cli.examples import MOST_NOTES, lesson_of, notes_as_lines
+    from chainrule.data.table import MISSING
     from chainrule.files import refuse_overwriting
     from chainrule.table import json_of
     from chainrule.training import Recipe, full_report, plain_report, save_model, short_report
@@ -135,20 +136,24 @@ def train(
     where = out or Path(Path(data).stem + SUFFIX)
     refuse_overwriting(where, (data, path or data))
     check_place(where)
-    reading = Reading(
-        target=target,
-        task=task,  # pyright: ignore[reportArgumentType] - checked above
-        ignore=tuple(ignore or ()),
-        keep=tuple(keep or ()),
-        categorical=tuple(categorical or ()),
-        dates=dates,
-        hashed=HASHED if hashed else 0,
-        embedded=embedded,
-        log_target=log_target,
-        missing=tuple(word for words in missing or () for word in words.split(",")),
-        max_categories=max_categories,
-        spelling=spelling,
-    )
+    reading = {
+        "target": target,
+        "task": task,
+        "ignore": ignore or (),
+        "keep": keep or (),
+        "categorical": categorical or (),
+        "dates": dates,
+        "hashed": HASHED if hashed else 0,
+        "embedded": embedded,
+        "log_target": log_target,
+        "missing": (*MISSING, *[word for words in missing or () for word in words.split(",")]),
+        "max_categories": max_categories,
+        "separator": separator,
+        "decimal": decimal,
+        "thousands": thousands,
+        "encoding": encoding,
+        "comment": comment,
+    }
     recipe = Recipe(
         layers=hidden,
         epochs=epochs,
@@ -165,12 +170,12 @@ def train(
         progress=not as_json,
     )
     with notes_as_lines(most=MOST_NOTES if detail != "full" and not as_json else math.inf):
-        lesson = lesson_of(data, path, reading)
-        tried = None
-        if grid is not None:
-            recipe, tried = best_of(lesson, grid, recipe, folds, jobs)
-            folds = None
-        fitted, spread = learned_from(lesson, recipe, folds, seeds)
+        with ctrl_c_told():
+            lesson, tried = lesson_of(data, path, reading), None
+            if grid is not None:
+                recipe, tried = best_of(lesson, grid, recipe, folds, jobs)
+                folds = None
+            fitted, spread = learned_from(lesson, recipe, folds, seeds)
         if fitted.interrupted and out is None:
             say(
                 f"chainrule: {stop_of(fitted)}; nothing was saved: --out FILE would keep {fitted.interrupted}", err=True
@@ -191,6 +196,16 @@ def train(
         print_parts([fitted.columns.table()])
     print_parts(full_report(fitted, spread, **words) if detail == "full" else [short_report(fitted, spread, **words)])
     say(f"wrote {where}{'' if detail == 'full' else ' (--detail full tells more)'}")
+
+
+@contextmanager
+def ctrl_c_told() -> Generator[None]:
+    """A Ctrl-C before a network learns, or while one is judged, ends with a line on what was kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("chainrule: stopped by Ctrl-C outside of the training; nothing was saved", err=True)
+        raise typer.Exit(130) from None
 
 
 def stop_of(fitted: Fitted) -> str:
