@@ -36,7 +36,7 @@ EXPRESSIONS = {
     "codegen/statements.py": "words of names",
     "derivation/formats/json.py": "where in words a formula begins and ends",
     "derivation/formats/markdown.py": "signs that mean something to Markdown",
-    "derivation/opened/resolve.py": "a name with an index behind it",
+    "derivation/tape/resolve.py": "a name with an index behind it",
     "expression/typed/given.py": "the words of VALUES",
     "expression/typed/number_files.py": "the columns of a file",
     "expression/typed/tokens.py": "typed text, into the tokens that the parser takes",

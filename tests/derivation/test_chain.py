@@ -13,11 +13,11 @@ import pytest
 import chainrule as cr
 from chainrule import Tensor, Value, nn
 from chainrule.derivation.dialects import chain
-from chainrule.derivation.entries.entries import Entries
-from chainrule.derivation.entries.links import chain_of
-from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Equation, Heading, Note, Table
 from chainrule.derivation.request import Request
+from chainrule.derivation.scalars.graph import ScalarGraph
+from chainrule.derivation.scalars.links import chain_of
+from chainrule.derivation.tape.tape import Tape
 from chainrule.maths import Symbol, latex
 from chainrule.maths.tree import value as value_of_tree
 from latex_oracle.value import read, value_of
@@ -28,11 +28,11 @@ FACTS = json.loads((Path(__file__).parents[1] / "reference_facts.json").read_tex
 
 
 def links_of(_output, _wrt, place=(), **options):
-    return chain_of(Entries(Opened(_output, [_wrt]), _wrt, place), **options)
+    return chain_of(ScalarGraph(Tape(_output, [_wrt]), _wrt, place), **options)
 
 
 def told(_output, _wrt, place=None, **asked):
-    return chain.tell(Opened(_output, [_wrt] if _wrt is not None else []), Request(_wrt, place, **asked))
+    return chain.tell(Tape(_output, [_wrt] if _wrt is not None else []), Request(_wrt, place, **asked))
 
 
 def equations(story):
@@ -199,10 +199,10 @@ def test_the_2_3_2_net_on_one_example():
     z2 = cr.affine(a1, w2, b2)
     a2 = cr.sigmoid(z2)
     cost = cr.squared_error(a2, y, scale=0.5)
-    opened = Opened(cost, [w1, w2])
+    opened = Tape(cost, [w1, w2])
     exact = {"rel": 1e-11}
     for j, k in np.ndindex(3, 2):
-        chained = chain_of(Entries(opened, w1, (j, k)))
+        chained = chain_of(ScalarGraph(opened, w1, (j, k)))
         assert chained.gradient == pytest.approx(half["dW1"][j][k], **exact)
         arriving, slope, fed = chained.links
         assert arriving.value == pytest.approx(half["dC_da1"][j], **exact)
@@ -217,7 +217,7 @@ def test_the_2_3_2_net_on_one_example():
             assert spelled(error.formula) == f"a₂[0, {i}] − y[0, {i}]"
             assert spelled(weight.formula) == f"w₂[{i}, {j}]"
     for i, j in np.ndindex(2, 3):
-        assert chain_of(Entries(opened, w2, (i, j))).gradient == pytest.approx(half["dW2"][i][j], **exact)
+        assert chain_of(ScalarGraph(opened, w2, (i, j))).gradient == pytest.approx(half["dW2"][i][j], **exact)
 
 
 def test_the_logarithm_cancels_the_sigmoid():
@@ -276,7 +276,7 @@ def test_softmax_cancels_in_a_cross_entropy():
         assert math.prod(values(cancelled.links)) == pytest.approx(asked, rel=1e-9)
         assert feature.value == features[0, 1]
         meanings = {spelled(symbol): spelled(words) for symbol, words in chained.meanings}
-        assert meanings["p"] == "the softmax of s: its shares"
+        assert meanings["p"] == "the softmax of s: its probabilities"
 
 
 def test_a_batch_shares_the_cross_entropy():

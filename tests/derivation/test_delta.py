@@ -12,9 +12,9 @@ import pytest
 import chainrule as cr
 from chainrule.derivation.dialects import delta
 from chainrule.derivation.notation import NOTATIONS
-from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.request import Request
+from chainrule.derivation.tape.tape import Tape
 from chainrule.errors import GraphError
 from latex_oracle.value import value_of
 
@@ -26,7 +26,7 @@ SIX_DIGITS = 1.01e-5
 
 
 def tell(output, **asked):
-    opened = Opened(output, [asked["wrt"]] if "wrt" in asked else [])
+    opened = Tape(output, [asked["wrt"]] if "wrt" in asked else [])
     request = Request(**asked)
     assert delta.applies(opened, request) == ""
     return delta.tell(opened, request)
@@ -272,15 +272,15 @@ def test_an_infinite_slope_stops_at_a_branch_that_was_not_taken(outputs):
 
 def test_what_is_no_net_says_why():
     a, b = cr.Value(-2.0, label="a"), cr.Value(3.0, label="b")
-    opened = Opened((a * b) * (a + b), [a])
+    opened = Tape((a * b) * (a + b), [a])
     assert "a is used in 2 places" in delta.applies(opened, Request(wrt=a))
 
 
 def test_only_weights_and_biases_have_such_gradients():
     x, w = learned([[1.0, 2.0]]), learned([[3.0, 4.0]])
     output = cr.sum(cr.nn.Sequential(lambda x: x @ w.T)(x))
-    assert "neither" in delta.applies(Opened(output, [x]), Request(wrt=x))
-    assert delta.applies(Opened(output, [w]), Request(wrt=w)) == ""
+    assert "neither" in delta.applies(Tape(output, [x]), Request(wrt=x))
+    assert delta.applies(Tape(output, [w]), Request(wrt=w)) == ""
 
 
 def test_a_convolutional_net_is_told_why_it_has_no_errors_delta():

@@ -12,8 +12,8 @@ from chainrule.derivation.dialects import delta, delta_algorithm, delta_proofs, 
 from chainrule.derivation.network import equations
 from chainrule.derivation.network.equations import BACKWARD, BP1, BP2, BP3, BP4, ONES, activation, by, gradient, letter
 from chainrule.derivation.network.numbers import NetNumbers
-from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.request import Request
+from chainrule.derivation.tape.tape import Tape
 from chainrule.errors import ChainruleError
 
 from .spelled import spelled
@@ -32,7 +32,7 @@ def cost(examples):
 
 
 def story(examples=1, notation="nielsen"):
-    opened = Opened(cost(examples))
+    opened = Tape(cost(examples))
     return delta_story.Story(NetNumbers(opened, opened.net), Request(notation=notation))
 
 
@@ -61,7 +61,7 @@ def test_an_equation_that_is_written_otherwise_changes_every_face(monkeypatch, l
     output = cost(1)
 
     def told():
-        opened = Opened(output)
+        opened = Tape(output)
         page = delta_story.Story(NetNumbers(opened, opened.net), Request())
         return str(list(map(repr, FACES[face](page, next(x for x in page.backward if x.name == law.name)))))
 
@@ -150,7 +150,7 @@ def test_layers_in_rows_and_in_columns_in_one_net():
 
 def test_one_net_is_recognised_once_and_its_graph_opened_once(monkeypatch):
     from chainrule import program
-    from chainrule.derivation.opened import opened as room
+    from chainrule.derivation.tape import tape as room
 
     counts = {"opened": 0, "lifted": 0, "recognised": 0}
     output = cost(2)
@@ -163,13 +163,13 @@ def test_one_net_is_recognised_once_and_its_graph_opened_once(monkeypatch):
 
         return called
 
-    begin = Opened.__init__
-    monkeypatch.setattr(Opened, "__init__", counted("opened", begin))
+    begin = Tape.__init__
+    monkeypatch.setattr(Tape, "__init__", counted("opened", begin))
     monkeypatch.setattr(room, "lift", counted("lifted", program.lift))
     monkeypatch.setattr(room, "recognised", counted("recognised", program.recognised))
     for dialect in ("graph", "chain", "paths", "delta", "jacobian"):
         counts.update(dict.fromkeys(counts, 0))
-        weight = next(x for x in Opened(output).order if x.op is None and x.ndim == 2)
+        weight = next(x for x in Tape(output).order if x.op is None and x.ndim == 2)
         counts.update(dict.fromkeys(counts, 0))
         cr.explain(output, weight, dialect)
         assert counts == {"opened": 1, "lifted": 1, "recognised": 1}, dialect

@@ -11,8 +11,8 @@ import pytest
 
 import chainrule as cr
 from chainrule.derivation.explain import NEAREST, explain, module_of
-from chainrule.derivation.opened.nodes import LISTED
 from chainrule.derivation.record import Derivation, Large
+from chainrule.derivation.tape.nodes import LISTED
 from chainrule.errors import ChainruleError, DtypeError, GraphError
 
 from .spelled import spelled

@@ -12,9 +12,9 @@ import chainrule as cr
 from chainrule.derivation.dialects import jacobian
 from chainrule.derivation.dialects.jacobian import Story
 from chainrule.derivation.matrix.jacobians import structure_of
-from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Equation, Note, Paragraph, Table
 from chainrule.derivation.request import Request
+from chainrule.derivation.tape.tape import Tape
 from latex_oracle.value import value_of
 
 from .spelled import spelled
@@ -27,7 +27,7 @@ def learned(array, label=""):
 
 
 def opened_story(output, wrt, **asked):
-    opened = Opened(output, [wrt])
+    opened = Tape(output, [wrt])
     request = Request(wrt=wrt, **asked)
     assert jacobian.applies(opened, request) == ""
     return Story(opened, request)
@@ -35,7 +35,7 @@ def opened_story(output, wrt, **asked):
 
 def product_of(output, wrt, **asked):
     """The last numbers of the equation for the whole product."""
-    told = jacobian.tell(Opened(output, [wrt]), Request(wrt=wrt, **asked))
+    told = jacobian.tell(Tape(output, [wrt]), Request(wrt=wrt, **asked))
     equations = [block for block in told.story if isinstance(block, Equation) and block.numbers > 1]
     return value_of(equations[-1].parts[-1])
 
@@ -121,7 +121,7 @@ def test_total_derivatives_of_parr_and_howard(write, at, name, kind):
 
 def test_the_chain_rule_of_numbers_is_the_case_of_one_by_one():
     x, w = cr.Value(2.0, label="x"), cr.Value(-3.0, label="w")
-    told = jacobian.tell(Opened(cr.tanh(w * x), [w]), Request(wrt=w))
+    told = jacobian.tell(Tape(cr.tanh(w * x), [w]), Request(wrt=w))
     assert any("1 × 1" in spelled(block.text) for block in told.story if isinstance(block, Paragraph))
     product = [block for block in told.story if isinstance(block, Equation) and block.numbers > 1][-1]
     assert r"\cdot" in product.parts[1]
@@ -154,7 +154,7 @@ def test_the_other_layout_is_the_transpose_in_reverse():
     row, column = product_of(cost, x), product_of(cost, x, layout="denominator")
     assert row.shape == (1, 2)
     np.testing.assert_array_equal(row.T, column)
-    told = jacobian.tell(Opened(cost, [w1]), Request(wrt=w1, layout="denominator"))
+    told = jacobian.tell(Tape(cost, [w1]), Request(wrt=w1, layout="denominator"))
     table = next(block for block in told.story if isinstance(block, Table))
     assert [row[2] for row in table.rows][-1] == "6 × 3"
     assert spelled(table.rows[-1][4]) == "𝐈₃ ⊗ x"
@@ -166,7 +166,7 @@ def test_the_other_layout_is_the_transpose_in_reverse():
 def test_an_entry_is_found_in_the_row():
     x = learned([0.5, -1.0], "x")
     cost, w1 = net_2_3_2(x)
-    told = jacobian.tell(Opened(cost, [w1]), Request(wrt=w1, entry=(2, 1)))
+    told = jacobian.tell(Tape(cost, [w1]), Request(wrt=w1, entry=(2, 1)))
     assert any("number 6 of 6" in spelled(block.text) for block in told.story if isinstance(block, Paragraph))
     one = [block for block in told.story if isinstance(block, Equation) and "[2, 1]" in block.parts[0]]
     assert value_of(one[0].parts[-1]) == pytest.approx(0.026939366306087228, rel=1e-5)
@@ -174,7 +174,7 @@ def test_an_entry_is_found_in_the_row():
 
 def test_where_ways_fork_their_products_are_added():
     a, b = cr.Value(-2.0, label="a"), cr.Value(3.0, label="b")
-    told = jacobian.tell(Opened((a * b) * (a + b), [a]), Request(wrt=a))
+    told = jacobian.tell(Tape((a * b) * (a + b), [a]), Request(wrt=a))
     fork = next(block for block in told.story if isinstance(block, Equation) and " + " in spelled(block))
     assert value_of(fork.parts[-2]) == value_of(fork.parts[-1]) == FACTS["engine"]["accumulate"]["a"]
     w = learned(W, "w")
@@ -188,11 +188,11 @@ def test_many_ways_are_counted_and_not_listed():
     y = x
     for _ in range(60):
         y = y + y * y * 0.01
-    told = jacobian.tell(Opened(y, [x]), Request(wrt=x))
+    told = jacobian.tell(Tape(y, [x]), Request(wrt=x))
     assert told.counts["factors"] == 13
     z = cr.Value(0.5, label="z")
     parts = [z * float(i) for i in range(1, 9)]
-    told = jacobian.tell(Opened(cr.sum(parts), [z]), Request(wrt=z))
+    told = jacobian.tell(Tape(cr.sum(parts), [z]), Request(wrt=z))
     assert any("8 ways" in spelled(block.text) for block in told.story if isinstance(block, Paragraph))
 
 
@@ -223,7 +223,7 @@ def test_large_jacobians_are_described_and_not_built():
     assert [stretch.matrix is None for stretch in story.stretches] == [False, True, True, True]
     assert story.stretches[2].structure == "diagonal"
     assert story.stretches[3].structure == "sparse: 784 of 23,520 entries in a row are not zero"
-    told = jacobian.tell(Opened(loss, [net[0].weight]), Request(wrt=net[0].weight, entry=(3, 1)))
+    told = jacobian.tell(Tape(loss, [net[0].weight]), Request(wrt=net[0].weight, entry=(3, 1)))
     assert told.counts["entries of the largest Jacobian"] == 300 * 23520
     assert any("factors are larger" in spelled(block.text) for block in told.story if isinstance(block, Note))
 
@@ -251,7 +251,7 @@ def test_structures_are_named(matrix, structure):
 def test_infinite_slopes_are_not_multiplied_with_zeros():
     """0 times infinity would be nan in a product of matrices; entry by entry it never happens."""
     w = learned([0.0, 4.0], "w")
-    told = jacobian.tell(Opened(cr.sum(cr.sqrt(w)), [w]), Request(wrt=w))
+    told = jacobian.tell(Tape(cr.sum(cr.sqrt(w)), [w]), Request(wrt=w))
     assert any("not finite" in spelled(block.text) for block in told.story if isinstance(block, Note))
     by_w = next(value for symbol, value in told.environment.items() if spelled(symbol).endswith("/∂w"))
     assert by_w is None, "what is not finite is no factor of a product"
@@ -259,12 +259,12 @@ def test_infinite_slopes_are_not_multiplied_with_zeros():
 
 def test_an_empty_array_is_refused():
     w = learned(np.zeros((0, 3)))
-    assert "no entries" in jacobian.applies(Opened(cr.sum(w), [w]), Request(wrt=w))
+    assert "no entries" in jacobian.applies(Tape(cr.sum(w), [w]), Request(wrt=w))
 
 
 def test_it_needs_one_node_to_lead_to():
     a = cr.Value(2.0)
-    assert "say which" in jacobian.applies(Opened(a * 3.0), Request())
+    assert "say which" in jacobian.applies(Tape(a * 3.0), Request())
 
 
 @pytest.mark.parametrize("make", [cr.Value, lambda data: cr.Tensor(data, requires_grad=True)])

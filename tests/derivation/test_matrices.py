@@ -9,7 +9,7 @@ import chainrule as cr
 from chainrule.derivation.explain import explain
 from chainrule.derivation.network.entrywise import entrywise
 from chainrule.derivation.network.paper import Paper, checked, largest
-from chainrule.derivation.opened.opened import Opened
+from chainrule.derivation.tape.tape import Tape
 from chainrule.errors import ChainruleError
 from chainrule.maths import Sigma, Symbol, unicode
 from chainrule.maths.tree import value
@@ -71,7 +71,7 @@ Y = np.array([0.0, 1.0, 0.5])
 )
 def test_one_formula_for_all_entries(cost, formula):
     y = Y
-    found = entrywise(Opened(cost(A, y)), A, {A: Symbol("a")}, TARGET)
+    found = entrywise(Tape(cost(A, y)), A, {A: Symbol("a")}, TARGET)
     if formula is not None:
         assert ("" if found is None else unicode(found)) == formula
         return

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 import chainrule as cr
 from chainrule import Tensor, Value
 from chainrule.derivation.dialects import paths
-from chainrule.derivation.entries.entries import Entries
-from chainrule.derivation.entries.ways import count_of_ways, largest_ways, nudged, total_count
-from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Equation, Heading, Note, Paragraph, Table
 from chainrule.derivation.request import Request
+from chainrule.derivation.scalars.graph import ScalarGraph
+from chainrule.derivation.scalars.paths import count_of_paths, largest_paths, nudged, total_count
+from chainrule.derivation.tape.tape import Tape
 from latex_oracle.value import value_of
 
 from .spelled import spelled
@@ -26,11 +26,11 @@ FACTS = json.loads((Path(__file__).parents[1] / "reference_facts.json").read_tex
 
 
 def entries_of(_output, _wrt, place=()):
-    return Entries(Opened(_output, [_wrt]), _wrt, place)
+    return ScalarGraph(Tape(_output, [_wrt]), _wrt, place)
 
 
 def told(_output, _wrt, place=None, **asked):
-    return paths.tell(Opened(_output, [_wrt] if _wrt is not None else []), Request(_wrt, place, **asked))
+    return paths.tell(Tape(_output, [_wrt] if _wrt is not None else []), Request(_wrt, place, **asked))
 
 
 def tables(story):
@@ -71,8 +71,8 @@ def test_counts_and_largest_ways_are_those_of_walking_them_all(program, count):
     out = held[-1] * leaf
     entries = entries_of(out, leaf)
     every = walked(entries)
-    assert count_of_ways(entries) == len(every)
-    found = largest_ways(entries, count)
+    assert count_of_paths(entries) == len(every)
+    found = largest_paths(entries, count)
     assert len(found) == min(count, len(every))
     sizes = [abs(product(way)) for way in found]
     assert sizes == pytest.approx(sorted([abs(product(way)) for way in every], reverse=True)[:count], rel=1e-12)
@@ -90,14 +90,14 @@ def test_more_ways_than_a_number_holds():
     for _ in range(3000):
         out = (out + out) * 0.5
     entries = entries_of(out, x)
-    assert count_of_ways(entries) == pytest.approx(3000 * math.log10(2), rel=1e-12)
+    assert count_of_paths(entries) == pytest.approx(3000 * math.log10(2), rel=1e-12)
     assert entries.gradients[0] == 1.0
     story = told(out, x).story
     sentence = next(
         spelled(block.text) for block in story if isinstance(block, Paragraph) and "carries" in spelled(block.text)
     )
     assert sentence.startswith("About 10^903 ways lead")
-    assert count_of_ways(entries_of((x + x) * (x + x), x)) == 4
+    assert count_of_paths(entries_of((x + x) * (x + x), x)) == 4
 
 
 def test_counts_add_up_where_they_become_powers():
@@ -113,7 +113,7 @@ def test_products_that_no_number_holds_are_still_in_order():
     for _ in range(200):
         small, large = small * 0.001, large * 1000.0
     entries = entries_of(small + large * 0.0, x)
-    first, second = largest_ways(entries, 2)
+    first, second = largest_paths(entries, 2)
     assert product(first) == pytest.approx(0.0, abs=1e-300)
     assert first[-1].slot == 0
     assert second[-2].slope == 0.0
@@ -209,7 +209,7 @@ def test_the_ways_and_the_rest_add_up_to_the_gradient():
     *_, largest, total = answer.story
     assert len(largest.rows) == 4
     entries = entries_of(out, w, (1, 2))
-    ways = count_of_ways(entries)
+    ways = count_of_paths(entries)
     assert answer.counts == {"entries": len(entries), "ways": ways}
     assert spelled(total.note) == f"the last term is what the other ways carry, {ways:,} less 4"
     shown = [value_of(row[2].parts[-1]) for row in largest.rows]

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Equation, Note, Steps, Table
+from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.wrong import mistakes
 from chainrule.derivation.wrong.mistakes import sweep
 from chainrule.derivation.wrong.what_if import what_if
@@ -44,7 +44,7 @@ def table(told: Any) -> Table:
 
 def test_overwriting_gives_the_last_share_in_both_orders():
     f, a, b, _, _ = lecture()
-    found = {tuple(attempt.gradients[x] for x in (a, b)) for attempt in mistakes.overwriting(Opened(f))}
+    found = {tuple(attempt.gradients[x] for x in (a, b)) for attempt in mistakes.overwriting(Tape(f))}
     assert found == {(3.0, -2.0), (-6.0, -6.0)}
     told = what_if(f, "overwrite")
     rows = [spelled(row[1:]) for row in table(told).rows]
@@ -58,7 +58,7 @@ def test_overwriting_gives_the_last_share_in_both_orders():
 
 def test_overwriting_a_plus_a():
     a = cr.Value(3.0)
-    (attempt,) = mistakes.overwriting(Opened(a + a))
+    (attempt,) = mistakes.overwriting(Tape(a + a))
     assert attempt.gradients[a] == 1.0
 
 
@@ -72,7 +72,7 @@ def test_a_graph_without_shared_nodes_cannot_show_overwriting():
 def test_nodes_that_do_not_wait_and_a_recursion_that_counts_twice():
     L, x = order_graph()
     assert L.data == FACTS["order"]["L"]
-    opened = Opened(L)
+    opened = Tape(L)
     assert [mistakes.depth_first(opened, reverse).gradients[x] for reverse in (False, True)] == [81.0, 135.0]
     assert mistakes.naive_recursion(opened, reverse=False).gradients[x] == 207.0
     told = what_if(L, "order")
@@ -82,7 +82,7 @@ def test_nodes_that_do_not_wait_and_a_recursion_that_counts_twice():
 
 def test_a_second_pass_on_what_the_first_one_left():
     f, a, b, d, e = lecture()
-    leaves, every = mistakes.not_zeroed(Opened(f))
+    leaves, every = mistakes.not_zeroed(Tape(f))
     twice = FACTS["backward_twice"]
     assert [leaves.gradients[x] for x in (a, b)] == [twice["a"], twice["b"]]
     assert [every.gradients[x] for x in (a, b, d, e)] == [-9.0, -24.0, 2.0, -12.0]
@@ -140,7 +140,7 @@ def test_the_simulator_is_the_lectures_loop(steps):
         x, y = held[i % len(held)], held[j % len(held)]
         held.append([x + y, x * y, x.tanh(), x - y][kind])
     output = held[-1]
-    opened = Opened(output)
+    opened = Tape(output)
     for _, order in mistakes.orders(opened):
         assert {id(node) for node in order} == {id(node) for node in opened.order}
         place = {node: k for k, node in enumerate(order)}
@@ -158,7 +158,7 @@ def test_naive_recursion_walks_every_path_and_is_stopped(reverse):
     y = x
     for _ in range(30):
         y = y + y
-    attempt = mistakes.naive_recursion(Opened(y), reverse)
+    attempt = mistakes.naive_recursion(Tape(y), reverse)
     assert not attempt.finished
     told = what_if(y, "order")
     assert any(isinstance(block, Note) and "stopped after" in spelled(block.text) for block in told.story)
@@ -167,7 +167,7 @@ def test_naive_recursion_walks_every_path_and_is_stopped(reverse):
 def test_tensors_too():
     w = cr.Tensor([1.0, 2.0], requires_grad=True)
     loss = (w * w).sum() + w.sum()
-    opened = Opened(loss)
+    opened = Tape(loss)
     shares = [np.array([1.0, 2.0]), np.array([1.0, 1.0])]
     for attempt in mistakes.overwriting(opened):
         assert any(np.array_equal(attempt.gradients[w], share) for share in shares)

@@ -17,7 +17,7 @@ from chainrule.expression import parse
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.rewrite import operations, simplify
 from chainrule.rewrite.patterns import PATTERNS, traced
-from chainrule.rewrite.way import LAWS, exact, plain
+from chainrule.rewrite.rewriting import LAWS, exact, plain
 
 deterministic = settings(derandomize=True, database=None, deadline=None, max_examples=60)
 SHAPES = {"A": (3, 3), "B": (3, 3), "W": (2, 3), "x": (3,), "y": (3,), "z": (2,), "s": (), "t": ()}

@@ -19,9 +19,10 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.core.tensor import Tensor
 from chainrule.data import hold_out, load_digits
-from chainrule.derivation.entries.entries import Entries
-from chainrule.derivation.entries.links import Link, Way, chain_of
-from chainrule.derivation.opened.opened import Opened
+from chainrule.derivation.scalars import links
+from chainrule.derivation.scalars.graph import ScalarGraph
+from chainrule.derivation.scalars.links import Link, chain_of
+from chainrule.derivation.tape.tape import Tape
 from chainrule.errors import ChainruleError
 from chainrule.maths import Tree, plain
 
@@ -249,7 +250,7 @@ def gradient_of(parameter: Tensor) -> Array:
 
 def product_of(loss: Tensor, weight: Tensor, place: tuple[int, ...]) -> Product:
     """The gradient of the loss in one weight, link by link, as the explanation of a chain has it."""
-    chain = chain_of(Entries(Opened(loss, (weight,)), weight, place), top=CLASSES)
+    chain = chain_of(ScalarGraph(Tape(loss, (weight,)), weight, place), top=CLASSES)
     return Product(
         weight=plain(chain.entry),
         gradient=chain.gradient,
@@ -263,7 +264,7 @@ def factor_of(link: Link) -> Factor:
     return Factor(plain(link.above), plain(link.below), link.value, "" if link.ways else link.operation)
 
 
-def path_of(way: Way, output: Tree) -> Path:
+def path_of(way: links.Path, output: Tree) -> Path:
     """A way of the explanation, with all its links but the first as one."""
     *rest, first = way.links
     arriving = Factor(plain(output), plain(way.through), math.prod([link.value for link in rest]), "")

@@ -22,10 +22,10 @@ from chainrule.derivation.checked import checked
 from chainrule.derivation.explain import explain
 from chainrule.derivation.notation import USUAL
 from chainrule.derivation.notation import derivative as leibniz
-from chainrule.derivation.opened.conventions import LAYOUTS
-from chainrule.derivation.opened.nodes import numbers_of
 from chainrule.derivation.record import Block, Convention, Derivation, Equation, Heading, Note, Paragraph
 from chainrule.derivation.short import length
+from chainrule.derivation.tape.conventions import LAYOUTS
+from chainrule.derivation.tape.nodes import numbers_of
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import ChainruleError, GraphError
 from chainrule.maths import Derivative as Slope

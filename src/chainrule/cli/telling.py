@@ -64,7 +64,7 @@ def check_choices(
     from chainrule.derivation.formats import FORMATS, format_of
     from chainrule.derivation.formats.page import DETAILS
     from chainrule.derivation.notation import NOTATIONS
-    from chainrule.derivation.opened.conventions import LAYOUTS
+    from chainrule.derivation.tape.conventions import LAYOUTS
 
     one_of("--dialect", dialect, NEAREST)
     one_of("--notation", notation, NOTATIONS)

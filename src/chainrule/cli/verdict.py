@@ -9,8 +9,8 @@ import numpy as np
 
 from chainrule.cli.compare import Compared, compared, distance
 from chainrule.cli.question import Question
-from chainrule.derivation.entries.entries import Place, placed
 from chainrule.derivation.record import Block, Heading, Note, Paragraph, Table
+from chainrule.derivation.scalars.graph import Place, placed
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Symbol, Tree, Unknown, numeral
 

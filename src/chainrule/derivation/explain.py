@@ -13,19 +13,19 @@ import numpy as np
 from chainrule.core import Value
 from chainrule.core.state import Quiet
 from chainrule.derivation.checked import checked, known_in
-from chainrule.derivation.entries.entries import entry_symbol
 from chainrule.derivation.equations import Show
 from chainrule.derivation.formats import plain
 from chainrule.derivation.network.letters import lend_letters
 from chainrule.derivation.notation import USUAL, derivative, notation_of
-from chainrule.derivation.opened.conventions import LAYOUTS, conventions_of
-from chainrule.derivation.opened.nodes import Listed, numbers_of
-from chainrule.derivation.opened.opened import Opened, require_one_number
-from chainrule.derivation.opened.resolve import resolve
 from chainrule.derivation.pitfalls import trap
 from chainrule.derivation.record import Derivation, Known, Meaning
-from chainrule.derivation.request import Request, Told
+from chainrule.derivation.request import Explanation, Request
+from chainrule.derivation.scalars.graph import entry_symbol
 from chainrule.derivation.short import short_story
+from chainrule.derivation.tape.conventions import LAYOUTS, conventions_of
+from chainrule.derivation.tape.nodes import Listed, numbers_of
+from chainrule.derivation.tape.resolve import resolve
+from chainrule.derivation.tape.tape import Tape, require_one_number
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import GraphError
 from chainrule.maths import Symbol, Tree
@@ -41,7 +41,7 @@ NEAREST = {
 }
 """Every dialect, and the others by nearness."""
 
-TOLD: dict[str, Words] = {
+IN_WORDS: dict[str, Words] = {
     "graph": "node by node",
     "chain": "as a chain",
     "paths": "as a sum over paths",
@@ -91,18 +91,18 @@ def explain(
     check_options(dialect, notation, layout, digits, top, nudge)
     require_one_number(output)
     nodes, entry = resolve(output, wrt)
-    opened = Opened(output, nodes)
+    opened = Tape(output, nodes)
     lent = lend_letters(opened, notation)
     only = nodes[0] if len(nodes) == 1 else None
     request = Request(only, entry, notation or USUAL, layout, digits, top, nudge, whole)
     with Quiet():
         name, told = tell(opened, request, dialect)
-        title = said(title_of(opened, request), ", ", TOLD[name])
+        title = said(title_of(opened, request), ", ", IN_WORDS[name])
         told = replace(told, symbols=(*told.symbols, *unlisted(lent, told)))
         return assembled(opened, request, name, title, told, with_short=True)
 
 
-def unlisted(lent: Sequence[Meaning], told: Told) -> list[Meaning]:
+def unlisted(lent: Sequence[Meaning], told: Explanation) -> list[Meaning]:
     """The letters that the dialect's own table does not explain."""
     listed = {row.symbol for row in told.symbols}
     return [row for row in lent if row.symbol not in listed]
@@ -123,7 +123,7 @@ def check_options(dialect: Any, notation: str | None, layout: str, digits: Any, 
         raise GraphError(f"nudge is a number other than 0, not {nudge!r}")
 
 
-def tell(opened: Opened, request: Request, dialect: str | None) -> tuple[str, Told]:
+def tell(opened: Tape, request: Request, dialect: str | None) -> tuple[str, Explanation]:
     """The story in the dialect that was asked for, or else in the first that applies."""
     first = dialect or usual(request)
     reason = plain.words(module_of(first).applies(opened, request))
@@ -152,7 +152,7 @@ def usual(request: Request) -> str:
 
 
 def assembled(
-    opened: Opened, request: Request, dialect: str, title: Words, told: Told, *, with_short: bool = False
+    opened: Tape, request: Request, dialect: str, title: Words, told: Explanation, *, with_short: bool = False
 ) -> Derivation:
     """A dialect's story with the data of the graph that it tells of; every equation in it is worked out."""
     data = Listed(opened, request.whole)
@@ -199,7 +199,7 @@ def assembled(
     )
 
 
-def gradient_of(opened: Opened, request: Request) -> Any:
+def gradient_of(opened: Tape, request: Request) -> Any:
     """The gradient that was asked for; None where it was asked for in several nodes."""
     if request.wrt is None:
         return None
@@ -207,7 +207,7 @@ def gradient_of(opened: Opened, request: Request) -> Any:
     return gradient[request.entry] if request.entry is not None else gradient
 
 
-def title_of(opened: Opened, request: Request) -> Words:
+def title_of(opened: Tape, request: Request) -> Words:
     """What is explained, in a few words."""
     show, symbol = Show(request.digits), opened.symbols[opened.output]
     if request.wrt is None:

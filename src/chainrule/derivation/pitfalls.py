@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.operation import Pointwise
-from chainrule.derivation.entries.ways import run_again
-from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Note
+from chainrule.derivation.scalars.paths import run_again
+from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Tree, numeral
 
@@ -17,7 +17,7 @@ SMALL = 1e-9
 """A gradient this small beside the output may be rounding alone."""
 
 
-def trap(opened: Opened) -> list[Note]:
+def trap(opened: Tape) -> list[Note]:
     """Where 0 · ∞ made nan: a branch not taken hands back 0, and the slope before it is infinite. O(arrows)."""
     for arrival in opened.arrivals:
         node, source, slot = arrival.node, arrival.source, arrival.slot
@@ -39,7 +39,7 @@ def trap(opened: Opened) -> list[Note]:
     return []
 
 
-def is_invariant(opened: Opened, node: Any, place: tuple[int, ...]) -> bool:
+def is_invariant(opened: Tape, node: Any, place: tuple[int, ...]) -> bool:
     """Whether the output stays as it is however far an entry moves, so that its gradient is 0. O(one forward)."""
     output = float(opened.numbers[opened.output])
     gradient = float(np.asarray(opened.gradients[node])[place])

@@ -30,7 +30,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Explanation:
     """A dialect's answer: the blocks of its story, the symbols it used, and how much there is of everything."""
 
     story: tuple[Block, ...]

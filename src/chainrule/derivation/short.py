@@ -9,13 +9,13 @@ import numpy as np
 
 from chainrule.core.term import Term, symbol
 from chainrule.derivation.checked import checked
-from chainrule.derivation.entries.entries import entry_symbol
 from chainrule.derivation.equations import Show, given, proved
 from chainrule.derivation.notation import derivative
-from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.pitfalls import invariance, is_invariant
 from chainrule.derivation.record import Block, Equation, Paragraph
 from chainrule.derivation.request import Request
+from chainrule.derivation.scalars.graph import entry_symbol
+from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, said
 from chainrule.errors import GraphError
 from chainrule.maths import Tree, numeral, plain
@@ -35,7 +35,7 @@ LONGEST = 120
 
 
 def short_story(
-    opened: Opened,
+    opened: Tape,
     request: Request,
     story: Sequence[Block],
     warnings: Sequence[Block],
@@ -61,7 +61,7 @@ def short_story(
     return tuple(blocks)
 
 
-def forward(opened: Opened, digits: int) -> Iterator[Equation]:
+def forward(opened: Tape, digits: int) -> Iterator[Equation]:
     """How the steps with a name, and the output, were computed, in the names that the user gave."""
     # Looked at before anything is lifted: a graph of many steps without names has no formula to show.
     if any([node.op is None and id(node) not in opened.labels for node in opened.order]) or is_long(opened):
@@ -83,7 +83,7 @@ def forward(opened: Opened, digits: int) -> Iterator[Equation]:
             yield proved(symbols, None, numbers, digits=digits) if written else Equation(symbols)
 
 
-def is_long(opened: Opened) -> bool:
+def is_long(opened: Tape) -> bool:
     """Whether more steps than a line has room for lie between the output and what has a name."""
     found: set[Any] = set()
     stack = [opened.output]
@@ -95,7 +95,7 @@ def is_long(opened: Opened) -> bool:
     return len(found) > MOST_PARTS
 
 
-def letters_of(lifted: Lifted, opened: Opened) -> dict[Step, Term] | None:
+def letters_of(lifted: Lifted, opened: Tape) -> dict[Step, Term] | None:
     """A letter for each leaf and each named step; None where a leaf has no name of the user's."""
     letters: dict[Step, Term] = {}
     for step, node in zip(lifted.program.steps, lifted.nodes, strict=True):
@@ -121,7 +121,7 @@ def length(part: Equation) -> int:
     return sum([len(plain(side)) for side in part.sides])
 
 
-def gradients(opened: Opened, request: Request) -> list[Block]:
+def gradients(opened: Tape, request: Request) -> list[Block]:
     """The gradient in each of the nodes that were asked for: numbers, short arrays, or the length of a long one."""
     blocks: list[Block] = []
     for x in opened.wrt[:MOST_GRADIENTS] if request.wrt is None else [request.wrt]:
@@ -153,7 +153,7 @@ def described(name: Tree, gradient: Any, digits: int) -> Words:
     )
 
 
-def meaning(opened: Opened, name: Tree, gradient: float, nudge: float) -> Paragraph:
+def meaning(opened: Tape, name: Tree, gradient: float, nudge: float) -> Paragraph:
     """What one derivative says of a small step."""
     output = opened.symbols[opened.output]
     if not np.isfinite(opened.numbers[opened.output]):

@@ -277,7 +277,7 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True)
-class Entries:
+class HashableArray:
     """An array that can be looked up."""
 
     rows: Any
@@ -287,7 +287,7 @@ class Entries:
 def hashable(setting: Any) -> Any:
     """A setting as something that can be looked up."""
     if isinstance(setting, np.ndarray):
-        return Entries(hashable(setting.tolist()), setting.dtype.str)
+        return HashableArray(hashable(setting.tolist()), setting.dtype.str)
     if isinstance(setting, slice):
         return Slice(setting.start, setting.stop, setting.step)
     return tuple(map(hashable, setting)) if isinstance(setting, list | tuple) else setting
@@ -303,7 +303,7 @@ def as_given(setting: Any) -> Any:
     """A setting as it was given."""
     if isinstance(setting, Slice):
         return slice(setting.start, setting.stop, setting.step)
-    if isinstance(setting, Entries):
+    if isinstance(setting, HashableArray):
         return np.array(setting.rows, setting.dtype)
     return tuple(map(as_given, setting)) if isinstance(setting, tuple) else setting
 

@@ -36,7 +36,7 @@ class Numbered:
         self._constants: dict[Any, Ids] = {}
         self._held: list[float] = []
         self._seen: dict[Step, Ids] = {}
-        self._moves: dict[Step, bool] = {}
+        self._rearranges: dict[Step, bool] = {}
 
     def own(self, step: Step) -> Ids:
         """The ids of a step's numbers."""
@@ -49,22 +49,22 @@ class Numbered:
         source: Step | None = step
         while source is not None and source not in self._seen:
             chain.append(source)
-            source = self.moved(source)
+            source = self.rearranged(source)
         for x in reversed(chain):
-            if self.moved(x) is None or x.op is None:
+            if self.rearranged(x) is None or x.op is None:
                 self._seen[x] = self.own(x)
             else:
                 self._seen[x] = np.asarray(applied(x.op, [self._seen[x.inputs[0]]], x.settings, in_double=True))
         return self._seen[step]
 
-    def moved(self, step: Step) -> Step | None:
+    def rearranged(self, step: Step) -> Step | None:
         """The input of a step that only moves or repeats its entries; None for what does more."""
         op, needed = step.op, step.needs
         if not isinstance(op, Linear) or isinstance(op, Fused) or len(needed) != 1 or step.inputs != tuple(needed):
             return None
-        if step not in self._moves:
-            self._moves[step] = only_moves(op, needed[0].shape, step.settings)
-        return needed[0] if self._moves[step] else None
+        if step not in self._rearranges:
+            self._rearranges[step] = only_rearranges(op, needed[0].shape, step.settings)
+        return needed[0] if self._rearranges[step] else None
 
     def constant(self, key: Any, numbers: Any) -> Ids:
         """The ids of a plain number or array among the inputs; the same key gives the same ids."""
@@ -104,7 +104,7 @@ class Numbered:
         return flat
 
 
-def only_moves(op: Linear, shape: tuple[int, ...], settings: dict[str, Any]) -> bool:
+def only_rearranges(op: Linear, shape: tuple[int, ...], settings: dict[str, Any]) -> bool:
     """Whether each result of a linear operation is one of its inputs.
 
     It is a weighted mean of them where ones give ones; and one of them alone where the mean of the squares is the

@@ -16,11 +16,10 @@ import numpy as np
 from chainrule.core.operation import book
 from chainrule.core.term import Shape, Term, constant
 from chainrule.rewrite.order import degree_of, key_of, sorted_powers
-from chainrule.rewrite.shaped import flattened, is_moved, is_vector_lifted, repeat, same_move
-from chainrule.rewrite.way import (
+from chainrule.rewrite.rewriting import (
     HALF,
     Number,
-    Way,
+    Rewriting,
     as_number,
     exact,
     is_whole,
@@ -30,6 +29,7 @@ from chainrule.rewrite.way import (
     raised,
     shape_of,
 )
+from chainrule.rewrite.shaped import flattened, is_moved, is_vector_lifted, repeat, same_move
 
 ONE = constant(1.0)
 """What a number is a multiple of, in the table of a sum."""
@@ -138,7 +138,7 @@ def factors_of(x: Any, exponent: Number) -> list[tuple[Any, Number]] | None:
     return None
 
 
-def build_product(product: Product, shape: Shape, way: Way) -> Any:
+def build_product(product: Product, shape: Shape, way: Rewriting) -> Any:
     """The term of a product; a plain number where nothing else is left and there are no axes."""
     if way.expand:
         distributed = distribute(product, shape, way)
@@ -217,7 +217,7 @@ def power_of(base: Term, exponent: Number) -> Any:
     return book["sqrt"](base) if exponent == HALF else book["pow"](base, plain(exponent))
 
 
-def lifted_together(arrays: list[tuple[Term, Number]], way: Way) -> list[tuple[Term, Number]]:
+def lifted_together(arrays: list[tuple[Term, Number]], way: Rewriting) -> list[tuple[Term, Number]]:
     """Powers of arrays that were shaped or repeated in the same way are multiplied before that."""
     groups: dict[Any, list[tuple[Term, Number]]] = {}
     for base, exponent in arrays:
@@ -238,7 +238,7 @@ def lifted_together(arrays: list[tuple[Term, Number]], way: Way) -> list[tuple[T
     return out
 
 
-def distribute(product: Product, shape: Shape, way: Way) -> Any:
+def distribute(product: Product, shape: Shape, way: Rewriting) -> Any:
     """The product written out as a sum, where a factor is a sum."""
     sums = [base for base, e in product.powers.items() if name_of(base) in ("add", "sub") and is_whole(e) and e > 0]
     if not sums or not way.may_distribute():
@@ -259,7 +259,9 @@ def distribute(product: Product, shape: Shape, way: Way) -> Any:
     return build_sum(total, shape, way)
 
 
-def table_product(left: dict[Term, Number], right: dict[Term, Number], shape: Shape, way: Way) -> dict[Term, Number]:
+def table_product(
+    left: dict[Term, Number], right: dict[Term, Number], shape: Shape, way: Rewriting
+) -> dict[Term, Number]:
     """Every term of one sum times every term of another."""
     out: dict[Term, Number] = {}
     for x, a in left.items():
@@ -268,7 +270,7 @@ def table_product(left: dict[Term, Number], right: dict[Term, Number], shape: Sh
     return out
 
 
-def add_unit(table: dict[Term, Number], product: Product, number: Number, shape: Shape, way: Way) -> None:
+def add_unit(table: dict[Term, Number], product: Product, number: Number, shape: Shape, way: Rewriting) -> None:
     """Add a multiple of a product to the table of a sum."""
     number = exact(number * product.number)
     own_shape = shape if any(base.shape for base in product.powers) else ()
@@ -278,7 +280,7 @@ def add_unit(table: dict[Term, Number], product: Product, number: Number, shape:
         table[unit] = total
 
 
-def sum_of(x: Any, way: Way) -> dict[Term, Number]:
+def sum_of(x: Any, way: Rewriting) -> dict[Term, Number]:
     """A term taken apart into the terms of a sum, each with its number; `ONE` stands for a number alone."""
     table: dict[Term, Number] = {}
     plainly = way.plainly()
@@ -301,7 +303,7 @@ def sum_of(x: Any, way: Way) -> dict[Term, Number]:
     return table
 
 
-def build_sum(table: Mapping[Term, Number], shape: Shape, way: Way) -> Any:
+def build_sum(table: Mapping[Term, Number], shape: Shape, way: Rewriting) -> Any:
     """The term of a sum: highest powers first, and no sign that a subtraction can spare."""
     entries = {unit: number for unit, number in table.items() if number}
     if way.collect is not None and len(entries) > 1:
@@ -336,14 +338,14 @@ def build_sum(table: Mapping[Term, Number], shape: Shape, way: Way) -> Any:
     return total
 
 
-def scaled(unit: Term, number: Number, way: Way) -> Any:
+def scaled(unit: Term, number: Number, way: Rewriting) -> Any:
     """A multiple of a term."""
     if unit is ONE:
         return plain(number)
     return build_product(Product(number) * product_of(unit), unit.shape, way)
 
 
-def lift_sum(entries: dict[Term, Number], way: Way) -> Any:
+def lift_sum(entries: dict[Term, Number], way: Rewriting) -> Any:
     """Arrays that were all shaped or repeated in the same way are added before that."""
     first = next(iter(entries))
     arrays = [unit for unit in entries if unit.shape]
@@ -360,7 +362,7 @@ def lift_sum(entries: dict[Term, Number], way: Way) -> Any:
     )
 
 
-def scalars_together(entries: dict[Term, Number], way: Way) -> dict[Term, Number]:
+def scalars_together(entries: dict[Term, Number], way: Rewriting) -> dict[Term, Number]:
     """Several scalars in a sum of arrays are added to each other first."""
     scalars = {unit: number for unit, number in entries.items() if not unit.shape}
     if len(scalars) < 2 or len(scalars) == len(entries):
@@ -383,6 +385,6 @@ def alike_together(ordered: list[tuple[Term, Number]], shape: Shape) -> list[tup
         else:
             own_shape = shape if any(unit.shape for unit, _ in group) else ()
             sign = 1 if any(number > 0 for _, number in group) else -1
-            inner = build_sum({unit: exact(sign * number / size) for unit, number in group}, own_shape, Way())
+            inner = build_sum({unit: exact(sign * number / size) for unit, number in group}, own_shape, Rewriting())
             out.append((inner, exact(sign * size)))
     return out

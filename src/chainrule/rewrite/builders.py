@@ -11,7 +11,7 @@ from chainrule.core.operation import Linear, Pointwise, book
 from chainrule.core.term import forward_order
 from chainrule.rewrite.algebra import Product, build_product, product_of
 from chainrule.rewrite.chains import build_chain, inverse_of_chain, is_identity, number_of, opened, transposed_chain
-from chainrule.rewrite.moves import (
+from chainrule.rewrite.rearranging import (
     broadcast,
     is_diagonal,
     reshaped,
@@ -20,7 +20,7 @@ from chainrule.rewrite.moves import (
     transposed,
     with_scalars_in_front,
 )
-from chainrule.rewrite.way import Way, as_number, exact, name_of, shape_of
+from chainrule.rewrite.rewriting import Rewriting, as_number, exact, name_of, shape_of
 
 
 def as_number_or_none(x: Any) -> Any:
@@ -30,19 +30,19 @@ def as_number_or_none(x: Any) -> Any:
     return as_number(x)
 
 
-def changed(raw: Any, built: Any, law: str, way: Way) -> Any:
+def changed(raw: Any, built: Any, law: str, way: Rewriting) -> Any:
     """What was built; the law is noted where it did something."""
     if built is not raw:
         way.note(law)
     return built
 
 
-def build_reshape(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+def build_reshape(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -> Any:
     scalars, x = with_scalars_in_front(inputs[0], way)
     return scaled_by(scalars, reshaped(x, shape), way)
 
 
-def build_transpose(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+def build_transpose(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -> Any:
     x = inputs[0]
     if x.ndim < 2:
         return x
@@ -51,11 +51,11 @@ def build_transpose(inputs: list[Any], settings: Any, shape: Any, way: Way) -> A
     return None
 
 
-def build_broadcast(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+def build_broadcast(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -> Any:
     return broadcast(inputs[0], shape, way)
 
 
-def build_total(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+def build_total(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -> Any:
     x, axis = inputs[0], settings["axis"]
     axes = None if axis is None else tuple([i % x.ndim for i in (axis if isinstance(axis, tuple) else (axis,))])
     if axes is not None and len(axes) == x.ndim:
@@ -64,20 +64,20 @@ def build_total(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
     return reshaped(total(x, axes, way) if trace is None else trace, shape)
 
 
-def build_mean(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+def build_mean(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -> Any:
     number = exact(int(np.prod(shape, dtype=int))) / exact(max(inputs[0].size, 1))
     added = build_total(inputs, settings, shape, way)
     return build_product(Product(exact(number)) * product_of(added), shape, way)
 
 
-def build_sum_to(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+def build_sum_to(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -> Any:
     x = inputs[0]
     lead = x.ndim - len(shape)
     axes = tuple([i for i in range(x.ndim) if i < lead or shape[i - lead] != x.shape[i]])
     return reshaped(total(x, axes if len(axes) < x.ndim else None, way), shape) if axes else x
 
 
-def build_matmul(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+def build_matmul(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -> Any:
     if len(shape) != 2:
         return None
     left, right = opened(inputs[0]), opened(inputs[1])
@@ -85,13 +85,13 @@ def build_matmul(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
     return changed(raw, build_chain(left[0] * right[0], left[1] + right[1], way), "product of matrices", way)
 
 
-def build_outer(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+def build_outer(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -> Any:
     left, right = inputs[0].size, inputs[1].size
     sides = [reshaped(inputs[0], (left, 1)), reshaped(inputs[1], (1, right))]
     return build_matmul(sides, settings, shape, way)
 
 
-def build_solve(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+def build_solve(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -> Any:
     """To solve for every column of the identity is to invert."""
     right = inputs[1]
     if right.number is None or len(shape) != 2 or not is_identity(right.number):
@@ -100,12 +100,12 @@ def build_solve(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
     return book["inv"](inputs[0])
 
 
-def build_inverse(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+def build_inverse(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -> Any:
     """The inverse of a product is taken apart where products are written out: then it may cancel."""
     return inverse_of_chain(inputs[0], way) if way.expand and len(shape) == 2 else None
 
 
-def build_where(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+def build_where(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -> Any:
     known = as_number_or_none(inputs[0])
     if known is None and inputs[1] is not inputs[2]:
         return None
@@ -114,7 +114,7 @@ def build_where(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
     return taken if shape_of(taken) == shape else broadcast(taken, shape, way)
 
 
-def build_chosen(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+def build_chosen(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -> Any:
     """A product, where the first factor is finite at all numbers; of an infinite one, a weight of 0 must leave 0."""
     if not finite_everywhere(inputs[0]):
         return None
@@ -134,11 +134,11 @@ def finite_everywhere(x: Any) -> bool:
     return True
 
 
-def build_identity(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+def build_identity(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -> Any:
     return inputs[0]
 
 
-def build_index(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
+def build_index(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -> Any:
     """The diagonal of a diagonal matrix, or of a transpose."""
     x = inputs[0]
     if not is_diagonal(book["index"](x, **settings)):
@@ -151,7 +151,7 @@ def build_index(inputs: list[Any], settings: Any, shape: Any, way: Way) -> Any:
     return None
 
 
-def build_trace(x: Any, way: Way) -> Any:
+def build_trace(x: Any, way: Rewriting) -> Any:
     """The trace of a chain that is one entry wide somewhere: a number, once it is turned to begin there."""
     scalars, x = with_scalars_in_front(x, way)
     if name_of(x) != "index" or not is_diagonal(x):
@@ -165,7 +165,7 @@ def build_trace(x: Any, way: Way) -> Any:
     return build_product(scalars * inside * product_of(number), (), way)
 
 
-BUILDERS: dict[str, Callable[[list[Any], Any, Any, Way], Any]] = {
+BUILDERS: dict[str, Callable[[list[Any], Any, Any, Rewriting], Any]] = {
     "reshape": build_reshape,
     "expand_dims": build_reshape,
     "squeeze": build_reshape,

@@ -14,10 +14,10 @@ import numpy as np
 from chainrule.core.operation import book, compositions
 from chainrule.core.term import Term, constant
 from chainrule.rewrite.algebra import ONE, Product, build_product, build_sum, product_of, sum_of
-from chainrule.rewrite.moves import is_diagonal, reshaped, same_when_transposed, total, transposed
 from chainrule.rewrite.order import key_of
+from chainrule.rewrite.rearranging import is_diagonal, reshaped, same_when_transposed, total, transposed
+from chainrule.rewrite.rewriting import Rewriting, exact, name_of, shape_of
 from chainrule.rewrite.shaped import flattened, is_vector_lifted, repeat
-from chainrule.rewrite.way import Way, exact, name_of, shape_of
 
 LONGEST = 16
 """Longer chains stay as they were bracketed."""
@@ -29,7 +29,7 @@ def opened(x: Any) -> tuple[Product, list[Term]]:
     arrays = product.arrays()
     scalars = product.scalars()
     if len(arrays.powers) != 1 or next(iter(arrays.powers.values())) != 1:
-        return scalars, [build_product(arrays, x.shape, Way())]
+        return scalars, [build_product(arrays, x.shape, Rewriting())]
     base = next(iter(arrays.powers))
     name = name_of(base)
     if name == "matmul":
@@ -50,7 +50,7 @@ def opened(x: Any) -> tuple[Product, list[Term]]:
 
 def opened_vector(x: Any) -> tuple[Product, list[Term]]:
     """The scalars of a vector, and its factors as a column."""
-    scalars, inner = product_of(x).scalars(), build_product(product_of(x).arrays(), shape_of(x), Way())
+    scalars, inner = product_of(x).scalars(), build_product(product_of(x).arrays(), shape_of(x), Rewriting())
     if name_of(inner) == "reshape" and inner.inputs[0].ndim == 2 and is_line(inner.inputs[0]):
         column = inner.inputs[0]
         inside, factors = opened(column) if column.shape[1] == 1 else turned(opened(column))
@@ -74,7 +74,7 @@ def turned(chain: tuple[Product, list[Term]]) -> tuple[Product, list[Term]]:
     return chain[0], [transposed(factor) for factor in reversed(chain[1])]
 
 
-def build_chain(scalars: Product, factors: list[Term], way: Way) -> Any:
+def build_chain(scalars: Product, factors: list[Term], way: Rewriting) -> Any:
     """The term of a chain, a matrix."""
     rows, columns = factors[0].shape[0], factors[-1].shape[1]
     if way.expand:
@@ -105,7 +105,7 @@ def build_chain(scalars: Product, factors: list[Term], way: Way) -> Any:
     return build_product(scalars * product_of(core), (rows, columns), way)
 
 
-def number_of(factors: list[Term], way: Way) -> Any:
+def number_of(factors: list[Term], way: Rewriting) -> Any:
     """A row times matrices times a column: a dot product, written from the side with fewer transposes."""
     if len(factors) == 1:
         return reshaped(factors[0], ())
@@ -145,7 +145,7 @@ def entry_picked_by(unit: Any, x: Any) -> Any:
     return None
 
 
-def vector_of(factors: list[Term], way: Way) -> Any:
+def vector_of(factors: list[Term], way: Rewriting) -> Any:
     """Matrices times a column, as a vector; a diagonal matrix in front of it multiplies entry by entry."""
     while len(factors) > 1 and name_of(factors[-2]) == "scatter" and is_diagonal(factors[-2]):
         way.note("diagonal")
@@ -193,7 +193,7 @@ def cheapest_splits(widths: list[int], late: bool = True) -> dict[tuple[int, int
     return splits
 
 
-def shortened(factors: list[Term], way: Way) -> list[Term]:
+def shortened(factors: list[Term], way: Rewriting) -> list[Term]:
     """A chain without what cancels: identities, and a matrix beside its inverse."""
     kept: list[Term] = []
     for factor in factors:
@@ -219,7 +219,7 @@ def are_inverse(x: Term, y: Term) -> bool:
     return (name_of(x) == "inv" and x.inputs[0] is y) or (name_of(y) == "inv" and y.inputs[0] is x)
 
 
-def distributed(scalars: Product, factors: list[Term], way: Way) -> Any:
+def distributed(scalars: Product, factors: list[Term], way: Rewriting) -> Any:
     """A chain with a sum among its factors, as the sum of chains."""
     for k, factor in enumerate(factors):
         column = name_of(factor) == "reshape"
@@ -242,7 +242,7 @@ def distributed(scalars: Product, factors: list[Term], way: Way) -> Any:
     return None
 
 
-def is_symmetric(x: Term, way: Way) -> bool:
+def is_symmetric(x: Term, way: Rewriting) -> bool:
     """Whether a sum such as A + Aᵀ or a chain such as XᵀX is its own transpose."""
     if name_of(x) in ("add", "sub"):
         return same_when_transposed(x, way)
@@ -250,7 +250,7 @@ def is_symmetric(x: Term, way: Way) -> bool:
     return len(factors) > 1 and turned((Product(), factors))[1] == factors
 
 
-def inverse_of_chain(x: Term, way: Way) -> Any:
+def inverse_of_chain(x: Term, way: Rewriting) -> Any:
     """The inverse of a product of square matrices, as the product of the inverses; None for anything else."""
     scalars, factors = opened(x)
     if len(factors) < 2 or any(factor.shape[0] != factor.shape[1] for factor in factors):
@@ -266,7 +266,7 @@ def inverse_of_chain(x: Term, way: Way) -> Any:
     return build_chain(inverse, turned_round, way)
 
 
-def transposed_chain(x: Term, way: Way) -> Any:
+def transposed_chain(x: Term, way: Rewriting) -> Any:
     """The transpose of a matrix, pushed to its factors."""
     scalars, factors = opened(x)
     if len(factors) > 1:

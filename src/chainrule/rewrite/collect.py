@@ -7,8 +7,8 @@ from typing import Any
 from chainrule.core.term import Shape, Term
 from chainrule.rewrite.algebra import ONE, Product, add_unit, build_sum, product_of, sum_of
 from chainrule.rewrite.chains import build_chain, opened, opened_vector
-from chainrule.rewrite.moves import reshaped
-from chainrule.rewrite.way import Number, Way, exact, name_of
+from chainrule.rewrite.rearranging import reshaped
+from chainrule.rewrite.rewriting import Number, Rewriting, exact, name_of
 
 MOST_TERMS = 32
 """Longer sums are not searched."""
@@ -16,7 +16,7 @@ MOST_TERMS = 32
 Part = tuple[Product, list[Term]]
 
 
-def collect(entries: dict[Term, Number], shape: Shape, way: Way) -> dict[Term, Number]:
+def collect(entries: dict[Term, Number], shape: Shape, way: Rewriting) -> dict[Term, Number]:
     """The terms of a sum after every common factor was taken out that spares an operation, the best first."""
     if way.fractions and 1 < len(entries) <= MOST_TERMS:
         entries = over_one_denominator(entries, shape, way)
@@ -31,7 +31,7 @@ def collect(entries: dict[Term, Number], shape: Shape, way: Way) -> dict[Term, N
     return entries
 
 
-def over_one_denominator(entries: dict[Term, Number], shape: Shape, way: Way) -> dict[Term, Number]:
+def over_one_denominator(entries: dict[Term, Number], shape: Shape, way: Rewriting) -> dict[Term, Number]:
     """The terms of a sum brought over the highest power of a denominator that one of them has."""
     for unit in entries:
         for base, exponent in product_of(unit).powers.items():
@@ -103,7 +103,7 @@ def is_dot(x: Term) -> bool:
     return name_of(x) == "reshape" and name_of(x.inputs[0]) == "matmul"
 
 
-def flat(entries: dict[Term, Number], way: Way) -> dict[Term, Number]:
+def flat(entries: dict[Term, Number], way: Rewriting) -> dict[Term, Number]:
     """The terms of a sum in which a term is a sum itself."""
     out: dict[Term, Number] = {}
     for unit, number in entries.items():
@@ -114,7 +114,7 @@ def flat(entries: dict[Term, Number], way: Way) -> dict[Term, Number]:
 
 
 def taken_out(
-    entries: dict[Term, Number], key: tuple[str, Any], sharing: list[Term], shape: Shape, way: Way
+    entries: dict[Term, Number], key: tuple[str, Any], sharing: list[Term], shape: Shape, way: Rewriting
 ) -> dict[Term, Number]:
     """The terms of a sum with one factor taken out of those that share it."""
     rest = {unit: number for unit, number in entries.items() if unit not in sharing}

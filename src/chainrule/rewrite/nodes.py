@@ -12,11 +12,11 @@ from chainrule.core.state import Quiet
 from chainrule.core.term import Term, constant
 from chainrule.rewrite.algebra import Product, build_product, build_sum, product_of, sum_of
 from chainrule.rewrite.builders import BUILDERS, as_number_or_none, changed
-from chainrule.rewrite.known import shares, with_known_functions
-from chainrule.rewrite.moves import MOST_ENTRIES, broadcast, reshaped, scaled_by, with_scalars_in_front
+from chainrule.rewrite.exponentials import shares, with_known_functions
 from chainrule.rewrite.patterns import replaced
+from chainrule.rewrite.rearranging import MOST_ENTRIES, broadcast, reshaped, scaled_by, with_scalars_in_front
+from chainrule.rewrite.rewriting import Rewriting, as_number, as_term, name_of, plain, shape_of
 from chainrule.rewrite.shaped import repeat, same_move
-from chainrule.rewrite.way import Way, as_number, as_term, name_of, plain, shape_of
 
 SUMS = frozenset({"add", "sub"})
 PRODUCTS = frozenset({"mul", "div", "neg", "square", "sqrt", "reciprocal"})
@@ -34,7 +34,7 @@ def fitting(inputs: list[Any], term: Term) -> list[Any]:
     return [as_shaped(x, shape_of(y)) for x, y in zip(inputs, term.inputs, strict=True)]
 
 
-def built_from(term: Term, inputs: list[Any], way: Way) -> Any:
+def built_from(term: Term, inputs: list[Any], way: Rewriting) -> Any:
     """A node in normal form, from inputs in normal form."""
     op, settings, shape = term.op, term.settings, term.shape
     assert op is not None
@@ -74,14 +74,14 @@ def built_from(term: Term, inputs: list[Any], way: Way) -> Any:
     return law[0]
 
 
-def moved_like(example: Any, inner: Any, way: Way) -> Any:
+def moved_like(example: Any, inner: Any, way: Rewriting) -> Any:
     """A term shaped or repeated as another was."""
     if name_of(example) == "reshape":
         return reshaped(inner, example.shape)
     return broadcast(inner, example.shape, way)
 
 
-def built_product(raw: Any, shape: tuple[int, ...], way: Way) -> Any:
+def built_product(raw: Any, shape: tuple[int, ...], way: Rewriting) -> Any:
     """A product in normal form; a multiple of a sum is a sum."""
     product = with_known_functions(product_of(raw), way)
     if len(product.powers) == 1:
@@ -115,7 +115,7 @@ def worked_out(term: Term, inputs: Sequence[Any]) -> Any:
     return constant(result) if number is None else repeat(plain(number), term.shape)
 
 
-def pulled_out(term: Term, inputs: list[Any], way: Way) -> Any:
+def pulled_out(term: Term, inputs: list[Any], way: Rewriting) -> Any:
     """A linear operation with the scalars of its inputs in front of it."""
     if name_of(term) == "scatter" and not shape_of(inputs[0]):
         return term.op(*inputs, **term.settings)  # type: ignore[misc]

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from chainrule.core.term import Term
-from chainrule.rewrite.way import Number, Way, name_of, own_power
+from chainrule.rewrite.rewriting import Number, Rewriting, name_of, own_power
 
 WIDEST = 64
 """Terms with more parts at one depth are not opened to find their place."""
 
 
-def degree_of(x: Any, way: Way) -> float:
+def degree_of(x: Any, way: Rewriting) -> float:
     """How high a power a term is in its symbols; it orders the terms of a sum."""
     if not isinstance(x, Term) or x.number is not None:
         return 0.0
@@ -34,7 +34,7 @@ def degree_of(x: Any, way: Way) -> float:
     return way.degrees[x]
 
 
-def key_of(x: Any, way: Way) -> str:
+def key_of(x: Any, way: Rewriting) -> str:
     """A short text that orders terms of one degree; it does not open what lies deep."""
     if not isinstance(x, Term):
         return repr(x)
@@ -47,7 +47,7 @@ def key_of(x: Any, way: Way) -> str:
     return way.keys[x]
 
 
-def depth_is_small(x: Any, way: Way, limit: int = 12) -> bool:
+def depth_is_small(x: Any, way: Rewriting, limit: int = 12) -> bool:
     """Whether a term is at most so many operations deep."""
     if not isinstance(x, Term):
         return True
@@ -61,7 +61,7 @@ def depth_is_small(x: Any, way: Way, limit: int = 12) -> bool:
     return way.shallow[x]
 
 
-def sorted_powers(powers: Mapping[Term, Number], way: Way) -> list[tuple[Term, Number]]:
+def sorted_powers(powers: Mapping[Term, Number], way: Rewriting) -> list[tuple[Term, Number]]:
     """Factors in the order they are written: symbols, then functions, then sums."""
     if len(powers) < 2:
         return list(powers.items())

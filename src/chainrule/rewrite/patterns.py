@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from chainrule.core.operation import Pointwise
 from chainrule.core.term import Term, frozen, replay, symbol
-from chainrule.rewrite.way import as_number, name_of, plain, shape_of
+from chainrule.rewrite.rewriting import as_number, name_of, plain, shape_of
 from chainrule.rules.linear import transpose
 from chainrule.rules.matrix import det, inv, logabsdet
 from chainrule.rules.pointwise import abs as size_of

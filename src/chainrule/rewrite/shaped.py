@@ -9,7 +9,7 @@ from typing import Any
 
 from chainrule.core.operation import book
 from chainrule.core.term import Shape, Term, constant
-from chainrule.rewrite.way import name_of
+from chainrule.rewrite.rewriting import name_of
 
 MOVED = ("reshape", "broadcast_to")
 """Operations that move a product's factors each by itself."""

@@ -14,8 +14,8 @@ from chainrule.core.term import Term, forward_order
 from chainrule.rewrite.collect import collect
 from chainrule.rewrite.cost import Operations, operations
 from chainrule.rewrite.nodes import SUMS, as_shaped, built_from, fitting
+from chainrule.rewrite.rewriting import LAWS, Rewriting, as_number, exact, name_of, plain
 from chainrule.rewrite.shaped import repeat
-from chainrule.rewrite.way import LAWS, Way, as_number, exact, name_of, plain
 
 MOST_PASSES = 8
 HUGE = 2_000
@@ -68,22 +68,26 @@ def forms(term: Any) -> list[Form]:
         return [Form(term, Operations(0, 0), ())]
     found: dict[Any, Form] = {}
     nodes = len(forward_order([term]))
-    ways = [Way()]
+    ways = [Rewriting()]
     if nodes <= HUGE:
-        ways.append(Way(collect=collect))
+        ways.append(Rewriting(collect=collect))
     if nodes <= LARGE:
-        ways += [Way(expand=True), Way(expand=True, collect=collect), Way(collect=collect, fractions=True)]
-        ways.append(Way(expand=True, collect=collect, fractions=True))
+        ways += [
+            Rewriting(expand=True),
+            Rewriting(expand=True, collect=collect),
+            Rewriting(collect=collect, fractions=True),
+        ]
+        ways.append(Rewriting(expand=True, collect=collect, fractions=True))
     for way in ways:
         settled = normal(term, way)
         if way.expand or way.fractions:
-            settled = normal(settled, Way(collect=way.collect))
+            settled = normal(settled, Rewriting(collect=way.collect))
         if settled not in found:
             found[settled] = Form(settled, operations(settled), tuple(LAWS.get(law, law) for law in way.used))
     return list(found.values())
 
 
-def normal(term: Term, way: Way) -> Any:
+def normal(term: Term, way: Rewriting) -> Any:
     """The normal form of a term, of the same shape."""
     for _ in range(MOST_PASSES):
         before, term = term, as_shaped(one_pass(term, way), term.shape)
@@ -92,7 +96,7 @@ def normal(term: Term, way: Way) -> Any:
     return term
 
 
-def one_pass(output: Term, way: Way) -> Any:
+def one_pass(output: Term, way: Rewriting) -> Any:
     """Every node built anew, in normal form, from the symbols up."""
     order = forward_order([output])
     later = deferred(order)

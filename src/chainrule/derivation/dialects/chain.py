@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from chainrule.derivation.entries.asked import each_asked
-from chainrule.derivation.entries.links import Cancellation, Chain, Link, chain_of
 from chainrule.derivation.equations import Show, in_a_row, proved
 from chainrule.derivation.notation import derivative
-from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note, Paragraph, Table
-from chainrule.derivation.request import Request, Told
+from chainrule.derivation.request import Explanation, Request
+from chainrule.derivation.scalars.links import Cancellation, Chain, Link, chain_of
+from chainrule.derivation.scalars.targets import each_target
+from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Number, Tree, plain
 from chainrule.maths.tree import equation
@@ -24,25 +24,25 @@ LISTED = 3
 """So many ways of a sum are written out in symbols."""
 
 
-def applies(opened: Opened, request: Request) -> Words:
+def applies(opened: Tape, request: Request) -> Words:
     """The chain rule holds for every computation."""
     return opened.why_no_factors()
 
 
-def tell(opened: Opened, request: Request) -> Told:
+def tell(opened: Tape, request: Request) -> Explanation:
     """One product for each entry that was asked for."""
     story: list[Block] = []
     counts = {"links": 0, "entries": 0}
     meanings: dict[Tree, Meaning] = {}
     environment: dict[Tree, Any] = {}
-    for entries in each_asked(opened, request, story):
+    for entries in each_target(opened, request, story):
         chain = chain_of(entries, top=request.top)
         counts["links"] += len(chain.links)
         counts["entries"] += len(entries)
         story += chain_story(chain, request.digits)
         meanings.update({letter: Meaning(letter, words) for letter, words in chain.meanings})
         environment.update(chain.environment)
-    return Told(tuple(story), tuple(meanings.values()), counts, environment)
+    return Explanation(tuple(story), tuple(meanings.values()), counts, environment)
 
 
 def chain_story(chain: Chain, digits: int) -> list[Block]:

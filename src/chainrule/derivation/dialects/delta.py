@@ -24,10 +24,10 @@ from chainrule.derivation.network.numbers import NetNumbers
 from chainrule.derivation.network.paper import checked, fits, largest
 from chainrule.derivation.network.spelling import Spelling
 from chainrule.derivation.notation import Symbols
-from chainrule.derivation.opened.handed import slope_in_symbols
-from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph
-from chainrule.derivation.request import Request, Told
+from chainrule.derivation.request import Explanation, Request
+from chainrule.derivation.tape.contributions import slope_in_symbols
+from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Applied, Derivative, Tree, Unknown
 from chainrule.maths.tree import equation, has_letters, value
@@ -37,7 +37,7 @@ MOST_NODES = 100_000
 """A net of single numbers this large is better told with matrices."""
 
 
-def applies(opened: Opened, request: Request) -> str:
+def applies(opened: Tape, request: Request) -> str:
     """Empty for a feed-forward net of weighted sums and activations; else which node does not fit."""
     if len(opened.order) > MOST_NODES:
         return f"the delta dialect is for up to {MOST_NODES:,} nodes, and here are {len(opened.order):,}"
@@ -48,13 +48,13 @@ def applies(opened: Opened, request: Request) -> str:
     return ""
 
 
-def tell(opened: Opened, request: Request) -> Told:
+def tell(opened: Tape, request: Request) -> Explanation:
     """The whole story; every equation in it is proved on the numbers."""
     assert not isinstance(opened.net, NotANet)
     with Quiet():
         story = Story(NetNumbers(opened, opened.net), request)
         blocks = tuple(story_of(story))
-        return Told(blocks, story.symbols.meanings(story.net.shapes()), story.counts(), story.letters)
+        return Explanation(blocks, story.symbols.meanings(story.net.shapes()), story.counts(), story.letters)
 
 
 def story_of(story: Story) -> list[Block]:

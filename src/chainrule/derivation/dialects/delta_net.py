@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from chainrule.derivation.dialects.delta_story import Story
 from chainrule.derivation.network.equations import ACTIVATION, WEIGHTED_INPUT, WITHOUT_BIAS
-from chainrule.derivation.opened.conventions import COSTS, cost_of
 from chainrule.derivation.record import Block, Equation, Heading, Paragraph, Table
+from chainrule.derivation.tape.conventions import COSTS, cost_of
 from chainrule.derivation.words import Words, listed, said
 from chainrule.maths import Symbol, Tree
 from chainrule.maths.tree import equation, made

@@ -18,43 +18,43 @@ from chainrule.rules.composed import softmax
 from chainrule.rules.linear import index, mean
 from chainrule.rules.pointwise import log
 
-SHARES = Symbol("p")
+PROBABILITIES = Symbol("p")
 
 
 def fused_softmax(story: Story) -> list[Block]:
-    """The fused cost opened: the sum over the shares, and what is left of it; nothing for any other cost."""
+    """The fused cost opened: the sum over the probabilities, and what is left of it; nothing for any other cost."""
     layer, known, s, last = story.net[story.last], story.letters, story.symbols, story.last
     cost = story.net.opened.output
     if cost.op.name != "cross_entropy" or story.layer(last).activation is not None or not story.layer(last).in_rows:
         return []
     target = np.asarray(cost.settings["target"])
     logits = Tensor(layer.z.T, requires_grad=True)
-    shares = softmax(logits)
-    opened = -mean(index(log(shares), key=(np.arange(len(target)), target)))
+    probabilities = softmax(logits)
+    opened = -mean(index(log(probabilities), key=(np.arange(len(target)), target)))
     j, i = largest(layer.by_z)
     place, one = story.example(i), np.zeros(logits.shape)
     one[i, j] = 1.0
     z = s.z(last, j + 1, *place)
-    known[SHARES], known[s.target] = shares.data.T, np.eye(layer.z.shape[0])[target].T
-    by_share = graph.gradients_of([opened], [np.ones(())], [shares], record=False)[0]
-    moves = tangents_of([logits], [one], [shares], record=False)[0]
-    for k, (first, second) in enumerate(zip(np.asarray(by_share)[i], np.asarray(moves)[i], strict=True), 1):
-        share = replace(SHARES, at=(k, *place))
-        known[Derivative(s.cost, share)], known[Derivative(share, z)] = first, second
+    known[PROBABILITIES], known[s.target] = probabilities.data.T, np.eye(layer.z.shape[0])[target].T
+    by_probability = graph.gradients_of([opened], [np.ones(())], [probabilities], record=False)[0]
+    moves = tangents_of([logits], [one], [probabilities], record=False)[0]
+    for k, (first, second) in enumerate(zip(np.asarray(by_probability)[i], np.asarray(moves)[i], strict=True), 1):
+        probability = replace(PROBABILITIES, at=(k, *place))
+        known[Derivative(s.cost, probability)], known[Derivative(probability, z)] = first, second
     words = said(
         "The cost holds a softmax of its own: it turns ",
         s.z(last),
-        " into shares ",
-        SHARES,
-        " that add up to 1. Opened, the chain rule goes through the shares, whose Jacobian is not diagonal; the sum "
-        "leaves the share minus the right answer, ",
+        " into probabilities ",
+        PROBABILITIES,
+        " that add up to 1. Opened, the chain rule goes through the probabilities, whose Jacobian is not diagonal; the "
+        "sum leaves the probability minus the right answer, ",
         "divided by the number of examples."
         if story.examples > 1
         else "and nothing of a derivative that could vanish.",
     )
-    each, own = replace(SHARES, at=("k", *place)), (j + 1, *place)
+    each, own = replace(PROBABILITIES, at=("k", *place)), (j + 1, *place)
     through = Sigma(Derivative(s.cost, each) * Derivative(each, z), "k", layer.z.shape[0])
-    left = replace(SHARES, at=own) - replace(s.target, at=own)
+    left = replace(PROBABILITIES, at=own) - replace(s.target, at=own)
     sides = [through, left if story.examples == 1 else left / story.examples]
     lines = tuple([story.entries.equation([s.error(last, *own), side], known) for side in sides])
     return [Paragraph(words), Steps(lines, f"softmax and cross-entropy{story.of_example(i)}")]

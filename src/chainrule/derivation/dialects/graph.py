@@ -16,12 +16,12 @@ import numpy as np
 from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.tensor import Tensor
-from chainrule.derivation.entries.entries import entry_symbol
 from chainrule.derivation.equations import Show, cell, comes_out, given, proved
 from chainrule.derivation.notation import derivative
-from chainrule.derivation.opened.opened import Arrival, Opened, in_float64
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Steps, Table
-from chainrule.derivation.request import Request, Told
+from chainrule.derivation.request import Explanation, Request
+from chainrule.derivation.scalars.graph import entry_symbol
+from chainrule.derivation.tape.tape import Arrival, Tape, in_float64
 from chainrule.derivation.words import Words, listed, said
 from chainrule.maths import Derivative, Number, Tree
 from chainrule.maths.tree import equation, made
@@ -37,25 +37,25 @@ WIDEST = 6
 Node = Any
 
 
-def applies(opened: Opened, request: Request) -> Words:
+def applies(opened: Tape, request: Request) -> Words:
     """Every graph can be told node by node."""
     return ""
 
 
-def tell(opened: Opened, request: Request) -> Told:
+def tell(opened: Tape, request: Request) -> Explanation:
     """The forward, the backward with its accumulations, the log, and the gradients of the leaves."""
     teller = Teller(opened, request)
     long = len(opened.path) > MOST_NODES
     story = teller.summary() if long else [*teller.forward(), *teller.backward(), *teller.log()]
     shared = sum(1 for users in teller.uses.values() if len(users) > 1)
     told = (*story, *teller.leaves())
-    return Told(told, counts={"nodes used several times": shared}, environment=teller.environment)
+    return Explanation(told, counts={"nodes used several times": shared}, environment=teller.environment)
 
 
 class Teller:
     """Writes the blocks of one story."""
 
-    def __init__(self, opened: Opened, request: Request) -> None:
+    def __init__(self, opened: Tape, request: Request) -> None:
         self.opened = opened
         self.digits = request.digits
         self.top = request.top

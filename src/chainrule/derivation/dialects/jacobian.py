@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.core.state import Quiet
-from chainrule.derivation.entries.entries import placed
 from chainrule.derivation.equations import Show, given, in_a_row, proved
+from chainrule.derivation.matrix.between import handed_down, is_same_entries, met_by_all, number_of_ways, on_the_way
 from chainrule.derivation.matrix.jacobians import MOST_ENTRIES, Factor, Node, factor_of, finite, flipped, structure_of
-from chainrule.derivation.matrix.spine import handed_down, is_same_entries, met_by_all, number_of_ways, on_the_way
 from chainrule.derivation.network.letters import names_through
 from chainrule.derivation.network.paper import checked, fits
 from chainrule.derivation.notation import derivative
-from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note, Paragraph, Steps, Table
-from chainrule.derivation.request import Request, Told
+from chainrule.derivation.request import Explanation, Request
+from chainrule.derivation.scalars.graph import placed
+from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Applied, Derivative, Symbol, Tree
 from chainrule.maths.tree import applied, parts
@@ -87,7 +87,7 @@ class Stretch(NamedTuple):
         return structure_of(self.matrix) if self.matrix is not None else "a sum of products"
 
 
-def applies(opened: Opened, request: Request) -> Words:
+def applies(opened: Tape, request: Request) -> Words:
     """Empty where the gradient in one node is asked for."""
     if request.wrt is None:
         return "a product of Jacobians leads to one node: say which with wrt="
@@ -98,26 +98,26 @@ def applies(opened: Opened, request: Request) -> Words:
     return opened.why_no_factors()
 
 
-def tell(opened: Opened, request: Request) -> Told:
+def tell(opened: Tape, request: Request) -> Explanation:
     """The whole story; every product in it is proved on the numbers."""
     with Quiet():
         story = Story(opened, request)
         largest = max(stretch.rows * stretch.columns for stretch in story.stretches)
         counts = {"factors": len(story.stretches), "entries of the largest Jacobian": largest}
         blocks = tuple(story.blocks())
-        return Told(blocks, story.meanings(), counts, story.environment)
+        return Explanation(blocks, story.meanings(), counts, story.environment)
 
 
 class Story:
     """The blocks of the explanation of one gradient."""
 
-    def __init__(self, opened: Opened, request: Request) -> None:
+    def __init__(self, opened: Tape, request: Request) -> None:
         self.opened = opened
         self.request = request
         self.names = names_through(opened)
         self.path = on_the_way(opened, request.wrt)
-        spine = met_by_all(opened, self.path)
-        self.spine = [spine[0], *[node for node in spine[1:-1] if not is_same_entries(node)], spine[-1]]
+        stops = met_by_all(opened, self.path)
+        self.stops = [stops[0], *[node for node in stops[1:-1] if not is_same_entries(node)], stops[-1]]
         self.place = {node: k for k, node in enumerate(self.path)}
         self.stretches = self.all_stretches()
         self.flipped = request.layout == "denominator"
@@ -182,7 +182,7 @@ class Story:
 
     def all_stretches(self) -> list[Stretch]:
         """The factors of the product, from the output down."""
-        pairs = list(zip(self.spine, self.spine[1:], strict=False))
+        pairs = list(zip(self.stops, self.stops[1:], strict=False))
         if len(pairs) <= MOST_FACTORS:
             return [self.stretch(upper, lower) for upper, lower in pairs]
         half = MOST_FACTORS // 2

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.derivation.entries.asked import each_asked
-from chainrule.derivation.entries.entries import Edge, Entries, Node
-from chainrule.derivation.entries.links import Maker, finite
-from chainrule.derivation.entries.slopes import Slopes
-from chainrule.derivation.entries.ways import Nudge, count_of_ways, largest_ways, nudged
 from chainrule.derivation.equations import cell, in_a_row, proved
 from chainrule.derivation.notation import derivative
-from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note, Paragraph, Table
-from chainrule.derivation.request import Request, Told
+from chainrule.derivation.request import Explanation, Request
+from chainrule.derivation.scalars.graph import Edge, Node, ScalarGraph
+from chainrule.derivation.scalars.links import Maker, finite
+from chainrule.derivation.scalars.paths import Nudge, count_of_paths, largest_paths, nudged
+from chainrule.derivation.scalars.slopes import Slopes
+from chainrule.derivation.scalars.targets import each_target
+from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, listed, said
 from chainrule.maths import Change, Tree
 
@@ -34,19 +34,19 @@ ROUNDING = 1e-12
 """A remainder this small beside the output may be rounding alone."""
 
 
-def applies(opened: Opened, request: Request) -> Words:
+def applies(opened: Tape, request: Request) -> Words:
     """Every computation is a sum over ways."""
     return opened.why_no_factors()
 
 
-def tell(opened: Opened, request: Request) -> Told:
+def tell(opened: Tape, request: Request) -> Explanation:
     """The nudges, the number of ways, and the largest of them, for each entry that was asked for."""
     story: list[Block] = []
     counts: dict[str, int] = {}
     meanings: dict[Tree, Words] = {}
     environment: dict[Tree, Any] = {}
-    for entries in each_asked(opened, request, story):
-        ways = count_of_ways(entries)
+    for entries in each_target(opened, request, story):
+        ways = count_of_paths(entries)
         counts["entries"] = counts.get("entries", 0) + len(entries)
         if isinstance(ways, int):
             counts["ways"] = counts.get("ways", 0) + ways
@@ -55,7 +55,7 @@ def tell(opened: Opened, request: Request) -> Told:
         story += ways_story(maker, ways, request)
         meanings.update(maker.meanings)
         environment.update(maker.environment)
-    return Told(
+    return Explanation(
         tuple(story), tuple([Meaning(letter, words) for letter, words in meanings.items()]), counts, environment
     )
 
@@ -87,7 +87,7 @@ def nudge_story(maker: Maker, request: Request) -> list[Block]:
     ]
 
 
-def nudge_row(nudge: Nudge, entries: Entries, digits: int) -> tuple[Words | Equation, ...]:
+def nudge_row(nudge: Nudge, entries: ScalarGraph, digits: int) -> tuple[Words | Equation, ...]:
     """One nudge: the change of the output, its ratio to the nudge, the linear part, the remainder."""
     before = float(entries.opened.numbers[entries.opened.output])
     remainder: Words | Equation = "none but rounding"
@@ -174,7 +174,7 @@ def ways_story(maker: Maker, ways: int | float, request: Request) -> list[Block]
     number = f"{ways:,}" if isinstance(ways, int) else f"about 10^{round(ways)}"
     lead = "One way leads" if ways == 1 else f"{number[0].upper()}{number[1:]} ways lead"
     maker.environment[derivative(above, below)] = gradient
-    shown = largest_ways(entries, request.top)
+    shown = largest_paths(entries, request.top)
     values = [carried(entries, way) for way in shown]
     rows = tuple(
         [
@@ -218,7 +218,7 @@ def way_words(maker: Maker, way: Sequence[Edge]) -> Words:
     return listed(named, " → ")
 
 
-def carried(entries: Entries, way: Sequence[Edge]) -> float:
+def carried(entries: ScalarGraph, way: Sequence[Edge]) -> float:
     """The product of the slopes along a way, from the output back."""
     product = 1.0
     for edge in reversed(way):

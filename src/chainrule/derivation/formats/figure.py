@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainrule.derivation.record import Arrow as Told
+from chainrule.derivation.record import Arrow as Recorded
 from chainrule.derivation.record import Derivation, Large, Node, Numbers
 from chainrule.errors import MissingExtra
 from chainrule.maths import unicode
@@ -41,7 +41,7 @@ def box_of(node: Node, output: int) -> Box:
     return Box(f"{name} = {formula}" if formula else name, look, told(node.value), grad)
 
 
-def arrow_of(arrow: Told, at: dict[int, int], target: int) -> Arrow | None:
+def arrow_of(arrow: Recorded, at: dict[int, int], target: int) -> Arrow | None:
     """One input of a node; None where that is not listed."""
     if arrow.source not in at:
         return None

@@ -16,8 +16,8 @@ from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.derivation.network.entrywise import entrywise
-from chainrule.derivation.opened.handed import slope_in_symbols
-from chainrule.derivation.opened.opened import Opened, constant, without_casts
+from chainrule.derivation.tape.contributions import slope_in_symbols
+from chainrule.derivation.tape.tape import Tape, constant, without_casts
 from chainrule.maths import Applied, Number, Tree
 from chainrule.maths.tree import applied, exact
 
@@ -48,7 +48,7 @@ class Factor(NamedTuple):
     """How many numbers the rule keeps in its place."""
 
 
-def factor_of(opened: Opened, node: Any, slot: int, names: Mapping[Any, Tree]) -> Factor:
+def factor_of(opened: Tape, node: Any, slot: int, names: Mapping[Any, Tree]) -> Factor:
     """The Jacobian of an operation in one of its inputs. O(outputs × one backward step) where it is built."""
     lower = dict(node.edges)[slot]
     rows, columns = int(np.size(node.data)), int(np.size(lower.data))
@@ -66,21 +66,21 @@ def finite(matrix: Array) -> Array | None:
     return matrix if matrix.size == 1 or np.all(np.isfinite(matrix)) else None
 
 
-def stored(opened: Opened, node: Any, slot: int) -> int:
+def stored(opened: Tape, node: Any, slot: int) -> int:
     """How many numbers the rule's backward step reads."""
     inputs = opened.inputs(node)
     of_output, places = node.op.reads(slot, len(inputs))
     return int(np.size(node.data)) * of_output + sum(int(np.size(inputs[i])) for i in places)
 
 
-def built(opened: Opened, node: Any, slot: int) -> Array:
+def built(opened: Tape, node: Any, slot: int) -> Array:
     """The whole Jacobian, row by row."""
     if isinstance(node, Value):
         return np.array([[float(opened.slope(node, slot))]])
     return np.array([row_of(opened, node, slot, i) for i in range(node.size)]).reshape(node.size, -1)
 
 
-def row_of(opened: Opened, node: Any, slot: int, i: int, inputs: Sequence[Any] | None = None, out: Any = None) -> Array:
+def row_of(opened: Tape, node: Any, slot: int, i: int, inputs: Sequence[Any] | None = None, out: Any = None) -> Array:
     """One row: what the i-th entry of the output hands back."""
     one = np.zeros(node.shape)
     one.flat[i] = 1.0
@@ -131,7 +131,7 @@ def blocks_of(matrix: Array) -> str:
     return ""
 
 
-def structure_of_large(opened: Opened, node: Any, slot: int) -> str:
+def structure_of_large(opened: Tape, node: Any, slot: int) -> str:
     """The same of a Jacobian that is not built: by the kind of its rule, and by a few of its rows."""
     if isinstance(node.op, Pointwise):
         return "diagonal"
@@ -150,7 +150,7 @@ def structure_of_large(opened: Opened, node: Any, slot: int) -> str:
     return f"sparse: {max(filled):,} of {columns:,} entries in a row are not zero"
 
 
-def letters_of(opened: Opened, node: Any, slot: int, matrix: Array | None, names: Mapping[Any, Tree]) -> Tree | None:
+def letters_of(opened: Tape, node: Any, slot: int, matrix: Array | None, names: Mapping[Any, Tree]) -> Tree | None:
     """A Jacobian in symbols; None where it has no short formula."""
     if isinstance(node.op, Pointwise):
         return letters_of_slope(node, slot, names)
@@ -185,7 +185,7 @@ def has_letters(node: Any, names: Mapping[Any, Tree]) -> bool:
     return all((isinstance(x, Value | Tensor) and x in names) or np.size(x) == 1 for x in node.inputs)
 
 
-def letters_by_probing(opened: Opened, node: Any, slot: int, matrix: Array, names: Mapping[Any, Tree]) -> Tree | None:
+def letters_by_probing(opened: Tape, node: Any, slot: int, matrix: Array, names: Mapping[Any, Tree]) -> Tree | None:
     """Which of the other inputs a linear rule's Jacobian is made of.
 
     The rule is asked again with other numbers in the same places, so that no coincidence of this example's numbers is

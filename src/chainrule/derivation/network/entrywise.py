@@ -15,7 +15,7 @@ import numpy as np
 from chainrule.core.graph import gradients_of
 from chainrule.core.operation import Pointwise
 from chainrule.core.term import REFUSALS, Term, constant, forward_order, replay, symbol
-from chainrule.derivation.opened.opened import Opened
+from chainrule.derivation.tape.tape import Tape
 from chainrule.maths import Symbol, Tree, plain
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.program import Step, term_of
@@ -26,7 +26,7 @@ REPEATING = ("broadcast_to", "reshape", "expand_dims", "squeeze")
 
 
 def entrywise(
-    opened: Opened, node: Any, letters: Mapping[Any, Tree], target: Tree | None = None, below: Any = None
+    opened: Tape, node: Any, letters: Mapping[Any, Tree], target: Tree | None = None, below: Any = None
 ) -> Tree | None:
     """The derivative of the output in any entry of a node, in letters; None where the entries are not treated alike.
 
@@ -54,7 +54,7 @@ def entrywise(
 class Letters:
     """A letter for each array that the output is computed from, and for one entry of it."""
 
-    def __init__(self, opened: Opened, letters: Mapping[Any, Tree], target: Tree | None) -> None:
+    def __init__(self, opened: Tape, letters: Mapping[Any, Tree], target: Tree | None) -> None:
         self.opened = opened
         self.terms: dict[Step, Any] = {}
         """What stands for each step: an array of letters, or a plain number."""

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from chainrule.derivation.matrix.spine import is_same_entries
+from chainrule.derivation.matrix.between import is_same_entries
 from chainrule.derivation.network.entrywise import is_path
 from chainrule.derivation.notation import USUAL, Symbols, meaning
-from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Meaning
+from chainrule.derivation.tape.tape import Tape
 from chainrule.maths import Symbol, Tree
 from chainrule.program import Net, NotANet
 
@@ -18,7 +18,7 @@ MOST_NODES = 20_000
 """Larger computations keep the symbols that they have: to look for a net would take as long as all the rest."""
 
 
-def lend_letters(opened: Opened, notation: str | None) -> tuple[Meaning, ...]:
+def lend_letters(opened: Tape, notation: str | None) -> tuple[Meaning, ...]:
     """Give what has no name of the user's the letters of a notation, if it is a known net; what the letters mean.
 
     Where the reader chose the notation, its letters also stand for paths such as ``net[0].weight``.
@@ -42,7 +42,7 @@ def lend_letters(opened: Opened, notation: str | None) -> tuple[Meaning, ...]:
     return tuple([meaning(role, symbols.name) for role in roles])
 
 
-def letters_of(opened: Opened, net: Net, symbols: Symbols) -> Iterator[tuple[Any, str, Symbol]]:
+def letters_of(opened: Tape, net: Net, symbols: Symbols) -> Iterator[tuple[Any, str, Symbol]]:
     """Each node that is a whole part of a net, with its role and its letter."""
     yield opened.output, "cost", symbols.cost
     last = len(net.layers)
@@ -59,7 +59,7 @@ def letters_of(opened: Opened, net: Net, symbols: Symbols) -> Iterator[tuple[Any
                 yield opened.lifted.nodes[steps[0].place], role, letter
 
 
-def names_through(opened: Opened) -> dict[Any, Tree]:
+def names_through(opened: Tape) -> dict[Any, Tree]:
     """The symbols, where what has no name of its own and holds the same entries as its input goes by the input's."""
     names = dict(opened.symbols)
     for node in opened.order:

@@ -11,9 +11,9 @@ import numpy as np
 from chainrule.core import Value, graph
 from chainrule.core.forward import tangents_of
 from chainrule.core.operation import Pointwise
-from chainrule.derivation.entries.entries import placed
 from chainrule.derivation.notation import Symbols, at_layer
-from chainrule.derivation.opened.opened import Opened
+from chainrule.derivation.scalars.graph import placed
+from chainrule.derivation.tape.tape import Tape
 from chainrule.maths import Derivative, Symbol, Tree, Unknown
 from chainrule.program import Net, Step
 from chainrule.program.nets import Layer
@@ -42,7 +42,7 @@ class Matrices(NamedTuple):
 class NetNumbers:
     """A net, with the numbers that its computation has."""
 
-    def __init__(self, opened: Opened, net: Net) -> None:
+    def __init__(self, opened: Tape, net: Net) -> None:
         self.opened = opened
         self.net = net
         self.last = len(net.layers)

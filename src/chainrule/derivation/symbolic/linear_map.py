@@ -11,8 +11,8 @@ from chainrule.core.term import Term, constant, forward_order
 from chainrule.errors import GraphError
 from chainrule.rewrite.algebra import ONE, Product, build_product, product_of, sum_of
 from chainrule.rewrite.chains import opened_vector
-from chainrule.rewrite.moves import reshaped
-from chainrule.rewrite.way import Way, as_term, name_of, plain
+from chainrule.rewrite.rearranging import reshaped
+from chainrule.rewrite.rewriting import Rewriting, as_term, name_of, plain
 
 DEEPEST = 60
 """How many operations deep a tangent may be."""
@@ -48,7 +48,7 @@ def matrix_of(x: Any, moving: Term, depth: int = DEEPEST) -> Any:
 def of_sum(x: Term, moving: Term, depth: int) -> Any:
     """A sum's matrix is the sum of the matrices."""
     total: Any = None
-    for unit, number in sum_of(x, Way()).items():
+    for unit, number in sum_of(x, Rewriting()).items():
         if unit is ONE or not contains(unit, moving):
             raise no_closed_form(unit)
         part = plain(number) * matrix_of(unit, moving, depth)
@@ -65,14 +65,14 @@ def of_product(x: Term, product: Product, moving: Term, depth: int) -> Any:
         raise no_closed_form(x)
     mover = movers[0]
     rest = Product(product.number, {base: e for base, e in product.powers.items() if base is not mover})
-    scale = as_term(build_product(rest.scalars(), (), Way()))
+    scale = as_term(build_product(rest.scalars(), (), Rewriting()))
     inner = matrix_of(mover, moving, depth)
     rows = rest.arrays()
     if mover.shape:
         if rows.powers:
-            inner = compositions["matmul"](compositions["diag"](build_product(rows, x.shape, Way())), inner)
+            inner = compositions["matmul"](compositions["diag"](build_product(rows, x.shape, Rewriting())), inner)
     elif x.shape:
-        left = build_product(rows, x.shape, Way()) if rows.powers else constant(np.ones(x.size))
+        left = build_product(rows, x.shape, Rewriting()) if rows.powers else constant(np.ones(x.size))
         inner = book["outer"](left, inner)
     return scale * inner
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.core.operation import Pointwise
 from chainrule.core.walk import Edges, every_way, finished_last, first_met, replacing, together, walk
-from chainrule.derivation.opened.opened import Opened
+from chainrule.derivation.tape.tape import Tape
 from chainrule.errors import GraphError
 from chainrule.maths import Number
 
@@ -65,7 +65,7 @@ FORGETTING = (*LOOP, f"{INDENT}{INDENT}x.grad += node.grad  # for one input, wit
 
 
 def sweep(
-    opened: Opened,
+    opened: Tape,
     order: Iterable[Node],
     *,
     name: str = "right",
@@ -96,7 +96,7 @@ def arrive(gradients: dict[Node, Any], source: Node, x: Node, share: Any) -> Eve
     return Event(source, x, before, share, gradients[x])
 
 
-def orders(opened: Opened) -> Iterator[tuple[str, list[Node]]]:
+def orders(opened: Tape) -> Iterator[tuple[str, list[Node]]]:
     """Two orders in which every node comes after its consumers: they differ in which input is visited first."""
     first = finished_last(opened.output, reverse=False)
     second = finished_last(opened.output, reverse=True)
@@ -105,23 +105,23 @@ def orders(opened: Opened) -> Iterator[tuple[str, list[Node]]]:
         yield "inputs visited in reverse", second
 
 
-def overwriting(opened: Opened) -> list[Attempt]:
+def overwriting(opened: Tape) -> list[Attempt]:
     """``=`` in place of ``+=``, in both orders."""
     return [sweep(opened, order, name=name, code=OVERWRITING, overwrite=True) for name, order in orders(opened)]
 
 
-def out_of_order(opened: Opened) -> list[Attempt]:
+def out_of_order(opened: Tape) -> list[Attempt]:
     """Nodes that hand on before all has arrived: too early, and again whenever something arrives."""
     return [run(opened, reverse) for run in (depth_first, naive_recursion) for reverse in (False, True)]
 
 
-def depth_first(opened: Opened, reverse: bool) -> Attempt:
+def depth_first(opened: Tape, reverse: bool) -> Attempt:
     """Every node hands on when it is first met, with what has arrived until then."""
     name = f"depth first, inputs in {'reverse' if reverse else 'order'}"
     return sweep(opened, first_met(opened.output, reverse), name=name, code=DEPTH_FIRST)
 
 
-def naive_recursion(opened: Opened, reverse: bool) -> Attempt:
+def naive_recursion(opened: Tape, reverse: bool) -> Attempt:
     """Every share that arrives makes a node hand on all it has: what came earlier is counted again."""
     gradients: dict[Node, Any] = {opened.output: np.float64(1.0)}
     events: list[Event] = []
@@ -131,7 +131,7 @@ def naive_recursion(opened: Opened, reverse: bool) -> Attempt:
     return Attempt(name, NAIVE, gradients, tuple(events), finished=len(events) < MOST_STEPS)
 
 
-def not_zeroed(opened: Opened) -> list[Attempt]:
+def not_zeroed(opened: Tape) -> list[Attempt]:
     """A second pass on what the first one left: on the leaves alone, and on every node."""
     order = opened.order[::-1]
     first = sweep(opened, order).gradients
@@ -143,17 +143,17 @@ def not_zeroed(opened: Opened) -> list[Attempt]:
     ]
 
 
-def can_be_forgotten(opened: Opened, node: Node, slot: int) -> bool:
+def can_be_forgotten(opened: Tape, node: Node, slot: int) -> bool:
     """Whether an edge has a factor that could be left out: a local derivative that is not always 1."""
     return isinstance(node.op, Pointwise) and opened.slope_formula(node, slot) != Number("1")
 
 
-def forgetting(opened: Opened, edge: Edge) -> Attempt:
+def forgetting(opened: Tape, edge: Edge) -> Attempt:
     """The local derivative of one edge left out."""
     return sweep(opened, opened.order[::-1], name="forgotten", code=FORGETTING, forgotten=edge)
 
 
-def forgetting_each(opened: Opened) -> list[Attempt]:
+def forgetting_each(opened: Tape) -> list[Attempt]:
     """Every local derivative left out in turn."""
     edges = [(node, slot) for node in opened.order[::-1] for slot, _ in node.edges]
     return [forgetting(opened, edge) for edge in edges if can_be_forgotten(opened, *edge)]
@@ -164,7 +164,7 @@ def differs(ours: Any, theirs: Any) -> bool:
     return not np.allclose(ours, theirs, rtol=1e-9, atol=1e-12, equal_nan=True)
 
 
-def shared_nodes(opened: Opened, nodes: Sequence[Node]) -> list[Node]:
+def shared_nodes(opened: Tape, nodes: Sequence[Node]) -> list[Node]:
     """Those that are used more than once."""
     return [node for node in nodes if len(opened.consumers.get(node, ())) > 1]
 
@@ -176,7 +176,7 @@ class Mistake:
     question: str
     answer: str
     why: str
-    attempts: Callable[[Opened], list[Attempt]]
+    attempts: Callable[[Tape], list[Attempt]]
 
 
 MISTAKES = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.derivation.opened.opened import Opened
+from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.wrong.mistakes import differs, mistake_of
 from chainrule.pictures.draw import sketch_of
 from chainrule.pictures.live import Live
@@ -17,7 +17,7 @@ def side_by_side(output: Any, mistake: str, *, digits: int, direction: str) -> P
     The passes run on stand-ins: `grad` of the user's nodes is not touched. O(edges) for each wrong pass.
     """
     known = mistake_of(mistake)
-    opened = Opened(output)
+    opened = Tape(output)
     right = opened.gradients
     attempts = [attempt for attempt in known.attempts(opened) if attempt.finished]
     shows = [x for x in attempts if any([differs(g, right[node]) for node, g in x.gradients.items()])]

@@ -11,10 +11,10 @@ from chainrule.core.state import Quiet
 from chainrule.derivation.dialects.graph import described, printable
 from chainrule.derivation.equations import Show, proved
 from chainrule.derivation.explain import assembled
-from chainrule.derivation.opened.opened import Opened, require_one_number
-from chainrule.derivation.opened.resolve import resolve
 from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
-from chainrule.derivation.request import Request, Told
+from chainrule.derivation.request import Explanation, Request
+from chainrule.derivation.tape.resolve import resolve
+from chainrule.derivation.tape.tape import Tape, require_one_number
 from chainrule.derivation.words import Words, listed, said
 from chainrule.derivation.wrong import mistakes
 from chainrule.derivation.wrong.mistakes import Attempt, Event, differs
@@ -60,7 +60,7 @@ def what_if(
     if edge is not None and mistake != "forgotten":
         raise GraphError(f"edge belongs to the mistake 'forgotten', and this is {mistake!r}")
     nodes, entry = resolve(output, wrt)
-    opened = Opened(output)
+    opened = Tape(output)
     asked = list(nodes) or [x for x in opened.order if x.op is None]
     request = Request(nodes[0] if len(nodes) == 1 else None, entry, digits=digits, top=top)
     with Quiet():
@@ -72,14 +72,14 @@ def what_if(
         counts = {"wrong gradients": teller.wrong, "right by chance": teller.unseen}
         symbol = opened.symbols[output]
         title = said(f"{known.question}: the gradient of ", symbol, ", wrong and right")
-        told = Told((Paragraph(why), *story), counts=counts, environment=teller.environment)
+        told = Explanation((Paragraph(why), *story), counts=counts, environment=teller.environment)
         return assembled(opened, request, "what if", title, told)
 
 
 class Teller:
     """Writes the story of one mistake."""
 
-    def __init__(self, opened: Opened, asked: Sequence[Node], request: Request) -> None:
+    def __init__(self, opened: Tape, asked: Sequence[Node], request: Request) -> None:
         self.opened = opened
         self.asked = [x for x in asked if x in opened.gradients]
         self.digits = request.digits

@@ -90,7 +90,7 @@ class Recogniser:
         stack = [step]
         while stack:
             for user, slot in self.program.consumers[stack.pop().place]:
-                if self.ids.moved(user) is None:
+                if self.ids.rearranged(user) is None:
                     found.append((user, slot))
                 else:
                     stack.append(user)
@@ -128,7 +128,7 @@ class Recogniser:
                 of_cost.add(step)
         of_cost -= outputs
         for step in self.program.steps:
-            if not step.moves or self.ids.moved(step) is not None or step in of_cost:
+            if not step.moves or self.ids.rearranged(step) is not None or step in of_cost:
                 continue
             users = [user for user, _ in self.users(step)]
             outside = next((user for user in users if user not in self.claimed), None)
@@ -152,9 +152,9 @@ class Recogniser:
 
     def comes_from(self, step: Step) -> Step:
         """What a step is a change of place of."""
-        source = self.ids.moved(step)
+        source = self.ids.rearranged(step)
         while source is not None:
-            step, source = source, self.ids.moved(source)
+            step, source = source, self.ids.rearranged(source)
         return step
 
     def say(self, step: Step) -> str:

@@ -12,8 +12,8 @@ import numpy as np
 from chainrule.core import Value, graph
 from chainrule.core.labels import find_labels
 from chainrule.core.tensor import Tensor
-from chainrule.derivation.opened.opened import not_in_graph
-from chainrule.derivation.opened.unchanged import called
+from chainrule.derivation.tape.tape import not_in_graph
+from chainrule.derivation.tape.unchanged import called
 from chainrule.errors import DtypeError, GraphError
 
 Node = Any

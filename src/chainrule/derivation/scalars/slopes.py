@@ -18,17 +18,17 @@ from chainrule.core.operation import Fused, Linear, Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term, forward_order, replay, symbol
-from chainrule.derivation.entries.entries import (
+from chainrule.derivation.scalars.graph import (
     Edge,
-    Entries,
     Node,
     Place,
     Probe,
+    ScalarGraph,
     general_position,
     placed,
     spots,
 )
-from chainrule.derivation.opened.opened import Opened, without_casts
+from chainrule.derivation.tape.tape import Tape, without_casts
 from chainrule.errors import ChainruleError, GraphError
 from chainrule.maths import Number, Tree
 from chainrule.maths.of_terms import tree_of_term
@@ -50,10 +50,10 @@ class Slopes:
     With `named_alone`, values without a name of the user's are written out by their inputs, and not as v₁, v₂, …
     """
 
-    def __init__(self, entries: Entries, *, named_alone: bool = True) -> None:
+    def __init__(self, entries: ScalarGraph, *, named_alone: bool = True) -> None:
         self.entries = entries
         self._depth = DEEPEST if named_alone else 0
-        self.opened: Opened = entries.opened
+        self.opened: Tape = entries.opened
         self._letters: dict[Term, tuple[Tree, float]] = {}
         self._probes: dict[tuple[Node, int], tuple[Probe, Probe]] = {}
         self._serial: dict[Node, int] = {}
@@ -209,7 +209,7 @@ class Slopes:
                 stand_ins[i] = Tensor(probe.inputs[i], requires_grad=i == slot)
                 owners[stand_ins[i]] = x, self._name(x)
         out = node.op.composition(*stand_ins, **node.settings)
-        inner = Entries(Opened(out, [stand_ins[slot]]), stand_ins[slot], here)
+        inner = ScalarGraph(Tape(out, [stand_ins[slot]]), stand_ins[slot], here)
         if any(len(edges) > 1 for edges in inner.departures) or len(inner) > 2 * DEEPEST:
             return None
         for stand_in, (_, name) in owners.items():
@@ -246,7 +246,7 @@ class Slopes:
         return self._probes[node, slot]
 
 
-def nameless(opened: Opened, node: Node) -> bool:
+def nameless(opened: Tape, node: Node) -> bool:
     """Whether a computed node goes by a number (v₁, v₂, …), since the user has no name for it."""
     return node.op is not None and node in opened.numbered
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule.derivation.opened.conventions import conventions_of, cost_of
-from chainrule.derivation.opened.opened import Opened
+from chainrule.derivation.tape.conventions import conventions_of, cost_of
+from chainrule.derivation.tape.tape import Tape
 from chainrule.errors import ChainruleError, DtypeError, GraphError
 
 from .spelled import spelled
@@ -49,7 +49,7 @@ def graphs(draw: Any) -> tuple[list[cr.Value], cr.Value]:
 @given(graphs())
 def test_every_contribution_is_local_times_incoming_and_they_add_up_to_the_engines_gradient(graph):
     _, output = graph
-    opened = Opened(output)
+    opened = Tape(output)
     sums: dict[Any, float] = {output: 1.0}
     for x, source, slot, share, total in opened.arrivals:
         assert share == pytest.approx(opened.slope(source, slot) * opened.gradients[source], rel=1e-12, abs=0)
@@ -68,7 +68,7 @@ def test_every_contribution_is_local_times_incoming_and_they_add_up_to_the_engin
 @given(graphs(), st.data())
 def test_a_node_that_changed_is_named_or_changed_nothing(graph, data):
     _, output = graph
-    opened = Opened(output)
+    opened = Tape(output)
     node = data.draw(st.sampled_from(opened.order))
     node.label = "culprit"
     before = node.data
@@ -80,13 +80,13 @@ def test_a_node_that_changed_is_named_or_changed_nothing(graph, data):
     assert node.op is None
     # A maximum or a factor 0 can hide a leaf; then forward and derivatives are what they were.
     node.data = before
-    assert [Opened(output).gradients[x] for x in opened.order] == [opened.gradients[x] for x in opened.order]
+    assert [Tape(output).gradients[x] for x in opened.order] == [opened.gradients[x] for x in opened.order]
 
 
 def refusal(output: Any) -> str | None:
     """What is said against explaining a graph."""
     try:
-        Opened(output)
+        Tape(output)
     except GraphError as error:
         return str(error)
     return None
@@ -96,7 +96,7 @@ def test_the_gradients_that_stood_on_the_users_nodes_stay():
     a, b = cr.Value(2.0), cr.Value(3.0)
     c = a * b
     a.grad, b.grad, c.grad = 7.0, 1e30, 5.0
-    assert Opened(c).gradients[a] == 3.0
+    assert Tape(c).gradients[a] == 3.0
     assert (a.grad, b.grad, c.grad) == (7.0, 1e30, 5.0)
 
 
@@ -106,11 +106,11 @@ def test_the_leaf_that_changed_is_told_from_its_neighbour():
     for leaf in (a, b, c):
         leaf.data += 1
         with pytest.raises(GraphError, match=rf"^{leaf.label} changed after the forward"):
-            Opened(out)
+            Tape(out)
         leaf.data -= 1
     a.data, c.data = 1.0, 1.0
     with pytest.raises(GraphError, match=r"^a changed"):
-        Opened(out)
+        Tape(out)
 
 
 def test_a_sum_alone_cannot_say_which_term_changed():
@@ -120,7 +120,7 @@ def test_a_sum_alone_cannot_say_which_term_changed():
     with pytest.raises(
         GraphError, match=r"p or q or out changed after the forward: add gave 3 then and would give 7 now"
     ):
-        Opened(out)
+        Tape(out)
 
 
 def changes() -> dict[str, Any]:
@@ -146,10 +146,10 @@ def test_a_tensor_that_changed_is_named_however_it_was_changed(how):
     weight = cr.Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
     other = cr.Tensor([[0.5, 0.5]], requires_grad=True)
     loss = (cr.tanh(other @ weight) ** 2).sum() + (other * 2).sum()
-    Opened(loss)
+    Tape(loss)
     changes()[how](weight)
     with pytest.raises(GraphError, match=r"^weight changed after the forward"):
-        Opened(loss)
+        Tape(loss)
 
 
 def test_data_that_changed_is_named_too():
@@ -158,7 +158,7 @@ def test_data_that_changed_is_named_too():
     loss = cr.squared_error(w, target, scale=0.5)
     target.data[0] = 5.0
     with pytest.raises(GraphError, match="target"):
-        Opened(loss)
+        Tape(loss)
 
 
 def test_single_precision_is_run_again_in_double():
@@ -166,7 +166,7 @@ def test_single_precision_is_run_again_in_double():
     net = cr.nn.Sequential(cr.nn.Linear(3, 4, rng=0), cr.nn.Tanh(), cr.nn.Linear(4, 2, rng=1))
     x, y = rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
     loss = cr.nn.MSELoss("half_sum")(net(x), y)
-    opened = Opened(loss)
+    opened = Tape(loss)
     w1, b1, w2, b2 = [p.data.astype(np.float64) for p in net.parameters()]
 
     def f(w1, b1, w2, b2):
@@ -183,7 +183,7 @@ def test_single_precision_is_run_again_in_double():
 def test_single_precision_near_a_perfect_fit_is_not_taken_for_a_change():
     w = cr.Tensor(np.float32([1.0000001, 2.0]), requires_grad=True)
     loss = ((w * np.float32(3.0) - np.float32([3.0, 6.0])) ** 2).sum()
-    assert np.isfinite(Opened(loss).gradients[w]).all()
+    assert np.isfinite(Tape(loss).gradients[w]).all()
 
 
 def test_own_backward_passes_are_kept():
@@ -199,37 +199,37 @@ def test_own_backward_passes_are_kept():
     ):
         out = careful(x) * 5.0
         out = out if isinstance(x, cr.Value) else out.sum()
-        np.testing.assert_array_equal(Opened(out).gradients[x], 0.25 * 5.0 * np.asarray(x.data))
+        np.testing.assert_array_equal(Tape(out).gradients[x], 0.25 * 5.0 * np.asarray(x.data))
 
 
 def test_numbers_that_are_not_finite_pass():
     a = cr.Value(0.0)
-    assert Opened(cr.log(a) * 2.0).gradients[a] == np.inf
+    assert Tape(cr.log(a) * 2.0).gradients[a] == np.inf
     b = cr.Value(-1.0)
-    assert np.isnan(Opened(cr.log(b) * b).gradients[b])
+    assert np.isnan(Tape(cr.log(b) * b).gradients[b])
     x = cr.Tensor([1.0, -1.0, 0.0], requires_grad=True)
-    np.testing.assert_array_equal(Opened(cr.log(x).sum()).gradients[x], [1.0, -1.0, np.inf])
+    np.testing.assert_array_equal(Tape(cr.log(x).sum()).gradients[x], [1.0, -1.0, np.inf])
 
 
 def test_a_leaf_alone_and_constants_and_detached_parts():
     a = cr.Value(3.0)
-    assert Opened(a).gradients[a] == 1.0
+    assert Tape(a).gradients[a] == 1.0
     inner = a * a
     out = inner.detach() * a
-    assert Opened(out, [a]).gradients[a] == 9.0
+    assert Tape(out, [a]).gradients[a] == 9.0
     with pytest.raises(GraphError, match="was not computed from inner"):
-        Opened(out, [inner])
+        Tape(out, [inner])
 
 
 def test_what_no_explanation_starts_from():
     with pytest.raises(GraphError, match="sum it first"):
-        Opened(cr.Tensor([1.0, 2.0], requires_grad=True) * 2)
+        Tape(cr.Tensor([1.0, 2.0], requires_grad=True) * 2)
     with pytest.raises(GraphError, match="remembers no computation"):
-        Opened(cr.Tensor(2.0))
+        Tape(cr.Tensor(2.0))
     with pytest.raises(DtypeError, match="this is a float"):
-        Opened(2.0)
+        Tape(2.0)
     with pytest.raises(GraphError, match="made by hand"):
-        Opened(cr.Value(1.0, (cr.Value(2.0),), "mystery") * 2)
+        Tape(cr.Value(1.0, (cr.Value(2.0),), "mystery") * 2)
 
 
 def test_names_are_never_shared():
@@ -237,7 +237,7 @@ def test_names_are_never_shared():
     y = x * cr.Value(2.0, label="h")
     y.label = "h"
     out = y + cr.Value(1.0, label="v1")
-    symbols = Opened(out).symbols
+    symbols = Tape(out).symbols
     assert len(set(symbols.values())) == len(symbols) == 5
 
 
@@ -245,7 +245,7 @@ def test_data_is_called_by_the_users_variable():
     X = np.array([[1.0, 2.0]])
     w = cr.Tensor([[3.0, 4.0]], requires_grad=True)
     loss = (X * w).sum()
-    opened = Opened(loss)
+    opened = Tape(loss)
     assert spelled(next(opened.formula(node) for node in opened.order if node.op is not None)) == "X ⊙ w"
 
 
@@ -254,21 +254,21 @@ def test_a_long_chain_is_opened_without_recursion_and_checked():
     y = x
     for _ in range(20_000):
         y = y * 0.9999 + x
-    opened = Opened(y, [x])
+    opened = Tape(y, [x])
     y.backward()
     assert opened.gradients[x] == pytest.approx(x.grad, rel=1e-12)
     middle = opened.order[20_000]
     middle.data += 1.0
     with pytest.raises(GraphError, match="changed after the forward"):
-        Opened(y)
+        Tape(y)
 
 
 def test_an_engine_that_disagrees_is_an_internal_error(monkeypatch):
     a = cr.Value(2.0)
     out = a * a
-    monkeypatch.setattr(Opened, "_engine", lambda self, asked: [4.001])
+    monkeypatch.setattr(Tape, "_engine", lambda self, asked: [4.001])
     with pytest.raises(ChainruleError, match="internal error"):
-        Opened(out)
+        Tape(out)
 
 
 SQUARES = {
@@ -281,34 +281,34 @@ SQUARES = {
 
 @pytest.mark.parametrize(("name", "cost"), [(name, cost) for name, costs in SQUARES.items() for cost in costs])
 def test_the_cost_is_recognised_on_values(name, cost):
-    assert cost_of(Opened(cost(cr.Value(2.0) * 1.0))) == name
+    assert cost_of(Tape(cost(cr.Value(2.0) * 1.0))) == name
 
 
 @pytest.mark.parametrize("name", ["half_sum", "sum", "mean"])
 def test_the_cost_is_recognised_on_tensors(name):
     x = cr.Tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
-    assert cost_of(Opened(cr.nn.MSELoss(name)(x * 1.0, np.zeros((2, 3))))) == name
+    assert cost_of(Tape(cr.nn.MSELoss(name)(x * 1.0, np.zeros((2, 3))))) == name
     by_hand = {"half_sum": 0.5, "sum": 1.0, "mean": 1 / 6}[name] * ((x - 1.0) ** 2).sum()
-    assert cost_of(Opened(by_hand)) == name
-    assert cost_of(Opened(((x - 1.0) ** 2).mean())) == "mean"
-    assert cost_of(Opened(cr.nn.CrossEntropyLoss()(x, [0, 1]))) == "cross_entropy"
+    assert cost_of(Tape(by_hand)) == name
+    assert cost_of(Tape(((x - 1.0) ** 2).mean())) == "mean"
+    assert cost_of(Tape(cr.nn.CrossEntropyLoss()(x, [0, 1]))) == "cross_entropy"
 
 
 def kinks(output: Any) -> dict[str, str]:
-    return {c.subject: c.holds for c in conventions_of(Opened(output), "numerator") if "kink" in c.subject}
+    return {c.subject: c.holds for c in conventions_of(Tape(output), "numerator") if "kink" in c.subject}
 
 
 def test_a_function_outside_its_domain_is_said_to_have_no_derivative():
     x, y = cr.Value(-1.0, label="x"), cr.Value(2.0, label="y")
     a, b = x.log(), cr.asin(y)
     a.label, b.label = "a", "b"
-    found = {c.subject: c.holds for c in conventions_of(Opened(cr.exp(a) + b + x * y), "numerator")}
+    found = {c.subject: c.holds for c in conventions_of(Tape(cr.exp(a) + b + x * y), "numerator")}
     assert spelled(found["domain of log"]).startswith("a has no value, so there is no derivative")
     assert "b has" in spelled(found["domain of asin"])
     assert {subject for subject in found if "domain" in subject} == {"domain of log", "domain of asin"}
     t = cr.Tensor([-1.0, 4.0, 9.0], requires_grad=True)
-    assert "domain of sqrt" in {c.subject for c in conventions_of(Opened(cr.sqrt(t).sum()), "numerator")}
-    assert len(conventions_of(Opened(cr.sqrt(t + 2.0).sum()), "numerator")) == 1
+    assert "domain of sqrt" in {c.subject for c in conventions_of(Tape(cr.sqrt(t).sum()), "numerator")}
+    assert len(conventions_of(Tape(cr.sqrt(t + 2.0).sum()), "numerator")) == 1
     told = cr.explain(a, wrt=[x], dialect="chain").plain(detail="full")
     assert "no value, so there is no derivative" in " ".join(told.split())
 
@@ -331,7 +331,7 @@ def test_the_reference_numbers_of_the_lecture():
     a, b = cr.Value(-2.0), cr.Value(3.0)
     d, e = a * b, a + b
     f = d * e
-    gradients = Opened(f).gradients
+    gradients = Tape(f).gradients
     expected = FACTS["engine"]["accumulate"]
     assert [gradients[x] for x in (a, b, d, e)] == [expected[name] for name in "abde"]
     assert f.data == expected["f"]

@@ -42,7 +42,7 @@ MOST_DISTRIBUTIONS = 200
 """Products of sums that one rewriting writes out: nested ones double the terms each time."""
 
 
-class Way:
+class Rewriting:
     """The options of one rewriting and the names of the laws that it used, in order."""
 
     def __init__(
@@ -58,9 +58,9 @@ class Way:
         self.degrees: dict[Any, float] = {}
         self.shallow: dict[Any, bool] = {}
 
-    def plainly(self) -> Way:
+    def plainly(self) -> Rewriting:
         """A way without options, for parts that are put together and not searched; it shares what is known of terms."""
-        plain_way = Way()
+        plain_way = Rewriting()
         plain_way.keys, plain_way.degrees, plain_way.shallow = self.keys, self.degrees, self.shallow
         return plain_way
 

@@ -7,22 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.derivation.entries.entries import Entries, Entry, NotReached, entry_symbol
-from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Block, Heading, Note
 from chainrule.derivation.request import Request
+from chainrule.derivation.scalars.graph import Entry, NotReached, ScalarGraph, entry_symbol
+from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import said
 
 
-def each_asked(opened: Opened, request: Request, story: list[Block]) -> Iterator[Entries]:
+def each_target(opened: Tape, request: Request, story: list[Block]) -> Iterator[ScalarGraph]:
     """The graph behind each entry to tell of; its heading, and what is to be noted of it, go into the story first."""
-    targets, notes = asked_entries(opened, request)
+    targets, notes = target_entries(opened, request)
     story += notes
     for target in targets:
         if len(targets) > 1:
             story.append(Heading(said("In ", entry_symbol(opened, *target))))
         try:
-            entries = Entries(opened, *target, whole=request.whole)
+            entries = ScalarGraph(opened, *target, whole=request.whole)
         except NotReached:
             story.append(
                 Note(
@@ -37,7 +37,7 @@ def each_asked(opened: Opened, request: Request, story: list[Block]) -> Iterator
             yield entries
 
 
-def asked_entries(opened: Opened, request: Request) -> tuple[list[Entry], list[Block]]:
+def target_entries(opened: Tape, request: Request) -> tuple[list[Entry], list[Block]]:
     """The entries to tell of, at most `top`, and notes on what was chosen and left out.
 
     Of an array without a place the entry with the largest gradient is taken, and without `wrt` every leaf.
@@ -72,13 +72,13 @@ def asked_entries(opened: Opened, request: Request) -> tuple[list[Entry], list[B
     return entries, notes
 
 
-def telling_place(opened: Opened, node: Any) -> tuple[int, ...]:
+def telling_place(opened: Tape, node: Any) -> tuple[int, ...]:
     """The place of the largest gradient; the only one of a number."""
     gradient = np.abs(np.nan_to_num(np.asarray(opened.gradients.get(node, 0.0))))
     return tuple(map(int, np.unravel_index(np.argmax(gradient), gradient.shape))) if gradient.ndim else ()
 
 
-def size_of_gradient(opened: Opened, entry: Entry) -> float:
+def size_of_gradient(opened: Tape, entry: Entry) -> float:
     """How large the gradient in an entry is."""
     gradient = opened.gradients.get(entry.node)
     return 0.0 if gradient is None else float(np.abs(np.nan_to_num(np.asarray(gradient)[entry.place])))

@@ -19,9 +19,9 @@ from chainrule.core.tensor import Tensor
 from chainrule.core.walk import Edges, walk
 from chainrule.custom import CustomRule
 from chainrule.derivation.notation import derivative
-from chainrule.derivation.opened.handed import share_in_symbols, slope_in_symbols
-from chainrule.derivation.opened.naming import labels_for, symbols_for
-from chainrule.derivation.opened.unchanged import called, check_unchanged
+from chainrule.derivation.tape.contributions import contribution_in_symbols, slope_in_symbols
+from chainrule.derivation.tape.naming import labels_for, symbols_for
+from chainrule.derivation.tape.unchanged import called, check_unchanged
 from chainrule.derivation.words import Words, said
 from chainrule.errors import ChainruleError, DtypeError, GraphError
 from chainrule.maths import Derivative, Number, Symbol, Tree, plain
@@ -48,7 +48,7 @@ class Arrival(NamedTuple):
     total: Any
 
 
-class Opened:
+class Tape:
     """The nodes between `wrt` and `output` with their numbers, gradients and symbols. O(nodes + edges).
 
     `order` has every node of the graph, each after its inputs, and `path` those that the output's gradient passes on
@@ -175,7 +175,7 @@ class Opened:
 
     def share_formula(self, node: Node, i: int, g: Tree) -> Tree | None:
         """What an operation on arrays hands back to its input `i` of a gradient that arrives."""
-        return share_in_symbols(node, i, self.symbols[node], g, self.letters(node))
+        return contribution_in_symbols(node, i, self.symbols[node], g, self.letters(node))
 
     def letters(self, node: Node) -> list[Any]:
         """The symbols of a node's inputs; numbers stay numbers, and a large array without a name is only mentioned."""

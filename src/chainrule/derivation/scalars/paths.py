@@ -17,14 +17,14 @@ import numpy as np
 from chainrule.core import Value
 from chainrule.core.state import Quiet
 from chainrule.custom import CustomRule
-from chainrule.derivation.entries.entries import Edge, Entries, Node
-from chainrule.derivation.opened.opened import Opened, run
+from chainrule.derivation.scalars.graph import Edge, Node, ScalarGraph
+from chainrule.derivation.tape.tape import Tape, run
 
 EXACTLY = 10**18
 """Up to this many ways the count is exact; beyond it a power of ten says as much, and the numbers stay small."""
 
 
-def count_of_ways(entries: Entries) -> int | float:
+def count_of_paths(entries: ScalarGraph) -> int | float:
     """How many ways lead from the entry to the output: an int up to 10¹⁸, beyond that the power of ten as a float."""
     counts: list[int | float] = [0] * len(entries)
     counts[-1] = 1
@@ -56,7 +56,7 @@ Best = list[tuple[float, int, int]]
 """The best ways from a parting on: the cost, which of its edges comes first, and the rank of the rest."""
 
 
-def largest_ways(entries: Entries, count: int) -> list[list[Edge]]:
+def largest_paths(entries: ScalarGraph, count: int) -> list[list[Edge]]:
     """The ways with the largest product of slopes by size, largest first, each as its edges from the entry on.
 
     Of ways alike in size the one through the earlier edge comes first. O(edges), and for each parting of ways O(count)
@@ -105,7 +105,7 @@ def cost_of(slope: float) -> float:
     return -math.log(size) if math.isfinite(size) else -1e300
 
 
-def unrolled(entries: Entries, ahead: list[Ahead], best: dict[int, Best], rank: int) -> list[Edge]:
+def unrolled(entries: ScalarGraph, ahead: list[Ahead], best: dict[int, Best], rank: int) -> list[Edge]:
     """The edges of one of the largest ways."""
     way: list[Edge] = []
     k = 0
@@ -140,7 +140,7 @@ class Nudge:
         return self.change - self.linear
 
 
-def nudged(entries: Entries, step: float) -> tuple[Nudge, dict[Node, Any]]:
+def nudged(entries: ScalarGraph, step: float) -> tuple[Nudge, dict[Node, Any]]:
     """The computation run again with the entry a step further: what comes out, and all numbers that moved."""
     opened = entries.opened
     node, place = entries.entries[0]
@@ -155,7 +155,7 @@ def nudged(entries: Entries, step: float) -> tuple[Nudge, dict[Node, Any]]:
     return Nudge(taken or step, after, change, entries.gradients[0] * taken), moved
 
 
-def run_again(opened: Opened, moved: dict[Node, Any]) -> None:
+def run_again(opened: Tape, moved: dict[Node, Any]) -> None:
     """Run every operation that something moved enters, in the order of the forward."""
     with Quiet():
         for node in reversed(opened.path):

@@ -10,10 +10,10 @@ import pytest
 
 import chainrule as cr
 from chainrule import Tensor, Value, nn
-from chainrule.derivation.entries.entries import Entries, NotReached
-from chainrule.derivation.entries.links import chain_of
-from chainrule.derivation.entries.slopes import Slopes
-from chainrule.derivation.opened.opened import Opened
+from chainrule.derivation.scalars.graph import NotReached, ScalarGraph
+from chainrule.derivation.scalars.links import chain_of
+from chainrule.derivation.scalars.slopes import Slopes
+from chainrule.derivation.tape.tape import Tape
 from chainrule.errors import ChainruleError, GraphError
 
 from .spelled import spelled
@@ -25,7 +25,7 @@ STEP = 1e-5
 
 def entries_of(_output, _wrt, place=(), **options):
     # Names with an underscore are none that an explanation would take for the user's.
-    return Entries(Opened(_output, [_wrt]), _wrt, place, **options)
+    return ScalarGraph(Tape(_output, [_wrt]), _wrt, place, **options)
 
 
 def formulas(entries):
@@ -84,9 +84,9 @@ PROGRAMS = {
 def test_the_ways_add_up_to_what_differences_measure(name):
     program, start = PROGRAMS[name]
     leaf = Tensor(start, requires_grad=True)
-    opened = Opened(program(leaf), [leaf])
+    opened = Tape(program(leaf), [leaf])
     for place in np.ndindex(start.shape):
-        entries = Entries(opened, leaf, place)
+        entries = ScalarGraph(opened, leaf, place)
         step = np.zeros(start.shape)
         step[place] = STEP
         measured = (float(program(start + step)) - float(program(start - step))) / (2 * STEP)
@@ -150,7 +150,7 @@ def test_the_output_itself():
 
 
 def test_too_many_entries_are_refused_in_words_and_walked_on_request(monkeypatch):
-    monkeypatch.setattr("chainrule.derivation.entries.entries.MOST_EDGES", 50)
+    monkeypatch.setattr("chainrule.derivation.scalars.graph.MOST_EDGES", 50)
     w = Tensor(np.ones(8), requires_grad=True)
     out = cr.sum(cr.tanh(cr.reshape(w, (8, 1)) * cr.tanh(w)) @ np.ones((8, 8)))
     with pytest.raises(GraphError, match=r"too many entries: more than 50 .* dialect='jacobian'.* whole=True"):

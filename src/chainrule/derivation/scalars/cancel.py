@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule.core.term import Term, forward_order
-from chainrule.derivation.entries.slopes import letters_in, multiplied, size_of
+from chainrule.derivation.scalars.slopes import letters_in, multiplied, size_of
 from chainrule.rewrite import simplify
 from chainrule.rewrite.simplify import forms
 

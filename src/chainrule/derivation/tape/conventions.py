@@ -10,8 +10,8 @@ import numpy as np
 from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
-from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Convention
+from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, listed, said
 from chainrule.maths import Number, Symbol, numeral
 from chainrule.maths.tree import applied
@@ -50,7 +50,7 @@ COSTS: dict[str, Words] = {
 }
 
 
-def conventions_of(opened: Opened, layout: str = "") -> tuple[Convention, ...]:
+def conventions_of(opened: Tape, layout: str = "") -> tuple[Convention, ...]:
     """All conventions that this computation makes use of, the layout where there are Jacobians. O(nodes)."""
     cost = cost_of(opened)
     found = [Convention("cost", COSTS[cost])] if cost else []
@@ -66,13 +66,13 @@ def conventions_of(opened: Opened, layout: str = "") -> tuple[Convention, ...]:
     return tuple(found)
 
 
-def cost_of(opened: Opened) -> str:
+def cost_of(opened: Tape) -> str:
     """Which of the usual costs the output is: ``half_sum``, ``sum``, ``mean``, ``cross_entropy``, or none of them.
 
     >>> import chainrule as cr
-    >>> from chainrule.derivation.opened.conventions import cost_of
-    >>> from chainrule.derivation.opened.opened import Opened
-    >>> cost_of(Opened(0.5 * (cr.Value(2.0) - 20.0) ** 2))
+    >>> from chainrule.derivation.tape.conventions import cost_of
+    >>> from chainrule.derivation.tape.tape import Tape
+    >>> cost_of(Tape(0.5 * (cr.Value(2.0) - 20.0) ** 2))
     'half_sum'
     """
     node, scale = opened.output, 1.0
@@ -92,7 +92,7 @@ def cost_of(opened: Opened) -> str:
     return ""
 
 
-def unscaled(opened: Opened, node: Node) -> tuple[Node, float] | None:
+def unscaled(opened: Tape, node: Node) -> tuple[Node, float] | None:
     """What a node is a fixed multiple of, and the factor."""
     if node.op is None or len(node.edges) != 1 or node.op.name not in ("mul", "div"):
         return None
@@ -116,7 +116,7 @@ def terms_of(node: Node) -> Iterator[Node]:
             yield node
 
 
-def is_square(opened: Opened, node: Node) -> bool:
+def is_square(opened: Tape, node: Node) -> bool:
     """Whether a node is a difference squared."""
     name = node.op.name if node.op is not None else ""
     if name == "mul":
@@ -142,7 +142,7 @@ def named(scale: float, entries: float) -> str:
     return "mean" if abs(scale * entries - 1) < 1e-12 else ""
 
 
-def kinks_of(opened: Opened) -> list[Convention]:
+def kinks_of(opened: Tape) -> list[Convention]:
     """The nodes that sit exactly on a kink, and what slope is taken there; one convention for each operation."""
     groups: dict[Any, list[Node]] = {}
     for node in opened.path:
@@ -179,7 +179,7 @@ def kinked(operation: Any, i: int, inputs: list[Any], settings: dict[str, Any]) 
     return jumps(np.nextafter(x, -np.inf), np.nextafter(x, np.inf)) & jumps(x - step, x + step)
 
 
-def outside_of(opened: Opened) -> list[Convention]:
+def outside_of(opened: Tape) -> list[Convention]:
     """The nodes whose operation has no value where it was asked, such as the logarithm below 0; one for each operation.
 
     A derivative's formula may have a number there (1/x of a logarithm), which is no derivative.
@@ -205,13 +205,13 @@ def outside_of(opened: Opened) -> list[Convention]:
     ]
 
 
-def named_nodes(opened: Opened, nodes: list[Node]) -> Words:
+def named_nodes(opened: Tape, nodes: list[Node]) -> Words:
     """Nodes by their symbols: the first few, and how many more."""
     more = f" and {len(nodes) - MOST_LISTED} more" if len(nodes) > MOST_LISTED else ""
     return said(listed([said(opened.symbols[node]) for node in nodes[:MOST_LISTED]]), more)
 
 
-def kink_convention(opened: Opened, name: str, nodes: list[Node], slopes: set[float]) -> Convention:
+def kink_convention(opened: Tape, name: str, nodes: list[Node], slopes: set[float]) -> Convention:
     """Which nodes are on a kink of this operation, in words."""
     taken = listed([said(numeral(slope)) for slope in sorted(slopes)], " or ")
     stands = "stands" if len(nodes) == 1 else "stand"

@@ -18,7 +18,7 @@ from chainrule.core.operation import Fused, Linear, Operation, Pointwise, book
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.custom import CustomRule
-from chainrule.derivation.opened.opened import Opened, without_casts
+from chainrule.derivation.tape.tape import Tape, without_casts
 from chainrule.errors import ChainruleError, GraphError
 from chainrule.maths import Tree, plain
 from chainrule.maths.tree import made
@@ -53,7 +53,7 @@ class Edge(NamedTuple):
     slope: float
 
 
-class Entries:
+class ScalarGraph:
     """The entries on the ways from one entry (number 0) to the output (the last), each after those it is made from.
 
     `departures` has the edges that leave an entry and `arrivals` those that reach it. `gradients` has the derivative of
@@ -61,15 +61,15 @@ class Entries:
     too many to be walked unasked. O(edges); of Tensors also one run of an operation for each entry that enters it.
 
     >>> import chainrule as cr
-    >>> from chainrule.derivation.entries.entries import Entries
-    >>> from chainrule.derivation.opened.opened import Opened
+    >>> from chainrule.derivation.scalars.graph import ScalarGraph
+    >>> from chainrule.derivation.tape.tape import Tape
     >>> x = cr.Tensor([3.0, 4.0], requires_grad=True, label="x")
-    >>> entries = Entries(Opened(cr.sum(x * x), [x]), x, (1,))
+    >>> entries = ScalarGraph(Tape(cr.sum(x * x), [x]), x, (1,))
     >>> len(entries), entries.gradients[0]
     (3, 8.0)
     """
 
-    def __init__(self, opened: Opened, node: Node, place: Place = (), *, whole: bool = False) -> None:
+    def __init__(self, opened: Tape, node: Node, place: Place = (), *, whole: bool = False) -> None:
         self.opened = opened
         self.entries: list[Entry] = [Entry(node, place)]
         edges: list[Edge] = []
@@ -226,7 +226,7 @@ class Entries:
             )
 
 
-def entry_symbol(opened: Opened, node: Node, place: Place) -> Tree:
+def entry_symbol(opened: Tape, node: Node, place: Place) -> Tree:
     """An entry as the program writes it, counted from 0: w₁[3, 1]."""
     return placed(opened.symbols[node], place)
 
@@ -240,7 +240,7 @@ def placed(symbol: Tree, place: Place) -> Tree:
 
 
 def local_slopes(
-    opened: Opened, node: Tensor, slot: int, places: Sequence[Place]
+    opened: Tape, node: Tensor, slot: int, places: Sequence[Place]
 ) -> Iterable[tuple[Place, Place, float]]:
     """For each of some places of an input, the places of the node that can move with it, and how fast they do."""
     op = opened.rule(node)

@@ -6,25 +6,25 @@ from typing import Any
 
 from chainrule.core import graph
 from chainrule.core.walk import walk
-from chainrule.derivation.opened.opened import Opened
+from chainrule.derivation.tape.tape import Tape
 
 Node = Any
 
 
-def on_the_way(opened: Opened, wrt: Node) -> list[Node]:
+def on_the_way(opened: Tape, wrt: Node) -> list[Node]:
     """The nodes between the output and one node, consumers first."""
     return graph.between([wrt], [opened.output])
 
 
-def met_by_all(opened: Opened, path: list[Node]) -> list[Node]:
+def met_by_all(opened: Tape, path: list[Node]) -> list[Node]:
     """The nodes that every way from the output passes: those that are reached when no other is waiting."""
-    waiting, inside, spine = {opened.output}, set(path), list[Node]()
+    waiting, inside, stops = {opened.output}, set(path), list[Node]()
     for node in path:
         waiting.discard(node)
         if not waiting:
-            spine.append(node)
+            stops.append(node)
         waiting.update(x for _, x in node.edges if x in inside)
-    return spine
+    return stops
 
 
 def number_of_ways(inside: list[Node], lower: Node) -> int:
@@ -32,7 +32,7 @@ def number_of_ways(inside: list[Node], lower: Node) -> int:
     return walk(inside, {inside[0]: 1}, lambda node, edges, ways: [ways] * len(edges), among=set(inside))[lower]
 
 
-def handed_down(opened: Opened, inside: list[Node], gradient: Any) -> Any:
+def handed_down(opened: Tape, inside: list[Node], gradient: Any) -> Any:
     """A gradient at the first of some nodes taken down to the last, by the rule book."""
     return walk(inside, {inside[0]: gradient}, opened.shares, among=set(inside))[inside[-1]]
 

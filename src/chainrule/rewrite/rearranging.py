@@ -10,14 +10,14 @@ import numpy as np
 from chainrule.core.operation import book, compositions
 from chainrule.core.term import Shape, Term, constant
 from chainrule.rewrite.algebra import ONE, Product, build_product, build_sum, product_of, sum_of
+from chainrule.rewrite.rewriting import Rewriting, as_term, exact, name_of, shape_of
 from chainrule.rewrite.shaped import repeat
-from chainrule.rewrite.way import Way, as_term, exact, name_of, shape_of
 
 MOST_ENTRIES = 1_000_000
 """Constants larger than this are not worked out."""
 
 
-def with_scalars_in_front(x: Any, way: Way) -> tuple[Product, Any]:
+def with_scalars_in_front(x: Any, way: Rewriting) -> tuple[Product, Any]:
     """A term's scalar factors, and the term without them."""
     product = product_of(x)
     scalars = product.scalars()
@@ -26,7 +26,7 @@ def with_scalars_in_front(x: Any, way: Way) -> tuple[Product, Any]:
     return scalars, as_term(build_product(product.arrays(), shape_of(x), way.plainly()))
 
 
-def scaled_by(scalars: Product, x: Any, way: Way) -> Any:
+def scaled_by(scalars: Product, x: Any, way: Rewriting) -> Any:
     """A term times scalars."""
     if not scalars.powers and scalars.number == 1:
         return x
@@ -74,7 +74,7 @@ def is_diagonal(x: Term) -> bool:
     return all(isinstance(part, np.ndarray | list) and np.array_equal(part, places) for part in key)
 
 
-def same_when_transposed(x: Term, way: Way) -> bool:
+def same_when_transposed(x: Term, way: Rewriting) -> bool:
     """Whether a sum is its own transpose, as A + Aᵀ is."""
     entries = sum_of(x, way)
     if len(entries) > 8:
@@ -88,7 +88,7 @@ def same_when_transposed(x: Term, way: Way) -> bool:
     return turned == entries
 
 
-def broadcast(x: Any, shape: Shape, way: Way) -> Any:
+def broadcast(x: Any, shape: Shape, way: Rewriting) -> Any:
     """Entries repeated to a shape, in one step."""
     if shape_of(x) == shape:
         return x
@@ -105,7 +105,7 @@ def broadcast(x: Any, shape: Shape, way: Way) -> Any:
     return scaled_by(scalars, book["broadcast_to"](reshaped(x, inner), shape=shape), way)
 
 
-def total(x: Any, axes: tuple[int, ...] | None, way: Way) -> Any:
+def total(x: Any, axes: tuple[int, ...] | None, way: Rewriting) -> Any:
     """The sum over some axes (all of them for None), without keeping them."""
     scalars, x = with_scalars_in_front(as_term(x), way)
     if axes is not None:
@@ -119,7 +119,7 @@ def total(x: Any, axes: tuple[int, ...] | None, way: Way) -> Any:
     return scaled_by(scalars, out, way)
 
 
-def total_along(x: Term, axes: tuple[int, ...], way: Way) -> Any:
+def total_along(x: Term, axes: tuple[int, ...], way: Rewriting) -> Any:
     """The sum over some axes; over an axis of copies it is a multiple."""
     if name_of(x) == "broadcast_to":
         inner = x.inputs[0]
@@ -141,7 +141,7 @@ def kept_shape(inner: Term, copied: tuple[int, ...], lead: int) -> Shape:
     return tuple([n for k, n in enumerate(inner.shape) if k + lead not in copied])
 
 
-def total_of_all(x: Term, way: Way) -> Any:
+def total_of_all(x: Term, way: Rewriting) -> Any:
     """The sum of all entries."""
     while name_of(x) in ("reshape", "transpose", "swap", "expand_dims", "squeeze", "flip", "roll"):
         x = x.inputs[0]
@@ -172,7 +172,7 @@ def total_of_all(x: Term, way: Way) -> Any:
     return book["sum"](x)
 
 
-def dotted(x: Term, product: Product, way: Way) -> Any:
+def dotted(x: Term, product: Product, way: Rewriting) -> Any:
     """The sum of a product of vectors as a dot product."""
     way.note("sum of a product")
     first = next(base for base, e in product.powers.items() if e >= 1)

@@ -8,14 +8,14 @@ from typing import Any
 from chainrule.core.operation import book, compositions
 from chainrule.core.term import Term
 from chainrule.rewrite.algebra import Product, build_product, build_sum, product_of, sum_of
-from chainrule.rewrite.moves import broadcast, reshaped, total
-from chainrule.rewrite.way import Way, as_number, exact, name_of, shape_of
+from chainrule.rewrite.rearranging import broadcast, reshaped, total
+from chainrule.rewrite.rewriting import Rewriting, as_number, exact, name_of, shape_of
 from chainrule.rules.linear import kept
 
 ONCE = Fraction(1)
 
 
-def with_known_functions(product: Product, way: Way) -> Product:
+def with_known_functions(product: Product, way: Rewriting) -> Product:
     """A product with its sigmoids and softmaxes called by name."""
     powers = product.powers
     if not any(e < 0 for e in powers.values()) and not any(name_of(base) == "sigmoid" for base in powers):
@@ -61,12 +61,12 @@ def exponential_plus_one(x: Term) -> Any:
     return first.inputs[0] if as_number(second) == 1 and name_of(first) == "exp" else None
 
 
-def minus(x: Any, way: Way) -> Any:
+def minus(x: Any, way: Rewriting) -> Any:
     """A term with its sign turned."""
     return build_product(Product(exact(-1)) * product_of(x), shape_of(x), way.plainly())
 
 
-def take_softmax(product: Product, exponential: Term, way: Way) -> None:
+def take_softmax(product: Product, exponential: Term, way: Rewriting) -> None:
     """Replace e^x over the sum of e^x, along any one axis, by the softmax of x."""
     shape = exponential.shape
     for axis in range(len(shape)):
@@ -94,7 +94,7 @@ def shares(exponential: Any) -> Any:
     if name_of(total) != "logsumexp" or total.inputs[0] is not x:
         return None
     axis = total.settings["axis"]
-    spread = broadcast(reshaped(total, kept(x.shape, axis)), x.shape, Way())
-    if repeated not in (spread, broadcast(total, x.shape, Way()) if not total.shape else spread):
+    spread = broadcast(reshaped(total, kept(x.shape, axis)), x.shape, Rewriting())
+    if repeated not in (spread, broadcast(total, x.shape, Rewriting()) if not total.shape else spread):
         return None
     return book["softmax"](x, axis=-1 if x.ndim == 1 else axis)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.operation import Pointwise
-from chainrule.derivation.opened.opened import Opened
 from chainrule.derivation.record import Accumulation, Arrow, Large, Node, Numbers
+from chainrule.derivation.tape.tape import Tape
 
 LISTED = 400
 """Nodes that a derivation lists; of a larger graph those nearest to its output and to `wrt`."""
@@ -22,7 +22,7 @@ ENTRIES_ON_REQUEST = 10_000
 def numbers_of(x: Any, whole: bool = False) -> Numbers:
     """A number as a float, a small array as nested tuples, a large one by what can be said of it. O(entries).
 
-    >>> from chainrule.derivation.opened.nodes import numbers_of
+    >>> from chainrule.derivation.tape.nodes import numbers_of
     >>> numbers_of([[1, 2], [3, 4]])
     ((1.0, 2.0), (3.0, 4.0))
     """
@@ -47,7 +47,7 @@ def nested(x: Any) -> Numbers:
 class Listed:
     """The nodes of an opened graph that are listed, each with its id: its place in the order of the forward."""
 
-    def __init__(self, opened: Opened, whole: bool = False) -> None:
+    def __init__(self, opened: Tape, whole: bool = False) -> None:
         self.opened = opened
         self.whole = whole
         self.ids: dict[Any, int] = {node: k for k, node in enumerate(opened.order)}
@@ -94,7 +94,7 @@ class Listed:
         ]
 
 
-def chosen(opened: Opened) -> set[Any]:
+def chosen(opened: Tape) -> set[Any]:
     """The nodes to list: all on the way, or those nearest to the two ends."""
     path = opened.path
     if len(path) <= LISTED:

@@ -33,7 +33,7 @@ def slope_in_symbols(
     None for any other operation, and where the rule needs numbers.
 
     >>> import chainrule as cr
-    >>> from chainrule.derivation.opened.handed import slope_in_symbols
+    >>> from chainrule.derivation.tape.contributions import slope_in_symbols
     >>> from chainrule.maths import Symbol, unicode
     >>> unicode(slope_in_symbols(cr.pow, 0, Symbol("y"), [Symbol("x"), 2.0], {}))
     '2x'
@@ -65,7 +65,7 @@ def simplified_partial(operation: Pointwise, i: int, inputs: Sequence[Any], sett
         return None
 
 
-def share_in_symbols(node: Any, slot: int, out: Tree, g: Tree, inputs: Sequence[Any]) -> Tree | None:
+def contribution_in_symbols(node: Any, slot: int, out: Tree, g: Tree, inputs: Sequence[Any]) -> Tree | None:
     """What an operation on arrays hands back to one input; None where that has no short formula.
 
     `out` is the node's symbol, `g` that of the gradient that arrives, and `inputs` has those of the inputs.

@@ -13,12 +13,12 @@ from itertools import pairwise
 from typing import Any
 
 from chainrule.core.operation import Pointwise, book
-from chainrule.derivation.entries.cancel import added, cancelled, simplified
-from chainrule.derivation.entries.entries import Edge, Entries, Node
-from chainrule.derivation.entries.shares import Shares
-from chainrule.derivation.entries.slopes import Slopes, multiplied, nameless, product_of
 from chainrule.derivation.notation import derivative
-from chainrule.derivation.opened.opened import Opened
+from chainrule.derivation.scalars.cancel import added, cancelled, simplified
+from chainrule.derivation.scalars.graph import Edge, Node, ScalarGraph
+from chainrule.derivation.scalars.probabilities import Probabilities
+from chainrule.derivation.scalars.slopes import Slopes, multiplied, nameless, product_of
+from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, listed, said
 from chainrule.maths import Derivative, Number, Tree
 
@@ -54,7 +54,7 @@ class Link:
     """The rule in one sentence."""
     steps: tuple[Link, ...] = ()
     """The unnamed steps that the link stands for, the nearest to the output first."""
-    ways: tuple[Way, ...] = ()
+    ways: tuple[Path, ...] = ()
     """Where it is a sum: the largest ways of it."""
     others: int = 0
     """How many ways are not listed."""
@@ -68,7 +68,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Path:
     """One of several ways: the number that it leads through first, and its links, the nearest to the output first."""
 
     through: Tree
@@ -105,18 +105,18 @@ class Chain:
     """What the links, and letters that are of no node, stand for."""
 
 
-def chain_of(entries: Entries, *, top: int = 5) -> Chain:
+def chain_of(entries: ScalarGraph, *, top: int = 5) -> Chain:
     """The links from the output to the entry; O(edges), and for each listed way O(edges of it).
 
     >>> import chainrule as cr
-    >>> from chainrule.derivation.entries.entries import Entries
-    >>> from chainrule.derivation.entries.links import chain_of
-    >>> from chainrule.derivation.opened.opened import Opened
+    >>> from chainrule.derivation.scalars.graph import ScalarGraph
+    >>> from chainrule.derivation.scalars.links import chain_of
+    >>> from chainrule.derivation.tape.tape import Tape
     >>> from chainrule.maths import unicode
     >>> w = cr.Value(2.0, label="w")
     >>> h = 3.0 * w
     >>> h.label = "h"
-    >>> chain = chain_of(Entries(Opened(cr.square(h), [w]), w))
+    >>> chain = chain_of(ScalarGraph(Tape(cr.square(h), [w]), w))
     >>> [(unicode(link.formula), link.value) for link in chain.links], chain.gradient
     ([('2h', 12.0), ('3', 3.0)], 36.0)
     """
@@ -139,9 +139,9 @@ def chain_of(entries: Entries, *, top: int = 5) -> Chain:
 class Maker:
     """Makes links between entries, with the terms of their formulas beside them."""
 
-    def __init__(self, entries: Entries, top: int, slopes: Slopes | None = None) -> None:
+    def __init__(self, entries: ScalarGraph, top: int, slopes: Slopes | None = None) -> None:
         self.entries = entries
-        self.opened: Opened = entries.opened
+        self.opened: Tape = entries.opened
         self.slopes = Slopes(entries) if slopes is None else slopes
         self.top = top
         self.inner: list[Cancellation] = []
@@ -190,24 +190,26 @@ class Maker:
         op = self.entries.entries[high].node.op
         term = added([self.slopes.of(e) for e in edges])
         if term is None and op is book["cross_entropy"]:
-            return self.through_shares(low, high)
+            return self.through_probabilities(low, high)
         term = simplified(term)
         link = self.written(low, high, sum([e.slope for e in edges]), term, self.beside(low, high, edges))
         return replace(link, operation=op.name, intuition=op.intuition), term
 
-    def through_shares(self, low: int, high: int) -> tuple[Link, Any]:
-        """A cross-entropy's link in a logit, by way of the shares, whose slope cancels that of the logarithm."""
+    def through_probabilities(self, low: int, high: int) -> tuple[Link, Any]:
+        """A cross-entropy's link in a logit, by way of the probabilities, whose slope cancels that of the logarithm."""
         node = self.entries.entries[high].node
-        shares = Shares(self.opened, node, self.entries.entries[low].place)
-        maker = Maker(shares.entries, self.top, shares.slopes)
-        made = [maker.link(a, b, 1) for a, b in maker.named_pairs(shares.entries.cuts())]
+        probabilities = Probabilities(self.opened, node, self.entries.entries[low].place)
+        maker = Maker(probabilities.entries, self.top, probabilities.slopes)
+        made = [maker.link(a, b, 1) for a, b in maker.named_pairs(probabilities.entries.cuts())]
         found = maker.cancellations(made)
         self.inner += found
-        self.meanings[shares.letter] = said("the softmax of ", self.opened.symbols[shares.source], ": its shares")
-        self.environment.update({**maker.environment, shares.letter: shares.shares})
+        self.meanings[probabilities.letter] = said(
+            "the softmax of ", self.opened.symbols[probabilities.source], ": its probabilities"
+        )
+        self.environment.update({**maker.environment, probabilities.letter: probabilities.numbers})
         term = found[0].term if found else product_of([step for _, step in made])
-        term = self.slopes.adopted(term, shares.slopes, shares.owners)
-        link = self.written(low, high, shares.entries.gradients[0], term)
+        term = self.slopes.adopted(term, probabilities.slopes, probabilities.owners)
+        link = self.written(low, high, probabilities.entries.gradients[0], term)
         # The steps alone: what lies within them is of no graph that the reader knows.
         steps = tuple([replace(step, steps=(), ways=()) for step, _ in made])
         return replace(link, steps=steps, operation=node.op.name, intuition=node.op.intuition), term
@@ -262,12 +264,12 @@ class Maker:
             rest=math.fsum(rest) if finite(rest) else sum(rest),
         ), term
 
-    def way(self, first: Edge, value: float, high: int, depth: int, among: set[int] | None) -> tuple[Way, Any]:
+    def way(self, first: Edge, value: float, high: int, depth: int, among: set[int] | None) -> tuple[Path, Any]:
         """One way of a fan, by the link that leaves first, and what the way carries."""
         through = first.target
         first_link, first_term = self.direct(first.source, through, [first])
         if through == high:
-            return Way(first_link.above, (first_link,), value), first_term
+            return Path(first_link.above, (first_link,), value), first_term
         reached = self.entries.reachable(through, high) & (among or set(range(through, high + 1)))
         cuts = self.entries.cuts(through, high, reached)
         pairs = list(pairwise(cuts))[::-1]
@@ -277,7 +279,7 @@ class Maker:
         made.append((first_link, first_term))
         self.inner += self.cancellations(made)
         links = tuple([link for link, _ in made])
-        return Way(self.entries.symbol(through), links, value), product_of([term for _, term in made])
+        return Path(self.entries.symbol(through), links, value), product_of([term for _, term in made])
 
     def written(self, low: int, high: int, value: float, term: Any, held: tuple[Tree, ...] = ()) -> Link:
         """A link with the formula of its term."""
@@ -299,7 +301,7 @@ class Maker:
         return found
 
 
-def made_of(opened: Opened, node: Node) -> Words:
+def made_of(opened: Tape, node: Node) -> Words:
     """How a value without a name came to be, in words with mathematics."""
     if isinstance(node.op, Pointwise):
         return said(opened.formula(node))

@@ -1,0 +1,51 @@
+"""Cross-entropy read as a softmax and a logarithm, so that its probabilities have a name and what cancels can be seen.
+
+The engine's node fuses the two and never makes the probabilities. Here the same loss is recorded again with them in
+between; its links come from the book's rules for softmax and log like any others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.tensor import Tensor
+from chainrule.derivation.scalars.graph import Place, ScalarGraph
+from chainrule.derivation.scalars.slopes import Slopes
+from chainrule.derivation.tape.tape import Tape
+from chainrule.maths import Symbol
+from chainrule.rules.composed import softmax
+from chainrule.rules.linear import index, mean
+from chainrule.rules.pointwise import log
+
+LETTERS = (Symbol("p"), Symbol("p", mark="hat"), Symbol("q"))
+"""What the probabilities are called: the first that the user does not use."""
+
+
+class Probabilities:
+    """One logit of a cross-entropy, and the entries between it and the loss with the probabilities among them."""
+
+    def __init__(self, opened: Tape, node: Tensor, logit: Place) -> None:
+        source = node.edges[0][1]
+        taken = set(opened.symbols.values())
+        self.letter = next((letter for letter in LETTERS if letter not in taken), LETTERS[0])
+        target = np.asarray(node.settings["target"])
+        leaf = Tensor(opened.numbers[source], requires_grad=True)
+        logits = leaf if source.op is None else leaf.alias()
+        probabilities = softmax(logits, axis=-1)
+        self.letter = replace(self.letter, shape=probabilities.shape)
+        self.numbers = probabilities.data
+        loss: Any = -mean(index(log(probabilities), key=(np.arange(len(target)), target)))
+        inner = Tape(loss, [logits])
+        for inside, symbol in (
+            (logits, opened.symbols[source]),
+            (probabilities, self.letter),
+            (loss, opened.symbols[node]),
+        ):
+            inner.call(inside, symbol)
+        self.source = source
+        self.owners = {logits: (source, None), probabilities: (probabilities, self.letter)}
+        self.entries = ScalarGraph(inner, logits, logit)
+        self.slopes = Slopes(self.entries)
