@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.core import Value
 from chainrule.core.tensor import Tensor
-from chainrule.derivation.opened.opened import require_one_number
+from chainrule.derivation.tape.tape import require_one_number
 from chainrule.errors import DtypeError, FormulaError
 from chainrule.expression import read_assignments
 from chainrule.pictures.live import Live
