@@ -168,7 +168,8 @@ def looked_at(subject: Subject) -> int:
     for step in subject.program.leaves:
         if step.kind is Kind.DATA and step.size >= PACKED and step.shape[0] == 1:
             return step.place
-    return subject.trained[0].place if subject.trained else subject.program.output.place
+    trained = sorted(subject.trained, key=lambda step: subject.names[step])
+    return trained[0].place if trained else subject.program.output.place
 
 
 def telling(subject: Subject) -> list[list[int]]:

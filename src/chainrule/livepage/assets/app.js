@@ -30,11 +30,17 @@ export class App {
     this.history.clear();
     this.k = this.model.last;
     this.rate = this.data.rate;
-    this.asked = this.data.trained[0] ?? 0;
+    this.asked = this.firstAsked;
     this.selected = this.data.look;
     this.trying = false;
     for (const panel of this.panels) panel.open?.();
     this.render();
+  }
+
+  /** The leaf whose derivation is told first: that with the first name. */
+  get firstAsked() {
+    const name = (leaf) => this.data.steps[this.data.leaves[leaf]].name;
+    return [...this.data.trained].sort((a, b) => (name(a) < name(b) ? -1 : 1))[0] ?? 0;
   }
 
   get output() {
@@ -191,7 +197,7 @@ export class App {
     if (this.model.passKind) parts.set("m", this.model.passKind);
     if (this.model.forgotten) parts.set("f", this.model.forgotten);
     if (this.dialect) parts.set("d", this.dialect);
-    if (this.asked !== (this.data.trained[0] ?? 0)) parts.set("w", this.asked);
+    if (this.asked !== this.firstAsked) parts.set("w", this.asked);
     if (this.rate !== this.data.rate) parts.set("r", this.rate);
     if (this.kind !== "SGD") parts.set("o", this.kind);
     return parts.toString();

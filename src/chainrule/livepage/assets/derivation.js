@@ -13,7 +13,10 @@ export function derivationPanel(app) {
   async function load() {
     const data = app.data;
     stories = [];
-    if (!data.stories) return;
+    if (!data.stories) {
+      build();
+      return;
+    }
     if (typeof data.stories === "string") {
       const bytes = Uint8Array.from(atob(data.stories), (c) => c.charCodeAt(0));
       const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));

@@ -59,7 +59,10 @@ export function dial(label, get, set) {
     if (found.ok) set(found.value);
   };
   input.addEventListener("change", take);
-  input.addEventListener("focus", () => (input.value = exact(get())));
+  input.addEventListener("focus", () => {
+    input.value = exact(get());
+    input.select();
+  });
   input.addEventListener("blur", () => show());
   input.addEventListener("keydown", (event) => {
     const turns = { ArrowUp: 1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];
@@ -102,7 +105,6 @@ export function draggable(element, get, set, held = () => {}) {
       element.dataset.moved = moved ? "yes" : "";
       if (!moved && element.tagName === "INPUT") {
         element.focus();
-        element.select();
       }
     };
     element.addEventListener("pointermove", move);

@@ -74,7 +74,8 @@ export function graphPanel(app) {
       if (event.key === "Enter" || event.key === " ") {
         event.preventDefault();
         event.stopPropagation();
-        app.select(place);
+        app.selected = place;
+        app.renderNow();
         node.querySelector("input")?.focus();
       }
     });

@@ -57,7 +57,7 @@ export class Model {
   }
 
   get pass() {
-    return this.data.passes[this.passKind];
+    return this.data.passes?.[this.passKind];
   }
 
   /** The results of a pass by what they are: value, local, gradient, share, total. */
