@@ -29,6 +29,15 @@ MOST_DIGITS = 6
 MOST_DECIMALS = 100
 """Further decimals say nothing of a number that anybody is asked for, and their unit may be no double."""
 
+COARSE = 100
+"""A number of fewer units in its last digit tells little."""
+
+RARE = (
+    "extra-factor", "local-derivative-of-another", "wrong-local-derivative", "gradient-for-value",
+    "added-for-multiplied", "activation-derivative-of-another",
+)  # fmt: skip
+"""Mistakes of which there are many; a coarse number that one of them gives is more likely a chance."""
+
 
 class Printed:
     """A number, or an array of numbers, with the decimals that were written."""
@@ -44,6 +53,12 @@ class Printed:
         # A whole number below 10 is meant as it stands: it has too few digits to be a rounded one.
         unit = 10.0**-self.decimals if self.decimals or size >= 10 else 0.0
         return 0.5 * unit * (1 + 1e-9) + 1e-9 * size + 1e-12
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether it was rounded to so few digits that one mistake in a hundred would give it by chance."""
+        size = float(np.max(np.abs(self.value), initial=0.0, where=np.isfinite(self.value)))
+        return self.decimals > 0 and self.value.size == 1 and size * 10.0**self.decimals < COARSE
 
     def is_(self, x: Any) -> bool:
         """Whether it is a number to the digits that were written."""
@@ -143,7 +158,8 @@ def of_number(problem: Problem, walk: Walk, printed: Printed, wrt: Step, right: 
             if printed.is_(np.nan if (g := change_gives(c, walk)) is None else g)
         ]
         for change in sorted(singles, key=lambda c: rank(c.name, True)):
-            add(change.name, change.place, change.says)
+            if not (printed.is_coarse and change.name in RARE):
+                add(change.name, change.place, change.says)
         for c in (-1.0, 2.0, 0.5):
             if printed.is_(c * np.asarray(right)):
                 add("sign" if c < 0 else "factor", where, f"{c:g} times the right one")
