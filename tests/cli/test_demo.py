@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+import chainrule as cr
 from chainrule import nn
 from chainrule.cli import demo as work
 from chainrule.cli import screen
@@ -218,6 +219,7 @@ def test_the_numbers_on_the_screen_are_the_demos(demo):
         f"{demo.nudge.predicted:+.4e}",
         f"{demo.nudge.measured:+.4e}",
         f"{demo.check.worst:.1e}",
+        f"{demo.planted.line}: {demo.planted.name}, {demo.planted.link}",
     ):
         assert part in text
 
@@ -262,3 +264,18 @@ def test_the_commands_to_try_exist():
 
     for arguments, _ in screen.NEXT:
         assert CliRunner().invoke(app, shlex.split(arguments)).exit_code == 0
+
+
+def test_the_planted_mistake_is_found_and_the_copy_is_right_without_it(demo):
+    assert demo.planted.name == "activation-derivative-missing"
+    assert demo.planted.link == "∂h/∂z"
+
+    def mended(x, W1, b1, W2, b2, Y):
+        h = np.maximum(x @ W1 + b1, 0)
+        return x.T @ ((softmax(h @ W2 + b2) - Y) @ W2.T * (h > 0)), h.T @ (softmax(h @ W2 + b2) - Y)
+
+    def softmax(s):
+        return np.exp(s) / np.exp(s).sum()
+
+    shapes = {"x": (1, 64), "W1": (64, 32), "b1": (32,), "W2": (32, 10), "b2": (10,), "Y": (1, 10)}
+    assert cr.grade(work.FORWARD, mended, wrt=["W1", "W2"], shapes=shapes).right

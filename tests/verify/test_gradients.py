@@ -131,8 +131,8 @@ WRONG = {  # name: forward, backward, inputs, which input, mistake, words
         normalised, lambda c, g: normalised_back(c, g, eps=0), (X, GAMMA, BETA), "x", "unclassified", "axis 1"),
     "the way through the variance": (
         normalised, lambda c, g: normalised_back(c, g, through_variance=False), (X, GAMMA, BETA),
-        "x", "unclassified", ""),
-    "softmax by its diagonal": (softmax, lambda p, g: g * p * (1 - p), (X,), "x", "unclassified", ""),
+        "x", "missing-path", "is left out"),
+    "softmax by its diagonal": (softmax, lambda p, g: g * p * (1 - p), (X,), "x", "softmax-diagonal", "softmax"),
     "no average": (
         cross_entropy, lambda c, g: cross_entropy_back(c, g, average=False), (X[:, :3], CLASSES), "z", "factor", "6"),
     "a sign": (lambda x: (np.cos(x), x), lambda c, g: g * np.sin(c), (X,), "x", "sign", "sign"),
@@ -151,7 +151,8 @@ WRONG = {  # name: forward, backward, inputs, which input, mistake, words
     "the activation for its slope": (
         lambda x: (np.tanh(x), np.tanh(x)), lambda y, g: g * y, (X,), "x", "activation-for-derivative", "1 − y²"),
     "nothing": (lambda x: (np.tanh(x), None), lambda c, g: np.zeros_like(g), (X,), "x", "missing-path", "0"),
-    "a mask left out": (lambda x: (np.maximum(x, 0), x), lambda c, g: g, (X,), "x", "unclassified", "should be 0"),
+    "a mask left out": (lambda x: (np.maximum(x, 0), x), lambda c, g: g, (X,), "x", "activation-derivative-missing",
+        "relu(x)"),
     "one entry": (
         lambda x: (x * x, x), lambda c, g: 2 * g * c * np.where(np.arange(24).reshape(6, 4) == 7, 1.001, 1), (X,),
         "x", "unclassified", "[1, 3]"),
@@ -392,3 +393,52 @@ def test_other_orders_are_refused():
 def test_a_lost_gradient_is_refused_as_everywhere():
     with pytest.raises(GraphError, match=r"cr\.sin"):
         cr.check_gradients(lambda x: math.sin(x), 2.0)
+
+
+def test_a_complex_step_sees_what_differences_do_not():
+    """A share of 1e-5 is nothing beside what rounding leaves of a difference of large numbers."""
+    x = np.array([0.5, 1.5, -0.7])
+
+    def forward(x):
+        return np.sum(np.sin(x)) + 1e9
+
+    assert not cr.check_gradients((forward, lambda x: np.cos(x) * (1 + 1e-5)), x)
+    report = cr.check_gradients((forward, lambda x: np.cos(x)), x)
+    assert report.verdict in ("right", "rounding")
+
+
+@pytest.mark.parametrize("forward", [np.abs, lambda x: np.maximum(x, 0.1), lambda x: np.sqrt(np.vdot(x, x))])
+def test_a_complex_step_is_not_believed_where_there_is_none(forward):
+    x = np.array([0.5, 1.5, -0.7])
+    f = cr.grad(lambda x: cr.sum({np.abs: cr.abs}.get(forward, forward)(x)))
+    assert cr.check_gradients((lambda x: np.sum(forward(x)), lambda x: f(x)), x)
+
+
+def layer(x, w, b):
+    return 1 / (1 + np.exp(-(np.tanh(x @ w) * b)))
+
+
+SLIPS = [
+    ("dz = dh", "activation-derivative-missing"),
+    ("dz = dh * (1 - np.tanh(h)**2)", "activation-derivative-at-output"),
+    ("dz = dh * h * (1 - h)", "activation-derivative-of-another"),
+    ("dz = dh * (1 + h**2)", "wrong-local-derivative"),
+]
+
+
+@pytest.mark.parametrize(("slip", "name"), SLIPS)
+def test_a_mistake_inside_a_pair_is_named_by_the_catalogue(slip, name):
+    """What two arrays alone do not show: the slope of a layer in between, whose output nobody hands over."""
+    program = {"np": np}
+    exec(
+        "def backward(g, x, w, b):\n    h = np.tanh(x @ w)\n    y = 1/(1 + np.exp(-h*b))\n    da = g*y*(1 - y)\n"
+        f"    dh = da*b\n    {slip}\n    return dz @ w.T, x.T @ dz, (da*h).sum(axis=0)",
+        program,
+    )
+    rng = np.random.default_rng(0)
+    x, w, b = rng.normal(size=(4, 3)), rng.normal(size=(3, 2)), rng.normal(size=2)
+    report = cr.check_gradients((layer, program["backward"]), x, w, b)
+    assert [report[key].mistake for key in "xw"] == [name, name]
+    assert report["b"].verdict == "right"
+    assert "np.tanh" not in report["x"].says
+    assert "tanh" in report["x"].says

@@ -117,6 +117,15 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Planted:
+    """A mistake put into a copy of the network's backward pass: the line, and what is said of it and where."""
+
+    line: str
+    name: str
+    link: str
+
+
+@dataclass(frozen=True)
 class Demo:
     """Everything that the demo's screen shows."""
 
@@ -132,6 +141,7 @@ class Demo:
     product: Product
     nudge: Nudge
     check: Check
+    planted: Planted
 
 
 def run(
@@ -173,6 +183,7 @@ def run(
         product=product_of(loss, weight, place),
         nudge=measure_nudge(exact, image, target, weight, place),
         check=check_gradients(exact, image, target),
+        planted=plant(),
     )
 
 
@@ -320,3 +331,30 @@ def check_gradients(net: nn.Sequential, image: Array, target: Array) -> Check:
             largest = max(largest, abs(gradient))
             count += 1
     return Check(count=count, worst=worst, largest=largest)
+
+
+FORWARD = "z = x @ W1 + b1\nh = relu(z)\ns = h @ W2 + b2\nL = -sum(Y * log_softmax(s))"
+"""The network and the loss of one digit, as a teacher types them."""
+
+
+def backward(x: Array, W1: Array, b1: Array, W2: Array, b2: Array, Y: Array) -> tuple[Array, ...]:  # noqa: N803  (the names of FORWARD)
+    """Its backward pass by hand, with one mistake: what arrives at h is handed on as if ReLU were not there."""
+    z = x @ W1 + b1
+    h = np.maximum(z, 0)
+    shares = np.exp(h @ W2 + b2)
+    ds = shares / shares.sum() - Y
+    dz = ds @ W2.T
+    return x.T @ dz, h.T @ ds
+
+
+def plant() -> Planted:
+    """Have the mistake in `backward` found; ChainruleError where it is not."""
+    shapes = {
+        "x": (1, PIXELS), "W1": (PIXELS, HIDDEN), "b1": (HIDDEN,), "W2": (HIDDEN, CLASSES), "b2": (CLASSES,),
+        "Y": (1, CLASSES),
+    }  # fmt: skip
+    marked = cr.grade(FORWARD, backward, wrt=["W1", "W2"], shapes=shapes)
+    if marked.right or marked.unclassified:
+        raise ChainruleError("the mistake that was planted in the backward pass was not found")
+    first = marked.mistakes[0]
+    return Planted("dz = ds @ W2.T", first.name, first.place.partition(",")[0])

@@ -129,6 +129,12 @@ def check(demo: Demo) -> RenderableType:
     )
 
 
+def planted(demo: Demo) -> RenderableType:
+    """A mistake in a copy of the backward pass, found and named."""
+    seen = demo.planted
+    return lines(f"  planted in a copy, {seen.line}: {seen.name}, {seen.link}")
+
+
 def next_steps(demo: Demo) -> RenderableType:
     """Commands to try."""
     program = this_program()
@@ -136,7 +142,7 @@ def next_steps(demo: Demo) -> RenderableType:
     return lines(heading("Next"), *[f"  {program} {arguments:<{width}}   {gives}" for arguments, gives in NEXT])
 
 
-BLOCKS: tuple[Block, ...] = (result, digit, gradient, nudge, check, next_steps)
+BLOCKS: tuple[Block, ...] = (result, digit, gradient, nudge, check, planted, next_steps)
 """The screen from top to bottom."""
 
 

@@ -262,11 +262,11 @@ class Judge:
         """The losses that are written, and those that the difference of prediction and target may belong to."""
         for place in losses_of(self.reader, self.claims):
             name = self.reader.tape.notes[place].name or "the loss"
-            needed = self.reader.above(place) | {place}
+            needed = self.reader.tape.above(place) | {place}
             yield f"the loss that is written ({name})", True, lambda found, place=place: whole(found[place]), needed
         for pairs in differences_of(self.reader, self.claims)[:MOST_DIFFERENCES]:
             unique = list(dict.fromkeys(pairs))
-            needed = {x for pair in unique for end in pair for x in (*self.reader.above(end), end)}
+            needed = {x for pair in unique for end in pair for x in (*self.reader.tape.above(end), end)}
             for what, of in INFERRED.items():
 
                 def loss(found: Mapping[int, Any], pairs: Any = unique, of: Any = of) -> Any:
@@ -342,7 +342,7 @@ class Judge:
     def new_weights(self, reading: Reading, claim: Claim, base: float) -> Mistake | None:
         """The mistake of a claim that is right as soon as parameters that have moved are put back."""
         replay = reading.replay
-        above = self.reader.above(claim.place)
+        above = self.reader.tape.above(claim.place)
         moved = {c.update: c.of for c in self.claims if c.update is not None and c.update in above}
         if not moved or not set(moved.values()) <= set(replay.step):
             return None

@@ -13,10 +13,11 @@ import numpy as np
 from chainrule.core.state import quietly
 from chainrule.errors import GraphError
 from chainrule.verify.backward import faults_of
+from chainrule.verify.by_catalogue import by_catalogue
 from chainrule.verify.differences import ORDER, SURE, Array, Judged, Ladder, rank
 from chainrule.verify.differing import Differing
 from chainrule.verify.moved import Found, Mover
-from chainrule.verify.naming import Wrong, name_of_mistake
+from chainrule.verify.naming import Namer, Wrong, by_its_arrays, name_of_mistake
 from chainrule.verify.pair import Pair
 from chainrule.verify.pytorch import InTorch, is_torch
 from chainrule.verify.report import Checked, Report, worst_first
@@ -32,6 +33,8 @@ LARGER = 1e3
 """An error so many times what a direction shows is the one whose chances are told."""
 STREAM = 13_2008
 """What is drawn is not what a user has drawn for the inputs with the same seed."""
+NAMERS: tuple[Namer, ...] = (by_its_arrays, by_catalogue)
+"""Who is asked what a mistake is: what the arrays show is said in fewer words."""
 OTHERS = 40
 """Entries by which another input's gradient is recognised."""
 
@@ -155,7 +158,7 @@ class Check:
         if worst.verdict == "bug":
             largest = max(np.abs(given[np.isfinite(given)]).max(initial=0.0), abs(worst.differences), 1e-300)
             wrong = Wrong(self.subject, leaf, given, found.right, max(1e-6, 10 * worst.error / largest))
-            named = name_of_mistake(wrong)
+            named = name_of_mistake(wrong, NAMERS)
             if named.name == "unclassified":
                 named = self.of_another(leaf, given) or named
             says, mistake = named.says, named.name
@@ -184,7 +187,9 @@ class Check:
         flat = found.right.reshape(-1)
         for i, quotient, _ in self.mover.quotients(leaf, range(leaf.array.size)):
             flat[i] = quotient
-        what = self.of_another(leaf, given) or name_of_mistake(Wrong(self.subject, leaf, given, found.right, 1e-6))
+        what = self.of_another(leaf, given) or name_of_mistake(
+            Wrong(self.subject, leaf, given, found.right, 1e-6), NAMERS
+        )
         mistake = "" if what.name == "shape" else what.name
         return Checked(leaf.name, leaf.array.shape, "bug", entries=leaf.array.size, says=what.says, mistake=mistake)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,10 @@ MATTERS = 1e-3
 """A derivative that moves the outputs by so much less than others do, or than their own size, may be rounding."""
 ORDINARY = 1e-13
 """The share of rounding in a run in float64; more is worth telling."""
+SHARPENED = ("right", "rounding", "truncation", "undecided")
+"""Verdicts of differences that a complex step may make surer, or overrule."""
+AGREES, CONTRADICTS = 1e-9, 1e-6
+"""Of a derivative's size: within the one a complex step confirms it, and beyond the other it is wrong."""
 EIGHT = 8.0
 """A quotient is off by so many times a run's noise over its step at most."""
 
@@ -129,7 +133,30 @@ class Mover:
         noise = np.fmax(noise_of(along, scale), EPS * self.subject.size)
         steps = ladder(along, steps_for(scale, scale), noise + rounding)
         typical = max(length(given * way), self.typical(leaf, given) * leaf.array.size**0.5)
-        return judge(steps, float((given * way).sum()), typical, self.allowed(typical)), steps
+        judged = judge(steps, float((given * way).sum()), typical, self.allowed(typical))
+        return self.sharpened(judged, leaf, way, length(given * way)), steps
+
+    def sharpened(self, judged: Judged, leaf: Leaf, way: Array, terms: float) -> Judged:
+        """The same by a complex step, where one can be made and differences agree with it: it is known to rounding.
+
+        `terms` is the size of what the derivative adds up.
+        """
+        if judged.verdict not in SHARPENED:
+            return judged
+        with Quiet():
+            slope = self.subject.complex_slope(leaf, way, self.u)
+        if slope is None or not abs(slope - judged.differences) <= judged.error:
+            return judged
+        size = max(abs(judged.given), abs(slope), terms)
+        off = abs(judged.given - slope)
+        if off <= AGREES * size:
+            note = f"{leaf.name}: a complex step agrees to {max(off / size if size else 0.0, EPS):.0e} of its size"
+            self.subject.notes += [note] if judged.verdict != "right" else []
+            return replace(judged, verdict="right", differences=slope, error=AGREES * size)
+        if off > CONTRADICTS * size:
+            self.subject.notes.append(f"{leaf.name}: differences see no mistake, and a complex step does")
+            return replace(judged, verdict="bug", differences=slope, error=AGREES * size)
+        return judged
 
     def entries(self, leaf: Leaf, given: Array, found: Found, places: Sequence[int]) -> None:
         """Compare entries one by one: most are settled by one step, the others are looked at with every step."""

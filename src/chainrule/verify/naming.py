@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,14 +94,17 @@ SQUASHING: tuple[tuple[str, Slope, Slope], ...] = (
 )
 """Slopes that are written with the output y: in words, of the output, and of the input."""
 
-NAMERS: list[Callable[[Wrong], Differing | None]] = [by_its_arrays]
-"""Asked one after the other; whoever knows more stands in front."""
+Namer = Callable[[Wrong], Differing | None]
+"""Says what a mistake is, or nothing."""
 
 
-def name_of_mistake(wrong: Wrong) -> Differing:
-    """What the mistake is, as far as anybody knows."""
-    for name in NAMERS:
+def name_of_mistake(wrong: Wrong, namers: Sequence[Namer]) -> Differing:
+    """What the mistake is: the first name that one of those asked has, or else the first words."""
+    words: list[Differing] = []
+    for name in namers:
         found = name(wrong)
         if found is not None and found.name:
-            return found
-    return Differing("unclassified", "it is not what differences give")
+            if found.name != "unclassified":
+                return found
+            words.append(found)
+    return words[0] if words else Differing("unclassified", "it is not what differences give")

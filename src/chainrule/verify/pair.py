@@ -28,6 +28,7 @@ from chainrule.verify.subject import (
     Array,
     BackwardError,
     Function,
+    Leaf,
     Subject,
     joined,
     leaf_of,
@@ -54,6 +55,9 @@ COTANGENTS = {
 """What people call the gradient that arrives."""
 KEPT = {"kept", "cache", "ctx", "saved", "res", "residuals", "context", "state", "tape", "memory", "self"}
 """And what a forward pass keeps for the backward pass."""
+
+IMAGINARY = 1e-30j
+"""So small that its square is nothing beside 1, and so is what it puts a result off by."""
 
 Way = Callable[[list[Any], Any, Any], Any]
 """How backward is called, with the inputs, what was kept, and the gradient that arrives."""
@@ -95,7 +99,7 @@ class Pair(Subject):
                 flat[k] = array.copy() if self.copies else array
             else:
                 flat[k] = float(array) if isinstance(leaf.given, float | int) else array[()]
-        return list(unflatten(self.structure, flat))
+        return self.filled(flat)
 
     def forward_pass(self) -> tuple[list[Any], Any, Any]:
         """One run: the arguments, the output and what was kept."""
@@ -106,6 +110,34 @@ class Pair(Subject):
 
     def run(self) -> Array:
         return joined(numbers_in(self.forward_pass()[1]))
+
+    def filled(self, flat: Sequence[Any]) -> list[Any]:
+        """The arguments with other things for their numbers."""
+        return list(unflatten(self.structure, list(flat)))
+
+    def complex_slope(self, leaf: Leaf, way: Array, u: Array) -> float | None:
+        """A step into the imaginary, which takes no difference and so has no rounding (Squire and Trapp, 1998).
+
+        Where a function is not analytic (absolute values, comparisons) it gives something else, and whoever asks has to
+        see whether differences agree.
+        """
+        if any(is_node(x.given) for x in self.leaves) or not self.wide:
+            return None
+        flat: list[Any] = list(self.flat)
+        for k, other in zip(self.places, self.leaves, strict=True):
+            moved = other.array + IMAGINARY * way if other is leaf else other.array.copy()
+            flat[k] = moved if moved.ndim else moved[()]
+        try:
+            self.chances.wind_back()
+            made = quietly(self.forward, *self.filled(flat))
+            out = made[0] if self.keeps else made
+            parts = [np.asarray(x).ravel() for x in flatten(out)[0]]
+        except (*UNFIT, NotImplementedError):
+            return None
+        whole = np.concatenate(parts) if parts else np.zeros(0)
+        if whole.dtype.kind != "c" or whole.size != u.size:
+            return None
+        return float(np.imag(whole) @ u / IMAGINARY.imag)
 
     def ways(self) -> list[tuple[bool, Way]]:
         """How backward may want to be called, the likeliest first; and whether forward gives what is kept."""

@@ -134,6 +134,10 @@ class Subject:
         """The outputs' tangents; None where there is no forward mode."""
         return None
 
+    def complex_slope(self, leaf: Leaf, way: Array, u: Array) -> float | None:
+        """The derivative of ``u · outputs`` along a way of one input, by a complex step; None where there is none."""
+        return None
+
     def pull_as_given(self, u: Array) -> list[Array] | None:
         """The gradient in the types that were given, where they are not float64."""
         if not self.wide or all(leaf.dtype == np.float64 for leaf in self.leaves):

@@ -10,7 +10,7 @@ A function need not have source, and may branch, loop and call others: what is r
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -100,6 +100,18 @@ class Tape:
         rebuilt.__name__ = name
         value = rebuilt(*[self.notes[i].value for i in places])
         return self.add(rebuilt, tuple(places), {}, value)
+
+    def above(self, place: int, cut: Collection[int] = ()) -> set[int]:
+        """All that something was computed from; not beyond what is cut."""
+        found: set[int] = set()
+        waiting = [place]
+        while waiting:
+            for x in self.notes[waiting.pop()].inputs:
+                if x not in found:
+                    found.add(x)
+                    if x not in cut:
+                        waiting.append(x)
+        return found
 
     def placed(self, x: Any, places: list[int]) -> Any:
         """An argument with a hole wherever a traced thing stands."""

@@ -48,7 +48,7 @@ def claims_of(reader: Reader) -> list[Claim]:
     moves: dict[int, tuple[Assigned, int]] = {}
     for event in reader.assigned:
         moved = reader.moved_by(event)
-        if moved is not None and event.before is not None and event.before in reader.above(moved):
+        if moved is not None and event.before is not None and event.before in reader.tape.above(moved):
             moves.setdefault(event.before, (event, moved))
     later = {event.place for event, _ in moves.values()}
     moves = {before: move for before, move in moves.items() if before not in later}
@@ -71,8 +71,8 @@ def called_gradients(reader: Reader, parameters: Mapping[int, str]) -> dict[int,
 
 def gradient_in(reader: Reader, claim: Claim, called: Sequence[int]) -> int | None:
     """The last of these that a step is made of."""
-    above = reader.above(claim.place)
-    return next((place for place in reversed(called) if place in above and claim.of in reader.above(place)), None)
+    above = reader.tape.above(claim.place)
+    return next((place for place in reversed(called) if place in above and claim.of in reader.tape.above(place)), None)
 
 
 def update_claim(
@@ -84,8 +84,8 @@ def update_claim(
 
     def is_rate(place: int, rest: int) -> bool:
         """Whether a factor is a number that neither depends on parameters nor is used in the gradient itself."""
-        known = reader.above(place) | {place}
-        beside = reader.above(rest, updates)
+        known = reader.tape.above(place) | {place}
+        beside = reader.tape.above(rest, updates)
         return np.size(reader.tape.notes[place].value) == 1 and known.isdisjoint(parameters) and place not in beside
 
     place, factor = rate_of(reader, moved, is_rate)
@@ -120,13 +120,13 @@ def named_claims(reader: Reader) -> list[Claim]:
     named = {event.place for event in reader.assigned}
     starts: dict[str, int] = {}
     for event in reader.assigned:
-        if not reader.above(event.place) & named:
+        if not reader.tape.above(event.place) & named:
             starts.setdefault(event.name, event.place)
     forms = {form.format(name): name for name in starts for form in GRADIENT}
     found: dict[str, Claim] = {}
     for event in reader.assigned:
         name = forms.get(event.name)
-        if name is not None and starts[name] in reader.above(event.place):
+        if name is not None and starts[name] in reader.tape.above(event.place):
             found[name] = Claim(name, starts[name], event.place, 1.0, event.line)
     return list(found.values())
 
@@ -151,7 +151,7 @@ def losses_of(reader: Reader, claims: Sequence[Claim]) -> list[int]:
     for place, name in named:
         if np.size(reader.tape.notes[place].value) != 1 or not LOSS.fullmatch(name.partition("[")[0]):
             continue
-        above = reader.above(place)
+        above = reader.tape.above(place)
         covered = sum(claim.of in above for claim in claims)
         if covered and not above & moved and place not in moved:
             found.setdefault(place, (covered, len(above)))
@@ -167,7 +167,7 @@ def differences_of(reader: Reader, claims: Sequence[Claim]) -> list[list[tuple[i
         if getattr(note.function, "__name__", "") != "sub" or len(note.inputs) != 2:
             continue
         for prediction, target in (note.inputs, note.inputs[::-1]):
-            above, beside = (reader.above(x) | {x} for x in (prediction, target))
+            above, beside = (reader.tape.above(x) | {x} for x in (prediction, target))
             if not above & parameters or beside & parameters or above & moved:
                 continue
             shapes = [np.shape(reader.tape.notes[x].value) for x in (prediction, target)]

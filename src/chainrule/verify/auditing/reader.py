@@ -10,7 +10,7 @@ other libraries) becomes a value that is not known, and is passed over.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -253,7 +253,7 @@ class Reader(Expressions):
         moved = self.moved_by(event)
         if moved is None or event.before is None:
             return False
-        above = self.above(moved) | {moved}
+        above = self.tape.above(moved) | {moved}
         return any(event.before in self.tape.notes[x].inputs for x in above if x >= start)
 
     def moved_by(self, event: Assigned) -> int | None:
@@ -264,18 +264,6 @@ class Reader(Expressions):
         if len(note.inputs) != 2 or event.before not in note.inputs:
             return None
         return note.inputs[1] if note.inputs[0] == event.before else note.inputs[0]
-
-    def above(self, place: int, cut: Collection[int] = ()) -> set[int]:
-        """All that something on the tape was computed from; not beyond what is cut."""
-        found: set[int] = set()
-        waiting = [place]
-        while waiting:
-            for x in self.tape.notes[waiting.pop()].inputs:
-                if x not in found:
-                    found.add(x)
-                    if x not in cut:
-                        waiting.append(x)
-        return found
 
     def do_annassign(self, node: ast.AnnAssign, scope: Scope) -> None:
         if node.value is not None:

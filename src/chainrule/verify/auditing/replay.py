@@ -15,7 +15,7 @@ from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, GraphError
 from chainrule.program import Step
-from chainrule.verify.auditing.activations import written_out
+from chainrule.verify.answers.activations import written_out
 from chainrule.verify.auditing.claims import Claim
 from chainrule.verify.auditing.reader import Reader
 from chainrule.verify.marking.problem import probes_of, recorded_problem
@@ -72,7 +72,7 @@ class Replay:
                 if self.is_leaf(place):
                     found[place] = self.leaf(place)
                     continue
-                whole = written_out(self.reader, place)
+                whole = written_out(self.reader.tape, place)
                 function, settings, inputs = note.function, note.settings, [found[x] for x in note.inputs]
                 if whole is not None and whole[2] in found:
                     function, settings, inputs = whole[0], whole[1], [found[whole[2]]]
@@ -82,7 +82,7 @@ class Replay:
                 try:
                     found[place] = function(*inputs, **settings)
                 except LOSES:
-                    above = self.reader.above(place) | {place}
+                    above = self.reader.tape.above(place) | {place}
                     if above & set(self.parameters):
                         raise
                     frozen = {x for x in above if self.notes[x].function is None} - self.fixed

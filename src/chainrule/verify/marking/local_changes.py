@@ -52,11 +52,12 @@ def pointwise_shares(problem: Problem, walk: Walk, step: Step, slot: int, x: Ste
             "the local derivative is added to what arrives",
             lambda w, s, i, g: g + w.slope(s, i),
         )
-        yield (
-            "wrong-local-derivative",
-            "divided by the local derivative",
-            times_slope(lambda w, s, i: 1 / w.slope(s, i)),
-        )
+        if np.all(slope):
+            yield (
+                "wrong-local-derivative",
+                "divided by the local derivative",
+                times_slope(lambda w, s, i: 1 / w.slope(s, i)),
+            )
     yield (
         "no-incoming-gradient",
         "the local derivative alone passes",

@@ -12,7 +12,8 @@ import numpy as np
 
 from chainrule.core.operation import book
 from chainrule.core.state import Quiet
-from chainrule.verify.auditing.reader import ERRORS, Reader
+from chainrule.errors import ChainruleError
+from chainrule.verify.answers.traced import Tape
 
 DEEPEST = 7
 """Operations of which a written-out activation consists at most, one after the other."""
@@ -31,25 +32,35 @@ KINDS: tuple[Whole, ...] = (
 )
 
 
-def written_out(reader: Reader, place: int) -> tuple[Callable[..., Any], dict[str, Any], int] | None:
+def written_out(tape: Tape, place: int) -> tuple[Callable[..., Any], dict[str, Any], int] | None:
     """The activation that ends at a place of the tape, its settings, and the place of its input; None if none does."""
-    note = reader.tape.notes[place]
+    note = tape.notes[place]
     if getattr(note.function, "__name__", "") not in ENDS:
         return None
     shape = np.shape(note.value)
     random = np.random.default_rng(0)
-    for start in sorted(set(near(reader, place)), reverse=True):
-        if np.shape(reader.tape.notes[start].value) != shape or is_written_down(reader, start):
+    for start in sorted(set(near(tape, place)), reverse=True):
+        if np.shape(tape.notes[start].value) != shape or is_written_down(tape, start):
             continue
         draws = [random.normal(size=shape)[()] * sign for sign in (1, -1, 1, -1)]
         with Quiet():
-            given = [run_from(reader, start, place, x) for x in draws]
+            given = [run_from(tape, start, place, x) for x in draws]
             for function, settings in KINDS if all(x is not None for x in given) else ():
                 if len(shape) > (settings.get("axis") == 0) - (not settings):
                     pairs = zip(draws, given, strict=True)
                     if all(near_by(function(x if shape else float(x), **settings), found) for x, found in pairs):
-                        return function, settings, start
+                        return function, settings, unshifted(tape, start) if settings else start
     return None
+
+
+def unshifted(tape: Tape, place: int) -> int:
+    """What a softmax is of where its largest entry was taken off first, which changes nothing."""
+    note = tape.notes[place]
+    if getattr(note.function, "__name__", "") == "sub" and len(note.inputs) == 2:
+        whole, largest = note.inputs
+        if getattr(tape.notes[largest].function, "__name__", "") == "max" and whole in tape.notes[largest].inputs:
+            return whole
+    return place
 
 
 def near_by(x: Any, y: Any) -> bool:
@@ -57,33 +68,33 @@ def near_by(x: Any, y: Any) -> bool:
     return bool(np.allclose(x, y, rtol=1e-10, atol=1e-14))
 
 
-def is_written_down(reader: Reader, place: int) -> bool:
+def is_written_down(tape: Tape, place: int) -> bool:
     """Whether something is a number of the text and no variable."""
-    note = reader.tape.notes[place]
+    note = tape.notes[place]
     return note.function is None and not note.name
 
 
-def run_from(reader: Reader, start: int, place: int, x: Any) -> Any:
+def run_from(tape: Tape, start: int, place: int, x: Any) -> Any:
     """What stands at a place when something that it is computed from is another number; None where that fails."""
     found: dict[int, Any] = {start: x}
-    above = sorted(p for p in reader.above(place) | {place} if p > start)
+    above = sorted(p for p in tape.above(place) | {place} if p > start)
     for at in above:
-        note = reader.tape.notes[at]
+        note = tape.notes[at]
         if found.keys().isdisjoint(note.inputs):
             continue
-        inputs = [found.get(p, reader.tape.notes[p].value) for p in note.inputs]
+        inputs = [found.get(p, tape.notes[p].value) for p in note.inputs]
         try:
             found[at] = note.function(*inputs, **note.settings)
-        except ERRORS:
+        except (ChainruleError, ValueError, TypeError, IndexError, ArithmeticError, AttributeError):
             return None
     return found.get(place)
 
 
-def near(reader: Reader, place: int) -> Iterator[int]:
+def near(tape: Tape, place: int) -> Iterator[int]:
     """What something was computed from in a few operations."""
     level = {place}
     seen: set[int] = set()
     for _ in range(DEEPEST):
-        level = {x for at in level for x in reader.tape.notes[at].inputs} - seen
+        level = {x for at in level for x in tape.notes[at].inputs} - seen
         seen |= level
         yield from level
