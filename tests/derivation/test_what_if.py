@@ -188,3 +188,17 @@ def test_what_is_not_known_is_refused():
     with pytest.raises(GraphError, match="too many to try each"):
         what_if(y, "forgotten")
     assert what_if(y, "forgotten", edge=(y, y.inputs[0])).counts["wrong gradients"] == 1
+
+
+def test_the_names_are_those_of_the_catalogue():
+    """What the locator calls a mistake is what may be asked here, and the same wrong passes are run."""
+    from chainrule.derivation.wrong.mistakes import MISTAKES
+    from chainrule.verify.mistakes import KINDS
+
+    a, b = cr.Value(-2.0, label="a"), cr.Value(3.0, label="b")
+    f = (a * b) * (a + b)
+    for key, mistake in MISTAKES.items():
+        assert mistake.name in KINDS
+        assert str(cr.what_if(f, mistake.name)) == str(cr.what_if(f, key))
+    for wrong in mistakes.overwriting(Opened(f)):
+        assert cr.grade(f, wrong.gradients[a], wrt=a).mistakes[0].name == "overwritten"

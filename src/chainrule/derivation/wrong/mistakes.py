@@ -23,6 +23,21 @@ Edge = tuple[Node, int]
 """A node and the place of one of its inputs."""
 
 
+class Graph(Protocol):
+    """What a wrong pass needs of a graph: a tape has it, a program at some numbers, and a page's own graph."""
+
+    @property
+    def output(self) -> Node:
+        """The result that is differentiated."""
+
+    @property
+    def order(self) -> Sequence[Node]:
+        """All nodes, inputs before what uses them."""
+
+    def share(self, node: Node, slot: int, g: Any, /) -> Any:
+        """What a node on which the gradient `g` arrived hands back to its input `slot`."""
+
+
 class Event(NamedTuple):
     """A share arrives at a node: what was there, what arrived, and what is there then."""
 
@@ -65,7 +80,7 @@ FORGETTING = (*LOOP, f"{INDENT}{INDENT}x.grad += node.grad  # for one input, wit
 
 
 def sweep(
-    opened: Tape,
+    opened: Graph,
     order: Iterable[Node],
     *,
     name: str = "right",
@@ -96,7 +111,7 @@ def arrive(gradients: dict[Node, Any], source: Node, x: Node, share: Any) -> Eve
     return Event(source, x, before, share, gradients[x])
 
 
-def orders(opened: Tape) -> Iterator[tuple[str, list[Node]]]:
+def orders(opened: Graph) -> Iterator[tuple[str, list[Node]]]:
     """Two orders in which every node comes after its consumers: they differ in which input is visited first."""
     first = finished_last(opened.output, reverse=False)
     second = finished_last(opened.output, reverse=True)
@@ -105,33 +120,33 @@ def orders(opened: Tape) -> Iterator[tuple[str, list[Node]]]:
         yield "inputs visited in reverse", second
 
 
-def overwriting(opened: Tape) -> list[Attempt]:
+def overwriting(opened: Graph) -> list[Attempt]:
     """``=`` in place of ``+=``, in both orders."""
     return [sweep(opened, order, name=name, code=OVERWRITING, overwrite=True) for name, order in orders(opened)]
 
 
-def out_of_order(opened: Tape) -> list[Attempt]:
+def out_of_order(opened: Graph) -> list[Attempt]:
     """Nodes that hand on before all has arrived: too early, and again whenever something arrives."""
     return [run(opened, reverse) for run in (depth_first, naive_recursion) for reverse in (False, True)]
 
 
-def depth_first(opened: Tape, reverse: bool) -> Attempt:
+def depth_first(opened: Graph, reverse: bool) -> Attempt:
     """Every node hands on when it is first met, with what has arrived until then."""
     name = f"depth first, inputs in {'reverse' if reverse else 'order'}"
     return sweep(opened, first_met(opened.output, reverse), name=name, code=DEPTH_FIRST)
 
 
-def naive_recursion(opened: Tape, reverse: bool) -> Attempt:
+def naive_recursion(opened: Graph, reverse: bool, most: int = MOST_STEPS) -> Attempt:
     """Every share that arrives makes a node hand on all it has: what came earlier is counted again."""
     gradients: dict[Node, Any] = {opened.output: np.float64(1.0)}
     events: list[Event] = []
-    for node, slot, x in islice(every_way(opened.output, reverse), MOST_STEPS):
+    for node, slot, x in islice(every_way(opened.output, reverse), most):
         events.append(arrive(gradients, node, x, opened.share(node, slot, gradients[node])))
     name = f"naive recursion, inputs in {'reverse' if reverse else 'order'}"
-    return Attempt(name, NAIVE, gradients, tuple(events), finished=len(events) < MOST_STEPS)
+    return Attempt(name, NAIVE, gradients, tuple(events), finished=len(events) < most)
 
 
-def not_zeroed(opened: Tape) -> list[Attempt]:
+def not_zeroed(opened: Graph) -> list[Attempt]:
     """A second pass on what the first one left: on the leaves alone, and on every node."""
     order = opened.order[::-1]
     first = sweep(opened, order).gradients
@@ -171,8 +186,9 @@ def shared_nodes(opened: Tape, nodes: Sequence[Node]) -> list[Node]:
 
 @dataclass(frozen=True)
 class Mistake:
-    """One of the well-known mistakes: what it is called, what comes of it, and the wrong passes."""
+    """A well-known mistake: its name in docs/mistakes.md, what is asked, what comes of it, and the wrong passes."""
 
+    name: str
     question: str
     answer: str
     why: str
@@ -181,6 +197,7 @@ class Mistake:
 
 MISTAKES = {
     "overwrite": Mistake(
+        "overwritten",
         "What if gradients were overwritten",
         "Wrong: = in place of +=",
         "A node that is used several times gets a share of its gradient from each use. With = in place of += each"
@@ -190,6 +207,7 @@ MISTAKES = {
         overwriting,
     ),
     "order": Mistake(
+        "wrong-order",
         "What if nodes did not wait for each other",
         "Wrong: nodes that do not wait",
         "A node may hand its gradient on only when all of its consumers have reported: then it is complete. A "
@@ -198,6 +216,7 @@ MISTAKES = {
         out_of_order,
     ),
     "zero_grad": Mistake(
+        "not-zeroed",
         "What if zero_grad were forgotten",
         "Wrong: a second pass without zero_grad",
         "Gradients add up on purpose, within a pass and over passes. Without zero_grad a second pass adds to what"
@@ -207,6 +226,7 @@ MISTAKES = {
         not_zeroed,
     ),
     "forgotten": Mistake(
+        "missing-factor",
         "What if a local derivative were forgotten",
         "Wrong: a local derivative left out",
         "Each arrow of the graph has a local derivative, a factor in every path through it. Here it is left out, "
@@ -218,8 +238,14 @@ MISTAKES = {
 """The mistakes that `what_if` runs and a picture shows, by name."""
 
 
+def asked_for(name: str) -> str:
+    """What is meant by a name, here or in docs/mistakes.md."""
+    return next((key for key, mistake in MISTAKES.items() if mistake.name == name), name)
+
+
 def mistake_of(name: str) -> Mistake:
     """The mistake of that name; GraphError with what there is for any other."""
+    name = asked_for(name)
     if name not in MISTAKES:
         raise GraphError(f"there is no mistake {name!r}: choose one of {', '.join(MISTAKES)}")
     return MISTAKES[name]

@@ -45,7 +45,8 @@ def what_if(
     The mistakes: ``overwrite`` (= in place of +=, in both orders), ``order`` (nodes that do not wait for all of their
     consumers, and a recursion that counts twice), ``zero_grad`` (a second pass on the gradients of the first), and
     ``forgotten`` (a local derivative left out: on one `edge`, a pair of a node and its input, or on each in turn, with
-    whether these numbers can show it). `wrt` chooses the nodes that are reported; all leaves without it.
+    whether these numbers can show it); their names in docs/mistakes.md do as well. `wrt` chooses the nodes that are
+    reported; all leaves without it.
 
     The wrong programs are run on stand-ins: `grad` of the user's nodes is not touched. O(edges) for each run.
 
@@ -56,6 +57,7 @@ def what_if(
     ('what if', 4)
     """
     require_one_number(output)
+    mistake = mistakes.asked_for(mistake)
     known = mistakes.mistake_of(mistake)
     if edge is not None and mistake != "forgotten":
         raise GraphError(f"edge belongs to the mistake 'forgotten', and this is {mistake!r}")

@@ -1,4 +1,7 @@
-"""Backward passes in a wrong order: nodes that do not wait, a recursion that counts twice, shares that overwrite."""
+"""Backward passes in a wrong order: nodes that do not wait, a recursion that counts twice, shares that overwrite.
+
+Those that `what_if` shows are run by the same code; here they are run at many numbers, with a few more.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.walk import every_way, finished_last, first_met, inputs_of
+from chainrule.core.walk import inputs_of
+from chainrule.derivation.wrong import mistakes
 from chainrule.program import Step
 from chainrule.verify.marking.walk import Walk
 
@@ -19,13 +23,8 @@ Gradients = dict[Step, Any]
 
 def naive(walk: Walk, reverse: bool = False) -> Gradients:
     """Every share that arrives makes a node hand on all it has: what came earlier is counted again."""
-    gradients: Gradients = {walk.problem.output: np.ones(walk.problem.output.shape)[()]}
-    for count, (step, slot, x) in enumerate(every_way(walk.problem.output, reverse)):
-        if count == MOST_STEPS:
-            return {}
-        share = walk.share(step, slot, gradients[step])
-        gradients[x] = share if x not in gradients else gradients[x] + share
-    return gradients
+    attempt = mistakes.naive_recursion(walk, reverse, MOST_STEPS)
+    return attempt.gradients if attempt.finished else {}
 
 
 def by_consumer(walk: Walk, reverse: bool = False) -> Gradients:
@@ -56,11 +55,6 @@ def per_arrival(walk: Walk, reverse: bool = False) -> Gradients:
     return walk.backward(order)
 
 
-def depth_first(walk: Walk, reverse: bool = False) -> Gradients:
-    """Every node hands on when it is first met, with what has arrived until then."""
-    return walk.backward(first_met(walk.problem.output, reverse))
-
-
 def breadth_first(walk: Walk, reverse: bool = False) -> Gradients:
     """Level by level from the result: a node that is also used further down hands on too early."""
     order: dict[Step, None] = {walk.problem.output: None}
@@ -71,14 +65,20 @@ def breadth_first(walk: Walk, reverse: bool = False) -> Gradients:
     return walk.backward(list(order))
 
 
+def depth_first(walk: Walk, reverse: bool = False) -> Gradients:
+    """Every node hands on when it is first met, with what has arrived until then."""
+    return mistakes.depth_first(walk, reverse).gradients
+
+
 def overwriting(walk: Walk, reverse: bool = False) -> Gradients:
     """``=`` in place of ``+=`` everywhere, in either of two right orders."""
-    return walk.backward(finished_last(walk.problem.output, reverse), overwrite=True)
+    attempts = mistakes.overwriting(walk)
+    return attempts[-1 if reverse else 0].gradients
 
 
 def kept(walk: Walk, reverse: bool = False) -> Gradients:
     """A second pass on what the first one left in every node."""
-    return walk.backward(start=walk.right)
+    return mistakes.not_zeroed(walk)[-1].gradients
 
 
 def both(

@@ -31,6 +31,16 @@ class Walk:
         self._slopes: dict[tuple[Step, Step], Any] = {}
         self._below: dict[tuple[Step, Step], list[Step]] = {}
 
+    @property
+    def output(self) -> Step:
+        """The result that is differentiated."""
+        return self.problem.output
+
+    @property
+    def order(self) -> Sequence[Step]:
+        """The steps, inputs before what uses them."""
+        return self.problem.program.steps
+
     @cached_property
     def right(self) -> dict[Step, Any]:
         """The gradient of the output in every step that it depends on."""
