@@ -200,5 +200,5 @@ def test_the_names_are_those_of_the_catalogue():
     for key, mistake in MISTAKES.items():
         assert mistake.name in KINDS
         assert str(cr.what_if(f, mistake.name)) == str(cr.what_if(f, key))
-    for wrong in mistakes.overwriting(Opened(f)):
+    for wrong in mistakes.overwriting(Tape(f)):
         assert cr.grade(f, wrong.gradients[a], wrt=a).mistakes[0].name == "overwritten"
