@@ -33,6 +33,7 @@ class Graph(Protocol):
     @property
     def order(self) -> Sequence[Node]:
         """All nodes, inputs before what uses them."""
+        raise NotImplementedError
 
     def share(self, node: Node, slot: int, g: Any, /) -> Any:
         """What a node on which the gradient `g` arrived hands back to its input `slot`."""
