@@ -185,3 +185,15 @@ def test_what_cannot_be_done_is_one_line(learn, typed, words, code, said):
     assert (done.code, done.out) == (code, "")
     assert said in done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("refit", [True, False])
+def test_what_was_held_back_of_the_digits_is_not_called_so_once_all_were_learned(typed, tmp_path, monkeypatch, refit):
+    monkeypatch.chdir(tmp_path)
+    typed("train", "digits", "--epochs", "1", "--layers", "8", *(["--refit"] if refit else []))
+    done = typed("evaluate", "digits.safetensors", "digits")
+    assert ("on the 1,797 shipped digits:" if refit else "on 359 held-out digits:") in done.out.splitlines()
+    assert ("it has learned from" in done.err) is refit
+    assert (
+        json.loads(typed("evaluate", "digits.safetensors", "digits", "--json").out)["learned_from_this_file"] is refit
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import warnings
-import zlib
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,12 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.cli.telling import say
-from chainrule.data import Table, load_digits, load_mnist, read_table
-from chainrule.data.columns import Categories, Columns, Numbers
+from chainrule.data import Table, load_mnist, read_table
 from chainrule.data.encode import listing
-from chainrule.data.files import is_folder, reading
+from chainrule.data.files import checksum_of, is_folder
+from chainrule.data.pictures import digits_held_out, table_of_digits, table_of_pictures
 from chainrule.data.spelling import Spelling
-from chainrule.data.split import split_places
 from chainrule.data.text_file import read_texts
 from chainrule.errors import DataError, DataWarning, DivergenceWarning
 
@@ -32,8 +30,6 @@ Array = NDArray[Any]
 DIGITS, MNIST = "digits", "mnist"
 MOST_NOTES = 3
 """Notes that are printed without being asked for."""
-MOST_LABELS = 1000
-"""More different labels of pictures are damage."""
 SPELLED = (
     (r"; names= would give it one", ""),
     (r"give them with names=", "write them in a first line"),
@@ -135,11 +131,11 @@ def lesson_of(data: str, path: Path | None, reading: Mapping[str, Any]) -> Lesso
         x, y, x_test, y_test = load_mnist(path)
         if y.min() == y.max():
             raise DataError(f"{path}: every picture to train on has the label {y[0]}, so there is nothing to learn")
-        columns = columns_of_pictures(x.shape[1], int(max(y.max(), y_test.max())) + 1)
-        pictures, held = Table(x, y, columns, numbered(y)), Table(x_test, y_test, columns, numbered(y_test))
+        classes = int(max(y.max(), y_test.max())) + 1
+        pictures, held = table_of_pictures(x, y, classes), table_of_pictures(x_test, y_test, classes)
         return Lesson(pictures, held, f"pictures of {path}", f"test pictures of {path}", {"name": MNIST})
     if data == DIGITS:
-        return Lesson(all_digits().table, None, "of the shipped digits", "held-out digits", {"name": DIGITS})
+        return Lesson(table_of_digits(), None, "of the shipped digits", "held-out digits", {"name": DIGITS})
     table = read_table(data, **reading)
     source = {"name": Path(data).name, "checksum": checksum_of(Path(data))}
     return Lesson(table, None, f"rows of {data}", f"held-out rows of {data}", source)
@@ -156,69 +152,24 @@ def examples_of(
 ) -> Examples:
     """What a trained network is to be used on.
 
-    Of the digits it is those that it has not seen, or, where `whole`, all; of MNIST the test pictures; of a table every
-    row, or, with `targets`, every row that has one.
+    Of the digits it is those that it has not seen, or, where `whole` or where it has seen all, all; of MNIST the test
+    pictures; of a table every row, or, with `targets`, every row that has one.
     """
     source = model.about.get("source", {})
     if data == DIGITS:
-        found = all_digits()
-        if not whole and source.get("name") == DIGITS:
-            _, back = digits_places(source["share"], source["seed"])
-            (held,) = found.table.parts(back)
-            found = Examples(held, f"{len(back):,} held-out digits")
+        table, what = table_of_digits(), "the {:,} shipped digits"
+        if not whole and source.get("name") == DIGITS and not source.get("refitted"):
+            table, what = digits_held_out(source["share"], source["seed"]), "{:,} held-out digits"
     elif is_folder(data) or Path(data).suffix == ".npz":
         _, _, x, y = load_mnist(data)
-        columns = columns_of_pictures(x.shape[1], int(y.max()) + 1)
-        found = Examples(Table(x, y, columns, numbered(y)), f"the {len(y):,} test pictures of {data}")
+        table, what = table_of_pictures(x, y, int(y.max()) + 1), f"the {{:,}} test pictures of {data}"
     else:
         table = model.read(data, targets=targets, dtype=dtype)
         return Examples(table, f"{len(table):,} rows of {data}")
-    table = found.table
     fits = (model.columns.features, table.y is None or int(table.y.max()) < len(model.columns.classes))
     if fits != (table.columns.features, True):
         raise DataError(
             f"{model.path} learned {model.columns.target.name!r} from {len(model.columns.names)} features, "
             f"{listing(model.columns.names, 3)}, and {data} has {table.x.shape[1]} pixels: give data of the same kind"
         )
-    return Examples(replace(table, x=table.x.astype(dtype), columns=model.columns), found.name)
-
-
-def is_what_it_learned(data: str, model: Model) -> bool:
-    """Whether a file is, byte for byte, the one that the network was trained on."""
-    known = model.about.get("source", {}).get("checksum")
-    return known is not None and Path(data).is_file() and checksum_of(Path(data)) == known
-
-
-def checksum_of(path: Path) -> int:
-    """A number that tells files apart."""
-    check = 0
-    with reading(path), path.open("rb") as file:
-        while portion := file.read(1 << 20):
-            check = zlib.crc32(portion, check)
-    return check
-
-
-def all_digits() -> Examples:
-    """The shipped digits in their order."""
-    x, y = load_digits()
-    return Examples(Table(x, y, columns_of_pictures(x.shape[1], 10), numbered(y)), f"the {len(y):,} shipped digits")
-
-
-def digits_places(share: float, seed: int) -> tuple[Array, Array]:
-    """Which digits are learned, and which are held back, these in their order."""
-    _, y = load_digits()
-    kept, back = split_places(len(y), share=share, seed=seed, classes=y)
-    return kept, np.sort(back)
-
-
-def numbered(y: Array) -> Array:
-    """The number of each row, from 1."""
-    return np.arange(1, len(y) + 1)
-
-
-def columns_of_pictures(pixels: int, classes: int) -> Columns:
-    """Pixels from 0 to 1 as columns, so that a network for pictures is saved and read as every other."""
-    if classes > MOST_LABELS:
-        raise DataError(f"the labels of the pictures go up to {classes - 1:,}, and at most {MOST_LABELS} are classes")
-    features = tuple(Numbers(f"pixel {i}", 0.0, 1.0) for i in range(1, pixels + 1))
-    return Columns(features, Categories("digit", tuple(range(classes))), standardized=False)
+    return Examples(replace(table, x=table.x.astype(dtype), columns=model.columns), what.format(len(table)))

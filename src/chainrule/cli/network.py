@@ -110,7 +110,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Judge a trained network on rows whose target is known: a confusion matrix, or the residuals."""
-    from chainrule.cli.examples import MOST_NOTES, examples_of, is_what_it_learned, notes_as_lines
+    from chainrule.cli.examples import MOST_NOTES, examples_of, notes_as_lines
     from chainrule.table import json_of
     from chainrule.training import load_model
 
@@ -128,7 +128,7 @@ def evaluate(
         _ = examples.targets
         judgement = network.judge(examples.table)
     found = network.importance(examples.table) if importance else None
-    seen = is_what_it_learned(data, network)
+    seen = network.has_learned_from(data)
     if as_json:
         about = {"model": str(model), "data": data, "rows": len(examples), "learned_from_this_file": seen}
         mattered = {} if found is None else {"importance": json.loads(found.json())}

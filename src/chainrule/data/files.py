@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -13,6 +14,9 @@ from chainrule.errors import DataError
 PathLike = str | os.PathLike[str]
 MOST_UNPACKED = 2**32
 """Bytes that a packed file may unpack to, all of it together."""
+
+PORTION = 1 << 20
+"""Bytes that are read in one go."""
 
 MOST_PACKED = 1032
 """Bytes that one packed byte can stand for at most."""
@@ -48,6 +52,15 @@ def is_folder(path: PathLike) -> bool:
     """Whether there is such a folder; a place that may not be looked at raises `DataError`."""
     with reading(path):
         return Path(path).is_dir()
+
+
+def checksum_of(path: Path) -> int:
+    """A number that tells files apart."""
+    check = 0
+    with reading(path), path.open("rb") as file:
+        while portion := file.read(PORTION):
+            check = zlib.crc32(portion, check)
+    return check
 
 
 def meant(name: str, known: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 import chainrule as cr
 from chainrule import nn
 from chainrule.data.columns import Columns
-from chainrule.data.files import PathLike, existing
+from chainrule.data.files import PathLike, checksum_of, existing
 from chainrule.data.table import Table as Examples
 from chainrule.data.table import as_table
 from chainrule.errors import CheckpointError, DataError
@@ -84,6 +85,14 @@ class Model:
             return data
         columns = self.columns if targets else without_target(self.columns)
         return replace(as_table(data, columns, dtype=dtype), columns=self.columns)
+
+    def has_learned_from(self, path: PathLike) -> bool:
+        """Whether a file is, byte for byte, the one it was trained on, or shipped data all of which it has seen."""
+        source = self.about.get("source", {})
+        known = source.get("checksum")
+        if known is None and source.get("name") == str(path):
+            return bool(source.get("refitted"))
+        return known is not None and Path(path).is_file() and checksum_of(Path(path)) == known
 
     def predict(self, data: Any) -> Array:
         """What it says of each row, shape (rows,): classes as the table has them, or numbers in its unit."""
@@ -179,7 +188,13 @@ def about_of(fitted: Fitted, source: Mapping[str, Any], spread: Spread | None) -
     recipe, linear, threshold = fitted.recipe, fitted.linear, fitted.threshold
     is_kept = linear.weight.size <= MOST_KEPT and not fitted.refitted
     return {
-        "source": {**source, "rows": fitted.rows["trained"], "share": recipe.share, "seed": recipe.seed},
+        "source": {
+            **source,
+            "rows": fitted.rows["trained"],
+            "share": recipe.share,
+            "seed": recipe.seed,
+            **({"refitted": fitted.refitted} if fitted.refitted else {}),
+        },
         "seed": recipe.seed,
         "training": fitted.training(),
         "held_out": {"rows": fitted.rows["held_out"], **fitted.judgement.numbers},
