@@ -156,7 +156,7 @@ def index_of_rules(rules: Collection[tuple[str, str]]) -> str:
     """Where the rules of each kind are told."""
     meanings = {title: meaning for _, title, meaning in KINDS}
     words = (
-        "Every operation is declared once, in `cr.book`; all that this package says of a derivative comes from it. Each "
+        "Every operation is declared once, in `cr.book`; all that is said here of a derivative comes from it. Each "
         "rule has its formula, how its derivative comes about, a check by differences that was made when this page was "
         "built, and a picture: the curve with its slope, or for arrays the Jacobian."
     )

@@ -30,6 +30,8 @@ FAILS = (ChainruleError, ArithmeticError, AttributeError, IndexError, TypeError,
 """How a rule that looks at numbers refuses symbols."""
 CLOSE = 1e-6
 """A rule and differences agree to so much, relative to the larger of 1 and the largest entry."""
+LARGEST = 20.0
+"""A curve that goes further is cut, so that the rest of it can be seen."""
 MOST_ENTRIES = 100_000
 """Larger Jacobians are no picture."""
 
@@ -49,13 +51,14 @@ def section_of(rule: Operation, pictures: Path) -> str:
     """A rule with everything that is said of it."""
     parts = [f"## {rule.name}", html.escape(rule.intuition), display(formula_of(rule))]
     moving = [i for i in range(len(rule.shapes)) if rule.differentiable(i)]
-    if rule.composition is not None:
-        parts.append("Its derivative is that of the operations it stands for.")
     if not moving:
         parts.append("No gradient passes: the output moves in jumps, or not at all.")
     else:
         settings, inputs = example_of(rule)
-        parts += [derivation(rule, i, inputs, settings) for i in moving]
+        if rule.composition is not None:
+            parts.append("Several operations in one, for speed: its derivative is that of what it stands for.")
+        else:
+            parts += [derivation(rule, i, inputs, settings) for i in moving]
         parts.append(checked(rule, moving, inputs, settings))
     place = f"{rule.name}.svg"
     if picture(rule, moving, pictures / place):
@@ -73,7 +76,15 @@ def formula_of(rule: Operation) -> str:
     inputs = rule.inputs if not rule.variadic else tuple([f"{rule.inputs[-1]}_{i}" for i in range(2)])
     text = rule.formula if not rule.variadic else written_out(rule.formula, rule.inputs[-1], 2)
     named = {x: lay(symbol_named(x)) for x in (*inputs, *rule.defaults)}
-    return mathml(filled(read_template(text, frozenset(named)), named), block=True) if text else ""
+    if not text:
+        return ""
+    whole = mathml(filled(read_template(text, frozenset(named)), named))
+    return f'<math display="block"><mi>{output_of(rule)}</mi><mo>=</mo>{inner(whole)}</math>'
+
+
+def output_of(rule: Operation) -> str:
+    """What the output is called: by a letter that no input has."""
+    return next(letter for letter in "yzuv" if letter not in rule.inputs)
 
 
 def letter_of(rule: Operation, i: int) -> str:
@@ -107,16 +118,16 @@ def derivation(rule: Operation, i: int, inputs: list[Any], settings: dict[str, A
         tree = handed_back(rule, i, inputs, settings)
     except FAILS:
         return f"What g hands back to {name} depends on the numbers, as the rule's own lines say: {source_of(rule)}."
-    words = f"Where g arrives at the output y, {name} gets"
+    words = f"Where g arrives at the output {output_of(rule)}, {name} gets"
     return f"{words}\n\n{display(mathml(tree, block=True))}"
 
 
 def of_entries(rule: Pointwise, i: int, settings: dict[str, Any]) -> str:
-    """The local derivative as it is stated, in the output y and the inputs, and simplified in the inputs alone."""
+    """The local derivative as it is stated, in the output and the inputs, and simplified in the inputs alone."""
     letters = [Term(None, (), NO_SETTINGS, (), label=letter_of(rule, k)) for k in range(len(rule.shapes))]
-    y = Term(None, (), NO_SETTINGS, (), label="y")
+    out = output_of(rule)
     try:
-        stated = rule.partial(i, y, letters, settings)
+        stated = rule.partial(i, Term(None, (), NO_SETTINGS, (), label=out), letters, settings)
         sides = [mathml(tree_of_term(stated if isinstance(stated, Term) else constant(stated)))]
     except FAILS:
         return f"Its slope in {letter_of(rule, i)} chooses between branches: {source_of(rule)}."
@@ -124,7 +135,7 @@ def of_entries(rule: Pointwise, i: int, settings: dict[str, Any]) -> str:
     if shorter and shorter != sides[0]:
         sides.append(shorter)
     below = inner(mathml(lay(symbol_named(letter_of(rule, i)))))
-    slope = f"<mfrac><mrow><mo>∂</mo><mi>y</mi></mrow><mrow><mo>∂</mo>{below}</mrow></mfrac>"
+    slope = f"<mfrac><mrow><mo>∂</mo><mi>{out}</mi></mrow><mrow><mo>∂</mo>{below}</mrow></mfrac>"
     whole = "<mo>=</mo>".join([slope, *map(inner, sides)])
     return display(f'<math display="block">{whole}</math>')
 
@@ -213,7 +224,8 @@ def curves(rule: Pointwise) -> Any:
     flat = not any([rule.differentiable(i) for i in range(len(rule.shapes))])
     moving = [i for i in range(len(rule.shapes)) if flat or rule.differentiable(i)]
     rest = [
-        0.7 * (high if high > 0 else low) if flat or rule.differentiable(i) else True for i in range(len(rule.shapes))
+        round(0.7 * (high if high > 0 else low), 1) if flat or rule.differentiable(i) else True
+        for i in range(len(rule.shapes))
     ]
     shown: list[Callable[[Any], Any]] = []
     for i in moving[:1] if rule.variadic or flat else moving:
@@ -227,7 +239,12 @@ def curves(rule: Pointwise) -> Any:
         shown.append(over)
     with np.errstate(all="ignore"):
         axes = cr.plot.activation(*shown, span=float(min(max(abs(low), abs(high)), 4.0)))
-    return axes[0] if isinstance(axes, list) else axes
+    panels = axes if isinstance(axes, list) else [axes]
+    for panel, i in zip(panels, moving, strict=False):
+        panel.set_xlabel(letter_of(rule, i))
+        low, high = panel.get_ylim()
+        panel.set_ylim(max(low, -LARGEST), min(high, LARGEST))
+    return panels[0]
 
 
 def jacobians(rule: Operation, moving: list[int]) -> Any:
