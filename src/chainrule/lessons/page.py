@@ -1,4 +1,4 @@
-"""A chapter as one HTML file: its pictures and formulas inside it, no script and no network."""
+"""A chapter as one HTML file: its pictures and formulas inside it, its live page in a frame, and no network."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from chainrule.lessons.exercise import Exercise
 from chainrule.lessons.run import Shown, run_chapter
 from chainrule.maths import mathml
 
+READABLE = 0.5
+"""So much smaller than it was made a plot may become."""
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d1d1f; --paper: #fdfdfb; --quiet: #6b6b70; --line: #dcdcd8; --box: #f3f3ee }
 @media (prefers-color-scheme: dark) {
@@ -93,4 +95,6 @@ def svg_of_figure(figure: Any) -> str:
     with mpl.rc_context({"svg.hashsalt": "chainrule"}), warnings.catch_warnings():
         figure.savefig(drawn, format="svg", metadata={"Date": None}, bbox_inches="tight")
     text = drawn.getvalue()
-    return text[text.index("<svg") :]
+    # On a narrow screen a wide plot is scrolled before it is too small to read.
+    least = READABLE * figure.get_size_inches()[0] * figure.dpi
+    return text[text.index("<svg") :].replace("<svg", f'<svg style="min-width:{least:.0f}px"', 1)
