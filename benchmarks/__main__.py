@@ -21,6 +21,7 @@ from benchmarks import (
     imports,
     kernels,
     larger,
+    live_page,
     networks,
     reading,
     tensors,
@@ -42,6 +43,7 @@ BENCHMARKS: dict[str, Callable[[], harness.Report]] = {
     "explanations": explain.explanations,
     "checks": checks.checks,
     "imports": imports.imports,
+    "page": live_page.frames,
 }
 HEADINGS = ("what", "chainrule", "peer", "the peer's", "ratio", "target", "holds")
 

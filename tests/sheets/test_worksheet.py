@@ -13,6 +13,7 @@ import pytest
 import chainrule as cr
 from chainrule.errors import ChainruleError, DtypeError, FormatError, GraphError
 from chainrule.sheets.cells import WORDS
+from chainrule.sheets.paper import LINES, figures
 
 NET = "h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2"
 NUMBERS = {"w1": 2.0, "x": 2.0, "w2": 0.5, "y": 20.0}
@@ -98,6 +99,28 @@ def test_the_page_knows_right_and_wrong_numbers(tmp_path):
     hostile.save(tmp_path / "hostile.html")
     assert "<script>alert" not in (tmp_path / "hostile.html").read_text("utf-8")
     assert "<iframe sandbox" in sheet._repr_html_()
+
+
+def test_a_sheet_to_print(tmp_path):
+    pytest.importorskip("matplotlib", reason="sheets are printed through Matplotlib: pip install '.[plot]'")
+    sheet = cr.worksheet(NET, NUMBERS)
+    sheet.save(tmp_path / "sheet.pdf")
+    sheet.save(tmp_path / "again.pdf")
+    sheet.save(tmp_path / "answers.pdf", teacher=True)
+    first, again = [(tmp_path / f"{name}.pdf").read_bytes() for name in ("sheet", "again")]
+    assert first == again
+    assert first.startswith(b"%PDF")
+    told = [{text.get_text() for page in figures(sheet.plan, key) for text in page.texts} for key in (False, True)]
+    for row in sheet.rows:
+        number = f"{row.value:.10g}".replace("-", "−")
+        assert row.name in told[0] & told[1]
+        assert row.kind == "head" or number in told[1], row
+        assert row.kind == "head" or row.blank or number in told[0], row
+    assert "−72" not in told[0]
+    hostile = cr.worksheet(cr.Value(2.0, label="$\\frac{") * 3.0)
+    hostile.save(tmp_path / "hostile.pdf")
+    several = cr.worksheet(*random_net(3))
+    assert len(list(figures(several.plan, False))) == -(-len(several.rows) // LINES)
 
 
 def recalculated(folder, paths):

@@ -388,7 +388,9 @@ def worksheet(
     given: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="A number for every name.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Write to this file: .xlsx or .html.")] = Path("sheet.html"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Write to this file: .xlsx, .html or .pdf.")] = Path(
+        "sheet.html"
+    ),
     blanks: Annotated[
         str, typer.Option(help="What is to be filled in: gradients, forward, all or none, or names of rows.")
     ] = "gradients",

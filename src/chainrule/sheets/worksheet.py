@@ -13,7 +13,7 @@ from chainrule.expression import read_assignments
 from chainrule.files import suffix_among, write_whole
 from chainrule.sheets.plan import Plan, Row
 
-SUFFIXES = (".xlsx", ".html")
+SUFFIXES = (".xlsx", ".html", ".pdf")
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,15 +33,20 @@ class Worksheet:
         return tuple([row for row in self.plan.rows if row.blank])
 
     def save(self, path: str | Path, *, teacher: bool = False, filled: Mapping[str, float] | None = None) -> None:
-        """Write it to a file, .xlsx (with formulas) or .html; the teacher's copy has every answer.
+        """Write it to a file: .xlsx (with formulas), .html, or .pdf to print; the teacher's copy has every answer.
 
         `filled` are numbers to put into blanks of an .xlsx file, by the row's name, as if they were typed.
         """
         path = Path(path)
-        if check_suffix(path) == ".xlsx":
+        suffix = check_suffix(path)
+        if suffix == ".xlsx":
             from chainrule.sheets.workbook import workbook
 
             write_whole(path, workbook(self.plan, teacher, filled or {}), error=FormatError)
+        elif suffix == ".pdf":
+            from chainrule.sheets.paper import paper
+
+            write_whole(path, paper(self.plan, teacher), error=FormatError)
         else:
             from chainrule.sheets.page import page
 

@@ -1,0 +1,87 @@
+"""A worksheet on paper: the pages of a PDF, with a line to write on for every blank, through Matplotlib."""
+
+# Matplotlib says little of its types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from chainrule.errors import MissingExtra
+from chainrule.pictures.png import FAMILY
+from chainrule.sheets.plan import Plan, Row
+
+WIDE, HIGH = 8.27, 11.69
+"""A4, in inches."""
+LINES = 34
+"""Rows of a page."""
+TOP, STEP = 0.885, 0.0242
+"""The first row's height on the page, and from one to the next, as shares of it."""
+WHAT, HOW, NUMBER, RIGHT = 0.09, 0.27, 0.69, 0.91
+"""Where the columns begin and end, as shares of the page."""
+LONGEST = 46
+"""Signs of a formula that stand in its column; a longer one is cut."""
+
+
+def paper(plan: Plan, teacher: bool) -> bytes:
+    """The bytes of a PDF file; the teacher's copy has every answer, and how it is found."""
+    try:
+        from matplotlib.backends.backend_pdf import FigureCanvasPdf, PdfPages
+    except ImportError:
+        raise MissingExtra("matplotlib", "plot") from None
+    out = io.BytesIO()
+    # Without a date the same sheet is written in the same bytes.
+    with PdfPages(out, metadata={"Title": titled(plan, teacher), "CreationDate": None}) as file:
+        for figure in figures(plan, teacher):
+            FigureCanvasPdf(figure)
+            file.savefig(figure)
+    return out.getvalue()
+
+
+def titled(plan: Plan, teacher: bool) -> str:
+    """What stands above every page."""
+    return f"{plan.live.name(plan.output)}, forward and backward" + (": answers" if teacher else "")
+
+
+def figures(plan: Plan, teacher: bool) -> Iterator[Any]:
+    """The pages."""
+    from matplotlib.figure import Figure
+
+    pages = [plan.rows[n : n + LINES] for n in range(0, len(plan.rows), LINES)]
+    for n, rows in enumerate(pages, 1):
+        figure = Figure(figsize=(WIDE, HIGH))
+        put(figure, WHAT, 0.94, titled(plan, teacher), size=15, weight="bold")
+        put(figure, RIGHT, 0.94, f"{n} / {len(pages)}", size=9, ha="right")
+        rule(figure, 0.925)
+        lines(figure, rows, teacher)
+        yield figure
+
+
+def lines(figure: Any, rows: Sequence[Row], teacher: bool) -> None:
+    """The rows of one page."""
+    for n, row in enumerate(rows):
+        y = TOP - n * STEP
+        if row.kind == "head":
+            put(figure, WHAT, y, row.name, size=11, weight="bold")
+            continue
+        put(figure, WHAT, y, row.name, size=10)
+        if row.blank and not teacher:
+            rule(figure, y - 0.004, NUMBER)
+            continue
+        how = row.how if len(row.how) <= LONGEST else f"{row.how[: LONGEST - 1]}…"
+        put(figure, HOW, y, how, size=9, color="#57606a")
+        put(figure, NUMBER, y, f"{row.value:.10g}".replace("-", "−"), size=10)
+
+
+def put(figure: Any, x: float, y: float, text: str, **how: Any) -> None:
+    """A line of text; no sign in it is taken for mathematics."""
+    figure.text(x, y, text, fontfamily=FAMILY, parse_math=False, **how)
+
+
+def rule(figure: Any, y: float, start: float = WHAT) -> None:
+    """A line across the page, or across the column of numbers."""
+    from matplotlib.lines import Line2D
+
+    figure.add_artist(Line2D([start, RIGHT], [y, y], linewidth=0.7, color="#57606a"))
