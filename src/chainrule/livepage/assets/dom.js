@@ -127,9 +127,17 @@ export function pathOf(points) {
   }).join("");
 }
 
-/** A colour of the page. */
+const colours = new Map();
+
+/** A colour of the page, looked up once for each theme. */
 export function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  if (!colours.has(name)) colours.set(name, getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim());
+  return colours.get(name);
+}
+
+/** The theme is another: colours are looked up anew. */
+export function repainted() {
+  colours.clear();
 }
 
 /** A canvas as sharp as the screen; gives its context in CSS pixels. */

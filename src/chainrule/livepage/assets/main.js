@@ -3,7 +3,7 @@
 import { App } from "chainrule/app";
 import { checkPanel } from "chainrule/check";
 import { derivationPanel } from "chainrule/derivation";
-import { make, options, write } from "chainrule/dom";
+import { make, options, repainted, write } from "chainrule/dom";
 import { graphPanel } from "chainrule/graph";
 import { learnPanel } from "chainrule/learn";
 import { logPanel } from "chainrule/log";
@@ -45,10 +45,14 @@ const dark = () => document.documentElement.dataset.theme === "dark" ||
 theme.addEventListener("click", () => {
   document.documentElement.dataset.theme = dark() ? "light" : "dark";
   write(theme, dark() ? "Light" : "Dark");
+  repainted();
   app.render();
 });
 write(theme, dark() ? "Light" : "Dark");
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => app.render());
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  repainted();
+  app.render();
+});
 
 const SUFFIX = { Python: "py", NumPy: "py", LaTeX: "tex", JSON: "json", SVG: "svg" };
 

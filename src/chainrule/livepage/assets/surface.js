@@ -12,7 +12,7 @@ export function surfacePanel(app) {
   const canvas = document.getElementById("surface"), legend = document.getElementById("racers");
   const first = document.getElementById("weight-a"), second = document.getElementById("weight-b");
   const told = document.getElementById("surface-told"), zoom = document.getElementById("zoom");
-  let entries = [], a = 0, b = 1, turn = -0.6, tilt = 0.95, heights = null, key = null, work = null, races = {}, radius = 1, centre = [0, 0];
+  let entries = [], a = 0, b = 1, turn = -0.6, tilt = 0.95, heights = null, key = null, work = null, wait = null, painted = 0, races = {}, radius = 1, centre = [0, 0];
 
   function open() {
     const { trained, leaves, steps } = app.data;
@@ -102,6 +102,7 @@ export function surfacePanel(app) {
   }
 
   function paint() {
+    painted = performance.now();
     const { context, width, height } = sharp(canvas);
     if (!heights || !entries.length) return;
     const project = projector(width, height), { low, high } = scaleOf();
@@ -264,6 +265,7 @@ export function surfacePanel(app) {
   return {
     open() {
       cancelAnimationFrame(work);
+      clearTimeout(wait);
       write(told, "");
       legend.replaceChildren();
       heights = null;
@@ -275,11 +277,12 @@ export function surfacePanel(app) {
     update() {
       if (!app.data.live || !entries.length) return;
       const now = rest();
-      if (!same(key, now)) {
-        key = now;
-        compute();
-      }
-      paint();
+      if (same(key, now)) return paint();
+      // While other numbers move, the surface follows when they rest, and the path a few times a second.
+      key = now;
+      clearTimeout(wait);
+      wait = setTimeout(compute, heights ? 120 : 0);
+      if (performance.now() - painted > 200) paint();
     },
     race,
   };

@@ -1,0 +1,50 @@
+"""`chainrule page`: a formula, a network on an example, the gallery; what is wrong is said in a line."""
+
+import os
+
+import pytest
+
+pytest.importorskip("fast_sugiyama", reason="pictures are laid out by fast-sugiyama: pip install '.[draw]'")
+
+NET = ("h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2", "x=2", "w1=2", "w2=0.5", "y=20")
+
+
+def test_a_formula(typed, tmp_path):
+    out = tmp_path / "net.html"
+    done = typed("page", *NET, "--out", out, "--rate", "0.02")
+    assert (done.code, done.out) == (0, f"wrote {out}: open it in a browser\n"), done.err
+    text = out.read_text("utf-8")
+    assert text.startswith("<!DOCTYPE html>")
+    assert "const yhat = w2 * h;" in text
+    arrays = typed("page", "sum((W @ x - y)**2)", "W=[[1,2],[3,4]]", "x=[1,2]", "y=[1,1]", "-o", out, "--data", "x,y")
+    assert arrays.code == 0, arrays.err
+
+
+def test_a_saved_network(typed, folder, tmp_path):
+    os.link(folder / "flowers.csv", tmp_path / "flowers.csv")
+    out, model = tmp_path / "net.html", folder / "flowers.safetensors"
+    done = typed("page", model, "--example", "flowers.csv:3", "--out", out)
+    assert done.code == 0, done.err
+    assert "flowers, on flowers.csv:3" in out.read_text("utf-8")
+    assert "--example DATA:ROW" in typed("page", model, "--out", out).err
+    assert typed("page", model, "w=2", "--out", out).code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("x**2",), "x has none: add x=…"),
+        (("x**2", "x=1", "--out", "page.pdf"), "no name of a page"),
+        (("x**2", "x=1", "--rate", "0"), "--rate is above 0"),
+        (("x**2", "x=1", "--data", "z"), "--data z"),
+        (("x**2", "x=1", "--example", "t.csv:1"), "belongs to a network"),
+        (("x**2", "x=[1,2]"), "sum it first"),
+        (("nothing.safetensors",), "nothing.safetensors"),
+        (("x**2", "x=1", "--fast"), "there is no option --fast"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_line(typed, words, said):
+    done = typed("page", *words)
+    assert done.code != 0
+    assert said in done.err
+    assert "Traceback" not in done.err
