@@ -209,7 +209,30 @@ def test_latex_comes_from_templates_and_one_printer():
     assert with_latex(SOURCE) == set(WRITERS_OF_LATEX)
 
 
+WORDS = {
+    *("told", "way", "share", "shares", "opened", "entries", "spine", "lesson"),
+    *("judge", "verdict", "closed", "question", "moves", "asked"),
+}
+"""Words that say nothing of what a room or a class is; the field has others."""
+
+
+def vague_names(root: Path) -> list[str]:
+    """Rooms and classes of these rooms that are called by such a word."""
+    found: list[str] = []
+    for place, path in in_rooms(root):
+        classes = [node.name for node in ast.walk(parsed(path)) if isinstance(node, ast.ClassDef)]
+        rooms = place.removesuffix(".py").split("/")
+        found += [name for name in (*classes, *rooms) if name.lower() in WORDS]
+    return found
+
+
+def test_rooms_and_classes_have_the_words_of_the_field():
+    assert vague_names(SOURCE) == []
+
+
 PLANTED = {
+    "a vague class": ({"maths/x.py": "class Way: ..."}, vague_names),
+    "a vague room": ({"derivation/spine/x.py": "y = 1"}, vague_names),
     "two files that import each other": ({"a.py": "import pack.b", "b.py": "from pack import a"}, circles),
     "a circle through a room": (
         {

@@ -173,3 +173,13 @@ def test_one_net_is_recognised_once_and_its_graph_opened_once(monkeypatch):
         counts.update(dict.fromkeys(counts, 0))
         cr.explain(output, weight, dialect)
         assert counts == {"opened": 1, "lifted": 1, "recognised": 1}, dialect
+
+
+def test_a_cost_that_moves_alike_with_every_output():
+    told = cr.explain(cr.sum(np.ones((3, 2)) @ learned(2, 2)), dialect="delta")
+    assert "The cost moves with an output by 1 for every entry." in " ".join(told.plain(detail="full").split())
+
+
+def test_a_cross_entropy_of_something_else_than_the_weighted_inputs_is_not_opened():
+    told = cr.explain(cr.cross_entropy(-(np.ones((3, 2)) @ learned(2, 2)), np.zeros(3, int)), dialect="delta")
+    assert "softmax" not in told.plain(detail="full").partition("BP2")[0].replace("cross", "")

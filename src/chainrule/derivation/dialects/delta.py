@@ -163,13 +163,18 @@ def cost_in_letters(story: Story) -> list[Block]:
     found = entrywise(opened, outputs[0], letters, s.target)
     if found is None:
         return []
-    words = said("The cost moves with an output by ", equation(s.by(letters[outputs[0]]), found), ".")
+    words = said("The cost moves with an output by ", for_every_entry(s.by(letters[outputs[0]]), found), ".")
     z = sums[0]
     inner = None if z is outputs[0] else entrywise(opened, outputs[0], {**letters, z: s.z(last)}, s.target, z)
     if inner is not None:
-        by_z = Derivative(s.cost, s.z(last))
-        words = said(words, " With the slope of the activation multiplied in, ", equation(by_z, inner), ".")
+        after = for_every_entry(s.by(s.z(last)), inner)
+        words = said(words, " With the slope of the activation multiplied in, ", after, ".")
     return [Paragraph(words)]
+
+
+def for_every_entry(name: Derivative, formula: Tree) -> Words:
+    """A derivative's formula; of a number that each entry has alone, the number."""
+    return said(equation(name, formula)) if has_letters(formula) else said(formula, " for every entry")
 
 
 def one_entry(story: Story) -> list[Block]:

@@ -25,7 +25,7 @@ def fused_softmax(story: Story) -> list[Block]:
     """The fused cost opened: the sum over the probabilities, and what is left of it; nothing for any other cost."""
     layer, known, s, last = story.net[story.last], story.letters, story.symbols, story.last
     cost = story.net.opened.output
-    if cost.op.name != "cross_entropy" or story.layer(last).activation is not None or not story.layer(last).in_rows:
+    if cost.op.name != "cross_entropy" or not story.net.is_output(cost.inputs[0]):
         return []
     target = np.asarray(cost.settings["target"])
     logits = Tensor(layer.z.T, requires_grad=True)

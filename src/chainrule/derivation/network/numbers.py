@@ -74,6 +74,11 @@ class NetNumbers:
         """The recorded nodes that hold some numbers."""
         return [self.node(step) for step in self.net.ids.steps_of(ids)]
 
+    def is_output(self, node: Any) -> bool:
+        """Whether a node holds the last weighted inputs as they are, an example in each row."""
+        step = self.opened.lifted.step.get(node)
+        return step is not None and np.array_equal(self.net.ids.seen(step), self.net.layers[-1].z)
+
     def matrices(self, layer: Layer, numbers: Array) -> Matrices:
         """A layer's ids read as numbers."""
         gradients = self._gradients
