@@ -16,7 +16,6 @@ from chainrule.derivation.record import Derivation
 from chainrule.errors import DataError, FormulaError
 from chainrule.table import Table
 from chainrule.training import Model, input_effects
-from chainrule.training.fit_table import loss_of
 
 WEIGHT = re.compile(r"\s*(?P<name>[\w.]+)\s*(\[(?P<place>[^\[\]]*)\])?\s*")
 
@@ -32,28 +31,14 @@ def explained(model: Model, example: str, weight: str, **telling: Any) -> Deriva
 
 def recorded_loss(model: Model, example: str) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of DATA:ROW, recorded in float64, and the weights by name, all with the names that a program has."""
-    net = model.exact()
-    weights: dict[str, Tensor] = dict(net.named_parameters())
-    x, y = one_example(model, example)
-    for name, parameter in weights.items():
-        layer, _, kind = name.partition(".")
-        parameter.label = f"net[{layer}].{kind}"
-    taken = Tensor(x, dtype=float, label="x")
-    loss = loss_of(model.columns.task == "classification")(net(taken), y)
-    loss.label = "L"
-    return loss, weights
+    examples, place = found_example(model, example)
+    return model.recorded(examples.table, place)
 
 
 def effects_on(model: Model, example: str) -> Table:
     """Which inputs moved what the network says of DATA:ROW, whose target need not be known."""
     examples, place = found_example(model, example, targets=False)
     return input_effects(model.exact(), examples.table, place)
-
-
-def one_example(model: Model, example: str) -> tuple[Any, Any]:
-    """Features and target of DATA:ROW, each with an axis of length 1 for the batch."""
-    examples, place = found_example(model, example)
-    return examples.table.x[place : place + 1], examples.targets[place : place + 1]
 
 
 def found_example(model: Model, example: str, *, targets: bool = True) -> tuple[Examples, int]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 import chainrule as cr
 from chainrule import nn
+from chainrule.core.tensor import Tensor
 from chainrule.data.columns import Columns
 from chainrule.data.files import PathLike, checksum_of, existing
 from chainrule.data.table import Table as Examples
@@ -26,7 +27,7 @@ from chainrule.data.table import as_table
 from chainrule.errors import CheckpointError, DataError
 from chainrule.table import Table
 from chainrule.training.checkpoint import read, save_checkpoint
-from chainrule.training.fit_table import Fitted, Spread
+from chainrule.training.fit_table import Fitted, Spread, loss_of
 from chainrule.training.importance import input_effects, permutation_importance
 from chainrule.training.judge import Judgement, Threshold, judge, outputs_of, probabilities_of, said_classes
 from chainrule.training.linear import Linear
@@ -131,6 +132,31 @@ class Model:
     def importance(self, data: Any) -> Table:
         """What is lost when a column is shuffled between the rows, for each: `permutation_importance`."""
         return permutation_importance(self.net, self.read(data))
+
+    def recorded(self, table: Examples, place: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
+        r"""The loss of one row of a table, recorded in float64, and the weights by name, each as a program calls it.
+
+        >>> import chainrule as cr
+        >>> from pathlib import Path
+        >>> _ = Path("line.csv").write_text("x,y\n" + "".join(f"{i % 9},{i % 9 + 0.5}\n" for i in range(60)))
+        >>> fitted = cr.training.fit_table(cr.data.read_table("line.csv", target="y"))
+        >>> cr.training.save_model("line.safetensors", fitted)
+        >>> model = cr.load_model("line.safetensors")
+        >>> loss, weights = model.recorded(model.read("line.csv"))
+        >>> loss.dtype, [weight.label for weight in weights.values()][:2]
+        (dtype('float64'), ['net[0].weight', 'net[0].bias'])
+        """
+        if table.y is None:
+            raise DataError(f"there are no targets: add the column {self.columns.target.name!r} to the table")
+        net, right = self.exact(), table.y[place : place + 1]
+        weights: dict[str, Tensor] = dict(net.named_parameters())
+        for name, parameter in weights.items():
+            layer, _, kind = name.partition(".")
+            parameter.label = f"net[{layer}].{kind}"
+        taken = Tensor(table.x[place : place + 1], dtype=float, label="x")
+        loss: Tensor = loss_of(self.columns.task == "classification")(net(taken), right)
+        loss.label = "L"
+        return loss, weights
 
     def effects(self, data: Any, row: int = 1) -> Table:
         """Which inputs moved what it says of one row, counted as the file's are from 1: `input_effects`."""
