@@ -9,6 +9,7 @@ import pytest
 
 from chainrule.data import Columns, read_table
 from chainrule.data.spelling import Form, Spelling
+from chainrule.data.table import MISSING
 from chainrule.data.text_file import read_texts
 from chainrule.errors import DataError, DataWarning
 
@@ -291,3 +292,11 @@ def test_all_words_for_what_is_missing_are_found_in_one_run(tmp_path):
 def test_a_form_is_plain_data_that_comes_back():
     spelling = Spelling(";", "cp1252", "#", ",", ".", (Form("a", ",", ".", "€"),))
     assert Spelling.from_dict(json.loads(json.dumps(asdict(spelling)))) == spelling
+
+
+@pytest.mark.parametrize("word", MISSING)
+def test_the_words_that_spreadsheets_and_programs_write_for_missing_values_are_known(tmp_path, word):
+    path = table(tmp_path / "t.csv", ["1.5", "2", f'"{word}"', "4"] * 5)
+    with pytest.warns(DataWarning, match="column 'price' misses 5 of 20 values"):
+        read = read_table(path, target="y", standardize=False, dtype=float)
+    assert read.x[:, 1].tolist() == [0, 0, 1, 0] * 5

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 Array = NDArray[Any]
-MISSING = ("NA", "N/A", "NaN", "nan", "NULL", "null", "?")
+MISSING = ("NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "?")
 """Texts that stand for a missing value, beside an empty field."""
 
 REST = "the rows that are not held back"
