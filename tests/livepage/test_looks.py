@@ -292,3 +292,16 @@ def test_the_same_page_twice():
     assert pages[0] == pages[1]
     # The one address is the name of SVG, which nothing is fetched from.
     assert pages[0].count("http") == pages[0].count(quote("http://www.w3.org/2000/svg")) == 1
+
+
+def test_what_is_asked_is_not_told_elsewhere(opened, simple):
+    with opened(simple) as tab:
+        assert tab.locator("#story").is_visible()
+        tab.locator("#begin").click()
+        settled(tab)
+        for place in ("#story", "#check-told", "#layers"):
+            assert not tab.locator(place).is_visible(), place
+        while "What is" in tab.locator("#question").inner_text():
+            tab.locator("#show").click()
+        settled(tab)
+        assert tab.locator("#story").is_visible()

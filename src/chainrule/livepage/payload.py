@@ -45,6 +45,7 @@ def payload_of(subject: Subject) -> tuple[dict[str, Any], str]:
         "scalar": subject.is_scalar,
         "steps": [described(subject, step) for step in subject.program.steps],
         "leaves": [step.place for step in subject.program.leaves],
+        "asked": subject.program.leaves.index(subject.in_turn[0]) if subject.trained else 0,
         "trained": [subject.program.leaves.index(step) for step in subject.trained],
         "start": [packed(x) for x in subject.leaves],
         "output": subject.program.output.place,
@@ -168,18 +169,18 @@ def looked_at(subject: Subject) -> int:
     for step in subject.program.leaves:
         if step.kind is Kind.DATA and step.size >= PACKED and step.shape[0] == 1:
             return step.place
-    trained = sorted(subject.trained, key=lambda step: subject.names[step])
-    return trained[0].place if trained else subject.program.output.place
+    return subject.in_turn[0].place if subject.trained else subject.program.output.place
 
 
 def telling(subject: Subject) -> list[list[int]]:
-    """The two numbers among those that are trained with the largest gradients, as a leaf and an entry."""
+    """The two numbers with the largest gradients among the weights that are trained, as a leaf and an entry."""
     program = subject.program
     gradients = gradients_of(subject)
+    axes = max([step.ndim for step in subject.trained], default=0)
     found = [
         (-abs(float(g)), n, at)
         for n, step in enumerate(program.leaves)
-        if step in subject.trained and gradients[step.place] is not None
+        if step in subject.trained and step.ndim == axes and gradients[step.place] is not None
         for at, g in enumerate(np.ravel(gradients[step.place]))
         if np.isfinite(g)
     ]

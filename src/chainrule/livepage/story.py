@@ -193,7 +193,7 @@ def stories(subject: Subject) -> list[Story]:
 def asked_of(subject: Subject) -> list[Step]:
     """The leaves whose gradient is told of."""
     most = MOST_ASKED if sum([step.size for step in subject.program.steps]) <= MOST_ENTRIES else MOST_ASKED // 2
-    return sorted(subject.trained, key=lambda step: subject.names[step])[:most]
+    return subject.in_turn[:most]
 
 
 def told(subject: Subject, probes: Probes | None, step: Step, dialect: str) -> Story | None:

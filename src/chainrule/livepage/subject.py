@@ -107,6 +107,12 @@ class Subject:
         return [step for step in moving if not DATA.fullmatch(self.names[step])] or moving
 
     @property
+    def in_turn(self) -> list[Step]:
+        """The same in the order in which they are asked for: weights before biases, and then by name."""
+        first = [(-step.ndim, not self.names[step].startswith("w"), self.names[step], step) for step in self.trained]
+        return [step for *_, step in sorted(first, key=lambda row: row[:3])]
+
+    @property
     def is_scalar(self) -> bool:
         """Whether every step is a single number."""
         return not any([step.shape for step in self.program.steps])

@@ -30,17 +30,11 @@ export class App {
     this.history.clear();
     this.k = this.model.last;
     this.rate = this.data.rate;
-    this.asked = this.firstAsked;
+    this.asked = this.data.asked;
     this.selected = this.data.look;
     this.trying = false;
     for (const panel of this.panels) panel.open?.();
     this.render();
-  }
-
-  /** The leaf whose derivation is told first: that with the first name. */
-  get firstAsked() {
-    const name = (leaf) => this.data.steps[this.data.leaves[leaf]].name;
-    return [...this.data.trained].sort((a, b) => (name(a) < name(b) ? -1 : 1))[0] ?? 0;
   }
 
   get output() {
@@ -172,6 +166,7 @@ export class App {
   renderNow() {
     const began = performance.now();
     this.now = this.model.at(this.k);
+    document.body.classList.toggle("trying", this.trying);
     for (const panel of this.panels) panel.update?.();
     this.frames.push(performance.now() - began);
     if (this.frames.length > 400) this.frames.shift();
@@ -197,7 +192,7 @@ export class App {
     if (this.model.passKind) parts.set("m", this.model.passKind);
     if (this.model.forgotten) parts.set("f", this.model.forgotten);
     if (this.dialect) parts.set("d", this.dialect);
-    if (this.asked !== this.firstAsked) parts.set("w", this.asked);
+    if (this.asked !== this.data.asked) parts.set("w", this.asked);
     if (this.rate !== this.data.rate) parts.set("r", this.rate);
     if (this.kind !== "SGD") parts.set("o", this.kind);
     return parts.toString();
@@ -224,7 +219,10 @@ export class App {
   }
 
   say(text) {
-    document.getElementById("said").textContent = text;
+    const said = document.getElementById("said");
+    said.textContent = text;
+    clearTimeout(this.saying);
+    this.saying = setTimeout(() => (said.textContent = ""), 6000);
   }
 
   /** The text of an export with the numbers of now. */

@@ -30,8 +30,8 @@ export function checkPanel(app) {
     write(told, `the derivative is ${format(slope, 10)}`);
     body.replaceChildren(...found.filter((_, i) => i % 2 === 0).map((q) => make("tr", {},
       make("td", {}, `1e${Math.round(Math.log10(q.h))}`.replace("-", "−")),
-      make("td", { class: "number" }, format(q.forward, 7)),
-      make("td", { class: "number" }, format(q.central, 7)))));
+      make("td", { class: "number" }, format(q.forward, 6)),
+      make("td", { class: "number" }, format(q.central, 6)))));
     const [w, h] = [300, 150], top = 2, bottom = -14;
     const put = (q, which_) => [36 + ((w - 46) * (EXPONENTS.length + Math.log10(q.h))) / (EXPONENTS.length - 1),
       10 + ((h - 34) * (top - Math.min(Math.max(Math.log10(q.errors[which_] || 1e-16), bottom), top))) / (top - bottom)];

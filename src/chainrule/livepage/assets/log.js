@@ -79,7 +79,7 @@ export function logPanel(app) {
         row.classList.toggle("now", i === count - 1 && app.k !== app.model.last);
         row.classList.toggle("unknown", !known);
       });
-      write(verdict, app.data.recorded ? "" : judge());
+      write(verdict, app.data.recorded || app.k < app.model.last ? "" : judge());
       verdict.classList.toggle("wrong", app.model.passKind !== 0);
     },
   };
