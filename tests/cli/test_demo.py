@@ -2,6 +2,7 @@
 
 import io
 import math
+import runpy
 import shlex
 
 import numpy as np
@@ -64,7 +65,9 @@ def test_the_whole_demo_reads_digits_well():
 def test_the_same_seed_gives_the_same_demo(demo):
     from dataclasses import replace
 
-    assert replace(work.run(3, epochs=EPOCHS), seconds=demo.seconds) == demo
+    again = work.run(3, epochs=EPOCHS)
+    written = replace(again.written, seconds=demo.written.seconds)
+    assert replace(again, seconds=demo.seconds, written=written) == demo
 
 
 def test_the_digit_is_a_held_out_one_and_its_shares_are_the_networks(demo, net):
@@ -279,3 +282,35 @@ def test_the_planted_mistake_is_found_and_the_copy_is_right_without_it(demo):
 
     shapes = {"x": (1, 64), "W1": (64, 32), "b1": (32,), "W2": (32, 10), "b2": (10,), "Y": (1, 10)}
     assert cr.grade(work.FORWARD, mended, wrt=["W1", "W2"], shapes=shapes).right
+
+
+def test_the_pass_that_is_written_is_the_one_that_trains(demo, tmp_path):
+    """The file runs where this package is not, and gives the loss and gradients of the engine."""
+    place = tmp_path / "written.py"
+    place.write_text(demo.written.source)
+    module = runpy.run_path(str(place))
+    rng = np.random.default_rng(0)
+    net = cr.nn.Sequential(cr.nn.Linear(64, 32, rng=rng), cr.nn.ReLU(), cr.nn.Linear(32, 10, rng=rng))
+    x, y = rng.uniform(size=(demo.written.examples, 64)).astype(np.float32), rng.integers(0, 10, 32)
+    value, *gradients = module["loss"](*[parameter.data for parameter in net.parameters()], x, y)
+    loss = cr.nn.CrossEntropyLoss()(net(x), y)
+    loss.backward()
+    assert float(value) == pytest.approx(loss.item(), rel=1e-6)
+    for found, parameter in zip(gradients, net.parameters(), strict=True):
+        np.testing.assert_allclose(found, parameter.grad.data, rtol=1e-4, atol=1e-7)
+    assert "chainrule" not in demo.written.source
+    assert 10 <= demo.written.lines <= 15
+    assert f"{demo.written.lines} lines of NumPy; 32 digits" in printed(demo)
+    assert 0 < demo.written.seconds < 1
+
+
+def test_the_demo_leaves_its_page_and_its_pass(tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from chainrule.cli.app import app
+
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["demo", "--page", "seen.html"])
+    assert result.exit_code == 0
+    assert (tmp_path / "seen.py").read_text().startswith("import numpy as np")
+    assert str(tmp_path / "seen.py") in result.output

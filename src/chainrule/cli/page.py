@@ -8,7 +8,8 @@ from typing import Any
 
 from chainrule.cli.explain_model import recorded_loss
 from chainrule.cli.question import question_of
-from chainrule.errors import FormatError, FormulaError, MissingExtra
+from chainrule.errors import FileError, FormatError, FormulaError, MissingExtra
+from chainrule.files import write_whole
 from chainrule.livepage.page import Page, check_suffix, page
 from chainrule.training.model import load_model
 
@@ -29,6 +30,15 @@ def of_model(path: Path, example: str, rate: float) -> Page:
         raise FormulaError(f"a network is shown on an example: add --example DATA:ROW, as digits:1, to {path}")
     loss, _ = recorded_loss(load_model(path), example)
     return page(loss, rate=rate, title=f"{path.stem}, on {Path(example).name}")
+
+
+def of_source(source: str, path: Path) -> str:
+    """Write the demo's pass beside its page, and say where; where it cannot be written, why."""
+    try:
+        write_whole(path, source)
+    except FileError as error:
+        return f"The pass was not written: {error}"
+    return f"The pass that trained it, as NumPy: {path.resolve()}"
 
 
 def of_digit(loss: Any, path: Path) -> str:

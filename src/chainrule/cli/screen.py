@@ -132,7 +132,19 @@ def check(demo: Demo) -> RenderableType:
 def planted(demo: Demo) -> RenderableType:
     """A mistake in a copy of the backward pass, found and named."""
     seen = demo.planted
-    return lines(f"  planted in a copy, {seen.line}: {seen.name}, {seen.link}")
+    return lines(
+        heading("A mistake, planted in a copy of the backward pass and found"),
+        f"  {seen.line}: {seen.name}, {seen.link}",
+    )
+
+
+def written(demo: Demo) -> RenderableType:
+    """The pass as code, and how quick it is."""
+    seen = demo.written
+    return lines(
+        heading("The same pass written out"),
+        f"  {seen.lines} lines of NumPy; {seen.examples} digits forward and backward in {seen.seconds * 1e6:.0f} µs",
+    )
 
 
 def next_steps(demo: Demo) -> RenderableType:
@@ -142,7 +154,7 @@ def next_steps(demo: Demo) -> RenderableType:
     return lines(heading("Next"), *[f"  {program} {arguments:<{width}}   {gives}" for arguments, gives in NEXT])
 
 
-BLOCKS: tuple[Block, ...] = (result, digit, gradient, nudge, check, planted, next_steps)
+BLOCKS: tuple[Block, ...] = (result, digit, gradient, nudge, check, planted, written, next_steps)
 """The screen from top to bottom."""
 
 
