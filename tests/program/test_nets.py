@@ -22,7 +22,7 @@ def learned(array):
 def read(output):
     """The net of a recorded output, and its numbers by id."""
     lifted = lift(output)
-    net = recognised(lifted.program, names_of(lifted))
+    net = recognised(lifted.program, names_of(lifted).get)
     return net, net.ids.flat(lambda step: lifted.numbers[step.place])
 
 

@@ -26,7 +26,7 @@ from chainrule.derivation.words import Words, said
 from chainrule.errors import ChainruleError, DtypeError, GraphError
 from chainrule.maths import Derivative, Number, Symbol, Tree, plain
 from chainrule.maths.tree import made
-from chainrule.program import Lifted, Net, NotANet, lift, recognised
+from chainrule.program import Lifted, Net, NotANet, Step, lift, recognised
 
 Node = Any
 """A Value or a Tensor."""
@@ -94,11 +94,14 @@ class Tape:
     @cached_property
     def net(self) -> Net | NotANet:
         """The feed-forward net that it is, or why it is none. O(nodes + entries)."""
-        steps = self.lifted.step
+        nodes = self.lifted.nodes
+
+        def name_of(step: Step) -> str | None:
+            symbol = self.symbols.get(nodes[step.place])
+            return None if symbol is None else plain(symbol)
+
         try:
-            return recognised(
-                self.lifted.program, {step: plain(self.symbols[x]) for x, step in steps.items() if x in self.symbols}
-            )
+            return recognised(self.lifted.program, name_of)
         except NotANet as reason:
             return reason
 

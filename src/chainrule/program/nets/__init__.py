@@ -7,7 +7,7 @@ each row, as ids of the program's numbers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
 from chainrule.program.nets.arrays import OfArrays
 from chainrule.program.nets.net import Layer, Net, NotANet
@@ -17,10 +17,10 @@ from chainrule.program.steps import Program, Step
 __all__ = ["Layer", "Net", "NotANet", "recognised"]
 
 
-def recognised(program: Program, names: Mapping[Step, str] | None = None) -> Net:
+def recognised(program: Program, name_of: Callable[[Step], str | None] | None = None) -> Net:
     """The net that a program with one output is; NotANet says what does not fit.
 
-    `names` are those of the steps, for messages, and to tell a weight from an input where both are leaves that
+    `name_of` gives the name of a step, for messages, and to tell a weight from an input where both are leaves that
     gradients reach. O(steps + entries).
 
     >>> import chainrule as cr
@@ -32,7 +32,7 @@ def recognised(program: Program, names: Mapping[Step, str] | None = None) -> Net
     >>> [layer.weights.shape for layer in found.layers], found.examples, found.parameters
     ([(4, 3), (4, 4), (1, 4)], 2, 41)
     """
-    names = names or {}
+    name_of = name_of or (lambda step: None)
     of_values = all([step.shape == () for step in program.steps])
-    reader = OfValues(program, names) if of_values else OfArrays(program, names)
+    reader = OfValues(program, name_of) if of_values else OfArrays(program, name_of)
     return reader.net()

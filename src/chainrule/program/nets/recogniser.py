@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,9 +29,9 @@ class Sum(NamedTuple):
 class Recogniser:
     """Follows a net from its last layer to its first; how weighted sums are written is known to the classes below."""
 
-    def __init__(self, program: Program, names: Mapping[Step, str]) -> None:
+    def __init__(self, program: Program, name_of: Callable[[Step], str | None]) -> None:
         self.program = program
-        self.names = names
+        self.name_of = name_of
         self.ids = Numbered(program)
         self.claimed: set[Step] = set()
         """The steps that are of a layer."""
@@ -74,7 +74,7 @@ class Recogniser:
             functions = []
         chosen = [each[0] for each in functions if each]
         kinds = {(user.op, repr(user.settings)) for user in chosen}
-        if len(chosen) == len(steps) and (above is not None or name_of(chosen[0]) not in OF_COSTS):
+        if len(chosen) == len(steps) and (above is not None or operation_name(chosen[0]) not in OF_COSTS):
             if len(kinds) > 1:
                 raise NotANet(f"the neurons beside {self.say(steps[0])} have different activation functions")
             op, settings = chosen[0].op, chosen[0].settings
@@ -144,7 +144,7 @@ class Recogniser:
         if below is not None and np.array_equal(np.sort(fed, axis=None), np.sort(below, axis=None)):
             return f"{self.say(step)} is turned or reshaped on its way to the next layer"
         made = [x for _, x in step.edges if self.comes_from(x).op is not None]
-        if name_of(step) in ("add", "sub") and len(made) > 1:
+        if operation_name(step) in ("add", "sub") and len(made) > 1:
             return f"{self.say(step)} joins two ways, as a skip connection does"
         if is_function(step) and made:
             step = self.comes_from(made[0])
@@ -159,12 +159,12 @@ class Recogniser:
 
     def say(self, step: Step) -> str:
         """A step in words."""
-        name = self.names.get(step, "a constant" if step.op is None and not step.moves else repr(step))
+        name = self.name_of(step) or ("a constant" if step.op is None and not step.moves else repr(step))
         return name if step.op is None else f"{name} (by {step.op.name})"
 
     def is_called_weight(self, step: Step) -> bool:
         """Whether a step's name is one that weights have."""
-        name = self.names.get(step, "").lower()
+        name = (self.name_of(step) or "").lower()
         return "weight" in name or name.startswith(("w", "theta"))
 
     def weight_of(self, pair: tuple[Step, Step]) -> int:
@@ -194,6 +194,6 @@ def is_function(step: Step) -> bool:
     return isinstance(step.op, Pointwise) and not step.op.variadic and len(step.inputs) == 1
 
 
-def name_of(step: Step) -> str:
+def operation_name(step: Step) -> str:
     """The name of the operation that made a step; empty for a leaf."""
     return "" if step.op is None else step.op.name

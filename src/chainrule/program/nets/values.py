@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule.program.nets.net import Layer, NotANet
-from chainrule.program.nets.recogniser import Recogniser, Sum, is_function, is_leaf, name_of
+from chainrule.program.nets.recogniser import Recogniser, Sum, is_function, is_leaf, operation_name
 from chainrule.program.steps import Program, Step
 
 
@@ -32,8 +32,8 @@ class Neuron(NamedTuple):
 class OfValues(Recogniser):
     """Weighted sums that are written number by number: those with the same weights are one neuron on many examples."""
 
-    def __init__(self, program: Program, names: Mapping[Step, str]) -> None:
-        super().__init__(program, names)
+    def __init__(self, program: Program, name_of: Callable[[Step], str | None]) -> None:
+        super().__init__(program, name_of)
         self.neurons = self.all_neurons()
         if not self.neurons:
             raise NotANet("there is no neuron in it: nothing is a weight times something")
@@ -71,7 +71,7 @@ class OfValues(Recogniser):
 
     def neuron(self, step: Step, found: Mapping[Step, Neuron]) -> Neuron | None:
         """A step as a sum of weights times numbers, and a bias; None where it is something else."""
-        name = name_of(step)
+        name = operation_name(step)
         if name in ("mul", "dot_of"):
             half = len(step.inputs) // 2
             pairs = list(zip(step.inputs[:half], step.inputs[half:], strict=True))
@@ -107,8 +107,9 @@ class OfValues(Recogniser):
             return x
         if is_function(x) and x.inputs[0] in self.neurons:
             return x.inputs[0]
+        made = operation_name(x)
         raise NotANet(
-            f"a neuron takes in the result of {name_of(x)}, which is neither a weighted sum nor an activation on one"
+            f"a neuron takes in the result of {made}, which is neither a weighted sum nor an activation on one"
         )
 
     def levels(self) -> list[list[Neuron]]:
