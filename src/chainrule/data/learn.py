@@ -105,6 +105,16 @@ class Wishes:
     """Whether a vector is learned for each text of very many kinds."""
     log_target: bool = False
 
+    def __post_init__(self) -> None:
+        if self.task not in ("auto", "classification", "regression"):
+            raise DataError(f"task is auto, classification or regression, not {self.task!r}")
+        if self.drawers < 0:
+            raise DataError(f"hashed is a number of features, or 0 for none, not {self.drawers}")
+        if self.drawers and self.embedded:
+            raise DataError(
+                f"texts of very many kinds are either hashed={self.drawers} or embedded=True: give one of both"
+            )
+
 
 def typed(frame: pl.DataFrame, wishes: Wishes) -> pl.DataFrame:
     """The tidy frame with those columns as numbers in which every cell that is not missing is one, and stays itself."""

@@ -42,7 +42,7 @@ UNITED = re.compile(
 )
 """A number in any spelling with what stands beside it, for Python."""
 
-NUMBERLIKE = rf"^[+\-{DASHES}(]*(?:[{SIGNS}{SHARES}]|{'|'.join(CODES.split())})?[{SPACES}(+\-{DASHES}]*[.,]?[0-9]"
+NUMBERLIKE = rf"^[+\-{DASHES}(]*(?:{BEFORE})?[{SPACES}(+\-{DASHES}]*[.,]?[0-9]"
 """How such a number begins."""
 
 SEEN = 30
@@ -212,30 +212,30 @@ def _form_of(given: pl.Series, spelling: Spelling) -> Form | None:
     """The form of a column's numbers, if it holds numbers and leaves no doubt; `given` are its cells that are there."""
     units = _units_in(given.head(SEEN).to_list())
     unit = max(units, key=lambda each: units[each], default="")
-    dashes = "".join([sign for sign in (*DASHES, "(") if given.str.contains(sign, literal=True).any()])
-    bare = Form(given.name, unit=unit, minus=dashes)
+    minus = "".join([sign for sign in (*DASHES, "(") if given.str.contains(sign, literal=True).any()])
+    bare = Form(given.name, unit=unit, minus=minus)
     if spelling.is_told:
         told = replace(bare, decimal=spelling.decimal, thousands=spelling.thousands)
         usual = [told, *([] if spelling.thousands else [replace(told, thousands=mark) for mark in (".", " ")])]
         # A few cells that are no numbers are told of with their rows, when the column is read.
         return max(usual, key=lambda form: form.share(given)) if told.share(given) > 0.5 else None
-    # A share is not that of a number without a sign, and half of the cells must not be what some are not.
-    alike = 1.0 if unit and unit in SHARES else MOSTLY
-    if unit and _share_with(given, unit) < alike:
+    # With % a number is another one than without; that kg was left off in a few cells is told of with their rows.
+    if unit and _share_with(given, unit) < (1.0 if unit in SHARES else MOSTLY):
         return None
-    fits = [form for form in _forms(bare) if form.share(given) >= (MOSTLY if unit else 1.0)]
-    best = max([form.share(given) for form in fits], default=0.0)
-    fits = [form for form in fits if form.share(given) == best]
+    shares = {form: form.share(given) for form in _forms(bare)}
+    best = max(shares.values())
+    if best < (MOSTLY if unit else 1.0):
+        return None
+    fits = [form for form, share in shares.items() if share == best]
     values = [form.plain(given).cast(float, strict=False) for form in fits]
     others = [form for form, value in zip(fits, values, strict=True) if not value.equals(values[0])]
     if others:
         # Nobody writes money with three decimals: there, and only there, one mark before three digits is of thousands.
-        return next(
-            (form for form in others if form.thousands and re.fullmatch(BEFORE, unit) and unit not in SHARES), None
-        )
-    form = fits[0] if fits else None
+        is_money = unit not in SHARES and re.fullmatch(BEFORE, unit) is not None
+        return next((form for form in others if form.thousands and is_money), None)
+    form = fits[0]
     # A comma alone may be a slip in one cell, or stand for either: that is for the user to say.
-    if form and not unit and (form.decimal, form.thousands) in ((",", ""), (".", ",")) and not _has_both(given):
+    if not unit and (form.decimal, form.thousands) in ((",", ""), (".", ",")) and not _has_both(given):
         return None
     return form if form != Form(given.name) else None
 
@@ -270,10 +270,10 @@ def _notes_on_units(given: pl.Series) -> Iterator[str]:
     units = _units_in(cells)
     amounts = {match["digits"] for match in matches}
     bare = len(matches) - sum(units.values())
-    if len(matches) < MOSTLY * len(cells) or len(amounts) < FEWEST_AMOUNTS or len(units) > MOST_UNITS:
-        return
     # Few cells with a unit among numbers are told of with their rows, when the column is read.
-    if 2 * bare > len(matches):
+    if len(matches) < MOSTLY * len(cells) or 2 * bare > len(matches):
+        return
+    if len(amounts) < FEWEST_AMOUNTS or len(units) > MOST_UNITS:
         return
     if len(units) > 1 or bare:
         beside = ", ".join(sorted(units)) + " or nothing" * bool(bare)

@@ -295,56 +295,40 @@ def read_table(
     """
     if (target is None) == (columns is None):
         raise DataError("read_table takes a target to learn, or the columns of a table that has been read: one of both")
-    if task not in ("auto", "classification", "regression"):
-        raise DataError(f"task is auto, classification or regression, not {task!r}")
-    if hashed < 0:
-        raise DataError(f"hashed is a number of features, or 0 for none, not {hashed}")
-    if hashed and embedded:
-        raise DataError(f"texts of very many kinds are either hashed={hashed} or embedded=True: give one of both")
+    name = columns.target.name if columns else str(target)
+    gaps = columns.missing if columns else tuple(missing.split(",") if isinstance(missing, str) else missing)
+    wishes = Wishes(
+        target=name,
+        task=task,
+        ignore=tuple(ignore),
+        categorical=tuple(categorical),
+        standardize=standardize,
+        max_categories=max_categories,
+        missing=gaps,
+        keep=tuple(keep),
+        dates=dates,
+        drawers=hashed,
+        embedded=embedded,
+        log_target=log_target,
+    )
     # Floats only: `features_of` writes means and scaled numbers.
     kind = np.dtype(dtype)
     if kind.kind != "f":
         raise DataError(f"dtype is float32 or float64, not {kind}")
-    gaps = columns.missing if columns else tuple(missing.split(",") if isinstance(missing, str) else missing)
     spelling = (columns.spelling if columns else Spelling()).said(
         separator=separator, decimal=decimal, thousands=thousands, encoding=encoding, comment=comment
     )
     texts, numbers, told = read_texts(path, spelling=spelling, names=names, most=rows, learning=columns is None)
-    name = columns.target.name if columns else str(target)
-    evident = evident_numbers(texts, _maybe_numbers(texts.columns, columns, spelling, categorical), gaps)
-    frame = tidy(with_columns(texts, evident), gaps)
-    as_written = (
-        texts
-        if len(evident) == texts.width
-        else with_columns(frame, only(texts, [column.name for column in evident]).get_columns())
-    )
-    given, dropped = _with_target(frame, name, numbers, learning=columns is None)
-    if dropped:
-        frame, as_written, numbers = frame[given], as_written[given], numbers[given]
-    elif name in frame.columns and not len(given):
-        frame, as_written = frame.drop(name), as_written.drop(name)
-    notes: list[str] = []
-    block = None
+    both = _tidied(texts, _maybe_numbers(texts.columns, columns, spelling, categorical), gaps)
+    (frame, as_written), numbers, dropped = _with_target(both, name, numbers, learning=columns is None)
     if columns is None:
         spelling, told_of_forms = spelling.learned(frame, (*ignore, *categorical))
         told += told_of_forms
     frame = spelling.plain(frame)
+    notes: list[str] = []
     try:
+        block = None
         if columns is None:
-            wishes = Wishes(
-                name,
-                task,
-                tuple(ignore),
-                tuple(categorical),
-                standardize,
-                max_categories,
-                gaps,
-                tuple(keep),
-                dates,
-                hashed,
-                embedded,
-                log_target,
-            )
             frame = typed(frame, wishes)
             block = block_of(frame)
             columns, notes = learn(frame, block, numbers, wishes)
@@ -366,11 +350,7 @@ def as_table(data: Any, columns: Columns, *, dtype: DTypeLike = np.float32) -> T
     if not frame.height:
         raise DataError("there are no rows")
     name = columns.target.name
-    given, notes = _with_target(frame, name, rows, learning=False)
-    if notes:
-        frame, rows = frame[given], rows[given]
-    elif name in frame.columns and not len(given):
-        frame = frame.drop(name)
+    (frame,), rows, notes = _with_target([frame], name, rows, learning=False)
     kind = np.dtype(dtype)
     x, missed = features_of(frame, columns, rows, kind)
     y = target_of(frame, columns, rows, kind) if name in frame.columns else None
@@ -402,16 +382,29 @@ def _maybe_numbers(
     return [name for name in names if name not in apart and (columns or not CODES.search(name))]
 
 
-def _with_target(frame: pl.DataFrame, target: str, rows: Array, *, learning: bool) -> tuple[Array, list[str]]:
-    """The places of rows that have a target, and a note if some have none; to predict, none need have one."""
-    if target not in frame.columns:
-        return np.arange(frame.height), []
-    has_one = frame[target].is_not_null().to_numpy()
-    given = np.flatnonzero(has_one)
-    if has_one.all() or not (learning or len(given)):
-        return given, []
-    gaps = np.flatnonzero(~has_one)
+def _tidied(texts: pl.DataFrame, maybe_numbers: Sequence[str], missing: Sequence[str]) -> list[pl.DataFrame]:
+    """The columns of a file twice: tidy, evident numbers as such, and as they are written where that may differ."""
+    evident = evident_numbers(texts, maybe_numbers, missing)
+    frame = tidy(with_columns(texts, evident), missing)
+    if len(evident) == texts.width:
+        return [frame, texts]
+    return [frame, with_columns(frame, only(texts, [column.name for column in evident]).get_columns())]
+
+
+def _with_target(
+    frames: Sequence[pl.DataFrame], target: str, rows: Array, *, learning: bool
+) -> tuple[Sequence[pl.DataFrame], Array, list[str]]:
+    """The rows that have a target, and a note if some have none; to predict, a column that is empty is dropped."""
+    first = frames[0]
+    if target not in first.columns:
+        return frames, rows, []
+    has_one = first[target].is_not_null().to_numpy()
+    given, gaps = np.flatnonzero(has_one), np.flatnonzero(~has_one)
+    if not len(gaps):
+        return frames, rows, []
+    if not (learning or len(given)):
+        return [frame.drop(target) for frame in frames], rows, []
     note = (
         f"column {target!r}, {where(gaps, rows)}: {len(gaps):,} of {len(rows):,} rows have no target and are left out"
     )
-    return given, [note]
+    return [frame[given] for frame in frames], rows[given], [note]
