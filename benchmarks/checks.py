@@ -1,4 +1,7 @@
-"""Checking gradients: all 23,860 parameters of 784-30-10 on a batch of 10, along directions and entry by entry."""
+"""Checking gradients: all 23,860 parameters of 784-30-10 on a batch of 10, along directions and entry by entry.
+
+And grading a formula on a net of the courses: the slowest of its kind, wrong in a way that is found last.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from benchmarks.harness import DisagreementError, Report, Row, Worker, timed
 
 RUNS = {"cheap": 5, "full": 3}
 SECONDS = {"cheap": 1.0, "full": 60.0}
+FORMULA = 0.1
+"""Seconds in which an answer is marked."""
 
 
 def parameters(mode: str) -> Callable[[int], Any]:
@@ -33,6 +38,26 @@ def parameters(mode: str) -> Callable[[int], Any]:
     return run
 
 
+def formula(kind: str) -> Callable[[int], Any]:
+    """A learner's gradient of a weight, of 2-3-2 on a batch of 5 in columns, marked."""
+    import chainrule as cr
+
+    problem = "Z1 = W1 @ X + b1; A1 = sigmoid(Z1); Z2 = W2 @ A1 + b2; A2 = sigmoid(Z2); L = sum((A2 - Y)**2)/(2*5)"
+    shapes = {"X": (2, 5), "W1": (3, 2), "b1": (3, 1), "W2": (2, 3), "b2": (2, 1), "Y": (2, 5)}
+    answer = {
+        "right": "(W2.T @ ((A2 - Y)*A2*(1 - A2)) * A1*(1 - A1)) @ X.T / 5",
+        "wrong": "((W2 @ ((A2 - Y)*A2*(1 - A2))) * A1*(1 - A1)) @ X.T",
+    }[kind]
+
+    def run(count: int) -> Any:
+        for _ in range(count):
+            if cr.grade(problem, answer, wrt="W1", shapes=shapes).right != (kind == "right"):
+                raise DisagreementError(answer)
+        return kind
+
+    return run
+
+
 def checks() -> Report:
     """Seconds of each mode."""
     rows: list[Row] = []
@@ -41,4 +66,7 @@ def checks() -> Report:
             rows.append(
                 Row(f"gradients of 784-30-10, {mode}", timed([worker], 0.2, runs)[0], unit=1.0, target=SECONDS[mode])
             )
+    for kind in ("right", "wrong"):
+        with Worker("benchmarks.checks:formula", kind) as worker:
+            rows.append(Row(f"a {kind} formula, graded", timed([worker], 0.2, 5)[0], unit=1.0, target=FORMULA))
     return Report(rows)

@@ -18,6 +18,7 @@ import numpy as np
 from chainrule.core import Value
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, GraphError
+from chainrule.nn.module import Module
 from chainrule.program import Step
 from chainrule.verify.answers.code import arguments, misfit, run_plain, take_apart
 from chainrule.verify.answers.formula import ERRORS, SIZES, read_formula
@@ -28,6 +29,7 @@ from chainrule.verify.marking.averages import constant_mistakes
 from chainrule.verify.marking.edits import Edit, Editor
 from chainrule.verify.marking.fingerprints import Fingerprint
 from chainrule.verify.marking.marked import Grade, Mistake, mistake_of, shown, three_hints
+from chainrule.verify.marking.of_modules import step_problem
 from chainrule.verify.marking.problem import Problem, probes_of, read_problem, resized
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.marking.working import Working
@@ -43,14 +45,17 @@ def grade(
     values: Mapping[str, Any] | None = None,
     steps: int = 1,
     rate: float = 0.1,
+    loss: Callable[..., Any] | None = None,
 ) -> Grade:
     """Whether an answer is the gradient of a problem, and if not which mistake gives exactly this answer.
 
     The problem is a text of assignments, a recorded result, or a function; names without a shape or a value are single
-    numbers. The answer is a formula in the problem's names, a number or an array (at `values`), a table of numbers by
-    name, or a function of the problem's names that gives the gradients in the order of `wrt`; one that also takes
-    ``steps`` and ``rate`` is a training loop and gives the new values. Text is read, never run. Raises FormulaError for
-    what cannot be read, GraphError for names that the problem has not. Costs some hundred backward passes.
+    numbers. Or it is a training step: a module with its `loss`, and its batch, the target last, as `values`; parameters
+    are then called as in ``weight_0``. The answer is a formula in the problem's names, a number or an array (at
+    `values`), a table of numbers by name, or a function of the problem's names that gives the gradients in the order of
+    `wrt`; one that also takes ``steps`` and ``rate`` is a training loop and gives the new values. Text is read, never
+    run. Raises FormulaError for what cannot be read, GraphError for names that the problem has not. Costs some hundred
+    backward passes.
 
     >>> import chainrule as cr
     >>> marked = cr.grade("h = w1*x; ŷ = w2*h; L = 0.5*(ŷ - y)**2", "(y - ŷ)*h", wrt="w2")
@@ -59,6 +64,8 @@ def grade(
     >>> cr.grade("h = w1*x; ŷ = w2*h; L = 0.5*(ŷ - y)**2", "-w1 x (y - ŷ)", wrt="w2").right
     True
     """
+    if isinstance(problem, Module):
+        problem = step_problem(problem, loss, values or {})
     read = read_problem(problem, shapes, values)
     asked = names_asked(read, wrt)
     for name in asked:
