@@ -46,7 +46,20 @@ def called(part: Part) -> str:
     return getattr(part.function, "__name__", "")
 
 
-matmul, add_up, average = compositions["matmul"], compositions["sum"], compositions["mean"]
+product, add_up, average = compositions["matmul"], compositions["sum"], compositions["mean"]
+
+
+def matmul(x: Any, y: Any) -> Any:
+    """A matrix product; what does not fit is refused at once, for of a search's attempts most do not."""
+    if not fit(x, y):
+        raise ValueError
+    return product(x, y)
+
+
+def fit(x: Any, y: Any) -> bool:
+    """Whether two arrays may have a matrix product; of two vectors a book takes another than NumPy."""
+    a, b = np.shape(x), np.shape(y)
+    return len(a) == len(b) == 1 or (bool(a and b) and a[-1] == b[-2 if len(b) > 1 else 0])
 
 
 class Editor:
@@ -95,6 +108,8 @@ class Editor:
                 for i in self.needed:
                     part = self.working.parts[i]
                     if i > edit.at and not changed.isdisjoint(part.inputs):
+                        if called(part) == "matmul" and not fit(*[found[x] for x in part.inputs]):
+                            return False
                         found[i] = part_at(part, found, walk)
                         changed.add(i)
                 self.spent += len(changed)
