@@ -36,7 +36,9 @@ How it works, and where it ends:
   only where it gives the answer at all of them. Where several mistakes give the same formula all are listed,
   the most telling first.
 - What no single mistake gives is tried as a small change of the answer itself: an operand, a sign, an axis, a
-  bracket. Then come pairs: a mistake beside a constant factor, and two links of one way.
+  bracket. Then come pairs: a mistake beside a factor that people make (a sign, 2, a length, a number of the text),
+  and two links with the commoner mistakes.
+- A function that is itself wrong is wrong at every activation: that is one mistake.
 - What nothing explains is `unclassified`, with the first line that is off. Three mistakes at once are.
 - A number alone is compared at the teacher's values, where many mistakes may look alike: it asks for a
   formula.

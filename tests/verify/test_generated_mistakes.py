@@ -13,7 +13,7 @@ from chainrule.program import Step
 from chainrule.program import run as run_program
 from chainrule.verify.grade import grade
 from chainrule.verify.marking.changes import Change, changes
-from chainrule.verify.marking.fingerprints import given, ratio_everywhere
+from chainrule.verify.marking.fingerprints import COMMON, given, ratio_everywhere
 from chainrule.verify.marking.marked import Grade
 from chainrule.verify.marking.problem import Problem, edges_of, probes_of, read_problem
 from chainrule.verify.marking.walk import Walk
@@ -83,6 +83,49 @@ def test_single_mistakes_are_named(name: str) -> None:
             # What is said instead is another mistake that gives the very same numbers.
             assert marked.unclassified == ""
     assert len(missed) <= 0.05 * len(made) + 1, missed
+
+
+PAIRS = {"net": 16, "sigmoids": 12, "columns": 3, "softmax": 2}
+"""Two mistakes of the commoner kinds on two edges, so many of each problem."""
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_two_common_mistakes_are_both_named(name: str) -> None:
+    """Both, or others that give the very same numbers; and never one of them as if it were all."""
+    problem, wrt, walks = problem_of(name)
+    random = np.random.default_rng(1)
+    single = [c for c in changes(problem, wrt, walks) if c.edge is not None and c.name in COMMON]
+    made = found = 0
+    while made < PAIRS[name]:
+        one, other = (single[i] for i in random.choice(len(single), 2, replace=False))
+        assert one.edge is not None
+        assert other.edge is not None
+        both = {edge[:2]: edge[2] for edge in (one.edge, other.edge)}
+        values = [gives_both(both, walk, wrt) for walk in walks]
+        if len(both) < 2 or any(v is None or not np.all(np.isfinite(v)) or not np.any(v) for v in values):
+            continue
+        if ratio_everywhere(values, [walk.right[wrt] for walk in walks]) is not None:
+            continue
+        if any(ratio_everywhere(values, [given(c, walk) for walk in walks]) is not None for c in single):
+            continue  # to all appearance it is one mistake, perhaps beside a factor
+        made += 1
+        marked = graded(name, problem, lambda walk, both=both: walk.with_changes(both, wrt))
+        assert not marked.right
+        named = [mistake.name for mistake in marked.mistakes]
+        found += len(named) > 1 or {one.name, other.name} <= set(named)
+        assert len(named) > 1 or named == ["unclassified"] or marked.mistakes[0].name in LOOSE, (one, other, named)
+    assert found >= 0.8 * made
+
+
+LOOSE = ("chain-stopped-early", "other-parameter", "gradient-for-value", "prediction-for-error", "no-incoming-gradient")
+"""Single mistakes of the whole gradient, which two of links may amount to."""
+
+
+def gives_both(both: Any, walk: Walk, wrt: Step) -> Any:
+    try:
+        return walk.with_changes(both, wrt)
+    except (ValueError, IndexError):
+        return None
 
 
 @pytest.mark.parametrize("name", ["net", "sigmoids", "columns", "softmax"])

@@ -351,6 +351,9 @@ def grade_several(marks: Mapping[str, Fingerprint], take: Callable[[], Working |
                 )
     else:
         mistakes = [m for name in wrong for m in found[name][:1]]
+    if all(mistake.name == "unclassified" for mistake in mistakes) and len(wrong) == 1:
+        name, mark = next(iter(wrong.items()))
+        mistakes = two_at_once(mark, name) or mistakes
     if not mistakes:
         name, mark = next(iter(wrong.items()))
         return unclassified(mark, name, working)

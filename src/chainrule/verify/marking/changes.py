@@ -36,6 +36,8 @@ class Change(NamedTuple):
     """Whether the result has a shape of its own, that of what was not summed."""
     site: Any = None
     """What tells its place from others, for whatever was asked."""
+    edge: tuple[Step, int, Share] | None = None
+    """The edge that it changes, by its consumer and slot, and what passes there; None of what is no single edge."""
 
 
 def changes(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Change]:
@@ -74,7 +76,12 @@ def edge_change(problem: Problem, wrt: Step, step: Step, slot: int, name: str, s
     """A change of what passes one edge."""
     place = edge_place(problem, step, slot, wrt)
     return Change(
-        name, place, says, lambda walk: walk.with_change(step, slot, share, wrt), site=(step.place, slot, says)
+        name,
+        place,
+        says,
+        lambda walk: walk.with_change(step, slot, share, wrt),
+        site=(step.place, slot, says),
+        edge=(step, slot, share),
     )
 
 
@@ -123,13 +130,7 @@ def everywhere(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
         place = "; ".join([f"∂{bracketed(problem, s)}/∂{problem.name(s.inputs[0])}" for s in shares])
 
         def passed(w: Walk, shares: dict[Step, Share] = shares) -> Any:
-            def along(step: Step, edges: Any, g: Any) -> list[Any]:
-                return [
-                    w.fitted(shares[step](w, step, slot, g), x) if step in shares else w.share(step, slot, g)
-                    for slot, x in edges
-                ]
-
-            return w.backward(shares=along).get(wrt)
+            return w.with_changes({(step, 0): share for step, share in shares.items()}, wrt)
 
         said = says or "the derivative is left out"
         yield Change(name, f"{place}, at every activation", f"{said}, each time", passed, site=(group, name, says))

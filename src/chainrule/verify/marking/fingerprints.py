@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,17 @@ def is_credible(problem: Problem, c: float) -> bool:
     )
 
 
+COMMON = (
+    "sign", "factor", "wrong-average", "missing-factor", "missing-path", "swapped-operands", "transposed",
+    "activation-derivative-missing", "activation-derivative-at-output", "activation-derivative-at-input",
+    "activation-for-derivative", "relu-mask-wrong", "softmax-diagonal", "prediction-for-error", "no-incoming-gradient",
+)  # fmt: skip
+"""Mistakes that are looked for two at a time; two of the rarer ones together give too many things by chance."""
+
+MOST_PAIRS = 3_000
+"""Pairs that are made for one answer."""
+
+
 class Fingerprint:
     """What was answered for one parameter, at every probe."""
 
@@ -146,7 +158,27 @@ class Fingerprint:
         return sorted(found.values(), key=lambda pair: rank(pair[0].name))
 
     def pairs(self) -> list[tuple[Change, Change]]:
-        """Two links of one way that are both changed: their ratios to the right gradient multiply."""
+        """Two links that are both changed."""
+        return self.pairs_of_numbers() or self.pairs_of_edges()
+
+    def pairs_of_edges(self) -> list[tuple[Change, Change]]:
+        """The same of arrays, or on two ways: each pair of the commoner mistakes is made, and compared."""
+        edges = [c for c in self.changes if c.edge is not None and c.name in COMMON]
+        tried = 0
+        for one, other in combinations(edges, 2):
+            if one.edge is None or other.edge is None or one.edge[:2] == other.edge[:2]:
+                continue
+            tried += 1
+            if tried > MOST_PAIRS:
+                break
+            both = {edge[:2]: edge[2] for edge in (one.edge, other.edge)}
+            with Quiet():
+                if all(agrees(a, made(both, walk, self.wrt)) for a, walk in zip(self.answers, self.walks, strict=True)):
+                    return [(one, other)]
+        return []
+
+    def pairs_of_numbers(self) -> list[tuple[Change, Change]]:
+        """Two links of one way between numbers: their ratios to the right gradient multiply."""
         if any(np.size(answer) != 1 for answer in self.answers):
             return []
         right = np.array([float(np.ravel(walk.right[self.wrt])[0]) for walk in self.walks])
@@ -156,6 +188,8 @@ class Fingerprint:
         wanted = answer / right
         ratios: list[tuple[Change, Any]] = []
         for change in self.changes:
+            if change.name not in COMMON:
+                continue
             gives = [given(change, walk) for walk in self.walks]
             if all(g is not None and np.size(g) == 1 for g in gives):
                 r = np.array([float(np.ravel(g)[0]) for g in gives]) / right
@@ -168,6 +202,14 @@ class Fingerprint:
             if other is not None and other[0].place != change.place and np.allclose(r * other[1], wanted, rtol=RTOL):
                 found.append((change, other[0]))
         return found[:1]
+
+
+def made(both: Mapping[tuple[Step, int], Any], walk: Walk, wrt: Step) -> Any:
+    """What two changed edges give at a probe; None where their shapes do not fit."""
+    try:
+        return walk.with_changes(both, wrt)
+    except (ValueError, IndexError):
+        return None
 
 
 def given(change: Change, walk: Walk) -> Any:

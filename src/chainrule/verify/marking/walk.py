@@ -129,3 +129,20 @@ class Walk:
             return None
         difference = self.fitted(changed, x) - self.share(step, slot, g)
         return self.right[wrt] + self.handed_down(x, difference, wrt)
+
+    def with_changes(self, changed: Mapping[tuple[Step, int], Share], wrt: Step) -> Any:
+        """The gradient in `wrt` where other shares pass several edges; None where one does not fit."""
+        fits = True
+
+        def along(step: Step, edges: Edges, g: Any) -> list[Any]:
+            nonlocal fits
+            found: list[Any] = []
+            for slot, x in edges:
+                share = changed.get((step, slot))
+                passed = self.share(step, slot, g) if share is None else share(self, step, slot, g)
+                fits = fits and passed is not None
+                found.append(None if passed is None else self.fitted(passed, x))
+            return found
+
+        gradient = self.backward(shares=along).get(wrt)
+        return gradient if fits else None
