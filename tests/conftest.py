@@ -1,9 +1,10 @@
-"""What the whole suite shares: which engine ran, and how much was left out for want of PyTorch."""
+"""What the whole suite shares: which engine ran, what random programs gave, and how much PyTorch was missed."""
 
 from __future__ import annotations
 
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(f"scalar engine: {'compiled' if COMPILED else 'plain Python'}")
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    told = [what for report in reports for name, what in report.user_properties if name == "random programs"]
+    if told:
+        met: Counter[str] = sum((Counter(conventions) for _, _, conventions in told), Counter())
+        terminalreporter.write_line(
+            f"{sum(count for count, _, _ in told)} random programs: {sum(apart for _, apart, _ in told)} disagreements; "
+            f"conventions that a judge does not share were met at {met.total()} steps: {dict(met.most_common())}"
+        )
     skipped = [
         report for report in terminalreporter.stats.get("skipped", []) if "torch" in str(report.longrepr).lower()
     ]

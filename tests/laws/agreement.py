@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+from exact import answers
 from peers import Peer
 from random_programs import Program, Step, ours
 
@@ -25,8 +26,19 @@ DIGITS, SINGLE_DIGITS = 1e-7, 1e-3
 """What some forty roundings leave, twice differentiated, of float64 and of float32."""
 
 
+SHAKES = 3
+FLOATING = (np.dtype(np.float64), np.dtype(np.float32))
+
+ROUNDED = frozenset({"cholesky", "det", "eigvalsh", "inv", "logabsdet", "norm", "solve", "std", "svdvals"})
+"""What can hang on the last digit that it is given: near a singular matrix, equal values or equal entries."""
+
+
 def close(found: Any, right: Any, digits: float, least: float = 1.0) -> Any:
-    """Entry by entry, whether numbers agree: nan where nan is, and otherwise within so much of the largest."""
+    """Entry by entry, whether numbers agree: nan where nan is, and otherwise within so much of the largest.
+
+    With what is masked nothing agrees.
+    """
+    known = ~np.ma.getmaskarray(right)
     found, right = np.asarray(found, float), np.asarray(right, float)
     if found.shape != right.shape:
         return np.zeros(found.shape, bool)
@@ -34,7 +46,7 @@ def close(found: Any, right: Any, digits: float, least: float = 1.0) -> Any:
     with np.errstate(all="ignore"):
         gap, size = np.abs(found - right), np.maximum(np.abs(found), np.abs(right))
         same = gap <= digits * np.maximum(least, np.where(finite, size, 0).max(initial=0.0))
-    return np.where(finite, same, (found == right) | (np.isnan(found) & np.isnan(right)))
+    return known & np.where(finite, same, (found == right) | (np.isnan(found) & np.isnan(right)))
 
 
 def agree(found: list[Any], right: list[Any], digits: float, least: float = 1.0) -> bool:
@@ -90,6 +102,41 @@ class Case:
                 return {}
         return {"value": [out], "gradient": shares, "second order": seconds}
 
+    def shaken(self, k: int) -> Case:
+        """The same at numbers larger by a few roundings, all of a leaf alike: what was equal there stays so."""
+        rounding = 2.0**-20 if self.digits == SINGLE_DIGITS else 2.0**-48
+        leaves = [
+            np.asarray(x * (1 + (2 * k + n + 1) * rounding), x.dtype) if getattr(x, "dtype", None) in FLOATING else x
+            for n, x in enumerate(self.leaves)
+        ]
+        out = Case(self.run, leaves, self.moving, self.g, self.digits == SINGLE_DIGITS, 0)
+        out.tangents = self.tangents
+        return out
+
+    def trembles(self) -> bool:
+        """Whether what chainrule gives hangs on the last digits of the leaves: then modes may part by rounding."""
+        others = [self.shaken(k).found for k in range(SHAKES)]
+        return not all(
+            agree(way, other, self.digits)
+            for found in others
+            for aspect, ways in self.found.items()
+            for way, other in zip(ways, found[aspect], strict=True)
+        )
+
+    def surely(self, peer: Peer) -> dict[str, list[Any]]:
+        """What a peer gives, masked where it would give something else a few roundings away."""
+        right = self.judged(peer)
+        others = [self.shaken(k).judged(peer) for k in range(SHAKES)] if right else []
+        if not all(others):
+            return {}
+        return {
+            aspect: [
+                np.ma.masked_array(x, ~np.all([close(other[aspect][k], x, self.digits) for other in others], axis=0))
+                for k, x in enumerate(parts)
+            ]
+            for aspect, parts in right.items()
+        }
+
     def agrees(self, right: dict[str, list[Any]]) -> bool:
         if not right:
             return all(np.isnan(x).all() for ways in self.found.values() for way in ways for x in way)
@@ -124,8 +171,8 @@ def tensor(x: Any, moving: bool) -> Tensor:
     return Tensor(x, requires_grad=moving)
 
 
-def value(x: Any, moving: bool) -> Value:
-    return Value(float(x))
+def value(x: Any, moving: bool) -> Value | float:
+    return Value(float(x)) if moving else float(x)
 
 
 def second_on_values(program: Program, tangents: Any) -> list[Any]:
@@ -156,16 +203,25 @@ def between_engines(case: Case, program: Program) -> Iterator[str]:
         if not agree([result, *left], [out, *shares], digits):
             yield f"backward of a {kind.__name__} gives {result} and {left}, vjp {out} and {shares}"
     pushed = plain(cr.jvp(case.alone, tuple(case.xs), case.tangents)[1])
-    if finite(shares) and np.isfinite(out) and moderate(held):
+    parted: list[str] = []
+    # A slope that is 0 times an infinite one stays nan, and which mode meets it hangs on where the program chooses.
+    if finite(shares) and np.isfinite(out) and moderate(held) and (finite(held) or not np.isnan(pushed)):
         pulled = np.sum([np.vdot(t, g) for t, g in zip(case.tangents, shares, strict=True)])
         if not agree([pushed], [pulled], digits, max(1.0, *[np.abs(x).max(initial=0.0) for x in shares])):
-            yield f"forward mode gives {pushed}, reverse {pulled}"
+            parted.append(f"forward mode gives {pushed}, reverse {pulled}")
     if finite(one) and finite(other) and moderate(held) and not agree(one, other, digits):
-        yield f"second order: {one} by forward mode over reverse, {other} by reverse twice"
-    if program.scalar and exact:
+        parted.append(f"second order: {one} by forward mode over reverse, {other} by reverse twice")
+    if program.scalar and exact and same_signs(held, on_values(program)):
         curved = second_on_values(program, case.tangents)
         if not agree(curved, other, digits):
-            yield f"second order: Values give {curved}, Tensors {other}"
+            parted.append(f"second order: Values give {curved}, Tensors {other}")
+    if parted and not case.trembles():
+        yield from parted
+
+
+def on_values(program: Program) -> list[Any]:
+    """Everything that a program computes, on Values."""
+    return [plain(x) for x in program.run(ours, as_leaves(program, value))]
 
 
 def moderate(held: list[Any]) -> bool:
@@ -184,9 +240,10 @@ def finite(arrays: list[Any]) -> bool:
 class Parting(NamedTuple):
     """Entries of a step's result, gradient or second derivative that agree with no judge."""
 
-    step: Step
+    step: Step | None
     case: Case
     aspect: str
+    place: int
     apart: Any
     found: Any
     judged: list[Any]
@@ -224,27 +281,36 @@ def partings(step: Step, case: Case, peers: list[Peer], stated: Callable[[Partin
     """Where a step agrees with none of the judges, entry by entry; the next is asked about what is not `stated`."""
     rights: list[Any] = []
     found: list[Parting] = []
-    for peer in peers:
-        rights.append(case.judged(peer))
-        found = [] if case.agrees(rights[-1]) else list(apart_from(step, case, [right for right in rights if right]))
+    asked = case.surely if step.name in ROUNDED else case.judged
+    for peer in [*peers, None]:
+        right = asked(peer) if peer else answers(step, case, {(one.aspect, one.place): one.apart for one in found})
+        if right:
+            rights.append(right)
+        found = [] if case.agrees(right) else list(apart_from(step, case, rights))
         if all(map(stated, found)):
             break
     return found
 
 
-def apart_from(step: Step, case: Case, rights: list[Any]) -> Iterator[Parting]:
+def apart_from(step: Step | None, case: Case, rights: list[Any]) -> Iterator[Parting]:
+    """Entries that agree with no judge, of which one at least is sure."""
     for aspect, ways in case.found.items():
         for k, parts in enumerate(zip(*ways, strict=True)):
             judged = [right[aspect][k] for right in rights]
-            apart = np.all([~close(part, right, case.digits) for part in parts for right in judged], axis=0)
+            sure = np.any([~np.ma.getmaskarray(right) for right in judged], axis=0)
+            apart = sure & np.all([~close(part, right, case.digits) for part in parts for right in judged], axis=0)
             if np.any(apart):
-                yield Parting(step, case, aspect, apart, parts[0], judged)
+                yield Parting(step, case, aspect, k, apart, parts[0], judged)
 
 
 def same_branches(program: Program, peer: Peer) -> bool:
     """Whether every comparison and every sign came out alike: rounding decides those of nearly equal numbers."""
-    held = zip(program.run(ours, program.leaves), peer.run(program), strict=True)
-    return all(np.array_equal(np.sign(mine * 1.0), np.sign(other * 1.0), equal_nan=True) for mine, other in held)
+    return same_signs(program.run(ours, program.leaves), peer.run(program))
+
+
+def same_signs(held: list[Any], others: list[Any]) -> bool:
+    pairs = zip(held, others, strict=True)
+    return all(np.array_equal(np.sign(x * 1.0), np.sign(y * 1.0), equal_nan=True) for x, y in pairs)
 
 
 def beside_peers(
@@ -265,4 +331,5 @@ def beside_peers(
     known = [*right.values(), *[way for ways in case.found.values() for way in ways]]
     sound = bool(right) and all(map(finite, known)) and moderate(quietly(program.run, ours, program.leaves))
     if not fork and sound and same_branches(program, peers[0]):
-        yield f"parts from {peers[0].name} as a whole, and at no step"
+        if any(apart_from(None, case, [right for right in map(case.surely, peers) if right])):
+            yield "parts from all judges as a whole, and at no step"

@@ -1,8 +1,9 @@
-"""Lets the tests here import what lies beside them, however pytest was started."""
+"""Lets the tests here import what lies beside them and beside those of the rules, however pytest was started."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+here = Path(__file__).parent
+sys.path[:0] = [str(here), str(here.parent / "rules")]

@@ -11,14 +11,12 @@ from functools import cache
 
 import numpy as np
 import pytest
+from in_mpmath import function_of, mp, mpmath
 from oracles import RIGHT_AT_KINK, RULES, places
 
 import chainrule as cr
 from chainrule import Value
 from chainrule.core.operation import Pointwise, book
-
-mpmath = pytest.importorskip("mpmath")
-mp = mpmath.mp
 
 ORDERS = 4
 SPECIAL = (-1.0, 0.0, 0.5, 1.0, 2.0)
@@ -27,54 +25,6 @@ STEP = mpmath.mpf("1e-28")
 DIGITS = 130
 """So many that a difference of the fourth order at such a step keeps a dozen of them."""
 
-
-def logistic(x):
-    return 1 / (1 + mp.exp(-x))
-
-
-def gelu_tanh(x):
-    return x / 2 * (1 + mp.tanh(mp.sqrt(2 / mp.pi) * (x + mp.mpf(0.044715) * x**3)))
-
-
-MPMATH = {
-    "abs": abs,
-    "add": lambda x, y: x + y,
-    "atan2": lambda x, y: mp.atan2(x, y),
-    "cbrt": lambda x: mp.sign(x) * mp.cbrt(abs(x)),
-    "chosen": lambda x, weight: x * weight,
-    "clip": lambda x, a_min, a_max: min(
-        max(x, -mp.inf if a_min is None else a_min), mp.inf if a_max is None else a_max
-    ),
-    "div": lambda x, y: x / y,
-    "elu": lambda x, alpha: x if x > 0 else alpha * mp.expm1(x),
-    "exp2": lambda x: 2**x,
-    "fmod": lambda x, y: x - y * (mp.floor(x / y) if x / y > 0 else mp.ceil(x / y)),
-    "gelu": lambda x: x * mp.ncdf(x),
-    "gelu_tanh": gelu_tanh,
-    "hardtanh": lambda x, min_val, max_val: min(max(x, min_val), max_val),
-    "leaky_relu": lambda x, slope: x if x > 0 else slope * x,
-    "log_sigmoid": lambda x: -mp.log1p(mp.exp(-x)),
-    "log2": lambda x: mp.log(x) / mp.log(2),
-    "logaddexp": lambda x, y: mp.log(mp.exp(x) + mp.exp(y)),
-    "logaddexp2": lambda x, y: mp.log(2**x + 2**y) / mp.log(2),
-    "maximum": max,
-    "minimum": min,
-    "mish": lambda x: x * mp.tanh(mp.log1p(mp.exp(x))),
-    "mul": lambda x, y: x * y,
-    "neg": lambda x: -x,
-    "pow": lambda x, y: mp.power(x, y),
-    "power_and_log": lambda x, y, count, settled: mp.power(x, y) * mp.log(x) ** count if x or y <= 0 else x,
-    "reciprocal": lambda x: 1 / x,
-    "relu": lambda x: max(x, 0),
-    "remainder": lambda x, y: x - y * mp.floor(x / y),
-    "sigmoid": logistic,
-    "silu": lambda x: x * logistic(x),
-    "sinc": mp.sincpi,
-    "softplus": lambda x: mp.log1p(mp.exp(x)),
-    "square": lambda x: x * x,
-    "sub": lambda x, y: x - y,
-}
-"""Rules in mpmath's words; others have one name in both."""
 
 NOT_IN_MPMATH = {"direction", "dot_of", "share", "sinc_slope", "sum_of", "where"}
 KINKED = {"chosen", *RIGHT_AT_KINK}
@@ -92,7 +42,7 @@ def points(rule):
 @cache
 def exact(name, settings, point, place, order, side):
     """A derivative in one input beside a point, in many digits; None where the function is not real there."""
-    function = MPMATH.get(name) or getattr(mp, name, None)
+    function = function_of(name)
     assert function, f"say in MPMATH what {name} is"
     with mp.workdps(DIGITS):
         at = [mp.mpf(x) for x in point]
