@@ -284,9 +284,10 @@ class Run:
         """
         start = [x for x, part in zip(start, given, strict=True) if part is not None]
         given = [part for part in given if part is not None]
-        newer = {level for x in given for level in levels_of(x)}.difference(*map(levels_of, start))
-        if newer:
-            return looped(lambda *parts: self.walk(start, list(parts), end, along), given, {}, max(newer))
+        if running.levels:
+            newer = {level for x in given for level in levels_of(x)}.difference(*map(levels_of, start))
+            if newer:
+                return looped(lambda *parts: self.walk(start, list(parts), end, along), given, {}, max(newer))
         record = self.record or any(map(recorded, given))
         with enable_grad():
             ready = [as_kind_of(x, part, record) for part, x in zip(given, start, strict=True)]

@@ -528,7 +528,7 @@ def tanh_back(g, out, x):
 cdef void relu_loop(Py_ssize_t n, floating *out, const floating *x) noexcept:
     cdef Py_ssize_t i
     for i in range(n):
-        out[i] = 0 if x[i] < 0 else x[i]  # nan stays
+        out[i] = 0 if x[i] <= 0 else x[i]  # nan stays, and a negative 0 does not
 
 
 def relu(x):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ContextDecorator
 from contextvars import ContextVar, copy_context
 from typing import Any
 
@@ -50,17 +50,25 @@ def _count_unusual(step: int) -> None:
             listener(_unusual)
 
 
-@contextmanager
-def _switched(name: str, setting: bool, unusual: bool) -> Generator[None]:
-    before = getattr(switches, name)
-    setattr(switches, name, setting)
-    if unusual:
-        _count_unusual(1)
-    try:
-        yield
-    finally:
-        setattr(switches, name, before)
-        if unusual:
+class Switched(ContextDecorator):
+    """A block, or a function, in which a switch of this thread is set; `unusual` tells the scalar engine to look."""
+
+    def __init__(self, name: str, setting: bool, unusual: bool) -> None:
+        self._name, self._setting, self._unusual = name, setting, unusual
+        self._before: list[bool] = []
+
+    def _recreate_cm(self) -> Switched:
+        return Switched(self._name, self._setting, self._unusual)  # a function may call itself
+
+    def __enter__(self) -> None:
+        self._before.append(getattr(switches, self._name))
+        setattr(switches, self._name, self._setting)
+        if self._unusual:
+            _count_unusual(1)
+
+    def __exit__(self, *_: object) -> None:
+        setattr(switches, self._name, self._before.pop())
+        if self._unusual:
             _count_unusual(-1)
 
 
@@ -76,7 +84,7 @@ def no_grad():
     >>> y.requires_grad
     False
     """
-    return _switched("recording", False, True)
+    return Switched("recording", False, True)
 
 
 def enable_grad():
@@ -89,7 +97,7 @@ def enable_grad():
     >>> y.requires_grad
     True
     """
-    return _switched("recording", True, False)
+    return Switched("recording", True, False)
 
 
 def detect_anomaly():
@@ -105,7 +113,7 @@ def detect_anomaly():
     ...
     chainrule.errors.AnomalyError: log gave -inf at [1] from finite inputs ...
     """
-    return _switched("anomaly", True, True)
+    return Switched("anomaly", True, True)
 
 
 class Transforming:

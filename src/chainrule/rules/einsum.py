@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from chainrule.core.operation import composed
 from chainrule.errors import ShapeError
 from chainrule.rules import linear
 from chainrule.rules.composed import gathered, shape_of
-from chainrule.rules.linear import index, reshape
+from chainrule.rules.linear import LETTERS, index, reshape
 
 DOTS = "..."
 
@@ -52,11 +51,9 @@ def spelled_out(subscripts: str, axes: Sequence[int]) -> tuple[list[str], str]:
     terms = given.split(",")
     if len(terms) != len(axes):
         raise ShapeError(f"einsum {subscripts!r} is for {len(terms)} operands, and got {len(axes)}")
-    if not {*given, *result} <= {*string.ascii_letters, *",."} or any(
-        "." in term.replace(DOTS, "", 1) for term in (*terms, result)
-    ):
+    if not {*given, *result} <= {*LETTERS, *",."} or any("." in term.replace(DOTS, "", 1) for term in (*terms, result)):
         raise ShapeError(f"einsum {subscripts!r} has more in it than letters, commas, one -> and dots in threes")
-    free = "".join([letter for letter in string.ascii_letters if letter not in given])
+    free = "".join([letter for letter in LETTERS if letter not in given])
     hidden = [count - len(term.replace(DOTS, "")) for term, count in zip(terms, axes, strict=True)]
     for term, count, rest in zip(terms, axes, hidden, strict=True):
         if rest < 0 or (rest and DOTS not in term):

@@ -9,12 +9,13 @@ shape of its input.
 
 from __future__ import annotations
 
-import string
-
 import numpy as np
 
 from chainrule.core.operation import linear
 from chainrule.rules import kernels
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+"""What axes are called by; the module `string` has them too, and takes long to load."""
 
 
 @linear(r"{x}", adjoint=(lambda g, x: g,), batches=True)
@@ -441,5 +442,5 @@ def side_by_side(key):
 def with_letter(subscripts):
     """The subscripts with a letter of the examples in front of each operand and of the result."""
     given, result = subscripts.split("->")
-    letter = next(letter for letter in string.ascii_letters if letter not in subscripts)
+    letter = next(letter for letter in LETTERS if letter not in subscripts)
     return ",".join([letter + own for own in given.split(",")]) + "->" + letter + result
