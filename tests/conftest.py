@@ -26,8 +26,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     told = [what for report in reports for name, what in report.user_properties if name == "random programs"]
     if told:
         met: Counter[str] = sum((Counter(conventions) for _, _, conventions in told), Counter())
+        programs, apart = (sum(numbers) for numbers in zip(*[part[:2] for part in told], strict=True))
         terminalreporter.write_line(
-            f"{sum(count for count, _, _ in told)} random programs: {sum(apart for _, apart, _ in told)} disagreements; "
+            f"{programs} random programs: {apart} disagreements; "
             f"conventions that a judge does not share were met at {met.total()} steps: {dict(met.most_common())}"
         )
     skipped = [

@@ -27,7 +27,6 @@ DIGITS, SINGLE_DIGITS = 1e-7, 1e-3
 
 
 SHAKES = 3
-FLOATING = (np.dtype(np.float64), np.dtype(np.float32))
 
 ROUNDED = frozenset({"cholesky", "det", "eigvalsh", "inv", "logabsdet", "norm", "solve", "std", "svdvals"})
 """What can hang on the last digit that it is given: near a singular matrix, equal values or equal entries."""
@@ -54,6 +53,13 @@ def agree(found: list[Any], right: list[Any], digits: float, least: float = 1.0)
         np.shape(x) == np.shape(y) and bool(np.all(close(x, y, digits, least)))
         for x, y in zip(found, right, strict=True)
     )
+
+
+def larger(x: Any, part: float) -> Any:
+    """A number or an array, larger by a part of itself and of the same type; whole numbers and truths as they are."""
+    if type(x) is float:
+        return x * (1 + part)
+    return np.asarray(x * (1 + part), x.dtype) if getattr(x, "dtype", np.dtype(int)).kind == "f" else x
 
 
 def plain(x: Any) -> Any:
@@ -105,10 +111,7 @@ class Case:
     def shaken(self, k: int) -> Case:
         """The same at numbers larger by a few roundings, all of a leaf alike: what was equal there stays so."""
         rounding = 2.0**-20 if self.digits == SINGLE_DIGITS else 2.0**-48
-        leaves = [
-            np.asarray(x * (1 + (2 * k + n + 1) * rounding), x.dtype) if getattr(x, "dtype", None) in FLOATING else x
-            for n, x in enumerate(self.leaves)
-        ]
+        leaves = [larger(x, (2 * k + n + 1) * rounding) for n, x in enumerate(self.leaves)]
         out = Case(self.run, leaves, self.moving, self.g, self.digits == SINGLE_DIGITS, 0)
         out.tangents = self.tangents
         return out
