@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import http.server
 import importlib.util
@@ -148,8 +147,7 @@ def search(tab, base: str) -> str:
     tab.wait_for_timeout(300)
     tab.keyboard.type("saturated")
     results = "[...document.querySelectorAll('*')].map((e) => e.shadowRoot?.textContent ?? '').join('')"
-    with contextlib.suppress(TimeoutError):
-        tab.wait_for_function(f"{results}.includes('result')", timeout=20_000)
+    tab.wait_for_function(f"{results}.includes('result')", timeout=20_000)
     return tab.evaluate(results)
 
 

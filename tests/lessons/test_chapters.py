@@ -174,6 +174,90 @@ def test_numbers_of_the_network_of_the_books(ran):
     assert space["kept"][-1].ravel() == pytest.approx(facts["sample0"]["a2"], rel=1e-11)
 
 
+def test_numbers_of_the_slope(ran):
+    space, facts = ran(1).namespace, FACTS["cubic"]
+    assert {x: space["slope"](float(x)) for x in facts["slopes"]} == near(facts["slopes"])
+    assert (space["rise"], space["forecast"]) == pytest.approx((facts["rise"], facts["forecast"]), rel=1e-13)
+    assert [space["forward"], space["central"]] == pytest.approx(facts["quotients"]["0.1"], rel=1e-13)
+
+
+def test_numbers_of_the_gradient(ran):
+    space = ran(2).namespace
+    assert cr.grad(space["f"], argnums=(0, 1))(3.0, 4.0) == (6.0, 8.0)
+    assert (space["forecast"], space["truth"]) == pytest.approx((2.2, 2.25), rel=1e-13)
+
+
+def test_losses_at_every_rate(ran):
+    losses, facts = ran(9).namespace["losses"], FACTS["simple_net"]["sweep"]
+    for rate in ("0.001", "0.005", "0.01", "0.02", "0.025", "0.03", "0.05", "0.1"):
+        found, right = losses(float(rate)), facts[rate]["losses"]
+        # What flies apart doubles its error with every step.
+        assert found == pytest.approx(right[: len(found)], rel=1e-9)
+
+
+def test_numbers_of_the_optimizers(ran):
+    space, facts = ran(9).namespace, FACTS["optimizers"]
+    for name, make in {
+        "adagrad_lr0.5": lambda p: cr.optim.Adagrad(p, lr=0.5),
+        "rmsprop_lr0.1_rho0.9": lambda p: cr.optim.RMSprop(p, lr=0.1, alpha=0.9),
+        "adam_lr0.1": lambda p: cr.optim.Adam(p, lr=0.1),
+        "sgd_lr0.01": lambda p: cr.optim.SGD(p, lr=0.01),
+        "momentum0.9_lr0.001": lambda p: cr.optim.SGD(p, lr=0.001, momentum=0.9),
+    }.items():
+        path, _ = space["trained"](make)
+        assert path[-1] == pytest.approx((facts[name]["w1"], facts[name]["w2"]), rel=1e-9)
+
+
+def test_ten_epochs_of_the_sigmoids(ran):
+    space, rows = ran(10).namespace, rows_of("sigmoid_net")
+    weights = (0.10, -0.30, 0.50)
+    for row in rows[:10]:
+        assert weights == near(tuple(row[f"{name}_before"] for name in ("w1", "w2", "w3")))
+        loss, yhat, *weights = space["epoch"](*weights, rate=0.1)
+        weights = tuple(weights)
+        assert (loss, yhat) == near((row["loss"], row["yhat"]))
+    last = FACTS["sigmoid_net"]["after_half_sum_rate_10"]
+    assert space["weights"] == pytest.approx([last["w1"], last["w2"], last["w3"]], rel=1e-11)
+
+
+def test_numbers_of_matrix_calculus(ran):
+    space, facts = ran(13).namespace, FACTS["parr_howard"]
+    assert space["J"].tolist() == facts["total"]["J of (3x^2 y, 2x+y^8) at (1,2)"]
+    assert (space["B"] @ space["A"]).ravel() == near(facts["total"]["[ln(x^2),sin(3x)] at 2"])
+    w, x = ran(14).namespace["w"], ran(14).namespace["x"]
+    assert (1 / x) == near(facts["quotient"]["by_w"])
+    assert (-w / x**2) == near(facts["quotient"]["by_x"])
+    space, facts = ran(15).namespace, facts["batch"]
+    assert (space["C"], space["grad_b"]) == near((facts["C"], facts["grad_b"]))
+    assert space["grad_w"] == near(facts["grad_w"])
+
+
+def test_numbers_of_the_four_equations(ran):
+    space, facts = ran(16).namespace, FACTS["net_2_3_2"]
+    for name in ("a1", "a2", "delta2", "delta1", "dW2", "db2", "dW1", "db1"):
+        assert np.asarray(space[name]) == near(np.array(facts[name])), name
+    assert space["C"] == near(facts["C"])
+    assert ran(12).namespace["dC_dw"] == near(facts["dW1"][1][0])
+    assert ran(12).namespace["ways"].sum() == near(facts["dC_da1"][1])
+
+
+def test_gradients_of_the_network_of_the_books(ran):
+    space, facts = ran(17).namespace, FACTS["nielsen_784_30_10"]
+    first = facts["first_draws_check"]
+    assert (space["V1"][0, 0], space["V2"][9, 29]) == near((first["W1[0,0]"], first["W2[9,29]"]))
+    first = facts["sample0"]
+    found = (space["dV1"][0, 0], space["dV1"][29, 783], np.linalg.norm(space["dV1"]), np.linalg.norm(space["dV2"]))
+    assert found == pytest.approx(
+        [first[name] for name in ("dW1[0,0]", "dW1[29,783]", "||dW1||_F", "||dW2||_F")], rel=1e-11
+    )
+
+
+def test_numbers_of_the_saturated_neuron(ran):
+    train, facts = ran(18).namespace["train"], FACTS["saturated_neuron"]
+    # The last output is that before the last step, the reference's that after it.
+    assert [train(w, b, epochs=301)[0] for w, b in ((0.6, 0.9), (2.0, 2.0))] == near(facts["a_after_300"])
+
+
 def test_the_engine_of_one_page_has_forty_lines_and_is_right(ran):
     cells = [block.source for block in ran(19).chapter.blocks if isinstance(block, Cell)]
     engine = next(source for source in cells if "class Value" in source)

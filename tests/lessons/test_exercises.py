@@ -37,6 +37,9 @@ def test_a_wrong_answer_gets_a_hint(exercise, wrong):
     assert not any(exercise.answer == hint for hint in marked.hints)
     if wrong.hint:
         assert marked.hints[0] == wrong.hint
+    if wrong.name:
+        assert wrong.name in marked.mistakes
+    assert wrong.name or wrong.hint or not exercise.problem
 
 
 ONE_OF_EACH = [cr.exercise(number) for number in ("1.1", "1.2", "2.2", "2.4", "4.2", "16.2")]
