@@ -93,6 +93,7 @@ def svg_of_figure(figure: Any) -> str:
 
     drawn = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "chainrule"}), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Matplotlib, on how long it takes
         figure.savefig(drawn, format="svg", metadata={"Date": None}, bbox_inches="tight")
     text = drawn.getvalue()
     # On a narrow screen a wide plot is scrolled before it is too small to read.
