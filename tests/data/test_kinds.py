@@ -266,3 +266,10 @@ def test_rows_keep_the_texts_of_the_file(tmp_path):
     assert held.actual == tuple(f"43.{row - 1}0" for row in held.rows)
     with pytest.raises(DataError, match="there is no column 'nam': did you mean name"):
         table.texts("nam")
+
+
+def test_dates_to_be_predicted_are_said_to_be_taken_for_classes(tmp_path):
+    lines = "".join(f"{i % 7},{day}\n" for i, day in enumerate(DAYS * 2))
+    (tmp_path / "t.csv").write_text("a,y\n" + lines)
+    with pytest.warns(DataWarning, match="column 'y': its dates are taken for classes"):
+        assert len(read_table(tmp_path / "t.csv", target="y").columns.classes) == len(set(DAYS))

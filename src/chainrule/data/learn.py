@@ -519,11 +519,12 @@ def _target(series: pl.Series, rows: Array, wishes: Wishes) -> tuple[Target, lis
         classes = tuple(int(number) if number.is_integer() else number for number in numbers)
     else:
         classes = tuple(series.unique().sort().to_list())
+    named = [] if numeric or not dates.format_of(series) else [f"column {name!r}: its dates are taken for classes"]
     notes = [f"target {name!r}: classification with {len(classes):,} classes, {listing(classes)}"]
     rare = np.flatnonzero(series.is_unique().to_numpy())
     if len(rare):
         notes.append(f"column {name!r}, {where(rare, rows)}: a class that has no other row")
-    return Categories(name, classes), notes
+    return Categories(name, classes), [*notes, *named]
 
 
 def _target_of_numbers(series: pl.Series, rows: Array, *, log: bool) -> Numbers:
