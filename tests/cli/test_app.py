@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import chainrule
 from chainrule.cli import doctor
 from chainrule.cli.app import app
+from chainrule.codegen.native import machine
 from chainrule.core import COMPILED
 
 RUN = [sys.executable, "-c", "import sys; sys.argv[0] = 'chainrule'; from chainrule.cli.app import main; main()"]
@@ -170,9 +171,17 @@ def test_doctor():
     assert found["chainrule"] == chainrule.__version__
     assert found["numpy"] == np.__version__
     assert found["scalar_engine"] == found["tensor_engine"] == ("compiled" if COMPILED else "plain Python")
-    assert set(found["blas"]) == {"library", "version", "threads"}
+    assert set(found["blas"]) == {"library", "version", "core", "threads"}
+    assert found["kernels"] == (machine and {"instructions": machine.kernels(), "threads": 1})
     text = run("doctor").stdout
-    for part in (found["python"], found["numpy"], found["blas"]["library"], "scalar engine", "tensor engine"):
+    for part in (
+        found["python"],
+        found["numpy"],
+        found["blas"]["library"],
+        "scalar engine",
+        "tensor engine",
+        "kernels",
+    ):
         assert part in text
 
 

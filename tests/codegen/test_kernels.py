@@ -91,7 +91,7 @@ def product(x: Any, y: Any, *, start: Any = None, relu: bool = False) -> Any:
     arrays = [x, y] if start is None else [x, y, start]
 
     def build(plan: Plan, places: list[Place], out: Place) -> None:
-        plan.product(*places[:2], out, start=places[2] if start is not None else None, relu=relu)
+        plan.product(*places[:2], out, added=places[2] if start is not None else None, relu=relu)
 
     return made(build, arrays, (x.shape[0], y.shape[1]), x.dtype)
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import re
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import chainrule
+from chainrule.codegen.native import machine
 from chainrule.core import TENSORS_COMPILED, VALUES_COMPILED
 
 THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 COMPILE = "; install a C compiler, then run pip install . again"
+MISSING = f"not built: compiled functions run through NumPy (small networks some 10 times slower{COMPILE})"
 REQUIREMENT = re.compile(r"""(?P<library>[\w.-]+)[^;]*;.*extra\s*==\s*["'](?P<extra>[\w.-]+)["']""")
 
 
@@ -29,13 +33,27 @@ def examine() -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}",
         "scalar_engine": "compiled" if VALUES_COMPILED else "plain Python",
         "tensor_engine": "compiled" if TENSORS_COMPILED else "plain Python",
+        "kernels": None if machine is None else {"instructions": machine.kernels(), "threads": 1},
         "blas": {
             "library": blas.get("name", "unknown"),
             "version": blas.get("version", "unknown"),
+            "core": blas_core(),
             "threads": blas_threads(),
         },
         "extras": extras(),
     }
+
+
+def blas_core() -> str:
+    """The processor that NumPy's own OpenBLAS takes this one for; "unknown" where NumPy came with another library."""
+    for path in (Path(np.__file__).parent.parent / "numpy.libs").glob("*openblas*"):
+        try:
+            name = ctypes.CDLL(str(path)).scipy_openblas_get_corename64_
+        except (OSError, AttributeError):
+            continue
+        name.restype = ctypes.c_char_p
+        return name().decode()
+    return "unknown"
 
 
 def blas_threads() -> int:
@@ -74,14 +92,17 @@ def report(found: dict[str, Any]) -> list[str]:
         name: found[name] + ("" if found[name] == "compiled" else f" ({slower} slower{COMPILE})")
         for name, slower in (("scalar_engine", "some 20 times"), ("tensor_engine", "small networks up to 4 times"))
     }
+    kernels = found["kernels"]
+    shown = MISSING if kernels is None else f"{kernels['instructions']}, {kernels['threads']} thread"
     blas = found["blas"]
     threads = f"{blas['threads']} thread{'s' if blas['threads'] != 1 else ''}"
     text = [
         f"chainrule      {found['chainrule']}",
         f"Python         {found['python']} on {found['machine']}",
-        f"NumPy          {found['numpy']}, BLAS: {blas['library']} {blas['version']}, {threads}",
+        f"NumPy          {found['numpy']}, BLAS: {blas['library']} {blas['version']} for {blas['core']}, {threads}",
         f"scalar engine  {engines['scalar_engine']}",
         f"tensor engine  {engines['tensor_engine']}",
+        f"kernels        {shown}",
     ]
     for extra, libraries in found["extras"].items():
         missing = [library for library, version in libraries.items() if version is None]

@@ -21,6 +21,7 @@ from chainrule.codegen.as_numpy import numpy_source
 from chainrule.codegen.as_onnx import onnx_model
 from chainrule.codegen.as_planned import planned_source
 from chainrule.codegen.laws import LAWS
+from chainrule.codegen.scanned import scan
 from chainrule.codegen.simplified import reached, simplified, with_numbers
 from chainrule.codegen.version import RUNS, Version, default_target
 from chainrule.core import Value
@@ -88,6 +89,28 @@ class Compiled:
             results = list(version.run(*given, *held))
         tensors = any(isinstance(x, Node) for x in leaves)
         return unflatten(version.trace.structure, own_memory(results, [*given, *held], leaves, tensors))
+
+    def scan(self, carry: Any, each: Any = None, *, steps: int | None = None) -> tuple[Any, Any]:
+        """Many steps in one call, as `jax.lax.scan`: the function takes ``(carry, x)`` and gives ``(carry, y)``.
+
+        Each step gets the carry that the last one left, and its own row of every array in `each`; the result is the
+        last carry, and the steps' y stacked along a first axis. Without `each`, `steps` says how many. On kernels all
+        of it is one call, and batches that a step picks, as ``cr.index(x, key=rows)``, are gathered inside. The carry
+        is data: floats and arrays in lists, tuples and dicts, of the same shapes and types after each step; ShapeError
+        else.
+
+        >>> import chainrule as cr, numpy as np
+        >>> data = np.arange(6.0)
+        >>> @cr.compile
+        ... def step(w, rows):
+        ...     x = cr.index(data, key=rows)
+        ...     value, slope = cr.value_and_grad(lambda w: cr.mean((w * x - 2 * x) ** 2))(w)
+        ...     return w - 0.02 * slope, value
+        >>> w, losses = step.scan(0.0, np.arange(6).reshape(1, 6).repeat(50, axis=0))
+        >>> round(float(w), 6), losses.shape
+        (2.0, (50,))
+        """
+        return scan(self, carry, each, steps)
 
     def version_for(self, leaves: Sequence[Any], structure: Any, args: Any, settings: Any) -> Version:
         """The program for arguments of this kind, made now if there is none."""

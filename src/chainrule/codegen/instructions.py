@@ -173,26 +173,41 @@ class Plan:
         self.emit(Code.COPY, words, [x, out], x.size)
 
     def product(
-        self, x: Place, y: Place, out: Place, start: Place | None = None, relu: bool = False, batch: Any = ()
+        self,
+        x: Place,
+        y: Place,
+        out: Place,
+        *,
+        added: Place | None = None,
+        scale: Place | None = None,
+        minus: bool = False,
+        relu: bool = False,
+        batch: Sequence[tuple[int, int, int, int]] = (),
     ) -> None:
-        """A product of matrices; `batch` has how many there are and the strides of each, innermost first."""
+        """A product of matrices, times a number, added to a row or a matrix or taken from it, and the positive part.
+
+        `batch` has how many products there are and the strides of both factors and the result, innermost first.
+        """
         (rows, inner), columns = x.shape, y.shape[1]
         panel = self.workspace.take(inner * PANEL_BYTES)
-        many = [*batch, *[(1, 0, 0, 0)] * (2 - len(batch))]
-        words = [
-            TYPES[out.dtype], rows, columns, inner, *x.at, *x.strides, *y.at, *y.strides, *out.at, out.strides[0],
-            *((-1, 0) if start is None else start.at), int(relu), *many[0], *many[1], WORKSPACE, panel,
-        ]  # fmt: skip
         self.workspace.give_back(panel, inner * PANEL_BYTES)
+        many = [*batch, *[(1, 0, 0, 0)] * (2 - len(batch))]
+        down = 0 if added is None or len(added.shape) == 1 else added.strides[0]
+        words = [
+            *(TYPES[out.dtype], rows, columns, inner, *x.at, *x.strides, *y.at, *y.strides, *out.at, out.strides[0]),
+            *((-1, 0) if added is None else added.at),
+            down,
+            *((-1, 0) if scale is None else scale.at),
+            2 * minus + relu,
+            *(*many[0], *many[1], WORKSPACE, panel),
+        ]
+        counts = tuple([b[0] for b in many])
         spread = [
-            Place(
-                p.memory, p.offset, (*[b[0] for b in many], *p.shape), (*[b[k + 1] for b in many], *p.strides), p.dtype
-            )
+            Place(p.memory, p.offset, (*counts, *p.shape), (*[b[k + 1] for b in many], *p.strides), p.dtype)
             for k, p in enumerate((x, y, out))
         ]
-        places = [*spread, *[start] * (start is not None)]
-        work = rows * inner * columns * many[0][0] * many[1][0] / 8
-        self.emit(Code.PRODUCT, words, [p for p in places if p is not None], work)
+        work = rows * inner * columns * counts[0] * counts[1] / 8
+        self.emit(Code.PRODUCT, words, [*spread, *[p for p in (added, scale) if p is not None]], work)
 
     def reduce(self, kind: Reduction, x: Place, out: Place, extents: tuple[int, int, int], divisor: float) -> None:
         """The middle one of three axes, reduced."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -34,22 +34,22 @@ def product(planner: Planner, step: Step) -> list[Step] | None:
     batch = batches(left, right)
     if batch is None:
         return None
-    members, start, relu = [step], None, False
+    after = After([step])
     if not batch and x.ndim == y.ndim == 2:
-        members, start, relu = what_follows(planner, step)
-    out = planner.take(members[-1])
+        after = what_follows(planner, step)
+    out = planner.take(after.members[-1])
     rows, columns = left.shape[-2], right.shape[-1]
     lead = steps_before(out, batch, rows * columns)
     sides = [
         Place(p.memory, p.offset, p.shape[-2:], p.strides[-2:], p.dtype)
         for p in (left, right, out._replace(shape=(rows, columns), strides=(columns, 1)))
     ]
-    if columns == 1 and sides[0].strides[1] != 1 and start is None:  # a column of a transpose: as a row
+    if columns == 1 and sides[0].strides[1] != 1 and after.added is None:  # a column of a transpose: as a row
         sides = [turned(sides[1]), turned(sides[0]), turned(sides[2])]
         lead = [(n, b, a, c) for n, a, b, c in lead]
         sides[2] = sides[2]._replace(strides=(rows, 1))
-    planner.plan.product(*sides, start=start, relu=relu, batch=lead)
-    return members
+    planner.plan.product(*sides, added=after.added, scale=after.scale, minus=after.minus, relu=after.relu, batch=lead)
+    return after.members
 
 
 def turned(place: Place) -> Place:
@@ -84,24 +84,63 @@ def steps_before(out: Place, batch: list[tuple[int, int, int]], size: int) -> li
     return found
 
 
-def what_follows(planner: Planner, step: Step) -> tuple[list[Step], Place | None, bool]:
-    """A product, the addition of a row and a relu that alone read each other, and the place of the row."""
-    members, start, last = [step], None, step
+class After(NamedTuple):
+    """What is done with a product before it is written: the steps that this computes, the last of them the result."""
+
+    members: list[Step]
+    added: Place | None = None
+    scale: Place | None = None
+    minus: bool = False
+    relu: bool = False
+
+
+def what_follows(planner: Planner, step: Step) -> After:
+    """A number that multiplies a product, what it is added to or taken from, and a relu, where nobody else reads it."""
+    members, scale = [step], None
     reader = only_reader(planner, step)
-    if reader is not None and reader.op is not None and reader.op.name == "add" and reader.shape == step.shape:
-        row = next((x for x in reader.inputs if x is not step), None)
-        if (
-            isinstance(row, Step)
-            and row.shape == step.shape[1:]
-            and row.dtype == step.dtype
-            and reader.dtype == row.dtype
-        ):
-            place = planner.place(row) if planner.owner(row) in planner.done else None
-            if place is not None and place.contiguous:
-                members, start, last = [*members, reader], place, reader
-    reader = only_reader(planner, last)
-    relu = reader is not None and reader.op is not None and reader.op.name == "relu"
-    return ([*members, reader] if relu and reader is not None else members), start, relu
+    if reader is not None and name_of(reader) == "mul":
+        scale = number_place(planner, other_input(reader, step), step.dtype)
+        if scale is None:
+            return After([step])
+        members, reader = [step, reader], only_reader(planner, reader)
+    minus = reader is not None and name_of(reader) == "sub" and reader.inputs[1] is members[-1]
+    if reader is None or not (minus or name_of(reader) == "add"):
+        return After([step])
+    added = term_place(planner, other_input(reader, members[-1]), reader)
+    if added is None or reader.shape != step.shape or reader.dtype != step.dtype:
+        return After([step])
+    last = only_reader(planner, reader)
+    relu = last is not None and name_of(last) == "relu"
+    return After([*members, reader, *([last] if relu and last is not None else [])], added, scale, minus, relu)
+
+
+def name_of(step: Step) -> str:
+    """The operation of a step."""
+    return "" if step.op is None else step.op.name
+
+
+def other_input(step: Step, known: Step) -> Any:
+    """What an operation on two takes beside a known input."""
+    return step.inputs[1] if step.inputs[0] is known else step.inputs[0]
+
+
+def number_place(planner: Planner, x: Any, dtype: np.dtype[Any]) -> Place | None:
+    """Where a plain number, or a computed array of one entry, lies."""
+    if not isinstance(x, Step):
+        return planner.plan.number(x, dtype)
+    if x.size == 1 and x.dtype == dtype and planner.owner(x) in planner.done:
+        return planner.place(x)._replace(shape=(), strides=())
+    return None
+
+
+def term_place(planner: Planner, x: Any, reader: Step) -> Place | None:
+    """Where a row or a matrix lies that a product is added to; None where it was not computed, or lies otherwise."""
+    if not isinstance(x, Step) or x.dtype != reader.dtype or planner.owner(x) not in planner.done:
+        return None
+    place = planner.place(x)
+    if x.shape not in (reader.shape, reader.shape[1:]) or (place.strides[-1] != 1 and x.shape[-1] != 1):
+        return None
+    return place
 
 
 def only_reader(planner: Planner, step: Step) -> Step | None:

@@ -10,6 +10,7 @@
 #include <immintrin.h>
 #endif
 #include "plan.h"
+#include "results.h"
 
 #define MOST_SPARE 8
 #define WORKSPACE 0
@@ -160,6 +161,8 @@ static PyArrayObject *fresh(const Kind *kind, npy_intp before) {
     npy_intp extent[NPY_MAXDIMS + 1] = {before};
     int more = before >= 0;
     memcpy(extent + more, kind->extent, sizeof(npy_intp) * (size_t)kind->axes);
+    if ((size_t)kind->bytes * (size_t)(more ? before : 1) >= LARGE)
+        return (PyArrayObject *)large_array(kind->axes + more, extent, kind->type);
     return (PyArrayObject *)PyArray_SimpleNew(kind->axes + more, extent, kind->type);
 }
 
@@ -531,7 +534,8 @@ static int prepare(PyObject *module) {
     const char *wish = getenv("CHAINRULE_KERNELS");
     if (!take_kernels(wish && *wish ? wish : best_kernels()))
         take_kernels(best_kernels());
-    if (PyArray_ImportNumPyAPI() < 0 || PyType_Ready(&program_type) < 0)
+    own_handler = PyCapsule_New(&allocator, "mem_handler", NULL);
+    if (!own_handler || PyArray_ImportNumPyAPI() < 0 || PyType_Ready(&program_type) < 0)
         return -1;
     return PyModule_AddObjectRef(module, "Program", (PyObject *)&program_type);
 }

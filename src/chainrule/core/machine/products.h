@@ -1,8 +1,9 @@
 /* Matrix products: a tile of the result is added up in registers, rows of the right factor several lanes at a time.
 
    PRODUCT, words, type, rows, columns, inner, left (memory, bytes, down, across), right (the same), result (memory,
-   bytes, down), row to start from (memory or −1, bytes), after (0 nothing, 1 relu), batches and for each factor and the
-   result its stride, the same again for batches of batches, room for a panel (memory, bytes). */
+   bytes, down), what is added (memory or −1, bytes, down), what the product is multiplied by first (memory or −1, bytes),
+   what else (1 a relu at the end, 2 the product is taken away), batches and for each factor and the result its stride,
+   the same again for batches of batches, room for a panel (memory, bytes). */
 
 #if defined(OF_AVX512)
 #define MOST_ROWS 14
@@ -18,7 +19,9 @@ typedef struct {
     ENTRY *out;
     ptrdiff_t out_down;
     const ENTRY *start;
-    int64_t after;
+    ptrdiff_t start_down;
+    ENTRY scale;
+    int relu;
     ENTRY *panel;
 } OF_TYPE(Product);
 
@@ -28,14 +31,9 @@ INLINE void OF_TYPE(tile)(const int m, const int vectors, const OF_TYPE(Product)
                           ptrdiff_t last) {
     V sum[MOST_ROWS][2];
     const ptrdiff_t inner = p->inner, down = p->left_down, across = p->left_across;
-    for (int v = 0; v < vectors; v++) {
-        V row = {0};
-        if (start)
-            row = v == vectors - 1 && last < LANES ? OF_TYPE(load_part)(start + v * LANES, last)
-                                                   : OF_TYPE(load)(start + v * LANES);
-        for (int i = 0; i < m; i++)
-            sum[i][v] = row;
-    }
+    for (int i = 0; i < m; i++)
+        for (int v = 0; v < vectors; v++)
+            sum[i][v] = (V){0};
     if (whole)
         for (ptrdiff_t k = 0; k < inner; k++, left += across, right += right_down) {
             V row[2];
@@ -61,7 +59,15 @@ INLINE void OF_TYPE(tile)(const int m, const int vectors, const OF_TYPE(Product)
         }
     for (int i = 0; i < m; i++)
         for (int v = 0; v < vectors; v++) {
-            V x = p->after ? OF_TYPE(larger)(sum[i][v], (V){0}) : sum[i][v];
+            V x = sum[i][v];
+            if (p->scale != 1)
+                x *= p->scale;
+            if (start) {
+                const ENTRY *from = start + i * p->start_down + v * LANES;
+                x += v == vectors - 1 && last < LANES ? OF_TYPE(load_part)(from, last) : OF_TYPE(load)(from);
+            }
+            if (p->relu)
+                x = OF_TYPE(larger)(x, (V){0});
             if (v == vectors - 1 && last < LANES)
                 OF_TYPE(store_part)(out + i * p->out_down + v * LANES, x, last);
             else
@@ -69,26 +75,26 @@ INLINE void OF_TYPE(tile)(const int m, const int vectors, const OF_TYPE(Product)
         }
 }
 
-/* All rows against one panel of columns. */
+/* All rows against one panel of columns, in tiles of about as many rows each. */
 INLINE void OF_TYPE(strip)(const int vectors, const OF_TYPE(Product) *p, const ENTRY *right, ptrdiff_t right_down,
                            int whole, ptrdiff_t j, ptrdiff_t last) {
-    const ENTRY *left = p->left, *start = p->start ? p->start + j : 0;
-    ENTRY *out = p->out + j;
-    ptrdiff_t i = 0;
-#define TILES(m)                                                                                                       \
-    for (; i + m <= p->rows; i += m)                                                                                   \
-        OF_TYPE(tile)(m, vectors, p, left + i * p->left_down, right, right_down, whole, out + i * p->out_down, start,  \
-                      last);
+    ptrdiff_t tiles = (p->rows + MOST_ROWS - 1) / MOST_ROWS;
+    for (ptrdiff_t i = 0, m; tiles; i += m, tiles--) {
+        const ENTRY *left = p->left + i * p->left_down, *start = p->start ? p->start + j + i * p->start_down : 0;
+        ENTRY *out = p->out + j + i * p->out_down;
+        m = (p->rows - i + tiles - 1) / tiles;
+        switch (m) {
+#define TILE(m)                                                                                                        \
+    case m:                                                                                                            \
+        OF_TYPE(tile)(m, vectors, p, left, right, right_down, whole, out, start, last);                                \
+        break;
+            TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
 #if defined(OF_AVX512)
-    TILES(14)
-    TILES(8)
-#else
-    TILES(6)
+            TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
 #endif
-    TILES(4)
-    TILES(2)
-    TILES(1)
-#undef TILES
+#undef TILE
+        }
+    }
 }
 
 /* Columns j to j + n of the right factor, one vector after the other, zeros after the last. */
@@ -117,8 +123,8 @@ static void OF_TYPE(dots)(const OF_TYPE(Product) *p) {
             sum += OF_TYPE(load)(row + k) * OF_TYPE(load)(p->right + k);
         if (k < p->inner)
             other += OF_TYPE(load_part)(row + k, p->inner - k) * OF_TYPE(load_part)(p->right + k, p->inner - k);
-        ENTRY x = OF_TYPE(sum_of)(sum + other) + (p->start ? *p->start : 0);
-        p->out[i * p->out_down] = p->after && x < 0 ? 0 : x;
+        ENTRY x = OF_TYPE(sum_of)(sum + other) * p->scale + (p->start ? p->start[i * p->start_down] : 0);
+        p->out[i * p->out_down] = p->relu && x < 0 ? 0 : x;
     }
 }
 
@@ -133,7 +139,7 @@ static void OF_TYPE(product_of)(const OF_TYPE(Product) *p) {
         ptrdiff_t last = n - (vectors - 1) * LANES, down = p->right_down;
         const ENTRY *right = p->right + j;
         int whole = last == LANES;
-        if (p->right_across != 1 || p->rows > 4 * MOST_ROWS || (!whole && p->rows > MOST_ROWS)) {
+        if (p->right_across != 1 || p->rows > 4 * MOST_ROWS || (!whole && p->rows > 2 * MOST_ROWS)) {
             down = vectors * LANES;
             OF_TYPE(pack)(p, j, n, down);
             right = p->panel;
@@ -147,7 +153,7 @@ static void OF_TYPE(product_of)(const OF_TYPE(Product) *p) {
 }
 
 static void OF_TYPE(product)(const int64_t *w, char *const *memory) {
-    const int64_t *many = w + 20;
+    const int64_t *many = w + 23;
     for (int64_t a = 0; a < many[4]; a++)
         for (int64_t b = 0; b < many[0]; b++) {
             OF_TYPE(Product) p = {
@@ -159,8 +165,10 @@ static void OF_TYPE(product)(const int64_t *w, char *const *memory) {
                 .out = (ENTRY *)(memory[w[14]] + w[15]) + b * many[3] + a * many[7],
                 .out_down = w[16],
                 .start = w[17] < 0 ? 0 : (const ENTRY *)(memory[w[17]] + w[18]),
-                .after = w[19],
-                .panel = (ENTRY *)(memory[w[28]] + w[29]),
+                .start_down = w[19],
+                .scale = (w[22] & 2 ? -1 : 1) * (w[20] < 0 ? 1 : *(const ENTRY *)(memory[w[20]] + w[21])),
+                .relu = w[22] & 1,
+                .panel = (ENTRY *)(memory[w[31]] + w[32]),
             };
             OF_TYPE(product_of)(&p);
         }

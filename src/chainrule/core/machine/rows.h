@@ -24,8 +24,10 @@ INLINE ENTRY OF_TYPE(reduce_run)(int64_t what, const ENTRY *x, ptrdiff_t n) {
     ptrdiff_t i = 0;
     for (; i + LANES <= n; i += LANES)
         best = OF_TYPE(joined)(what, best, OF_TYPE(load)(x + i));
-    for (; i < n; i++)
-        best = OF_TYPE(joined)(what, best, ALL(x[i]));
+    if (i < n) {
+        I there = OF_TYPE(places)() < (WHOLE)(n - i);
+        best = OF_TYPE(joined)(what, best, SELECT(there, OF_TYPE(load_part)(x + i, n - i), best));
+    }
     return what == LARGEST ? OF_TYPE(largest_of)(best) : OF_TYPE(smallest_of)(best);
 }
 
@@ -99,30 +101,54 @@ INLINE ENTRY OF_TYPE(powers_of_row)(const ENTRY *x, ENTRY *out, ENTRY largest, p
     return OF_TYPE(sum_of)(sum);
 }
 
-static void OF_TYPE(rows)(const int64_t *w, char *const *memory) {
-    const int64_t what = w[3];
-    const ptrdiff_t n = w[5];
+/* What is written for one row, once its largest entry and its sum of powers, or the logarithm of that, are known. */
+INLINE void OF_TYPE(finish_row)(int64_t what, const ENTRY *x, ENTRY *out, ENTRY largest, ENTRY sum, ptrdiff_t n) {
+    if (what == LOG_SUM_EXP) {
+        *out = sum + largest;
+        return;
+    }
+    ptrdiff_t j = 0;
+    for (; j + LANES <= n; j += LANES)
+        OF_TYPE(store)(out + j, what == SOFTMAX ? OF_TYPE(load)(out + j) / sum
+                                                : (OF_TYPE(load)(x + j) - largest) - sum);
+    if (j < n) {
+        V found = what == SOFTMAX ? OF_TYPE(load_part)(out + j, n - j) / sum
+                                  : (OF_TYPE(load_part)(x + j, n - j) - largest) - sum;
+        OF_TYPE(store_part)(out + j, found, n - j);
+    }
+}
+
+/* As many rows at a time as there are lanes: the logarithms of their sums are one vector. */
+INLINE void OF_TYPE(rows_as)(const int64_t what, const int64_t *w, char *const *memory) {
+    const ptrdiff_t n = w[5], step = what == LOG_SUM_EXP ? 1 : n;
     const ENTRY *x = (const ENTRY *)(memory[w[6]] + w[7]);
     ENTRY *out = (ENTRY *)(memory[w[8]] + w[9]);
-    for (int64_t i = 0; i < w[4]; i++, x += n, out += what == LOG_SUM_EXP ? 1 : n) {
-        ENTRY largest = OF_TYPE(reduce_run)(LARGEST, x, n);
-        if (what == LOG_SUM_EXP && largest - largest != 0)
-            largest = 0;
-        ENTRY sum = OF_TYPE(powers_of_row)(x, what == SOFTMAX ? out : 0, largest, n);
-        ENTRY log_of_sum = what == SOFTMAX ? 0 : OF_TYPE(log)(ALL(sum))[0];
-        if (what == LOG_SUM_EXP) {
-            *out = log_of_sum + largest;
-            continue;
+    ENTRY largest[VECTOR_BYTES / sizeof(ENTRY)], sum[VECTOR_BYTES / sizeof(ENTRY)];
+    for (int64_t i = 0; i < w[4]; i += LANES) {
+        int64_t rows = w[4] - i < LANES ? w[4] - i : LANES;
+        OF_TYPE(store)(sum, ALL(1));
+        for (int64_t k = 0; k < rows; k++) {
+            largest[k] = OF_TYPE(reduce_run)(LARGEST, x + k * n, n);
+            if (what == LOG_SUM_EXP && largest[k] - largest[k] != 0)
+                largest[k] = 0;
+            sum[k] = OF_TYPE(powers_of_row)(x + k * n, what == SOFTMAX ? out + k * n : 0, largest[k], n);
         }
-        ptrdiff_t j = 0;
-        for (; j + LANES <= n; j += LANES)
-            OF_TYPE(store)(out + j, what == SOFTMAX ? OF_TYPE(load)(out + j) / sum
-                                                    : (OF_TYPE(load)(x + j) - largest) - log_of_sum);
-        if (j < n)
-            OF_TYPE(store_part)(out + j, what == SOFTMAX ? OF_TYPE(load_part)(out + j, n - j) / sum
-                                                         : (OF_TYPE(load_part)(x + j, n - j) - largest) - log_of_sum,
-                                n - j);
+        if (what != SOFTMAX)
+            OF_TYPE(store)(sum, OF_TYPE(log)(OF_TYPE(load)(sum)));
+        for (int64_t k = 0; k < rows; k++)
+            OF_TYPE(finish_row)(what, x + k * n, out + k * step, largest[k], sum[k], n);
+        x += rows * n;
+        out += rows * step;
     }
+}
+
+static void OF_TYPE(rows)(const int64_t *w, char *const *memory) {
+    if (w[3] == SOFTMAX)
+        OF_TYPE(rows_as)(SOFTMAX, w, memory);
+    else if (w[3] == LOG_SOFTMAX)
+        OF_TYPE(rows_as)(LOG_SOFTMAX, w, memory);
+    else
+        OF_TYPE(rows_as)(LOG_SUM_EXP, w, memory);
 }
 
 /* PUT, as TAKE (places.h) with the type in front and the number of entries of the result behind: entries are added. */

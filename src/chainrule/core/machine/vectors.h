@@ -79,23 +79,30 @@ INLINE I OF_TYPE(places)(void) {
 INLINE V OF_TYPE(larger)(V x, V y) { return SELECT((x >= y) | (x != x), x, y); }
 INLINE V OF_TYPE(smaller)(V x, V y) { return SELECT((x <= y) | (x != x), x, y); }
 
+/* Lanes exchanged with those that far away, so that after log₂ LANES steps all lanes hold the same. */
+INLINE V OF_TYPE(exchanged)(V x, WHOLE apart) {
+#if defined(__clang__)
+    V turned;
+    for (ptrdiff_t i = 0; i < LANES; i++)
+        turned[i] = x[i ^ apart];
+    return turned;
+#else
+    return __builtin_shuffle(x, OF_TYPE(places)() ^ apart);
+#endif
+}
+
 INLINE ENTRY OF_TYPE(sum_of)(V x) {
-    ENTRY lane[VECTOR_BYTES / sizeof(ENTRY)];
-    OF_TYPE(store)(lane, x);
-    for (ptrdiff_t n = LANES / 2; n; n /= 2)
-        for (ptrdiff_t i = 0; i < n; i++)
-            lane[i] += lane[i + n];
-    return lane[0];
+    for (WHOLE apart = (WHOLE)LANES / 2; apart; apart /= 2)
+        x += OF_TYPE(exchanged)(x, apart);
+    return x[0];
 }
 INLINE ENTRY OF_TYPE(largest_of)(V x) {
-    ENTRY best = x[0];
-    for (ptrdiff_t i = 1; i < LANES; i++)
-        best = best >= x[i] || best != best ? best : x[i];
-    return best;
+    for (WHOLE apart = (WHOLE)LANES / 2; apart; apart /= 2)
+        x = OF_TYPE(larger)(x, OF_TYPE(exchanged)(x, apart));
+    return x[0];
 }
 INLINE ENTRY OF_TYPE(smallest_of)(V x) {
-    ENTRY best = x[0];
-    for (ptrdiff_t i = 1; i < LANES; i++)
-        best = best <= x[i] || best != best ? best : x[i];
-    return best;
+    for (WHOLE apart = (WHOLE)LANES / 2; apart; apart /= 2)
+        x = OF_TYPE(smaller)(x, OF_TYPE(exchanged)(x, apart));
+    return x[0];
 }

@@ -1,0 +1,142 @@
+"""Many steps in one call leave what as many calls leave, on kernels and on NumPy."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.codegen.native import machine
+from chainrule.errors import DtypeError, ShapeError
+
+rng = np.random.default_rng(0)
+X, Y = rng.normal(size=(40, 6)), rng.integers(0, 3, 40)
+ROWS = rng.integers(0, 40, (25, 8))
+TARGETS = ["numpy", pytest.param("native", marks=pytest.mark.skipif(not machine, reason="the kernels were not built"))]
+
+
+def start() -> dict[str, Any]:
+    own = np.random.default_rng(1)
+    weights = [own.normal(size=(6, 5)), np.zeros(5), own.normal(size=(5, 3))]
+    return {"p": weights, "m": [np.zeros_like(w) for w in weights], "t": 0.0}
+
+
+def adam(state: Any, rows: Any) -> Any:
+    """A step of training with moments and a count of steps, on a batch that is gathered inside."""
+    x, y = cr.index(X, key=rows), cr.index(Y, key=rows)
+
+    def loss(p: Any) -> Any:
+        return cr.cross_entropy(cr.tanh(x @ p[0] + p[1]) @ p[2], y)
+
+    value, slopes = cr.value_and_grad(loss)(state["p"])
+    t = state["t"] + 1.0
+    moments = [0.9 * m + 0.1 * g for m, g in zip(state["m"], slopes, strict=True)]
+    moved = [p - 0.05 * m / (1 - 0.9**t) for p, m in zip(state["p"], moments, strict=True)]
+    return {"p": moved, "m": moments, "t": t}, (value, t)
+
+
+def equal(x: Any, y: Any, tolerance: float = 1e-12) -> None:
+    (x, one), (y, other) = cr.core.tree.flatten(x), cr.core.tree.flatten(y)
+    assert one == other
+    for a, b in zip(x, y, strict=True):
+        np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("count", [1, 2, 25])
+def test_steps_in_one_call_are_calls_one_by_one(target, count):
+    compiled = cr.compile(adam, target=target)
+    state, kept = start(), []
+    for rows in ROWS[:count]:
+        state, y = adam(state, rows)
+        kept.append(y)
+    before = start()
+    found, (values, times) = compiled.scan(before, ROWS[:count])
+    equal(found, state)
+    equal(values, np.array([v for v, _ in kept]))
+    equal(times, np.arange(1.0, count + 1))
+    equal(before, start())
+    if target == "native":
+        version = compiled.needs_version()
+        assert version.native is not None
+        assert not version.by_numpy
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_without_rows_and_with_what_stays(target):
+    compiled = cr.compile(lambda c, _: ((c[0] * 2, c[1]), c[0] + c[1]), target=target)
+    (grown, same), sums = compiled.scan((np.ones(3), np.arange(3.0)), steps=5)
+    np.testing.assert_array_equal(grown, np.full(3, 32.0))
+    np.testing.assert_array_equal(same, np.arange(3.0))
+    np.testing.assert_array_equal(sums, 2.0 ** np.arange(5)[:, None] + np.arange(3.0))
+    assert not np.shares_memory(grown, sums)
+
+
+def test_threads_scan_on_their_own():
+    compiled = cr.compile(adam)
+    right = [compiled.scan(start(), ROWS[k:]) for k in range(4)]
+    wrong: list[Any] = []
+
+    def work(k: int) -> None:
+        for _ in range(5):
+            try:
+                equal(compiled.scan(start(), ROWS[k:]), right[k])
+            except AssertionError as error:
+                wrong.append(error)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_the_dataset_is_read_at_each_call():
+    data = cr.Tensor(X)
+    compiled = cr.compile(lambda w, rows: (w, cr.sum(data[rows] @ w)))
+    _, first = compiled.scan(np.ones(6), ROWS)
+    np.testing.assert_allclose(first, X[ROWS].sum(axis=(1, 2)))
+    data.data = 2 * X
+    _, second = compiled.scan(np.ones(6), ROWS)
+    np.testing.assert_allclose(second, 2 * first)
+
+
+REFUSED = {
+    "a whole number": (lambda c, x: (c + x, x), 0, np.ones(3), DtypeError, "carry holds 0, a setting"),
+    "no pair": (lambda c, x: c + x, np.ones(2), np.ones(3), ShapeError, "a step gives a pair"),
+    "another shape": (lambda c, x: (c.sum() + x, x), np.ones(2), np.ones(3), ShapeError, "comes as float64"),
+    "another type": (lambda c, x: (c + x, x), np.ones(2, np.float32), np.ones(3), ShapeError, "comes as float32"),
+    "another structure": (lambda c, x: ([c, x], x), np.ones(2), np.ones(3), ShapeError, r"comes as \*, and the step"),
+    "no steps": (lambda c, x: (c + x, x), np.ones(2), np.ones(0), ShapeError, "of at least 1 and"),
+    "two lengths": (lambda c, x: (c, x[0]), np.ones(2), (np.ones(3), np.ones(4)), ShapeError, "these have 3, 4"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_scan_is_refused(name):
+    f, carry, each, error, match = REFUSED[name]
+    with pytest.raises(error, match=match):
+        cr.compile(f).scan(carry, each)
+
+
+def test_an_index_outside_is_refused_in_any_step():
+    rows = ROWS.copy()
+    rows[17, 3] = 40
+    with pytest.raises(IndexError, match="index 40 is out of bounds for axis 0 with size 40"):
+        cr.compile(adam).scan(start(), rows)
+
+
+def test_as_jax_scans():
+    jax = pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", True)
+
+    def step(c: Any, x: Any) -> Any:
+        return c * 0.5 + x, c.sum() * x
+
+    xs = rng.normal(size=(7, 3))
+    found, right = cr.compile(step).scan(np.ones(3), xs), jax.lax.scan(step, np.ones(3), xs)
+    equal(found, (np.asarray(right[0]), np.asarray(right[1])))
