@@ -15,6 +15,7 @@ from rich.table import Table
 
 from benchmarks import (
     checks,
+    compiled,
     estimators,
     explain,
     harness,
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[], harness.Report]] = {
     "memory": values.memory,
     "chain": values.chain,
     "steps": tensors.steps,
+    "compiled": compiled.compiled,
     "kernels": kernels.kernels,
     "training": networks.training,
     "estimators": estimators.estimators,

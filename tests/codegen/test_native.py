@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
+import sys
 import threading
 import weakref
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -63,6 +65,13 @@ def test_random_programs_agree(steps):
     for x, y in zip(cr.core.tree.flatten(cr.compile(f, target="native")(*single))[0], right, strict=True):
         assert x.dtype == y.dtype
         close(x, y, 2e-4, "single precision")
+
+
+class Pair(NamedTuple):
+    """A container with names."""
+
+    left: Any
+    right: Any
 
 
 def step(w1: Any, b1: Any, w2: Any, x: Any, y: Any) -> Any:
@@ -144,15 +153,58 @@ def test_threads_get_their_own_results():
     assert not wrong
 
 
+FORK = """
+import os
+import numpy as np
+import chainrule as cr
+
+compiled, x = cr.compile(lambda x: cr.sum(cr.tanh(x @ x))), np.eye(3)
+right = float(compiled(x))
+child = os.fork()
+if not child:
+    os._exit(0 if float(compiled(x)) == right else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_child_that_was_forked_computes_too():
-    compiled, args = cr.compile(step), arguments()
-    right = float(compiled(*args)[0])
-    child = os.fork()
-    if not child:
-        os._exit(0 if float(compiled(*args)[0]) == right else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    subprocess.run([sys.executable, "-c", FORK], check=True, timeout=60)
+
+
+def test_arguments_of_any_structure():
+    def f(state: Any, x: Any) -> Any:
+        (w, b), rest = state["layer"], state["rest"]
+        return {"out": [x @ w + b, (rest[0] * 2,)], "kept": Pair(w, None)}, x.sum()
+
+    class Sub(dict):  # no structure of ours: an object like any other
+        pass
+
+    compiled = cr.compile(f)
+    x, w, b = rng.normal(size=(4, 3)), rng.normal(size=(3, 2)), rng.normal(size=2)
+    state = {"layer": (w, b), "rest": [np.float64(3.0)]}
+    for _ in range(3):
+        found, total = compiled(state, x)
+        np.testing.assert_allclose(found["out"][0], x @ w + b)
+        assert found["out"][1] == (6.0,)
+        assert type(found["kept"]) is Pair
+        np.testing.assert_array_equal(found["kept"].left, w)
+        np.testing.assert_allclose(total, x.sum())
+    same = compiled({"rest": [np.float64(3.0)], "layer": (w, b)}, x)[0]
+    np.testing.assert_array_equal(same["out"][0], found["out"][0])
+    other = compiled({"layer": [w, b], "rest": [3.0]}, x)[0]
+    np.testing.assert_array_equal(other["out"][0], found["out"][0])
+    assert isinstance(compiled({"layer": (cr.Tensor(w), b), "rest": [3.0]}, x)[0]["out"][0], cr.Tensor)
+    for wrong in ({"layer": (w, b)}, {"layer": (w,), "rest": [3.0]}, Sub(state)):
+        with pytest.raises((KeyError, ValueError, TypeError)):
+            compiled(wrong, x)
+
+
+def test_entries_at_places_that_the_program_knows():
+    x = rng.normal(size=(5, 4))
+    for key in ((slice(None), 1), ([0, 3, 3],), (slice(1, 4), [2, 0]), (..., None, 2)):
+        f = cr.value_and_grad(lambda x, key=key: cr.sum(cr.index(x, key=key) ** 2))
+        assert not compared(f, x).needs_version().by_numpy
 
 
 def test_an_index_outside_is_an_error_as_in_numpy():

@@ -72,9 +72,9 @@ class Compiled:
     def __call__(self, *args: Any, **settings: Any) -> Any:
         if not settings:
             latest = self.latest
-            out = latest.attempt(*args) if latest is not None and latest.attempt is not None else None
-            if out is not None:
-                return latest.filled(out)  # type: ignore[union-attr]  (an attempt is a version's)
+            out = NotImplemented if latest is None or latest.attempt is None else latest.attempt(args)
+            if out is not NotImplemented:
+                return out
             known = self.of_arrays.get(tuple([(x.shape, x.dtype) if type(x) is np.ndarray else None for x in args]))
             if known is not None:
                 self.latest = known
@@ -139,7 +139,8 @@ class Compiled:
         refuse_if_different(self.name, whole, again)
         shorter, fired = simplified(whole, LAWS)
         made_for = described(self.f, args, settings)
-        return Version(shorter, whole, fired, made_for, identifier(self.name), self.target)
+        given = None if settings else flatten(args)[1]
+        return Version(shorter, whole, fired, made_for, identifier(self.name), self.target, given)
 
     def needs_version(self) -> Version:
         """The version that ran last; an error where none was made yet."""

@@ -9,12 +9,16 @@ import numpy as np
 
 from chainrule.codegen.instructions import Code, Place, Reduction, Row
 from chainrule.program import Step
+from chainrule.program.steps import steps_in
 
 if TYPE_CHECKING:
     from chainrule.codegen.native import Planner
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 WHOLE = (np.dtype(np.int64), np.dtype(np.int32))
+
+MOST_PLACES = 1 << 16
+"""Larger arrays are not indexed entry by entry."""
 
 Kernel = Callable[["Planner", Step], "list[Step] | None"]
 """Emits what computes a step, and gives the steps that are computed by it; None where it has nothing for them."""
@@ -207,6 +211,8 @@ def looked_up(code: Code) -> Kernel:
         x, key = step.inputs[0], step.settings["key"]
         table, rows = (x, step) if code is Code.TAKE else (step, x)
         parts = key if isinstance(key, tuple) else (key,)
+        if not steps_in([key]):
+            return at_known_places(planner, step, code)
         if not isinstance(x, Step) or not 0 < len(parts) <= len(table.shape) or x.dtype != step.dtype:
             return None
         if code is Code.PUT and x.dtype not in FLOATS:
@@ -229,6 +235,22 @@ def looked_up(code: Code) -> Kernel:
         return [step]
 
     return emitted
+
+
+def at_known_places(planner: Planner, step: Step, code: Code) -> list[Step] | None:
+    """Entries picked, or put, where the program itself says: places found once, when it is planned."""
+    x = step.inputs[0]
+    table, rows = (x, step) if code is Code.TAKE else (step, x)
+    if not isinstance(x, Step) or x.dtype != step.dtype or x.dtype not in FLOATS or table.size > MOST_PLACES:
+        return None
+    places = np.arange(table.size).reshape(table.shape)[step.settings["key"]]
+    if places.shape != rows.shape:
+        return None
+    source = planner.straight(x)
+    size = x.dtype.itemsize
+    index = planner.plan.constant(places.astype(np.int64).ravel())
+    planner.plan.places(code, source, planner.take(step), size, [(index, 0, table.size, size)])
+    return [step]
 
 
 def copied(planner: Planner, step: Step) -> list[Step] | None:

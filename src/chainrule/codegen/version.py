@@ -41,10 +41,13 @@ class Version:
     """A program for one kind of arguments, and what runs it.
 
     `whole` is the program as it was traced, before the laws; `fired` counts these. `run` takes arrays and gives a
-    tuple of results. `attempt` does so for arrays that are exactly as they should be, and gives None for others.
+    tuple of results. `attempt` does so for a tuple of arguments whose arrays are exactly as they should be, and gives
+    what the function gives; NotImplemented for others.
     """
 
-    def __init__(self, trace: Trace, whole: Trace, fired: Counter[str], made_for: str, name: str, target: str) -> None:
+    def __init__(
+        self, trace: Trace, whole: Trace, fired: Counter[str], made_for: str, name: str, target: str, given: Any = None
+    ) -> None:
         self.trace = trace
         self.whole = whole
         self.fired = fired
@@ -55,6 +58,8 @@ class Version:
         self.attempt: Callable[..., Any] | None = None
         self.native: Any = None
         self.instructions = 0
+        self.given = given
+        """The structure of the arguments; None where settings stand by their names."""
         self.is_tuple = trace.structure == (tuple, None, (LEAF,) * len(trace.outputs))
         kernels = self.on_kernels() if target == "native" else None
         self.run: Callable[..., Any] = self.on_numpy() if kernels is None else kernels
@@ -76,7 +81,8 @@ class Version:
         self.by_numpy, self.instructions = planner.numpy, planner.plan.instructions
         if all([isinstance(x, Step) for x in self.trace.outputs]):
             arrays = all([x is not None and x not in planner.weak for x in self.trace.given])
-            if arrays and not self.trace.held and not self.by_numpy:
+            if arrays and self.given is not None and not self.trace.held and not self.by_numpy:
+                self.native.shape(self.given, self.trace.structure)
                 self.attempt = self.native.attempt
             return self.native
         return self.with_constants

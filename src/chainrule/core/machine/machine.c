@@ -11,6 +11,7 @@
 #endif
 #include "plan.h"
 #include "results.h"
+#include "trees.h"
 
 #define MOST_SPARE 8
 #define WORKSPACE 0
@@ -95,6 +96,7 @@ typedef struct {
     Py_ssize_t inputs, outputs;
     Kind *kinds;
     PyObject *calls;
+    PyObject *given, *gives;
     int single;
     double work;
     void *spare[MOST_SPARE];
@@ -285,21 +287,50 @@ static PyObject *program_call(PyObject *me, PyObject *const *args, size_t flags,
     return run_program(self, args);
 }
 
-PyDoc_STRVAR(attempt_doc, "attempt(*arrays): as a call; None where an argument is no array of just the kind planned for.");
+PyDoc_STRVAR(shape_doc, "shape(given, gives): the structures of arguments, a tuple, and of the result, for attempt.");
 
-static PyObject *program_attempt(PyObject *me, PyObject *const *args, Py_ssize_t count) {
+static PyObject *program_shape(PyObject *me, PyObject *args) {
     Program *self = (Program *)me;
-    if (count != self->inputs)
-        Py_RETURN_NONE;
+    PyObject *given, *gives;
+    if (!PyArg_ParseTuple(args, "OO", &given, &gives))
+        return NULL;
+    Py_XSETREF(self->given, Py_NewRef(given));
+    Py_XSETREF(self->gives, Py_NewRef(gives));
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(attempt_doc, "attempt(arguments): what the function gives for these, in their structure; NotImplemented "
+                          "where one is no array of just the kind planned for.");
+
+static PyObject *program_attempt(PyObject *me, PyObject *arguments) {
+    Program *self = (Program *)me;
+    PyObject *leaf[self->inputs + 1];
+    Py_ssize_t count = 0;
+    if (!self->given || !leaves_of(self->given, arguments, leaf, &count, self->inputs) || count != self->inputs)
+        Py_RETURN_NOTIMPLEMENTED;
     for (Py_ssize_t i = 0; i < count; i++) {
         const Kind *kind = self->kinds + i;
-        PyArrayObject *x = (PyArrayObject *)args[i];
-        if (!PyArray_CheckExact(args[i]) || PyArray_TYPE(x) != kind->type || PyArray_NDIM(x) != kind->axes ||
+        PyArrayObject *x = (PyArrayObject *)leaf[i];
+        if (!kind->axes && PyArray_CheckScalar(leaf[i]) && !PyArray_Check(leaf[i])) {
+            PyArray_Descr *type = PyArray_DescrFromScalar(leaf[i]);
+            int same = type && type->type_num == kind->type;
+            Py_XDECREF(type);
+            if (same)
+                continue;
+            Py_RETURN_NOTIMPLEMENTED;
+        }
+        if (!PyArray_CheckExact(leaf[i]) || PyArray_TYPE(x) != kind->type || PyArray_NDIM(x) != kind->axes ||
             !PyArray_ISNOTSWAPPED(x) ||
             memcmp(PyArray_DIMS(x), kind->extent, sizeof(npy_intp) * (size_t)kind->axes))
-            Py_RETURN_NONE;
+            Py_RETURN_NOTIMPLEMENTED;
     }
-    return run_program(self, args);
+    PyObject *results = run_program(self, leaf);
+    if (!results)
+        return NULL;
+    Py_ssize_t at = 0;
+    PyObject *out = filled(self->gives, results, &at);
+    Py_DECREF(results);
+    return out;
 }
 
 /* Memory of a scan: what each input reads in the first step and in later ones, and by how much it moves on. */
@@ -468,12 +499,18 @@ end:
 }
 
 static int program_traverse(PyObject *me, visitproc visit, void *arg) {
-    Py_VISIT(((Program *)me)->calls);
+    Program *self = (Program *)me;
+    Py_VISIT(self->calls);
+    Py_VISIT(self->given);
+    Py_VISIT(self->gives);
     return 0;
 }
 
 static int program_clear(PyObject *me) {
-    Py_CLEAR(((Program *)me)->calls);
+    Program *self = (Program *)me;
+    Py_CLEAR(self->calls);
+    Py_CLEAR(self->given);
+    Py_CLEAR(self->gives);
     return 0;
 }
 
@@ -490,7 +527,8 @@ static void program_dealloc(PyObject *me) {
 }
 
 static PyMethodDef program_methods[] = {
-    {"attempt", (PyCFunction)(void *)program_attempt, METH_FASTCALL, attempt_doc},
+    {"attempt", program_attempt, METH_O, attempt_doc},
+    {"shape", program_shape, METH_VARARGS, shape_doc},
     {"scan", program_scan, METH_VARARGS, scan_doc},
     {NULL},
 };
