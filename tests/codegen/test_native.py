@@ -245,6 +245,26 @@ def test_many_lines_in_one_chain_find_their_registers():
     compared(f, *rng.normal(size=(2, 9, 70)) / 10, tolerance=1e-9)
 
 
+def test_long_programs_are_planned():
+    def f(x: Any) -> Any:
+        first = out = x * 2
+        for _ in range(3000):
+            out = cr.sin(out) + x
+        return first, out
+
+    compared(f, rng.normal(size=5), tolerance=1e-9)
+
+
+def test_an_optimizers_sweep_is_one_chain():
+    def f(p: Any, m: Any, v: Any, g: Any, t: Any) -> Any:
+        t = t + 1.0
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        return p - 0.01 * (m / (1 - 0.9**t)) / (cr.sqrt(v / (1 - 0.999**t)) + 1e-8), m, v, t
+
+    compiled = compared(f, *rng.normal(size=(2, 4, 50)), *rng.random(size=(2, 4, 50)), np.float64(3))
+    assert compiled.needs_version().instructions == 2
+
+
 def test_programs_are_freed():
     def made() -> Any:
         compiled = cr.compile(step)

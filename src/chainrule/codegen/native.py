@@ -57,6 +57,12 @@ VIEWS: dict[str, Callable[..., Any]] = {
 }
 """Steps that only say where entries lie, as NumPy does on an array of that layout."""
 
+MOST_TOGETHER = 100
+"""A chain takes in no more steps beside the one for which it runs."""
+
+MOST_MISSING, NUMBERS_BEFORE = 12, 8
+"""What it lacks for such a step may be so many steps, and the numbers among them come about in so many."""
+
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 TRUTH = np.dtype(np.bool_)
 
@@ -300,22 +306,58 @@ class Planner:
     def join(self, step: Step, kind: Any, inside: dict[Step, None]) -> None:
         """Take a step into a chain if it can be, and then what reads it."""
         total = is_total(step) and self.kind_of_chain(self.owner(step.inputs[0])) == kind
-        if step in inside or step in self.done or not (total or self.kind_of_chain(step) == kind):
+        if step in inside or step in self.done or len(inside) > MOST_TOGETHER:
             return
-        for x in step.needs:
-            owner = self.owner(x)
-            if owner in inside:
-                if is_total(owner) or not self.in_order(x):
-                    return
-            elif owner not in self.done:
-                return
-        if not total and not self.demanded(step, inside):
+        if not total and (self.kind_of_chain(step) != kind or not self.demanded(step)):
             return
-        inside[step] = None
+        found = self.missing(step, kind, inside)
+        if found is None:
+            return
+        steps, numbers = found
+        for number in numbers:
+            self.compute(number)
+        inside.update(dict.fromkeys(steps))
         for reader in sorted(self.readers[step], key=lambda x: x.place):
             self.join(reader, kind, inside)
 
-    def demanded(self, step: Step, inside: dict[Step, None]) -> bool:
+    def missing(self, step: Step, kind: Any, inside: Collection[Step]) -> tuple[list[Step], list[Step]] | None:
+        """A step after all that a chain lacks for it, and the numbers to compute before; None where it cannot join."""
+        order: list[Step] = []
+        numbers: list[Step] = []
+        seen: set[Step] = set()
+        stack = [(step, False)]
+        while stack:
+            x, ready = stack.pop()
+            if ready:
+                order.append(x)
+                continue
+            if x in seen:
+                continue
+            seen.add(x)
+            if len(seen) > MOST_MISSING:
+                return None
+            stack.append((x, True))
+            for y in reversed(x.needs):
+                owner = self.owner(y)
+                if owner in self.done or (owner in inside and self.in_order(y) and not is_total(owner)):
+                    continue
+                if kind[1] and self.is_number_apart(owner, inside, NUMBERS_BEFORE):
+                    numbers.append(owner)
+                elif owner not in inside and self.kind_of_chain(owner) == kind and self.in_order(y):
+                    stack.append((owner, False))
+                else:
+                    return None
+        return order, numbers
+
+    def is_number_apart(self, x: Step, inside: Collection[Step], depth: int) -> bool:
+        """Whether one number can be computed before a chain, as what an optimizer divides its moments by."""
+        if x in self.done:
+            return True
+        if not depth or x in inside or x.size != 1 or self.chain_type(x) is None:
+            return False
+        return all([self.is_number_apart(self.owner(y), inside, depth - 1) for y in x.needs])
+
+    def demanded(self, step: Step) -> bool:
         """Whether a result is worth its memory now: truth values are computed where they are used."""
         return step.dtype != TRUTH or step in self.kept
 
