@@ -6,7 +6,7 @@ Each is the program run on stand-ins, with the walk of `what_if` behind it, so t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,34 +124,35 @@ class Pass:
     forgets: bool = False
 
 
+def right(graph: Any) -> Attempt:
+    """The pass as it should be: every step after all that use it."""
+    return mistakes.sweep(graph, reversed(graph.order))
+
+
 def passes_of(subject: Subject) -> list[Pass]:
     """The right pass, and the wrong ones that fit a program of this size."""
-
-    def right(graph: Any) -> Attempt:
-        return mistakes.sweep(graph, reversed(graph.order))
-
-    found = [Pass("right", "as it should be", right)]
-    if not any([len(uses) > 1 for uses in subject.program.consumers]):
-        pass
-    else:
-        for n, (told, _) in enumerate(mistakes.orders(Recorded(subject.program, ()))):  # type: ignore[arg-type]  # only its order is asked
-            found.append(Pass("overwrite", f"= in place of +=, {told}", lambda g, n=n: mistakes.overwriting(g)[n]))
-        for back in (False, True):
-            way = "reverse" if back else "order"
-            found.append(
-                Pass("order", f"hands on too early, inputs in {way}", lambda g, b=back: mistakes.depth_first(g, b))
-            )
-        if ways_in(subject.program) <= MOST_NAIVE:
-            found.append(
-                Pass("order", "hands on whatever arrives, again", lambda g: mistakes.naive_recursion(g, False))
-            )
-    found += [
+    shared = any([len(uses) > 1 for uses in subject.program.consumers])
+    found = [
+        Pass("right", "as it should be", right),
+        *(passes_of_shared(subject.program) if shared else []),
         Pass("zero_grad", "twice without zero_grad, leaves keep theirs", lambda g: mistakes.not_zeroed(g)[0]),
         Pass("zero_grad", "twice without zero_grad, every node keeps its own", lambda g: mistakes.not_zeroed(g)[1]),
     ]
     if subject.is_scalar and len(edges_of(subject.program)) <= MOST_FORGOTTEN:
         found.append(Pass("forgotten", "a local derivative left out", right, forgets=True))
     return found
+
+
+def passes_of_shared(program: Program) -> Iterator[Pass]:
+    """What goes wrong where a value is used more than once."""
+    graph: Any = Recorded(program, ())
+    for n, (told, _) in enumerate(mistakes.orders(graph)):
+        yield Pass("overwrite", f"= in place of +=, {told}", lambda g, n=n: mistakes.overwriting(g)[n])
+    for back, way in ((False, "order"), (True, "reverse")):
+        says = f"hands on too early, inputs in {way}"
+        yield Pass("order", says, lambda g, back=back: mistakes.depth_first(g, back))
+    if ways_in(program) <= MOST_NAIVE:
+        yield Pass("order", "hands on whatever arrives, again", lambda g: mistakes.naive_recursion(g, False))
 
 
 def ways_in(program: Program) -> int:
