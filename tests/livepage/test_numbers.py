@@ -19,7 +19,6 @@ from chainrule.livepage.page import Page
 from chainrule.livepage.subject import subject_of, typed_subject
 from chainrule.program import lift
 
-RANDOM, NETS = 160, 40
 LARGEST = 1e6
 """Numbers of random programs beyond this are left out: what cancels there leaves no digits to compare."""
 
@@ -91,10 +90,12 @@ def assert_same(found, wanted, name):
     np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12 * size, err_msg=name)
 
 
-def test_random_graphs_and_nets(opened, monkeypatch):
-    outputs = [graph for seed in range(2 * RANDOM) if (graph := random_graph(seed)) is not None][:RANDOM]
-    outputs += [random_net(seed) for seed in range(NETS)]
-    assert len(outputs) == RANDOM + NETS
+@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.soak)])
+def test_random_graphs_and_nets(opened, monkeypatch, count):
+    nets = count // 5
+    outputs = [graph for seed in range(2 * count) if (graph := random_graph(seed)) is not None][: count - nets]
+    outputs += [random_net(seed) for seed in range(nets)]
+    assert len(outputs) == count
     # One pass is compared here, and nothing is told or trained: the other functions would take minutes to print.
     first = payload.passes_of
     monkeypatch.setattr(payload, "passes_of", lambda subject: first(subject)[:1])
@@ -114,7 +115,7 @@ def test_random_graphs_and_nets(opened, monkeypatch):
             len(subjects),
         )
     # A few have an operation that JavaScript has no word for, as an inverse, and show what was recorded.
-    assert sum([json.loads(text)[2] for text in found]) > 0.85 * len(found)
+    assert sum([json.loads(text)[2] for text in found]) > 0.8 * len(found)
     for subject, text in zip(subjects, found, strict=True):
         values, gradients, _ = json.loads(text)
         told = f"{subject.title}: {[step.op.name for step in subject.program.steps if step.op]}"
