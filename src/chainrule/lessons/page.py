@@ -9,7 +9,7 @@ from typing import Any
 
 from chainrule.lessons.chapter import Cell, Chapter, Display, Prose, Question
 from chainrule.lessons.exercise import Exercise
-from chainrule.lessons.run import Shown, run_chapter
+from chainrule.lessons.run import Run, Shown, run_chapter
 from chainrule.maths import mathml
 
 READABLE = 0.5
@@ -38,8 +38,13 @@ blockquote { margin: 1rem 0; padding-left: 1rem; border-left: 3px solid var(--li
 
 def page_of(chapter: Chapter) -> str:
     """The whole page."""
-    title = f"{chapter.number}. {escape(chapter.title)}"
-    body = "\n".join([html_of(shown) for shown in run_chapter(chapter).shown])
+    return page_of_run(run_chapter(chapter))
+
+
+def page_of_run(run: Run) -> str:
+    """The same of a chapter that was run."""
+    title = f"{run.chapter.number}. {escape(run.chapter.title)}"
+    body = "\n".join([html_of(shown) for shown in run.shown])
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
