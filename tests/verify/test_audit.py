@@ -24,6 +24,8 @@ class Expected(NamedTuple):
     place: str = ""
     wrong: str = ""
     right: str = ""
+    told: bool = True
+    """Whether its gradients are known to be right; of no gradient descent that cannot be told."""
 
 
 WEIGHTS_FIRST = """        self.weights -= learning_rate * weights_gradient
@@ -57,6 +59,15 @@ NOTEBOOKS = {
     "adam": Expected(1),
     "another_loss": Expected(2),
     "weight_decay": Expected(2),
+    "minibatch": Expected(4),
+    "dropout": Expected(2),
+    "clipped": Expected(2),
+    "hinge": Expected(2),
+    "autoenc": Expected(1),
+    "kmeans": Expected(0),
+    "qlearning": Expected(0),
+    "straight": Expected(1, told=False),
+    "hebb": Expected(1, told=False),
 }  # fmt: skip
 
 
@@ -95,7 +106,7 @@ def test_nobody_is_accused_falsely(name: str, tmp_path: Path) -> None:
     found = audit(written(tmp_path, cells))
     assert found, found
     assert len(found.checked) == expected.checked
-    assert all(checked.verdict == "right" for checked in found.checked)
+    assert {checked.verdict for checked in found.checked} <= {"right" if expected.told else "unclear"}
 
 
 @pytest.mark.parametrize("name", [name for name, expected in NOTEBOOKS.items() if expected.checked])

@@ -306,7 +306,12 @@ class Judge:
         if not wrong:
             return self.all_alike(reading)
         verdicts = {claim: Checked(claim.line, claim.name, "right") for claim in reading.right}
-        sure = reading.written or bool(reading.right)
+        flat = {s.op.name for s in reading.replay.problem.program.steps if s.op is not None} & FLAT
+        if flat:
+            self.remarks.append(
+                f"the loss goes through {', '.join(sorted(flat))}, whose derivative is 0: none is judged"
+            )
+        sure = (reading.written or bool(reading.right)) and not flat
         base = reading.base if reading.base is not None else 1.0
         stale = {claim: mistake for claim in wrong if (mistake := self.new_weights(reading, claim, base)) is not None}
         rest = [claim for claim in wrong if claim not in stale]
@@ -389,6 +394,9 @@ def up_to_a_rate(mark: Fingerprint, claim: Claim) -> tuple[Mistake, ...]:
     changes = [change for change, c in mark.scaled() if c > 0]
     return tuple([replace(m, place=f"{claim.line}; {m.place}") for m in (mistake_of(c, mark) for c in changes[:1])])
 
+
+FLAT = {"sign", "round", "floor", "ceil", "trunc", "rint", "heaviside"}
+"""Steps past which people hand gradients on as if they were not there."""
 
 MOST_DIFFERENCES = 4
 """Differences of a prediction and a target that are tried."""

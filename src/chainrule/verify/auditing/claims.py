@@ -51,7 +51,12 @@ def claims_of(reader: Reader) -> list[Claim]:
         if moved is not None and event.before is not None and event.before in reader.tape.above(moved):
             moves.setdefault(event.before, (event, moved))
     later = {event.place for event, _ in moves.values()}
-    moves = {before: move for before, move in moves.items() if before not in later}
+    # What is computed from a parameter is none, as scores from which their largest is taken off.
+    moves = {
+        before: move
+        for before, move in moves.items()
+        if before not in later and reader.tape.above(before).isdisjoint(moves)
+    }
     if not moves:
         return named_claims(reader)
     claims = [update_claim(reader, event, moved, moves.keys(), later) for event, moved in moves.values()]

@@ -413,6 +413,7 @@ class Reader(Expressions):
         if callable(called):
             if any(isinstance(x, Unknown) for x in args) and getattr(called, "__name__", "") not in LISTS | DICTS:
                 return Unknown("a part is not known")
+            args = [TYPES.get(x.name, x) if isinstance(x, Known) else x for x in args]
             return called(*args, **{key: self.library.plain(x) for key, x in settings.items() if key != "dtype"})
         return called if isinstance(called, Unknown) else Unknown("this is no function")
 
@@ -488,6 +489,9 @@ class Reader(Expressions):
             found.setdefault(name, Unknown(f"nothing is given for {name}"))
         return found
 
+
+TYPES: dict[str, Any] = {"int": int, "float": float, "bool": bool}
+"""Python's types as an array takes them."""
 
 RUN = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
 """Statements that later ones need, where they are run."""
