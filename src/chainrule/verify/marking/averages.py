@@ -109,7 +109,8 @@ def error_step(problem: Problem, wrt: Step) -> Step | None:
 def sign_place(problem: Problem, wrt: Step, name: str) -> str:
     """Where a sign is most likely turned: in the error."""
     step = error_step(problem, wrt)
-    where = "" if step is None else f"the error {problem.name(step)}, in {problem.where(step)}, "
+    loss = f"{problem.where(problem.output)}, "
+    where = loss if step is None else f"the error {problem.name(step)}, in {problem.where(step)}, "
     return f"{where}in the gradient of {name} (d{name})"
 
 
