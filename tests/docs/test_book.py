@@ -147,7 +147,7 @@ def search(tab, base: str) -> str:
     tab.wait_for_timeout(300)
     tab.keyboard.type("saturated")
     results = "[...document.querySelectorAll('*')].map((e) => e.shadowRoot?.textContent ?? '').join('')"
-    tab.wait_for_function(f"{results}.includes('result')", timeout=20_000)
+    tab.wait_for_function(f"{results}.includes('saturated')", timeout=30_000)
     return tab.evaluate(results)
 
 
