@@ -14,12 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.codegen.as_c import c_source
-from chainrule.codegen.as_javascript import javascript_source
-from chainrule.codegen.as_jax import jax_source
-from chainrule.codegen.as_numpy import numpy_source
-from chainrule.codegen.as_onnx import onnx_model
-from chainrule.codegen.as_planned import planned_source
 from chainrule.codegen.laws import LAWS
 from chainrule.codegen.scanned import scan
 from chainrule.codegen.simplified import reached, simplified, with_numbers
@@ -166,12 +160,21 @@ class Compiled:
             return version.planned if planned else version.source
         traced = with_numbers(traced) if numbers else traced
         if target == "numpy":
+            from chainrule.codegen.as_numpy import numpy_source
+            from chainrule.codegen.as_planned import planned_source
+
             return planned_source(traced, name, made_for) if planned else numpy_source(traced, name, made_for)
         if target == "jax":
+            from chainrule.codegen.as_jax import jax_source
+
             return jax_source(traced, name, made_for)
         if target == "javascript":
+            from chainrule.codegen.as_javascript import javascript_source
+
             return javascript_source(traced, name)
         if target == "c":
+            from chainrule.codegen.as_c import c_source
+
             return c_source(traced, name)[0]
         raise DtypeError(f"source is written for {', '.join(TARGETS)}, not for {target!r}")
 
@@ -184,6 +187,8 @@ class Compiled:
         version, place = self.needs_version(), Path(path)
         kind = target or SUFFIXES.get(place.suffix, "")
         if kind == "onnx":
+            from chainrule.codegen.as_onnx import onnx_model
+
             write_whole(place, onnx_model(with_numbers(version.trace), identifier(self.name)))
             return [place]
         if kind not in TARGETS:
@@ -191,6 +196,8 @@ class Compiled:
                 f"{place} ends with none of {', '.join(SUFFIXES)}: name a target, one of {', '.join(TARGETS)}"
             )
         if kind == "c":
+            from chainrule.codegen.as_c import c_source
+
             text, header = c_source(with_numbers(version.trace), identifier(self.name))
             write_whole(place, text)
             write_whole(place.with_suffix(".h"), header)

@@ -1,4 +1,7 @@
-"""What a compiled function runs for one kind of arguments: a plan of kernels, or NumPy written out."""
+"""What a compiled function runs for one kind of arguments: a plan of kernels, or NumPy written out.
+
+Whoever runs kernels waits for no printer: what writes source loads when source is asked for.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,6 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from chainrule.codegen.as_numpy import numpy_source
-from chainrule.codegen.as_planned import UFUNCS, planned_source, shares
 from chainrule.codegen.native import NotPlanned, Planner, machine
 from chainrule.core.tree import LEAF, unflatten
 from chainrule.program import Step, Trace
@@ -101,11 +102,15 @@ class Version:
     @cached_property
     def source(self) -> str:
         """The program as readable NumPy."""
+        from chainrule.codegen.as_numpy import numpy_source
+
         return numpy_source(self.trace, self.name, f"Made for {self.made_for}.")
 
     @cached_property
     def planned(self) -> str:
         """The same with buffers."""
+        from chainrule.codegen.as_planned import planned_source
+
         return planned_source(self.trace, self.name, f"Made for {self.made_for}.")
 
     def filled(self, results: tuple[Any, ...]) -> Any:
@@ -120,6 +125,8 @@ class Version:
             return False
         if self.native is not None:
             return True
+        from chainrule.codegen.as_planned import shares
+
         made = [x for x in results if x.op is not None]
         own = [x for x in made if not any([shares(self.trace, x, y) for y in x.needs]) and (x.shape or gives_number(x))]
         return len(own) == len(set(own)) == len(results)
@@ -143,4 +150,6 @@ def counted(operations: Counter[str]) -> str:
 
 def gives_number(step: Step) -> bool:
     """Whether NumPy gives a number for a result without axes, and no array."""
+    from chainrule.codegen.as_planned import UFUNCS
+
     return step.op is not None and step.op.name in {*UFUNCS, "largest", "mean", "smallest", "sum"}
