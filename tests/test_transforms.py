@@ -34,6 +34,17 @@ def test_grad_of_numbers():
     assert type(f(np.float64(2.0))) is np.float64
 
 
+def test_a_gradient_that_is_recorded_keeps_its_dtype():
+    x, y = np.array([0.5, 1.5, 2.5], np.float32), np.array([[1.0], [2.0]])
+    gradients = cr.grad(lambda x, y: cr.sum(cr.pow(y, x) * cr.tanh(x)), argnums=(0, 1))
+    moved = cr.jvp(gradients, (x, y), (np.ones_like(x), np.ones_like(y)))[1]
+    pulled = cr.vjp(gradients, x, y)[1]((np.ones_like(x), np.ones_like(y)))
+    for found in (gradients(x, y), moved, pulled):
+        assert [g.dtype for g in found] == [np.float32, np.float64]
+    right = cr.jvp(gradients, (x.astype(float), y), (np.ones(3), np.ones_like(y)))[1]
+    np.testing.assert_allclose(moved[0], right[0], rtol=1e-5)
+
+
 def test_grad_of_arrays_keeps_shape_and_dtype():
     for dtype in (np.float64, np.float32):
         x = RNG.normal(size=(2, 3)).astype(dtype)

@@ -218,8 +218,12 @@ def between_engines(case: Case, program: Program) -> Iterator[str]:
         curved = second_on_values(program, case.tangents)
         if not agree(curved, other, digits):
             parted.append(f"second order: Values give {curved}, Tensors {other}")
-    if parted and not case.trembles():
-        yield from parted
+    if parted and program.single:
+        double = program.in_double()
+        parted = list(between_engines(whole(double), double))
+    elif parted and case.trembles():
+        parted = []
+    yield from parted
 
 
 def on_values(program: Program) -> list[Any]:
@@ -277,7 +281,7 @@ def steps_of(program: Program) -> Iterator[tuple[Step, Case]]:
             def run(function: Callable[[str], Any], step: Step = step) -> Callable[..., Any]:
                 return lambda *xs: function(step.name)(*xs, **step.settings)
 
-            yield step, Case(run, arrays, moving, out.grad.data, program.single, program.seed)
+            yield (step, Case(run, arrays, moving, out.grad.data, program.single, program.seed))
 
 
 def partings(step: Step, case: Case, peers: list[Peer], stated: Callable[[Parting], bool]) -> list[Parting]:
@@ -322,7 +326,7 @@ def beside_peers(
     """Where a program parts from the first judge as a whole, and from all of them at a step.
 
     One that agrees at every step agrees as a whole too, unless rounding grows without bound or decides a comparison, or
-    the judge has nan where an order below has a masked one.
+    the judge has nan where an order below has a masked one. What parts in single precision is asked again in double.
     """
     right = case.judged(peers[0])
     if case.agrees(right):
@@ -334,5 +338,7 @@ def beside_peers(
     known = [*right.values(), *[way for ways in case.found.values() for way in ways]]
     sound = bool(right) and all(map(finite, known)) and moderate(quietly(program.run, ours, program.leaves))
     if not fork and sound and same_branches(program, peers[0]):
+        if program.single:
+            case = whole(program.in_double())
         if any(apart_from(None, case, [right for right in map(case.surely, peers) if right])):
             yield "parts from all judges as a whole, and at no step"

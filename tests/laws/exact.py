@@ -108,7 +108,8 @@ def pointwise(step: Step, case: Case, wanted: dict[tuple[str, int], Any]) -> dic
 def slope(name: str, settings: Any, point: tuple[float, ...], orders: tuple[int, ...]) -> Any:
     """A derivative at a point, or the value; None where there is none, or where it is not the same on all sides.
 
-    At the end of a domain the sides are those within.
+    At the end of a domain the sides are those within. The same are numbers whose difference is nothing beside what a
+    function of this size has for a derivative where it changes within the least of the inputs.
     """
     if any(np.isnan(point)) or sum(map(np.isinf, point)) > bool(sum(orders)):
         return UNKNOWN
@@ -118,8 +119,9 @@ def slope(name: str, settings: Any, point: tuple[float, ...], orders: tuple[int,
     span = mp.log10(max([1.0, *sizes])) - mp.log10(min([1.0, *sizes])) + (40 if np.isinf(point).any() else 0)
     with mp.workdps(int(120 + 4 * span)):
         at = [mp.sign(x) * mp.mpf(FAR) if np.isinf(x) else mp.mpf(x) for x in point]
-        step = min([mp.mpf(1), *[mp.mpf(x) for x in sizes]]) * mp.mpf("1e-30")
-        if not sum(orders):
+        order, unit = sum(orders), min([mp.mpf(1), *[mp.mpf(x) for x in sizes]])
+        step = unit * mp.mpf("1e-30")
+        if not order:
             return tried(lambda: function(*at, *given))
 
         def beside(sides: tuple[int, ...], far: int) -> Any:
@@ -133,8 +135,16 @@ def slope(name: str, settings: Any, point: tuple[float, ...], orders: tuple[int,
             around = [x for side in within for x in (beside(side, 10), beside(side, 1000))]
         if not around or any(x is UNKNOWN or not mp.isfinite(x) for x in around):
             return UNKNOWN
-        size = max(map(abs, around))
-        return around[0] if all(abs(x - around[0]) <= max(size, 1) * mp.mpf("1e-9") for x in around) else UNKNOWN
+        value = tried(lambda: function(*at, *given))
+        natural = (
+            max([1, *map(abs, around)]) if value is UNKNOWN else max(1, *map(abs, around), abs(value / unit**order))
+        )
+
+        def same(x: Any) -> bool:
+            return x is not UNKNOWN and abs(x - around[0]) <= natural * mp.mpf("1e-9")
+
+        here = beside((0,) * len(at), 0)  # beside a branch cut it is no derivative, though both sides have the same
+        return UNKNOWN if not all(map(same, around)) else here if same(here) else around[0]
 
 
 def tried(function: Any) -> Any:
@@ -225,9 +235,13 @@ def by_row(name: str, x: Any, g: Any, t: Any) -> tuple[Any, Any, Any]:
         if len(found) == 1:
             return found[0]
         (largest, there, flat), (smallest, here, _) = found
-        return largest - smallest, [p - q for p, q in zip(there, here, strict=True)], flat
-    if not np.isfinite([*x, *g]).all():
-        return ([UNKNOWN] * len(x) if name == "cumprod" else UNKNOWN), [UNKNOWN] * len(x), [UNKNOWN] * len(x)
+        return (largest - smallest, [p - q for p, q in zip(there, here, strict=True)], flat)
+    unknown = [UNKNOWN] * len(x)
+    if not np.isfinite(x).all():
+        return (unknown if name == "cumprod" else UNKNOWN), unknown, unknown
+    if not np.isfinite(g).all():
+        value, _, curved = by_row(name, x, [0.0] * len(g), t)
+        return value, unknown, curved
     x, g, t = ([mp.mpf(float(e)) for e in part] for part in (x, g, t))
     if name in LENGTHS:
         return of_length(x, g[0], t, name == "std")
@@ -242,7 +256,7 @@ def by_row(name: str, x: Any, g: Any, t: Any) -> tuple[Any, Any, Any]:
     curved = [
         mp.fsum(t[j] * product(k, i, j) for k in ends for j in range(k + 1) if k >= i and j != i) for i in range(len(x))
     ]
-    return (values if name == "cumprod" else values[0] if values else mp.mpf(1)), shares, curved
+    return ((values if name == "cumprod" else values[0] if values else mp.mpf(1)), shares, curved)
 
 
 def selected(x: Array, sign: int, g: Any) -> tuple[Any, Any, Any]:
@@ -250,7 +264,7 @@ def selected(x: Array, sign: int, g: Any) -> tuple[Any, Any, Any]:
     largest = np.max(x) if x.size else np.nan
     there = np.isnan(x) if np.isnan(largest) else x == largest
     share = mp.mpf(float(g)) / int(there.sum()) if there.any() else UNKNOWN
-    return mp.mpf(float(sign * largest)), [share if e else mp.mpf(0) for e in there], [mp.mpf(0)] * len(x)
+    return (mp.mpf(float(sign * largest)), [share if e else mp.mpf(0) for e in there], [mp.mpf(0)] * len(x))
 
 
 def of_length(x: Any, g: Any, t: Any, centred: bool) -> tuple[Any, Any, Any]:
@@ -263,4 +277,4 @@ def of_length(x: Any, g: Any, t: Any, centred: bool) -> tuple[Any, Any, Any]:
         return length, [UNKNOWN] * len(x), [UNKNOWN] * len(x)
     inner = mp.fsum(e * s for e, s in zip(x, t, strict=True)) / count
     shares = [g * e / (length * count) for e in x]
-    return length, shares, [(s - e * inner / length**2) / (length * count) for e, s in zip(x, t, strict=True)]
+    return (length, shares, [(s - e * inner / length**2) / (length * count) for e, s in zip(x, t, strict=True)])

@@ -51,6 +51,15 @@ class Program(NamedTuple):
             step.settings.get("dtype") == "float32" for step in self.steps
         )
 
+    def in_double(self) -> Program:
+        """The same with all of the digits, where rounding is to be told from a disagreement."""
+        leaves = [x.astype(float) if "float32" in str(getattr(x, "dtype", "")) else x for x in self.leaves]
+        steps = [
+            step._replace(settings={**step.settings, "dtype": "float64"}) if "dtype" in step.settings else step
+            for step in self.steps
+        ]
+        return self._replace(leaves=tuple(leaves), steps=tuple(steps))
+
     def run(self, function: Callable[[str], Any], leaves: Any) -> list[Any]:
         """Everything that is computed, leaves first; ``function(name)`` is what a library calls a step's function."""
         held = list(leaves)

@@ -673,13 +673,20 @@ def shares(node: Any, edges: Any, g: Any, record: bool, spare: bool) -> list[Any
             if rule.composition is not None:
                 stand_ins, out = opened(node, edges)
                 return gradients_of([out], [g], stand_ins, record=True)
-            return [rule.pull(i, g, node, node.inputs, settings) for i, _ in edges]
+            return [recast(x, rule.pull(i, g, node, node.inputs, settings)) for i, x in edges]
         inputs, out = node.plain()
         found = [x.fit(rule.pull(i, g, out, inputs, settings)) for i, x in edges]
     if attention and switches.anomaly:
         for (i, _), share in zip(edges, found, strict=True):
             node.check_share(i, g, share)
     return found
+
+
+def recast(node: Any, share: Any) -> Any:
+    """A recorded share of a node's gradient in the node's own dtype."""
+    if not isinstance(node, Node) or getattr(share, "dtype", node.dtype) == node.dtype:
+        return share
+    return book["astype"](share, dtype=node.dtype)
 
 
 def opened(node: Any, edges: Any) -> tuple[list[Any], Any]:
