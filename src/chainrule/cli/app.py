@@ -192,6 +192,12 @@ def grad(
     check: Annotated[
         bool, typer.Option("--check", help="Compare with differences; exit code 1 where they differ.")
     ] = False,
+    direction: Annotated[
+        str, typer.Option(help="Also the slope along a direction, as 'x=1 y=2'; of a vector, the Jacobian's product.")
+    ] = "",
+    weights: Annotated[
+        str, typer.Option(help="Of a vector: also what weights of its entries make of the Jacobian, as '[1, 2]'.")
+    ] = "",
     digits: Digits = 6,
     top: Top = 5,
     nudge: Nudge = 0.01,
@@ -212,7 +218,8 @@ def grad(
 
     refuse_overwriting(out, files_of(given or []))
     question = question_of(expression, given or [], wrt)
-    answer = Answer(question, Telling(dialect, notation, layout, digits, top, nudge, whole, order, check))
+    telling = Telling(dialect, notation, layout, digits, top, nudge, whole, order, check, direction, weights)
+    answer = Answer(question, telling)
     hand_over(answer.derivation, style, out, detail)
     if not answer.passed:
         typer.echo("chainrule: differences do not confirm every derivative: see the table", err=True)

@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.cli.question import Question
 from chainrule.core.operation import Pointwise, book
 from chainrule.core.term import Term, constant, forward_order
-from chainrule.derivation.equations import proved
+from chainrule.derivation.equations import once, proved
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Table
 from chainrule.derivation.symbolic.derivative import Derivative, Step, derivative
 from chainrule.derivation.words import Words, listed, said
@@ -34,12 +34,15 @@ WRITTEN = 36
 class Closed:
     """The derivatives of a question as formulas, as far as there are closed forms."""
 
-    def __init__(self, question: Question, term: Term) -> None:
+    def __init__(self, question: Question, term: Term, no_formula: str = "") -> None:
         self.question = question
         self.term = term
         self.found: dict[str, Derivative] = {}
         self.reasons: dict[str, str] = {}
         """Why there is no formula."""
+        if no_formula:
+            self.reasons = dict.fromkeys(question.wrt, no_formula)
+            return
         for name in question.wrt:
             try:
                 self.found[name] = self.derivative(self.of(name), name)
@@ -98,9 +101,7 @@ def shown(symbols: Sequence[Tree | None], number: Any, digits: int) -> Equation:
     sides = [side for side in symbols if side is not None]
     if number is None or np.ndim(number) > 2 or np.size(number) > WRITTEN:
         return Equation(tuple(sides))
-    found = proved(sides, None, number, digits=digits)
-    twice = len(found.sides) > 2 and plain(found.sides[-1]) == plain(found.sides[-2])
-    return replace(found, sides=found.sides[:-1]) if twice else found
+    return once(proved(sides, None, number, digits=digits))
 
 
 def rules_story(closed: Closed) -> list[Block]:

@@ -14,38 +14,34 @@ import numpy as np
 
 import chainrule as cr
 from chainrule.cli.closed import WRITTEN, Closed, formula_of, rules_story, shown
-from chainrule.cli.question import Question
+from chainrule.cli.question import Question, weights_of
 from chainrule.cli.verdict import check_story
 from chainrule.core.graph import backward_order
-from chainrule.core.term import Term, constant, replay, symbol
+from chainrule.core.term import Term, constant, symbol
 from chainrule.derivation.checked import checked
 from chainrule.derivation.explain import explain
 from chainrule.derivation.notation import USUAL
 from chainrule.derivation.notation import derivative as leibniz
+from chainrule.derivation.products import Moved, along, weighted
 from chainrule.derivation.record import Block, Convention, Derivation, Equation, Heading, Note, Paragraph
-from chainrule.derivation.short import length
+from chainrule.derivation.short import MOST_LINES, Piece, fit, lines_of
 from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
 from chainrule.derivation.words import Words, listed, said
-from chainrule.errors import ChainruleError, GraphError
+from chainrule.errors import ChainruleError, FormulaError, GraphError
 from chainrule.maths import Derivative as Slope
-from chainrule.maths import Matrix, Symbol, Tree
+from chainrule.maths import Matrix, Symbol, Tree, plain
 from chainrule.maths.numerals import DIGITS
 from chainrule.maths.tree import applied
 from chainrule.rewrite import shortest
 
 MOST_DERIVATIVES = 1_000_000
-"""Entries of a Jacobian or Hessian that is computed; each of its rows is a pass of its own."""
+"""ScalarGraph of a Jacobian or Hessian that is computed; each of its rows is a pass of its own."""
 AGREEMENT = 1e-6
 """The formula takes another way than the engine, so rounding may differ; a wrong formula is farther off."""
-MOST_EQUATIONS = 3
-"""Equations of a dialect that a short answer shows where the dialect was asked for."""
 LONGEST_OF_SEVERAL = 80
 """Characters of one derivative where several are asked for."""
-LONGEST_TOLD = 150
-"""Characters of an equation of a dialect in a short answer."""
-MOST_SHOWN = 9
-"""Lines of a short answer below its title."""
+JACOBIAN = Symbol("J")
 MOST_OUTPUTS = 6
 """Outputs whose derivatives in a matrix are written out one by one."""
 
@@ -63,6 +59,10 @@ class Telling:
     whole: bool = False
     order: int = 1
     check: bool = False
+    direction: str = ""
+    """Values for the names that are moved, as ``x=1 y=[0, 2]``."""
+    weights: str = ""
+    """Weights of a vector's entries, as ``[1, 2]``."""
 
 
 class Answer:
@@ -75,18 +75,29 @@ class Answer:
         self.entered: dict[Tree, Any] = {}
         """Derivatives in the layout that was asked for, and those of single outputs."""
         self.values = None if question.missing else question.values
+        self.no_formula = ""
+        """Why the formula has no derivative in symbols; empty where it may have one."""
         self.term = self.as_term()
         self.output: Symbol = replace(question.symbol(question.output), shape=self.term.shape)
         self.refuse_what_cannot_be_had()
-        self.closed = Closed(question, self.term)
+        self.closed = Closed(question, self.term, self.no_formula)
         if question.missing and not self.closed.found and telling.order == 1:
             reasons = "; ".join(self.closed.reasons.values())
             raise GraphError(f"{reasons}. For its numbers give values: {question.wanted}")
         self.derivation = self.told()
 
     def as_term(self) -> Term:
-        """The formula on symbols; shapes that do not fit are found here."""
-        *_, term = self.question.terms().values()
+        """The formula on symbols; shapes that do not fit are found here. What has none gets a letter of its shape."""
+        question = self.question
+        try:
+            *_, term = question.terms().values()
+        except FormulaError:
+            if question.missing or self.telling.order > 1 or self.telling.check:
+                raise
+            self.no_formula = (
+                "it has no formula: which way it takes (the largest entry, an order) depends on the numbers"
+            )
+            return symbol("", np.shape(question.parsed.run(question.values)))
         return term if isinstance(term, Term) else constant(term)
 
     def run(self, *numbers: Any) -> Any:
@@ -154,8 +165,31 @@ class Answer:
         if self.telling.check:
             blocks, self.passed = check_story(self.question, slopes, self.telling.digits, self.telling.top)
             story += blocks
-        own, told = checked(opening, self.environment()), story[len(opening) :]
-        return replace(base, story=(*own, *told), short=tuple(self.short(own, base)))
+        products = self.products(slopes)
+        own, told = checked([*opening, *products], self.environment()), story[len(opening) :]
+        short = self.short(own[: len(opening)], base, own[len(opening) :])
+        return replace(base, story=(*own, *told), short=tuple(short))
+
+    def products(self, slopes: Mapping[str, Any]) -> list[Block]:
+        """What was asked for besides: the slope along a direction, and the product of weights with the Jacobian."""
+        question, telling = self.question, self.telling
+        if not telling.direction and not telling.weights:
+            return []
+        question.require_numbers("a product with the derivative has numbers")
+        if telling.layout == "denominator" and self.term.shape:
+            raise question.wrong("a product with a Jacobian is told in the numerator layout: leave --layout out")
+        output, blocks = self.output, list[Block]()
+        if telling.direction:
+            given = question.direction(telling.direction)
+            moved = [Moved(question.symbol(name), given[name], slopes[name]) for name in question.wrt if name in given]
+            blocks, known = along(output, moved, telling.digits, question.symbols.values())
+            self.entered = {**known, **self.entered}
+        if telling.weights:
+            if self.term.ndim != 1:
+                raise question.wrong("--weights are for the entries of a vector, and this is none")
+            weights = weights_of(telling.weights, self.term.shape)
+            blocks += weighted(output, {question.symbol(x): slopes[x] for x in question.wrt}, weights, telling.digits)
+        return blocks
 
     def environment(self) -> dict[Tree, Any]:
         """What the symbols stand for; None where there are no numbers."""
@@ -169,17 +203,40 @@ class Answer:
             self.entered = {symbol: np.full(np.shape(slope), np.nan) for symbol, slope in self.entered.items()}
         return {**known, **self.entered}
 
-    def short(self, opening: Sequence[Block], base: Derivation) -> list[Block]:
+    def short(self, opening: Sequence[Block], base: Derivation, products: Sequence[Block]) -> list[Block]:
         """The formula and its derivatives, the chain where it has several links, and what the result means."""
         if self.telling.order > 1 or self.telling.check:
             return []
-        words = [block for block in base.short if isinstance(block, Paragraph)]
-        # A dialect that was asked for shows how it tells; else a chain of one link would say its derivative again.
-        count = MOST_EQUATIONS if self.telling.dialect else int(base.counts.get("links", 0) > 1)
-        told = [block for block in base.story if is_telling(block)][:count]
-        if len(self.question.wrt) > 1:
+        if base.short and (self.telling.dialect or self.no_formula or len(self.question.parsed.lines) > 1):
+            return [*base.short, *products]
+        words = [block for block in base.short if isinstance(block, Paragraph | Note)]
+        # A chain of one link would say its derivative again.
+        told = [x for x in base.short if isinstance(x, Equation) and x.numbers > 1][
+            : int(base.counts.get("links", 0) > 1)
+        ]
+        if len(self.question.wrt) > 1 and not self.term.shape:
             opening = [in_a_line(block) if isinstance(block, Equation) else block for block in opening]
-        return [*opening[: MOST_SHOWN - 1 - len(told)], *told, *words[:1]]
+        if not told:
+            words = [block for block in words if not is_legend(block)]
+        # A direction that was asked for stands in place of the one of steepest rise.
+        words = [] if products else words
+        room = MOST_LINES - sum(map(lines_of, [*told, *words, *products]))
+        kept = [x for x in opening if not isinstance(x, Note) or not products]
+        if JACOBIAN in self.entered:
+            # What stands in one matrix needs no columns beside it.
+            single = {leibniz(self.output, self.question.symbol(name)) for name in self.question.wrt}
+            kept = [x for x in kept if not isinstance(x, Equation) or x.sides[0] not in single]
+        pieces = [Piece(self.versions(block), i) for i, block in enumerate(reversed(kept))][::-1]
+        fit(pieces, room)
+        return [*[block for piece in pieces for block in piece.blocks], *told, *words, *products]
+
+    def versions(self, block: Block) -> list[tuple[Block, ...]]:
+        """A block of the opening, and how it is said shorter: what is a derivative in a whole name stays."""
+        whole = {leibniz(self.output, self.question.symbol(name)) for name in self.question.wrt} | {self.output}
+        if not isinstance(block, Equation) or block.sides[0] not in whole:
+            return [(block,), ()]
+        shorter = in_a_line(block)
+        return [(block,)] if shorter == block else [(block,), (shorter,)]
 
     def slopes(self, transform: Any) -> dict[str, Any]:
         """The engine's derivatives in every name, in the order of the output's axes and then the name's."""
@@ -218,13 +275,11 @@ class Answer:
         )
 
     def recorded_lines(self, nodes: dict[str, Any]) -> Any:
-        """Each line as a node with its name, and the last of them; equal parts of a line become one node."""
-        at: dict[Term, Any] = {}
-        letters = {name: symbol(name, shape) for name, shape in self.question.shapes.items()}
+        """Each line as a node with its name, and the last of them; equal parts of the lines become one node."""
+        shared: dict[Any, Any] = {}
         result: Any = None
         for line in self.question.parsed.lines:
-            at.update({letters[name]: node for name, node in nodes.items()})
-            result = replay([line.formula.run(letters)], at)[0]
+            result = line.formula.results(nodes, shared)[-1]
             if isinstance(result, cr.Value | cr.Tensor) and all(result is not node for node in nodes.values()):
                 result.label = line.name or self.question.output
             nodes[line.name] = result
@@ -232,7 +287,7 @@ class Answer:
 
     def recorded(self, scalar: bool) -> dict[str, Any]:
         """The names as nodes: Values where all are numbers, else Tensors, of which only what moves is recorded."""
-        if scalar:
+        if scalar and not self.question.parsed.has_lists:
             return {name: cr.Value(self.question.values[name], label=name) for name in self.question.names}
         values = self.question.values
         return {name: cr.Tensor(values[name], requires_grad=True, label=name) for name in self.question.names}
@@ -266,6 +321,8 @@ class Answer:
         story: list[Block] = list(self.lines(digits))
         for name in question.wrt:
             story += self.derivatives_in(name, slopes.get(name))
+        whole = self.as_one_matrix(slopes)
+        story = [*story[: len(question.parsed.lines)], *whole, *story[len(question.parsed.lines) :]]
         if question.missing:
             story.append(Note(f"For numbers, and how they come about, add {question.wanted}"))
         elif self.term.shape:
@@ -278,9 +335,9 @@ class Answer:
         letters = {name: symbol(name, shape) for name, shape in question.shapes.items()}
         numbers = {} if self.values is None else dict(question.parsed.results(question.values))
         for line in question.parsed.lines:
-            term = line.formula.run(letters)
             name = question.symbol(line.name) if line.name else self.output
-            yield shown([name, formula_of(term, question.letters)], numbers.get(line.name), digits)
+            formula = None if self.no_formula else formula_of(line.formula.run(letters), question.letters)
+            yield shown([name, formula], numbers.get(line.name), digits)
 
     def derivatives_in(self, name: str, slope: Any) -> list[Block]:
         """The derivative in one name, in symbols and in numbers, in the layout that was asked for."""
@@ -293,6 +350,9 @@ class Answer:
                 raise ChainruleError(
                     f"internal error, please report it: the formula {found} is not the engine's derivative in {name}"
                 )
+            if slope is not None and found.term.number is not None:
+                # What is a number whatever the values are is that number, and not what rounding leaves of it.
+                slope = np.asarray(found.term.number, dtype=float)[()]
         else:
             story.append(Note(f"In symbols, {self.closed.reasons[name]}."))
         if slope is not None and self.is_turned(np.ndim(slope)):
@@ -304,6 +364,26 @@ class Answer:
         if slope is not None and (np.ndim(slope) > 2 or np.size(slope) > WRITTEN):
             story += self.piece_by_piece(below, np.asarray(slope))
         return story
+
+    def as_one_matrix(self, slopes: Mapping[str, Any]) -> list[Block]:
+        """The Jacobian of a vector in several numbers: a row for each entry, a column for each name."""
+        wrt, symbols = self.question.wrt, self.question.symbol
+        if self.term.ndim != 1 or len(wrt) < 2 or any(map(self.shape, wrt)) or self.telling.layout == "denominator":
+            return []
+        columns = [self.in_layout(self.closed.found[x].term) if x in self.closed.found else None for x in wrt]
+        entries = [[row[0] for row in x.rows] for x in columns if isinstance(x, Matrix)]
+        shape = (self.term.size, len(wrt))
+        name = replace(JACOBIAN, shape=shape)
+        sides: list[Tree | None] = [name]
+        if len(entries) == len(wrt):
+            sides.append(Matrix(tuple(zip(*entries, strict=True)), shape))
+        numbers = np.stack([slopes[x] for x in wrt], axis=1) if slopes else None
+        self.entered[name] = numbers
+        if len(sides) == 1 and numbers is None:
+            return []
+        columns_are = listed([said(symbols(x)) for x in wrt])
+        note = said("a row for each entry of ", self.output, "; columns: ", columns_are)
+        return [replace(shown(sides, numbers, self.telling.digits), note=note)]
 
     def is_turned(self, axes: int) -> bool:
         """Whether the reader's layout is not ours: a gradient has the shape of its name, a Jacobian output rows."""
@@ -360,9 +440,9 @@ class Answer:
         return story
 
 
-def is_telling(block: Block) -> bool:
-    """Whether a block of a dialect is an equation with numbers that is short enough for a short answer."""
-    return isinstance(block, Equation) and block.numbers > 0 and length(block) <= LONGEST_TOLD
+def is_legend(block: Block) -> bool:
+    """Whether words say what letters stand for."""
+    return isinstance(block, Paragraph) and block.text[0] == "Here "
 
 
 def in_a_line(equation: Equation) -> Equation:
@@ -370,7 +450,7 @@ def in_a_line(equation: Equation) -> Equation:
     *symbols, last = equation.sides
     if equation.numbers and isinstance(last, Matrix) and symbols[1:]:
         return Equation(tuple(symbols))
-    if equation.numbers and length(equation) > LONGEST_OF_SEVERAL:
+    if equation.numbers and sum([len(plain(side)) for side in equation.sides]) > LONGEST_OF_SEVERAL:
         return replace(equation, sides=(symbols[0], last))
     return equation
 

@@ -96,6 +96,19 @@ class Question:
         letters = {name: symbol(name, self.shapes[name]) for name in (*self.names, *free)}
         return dict(self.parsed.results(letters))
 
+    def direction(self, text: str) -> dict[str, Any]:
+        """The values of a direction, by name, as ``x=1 y=[0, 2]``; names that are not moved may be left out."""
+        items = [item.strip() for item in split_items(text)]
+        given = read_given(items)
+        for item, name in zip(items, [*given.values, *given.shapes], strict=False):
+            if name not in self.wrt:
+                raise not_there(item, 0, name, self.wrt)
+            if name in given.shapes or np.shape(given.values[name]) != self.shapes[name]:
+                raise error_at(
+                    item, 0, len(item), f"a direction in {name} has its shape, {self.shapes[name] or 'a number'}"
+                )
+        return given.values
+
     def wrong(self, problem: str) -> FormulaError:
         """The error for the formula as a whole."""
         return error_at(self.parsed.text, 0, len(self.parsed.text), problem)
@@ -123,10 +136,36 @@ def question_of(text: str, items: Sequence[str], wrt: str) -> Question:
     shapes = {name: tuple(np.shape(given.values.get(name, 0.0))) for name in names} | given.shapes
     steps = parsed.computed[:-1] if parsed.output else parsed.computed
     if steps:
-        letters = {name: symbol(name, shapes[name]) for name in names}
-        shapes |= {name: getattr(term, "shape", ()) for name, term in parsed.results(letters) if name in steps}
+        try:
+            found = dict(parsed.results({name: symbol(name, shapes[name]) for name in names}))
+        except FormulaError:
+            if any([name not in given.values for name in parsed.names]):
+                raise
+            found = dict(parsed.results(given.values))
+        shapes |= {name: tuple(getattr(found[name], "shape", ())) for name in steps}
     chosen, entry = chosen_from(wrt, (*names, *steps), shapes) if wrt.strip() else (names, None)
     return Question(parsed, names, given.values, shapes, chosen, entry)
+
+
+def split_items(text: str) -> list[str]:
+    """``x=1 y=[0, 2]`` as its parts: a space ends one, outside of brackets."""
+    found, depth = [""], 0
+    for sign in text.strip():
+        depth += (sign in "([") - (sign in ")]")
+        if depth <= 0 and sign.isspace():
+            found += [""] if found[-1] else []
+        else:
+            found[-1] += sign
+    return found
+
+
+def weights_of(text: str, shape: Shape) -> Any:
+    """The weights of a vector's entries, as ``[1, 2]``."""
+    item = f"weights={text.strip()}"
+    weights = read_given([item]).values["weights"]
+    if np.shape(weights) != shape:
+        raise error_at(item, 8, len(item), f"there is one weight for each entry, so their shape is {shape}")
+    return weights
 
 
 def not_there(text: str, start: int, name: str, names: Sequence[str]) -> FormulaError:

@@ -139,7 +139,7 @@ def hand_over(derivation: Derivation, style: str, out: Path | None, detail: str 
         shown = write(derivation, style, detail=detail)
         shown = printable(shown, lines=True) if console.is_terminal else shown
     if is_short(derivation, detail) and style in ("text", "terminal", "plain"):
-        shown += "\nEvery step: --detail full\n"
+        shown += "Every step: --detail full\n"
     # What a redirected file must not have, colours, was left out above.
     typer.echo(shown, nl=False, color=True)
 

@@ -29,57 +29,58 @@ from chainrule.maths import (
     numeral,
     plain,
 )
-from chainrule.maths.tree import Change, Unknown, has_letters, parts, value
+from chainrule.maths.tree import Change, Unknown, equation, has_letters, parts, value
 
 TOO_LARGE = ("exp", "expm1", "sinh", "cosh", "square", "mul", "pow")
 """What gives an infinity where its result is finite and too large."""
 
 
-def checked(blocks: Sequence[Block], environment: Mapping[Tree, Any]) -> tuple[Block, ...]:
+def checked(blocks: Sequence[Block], environment: Mapping[Tree, Any], floor: float = 0.0) -> tuple[Block, ...]:
     """The same blocks, with words in place of equations that do not hold here because something is not defined.
 
-    Raises ChainruleError for sides that differ, which is a fault of this package. O(what is printed).
+    Sides may be `floor` apart: what rounding leaves of sums that cancel out. Raises ChainruleError for sides that
+    differ by more, which is a fault of this package. O(what is printed).
     """
     with Quiet():
-        return tuple([checked_block(block, environment) for block in blocks])
+        return tuple([checked_block(block, environment, floor) for block in blocks])
 
 
-def checked_block(block: Block, environment: Mapping[Tree, Any]) -> Block:
+def checked_block(block: Block, environment: Mapping[Tree, Any], floor: float) -> Block:
     """One block."""
     match block:
         case Equation():
-            return checked_equation(block, environment)
+            return checked_equation(block, environment, floor)
         case Heading() | Paragraph() | Note():
-            check_words(block.text, environment)
+            check_words(block.text, environment, floor)
             return block
         case Table():
-            rows = tuple([tuple([checked_cell(cell, environment) for cell in row]) for row in block.rows])
+            rows = tuple([tuple([checked_cell(cell, environment, floor) for cell in row]) for row in block.rows])
             return replace(block, rows=rows)
         case Steps():
-            return replace(block, lines=tuple([checked_cell(line, environment) for line in block.lines]))
+            return replace(block, lines=tuple([checked_cell(line, environment, floor) for line in block.lines]))
 
 
-def checked_cell(cell: Words | Equation, environment: Mapping[Tree, Any]) -> Words | Equation:
+def checked_cell(cell: Words | Equation, environment: Mapping[Tree, Any], floor: float) -> Words | Equation:
     """A cell of a table or a line of steps."""
     if isinstance(cell, Equation):
-        return checked_equation(cell, environment)
-    check_words(cell, environment)
+        return checked_equation(cell, environment, floor)
+    check_words(cell, environment, floor)
     return cell
 
 
-def check_words(words: Words, environment: Mapping[Tree, Any]) -> None:
+def check_words(words: Words, environment: Mapping[Tree, Any], floor: float) -> None:
     """Equations within a sentence."""
     for part in words if isinstance(words, tuple) else ():
         if isinstance(part, Relation) and is_known(part, environment):
-            refuse(check(part, environment), part)
+            refuse(check(part, environment, floor=floor), part)
 
 
-def checked_equation(part: Equation, environment: Mapping[Tree, Any]) -> Equation:
+def checked_equation(part: Equation, environment: Mapping[Tree, Any], floor: float = 0.0) -> Equation:
     """An equation that holds, or its formula and what in it is not defined."""
     chain = sides_said_to_be_equal(part)
     if not is_known(chain, environment):
         return part
-    found = check(chain, environment, digits=part.digits)
+    found = check(chain, environment, digits=part.digits, floor=floor)
     if isinstance(found, Undefined):
         return not_defined(part, found, environment)
     if len(chain.sides) > 1 and not all([is_finite(side, environment) for side in chain.sides]):
@@ -135,12 +136,19 @@ def without_ending(note: Words) -> Words:
 
 
 def words_of(found: Undefined) -> Words:
-    """What is not defined and where: ``log(x) is not defined at −1``."""
-    at = listed([said(numeral(x)) for x in found.at])
-    where = said("(", at, ")") if len(found.at) > 1 else at
-    if np.isinf(found.gives) and found.part.name in TOO_LARGE:
-        return said(found.part, " at ", where, " is too large for a number")
-    return said(found.part, " is not defined at ", where)
+    """What is not defined and where: ``log(x) is not defined at x = −1``, ``1/x divides by 0``, ``x/x is 0/0``."""
+    part, at = found.part, found.at
+    if part.name in ("div", "pow", "reciprocal") and 0 in at:
+        above, below = (at[0], at[1]) if part.name == "div" else (1.0, at[0])
+        if below == 0:
+            return said(part, " is 0/0 here") if above == 0 else said(part, " divides by 0 here")
+    places = [equation(x, numeral(number)) for x, number in zip(part.inputs, at, strict=False) if has_letters(x)]
+    if len(places) != len(at) or any([x.shape for x in part.inputs]):
+        places = [numeral(number) for number in at]
+    where = listed([said(place) for place in places], ", ")
+    if np.isinf(found.gives) and part.name in TOO_LARGE:
+        return said(part, " is too large for a number at ", where)
+    return said(part, " is not defined at ", where)
 
 
 def is_finite(side: Tree, environment: Mapping[Tree, Any]) -> bool:

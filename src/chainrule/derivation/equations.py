@@ -8,6 +8,7 @@ helps, or the result is not the engine's, this package has a fault, and says so 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,12 @@ def proved(
     """
     with Quiet():
         return worked_out(symbols, numbers, result, digits, note)
+
+
+def once(part: Equation) -> Equation:
+    """An equation whose result does not say again what its last formula says."""
+    twice = len(part.sides) > 2 and plain(part.sides[-1]) == plain(part.sides[-2])
+    return replace(part, sides=part.sides[:-1]) if twice else part
 
 
 def cell(

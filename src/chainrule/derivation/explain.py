@@ -17,15 +17,17 @@ from chainrule.derivation.equations import Show
 from chainrule.derivation.formats import plain
 from chainrule.derivation.network.letters import lend_letters
 from chainrule.derivation.notation import USUAL, derivative, notation_of
-from chainrule.derivation.pitfalls import trap
-from chainrule.derivation.record import Derivation, Known, Meaning
+from chainrule.derivation.pitfalls import rounding_floor, trap
+from chainrule.derivation.products import Moved, along
+from chainrule.derivation.record import Derivation, Known, Meaning, Paragraph
 from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.graph import entry_symbol
-from chainrule.derivation.short import short_story
+from chainrule.derivation.short import is_rounding, short_story
 from chainrule.derivation.tape.conventions import LAYOUTS, conventions_of
 from chainrule.derivation.tape.nodes import Listed, numbers_of
 from chainrule.derivation.tape.resolve import resolve
 from chainrule.derivation.tape.tape import Tape, require_one_number
+from chainrule.derivation.vector import explained, outputs_of
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import GraphError
 from chainrule.maths import Symbol, Tree
@@ -61,11 +63,14 @@ def explain(
     top: int = 5,
     nudge: float = 0.01,
     whole: bool = False,
+    direction: Any = None,
 ) -> Derivation:
     r"""How the gradient of `output` in `wrt` came to be, with every number checked against the engine.
 
-    `output` is one number: a Value, or a Tensor without axes. `wrt` is a node of its graph, an entry of one
-    (``net[0].weight[3, 1]``), a name, or a list of these; without it every leaf is meant. The dialects are ``graph``,
+    `output` is one number: a Value, or a Tensor without axes. Of a vector, or a list of numbers, the Jacobian is told
+    row by row. `wrt` is a node of its graph, an entry of one (``net[0].weight[3, 1]``), a name, or a list of these;
+    without it every leaf is meant. With a `direction`, an array in the shape of `wrt` (a list for several), the slope
+    along it is told too. The dialects are ``graph``,
     ``chain``, ``paths``, ``delta`` and ``jacobian``; without one, the first that suits what is asked.
 
     Symbols are the user's own names. In a feed-forward net what has none gets the letters of a book, ``nielsen`` or
@@ -89,6 +94,22 @@ def explain(
     (3.0, 3)
     """
     check_options(dialect, notation, layout, digits, top, nudge)
+    if (parts := outputs_of(output)) is not None:
+        return explained(
+            parts,
+            lambda part: explain(
+                part,
+                wrt,
+                dialect,
+                notation=notation,
+                layout=layout,
+                digits=digits,
+                top=top,
+                nudge=nudge,
+                whole=whole,
+                direction=direction,
+            ),
+        )
     require_one_number(output)
     nodes, entry = resolve(output, wrt)
     opened = Tape(output, nodes)
@@ -99,7 +120,29 @@ def explain(
         name, told = tell(opened, request, dialect)
         title = said(title_of(opened, request), ", ", IN_WORDS[name])
         told = replace(told, symbols=(*told.symbols, *unlisted(lent, told)))
-        return assembled(opened, request, name, title, told, with_short=True)
+        found = assembled(opened, request, name, title, told, with_short=True)
+        return found if direction is None else with_direction(found, opened, entry, direction, digits)
+
+
+def with_direction(found: Derivation, opened: Tape, entry: Any, direction: Any, digits: int) -> Derivation:
+    """An explanation with the slope along a direction beside it."""
+    directions = direction if len(opened.wrt) > 1 else [direction]
+    if not opened.wrt or entry is not None or len(directions) != len(opened.wrt):
+        raise GraphError(
+            "a direction is one array for each of the whole nodes in wrt: explain(L, [x, y], direction=[…, …])"
+        )
+    moved = [
+        Moved(opened.symbols[x], np.asarray(by, dtype=float)[()], opened.gradients[x])
+        for x, by in zip(opened.wrt, directions, strict=True)
+    ]
+    blocks, known = along(opened.symbols[opened.output], moved, digits, opened.symbols.values())
+    blocks = list(checked(blocks, ChainMap[Tree, Any](known, opened.environment), rounding_floor(opened)))
+    kept = [block for block in found.short if not isinstance(block, Paragraph)]
+    seen = [
+        Known(letter, numbers_of(x)) for letter, x in known_in(blocks, ChainMap[Tree, Any](known, opened.environment))
+    ]
+    letters = dict.fromkeys([*found.known, *seen])
+    return replace(found, story=(*found.story, *blocks), short=(*kept, *blocks), known=tuple(letters))
 
 
 def unlisted(lent: Sequence[Meaning], told: Explanation) -> list[Meaning]:
@@ -168,9 +211,14 @@ def assembled(
         }
         del undefined[opened.gradient(opened.output)]
         environment = ChainMap[Tree, Any](undefined, told.environment, opened.environment)
-    warnings = trap(opened)
-    story = (*checked(told.story, environment), *warnings)
-    short = short_story(opened, request, story, warnings, environment) if with_short else ()
+    warnings, floor = trap(opened), rounding_floor(opened)
+    story = (*checked(told.story, environment, floor), *warnings)
+    conventions = conventions_of(opened, request.layout if dialect == "jacobian" else "")
+    short = (
+        short_story(opened, request, dialect, replace(told, story=story), warnings, conventions, environment, floor)
+        if with_short
+        else ()
+    )
     known = [Known(letter, numbers_of(x, request.whole)) for letter, x in known_in((*story, *short), environment)]
     counts = {
         "nodes": len(opened.path),
@@ -188,7 +236,7 @@ def assembled(
         gradient=None if gradient is None else numbers_of(gradient, request.whole),
         notation=request.notation,
         digits=request.digits,
-        conventions=conventions_of(opened, request.layout if dialect == "jacobian" else ""),
+        conventions=conventions,
         symbols=told.symbols,
         counts={**counts, **told.counts},
         nodes=data.nodes,
@@ -218,5 +266,6 @@ def title_of(opened: Tape, request: Request) -> Words:
         return said("The gradient of ", what, *([" in ", several, more] if opened.wrt else []))
     gradient = gradient_of(opened, request)
     name = derivative(symbol, entry_symbol(opened, request.wrt, request.entry or ()))
-    finite = np.isfinite(gradient) & np.isfinite(opened.numbers[opened.output])
-    return said(name if np.ndim(gradient) or not finite else equation(name, show(gradient)))
+    if np.ndim(gradient) or not (np.isfinite(gradient) and np.isfinite(opened.numbers[opened.output])):
+        return said(name)
+    return said(equation(name, show(0.0 if is_rounding(opened, request) else gradient)))

@@ -13,53 +13,105 @@ from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Tree, numeral
 
+RESIDUE = 1e-15
+"""What is left of terms that cancel out, relative to the largest gradient on the way, is rounding below this."""
 SMALL = 1e-9
 """A gradient this small beside the output may be rounding alone."""
 
 
 def trap(opened: Tape) -> list[Note]:
-    """Where 0 · ∞ made nan: a branch not taken hands back 0, and the slope before it is infinite. O(arrows)."""
-    for arrival in opened.arrivals:
+    """Where 0 · ∞ made nan: 0 is handed back to an infinite slope, or what is infinite to a slope 0. O(arrows)."""
+    arrivals = opened.arrivals if np.isfinite(opened.numbers[opened.output]) else ()
+    for arrival in arrivals:
         node, source, slot = arrival.node, arrival.source, arrival.slot
         came = np.asarray(opened.gradients[source], dtype=float)
-        if not isinstance(source.op, Pointwise) or not np.any(np.isnan(arrival.share) & (came == 0)):
+        if not isinstance(source.op, Pointwise) or not np.any(np.isnan(arrival.share)):
             continue
-        if np.any(np.isinf(opened.slope(source, slot))):
-            advice = "choose its input before it is computed: where(x > 0, sqrt(where(x > 0, x, 1)), 0) for a root"
-            words = (
-                " got 0 from what uses it (a branch that was not taken, a factor 0), and its own slope is infinite: "
-                f"0 · ∞ is no number. Of two branches both are computed, so {advice}."
-            )
-            return [
-                Note(
-                    said(opened.symbols[source], f" (by {source.op.name}, of ", opened.symbols[node], ")", words),
-                    "warning",
-                )
-            ]
+        slope = opened.slope(source, slot)
+        name = said(f"{source.op.name} of ", opened.symbols[node])
+        if np.any(np.isinf(slope) & (came == 0)):
+            branch = any([user.op.selects for user, _ in opened.consumers.get(source, ())])
+            why = "a branch that was not taken" if branch else "a factor 0"
+            safe = f"where(c, {source.op.name}(where(c, x, 1)), 0)"
+            words = said(name, f" hands on 0 · ∞, which is no number: it got 0 ({why}), and its own slope is infinite.")
+            return [Note(said(words, f" Both branches are computed, so choose the input first: {safe}."), "warning")]
+        if np.any(np.isinf(came) & (slope == 0)):
+            words = said(name, " hands on ∞ · 0, which is no number: what arrives is infinite, and its own slope is 0.")
+            root = " For the length of a vector take norm(x), whose gradient at 0 is 0."
+            return [Note(said(words, root if source.op.name in ("pow", "square", "mul") else ""), "warning")]
     return []
 
 
 def is_invariant(opened: Tape, node: Any, place: tuple[int, ...]) -> bool:
-    """Whether the output stays as it is however far an entry moves, so that its gradient is 0. O(one forward)."""
+    """Whether an entry has no influence however far it moves, or none as a factor, so that its gradient is 0.
+
+    A step that is flat here alone, as a sigmoid far out or a branch that is not taken, is none of that. O(one forward)
+    for each of a few steps.
+    """
     output = float(opened.numbers[opened.output])
     gradient = float(np.asarray(opened.gradients[node])[place])
     if node is opened.output or not abs(gradient) <= SMALL * (1 + abs(output)):
         return False
+    at = float(np.asarray(opened.numbers[node])[place])
+    size = 1 + abs(at)
+    # A condition is not asked again when numbers are moved, so of a branch that is not taken this says nothing.
+    chooses = any([user.op is not None and user.op.selects and user.op.flat for user in opened.path])
+    if not chooses and all(
+        [stays(opened, node, place, output, at + step) for step in (1.0, -1.0, 30 * size, -30 * size)]
+    ):
+        return True
+    return (
+        at != 0 and cancels(opened, node, place) and all([stays(opened, node, place, output, at * s) for s in SCALES])
+    )
+
+
+SCALES = (0.5, 3.0, 20.0)
+"""Factors by which what is taken for a mere scale is multiplied."""
+
+
+def stays(opened: Tape, node: Any, place: tuple[int, ...], output: float, moved_to: float) -> bool:
+    """Whether the output is the same with another number in one place."""
     start = np.array(opened.numbers[node], dtype=np.float64)
-    start[place] += 1.0
+    start[place] = moved_to
     moved = {node: start}
     run_again(opened, moved)
     return abs(float(moved[opened.output]) - output) <= SMALL * (1 + abs(output))
 
 
+def cancels(opened: Tape, node: Any, place: tuple[int, ...]) -> bool:
+    """Whether something arrives at what uses a node, so that a gradient of 0 is what is left of terms that cancel."""
+    users = [(user, slot) for user, slot in opened.consumers.get(node, ()) if user in opened.gradients]
+    for user, slot in users:
+        slope, g = np.asarray(slope_of(opened, user, slot)), np.asarray(opened.gradients[user])
+        if slope.shape == g.shape == np.shape(opened.numbers[node]):
+            slope, g = slope[place], g[place]
+        if np.any(g) and np.any(slope):
+            return True
+    return False
+
+
+def slope_of(opened: Tape, node: Any, slot: int) -> Any:
+    """The local derivative where it is one; of other operations what is handed back of a gradient of ones."""
+    if isinstance(node.op, Pointwise):
+        return opened.slope(node, slot)
+    return opened.share(node, slot, np.ones(np.shape(opened.numbers[node])))
+
+
+def rounding_floor(opened: Tape) -> float:
+    """What rounding leaves of sums that cancel out on the way: an absolute error that no digits of a result show."""
+    sizes = [float(np.max(np.abs(g), initial=0.0)) for g in opened.gradients.values()]
+    finite = [size for size in sizes if np.isfinite(size)]
+    return RESIDUE * max(finite, default=0.0)
+
+
 def invariance(output: Tree, name: Tree, gradient: float) -> Words:
-    """What to say of a gradient that is 0 whatever the numbers are."""
+    """What to say of a gradient that is 0 whatever the number is."""
     rounding = said(" (", numeral(gradient, 3), " is rounding)") if gradient else ""
     return said(
         output,
         " does not depend on ",
         name,
-        " at all here: with 1 more it is the same, so this is 0 by invariance",
+        ": whatever it is, the result is the same, so this is 0 by invariance",
         rounding,
         ".",
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chainrule.derivation.notation import USUAL
-from chainrule.derivation.record import Block, Meaning
+from chainrule.derivation.record import Block, Meaning, Note
 from chainrule.maths import Tree
 from chainrule.maths.numerals import DIGITS
 
@@ -38,3 +38,7 @@ class Explanation:
     counts: dict[str, int] = field(default_factory=dict[str, int])
     environment: dict[Tree, Any] = field(default_factory=dict[Tree, Any])
     """What the symbols stand for that are of no node of the graph."""
+    short: tuple[Block, ...] = ()
+    """What a short answer shows, the equation of the result last, where these are not the first of the story."""
+    remarks: tuple[Note, ...] = ()
+    """What a short answer must say besides."""

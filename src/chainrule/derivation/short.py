@@ -2,166 +2,403 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from chainrule.core.term import Term, symbol
-from chainrule.derivation.checked import checked
-from chainrule.derivation.equations import Show, given, proved
-from chainrule.derivation.notation import derivative
+from chainrule.derivation.checked import checked, symbols_in
+from chainrule.derivation.equations import Show, given, once, proved
+from chainrule.derivation.formats.terminal import Displayed
+from chainrule.derivation.in_names import InNames, in_names
+from chainrule.derivation.notation import LAYER, derivative
 from chainrule.derivation.pitfalls import invariance, is_invariant
-from chainrule.derivation.record import Block, Equation, Paragraph
-from chainrule.derivation.request import Request
+from chainrule.derivation.record import Block, Convention, Equation, Meaning, Note, Paragraph, trees_in
+from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.graph import entry_symbol
 from chainrule.derivation.tape.tape import Tape
-from chainrule.derivation.words import Words, said
-from chainrule.errors import GraphError
-from chainrule.maths import Tree, numeral, plain
-from chainrule.maths.of_terms import tree_of_term
-from chainrule.program import Lifted, Step, lift, term_of
+from chainrule.derivation.words import Words, listed, pieces, said
+from chainrule.maths import Matrix, Symbol, Tree, numeral, plain, unicode
+from chainrule.maths.tree import equation, parts
 
-MOST_STEPS = 4
-"""Named steps of the forward that are shown."""
+MOST_LINES = 9
+"""Lines of a short answer below its title and the empty line after it."""
+WIDTH = 80
+"""Columns for which the lines are counted."""
 MOST_GRADIENTS = 5
 """Gradients that are listed where several were asked for."""
 WRITTEN = 6
-"""Entries of an array that is written out."""
-MOST_PARTS = 100
-"""Steps of one formula: each is at least two characters."""
+"""ScalarGraph of an array that is written out."""
 LONGEST = 120
 """Characters of an equation that fits a line or two."""
+MOST_WAYS = 3
+"""Ways of a sum that a short answer lists."""
+MOST_ALONG = 4
+"""Numbers of an arrow that is written out."""
+ARROW_DIGITS = 3
+"""Of a direction."""
+ANY = ("l", "L")
+"""What stands for any layer, and for the last."""
+WHOLE = ("delta", "jacobian")
+"""Dialects that tell of whole arrays in their own way; the others tell of one entry."""
+LONG = 60
+"""Characters of a formula in the user's names above which a book's letters are taken in."""
+RESULT = 50
+"""The weight of the equation that gives what was asked for."""
+ASKED = 60
+"""The weight of what was asked for."""
+
+
+@dataclass
+class Piece:
+    """A block that may be said shorter: its versions, the longest first, the empty one last where it may go."""
+
+    versions: list[tuple[Block, ...]]
+    weight: int
+    """What weighs least is shortened first."""
+    is_firm: bool = False
+    """Whether it is shortened last of all."""
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The version that is left."""
+        return self.versions[0]
 
 
 def short_story(
     opened: Tape,
     request: Request,
-    story: Sequence[Block],
+    dialect: str,
+    told: Explanation,
     warnings: Sequence[Block],
+    conventions: Sequence[Convention],
     environment: Mapping[Tree, Any],
+    floor: float,
 ) -> tuple[Block, ...]:
-    """The short answer, of which every equation is worked out; those of the story were. A number has warnings too."""
-    blocks: list[Block] = [*checked([*forward(opened, request.digits)], opened.environment)]
-    if request.wrt is None or (request.entry is None and np.ndim(opened.gradients[request.wrt])):
-        blocks += checked(gradients(opened, request), opened.environment)
-    else:
-        product = next((x for x in story if isinstance(x, Equation) and len(x.sides) > 1), None)
-        gradient = opened.gradients[request.wrt]
-        entry = float(gradient if request.entry is None else gradient[request.entry])
-        name = entry_symbol(opened, request.wrt, request.entry or ())
-        own = given(derivative(opened.symbols[opened.output], name), entry, digits=request.digits)
-        blocks += checked([own], environment) if product is None or length(product) > 2 * LONGEST else [product]
-        blocks += warnings
-        place = request.entry or ()
-        if np.isfinite(entry) and is_invariant(opened, request.wrt, place):
-            blocks.append(Paragraph(invariance(opened.symbols[opened.output], name, entry)))
-        else:
-            blocks.append(meaning(opened, name, entry, request.nudge))
-    return tuple(blocks)
+    """The short answer, of which every equation is worked out; `floor` is what rounding leaves of what cancels out."""
+    named = in_names(opened, lent=False)
+    if dialect != "delta" and (named is None or named.longest > LONG):
+        # In the letters of the errors the examples are columns, and here they are rows, as in the program.
+        named = in_names(opened)
+    kinks = on_kinks(conventions)
+    is_flat = bool(kinks) or (request.wrt is not None and is_rounding(opened, request))
+    last = [*warnings, *kinks, *(() if is_flat else told.remarks[:1]), *(() if kinks else meaning(opened, request))]
+    count = sum(map(lines_of, last))
+    found = [checked_piece(x, opened.environment, floor) for x in forward(opened, named, request.digits)]
+    found += telling(opened, named, request, dialect, told, environment, floor)
+    explained: list[Block] = []
+    for _ in range(2):
+        # What explains the letters takes room itself, and what has no room needs no explanation.
+        fit(found, MOST_LINES - count - sum(map(lines_of, explained)))
+        shown = [block for piece in found for block in piece.blocks]
+        explained = letters(opened, told.symbols, shown)
+    return (*shown, *checked(explained, environment, floor), *last)
 
 
-def forward(opened: Tape, digits: int) -> Iterator[Equation]:
+def checked_piece(piece: Piece, environment: Mapping[Tree, Any], floor: float) -> Piece:
+    """A piece of which every equation is worked out."""
+    return replace(piece, versions=[checked(blocks, environment, floor) for blocks in piece.versions])
+
+
+def fit(found: Sequence[Piece], room: int) -> None:
+    """Say things in fewer lines until all have room: arrays in symbols alone, then what weighs least not at all."""
+    while sum([lines_of(block) for piece in found for block in piece.blocks]) > room:
+        longer = [piece for piece in found if len(piece.versions) > 1]
+        if not longer:
+            return
+        min(longer, key=lambda x: (x.is_firm, not x.versions[1], x.weight)).versions.pop(0)
+
+
+def lines_of(block: Block) -> int:
+    """How many lines of a terminal a block takes."""
+    if isinstance(block, Equation):
+        displayed = Displayed(block)
+        rows = [(indent, line) for indent, box in displayed.rows(WIDTH - 2) for line in box.lines]
+        note = lines_of(Paragraph(said("  (", block.note, ")"))) if block.note else 0
+        return note + sum([1 + max(0, len(line) - 1) // (WIDTH - 2 - indent) for indent, line in rows])
+    if isinstance(block, Paragraph | Note):
+        label = "" if isinstance(block, Paragraph) else f"{block.kind}: "
+        text = label + "".join([x if isinstance(x, str) else unicode(x) for x in pieces(block.text)])
+        return len(textwrap.wrap(text, WIDTH)) or 1
+    return 1
+
+
+# What was computed
+
+
+def forward(opened: Tape, named: InNames | None, digits: int) -> Iterator[Piece]:
     """How the steps with a name, and the output, were computed, in the names that the user gave."""
-    # Looked at before anything is lifted: a graph of many steps without names has no formula to show.
-    if any([node.op is None and id(node) not in opened.labels for node in opened.order]) or is_long(opened):
+    made = [] if named is None else [pair for pair in named.formulas if len(plain(pair[1])) <= LONGEST]
+    for place, (node, formula) in enumerate(made):
+        numbers, symbols = opened.numbers[node], (opened.symbols[node], formula)
+        bare: tuple[Block, ...] = (Equation(symbols),)
+        whole = (proved(symbols, None, numbers, digits=digits),) if is_written(numbers) else bare
+        yield Piece([whole, bare, ()] if np.ndim(numbers) else [whole, ()], 19 if place == len(made) - 1 else place)
+
+
+def is_written(numbers: Any) -> bool:
+    """Whether an array has few enough entries to be written out."""
+    return np.size(numbers) <= WRITTEN and np.ndim(numbers) < 3
+
+
+# The derivative
+
+
+def telling(
+    opened: Tape,
+    named: InNames | None,
+    request: Request,
+    dialect: str,
+    told: Explanation,
+    environment: Mapping[Tree, Any],
+    floor: float,
+) -> list[Piece]:
+    """The derivative as the dialect tells it: the equations on which the result rests, then the result."""
+    asked = opened.wrt if request.wrt is None else (request.wrt,)
+    is_whole = request.wrt is None or (request.entry is None and np.ndim(opened.gradients[request.wrt]) > 0)
+    *first, last = told.short or (None,)
+    found: list[Piece] = []
+    if isinstance(last, Equation) and ((dialect in WHOLE and len(last.sides) > 2) or not is_whole):
+        for i, x in enumerate(first):
+            found.append(shortened(x, 20 + i) if isinstance(x, Equation) else Piece([(x,), ()], 20 + i))
+        found += the_result(opened, request, last)
+    elif is_whole or dialect == "graph":
+        # A Jacobian has rows where a gradient has the shape of an array.
+        return [checked_piece(x, opened.environment, floor) for x in swept(opened, named, asked, request)]
+    else:
+        found += the_result(opened, request, product_in(told.story, name_of(opened, request)))
+    return [checked_piece(x, environment, floor) for x in found]
+
+
+def name_of(opened: Tape, request: Request) -> Tree:
+    """The derivative that was asked for, as a symbol."""
+    below = opened.symbols[opened.output]
+    if request.wrt is None:
+        return below
+    return derivative(below, entry_symbol(opened, request.wrt, request.entry or ()))
+
+
+def product_in(story: Sequence[Block], name: Tree) -> Equation | None:
+    """The equation of a story that says most of how a derivative comes about."""
+    found = [x for x in story if isinstance(x, Equation) and x.sides[0] == name and len(x.sides) > 1]
+    return max(found, key=lambda x: (x.numbers > 0, len(x.sides)), default=None)
+
+
+def the_result(opened: Tape, request: Request, product: Equation | None) -> Iterator[Piece]:
+    """What was asked for, by the equation that gives it; without the names of the links where these leave no room."""
+    if request.wrt is None:
+        if product is not None:
+            yield shortened(product, RESULT)
         return
-    lifted = lift(opened.output)
-    letters = letters_of(lifted, opened)
-    if letters is None:
+    name, gradient = name_of(opened, request), np.asarray(opened.gradients[request.wrt])[request.entry or ()]
+    number = np.zeros_like(gradient) if is_rounding(opened, request) else gradient
+    bare = (given(name, number, digits=request.digits),) if is_written(number) else ()
+    if product is None:
+        yield Piece([bare], 90)
         return
-    names: dict[Term, Tree] = {x: opened.symbols[lifted.nodes[step.place]] for step, x in letters.items()}
-    named = [step for step in lifted.program.steps if step.op is not None and step in letters]
-    if lifted.program.output not in named and lifted.program.output.op is not None:
-        named.append(lifted.program.output)
-    for step in named[-MOST_STEPS:]:
-        node = lifted.nodes[step.place]
-        formula = formula_of(step, letters, names)
-        if formula is not None and len(plain(formula)) <= LONGEST:
-            numbers, symbols = opened.numbers[node], (opened.symbols[node], formula)
-            written = np.size(numbers) <= WRITTEN and np.ndim(numbers) < 3
-            yield proved(symbols, None, numbers, digits=digits) if written else Equation(symbols)
+    if product.sides[0] != name and product.sides[0].shape == name.shape and not product.note:
+        # A net's gradient goes by the book's letter, and the page by the user's.
+        product = replace(product, sides=(name, *product.sides))
+    last = () if product.sides[0] == name else bare
+    versions = [(*version, *last) for version in shortened(product, 0).versions if version and has_result(version)]
+    yield Piece([*versions, *([bare] if bare else [])], RESULT, is_firm=not np.ndim(number))
 
 
-def is_long(opened: Tape) -> bool:
-    """Whether more steps than a line has room for lie between the output and what has a name."""
-    found: set[Any] = set()
-    stack = [opened.output]
-    while stack and len(found) <= MOST_PARTS:
-        node = stack.pop()
-        if node not in found and (node is opened.output or id(node) not in opened.labels):
-            found.add(node)
-            stack.extend([x for _, x in node.edges])
-    return len(found) > MOST_PARTS
+def has_result(version: Sequence[Block]) -> bool:
+    """Whether an equation ends in numbers."""
+    return all([isinstance(x, Equation) and x.numbers > 0 for x in version])
 
 
-def letters_of(lifted: Lifted, opened: Tape) -> dict[Step, Term] | None:
-    """A letter for each leaf and each named step; None where a leaf has no name of the user's."""
-    letters: dict[Step, Term] = {}
-    for step, node in zip(lifted.program.steps, lifted.nodes, strict=True):
-        label = opened.labels.get(id(node), "")
-        if label:
-            letters[step] = symbol(f"{step.place} {label}", step.shape)
-        elif step.op is None:
-            return None
-    return letters
+def shortened(part: Equation, weight: int) -> Piece:
+    """An equation that may lose its numbers but for the result, then the names of its links, then go."""
+    whole = replace(part, note="") if not part.numbers else part
+    count = len(whole.sides) - whole.numbers
+    versions: list[tuple[Block, ...]] = [(whole,)]
+    is_tall = any([isinstance(x, Matrix) for side in whole.sides[count:] for x in [side, *parts(side)]])
+    if whole.numbers > 1 and is_tall:
+        versions.append((replace(whole, sides=(*whole.sides[:count], whole.sides[-1]), numbers=1),))
+    if count > 2 and not is_tall:
+        versions.append((replace(whole, sides=(whole.sides[0], *whole.sides[2:])),))
+    if whole.numbers and count > 1 and is_tall:
+        versions.append((Equation(whole.sides[:count]),))
+    return Piece([*versions, ()], weight)
 
 
-def formula_of(step: Step, letters: dict[Step, Term], names: dict[Term, Tree]) -> Tree | None:
-    """The formula of a step down to what has a name; None where it has none that can be read."""
-    try:
-        term = term_of(step, {other: x for other, x in letters.items() if other is not step})
-        return tree_of_term(term, names)
-    except (GraphError, TypeError):
-        return None
-
-
-def length(part: Equation) -> int:
-    """How many characters an equation has."""
-    return sum([len(plain(side)) for side in part.sides])
-
-
-def gradients(opened: Tape, request: Request) -> list[Block]:
-    """The gradient in each of the nodes that were asked for: numbers, short arrays, or the length of a long one."""
-    blocks: list[Block] = []
-    for x in opened.wrt[:MOST_GRADIENTS] if request.wrt is None else [request.wrt]:
-        gradient = opened.gradients[x]
-        name = derivative(opened.symbols[opened.output], opened.symbols[x])
-        if np.size(gradient) <= WRITTEN and np.ndim(gradient) < 3:
-            blocks.append(given(name, gradient, digits=request.digits))
-        else:
-            blocks.append(Paragraph(described(name, np.asarray(gradient), request.digits)))
-    left = len(opened.wrt) - MOST_GRADIENTS if request.wrt is None else 0
+def swept(opened: Tape, named: InNames | None, asked: Sequence[Any], request: Request) -> Iterator[Piece]:
+    """The gradients on the way back from the output, each in those of the steps that use it, and those asked for."""
+    found = {} if named is None else named.gradients
+    shown = list(asked) or [x for x in opened.order if x.op is None and x in opened.gradients]
+    last = shown[:MOST_GRADIENTS]
+    between = [x for x in found if x is not opened.output and all([x is not y for y in last])]
+    for place, node in enumerate(between):
+        yield gradient_piece(opened, node, found.get(node), request, weight=20 + place)
+    for node in last:
+        yield gradient_piece(opened, node, found.get(node), request, weight=ASKED, several=len(shown) > 1)
+    left = len(shown) - len(last)
     if left > 0:
-        blocks.append(Paragraph(f"and {left:,} more."))
-    return blocks
+        yield Piece([(Paragraph(f"and {left:,} more."),)], 70)
+
+
+def gradient_piece(
+    opened: Tape, node: Any, formula: Tree | None, request: Request, *, weight: int, several: bool = False
+) -> Piece:
+    """The gradient in one node: the formula and the numbers, the formula, or for what was asked the numbers alone."""
+    gradient = opened.gradients[node]
+    name = opened.gradient(node)
+    symbols = [name] if formula is None or len(plain(formula)) > LONGEST else [name, formula]
+    bare = (Equation(tuple(symbols)),) if len(symbols) > 1 else ()
+    if not is_written(gradient):
+        words = (Paragraph(described(name, np.asarray(gradient), request.digits)),)
+        return Piece([(*bare, *words), words] if weight == ASKED else [bare, ()], weight)
+    whole = (once(proved(symbols, None, gradient, digits=request.digits)),)
+    alone = (given(name, gradient, digits=request.digits),)
+    if weight != ASKED:
+        return Piece([*([whole] if bare else []), bare, ()], weight)
+    return Piece([whole, *([bare] if several and bare else []), alone], weight, is_firm=not np.ndim(gradient))
 
 
 def described(name: Tree, gradient: Any, digits: int) -> Words:
     """A long gradient in words: its shape, its length, and where it is largest."""
     show = Show(digits)
-    where = np.unravel_index(int(np.argmax(np.abs(gradient))), gradient.shape)
     shape = " × ".join(map(str, gradient.shape))
+    if not np.all(np.isfinite(gradient)):
+        return said(name, f" has {shape} entries, and not all of them are finite numbers.")
+    where = np.unravel_index(int(np.argmax(np.abs(gradient))), gradient.shape)
     place = ", ".join(map(str, where))
-    return said(
-        name,
-        f" has {shape} entries: as an arrow its length is ",
-        show(np.linalg.norm(gradient)),
-        f"; its largest entry, at [{place}], is ",
-        show(gradient[where]),
-        ".",
-    )
+    return said(name, f" has {shape} entries; the largest, at [{place}], is ", show(gradient[where]), ".")
 
 
-def meaning(opened: Tape, name: Tree, gradient: float, nudge: float) -> Paragraph:
-    """What one derivative says of a small step."""
+# What it means
+
+
+def meaning(opened: Tape, request: Request) -> list[Block]:
+    """What the derivative says of a small step, in words."""
     output = opened.symbols[opened.output]
     if not np.isfinite(opened.numbers[opened.output]):
-        return Paragraph(said(output, " has no finite value here, and so no slope in ", name, "."))
-    if not np.isfinite(gradient):
-        return Paragraph(said(output, " has no finite slope in ", name, " here."))
+        words = said(output, " has no finite value here, and so no slope.")
+        return [Paragraph(words)]
+    if request.wrt is None:
+        return as_arrow(opened, request)
+    name = entry_symbol(opened, request.wrt, request.entry or ())
+    gradient = np.asarray(opened.gradients[request.wrt])[request.entry or ()]
+    if not np.all(np.isfinite(gradient)):
+        return [Paragraph(said(output, " has no finite slope in ", name, " here."))]
+    if not np.ndim(gradient):
+        if is_rounding(opened, request):
+            return [Paragraph(invariance(output, name, float(gradient)))]
+        return [Paragraph(of_a_step(output, name, float(gradient), request.nudge))]
+    return [Paragraph(direction(output, gradient, request))]
+
+
+def of_a_step(output: Tree, name: Tree, gradient: float, nudge: float) -> Words:
+    """What one derivative says of a small step."""
     if gradient == 0:
-        return Paragraph(said("To first order ", output, " does not move with ", name, " here."))
+        return said("To first order ", output, " does not move with ", name, " here.")
     verb = "raises" if gradient * nudge > 0 else "lowers"
     step = ("Raising ", name, f" by {nudge:g}") if nudge > 0 else ("Lowering ", name, f" by {-nudge:g}")
-    return Paragraph(said(*step, f" {verb} ", output, " by about ", numeral(abs(gradient * nudge), 3), "."))
+    return said(*step, f" {verb} ", output, " by about ", numeral(abs(gradient * nudge), 3), ".")
+
+
+def as_arrow(opened: Tape, request: Request) -> list[Block]:
+    """Several numbers that were asked for, as one arrow."""
+    asked = list(opened.wrt) or [x for x in opened.order if x.op is None and x in opened.gradients]
+    gradients = [opened.gradients[x] for x in asked]
+    if not 1 < len(asked) <= WRITTEN or any(map(np.ndim, gradients)) or not np.all(np.isfinite(gradients)):
+        return []
+    return [Paragraph(said("Together: ", direction(opened.symbols[opened.output], np.array(gradients), request)))]
+
+
+def direction(output: Tree, gradient: Any, request: Request) -> Words:
+    """A gradient as an arrow: its length, and for a short one where it points."""
+    length = float(np.linalg.norm(np.ravel(gradient)))
+    if not 0 < length < np.inf:
+        return (
+            said(output, " does not move to first order.") if length == 0 else said(output, " is too steep to measure.")
+        )
+    arrow = [numeral(float(x), ARROW_DIGITS) for x in np.ravel(gradient) / length]
+    points = np.ndim(gradient) == 1 and len(arrow) <= MOST_ALONG
+    along = said("along (", listed([said(x) for x in arrow]), ")") if points else "along its gradient"
+    rise = numeral(length, request.digits)
+    return said(output, " rises fastest ", along, ", by ", rise, " for each unit of length.")
+
+
+def is_rounding(opened: Tape, request: Request) -> bool:
+    """Whether the gradient in one number is 0 whatever the numbers are, and what there is of it is rounding."""
+    gradient = np.asarray(opened.gradients[request.wrt])[request.entry or ()]
+    return not np.ndim(gradient) and is_invariant(opened, request.wrt, request.entry or ())
+
+
+# What must be said besides
+
+
+def on_kinks(conventions: Sequence[Convention]) -> list[Paragraph]:
+    """Which slope was taken where a function has none."""
+    return [Paragraph(said(c.holds, ", by convention.")) for c in conventions if c.subject.startswith("kink")][:2]
+
+
+def letters(opened: Tape, rows: Sequence[Meaning], shown: Sequence[Block]) -> list[Block]:
+    """What the letters stand for that are neither the user's nor computed on the page."""
+    own = {symbol for node, symbol in opened.symbols.items() if id(node) in opened.labels}
+    own |= {x.sides[0] for x in shown if isinstance(x, Equation)}
+    told: dict[Tree, Words] = {}
+    waiting = [x.whole for x in foreign(shown)]
+    ordered = sorted(rows, key=lambda row: "L" in [x.layer for x in symbols_in(row.symbol)])
+    for letter in waiting:
+        for row in () if letter in own else ordered:
+            first = next(symbols_in(row.symbol), None)
+            if first is not None and is_of(letter, first) and row.symbol not in own:
+                own |= {row.symbol, letter}
+                told[row.symbol] = in_short(row.meaning)
+                # What a meaning has in it needs one too.
+                waiting += [x.whole for x in foreign([Paragraph(row.meaning)])]
+                break
+    return [Paragraph(said("Here ", listed(grouped(told), "; "), "."))] if told else []
+
+
+def grouped(told: Mapping[Tree, Words]) -> list[Words]:
+    """What several letters stand for, those of any one layer together."""
+    of_layers = {x: said(*words[:-1]) for x, words in told.items() if len(words) == 2 and words[-1] == LAYER}
+    formulas = {x: words[0] for x, words in told.items() if len(words) == 1 and isinstance(words[0], Tree)}
+    found: list[Words] = [said(equation(x, tree)) for x, tree in formulas.items()]
+    found += [said(x, " is ", words) for x, words in told.items() if x not in of_layers and x not in formulas]
+    if of_layers:
+        names = [plain_text(words) for words in of_layers.values()]
+        roles = listed([name.removesuffix(" of layer ").removesuffix(" into layer ") for name in names])
+        is_are = " is " if len(of_layers) == 1 else " are "
+        found.append(said(listed([said(x) for x in of_layers]), is_are, roles, " of layer ", LAYER))
+    return found
+
+
+def plain_text(words: Words) -> str:
+    """Words without the formulas among them."""
+    return "".join([part for part in pieces(words) if isinstance(part, str)])
+
+
+def is_of(x: Symbol, general: Symbol) -> bool:
+    """Whether a symbol is another, or that of one layer where the other is of any."""
+    same = (x.base, x.mark) == (general.base, general.mark)
+    at_layer = general.layer == x.layer or (general.layer in ANY and x.layer)
+    below = general.below == x.below or (general.below[:1] and general.below[0] in ANY and x.below)
+    return bool(same and at_layer and below)
+
+
+def in_short(words: Words) -> Words:
+    """The first part of a sentence."""
+    first, *rest = pieces(words)
+    if not isinstance(first, str):
+        return words
+    for place, part in enumerate([first, *rest]):
+        if (
+            isinstance(part, str)
+            and (cut := min([part.find(sign) for sign in (",", ":") if sign in part], default=-1)) >= 0
+        ):
+            return said(*[first, *rest][:place], part[:cut])
+    return words
+
+
+def foreign(shown: Sequence[Block]) -> Iterator[Symbol]:
+    """Every symbol of some blocks, those of derivatives too."""
+    for tree in trees_in(shown):
+        yield from symbols_in(tree)

@@ -62,10 +62,13 @@ class Different:
         return f"{plain(self.side)} gives {self.gives}, and not {self.result}"
 
 
-def check(chain: Relation, environment: Environment, *, digits: int = DIGITS) -> Undefined | Different | None:
+def check(
+    chain: Relation, environment: Environment, *, digits: int = DIGITS, floor: float = 0.0
+) -> Undefined | Different | None:
     """None where all sides of a chain of equations come to the same; else what is undefined, or which side differs.
 
     Numbers are right to one unit of the last of `digits` places; with all digits, and for letters, up to rounding.
+    `floor` is what rounding may be in absolute terms, where it is known that sums cancelled out.
     """
     with Quiet():
         values = [np.asarray(value(side, environment), dtype=float) for side in chain.sides]
@@ -77,7 +80,7 @@ def check(chain: Relation, environment: Environment, *, digits: int = DIGITS) ->
         result, shown = values[-1], place_shown(chain.sides[-1], digits)
         for side, ours in zip(chain.sides[:-1], values[:-1], strict=True):
             loose = has_letters(side) or digits >= FULL
-            allowed = shown * (1 + 1e-9) + (ROUNDING * size_of(side, result, environment) if loose else 0.0)
+            allowed = floor + shown * (1 + 1e-9) + (ROUNDING * size_of(side, result, environment) if loose else 0.0)
             if not alike(ours, result, allowed) and not vanishes(side, environment):
                 return Different(side, ours, result)
     return None

@@ -184,7 +184,7 @@ def by_template(tree: Applied) -> Looks:
         read_template(template, frozenset((*names, *mentioned))),
         {**dict(zip(names, inputs, strict=True)), **{name: setting(x) for name, x in mentioned.items()}},
     )
-    rest = {name: x for name, x in given.items() if name not in mentioned and not is_default(operation, name, x)}
+    rest = {name: x for name, x in told(tree).items() if name not in mentioned}
     if not rest:
         return form
     if form.kind == "call" and form.parts[0] == NOTHING:
@@ -193,8 +193,9 @@ def by_template(tree: Applied) -> Looks:
 
 
 def told(tree: Applied) -> dict[str, Any]:
-    """The settings that say something."""
-    return {name: x for name, x in tree.given.items() if not is_default(tree.operation, name, x)}
+    """The settings that say something; whether an axis of length 1 is kept changes no number."""
+    given = tree.given.items()
+    return {name: x for name, x in given if name != "keepdims" and not is_default(tree.operation, name, x)}
 
 
 def words(name: str) -> str:
@@ -384,6 +385,13 @@ def joined(tree: Applied, *inputs: Tree) -> Looks:
     return call(tree.name, *map(lay, inputs), below=settings_below(tree.given))
 
 
+def stacked(tree: Applied, *inputs: Tree) -> Looks:
+    """Vectors along a new first axis are the rows of a matrix."""
+    if tree.given["axis"] != 0 or any([x.ndim != 1 for x in inputs]):
+        return joined(tree, *inputs)
+    return Looks("matrix", tuple([Looks("row", (as_row(x),)) for x in inputs]))
+
+
 def broadcast(tree: Applied, x: Tree) -> Looks:
     """Repeated with ones."""
     return repeated(x, tree.shape)
@@ -459,7 +467,7 @@ BY_SHAPE: dict[str, Callable[..., Looks | None]] = {
     "sqrt": root,
     "square": entrywise("2"),
     "squeeze": reshaped,
-    "stack": joined,
+    "stack": stacked,
     "sub": sum_with(-1),
     "sum": total,
     "swap": transpose,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from chainrule.core.term import Term, forward_order
 from chainrule.errors import GraphError
 from chainrule.maths.calls import Call, call_of, is_identity
 from chainrule.maths.names import symbols_for
-from chainrule.maths.tree import Applied, Tree, applied, tree_of
+from chainrule.maths.tree import Matrix, Tree, applied, tree_of
 
 LONGEST = 4_000
 """Formulas of more parts are refused: a shared part is written out wherever it is used."""
@@ -62,12 +62,37 @@ def tree_of_term(term: Any, letters: Mapping[Term, Tree] | None = None) -> Tree:
     return found[term]
 
 
-def called(call: Call, inputs: list[Any]) -> Applied:
+def called(call: Call, inputs: list[Any]) -> Tree:
     """A call as a tree, under the name that was guessed for it."""
-    function = compositions.get(call.name) or book.get(call.name)
+    written = WRITTEN_OUT.get(call.name)
+    found = None if written is None else written(*map(tree_of, inputs), **call.settings)
+    if found is not None:
+        return found
+    function = book[call.name] if call.name in JOINED else compositions.get(call.name) or book.get(call.name)
     if function is None:
         raise GraphError(f"{call.name} has a backward pass of the user's own and no formula")
     return applied(function, *inputs, **call.settings)
+
+
+def power_and_log(x: Tree, y: Tree, *, count: int, settled: bool = False) -> Tree:
+    """A power times logarithms, as books have it; what holds at base 0 is a convention, and said where it is met."""
+    power = applied("pow", x, y)
+    logarithms = applied("log", x) if count == 1 else applied("pow", applied("log", x), count)
+    return applied("mul", power, logarithms) if count else power
+
+
+def column(*entries: Tree, axis: int) -> Tree | None:
+    """Numbers as a column, and rows of numbers as a matrix; None for arrays that go by a name."""
+    if axis == 0 and not any([x.shape for x in entries]):
+        return Matrix(tuple([(x,) for x in entries]), (len(entries),))
+    rows = [tuple([row[0] for row in x.rows]) for x in entries if isinstance(x, Matrix) and x.ndim == 1]
+    return Matrix(tuple(rows), (len(rows), len(rows[0]))) if axis == 0 and len(rows) == len(entries) else None
+
+
+WRITTEN_OUT: dict[str, Callable[..., Tree | None]] = {"power_and_log": power_and_log, "stack": column}
+"""Operations that no book has a name for, as what they come to; None leaves one under its name."""
+JOINED = ("concatenate", "stack")
+"""Operations of which the composed function of the same name takes a list."""
 
 
 def own_names(term: Term) -> dict[Term, Tree]:

@@ -322,6 +322,9 @@ def computed(operation: Any, values: Sequence[Any], settings: dict[str, Any]) ->
     """An operation on plain numbers; a comparison gives the number 0 or 1 (Iverson), which can be added."""
     if not isinstance(operation, Operation):
         return operation(*values, **settings)
+    if operation.flat and not isinstance(operation, Pointwise):
+        # Places among the inputs are whole numbers, which every number of a formula is a double of.
+        values = [np.asarray(x, dtype=np.intp) if i in operation.flat else x for i, x in enumerate(values)]
     out = operation.fitting(values, values, settings)
     return np.asarray(out, dtype=float)[()] if operation.name in COMPARISONS else out
 

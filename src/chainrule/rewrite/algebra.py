@@ -305,7 +305,7 @@ def sum_of(x: Any, way: Rewriting) -> dict[Term, Number]:
 
 def build_sum(table: Mapping[Term, Number], shape: Shape, way: Rewriting) -> Any:
     """The term of a sum: highest powers first, and no sign that a subtraction can spare."""
-    entries = {unit: number for unit, number in table.items() if number}
+    entries = exponentials_whole({unit: number for unit, number in table.items() if number}, way)
     if way.collect is not None and len(entries) > 1:
         entries = way.collect(entries, shape, way)
     if not entries:
@@ -336,6 +336,17 @@ def build_sum(table: Mapping[Term, Number], shape: Shape, way: Rewriting) -> Any
     if len(entries) > MOST_SHARED:
         way.large.add(total)
     return total
+
+
+def exponentials_whole(entries: dict[Term, Number], way: Rewriting) -> dict[Term, Number]:
+    """A sum in which e^x - 1 does not stand beside a 1 that makes it e^x."""
+    for unit, number in entries.items():
+        if name_of(unit) == "expm1" and entries.get(ONE) == number:
+            way.note("known function")
+            rest = {x: n for x, n in entries.items() if x not in (unit, ONE)}
+            whole = book["exp"](unit.inputs[0])
+            return {**rest, whole: exact(rest.get(whole, Fraction(0)) + number)}
+    return entries
 
 
 def scaled(unit: Term, number: Number, way: Rewriting) -> Any:

@@ -16,7 +16,8 @@ ONCE = Fraction(1)
 
 
 def with_known_functions(product: Product, way: Rewriting) -> Product:
-    """A product with its sigmoids and softmaxes called by name."""
+    """A product with its sigmoids and softmaxes called by name, and no absolute value beside its own sign."""
+    product = with_signs_taken_in(product, way)
     powers = product.powers
     if not any(e < 0 for e in powers.values()) and not any(name_of(base) == "sigmoid" for base in powers):
         return product
@@ -48,6 +49,17 @@ def with_known_functions(product: Product, way: Rewriting) -> Product:
             second = other if first is base else base
             out.times(second, -ONCE)
             out.times(build_sum(sum_of(1 - first, way), first.shape, way.plainly()))
+    return out
+
+
+def with_signs_taken_in(product: Product, way: Rewriting) -> Product:
+    """A product in which no absolute value stands beside its own sign."""
+    out = product
+    for base in [base for base, exponent in product.powers.items() if name_of(base) == "sign" and exponent >= 1]:
+        size = book["abs"](base.inputs[0])
+        if product.powers.get(size, Fraction(0)) >= 1:
+            way.note("known function")
+            out = out * Product(powers={base: -ONCE, size: -ONCE}) * product_of(base.inputs[0])
     return out
 
 

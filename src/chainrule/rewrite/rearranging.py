@@ -133,6 +133,9 @@ def total_along(x: Term, axes: tuple[int, ...], way: Rewriting) -> Any:
             left = tuple([k for k, i in enumerate(places) if i in axes])
             smaller = broadcast(reshaped(inner, kept_shape(inner, copied, lead)), kept, way)
             return scaled_by(Product(number), total(smaller, left, way) if left else smaller, way)
+    if name_of(x) == "softmax" and axes == (x.settings["axis"] % x.ndim,):
+        way.note("shares")
+        return repeat(1, tuple([n for i, n in enumerate(x.shape) if i not in axes]))
     return book["sum"](x, axis=axes[0] if len(axes) == 1 else axes)
 
 
@@ -148,6 +151,10 @@ def total_of_all(x: Term, way: Rewriting) -> Any:
     if x.size == 1:
         return reshaped(x, ())
     name = name_of(x)
+    if name == "softmax":
+        # Shares along an axis add up to 1, so all of them to the number of times that there is such an axis.
+        way.note("shares")
+        return x.size // x.shape[x.settings["axis"]]
     if name == "broadcast_to":
         way.note("sum")
         inner = x.inputs[0]

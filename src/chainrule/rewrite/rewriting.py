@@ -30,6 +30,7 @@ LAWS = {
     "distribution": "A product with a sum is the sum of the products.",
     "choice": "A condition that is known chooses one branch.",
     "unit vector": "The dot product with a unit vector is an entry.",
+    "shares": "The shares of a softmax add up to 1.",
     "known function": "A formula that the book has under a name is called by it.",
 }
 """The laws built into the normal form, by name; `patterns` has those that are a pattern and its replacement."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from chainrule.core.operation import book
 from chainrule.derivation.equations import Show, in_a_row, proved
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note, Paragraph, Table
@@ -35,14 +37,16 @@ def tell(opened: Tape, request: Request) -> Explanation:
     counts = {"links": 0, "entries": 0}
     meanings: dict[Tree, Meaning] = {}
     environment: dict[Tree, Any] = {}
+    remarks: list[Note] = []
     for entries in each_target(opened, request, story):
         chain = chain_of(entries, top=request.top)
+        remarks += zero_story(chain)
         counts["links"] += len(chain.links)
         counts["entries"] += len(entries)
         story += chain_story(chain, request.digits)
         meanings.update({letter: Meaning(letter, words) for letter, words in chain.meanings})
         environment.update(chain.environment)
-    return Explanation(tuple(story), tuple(meanings.values()), counts, environment)
+    return Explanation(tuple(story), tuple(meanings.values()), counts, environment, remarks=tuple(remarks))
 
 
 def chain_story(chain: Chain, digits: int) -> list[Block]:
@@ -155,7 +159,8 @@ def way_equation(links: Sequence[Link], value: float, digits: int, size: float) 
     if len(factors) == len(links) and sum([len(plain(x)) for x in factors]) <= LONGEST:
         product = product_of(factors)
         symbols += [] if isinstance(product, Number) else [product]
-    if value and abs(value) <= ROUNDING * size:
+    product = math.prod([link.value for link in links])
+    if (value or product) and max(abs(value), abs(product)) <= ROUNDING * size:
         rest = said("up to rounding: the computer has ", Show(digits)(value))
         return Equation((*symbols[:1], Number("0")), 1, note=rest, digits=digits)
     values = [link.value for link in links if link.formula != Number("1")]
@@ -171,22 +176,30 @@ def cancellation_equation(cancellation: Cancellation, digits: int) -> Equation:
     return proved(symbols, lambda show: [show.product(values)], cancellation.value, digits=digits)
 
 
-def zero_story(chain: Chain) -> list[Block]:
+def zero_story(chain: Chain) -> list[Note]:
     """Which factor makes a gradient 0."""
     if chain.gradient != 0:
         return []
     zeros = list(zero_links(chain.links))
     if not zeros:
         return [Note("The gradient is 0 in floating point: the product of its factors is too small for a number.")]
-    told: list[Block] = []
+    told: list[Note] = []
     for link in zeros:
         if link.ways:
             carried = any(way.value for way in link.ways) or link.rest
             words = "its ways cancel one another" if carried else "every way carries 0"
         else:
-            words = f"{link.operation}: {link.intuition}" if link.intuition else "a factor on the way is 0"
+            words = why_zero(link)
         told.append(Note(said("The gradient is 0 because ", fact(link), f" is 0 here ({words})")))
     return told
+
+
+def why_zero(link: Link) -> str:
+    """Why a single link is 0."""
+    operation = book.get(link.operation)
+    if operation is not None and operation.selects and operation.flat:
+        return "a branch that was not taken"
+    return f"{link.operation}: {link.intuition}" if link.intuition else "a factor on the way is 0"
 
 
 def fact(link: Link) -> Tree:

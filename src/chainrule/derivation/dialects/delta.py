@@ -16,6 +16,7 @@ from chainrule.core.state import Quiet
 from chainrule.derivation.dialects.delta_algorithm import algorithm, why_backpropagation
 from chainrule.derivation.dialects.delta_net import formula_of_activation, mapping, the_cost, the_net
 from chainrule.derivation.dialects.delta_proofs import proofs, whole_layer
+from chainrule.derivation.dialects.delta_short import telling
 from chainrule.derivation.dialects.delta_softmax import fused_softmax
 from chainrule.derivation.dialects.delta_story import Story
 from chainrule.derivation.network.entrywise import entrywise
@@ -54,7 +55,8 @@ def tell(opened: Tape, request: Request) -> Explanation:
     with Quiet():
         story = Story(NetNumbers(opened, opened.net), request)
         blocks = tuple(story_of(story))
-        return Explanation(blocks, story.symbols.meanings(story.net.shapes()), story.counts(), story.letters)
+        meanings = story.symbols.meanings(story.net.shapes())
+        return Explanation(blocks, meanings, story.counts(), story.letters, telling(story, blocks))
 
 
 def story_of(story: Story) -> list[Block]:

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.core import Value
 from chainrule.core.state import Quiet
+from chainrule.core.tensor import Tensor
 from chainrule.derivation.equations import Show, given, in_a_row, proved
 from chainrule.derivation.matrix.between import handed_down, is_same_entries, met_by_all, number_of_ways, on_the_way
 from chainrule.derivation.matrix.jacobians import MOST_ENTRIES, Factor, Node, factor_of, finite, flipped, structure_of
@@ -21,16 +23,20 @@ from chainrule.derivation.notation import derivative
 from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note, Paragraph, Steps, Table
 from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.graph import placed
-from chainrule.derivation.tape.tape import Tape
+from chainrule.derivation.scalars.links import SHORT, made_of
+from chainrule.derivation.tape.tape import Tape, constant
 from chainrule.derivation.words import Words, said
-from chainrule.maths import Applied, Derivative, Symbol, Tree
-from chainrule.maths.tree import applied, parts
+from chainrule.maths import Applied, Derivative, Number, Symbol, Tree, plain
+from chainrule.maths.tree import applied, made, parts
 
 ROUNDING = 1e-12
 """Gradients this small beside the largest that arrives on the way are rounding."""
 
 MOST_FACTORS = 12
 """Of a longer product the ends are listed, and the middle is one factor."""
+
+NARROW = 12
+"""Columns of matrices that stand beside each other in a short answer."""
 
 MOST_WAYS = 6
 """So many ways between a fork and its meeting are listed."""
@@ -105,7 +111,7 @@ def tell(opened: Tape, request: Request) -> Explanation:
         largest = max(stretch.rows * stretch.columns for stretch in story.stretches)
         counts = {"factors": len(story.stretches), "entries of the largest Jacobian": largest}
         blocks = tuple(story.blocks())
-        return Explanation(blocks, story.meanings(), counts, story.environment)
+        return Explanation(blocks, story.meanings(), counts, story.environment, story.in_short(blocks))
 
 
 class Story:
@@ -116,9 +122,9 @@ class Story:
         self.request = request
         self.names = names_through(opened)
         self.path = on_the_way(opened, request.wrt)
-        stops = met_by_all(opened, self.path)
-        self.stops = [stops[0], *[node for node in stops[1:-1] if not is_same_entries(node)], stops[-1]]
         self.place = {node: k for k, node in enumerate(self.path)}
+        stops = met_by_all(opened, self.path)
+        self.stops = [stops[0], *[node for node in stops[1:-1] if not self.passes_on(node)], stops[-1]]
         self.stretches = self.all_stretches()
         self.flipped = request.layout == "denominator"
         self.is_scalar = all(stretch.rows == stretch.columns == 1 for stretch in self.stretches)
@@ -144,7 +150,18 @@ class Story:
             used |= set() if letters is None else names_in(letters)
         found = [meaning for name, meaning in MEANINGS if name in used]
         forked = any([stretch.ways for stretch in self.stretches])
-        return (*found, *([] if self.is_scalar else [JACOBIAN]), *([HELD] if forked else []))
+        nameless = [Meaning(self.names[x], self.made_of(x)) for x in self.path if self.is_nameless(x)]
+        return (*found, *nameless, *([] if self.is_scalar else [JACOBIAN]), *([HELD] if forked else []))
+
+    def made_of(self, node: Node) -> Words:
+        """How a result without a name came to be, in the names of the page."""
+        letters = [self.names.get(x, x) if isinstance(x, Value | Tensor) else constant(x) for x in node.inputs]
+        formula = made(node.op, letters, node.settings, tuple(node.shape))
+        return said(formula) if len(plain(formula)) <= SHORT else made_of(self.opened, node)
+
+    def is_nameless(self, node: Node) -> bool:
+        """Whether a result goes by a letter that the page must explain."""
+        return node.op is not None and node in self.opened.numbered and self.names[node] == self.opened.symbols[node]
 
     def blocks(self) -> list[Block]:
         """Everything, in order."""
@@ -156,6 +173,25 @@ class Story:
         if not self.is_scalar:
             blocks += self.contracted()
         return blocks + self.layouts()
+
+    def in_short(self, blocks: list[Block] | tuple[Block, ...]) -> tuple[Equation, ...]:
+        """The product of the names, of the letters where all factors have them, and what comes out."""
+        name = self.gradient_symbol()
+        own = [x for x in blocks if isinstance(x, Equation) and x.sides[0] == name and x.numbers]
+        if not own:
+            return ()
+        longest = max(own, key=lambda x: len(x.sides))
+        letters = [self.letters(stretch) for stretch in self.stretches]
+        known = [x for x in letters if x is not None]
+        if len(known) < len(letters) or len(letters) < 2:
+            is_narrow = self.is_scalar or sum([min(x.rows, x.columns) for x in self.stretches]) <= NARROW
+            return (
+                longest if is_narrow else replace(longest, sides=(*longest.sides[:2], longest.sides[-1]), numbers=1),
+            )
+        numbers = longest.sides[len(longest.sides) - longest.numbers :] if self.is_scalar else longest.sides[-1:]
+        names = self.product_of([self.symbol(stretch) for stretch in self.stretches])
+        telling = [x for x in known if x != Number("1")] or known[:1]
+        return (replace(longest, sides=(name, names, self.product_of(telling), *numbers), numbers=len(numbers)),)
 
     def symbol(self, stretch: Stretch) -> Derivative:
         """A factor as a derivative."""
@@ -172,7 +208,10 @@ class Story:
 
     def product_of(self, trees: list[Tree]) -> Tree:
         """Factors in the order of the layout."""
-        return in_a_row("mul" if self.is_scalar else "matmul", trees[::-1] if self.flipped else trees)
+        first, *rest = trees[::-1] if self.flipped else trees
+        for tree in rest:
+            first = applied("matmul" if first.ndim and tree.ndim and not self.is_scalar else "mul", first, tree)
+        return first
 
     def gradient_symbol(self) -> Derivative:
         """What the product gives."""
@@ -195,12 +234,22 @@ class Story:
         """One factor."""
         inside = self.inside(upper, lower)
         count = number_of_ways(inside, lower)
-        if count == 1 and all(is_same_entries(node) for node in inside[1:-1]):
+        if count == 1 and all(map(self.passes_on, inside[1:-1])):
             slot = next(slot for slot, x in upper.edges if x is inside[1])
             factor = factor_of(self.opened, upper, slot, self.names)
             return Stretch(upper, lower, factor, (), 1, factor.matrix)
         ways = self.ways(upper, lower, set(inside))
         return Stretch(upper, lower, None, ways, count, self.total(upper, lower))
+
+    def passes_on(self, node: Node) -> bool:
+        """Whether a node is no step: the same entries in another shape, or a number a fixed distance from another."""
+        if is_same_entries(node):
+            return True
+        inside = [(slot, x) for slot, x in node.edges if x in self.place]
+        if node not in self.opened.numbered or len(inside) != 1 or np.shape(node.data):
+            return False
+        ((slot, _),) = inside
+        return node.op.name == "add" or (node.op.name == "sub" and slot == 0)
 
     def inside(self, upper: Node, lower: Node) -> list[Node]:
         """The nodes from one to the other, both included, consumers first."""

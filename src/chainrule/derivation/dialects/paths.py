@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from chainrule.derivation.equations import cell, in_a_row, proved
+from chainrule.derivation.equations import cell, in_a_row, proved, together
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note, Paragraph, Table
 from chainrule.derivation.request import Explanation, Request
@@ -19,7 +20,7 @@ from chainrule.derivation.scalars.slopes import Slopes
 from chainrule.derivation.scalars.targets import each_target
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, listed, said
-from chainrule.maths import Change, Tree
+from chainrule.maths import Change, Number, Tree
 
 LONGEST = 12
 """Ways of more links than this are shown by their ends, with the product of the links between as one number."""
@@ -29,6 +30,9 @@ QUICK = 20_000
 
 SMALLER = 10.0
 """Each nudge is so many times smaller than the last."""
+
+MOST_IN_SHORT = 3
+"""Ways that a short answer lists."""
 
 ROUNDING = 1e-12
 """A remainder this small beside the output may be rounding alone."""
@@ -45,6 +49,7 @@ def tell(opened: Tape, request: Request) -> Explanation:
     counts: dict[str, int] = {}
     meanings: dict[Tree, Words] = {}
     environment: dict[Tree, Any] = {}
+    short: list[Block] = []
     for entries in each_target(opened, request, story):
         ways = count_of_paths(entries)
         counts["entries"] = counts.get("entries", 0) + len(entries)
@@ -52,12 +57,27 @@ def tell(opened: Tape, request: Request) -> Explanation:
             counts["ways"] = counts.get("ways", 0) + ways
         maker = Maker(entries, request.top, Slopes(entries, named_alone=False))
         story += nudge_story(maker, request)
-        story += ways_story(maker, ways, request)
+        told = ways_story(maker, ways, request)
+        story += told
+        short = short or in_short(told)
         meanings.update(maker.meanings)
         environment.update(maker.environment)
-    return Explanation(
-        tuple(story), tuple([Meaning(letter, words) for letter, words in meanings.items()]), counts, environment
-    )
+    rows = tuple([Meaning(letter, words) for letter, words in meanings.items()])
+    return Explanation(tuple(story), rows, counts, environment, tuple(short))
+
+
+def in_short(story: Sequence[Block]) -> list[Block]:
+    """What the largest ways carry, and what that adds up to; a single way is the result itself."""
+    rows = [row[1:] for table in story if isinstance(table, Table) for row in table.rows]
+    ways = [(way, x) for way, x in rows if isinstance(x, Equation) and not isinstance(way, Equation)]
+    *_, total = [x for x in story if isinstance(x, Equation)] or [None]
+    if total is None or not total.numbers:
+        return []
+    if len(ways) == len(rows) == 1:
+        (way, only), name = ways[0], total.sides[0]
+        return [replace(only, sides=(name, *only.sides), note=together(said("along ", way), only.note))]
+    told = [Paragraph(said(way, " carries ", x.tree, ".")) for way, x in ways[:MOST_IN_SHORT] if not x.note]
+    return [*told, total]
 
 
 def nudge_story(maker: Maker, request: Request) -> list[Block]:
@@ -226,9 +246,20 @@ def carried(entries: ScalarGraph, way: Sequence[Edge]) -> float:
     return product
 
 
+def telling_edges(maker: Maker, way: Sequence[Edge]) -> list[Edge]:
+    """The edges of a way without those of slope 1 between or beside others, which say nothing of how fast it moves."""
+    found = [edge for edge in way if edge.slope != 1 or not is_one(maker, edge)]
+    return found or list(way)[-1:]
+
+
+def is_one(maker: Maker, edge: Edge) -> bool:
+    """Whether the slope of an edge is 1 whatever the numbers are."""
+    return maker.direct(edge.source, edge.target, [edge])[0].formula == Number("1")
+
+
 def way_equation(maker: Maker, way: Sequence[Edge], value: float, digits: int) -> Words | Equation:
     """The product of the slopes along a way, from the output back, in symbols and in numbers."""
-    backwards = list(way)[::-1]
+    backwards = telling_edges(maker, way)[::-1]
     values = [edge.slope for edge in backwards]
     if len(values) > LONGEST:
         half = LONGEST // 2

@@ -192,7 +192,8 @@ def letters_by_probing(opened: Tape, node: Any, slot: int, matrix: Array, names:
     taken for the rule.
     """
     random = np.random.default_rng(0)
-    inputs = [random.normal(size=np.shape(x)) for x in opened.inputs(node)]
+    given = opened.inputs(node)
+    inputs = [x if i in node.op.flat else random.normal(size=np.shape(x)) for i, x in enumerate(given)]
     out = np.asarray(node.op.fitting(inputs, inputs, without_casts(node)))
     probe = np.array([row_of(opened, node, slot, i, inputs, out) for i in range(np.size(node.data))]).reshape(
         matrix.shape

@@ -326,7 +326,8 @@ def general_position(probe: Probe) -> Probe:
     """
     if not isinstance(probe.op, Linear):
         return probe
-    inputs = codes_of(probe.inputs)
+    codes = codes_of(probe.inputs)
+    inputs = [x if i in probe.op.flat else code for i, (x, code) in enumerate(zip(probe.inputs, codes, strict=True))]
     out = probe.op.fitting(inputs, inputs, probe.settings) if isinstance(probe.op, Fused) else probe.out
     return Probe(probe.op, inputs, out, probe.settings, probe.slot)
 

@@ -20,7 +20,7 @@ from chainrule.derivation.scalars.probabilities import Probabilities
 from chainrule.derivation.scalars.slopes import Slopes, multiplied, nameless, product_of
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, listed, said
-from chainrule.maths import Derivative, Number, Tree
+from chainrule.maths import Derivative, Number, Tree, plain
 
 MOST_STEPS = 8
 """Unnamed steps are made one link up to this many; between more of them each is a link of its own."""
@@ -301,10 +301,15 @@ class Maker:
         return found
 
 
+SHORT = 60
+"""Characters of a formula that says what a letter stands for."""
+
+
 def made_of(opened: Tape, node: Node) -> Words:
     """How a value without a name came to be, in words with mathematics."""
-    if isinstance(node.op, Pointwise):
-        return said(opened.formula(node))
+    formula = opened.formula(node)
+    if isinstance(node.op, Pointwise) or len(plain(formula)) <= SHORT:
+        return said(formula)
     return said(f"{node.op.name} of ", listed([said(opened.symbols[x]) for _, x in node.edges], " and "))
 
 

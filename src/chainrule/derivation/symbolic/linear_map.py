@@ -40,9 +40,16 @@ def matrix_of(x: Any, moving: Term, depth: int = DEEPEST) -> Any:
         return book["solve"](left, matrix_of(reshaped(right, (right.size,)), moving, depth - 1))
     if name == "sum" and x.inputs[0].ndim == 1:
         return book["sum"](matrix_of(x.inputs[0], moving, depth - 1), axis=0)
+    if name == "stack" and x.ndim == 1:
+        return book["stack"](*[as_row_of(part, moving, depth - 1) for part in x.inputs], axis=0)
     if name == "index" and x.inputs[0].ndim == 1:
         return book["index"](matrix_of(x.inputs[0], moving, depth - 1), key=x.settings["key"])
     raise no_closed_form(x)
+
+
+def as_row_of(x: Any, moving: Term, depth: int) -> Any:
+    """The row of a number that is linear in a vector; zeros for one that does not move."""
+    return matrix_of(x, moving, depth) if contains(x, moving) else constant(np.zeros(moving.size))
 
 
 def of_sum(x: Term, moving: Term, depth: int) -> Any:

@@ -214,6 +214,6 @@ def named_nodes(opened: Tape, nodes: list[Node]) -> Words:
 def kink_convention(opened: Tape, name: str, nodes: list[Node], slopes: set[float]) -> Convention:
     """Which nodes are on a kink of this operation, in words."""
     taken = listed([said(numeral(slope)) for slope in sorted(slopes)], " or ")
-    stands = "stands" if len(nodes) == 1 else "stand"
-    words = said(named_nodes(opened, nodes), f" {stands} where the slope jumps; it is taken as ", taken)
+    has = "has a kink here, and its slope" if len(nodes) == 1 else "have a kink here, and their slope"
+    words = said(named_nodes(opened, nodes), f" {has} is taken as ", taken)
     return Convention(f"kink of {name}", words)

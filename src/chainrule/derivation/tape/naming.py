@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.labels import find_labels, users_frames
+from chainrule.core.operation import Pointwise
 from chainrule.core.tensor import Tensor
 from chainrule.maths import Symbol, Tree
 from chainrule.maths import names as maths_names
-from chainrule.maths.tree import exact
+from chainrule.maths.tree import exact, made
 
 Node = Any
 
@@ -20,8 +21,17 @@ Node = Any
 def labels_for(order: Sequence[Node]) -> dict[int, str]:
     """The user's names for the nodes and for the tensors of data that they use, by id; looked for once."""
     givens = list(dict.fromkeys(data_of(order)))
-    labels = find_labels([*order, *givens])
+    seen = {id(x) for x in (*order, *givens)}
+    columns = [x for x in givens if x.view_of is not None and id(x.view_of) not in seen and is_column(x, x.view_of)]
+    labels = find_labels([*order, *givens, *[x.view_of for x in columns]])
+    # A vector that was made a column to be multiplied goes by its own name.
+    labels |= {id(x): labels[id(x.view_of)] for x in columns if id(x) not in labels and id(x.view_of) in labels}
     return {**names_of_arrays([x for x in givens if id(x) not in labels]), **labels}
+
+
+def is_column(x: Tensor, whole: Tensor) -> bool:
+    """Whether a view has all entries of a vector, as a row or a column."""
+    return whole.ndim == 1 and x.size == whole.size == max(x.shape)
 
 
 def symbols_for(order: Sequence[Node], labels: Mapping[int, str]) -> dict[Node, Tree]:
@@ -40,8 +50,22 @@ def symbols_for(order: Sequence[Node], labels: Mapping[int, str]) -> dict[Node, 
             symbols[node] = replace(next(results), shape=tuple(node.shape))
     for x in nodes[len(order) :]:
         if x not in symbols:
-            symbols[x] = replace(next(constants), shape=x.shape) if x.ndim else exact(float(x.item()))
+            written = as_made(x, symbols)
+            if written is None:
+                written = replace(next(constants), shape=x.shape) if x.ndim else exact(float(x.item()))
+            symbols[x] = written
     return symbols
+
+
+def as_made(x: Tensor, symbols: Mapping[Node, Tree]) -> Tree | None:
+    """A condition as it was written, such as x > 0; None for what is no result, or one of what has no symbol."""
+    origin: Any = x.origin() if callable(x.origin) else None
+    if origin is None or not isinstance(origin.op, Pointwise):
+        return None
+    inputs = [symbols.get(y) if isinstance(y, Tensor) else y for y in origin.inputs]
+    if any([y is None or np.ndim(y) > 0 for y in inputs if not isinstance(y, Tree)]):
+        return None
+    return made(origin.op, inputs, origin.settings, x.shape)
 
 
 def numbered(letter: str, taken: set[Symbol]) -> Iterator[Symbol]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.expression.typed.caret import error_at
+from chainrule.expression.typed.functions import in_a_list
 from chainrule.expression.typed.given import name_of
 from chainrule.expression.typed.parse import parse
 from chainrule.expression.typed.parsed import Parsed
@@ -40,6 +41,11 @@ class Assignments:
     def output(self) -> str:
         """The name of the result, or nothing."""
         return self.lines[-1].name
+
+    @property
+    def has_lists(self) -> bool:
+        """Whether a line has a list in it, and so arrays where all that is given are numbers."""
+        return any([step.function is in_a_list for line in self.lines for step in line.formula.steps])
 
     def results(self, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """What each line gives; a value that is given for a line's name stands in its place."""

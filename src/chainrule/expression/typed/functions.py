@@ -10,6 +10,7 @@ from typing import Any
 
 from chainrule.core.numpy_calls import OTHER_NAMES
 from chainrule.core.operation import book, compositions
+from chainrule.errors import ShapeError
 
 ALIASES = {"ln": "log", "tr": "trace", "σ": "sigmoid", **OTHER_NAMES}
 """Other names that textbooks and NumPy have for functions."""
@@ -79,6 +80,14 @@ def look_up(name: str) -> Known | None:
     if not all(can_be_typed(example[setting]) for example in examples for setting in required if setting in example):
         return None
     return Known(name, call, tuple(inputs), tuple(settings), tuple(required))
+
+
+def in_a_list(*parts: Any) -> Any:
+    """Things of one shape side by side along a new first axis, as ``[x**2*y, sin(x)]`` and ``[[a, b], [c, d]]``."""
+    shapes = list(dict.fromkeys([tuple(getattr(part, "shape", ())) for part in parts]))
+    if len(shapes) > 1:
+        raise ShapeError(f"what stands in a list has one shape, and here are {' and '.join(map(str, shapes[:2]))}")
+    return book["stack"](*parts, axis=0)
 
 
 def can_be_typed(setting: Any) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 from chainrule.core.operation import book, compositions
 from chainrule.errors import FormulaError
 from chainrule.expression.typed.caret import error_at
-from chainrule.expression.typed.functions import Known, closest, known, look_up
+from chainrule.expression.typed.functions import Known, closest, in_a_list, known, look_up
 from chainrule.expression.typed.parsed import CONSTANTS, Parsed, Step
 from chainrule.expression.typed.tokens import EXACT_DIGITS, Token, tokens_of
 
@@ -52,8 +52,9 @@ SIGNS: dict[type[ast.AST], str] = {
 def parse(text: str, *, folds: bool = True) -> Parsed:
     """Read a formula such as ``sum((W @ x + b - y)**2)``; O(length), whatever it says.
 
-    It may have numbers, names, ``+ - * / ** @``, parentheses, ``.T`` for a transpose, indices such as ``x[0]`` and
-    ``W[:, 1:]``, the functions of `known_functions` with settings such as ``axis=0``, and comparisons as the condition
+    It may have numbers, names, ``+ - * / ** @``, parentheses, lists such as ``[x**2*y, sin(x)]`` for vectors and lists
+    of these for matrices, ``.T`` for a transpose, indices such as ``x[0]`` and ``W[:, 1:]``, the functions of
+    `known_functions` with settings such as ``axis=0``, and comparisons as the condition
     of ``where``. Anything else raises FormulaError, which shows the place and says what to write. Arithmetic on numbers
     alone is done at once; with ``folds=False`` it stays as it was typed, for pages that show it.
 
@@ -156,6 +157,8 @@ class Reader:
             return Call(pick, (node.value,), (place[0], self.extent(node)[1]), {"key": self.key(node.slice)})
         if isinstance(node, ast.Call):
             return self.named_call(node)
+        if isinstance(node, ast.List) and node.elts:
+            return Call(in_a_list, tuple(node.elts), self.extent(node))
         what = REFUSED.get(type(node), "this is no part of a formula: it has numbers, names, signs and functions")
         raise error_at(self.text, *self.extent(node), what)
 
@@ -356,8 +359,8 @@ class Reader:
 
 
 REFUSED: dict[type[ast.AST], str] = {
-    ast.Tuple: "write one formula, without commas",
-    ast.List: "a list is no part of a formula: give it a name, and its value beside it, as b=[1, 2]",
+    ast.Tuple: "write one formula, or several in a list, as [x**2*y, sin(x)]",
+    ast.List: "this list is empty: write what is in it, as [x**2*y, sin(x)]",
 }
 """What to do instead of some parts of Python's grammar."""
 

@@ -53,12 +53,18 @@ class Parsed:
         """
         return self.results(values)[-1]
 
-    def results(self, values: Mapping[str, Any]) -> list[Any]:
-        """What each step gives."""
+    def results(self, values: Mapping[str, Any], shared: dict[Any, Any] | None = None) -> list[Any]:
+        """What each step gives; with `shared`, which remembers what was made, equal parts give one and the same."""
         found: list[Any] = []
         for step in self.steps:
             if step.function is not None:
-                found.append(self.applied(step, [found[i] for i in step.inputs]))
+                inputs = [found[i] for i in step.inputs]
+                key = (step.function, *[x if type(x) in (int, float) else id(x) for x in inputs], repr(step.settings))
+                made = (shared or {}).get(key)
+                found.append(self.applied(step, inputs) if made is None else made[0])
+                if shared is not None:
+                    # What is remembered by its identity must not be replaced by another in the same place.
+                    shared[key] = found[-1], inputs
             elif step.number is not None:
                 found.append(step.number)
             else:

@@ -1,0 +1,158 @@
+"""A computation in the names that its reader knows: what each named step is made of, and how its gradient comes about.
+
+What has no name is written out by its inputs, so that a reader meets his own names alone. The gradient in a named step
+is said in those of the named steps that use it: one link of the chain rule for each, whatever lies between them.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.graph import gradients_of
+from chainrule.core.term import REFUSALS, Term, constant, forward_order, symbol
+from chainrule.derivation.tape.tape import Tape
+from chainrule.errors import GraphError
+from chainrule.maths import Number, Tree, plain
+from chainrule.maths.of_terms import tree_of_term
+from chainrule.program import Lifted, Step, lift, term_of
+from chainrule.rewrite import simplify
+
+MOST_PARTS = 100
+"""Steps between two names: a formula of more is not read, and takes long to simplify."""
+MOST_ENTRIES = 36
+"""ScalarGraph of an array without a name that is written out in a formula."""
+
+Node = Any
+
+
+def in_names(opened: Tape, *, lent: bool = True) -> InNames | None:
+    """The computation in names; None where too many steps lie between two of them, or a large leaf has none.
+
+    Without `lent` the letters that a book has for the parts of a net are no names.
+    """
+    named = {node for node in opened.symbols if has_name(opened, node) and (lent or id(node) in opened.labels)}
+    # Looked at before anything is lifted: a graph of many steps without names has no formula to show.
+    if is_long(opened, named):
+        return None
+    lifted = lift(opened.output)
+    letters: dict[Step, Any] = {}
+    for step, node in zip(lifted.program.steps, lifted.nodes, strict=True):
+        if node in named:
+            letters[step] = symbol(f"{step.place}", step.shape)
+        elif step.op is None and np.size(node.data) > MOST_ENTRIES:
+            return None
+        elif step.op is None:
+            letters[step] = constant(node.data) if step.shape else float(node.data)
+    return InNames(opened, lifted, letters)
+
+
+def has_name(opened: Tape, node: Node) -> bool:
+    """Whether the user, or a book whose letters are lent, has a name for a node."""
+    name = opened.symbols.get(node)
+    return name is not None and node not in opened.numbered and not isinstance(name, Number)
+
+
+def is_long(opened: Tape, named: set[Node]) -> bool:
+    """Whether more steps than a line has room for lie between the output and what has a name."""
+    found: set[Node] = set()
+    stack = [opened.output]
+    while stack and len(found) <= MOST_PARTS:
+        node = stack.pop()
+        if node not in found and (node is opened.output or node not in named):
+            found.add(node)
+            stack.extend([x for _, x in node.edges])
+    return len(found) > MOST_PARTS
+
+
+def is_symbol(x: Any) -> bool:
+    """Whether a letter is one, and no number."""
+    return isinstance(x, Term) and x.number is None
+
+
+class InNames:
+    """The named steps of a program as terms over each other, and their gradients."""
+
+    def __init__(self, opened: Tape, lifted: Lifted, letters: dict[Step, Any]) -> None:
+        self.opened = opened
+        self.lifted = lifted
+        self.letters = letters
+        self.trees: dict[Term, Tree] = {
+            x: opened.symbols[self.node(step)] for step, x in letters.items() if is_symbol(x)
+        }
+
+    def node(self, step: Step) -> Node:
+        """The node that a step was read from."""
+        return self.lifted.nodes[step.place]
+
+    @cached_property
+    def named(self) -> list[Step]:
+        """The computed steps with a name, and the output, in the order of the forward."""
+        found = [step for step in self.lifted.program.steps if step.op is not None and step in self.letters]
+        output = self.lifted.program.output
+        return found if output in found or output.op is None else [*found, output]
+
+    def term(self, step: Step) -> Any:
+        """A step down to what has a name; None where it has no formula."""
+        try:
+            return term_of(step, {other: x for other, x in self.letters.items() if other is not step})
+        except (*REFUSALS, GraphError):
+            return None
+
+    def tree(self, term: Any) -> Tree | None:
+        """A term as it is printed; None where it has too much in it to be read."""
+        try:
+            return None if term is None else tree_of_term(term, self.trees)
+        except (GraphError, TypeError, KeyError):
+            return None
+
+    @cached_property
+    def formulas(self) -> list[tuple[Node, Tree]]:
+        """How each named step was computed."""
+        found = [(self.node(step), self.tree(self.term(step))) for step in self.named]
+        return [(node, formula) for node, formula in found if formula is not None]
+
+    @property
+    def longest(self) -> int:
+        """Characters of the longest formula."""
+        return max([len(plain(formula)) for _, formula in self.formulas], default=0)
+
+    @cached_property
+    def gradients(self) -> dict[Node, Tree | None]:
+        """The gradient in everything that has a name, in those of the steps that use it; consumers first."""
+        output = self.lifted.program.output
+        held: dict[Term, Any] = {}
+        on_the_way = {step: x for step, x in self.letters.items() if self.node(step) in self.opened.gradients}
+        step_of = {x: step for step, x in on_the_way.items() if is_symbol(x)}
+        found: dict[Node, Tree | None] = {}
+        for step in reversed(self.named):
+            node, own = self.node(step), self.letters.get(step)
+            if node not in self.opened.gradients:
+                continue
+            g = constant(np.ones(step.shape)) if step is output else self.settled(node, own, held, found)
+            term = self.term(step)
+            if term is None:
+                # What enters it gets a share that has no formula.
+                held.update(dict.fromkeys([x for x, other in step_of.items() if other.place < step.place]))
+                continue
+            moving = [x for x in forward_order([term]) if x in step_of]
+            try:
+                shares = gradients_of([term], [g], moving, record=True)
+            except REFUSALS:
+                shares = [None] * len(moving)
+            for x, share in zip(moving, shares, strict=True):
+                held[x] = share if x not in held else None if held[x] is None or share is None else held[x] + share
+        for x in held:
+            self.settled(self.node(step_of[x]), x, held, found)
+        return found
+
+    def settled(self, node: Node, letter: Any, held: dict[Term, Any], found: dict[Node, Tree | None]) -> Term:
+        """Remember the gradient in a node, and give its letter."""
+        if node not in found:
+            total = held.get(letter)
+            found[node] = None if total is None else self.tree(simplify(total) if isinstance(total, Term) else total)
+        own = symbol(f"gradient {len(self.trees)}", tuple(node.shape))
+        self.trees[own] = self.opened.gradient(node)
+        return own

@@ -1,0 +1,198 @@
+"""The short answer: at most a dozen lines in every dialect: formula, slopes, result, and what it means."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.derivation.explain import NEAREST
+from chainrule.derivation.record import Equation, Note
+from chainrule.errors import GraphError, ShapeError
+from chainrule.maths import Symbol
+
+from .pages import PAGES, derivations
+from .spelled import spelled
+
+TOLD = [pytest.param(name, told, id=f"{name}-{dialect}") for name, dialect, told in derivations()]
+
+
+def lstm():
+    cell = cr.nn.LSTM(2, 2, rng=0)
+    out = cell(np.ones((1, 3, 2), dtype="f"))
+    return cr.sum((out[0] if isinstance(out, tuple) else out) ** 2), next(iter(cell.parameters()))
+
+
+def digits_net():
+    rng = np.random.default_rng(0)
+    net = cr.nn.Sequential(cr.nn.Linear(784, 30, rng=0), cr.nn.Sigmoid(), cr.nn.Linear(30, 10, rng=1), cr.nn.Sigmoid())
+    return cr.nn.MSELoss("half_sum")(net(rng.normal(size=(10, 784))), rng.uniform(size=(10, 10))), net[0].weight
+
+
+def norm_at(numbers):
+    x = cr.Tensor(numbers, requires_grad=True, label="x")
+    return cr.norm(x), x
+
+
+def where():
+    x = cr.Tensor([-1.0, 2.0], requires_grad=True, label="x")
+    return cr.sum(cr.where(x > 0, x**2, 0.0)), x
+
+
+MORE = {"lstm": lstm, "784-30-10": digits_net, "norm": lambda: norm_at([3.0, 4.0]), "where": where}
+
+
+@pytest.mark.parametrize(("name", "told"), TOLD)
+def test_twelve_lines_are_enough(name, told):
+    for text in (told.text(width=80), told.text(width=120)):
+        lines = text.rstrip().splitlines()
+        assert len(lines) <= 12
+        assert max(map(len, lines)) <= 120
+    assert any(isinstance(block, Equation) for block in told.short)
+
+
+@pytest.mark.parametrize("name", MORE)
+@pytest.mark.parametrize("dialect", NEAREST)
+def test_twelve_lines_are_enough_of_larger_things(name, dialect):
+    output, wrt = MORE[name]()
+    for what in (wrt, wrt[(0,) * wrt.ndim], None):
+        told = if_it_applies(output, what, dialect)
+        assert told is None or len(told.text(width=80).rstrip().splitlines()) <= 12
+
+
+def if_it_applies(output, wrt, dialect):
+    try:
+        return cr.explain(output, wrt, dialect)
+    except GraphError as error:
+        if "does not apply" in str(error):
+            return None
+        raise
+
+
+@pytest.mark.parametrize(("name", "told"), TOLD)
+def test_a_book_s_letter_is_explained_or_computed(name, told):
+    """What is neither the user's name nor computed on the page stands in the line that says what letters are."""
+    text = told.text()
+    for letter, stands in (("z⁽", "z⁽ˡ⁾"), ("v₁", "v₁ = "), ("δ⁽", "δ⁽")):
+        if letter in text:
+            computed = any(str(line).lstrip().startswith(letter) for line in text.splitlines())
+            assert stands in text or computed, text
+
+
+def test_the_gradients_on_the_way_are_in_the_names_of_the_reader():
+    output, wrt = PAGES["least_squares"]()
+    lines = cr.explain(output, wrt, "graph").text().splitlines()
+    assert any("∂L/∂r = 2r" in line for line in lines)
+    assert any("∂L/∂v = Aᵀ ∂L/∂r" in line for line in lines)
+
+
+def test_one_derivative_of_each_kind_of_array_is_right_in_symbols():
+    """The checks of every side hold what is printed; here that something is printed at all."""
+    x = cr.Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True, label="X")
+    a = cr.Tensor([0.5, -1.0], label="a")
+    for output, formula in (
+        (cr.sum(x @ a), "𝟏 aᵀ"),
+        (cr.sum(cr.exp(x)), "exp(X)"),
+        (cr.trace(x @ x), "2Xᵀ"),
+        (cr.sum(x * x), "2X"),
+    ):
+        output.label = "L"
+        assert f"∂L/∂X = {formula}" in cr.explain(output, x, "graph").text(), formula
+
+
+def test_a_gradient_is_an_arrow():
+    output, x = norm_at([3.0, 4.0])
+    output.label = "L"
+    assert "L rises fastest along (0.6, 0.8), by 1 for each unit of length." in cr.explain(output, x).text()
+    a, b = cr.Value(3.0, label="a"), cr.Value(4.0, label="b")
+    product = a * b
+    product.label = "p"
+    assert "p rises fastest along (0.8, 0.6), by 5 for each unit" in cr.explain(product, [a, b]).text()
+
+
+def test_the_slope_along_a_direction():
+    x = cr.Tensor([1.0, 2.0], requires_grad=True, label="x")
+    output = cr.sum(x**2)
+    output.label = "L"
+    told = cr.explain(output, x, direction=[3.0, 4.0])
+    (equation,) = [block for block in told.short if isinstance(block, Equation) and "∂v" in spelled(block.sides[0])]
+    assert spelled(equation) == "∂L/∂v = (∂L/∂x)ᵀ [3; 4] = [2; 4]ᵀ [3; 4] = 22"
+    assert "for each unit of it L moves by 4.4" in told.text()
+    with pytest.raises(ShapeError, match="shape of what it moves"):
+        cr.explain(output, x, direction=[1.0])
+    with pytest.raises(GraphError, match="one array for each"):
+        cr.explain(output, direction=[1.0])
+
+
+def test_a_jacobian_of_a_vector_is_told_row_by_row():
+    x = cr.Tensor([1.0, 2.0], requires_grad=True, label="x")
+    f = cr.sin(cr.Tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], label="A") @ x)
+    f.label = "f"
+    told = cr.explain(f, x)
+    (matrix,) = [block for block in told.short if isinstance(block, Equation) and block.sides[0] == Symbol("J")]
+    expected = cr.jacobian(lambda x: cr.sin(np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]) @ x))(np.array([1.0, 2.0]))
+    assert np.allclose(told.gradient, expected, rtol=1e-12)
+    assert len(matrix.sides[-1].rows) == 3
+    a, b = cr.Value(2.0, label="a"), cr.Value(3.0, label="b")
+    assert cr.explain([a * b, a + b], a).gradient == (3.0, 1.0)
+    with pytest.raises(GraphError, match="up to 6 outputs, and here are 7"):
+        cr.explain([a * k for k in range(7)], a)
+
+
+@pytest.mark.parametrize("at", [20.0, 1000.0])
+def test_what_is_flat_here_alone_is_no_invariance(at):
+    x = cr.Value(at, label="x")
+    for output in (cr.relu(-x), cr.sigmoid(30 * x), cr.tanh(x) * 2):
+        assert "invariance" not in cr.explain(output, x).text()
+    v = cr.Tensor([-at, 1.0], requires_grad=True, label="v")
+    assert "invariance" not in cr.explain(cr.sum(cr.where(v > 0, v, 0.0)), v[0]).text()
+
+
+INVARIANT = {
+    "a shift before a softmax": lambda b, z: -cr.log_softmax(z + b)[1],
+    "a bias before a normalisation": lambda b, z: (
+        cr.sum(cr.nn.functional.layer_norm(z + b)[:2])
+        if hasattr(cr.nn, "functional")
+        else cr.sum(((z + b - cr.mean(z + b)) / cr.std(z + b))[:2])
+    ),
+    "a shift before a standard deviation": lambda b, z: cr.std(z + b),
+    "a scale before a norm": lambda b, z: cr.sum((b * z / cr.norm(b * z))[:2]),
+    "a factor that drops out": lambda b, z: cr.sum(b * z) / b,
+}
+
+
+@pytest.mark.parametrize("name", INVARIANT)
+def test_a_zero_by_invariance_is_named_of_tensors(name):
+    b = cr.Tensor(0.5, requires_grad=True, label="b")
+    output = INVARIANT[name](b, cr.Tensor([1.0, 2.0, 4.0], label="z"))
+    output.label = "L"
+    text = cr.explain(output, b).text()
+    assert "0 by invariance" in text
+    assert text.startswith("∂L/∂b = 0,")
+    assert "lowers" not in text
+    assert "raises" not in text
+
+
+TRAPS = {
+    "sqrt(where(c, x, 1))": lambda x: cr.sum(cr.where(x > 0, cr.sqrt(x), 0.0)),
+    "log(where(c, x, 1))": lambda x: cr.sum(cr.where(x > 0, cr.log(x), 0.0)),
+    "norm(x), whose gradient at 0 is 0": lambda x: cr.sqrt(cr.sum(x**2)),
+}
+
+
+@pytest.mark.parametrize("safe", TRAPS)
+def test_a_trap_is_named_with_its_own_way_out(safe):
+    x = cr.Tensor([0.0, 0.0], requires_grad=True, label="x")
+    for told in (cr.explain(TRAPS[safe](x), x), cr.explain(TRAPS[safe](x), x[0])):
+        (note,) = [block for block in told.short if isinstance(block, Note)]
+        assert "no number" in spelled(note.text)
+        assert safe in spelled(note.text)
+        assert "no finite slope" in told.text()
+
+
+@pytest.mark.parametrize("rule", [cr.relu, cr.abs, lambda x: cr.maximum(x, 0.0)])
+def test_a_kink_is_named_and_promises_nothing(rule):
+    x = cr.Value(0.0, label="x")
+    text = cr.explain(3.0 * rule(x), x).text()
+    assert "has a kink here, and its slope is taken as" in text
+    assert "raises" not in text
