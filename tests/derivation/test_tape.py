@@ -318,7 +318,7 @@ def test_nodes_on_a_kink_are_named_with_the_slope_taken():
     r, m, s, away = a.relu(), cr.maximum(a, 2.0 * a), cr.abs(a), (a + 1e-9).relu()
     found = kinks(r + m + s + away)
     assert set(found) == {"kink of relu", "kink of maximum", "kink of abs"}
-    assert spelled(found["kink of relu"]) == "r stands where the slope jumps; it is taken as 0"
+    assert spelled(found["kink of relu"]) == "r has a kink here, and its slope is taken as 0"
     assert "0.5" in spelled(found["kink of maximum"])
     x = cr.Tensor([0.0, 1.0, -1.0], requires_grad=True)
     assert set(kinks(cr.relu(x).sum())) == {"kink of relu"}
