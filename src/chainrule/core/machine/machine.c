@@ -140,6 +140,14 @@ static int kind_from(PyObject *pair, Kind *kind) {
     return !PyErr_Occurred();
 }
 
+/* Whether the axes of an array behind the first `more` are as planned. NumPy has no extents for an array without axes. */
+static int same_extents(PyArrayObject *array, int more, const Kind *kind) {
+    for (int i = 0; i < kind->axes; i++)
+        if (PyArray_DIM(array, more + i) != kind->extent[i])
+            return 0;
+    return 1;
+}
+
 /* An argument as an array of its kind, with `before` axes in front; a new reference. */
 static PyArrayObject *taken(PyObject *x, const Kind *kind, Py_ssize_t place, npy_intp before) {
     PyArrayObject *array;
@@ -152,7 +160,7 @@ static PyArrayObject *taken(PyObject *x, const Kind *kind, Py_ssize_t place, npy
     if (!array)
         return NULL;
     if (PyArray_NDIM(array) == kind->axes + more && (!more || PyArray_DIM(array, 0) == before) &&
-        !memcmp(PyArray_DIMS(array) + more, kind->extent, sizeof(npy_intp) * (size_t)kind->axes))
+        same_extents(array, more, kind))
         return array;
     PyErr_Format(PyExc_ValueError, "argument %zd has another shape than the program was made for", place);
     Py_DECREF(array);
@@ -320,8 +328,7 @@ static PyObject *program_attempt(PyObject *me, PyObject *arguments) {
             Py_RETURN_NOTIMPLEMENTED;
         }
         if (!PyArray_CheckExact(leaf[i]) || PyArray_TYPE(x) != kind->type || PyArray_NDIM(x) != kind->axes ||
-            !PyArray_ISNOTSWAPPED(x) ||
-            memcmp(PyArray_DIMS(x), kind->extent, sizeof(npy_intp) * (size_t)kind->axes))
+            !PyArray_ISNOTSWAPPED(x) || !same_extents(x, 0, kind))
             Py_RETURN_NOTIMPLEMENTED;
     }
     PyObject *results = run_program(self, leaf);
