@@ -446,3 +446,13 @@ def test_a_profiler_goes_on_where_a_function_is_traced():
     assert float(first) == 5.0
     assert second == [1, 2, 3]
     assert any("sorted" in name for _, _, name in pstats.Stats(profile).stats)
+
+
+@pytest.mark.parametrize("chosen", [cr.maximum, cr.minimum, cr.add, cr.arctan2, cr.hypot])
+def test_gradients_have_the_types_of_what_they_are_of(chosen):
+    x, wide = rng.normal(size=3).astype(np.float32), rng.normal(size=3)
+    for other in (x[::-1], wide, 0.5):
+        for transform in (cr.grad, cr.jacobian, cr.hessian):
+            slope = transform(lambda x, other=other: cr.sum(chosen(x, other) ** 2))
+            same(cr.compile(slope)(x), slope(x))
+            assert cr.compile(slope)(x).dtype == np.float32

@@ -226,3 +226,40 @@ def test_numbers_are_read_as_people_type_them():
     assert numbers_in("[1, 2]").tolist() == [1, 2]
     assert numbers_in("x") is None
     assert "2 numbers" in Exercise("0.0", "?", "1, 2", expects=[1, 2]).mark("1").says
+
+
+@pytest.mark.parametrize(
+    ("exercise_id", "answer"),
+    [
+        ("6.2", "3*7 + 12"),
+        ("8.3", "(6-10)*4*3"),
+        ("8.3", "-96/2"),
+        ("1.1", "3*25 - 6*5 + 2"),
+        ("1.3", "5 + 3*0.01"),
+        ("3.3", "4·(−3) + 5"),
+        ("10.4", "¼"),
+        ("1.4", "x = 3"),
+        ("18.1", "2,000,000"),
+        ("17.2", "180,000"),
+        ("13.2", "30 x 784"),
+        ("16.4", "[[1.5, -2, 3.5], [-6, 8, -14]]"),
+    ],
+)
+def test_a_number_may_be_typed_as_people_write_it(exercise_id, answer):
+    """Worked out or not, with thousands parted, in brackets: what a marker says of it is said of its number."""
+    from chainrule.lessons.answers import numbers_in
+
+    asked = cr.exercise(exercise_id)
+    size = np.size(asked.expects) if asked.expects is not None else 1
+    number = numbers_in(answer, count=size)
+    assert number is not None
+    found = asked.mark(answer)
+    assert found.right == asked.mark(number).right
+    assert "is a number, or a list" not in str(found)
+
+
+def test_right_answers_typed_as_arithmetic_are_right():
+    for exercise_id, answer in {"6.2": "3*7 + 12", "8.3": "-4*12", "1.3": "5 + 3*0.01", "10.4": "¼"}.items():
+        assert cr.exercise(exercise_id, answer).right, exercise_id
+    for exercise_id, answer in {"6.2": "3*7 + 13", "8.3": "4*12", "1.3": "5 + 4*0.01", "10.4": "½"}.items():
+        assert not cr.exercise(exercise_id, answer).right, exercise_id

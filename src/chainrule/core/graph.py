@@ -684,9 +684,10 @@ def shares(node: Any, edges: Any, g: Any, record: bool, spare: bool) -> list[Any
 
 def recast(node: Any, share: Any) -> Any:
     """A recorded share of a node's gradient in the node's own dtype."""
-    if not isinstance(node, Node) or getattr(share, "dtype", node.dtype) == node.dtype:
+    kind = getattr(node, "dtype", None)
+    if kind is None or getattr(share, "dtype", kind) == kind:
         return share
-    return book["astype"](share, dtype=node.dtype)
+    return book["astype"](share, dtype=kind)
 
 
 def opened(node: Any, edges: Any) -> tuple[list[Any], Any]:

@@ -2,40 +2,81 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 
+from chainrule.errors import ChainruleError
+from chainrule.expression.typed.parse import parse
 from chainrule.lessons.numbers import same
 
+EXACT = 15
+"""The digits of what was typed as arithmetic."""
 SHORT = 6
 """A number of no more digits is wanted with all of them."""
 
 
-def numbers_in(answer: Any) -> Any:
-    """A number or a list of numbers that was typed or given; None for anything else."""
+THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:[, \u00a0\u2009\u202f]\d{3})+(?![\d,])")
+BETWEEN = re.compile(r"[,;]|\band\b|\bby\b|(?<=\d)\s*[x×]\s*(?=\d)")
+"""What stands between the numbers of a list or a shape."""
+PARTS_OF_ONE = {"¼": "(1/4)", "½": "(1/2)", "¾": "(3/4)", "⅓": "(1/3)", "⅔": "(2/3)", "⅛": "(1/8)"}
+SIGNS = str.maketrans({"−": "-", "·": "*", "×": "*", "^": "**", **PARTS_OF_ONE})
+WORKED = re.compile(r"[\d)]\s*[-+*/^·×−]|[¼½¾⅓⅔⅛]")
+"""What shows that a number was typed as arithmetic."""
+
+
+def numbers_in(answer: Any, *, count: int | None = None) -> Any:
+    """A number or a list of numbers that was typed or given, worked out where it is arithmetic; None for anything else.
+
+    Of `count` numbers, where that is told, a comma before three digits parts thousands if it leaves so many.
+    """
     if not isinstance(answer, str):
         try:
             given = np.asarray(answer, dtype=float)
         except (TypeError, ValueError):
             return None
         return given if given.ndim < 2 else None
-    parts = answer.strip().strip("[]()").replace("−", "-").split(",")
+    for parts in readings(answer):
+        if count is not None and len(parts) != count:
+            continue
+        found = [worked_out(part) for part in parts]
+        if all([x is not None for x in found]):
+            return np.asarray(found if len(found) > 1 else found[0], dtype=float)
+    return None
+
+
+def readings(text: str) -> list[list[str]]:
+    """The numbers of a typed list, as texts: with each comma between two, and with thousands parted by some."""
+    plain = text.rpartition("=")[2]
+    kinds = [parts_of(plain), parts_of(THOUSANDS.sub(lambda found: re.sub(r"\D", "", found[0]), plain))]
+    return kinds if kinds[0] != kinds[1] else kinds[:1]
+
+
+def parts_of(text: str) -> list[str]:
+    """What stands between commas, without the brackets of a list."""
+    if re.match(r"\s*\[", text) or ("," in text and re.fullmatch(r"\s*\(.*\)\s*", text)):
+        text = re.sub(r"[\[\]]", " ", text).strip()
+        text = text[1:-1] if text.startswith("(") else text
+    return [part.strip() for part in BETWEEN.split(text)]
+
+
+def worked_out(text: str) -> float | None:
+    """A number as it is typed, ``0.5``, or arithmetic, ``3*7 + 12``; None where names stand in it."""
     try:
-        found = [fraction(part) for part in parts]
+        return float(text.replace("−", "-"))
     except ValueError:
+        pass
+    try:
+        parsed = parse(text.translate(SIGNS))
+        return None if parsed.names else float(parsed.run({}))
+    except (ChainruleError, TypeError, ValueError, ArithmeticError):
         return None
-    return np.asarray(found if len(found) > 1 else found[0])
 
 
-def fraction(text: str) -> float:
-    """A number as it is typed: ``0.5``, ``1/2``."""
-    above, sign, below = text.partition("/")
-    if not sign:
-        return float(above)
-    if float(below) == 0:
-        raise ValueError("nothing is divided by 0")
-    return float(above) / float(below)
+def is_arithmetic(answer: Any) -> bool:
+    """Whether a number was typed as what has to be worked out."""
+    return isinstance(answer, str) and numbers_in(answer) is not None and bool(WORKED.search(answer))
 
 
 def is_rounded(number: Any, expected: Any, typed: Any) -> bool:
@@ -43,7 +84,9 @@ def is_rounded(number: Any, expected: Any, typed: Any) -> bool:
 
     Of a short number all digits are wanted, of any other two at least.
     """
-    parts = typed.strip("[]() ").split(",") if isinstance(typed, str) else [repr(float(x)) for x in np.ravel(typed)]
+    size = np.size(expected)
+    texts = [parts for parts in readings(typed) if len(parts) == size] if isinstance(typed, str) else []
+    parts = texts[0] if texts else [repr(float(x)) for x in np.ravel(number)]
     return all(
         [
             abs(x - y) <= unit(y, max(2, significant(part), wanted(y))) / 2 * (1 + 1e-9) or same(x, y, 1e-9)
@@ -61,7 +104,9 @@ def wanted(x: float) -> int:
 def significant(text: str) -> int:
     """How many digits of a typed number say something."""
     mantissa = text.strip().lower().partition("e")[0]
-    return len("".join([sign for sign in mantissa if sign.isdigit()]).lstrip("0")) if "/" not in text else 15
+    if WORKED.search(mantissa):
+        return EXACT
+    return len("".join([sign for sign in mantissa if sign.isdigit()]).lstrip("0"))
 
 
 def unit(x: float, digits: int) -> float:

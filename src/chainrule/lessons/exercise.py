@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.errors import ChainruleError, FormulaError
 from chainrule.lessons import numbers
-from chainrule.lessons.answers import is_answer, is_rounded, numbers_in, same_answer
+from chainrule.lessons.answers import is_answer, is_arithmetic, is_rounded, numbers_in, same_answer
 from chainrule.maths import numeral
 
 FIELDS = frozenset(
@@ -184,10 +184,12 @@ class Exercise:
 
     def of_number(self, answer: Any) -> Marked:
         """A number, right to the digits that were given; at least two where it is no whole number."""
-        number = numbers_in(answer)
+        expected = np.asarray(self.expects, dtype=float)
+        number = numbers_in(answer, count=expected.size)
+        if number is None:
+            number = numbers_in(answer)
         if number is None:
             return Marked(False, "The answer is a number, or a list of numbers with commas between them.")
-        expected = np.asarray(self.expects, dtype=float)
         if number.shape != expected.shape:
             count = "one number" if not expected.shape else f"{expected.size} numbers"
             return Marked(
@@ -199,6 +201,8 @@ class Exercise:
         """A formula, a number, an array or a function, marked by the locator of mistakes."""
         from chainrule.verify.grade import grade
 
+        if self.asks_number and is_arithmetic(answer):
+            answer = numbers_in(answer)
         if isinstance(answer, str):
             answer = answer.replace("−", "-").replace("·", "*")
         wrt: Any = [x.strip() for x in self.wrt.split(",")] if "," in self.wrt else self.wrt
