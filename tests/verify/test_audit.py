@@ -180,3 +180,19 @@ def test_it_is_plain_data(tmp_path: Path) -> None:
     assert json.loads(json.dumps(found)) == found
     assert not found["passed"]
     assert all(one["line"] > 0 for one in found["checked"])
+
+
+def test_a_type_among_the_numbers_stops_nothing(tmp_path):
+    place = tmp_path / "logistic.py"
+    place.write_text(
+        "import numpy as np\n"
+        "X = np.random.randn(30, 3); t = (np.random.rand(30) > .5).astype(float); w = np.zeros(3)\n"
+        "for step in range(3):\n"
+        "    p = 1/(1+np.exp(-(X @ w)))\n"
+        "    cost = -np.mean(t*np.log(p) + (1-t)*np.log(1-p))\n"
+        "    dw = X.T @ ((p - t)*p*(1-p))/30\n"
+        "    w -= .1*dw\n"
+    )
+    found = audit(place)
+    assert [one.verdict for one in found.checked] == ["right"]
+    assert "those of half the squared error" in str(found)

@@ -110,10 +110,22 @@ export function derivationPanel(app) {
       if (shownKey === key) return;
       shownKey = key;
       for (const element of elements) {
-        const x = number(places[element.dataset.place]), before = element.previousElementSibling?.textContent;
-        const inside = before !== undefined && !["=", "≈", "("].includes(before);
-        write(element, x < 0 && inside ? `(${format(x)})` : format(x));
+        write(element, amongOthers(element, number(places[element.dataset.place])));
       }
     },
   };
+}
+
+const ROWS = ["math", "mrow", "mstyle", "mpadded", "mtd"];
+
+/** A number as it stands beside what is printed around it: bracketed where a minus would mislead, with a dot between factors. */
+function amongOthers(element, x) {
+  const row = ROWS.includes(element.parentElement.localName);
+  const before = element.previousElementSibling, after = element.nextElementSibling;
+  const base = element.parentElement.localName === "msup" && !before;
+  const inside = base || (row && before && !["=", "≈", "("].includes(before.textContent));
+  const text = x < 0 && inside ? `(${format(x)})` : format(x);
+  const isFactor = (other) => other && (other.localName !== "mo" || other.textContent === "\u2062");
+  const bare = after?.localName === "mn" && after.dataset.place === undefined;
+  return (row && isFactor(before) ? "·" : "") + text + (row && bare ? "·" : "");
 }

@@ -193,7 +193,7 @@ class Replay:
                 parts.append(Part(look_up=lambda walk, step=step: walk.numbers[step], name=note.name, text=note.name))
             elif note.function is None:
                 value = np.asarray(note.value)
-                if value.ndim == 0:
+                if value.ndim == 0 and value.dtype.kind in "fiub":
                     parts.append(Part(number=float(value), text=f"{float(value):g}", line=text, name=note.name))
                 else:
                     parts.append(Part(look_up=lambda walk, value=value: value, name=note.name, line=text))
