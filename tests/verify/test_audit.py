@@ -196,3 +196,22 @@ def test_a_type_among_the_numbers_stops_nothing(tmp_path):
     found = audit(place)
     assert [one.verdict for one in found.checked] == ["right"]
     assert "those of half the squared error" in str(found)
+
+
+def test_a_class_that_nothing_makes_is_said_not_to_be_read(tmp_path):
+    text = (
+        "import numpy as np\n"
+        "class Net:\n"
+        "    def __init__(self, n):\n        self.W = np.random.randn(n, 1)\n"
+        "    def forward(self, X):\n        return X @ self.W\n"
+        "    def backward(self, X, y):\n        return X.T @ (self.forward(X) - y)\n"
+    )
+    place = tmp_path / "net.py"
+    place.write_text(text)
+    found = audit(place)
+    assert found
+    assert found.unread == ("no Net is ever made: add lines that make one and train it on a few numbers",)
+    place.write_text(
+        text + "net = Net(2)\nX, y = np.ones((3, 2)), np.ones((3, 1))\nnet.W -= 0.1 * net.backward(X, y)\n"
+    )
+    assert "ever made" not in str(audit(place))

@@ -17,7 +17,7 @@ from chainrule.verify.auditing.claims import Claim, claims_of, differences_of, l
 from chainrule.verify.auditing.reader import Reader
 from chainrule.verify.auditing.replay import LOSES, Loss, Replay
 from chainrule.verify.auditing.source import Line, Source, read_source
-from chainrule.verify.auditing.values import Function
+from chainrule.verify.auditing.values import Class, Function
 from chainrule.verify.grade import grade_several
 from chainrule.verify.marking.edits import Editor
 from chainrule.verify.marking.fingerprints import Fingerprint, ratio_everywhere
@@ -205,9 +205,17 @@ MOST_WIDE = 1_000
 
 
 def uncalled(reader: Reader) -> list[str]:
-    """Functions of the file that nothing calls, so that their arguments are not known."""
-    functions = [x for x in reader.scope.names.values() if isinstance(x, Function) and x.name not in reader.called]
-    return [f"{f.name} is never called: what it takes is not known" for f in functions if f.name]
+    """Functions and classes of the file that nothing uses, so that their arguments are not known."""
+    own = list(reader.scope.names.values())
+    functions = [x for x in own if isinstance(x, Function) and x.name not in reader.called]
+    told = [f"{f.name} is never called: what it takes is not known" for f in functions if f.name]
+    for kind in own:
+        methods = (
+            [x.name for x in kind.attributes.values() if isinstance(x, Function)] if isinstance(kind, Class) else []
+        )
+        if methods and reader.called.isdisjoint(methods):
+            told.append(f"no {kind.name} is ever made: add lines that make one and train it on a few numbers")
+    return told
 
 
 @dataclass
