@@ -132,7 +132,7 @@ def demo(
     say(of_digit(losses[0], page))
 
 
-def with_progress(seed: int, console: Console, recorded: Callable[[Any], None]) -> Demo:
+def with_progress(seed: int, console: Console, recorded: Callable[[Any], None] | None = None) -> Demo:
     """Run the demo and show how far it is: a bar on a terminal, else plain lines."""
     from chainrule.cli.demo import EPOCHS, run
 

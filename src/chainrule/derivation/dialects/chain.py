@@ -160,7 +160,7 @@ def way_equation(links: Sequence[Link], value: float, digits: int, size: float) 
         product = product_of(factors)
         symbols += [] if isinstance(product, Number) else [product]
     product = math.prod([link.value for link in links])
-    if (value or product) and max(abs(value), abs(product)) <= ROUNDING * size:
+    if math.isfinite(product) and 0 < max(abs(value), abs(product)) <= ROUNDING * size:
         rest = said("up to rounding: the computer has ", Show(digits)(value))
         return Equation((*symbols[:1], Number("0")), 1, note=rest, digits=digits)
     values = [link.value for link in links if link.formula != Number("1")]
