@@ -88,8 +88,9 @@ INLINE V OF_TYPE(sigmoid)(V x) {
 INLINE V OF_TYPE(log)(V x) {
     I tiny = (I)(x < SMALLEST_NORMAL);
     V scaled = SELECT(tiny, x * (ENTRY)((int64_t)1 << UP), x);
-    I above = (I)scaled - (WHOLE)ROOT_HALF, exponent = above >> SHIFT;
-    V f = (V)((I)scaled - (exponent << SHIFT)) - 1;
+    // Without its sign, for a number below 0 has no logarithm whatever comes out here, and whole numbers must not run over.
+    I bits = (I)scaled & ~(I)ALL(-(ENTRY)0.0), exponent = (bits - (WHOLE)ROOT_HALF) >> SHIFT;
+    V f = (V)(bits - (exponent << SHIFT)) - 1;
     exponent -= tiny & UP;
     V k = (V)((I)ALL(ROUNDER) + exponent) - ROUNDER, s = f / (2 + f), z = s * s, half = (ENTRY)0.5 * f * f;
 #if ENTRY_IS_DOUBLE
