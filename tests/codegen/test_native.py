@@ -245,6 +245,33 @@ def test_many_lines_in_one_chain_find_their_registers():
     compared(f, *rng.normal(size=(2, 9, 70)) / 10, tolerance=1e-9)
 
 
+TURNED = {
+    "transposed": lambda x: x.T,
+    "transposed in its shape": lambda x: cr.reshape(x.T, shape=x.shape),
+    "rows backwards": lambda x: x[::-1],
+    "columns backwards": lambda x: cr.flip(x, axis=1),
+    "a row repeated": lambda x: x[:1] + 0.0 * x,
+    "a column repeated": lambda x: x[:, 1:2] + 0.0 * x,
+}
+MEETING = {
+    "after": lambda x, turned: cr.exp(x) + cr.tanh(turned(x)),
+    "before": lambda x, turned: cr.tanh(turned(x)) + cr.exp(x),
+    "far apart": lambda x, turned: cr.exp(cr.cos(x)) * (1 - cr.tanh(turned(x) * x)),
+    "twice": lambda x, turned: cr.exp(x) + cr.sin(turned(cr.exp(x))) + cr.tanh(turned(x)),
+}
+
+
+@pytest.mark.parametrize("turned", TURNED.values(), ids=TURNED)
+@pytest.mark.parametrize("meeting", MEETING.values(), ids=MEETING)
+def test_what_a_chain_computes_is_read_in_another_order_too(meeting, turned):
+    def f(x: Any) -> Any:
+        return meeting(cr.sin(x), turned)
+
+    x = rng.normal(size=(5, 5))
+    compared(f, x)
+    compared(cr.value_and_grad(lambda x: cr.sum(f(x) ** 2)), x)
+
+
 def test_long_programs_are_planned():
     def f(x: Any) -> Any:
         first = out = x * 2

@@ -265,11 +265,12 @@ class Planner:
                 stack.append((x, True))
                 for y in reversed(x.needs):
                     owner = self.owner(y)
-                    if owner not in self.done and owner not in seen:
-                        if self.kind_of_chain(owner) == kind and self.in_order(y):
-                            stack.append((owner, False))
-                        else:
-                            self.compute(owner)
+                    if owner in self.done:
+                        continue
+                    if self.kind_of_chain(owner) == kind and self.in_order(y):
+                        stack.append((owner, False))
+                    else:
+                        self.compute(owner)
         return [x for x in order if x not in self.done]
 
     def in_order(self, x: Step) -> bool:
