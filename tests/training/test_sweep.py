@@ -129,6 +129,17 @@ def test_what_cannot_be_a_lane_is_trained_alone_and_said(kind, reason):
     assert reason in repr(found)
 
 
+@pytest.mark.parametrize("kind", ["dropout", "norm"])
+def test_what_is_trained_alone_is_what_fit_trains(kind):
+    """Looking whether it can be a lane has drawn from nothing that its training draws from."""
+    loss = nn.CrossEntropyLoss()
+    found = cr.sweep(
+        lambda rng: Noisy(rng, kind), {"lr": [0.01, 0.1]}, (X, Y), loss=loss, seeds=2, epochs=3, progress=False
+    )
+    for run in found.runs:
+        assert_alike(run.model, alone(run, X, Y, loss, cr.optim.Adam, build=lambda rng: Noisy(rng, kind), epochs=3))
+
+
 def test_frozen_parameters_stay():
     def half(rng):
         net = net_of(rng)

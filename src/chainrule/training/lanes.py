@@ -97,7 +97,8 @@ def loss_of(model: Module, loss: Callable[..., Any]) -> Callable[..., Any]:
 def train_lanes(plan: Plan, lanes: Sequence[Lane], done: Callable[[int], None]) -> list[Ended]:
     """Train networks of one kind, on equally many rows each, in place.
 
-    `done` is told of every epoch that a block has finished. Raises Unsuited before anything has changed.
+    `done` is told of every epoch that a block has finished. Raises Unsuited before any of them has learned; what draws
+    at random may have drawn by then.
     """
     refuse_unsuited(plan, lanes)
     ended: list[Ended] = []
@@ -150,7 +151,12 @@ class Block:
             self.moved.append((part, held, optimizer))
         self.best = np.full(len(lanes), np.inf)
         self.best_epoch = np.zeros(len(lanes), int)
-        self.kept = {name: stack.copy() for name, stack in self.stacks.items()}
+        self.kept = self.stacks
+        """The numbers that are given back: the last, or where somebody watches, those of each lane's best epoch."""
+        watched = [lane.watched for lane in lanes if lane.watched is not None]
+        if watched:
+            self.watched = [np.stack(parts) for parts in zip(*watched, strict=True)]
+            self.kept = {name: stack.copy() for name, stack in self.stacks.items()}
         self.stopped = [""] * len(lanes)
         self.diverged = np.zeros(len(lanes), bool)
 
@@ -162,17 +168,17 @@ class Block:
                     losses, gradients = self.step(self.stacks, self.plan.x[places], self.plan.y[places])
                     self.note_diverged(losses, f"the loss became {{}} in epoch {epoch}, batch {batch}")
                     self.move(gradients)
-                sums = np.sum([stack.reshape(len(stack), -1).sum(axis=1) for stack in self.stacks.values()], axis=0)
-                self.note_diverged(sums, f"a parameter became infinite or nan in epoch {epoch}")
+                sound = [np.isfinite(stack).reshape(len(stack), -1).all(axis=1) for stack in self.stacks.values()]
+                words = f"a parameter became infinite or nan in epoch {epoch}"
+                self.note_diverged(np.where(np.all(sound, axis=0), 0.0, np.nan), words)
                 if self.plan.patience is not None:
                     self.watch(epoch, self.plan.patience)
                 done(len(self.lanes))
                 if all(self.stopped):
                     done((self.plan.epochs - epoch) * len(self.lanes))
                     break
-        last = self.stacks if self.plan.patience is None else self.kept
         for i, lane in enumerate(self.lanes):
-            lane.model.load_state_dict({name: stack[i] for name, stack in last.items()})
+            lane.model.load_state_dict({name: stack[i] for name, stack in self.kept.items()})
         epochs = self.best_epoch if self.plan.patience is not None else np.full(len(self.lanes), self.plan.epochs)
         return [Ended(int(a), b, bool(c)) for a, b, c in zip(epochs, self.stopped, self.diverged, strict=True)]
 
@@ -202,9 +208,7 @@ class Block:
 
     def watch(self, epoch: int, patience: int) -> None:
         """Keep the weights of the lanes that got better, and stop those whose patience is out."""
-        watched = [lane.watched for lane in self.lanes if lane.watched is not None]
-        x, y = (np.stack(parts) for parts in zip(*watched, strict=True))
-        losses = self.judge(self.stacks, x, y)
+        losses = self.judge(self.stacks, *self.watched)
         better = (losses < self.best) & np.array([not words for words in self.stopped])
         self.best[better], self.best_epoch[better] = losses[better], epoch
         for name, kept in self.kept.items():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import statistics
 import warnings
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from inspect import Parameter as Argument
 from inspect import signature
@@ -69,11 +70,11 @@ class Sweep:
     ('lr', 'loss')
     """
 
-    def __init__(self, runs: Sequence[Run], by: str, *, least: bool, alone: Mapping[str, int]) -> None:
+    def __init__(self, runs: Sequence[Run], by: str, *, least: bool, alone: Counter[str]) -> None:
         self.runs = [*runs]
         self.by = by
         self.least = least
-        self.alone = dict(alone)
+        self.alone = alone
         """How many networks were trained by themselves, by the reason."""
         self.ranked = sorted(grouped(self.runs), key=self._rank)
 
@@ -110,8 +111,8 @@ class Sweep:
             rows.append(tuple(row))
         return Table(tuple(columns), tuple(rows), self._note(len(rows)))
 
-    def _note(self, shown: int) -> str:
-        told = [f"{len(self.ranked) - shown} more: .table()"] * (shown < len(self.ranked))
+    def _note(self, listed: int) -> str:
+        told = [f"{len(self.ranked) - listed} more: .table()"] * (listed < len(self.ranked))
         diverged = sum([run.diverged for run in self.runs])
         told += [f"{diverged} of {len(self.runs)} networks diverged"] * bool(diverged)
         told += [f"{count} trained alone: {reason}" for reason, count in self.alone.items()]
@@ -223,12 +224,11 @@ def sweep(
     for job in jobs:
         work.refuse_unknown(job.settings)
     runs: dict[int, Run] = {}
-    alone: dict[str, int] = {}
+    alone: Counter[str] = Counter()
     with Bar(sum([work.taken(job, "epochs") for job in jobs]), shown=progress) as bar:
         for places, found in spread(work, jobs, n_jobs, bar):
             runs |= dict(zip(places, found.runs, strict=True))
-            for reason, count in found.alone.items():
-                alone[reason] = alone.get(reason, 0) + count
+            alone.update(found.alone)
     ordered = [runs[i] for i in range(len(jobs))]
     by = by or ("val_loss" if "val_loss" in ordered[0].numbers else "loss")
     if by not in ordered[0].numbers:
@@ -248,7 +248,7 @@ class Found(NamedTuple):
     """Networks that were trained, and how many of them alone, by the reason."""
 
     runs: list[Run]
-    alone: dict[str, int]
+    alone: Counter[str]
 
 
 class Work(NamedTuple):
@@ -326,7 +326,7 @@ def trained(work: Work, jobs: Sequence[Job], done: Callable[[int], None]) -> Fou
     for i, (job, lane) in enumerate(zip(jobs, lanes, strict=True)):
         kinds.setdefault(kind_of(work, job, lane), []).append(i)
     ended: dict[int, Ended] = {}
-    alone: dict[str, int] = {}
+    alone: Counter[str] = Counter()
     for members in kinds.values():
         job = jobs[members[0]]
         x = as_numbers(work.x, dtype_of(lanes[members[0]].model), "x")
@@ -336,7 +336,9 @@ def trained(work: Work, jobs: Sequence[Job], done: Callable[[int], None]) -> Fou
         try:
             told = train_lanes(plan, [lanes[i] for i in members], done)
         except Unsuited as unsuited:
-            alone[str(unsuited)] = alone.get(str(unsuited), 0) + len(members)
+            alone[str(unsuited)] += len(members)
+            for i in members:
+                lanes[i] = work.lane(jobs[i])
             told = [train_alone(plan, lanes[i], done) for i in members]
         ended |= dict(zip(members, told, strict=True))
     return Found([work.run(job, lanes[i].model, ended[i]) for i, job in enumerate(jobs)], alone)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -86,7 +87,7 @@ def sweep_table(
     split = table.split(recipe.by)
     learned, _ = split.hold_out(share=recipe.share, seed=recipe.seed)
     runs: list[Run] = []
-    alone: dict[str, int] = {}
+    alone: Counter[str] = Counter()
     with warnings.catch_warnings():
         # What is unseen in some fold is no news beside that each has its own rows.
         warnings.simplefilter("ignore", DataWarning)
@@ -94,8 +95,7 @@ def sweep_table(
             train, judged_by = table.parts(learned[kept], learned[back], by=recipe.by)
             found = of_fold(train, judged_by, grid, recipe, n_jobs=n_jobs, progress=progress)
             runs += [run._replace(fold=fold, settings=as_typed(run.settings, grid)) for run in found.runs]
-            for reason, count in found.alone.items():
-                alone[reason] = alone.get(reason, 0) + count
+            alone.update(found.alone)
     together = Sweep(runs, "val_loss", least=True, alone=alone)
     best = {FIELDS[name]: held for name, held in together.best.items()}
     return Found(replace(recipe, **best), together)
