@@ -14,14 +14,12 @@ from chainrule.core.operators import Operators
 Shape = tuple[int, ...]
 
 
-class StandIn(Operators):
-    """The base of what rules and functions take for an array; it says what its shape is, and takes operations over."""
+class Shaped:
+    """What knows the length along each of its axes, and so how many there are."""
 
     __slots__ = ()
     shape: Any
     """The length along each axis."""
-    unknown: ClassVar[str]
-    """How the message begins that there is nothing of a name."""
 
     @property
     def ndim(self) -> int:
@@ -32,6 +30,14 @@ class StandIn(Operators):
     def size(self) -> int:
         """The number of entries."""
         return int(np.prod(self.shape, dtype=int))
+
+
+class StandIn(Shaped, Operators):
+    """The base of what rules and functions take for an array; it says what its shape is, and takes operations over."""
+
+    __slots__ = ()
+    unknown: ClassVar[str]
+    """How the message begins that there is nothing of a name."""
 
     @property
     def T(self) -> Any:

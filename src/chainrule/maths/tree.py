@@ -19,6 +19,7 @@ import numpy as np
 
 from chainrule.core.operation import Operation, Pointwise, book, compositions
 from chainrule.core.operators import Operators
+from chainrule.core.stand_in import Shaped
 from chainrule.core.state import Quiet
 from chainrule.errors import GraphError
 from chainrule.maths import numerals
@@ -30,7 +31,7 @@ Environment = Mapping[Any, Any]
 COMPARISONS = frozenset({"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"})
 
 
-class Tree(Operators):
+class Tree(Shaped, Operators):
     """Any part of a formula; operators and the functions of the book make larger ones."""
 
     __slots__ = ()
@@ -39,16 +40,6 @@ class Tree(Operators):
     @staticmethod
     def __apply__(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         return applied(operation, *inputs, **settings)
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """The number of entries."""
-        return int(np.prod(self.shape, dtype=int))
 
     @property
     def dtype(self) -> np.dtype[Any]:

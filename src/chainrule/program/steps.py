@@ -20,6 +20,7 @@ import numpy as np
 
 from chainrule.core.operation import Operation, book
 from chainrule.core.operators import NO_SETTINGS
+from chainrule.core.stand_in import Shaped
 from chainrule.errors import GraphError
 
 Shape = tuple[int, ...]
@@ -38,7 +39,7 @@ class Kind(Enum):
     """What was cut out of the graph on purpose: the numbers are those of one run, and stay."""
 
 
-class Step:
+class Step(Shaped):
     """One value of a program: a leaf, or an operation on earlier steps and plain numbers.
 
     `edges` are the pairs ``(slot, step)`` through which a change can pass, as those of an engine's node are, so the
@@ -85,16 +86,6 @@ class Step:
     def needs(self) -> list[Step]:
         """All steps that this one is computed from: inputs, and data in settings, as the places of an index."""
         return steps_in([*self.inputs, *self.settings.values()])
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """The number of entries."""
-        return int(np.prod(self.shape, dtype=int))
 
     def __repr__(self) -> str:
         what = self.kind.value if self.op is None else self.op.name
