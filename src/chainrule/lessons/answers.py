@@ -10,6 +10,7 @@ import numpy as np
 from chainrule.errors import ChainruleError
 from chainrule.expression.typed.parse import parse
 from chainrule.lessons.numbers import same
+from chainrule.verify.answers.spelling import typed
 
 EXACT = 15
 """The digits of what was typed as arithmetic."""
@@ -20,8 +21,6 @@ SHORT = 6
 THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:[, \u00a0\u2009\u202f]\d{3})+(?![\d,])")
 BETWEEN = re.compile(r"[,;]|\band\b|\bby\b|(?<=\d)\s*[x×]\s*(?=\d)")
 """What stands between the numbers of a list or a shape."""
-PARTS_OF_ONE = {"¼": "(1/4)", "½": "(1/2)", "¾": "(3/4)", "⅓": "(1/3)", "⅔": "(2/3)", "⅛": "(1/8)"}
-SIGNS = str.maketrans({"−": "-", "·": "*", "×": "*", "^": "**", **PARTS_OF_ONE})
 WORKED = re.compile(r"[\d)]\s*[-+*/^·×−]|[¼½¾⅓⅔⅛]")
 """What shows that a number was typed as arithmetic."""
 
@@ -68,7 +67,7 @@ def worked_out(text: str) -> float | None:
     except ValueError:
         pass
     try:
-        parsed = parse(text.translate(SIGNS))
+        parsed = parse(typed(text, lambda _: False).replace("^", "**"))
         return None if parsed.names else float(parsed.run({}))
     except (ChainruleError, TypeError, ValueError, ArithmeticError):
         return None
@@ -79,13 +78,13 @@ def is_arithmetic(answer: Any) -> bool:
     return isinstance(answer, str) and numbers_in(answer) is not None and bool(WORKED.search(answer))
 
 
-def is_rounded(number: Any, expected: Any, typed: Any) -> bool:
+def is_rounded(number: Any, expected: Any, answer: Any) -> bool:
     """Whether every number is the expected one, rounded to the digits that were typed.
 
     Of a short number all digits are wanted, of any other two at least.
     """
     size = np.size(expected)
-    texts = [parts for parts in readings(typed) if len(parts) == size] if isinstance(typed, str) else []
+    texts = [parts for parts in readings(answer) if len(parts) == size] if isinstance(answer, str) else []
     parts = texts[0] if texts else [repr(float(x)) for x in np.ravel(number)]
     return all(
         [
@@ -114,12 +113,12 @@ def unit(x: float, digits: int) -> float:
     return 10.0 ** (np.floor(np.log10(abs(x))) - digits + 1) if x else 0.0
 
 
-def is_answer(typed: str, wrong: str) -> bool:
+def is_answer(answer: str, wrong: str) -> bool:
     """Whether what was typed is a prepared answer: the same number, rounded or not, or the same words."""
-    x, y = numbers_in(typed), numbers_in(wrong)
+    x, y = numbers_in(answer), numbers_in(wrong)
     if x is not None and y is not None:
-        return x.shape == y.shape and is_rounded(x, y, typed)
-    return "".join(typed.split()) == "".join(wrong.split())
+        return x.shape == y.shape and is_rounded(x, y, answer)
+    return "".join(answer.split()) == "".join(wrong.split())
 
 
 def same_answer(one: str, other: str) -> bool:

@@ -203,8 +203,6 @@ class Exercise:
 
         if self.asks_number and is_arithmetic(answer):
             answer = numbers_in(answer)
-        if isinstance(answer, str):
-            answer = answer.replace("−", "-").replace("·", "*")
         wrt: Any = [x.strip() for x in self.wrt.split(",")] if "," in self.wrt else self.wrt
         values = dict(self.values) if self.asks_number else None
         shapes = {x: tuple(shape) for x, shape in self.shapes.items()} or None
