@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -143,8 +144,7 @@ def ask(
         return
     marked = found.mark(answer)
     if as_json:
-        told = {"right": marked.right, "says": marked.says, "hints": marked.hints, "mistakes": marked.mistakes}
-        typer.echo(json_of(told))
+        typer.echo(json_of(asdict(marked)))
     else:
         say(verdict(marked, 0))
     if not marked:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -170,10 +170,7 @@ class Marks:
                     "name": one.name,
                     "sheet": one.sheet,
                     "problem": one.problem,
-                    "answers": {
-                        x: {"right": m.right, "says": m.says, "hints": list(m.hints), "mistakes": list(m.mistakes)}
-                        for x, m in one.marked.items()
-                    },
+                    "answers": {x: asdict(marked) for x, marked in one.marked.items()},
                 }
                 for one in self.submissions
             ],
