@@ -215,3 +215,9 @@ def test_a_class_that_nothing_makes_is_said_not_to_be_read(tmp_path):
         text + "net = Net(2)\nX, y = np.ones((3, 2)), np.ones((3, 1))\nnet.W -= 0.1 * net.backward(X, y)\n"
     )
     assert "ever made" not in str(audit(place))
+
+
+def test_a_loop_of_a_million_million_rounds_is_followed_as_any(tmp_path):
+    place = tmp_path / "long.py"
+    place.write_text("w, x, y = 0.5, 1.5, 2.0\nfor i in range(10**12):\n    p = w*x\n    w -= 0.1*(p - y)*x\n")
+    assert [one.verdict for one in audit(place).checked] == ["right"]

@@ -9,6 +9,7 @@ import ast
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ class Expressions(ABC):
             return [x[i] for i in range(min(len(x), MOST_ROUNDS))] if x.value.ndim else []
         if isinstance(x, Unknown | Thing) or x is None:
             return []
-        return list(x)[:MOST_ROUNDS]
+        return list(islice(x, MOST_ROUNDS))
 
     def function(self, node: ast.FunctionDef | ast.Lambda, scope: Scope) -> Function:
         """A function, with the defaults of its arguments."""
