@@ -271,7 +271,7 @@ class Judge:
         for place in losses_of(self.reader, self.claims):
             name = self.reader.tape.notes[place].name or "the loss"
             needed = self.reader.tape.above(place) | {place}
-            yield f"the loss that is written ({name})", True, lambda found, place=place: whole(found[place]), needed
+            yield f"the loss that is written ({name})", True, lambda found, place=place: add_up(found[place]), needed
         for pairs in differences_of(self.reader, self.claims)[:MOST_DIFFERENCES]:
             unique = list(dict.fromkeys(pairs))
             needed = {x for pair in unique for end in pair for x in (*self.reader.tape.above(end), end)}
@@ -435,14 +435,9 @@ INFERRED = {
 """Losses that a difference of prediction and target may belong to."""
 
 
-def whole(x: Any) -> Any:
-    """A loss as one number."""
-    return add_up(x)
-
-
 def concerns(mistake: Mistake, claim: Claim) -> bool:
     """Whether a mistake is said of a claim."""
-    return f"d{claim.name})" in mistake.place or f"to {claim.name}" in mistake.place or claim.name in mistake.place
+    return claim.name in mistake.place
 
 
 def same(a: float, b: float) -> bool:

@@ -14,7 +14,7 @@ from chainrule.core.operation import compositions
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError
-from chainrule.verify.answers.activations import written_out
+from chainrule.verify.answers.activations import on_tensors
 from chainrule.verify.answers.traced import Tape, Traced
 from chainrule.verify.differing import Differing
 from chainrule.verify.grade import located
@@ -58,27 +58,21 @@ def problem_of(pair: Pair) -> Problem | None:
     out = made[0] if pair.keeps else made
     if not isinstance(out, Traced):
         return None
-    tensors = on_tensors(tape, out.place, names)
+    tensors = tensors_of(tape, out.place, names)
     g = Tensor(np.ones(np.shape(out.value)), requires_grad=True)
     labels = {tensors[place]: name for place, name in names.items() if place in tensors}
     return recorded_problem(compositions["sum"](tensors[out.place] * g), {**labels, g: ARRIVES})
 
 
-def on_tensors(tape: Tape, place: int, names: Mapping[int, str]) -> dict[int, Any]:
+def tensors_of(tape: Tape, place: int, names: Mapping[int, str]) -> dict[int, Any]:
     """What a run did, done again on Tensors; activations that were written out are one step."""
     found: dict[int, Any] = {}
     for at in sorted(tape.above(place) | {place}):
         note = tape.notes[at]
         if at in names:
             found[at] = Tensor(np.array(note.value, float), requires_grad=True)
-            continue
-        whole = None if note.function is None else written_out(tape, at)
-        if whole is not None and whole[2] in found:
-            found[at] = whole[0](found[whole[2]], **whole[1])
-        elif note.function is not None and any(isinstance(found[x], Tensor) for x in note.inputs):
-            found[at] = note.function(*[found[x] for x in note.inputs], **note.settings)
         else:
-            found[at] = note.value
+            found[at] = note.value if note.function is None else on_tensors(tape, at, found)
     return found
 
 

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.operation import book
 from chainrule.core.state import Quiet
+from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError
 from chainrule.verify.answers.traced import Tape
 
@@ -35,7 +36,7 @@ KINDS: tuple[Whole, ...] = (
 def written_out(tape: Tape, place: int) -> tuple[Callable[..., Any], dict[str, Any], int] | None:
     """The activation that ends at a place of the tape, its settings, and the place of its input; None if none does."""
     note = tape.notes[place]
-    if getattr(note.function, "__name__", "") not in ENDS:
+    if note.operation not in ENDS:
         return None
     shape = np.shape(note.value)
     random = np.random.default_rng(0)
@@ -53,12 +54,26 @@ def written_out(tape: Tape, place: int) -> tuple[Callable[..., Any], dict[str, A
     return None
 
 
+def on_tensors(tape: Tape, place: int, found: Mapping[int, Any]) -> Any:
+    """An operation done again on what stands at earlier places now; what is of no Tensor keeps its number.
+
+    An activation that was written out is one step.
+    """
+    note = tape.notes[place]
+    function, settings, inputs = note.function, note.settings, note.inputs
+    whole = written_out(tape, place)
+    if whole is not None and whole[2] in found:
+        function, settings, inputs = whole[0], whole[1], (whole[2],)
+    given = [found[x] for x in inputs]
+    return function(*given, **settings) if any(isinstance(x, Tensor) for x in given) else note.value
+
+
 def unshifted(tape: Tape, place: int) -> int:
     """What a softmax is of where its largest entry was taken off first, which changes nothing."""
     note = tape.notes[place]
-    if getattr(note.function, "__name__", "") == "sub" and len(note.inputs) == 2:
+    if note.operation == "sub" and len(note.inputs) == 2:
         whole, largest = note.inputs
-        if getattr(tape.notes[largest].function, "__name__", "") == "max" and whole in tape.notes[largest].inputs:
+        if tape.notes[largest].operation == "max" and whole in tape.notes[largest].inputs:
             return whole
     return place
 

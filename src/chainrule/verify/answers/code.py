@@ -128,8 +128,7 @@ def misfit(
 def same_way(one: Tape, other: Tape) -> bool:
     """Whether two runs did the same operations."""
     return len(one.notes) == len(other.notes) and all(
-        a.inputs == b.inputs and getattr(a.function, "__name__", "") == getattr(b.function, "__name__", "")
-        for a, b in zip(one.notes, other.notes, strict=True)
+        a.inputs == b.inputs and a.operation == b.operation for a, b in zip(one.notes, other.notes, strict=True)
     )
 
 

@@ -47,6 +47,11 @@ class Noted:
         self.name = ""
         self.line = 0
 
+    @property
+    def operation(self) -> str:
+        """What the operation is called; nothing of what was given."""
+        return getattr(self.function, "__name__", "")
+
 
 class Tape:
     """The operations of one run, in order."""

@@ -85,7 +85,7 @@ def update_claim(
 ) -> Claim:
     """The claim of a parameter's step: what it moved by is the rate times its gradient."""
     note = reader.tape.notes[event.place]
-    down = getattr(note.function, "__name__", "") == "sub" and note.inputs[0] == event.before
+    down = note.operation == "sub" and note.inputs[0] == event.before
 
     def is_rate(place: int, rest: int) -> bool:
         """Whether a factor is a number that neither depends on parameters nor is used in the gradient itself."""
@@ -102,18 +102,17 @@ def update_claim(
 def rate_of(reader: Reader, moved: int, is_rate: Callable[[int, int], bool]) -> tuple[int, float]:
     """The place of the gradient in ``rate * gradient``, and what it is still multiplied by there."""
     note = reader.tape.notes[moved]
-    kind = getattr(note.function, "__name__", "")
-    if kind == "neg":
+    if note.operation == "neg":
         place, factor = rate_of(reader, note.inputs[0], is_rate)
         return place, -factor
-    if kind != "mul" or len(note.inputs) != 2:
+    if note.operation != "mul" or len(note.inputs) != 2:
         return moved, 1.0
     for rate, rest in (note.inputs, note.inputs[::-1]):
         if is_rate(rate, rest):
             return rest, float(np.sign(np.ravel(reader.tape.notes[rate].value)[0]))
     # rate * a * b is (rate * a) * b: the rate stands in the first factor, and is left there.
     first = reader.tape.notes[note.inputs[0]]
-    while getattr(first.function, "__name__", "") == "mul" and len(first.inputs) == 2:
+    while first.operation == "mul" and len(first.inputs) == 2:
         if is_rate(first.inputs[0], first.inputs[1]):
             return moved, float(np.ravel(reader.tape.notes[first.inputs[0]].value)[0])
         first = reader.tape.notes[first.inputs[0]]
@@ -169,7 +168,7 @@ def differences_of(reader: Reader, claims: Sequence[Claim]) -> list[list[tuple[i
     moved = {claim.update for claim in claims}
     found: dict[Line | int, list[tuple[int, int]]] = {}
     for at, note in enumerate(reader.tape.notes):
-        if getattr(note.function, "__name__", "") != "sub" or len(note.inputs) != 2:
+        if note.operation != "sub" or len(note.inputs) != 2:
             continue
         for prediction, target in (note.inputs, note.inputs[::-1]):
             above, beside = (reader.tape.above(x) | {x} for x in (prediction, target))

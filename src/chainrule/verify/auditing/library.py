@@ -196,19 +196,9 @@ def is_of_kind(x: Any, kind: Any) -> bool:
     return False
 
 
-def every(x: Any) -> bool:
-    """Python's all."""
-    return all(map(bool, x))
-
-
-def some(x: Any) -> bool:
-    """Python's any."""
-    return any(map(bool, x))
-
-
 BUILTINS: dict[str, Callable[..., Any]] = {
     "list": list, "tuple": tuple, "dict": dict, "set": set, "len": len, "bool": bool, "sorted": sorted, "zip": zipped,
-    "enumerate": numbered, "reversed": turned, "str": text_of, "isinstance": is_of_kind, "any": some, "all": every,
+    "enumerate": numbered, "reversed": turned, "str": text_of, "isinstance": is_of_kind, "any": any, "all": all,
 }  # fmt: skip
 """Python's own functions that keep what they are given."""
 

@@ -232,9 +232,7 @@ class Reader(Expressions):
                 return
 
     def do_for(self, node: ast.For, scope: Scope) -> None:
-        for count, item in enumerate(self.items(self.value(node.iter, scope))):
-            if count >= MOST_ROUNDS:
-                return
+        for item in self.items(self.value(node.iter, scope)):
             self.assign(node.target, item, scope, node)
             if not self.round(node.body, scope):
                 return
@@ -259,7 +257,7 @@ class Reader(Expressions):
     def moved_by(self, event: Assigned) -> int | None:
         """The place of what was added to or taken from a value; None where it was replaced otherwise."""
         note = self.tape.notes[event.place]
-        if event.before is None or getattr(note.function, "__name__", "") not in ("add", "sub"):
+        if event.before is None or note.operation not in ("add", "sub"):
             return None
         if len(note.inputs) != 2 or event.before not in note.inputs:
             return None
@@ -446,7 +444,7 @@ class Reader(Expressions):
         if not any(isinstance(x, Traced) for x in given):
             return NUMERIC[name](*args)
         if name in ("abs", "pow"):
-            return self.library.call(f"numpy.{ {'abs': 'abs', 'pow': 'power'}[name] }", given, {})
+            return self.library.of_math(name, given)
         found = given[0]
         for x in given[1:]:
             found = self.library.call("numpy.maximum" if name == "max" else "numpy.minimum", [found, x], {})

@@ -15,7 +15,7 @@ from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, GraphError
 from chainrule.program import Step
-from chainrule.verify.answers.activations import written_out
+from chainrule.verify.answers.activations import on_tensors
 from chainrule.verify.auditing.claims import Claim
 from chainrule.verify.auditing.reader import Reader
 from chainrule.verify.marking.problem import probes_of, recorded_problem
@@ -49,15 +49,15 @@ class Replay:
             place: self.problem.step_of[x] for place, x in self.leaves.items() if x in self.problem.step_of
         }
         self.walks = [Walk(self.problem, numbers) for numbers in probes_of(self.problem, {}, labels=self.labels())]
-        self.check({place: x for place, x in tensors.items() if place == max(needed)})
+        last = max(needed)
+        if isinstance(tensors[last], Tensor) and tensors[last] in self.problem.step_of:
+            self.check(last, self.problem.step_of[tensors[last]])
 
-    def check(self, results: Mapping[int, Any]) -> None:
+    def check(self, place: int, step: Step) -> None:
         """See that the problem gives what the program gives, at every probe; GraphError where it does not."""
-        for place, x in results.items():
-            for walk in self.walks if isinstance(x, Tensor) else ():
-                ours, theirs = walk.numbers.get(self.problem.step_of.get(x)), self.run(place, walk)  # type: ignore[arg-type]  # what is not in the problem has no step
-                if ours is not None and not np.allclose(ours, theirs, rtol=1e-9, atol=1e-12):
-                    raise GraphError("read as a formula the program gives other numbers")
+        for walk in self.walks:
+            if not np.allclose(walk.numbers[step], self.run(place, walk), rtol=1e-9, atol=1e-12):
+                raise GraphError("read as a formula the program gives other numbers")
 
     def is_leaf(self, place: int) -> bool:
         """Whether something is where derivatives end: a parameter, or what was given."""
@@ -68,19 +68,10 @@ class Replay:
         while True:
             found: dict[int, Any] = {}
             for place in sorted(needed):
-                note = self.notes[place]
-                if self.is_leaf(place):
-                    found[place] = self.leaf(place)
-                    continue
-                whole = written_out(self.reader.tape, place)
-                function, settings, inputs = note.function, note.settings, [found[x] for x in note.inputs]
-                if whole is not None and whole[2] in found:
-                    function, settings, inputs = whole[0], whole[1], [found[whole[2]]]
-                if not any(isinstance(x, Tensor) for x in inputs):
-                    found[place] = note.value
-                    continue
                 try:
-                    found[place] = function(*inputs, **settings)
+                    found[place] = (
+                        self.leaf(place) if self.is_leaf(place) else on_tensors(self.reader.tape, place, found)
+                    )
                 except LOSES:
                     above = self.reader.tape.above(place) | {place}
                     if above & set(self.parameters):
@@ -148,24 +139,11 @@ class Replay:
         return note.function(*[found[x] for x in note.inputs], **note.settings)
 
     def order(self, wanted: int, replaced: Mapping[int, int] | None = None) -> list[int]:
-        """The places that something is computed from, in order; parameters are given."""
-        replaced = replaced or {}
-        inside: set[int] = set()
-        waiting = [wanted]
-        while waiting:
-            place = waiting.pop()
-            if place in inside:
-                continue
-            inside.add(place)
-            if place in self.step:
-                continue
-            waiting += [replaced[place]] if place in replaced else list(self.notes[place].inputs)
-        if not replaced:
-            return sorted(inside)
-        return [place for place in self.by_need(wanted, replaced) if place in inside]
+        """The places that something is computed from, each after what it needs; parameters are given.
 
-    def by_need(self, wanted: int, replaced: Mapping[int, int]) -> list[int]:
-        """The same where what replaces something may stand after it."""
+        What replaces a place may stand after it on the tape.
+        """
+        replaced = replaced or {}
         done: dict[int, None] = {}
         waiting = [(wanted, False)]
         while waiting:

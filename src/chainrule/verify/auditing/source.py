@@ -102,7 +102,7 @@ def of_texts(texts: list[tuple[int, str]]) -> Source:
 def without_magic(line: str) -> str:
     """A line of a notebook; what is for the notebook itself and not for Python does nothing."""
     bare = line.lstrip()
-    if bare.startswith(("%%",)):
+    if bare.startswith("%%"):
         return line
     if bare.startswith(("%", "!", "?")) or bare.rstrip().endswith("?"):
         return line[: len(line) - len(bare)] + "pass"
