@@ -17,13 +17,13 @@ from chainrule.derivation.tape.tape import Tape
 from chainrule.errors import GraphError
 from chainrule.maths import Number, Tree, plain
 from chainrule.maths.of_terms import tree_of_term
-from chainrule.program import Lifted, Step, lift, term_of
+from chainrule.program import Step, term_of
 from chainrule.rewrite import simplify
 
 MOST_PARTS = 100
 """Steps between two names: a formula of more is not read, and takes long to simplify."""
 MOST_ENTRIES = 36
-"""ScalarGraph of an array without a name that is written out in a formula."""
+"""Entries of an array without a name that is written out in a formula."""
 
 Node = Any
 
@@ -37,7 +37,7 @@ def in_names(opened: Tape, *, lent: bool = True) -> InNames | None:
     # Looked at before anything is lifted: a graph of many steps without names has no formula to show.
     if is_long(opened, named):
         return None
-    lifted = lift(opened.output)
+    lifted = opened.lifted
     letters: dict[Step, Any] = {}
     for step, node in zip(lifted.program.steps, lifted.nodes, strict=True):
         if node in named:
@@ -46,7 +46,7 @@ def in_names(opened: Tape, *, lent: bool = True) -> InNames | None:
             return None
         elif step.op is None:
             letters[step] = constant(node.data) if step.shape else float(node.data)
-    return InNames(opened, lifted, letters)
+    return InNames(opened, letters)
 
 
 def has_name(opened: Tape, node: Node) -> bool:
@@ -75,9 +75,9 @@ def is_symbol(x: Any) -> bool:
 class InNames:
     """The named steps of a program as terms over each other, and their gradients."""
 
-    def __init__(self, opened: Tape, lifted: Lifted, letters: dict[Step, Any]) -> None:
+    def __init__(self, opened: Tape, letters: dict[Step, Any]) -> None:
         self.opened = opened
-        self.lifted = lifted
+        self.lifted = opened.lifted
         self.letters = letters
         self.trees: dict[Term, Tree] = {
             x: opened.symbols[self.node(step)] for step, x in letters.items() if is_symbol(x)
