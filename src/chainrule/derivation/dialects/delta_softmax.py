@@ -12,11 +12,9 @@ from chainrule.core.tensor import Tensor
 from chainrule.derivation.dialects.delta_story import Story
 from chainrule.derivation.network.paper import largest
 from chainrule.derivation.record import Block, Paragraph, Steps
+from chainrule.derivation.scalars.probabilities import with_probabilities
 from chainrule.derivation.words import said
 from chainrule.maths import Derivative, Sigma, Symbol
-from chainrule.rules.composed import softmax
-from chainrule.rules.linear import index, mean
-from chainrule.rules.pointwise import log
 
 PROBABILITIES = Symbol("p")
 
@@ -29,8 +27,7 @@ def fused_softmax(story: Story) -> list[Block]:
         return []
     target = np.asarray(cost.settings["target"])
     logits = Tensor(layer.z.T, requires_grad=True)
-    probabilities = softmax(logits)
-    opened = -mean(index(log(probabilities), key=(np.arange(len(target)), target)))
+    probabilities, opened = with_probabilities(logits, target)
     j, i = largest(layer.by_z)
     place, one = story.example(i), np.zeros(logits.shape)
     one[i, j] = 1.0

@@ -15,7 +15,7 @@ from chainrule.core import Value
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.derivation.equations import Show, given, in_a_row, proved
-from chainrule.derivation.matrix.between import handed_down, is_same_entries, met_by_all, number_of_ways, on_the_way
+from chainrule.derivation.matrix.between import handed_down, is_same_entries, met_by_all, number_of_ways
 from chainrule.derivation.matrix.jacobians import MOST_ENTRIES, Factor, Node, factor_of, finite, flipped, structure_of
 from chainrule.derivation.network.letters import names_through
 from chainrule.derivation.network.paper import checked, fits
@@ -99,7 +99,7 @@ def applies(opened: Tape, request: Request) -> Words:
         return "a product of Jacobians leads to one node: say which with wrt="
     if request.wrt is opened.output:
         return "the output moves with itself one for one: there is no product"
-    if any(np.size(node.data) == 0 for node in on_the_way(opened, request.wrt)):
+    if any(np.size(node.data) == 0 for node in opened.path):
         return "an array on the way has no entries"
     return opened.why_no_factors()
 
@@ -121,7 +121,7 @@ class Story:
         self.opened = opened
         self.request = request
         self.names = names_through(opened)
-        self.path = on_the_way(opened, request.wrt)
+        self.path = opened.path
         self.place = {node: k for k, node in enumerate(self.path)}
         stops = met_by_all(opened, self.path)
         self.stops = [stops[0], *[node for node in stops[1:-1] if not self.passes_on(node)], stops[-1]]

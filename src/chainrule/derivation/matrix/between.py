@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.core import graph
 from chainrule.core.walk import walk
 from chainrule.derivation.tape.tape import Tape
 
 Node = Any
-
-
-def on_the_way(opened: Tape, wrt: Node) -> list[Node]:
-    """The nodes between the output and one node, consumers first."""
-    return graph.between([wrt], [opened.output])
 
 
 def met_by_all(opened: Tape, path: list[Node]) -> list[Node]:

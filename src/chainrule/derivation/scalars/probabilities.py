@@ -24,6 +24,12 @@ LETTERS = (Symbol("p"), Symbol("p", mark="hat"), Symbol("q"))
 """What the probabilities are called: the first that the user does not use."""
 
 
+def with_probabilities(logits: Tensor, target: Any) -> tuple[Any, Any]:
+    """The probabilities that the logits stand for, and the cross-entropy recorded from them."""
+    probabilities = softmax(logits, axis=-1)
+    return probabilities, -mean(index(log(probabilities), key=(np.arange(len(target)), target)))
+
+
 class Probabilities:
     """One logit of a cross-entropy, and the entries between it and the loss with the probabilities among them."""
 
@@ -34,10 +40,9 @@ class Probabilities:
         target = np.asarray(node.settings["target"])
         leaf = Tensor(opened.numbers[source], requires_grad=True)
         logits = leaf if source.op is None else leaf.alias()
-        probabilities = softmax(logits, axis=-1)
+        probabilities, loss = with_probabilities(logits, target)
         self.letter = replace(self.letter, shape=probabilities.shape)
         self.numbers = probabilities.data
-        loss: Any = -mean(index(log(probabilities), key=(np.arange(len(target)), target)))
         inner = Tape(loss, [logits])
         for inside, symbol in (
             (logits, opened.symbols[source]),
