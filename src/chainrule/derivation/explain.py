@@ -16,12 +16,12 @@ from chainrule.derivation.checked import checked, known_in
 from chainrule.derivation.equations import Show
 from chainrule.derivation.formats import plain
 from chainrule.derivation.network.letters import lend_letters
-from chainrule.derivation.notation import USUAL, derivative, notation_of
+from chainrule.derivation.notation import USUAL, notation_of
 from chainrule.derivation.pitfalls import rounding_floor, trap
 from chainrule.derivation.products import Moved, along
 from chainrule.derivation.record import Derivation, Known, Meaning, Paragraph
 from chainrule.derivation.request import Explanation, Request
-from chainrule.derivation.scalars.graph import entry_symbol
+from chainrule.derivation.scalars.targets import gradient_of, name_of
 from chainrule.derivation.short import is_rounding, short_story
 from chainrule.derivation.tape.conventions import LAYOUTS, conventions_of
 from chainrule.derivation.tape.nodes import Listed, numbers_of
@@ -136,11 +136,10 @@ def with_direction(found: Derivation, opened: Tape, entry: Any, direction: Any, 
         for x, by in zip(opened.wrt, directions, strict=True)
     ]
     blocks, known = along(opened.symbols[opened.output], moved, digits, opened.symbols.values())
-    blocks = list(checked(blocks, ChainMap[Tree, Any](known, opened.environment), rounding_floor(opened)))
+    environment = ChainMap[Tree, Any](known, opened.environment)
+    blocks = checked(blocks, environment, rounding_floor(opened))
     kept = [block for block in found.short if not isinstance(block, Paragraph)]
-    seen = [
-        Known(letter, numbers_of(x)) for letter, x in known_in(blocks, ChainMap[Tree, Any](known, opened.environment))
-    ]
+    seen = [Known(letter, numbers_of(x)) for letter, x in known_in(blocks, environment)]
     letters = dict.fromkeys([*found.known, *seen])
     return replace(found, story=(*found.story, *blocks), short=(*kept, *blocks), known=tuple(letters))
 
@@ -202,8 +201,7 @@ def assembled(
     gradient = gradient_of(opened, request)
     environment = ChainMap[Tree, Any](told.environment, opened.environment)
     if request.wrt is not None:
-        below = entry_symbol(opened, request.wrt, request.entry or ())
-        environment.setdefault(derivative(opened.symbols[opened.output], below), gradient)
+        environment.setdefault(name_of(opened, request), gradient)
     if not np.isfinite(opened.numbers[opened.output]):
         # What has no value has no slope, whatever its formula gives.
         undefined: dict[Tree, Any] = {
@@ -247,14 +245,6 @@ def assembled(
     )
 
 
-def gradient_of(opened: Tape, request: Request) -> Any:
-    """The gradient that was asked for; None where it was asked for in several nodes."""
-    if request.wrt is None:
-        return None
-    gradient = opened.gradients[request.wrt]
-    return gradient[request.entry] if request.entry is not None else gradient
-
-
 def title_of(opened: Tape, request: Request) -> Words:
     """What is explained, in a few words."""
     show, symbol = Show(request.digits), opened.symbols[opened.output]
@@ -265,7 +255,7 @@ def title_of(opened: Tape, request: Request) -> Words:
         what = equation(symbol, show(value)) if np.isfinite(value) else symbol
         return said("The gradient of ", what, *([" in ", several, more] if opened.wrt else []))
     gradient = gradient_of(opened, request)
-    name = derivative(symbol, entry_symbol(opened, request.wrt, request.entry or ()))
+    name = name_of(opened, request)
     if np.ndim(gradient) or not (np.isfinite(gradient) and np.isfinite(opened.numbers[opened.output])):
         return said(name)
     return said(equation(name, show(0.0 if is_rounding(opened, request) else gradient)))

@@ -13,11 +13,13 @@ from chainrule.derivation.checked import checked, symbols_in
 from chainrule.derivation.equations import Show, given, once, proved
 from chainrule.derivation.formats.terminal import Displayed
 from chainrule.derivation.in_names import InNames, in_names
-from chainrule.derivation.notation import LAYER, derivative
+from chainrule.derivation.network.paper import largest
+from chainrule.derivation.notation import LAYER
 from chainrule.derivation.pitfalls import invariance, is_invariant
 from chainrule.derivation.record import Block, Convention, Equation, Meaning, Note, Paragraph, trees_in
 from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.graph import entry_symbol
+from chainrule.derivation.scalars.targets import gradient_of, name_of
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, listed, pieces, said
 from chainrule.maths import Matrix, Symbol, Tree, numeral, plain, unicode
@@ -30,7 +32,7 @@ WIDTH = 80
 MOST_GRADIENTS = 5
 """Gradients that are listed where several were asked for."""
 WRITTEN = 6
-"""ScalarGraph of an array that is written out."""
+"""Entries of an array that is written out."""
 LONGEST = 120
 """Characters of an equation that fits a line or two."""
 MOST_WAYS = 3
@@ -172,14 +174,6 @@ def telling(
     return [checked_piece(x, environment, floor) for x in found]
 
 
-def name_of(opened: Tape, request: Request) -> Tree:
-    """The derivative that was asked for, as a symbol."""
-    below = opened.symbols[opened.output]
-    if request.wrt is None:
-        return below
-    return derivative(below, entry_symbol(opened, request.wrt, request.entry or ()))
-
-
 def product_in(story: Sequence[Block], name: Tree) -> Equation | None:
     """The equation of a story that says most of how a derivative comes about."""
     found = [x for x in story if isinstance(x, Equation) and x.sides[0] == name and len(x.sides) > 1]
@@ -192,7 +186,7 @@ def the_result(opened: Tape, request: Request, product: Equation | None) -> Iter
         if product is not None:
             yield shortened(product, RESULT)
         return
-    name, gradient = name_of(opened, request), np.asarray(opened.gradients[request.wrt])[request.entry or ()]
+    name, gradient = name_of(opened, request), gradient_of(opened, request)
     number = np.zeros_like(gradient) if is_rounding(opened, request) else gradient
     bare = (given(name, number, digits=request.digits),) if is_written(number) else ()
     if product is None:
@@ -265,7 +259,7 @@ def described(name: Tree, gradient: Any, digits: int) -> Words:
     shape = " × ".join(map(str, gradient.shape))
     if not np.all(np.isfinite(gradient)):
         return said(name, f" has {shape} entries, and not all of them are finite numbers.")
-    where = np.unravel_index(int(np.argmax(np.abs(gradient))), gradient.shape)
+    where = largest(gradient)
     place = ", ".join(map(str, where))
     return said(name, f" has {shape} entries; the largest, at [{place}], is ", show(gradient[where]), ".")
 
@@ -281,8 +275,7 @@ def meaning(opened: Tape, request: Request) -> list[Block]:
         return [Paragraph(words)]
     if request.wrt is None:
         return as_arrow(opened, request)
-    name = entry_symbol(opened, request.wrt, request.entry or ())
-    gradient = np.asarray(opened.gradients[request.wrt])[request.entry or ()]
+    name, gradient = entry_symbol(opened, request.wrt, request.entry or ()), gradient_of(opened, request)
     if not np.all(np.isfinite(gradient)):
         return [Paragraph(said(output, " has no finite slope in ", name, " here."))]
     if not np.ndim(gradient):
@@ -326,8 +319,7 @@ def direction(output: Tree, gradient: Any, request: Request) -> Words:
 
 def is_rounding(opened: Tape, request: Request) -> bool:
     """Whether the gradient in one number is 0 whatever the numbers are, and what there is of it is rounding."""
-    gradient = np.asarray(opened.gradients[request.wrt])[request.entry or ()]
-    return not np.ndim(gradient) and is_invariant(opened, request.wrt, request.entry or ())
+    return not np.ndim(gradient_of(opened, request)) and is_invariant(opened, request.wrt, request.entry or ())
 
 
 # What must be said besides

@@ -53,7 +53,7 @@ def explained(parts: Sequence[Any], explain: Callable[[Any], Derivation]) -> Der
     matrix = as_matrix(rows)
     story: list[Block] = [] if matrix is None else [matrix]
     for i, row in enumerate(rows, 1):
-        story += [Heading(said(f"Row {i}: ", *([row.title] if isinstance(row.title, str) else row.title))), *row.story]
+        story += [Heading(said(f"Row {i}: ", row.title)), *row.story]
     last = rows[-1]
     gradients = [row.gradient for row in rows]
     return replace(

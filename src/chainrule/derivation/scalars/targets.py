@@ -1,4 +1,4 @@
-"""Which single entries an explanation is about, where whole arrays or nothing at all was asked for."""
+"""What an explanation is about: the derivative that was asked for, and which single entries to tell of."""
 
 from __future__ import annotations
 
@@ -7,11 +7,29 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.derivation.notation import derivative
 from chainrule.derivation.record import Block, Heading, Note
 from chainrule.derivation.request import Request
 from chainrule.derivation.scalars.graph import Entry, NotReached, ScalarGraph, entry_symbol
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import said
+from chainrule.maths import Tree
+
+
+def name_of(opened: Tape, request: Request) -> Tree:
+    """The derivative that was asked for, as a symbol; the output's where it was asked for in several nodes."""
+    output = opened.symbols[opened.output]
+    if request.wrt is None:
+        return output
+    return derivative(output, entry_symbol(opened, request.wrt, request.entry or ()))
+
+
+def gradient_of(opened: Tape, request: Request) -> Any:
+    """The gradient that was asked for; None where it was asked for in several nodes."""
+    if request.wrt is None:
+        return None
+    gradient = opened.gradients[request.wrt]
+    return gradient[request.entry] if request.entry is not None else gradient
 
 
 def each_target(opened: Tape, request: Request, story: list[Block]) -> Iterator[ScalarGraph]:
