@@ -59,12 +59,7 @@ class Parsed:
         for step in self.steps:
             if step.function is not None:
                 inputs = [found[i] for i in step.inputs]
-                key = (step.function, *[x if type(x) in (int, float) else id(x) for x in inputs], repr(step.settings))
-                made = (shared or {}).get(key)
-                found.append(self.applied(step, inputs) if made is None else made[0])
-                if shared is not None:
-                    # What is remembered by its identity must not be replaced by another in the same place.
-                    shared[key] = found[-1], inputs
+                found.append(self.applied(step, inputs) if shared is None else self.once(step, inputs, shared))
             elif step.number is not None:
                 found.append(step.number)
             else:
@@ -94,6 +89,14 @@ class Parsed:
             ]
             said = str(e) or type(e).__name__
             raise self.error(step, f"{said}; here {' and '.join(shapes)}" if shapes else said) from e
+
+    def once(self, step: Step, inputs: Sequence[Any], shared: dict[Any, Any]) -> Any:
+        """A step's function on its inputs, or what it made of the same ones before."""
+        key = (step.function, *[x if type(x) in (int, float) else id(x) for x in inputs], repr(step.settings))
+        if key not in shared:
+            # What is remembered by its identity must not be replaced by another in the same place.
+            shared[key] = self.applied(step, inputs), inputs
+        return shared[key][0]
 
     def source(self, step: Step) -> str:
         """The part of the text that a step stands for."""
