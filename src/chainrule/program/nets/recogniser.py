@@ -107,12 +107,13 @@ class Recogniser:
         parts = [part.ravel() for layer in layers for part in (layer.weights, layer.bias) if part is not None]
         learned = np.concatenate(parts)
         held = np.concatenate([learned, np.unique(layers[0].fed)])
-        often = np.bincount(held[held >= 0])
+        often = np.bincount(held[held >= 0], minlength=int(self.ids.first[-1]))
         for step in self.ids.steps_of(learned):
-            own = self.ids.own(step).ravel()
-            count = max(int(np.max(often[own[own < len(often)]])), len(self.users(step)) if step.moves else 0)
-            if step.moves and (np.any(often[own[own < len(often)]] > 1) or count > self.most_uses(layers)):
-                raise NotANet(f"{self.say(step)} is used in {count} places, so its errors mix")
+            if not step.moves:
+                continue
+            places, users = int(np.max(often[self.ids.own(step)])), len(self.users(step))
+            if places > 1 or max(places, users) > self.most_uses(layers):
+                raise NotANet(f"{self.say(step)} is used in {max(places, users)} places, so its errors mix")
 
     def most_uses(self, layers: list[Layer]) -> int:
         """How many steps take a weight in."""
