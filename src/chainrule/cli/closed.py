@@ -12,6 +12,7 @@ from chainrule.cli.question import Question
 from chainrule.core.operation import Pointwise, book
 from chainrule.core.term import Term, constant, forward_order
 from chainrule.derivation.equations import once, proved
+from chainrule.derivation.products import WRITTEN
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Table
 from chainrule.derivation.symbolic.derivative import Derivative, Step, derivative
 from chainrule.derivation.words import Words, listed, said
@@ -27,8 +28,6 @@ MOST_ROWS = 40
 """Steps that are listed."""
 LONGEST = 160
 """Characters of a formula in a cell; what is longer says less than three dots."""
-WRITTEN = 36
-"""Entries of an array that is written out in an equation."""
 
 
 class Closed:

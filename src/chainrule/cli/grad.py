@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule.cli.closed import WRITTEN, Closed, formula_of, rules_story, shown
+from chainrule.cli.closed import Closed, formula_of, rules_story, shown
 from chainrule.cli.question import Question, weights_of
 from chainrule.cli.verdict import check_story
 from chainrule.core.graph import backward_order
@@ -22,11 +22,12 @@ from chainrule.derivation.checked import checked
 from chainrule.derivation.explain import explain
 from chainrule.derivation.notation import USUAL
 from chainrule.derivation.notation import derivative as leibniz
-from chainrule.derivation.products import Moved, along, weighted
+from chainrule.derivation.products import WRITTEN, Moved, along, weighted
 from chainrule.derivation.record import Block, Convention, Derivation, Equation, Heading, Note, Paragraph
 from chainrule.derivation.short import MOST_LINES, Piece, fit, lines_of
 from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
+from chainrule.derivation.vector import JACOBIAN
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import ChainruleError, FormulaError, GraphError
 from chainrule.maths import Derivative as Slope
@@ -36,12 +37,11 @@ from chainrule.maths.tree import applied
 from chainrule.rewrite import shortest
 
 MOST_DERIVATIVES = 1_000_000
-"""ScalarGraph of a Jacobian or Hessian that is computed; each of its rows is a pass of its own."""
+"""Entries of a Jacobian or Hessian that is computed; each of its rows is a pass of its own."""
 AGREEMENT = 1e-6
 """The formula takes another way than the engine, so rounding may differ; a wrong formula is farther off."""
 LONGEST_OF_SEVERAL = 80
 """Characters of one derivative where several are asked for."""
-JACOBIAN = Symbol("J")
 MOST_OUTPUTS = 6
 """Outputs whose derivatives in a matrix are written out one by one."""
 
@@ -224,19 +224,21 @@ class Answer:
         kept = [x for x in opening if not isinstance(x, Note) or not products]
         if JACOBIAN in self.entered:
             # What stands in one matrix needs no columns beside it.
-            single = {leibniz(self.output, self.question.symbol(name)) for name in self.question.wrt}
-            kept = [x for x in kept if not isinstance(x, Equation) or x.sides[0] not in single]
+            kept = [x for x in kept if not isinstance(x, Equation) or x.sides[0] not in self.derivatives()]
         pieces = [Piece(self.versions(block), i) for i, block in enumerate(reversed(kept))][::-1]
         fit(pieces, room)
         return [*[block for piece in pieces for block in piece.blocks], *told, *words, *products]
 
     def versions(self, block: Block) -> list[tuple[Block, ...]]:
         """A block of the opening, and how it is said shorter: what is a derivative in a whole name stays."""
-        whole = {leibniz(self.output, self.question.symbol(name)) for name in self.question.wrt} | {self.output}
-        if not isinstance(block, Equation) or block.sides[0] not in whole:
+        if not isinstance(block, Equation) or block.sides[0] not in {*self.derivatives(), self.output}:
             return [(block,), ()]
         shorter = in_a_line(block)
         return [(block,)] if shorter == block else [(block,), (shorter,)]
+
+    def derivatives(self) -> set[Tree]:
+        """The derivatives in whole names, as symbols."""
+        return {leibniz(self.output, self.question.symbol(name)) for name in self.question.wrt}
 
     def slopes(self, transform: Any) -> dict[str, Any]:
         """The engine's derivatives in every name, in the order of the output's axes and then the name's."""

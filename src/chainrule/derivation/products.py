@@ -17,7 +17,7 @@ from chainrule.maths import Symbol, Tree, numeral
 from chainrule.maths.tree import applied
 
 WRITTEN = 36
-"""ScalarGraph of an array that is written out."""
+"""Entries of an array that is written out."""
 ARROWS = ("v", "u", "d", "direction")
 """Letters for a direction; the first that is not taken."""
 
@@ -48,7 +48,7 @@ def along(
             raise ShapeError(f"a direction has the shape of what it moves, {x.symbol.shape}, and not {np.shape(x.by)}")
     arrow = letter_beside([*taken, output, *[x.symbol for x in moved]])
     name = derivative(output, arrow)
-    result = sum([product(output, x.slope, x.by) for x in moved])
+    result = sum([product(x.slope, x.by) for x in moved])
     length = float(np.sqrt(sum([np.sum(np.square(x.by)) for x in moved])))
     known: dict[Tree, Any] = {name: result, **{derivative(output, x.symbol): x.slope for x in moved}}
     parts = [said(Show(digits)(x.by), " in ", x.symbol) for x in moved if np.size(x.by) <= WRITTEN]
@@ -78,7 +78,7 @@ def letter_beside(taken: Iterable[Tree]) -> Symbol:
     return next((letter for letter in map(Symbol, ARROWS) if letter not in held), Symbol(ARROWS[-1]))
 
 
-def product(output: Tree, slope: Any, by: Any) -> Any:
+def product(slope: Any, by: Any) -> Any:
     """A derivative times a direction: what is left are the output's axes."""
     return np.tensordot(slope, by, axes=np.ndim(by)) if np.ndim(by) else np.asarray(slope) * by
 
