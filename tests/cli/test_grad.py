@@ -5,7 +5,6 @@ import math
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -27,31 +26,12 @@ LEAST_SQUARES = ["sum((W @ x + b - y)**2)", "W=[[1,2],[3,4],[5,6]]", "x=[1,2]", 
 SIGMOID = ["0.5*(t - sigmoid(w3*sigmoid(w1*x1 + w2*x2)))**2", "x1=1", "x2=2", "w1=0.1", "w2=-0.3", "w3=0.5", "t=1"]
 
 
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """The whole command, from its words to its exit code."""
-
-    def command(*words):
-        monkeypatch.setattr(sys, "argv", ["chainrule", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Done(ended.value.code or 0, *capsys.readouterr())
-
-    return command
-
-
-@pytest.fixture
-def told(run):
+def told(typed):
     """The derivation that `chainrule grad` gives as JSON."""
 
     def derivation(*words):
-        done = run("grad", *words, "--json")
+        done = typed("grad", *words, "--json")
         assert (done.code, done.err) == (0, "")
         return from_json(done.out)
 
@@ -74,12 +54,12 @@ def gradients(derivation):
 # The numbers of the reference
 
 
-def test_the_cubic_and_its_tangent(run, told):
+def test_the_cubic_and_its_tangent(typed, told):
     cubic = ["x**3 - 3*x**2 + 2*x + 1", "x=2"]
     found = told(*cubic)
     assert (found.value, found.gradient) == (1.0, 2.0)
     assert r"\frac{\partial f}{\partial x} = 3 x^{2} - 6 x + 2 = 2" in equations(found)
-    text = run("grad", *cubic, "--dialect", "paths", "--nudge", "0.1", "--format", "plain", "--detail", "full").out
+    text = typed("grad", *cubic, "--dialect", "paths", "--nudge", "0.1", "--format", "plain", "--detail", "full").out
     for part in ("1.231 - 1 = 0.231", "2*0.1 = 0.2", "0.231 - 0.2 = 0.031"):
         assert part in text
 
@@ -146,12 +126,12 @@ def test_the_expression_of_micrograds_readme(told):
 # Formulas and numbers of arrays
 
 
-def test_shapes_alone_give_a_formula(run, told):
+def test_shapes_alone_give_a_formula(typed, told):
     shapes = ["sum((W @ x + b - y)**2)", "W:3x2", "x:2", "b:3", "y:3", "--wrt", "W"]
     found = told(*shapes)
     assert (found.value, found.gradient, found.nodes) == (None, None, ())
     assert r"\frac{\partial f}{\partial W} = 2 \left(W \, x + b - y\right) \, x^{\top}" in equations(found)
-    text = run("grad", *shapes, "--format", "plain").out
+    text = typed("grad", *shapes, "--format", "plain").out
     assert "df_dW = 2*outer(W @ x + b - y, x)" in text
     assert "add W=... x=... b=... y=..." in text.replace("…", "...")
 
@@ -229,8 +209,8 @@ def test_the_delta_dialect_on_a_layer(told):
     assert (found.dialect, found.notation) == ("delta", "course")
 
 
-def test_a_dialect_that_does_not_apply_names_the_nearest(run):
-    done = run("grad", *SIMPLE, "--wrt", "w1", "--dialect", "delta")
+def test_a_dialect_that_does_not_apply_names_the_nearest(typed):
+    done = typed("grad", *SIMPLE, "--wrt", "w1", "--dialect", "delta")
     assert done.code == 1
     assert done.err.startswith("chainrule: the dialect 'delta' does not apply: ")
     assert "The nearest that does is " in done.err
@@ -261,8 +241,8 @@ FORMULAS = [
 
 
 @pytest.mark.parametrize("words", FORMULAS)
-def test_every_format(run, words):
-    formats = {name: run("grad", *words, "--format", name) for name in ("text", *FORMATS)}
+def test_every_format(typed, words):
+    formats = {name: typed("grad", *words, "--format", name) for name in ("text", *FORMATS)}
     assert {done.code for done in formats.values()} == {0}
     assert formats["text"] == formats["terminal"]
     assert "\x1b" not in formats["text"].out
@@ -282,16 +262,16 @@ def test_every_format(run, words):
     ("suffix", "name"),
     [(".txt", "plain"), (".md", "markdown"), (".tex", "latex"), (".html", "html"), (".json", "json")],
 )
-def test_a_files_suffix_is_its_format(run, suffix, name, tmp_path):
+def test_a_files_suffix_is_its_format(typed, suffix, name, tmp_path):
     file = tmp_path / f"told{suffix}"
-    done = run("grad", "x**2", "x=3", "--out", str(file))
+    done = typed("grad", "x**2", "x=3", "--out", str(file))
     assert (done.code, done.out, done.err) == (0, f"wrote {file}\n", "")
-    assert file.read_text(encoding="utf-8") == run("grad", "x**2", "x=3", "--format", name, "--detail", "full").out
+    assert file.read_text(encoding="utf-8") == typed("grad", "x**2", "x=3", "--format", name, "--detail", "full").out
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
 
 
-def test_json_is_a_format(run):
-    assert run("grad", "x**2", "x=3", "--json") == run("grad", "x**2", "x=3", "--format", "json")
+def test_json_is_a_format(typed):
+    assert typed("grad", "x**2", "x=3", "--json") == typed("grad", "x**2", "x=3", "--format", "json")
 
 
 GOLDEN = """\
@@ -311,14 +291,14 @@ x**2  pow   2*x             The power rule in the base; in the exponent, growth 
 """
 
 
-def test_it_opens_with_the_formula_the_result_and_the_rules(run):
-    done = run("grad", "x**2", "x=3", "--format", "plain", "--detail", "full")
+def test_it_opens_with_the_formula_the_result_and_the_rules(typed):
+    done = typed("grad", "x**2", "x=3", "--format", "plain", "--detail", "full")
     assert done.out.startswith(GOLDEN)
 
 
-def test_without_unicode_it_writes_plain_text(monkeypatch, run):
+def test_without_unicode_it_writes_plain_text(monkeypatch, typed):
     monkeypatch.setattr("chainrule.cli.telling.can_print", lambda text, stream: False)
-    assert run("grad", "x**2", "x=3").out == run("grad", "x**2", "x=3", "--format", "plain").out
+    assert typed("grad", "x**2", "x=3").out == typed("grad", "x**2", "x=3", "--format", "plain").out
 
 
 def test_what_a_stream_can_print(tmp_path):
@@ -342,9 +322,9 @@ def test_a_terminal_gets_colours(monkeypatch, capsys):
     assert "\x1b[" in capsys.readouterr().out
 
 
-def test_digits(run):
-    assert "1.0986122886681098" in run("grad", "log(x)", "x=3", "--digits", "17").out
-    assert "0.143\n" in run("grad", "log(x)", "x=7.001", "--digits", "3", "--format", "plain").out
+def test_digits(typed):
+    assert "1.0986122886681098" in typed("grad", "log(x)", "x=3", "--digits", "17").out
+    assert "0.143\n" in typed("grad", "log(x)", "x=7.001", "--digits", "3", "--format", "plain").out
 
 
 # Checks
@@ -363,8 +343,8 @@ def test_digits(run):
         ["tanh(W @ x)", "W=[[1,2],[3,4]]", "x=[0.1,0.2]"],
     ],
 )
-def test_a_right_gradient_passes_the_check(run, words):
-    done = run("grad", *words, "--check")
+def test_a_right_gradient_passes_the_check(typed, words):
+    done = typed("grad", *words, "--check")
     assert done.code == 0, done.out
     assert "Compared with differences" in done.out
     assert "differs" not in done.out
@@ -380,51 +360,51 @@ def wrong_by(factor, monkeypatch):
     )
 
 
-def test_a_wrong_gradient_fails_the_check(monkeypatch, run):
+def test_a_wrong_gradient_fails_the_check(monkeypatch, typed):
     from chainrule.cli import grad
 
     wrong_by(1.0001, monkeypatch)
     monkeypatch.setattr(grad, "same", lambda formula, engine: True)
     monkeypatch.setattr(grad, "checked", lambda blocks, environment: tuple(blocks))
-    done = run("grad", *SIMPLE, "--check", "--format", "plain")
+    done = typed("grad", *SIMPLE, "--check", "--format", "plain")
     assert done.code == 1
     assert done.err == "chainrule: differences do not confirm every derivative: see the table\n"
     assert "Compared: 4 of 4 entries. Not in agreement: 4." in unwrapped(done.out)
     assert "Wrong: In w1 the derivative is not what differences give." in done.out
 
 
-def test_a_formula_that_is_not_the_engines_derivative_is_never_shown(monkeypatch, run):
+def test_a_formula_that_is_not_the_engines_derivative_is_never_shown(monkeypatch, typed):
     wrong_by(1.0001, monkeypatch)
-    done = run("grad", *SIMPLE)
+    done = typed("grad", *SIMPLE)
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("chainrule: internal error, please report it: the formula ")
 
 
-def test_a_kink_is_named(run):
-    done = run("grad", "relu(x)", "x=0", "--check", "--format", "plain")
+def test_a_kink_is_named(typed):
+    done = typed("grad", "relu(x)", "x=0", "--check", "--format", "plain")
     assert done.code == 0
     assert "the slope is 0 on the left and 1 on the right" in done.out
     assert "Compared: 1 of 1 entries. At a kink: 1." in unwrapped(done.out)
 
 
-def test_where_there_are_no_numbers_nothing_is_confirmed(run):
-    done = run("grad", "log(x)", "x=-1", "--check")
+def test_where_there_are_no_numbers_nothing_is_confirmed(typed):
+    done = typed("grad", "log(x)", "x=-1", "--check")
     assert done.code == 1
     assert "no number to compare" in done.out
 
 
-def test_the_check_of_one_entry_and_of_very_many(run):
-    done = run("grad", *LEAST_SQUARES, "--wrt", "W[1,1]", "--check", "--format", "plain")
+def test_the_check_of_one_entry_and_of_very_many(typed):
+    done = typed("grad", *LEAST_SQUARES, "--wrt", "W[1,1]", "--check", "--format", "plain")
     assert "Compared: 1 of 1 entries. In agreement: 1." in unwrapped(done.out)
-    done = run("grad", "sum(x**2)", f"x=[{','.join(['1'] * 300)}]", "--check", "--format", "plain")
+    done = typed("grad", "sum(x**2)", f"x=[{','.join(['1'] * 300)}]", "--check", "--format", "plain")
     assert "Compared: 200 of 300 entries, spread evenly. In agreement: 200." in unwrapped(done.out)
 
 
 # Help and refusals
 
 
-def test_help_teaches(run):
-    done = run("grad", "--help")
+def test_help_teaches(typed):
+    done = typed("grad", "--help")
     assert done.code == 0
     assert done.out.count(f"\n  {this_program()} grad ") >= 3
     listed = unwrapped(done.out)
@@ -471,12 +451,12 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("words", "said"), WRONG, ids=range(len(WRONG)))
-def test_wrong_use_is_exit_code_2_and_says_what_to_write(run, words, said, tmp_path, monkeypatch):
+def test_wrong_use_is_exit_code_2_and_says_what_to_write(typed, words, said, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if "x=@long.npy" in words:
         np.save("large.npy", np.ones((1000, 1001)))
         np.save("long.npy", np.ones(1001))
-    done = run("grad", *words)
+    done = typed("grad", *words)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("chainrule: ")
     assert said in done.err
@@ -499,17 +479,17 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize(("options", "said"), OPTIONS, ids=range(len(OPTIONS)))
-def test_wrong_options_are_exit_code_2(run, options, said):
-    done = run("grad", "x**2", "x=3", *options)
+def test_wrong_options_are_exit_code_2(typed, options, said):
+    done = typed("grad", "x**2", "x=3", *options)
     assert (done.code, done.out) == (2, "")
     assert said in unwrapped(done.err)
 
 
-def test_failures_are_one_line_and_exit_code_1(run, tmp_path):
-    done = run("grad", "x**2", "x=3", "--out", str(tmp_path / "no" / "told.md"))
+def test_failures_are_one_line_and_exit_code_1(typed, tmp_path):
+    done = typed("grad", "x**2", "x=3", "--out", str(tmp_path / "no" / "told.md"))
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert "there is no folder" in done.err
-    done = run("grad", "W @ x", "W:2x2", "x:2", "--wrt", "W")
+    done = typed("grad", "W @ x", "W:2x2", "x:2", "--wrt", "W")
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert "has 3 indices" in done.err
     assert "give values: W=… x=…" in done.err
@@ -529,8 +509,8 @@ def test_a_formula_may_begin_with_a_minus(told):
     assert told("-3*x", "x=-3").gradient == -3.0
 
 
-def test_names_that_formats_could_stumble_over(run):
-    done = run("grad", "α*x_hat + weird_long_name*2", "α=2", "x_hat=3", "weird_long_name=1", "--format", "html")
+def test_names_that_formats_could_stumble_over(typed):
+    done = typed("grad", "α*x_hat + weird_long_name*2", "α=2", "x_hat=3", "weird_long_name=1", "--format", "html")
     assert done.code == 0
     assert "weird" in done.out
 
@@ -552,23 +532,23 @@ LONGEST_ANSWERS = [
 
 @pytest.mark.parametrize("words", LONGEST_ANSWERS, ids=" ".join)
 @pytest.mark.parametrize("style", ["plain", "text"])
-def test_the_answer_comes_first_and_is_short(run, words, style):
-    short = run("grad", *words, "--format", style)
+def test_the_answer_comes_first_and_is_short(typed, words, style):
+    short = typed("grad", *words, "--format", style)
     assert short.code == 0
     assert len(short.out.rstrip().splitlines()) <= 14  # a title, an empty line, twelve lines at most
-    full = run("grad", *words, "--format", style, "--detail", "full")
+    full = typed("grad", *words, "--format", style, "--detail", "full")
     assert len(full.out) > len(short.out) or "Every step" not in short.out
 
 
-def test_a_short_answer_says_what_the_derivative_means(run):
-    out = run("grad", *SIMPLE, "--wrt", "w1", "--format", "plain").out
+def test_a_short_answer_says_what_the_derivative_means(typed):
+    out = typed("grad", *SIMPLE, "--wrt", "w1", "--format", "plain").out
     assert "= -18" in out
     assert "Raising w1 by 0.01 lowers f by about 0.18." in out
     assert "--detail full" in out
 
 
-def test_an_unknown_detail_is_refused(run):
-    done = run("grad", "x**2", "x=3", "--detail", "brief")
+def test_an_unknown_detail_is_refused(typed):
+    done = typed("grad", "x**2", "x=3", "--detail", "brief")
     assert done.code == 2
     assert "short, full" in " ".join(done.err.split())
 
@@ -576,11 +556,11 @@ def test_an_unknown_detail_is_refused(run):
 ASSIGNED = ["h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2", "x=2", "w1=2", "w2=0.5", "y=20"]
 
 
-def test_several_assignments_give_the_links_their_names(run, told):
+def test_several_assignments_give_the_links_their_names(typed, told):
     found = told(*ASSIGNED, "--wrt", "w1")
     assert found.gradient == -18.0
     assert found.value == 162.0
-    out = run("grad", *ASSIGNED, "--wrt", "w1", "--format", "plain").out
+    out = typed("grad", *ASSIGNED, "--wrt", "w1", "--format", "plain").out
     assert "h = w1*x = 4" in out
     assert "dL_dw1 = dL_dyhat*dyhat_dh*dh_dw1 = (yhat - y)*w2*x = -18*0.5*2 = -18" in out
 
@@ -598,7 +578,7 @@ def test_assignments_with_arrays(told):
     np.testing.assert_allclose(found.gradient, np.outer(2 * (h - 1) * (1 - h * h), [1.0, 2.0]), rtol=1e-9)
 
 
-def test_a_value_for_a_computed_name_is_refused(run):
-    done = run("grad", *ASSIGNED, "h=3")
+def test_a_value_for_a_computed_name_is_refused(typed):
+    done = typed("grad", *ASSIGNED, "h=3")
     assert done.code == 2
     assert "h is computed by a line" in done.err

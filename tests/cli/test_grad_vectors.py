@@ -3,63 +3,40 @@
 from __future__ import annotations
 
 import json
-import sys
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from chainrule.cli.app import main
 
-
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """The whole command, from its words to its exit code."""
-
-    def command(*words):
-        monkeypatch.setattr(sys, "argv", ["chainrule", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Done(ended.value.code or 0, *capsys.readouterr())
-
-    return command
-
-
-def lines(run, *words):
-    done = run("grad", *words, "--format", "text")
+def lines(typed, *words):
+    done = typed("grad", *words, "--format", "text")
     assert done.code == 0, done.err
     return done.out
 
 
-def test_a_list_has_a_jacobian_in_symbols_and_numbers(run):
-    out = lines(run, "[x**2*y, sin(x)]", "x=1", "y=2")
+def test_a_list_has_a_jacobian_in_symbols_and_numbers(typed):
+    out = lines(typed, "[x**2*y, sin(x)]", "x=1", "y=2")
     assert "J = ⎡2x · y  x²⎤ = ⎡       4  1⎤" in out
     assert "a row for each entry of f; columns: x, y" in out
-    out = lines(run, "[x**2*y, sin(x)]", "x:scalar", "y:scalar")
+    out = lines(typed, "[x**2*y, sin(x)]", "x:scalar", "y:scalar")
     assert "J = ⎡2x · y  x²⎤" in out
-    found = json.loads(run("grad", "[x**2*y, sin(x)]", "x=1", "y=2", "--wrt", "x", "--json").out)
+    found = json.loads(typed("grad", "[x**2*y, sin(x)]", "x=1", "y=2", "--wrt", "x", "--json").out)
     assert np.allclose(found["gradient"], [4.0, np.cos(1.0)])
 
 
-def test_lists_of_lists_are_matrices(run):
-    assert "∂f/∂x = ⎡a  b⎤ = ⎡1  2⎤" in lines(run, "[[a, b], [b, a]] @ x", "a=1", "b=2", "x=[3,4]", "--wrt", "x")
-    assert "f = det" in lines(run, "det([[a, b], [c, d]])", "a=1", "b=2", "c=3", "d=5")
+def test_lists_of_lists_are_matrices(typed):
+    assert "∂f/∂x = ⎡a  b⎤ = ⎡1  2⎤" in lines(typed, "[[a, b], [b, a]] @ x", "a=1", "b=2", "x=[3,4]", "--wrt", "x")
+    assert "f = det" in lines(typed, "det([[a, b], [c, d]])", "a=1", "b=2", "c=3", "d=5")
 
 
-def test_lists_stand_in_lines(run):
-    out = lines(run, "h = [w1*x, w2*x]; L = sum(h**2)", "w1=1", "w2=2", "x=3")
+def test_lists_stand_in_lines(typed):
+    out = lines(typed, "h = [w1*x, w2*x]; L = sum(h**2)", "w1=1", "w2=2", "x=3")
     assert "∂L/∂h = 2h" in out
     assert "∂L/∂w₁ = x · ∂L/∂h[0] = 18" in out
 
 
-def test_rows_of_a_vector_in_a_vector(run):
-    out = lines(run, "[sum(x), x[0]**2]", "x=[1,2]")
+def test_rows_of_a_vector_in_a_vector(typed):
+    out = lines(typed, "[sum(x), x[0]**2]", "x=[1,2]")
     assert "⎡1  1⎤" in out
     assert "⎣2  0⎦" in out
 
@@ -75,8 +52,8 @@ def test_rows_of_a_vector_in_a_vector(run):
         (["[x**2*y, sin(x)]", "x=1", "y=2", "--weights", "[1, 2]"], "∂f/∂y = ⎡1⎤ᵀ ⎡1⎤ = 1"),
     ],
 )
-def test_products_with_the_derivative(run, words, told):
-    assert told in lines(run, *words)
+def test_products_with_the_derivative(typed, words, told):
+    assert told in lines(typed, *words)
 
 
 @pytest.mark.parametrize(
@@ -92,15 +69,15 @@ def test_products_with_the_derivative(run, words, told):
         (["x, y", "x=1", "y=2"], "several in a list"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_with_its_place(run, words, told):
-    done = run("grad", *words)
+def test_what_cannot_be_meant_is_refused_with_its_place(typed, words, told):
+    done = typed("grad", *words)
     assert done.code != 0
     assert told in done.err
     assert "^" in done.err
 
 
-def test_several_numbers_have_a_direction_of_steepest_rise(run):
-    assert "f rises fastest along (0.97, 0.243), by 4.12311" in lines(run, "x**2*y", "x=1", "y=2")
+def test_several_numbers_have_a_direction_of_steepest_rise(typed):
+    assert "f rises fastest along (0.97, 0.243), by 4.12311" in lines(typed, "x**2*y", "x=1", "y=2")
 
 
 @pytest.mark.parametrize(
@@ -128,8 +105,8 @@ def test_several_numbers_have_a_direction_of_steepest_rise(run):
     ],
     ids=lambda x: " ".join(x) if isinstance(x, list) else "",
 )
-def test_points_that_need_words(run, words, told):
-    out = lines(run, *words)
+def test_points_that_need_words(typed, words, told):
+    out = lines(typed, *words)
     assert told in out.replace("\n", " ")
     assert len(out.splitlines()) <= 12
     assert "nan" not in out
@@ -145,7 +122,7 @@ def test_points_that_need_words(run, words, told):
         (["sum(softmax(z))", "z=[1,2]"], "= ⎡0⎤"),
     ],
 )
-def test_slopes_as_books_have_them(run, words, told):
-    out = lines(run, *words)
+def test_slopes_as_books_have_them(typed, words, told):
+    out = lines(typed, *words)
     assert told in out
     assert "keepdims" not in out
