@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from chainrule.core import COMPILED
@@ -38,3 +40,24 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(
             f"PyTorch is not installed: {len(skipped)} comparison{'s' * (len(skipped) > 1)} skipped"
         )
+
+
+@pytest.fixture(scope="session")
+def digits_net():
+    """The 784-30-10 net and ten inputs, drawn by a linear congruential generator that any language can repeat.
+
+    ``reference_facts.json`` has its facts under ``nielsen_784_30_10``.
+    """
+    state = 1
+
+    def draw(*shape):
+        nonlocal state
+        out = np.empty(math.prod(shape))
+        for i in range(out.size):
+            state = (1103515245 * state + 12345) % 2**31
+            out[i] = state / 2**31
+        return out.reshape(shape)
+
+    w1, b1 = (2 * draw(30, 784) - 1) / 28, 2 * draw(30) - 1
+    w2, b2 = (2 * draw(10, 30) - 1) / math.sqrt(30), 2 * draw(10) - 1
+    return (w1, b1, w2, b2), draw(10, 784)

@@ -457,24 +457,6 @@ def test_total_derivatives():
 NIELSEN = FACTS["nielsen_784_30_10"]
 
 
-@pytest.fixture(scope="module")
-def digits_net():
-    """The 784-30-10 net and ten inputs, drawn by a linear congruential generator that any language can repeat."""
-    state = 1
-
-    def draw(*shape):
-        nonlocal state
-        out = np.empty(math.prod(shape))
-        for i in range(out.size):
-            state = (1103515245 * state + 12345) % 2**31
-            out[i] = state / 2**31
-        return out.reshape(shape)
-
-    w1, b1 = (2 * draw(30, 784) - 1) / 28, 2 * draw(30) - 1
-    w2, b2 = (2 * draw(10, 30) - 1) / math.sqrt(30), 2 * draw(10) - 1
-    return (w1, b1, w2, b2), draw(10, 784)
-
-
 def activations(parameters, x):
     w1, b1, w2, b2 = parameters
     z1 = x @ w1.T + b1

@@ -141,22 +141,10 @@ def test_sigmoid_net_on_values():
     assert found["∂C/∂w⁽¹⁾₁,₂"] == pytest.approx(row["dL_dw2"], rel=SIX_DIGITS)
 
 
-def draws():
-    state = 1
-    while True:
-        state = (1103515245 * state + 12345) % 2**31
-        yield state / 2**31
-
-
-def test_784_30_10():
-    stream = draws()
-
-    def draw(*shape):
-        return np.array([next(stream) for _ in range(int(np.prod(shape)))]).reshape(shape)
-
-    w1, b1 = learned((2 * draw(30, 784) - 1) / 28), learned(2 * draw(30) - 1)
-    w2, b2 = learned((2 * draw(10, 30) - 1) / np.sqrt(30)), learned(2 * draw(10) - 1)
-    x, y = draw(784), np.eye(10)[0]
+def test_784_30_10(digits_net):
+    arrays, xs = digits_net
+    w1, b1, w2, b2 = map(learned, arrays)
+    x, y = xs[0], np.eye(10)[0]
     cost = 0.5 * cr.sum((cr.sigmoid(w2 @ cr.sigmoid(w1 @ x + b1) + b2) - y) ** 2)
     told = tell(cost, wrt=w1, entry=(29, 783))
     facts = FACTS["nielsen_784_30_10"]["sample0"]

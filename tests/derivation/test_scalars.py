@@ -207,24 +207,12 @@ def test_cuts_lie_on_every_way():
 
 
 @pytest.fixture(scope="module")
-def digits():
-    """The 784-30-10 net of the reference and its ten inputs, drawn by its linear congruential generator."""
-    state = 1
-
-    def draw(*shape):
-        nonlocal state
-        out = np.empty(math.prod(shape))
-        for i in range(out.size):
-            state = (1103515245 * state + 12345) % 2**31
-            out[i] = state / 2**31
-        return out.reshape(shape)
-
+def digits(digits_net):
+    """The 784-30-10 net of the reference as modules, and its ten inputs."""
+    (w1, b1, w2, b2), x = digits_net
     net = nn.Sequential(nn.Linear(784, 30, dtype=float), nn.Sigmoid(), nn.Linear(30, 10, dtype=float), nn.Sigmoid())
-    net[0].weight.data = (2 * draw(30, 784) - 1) / 28
-    net[0].bias.data = 2 * draw(30) - 1
-    net[2].weight.data = (2 * draw(10, 30) - 1) / math.sqrt(30)
-    net[2].bias.data = 2 * draw(10) - 1
-    return net, draw(10, 784)
+    net[0].weight.data, net[0].bias.data, net[2].weight.data, net[2].bias.data = w1, b1, w2, b2
+    return net, x
 
 
 def test_one_weight_of_784_30_10(digits):
