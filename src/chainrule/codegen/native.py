@@ -32,6 +32,7 @@ from chainrule.codegen.native_kernels import KERNELS
 from chainrule.codegen.primitive import lowered
 from chainrule.codegen.simplified import reached
 from chainrule.core.operation import book
+from chainrule.core.walk import finished_first
 from chainrule.program import Step, Trace
 from chainrule.program.steps import replaced, steps_in
 
@@ -253,25 +254,20 @@ class Planner:
 
     def closure(self, step: Step, kind: Any) -> list[Step]:
         """A step after the elementwise steps of its kind that it needs and that are not computed; others are now."""
-        order: list[Step] = []
-        seen: set[Step] = set()
-        stack = [(step, False)]
-        while stack:
-            x, ready = stack.pop()
-            if ready:
-                order.append(x)
-            elif x not in seen and x not in self.done:
-                seen.add(x)
-                stack.append((x, True))
-                for y in reversed(x.needs):
-                    owner = self.owner(y)
-                    if owner in self.done:
-                        continue
-                    if self.kind_of_chain(owner) == kind and self.in_order(y):
-                        stack.append((owner, False))
-                    else:
-                        self.compute(owner)
-        return [x for x in order if x not in self.done]
+
+        def lacking(x: Step) -> list[Step]:
+            found: list[Step] = []
+            for y in x.needs if x not in self.done else ():
+                owner = self.owner(y)
+                if owner in self.done:
+                    continue
+                if self.kind_of_chain(owner) == kind and self.in_order(y):
+                    found.append(owner)
+                else:
+                    self.compute(owner)
+            return found
+
+        return [x for x in finished_first([step], lacking) if x not in self.done]
 
     def in_order(self, x: Step) -> bool:
         """Whether the entries of a step are those of its owner, in the same order."""

@@ -15,6 +15,7 @@ import numpy as np
 from chainrule.core.operation import Operation, book
 from chainrule.core.state import Quiet
 from chainrule.core.term import frozen
+from chainrule.core.walk import finished_first
 from chainrule.program import Kind, Program, Step, Trace
 from chainrule.program.steps import replaced
 
@@ -198,18 +199,7 @@ def with_numbers(trace: Trace) -> Trace:
 
 def reached(outputs: Sequence[Step]) -> dict[Step, None]:
     """All steps that the outputs need, each after what it needs itself."""
-    order: dict[Step, None] = {}
-    stack = [(step, False) for step in reversed(outputs)]
-    while stack:
-        step, ready = stack.pop()
-        if step in order:
-            continue
-        if ready:
-            order[step] = None
-        else:
-            stack.append((step, True))
-            stack.extend((x, False) for x in reversed(step.needs))
-    return order
+    return dict.fromkeys(finished_first(outputs, lambda step: step.needs))
 
 
 def in_order(needed: dict[Step, None]) -> list[Step]:

@@ -72,23 +72,30 @@ def inputs_of(node: Node, reverse: bool) -> list[Node]:
     return found[::-1] if reverse else found
 
 
+def finished_first(starts: Sequence[Node], below: Callable[[Node], Sequence[Node]]) -> list[Node]:
+    """The nodes in the order in which a depth-first search leaves them, each after all that lies below it; O(edges).
+
+    ``below(node)`` is asked once of every node, when the search comes to it.
+    """
+    met, left = set[Node](), list[Node]()
+    stack = [(node, False) for node in reversed(starts)]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            left.append(node)
+        elif node not in met:
+            met.add(node)
+            stack.append((node, True))
+            stack += [(x, False) for x in reversed(below(node))]
+    return left
+
+
 def finished_last(output: Node, reverse: bool) -> list[Node]:
     """The reverse of the order in which a depth-first search leaves the nodes, as micrograd builds it.
 
     Every node comes after all that use it. With `reverse` the search takes a node's inputs from the last on.
     """
-    seen, left = {output}, list[Node]()
-    stack = [(output, iter(inputs_of(output, reverse)))]
-    while stack:
-        node, rest = stack[-1]
-        x = next(rest, None)
-        if x is None:
-            left.append(node)
-            stack.pop()
-        elif x not in seen:
-            seen.add(x)
-            stack.append((x, iter(inputs_of(x, reverse))))
-    return left[::-1]
+    return finished_first([output], lambda node: inputs_of(node, reverse))[::-1]
 
 
 def first_met(output: Node, reverse: bool) -> list[Node]:
