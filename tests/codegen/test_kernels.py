@@ -10,7 +10,6 @@ import pytest
 
 from chainrule.codegen.instructions import (
     FIRST_INPUT,
-    OPERATION,
     TYPES,
     Chain,
     Code,
@@ -288,7 +287,7 @@ def chained(name: str, arrays: Any, dtype: Any, shape: Any = None, out_dtype: An
         else:
             into = chain.register()
             chain.operate(name, into, *operands)
-            chain.operations.append((OPERATION["store_truth"], chain.slot(Slot.RESULT, out), into, into, into))
+            chain.operate("store_truth", chain.slot(Slot.RESULT, out), into)
         chain.written(plan)
 
     return made(build, arrays, shape, out_dtype or dtype)
@@ -410,8 +409,7 @@ def test_totals_of_every_size():
                 chain = Chain(np.dtype(dtype), (n,))
                 into = chain.register()
                 chain.operate("square", into, chain.slot(Slot.STREAM, places[0]))
-                total = (OPERATION["total"], chain.slot(Slot.RESULT, out), into, bits(2.0), into)
-                chain.operations.append(total)
+                chain.operate("total", chain.slot(Slot.RESULT, out), into, bits(2.0))
                 chain.written(plan)
 
             np.testing.assert_allclose(made(build, [x], (), dtype), np.sum(x * x) / 2, rtol=1e-5)

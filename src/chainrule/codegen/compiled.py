@@ -17,7 +17,7 @@ import numpy as np
 from chainrule.codegen.laws import LAWS
 from chainrule.codegen.scanned import scan
 from chainrule.codegen.simplified import reached, simplified, with_numbers
-from chainrule.codegen.version import RUNS, Version, default_target
+from chainrule.codegen.version import RUNS, Version, default_target, plain
 from chainrule.core import Value
 from chainrule.core.graph import Node, from_array
 from chainrule.core.state import Quiet
@@ -278,11 +278,6 @@ def kind_of(x: Any) -> Hashable:
 def fits(step: Step, x: Any) -> bool:
     """Whether an array or Tensor from outside is still what the program was made for."""
     return x.shape == step.shape and x.dtype == step.dtype
-
-
-def plain(x: Any) -> Any:
-    """The numbers of an argument."""
-    return x.data if isinstance(x, Node | Value) else x
 
 
 def taken(x: Any, number: Any) -> Any:

@@ -24,6 +24,8 @@ Row = IntEnum("Row", "SOFTMAX LOG_SOFTMAX LOG_SUM_EXP", start=0)
 
 TYPES = {np.dtype(t): i for i, t in enumerate((np.float32, np.float64, np.bool_, np.int64, np.int32))}
 """The types of entries that kernels read."""
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+"""Those in which they compute."""
 
 WORDS = """
     identity add sub mul div maximum minimum neg abs sqrt exp expm1 log log1p tanh sigmoid relu chosen where greater

@@ -16,6 +16,7 @@ import numpy as np
 
 from chainrule.codegen.instructions import (
     FIRST_INPUT,
+    FLOATS,
     OPERATION,
     REGISTERS,
     TYPES,
@@ -28,7 +29,7 @@ from chainrule.codegen.instructions import (
     bits,
     steps_of,
 )
-from chainrule.codegen.native_kernels import KERNELS
+from chainrule.codegen.native_kernels import KERNELS, axes_along
 from chainrule.codegen.primitive import lowered
 from chainrule.codegen.simplified import reached
 from chainrule.core.operation import book
@@ -64,7 +65,6 @@ MOST_TOGETHER = 100
 MOST_MISSING, NUMBERS_BEFORE = 12, 8
 """What it lacks for such a step may be so many steps, and the numbers among them come about in so many."""
 
-FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 TRUTH = np.dtype(np.bool_)
 
 
@@ -400,7 +400,7 @@ class ChainWriter:
             operand = self.read(step.inputs[0], step)
             place = self.chain.slot(Slot.RESULT, self.result(step))
             count = step.inputs[0].size if step.op.name == "mean" else 1
-            self.chain.operations.append((OPERATION["total"], place, operand, bits(count), operand))
+            self.chain.operate("total", place, operand, bits(count))
             self.release(step)
             return
         name, given = word_and_inputs(step)
@@ -415,7 +415,7 @@ class ChainWriter:
         self.operand[step] = into
         if step in self.stored and step.dtype == TRUTH:
             truth = self.chain.slot(Slot.RESULT, self.result(step))
-            self.chain.operations.append((OPERATION["store_truth"], truth, into, into, into))
+            self.chain.operate("store_truth", truth, into)
         if not self.left[step] and into < REGISTERS:
             self.chain.free.append(into)
 
@@ -488,8 +488,7 @@ def is_total(step: Step) -> bool:
     """Whether a step adds up all entries of an array of floats."""
     if step.op is None or step.op.name not in ("sum", "mean") or step.dtype not in FLOATS:
         return False
-    x, axis = step.inputs[0], step.settings["axis"]
-    axes = range(x.ndim) if axis is None else [a % x.ndim for a in np.atleast_1d(axis)]
+    x, axes = step.inputs[0], axes_along(step)
     return x.dtype == step.dtype and all([x.shape[a] == 1 or a in axes for a in range(x.ndim)]) and x.ndim > 0
 
 

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from chainrule.codegen.instructions import Code, Place, Reduction, Row
+from chainrule.codegen.instructions import FLOATS, Code, Place, Reduction, Row
 from chainrule.program import Step
 from chainrule.program.steps import steps_in
 
 if TYPE_CHECKING:
     from chainrule.codegen.native import Planner
 
-FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 WHOLE = (np.dtype(np.int64), np.dtype(np.int32))
 
 MOST_PLACES = 1 << 16
@@ -155,15 +154,20 @@ def only_reader(planner: Planner, step: Step) -> Step | None:
     return readers[0]
 
 
+def axes_along(step: Step) -> set[int]:
+    """The axes along which a step works."""
+    ndim, axis = step.inputs[0].ndim, step.settings["axis"]
+    return set(range(ndim)) if axis is None else {int(a) % ndim for a in np.atleast_1d(axis)}
+
+
 def reduction(kind: Reduction) -> Kernel:
     """A sum, mean or extreme over axes that lie side by side."""
 
     def emitted(planner: Planner, step: Step) -> list[Step] | None:
-        x, axis = step.inputs[0], step.settings["axis"]
+        x = step.inputs[0]
         if not isinstance(x, Step) or x.dtype != step.dtype or x.dtype not in FLOATS or not x.ndim:
             return None
-        axes = sorted(range(x.ndim) if axis is None else {int(a) % x.ndim for a in np.atleast_1d(axis)})
-        long = [a for a in axes if x.shape[a] != 1]
+        long = [a for a in sorted(axes_along(step)) if x.shape[a] != 1]
         if [a for a in range(long[0], long[-1] + 1) if x.shape[a] != 1] != long if long else False:
             return None
         first, last = (long[0], long[-1] + 1) if long else (x.ndim, x.ndim)
@@ -193,10 +197,10 @@ def row(kind: Row) -> Kernel:
     """A softmax, or the logarithm of its sum, along the last axis."""
 
     def emitted(planner: Planner, step: Step) -> list[Step] | None:
-        x, axis = step.inputs[0], step.settings["axis"]
+        x = step.inputs[0]
         if not isinstance(x, Step) or x.dtype != step.dtype or x.dtype not in FLOATS or not x.ndim:
             return None
-        if np.size(axis) != 1 or axis is None or int(np.ravel(axis)[0]) % x.ndim != x.ndim - 1:
+        if axes_along(step) != {x.ndim - 1}:
             return None
         planner.plan.rows(kind, planner.straight(x), planner.take(step))
         return [step]

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.codegen.version import Version
-from chainrule.core import Value
+from chainrule.codegen.version import Version, plain
 from chainrule.core.graph import Node
 from chainrule.core.tree import flatten, outline, unflatten
 from chainrule.errors import DtypeError, ShapeError
@@ -24,7 +23,7 @@ STAYS, ADVANCES = -1, -2
 def scan(compiled: Any, carry: Any, each: Any, steps: int | None) -> tuple[Any, Any]:
     """What `compiled` leaves after all steps, and what the steps gave, stacked."""
     parts, shape_of_each = flatten(each)
-    parts = [np.asarray(getattr(x, "data", x)) for x in parts]
+    parts = [np.asarray(plain(x)) for x in parts]
     count = number_of_steps(compiled.name, parts, steps)
     held, shape_of_carry = flatten(carry)
     refuse_settings(compiled.name, held)
@@ -67,7 +66,7 @@ def check_kinds(name: str, version: Version, held: Sequence[Any], structure: Any
             f"scan of {name}: the carry comes as {outline(structure)}, and the step leaves {outline(made[2][0])}"
         )
     for x, out in zip(held, version.trace.outputs, strict=False):
-        wanted = np.shape(x), np.asarray(getattr(x, "data", x)).dtype
+        wanted = np.shape(x), np.asarray(plain(x)).dtype
         found = (out.shape, out.dtype) if isinstance(out, Step) else (np.shape(out), np.asarray(out).dtype)
         if wanted != found:
             raise ShapeError(
@@ -82,10 +81,10 @@ def on_kernels(
     """All steps in one call of the machine."""
     trace = version.trace
     carried = len(held)
-    given = [getattr(x, "data", x) if isinstance(x, Node) else x for x in held] + list(parts)
+    given = [*map(plain, held), *parts]
     known = [k for k, step in enumerate(trace.given) if step is not None]
     roles = [k if k < carried else ADVANCES for k in known] + [STAYS] * len(trace.held)
-    outside = [x.data if isinstance(x, Node | Value) else x for x in trace.held.values()]
+    outside = map(plain, trace.held.values())
     results = version.native.scan(count, tuple(roles), (*[given[k] for k in known], *outside))
     left = [np.asarray(x)[()] for x in results[:carried]]
     return unflatten(structure, left), unflatten(trace.structure[2][1], results[carried:])

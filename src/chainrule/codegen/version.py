@@ -13,6 +13,8 @@ from functools import cached_property
 from typing import Any
 
 from chainrule.codegen.native import NotPlanned, Planner, machine
+from chainrule.core import Value
+from chainrule.core.graph import Node
 from chainrule.core.tree import LEAF, unflatten
 from chainrule.program import Step, Trace
 
@@ -23,6 +25,11 @@ RUNS = ("native", "numpy")
 def default_target() -> str:
     """The kernels, where they were built."""
     return "native" if machine is not None else "numpy"
+
+
+def plain(x: Any) -> Any:
+    """The numbers of an argument."""
+    return x.data if isinstance(x, Node | Value) else x
 
 
 class InThread(threading.local):

@@ -105,9 +105,6 @@ class Mapped(Argument):
         """The same numbers outside the graph: no gradient passes."""
         return on_core(self, lambda x: x.detach().data if is_node(x) else x)
 
-    def __getitem__(self, key: Any) -> Any:
-        return book["index"](self, key=key)
-
     def __bool__(self) -> bool:
         raise GraphError(
             "inside vmap a branch cannot depend on the data, which differ from example to example: choose with "

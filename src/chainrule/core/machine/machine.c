@@ -103,11 +103,6 @@ typedef struct {
     int spares;
 } Program;
 
-static void *room(size_t bytes) {
-    void *p = NULL;
-    return posix_memalign(&p, 64, bytes ? bytes : 64) ? NULL : p;
-}
-
 static void *take_workspace(Program *self) {
     return self->spares ? self->spare[--self->spares] : room(self->workspace);
 }

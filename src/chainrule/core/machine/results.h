@@ -15,6 +15,12 @@ static struct {
 static int kept_blocks;
 static size_t kept_bytes;
 
+/* Memory that begins with a line of the cache. */
+static void *room(size_t bytes) {
+    void *at = NULL;
+    return posix_memalign(&at, 64, bytes ? bytes : 64) ? NULL : at;
+}
+
 static void let_go(int place) {
     kept_bytes -= kept[place].bytes;
     kept_blocks--;
@@ -22,14 +28,13 @@ static void let_go(int place) {
 }
 
 static void *take_block(void *Py_UNUSED(context), size_t bytes) {
-    void *at = NULL;
     for (int i = kept_blocks - 1; i >= 0; i--)
         if (kept[i].bytes == bytes) {
-            at = kept[i].at;
+            void *at = kept[i].at;
             let_go(i);
             return at;
         }
-    return posix_memalign(&at, 64, bytes ? bytes : 64) ? NULL : at;
+    return room(bytes);
 }
 
 static void *take_cleared_block(void *context, size_t count, size_t size) {
