@@ -1,14 +1,34 @@
-"""Functions that compiled programs are tried on, with their arguments: nets, losses, transforms, containers, masks."""
+"""Functions that compiled programs are tried on, with their arguments: nets, losses, transforms; and what runs them."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+import pytest
 
 import chainrule as cr
+from chainrule.codegen.native import machine
 
 rng = np.random.default_rng(0)
+
+RUNS = ["numpy", pytest.param("native", marks=pytest.mark.skipif(not machine, reason="the kernels were not built"))]
+"""What a compiled function can run on."""
+
+
+def in_threads(count: int, work: Callable[[int], None]) -> None:
+    """Call ``work(k)`` in so many threads at once; an error in one of them is raised."""
+    start = threading.Barrier(count)
+
+    def run(k: int) -> None:
+        start.wait(60)
+        work(k)
+
+    with ThreadPoolExecutor(count) as pool:
+        list(pool.map(run, range(count)))
 
 
 def classifier(w1, b1, w2, b2, x, y):

@@ -5,14 +5,21 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-import threading
 from collections import Counter
 from types import FunctionType
 
 import numpy as np
 import pytest
 from oracles import RULES, cases, close, places, random_like  # pyright: ignore[reportMissingImports]  (conftest)
-from programs import BATCH, PROGRAMS, VECTOR, WEIGHTS, step_of_classifier  # pyright: ignore[reportMissingImports]
+from programs import (  # pyright: ignore[reportMissingImports]
+    BATCH,
+    PROGRAMS,
+    RUNS,
+    VECTOR,
+    WEIGHTS,
+    in_threads,
+    step_of_classifier,
+)
 
 import chainrule as cr
 from chainrule.codegen import laws, simplified
@@ -43,10 +50,7 @@ def summed(f, case):
     return lambda *inputs: cr.sum(f(*inputs) * weights)
 
 
-TARGETS = ["numpy", pytest.param("native", marks=pytest.mark.skipif(not machine, reason="the kernels were not built"))]
-
-
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", RUNS)
 @pytest.mark.parametrize("name", RULES)
 def test_every_rule_forward_and_backward(name, target):
     operation = book[name]
@@ -61,7 +65,7 @@ def test_every_rule_forward_and_backward(name, target):
             same(cr.compile(both, target=target)(*case.inputs), both(*case.inputs))
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", RUNS)
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_programs_equal_the_engine(name, target):
     f, args = PROGRAMS[name]
@@ -87,7 +91,7 @@ EVERYWHERE = {
 }
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", RUNS)
 @pytest.mark.parametrize("name", EVERYWHERE)
 def test_laws_hold_for_special_numbers(name, target):
     f = EVERYWHERE[name]
@@ -334,21 +338,12 @@ def test_threads_get_their_own_results():
     compiled = cr.compile(step_of_classifier)
     inputs = [tuple(w + k for w in WEIGHTS) for k in range(4)]
     right = [step_of_classifier(*given, *BATCH) for given in inputs]
-    wrong = []
 
     def work(k):
         for _ in range(50):
-            try:
-                same(compiled(*inputs[k], *BATCH), right[k])
-            except AssertionError as error:
-                wrong.append(error)
+            same(compiled(*inputs[k], *BATCH), right[k])
 
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+    in_threads(4, work)
 
 
 TABLE = rng.normal(size=(3, 2))

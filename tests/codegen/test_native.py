@@ -6,7 +6,6 @@ import gc
 import os
 import subprocess
 import sys
-import threading
 import weakref
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from oracles import close  # pyright: ignore[reportMissingImports]  (conftest)
-from programs import PROGRAMS  # pyright: ignore[reportMissingImports]  (conftest)
+from programs import PROGRAMS, in_threads  # pyright: ignore[reportMissingImports]  (conftest)
 from test_random_programs import SHAPES, function, programs  # pyright: ignore[reportMissingImports]
 
 import chainrule as cr
@@ -136,21 +135,13 @@ def test_threads_get_their_own_results():
     large = cr.compile(lambda x, y: cr.tanh(x @ y).sum(axis=0))  # long enough for the lock to be let go
     x, y = rng.normal(size=(120, 120)), rng.normal(size=(120, 120))
     whole = [large(k * x, y) for k in range(8)]
-    wrong: list[Any] = []
 
     def work(k: int) -> None:
         for _ in range(60):
-            if not all([np.array_equal(a, b) for a, b in zip(compiled(*sets[k]), right[k], strict=True)]):
-                wrong.append(k)
-            if not np.array_equal(large(k * x, y), whole[k]):
-                wrong.append(k)
+            assert all([np.array_equal(a, b) for a, b in zip(compiled(*sets[k]), right[k], strict=True)])
+            assert np.array_equal(large(k * x, y), whole[k])
 
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+    in_threads(8, work)
 
 
 FORK = """

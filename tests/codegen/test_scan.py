@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import numpy as np
 import pytest
+from programs import RUNS, in_threads  # pyright: ignore[reportMissingImports]  (conftest)
 
 import chainrule as cr
-from chainrule.codegen.native import machine
 from chainrule.errors import DtypeError, ShapeError
 
 rng = np.random.default_rng(0)
 X, Y = rng.normal(size=(40, 6)), rng.integers(0, 3, 40)
 ROWS = rng.integers(0, 40, (25, 8))
-TARGETS = ["numpy", pytest.param("native", marks=pytest.mark.skipif(not machine, reason="the kernels were not built"))]
 
 
 def start() -> dict[str, Any]:
@@ -45,7 +43,7 @@ def equal(x: Any, y: Any, tolerance: float = 1e-12) -> None:
         np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", RUNS)
 @pytest.mark.parametrize("count", [1, 2, 25])
 def test_steps_in_one_call_are_calls_one_by_one(target, count):
     compiled = cr.compile(adam, target=target)
@@ -65,7 +63,7 @@ def test_steps_in_one_call_are_calls_one_by_one(target, count):
         assert not version.by_numpy
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", RUNS)
 def test_without_rows_and_with_what_stays(target):
     compiled = cr.compile(lambda c, _: ((c[0] * 2, c[1]), c[0] + c[1]), target=target)
     (grown, same), sums = compiled.scan((np.ones(3), np.arange(3.0)), steps=5)
@@ -78,21 +76,12 @@ def test_without_rows_and_with_what_stays(target):
 def test_threads_scan_on_their_own():
     compiled = cr.compile(adam)
     right = [compiled.scan(start(), ROWS[k:]) for k in range(4)]
-    wrong: list[Any] = []
 
     def work(k: int) -> None:
         for _ in range(5):
-            try:
-                equal(compiled.scan(start(), ROWS[k:]), right[k])
-            except AssertionError as error:
-                wrong.append(error)
+            equal(compiled.scan(start(), ROWS[k:]), right[k])
 
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+    in_threads(4, work)
 
 
 def test_the_dataset_is_read_at_each_call():
