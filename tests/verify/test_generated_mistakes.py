@@ -13,7 +13,7 @@ from chainrule.program import Step
 from chainrule.program import run as run_program
 from chainrule.verify.grade import grade
 from chainrule.verify.marking.changes import Change, changes
-from chainrule.verify.marking.fingerprints import COMMON, given, ratio_everywhere
+from chainrule.verify.marking.fingerprints import COMMON, given, given_by_both, ratio_everywhere
 from chainrule.verify.marking.marked import Grade
 from chainrule.verify.marking.problem import Problem, edges_of, probes_of, read_problem
 from chainrule.verify.marking.walk import Walk
@@ -101,7 +101,7 @@ def test_two_common_mistakes_are_both_named(name: str) -> None:
         assert one.edge is not None
         assert other.edge is not None
         both = {edge[:2]: edge[2] for edge in (one.edge, other.edge)}
-        values = [gives_both(both, walk, wrt) for walk in walks]
+        values = [given_by_both(both, walk, wrt) for walk in walks]
         if len(both) < 2 or any(v is None or not np.all(np.isfinite(v)) or not np.any(v) for v in values):
             continue
         if ratio_everywhere(values, [walk.right[wrt] for walk in walks]) is not None:
@@ -119,13 +119,6 @@ def test_two_common_mistakes_are_both_named(name: str) -> None:
 
 LOOSE = ("chain-stopped-early", "other-parameter", "gradient-for-value", "prediction-for-error", "no-incoming-gradient")
 """Single mistakes of the whole gradient, which two of links may amount to."""
-
-
-def gives_both(both: Any, walk: Walk, wrt: Step) -> Any:
-    try:
-        return walk.with_changes(both, wrt)
-    except (ValueError, IndexError):
-        return None
 
 
 @pytest.mark.parametrize("name", ["net", "sigmoids", "columns", "softmax"])

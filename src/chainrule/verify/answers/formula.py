@@ -22,6 +22,7 @@ from chainrule.expression.typed.parsed import CONSTANTS
 from chainrule.expression.typed.parsed import Step as Parsing
 from chainrule.expression.typed.tokens import LONGEST, Token, check_brackets, pieces_at
 from chainrule.program import Step
+from chainrule.verify.answers.latex import HAT, with_hat
 from chainrule.verify.answers.spelling import side_by_side, typed
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Walk
@@ -39,13 +40,10 @@ SIZES = ("m", "n", "N", "B", "batch", "batch_size")
 ERRORS = ("error", "err", "diff", "residual")
 """Names for what the prediction and the target differ by, either way round."""
 
-HAT = "\u0302"
-"""What Unicode puts over a letter."""
-
 HATTED = re.compile(r"(\w)_?hat")
 LOWERED = re.compile(r"([^\W\d_])_?(\w{1,3})|([^\W\d_]+)_?(\d+)")
 """A name whose end a book would set lower: ``w2``, ``w_f``, ``net_1``."""
-LINK = re.compile(r"[d∂](\w+?)_[d∂](\w+)")
+LINK = re.compile(r"[d∂](\w+?)(?:_|/)[d∂](\w+)")
 MOST_LETTERS = 12
 """A longer word is no product of names without signs."""
 
@@ -323,10 +321,9 @@ class Letters:
         step = self.gradient_name(name)
         if step is not None:
             return lambda walk: walk.right.get(step, np.zeros(step.shape))
-        link = LINK.fullmatch(name)
-        if link is not None and link[1] in spelled and link[2] in spelled:
-            top, bottom = self.problem.named[spelled[link[1]]], self.problem.named[spelled[link[2]]]
-            return lambda walk: derivative_of(walk, top, bottom)
+        link = self.link(name)
+        if link is not None:
+            return lambda walk: derivative_of(walk, *link)
         if name in ERRORS:
             difference = self.difference()
             return None if difference is None else lambda walk: self.error * walk.numbers[difference]
@@ -334,6 +331,13 @@ class Letters:
             self.unknown_sizes.append(name)
             return lambda walk: 1.0
         return None
+
+    def link(self, name: str) -> tuple[Step, Step] | None:
+        """The two steps of a local derivative such as ``dh1_dz1`` or ``∂ŷ/∂z2``."""
+        match = LINK.fullmatch(name)
+        if match is None or match[1] not in self.spellings or match[2] not in self.spellings:
+            return None
+        return self.problem.named[self.spellings[match[1]]], self.problem.named[self.spellings[match[2]]]
 
     def gradient_name(self, name: str) -> Step | None:
         """The step whose gradient a name such as ``dz2``, ``grad_h`` or ``delta2`` stands for."""
@@ -369,7 +373,7 @@ class Letters:
 def other_spellings(name: str) -> Iterator[str]:
     """How a name may also be written: with a hat or the word for it, with or without an underscore before its end."""
     if hatted := HATTED.fullmatch(name):
-        yield unicodedata.normalize("NFC", hatted[1] + HAT)
+        yield with_hat(hatted[1])
     base = unicodedata.normalize("NFD", name)
     letter = base[0] if base[1:] == HAT else hatted[1] if hatted else ""
     if letter:

@@ -11,21 +11,8 @@ PRODUCTS = {"cdot": " * ", "times": " * ", "ast": " * ", "odot": " ⊙ ", "circ"
 """Signs, and what is typed for them."""
 
 FUNCTIONS = (
-    "tanh",
-    "exp",
-    "log",
-    "ln",
-    "sin",
-    "cos",
-    "sinh",
-    "cosh",
-    "tan",
-    "max",
-    "min",
-    "softmax",
-    "sigmoid",
-    "relu",
-)
+    "tanh", "exp", "log", "ln", "sin", "cos", "sinh", "cosh", "tan", "max", "min", "softmax", "sigmoid", "relu",
+)  # fmt: skip
 """Functions that LaTeX has commands for, or people write as if it had."""
 
 AS_IT_IS = (
@@ -34,6 +21,9 @@ AS_IT_IS = (
 """Commands that change the looks of what follows, and not what it is."""
 
 FRACTIONS = ("frac", "dfrac", "tfrac", "cfrac")
+HAT = "\u0302"
+"""What Unicode puts over a letter."""
+
 HATS = ("hat", "widehat")
 SKIPPED = ("left", "right", "big", "Big", "bigl", "bigr", "Bigl", "Bigr", "displaystyle", "limits", "nonumber")
 SPACES = ("quad", "qquad", ",", ";", "!", ":", " ")
@@ -122,7 +112,7 @@ class Latex:
             return quotient(self.group(), self.group())
         if name in HATS:
             inner = self.group().strip()
-            return unicodedata.normalize("NFC", inner + "\u0302") if len(inner) == 1 else inner + "hat"
+            return with_hat(inner) if len(inner) == 1 else inner + "hat"
         if name in AS_IT_IS:
             return self.group()
         if name in PRODUCTS:
@@ -168,6 +158,11 @@ def quotient(top: str, bottom: str) -> str:
     if all(part.replace(" ", "").replace("_", "").replace("∂", "").isalnum() for part in (top, bottom)) and "∂" in top:
         return f" {top.replace(' ', '')}/{bottom.replace(' ', '')} "
     return f"(({top})/({bottom}))"
+
+
+def with_hat(letter: str) -> str:
+    """A letter with a hat, as one sign where there is one."""
+    return unicodedata.normalize("NFC", letter + HAT)
 
 
 def greek(name: str) -> str:

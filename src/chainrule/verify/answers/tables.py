@@ -23,7 +23,6 @@ from chainrule.verify.marking.walk import Walk
 from chainrule.verify.mistakes import KINDS
 
 LINE = re.compile(r"\s*\|?\s*([^=,;\t:≈|]+?)\s*[=,;\t:≈|]\s*(.+?)\s*\|?\s*")
-LINK = re.compile(r"[d∂](\w+?)(?:_|/)[d∂](\w+)")
 AFTER = re.compile(r"(\w+?)(?:_after|_new|_next|′|')")
 
 
@@ -43,7 +42,7 @@ class Row:
 def is_table(text: str, problem: Problem) -> bool:
     """Whether a text is a table: lines of names with plain numbers, none of them a formula; a head may stand above."""
     rows = rows_of(text)
-    if is_in_two_rows(rows):
+    if in_two_rows(rows):
         return True
     numbers = [None if (match := LINE.fullmatch(line)) is None else number_of(match[2]) for line in rows]
     return len(rows) > 1 and all(n is not None for n in numbers[1:]) and (numbers[0] is not None or len(rows) > 2)
@@ -58,12 +57,13 @@ def rows_of(text: str) -> list[str]:
     ]
 
 
-def is_in_two_rows(rows: list[str]) -> bool:
-    """Whether names stand in one line and their numbers in the next, with commas."""
+def in_two_rows(rows: list[str]) -> list[tuple[str, str]]:
+    """Names with their numbers, where those stand in one line and these in the next, with commas; else nothing."""
     if len(rows) != 2:
-        return False
+        return []
     names, numbers = [next(csv.reader(io.StringIO(row))) for row in rows]
-    return len(names) == len(numbers) > 1 and all(map(number_of, numbers)) and not any(map(number_of, names))
+    fit = len(names) == len(numbers) > 1 and all(map(number_of, numbers)) and not any(map(number_of, names))
+    return list(zip(names, numbers, strict=True)) if fit else []
 
 
 def lines_of(table: str | Mapping[str, Any]) -> Iterator[tuple[str, Printed]]:
@@ -76,10 +76,10 @@ def lines_of(table: str | Mapping[str, Any]) -> Iterator[tuple[str, Printed]]:
             yield str(name), printed
         return
     rows = rows_of(table)
-    if is_in_two_rows(rows):
-        names, numbers = [next(csv.reader(io.StringIO(row))) for row in rows]
-        for name, text in zip(names, numbers, strict=True):
-            yield name.strip(), Printed(float(text), decimals_of(text.strip()))
+    pairs = in_two_rows(rows)
+    for name, text in pairs:
+        yield name.strip(), Printed(float(text), decimals_of(text.strip()))
+    if pairs:
         return
     for row in rows:
         match = LINE.fullmatch(row)
@@ -152,12 +152,8 @@ def read_rows(problem: Problem, walk: Walk, given: list[tuple[str, Printed]], ra
 
 def link_of(problem: Problem, letters: Letters, name: str) -> tuple[Step, Step] | None:
     """The two steps of a local derivative such as ``dh1_dz1`` or ``∂ŷ/∂z2``; the result's own are gradients."""
-    spelled = letters.spellings
-    match = LINK.fullmatch(name.replace(" ", ""))
-    if match is None or match[1] not in spelled or match[2] not in spelled:
-        return None
-    top, bottom = problem.named[spelled[match[1]]], problem.named[spelled[match[2]]]
-    return None if top is problem.output or top.size > 1 else (top, bottom)
+    link = letters.link(name.replace(" ", ""))
+    return None if link is None or link[0] is problem.output or link[0].size > 1 else link
 
 
 def meaning(problem: Problem, letters: Letters, name: str) -> tuple[Step, str]:

@@ -173,7 +173,10 @@ class Fingerprint:
                 break
             both = {edge[:2]: edge[2] for edge in (one.edge, other.edge)}
             with Quiet():
-                if all(agrees(a, made(both, walk, self.wrt)) for a, walk in zip(self.answers, self.walks, strict=True)):
+                if all(
+                    agrees(a, given_by_both(both, walk, self.wrt))
+                    for a, walk in zip(self.answers, self.walks, strict=True)
+                ):
                     return [(one, other)]
         return []
 
@@ -204,7 +207,7 @@ class Fingerprint:
         return found[:1]
 
 
-def made(both: Mapping[tuple[Step, int], Any], walk: Walk, wrt: Step) -> Any:
+def given_by_both(both: Mapping[tuple[Step, int], Any], walk: Walk, wrt: Step) -> Any:
     """What two changed edges give at a probe; None where their shapes do not fit."""
     try:
         return walk.with_changes(both, wrt)
