@@ -17,7 +17,7 @@ import numpy as np
 from chainrule.verify.answers.traced import Tape, Traced
 from chainrule.verify.auditing.library import BUILTINS, NUMERIC, Library
 from chainrule.verify.auditing.source import Cell
-from chainrule.verify.auditing.values import Function, Known, Scope, Thing, Unknown
+from chainrule.verify.auditing.values import Function, Known, Scope, Thing, Unknown, unknown_among
 
 MOST_ROUNDS = 400
 """Rounds of a loop that trains nothing."""
@@ -178,8 +178,9 @@ class Expressions(ABC):
 
     def of_subscript(self, node: ast.Subscript, scope: Scope) -> Any:
         owner, key = self.value(node.value, scope), self.key(node.slice, scope)
-        if isinstance(owner, Unknown) or isinstance(key, Unknown):
-            return owner if isinstance(owner, Unknown) else key
+        unknown = unknown_among((owner, key))
+        if unknown is not None:
+            return unknown
         if isinstance(owner, Traced):
             return owner[key]
         return owner[self.library.plain(key)]

@@ -13,7 +13,7 @@ import numpy as np
 
 from chainrule.core.operation import book
 from chainrule.verify.answers.traced import BOOK_NAMES, MADE, Tape, Traced, bare, has_traced
-from chainrule.verify.auditing.values import Known, Module, Unknown, on_tape
+from chainrule.verify.auditing.values import Known, Module, Unknown, on_tape, unknown_among
 
 MODULES = {
     "numpy": "numpy", "numpy.random": "numpy.random", "numpy.linalg": "numpy.linalg", "math": "math",
@@ -82,8 +82,9 @@ class Library:
 
     def call(self, name: str, args: Sequence[Any], settings: Mapping[str, Any]) -> Any:
         """A function of a library by its full name."""
-        if any(isinstance(x, Unknown) for x in (*args, *settings.values())):
-            return next(x for x in (*args, *settings.values()) if isinstance(x, Unknown))
+        unknown = unknown_among((*args, *settings.values()))
+        if unknown is not None:
+            return unknown
         kind, _, function = name.rpartition(".")
         if kind == "random":
             return self.sample(function, args, settings)

@@ -47,6 +47,7 @@ from chainrule.verify.auditing.values import (
     is_number,
     on_tape,
     parts_of,
+    unknown_among,
 )
 
 MOST_STATEMENTS = 60_000
@@ -409,7 +410,7 @@ class Reader(Expressions):
             )
             return self.call_known(called.name, args, settings)
         if callable(called):
-            if any(isinstance(x, Unknown) for x in args) and getattr(called, "__name__", "") not in LISTS | DICTS:
+            if unknown_among(args) is not None and getattr(called, "__name__", "") not in LISTS | DICTS:
                 return Unknown("a part is not known")
             args = [TYPES.get(x.name, x) if isinstance(x, Known) else x for x in args]
             return called(*args, **{key: self.library.plain(x) for key, x in settings.items() if key != "dtype"})
@@ -425,8 +426,9 @@ class Reader(Expressions):
             return range(*[int(self.library.plain(x)) for x in args])
         if "." in name:
             return self.library.call(name, args, settings)
-        if any(isinstance(x, Unknown) for x in args):
-            return next(x for x in args if isinstance(x, Unknown))
+        unknown = unknown_among(args)
+        if unknown is not None:
+            return unknown
         if name in NUMERIC:
             return self.numeric(name, args)
         return BUILTINS[name](*args, **settings)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,11 @@ class Unknown:
 
     why: str = ""
     name: str = ""
+
+
+def unknown_among(parts: Iterable[Any]) -> Unknown | None:
+    """The first of several values that is not known, if any is."""
+    return next((x for x in parts if isinstance(x, Unknown)), None)
 
 
 @dataclass
