@@ -22,6 +22,7 @@ from chainrule.nn.module import Module
 from chainrule.program import Step
 from chainrule.verify.answers.code import arguments, misfit, run_plain, take_apart
 from chainrule.verify.answers.formula import ERRORS, SIZES, read_formula
+from chainrule.verify.answers.given import given_numbers
 from chainrule.verify.answers.numbers import grade_number, number_of
 from chainrule.verify.answers.tables import grade_table, is_table
 from chainrule.verify.answers.training import Loop, grade_training_step
@@ -51,11 +52,11 @@ def grade(
 
     The problem is a text of assignments, a recorded result, or a function; names without a shape or a value are single
     numbers. Or it is a training step: a module with its `loss`, and its batch, the target last, as `values`; parameters
-    are then called as in ``weight_0``. The answer is a formula in the problem's names, a number or an array (at
-    `values`), a table of numbers by name, or a function of the problem's names that gives the gradients in the order of
-    `wrt`; one that also takes ``steps`` and ``rate`` is a training loop and gives the new values. Text is read, never
-    run. Raises FormulaError for what cannot be read, GraphError for names that the problem has not. Costs some hundred
-    backward passes.
+    are then called as in ``weight_0``. The answer is a formula in the problem's names (or with numbers that were given
+    for them, where they can stand for nothing else), a number or an array (at `values`), a table of numbers by name, or
+    a function of the problem's names that gives the gradients in the order of `wrt`; one that also takes ``steps`` and
+    ``rate`` is a training loop and gives the new values. Text is read, never run. Raises FormulaError for what cannot
+    be read, GraphError for names that the problem has not. Costs some hundred backward passes.
 
     >>> import chainrule as cr
     >>> marked = cr.grade("h = w1*x; ŷ = w2*h; L = 0.5*(ŷ - y)**2", "(y - ŷ)*h", wrt="w2")
@@ -134,12 +135,31 @@ def grade_formula(problem: Problem, text: str, asked: Sequence[str], values: Map
     if len(asked) != 1:
         raise GraphError("a formula answers for one parameter: ask with wrt of one name")
     tried: list[tuple[Fingerprint, Working, str]] = []
-    for walks, note in ((walks_for(problem, values), ""), *special_points(problem, values, asked)):
-        mark, working, failure = formula_at(problem, text, asked[0], walks)
+    for (mark, working, failure), note in ways_to_read(problem, text, asked, values):
         if mark.is_right():
             return Grade(True, (), (), (*notes_of_layout(mark.answers[0], mark.wrt), *([note] if note else [])))
         tried.append((mark, working, failure))
     return first_classified(judged(mark, asked[0], working, failure) for mark, working, failure in tried)
+
+
+def ways_to_read(
+    problem: Problem, text: str, asked: Sequence[str], values: Mapping[str, Any]
+) -> Iterator[tuple[tuple[Fingerprint, Working, str], str]]:
+    """A formula at generic numbers, at special ones, and with names for the numbers that were given for them."""
+    name, walks = asked[0], walks_for(problem, values)
+    first = formula_at(problem, text, name, walks)
+    yield first, ""
+    for points, note in special_points(problem, values, asked):
+        yield formula_at(problem, text, name, points), note
+    given = given_numbers(problem, first[1], name, values)
+    # What a known mistake gives as it stands is that mistake, whatever the numbers.
+    if not given or located(first[0], name):
+        return
+    named = formula_at(problem, text, name, walks, given)
+    read = {part.text for part in named[1].parts if part.look_up is not None}
+    told = [f"{number:g} stands for {called}" for number, called in given.items() if called in read]
+    if told:
+        yield named, f"right where {' and '.join(told)}, as given"
 
 
 def first_classified(grades: Iterable[Grade]) -> Grade:
@@ -153,9 +173,11 @@ def first_classified(grades: Iterable[Grade]) -> Grade:
     return first
 
 
-def formula_at(problem: Problem, text: str, name: str, walks: Sequence[Walk]) -> tuple[Fingerprint, Working, str]:
+def formula_at(
+    problem: Problem, text: str, name: str, walks: Sequence[Walk], given: Mapping[float, str] | None = None
+) -> tuple[Fingerprint, Working, str]:
     """The fingerprint of a formula at some probes, its working, and what went wrong with its shapes."""
-    working = with_sizes(problem, text, name, walks)
+    working = with_sizes(problem, text, name, walks, given)
     answers: list[Any] = []
     failure = ""
     for walk in walks:
@@ -193,17 +215,19 @@ def ratio_elsewhere(
         return None
 
 
-def with_sizes(problem: Problem, text: str, wrt: str, walks: Sequence[Walk]) -> Working:
+def with_sizes(
+    problem: Problem, text: str, wrt: str, walks: Sequence[Walk], given: Mapping[float, str] | None = None
+) -> Working:
     """The formula read: of several readings of its sizes, and of what it calls the error, one that is right if any is.
 
     A number of examples that it names is one of the lengths of axes, or else the batch's.
     """
-    first = read_formula(problem, text, wrt)
+    first = read_formula(problem, text, wrt, given=given)
     lengths = sorted({n for s in problem.program.steps for n in s.shape if n > 1})
     used = [name for name in SIZES if name not in problem.named and any(p.text == name for p in first.parts)]
     sizes = [dict.fromkeys(used, n) for n in (batch_size(problem), *lengths)] if used and lengths else [{}]
     turned = (1.0, -1.0) if any(part.text in ERRORS and part.look_up for part in first.parts) else (1.0,)
-    readings = [read_formula(problem, text, wrt, size, error) for size in sizes for error in turned]
+    readings = [read_formula(problem, text, wrt, size, error, given) for size in sizes for error in turned]
     for working in readings if len(readings) > 1 else ():
         try:
             mark = Fingerprint(problem, walks, problem.named[wrt], [working.answers(walk)[wrt] for walk in walks])

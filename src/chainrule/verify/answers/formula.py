@@ -57,11 +57,15 @@ SLOPES = re.compile(r"(\w+?)(?:_prime|_derivative|_deriv|_grad|_gradient)$|(?:d_
 class AnswerReader(Reader):
     """Reads a formula as `parse` does, and what answers have beside: methods, libraries, products without a sign.
 
-    `names` says what is a name; `spelled` which of these may stand side by side.
+    `names` says what is a name; `spelled` which of these may stand side by side; `given` has numbers that are read as
+    names.
     """
 
-    def __init__(self, text: str, names: Callable[[str], bool], spelled: Callable[[str], bool]) -> None:
+    def __init__(
+        self, text: str, names: Callable[[str], bool], spelled: Callable[[str], bool], given: Mapping[float, str]
+    ) -> None:
         self.is_name = names
+        self.given = given
         super().__init__(text, answer_tokens(text, names, spelled))
 
     def call_of(self, node: ast.expr) -> Call:
@@ -118,11 +122,14 @@ class AnswerReader(Reader):
         return super().named_call(node)
 
     def atom(self, token: Token) -> Any:
-        if token.kind == "name" and self.is_name(token.text):
-            place = (token.start, token.stop)
-            self.names[token.text] = None
-            return Parsing(*place, place, name=token.text)
-        return super().atom(token)
+        name = token.text if token.kind == "name" and self.is_name(token.text) else ""
+        if token.kind == "number":
+            name = self.given.get(self.number(token), "")
+        if not name:
+            return super().atom(token)
+        place = (token.start, token.stop)
+        self.names[name] = None
+        return Parsing(*place, place, name=name)
 
 
 def length_along(x: Any, axis: int) -> int:
@@ -210,18 +217,23 @@ Letter = Callable[[Walk], Any]
 
 
 def read_formula(
-    problem: Problem, text: str, wrt: str, sizes: Mapping[str, int] | None = None, error: float = 1.0
+    problem: Problem,
+    text: str,
+    wrt: str,
+    sizes: Mapping[str, int] | None = None,
+    error: float = 1.0,
+    given: Mapping[float, str] | None = None,
 ) -> Working:
     """A learner's formula, or several lines that end in it, in the problem's names.
 
     Derivatives may stand as letters: ``dL/dh``, ``∂ŷ/∂h``, ``dz2``, ``delta2``; ``error`` is the problem's difference
-    of prediction and target, times `error`. Raises FormulaError for what cannot be read and for names that mean nothing
-    here.
+    of prediction and target, times `error`; numbers in `given` stand for their names. Raises FormulaError for what
+    cannot be read and for names that mean nothing here.
     """
     if len(text) > LONGEST:
         raise FormulaError(f"an answer has at most {LONGEST:,} characters, and this one has {len(text):,}")
     columns = wrt in problem.named and problem.named[wrt].ndim == 2
-    letters = Letters(problem, sizes or {}, columns=columns, error=error)
+    letters = Letters(problem, sizes or {}, columns=columns, error=error, given=given or {})
     text = typed(text.replace("“", "").replace("”", ""), letters.spellings.__contains__)
     parts: list[Part] = []
     own: dict[str, int] = {}
@@ -272,11 +284,18 @@ class Letters:
     """What the names in an answer mean at a probe; with `columns` a vector is one, and its transpose a row."""
 
     def __init__(
-        self, problem: Problem, sizes: Mapping[str, int], *, columns: bool = False, error: float = 1.0
+        self,
+        problem: Problem,
+        sizes: Mapping[str, int],
+        *,
+        columns: bool = False,
+        error: float = 1.0,
+        given: Mapping[float, str] | None = None,
     ) -> None:
         self.problem = problem
         self.columns = columns
         self.error = error
+        self.given = given or {}
         self.sizes = sizes
         self.standing: dict[str, Letter] = {}
         self.unknown_sizes: list[str] = []
@@ -418,7 +437,7 @@ def add_parts(parts: list[Part], formula: str, own: Mapping[str, int], letters: 
     def is_spelled(word: str) -> bool:
         return word in own or word in letters.spellings
 
-    parsed = AnswerReader(formula, is_name, is_spelled).read()
+    parsed = AnswerReader(formula, is_name, is_spelled, letters.given).read()
     places: list[int] = []
     for k, step in enumerate(parsed.steps):
         text = parsed.source(step)

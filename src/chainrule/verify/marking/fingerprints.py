@@ -92,9 +92,11 @@ def is_credible(problem: Problem, c: float) -> bool:
     Any other number is more likely the trace of something else.
     """
     lengths = {float(n) for step in problem.program.steps for n in (*step.shape, step.size)}
-    numbers = {abs(float(x)) for step in problem.program.steps for x in step.inputs if isinstance(x, int | float)}
     return any(
-        math.isclose(abs(c), k, rel_tol=1e-9) for n in {1.0, 2.0, 4.0} | lengths | numbers if n for k in (n, 1 / n)
+        math.isclose(abs(c), k, rel_tol=1e-9)
+        for n in {1.0, 2.0, 4.0} | lengths | problem.literals
+        if n
+        for k in (n, 1 / n)
     )
 
 

@@ -92,6 +92,11 @@ class Problem:
         """Whether some value is used several times, so that one of its ways can be left out."""
         return any(len(self.consumers(step)) > 1 for step in self.program.steps)
 
+    @cached_property
+    def literals(self) -> set[float]:
+        """The numbers that stand in the problem itself, without their signs."""
+        return {abs(float(x)) for step in self.program.steps for x in step.inputs if isinstance(x, int | float)}
+
     def name(self, step: Step) -> str:
         """What the learner calls a step, or how it was written."""
         return self.names.get(step) or self.text.get(step) or (step.op.name if step.op is not None else "a number")
