@@ -68,6 +68,11 @@ class Piece:
         """The version that is left."""
         return self.versions[0]
 
+    @property
+    def lines(self) -> int:
+        """How many lines of a terminal it takes."""
+        return sum(map(lines_of, self.blocks))
+
 
 def short_story(
     opened: Tape,
@@ -106,11 +111,15 @@ def checked_piece(piece: Piece, environment: Mapping[Tree, Any], floor: float) -
 
 def fit(found: Sequence[Piece], room: int) -> None:
     """Say things in fewer lines until all have room: arrays in symbols alone, then what weighs least not at all."""
-    while sum([lines_of(block) for piece in found for block in piece.blocks]) > room:
+    lines = sum([piece.lines for piece in found])
+    while lines > room:
         longer = [piece for piece in found if len(piece.versions) > 1]
         if not longer:
             return
-        min(longer, key=lambda x: (x.is_firm, not x.versions[1], x.weight)).versions.pop(0)
+        piece = min(longer, key=lambda x: (x.is_firm, not x.versions[1], x.weight))
+        lines -= piece.lines
+        piece.versions.pop(0)
+        lines += piece.lines
 
 
 def lines_of(block: Block) -> int:
