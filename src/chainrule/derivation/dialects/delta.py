@@ -181,7 +181,7 @@ def for_every_entry(name: Derivative, formula: Tree) -> Words:
 
 def one_entry(story: Story) -> list[Block]:
     """The one weight or bias that was asked for."""
-    found = None if story.request.wrt is None else story.net.find(story.request.wrt, story.request.entry)
+    found = story.asked
     if found is None or not found[2]:
         return []
     number, role, (row, *rest) = found

@@ -10,9 +10,8 @@ from chainrule.derivation.record import Block, Equation
 
 def telling(story: Story, blocks: Sequence[Block]) -> tuple[Equation, ...]:
     """The equations of a story on which one gradient rests, from the last layer back; it is the last of them."""
-    s, request = story.symbols, story.request
-    found = None if request.wrt is None else story.net.find(request.wrt, request.entry)
-    number, role, place = found or (1, "weights", ())
+    s = story.symbols
+    number, role, place = story.asked or (1, "weights", ())
     names = [s.error(k) for k in range(story.last, number - 1, -1)]
     places = [i + 1 for i in place]
     if role == "weights":

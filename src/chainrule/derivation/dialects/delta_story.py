@@ -49,6 +49,12 @@ class Story:
         self.told = [n for n in each if self.last <= MOST_LAYERS or n <= 2 or n > self.last - 2]
         """The layers (from 1) that are told in full."""
 
+    @property
+    def asked(self) -> tuple[int, str, tuple[int, ...]] | None:
+        """The layer, the role and the place there of what was asked for; None where that is all of the net."""
+        wrt = self.request.wrt
+        return None if wrt is None else self.net.find(wrt, self.request.entry)
+
     def counts(self) -> dict[str, int]:
         """How much there is of everything."""
         net = self.net.net
