@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.derivation.checked import checked
 from chainrule.derivation.dialects import delta, delta_algorithm, delta_proofs, delta_story
 from chainrule.derivation.network import equations
 from chainrule.derivation.network.equations import BACKWARD, BP1, BP2, BP3, BP4, ONES, activation, by, gradient, letter
@@ -103,8 +104,6 @@ def test_a_false_equation_is_refused_by_every_face(monkeypatch, name, examples):
     with pytest.raises(ChainruleError, match="internal error"):
         cr.explain(cost(examples), dialect="delta")
     page = story(examples)
-    from chainrule.derivation.checked import checked
-
     with pytest.raises(ChainruleError, match="internal error"):
         checked(delta_algorithm.algorithm(page), page.letters)
 
@@ -116,27 +115,22 @@ def test_the_forward_too(monkeypatch):
         delta_algorithm.algorithm(story())
 
 
-def entry_of_w1_and_its_gradient(output, w):
-    told = cr.explain(output, w, "delta")
-    return told, told.plain(detail="full")
-
-
 def test_a_scalar_net_on_many_examples_has_errors_in_columns():
     net = cr.micrograd.nn.MLP(2, [3, 1])
     points = [([2.0, 3.0], 1.0), ([3.0, -1.0], -1.0), ([0.5, 1.0], -1.0)]
     loss = sum((net(x) - y) ** 2 for x, y in points)
     w = net.layers[0].neurons[1].w[0]
-    told, text = entry_of_w1_and_its_gradient(loss, w)
+    told = cr.explain(loss, w, "delta")
     loss.backward()
     assert told.gradient == pytest.approx(w.grad, rel=1e-12)
-    assert "There are 3 examples, one in each column" in " ".join(text.split())
+    assert "There are 3 examples, one in each column" in " ".join(told.plain(detail="full").split())
 
 
 def test_neurons_that_take_in_different_inputs_are_told_entry_by_entry():
     w = [cr.Value(x, label=f"w{i}") for i, x in enumerate((0.5, -0.25, 2.0, 1.5))]
     x, y = cr.Value(1.0, label="x"), cr.Value(3.0, label="y")
     loss = (w[2] * cr.tanh(w[0] * x) + w[3] * cr.tanh(w[1] * y)) ** 2
-    told, _ = entry_of_w1_and_its_gradient(loss, w[1])
+    told = cr.explain(loss, w[1], "delta")
     loss.backward()
     assert told.gradient == pytest.approx(w[1].grad, rel=1e-12)
 
@@ -168,7 +162,6 @@ def test_one_net_is_recognised_once_and_its_graph_opened_once(monkeypatch):
     monkeypatch.setattr(room, "lift", counted("lifted", program.lift))
     monkeypatch.setattr(room, "recognised", counted("recognised", program.recognised))
     for dialect in ("graph", "chain", "paths", "delta", "jacobian"):
-        counts.update(dict.fromkeys(counts, 0))
         weight = next(x for x in Tape(output).order if x.op is None and x.ndim == 2)
         counts.update(dict.fromkeys(counts, 0))
         cr.explain(output, weight, dialect)

@@ -19,8 +19,8 @@ TOLD = [pytest.param(name, told, id=f"{name}-{dialect}") for name, dialect, told
 
 def lstm():
     cell = cr.nn.LSTM(2, 2, rng=0)
-    out = cell(np.ones((1, 3, 2), dtype="f"))
-    return cr.sum((out[0] if isinstance(out, tuple) else out) ** 2), next(iter(cell.parameters()))
+    out, _ = cell(np.ones((1, 3, 2), dtype="f"))
+    return cr.sum(out**2), next(iter(cell.parameters()))
 
 
 def digits_net():
@@ -150,11 +150,7 @@ def test_what_is_flat_here_alone_is_no_invariance(at):
 
 INVARIANT = {
     "a shift before a softmax": lambda b, z: -cr.log_softmax(z + b)[1],
-    "a bias before a normalisation": lambda b, z: (
-        cr.sum(cr.nn.functional.layer_norm(z + b)[:2])
-        if hasattr(cr.nn, "functional")
-        else cr.sum(((z + b - cr.mean(z + b)) / cr.std(z + b))[:2])
-    ),
+    "a bias before a normalisation": lambda b, z: cr.sum(((z + b - cr.mean(z + b)) / cr.std(z + b))[:2]),
     "a shift before a standard deviation": lambda b, z: cr.std(z + b),
     "a scale before a norm": lambda b, z: cr.sum((b * z / cr.norm(b * z))[:2]),
     "a factor that drops out": lambda b, z: cr.sum(b * z) / b,
