@@ -197,21 +197,15 @@ def _run(
 ) -> tuple[nn.Sequential, History, int, str]:
     """A network that was trained, its history, the epoch whose weights it has, and which these are after a Ctrl-C."""
     assert train.y is not None
-    classes = train.columns.task == "classification"
     sizes = sizes_of(train.columns, len(train), recipe.layers)
     net = network_of(sizes, train.columns, rng=np.random.default_rng(recipe.seed))
-    batch = recipe.batch or usual_batch(len(train))
-    weights = class_weights(train) if classes and recipe.balanced else None
     stopping, interrupted = EarlyStopping(PATIENCE), ""
     settings: dict[str, Any] = {
-        "loss": loss_of(classes, weights),
+        **training_of(train, recipe),
         "optimizer": optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
         if recipe.weight_decay
         else optim.Adam(net.parameters(), lr=recipe.rate),
-        "epochs": recipe.epochs or usual_epochs(len(train), batch),
-        "batch_size": batch,
         "validation": None if watched is None else (watched.x, watched.y),
-        "metrics": [accuracy if classes else r2],
         "callbacks": [stopping] if stop else [],
         "seed": recipe.seed,
         "progress": recipe.progress,
@@ -227,6 +221,18 @@ def _run(
         raise DivergenceError("the training diverged: weights became infinite or nan: try a smaller lr")
     _silence_untaught(net, train)
     return net.eval(), history, stopping.best_epoch if stop else len(history), interrupted
+
+
+def training_of(train: Examples, recipe: Recipe) -> dict[str, Any]:
+    """The loss, the epochs, the batches and the measure with which a table is learned, for `fit` and `sweep` alike."""
+    classes = train.columns.task == "classification"
+    batch = recipe.batch or usual_batch(len(train))
+    return {
+        "loss": loss_of(classes, class_weights(train) if classes and recipe.balanced else None),
+        "epochs": recipe.epochs or usual_epochs(len(train), batch),
+        "batch_size": batch,
+        "metrics": [accuracy if classes else r2],
+    }
 
 
 def with_dropout(net: nn.Sequential, recipe: Recipe) -> nn.Module:

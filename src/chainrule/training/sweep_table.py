@@ -19,13 +19,9 @@ from chainrule.optim import Adam, AdamW
 from chainrule.training.fit_table import (
     PATIENCE,
     Recipe,
-    class_weights,
-    loss_of,
-    usual_batch,
-    usual_epochs,
+    training_of,
     with_dropout,
 )
-from chainrule.training.metrics import accuracy, r2
 from chainrule.training.sweep import Run, Sweep, sweep
 from chainrule.training.table_net import network_of, sizes_of
 
@@ -113,15 +109,12 @@ def of_fold(
     """All settings on one fold."""
     if train.y is None or judged_by.y is None:
         raise DataError("a sweep needs a table with targets, and this has none")
-    classes = train.columns.task == "classification"
-    weights = class_weights(train) if classes and recipe.balanced else None
 
     def build(seed: int, layers: tuple[int, ...] | None = recipe.layers, dropout: float = recipe.dropout) -> Module:
         sizes = sizes_of(train.columns, len(train), layers)
         net = network_of(sizes, train.columns, rng=np.random.default_rng(seed))
         return with_dropout(net, replace(recipe, dropout=dropout, seed=seed))
 
-    batch = recipe.batch or usual_batch(len(train))
     decays = "weight-decay" in grid or recipe.weight_decay
     tried: dict[str, Sequence[Any]] = {"lr": [recipe.rate]}
     if decays:
@@ -131,15 +124,12 @@ def of_fold(
         tried | {OF_SWEEP.get(name, name): held for name, held in grid.items()},
         (train.x, train.y),
         validation=(judged_by.x, judged_by.y),
-        loss=loss_of(classes, weights),
         optimizer=AdamW if decays else Adam,
-        epochs=recipe.epochs or usual_epochs(len(train), batch),
-        batch_size=batch,
         seeds=[recipe.seed],
         patience=PATIENCE,
-        metrics=[accuracy if classes else r2],
         n_jobs=n_jobs,
         progress=progress,
+        **training_of(train, recipe),
     )
 
 
