@@ -5,7 +5,7 @@ An optimizer changes arrays in place. A `Cell` stands for such an array: what is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -13,9 +13,8 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 import chainrule as cr
-from chainrule.codegen.compiled import compile as compiled
 from chainrule.core.operation import kernels
-from chainrule.livepage.passes import Printed, flat_call
+from chainrule.livepage.passes import printed
 from chainrule.optim import SGD, Adagrad, Adam, Optimizer, RMSprop
 
 OPERATIONS: dict[Any, Callable[..., Any]] = {
@@ -61,7 +60,7 @@ class Cell(NDArrayOperatorsMixin):
 
 
 @cache
-def print_optimizer(kind: str, size: int) -> tuple[Printed, list[str]]:
+def print_optimizer(kind: str, size: int) -> tuple[str, list[str]]:
     """A step of an optimizer on `size` numbers: of them, their gradients, the rate and what was kept before it.
 
     It gives the numbers moved and what is kept for the next step, whose names stand beside.
@@ -71,24 +70,19 @@ def print_optimizer(kind: str, size: int) -> tuple[Printed, list[str]]:
     settings = {**optimizer.param_groups[0]}
     kept = list(optimizer.kept(settings))  # type: ignore[attr-defined]  # every optimizer of this package says so
 
-    def step(leaves: dict[str, Any]) -> list[Any]:
-        cells = {name: Cell(x) for name, x in leaves.items()}
-        memory: dict[str, Any] = {name: cells[name] for name in kept}
+    def step(leaves: list[Any]) -> list[Any]:
+        data, gradient, rate, *held = [Cell(x) for x in leaves]
+        memory: dict[str, Any] = dict(zip(kept, held, strict=True))
         optimizer.move(
-            cells["data"],  # type: ignore[arg-type]  # a stand-in for an array
-            cells["gradient"],  # type: ignore[arg-type]
+            data,  # type: ignore[arg-type]  # a stand-in for an array
+            gradient,  # type: ignore[arg-type]
             memory,
-            Cell(leaves["gradient"]),  # type: ignore[arg-type]
-            {**settings, "lr": cells["rate"]},
+            Cell(gradient.now),  # type: ignore[arg-type]
+            {**settings, "lr": rate},
         )
-        return [cells["data"].now, *[memory[name].now for name in kept]]
+        return [data.now, *[memory[name].now for name in kept]]
 
-    example = {"data": np.full(size, 0.5), "gradient": np.full(size, 0.25), "rate": 0.1, **started(kept, size)}
-    function = compiled(step)
-    function.version_for(*flat_call(example))
-    return Printed(function.source("javascript"), "step", [["data"], *[[name] for name in kept]]), kept
-
-
-def started(kept: Sequence[str], size: int) -> dict[str, Any]:
-    """What is kept before the first step: nothing moved, no step done."""
-    return {name: 0.0 if name == "steps" else np.zeros(size) for name in kept}
+    # Before the first step nothing was moved, and no step done.
+    start = [0.0 if name == "steps" else np.zeros(size) for name in kept]
+    example = [np.full(size, 0.5), np.full(size, 0.25), 0.1, *start]
+    return printed(step, example, ["data", "gradient", "rate", *kept]), kept

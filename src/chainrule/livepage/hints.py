@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.errors import ChainruleError
-from chainrule.livepage.passes import Printed, all_names, leaf_names, printed
+from chainrule.livepage.passes import all_names, leaf_names, printed
 from chainrule.livepage.subject import Subject, forward
 from chainrule.program import Step
 from chainrule.verify.marking.changes import Change, changes
@@ -51,7 +51,7 @@ class Traced(Walk):
         return share
 
 
-def print_hints(subject: Subject) -> tuple[Printed, list[tuple[int, str, str, str]]] | None:
+def print_hints(subject: Subject) -> tuple[str, list[tuple[int, str, str, str]]] | None:
     """A function that gives the number of every known mistake, and beside it of which step, its name, and how to mend.
 
     None where the program has arrays or is too long.
@@ -84,7 +84,7 @@ def print_hints(subject: Subject) -> tuple[Printed, list[tuple[int, str, str, st
             found.append(gives)
         return found or [0.0]
 
-    return printed(computed, subject.leaves, leaf_names(subject), []), told
+    return printed(computed, subject.leaves, leaf_names(subject)), told
 
 
 def telling(problem: Problem, step: Step, probes: Sequence[Walk]) -> Iterator[Change]:

@@ -14,11 +14,12 @@ import numpy as np
 
 import chainrule as cr
 from chainrule.codegen.compiled import compile as compiled
+from chainrule.codegen.simplified import reached
 from chainrule.codegen.statements import Names
 from chainrule.core.operation import Fused, Pointwise
 from chainrule.derivation.wrong import mistakes
 from chainrule.derivation.wrong.mistakes import Attempt, Event
-from chainrule.livepage.subject import Subject, forward
+from chainrule.livepage.subject import Subject, forward, made
 from chainrule.program import Program, Step
 from chainrule.program.steps import replaced
 
@@ -28,21 +29,8 @@ MOST_NAIVE = 400
 """Shares after which a recursion that walks every path is not written out."""
 
 
-@dataclass(frozen=True)
-class Printed:
-    """A function in JavaScript: its source, its name in there, and which result is what."""
-
-    source: str
-    name: str
-    keys: list[Any]
-
-    def module(self) -> str:
-        """The source as an expression: what the function is, and the names of its results in order."""
-        return f"(() => {{\n{self.source}\nreturn {{ run: {self.name}, results, shapes }};\n}})()"
-
-
-def printed(f: Callable[..., Any], example: Sequence[Any], names: Sequence[str], keys: list[Any]) -> Printed:
-    """A function of leaves as JavaScript, traced on an example; `keys` say what each of its results is."""
+def printed(f: Callable[..., Any], example: Sequence[Any], names: Sequence[str]) -> str:
+    """A function of leaves in JavaScript, traced on an example: the function, and the names of its results in order."""
     given = dict(zip(names, example, strict=True))
 
     def computed(leaves: Any) -> Any:
@@ -50,7 +38,7 @@ def printed(f: Callable[..., Any], example: Sequence[Any], names: Sequence[str],
 
     function = compiled(computed)
     function.version_for(*flat_call(given))
-    return Printed(function.source("javascript"), "computed", keys)
+    return f"(() => {{\n{function.source('javascript')}\nreturn {{ run: computed, results }};\n}})()"
 
 
 def flat_call(given: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
@@ -182,11 +170,21 @@ def all_names(subject: Subject) -> list[str]:
     return list(identifiers(subject).values())
 
 
-def print_pass(subject: Subject, which: Pass, *, whole: bool) -> tuple[Printed, list[tuple[int, int]], list[str]]:
-    """A pass as JavaScript; its results are gradients and arrivals, with `whole` values and local derivatives too.
+@dataclass(frozen=True)
+class PrintedPass:
+    """A pass in JavaScript, and what goes with it."""
 
-    Beside it the arrivals in order, from which step to which, and the lines of the backward pass as a learner has them.
-    """
+    source: str
+    keys: list[Any]
+    """What each of its results is: a kind, and a number."""
+    arrivals: list[tuple[int, int]]
+    """From which step to which, in order."""
+    code: list[str]
+    """The lines of the backward pass as a learner has them."""
+
+
+def print_pass(subject: Subject, which: Pass, *, whole: bool) -> PrintedPass:
+    """A pass as JavaScript; its results are gradients and arrivals, with `whole` values and local derivatives too."""
     program, names = subject.program, all_names(subject)
     edges = edges_of(program)
     arrivals: list[tuple[int, int]] = []
@@ -216,7 +214,7 @@ def print_pass(subject: Subject, which: Pass, *, whole: bool) -> tuple[Printed, 
     if which.forgets:
         example.append(np.zeros(len(edges)))
         given.append("forgotten")
-    return printed(computed, example, given, keys), arrivals, code
+    return PrintedPass(printed(computed, example, given), keys, arrivals, code)
 
 
 def no_empty(events: Iterable[Event]) -> list[Event]:
@@ -232,15 +230,11 @@ def put(keys: list[Any], results: list[Any], kind: str, found: Sequence[Any]) ->
             results.append(x)
 
 
-def print_loss(subject: Subject) -> Printed:
+def print_loss(subject: Subject) -> str:
     """The forward alone."""
     program, names = subject.program, all_names(subject)
-    keys = [["loss", 0]]
     return printed(
-        lambda leaves: [forward(program, leaves, names)[program.output.place]],
-        subject.leaves,
-        leaf_names(subject),
-        keys,
+        lambda leaves: [forward(program, leaves, names)[program.output.place]], subject.leaves, leaf_names(subject)
     )
 
 
@@ -248,14 +242,14 @@ GRID = 36
 """Places on the plane along each side at which a net is asked."""
 
 
-def print_says(subject: Subject) -> Printed | None:
-    """What a net says on a grid of places: a function of the leaves, with the grid in place of the points."""
+def print_says(subject: Subject) -> tuple[str, list[int]] | None:
+    """What a net says on a grid of places, which stands for the points; beside it the leaves that it takes."""
     points = subject.points
     if points is None:
         return None
     program, names = subject.program, all_names(subject)
     score = program.steps[points.score]
-    needed = below(score)
+    needed = reached([score])
     leaves = [step for step in needed if step.op is None]
     grid = np.linspace(-1.0, 1.0, 2 * GRID * GRID).reshape(GRID * GRID, 2)
     held = dict(zip(program.leaves, subject.leaves, strict=True))
@@ -265,20 +259,8 @@ def print_says(subject: Subject) -> Printed | None:
         found: dict[Step, Any] = dict(zip(leaves, given, strict=True))
         for step in needed:
             if step.op is not None:
-                inputs, settings = [replaced(x, found.__getitem__) for x in (step.inputs, step.settings)]
-                found[step] = step.op(*inputs, **settings)
+                found[step] = made(step, found.__getitem__)
         return [found[score]]
 
-    return printed(says, example, [names[step.place] for step in leaves], [program.leaves.index(s) for s in leaves])
-
-
-def below(step: Step) -> list[Step]:
-    """A step and all that it is computed from, in the order of the forward."""
-    found: set[Step] = set()
-    stack = [step]
-    while stack:
-        one = stack.pop()
-        if one not in found:
-            found.add(one)
-            stack += one.needs
-    return sorted(found, key=lambda one: one.place)
+    source = printed(says, example, [names[step.place] for step in leaves])
+    return source, [program.leaves.index(step) for step in leaves]

@@ -11,13 +11,12 @@ import numpy as np
 
 from chainrule.core import Value
 from chainrule.core.state import Quiet
-from chainrule.derivation.wrong import mistakes
 from chainrule.errors import ChainruleError
 from chainrule.livepage.descent import OPTIMIZERS, print_optimizer
 from chainrule.livepage.exports import exports_of, typed_of
 from chainrule.livepage.graph import WIDEST, WIDEST_RANGE, places_of
 from chainrule.livepage.hints import print_hints
-from chainrule.livepage.passes import GRID, Recorded, edges_of, passes_of, print_loss, print_pass, print_says
+from chainrule.livepage.passes import GRID, Recorded, edges_of, passes_of, print_loss, print_pass, print_says, right
 from chainrule.livepage.story import stories
 from chainrule.livepage.subject import Subject
 from chainrule.maths import unicode
@@ -82,9 +81,8 @@ def payload_of(subject: Subject) -> tuple[dict[str, Any], str]:
 
 def gradients_of(subject: Subject) -> list[Any]:
     """The right gradients in double precision, by the step's place."""
-    graph = Recorded(subject.program, subject.numbers)
     with Quiet():
-        found = mistakes.sweep(graph, reversed(graph.order)).gradients  # type: ignore[arg-type]  # as in `passes`
+        found = right(Recorded(subject.program, subject.numbers)).gradients
     return [found.get(step) for step in subject.program.steps]
 
 
@@ -93,26 +91,26 @@ def functions_of(subject: Subject, data: dict[str, Any]) -> str:
     printed: list[str] = []
     data["passes"] = []
     for which in passes_of(subject):
-        function, arrivals, code = print_pass(subject, which, whole=which.kind == "right")
+        made = print_pass(subject, which, whole=which.kind == "right")
         told = {"kind": which.kind, "says": which.says, "forgets": which.forgets}
-        data["passes"].append({**told, "keys": function.keys, "arrivals": arrivals, "code": code})
-        printed.append(function.module())
-    sources = ["passes: [\n" + ",\n".join(printed) + "\n]", f"loss: {print_loss(subject).module()}"]
+        data["passes"].append({**told, "keys": made.keys, "arrivals": made.arrivals, "code": made.code})
+        printed.append(made.source)
+    sources = ["passes: [\n" + ",\n".join(printed) + "\n]", f"loss: {print_loss(subject)}"]
     hints = print_hints(subject) if subject.told else None
     if hints is not None:
-        data["hints"] = hints[1]
-        sources.append(f"hints: {hints[0].module()}")
+        source, data["hints"] = hints
+        sources.append(f"hints: {source}")
     says = print_says(subject)
     if says is not None and data["points"] is not None:
-        data["points"]["takes"] = says.keys
-        sources.append(f"says: {says.module()}")
+        source, data["points"]["takes"] = says
+        sources.append(f"says: {source}")
     size = sum([step.size for step in subject.trained])
     data["optimizers"] = {}
     for kind, (_, _, share) in OPTIMIZERS.items():
-        function, kept = print_optimizer(kind, size)
+        whole, kept = print_optimizer(kind, size)
         pair, _ = print_optimizer(kind, 2)
         data["optimizers"][kind] = {"kept": kept, "share": share}
-        sources.append(f"{kind}: {{ all: {function.module()}, pair: {pair.module()} }}")
+        sources.append(f"{kind}: {{ all: {whole}, pair: {pair} }}")
     data["exports"] = exports_of(subject)
     data["stories"] = [
         [s.asked, s.dialect, s.html, s.places, s.still] for s in (stories(subject) if subject.told else ())

@@ -20,9 +20,8 @@ from chainrule.derivation.explain import NEAREST, explain
 from chainrule.derivation.formats.html import block
 from chainrule.derivation.formats.page import page as blocks_of
 from chainrule.derivation.record import Equation, trees_in
-from chainrule.derivation.wrong import mistakes
 from chainrule.errors import ChainruleError
-from chainrule.livepage.passes import Recorded, edges_of
+from chainrule.livepage.passes import Recorded, edges_of, right
 from chainrule.livepage.subject import DIGITS, Subject, forward, recorded_at
 from chainrule.maths import Number, mathml, numeral
 from chainrule.maths.numerals import FULL
@@ -75,12 +74,10 @@ class Probes:
         self.outputs = [subject.output, recorded_at(subject, self.points[1])]
         self.beside = lift(self.outputs[1]).nodes
         found = [self.table(leaves) for leaves in self.points]
-        self.known: list[tuple[Key, tuple[float, ...]]] = [
-            (key, tuple([one[key] for one in found])) for key in found[0] if all([key in one for one in found])
-        ]
         self.by_number: dict[float, list[tuple[Key, tuple[float, ...]]]] = {}
-        for key, numbers in self.known:
-            if moves(numbers):
+        for key in found[0]:
+            numbers = tuple([one[key] for one in found if key in one])
+            if len(numbers) == len(found) and moves(numbers):
                 self.by_number.setdefault(rounded(numbers[-1]), []).append((key, numbers))
 
     def table(self, leaves: Sequence[Any]) -> dict[Key, float]:
@@ -90,7 +87,7 @@ class Probes:
         with Quiet():
             numbers = forward(program, leaves)
             graph = Recorded(program, numbers)
-            attempt = mistakes.sweep(graph, reversed(graph.order))  # type: ignore[arg-type]  # the order and the shares are asked
+            attempt = right(graph)
             for kind, held in (
                 ("value", numbers),
                 ("gradient", [attempt.gradients.get(step) for step in program.steps]),
@@ -124,9 +121,9 @@ class Probes:
 
         Of several that are the same number, one of the first wanted kind.
         """
+        if not np.isfinite(numbers).all():
+            return None
         for scale in SCALES:
-            if not scale or not np.isfinite(numbers).all():
-                continue
             found = [
                 key
                 for key, known in self.by_number.get(rounded(numbers[-1] / scale), ())
@@ -231,6 +228,8 @@ class Filling:
         self.markup: list[str] = []
         self.still = 0
         self.wanted = VALUES_FIRST
+        self.named = {name: step for step, name in subject.names.items()}
+        self.edges = edges_of(subject.program)
 
     def filled(self, start: Any, others: Sequence[Any]) -> Any:
         """A part of a story with signs in place of the numbers that move, and links where a derivative is an edge."""
@@ -285,7 +284,7 @@ class Filling:
         above, below = self.step_of(tree.above), self.step_of(tree.below)
         if above is None or below is None:
             return ""
-        for (step, slot), n in edges_of(self.subject.program).items():
+        for (step, slot), n in self.edges.items():
             if step is above and step.inputs[slot] is below:
                 return f'data-edge="{n}"'
         return f'data-node="{below.place}"' if above is self.subject.program.output else ""
@@ -294,8 +293,7 @@ class Filling:
         """The step that a symbol stands for, by its name in the program."""
         if not isinstance(symbol, Symbol):
             return None
-        named = {name: step for step, name in self.subject.names.items()}
-        return named.get(symbol.name or symbol.base)
+        return self.named.get(symbol.name or symbol.base)
 
     def sign(self, place: list[Any], markup: str) -> Symbol:
         """A sign of its own for a place."""

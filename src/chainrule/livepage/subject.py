@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,7 @@ from chainrule.core import Value
 from chainrule.core.tensor import Tensor
 from chainrule.derivation.tape.tape import require_one_number
 from chainrule.errors import DtypeError, FormulaError
-from chainrule.expression import read_assignments
+from chainrule.expression import output_name, read_assignments
 from chainrule.pictures.live import Live
 from chainrule.program import Kind, Program, Step, run
 from chainrule.program.steps import replaced
@@ -169,13 +169,19 @@ def forward(program: Program, leaves: Sequence[Any], names: Sequence[str] = ()) 
         if step.op is None:
             found.append(next(given))
             continue
-        inputs, settings = [replaced(x, lambda x: found[x.place]) for x in (step.inputs, step.settings)]
-        same = step.op.name == "astype" and step.dtype.kind == "f"
-        made = inputs[0] if same else step.op(*inputs, **settings)
-        if names and hasattr(made, "named"):
-            made.named(names[step.place])
-        found.append(made)
+        result = made(step, lambda x: found[x.place])
+        if names and hasattr(result, "named"):
+            result.named(names[step.place])
+        found.append(result)
     return found
+
+
+def made(step: Step, known: Callable[[Step], Any]) -> Any:
+    """What a step makes of the steps that it needs."""
+    assert step.op is not None
+    inputs, settings = [replaced(x, known) for x in (step.inputs, step.settings)]
+    is_same = step.op.name == "astype" and step.dtype.kind == "f"
+    return inputs[0] if is_same else step.op(*inputs, **settings)
 
 
 def typed_subject(text: str, values: Mapping[str, Any], **told: Any) -> Subject:
@@ -198,8 +204,3 @@ def typed_subject(text: str, values: Mapping[str, Any], **told: Any) -> Subject:
             result.label = name or output_name(lines.names)
     require_one_number(result)
     return Subject(result, text=text, **told)
-
-
-def output_name(taken: Collection[str]) -> str:
-    """A letter for a result that the text gives none."""
-    return next(name for name in ("f", "F", "g", "G", "_".join(("output", *taken))) if name not in taken)
