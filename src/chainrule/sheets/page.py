@@ -45,7 +45,7 @@ for (const input of document.querySelectorAll("input")) {
 
 def page(plan: Plan, teacher: bool) -> str:
     """The whole page."""
-    title = f"{plan.live.name(plan.output)}, forward and backward"
+    title = plan.titled()
     rows = [line(row, teacher) for row in plan.rows]
     return webpage(title, STYLE, "\n".join([f"<h1>{escape(title)}</h1>", TABLE, *rows, "</tbody>\n</table>", SCRIPT]))
 

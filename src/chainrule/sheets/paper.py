@@ -33,16 +33,11 @@ def paper(plan: Plan, teacher: bool) -> bytes:
         raise MissingExtra("matplotlib", "plot") from None
     out = io.BytesIO()
     # Without a date the same sheet is written in the same bytes.
-    with PdfPages(out, metadata={"Title": titled(plan, teacher), "CreationDate": None}) as file:
+    with PdfPages(out, metadata={"Title": plan.titled(teacher), "CreationDate": None}) as file:
         for figure in figures(plan, teacher):
             FigureCanvasPdf(figure)
             file.savefig(figure)
     return out.getvalue()
-
-
-def titled(plan: Plan, teacher: bool) -> str:
-    """What stands above every page."""
-    return f"{plan.live.name(plan.output)}, forward and backward" + (": answers" if teacher else "")
 
 
 def figures(plan: Plan, teacher: bool) -> Iterator[Any]:
@@ -52,7 +47,7 @@ def figures(plan: Plan, teacher: bool) -> Iterator[Any]:
     pages = [plan.rows[n : n + LINES] for n in range(0, len(plan.rows), LINES)]
     for n, rows in enumerate(pages, 1):
         figure = Figure(figsize=(WIDE, HIGH))
-        put(figure, WHAT, 0.94, titled(plan, teacher), size=15, weight="bold")
+        put(figure, WHAT, 0.94, plan.titled(teacher), size=15, weight="bold")
         put(figure, RIGHT, 0.94, f"{n} / {len(pages)}", size=9, ha="right")
         rule(figure, 0.925)
         lines(figure, rows, teacher)

@@ -106,6 +106,10 @@ class Plan:
             if step is not self.output:
                 self.gradients[step] = self.put(self.gradient(step, right[step]))
 
+    def titled(self, answers: bool = False) -> str:
+        """What stands above the sheet, or above its answers."""
+        return f"{self.live.name(self.output)}, forward and backward" + (": answers" if answers else "")
+
     def head(self, title: str) -> None:
         """A part begins."""
         self.rows.append(Row("head", title))

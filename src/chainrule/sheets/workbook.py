@@ -41,9 +41,7 @@ def workbook(plan: Plan, teacher: bool, filled: Mapping[str, float]) -> bytes:
         sheet.set_column("B:B", 44)
         sheet.set_column("C:C", 22)
         sheet.set_column("D:D", 60)
-        sheet.write_string(
-            "A1", f"{plan.live.name(plan.output)}, forward and backward" + (": answers" if key else ""), looks["title"]
-        )
+        sheet.write_string("A1", plan.titled(key), looks["title"])
         sheet.write_string(
             "A2",
             "Yellow cells are yours: they turn green when right."
