@@ -20,7 +20,6 @@ from typer.core import TyperGroup
 from chainrule.cli import auditing, compiling, grading, lessons, network, verifying
 from chainrule.cli.help import Command, write_examples
 from chainrule.cli.telling import (
-    SUFFIX,
     AsJson,
     Detail,
     Dialect,
@@ -37,6 +36,7 @@ from chainrule.cli.telling import (
     can_print,
     check_choices,
     hand_over,
+    is_model,
     one_of,
     one_style,
     refuse_unknown_options,
@@ -286,15 +286,11 @@ def draw(
     one_of("--mistake", mistake or None, MISTAKES)
     how: dict[str, Any] = {"direction": direction, "digits": digits, "mistake": mistake, "wrt": wrt or None}
     how["open"] = False if closed else None
-    is_model = what.endswith(SUFFIX) or Path(what).is_file()
+    of_network = is_model(what, given or [], example)
     if out is not None:
         check_suffix(out)
-        refuse_overwriting(out, [what] if is_model else files_of(given or []))
-    if is_model and given:
-        raise typer.BadParameter(f"values belong to a formula, and {what} is a network: leave {given[0]} out")
-    if example and not is_model:
-        raise typer.BadParameter("--example belongs to a network, and this is a formula: leave it out")
-    if is_model:
+        refuse_overwriting(out, [what] if of_network else files_of(given or []))
+    if of_network:
         picture = of_model(Path(what), example, backward=not forward, **how)
     else:
         picture = of_formula(what, given or [], backward=not forward, **how)
@@ -334,16 +330,12 @@ def page(
     from chainrule.livepage.page import page as page_of
 
     check_suffix(out)
-    is_model = bool(what) and (what.endswith(SUFFIX) or Path(what).is_file())
-    refuse_overwriting(out, [what] if is_model else files_of(given or []))
-    if is_model and given:
-        raise typer.BadParameter(f"values belong to a formula, and {what} is a network: leave {given[0]} out")
-    if example and not is_model:
-        raise typer.BadParameter("--example belongs to a network, and this is none: leave it out")
+    of_network = is_model(what, given or [], example)
+    refuse_overwriting(out, [what] if of_network else files_of(given or []))
     if not rate > 0:
         raise typer.BadParameter(f"--rate is above 0, not {rate}")
     names = [name.strip() for name in data.split(",") if name.strip()]
-    if is_model:
+    if of_network:
         made = of_model(Path(what), example, rate)
     else:
         made = of_formula(what, given or [], names, rate) if what else page_of()

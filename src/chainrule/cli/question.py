@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.core.term import Term, symbol
 from chainrule.errors import FormulaError
-from chainrule.expression import Assignments, read_assignments, read_given
+from chainrule.expression import Assignments, output_name, read_assignments, read_given
 from chainrule.expression.typed.caret import error_at
 from chainrule.expression.typed.functions import closest
 from chainrule.expression.typed.given import name_of
@@ -21,8 +21,6 @@ from chainrule.maths.names import symbols_for
 
 Shape = tuple[int, ...]
 ENTRY = re.compile(r"\s*(?P<name>[^\[\],\s]+)\s*\[(?P<place>[^\[\]]*)\]\s*")
-OUTPUTS = ("f", "F", "g", "G", "output")
-"""Letters for the result; the first that the formula does not use."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +56,7 @@ class Question:
     @property
     def output(self) -> str:
         """A name for the result: its own, or a letter."""
-        return self.parsed.output or next(
-            name for name in (*OUTPUTS, "_".join((*OUTPUTS, *self.names))) if name not in self.names
-        )
+        return self.parsed.output or output_name(self.names)
 
     def size(self, name: str) -> int:
         """How many entries a name has."""

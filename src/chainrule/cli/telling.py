@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -113,6 +113,16 @@ def refuse_unknown_options(words: Iterable[str], context: typer.Context) -> None
             near = close_to(word.partition("=")[0], known)
             hint = f": did you mean {near[0]}?" if near else ""
             raise typer.BadParameter(f"there is no option {word.partition('=')[0]}{hint}")
+
+
+def is_model(what: str, given: Sequence[str], example: str) -> bool:
+    """Whether a network is named and no formula; a network takes no values, and a formula no example."""
+    found = what.endswith(SUFFIX) or Path(what).is_file()
+    if found and given:
+        raise typer.BadParameter(f"values belong to a formula, and {what} is a network: leave {given[0]} out")
+    if example and not found:
+        raise typer.BadParameter("--example belongs to a network, and this is none: leave it out")
+    return found
 
 
 def hand_over(derivation: Derivation, style: str, out: Path | None, detail: str = "") -> None:

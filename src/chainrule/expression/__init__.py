@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainrule.expression.typed.assignments import Assignments, read_assignments
+from chainrule.expression.typed.assignments import Assignments, output_name, read_assignments
 from chainrule.expression.typed.functions import known_functions
 from chainrule.expression.typed.given import Given, read_given
 from chainrule.expression.typed.parse import parse
@@ -14,6 +14,7 @@ __all__ = [
     "Parsed",
     "Step",
     "known_functions",
+    "output_name",
     "parse",
     "read_assignments",
     "read_given",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,9 @@ from chainrule.expression.typed.functions import in_a_list
 from chainrule.expression.typed.given import name_of
 from chainrule.expression.typed.parse import parse
 from chainrule.expression.typed.parsed import Parsed
+
+OUTPUTS = ("f", "F", "g", "G", "output")
+"""Letters for a result without a name; the first that the formula does not use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,11 @@ def read_assignments(text: str) -> Assignments:
         computed.add(line.name)
         lines.append(line)
     return Assignments(text, tuple(lines), tuple(names), tuple([name for name in constants if name not in computed]))
+
+
+def output_name(taken: Collection[str]) -> str:
+    """A name for a result that the text gives none."""
+    return next(name for name in (*OUTPUTS, "_".join((*OUTPUTS, *taken))) if name not in taken)
 
 
 def read_line(piece: str) -> Line:
