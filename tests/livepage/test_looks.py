@@ -143,6 +143,13 @@ def test_an_address_holds_the_state(opened, simple):
         assert odd.evaluate("chainrule.values().w1") == 2
 
 
+def test_what_an_address_tells_is_undone_one_by_one(opened, simple):
+    with opened(simple, hash="#do=s!w1!3~s!w1!4") as tab:
+        assert tab.evaluate("chainrule.values().w1") == 4
+        tab.evaluate("chainrule.undo()")
+        assert tab.evaluate("chainrule.values().w1") == 3
+
+
 def test_a_number_is_dragged(opened, simple):
     with opened(simple) as tab:
         box = tab.locator('#graph [role="slider"]').first.bounding_box()

@@ -1,13 +1,15 @@
 // What was done to the numbers, so that it can be undone, told in an address, and done again.
 
 const MOST = 200;
+const CLOSELY = 700;
+const LONG_AGO = -Infinity;
 
 export class History {
   constructor(app) {
     this.app = app;
     this.ops = [];
     this.moments = [];
-    this.stamp = 0;
+    this.stamp = LONG_AGO;
   }
 
   clear() {
@@ -17,18 +19,21 @@ export class History {
 
   /** Do something and remember it; what follows closely on the same number is one. */
   do(op) {
-    const { model } = this.app, now = performance.now(), before = this.ops.at(-1);
-    const same = before && before.type === op.type && op.type === "set" && before.name === op.name && now - this.stamp < 700;
+    const now = performance.now(), closely = now - this.stamp < CLOSELY, before = this.ops.at(-1);
+    const same = closely && before && before.type === op.type && op.type === "set" && before.name === op.name;
     const goesOn = before && op.type === "train" && before.type === "train" && before.kind === op.kind && before.rate === op.rate;
-    if (!same && !(goesOn && now - this.stamp < 700)) {
-      this.moments.push({ moment: model.snapshot(), ops: this.ops.map((x) => ({ ...x })) });
-      if (this.moments.length > MOST) this.moments.shift();
-    }
+    if (!same && !(goesOn && closely)) this.keep();
     if (same) before.value = op.value;
     else if (goesOn) before.n += op.n;
     else this.ops.push({ ...op });
     this.stamp = now;
     return this.apply(op);
+  }
+
+  /** Keep this moment, so that it can be come back to. */
+  keep() {
+    this.moments.push({ moment: this.app.model.snapshot(), ops: this.ops.map((x) => ({ ...x })) });
+    if (this.moments.length > MOST) this.moments.shift();
   }
 
   apply(op) {
@@ -48,7 +53,7 @@ export class History {
     if (!last) return false;
     this.app.model.restore(last.moment);
     this.ops = last.ops;
-    this.stamp = 0;
+    this.stamp = LONG_AGO;
     return true;
   }
 
@@ -56,7 +61,7 @@ export class History {
   rewind() {
     const first = this.ops.findIndex((op) => op.type === "train");
     if (first < 0) return false;
-    this.moments.push({ moment: this.app.model.snapshot(), ops: this.ops.map((x) => ({ ...x })) });
+    this.keep();
     const kept = this.ops.slice(0, first);
     this.app.model.reset();
     this.ops = [];
@@ -64,17 +69,16 @@ export class History {
       this.ops.push(op);
       this.apply(op);
     }
-    this.stamp = 0;
+    this.stamp = LONG_AGO;
     return true;
   }
 
   /** As part of an address. */
   written() {
-    const number = (x) => String(x);
     return this.ops.map((op) => {
-      if (op.type === "train") return `t!${op.n}!${op.kind}!${number(op.rate)}`;
-      if (op.type === "point") return `p!${number(op.x)}!${number(op.y)}!${number(op.label)}`;
-      const value = typeof op.value === "number" ? number(op.value) : Array.from(op.value, number).join(",");
+      if (op.type === "train") return `t!${op.n}!${op.kind}!${op.rate}`;
+      if (op.type === "point") return `p!${op.x}!${op.y}!${op.label}`;
+      const value = typeof op.value === "number" ? op.value : op.value.join(",");
       return `s!${encodeURIComponent(op.name)}!${value}`;
     }).join("~");
   }
@@ -96,7 +100,7 @@ export class History {
           if (at !== null && numbers.length === 1) this.do({ type: "set", name, value: numbers[0] });
           else if (numbers.length === size) this.do({ type: "set", name, value: Float64Array.from(numbers) });
         }
-        this.stamp = 0;
+        this.stamp = LONG_AGO;
       } catch { /* an address from another page */ }
     }
   }
