@@ -243,6 +243,19 @@ def test_the_table_of_the_course(opened, simple):
     assert values["x"] == 2
 
 
+def test_a_race_of_two_weights_is_the_training_of_both(opened, simple):
+    with opened(simple) as tab:
+        start = tab.evaluate("chainrule.values()")
+        races = tab.evaluate("chainrule.race()")
+        assert tab.evaluate("chainrule.values()") == start
+        assert set(races) == set(payload.OPTIMIZERS)
+        for kind, path in races.items():
+            train = "([kind, n]) => { chainrule.optimizer(kind); return chainrule.train(n); }"
+            losses = tab.evaluate(train, [kind, len(path) - 1])
+            np.testing.assert_allclose([loss for *_, loss in path], losses, rtol=1e-12)
+            tab.evaluate("chainrule.rewind()")
+
+
 def test_a_point_more_counts_as_one_in_the_average(opened):
     x, y = cr.data.make_moons(20, noise=0.1)
     subject = network_subject(made_net(), x, y, told=False)

@@ -1,6 +1,6 @@
 // The page as a whole: which subject it shows, where it stands in time, and who is told when something moves.
 
-import { exact, nested } from "chainrule/numbers";
+import { exact, nested, offsetOf, sizeOf } from "chainrule/numbers";
 import { History } from "chainrule/history";
 import { Model } from "chainrule/model";
 
@@ -23,6 +23,11 @@ export class App {
 
   /** Show a subject from its start. */
   async open(n) {
+    await this.load(n);
+    this.show();
+  }
+
+  async load(n) {
     this.number = n;
     this.data = this.subjects[n].data ??= await unzipped(this.subjects[n].zipped);
     this.data.title = this.subjects[n].title;
@@ -33,6 +38,9 @@ export class App {
     this.asked = this.data.asked;
     this.selected = this.data.look;
     this.trying = false;
+  }
+
+  show() {
     for (const panel of this.panels) panel.open?.();
     this.render();
   }
@@ -47,13 +55,13 @@ export class App {
     const whole = this.leafNamed(name);
     const leaf = whole >= 0 ? whole : this.leafNamed(parts[1]);
     if (leaf < 0) throw new Error(`there is no leaf named ${name}: there are ${this.data.leaves.map((p) => this.data.steps[p].name).join(", ")}`);
-    const { shape } = this.data.steps[this.data.leaves[leaf]], size = shape.reduce((a, b) => a * b, 1);
+    const { shape } = this.data.steps[this.data.leaves[leaf]], size = sizeOf(shape);
     if (whole >= 0) return { leaf, at: shape.length ? null : 0, size };
     const place = parts[2].split(",").map(Number);
     if (place.length !== shape.length || place.some((i, axis) => i >= shape[axis])) {
       throw new Error(`${parts[1]} has shape ${shape.join("×") || "of one number"}, and no entry [${parts[2]}]`);
     }
-    return { leaf, at: place.reduce((sum, i, axis) => sum * shape[axis] + i, 0), size };
+    return { leaf, at: offsetOf(place, shape), size };
   }
 
   leafNamed(name) {
@@ -109,7 +117,6 @@ export class App {
 
   undo() {
     const done = this.history.undo();
-    this.clampPosition();
     this.render();
     return done;
   }
@@ -130,10 +137,6 @@ export class App {
     this.model.changed();
     this.k = atEnd ? this.model.last : Math.min(this.k, this.model.last);
     this.render();
-  }
-
-  clampPosition() {
-    this.k = Math.min(this.k, this.model.last);
   }
 
   // Who is told.
@@ -204,8 +207,13 @@ export class App {
     const whole = (name) => Math.trunc(Number(parts.get(name) ?? 0)) || 0;
     this.kind = "SGD";
     this.dialect = parts.get("d") ?? "";
-    await this.open(this.subjects[whole("n")] ? whole("n") : 0);
-    if (!this.data.live) return;
+    await this.load(this.subjects[whole("n")] ? whole("n") : 0);
+    if (this.data.live) this.resume(parts, whole);
+    this.show();
+  }
+
+  /** What was done, switched on and chosen, as an address tells it. */
+  resume(parts, whole) {
     if (parts.get("o") in this.data.optimizers) this.kind = parts.get("o");
     if (Number(parts.get("r")) > 0) this.rate = Number(parts.get("r"));
     this.history.read(parts.get("do") ?? "");
@@ -214,8 +222,6 @@ export class App {
     if (this.data.leaves[whole("w")] !== undefined && parts.has("w")) this.asked = whole("w");
     this.model.changed();
     this.k = parts.has("k") ? Math.min(Math.max(0, whole("k")), this.model.last) : this.model.last;
-    for (const panel of this.panels) panel.open?.();
-    this.render();
   }
 
   say(text) {

@@ -1,8 +1,9 @@
 // The check: difference quotients against h, beside the derivative.
 
 import { draw, make, options, pathOf, write } from "chainrule/dom";
-import { entryName, format } from "chainrule/numbers";
+import { format } from "chainrule/numbers";
 
+const MOST_LISTED = 100;
 const EXPONENTS = Array.from({ length: 14 }, (_, n) => -(n + 1));
 
 export function checkPanel(app) {
@@ -11,11 +12,11 @@ export function checkPanel(app) {
   let entries = [], n = 0, seen = null;
 
   /** The two quotients for a step h, and how far each is from the derivative. */
-  function quotient({ leaf, at }, h) {
-    const { model } = app, x = model.entry(leaf, at), slope = model.slope(leaf, at);
-    const [above, below, here] = [x + h, x - h, x].map((v) => model.loss(model.withEntry(leaf, at, v)));
+  function quotient({ leaf, at }, h, here, slope) {
+    const { model } = app, x = model.entry(leaf, at);
+    const [above, below] = [x + h, x - h].map((v) => model.loss(model.withEntry(leaf, at, v)));
     const forward = (above - here) / h, central = (above - below) / (2 * h);
-    return { h, forward, central, slope, errors: [Math.abs(forward - slope), Math.abs(central - slope)] };
+    return { h, forward, central, errors: [Math.abs(forward - slope), Math.abs(central - slope)] };
   }
 
   which.addEventListener("change", () => {
@@ -25,8 +26,8 @@ export function checkPanel(app) {
   });
 
   function show() {
-    const entry = entries[n], found = EXPONENTS.map((e) => quotient(entry, 10 ** e));
-    const { slope } = found[0];
+    const entry = entries[n], here = app.model.loss(), slope = app.model.slope(entry.leaf, entry.at);
+    const found = EXPONENTS.map((e) => quotient(entry, 10 ** e, here, slope));
     write(told, `the derivative is ${format(slope, 10)}`);
     body.replaceChildren(...found.filter((_, i) => i % 2 === 0).map((q) => make("tr", {},
       make("td", {}, `1e${Math.round(Math.log10(q.h))}`.replace("-", "−")),
@@ -50,13 +51,8 @@ export function checkPanel(app) {
   return {
     open() {
       clearTimeout(this.timer);
-      const { trained, leaves, steps } = app.data;
-      which.closest("section").hidden = !app.data.live || !trained?.length;
-      entries = trained.flatMap((leaf) => {
-        const { name, shape } = steps[leaves[leaf]], size = shape.reduce((a, b) => a * b, 1);
-        const kept = (at) => at < 100 || app.data.telling.some(([l, i]) => l === leaf && i === at);
-        return Array.from({ length: size }, (_, at) => at).filter(kept).map((at) => ({ leaf, at, name: entryName(name, at, shape) }));
-      });
+      which.closest("section").hidden = !app.data.live || !app.data.trained.length;
+      entries = app.model.trainedEntries(MOST_LISTED);
       const [best] = app.data.telling;
       n = Math.max(0, entries.findIndex(({ leaf, at }) => leaf === best?.[0] && at === best?.[1]));
       seen = null;

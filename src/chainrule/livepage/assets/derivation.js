@@ -1,33 +1,17 @@
 // The derivation in five dialects: its numbers are those of now, and its factors light the edges they stand for.
 
 import { make, options, write } from "chainrule/dom";
-import { format } from "chainrule/numbers";
+import { format, offsetOf } from "chainrule/numbers";
 
 const NAMES = { graph: "node by node", chain: "chain", paths: "paths", delta: "errors δ", jacobian: "Jacobians" };
 
 export function derivationPanel(app) {
   const holder = document.getElementById("story"), tabs = document.getElementById("dialects");
   const asked = document.getElementById("asked"), note = document.getElementById("story-note");
-  let stories = [], places = [], elements = [], shownKey = "";
-
-  async function load() {
-    const data = app.data;
-    stories = [];
-    if (!data.stories) {
-      build();
-      return;
-    }
-    if (typeof data.stories === "string") {
-      const bytes = Uint8Array.from(atob(data.stories), (c) => c.charCodeAt(0));
-      const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-      data.stories = JSON.parse(await new Response(stream).text());
-    }
-    if (app.data === data) stories = data.stories;
-    build();
-    app.render();
-  }
+  let places = [], elements = [], shownKey = "";
 
   function build() {
+    const stories = app.data.stories ?? [];
     const names = [...new Set(stories.map(([name]) => name))];
     const name = app.data.steps[app.data.leaves[app.asked]]?.name;
     const chosen = names.includes(name) ? name : names[0];
@@ -58,41 +42,38 @@ export function derivationPanel(app) {
     elements.forEach((element) => {
       const [key] = places[element.dataset.place];
       if (key[0] === "local") element.dataset.edge = key[1];
-      else if (key[0] === "share" || key[0] === "total") element.dataset.node = app.data.passes[0].arrivals[key[1]][1];
-      else if (key[0] === "value" || key[0] === "gradient") element.dataset.node = key[1];
+      else if (["value", "gradient", "share", "total"].includes(key[0])) element.dataset.node = stepOf(key);
     });
   }
 
   /** What a place holds now. */
   function number([key, scale]) {
-    const [kind, n, ...rest] = key, { shape } = app.data.steps[kind === "value" || kind === "gradient" ? n : 0];
+    const [kind, n, ...rest] = key;
     if (kind === "slope") return scale * slope(n, rest[0]);
     if (kind === "nudge") return scale * nudge(n, ...rest);
     const x = app.model.results()[kind][n];
     if (typeof x === "number") return scale * x;
-    const own = kind === "value" || kind === "gradient" ? shape : shapeOf(kind, n);
-    return scale * x[rest.reduce((sum, i, axis) => sum * own[axis] + i, 0)];
+    return scale * x[offsetOf(rest, app.data.steps[stepOf(key)].shape)];
   }
 
-  function shapeOf(kind, n) {
-    if (kind === "local") return app.data.steps[app.data.edges[n][0]].shape;
-    return app.data.steps[app.data.passes[0].arrivals[n][1]].shape;
+  /** The step that a number belongs to: of a local derivative the one above. */
+  function stepOf([kind, n]) {
+    if (kind === "local") return app.data.edges[n][0];
+    return kind === "share" || kind === "total" ? app.data.passes[0].arrivals[n][1] : n;
   }
 
   /** How a step moves with one below it: the local derivatives along every way between them. */
   function slope(top, bottom) {
     const local = app.model.results().local, held = new Map([[top, 1]]);
-    for (const place of [...app.data.steps.keys()].reverse()) {
-      if (!held.has(place)) continue;
-      app.data.edges.forEach(([step, , x], edge) => {
-        if (step === place) held.set(x, (held.get(x) ?? 0) + held.get(place) * local[edge]);
-      });
-    }
+    // The edges of the last step come first, so whatever reaches a step is there before it goes on.
+    app.data.edges.forEach(([step, , x], edge) => {
+      if (held.has(step)) held.set(x, (held.get(x) ?? 0) + held.get(step) * local[edge]);
+    });
     return held.get(bottom) ?? 0;
   }
 
   function nudge(leaf, h, kind) {
-    const before = app.model.results().value[app.data.output];
+    const before = app.model.result;
     const after = app.model.loss(app.model.withEntry(leaf, 0, app.model.leaves[leaf] + h));
     return [after, after - before, (after - before) / h, after - before - h * app.model.slope(leaf, 0)][kind];
   }
@@ -104,7 +85,7 @@ export function derivationPanel(app) {
   });
 
   return {
-    open: load,
+    open: build,
     update() {
       const key = app.model.leaves;
       if (shownKey === key) return;

@@ -1,6 +1,6 @@
 // Elements, and a number that can be dragged, typed and stepped.
 
-import { exact, format, onMarks, parse, stepOf } from "chainrule/numbers";
+import { exact, format, parse, turned } from "chainrule/numbers";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -68,8 +68,7 @@ export function dial(label, get, set) {
     const turns = { ArrowUp: 1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];
     if (turns) {
       event.preventDefault();
-      const x = get(), step = stepOf(x) * (event.shiftKey ? 0.1 : 1);
-      set(onMarks(x + turns * step, step));
+      set(turned(get(), turns, event.shiftKey));
       input.value = exact(get());
     } else if (event.key === "Enter") take();
     event.stopPropagation();
@@ -86,7 +85,7 @@ export function dial(label, get, set) {
 export function draggable(element, get, set, held = () => {}) {
   element.addEventListener("pointerdown", (event) => {
     if (event.button !== 0 || document.activeElement === element) return;
-    const x = get(), from = event.clientX, step = stepOf(x);
+    const x = get(), from = event.clientX;
     let moved = false;
     if (element.tagName === "INPUT") event.preventDefault();
     element.setPointerCapture(event.pointerId);
@@ -95,7 +94,7 @@ export function draggable(element, get, set, held = () => {}) {
       if (!moved && Math.abs(now.clientX - from) < 4) return;
       moved = true;
       held(true);
-      set(onMarks(x + turns * step * (now.shiftKey ? 0.1 : 1), step * (now.shiftKey ? 0.1 : 1)));
+      set(turned(x, turns, now.shiftKey));
     };
     const up = () => {
       element.removeEventListener("pointermove", move);
@@ -133,6 +132,11 @@ const colours = new Map();
 export function colour(name) {
   if (!colours.has(name)) colours.set(name, getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim());
   return colours.get(name);
+}
+
+/** The same as its red, green and blue. */
+export function channels(name) {
+  return [1, 3, 5].map((i) => parseInt(colour(name).slice(i, i + 2), 16));
 }
 
 /** The theme is another: colours are looked up anew. */

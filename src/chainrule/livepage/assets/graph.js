@@ -1,7 +1,7 @@
 // The graph: numbers in its boxes, local derivatives on its arrows, and the node that is looked at.
 
-import { dial, draggable, make, write } from "chainrule/dom";
-import { entryName, exact, format, onMarks, shown, stepOf } from "chainrule/numbers";
+import { channels, dial, draggable, make, write } from "chainrule/dom";
+import { differs, entryName, exact, finite, format, shown, sizeOf, turned } from "chainrule/numbers";
 
 const MOST_FIELDS = 24;
 
@@ -55,9 +55,9 @@ export function graphPanel(app) {
     element.addEventListener("click", () => {
       if (element.dataset.moved !== "yes") app.select(place);
     });
-    const turned = leaf >= 0 && !step.shape.length && app.data.live;
-    element.setAttribute("role", turned ? "slider" : "button");
-    if (turned) {
+    const isGiven = leaf >= 0 && !step.shape.length && app.data.live;
+    element.setAttribute("role", isGiven ? "slider" : "button");
+    if (isGiven) {
       element.classList.add("turned");
       const set = (x) => app.set(step.name, x);
       draggable(element, () => app.model.leaves[leaf], set);
@@ -66,8 +66,7 @@ export function graphPanel(app) {
         if (!turns) return;
         event.preventDefault();
         event.stopPropagation();
-        const x = app.model.leaves[leaf], by = stepOf(x);
-        set(onMarks(x + turns * by, by));
+        set(turned(app.model.leaves[leaf], turns));
       });
     }
     element.addEventListener("keydown", (event) => {
@@ -147,7 +146,7 @@ export function graphPanel(app) {
   }
 
   function now() {
-    const { last } = app.step(), forward = app.model.forwardSteps.length;
+    const { last } = app.model, forward = app.model.forwardSteps.length;
     position.max = last;
     position.value = app.k;
     const happening = app.now.now, { steps } = app.data;
@@ -166,13 +165,12 @@ export function graphPanel(app) {
 
   function lookedAt() {
     const place = app.selected, step = app.data.steps[place], { value, gradient } = app.now;
-    if (fields?.place !== place || fields.app !== app.number) buildNode(place, step);
-    const size = step.shape.reduce((a, b) => a * b, 1);
+    if (fields?.place !== place) buildNode(place, step);
     for (const show of fields.shows) show();
     write(fields.value, value[place] === undefined ? "not yet" : shown(value[place], step.shape, 8));
     write(fields.gradient, !step.moves ? "none passes" : gradient[place] === undefined ? "not yet" : shown(gradient[place], step.shape, 8));
     fields.links.replaceChildren(...linksOf(place));
-    if (fields.heat && value[place] !== undefined && size) heat(fields.heat, value[place], step.shape);
+    if (fields.heat && value[place] !== undefined) heat(fields.heat, value[place], step.shape);
   }
 
   function linksOf(place) {
@@ -187,8 +185,8 @@ export function graphPanel(app) {
   }
 
   function buildNode(place, step) {
-    const leaf = app.data.leaves.indexOf(place), size = step.shape.reduce((a, b) => a * b, 1);
-    fields = { place, app: app.number, shows: [], value: make("span", { class: "number" }), gradient: make("span", { class: "number grad" }), links: make("ul", { class: "links" }) };
+    const leaf = app.data.leaves.indexOf(place), size = sizeOf(step.shape);
+    fields = { place, shows: [], value: make("span", { class: "number" }), gradient: make("span", { class: "number grad" }), links: make("ul", { class: "links" }) };
     const title = make("h3", {}, step.formula ? `${step.shown} = ${step.formula}` : step.shown);
     const rows = [make("p", {}, "value ", fields.value), make("p", {}, "gradient ", fields.gradient)];
     const given = make("div", { class: "given" });
@@ -217,7 +215,7 @@ export function graphPanel(app) {
 
   /** One entry of a large array. */
   function entryOf(leaf, step) {
-    const size = step.shape.reduce((a, b) => a * b, 1);
+    const size = sizeOf(step.shape);
     const which = make("input", { type: "number", min: 0, max: size - 1, value: 0, "aria-label": `which entry of ${step.name}, row after row` });
     const name = () => entryName(step.name, Math.min(Math.max(0, Math.trunc(Number(which.value)) || 0), size - 1), step.shape);
     const at = () => app.placeOf(name()).at;
@@ -242,9 +240,10 @@ export function graphPanel(app) {
     canvas.style.width = `${Math.min(columns * 18, 340)}px`;
     const context = canvas.getContext("2d"), image = context.createImageData(columns, rows);
     const most = x.reduce((m, v) => (Number.isFinite(v) ? Math.max(m, Math.abs(v)) : m), 1e-300);
+    const above = channels("grad"), below = channels("factor");
     for (let i = 0; i < rows * columns; i++) {
-      const v = Number.isFinite(x[i]) ? x[i] / most : 0, [r, g, b] = v >= 0 ? [166, 60, 0] : [10, 90, 150];
-      image.data.set([r, g, b, Math.round(255 * Math.abs(v))], 4 * i);
+      const v = Number.isFinite(x[i]) ? x[i] / most : 0;
+      image.data.set([...(v >= 0 ? above : below), Math.round(255 * Math.abs(v))], 4 * i);
     }
     context.putImageData(image, 0, 0);
   }
@@ -296,15 +295,4 @@ export function graphPanel(app) {
     },
     svg: () => svg,
   };
-}
-
-export function finite(x) {
-  return x === undefined || (typeof x === "number" ? Number.isFinite(x) : x.every(Number.isFinite));
-}
-
-/** Whether two gradients are told apart by more than rounding. */
-export function differs(a, b) {
-  if (b === undefined) return false;
-  if (typeof a === "number") return Math.abs(a - b) > 1e-12 + 1e-9 * Math.abs(b);
-  return a.some((x, i) => Math.abs(x - b[i]) > 1e-12 + 1e-9 * Math.abs(b[i]));
 }

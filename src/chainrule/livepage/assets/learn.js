@@ -1,7 +1,7 @@
 // Learning: train, pause, rewind; the loss, the errors of each layer, and where the net draws its line.
 
-import { colour, draw, make, options, pathOf, sharp, write } from "chainrule/dom";
-import { format } from "chainrule/numbers";
+import { channels, colour, draw, make, options, pathOf, sharp, write } from "chainrule/dom";
+import { extent, format } from "chainrule/numbers";
 
 export function learnPanel(app) {
   const rate = document.getElementById("rate"), kind = document.getElementById("optimizer");
@@ -37,10 +37,9 @@ export function learnPanel(app) {
         n++;
       } while (performance.now() - began < 8 && n < 8);
       app.render();
-      const value = app.model.results().value[app.data.output];
-      if (!Number.isFinite(value)) {
+      if (!Number.isFinite(app.model.result)) {
         stop();
-        app.say(`the loss is ${format(value)}: the rate is too high; undo, or rewind`);
+        app.say(`the loss is ${format(app.model.result)}: the rate is too high; undo, or rewind`);
       } else running = requestAnimationFrame(tick);
     };
     running = requestAnimationFrame(tick);
@@ -53,14 +52,11 @@ export function learnPanel(app) {
   }
 
   function lossCurve() {
-    const losses = app.model.losses, [w, h] = [300, 110];
-    const finite = losses.filter(Number.isFinite);
-    if (finite.length < 2) {
-      curve.toggleAttribute("hidden", true);
-      return;
-    }
-    curve.toggleAttribute("hidden", false);
-    const low = Math.min(...finite), high = Math.max(...finite), logs = low > 0 && high / low > 50;
+    const losses = app.model.losses, { low, high, odd } = extent(losses), [w, h] = [300, 110];
+    const isLine = losses.length - odd >= 2;
+    curve.toggleAttribute("hidden", !isLine);
+    if (!isLine) return;
+    const logs = low > 0 && high / low > 50;
     const put = (x) => (logs ? Math.log(x) : x), [from, to] = [put(low), put(high)];
     const points = losses.map((x, n) => [34 + ((w - 42) * n) / (losses.length - 1), 8 + (h - 26) * (1 - (put(x) - from) / (to - from || 1))]);
     curve.replaceChildren(
@@ -129,13 +125,13 @@ export function learnPanel(app) {
   }
 
   function drawPlane() {
-    const points = app.data.points;
+    const points = app.data.live && app.data.points;
     side.hidden = !points;
     if (!points) return;
     const { context, width, height } = sharp(plane);
-    const says = app.functions("says"), places = gridOf(points), n = points.grid;
+    const { says } = app.model.functions, places = gridOf(points), n = points.grid;
     const out = says.run(...points.takes.map((leaf) => (leaf === points.x ? places : app.model.leaves[leaf])))[says.results[0]];
-    const image = new ImageData(n, n), [low, high] = [rgb(colour("class-0")), rgb(colour("class-1"))];
+    const image = new ImageData(n, n), [low, high] = [channels("class-0"), channels("class-1")];
     for (let i = 0; i < n * n; i++) {
       const p = share(out[i], points), ink = p < 0.5 ? low : high;
       image.data.set([...ink, Math.round(40 + 190 * Math.abs(p - 0.5))], 4 * i);
@@ -173,8 +169,6 @@ export function learnPanel(app) {
     context.fill();
     context.stroke();
   }
-
-  const rgb = (text) => [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16));
 
   function add(px, py) {
     const points = app.data.points, { width, height } = plane.getBoundingClientRect();
@@ -219,9 +213,7 @@ export function learnPanel(app) {
       lossCurve();
       errors();
       drawPlane();
-      const value = app.model.results().value[app.data.output];
-      write(told, `${app.output.shown} = ${format(value)}${app.model.losses.length > 1 ? `, after ${app.model.losses.length - 1} steps` : ""}`);
+      write(told, `${app.output.shown} = ${format(app.model.result)}${app.model.losses.length > 1 ? `, after ${app.model.losses.length - 1} steps` : ""}`);
     },
-    stop,
   };
 }

@@ -1,9 +1,8 @@
 // The log of accumulations, and the switches that make a backward pass go wrong.
 
 import { make, options, write } from "chainrule/dom";
-import { differs } from "chainrule/graph";
 import { nothing } from "chainrule/model";
-import { format, shown } from "chainrule/numbers";
+import { differs, format, shown } from "chainrule/numbers";
 
 const TITLES = { right: "Right", overwrite: "Overwrite", order: "Wrong order", zero_grad: "No zeroing", forgotten: "Forgotten factor" };
 const MOST_ROWS = 160;
@@ -26,7 +25,6 @@ export function logPanel(app) {
     edge.hidden = !app.model.pass?.forgets;
     const { steps, edges } = app.data;
     options(edge, edges.map(([step, , x], n) => [n, `∂${steps[step].shown}/∂${steps[x].shown}`]), app.model.forgotten);
-    edge.value = String(app.model.forgotten);
     code.textContent = app.model.pass?.code.join("\n") ?? "";
   }
 
@@ -65,9 +63,10 @@ export function logPanel(app) {
       const key = `${app.number} ${app.model.passKind}`;
       if (built !== key) {
         built = key;
+        switches();
         build();
       }
-      switches();
+      edge.value = String(app.model.forgotten);
       const back = app.model.backward(), count = app.k - app.model.forwardSteps.length, slopes = app.model.results().local;
       rows.forEach(({ row, share, total, to, edge: n }, i) => {
         const known = i < count, shape = app.data.steps[to].shape;

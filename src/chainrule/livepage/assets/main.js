@@ -14,10 +14,9 @@ const subjects = JSON.parse(document.getElementById("subjects").textContent).map
   ...subject, functions: globalThis.chainruleFunctions[n],
 }));
 const app = new App(subjects);
-app.functions = (name) => app.model.functions?.[name];
 
-const graph = graphPanel(app), story = derivationPanel(app), log = logPanel(app), surface = surfacePanel(app);
-const learn = learnPanel(app), check = checkPanel(app), attempt = tryPanel(app);
+const graph = graphPanel(app), surface = surfacePanel(app), attempt = tryPanel(app);
+const theme = document.getElementById("theme");
 const head = {
   open() {
     write(document.getElementById("title"), app.data.title);
@@ -27,9 +26,10 @@ const head = {
   },
   update() {
     document.getElementById("undo").disabled = !app.history.moments.length;
+    write(theme, isDark() ? "Light" : "Dark");
   },
 };
-app.panels = [head, graph, log, surface, learn, check, attempt, story];
+app.panels = [head, graph, logPanel(app), surface, learnPanel(app), checkPanel(app), attempt, derivationPanel(app)];
 
 // The menus.
 
@@ -39,20 +39,17 @@ gallery.closest("label").hidden = subjects.length < 2;
 gallery.addEventListener("change", () => app.open(Number(gallery.value)));
 document.getElementById("undo").addEventListener("click", () => app.undo());
 
-const theme = document.getElementById("theme");
-const dark = () => document.documentElement.dataset.theme === "dark" ||
+const isDark = () => document.documentElement.dataset.theme === "dark" ||
   (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
+const repaint = () => {
+  repainted();
+  app.render();
+};
 theme.addEventListener("click", () => {
-  document.documentElement.dataset.theme = dark() ? "light" : "dark";
-  write(theme, dark() ? "Light" : "Dark");
-  repainted();
-  app.render();
+  document.documentElement.dataset.theme = isDark() ? "light" : "dark";
+  repaint();
 });
-write(theme, dark() ? "Light" : "Dark");
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  repainted();
-  app.render();
-});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 
 const SUFFIX = { Python: "py", NumPy: "py", LaTeX: "tex", JSON: "json", SVG: "svg" };
 
@@ -64,10 +61,11 @@ const dialog = document.getElementById("export");
 for (const kind of Object.keys(SUFFIX)) {
   document.getElementById("kinds").append(make("button", {
     type: "button", onclick: () => {
-      document.getElementById("export-text").value = exported(kind);
+      const text = exported(kind);
+      document.getElementById("export-text").value = text;
       const link = document.getElementById("download");
       URL.revokeObjectURL(link.href);
-      link.href = URL.createObjectURL(new Blob([exported(kind)], { type: "text/plain" }));
+      link.href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
       link.download = `chainrule.${SUFFIX[kind]}`;
       for (const button of document.querySelectorAll("#kinds button")) button.setAttribute("aria-pressed", String(button.textContent === kind));
     },

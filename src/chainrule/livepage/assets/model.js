@@ -1,5 +1,7 @@
 // A subject with its numbers: the printed functions run on the leaves, forward and backward, and train them.
 
+import { entryName, pick, sizeOf } from "chainrule/numbers";
+
 /** A leaf as it was packed: a number, or an array of doubles. */
 export function unpacked(x) {
   if (x && typeof x === "object" && "base64" in x) {
@@ -11,7 +13,7 @@ export function unpacked(x) {
 
 /** Zeros in a shape: what no share reaches. */
 export function nothing(shape) {
-  return shape.length ? new Float64Array(shape.reduce((a, b) => a * b, 1)) : 0;
+  return shape.length ? new Float64Array(sizeOf(shape)) : 0;
 }
 
 export class Model {
@@ -88,6 +90,11 @@ export class Model {
     return this.right;
   }
 
+  /** What the program comes to. */
+  get result() {
+    return this.results().value[this.data.output];
+  }
+
   /** The gradients and arrivals of the pass that is switched on. */
   backward() {
     if (!this.found) this.found = this.passKind === 0 ? this.results() : this.run(this.passKind);
@@ -153,14 +160,23 @@ export class Model {
   }
 
   entry(leaf, at) {
-    const x = this.leaves[leaf];
-    return typeof x === "number" ? x : x[at];
+    return pick(this.leaves[leaf], at);
   }
 
   /** The gradient in an entry of a leaf, right whatever is switched on. */
-  slope(leaf, at) {
-    const g = this.results().gradient[this.data.leaves[leaf]];
-    return g === undefined ? 0 : typeof g === "number" ? g : g[at];
+  slope(leaf, at, found = this.results()) {
+    const g = found.gradient[this.data.leaves[leaf]];
+    return g === undefined ? 0 : pick(g, at);
+  }
+
+  /** What training moves, entry by entry: of a large array the first ones, and those that tell most. */
+  trainedEntries(most) {
+    const { trained, leaves, steps, telling } = this.data;
+    return trained.flatMap((leaf) => {
+      const { name, shape } = steps[leaves[leaf]];
+      const kept = (at) => at < most || telling.some(([l, i]) => l === leaf && i === at);
+      return Array.from({ length: sizeOf(shape) }, (_, at) => at).filter(kept).map((at) => ({ leaf, at, name: entryName(name, at, shape) }));
+    });
   }
 
   set(leaf, at, x) {
@@ -175,24 +191,26 @@ export class Model {
     this.changed();
   }
 
+  /** One step of an optimizer on numbers: where they go, and what it keeps of it; `held` is what it kept, if anything. */
+  descended(kind, which, numbers, gradient, rate, held) {
+    const { kept, share } = this.data.optimizers[kind], { run, results } = this.functions[kind][which];
+    const before = held ?? kept.map((name) => (name === "steps" ? 0 : new Float64Array(numbers.length)));
+    const out = run(numbers, gradient, rate * share, ...before);
+    const [moved, ...after] = results.map((name) => out[name]);
+    return [moved, after];
+  }
+
   /** One step of an optimizer on everything that is trained. */
   trainStep(kind, rate) {
-    const { trained, optimizers, leaves: places } = this.data;
-    const { kept, share } = optimizers[kind];
+    const { trained, leaves: places } = this.data;
     const found = this.results();
     const flat = (of) => Float64Array.from(trained.flatMap((n) => {
-      const x = of(n), shape = this.data.steps[places[n]].shape;
-      const size = shape.reduce((a, b) => a * b, 1);
+      const x = of(n), size = sizeOf(this.data.steps[places[n]].shape);
       return x === undefined ? new Array(size).fill(0) : typeof x === "number" ? new Array(size).fill(x) : Array.from(x);
     }));
     const data = flat((n) => this.leaves[n]), gradient = flat((n) => found.gradient[places[n]]);
     if (!this.trail.length) this.remember();
-    if (this.memory?.kind !== kind) {
-      this.memory = { kind, held: kept.map((name) => (name === "steps" ? 0 : new Float64Array(data.length))) };
-    }
-    const step = this.functions[kind].all;
-    const out = step.run(data, gradient, rate * share, ...this.memory.held);
-    const [moved, ...held] = step.results.map((name) => out[name]);
+    const [moved, held] = this.descended(kind, "all", data, gradient, rate, this.memory?.kind === kind ? this.memory.held : null);
     this.memory = { kind, held };
     let place = 0;
     const leaves = [...this.leaves];
@@ -207,8 +225,7 @@ export class Model {
 
   /** Keep the loss and the weights of a step of training. */
   remember() {
-    const value = this.results().value[this.data.output];
-    this.losses.push(value);
+    this.losses.push(this.result);
     this.trail.push(this.leaves);
     if (this.trail.length > 4000) this.trail.shift();
   }

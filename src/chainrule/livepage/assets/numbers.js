@@ -1,4 +1,4 @@
-// How numbers are written and read.
+// How numbers are written, read and compared.
 
 /** A number with so many significant digits, as the rest of the project writes it. */
 export function format(x, digits = 6) {
@@ -53,22 +53,44 @@ export function shown(x, shape, digits = 4) {
   return low === high ? `all ${format(low, 3)}` : `${format(low, 3)} … ${format(high, 3)}`;
 }
 
-/** A step of a dial for a number of this size: a hundredth of its leading digit. */
-export function stepOf(x) {
-  const size = Math.max(Math.abs(x), 0.1);
-  return 10 ** (Math.floor(Math.log10(size)) - 1);
+/** A number so many marks further on its dial; they lie a tenth of one in its leading digit apart, or a tenth of that. */
+export function turned(x, marks, fine = false) {
+  const step = 10 ** (Math.floor(Math.log10(Math.max(Math.abs(x), 0.1))) - 1) * (fine ? 0.1 : 1);
+  return Number((Math.round((x + marks * step) / step) * step).toPrecision(12));
 }
 
-/** A number on the marks of a dial. */
-export function onMarks(x, step) {
-  return Number((Math.round(x / step) * step).toPrecision(12));
+/** How many entries a shape has. */
+export function sizeOf(shape) {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
+/** Where an entry stands among all, row after row. */
+export function offsetOf(place, shape) {
+  return place.reduce((sum, i, axis) => sum * shape[axis] + i, 0);
+}
+
+/** An entry of an array; a number is its own. */
+export function pick(x, at) {
+  return typeof x === "number" ? x : x[at];
+}
+
+/** Whether a number, or every entry, is finite; of what is not known yet nothing is said against it. */
+export function finite(x) {
+  return x === undefined || (typeof x === "number" ? Number.isFinite(x) : x.every(Number.isFinite));
+}
+
+/** Whether two gradients are told apart by more than rounding. */
+export function differs(a, b) {
+  if (b === undefined) return false;
+  if (typeof a === "number") return Math.abs(a - b) > 1e-12 + 1e-9 * Math.abs(b);
+  return a.some((x, i) => Math.abs(x - b[i]) > 1e-12 + 1e-9 * Math.abs(b[i]));
 }
 
 /** Nested lists of the entries of an array. */
 export function nested(x, shape) {
   if (typeof x === "number") return x;
   if (shape.length <= 1) return Array.from(x);
-  const rest = shape.slice(1), size = rest.reduce((a, b) => a * b, 1);
+  const rest = shape.slice(1), size = sizeOf(rest);
   return Array.from({ length: shape[0] }, (_, i) => nested(x.subarray(i * size, (i + 1) * size), rest));
 }
 

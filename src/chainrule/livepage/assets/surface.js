@@ -1,7 +1,7 @@
 // The loss over two weights as a surface that can be turned, with the path of training and a race of optimizers.
 
 import { colour, make, options, sharp, write } from "chainrule/dom";
-import { entryName, format } from "chainrule/numbers";
+import { format, pick } from "chainrule/numbers";
 
 const SIDE = 27, RACE = 60, MOST_LISTED = 120;
 const RAMP = [[38, 50, 110], [31, 104, 142], [47, 150, 130], [140, 190, 90], [245, 222, 80]];
@@ -14,16 +14,8 @@ export function surfacePanel(app) {
   const told = document.getElementById("surface-told"), zoom = document.getElementById("zoom");
   let entries = [], a = 0, b = 1, turn = -0.6, tilt = 0.95, heights = null, key = null, work = null, wait = null, painted = 0, races = {}, radius = 1, centre = [0, 0];
 
-  function open() {
-    const { trained, leaves, steps } = app.data;
-    entries = [];
-    for (const leaf of trained) {
-      const { name, shape } = steps[leaves[leaf]], size = shape.reduce((x, y) => x * y, 1);
-      for (let at = 0; at < size; at++) {
-        const kept = at < MOST_LISTED || app.data.telling.some(([l, i]) => l === leaf && i === at);
-        if (kept) entries.push({ leaf, at, name: entryName(name, at, shape) });
-      }
-    }
+  /** The two weights that tell most are chosen first. */
+  function choose() {
     const best = app.data.telling.map(([leaf, spot]) => entries.findIndex((e) => e.leaf === leaf && e.at === spot));
     [a, b] = [Math.max(best[0] ?? 0, 0), Math.max(best[1] ?? 0, 0)];
     if (a > b) [a, b] = [b, a];
@@ -31,7 +23,6 @@ export function surfacePanel(app) {
     options(first, list, a);
     options(second, list, b);
     races = {};
-    radius = Number(zoom.value);
     settle();
   }
 
@@ -44,23 +35,22 @@ export function surfacePanel(app) {
     key = null;
   }
 
-  const at = (x, y) => {
+  /** The leaves with other numbers in the two weights. */
+  function withTwo(x, y) {
     const moved = app.model.withEntry(entries[a].leaf, entries[a].at, x);
-    return app.model.loss(a === b ? moved : app.model.withEntry(entries[b].leaf, entries[b].at, y, moved));
-  };
-
-  /** What else the surface depends on: every number but the two. */
-  function rest() {
-    return app.model.leaves.map((x, leaf) => (leaf === entries[a].leaf || leaf === entries[b].leaf ? withoutTwo(leaf) : x));
+    return a === b ? moved : app.model.withEntry(entries[b].leaf, entries[b].at, y, moved);
   }
 
-  function withoutTwo(leaf) {
-    const x = app.model.leaves[leaf];
-    if (typeof x === "number") return "the weight";
-    return Array.from(x).map((v, i) => ([entries[a], entries[b]].some((e) => e.leaf === leaf && e.at === i) ? "" : v)).join();
-  }
+  const isOne = (leaf, at) => [entries[a], entries[b]].some((e) => e.leaf === leaf && e.at === at);
 
-  const same = (x, y) => x && y && x.length === y.length && x.every((v, i) => v === y[i]);
+  /** Whether leaves are the same but for the two weights: then the surface is. */
+  function sameBut(before, now) {
+    return now.every((x, leaf) => {
+      if (Object.is(x, before[leaf])) return true;
+      if (typeof x === "number") return isOne(leaf, 0);
+      return (leaf === entries[a].leaf || leaf === entries[b].leaf) && x.every((v, i) => Object.is(v, before[leaf][i]) || isOne(leaf, i));
+    });
+  }
 
   /** Heights over the square, a few in every frame, so that nothing waits for them. */
   function compute() {
@@ -70,7 +60,7 @@ export function surfacePanel(app) {
     const some = () => {
       const until = performance.now() + 6;
       while (n < next.length && performance.now() < until) {
-        next[n] = at(place(n % SIDE, 0), place(Math.floor(n / SIDE), 1));
+        next[n] = app.model.loss(withTwo(place(n % SIDE, 0), place(Math.floor(n / SIDE), 1)));
         n++;
       }
       if (n < next.length) work = requestAnimationFrame(some);
@@ -82,7 +72,8 @@ export function surfacePanel(app) {
     work = requestAnimationFrame(some);
   }
 
-  const place = (i, axis) => centre[axis] + radius * ((2 * i) / (SIDE - 1) - 1);
+  const unit = (i) => (2 * i) / (SIDE - 1) - 1;
+  const place = (i, axis) => centre[axis] + radius * unit(i);
 
   /** A point of the space of the picture: x and y from −1 to 1, z from 0 to 1. */
   function projector(width, height) {
@@ -107,7 +98,6 @@ export function surfacePanel(app) {
     if (!heights || !entries.length) return;
     const project = projector(width, height), { low, high } = scaleOf();
     const z = (value) => (Number.isFinite(value) ? Math.min(Math.max((value - low) / (high - low), 0), 1.12) : NaN);
-    const unit = (i) => (2 * i) / (SIDE - 1) - 1;
     const quads = [];
     for (let j = 0; j + 1 < SIDE; j++) {
       for (let i = 0; i + 1 < SIDE; i++) {
@@ -158,15 +148,15 @@ export function surfacePanel(app) {
   /** The path of training, seen over the two weights. */
   function trail() {
     return app.model.trail.map((leaves, n) => {
-      const value = ({ leaf, at: i }) => (typeof leaves[leaf] === "number" ? leaves[leaf] : leaves[leaf][i]);
+      const value = ({ leaf, at }) => pick(leaves[leaf], at);
       return [value(entries[a]), value(entries[b]), app.model.losses.at(n - app.model.trail.length)];
     });
   }
 
   function dot(context, project, z) {
-    const [x, y] = [entries[a], entries[b]].map(({ leaf, at: i }) => app.model.entry(leaf, i));
+    const [x, y] = [entries[a], entries[b]].map(({ leaf, at }) => app.model.entry(leaf, at));
     const [u, v] = [(x - centre[0]) / radius, (y - centre[1]) / radius];
-    const value = app.model.results().value[app.data.output];
+    const value = app.model.result;
     write(told, `${entries[a].name} = ${format(x)}, ${entries[b].name} = ${format(y)}, ${app.output.shown} = ${format(value)}`);
     if (Math.abs(u) > 1.02 || Math.abs(v) > 1.02 || Number.isNaN(z(value))) return;
     const [px, py] = project(u, v, z(value) + 0.015);
@@ -192,29 +182,19 @@ export function surfacePanel(app) {
 
   /** Several optimizers from where the two weights are now; all others stay. */
   function race() {
-    const { optimizers, leaves: places } = app.data, kept = app.model.leaves;
+    const two = [entries[a], entries[b]];
     races = {};
-    for (const [kind, { kept: names, share }] of Object.entries(optimizers)) {
-      const step = app.functions(kind).pair;
-      let pair = Float64Array.of(app.model.entry(entries[a].leaf, entries[a].at), app.model.entry(entries[b].leaf, entries[b].at));
-      let held = names.map((name) => (name === "steps" ? 0 : new Float64Array(2)));
+    for (const kind of Object.keys(app.data.optimizers)) {
+      let pair = Float64Array.from(two, ({ leaf, at }) => app.model.entry(leaf, at)), held = null;
       const path = [];
       for (let n = 0; n <= RACE; n++) {
-        app.model.leaves = kept;
-        app.model.leaves = app.model.withEntry(entries[a].leaf, entries[a].at, pair[0]);
-        app.model.leaves = app.model.withEntry(entries[b].leaf, entries[b].at, pair[1]);
-        const found = app.model.run(0);
-        path.push([pair[0], pair[1], found.value[app.data.output]]);
-        const g = [entries[a], entries[b]].map(({ leaf, at: i }) => {
-          const whole = found.gradient[places[leaf]];
-          return whole === undefined ? 0 : typeof whole === "number" ? whole : whole[i];
-        });
-        const out = step.run(pair, Float64Array.from(g), app.rate * share, ...held);
-        [pair, ...held] = step.results.map((name) => out[name]);
+        const found = app.model.run(0, withTwo(...pair));
+        path.push([...pair, found.value[app.data.output]]);
+        const slopes = Float64Array.from(two, ({ leaf, at }) => app.model.slope(leaf, at, found));
+        [pair, held] = app.model.descended(kind, "pair", pair, slopes, app.rate, held);
       }
       races[kind] = path;
     }
-    app.model.leaves = kept;
     legend.replaceChildren(...Object.entries(races).map(([kind, path]) => make("li", { style: `--ink:${INKS[kind]}` }, `${kind} ${format(path.at(-1)[2], 4)}`)));
     paint();
     return races;
@@ -271,15 +251,14 @@ export function surfacePanel(app) {
       heights = null;
       key = null;
       canvas.closest("section").hidden = !app.data.live || !app.data.trained.length;
-      entries = [];
-      if (app.data.live) open();
+      entries = app.data.live ? app.model.trainedEntries(MOST_LISTED) : [];
+      choose();
     },
     update() {
       if (!app.data.live || !entries.length) return;
-      const now = rest();
-      if (same(key, now)) return paint();
+      if (key && sameBut(key, app.model.leaves)) return paint();
       // While other numbers move, the surface follows when they rest, and the path a few times a second.
-      key = now;
+      key = app.model.leaves;
       clearTimeout(wait);
       wait = setTimeout(compute, heights ? 120 : 0);
       if (performance.now() - painted > 200) paint();

@@ -49,7 +49,7 @@ export function tryPanel(app) {
 
   /** What the catalogue says of a wrong number: how to go on, and at the next try what was done. */
   function hint(place, x) {
-    const hints = app.data.hints ?? [], printed = app.functions("hints");
+    const hints = app.data.hints ?? [], printed = app.model.functions.hints;
     if (printed) {
       const out = printed.run(...app.model.leaves);
       const found = hints.findIndex(([of], i) => of === place && near(x, out[printed.results[i]]));
