@@ -32,3 +32,14 @@ def webpage(title: str, style: str, body: str) -> str:
     ['<title>a &lt; b</title>']
     """
     return FRAME.format(title=escape(title), style=style, body=body)
+
+
+def framed(page: str, height: str, may: str = "allow-scripts") -> str:
+    """A page in a frame, as a notebook shows it: its script sees nothing of the notebook, and does what it `may`.
+
+    >>> from chainrule.webpage import framed
+    >>> framed("<p>a</p>", "9rem")[:32]
+    '<iframe sandbox="allow-scripts" '
+    """
+    style = f"width:100%;height:{height};border:0"
+    return f'<iframe sandbox="{may}" style="{style}" title="chainrule" srcdoc="{escape(page)}"></iframe>'

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from chainrule.livepage.network import network_subject
 from chainrule.livepage.payload import payload_of, zipped
 from chainrule.livepage.subject import Subject, subject_of
 from chainrule.pictures.ink import DARK, LIGHT
-from chainrule.webpage import webpage
+from chainrule.webpage import framed, webpage
 
 MODULES = (
     "numbers", "dom", "model", "history", "app", "graph", "derivation", "log", "surface", "learn", "check", "tryit",
@@ -72,9 +71,8 @@ class Page:
         write_whole(path, self.html, error=FormatError)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the page in a frame, where its script sees nothing of the notebook."""
-        frame = 'sandbox="allow-scripts allow-downloads" style="width:100%;height:46rem;border:0" title="chainrule"'
-        return f'<iframe {frame} srcdoc="{escape(self.html)}"></iframe>'
+        """What a notebook shows: the page in a frame."""
+        return framed(self.html, "46rem", "allow-scripts allow-downloads")
 
     def __repr__(self) -> str:
         steps = sum([len(subject.program) for subject in self.subjects])

@@ -53,13 +53,11 @@ class Worksheet:
             write_whole(path, page(self.plan, teacher), error=FormatError)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the page in a frame, where its script sees nothing of the notebook."""
-        from html import escape
-
+        """What a notebook shows: the page in a frame."""
         from chainrule.sheets.page import page
+        from chainrule.webpage import framed
 
-        shown = escape(page(self.plan, False))
-        return f'<iframe sandbox="allow-scripts" style="width:100%;height:36rem;border:0" srcdoc="{shown}"></iframe>'
+        return framed(page(self.plan, False), "36rem")
 
     def __repr__(self) -> str:
         return f"<worksheet of {len(self.plan.live.steps)} numbers with {len(self.blanks)} blanks>"
