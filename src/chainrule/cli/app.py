@@ -37,6 +37,7 @@ from chainrule.cli.telling import (
     check_choices,
     hand_over,
     is_model,
+    names_in,
     one_of,
     one_style,
     refuse_unknown_options,
@@ -334,11 +335,10 @@ def page(
     refuse_overwriting(out, [what] if of_network else files_of(given or []))
     if not rate > 0:
         raise typer.BadParameter(f"--rate is above 0, not {rate}")
-    names = [name.strip() for name in data.split(",") if name.strip()]
     if of_network:
         made = of_model(Path(what), example, rate)
     else:
-        made = of_formula(what, given or [], names, rate) if what else page_of()
+        made = of_formula(what, given or [], names_in(data), rate) if what else page_of()
     made.save(out)
     say(f"wrote {out}: open it in a browser")
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from chainrule.cli.batch import each, hand_in_all
-from chainrule.cli.telling import Json, say
+from chainrule.cli.telling import Json, names_in, say
 from chainrule.cli.verifying import RunCode, Seconds, code_of
 from chainrule.errors import CodeError, FileError
 from chainrule.table import json_of
@@ -84,7 +84,7 @@ class Grader:
         self.problem = problem
         self.items = items
         self.given = read_given(items)
-        self.wrt = [name.strip() for name in wrt.split(",") if name.strip()]
+        self.wrt = names_in(wrt)
         self.steps = steps
         self.rate = rate
         self.run_code = run_code
@@ -136,7 +136,7 @@ def numbers(
     from chainrule.expression import read_given
 
     items = read_given(list(given or []))
-    asked = [name.strip() for name in wrt.split(",") if name.strip()]
+    asked = names_in(wrt)
     found = cr.degenerate(text_of(problem), items.values, wrt=asked or None, shapes=items.shapes)
     if as_json:
         typer.echo(json_of(found.as_dict()))

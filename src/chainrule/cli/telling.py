@@ -115,6 +115,11 @@ def refuse_unknown_options(words: Iterable[str], context: typer.Context) -> None
             raise typer.BadParameter(f"there is no option {word.partition('=')[0]}{hint}")
 
 
+def names_in(text: str) -> list[str]:
+    """Names with commas between them."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def is_model(what: str, given: Sequence[str], example: str) -> bool:
     """Whether a network is named and no formula; a network takes no values, and a formula no example."""
     found = what.endswith(SUFFIX) or Path(what).is_file()
