@@ -183,8 +183,8 @@ class PrintedPass:
     """The lines of the backward pass as a learner has them."""
 
 
-def print_pass(subject: Subject, which: Pass, *, whole: bool) -> PrintedPass:
-    """A pass as JavaScript; its results are gradients and arrivals, with `whole` values and local derivatives too."""
+def print_pass(subject: Subject, which: Pass) -> PrintedPass:
+    """A pass as JavaScript; it gives gradients and arrivals, the right one values and local derivatives too."""
     program, names = subject.program, all_names(subject)
     edges = edges_of(program)
     arrivals: list[tuple[int, int]] = []
@@ -199,7 +199,7 @@ def print_pass(subject: Subject, which: Pass, *, whole: bool) -> PrintedPass:
         keys.clear()
         code[:] = mistakes.FORGETTING if which.forgets else attempt.code
         results: list[Any] = []
-        if whole:
+        if which.kind == "right":
             put(keys, results, "value", numbers)
             put(keys, results, "local", [graph.local(step, slot) for step, slot in edges])
         put(keys, results, "gradient", [attempt.gradients.get(step) for step in program.steps])

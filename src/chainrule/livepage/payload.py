@@ -57,7 +57,6 @@ def payload_of(subject: Subject) -> tuple[dict[str, Any], str]:
         "look": looked_at(subject),
         "telling": telling(subject) if live else [],
         "notes": list(places.notes),
-        "origins": {str(step.place): how for step, how in subject.live.origins.items()},
         "layers": layers_of(subject),
         "points": points_of(subject),
     }
@@ -91,7 +90,7 @@ def functions_of(subject: Subject, data: dict[str, Any]) -> str:
     printed: list[str] = []
     data["passes"] = []
     for which in passes_of(subject):
-        made = print_pass(subject, which, whole=which.kind == "right")
+        made = print_pass(subject, which)
         told = {"kind": which.kind, "says": which.says, "forgets": which.forgets}
         data["passes"].append({**told, "keys": made.keys, "arrivals": made.arrivals, "code": made.code})
         printed.append(made.source)
@@ -132,7 +131,6 @@ def described(subject: Subject, step: Step) -> dict[str, Any]:
         "shown": unicode(live.whole_symbols[live.letters[step]]),
         "formula": formula,
         "op": step.op.name if step.op is not None else "",
-        "kind": step.kind.value,
         "shape": list(step.shape),
         "moves": step.moves,
     }

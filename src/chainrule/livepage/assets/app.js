@@ -30,7 +30,6 @@ export class App {
   async load(n) {
     this.number = n;
     this.data = this.subjects[n].data ??= await unzipped(this.subjects[n].zipped);
-    this.data.title = this.subjects[n].title;
     this.model = new Model(this.data, this.subjects[n].functions);
     this.history.clear();
     this.k = this.model.last;

@@ -3,7 +3,7 @@
 import { entryName, pick, sizeOf } from "chainrule/numbers";
 
 /** A leaf as it was packed: a number, or an array of doubles. */
-export function unpacked(x) {
+function unpacked(x) {
   if (x && typeof x === "object" && "base64" in x) {
     const bytes = Uint8Array.from(atob(x.base64), (c) => c.charCodeAt(0));
     return new Float64Array(bytes.buffer);
