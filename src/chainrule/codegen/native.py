@@ -272,7 +272,7 @@ class Planner:
     def in_order(self, x: Step) -> bool:
         """Whether the entries of a step are those of its owner, in the same order."""
         owner = self.owner(x)
-        return x.size == owner.size and Place(0, 0, x.shape, self.layout[x][1], x.dtype).contiguous
+        return x is owner or (x.size == owner.size and Place(0, 0, x.shape, self.layout[x][1], x.dtype).contiguous)
 
     def chain(self, step: Step) -> None:
         """One chain of a step, of what it needs, and of what can be computed beside it."""
@@ -298,7 +298,7 @@ class Planner:
         waiting = [r for x in members for r in self.readers[x]]
         for step in sorted(set(waiting), key=lambda x: x.place):
             self.join(step, kind, inside)
-        return [x for x in inside if x not in members]
+        return list(inside)[len(members) :]
 
     def join(self, step: Step, kind: Any, inside: dict[Step, None]) -> None:
         """Take a step into a chain if it can be, and then what reads it."""

@@ -154,7 +154,8 @@ def renewed(trace: Trace, made: dict[Step, Step], builder: Builder) -> Trace:
             needed.setdefault(x)
     forward = {now for old, now in made.items() if old not in trace.backward}
     backward = {now for old, now in made.items() if old in trace.backward and now in needed} - forward
-    around = {x for x in needed if x not in made.values() and any(y in backward for y in x.needs)}
+    replacing = set(made.values())
+    around = {x for x in needed if x not in replacing and any(y in backward for y in x.needs)}
     names: dict[Step, str] = {}
     of: dict[Step, Step] = {}
     for old, now in made.items():
