@@ -214,8 +214,13 @@ def plain_number(x: Any) -> Any:
     return x.number if x.number.ndim else float(x.number)
 
 
+def name_of(x: Any) -> str:
+    """The name of a term's operation; empty for symbols, constants and numbers."""
+    return x.op.name if isinstance(x, Term) and x.op is not None else ""
+
+
 def shape_of(x: Any) -> Shape:
-    """The shape of an input."""
+    """The shape of a term; a number has none."""
     return x.shape if isinstance(x, Term) else ()
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.core.operation import compositions
-from chainrule.core.term import Term
+from chainrule.core.term import Term, name_of
 from chainrule.errors import GraphError
 
 
@@ -77,16 +77,6 @@ def bare(x: Any, term: Term) -> Any:
     return inner if others and np.broadcast_shapes(inner.shape, *others) == x.shape else x
 
 
-def name_of(x: Any) -> str:
-    """The name of a term's operation; empty for symbols, constants and numbers."""
-    return x.op.name if isinstance(x, Term) and x.op is not None else ""
-
-
 def is_identity(number: Any) -> bool:
     """Whether an array is the identity matrix."""
     return number.ndim == 2 and number.shape[0] == number.shape[1] and np.array_equal(number, np.eye(len(number)))
-
-
-def shape_of(x: Any) -> tuple[int, ...]:
-    """The shape of a term; a number has none."""
-    return x.shape if isinstance(x, Term) else ()

@@ -14,21 +14,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.operation import book
-from chainrule.core.term import Shape, Term, constant
+from chainrule.core.term import Shape, Term, constant, name_of, shape_of
 from chainrule.rewrite.order import degree_of, key_of, sorted_powers
-from chainrule.rewrite.rewriting import (
-    HALF,
-    Number,
-    Rewriting,
-    as_number,
-    exact,
-    is_whole,
-    name_of,
-    own_power,
-    plain,
-    raised,
-    shape_of,
-)
+from chainrule.rewrite.rewriting import HALF, Number, Rewriting, as_number, exact, is_whole, own_power, plain, raised
 from chainrule.rewrite.shaped import flattened, is_moved, is_vector_lifted, repeat, same_move
 
 ONE = constant(1.0)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.operation import Linear, Pointwise, book
-from chainrule.core.term import forward_order
+from chainrule.core.term import forward_order, name_of, shape_of
 from chainrule.rewrite.algebra import Product, build_product, product_of
 from chainrule.rewrite.chains import build_chain, inverse_of_chain, is_identity, number_of, opened, transposed_chain
 from chainrule.rewrite.rearranging import (
@@ -20,7 +20,7 @@ from chainrule.rewrite.rearranging import (
     transposed,
     with_scalars_in_front,
 )
-from chainrule.rewrite.rewriting import Rewriting, as_number, exact, name_of, shape_of
+from chainrule.rewrite.rewriting import Rewriting, as_number, exact
 
 
 def as_number_or_none(x: Any) -> Any:

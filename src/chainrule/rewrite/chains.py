@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.operation import book, compositions
-from chainrule.core.term import Term, constant
+from chainrule.core.term import Term, constant, name_of, shape_of
 from chainrule.rewrite.algebra import ONE, Product, build_product, build_sum, product_of, sum_of
 from chainrule.rewrite.order import key_of
 from chainrule.rewrite.rearranging import is_diagonal, reshaped, same_when_transposed, total, transposed
-from chainrule.rewrite.rewriting import Rewriting, exact, name_of, shape_of
+from chainrule.rewrite.rewriting import Rewriting, exact
 from chainrule.rewrite.shaped import flattened, is_vector_lifted, repeat
 
 LONGEST = 16

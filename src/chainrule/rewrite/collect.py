@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.core.term import Shape, Term
+from chainrule.core.term import Shape, Term, name_of
 from chainrule.rewrite.algebra import ONE, Product, add_unit, build_sum, product_of, sum_of
 from chainrule.rewrite.chains import build_chain, opened, opened_vector
 from chainrule.rewrite.rearranging import reshaped
-from chainrule.rewrite.rewriting import Number, Rewriting, exact, name_of
+from chainrule.rewrite.rewriting import Number, Rewriting, exact
 
 MOST_TERMS = 32
 """Longer sums are not searched."""

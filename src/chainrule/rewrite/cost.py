@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.core.operation import Pointwise
-from chainrule.core.term import Term, forward_order
-from chainrule.rewrite.rewriting import shape_of
+from chainrule.core.term import Term, forward_order, shape_of
 
 MOVES = frozenset(
     {"astype", "broadcast_to", "concatenate", "expand_dims", "flip", "identity", "index", "pad", "reshape", "roll"}

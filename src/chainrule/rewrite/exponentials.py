@@ -6,10 +6,10 @@ from fractions import Fraction
 from typing import Any
 
 from chainrule.core.operation import book, compositions
-from chainrule.core.term import Term
+from chainrule.core.term import Term, name_of, shape_of
 from chainrule.rewrite.algebra import Product, build_product, build_sum, product_of, sum_of
 from chainrule.rewrite.rearranging import broadcast, reshaped, total
-from chainrule.rewrite.rewriting import Rewriting, as_number, exact, name_of, shape_of
+from chainrule.rewrite.rewriting import Rewriting, as_number, exact
 from chainrule.rules.linear import kept
 
 ONCE = Fraction(1)

@@ -9,13 +9,13 @@ import numpy as np
 
 from chainrule.core.operation import Linear, Pointwise
 from chainrule.core.state import Quiet
-from chainrule.core.term import Term, constant
+from chainrule.core.term import Term, constant, name_of, shape_of
 from chainrule.rewrite.algebra import Product, build_product, build_sum, product_of, sum_of
 from chainrule.rewrite.builders import BUILDERS, as_number_or_none, changed
 from chainrule.rewrite.exponentials import shares, with_known_functions
 from chainrule.rewrite.patterns import replaced
 from chainrule.rewrite.rearranging import MOST_ENTRIES, broadcast, reshaped, scaled_by, with_scalars_in_front
-from chainrule.rewrite.rewriting import Rewriting, as_number, as_term, name_of, plain, shape_of
+from chainrule.rewrite.rewriting import Rewriting, as_number, as_term, plain
 from chainrule.rewrite.shaped import repeat, same_move
 
 SUMS = frozenset({"add", "sub"})

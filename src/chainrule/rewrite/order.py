@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from chainrule.core.term import Term
-from chainrule.rewrite.rewriting import Number, Rewriting, name_of, own_power
+from chainrule.core.term import Term, name_of
+from chainrule.rewrite.rewriting import Number, Rewriting, own_power
 
 WIDEST = 64
 """Terms with more parts at one depth are not opened to find their place."""

@@ -12,8 +12,8 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from chainrule.core.operation import Pointwise
-from chainrule.core.term import Term, frozen, replay, symbol
-from chainrule.rewrite.rewriting import as_number, name_of, plain, shape_of
+from chainrule.core.term import Term, frozen, name_of, replay, shape_of, symbol
+from chainrule.rewrite.rewriting import as_number, plain
 from chainrule.rules.linear import transpose
 from chainrule.rules.matrix import det, inv, logabsdet
 from chainrule.rules.pointwise import abs as size_of

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.operation import book, compositions
-from chainrule.core.term import Shape, Term, constant
+from chainrule.core.term import Shape, Term, constant, name_of, shape_of
 from chainrule.rewrite.algebra import ONE, Product, build_product, build_sum, product_of, sum_of
-from chainrule.rewrite.rewriting import Rewriting, as_term, exact, name_of, shape_of
+from chainrule.rewrite.rewriting import Rewriting, as_term, exact
 from chainrule.rewrite.shaped import repeat
 
 MOST_ENTRIES = 1_000_000

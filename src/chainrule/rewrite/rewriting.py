@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.term import Term, constant
+from chainrule.core.term import Term, constant, name_of
 
 Number = Fraction | float
 
@@ -119,16 +119,6 @@ def as_number(x: Any) -> Number | None:
 def as_term(x: Any) -> Term:
     """A plain number as a constant; a term as it is."""
     return x if isinstance(x, Term) else constant(x)
-
-
-def name_of(x: Any) -> str:
-    """The name of a term's operation; empty for symbols, constants and numbers."""
-    return x.op.name if isinstance(x, Term) and x.op is not None else ""
-
-
-def shape_of(x: Any) -> tuple[int, ...]:
-    """The shape of a term; a number has none."""
-    return x.shape if isinstance(x, Term) else ()
 
 
 def own_power(x: Any) -> tuple[Any, Number] | None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from chainrule.core.operation import book
-from chainrule.core.term import Shape, Term, constant
-from chainrule.rewrite.rewriting import name_of
+from chainrule.core.term import Shape, Term, constant, name_of
 
 MOVED = ("reshape", "broadcast_to")
 """Operations that move a product's factors each by itself."""

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from chainrule.core.term import Term, forward_order
+from chainrule.core.term import Term, forward_order, name_of
 from chainrule.rewrite.collect import collect
 from chainrule.rewrite.cost import Operations, operations
 from chainrule.rewrite.nodes import SUMS, as_shaped, built_from, fitting
-from chainrule.rewrite.rewriting import LAWS, Rewriting, as_number, exact, name_of, plain
+from chainrule.rewrite.rewriting import LAWS, Rewriting, as_number, exact, plain
 from chainrule.rewrite.shaped import repeat
 
 MOST_PASSES = 8

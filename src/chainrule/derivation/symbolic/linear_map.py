@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.operation import book, compositions
-from chainrule.core.term import Term, constant, forward_order
+from chainrule.core.term import Term, constant, forward_order, name_of
 from chainrule.errors import GraphError
 from chainrule.rewrite.algebra import ONE, Product, build_product, product_of, sum_of
 from chainrule.rewrite.chains import opened_vector
 from chainrule.rewrite.rearranging import reshaped
-from chainrule.rewrite.rewriting import Rewriting, as_term, name_of, plain
+from chainrule.rewrite.rewriting import Rewriting, as_term, plain
 
 DEEPEST = 60
 """How many operations deep a tangent may be."""

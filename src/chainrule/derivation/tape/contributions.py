@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.differential import unknown
 from chainrule.core.graph import gradients_of
 from chainrule.core.operation import Operation, Pointwise
-from chainrule.core.operators import NO_SETTINGS
-from chainrule.core.term import REFUSALS, Term, frozen
+from chainrule.core.term import REFUSALS, frozen
 from chainrule.maths import Number, Tree, plain, tree_of
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.maths.tree import applied
@@ -89,8 +89,3 @@ def contribution_in_symbols(node: Any, slot: int, out: Tree, g: Tree, inputs: Se
         return tree if len(plain(tree)) <= LONGEST else None
     except REFUSALS:
         return None
-
-
-def unknown(name: str, shape: tuple[int, ...]) -> Term:
-    """A symbol equal to no other, whatever it is called."""
-    return Term(None, (), NO_SETTINGS, shape, label=name)
