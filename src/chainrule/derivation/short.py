@@ -35,8 +35,6 @@ WRITTEN = 6
 """Entries of an array that is written out."""
 LONGEST = 120
 """Characters of an equation that fits a line or two."""
-MOST_WAYS = 3
-"""Ways of a sum that a short answer lists."""
 MOST_ALONG = 4
 """Numbers of an arrow that is written out."""
 ARROW_DIGITS = 3
