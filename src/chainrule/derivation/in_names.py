@@ -15,7 +15,7 @@ from chainrule.core.graph import gradients_of
 from chainrule.core.term import REFUSALS, Term, constant, forward_order, symbol
 from chainrule.derivation.tape.tape import Tape
 from chainrule.errors import GraphError
-from chainrule.maths import Number, Tree, plain
+from chainrule.maths import Tree, plain
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.program import Step, term_of
 from chainrule.rewrite import simplify
@@ -33,7 +33,7 @@ def in_names(opened: Tape, *, lent: bool = True) -> InNames | None:
 
     Without `lent` the letters that a book has for the parts of a net are no names.
     """
-    named = {node for node in opened.symbols if has_name(opened, node) and (lent or id(node) in opened.labels)}
+    named = {x for x in opened.symbols if opened.own_name(x) is not None and (lent or id(x) in opened.labels)}
     # Looked at before anything is lifted: a graph of many steps without names has no formula to show.
     if is_long(opened, named):
         return None
@@ -47,12 +47,6 @@ def in_names(opened: Tape, *, lent: bool = True) -> InNames | None:
         elif step.op is None:
             letters[step] = constant(node.data) if step.shape else float(node.data)
     return InNames(opened, letters)
-
-
-def has_name(opened: Tape, node: Node) -> bool:
-    """Whether the user, or a book whose letters are lent, has a name for a node."""
-    name = opened.symbols.get(node)
-    return name is not None and node not in opened.numbered and not isinstance(name, Number)
 
 
 def is_long(opened: Tape, named: set[Node]) -> bool:

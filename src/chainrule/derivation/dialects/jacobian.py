@@ -24,6 +24,7 @@ from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note,
 from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.graph import placed
 from chainrule.derivation.scalars.links import SHORT, made_of
+from chainrule.derivation.scalars.slopes import nameless
 from chainrule.derivation.tape.tape import Tape, constant
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Applied, Derivative, Number, Symbol, Tree, plain
@@ -150,8 +151,8 @@ class Story:
             used |= set() if letters is None else names_in(letters)
         found = [meaning for name, meaning in MEANINGS if name in used]
         forked = any([stretch.ways for stretch in self.stretches])
-        nameless = [Meaning(self.names[x], self.made_of(x)) for x in self.path if self.is_nameless(x)]
-        return (*found, *nameless, *([] if self.is_scalar else [JACOBIAN]), *([HELD] if forked else []))
+        results = [Meaning(self.names[x], self.made_of(x)) for x in self.path if self.is_nameless(x)]
+        return (*found, *results, *([] if self.is_scalar else [JACOBIAN]), *([HELD] if forked else []))
 
     def made_of(self, node: Node) -> Words:
         """How a result without a name came to be, in the names of the page."""
@@ -161,7 +162,7 @@ class Story:
 
     def is_nameless(self, node: Node) -> bool:
         """Whether a result goes by a letter that the page must explain."""
-        return node.op is not None and node in self.opened.numbered and self.names[node] == self.opened.symbols[node]
+        return nameless(self.opened, node) and self.names[node] == self.opened.symbols[node]
 
     def blocks(self) -> list[Block]:
         """Everything, in order."""

@@ -30,7 +30,7 @@ from chainrule.derivation.scalars.graph import (
 )
 from chainrule.derivation.tape.tape import Tape, without_casts
 from chainrule.errors import ChainruleError, GraphError
-from chainrule.maths import Number, Tree
+from chainrule.maths import Tree
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.program.grid import derivatives_of_entry, grid_of
 
@@ -149,15 +149,10 @@ class Slopes:
 
     def _datum(self, x: Tensor, repeated: Any, place: Place) -> Any:
         """An entry of a tensor without gradient: its letter where the user has a name for it, else its number."""
-        name = self._name(x)
+        name = self.opened.own_name(x)
         own = place[len(place) - x.ndim :] if x.ndim <= len(place) else place
         own = tuple([0 if n == 1 else i for i, n in zip(own, x.shape, strict=True)])
         return float(repeated[place]) if name is None else self._named(x, name, own)
-
-    def _name(self, x: Tensor) -> Tree | None:
-        """The user's name for a tensor that is not part of the graph."""
-        symbol = self.opened.symbols.get(x)
-        return None if x in self.opened.numbered or isinstance(symbol, Number) else symbol
 
     def _named(self, x: Tensor, name: Tree, place: Place) -> Term:
         serial = self._serial.setdefault(x, len(self._serial))
@@ -193,7 +188,7 @@ class Slopes:
                 x = node.inputs[i]
                 if any(x is y for _, y in node.edges):
                     return self.expression(x, where[0])
-                name = self._name(x) if isinstance(x, Tensor) else None
+                name = self.opened.own_name(x) if isinstance(x, Tensor) else None
                 return real if name is None else self._named(x, name, where[0])
         if found == real:
             return real
@@ -207,7 +202,7 @@ class Slopes:
         for i, x in enumerate(node.inputs):
             if isinstance(x, Tensor):
                 stand_ins[i] = Tensor(probe.inputs[i], requires_grad=i == slot)
-                owners[stand_ins[i]] = x, self._name(x)
+                owners[stand_ins[i]] = x, self.opened.own_name(x)
         out = node.op.composition(*stand_ins, **node.settings)
         inner = ScalarGraph(Tape(out, [stand_ins[slot]]), stand_ins[slot], here)
         if any(len(edges) > 1 for edges in inner.departures) or len(inner) > 2 * DEEPEST:

@@ -231,6 +231,11 @@ class Tape:
         words = " has a backward pass of its own that does not double when what arrives doubles, so it is no factor"
         return said(self.symbols[self.bent], f" (by {self.bent.op.name})", words)
 
+    def own_name(self, node: Node) -> Tree | None:
+        """What the user, or a book, calls a node or data that a node uses; None for what goes by a number or is one."""
+        symbol = self.symbols.get(node)
+        return None if node in self.numbered or isinstance(symbol, Number) else symbol
+
     def call(self, node: Node, symbol: Tree) -> None:
         """Give a node a name."""
         self.symbols[node] = symbol
