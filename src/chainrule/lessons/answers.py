@@ -10,6 +10,7 @@ import numpy as np
 from chainrule.errors import ChainruleError
 from chainrule.expression.typed.parse import parse
 from chainrule.lessons.numbers import same
+from chainrule.printable import spelled
 from chainrule.verify.answers.spelling import typed
 
 EXACT = 15
@@ -18,26 +19,35 @@ SHORT = 6
 """A number of no more digits is wanted with all of them."""
 
 
-THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:[, \u00a0\u2009\u202f]\d{3})+(?![\d,])")
+THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:[, \u00a0\u2009\u202f]\d{3})+(?!\d|,\d)")
 BETWEEN = re.compile(r"[,;]|\band\b|\bby\b|(?<=\d)\s*[x×]\s*(?=\d)")
 """What stands between the numbers of a list or a shape."""
+AROUND = re.compile(
+    r"\\(?:begin|end)\{\w+\}|\b(?:\w+\.)?(?:as)?(?:array|matrix|tensor)\s*(?=\()|,\s*dtype=[\w.]+", re.IGNORECASE
+)
+"""What a program or LaTeX writes around the numbers of a matrix."""
+ROWS = re.compile(r"[\])}]\s*,?\s*[\[({]|[\s,]*(?:[;\n]|\\\\)[\s,;]*")
+"""Where one row of a matrix ends and the next begins."""
+WORDS = re.compile(r"[^\W_]+|[^\w\s,;*]")
+"""What of a choice is compared with what was typed; a space and a dot say no more than each other."""
 WORKED = re.compile(r"[\d)]\s*[-+*/^·×−]|[¼½¾⅓⅔⅛]")
 """What shows that a number was typed as arithmetic."""
 
 
 def numbers_in(answer: Any, *, count: int | None = None) -> Any:
-    """A number or a list of numbers that was typed or given, worked out where it is arithmetic; None for anything else.
+    """The numbers that were typed or given, row by row, worked out where they are arithmetic; None for anything else.
 
-    Of `count` numbers, where that is told, a comma before three digits parts thousands if it leaves so many.
+    Where `count` tells how many there are, the reading is taken that leaves so many: a comma before three digits may
+    part thousands, and a space may stand between two numbers.
     """
     if not isinstance(answer, str):
         try:
             given = np.asarray(answer, dtype=float)
         except (TypeError, ValueError):
             return None
-        return given if given.ndim < 2 else None
+        return (given.ravel() if given.size != 1 else given.ravel()[0]) if given.ndim <= 2 else None
     for parts in readings(answer):
-        if count is not None and len(parts) != count:
+        if not parts or (count is not None and len(parts) != count):
             continue
         found = [worked_out(part) for part in parts]
         if all([x is not None for x in found]):
@@ -46,17 +56,20 @@ def numbers_in(answer: Any, *, count: int | None = None) -> Any:
 
 
 def readings(text: str) -> list[list[str]]:
-    """The numbers of a typed list, as texts: with each comma between two, and with thousands parted by some."""
-    plain = text.rpartition("=")[2]
+    """The numbers of a typed list, as texts: commas between two, or thousands parted by some, or a matrix."""
+    plain = AROUND.sub(" ", text).rpartition("=")[2]
     kinds = [parts_of(plain), parts_of(THOUSANDS.sub(lambda found: re.sub(r"\D", "", found[0]), plain))]
-    return kinds if kinds[0] != kinds[1] else kinds[:1]
+    entries = parts_of(f"[{ROWS.sub(';', plain.strip()).replace('&', ',')}]")
+    kinds += [entries, [entry for part in entries for entry in part.split()]]
+    return [kind for i, kind in enumerate(kinds) if kind not in kinds[:i]]
 
 
 def parts_of(text: str) -> list[str]:
     """What stands between commas, without the brackets of a list."""
-    if re.match(r"\s*\[", text) or ("," in text and re.fullmatch(r"\s*\(.*\)\s*", text)):
-        text = re.sub(r"[\[\]]", " ", text).strip()
-        text = text[1:-1] if text.startswith("(") else text
+    if re.match(r"\s*[\[{]", text) or ("," in text and re.fullmatch(r"\s*\(.*\)\s*", text)):
+        text = re.sub(r"[\[\]{}]", " ", text).strip()
+        while text.startswith("(") and text.endswith(")"):
+            text = text[1:-1].strip()
     return [part.strip() for part in BETWEEN.split(text)]
 
 
@@ -115,10 +128,15 @@ def unit(x: float, digits: int) -> float:
 
 def is_answer(answer: str, wrong: str) -> bool:
     """Whether what was typed is a prepared answer: the same number, rounded or not, or the same words."""
-    x, y = numbers_in(answer), numbers_in(wrong)
-    if x is not None and y is not None:
+    y = numbers_in(wrong)
+    if y is not None and (x := numbers_in(answer, count=y.size)) is not None:
         return x.shape == y.shape and is_rounded(x, y, answer)
     return "".join(answer.split()) == "".join(wrong.split())
+
+
+def same_words(one: str, other: str) -> bool:
+    """Whether two choices are the same in the signs of a typewriter, however they are spaced: delta*w is δ·w."""
+    return WORDS.findall(spelled(one).lower()) == WORDS.findall(spelled(other).lower())
 
 
 def same_answer(one: str, other: str) -> bool:

@@ -86,6 +86,15 @@ def chapters() -> tuple[Chapter, ...]:
     return tuple([read_chapter(page.name.removesuffix(".md"), page.read_text("utf-8")) for page in pages])
 
 
+def there_are(exercise_id: str) -> str:
+    """The exercises of the chapter that a number such as 8.7 names, in words; where it names none, the chapters."""
+    named = exercise_id.partition(".")[0]
+    for chapter in chapters():
+        if str(chapter.number) == named:
+            return f"chapter {named} has {chapter.exercises[0].id} to {chapter.exercises[-1].id}"
+    return f"the chapters are 1 to {chapters()[-1].number}, and chapter 8 has 8.1, 8.2, …"
+
+
 def read_chapter(name: str, text: str) -> Chapter:
     """A chapter from its file's name, which begins with its number, and its text; the first line is its title.
 

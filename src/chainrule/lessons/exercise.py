@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.errors import ChainruleError, FormulaError
 from chainrule.lessons import numbers
-from chainrule.lessons.answers import is_answer, is_arithmetic, is_rounded, numbers_in, same_answer
+from chainrule.lessons.answers import is_answer, is_arithmetic, is_rounded, numbers_in, same_answer, same_words
 from chainrule.maths import numeral
 
 FIELDS = frozenset(
@@ -174,9 +174,10 @@ class Exercise:
 
     def of_choice(self, answer: str) -> Marked:
         """One of some choices, by its letter or its words."""
-        chosen = self.lettered.get(answer.strip().lower().rstrip(")."), answer.strip())
-        if chosen not in self.choices:
-            near = difflib.get_close_matches(chosen, self.choices, 1)
+        chosen = self.lettered.get(answer.strip().lower().strip("()."))
+        if chosen is None:
+            same = [choice for choice in self.choices if same_words(choice, answer)]
+            near = same or difflib.get_close_matches(answer.strip(), self.choices, 1)
             if not near:
                 return Marked(False, f"Answer with a letter from a to {max(self.lettered)}.")
             chosen = near[0]
@@ -210,8 +211,10 @@ class Exercise:
         if found.right:
             return self.right()
         prepared = self.prepared(str(answer))
-        hints = (prepared.hint, *found.hints) if prepared and prepared.hint else tuple(found.hints)
-        return Marked(False, NOT_YET, hints[:HINTS], tuple([mistake.name for mistake in found.mistakes]))
+        first = [prepared.hint] if prepared and prepared.hint else []
+        # Where no known mistake gives the answer, the locator can say no more than that.
+        rest = self.hints if found.unclassified and self.hints else found.hints
+        return Marked(False, NOT_YET, (*first, *rest)[:HINTS], tuple([mistake.name for mistake in found.mistakes]))
 
     def prepared(self, answer: str) -> Wrong | None:
         """The wrong answer that was foreseen, where this is one."""
@@ -228,9 +231,10 @@ class Exercise:
 
     def slip(self, answer: str) -> str:
         """What was done with one of the exercise's numbers, where that gives this very answer."""
-        given, expects = numbers_in(answer), self.block.get("expects")
+        expects = self.block.get("expects")
         formulas = expects if isinstance(expects, list) else [expects]
-        if given is None or expects is None or np.size(given) != len(formulas):
+        given = numbers_in(answer, count=len(formulas))
+        if given is None or expects is None:
             return ""
         return numbers.slip_that_gives(formulas, np.ravel(given).tolist(), self.values)
 
@@ -327,11 +331,11 @@ def exercise(exercise_id: str, /, *answer: Any, seed: int | None = None) -> Exer
     >>> cr.exercise("8.3", seed=1).values == cr.exercise("8.3", seed=1).values
     True
     """
-    from chainrule.lessons.chapter import LessonError, chapters
+    from chainrule.lessons.chapter import LessonError, chapters, there_are
 
     for chapter in chapters():
         for found in chapter.exercises:
             if found.id == str(exercise_id):
                 asked = found if seed is None else found.fresh(seed)
                 return asked.mark(answer[0]) if answer else asked
-    raise LessonError(f"there is no exercise {exercise_id}: chapter 8 has 8.1, 8.2, …")
+    raise LessonError(f"there is no exercise {exercise_id}: {there_are(str(exercise_id))}")

@@ -13,7 +13,7 @@ from typing import Any
 
 from chainrule.errors import ChainruleError, FileError
 from chainrule.files import write_whole
-from chainrule.lessons.chapter import LessonError, chapters
+from chainrule.lessons.chapter import LessonError, chapters, there_are
 from chainrule.lessons.exercise import Exercise, Marked
 from chainrule.lessons.page import STYLE, html_of_markdown
 from chainrule.table import Table
@@ -196,7 +196,9 @@ def chosen(words: Sequence[str]) -> tuple[str, ...]:
     for word in words:
         ids = [e.id for c in chapters() for e in c.exercises if word in (e.id, str(c.number))]
         if not ids:
-            raise LessonError(f"the course has no exercise {word}: name chapters, as 8, or exercises, as 8.2")
+            raise LessonError(
+                f"the course has no exercise {word}: {there_are(word)}; name chapters, as 8, or exercises, as 8.2"
+            )
         found.update(dict.fromkeys(ids))
     if not found:
         raise LessonError("name chapters, as 8, or exercises, as 8.2")
