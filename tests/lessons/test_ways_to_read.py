@@ -18,13 +18,14 @@ import chainrule as cr
 from chainrule.cli import lessons as commands
 from chainrule.cli.app import app
 from chainrule.lessons import chapters
-from chainrule.lessons.chapter import Cell
+from chainrule.lessons.chapter import Cell, Prose, Question
+from chainrule.lessons.exercise import Exercise
 from chainrule.lessons.notebook import markdown_of, write_notebook
 from chainrule.lessons.page import page_of, page_of_run
 from chainrule.lessons.progress import Progress
 from chainrule.lessons.sets import read_set
-from chainrule.lessons.terminal import tell
-from chainrule.printable import SPELLED
+from chainrule.lessons.terminal import tell, words
+from chainrule.printable import SPELLED, spelled
 
 
 def told(number, tmp_path, *, answers=None, width=80, start=0, **options):
@@ -80,6 +81,33 @@ def test_a_terminal_without_unicode_and_colour_is_readable(number, tmp_path, mon
     if number == 8:
         assert "dL/dyhat = yhat - y = 2 - 20 = -18" in text
         assert max(map(len, text.splitlines())) <= 60
+
+
+def rendered(markdown, encoding):
+    """The words that a console without an end shows of Markdown, without the frames of tables."""
+    raw = io.BytesIO()
+    console = Console(file=io.TextIOWrapper(raw, encoding, errors=SPELLED, write_through=True), width=5000)
+    console.print(words(markdown, console))
+    found = [word.strip("|│┃") for word in raw.getvalue().decode(encoding).split()]
+    return [word for word in found if word and (len(word) < 4 or word.strip("+-━┏┳┓┡╇┩└┴┘─"))]
+
+
+@pytest.mark.parametrize("chapter", chapters(), ids=lambda chapter: chapter.name)
+def test_a_product_loses_no_sign_where_a_dot_is_typed_as_a_star(chapter):
+    for block in chapter.blocks:
+        parts = {Prose: ("text",), Question: ("ask", "answer"), Exercise: ("ask", "why")}.get(type(block), ())
+        for text in [getattr(block, part) for part in parts]:
+            assert rendered(text, "ascii") == spelled(" ".join(rendered(text, "utf-8"))).split()
+
+
+def test_a_graph_s_boxes_stay_whole_without_unicode(tmp_path):
+    raw = io.BytesIO()
+    console = Console(file=io.TextIOWrapper(raw, "ascii", errors=SPELLED, write_through=True), width=60)
+    tell(chapters()[7], console, None, Progress(tmp_path))
+    lines = [line.rstrip() for line in raw.getvalue().decode("ascii").splitlines()]
+    top = next(i for i, line in enumerate(lines) if "| yhat = w2*h |" in line) - 1
+    left, right = lines[top].index("+"), lines[top].rindex("+")
+    assert all(line[left] in "|+" and line[right] in "|+" for line in lines[top : top + 5])
 
 
 def test_an_exercise_without_unicode_is_readable(run):
@@ -208,7 +236,7 @@ def test_the_command_marks_an_exercise(run, tmp_path):
 
 def test_an_answer_may_begin_with_a_minus(run):
     assert run("exercise", "8.3", "-48").exit_code == 0
-    assert run("exercise", "8.1", "-(y - yhat)*h").exit_code == 0
+    assert run("exercise", "8.1", "-(y - yhat)*w3*h").exit_code == 0
     assert "no option --sed" in run("exercise", "8.3", "--sed=4").output
 
 

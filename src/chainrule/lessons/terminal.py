@@ -16,12 +16,15 @@ from chainrule.lessons.exercise import Exercise, Marked
 from chainrule.lessons.progress import Progress
 from chainrule.lessons.run import Shown, steps_of
 from chainrule.maths import unicode
+from chainrule.pictures.picture import Picture
 from chainrule.printable import spelled
 
 Ask = Callable[[str], str]
 """Asks the reader for a line; raises EOFError where there is nobody."""
 SIGNS = "∂ŷ₁²−·"
 """What a console can show that has signs of mathematics."""
+INDENT = 4
+"""So far what a cell gives stands from the left."""
 TRIES = 3
 """Hints come one after the other; then the answer is offered."""
 
@@ -63,7 +66,7 @@ def show(shown: Shown, console: Console) -> None:
                 seen(source, console), "python", theme="ansi_dark", background_color="default", word_wrap=True
             )
             console.print(Padding(code, (1, 0, 0, 2)))
-            console.print(Padding(output(shown, console), (0, 0, 1, 4)))
+            console.print(Padding(output(shown, console), (0, 0, 1, INDENT)))
         case Display():
             console.print(
                 Padding(Text(seen("\n".join([unicode(formula) for formula in shown.formulas]), console)), (1, 0, 1, 4))
@@ -88,8 +91,17 @@ def seen(text: str, console: Console) -> str:
 
 
 def words(text: str, console: Console) -> Markdown:
-    """Markdown as this console can show it."""
-    return Markdown(seen(text, console))
+    """Markdown as this console can show it.
+
+    Signs are spelled out after it was read: a * that stands for · is none of Markdown's.
+    """
+    read = Markdown(text)
+    waiting = list(read.parsed)
+    while waiting:
+        token = waiting.pop()
+        token.content = seen(token.content, console)
+        waiting += token.children or []
+    return read
 
 
 def output(shown: Shown, console: Console) -> Any:
@@ -104,7 +116,10 @@ def output(shown: Shown, console: Console) -> Any:
 
 def renderable(x: Any, console: Console) -> Any:
     """A value as Rich shows it, arrays and numbers as Python prints them, and a picture by its name."""
-    if hasattr(x, "__rich__") and seen(SIGNS, console) == SIGNS:
+    full = seen(SIGNS, console) == SIGNS
+    if isinstance(x, Picture):
+        return Text(x.text(width=console.width - INDENT, ascii=not full))
+    if hasattr(x, "__rich__") and full:
         return x
     return Text(seen("[a plot: --html shows it]" if hasattr(x, "savefig") else str(x), console))
 

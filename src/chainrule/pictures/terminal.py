@@ -10,6 +10,7 @@ from rich.cells import cell_len
 
 from chainrule.pictures.layout import Item, Level, Link
 from chainrule.pictures.sketch import Arrow, Box, Sketch
+from chainrule.printable import spelled
 
 MOST = 15
 """Boxes; a larger graph is no help in a terminal."""
@@ -17,11 +18,8 @@ UP, DOWN, LEFT, RIGHT = 1, 2, 4, 8
 SIGNS = " ╵╷│╴┘┐┤╶└┌├─┴┬┼"
 """A line by the sides that it reaches, added up."""
 FLAT = {"│": "|", "─": "-", "▼": "v", "╵": "|", "╷": "|", "╴": "-", "╶": "-"}
-TYPED = {
-    "−": "-", "–": "-", "×": "x", "…": "...", "∞": "inf", "·10": "e", "½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4",
-    "¾": "3/4", "·": "*", "⁻": "-", **dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)), "ᵀ": ".T",
-}  # fmt: skip
-"""Signs of numbers in ASCII; a longer one comes before those that it begins with."""
+TYPED = {"·10": "e", "⁻": "-", **dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)), "ᵀ": ".T"}
+"""What a program reads where a typewriter would raise a sign; a longer one comes before those that it begins with."""
 
 
 def text(sketch: Sketch, width: int = 80, ascii: bool = False) -> str:  # noqa: A002 - what the signs are called
@@ -33,10 +31,10 @@ def text(sketch: Sketch, width: int = 80, ascii: bool = False) -> str:  # noqa: 
     if not sketch.boxes:
         return title
     drawn = Screen(sketch, ascii).lines()
+    legend = ["Beside each arrow: the local derivative"] if sketch.arrows else []
     if max(map(cell_len, drawn)) > width:
-        drawn = listed(sketch, ascii)
+        drawn, legend = listed(sketch, ascii), []
     notes = [note for note in sketch.notes if "arrow" not in note]
-    legend = [] if not sketch.arrows else ["Beside each arrow: the local derivative"]
     return "\n".join([title, "", *drawn, "", *legend, *(map(typed, notes) if ascii else notes)])
 
 
@@ -57,7 +55,7 @@ def typed(line: str) -> str:
     """A line in ASCII."""
     for sign, signs in TYPED.items():
         line = line.replace(sign, signs)
-    return line.encode("ascii", "replace").decode("ascii")
+    return spelled(line)
 
 
 @dataclass(slots=True)
