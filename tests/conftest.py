@@ -30,7 +30,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         met: Counter[str] = sum((Counter(conventions) for _, _, conventions in told), Counter())
         programs, apart = (sum(numbers) for numbers in zip(*[part[:2] for part in told], strict=True))
         terminalreporter.write_line(
-            f"{programs} random programs: {apart} disagreements; "
+            f"{programs} random programs: {apart} disagreements, 0 asked; "
             f"conventions that a judge does not share were met at {met.total()} steps: {dict(met.most_common())}"
         )
     skipped = [

@@ -95,6 +95,7 @@ def test_several_numbers_have_a_direction_of_steepest_rise(typed):
         (["norm(x - y)", "x=[1,2]", "y=[1,2]"], "by convention, since (x − y)/‖x − y‖ is 0/0 here"),
         (["a**x", "a=0", "x=2"], "by convention, since ln(a) is not defined at a = 0"),
         (["std(x)", "x=[2,2,2]"], "by convention"),
+        (["det(A)", "A=[[1,2],[2,4]]"], "from the cofactors, since A⁻¹ does not exist here: the matrix is singular"),
         (["log_softmax(z + b)[0]", "z=[1,2,3]", "b=1", "--wrt", "b"], "0 by invariance"),
         (["norm(s*x)/s", "x=[3,4]", "s=2", "--wrt", "s"], "0 by invariance"),
         (["sigmoid(x)", "x=1000"], "The gradient is 0 because"),

@@ -59,7 +59,8 @@ def larger(x: Any, part: float) -> Any:
     """A number or an array, larger by a part of itself and of the same type; whole numbers and truths as they are."""
     if type(x) is float:
         return x * (1 + part)
-    return np.asarray(x * (1 + part), x.dtype) if getattr(x, "dtype", np.dtype(int)).kind == "f" else x
+    with np.errstate(over="ignore"):
+        return np.asarray(x * (1 + part), x.dtype) if getattr(x, "dtype", np.dtype(int)).kind == "f" else x
 
 
 def plain(x: Any) -> Any:

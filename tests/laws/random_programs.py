@@ -102,7 +102,7 @@ def ours(name: str) -> Any:
     if name == "as_number":
         return lambda x, dtype: cr.astype(x, dtype=np.dtype(dtype))
     if name == "weighed":
-        return lambda x, start: cr.sum(x * weights(x, start))
+        return lambda x, start: cr.sum(cr.mul(x, weights(x, start)))
     return getattr(cr, name)
 
 

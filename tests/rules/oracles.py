@@ -38,6 +38,7 @@ RIGHT_AT_KINK: dict[str, Callable[[dict[str, Any]], float]] = {
 NOT_ANALYTIC = {
     "astype": "it drops the imaginary part",
     "cholesky": "NumPy conjugates one of the two factors",
+    "cofactors": "its singular values are sizes of complex numbers",
     "eigenvectors": "they are those of a Hermitian matrix",
     "eigvalsh": "they are those of a Hermitian matrix",
     "left_vectors": "NumPy conjugates one of the two sides",

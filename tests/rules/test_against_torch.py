@@ -66,6 +66,9 @@ TORCH = {
     "share": lambda part, power: torch.where(power == 0, 0, part),
     "softmax": lambda x, axis: torch.exp(x - torch.logsumexp(x, axis, True)),
     "smallest": lambda x, axis, keepdims: torch.amin(x, () if axis is None else axis, keepdims),
+    "cofactors": lambda x, h: torch.autograd.functional.jvp(
+        lambda x: torch.linalg.det(x) * torch.linalg.inv(x).mT, x, h, create_graph=True
+    )[1],
     "concatenate": lambda *arrays, axis: torch.cat(arrays, axis),
     "layer_norm": lambda x, w, b, eps: functional.layer_norm(x, w.shape, w, b, eps),
     "leaky_relu": lambda x, slope: functional.leaky_relu(x, slope),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
+from fractions import Fraction
 
 import mpmath
 import numpy as np
@@ -168,6 +170,86 @@ def test_a_singular_matrix_spoils_no_other_of_its_batch():
     assert np.isfinite(gradient[[0, 2]]).all()
     assert cr.inv(np.zeros((2, 2), dtype=np.float32)).dtype == np.float32
     assert np.isnan(cr.inv(np.zeros((2, 2), dtype=int))).all()
+
+
+def exact_determinant(rows):
+    """By its first row, in fractions."""
+    if not rows:
+        return Fraction(1)
+    rest = [[row[:k] + row[k + 1 :] for row in rows[1:]] for k in range(len(rows))]
+    return sum(((-1) ** k * rows[0][k] * exact_determinant(rest[k]) for k in range(len(rows))), start=Fraction(0))
+
+
+def exact_derivative(x, directions):
+    """Along directions, exactly: a determinant is linear in each row, so each direction replaces one row."""
+    x, *directions = [[[Fraction(number) for number in row] for row in part.tolist()] for part in (x, *directions)]
+    total = Fraction(0)
+    for places in itertools.permutations(range(len(x)), len(directions)):
+        rows = list(x)
+        for place, direction in zip(places, directions, strict=True):
+            rows[place] = direction[place]
+        total += exact_determinant(rows)
+    return float(total)
+
+
+def matrices_of_every_rank():
+    """Whole matrices of one to four rows, of each rank; the same but for a billionth; large and small ones."""
+    draw = np.random.default_rng(17).integers
+    for size in range(1, 5):
+        for rank in range(size + 1):
+            x = (draw(-3, 4, (size, rank)) @ draw(-3, 4, (rank, size))).astype(float)
+            yield from (x, x + 2.0**-30 * draw(-3, 4, (size, size)))
+    yield from (2.0**60 * x, 2.0**-300 * x)
+
+
+def along(f, direction, mode):
+    """The derivative of a function of a matrix along a direction, as a function of the matrix."""
+    if mode == "forward":
+        return lambda x: cr.jvp(f, (x,), (direction,))[1]
+    return lambda x: cr.sum(cr.grad(f)(x) * direction)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_the_determinant_has_derivatives_of_every_order_at_singular_matrices(order):
+    for x in matrices_of_every_rank():
+        directions = np.random.default_rng(19).integers(-3, 4, (order, *x.shape)).astype(float)
+        right = exact_derivative(x, directions)
+        size = np.abs(x).max() ** (len(x) - order) if len(x) >= order else 0.0
+        for modes in (["forward"] * order, ["reverse"] * order, ["reverse", *["forward"] * (order - 1)]):
+            f = cr.det
+            for direction, mode in zip(directions, modes, strict=True):
+                f = along(f, direction, mode)
+            np.testing.assert_allclose(float(f(x)), right, rtol=1e-12, atol=2e-12 * size)
+
+
+def test_the_gradient_of_the_determinant_is_the_matrix_of_cofactors():
+    torch = pytest.importorskip("torch")
+    x = np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [0.0, 1.0, 5.0]])
+    right = np.array([[14.0, -10.0, 2.0], [-7.0, 5.0, -1.0], [0.0, 0.0, 0.0]])
+    t = torch.tensor(x, requires_grad=True)
+    torch.linalg.det(t).backward()
+    near(t.grad.numpy(), right, 1e-13)
+    near(cr.grad(cr.det)(x), right, 1e-13)
+    near(cr.grad(cr.det)(x.astype(np.float32)), right, 1e-6)
+    assert cr.grad(cr.det)(x.astype(np.float32)).dtype == np.float32
+    batch = np.stack([x, np.eye(3), np.zeros((3, 3)), np.full((3, 3), np.nan)])
+    found = cr.grad(lambda x: cr.sum(cr.det(x)))(batch)
+    near(found[:3], np.stack([right, np.eye(3), np.zeros((3, 3))]), 1e-13)
+    assert np.isnan(found[3]).all()
+    near(cr.vmap(cr.grad(cr.det))(batch)[:3], found[:3], 0.0)
+    assert cr.grad(cr.det)(np.zeros((0, 0))).shape == (0, 0)
+    assert cr.hessian(cr.det)(np.ones((1, 1))).tolist() == [[[[0.0]]]]
+
+
+def test_the_curvature_at_a_large_singular_matrix():
+    """A determinant is linear in a column, so the gradient in the others moves by no more than its first order."""
+    x = np.random.default_rng(23).normal(size=(40, 39))
+    x = np.concatenate([x, x[:, :1]], axis=1)
+    direction = np.zeros((40, 40))
+    direction[:, -1] = 1.0
+    gradient = cr.grad(cr.det)
+    found = cr.hvp(cr.det, (x,), (direction,))
+    near((gradient(x) + found)[:, :-1], gradient(x + direction)[:, :-1], 1e-11)
 
 
 def test_anomalies_are_named():

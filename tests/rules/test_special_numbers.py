@@ -5,7 +5,11 @@ pytest turns warnings into errors here, as it does everywhere.
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
+import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -144,6 +148,33 @@ def test_rows(call, right):
     close(call(), right, "")
 
 
+@pytest.mark.parametrize("name", ["var", "std"])
+@pytest.mark.parametrize("numbers", [[3.0], [1.0, 1.0], [1.0, 2.0, 4.0], [1e200, -1e200], [1.0, np.inf], [np.nan, 1.0]])
+@pytest.mark.parametrize("more", [0, 1, 0.0])
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_no_degrees_of_freedom_give_numpys_number_and_no_derivative(name, numbers, more, kind):
+    """Of every order, in both modes and along axes."""
+    with np.errstate(over="ignore"):
+        row = np.array(numbers, kind)
+    for x, axis in [
+        (row, None),
+        (np.stack([row, row]), 1),
+        (np.stack([row, row], 1), 0),
+        (np.stack([row, row]), (0, 1)),
+    ]:
+        degrees = (x.size if axis in (None, (0, 1)) else row.size) + more
+        with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+            right = getattr(np, name)(x, axis=axis, ddof=degrees)
+        f = functools.partial(getattr(cr, name), axis=axis, ddof=degrees)
+        np.testing.assert_array_equal(f(x), right)
+        np.testing.assert_array_equal(f(Tensor(x)).data, right)
+        derivative = lambda x, f=f: cr.sum(f(x))  # noqa: E731
+        for _ in range(3):
+            derivative = cr.grad(lambda x, inner=derivative: cr.sum(inner(x)))
+            assert np.isnan(derivative(x)).all()
+            assert np.isnan(cr.jvp(derivative, (x,), (np.ones_like(x),))[1]).all()
+
+
 def test_truth_values_count_as_one_and_zero():
     mask = Tensor([1.0, -1.0]) > 0
     np.testing.assert_array_equal((-mask).data, [-1, 0])
@@ -186,6 +217,38 @@ def test_products_along_axes():
     assert cr.prod(np.array(3.0), axis=0) == 3.0
     with pytest.raises((ValueError, IndexError)):
         cr.prod(x, axis=5)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_products_run_over_only_where_the_whole_does(kind):
+    """In whatever order the factors come; then the gradient is right too, at zeros as well."""
+    rng = np.random.default_rng(29)
+    reach = 150 if kind is np.float64 else 18
+    rows = [
+        10.0 ** rng.uniform(-reach, reach, size) * rng.choice([-1.0, 1.0], size) for size in rng.integers(2, 12, 60)
+    ]
+    rows += [np.where(rng.random(row.shape) < 0.2, 0.0, row) for row in rows]
+    most, digits = np.finfo(kind).max, 1e-12 if kind is np.float64 else 1e-5
+    within = 0
+    for row in rows:
+        x = row.astype(kind)
+        factors = [Fraction(float(number)) for number in x]
+        shares = [math.prod(factors[:k] + factors[k + 1 :]) for k in range(len(x))]
+        whole = math.prod(factors)
+        rest = abs(math.prod([factor for factor in factors if factor]))
+        gradient = cr.grad(cr.prod)(x)
+        for found, right in [(cr.prod(x), whole), *zip(gradient, shares, strict=True)]:
+            if np.finfo(kind).tiny * 1e3 < rest < most / 4 and (right == 0 or abs(right) > np.finfo(kind).tiny):
+                within += 1
+                assert (
+                    np.isinf(found)
+                    if abs(right) > most
+                    else np.isclose(float(found), float(right), rtol=digits, atol=0)
+                )
+        if abs(whole) > 2 * Fraction(float(most)):
+            assert np.isinf(cr.prod(x))
+    assert within > 300
+    assert cr.prod(np.array([1e200, 1e-200, 1e200, 1e-200])) == pytest.approx(1.0, rel=1e-15)
 
 
 @pytest.mark.parametrize("name", ["max", "min"])

@@ -12,7 +12,7 @@ the rules of the operations that it calls.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -62,7 +62,8 @@ class Transpose:
 class Differential(Operation):
     """An operation whose differential is a program: ``(dx, out, *inputs, **settings)`` to the tangent of the output.
 
-    In an input that has an adjoint instead the operation is linear, as `solve` is in its right side.
+    In an input that has an adjoint instead the operation is linear, as `solve` is in its right side. One that has both
+    states its transpose, where that of numbers is another program than that of symbols.
     """
 
     def __init__(
@@ -89,9 +90,10 @@ class Differential(Operation):
 
     def moved(self, i: int, t: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         """The tangent of the output where input ``i`` alone moves by ``t``."""
-        if self.adjoint[i] is not None:
+        differential = self.differential[i]
+        if differential is None:
             return self(*inputs[:i], t, *inputs[i + 1 :], **settings)
-        return cast(Function, self.differential[i])(t, out, *inputs, **settings)
+        return differential(t, out, *inputs, **settings)
 
     def pull(self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         adjoint = self.adjoint[i]
@@ -146,7 +148,8 @@ def differential(
 
     `differential` has one function of ``(dx, out, *inputs, **settings)`` for each input, linear in ``dx``, or None
     where the output does not move with it. In an input in which the operation is linear give None there and a function
-    of ``(g, *inputs, **settings)`` in `adjoint`. The other declarations are those of `pointwise`.
+    of ``(g, *inputs, **settings)`` in `adjoint`; beside a differential it stands in place of the machine's transpose.
+    The other declarations are those of `pointwise`.
 
     >>> import chainrule as cr, numpy as np
     >>> @cr.differential(r"{x} \, {x}", differential=(lambda dx, out, x: dx @ x + x @ dx,), shapes=((2, 2),))

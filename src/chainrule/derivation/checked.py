@@ -115,7 +115,8 @@ def not_defined(part: Equation, found: Undefined, environment: Mapping[Tree, Any
     """The formula with what is not defined in it; where the engine has a number all the same, its convention."""
     last = part.sides[-1]
     if not has_letters(last) and part.numbers and is_finite(last, environment) and len(part.sides) > part.numbers:
-        words = said("by convention, since ", words_of(found))
+        # Where a matrix has no inverse, its determinant has a derivative all the same.
+        words = said("from the cofactors" if found.part.name == "inv" else "by convention", ", since ", words_of(found))
         return replace(part, sides=(part.sides[0], last), numbers=1, signs=(), note=together(part.note, words))
     return without_numbers(part, words_of(found))
 
@@ -142,6 +143,8 @@ def words_of(found: Undefined) -> Words:
         above, below = (at[0], at[1]) if part.name == "div" else (1.0, at[0])
         if below == 0:
             return said(part, " is 0/0 here") if above == 0 else said(part, " divides by 0 here")
+    if part.name == "inv":
+        return said(part, " does not exist here: the matrix is singular")
     places = [equation(x, numeral(number)) for x, number in zip(part.inputs, at, strict=False) if has_letters(x)]
     if len(places) != len(at) or any([x.shape for x in part.inputs]):
         places = [numeral(number) for number in at]

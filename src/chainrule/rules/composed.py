@@ -158,8 +158,11 @@ def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any
     """
     x = gathered(x)
     away = x - linear.mean(x, axis=axis, keepdims=True)
-    count = linear.count(shape_of(x), axis)
-    return linear.sum(square(away), axis=axis, keepdims=keepdims) / float(np.maximum(count - ddof, 0))
+    total, count = linear.sum(square(away), axis=axis, keepdims=keepdims), linear.count(shape_of(x), axis) - ddof
+    if count > 0:
+        return total / float(count)
+    # Nothing is left to divide by: a 0 that hangs on the entries has no derivative that is a number, of any order.
+    return total / (0.0 + linear.sum(0.0 * away, axis=axis, keepdims=keepdims))
 
 
 @composed
@@ -200,7 +203,8 @@ def prod(
 ) -> Any:
     """The product of the entries, by halves: exact gradients where entries are 0, in O(n) and log n steps.
 
-    It starts from `initial`, and entries for which `where` does not hold are left out.
+    It overflows or vanishes where the whole does, whatever the order of the factors. It starts from `initial`, and
+    entries for which `where` does not hold are left out.
 
     >>> import chainrule as cr, numpy as np
     >>> cr.grad(cr.prod)(np.array([2.0, 3.0, 0.0]))
@@ -226,6 +230,7 @@ def prod(
     out = reshape(linear.transpose(x, axes=(*axes, *rest)), shape=(length, *[shape[i] for i in rest]))
     if length == 0:
         return reshape(1 + linear.sum(out, axis=0), shape=kept if keepdims else out.shape[1:])
+    out = balanced(out)
     while length > 1:
         half = length // 2
         product = index(out, key=slice(0, half)) * index(out, key=slice(half, 2 * half))
@@ -233,6 +238,30 @@ def prod(
             product = linear.concatenate(product, index(out, key=slice(length - 1, length)), axis=0)
         out, length = product, half + length % 2
     return reshape(out, shape=kept if keepdims else out.shape[1:])
+
+
+def balanced(x: Any) -> Any:
+    """Factors along the first axis with powers of two moved between them, so that all are of about one size.
+
+    Then no group of them overflows or vanishes where the product of all does not. Where that does, and of symbols, they
+    are left as they are.
+    """
+    if without_numbers(x) or takes_over(x):
+        return x
+    numbers = numbers_of(x)
+    if numbers.dtype.kind != "f":
+        return x
+    most, one = np.finfo(numbers.dtype).maxexp - 2, numbers.dtype.type(1)
+    movable = np.isfinite(numbers) & (numbers != 0)
+    sizes = np.rint(np.log2(np.abs(np.where(movable, numbers, 1)))).astype(int)
+    total = sizes.sum(0)
+    if np.abs(sizes).sum(0).max(initial=0) <= most or not (within := np.abs(total) <= most).any():
+        return x
+    place, count = np.cumsum(movable, 0), np.maximum(movable.sum(0), 1)
+    level = place * total // count - (place - 1) * total // count
+    moved = np.where(movable & within, level - sizes, 0)
+    # Twice by half of the way: the whole of it can be beyond the largest power of two.
+    return x * np.ldexp(one, moved // 2) * np.ldexp(one, moved - moved // 2)
 
 
 def multiplied(kind: Any) -> Any:

@@ -15,8 +15,10 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule.core.differential import differential
+from chainrule.core.term import Term
 from chainrule.rules import kernels
-from chainrule.rules.linear import lower_half, matmul, sum, swap, symmetric
+from chainrule.rules.determinants import cofactors
+from chainrule.rules.linear import lower_half, matmul, reshape, sum, swap, symmetric
 
 
 def dominant(x):
@@ -58,7 +60,8 @@ def solve(a, b):
 
 @differential(
     r"\det\left({x}\right)",
-    differential=(lambda dx, out, x: out * paired(swap(inv(x)), dx),),
+    differential=(lambda dx, out, x: paired(cofactors_of(x), dx),),
+    adjoint=(lambda g, x: over_entries(g, x) * cofactors_of(x),),
     shapes=((3, 3),),
     domain=(-0.8, 0.8),
     prepare=(dominant,),
@@ -67,6 +70,16 @@ def solve(a, b):
 def det(x):
     """The volume of the box that the columns span: its relative change is the trace of the inverse times the change."""
     return np.linalg.det(x)
+
+
+def cofactors_of(x):
+    """The derivative of the determinant; of a symbol, which is taken to have an inverse, it is written with that."""
+    return over_entries(det(x), x) * swap(inv(x)) if isinstance(x, Term) else cofactors(x)
+
+
+def over_entries(g, x):
+    """One number for each matrix of a batch, so that it meets all of the matrix's entries."""
+    return g if x.ndim == 2 else reshape(g, shape=(*x.shape[:-2], 1, 1))
 
 
 @differential(
