@@ -91,7 +91,15 @@ def page() -> list[str]:
     lines += [f"- {name}: {said_first}" for name, said_first in FIRST_RUNS.items()]
     lines += ["", *head("problem", "asked", "answer", "expected", "said")]
     for post in POSTS:
-        marked = grade(post.program, post.given, wrt=post.wrt, shapes=post.shapes, values=post.values, steps=post.steps)
+        marked = grade(
+            post.program,
+            post.given,
+            wrt=post.wrt,
+            shapes=post.shapes,
+            values=post.values,
+            steps=post.steps,
+            rate=post.rate,
+        )
         asked = post.wrt if isinstance(post.wrt, str) else ", ".join(post.wrt)
         expected = " or ".join(post.names) or "right"
         lines.append(row(code(post.program), asked, code(last_lines(post.answer)), expected, said(marked)))

@@ -26,6 +26,7 @@ class Post(NamedTuple):
     place: tuple[str, ...]
     """Words of which the place must contain one."""
     values: dict[str, Any]
+    rate: float | None
     steps: int
 
     @property
@@ -43,7 +44,7 @@ def read(found: dict[str, Any]) -> Post:
     return Post(
         found["round"], "\n".join(found["program"]), shapes_of(found["shapes"]), names if len(names) > 1 else names[0],
         "\n".join(found["answer"]) + "\n" * (len(found["answer"]) > 1), tuple(found.get("names", ())),
-        tuple(found.get("place", ())), found.get("values", {}), found.get("steps", 1),
+        tuple(found.get("place", ())), found.get("values", {}), found.get("rate"), found.get("steps", 1),
     )  # fmt: skip
 
 

@@ -10,7 +10,8 @@ from chainrule.verify.marking.marked import Grade
 
 
 def graded(post: Post) -> Grade:
-    return grade(post.program, post.given, wrt=post.wrt, shapes=post.shapes, values=post.values, steps=post.steps)
+    of = {"wrt": post.wrt, "shapes": post.shapes, "values": post.values, "steps": post.steps, "rate": post.rate}
+    return grade(post.program, post.given, **of)
 
 
 @pytest.mark.parametrize("post", [p for p in POSTS if p.names], ids=lambda p: str(p.answer)[-60:])

@@ -26,7 +26,7 @@ def of_line(answer, **other):
 def test_the_number_that_was_given_stands_for_its_name(answer):
     grade = of_line(answer)
     assert grade.right
-    assert grade.notes == ("right where 5 stands for m, as given",)
+    assert grade.notes == ("right where m = 5, as given",)
 
 
 def test_several_numbers_stand_for_several_names():

@@ -32,7 +32,9 @@ def grade(
     code: Annotated[str, typer.Option(help="FILE.py:FUNCTION that returns the gradients in the order of --wrt.")] = "",
     folder: Annotated[str, typer.Option(help="Grade every .txt, .csv and .py (its backward) of a folder.")] = "",
     steps: Annotated[int, typer.Option(min=1, help="Steps of a training loop.")] = 1,
-    rate: Annotated[float, typer.Option(help="The rate of a training loop or of updates in a table.")] = 0.1,
+    rate: Annotated[
+        float | None, typer.Option(help="The rate of a training loop [0.1] or of updates in a table [theirs].")
+    ] = None,
     hints: Annotated[int, typer.Option(min=0, max=3, help="Print so many hints, and not the mistake.")] = 0,
     run_code: RunCode = False,
     seconds: Seconds = 60,
@@ -77,7 +79,7 @@ class Grader:
     """A problem and how its answers are graded."""
 
     def __init__(
-        self, problem: str, items: list[str], wrt: str, steps: int, rate: float, run_code: bool, seconds: float
+        self, problem: str, items: list[str], wrt: str, steps: int, rate: float | None, run_code: bool, seconds: float
     ) -> None:
         from chainrule.expression import read_given
 

@@ -11,7 +11,7 @@ import linecache
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,8 +22,8 @@ from chainrule.nn.module import Module
 from chainrule.program import Step
 from chainrule.verify.answers.code import arguments, misfit, run_plain, take_apart
 from chainrule.verify.answers.formula import ERRORS, SIZES, read_formula
-from chainrule.verify.answers.given import given_numbers
-from chainrule.verify.answers.numbers import grade_number, number_of
+from chainrule.verify.answers.given import held_numbers
+from chainrule.verify.answers.numbers import EXACT, NUMERAL, Printed, decimals_of, grade_number, number_of
 from chainrule.verify.answers.tables import grade_table, is_table
 from chainrule.verify.answers.training import Loop, grade_training_step
 from chainrule.verify.marking.averages import constant_mistakes
@@ -32,6 +32,7 @@ from chainrule.verify.marking.fingerprints import Fingerprint
 from chainrule.verify.marking.marked import Grade, Mistake, mistake_of, shown, three_hints
 from chainrule.verify.marking.of_modules import step_problem
 from chainrule.verify.marking.problem import Problem, probes_of, read_problem, resized
+from chainrule.verify.marking.updates import RATES
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.marking.working import Working
 from chainrule.verify.mistakes import KINDS
@@ -45,7 +46,7 @@ def grade(
     shapes: Mapping[str, Any] | None = None,
     values: Mapping[str, Any] | None = None,
     steps: int = 1,
-    rate: float = 0.1,
+    rate: float | None = None,
     loss: Callable[..., Any] | None = None,
 ) -> Grade:
     """Whether an answer is the gradient of a problem, and if not which mistake gives exactly this answer.
@@ -75,16 +76,32 @@ def grade(
     number = number_of(answer)
     known = {*(values or {}), *[read.names[step] for step in read.recorded if step in read.names]}
     if number is not None and (not isinstance(answer, str) or known.issuperset(read.leaves)):
-        return grade_number(read, number, asked, values or {})
+        return grade_number(read, number, asked, values or {}, rate)
     if isinstance(answer, Mapping) or (isinstance(answer, str) and is_table(answer, read)):
-        return grade_table(read, answer, values or {}, rate)
+        return grade_table(read, answer, asked, values or {}, rate)
     if isinstance(answer, str):
+        worked = worked_out(read, answer, asked[0]) if known.issuperset(read.leaves) else None
+        if worked is not None:
+            return grade_number(read, worked, asked, values or {}, rate)
         return grade_formula(read, answer, asked, values or {})
     if callable(answer):
         if {"steps", "rate"} <= inspect.signature(answer).parameters.keys():
-            return grade_training(read, answer, asked, values or {}, steps, rate)
+            return grade_training(read, answer, asked, values or {}, steps, RATES[0] if rate is None else rate)
         return grade_function(read, answer, asked, values or {})
     raise GraphError(f"an answer is a formula, a number, a table or a function, not a {type(answer).__name__}")
+
+
+def worked_out(problem: Problem, text: str, name: str) -> Printed | None:
+    """A number that was typed as arithmetic, as ``(−3 − 1)·1.5``, to the decimals in it; None of any other formula."""
+    working = read_formula(problem, text, name)
+    parts = [working.parts[i] for i in working.needed([name])]
+    if any(part.look_up is not None for part in parts):
+        return None
+    value = working.answers(Walk(problem, {}))[name]
+    decimals = max(
+        [decimals_of(part.text) for part in parts if part.number is not None and NUMERAL.fullmatch(part.text)] or [0]
+    )
+    return Printed(np.round(value, decimals), decimals) if decimals else Printed(value, EXACT)
 
 
 def names_asked(problem: Problem, wrt: Any) -> list[str]:
@@ -100,16 +117,32 @@ def names_asked(problem: Problem, wrt: Any) -> list[str]:
     return found
 
 
-Points = tuple[list[Walk], str]
-"""Probes, and what is special about them."""
+class Points(NamedTuple):
+    """Probes, what is special about them, and whether a mistake may be looked for there."""
+
+    walks: list[Walk]
+    note: str = ""
+    telling: bool = True
 
 
-def walks_for(problem: Problem, values: Mapping[str, Any]) -> list[Walk]:
-    """The probes: generic numbers, and labels as they are given or as shares."""
+def points_for(
+    problem: Problem, values: Mapping[str, Any], asked: Sequence[str], working: Callable[[], Working | None]
+) -> Iterator[Points]:
+    """Generic numbers, special ones, and those that were given for names which the answer has as numbers."""
+    yield Points(walks_for(problem, values))
+    yield from special_points(problem, values, asked)
+    read = working()
+    for held in held_numbers(problem, read, asked, values) if read is not None else ():
+        told = " and ".join(f"{name} = {x:g}" for name, x in held.items())
+        yield Points(walks_for(problem, values, held), f"right where {told}, as given", len(held) == 1)
+
+
+def walks_for(problem: Problem, values: Mapping[str, Any], held: Mapping[str, float] | None = None) -> list[Walk]:
+    """The probes: generic numbers, labels as they are given or as shares, and some names at given numbers."""
     fixed = {
         problem.names[step]: values[problem.names[step]] for step in problem.labels if problem.names[step] in values
     }
-    return [Walk(problem, numbers) for numbers in probes_of(problem, fixed)]
+    return [Walk(problem, numbers) for numbers in probes_of(problem, {**fixed, **(held or {})})]
 
 
 def special_points(problem: Problem, values: Mapping[str, Any], asked: Sequence[str]) -> Iterator[Points]:
@@ -118,7 +151,7 @@ def special_points(problem: Problem, values: Mapping[str, Any], asked: Sequence[
     marks = {name: values[name] for name in free if name in values and np.isin(np.asarray(values[name]), (0, 1)).all()}
     if marks and not set(marks) <= {problem.names[step] for step in problem.labels}:
         note = f"right where {', '.join(marks)} holds zeros and ones, as given"
-        yield [Walk(problem, numbers) for numbers in probes_of(problem, marks)], note
+        yield Points([Walk(problem, numbers) for numbers in probes_of(problem, marks)], note)
     if problem.labels:
         return
     for name, step in free.items():
@@ -127,39 +160,31 @@ def special_points(problem: Problem, values: Mapping[str, Any], asked: Sequence[
         for axis in range(step.ndim - 1, -1, -1):
             if step.shape[axis] > 1:
                 note = f"right where {name} adds up to 1 along axis {axis}"
-                yield [Walk(problem, numbers) for numbers in probes_of(problem, {}, labels={step: axis})], note
+                shares = probes_of(problem, {}, labels={step: axis})
+                yield Points([Walk(problem, numbers) for numbers in shares], note)
 
 
 def grade_formula(problem: Problem, text: str, asked: Sequence[str], values: Mapping[str, Any]) -> Grade:
     """Grade a formula."""
     if len(asked) != 1:
         raise GraphError("a formula answers for one parameter: ask with wrt of one name")
+    name = asked[0]
     tried: list[tuple[Fingerprint, Working, str]] = []
-    for (mark, working, failure), note in ways_to_read(problem, text, asked, values):
+
+    def special() -> Iterator[Points]:
+        yield from points_for(problem, values, asked, lambda: None if located(tried[0][0], name) else tried[0][1])
+        if not tried[0][0].is_defined():
+            positive = probes_of(problem, {}, signs=(True,))
+            yield Points([Walk(problem, numbers) for numbers in positive], "right where all names are positive")
+
+    for points in special():
+        mark, working, failure = formula_at(problem, text, name, points.walks)
         if mark.is_right():
-            return Grade(True, (), (), (*notes_of_layout(mark.answers[0], mark.wrt), *([note] if note else [])))
-        tried.append((mark, working, failure))
-    return first_classified(judged(mark, asked[0], working, failure) for mark, working, failure in tried)
-
-
-def ways_to_read(
-    problem: Problem, text: str, asked: Sequence[str], values: Mapping[str, Any]
-) -> Iterator[tuple[tuple[Fingerprint, Working, str], str]]:
-    """A formula at generic numbers, at special ones, and with names for the numbers that were given for them."""
-    name, walks = asked[0], walks_for(problem, values)
-    first = formula_at(problem, text, name, walks)
-    yield first, ""
-    for points, note in special_points(problem, values, asked):
-        yield formula_at(problem, text, name, points), note
-    given = given_numbers(problem, first[1], name, values)
-    # What a known mistake gives as it stands is that mistake, whatever the numbers.
-    if not given or located(first[0], name):
-        return
-    named = formula_at(problem, text, name, walks, given)
-    read = {part.text for part in named[1].parts if part.look_up is not None}
-    told = [f"{number:g} stands for {called}" for number, called in given.items() if called in read]
-    if told:
-        yield named, f"right where {' and '.join(told)}, as given"
+            notes = [*notes_of_layout(mark.answers[0], mark.wrt), *([points.note] if points.note else [])]
+            return Grade(True, (), (), tuple(notes))
+        if points.telling:
+            tried.append((mark, working, failure))
+    return first_classified(judged(mark, name, working, failure) for mark, working, failure in tried)
 
 
 def first_classified(grades: Iterable[Grade]) -> Grade:
@@ -173,11 +198,9 @@ def first_classified(grades: Iterable[Grade]) -> Grade:
     return first
 
 
-def formula_at(
-    problem: Problem, text: str, name: str, walks: Sequence[Walk], given: Mapping[float, str] | None = None
-) -> tuple[Fingerprint, Working, str]:
+def formula_at(problem: Problem, text: str, name: str, walks: Sequence[Walk]) -> tuple[Fingerprint, Working, str]:
     """The fingerprint of a formula at some probes, its working, and what went wrong with its shapes."""
-    working = with_sizes(problem, text, name, walks, given)
+    working = with_sizes(problem, text, name, walks)
     answers: list[Any] = []
     failure = ""
     for walk in walks:
@@ -215,19 +238,17 @@ def ratio_elsewhere(
         return None
 
 
-def with_sizes(
-    problem: Problem, text: str, wrt: str, walks: Sequence[Walk], given: Mapping[float, str] | None = None
-) -> Working:
+def with_sizes(problem: Problem, text: str, wrt: str, walks: Sequence[Walk]) -> Working:
     """The formula read: of several readings of its sizes, and of what it calls the error, one that is right if any is.
 
     A number of examples that it names is one of the lengths of axes, or else the batch's.
     """
-    first = read_formula(problem, text, wrt, given=given)
+    first = read_formula(problem, text, wrt)
     lengths = sorted({n for s in problem.program.steps for n in s.shape if n > 1})
     used = [name for name in SIZES if name not in problem.named and any(p.text == name for p in first.parts)]
     sizes = [dict.fromkeys(used, n) for n in (batch_size(problem), *lengths)] if used and lengths else [{}]
     turned = (1.0, -1.0) if any(part.text in ERRORS and part.look_up for part in first.parts) else (1.0,)
-    readings = [read_formula(problem, text, wrt, size, error, given) for size in sizes for error in turned]
+    readings = [read_formula(problem, text, wrt, size, error) for size in sizes for error in turned]
     for working in readings if len(readings) > 1 else ():
         try:
             mark = Fingerprint(problem, walks, problem.named[wrt], [working.answers(walk)[wrt] for walk in walks])
@@ -314,7 +335,14 @@ def grade_function(problem: Problem, f: Callable[..., Any], asked: Sequence[str]
     """Grade a function that gives gradients, or one gradient."""
     names = arguments(problem, f)
     tried: list[tuple[dict[str, Fingerprint], list[Walk]]] = []
-    for walks, note in ((walks_for(problem, values), ""), *special_points(problem, values, asked)):
+
+    def working() -> Working | None:
+        marks, walks = tried[0]
+        wrong = [name for name, mark in marks.items() if not mark.is_right()]
+        return None if any(located(marks[name], name) for name in wrong) else take_apart(problem, f, walks[:2], asked)
+
+    for points in points_for(problem, values, asked, working):
+        walks, note, telling = points
         try:
             marks = function_at(problem, f, names, walks, asked)
         except (ValueError, TypeError, IndexError, KeyError, AttributeError, ZeroDivisionError) as error:
@@ -327,7 +355,8 @@ def grade_function(problem: Problem, f: Callable[..., Any], asked: Sequence[str]
         if all(mark.is_right() for mark in marks.values()):
             notes = [text for mark in marks.values() for text in notes_of_layout(mark.answers[0], mark.wrt)]
             return Grade(True, (), (), (*dict.fromkeys(notes), *([note] if note else [])))
-        tried.append((marks, walks))
+        if telling:
+            tried.append((marks, walks))
     return first_classified(
         grade_several(marks, lambda walks=walks: take_apart(problem, f, walks, asked)) for marks, walks in tried
     )

@@ -95,14 +95,14 @@ KINDS: dict[str, Kind] = {
 """By the fixed name that programs outside read."""
 
 LIKELY = [
-    "sign", "activation-derivative-missing", "relu-mask-wrong", "activation-derivative-at-output",
+    "sign", "relu-mask-wrong", "activation-derivative-missing", "activation-derivative-at-output",
     "activation-derivative-at-input", "activation-for-derivative", "softmax-diagonal", "swapped-operands",
     "transposed", "elementwise-for-matrix-product", "batch-sum-missing", "broadcast-not-summed",
-    "summed-over-wrong-axis", "missing-path", "overwritten", "prediction-for-error", "chain-stopped-early",
-    "no-incoming-gradient", "multiplied-for-added", "wrong-average", "factor", "other-parameter",
+    "summed-over-wrong-axis", "wrong-average", "missing-path", "overwritten", "prediction-for-error",
+    "chain-stopped-early", "no-incoming-gradient", "multiplied-for-added", "other-parameter",
     "activation-derivative-of-another", "activation-derivative-twice", "wrong-product-order", "missing-factor",
-    "added-for-multiplied", "wrong-order", "extra-factor", "local-derivative-of-another", "wrong-local-derivative",
-    "gradient-for-value",
+    "factor", "added-for-multiplied", "wrong-order", "wrong-local-derivative", "extra-factor",
+    "local-derivative-of-another", "gradient-for-value",
 ]  # fmt: skip
 """Where two mistakes give the same formula both are said, this one first: the more telling before the more general."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from chainrule.expression.typed.caret import error_at
 from chainrule.expression.typed.functions import in_a_list
 from chainrule.expression.typed.given import name_of
-from chainrule.expression.typed.parse import parse
+from chainrule.expression.typed.parse import read
 from chainrule.expression.typed.parsed import Parsed
 
 OUTPUTS = ("f", "F", "g", "G", "output")
@@ -69,11 +70,12 @@ class Assignments:
         return result
 
 
-def read_assignments(text: str) -> Assignments:
+def read_assignments(text: str, *, own_names: bool = False) -> Assignments:
     """Read lines, or parts between semicolons, of the form ``name = formula``; the last may be a formula alone.
 
-    Raises FormulaError, with a caret under the place, for what cannot be read, for a name that is computed twice, and
-    for one that is used before it is computed. O(length).
+    With `own_names` a result may be called as a function is that no line calls, such as ``var``. Raises FormulaError,
+    with a caret under the place, for what cannot be read, for a name that is computed twice, and for one that is used
+    before it is computed. O(length).
 
     >>> from chainrule.expression import read_assignments
     >>> lines = read_assignments("h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2")
@@ -85,8 +87,9 @@ def read_assignments(text: str) -> Assignments:
     names: dict[str, None] = {}
     constants: dict[str, None] = {}
     computed: set[str] = set()
+    own = names_for_functions(text, pieces) if own_names else set[str]()
     for piece in pieces:
-        line = read_line(piece)
+        line = read_line(piece, own)
         if not line.name and piece is not pieces[-1]:
             raise error_at(piece, 0, len(piece), "a line before the last needs a name for its result, as h = w*x")
         if line.name in computed:
@@ -107,15 +110,21 @@ def output_name(taken: Collection[str]) -> str:
     return next(name for name in (*OUTPUTS, "_".join((*OUTPUTS, *taken))) if name not in taken)
 
 
-def read_line(piece: str) -> Line:
+def names_for_functions(text: str, pieces: Collection[str]) -> set[str]:
+    """The names before = that functions have and that no line calls."""
+    before = {piece[: equals_sign(piece)].strip() for piece in pieces if equals_sign(piece) > 0}
+    return {name for name in before if name.isidentifier() and not re.search(rf"(?<![\w.]){name}\s*\(", text)}
+
+
+def read_line(piece: str, own: Collection[str] = ()) -> Line:
     """``name = formula``, or a formula alone."""
     at = equals_sign(piece)
     if at < 0:
-        return Line("", parse(piece))
-    name, sign = name_of(piece[: at + 1])
+        return Line("", read(piece, 0, own=own))
+    name, sign = name_of(piece[: at + 1], own)
     if sign != at:
         raise error_at(piece, sign, at, f"one name stands before =, and here more follows {name}")
-    return Line(name, parse(piece[at + 1 :].strip()))
+    return Line(name, read(piece[at + 1 :].strip(), 0, own=own))
 
 
 def split(text: str) -> Iterator[str]:

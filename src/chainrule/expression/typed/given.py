@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,8 +58,8 @@ def read_given(items: Iterable[str]) -> Given:
     return given
 
 
-def name_of(item: str) -> tuple[str, int]:
-    """The name that an item begins with, and where the sign after it stands."""
+def name_of(item: str, own: Collection[str] = ()) -> tuple[str, int]:
+    """The name that an item begins with, and where the sign after it stands; no function's, but for those in `own`."""
     start = len(item) - len(item.lstrip())
     if start == len(item):
         raise error_at(item, 0, 0, f"there is nothing here: {HOW}")
@@ -70,7 +70,8 @@ def name_of(item: str) -> tuple[str, int]:
     if at == len(item) or item[at] not in "=:":
         raise error_at(item, at, at + 1, f"= or : is missing after {token.text}: {HOW}")
     function = look_up(token.text)
-    if (function is not None and function.name == token.text) or hasattr(builtins, token.text):
+    taken = (function is not None and function.name == token.text) or hasattr(builtins, token.text)
+    if taken and token.text not in own:
         raise error_at(item, start, token.stop, f"{token.text} is the name of a function: choose another name")
     return token.text, at
 

@@ -11,7 +11,7 @@ import ast
 import builtins
 import math
 from bisect import bisect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,9 +70,9 @@ def parse(text: str, *, folds: bool = True) -> Parsed:
     return read(text, 0, folds=folds)
 
 
-def read(text: str, start: int, *, folds: bool = True) -> Parsed:
-    """The formula that begins at `start`."""
-    return Reader(text, tokens_of(text, start), folds).read()
+def read(text: str, start: int, *, folds: bool = True, own: Collection[str] = ()) -> Parsed:
+    """The formula that begins at `start`; names in `own` are variables even where functions are called so."""
+    return Reader(text, tokens_of(text, start), folds, own).read()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,9 @@ class Call:
 class Reader:
     """Goes from tokens over Python's tree to steps."""
 
-    def __init__(self, text: str, tokens: list[Token], folds: bool = True) -> None:
+    def __init__(self, text: str, tokens: list[Token], folds: bool = True, own: Collection[str] = ()) -> None:
         self.text = text
+        self.own = own
         self.tokens = tokens
         self.folds = folds
         pieces = [token.text if token.kind == "sign" else f"n{k}" for k, token in enumerate(tokens)]
@@ -289,9 +290,9 @@ class Reader:
         if name in IN_SETTINGS or name == "nan":
             raise self.at_token(token, f"{name} is nothing to calculate with: it may stand in a setting or a value")
         function = look_up(name)
-        if function is not None and function.name == name:
+        if function is not None and function.name == name and name not in self.own:
             raise self.at_token(token, f"{name} is a function: write {function.usage}, or call the variable otherwise")
-        if hasattr(builtins, name):
+        if hasattr(builtins, name) and name not in self.own:
             raise self.at_token(token, f"{name} is a word of Python: call the variable otherwise")
         (self.constants if name in CONSTANTS else self.names)[name] = None
         return Step(*place, place, name=name)

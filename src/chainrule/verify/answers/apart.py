@@ -10,7 +10,7 @@ from chainrule.verify.running import load
 
 
 def grade_code(
-    problem: str, items: list[str], path: str, name: str, wrt: list[str], steps: int, rate: float
+    problem: str, items: list[str], path: str, name: str, wrt: list[str], steps: int, rate: float | None
 ) -> dict[str, Any]:
     """The grade of a function in a file, as data; `items` are values and shapes as they are typed."""
     given = read_given(items)

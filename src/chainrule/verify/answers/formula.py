@@ -17,14 +17,14 @@ from chainrule.errors import FormulaError
 from chainrule.expression.typed.assignments import equals_sign, split
 from chainrule.expression.typed.caret import error_at
 from chainrule.expression.typed.functions import closest, look_up
+from chainrule.expression.typed.latex import HAT, with_hat
 from chainrule.expression.typed.parse import Call, Reader
 from chainrule.expression.typed.parsed import CONSTANTS
 from chainrule.expression.typed.parsed import Step as Parsing
+from chainrule.expression.typed.spelling import side_by_side, typed, with_branches
 from chainrule.expression.typed.tokens import LONGEST, Token, check_brackets, pieces_at
 from chainrule.program import Step
-from chainrule.verify.answers.latex import HAT, with_hat
-from chainrule.verify.answers.spelling import side_by_side, typed
-from chainrule.verify.marking.problem import Problem
+from chainrule.verify.marking.problem import SIZES, Problem
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.marking.working import Part, Working
 
@@ -33,9 +33,6 @@ LIBRARIES = {"np", "numpy", "cr", "torch", "jnp", "math", "cp", "F"}
 
 OTHER_FUNCTIONS = {"sigma": "sigmoid", "logistic": "sigmoid", "ReLU": "relu", "multiply": "mul", "sig": "sigmoid"}
 """What learners call functions of the book, where the problem has no such name."""
-
-SIZES = ("m", "n", "N", "B", "batch", "batch_size")
-"""Names for a number of examples that a problem need not spell."""
 
 ERRORS = ("error", "err", "diff", "residual")
 """Names for what the prediction and the target differ by, either way round."""
@@ -49,6 +46,12 @@ MOST_LETTERS = 12
 
 DERIVATIVE = re.compile(r"(?:∂|d)\s*({name})\s*/\s*(?:∂|d)\s*({name})")
 PRIME = re.compile(r"(\w+)\s*['′’](?=\s*\()")
+LAGRANGE = r"([^\W\d]\w*)\s*(?:['′’](?!\s*\()|['′’]?\s*\(\s*{wrt}\s*\))"
+"""A name with a prime, with or without what it is a function of in parentheses: ``u′``, ``u'(x)``, ``u(x)``."""
+RATES = ("lr", "eta", "η", "alpha", "α", "rate", "learning_rate")
+"""Names for the rate of an update, which is no part of a gradient."""
+A_RATE = 0.0137
+"""Any number that no derivative brings, for a rate."""
 INDICATOR = re.compile(r"\b1\s*[\[{]([^\]}]*[<>][^\]}]*)[\]}]")
 PRIMED = "slope_of_"
 SLOPES = re.compile(r"(\w+?)(?:_prime|_derivative|_deriv|_grad|_gradient)$|(?:d_?|grad_)(\w+)$")
@@ -57,15 +60,11 @@ SLOPES = re.compile(r"(\w+?)(?:_prime|_derivative|_deriv|_grad|_gradient)$|(?:d_
 class AnswerReader(Reader):
     """Reads a formula as `parse` does, and what answers have beside: methods, libraries, products without a sign.
 
-    `names` says what is a name; `spelled` which of these may stand side by side; `given` has numbers that are read as
-    names.
+    `names` says what is a name, and `spelled` which of these may stand side by side.
     """
 
-    def __init__(
-        self, text: str, names: Callable[[str], bool], spelled: Callable[[str], bool], given: Mapping[float, str]
-    ) -> None:
+    def __init__(self, text: str, names: Callable[[str], bool], spelled: Callable[[str], bool]) -> None:
         self.is_name = names
-        self.given = given
         super().__init__(text, answer_tokens(text, names, spelled))
 
     def call_of(self, node: ast.expr) -> Call:
@@ -122,14 +121,11 @@ class AnswerReader(Reader):
         return super().named_call(node)
 
     def atom(self, token: Token) -> Any:
-        name = token.text if token.kind == "name" and self.is_name(token.text) else ""
-        if token.kind == "number":
-            name = self.given.get(self.number(token), "")
-        if not name:
+        if token.kind != "name" or not self.is_name(token.text):
             return super().atom(token)
         place = (token.start, token.stop)
-        self.names[name] = None
-        return Parsing(*place, place, name=name)
+        self.names[token.text] = None
+        return Parsing(*place, place, name=token.text)
 
 
 def length_along(x: Any, axis: int) -> int:
@@ -217,23 +213,18 @@ Letter = Callable[[Walk], Any]
 
 
 def read_formula(
-    problem: Problem,
-    text: str,
-    wrt: str,
-    sizes: Mapping[str, int] | None = None,
-    error: float = 1.0,
-    given: Mapping[float, str] | None = None,
+    problem: Problem, text: str, wrt: str, sizes: Mapping[str, int] | None = None, error: float = 1.0
 ) -> Working:
     """A learner's formula, or several lines that end in it, in the problem's names.
 
-    Derivatives may stand as letters: ``dL/dh``, ``∂ŷ/∂h``, ``dz2``, ``delta2``; ``error`` is the problem's difference
-    of prediction and target, times `error`; numbers in `given` stand for their names. Raises FormulaError for what
-    cannot be read and for names that mean nothing here.
+    Derivatives may stand as letters: ``dL/dh``, ``∂ŷ/∂h``, ``dz2``, ``delta2``, ``u′``; ``error`` is the problem's
+    difference of prediction and target, times `error`. Raises FormulaError for what cannot be read and for names that
+    mean nothing here.
     """
     if len(text) > LONGEST:
         raise FormulaError(f"an answer has at most {LONGEST:,} characters, and this one has {len(text):,}")
     columns = wrt in problem.named and problem.named[wrt].ndim == 2
-    letters = Letters(problem, sizes or {}, columns=columns, error=error, given=given or {})
+    letters = Letters(problem, sizes or {}, wrt, columns=columns, error=error)
     text = typed(text.replace("“", "").replace("”", ""), letters.spellings.__contains__)
     parts: list[Part] = []
     own: dict[str, int] = {}
@@ -241,7 +232,7 @@ def read_formula(
     last = -1
     for piece in pieces_of(text):
         name, formula = left_and_right(piece)
-        formula = letters.replaced(formula)
+        formula = letters.replaced(with_branches(formula))
         last = add_parts(parts, formula, own, letters, name, piece)
         if name and name != wrt:
             own[name] = last
@@ -287,24 +278,25 @@ class Letters:
         self,
         problem: Problem,
         sizes: Mapping[str, int],
+        wrt: str = "",
         *,
         columns: bool = False,
         error: float = 1.0,
-        given: Mapping[float, str] | None = None,
     ) -> None:
         self.problem = problem
+        self.wrt = wrt
         self.columns = columns
         self.error = error
-        self.given = given or {}
         self.sizes = sizes
         self.standing: dict[str, Letter] = {}
-        self.unknown_sizes: list[str] = []
 
     def replaced(self, formula: str) -> str:
         """The formula with names in place of derivatives and primes."""
         names = "|".join(sorted(map(re.escape, self.spellings), key=len, reverse=True))
         pattern = re.compile(DERIVATIVE.pattern.replace("{name}", names) + r"(?!\w)")
         formula = pattern.sub(self.derivative_letter, formula)
+        if self.wrt:
+            formula = re.sub(LAGRANGE.replace("{wrt}", re.escape(self.wrt)), self.primed_letter, formula)
         formula = INDICATOR.sub(r"(\1)", formula)
         return PRIME.sub(lambda match: f"{PRIMED}{match[1]}".replace("σ", "sigmoid"), formula)
 
@@ -319,10 +311,23 @@ class Letters:
 
     def derivative_letter(self, match: re.Match[str]) -> str:
         """A name for ``dL/dh``."""
-        spelled = self.spellings
-        top, bottom = self.problem.named[spelled[match[1]]], self.problem.named[spelled[match[2]]]
+        return self.standing_for(match[1], match[2])
+
+    def primed_letter(self, match: re.Match[str]) -> str:
+        """A name for ``u′``, and the value's own for ``u(x)``; of names side by side the last one has the prime."""
+        names = [match[1]] if match[1] in self.spellings else side_by_side(match[1], self.spellings.__contains__)
+        if not names:
+            return match[0]
+        before, last = " ".join(names[:-1]), names[-1]
+        if set(match[0]) & set("'′’"):
+            return f"{before} {self.standing_for(last, self.wrt)} "
+        return match[0] if self.problem.named[self.spellings[last]].op is None else f"{before} {last} "
+
+    def standing_for(self, top: str, bottom: str) -> str:
+        """A name for the derivative of one name of the problem in another."""
+        steps = [self.problem.named[self.spellings[name]] for name in (top, bottom)]
         name = f"D{len(self.standing)}quotient"
-        self.standing[name] = lambda walk: derivative_of(walk, top, bottom)
+        self.standing[name] = lambda walk: derivative_of(walk, *steps)
         return name
 
     def meaning(self, name: str) -> Letter | None:
@@ -347,9 +352,8 @@ class Letters:
             difference = self.difference()
             return None if difference is None else lambda walk: self.error * walk.numbers[difference]
         if name in SIZES:
-            self.unknown_sizes.append(name)
             return lambda walk: 1.0
-        return None
+        return (lambda walk: A_RATE) if name in RATES else None
 
     def link(self, name: str) -> tuple[Step, Step] | None:
         """The two steps of a local derivative such as ``dh1_dz1`` or ``∂ŷ/∂z2``."""
@@ -437,7 +441,7 @@ def add_parts(parts: list[Part], formula: str, own: Mapping[str, int], letters: 
     def is_spelled(word: str) -> bool:
         return word in own or word in letters.spellings
 
-    parsed = AnswerReader(formula, is_name, is_spelled, letters.given).read()
+    parsed = AnswerReader(formula, is_name, is_spelled).read()
     places: list[int] = []
     for k, step in enumerate(parsed.steps):
         text = parsed.source(step)
@@ -445,14 +449,11 @@ def add_parts(parts: list[Part], formula: str, own: Mapping[str, int], letters: 
         if step.function is not None:
             inputs = tuple([places[i] for i in step.inputs])
             function = step.function
-            if function is book["mul"] and step.place[0] == step.place[1]:
+            is_unsigned = function is book["mul"] and step.place[0] == step.place[1]
+            if is_unsigned:
                 function = mul
-            if (
-                letters.columns
-                and function is compositions["matmul"]
-                and parts[inputs[1]].function is book["transpose"]
-            ):
-                function = matmul
+            if letters.columns and (is_unsigned or function is compositions["matmul"]):
+                function = matmul if parts[inputs[1]].function is book["transpose"] else function
             parts.append(Part(function, inputs, step.settings, name=called, text=text, line=line))
         elif step.number is not None:
             parts.append(Part(number=step.number, text=text, name=called, line=line))

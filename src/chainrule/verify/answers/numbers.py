@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -17,10 +18,16 @@ from chainrule.verify.marking.changes import changes
 from chainrule.verify.marking.fingerprints import given as change_gives
 from chainrule.verify.marking.marked import Grade, Mistake, number, three_hints
 from chainrule.verify.marking.problem import Problem, probes_of
+from chainrule.verify.marking.updates import RATES
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.mistakes import KINDS, rank
 
-NUMERAL = re.compile(r"\s*[-+−]?\s*(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*")
+NUMERAL = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+FRACTION = re.compile(r"([-+]?)\(?([-+]?\d+)/(\d+)\)?")
+POWER = re.compile(r"(?<=\d)[×·x*]10(?:\^|\*\*)?\(?([-+]?\d+)\)?")
+DECIMAL_COMMA = re.compile(r"(\d),(\d)")
+EXACT = 12
+"""Decimals of a fraction: nothing was rounded."""
 
 MOST_DIGITS = 6
 """Decimals to which people round on the way."""
@@ -28,6 +35,12 @@ MOST_DIGITS = 6
 
 MOST_DECIMALS = 100
 """Further decimals say nothing of a number that anybody is asked for, and their unit may be no double."""
+
+TELLING = 20
+"""An update of fewer half units in the last digit tells nothing: other numbers are as near."""
+
+FEWEST_DIGITS = 4
+"""With fewer digits one that is left out gives nearly any number."""
 
 COARSE = 100
 """A number of fewer units in its last digit tells little."""
@@ -80,10 +93,7 @@ class Printed:
 def number_of(answer: Any) -> Printed | None:
     """A number, an array, or the text of a number; None of anything else."""
     if isinstance(answer, str):
-        if not NUMERAL.fullmatch(answer):
-            return None
-        text = answer.replace("−", "-").replace(" ", "")
-        return Printed(float(text), decimals_of(text))
+        return numeral(answer)
     if isinstance(answer, bool) or callable(answer) or isinstance(answer, Mapping):
         return None
     try:
@@ -92,6 +102,28 @@ def number_of(answer: Any) -> Printed | None:
         return None
     flat = value.ravel()
     return Printed(value, max((decimals_of(repr(float(x))) for x in flat[:100]), default=0))
+
+
+def numeral(typed: str) -> Printed | None:
+    """A number as people write it: ``−0,25``, ``≈ 1.2·10⁻³``, ``12.5 %``, ``3/16``; None of anything else.
+
+    >>> from chainrule.verify.answers.numbers import numeral
+    >>> [float(numeral(text).value) for text in ("−0,25", "≈ 1.5·10⁻³", "12.5 %", "3/16")]
+    [-0.25, 0.0015, 0.125, 0.1875]
+    """
+    text = re.sub("⁻(?=[⁰¹²³⁴⁵⁶⁷⁸⁹])|[⁰¹²³⁴⁵⁶⁷⁸⁹]", lambda found: unicodedata.normalize("NFKC", found[0]), typed)
+    text = re.sub(r"\s", "", text.replace("−", "-")).lstrip("=≈~")
+    if text.count(",") == 1 and "." not in text:
+        text = DECIMAL_COMMA.sub(r"\1.\2", text)
+    text = POWER.sub(r"e\1", text)
+    if found := FRACTION.fullmatch(text):
+        top, bottom = int(found[2]), int(found[3])
+        return Printed((-1 if found[1] == "-" else 1) * top / bottom, EXACT) if bottom else None
+    plain = text.removesuffix("%")
+    if not NUMERAL.fullmatch(plain):
+        return None
+    share = plain != text
+    return Printed(float(plain) / (100 if share else 1), decimals_of(plain) + 2 * share)
 
 
 def decimals_of(text: str) -> int:
@@ -115,12 +147,14 @@ def walk_at(problem: Problem, values: Mapping[str, Any]) -> Walk:
     return Walk(problem, probes_of(problem, known, 1)[0])
 
 
-def grade_number(problem: Problem, printed: Printed, asked: Sequence[str], values: Mapping[str, Any]) -> Grade:
+def grade_number(
+    problem: Problem, printed: Printed, asked: Sequence[str], values: Mapping[str, Any], rate: float | None = None
+) -> Grade:
     """Grade a number or an array at given values."""
     if len(asked) != 1:
         raise GraphError("a number answers for one parameter: ask with wrt of one name, or give a table by name")
     walk = walk_at(problem, values)
-    found = of_number(problem, walk, printed, problem.named[asked[0]], walk.right[problem.named[asked[0]]])
+    found = of_number(problem, walk, printed, problem.named[asked[0]], walk.right[problem.named[asked[0]]], rate)
     if not found:
         return Grade(True, (), ())
     hints = three_hints(found)
@@ -133,7 +167,9 @@ def grade_number(problem: Problem, printed: Printed, asked: Sequence[str], value
     return Grade(False, tuple(found), hints, (), found[0].place if found[0].name == "unclassified" else "")
 
 
-def of_number(problem: Problem, walk: Walk, printed: Printed, wrt: Step, right: Any) -> list[Mistake]:
+def of_number(
+    problem: Problem, walk: Walk, printed: Printed, wrt: Step, right: Any, rate: float | None = None
+) -> list[Mistake]:
     """Every mistake that gives a number; nothing if it is right."""
     if printed.is_(right):
         return []
@@ -166,6 +202,8 @@ def of_number(problem: Problem, walk: Walk, printed: Printed, wrt: Step, right: 
         for n in sorted({float(n) for s in problem.program.steps for n in s.shape if n > 1}):
             if printed.is_(np.asarray(right) * n) or printed.is_(np.asarray(right) / n):
                 add("wrong-average", f"the average over the batch, in {where}", f"off by the factor {n:g}")
+    if not found and (used := rate_of_update(walk, wrt, printed, rate)):
+        add("wrong-update", where, f"this is {name} after an update with the rate {used:g}, and no gradient")
     if not found:
         near = slips_of_the_pen(printed, right)
         kind = "arithmetic" if near else "unclassified"
@@ -198,12 +236,34 @@ def rounded_gradient(walk: Walk, wrt: Step, digits: int) -> Any:
     return None if gradient is None else np.asarray(np.round(gradient, digits), np.float64)
 
 
+def rate_of_update(walk: Walk, wrt: Step, printed: Printed, rate: float | None) -> float:
+    """The rate with which a number is the parameter after its update; 0 if it is none, or the update is too small."""
+    before, g = np.asarray(walk.numbers[wrt]), np.asarray(walk.right[wrt])
+    if printed.value.size == 1 and abs(float(printed.value.ravel()[0])) < COARSE * 10.0**-printed.decimals:
+        return 0.0
+    for used in RATES if rate is None else (rate,):
+        if np.max(np.abs(used * g), initial=0.0) > TELLING * printed.half and printed.is_(before - used * g):
+            return used
+    return 0.0
+
+
 def slips_of_the_pen(printed: Printed, right: Any) -> str:
     """What a number has to do with the right one: a digit, their order, the point; nothing if it is far off."""
     if printed.value.size != 1 or np.size(right) != 1:
         return ""
     ours, theirs = float(np.ravel(right)[0]), float(printed.value.ravel()[0])
-    one, other = digits_of(ours, printed.decimals), digits_of(theirs, printed.decimals)
+    unit = 10.0**-printed.decimals
+    other = digits_of(theirs, printed.decimals)
+    for x in (ours, np.trunc(ours / unit) * unit):
+        if slip := slip_between(digits_of(x, printed.decimals), other):
+            return slip
+    if ours and abs(theirs - ours) <= 0.05 * abs(ours):
+        return "the number is a little off"
+    return ""
+
+
+def slip_between(one: str, other: str) -> str:
+    """What was done to some digits to give others, if it is one slip."""
     if one.strip("0") and one.strip("0") == other.strip("0"):
         return "the point stands elsewhere"
     if len(one) == len(other):
@@ -212,8 +272,11 @@ def slips_of_the_pen(printed: Printed, right: Any) -> str:
             return "one digit is off"
         if len(differ) == 2 and sorted(one[i] for i in differ) == sorted(other[i] for i in differ):
             return "two digits are exchanged"
-    if ours and abs(theirs - ours) <= 0.05 * abs(ours):
-        return "the number is a little off"
+    one, other = one.strip("0"), other.strip("0")
+    if len(one) >= FEWEST_DIGITS and other in [one[:i] + one[i + 1 :] for i in range(len(one))]:
+        return "a digit is left out"
+    if len(one) >= FEWEST_DIGITS and one in [other[:i] + other[i + 1 :] for i in range(len(other))]:
+        return "a digit stands there twice, or does not belong"
     return ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +16,25 @@ from chainrule.errors import FormulaError
 from chainrule.program import Step
 from chainrule.program.run import applied
 from chainrule.verify.answers.formula import ERRORS, Letters
-from chainrule.verify.answers.numbers import Printed, decimals_of, number_of, of_number, slips_of_the_pen, walk_at
+from chainrule.verify.answers.numbers import (
+    Printed,
+    number_of,
+    of_number,
+    rate_of_update,
+    slips_of_the_pen,
+    walk_at,
+)
 from chainrule.verify.marking.marked import Grade, Mistake, number, three_hints
 from chainrule.verify.marking.problem import Problem
+from chainrule.verify.marking.updates import RATES, updates
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.mistakes import KINDS
 
 LINE = re.compile(r"\s*\|?\s*([^=,;\t:≈|]+?)\s*[=,;\t:≈|]\s*(.+?)\s*\|?\s*")
-AFTER = re.compile(r"(\w+?)(?:_after|_new|_next|′|')")
+AFTER = re.compile(
+    r"(\w+?)\s*(?:_?after|_?new|_?next|_?updated|_?upd|_?plus|\(new\)|\+|⁺|\*|′|')|(?:new|updated)[ _](\w+)"
+)
+"""A parameter after its update, as learners call it: ``w1_new``, ``w1+``, ``new w1``."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +55,13 @@ def is_table(text: str, problem: Problem) -> bool:
     rows = rows_of(text)
     if in_two_rows(rows):
         return True
-    numbers = [None if (match := LINE.fullmatch(line)) is None else number_of(match[2]) for line in rows]
+    numbers = [None if (match := LINE.fullmatch(line)) is None else number_of(last_side(match[2])) for line in rows]
     return len(rows) > 1 and all(n is not None for n in numbers[1:]) and (numbers[0] is not None or len(rows) > 2)
+
+
+def last_side(text: str) -> str:
+    """What stands behind the last sign of an equation, as the 0.1 of ``0.5·1 − 0.3·2 + 0.2 = 0.1``."""
+    return re.split("[=≈]", text)[-1]
 
 
 def rows_of(text: str) -> list[str]:
@@ -78,20 +94,28 @@ def lines_of(table: str | Mapping[str, Any]) -> Iterator[tuple[str, Printed]]:
     rows = rows_of(table)
     pairs = in_two_rows(rows)
     for name, text in pairs:
-        yield name.strip(), Printed(float(text), decimals_of(text.strip()))
+        printed = number_of(text)
+        assert printed is not None
+        yield name.strip(), printed
     if pairs:
         return
     for row in rows:
         match = LINE.fullmatch(row)
-        printed = None if match is None else number_of(match[2])
+        printed = None if match is None else number_of(last_side(match[2]))
         if match is not None and printed is not None:
             yield match[1], printed
         elif row is not rows[0]:
             raise FormulaError(f"a line of a table is a name and a number, as z = 0.25, and this is {row.strip()!r}")
 
 
-def grade_table(problem: Problem, table: str | Mapping[str, Any], values: Mapping[str, Any], rate: float) -> Grade:
-    """Grade every line; the first bad one comes first."""
+def grade_table(
+    problem: Problem,
+    table: str | Mapping[str, Any],
+    asked: Sequence[str],
+    values: Mapping[str, Any],
+    rate: float | None,
+) -> Grade:
+    """Grade every line; the first bad one comes first. Without a rate, that of the first update that is right."""
     given = list(lines_of(table))
     leaves = {name: p.value for name, p in given if name in problem.leaves and name not in values}
     walk = walk_at(problem, {**values, **leaves})
@@ -101,7 +125,7 @@ def grade_table(problem: Problem, table: str | Mapping[str, Any], values: Mappin
     for row in rows:
         if row.printed.is_(row.exact):
             continue
-        told = of_row(problem, walk, row)
+        told = of_row(problem, walk, row, asked, rate)
         if told.name == "rounding":
             notes.append(f"{row.name} = {number(row.printed.value)}: {told.says} ({told.shows})")
         mistakes.append(told)
@@ -110,7 +134,7 @@ def grade_table(problem: Problem, table: str | Mapping[str, Any], values: Mappin
     return Grade(not wrong, tuple(ordered), three_hints(ordered) if ordered else (), tuple(notes))
 
 
-def read_rows(problem: Problem, walk: Walk, given: list[tuple[str, Printed]], rate: float) -> Iterator[Row]:
+def read_rows(problem: Problem, walk: Walk, given: list[tuple[str, Printed]], rate: float | None) -> Iterator[Row]:
     """Each line with what it should be: from full precision, and from the printed numbers that it is made of."""
     letters = Letters(problem, {})
     forward: dict[Step, Any] = {}
@@ -145,9 +169,25 @@ def read_rows(problem: Problem, walk: Walk, given: list[tuple[str, Printed]], ra
         elif kind == "gradient":
             yield Row(name, printed, walk.right[step], printed_gradient(rough, step, backward), step, kind)
         else:
-            exact = walk.numbers[step] - rate * np.asarray(walk.right[step])
-            used = backward.get(step, walk.right[step])
-            yield Row(name, printed, exact, walk.numbers[step] - rate * np.asarray(used), step, kind)
+            used = rate_of_update(walk, step, printed, rate) or rate or RATES[0]
+            exact = walk.numbers[step] - used * np.asarray(walk.right[step])
+            g = backward.get(step, walk.right[step])
+            yield Row(name, printed, exact, walk.numbers[step] - used * np.asarray(g), step, kind)
+
+
+def updates_of_row(
+    problem: Problem, walk: Walk, row: Row, asked: Sequence[str], rate: float | None
+) -> Iterator[tuple[str, str]]:
+    """The mistakes of an update that give a line: a new value, or a gradient after other parameters have moved."""
+    moving = dict.fromkeys([*asked, *problem.leaves])
+    for used in RATES if rate is None else (rate,):
+        for kind, says, value in updates(problem, row.step, list(moving), used):
+            by = value(walk)
+            if by is None or (row.of == "gradient") != (kind == "new-weights"):
+                continue
+            expected = by if kind == "new-weights" else walk.numbers[row.step] - used * np.asarray(by)
+            if row.printed.is_(expected):
+                yield kind, says
 
 
 def link_of(problem: Problem, letters: Letters, name: str) -> tuple[Step, Step] | None:
@@ -169,8 +209,8 @@ def meaning(problem: Problem, letters: Letters, name: str) -> tuple[Step, str]:
     if difference is not None:
         return difference, "error"
     after = AFTER.fullmatch(name)
-    if after is not None and after[1] in spelled:
-        return problem.named[spelled[after[1]]], "update"
+    if after is not None and (after[1] or after[2]) in spelled:
+        return problem.named[spelled[after[1] or after[2]]], "update"
     raise FormulaError(f"the line {name} is none of the problem's: {', '.join(problem.named)}, and d before a name")
 
 
@@ -196,7 +236,7 @@ def printed_gradient(rough: Walk, wrt: Step, printed: Mapping[Step, Any]) -> Any
     return found.get(wrt, np.zeros(wrt.shape))
 
 
-def of_row(problem: Problem, walk: Walk, row: Row) -> Mistake:
+def of_row(problem: Problem, walk: Walk, row: Row, asked: Sequence[str], rate: float | None) -> Mistake:
     """What is wrong with a line: its digits, its arithmetic, or its derivative."""
     place = f"the line {row.name} = {number(row.printed.value)}" + (
         f", {problem.where(row.step)}" if row.of == "value" else ""
@@ -217,19 +257,12 @@ def of_row(problem: Problem, walk: Walk, row: Row) -> Mistake:
     if off <= 3 * row.printed.half and row.printed.decimals:
         return told("rounding", "the last digit is off: digits were lost on the way")
     if row.of == "gradient":
-        found = of_number(problem, walk, row.printed, row.step, row.exact)
+        found = of_number(problem, walk, row.printed, row.step, row.exact, rate)
         if found and found[0].name not in ("unclassified", "arithmetic"):
             return Mistake(found[0].name, f"{place}, {found[0].place}", found[0].says, shows)
-    if row.of == "update":
-        for other in problem.leaves.values():
-            if other is not row.step and other.shape == row.step.shape:
-                if row.printed.is_(
-                    walk.numbers[row.step]
-                    - (walk.numbers[row.step] - row.exact) / walk.right[row.step] * walk.right[other]
-                ):
-                    return told("wrong-update", f"it moves by the gradient of {problem.name(other)}")
-        if row.printed.is_(2 * walk.numbers[row.step] - row.exact):
-            return told("wrong-update", "it adds the gradient, and goes uphill")
+    if row.of in ("gradient", "update"):
+        for kind, says in updates_of_row(problem, walk, row, asked, rate):
+            return told(kind, says)
     near = slips_of_the_pen(row.printed, row.from_printed) or slips_of_the_pen(row.printed, row.exact)
     return told(
         "arithmetic" if near else "unclassified", near or "neither the printed numbers nor full precision give it"

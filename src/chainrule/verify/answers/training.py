@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from chainrule.program import Step, run
+from chainrule.program import Step
 from chainrule.verify.answers.code import arguments, run_plain
 from chainrule.verify.marking.fingerprints import Fingerprint, agrees
 from chainrule.verify.marking.marked import Grade, Mistake, number, three_hints
 from chainrule.verify.marking.problem import Problem
+from chainrule.verify.marking.updates import moved_on, updates
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.mistakes import KINDS
 
@@ -85,67 +85,6 @@ def after_update(walk: Walk, wrt: Step, used: Any, rate: float) -> str:
         return ""
     now = walk.numbers[wrt]
     return f"yours {number(now - rate * used)}, right {number(now - rate * np.asarray(walk.right[wrt]))}"
-
-
-def updates(
-    problem: Problem, wrt: Step, asked: Sequence[str], rate: float
-) -> Iterator[tuple[str, str, Callable[[Walk], Any]]]:
-    """What a parameter may wrongly move by, over the rate."""
-    name = problem.name(wrt)
-    yield "wrong-update", f"{name} does not move", lambda walk: np.zeros(wrt.shape)
-    yield "wrong-update", "it adds the gradient, and goes uphill", lambda walk: -np.asarray(walk.right[wrt])
-    yield "wrong-update", "the rate is left out", lambda walk: np.asarray(walk.right[wrt]) / rate
-    yield (
-        "wrong-update",
-        "the rate is left out, and the gradient is added",
-        lambda walk: -np.asarray(walk.right[wrt]) / rate,
-    )
-    yield "wrong-update", "the rate stands twice", lambda walk: np.asarray(walk.right[wrt]) * rate
-    yield (
-        "wrong-update",
-        f"{name} is replaced by its gradient",
-        lambda walk: (walk.numbers[wrt] - walk.right[wrt]) / rate,
-    )
-    yield (
-        "wrong-update",
-        f"{name} is replaced by the step",
-        lambda walk: (walk.numbers[wrt] + rate * walk.right[wrt]) / rate,
-    )
-    yield (
-        "wrong-update",
-        f"{name} is replaced by the step",
-        lambda walk: (walk.numbers[wrt] - rate * walk.right[wrt]) / rate,
-    )
-    for other, step in problem.named.items():
-        if step is not wrt and step.shape == wrt.shape:
-            yield (
-                "wrong-update",
-                f"{name} moves by the gradient of {other}",
-                lambda walk, step=step: walk.right.get(step),
-            )
-    for other, step in problem.named.items():
-        if step.shape == wrt.shape:
-            says = f"{name} moves by the value of {other}"
-            yield "wrong-update", says, lambda walk, step=step: walk.numbers[step]
-            yield "wrong-update", says, lambda walk, step=step: -np.asarray(walk.numbers[step])
-    others = [problem.named[n] for n in asked if problem.named[n] is not wrt]
-    for count in range(1, len(others) + 1):
-        for moved in combinations(others, count):
-            names = ", ".join(problem.name(step) for step in moved)
-            says = f"the new {names} is used in the gradient of {name}"
-            yield "new-weights", says, lambda walk, moved=moved: moved_on(walk, moved, rate, False).right[wrt]
-            yield "new-weights", says, lambda walk, moved=moved: moved_on(walk, moved, rate, True).right[wrt]
-
-
-def moved_on(walk: Walk, moved: Sequence[Step], rate: float, forward_again: bool) -> Walk:
-    """The same point with some parameters updated: with a new forward pass, or the values of the old one."""
-    numbers = dict(walk.numbers)
-    for step in moved:
-        numbers[step] = walk.numbers[step] - rate * np.asarray(walk.right[step])
-    if forward_again:
-        leaves = {step: numbers[step] for step in walk.problem.program.leaves}
-        numbers = dict(zip(walk.problem.program.steps, run(walk.problem.program, leaves), strict=True))
-    return Walk(walk.problem, numbers)
 
 
 def later_steps(loop: Loop, steps: int) -> Grade:

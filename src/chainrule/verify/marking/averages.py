@@ -32,24 +32,27 @@ def constant_mistakes(mark: Fingerprint, name: str, c: float) -> list[Mistake]:
     return found
 
 
-LINEAR = ("add", "sub", "neg", "mul", "div", "sum", "mean", "reshape", "transpose", "matmul")
-"""Operations that a constant factor passes through."""
-
-
 def inner_link(mark: Fingerprint, c: float) -> str:
     """Where a function is of a multiple, as (2x + 5)³ is, and that number is what is missing; nothing elsewhere."""
     problem, wrt = mark.problem, mark.wrt
     for step in problem.program.between([wrt]):
-        number_beside = [float(x) for x in step.inputs if isinstance(x, int | float)]
-        if step.op is None or step.op.name not in ("mul", "div") or not number_beside:
-            continue
-        slope = 1 / number_beside[0] if step.op.name == "div" else number_beside[0]
-        above = [s for s in problem.program.between([step]) if s is not step and s.op is not None]
-        if slope and close(c, 1 / slope) and any(s.op is not None and s.op.name not in LINEAR for s in above):
+        slope = multiple_of(step)
+        if slope and close(c, 1 / slope) and problem.is_inside(step):
             inside = next(x for x in step.inputs if isinstance(x, Step))
             link = f"∂({problem.name(step)})/∂{problem.name(inside)}"
             return f"{link}, in {problem.where(step)}, on the way to {problem.name(wrt)}"
     return ""
+
+
+def multiple_of(step: Step) -> float:
+    """The number by which a step multiplies its other input; 0 where it does something else, as 2/x does."""
+    beside = [(slot, float(x)) for slot, x in enumerate(step.inputs) if isinstance(x, int | float)]
+    if step.op is None or len(beside) != 1:
+        return 0.0
+    slot, number_beside = beside[0]
+    if step.op.name == "mul":
+        return number_beside
+    return 1 / number_beside if step.op.name == "div" and slot == 1 and number_beside else 0.0
 
 
 def constant_names(mark: Fingerprint, c: float) -> list[str]:

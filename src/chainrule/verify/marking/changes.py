@@ -22,6 +22,7 @@ from chainrule.verify.marking import orders
 from chainrule.verify.marking.local_changes import ACTIVATIONS, Told, pointwise_shares, softmax_shares
 from chainrule.verify.marking.matrix_changes import matrix_shares, raw_values
 from chainrule.verify.marking.problem import Problem, edges_of
+from chainrule.verify.marking.rules_taken_wrong import rules_taken_wrong
 from chainrule.verify.marking.walk import Share, Walk
 
 
@@ -47,9 +48,11 @@ def changes(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Chan
     yield from stops(problem, wrt, walk)
     yield from extras(problem, wrt)
     for step, slot, x in edges:
-        for name, says, share in shares_of(problem, walk, step, slot, x):
+        for name, says, share in shares_of(problem, walks, step, slot, x):
             yield edge_change(problem, wrt, step, slot, name, says, share)
-    yield from everywhere(problem, wrt, walk)
+    for step, slot, name, says, gives in rules_taken_wrong(problem, wrt):
+        yield Change(name, edge_place(problem, step, slot, wrt), says, gives, site=(step.place, says))
+    yield from everywhere(problem, wrt, walks)
     yield from errors(problem, wrt, walks)
     yield from ways(problem, wrt)
     yield from stretches(problem, wrt, walk)
@@ -85,17 +88,20 @@ def edge_change(problem: Problem, wrt: Step, step: Step, slot: int, name: str, s
     )
 
 
-def shares_of(problem: Problem, walk: Walk, step: Step, slot: int, x: Step) -> Iterator[Told]:
+def shares_of(problem: Problem, walks: Sequence[Walk], step: Step, slot: int, x: Step) -> Iterator[Told]:
     """What may wrongly pass an edge: by the kind of its operation."""
     assert step.op is not None
-    if np.any(walk.right[step]):
-        yield "sign", "the share enters with the other sign", lambda w, s, i, g: -w.share(s, i, g)
-        yield "factor", "twice the share", lambda w, s, i, g: 2.0 * w.share(s, i, g)
-        yield "factor", "half the share", lambda w, s, i, g: 0.5 * w.share(s, i, g)
-    if problem.has_several_ways:
-        yield "missing-path", f"the way through {problem.name(step)} is left out", lambda w, s, i, g: np.zeros(x.shape)
+    slots = [other for other, y in step.edges if y is x]
+    if slot == slots[0]:
+        # Both operands of w·w are one link: with a sign for each, half of it would cancel the other half.
+        if np.any(walks[0].right[step]):
+            yield "sign", "the share enters with the other sign", times(-1.0, slots)
+            yield "factor", "twice the share", times(2.0, slots)
+            yield "factor", "half the share", times(0.5, slots)
+        if problem.has_several_ways:
+            yield "missing-path", f"the way through {problem.name(step)} is left out", times(0.0, slots)
     if isinstance(step.op, Pointwise):
-        yield from pointwise_shares(problem, walk, step, slot, x)
+        yield from pointwise_shares(problem, walks, step, slot, x)
     elif step.op.name in ("sum", "mean"):
         n = float(x.size // max(step.size, 1))
         if n > 1:
@@ -107,7 +113,20 @@ def shares_of(problem: Problem, walk: Walk, step: Step, slot: int, x: Step) -> I
         yield from matrix_shares(problem, step, slot)
 
 
-def everywhere(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
+def times(c: float, slots: Sequence[int]) -> Share:
+    """What passes all the slots into which one value goes, times a constant; the change is made in one of them."""
+
+    def share(walk: Walk, step: Step, slot: int, g: Any) -> Any:
+        passed = c * walk.share(step, slot, g)
+        for other in slots:
+            if other != slot:
+                passed = passed + (c - 1.0) * walk.share(step, other, g)
+        return passed
+
+    return share
+
+
+def everywhere(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Change]:
     """The same mistake in the derivative of every activation, as a function that is itself wrong makes it."""
     layers = [s for s in problem.program.steps if isinstance(s.op, Pointwise) and s.op.name in ACTIVATIONS]
     if len(layers) < 2 or not set(layers) & set(problem.program.between([wrt])):
@@ -115,9 +134,9 @@ def everywhere(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
     made: dict[tuple[Any, str, str], dict[Step, Share]] = {}
     for step in layers:
         x = step.inputs[0]
-        if step not in walk.right or not isinstance(x, Step):
+        if step not in walks[0].right or not isinstance(x, Step):
             continue
-        for name, says, share in pointwise_shares(problem, walk, step, 0, x):
+        for name, says, share in pointwise_shares(problem, walks, step, 0, x):
             if name.startswith("activation-") or name == "relu-mask-wrong":
                 # What is left out is said with the step that it is of.
                 said = "" if name == "activation-derivative-missing" else says
@@ -192,39 +211,43 @@ def extras(problem: Problem, wrt: Step) -> Iterator[Change]:
 
 def errors(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Change]:
     """The prediction or the target where a gradient is their difference, as it is behind a cross-entropy."""
-    walk = walks[0]
-    for step in problem.program.between([wrt]):
-        g = np.asarray(walk.right[step])
-        for prediction in problem.program.steps:
+    between = problem.program.between([wrt])
+    for step in between:
+        for prediction in between:
             if prediction.shape != step.shape or prediction.op is None:
                 continue
             for target in problem.leaves.values():
                 if not broadcasts(target.shape, step.shape) or target is wrt:
                     continue
-                scale = constant_ratio(g, walk.numbers[prediction] - walk.numbers[target])
-                if scale is None or not same_ratio(walks, step, prediction, target, scale):
+                if not is_their_difference(walks[:2], step, prediction, target):
                     continue
                 error = f"{problem.name(prediction)} − {problem.name(target)}"
                 place = f"the error {error}, at {problem.name(step)}, in {problem.where(step)}"
-                for who, factor in ((prediction, scale), (target, scale), (target, -scale)):
+                for who, turn in ((prediction, 1.0), (target, 1.0), (target, -1.0)):
 
-                    def gives(w: Walk, who: Step = who, c: float = factor, step: Step = step) -> Any:
-                        return w.handed_down(step, c * np.broadcast_to(w.numbers[who], step.shape), wrt)
+                    def gives(
+                        w: Walk, who: Any = who, turn: float = turn, ends: Any = (step, prediction, target)
+                    ) -> Any:
+                        off = turn * w.numbers[who] - (w.numbers[ends[1]] - w.numbers[ends[2]])
+                        return w.right[wrt] + w.handed_down(ends[0], scale_of_error(w, *ends) * off, wrt)
 
-                    yield Change(
-                        "prediction-for-error",
-                        place,
-                        f"{problem.name(who)} stands for {error}",
-                        gives,
-                    )
+                    yield Change("prediction-for-error", place, f"{problem.name(who)} stands for {error}", gives)
 
 
-def same_ratio(walks: Sequence[Walk], step: Step, prediction: Step, target: Step, scale: float) -> bool:
-    """Whether a gradient is that multiple of a difference at another probe too: of one number it always is at one."""
+def scale_of_error(walk: Walk, step: Step, prediction: Step, target: Step) -> float:
+    """By which number the gradient in a step is a multiple of a difference; not a number where it is none."""
+    found = constant_ratio(walk.right[step], walk.numbers[prediction] - walk.numbers[target])
+    return np.nan if found is None else found
+
+
+def is_their_difference(walks: Sequence[Walk], step: Step, prediction: Step, target: Step) -> bool:
+    """Whether a gradient is a multiple of a difference: of one number it is at any probe, and has to be the same."""
+    if np.isnan(first := scale_of_error(walks[0], step, prediction, target)):
+        return False
     if len(walks) < 2:
         return step.size > 1
-    other = constant_ratio(walks[1].right[step], walks[1].numbers[prediction] - walks[1].numbers[target])
-    return other is not None and abs(other - scale) <= 1e-8 * abs(scale)
+    other = scale_of_error(walks[1], step, prediction, target)
+    return abs(other - first) <= 1e-8 * abs(first) or (step.size > 1 and bool(np.isfinite(other)))
 
 
 def constant_ratio(top: Any, bottom: Any) -> float | None:

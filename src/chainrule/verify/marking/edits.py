@@ -120,8 +120,8 @@ class Editor:
     def edits(self) -> Iterator[Edit]:
         """Every small change, those that say most first; later parts first, for they touch least."""
         for make in (
-            self.signs, self.operators, self.axes, self.transposes, self.products_in_order, self.numbers, self.brackets,
-            self.operands, self.functions, self.factors_out, self.factors_in, self.sums_in,
+            self.moved, self.signs, self.operators, self.axes, self.transposes, self.products_in_order, self.numbers,
+            self.brackets, self.operands, self.functions, self.factors_out, self.factors_in, self.sums_in,
         ):  # fmt: skip
             for i in reversed(self.needed):
                 yield from make(i, self.working.parts[i])
@@ -168,6 +168,20 @@ class Editor:
                 named = named or self.working.parts[k].name
         texts = dict.fromkeys([text for text in (part.text, named, part.line) if text])
         return f"{', in '.join(texts)}, for the gradient of {name} (d{name})"
+
+    def moved(self, i: int, part: Part) -> Iterator[Edit]:
+        """A parameter that was moved along its gradient, where it belongs as it was."""
+        if called(part) not in ("sub", "add") or len(part.inputs) != 2:
+            return
+        for kept, other in (part.inputs, part.inputs[::-1]):
+            kind, leaf = self.identified(kept) or ("", None)
+            if kind != "value" or leaf is None or leaf.op is not None or leaf not in self.walks[0].right:
+                continue
+            moves = [values[other] for values in self.values]
+            if ratio_everywhere(moves, [walk.right[leaf] for walk in self.walks]) is not None:
+                name = self.problem.name(leaf)
+                says = f"{self.source(i)} is {name} after its update, where {name} as it was belongs"
+                yield Edit(i, "new-weights", says, lambda v, w, leaf=leaf: w.numbers[leaf])
 
     def signs(self, i: int, part: Part) -> Iterator[Edit]:
         name = called(part)
@@ -264,7 +278,7 @@ class Editor:
         c = float(part.number)
         if kind == "factor" and c > 2 and any(c == n for s in self.problem.program.steps for n in s.shape):
             kind = "wrong-average"
-        for other in dict.fromkeys([1.0, 2 * c, c / 2, 2.0, 0.5, -c, c + 1, c - 1, -1.0, 0.0, 4.0, 0.25]):
+        for other in dict.fromkeys([1.0, 2 * c, c / 2, 2.0, 0.5, -c, c + 1, c - 1, -1.0, 4.0, 0.25]):
             if other != c:
                 yield Edit(
                     i,
@@ -291,6 +305,13 @@ class Editor:
             yield Edit(
                 i, "lost-parentheses", says,
                 lambda v, w: product_of_numbers(both(v[last], v[first]), [v[x] for x in others]),
+            )  # fmt: skip
+        for first in right_of if len(right_of) > 1 else ():
+            says = f"in {self.source(i)} the bracket around 1 and {self.source(first)} is lost, and the 1 with it"
+            others = (*left_of, *[x for x in right_of if x is not first])
+            yield Edit(
+                i, "lost-parentheses", says,
+                lambda v, w, f=first, o=others: product_of_numbers(both(1.0, v[f]), [v[x] for x in o]),
             )  # fmt: skip
         for product, rest, left in ((a, b, True), (b, a, False)):
             factors = self.factors(product)

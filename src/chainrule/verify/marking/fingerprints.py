@@ -127,6 +127,11 @@ class Fingerprint:
         """Whether it is the gradient, in its layout or as a row for a column."""
         return agrees_everywhere(self.answers, (walk.right[self.wrt] for walk in self.walks))
 
+    def is_defined(self) -> bool:
+        """Whether it is a number at every probe, or at none."""
+        finite = [a is not None and bool(np.all(np.isfinite(a))) for a in self.answers]
+        return all(finite) or not any(finite)
+
     def ratio(self) -> float | None:
         """The constant factor by which it is off, if it is off by one."""
         return ratio_everywhere(self.answers, (walk.right[self.wrt] for walk in self.walks))

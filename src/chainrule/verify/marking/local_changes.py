@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,20 +32,22 @@ def times_slope(change: Callable[[Walk, Step, int], Any]) -> Share:
     return lambda walk, step, slot, g: g * change(walk, step, slot)
 
 
-def pointwise_shares(problem: Problem, walk: Walk, step: Step, slot: int, x: Step) -> Iterator[Told]:
+def pointwise_shares(problem: Problem, walks: Sequence[Walk], step: Step, slot: int, x: Step) -> Iterator[Told]:
     """Wrong local derivatives of an operation on single numbers."""
     op = step.op
     assert op is not None
-    slope = walk.slope(step, slot)
+    slope = walks[0].slope(step, slot)
     activation = op.name in ACTIVATIONS
-    if not np.allclose(slope, 1.0):
+    # At one probe every unit of a ReLU may be on.
+    if any(not np.allclose(walk.slope(step, slot), 1.0) for walk in (walks if op.name == "relu" else walks[:1])):
         if op.name == "relu":
             yield "relu-mask-wrong", "the ReLU's mask is missing", times_slope(lambda w, s, i: 1.0)
-        name = "activation-derivative-missing" if activation else left_out(op.name, step, slot)
-        yield name, f"the derivative of {problem.text.get(step, op.name)} is left out", times_slope(lambda w, s, i: 1.0)
+        for name in ["activation-derivative-missing"] if activation else left_out(problem, step, slot):
+            says = f"the derivative of {problem.text.get(step, op.name)} is left out"
+            yield name, says, times_slope(lambda w, s, i: 1.0)
         twice = "activation-derivative-twice" if activation else "extra-factor"
         if op.name != "relu":
-            for name in dict.fromkeys([twice, "extra-factor"]):
+            for name in dict.fromkeys([*["wrong-average"] * is_average(problem, step, slot), twice, "extra-factor"]):
                 yield name, "this factor stands twice", times_slope(lambda w, s, i: w.slope(s, i) ** 2)
         yield (
             "added-for-multiplied",
@@ -64,7 +66,7 @@ def pointwise_shares(problem: Problem, walk: Walk, step: Step, slot: int, x: Ste
         lambda w, s, i, g: w.slope(s, i) * np.ones(s.shape),
     )
     if len(step.inputs) == 1:
-        yield from unary_shares(problem, walk, step, activation)
+        yield from unary_shares(problem, step, activation)
     elif op.name == "mul":
         yield from product_shares(problem, step, slot, x)
     elif op.name == "div" and slot == 1:
@@ -84,10 +86,15 @@ def pointwise_shares(problem: Problem, walk: Walk, step: Step, slot: int, x: Ste
             times_slope(lambda w, s, i: -w.inputs(s)[0] / w.inputs(s)[1]),
         )
         yield "wrong-local-derivative", "the denominator alone", times_slope(lambda w, s, i: 1 / w.inputs(s)[1] ** 2)
+        yield (
+            "wrong-local-derivative",
+            "it is integrated",
+            times_slope(lambda w, s, i: w.inputs(s)[0] * np.log(np.abs(w.inputs(s)[1]))),
+        )
     elif op.name == "div":
         yield "wrong-local-derivative", "multiplied where it divides", times_slope(lambda w, s, i: w.inputs(s)[1])
-    elif op.name == "pow" and slot == 0:
-        yield from power_shares(problem, step)
+    elif op.name == "pow":
+        yield from base_shares() if slot == 0 else exponent_shares()
     if isinstance(x.op, Pointwise) and x.op.name == "sub":
         for k, who in enumerate(x.inputs):
             yield (
@@ -107,14 +114,33 @@ def spelled(problem: Problem, x: Any) -> str:
     return problem.name(x) if isinstance(x, Step) else str(x)
 
 
-def left_out(name: str, step: Step, slot: int) -> str:
+def left_out(problem: Problem, step: Step, slot: int) -> list[str]:
     """What it is called where an operation's local derivative is left out."""
+    name = "" if step.op is None else step.op.name
     if name in ("sub", "neg"):
-        return "sign"
+        return ["sign"]
+    if is_average(problem, step, slot):
+        return ["wrong-average", "missing-factor"]
     others = [x for i, x in enumerate(step.inputs) if i != slot]
     if name in ("mul", "div") and others and not isinstance(others[0], Step):
-        return "factor"
-    return "missing-factor"
+        # Inside another function a number is a link of its own, as the 3 of exp(3x).
+        return ["missing-factor", "factor"] if problem.is_inside(step) else ["factor"]
+    return ["missing-factor"]
+
+
+def is_average(problem: Problem, step: Step, slot: int) -> bool:
+    """Whether a link divides by a number of examples, or multiplies by one over it."""
+    if step.op is None or step.op.name not in ("mul", "div") or len(step.inputs) != 2:
+        return False
+    other = step.inputs[1 - slot]
+    if step.op.name == "div":
+        return slot == 0 and other in problem.counts
+    return (
+        isinstance(other, Step)
+        and other.op is not None
+        and other.op.name == "div"
+        and other.inputs[1] in problem.counts
+    )
 
 
 def slope_elsewhere(walk: Walk, step: Step, slot: int, x: Any) -> Any:
@@ -125,7 +151,7 @@ def slope_elsewhere(walk: Walk, step: Step, slot: int, x: Any) -> Any:
     return walk.slope(step, slot, step.op.function(*inputs, **step.settings), **{f"x{slot}": x})
 
 
-def unary_shares(problem: Problem, walk: Walk, step: Step, activation: bool) -> Iterator[Told]:
+def unary_shares(problem: Problem, step: Step, activation: bool) -> Iterator[Told]:
     """Wrong derivatives of a function of one number."""
     op = step.op
     assert isinstance(op, Pointwise)
@@ -176,6 +202,9 @@ def unary_shares(problem: Problem, walk: Walk, step: Step, activation: bool) -> 
                 )
         if op.name == "relu":
             yield from mask_shares(problem, step)
+    else:
+        itself = "the function itself stands for its derivative"
+        yield "wrong-local-derivative", itself, times_slope(lambda w, s, i: w.numbers[s])
     for says, wrong in WRONG_SLOPES.get(op.name, ()):
         yield (
             "wrong-local-derivative",
@@ -215,7 +244,6 @@ WRONG_SLOPES: dict[str, tuple[tuple[str, Callable[[Any, Any], Any]], ...]] = {
     ),
     "log": (
         ("its input", lambda out, x: x),
-        ("the logarithm itself", lambda out, x: out),
         ("1/x²", lambda out, x: 1 / x**2),
         ("1/log", lambda out, x: 1 / out),
         ("eˣ", lambda out, x: np.exp(x)),
@@ -225,9 +253,29 @@ WRONG_SLOPES: dict[str, tuple[tuple[str, Callable[[Any, Any], Any]], ...]] = {
         ("√x/2", lambda out, x: 0.5 * out),
         ("1/√x", lambda out, x: 1 / out),
     ),
-    "square": (("x²", lambda out, x: out), ("2x²", lambda out, x: 2 * out), ("x", lambda out, x: x)),
-    "sin": (("sin", lambda out, x: out), ("−cos", lambda out, x: -np.cos(x))),
-    "cos": (("cos", lambda out, x: out), ("sin", lambda out, x: np.sin(x))),
+    "square": (("2x²", lambda out, x: 2 * out), ("x³/3", lambda out, x: out * x / 3)),
+    "sin": (("−cos", lambda out, x: -np.cos(x)), ("−sin", lambda out, x: -out)),
+    "cos": (("sin", lambda out, x: np.sin(x)), ("−cos", lambda out, x: -out)),
+    "tan": (
+        ("1/cos", lambda out, x: 1 / np.cos(x)),
+        ("1 − tan²", lambda out, x: 1 - out**2),
+        ("−1/cos²", lambda out, x: -1 / np.cos(x) ** 2),
+        ("1/sin²", lambda out, x: 1 / np.sin(x) ** 2),
+        ("tan²", lambda out, x: out**2),
+    ),
+    "atan": (
+        ("1/(1 − x²)", lambda out, x: 1 / (1 - x**2)),
+        ("1/(1 + x)", lambda out, x: 1 / (1 + x)),
+        ("1/tan²", lambda out, x: 1 / np.tan(x) ** 2),
+        ("1/√(1 + x²)", lambda out, x: 1 / np.sqrt(1 + x**2)),
+    ),
+    "sinh": (("−cosh", lambda out, x: -np.cosh(x)), ("cos", lambda out, x: np.cos(x))),
+    "cosh": (("−sinh", lambda out, x: -np.sinh(x)), ("sin", lambda out, x: np.sin(x))),
+    "reciprocal": (
+        ("1/x²", lambda out, x: out**2),
+        ("−1/x", lambda out, x: -out),
+        ("log", lambda out, x: np.log(np.abs(x))),
+    ),
     "softplus": (("1 − σ", lambda out, x: 1 / (1 + np.exp(x))),),
 }
 """Local derivatives that people write by mistake, of the output and the input."""
@@ -245,8 +293,15 @@ def mask_shares(problem: Problem, step: Step) -> Iterator[Told]:
             )
 
 
-def power_shares(problem: Problem, step: Step) -> Iterator[Told]:
-    """Wrong derivatives of a power."""
+def exponent_shares() -> Iterator[Told]:
+    """Wrong derivatives of a power in its exponent, as of 2ˣ."""
+    power_rule = times_slope(lambda w, s, i: w.inputs(s)[1] * w.numbers[s] / w.inputs(s)[0])
+    yield "wrong-local-derivative", "the rule for powers of x is used where x is the exponent", power_rule
+    yield "missing-factor", "the logarithm of the base is left out", times_slope(lambda w, s, i: w.numbers[s])
+
+
+def base_shares() -> Iterator[Told]:
+    """Wrong derivatives of a power in its base."""
     yield (
         "wrong-local-derivative",
         "the exponent is not lowered",
@@ -266,6 +321,16 @@ def power_shares(problem: Problem, step: Step) -> Iterator[Told]:
         "wrong-local-derivative",
         "it is integrated",
         times_slope(lambda w, s, i: w.numbers[s] * w.inputs(s)[0] / (np.asarray(w.inputs(s)[1]) + 1.0)),
+    )
+    yield (
+        "wrong-local-derivative",
+        "the exponent is lowered by two",
+        times_slope(lambda w, s, i: w.inputs(s)[1] * w.numbers[s] / w.inputs(s)[0] ** 2),
+    )
+    yield (
+        "wrong-local-derivative",
+        "the lowered exponent comes down",
+        times_slope(lambda w, s, i: (np.asarray(w.inputs(s)[1]) - 1.0) * w.numbers[s] / w.inputs(s)[0]),
     )
     yield (
         "wrong-local-derivative",
@@ -293,7 +358,8 @@ def product_shares(problem: Problem, step: Step, slot: int, x: Step) -> Iterator
     for value in problem.program.steps:
         if value in (x, other) or value is problem.output:
             continue
-        if not broadcasts(value.shape, step.shape):
+        if not broadcasts(value.shape, step.shape) or other in value.inputs:
+            # What is made of the operand has it still, and something beside it.
             continue
         says = f"{problem.name(value)} stands for {problem.name(other)}"
         for name in ["local-derivative-of-another"] * (value in slopes) + ["wrong-local-derivative"]:

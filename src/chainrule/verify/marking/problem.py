@@ -19,6 +19,7 @@ from chainrule.core.term import Term, symbol
 from chainrule.errors import ChainruleError, FormulaError, GraphError
 from chainrule.expression.typed.assignments import Assignments, read_assignments
 from chainrule.expression.typed.parsed import CONSTANTS
+from chainrule.expression.typed.spelling import with_signs
 from chainrule.maths import plain
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.program import Kind, Program, Step, lift, run, term_of
@@ -30,6 +31,9 @@ PROBES = 5
 PROBES_OF_SWITCHES = 15
 """The same where an operation takes one of several branches: a mistake may show in the rarer one alone."""
 
+SIZES = ("m", "n", "N", "B", "batch", "batch_size")
+"""Names for a number of examples that an answer need not spell."""
+
 LOGARITHMS = ("log", "logsumexp", "log_softmax", "log_sigmoid")
 """Operations whose results a cross-entropy weighs with labels."""
 
@@ -38,6 +42,9 @@ MOST_WRITTEN = 200
 
 LONGEST_TEXT = 80
 """Characters of a step that is written out."""
+
+LINEAR = ("add", "sub", "neg", "mul", "div", "sum", "mean", "reshape", "transpose", "matmul")
+"""Operations that a constant factor passes through."""
 
 TRIES = 60
 """Draws of numbers, until every step is finite and every unit that switches is on at some probes and off at others."""
@@ -62,6 +69,8 @@ class Problem:
         """The text and the shapes that a typed problem was read from."""
         self.recorded = dict(recorded or {})
         """The numbers of a recorded problem."""
+        self.given: dict[str, Any] = {}
+        """The numbers that were given beside it."""
         self.step_of = dict(step_of or {})
         """The step of each recorded node."""
         self.program = program
@@ -86,6 +95,25 @@ class Problem:
     def is_scalar(self) -> bool:
         """Whether every step is a single number."""
         return not any(step.shape for step in self.program.steps)
+
+    @cached_property
+    def counts(self) -> set[Step]:
+        """Single numbers that say how many examples there are, by their names, or as they were given."""
+        lengths = {n for step in self.program.steps for n in step.shape if n > 2}
+        named = {name for name in SIZES if self.is_divisor(name)}
+        given = {name for name, x in self.given.items() if np.ndim(x) == 0 and x in lengths and self.is_divisor(name)}
+        return {self.leaves[name] for name in named | given}
+
+    def is_divisor(self, name: str) -> bool:
+        """Whether a name is a single number of the problem that others are divided by, and nothing else."""
+        leaf = self.leaves.get(name)
+        uses = () if leaf is None or leaf.shape else self.consumers(leaf)
+        return bool(uses) and all(step.op is not None and step.op.name == "div" and slot == 1 for step, slot in uses)
+
+    def is_inside(self, step: Step) -> bool:
+        """Whether a step is inside a function that bends it, as 3x is in exp(3x)."""
+        above = [s for s in self.program.between([step]) if s is not step and s.op is not None]
+        return any(s.op is not None and s.op.name not in LINEAR for s in above)
 
     @cached_property
     def has_several_ways(self) -> bool:
@@ -148,8 +176,10 @@ def read_problem(
     known = {name: np.shape(value) for name, value in (values or {}).items()}
     known.update({name: tuple(np.atleast_1d(shape).tolist()) for name, shape in (shapes or {}).items()})
     if isinstance(problem, str):
-        found = typed_problem(read_assignments(problem), known)
+        problem = with_signs(problem)
+        found = typed_problem(read_assignments(problem, own_names=True), known)
         found.source = (problem, {name: found.named[name].shape for name in found.leaves})
+        found.given = dict(values or {})
         return found
     if isinstance(problem, Value | Tensor):
         return recorded_problem(problem, {})
@@ -275,12 +305,16 @@ Numbers = dict[Step, Any]
 
 
 def probes_of(
-    problem: Problem, fixed: Mapping[str, Any], count: int = 0, labels: Mapping[Step, int] | None = None
+    problem: Problem,
+    fixed: Mapping[str, Any],
+    count: int = 0,
+    labels: Mapping[Step, int] | None = None,
+    signs: Sequence[bool] = (False, True),
 ) -> list[Numbers]:
     """What every step comes to at several generic points, the first one with every switch on somewhere.
 
     Leaves in `fixed` keep their numbers, and where all are fixed a switch may be off. Labels, by the axis over which
-    they are shares, add up to 1 along that.
+    they are shares, add up to 1 along that. Of `signs` it is tried first with both, and then with positive numbers.
     """
     labels = problem.labels if labels is None else labels
     random = np.random.default_rng(zlib.crc32(repr([s.shape for s in problem.program.steps]).encode()))
@@ -293,7 +327,7 @@ def probes_of(
     if all(problem.names.get(leaf, "") in fixed for leaf in problem.program.leaves):
         switches = []
     count = count or (PROBES_OF_SWITCHES if switches else PROBES)
-    for positive in (False, True):
+    for positive in signs:
         for _ in range(TRIES):
             leaves = {s: drawn(problem, s, fixed, labels, random, positive) for s in problem.program.leaves}
             try:

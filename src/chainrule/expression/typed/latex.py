@@ -168,8 +168,9 @@ def with_hat(letter: str) -> str:
 def greek(name: str) -> str:
     """The letter of that name, or nothing."""
     kind = "CAPITAL" if name[:1].isupper() else "SMALL"
+    called = name.removeprefix("var").replace("ambda", "amda")  # as Unicode spells it
     try:
-        return unicodedata.lookup(f"GREEK {kind} LETTER {name.removeprefix('var')}")
+        return unicodedata.lookup(f"GREEK {kind} LETTER {called}")
     except KeyError:
         return ""
 
@@ -177,7 +178,7 @@ def greek(name: str) -> str:
 def from_latex(text: str) -> str:
     r"""A text of LaTeX as it is typed.
 
-    >>> from chainrule.verify.answers.latex import from_latex
+    >>> from chainrule.expression.typed.latex import from_latex
     >>> from_latex(r"\frac{\partial L}{\partial w_2} = (\hat y - y)\, h")
     ' ∂L/∂w_2  = (ŷ - y)  h'
     """

@@ -1,0 +1,118 @@
+"""How learners spell a formula, and what is typed for it: words, fractions and roots as signs, names side by side."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+from chainrule.errors import FormulaError
+from chainrule.expression.typed.latex import from_latex, is_latex
+from chainrule.expression.typed.tokens import Token, pieces_at
+
+WORDS = {
+    "times": "*", "plus": "+", "minus": "-", "over": "/", "divided by": "/", "squared": "^2", "cubed": "^3",
+    "transpose": ".T", "transposed": ".T",
+}  # fmt: skip
+"""What is said for a sign."""
+
+FRACTION_SLASH = "\u2044"
+ROOT = re.compile(r"√\s*(\w+)")
+RAISED_T = re.compile(r"\^\s*(?:\{\s*)?[T⊤](?:\s*\})?(?!\w)")
+SPOKEN = re.compile(rf"(?<![\w.])({'|'.join(WORDS)})(?![\w(])")
+BRANCHES = re.compile(
+    r"(?P<where>.+?),?\s+(?:if|for|when|where)\s+(?P<condition>[^,]*[<>≤≥][^,]*?)\s*"
+    r"(?:,\s*(?:and\s+)?|\s+else\s+|\s+and\s+)(?:else\s+)?(?:otherwise\s+)?(?P<other>[^,]+?)(?:,?\s*(?:otherwise|else))?"
+)
+"""A formula for one case and another for all else, in Python's words or a book's."""
+
+
+def typed(text: str, is_name: Callable[[str], bool]) -> str:
+    """An answer as it is typed: LaTeX, words and single signs for several are written out.
+
+    >>> from chainrule.expression.typed.spelling import typed
+    >>> typed("½(ŷ − y) times h", {"h", "y"}.__contains__)
+    '(1/2)(ŷ − y) * h'
+    """
+    text = unicodedata.normalize("NFC", from_latex(text) if is_latex(text) else text)
+    text = "".join([written_out(sign) for sign in text])
+    text = ROOT.sub(r"sqrt(\1)", text).replace("√", "sqrt")
+    if not is_name("T"):
+        text = RAISED_T.sub(".T", text)
+    return SPOKEN.sub(lambda match: match[0] if is_name(match[0]) else WORDS[match[0]], text)
+
+
+def with_branches(line: str) -> str:
+    """``x if z > 0 else 0``, or ``x for z > 0, 0 otherwise``, as a choice; any other line as it is.
+
+    >>> from chainrule.expression.typed.spelling import with_branches
+    >>> with_branches("2*x if x > 0 else 0")
+    'where(x > 0, 2*x, 0)'
+    """
+    found = BRANCHES.fullmatch(line.strip())
+    return line if found is None else f"where({found['condition']}, {found['where']}, {found['other']})"
+
+
+def with_signs(text: str) -> str:
+    """The lines of a problem with ½, ^ and products without a sign as they are typed: ``½(a − y)²``, ``2x``.
+
+    >>> from chainrule.expression.typed.spelling import with_signs
+    >>> with_signs("z = w x; L = ½(z − y)^2")
+    'z = w *x; L = (1/2)*(z − y)**2'
+    """
+    parts = re.split(r"([;\n])", typed(text, lambda name: True).replace("^", "**"))
+    return "".join([part if part in (";", "\n") else signs_put_in(part) for part in parts])
+
+
+def signs_put_in(line: str) -> str:
+    """A line with a sign for every product without one; a line that cannot be read as it is."""
+    pieces: list[Token] = []
+    at = 0
+    try:
+        while at < len(line):
+            if line[at].isspace():
+                at += 1
+                continue
+            pieces += pieces_at(line, at)
+            at = pieces[-1].stop
+    except FormulaError:
+        return line
+    for before, token in reversed(list(pairwise(pieces))):
+        if lacks_sign(before, token):
+            line = f"{line[: token.start]}*{line[token.start :]}"
+    return line
+
+
+def lacks_sign(before: Token, token: Token) -> bool:
+    """Whether two pieces side by side are meant as a product; a name before a parenthesis is called."""
+    if not before.ends_operand or before.text == "T" or (token.kind != "name" and token.text != "("):
+        return False
+    return not (before.kind == "name" and token.text == "(")
+
+
+def written_out(sign: str) -> str:
+    """A sign that stands for a fraction as a quotient."""
+    plain = unicodedata.normalize("NFKC", sign)
+    return f"({plain.replace(FRACTION_SLASH, '/')})" if FRACTION_SLASH in plain and plain != FRACTION_SLASH else sign
+
+
+def side_by_side(word: str, is_name: Callable[[str], bool]) -> list[str]:
+    """The names that were written without a sign between them, where there is one way to part the word.
+
+    >>> from chainrule.expression.typed.spelling import side_by_side
+    >>> side_by_side("Xw", {"X", "w", "b"}.__contains__)
+    ['X', 'w']
+    """
+    ways = list(partings(word, is_name))
+    return ways[0] if len(ways) == 1 else []
+
+
+def partings(word: str, is_name: Callable[[str], bool]) -> Iterator[list[str]]:
+    """Every way to part a word into names; two at most are of interest."""
+    if is_name(word):
+        yield [word]
+    for cut in range(1, len(word)):
+        if is_name(word[:cut]):
+            for rest in partings(word[cut:], is_name):
+                yield [word[:cut], *rest]
