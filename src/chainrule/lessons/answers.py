@@ -9,9 +9,9 @@ import numpy as np
 
 from chainrule.errors import ChainruleError
 from chainrule.expression.typed.parse import parse
-from chainrule.expression.typed.spelling import typed
 from chainrule.lessons.numbers import same
 from chainrule.printable import spelled
+from chainrule.verify.spelling import typed
 
 EXACT = 15
 """The digits of what was typed as arithmetic."""

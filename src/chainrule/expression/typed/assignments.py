@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -113,7 +112,7 @@ def output_name(taken: Collection[str]) -> str:
 def names_for_functions(text: str, pieces: Collection[str]) -> set[str]:
     """The names before = that functions have and that no line calls."""
     before = {piece[: equals_sign(piece)].strip() for piece in pieces if equals_sign(piece) > 0}
-    return {name for name in before if name.isidentifier() and not re.search(rf"(?<![\w.]){name}\s*\(", text)}
+    return {name for name in before if name.isidentifier() and f"{name}(" not in text.replace(" ", "")}
 
 
 def read_line(piece: str, own: Collection[str] = ()) -> Line:

@@ -17,16 +17,16 @@ from chainrule.errors import FormulaError
 from chainrule.expression.typed.assignments import equals_sign, split
 from chainrule.expression.typed.caret import error_at
 from chainrule.expression.typed.functions import closest, look_up
-from chainrule.expression.typed.latex import HAT, with_hat
 from chainrule.expression.typed.parse import Call, Reader
 from chainrule.expression.typed.parsed import CONSTANTS
 from chainrule.expression.typed.parsed import Step as Parsing
-from chainrule.expression.typed.spelling import side_by_side, typed, with_branches
 from chainrule.expression.typed.tokens import LONGEST, Token, check_brackets, pieces_at
 from chainrule.program import Step
+from chainrule.verify.latex import HAT, with_hat
 from chainrule.verify.marking.problem import SIZES, Problem
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.marking.working import Part, Working
+from chainrule.verify.spelling import side_by_side, typed, with_branches
 
 LIBRARIES = {"np", "numpy", "cr", "torch", "jnp", "math", "cp", "F"}
 """What stands before a function's name in code; the function is the same."""

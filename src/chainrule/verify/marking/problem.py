@@ -19,11 +19,11 @@ from chainrule.core.term import Term, symbol
 from chainrule.errors import ChainruleError, FormulaError, GraphError
 from chainrule.expression.typed.assignments import Assignments, read_assignments
 from chainrule.expression.typed.parsed import CONSTANTS
-from chainrule.expression.typed.spelling import with_signs
 from chainrule.maths import plain
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.program import Kind, Program, Step, lift, run, term_of
 from chainrule.verify.marking.whole import operation_for
+from chainrule.verify.spelling import with_signs
 
 PROBES = 5
 """Points at which answers are compared: one could agree by chance, where a unit is off or a product is 1."""

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from chainrule.errors import FormulaError
-from chainrule.expression.typed.latex import from_latex, is_latex
 from chainrule.expression.typed.tokens import Token, pieces_at
+from chainrule.verify.latex import from_latex, is_latex
 
 WORDS = {
     "times": "*", "plus": "+", "minus": "-", "over": "/", "divided by": "/", "squared": "^2", "cubed": "^3",
@@ -31,7 +31,7 @@ BRANCHES = re.compile(
 def typed(text: str, is_name: Callable[[str], bool]) -> str:
     """An answer as it is typed: LaTeX, words and single signs for several are written out.
 
-    >>> from chainrule.expression.typed.spelling import typed
+    >>> from chainrule.verify.spelling import typed
     >>> typed("½(ŷ − y) times h", {"h", "y"}.__contains__)
     '(1/2)(ŷ − y) * h'
     """
@@ -46,7 +46,7 @@ def typed(text: str, is_name: Callable[[str], bool]) -> str:
 def with_branches(line: str) -> str:
     """``x if z > 0 else 0``, or ``x for z > 0, 0 otherwise``, as a choice; any other line as it is.
 
-    >>> from chainrule.expression.typed.spelling import with_branches
+    >>> from chainrule.verify.spelling import with_branches
     >>> with_branches("2*x if x > 0 else 0")
     'where(x > 0, 2*x, 0)'
     """
@@ -57,7 +57,7 @@ def with_branches(line: str) -> str:
 def with_signs(text: str) -> str:
     """The lines of a problem with ½, ^ and products without a sign as they are typed: ``½(a − y)²``, ``2x``.
 
-    >>> from chainrule.expression.typed.spelling import with_signs
+    >>> from chainrule.verify.spelling import with_signs
     >>> with_signs("z = w x; L = ½(z − y)^2")
     'z = w *x; L = (1/2)*(z − y)**2'
     """
@@ -100,7 +100,7 @@ def written_out(sign: str) -> str:
 def side_by_side(word: str, is_name: Callable[[str], bool]) -> list[str]:
     """The names that were written without a sign between them, where there is one way to part the word.
 
-    >>> from chainrule.expression.typed.spelling import side_by_side
+    >>> from chainrule.verify.spelling import side_by_side
     >>> side_by_side("Xw", {"X", "w", "b"}.__contains__)
     ['X', 'w']
     """

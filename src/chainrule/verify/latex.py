@@ -178,7 +178,7 @@ def greek(name: str) -> str:
 def from_latex(text: str) -> str:
     r"""A text of LaTeX as it is typed.
 
-    >>> from chainrule.expression.typed.latex import from_latex
+    >>> from chainrule.verify.latex import from_latex
     >>> from_latex(r"\frac{\partial L}{\partial w_2} = (\hat y - y)\, h")
     ' ∂L/∂w_2  = (ŷ - y)  h'
     """
