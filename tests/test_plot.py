@@ -271,3 +271,35 @@ def test_axes_of_the_users_own_and_themes():
         cr.plot.tangent("x", 1.0, theme="blue")
     with pytest.raises(FormulaError, match="write it in x"):
         cr.plot.tangent("a*b", 1.0)
+
+
+@pytest.mark.parametrize("formula", ["log(x)", "1/x", "sqrt(x)", "log(x)*exp(1/x)", "x**0.5 - 1/x**2"])
+@pytest.mark.parametrize("kind", ["tangent", "quotients", "gradient", "surface", "rates", "loss"])
+def test_where_a_function_is_not_finite(kind, formula):
+    """What can be drawn is drawn, within finite limits; else it is said what is missing."""
+    two = f"{formula} + 0*y"
+    draw = {
+        "tangent": lambda: [cr.plot.tangent(formula, 0.0)],
+        "quotients": lambda: [cr.plot.quotients(formula, 0.0)],
+        "gradient": lambda: cr.plot.gradient(two, (0.0, 1.0)),
+        "surface": lambda: cr.plot.surface(two, start=(0.5, 0.5), steps=3),
+        "rates": lambda: cr.plot.rates(two, (0.0, 1.0), [0.1]),
+        "loss": lambda: [cr.plot.loss(two.replace("x", "yhat").replace("eyhatp", "exp"), 1.0, at=0.0)],
+    }[kind]
+    if kind in ("quotients", "rates"):
+        with pytest.raises(FormulaError, match=r"choose another|not finite"):
+            draw()
+        return
+    panels = draw()
+    for panel in panels:
+        assert np.isfinite([*panel.get_xlim(), *panel.get_ylim()]).all()
+        panel.figure.canvas.draw()
+        told = [line for line in panel.lines if not line.get_label().startswith("_")]
+        assert all([np.isfinite(line.get_ydata()).any() for line in told])
+    if kind == "tangent" and "sqrt" not in formula:
+        assert "no tangent at 0" in panels[0].get_title()
+
+
+def test_a_function_without_a_finite_value():
+    with pytest.raises(FormulaError, match="no finite value"):
+        cr.plot.tangent("log(-1 - x*x)", 0.0)

@@ -194,7 +194,7 @@ def test_wrong_answers_are_named(opened, simple):
             name = question.partition("/∂")[2][0]
             if name == "a":
                 assert "a" not in tab.evaluate("chainrule.gradients()")
-                assert tab.evaluate("chainrule.attempt.answer(3)")["name"] == "missing-path"
+                assert tab.evaluate("chainrule.attempt.answer(3)")["name"] == "overwritten"
                 assert tab.evaluate("chainrule.attempt.answer(-18)")["name"] == "multiplied-for-added"
             assert tab.evaluate("(x) => chainrule.attempt.answer(x)", right[name])["right"]
         assert tab.evaluate("chainrule.gradients()") == right

@@ -14,6 +14,7 @@ import chainrule as cr
 from chainrule.errors import ChainruleError, DtypeError, FormatError, GraphError
 from chainrule.sheets.cells import WORDS
 from chainrule.sheets.paper import LINES, figures
+from chainrule.verify.mistakes import KINDS
 
 NET = "h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2"
 NUMBERS = {"w1": 2.0, "x": 2.0, "w2": 0.5, "y": 20.0}
@@ -250,3 +251,17 @@ def test_command(tmp_path, monkeypatch):
             main()
         assert (ended.value.code or 0) == code, wrong.getvalue()
         assert told in printed.getvalue() + wrong.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "of", "wrong"),
+    [
+        ("a = x*x; f = a + a*x", {"x": 3.0}, "∂f/∂x", {9.0: "overwritten", 15.0: "wrong-order", -33.0: "sign"}),
+        ("u = x*x; v = u + x; L = u*v", {"x": 3.0}, "∂L/∂x", {81.0: "wrong-order", 207.0: "wrong-order"}),
+        ("d = a*b; e = a + b; f = d*e", {"a": -2.0, "b": 3.0}, "∂f/∂a", {3.0: "overwritten", -9.0: "not-zeroed"}),
+        ("d = a*b; e = a + b; f = d*e", {"a": -2.0, "b": 3.0}, "∂f/∂b", {-2.0: "overwritten", -6.0: "overwritten"}),
+    ],
+)
+def test_what_a_wrong_pass_gives_is_named_so(text, values, of, wrong):
+    (row,) = [row for row in cr.worksheet(text, values).rows if row.name == of]
+    assert {x: words for x, words in row.mistakes if x in wrong} == {x: KINDS[name].what for x, name in wrong.items()}

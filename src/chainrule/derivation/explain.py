@@ -112,16 +112,30 @@ def explain(
         )
     require_one_number(output)
     nodes, entry = resolve(output, wrt)
-    opened = Tape(output, nodes)
-    lent = lend_letters(opened, notation)
     only = nodes[0] if len(nodes) == 1 else None
-    request = Request(only, entry, notation or USUAL, layout, digits, top, nudge, whole)
+    opened, request = Tape(output, nodes), Request(only, entry, notation or USUAL, layout, digits, top, nudge, whole)
+    found = explained_by(opened, request, dialect, notation)
+    if direction is None:
+        return found
+    with Quiet():
+        return with_direction(found, opened, entry, direction, digits)
+
+
+def explained_by(
+    opened: Tape, request: Request, dialect: str | None, notation: str | None, *, with_short: bool = True
+) -> Derivation:
+    """One gradient of an opened graph, explained as it was asked for."""
+    lent = lend_letters(opened, notation)
     with Quiet():
         name, told = tell(opened, request, dialect)
         title = said(title_of(opened, request), ", ", IN_WORDS[name])
         told = replace(told, symbols=(*told.symbols, *unlisted(lent, told)))
-        found = assembled(opened, request, name, title, told, with_short=True)
-        return found if direction is None else with_direction(found, opened, entry, direction, digits)
+        return assembled(opened, request, name, title, told, with_short=with_short)
+
+
+def told_whole(output: Any, wrt: Any, dialect: str, digits: int) -> Derivation:
+    """The story of one gradient without its short answer, for a page that shows the whole; some half of the time."""
+    return explained_by(Tape(output, [wrt]), Request(wrt, None, USUAL, digits=digits), dialect, None, with_short=False)
 
 
 def with_direction(found: Derivation, opened: Tape, entry: Any, direction: Any, digits: int) -> Derivation:

@@ -82,7 +82,8 @@ def numpy_of(subject: Subject) -> Text:
     source = function.source("numpy")
     arguments: Text = []
     for n, step in enumerate(program.leaves):
-        text: Text = ["np.array(", ["leaf", n], ")"] if step.shape else [["leaf", n]]
+        # A Python float would refuse to be divided by 0.
+        text: Text = [f"np.{'array' if step.shape else 'float64'}(", ["leaf", n], ")"]
         arguments += [", "] * bool(arguments) + text
     head = "" if "import numpy" in source else "import numpy as np\n\n"
     return [head, source, "\n\n", f"value, *gradients = {function.name}(", *arguments, ")\nprint(value, *gradients)\n"]

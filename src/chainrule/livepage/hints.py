@@ -88,11 +88,14 @@ def print_hints(subject: Subject) -> tuple[str, list[tuple[int, str, str, str]]]
 
 
 def telling(problem: Problem, step: Step, probes: Sequence[Walk]) -> Iterator[Change]:
-    """The mistakes on the way to a step that give another number than the right one, each number once."""
+    """The mistakes on the way to a step that give another number than the right one, each number once.
+
+    As `grade` does of a number, what a wrong pass gives is said first: it may also be one share alone.
+    """
     if not step.moves or step is problem.output:
         return
     seen: list[list[Any]] = [[walk.right.get(step, 0.0) for walk in probes]]
-    found = sorted(changes(problem, step, probes), key=lambda change: rank(change.name, False))
+    found = sorted(changes(problem, step, probes), key=lambda change: rank(change.name, of_program=True))
     count = 0
     for change in found:
         gives = numbers_of(change, probes)

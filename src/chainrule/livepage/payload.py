@@ -19,6 +19,7 @@ from chainrule.livepage.hints import print_hints
 from chainrule.livepage.passes import GRID, Recorded, edges_of, passes_of, print_loss, print_pass, print_says, right
 from chainrule.livepage.story import stories
 from chainrule.livepage.subject import Subject
+from chainrule.livepage.ties import watched
 from chainrule.maths import unicode
 from chainrule.program import Kind, Step
 
@@ -111,9 +112,9 @@ def functions_of(subject: Subject, data: dict[str, Any]) -> str:
         data["optimizers"][kind] = {"kept": kept, "share": share}
         sources.append(f"{kind}: {{ all: {whole}, pair: {pair} }}")
     data["exports"] = exports_of(subject)
-    data["stories"] = [
-        [s.asked, s.dialect, s.html, s.places, s.still] for s in (stories(subject) if subject.told else ())
-    ]
+    told = stories(subject) if subject.told else ()
+    data["stories"] = [[s.asked, s.dialect, [[t.branch, t.html, t.places, t.still] for t in s.tellings]] for s in told]
+    data["watched"] = watched(subject)
     return "{\n" + ",\n".join(sources) + "\n}"
 
 

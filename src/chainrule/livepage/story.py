@@ -1,9 +1,10 @@
 """The derivations of a page: what `explain` tells, with every number that moves tied to what it is a number of.
 
-A story is told twice, at the numbers of the start and at a place beside them, with all their digits. A number that
-differs between the two belongs to a value, a local derivative, a gradient, a share, or a slope along several links:
-whichever has the same two numbers. What is found stands in the page as a place that is filled in from the program; a
-number that is none of these keeps what it was at the start, and is marked so.
+A story is told twice, at two places beside each other, with all their digits. A number that differs between the two
+belongs to something of the record, which `ties` finds; it stands in the page as a place that is filled in from the
+program. A number that is nothing of the record keeps what it was, and is marked so. What holds on one side of a kink
+alone is told for the other sides as well, where a computation of single numbers has few; a page that comes to a side
+of which nothing was told says so, and shows the numbers of the start.
 """
 
 from __future__ import annotations
@@ -14,162 +15,48 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.state import Quiet
-from chainrule.core.walk import walk
-from chainrule.derivation.explain import NEAREST, explain
+from chainrule.derivation.dialects.graph import intuition_of_sign
+from chainrule.derivation.explain import NEAREST, told_whole
 from chainrule.derivation.formats.html import block
 from chainrule.derivation.formats.page import page as blocks_of
-from chainrule.derivation.record import Equation, trees_in
+from chainrule.derivation.record import Equation
+from chainrule.derivation.words import said
 from chainrule.errors import ChainruleError
-from chainrule.livepage.passes import Recorded, edges_of, right
-from chainrule.livepage.subject import DIGITS, Subject, forward, recorded_at
+from chainrule.livepage.passes import edges_of
+from chainrule.livepage.subject import DIGITS, Subject
+from chainrule.livepage.ties import MOST_ENTRIES, Branch, Key, Record, asked_of
 from chainrule.maths import Number, mathml, numeral
 from chainrule.maths.numerals import FULL
-from chainrule.maths.tree import Derivative, Symbol, Tree
-from chainrule.program import Step, lift
+from chainrule.maths.tree import Applied, Derivative, Relation, Symbol, Tree
+from chainrule.program import Step
 
 FIRST_SIGN = 0x20000
 """Rare ideographs, which no name of a program has, stand for what is filled in while formulas are printed."""
 MOST_SIGNS = 6_000
-MOST_ASKED = 4
-"""Leaves whose gradient is told of; half as many where the numbers are too many to be live."""
-MOST_ENTRIES = 1_500
-"""Entries of all arrays together, up to which numbers of stories are live."""
-MOST_STEPS = 60
-"""Steps up to which slopes along several links are known."""
 MOST_TOLD = 400
 """Steps of a graph that is told at all."""
-VALUES_FIRST, SLOPES_FIRST = ("value", "gradient"), ("local", "gradient", "total", "share", "slope")
-"""What a number is of where several are the same: in the forward, and in an equation of derivatives."""
-NEAR = 1e-10
-NUDGE = 2e-4
-"""How far beside the start the other two places are: so near that nothing is told in another order."""
-NUDGES = (0.01, 0.001, 0.0001)
-"""The steps that the dialect of paths tries."""
-SCALES = (1.0, -1.0, 0.01, 0.001, 0.0001, 2.0, 0.5)
-"""Multiples that a story names beside the number itself: the change for a nudge, and a sign."""
+OF_SIGN = tuple([intuition_of_sign(x) for x in (-1.0, 0.0, 1.0)])
+"""What a gradient says to do: words that follow its sign."""
 
-Key = tuple[Any, ...]
-"""What a number is of: its kind, and where it stands."""
+
+@dataclass(frozen=True)
+class Telling:
+    """A story as HTML for one branch, and what stands in its places, in order."""
+
+    branch: str
+    html: str
+    places: list[list[Any]]
+    still: int
+    """How many numbers keep what they were."""
 
 
 @dataclass(frozen=True)
 class Story:
-    """One derivation as HTML, and what stands in its places, in order."""
+    """One derivation: for the branch of the start, and for others."""
 
     asked: str
     dialect: str
-    html: str
-    places: list[list[Any]]
-    still: int
-    """How many numbers keep what they were at the start."""
-
-
-class Probes:
-    """The numbers of a subject at its start and beside it: what each entry of everything comes to."""
-
-    def __init__(self, subject: Subject) -> None:
-        self.subject = subject
-        self.points = [subject.leaves, moved(subject)]
-        self.outputs = [subject.output, recorded_at(subject, self.points[1])]
-        self.beside = lift(self.outputs[1]).nodes
-        found = [self.table(leaves) for leaves in self.points]
-        self.by_number: dict[float, list[tuple[Key, tuple[float, ...]]]] = {}
-        for key in found[0]:
-            numbers = tuple([one[key] for one in found if key in one])
-            if len(numbers) == len(found) and moves(numbers):
-                self.by_number.setdefault(rounded(numbers[-1]), []).append((key, numbers))
-
-    def table(self, leaves: Sequence[Any]) -> dict[Key, float]:
-        """Every number that a story may name, at one point."""
-        program = self.subject.program
-        found: dict[Key, float] = {}
-        with Quiet():
-            numbers = forward(program, leaves)
-            graph = Recorded(program, numbers)
-            attempt = right(graph)
-            for kind, held in (
-                ("value", numbers),
-                ("gradient", [attempt.gradients.get(step) for step in program.steps]),
-                ("local", [graph.local(step, slot) for step, slot in edges_of(program)]),
-                ("share", [event.share for event in attempt.events]),
-                ("total", [event.after for event in attempt.events]),
-            ):
-                for n, x in enumerate(held):
-                    if x is not None:
-                        found.update({(kind, n, *at): float(v) for at, v in np.ndenumerate(np.asarray(x, float))})
-            if self.subject.is_scalar and len(program) <= MOST_STEPS:
-                found.update({("slope", *pair): float(x) for pair, x in slopes(graph).items()})
-                found.update(self.nudges(leaves, numbers, attempt.gradients))
-        return found
-
-    def nudges(self, leaves: Sequence[Any], numbers: Sequence[Any], gradients: Any) -> dict[Key, float]:
-        """What small steps of each leaf that is asked for do to the result."""
-        program = self.subject.program
-        found: dict[Key, float] = {}
-        for step in asked_of(self.subject):
-            place = program.leaves.index(step)
-            for h in NUDGES:
-                there = [x + h if n == place else x for n, x in enumerate(leaves)]
-                after, before = [float(x[program.output.place]) for x in (forward(program, there), numbers)]
-                told = (after, after - before, (after - before) / h, after - before - h * float(gradients[step]))
-                found.update({("nudge", place, h, n): x for n, x in enumerate(told)})
-        return found
-
-    def key_of(self, numbers: Sequence[float], wanted: Sequence[str]) -> tuple[Key, float] | None:
-        """What some numbers, one at each point, are of, and by how much they are a multiple of it.
-
-        Of several that are the same number, one of the first wanted kind.
-        """
-        if not np.isfinite(numbers).all():
-            return None
-        for scale in SCALES:
-            found = [
-                key
-                for key, known in self.by_number.get(rounded(numbers[-1] / scale), ())
-                if all([abs(scale * k - x) <= NEAR * max(abs(x), 1e-300) for k, x in zip(known, numbers, strict=True)])
-            ]
-            if found:
-                return min(found, key=lambda key: wanted.index(key[0]) if key[0] in wanted else len(wanted)), scale
-        return None
-
-
-def moved(subject: Subject) -> list[Any]:
-    """The leaves, each a little elsewhere, so that no two numbers agree by chance."""
-    random = np.random.default_rng(1)
-
-    def beside(x: Any) -> Any:
-        array = np.asarray(x)
-        if array.dtype.kind != "f":
-            return x
-        # A 0 in an array stays: a term that it takes away would come back, and the story be another.
-        found = array * (1 + random.uniform(-1, 1, array.shape) * NUDGE)
-        return found if array.shape else np.float64(found + random.uniform(0.2, 1) * NUDGE)
-
-    return [beside(x) for x in subject.leaves]
-
-
-def slopes(graph: Recorded) -> dict[tuple[int, int], Any]:
-    """How every step moves with every step below it, along all ways."""
-    found: dict[tuple[int, int], Any] = {}
-    for top in graph.order:
-        held = walk(
-            reversed(graph.order),
-            {top: np.float64(1.0)},
-            lambda step, edges, g: [graph.share(step, slot, g) for slot, _ in edges],
-        )
-        found.update({(top.place, x.place): g for x, g in held.items() if x is not top})
-    return found
-
-
-def rounded(x: float) -> float:
-    """A number to nine digits, as a key."""
-    return float(f"{x:.8e}")
-
-
-def moves(numbers: Sequence[float]) -> bool:
-    """Whether numbers differ from point to point."""
-    return any([x != numbers[0] for x in numbers[1:]])
+    tellings: list[Telling]
 
 
 def stories(subject: Subject) -> list[Story]:
@@ -177,41 +64,48 @@ def stories(subject: Subject) -> list[Story]:
     if len(subject.program) > MOST_TOLD or not np.isfinite(subject.live.number(subject.program.output)):
         return []
     size = sum([step.size for step in subject.program.steps])
-    probes = Probes(subject) if size <= MOST_ENTRIES else None
+    record = Record(subject) if size <= MOST_ENTRIES else None
     found: list[Story] = []
     for step in asked_of(subject):
         for dialect in NEAREST:
-            story = told(subject, probes, step, dialect)
-            if story is not None:
-                found.append(story)
+            tellings = told(subject, record, step, dialect)
+            if tellings:
+                found.append(Story(subject.names[step], dialect, tellings))
     return found
 
 
-def asked_of(subject: Subject) -> list[Step]:
-    """The leaves whose gradient is told of."""
-    most = MOST_ASKED if sum([step.size for step in subject.program.steps]) <= MOST_ENTRIES else MOST_ASKED // 2
-    return subject.in_turn[:most]
-
-
-def told(subject: Subject, probes: Probes | None, step: Step, dialect: str) -> Story | None:
-    """One derivation; None where the dialect does not apply."""
-    name = subject.names[step]
-    leaf = subject.live.node(step)
+def told(subject: Subject, record: Record | None, step: Step, dialect: str) -> list[Telling]:
+    """One derivation for each branch; none where the dialect does not apply."""
     try:
-        if probes is None:
-            raise Unlike
-        twice = [(probes.outputs[0], leaf), (probes.outputs[1], probes.beside[step.place])]
-        start, beside = [blocks_of(explain(output, x, dialect, digits=FULL), "full")[1:] for output, x in twice]
-        filling = Filling(subject, probes)
-        shown = filling.filled(start, [start, beside])
-    except Unlike:
-        filling = Filling(subject, None)
-        filling.still = 1
-        shown = blocks_of(explain(subject.output, leaf, dialect, digits=DIGITS), "full")[1:]
+        if record is None:
+            return [still(subject, step, dialect)]
+        found: list[Telling] = []
+        for n, branch in enumerate(record.branches):
+            try:
+                telling = told_in(record, branch, step, dialect)
+            except Unlike:
+                telling = still(subject, step, dialect, branch.code)
+            # Elsewhere than at the start no number may stay: nobody would know of which numbers it is.
+            if n == 0 or not telling.still:
+                found.append(telling)
+        return found
     except ChainruleError:
-        return None
-    html = "\n".join([block(part) for part in shown])
-    return Story(name, dialect, filling.printed(html), filling.places, filling.still)
+        return []
+
+
+def told_in(record: Record, branch: Branch, step: Step, dialect: str) -> Telling:
+    """A derivation with live numbers."""
+    pairs = zip(branch.outputs, branch.asked, strict=True)
+    here, there = [blocks_of(told_whole(x, nodes[step], dialect, FULL), "full")[1:] for x, nodes in pairs]
+    filling = Filling(record, branch)
+    shown = filling.filled(here, there)
+    return Telling(branch.code, filling.printed("\n".join(map(block, shown))), filling.places, filling.still)
+
+
+def still(subject: Subject, step: Step, dialect: str, code: str = "") -> Telling:
+    """A derivation with the numbers of the start."""
+    blocks = blocks_of(told_whole(subject.output, subject.live.node(step), dialect, DIGITS), "full")[1:]
+    return Telling(code, "\n".join(map(block, blocks)), [], 1)
 
 
 class Unlike(Exception):
@@ -221,57 +115,105 @@ class Unlike(Exception):
 class Filling:
     """The places of a story: what stands in each, and the sign that keeps it free while formulas are printed."""
 
-    def __init__(self, subject: Subject, probes: Probes | None) -> None:
-        self.subject = subject
-        self.probes = probes
+    def __init__(self, record: Record, branch: Branch) -> None:
+        self.subject = record.subject
+        self.record = record
+        self.branch = branch
         self.places: list[list[Any]] = []
         self.markup: list[str] = []
         self.still = 0
-        self.wanted = VALUES_FIRST
-        self.named = {name: step for step, name in subject.names.items()}
-        self.edges = edges_of(subject.program)
+        self.named = {name: step for step, name in self.subject.names.items()}
+        self.edges = edges_of(self.subject.program)
 
-    def filled(self, start: Any, others: Sequence[Any]) -> Any:
-        """A part of a story with signs in place of the numbers that move, and links where a derivative is an edge."""
-        if isinstance(start, Number):
-            if not all([isinstance(x, Number) for x in others]):
-                raise Unlike
-            return self.number(start, others)
-        if isinstance(start, Derivative):
-            return self.derivative(start)
-        if any([type(x) is not type(start) for x in others]):
+    def filled(self, here: Any, there: Any, beside: Any = None) -> Any:
+        """A part of a story with signs in place of the numbers that move, and links where a derivative is an edge.
+
+        `beside` is the part in letters that stands at the same place in an equation.
+        """
+        if type(there) is not type(here):
             raise Unlike
-        if isinstance(start, Equation):
-            of_slopes = any([isinstance(tree, Derivative) for tree in trees_in(start.sides)])
-            self.wanted = SLOPES_FIRST if of_slopes else VALUES_FIRST
-            sides = self.filled(start.sides, [x.sides for x in others])
-            return replace(start, sides=sides, note=self.filled(start.note, [x.note for x in others]))
-        if is_dataclass(start) and not isinstance(start, type):
+        if isinstance(here, Number):
+            return self.number(here, there, beside)
+        if isinstance(here, Derivative):
+            return self.derivative(here)
+        if isinstance(here, Equation):
+            sides = self.sides(here.sides, there.sides, here.numbers)
+            return replace(here, sides=sides, note=self.filled(here.note, there.note))
+        if isinstance(here, Relation):
+            return replace(here, sides=self.sides(here.sides, there.sides, len(here.sides) - 1))
+        if is_dataclass(here) and not isinstance(here, type):
+            of = beside if type(beside) is type(here) else None
             kept = {
-                f.name: self.filled(getattr(start, f.name), [getattr(x, f.name) for x in others])
-                for f in fields(start)
+                f.name: self.filled(getattr(here, f.name), getattr(there, f.name), getattr(of, f.name, None))
+                for f in fields(here)
                 if f.init
             }
-            return replace(start, **kept)
-        if isinstance(start, tuple):
-            if any([len(x) != len(start) for x in others]):
+            return replace(here, **kept)
+        if isinstance(here, tuple):
+            if len(there) != len(here):
                 raise Unlike
-            return tuple([self.filled(x, [y[i] for y in others]) for i, x in enumerate(start)])
-        if isinstance(start, str) and any([x != start for x in others]):
+            if len(here) == 2 and isinstance(here[0], Equation) and here[1] in OF_SIGN:
+                return self.filled(here[0], there[0]), self.words_of_sign(here[0], here[1])
+            of = beside if isinstance(beside, tuple) and len(beside) == len(here) else [None] * len(here)
+            return tuple([self.filled(x, y, z) for x, y, z in zip(here, there, of, strict=True)])
+        if isinstance(here, str) and there != here:
             raise Unlike
-        return start
+        return here
 
-    def number(self, start: Number, others: Sequence[Any]) -> Tree:
+    def sides(self, here: Sequence[Tree], there: Sequence[Tree], numbers: int) -> tuple[Tree, ...]:
+        """Equal things: a side in numbers beside the side in letters that has its form.
+
+        What comes out is a number of what is named first.
+        """
+        if len(there) != len(here):
+            raise Unlike
+        found: list[Tree] = []
+        count = len(here) - numbers
+        for n, (x, y) in enumerate(zip(here, there, strict=True)):
+            alike = [z for z in reversed(here[:count]) if n >= count and has_form(x, z)]
+            found.append(self.filled(x, y, alike[0] if alike else here[0] if n >= count else None))
+        return tuple(found)
+
+    def number(self, here: Number, there: Number, beside: Any) -> Tree:
         """A number that stays as it is, or the sign of its place."""
-        numbers = [float(x.value) for x in others]
-        if not moves(numbers) or len(self.places) >= MOST_SIGNS:
-            return start
-        found = self.probes.key_of(numbers, self.wanted) if self.probes is not None else None
+        numbers = [float(here.value), float(there.value)]
+        if numbers[0] == numbers[1] or len(self.places) >= MOST_SIGNS:
+            # What was computed, and does not move all the same, has all its digits here.
+            return here if len(here.text) <= DIGITS + 2 else numeral(numbers[0], DIGITS)
+        found = self.record.key_of(numbers, self.branch, self.key_of(beside))
         if found is None:
             self.still += 1
             return self.sign(["still"], f'<mrow class="still">{mathml_inside(numeral(numbers[0], DIGITS))}</mrow>')
         key, scale = found
         return self.sign([list(key), scale], f'<mn data-place="{len(self.places)}">…</mn>')
+
+    def key_of(self, letter: Any) -> Key | None:
+        """What a letter of the page is of in the record; None where that has no such number."""
+        if isinstance(letter, Derivative):
+            above, below = self.step_of(letter.above), self.step_of(letter.below)
+            if above is None or below is None:
+                return None
+            edge = self.edge_between(above, below)
+            if edge is not None:
+                return "local", edge
+            is_gradient = above is self.subject.program.output
+            return ("gradient", below.place, *entry_of(letter.below)) if is_gradient else None
+        step = self.step_of(letter)
+        return None if step is None else ("value", step.place, *entry_of(letter))
+
+    def edge_between(self, above: Step, below: Step) -> int | None:
+        """The one edge between two steps."""
+        found = [n for (step, slot), n in self.edges.items() if step is above and step.inputs[slot] is below]
+        return found[0] if found else None
+
+    def words_of_sign(self, part: Equation, words: str) -> Any:
+        """Words that follow the sign of the gradient that stands beside them."""
+        name = part.sides[0]
+        step = self.step_of(name.below) if isinstance(name, Derivative) else None
+        if step is None or step.shape:
+            return words
+        markup = f'<span data-words="{len(self.places)}">{words}</span>'
+        return said(self.sign([["gradient", step.place], list(OF_SIGN)], markup))
 
     def derivative(self, tree: Derivative) -> Tree:
         """A derivative; where it is one link of the graph, its name lights that."""
@@ -284,9 +226,9 @@ class Filling:
         above, below = self.step_of(tree.above), self.step_of(tree.below)
         if above is None or below is None:
             return ""
-        for (step, slot), n in self.edges.items():
-            if step is above and step.inputs[slot] is below:
-                return f'data-edge="{n}"'
+        edge = self.edge_between(above, below)
+        if edge is not None:
+            return f'data-edge="{edge}"'
         return f'data-node="{below.place}"' if above is self.subject.program.output else ""
 
     def step_of(self, symbol: Any) -> Step | None:
@@ -310,7 +252,26 @@ class Filling:
                 pieces += [self.markup[ord(sign) - FIRST_SIGN], rest]
             else:
                 pieces.append(("<mi" if pieces else "") + opening)
-        return "".join(pieces)
+        found = "".join(pieces)
+        for words in [markup for markup in self.markup if markup.startswith("<span")]:
+            found = found.replace(f"<math>{words}</math>", words)
+        return found
+
+
+def entry_of(letter: Any) -> tuple[int, ...]:
+    """The place of an entry that a letter stands for, counted from 0."""
+    return tuple([i - 1 for i in letter.at if isinstance(i, int)])
+
+
+def has_form(numbers: Tree, letters: Tree) -> bool:
+    """Whether a side in numbers is put together as one in letters is."""
+    if isinstance(numbers, Number):
+        return isinstance(letters, Symbol | Derivative)
+    if isinstance(numbers, Applied) and isinstance(letters, Applied):
+        pairs = zip(numbers.inputs, letters.inputs, strict=False)
+        same = numbers.operation is letters.operation and len(numbers.inputs) == len(letters.inputs)
+        return same and all([isinstance(x, Number) or has_form(x, y) for x, y in pairs])
+    return False
 
 
 def cut(piece: str) -> tuple[str, str, str]:

@@ -10,7 +10,7 @@ import numpy as np
 import chainrule as cr
 from chainrule.errors import FormulaError
 from chainrule.nn.module import Module
-from chainrule.plot.functions import Function, shown
+from chainrule.plot.functions import Function, finite_part, range_of, shown
 from chainrule.plot.style import DASHES, one_axes, several, themed
 
 POINTS = 401
@@ -29,6 +29,8 @@ def tangent(
 
     `f` is a formula or a function of one number, `steps` the h of the secants through f(at) and f(at + h), `span` how
     far the curve is drawn to both sides. Draws into `ax`, or a new figure; returns the axes. The slope is the engine's.
+    Where the function or its slope is not finite, the curve stands alone and its title says so; FormulaError where it
+    is finite nowhere around.
 
     >>> import chainrule as cr
     >>> axes = cr.plot.tangent("x**2", 1.0, steps=(1.0, 0.1))
@@ -40,21 +42,29 @@ def tangent(
     x = np.linspace(at - span, at + span, POINTS)
     with themed(theme) as (plt, _):
         ax = one_axes(plt, ax)
-        (line,) = ax.plot(x, curve.values(x), linewidth=2.2, label=curve.titled())
-        ax.plot(x, value + slope * (x - at), "--", linewidth=1.8, label=f"tangent, slope {shown(slope)}")
+        run = curve.values(x)
+        (line,) = ax.plot(x, finite_part(run), linewidth=2.2, label=curve.titled())
+        if np.isfinite([value, slope]).all():
+            ax.plot(x, value + slope * (x - at), "--", linewidth=1.8, label=f"tangent, slope {shown(slope)}")
         for n, h in enumerate(steps):
             end, _ = curve.at(at + h)
             quotient = (end - value) / h
+            if not np.isfinite(quotient):
+                continue
             drawn = value + quotient * (x - at)
             (secant,) = ax.plot(
                 x, drawn, linewidth=1.0, linestyle=DASHES[2 + n % 4], label=f"h = {h:g}: {shown(quotient)}"
             )
             ax.plot([at + h], [end], "o", color=secant.get_color(), markersize=4, label="_point")
-        ax.plot([at], [value], "o", color=line.get_color(), markersize=7, label="_point")
-        low, high = line.get_ydata().min(), line.get_ydata().max()
-        ax.set_ylim(low - 0.1 * (high - low or 1.0), high + 0.1 * (high - low or 1.0))
+        if np.isfinite(value):
+            ax.plot([at], [value], "o", color=line.get_color(), markersize=7, label="_point")
+        low, high = range_of(run)
+        ax.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
         letter = curve.names[0]
-        ax.set(xlabel=letter, ylabel=curve.head(), title=f"{curve.titled()}: the slope at {at:g} is {shown(slope)}")
+        told = f"the slope at {at:g} is {shown(slope)}"
+        if not np.isfinite(value):
+            told = f"no tangent at {at:g}, where it is {shown(value)}"
+        ax.set(xlabel=letter, ylabel=curve.head(), title=f"{curve.titled()}: {told}")
         ax.legend(title=f"secants: (f({letter}+h) − f({letter})) / h", title_fontsize="small")
     # The secants stand behind the curve and the tangent in the list of lines, their points last.
     return in_order(ax)
@@ -87,8 +97,14 @@ def activation(*names: Any, span: float = 4.0, ax: Any = None, theme: str = "lig
         for panel, (name, curve) in zip(axes, curves, strict=True):
             values, (slopes,) = curve.with_slopes(x)
             told = curve.slope_formula("x")
-            panel.plot(x, values, linewidth=2.2, label=curve.formula or name)
-            panel.plot(x, slopes, "--", linewidth=1.8, label=f"slope: {told}" if 0 < len(told) <= LONGEST else "slope")
+            panel.plot(x, finite_part(values), linewidth=2.2, label=curve.formula or name)
+            panel.plot(
+                x,
+                finite_part(slopes),
+                "--",
+                linewidth=1.8,
+                label=f"slope: {told}" if 0 < len(told) <= LONGEST else "slope",
+            )
             panel.axhline(0.0, color=inks["faint"], linewidth=0.8, zorder=0, label="_axis")
             panel.set(xlabel="x", title=name)
             panel.legend()
@@ -138,16 +154,19 @@ def loss(f: Any, y: float, *, at: float | None = None, span: float = 2.0, ax: An
         x = np.linspace(y - span, y + span, POINTS)
         values, (slopes, _) = both.with_slopes(x, y)
         point = None if at is None else (both.at(at, y)[0], both.at(at, y)[1][0])
-    seen = np.r_[values, slopes]
-    low, high = np.nanquantile(seen[np.isfinite(seen)], [0.02, 0.98])
+    low, high = range_of(np.r_[values, slopes, np.inf])
     with themed(theme) as (plt, _):
         ax = one_axes(plt, ax)
-        ax.plot(x, values, linewidth=2.2, label=formula or name)
-        ax.plot(x, slopes, "--", linewidth=1.8, label=f"slope: {told}" if 0 < len(told) <= LONGEST else "slope")
+        ax.plot(x, finite_part(values), linewidth=2.2, label=formula or name)
+        ax.plot(
+            x, finite_part(slopes), "--", linewidth=1.8, label=f"slope: {told}" if 0 < len(told) <= LONGEST else "slope"
+        )
         if at is not None and point is not None:
             value, slope = (float(np.ravel(part)[0]) for part in point)
-            ax.plot(x, value + slope * (x - at), "-.", linewidth=1.2, label=f"at ŷ = {at:g}: slope {shown(slope)}")
-            ax.plot([at], [value], "o", label="_point")
+            if np.isfinite([value, slope]).all():
+                tangent = value + slope * (x - at)
+                ax.plot(x, tangent, "-.", linewidth=1.2, label=f"at ŷ = {at:g}: slope {shown(slope)}")
+                ax.plot([at], [value], "o", label="_point")
         # A loss that is infinite at an end must not flatten all the rest.
         ax.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
         ax.set(xlabel="ŷ", ylabel="L", title=f"{name} for y = {y:g}")
@@ -166,7 +185,7 @@ def quotients(f: Any, at: float, *, ax: Any = None, theme: str = "light") -> Any
 
     `f` is a formula or a function of one number. The forward quotient errs like h, the central one like h², until the
     rounding of f, which grows like 1/h, takes over; the best steps are near √ε and ∛ε (Press and others, Numerical
-    Recipes, 5.7). Returns the axes.
+    Recipes, 5.7). Returns the axes; raises FormulaError where there is no derivative.
 
     >>> import chainrule as cr
     >>> axes = cr.plot.quotients("exp(x)", 1.0)
@@ -175,6 +194,11 @@ def quotients(f: Any, at: float, *, ax: Any = None, theme: str = "light") -> Any
     """
     curve = Function(f, ("x",))
     value, (slope,) = curve.at(at)
+    if not np.isfinite([value, slope]).all():
+        raise FormulaError(
+            f"{curve.titled()} is {shown(value)} at {at:g}, with slope {shown(slope)}: no quotient nears that, so "
+            "choose another point"
+        )
     h = 10.0 ** np.linspace(-15, 0, 76)
     forward = np.abs((curve.values(at + h) - value) / h - slope)
     central = np.abs((curve.values(at + h) - curve.values(at - h)) / (2 * h) - slope)

@@ -92,6 +92,25 @@ class Function:
         return float(value), [float(slope) for slope in slopes]
 
 
+def finite_part(x: Any) -> Any:
+    """Numbers with gaps, nan, where they are infinite: what can be drawn."""
+    return np.where(np.isfinite(x), x, np.nan)
+
+
+def range_of(x: Any, share: float = 0.02) -> tuple[float, float]:
+    """What is seen of numbers of which some may run away: all but a `share` at either end, if any is infinite.
+
+    Raises FormulaError where none is finite.
+    """
+    finite = x[np.isfinite(x)]
+    if not finite.size:
+        raise FormulaError("there is no finite value here to draw: choose another place")
+    low, high = float(finite.min()), float(finite.max())
+    if finite.size < x.size:
+        low, high = (float(end) for end in np.quantile(finite, [share, 1 - share]))
+    return low, high if high > low else low + 1.0
+
+
 def shown(x: float, digits: int = DIGITS) -> str:
     """A number in a title."""
     return unicode(numeral(x, digits))

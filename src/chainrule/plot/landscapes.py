@@ -11,9 +11,9 @@ import chainrule as cr
 from chainrule.core.graph import gradients_of
 from chainrule.core.labels import find_labels
 from chainrule.core.tensor import Tensor
-from chainrule.errors import DtypeError, ShapeError
+from chainrule.errors import DtypeError, FormulaError, ShapeError
 from chainrule.plot.curves import in_order
-from chainrule.plot.functions import Function, shown
+from chainrule.plot.functions import Function, finite_part, range_of, shown
 from chainrule.plot.style import DASHES, in_space, themed
 
 SIDE = 81
@@ -25,7 +25,8 @@ def gradient(f: Any, at: Sequence[float], *, span: float = 2.0, theme: str = "li
     """The gradient as an arrow across the contours, the slices whose slopes are its parts, and the tangent plane.
 
     `f` is a formula or a function of two numbers, `at` the point. Returns three axes: contours, slices, and in 3-d the
-    surface with its tangent plane.
+    surface with its tangent plane. Where the function or a slope is not finite, arrow, tangents and plane are left out.
+    FormulaError where it is finite nowhere around.
 
     >>> import chainrule as cr
     >>> contours, slices, space = cr.plot.gradient("x**2 + 3*x*y", (1.0, 2.0))
@@ -38,6 +39,9 @@ def gradient(f: Any, at: Sequence[float], *, span: float = 2.0, theme: str = "li
     x, y = np.linspace(x0 - span, x0 + span, SIDE), np.linspace(y0 - span, y0 + span, SIDE)
     grid = np.meshgrid(x, y)
     z = f2.values(*grid)
+    bottom, top = range_of(z)
+    z = finite_part(np.clip(z, bottom, top))
+    is_smooth = bool(np.isfinite([value, gx, gy]).all())
     first, second = f2.names
     with themed(theme) as (plt, inks):
         figure = plt.figure(figsize=(13.0, 4.2))
@@ -47,17 +51,9 @@ def gradient(f: Any, at: Sequence[float], *, span: float = 2.0, theme: str = "li
         contours.clabel(drawn, fontsize=7)
         length = float(np.hypot(gx, gy))
         scale = 0.45 * span / length if np.isfinite(length) and length > 0 else 0.0
-        contours.quiver(
-            [x0],
-            [y0],
-            [gx * scale],
-            [gy * scale],
-            angles="xy",
-            scale_units="xy",
-            scale=1.0,
-            width=0.012,
-            color=inks["grad"],
-        )
+        if is_smooth:
+            along = {"angles": "xy", "scale_units": "xy", "scale": 1.0}
+            contours.quiver([x0], [y0], [gx * scale], [gy * scale], **along, width=0.012, color=inks["grad"])
         contours.plot([x0], [y0], "o", color=inks["grad"])
         contours.set(
             xlabel=first, ylabel=second, aspect="equal", title=f"∇f = ({shown(gx)}, {shown(gy)}), across the contours"
@@ -66,25 +62,27 @@ def gradient(f: Any, at: Sequence[float], *, span: float = 2.0, theme: str = "li
         for n, (name, slope, run) in enumerate(
             ((first, gx, f2.values(x0 + offsets, y0)), (second, gy, f2.values(x0, y0 + offsets)))
         ):
+            if not np.isfinite(run).any():
+                continue
             (line,) = slices.plot(
-                offsets, run, linestyle=DASHES[n], linewidth=2.0, label=f"along {name}, slope {shown(slope)}"
-            )
-            slices.plot(
                 offsets,
-                value + slope * offsets,
-                ":",
-                color=line.get_color(),
-                linewidth=1.3,
-                label=f"its tangent in {name}",
+                finite_part(run),
+                linestyle=DASHES[n],
+                linewidth=2.0,
+                label=f"along {name}, slope {shown(slope)}",
             )
+            if is_smooth:
+                tangent, ink = value + slope * offsets, line.get_color()
+                slices.plot(offsets, tangent, ":", color=ink, linewidth=1.3, label=f"its tangent in {name}")
         slices.set(xlabel="step from the point", ylabel=f2.head(), title=f"slices through ({x0:g}, {y0:g})")
         slices.legend()
         space.plot_surface(*grid, z, cmap="viridis", alpha=0.75, linewidth=0)
         near = np.meshgrid(x[SIDE // 4 : -(SIDE // 4)], y[SIDE // 4 : -(SIDE // 4)])
-        space.plot_surface(
-            *near, value + gx * (near[0] - x0) + gy * (near[1] - y0), color=inks["grad"], alpha=0.45, linewidth=0
-        )
-        space.set(xlabel=first, ylabel=second, title="the tangent plane")
+        if is_smooth:
+            plane = value + gx * (near[0] - x0) + gy * (near[1] - y0)
+            space.plot_surface(*near, plane, color=inks["grad"], alpha=0.45, linewidth=0)
+        title = "the tangent plane" if is_smooth else f"no tangent plane where f is {shown(value)}"
+        space.set(xlabel=first, ylabel=second, title=title)
         figure.suptitle(f2.titled())
     return [contours, slices, space]
 
@@ -218,6 +216,8 @@ def surface(
     side = SIDE if weights is None else SIDE // 2
     x, y = [np.linspace(m - r, m + r, side) for m, r in zip(middle, reach, strict=True)]
     z = land.values(*np.meshgrid(x, y))
+    low, high = range_of(z)
+    z = finite_part(np.clip(z, low, high))
     with themed(theme) as (plt, inks):
         figure = plt.figure(figsize=(11.0, 4.8))
         space, contours = in_space(figure, 1, 2, inks), figure.add_subplot(1, 2, 2)
@@ -230,12 +230,14 @@ def surface(
             (line,) = contours.plot(
                 *path.T, marker=MARKERS[n % len(MARKERS)], markersize=3, linestyle=DASHES[n % len(DASHES)], label=told
             )
-            space.plot(*path.T, losses, color=line.get_color(), linestyle=DASHES[n % len(DASHES)], zorder=9)
+            space.plot(
+                *path.T, finite_part(losses), color=line.get_color(), linestyle=DASHES[n % len(DASHES)], zorder=9
+            )
         contours.plot(*np.array([start]).T, "*", color=inks["ink"], markersize=12, label="_start")
         contours.set(xlabel=land.names[0], ylabel=land.names[1], title="paths from one start ★")
         contours.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
         space.set(xlabel=land.names[0], ylabel=land.names[1], title="the surface")
-        space.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), zlim=(np.nanmin(z), np.nanmax(z)))
+        space.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), zlim=(low, high))
         contours.legend()
         figure.suptitle(land.title)
     return [space, in_order(contours)]
@@ -251,7 +253,8 @@ def rates(
 
     `f` is a formula of one or two numbers, or a function of one array, `start` where descent begins. Beyond 2/λ, λ
     being the largest eigenvalue of the Hessian at the minimum, steps lead away from it. Returns two axes: the loss by
-    step, and the last loss by rate, on which the limit is marked.
+    step, and the last loss by rate, on which the limit is marked; raises FormulaError where loss or curvature is not
+    finite.
 
     >>> import chainrule as cr
     >>> curves, limit = cr.plot.rates("x**2 + 5*y**2", (1.0, 1.0), [0.05, 0.15, 0.25], steps=10)
@@ -260,8 +263,16 @@ def rates(
     """
     run = f if callable(f) else on_one_array(f, len(np.atleast_1d(start)))
     begin = np.array(np.atleast_1d(start), dtype=float)
+    first = float(np.asarray(run(begin)))
+    if not np.isfinite(first):
+        raise FormulaError(f"descent begins at a finite loss, and it is {shown(first)} at the start: choose another")
     least = minimum(run, begin)
-    curvature = float(np.max(np.linalg.eigvalsh(np.atleast_2d(cr.hessian(run)(least)))))
+    bend = np.atleast_2d(cr.hessian(run)(least))
+    if not np.isfinite(bend).all():
+        raise FormulaError(
+            f"where descent ends, at {shown_point(least)}, the curvature is not finite: there is no limit"
+        )
+    curvature = float(np.max(np.linalg.eigvalsh(bend)))
     edge = 2 / curvature if curvature > 0 else np.inf
     swept = (
         sorted(map(float, rates)) if rates is not None else [edge * share for share in (0.05, 0.25, 0.5, 0.95, 1.05)]
@@ -296,6 +307,12 @@ def rates(
     return [curves, limit]
 
 
+def shown_point(point: Any) -> str:
+    """A point, or the one number that it is."""
+    parts = ", ".join([shown(float(x)) for x in point])
+    return f"({parts})" if len(point) > 1 else parts
+
+
 def on_one_array(text: str, count: int) -> Callable[[Any], Any]:
     """A formula of some numbers as a function of one array."""
     f = Function(text, ("x", "y", "z")[:count])
@@ -322,7 +339,10 @@ def minimum(f: Callable[[Any], Any], start: Any, steps: int = 200) -> Any:
     point = np.array(start, dtype=float)
     value, slope = both(point)
     for _ in range(steps):
-        step = np.linalg.lstsq(np.atleast_2d(bend(point)), slope, rcond=None)[0]
+        curvature = np.atleast_2d(bend(point))
+        if not (np.isfinite(curvature).all() and np.isfinite(slope).all()):
+            return point
+        step = np.linalg.lstsq(curvature, slope, rcond=None)[0]
         for way in (step, 0.1 * step, slope, 0.1 * slope, 0.01 * slope, 1e-4 * slope):
             lower, next_slope = both(point - way)
             if np.isfinite(lower) and lower < value:

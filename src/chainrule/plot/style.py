@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from chainrule.errors import FormatError, MissingExtra
 from chainrule.pictures.ink import THEMES
 
@@ -57,7 +59,8 @@ def themed(theme: str) -> Iterator[tuple[Any, dict[str, str]]]:
         "figure.constrained_layout.use": True,
         "figure.dpi": 110,
     }
-    with plt.rc_context(settings):
+    # What is not finite is left out of a plot, or said: NumPy need not say it as well.
+    with plt.rc_context(settings), np.errstate(all="ignore"):
         yield plt, inks
 
 

@@ -8,6 +8,7 @@ common factors or does not; the cheapest of the four results is taken.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from chainrule.core.term import Term, forward_order, name_of
@@ -47,6 +48,12 @@ def simplify(term: Any) -> Any:
     >>> plain(tree_of_term(simplify(3 * x * x - x * 6 + 2 + 0 * x)))
     '3*x**2 - 6*x + 2'
     """
+    return simplified(term) if isinstance(term, Term) else term
+
+
+@lru_cache(maxsize=256)
+def simplified(term: Term) -> Any:
+    """The same of a term that is not a mere number; a story that is told again asks for the same ones soon after."""
     own = operations(term)
     allowed = [form for form in forms(term) if all(a <= b for a, b in zip(form.cost, own, strict=True))]
     return min(allowed, key=price).term if allowed else term

@@ -23,13 +23,13 @@ from chainrule.sheets.cells import formula
 from chainrule.verify.answers.numbers import walk_at
 from chainrule.verify.marking.changes import changes
 from chainrule.verify.marking.problem import Problem, recorded_problem
-from chainrule.verify.mistakes import KINDS
+from chainrule.verify.mistakes import KINDS, PROGRAMS, rank
 
 COLUMN = "C"
 """Where the numbers stand."""
 FIRST = 5
 """The row of the first number."""
-NAMED = 12
+NAMED = 16
 """Wrong numbers that are known for one blank."""
 PARTS = ("forward", "local", "gradient")
 CLOSE = 1e-9
@@ -195,9 +195,11 @@ class Plan:
         return {step: found[node] for step, node in self.live.pairs()}
 
     def mistakes(self, step: Step, right: float) -> Iterator[tuple[float, str]]:
-        """The wrong numbers that known mistakes give here, each with what was done; one number may have several."""
+        """The wrong numbers that known mistakes give here, each with what was done: of several, what `grade` says."""
         seen: list[float] = [right]
-        for given, kind in (*self.usual(right), *self.known(step)):
+        known = list(self.known(step))
+        of_passes = [pair for pair in known if pair[1] in PROGRAMS]
+        for given, kind in (*of_passes, *self.usual(right), *known):
             if len(seen) <= NAMED and all([abs(given - other) > CLOSE * max(1.0, abs(other)) for other in seen]):
                 seen.append(given)
                 yield given, KINDS[kind].what
@@ -217,10 +219,11 @@ class Plan:
         except GraphError:  # a problem that has no numbers near these
             return
         with Quiet():
-            for change in changes(self.problem, self.problem.named[name], [walk]):
+            found = changes(self.problem, self.problem.named[name], [walk])
+            for change in sorted(found, key=lambda change: rank(change.name, of_program=True)):
                 try:
-                    found = change.gives(walk)
+                    given = change.gives(walk)
                 except (ArithmeticError, LookupError, ValueError, TypeError):
                     continue
-                if found is not None and not np.ndim(found) and np.isfinite(found):
-                    yield float(found), change.name
+                if given is not None and not np.ndim(given) and np.isfinite(given):
+                    yield float(given), change.name

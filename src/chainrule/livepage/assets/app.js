@@ -1,6 +1,6 @@
 // The page as a whole: which subject it shows, where it stands in time, and who is told when something moves.
 
-import { exact, nested, offsetOf, sizeOf } from "chainrule/numbers";
+import { exact, nested, offsetOf, parse, sizeOf } from "chainrule/numbers";
 import { History } from "chainrule/history";
 import { Model } from "chainrule/model";
 
@@ -8,6 +8,18 @@ async function unzipped(text) {
   const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return JSON.parse(await new Response(stream).text());
+}
+
+/** What was given, in words. */
+function told(x) {
+  return typeof x === "object" && x ? JSON.stringify(x) : String(x);
+}
+
+/** A number, or what is typed as one; anything else is refused. */
+function asNumber(x, name) {
+  const found = typeof x === "number" ? { ok: true, value: x } : typeof x === "string" ? parse(x) : { ok: false };
+  if (!found.ok && !(typeof x === "string" && /^\s*nan\s*$/i.test(x))) throw new Error(`${name} takes a number, and got ${told(x)}`);
+  return found.value;
 }
 
 export class App {
@@ -89,7 +101,7 @@ export class App {
   set(name, value) {
     this.refuseStill();
     const { at, size } = this.placeOf(name);
-    const numbers = Array.isArray(value) ? value.flat(Infinity).map(Number) : ArrayBuffer.isView(value) ? [...value] : [Number(value)];
+    const numbers = (Array.isArray(value) ? value.flat(Infinity) : ArrayBuffer.isView(value) ? [...value] : [value]).map((x) => asNumber(x, name));
     if (numbers.length !== (at === null ? size : 1)) throw new Error(`${name} takes ${at === null ? size : 1} numbers, and got ${numbers.length}`);
     this.history.do({ type: "set", name, value: at === null ? Float64Array.from(numbers) : numbers[0] });
     this.render();
@@ -101,7 +113,7 @@ export class App {
 
   step(k) {
     if (k !== undefined) {
-      this.k = Math.min(Math.max(0, Math.round(Number(k))), this.model.last);
+      this.k = Math.min(Math.max(0, Math.round(asNumber(k, "a position"))), this.model.last);
       this.render();
     }
     return { k: this.k, last: this.model.last };
@@ -109,7 +121,7 @@ export class App {
 
   train(n = 1) {
     this.refuseStill();
-    this.history.do({ type: "train", n: Math.max(0, Math.round(n)), kind: this.kind, rate: this.rate });
+    this.history.do({ type: "train", n: Math.max(0, Math.round(asNumber(n, "training"))), kind: this.kind, rate: this.rate });
     this.render();
     return [...this.model.losses];
   }
@@ -126,16 +138,45 @@ export class App {
     return done;
   }
 
-  /** Switch a mistake on: the kind of a pass or its number, 0 for the right one. */
+  /** The rate of training; a number above 0 sets it. */
+  rateOf(x) {
+    if (x !== undefined && !(asNumber(x, "the rate") > 0 && Number.isFinite(Number(x)))) throw new Error(`the rate is a number above 0, and not ${told(x)}`);
+    if (x !== undefined) this.rate = Number(x);
+    this.render();
+    return this.rate;
+  }
+
+  /** What training goes by; the name of an optimizer chooses it. */
+  optimizer(kind) {
+    this.refuseStill();
+    if (kind !== undefined && !(kind in this.data.optimizers)) throw new Error(`there is no optimizer ${told(kind)}: there are ${Object.keys(this.data.optimizers).join(", ")}`);
+    this.kind = kind ?? this.kind;
+    this.render();
+    return this.kind;
+  }
+
+  /** Switch a mistake on: the kind of a pass or its number, 0 for the right one; `edge` is what is forgotten. */
   mistake(which, edge) {
+    this.refuseStill();
     const { passes } = this.data, atEnd = this.k === this.model.last;
     const n = typeof which === "number" ? which : passes.findIndex((pass) => pass.kind === which);
-    if (!passes[n]) throw new Error(`there is no mistake ${which}: there are ${[...new Set(passes.map((pass) => pass.kind))].join(", ")}`);
+    if (!passes[n]) throw new Error(`there is no mistake ${told(which)}: there are ${[...new Set(passes.map((pass) => pass.kind))].join(", ")}, and numbers from 0 to ${passes.length - 1}`);
+    const forgotten = edge === undefined ? this.model.forgotten : this.edgeNamed(edge);
     this.model.passKind = n;
-    if (edge !== undefined) this.model.forgotten = edge;
+    this.model.forgotten = forgotten;
     this.model.changed();
     this.k = atEnd ? this.model.last : Math.min(this.k, this.model.last);
     this.render();
+  }
+
+  /** The edge that a number means, or a pair of names as `chainrule.edges()` has them. */
+  edgeNamed(edge) {
+    const { edges, steps } = this.data;
+    if (Number.isInteger(edge) && edges[edge]) return edge;
+    const names = edges.map(([step, , x]) => [steps[step].name, steps[x].name]);
+    const found = Array.isArray(edge) ? names.findIndex(([above, below]) => above === edge[0] && below === edge[1]) : -1;
+    if (found >= 0) return found;
+    throw new Error(`there is no edge ${told(edge)}: say its number, from 0 to ${edges.length - 1}, or a pair of names such as ${JSON.stringify(names[0])}; chainrule.edges() has all`);
   }
 
   // Who is told.
@@ -233,12 +274,16 @@ export class App {
   /** The text of an export with the numbers of now. */
   exported(kind) {
     const right = this.model.results(), { steps, leaves } = this.data;
-    const written = (x, shape) => (typeof x === "number" ? number(x) : JSON.stringify(nested(x, shape)));
+    const listed = (x) => (Array.isArray(x) ? `[${x.map(listed).join(", ")}]` : number(x));
+    const written = (x, shape) => listed(nested(x, shape));
     const number = (x) => (kind === "LaTeX" ? exact(x).replace("inf", "\\infty").replace("nan", "\\mathrm{nan}") : pythonic(x));
     const pythonic = (x) => (Number.isFinite(x) ? (Number.isInteger(x) && Math.abs(x) < 1e15 ? x.toFixed(1) : String(x)) : `float("${exact(x)}")`);
     if (kind === "JSON") {
-      return JSON.stringify({ problem: this.data.text, values: this.named(right.value), gradients: this.named(right.gradient) }, null, 2);
+      const named = { problem: this.data.text, values: this.named(right.value), gradients: this.named(right.gradient) };
+      return JSON.stringify(named, (_, x) => (typeof x === "number" && !Number.isFinite(x) ? exact(x) : x), 2);
     }
+    this.refuseStill();
+    if (!(kind in this.data.exports)) throw new Error(`nothing is written as ${told(kind)}: there are ${Object.keys(this.data.exports).join(", ")}, JSON and SVG`);
     return this.data.exports[kind].map((part) => {
       if (typeof part === "string") return part;
       const [of, n] = part;

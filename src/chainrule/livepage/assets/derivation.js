@@ -8,8 +8,9 @@ const NAMES = { graph: "node by node", chain: "chain", paths: "paths", delta: "e
 export function derivationPanel(app) {
   const holder = document.getElementById("story"), tabs = document.getElementById("dialects");
   const asked = document.getElementById("asked"), note = document.getElementById("story-note");
-  let places = [], elements = [], shownKey = "";
+  let tellings = [], shown = null, elements = [], words = [], seen = null;
 
+  /** The story that is chosen, and what else there is to choose. */
   function build() {
     const stories = app.data.stories ?? [];
     const names = [...new Set(stories.map(([name]) => name))];
@@ -26,32 +27,58 @@ export function derivationPanel(app) {
       },
     }, NAMES[d])));
     asked.parentElement.hidden = !names.length;
-    const story = told.find(([, d]) => d === dialect);
-    shownKey = "";
-    if (!story) {
-      holder.replaceChildren(make("p", { class: "quiet" }, app.data.recorded ? "This graph is too large to be told." : "Nothing is told of a result that is no finite number."));
-      places = [];
-      write(note, "");
-      return;
-    }
-    holder.innerHTML = story[2];
-    places = story[3];
-    elements = [...holder.querySelectorAll("[data-place]")];
-    write(note, story[4] ? (places.length ? "Dotted numbers are those of the start." : "Told with the numbers of the start.") : "");
-    for (const element of holder.querySelectorAll("[data-edge], [data-node]")) element.setAttribute("tabindex", "-1");
-    elements.forEach((element) => {
-      const [key] = places[element.dataset.place];
-      if (key[0] === "local") element.dataset.edge = key[1];
-      else if (["value", "gradient", "share", "total"].includes(key[0])) element.dataset.node = stepOf(key);
-    });
+    tellings = told.find(([, d]) => d === dialect)?.[2] ?? [];
+    shown = seen = null;
+    if (tellings.length) return;
+    holder.replaceChildren(make("p", { class: "quiet" }, app.data.recorded ? "This graph is too large to be told." : "Nothing is told of a result that is no finite number."));
+    write(note, "");
   }
 
-  /** What a place holds now. */
-  function number([key, scale]) {
+  /** Put a telling in the panel. */
+  function show(telling) {
+    shown = telling;
+    holder.innerHTML = telling[1];
+    elements = [...holder.querySelectorAll("[data-place]")];
+    words = [...holder.querySelectorAll("[data-words]")];
+    for (const element of holder.querySelectorAll("[data-edge], [data-node]")) element.setAttribute("tabindex", "-1");
+    for (const element of elements) {
+      const [key] = telling[2][element.dataset.place];
+      if (key[0] === "local") element.dataset.edge = key[1];
+      else if (["value", "gradient", "share", "total"].includes(key[0])) element.dataset.node = stepOf(key);
+    }
+  }
+
+  /** Fill the story in: with the numbers of now where it holds for them, or else with those of the start. */
+  function fill() {
+    const { model } = app, code = tellings.length ? model.branch() : "";
+    const telling = tellings.find(([branch]) => branch === code), moved = model.leaves.some((x, n) => x !== model.start[n]);
+    if (shown !== (telling ?? tellings[0])) show(telling ?? tellings[0]);
+    const [, , places, still] = shown, isLive = Boolean(telling) && places.length > 0;
+    const at = isLive ? { leaves: model.leaves, results: model.results() } : { leaves: model.start, results: model.resultsOfStart() };
+    for (const element of elements) write(element, amongOthers(element, number(places[element.dataset.place], at)));
+    for (const element of words) {
+      const [key, [lowers, nothing, raises]] = places[element.dataset.words], g = number([key, 1], at);
+      write(element, g > 0 ? raises : g < 0 ? lowers : nothing);
+    }
+    holder.classList.toggle("past", moved && !isLive);
+    write(note, saidOf(moved, isLive, telling, still));
+  }
+
+  function saidOf(moved, isLive, telling, still) {
+    if (!isLive) {
+      const why = telling ? "" : " A kink was crossed, or a slope became 0 or ceased to be: what follows does not hold for the numbers of now.";
+      return moved ? `Told with the numbers of the start, which have moved.${why}` : "Told with the numbers of the start.";
+    }
+    const dotted = still ? " Dotted numbers are those of the start." : "";
+    return (moved ? "The numbers are those of now; words and the order of rows are not worked out again." : "") + dotted;
+  }
+
+  /** What a place holds at some leaves. */
+  function number([key, scale], at) {
     const [kind, n, ...rest] = key;
-    if (kind === "slope") return scale * slope(n, rest[0]);
-    if (kind === "nudge") return scale * nudge(n, ...rest);
-    const x = app.model.results()[kind][n];
+    if (kind === "slope") return scale * slope(n, rest[0], at);
+    if (kind === "nudge") return scale * nudge(n, ...rest, at);
+    const x = at.results[kind][n];
     if (typeof x === "number") return scale * x;
     return scale * x[offsetOf(rest, app.data.steps[stepOf(key)].shape)];
   }
@@ -63,8 +90,8 @@ export function derivationPanel(app) {
   }
 
   /** How a step moves with one below it: the local derivatives along every way between them. */
-  function slope(top, bottom) {
-    const local = app.model.results().local, held = new Map([[top, 1]]);
+  function slope(top, bottom, at) {
+    const { local } = at.results, held = new Map([[top, 1]]);
     // The edges of the last step come first, so whatever reaches a step is there before it goes on.
     app.data.edges.forEach(([step, , x], edge) => {
       if (held.has(step)) held.set(x, (held.get(x) ?? 0) + held.get(step) * local[edge]);
@@ -72,10 +99,10 @@ export function derivationPanel(app) {
     return held.get(bottom) ?? 0;
   }
 
-  function nudge(leaf, h, kind) {
-    const before = app.model.result;
-    const after = app.model.loss(app.model.withEntry(leaf, 0, app.model.leaves[leaf] + h));
-    return [after, after - before, (after - before) / h, after - before - h * app.model.slope(leaf, 0)][kind];
+  function nudge(leaf, h, kind, { leaves, results }) {
+    const before = results.value[app.data.output];
+    const after = app.model.loss(app.model.withEntry(leaf, 0, leaves[leaf] + h, leaves));
+    return [after, after - before, (after - before) / h, after - before - h * app.model.slope(leaf, 0, results)][kind];
   }
 
   asked.addEventListener("change", () => {
@@ -87,12 +114,9 @@ export function derivationPanel(app) {
   return {
     open: build,
     update() {
-      const key = app.model.leaves;
-      if (shownKey === key) return;
-      shownKey = key;
-      for (const element of elements) {
-        write(element, amongOthers(element, number(places[element.dataset.place])));
-      }
+      if (!tellings.length || seen === app.model.leaves) return;
+      seen = app.model.leaves;
+      fill();
     },
   };
 }

@@ -2,7 +2,7 @@
 
 import { make, options, write } from "chainrule/dom";
 import { nothing } from "chainrule/model";
-import { differs, format, shown } from "chainrule/numbers";
+import { differs, finite, format, shown } from "chainrule/numbers";
 
 const TITLES = { right: "Right", overwrite: "Overwrite", order: "Wrong order", zero_grad: "No zeroing", forgotten: "Forgotten factor" };
 const MOST_ROWS = 160;
@@ -46,9 +46,32 @@ export function logPanel(app) {
   which.addEventListener("change", () => app.mistake(Number(which.value)));
   edge.addEventListener("change", () => app.mistake("forgotten", Number(edge.value)));
 
+  /** The gradient that each share was made from: what had arrived at its source by then. */
+  function arrived(back) {
+    const held = new Map([[app.data.output, 1]]);
+    return app.model.arrivals.map(([from, to], i) => {
+      const found = held.get(from);
+      if (to !== app.data.output) held.set(to, back.total[i]);
+      return found;
+    });
+  }
+
+  /** Where gradients stop being finite: the first share that is not, of a gradient that is. */
+  function origin(back) {
+    const { steps } = app.data, incoming = arrived(back);
+    const first = app.model.arrivals.findIndex((_, i) => finite(incoming[i]) && !finite(back.share[i]));
+    const value = steps.findIndex((step, place) => step.op && !finite(app.model.results().value[place]));
+    if (value >= 0) return `${steps[value].shown} is no finite number, so nothing here is a derivative.`;
+    if (first < 0) return "";
+    const [from, to] = app.model.arrivals[first], shape = steps[to].shape;
+    return `Gradients stop being finite at share ${first + 1}: ${steps[from].shown} hands ${shown(back.share[first], shape, 4)} to ${steps[to].shown}.`;
+  }
+
   function judge() {
     const { steps, leaves } = app.data, back = app.model.backward(), right = app.model.results();
-    if (app.model.passKind === 0) return "Every gradient is right.";
+    const odd = origin(back);
+    if (app.model.passKind === 0) return odd || "Every gradient is right.";
+    if (odd) return odd;
     const wrong = leaves.filter((place) => steps[place].moves && differs(back.gradient[place] ?? nothing(steps[place].shape), right.gradient[place]));
     if (!wrong.length) return "With these numbers every gradient comes out right all the same.";
     return wrong.slice(0, 4).map((place) => {
@@ -68,20 +91,27 @@ export function logPanel(app) {
       }
       edge.value = String(app.model.forgotten);
       const back = app.model.backward(), count = app.k - app.model.forwardSteps.length, slopes = app.model.results().local;
+      const incoming = arrived(back);
       rows.forEach(({ row, share, total, to, edge: n }, i) => {
         const known = i < count, shape = app.data.steps[to].shape;
         const slope = app.model.pass.forgets && n === app.model.forgotten ? 1 : slopes[n];
-        const from = back.share[i], scalar = typeof from === "number" && typeof slope === "number" && slope !== 0;
-        const product = scalar && slope !== 1 ? `${format(slope, 4)} · ${wrapped(from / slope)} = ` : "";
-        write(share, known ? product + shown(from, shape, 5) : "");
+        write(share, known ? product(slope, incoming[i], back.share[i]) + shown(back.share[i], shape, 5) : "");
         write(total, known ? shown(back.total[i], shape, 5) : "");
         row.classList.toggle("now", i === count - 1 && app.k !== app.model.last);
         row.classList.toggle("unknown", !known);
+        row.classList.toggle("origin", known && finite(incoming[i]) && !finite(back.share[i]));
       });
       write(verdict, app.data.recorded || app.k < app.model.last ? "" : judge());
       verdict.classList.toggle("wrong", app.model.passKind !== 0);
     },
   };
+}
+
+/** A share as its local derivative times the gradient that arrived, where that is what it comes to. */
+function product(slope, incoming, share) {
+  if (typeof share !== "number" || typeof slope !== "number" || typeof incoming !== "number" || slope === 1) return "";
+  const found = slope * incoming, same = Object.is(found, share) || Math.abs(found - share) <= 1e-12 * Math.abs(share);
+  return same ? `${format(slope, 4)} · ${wrapped(incoming)} = ` : "";
 }
 
 function wrapped(x) {

@@ -123,16 +123,18 @@ window.chainrule = {
   rewind: () => app.rewind(),
   mistake: (which, edge) => app.mistake(which, edge),
   open: async (n) => {
+    if (!subjects[n]) throw new Error(`there is no example ${n}: there are ${subjects.length}, from 0`);
     await app.open(n);
     gallery.value = String(n);
   },
   live: () => app.data.live,
-  rate: (x) => (x === undefined ? app.rate : (app.rate = x)),
-  optimizer: (kind) => (kind === undefined ? app.kind : (app.kind = kind)),
+  rate: (x) => app.rateOf(x),
+  optimizer: (kind) => app.optimizer(kind),
   race: () => surface.race(),
   exported,
   state: () => app.state(),
   frames: () => [...app.frames],
+  draw: () => app.renderNow(),
   passes: () => app.data.passes.map(({ kind, says }) => ({ kind, says })),
   edges: () => app.data.edges.map(([step, , x]) => [app.data.steps[step].name, app.data.steps[x].name]),
   attempt: { start: () => attempt.start(), answer: (x) => (attempt.type(x), attempt.judge()) },

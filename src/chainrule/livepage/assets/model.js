@@ -16,6 +16,14 @@ export function nothing(shape) {
   return shape.length ? new Float64Array(sizeOf(shape)) : 0;
 }
 
+const known = new WeakMap();
+
+/** Where an array has zeros; of one that was looked at before that is known. */
+function zeros(array) {
+  if (!known.has(array)) known.set(array, Array.from(array.keys()).filter((i) => array[i] === 0).join(","));
+  return known.get(array);
+}
+
 export class Model {
   constructor(data, functions) {
     this.data = data;
@@ -88,6 +96,28 @@ export class Model {
       } else this.right = this.run(0);
     }
     return this.right;
+  }
+
+  /** Values and gradients of the start. */
+  resultsOfStart() {
+    return (this.first ??= this.run(0, this.start));
+  }
+
+  /** On which side of every kink the numbers are, as `code_of` writes it for a story. */
+  branch() {
+    const { value, local } = this.results(), { edges, watched } = this.data;
+    const digits = this.leaves.map((x) => (typeof x === "number" ? "" : `${zeros(x)};`));
+    for (const [n, sharp] of watched) {
+      const [step, , x] = edges[n], given = value[x], out = value[step], slope = local[n];
+      const count = typeof out === "number" ? 1 : out.length, alike = typeof given === "number" ? count === 1 : given.length === count;
+      for (let i = 0; i < count; i++) {
+        const here = slope?.length > 1 ? slope[i] : pick(slope, 0);
+        let code = Number(here === 0);
+        if (sharp) code += 2 * Number(here === 1) + 4 * Number(here < 0) + 8 * Number(alike && pick(given, i) === pick(out, i));
+        digits.push(code.toString(16).toUpperCase());
+      }
+    }
+    return digits.join("");
   }
 
   /** What the program comes to. */

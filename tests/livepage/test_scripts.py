@@ -1,0 +1,112 @@
+"""What scripts may ask of a page, what they are refused, and what it says and exports where numbers are not finite."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from tests.livepage.conftest import settled
+
+from chainrule.livepage.page import Page
+from chainrule.livepage.subject import typed_subject
+
+ODD = {
+    "divided by 0": ("f = w/x", {"w": 2.0, "x": 0.0}),
+    "a root at 0": ("r = sqrt(x); f = r*w", {"x": 0.0, "w": 2.0}),
+    "a logarithm below 0": ("z = log(x); f = z*w", {"x": -1.0, "w": 2.0}),
+    "too large": ("z = exp(x); f = z*z", {"x": 500.0}),
+}
+
+
+def number(text: str) -> float:
+    """A number as the page writes it."""
+    return float(text.strip("()").replace("−", "-").replace("∞", "inf"))
+
+
+@pytest.fixture(scope="module")
+def odd():
+    """Computations of which something is not finite; nothing is told of them."""
+    return Page(tuple([typed_subject(text, values, title=name, told=False) for name, (text, values) in ODD.items()]))
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        ("set('w1', 'abc')", "w1 takes a number, and got abc"),
+        ("set('w1')", "w1 takes a number, and got undefined"),
+        ("set('w1', null)", "w1 takes a number"),
+        ("set('w1', true)", "w1 takes a number"),
+        ("set('w1', {})", "w1 takes a number, and got {}"),
+        ("set('w1', [1, 2])", "w1 takes 1 numbers, and got 2"),
+        ("set('nobody', 1)", "there is no leaf named nobody"),
+        ("mistake('forgotten', {edge: 1})", 'there is no edge {"edge":1}'),
+        ("mistake('forgotten', 'w1')", "there is no edge w1"),
+        ("mistake('forgotten', 99)", "there is no edge 99"),
+        ("mistake('forgotten', ['w1', 'h'])", "there is no edge"),
+        ("mistake('forgotten', 1.5)", "there is no edge 1.5"),
+        ("mistake('nonsense')", "there is no mistake nonsense"),
+        ("mistake(99)", "there is no mistake 99"),
+        ("step('a')", "a position takes a number"),
+        ("train('a')", "training takes a number"),
+        ("rate(0)", "a number above 0"),
+        ("rate('fast')", "the rate takes a number"),
+        ("optimizer('Lion')", "there is no optimizer Lion"),
+        ("exported('PDF')", "nothing is written as PDF"),
+        ("open(99)", "there is no example 99"),
+    ],
+)
+def test_what_means_nothing_is_refused_and_changes_nothing(opened, simple, call, says):
+    with opened(simple) as tab:
+        before = tab.evaluate("[chainrule.state(), chainrule.values(), chainrule.gradients()]")
+        told = tab.evaluate(
+            f"(async () => {{ try {{ await chainrule.{call}; }} catch (e) {{ return e.message; }} }})()"
+        )
+        assert says in (told or "nothing was refused")
+        assert tab.evaluate("[chainrule.state(), chainrule.values(), chainrule.gradients()]") == before
+
+
+def test_an_edge_by_its_names(opened, simple):
+    with opened(simple) as tab:
+        tab.evaluate("chainrule.mistake('forgotten', ['h', 'w1']); chainrule.set('w2', ' −2,5 ')")
+        tab.evaluate("chainrule.set('w2', 0.5)")
+        assert tab.evaluate("chainrule.gradients()")["w1"] == -9
+
+
+def test_the_log_says_where_gradients_stop_being_finite(opened, odd):
+    with opened(odd) as tab:
+        for n, (name, says) in enumerate(
+            {
+                "divided by 0": "f is no finite number",
+                "a root at 0": "share 3: r hands ∞ to x",
+                "a logarithm below 0": "z is no finite number",
+                "too large": "f is no finite number",
+            }.items()
+        ):
+            tab.evaluate("(n) => chainrule.open(n)", n)
+            settled(tab)
+            assert says in tab.locator("#verdict").inner_text(), name
+            for row in tab.locator("#log tr").all_inner_texts():
+                *_, told, _ = row.split("\t")
+                factors, equals, product = told.partition(" = ")
+                if equals:
+                    local, incoming = [number(x) for x in factors.split(" · ")]
+                    assert np.isclose(local * incoming, number(product), rtol=1e-3, equal_nan=True), row
+
+
+@pytest.mark.parametrize("kind", ["Python", "NumPy"])
+def test_a_script_of_numbers_that_are_not_finite_runs(opened, odd, tmp_path, kind):
+    with opened(odd) as tab:
+        for n, name in enumerate(ODD):
+            tab.evaluate("(n) => chainrule.open(n)", n)
+            script, found = tab.evaluate(
+                "(kind) => [chainrule.exported(kind), JSON.parse(chainrule.exported('JSON'))]", kind
+            )
+            (tmp_path / "script.py").write_text(script, "utf-8")
+            done = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, (name, done.stderr)
+            value = found["values"]["f"]
+            assert (value if isinstance(value, str) else str(float(value))) in done.stdout, (name, done.stdout)
+    assert json.dumps(found)

@@ -1,0 +1,72 @@
+"""Derivations on the page: what each number is of, on either side of every kink, and what is said when none fits."""
+
+from __future__ import annotations
+
+import pytest
+
+from chainrule.livepage import ties
+from chainrule.livepage.page import Page
+from chainrule.livepage.subject import typed_subject
+
+EQUATIONS = """() => {
+    const told = {};
+    for (const button of document.querySelectorAll('#dialects button')) {
+        button.click();
+        chainrule.draw();
+        const math = [...document.querySelectorAll('#story math')].map((x) => x.textContent.replace(/\\s/g, ''));
+        told[button.textContent] = {
+            equations: math.filter((x) => x.includes('=')).sort(),
+            still: document.querySelectorAll('#story .still').length,
+            past: document.getElementById('story').classList.contains('past'),
+            note: document.getElementById('story-note').textContent,
+            text: document.getElementById('story').innerText,
+        };
+    }
+    return told;
+}"""
+
+BENT = {
+    "relu": ("h = relu(w*x); L = (h - y)**2", {"w": 2.0, "x": 1.5, "y": 7.0}, {"w": -1.0}),
+    "relu, off at first": ("h = relu(w*x); L = (h - y)**2", {"w": -2.0, "x": 1.5, "y": 7.0}, {"w": 3.0}),
+    "relu, on its kink": ("h = relu(w*x); L = (h - y)**2", {"w": 0.0, "x": 1.5, "y": 7.0}, {"w": 3.0}),
+    "relu of a sum": ("h = relu(w*x + b); v = h*3; L = h*v", {"w": 1.5, "x": 2.0, "b": 0.5}, {"b": -4.0}),
+    "abs": ("h = abs(w*x); L = h*h*y", {"w": 2.0, "x": 3.0, "y": 0.5}, {"w": -1.5}),
+    "maximum": ("h = maximum(w*x, v); L = h*h + v", {"w": 2.0, "x": 3.0, "v": 4.0}, {"v": 9.0}),
+    "minimum": ("h = minimum(w*x, v); L = h*h + v", {"w": 2.0, "x": 3.0, "v": 4.0}, {"v": 9.0}),
+    "leaky": ("h = leaky_relu(w*x); L = (h - y)**2", {"w": 2.0, "x": 3.0, "y": 1.0}, {"w": -1.0}),
+    "elu": ("h = elu(w*x); L = (h - y)**2", {"w": 2.0, "x": 3.0, "y": 1.0}, {"w": -0.5}),
+    "two": ("h = relu(w*x); k = abs(h - v); L = k*k", {"w": 2.0, "x": 3.0, "v": 4.0}, {"v": 9.0}),
+}
+"""A formula, numbers at the start, and what is moved so that a kink is crossed."""
+
+
+@pytest.fixture(scope="module")
+def bent():
+    """Each formula twice: at its start, and as a page that begins where the other is moved to; one leaf is told of."""
+    found = []
+    for name, (text, values, moved) in BENT.items():
+        found += [typed_subject(text, at, title=name, data=("y",)) for at in (values, {**values, **moved})]
+    page = Page(tuple(found))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ties, "MOST_ASKED", 1)
+        assert page.html
+    return page
+
+
+def test_beyond_a_kink_the_story_is_that_of_the_numbers_of_now(opened, bent):
+    live = []
+    with opened(bent) as tab:
+        for n, (name, (_, _, moved)) in enumerate(BENT.items()):
+            tab.evaluate("(n) => chainrule.open(n)", 2 * n)
+            tab.evaluate("(moved) => { for (const [k, x] of Object.entries(moved)) chainrule.set(k, x); }", moved)
+            there = tab.evaluate(EQUATIONS)
+            tab.evaluate("(n) => chainrule.open(n)", 2 * n + 1)
+            wanted = tab.evaluate(EQUATIONS)
+            assert there.keys() == wanted.keys(), name
+            live += [(name, dialect) for dialect, one in there.items() if not one["past"]]
+            for dialect, one in there.items():
+                if one["past"]:
+                    assert "numbers of the start" in one["note"]
+                    continue
+                assert one["equations"] == wanted[dialect]["equations"], (name, dialect)
+    assert len(live) > 0.8 * 5 * len(BENT)
