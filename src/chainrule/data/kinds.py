@@ -89,10 +89,7 @@ def evident_kinds(block: Block) -> dict[str, Kind]:
     if not block.names:
         return {}
     least, most = block.ends
-    # What is missing makes no difference to what the others are.
-    values = np.where(block.gaps, most, block.values) if block.gappy.any() else block.values
-    whole = values[0] == np.floor(values[0])
-    whole[whole] = (values[:, whole] == np.floor(values[:, whole])).all(axis=0)
+    values, whole = block.values, block.measures.whole
     named = np.array([IDENTITY.search(name) is not None for name in block.names])
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         # Where there are fewer whole numbers between the ends than rows, some are repeated.

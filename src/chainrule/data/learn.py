@@ -374,8 +374,9 @@ def _fit_together(columns: Mapping[str, Column], block: Block, words: Words) -> 
     """The columns of numbers and of categories that vary, as these rows teach them; others are fitted one by one."""
     numbers = {name for name, column in columns.items() if isinstance(column, Numbers)}
     rows = len(block.values)
-    found = (*means_and_scales(block.values), is_flagged(block.gaps.sum(axis=0), rows))
-    measured = zip(block.names, *[each.tolist() for each in found], strict=True)
+    found = block.measures
+    flags = is_flagged(found.gaps, rows)
+    measured = zip(block.names, *[each.tolist() for each in (found.means, found.scales, flags)], strict=True)
     fitted: dict[str, Column] = {
         name: Numbers(name, mean, scale, flag) for name, mean, scale, flag in measured if scale and name in numbers
     }

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from chainrule.data.block import block_of, evident_numbers, only, with_columns
+from chainrule.data.block import Block, block_of, evident_numbers, numbers_in, only, strange_numbers, with_columns
 from chainrule.data.columns import Columns, Numbers, Task
 from chainrule.data.dates import format_of, moments, no_date
 from chainrule.data.encode import (
@@ -32,7 +33,7 @@ from chainrule.data.kinds import CODES
 from chainrule.data.learn import Wishes, learn, measured_again, missing_words, typed
 from chainrule.data.spelling import Spelling
 from chainrule.data.split import Split
-from chainrule.data.text_file import read_texts
+from chainrule.data.text_file import Read, Written, read_columns
 from chainrule.errors import DataError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Table:
     rows: Array
     notes: tuple[str, ...] = ()
     _frame: pl.DataFrame | None = field(default=None, compare=False)
-    _texts: pl.DataFrame | None = field(default=None, compare=False)
+    _written: Written | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -83,9 +84,9 @@ class Table:
     def actual(self) -> tuple[str, ...]:
         """The target of each row as the file has it, to the letter; empty where it has none."""
         name = self.columns.target.name
-        if self._texts is None:
+        if self._written is None:
             return () if self.y is None else tuple(str(word) for word in self.columns.decode(self.y).tolist())
-        return self.texts(name) if name in self._texts.columns else ("",) * len(self)
+        return self.texts(name) if name in self._written.columns else ("",) * len(self)
 
     @property
     def targets(self) -> Array:
@@ -102,17 +103,17 @@ class Table:
 
     def texts(self, column: str) -> tuple[str, ...]:
         """What a column of the file says in each row, as it is written, used or not; empty where it is missing."""
-        known = [] if self._texts is None else self._texts.columns
-        if self._texts is None or column not in known:
+        known = [] if self._written is None else self._written.columns
+        if self._written is None or column not in known:
             near = meant(column, known) or f": there are {listing(known)}"
             raise DataError(f"there is no column {column!r}{near}")
-        return tuple("" if cell is None else str(cell) for cell in self._texts[column])
+        return tuple("" if cell is None else str(cell) for cell in self._written[column])
 
     def cell(self, place: int, column: str) -> str:
         """What the file says in one cell, as it is written; empty where it is missing."""
-        if self._texts is None:
+        if self._written is None:
             return f"{self.x[place, self.columns.names.index(column)]:.6g}"
-        found = self._texts[column][place]
+        found = self._written[column][place]
         return "" if found is None else str(found)
 
     def split(self, by: str = "") -> Split:
@@ -136,8 +137,8 @@ class Table:
             )
         if word == "group":
             return Split(len(self), groups=np.array(texts))
-        texts_of = self._texts
-        return Split(len(self)) if texts_of is None else Split(len(self), times=times_of(texts_of[column], self.rows))
+        written = self._written
+        return Split(len(self)) if written is None else Split(len(self), times=times_of(written[column], self.rows))
 
     def parts(self, learned: Array, *others: Array, by: str = "") -> tuple[Table, ...]:
         """Tables of rows by their places, of which the first alone settles how all are encoded.
@@ -147,7 +148,7 @@ class Table:
         ``group:COLUMN`` in `by`, that column is left out too: no other row has its groups. Rows that leave nothing to
         learn raise `DataError`.
         """
-        if self._frame is None or self._texts is None:
+        if self._frame is None or self._written is None:
             return tuple(self._rows(places) for places in (learned, *others))
         without = [by.partition(":")[2]] if by.startswith("group:") else []
         try:
@@ -160,7 +161,7 @@ class Table:
         warn_of(news, "the rows held back")
         notes = (*self.notes, *notes, *news)
         return tuple(
-            Table(x, y, columns, self.rows[places], notes, self._frame[places], self._texts[places])
+            Table(x, y, columns, self.rows[places], notes, self._frame[places], self._written.part(places))
             for (x, y), places in zip(arrays, (learned, *others), strict=True)
         )
 
@@ -318,28 +319,36 @@ def read_table(
     spelling = (columns.spelling if columns else Spelling()).said(
         separator=separator, decimal=decimal, thousands=thousands, encoding=encoding, comment=comment
     )
-    texts, numbers, told = read_texts(path, spelling=spelling, names=names, most=rows, learning=columns is None)
-    both = _tidied(texts, _maybe_numbers(texts.columns, columns, spelling, categorical), gaps)
-    (frame, as_written), numbers, dropped = _with_target(both, name, numbers, learning=columns is None)
+    read = read_columns(
+        path,
+        spelling=spelling,
+        names=names,
+        most=rows,
+        learning=columns is None,
+        missing=gaps,
+        maybe_numbers=_maybe_numbers(columns, spelling, categorical),
+    )
+    frame, written, block = _tidied(read, gaps)
+    frame, written, numbers, dropped = _with_target(frame, written, name, read.rows, learning=columns is None)
+    told = read.notes
     if columns is None:
         spelling, told_of_forms = spelling.learned(frame, (*ignore, *categorical))
         told += told_of_forms
     frame = spelling.plain(frame)
     notes: list[str] = []
     try:
-        block = None
         if columns is None:
             frame = typed(frame, wishes)
-            block = block_of(frame)
+            block = block_of(frame, block)
             columns, notes = learn(frame, block, numbers, wishes)
             columns = replace(columns, spelling=spelling)
         x, missed = features_of(frame, columns, numbers, kind, block)
         y = target_of(frame, columns, numbers, kind) if name in frame.columns else None
     except DataError as error:
-        raise DataError(f"{path}: {error}{_all_missing(str(error), texts, frame, gaps)}") from None
+        raise DataError(f"{path}: {error}{_all_missing(str(error), read, frame, gaps)}") from None
     decided, mended = notes[:1], [*told, *dropped, *notes[1:], *missed]
     warn_of(mended, str(path))
-    return Table(x, y, columns, numbers, (*decided, *mended), frame, as_written)
+    return Table(x, y, columns, numbers, (*decided, *mended), frame, written)
 
 
 def as_table(data: Any, columns: Columns, *, dtype: DTypeLike = np.float32) -> Table:
@@ -350,61 +359,59 @@ def as_table(data: Any, columns: Columns, *, dtype: DTypeLike = np.float32) -> T
     if not frame.height:
         raise DataError("there are no rows")
     name = columns.target.name
-    (frame,), rows, notes = _with_target([frame], name, rows, learning=False)
+    frame, written, rows, notes = _with_target(frame, Written(frame), name, rows, learning=False)
     kind = np.dtype(dtype)
     x, missed = features_of(frame, columns, rows, kind)
     y = target_of(frame, columns, rows, kind) if name in frame.columns else None
     warn_of([*notes, *missed], "the rows given")
-    return Table(x, y, columns, rows, (*notes, *missed), frame, frame)
+    return Table(x, y, columns, rows, (*notes, *missed), frame, written)
 
 
-def _all_missing(error: str, texts: pl.DataFrame, frame: pl.DataFrame, missing: Sequence[str]) -> str:
+def _all_missing(error: str, read: Read, frame: pl.DataFrame, missing: Sequence[str]) -> str:
     """Where a text was met that is no number: all words in columns of numbers that may stand for a missing value."""
-    if "missing=" not in error:
+    words = missing_words(frame) if "missing=" in error else []
+    if not words:
         return ""
-    words = missing_words(frame)
-    known = [word for word in missing if word and any((column == word).any() for column in texts.get_columns())]
-    return f'; missing="{",".join([*known, *words])}" would take all such words of the file for it' if words else ""
+    texts = read.file.read().get_columns()
+    known = [word for word in missing if word and any((column == word).any() for column in texts)]
+    return f'; missing="{",".join([*known, *words])}" would take all such words of the file for it'
 
 
-def _maybe_numbers(
-    names: Sequence[str], columns: Columns | None, spelling: Spelling, categorical: Sequence[str]
-) -> list[str]:
-    """The columns of a file that may be numbers as programs write them."""
-    if spelling.is_told:
-        return []
+def _maybe_numbers(columns: Columns | None, spelling: Spelling, categorical: Sequence[str]) -> Callable[[str], bool]:
+    """Whether a column, by its name, may hold numbers as programs write them."""
     apart = {*categorical, *[form.column for form in spelling.columns]}
-    if columns is not None:
-        apart |= set(names) - {
-            column.name for column in (*columns.features, columns.target) if isinstance(column, Numbers)
-        }
-    # The name of a column may make its numbers codes: those are looked at one by one.
-    return [name for name in names if name not in apart and (columns or not CODES.search(name))]
+    if columns is None:
+        # The name of a column may make its numbers codes: those are looked at one by one.
+        return lambda name: not spelling.is_told and name not in apart and not CODES.search(name)
+    known = {column.name for column in (*columns.features, columns.target) if isinstance(column, Numbers)}
+    return lambda name: not spelling.is_told and name not in apart and name in known
 
 
-def _tidied(texts: pl.DataFrame, maybe_numbers: Sequence[str], missing: Sequence[str]) -> list[pl.DataFrame]:
-    """The columns of a file twice: tidy, evident numbers as such, and as they are written where that may differ."""
-    evident = evident_numbers(texts, maybe_numbers, missing)
+def _tidied(read: Read, missing: Sequence[str]) -> tuple[pl.DataFrame, Written, Block]:
+    """The columns of a file, tidy, evident numbers as such; as they are written; and a block of numbers as read."""
+    numbers = numbers_in(read.frame)
+    strange = strange_numbers(numbers, read.frame, missing)
+    texts = with_columns(read.frame, read.texts_of(list(compress(numbers.names, strange.tolist()))))
+    numbers = numbers.part(~strange)
+    read_as_such = {*numbers.names}
+    others = [name for name in texts.columns if name not in read_as_such]
+    evident = evident_numbers(texts, read.unknown, missing)
     frame = tidy(with_columns(texts, evident), missing)
-    if len(evident) == texts.width:
-        return [frame, texts]
-    return [frame, with_columns(frame, only(texts, [column.name for column in evident]).get_columns())]
+    written = only(with_columns(frame, only(texts, [series.name for series in evident]).get_columns()), others)
+    return frame, Written(written, read.file, read.rows - 1, tuple(missing)), numbers
 
 
 def _with_target(
-    frames: Sequence[pl.DataFrame], target: str, rows: Array, *, learning: bool
-) -> tuple[Sequence[pl.DataFrame], Array, list[str]]:
+    frame: pl.DataFrame, written: Written, target: str, rows: Array, *, learning: bool
+) -> tuple[pl.DataFrame, Written, Array, list[str]]:
     """The rows that have a target, and a note if some have none; to predict, a column that is empty is dropped."""
-    first = frames[0]
-    if target not in first.columns:
-        return frames, rows, []
-    has_one = first[target].is_not_null().to_numpy()
+    if target not in frame.columns or not frame[target].null_count():
+        return frame, written, rows, []
+    has_one = frame[target].is_not_null().to_numpy()
     given, gaps = np.flatnonzero(has_one), np.flatnonzero(~has_one)
-    if not len(gaps):
-        return frames, rows, []
     if not (learning or len(given)):
-        return [frame.drop(target) for frame in frames], rows, []
+        return frame.drop(target), written, rows, []
     note = (
         f"column {target!r}, {where(gaps, rows)}: {len(gaps):,} of {len(rows):,} rows have no target and are left out"
     )
-    return [frame[given] for frame in frames], rows[given], [note]
+    return frame[given], written.part(given), rows[given], [note]

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import math
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.block import stacked
-from chainrule.data.encode import listing, polars
+from chainrule.data.encode import listing, polars, tidy
 from chainrule.data.files import PathLike, existing, reading
 from chainrule.data.numerals import number_in
+from chainrule.data.scan import are_quotes_regular, has_padded_numbers, is_even
 from chainrule.data.spelling import Spelling
 from chainrule.errors import DataError
 
@@ -35,8 +38,11 @@ ENCODING = "encoding= names the one that it is in, as encoding='latin-1'"
 SAMPLE, FEWEST, LONG = 20, 3, 1 << 16
 """Lines by which it is seen what separates, and so few where they have more bytes than this."""
 
+SAMPLED, FEWEST_ROWS = 500, 5
+"""About so many cells, and so many rows, are looked at to see which columns may be numbers."""
+
 PORTION = 1 << 20
-"""Bytes looked at in one go."""
+"""Bytes among which the first lines are looked for."""
 
 PACKED = {b"PK": "a zip archive or a spreadsheet: save the sheet as CSV", b"\x1f\x8b": "packed with gzip: unpack it"}
 """What files that are not text begin with."""
@@ -53,16 +59,12 @@ MISPLACED = 'a quotation mark inside a field in quotation marks is written twice
 
 @dataclass(frozen=True)
 class Source:
-    """A file, and what is read of it where that is not simply its bytes: in UTF-8, and without comments."""
+    """A file, and what is read of it: its bytes, in UTF-8 without a mark of their order, and without comments."""
 
     path: Path
-    content: bytes | None = None
+    content: bytes
     dropped: tuple[int, ...] = ()
     """The lines of the file that are comments, from 1."""
-
-    def open(self) -> IO[bytes]:
-        """What is read, from its beginning."""
-        return self.path.open("rb") if self.content is None else io.BytesIO(self.content)
 
     def line(self, number: int) -> int:
         """The line of the file where this line of what is read stands."""
@@ -73,15 +75,18 @@ class Source:
 
 @dataclass(frozen=True)
 class TextFile:
-    """A file of text whose first line has been read; `most` is how many rows are wanted, None all."""
+    """A file of text whose first lines have been read; `most` is how many rows are wanted, None all."""
 
     source: Source
     separator: str
     headers: list[str]
     unnamed: list[str]
     """Those of the headers that only tell a column's place."""
-    has_header: bool
+    header: int
+    """The bytes before the first row; 0 where the headers were given."""
     most: int | None
+    sample: list[list[str]]
+    """The fields of a few rows."""
 
     @property
     def path(self) -> Path:
@@ -90,45 +95,130 @@ class TextFile:
 
     def numbered(self) -> Iterator[tuple[int, int, list[str]]]:
         """The fields of each row that is wanted, with its number and its line, as Python's reader sees them."""
-        for row, (line, cells) in enumerate(_records(self.source, self.separator), 0 if self.has_header else 1):
+        for row, (line, cells) in enumerate(_records(self.source, self.separator), 0 if self.header else 1):
             if self.most is not None and row > self.most:
                 return
             yield row, line, cells
+
+    def read(
+        self, numbers: Collection[str] = (), words: Sequence[str] = (), only: Sequence[str] | None = None
+    ) -> pl.DataFrame:
+        """The columns, or `only` some, as text or `numbers`; empty fields and those with one of `words` are null.
+
+        A cell among the numbers that is none raises what polars raises.
+        """
+        library = polars()
+        types = {name: library.Float64 if name in numbers else library.String for name in self.headers}
+        body = self.source.content[self.header :]
+        if not body or body.isspace():
+            return library.DataFrame(schema=types if only is None else dict.fromkeys(only, library.String))
+        return library.read_csv(
+            body,
+            separator=self.separator,
+            has_header=False,
+            # No types are guessed: every other column is read as text, and judged as a whole afterwards.
+            schema=types,
+            columns=None if only is None else [self.headers.index(name) for name in only],
+            n_rows=self.most,
+            null_values=[*words] or None,
+        )
+
+    def numbers_among(self, names: Sequence[str], words: Collection[str]) -> tuple[list[str], list[str]]:
+        """Of some columns those that are numbers in the first rows, and those that have nothing there."""
+        wanted = set(names)
+        columns = zip(self.headers, zip(*self.sample, strict=False), strict=False)
+        found = {name: _are_numbers(cells, words) for name, cells in columns if name in wanted}
+        return [name for name, are in found.items() if are], [name for name, are in found.items() if are is None]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What some rows of a file say, as it is written: columns of numbers are read again when they are asked for."""
+
+    texts: pl.DataFrame
+    """The columns of text, of these rows, tidy."""
+    file: TextFile | None = None
+    """Where all other columns are."""
+    places: NDArray[Any] = field(default_factory=lambda: np.empty(0, int))
+    """The rows, as polars counts them."""
+    missing: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of all columns."""
+        file = self.file
+        return self.texts.columns if file is None else [name for name in file.headers if name not in file.unnamed]
+
+    def __getitem__(self, name: str) -> pl.Series:
+        if self.file is None or name in self.texts.columns:
+            return self.texts[name]
+        return tidy(self.file.read(only=[name]), self.missing).to_series()[self.places]
+
+    def part(self, places: NDArray[Any]) -> Written:
+        """The same of some of the rows."""
+        texts = self.texts[places] if self.texts.width else self.texts
+        return Written(texts, self.file, self.places[places] if len(self.places) else self.places, self.missing)
+
+
+@dataclass(frozen=True)
+class Read:
+    """The columns of a file, as text or as numbers, the number of each row that is not blank (from 1), and notes."""
+
+    file: TextFile
+    frame: pl.DataFrame
+    rows: NDArray[Any]
+    notes: list[str]
+    unknown: list[str]
+    """The columns of text that may be of numbers alone."""
+
+    def texts_of(self, names: Sequence[str]) -> list[pl.Series]:
+        """Columns that were read as numbers, as text."""
+        return self.file.read(only=names)[self.rows - 1].get_columns() if names else []
 
 
 def read_texts(
     path: PathLike, *, spelling: Spelling, names: Sequence[str] | None, most: int | None, learning: bool
 ) -> tuple[pl.DataFrame, NDArray[Any], list[str]]:
-    """The file's columns as text, the number of each row that is not blank (from 1), and notes on how it was read.
+    """The file's columns as text, the number of each row that is not blank (from 1), and notes on how it was read."""
+    read = read_columns(path, spelling=spelling, names=names, most=most, learning=learning)
+    return read.frame, read.rows, read.notes
+
+
+def read_columns(
+    path: PathLike,
+    *,
+    spelling: Spelling,
+    names: Sequence[str] | None,
+    most: int | None,
+    learning: bool,
+    missing: Sequence[str] = (),
+    maybe_numbers: Callable[[str], bool] = lambda _: False,
+) -> Read:
+    """The file's columns: those of `maybe_numbers` where every cell is one as such, all others as text.
 
     To learn from, it needs two columns at least; to predict, one may be all that a network knows.
     """
     if most is not None and most < 1:
         raise DataError(f"rows says how many are read, at least 1, not {most}")
-    found, library = existing(path), polars()
+    found = existing(path)
     source = _source(found, spelling)
     file = _opened(source, spelling, names, most)
     if learning:
         _refuse_single(file)
-    quotes = _count_of_quotes(source)
+    # To find that there is none takes far less time than to count.
+    quotes = source.content.count(b'"') if b'"' in source.content else 0
     if quotes % 2:
         # Some versions of polars take the rest of the file for one cell then, without a word.
         _explain_refusal(file)
         raise DataError(f"{found} has an odd number of quotation marks, so one of them is not closed")
-    try:
-        frame: pl.DataFrame = library.read_csv(
-            found if source.content is None else source.open(),
-            separator=file.separator,
-            has_header=file.has_header,
-            new_columns=file.headers,
-            # No types are guessed: every column is read as text, and judged as a whole afterwards.
-            infer_schema_length=0,
-            n_rows=most,
-        )
-    except (library.exceptions.PolarsError, OSError) as error:
-        _explain_refusal(file)
-        raise DataError(f"{found} cannot be read: {str(error).splitlines()[0]}") from error
-    if quotes:
+    maybe = [name for name in file.headers if name not in file.unnamed and maybe_numbers(name)]
+    numbers, unknown = file.numbers_among(maybe, missing)
+    # A number among them is looked for in the numbers themselves.
+    words = [word for word in missing if math.isnan(number_in(word)) and _occurs(word.encode(), source.content)]
+    frame = _numbers_read(file, numbers, words) if numbers else None
+    if frame is None:
+        frame, unknown = _texts_read(file), maybe
+    if quotes and not are_quotes_regular(source.content, file.separator):
         _refuse_lost_rows(file, frame.height)
     if frame.height and frame[file.headers[-1]].null_count():
         # polars fills short rows up without a word; their last column is empty then.
@@ -140,7 +230,41 @@ def read_texts(
     notes = _notes_on_size(found, most)
     notes += [f"{name} has no header and is left out; names= would give it one" for name in file.unnamed]
     frame = frame.drop(file.unnamed) if file.unnamed else frame
-    return frame[rows] if blank.any() else frame, rows + 1, notes
+    return Read(file, frame[rows] if blank.any() else frame, rows + 1, notes, unknown)
+
+
+def _occurs(word: bytes, content: bytes) -> bool:
+    """Whether a word is in a content: a sign that is not there at all is found out much sooner."""
+    return all(word[i : i + 1] in content for i in range(len(word))) and word in content
+
+
+def _are_numbers(cells: Sequence[str], words: Collection[str]) -> bool | None:
+    """Whether some cells are numbers, but for those that are missing; None where all are."""
+    try:
+        return math.isfinite(sum(map(float, cells)))
+    except ValueError:
+        given = [cell for cell in cells if cell and cell not in words]
+        return all(math.isfinite(number_in(cell)) for cell in given) if given else None
+
+
+def _numbers_read(file: TextFile, numbers: Sequence[str], words: Sequence[str]) -> pl.DataFrame | None:
+    """The columns with some as numbers, or nothing where a cell of those is none, or another look is needed."""
+    try:
+        frame = file.read(set(numbers), words)
+    except polars().exceptions.PolarsError:
+        return None
+    # A row of nothing but such words is one; and what begins with a zero may be a code.
+    is_doubtful = (words and _blank_rows(frame).any()) or has_padded_numbers(file.source.content, file.separator)
+    return None if is_doubtful else frame
+
+
+def _texts_read(file: TextFile) -> pl.DataFrame:
+    """All columns as text; what polars cannot read raises `DataError`."""
+    try:
+        return file.read()
+    except polars().exceptions.PolarsError as error:
+        _explain_refusal(file)
+        raise DataError(f"{file.path} cannot be read: {str(error).splitlines()[0]}") from error
 
 
 def _blank_rows(frame: pl.DataFrame) -> NDArray[Any]:
@@ -150,22 +274,22 @@ def _blank_rows(frame: pl.DataFrame) -> NDArray[Any]:
         return np.zeros(frame.height, bool)
     blank = (first.is_null() & last.is_null()).to_numpy().copy()
     if maybe := np.flatnonzero(blank).tolist():
-        full = stacked(frame[maybe].get_columns()).is_not_null().to_numpy().reshape(frame.width, -1)
-        blank[maybe] = ~np.any(full, axis=0)
+        columns = frame[maybe].get_columns()
+        for dtype in set(frame.dtypes):
+            alike = stacked([series for series in columns if series.dtype == dtype])
+            blank[maybe] &= alike.is_null().to_numpy().reshape(-1, len(maybe)).all(axis=0)
     return blank
 
 
 def _source(path: Path, spelling: Spelling) -> Source:
     """What is read of a file: its own bytes, if they are UTF-8 as it is and have no comments."""
-    with reading(path), path.open("rb") as file:
-        begin = file.read(4)
-    if begin[:2] in PACKED:
-        raise DataError(f"{path} is {PACKED[begin[:2]]}")
-    encoding = next((name for mark, name in BYTE_ORDERS.items() if begin.startswith(mark)), spelling.encoding)
-    if encoding is None and spelling.comment is None:
-        return Source(path)
     with reading(path):
         content = path.read_bytes()
+    if content[:2] in PACKED:
+        raise DataError(f"{path} is {PACKED[content[:2]]}")
+    encoding = next((name for mark, name in BYTE_ORDERS.items() if content.startswith(mark)), spelling.encoding)
+    if encoding is None and spelling.comment is None:
+        return Source(path, content.removeprefix(codecs.BOM_UTF8))
     text, dropped = _decoded(path, content, encoding or "utf-8-sig"), tuple[int, ...]()
     if spelling.comment is not None:
         text, dropped = _without_comments(text, spelling.comment)
@@ -201,9 +325,7 @@ def _decoded(path: Path, content: bytes, encoding: str) -> str:
 
 def _opened(source: Source, spelling: Spelling, names: Sequence[str] | None, most: int | None) -> TextFile:
     """What the first line tells, checked."""
-    path = source.path
-    with reading(path), source.open() as file:
-        begin = file.read(PORTION)
+    path, begin = source.path, source.content[:PORTION]
     if b"\0" in begin:
         raise DataError(
             f"{path} has zero bytes in it, as UTF-16 has: encoding='utf-16-le' or 'utf-16-be' would read that"
@@ -212,7 +334,8 @@ def _opened(source: Source, spelling: Spelling, names: Sequence[str] | None, mos
         raise DataError(f"{path} ends its lines as old Macs did, with CR alone: save it with the ends LF or CRLF")
     separator = spelling.separator or _separator(path, begin, spelling.decimal)
     nothing: list[str] = []
-    _, first = next(_records(source, separator), (0, nothing))
+    records = _records(source, separator)
+    _, first = next(records, (0, nothing))
     if not any(cell.strip() for cell in first):
         raise DataError(f"{path} begins with an empty line, where the headers should be")
     if names is not None and len(names) != len(first):
@@ -221,7 +344,16 @@ def _opened(source: Source, spelling: Spelling, names: Sequence[str] | None, mos
     headers = [name or f"column {place}" for place, name in enumerate(given, 1)]
     _refuse_headers(path, headers)
     unnamed = [header for header, name in zip(headers, given, strict=True) if not name]
-    return TextFile(source, separator, headers, unnamed, names is None, most)
+    header, sample = 0, [first]
+    if names is None:
+        sample = []
+        # A header in quotation marks may go on in the next line.
+        for _ in range(1 + sum(cell.count("\n") for cell in first)):
+            header = source.content.find(b"\n", header) + 1 or len(source.content)
+    with suppress(DataError):
+        # What is wrong there is told when all of the file is looked at.
+        sample += [cells for _, cells in islice(records, max(FEWEST_ROWS, SAMPLED // len(headers))) if cells]
+    return TextFile(source, separator, headers, unnamed, header, most, sample)
 
 
 def _refuse_single(file: TextFile) -> None:
@@ -277,7 +409,7 @@ def _first_lines(begin: bytes) -> list[str]:
 def _records(source: Source, separator: str) -> Iterator[tuple[int, list[str]]]:
     """The file's records with their first lines, as Python's own reader sees them; slow, and it can point."""
     path = source.path
-    with _as_text(path), io.TextIOWrapper(source.open(), encoding="utf-8-sig", newline="") as file:
+    with _as_text(path), io.TextIOWrapper(io.BytesIO(source.content), encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, delimiter=separator, strict=True)
         line = 1
         try:
@@ -316,13 +448,6 @@ def _notes_on_size(path: Path, most: int | None) -> list[str]:
     return [f"{size / 1e9:.1f} GB are read into memory, and rows= would read fewer rows"]
 
 
-def _count_of_quotes(source: Source) -> int:
-    with reading(source.path), source.open() as file:
-        portions = iter(lambda: file.read(PORTION), b"")
-        # To find that there is none takes far less time than to count.
-        return sum(portion.count(b'"') for portion in portions if b'"' in portion)
-
-
 def _refuse_lost_rows(file: TextFile, count: int) -> None:
     """Python's strict reader must see as many rows: polars takes all between two misplaced quotation marks for one."""
     seen = 0
@@ -336,6 +461,8 @@ def _refuse_lost_rows(file: TextFile, count: int) -> None:
 
 
 def _refuse_ragged(file: TextFile) -> None:
+    if b'"' not in file.source.content and is_even(file.source.content, file.separator):
+        return
     width = len(file.headers)
     for row, line, cells in file.numbered():
         if cells and len(cells) != width:

@@ -22,6 +22,9 @@ MISSING, UNKNOWN = -1, -2
 TALL = 10_000
 """Rows from which on a column alone is worth a call of its own."""
 
+FEW = 4_000_000
+"""Entries of a table with a place for every text of all columns in each column."""
+
 
 @dataclass(frozen=True)
 class Words:
@@ -36,20 +39,42 @@ def words_of(columns: Sequence[pl.Series]) -> Words:
     names = [series.name for series in columns]
     if not names or not len(columns[0]):
         return Words(dict.fromkeys(names, ()), dict.fromkeys(names, 0))
-    library = polars()
+    library, cells = polars(), stacked(columns)
+    if coded := _coded(cells, len(columns)):
+        kinds, codes = coded
+        counts = np.stack([np.bincount(row, minlength=len(kinds) + 1)[:-1] for row in codes])
+        numbers, places = np.nonzero(counts)
+        return _parted(names, numbers, [kinds[i] for i in places.tolist()], counts.sum(axis=1))
     different = (
-        library.DataFrame({"column": _numbered(columns), "text": stacked(columns)})
+        library.DataFrame({"column": _numbered(columns), "text": cells})
         .drop_nulls()
         .group_by("column", "text")
         .agg(library.len().alias("cells"))
         .sort("column", "text")
     )
     numbers = different["column"].to_numpy()
+    given = np.bincount(numbers, different["cells"].to_numpy(), len(names)).astype(int)
+    return _parted(names, numbers, different["text"].to_list(), given)
+
+
+def _parted(names: Sequence[str], numbers: Array, texts: Sequence[str], given: Array) -> Words:
+    """The texts of all columns, one after the other, with the number of its column for each."""
     ends = np.searchsorted(numbers, np.arange(1, len(names) + 1)).tolist()
-    cells = np.bincount(numbers, different["cells"].to_numpy(), len(names)).astype(int).tolist()
-    texts: list[str] = different["text"].to_list()
     parts = {name: tuple(texts[begin:end]) for name, begin, end in zip(names, [0, *ends], ends, strict=False)}
-    return Words(parts, dict(zip(names, cells, strict=True)))
+    return Words(parts, dict(zip(names, given.tolist(), strict=True)))
+
+
+def _coded(cells: pl.Series, count: int) -> tuple[list[str], Array] | None:
+    """The different texts of so many columns, in order, and of each cell its text's place, or their number for none.
+
+    The places have shape (columns, rows). Where there are too many different texts for a table, nothing.
+    """
+    library = polars()
+    kinds = cells.drop_nulls().unique().sort()
+    if len(kinds) * count > FEW or 2 * len(kinds) > len(cells):
+        return None
+    codes = cells.cast(library.Enum(kinds)).to_physical().cast(library.Int64).fill_null(len(kinds))
+    return kinds.to_list(), codes.to_numpy().reshape(count, -1)
 
 
 def places_among(known: Sequence[Sequence[Any]], columns: Sequence[pl.Series]) -> Array:
@@ -59,11 +84,21 @@ def places_among(known: Sequence[Sequence[Any]], columns: Sequence[pl.Series]) -
     """
     if not columns or not len(columns[0]):
         return np.empty((len(columns[0]) if columns else 0, len(columns)), int)
-    library = polars()
+    library, texts = polars(), stacked(columns)
+    coded = _coded(texts, len(columns)) if texts.dtype == library.String else None
+    if coded:
+        kinds, codes = coded
+        index = {text: i for i, text in enumerate(kinds)}
+        places = np.full((len(columns), len(kinds) + 1), UNKNOWN)
+        places[:, -1] = MISSING
+        for i, those in enumerate(known):
+            there = [(index[text], place) for place, text in enumerate(those) if text in index]
+            if there:
+                places[i, [at for at, _ in there]] = [place for _, place in there]
+        return np.take_along_axis(places, codes, axis=1).T
     if len(columns) > 1 and len(columns[0]) > TALL:
         pairs = zip(known, columns, strict=True)
         return np.concatenate([places_among([those], [series]) for those, series in pairs], axis=1)
-    texts = stacked(columns)
     if len(columns) == 1:
         keys, old = texts, library.Series([*known[0]], dtype=texts.dtype)
     else:
