@@ -174,6 +174,11 @@ def test_numbers_of_the_network_of_the_books(ran):
     assert space["kept"][-1].ravel() == pytest.approx(facts["sample0"]["a2"], rel=1e-11)
 
 
+def test_steps_on_batches_get_further_than_one_step_on_all(ran):
+    space = ran(17).namespace
+    assert space["ten"] < 0.6 * space["one"] < space["one"] < space["before"]
+
+
 def test_numbers_of_the_slope(ran):
     space, facts = ran(1).namespace, FACTS["cubic"]
     assert {x: space["slope"](float(x)) for x in facts["slopes"]} == near(facts["slopes"])
@@ -250,6 +255,68 @@ def test_gradients_of_the_network_of_the_books(ran):
     assert found == pytest.approx(
         [first[name] for name in ("dW1[0,0]", "dW1[29,783]", "||dW1||_F", "||dW2||_F")], rel=1e-11
     )
+
+
+def printed_in(run, words: str) -> list[list[float]]:
+    """The numbers in each line that is printed by the cell in which these words stand."""
+    cell = next(shown for shown in run.shown if isinstance(shown.block, Cell) and words in shown.block.source)
+    return [[float(x) for x in re.findall(r"(?<!\w)-?\d+\.?\d*", line)] for line in cell.printed.splitlines()]
+
+
+def test_steps_down_the_bowl(ran):
+    steps = FACTS["paraboloid"]["steps"]
+    assert printed_in(ran(2), "for step in range(4)") == [pytest.approx([i, *steps[i]], abs=5e-5) for i in range(4)]
+    assert [ran(2).namespace[name] for name in "xy"] == near(steps[4][:2])
+
+
+def test_numbers_of_engines_with_a_mistake(ran):
+    facts, space = FACTS["engines_with_a_mistake"], ran(6).namespace
+    reports = space["product_first"]
+    for order, name in (
+        (reports, "overwritten, the sum last"),
+        (reports[2:] + reports[:2], "overwritten, the product last"),
+    ):
+        assert list(space["hand_back"](order, adds=False).values()) == facts[name]
+    assert list(space["hand_back"](reports, adds=True).values()) == [FACTS["engine"]["accumulate"][x] for x in "ab"]
+    assert ran(5).namespace["too_early"] == facts["handed on too early"]
+    told = "".join([shown.block.text for shown in ran(5).shown if isinstance(shown.block, Prose)])
+    assert f"gives {facts['handed on again']:g}." in told
+
+
+def test_the_table_of_losses(ran):
+    table = printed_in(ran(8), "L(w1, w2)")
+    across = table[0][-5:]
+    found = {(w1, w2): loss for w1, *row in table[1:] for w2, loss in zip(across, row, strict=True)}
+    known = {(w1, w2): loss for w1, w2, loss in FACTS["simple_net"]["surface"] if (w1, w2) in found}
+    assert len(known) > 5
+    assert {place: found[place] for place in known} == pytest.approx(known, abs=0.05)
+
+
+def test_gradients_of_one_neuron_a_layer(ran):
+    facts = FACTS["3b1b_chain"]["layers"]
+    for layer, *numbers in printed_in(ran(12), "handed_back"):
+        right = [facts[str(int(layer))][name] for name in ("dC/dw", "dC/db", "dC/da_prev")]
+        assert numbers == pytest.approx(right, abs=5e-7)
+    assert ran(12).namespace["ways"] == near(FACTS["net_2_3_2_batch_of_3"]["ways to the second hidden neuron"])
+
+
+def test_gradients_of_a_batch_of_three(ran):
+    space, facts = ran(16).namespace, FACTS["net_2_3_2_batch_of_3"]
+    first, last = space["D1"], space["D2"]
+    found = {
+        "dW1": first @ space["X"].T,
+        "db1": first.sum(axis=1),
+        "dW2": last @ space["A1"].T,
+        "db2": last.sum(axis=1),
+    }
+    for name, gradient in found.items():
+        assert gradient == near(np.array(facts[name])), name
+
+
+def test_numbers_of_the_tensor_that_nobody_stores(ran):
+    facts = FACTS["nielsen_784_30_10"]["layer_tensor"]
+    assert ran(15).namespace["entries"] == facts["dz1/dW1 entries 30*30*784"]
+    assert ran(15).namespace["not_zero"] == facts["nonzero"]
 
 
 def test_numbers_of_the_saturated_neuron(ran):

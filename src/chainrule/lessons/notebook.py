@@ -9,13 +9,18 @@ from chainrule.errors import MissingExtra
 from chainrule.files import write_whole
 from chainrule.lessons.chapter import Cell, Chapter, Display, Prose, Question
 from chainrule.lessons.exercise import Exercise
-from chainrule.lessons.run import Shown, run_chapter
+from chainrule.lessons.run import Run, Shown, run_chapter
 from chainrule.maths import latex
 
 
 def markdown_of(chapter: Chapter) -> str:
     """The chapter as Markdown that jupytext reads: numbers in place, formulas in LaTeX, answers folded away."""
-    parts = [f"# {chapter.number}. {chapter.title}", *map(cell_of, run_chapter(chapter).shown)]
+    return markdown_of_run(run_chapter(chapter))
+
+
+def markdown_of_run(run: Run) -> str:
+    """The same of a chapter that was run."""
+    parts = [f"# {run.chapter.number}. {run.chapter.title}", *map(cell_of, run.shown)]
     return "\n\n".join(parts) + "\n"
 
 
