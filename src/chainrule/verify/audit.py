@@ -14,6 +14,7 @@ import numpy as np
 
 from chainrule.core.operation import book, compositions
 from chainrule.verify.auditing.claims import Claim, claims_of, differences_of, losses_of
+from chainrule.verify.auditing.clock import Clock, Late
 from chainrule.verify.auditing.reader import Reader
 from chainrule.verify.auditing.replay import LOSES, Loss, Replay
 from chainrule.verify.auditing.source import Line, Source, read_source
@@ -25,6 +26,9 @@ from chainrule.verify.marking.marked import Mistake, mistake_of
 from chainrule.verify.mistakes import KINDS
 
 add_up, log = compositions["sum"], book["log"]
+
+SECONDS = 8.0
+"""How long a file is read and judged."""
 
 MOST_NOTES = 12_000
 """Operations of a program that are looked at again."""
@@ -129,25 +133,35 @@ def audit(path: str | Path) -> Audit:
 
 def audit_source(source: Source, name: str, reader: Reader | None = None) -> Audit:
     """The same of statements that are read already."""
+    clock = Clock(SECONDS)
     reader = reader or Reader(source)
+    reader.clock = clock
     reader.read()
-    found = audited(reader, name)
+    found = audited(reader, name, clock)
     if not found.checked and reader.met and reader.really is None:
-        return assuming(source, name, found, reader) or found
-    return found
+        found = assuming(source, name, found, reader, clock) or found
+    return found if found.checked else replace(found, unread=(*foreign(reader), *found.unread))
 
 
-def audited(reader: Reader, name: str) -> Audit:
+def foreign(reader: Reader) -> list[str]:
+    """The libraries in which a program computes without NumPy."""
+    if not reader.foreign:
+        return []
+    lines = "; ".join(map(str, dict.fromkeys(reader.foreign.values())))
+    return [f"{', '.join(reader.foreign)}: only what is written out in NumPy is followed ({lines})"]
+
+
+def audited(reader: Reader, name: str, clock: Clock) -> Audit:
     """The verdict on what was read."""
-    unread = list(dict.fromkeys(reader.unread))
+    unread = list(dict.fromkeys([*reader.unread, *uncalled(reader)]))
     claims = claims_of(reader)
     size = sum(np.size(note.value) for note in reader.tape.notes)
     if claims and (len(reader.tape.notes) > MOST_NOTES or size > MOST_NUMBERS):
         unread.insert(0, f"its arrays are too large to be looked at again ({size:,} numbers): give smaller ones")
         claims = []
     if not claims:
-        return Audit(name, (), (), (*unread, *uncalled(reader)))
-    return Judge(reader, claims).audit(name, unread)
+        return Audit(name, (), (), tuple(unread))
+    return Judge(reader, claims, clock).audit(name, unread)
 
 
 MOST_ASSUMED = 3
@@ -160,18 +174,19 @@ EXAMPLES = 6
 """Rows of data that are assumed."""
 
 
-def assuming(source: Source, name: str, blank: Audit, reader: Reader) -> Audit | None:
+def assuming(source: Source, name: str, blank: Audit, reader: Reader, clock: Clock) -> Audit | None:
     """The audit with shapes for what is read from elsewhere; a mistake has to show with every shape that fits."""
     found: list[Audit] = []
     tried = 0
     waiting: list[dict[str, tuple[int, ...]]] = [{}]
-    while waiting and tried < MOST_TRIES:
+    while waiting and tried < MOST_TRIES and not clock.is_late():
         shapes = waiting.pop(0)
         random = np.random.default_rng(0)
         again = Reader(source, {key: random.uniform(0.3, 1.3, shape) for key, shape in shapes.items()})
+        again.clock = clock
         again.read()
         tried += 1
-        one = audited(again, name)
+        one = audited(again, name, clock)
         if one.checked:
             told = ", ".join(f"{key} {shape}" for key, shape in shapes.items())
             found.append(replace(one, remarks=(*one.remarks, f"read from elsewhere, and taken to be of shape: {told}")))
@@ -182,7 +197,8 @@ def assuming(source: Source, name: str, blank: Audit, reader: Reader) -> Audit |
         if more and len(shapes) < MOST_ASSUMED:
             waiting += [{**shapes, more[0]: shape} for shape in shapes_for(reader, more[0])]
     if not found:
-        return None
+        told = f"of {', '.join(reader.roots()[:MOST_ASSUMED])} no shape is known: give numbers for a few examples"
+        return replace(blank, unread=(*blank.unread, told))
     names = [{m.name for m in one.mistakes} for one in found]
     agreed = set.intersection(*names)
     if all(names) and agreed:
@@ -231,6 +247,8 @@ class Reading:
     """The constant that most claims share."""
     decays: frozenset[Claim] = frozenset()
     """Claims with a multiple of the parameter itself beside the gradient."""
+    left: tuple[Claim, ...] = ()
+    """Claims of parameters that the loss does not depend on."""
 
     @property
     def right(self) -> list[Claim]:
@@ -242,9 +260,12 @@ class Reading:
 class Judge:
     """Weighs the losses that a program may mean, and grades its claims by the one that explains most."""
 
-    def __init__(self, reader: Reader, claims: Sequence[Claim]) -> None:
+    def __init__(self, reader: Reader, claims: Sequence[Claim], clock: Clock) -> None:
         self.reader = reader
         self.claims = claims
+        self.clock = clock
+        self.regularised: set[int] = set()
+        """Parameters that a written loss keeps small by a term of their own."""
         self.remarks: list[str] = []
 
     def audit(self, name: str, unread: list[str]) -> Audit:
@@ -256,6 +277,9 @@ class Judge:
             except LOSES as error:
                 unread.insert(0, f"{what} cannot be followed: {str(error).splitlines()[0] if str(error) else error!r}")
                 continue
+            except Late:
+                unread.insert(0, f"after {self.clock.seconds:g} seconds the rest was not looked at: give smaller arrays")
+                break
             if readings[-1].base is not None and len(readings[-1].right) == len(readings[-1].ratios):
                 break
         if not readings:
@@ -264,6 +288,8 @@ class Judge:
             return Audit(name, (), (), tuple(unread))
         best = max(readings, key=lambda reading: (len(reading.right), reading.written))
         checked = self.judged(best, readings)
+        for claim in best.left:
+            unread.insert(0, f"of {best.what}, {claim.name} is no part: {claim.line}")
         return Audit(name, tuple(checked), tuple(dict.fromkeys(self.remarks)), tuple(unread))
 
     def losses(self) -> Iterator[tuple[str, bool, Loss, set[int]]]:
@@ -285,23 +311,36 @@ class Judge:
     def reading(self, what: str, written: bool, loss: Loss, needed: set[int]) -> Reading:
         """How the claims stand to one loss."""
         of_these = [claim for claim in self.claims if claim.of in needed]
-        replay = Replay(self.reader, of_these, loss, needed)
+        replay = Replay(self.reader, of_these, loss, needed, self.clock)
         of_these = [claim for claim in of_these if claim.of in replay.step]
+        if written:
+            self.regularised |= {claim.of for claim in of_these if replay.regularised(claim)}
         ratios: dict[Claim, float | None] = {}
         decays: set[Claim] = set()
-        for claim in of_these:
+        for one in of_these:
+            claim = self.before_an_optimizer(one, replay)
             answers = [replay.run(claim.place, walk) for walk in replay.walks]
             right = [walk.right[replay.step[claim.of]] for walk in replay.walks]
             ratio = ratio_everywhere(answers, right)
-            if ratio is None and claim.called is not None:
-                called = ratio_everywhere([replay.run(claim.called, walk) for walk in replay.walks], right)
-                ratio = None if called is None else called * claim.factor
-            if ratio is None:
+            if ratio is None and claim.of not in self.regularised:
                 ratio = without_decay(answers, right, [walk.numbers[replay.step[claim.of]] for walk in replay.walks])
                 if ratio is not None:
                     decays.add(claim)
             ratios[claim] = None if ratio is None else ratio / claim.factor
-        return Reading(what, written, replay, ratios, shared(list(ratios.values())), frozenset(decays))
+        left = tuple([claim for claim in self.claims if claim not in of_these])
+        return Reading(what, written, replay, ratios, shared(list(ratios.values())), frozenset(decays), left)
+
+    def before_an_optimizer(self, claim: Claim, replay: Replay) -> Claim:
+        """The gradient that a step is made of, where the step is no multiple of it, as Adam's."""
+        if claim.called is None:
+            return claim
+        gradients = [c.called for c in self.claims if c.called is not None]
+        beside = self.reader.tape.above(claim.place, gradients) - set(gradients)
+        steps, given = ([replay.run(p, walk) for walk in replay.walks] for p in (claim.place, claim.called))
+        if not beside.isdisjoint(replay.step) or ratio_everywhere(steps, given) is not None:
+            return claim
+        along = np.sign(sum(float(np.vdot(x, g)) for x, g in zip(steps, given, strict=True) if x.shape == g.shape))
+        return replace(claim, place=claim.called, factor=float(along * np.sign(claim.factor))) if along else claim
 
     def judged(self, reading: Reading, readings: Sequence[Reading]) -> list[Checked]:
         """Every claim by one reading; what only might be wrong is not called so."""
@@ -319,7 +358,10 @@ class Judge:
             self.remarks.append(
                 f"the loss goes through {', '.join(sorted(flat))}, whose derivative is 0: none is judged"
             )
-        sure = (reading.written or bool(reading.right)) and not flat
+        if not reading.replay.as_read:
+            self.remarks.append("the program branches on its numbers: what may be wrong in another branch is not told")
+        # What is taken for the loss may be a part of it, and then knows nothing of the gradients it leaves out.
+        sure = (reading.written or (bool(reading.right) and not reading.left)) and not flat and reading.replay.as_read
         base = reading.base if reading.base is not None else 1.0
         stale = {claim: mistake for claim in wrong if (mistake := self.new_weights(reading, claim, base)) is not None}
         rest = [claim for claim in wrong if claim not in stale]
@@ -332,7 +374,7 @@ class Judge:
             verdicts[claim] = Checked(
                 claim.line, claim.name, verdict, (named or mistakes) if verdict == "wrong" else ()
             )
-        return [verdicts[claim] for claim in self.claims if claim in verdicts]
+        return [verdicts[claim] for claim in reading.ratios]
 
     def all_alike(self, reading: Reading) -> list[Checked]:
         """Claims that are all the gradient up to one constant: right, unless they lead uphill."""
@@ -376,7 +418,11 @@ class Judge:
         for claim in wrong:
             answers = [replay.run(claim.place, walk) / scales[claim] for walk in replay.walks]
             marks[claim.name] = Fingerprint(replay.problem, replay.walks, replay.step[claim.of], answers)
-        marked = grade_several(marks, lambda: working)
+        try:
+            marked = grade_several(marks, lambda: working)
+        except Late:
+            self.remarks.append(f"after {self.clock.seconds:g} seconds the mistake's name was not looked for any longer")
+            return {claim: (self.placed(unnamed(claim), claim, replay, working),) for claim in wrong}
         if reading.base is None and all(m.name == "unclassified" for m in marked.mistakes):
             # Which rate there is may be unknown, so that a mistake shows only up to a constant.
             return {claim: up_to_a_rate(marks[claim.name], claim) for claim in wrong}
@@ -395,6 +441,11 @@ class Judge:
         places = [e.place for e in self.reader.assigned if first and e.name == first and e.place <= claim.place]
         line = self.reader.lines.get(places[-1], claim.line) if places else claim.line
         return replace(mistake, place=f"{line}; {mistake.place}")
+
+
+def unnamed(claim: Claim) -> Mistake:
+    """A gradient that is wrong, and whose mistake was not found in time."""
+    return Mistake("unclassified", f"the gradient of {claim.name}", "this is no multiple of the gradient", "")
 
 
 def up_to_a_rate(mark: Fingerprint, claim: Claim) -> tuple[Mistake, ...]:
@@ -454,8 +505,9 @@ def shared(ratios: Sequence[float | None]) -> float | None:
     one = [ratio for ratio in known if same(ratio, 1.0)]
     if one:
         return one[0]
-    best = max(counts, key=lambda ratio: counts[ratio])
-    rivals = [ratio for ratio in known if counts[ratio] == counts[best] and not same(ratio, best)]
+    # Of a constant and its negative, the one that leads downhill is meant.
+    best = max(counts, key=lambda ratio: (counts[ratio], ratio))
+    rivals = [r for r in known if counts[r] == counts[best] and not same(r, best) and not same(-r, best)]
     return None if rivals else best
 
 
@@ -466,6 +518,7 @@ def without_decay(answers: Sequence[Any], right: Sequence[Any], values: Sequence
     a = np.concatenate([np.ravel(x) for x in answers])
     both = np.stack([np.concatenate([np.ravel(x) for x in part]) for part in (right, values)], axis=1)
     solution, *_ = np.linalg.lstsq(both, a, rcond=None)
-    if len(a) < 4 or not np.allclose(both @ solution, a, rtol=1e-8, atol=1e-10) or abs(solution[0]) < 1e-9:
+    # A parameter that would grow by itself is no decay.
+    if not np.allclose(both @ solution, a, rtol=1e-8, atol=1e-10) or len(a) < 4 or solution[0] * solution[1] < 1e-18:
         return None
     return float(solution[0])

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from chainrule.verify.answers.traced import Traced
 from chainrule.verify.auditing.reader import Assigned, Reader
 from chainrule.verify.auditing.source import Line
 
 LOSS = re.compile(
-    r"(?:total_?|avg_?|mean_?|train_?|batch_?|data_?)*(?:loss|cost|mse|sse|nll|bce|objective|cross_?entropy|error|err|"
+    r"(?:sum_?|running_?|epoch_?|total_?|avg_?|mean_?|train_?|batch_?|data_?)*(?:loss|cost|mse|sse|nll|bce|objective|cross_?entropy|error|err|"
     r"l|j|c|e)(?:es|s)?(?:_?(?:value|val|fn|func|function|total|mean|hist|history|list|\d+))*|compute_(?:cost|loss)|"
     r"(?:calculate|calc|get)_(?:cost|loss)|(?:mse|cross_?entropy|squared|binary_cross_entropy|bce|nll|cost|loss)_?\w*",
     re.IGNORECASE,
@@ -25,6 +26,12 @@ GRADIENT = (
     "dloss_d{0}", "dl_d{0}", "dcost_d{0}", "d{0}s", "delta_{0}",
 )  # fmt: skip
 """What people call the gradient of a name."""
+
+GRADIENTS = re.compile(r"d|g|(?:\w*_)?(?:d?grads?|gradients?|derivatives?|deltas?|nabla)(?:_\w*)?", re.IGNORECASE)
+"""What people call a dict of gradients, each under the name of what it is the gradient of."""
+
+BARE = re.compile(r"grads?|gradients?|nabla", re.IGNORECASE)
+"""What people call a gradient that does not say of what."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +76,9 @@ def called_gradients(reader: Reader, parameters: Mapping[int, str]) -> dict[int,
     forms = {form.format(name): place for place, name in parameters.items() for form in GRADIENT}
     found: dict[int, list[int]] = {}
     for event in reader.assigned:
-        if event.name in forms:
-            found.setdefault(forms[event.name], []).append(event.place)
+        name = f"d{event.name}" if GRADIENTS.fullmatch(event.inside) and f"d{event.name}" in forms else event.name
+        if name in forms:
+            found.setdefault(forms[name], []).append(event.place)
     return found
 
 
@@ -102,6 +110,10 @@ def update_claim(
 def rate_of(reader: Reader, moved: int, is_rate: Callable[[int, int], bool]) -> tuple[int, float]:
     """The place of the gradient in ``rate * gradient``, and what it is still multiplied by there."""
     note = reader.tape.notes[moved]
+    if note.operation == "placed":
+        place, factor = rate_of(reader, note.inputs[0], is_rate)
+        inner = Traced(reader.tape, place, reader.tape.notes[place].value)
+        return reader.library.placed(inner, note.settings["key"], note.settings["shape"]).place, factor
     if note.operation == "neg":
         place, factor = rate_of(reader, note.inputs[0], is_rate)
         return place, -factor
@@ -130,6 +142,10 @@ def named_claims(reader: Reader) -> list[Claim]:
     found: dict[str, Claim] = {}
     for event in reader.assigned:
         name = forms.get(event.name)
+        if name is None and BARE.fullmatch(event.name):
+            shape = np.shape(reader.tape.notes[event.place].value)
+            alike = [x for x, place in starts.items() if np.shape(reader.tape.notes[place].value) == shape]
+            name = alike[0] if len(alike) == 1 else None
         if name is not None and starts[name] in reader.tape.above(event.place):
             found[name] = Claim(name, starts[name], event.place, 1.0, event.line)
     return list(found.values())
@@ -167,6 +183,7 @@ def differences_of(reader: Reader, claims: Sequence[Claim]) -> list[list[tuple[i
     parameters = {claim.of for claim in claims}
     moved = {claim.update for claim in claims}
     found: dict[Line | int, list[tuple[int, int]]] = {}
+    named: set[Line | int] = set()
     for at, note in enumerate(reader.tape.notes):
         if note.operation != "sub" or len(note.inputs) != 2:
             continue
@@ -175,6 +192,8 @@ def differences_of(reader: Reader, claims: Sequence[Claim]) -> list[list[tuple[i
             if not above & parameters or beside & parameters or above & moved:
                 continue
             shapes = [np.shape(reader.tape.notes[x].value) for x in (prediction, target)]
-            if shapes[0] == shapes[1] and (shapes[0] or reader.tape.notes[target].name):
-                found.setdefault(reader.lines.get(at, at), []).append((prediction, target))
-    return list(found.values())
+            if shapes[0] == shapes[1]:
+                line = reader.lines.get(at, at)
+                found.setdefault(line, []).append((prediction, target))
+                named |= {line} if shapes[0] or reader.tape.notes[target].name else set[Line | int]()
+    return [pairs for line, pairs in found.items() if line in named]

@@ -17,7 +17,7 @@ import numpy as np
 from chainrule.verify.answers.traced import Tape, Traced
 from chainrule.verify.auditing.library import BUILTINS, NUMERIC, Library
 from chainrule.verify.auditing.source import Cell
-from chainrule.verify.auditing.values import Function, Known, Scope, Thing, Unknown, unknown_among
+from chainrule.verify.auditing.values import Function, Known, Scope, Thing, Unknown, is_number, unknown_among
 
 MOST_ROUNDS = 400
 """Rounds of a loop that trains nothing."""
@@ -47,6 +47,8 @@ class Expressions(ABC):
     library: Library
     met: dict[str, None]
     cell: Cell | None
+    branches: list[tuple[int, bool]]
+    """Conditions on numbers that the program went on from: their places on the tape, and whether they held."""
 
     @abstractmethod
     def of_attribute(self, node: ast.Attribute, scope: Scope) -> Any:
@@ -58,7 +60,10 @@ class Expressions(ABC):
 
     def holds(self, test: Any) -> bool:
         """Whether a condition is true; of an array whether all of it is."""
-        return bool(np.all(test.value)) if isinstance(test, Traced) else bool(test)
+        if not isinstance(test, Traced):
+            return bool(test)
+        self.branches.append((test.place, bool(np.all(test.value))))
+        return self.branches[-1][1]
 
     def items(self, x: Any) -> list[Any]:
         """What a loop runs over; nothing where that is not known."""
@@ -127,6 +132,10 @@ class Expressions(ABC):
         test = self.value(node.test, scope)
         if isinstance(test, Unknown):
             return test
+        if isinstance(test, Traced) and not test.value.ndim:
+            both = [self.value(part, scope) for part in (node.body, node.orelse)]
+            if all(is_number(x) or isinstance(x, Traced) for x in both):
+                return self.library.call("numpy.where", [test, *both], {})
         return self.value(node.body if self.holds(test) else node.orelse, scope)
 
     def of_boolop(self, node: ast.BoolOp, scope: Scope) -> Any:
@@ -181,6 +190,8 @@ class Expressions(ABC):
         unknown = unknown_among((owner, key))
         if unknown is not None:
             return unknown
+        if isinstance(owner, Known):
+            return self.library.joined(owner.name, key)
         if isinstance(owner, Traced):
             return owner[key]
         return owner[self.library.plain(key)]
@@ -203,6 +214,10 @@ class Expressions(ABC):
 
     of_generatorexp = of_listcomp
     of_setcomp = of_listcomp
+
+    def of_yield(self, node: ast.Yield, scope: Scope) -> None:
+        """What a generator gives is kept, and is all there when it is called."""
+        scope.given.append(self.value(node.value, scope))
 
     def of_dictcomp(self, node: ast.DictComp, scope: Scope) -> Any:
         found: dict[Any, Any] = {}

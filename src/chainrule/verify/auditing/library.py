@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.operation import book
+from chainrule.core.operation import book, compositions
+from chainrule.core.tensor import Tensor
 from chainrule.verify.answers.traced import BOOK_NAMES, MADE, Tape, Traced, bare, has_traced
 from chainrule.verify.auditing.values import Known, Module, Unknown, on_tape, unknown_among
 
 MODULES = {
     "numpy": "numpy", "numpy.random": "numpy.random", "numpy.linalg": "numpy.linalg", "math": "math",
-    "scipy.special": "scipy.special", "random": "random",
+    "scipy.special": "scipy.special", "random": "random", "tqdm": "tqdm", "tqdm.auto": "tqdm", "tqdm.notebook": "tqdm",
 }  # fmt: skip
 """Libraries that are read, by the names under which they are imported."""
 
@@ -86,6 +87,8 @@ class Library:
         if unknown is not None:
             return unknown
         kind, _, function = name.rpartition(".")
+        if kind == "tqdm":
+            return range(*map(self.plain, args)) if function.endswith("trange") else args[0]
         if kind == "random":
             return self.sample(function, args, settings)
         if kind == "scipy.special":
@@ -116,6 +119,33 @@ class Library:
         if not any(map(has_traced, args)):
             return on_tape(self.tape, function(*args, **settings))
         return self.tape.call(function, str(BOOK_NAMES.get(name, name)), list(args), settings)
+
+    def joined(self, name: str, key: Any) -> Any:
+        """What ``np.c_[…]`` and ``np.r_[…]`` give."""
+        if name not in ("numpy.c_", "numpy.r_"):
+            return Unknown(f"{name}[…] is not read")
+        parts = list(key) if isinstance(key, tuple) else [key]
+        if any(isinstance(part, slice | str) for part in parts):
+            return Unknown(f"{name}[…] of a range is not read")
+        function = np.column_stack if name == "numpy.c_" else np.hstack
+        return self.of_numpy(function.__name__, function, [parts], {})
+
+    def of_type(self, x: Traced, kind: Any) -> Any:
+        """An array with its numbers in another type: yes and no count as 1 and 0, and real numbers stay as they are."""
+        if x.value.dtype.kind == "b":
+            return self.tape.call(np.multiply, "mul", (x, 1.0), {})
+        whole = isinstance(kind, Known) and "int" in kind.name and x.value.dtype.kind == "f"
+        return self.tape.call(np.trunc, "trunc", (x,), {}) if whole else Traced(self.tape, x.place, x.value)
+
+    def put(self, x: Traced, key: Any, value: Any) -> None:
+        """Set entries of an array, which is another array from then on."""
+        known = None if has_traced(key) else bare(key)
+        found = self.tape.call(entered, "put", (x, value, *([] if known is not None else [key])), {"at": known})
+        x.place, x.value = found.place, found.value
+
+    def placed(self, x: Any, key: Any, shape: tuple[int, ...]) -> Traced:
+        """What an array of zeros becomes where some entries are set."""
+        return self.tape.call(among_zeros, "placed", (x,), {"key": bare(key), "shape": shape})
 
     def made(self, name: str, function: Any, args: Sequence[Any], settings: Mapping[str, Any]) -> Any:
         """An array that is made: of what is traced too, or filled with a number."""
@@ -160,6 +190,24 @@ class Library:
         return on_tape(self.tape, drawn if name in ("randint", "permutation", "choice") else np.asarray(drawn, float))
 
 
+def among_zeros(x: Any, *, key: Any, shape: tuple[int, ...]) -> Any:
+    """Numbers at some entries of an array, and 0 at the others."""
+    return entered(np.zeros(shape), x, key)
+
+
+def entered(x: Any, new: Any, key: Any = None, at: Any = None) -> Any:
+    """An array with other entries at a place: of Tensors too, by a derivative of their own."""
+    at = key if at is None else at
+    if not any(isinstance(part, Tensor) for part in (x, new)):
+        copy = np.array(x)
+        copy[at] = new
+        return copy
+    there = np.zeros(x.shape, bool)
+    there[at] = True
+    wide = book["broadcast_to"](new, shape=there[at].shape)
+    return book["where"](there, book["scatter"](wide, key=at, shape=there.shape), x)
+
+
 def flat(x: Any) -> list[Any]:
     """What is in nested lists."""
     return [leaf for part in x for leaf in flat(part)] if isinstance(x, list | tuple) else [x]
@@ -168,7 +216,8 @@ def flat(x: Any) -> list[Any]:
 def stacked(parts: Any) -> Any:
     """An array of parts that are computed: of Tensors too."""
     if isinstance(parts, list | tuple):
-        return np.stack([stacked(part) for part in parts])
+        rows = [stacked(part) for part in parts]
+        return (compositions["stack"] if any(isinstance(row, Tensor) for row in rows) else np.stack)(rows)
     return parts if hasattr(parts, "shape") else np.asarray(parts, float)
 
 
@@ -192,13 +241,18 @@ def text_of(x: Any = "") -> str:
     return str(bare(x))
 
 
+def distinct(x: Any = ()) -> Any:
+    """Python's set, of what stands there."""
+    return {part.value.item() if isinstance(part, Traced) else part for part in x}
+
+
 def is_of_kind(x: Any, kind: Any) -> bool:
     """Python's isinstance: classes of others are not known."""
     return False
 
 
 BUILTINS: dict[str, Callable[..., Any]] = {
-    "list": list, "tuple": tuple, "dict": dict, "set": set, "len": len, "bool": bool, "sorted": sorted, "zip": zipped,
+    "list": list, "tuple": tuple, "dict": dict, "set": distinct, "len": len, "bool": bool, "sorted": sorted, "zip": zipped,
     "enumerate": numbered, "reversed": turned, "str": text_of, "isinstance": is_of_kind, "any": any, "all": all,
 }  # fmt: skip
 """Python's own functions that keep what they are given."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 from chainrule.core.state import Quiet
 from chainrule.errors import ChainruleError
 from chainrule.verify.answers.traced import Tape, Traced
+from chainrule.verify.auditing.clock import Clock
 from chainrule.verify.auditing.expressions import MOST_ROUNDS, Expressions
 from chainrule.verify.auditing.library import (
     BUILTINS,
@@ -71,6 +73,8 @@ class Assigned:
     place: int
     before: int | None
     line: Line
+    inside: str = ""
+    """What the dict is called that it was put in."""
 
 
 class Reader(Expressions):
@@ -95,8 +99,12 @@ class Reader(Expressions):
         self.lines: dict[int, Line] = {}
         """The line in which each note of the tape was made."""
         self.called: set[str] = set()
+        self.branches: list[tuple[int, bool]] = []
+        self.foreign: dict[str, Line] = {}
+        """Libraries that are not read, and where they are imported."""
         self.unread: list[str] = list(source.unread)
         self.really = really
+        self.clock: Clock | None = None
         self.statements = 0
         self.depth = 0
         self.cell: Cell | None = None
@@ -123,10 +131,10 @@ class Reader(Expressions):
                 continue
             self.cell = f.cell
             given = [self.unknown(Unknown(f"nothing calls {f.name}"), name) for name in names]
-            try:
+            with suppress(Stop, *ERRORS):
                 self.call_function(f, given, {})
-            except (Stop, *ERRORS):
-                continue
+            if not any(isinstance(x, Traced) for x in given):
+                self.called.discard(f.name)
 
     def roots(self) -> list[str]:
         """Variables that are not known and are computed from none of the others."""
@@ -142,7 +150,7 @@ class Reader(Expressions):
         """Statements one after the other; one that cannot be followed is passed over."""
         for statement in body:
             self.statements += 1
-            if self.statements > MOST_STATEMENTS:
+            if self.statements > MOST_STATEMENTS or (self.clock is not None and self.clock.is_late()):
                 raise TooLong
             first = len(self.tape.notes)
             try:
@@ -180,13 +188,17 @@ class Reader(Expressions):
         for name in node.names:
             known = name.name in MODULES
             first = name.name.partition(".")[0]
+            if not known:
+                self.foreign.setdefault(first, self.line_of(node))
             found = Module(MODULES[name.name]) if known else Unknown(f"{name.name} is not read")
             scope.names[name.asname or first] = Module(first) if known and not name.asname else found
 
     def do_importfrom(self, node: ast.ImportFrom, scope: Scope) -> None:
         for name in node.names:
             known = node.module in MODULES
-            module = Module(str(node.module))
+            if not known:
+                self.foreign.setdefault(str(node.module).partition(".")[0], self.line_of(node))
+            module = Module(MODULES.get(str(node.module), ""))
             found = attribute_of(module, name.name) if known else Unknown(f"{node.module} is not read")
             scope.names[name.asname or name.name] = found
 
@@ -223,7 +235,9 @@ class Reader(Expressions):
 
     def do_if(self, node: ast.If, scope: Scope) -> None:
         test = self.value(node.test, scope)
-        if not isinstance(test, Unknown):
+        if isinstance(test, Unknown):
+            self.unread.append(f"{self.line_of(node)} (whether this holds is not known)")
+        else:
             self.block(node.body if self.holds(test) else node.orelse, scope)
 
     def do_while(self, node: ast.While, scope: Scope) -> None:
@@ -233,7 +247,10 @@ class Reader(Expressions):
                 return
 
     def do_for(self, node: ast.For, scope: Scope) -> None:
-        for item in self.items(self.value(node.iter, scope)):
+        over = self.value(node.iter, scope)
+        if isinstance(over, Unknown):
+            self.unread.append(f"{self.line_of(node)} (what it goes over is not known: {over.why or over.name})")
+        for item in self.items(over):
             self.assign(node.target, item, scope, node)
             if not self.round(node.body, scope):
                 return
@@ -280,6 +297,11 @@ class Reader(Expressions):
             self.assign(target, value, scope, node, is_literal(node.value))
 
     def do_augassign(self, node: ast.AugAssign, scope: Scope) -> None:
+        if isinstance(node.target, ast.Subscript) and isinstance(node.op, ast.Add | ast.Sub):
+            owner = self.value(node.target.value, scope)
+            if isinstance(owner, Traced):
+                self.move_entries(node.target, owner, node, scope)
+                return
         old = self.value(node.target, scope)
         before = old.place if isinstance(old, Traced) else None
         value = self.binary(type(node.op), old, self.value(node.value, scope))
@@ -288,6 +310,17 @@ class Reader(Expressions):
                 old.place, old.value = value.place, value.value  # NumPy changes the array itself
                 value = old
         self.assign(node.target, value, scope, node, before=before)
+
+    def move_entries(self, target: ast.Subscript, owner: Traced, node: ast.AugAssign, scope: Scope) -> None:
+        """Add to some entries of an array, or take off: the array moves by what is 0 elsewhere."""
+        key, by = self.key(target.slice, scope), self.value(node.value, scope)
+        unknown = unknown_among((key, by))
+        if unknown is not None:
+            raise ValueError(f"an entry moves by what is not known: {unknown.why}")
+        before = owner.place
+        moved = self.binary(type(node.op), owner, self.library.placed(by, key, owner.value.shape))
+        owner.place, owner.value = moved.place, moved.value
+        self.note(target.value.id if isinstance(target.value, ast.Name) else "", owner, None, node, before)
 
     def assign(
         self,
@@ -330,17 +363,20 @@ class Reader(Expressions):
         if isinstance(owner, Traced):
             if isinstance(value, Unknown) or isinstance(key, Unknown):
                 raise ValueError("an entry is set to what is not known")
-            owner[key] = value
+            before = owner.place
+            self.library.put(owner, key, value)
             name = target.value.id if isinstance(target.value, ast.Name) else ""
-            self.note(name, owner, None, node, None)
+            self.note(name, owner, None, node, before)
         elif isinstance(owner, list | dict):
             key = self.library.plain(key)
             old = owner.get(key) if isinstance(owner, dict) else owner[key]
             owner[key] = value
             name = key if isinstance(key, str) else ast.unparse(target)
-            self.note(name, value, old, node, before)
+            self.note(name, value, old, node, before, ast.unparse(target.value).rpartition(".")[2])
 
-    def note(self, name: str, value: Any, old: Any, node: ast.AST, before: int | None) -> None:
+    def note(
+        self, name: str, value: Any, old: Any, node: ast.AST, before: int | None, inside: str = ""
+    ) -> None:
         """Write down what a name holds now, and held before."""
         line = self.line_of(node)
         earlier = [x.place for _, x in parts_of(old)]
@@ -352,7 +388,7 @@ class Reader(Expressions):
             noted = self.tape.notes[x.place]
             noted.name = noted.name or called
             self.lines.setdefault(x.place, line)
-            self.assigned.append(Assigned(called, x.place, was if was != x.place else None, line))
+            self.assigned.append(Assigned(called, x.place, was if was != x.place else None, line, inside))
 
     def of_attribute(self, node: ast.Attribute, scope: Scope) -> Any:
         owner = self.value(node.value, scope)
@@ -376,6 +412,8 @@ class Reader(Expressions):
         if isinstance(owner, Known) and owner.name == "generator":
             return Known(f"random.{name}")
         if isinstance(owner, Traced):
+            if name == "astype":
+                return lambda kind, *_: self.library.of_type(owner, kind)
             return getattr(owner, name) if name in METHODS else Unknown(f"an array's {name} is not read")
         for kind, names in ((list, LISTS), (dict, DICTS), (str, TEXTS)):
             if isinstance(owner, kind) and name in names:
@@ -412,7 +450,6 @@ class Reader(Expressions):
         if callable(called):
             if unknown_among(args) is not None and getattr(called, "__name__", "") not in LISTS | DICTS:
                 return Unknown("a part is not known")
-            args = [TYPES.get(x.name, x) if isinstance(x, Known) else x for x in args]
             return called(*args, **{key: self.library.plain(x) for key, x in settings.items() if key != "dtype"})
         return called if isinstance(called, Unknown) else Unknown("this is no function")
 
@@ -423,7 +460,7 @@ class Reader(Expressions):
         if name == "generator":
             return Known("generator")
         if name == "range":
-            return range(*[int(self.library.plain(x)) for x in args])
+            return unknown_among(args) or range(*[int(self.library.plain(x)) for x in args])
         if "." in name:
             return self.library.call(name, args, settings)
         unknown = unknown_among(args)
@@ -458,6 +495,7 @@ class Reader(Expressions):
             raise TooLong
         self.called.add(f.name)
         scope = Scope(self.arguments(f, args, settings), f.scope)
+        gives = any(isinstance(part, ast.Yield) for part in ast.walk(f.node))
         cell, self.cell = self.cell, f.cell
         self.depth += 1
         try:
@@ -467,11 +505,11 @@ class Reader(Expressions):
         except Returns as returned:
             for _, x in parts_of(returned.value, depth=1):
                 self.returned.append((f.name, x.place))
-            return returned.value
+            return scope.given if gives else returned.value
         finally:
             self.cell = cell
             self.depth -= 1
-        return None
+        return scope.given if gives else None
 
     def arguments(self, f: Function, args: list[Any], settings: dict[str, Any]) -> dict[str, Any]:
         """The names of a function's arguments with what was given for them."""
@@ -489,9 +527,6 @@ class Reader(Expressions):
             found.setdefault(name, Unknown(f"nothing is given for {name}"))
         return found
 
-
-TYPES: dict[str, Any] = {"int": int, "float": float, "bool": bool}
-"""Python's types as an array takes them."""
 
 RUN = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
 """Statements that later ones need, where they are run."""

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,16 +14,21 @@ import numpy as np
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, GraphError
-from chainrule.program import Step
+from chainrule.program import Step, run
 from chainrule.verify.answers.activations import on_tensors
 from chainrule.verify.auditing.claims import Claim
+from chainrule.verify.auditing.clock import Clock, TimedWalk
 from chainrule.verify.auditing.reader import Reader
-from chainrule.verify.marking.problem import probes_of, recorded_problem
+from chainrule.verify.marking.fingerprints import ratio_everywhere
+from chainrule.verify.marking.problem import Numbers, probes_of, recorded_problem
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.marking.working import Part, Working
 
 LOSES = (ValueError, TypeError, IndexError, AttributeError, NotImplementedError, ChainruleError, ArithmeticError)
 """What goes wrong where an operation has no derivative here."""
+
+LEAST, AROUND = 3, 12
+"""Probes without which nothing is told, and so many that are drawn near the numbers that were read."""
 
 Loss = Callable[[Mapping[int, Any]], Any]
 """A loss of what stands at places of the tape."""
@@ -32,8 +37,9 @@ Loss = Callable[[Mapping[int, Any]], Any]
 class Replay:
     """A program that was read, with one of its losses, as a problem; and its numbers at the probes."""
 
-    def __init__(self, reader: Reader, claims: Sequence[Claim], loss: Loss, needed: set[int]) -> None:
+    def __init__(self, reader: Reader, claims: Sequence[Claim], loss: Loss, needed: set[int], clock: Clock) -> None:
         self.reader = reader
+        self.clock = clock
         self.claims = claims
         self.notes = reader.tape.notes
         self.parameters = {claim.of: claim.name for claim in claims}
@@ -48,10 +54,54 @@ class Replay:
         self.step: dict[int, Step] = {
             place: self.problem.step_of[x] for place, x in self.leaves.items() if x in self.problem.step_of
         }
-        self.walks = [Walk(self.problem, numbers) for numbers in probes_of(self.problem, {}, labels=self.labels())]
+        self.walks, self.as_read = self.walks_as_read()
         last = max(needed)
         if isinstance(tensors[last], Tensor) and tensors[last] in self.problem.step_of:
             self.check(last, self.problem.step_of[tensors[last]])
+
+    def walks_as_read(self) -> tuple[list[Walk], bool]:
+        """Probes at which every condition comes out as it did when the program was read; whether there are such."""
+        generic = [TimedWalk(self.problem, x, self.clock) for x in probes_of(self.problem, {}, labels=self.labels())]
+        kept = [walk for walk in generic if self.branches_as_read(walk)]
+        if 2 * len(kept) < len(generic):
+            around = [TimedWalk(self.problem, x, self.clock) for x in self.probes_around()]
+            kept += [walk for walk in around if self.branches_as_read(walk)]
+        return (kept, True) if len(kept) >= LEAST else (generic, False)
+
+    def probes_around(self) -> Iterator[Numbers]:
+        """Numbers near those that were read, where conditions mostly come out the same."""
+        random, labels = np.random.default_rng(0), self.labels()
+        for _ in range(AROUND):
+            leaves: dict[Step, Any] = {}
+            for step in self.problem.program.leaves:
+                x = np.asarray(self.problem.recorded[step], float)
+                moves = step in self.step.values() and step not in labels
+                leaves[step] = x * random.uniform(0.8, 1.2, x.shape) + random.normal(0, 0.02, x.shape) if moves else x
+            numbers = dict(zip(self.problem.program.steps, run(self.problem.program, leaves), strict=True))
+            if all(np.all(np.isfinite(x)) for x in numbers.values()):
+                yield numbers
+
+    def branches_as_read(self, walk: Walk) -> bool:
+        """Whether the program would go on as it did, with the numbers of a probe."""
+        last = max([claim.place for claim in self.claims], default=0)
+        given = set(self.step)
+        asked = {p: held for p, held in self.reader.branches if p <= last and given & {p, *self.reader.tape.above(p)}}
+        found = self.run_all(list(asked), walk)
+        return all(bool(np.all(found[place])) == held for place, held in asked.items())
+
+    def regularised(self, claim: Claim) -> bool:
+        """Whether a term of the loss is a multiple of a parameter's squares, so that its gradient has the parameter."""
+        wrt = self.step[claim.of]
+        way = set(self.problem.program.between([wrt]))
+        terms = [self.problem.output]
+        while terms:
+            step = terms.pop()
+            slopes = [walk.handed_down(step, np.ones(step.shape), wrt) for walk in self.walks]
+            if ratio_everywhere(slopes, [walk.numbers[wrt] for walk in self.walks]) is not None:
+                return True
+            inner = {x for x in step.inputs if isinstance(x, Step) and x in way}
+            terms += inner if len(inner) == 1 or (step.op is not None and step.op.name in ("add", "sub")) else ()
+        return False
 
     def check(self, place: int, step: Step) -> None:
         """See that the problem gives what the program gives, at every probe; GraphError where it does not."""
@@ -120,12 +170,16 @@ class Replay:
 
     def run(self, wanted: int, walk: Walk, replaced: Mapping[int, int] | None = None) -> Any:
         """What stands at a place at a probe; with some places replaced by others."""
+        return np.asarray(self.run_all([wanted], walk, replaced)[wanted], float)
+
+    def run_all(self, wanted: Sequence[int], walk: Walk, replaced: Mapping[int, int] | None = None) -> dict[int, Any]:
+        """What stands at several places."""
         replaced = replaced or {}
         found: dict[int, Any] = {}
         with Quiet():
             for place in self.order(wanted, replaced):
                 found[place] = self.at(place, found, walk, replaced)
-        return np.asarray(found[wanted], float)
+        return found
 
     def at(self, place: int, found: Mapping[int, Any], walk: Walk, replaced: Mapping[int, int]) -> Any:
         """One place, from those before it."""
@@ -138,14 +192,14 @@ class Replay:
             return note.value
         return note.function(*[found[x] for x in note.inputs], **note.settings)
 
-    def order(self, wanted: int, replaced: Mapping[int, int] | None = None) -> list[int]:
-        """The places that something is computed from, each after what it needs; parameters are given.
+    def order(self, wanted: Sequence[int], replaced: Mapping[int, int] | None = None) -> list[int]:
+        """The places that some others are computed from, each after what it needs; parameters are given.
 
         What replaces a place may stand after it on the tape.
         """
         replaced = replaced or {}
         done: dict[int, None] = {}
-        waiting = [(wanted, False)]
+        waiting = [(place, False) for place in wanted]
         while waiting:
             place, ready = waiting.pop()
             if ready:
@@ -159,7 +213,7 @@ class Replay:
 
     def working(self, scales: Mapping[Claim, float]) -> Working:
         """The claims, each divided by its scale, as parts that run one after the other."""
-        places = sorted({place for claim in scales for place in self.order(claim.place)})
+        places = sorted(self.order([claim.place for claim in scales]))
         at = {place: i for i, place in enumerate(places)}
         parts: list[Part] = []
         for place in places:
@@ -177,7 +231,8 @@ class Replay:
                     parts.append(Part(look_up=lambda walk, value=value: value, name=note.name, line=text))
             else:
                 inputs = tuple([at[x] for x in note.inputs])
-                parts.append(Part(note.function, inputs, note.settings, name=note.name, text=note.name, line=text))
+                function = self.clock.on(note.function)
+                parts.append(Part(function, inputs, note.settings, name=note.name, text=note.name, line=text))
         results: dict[str, int] = {}
         for claim, scale in scales.items():
             parts.append(Part(number=1 / scale))

@@ -58,6 +58,8 @@ class Scope:
 
     names: dict[str, Any] = field(default_factory=dict[str, Any])
     outer: Scope | None = None
+    given: list[Any] = field(default_factory=list[Any])
+    """What a generator has given."""
 
     def find(self, name: str) -> Any:
         """What a name stands for; Unknown where nothing does."""
