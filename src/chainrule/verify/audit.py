@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +30,9 @@ add_up, log = compositions["sum"], book["log"]
 
 SECONDS = 8.0
 """How long a file is read and judged."""
+
+PLACING = 1.0
+"""How long the line of a mistake is looked for when that time is up."""
 
 MOST_NOTES = 12_000
 """Operations of a program that are looked at again."""
@@ -136,19 +140,26 @@ def audit_source(source: Source, name: str, reader: Reader | None = None) -> Aud
     clock = Clock(SECONDS)
     reader = reader or Reader(source)
     reader.clock = clock
-    reader.read()
-    found = audited(reader, name, clock)
-    if not found.checked and reader.met and reader.really is None:
-        found = assuming(source, name, found, reader, clock) or found
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # as of the mean of nothing
+        found = looked_through(source, name, reader, clock)
     return found if found.checked else replace(found, unread=(*foreign(reader), *found.unread))
 
 
+def looked_through(source: Source, name: str, reader: Reader, clock: Clock) -> Audit:
+    """The audit of what a program says, or else of what it says with shapes for what it reads from elsewhere."""
+    reader.read()
+    found = audited(reader, name, clock)
+    if not found.checked and reader.met and reader.really is None and reader.foreign.keys() <= {"sklearn"}:
+        return assuming(source, name, found, reader, clock) or found
+    return found
+
+
 def foreign(reader: Reader) -> list[str]:
-    """The libraries in which a program computes without NumPy."""
+    """Why nothing is said of a program that computes with other libraries."""
     if not reader.foreign:
         return []
     lines = "; ".join(map(str, dict.fromkeys(reader.foreign.values())))
-    return [f"{', '.join(reader.foreign)}: only what is written out in NumPy is followed ({lines})"]
+    return [f"what {', '.join(reader.foreign)} computes: gradients are looked at where they stand in NumPy ({lines})"]
 
 
 def audited(reader: Reader, name: str, clock: Clock) -> Audit:
@@ -240,6 +251,8 @@ class Reading:
 
     what: str
     written: bool
+    needed: set[int]
+    """The places of the tape that the loss is computed from."""
     replay: Replay
     ratios: dict[Claim, float | None]
     """The constant by which each claim is larger than the gradient; None where it is no multiple."""
@@ -272,13 +285,20 @@ class Judge:
         """The verdict on every claim."""
         readings: list[Reading] = []
         for what, written, loss, needed in self.losses():
+            # Where some gradients are those of a loss that is written, no part of it is meant, and without a term that
+            # keeps parameters small no other.
+            fits = [reading for reading in readings if reading.written and reading.right]
+            if any(needed < reading.needed for reading in fits) or (fits and not written and self.regularised):
+                continue
             try:
                 readings.append(self.reading(what, written, loss, needed))
             except LOSES as error:
                 unread.insert(0, f"{what} cannot be followed: {str(error).splitlines()[0] if str(error) else error!r}")
                 continue
             except Late:
-                unread.insert(0, f"after {self.clock.seconds:g} seconds the rest was not looked at: give smaller arrays")
+                unread.insert(
+                    0, f"after {self.clock.seconds:g} seconds the rest was not looked at: give smaller arrays"
+                )
                 break
             if readings[-1].base is not None and len(readings[-1].right) == len(readings[-1].ratios):
                 break
@@ -312,9 +332,8 @@ class Judge:
         """How the claims stand to one loss."""
         of_these = [claim for claim in self.claims if claim.of in needed]
         replay = Replay(self.reader, of_these, loss, needed, self.clock)
-        of_these = [claim for claim in of_these if claim.of in replay.step]
-        if written:
-            self.regularised |= {claim.of for claim in of_these if replay.regularised(claim)}
+        reached = replay.walks[0].right
+        of_these = [claim for claim in of_these if claim.of in replay.step and replay.step[claim.of] in reached]
         ratios: dict[Claim, float | None] = {}
         decays: set[Claim] = set()
         for one in of_these:
@@ -322,13 +341,17 @@ class Judge:
             answers = [replay.run(claim.place, walk) for walk in replay.walks]
             right = [walk.right[replay.step[claim.of]] for walk in replay.walks]
             ratio = ratio_everywhere(answers, right)
+            if ratio is None and written and replay.regularised(claim):
+                self.regularised.add(claim.of)
             if ratio is None and claim.of not in self.regularised:
                 ratio = without_decay(answers, right, [walk.numbers[replay.step[claim.of]] for walk in replay.walks])
                 if ratio is not None:
                     decays.add(claim)
             ratios[claim] = None if ratio is None else ratio / claim.factor
         left = tuple([claim for claim in self.claims if claim not in of_these])
-        return Reading(what, written, replay, ratios, shared(list(ratios.values())), frozenset(decays), left)
+        return Reading(
+            what, written, needed, replay, ratios, shared(list(ratios.values()), written), frozenset(decays), left
+        )
 
     def before_an_optimizer(self, claim: Claim, replay: Replay) -> Claim:
         """The gradient that a step is made of, where the step is no multiple of it, as Adam's."""
@@ -339,8 +362,8 @@ class Judge:
         steps, given = ([replay.run(p, walk) for walk in replay.walks] for p in (claim.place, claim.called))
         if not beside.isdisjoint(replay.step) or ratio_everywhere(steps, given) is not None:
             return claim
-        along = np.sign(sum(float(np.vdot(x, g)) for x, g in zip(steps, given, strict=True) if x.shape == g.shape))
-        return replace(claim, place=claim.called, factor=float(along * np.sign(claim.factor))) if along else claim
+        along = np.sign(sum(float(np.sum(x * g)) for x, g in zip(steps, given, strict=True)))
+        return replace(claim, place=claim.called, factor=float((along or 1.0) * np.sign(claim.factor)))
 
     def judged(self, reading: Reading, readings: Sequence[Reading]) -> list[Checked]:
         """Every claim by one reading; what only might be wrong is not called so."""
@@ -363,11 +386,14 @@ class Judge:
         # What is taken for the loss may be a part of it, and then knows nothing of the gradients it leaves out.
         sure = (reading.written or (bool(reading.right) and not reading.left)) and not flat and reading.replay.as_read
         base = reading.base if reading.base is not None else 1.0
-        stale = {claim: mistake for claim in wrong if (mistake := self.new_weights(reading, claim, base)) is not None}
-        rest = [claim for claim in wrong if claim not in stale]
+        seen = {
+            claim: self.new_weights(reading, claim, base) or self.overwritten(reading, claim, base) for claim in wrong
+        }
+        rest = [claim for claim in wrong if seen[claim] is None]
         found = self.graded(reading, rest, base) if rest and sure else {}
         for claim in wrong:
-            mistakes = (stale[claim],) if claim in stale else found.get(claim, ())
+            one = seen[claim]
+            mistakes = found.get(claim, ()) if one is None else (one,)
             named = tuple(m for m in mistakes if m.name != "unclassified")
             certain = bool(named) or (bool(mistakes) and reading.written and len(reading.right) > 0)
             verdict = "wrong" if sure and certain else "unclear"
@@ -409,6 +435,20 @@ class Judge:
         says = f"{KINDS['new-weights'].what}: {names} has moved already when the gradient of {claim.name} is computed"
         return Mistake("new-weights", f"{claim.line}, the gradient of {claim.name}", says, "")
 
+    def overwritten(self, reading: Reading, claim: Claim, base: float) -> Mistake | None:
+        """The mistake of a claim that is the last of several shares, which together are the gradient."""
+        replay = reading.replay
+        last = [event for event in self.reader.assigned if event.place == claim.place]
+        shares = {e.place for e in self.reader.assigned for one in last[:1] if (e.name, e.line) == (one.name, one.line)}
+        if len(shares) < 2 or any(shares & self.reader.tape.above(place) for place in shares):
+            return None
+        answers = [sum(replay.run_all(sorted(shares), walk)[place] for place in shares) for walk in replay.walks]
+        ratio = ratio_everywhere(answers, [walk.right[replay.step[claim.of]] for walk in replay.walks])
+        if ratio is None or not same(ratio / claim.factor, base):
+            return None
+        says = f"{KINDS['overwritten'].what}: each round sets {last[0].name} anew, and the last alone is left"
+        return Mistake("overwritten", f"{last[0].line}, the gradient of {claim.name}", says, "")
+
     def graded(self, reading: Reading, wrong: Sequence[Claim], base: float) -> dict[Claim, tuple[Mistake, ...]]:
         """The mistakes of wrong claims, by the locator."""
         replay = reading.replay
@@ -421,7 +461,10 @@ class Judge:
         try:
             marked = grade_several(marks, lambda: working)
         except Late:
-            self.remarks.append(f"after {self.clock.seconds:g} seconds the mistake's name was not looked for any longer")
+            self.remarks.append(
+                f"after {self.clock.seconds:g} seconds the mistake's name was not looked for any longer"
+            )
+            self.clock.give(PLACING)
             return {claim: (self.placed(unnamed(claim), claim, replay, working),) for claim in wrong}
         if reading.base is None and all(m.name == "unclassified" for m in marked.mistakes):
             # Which rate there is may be unknown, so that a mistake shows only up to a constant.
@@ -437,10 +480,15 @@ class Judge:
         if mistake.name == "other-parameter" and claim.update is not None:
             says = f"{KINDS['wrong-update'].what}: {claim.name} moves by another gradient ({mistake.place})"
             return replace(mistake, name="wrong-update", place=f"{claim.line}, the update of {claim.name}", says=says)
-        first = Editor(replay.problem, replay.walks, working, [claim.name]).first_wrong()
-        places = [e.place for e in self.reader.assigned if first and e.name == first and e.place <= claim.place]
-        line = self.reader.lines.get(places[-1], claim.line) if places else claim.line
-        return replace(mistake, place=f"{line}; {mistake.place}")
+        try:
+            first = Editor(replay.problem, replay.walks, working, [claim.name]).first_wrong()
+        except Late:
+            first = ""
+        events = [e for e in self.reader.assigned if first and e.name == first and e.place <= claim.place]
+        line = events[-1].line if events else claim.line
+        made = self.reader.lines.get(events[-1].place, line) if events else line
+        told = str(line) if made == line else f"{line} (made in {made})"
+        return replace(mistake, place=f"{told}; {mistake.place}")
 
 
 def unnamed(claim: Claim) -> Mistake:
@@ -496,14 +544,14 @@ def same(a: float, b: float) -> bool:
     return abs(a - b) <= 1e-6 * abs(b)
 
 
-def shared(ratios: Sequence[float | None]) -> float | None:
-    """The constant of most claims: 1 if any has that, or one that more have than any other."""
+def shared(ratios: Sequence[float | None], written: bool) -> float | None:
+    """The constant that more claims have than any other; of a loss that is written 1 if any has that."""
     known = [ratio for ratio in ratios if ratio is not None]
     if not known:
         return None
     counts = {ratio: sum(same(other, ratio) for other in known) for ratio in known}
     one = [ratio for ratio in known if same(ratio, 1.0)]
-    if one:
+    if one and written:
         return one[0]
     # Of a constant and its negative, the one that leads downhill is meant.
     best = max(counts, key=lambda ratio: (counts[ratio], ratio))

@@ -8,8 +8,7 @@ from functools import wraps
 from typing import Any
 
 from chainrule.program import Step
-from chainrule.verify.marking.problem import Numbers, Problem
-from chainrule.verify.marking.walk import Walk
+from chainrule.verify.marking.problem import Numbers
 
 
 class Late(Exception):
@@ -21,6 +20,11 @@ class Clock:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        self.end = 0.0
+        self.give(seconds)
+
+    def give(self, seconds: float) -> None:
+        """So many seconds from now."""
         self.end = time.thread_time() + seconds
 
     def is_late(self) -> bool:
@@ -43,14 +47,13 @@ class Clock:
         return timed
 
 
-class TimedWalk(Walk):
-    """A backward pass at one probe that ends when the time is up."""
+class Watched(dict[Step, Any]):
+    """Numbers of a probe that are given out until the time is up: whatever is tried there asks for some."""
 
-    def __init__(self, problem: Problem, numbers: Numbers, clock: Clock) -> None:
-        super().__init__(problem, numbers)
+    def __init__(self, numbers: Numbers, clock: Clock) -> None:
+        super().__init__(numbers)
         self.clock = clock
 
-    def raw(self, step: Step, slot: int, g: Any) -> Any:
-        """What reaches an input of a gradient that arrives at a step."""
+    def __getitem__(self, step: Step) -> Any:
         self.clock.look()
-        return super().raw(step, slot, g)
+        return super().__getitem__(step)

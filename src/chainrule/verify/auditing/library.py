@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ class Library:
         self.tape = tape
         self.random = np.random.RandomState(0)
         self.counts: set[int] = set()
-        """Places on the tape whose numbers were used as sizes or to index."""
+        """Places on the tape whose numbers were used as sizes or to index, or stand in an array before it is filled."""
 
     def plain(self, x: Any) -> Any:
         """A value without its tape, where it serves as a size or an index."""
@@ -132,10 +133,12 @@ class Library:
 
     def of_type(self, x: Traced, kind: Any) -> Any:
         """An array with its numbers in another type: yes and no count as 1 and 0, and real numbers stay as they are."""
+        whole = isinstance(kind, Known) and "int" in kind.name
         if x.value.dtype.kind == "b":
-            return self.tape.call(np.multiply, "mul", (x, 1.0), {})
-        whole = isinstance(kind, Known) and "int" in kind.name and x.value.dtype.kind == "f"
-        return self.tape.call(np.trunc, "trunc", (x,), {}) if whole else Traced(self.tape, x.place, x.value)
+            return self.tape.call(np.multiply, "mul", (x, 1 if whole else 1.0), {})
+        if whole and x.value.dtype.kind == "f":
+            return self.tape.call(partial(np.ndarray.astype, dtype=int), "astype", (x,), {})
+        return Traced(self.tape, x.place, x.value)
 
     def put(self, x: Traced, key: Any, value: Any) -> None:
         """Set entries of an array, which is another array from then on."""
@@ -154,7 +157,9 @@ class Library:
         if name.endswith("_like"):
             args = [args[0].value if isinstance(args[0], Traced) else args[0], *map(self.plain, args[1:])]
         made = function(*map(self.plain, args), **{key: self.plain(x) for key, x in settings.items()})
-        return on_tape(self.tape, made if made.dtype.kind == "i" and name == "arange" else np.asarray(made, float))
+        leaf = on_tape(self.tape, made if made.dtype.kind == "i" and name == "arange" else np.asarray(made, float))
+        self.counts.add(leaf.place)  # nobody's data: labels that are set in it stay what they are
+        return leaf
 
     def array(self, x: Any) -> Any:
         """An array of what is in lists; lists without anything computed are data."""
@@ -252,8 +257,9 @@ def is_of_kind(x: Any, kind: Any) -> bool:
 
 
 BUILTINS: dict[str, Callable[..., Any]] = {
-    "list": list, "tuple": tuple, "dict": dict, "set": distinct, "len": len, "bool": bool, "sorted": sorted, "zip": zipped,
-    "enumerate": numbered, "reversed": turned, "str": text_of, "isinstance": is_of_kind, "any": any, "all": all,
+    "list": list, "tuple": tuple, "dict": dict, "set": distinct, "len": len, "bool": bool, "sorted": sorted,
+    "zip": zipped, "enumerate": numbered, "reversed": turned, "str": text_of, "isinstance": is_of_kind, "any": any,
+    "all": all,
 }  # fmt: skip
 """Python's own functions that keep what they are given."""
 

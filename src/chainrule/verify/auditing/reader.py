@@ -13,6 +13,7 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,12 @@ from chainrule.verify.auditing.values import (
     parts_of,
     unknown_among,
 )
+
+TENSORS = frozenset({
+    "torch", "torchvision", "tensorflow", "keras", "jax", "flax", "optax", "autograd", "mxnet", "paddle", "theano",
+    "cupy", "sklearn", "xgboost", "lightgbm", "statsmodels", "mlx", "tinygrad", "micrograd", "chainrule",
+})  # fmt: skip
+"""Libraries that compute, or train, by themselves."""
 
 MOST_STATEMENTS = 60_000
 """Statements that are followed, all calls together."""
@@ -125,7 +132,8 @@ class Reader(Expressions):
 
     def call_the_uncalled(self) -> None:
         """Follow functions that nothing calls, with what is assumed for their arguments."""
-        for f in [x for x in self.scope.names.values() if isinstance(x, Function)]:
+        # The later ones call the earlier.
+        for f in [x for x in self.scope.names.values() if isinstance(x, Function)][::-1]:
             names = [x.arg for x in f.node.args.args[: len(f.node.args.args) - len(f.defaults)]]
             if f.name in self.called or not names:
                 continue
@@ -153,13 +161,14 @@ class Reader(Expressions):
             if self.statements > MOST_STATEMENTS or (self.clock is not None and self.clock.is_late()):
                 raise TooLong
             first = len(self.tape.notes)
+            line = self.line_of(statement)
             try:
                 self.statement(statement, scope)
             except ERRORS as error:
                 self.lost(statement, scope, f"{type(error).__name__}: {error}")
-            line = self.line_of(statement)
-            for place in range(first, len(self.tape.notes)):
-                self.lines.setdefault(place, line)
+            finally:
+                for place in range(first, len(self.tape.notes)):
+                    self.lines.setdefault(place, line)
 
     def line_of(self, node: Any) -> Line:
         """The line of a node of the tree."""
@@ -188,7 +197,7 @@ class Reader(Expressions):
         for name in node.names:
             known = name.name in MODULES
             first = name.name.partition(".")[0]
-            if not known:
+            if first in TENSORS:
                 self.foreign.setdefault(first, self.line_of(node))
             found = Module(MODULES[name.name]) if known else Unknown(f"{name.name} is not read")
             scope.names[name.asname or first] = Module(first) if known and not name.asname else found
@@ -196,8 +205,9 @@ class Reader(Expressions):
     def do_importfrom(self, node: ast.ImportFrom, scope: Scope) -> None:
         for name in node.names:
             known = node.module in MODULES
-            if not known:
-                self.foreign.setdefault(str(node.module).partition(".")[0], self.line_of(node))
+            first = str(node.module).partition(".")[0]
+            if first in TENSORS:
+                self.foreign.setdefault(first, self.line_of(node))
             module = Module(MODULES.get(str(node.module), ""))
             found = attribute_of(module, name.name) if known else Unknown(f"{node.module} is not read")
             scope.names[name.asname or name.name] = found
@@ -374,9 +384,7 @@ class Reader(Expressions):
             name = key if isinstance(key, str) else ast.unparse(target)
             self.note(name, value, old, node, before, ast.unparse(target.value).rpartition(".")[2])
 
-    def note(
-        self, name: str, value: Any, old: Any, node: ast.AST, before: int | None, inside: str = ""
-    ) -> None:
+    def note(self, name: str, value: Any, old: Any, node: ast.AST, before: int | None, inside: str = "") -> None:
         """Write down what a name holds now, and held before."""
         line = self.line_of(node)
         earlier = [x.place for _, x in parts_of(old)]
@@ -413,7 +421,7 @@ class Reader(Expressions):
             return Known(f"random.{name}")
         if isinstance(owner, Traced):
             if name == "astype":
-                return lambda kind, *_: self.library.of_type(owner, kind)
+                return partial(self.library.of_type, owner)
             return getattr(owner, name) if name in METHODS else Unknown(f"an array's {name} is not read")
         for kind, names in ((list, LISTS), (dict, DICTS), (str, TEXTS)):
             if isinstance(owner, kind) and name in names:

@@ -17,7 +17,7 @@ from chainrule.errors import ChainruleError, GraphError
 from chainrule.program import Step, run
 from chainrule.verify.answers.activations import on_tensors
 from chainrule.verify.auditing.claims import Claim
-from chainrule.verify.auditing.clock import Clock, TimedWalk
+from chainrule.verify.auditing.clock import Clock, Watched
 from chainrule.verify.auditing.reader import Reader
 from chainrule.verify.marking.fingerprints import ratio_everywhere
 from chainrule.verify.marking.problem import Numbers, probes_of, recorded_problem
@@ -61,12 +61,15 @@ class Replay:
 
     def walks_as_read(self) -> tuple[list[Walk], bool]:
         """Probes at which every condition comes out as it did when the program was read; whether there are such."""
-        generic = [TimedWalk(self.problem, x, self.clock) for x in probes_of(self.problem, {}, labels=self.labels())]
+        generic = [self.walk(numbers) for numbers in probes_of(self.problem, {}, labels=self.labels())]
         kept = [walk for walk in generic if self.branches_as_read(walk)]
         if 2 * len(kept) < len(generic):
-            around = [TimedWalk(self.problem, x, self.clock) for x in self.probes_around()]
-            kept += [walk for walk in around if self.branches_as_read(walk)]
+            kept += [walk for walk in map(self.walk, self.probes_around()) if self.branches_as_read(walk)]
         return (kept, True) if len(kept) >= LEAST else (generic, False)
+
+    def walk(self, numbers: Numbers) -> Walk:
+        """The backward pass at a probe."""
+        return Walk(self.problem, Watched(numbers, self.clock))
 
     def probes_around(self) -> Iterator[Numbers]:
         """Numbers near those that were read, where conditions mostly come out the same."""
@@ -96,8 +99,8 @@ class Replay:
         terms = [self.problem.output]
         while terms:
             step = terms.pop()
-            slopes = [walk.handed_down(step, np.ones(step.shape), wrt) for walk in self.walks]
-            if ratio_everywhere(slopes, [walk.numbers[wrt] for walk in self.walks]) is not None:
+            slopes = [walk.handed_down(step, np.ones(step.shape), wrt) for walk in self.walks[:LEAST]]
+            if ratio_everywhere(slopes, [walk.numbers[wrt] for walk in self.walks[:LEAST]]) is not None:
                 return True
             inner = {x for x in step.inputs if isinstance(x, Step) and x in way}
             terms += inner if len(inner) == 1 or (step.op is not None and step.op.name in ("add", "sub")) else ()
