@@ -149,7 +149,44 @@ class Num:
                 x.g += d * node.g
 """
 
+OPERATIONS = """
+import numpy as np
+
+class Add:
+    def __init__(self, *args): self.args = args
+    def forward(self): return self.args[0].data + self.args[1].data
+    def backward(self, g): return g, g
+class Mul(Add):
+    def forward(self): return self.args[0].data * self.args[1].data
+    def backward(self, g): return g * self.args[1].data, g * self.args[0].data
+class Exp(Add):
+    def forward(self): self.out = np.exp(self.args[0].data); return self.out
+    def backward(self, g): return (g * self.out,)
+class Tensor:
+    def __init__(self, data, op=None): self.data, self.grad, self.op = np.float64(data), None, op
+    def with_op(self, kind, *others):
+        op = kind(self, *[x if isinstance(x, Tensor) else Tensor(x) for x in others])
+        return Tensor(op.forward(), op)
+    def __add__(self, o): return self.with_op(Add, o)
+    def __mul__(self, o): return self.with_op(Mul, o)
+    def exp(self): return self.with_op(Exp)
+    __radd__, __rmul__ = __add__, __mul__
+    def backward(self):
+        order, stack = {}, [(self, False)]
+        while stack:
+            node, done = stack.pop()
+            if done: order.setdefault(node)
+            elif node not in order:
+                stack += [(node, True), *[(x, False) for x in (node.op.args if node.op else ())]]
+        self.grad = np.float64(1.0)
+        for node in reversed(order):
+            for x, g in zip(node.op.args, node.op.backward(node.grad)) if node.op else ():
+                x.grad = g if x.grad is None else x.grad + g
+            if node.op: node.grad = None
+"""
+
 STYLES = {
+    "operations that are classes, on NumPy's numbers": (OPERATIONS, "Tensor", None),
     "closures": (RIGHT, "Value", None),
     "with more operators": (FULL, "Value", None),
     "_backward and _prev": (FULL.replace("hand_on", "_backward").replace("inputs", "_prev"), "Value", None),
@@ -221,7 +258,7 @@ WRONG = {  # what was changed: source, method, name, words
         swap("n * self.data ** (n - 1)", "n * self.data ** n"), "__pow__", "wrong-local-derivative", "lowered"),
     "right for squares alone": (
         swap("n * self.data ** (n - 1)", "n * self.data"), "__pow__", "wrong-local-derivative", "squares"),
-    "a mask turned": (swap("(out.data > 0)", "(out.data <= 0)"), "relu", "missing-path", "no gradient"),
+    "a mask turned": (swap("(out.data > 0)", "(out.data <= 0)"), "relu", "relu-mask-wrong", "turned"),
     "no mask": (swap("(out.data > 0) * out.grad", "out.grad"), "relu", "relu-mask-wrong", "mask"),
     "exp by its input": (
         swap("self.grad += out.data * out.grad", "self.grad += self.data * out.grad"), "exp", "wrong-local-derivative",
@@ -251,6 +288,10 @@ WRONG = {  # what was changed: source, method, name, words
         "__eq__", "missing-path", "by identity"),
     "the output's gradient left at 0": (
         swap("        self.grad = 1.0\n", ""), "backward", "no-incoming-gradient", "never set to 1"),
+    "the output's gradient set to 2": (
+        swap("self.grad = 1.0\n", "self.grad = 2.0\n"), "backward", "factor", "of the output in itself"),
+    "from the leaves on": (
+        swap("for node in reversed(order):", "for node in order:"), "backward", "wrong-order", "from the output"),
     "+= in place": (
         swap("    def tanh(self):", "    def __iadd__(self, other):\n        self.data += other.data\n"
         "        return self\n\n    def tanh(self):"), "__iadd__", "", "still use"),

@@ -440,7 +440,8 @@ class Judge:
         replay = reading.replay
         last = [event for event in self.reader.assigned if event.place == claim.place]
         shares = {e.place for e in self.reader.assigned for one in last[:1] if (e.name, e.line) == (one.name, one.line)}
-        if len(shares) < 2 or any(shares & self.reader.tape.above(place) for place in shares):
+        alike = {np.shape(self.reader.tape.notes[place].value) for place in shares}
+        if len(shares) < 2 or len(alike) > 1 or any(shares & self.reader.tape.above(place) for place in shares):
             return None
         answers = [sum(replay.run_all(sorted(shares), walk)[place] for place in shares) for walk in replay.walks]
         ratio = ratio_everywhere(answers, [walk.right[replay.step[claim.of]] for walk in replay.walks])

@@ -125,10 +125,11 @@ class Engine:
             found = given.get(node, 0.0)
         else:
             found = getattr(node, self.grad) if self.grad is not None and hasattr(node, self.grad) else 0.0
-        found = found() if callable(found) and not hasattr(found, self.data or "") else found
+        is_node = isinstance(self.kind, type) and isinstance(found, self.kind)
+        found = found() if callable(found) and not is_node else found
         if found is None:
             return 0.0
-        return self.number(found) if hasattr(found, self.data or "") else float(found)
+        return self.number(found) if is_node else float(found)
 
     def forget(self, node: Any) -> bool:
         """Set a node's gradient back to 0; whether that can be done."""

@@ -10,7 +10,7 @@ import math
 import operator
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chainrule.core import Value
@@ -84,6 +84,8 @@ def operators() -> list[Op]:
 
 FUNCTIONS = ("relu", "tanh", "exp", "log", "sigmoid", "sin", "cos", "sqrt", "abs", "softplus", "leaky_relu", "silu")
 """Methods that are tried where a class has them."""
+MASKS = ("relu", "leaky_relu")
+"""Those that let one sign through."""
 OPTIONAL = ("a ** b", "2 ** a")
 """What many engines leave out on purpose."""
 
@@ -186,10 +188,27 @@ class Checks:
         if self.stop or not self.tells_nodes_apart():
             return
         for look in (self.behind_another, self.twice):
-            for op in tried:
-                if not self.is_bad(op):
-                    look(op)
+            before = len(self.mistakes)
+            passed = [op for op in tried if not self.is_bad(op) and look(op)]
+            if look == self.behind_another and not passed and self.nothing_comes_through(before):
+                return
         self.good = [op for op in self.good if not self.is_bad(op)]
+
+    def nothing_comes_through(self, before: int) -> bool:
+        """Whether the gradient stops at whatever stands behind another: then the way back is wrong, and no operation."""
+        new = self.mistakes[before:]
+        if len({m.method for m in new}) < 3 or any(m.given != 0 for m in new):
+            return False
+        shown = new[0]
+        del self.mistakes[before:]
+        self.bad -= {m.method for m in new}
+        says = (
+            f"a.grad is 0 and must be {shown.right:.6g}: what stands behind another operation is handed on before its "
+            "gradient has come (go in reversed topological order, from the output)"
+        )
+        self.mistakes.append(replace(shown, method="backward", name="wrong-order", says=says))
+        self.stop = True
+        return True
 
     def is_made_of_others(self, op: Op, every: list[Op]) -> bool:
         """Whether an operation calls other operations of the class, as a difference that is a sum."""
@@ -260,6 +279,8 @@ class Checks:
     def why(self, op: Op, k: int, found: Outcome, right: Outcome) -> tuple[str, str]:
         """The name of a wrong local derivative, as far as its number shows it."""
         got, want, own = found.grads[k], right.grads[k], op.leaves[k]
+        if got == 0 and op.method in MASKS and any(self.run(replace(op, leaves=(-own,)).graph())[0].grads):
+            return "relu-mask-wrong", "the mask is turned"
         if got == 0:
             return "missing-path", "no gradient is handed on"
         if near(got, -want):
@@ -276,17 +297,18 @@ class Checks:
             return "factor", f"it is off by the factor {got / want:.6g}"
         return "wrong-local-derivative", f"that is no derivative of {op.source}"
 
-    def behind_another(self, op: Op) -> None:
+    def behind_another(self, op: Op) -> bool:
         """Whether an operation multiplies its local derivative by the gradient that arrives."""
         later = self.multiplier(op.method)
         if later is None:
-            return
+            return False
         source, apply = later
         graph = Graph(
             source.replace("a", f"({op.source})", 1), lambda *x: apply(op.apply(*x)), op.leaves, frozenset([op.method])
         )
         ignored = "the gradient that arrives (out.grad) is not multiplied in"
-        self.among_others(op, graph, "behind another operation", "no-incoming-gradient", ignored, "alone it is right")
+        where = "behind another operation"
+        return self.among_others(op, graph, where, "no-incoming-gradient", ignored, "alone it is right")
 
     def multiplier(self, method: str) -> tuple[str, Callable[[Any], Any]] | None:
         """An operation that is right so far, and multiplies the gradient by something other than 1."""
@@ -301,10 +323,10 @@ class Checks:
                 return f"a.{name}()", lambda y, name=name: getattr(y, name)()
         return None
 
-    def twice(self, op: Op) -> None:
+    def twice(self, op: Op) -> bool:
         """Whether an operation adds its share to what is there, or overwrites it."""
         if "__add__" in self.bad or not any(known.method == "__add__" for known in self.good):
-            return
+            return False
         graph = Graph(
             f"({op.source}) + ({op.source})",
             lambda *x: op.apply(*x) + op.apply(*x),
@@ -314,20 +336,22 @@ class Checks:
         if op.method == "__add__":
             graph = Graph("a + a", lambda a: a + a, (A,), frozenset(["__add__"]))
         once = "the second share overwrites the first (use += in place of =)"
-        self.among_others(op, graph, "where an input is used twice", "overwritten", once, "used once it is right")
+        where = "where an input is used twice"
+        return self.among_others(op, graph, where, "overwritten", once, "used once it is right")
 
-    def among_others(self, op: Op, graph: Graph, where: str, name: str, says: str, otherwise: str) -> None:
-        """Try an operation that is right alone in a larger graph; a gradient that is still the one alone has a name."""
+    def among_others(self, op: Op, graph: Graph, where: str, name: str, says: str, otherwise: str) -> bool:
+        """Whether an operation that is right alone is so in a larger graph; a gradient as of it alone has a name."""
         found, right = self.run(graph)
         if agrees(found, right):
-            return
+            return True
         if found.failed:
             self.mistake(op.method, "unclassified", f"it fails {where}: {found.failed}", graph)
-            return
+            return False
         k = first_off(found, right)
         as_alone = near(found.grads[k], truth(op.graph()).grads[k])
         told = (name, says) if as_alone else ("unclassified", otherwise)
         self.wrong_gradient(op, graph, found, right, k, *told)
+        return False
 
     def fails(self, graphs: list[Graph], name: str, says: str, method: str = "backward") -> bool:
         """Try graphs, and note the first that comes out wrong."""
@@ -347,10 +371,16 @@ class Checks:
         """Whether anything comes back at all: the gradient of the output in itself is 1."""
         graphs = [Op("__add__", "a + b", operator.add, (A, B)).graph(), Graph("a", lambda a: a, (A,), frozenset())]
         found = [self.run(graph)[0] for graph in graphs]
-        if any(outcome.failed or any(outcome.grads) for outcome in found):
+        if any(outcome.failed for outcome in found):
             return True
-        says = "a.grad is 0 and must be 1: the gradient of the output in itself is never set to 1"
-        self.mistake("backward", "no-incoming-gradient", says, graphs[1], 0.0, 1.0)
+        got = found[1].grads[0]
+        if not any(any(outcome.grads) for outcome in found):
+            name, says = "no-incoming-gradient", "the gradient of the output in itself is never set to 1"
+        elif got not in (0, 1) and all(near(g, got) for g in found[0].grads):
+            name, says = "factor", "the gradient of the output in itself is 1"
+        else:
+            return True
+        self.mistake("backward", name, f"a.grad is {got:.6g} and must be 1: {says}", graphs[1], got, 1.0)
         return False
 
     def order(self) -> bool:
