@@ -228,7 +228,7 @@ def truth(graph: Graph) -> Outcome:
     leaves = [Value(x) for x in graph.leaves]
     y = graph.build(*leaves)
     y.backward()
-    return Outcome(y.data, tuple([0.0 if leaf.grad is None else float(leaf.grad) for leaf in leaves]))
+    return Outcome(y.data, tuple([float(leaf.grad) for leaf in leaves]))
 
 
 def near(x: float, y: float) -> bool:
