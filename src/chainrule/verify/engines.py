@@ -195,7 +195,7 @@ class Checks:
         self.good = [op for op in self.good if not self.is_bad(op)]
 
     def nothing_comes_through(self, before: int) -> bool:
-        """Whether the gradient stops at all that stands behind another: then no operation is wrong, but the way back."""
+        """Whether the gradient stops at all that stands behind another: then the way back is wrong."""
         new = self.mistakes[before:]
         if len({m.method for m in new}) < 3 or any(m.given != 0 for m in new):
             return False
