@@ -300,7 +300,7 @@ def located(mark: Fingerprint, name: str) -> list[Mistake]:
         c = mark.ratio()
         if c is not None:
             return constant_mistakes(mark, name, c)
-        found = mark.singles()
+        found = mark.singles
         if found:
             return [mistake_of(change, mark) for change in found]
     return []

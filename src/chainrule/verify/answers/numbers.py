@@ -37,7 +37,7 @@ MOST_DECIMALS = 100
 """Further decimals say nothing of a number that anybody is asked for, and their unit may be no double."""
 
 TELLING = 20
-"""An update of fewer half units in the last digit tells nothing: other numbers are as near."""
+"""Numbers that differ by fewer half units of the last digit are not told apart: others are as near."""
 
 FEWEST_DIGITS = 4
 """With fewer digits one that is left out gives nearly any number."""
@@ -80,6 +80,10 @@ class Printed:
             return False
         with np.errstate(invalid="ignore"):
             return bool(np.all((x == ours) | (np.abs(x - ours) <= self.half)))
+
+    def tells_apart(self, x: Any, y: Any) -> bool:
+        """Whether two numbers differ by so much more than a digit that one is not met by chance near the other."""
+        return bool(np.max(np.abs(np.ravel(x) - np.ravel(y)), initial=0.0) > TELLING * self.half)
 
     def is_cut(self, x: Any) -> bool:
         """Whether it is a number with its further digits cut."""
@@ -242,7 +246,7 @@ def rate_of_update(walk: Walk, wrt: Step, printed: Printed, rate: float | None) 
     if printed.value.size == 1 and abs(float(printed.value.ravel()[0])) < COARSE * 10.0**-printed.decimals:
         return 0.0
     for used in RATES if rate is None else (rate,):
-        if np.max(np.abs(used * g), initial=0.0) > TELLING * printed.half and printed.is_(before - used * g):
+        if printed.is_(before - used * g) and printed.tells_apart(before - used * g, before):
             return used
     return 0.0
 

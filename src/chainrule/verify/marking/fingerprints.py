@@ -7,18 +7,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from itertools import combinations
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule.core.state import Quiet
-from chainrule.program import Step
+from chainrule.program import Program, Step
+from chainrule.program.run import applied
 from chainrule.verify.marking.changes import Change, changes
 from chainrule.verify.marking.matrix_changes import squeezed
 from chainrule.verify.marking.problem import Problem
-from chainrule.verify.marking.walk import Walk
+from chainrule.verify.marking.walk import Share, Walk
 from chainrule.verify.mistakes import rank
 
 RTOL = 1e-7
@@ -107,8 +108,14 @@ COMMON = (
 )  # fmt: skip
 """Mistakes that are looked for two at a time; two of the rarer ones together give too many things by chance."""
 
-MOST_PAIRS = 3_000
-"""Pairs that are made for one answer."""
+MOST_PAIRS = 10_000
+"""Pairs that are foretold for one answer."""
+
+NEAR = 1e-5
+"""What differences may put a foretold answer off, as a share of what is added up."""
+
+STEP = 1e-6
+"""How far what was asked is moved to see what moves with it."""
 
 
 class Fingerprint:
@@ -121,7 +128,6 @@ class Fingerprint:
         self.answers = answers
         self.again = again
         self.of_program = False
-        self._changes: list[Change] | None = None
 
     def is_right(self) -> bool:
         """Whether it is the gradient, in its layout or as a row for a column."""
@@ -136,13 +142,12 @@ class Fingerprint:
         """The constant factor by which it is off, if it is off by one."""
         return ratio_everywhere(self.answers, (walk.right[self.wrt] for walk in self.walks))
 
-    @property
+    @cached_property
     def changes(self) -> list[Change]:
         """Every single mistake on the way."""
-        if self._changes is None:
-            self._changes = list(changes(self.problem, self.wrt, self.walks))
-        return self._changes
+        return list(changes(self.problem, self.wrt, self.walks))
 
+    @cached_property
     def singles(self) -> list[Change]:
         """The single mistakes that give this answer at every probe, the more telling first; each name once."""
         with Quiet():
@@ -165,53 +170,97 @@ class Fingerprint:
         return sorted(found.values(), key=lambda pair: rank(pair[0].name))
 
     def pairs(self) -> list[tuple[Change, Change]]:
-        """Two links that are both changed."""
-        return self.pairs_of_numbers() or self.pairs_of_edges()
-
-    def pairs_of_edges(self) -> list[tuple[Change, Change]]:
-        """The same of arrays, or on two ways: each pair of the commoner mistakes is made, and compared."""
-        edges = [c for c in self.changes if c.edge is not None and c.name in COMMON]
-        tried = 0
-        for one, other in combinations(edges, 2):
-            if one.edge is None or other.edge is None or one.edge[:2] == other.edge[:2]:
-                continue
-            tried += 1
-            if tried > MOST_PAIRS:
-                break
-            both = {edge[:2]: edge[2] for edge in (one.edge, other.edge)}
+        """Two links that are both changed: each pair of the commoner mistakes is foretold, and made where it fits."""
+        for one, other in foretold(self):
+            both = {change.edge[:2]: change.edge[2] for change in (one, other) if change.edge is not None}
             with Quiet():
-                if all(
-                    agrees(a, given_by_both(both, walk, self.wrt))
-                    for a, walk in zip(self.answers, self.walks, strict=True)
-                ):
+                gives = (given_by_both(both, walk, self.wrt) for walk in self.walks)
+                if agrees_everywhere(self.answers, gives):
                     return [(one, other)]
         return []
 
-    def pairs_of_numbers(self) -> list[tuple[Change, Change]]:
-        """Two links of one way between numbers: their ratios to the right gradient multiply."""
-        if any(np.size(answer) != 1 for answer in self.answers):
-            return []
-        right = np.array([float(np.ravel(walk.right[self.wrt])[0]) for walk in self.walks])
-        answer = np.array([float(np.ravel(a)[0]) for a in self.answers])
-        if not np.all(right) or not np.all(answer):
-            return []
-        wanted = answer / right
-        ratios: list[tuple[Change, Any]] = []
-        for change in self.changes:
-            if change.name not in COMMON:
+
+def foretold(mark: Fingerprint) -> Iterator[tuple[Change, Change]]:
+    """The pairs of changed links that give the answer along one random direction at the first probe.
+
+    What a share adds to the gradient along a direction is its product with what moves along, so that of each pair only
+    the lower share has to be made again, with what the upper one hands it.
+    """
+    walk, wrt = mark.walks[0], mark.wrt
+    if np.shape(mark.answers[0]) != wrt.shape:
+        return
+    direction = np.random.default_rng(0).normal(size=wrt.shape)
+    moves = moved_along(walk, wrt, direction)
+    missing = float(np.vdot(direction, mark.answers[0] - np.asarray(walk.right[wrt])))
+    links = [link for change in mark.changes if (link := link_of(change, walk, moves)) is not None]
+    # Two names for one share are one link here; the first is the more telling.
+    links = list({(link.edge[:2], round(link.adds, 9)): link for link in reversed(links)}.values())[::-1]
+    tried = 0
+    for one in links:
+        below = walk.all_below(one.edge[0].inputs[one.edge[1]], one.difference, wrt)
+        for other in links:
+            step, slot, share = other.edge
+            is_below = step in below
+            if one.edge[:2] == other.edge[:2] or (not is_below and one.edge[0].place <= step.place):
                 continue
-            gives = [given(change, walk) for walk in self.walks]
-            if all(g is not None and np.size(g) == 1 for g in gives):
-                r = np.array([float(np.ravel(g)[0]) for g in gives]) / right
-                if np.all(np.isfinite(r)) and np.all(r) and not np.allclose(r, 1):
-                    ratios.append((change, r))
-        table = {np.round(r[0], 9): (change, r) for change, r in reversed(ratios)}
-        found: list[tuple[Change, Change]] = []
-        for change, r in ratios:
-            other = table.get(np.round(wanted[0] / r[0], 9))
-            if other is not None and other[0].place != change.place and np.allclose(r * other[1], wanted, rtol=RTOL):
-                found.append((change, other[0]))
-        return found[:1]
+            if (tried := tried + 1) > MOST_PAIRS:
+                return
+            adds = other.adds
+            if is_below:
+                g = walk.right[step] + below[step]
+                passed = share(walk, step, slot, g)
+                if passed is None:
+                    continue
+                x = step.inputs[slot]
+                adds = float(np.vdot(moves[x], walk.fitted(passed, x) - walk.share(step, slot, g)))
+            if abs(one.adds + adds - missing) <= NEAR * (abs(one.adds) + abs(adds) + abs(missing)):
+                yield one.change, other.change
+
+
+class Link(NamedTuple):
+    """A changed edge at the first probe: what passes more, and what that adds to the gradient along a direction."""
+
+    change: Change
+    edge: tuple[Step, int, Share]
+    difference: Any
+    adds: float
+
+
+def link_of(change: Change, walk: Walk, moves: Mapping[Step, Any]) -> Link | None:
+    """A change of one of the commoner kinds as a link; None of what is no single edge, or does not fit."""
+    if change.edge is None or change.name not in COMMON:
+        return None
+    step, slot, share = change.edge
+    passed = share(walk, step, slot, walk.right[step])
+    if passed is None:
+        return None
+    x = step.inputs[slot]
+    difference = walk.fitted(passed, x) - walk.share(step, slot, walk.right[step])
+    return Link(change, change.edge, difference, float(np.vdot(moves[x], difference)))
+
+
+def moved_along(walk: Walk, wrt: Step, direction: Any) -> dict[Step, Any]:
+    """How every step moves where what is asked moves along a direction, by differences."""
+    program = walk.problem.program
+    ends: list[list[Any]] = []
+    for turn in (1.0, -1.0):
+        numbers = {step: walk.numbers[step] for step in program.leaves}
+        numbers[wrt] = walk.numbers[wrt] + turn * STEP * direction
+        ends.append(run_from(program, numbers))
+    return {s: (a - b) / (2 * STEP) for s, a, b in zip(program.steps, *ends, strict=True)}
+
+
+def run_from(program: Program, numbers: Mapping[Step, Any]) -> list[Any]:
+    """What every step comes to where some steps have these numbers, be they leaves or computed."""
+    found: dict[Step, Any] = {}
+    with Quiet():
+        for step in program.steps:
+            if step in numbers:
+                found[step] = np.asarray(numbers[step], np.float64)
+            else:
+                inputs = [found[x] if isinstance(x, Step) else x for x in step.inputs]
+                found[step] = np.asarray(applied(step.op, inputs, step.settings), np.float64)
+    return list(found.values())
 
 
 def given_by_both(both: Mapping[tuple[Step, int], Any], walk: Walk, wrt: Step) -> Any:

@@ -115,10 +115,14 @@ class Walk:
             return g * self._slopes[top, wrt]
         return self.walked_down(top, g, wrt)
 
+    def all_below(self, top: Step, g: Any, wrt: Step) -> dict[Step, Any]:
+        """What reaches every step on the way from one to `wrt` of a gradient there."""
+        inside = self.below(top, wrt)
+        return walk(inside, {top: g}, self.shares, among={*inside, wrt})
+
     def walked_down(self, top: Step, g: Any, wrt: Step) -> Any:
         """The same, step by step."""
-        inside = self.below(top, wrt)
-        return walk(inside, {top: g}, self.shares, among={*inside, wrt}).get(wrt, np.zeros(wrt.shape))
+        return self.all_below(top, g, wrt).get(wrt, np.zeros(wrt.shape))
 
     def with_change(self, step: Step, slot: int, share: Share, wrt: Step) -> Any:
         """The gradient in `wrt` where another share passes one edge, and all else is right; None where none fits."""
