@@ -28,7 +28,7 @@ from chainrule.verify.answers.tables import grade_table, is_table
 from chainrule.verify.answers.training import Loop, grade_training_step
 from chainrule.verify.marking.averages import constant_mistakes
 from chainrule.verify.marking.edits import Edit, Editor
-from chainrule.verify.marking.fingerprints import Fingerprint
+from chainrule.verify.marking.fingerprints import Elsewhere, Fingerprint
 from chainrule.verify.marking.marked import Grade, Mistake, mistake_of, shown, three_hints
 from chainrule.verify.marking.of_modules import step_problem
 from chainrule.verify.marking.problem import Problem, probes_of, read_problem, resized
@@ -210,30 +210,32 @@ def formula_at(problem: Problem, text: str, name: str, walks: Sequence[Walk]) ->
             failure = str(error)
             answers.append(None)
 
-    def again(n: int, other: int) -> float | None:
-        """The constant factor of the same formula at another size; None where it has the size as a plain number."""
-        if re.search(rf"(?<![\w.]){n}(?![\w.])", text):
-            return None
-
+    def again(n: int, other: int) -> Elsewhere | None:
         def answered(larger: Problem, points: Sequence[Walk]) -> list[Any]:
             read = read_formula(larger, text, name, dict.fromkeys(SIZES, other))
             return [read.answers(walk)[name] for walk in points]
 
-        return ratio_elsewhere(problem, name, n, other, answered)
+        has_number = re.search(rf"(?<![\w.]){n}(?![\w.])", text) is not None
+        return elsewhere(problem, name, n, other, answered, has_number)
 
     return Fingerprint(problem, walks, problem.named[name], answers, again), working, failure
 
 
-def ratio_elsewhere(
-    problem: Problem, name: str, n: int, other: int, answered: Callable[[Problem, Sequence[Walk]], list[Any]]
-) -> float | None:
-    """By which constant an answer is off where an axis has another length; None where it cannot be asked there."""
+def elsewhere(
+    problem: Problem,
+    name: str,
+    n: int,
+    other: int,
+    answered: Callable[[Problem, Sequence[Walk]], list[Any]],
+    has_number: bool = False,
+) -> Elsewhere | None:
+    """The fingerprint of an answer where an axis has another length; None where it cannot be asked there."""
     larger = resized(problem, n, other)
     if larger is None:
         return None
-    points = walks_for(larger, {})[:2]
     try:
-        return Fingerprint(larger, points, larger.named[name], answered(larger, points)).ratio()
+        points = walks_for(larger, {})[:2]
+        return Elsewhere(Fingerprint(larger, points, larger.named[name], answered(larger, points)), has_number)
     except (ChainruleError, ValueError, TypeError, IndexError, KeyError):
         return None
 
@@ -368,11 +370,11 @@ def function_at(
     """The fingerprint of each gradient that a function gives."""
     given = [run_plain(f, names, walk, asked) for walk in walks]
 
-    def again_for(name: str) -> Callable[[int, int], float | None]:
+    def again_for(name: str) -> Callable[[int, int], Elsewhere | None]:
         def answered(larger: Problem, points: Sequence[Walk]) -> list[Any]:
             return [run_plain(f, names, walk, asked)[name] for walk in points]
 
-        return lambda n, other: ratio_elsewhere(problem, name, n, other, answered)
+        return lambda n, other: elsewhere(problem, name, n, other, answered)
 
     marks: dict[str, Fingerprint] = {}
     for name in asked:

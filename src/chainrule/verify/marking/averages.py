@@ -73,13 +73,15 @@ def moves_with_sizes(mark: Fingerprint, c: float) -> bool | None:
     if mark.again is None or mark.problem.source is None:
         return None
     tried = False
-    for n in sorted({n for s in mark.problem.program.steps for n in s.shape if n > 1}):
-        other = mark.again(n, n + 3)
-        if other is None:
+    for n in mark.problem.lengths:
+        there = mark.elsewhere(n)
+        ratio = None if there is None else there.mark.ratio()
+        if there is None or ratio is None:
             return None
         tried = True
-        if not close(abs(other), c):
-            return True
+        if not close(abs(ratio), c):
+            # A number of the answer that is the length stays as it is, and moves the constant by itself.
+            return None if there.has_number else True
     return False if tried else None
 
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -121,7 +121,14 @@ STEP = 1e-6
 class Fingerprint:
     """What was answered for one parameter, at every probe."""
 
-    def __init__(self, problem: Problem, walks: Sequence[Walk], wrt: Step, answers: Values, again: Any = None) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        walks: Sequence[Walk],
+        wrt: Step,
+        answers: Values,
+        again: Callable[[int, int], Elsewhere | None] | None = None,
+    ) -> None:
         self.problem = problem
         self.walks = walks
         self.wrt = wrt
@@ -152,7 +159,24 @@ class Fingerprint:
         """The single mistakes that give this answer at every probe, the more telling first; each name once."""
         with Quiet():
             found = [change for change in self.changes if self.fits(change)]
-        return sorted(found, key=lambda change: rank(change.name, self.of_program))
+        false = self.not_elsewhere({change.name for change in found})
+        return sorted([c for c in found if c.name != false], key=lambda change: rank(change.name, self.of_program))
+
+    def not_elsewhere(self, names: set[str]) -> str:
+        """Of a factor and an average that are the same number here, the one that does not give it at other lengths."""
+        doubtful = {"factor", "wrong-average"}
+        if not doubtful <= names or self.again is None:
+            return ""
+        for n in self.problem.lengths:
+            there = self.elsewhere(n)
+            left = set() if there is None else doubtful & {change.name for change in there.mark.singles}
+            if len(left) == 1:
+                return (doubtful - left).pop()
+        return ""
+
+    def elsewhere(self, n: int) -> Elsewhere | None:
+        """The same answer where axes of a length have another one, that no axis has yet."""
+        return None if self.again is None else self.again(n, max(self.problem.lengths) + 3)
 
     def fits(self, change: Change) -> bool:
         """Whether a change gives the answer."""
@@ -178,6 +202,13 @@ class Fingerprint:
                 if agrees_everywhere(self.answers, gives):
                     return [(one, other)]
         return []
+
+
+class Elsewhere(NamedTuple):
+    """An answer where axes have another length, and whether it has the length as a plain number, which stays."""
+
+    mark: Fingerprint
+    has_number: bool
 
 
 def foretold(mark: Fingerprint) -> Iterator[tuple[Change, Change]]:

@@ -97,9 +97,15 @@ class Problem:
         return not any(step.shape for step in self.program.steps)
 
     @cached_property
+    def lengths(self) -> list[int]:
+        """The lengths of axes, but for 1."""
+        return sorted({n for step in self.program.steps for n in step.shape if n > 1})
+
+    @cached_property
     def counts(self) -> set[Step]:
         """Single numbers that say how many examples there are, by their names, or as they were given."""
-        lengths = {n for step in self.program.steps for n in step.shape if n > 2}
+        # A 2 is more often a square's than a length.
+        lengths = {n for n in self.lengths if n > 2}
         named = {name for name in SIZES if self.is_divisor(name)}
         given = {name for name, x in self.given.items() if np.ndim(x) == 0 and x in lengths and self.is_divisor(name)}
         return {self.leaves[name] for name in named | given}
