@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -13,13 +13,12 @@ import numpy as np
 from chainrule.core.state import Quiet
 from chainrule.errors import GraphError
 from chainrule.program import Step
-from chainrule.program.run import applied
 from chainrule.verify.marking.changes import changes
 from chainrule.verify.marking.fingerprints import given as change_gives
 from chainrule.verify.marking.marked import Grade, Mistake, number, three_hints
 from chainrule.verify.marking.problem import Problem, probes_of
 from chainrule.verify.marking.updates import RATES
-from chainrule.verify.marking.walk import Walk
+from chainrule.verify.marking.walk import Walk, forward
 from chainrule.verify.mistakes import KINDS, rank
 
 NUMERAL = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
@@ -220,17 +219,18 @@ def rounded_on_the_way(walk: Walk, wrt: Step, printed: Printed) -> int:
     for digits in range(MOST_DIGITS, 0, -1):
         if digits > printed.decimals + 1 or printed.decimals == 0:
             continue
-        numbers = dict(walk.numbers)
+        _, numbers = forward(walk.problem.program, walk.numbers, rounded_to(digits))
         with Quiet():
-            for step in walk.problem.program.steps:
-                if step.op is not None:
-                    inputs = [numbers[x] if isinstance(x, Step) else x for x in step.inputs]
-                    numbers[step] = np.round(applied(step.op, inputs, step.settings), digits)
             rough = Walk(walk.problem, numbers)
             for gradient in (rough.right[wrt], rounded_gradient(rough, wrt, digits)):
                 if gradient is not None and printed.is_(gradient):
                     return digits
     return 0
+
+
+def rounded_to(digits: int) -> Callable[[Step, Any], Any]:
+    """What is used of a computed number that is rounded."""
+    return lambda step, x: x if step.op is None else np.round(x, digits)
 
 
 def rounded_gradient(walk: Walk, wrt: Step, digits: int) -> Any:

@@ -11,10 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.state import Quiet
 from chainrule.errors import FormulaError
 from chainrule.program import Step
-from chainrule.program.run import applied
 from chainrule.verify.answers.formula import ERRORS, Letters
 from chainrule.verify.answers.numbers import (
     Printed,
@@ -27,7 +25,7 @@ from chainrule.verify.answers.numbers import (
 from chainrule.verify.marking.marked import Grade, Mistake, number, three_hints
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.updates import RATES, updates
-from chainrule.verify.marking.walk import Walk
+from chainrule.verify.marking.walk import Walk, forward
 from chainrule.verify.mistakes import KINDS
 
 LINE = re.compile(r"\s*\|?\s*([^=,;\t:≈|]+?)\s*[=,;\t:≈|]\s*(.+?)\s*\|?\s*")
@@ -137,7 +135,7 @@ def grade_table(
 def read_rows(problem: Problem, walk: Walk, given: list[tuple[str, Printed]], rate: float | None) -> Iterator[Row]:
     """Each line with what it should be: from full precision, and from the printed numbers that it is made of."""
     letters = Letters(problem, {})
-    forward: dict[Step, Any] = {}
+    values: dict[Step, Any] = {}
     backward: dict[Step, Any] = {}
     found: list[tuple[str, Printed, Step, str]] = []
     tops: dict[str, Step] = {}
@@ -150,11 +148,13 @@ def read_rows(problem: Problem, walk: Walk, given: list[tuple[str, Printed]], ra
         step, kind = meaning(problem, letters, name)
         found.append((name, printed, step, kind))
         if kind == "value":
-            forward[step] = printed.value.reshape(step.shape)
+            values[step] = printed.value.reshape(step.shape)
         elif kind == "gradient":
             backward[step] = printed.value.reshape(step.shape)
-    numbers = printed_forward(walk, forward)
-    rough = Walk(problem, {**numbers, **{s: x for s, x in forward.items() if s.op is not None}})
+    numbers, used = forward(
+        problem.program, walk.numbers, lambda step, x: x if step.op is None else values.get(step, x)
+    )
+    rough = Walk(problem, used)
     for name, printed, step, kind in found:
         if kind == "link":
             top = tops[name]
@@ -169,10 +169,12 @@ def read_rows(problem: Problem, walk: Walk, given: list[tuple[str, Printed]], ra
         elif kind == "gradient":
             yield Row(name, printed, walk.right[step], printed_gradient(rough, step, backward), step, kind)
         else:
-            used = rate_of_update(walk, step, printed, rate) or rate or RATES[0]
-            exact = walk.numbers[step] - used * np.asarray(walk.right[step])
-            g = backward.get(step, walk.right[step])
-            yield Row(name, printed, exact, walk.numbers[step] - used * np.asarray(g), step, kind)
+            by = rate_of_update(walk, step, printed, rate) or rate or RATES[0]
+            exact, near = [
+                walk.numbers[step] - by * np.asarray(g)
+                for g in (walk.right[step], backward.get(step, walk.right[step]))
+            ]
+            yield Row(name, printed, exact, near, step, kind)
 
 
 def updates_of_row(
@@ -212,21 +214,6 @@ def meaning(problem: Problem, letters: Letters, name: str) -> tuple[Step, str]:
     if after is not None and (after[1] or after[2]) in spelled:
         return problem.named[spelled[after[1] or after[2]]], "update"
     raise FormulaError(f"the line {name} is none of the problem's: {', '.join(problem.named)}, and d before a name")
-
-
-def printed_forward(walk: Walk, printed: Mapping[Step, Any]) -> dict[Step, Any]:
-    """What each step comes to when those before it are the printed ones."""
-    numbers: dict[Step, Any] = {}
-    used: dict[Step, Any] = {}
-    with Quiet():
-        for step in walk.problem.program.steps:
-            if step.op is None:
-                numbers[step] = used[step] = walk.numbers[step]
-                continue
-            inputs = [used[x] if isinstance(x, Step) else x for x in step.inputs]
-            numbers[step] = applied(step.op, inputs, step.settings)
-            used[step] = printed.get(step, numbers[step])
-    return numbers
 
 
 def printed_gradient(rough: Walk, wrt: Step, printed: Mapping[Step, Any]) -> Any:

@@ -14,12 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.core.state import Quiet
-from chainrule.program import Program, Step
-from chainrule.program.run import applied
+from chainrule.program import Step
 from chainrule.verify.marking.changes import Change, changes
 from chainrule.verify.marking.matrix_changes import squeezed
 from chainrule.verify.marking.problem import Problem
-from chainrule.verify.marking.walk import Share, Walk
+from chainrule.verify.marking.walk import Share, Walk, forward
 from chainrule.verify.mistakes import rank
 
 RTOL = 1e-7
@@ -273,25 +272,12 @@ def link_of(change: Change, walk: Walk, moves: Mapping[Step, Any]) -> Link | Non
 def moved_along(walk: Walk, wrt: Step, direction: Any) -> dict[Step, Any]:
     """How every step moves where what is asked moves along a direction, by differences."""
     program = walk.problem.program
-    ends: list[list[Any]] = []
+    ends: list[dict[Step, Any]] = []
     for turn in (1.0, -1.0):
-        numbers = {step: walk.numbers[step] for step in program.leaves}
-        numbers[wrt] = walk.numbers[wrt] + turn * STEP * direction
-        ends.append(run_from(program, numbers))
-    return {s: (a - b) / (2 * STEP) for s, a, b in zip(program.steps, *ends, strict=True)}
-
-
-def run_from(program: Program, numbers: Mapping[Step, Any]) -> list[Any]:
-    """What every step comes to where some steps have these numbers, be they leaves or computed."""
-    found: dict[Step, Any] = {}
-    with Quiet():
-        for step in program.steps:
-            if step in numbers:
-                found[step] = np.asarray(numbers[step], np.float64)
-            else:
-                inputs = [found[x] if isinstance(x, Step) else x for x in step.inputs]
-                found[step] = np.asarray(applied(step.op, inputs, step.settings), np.float64)
-    return list(found.values())
+        there = walk.numbers[wrt] + turn * STEP * direction
+        _, used = forward(program, walk.numbers, lambda step, x, there=there: there if step is wrt else x)
+        ends.append(used)
+    return {step: (ends[0][step] - ends[1][step]) / (2 * STEP) for step in program.steps}
 
 
 def given_by_both(both: Mapping[tuple[Step, int], Any], walk: Walk, wrt: Step) -> Any:

@@ -10,7 +10,8 @@ import numpy as np
 
 from chainrule.core.state import Quiet
 from chainrule.core.walk import Edges, replacing, together, walk
-from chainrule.program import Step
+from chainrule.program import Program, Step
+from chainrule.program.run import applied
 from chainrule.rules.kernels import sum_to
 from chainrule.verify.marking.problem import Numbers, Problem
 
@@ -19,6 +20,23 @@ Share = Callable[["Walk", Step, int, Any], Any]
 
 Shares = Callable[[Step, Edges, Any], list[Any]]
 """What passes some edges of a step, of the gradient that arrives at it."""
+
+
+def forward(
+    program: Program, leaves: Mapping[Step, Any], settled: Callable[[Step, Any], Any]
+) -> tuple[dict[Step, Any], dict[Step, Any]]:
+    """What every step comes to, and what is used of it further on: what `settled` makes of a step and its number."""
+    computed: dict[Step, Any] = {}
+    used: dict[Step, Any] = {}
+    with Quiet():
+        for step in program.steps:
+            if step.op is None:
+                computed[step] = leaves[step]
+            else:
+                inputs = [used[x] if isinstance(x, Step) else x for x in step.inputs]
+                computed[step] = applied(step.op, inputs, step.settings)
+            used[step] = settled(step, computed[step])
+    return computed, used
 
 
 class Walk:
