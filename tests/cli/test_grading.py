@@ -76,6 +76,23 @@ def test_a_folder_of_answers(tmp_path: Path) -> None:
     assert lines[-1] == "1 of 3 right"
 
 
+def test_a_folder_of_exercises(tmp_path: Path) -> None:
+    sheets = {
+        "hides": f"{NET}; x = 2; w1 = 2; w2 = 0.5; y = 20",
+        "tells": NET.replace("; ", "\n") + "\nx = 3\nw1 = 2\nw2 = 5\ny = 7\n",
+        "unread": "h = ",
+    }
+    for name, text in sheets.items():
+        (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
+    told = run("numbers", str(tmp_path), "--wrt", "w1")
+    assert told.exit_code == 1
+    lines = told.output.splitlines()
+    assert [line.split()[1] for line in lines[:3]] == ["hides", "clear", "not"]
+    assert "∂ŷ/∂w1 = 1" in lines[0]
+    assert lines[-1] == "1 of 3 clear"
+    assert json.loads(run("numbers", str(tmp_path), "--wrt", "w1", "--json").output)["tells.txt"]["passed"] is True
+
+
 def test_numbers_that_hide_a_link() -> None:
     told = run("numbers", NET, "x=2", "w1=2", "w2=0.5", "y=20", "--wrt", "w1")
     assert told.exit_code == 1

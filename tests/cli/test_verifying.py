@@ -79,6 +79,9 @@ def test_a_trained_network_is_checked_on_a_table(typed, tmp_path, monkeypatch):
     beside = typed("compare", "flowers.safetensors", table)
     assert beside.code == 0, beside.err
     assert "they agree" in beside.out
+    of_folder = typed("compare", str(tmp_path), table)
+    assert of_folder.code == 0, of_folder.err
+    assert of_folder.out.splitlines()[-1] == "1 of 1 right"
 
 
 def test_functions_of_pytorch_are_known_by_their_file(typed, tmp_path):

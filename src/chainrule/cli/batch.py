@@ -27,17 +27,22 @@ def each(
             yield file.name, {"passed": None, "text": str(error).splitlines()[0]}
 
 
-def hand_in_all(found: Sequence[tuple[str, dict[str, Any]]], as_json: bool) -> None:
-    """Print a table with a line for each file, and exit with 1 where something is wrong or was not read."""
+def hand_in_all(
+    found: Sequence[tuple[str, dict[str, Any]]], as_json: bool, words: tuple[str, str] = ("right", "wrong")
+) -> None:
+    """Print a table with a line for each file, and exit with 1 where something is wrong or was not read.
+
+    `words` are the two verdicts.
+    """
     if as_json:
         typer.echo(json_of({name: {k: v for k, v in one.items() if k != "text"} for name, one in found}))
     else:
         width = max(len(name) for name, _ in found)
         for name, one in found:
-            verdict = {True: "right", False: "wrong", None: "not read"}[passed(one)]
+            verdict = {True: words[0], False: words[1], None: "not read"}[passed(one)]
             say(f"{name:<{width}}  {verdict:<8}  {'' if passed(one) else told(one)}".rstrip())
         right = sum(passed(one) is True for _, one in found)
-        say(f"{right} of {len(found)} right")
+        say(f"{right} of {len(found)} {words[0]}")
     if not all(passed(one) for _, one in found):
         raise typer.Exit(1)
 

@@ -9,8 +9,8 @@ import typer
 
 from chainrule.cli.batch import each, hand_in_all
 from chainrule.cli.telling import Json, names_in, say
-from chainrule.cli.verifying import RunCode, Seconds, code_of
-from chainrule.errors import CodeError, FileError
+from chainrule.cli.verifying import RunCode, Seconds, code_of, hand_in
+from chainrule.errors import ChainruleError, CodeError, FileError
 from chainrule.table import json_of
 
 Problem = Annotated[str, typer.Argument(metavar="PROBLEM", help="Assignments, as 'h = w*x; L = (h - y)**2', or @FILE.")]
@@ -125,24 +125,46 @@ class Grader:
 
 
 def numbers(
-    problem: Problem,
+    problem: Annotated[
+        str,
+        typer.Argument(metavar="PROBLEM | FOLDER", help="Assignments, or @FILE; values may be among them, as 'x = 2'."),
+    ],
     given: Given = None,
     wrt: Annotated[str, typer.Option(help="What will be asked for, or several: w1,w2. [all names]")] = "",
     as_json: Json = False,
 ) -> None:
     """Say which mistakes these numbers cannot reveal, which look alike, and propose numbers that tell them apart.
 
-    Exit code 1 where a mistake is hidden.
+    Of a folder every .txt is looked at, and a table says which hide something. Exit code 1 where a mistake is hidden.
     """
-    import chainrule as cr
+
+    def look(text: str) -> dict[str, Any]:
+        import chainrule as cr
+        from chainrule.expression import read_given
+
+        program, values = parted(text)
+        items = read_given([*values, *(given or [])])
+        asked = names_in(wrt)
+        found = cr.degenerate(program, items.values, wrt=asked or None, shapes=items.shapes)
+        return {**found.as_dict(), "passed": not found, "text": str(found)}
+
+    if Path(problem).is_dir():
+        read = each(Path(problem), (".txt",), lambda file: look(file.read_text(encoding="utf-8")))
+        hand_in_all(list(read), as_json, ("clear", "hides"))
+    else:
+        hand_in(look(text_of(problem)), as_json)
+
+
+def parted(text: str) -> tuple[str, list[str]]:
+    """The lines of a problem, and those that give a name a number or a shape: ``x = 2``, ``W: 3x2``."""
     from chainrule.expression import read_given
 
-    items = read_given(list(given or []))
-    asked = names_in(wrt)
-    found = cr.degenerate(text_of(problem), items.values, wrt=asked or None, shapes=items.shapes)
-    if as_json:
-        typer.echo(json_of(found.as_dict()))
-    else:
-        say(str(found))
-    if found:
-        raise typer.Exit(1)
+    program: list[str] = []
+    values: list[str] = []
+    for line in [part.strip() for part in text.replace(";", "\n").splitlines() if part.strip()]:
+        try:
+            read_given([line])
+            values.append(line)
+        except ChainruleError:
+            program.append(line)
+    return "\n".join(program), values

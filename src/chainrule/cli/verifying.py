@@ -81,21 +81,24 @@ def compare(
     data: Annotated[str, typer.Argument(metavar="DATA", help="The table, as chainrule evaluate takes it.")],
     as_json: Json = False,
 ) -> None:
-    """Run a trained network and its backward pass again in PyTorch, and show both side by side.
+    """Run a trained network, or each of a folder, and its backward pass again in PyTorch, and show both side by side.
 
     Exit code 1 where they differ by more than rounding. Needs PyTorch.
     """
     from chainrule.verify.compare import compare as beside
 
-    name, net, x, y, loss = batch_of(model, data)
-    found = beside(net, x, y, loss=loss)
-    hand_in({**found.as_dict(), "text": f"on {len(x)} of {name}: {found}"}, as_json)
+    def look(file: str) -> dict[str, Any]:
+        name, net, x, y, loss = batch_of(Path(file), data)
+        found = beside(net, x, y, loss=loss)
+        return {**found.as_dict(), "text": f"on {len(x)} of {name}: {found}"}
+
+    one_or_all(str(model), look, as_json, ".safetensors")
 
 
-def one_or_all(path: str, look: Callable[[str], dict[str, Any]], as_json: bool) -> None:
-    """What is found of a file, or of every .py file of a folder."""
+def one_or_all(path: str, look: Callable[[str], dict[str, Any]], as_json: bool, ending: str = ".py") -> None:
+    """What is found of a file, or of every file of a folder with that ending."""
     if Path(path).is_dir():
-        hand_in_all(list(each(Path(path), (".py",), lambda file: look(str(file)))), as_json)
+        hand_in_all(list(each(Path(path), (ending,), lambda file: look(str(file)))), as_json)
     else:
         hand_in(look(path), as_json)
 

@@ -230,7 +230,11 @@ def rounded_on_the_way(walk: Walk, wrt: Step, printed: Printed) -> int:
 
 def rounded_to(digits: int) -> Callable[[Step, Any], Any]:
     """What is used of a computed number that is rounded."""
-    return lambda step, x: x if step.op is None else np.round(x, digits)
+
+    def used(step: Step, x: Any) -> Any:
+        return x if step.op is None else np.round(x, digits)
+
+    return used
 
 
 def rounded_gradient(walk: Walk, wrt: Step, digits: int) -> Any:
