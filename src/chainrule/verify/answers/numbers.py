@@ -232,7 +232,7 @@ def rounded_to(digits: int) -> Callable[[Step, Any], Any]:
     """What is used of a computed number that is rounded."""
 
     def used(step: Step, x: Any) -> Any:
-        return x if step.op is None else np.round(x, digits)
+        return x if step.op is None else np.round(np.asarray(x, np.float64), digits)
 
     return used
 
