@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from functools import update_wrapper
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -221,7 +222,14 @@ class Compiled:
         return "\n".join(lines)
 
 
-def compile(f: Callable[..., Any], *, target: str | None = None) -> Compiled:
+def compile(
+    f: Callable[..., Any],
+    *,
+    target: str | None = None,
+    loss: Callable[..., Any] | None = None,
+    optimizer: Any = None,
+    clip_norm: float | None = None,
+) -> Any:
     """A function that does what f does: traced once, differentiated, made shorter by laws, and run by kernels or NumPy.
 
     f is any function of floats, arrays, Tensors, or nested lists, tuples and dicts of these; what `grad`,
@@ -230,6 +238,9 @@ def compile(f: Callable[..., Any], *, target: str | None = None) -> Compiled:
     Results have memory of their own. Raises GraphError where a branch depends on the data, or where two traces differ,
     as with random numbers. Tracing runs f twice on its first arguments. `target` is "native", the kernels that were
     compiled with the package, or "numpy"; without one it is "native" where the kernels were built.
+
+    With a `loss` and an `optimizer`, f is a Module, and what is made is a whole training step: see
+    `chainrule.training.TrainingStep`. `clip_norm` then bounds the norm of all gradients together.
 
     >>> import chainrule as cr, numpy as np
     >>> def loss(w, x, y):
@@ -252,7 +263,13 @@ def compile(f: Callable[..., Any], *, target: str | None = None) -> Compiled:
         return value, dw
     <BLANKLINE>
     """
-    return Compiled(f, target)
+    if loss is None and optimizer is None and clip_norm is None:
+        return Compiled(f, target)
+    if loss is None or optimizer is None:
+        raise DtypeError("compile of a training step takes a module with both loss= and optimizer=")
+    # It stands on a floor above this one, and is there as soon as someone asks.
+    step = import_module("chainrule.training.step").TrainingStep
+    return step(f, loss, optimizer, clip_norm=clip_norm, target=target)
 
 
 def kind_of(x: Any) -> Hashable:

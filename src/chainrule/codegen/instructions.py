@@ -19,6 +19,8 @@ WORKSPACE, CONSTANTS, FIRST_INPUT = range(3)
 
 Code = IntEnum("Code", "CALL CHAIN PRODUCT REDUCE ROWS TAKE PUT COPY", start=0)
 Slot = IntEnum("Slot", "STREAM ONE STRIDED RESULT", start=0)
+APART = (Slot.STRIDED, Slot.RESULT)
+"""Operands that do not go through a piece of memory from its first entry to its last."""
 Reduction = IntEnum("Reduction", "SUM LARGEST SMALLEST", start=0)
 Row = IntEnum("Row", "SOFTMAX LOG_SOFTMAX LOG_SUM_EXP", start=0)
 
@@ -130,6 +132,13 @@ class Plan:
         self.calls: list[Callable[..., Any]] = []
         self.sizes = sizes
         self.used: list[Place] = []
+        self.touched: dict[int, list[int]] = {}
+        """The instructions that read or write a piece of memory, by their number."""
+        self.entries: dict[tuple[int, int], tuple[int, int]] = {}
+        """For a piece of memory and a chain that goes through it entry by entry: its last operation that reads there,
+        and its first that writes."""
+        self.may_fail = -1
+        """The last instruction that may find a place which there is not, or runs a line of NumPy."""
         self.work = 0.0
         self.instructions = 0
 
@@ -153,6 +162,11 @@ class Plan:
         """An instruction, and the places that it reads and writes."""
         self.words += [int(code), len(words) + 2, *[int(w) for w in words]]
         self.used += places
+        if code in (Code.CALL, Code.TAKE, Code.PUT):
+            self.may_fail = self.instructions
+        for place in places:
+            if place.memory >= FIRST_INPUT:
+                self.touched.setdefault(place.memory, []).append(self.instructions)
         self.work += work
         self.instructions += 1
 
@@ -165,6 +179,17 @@ class Plan:
             high = place.offset + (sum([r for r in reach if r > 0]) + 1) * place.dtype.itemsize
             if low < 0 or high > sizes[place.memory]:
                 raise AssertionError(f"{place} does not lie in the {sizes[place.memory]} bytes of its memory")
+
+    def in_place(self, given: int, out: int) -> bool:
+        """Whether a result may lie in the memory of an input: nothing reads that one once its entry was written.
+
+        Both are pieces of memory, of the same size and type. A chain may do both, block after block.
+        """
+        read, written = self.touched.get(given, []), self.touched.get(out, [])
+        if not read or not written or max(read) < min(written):
+            return True
+        ways = [self.entries.get((x, max(read))) for x in (given, out)]
+        return max(read) == min(written) and None not in ways and ways[0][0] <= ways[1][1]
 
     def copy(self, x: Place, out: Place) -> None:
         """Entries in their order, one after the other."""
@@ -287,7 +312,23 @@ class Chain:
             words += [kind, *place.at, TYPES[place.dtype], *row]
         for operation in self.operations:
             words += operation
+        for memory, ways in self.entries().items():
+            plan.entries[memory, plan.instructions] = ways
         plan.emit(Code.CHAIN, words, [p for _, p in self.slots], size * len(self.operations))
+
+    def entries(self) -> dict[int, tuple[int, int]]:
+        """The last operation that reads a piece of memory and the first that writes there, where both go entry by entry."""
+        found: dict[int, tuple[int, int]] = {}
+        size = int(np.prod(self.shape, dtype=int))
+        apart = {p.memory for kind, p in self.slots if kind in APART or p.offset or not p.contiguous or p.size != size}
+        for i, (_, place) in enumerate(self.slots, REGISTERS):
+            if place.memory in apart:
+                continue
+            reads = [k for k, (_, _, *given) in enumerate(self.operations) if i in given]
+            writes = [k for k, (_, into, *_) in enumerate(self.operations) if into == i]
+            last, first = found.get(place.memory, (-1, len(self.operations)))
+            found[place.memory] = max([last, *reads]), min([first, *writes])
+        return found
 
 
 class Full(Exception):

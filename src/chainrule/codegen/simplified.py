@@ -14,6 +14,7 @@ import numpy as np
 
 from chainrule.core.operation import Operation, book
 from chainrule.core.state import Quiet
+from chainrule.core.traced import as_plain_as
 from chainrule.core.term import frozen
 from chainrule.core.walk import finished_first
 from chainrule.program import Kind, Program, Step, Trace
@@ -51,11 +52,12 @@ class Builder:
         found = self.known.get(key)
         if found is None:
             given, set_to = [replaced(x, self.numbers.__getitem__) for x in (list(inputs), dict(settings))]
+            plain = given
             if not op.broadcasts:
                 # What works on whole arrays asks them for their axes.
                 given = [np.float64(x) if type(x) is float else x for x in given]
             with Quiet():
-                number = op.fitting(given, given, set_to)
+                number = as_plain_as(plain, op, op.fitting(given, given, set_to))
             found = Step(
                 Kind.RESULT, np.shape(number), np.asarray(number).dtype, op=op, inputs=tuple(inputs), settings=settings
             )

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+from chainrule.codegen.instructions import Plan
 from chainrule.codegen.native import NotPlanned, Planner, machine
 from chainrule.core import Value
 from chainrule.core.graph import Node
@@ -65,6 +66,7 @@ class Version:
         self.reason = ""
         self.attempt: Callable[..., Any] | None = None
         self.native: Any = None
+        self.plan: Plan | None = None
         self.instructions = 0
         self.given = given
         """The structure of the arguments; None where settings stand by their names."""
@@ -86,7 +88,7 @@ class Version:
         except NotPlanned as reason:
             self.reason = str(reason)
             return None
-        self.by_numpy, self.instructions = planner.numpy, planner.plan.instructions
+        self.by_numpy, self.instructions, self.plan = planner.numpy, planner.plan.instructions, planner.plan
         if all([isinstance(x, Step) for x in self.trace.outputs]):
             arrays = all([x is not None and x not in planner.weak for x in self.trace.given])
             if arrays and self.given is not None and not self.trace.held and not self.by_numpy:

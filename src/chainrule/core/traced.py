@@ -34,11 +34,14 @@ class Recording:
     """One run of a function on traced arguments: what it took in from outside, and the names it gave to things.
 
     `steps` are all nodes in the order in which they came about. `held` are the arrays and Tensors from outside, which
-    an argument did not give, by identity. `outside` is the frame that began it: names are looked for inside.
+    an argument did not give, by identity. `outside` is the frame that began it: names are looked for inside. `refused`
+    are truth values that make the numbers unfit, for whoever looks at them whenever the program runs; None where nobody
+    does.
     """
 
     def __init__(self) -> None:
         self.steps: list[Traced] = []
+        self.refused: list[Traced] | None = None
         self.held: dict[int, tuple[Any, Traced]] = {}
         self.outside: FrameType = sys._getframe(1)
 
@@ -234,6 +237,14 @@ class Traced(Argument):
     __float__ = __int__ = __index__ = __complex__ = __array__ = item = tolist = numpy = refuse_number
     __round__ = __trunc__ = __floor__ = __ceil__ = refuse_number
 
+    def refuse_where_set(self, needed: bool = True) -> None:
+        """These truth values make a run's numbers unfit: a program that nobody watches is refused, if it is `needed`."""
+        refused = active.recordings[-1].refused if active.recordings else None
+        if refused is not None:
+            refused.append(self)
+        elif needed:
+            bool(self)
+
     def __repr__(self) -> str:
         return f"<traced {self.label or (self.op.name if self.op is not None else 'number')} {self.shape}>"
 
@@ -262,16 +273,27 @@ REDUCTIONS = {np.add: "sum", np.maximum: "max", np.minimum: "min", np.multiply: 
 """NumPy's reductions along axes, by the function that is repeated, and what they are called here."""
 
 
+def watched_refusals() -> list[Traced]:
+    """The truth values, from now on, that make the numbers of a run unfit: who calls this looks at them in every run."""
+    refused: list[Traced] = []
+    active.recordings[-1].refused = refused
+    return refused
+
+
 def recorded(operation: Operation, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Traced:
     """A step of the running recording, computed on its example."""
     numbers = [x.number if isinstance(x, Traced) else x for x in inputs]
     with Quiet():
         number = operation.fitting(numbers, numbers, plain(settings))
-    if all([type(x) in (float, int) for x in numbers]) and operation is not book["identity"] and numbers:
-        number = float(number) if type(number) is np.float64 else number
-    out = Traced(operation, inputs, settings, number)
+    out = Traced(operation, inputs, settings, as_plain_as(numbers, operation, number))
     active.recordings[-1].steps.append(out)
     return out
+
+
+def as_plain_as(numbers: Sequence[Any], operation: Operation, number: Any) -> Any:
+    """What is computed of Python numbers alone is one too, and takes on the type of what it meets."""
+    plain_ones = numbers and all([type(x) in (float, int) for x in numbers]) and operation is not book["identity"]
+    return float(number) if plain_ones and type(number) is np.float64 else number
 
 
 def seed(number: Any) -> Traced:

@@ -12,6 +12,7 @@ from typing import Any, overload
 import numpy as np
 
 from chainrule.core.graph import frozen
+from chainrule.core.operation import takes_over
 from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.nn.module import Module, Parameter, as_input, brackets, check_dtype, check_share, check_size
@@ -210,7 +211,8 @@ class Dropout(Module):
         rng: Any = self.rng
         kept = rng.random(x.shape, dtype=np.float32) >= self.p
         scale = 0.0 if self.p == 1 else 1 / (1 - self.p)
-        return x * frozen(np.multiply(kept, scale, dtype=x.dtype))
+        mask = kept * x.dtype.type(scale)
+        return x * (mask if takes_over(mask) else frozen(mask))
 
     def __repr__(self) -> str:
         return f"Dropout({self.p})"

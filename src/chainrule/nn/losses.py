@@ -51,7 +51,7 @@ class Loss(Module):
         if sample_weight is None:
             return float(prediction.size)
         weight = _for_rows(type(self).__name__, sample_weight, prediction)
-        return float(np.add.reduce(weight, axis=None)) * prediction.size / prediction.shape[0]
+        return _number(np.add.reduce(weight, axis=None)) * prediction.size / prediction.shape[0]
 
 
 class CrossEntropyLoss(Loss):
@@ -98,6 +98,8 @@ class CrossEntropyLoss(Loss):
             right = target if isinstance(target, Tensor) else numbers
             return self._from_probabilities(logits, right, sample_weight)
         if self._plain and sample_weight is None and numbers.shape == shape[:1] and numbers.dtype.kind in "iu":
+            if takes_over(numbers):  # NumPy and the kernels count a class below 0 from the end
+                _refuse_later(numbers.astype(np.float32) < 0, needed=False)
             try:
                 if logits.size:
                     return cross_entropy(logits, target=numbers.astype(np.intp, copy=False))
@@ -109,7 +111,7 @@ class CrossEntropyLoss(Loss):
         if sample_weight is not None:
             each = each * _for_rows("CrossEntropyLoss", sample_weight, logits)[:, 0]
         kept = numbers != self.ignore_index
-        each = each if kept.all() else where(kept, each, 0.0)
+        each = each if _are_all(kept) else where(kept, each, 0.0)
         return _reduced(each, self.reduction, np.add.reduce(counts))
 
     def weight_of(self, prediction: Any, target: Any, sample_weight: Any = None) -> float | None:
@@ -117,13 +119,15 @@ class CrossEntropyLoss(Loss):
         if self.reduction != "mean":
             return None
         logits, numbers = self._batch(prediction, target)
-        if self._plain and sample_weight is None and numbers.ndim == 1 and np.minimum.reduce(numbers, initial=0) >= 0:
-            return float(len(numbers))
+        if self._plain and sample_weight is None and numbers.ndim == 1:
+            # While a program is recorded every class is one that exists: others are refused when it runs.
+            if takes_over(numbers) or np.minimum.reduce(numbers, initial=0) >= 0:
+                return float(len(numbers))
         if not _are_probabilities(numbers, logits.shape):
-            return float(np.add.reduce(self._counted(numbers, logits, sample_weight)[1]))
+            return _number(np.add.reduce(self._counted(numbers, logits, sample_weight)[1]))
         if sample_weight is None:
             return float(len(numbers))
-        return float(np.add.reduce(_for_rows("CrossEntropyLoss", sample_weight, logits), axis=None))
+        return _number(np.add.reduce(_for_rows("CrossEntropyLoss", sample_weight, logits), axis=None))
 
     def _batch(self, logits: Any, target: Any) -> tuple[Any, NDArray[Any]]:
         """The logits of a batch, and its targets as plain numbers."""
@@ -139,12 +143,12 @@ class CrossEntropyLoss(Loss):
     def _counted(self, raw: NDArray[Any], logits: Any, sample_weight: Any) -> tuple[NDArray[np.intp], NDArray[Any]]:
         """The right classes, 0 in ignored rows, and how much each row counts in a mean."""
         kept = raw != self.ignore_index
-        classes = _classes(raw if kept.all() else np.where(kept, raw, 0), *logits.shape)
+        classes = _classes(raw if _are_all(kept) else where(kept, raw, 0), *logits.shape)
         counts = kept.astype(logits.dtype)
         if self.weight is not None:
-            counts *= self._weights(logits)[classes]
+            counts = counts * linear.index(self._weights(logits), key=classes)
         if sample_weight is not None:
-            counts *= _for_rows("CrossEntropyLoss", sample_weight, logits)[:, 0]
+            counts = counts * _for_rows("CrossEntropyLoss", sample_weight, logits)[:, 0]
         return classes, counts
 
     def _from_probabilities(self, logits: Any, target: Any, sample_weight: Any) -> Any:
@@ -405,7 +409,7 @@ def _for_rows(owner: str, sample_weight: Any, prediction: Any) -> NDArray[Any]:
             f"{owner} takes one sample_weight for each example of a prediction of shape {shape}, and got weights of "
             f"shape {weight.shape}"
         )
-    _refuse(~(weight >= 0), f"{owner} takes weights of examples from 0", weight)
+    _refuse(np.logical_not(weight >= 0), f"{owner} takes weights of examples from 0", weight)
     return weight.astype(prediction.dtype).reshape(-1, *[1] * (len(shape) - 1))
 
 
@@ -458,15 +462,36 @@ def _refuse_empty(owner: str, shape: tuple[int, ...]) -> NoReturn:
 
 def _refuse(wrong: NDArray[np.bool_], takes: str, numbers: NDArray[Any], advice: str = "") -> None:
     """Name the first entry that a loss cannot take."""
-    if wrong.any():
+    if takes_over(wrong):
+        _refuse_later(wrong)
+    elif wrong.any():
         place = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ChainruleError(f"{takes}, and got {numbers[place]} at {list(place)}{advice}")
 
 
 def _refuse_beyond_0_to_1(owner: str, what: str, x: Any, advice: str = "") -> None:
     numbers = _numbers(x, owner)
-    if np.minimum.reduce(numbers, axis=None) < 0 or np.maximum.reduce(numbers, axis=None) > 1:
+    if takes_over(numbers) or np.minimum.reduce(numbers, axis=None) < 0 or np.maximum.reduce(numbers, axis=None) > 1:
         _refuse((numbers < 0) | (numbers > 1), f"{owner} takes {what} from 0 to 1", numbers, advice)
+
+
+def _refuse_later(wrong: Any, needed: bool = True) -> None:
+    """What stands for numbers that come later has none to name: they are looked at when they are there."""
+    later = getattr(type(wrong), "refuse_where_set", None)
+    if later is not None:
+        later(wrong, needed)
+    elif needed:
+        bool(wrong)
+
+
+def _are_all(kept: Any) -> bool:
+    """Whether all of them are known to be set."""
+    return not takes_over(kept) and bool(kept.all())
+
+
+def _number(x: Any) -> Any:
+    """A plain number; what stands for one that comes later as it is."""
+    return x if takes_over(x) else float(x)
 
 
 def _bounded_log(x: Any) -> Any:
@@ -491,6 +516,9 @@ def _classes(raw: NDArray[Any], batch: int, classes: int) -> NDArray[np.intp]:
         _refuse_empty("CrossEntropyLoss", (batch, classes))
     if raw.dtype.kind not in "iu":
         raise DtypeError(f"CrossEntropyLoss takes classes as whole numbers, not {raw.dtype}: use target.astype(int)")
+    if takes_over(raw):
+        _refuse_later((raw.astype(np.float32) < 0) | (raw.astype(np.float32) >= classes), needed=False)
+        return raw.astype(np.intp)
     target = raw.astype(np.intp, copy=False)
     # Seen as unsigned, a negative class is a huge one, so a single maximum finds both kinds out of range.
     if np.maximum.reduce(target.view(np.uintp)) >= classes:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.operation import takes_over
 from chainrule.core.state import no_grad
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ShapeError
@@ -97,12 +98,28 @@ class BatchNorm1d(Module):
             return
         with no_grad():
             self.num_batches_tracked += 1
-            share = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
-            for kept, new in ((self.running_mean, center), (self.running_var, variance * (count / (count - 1)))):
-                kept.data = ((1 - share) * kept.data + share * np.asarray(new).reshape(-1)).astype(kept.dtype)
+            share, batches = self.momentum, self.num_batches_tracked
+            if share is None:
+                share = 1 / (batches if takes_over(batches) else batches.item())
+            self.running_mean = renewed(self.running_mean, center, share)
+            self.running_var = renewed(self.running_var, variance * (count / (count - 1)), share)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.num_features})"
+
+
+def detached(x: Any) -> Any:
+    """The plain numbers of a result, or what stands for them while a program is recorded."""
+    return x if isinstance(x, np.ndarray | np.generic) else x.data
+
+
+def renewed(kept: Any, new: Any, share: float) -> Any:
+    """A running number that moves towards a new one by a share: a buffer in place, what stands for one by another."""
+    numbers = ((1 - share) * detached(kept) + share * detached(new).reshape(-1)).astype(kept.dtype)
+    if takes_over(kept):
+        return numbers
+    kept.data = numbers
+    return kept
 
 
 class BatchNorm2d(BatchNorm1d):

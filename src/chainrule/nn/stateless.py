@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from chainrule.errors import ChainruleError, ShapeError
 from chainrule.nn.module import Module
+
+Attributes = tuple[Module, dict[str, Any]]
 
 
 def functional_call(
@@ -39,12 +42,23 @@ def functional_call(
     for name, given in parameters.items():
         if getattr(given, "shape", owned[name].shape) != owned[name].shape:
             raise ShapeError(f"{name} has shape {given.shape}, and the module's has {owned[name].shape}")
-    instead = {id(owned[name]): given for name, given in parameters.items()}
-    before = [(part, dict(vars(part))) for part in module.modules()]
+    with standing_in(module.modules(), {id(owned[name]): given for name, given in parameters.items()}):
+        return module(*(args if isinstance(args, tuple) else (args,)), **kwargs or {})
+
+
+@contextmanager
+def standing_in(modules: Iterable[Module], instead: Mapping[int, Any]) -> Generator[list[Attributes]]:
+    """Modules whose attributes hold other things, by the identity of what they hold, until the block ends.
+
+    What it gives are the modules with the attributes that they have meanwhile.
+    """
+    before = [(part, dict(vars(part))) for part in modules]
+    meanwhile: list[Attributes] = []
     try:
         for part, attributes in before:
-            vars(part).update({name: replaced(held, instead) for name, held in attributes.items()})
-        return module(*(args if isinstance(args, tuple) else (args,)), **kwargs or {})
+            meanwhile.append((part, {name: replaced(held, instead) for name, held in attributes.items()}))
+            vars(part).update(meanwhile[-1][1])
+        yield meanwhile
     finally:
         for part, attributes in before:
             vars(part).update(attributes)

@@ -341,6 +341,7 @@ typedef struct {
     Py_ssize_t steps;
     const Py_ssize_t *role;
     PyArrayObject **array, **even, **odd;
+    const char *stays; /* results that lie in one place through all steps */
     char **memory;
 } Scan;
 
@@ -350,14 +351,16 @@ static void aim(const Scan *s, Py_ssize_t step) {
     Program *self = s->program;
     char **out = s->memory + FIRST_INPUT + self->inputs;
     for (Py_ssize_t k = 0; k < self->outputs; k++)
-        out[k] = s->odd[k] ? PyArray_BYTES(step & 1 ? s->odd[k] : s->even[k])
-                           : PyArray_BYTES(s->even[k]) + step * self->kinds[self->inputs + k].bytes;
+        if (s->odd[k] || s->stays[k])
+            out[k] = PyArray_BYTES(s->odd[k] && step & 1 ? s->odd[k] : s->even[k]);
+        else
+            out[k] = PyArray_BYTES(s->even[k]) + step * self->kinds[self->inputs + k].bytes;
     for (Py_ssize_t i = 0; i < self->inputs; i++) {
         Py_ssize_t role = s->role[i];
         char *at = PyArray_BYTES(s->array[i]);
         if (role == ADVANCES)
             at += step * self->kinds[i].bytes;
-        else if (role >= 0 && step)
+        else if (role >= 0 && step && s->odd[role])
             at = PyArray_BYTES(step & 1 ? s->even[role] : s->odd[role]);
         s->memory[FIRST_INPUT + i] = at;
     }
@@ -388,23 +391,28 @@ static int run_scan(const Scan *s) {
     return done;
 }
 
-PyDoc_STRVAR(scan_doc, "scan(steps, roles, arrays): the program so many times, as a tuple of results.\n\n"
+PyDoc_STRVAR(scan_doc, "scan(steps, roles, arrays, stacked=-1, in_place=0): the program so many times, as a tuple of results.\n\n"
                        "A role is the place of the result that an input becomes, -1 for one that stays, -2 for one of "
-                       "which every step has its own along a first axis. Results that are no input's are stacked.");
+                       "which every step has its own along a first axis. Results that are no input's are stacked; of "
+                       "those from the place `stacked` on only the last step's are kept. With `in_place` inputs that "
+                       "become results are written over, which the plan must allow, and given back.");
 
 static PyObject *program_scan(PyObject *me, PyObject *args) {
     Program *self = (Program *)me;
-    Py_ssize_t steps, held = 0, k;
+    Py_ssize_t steps, held = 0, k, stacked = -1;
+    int in_place = 0;
     PyObject *roles, *given, *out = NULL;
-    if (!PyArg_ParseTuple(args, "nO!O!", &steps, &PyTuple_Type, &roles, &PyTuple_Type, &given))
+    if (!PyArg_ParseTuple(args, "nO!O!|np", &steps, &PyTuple_Type, &roles, &PyTuple_Type, &given, &stacked,
+                          &in_place))
         return NULL;
     if (steps < 1 || PyTuple_GET_SIZE(roles) != self->inputs || PyTuple_GET_SIZE(given) != self->inputs)
         return PyErr_Format(PyExc_ValueError, "a scan takes at least one step, and an array and a role for each input");
     Py_ssize_t role[self->inputs + 1];
     PyArrayObject *array[self->inputs + 1], *even[self->outputs + 1], *odd[self->outputs + 1];
     char *memory[FIRST_INPUT + self->inputs + self->outputs];
-    char carried[self->outputs + 1];
+    char carried[self->outputs + 1], stays[self->outputs + 1];
     memset(carried, 0, sizeof carried);
+    memset(stays, 0, sizeof stays);
     memset(even, 0, sizeof even);
     memset(odd, 0, sizeof odd);
     void *workspace = take_workspace(self);
@@ -428,18 +436,30 @@ static PyObject *program_scan(PyObject *me, PyObject *args) {
             carried[r] = 1;
         if (!(array[held] = taken(PyTuple_GET_ITEM(given, held), kind, held, r == ADVANCES ? steps : -1)))
             goto end;
+        if (in_place && r >= 0) {
+            if ((PyObject *)array[held] != PyTuple_GET_ITEM(given, held) || !PyArray_ISWRITEABLE(array[held]) || even[r]) {
+                PyErr_Format(PyExc_ValueError, "argument %zd cannot be written in place", held);
+                Py_DECREF(array[held]);
+                goto end;
+            }
+            even[r] = (PyArrayObject *)Py_NewRef((PyObject *)array[held]);
+            stays[r] = 1;
+        }
     }
     for (k = 0; k < self->outputs; k++) {
         const Kind *kind = self->kinds + self->inputs + k;
-        if (!(even[k] = fresh(kind, carried[k] ? -1 : steps)) || (carried[k] && !(odd[k] = fresh(kind, -1))))
+        if (even[k])
+            continue;
+        stays[k] = stacked >= 0 && k >= stacked;
+        if (!(even[k] = fresh(kind, carried[k] || stays[k] ? -1 : steps)) || (carried[k] && !(odd[k] = fresh(kind, -1))))
             goto end;
     }
-    Scan s = {self, steps, role, array, even, odd, memory};
+    Scan s = {self, steps, role, array, even, odd, stays, memory};
     if (!run_scan(&s) || !(out = PyTuple_New(self->outputs)))
         goto end;
     done = 1;
     for (k = 0; k < self->outputs; k++) {
-        PyArrayObject **last = carried[k] && !(steps & 1) ? odd + k : even + k;
+        PyArrayObject **last = odd[k] && !(steps & 1) ? odd + k : even + k;
         PyTuple_SET_ITEM(out, k, PyArray_Return(*last));
         *last = NULL;
     }

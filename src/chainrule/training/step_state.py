@@ -1,0 +1,205 @@
+"""What a training step changes: parameters, what the optimizer keeps for them, running statistics; and its settings."""
+
+# What modules and optimizers hold is known only when they run.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.core.tensor import Tensor
+from chainrule.errors import GraphError
+from chainrule.nn.module import Module
+from chainrule.optim.optimizer import Memory, Optimizer, Settings
+
+Array = NDArray[Any]
+NO_SETTINGS_OF_A_STEP = ("params", "initial_lr")
+
+
+class Member(NamedTuple):
+    """A parameter that is moved, by name, with what is kept for it, and the place of its group."""
+
+    name: str
+    parameter: Tensor
+    memory: Memory
+    group: int
+
+
+class State:
+    """Everything that a step changes, as arrays in one order: that of `tree`.
+
+    Counts, which are whole numbers in the optimizer's memory or in a buffer without axes, are floats in a program.
+    """
+
+    def __init__(self, parts: Sequence[Module], optimizer: Optimizer) -> None:
+        self.modules = [module for part in parts for module in part.modules()]
+        names = names_of_parameters(parts)
+        groups = [g for g, group in enumerate(optimizer.param_groups) for _ in group["params"]]
+        self.members: list[Member] = []
+        for parameter, memory, group in zip(optimizer.params, optimizer.memory, groups, strict=True):
+            if parameter.grad is None:
+                continue
+            if id(parameter) not in names:
+                raise GraphError(
+                    f"the optimizer moves a {parameter.describe()} that is no parameter of the model or of the loss"
+                )
+            self.members.append(Member(names[id(parameter)], parameter, memory, group))
+        buffers = {name: held for part in parts for name, held in part.named_buffers()}
+        self.buffers = {name: held for name, held in buffers.items() if not is_count(held)}
+        self.counting = {name: held for name, held in buffers.items() if is_count(held)}
+        self.kept = list(dict.fromkeys([name for m in self.members for name, x in m.memory.items() if is_array(x)]))
+        counts = [(m, name) for m in self.members for name, x in m.memory.items() if not is_array(x)]
+        self.shared = type(optimizer).__module__.startswith("chainrule.")
+        self.counts: dict[Hashable, list[tuple[Memory, str]]] = {}
+        for i, (member, name) in enumerate(counts):
+            key = (member.group, name, member.memory[name]) if self.shared else i
+            self.counts.setdefault(key, []).append((member.memory, name))
+
+    def tree(self) -> tuple[Any, ...]:
+        """Parameters, what is kept for each by name, the optimizer's counts, buffers, and counts in buffers."""
+        kept = {
+            name: {m.name: m.memory[name] for m in self.members if name in m.memory} for name in self.kept
+        }
+        return (
+            {m.name: m.parameter.data for m in self.members},
+            kept,
+            [float(places[0][0][places[0][1]]) for places in self.counts.values()],
+            {name: held.data for name, held in self.buffers.items()},
+            {name: float(held.data) for name, held in self.counting.items()},
+        )
+
+    def arrays(self) -> list[Array]:
+        """All of it in the order of the tree; counts as arrays of their own."""
+        found = [m.parameter.data for m in self.members]
+        found += [m.memory[name] for name in self.kept for m in self.members if name in m.memory]
+        found += [np.array(float(places[0][0][places[0][1]])) for places in self.counts.values()]
+        found += [held.data for held in self.buffers.values()]
+        found += [np.array(float(held.data)) for held in self.counting.values()]
+        return found
+
+    def written(self, arrays: Sequence[Array]) -> None:
+        """The arrays hold new numbers: tell the counts, and graphs that have the old ones."""
+        at = len(self.members) + sum([name in m.memory for name in self.kept for m in self.members])
+        for places, array in zip(self.counts.values(), arrays[at:], strict=False):
+            now = int(array)
+            for memory, name in places:
+                memory[name] = now
+        at += len(self.counts) + len(self.buffers)
+        for held, array in zip(self.counting.values(), arrays[at:], strict=True):
+            held.data[...] = array
+            held.mark_changed()
+        for member in self.members:
+            member.parameter.mark_changed()
+        for held in self.buffers.values():
+            held.mark_changed()
+
+
+def is_array(x: Any) -> bool:
+    """Whether something that an optimizer keeps is an array, and no count."""
+    return isinstance(x, np.ndarray)
+
+
+def is_count(buffer: Tensor) -> bool:
+    """Whether a buffer holds one whole number."""
+    return not buffer.shape and buffer.dtype.kind in "iu"
+
+
+def names_of_parameters(parts: Sequence[Module]) -> dict[int, str]:
+    """The name of every parameter of a model, and of a loss that has some."""
+    found: dict[int, str] = {}
+    for part, front in zip(parts, ("", "loss."), strict=False):
+        for name, parameter in part.named_parameters():
+            found.setdefault(id(parameter), front + name)
+    return found
+
+
+def memory_key(optimizer: Optimizer) -> Hashable:
+    """What tells apart what an optimizer keeps: names, kinds, and which counts are equal."""
+    counts: dict[Any, int] = {}
+    return tuple([
+        tuple([
+            (name, -1 - counts.setdefault((name, x), len(counts)) if type(x) is int else x.dtype.num)
+            for name, x in memory.items()
+        ])
+        for memory in optimizer.memory
+    ])
+
+
+def settings_of(optimizer: Optimizer) -> tuple[Hashable, list[float]]:
+    """Which settings a program has as numbers, and these; all others are part of the program.
+
+    A number that is 0 is part of it, since a branch asks whether it is there; the rate is always a number.
+    """
+    numbers: list[float] = []
+    structure: list[Hashable] = []
+    for group in optimizer.param_groups:
+        for name, held in group.items():
+            if name not in NO_SETTINGS_OF_A_STEP:
+                structure.append((name, shape_of_setting(name, held, numbers)))
+    return tuple(structure), numbers
+
+
+class Free(NamedTuple):
+    """The place of a setting among the numbers of a program."""
+
+    place: int
+
+
+def shape_of_setting(name: str, held: Any, numbers: list[float]) -> Hashable:
+    """A setting with its numbers taken out."""
+    if isinstance(held, list | tuple):
+        return tuple([shape_of_setting(name, part, numbers) for part in held])
+    if isinstance(held, bool | np.bool_) or not isinstance(held, int | float | np.number):
+        return held if isinstance(held, Hashable) else repr(held)
+    if not held and name != "lr":
+        return float(held)
+    numbers.append(float(held))
+    return Free(len(numbers) - 1)
+
+
+def settings_with(optimizer: Optimizer, structure: Any, number: Any) -> list[Settings]:
+    """The settings of every group with ``number(name, place)`` in the places of numbers."""
+
+    def filled(name: str, held: Any) -> Any:
+        if isinstance(held, Free):
+            return number(name, held.place)
+        return tuple([filled(name, part) for part in held]) if isinstance(held, tuple) else held
+
+    named = iter(structure)
+    found: list[Settings] = []
+    for group in optimizer.param_groups:
+        settings = dict(group)
+        for name in group:
+            if name not in NO_SETTINGS_OF_A_STEP:
+                settings[name] = filled(name, next(named)[1])
+        found.append(settings)
+    return found
+
+
+def attributes_of(modules: Iterable[Module]) -> list[Any]:
+    """What modules hold, and whether their parameters are trained: a program is made for that."""
+    found: list[Any] = []
+    for module in modules:
+        for held in vars(module).values():
+            found.append(held)
+            if isinstance(held, list | tuple):
+                found += held
+            elif isinstance(held, dict):
+                found += held.values()
+            elif isinstance(held, Tensor):
+                found.append(held.requires_grad)
+    return found
+
+
+def are_the_same(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    """Whether two lists hold the same things, or equal plain ones."""
+    return len(one) == len(other) and all(
+        [x is y or (type(x) is type(y) and isinstance(x, PLAIN) and x == y) for x, y in zip(one, other, strict=True)]
+    )
+
+
+PLAIN = (bool, int, float, str, tuple, type(None))
