@@ -188,8 +188,8 @@ class Plan:
         read, written = self.touched.get(given, []), self.touched.get(out, [])
         if not read or not written or max(read) < min(written):
             return True
-        ways = [self.entries.get((x, max(read))) for x in (given, out)]
-        return max(read) == min(written) and None not in ways and ways[0][0] <= ways[1][1]
+        reads, writes = [self.entries.get((x, max(read))) for x in (given, out)]
+        return max(read) == min(written) and reads is not None and writes is not None and reads[0] <= writes[1]
 
     def copy(self, x: Place, out: Place) -> None:
         """Entries in their order, one after the other."""
@@ -317,7 +317,7 @@ class Chain:
         plan.emit(Code.CHAIN, words, [p for _, p in self.slots], size * len(self.operations))
 
     def entries(self) -> dict[int, tuple[int, int]]:
-        """The last operation that reads a piece of memory and the first that writes there, where both go entry by entry."""
+        """The last operation that reads a piece of memory and the first that writes there, entry by entry."""
         found: dict[int, tuple[int, int]] = {}
         size = int(np.prod(self.shape, dtype=int))
         apart = {p.memory for kind, p in self.slots if kind in APART or p.offset or not p.contiguous or p.size != size}

@@ -202,7 +202,10 @@ class Planner:
                 self.plan.copy(self.place(x), Place(first_output + i, 0, *self.like(x)))
         self.plan.check()
         plan = self.plan
-        words, single = np.array(plan.words, np.int64), all([x.dtype != np.float64 or x in self.weak for x in self.steps])
+        words, single = (
+            np.array(plan.words, np.int64),
+            all([x.dtype != np.float64 or x in self.weak for x in self.steps]),
+        )
         kinds = [tuple([(x.dtype.num, x.shape) for x in group]) for group in (self.arguments, self.results)]
         return machine.Program(words, plan.constants, plan.workspace.size, *kinds, tuple(plan.calls), single, plan.work)
 

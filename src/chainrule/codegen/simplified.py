@@ -14,8 +14,8 @@ import numpy as np
 
 from chainrule.core.operation import Operation, book
 from chainrule.core.state import Quiet
-from chainrule.core.traced import as_plain_as
 from chainrule.core.term import frozen
+from chainrule.core.traced import as_plain_as
 from chainrule.core.walk import finished_first
 from chainrule.program import Kind, Program, Step, Trace
 from chainrule.program.steps import replaced

@@ -238,7 +238,7 @@ class Traced(Argument):
     __round__ = __trunc__ = __floor__ = __ceil__ = refuse_number
 
     def refuse_where_set(self, needed: bool = True) -> None:
-        """These truth values make a run's numbers unfit: a program that nobody watches is refused, if it is `needed`."""
+        """These make a run's numbers unfit: a program at which nobody looks is refused, if to look is `needed`."""
         refused = active.recordings[-1].refused if active.recordings else None
         if refused is not None:
             refused.append(self)
@@ -274,7 +274,7 @@ REDUCTIONS = {np.add: "sum", np.maximum: "max", np.minimum: "min", np.multiply: 
 
 
 def watched_refusals() -> list[Traced]:
-    """The truth values, from now on, that make the numbers of a run unfit: who calls this looks at them in every run."""
+    """The truth values, from now on, that make a run's numbers unfit: who calls this looks at them in every run."""
     refused: list[Traced] = []
     active.recordings[-1].refused = refused
     return refused

@@ -51,7 +51,7 @@ class Loss(Module):
         if sample_weight is None:
             return float(prediction.size)
         weight = _for_rows(type(self).__name__, sample_weight, prediction)
-        return _number(np.add.reduce(weight, axis=None)) * prediction.size / prediction.shape[0]
+        return _number(_added(weight)) * prediction.size / prediction.shape[0]
 
 
 class CrossEntropyLoss(Loss):
@@ -107,12 +107,14 @@ class CrossEntropyLoss(Loss):
                 pass
         classes, counts = self._counted(numbers, logits, sample_weight)
         surprise = self._surprise(logits)
-        each = self._smoothed(linear.index(surprise, key=(np.arange(len(classes)), classes)), surprise)
+        each = self._smoothed(_at_right(surprise, classes), surprise)
         if sample_weight is not None:
             each = each * _for_rows("CrossEntropyLoss", sample_weight, logits)[:, 0]
-        kept = numbers != self.ignore_index
+        kept = _comparable(numbers) != self.ignore_index
         each = each if _are_all(kept) else where(kept, each, 0.0)
-        return _reduced(each, self.reduction, np.add.reduce(counts))
+        if takes_over(numbers):  # a class that there is not has no surprise
+            each = where(_beyond(numbers, kept, shape[1]), np.nan, each)
+        return _reduced(each, self.reduction, _added(counts))
 
     def weight_of(self, prediction: Any, target: Any, sample_weight: Any = None) -> float | None:
         """The weights of the right classes, without ignored rows; for probabilities, the number of rows."""
@@ -124,10 +126,10 @@ class CrossEntropyLoss(Loss):
             if takes_over(numbers) or np.minimum.reduce(numbers, initial=0) >= 0:
                 return float(len(numbers))
         if not _are_probabilities(numbers, logits.shape):
-            return _number(np.add.reduce(self._counted(numbers, logits, sample_weight)[1]))
+            return _number(_added(self._counted(numbers, logits, sample_weight)[1]))
         if sample_weight is None:
             return float(len(numbers))
-        return _number(np.add.reduce(_for_rows("CrossEntropyLoss", sample_weight, logits), axis=None))
+        return _number(_added(_for_rows("CrossEntropyLoss", sample_weight, logits)))
 
     def _batch(self, logits: Any, target: Any) -> tuple[Any, NDArray[Any]]:
         """The logits of a batch, and its targets as plain numbers."""
@@ -142,11 +144,14 @@ class CrossEntropyLoss(Loss):
 
     def _counted(self, raw: NDArray[Any], logits: Any, sample_weight: Any) -> tuple[NDArray[np.intp], NDArray[Any]]:
         """The right classes, 0 in ignored rows, and how much each row counts in a mean."""
-        kept = raw != self.ignore_index
-        classes = _classes(raw if _are_all(kept) else where(kept, raw, 0), *logits.shape)
+        kept = _comparable(raw) != self.ignore_index
+        if takes_over(raw):
+            classes = _classes_later(raw, kept, *logits.shape)
+        else:
+            classes = _classes(raw if kept.all() else np.where(kept, raw, 0), *logits.shape)
         counts = kept.astype(logits.dtype)
         if self.weight is not None:
-            counts = counts * linear.index(self._weights(logits), key=classes)
+            counts = counts * _at_right(self._weights(logits), classes)
         if sample_weight is not None:
             counts = counts * _for_rows("CrossEntropyLoss", sample_weight, logits)[:, 0]
         return classes, counts
@@ -159,7 +164,7 @@ class CrossEntropyLoss(Loss):
         if sample_weight is None:
             return _reduced(each, self.reduction, len(logits))
         weight = _for_rows("CrossEntropyLoss", sample_weight, logits)[:, 0]
-        return _reduced(each * weight, self.reduction, np.add.reduce(weight))
+        return _reduced(each * weight, self.reduction, _added(weight))
 
     def _surprise(self, logits: Any) -> Any:
         """The weighed surprise at each class of each row."""
@@ -243,7 +248,7 @@ class _LossOfEntries(Loss):
         each = self.each(prediction, target)
         if weight is None:
             return _reduced(each, self.reduction, prediction.size)
-        count = np.add.reduce(weight, axis=None) * (prediction.size / len(weight))
+        count = _added(weight) * (prediction.size / len(weight))
         return _reduced(each * weight, self.reduction, count)
 
     def each(self, prediction: Any, target: Any) -> Any:
@@ -340,7 +345,7 @@ class BCEWithLogitsLoss(_LossOfEntries):
         at_zero: Any = 1.0 if weight is None else weight
         if self.reduction == "mean":
             size = prediction.size
-            at_zero = at_zero / (size if weight is None else np.add.reduce(weight, axis=None) * (size / len(weight)))
+            at_zero = at_zero / (size if weight is None else _added(weight) * (size / len(weight)))
         at_one = at_zero if self.pos_weight is None else self._weight(self.pos_weight, prediction) * at_zero
         return binary_cross_entropy(prediction, target, at_one=at_one, at_zero=at_zero)
 
@@ -477,9 +482,9 @@ def _refuse_beyond_0_to_1(owner: str, what: str, x: Any, advice: str = "") -> No
 
 def _refuse_later(wrong: Any, needed: bool = True) -> None:
     """What stands for numbers that come later has none to name: they are looked at when they are there."""
-    later = getattr(type(wrong), "refuse_where_set", None)
+    later = getattr(wrong, "refuse_where_set", None)
     if later is not None:
-        later(wrong, needed)
+        later(needed)
     elif needed:
         bool(wrong)
 
@@ -487,6 +492,11 @@ def _refuse_later(wrong: Any, needed: bool = True) -> None:
 def _are_all(kept: Any) -> bool:
     """Whether all of them are known to be set."""
     return not takes_over(kept) and bool(kept.all())
+
+
+def _added(numbers: Any) -> Any:
+    """The sum of all entries."""
+    return linear.sum(numbers) if takes_over(numbers) else np.add.reduce(numbers, axis=None)
 
 
 def _number(x: Any) -> Any:
@@ -502,6 +512,46 @@ def _bounded_log(x: Any) -> Any:
 
 def _classes(raw: NDArray[Any], batch: int, classes: int) -> NDArray[np.intp]:
     """The right classes as whole numbers, once they are known to fit."""
+    _refuse_no_classes(raw, batch, classes)
+    target = raw.astype(np.intp, copy=False)
+    # Seen as unsigned, a negative class is a huge one, so a single maximum finds both kinds out of range.
+    if np.maximum.reduce(target.view(np.uintp)) >= classes:
+        wrong = int(raw[(raw < 0) | (raw >= classes)][0])
+        raise ShapeError(
+            f"CrossEntropyLoss got the class {wrong}, and logits of shape {(batch, classes)} know the classes 0 to "
+            f"{classes - 1}: number the classes from 0"
+            + (f", or give the last layer at least {wrong + 1} outputs" if wrong > 0 else "")
+        )
+    return target
+
+
+def _classes_later(raw: Any, kept: Any, batch: int, classes: int) -> Any:
+    """For classes that come later: which one each row has, as truth values (batch, classes); none in ignored rows."""
+    _refuse_no_classes(raw, batch, classes)
+    _refuse_later(_beyond(raw, kept, classes), needed=False)
+    return linear.reshape(_comparable(raw), shape=(batch, 1)) == np.arange(classes, dtype=np.float32)
+
+
+def _beyond(raw: Any, kept: Any, classes: int) -> Any:
+    """Where a class that counts is none that there is."""
+    numbers = _comparable(raw)
+    return kept & ((numbers < 0) | (numbers >= classes))
+
+
+def _comparable(raw: Any) -> Any:
+    """Class numbers to compare: those that come later in floating point, which kernels compare; it holds them all."""
+    return raw.astype(np.float32) if takes_over(raw) else raw
+
+
+def _at_right(each: Any, classes: Any) -> Any:
+    """Of a number for each class, in rows or the same for all, that of the right one."""
+    if takes_over(classes):
+        return linear.sum(where(classes, each, 0.0), axis=1)
+    return linear.index(each, key=(np.arange(len(classes)), classes) if each.ndim == 2 else classes)
+
+
+def _refuse_no_classes(raw: Any, batch: int, classes: int) -> None:
+    """Refuse targets that are no class numbers, one for each row."""
     if raw.shape != (batch,):
         raise ShapeError(
             f"CrossEntropyLoss takes one class for each of the {batch} rows of logits, shape ({batch},), and got a "
@@ -516,16 +566,3 @@ def _classes(raw: NDArray[Any], batch: int, classes: int) -> NDArray[np.intp]:
         _refuse_empty("CrossEntropyLoss", (batch, classes))
     if raw.dtype.kind not in "iu":
         raise DtypeError(f"CrossEntropyLoss takes classes as whole numbers, not {raw.dtype}: use target.astype(int)")
-    if takes_over(raw):
-        _refuse_later((raw.astype(np.float32) < 0) | (raw.astype(np.float32) >= classes), needed=False)
-        return raw.astype(np.intp)
-    target = raw.astype(np.intp, copy=False)
-    # Seen as unsigned, a negative class is a huge one, so a single maximum finds both kinds out of range.
-    if np.maximum.reduce(target.view(np.uintp)) >= classes:
-        wrong = int(raw[(raw < 0) | (raw >= classes)][0])
-        raise ShapeError(
-            f"CrossEntropyLoss got the class {wrong}, and logits of shape {(batch, classes)} know the classes 0 to "
-            f"{classes - 1}: number the classes from 0"
-            + (f", or give the last layer at least {wrong + 1} outputs" if wrong > 0 else "")
-        )
-    return target

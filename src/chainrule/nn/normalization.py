@@ -110,7 +110,7 @@ class BatchNorm1d(Module):
 
 def detached(x: Any) -> Any:
     """The plain numbers of a result, or what stands for them while a program is recorded."""
-    return x if isinstance(x, np.ndarray | np.generic) else x.data
+    return x.data if isinstance(x, Tensor) or takes_over(x) else x
 
 
 def renewed(kept: Any, new: Any, share: float) -> Any:

@@ -9,8 +9,8 @@ optimizer is stated once, a user's own too.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
-from operator import add, mul, pow, sub, truediv
 from typing import Any
 
 import numpy as np
@@ -71,9 +71,9 @@ class Cell:
         if function is np.copyto and len(args) == 2 and not kwargs:
             args[0].put(content(args[1]))
             return None
-        if function in (np.zeros_like, np.full_like, np.ones_like) or kwargs:
-            raise GraphError("an optimizer makes its arrays in its first step, which runs before it is compiled")
-        if function is np.clip:
+        if function in MAKING and not kwargs:
+            return Cell(function(np.empty(args[0].shape, args[0].dtype), *args[1:]))
+        if function is np.clip and len(args) == 3 and not kwargs:
             return Cell(book["clip"](content(args[0]), a_min=args[1], a_max=args[2]))
         return NotImplemented
 
@@ -118,17 +118,20 @@ def between(operation: Callable[[Any, Any], Any]) -> tuple[Any, Any, Any]:
     return left, right, in_place
 
 
-for name, operation in {"add": add, "sub": sub, "mul": mul, "truediv": truediv, "pow": pow}.items():
-    for form, method in zip(("__{}__", "__r{}__", "__i{}__"), between(operation), strict=True):
+for name in ("add", "sub", "mul", "truediv", "pow"):
+    for form, method in zip(("__{}__", "__r{}__", "__i{}__"), between(getattr(operator, name)), strict=True):
         setattr(Cell, form.format(name), method)
 
+MAKING = (np.zeros_like, np.ones_like, np.full_like)
+"""NumPy's functions that make an array like another."""
+
 OPERATIONS: dict[Any, Callable[..., Any]] = {
-    np.add: add,
-    np.subtract: sub,
-    np.multiply: mul,
-    np.divide: truediv,
-    np.power: pow,
-    np.negative: lambda x: -x,
+    np.add: operator.add,
+    np.subtract: operator.sub,
+    np.multiply: operator.mul,
+    np.divide: operator.truediv,
+    np.power: operator.pow,
+    np.negative: operator.neg,
     **{getattr(np, name): book[name] for name in ("sqrt", "square", "abs", "sign", "maximum", "minimum", "exp")},
 }
 """What NumPy's functions do with what is in cells."""

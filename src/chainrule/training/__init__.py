@@ -37,6 +37,7 @@ from chainrule.training.model import Model, load_model, save_model
 from chainrule.training.predictions import Predictions
 from chainrule.training.report import full_report, plain_report, short_report
 from chainrule.training.run import Run
+from chainrule.training.step import TrainingStep
 from chainrule.training.sweep import Sweep
 from chainrule.training.sweep_table import sweep_table
 
@@ -52,6 +53,7 @@ __all__ = [
     "Run",
     "Sweep",
     "Table",
+    "TrainingStep",
     "accuracy",
     "balanced_accuracy",
     "confusion_matrix",

@@ -99,13 +99,21 @@ class OfArrays(Batches):
 
     def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, without the first few."""
-        size, examples = self.batch_size, self.examples or 0
-        order = order_of(self.seed, epoch, examples) if self.shuffle else None
-        for start in range(skip * size, (self.count or 0) * size, size):
-            self.chosen = chosen = slice(start, start + size) if order is None else order[start : start + size]
-            x, y = (mapped(lambda part, chosen=chosen: part[chosen], held) for held in (self.x, self.y))
-            weight = None if self.weight is None else self.weight[chosen]
-            yield Batch(mapped(as_given, x), y, weight, min(size, examples - start))
+        order = self.order(epoch)
+        for place in range(skip, self.count or 0):
+            yield self.batch(order, place)
+
+    def order(self, epoch: int) -> NDArray[np.intp] | None:
+        """The places of the examples in the order of an epoch; None where they stay as they are."""
+        return order_of(self.seed, epoch, self.examples or 0) if self.shuffle else None
+
+    def batch(self, order: NDArray[np.intp] | None, place: int) -> Batch:
+        """One batch of an epoch, counted from 0."""
+        start, size = place * self.batch_size, self.batch_size
+        self.chosen = chosen = slice(start, start + size) if order is None else order[start : start + size]
+        x, y = (mapped(lambda part: part[chosen], held) for held in (self.x, self.y))
+        weight = None if self.weight is None else self.weight[chosen]
+        return Batch(mapped(as_given, x), y, weight, min(size, (self.examples or 0) - start))
 
     def last_examples(self) -> NDArray[Any]:
         """Which examples the last batch had."""

@@ -57,6 +57,13 @@ class Callback:
         """Whether it does something after a step."""
         return type(self).on_batch_end is not Callback.on_batch_end
 
+    def steps_until_told(self, run: Run) -> int:
+        """After how many more steps it must be told, at the latest, where it watches batches.
+
+        Compiled steps are made so many at a time. Each is the next one unless a callback can wait.
+        """
+        return 1
+
 
 class EarlyStopping(Callback):
     """Stop when a number has not got better for `patience` epochs, and bring the best weights back (Prechelt, 1998).
@@ -162,6 +169,11 @@ class Checkpoints(Callback):
     def watches_batches(self) -> bool:
         """Whether it saves within an epoch."""
         return self.every is not None
+
+    def steps_until_told(self, run: Run) -> int:
+        """Until the next that is saved."""
+        every = self.every or 1
+        return every - run.batch % every
 
     def on_batch_end(self, run: Run) -> None:
         """Save, every now and then."""

@@ -14,7 +14,7 @@ class History:
     `rows` has a dict for each finished epoch: "epoch" (from 1), "loss", the metrics by name, the same of the validation
     data with "val_" before, the rate "lr", and "seconds", which alone differs from run to run. `stopped` says in words
     why the run ended before its last epoch, or is empty; `diverged` whether the loss or a parameter became infinite
-    or nan.
+    or nan, and `made_by` how its steps were made: by the engine, and why, or by a compiled program, and which.
 
     >>> import chainrule as cr
     >>> history = cr.training.History([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}])
@@ -30,6 +30,7 @@ class History:
         self.rows = rows or []
         self.stopped = ""
         self.diverged = False
+        self.made_by = ""
 
     def __getitem__(self, name: str) -> list[Any]:
         if name not in self.names():

@@ -56,6 +56,10 @@ class Bar(Callback):
         self.task = self.bar.add_task("", total=total, epoch=f"{len(run.history)}/{run.epochs}", numbers="", rate="")
         self.bar.start()
 
+    def steps_until_told(self, run: Run) -> int:
+        """Any number: it shows where the run is, and no more often than it is redrawn."""
+        return sys.maxsize
+
     def on_batch_end(self, run: Run) -> None:
         """Move the bar on, if it is worth it."""
         if time.monotonic() - self.drawn >= REDRAWN_SECONDS:

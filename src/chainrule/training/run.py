@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,8 +19,9 @@ from chainrule.optim.clip import clip_grad_norm_
 from chainrule.optim.lr_scheduler import LRScheduler
 from chainrule.optim.optimizer import Optimizer
 from chainrule.optim.plateau import ReduceLROnPlateau
-from chainrule.training.batches import Batch, Batches, output_of
+from chainrule.training.batches import Batch, Batches, OfArrays, output_of
 from chainrule.training.checkpoint import checked
+from chainrule.training.compiled_steps import CompiledSteps
 from chainrule.training.cost import loss_number, loss_of, refuse_cut_off, takes_weights, weight_of
 from chainrule.training.history import History
 from chainrule.training.interrupt import Interrupted, Interrupts
@@ -174,6 +175,7 @@ class Run:
         self.tally = Tally(metrics)
         self.seconds = 0.0
         self.interrupts = Interrupts()
+        self.compiled = CompiledSteps(self)
 
     def stop(self, reason: str) -> None:
         """End the run after this epoch; the reason is told in the history."""
@@ -184,8 +186,7 @@ class Run:
         self.epoch = len(self.history) + 1
         self.model.train()
         began = time.perf_counter() - self.seconds
-        for batch in self.data.epoch(self.epoch, self.batch):
-            self.learn(batch)
+        for _ in self.steps(told):
             self.seconds = time.perf_counter() - began
             for callback in told:
                 callback.on_batch_end(self)
@@ -199,6 +200,20 @@ class Run:
         self.examples = self.tally.examples
         self.batch, self.tally, self.seconds = 0, Tally(self.metrics), 0.0
         self.last = (None, None)
+
+    def steps(self, told: Sequence[Callback]) -> Iterator[None]:
+        """Make the steps that an epoch has left, one by one or some at a time; between two of them others are told."""
+        if not isinstance(self.data, OfArrays) or self.compiled.reason:
+            for batch in self.data.epoch(self.epoch, self.batch):
+                self.learn(batch)
+                yield
+            return
+        order, count = self.data.order(self.epoch), self.data.count or 0
+        while self.batch < count:
+            most = min([count, *[callback.steps_until_told(self) for callback in told]])
+            if not self.compiled.make(self, order, most):
+                self.learn(self.data.batch(order, self.batch))
+            yield
 
     def learn(self, batch: Batch) -> None:
         """One step on one batch; none where no example of it counts."""

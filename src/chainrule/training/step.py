@@ -28,14 +28,13 @@ from chainrule.core.tree import flatten, unflatten
 from chainrule.data.structure import mapped
 from chainrule.errors import DtypeError, GraphError, ShapeError
 from chainrule.nn.module import Module
-from chainrule.nn.stateless import standing_in
 from chainrule.optim.clip import clip_grad_norm_
 from chainrule.optim.optimizer import Optimizer
 from chainrule.program import Step
 from chainrule.program.trace import paths
 from chainrule.training.batches import Batch, arrays_of, as_given, dtype_of, output_of
 from chainrule.training.cost import loss_number, loss_of, refuse_cut_off
-from chainrule.training.step_program import Draw, Example, MadeOf, Witness, example_of
+from chainrule.training.step_program import Draw, Example, MadeOf, draws_of, example_of
 from chainrule.training.step_state import State, are_the_same, attributes_of, memory_key, settings_of
 
 Array = NDArray[Any]
@@ -95,7 +94,9 @@ class TrainingStep:
         target: str | None = None,
     ) -> None:
         if not isinstance(model, Module):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise DtypeError(f"compile with a loss and an optimizer takes a module of cr.nn, not {type(model).__name__}")
+            raise DtypeError(
+                f"compile with a loss and an optimizer takes a module of cr.nn, not {type(model).__name__}"
+            )
         if not callable(loss):
             raise DtypeError(f"compile takes a loss, a function of prediction and target, not {type(loss).__name__}")
         if not isinstance(optimizer, Optimizer):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -131,7 +132,7 @@ class TrainingStep:
         if program is None:
             return self.first(data, None)
         outcome = self.attempt(program, data, None)
-        return self.eager(*data)[0] if isinstance(outcome, int) else float(outcome.losses[0])
+        return self.eager(*data) if isinstance(outcome, int) else float(outcome.losses[0])
 
     def scan(self, x: Any, y: Any, rows: Any, sample_weight: Any = None) -> Array:
         """A step on each of many batches, in one call; the loss before every step.
@@ -156,7 +157,7 @@ class TrainingStep:
             if isinstance(outcome, int) and outcome:
                 outcome = self.attempt(program, data, left[:outcome])
             if isinstance(outcome, int):
-                losses.append(self.eager(*rows_of(data, left[0]))[0])
+                losses.append(self.eager(*rows_of(data, left[0])))
             else:
                 losses += outcome.losses.tolist()
         return np.array(losses)
@@ -167,13 +168,11 @@ class TrainingStep:
         weight = None if sample_weight is None else np.asarray(sample_weight)
         return arrays_of(x, dtype, "x", -1), arrays_of(y, dtype, "y", -1), weight
 
-    def eager(self, x: Any, y: Any, weight: Any, draws: list[Draw] | None = None) -> tuple[float, Batch]:
-        """The step by the engine; what is drawn at random is noted."""
+    def eager(self, x: Any, y: Any, weight: Any) -> float:
+        """The step by the engine."""
         made_of = self.made_of
         batch = Batch(mapped(as_given, x), y, weight, len(flatten(x)[0][0]))
-        witnesses = {id(g): Witness(g, draws) for g in made_of.generators()} if draws is not None else {}
-        with standing_in([module for part in made_of.parts for module in part.modules()], witnesses):
-            loss = loss_of(made_of.loss, output_of(made_of.model, batch.x), batch)
+        loss = loss_of(made_of.loss, output_of(made_of.model, batch.x), batch)
         number = loss_number(loss)
         refuse_cut_off(loss, made_of.model)
         made_of.optimizer.zero_grad()
@@ -181,15 +180,13 @@ class TrainingStep:
         if made_of.clip_norm is not None:
             clip_grad_norm_(made_of.optimizer.params, made_of.clip_norm)
         made_of.optimizer.step()
-        return number, batch
+        return number
 
     def first(self, data: tuple[Any, Any, Any], rows: Any) -> float:
         """The first step on a batch of its kind, by the engine, after which there is a program for the next."""
-        if switches.anomaly or not switches.recording:
-            return self.eager(*(data if rows is None else rows_of(data, rows[0])))[0]
-        draws: list[Draw] = []
-        number, _ = self.eager(*(data if rows is None else rows_of(data, rows[0])), draws)
-        self.prepare(data, rows, draws)
+        number = self.eager(*(data if rows is None else rows_of(data, rows[0])))
+        if not switches.anomaly and switches.recording:
+            self.prepare(data, rows)
         return number
 
     # The program
@@ -211,17 +208,17 @@ class TrainingStep:
             return None
         return program
 
-    def prepare(self, data: tuple[Any, Any, Any], rows: Any, draws: list[Draw]) -> Prepared:
-        """Trace, differentiate, shorten, plan."""
+    def prepare(self, data: tuple[Any, Any, Any], rows: Any) -> Prepared:
+        """Trace, differentiate, shorten, plan; after an eager step, that has made what the optimizer keeps."""
         made_of = self.made_of
         refuse_hooks(made_of)
-        state = State(made_of.parts, made_of.optimizer)
+        draws = draws_of(made_of, (data if rows is None else rows_of(data, rows[0]))[0])
         structure, numbers = settings_of(made_of.optimizer)
         places = None if rows is None else np.ascontiguousarray(rows[0], np.int64)
         twice = not is_own(made_of)
         with Quiet():
-            example, again = example_of(
-                made_of, state, structure, numbers, draws, *data, places, tells=self.tells, twice=twice
+            state, example, again = example_of(
+                made_of, structure, numbers, draws, *data, places, tells=self.tells, twice=twice
             )
         if again is not None:
             refuse_if_different(self.name, example.trace, again)
@@ -242,7 +239,7 @@ class TrainingStep:
         `numbers` are the settings of every step, where they differ.
         """
         self.latest = program
-        version, example, state = program.version, program.example, program.state
+        example, state = program.example, program.state
         steps = 1 if rows is None else len(rows)
         arrays = state.arrays()
         saved = [arrays[i].copy() for i in example.changed] if steps > 1 or finite or program.saves else None
@@ -298,6 +295,8 @@ class TrainingStep:
         weights = results[at].tolist() if example.weighs else [example.weight] * steps
         for member, gradient in zip(members, results[len(results) - len(members) :], strict=True):
             member.parameter.grad = from_array(np.asarray(gradient))
+        for parameter in program.state.unmoved:
+            parameter.grad = None
         said = results[at + example.weighs + example.refuses : len(results) - len(members)]
         return Outcome(results[0], weights, unflatten(example.said, said) if self.tells else None)
 
@@ -379,13 +378,13 @@ def is_own(made_of: MadeOf) -> bool:
     """Whether all code that a program is made of is this package's: that does the same things whenever it runs."""
     parts = [module for part in made_of.parts for module in part.modules()]
     steps = [step for part in parts for step in getattr(part, "steps", [])]
-    return all([module_of(x).startswith("chainrule.") for x in [made_of.loss, made_of.optimizer, *parts, *steps]])
+    return all([is_written_here(x) for x in [made_of.loss, made_of.optimizer, *parts, *steps]])
 
 
-def module_of(x: Any) -> str:
-    """The module in which a function, or the class of an object, is written."""
+def is_written_here(x: Any) -> bool:
+    """Whether a function, or the class of an object, is this package's."""
     found = getattr(x, "__module__", None)
-    return found if isinstance(found, str) else type(x).__module__
+    return (found if isinstance(found, str) else type(x).__module__).startswith("chainrule.")
 
 
 def ways(version: Version, example: Example) -> tuple[bool, bool]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.state import no_grad
 from chainrule.core.traced import watched_refusals
 from chainrule.core.tree import flatten
 from chainrule.data.structure import mapped
@@ -26,13 +28,21 @@ from chainrule.rules.linear import astype, reshape
 from chainrule.rules.linear import index as picked
 from chainrule.rules.linear import sum as total
 from chainrule.rules.pointwise import sqrt, square, where
-from chainrule.training.batches import Batch, output_of
+from chainrule.training.batches import Batch, as_given, output_of
 from chainrule.training.checkpoint import generators_of
 from chainrule.training.cost import loss_of, weight_of
-from chainrule.training.step_state import State, attributes_of, are_the_same, settings_with
+from chainrule.training.step_state import State, are_the_same, attributes_of, settings_with
 from chainrule.transforms import value_and_grad
 
 Array = NDArray[Any]
+
+
+class Unready(GraphError):
+    """The optimizer keeps nothing yet for a parameter: a step of the engine makes it."""
+
+
+class Unmoved(Exception):
+    """No gradient comes to some parameters; their names."""
 
 
 class Draw(NamedTuple):
@@ -50,13 +60,14 @@ class Draw(NamedTuple):
 
 
 class Witness:
-    """A random generator that notes what is drawn from it."""
+    """A random generator of which a copy draws, and what is drawn is noted."""
 
     def __init__(self, generator: np.random.Generator, draws: list[Draw]) -> None:
         self.generator, self.draws = generator, draws
+        self.copy = copy.deepcopy(generator)
 
     def __getattr__(self, name: str) -> Any:
-        method = getattr(self.generator, name)
+        method = getattr(self.copy, name)
 
         def draw(*args: Any, **settings: Any) -> Any:
             numbers = method(*args, **settings)
@@ -156,6 +167,9 @@ class Recorder:
             return reshape(value, shape=()), (said, weighs, now)
 
         (value, (said, weighs, now)), gradients = value_and_grad(of_batch, has_aux=True)(parameters)
+        unmoved = [name for name, g in gradients.items() if not getattr(g, "backward", False)]
+        if unmoved:
+            raise Unmoved(unmoved)
         if made_of.clip_norm is not None:
             gradients = clipped(gradients, made_of.clip_norm)
         new = self.moved(old, gradients, settings), now
@@ -202,27 +216,50 @@ class Recorder:
     def moved(self, old: Any, gradients: Mapping[str, Any], settings: Any) -> Any:
         """Parameters, what is kept for them and counts after the optimizer's step."""
         parameters, kept, counts = dict(old[0]), {name: dict(held) for name, held in old[1].items()}, list(old[2])
-        known = lambda name, place: Cell(settings[place][name], known=name != "lr")  # noqa: E731
-        groups = settings_with(self.made_of.optimizer, self.structure, known)
-        place_of = {(id(memory), name): i for i, places in enumerate(self.state.counts.values()) for memory, name in places}
+
+        def number(name: str, place: int) -> Cell:
+            return Cell(settings[place][name], known=name != "lr")
+
+        groups = settings_with(self.made_of.optimizer, self.structure, number)
+        place_of = {
+            (id(memory), name): i for i, places in enumerate(self.state.counts.values()) for memory, name in places
+        }
         for member in self.state.members:
             memory = {
                 name: kept[name][member.name] if name in kept and member.name in kept[name]
                 else old[2][place_of[id(member.memory), name]]
                 for name in member.memory
             }  # fmt: skip
-            number, after = moved(
+            new, after = moved(
                 self.made_of.optimizer, parameters[member.name], gradients[member.name], memory, groups[member.group]
             )
             if after.keys() != memory.keys():
-                raise GraphError("the optimizer keeps other things in later steps than in the first")
-            parameters[member.name] = number
+                raise Unready("the optimizer keeps other things after a step than before it")
+            parameters[member.name] = new
             for name, held in after.items():
                 if name in kept and member.name in kept[name]:
                     kept[name][member.name] = held
                 else:
                     counts[place_of[id(member.memory), name]] = held
         return parameters, kept, counts
+
+
+def draws_of(made_of: MadeOf, x: Any) -> list[Draw]:
+    """What one run of the model on a batch draws at random; the model and its generators stay as they are."""
+    generators = made_of.generators()
+    draws: list[Draw] = []
+    if not generators:
+        return draws
+    buffers = [held for part in made_of.parts for _, held in part.named_buffers()]
+    before = [held.data.copy() for held in buffers]
+    modules = [module for part in made_of.parts for module in part.modules()]
+    try:
+        with standing_in(modules, {id(g): Witness(g, draws) for g in generators}), no_grad():
+            output_of(made_of.model, mapped(as_given, x))
+    finally:
+        for held, numbers in zip(buffers, before, strict=True):
+            held.data = numbers
+    return draws
 
 
 def named_settings(structure: Any, optimizer: Optimizer, numbers: Sequence[float]) -> list[dict[str, float]]:
@@ -255,17 +292,10 @@ def with_names(traced: Trace, recorder: Recorder) -> Trace:
     """The program with the names of its state: ``net_0_weight``, ``net_0_weight_mean``, ``new_net_0_weight``."""
     state = recorder.state
     held = [*names_in_source(state)]
-    names = dict(traced.names)
-    for step, name in zip(traced.given, held, strict=False):
-        if step is not None:
-            names[step] = name
-    names[traced.outputs[0]] = "loss"
-    for step, i in zip(traced.outputs[1:], recorder.changed, strict=False):
-        names.setdefault(step, f"new_{held[i]}")
-    rest = ["weight"] * recorder.weighs + ["unfit"] * recorder.refuses
-    for step, name in zip(traced.outputs[1 + len(recorder.changed) :], rest, strict=False):
-        names[step] = name
-    return traced._replace(names=names)
+    given = {step: name for step, name in zip(traced.given, held, strict=False) if step is not None}
+    new = ["loss", *[f"new_{held[i]}" for i in recorder.changed]]
+    new += ["weight"] * recorder.weighs + ["unfit"] * recorder.refuses
+    return traced._replace(names={**dict(zip(traced.outputs, new, strict=False)), **traced.names, **given})
 
 
 def names_in_source(state: State) -> Iterator[str]:
@@ -288,10 +318,24 @@ def variable(name: str) -> str:
 
 
 def example_of(
+    made_of: MadeOf, structure: Any, numbers: Sequence[float], draws: list[Draw],
+    x: Any, y: Any, weight: Any, rows: Any, *, tells: bool, twice: bool,
+) -> tuple[State, Example, Trace | None]:  # fmt: skip
+    """A step traced; a second time too, to tell what differs, where it has code of the user's own."""
+    state = State(made_of.parts, made_of.optimizer)
+    given = structure, numbers, draws, x, y, weight, rows
+    try:
+        return state, *of_state(made_of, state, *given, tells=tells, twice=twice)
+    except Unmoved as names:
+        state = State(made_of.parts, made_of.optimizer, names.args[0])
+        return state, *of_state(made_of, state, *given, tells=tells, twice=twice)
+
+
+def of_state(
     made_of: MadeOf, state: State, structure: Any, numbers: Sequence[float], draws: list[Draw],
     x: Any, y: Any, weight: Any, rows: Any, *, tells: bool, twice: bool,
 ) -> tuple[Example, Trace | None]:  # fmt: skip
-    """A step traced; a second time too, to tell what differs, where it has code of the user's own."""
+    """A step that changes just this state, traced."""
     recorder = Recorder(made_of, state, structure, draws, tells=tells)
     before = attributes_of(state.modules)
     traces = [recorder.traced(x, y, weight, rows, numbers) for _ in range(1 + twice)]

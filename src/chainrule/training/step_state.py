@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,15 +33,18 @@ class State:
     """Everything that a step changes, as arrays in one order: that of `tree`.
 
     Counts, which are whole numbers in the optimizer's memory or in a buffer without axes, are floats in a program.
+    Parameters of which no gradient comes, the `unmoved` by name, are no part of it, and frozen ones neither.
     """
 
-    def __init__(self, parts: Sequence[Module], optimizer: Optimizer) -> None:
+    def __init__(self, parts: Sequence[Module], optimizer: Optimizer, unmoved: Collection[str] = ()) -> None:
         self.modules = [module for part in parts for module in part.modules()]
         names = names_of_parameters(parts)
         groups = [g for g, group in enumerate(optimizer.param_groups) for _ in group["params"]]
         self.members: list[Member] = []
+        self.unmoved: list[Tensor] = []
         for parameter, memory, group in zip(optimizer.params, optimizer.memory, groups, strict=True):
-            if parameter.grad is None:
+            if not parameter.requires_grad or names.get(id(parameter)) in unmoved:
+                self.unmoved.append(parameter)
                 continue
             if id(parameter) not in names:
                 raise GraphError(
@@ -61,9 +64,7 @@ class State:
 
     def tree(self) -> tuple[Any, ...]:
         """Parameters, what is kept for each by name, the optimizer's counts, buffers, and counts in buffers."""
-        kept = {
-            name: {m.name: m.memory[name] for m in self.members if name in m.memory} for name in self.kept
-        }
+        kept = {name: {m.name: m.memory[name] for m in self.members if name in m.memory} for name in self.kept}
         return (
             {m.name: m.parameter.data for m in self.members},
             kept,
@@ -120,13 +121,17 @@ def names_of_parameters(parts: Sequence[Module]) -> dict[int, str]:
 def memory_key(optimizer: Optimizer) -> Hashable:
     """What tells apart what an optimizer keeps: names, kinds, and which counts are equal."""
     counts: dict[Any, int] = {}
-    return tuple([
-        tuple([
-            (name, -1 - counts.setdefault((name, x), len(counts)) if type(x) is int else x.dtype.num)
-            for name, x in memory.items()
-        ])
-        for memory in optimizer.memory
-    ])
+    return tuple(
+        [
+            tuple(
+                [
+                    (name, -1 - counts.setdefault((name, x), len(counts)) if type(x) is int else x.dtype.num)
+                    for name, x in memory.items()
+                ]
+            )
+            for memory in optimizer.memory
+        ]
+    )
 
 
 def settings_of(optimizer: Optimizer) -> tuple[Hashable, list[float]]:
