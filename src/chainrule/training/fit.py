@@ -83,9 +83,9 @@ def fit(
     The loss of an epoch is that of all its examples, whatever the size of the batches: a mean is one over examples and
     their weights, a sum is a sum. Losses of this package say how much a batch weighs; any other is taken for a mean.
 
-    After the first 400 steps of a run they are compiled, where all of a step has kernels and nothing of the program's own
-    has to be told in between (hooks, a loader, callbacks beside a model or loss of its own): then many are made in a call,
-    each equal to the engine's up to rounding. ``history.made_by`` says what was done, and why.
+    After the first 400 steps of a run they are compiled, where all of a step has kernels and nothing of the program's
+    own has to be told in between (hooks, a loader, callbacks beside a model or loss of its own): then many are made in
+    a call, each equal to the engine's up to rounding. ``history.made_by`` says what was done, and why.
 
     `progress` shows a bar on a terminal, and lines on standard error elsewhere. `log` is a file that gets a line of
     JSON for each epoch. `checkpoint` is a file that holds the whole run after each epoch, and after every
