@@ -75,7 +75,7 @@ class TrainingStep:
 
     >>> import chainrule as cr, numpy as np
     >>> net = cr.nn.Linear(2, 1, dtype=float, rng=0)
-    >>> step = cr.compile(net, loss=cr.nn.MSELoss(), optimizer=cr.optim.SGD(net.parameters(), lr=0.1))
+    >>> step = cr.compile(net, loss=cr.nn.MSELoss(), optimizer=cr.optim.SGD(net.parameters(), lr=0.01))
     >>> x, y = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0], [0.0]])
     >>> losses = [step(x, y) for _ in range(3)]
     >>> losses[0] > losses[1] > losses[2]
