@@ -33,6 +33,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             f"{programs} random programs: {apart} disagreements, 0 asked; "
             f"conventions that a judge does not share were met at {met.total()} steps: {dict(met.most_common())}"
         )
+    pages = [what for report in reports for name, what in report.user_properties if name == "random pages"]
+    if pages:
+        count, apart = (sum(numbers) for numbers in zip(*pages, strict=True))
+        terminalreporter.write_line(f"{count} random pages of explanations: {apart} faults")
     skipped = [
         report for report in terminalreporter.stats.get("skipped", []) if "torch" in str(report.longrepr).lower()
     ]

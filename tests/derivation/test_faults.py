@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -162,3 +163,57 @@ def test_dialects_know_no_latex(path):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             code = node.value.split(">>>")[0]
             assert not re.search(r"\\(frac|cdot|partial|left|right|mathbf|sum|top|hat)\b", code), node.lineno
+
+
+def test_half_and_double_precision_beside_each_other():
+    """A page is in double precision throughout, so a change of type is no step of it and changes no digit."""
+    a = cr.Tensor([0.123456789, 2.0], requires_grad=True, label="a")
+    b = cr.astype(a, dtype=np.dtype("float32"))
+    b.label = "b"
+    for told in every_dialect(cr.sum(b**2), a):
+        assert "astype" not in told.plain(detail="full")
+
+
+@pytest.mark.parametrize("digits", [1, 2, 3])
+@pytest.mark.parametrize("top", [1, 2])
+def test_few_digits_and_few_paths_are_no_false_equations(digits, top):
+    """Words have the digits of the page, and a path of several that are not shown is not the whole."""
+    x, w = cr.Value(0.7229, label="x"), cr.Value(1.3131, label="w")
+    h = cr.tanh(x * w)
+    for dialect in NEAREST:
+        for output in (h * h + cr.sin(h) * x, cr.sigmoid(h) / x - h * x):
+            if dialect != "delta":
+                cr.explain(output, x, dialect, digits=digits, top=top)
+
+
+@pytest.mark.parametrize("dialect", ["graph", "chain", "paths"])
+def test_an_array_without_entries_is_no_internal_error(dialect):
+    x, y = (cr.Tensor(numbers, requires_grad=True, label=name) for numbers, name in (([], "x"), ([1.0], "y")))
+    output = cr.sum(x) + cr.sum(y)
+    with pytest.raises(GraphError, match="x has no entries") if dialect != "graph" else nullcontext():
+        cr.explain(output, x, dialect)
+    assert "y" in cr.explain(output, None, dialect).text()
+
+
+def test_plain_text_has_the_names_of_numpy_for_what_lists_hold():
+    x, y = cr.Value(1.0, label="x"), cr.Value(2.0, label="y")
+    text = cr.explain(cr.sum([x, y, x * y]) + cr.dot([x, y], [y, y]), x, "graph").plain(detail="full")
+    assert "sum([x, y, v1])" in text
+    assert "dot([x, y], [y, y])" in text
+    t = cr.Tensor([1.0, 3.0], requires_grad=True, label="t")
+    assert "max(t)" in cr.explain(cr.max(t) * 2.0, t, "graph").plain(detail="full")
+
+
+def test_paths_that_widen_between_two_numbers_are_no_numbers():
+    """A product of Jacobians with arrays on its paths, though it begins and ends with one number."""
+    x = cr.Tensor([0.5], requires_grad=True, label="x")
+    wide = cr.where(cr.Tensor([True, False, True]), cr.Tensor([1.0, 2.0, 3.0]), cr.tanh(x))
+    told = cr.explain(cr.sum(wide * x + cr.sort(wide)), x, "jacobian")
+    assert told.gradient is not None
+
+
+def test_a_nudge_of_several_names_has_one_meaning_for_each():
+    x, w = cr.Value(2.0, label="x"), cr.Value(1e-9, label="w")
+    h = x * w
+    h.label = "h"
+    assert cr.explain(h * 3.0 + h, None, "paths").text()

@@ -169,6 +169,35 @@ def test_a_zero_by_invariance_is_named_of_tensors(name):
     assert "raises" not in text
 
 
+@pytest.mark.parametrize("at", [0.0, 1.0, -3.0])
+def test_a_function_that_comes_back_is_no_invariance(at):
+    """A period that all tried places have in common would look like one."""
+    for period in (1.0, 0.5, 2.0, 1 / 3):
+        x = cr.Value(at, label="x")
+        assert "invariance" not in cr.explain(cr.cos(2 * np.pi * x / period), x).text()
+
+
+WITHOUT_VALUE = {
+    "ln(x) is not defined at x = −1": lambda x: cr.log(x) + x,
+    "acosh(x) is not defined at x = −1": lambda x: 3.0 * cr.acosh(x),
+    "√x is not defined at x = −1": lambda x: cr.sin(cr.sqrt(x)) * x,
+}
+
+
+@pytest.mark.parametrize("reason", WITHOUT_VALUE)
+def test_what_has_no_value_names_the_step_that_has_none(reason):
+    x = cr.Value(-1.0, label="x")
+    assert reason in " ".join(cr.explain(WITHOUT_VALUE[reason](x), x).text().split())
+
+
+def test_a_slope_that_is_infinite_is_named():
+    x = cr.Value(0.0, label="x")
+    text = " ".join(cr.explain(x * cr.sqrt(x), x).text().split())
+    assert "1/(2√x) divides by 0 here" in text
+    assert "x**1.5 for x*sqrt(x)" in text
+    assert "branch" not in text
+
+
 TRAPS = {
     "sqrt(where(c, x, 1))": lambda x: cr.sum(cr.where(x > 0, cr.sqrt(x), 0.0)),
     "log(where(c, x, 1))": lambda x: cr.sum(cr.where(x > 0, cr.log(x), 0.0)),

@@ -18,12 +18,12 @@ from chainrule.cli.question import Question, weights_of
 from chainrule.cli.verdict import check_story
 from chainrule.core.graph import backward_order
 from chainrule.core.term import Term, constant, symbol
-from chainrule.derivation.checked import checked
+from chainrule.derivation.checked import checked, known_in
 from chainrule.derivation.explain import explain
 from chainrule.derivation.notation import USUAL
 from chainrule.derivation.notation import derivative as leibniz
 from chainrule.derivation.products import WRITTEN, Moved, along, weighted
-from chainrule.derivation.record import Block, Convention, Derivation, Equation, Heading, Note, Paragraph
+from chainrule.derivation.record import Block, Convention, Derivation, Equation, Heading, Known, Note, Paragraph
 from chainrule.derivation.short import MOST_LINES, Piece, fit, lines_of
 from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
@@ -42,6 +42,8 @@ AGREEMENT = 1e-6
 """The formula takes another way than the engine, so rounding may differ; a wrong formula is farther off."""
 LONGEST_OF_SEVERAL = 80
 """Characters of one derivative where several are asked for."""
+HESSIAN = Symbol("H", owner="page", shape=(2, 2))
+"""All second derivatives together."""
 MOST_OUTPUTS = 6
 """Outputs whose derivatives in a matrix are written out one by one."""
 
@@ -153,10 +155,9 @@ class Answer:
         else:
             base, slopes = self.explained(), self.slopes(cr.grad)
         opening = self.opening(slopes)
-        story = [*opening, *rules_story(self.closed)]
-        if self.telling.order > 1:
-            story += self.second_order()
-        if self.telling.order > 1 and not self.telling.dialect:
+        second = self.second_order() if self.telling.order > 1 else []
+        story = rules_story(self.closed)
+        if second and not self.telling.dialect:
             base = replace(
                 base, story=(), title=said("The second derivatives of ", self.output, " in ", self.several())
             )
@@ -166,9 +167,15 @@ class Answer:
             blocks, self.passed = check_story(self.question, slopes, self.telling.digits, self.telling.top)
             story += blocks
         products = self.products(slopes)
-        own, told = checked([*opening, *products], self.environment()), story[len(opening) :]
-        short = self.short(own[: len(opening)], base, own[len(opening) :])
-        return replace(base, story=(*own, *told), short=tuple(short))
+        environment = self.environment()
+        opening, second, products = [checked(blocks, environment) for blocks in (opening, second, products)]
+        own = (*opening, *second, *products)
+        known = {x.symbol: x for x in base.known}
+        known |= {letter: Known(letter, numbers_of(x)) for letter, x in known_in(own, environment)}
+        short = self.short(opening, base, products) if not second else self.short_of_second_order(opening, second)
+        return replace(
+            base, story=(*opening, *products, *second, *story), short=tuple(short), known=tuple(known.values())
+        )
 
     def products(self, slopes: Mapping[str, Any]) -> list[Block]:
         """What was asked for besides: the slope along a direction, and the product of weights with the Jacobian."""
@@ -205,7 +212,7 @@ class Answer:
 
     def short(self, opening: Sequence[Block], base: Derivation, products: Sequence[Block]) -> list[Block]:
         """The formula and its derivatives, the chain where it has several links, and what the result means."""
-        if self.telling.order > 1 or self.telling.check:
+        if self.telling.check:
             return []
         if base.short and (self.telling.dialect or self.no_formula or len(self.question.parsed.lines) > 1):
             return [*base.short, *products]
@@ -228,6 +235,17 @@ class Answer:
         pieces = [Piece(self.versions(block), i) for i, block in enumerate(reversed(kept))][::-1]
         fit(pieces, room)
         return [*[block for piece in pieces for block in piece.blocks], *told, *words, *products]
+
+    def short_of_second_order(self, opening: Sequence[Block], second: Sequence[Block]) -> list[Block]:
+        """The formula, and the second derivatives that have room; the Hessian before single ones."""
+        lines = opening[: len(self.question.parsed.lines)]
+        told = [block for block in second if isinstance(block, Equation | Note)]
+        pieces = [Piece([(block,), ()], i) for i, block in enumerate(reversed([*lines, *told]))][::-1]
+        for piece in pieces:
+            hessian = [x for x in piece.blocks if isinstance(x, Equation) and x.sides[0] == HESSIAN]
+            piece.weight = len(pieces) if hessian else piece.weight
+        fit(pieces, MOST_LINES)
+        return [block for piece in pieces for block in piece.blocks]
 
     def versions(self, block: Block) -> list[tuple[Block, ...]]:
         """A block of the opening, and how it is said shorter: what is a derivative in a whole name stays."""
@@ -431,13 +449,16 @@ class Answer:
                     symbols.append(formula_of(self.closed.second(first, other), question.letters))
                 except GraphError as reason:
                     story.append(Note(f"In symbols, {reason}."))
-                equation = shown(symbols, None if blocks is None else blocks[i][j], self.telling.digits)
+                number = None if blocks is None else blocks[i][j]
+                self.entered[Slope(slope, question.symbol(other))] = number
+                equation = shown(symbols, number, self.telling.digits)
                 if len(equation.sides) > 1:
                     story.append(equation)
         if blocks is not None and len(wrt) > 1 and not any(map(self.shape, wrt)) and not self.term.shape:
+            self.entered[HESSIAN] = np.asarray(blocks)
             story += [
                 Paragraph("All of them, the Hessian:"),
-                shown([Symbol("H", shape=(2, 2))], blocks, self.telling.digits),
+                shown([HESSIAN], blocks, self.telling.digits),
             ]
         return story
 

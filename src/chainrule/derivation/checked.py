@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.derivation.equations import NOT_FINITE, together
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Steps, Table, trees_in
@@ -29,50 +30,58 @@ from chainrule.maths import (
     numeral,
     plain,
 )
+from chainrule.maths.numerals import DIGITS
 from chainrule.maths.tree import Change, Unknown, equation, has_letters, parts, value
 
 TOO_LARGE = ("exp", "expm1", "sinh", "cosh", "square", "mul", "pow")
 """What gives an infinity where its result is finite and too large."""
 
 
-def checked(blocks: Sequence[Block], environment: Mapping[Tree, Any], floor: float = 0.0) -> tuple[Block, ...]:
+def checked(
+    blocks: Sequence[Block], environment: Mapping[Tree, Any], floor: float = 0.0, digits: int = DIGITS
+) -> tuple[Block, ...]:
     """The same blocks, with words in place of equations that do not hold here because something is not defined.
 
-    Sides may be `floor` apart: what rounding leaves of sums that cancel out. Raises ChainruleError for sides that
+    Sides may be `floor` apart: what rounding leaves of sums that cancel out. `digits` are those of numbers in words;
+    an equation has its own. Raises ChainruleError for sides that
     differ by more, which is a fault of this package. O(what is printed).
     """
     with Quiet():
-        return tuple([checked_block(block, environment, floor) for block in blocks])
+        return tuple([checked_block(block, environment, floor, digits) for block in blocks])
 
 
-def checked_block(block: Block, environment: Mapping[Tree, Any], floor: float) -> Block:
+def checked_block(block: Block, environment: Mapping[Tree, Any], floor: float, digits: int) -> Block:
     """One block."""
     match block:
         case Equation():
             return checked_equation(block, environment, floor)
         case Heading() | Paragraph() | Note():
-            check_words(block.text, environment, floor)
+            check_words(block.text, environment, floor, digits)
             return block
         case Table():
-            rows = tuple([tuple([checked_cell(cell, environment, floor) for cell in row]) for row in block.rows])
+            rows = tuple(
+                [tuple([checked_cell(cell, environment, floor, digits) for cell in row]) for row in block.rows]
+            )
             return replace(block, rows=rows)
         case Steps():
-            return replace(block, lines=tuple([checked_cell(line, environment, floor) for line in block.lines]))
+            return replace(block, lines=tuple([checked_cell(line, environment, floor, digits) for line in block.lines]))
 
 
-def checked_cell(cell: Words | Equation, environment: Mapping[Tree, Any], floor: float) -> Words | Equation:
+def checked_cell(
+    cell: Words | Equation, environment: Mapping[Tree, Any], floor: float, digits: int
+) -> Words | Equation:
     """A cell of a table or a line of steps."""
     if isinstance(cell, Equation):
         return checked_equation(cell, environment, floor)
-    check_words(cell, environment, floor)
+    check_words(cell, environment, floor, digits)
     return cell
 
 
-def check_words(words: Words, environment: Mapping[Tree, Any], floor: float) -> None:
+def check_words(words: Words, environment: Mapping[Tree, Any], floor: float, digits: int) -> None:
     """Equations within a sentence."""
     for part in words if isinstance(words, tuple) else ():
         if isinstance(part, Relation) and is_known(part, environment):
-            refuse(check(part, environment, floor=floor), part)
+            refuse(check(part, environment, digits=digits, floor=floor), part)
 
 
 def checked_equation(part: Equation, environment: Mapping[Tree, Any], floor: float = 0.0) -> Equation:
@@ -83,7 +92,12 @@ def checked_equation(part: Equation, environment: Mapping[Tree, Any], floor: flo
     found = check(chain, environment, digits=part.digits, floor=floor)
     if isinstance(found, Undefined):
         return not_defined(part, found, environment)
-    if len(chain.sides) > 1 and not all([is_finite(side, environment) for side in chain.sides]):
+    finite = [is_finite(side, environment) for side in chain.sides]
+    if len(finite) > 1 and not all(finite):
+        if finite[-1] and part.numbers and part.note:
+            # The engine has a number, and the note says why a product of its factors is none.
+            sides = tuple([side for side, has_number in zip(chain.sides, finite, strict=True) if has_number])
+            return replace(part, sides=sides, numbers=min(part.numbers, len(sides)), signs=())
         return without_numbers(part, "not a finite number")
     refuse(found, chain)
     return part
@@ -117,7 +131,8 @@ def not_defined(part: Equation, found: Undefined, environment: Mapping[Tree, Any
     if not has_letters(last) and part.numbers and is_finite(last, environment) and len(part.sides) > part.numbers:
         # Where a matrix has no inverse, its determinant has a derivative all the same.
         words = said("from the cofactors" if found.part.name == "inv" else "by convention", ", since ", words_of(found))
-        return replace(part, sides=(part.sides[0], last), numbers=1, signs=(), note=together(part.note, words))
+        name = [part.sides[0]] if is_finite(part.sides[0], environment) else []
+        return replace(part, sides=(*name, last), numbers=1, signs=(), note=together(part.note, words))
     return without_numbers(part, words_of(found))
 
 
@@ -145,6 +160,8 @@ def words_of(found: Undefined) -> Words:
             return said(part, " is 0/0 here") if above == 0 else said(part, " divides by 0 here")
     if part.name == "inv":
         return said(part, " does not exist here: the matrix is singular")
+    if not isinstance(part.operation, Pointwise):
+        return said(part, " is not defined here")
     places = [equation(x, numeral(number)) for x, number in zip(part.inputs, at, strict=False) if has_letters(x)]
     if len(places) != len(at) or any([x.shape for x in part.inputs]):
         places = [numeral(number) for number in at]

@@ -151,7 +151,7 @@ def with_direction(found: Derivation, opened: Tape, entry: Any, direction: Any, 
     ]
     blocks, known = along(opened.symbols[opened.output], moved, digits, opened.symbols.values())
     environment = ChainMap[Tree, Any](known, opened.environment)
-    blocks = checked(blocks, environment, rounding_floor(opened))
+    blocks = checked(blocks, environment, rounding_floor(opened), digits)
     kept = [block for block in found.short if not isinstance(block, Paragraph)]
     seen = [Known(letter, numbers_of(x)) for letter, x in known_in(blocks, environment)]
     letters = dict.fromkeys([*found.known, *seen])
@@ -216,15 +216,9 @@ def assembled(
     environment = ChainMap[Tree, Any](told.environment, opened.environment)
     if request.wrt is not None:
         environment.setdefault(name_of(opened, request), gradient)
-    if not np.isfinite(opened.numbers[opened.output]):
-        # What has no value has no slope, whatever its formula gives.
-        undefined: dict[Tree, Any] = {
-            opened.gradient(node): np.full(np.shape(g), np.nan) for node, g in opened.gradients.items()
-        }
-        del undefined[opened.gradient(opened.output)]
-        environment = ChainMap[Tree, Any](undefined, told.environment, opened.environment)
+    environment = ChainMap[Tree, Any](opened.undefined, *environment.maps)
     warnings, floor = trap(opened), rounding_floor(opened)
-    story = (*checked(told.story, environment, floor), *warnings)
+    story = (*checked(told.story, environment, floor, request.digits), *warnings)
     conventions = conventions_of(opened, request.layout if dialect == "jacobian" else "")
     short = (
         short_story(opened, request, dialect, replace(told, story=story), warnings, conventions, environment, floor)

@@ -13,6 +13,7 @@ import numpy as np
 
 from chainrule.core.graph import gradients_of
 from chainrule.core.term import REFUSALS, Term, constant, forward_order, symbol
+from chainrule.derivation.scalars.slopes import is_finite
 from chainrule.derivation.tape.tape import Tape
 from chainrule.errors import GraphError
 from chainrule.maths import Tree, plain
@@ -98,7 +99,7 @@ class InNames:
     def tree(self, term: Any) -> Tree | None:
         """A term as it is printed; None where it has too much in it to be read."""
         try:
-            return None if term is None else tree_of_term(term, self.trees)
+            return None if term is None or not is_finite(term) else tree_of_term(term, self.trees)
         except (GraphError, TypeError, KeyError):
             return None
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.operation import Pointwise
+from chainrule.custom import CustomRule
 from chainrule.derivation.record import Note
 from chainrule.derivation.scalars.paths import run_again
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Tree, numeral
+from chainrule.program import Kind, run
 
 RESIDUE = 1e-15
 """What is left of terms that cancel out, relative to the largest gradient on the way, is rounding below this."""
 SMALL = 1e-9
 """A gradient this small beside the output may be rounding alone."""
+
+
+ONE_POWER = "Write powers of one thing as one, as x**1.5 for x*sqrt(x)"
 
 
 def trap(opened: Tape) -> list[Note]:
@@ -32,9 +38,10 @@ def trap(opened: Tape) -> list[Note]:
         if np.any(np.isinf(slope) & (came == 0)):
             branch = any([user.op.selects for user, _ in opened.consumers.get(source, ())])
             why = "a branch that was not taken" if branch else "a factor 0"
-            safe = f"where(c, {source.op.name}(where(c, x, 1)), 0)"
+            safe = f"choose the input first: where(c, {source.op.name}(where(c, x, 1)), 0)."
+            remedy = f" Both branches are computed, so {safe}" if branch else f" {ONE_POWER}, or {safe}"
             words = said(name, f" hands on 0 · ∞, which is no number: it got 0 ({why}), and its own slope is infinite.")
-            return [Note(said(words, f" Both branches are computed, so choose the input first: {safe}."), "warning")]
+            return [Note(said(words, remedy), "warning")]
         if np.any(np.isinf(came) & (slope == 0)):
             words = said(name, " hands on ∞ · 0, which is no number: what arrives is infinite, and its own slope is 0.")
             root = " For the length of a vector take norm(x), whose gradient at 0 is 0."
@@ -56,17 +63,42 @@ def is_invariant(opened: Tape, node: Any, place: tuple[int, ...]) -> bool:
     size = 1 + abs(at)
     # A condition is not asked again when numbers are moved, so of a branch that is not taken this says nothing.
     chooses = any([user.op is not None and user.op.selects and user.op.flat for user in opened.path])
-    if not chooses and all(
-        [stays(opened, node, place, output, at + step) for step in (1.0, -1.0, 30 * size, -30 * size)]
-    ):
-        return True
+    if not chooses and all([stays(opened, node, place, output, at + step * size) for step in STEPS]):
+        return stays_on_other_data(opened, node, place, [at + step * size for step in STEPS])
+    scaled = [at * scale for scale in SCALES]
     return (
-        at != 0 and cancels(opened, node, place) and all([stays(opened, node, place, output, at * s) for s in SCALES])
+        at != 0
+        and cancels(opened, node, place)
+        and all([stays(opened, node, place, output, x) for x in scaled])
+        and stays_on_other_data(opened, node, place, scaled)
     )
 
 
-SCALES = (0.5, 3.0, 20.0)
+STEPS = (1 / np.pi, -np.sqrt(2.0), 7 * np.e, -30.1)
+"""By how much what may be a mere shift is moved: no period of a sine or the like is met by all of them."""
+SCALES = (np.sqrt(0.3), np.e, 20.3)
 """Factors by which what is taken for a mere scale is multiplied."""
+
+
+def stays_on_other_data(opened: Tape, node: Any, place: tuple[int, ...], moved: Sequence[float]) -> bool:
+    """Whether an entry of a leaf has no influence either when all the other numbers are others; O(one forward) each.
+
+    What is flat at one point by accident moves at others. Where the other numbers have no result nothing is known.
+    """
+    program, steps = opened.lifted.program, opened.lifted.step
+    if node.op is not None or any([isinstance(step.op, CustomRule) for step in program.steps]):
+        return True
+    random = np.random.default_rng(0)
+    leaves = {step: opened.lifted.numbers[step.place] for step in program.leaves}
+    for step, numbers in leaves.items():
+        if step.dtype.kind == "f" and step.kind is not Kind.FROZEN:
+            leaves[step] = np.asarray(numbers) * random.uniform(0.8, 1.25, step.shape)
+    found: list[float] = []
+    for number in moved:
+        own = np.array(leaves[steps[node]], dtype=float)
+        own[place] = number
+        found.append(float(run(program, {**leaves, steps[node]: own}, in_double=True)[program.output.place]))
+    return not np.all(np.isfinite(found)) or np.ptp(found) <= SMALL * (1 + np.max(np.abs(found)))
 
 
 def stays(opened: Tape, node: Any, place: tuple[int, ...], output: float, moved_to: float) -> bool:
@@ -111,7 +143,7 @@ def invariance(output: Tree, name: Tree, gradient: float) -> Words:
         output,
         " does not depend on ",
         name,
-        ": whatever it is, the result is the same, so this is 0 by invariance",
+        ": with other numbers in its place, and on other data, the result is the same, so this is 0 by invariance",
         rounding,
         ".",
     )

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.derivation.checked import checked, symbols_in
-from chainrule.derivation.equations import Show, given, once, proved
+from chainrule.derivation.checked import checked, symbols_in, words_of
+from chainrule.derivation.equations import NOT_FINITE, Show, given, once, proved
 from chainrule.derivation.formats.terminal import Displayed
 from chainrule.derivation.in_names import InNames, in_names
 from chainrule.derivation.network.paper import largest
@@ -19,11 +19,14 @@ from chainrule.derivation.pitfalls import invariance, is_invariant
 from chainrule.derivation.record import Block, Convention, Equation, Meaning, Note, Paragraph, trees_in
 from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.graph import entry_symbol
+from chainrule.derivation.scalars.slopes import nameless
 from chainrule.derivation.scalars.targets import gradient_of, name_of
+from chainrule.derivation.tape.contributions import slope_in_symbols
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, listed, pieces, said
-from chainrule.maths import Matrix, Symbol, Tree, numeral, plain, unicode
-from chainrule.maths.tree import equation, parts
+from chainrule.maths import Matrix, Number, Symbol, Tree, numeral, plain, unicode
+from chainrule.maths.check import undefined
+from chainrule.maths.tree import equation, made, parts
 
 MOST_LINES = 9
 """Lines of a short answer below its title and the empty line after it."""
@@ -91,7 +94,9 @@ def short_story(
     is_flat = bool(kinks) or (request.wrt is not None and is_rounding(opened, request))
     last = [*warnings, *kinks, *(() if is_flat else told.remarks[:1]), *(() if kinks else meaning(opened, request))]
     count = sum(map(lines_of, last))
-    found = [checked_piece(x, opened.environment, floor) for x in forward(opened, named, request.digits)]
+    found = [
+        checked_piece(x, opened.environment, floor, request.digits) for x in forward(opened, named, request.digits)
+    ]
     found += telling(opened, named, request, dialect, told, environment, floor)
     explained: list[Block] = []
     for _ in range(2):
@@ -99,12 +104,18 @@ def short_story(
         fit(found, MOST_LINES - count - sum(map(lines_of, explained)))
         shown = [block for piece in found for block in piece.blocks]
         explained = letters(opened, told.symbols, shown)
-    return (*shown, *checked(explained, environment, floor), *last)
+    return (*shown, *checked(explained, environment, floor, request.digits), *last)
 
 
-def checked_piece(piece: Piece, environment: Mapping[Tree, Any], floor: float) -> Piece:
-    """A piece of which every equation is worked out."""
-    return replace(piece, versions=[checked(blocks, environment, floor) for blocks in piece.versions])
+def checked_piece(piece: Piece, environment: Mapping[Tree, Any], floor: float, digits: int) -> Piece:
+    """A piece of which every equation is worked out; of a bare name that has no number nothing is said."""
+    versions = [checked(blocks, environment, floor, digits) for blocks in piece.versions]
+    return replace(piece, versions=[tuple([x for x in blocks if not is_bare(x)]) for blocks in versions])
+
+
+def is_bare(block: Block) -> bool:
+    """Whether an equation says of a name that it has no number, and no more."""
+    return isinstance(block, Equation) and len(block.sides) == 1 and not block.numbers and block.note in NOT_FINITE
 
 
 def fit(found: Sequence[Piece], room: int) -> None:
@@ -141,7 +152,7 @@ def forward(opened: Tape, named: InNames | None, digits: int) -> Iterator[Piece]
     """How the steps with a name, and the output, were computed, in the names that the user gave."""
     made = [] if named is None else [pair for pair in named.formulas if len(plain(pair[1])) <= LONGEST]
     for place, (node, formula) in enumerate(made):
-        numbers, symbols = opened.numbers[node], (opened.symbols[node], formula)
+        numbers, symbols = opened.number_of(node), (opened.symbols[node], formula)
         bare: tuple[Block, ...] = (Equation(symbols),)
         whole = (proved(symbols, None, numbers, digits=digits),) if is_written(numbers) else bare
         yield Piece([whole, bare, ()] if np.ndim(numbers) else [whole, ()], 19 if place == len(made) - 1 else place)
@@ -175,10 +186,12 @@ def telling(
         found += the_result(opened, request, last)
     elif is_whole or dialect == "graph":
         # A Jacobian has rows where a gradient has the shape of an array.
-        return [checked_piece(x, opened.environment, floor) for x in swept(opened, named, asked, request)]
+        return [
+            checked_piece(x, opened.environment, floor, request.digits) for x in swept(opened, named, asked, request)
+        ]
     else:
         found += the_result(opened, request, product_in(told.story, name_of(opened, request)))
-    return [checked_piece(x, environment, floor) for x in found]
+    return [checked_piece(x, environment, floor, request.digits) for x in found]
 
 
 def product_in(story: Sequence[Block], name: Tree) -> Equation | None:
@@ -246,7 +259,8 @@ def gradient_piece(
     opened: Tape, node: Any, formula: Tree | None, request: Request, *, weight: int, several: bool = False
 ) -> Piece:
     """The gradient in one node: the formula and the numbers, the formula, or for what was asked the numbers alone."""
-    gradient = opened.gradients[node]
+    # What is a number whatever the values are is that number, and not what rounding leaves of it.
+    gradient = formula.value if isinstance(formula, Number) else opened.gradients[node]
     name = opened.gradient(node)
     symbols = [name] if formula is None or len(plain(formula)) > LONGEST else [name, formula]
     bare = (Equation(tuple(symbols)),) if len(symbols) > 1 else ()
@@ -264,6 +278,8 @@ def described(name: Tree, gradient: Any, digits: int) -> Words:
     """A long gradient in words: its shape, its length, and where it is largest."""
     show = Show(digits)
     shape = " × ".join(map(str, gradient.shape))
+    if not gradient.size:
+        return said(name, f" is {shape}: it has no entries.")
     if not np.all(np.isfinite(gradient)):
         return said(name, f" has {shape} entries, and not all of them are finite numbers.")
     where = largest(gradient)
@@ -278,18 +294,42 @@ def meaning(opened: Tape, request: Request) -> list[Block]:
     """What the derivative says of a small step, in words."""
     output = opened.symbols[opened.output]
     if not np.isfinite(opened.numbers[opened.output]):
-        words = said(output, " has no finite value here, and so no slope.")
-        return [Paragraph(words)]
+        return [Paragraph(said(output, " has no finite value here, and so no slope", reason(opened), "."))]
     if request.wrt is None:
         return as_arrow(opened, request)
     name, gradient = entry_symbol(opened, request.wrt, request.entry or ()), gradient_of(opened, request)
     if not np.all(np.isfinite(gradient)):
-        return [Paragraph(said(output, " has no finite slope in ", name, " here."))]
+        return [Paragraph(said(output, " has no finite slope in ", name, " here", steep(opened), "."))]
     if not np.ndim(gradient):
         if is_rounding(opened, request):
             return [Paragraph(invariance(output, name, float(gradient)))]
         return [Paragraph(of_a_step(output, name, float(gradient), request.nudge))]
     return [Paragraph(direction(output, gradient, request))]
+
+
+def reason(opened: Tape) -> Words:
+    """The first step that is not defined where its inputs are."""
+    for node in opened.order:
+        if node.op is not None and not np.all(np.isfinite(opened.numbers[node])):
+            found = undefined(opened.formula(node), opened.environment)
+            return "" if found is None else said(": ", words_of(found))
+    return ""
+
+
+def steep(opened: Tape) -> Words:
+    """The first local derivative, from the output back, that is not finite where its inputs are."""
+    for node in opened.path:
+        for slot, _ in node.edges if np.all(np.isfinite(opened.numbers[node])) else ():
+            # A result without a name is written as it was made: nobody knows its letter.
+            written = [opened.formula(x) if nameless(opened, x) else opened.symbols[x] for _, x in node.edges]
+            letters = dict(zip([i for i, _ in node.edges], written, strict=True))
+            given = [letters.get(i, x) for i, x in enumerate(opened.letters(node))]
+            out = made(node.op, given, node.settings, tuple(node.shape))
+            formula = slope_in_symbols(node.op, slot, out, given, node.settings)
+            found = None if formula is None else undefined(formula, opened.environment)
+            if found is not None:
+                return said(": ", words_of(found))
+    return ""
 
 
 def of_a_step(output: Tree, name: Tree, gradient: float, nudge: float) -> Words:

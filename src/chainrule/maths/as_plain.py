@@ -194,12 +194,21 @@ def call(tree: Applied) -> Text:
     if tree.name == "eye":
         return Text(f"eye({given['n']})", Binds.ATOM)
     inside = [piece.text for piece in pieces]
-    if tree.name in ("concatenate", "stack"):
+    if tree.name in ("concatenate", "stack", "sum_of"):
         inside = [f"[{', '.join(inside)}]"]
+    if tree.name == "dot_of":
+        half = len(inside) // 2
+        inside = [f"[{', '.join(part)}]" for part in (inside[:half], inside[half:])]
     if tree.name == "einsum":
         inside = [repr(given.pop("subscripts")), *inside]
     shown = [f"{name}={setting(x)}" for name, x in given.items() if not is_default(tree.operation, name, x)]
-    return Text(f"{tree.name}({', '.join([*inside, *shown])})", Binds.ATOM)
+    return Text(f"{function_name(tree.operation)}({', '.join([*inside, *shown])})", Binds.ATOM)
+
+
+def function_name(operation: Any) -> str:
+    """NumPy's name of a function where the book has another for it, as max for the rule `largest`."""
+    symbol = getattr(operation, "symbol", "")
+    return symbol if hasattr(np, symbol) else operation.__name__
 
 
 def between(tree: Applied, x: Text, y: Text) -> Text:
@@ -224,11 +233,14 @@ def key(x: Any) -> str:
     """An index as it stands between square brackets."""
     if isinstance(x, tuple):
         return ", ".join(map(key, x))
+    if x is Ellipsis:
+        return "..."
     return slice_text(x) if isinstance(x, slice) else setting(x)
 
 
 def setting(x: Any) -> str:
     """A setting as it is typed."""
     if isinstance(x, np.ndarray):
-        return f"array({x.tolist()})"
+        # NumPy takes an empty list for doubles, and places are whole numbers.
+        return f"array({x.tolist()})" if x.size else f"zeros({x.shape}, int)"
     return getattr(x, "__name__", None) or repr(x.item() if isinstance(x, np.generic) else x)

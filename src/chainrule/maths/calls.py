@@ -74,7 +74,7 @@ def bare(x: Any, term: Term) -> Any:
         return x
     inner = x.inputs[0]
     others = [y.shape for y in term.inputs if isinstance(y, Term) and name_of(y) != "broadcast_to"]
-    return inner if others and np.broadcast_shapes(inner.shape, *others) == x.shape else x
+    return inner if others and np.broadcast_shapes(getattr(inner, "shape", ()), *others) == x.shape else x
 
 
 def is_identity(number: Any) -> bool:

@@ -216,8 +216,8 @@ def turned(x: Looks) -> Looks:
 
 
 def fitted(x: Tree, shape: Shape) -> Looks:
-    """An operand as it is repeated to a shape; numbers stay bare."""
-    return repeated(x, shape) if x.shape and x.shape != shape else lay(x)
+    """An operand as it is repeated to a shape; numbers stay bare, and so does what is taken for a number."""
+    return repeated(x, shape) if x.shape and shape and x.shape != shape else lay(x)
 
 
 def repeated(x: Tree, shape: Shape) -> Looks:

@@ -12,7 +12,7 @@ from chainrule.core.term import Term, forward_order
 from chainrule.errors import GraphError
 from chainrule.maths.calls import Call, call_of, is_identity
 from chainrule.maths.names import symbols_for
-from chainrule.maths.tree import Matrix, Tree, applied, tree_of
+from chainrule.maths.tree import Matrix, Tree, applied, is_cast, tree_of
 
 LONGEST = 4_000
 """Formulas of more parts are refused: a shared part is written out wherever it is used."""
@@ -69,6 +69,8 @@ def called(call: Call, inputs: list[Any]) -> Tree:
     if found is not None:
         return found
     function = book[call.name] if call.name in JOINED else compositions.get(call.name) or book.get(call.name)
+    if is_cast(function, call.settings):
+        return tree_of(inputs[0])
     if function is None:
         raise GraphError(f"{call.name} has a backward pass of the user's own and no formula")
     return applied(function, *inputs, **call.settings)

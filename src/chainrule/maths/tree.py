@@ -252,8 +252,10 @@ def defaults_of(operation: Any) -> Mapping[str, Any]:
     return {name: parameter.default for name, parameter in inspect.signature(operation).parameters.items()}
 
 
-def made(operation: Operation, inputs: Sequence[Any], settings: Mapping[str, Any], shape: Shape) -> Applied:
+def made(operation: Operation, inputs: Sequence[Any], settings: Mapping[str, Any], shape: Shape) -> Tree:
     """An operation as it was recorded, with the shape that came out."""
+    if is_cast(operation, settings):
+        return tree_of(inputs[0])
     pairs = tuple(sorted([(name, hashable(setting)) for name, setting in settings.items()]))
     return Applied(operation, tuple(map(tree_of, inputs)), pairs, shape)
 
@@ -273,6 +275,11 @@ class HashableArray:
 
     rows: Any
     dtype: str
+
+
+def is_cast(operation: Any, settings: Mapping[str, Any]) -> bool:
+    """Whether an operation changes the precision of its input alone: a formula has all digits, and shows nothing."""
+    return operation is book["astype"] and np.dtype(settings["dtype"]).kind == "f"
 
 
 def hashable(setting: Any) -> Any:
@@ -315,9 +322,15 @@ def computed(operation: Any, values: Sequence[Any], settings: dict[str, Any]) ->
         return operation(*values, **settings)
     if operation.flat and not isinstance(operation, Pointwise):
         # Places among the inputs are whole numbers, which every number of a formula is a double of.
-        values = [np.asarray(x, dtype=np.intp) if i in operation.flat else x for i, x in enumerate(values)]
+        values = [as_places(x) if i in operation.flat else x for i, x in enumerate(values)]
     out = operation.fitting(values, values, settings)
     return np.asarray(out, dtype=float)[()] if operation.name in COMPARISONS else out
+
+
+def as_places(x: Any) -> Any:
+    """Whole numbers as such; what has others tells of no places."""
+    numbers = np.asarray(x, dtype=float)
+    return numbers.astype(np.intp) if np.all(np.abs(numbers) < 2**53) and np.all(numbers % 1 == 0) else x
 
 
 def value(tree: Tree, environment: Environment) -> Any:

@@ -35,6 +35,7 @@ def shares_of_extreme(x, *, largest, axis=None):
     ),
     examples=ALONG,
     mapped=lambda n, x, axis, keepdims: largest(x, axis=behind(axis, x.ndim), keepdims=keepdims),
+    symbol="max",
 )
 def largest(x, *, axis=None, keepdims=False):
     """The largest entry gets the gradient, and equals share it evenly."""
@@ -50,6 +51,7 @@ def largest(x, *, axis=None, keepdims=False):
     ),
     examples=ALONG,
     mapped=lambda n, x, axis, keepdims: smallest(x, axis=behind(axis, x.ndim), keepdims=keepdims),
+    symbol="min",
 )
 def smallest(x, *, axis=None, keepdims=False):
     """The smallest entry gets the gradient, and equals share it evenly."""

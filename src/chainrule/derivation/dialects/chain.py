@@ -56,7 +56,7 @@ def chain_story(chain: Chain, digits: int) -> list[Block]:
     story: list[Block] = [product_equation(chain, digits)]
     story.append(Table(("Link", "Rule", "In words"), tuple(link_rows(chain.links, digits)), "The links"))
     for link in fans(chain.links):
-        story += fan_story(link, digits, chain.size)
+        story += fan_story(link, digits)
     if chain.cancellations:
         story.append(Heading("What cancels", 3))
         story.append(
@@ -73,7 +73,7 @@ def product_equation(chain: Chain, digits: int) -> Equation:
     """The whole product: in Leibniz's notation, in symbols, in numbers."""
     name = derivative(chain.output, chain.entry)
     chain.environment.setdefault(name, chain.gradient)
-    product = way_equation(chain.links, chain.gradient, digits, chain.size)
+    product = way_equation(chain.links, chain.gradient, digits)
     return product if len(chain.links) == 1 else replace(product, sides=(name, *product.sides))
 
 
@@ -105,18 +105,18 @@ def fans(links: Sequence[Link]) -> Iterator[Link]:
                 yield from fans(way.links)
 
 
-def fan_story(link: Link, digits: int, size: float) -> list[Block]:
+def fan_story(link: Link, digits: int) -> list[Block]:
     """A sum over ways, and each way as a product."""
     count = len(link.ways) + link.others
     products: list[Tree] = [in_a_row("mul", [step.name for step in way.links]) for way in link.ways]
     values = [way.value for way in link.ways] + [link.rest] * (link.others > 0)
     symbols: list[Tree] = [link.name]
-    if count <= LISTED:
+    if count <= LISTED and not link.others:
         symbols += [in_a_row("add", products), *sum_in_symbols(link)]
     elif link.formula is not None:
         symbols.append(link.formula)
     note = f"the last term is the other {link.others:,} ways together" if link.others else ""
-    rows = tuple([(said(way.through), way_equation(way.links, way.value, digits, size)) for way in link.ways])
+    rows = tuple([(said(way.through), way_equation(way.links, way.value, digits)) for way in link.ways])
     lead = said("From ", link.below, " to ", link.above, f" lead {count:,} ways, and what they carry adds up:")
     return [
         Paragraph(lead),
@@ -147,10 +147,10 @@ ROUNDING = 1e-9
 """What is left of a sum that cancels out, relative to its terms, is rounding and nothing else below this."""
 
 
-def way_equation(links: Sequence[Link], value: float, digits: int, size: float) -> Equation:
+def way_equation(links: Sequence[Link], value: float, digits: int) -> Equation:
     """What one way carries, as a product: in Leibniz's notation, in symbols, in numbers.
 
-    `size` is what would come out if nothing cancelled: beside it a rest of rounding has no digits to be multiplied.
+    Beside what would come out if nothing cancelled a rest of rounding has no digits to be multiplied.
     """
     if len(links) == 1:
         return proved(told_apart(links[0]), None, value, digits=digits)
@@ -160,7 +160,9 @@ def way_equation(links: Sequence[Link], value: float, digits: int, size: float) 
         product = product_of(factors)
         symbols += [] if isinstance(product, Number) else [product]
     product = math.prod([link.value for link in links])
-    if math.isfinite(product) and 0 < max(abs(value), abs(product)) <= ROUNDING * size:
+    if math.isfinite(product) and 0 < max(abs(value), abs(product)) <= ROUNDING * math.prod(
+        [link.size for link in links]
+    ):
         rest = said("up to rounding: the computer has ", Show(digits)(value))
         return Equation((*symbols[:1], Number("0")), 1, note=rest, digits=digits)
     values = [link.value for link in links if link.formula != Number("1")]

@@ -128,13 +128,14 @@ class Story:
         self.stops = [stops[0], *[node for node in stops[1:-1] if not self.passes_on(node)], stops[-1]]
         self.stretches = self.all_stretches()
         self.flipped = request.layout == "denominator"
-        self.is_scalar = all(stretch.rows == stretch.columns == 1 for stretch in self.stretches)
+        steps = [factor for stretch in self.stretches for way in stretch.ways for factor in way]
+        self.is_scalar = all([x.rows == x.columns == 1 for x in (*self.stretches, *steps)])
         self.environment: dict[Tree, Any] = {}
         """The Jacobians in the layout of the page; None for what is too large to be built."""
         for stretch in self.stretches:
             self.enter(self.symbol(stretch), stretch.matrix)
-            for factor in [factor for way in stretch.ways for factor in way]:
-                self.enter(self.local(factor), factor.matrix)
+        for factor in steps:
+            self.enter(self.local(factor), factor.matrix)
         gradient = np.reshape(opened.gradients[request.wrt], (1, -1))
         # What is left of sums that cancel out is no product of anything.
         self.enter(self.gradient_symbol(), None if self.is_rounding(gradient) else gradient)

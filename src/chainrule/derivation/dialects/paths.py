@@ -73,7 +73,7 @@ def in_short(story: Sequence[Block]) -> list[Block]:
     *_, total = [x for x in story if isinstance(x, Equation)] or [None]
     if total is None or not total.numbers:
         return []
-    if len(ways) == len(rows) == 1:
+    if len(ways) == len(rows) == 1 and total.numbers == 1:
         (way, only), name = ways[0], total.sides[0]
         return [replace(only, sides=(name, *only.sides), note=together(said("along ", way), only.note))]
     told = [Paragraph(said(way, " carries ", x.tree, ".")) for way, x in ways[:MOST_IN_SHORT] if not x.note]
@@ -171,17 +171,13 @@ def travel(maker: Maker, moved: Mapping[Node, Any], digits: int) -> list[Block]:
         far, near = change(high), change(low)
         ratio: Words | Equation = "it does not move"
         if near:
-            ratio = proved(
-                [Change(above) / Change(below)],
-                lambda show, far=far, near=near: [show(far) / show(near)],
-                far / near,
-                digits=digits,
-            )
+            ratio = cell([], lambda show, far=far, near=near: [show(far) / show(near)], far / near, digits=digits)
         slope = entries.derivatives(low, high)[low]
         name = derivative(above, below)
-        maker.environment.update({name: slope, Change(above): far, Change(below): near})
-        rows.append((ratio, proved([name], None, slope, digits=digits)))
-    return [Table(("Ratio of nudges", "Derivative"), tuple(rows), "The first nudge on its way, link by link")]
+        maker.environment[name] = slope
+        # How far a number moves depends on what was nudged, so on a page of several nudges Δh has no one value.
+        rows.append((said(Change(above) / Change(below)), ratio, proved([name], None, slope, digits=digits)))
+    return [Table(("", "Ratio of nudges", "Derivative"), tuple(rows), "The first nudge on its way, link by link")]
 
 
 def ways_story(maker: Maker, ways: int | float, request: Request) -> list[Block]:

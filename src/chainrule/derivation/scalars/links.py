@@ -45,6 +45,8 @@ class Link:
     above: Tree
     below: Tree
     value: float
+    size: float = 0.0
+    """What it would be if nothing cancelled: of a sum that cancels out, rounding is a small share of it."""
     formula: Tree | None = None
     held: tuple[Tree, ...] = ()
     """What it does not go through, where there is another way from `below` to `above`."""
@@ -75,6 +77,11 @@ class Path:
     links: tuple[Link, ...]
     value: float
 
+    @property
+    def size(self) -> float:
+        """What it would carry if nothing cancelled in its links."""
+        return math.prod([link.size for link in self.links])
+
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
@@ -97,8 +104,6 @@ class Chain:
     gradient: float
     links: tuple[Link, ...]
     cancellations: tuple[Cancellation, ...]
-    size: float = 0.0
-    """What the gradient would be if nothing cancelled: of a sum that cancels out, rounding is a small share of it."""
     meanings: tuple[tuple[Tree, Words], ...] = ()
     """Letters that the user did not give, and what they stand for."""
     environment: dict[Tree, Any] = field(default_factory=dict[Tree, Any])
@@ -130,7 +135,6 @@ def chain_of(entries: ScalarGraph, *, top: int = 5) -> Chain:
         gradient=entries.gradients[0],
         links=links,
         cancellations=(*maker.cancellations(made), *maker.inner[:MOST_INNER]),
-        size=entries.sizes[0],
         meanings=tuple(maker.meanings.items()),
         environment=maker.environment,
     )
@@ -242,7 +246,8 @@ class Maker:
         link = self.written(low, high, value, term)
         steps = tuple([step for step, _ in made])
         names = list(dict.fromkeys([step.operation for step in steps if step.operation]))
-        return replace(link, steps=steps, operation=", ".join(names)), term
+        size = math.prod([step.size for step in steps])
+        return replace(link, size=size, steps=steps, operation=", ".join(names)), term
 
     def fan(self, low: int, high: int, edges: Sequence[Edge], depth: int, among: set[int] | None) -> tuple[Link, Any]:
         """A link that is a sum over ways."""
@@ -257,8 +262,10 @@ class Maker:
             term = simplified(added([t for _, t in made]))
         link = self.written(low, high, math.fsum(values) if finite(values) else sum(values), term)
         rest = values[len(made) :] if made else []
+        sizes = [way.size for way, _ in made] + [abs(x) for x in values[len(made) :]]
         return replace(
             link,
+            size=sum(sizes),
             ways=tuple([way for way, _ in made]),
             others=len(rest),
             rest=math.fsum(rest) if finite(rest) else sum(rest),
@@ -284,7 +291,7 @@ class Maker:
     def written(self, low: int, high: int, value: float, term: Any, held: tuple[Tree, ...] = ()) -> Link:
         """A link with the formula of its term."""
         formula = None if term is None or not self.slopes.agrees(term, value) else self.slopes.formula(term)
-        link = Link(self.named(high), self.named(low), float(value), formula, held)
+        link = Link(self.named(high), self.named(low), float(value), abs(float(value)), formula, held)
         self.environment[link.name] = link.value
         return link
 

@@ -152,7 +152,8 @@ def nudged(entries: ScalarGraph, step: float) -> tuple[Nudge, dict[Node, Any]]:
     # The step that was really taken: 0.1 + 0.01 is not 0.11 in binary.
     taken = float(start[place]) - entries.value(0)
     change = after - before
-    return Nudge(taken or step, after, change, entries.gradients[0] * taken), moved
+    step = taken or step
+    return Nudge(step, after, change, entries.gradients[0] * step), moved
 
 
 def run_again(opened: Tape, moved: dict[Node, Any]) -> None:

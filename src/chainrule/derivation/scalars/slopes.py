@@ -74,7 +74,7 @@ class Slopes:
                 found = None
             if self.instead and isinstance(found, Term):
                 found = replay([found], {x: self.instead.get(x, x) for x in letters_in(found)})[0]
-            if found is None or not self.agrees(found, edge.slope):
+            if found is None or not is_finite(found) or not self.agrees(found, edge.slope):
                 return None
         return found
 
@@ -249,6 +249,13 @@ def nameless(opened: Tape, node: Node) -> bool:
 def letters_in(term: Any) -> list[Term]:
     """The letters that a term is made of."""
     return [x for x in forward_order([term]) if x.op is None and x.number is None] if isinstance(term, Term) else []
+
+
+def is_finite(term: Any) -> bool:
+    """Whether no number in it is infinite or undefined: such a formula says nothing."""
+    steps = forward_order([term]) if isinstance(term, Term) else []
+    given = [x for step in steps for x in (step.number, *(step.inputs if step.op else ()))] if steps else [term]
+    return all([x is None or isinstance(x, Term) or bool(np.all(np.isfinite(x))) for x in given])
 
 
 def size_of(term: Any) -> int:

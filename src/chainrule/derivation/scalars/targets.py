@@ -13,7 +13,8 @@ from chainrule.derivation.request import Request
 from chainrule.derivation.scalars.graph import Entry, NotReached, ScalarGraph, entry_symbol
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import said
-from chainrule.maths import Tree
+from chainrule.errors import GraphError
+from chainrule.maths import Tree, plain
 
 
 def name_of(opened: Tape, request: Request) -> Tree:
@@ -60,7 +61,10 @@ def target_entries(opened: Tape, request: Request) -> tuple[list[Entry], list[Bl
 
     Of an array without a place the entry with the largest gradient is taken, and without `wrt` every leaf.
     """
-    nodes = list(opened.wrt) or [x for x in opened.order if x.op is None]
+    asked = opened.wrt or [x for x in opened.order if x.op is None]
+    nodes = [x for x in asked if np.size(opened.numbers[x])]
+    if not nodes:
+        raise GraphError(f"{plain(opened.symbols[asked[0]])} has no entries: there is nothing to differentiate in")
     if request.entry is not None:
         return [Entry(nodes[0], request.entry)], []
     entries = [Entry(node, telling_place(opened, node)) for node in nodes]

@@ -250,7 +250,15 @@ class Tape:
                 found[symbol] = self.number_of(node)
         for node, gradient in self.gradients.items():
             found[self.gradient(node)] = gradient
-        return found
+        return {**found, **self.undefined}
+
+    @cached_property
+    def undefined(self) -> dict[Tree, Any]:
+        """The gradients of an output that is not finite: what has no value has no slope, whatever its formula gives."""
+        if np.isfinite(self.numbers[self.output]):
+            return {}
+        passed = {node: g for node, g in self.gradients.items() if node is not self.output}
+        return {self.gradient(node): np.full(np.shape(g), np.nan) for node, g in passed.items()}
 
     def _between(self) -> list[Node]:
         """The nodes that depend on `wrt`, consumers first."""

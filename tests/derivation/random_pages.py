@@ -1,0 +1,320 @@
+"""Random formulas, graphs and nets, explained in every dialect, and all that is wrong on their pages.
+
+``page(seed)`` is the same for ever, so a seed is all that a report needs: ``.venv/bin/python -m
+tests.derivation.random_pages SEED`` prints what it was and what was wrong.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+import numpy as np
+
+import chainrule as cr
+from chainrule.cli.grad import Answer, Telling
+from chainrule.cli.question import question_of
+from chainrule.core.operation import Pointwise, book
+from chainrule.derivation.explain import NEAREST, explain
+from chainrule.derivation.formats import FORMATS, write
+from chainrule.derivation.notation import NOTATIONS
+from chainrule.derivation.record import Derivation, Large
+from chainrule.errors import ChainruleError
+from chainrule.expression.typed.functions import look_up
+from chainrule.maths import latex, mathml, plain, unicode
+
+from .run_as_numpy import check
+
+sys.path.append(str(Path(__file__).parents[1] / "laws"))
+from random_programs import ours, program
+
+LAYOUTS = ("numerator", "denominator")
+NOT_FINITE = re.compile(r"(?<![=<>]) = (nan|[−-]?∞|-?inf)(?= =|   |$)|(nan|∞|inf) = ")
+POINTWISE = sorted(
+    name
+    for name, rule in book.items()
+    if isinstance(rule, Pointwise) and len(rule.inputs) == 1 and rule.differentiable(0)
+    if (known := look_up(name)) is not None and not known.required
+)
+NUMERALS = ("0", "1", "2", "3", "0.5", "-1", "1/3", "10", "1e-3", "2.5")
+EDGES = (0.0, 1.0, -1.0, 2.0, 1000.0, 1e-9, 1e8, 1e16, -745.0)
+
+
+class Asked(NamedTuple):
+    """What was asked, in words, and each of the ways to ask it."""
+
+    words: str
+    ways: tuple[tuple[str, Callable[[], Derivation]], ...]
+
+
+class Writer:
+    """Writes formulas as they are typed, over numbers, vectors of three and square matrices."""
+
+    NAMES = ("x", "y", "w1", "x_1", "v1", "c1", "sigma", "L"), ("u", "a", "b1"), ("A", "W", "I1")
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+        self.arrays = bool(rng.random() < 0.5)
+        self.names: dict[str, int] = {}
+
+    def one(self, *choices: Any) -> Any:
+        return choices[int(self.rng.integers(len(choices)))]
+
+    def name(self, axes: int) -> str:
+        chosen = self.one(*self.NAMES[axes][: 4 - axes if self.rng.random() < 0.7 else None])
+        self.names[chosen] = axes
+        return chosen
+
+    def text(self, axes: int, depth: int) -> str:
+        """A formula that comes to so many axes."""
+        if depth <= 0 or self.rng.random() < 0.1:
+            return self.one(*NUMERALS) if not axes and self.rng.random() < 0.25 else self.name(axes)
+        kind = self.rng.random()
+        if kind < 0.4:
+            left, right = self.text(axes, depth - 1), self.text(self.one(axes, axes, 0), depth - 1)
+            return f"({left}) {self.one('+', '-', '*', '*', '/')} ({right})"
+        if kind < 0.55:
+            return f"{self.one(*POINTWISE)}({self.text(axes, depth - 1)})"
+        if kind < 0.65:
+            return f"({self.text(axes, depth - 1)})**{self.one('2', '3', '-1', '0.5', '2')}"
+        if kind < 0.7:
+            low, high = self.text(axes, depth - 1), self.text(axes, depth - 1)
+            return self.one(f"where({low} > 0, {high}, {low})", f"maximum({low}, {high})", f"({high})*({low} > 0)")
+        if not self.arrays:
+            return f"({self.text(0, depth - 1)})*({self.text(0, depth - 1)})"
+        return (self.number, self.vector, self.matrix)[axes](depth - 1)
+
+    def number(self, depth: int) -> str:
+        vector, matrix = self.text(1, depth), self.text(2, depth)
+        return self.one(
+            f"sum({vector})",
+            f"norm({vector})",
+            f"max({vector})",
+            f"logsumexp({vector})",
+            f"({vector}) @ ({self.text(1, depth)})",
+            f"({vector})[{self.one('0', '-1')}]",
+            f"trace({matrix})",
+            f"mean({matrix})",
+            f"det({matrix})",
+            f"norm({matrix})**2",
+        )
+
+    def vector(self, depth: int) -> str:
+        vector, matrix = self.text(1, depth), self.text(2, depth)
+        return self.one(
+            f"({matrix}) @ ({vector})",
+            f"({vector}) @ ({matrix})",
+            f"softmax({vector})",
+            f"cumsum({vector})",
+            f"sum({matrix}, axis={self.one('0', '1')})",
+            f"logsumexp({matrix}, axis={self.one('0', '1')})",
+            f"({matrix})[{self.one('0', ':, 1')}]",
+            f"solve({matrix}, {vector})",
+            f"roll({vector}, shift=1, axis=0)",
+        )
+
+    def matrix(self, depth: int) -> str:
+        matrix = self.text(2, depth)
+        return self.one(
+            f"({matrix}) @ ({self.text(2, depth)})",
+            f"outer({self.text(1, depth)}, {self.text(1, depth)})",
+            f"({matrix}).T",
+            f"softmax({matrix}, axis={self.one('0', '1')})",
+            f"inv({matrix})",
+            f"flip({matrix}, axis={self.one('0', '1')})",
+        )
+
+    def value(self, axes: int, edgy: bool) -> Any:
+        """A number, or an array of them."""
+        shape = (3,) * axes
+        found = np.round(self.rng.normal(size=shape), 2) + (2.0 * np.eye(3) if axes == 2 else 0.0)
+        if edgy:
+            found = np.where(self.rng.random(shape) < 0.5, self.rng.choice(EDGES, shape), found)
+        return found.tolist()
+
+
+def typed(seed: int) -> Asked:
+    """A formula with values, or several assignments, as `chainrule grad` answers them."""
+    rng = np.random.default_rng(seed)
+    writer = Writer(rng)
+    text = writer.text(0, int(rng.integers(1, 4)))
+    if rng.random() < 0.3:
+        parts = [f"h{k} = {writer.text(0, 2)}" for k in range(int(rng.integers(1, 3)))]
+        text = "; ".join([*parts, f"f = ({text}) * " + " + ".join(f"h{k}" for k in range(len(parts)))])
+    edgy = bool(rng.random() < 0.25)
+    used = {name: axes for name, axes in writer.names.items() if re.search(rf"\b{name}\b", text)}
+    given = [f"{name}={writer.value(axes, edgy)}" for name, axes in used.items()]
+    wrt = str(rng.choice([*used])) if used and rng.random() < 0.5 else ""
+    # In the numerator layout the page begins with transposes, of which the story below tells in the shape of the name.
+    layout = writer.one(None, "denominator" if any(used.values()) else "numerator")
+    digits = int(rng.choice([3, 6, 6, 17]))
+
+    def answer(dialect: str | None, order: int = 1) -> Derivation:
+        telling = Telling(dialect=dialect, layout=layout, digits=digits, order=order)
+        return Answer(question_of(text, given, wrt), telling).derivation
+
+    dialects = (None, str(rng.choice([*NEAREST])))
+    ways = [(str(dialect), lambda dialect=dialect: answer(dialect)) for dialect in dialects]
+    if rng.random() < 0.3:
+        ways.append(("order 2", lambda: answer(None, 2)))
+    return Asked(f"chainrule grad {text!r} {' '.join(map(repr, given))} --wrt {wrt!r} {layout} {digits}", tuple(ways))
+
+
+def graph(seed: int) -> Asked:
+    """A random program of the laws, recorded with Values or Tensors, some of them named."""
+    made = program(seed)
+    rng = np.random.default_rng(seed)
+    leaves = list(made.leaves)
+    scalar = made.scalar and rng.random() < 0.7
+    for k in made.moving:
+        leaves[k] = cr.Value(float(leaves[k])) if scalar else cr.Tensor(leaves[k], requires_grad=True)
+    held = made.run(ours, leaves)
+    chosen = str(rng.choice(["xyzuvw", "abcdef", "vvcczw"]))
+    for k, x in enumerate(held):
+        if isinstance(x, cr.Value | cr.Tensor) and rng.random() < 0.6:
+            x.label = f"{chosen[k % 6]}{k}" if rng.random() < 0.8 else f"n.w[{k}]"
+    output, moving = held[-1], [held[k] for k in made.moving]
+    wrt: Any = moving[int(rng.integers(len(moving)))]
+    if isinstance(wrt, cr.Tensor) and wrt.ndim and wrt.size and rng.random() < 0.5:
+        wrt = wrt[np.unravel_index(int(rng.integers(wrt.size)), wrt.shape)]
+    elif rng.random() < 0.2:
+        wrt = None
+    return Asked(str(made), told_in(rng, lambda: (output, wrt)))
+
+
+def net(seed: int) -> Asked:
+    """A feed-forward net of Values or Tensors, of a few layers, with a loss."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 4, int(rng.integers(2, 5))).tolist()
+    batch = int(rng.integers(1, 4))
+    x, y = np.round(rng.normal(size=(batch, sizes[0])), 2), np.round(rng.uniform(size=(batch, sizes[-1])), 2)
+    words = f"net {sizes} on {batch}, seed {seed}"
+    if rng.random() < 0.3:
+        # As in micrograd a layer of one neuron gives a number, and no layer can follow it.
+        sizes = [sizes[0], *[max(2, n) for n in sizes[1:-1]], sizes[-1]]
+        mlp = cr.micrograd.nn.MLP(sizes[0], sizes[1:])
+        for p in mlp.parameters():
+            p.data = round(float(rng.normal()), 2)
+        rows = [mlp([cr.Value(v) for v in row]) for row in x.tolist()]
+        outs = [out if isinstance(out, list) else [out] for out in rows]
+        loss = sum(
+            [(a - b) ** 2 for row, right in zip(outs, y.tolist(), strict=True) for a, b in zip(row, right, strict=True)]
+        )
+        return Asked(words, told_in(rng, lambda: (loss, mlp.parameters()[seed % len(mlp.parameters())])))
+    layers: list[Any] = []
+    for k, (fed, out) in enumerate(pairwise(sizes)):
+        layers.append(cr.nn.Linear(fed, out, bias=bool(rng.random() < 0.8), rng=seed + k, dtype=np.float64))
+        layers += rng.choice(
+            [cr.nn.ReLU, cr.nn.Tanh, cr.nn.Sigmoid, cr.nn.GELU, cr.nn.LeakyReLU], int(rng.integers(2))
+        ).tolist()
+    layers = [layer() if isinstance(layer, type) else layer for layer in layers]
+    whole = cr.nn.Sequential(*layers)
+    if rng.random() < 0.3 and sizes[-1] > 1:
+        loss = cr.cross_entropy(whole(x), rng.integers(0, sizes[-1], batch))
+    else:
+        loss = cr.nn.MSELoss(str(rng.choice(["half_sum", "sum", "mean"])))(whole(x), y)
+    weights = [layer.weight for layer in layers if hasattr(layer, "weight")]
+    wrt = weights[int(rng.integers(len(weights)))]
+    entry = tuple(int(rng.integers(n)) for n in wrt.shape)
+    return Asked(words, told_in(rng, lambda: (loss, wrt[entry] if rng.random() < 0.5 else wrt)))
+
+
+def told_in(rng: np.random.Generator, asked: Callable[[], tuple[Any, Any]]) -> tuple[Any, ...]:
+    """Every dialect, each with options of its own."""
+    ways = []
+    output, wrt = asked()
+    for dialect in NEAREST:
+        options = {
+            "notation": [None, *NOTATIONS][int(rng.integers(len(NOTATIONS) + 1))],
+            "layout": LAYOUTS[int(rng.integers(2))],
+            "digits": int(rng.choice([2, 6, 6, 17])),
+            "top": int(rng.choice([1, 5, 40])),
+            "whole": bool(rng.random() < 0.5),
+        }
+        words = f"{dialect} {options}"
+        ways.append((words, lambda dialect=dialect, options=options: explain(output, wrt, dialect, **options)))
+    return tuple(ways)
+
+
+FAMILIES = (typed, graph, typed, graph, net)
+
+
+def page(seed: int) -> Asked:
+    """What is asked at a seed."""
+    with np.errstate(all="ignore"):
+        return FAMILIES[seed % len(FAMILIES)](seed)
+
+
+def faults(seed: int) -> Iterator[str]:
+    """All that is wrong with the pages of a seed, each with what was asked."""
+    try:
+        asked = page(seed)
+    except ChainruleError as error:
+        if "internal error" in str(error):
+            yield f"{seed}: {error}"
+        return
+    for k, (words, way) in enumerate(asked.ways):
+        try:
+            told = way()
+        except ChainruleError as error:
+            if "internal error" in str(error):
+                yield f"{seed}: {asked.words}\n  {words}: {error}"
+            continue
+        except Exception as error:  # noqa: BLE001 - whatever a user would see as a traceback
+            yield f"{seed}: {asked.words}\n  {words}: {type(error).__name__}: {error}"
+            continue
+        for fault in on_the_page(told, seed + k):
+            yield f"{seed}: {asked.words}\n  {words}: {fault}"
+
+
+def on_the_page(told: Derivation, seed: int) -> Iterator[str]:
+    """What is wrong in the equations of a page, in its letters, and in two of its formats."""
+    try:
+        check(told)
+    except Exception as error:  # noqa: BLE001 - text that does not run is a fault like a wrong number
+        yield f"{type(error).__name__}: {error}"
+    yield from alike(told)
+    names = sorted(FORMATS)
+    for name, detail in ((names[seed % len(names)], "full"), (names[(seed // 7) % len(names)], "short")):
+        width = {"width": (40, 80, 120)[seed % 3]} if name in ("terminal", "plain") else {}
+        options = {} if name == "json" else {"detail": detail, **width}
+        try:
+            text = write(told, name, **options)
+        except Exception as error:  # noqa: BLE001
+            yield f"{name}: {type(error).__name__}: {error}"
+            continue
+        if name != "json":
+            yield from [f"{name}: {line}" for line in text.splitlines() if NOT_FINITE.search(line)]
+        if (
+            name in ("terminal", "plain")
+            and detail == "short"
+            and len(text.rstrip().splitlines()) > 12 + 8 * (width["width"] == 40)
+        ):
+            yield f"{name}, {width}: {len(text.rstrip().splitlines())} lines\n{text}"
+
+
+def alike(told: Derivation) -> Iterator[str]:
+    """Letters that print alike and stand for different numbers."""
+    for writer in (latex, unicode, plain, mathml):
+        printed: dict[str, Any] = {}
+        for entry in told.known:
+            text = writer(entry.symbol)
+            if writer is mathml:
+                ElementTree.fromstring(text)
+            other = printed.setdefault(text, entry.value)
+            if isinstance(other, Large) or isinstance(entry.value, Large):
+                continue
+            if not np.array_equal(np.asarray(other), np.asarray(entry.value), equal_nan=True):
+                yield f"{text} is {other} and {entry.value}"
+
+
+if __name__ == "__main__":
+    for given in sys.argv[1:]:
+        print(page(int(given)).words)
+        for fault in faults(int(given)):
+            print(fault)

@@ -1,0 +1,131 @@
+"""Every side of every equation of an explanation, letters included, run as NumPy from its plain text alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from chainrule.core.operation import Linear, book, compositions
+from chainrule.core.state import Quiet
+from chainrule.derivation.explain import NEAREST, explain
+from chainrule.derivation.record import Derivation, Equation, Large, Steps, Table
+from chainrule.errors import GraphError
+from chainrule.maths import Change, Derivative, Symbol, Tree, Unknown, plain
+from chainrule.maths.tree import as_places, parts
+
+
+def with_places(rule: Any) -> Any:
+    """A rule that takes the places of entries, which are whole numbers though every number of a page is a double."""
+    if not isinstance(rule, Linear) or not rule.flat:
+        return rule
+    return lambda *xs, **settings: rule(*[as_places(x) if i in rule.flat else x for i, x in enumerate(xs)], **settings)
+
+
+FUNCTIONS = {name: with_places(rule) for name, rule in book.items()} | {
+    **{name: getattr(cr, name) for name in compositions if hasattr(cr, name)},
+    "array": np.array,
+    "sum": lambda x, **settings: np.sum(np.asarray(x), **settings),
+    "max": np.max,
+    "min": np.min,
+    "dot": np.dot,
+    "range": range,
+    "zeros": np.zeros,
+    "int": int,
+    "slice": slice,
+    "Ellipsis": Ellipsis,
+    "inf": np.inf,
+    "nan": np.nan,
+}
+
+
+def equations(told: Derivation) -> Iterator[Equation]:
+    """Every equation of the story and the short answer."""
+    for block in (*told.story, *told.short):
+        cells = block.rows if isinstance(block, Table) else (block.lines,) if isinstance(block, Steps) else ((block,),)
+        yield from [cell for row in cells for cell in row if isinstance(cell, Equation)]
+
+
+class Names:
+    """The letters of a page as names that Python can look up, whatever path or entry each of them is."""
+
+    def __init__(self, told: Derivation) -> None:
+        self.values = {known.symbol: known.value for known in told.known}
+        self.names: dict[str, Any] = {}
+
+    def text(self, tree: Tree) -> str:
+        """A side as text, with a plain name for each path through objects."""
+        written = plain(tree)
+        for symbol in sorted(set(letters(tree)), key=lambda x: -len(plain(x))):
+            whole = plain(symbol.whole if isinstance(symbol, Symbol) else symbol)
+            name = "n" + "".join(c if c.isalnum() else f"_{ord(c)}_" for c in whole)
+            written = written.replace(whole, name) if not whole.isidentifier() else written
+            self.names[name if not whole.isidentifier() else whole] = symbol
+        return written
+
+    def run(self, tree: Tree) -> Any:
+        """What NumPy makes of a side; None for a law, or for what is too large to be known."""
+        text = self.text(tree)
+        namespace: dict[str, Any] = {**FUNCTIONS, "__builtins__": {}}
+        for name, symbol in self.names.items():
+            value = self.values.get(symbol.whole if isinstance(symbol, Symbol) else symbol)
+            if value is None or isinstance(value, Large) or not np.size(value):
+                return None
+            namespace[name] = np.asarray(value, dtype=float)[()]
+        with Quiet():
+            try:
+                return np.asarray(eval(text, namespace), dtype=float)  # noqa: S307 - text of this package
+            except NameError as missing:
+                if missing.name not in ("i", "j", "k"):
+                    raise
+                return None  # a law for every example or neuron
+
+
+def letters(tree: Tree) -> Iterator[Any]:
+    """What stands for a number that is not printed."""
+    if isinstance(tree, Symbol | Derivative | Change | Unknown):
+        yield tree
+    else:
+        for part in parts(tree):
+            yield from letters(part)
+
+
+def check(told: Derivation) -> int:
+    """Run every side of every equation; all of one equation must be the same. How many sides were run.
+
+    Where one is not finite, no number stands beside it.
+    """
+    count = 0
+    for part in equations(told):
+        start = len(part.between) - part.between[::-1].index(":") if ":" in part.between else 0
+        sides = part.sides[start:]
+        found = [x for x in (Names(told).run(side) for side in sides) if x is not None]
+        if not all(np.all(np.isfinite(x)) for x in found):
+            assert all(any(True for _ in letters(side)) for side in sides) or len(sides) == 1, (
+                f"{plain(part.tree)}: {found}"
+            )
+            continue
+        for ours in found[:-1]:
+            shown = np.reshape(found[-1], ours.shape) if ours.size == found[-1].size else found[-1]
+            size = np.floor(np.log10(np.where(shown == 0, 1.0, np.abs(shown))))
+            allowed = 10.0 ** (size - part.digits + 1) * 1.001 + 1e-9 * np.max(np.abs(ours), initial=0.0) + 1e-15
+            assert np.all(np.abs(ours - shown) <= allowed), f"{plain(part.tree)}: {ours} and {shown}"
+        count += len(found) if len(found) > 1 else 0
+    return count
+
+
+def in_every_dialect(output: Any, wrt: Any, **options: Any) -> int:
+    """How many sides were run in all dialects that apply."""
+    return sum([check(told) for dialect in NEAREST for told in if_it_applies(output, wrt, dialect, **options)])
+
+
+def if_it_applies(output: Any, wrt: Any, dialect: str, **options: Any) -> list[Derivation]:
+    """An explanation, or nothing where the dialect does not apply."""
+    try:
+        return [explain(output, wrt, dialect, whole=True, **options)]
+    except GraphError as error:
+        if "does not apply" not in str(error):
+            raise
+        return []

@@ -1,0 +1,57 @@
+"""Random formulas, graphs and nets in every dialect, format and notation; make soak tells of a hundred thousand.
+
+Every side of every equation comes to the same number when its plain text is run as NumPy, distinct things print apart,
+and nothing ends in an internal error.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+
+import chainrule as cr
+from chainrule.errors import ChainruleError
+from chainrule.maths import plain
+
+from .random_pages import alike, faults, on_the_page, page
+
+CHUNK = 20
+SUITE, SOAK, MANY = range(0, 40, CHUNK), range(1_000, 101_000, 1_000), 1_000
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("start", SUITE)
+def test_nothing_is_wrong_on_random_pages(start, record_property):
+    found = [fault for seed in range(start, start + CHUNK) for fault in faults(seed)]
+    record_property("random pages", (CHUNK, len(found)))
+    assert not found, "\n".join(found)
+
+
+def test_most_of_them_are_explained_in_several_dialects():
+    told = 0
+    for seed in range(10):
+        for _, way in page(seed).ways:
+            with suppress(ChainruleError):
+                told += bool(way().story)
+    assert told > 15
+
+
+def test_a_wrong_number_and_two_things_alike_would_be_found():
+    a, b = cr.Value(2.0, label="a"), cr.Value(3.0, label="b")
+    told = cr.explain(a * b, a)
+    assert not list(on_the_page(told, 0))
+    known = {plain(x.symbol): x for x in told.known}
+    object.__setattr__(known["a"], "value", 2.5)
+    assert list(on_the_page(told, 0))
+    object.__setattr__(known["b"], "symbol", known["a"].symbol)
+    assert list(alike(told))
+
+
+@pytest.mark.soak
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("start", SOAK)
+def test_nothing_is_wrong_on_many_random_pages(start, record_property):
+    found = [fault for seed in range(start, start + MANY) for fault in faults(seed)]
+    record_property("random pages", (MANY, len(found)))
+    assert not found, "\n".join(found[:20])
