@@ -179,8 +179,8 @@ def cancellation_equation(cancellation: Cancellation, digits: int) -> Equation:
 
 
 def zero_story(chain: Chain) -> list[Note]:
-    """Which factor makes a gradient 0."""
-    if chain.gradient != 0:
+    """Which factor makes a gradient 0; what has no value has none."""
+    if chain.gradient != 0 or not math.isfinite(chain.value):
         return []
     zeros = list(zero_links(chain.links))
     if not zeros:

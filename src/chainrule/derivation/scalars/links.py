@@ -100,6 +100,8 @@ class Chain:
     """The gradient of `output` in `entry` as links from the output (first) to the entry (last)."""
 
     output: Tree
+    value: float
+    """The output."""
     entry: Tree
     gradient: float
     links: tuple[Link, ...]
@@ -131,6 +133,7 @@ def chain_of(entries: ScalarGraph, *, top: int = 5) -> Chain:
     links = tuple([link for link, _ in made])
     return Chain(
         output=entries.symbol(entries.last),
+        value=entries.value(entries.last),
         entry=entries.symbol(0),
         gradient=entries.gradients[0],
         links=links,
