@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
@@ -297,3 +299,12 @@ def batches_of_matrices():
 def test_what_is_not_such_a_net_says_why(write, why):
     with pytest.raises(NotANet, match=why):
         read(write())
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_sum_with_several_biases_is_no_neuron(count):
+    x, *more = [cr.Value(float(k), label=f"x{k}") for k in range(1, count + 2)]
+    for output in (cr.sum([x * more[0], *more]), sum([x * more[0], *more]), cr.sum([*more, x * x]) + x * more[0]):
+        with suppress(NotANet):
+            (layer,) = recognised(lift(output).program).layers
+            assert layer.bias is None

@@ -83,15 +83,18 @@ class OfValues(Recogniser):
         made = [x for x in step.inputs if isinstance(x, Step) and x.op is not None]
         if not made or not all([x in found and len(self.program.consumers[x.place]) == 1 for x in made]):
             return None
+        own = [x for x in step.inputs if is_leaf(x) or (not isinstance(x, Step) and x != 0)]
+        if len(own) + sum([len(found[x].biases) for x in made]) > 1:
+            return None
         # Nothing else uses the parts, so the first one's lists may be taken over and added to.
         first, *rest = [found[x] for x in made]
         for part in rest:
             first.terms.extend(part.terms)
             first.biases.extend(part.biases)
             first.parts.extend(part.parts)
-        first.biases.extend([x for x in step.inputs if is_leaf(x) or (not isinstance(x, Step) and x != 0)])
+        first.biases.extend(own)
         first.parts.append(step)
-        return first._replace(z=step) if len(first.biases) < 2 else None
+        return first._replace(z=step)
 
     def weight_first(self, x: Any, y: Any) -> tuple[Step, Any]:
         """Of two factors, the one that is the weight first."""
