@@ -42,10 +42,15 @@ HIDDEN = {"rules.md"}
 PICTURES = (".png", ".svg")
 LESSONS = "../src/chainrule/lessons/chapters/"
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)#:]+)(#[^)]*)?\)")
+FENCE = re.compile(r"^( *```\w+) .*$", re.MULTILINE)
+"""Where a block begins: the library that a test needs for it stands beside the language, and no builder knows that."""
 CSS = """
+math { font-family: "STIX Two Math", "Cambria Math", "Latin Modern Math", "TeX Gyre Termes Math", math, serif }
 .formula { overflow-x: auto; padding: .4rem 0; text-align: center; font-size: 1.15em }
-pre.output { border-left: 3px solid var(--md-default-fg-color--lightest, #ddd); padding-left: 1em; overflow-x: auto }
+pre.output { font-size: .85em; border-left: 3px solid var(--md-default-fg-color--lightest, #ddd); padding-left: 1em;
+  overflow-x: auto }
 .picture { overflow-x: auto } .picture svg { max-width: 100%; height: auto }
+.md-typeset .chainrule { font: inherit; max-width: none }
 .picture :is(h1, h2) { font-size: 1.1em; margin: .8em 0 }
 .live { width: 100%; height: 46rem; border: 1px solid var(--md-default-fg-color--lightest, #ddd); border-radius: .4em }
 aside, .exercise { border: 1px solid var(--md-default-fg-color--lightest, #ddd); border-radius: .4em; padding: 0 1em;
@@ -121,7 +126,7 @@ def with_links(page: Path, told: Collection[Chapter]) -> str:
         file = f"`{target.relative_to(ROOT)}`"
         return words if words.strip("`") == file.strip("`") else f"{words} ({file})"
 
-    return LINK.sub(link, page.read_text("utf-8"))
+    return FENCE.sub(r"\1", LINK.sub(link, page.read_text("utf-8")))
 
 
 def page_of_chapter(chapter: Chapter) -> str:

@@ -7,6 +7,7 @@ what is drawn is drawn by `cr.plot`.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ def section_of(rule: Operation, pictures: Path) -> str:
         if rule.composition is not None:
             parts.append("Several operations in one, for speed: its derivative is that of what it stands for.")
         else:
-            parts += [derivation(rule, i, inputs, settings) for i in moving]
+            parts += [with_settings(rule, settings), *[derivation(rule, i, inputs, settings) for i in moving]]
         parts.append(checked(rule, moving, inputs, settings))
     place = f"{rule.name}.svg"
     if picture(rule, moving, pictures / place):
@@ -109,6 +110,12 @@ def example_of(rule: Operation) -> tuple[dict[str, Any], list[Any]]:
 # The derivation
 
 
+def with_settings(rule: Operation, settings: dict[str, Any]) -> str:
+    """The settings that a rule's formula names, with what they are in the derivation; nothing where it names none."""
+    named = [f"{name} = {settings[name]}" for name in rule.defaults if re.search(rf"\b{name}\b", rule.formula or "")]
+    return f"Here with {', '.join(named)}." if named else ""
+
+
 def derivation(rule: Operation, i: int, inputs: list[Any], settings: dict[str, Any]) -> str:
     """What the rule states of one input, in symbols, and the same in the inputs alone."""
     if isinstance(rule, Pointwise):
@@ -128,6 +135,8 @@ def of_entries(rule: Pointwise, i: int, settings: dict[str, Any]) -> str:
     out = output_of(rule)
     try:
         stated = rule.partial(i, Term(None, (), NO_SETTINGS, (), label=out), letters, settings)
+        if settings and isinstance(stated, Term):  # their numbers stand in it as factors, a 1 too
+            stated = simplify(stated)
         sides = [mathml(tree_of_term(stated if isinstance(stated, Term) else constant(stated)))]
     except FAILS:
         return f"Its slope in {letter_of(rule, i)} chooses between branches: {source_of(rule)}."
@@ -242,6 +251,9 @@ def curves(rule: Pointwise) -> Any:
     panels = axes if isinstance(axes, list) else [axes]
     for panel, i in zip(panels, moving, strict=False):
         panel.set_xlabel(letter_of(rule, i))
+        if letter_of(rule, i) != "x":  # the letter in which a curve's formula is printed
+            for text, said in zip(panel.get_legend().get_texts(), (output_of(rule), "slope"), strict=True):
+                text.set_text(said)
         low, high = panel.get_ylim()
         panel.set_ylim(max(low, -LARGEST), min(high, LARGEST))
     return panels[0]

@@ -58,6 +58,14 @@ def test_links_and_pictures_of_the_book_exist(few):
                 assert (page.parent / place).exists(), f"{page.name} links to {place}"
 
 
+def test_every_block_of_the_book_begins_as_its_builder_reads_it(few):
+    # A builder takes a fence with a second word beside it for text.
+    for page in (few / "docs").rglob("*.md"):
+        found = re.findall(r"^ *```.*", page.read_text("utf-8"), re.MULTILINE)
+        assert len(found) % 2 == 0, page.name
+        assert {fence.strip(" `") for fence in found} <= {"", "python", "pycon", "sh", "text"}, page.name
+
+
 def test_a_rule_has_its_formula_derivation_check_and_picture(builder, tmp_path):
     from book_rules import section_of
 
@@ -163,6 +171,7 @@ def test_a_small_site_opens_in_a_browser_without_errors_and_without_a_network(fe
         index.read_text().replace("](../src/chainrule/lessons/chapters/01-slope.md)", "](lessons/index.md)")
     )
     builder.build(few)
+    assert not [page for page in (few / "site").rglob("*.html") if "```" in page.read_text("utf-8")]
     assert visit(few / "site", ["./", "lessons/06-accumulate/", "lessons/16-four-equations/", "rules/fused/"]) == []
 
 

@@ -11,9 +11,12 @@ from chainrule.lessons.chapter import Cell, Chapter, Display, Prose, Question
 from chainrule.lessons.exercise import Exercise
 from chainrule.lessons.run import Run, Shown, run_chapter
 from chainrule.maths import mathml
+from chainrule.pictures.picture import Picture
 
 READABLE = 0.5
-"""So much smaller than it was made a plot may become."""
+"""So much smaller than it was made a plot may become: on a narrow screen it is scrolled before it cannot be read."""
+READABLE_GRAPH = 0.75
+"""The same of a graph, whose letters are smaller."""
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d1d1f; --paper: #fdfdfb; --quiet: #6b6b70; --line: #dcdcd8; --box: #f3f3ee }
 @media (prefers-color-scheme: dark) {
@@ -85,6 +88,8 @@ def html_of_output(shown: Shown) -> str:
     x = shown.value
     if hasattr(x, "savefig"):
         parts.append(f'<div class="picture">{svg_of_figure(x)}</div>')
+    elif isinstance(x, Picture):
+        parts.append(f'<div class="picture">{no_narrower(x.svg(), READABLE_GRAPH * x.drawing.width)}</div>')
     elif x is not None and getattr(x, "_repr_html_", lambda: None)():
         parts.append(f'<div class="picture">{x._repr_html_()}</div>')
     elif x is not None:
@@ -101,6 +106,9 @@ def svg_of_figure(figure: Any) -> str:
         warnings.simplefilter("ignore")  # of Matplotlib, on how long it takes
         figure.savefig(drawn, format="svg", metadata={"Date": None}, bbox_inches="tight")
     text = drawn.getvalue()
-    # On a narrow screen a wide plot is scrolled before it is too small to read.
-    least = READABLE * figure.get_size_inches()[0] * figure.dpi
-    return text[text.index("<svg") :].replace("<svg", f'<svg style="min-width:{least:.0f}px"', 1)
+    return no_narrower(text[text.index("<svg") :], READABLE * figure.get_size_inches()[0] * figure.dpi)
+
+
+def no_narrower(svg: str, pixels: float) -> str:
+    """A picture that is never shown narrower than so many pixels."""
+    return svg.replace("<svg", f'<svg style="min-width:{pixels:.0f}px"', 1)
