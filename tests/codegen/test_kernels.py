@@ -13,8 +13,10 @@ from chainrule.codegen.instructions import (
     TYPES,
     Chain,
     Code,
+    Convolution,
     Place,
     Plan,
+    Pool,
     Reduction,
     Row,
     Slot,
@@ -260,6 +262,130 @@ def test_an_index_outside_is_refused_before_memory_is_touched(code, wrong):
 
     with pytest.raises(IndexError, match=f"index {wrong} is out of bounds for axis 0 with size 5"):
         made(build, [given, places], shape, float)
+
+
+# Windows
+
+
+def seen_by_windows(x: Any, slide: Any, edge: float = 0.0) -> Any:
+    """What every window sees: (images, channels, down and across in the window, down and across in the result)."""
+    size, steps, around, spread, fits = slide
+    x = np.pad(x, ((0, 0), (0, 0), *[(n, n) for n in around]), constant_values=edge)
+    rows, columns = [
+        gap * np.arange(k)[:, None] + step * np.arange(n)[None]
+        for k, step, gap, n in zip(size, steps, spread, fits, strict=True)
+    ]
+    return x[:, :, rows[:, None, :, None], columns[None, :, None, :]]
+
+
+def convolved(what: Convolution, images: Any, weights: Any, results: Any, groups: int, slide: Any) -> Any:
+    """A convolution or an adjoint by NumPy: as sums of products, and for the images entry by entry of the window."""
+    n, channels, *length = images.shape
+    split = (groups, channels // groups)
+    w = weights.reshape(groups, -1, *weights.shape[1:])
+    g = results.reshape(n, groups, -1, *results.shape[2:])
+    seen = seen_by_windows(images, slide)
+    seen = seen.reshape(n, *split, *seen.shape[2:])
+    if what is Convolution.RESULTS:
+        return np.einsum("ngcabij,grcab->ngrij", seen, w).reshape(results.shape)
+    if what is Convolution.WEIGHTS:
+        return np.einsum("ngrij,ngcabij->grcab", g, seen).reshape(weights.shape)
+    size, steps, around, spread, fits = slide
+    out = np.zeros((n, channels, *[k + 2 * edge for k, edge in zip(length, around, strict=True)]), images.dtype)
+    for a in range(size[0]):
+        for b in range(size[1]):
+            part = np.einsum("ngrij,grc->ngcij", g, w[..., a, b]).reshape(n, channels, *fits)
+            down, across = a * spread[0], b * spread[1]
+            out[:, :, down :: steps[0], across :: steps[1]][:, :, : fits[0], : fits[1]] += part
+    return out[:, :, around[0] : around[0] + length[0], around[1] : around[1] + length[1]]
+
+
+def slide_over(length: Any, size: Any, steps: Any, around: Any, spread: Any) -> Any:
+    """The slide of a window, with how often it fits; None where it does not."""
+    reach = [gap * (k - 1) + 1 for k, gap in zip(size, spread, strict=True)]
+    room = [n + 2 * edge - r for n, edge, r in zip(length, around, reach, strict=True)]
+    if min(room) < 0:
+        return None
+    return size, steps, around, spread, tuple([n // step + 1 for n, step in zip(room, steps, strict=True)])
+
+
+SLIDES = [
+    ((1, 1), (1, 1), (0, 0), (1, 1)), ((3, 3), (1, 1), (1, 1), (1, 1)), ((2, 3), (2, 1), (0, 2), (1, 2)),
+    ((3, 2), (3, 2), (1, 0), (2, 1)), ((2, 2), (5, 3), (0, 0), (3, 1)), ((5, 1), (2, 2), (4, 0), (1, 1)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("what", Convolution)
+@pytest.mark.parametrize("slide", SLIDES)
+def test_convolutions_of_every_size(slide, what, dtype):
+    shapes = [(1, 1, 2, 1, 5, count) for count in range(1, 71)]
+    for count in (1, 3, 8, 13, 40):
+        shapes += [(2, 2, 3, 1, count, 6), (1, count, 3, 1, 5, 6), (2, 2, count, 1, 7, 5), (count, 1, 1, 2, 4, 3)]
+        shapes.append((1, 2, 3, count % 5 + 1, 6, 7))
+    for n, channels, outputs, groups, *length in shapes:
+        found = slide_over(length, *slide)
+        if found is not None:
+            images = rng.normal(size=(n, channels * groups, *length)).astype(dtype)
+            weights = rng.normal(size=(outputs * groups, channels, *found[0])).astype(dtype)
+            results = rng.normal(size=(n, outputs * groups, *found[4])).astype(dtype)
+            check_convolution(what, images, weights, results, groups, found)
+
+
+def check_convolution(what: Convolution, images: Any, weights: Any, results: Any, groups: int, slide: Any) -> None:
+    arrays = [images, weights, results]
+    written = [Convolution.IMAGES, Convolution.WEIGHTS, Convolution.RESULTS].index(what)
+    given = [x for i, x in enumerate(arrays) if i != written]
+
+    def build(plan: Plan, places: list[Place], out: Place) -> None:
+        sides = [*places[:written], out, *places[written:]]
+        plan.convolve(what, *sides, groups, slide)
+
+    with np.errstate(invalid="ignore"):
+        right = convolved(what, images, weights, results, groups, slide)
+    found = made(build, given, arrays[written].shape, images.dtype)
+    loose = {"rtol": 1e-11, "atol": 1e-11} if images.dtype == np.float64 else {"rtol": 1e-3, "atol": 1e-3}
+    np.testing.assert_allclose(found, right, **loose)
+
+
+@pytest.mark.parametrize("what", Convolution)
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+def test_a_convolution_keeps_nan_and_infinity_where_they_belong(what, bad):
+    slide = ((2, 3), (1, 1), (1, 1), (1, 1), (6, 5))
+    for spoilt in range(3):
+        arrays = [rng.normal(size=(2, 2, 5, 5)), rng.normal(size=(3, 2, 2, 3)), rng.normal(size=(2, 3, 6, 5))]
+        arrays[spoilt].flat[7] = bad
+        check_convolution(what, *arrays, 1, slide)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("what", Pool)
+@pytest.mark.parametrize("slide", [SLIDES[i] for i in (0, 1, 3, 4)])
+def test_pools_of_every_size(slide, what, dtype):
+    for count in [*range(1, 71), 300]:
+        found = slide_over((5, count), *slide)
+        if found is not None:
+            x = rng.integers(0, 4, (2, 3, 5, count)).astype(dtype)
+            x[rng.random(x.shape) < 0.03] = np.nan
+            check_pool(what, x, found)
+
+
+def check_pool(what: Pool, x: Any, slide: Any) -> None:
+    def windows(y: Any, edge: float) -> Any:
+        seen = seen_by_windows(y, slide, edge)
+        return np.moveaxis(seen, (2, 3), (-2, -1)).reshape(*y.shape[:2], *slide[4], -1)
+
+    where = windows(np.arange(float(x.size)).reshape(x.shape), -1.0)
+    places = np.take_along_axis(where, windows(x, -np.inf).argmax(-1)[..., None], -1)[..., 0].astype(int)
+    given = rng.normal(size=x.shape if what is Pool.PICK_LARGEST else places.shape).astype(x.dtype)
+    if what is Pool.PICK_LARGEST:
+        right = np.where(places < 0, 0, given.ravel()[places])
+    else:
+        right = np.zeros(x.size, x.dtype)
+        np.add.at(right, places[places >= 0], given[places >= 0])
+        right = right.reshape(x.shape)
+    found = made(lambda plan, sides, out: plan.pool(what, *sides, out, slide), [given, x], right.shape, x.dtype)
+    np.testing.assert_allclose(found, right, rtol=1e-6, atol=1e-6)
 
 
 # Chains

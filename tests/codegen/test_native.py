@@ -52,6 +52,55 @@ def test_programs_on_lower_instruction_sets(lower, name):
     assert f"({lower})" in compared(f, *args).explain()
 
 
+IMAGE_LAYERS = {
+    "plain": [cr.nn.Conv2d(3, 4, 3), cr.nn.ReLU(), cr.nn.MaxPool2d(2)],
+    "strided": [cr.nn.Conv2d(3, 5, (3, 2), stride=2, padding=1), cr.nn.Tanh(), cr.nn.AvgPool2d(2)],
+    "depthwise": [cr.nn.Conv2d(3, 6, 3, groups=3, dilation=2), cr.nn.MaxPool2d(3, stride=2, padding=1)],
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("layers", IMAGE_LAYERS)
+def test_networks_of_images_run_as_kernels_alone(layers, dtype):
+    own = np.random.default_rng(1)
+    net = cr.nn.Sequential(*IMAGE_LAYERS[layers])
+    x = own.normal(size=(5, 3, 11, 12)).astype(dtype)
+    parameters = {name: own.normal(size=p.shape).astype(dtype) for name, p in net.named_parameters()}
+
+    def loss(parameters: Any, x: Any) -> Any:
+        return cr.sum(cr.nn.functional_call(net, parameters, (x,)) ** 2)
+
+    tolerance = 1e-12 if dtype == np.float64 else 2e-5
+    compiled = compared(cr.value_and_grad(loss, argnums=(0, 1)), parameters, x, tolerance=tolerance)
+    assert "through NumPy" not in compiled.explain()
+
+
+def test_a_pool_gives_nan_on_and_its_gradient_goes_there():
+    x = np.arange(36.0).reshape(1, 1, 6, 6)
+    x[0, 0, 2, 3] = x[0, 0, 3, 2] = np.nan
+    for target in ("native", "numpy"):
+        step = cr.compile(cr.value_and_grad(lambda x: cr.sum(cr.max_pool2d(x, kernel_size=2))), target=target)
+        value, gradient = step(x)
+        right, slope = cr.value_and_grad(lambda x: cr.sum(cr.max_pool2d(x, kernel_size=2)))(x)
+        assert np.isnan(value)
+        assert np.isnan(right)
+        np.testing.assert_array_equal(gradient, slope)
+        assert gradient[0, 0, 2, 3] == 1
+
+
+def test_symbols_are_looked_up_and_those_outside_refused():
+    table = cr.nn.Embedding(5, 3)
+    weights = rng.normal(size=(5, 3))
+
+    def look(weights: Any, symbols: Any) -> Any:
+        return cr.sum(cr.nn.functional_call(table, {"weight": weights}, (symbols,)) ** 2)
+
+    step = compared(cr.value_and_grad(look), weights, np.array([[0, 4], [4, 1]]))
+    for outside in (-1, 5):
+        with pytest.raises(IndexError, match="out of bounds"):
+            step(weights, np.array([[0, outside], [4, 1]]))
+
+
 @settings(derandomize=True, database=None, deadline=None, max_examples=60)
 @given(programs())
 def test_random_programs_agree(steps):

@@ -17,12 +17,14 @@ import numpy as np
 WORKSPACE, CONSTANTS, FIRST_INPUT = range(3)
 """The pieces of memory; inputs and outputs follow."""
 
-Code = IntEnum("Code", "CALL CHAIN PRODUCT REDUCE ROWS TAKE PUT COPY", start=0)
+Code = IntEnum("Code", "CALL CHAIN PRODUCT REDUCE ROWS TAKE PUT COPY CONVOLVE POOL", start=0)
 Slot = IntEnum("Slot", "STREAM ONE STRIDED RESULT", start=0)
 APART = (Slot.STRIDED, Slot.RESULT)
 """Operands that do not go through a piece of memory from its first entry to its last."""
 Reduction = IntEnum("Reduction", "SUM LARGEST SMALLEST", start=0)
 Row = IntEnum("Row", "SOFTMAX LOG_SOFTMAX LOG_SUM_EXP", start=0)
+Convolution = IntEnum("Convolution", "RESULTS IMAGES WEIGHTS", start=0)
+Pool = IntEnum("Pool", "PICK_LARGEST PUT_LARGEST", start=0)
 
 TYPES = {np.dtype(t): i for i, t in enumerate((np.float32, np.float64, np.bool_, np.int64, np.int32))}
 """The types of entries that kernels read."""
@@ -43,6 +45,8 @@ PANEL_BYTES = 128
 """Of a product's right factor, for each entry of the inner axis: two vectors of the widest kind."""
 
 ALIGNED = 64
+TOGETHER_BYTES = 1 << 18
+"""Of the planes that a convolution's weights meet at a time: they stay in the second cache."""
 
 
 class Place(NamedTuple):
@@ -254,6 +258,56 @@ class Plan:
         for place, axis, extent, stride in indices:
             words += [*place.at, TYPES[place.dtype], int(place.size > 1), extent, stride, axis]
         self.emit(code, words, [x, out, *[p for p, *_ in indices]], out.size + x.size * (code is Code.PUT))
+
+    def convolve(
+        self, what: Convolution, images: Place, weights: Place, results: Place, groups: int, slide: Sequence[Any]
+    ) -> None:
+        """A convolution (what windows see, times weights) or an adjoint of it: one of the three places is written.
+
+        `slide` has the window's size, steps, padding, spread, and how often it fits, as rules.image_kernels says.
+        """
+        size, steps, around, spread, fits = slide
+        (count, channels, *length), outputs = images.shape, weights.shape[0] // groups
+        channels //= groups
+        axes = list(zip(length, size, steps, around, spread, strict=True))
+        down, across = [-(-(n + 2 * edge) // step) for n, _, step, edge, _ in axes]
+        below, beside = [(k - 1) * gap // step for _, k, step, _, gap in axes]
+        entry = images.dtype.itemsize
+        lanes = ALIGNED // entry
+        stretch = rounded_up(((fits[0] - 1) * across + fits[1]) * entry) // entry
+        back = rounded_up(down * (across + beside) * entry) // entry
+        laid = channels * steps[0] * steps[1] * down * across
+        together = min(count, max(1, TOGETHER_BYTES // (entry * (laid + outputs * stretch))))
+        came = outputs * (down + below) * (across + beside)
+        planes, sums = {
+            Convolution.RESULTS: (laid, outputs * stretch),
+            Convolution.IMAGES: (came, channels * back),
+            Convolution.WEIGHTS: (laid * together, outputs * stretch * together),
+        }[what]
+        turned = weights.size if what is Convolution.IMAGES else 0
+        most_met = max(channels, outputs) * size[0] * size[1]
+        # A vector may read past the last plane.
+        room = [(planes + across + beside + 2 * lanes) * entry, sums * entry, turned * entry, 8 * most_met]
+        starts = [self.workspace.take(n) for n in room]
+        for start, n in zip(starts, room, strict=True):
+            self.workspace.give_back(start, n)
+        words = [TYPES[images.dtype], what, count, groups, channels, outputs, *length, *size, *steps, *around, *spread]
+        words += [*fits, down, across, below, beside, stretch, back, together]
+        words += [*images.at, *weights.at, *results.at, WORKSPACE, *starts]
+        work = results.size * channels * size[0] * size[1] / 8
+        self.emit(Code.CONVOLVE, words, [images, weights, results], work)
+
+    def pool(self, what: Pool, given: Place, x: Place, out: Place, slide: Sequence[Any]) -> None:
+        """Entries picked where each window of x has its largest, or put there."""
+        words = [TYPES[x.dtype], what, x.shape[0] * x.shape[1], *x.shape[2:], *[n for pair in slide for n in pair]]
+        size, steps, around, spread, fits = [pair[1] for pair in slide]
+        lanes = ALIGNED // x.dtype.itemsize
+        # Vectors are read of windows behind the last, too, and written behind the last column.
+        columns = max(x.shape[3] + 2 * around, (fits + 2 * lanes) * steps + size * spread) + lanes
+        room = self.workspace.take(4 * columns * x.dtype.itemsize)
+        self.workspace.give_back(room, 4 * columns * x.dtype.itemsize)
+        words += [*given.at, *x.at, *out.at, WORKSPACE, room, columns]
+        self.emit(Code.POOL, words, [given, x, out], 2 * x.size)
 
     def call(self, function: Callable[..., Any], inputs: Sequence[Place], out: Place) -> None:
         """A line that NumPy computes."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from chainrule.codegen.instructions import FLOATS, Code, Place, Reduction, Row
+from chainrule.codegen.instructions import FLOATS, Code, Convolution, Place, Pool, Reduction, Row
 from chainrule.program import Step
 from chainrule.program.steps import steps_in
+from chainrule.rules import image_kernels
 
 if TYPE_CHECKING:
     from chainrule.codegen.native import Planner
@@ -161,23 +162,38 @@ def axes_along(step: Step) -> set[int]:
 
 
 def reduction(kind: Reduction) -> Kernel:
-    """A sum, mean or extreme over axes that lie side by side."""
+    """A sum, mean or extreme over axes, those that lie side by side at a time."""
 
     def emitted(planner: Planner, step: Step) -> list[Step] | None:
         x = step.inputs[0]
         if not isinstance(x, Step) or x.dtype != step.dtype or x.dtype not in FLOATS or not x.ndim:
             return None
-        long = [a for a in sorted(axes_along(step)) if x.shape[a] != 1]
-        if [a for a in range(long[0], long[-1] + 1) if x.shape[a] != 1] != long if long else False:
-            return None
-        first, last = (long[0], long[-1] + 1) if long else (x.ndim, x.ndim)
-        size = [int(np.prod(x.shape[a:b], dtype=int)) for a, b in ((0, first), (first, last), (last, x.ndim))]
-        divisor = size[1] if step.op is not None and step.op.name == "mean" else 1
-        place = planner.straight(x)
-        planner.plan.reduce(kind, place, planner.take(step), (size[0], size[1], size[2]), divisor)
+        place, out = planner.straight(x), planner.take(step)
+        runs = runs_of_axes(x.shape, axes_along(step))
+        along = int(np.prod([x.shape[a] for a in axes_along(step)], dtype=int))
+        divisor = along if step.op is not None and step.op.name == "mean" else 1
+        shape = list(x.shape)
+        for first, last in reversed(runs):  # from the innermost, whose entries follow each other
+            size = [int(np.prod(shape[a:b], dtype=int)) for a, b in ((0, first), (first, last), (last, x.ndim))]
+            shape[first:last] = [1] * (last - first)
+            is_last = (first, last) == runs[0]
+            into = out if is_last else planner.scratch(tuple(shape), x.dtype)
+            planner.plan.reduce(kind, place, into, (size[0], size[1], size[2]), divisor if is_last else 1)
+            place = into
         return [step]
 
     return emitted
+
+
+def runs_of_axes(shape: tuple[int, ...], axes: set[int]) -> list[tuple[int, int]]:
+    """Where axes, between which none is longer than 1, begin and end."""
+    runs: list[tuple[int, int]] = []
+    for a in [a for a in sorted(axes) if shape[a] != 1]:
+        if runs and all([n == 1 for n in shape[runs[-1][1] : a]]):
+            runs[-1] = (runs[-1][0], a + 1)
+        else:
+            runs.append((a, a + 1))
+    return runs or [(len(shape), len(shape))]
 
 
 def sum_to(planner: Planner, step: Step) -> list[Step] | None:
@@ -266,13 +282,57 @@ def copied(planner: Planner, step: Step) -> list[Step] | None:
     return [step]
 
 
+def convolution(what: Convolution) -> Kernel:
+    """A convolution, or what its images or its weights get back."""
+
+    def emitted(planner: Planner, step: Step) -> list[Step] | None:
+        if not all([isinstance(x, Step) and x.dtype == step.dtype and x.dtype in FLOATS for x in step.inputs]):
+            return None
+        given = [planner.straight(x) for x in step.inputs]
+        out = planner.take(step)
+        images, weights, results = {
+            Convolution.RESULTS: (given[0], given[1], out),
+            Convolution.IMAGES: (out, given[1], given[0]),
+            Convolution.WEIGHTS: (given[1], out, given[0]),
+        }[what]
+        stride, padding, dilation, groups = [step.settings[k] for k in ("stride", "padding", "dilation", "groups")]
+        slide = image_kernels.slide_of_weights(images.shape, weights.shape, stride, padding, dilation, groups)
+        planner.plan.convolve(what, images, weights, results, groups, slide)
+        return [step]
+
+    return emitted
+
+
+def pool(what: Pool) -> Kernel:
+    """Entries picked, or put, where windows have their largest."""
+
+    def emitted(planner: Planner, step: Step) -> list[Step] | None:
+        if not all([isinstance(x, Step) and x.dtype == step.dtype and x.dtype in FLOATS for x in step.inputs]):
+            return None
+        given, x = step.inputs
+        kernel_size, stride, padding, dilation = [
+            step.settings[k] for k in ("kernel_size", "stride", "padding", "dilation")
+        ]
+        slide = image_kernels.slide(x.shape, kernel_size, stride, padding, dilation)
+        sides = planner.straight(given), planner.straight(x)
+        planner.plan.pool(what, *sides, planner.take(step), slide)
+        return [step]
+
+    return emitted
+
+
 KERNELS: dict[str, Kernel] = {
+    "conv2d": convolution(Convolution.RESULTS),
+    "conv2d_input": convolution(Convolution.IMAGES),
+    "conv2d_weight": convolution(Convolution.WEIGHTS),
     "index": looked_up(Code.TAKE),
     "largest": reduction(Reduction.LARGEST),
     "log_softmax": row(Row.LOG_SOFTMAX),
     "logsumexp": row(Row.LOG_SUM_EXP),
     "matmul": product,
     "mean": reduction(Reduction.SUM),
+    "pick_at_largest": pool(Pool.PICK_LARGEST),
+    "put_at_largest": pool(Pool.PUT_LARGEST),
     "reshape": copied,
     "scatter": looked_up(Code.PUT),
     "smallest": reduction(Reduction.SMALLEST),

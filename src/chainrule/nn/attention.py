@@ -71,9 +71,13 @@ class Embedding(Module):
             if not np.array_equal(whole, numbers):
                 raise DtypeError(f"{self!r} takes whole numbers, and got {numbers.dtype} with {_first(numbers, whole)}")
             symbols, numbers = on_core(symbols, lambda _: whole), whole
-        outside = (numbers < 0) | (numbers >= self.num_embeddings)
-        if outside.any():
-            raise ShapeError(f"{self!r} knows symbols 0 to {self.num_embeddings - 1}, and got {numbers[outside][0]}")
+        if takes_over(numbers):  # a program of which every call brings others: what is below 0 is sent behind the last
+            symbols = where(numbers < 0, self.num_embeddings, numbers)
+        else:
+            outside = (numbers < 0) | (numbers >= self.num_embeddings)
+            if outside.any():
+                known = f"symbols 0 to {self.num_embeddings - 1}"
+                raise ShapeError(f"{self!r} knows {known}, and got {numbers[outside][0]}")
         vectors = index(self.weight, key=symbols)
         if self.padding_idx is None:
             return vectors

@@ -201,13 +201,14 @@ def largest_seen(x, size, steps, spread, fits):
 
 @kernel
 def first_largest(x, size, steps, around, spread, fits):
-    """For each entry (i, j) of the window in turn: at which places it is the largest, and none before it was."""
+    """For each entry (i, j) of the window in turn: where it is the largest, or nan, and none before it was."""
     x = with_edge_that_never_wins(x, around)
     largest = largest_seen(x, size, steps, spread, fits)
-    waiting = np.ones(largest.shape, bool)
+    waiting, some_nan = np.ones(largest.shape, bool), np.isnan(largest).any()
     for i in range(size[0]):
         for j in range(size[1]):
-            here = waiting > (seen_from(x, i, j, steps, spread, fits) < largest)
+            seen = seen_from(x, i, j, steps, spread, fits)
+            here = waiting & ((seen == largest) | np.isnan(seen)) if some_nan else waiting > (seen < largest)
             yield i, j, here
             waiting ^= here
 

@@ -39,6 +39,8 @@ const int64_t *EXECUTE(const int64_t *word, const int64_t *end, char *const *mem
                 return NULL;
             break;
         case COPY: copy(word, memory); break;
+        case CONVOLVE: BY_TYPE(convolve); break;
+        case POOL: BY_TYPE(pool); break;
         }
     return end;
 }

@@ -8,7 +8,7 @@
 #define CHAINRULE_PLAN_H
 #include <stdint.h>
 
-enum { CALL, CHAIN, PRODUCT, REDUCE, ROWS, TAKE, PUT, COPY };
+enum { CALL, CHAIN, PRODUCT, REDUCE, ROWS, TAKE, PUT, COPY, CONVOLVE, POOL };
 
 /* The types of entries. */
 enum { SINGLE, DOUBLE, TRUTH, LONG, INT };
@@ -16,6 +16,10 @@ enum { SINGLE, DOUBLE, TRUTH, LONG, INT };
 /* What a reduction does with the entries, and what is done with a row. */
 enum { SUM_OF, LARGEST, SMALLEST };
 enum { SOFTMAX, LOG_SOFTMAX, LOG_SUM_EXP };
+
+/* What a convolution gives, and what is done where a window has its largest entry. */
+enum { RESULTS, IMAGES, WEIGHTS };
+enum { PICK_LARGEST, PUT_LARGEST };
 
 /* What stands in a chain's slot: contiguous entries, one entry for all, entries that are loaded by their strides, or the
    place of a result of another kind. */

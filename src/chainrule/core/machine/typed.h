@@ -5,6 +5,7 @@
 #include "chains.h"
 #include "products.h"
 #include "rows.h"
+#include "windows.h"
 
 #undef PASTED
 #undef NAMED
@@ -30,6 +31,9 @@
 #undef MOST_ROWS
 #undef PANEL
 #undef LONG_SUM
+#undef MOST_RESULTS
+#undef MOST_MEETING
+#undef WINDOWS_AT_ONCE
 #undef ENTRY
 #undef WHOLE
 #undef ENTRY_IS_DOUBLE
