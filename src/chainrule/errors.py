@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chainrule.printable import printable
 
 
@@ -79,4 +81,11 @@ class DataError(ChainruleError, ValueError):
 
 
 class DataWarning(UserWarning):
-    """Something in a file or table that was mended or left out, with its column and row."""
+    """Something in a file or table that was mended or left out, with its column and row.
+
+    What holds of many columns is one warning, and `notes` has what is told of each.
+    """
+
+    def __init__(self, *said: object, notes: Sequence[str] = ()) -> None:
+        super().__init__(*said)
+        self.notes = tuple(notes) or tuple(map(str, said))

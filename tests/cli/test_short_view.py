@@ -159,3 +159,24 @@ def test_what_was_said_of_all_numbers_is_no_news(typed, tmp_path, monkeypatch):
 )
 def test_four_digits_are_written_out(number, text):
     assert str(_four(number)) == text
+
+
+def test_notes_of_one_kind_on_many_columns_are_one_line(typed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = [*[f"gap{i}" for i in range(12)], *[f"same{i}" for i in range(12)], "y"]
+    lines = [",".join(names)]
+    for row in range(60):
+        gaps = ["" if (row + i) % 9 == 0 else f"{(row * 7 + i * row) % 23}.5" for i in range(12)]
+        lines.append(",".join([*gaps, *map(str, range(12)), "pq"[row % 2]]))
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    words = ("train", "t.csv", "--target", "y", "--epochs", "2")
+    done, full = typed(*words), typed(*words, "--detail", "full")
+    notes = [line for line in done.err.splitlines() if line.startswith("chainrule: ")]
+    assert notes == [
+        "chainrule: note: t.csv: 12 columns miss values, and the mean of each stands in: gap0, gap1, gap2 and 9 more",
+        "chainrule: note: t.csv: 12 columns do not vary and are left out: same0, same1, same2 and 9 more",
+    ]
+    told = [line for line in full.err.splitlines() if line.startswith("chainrule: ")]
+    assert sorted(line.split("'")[1] for line in told) == sorted(names[:-1])
+    judged = typed("predict", "t.safetensors", "t.csv").err.splitlines()
+    assert [line.partition(": gap0")[0] for line in judged] == [notes[0].partition(": gap0")[0]]

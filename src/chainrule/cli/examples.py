@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import warnings
 from collections.abc import Generator, Mapping
@@ -31,7 +30,7 @@ DIGITS, MNIST = "digits", "mnist"
 MOST_NOTES = 3
 """Notes that are printed without being asked for."""
 SPELLED = (
-    (r"; names= would give it one", ""),
+    (r"; names= would give (it|them) one", ""),
     (r"give them with names=", "write them in a first line"),
     (r"max_categories=", "--max-categories "),
     (r"task='classification'", "--task classification"),
@@ -83,22 +82,26 @@ class Lesson:
 
 
 @contextmanager
-def notes_as_lines(command: str = "", most: float = math.inf) -> Generator[None]:
+def notes_as_lines(command: str = "", most: int | None = None, *, each: bool = False) -> Generator[None]:
     """Warnings on data become lines on standard error, and errors name the options of the command line.
 
-    `command` is the one that has those options, where it is another than that which runs. Of more than `most` notes the
-    rest is counted, and all come at the end, those on columns that are left out after the others.
+    `command` is the one that has those options, where it is another than that which runs. What holds of many columns is
+    one line, or one for `each` of them. Of more than `most` lines the rest is counted, and all come at the end, those
+    on columns that are left out after the others.
     """
     usual = warnings.showwarning
-    waiting: list[str] = []
+    waiting: list[tuple[str, int]] = []
 
     def tell(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        if not issubclass(category, DataWarning):
+        if not isinstance(message, DataWarning):
             usual(message, category, *place, **more)
-        elif most < math.inf:
-            waiting.append(spelled(str(message), command))
-        else:
-            say(f"chainrule: note: {spelled(str(message), command)}", err=True)
+            return
+        lines = [(note, 1) for note in message.notes] if each else [(str(message), len(message.notes))]
+        for line, count in lines:
+            if most is None:
+                say(f"chainrule: note: {spelled(line, command)}", err=True)
+            else:
+                waiting.append((spelled(line, command), count))
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", DataWarning)
@@ -110,12 +113,11 @@ def notes_as_lines(command: str = "", most: float = math.inf) -> Generator[None]
         except DataError as error:
             raise DataError(spelled(str(error), command)) from error
         finally:
-            waiting.sort(key=lambda note: " is left out: " in note)
-            for i, note in enumerate(waiting):
-                if i < most:
-                    say(f"chainrule: note: {note}", err=True)
-            if (count := len(waiting) - most) > 0:
-                say(f"chainrule: {count:g} more note{'s' * (count > 1)} (--detail full)", err=True)
+            waiting.sort(key=lambda line: " left out" in line[0])
+            for note, _ in waiting[:most]:
+                say(f"chainrule: note: {note}", err=True)
+            if rest := sum(count for _, count in waiting[most or 0 :]):
+                say(f"chainrule: {rest:,} more note{'s' * (rest > 1)} (--detail full)", err=True)
 
 
 def spelled(message: str, command: str = "") -> str:

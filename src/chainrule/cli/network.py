@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -123,7 +122,8 @@ def evaluate(
             raise typer.BadParameter(
                 f"{model} is for {network.columns.task}: ask for {asked[fits][0]}", param_hint=option
             )
-    with notes_as_lines("chainrule train", most=MOST_NOTES if detail != "full" and not as_json else math.inf):
+    whole = detail == "full" or as_json
+    with notes_as_lines("chainrule train", most=None if whole else MOST_NOTES, each=whole):
         examples = examples_of(data, network)
         _ = examples.targets
         judgement = network.judge(examples.table)

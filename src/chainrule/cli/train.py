@@ -169,7 +169,8 @@ def train(
         share=validation,
         progress=not as_json,
     )
-    with notes_as_lines(most=MOST_NOTES if detail != "full" and not as_json else math.inf):
+    whole = detail == "full" or as_json
+    with notes_as_lines(most=None if whole else MOST_NOTES, each=whole):
         with ctrl_c_told():
             lesson, tried = lesson_of(data, path, reading), None
             if grid is not None:

@@ -244,7 +244,8 @@ class Columns:
         it spells them, and 1 and 0 where it has numbers. Missing values, unseen categories (all their
         features are 0) and unknown columns give a `DataWarning`. Column and row are named, rows counted from 1.
         """
-        from chainrule.data.encode import as_texts, features_of, warn_of
+        from chainrule.data.encode import as_texts, features_of
+        from chainrule.data.notes import warn_of
 
         frame, rows = as_texts(data, self)
         x, notes = features_of(frame, self, rows, np.dtype(np.float32))

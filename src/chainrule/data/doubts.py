@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.block import Block
 from chainrule.data.columns import Columns, Numbers
+from chainrule.data.notes import Note
 
 Array = NDArray[Any]
 STAND_INS = (-99.0, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0)
@@ -18,6 +19,11 @@ FEWEST_STAND_INS = 3
 FAR = 5.0
 """A number that stands for a missing one is so many times as far from all others as they are spread."""
 LISTED = 3
+STOOD_IN = "have a usual stand-in for a missing value far from all others; missing= with it would take it for one"
+COPIES = "say the same as other columns, but for their scale; ignore= would leave some out"
+CAPITALS = "have texts that differ in capitals alone, and count as different"
+"""What is told of many columns at once."""
+
 FEWEST_ALIKE, MOST_LOOKED_AT = 20, 20_000_000
 """Rows below which columns may agree by chance, and entries above which none are compared."""
 
@@ -35,7 +41,7 @@ def notes_on_stand_ins(block: Block) -> dict[str, str]:
         name = block.names[place]
         notes = [note for end in ends[:, place].tolist() if (note := _stand_in(name, block.values[:, place], end))]
         if notes:
-            found[name] = "; ".join(notes)
+            found[name] = Note("; ".join(notes), name, STOOD_IN)
     return found
 
 
@@ -56,7 +62,11 @@ def notes_on_features(x: Array, targets: Array, columns: Columns) -> list[str]:
         if isinstance(column, Numbers) and not part and varies[i]:
             signed: Array = unit[:, i] * np.sign(unit[np.abs(unit[:, i]).argmax(), i])
             alike.setdefault((np.round(signed, DIGITS_ALIKE) + 0.0).tobytes(), []).append(column.name)
-    notes = [_on_copies(names) for names in alike.values() if len(names) > 1]
+    notes: list[str] = [Note(_on_copies(names), names[0], COPIES) for names in alike.values() if len(names) > 1]
+    telling = (
+        f"each alone tell {columns.target.name!r}: if they are known only after that, no judgement here holds, and "
+        "ignore= would leave them out"
+    )
     goal = np.eye(len(columns.classes))[targets] if columns.classes else targets[:, None].astype(float)
     goal = goal - goal.mean(axis=0)
     lengths = np.sqrt(np.square(goal).sum(axis=0))
@@ -66,7 +76,7 @@ def notes_on_features(x: Array, targets: Array, columns: Columns) -> list[str]:
     for column in columns.features:
         begin, end = end, end + len(column.feature_names)
         if (strong[begin:end].any(axis=0) | (lengths == 0)).all():
-            notes.append(_on_telling(column.name, columns.target.name))
+            notes.append(Note(_on_telling(column.name, columns.target.name), column.name, telling))
     return notes
 
 
@@ -106,4 +116,5 @@ def notes_on_capitals(name: str, words: Sequence[str]) -> Iterator[str]:
     groups = [" and ".join(map(repr, group)) for group in alike.values() if len(group) > 1]
     if groups:
         more = f", and so do {len(groups) - LISTED:,} more" if len(groups) > LISTED else ""
-        yield f"column {name!r}: {', '.join(groups[:LISTED])} differ in capitals alone{more}, and count as different"
+        told = f"column {name!r}: {', '.join(groups[:LISTED])} differ in capitals alone{more}, and count as different"
+        yield Note(told, name, CAPITALS)

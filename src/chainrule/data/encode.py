@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,9 +24,10 @@ from chainrule.data.block import (
 from chainrule.data.columns import Categories, Column, Columns, Dates, Embedded, Hashed, Numbers
 from chainrule.data.files import meant
 from chainrule.data.library import polars
+from chainrule.data.notes import Note
 from chainrule.data.numerals import hint
 from chainrule.data.words import MISSING, UNKNOWN, places_among
-from chainrule.errors import DataError, DataWarning
+from chainrule.errors import DataError
 from chainrule.printable import printable
 
 if TYPE_CHECKING:
@@ -38,14 +38,14 @@ UNSEEN = "unseen in training"
 COLUMNS_AT_ONCE = 256
 """Columns of numbers that are written in one go."""
 
+GAPS, DATE_GAPS = "miss values, and the mean of each stands in", "miss values, and the mean date of each stands in"
+KIND_GAPS = "miss values, and all their features are 0 there"
+NO_DATES = "have cells that are no dates as their others are, and count as missing"
+EXTRA = "were not there in training and are ignored"
+"""What is told of many columns at once."""
+
 MOST_BYTES = 2**34
 """Of all features together."""
-
-
-def warn_of(notes: Iterable[str], source: str) -> None:
-    """Say every note as a warning, at the line of whoever called our caller."""
-    for note in notes:
-        warnings.warn(printable(f"{source}: {note}"), DataWarning, stacklevel=3)
 
 
 def as_texts(data: Any, columns: Columns) -> tuple[pl.DataFrame, Array]:
@@ -117,7 +117,11 @@ def features_of(
         if column.name not in there:
             raise DataError(f"the column {column.name!r} is missing{meant(column.name, set(there) - known)}")
     used = {*known, columns.target.name, *columns.left_out}
-    notes = [f"column {name!r} was not there in training and is ignored" for name in there if name not in used]
+    notes: list[str] = [
+        Note(f"column {name!r} was not there in training and is ignored", name, EXTRA)
+        for name in there
+        if name not in used
+    ]
     places: dict[str, slice] = {}
     end = 0
     for column in columns.features:
@@ -363,7 +367,7 @@ def _write_numbers(into: Array, series: pl.Series, column: Numbers, standardized
 
 
 def _note_on_mean(column: Numbers, gaps: Array, rows: Array) -> list[str]:
-    return [_gap(column, gaps, rows, f"the mean, {column.mean:.6g}, stands in")] if len(gaps) else []
+    return [_gap(column, gaps, rows, f"the mean, {column.mean:.6g}, stands in", GAPS)] if len(gaps) else []
 
 
 def _write_dates(into: Array, series: pl.Series, column: Dates, standardized: bool, rows: Array) -> list[str]:
@@ -373,8 +377,8 @@ def _write_dates(into: Array, series: pl.Series, column: Dates, standardized: bo
         values[gaps, i] = part.mean
         into[:, i] = (values[:, i] - part.mean) / part.scale if standardized else values[:, i]
     odd = dates.no_date(series, column.form)
-    notes = [not_a_date(series, odd, rows)] if len(odd) else []
-    return [*notes, *([_gap(column, gaps, rows, "the mean date stands in")] if len(gaps) else [])]
+    notes = [Note(not_a_date(series, odd, rows), series.name, NO_DATES)] if len(odd) else []
+    return [*notes, *([_gap(column, gaps, rows, "the mean date stands in", DATE_GAPS)] if len(gaps) else [])]
 
 
 def not_a_date(series: pl.Series, places: Array, rows: Array) -> str:
@@ -392,13 +396,14 @@ def _notes_on_categories(
     notes: list[str] = []
     gaps, unseen = np.flatnonzero(codes == MISSING), np.flatnonzero(codes == UNKNOWN)
     if len(gaps):
-        notes.append(_gap(column, gaps, rows, "all its features are 0 there"))
+        notes.append(_gap(column, gaps, rows, "all its features are 0 there", KIND_GAPS))
     if len(unseen):
         text = str(series[int(unseen[0])])
-        notes.append(
+        told = (
             f"column {column.name!r}, {where(unseen, rows)}: {UNSEEN}, as {text!r} (known are {_known(column)}); "
             "all its features are 0 there"
         )
+        notes.append(Note(told, column.name, f"have values {UNSEEN}, for which all their features are 0"))
     return notes
 
 
@@ -408,9 +413,10 @@ def _known(column: Categories | Hashed | Embedded) -> str:
     return listing(column.texts if isinstance(column, Embedded) else column.categories)
 
 
-def _gap(column: Column, gaps: Array, rows: Array, cure: str) -> str:
+def _gap(column: Column, gaps: Array, rows: Array, cure: str, kind: str) -> Note:
     cure += ", and a feature says so" * column.flag
-    return f"column {column.name!r} misses {len(gaps):,} of {len(rows):,} values ({where(gaps, rows)}): {cure}"
+    told = f"column {column.name!r} misses {len(gaps):,} of {len(rows):,} values ({where(gaps, rows)}): {cure}"
+    return Note(told, column.name, kind)
 
 
 def _finite(values: Array, series: pl.Series, rows: Array) -> Array:

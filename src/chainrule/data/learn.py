@@ -55,6 +55,7 @@ from chainrule.data.kinds import (
     kind_of_numbers,
     kind_of_texts,
 )
+from chainrule.data.notes import Note
 from chainrule.data.numerals import LARGEST_EXACT, LEADING_ZERO, looks_like_number, too_long
 from chainrule.data.words import Words, words_of
 from chainrule.errors import DataError
@@ -82,7 +83,23 @@ MOST_WIDE = 32
 QUANTITY, CATEGORIES = Numbers("", 0.0, 1.0), Categories("", ())
 """Any column of numbers or of categories that has not been measured."""
 
-LEFT_OUT = "left out"
+LEFT_OUT, EMPTY, CONSTANT = "left out", "it is empty", "it is constant"
+LEFT_TOGETHER = {
+    "empty": "are empty and left out",
+    "constant": "do not vary and are left out",
+    "row counter": "only count the rows and are left out; keep= would use them",
+    "id": "are ids and left out; keep= would use them",
+    "date": "are dates and left out; dates=True would use their parts",
+    "time": "are times and left out; dates=True would use their parts",
+}
+"""What is told of many columns of a kind that are left out."""
+
+TOO_MANY = "have very many different texts and are left out; hashed=64 or embedded=True would use them"
+NOT_ALL_NUMBERS = "have a few cells that are no numbers, as their others are, and are read as categories"
+ALL_LONG = "have whole numbers above 2**53, which are not exact as numbers, and are read as categories"
+SWAPPED = "have dates in which day and month could be the other way round"
+"""What is told of many columns at once."""
+
 TOO_LONG = "whole numbers above 2**53, as {}, cannot be told apart as numbers"
 
 
@@ -177,7 +194,7 @@ def learn(frame: pl.DataFrame, block: Block, rows: Array, wishes: Wishes) -> tup
         odd += notes_on_capitals(target.name, [word for word in target.categories if isinstance(word, str)])
     doubts = notes_on_stand_ins(block)
     odd += [doubts[name] for name, feature in features.items() if name in doubts and isinstance(feature, Numbers)]
-    said = [_left_out(name, why) for name, why in unused.items() if name not in wishes.ignore]
+    said = [_left_out(name, why, found[name].kind) for name, why in unused.items() if name not in wishes.ignore]
     if not features:
         raise DataError(f"no column is left to learn {wishes.target!r} from: {'; '.join(said) or 'there is no other'}")
     decisions = [
@@ -214,7 +231,7 @@ def measured_again(
             unused[name] = feature
         else:
             features[name] = feature
-    notes = [_left_out(name, why) for name, why in unused.items()]
+    notes: list[str] = [_left_out(name, why) for name, why in unused.items()]
     target = columns.target
     if isinstance(target, Numbers):
         target = _target_of_numbers(frame[target.name], rows, log=target.log)
@@ -291,11 +308,11 @@ def _found(series: pl.Series, rows: Array, wishes: Wishes) -> _Found:
     if name in wishes.ignore:
         return _Found(Kind("ignored", "as was asked"), left_out="it is to be ignored")
     if not len(given):
-        return _Found(Kind("empty", "no row has a value"), left_out="it is empty")
+        return _Found(Kind("empty", "no row has a value"), left_out=EMPTY)
     kept = name in wishes.keep
     if given.n_unique() == 1 and len(given) == len(series):
         value = repr(given[0]) if not given.dtype.is_numeric() else f"{given[0]:.6g}"
-        return _Found(Kind("constant", f"{value} in every row"), left_out=f"it is constant, {value} in every row")
+        return _Found(Kind("constant", f"{value} in every row"), left_out=f"{CONSTANT}, {value} in every row")
     if given.dtype.is_numeric():
         numbers_of(series, rows)
         kind = kind_of_numbers(series)
@@ -327,7 +344,8 @@ def _found_dates(series: pl.Series, kind: Kind, *, used: bool) -> _Found:
         if twice
         else ""
     )
-    return _Found(kind, Dates("", kind.form, "", ()), notes=(note,) if note else ())
+    notes = (Note(note, series.name, SWAPPED),) if note else ()
+    return _Found(kind, Dates("", kind.form, "", ()), notes=notes)
 
 
 def _found_texts(series: pl.Series, rows: Array, kind: Kind, wishes: Wishes) -> _Found:
@@ -396,7 +414,7 @@ def fit_column(column: Column, series: pl.Series, rows: Array) -> Column | str:
     column, gaps = replace(column, name=series.name), gaps_in(series, column)
     flag = bool(is_flagged(gaps.sum(), len(gaps)))
     if gaps.all():
-        return "it is empty"
+        return EMPTY
     if isinstance(column, Numbers):
         return _fit_numbers(replace(column, flag=flag), series, rows)
     if isinstance(column, Dates):
@@ -406,7 +424,7 @@ def fit_column(column: Column, series: pl.Series, rows: Array) -> Column | str:
         return replace(column, drawers=tuple(np.unique(numbers[numbers >= 0]).tolist()), flag=flag)
     given = series.drop_nulls()
     if given.n_unique() == 1 and not gaps.any():
-        return f"it is constant, {given[0]!r} in every row"
+        return f"{CONSTANT}, {given[0]!r} in every row"
     if given.dtype.is_numeric():
         return column
     if isinstance(column, Embedded):
@@ -429,7 +447,7 @@ def _fit_numbers(column: Numbers, series: pl.Series, rows: Array) -> Column | st
     if column.flag:
         # Whether there is a number is all that it tells.
         return Categories(column.name, (int(mean) if mean.is_integer() else mean,))
-    return f"it is constant, {mean:.6g} in every row that has it"
+    return f"{CONSTANT}, {mean:.6g} in every row that has it"
 
 
 def _fit_dates(column: Dates, series: pl.Series) -> Column | str:
@@ -440,8 +458,9 @@ def _fit_dates(column: Dates, series: pl.Series) -> Column | str:
     return replace(column, since=since, parts=parts) if parts else "it is the same date in every row that has one"
 
 
-def _left_out(name: str, why: str) -> str:
-    return f"column {name!r} is left out: {why}"
+def _left_out(name: str, why: str, kind: Kind | None = None) -> Note:
+    found = "empty" if why == EMPTY else "constant" if kind is None or why.startswith(CONSTANT) else kind.name
+    return Note(f"column {name!r} is left out: {why}", name, LEFT_TOGETHER.get(found, TOO_MANY))
 
 
 def _odd_cells(series: pl.Series) -> Array:
@@ -478,8 +497,8 @@ def _notes_on_odd_cells(frame: pl.DataFrame, feature: Column, rows: Array, wishe
     odd, long = _odd_cells(series), too_long(series, parse(series))
     so = f", so the column is read as {len(feature.categories):,} categories"
     if len(odd):
-        return [not_a_number(series, odd, rows, so)]
-    return [f"column {feature.name!r}: {TOO_LONG.format(long)}{so}"] if long else []
+        return [Note(not_a_number(series, odd, rows, so), feature.name, NOT_ALL_NUMBERS)]
+    return [Note(f"column {feature.name!r}: {TOO_LONG.format(long)}{so}", feature.name, ALL_LONG)] if long else []
 
 
 def _target(series: pl.Series, rows: Array, wishes: Wishes) -> tuple[Target, list[str]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.data.block import any_by_column, stacked
 from chainrule.data.library import polars
+from chainrule.data.notes import Note
 from chainrule.data.numerals import NUMBER, SPACES
 from chainrule.errors import DataError
 
@@ -280,7 +281,7 @@ def _notes_on_units(given: pl.Series) -> Iterator[str]:
         why = f"numbers with {beside} beside them stay texts: write all in one unit"
     else:
         why = f"{cells[0]!r} may be read in more than one way, so it stays text: say decimal= or thousands="
-    yield f"column {given.name!r}: {why}"
+    yield Note(f"column {given.name!r}: {why}", given.name, "hold amounts that stay texts: write each in one unit")
 
 
 def _notes(found: Sequence[tuple[Form, str]], spelling: Spelling) -> Iterator[str]:

@@ -25,12 +25,12 @@ from chainrule.data.encode import (
     parse,
     target_of,
     tidy,
-    warn_of,
     where,
 )
 from chainrule.data.files import PathLike, meant
 from chainrule.data.kinds import CODES
 from chainrule.data.learn import Wishes, learn, measured_again, missing_words, typed
+from chainrule.data.notes import warn_of
 from chainrule.data.spelling import Spelling
 from chainrule.data.split import Split
 from chainrule.data.text_file import Read, Written, read_columns

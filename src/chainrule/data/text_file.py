@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from chainrule.data.block import stacked
 from chainrule.data.encode import listing, polars, tidy
 from chainrule.data.files import PathLike, existing, reading
+from chainrule.data.notes import Note
 from chainrule.data.numerals import number_in
 from chainrule.data.scan import are_quotes_regular, has_padded_numbers, is_even
 from chainrule.data.spelling import Spelling
@@ -34,6 +35,7 @@ HUGE = 2**31
 BYTE_ORDERS = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 """What a file in one of these begins with, longer marks first."""
 
+UNNAMED = "have no header and are left out; names= would give them one"
 ENCODING = "encoding= names the one that it is in, as encoding='latin-1'"
 SAMPLE, FEWEST, LONG = 20, 3, 1 << 16
 """Lines by which it is seen what separates, and so few where they have more bytes than this."""
@@ -228,7 +230,9 @@ def read_columns(
     if not len(rows):
         raise DataError(f"{found} has headers and no rows")
     notes = _notes_on_size(found, most)
-    notes += [f"{name} has no header and is left out; names= would give it one" for name in file.unnamed]
+    notes += [
+        Note(f"{name} has no header and is left out; names= would give it one", name, UNNAMED) for name in file.unnamed
+    ]
     frame = frame.drop(file.unnamed) if file.unnamed else frame
     return Read(file, frame[rows] if blank.any() else frame, rows + 1, notes, unknown)
 

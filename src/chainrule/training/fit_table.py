@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from chainrule import nn, optim
 from chainrule.data.columns import Columns
 from chainrule.data.doubts import notes_on_features
-from chainrule.data.encode import warn_of
+from chainrule.data.notes import warn_of
 from chainrule.data.table import Table as Examples
 from chainrule.errors import DataError, DataWarning, DivergenceError, ShapeError
 from chainrule.table import Table
