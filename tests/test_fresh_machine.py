@@ -48,7 +48,7 @@ def clone(tmp_path_factory):
     paths = [str(folder / "src"), *[path for path in sys.path if "packages" in path]]
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder / ".venv")}))
     (packages / "borrowed.pth").write_text("\n".join(paths) + "\n")
-    script = f"#!{folder / '.venv/bin/python'}\nfrom chainrule.cli.app import main\nmain()\n"
+    script = f"#!{folder / '.venv/bin/python'}\nfrom chainrule_command import main\nmain()\n"
     (folder / PROGRAM).write_text(script)
     (folder / PROGRAM).chmod(0o755)
     return folder

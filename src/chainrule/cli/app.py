@@ -6,8 +6,8 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from io import TextIOWrapper
 from pathlib import Path
@@ -58,6 +58,32 @@ EVERY = 10
 """Where there is no terminal, one line for so many epochs."""
 
 
+class Stopped(Exception):
+    """Ctrl-C, where a command has no more to say of it; typer would end without a word at a KeyboardInterrupt."""
+
+
+@contextmanager
+def ctrl_c_as_stopped() -> Generator[None]:
+    """Make of a Ctrl-C, and of what goes wrong in an import because of one, the end of the program."""
+    try:
+        yield
+    except (typer.Exit, UsageError, ChainruleError):
+        raise
+    except BaseException as error:
+        if came_of_ctrl_c(error):
+            raise Stopped from error
+        raise
+
+
+def came_of_ctrl_c(error: BaseException | None) -> bool:
+    """Whether a KeyboardInterrupt is, or is behind, what was raised."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 class Commands(TyperGroup):
     """All commands; what is wrong with their words is told whatever signs are in them."""
 
@@ -66,10 +92,23 @@ class Commands(TyperGroup):
         super().format_epilog(ctx, formatter)
         write_examples("", formatter)
 
+    def make_context(self, *words: Any, **settings: Any) -> Any:
+        """Read the words of a command."""
+        with ctrl_c_as_stopped():
+            return super().make_context(*words, **settings)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        with ctrl_c_as_stopped():
+            return super().invoke(ctx)
+
     def main(self, *words: Any, **settings: Any) -> NoReturn:
         """Run one, and exit with its code."""
         try:
             code = super().main(*words, **{**settings, "standalone_mode": False})
+        except Stopped:
+            say("chainrule: stopped by Ctrl-C", err=True)
+            code = 130
         except UsageError as error:
             wrong: Any = error
             told = io.StringIO()

@@ -121,6 +121,7 @@ def train(
     from chainrule.files import refuse_overwriting
     from chainrule.table import json_of
     from chainrule.training import Recipe, full_report, plain_report, save_model, short_report
+    from chainrule.training.interrupt import Interrupts
     from chainrule.training.sweep_table import grid_of
 
     one_of("--task", task, TASKS)
@@ -182,7 +183,11 @@ def train(
                 f"chainrule: {stop_of(fitted)}; nothing was saved: --out FILE would keep {fitted.interrupted}", err=True
             )
             raise typer.Exit(130)
-        save_model(where, fitted, source=lesson.source, spread=spread)
+        with Interrupts() as pressed:
+            save_model(where, fitted, source=lesson.source, spread=spread)
+    if pressed.noted and not fitted.interrupted:
+        say(f"chainrule: stopped by Ctrl-C; wrote {where}", err=True)
+        raise typer.Exit(130)
     if fitted.interrupted:
         say(f"chainrule: {stop_of(fitted)}; wrote {where} with {fitted.interrupted}", err=True)
         raise typer.Exit(130)
