@@ -57,6 +57,7 @@ aside, .exercise { border: 1px solid var(--md-default-fg-color--lightest, #ddd);
   margin: 1.2em 0 }
 img.of-rule { max-width: 100%; background: #fff; border-radius: .4em }
 .md-typeset table:not([class]) { display: block; overflow-x: auto }
+.md-typeset td code { word-break: normal }
 """
 
 
@@ -185,12 +186,12 @@ def settings(told: Collection[Chapter], rules: Collection[tuple[str, str]]) -> s
     lessons = [f'{{"{c.number}. {c.title}" = "lessons/{c.name}.md"}}' for c in told]
     reference = [f'{{"{title}" = "reference/{file_name(title)}.md"}}' for title in GROUPS]
     groups = {
-        "The course": ['"lessons/index.md"', *lessons],
+        "The course": ['{"Contents" = "lessons/index.md"}', *lessons],
         "Tutorials": pages_in("tutorials"),
         "How to": pages_in("howto"),
         "Coming from": pages_in("coming_from"),
         "Pages": pages_in("."),
-        "The rules": ['"rules.md"', *[f'{{"{title}" = "{file}"}}' for file, title in rules]],
+        "The rules": ['{"All kinds" = "rules.md"}', *[f'{{"{title}" = "{file}"}}' for file, title in rules]],
         "Reference": reference,
     }
     nav = ",\n".join([f'  {{"{title}" = [{", ".join(inside)}]}}' for title, inside in groups.items() if inside])

@@ -271,7 +271,8 @@ def jacobians(rule: Operation, moving: list[int]) -> Any:
         return None
     panel = cr.plot.weights(table.reshape(1, -1), shape=table.shape)[0]
     panel.get_figure().set_size_inches(3.4, 2.6)
-    panel.set_title(f"{rule.name}: {table.shape[0]} outputs, {table.shape[1]} entries of {letter_of(rule, i)}")
+    told = f"{rule.name}\n{table.shape[0]} outputs, {table.shape[1]} entries of {letter_of(rule, i)}"
+    panel.set_title(told, fontsize="medium", loc="left")
     return panel
 
 

@@ -15,7 +15,7 @@ from chainrule.pictures.picture import Picture
 
 READABLE = 0.5
 """So much smaller than it was made a plot may become: on a narrow screen it is scrolled before it cannot be read."""
-READABLE_GRAPH = 0.75
+READABLE_GRAPH = 0.6
 """The same of a graph, whose letters are smaller."""
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d1d1f; --paper: #fdfdfb; --quiet: #6b6b70; --line: #dcdcd8; --box: #f3f3ee }
