@@ -31,6 +31,10 @@ from chainrule.errors import DtypeError, GraphError, ShapeError
 Argnums = SupportsIndex | Iterable[SupportsIndex]
 Function = Callable[..., Any]
 
+NODES, PLAIN_NUMBERS = (Tensor, Value), (float, int, np.ndarray, np.number, np.bool_)
+MOVING, GIVEN = (*NODES, Mapped), (*NODES, Traced)
+"""As tuples, since a union is made anew wherever one is written, which takes as long as a small sum."""
+
 
 def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """A function that gives ``f(*args)``, one number, and its gradient in the arguments `argnums`.
@@ -225,7 +229,7 @@ class Run:
     def __init__(
         self, f: Function, args: tuple[Any, ...], argnums: Argnums, settings: dict[str, Any], has_aux: bool = False
     ) -> None:
-        self.several = isinstance(argnums, Iterable) and getattr(argnums, "ndim", 1) > 0
+        self.several = type(argnums) is not int and isinstance(argnums, Iterable) and getattr(argnums, "ndim", 1) > 0
         places = list(map(index, cast(Any, argnums if self.several else (argnums,))))
         for place in places:
             if not -len(args) <= place < len(args):
@@ -340,8 +344,8 @@ class Run:
             return on_core(x, lambda x: np.array(x.data if isinstance(x, Tensor) else x))
         if kind is Value and not getattr(x, "shape", ()):
             return x.detach() if isinstance(x, Value) else Value(float(x))
-        numbers = np.asarray(x.data if isinstance(x, Tensor | Value) else x)
-        if issubclass(kind, Tensor | Value):
+        numbers = np.asarray(x.data if isinstance(x, NODES) else x)
+        if issubclass(kind, NODES):
             return from_array(np.array(numbers))
         if numbers.ndim:
             return np.array(numbers)
@@ -357,7 +361,7 @@ def pair(out: Any) -> tuple[Any, Any]:
 
 def recorded(x: Any) -> bool:
     """Whether a gradient may pass through x."""
-    return isinstance(x, Tensor | Value | Mapped) and bool(x.requires_grad)
+    return isinstance(x, MOVING) and bool(x.requires_grad)
 
 
 def recorded_outside(x: Any, inputs: list[Any]) -> bool:
@@ -394,11 +398,11 @@ def stand_in(x: Any) -> Any:
 
 def output_node(x: Any) -> Any:
     """What a function gave, as a node."""
-    if isinstance(x, Tensor | Value | Traced):
+    if isinstance(x, GIVEN):
         return x
     if isinstance(x, Mapped):
         return on_core(x, output_node)
-    if not isinstance(x, float | int | np.ndarray | np.number | np.bool_):
+    if not isinstance(x, PLAIN_NUMBERS):
         raise DtypeError(f"the function gave a {type(x).__name__}: give numbers, arrays, Values or Tensors")
     return from_array(np.asarray(x))
 

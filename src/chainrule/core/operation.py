@@ -54,6 +54,7 @@ kernels: dict[str, Function] = {}
 """Plain functions without derivatives, carried whole into written source."""
 
 ndarray, TRUTH = np.ndarray, np.dtype(bool)
+DOUBLE, YES_OR_NO = np.float64, np.bool_
 NUMBERS = (float, int, bool, np.floating, np.integer, np.bool_)
 
 TOO_LARGE = "a whole number is too large for a double, of which the largest is about 1.8e308"
@@ -199,10 +200,8 @@ class Operation:
             ready = in_doubles(ready)
         with Quiet():
             out = self.fitting(ready, inputs, settings)
-        if not scalar or np.ndim(out) != 0:
-            return out
-        kind = getattr(out, "dtype", None)
-        return float(out) if kind == np.float64 else bool(out) if kind == TRUTH else out
+        kind = type(out)
+        return out if not scalar else float(out) if kind is DOUBLE else bool(out) if kind is YES_OR_NO else out
 
     def fitting(self, ready: Sequence[Any], inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         """The forward on arrays, where NumPy's complaint about shapes becomes one in the user's words."""
@@ -577,7 +576,7 @@ def added(terms: Any) -> Any:
 def in_doubles(numbers: Sequence[Any]) -> list[Any]:
     """Python's numbers as NumPy's, which follow IEEE 754; everything else as it is."""
     try:
-        return [np.float64(x) if type(x) in (float, int, bool) else x for x in numbers]
+        return [DOUBLE(x) if type(x) in (float, int, bool) else x for x in numbers]
     except OverflowError:
         raise DtypeError(TOO_LARGE) from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-LEAF = "*"
+LEAF, SEQUENCES = "*", (list, tuple)
 
 
 def flatten(tree: Any) -> tuple[list[Any], Any]:
@@ -22,7 +22,7 @@ def take_leaves(part: Any, leaves: list[Any]) -> Any:
     """
     if type(part) is dict:
         return dict, tuple(part), tuple([take_leaves(p, leaves) for p in part.values()])
-    if isinstance(part, list | tuple):
+    if isinstance(part, SEQUENCES):
         return type(part), None, tuple([take_leaves(p, leaves) for p in part])
     if part is None:
         return None

@@ -251,15 +251,18 @@ def balanced(x: Any) -> Any:
     numbers = numbers_of(x)
     if numbers.dtype.kind != "f":
         return x
-    most, one = np.finfo(numbers.dtype).maxexp - 2, numbers.dtype.type(1)
+    sizes, most = np.abs(numbers), np.finfo(numbers.dtype).maxexp - 2
+    reach = 2.0 ** (most // len(sizes))
+    if sizes.size == 0 or (sizes.max() <= reach and sizes.min() >= 1 / reach):
+        return x
     movable = np.isfinite(numbers) & (numbers != 0)
-    sizes = np.rint(np.log2(np.abs(np.where(movable, numbers, 1)))).astype(int)
-    total = sizes.sum(0)
-    if np.abs(sizes).sum(0).max(initial=0) <= most or not (within := np.abs(total) <= most).any():
+    powers = np.rint(np.log2(np.where(movable, sizes, 1))).astype(int)
+    total = powers.sum(0)
+    if np.abs(powers).sum(0).max() <= most or not (within := np.abs(total) <= most).any():
         return x
     place, count = np.cumsum(movable, 0), np.maximum(movable.sum(0), 1)
     level = place * total // count - (place - 1) * total // count
-    moved = np.where(movable & within, level - sizes, 0)
+    moved, one = np.where(movable & within, level - powers, 0), numbers.dtype.type(1)
     # Twice by half of the way: the whole of it can be beyond the largest power of two.
     return x * np.ldexp(one, moved // 2) * np.ldexp(one, moved - moved // 2)
 
