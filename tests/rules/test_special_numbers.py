@@ -219,6 +219,49 @@ def test_products_along_axes():
         cr.prod(x, axis=5)
 
 
+EMPTY, WHOLE, HOLED = np.zeros((3, 0)), np.array([[3, -2], [0, 5]]), np.array([[np.nan, np.inf], [1.0, 2.0]])
+ENDS = np.array([-1.0, 0.0, 1.0, 1.5, 2.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda m, x: m.copysign(x(WHOLE), -1.0),
+        *[lambda m, x, o=o: m.linalg.norm(x(WHOLE), o) for o in (None, 1, -1, 2, np.inf, -np.inf, "fro", "nuc")],
+        *[lambda m, x, o=o: m.linalg.norm(x(WHOLE), o, axis=0) for o in (0, 1, 2, 3, np.inf, -np.inf)],
+        *[lambda m, x, o=o: m.linalg.norm(x(EMPTY), o) for o in (None, 1, 2, np.inf, "fro", "nuc")],
+        *[lambda m, x, o=o: m.linalg.norm(x(EMPTY), o, axis=1) for o in (0, 1, 2, 3, np.inf)],
+        *[lambda m, x, p=p: m.linalg.cond(x(np.ones((2, 2)) - WHOLE // 9), p) for p in (None, 1, 2, np.inf, "fro")],
+        *[lambda m, x, p=p: m.linalg.cond(x(np.zeros((2, 2))), p) for p in (None, 1, np.inf, "fro")],
+        lambda m, x: m.interp(x(ENDS), [0.0, 1.0, 1.0, 2.0, 2.0], x(np.array([1.0, 2.0, 5.0, 6.0, 9.0]))),
+        lambda m, x: m.interp(x(ENDS), [1.0, 1.0], x(np.array([3.0, 4.0]))),
+        lambda m, x: m.select([x(WHOLE) > 0, x(WHOLE) < 0], [x(WHOLE), -x(WHOLE)]),
+        lambda m, x: m.linalg.matrix_power(x(HOLED), 0),
+        lambda m, x: m.power(x(WHOLE > 0), 2),
+        lambda m, x: m.power(x(WHOLE > 0), 3),
+    ],
+)
+def test_edges_of_functions_are_numpys(call):
+    """Whole numbers, nothing at all, matrices without an inverse, points that stand above each other."""
+    right = np.asarray(call(np, np.asarray))
+    found = call(np, lambda x: Tensor(x, dtype=x.dtype, requires_grad=x.dtype.kind == "f")).data
+    np.testing.assert_allclose(found, right, rtol=1e-13)
+    assert (found.shape, found.dtype) == (right.shape, right.dtype)
+
+
+def test_where_there_is_no_condition_number_it_has_no_derivative():
+    assert np.isnan(cr.grad(cr.cond)(np.diag([1.0, 0.0]))).all()
+    assert np.isnan(cr.grad(lambda x: cr.cond(x, 1))(np.zeros((2, 2)))).all()
+    assert cr.grad(lambda x: cr.sum(cr.matrix_power(x, 0)))(HOLED).tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+
+@pytest.mark.parametrize("mode", ["raise", "wrap", "clip"])
+def test_nothing_is_taken_from_nothing(mode):
+    assert cr.take(np.zeros(0), np.zeros(0, int), mode=mode).shape == (0,)
+    with pytest.raises(IndexError):
+        cr.take(Tensor(np.zeros((2, 0))), [0], axis=1, mode=mode)
+
+
 @pytest.mark.parametrize("kind", [np.float64, np.float32])
 def test_products_run_over_only_where_the_whole_does(kind):
     """In whatever order the factors come; then the gradient is right too, at zeros as well."""

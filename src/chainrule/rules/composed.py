@@ -300,6 +300,13 @@ def gathered(x: Any) -> Any:
     return x
 
 
+def in_real_numbers(x: Any) -> Any:
+    """The same with whole numbers and truths as float64, for what NumPy takes none of."""
+    x = gathered(x)
+    whole = getattr(getattr(x, "dtype", None), "kind", "f") in "biu"
+    return linear.astype(x, dtype=np.dtype(float)) if whole else x
+
+
 def together(name: str, arrays: Any) -> Any:
     """A list of arrays or nodes, not empty; a plain number takes the type that adding it to the others would give."""
     if isinstance(arrays, np.ndarray) and arrays.ndim:

@@ -12,8 +12,8 @@ from chainrule.rules import decompositions as rules
 from chainrule.rules import linear, matrix
 from chainrule.rules.algebra import matmul
 from chainrule.rules.composed import gathered, named, numbers_of, shape_of
-from chainrule.rules.linear import broadcast_to, index, swap
-from chainrule.rules.pointwise import square
+from chainrule.rules.linear import index, swap
+from chainrule.rules.pointwise import square, where
 
 
 class Eigen(NamedTuple):
@@ -131,7 +131,8 @@ def matrix_power(a: Any, n: int) -> Any:
     if not isinstance(n, int | np.integer) or isinstance(n, bool):
         raise DtypeError(f"matrix_power takes a whole number as power, not {n!r}")
     power, count = (matrix.inv(a), -n) if n < 0 else (a, n)
-    out = None if count else broadcast_to(np.eye(shape[-1], dtype=a.dtype), shape=shape) + 0 * a
+    # With no factor the matrix is not asked, whatever stands in it.
+    out = None if count else where(np.ones(shape, bool), np.eye(shape[-1], dtype=a.dtype), a)
     while count:
         if count % 2:
             out = power if out is None else linear.matmul(out, power)

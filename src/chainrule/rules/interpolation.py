@@ -34,6 +34,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Any
             for points in (xp, fp)
             for places in (below, below + 1)
         ]
-        out = y0 + (x - x0) * ((y1 - y0) / (x1 - x0))
+        upright = x0 == x1
+        out = where(upright, y1, y0 + (x - x0) * ((y1 - y0) / where(upright, 1.0, x1 - x0)))
     out = where(x < index(xp, key=0), first if left is None else left, out)
     return where(x > index(xp, key=count - 1), last if right is None else right, out)

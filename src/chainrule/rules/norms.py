@@ -8,8 +8,8 @@ import numpy as np
 
 from chainrule.core.operation import composed
 from chainrule.errors import ShapeError
-from chainrule.rules import decompositions, linear, pointwise
-from chainrule.rules.composed import Axis, gathered, length, max, min, shape_of, without_numbers
+from chainrule.rules import decompositions, linear, logic, pointwise
+from chainrule.rules.composed import Axis, in_real_numbers, length, max, min, shape_of, without_numbers
 from chainrule.rules.factors import matrices
 from chainrule.rules.linear import index, reshape
 from chainrule.rules.matrix import inv
@@ -33,7 +33,7 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
     >>> float(cr.norm(np.array([[1.0, 2.0], [3.0, 4.0]]), 1))
     6.0
     """
-    x = gathered(x)
+    x = in_real_numbers(x)
     if ord is None:
         return length(x, axis, keepdims)
     axes = tuple(range(len(shape_of(x)))) if axis is None else axis if isinstance(axis, tuple) else (axis,)
@@ -52,7 +52,7 @@ def vector_norm(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
         return length(x, axis, keepdims)
     size = pointwise.abs(x)
     if ord in (np.inf, -np.inf):
-        return (max if ord > 0 else min)(size, axis=axis, keepdims=keepdims)
+        return extreme_size(size, ord, axis, keepdims)
     if ord == 0:
         return linear.sum(pointwise.not_equal(x, 0.0) * 1.0, axis=axis, keepdims=keepdims)
     if ord == 1:
@@ -62,6 +62,13 @@ def vector_norm(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
         return total ** (1 / float(ord))
     zero = equal(total, 0.0)
     return where(zero, 0.0 * total, where(zero, 1.0, total) ** (1 / float(ord)))
+
+
+def extreme_size(sizes: Any, ord: Any, axis: int, keepdims: bool = False) -> Any:
+    """The largest or smallest of some sizes, as the sign of the order says; the largest of none is 0."""
+    if ord < 0:
+        return min(sizes, axis=axis, keepdims=keepdims)
+    return max(sizes, axis=axis, keepdims=keepdims, initial=None if shape_of(sizes)[axis] else 0.0)
 
 
 def matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
@@ -78,10 +85,10 @@ def matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     x = linear.transpose(x, axes=(*others, rows, columns))
     if ord in ("nuc", 2, -2):
         values = decompositions.svdvals(x)
-        out = linear.sum(values, axis=-1) if ord == "nuc" else (max if ord > 0 else min)(values, axis=-1)
+        out = linear.sum(values, axis=-1) if ord == "nuc" else extreme_size(values, ord, -1)
     else:
         totals = linear.sum(pointwise.abs(x), axis=-2 if ord in (1, -1) else -1)
-        out = (max if ord > 0 else min)(totals, axis=-1)
+        out = extreme_size(totals, ord, -1)
     return (
         reshape(out, shape=tuple([1 if a in (rows, columns) else n for a, n in enumerate(shape)])) if keepdims else out
     )
@@ -102,5 +109,14 @@ def cond(x: Any, p: Any = None) -> Any:
     if p is None or (not isinstance(p, str) and p in (2, -2)):
         values = decompositions.svdvals(x)
         first, last = index(values, key=(Ellipsis, 0)), index(values, key=(Ellipsis, -1))
-        return last / first if p == -2 else first / last
-    return norm(x, p, axis=(-2, -1)) * norm(inv(x), p, axis=(-2, -1))
+        return endless_where_nothing(first, last / first if p == -2 else first / last)
+    size = norm(x, p, axis=(-2, -1))
+    return endless_where_nothing(size, size * norm(inv(x), p, axis=(-2, -1)))
+
+
+def endless_where_nothing(size: Any, ratio: Any) -> Any:
+    """A condition number, infinite and without a derivative where a matrix whose size is a number has none."""
+    if without_numbers(ratio):
+        return ratio
+    nothing = logic.logical_and(logic.isnan(ratio), logic.isfinite(size))
+    return where(nothing, (1.0 + size) / where(nothing, 0.0 * size, 1.0), ratio)

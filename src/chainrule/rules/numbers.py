@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.core.operation import composed, is_node
 from chainrule.rules import elementary, linear, logic, pointwise
-from chainrule.rules.composed import gathered
+from chainrule.rules.composed import gathered, in_real_numbers
 from chainrule.rules.pointwise import equal, greater, less, where
 
 
@@ -87,7 +87,7 @@ def copysign(x: Any, y: Any) -> Any:
     >>> cr.copysign(3.0, -0.5)
     -3.0
     """
-    x = gathered(x)
+    x = in_real_numbers(x)
     return where(equal(logic.signbit(x), logic.signbit(gathered(y))), x, pointwise.neg(x))
 
 

@@ -148,8 +148,10 @@ def take(x: Any, indices: Places, axis: int | None = None, mode: str = "raise") 
     if mode == "raise" and getattr(indices, "origin", None) is not None:
         return picked(x, indices, axis)
     places, length = whole_numbers(indices), shape_of(x)[axis]
+    if places.size and not length:
+        raise IndexError(f"take finds no entry in {shape_of(x)} along axis {axis}")
     if mode == "wrap":
-        places = places % length
+        places = places % np.maximum(length, 1)
     elif mode == "clip":
         places = np.clip(places, 0, length - 1)
     elif mode != "raise":
@@ -229,7 +231,7 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Any:
 
 
 @composed
-def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0.0) -> Any:
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
     """Entry by entry the first choice whose condition holds, and a default where none does.
 
     >>> import chainrule as cr, numpy as np
