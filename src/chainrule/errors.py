@@ -47,6 +47,10 @@ class MissingExtra(ChainruleError, ImportError):
     def __init__(self, library: str, extra: str) -> None:
         super().__init__(f"{library} is not installed: pip install '.[{extra}]'")
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the one line."""
+        return [str(self)]
+
 
 class FormatError(ChainruleError, ValueError):
     """A format that does not exist, or a file that cannot be written; the message says what would do."""

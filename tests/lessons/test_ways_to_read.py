@@ -17,10 +17,11 @@ from typer.testing import CliRunner
 import chainrule as cr
 from chainrule.cli import lessons as commands
 from chainrule.cli.app import app
+from chainrule.errors import MissingExtra
 from chainrule.lessons import chapters, terminal
 from chainrule.lessons.chapter import Cell, Prose, Question
 from chainrule.lessons.exercise import Exercise
-from chainrule.lessons.notebook import markdown_of, write_notebook
+from chainrule.lessons.notebook import markdown_of, markdown_of_run, write_notebook
 from chainrule.lessons.page import page_of, page_of_run
 from chainrule.lessons.progress import Progress
 from chainrule.lessons.sets import read_set
@@ -207,6 +208,15 @@ def test_a_notebook_has_the_cells_and_asks_the_exercises(tmp_path):
     assert any("$$" in source for source in sources)
     assert not any("{{" in source for source in sources)
     assert sum(cell["cell_type"] == "code" for cell in cells) > 8
+
+
+def test_a_notebook_goes_on_behind_a_cell_for_pytorch_where_that_is_missing(ran, tmp_path, monkeypatch):
+    asks = 'tags=["raises-exception"]\ncr.compare('
+    assert [asks in markdown_of_run(ran(number)) for number in (1, 8)] == [False, True]
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtra) as missing:
+        cr.compare(cr.Value(2.0) * 3.0)
+    assert missing.value._render_traceback_() == ["PyTorch is not installed: pip install '.[torch]'"]
 
 
 def test_a_notebook_s_cells_run(tmp_path):

@@ -70,7 +70,7 @@ def test_the_moons_demo_gives_micrograds_recorded_numbers(count):
 
 
 def test_the_moons_demo_beside_micrograd():
-    pytest.importorskip("micrograd", reason="micrograd is not installed")
+    pytest.importorskip("micrograd.engine", reason="micrograd is not installed")
     ours, theirs = train("chainrule.micrograd", 4), train("micrograd", 4)
     assert ours[0] == pytest.approx(theirs[0], abs=1e-9)
     assert ours[1] == pytest.approx(theirs[1], abs=1e-9)

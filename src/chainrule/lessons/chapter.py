@@ -1,8 +1,8 @@
 """A chapter as it is written: Markdown, in which some fenced blocks are alive.
 
-``python`` is run and shows what it gives; ``math`` is a displayed formula, typed, and every side of it is worked out;
-``question`` asks, and behind a line ``---`` answers; ``exercise`` is asked and marked. In the text ``{{ expression }}``
-is replaced by what the expression gives.
+``python`` is run and shows what it gives, and names a library beside it that may not be there, as ``python torch``;
+``math`` is a displayed formula, typed, and every side of it is worked out; ``question`` asks, and behind a line ``---``
+answers; ``exercise`` is asked and marked. In the text ``{{ expression }}`` is replaced by what the expression gives.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ class Prose:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A piece of a program, run in the namespace of its chapter."""
+    """A piece of a program, run in the namespace of its chapter; and the library without which it only says so."""
 
     source: str
+    library: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ def block_of(words: str, lines: list[str], exercise_id: str) -> Block:
     kind, *given = words.split()
     match kind:
         case "python":
-            return Cell("\n".join(lines))
+            return Cell("\n".join(lines), *given[:1])
         case "math":
             shown = tuple([line.strip() for line in lines if line.strip()])
             return Display(shown, tuple([number_given(word) for word in given]))

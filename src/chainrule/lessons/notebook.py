@@ -27,8 +27,11 @@ def markdown_of_run(run: Run) -> str:
 def cell_of(shown: Shown) -> str:
     """One block."""
     match shown.block:
-        case Cell(source):
-            return f"```python\n{source}\n```"
+        case Cell(source, library):
+            goes_on = (
+                ' tags=["raises-exception"]' if library else ""
+            )  # in Jupyter's words, what follows runs all the same
+            return f"```python{goes_on}\n{source}\n```"
         case Display():
             return "\n\n".join([f"$$ {latex(formula)} $$" for formula in shown.formulas])
         case Question(ask, answer):
