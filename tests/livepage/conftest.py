@@ -72,8 +72,8 @@ def is_outside(url: str) -> bool:
 
 
 def settled(tab) -> None:
-    """Wait until what was asked for is drawn."""
-    tab.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    """Wait until what was asked for is drawn, in the panels too that are not seen."""
+    tab.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))).then(chainrule.draw)")
 
 
 @pytest.fixture(scope="session")

@@ -110,3 +110,36 @@ def test_a_script_of_numbers_that_are_not_finite_runs(opened, odd, tmp_path, kin
             value = found["values"]["f"]
             assert (value if isinstance(value, str) else str(float(value))) in done.stdout, (name, done.stdout)
     assert json.dumps(found)
+
+
+def test_one_number_has_a_curve_for_a_surface(opened, odd):
+    with opened(odd) as tab:
+        tab.evaluate("chainrule.open(3)")
+        tab.evaluate("chainrule.set('x', 1)")
+        settled(tab)
+        assert tab.locator("#surface").get_attribute("aria-label") == "The loss over one number as a curve"
+        assert not tab.locator("#weight-b").is_visible()
+        tab.wait_for_function("document.getElementById('surface-told').textContent.includes('slope 14.77')")
+
+
+def test_entries_of_arrays_are_asked_and_wrong_answers_named(opened):
+    text, values = (
+        "z = W@x + b; L = sum(relu(z)**2)",
+        {"W": [[1.0, -2.0], [0.5, 1.0]], "x": [1.5, 0.25], "b": [0.5, 0.1]},
+    )
+    subject = typed_subject(text, {name: np.array(x) for name, x in values.items()})
+    with opened(Page((subject,))) as tab:
+        right = tab.evaluate("chainrule.gradients()")
+        tab.locator("#begin").click()
+        asked = []
+        while "What is" in (question := tab.locator("#question").inner_text()):
+            name = question.partition("/∂")[2].partition("?")[0]
+            array, _, at = name.partition("[")
+            at = tuple([int(i) for i in at.rstrip("]").split(",")]) if at else ()
+            key = array.translate(str.maketrans("₀₁₂₃", "0123"))
+            wanted = float(np.asarray(right[key])[at])
+            asked.append(key)
+            found = tab.evaluate("(x) => chainrule.attempt.answer(x)", -wanted)
+            assert found["name"] == "sign", (name, found)
+            assert tab.evaluate("(x) => chainrule.attempt.answer(x)", wanted)["right"], name
+        assert {"W", "b"} <= set(asked)

@@ -70,3 +70,31 @@ def test_beyond_a_kink_the_story_is_that_of_the_numbers_of_now(opened, bent):
                     continue
                 assert one["equations"] == wanted[dialect]["equations"], (name, dialect)
     assert len(live) > 0.8 * 5 * len(BENT)
+
+
+def test_on_a_kink_it_is_said_and_what_was_told_there_is_not_taken_for_now(opened, bent):
+    with opened(bent) as tab:
+        tab.evaluate("(n) => chainrule.open(n)", 2 * list(BENT).index("relu, on its kink"))
+        tab.evaluate("chainrule.draw()")
+        assert "h stands on the kink of relu" in tab.locator("#kinks").inner_text()
+        assert tab.locator("#graph .kink").count() == 1
+        tab.evaluate("chainrule.set('x', 4); chainrule.draw()")
+        assert "numbers of the start, which have moved" in tab.locator("#story-note").inner_text()
+        tab.evaluate("chainrule.set('w', 1); chainrule.draw()")
+        assert tab.locator("#kinks").inner_text() == ""
+        assert tab.locator("#graph .kink").count() == 0
+        assert "numbers are those of now" in tab.locator("#story-note").inner_text()
+
+
+def test_words_follow_the_sign_of_the_gradient(opened, bent):
+    with opened(bent) as tab:
+        tab.evaluate("(n) => chainrule.open(n)", 2 * list(BENT).index("relu"))
+        tab.get_by_role("button", name="node by node").click()
+        for y, words in ((7, "lowers"), (1, "raises"), (3, "no difference")):
+            tab.evaluate("(y) => { chainrule.set('y', y); chainrule.draw(); }", y)
+            told = tab.locator("#story [data-words]").all_inner_texts()
+            if words == "no difference":
+                # A slope of 0 is a branch of its own, and nothing was told of it.
+                assert "numbers of the start" in tab.locator("#story-note").inner_text()
+            else:
+                assert [words in text for text in told] == [True]

@@ -1,5 +1,6 @@
 """What a picture says: names, numbers, gradients as they are, local derivatives; and that it changes nothing."""
 
+import random
 import re
 import time
 from xml.etree import ElementTree
@@ -262,3 +263,21 @@ def test_without_the_extra_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "fast_sugiyama", None)
     with pytest.raises(MissingExtra, match=r"pip install '\.\[draw\]'"):
         cr.draw(reuse()).svg()
+
+
+def test_a_large_graph_in_which_nothing_is_alike_is_a_few_boxes_and_fewer_arrows_than_twice_as_many():
+    draws = random.Random(0)
+    nodes = [cr.Value(draws.random(), label=f"p{i}") for i in range(50)]
+    for _ in range(4_000):
+        x, y = draws.choice(nodes[-200:]), draws.choice(nodes)
+        nodes.append(draws.choice([x * y, x + y, x.tanh()]))
+    (sketch,) = cr.draw(sum(nodes[-50:])).sketches
+    assert len(sketch.boxes) <= 60
+    assert len(sketch.arrows) <= 2 * len(sketch.boxes)
+    # Arrows lead on, never back, so that a box stands in each layer.
+    assert all([arrow.source < arrow.target for arrow in sketch.arrows])
+    into = {arrow.target for arrow in sketch.arrows}
+    assert into >= set(range(1, len(sketch.boxes)))
+    told = [line for box in sketch.boxes for line in box.more if "from others" in line]
+    assert told
+    assert any(["most edges" in note for note in sketch.notes])

@@ -22,8 +22,8 @@ from chainrule.verify.marking.problem import Problem, probes_of, recorded_proble
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.mistakes import KINDS, rank
 
-MOST_STEPS = 40
-"""Steps of a program whose mistakes are known ahead."""
+MOST_STEPS, MOST_ENTRIES = 40, 300
+"""Steps of a program whose mistakes are known ahead, and entries of all its arrays."""
 MOST_HINTS = 24
 """Mistakes that are known of one gradient."""
 REFUSED = (ChainruleError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -54,9 +54,10 @@ class Traced(Walk):
 def print_hints(subject: Subject) -> tuple[str, list[tuple[int, str, str, str]]] | None:
     """A function that gives the number of every known mistake, and beside it of which step, its name, and how to mend.
 
-    None where the program has arrays or is too long.
+    None where the program is too long, or its arrays are large.
     """
-    if not subject.is_scalar or len(subject.program) > MOST_STEPS:
+    size = sum([step.size for step in subject.program.steps])
+    if len(subject.program) > MOST_STEPS or size > max(MOST_ENTRIES, len(subject.program)):
         return None
     names = {node: subject.names[subject.lifted.step[node]] for node in subject.lifted.nodes}
     problem = recorded_problem(subject.output, names)
@@ -78,7 +79,7 @@ def print_hints(subject: Subject) -> tuple[str, list[tuple[int, str, str, str]]]
                 gives = change.gives(walk)
             except REFUSED:
                 continue
-            if gives is None or np.shape(getattr(gives, "number", gives)):
+            if gives is None or np.shape(gives) != step.shape:
                 continue
             told.append((step.place, change.name, change.says, KINDS[change.name].fix))
             found.append(gives)
@@ -98,7 +99,7 @@ def telling(problem: Problem, step: Step, probes: Sequence[Walk]) -> Iterator[Ch
     found = sorted(changes(problem, step, probes), key=lambda change: rank(change.name, of_program=True))
     count = 0
     for change in found:
-        gives = numbers_of(change, probes)
+        gives = numbers_of(change, step, probes)
         if gives is None or any([all(map(agrees, gives, other)) for other in seen]):
             continue
         seen.append(gives)
@@ -108,10 +109,10 @@ def telling(problem: Problem, step: Step, probes: Sequence[Walk]) -> Iterator[Ch
             return
 
 
-def numbers_of(change: Change, probes: Sequence[Walk]) -> list[Any] | None:
-    """What a change gives at each probe; None where it gives no number."""
+def numbers_of(change: Change, step: Step, probes: Sequence[Walk]) -> list[Any] | None:
+    """What a change gives at each probe; None where that has not the shape of the step."""
     try:
         found = [change.gives(walk) for walk in probes]
     except REFUSED:
         return None
-    return None if any([x is None or np.ndim(x) for x in found]) else found
+    return None if any([x is None or np.shape(x) != step.shape for x in found]) else found

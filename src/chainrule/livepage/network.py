@@ -22,6 +22,7 @@ def network_subject(net: Any, x: Any, y: Any, *, loss: Any = None, **told: Any) 
     With two features and a target of one number, the page has room for more rows.
     """
     x, y = np.asarray(x, np.float64), np.asarray(y)
+    told = {"rows": len(x), **told}
     if x.ndim < 2 or not len(x) or len(x) != len(y):
         raise ShapeError(f"a network takes rows of features and as many targets, not {x.shape} and {y.shape}")
     if loss is None:

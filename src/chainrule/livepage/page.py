@@ -75,7 +75,7 @@ class Page:
         return framed(self.html, "46rem", "allow-scripts allow-downloads")
 
     def __repr__(self) -> str:
-        steps = sum([len(subject.program) for subject in self.subjects])
+        steps = sum([subject.computed for subject in self.subjects])
         return f"<live page of {steps} steps: .save('page.html') writes it>"
 
 

@@ -19,9 +19,10 @@ from chainrule.livepage.hints import print_hints
 from chainrule.livepage.passes import GRID, Recorded, edges_of, passes_of, print_loss, print_pass, print_says, right
 from chainrule.livepage.story import stories
 from chainrule.livepage.subject import Subject
-from chainrule.livepage.ties import watched
+from chainrule.livepage.ties import kinks_of, watched
 from chainrule.maths import unicode
 from chainrule.program import Kind, Step
+from chainrule.verify.mistakes import KINDS
 
 MOST_LIVE = 2_500
 """Steps up to which a page can be moved; a larger one shows what was recorded."""
@@ -60,6 +61,8 @@ def payload_of(subject: Subject) -> tuple[dict[str, Any], str]:
         "notes": list(places.notes),
         "layers": layers_of(subject),
         "points": points_of(subject),
+        "rows": subject.rows,
+        "kinks": kinks_of(subject),
     }
     why = TOO_LARGE
     if live:
@@ -104,6 +107,7 @@ def functions_of(subject: Subject, data: dict[str, Any]) -> str:
     if says is not None and data["points"] is not None:
         source, data["points"]["takes"] = says
         sources.append(f"says: {source}")
+    data["usual"] = [[times, name, *KINDS[name]] for times, name in ((-1, "sign"), (2, "factor"), (0.5, "factor"))]
     size = sum([step.size for step in subject.trained])
     data["optimizers"] = {}
     for kind, (_, _, share) in OPTIMIZERS.items():
@@ -120,7 +124,7 @@ def functions_of(subject: Subject, data: dict[str, Any]) -> str:
 
 def titled(subject: Subject) -> str:
     """What a menu calls a subject that has no title."""
-    return f"{subject.names[subject.program.output]}, of {len(subject.program)} steps"
+    return f"{subject.names[subject.program.output]}, of {subject.computed:,} steps"
 
 
 def described(subject: Subject, step: Step) -> dict[str, Any]:

@@ -17,15 +17,16 @@ import numpy as np
 
 from chainrule.derivation.dialects.graph import intuition_of_sign
 from chainrule.derivation.explain import NEAREST, told_whole
-from chainrule.derivation.formats.html import block
+from chainrule.derivation.formats.html import beside, block, cell, table
 from chainrule.derivation.formats.page import page as blocks_of
-from chainrule.derivation.record import Equation
-from chainrule.derivation.words import said
+from chainrule.derivation.record import Block, Equation, Table
+from chainrule.derivation.words import Words, said
 from chainrule.errors import ChainruleError
 from chainrule.livepage.passes import edges_of
 from chainrule.livepage.subject import DIGITS, Subject
 from chainrule.livepage.ties import MOST_ENTRIES, Branch, Key, Record, asked_of
-from chainrule.maths import Number, mathml, numeral
+from chainrule.maths import Number, mathml, numeral, unicode
+from chainrule.maths.as_mathml import aligned
 from chainrule.maths.numerals import FULL
 from chainrule.maths.tree import Applied, Derivative, Relation, Symbol, Tree
 from chainrule.program import Step
@@ -33,6 +34,10 @@ from chainrule.program import Step
 FIRST_SIGN = 0x20000
 """Rare ideographs, which no name of a program has, stand for what is filled in while formulas are printed."""
 MOST_SIGNS = 6_000
+LINES = 3
+"""Equal things that fit on one line."""
+LONGEST = 36
+"""Signs of a formula that has a line to itself in a table."""
 MOST_TOLD = 400
 """Steps of a graph that is told at all."""
 OF_SIGN = tuple([intuition_of_sign(x) for x in (-1.0, 0.0, 1.0)])
@@ -99,13 +104,27 @@ def told_in(record: Record, branch: Branch, step: Step, dialect: str) -> Telling
     here, there = [blocks_of(told_whole(x, nodes[step], dialect, FULL), "full")[1:] for x, nodes in pairs]
     filling = Filling(record, branch)
     shown = filling.filled(here, there)
-    return Telling(branch.code, filling.printed("\n".join(map(block, shown))), filling.places, filling.still)
+    return Telling(branch.code, filling.printed("\n".join(map(on_page, shown))), filling.places, filling.still)
 
 
 def still(subject: Subject, step: Step, dialect: str, code: str = "") -> Telling:
     """A derivation with the numbers of the start."""
     blocks = blocks_of(told_whole(subject.output, subject.live.node(step), dialect, DIGITS), "full")[1:]
-    return Telling(code, "\n".join(map(block, blocks)), [], 1)
+    return Telling(code, "\n".join(map(on_page, blocks)), [], 1)
+
+
+def on_page(part: Block) -> str:
+    """A block as HTML; of several equal things each has its line, for numbers grow as they move."""
+    if isinstance(part, Equation) and len(part.sides) > LINES:
+        return f'<div class="equation">{aligned(part.tree)}{beside(part)}</div>'
+    return table(part, cell_on_page) if isinstance(part, Table) else block(part)
+
+
+def cell_on_page(part: Words | Equation) -> str:
+    """A cell of a table: a long formula has its number below it."""
+    if isinstance(part, Equation) and len(part.sides) >= LINES and len(unicode(part.tree)) > LONGEST:
+        return aligned(part.tree) + beside(part)
+    return cell(part)
 
 
 class Unlike(Exception):
@@ -122,6 +141,8 @@ class Filling:
         self.places: list[list[Any]] = []
         self.markup: list[str] = []
         self.still = 0
+        self.frozen = False
+        """Whether numbers keep what they were, since one of the same equation has to."""
         self.named = {name: step for step, name in self.subject.names.items()}
         self.edges = edges_of(self.subject.program)
 
@@ -167,6 +188,18 @@ class Filling:
         """
         if len(there) != len(here):
             raise Unlike
+        kept, count = len(self.places), self.still
+        found = self.sides_filled(here, there, numbers)
+        if self.still > count and not self.frozen:
+            # Numbers of now and of then in one equation would not be equal.
+            del self.places[kept:], self.markup[kept:]
+            self.frozen, self.still = True, count
+            found = self.sides_filled(here, there, numbers)
+            self.frozen = False
+        return found
+
+    def sides_filled(self, here: Sequence[Tree], there: Sequence[Tree], numbers: int) -> tuple[Tree, ...]:
+        """Each side by itself."""
         found: list[Tree] = []
         count = len(here) - numbers
         for n, (x, y) in enumerate(zip(here, there, strict=True)):
@@ -180,7 +213,7 @@ class Filling:
         if numbers[0] == numbers[1] or len(self.places) >= MOST_SIGNS:
             # What was computed, and does not move all the same, has all its digits here.
             return here if len(here.text) <= DIGITS + 2 else numeral(numbers[0], DIGITS)
-        found = self.record.key_of(numbers, self.branch, self.key_of(beside))
+        found = None if self.frozen else self.record.key_of(numbers, self.branch, self.key_of(beside))
         if found is None:
             self.still += 1
             return self.sign(["still"], f'<mrow class="still">{mathml_inside(numeral(numbers[0], DIGITS))}</mrow>')

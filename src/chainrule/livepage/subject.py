@@ -53,6 +53,8 @@ class Subject:
     rate: float = 0.01
     points: Points | None = None
     note: str = ""
+    rows: int = 0
+    """Rows of data behind the cost, every one of which a step of training takes."""
     told: bool = True
     """Whether derivations and hints are worked out, which takes most of the time."""
     data: tuple[str, ...] = field(default=())
@@ -111,6 +113,11 @@ class Subject:
         """The same in the order in which they are asked for: weights before biases, and then by name."""
         first = [(-step.ndim, not self.names[step].startswith("w"), self.names[step], step) for step in self.trained]
         return [step for *_, step in sorted(first, key=lambda row: row[:3])]
+
+    @property
+    def computed(self) -> int:
+        """How many steps there are, without what is given."""
+        return sum([step.op is not None for step in self.program.steps])
 
     @property
     def is_scalar(self) -> bool:

@@ -20,6 +20,7 @@ import numpy as np
 from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.walk import walk
+from chainrule.derivation.tape.conventions import kinked
 from chainrule.livepage.passes import Recorded, edges_of, right
 from chainrule.livepage.subject import Subject, forward, recorded_at
 from chainrule.program import Step, lift
@@ -243,6 +244,41 @@ def slopes(graph: Recorded) -> dict[tuple[int, int], Any]:
 def bends(step: Step) -> bool:
     """Whether a step takes one of several branches."""
     return step.op is not None and (step.op.selects or bool(getattr(step.op, "at_kink", ())))
+
+
+def kinks_of(subject: Subject) -> list[tuple[int, int, list[float], int]]:
+    """Where kinks lie: a step, what it takes in, and at which numbers of that, or else at which other step's (or −1).
+
+    The rule says at which numbers it has one in its examples; of a limit that is set, as of `clip`, that is one too.
+    """
+    found: list[tuple[int, int, list[float], int]] = []
+    for step in subject.program.steps:
+        op = step.op
+        if not isinstance(op, Pointwise) or not op.at_kink:
+            continue
+        places = [x.place for _, x in step.edges]
+        if len(places) == len(op.at_kink[0]) == 2:
+            found.append((step.place, places[0], [], places[1]))
+            continue
+        if len(step.edges) != 1:
+            continue
+        ((slot, x),) = step.edges
+        given = [y for i, y in enumerate(step.inputs) if i != slot] + list(step.settings.values())
+        numbers = [float(y) for y in given if isinstance(y, int | float)]
+        declared = [point[0] for point in op.at_kink if len(point) == 1]
+        where = [k for k in dict.fromkeys([*declared, *numbers]) if is_kink(step, slot, k)]
+        if where:
+            found.append((step.place, x.place, where, -1))
+    return found
+
+
+def is_kink(step: Step, slot: int, at: float) -> bool:
+    """Whether a step with its other inputs and settings has a kink where this input is that number."""
+    inputs = [x if i != slot else np.float64(at) for i, x in enumerate(step.inputs)]
+    if any([isinstance(x, Step) for x in inputs]):
+        return False
+    with Quiet():
+        return bool(np.any(kinked(step.op, slot, inputs, step.settings)))
 
 
 def watched(subject: Subject) -> list[tuple[int, bool]]:

@@ -23,6 +23,8 @@ from chainrule.pictures.widths import fitted
 from chainrule.program import Kind, Step
 
 DIGITS = 4
+DENSE = 2
+"""Arrows for each box beyond which they cover one another."""
 MOST_TOLD = 3
 """Places where numbers stop being finite that are named."""
 Node = Any
@@ -105,9 +107,14 @@ def sketch_of(live: Live, *, wrt: Any = None, open_: Any = None, title: str = ""
     members = Counter(owner.values())
     crowded = {step for step, path in owner.items() if members[path] > 1}
     boxes = [box_of_block(live, block, owner, lit, calls, crowded) for block in blocks]
+    unseen = left_out(blocks) if any([len(block) > 1 for block in blocks]) else {}
+    for n, count in unseen.items():
+        boxes[n] = replace(boxes[n], more=(*boxes[n].more, f"{count:,} edge{'s' * (count != 1)} from others"))
     arrows = arrows_of(live, blocks, lit)
     frames = frames_of(blocks, owner, calls)
-    return Sketch(title or titled(live), tuple(boxes), tuple(arrows), frames, tuple(notes_of(live, len(blocks))))
+    return Sketch(
+        title or titled(live), tuple(boxes), tuple(arrows), frames, tuple(notes_of(live, len(blocks), bool(unseen)))
+    )
 
 
 def opened(live: Live, open_: Any = None, calls: Calls | None = None) -> tuple[summary.Blocks, Mapping[Step, Path]]:
@@ -236,7 +243,28 @@ def edges_between(blocks: summary.Blocks) -> list[tuple[Ends, list[tuple[Step, i
                     many.setdefault((at[x], n), []).append((step, slot, x))
                 else:
                     found.append(((at[x], n), [(step, slot, x)]))
-    return [*found, *many.items()]
+    kept = main_ends(many) if len(many) > DENSE * len(blocks) else set(many)
+    return [*found, *[(ends, edges) for ends, edges in many.items() if ends in kept]]
+
+
+def main_ends(many: Mapping[Ends, Sequence[Any]]) -> set[Ends]:
+    """Of arrows that would cover one another, those with the most edges into each box and out of each box."""
+    most: dict[tuple[str, int], Ends] = {}
+    for ends, edges in many.items():
+        for side in (("from", ends[0]), ("into", ends[1])):
+            if side not in most or len(edges) > len(many[most[side]]):
+                most[side] = ends
+    return set(most.values())
+
+
+def left_out(blocks: summary.Blocks) -> dict[int, int]:
+    """How many edges lead into a box on no arrow."""
+    at = {step: n for n, block in enumerate(blocks) for step in block}
+    drawn = {ends for ends, _ in edges_between(blocks)}
+    inputs = [
+        (n, at[x]) for n, block in enumerate(blocks) for step in block for x in step.inputs if isinstance(x, Step)
+    ]
+    return Counter([n for n, source in inputs if source != n and (source, n) not in drawn])
 
 
 def arrow_of(live: Live, step: Step, slot: int, ends: Ends, moves: bool, lit: set[Step] | None) -> Arrow:
@@ -290,7 +318,7 @@ def titled(live: Live) -> str:
     return f"The graph of {', '.join(named[:3])}{', …' if len(named) > 3 else ''}"
 
 
-def notes_of(live: Live, boxes: int) -> list[str]:
+def notes_of(live: Live, boxes: int, thinned: bool) -> list[str]:
     """What the reader has to know of the picture."""
     gradients = bool(live.gradients)
     notes = list(live.notes)
@@ -298,6 +326,8 @@ def notes_of(live: Live, boxes: int) -> list[str]:
         notes.append(
             f"{len(live.steps):,} nodes in {boxes:,} boxes; an arrow between several has the number of its edges."
         )
+    if thinned:
+        notes.append("Of many arrows those with the most edges are drawn; a box says how many come from others.")
     if boxes > 1:
         notes.append(
             ARROWS if gradients else "On an arrow stands the local derivative. A dash: no backward pass has been here."

@@ -85,10 +85,13 @@ def in_bands(live: Live) -> Blocks:
     for step in live.steps:
         level.append(max([level[x.place] + 1 for x in step.inputs if isinstance(x, Step)], default=0))
     deepest = max(level)
-    for step in reversed(live.steps):
-        for x in step.inputs:
-            if isinstance(x, Step) and x.op is None:
-                level[x.place] = max(level[x.place], level[step.place] - 1) if level[x.place] else level[step.place] - 1
+    # A leaf stands just before its first use: further on, an arrow would lead back from there.
+    first: dict[Step, int] = {}
+    for step in live.steps:
+        leaves = [x for x in step.inputs if isinstance(x, Step) and x.op is None]
+        first.update({x: min(first.get(x, deepest), level[step.place] - 1) for x in leaves})
+    for leaf, n in first.items():
+        level[leaf.place] = n
     found: dict[int, list[Step]] = {}
     for step in live.steps:
         found.setdefault(min(level[step.place] * BANDS // (deepest + 1), BANDS - 1), []).append(step)

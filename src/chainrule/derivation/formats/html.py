@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 
 from chainrule.derivation.formats.figure import figure
@@ -83,7 +84,7 @@ def cell(part: Words | Equation) -> str:
     return words(part) if not isinstance(part, Equation) else mathml(part.tree) + beside(part)
 
 
-def table(part: Table) -> str:
+def table(part: Table, cell: Callable[[Words | Equation], str] = cell) -> str:
     """A table whose first row names the columns."""
     caption = f"<caption>{words(part.caption)}</caption>\n" if part.caption else ""
     head = "".join([f'<th scope="col">{words(name)}</th>' for name in part.columns])

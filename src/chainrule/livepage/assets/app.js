@@ -18,9 +18,11 @@ function told(x) {
 /** A number, or what is typed as one; anything else is refused. */
 function asNumber(x, name) {
   const found = typeof x === "number" ? { ok: true, value: x } : typeof x === "string" ? parse(x) : { ok: false };
-  if (!found.ok && !(typeof x === "string" && /^\s*nan\s*$/i.test(x))) throw new Error(`${name} takes a number, and got ${told(x)}`);
+  if (!found.ok) throw new Error(`${name} takes a number, and got ${told(x)}`);
   return found.value;
 }
+
+const RESTING = 180;
 
 export class App {
   constructor(subjects) {
@@ -31,6 +33,17 @@ export class App {
     this.kind = "SGD";
     this.selected = 0;
     this.lit = [];
+    this.away = new Set();
+    this.watcher = new IntersectionObserver((entries) => {
+      for (const { target, isIntersecting } of entries) this.away[isIntersecting ? "delete" : "add"](target);
+      if (this.data && entries.some(({ isIntersecting }) => isIntersecting)) this.render();
+    });
+  }
+
+  /** Take panels in; those that say which section they fill are drawn while that is seen. */
+  hold(panels) {
+    this.panels = panels;
+    for (const { section } of panels) if (section) this.watcher.observe(section);
   }
 
   /** Show a subject from its start. */
@@ -196,21 +209,25 @@ export class App {
     for (const element of this.lit) element.classList.add("lit");
   }
 
-  /** Draw everything again in the next frame. */
+  /** Draw what is seen again in the next frame, and the rest when nothing moves any more. */
   render() {
     if (this.waiting) return;
     this.waiting = true;
     requestAnimationFrame(() => {
       this.waiting = false;
-      this.renderNow();
+      this.renderNow(true);
     });
   }
 
-  renderNow() {
+  /** Draw every panel, or those alone that are `seen`. */
+  renderNow(seen = false) {
     const began = performance.now();
     this.now = this.model.at(this.k);
     document.body.classList.toggle("trying", this.trying);
-    for (const panel of this.panels) panel.update?.();
+    clearTimeout(this.resting);
+    const unseen = seen ? this.panels.filter(({ section }) => section && this.away.has(section)) : [];
+    for (const panel of this.panels) if (!unseen.includes(panel)) panel.update?.();
+    if (unseen.length) this.resting = setTimeout(() => unseen.forEach((panel) => panel.update?.()), RESTING);
     this.frames.push(performance.now() - began);
     if (this.frames.length > 400) this.frames.shift();
     this.address();

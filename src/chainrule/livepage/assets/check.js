@@ -31,24 +31,25 @@ export function checkPanel(app) {
     write(told, `the derivative is ${format(slope, 10)}`);
     body.replaceChildren(...found.filter((_, i) => i % 2 === 0).map((q) => make("tr", {},
       make("td", {}, `1e${Math.round(Math.log10(q.h))}`.replace("-", "−")),
-      make("td", { class: "number" }, format(q.forward, 6)),
-      make("td", { class: "number" }, format(q.central, 6)))));
+      make("td", { class: "number" }, format(q.forward, 5)),
+      make("td", { class: "number" }, format(q.central, 5)))));
     const [w, h] = [300, 150], top = 2, bottom = -14;
-    const put = (q, which_) => [36 + ((w - 46) * (EXPONENTS.length + Math.log10(q.h))) / (EXPONENTS.length - 1),
+    const put = (q, which_) => [44 + ((w - 54) * (EXPONENTS.length + Math.log10(q.h))) / (EXPONENTS.length - 1),
       10 + ((h - 34) * (top - Math.min(Math.max(Math.log10(q.errors[which_] || 1e-16), bottom), top))) / (top - bottom)];
     plot.replaceChildren(
       ...[0, -4, -8, -12].map((e) => {
         const y = 10 + ((h - 34) * (top - e)) / (top - bottom);
-        return draw("g", {}, draw("line", { x1: 36, x2: w - 8, y1: y, y2: y, class: "rule" }), draw("text", { x: 32, y: y + 4, "text-anchor": "end" }, `1e${e}`.replace("-", "−")));
+        return draw("g", {}, draw("line", { x1: 44, x2: w - 8, y1: y, y2: y, class: "rule" }), draw("text", { x: 40, y: y + 4, "text-anchor": "end" }, `1e${e}`.replace("-", "−")));
       }),
       draw("path", { d: pathOf(found.map((q) => put(q, 0))), class: "line dashed" }),
       draw("path", { d: pathOf(found.map((q) => put(q, 1))), class: "line" }),
-      draw("text", { x: 36, y: h - 6 }, "h = 1e−14"),
+      draw("text", { x: 44, y: h - 6 }, "h = 1e−14"),
       draw("text", { x: w - 8, y: h - 6, "text-anchor": "end" }, "h = 0.1"),
     );
   }
 
   return {
+    section: body.closest("section"),
     open() {
       clearTimeout(this.timer);
       which.closest("section").hidden = !app.data.live || !app.data.trained.length;

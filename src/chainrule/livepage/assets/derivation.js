@@ -30,7 +30,7 @@ export function derivationPanel(app) {
     tellings = told.find(([, d]) => d === dialect)?.[2] ?? [];
     shown = seen = null;
     if (tellings.length) return;
-    holder.replaceChildren(make("p", { class: "quiet" }, app.data.recorded ? "This graph is too large to be told." : "Nothing is told of a result that is no finite number."));
+    holder.replaceChildren(make("p", { class: "quiet" }, app.data.recorded ? "This graph is too large to be told." : "Nothing is told: at the start the result is no finite number."));
     write(note, "");
   }
 
@@ -53,7 +53,7 @@ export function derivationPanel(app) {
     const { model } = app, code = tellings.length ? model.branch() : "";
     const telling = tellings.find(([branch]) => branch === code), moved = model.leaves.some((x, n) => x !== model.start[n]);
     if (shown !== (telling ?? tellings[0])) show(telling ?? tellings[0]);
-    const [, , places, still] = shown, isLive = Boolean(telling) && places.length > 0;
+    const [, , places, still] = shown, isLive = Boolean(telling) && places.length > 0 && Number.isFinite(model.result);
     const at = isLive ? { leaves: model.leaves, results: model.results() } : { leaves: model.start, results: model.resultsOfStart() };
     for (const element of elements) write(element, amongOthers(element, number(places[element.dataset.place], at)));
     for (const element of words) {
@@ -66,7 +66,7 @@ export function derivationPanel(app) {
 
   function saidOf(moved, isLive, telling, still) {
     if (!isLive) {
-      const why = telling ? "" : " A kink was crossed, or a slope became 0 or ceased to be: what follows does not hold for the numbers of now.";
+      const why = telling ? (Number.isFinite(app.model.result) ? "" : " The result is no finite number now.") : " A kink was crossed, or a slope became 0 or ceased to be: what follows does not hold for the numbers of now.";
       return moved ? `Told with the numbers of the start, which have moved.${why}` : "Told with the numbers of the start.";
     }
     const dotted = still ? " Dotted numbers are those of the start." : "";
@@ -112,6 +112,7 @@ export function derivationPanel(app) {
   });
 
   return {
+    section: holder.closest("section"),
     open: build,
     update() {
       if (!tellings.length || seen === app.model.leaves) return;

@@ -144,9 +144,21 @@ export function repainted() {
   colours.clear();
 }
 
+const sizes = new WeakMap();
+const sizer = new ResizeObserver((entries) => {
+  for (const { target, contentRect } of entries) sizes.set(target, contentRect);
+});
+
+/** The size of a canvas, measured when it changes alone: to ask for it lays the page out. */
+function sizeNow(canvas) {
+  if (!sizes.has(canvas)) sizer.observe(canvas);
+  if (!sizes.get(canvas)?.width) sizes.set(canvas, canvas.getBoundingClientRect());
+  return sizes.get(canvas);
+}
+
 /** A canvas as sharp as the screen; gives its context in CSS pixels. */
 export function sharp(canvas) {
-  const { width, height } = canvas.getBoundingClientRect(), ratio = Math.min(window.devicePixelRatio || 1, 2);
+  const { width, height } = sizeNow(canvas), ratio = Math.min(window.devicePixelRatio || 1, 2);
   if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);

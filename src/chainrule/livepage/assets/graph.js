@@ -112,6 +112,18 @@ export function graphPanel(app) {
     }
   }
 
+  /** Which steps stand on a kink, where a slope is a convention. */
+  function kinks() {
+    const found = app.model.kinks(), { steps, edges } = app.data;
+    for (const { element, steps: [place, more] } of boxes) element.classList.toggle("kink", more === undefined && found.some((kink) => kink.place === place));
+    const local = app.model.results().local;
+    write(document.getElementById("kinks"), found.map(({ place, below, count }) => {
+      const { shown: name, op, shape } = steps[place], edge = edges.findIndex(([step, , x]) => step === place && x === below);
+      if (shape.length) return `${count} of the entries of ${name} stand on the kink of ${op}, where the slope is a convention.`;
+      return `${name} stands on the kink of ${op}: it has no slope there, and ${format(local[edge], 4)} is taken by convention.`;
+    }).join(" "));
+  }
+
   /** A local derivative, once its numbers are known. */
   function local(edge, value) {
     const [step] = app.data.edges[edge], slope = app.model.results().local[edge];
@@ -151,7 +163,7 @@ export function graphPanel(app) {
     position.value = app.k;
     const happening = app.now.now, { steps } = app.data;
     let text = "before the forward pass";
-    if (app.data.recorded) text = `${steps.length.toLocaleString("en")} steps: the numbers are those that were recorded`;
+    if (app.data.recorded) text = `${forward.toLocaleString("en")} steps: the numbers are those that were recorded`;
     else if (app.k === last && last) text = `all ${forward} steps forward, ${last - forward} shares back`;
     else if (happening && app.k <= forward) text = `forward ${app.k} of ${forward}: ${steps[happening.node].shown} = ${steps[happening.node].formula}`;
     else if (happening?.from !== undefined) {
@@ -290,6 +302,7 @@ export function graphPanel(app) {
     },
     update() {
       numbers();
+      kinks();
       now();
       lookedAt();
     },

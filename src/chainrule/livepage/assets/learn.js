@@ -52,20 +52,26 @@ export function learnPanel(app) {
   }
 
   function lossCurve() {
-    const losses = app.model.losses, { low, high, odd } = extent(losses), [w, h] = [300, 110];
+    const losses = app.model.losses, { low, high, odd } = extent([...losses]), [w, h] = [320, 110], left = 58;
     const isLine = losses.length - odd >= 2;
     curve.toggleAttribute("hidden", !isLine);
     if (!isLine) return;
     const logs = low > 0 && high / low > 50;
     const put = (x) => (logs ? Math.log(x) : x), [from, to] = [put(low), put(high)];
-    const points = losses.map((x, n) => [34 + ((w - 42) * n) / (losses.length - 1), 8 + (h - 26) * (1 - (put(x) - from) / (to - from || 1))]);
+    const points = losses.map((x, n) => [left + ((w - left - 8) * n) / (losses.length - 1), 8 + (h - 26) * (1 - (put(x) - from) / (to - from || 1))]);
     curve.replaceChildren(
       draw("path", { d: pathOf(points), class: "line" }),
-      draw("text", { x: 30, y: 14, "text-anchor": "end" }, format(high, 3)),
-      draw("text", { x: 30, y: h - 16, "text-anchor": "end" }, format(low, 3)),
+      draw("text", { x: left - 6, y: 14, "text-anchor": "end" }, format(high, 3)),
+      draw("text", { x: left - 6, y: h - 16, "text-anchor": "end" }, format(low, 3)),
       draw("text", { x: w - 8, y: h - 4, "text-anchor": "end" }, `${losses.length - 1} steps${logs ? ", loss on a log scale" : ""}`),
     );
     curve.setAttribute("aria-label", `The loss went from ${format(losses[0])} to ${format(losses.at(-1))} in ${losses.length - 1} steps`);
+  }
+
+  /** What a step takes: the page has no batches. */
+  function rowsTold() {
+    const rows = app.data.points ? app.model.points : app.data.rows;
+    return rows > 1 ? `; each step takes all ${rows} rows at once` : "";
   }
 
   /** The size of the errors δ of each layer, and how many of its units are dead. */
@@ -199,6 +205,7 @@ export function learnPanel(app) {
   new ResizeObserver(() => app.data && drawPlane()).observe(plane);
 
   return {
+    section: curve.closest("section"),
     open() {
       stop();
       curve.closest("section").hidden = !app.data.live || !app.data.trained.length;
@@ -213,7 +220,7 @@ export function learnPanel(app) {
       lossCurve();
       errors();
       drawPlane();
-      write(told, `${app.output.shown} = ${format(app.model.result)}${app.model.losses.length > 1 ? `, after ${app.model.losses.length - 1} steps` : ""}`);
+      write(told, `${app.output.shown} = ${format(app.model.result)}${app.model.losses.length > 1 ? `, after ${app.model.losses.length - 1} steps` : ""}${rowsTold()}`);
     },
   };
 }

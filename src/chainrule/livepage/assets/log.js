@@ -81,6 +81,7 @@ export function logPanel(app) {
   }
 
   return {
+    section: body.closest("section"),
     open: () => (built = ""),
     update() {
       const key = `${app.number} ${app.model.passKind}`;

@@ -29,7 +29,7 @@ const head = {
     write(theme, isDark() ? "Light" : "Dark");
   },
 };
-app.panels = [head, graph, logPanel(app), surface, learnPanel(app), checkPanel(app), attempt, derivationPanel(app)];
+app.hold([head, graph, logPanel(app), surface, learnPanel(app), checkPanel(app), attempt, derivationPanel(app)]);
 
 // The menus.
 

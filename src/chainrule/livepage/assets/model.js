@@ -120,6 +120,19 @@ export class Model {
     return digits.join("");
   }
 
+  /** The steps that stand on a kink now, with how many of their entries do. */
+  kinks() {
+    if (this.data.recorded) return [];
+    const { value } = this.results();
+    return this.data.kinks.flatMap(([place, below, at, other]) => {
+      const x = value[below], given = typeof x === "number" ? [x] : x;
+      const apart = other < 0 ? null : value[other];
+      let count = 0;
+      given.forEach((v, i) => (count += Number(apart === null ? at.includes(v) : v === pick(apart, apart.length === 1 ? 0 : i))));
+      return count ? [{ place, below, count }] : [];
+    });
+  }
+
   /** What the program comes to. */
   get result() {
     return this.results().value[this.data.output];

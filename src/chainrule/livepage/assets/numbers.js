@@ -30,8 +30,15 @@ export function parse(text) {
   return { ok: plain !== "" && !Number.isNaN(value), value };
 }
 
-/** The lowest and highest entry, and how many are no finite numbers. */
+const extents = new WeakMap();
+
+/** The lowest and highest entry, and how many are no finite numbers; arrays are never written into, so once for each. */
 export function extent(array) {
+  if (!extents.has(array)) extents.set(array, extentOf(array));
+  return extents.get(array);
+}
+
+function extentOf(array) {
   let low = Infinity, high = -Infinity, odd = 0;
   for (const x of array) {
     if (!Number.isFinite(x)) odd++;
@@ -76,7 +83,7 @@ export function pick(x, at) {
 
 /** Whether a number, or every entry, is finite; of what is not known yet nothing is said against it. */
 export function finite(x) {
-  return x === undefined || (typeof x === "number" ? Number.isFinite(x) : x.every(Number.isFinite));
+  return x === undefined || (typeof x === "number" ? Number.isFinite(x) : !extent(x).odd);
 }
 
 /** Whether two gradients are told apart by more than rounding. */

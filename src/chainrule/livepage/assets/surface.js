@@ -1,7 +1,7 @@
 // The loss over two weights as a surface that can be turned, with the path of training and a race of optimizers.
 
-import { colour, make, options, sharp, write } from "chainrule/dom";
-import { format, pick } from "chainrule/numbers";
+import { colour, make, options, pathOf, sharp, write } from "chainrule/dom";
+import { extent, format, pick } from "chainrule/numbers";
 
 const SIDE = 27, RACE = 60, MOST_LISTED = 120;
 const RAMP = [[38, 50, 110], [31, 104, 142], [47, 150, 130], [140, 190, 90], [245, 222, 80]];
@@ -59,11 +59,12 @@ export function surfacePanel(app) {
     let n = 0;
     const some = () => {
       const until = performance.now() + 6;
-      while (n < next.length && performance.now() < until) {
+      const count = isCurve() ? SIDE : next.length;
+      while (n < count && performance.now() < until) {
         next[n] = app.model.loss(withTwo(place(n % SIDE, 0), place(Math.floor(n / SIDE), 1)));
         n++;
       }
-      if (n < next.length) work = requestAnimationFrame(some);
+      if (n < count) work = requestAnimationFrame(some);
       else {
         heights = next;
         paint();
@@ -75,29 +76,79 @@ export function surfacePanel(app) {
   const unit = (i) => (2 * i) / (SIDE - 1) - 1;
   const place = (i, axis) => centre[axis] + radius * unit(i);
 
-  /** A point of the space of the picture: x and y from −1 to 1, z from 0 to 1. */
-  function projector(width, height) {
-    const scale = Math.min(width * 0.43, height * 0.56), [c, s] = [Math.cos(turn), Math.sin(turn)];
-    const [up, flat] = [Math.sin(tilt), Math.cos(tilt)];
-    return (x, y, z) => {
-      const [u, v] = [c * x - s * y, s * x + c * y];
-      return [width / 2 + scale * u, height * 0.58 - scale * (v * flat * 0.9 + (z - 0.3) * up * 0.95), v];
+  /** A point of the space of the picture, x and y from −1 to 1, z from 0 to 1, on a canvas that all of it fits into. */
+  function projector(width, height, z) {
+    const [c, s] = [Math.cos(turn), Math.sin(turn)], [up, flat] = [Math.sin(tilt), Math.cos(tilt)];
+    const seen = (x, y, h) => [c * x - s * y, -((s * x + c * y) * flat * 0.9 + h * up * 0.95), s * x + c * y];
+    const spots = [seen(0, -1.16, 0), seen(1.16, 0, 0)];
+    for (let n = 0; n < heights.length; n++) {
+      const h = z(heights[n]);
+      if (!Number.isNaN(h)) spots.push(seen(unit(n % SIDE), unit(Math.floor(n / SIDE)), h));
+    }
+    const [across, down] = [0, 1].map((axis) => extent(spots.map((spot) => spot[axis])));
+    const scale = Math.min((width - 40) / (across.high - across.low), (height - 44) / (down.high - down.low));
+    const [left, above] = [(width - scale * (across.high + across.low)) / 2, (height - 20 - scale * (down.high + down.low)) / 2];
+    return (x, y, h) => {
+      const [u, v, depth] = seen(x, y, h);
+      return [left + scale * u, above + scale * v, depth];
     };
   }
 
+  /** Heights from 0 to 1: where most lie near the ground, by their root, so that nothing is cut off. */
   function scaleOf() {
     const sorted = Array.from(heights).filter(Number.isFinite).sort((x, y) => x - y);
-    if (!sorted.length) return { low: 0, high: 1 };
-    const low = sorted[0], high = sorted[Math.floor(sorted.length * 0.92)];
-    return { low, high: high > low ? high : low + 1 };
+    if (!sorted.length) return { z: () => NaN, rooted: false };
+    const low = sorted[0], range = sorted.at(-1) - low || 1, rooted = (sorted[sorted.length >> 1] - low) / range < 0.14;
+    const z = (value) => {
+      const part = Math.min(Math.max((value - low) / range, 0), 1.15);
+      return Number.isFinite(value) ? (rooted ? Math.sqrt(part) : part) : NaN;
+    };
+    return { z, rooted };
+  }
+
+  const isCurve = () => entries.length < 2 || a === b;
+
+  /** The loss over one number alone: a curve, the path on it, and its tangent where the number is. */
+  function paintCurve(context, width, height) {
+    const points = Array.from(heights.subarray(0, SIDE), (value, i) => [place(i, 0), value]), { low, high } = extent(points.map(([, value]) => value));
+    if (low > high) return void write(told, "no finite loss lies around this number");
+    const left = 64, across = (x) => left + ((width - left - 16) * ((x - centre[0]) / radius + 1)) / 2;
+    const up = (value) => height - 40 - ((height - 64) * (value - low)) / (high - low || 1);
+    const line = (list, ink, wide, dash = []) => {
+      context.beginPath();
+      context.setLineDash(dash);
+      context.strokeStyle = ink;
+      context.lineWidth = wide;
+      context.stroke(new Path2D(pathOf(list.map(([x, value]) => [across(x), up(value)]))));
+      context.setLineDash([]);
+    };
+    context.save();
+    context.beginPath();
+    context.rect(left, 12, width - left - 16, height - 48);
+    context.clip();
+    line(points, colour("factor"), 2.4);
+    for (const [kind, path] of Object.entries(races)) line(path.map(([x, , value]) => [x, value]), INKS[kind], 2, DASHES[kind]);
+    line(trail().map(([x, , value]) => [x, value]), colour("trail"), 2.6);
+    const { leaf, at } = entries[a], x = app.model.entry(leaf, at), value = app.model.result, slope = app.model.slope(leaf, at);
+    line([[x - radius, value - slope * radius], [x + radius, value + slope * radius]], colour("grad"), 1.4, [5, 4]);
+    spot(context, across(x), up(value));
+    context.restore();
+    context.fillStyle = colour("muted");
+    context.font = "12px system-ui, sans-serif";
+    context.textAlign = "right";
+    context.fillText(format(high, 3), left - 8, 20);
+    context.fillText(format(low, 3), left - 8, height - 40);
+    context.textAlign = "center";
+    context.fillText(`${entries[a].name}, from ${format(place(0, 0), 3)} to ${format(place(SIDE - 1, 0), 3)}`, left + (width - left) / 2, height - 12);
+    write(told, `${entries[a].name} = ${format(x)}, ${app.output.shown} = ${format(value)}, slope ${format(slope)}`);
   }
 
   function paint() {
     painted = performance.now();
     const { context, width, height } = sharp(canvas);
     if (!heights || !entries.length) return;
-    const project = projector(width, height), { low, high } = scaleOf();
-    const z = (value) => (Number.isFinite(value) ? Math.min(Math.max((value - low) / (high - low), 0), 1.12) : NaN);
+    if (isCurve()) return paintCurve(context, width, height);
+    const { z, rooted } = scaleOf(), project = projector(width, height, z);
     const quads = [];
     for (let j = 0; j + 1 < SIDE; j++) {
       for (let i = 0; i + 1 < SIDE; i++) {
@@ -142,26 +193,30 @@ export function surfacePanel(app) {
     };
     for (const [kind, path] of Object.entries(races)) line(path, INKS[kind], DASHES[kind], 2.2);
     line(trail(), colour("trail"), [], 2.6);
-    dot(context, project, z);
+    dot(context, project, z, rooted);
   }
 
-  /** The path of training, seen over the two weights. */
+  /** The path of training over the two numbers; where others moved too, on the surface, which is of their state of now. */
   function trail() {
-    return app.model.trail.map((leaves, n) => {
-      const value = ({ leaf, at }) => pick(leaves[leaf], at);
-      return [value(entries[a]), value(entries[b]), app.model.losses.at(n - app.model.trail.length)];
+    const alone = entries.length < 3, { trail: path, losses } = app.model;
+    return path.map((leaves, n) => {
+      const [x, y] = [entries[a], entries[b]].map(({ leaf, at }) => pick(leaves[leaf], at));
+      return [x, y, alone || isCurve() ? losses.at(n - path.length) : heightAt(x, y)];
     });
   }
 
-  function dot(context, project, z) {
-    const [x, y] = [entries[a], entries[b]].map(({ leaf, at }) => app.model.entry(leaf, at));
-    const [u, v] = [(x - centre[0]) / radius, (y - centre[1]) / radius];
-    const value = app.model.result;
-    write(told, `${entries[a].name} = ${format(x)}, ${entries[b].name} = ${format(y)}, ${app.output.shown} = ${format(value)}`);
-    if (Math.abs(u) > 1.02 || Math.abs(v) > 1.02 || Number.isNaN(z(value))) return;
-    const [px, py] = project(u, v, z(value) + 0.015);
+  /** The height of the surface between its corners; none beside it. */
+  function heightAt(x, y) {
+    const spot = [x, y].map((v, axis) => (((v - centre[axis]) / radius + 1) * (SIDE - 1)) / 2);
+    const [i, j] = spot.map((v) => Math.min(Math.max(Math.floor(v), 0), SIDE - 2)), [u, v] = [spot[0] - i, spot[1] - j];
+    if (u < -0.1 || u > 1.1 || v < -0.1 || v > 1.1) return NaN;
+    const h = (p, q) => heights[q * SIDE + p];
+    return (1 - v) * ((1 - u) * h(i, j) + u * h(i + 1, j)) + v * ((1 - u) * h(i, j + 1) + u * h(i + 1, j + 1));
+  }
+
+  function spot(context, x, y) {
     context.beginPath();
-    context.arc(px, py, 5.5, 0, 7);
+    context.arc(x, y, 5.5, 0, 7);
     context.fillStyle = colour("trail");
     context.fill();
     context.lineWidth = 2;
@@ -169,14 +224,28 @@ export function surfacePanel(app) {
     context.stroke();
   }
 
+  function dot(context, project, z, rooted) {
+    const [x, y] = [entries[a], entries[b]].map(({ leaf, at }) => app.model.entry(leaf, at));
+    const [u, v] = [(x - centre[0]) / radius, (y - centre[1]) / radius];
+    const value = app.model.result;
+    write(told, `${entries[a].name} = ${format(x)}, ${entries[b].name} = ${format(y)}, ${app.output.shown} = ${format(value)}${rooted ? "; heights by their root" : ""}`);
+    if (Math.abs(u) > 1.02 || Math.abs(v) > 1.02 || Number.isNaN(z(value))) return;
+    spot(context, ...project(u, v, z(value) + 0.015));
+  }
+
   function axes(context, project, width, height) {
     context.fillStyle = colour("muted");
     context.font = "12px system-ui, sans-serif";
     context.textAlign = "center";
+    context.strokeStyle = colour("paper");
+    context.lineWidth = 4;
     const words = [[entries[a].name, [0, -1.16, 0]], [entries[b].name, [1.16, 0, 0]]];
     for (const [text, spot] of words) {
       const [x, y] = project(...spot);
-      context.fillText(text.length > 22 ? `${text.slice(0, 21)}…` : text, Math.min(Math.max(x, 40), width - 40), Math.min(y, height - 6));
+      const shown = text.length > 22 ? `${text.slice(0, 21)}…` : text, room = context.measureText(shown).width / 2 + 4;
+      const where = [Math.min(Math.max(x, room), width - room), Math.min(y + 8, height - 6)];
+      context.strokeText(shown, ...where);
+      context.fillText(shown, ...where);
     }
   }
 
@@ -243,6 +312,7 @@ export function surfacePanel(app) {
   }
 
   return {
+    section: canvas.closest("section"),
     open() {
       cancelAnimationFrame(work);
       clearTimeout(wait);
@@ -253,12 +323,16 @@ export function surfacePanel(app) {
       canvas.closest("section").hidden = !app.data.live || !app.data.trained.length;
       entries = app.data.live ? app.model.trainedEntries(MOST_LISTED) : [];
       choose();
+      canvas.setAttribute("aria-label", isCurve() ? "The loss over one number as a curve" : "The loss as a surface: drag or use the arrow keys to turn it");
+      second.closest("label").hidden = entries.length < 2;
+      write(document.getElementById("surface-title"), isCurve() ? "The loss over one number" : "The loss over two numbers");
     },
     update() {
       if (!app.data.live || !entries.length) return;
       if (key && sameBut(key, app.model.leaves)) return paint();
       // While other numbers move, the surface follows when they rest, and the path a few times a second.
       key = app.model.leaves;
+      cancelAnimationFrame(work);
       clearTimeout(wait);
       wait = setTimeout(compute, heights ? 120 : 0);
       if (performance.now() - painted > 200) paint();
