@@ -26,6 +26,9 @@ MODULES = (
 )  # fmt: skip
 """The modules of a page, each a file of `assets`."""
 
+PLAIN = " !\"$&'()*+,-./:;<=>?@[]^_`{|}~"
+"""What may stand in the address of a module as it is; lines and % may not."""
+
 OWN_INKS = {
     "light": {
         "ground": "#f4f6f8", "edge": "#dfe4ea", "control": "#8a949f", "chosen": "#e3edf7", "bar": "#fffffff2",
@@ -51,7 +54,8 @@ class Page:
         data, sources = zip(*[payload_of(subject) for subject in self.subjects], strict=True)
         told = json.dumps([{"title": one["title"], "zipped": zipped(one)} for one in data], ensure_ascii=False)
         modules = {
-            f"chainrule/{name}": f"data:text/javascript;charset=utf-8,{quote(asset(f'{name}.js'))}" for name in MODULES
+            f"chainrule/{name}": f"data:text/javascript;charset=utf-8,{quote(asset(f'{name}.js'), safe=PLAIN)}"
+            for name in MODULES
         }
         body = "\n".join(
             [

@@ -38,7 +38,8 @@ def printed(f: Callable[..., Any], example: Sequence[Any], names: Sequence[str])
 
     function = compiled(computed)
     function.version_for(*flat_call(given))
-    return f"(() => {{\n{function.source('javascript')}\nreturn {{ run: computed, results }};\n}})()"
+    source = function.source("javascript").partition("\nif (typeof module")[0]
+    return f"(() => {{\n{source}\nreturn {{ run: computed, results }};\n}})()"
 
 
 def flat_call(given: dict[str, Any]) -> tuple[Any, Any, Any, Any]:

@@ -116,15 +116,20 @@ def still(subject: Subject, step: Step, dialect: str, code: str = "") -> Telling
 def on_page(part: Block) -> str:
     """A block as HTML; of several equal things each has its line, for numbers grow as they move."""
     if isinstance(part, Equation) and len(part.sides) > LINES:
-        return f'<div class="equation">{aligned(part.tree)}{beside(part)}</div>'
+        return f'<div class="equation">{in_lines(part)}{beside(part)}</div>'
     return table(part, cell_on_page) if isinstance(part, Table) else block(part)
 
 
 def cell_on_page(part: Words | Equation) -> str:
     """A cell of a table: a long formula has its number below it."""
     if isinstance(part, Equation) and len(part.sides) >= LINES and len(unicode(part.tree)) > LONGEST:
-        return aligned(part.tree) + beside(part)
+        return in_lines(part) + beside(part)
     return cell(part)
+
+
+def in_lines(part: Equation) -> str:
+    """Equal things, one below the other."""
+    return aligned(Relation(part.sides, part.between))
 
 
 class Unlike(Exception):
