@@ -303,3 +303,18 @@ def test_where_a_function_is_not_finite(kind, formula):
 def test_a_function_without_a_finite_value():
     with pytest.raises(FormulaError, match="no finite value"):
         cr.plot.tangent("log(-1 - x*x)", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("formula", "at", "told"),
+    [
+        ("relu(x)", 0.0, "a kink at 0, slope 0 before and 1 after"),
+        ("abs(x - 1)", 1.0, "a kink at 1, slope −1 before and 1 after"),
+        ("maximum(x, x**2)", 1.0, "a kink at 1"),
+        ("tanh(50*x)", 0.0, "the slope at 0 is 50"),
+        ("x**2", 0.0, "the slope at 0 is 0"),
+        ("elu(x)", 0.0, "the slope at 0 is 1"),
+    ],
+)
+def test_a_tangent_on_a_kink_says_so(formula, at, told):
+    assert told in cr.plot.tangent(formula, at).get_title()

@@ -206,6 +206,13 @@ def made_net():
     return nn.Sequential(nn.Linear(2, 5, rng=0, dtype=float), nn.Tanh(), nn.Linear(5, 1, rng=1, dtype=float))
 
 
+@pytest.fixture(scope="module")
+def few_moons():
+    """A page on which 30 points are learned."""
+    x, y = cr.data.make_moons(30, noise=0.1)
+    return Page((network_subject(made_net(), x, y, told=False, rate=0.1),))
+
+
 @pytest.mark.parametrize(
     ("kind", "make"),
     [
@@ -216,11 +223,10 @@ def made_net():
         ("Adagrad", lambda p: cr.optim.Adagrad(p, lr=0.1)),
     ],
 )
-def test_training_gives_the_numbers_of_the_engine_and_again_after_a_rewind(opened, kind, make):
+def test_training_gives_the_numbers_of_the_engine_and_again_after_a_rewind(opened, few_moons, kind, make):
     x, y = cr.data.make_moons(30, noise=0.1)
-    subject = network_subject(made_net(), x, y, told=False, rate=0.1)
     net = made_net()
-    with opened(Page((subject,))) as tab:
+    with opened(few_moons) as tab:
         train = "([kind, n]) => { chainrule.optimizer(kind); return chainrule.train(n); }"
         losses = tab.evaluate(train, [kind, 25])
         weights = tab.evaluate("chainrule.values()")
@@ -256,10 +262,9 @@ def test_a_race_of_two_weights_is_the_training_of_both(opened, simple):
             tab.evaluate("chainrule.rewind()")
 
 
-def test_a_point_more_counts_as_one_in_the_average(opened):
-    x, y = cr.data.make_moons(20, noise=0.1)
-    subject = network_subject(made_net(), x, y, told=False)
-    with opened(Page((subject,))) as tab:
+def test_a_point_more_counts_as_one_in_the_average(opened, few_moons):
+    x, y = cr.data.make_moons(30, noise=0.1)
+    with opened(few_moons) as tab:
         before = tab.evaluate("chainrule.values().L")
         tab.locator("#plane").focus()
         tab.keyboard.press("ArrowRight")
@@ -268,7 +273,7 @@ def test_a_point_more_counts_as_one_in_the_average(opened):
         after, places = tab.evaluate("[chainrule.values().L, chainrule.values().x]")
     net = made_net()
     assert before == pytest.approx(nn.MSELoss()(net(x), y.reshape(-1, 1).astype(float)).item(), rel=1e-12)
-    more = np.concatenate([x, [places[20]]])
+    more = np.concatenate([x, [places[30]]])
     wanted = nn.MSELoss()(net(more), np.append(y, 0.0).reshape(-1, 1)).item()
     assert after == pytest.approx(wanted, rel=1e-12)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chainrule.livepage import ties
+from chainrule.livepage import payload, ties
 from chainrule.livepage.page import Page
 from chainrule.livepage.subject import typed_subject
 
@@ -40,15 +40,26 @@ BENT = {
 """A formula, numbers at the start, and what is moved so that a kink is crossed."""
 
 
+NOW = "where the other is moved to"
+
+
 @pytest.fixture(scope="module")
 def bent():
     """Each formula twice: at its start, and as a page that begins where the other is moved to; one leaf is told of."""
     found = []
     for name, (text, values, moved) in BENT.items():
-        found += [typed_subject(text, at, title=name, data=("y",)) for at in (values, {**values, **moved})]
-    page = Page(tuple(found))
+        starts = {name: values, NOW: {**values, **moved}}
+        found += [typed_subject(text, at, title=title, data=("y",)) for title, at in starts.items()]
+    page, told = Page(tuple(found)), payload.stories
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ties, "MOST_ASKED", 1)
+
+        def stories(subject):
+            # What begins there is compared where it begins: nothing need be told of other sides.
+            patch.setattr(ties, "MOST_BRANCHES", 0 if subject.title == NOW else 3)
+            return told(subject)
+
+        patch.setattr(payload, "stories", stories)
         assert page.html
     return page
 

@@ -221,7 +221,7 @@ class Filling:
         found = None if self.frozen else self.record.key_of(numbers, self.branch, self.key_of(beside))
         if found is None:
             self.still += 1
-            return self.sign(["still"], f'<mrow class="still">{mathml_inside(numeral(numbers[0], DIGITS))}</mrow>')
+            return self.sign([["number", numbers[0]], 1.0], f'<mn class="still" data-place="{len(self.places)}">…</mn>')
         key, scale = found
         return self.sign([list(key), scale], f'<mn data-place="{len(self.places)}">…</mn>')
 

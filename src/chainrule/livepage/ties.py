@@ -84,6 +84,8 @@ class Record:
             return found
         codes = {found[0].code}
         for leaves in islice(elsewhere(self.subject), TRIED):
+            if len(found) > MOST_BRANCHES:
+                break
             with Quiet():
                 graph = Recorded(self.subject.program, forward(self.subject.program, leaves))
             finite = all([np.isfinite(x) for x in graph.numbers])
@@ -91,8 +93,6 @@ class Record:
             if finite and code not in codes:
                 codes.add(code)
                 found.append(self.branch(leaves))
-            if len(found) > MOST_BRANCHES:
-                break
         return found
 
     def branch(self, leaves: Leaves, output: Any = None) -> Branch:

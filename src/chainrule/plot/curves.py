@@ -64,10 +64,33 @@ def tangent(
         told = f"the slope at {at:g} is {shown(slope)}"
         if not np.isfinite(value):
             told = f"no tangent at {at:g}, where it is {shown(value)}"
+        elif (sides := slopes_beside(curve, at)) is not None:
+            told = f"a kink at {at:g}, slope {sides[0]} before and {sides[1]} after; {shown(slope)} is taken"
         ax.set(xlabel=letter, ylabel=curve.head(), title=f"{curve.titled()}: {told}")
-        ax.legend(title=f"secants: (f({letter}+h) − f({letter})) / h", title_fontsize="small")
+        secants = any([text.get_label().startswith("h = ") for text in ax.lines])
+        ax.legend(title=f"secants: (f({letter}+h) − f({letter})) / h" if secants else None, title_fontsize="small")
     # The secants stand behind the curve and the tangent in the list of lines, their points last.
     return in_order(ax)
+
+
+BESIDE = 1e-7
+"""How far beside a point the slopes on both sides of a kink are asked for."""
+
+
+def slopes_beside(curve: Function, at: float) -> tuple[str, str] | None:
+    """The slopes just before and just after a point, where the curve has a kink there."""
+    slopes = [curve.at(at + step)[1][0] for step in (-BESIDE, BESIDE)]
+    far = [curve.at(at + 100 * step)[1][0] for step in (-BESIDE, BESIDE)]
+    # Of a curve that is only steep the slopes near each other as the points do.
+    jumps = [abs(before - after) for before, after in (slopes, far)]
+    if (
+        not np.isfinite([*slopes, *far]).all()
+        or jumps[0] < 1e-3 * max(1.0, *map(abs, slopes))
+        or jumps[1] > 3 * jumps[0]
+    ):
+        return None
+    before, after = [shown(slope, 3) for slope in slopes]
+    return before, after
 
 
 def in_order(ax: Any) -> Any:

@@ -55,9 +55,9 @@ def gradient(f: Any, at: Sequence[float], *, span: float = 2.0, theme: str = "li
             along = {"angles": "xy", "scale_units": "xy", "scale": 1.0}
             contours.quiver([x0], [y0], [gx * scale], [gy * scale], **along, width=0.012, color=inks["grad"])
         contours.plot([x0], [y0], "o", color=inks["grad"])
-        contours.set(
-            xlabel=first, ylabel=second, aspect="equal", title=f"∇f = ({shown(gx)}, {shown(gy)}), across the contours"
-        )
+        across = f"∇f = ({shown(gx)}, {shown(gy)}), across the contours"
+        title = across if is_smooth else f"no gradient at ({x0:g}, {y0:g}), where f is {shown(value)}"
+        contours.set(xlabel=first, ylabel=second, aspect="equal", title=title)
         offsets = np.linspace(-span, span, SIDE)
         for n, (name, slope, run) in enumerate(
             ((first, gx, f2.values(x0 + offsets, y0)), (second, gy, f2.values(x0, y0 + offsets)))

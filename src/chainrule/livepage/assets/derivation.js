@@ -76,6 +76,7 @@ export function derivationPanel(app) {
   /** What a place holds at some leaves. */
   function number([key, scale], at) {
     const [kind, n, ...rest] = key;
+    if (kind === "number") return n;
     if (kind === "slope") return scale * slope(n, rest[0], at);
     if (kind === "nudge") return scale * nudge(n, ...rest, at);
     const x = at.results[kind][n];

@@ -334,6 +334,7 @@ export function surfacePanel(app) {
       key = app.model.leaves;
       cancelAnimationFrame(work);
       clearTimeout(wait);
+      if (!heights) write(told, "working out the surface …");
       wait = setTimeout(compute, heights ? 120 : 0);
       if (performance.now() - painted > 200) paint();
     },
