@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from chainrule.livepage import payload, ties
@@ -9,22 +11,25 @@ from chainrule.livepage.page import Page
 from chainrule.livepage.subject import typed_subject
 
 EQUATIONS = """() => {
-    const told = {};
+    const told = {}, story = document.getElementById('story');
+    const written = (list) => list.map((x) => x.textContent.replace(/\\s/g, '')).filter((x) => x.includes('=')).sort();
     for (const button of document.querySelectorAll('#dialects button')) {
         button.click();
         chainrule.draw();
-        const math = [...document.querySelectorAll('#story math')].map((x) => x.textContent.replace(/\\s/g, ''));
+        const all = [...story.querySelectorAll('math')];
         told[button.textContent] = {
-            equations: math.filter((x) => x.includes('=')).sort(),
-            still: document.querySelectorAll('#story .still').length,
-            past: document.getElementById('story').classList.contains('past'),
+            all: written(all),
+            live: written(all.filter((x) => !x.querySelector('.still'))),
+            past: story.classList.contains('past'),
             note: document.getElementById('story-note').textContent,
-            text: document.getElementById('story').innerText,
         };
     }
     return told;
 }"""
+"""By dialect: all equations, and those without dotted numbers, which are of the start and say so."""
 
+LAYER = "h = relu(W@x + b); L = sum((h - y)**2)"
+AT = {"W": [[1.0, -0.5], [0.5, 2.0]], "x": [1.5, 0.25], "b": [0.5, -0.25], "y": [0.3, 2.0]}
 BENT = {
     "relu": ("h = relu(w*x); L = (h - y)**2", {"w": 2.0, "x": 1.5, "y": 7.0}, {"w": -1.0}),
     "relu, off at first": ("h = relu(w*x); L = (h - y)**2", {"w": -2.0, "x": 1.5, "y": 7.0}, {"w": 3.0}),
@@ -35,6 +40,9 @@ BENT = {
     "minimum": ("h = minimum(w*x, v); L = h*h + v", {"w": 2.0, "x": 3.0, "v": 4.0}, {"v": 9.0}),
     "leaky": ("h = leaky_relu(w*x); L = (h - y)**2", {"w": 2.0, "x": 3.0, "y": 1.0}, {"w": -1.0}),
     "elu": ("h = elu(w*x); L = (h - y)**2", {"w": 2.0, "x": 3.0, "y": 1.0}, {"w": -0.5}),
+    "a layer, with no kink crossed": (LAYER, AT, {"b": [0.75, -0.2]}),
+    "a layer, with one crossed": (LAYER, AT, {"b": [-3.0, -0.25]}),
+    "a layer, with a 0 that is none any more": (LAYER, {**AT, "x": [1.5, 0.0]}, {"x": [1.5, 0.5]}),
     "two": ("h = relu(w*x); k = abs(h - v); L = k*k", {"w": 2.0, "x": 3.0, "v": 4.0}, {"v": 9.0}),
 }
 """A formula, numbers at the start, and what is moved so that a kink is crossed."""
@@ -79,8 +87,14 @@ def test_beyond_a_kink_the_story_is_that_of_the_numbers_of_now(opened, bent):
                 if one["past"]:
                     assert "numbers of the start" in one["note"]
                     continue
-                assert one["equations"] == wanted[dialect]["equations"], (name, dialect)
-    assert len(live) > 0.8 * 5 * len(BENT)
+                if one["live"] == one["all"]:
+                    assert one["all"] == wanted[dialect]["all"], (name, dialect)
+                else:
+                    assert not Counter(one["live"]) - Counter(wanted[dialect]["all"]), (name, dialect)
+    # Of single numbers the other sides are told; of arrays there are too many, and the page says so.
+    layers = {name for name in BENT if name.startswith("a layer")}
+    assert len([name for name, _ in live if name not in layers]) > 0.8 * 5 * (len(BENT) - len(layers))
+    assert {name for name, _ in live if name in layers} == {"a layer, with no kink crossed"}
 
 
 def test_on_a_kink_it_is_said_and_what_was_told_there_is_not_taken_for_now(opened, bent):
