@@ -23,12 +23,12 @@ from chainrule.program import Step
 from chainrule.verify.answers.code import arguments, misfit, run_plain, take_apart
 from chainrule.verify.answers.formula import ERRORS, SIZES, read_formula
 from chainrule.verify.answers.given import held_numbers
-from chainrule.verify.answers.numbers import EXACT, NUMERAL, Printed, decimals_of, grade_number, number_of
+from chainrule.verify.answers.numbers import EXACT, Printed, decimals_of, grade_number, number_of
 from chainrule.verify.answers.tables import grade_table, is_table
 from chainrule.verify.answers.training import Loop, grade_training_step
 from chainrule.verify.marking.averages import constant_mistakes
 from chainrule.verify.marking.edits import Edit, Editor
-from chainrule.verify.marking.fingerprints import Elsewhere, Fingerprint
+from chainrule.verify.marking.fingerprints import Elsewhere, Fingerprint, ratio_everywhere
 from chainrule.verify.marking.marked import Grade, Mistake, mistake_of, shown, three_hints
 from chainrule.verify.marking.of_modules import step_problem
 from chainrule.verify.marking.problem import Problem, probes_of, read_problem, resized
@@ -98,10 +98,9 @@ def worked_out(problem: Problem, text: str, name: str) -> Printed | None:
     if any(part.look_up is not None for part in parts):
         return None
     value = working.answers(Walk(problem, {}))[name]
-    decimals = max(
-        [decimals_of(part.text) for part in parts if part.number is not None and NUMERAL.fullmatch(part.text)] or [0]
-    )
-    return Printed(np.round(value, decimals), decimals) if decimals else Printed(value, EXACT)
+    decimals = max(map(decimals_of, re.findall(r"\d+\.\d+", text)), default=0)
+    # What was rounded before it was multiplied is good for a digit less.
+    return Printed(value, max(decimals - 1, 1) if decimals else EXACT)
 
 
 def names_asked(problem: Problem, wrt: Any) -> list[str]:
@@ -302,10 +301,26 @@ def located(mark: Fingerprint, name: str) -> list[Mistake]:
         c = mark.ratio()
         if c is not None:
             return constant_mistakes(mark, name, c)
-        found = mark.singles
-        if found:
-            return [mistake_of(change, mark) for change in found]
+        if mark.singles:
+            return [mistake_of(change, mark) for change in mark.singles]
+        if says := updated_value(mark, name):
+            what = f"{KINDS['wrong-update'].what}: {says}"
+            return [
+                Mistake("wrong-update", f"{name}, where the gradient of {name} (d{name}) is asked", what, shown(mark))
+            ]
     return []
+
+
+def updated_value(mark: Fingerprint, name: str) -> str:
+    """What is said of an answer that is the parameter after its update with some rate; nothing of any other."""
+    before = [walk.numbers[mark.wrt] for walk in mark.walks]
+    if any(np.shape(a) != np.shape(w) for a, w in zip(mark.answers, before, strict=True)):
+        return ""
+    moved = [w - a for a, w in zip(mark.answers, before, strict=True)]
+    rate = ratio_everywhere(moved, [walk.right[mark.wrt] for walk in mark.walks])
+    if rate is None:
+        return ""
+    return f"this is {name} after {'an update' if rate > 0 else 'a step uphill'}, and no gradient"
 
 
 def two_at_once(mark: Fingerprint, name: str) -> list[Mistake]:
@@ -425,8 +440,17 @@ def in_common(found: Mapping[str, Sequence[Mistake]]) -> tuple[Mistake, ...]:
         same = [next((o for o in other if o.site == mistake.site), None) for other in lists[1:]]
         if all(o is not None for o in same):
             places = dict.fromkeys([mistake.place, *[o.place for o in same if o is not None]])
-            merged.append(replace(mistake, place="; ".join(places)))
+            merged.append(replace(mistake, place=in_one(list(places))))
     return once_each(merged)
+
+
+def in_one(places: Sequence[str]) -> str:
+    """Several places as one, where they differ in what was asked alone."""
+    for end in (", on the way to ", ", in the gradient of "):
+        parts = [place.rpartition(end) for place in places]
+        if len({before for before, _, _ in parts}) == 1 and all(found for _, found, _ in parts):
+            return f"{parts[0][0]}{end}{', '.join([asked for _, _, asked in parts])}"
+    return "; ".join(places)
 
 
 def once_each(mistakes: Sequence[Mistake]) -> tuple[Mistake, ...]:

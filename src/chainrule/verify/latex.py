@@ -7,7 +7,15 @@ import unicodedata
 from chainrule.errors import FormulaError
 from chainrule.expression.typed.caret import error_at
 
-PRODUCTS = {"cdot": " * ", "times": " * ", "ast": " * ", "odot": " ⊙ ", "circ": " ⊙ ", "div": " / ", "partial": "∂"}
+SPACES = ("quad", "qquad", ",", ";", "!", ":", " ")
+SKIPPED = ("left", "right", "big", "Big", "bigl", "bigr", "Bigl", "Bigr", "displaystyle", "limits", "nonumber")
+TRANSPOSES = ("T", "top", "intercal", "⊤")
+
+SIGNS = {
+    "cdot": " * ", "times": " * ", "ast": " * ", "odot": " ⊙ ", "circ": " ⊙ ", "div": " / ", "partial": "∂",
+    "le": "<=", "leq": "<=", "ge": ">=", "geq": ">=", "lt": "<", "gt": ">", "prime": "'", "\\": "\n",
+    **dict.fromkeys(SPACES, " "), **dict.fromkeys(SKIPPED, ""), **dict.fromkeys(TRANSPOSES, "T"),
+}  # fmt: skip
 """Signs, and what is typed for them."""
 
 FUNCTIONS = (
@@ -25,9 +33,6 @@ HAT = "\u0302"
 """What Unicode puts over a letter."""
 
 HATS = ("hat", "widehat")
-SKIPPED = ("left", "right", "big", "Big", "bigl", "bigr", "Bigl", "Bigr", "displaystyle", "limits", "nonumber")
-SPACES = ("quad", "qquad", ",", ";", "!", ":", " ")
-TRANSPOSES = ("T", "top", "intercal", "⊤")
 
 INSTEAD = {
     "sum": "write the sum as code, sum(x, axis=0)",
@@ -102,12 +107,6 @@ class Latex:
             while self.at < len(self.text) and self.text[self.at].isalpha():
                 self.at += 1
         name = self.text[start : self.at]
-        if name == "\\":
-            return "\n"
-        if name in SPACES:
-            return " "
-        if name in SKIPPED:
-            return ""
         if name in FRACTIONS:
             return quotient(self.group(), self.group())
         if name in HATS:
@@ -115,14 +114,12 @@ class Latex:
             return with_hat(inner) if len(inner) == 1 else inner + "hat"
         if name in AS_IT_IS:
             return self.group()
-        if name in PRODUCTS:
-            return PRODUCTS[name]
+        if name in SIGNS:
+            return SIGNS[name]
+        if name == "begin" and self.text.startswith("{cases}", self.at):
+            return self.cases()
         if name == "sqrt":
             return f"sqrt({self.group()})"
-        if name == "prime":
-            return "'"
-        if name in TRANSPOSES:
-            return "T"
         if name in FUNCTIONS:
             return self.function(name)
         letter = greek(name)
@@ -130,6 +127,20 @@ class Latex:
             instead = INSTEAD.get(name, "write it as it is typed, or as code")
             raise error_at(self.text, start - 1, self.at, f"an answer has no \\{name}: {instead}")
         return letter
+
+    def cases(self) -> str:
+        """Two or more cases as choices; the last one holds for all else."""
+        start = self.at + len("{cases}")
+        end = self.text.find("\\end{cases}", start)
+        if end < 0:
+            raise self.error("these cases are never closed with \\end{cases}")
+        self.at = end + len("\\end{cases}")
+        rows = [row.partition("&") for row in self.text[start:end].split("\\\\") if row.strip()]
+        *first, (last, _, _) = [(from_latex(value), "", from_latex(condition)) for value, _, condition in rows]
+        found = f"({last.strip()})"
+        for value, _, condition in reversed(first):
+            found = f"where({condition.strip().removeprefix('if ').strip(' ,')}, {value.strip(' ,')}, {found})"
+        return found
 
     def function(self, name: str) -> str:
         """A function with parentheses around what it is of."""

@@ -17,6 +17,9 @@ WORDS = {
 }  # fmt: skip
 """What is said for a sign."""
 
+SAME = str.maketrans({"∘": "⊙", "•": "·", "∗": "*", "’": "'"})
+"""Signs that look otherwise, and mean the same."""
+
 FRACTION_SLASH = "\u2044"
 ROOT = re.compile(r"√\s*(\w+)")
 RAISED_T = re.compile(r"\^\s*(?:\{\s*)?[T⊤](?:\s*\})?(?!\w)")
@@ -36,7 +39,7 @@ def typed(text: str, is_name: Callable[[str], bool]) -> str:
     '(1/2)(ŷ − y) * h'
     """
     text = unicodedata.normalize("NFC", from_latex(text) if is_latex(text) else text)
-    text = "".join([written_out(sign) for sign in text])
+    text = "".join([written_out(sign) for sign in text.translate(SAME)])
     text = ROOT.sub(r"sqrt(\1)", text).replace("√", "sqrt")
     if not is_name("T"):
         text = RAISED_T.sub(".T", text)
@@ -59,7 +62,7 @@ def with_signs(text: str) -> str:
 
     >>> from chainrule.verify.spelling import with_signs
     >>> with_signs("z = w x; L = ½(z − y)^2")
-    'z = w *x; L = (1/2)*(z − y)**2'
+    'z = w*x; L = (1/2)*(z − y)**2'
     """
     parts = re.split(r"([;\n])", typed(text, lambda name: True).replace("^", "**"))
     return "".join([part if part in (";", "\n") else signs_put_in(part) for part in parts])
@@ -80,7 +83,7 @@ def signs_put_in(line: str) -> str:
         return line
     for before, token in reversed(list(pairwise(pieces))):
         if lacks_sign(before, token):
-            line = f"{line[: token.start]}*{line[token.start :]}"
+            line = f"{line[: before.stop]}*{line[token.start :]}"
     return line
 
 

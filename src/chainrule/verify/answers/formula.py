@@ -24,6 +24,7 @@ from chainrule.expression.typed.tokens import LONGEST, Token, check_brackets, pi
 from chainrule.program import Step
 from chainrule.verify.latex import HAT, with_hat
 from chainrule.verify.marking.problem import SIZES, Problem
+from chainrule.verify.marking.updates import A_RATE, RATE_NAMES
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.marking.working import Part, Working
 from chainrule.verify.spelling import side_by_side, typed, with_branches
@@ -48,10 +49,6 @@ DERIVATIVE = re.compile(r"(?:∂|d)\s*({name})\s*/\s*(?:∂|d)\s*({name})")
 PRIME = re.compile(r"(\w+)\s*['′’](?=\s*\()")
 LAGRANGE = r"([^\W\d]\w*)\s*(?:['′’](?!\s*\()|['′’]?\s*\(\s*{wrt}\s*\))"
 """A name with a prime, with or without what it is a function of in parentheses: ``u′``, ``u'(x)``, ``u(x)``."""
-RATES = ("lr", "eta", "η", "alpha", "α", "rate", "learning_rate")
-"""Names for the rate of an update, which is no part of a gradient."""
-A_RATE = 0.0137
-"""Any number that no derivative brings, for a rate."""
 INDICATOR = re.compile(r"\b1\s*[\[{]([^\]}]*[<>][^\]}]*)[\]}]")
 PRIMED = "slope_of_"
 SLOPES = re.compile(r"(\w+?)(?:_prime|_derivative|_deriv|_grad|_gradient)$|(?:d_?|grad_)(\w+)$")
@@ -353,7 +350,7 @@ class Letters:
             return None if difference is None else lambda walk: self.error * walk.numbers[difference]
         if name in SIZES:
             return lambda walk: 1.0
-        return (lambda walk: A_RATE) if name in RATES else None
+        return (lambda walk: A_RATE) if name in RATE_NAMES else None
 
     def link(self, name: str) -> tuple[Step, Step] | None:
         """The two steps of a local derivative such as ``dh1_dz1`` or ``∂ŷ/∂z2``."""
@@ -422,7 +419,9 @@ def matmul(x: Any, y: Any) -> Any:
 
     NumPy would add them up. For matrices it is the product of that name, as which a mistake in it is looked for.
     """
-    return np.outer(x, y) if np.ndim(x) == np.ndim(y) == 1 else compositions["matmul"](x, y)
+    if np.ndim(x) == np.ndim(y) == 1:
+        return np.outer(x, y)
+    return compositions["matmul"](x, y) if np.ndim(x) and np.ndim(y) else book["mul"](x, y)
 
 
 def mul(x: Any, y: Any) -> Any:
@@ -450,10 +449,11 @@ def add_parts(parts: list[Part], formula: str, own: Mapping[str, int], letters: 
             inputs = tuple([places[i] for i in step.inputs])
             function = step.function
             is_unsigned = function is book["mul"] and step.place[0] == step.place[1]
+            turned = [parts[i].function is book["transpose"] for i in inputs]
             if is_unsigned:
                 function = mul
-            if letters.columns and (is_unsigned or function is compositions["matmul"]):
-                function = matmul if parts[inputs[1]].function is book["transpose"] else function
+            if (letters.columns and turned[-1] and function is compositions["matmul"]) or (is_unsigned and any(turned)):
+                function = matmul
             parts.append(Part(function, inputs, step.settings, name=called, text=text, line=line))
         elif step.number is not None:
             parts.append(Part(number=step.number, text=text, name=called, line=line))

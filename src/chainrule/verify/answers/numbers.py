@@ -262,6 +262,9 @@ def slips_of_the_pen(printed: Printed, right: Any) -> str:
     ours, theirs = float(np.ravel(right)[0]), float(printed.value.ravel()[0])
     unit = 10.0**-printed.decimals
     other = digits_of(theirs, printed.decimals)
+    digits = other.strip("0")
+    if len(digits) > 1 and f"{abs(ours):.{len(digits) - 1}e}".split("e")[0].replace(".", "") == digits:
+        return "the point stands elsewhere"
     for x in (ours, np.trunc(ours / unit) * unit):
         if slip := slip_between(digits_of(x, printed.decimals), other):
             return slip
@@ -272,8 +275,6 @@ def slips_of_the_pen(printed: Printed, right: Any) -> str:
 
 def slip_between(one: str, other: str) -> str:
     """What was done to some digits to give others, if it is one slip."""
-    if one.strip("0") and one.strip("0") == other.strip("0"):
-        return "the point stands elsewhere"
     if len(one) == len(other):
         differ = [i for i, (a, b) in enumerate(zip(one, other, strict=True)) if a != b]
         if len(differ) == 1:

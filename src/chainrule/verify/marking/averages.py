@@ -6,6 +6,7 @@ from chainrule.program import Step
 from chainrule.verify.marking.fingerprints import Fingerprint
 from chainrule.verify.marking.marked import Mistake, number, shown
 from chainrule.verify.marking.problem import Problem
+from chainrule.verify.marking.updates import A_RATE
 from chainrule.verify.mistakes import KINDS
 
 
@@ -18,6 +19,9 @@ def constant_mistakes(mark: Fingerprint, name: str, c: float) -> list[Mistake]:
             Mistake("sign", sign_place(mark.problem, mark.wrt, name), says, shown(mark), ("sign", round(c, 9)))
         )
     size = abs(c)
+    if close(size, A_RATE):
+        says = f"{KINDS['wrong-update'].what}: this is the step of {name}, the rate times its gradient, and no gradient"
+        return [Mistake("wrong-update", f"the rate, in the gradient of {name} (d{name})", says, shown(mark))]
     link = inner_link(mark, c)
     if link:
         says = f"{KINDS['missing-factor'].what}: the derivative of what is inside, {number(1 / c)}, is not multiplied"
@@ -106,16 +110,22 @@ def error_step(problem: Problem, wrt: Step) -> Step | None:
     between = problem.program.between([wrt])
     for kinds in (("sub",), ("softmax", "log_softmax"), ("sigmoid",)):
         for step in between:
-            if step.op is not None and step.op.name in kinds:
+            if step.op is not None and step.op.name in kinds and all(isinstance(x, Step) for x in step.inputs):
                 return step
     return None
+
+
+def error_in_words(problem: Problem, step: Step) -> str:
+    """What an error is called: the difference itself, or what a cross-entropy compares with its labels."""
+    is_difference = step.op is not None and step.op.name == "sub"
+    return f"the error {'' if is_difference else 'behind '}{problem.name(step)}"
 
 
 def sign_place(problem: Problem, wrt: Step, name: str) -> str:
     """Where a sign is most likely turned: in the error."""
     step = error_step(problem, wrt)
     loss = f"{problem.where(problem.output)}, "
-    where = loss if step is None else f"the error {problem.name(step)}, in {problem.where(step)}, "
+    where = loss if step is None else f"{error_in_words(problem, step)}, in {problem.where(step)}, "
     return f"{where}in the gradient of {name} (d{name})"
 
 
@@ -125,9 +135,10 @@ def factor_place(problem: Problem, wrt: Step, name: str, kind: str) -> str:
     if kind == "wrong-average":
         return f"the average over the batch (mean, 1/n), in {loss}, in the gradient of {name} (d{name})"
     step = error_step(problem, wrt)
-    error = "" if step is None else f", the error {problem.name(step)}"
+    if step is None:
+        return f"a factor, in {loss}, in the gradient of {name} (d{name})"
     square = "the square" if any(map(is_square, problem.program.steps)) else "a factor"
-    return f"{square} of the loss, in {loss}{error}, in the gradient of {name} (d{name})"
+    return f"{square} of the loss, in {loss}, {error_in_words(problem, step)}, in the gradient of {name} (d{name})"
 
 
 def is_square(step: Step) -> bool:

@@ -95,11 +95,12 @@ def shares_of(problem: Problem, walks: Sequence[Walk], step: Step, slot: int, x:
     if slot == slots[0]:
         # Both operands of w·w are one link: with a sign for each, half of it would cancel the other half.
         if np.any(walks[0].right[step]):
-            yield "sign", "the share enters with the other sign", times(-1.0, slots)
-            yield "factor", "twice the share", times(2.0, slots)
-            yield "factor", "half the share", times(0.5, slots)
+            yield "sign", "what comes along this link has the other sign", times(-1.0, slots)
+            yield "factor", "twice what comes along this link", times(2.0, slots)
+            yield "factor", "half of what comes along this link", times(0.5, slots)
         if problem.has_several_ways:
-            yield "missing-path", f"the way through {problem.name(step)} is left out", times(0.0, slots)
+            by = f"straight from {problem.name(step)} to" if x.op is None else "through"
+            yield "missing-path", f"the way {by} {problem.name(x)} is left out", times(0.0, slots)
     if isinstance(step.op, Pointwise):
         yield from pointwise_shares(problem, walks, step, slot, x)
     elif step.op.name in ("sum", "mean"):
@@ -146,7 +147,7 @@ def everywhere(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[C
     for (group, name, says), shares in made.items():
         if len(shares) < 2 or (group != "all" and len(shares) == len(made["all", name, says])):
             continue
-        place = "; ".join([f"∂{bracketed(problem, s)}/∂{problem.name(s.inputs[0])}" for s in shares])
+        place = "; ".join([f"∂{bracketed(problem, s)}/∂{bracketed(problem, s.inputs[0])}" for s in shares])
 
         def passed(w: Walk, shares: dict[Step, Share] = shares) -> Any:
             return w.with_changes({(step, 0): share for step, share in shares.items()}, wrt)

@@ -27,6 +27,12 @@ from chainrule.verify.marking.working import Part, Working, part_at
 MOST_STEPS = 150_000
 """Parts that are run again for one answer, over all its changes: some seconds."""
 
+SIGNS = {"add": "+", "sub": "−", "mul": "*", "div": "/", "pow": "**", "matmul": "@"}
+"""How the operations of a program that was watched are written."""
+
+LONGEST_SOURCE = 40
+"""Characters of a part that is written out by its operations."""
+
 COMPARISONS = ("greater", "greater_equal", "less", "less_equal")
 
 Make = Callable[[list[Any], Walk], Any]
@@ -129,7 +135,12 @@ class Editor:
     def source(self, i: int) -> str:
         """How a part was written, or what it is called."""
         part = self.working.parts[i]
-        return part.text or part.name or f"step {i + 1}"
+        if part.text or part.name or part.number is not None:
+            return part.text or part.name or f"{part.number:g}"
+        inputs = [self.source(x) for x in part.inputs]
+        sign = SIGNS.get(called(part), "")
+        written = f"{inputs[0]} {sign} {inputs[1]}" if sign and len(inputs) == 2 else ""
+        return written if 0 < len(written) <= LONGEST_SOURCE else f"the {called(part) or 'number'} in {part.line}"
 
     def first_wrong(self) -> str:
         """The first named part, in the order of the working, that is neither a value nor a gradient of the problem."""
@@ -180,7 +191,7 @@ class Editor:
             moves = [values[other] for values in self.values]
             if ratio_everywhere(moves, [walk.right[leaf] for walk in self.walks]) is not None:
                 name = self.problem.name(leaf)
-                says = f"{self.source(i)} is {name} after its update, where {name} as it was belongs"
+                says = f"{name} has been updated before it is used here, where {name} of the forward pass belongs"
                 yield Edit(i, "new-weights", says, lambda v, w, leaf=leaf: w.numbers[leaf])
 
     def signs(self, i: int, part: Part) -> Iterator[Edit]:

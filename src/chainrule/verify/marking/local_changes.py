@@ -42,13 +42,15 @@ def pointwise_shares(problem: Problem, walks: Sequence[Walk], step: Step, slot: 
     if any(not np.allclose(walk.slope(step, slot), 1.0) for walk in (walks if op.name == "relu" else walks[:1])):
         if op.name == "relu":
             yield "relu-mask-wrong", "the ReLU's mask is missing", times_slope(lambda w, s, i: 1.0)
+        written = problem.text.get(step, op.name)
         for name in ["activation-derivative-missing"] if activation else left_out(problem, step, slot):
-            says = f"the derivative of {problem.text.get(step, op.name)} is left out"
-            yield name, says, times_slope(lambda w, s, i: 1.0)
+            says = f"the derivative of {written} is left out"
+            yield name, AVERAGED[0] if name == "wrong-average" else says, times_slope(lambda w, s, i: 1.0)
         twice = "activation-derivative-twice" if activation else "extra-factor"
         if op.name != "relu":
             for name in dict.fromkeys([*["wrong-average"] * is_average(problem, step, slot), twice, "extra-factor"]):
-                yield name, "this factor stands twice", times_slope(lambda w, s, i: w.slope(s, i) ** 2)
+                says = AVERAGED[1] if name == "wrong-average" else f"the derivative of {written} stands twice"
+                yield name, says, times_slope(lambda w, s, i: w.slope(s, i) ** 2)
         yield (
             "added-for-multiplied",
             "the local derivative is added to what arrives",
@@ -107,6 +109,10 @@ def pointwise_shares(problem: Problem, walks: Sequence[Walk], step: Step, slot: 
             f"the sum stands for the difference {problem.name(x)}",
             times_slope(lambda w, s, i: slope_elsewhere(w, s, i, np.add(*w.inputs(s.inputs[i])))),
         )
+
+
+AVERAGED = ("it is not divided by the number of examples", "it is divided by the number of examples twice")
+"""What is said of an average that is left out, and of one that stands twice."""
 
 
 def spelled(problem: Problem, x: Any) -> str:

@@ -109,6 +109,11 @@ def inner_derivatives(
         assert step.op is not None
         return walk.slope(step, slot, step.op.function(*inputs, **step.settings), **{f"x{slot}": number})
 
+    if step.op is not None and step.op.name == "exp":
+        yield (
+            step, slot, "wrong-local-derivative", f"the rule for powers is used on an exponential of {name}",
+            lambda w: exchanged(w, step, wrt, w.numbers[x] * np.exp(w.numbers[x] - 1.0)),
+        )  # fmt: skip
     at_inner = f"the outer derivative is taken at the derivative of {name}"
     yield (
         step, slot, "wrong-local-derivative", f"{at_inner}, and nothing is multiplied",

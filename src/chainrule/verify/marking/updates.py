@@ -16,6 +16,12 @@ from chainrule.program import Step, run
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Walk
 
+RATE_NAMES = ("lr", "eta", "η", "alpha", "α", "rate", "learning_rate")
+"""Names for the rate of an update, which is no part of a gradient."""
+
+A_RATE = 0.0137
+"""Any number that no derivative brings, for a rate by name."""
+
 RATES = (0.1, 0.5, 1.0, 0.01, 0.05, 0.2, 0.3, 0.9, 0.001)
 """Rates that people use, where none was given."""
 
