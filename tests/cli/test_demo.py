@@ -270,7 +270,7 @@ def test_the_commands_to_try_exist():
 
 
 def test_the_planted_mistake_is_found_and_the_copy_is_right_without_it(demo):
-    assert demo.planted.name == "activation-derivative-missing"
+    assert demo.planted.name == "relu-mask-wrong"
     assert demo.planted.link == "∂h/∂z"
 
     def mended(x, W1, b1, W2, b2, Y):
