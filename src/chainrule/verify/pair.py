@@ -35,6 +35,7 @@ from chainrule.verify.subject import (
     moving_places,
     name_of,
     names_of_inputs,
+    parameter_names,
     settle,
 )
 
@@ -166,6 +167,10 @@ class Pair(Subject):
             ]
             behind = wanted[-1] in COTANGENTS
             found += [(False, way) for way in (in_front_or_behind[::-1] if behind else in_front_or_behind)]
+        if [name for name in wanted if name not in COTANGENTS] == [
+            x.lower() for x in parameter_names(self.forward, self.count)
+        ]:
+            found.sort(key=lambda way: way[0])  # it names the inputs, so nothing is kept for it
         if not found:
             raise GraphError(
                 f"{name_of(self.backward)} takes {len(wanted)} arguments: write backward(g, *inputs), or "

@@ -75,7 +75,7 @@ class InTorch(Subject):
         numbers = (
             x.detach().cpu().numpy() if isinstance(x, self.torch.Tensor) else np.asarray(x.data if is_node(x) else x)
         )
-        return Leaf(name, np.array(numbers, float), x, numbers.dtype)
+        return Leaf(name, np.array(numbers, float, order="C"), x, numbers.dtype)
 
     def __enter__(self) -> InTorch:
         self.before = [(owned, owned.data) for owned in self.owned]
