@@ -199,3 +199,40 @@ def test_other_numbers_and_other_names_are_said():
     shorter = cr.nn.Sequential(cr.nn.Linear(4, 3, rng=0, dtype=float))
     found = cr.compare(shorter, torch.nn.Linear(4, 3).double(), X)
     assert {row.verdict for row in found.rows if row.name != "the output"} == {"missing"}
+
+
+def test_the_rounding_of_0_is_no_difference():
+    """What cancels leaves other digits each time: beside PyTorch, and beside zeros written by hand."""
+    x = cr.Tensor(RNG.normal(size=(50, 20)), requires_grad=True)
+    loss = cr.sum(cr.softmax(x, axis=-1))
+    loss.backward()
+    for mine in (np.zeros((50, 20)), 1e-17 * RNG.normal(size=(50, 20))):
+        assert cr.compare(mine, x)
+        assert "give of=loss" in repr(cr.compare(mine, x))
+        assert cr.compare(mine, x, of=loss)
+        assert not cr.compare(mine + 1e-9, x, of=loss)
+    pytest.importorskip("torch")
+    assert cr.compare(loss)
+
+
+def test_a_small_gradient_is_judged_by_its_own_digits():
+    x = cr.Tensor(RNG.normal(size=4), requires_grad=True)
+    loss = 1e-18 * cr.sum(x * x)
+    loss.backward()
+    assert cr.compare(2e-18 * x.data, x, of=loss)
+    assert not cr.compare(3e-18 * x.data, x, of=loss)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_bias_before_a_normalisation_has_no_gradient_in_pytorch_either(dtype):
+    torch = pytest.importorskip("torch")
+    from chainrule.torch import from_module
+
+    torch.manual_seed(0)
+    theirs = torch.nn.Sequential(
+        torch.nn.Linear(20, 30), torch.nn.BatchNorm1d(30), torch.nn.ReLU(), torch.nn.Linear(30, 5)
+    )
+    theirs = theirs.to(getattr(torch, dtype))
+    found = cr.compare(from_module(theirs), theirs, RNG.normal(size=(8, 20)).astype(dtype))
+    assert found, found
+    assert {row.name: row.says for row in found.rows}["0.bias"] == "0 but for rounding"

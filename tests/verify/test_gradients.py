@@ -82,6 +82,13 @@ RIGHT_PAIRS = {
         (lambda p: (p["a"] * p["b"], p), lambda p, g: ({"a": g * p["b"], "b": g * p["a"]},)),
         ({"a": X, "b": X + 1},),
     ),
+    "in Fortran's order": ((lambda a: a**3, lambda g, a: 3 * g * a**2), (np.asfortranarray(X),)),
+    "every second row of a transpose": ((lambda a: a**3, lambda g, a: 3 * g * a**2), (X.T[::2],)),
+    "of nothing": ((lambda a: a * 2, lambda g, a: g * 2), (X[:0],)),
+    "two outputs and no memory": (
+        (lambda x: (np.sin(x), np.cos(x)), lambda x, g: g[0] * np.cos(x) - g[1] * np.sin(x)),
+        (X[0],),
+    ),
     "two outputs": ((lambda a: ((a * 2, a * a), a), lambda a, g: (2 * g[0] + 2 * a * g[1],)), (X,)),
 }
 
@@ -151,7 +158,7 @@ WRONG = {  # name: forward, backward, inputs, which input, mistake, words
     "the activation for its slope": (
         lambda x: (np.tanh(x), np.tanh(x)), lambda y, g: g * y, (X,), "x", "activation-for-derivative", "1 − y²"),
     "nothing": (lambda x: (np.tanh(x), None), lambda c, g: np.zeros_like(g), (X,), "x", "missing-path", "0"),
-    "a mask left out": (lambda x: (np.maximum(x, 0), x), lambda c, g: g, (X,), "x", "activation-derivative-missing",
+    "a mask left out": (lambda x: (np.maximum(x, 0), x), lambda c, g: g, (X,), "x", "relu-mask-wrong",
         "relu(x)"),
     "one entry": (
         lambda x: (x * x, x), lambda c, g: 2 * g * c * np.where(np.arange(24).reshape(6, 4) == 7, 1.001, 1), (X,),

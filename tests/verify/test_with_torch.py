@@ -44,6 +44,10 @@ RIGHT = {
     ),
     "a loss": (lambda x: (x**2).sum(), lambda g, x: 2 * g * x, (X,)),
     "broadcast": (lambda x, b: x + b, lambda g, x, b: (g, g.sum(0)), (X, W[0])),
+    "strided": (lambda x: x**3, lambda g, x: 3 * g * x**2, (X.t()[::2],)),
+    "nothing": (lambda x: x * 2, lambda g, x: g * 2, (X[:0],)),
+    "a number": (torch.exp, lambda g, x: g * x.exp(), (X[0, 0],)),
+    "steps": (torch.floor, lambda g, x: torch.zeros_like(g), (3 * X,)),
 }
 WRONG = {
     "no slope": (torch.tanh, lambda g, x: g.clone(), (X,), "activation-derivative-missing"),
@@ -57,6 +61,13 @@ WRONG = {
         lambda x: torch.softmax(x, 1),
         lambda g, x: g * (p := torch.softmax(x, 1)) * (1 - p),
         (X,),
+        "unclassified",
+    ),
+    "straight through": (torch.round, lambda g, x: g.clone(), (3 * X,), "extra-factor"),
+    "strided": (
+        lambda x: x.reshape(-1) ** 3,
+        lambda g, x: 3 * g.reshape(x.shape[::-1]).t() * x**2,
+        (X.t()[::2],),
         "unclassified",
     ),
     "nothing": (lambda x, y: x * y, lambda g, x, y: (g * y, None), (X, X + 1), "missing-path"),
