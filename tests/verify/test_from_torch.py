@@ -52,6 +52,57 @@ class Words(tnn.Module):
         return torch.log_softmax(self.head(self.table(ids).mean(1)), dim=-1)
 
 
+class Masks(tnn.Module):
+    """A block whose mask is cut to the length of its input."""
+
+    def __init__(self):
+        super().__init__()
+        self.qkv, self.norm = tnn.Linear(8, 24), tnn.RMSNorm(8)
+        self.register_buffer("mask", torch.tril(torch.ones(9, 9)))
+
+    def forward(self, x):
+        _, t, c = x.shape
+        q, k, v = self.qkv(self.norm(x)).split(c, dim=2)
+        scores = (q @ k.transpose(-2, -1)) * (1.0 / c**0.5)
+        return scores.masked_fill(self.mask[:t, :t] == 0, float("-inf")).softmax(-1) @ v
+
+
+class Attending(tnn.Module):
+    def __init__(self):
+        super().__init__()
+        self.att, self.out = tnn.MultiheadAttention(8, 2, batch_first=True), tnn.Linear(8, 8)
+
+    def forward(self, x):
+        mixed, _ = self.att(x, x, x, need_weights=False)
+        return x + self.out(mixed)
+
+
+class Tied(tnn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.head = tnn.Embedding(5, 4), tnn.Linear(4, 5, bias=False)
+        self.head.weight = self.table.weight
+
+    def forward(self, ids):
+        return self.head(torch.tanh(self.table(ids)))
+
+
+class Writing(tnn.Module):
+    """What is written into is another number wherever its name stands afterwards."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.relu = tnn.Linear(4, 6), tnn.ReLU(inplace=True)
+
+    def forward(self, x):
+        h = self.first(x)
+        kept = h
+        h += 0.1
+        self.relu(h)
+        y = torch.addmm(kept, h, h.T @ h)
+        return y.mul_(2.0) + kept * tnn.functional.relu(h - 0.5, inplace=True)
+
+
 MODULES = {
     "mlp": (lambda: tnn.Sequential(tnn.Linear(4, 6), tnn.Tanh(), tnn.Linear(6, 3), tnn.Softmax(-1)), (5, 4)),
     "activations": (
@@ -60,6 +111,24 @@ MODULES = {
         ),
         (5, 4),
     ),
+    "more activations": (
+        lambda: tnn.Sequential(
+            tnn.Linear(4, 6),
+            tnn.Softsign(),
+            tnn.CELU(0.7),
+            tnn.Tanhshrink(),
+            tnn.PReLU(6),
+            tnn.Linear(6, 6),
+            tnn.Hardtanh(-0.3, 0.4),
+            tnn.GLU(),
+            tnn.LogSoftmax(1),
+        ),
+        (5, 4),
+    ),
+    "a mask that is cut": (Masks, (2, 5, 8)),
+    "attention inside": (Attending, (2, 5, 8)),
+    "tied weights": (Tied, None),
+    "writing": (Writing, (5, 4)),
     "cnn": (Convolutions, (2, 1, 8, 8)),
     "a block of one's own": (Block, (2, 5, 8)),
     "an encoder layer": (lambda: tnn.TransformerEncoderLayer(8, 2, 16, batch_first=True, dropout=0.0), (2, 5, 8)),
@@ -102,6 +171,27 @@ def test_the_numbers_are_copies_in_their_own_type():
     assert theirs[0].weight.detach().abs().sum() > 0
 
 
+class Holding(tnn.Module):
+    def __init__(self, part):
+        super().__init__()
+        self.inner = tnn.Sequential(tnn.Linear(4, 4), part)
+
+    def forward(self, x):
+        return self.inner(x)
+
+
+def test_writing_into_what_has_another_name_is_refused():
+    class Sharing(tnn.Module):
+        def forward(self, x):
+            h = x * 2
+            rows = h.view(-1, 2)
+            h.mul_(3.0)
+            return rows
+
+    with pytest.raises(GraphError, match="mul_ writes into mul, which view shares"):
+        chainrule.torch.from_module(Sharing())
+
+
 def test_what_has_no_counterpart_is_named():
     with pytest.raises(GraphError, match="ConvTranspose2d"):
         chainrule.torch.from_module(tnn.Sequential(tnn.ConvTranspose2d(1, 1, 2)))
@@ -119,6 +209,12 @@ def test_what_has_no_counterpart_is_named():
 
     with pytest.raises(GraphError, match=r"torch\.fx cannot read Branching"):
         chainrule.torch.from_module(Branching())
+    with pytest.raises(GraphError, match=r"cannot read inner\.1 \(a Branching\)"):
+        chainrule.torch.from_module(Holding(Branching()))
+    with pytest.raises(GraphError, match=r"in inner\.1: the function erfinv"):
+        chainrule.torch.from_module(Holding(Odd()))
+    with pytest.raises(GraphError, match="it is a LSTM"):
+        chainrule.torch.from_module(tnn.LSTM(2, 3))
     with pytest.raises(GraphError, match="not a function"):
         chainrule.torch.from_module(lambda x: x)
 
@@ -160,6 +256,21 @@ def test_dead_units_of_a_relu_are_counted():
     with chainrule.torch.watch(model) as watched:
         model(torch.ones(4, 2)).sum().backward()
         assert watched.flow()["dead"] == [2, None]
+
+
+def test_activations_that_write_over_their_input_are_watched_too():
+    torch.manual_seed(1)
+    model = tnn.Sequential(tnn.Linear(4, 5), tnn.ELU(inplace=True), tnn.Linear(5, 3), tnn.ReLU(inplace=True)).double()
+    plain = tnn.Sequential(tnn.Linear(4, 5), tnn.ELU(), tnn.Linear(5, 3), tnn.ReLU()).double()
+    plain.load_state_dict(model.state_dict())
+    flows = []
+    for net in (model, plain):
+        with chainrule.torch.watch(net) as watched:
+            net(torch.linspace(-9, 2, 24).double().reshape(6, 4)).square().sum().backward()
+            flows.append(watched.flow())
+    assert flows[0].rows == flows[1].rows
+    assert flows[0]["by_slope"][0] < 1
+    assert flows[0]["units"] == [5, 3]
 
 
 class Masked(tnn.Module):

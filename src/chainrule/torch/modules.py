@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn
 from chainrule.errors import GraphError
+from chainrule.torch.layers import layer_of, makers, masked, numbers
 from chainrule.torch.library import pytorch
 
 Call = Callable[..., Any]
@@ -122,24 +124,69 @@ def from_module(module: Any) -> nn.Module:
     whole = layer_of(torch, module)
     if whole is not None:
         return whole.train(module.training)
-    try:
-        traced = torch.fx.symbolic_trace(module)
-    except Exception as error:
-        raise GraphError(f"torch.fx cannot read {type(module).__name__}: {error}") from error
+    if type(module).__module__.startswith("torch.nn.modules.") and not any(True for _ in module.children()):
+        raise GraphError(f"it is a {type(module).__name__}, and chainrule has no such layer")
+    traced = read(torch, module)
     net = program_of(torch, traced)
+    whole_paths: list[str] = []
     for path, part in traced.named_modules():
-        made = layer_of(torch, part) if path else None
+        if not path or any(path.startswith(f"{above}.") for above in whole_paths):
+            continue
+        made = layer_of(torch, part)
         if made is not None:
             place(net, path, made)
-        elif path and not any(True for _ in part.named_children()):
+            whole_paths.append(path)
+        elif not any(True for _ in part.named_children()):
             raise GraphError(f"{path} is a {type(part).__name__}, and chainrule has no such layer")
-    for path, owned in module.named_parameters():
-        if not has(net, path):
+    first: dict[int, Any] = {}
+    for path, owned in module.named_parameters(remove_duplicate=False):
+        if id(owned) in first:
+            place(net, path, first[id(owned)], tied=True)
+        elif not has(net, path):
             place(net, path, nn.Parameter(numbers(owned), requires_grad=owned.requires_grad))
+        first.setdefault(id(owned), found_at(net, path))
     for path, owned in module.named_buffers():
         if not has(net, path):
             place(net, path, nn.Buffer(numbers(owned)))
     return net.train(module.training)
+
+
+def read(torch: Any, module: Any) -> Any:
+    """What ``torch.fx`` writes down of a module, layers that chainrule has as one call each."""
+    known = makers(torch)
+
+    class Proxy(torch.fx.Proxy):
+        """As PyTorch's, but that ``+=`` writes into what it is asked of, and does not make a new result."""
+
+    for sign in IN_PLACE:
+        call = getattr(operator, sign)
+        setattr(Proxy, f"__{sign}__", lambda x, y, call=call: x.tracer.create_proxy("call_function", call, (x, y), {}))
+
+    class Tracer(torch.fx.Tracer):
+        """As PyTorch's, but that masks and other buffers may be cut to the length of an input."""
+
+        proxy_buffer_attributes = True
+        at = ""
+
+        def proxy(self, node: Any) -> Any:
+            return Proxy(node, self)
+
+        def is_leaf_module(self, part: Any, path: str) -> bool:
+            return type(part) in known or super().is_leaf_module(part, path)
+
+        def call_module(self, part: Any, forward: Any, args: Any, kwargs: Any) -> Any:
+            before, self.at = self.at, self.path_of_module(part)
+            given = super().call_module(part, forward, args, kwargs)
+            self.at = before  # where it fails, the path stays that of the part that did
+            return given
+
+    tracer = Tracer()
+    try:
+        graph = tracer.trace(module)
+    except Exception as error:
+        at = f"{tracer.at} (a {type(found_at(module, tracer.at)).__name__})" if tracer.at else type(module).__name__
+        raise GraphError(f"torch.fx cannot read {at}: {error}") from error
+    return torch.fx.GraphModule(module, graph)
 
 
 def program_of(torch: Any, traced: Any) -> FromTorch:
@@ -147,8 +194,30 @@ def program_of(torch: Any, traced: Any) -> FromTorch:
     steps: list[Step] = []
     inputs: list[str] = []
     result: Any = None
+    stands_for: dict[str, str] = {}
+    """Of what was written into since, the step that has its numbers now."""
+
+    def named(x: Any) -> Any:
+        """Arguments with names in the places of nodes."""
+        if isinstance(x, torch.fx.Node):
+            name = str(x.name)
+            return Named(stands_for.get(name, name))
+        if isinstance(x, tuple | list):
+            return [named(part) for part in x] if isinstance(x, list) else tuple([named(part) for part in x])
+        if isinstance(x, Mapping):
+            return {name: named(part) for name, part in x.items()}
+        if isinstance(x, slice):
+            return slice(named(x.start), named(x.stop), named(x.step))
+        return x
+
     for node in traced.graph.nodes:
         args, settings = named(node.args), named(node.kwargs)
+        target = written_into(torch, traced, node)
+        if target is not None:
+            refuse_views(node, target)
+            now = named(target).name
+            same = [name for name, held in stands_for.items() if held == now]
+            stands_for.update({name: str(node.name) for name in (str(target.name), now, *same)})
         if node.op == "placeholder":
             inputs.append(node.name)
         elif node.op == "output":
@@ -162,28 +231,61 @@ def program_of(torch: Any, traced: Any) -> FromTorch:
     return FromTorch(traced.code, inputs, steps, result)
 
 
-def named(x: Any) -> Any:
-    """Arguments with names in the places of nodes."""
-    if hasattr(x, "op") and hasattr(x, "target"):
-        return Named(x.name)
-    if isinstance(x, tuple | list):
-        return type(x)([named(part) for part in x]) if type(x) in (tuple, list) else tuple([named(part) for part in x])
-    if isinstance(x, Mapping):
-        return {name: named(part) for name, part in x.items()}
-    if isinstance(x, slice):
-        return slice(named(x.start), named(x.stop), named(x.step))
-    return x
+VIEWS = frozenset({
+    "view", "reshape", "flatten", "permute", "transpose", "t", "squeeze", "unsqueeze", "chunk", "split", "contiguous",
+    "detach", "getitem", "expand", "swapaxes", "movedim", "unbind",
+})  # fmt: skip
+"""What may give other names to the same memory."""
 
 
-def place(net: nn.Module, path: str, made: Any) -> None:
-    """Put a part under its name, in containers that are made where they are missing."""
+def written_into(torch: Any, traced: Any, node: Any) -> Any:
+    """The node whose numbers a call changes where they are; None where it changes none."""
+    if not node.args or not isinstance(node.args[0], torch.fx.Node):
+        return None
+    if node.op == "call_module":
+        return node.args[0] if getattr(found_at(traced, node.target), "inplace", False) else None
+    name = name_of(node)
+    module = getattr(node.target, "__module__", "")
+    in_place = name in IN_PLACE if module == "_operator" else name.endswith("_") and not name.endswith("__")
+    return node.args[0] if in_place or node.kwargs.get("inplace") is True else None
+
+
+def refuse_views(node: Any, target: Any) -> None:
+    """Refuse to write into numbers that have another name which is still used: they would change there too."""
+    family = {target, *[x for x in target.all_input_nodes if name_of(target) in VIEWS]}
+    waiting = list(family)
+    while waiting:
+        more = [x for x in waiting.pop().users if name_of(x) in VIEWS and x not in family and x < node]
+        family.update(more)
+        waiting += more
+    other = next((x for x in family - {target} if any(user is not node and user > node for user in x.users)), None)
+    if other is not None:
+        raise GraphError(
+            f"{where(node)}{name_of(node)} writes into {target.name}, which {other.name} shares: give the result a new "
+            "name, by the same call without an underscore or without inplace"
+        )
+
+
+def name_of(node: Any) -> str:
+    """What a call is called."""
+    return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+
+
+def where(node: Any) -> str:
+    """The part of the module in which a call stands, before what is said of it."""
+    stack = list(node.meta.get("nn_module_stack", {}))
+    return f"in {stack[-1]}: " if stack and stack[-1] else ""
+
+
+def place(net: nn.Module, path: str, made: Any, tied: bool = False) -> None:
+    """Put a part under its name, in containers that are made where missing; what is there stays, unless it is tied."""
     *above, last = path.split(".")
     holder: Any = net
     for name in above:
         if name not in vars(holder):
             setattr(holder, name, Part())
         holder = vars(holder)[name]
-    if last not in vars(holder):
+    if tied or last not in vars(holder):
         setattr(holder, last, made)
 
 
@@ -196,162 +298,28 @@ def has(net: Any, path: str) -> bool:
     return True
 
 
-def numbers(tensor: Any) -> np.ndarray[Any, Any]:
-    """A tensor's numbers, in memory of their own."""
-    return np.array(tensor.detach().cpu().numpy())
-
-
-def loaded(made: nn.Module, part: Any) -> nn.Module:
-    """A layer with the numbers of PyTorch's, in their dtype."""
-    theirs = {**dict(part.named_parameters()), **dict(part.named_buffers())}
-    for name, owned in {**dict(made.named_parameters()), **dict(made.named_buffers())}.items():
-        if name in theirs:
-            owned.data = numbers(theirs[name])
-            owned.requires_grad = bool(theirs[name].requires_grad) and owned.requires_grad
-    return made
-
-
-def layer_of(torch: Any, part: Any) -> nn.Module | None:
-    """chainrule's layer for one of PyTorch's; None for a container, or where there is none."""
-    kinds = torch.nn
-    p = part
-    makers: dict[Any, Callable[[], nn.Module]] = {
-        kinds.Linear: lambda: nn.Linear(p.in_features, p.out_features, p.bias is not None),
-        kinds.Conv2d: lambda: nn.Conv2d(
-            p.in_channels, p.out_channels, p.kernel_size, p.stride, p.padding, p.dilation, p.groups, p.bias is not None
-        ),
-        kinds.Conv1d: lambda: nn.Conv1d(
-            p.in_channels, p.out_channels, p.kernel_size[0], p.stride[0], one_of(p.padding), p.dilation[0], p.groups,
-            p.bias is not None,
-        ),
-        kinds.BatchNorm1d: lambda: nn.BatchNorm1d(p.num_features, p.eps, p.momentum, p.affine, p.track_running_stats),
-        kinds.BatchNorm2d: lambda: nn.BatchNorm2d(p.num_features, p.eps, p.momentum, p.affine, p.track_running_stats),
-        kinds.LayerNorm: lambda: nn.LayerNorm(
-            p.normalized_shape, p.eps, p.elementwise_affine, getattr(p, "bias", None) is not None
-        ),
-        kinds.GroupNorm: lambda: nn.GroupNorm(p.num_groups, p.num_channels, p.eps, p.affine),
-        kinds.Embedding: lambda: nn.Embedding(p.num_embeddings, p.embedding_dim, p.padding_idx),
-        kinds.MaxPool2d: lambda: nn.MaxPool2d(p.kernel_size, p.stride, p.padding, p.dilation),
-        kinds.AvgPool2d: lambda: nn.AvgPool2d(p.kernel_size, p.stride, p.padding),
-        kinds.AdaptiveAvgPool2d: lambda: nn.AdaptiveAvgPool2d(p.output_size),
-        kinds.Flatten: lambda: nn.Flatten(p.start_dim, p.end_dim),
-        kinds.Dropout: lambda: nn.Dropout(p.p),
-        kinds.Identity: nn.Identity,
-        kinds.GELU: lambda: nn.GELU() if p.approximate == "none" else Tanhlike(),
-        kinds.LeakyReLU: lambda: nn.LeakyReLU(p.negative_slope),
-        kinds.ELU: lambda: nn.ELU(p.alpha),
-        kinds.Softmax: lambda: nn.Softmax(-1 if p.dim is None else p.dim),
-        kinds.MultiheadAttention: lambda: Attention(p),
-        kinds.TransformerEncoderLayer: lambda: EncoderLayer(torch, p),
-        **{getattr(kinds, name): getattr(nn, name) for name in PLAIN},
-    }  # fmt: skip
-    make = makers.get(type(part))
-    return None if make is None else loaded(make(), part).train(part.training)
-
-
-PLAIN = ("ReLU", "Tanh", "Sigmoid", "SiLU", "Softplus", "LogSigmoid", "Mish", "ReLU6", "SELU", "Hardsigmoid",
-         "Hardswish")  # fmt: skip
-"""Layers without settings, of one name here and there."""
-
-
-def one_of(x: Any) -> Any:
-    """The one number of a tuple; words as they are."""
-    return x[0] if isinstance(x, tuple) else x
-
-
-class Tanhlike(nn.Module):
-    """PyTorch's GELU with ``approximate="tanh"``."""
-
-    def forward(self, x: Any) -> Any:
-        return cr.gelu(x, approximate="tanh")
-
-
-class Attention(nn.Module):
-    """PyTorch's MultiheadAttention, written out: three projections in one matrix, heads side by side."""
-
-    def __init__(self, part: Any) -> None:
-        if part.in_proj_weight is None or part.bias_k is not None or part.add_zero_attn:
-            raise GraphError("MultiheadAttention with kdim, vdim, add_bias_kv or add_zero_attn has no counterpart")
-        self.heads = part.num_heads
-        self.batch_first = part.batch_first
-        self.in_proj_weight = nn.Parameter(numbers(part.in_proj_weight))
-        if part.in_proj_bias is not None:
-            self.in_proj_bias = nn.Parameter(numbers(part.in_proj_bias))
-        self.out_proj = loaded(nn.Linear(part.embed_dim, part.embed_dim, part.out_proj.bias is not None), part.out_proj)
-
-    def forward(
-        self,
-        query: Any,
-        key: Any,
-        value: Any,
-        key_padding_mask: Any = None,
-        need_weights: bool = True,
-        attn_mask: Any = None,
-        average_attn_weights: bool = True,
-        is_causal: bool = False,
-    ) -> tuple[Any, Any]:
-        """What PyTorch gives: the result and, where asked for, the weights averaged over the heads."""
-        if key_padding_mask is not None:
-            raise GraphError("key_padding_mask has no counterpart: give the mask as attn_mask")
-        width = self.in_proj_weight.shape[1]
-        parts = [self.split(x, i, width) for i, x in enumerate((query, key, value))]
-        q, k, v = parts
-        scores = q @ cr.swapaxes(k, -1, -2) / float(np.sqrt(width // self.heads))
-        if attn_mask is not None:
-            scores = masked(scores, attn_mask, takes_part=False)
-        weights = cr.softmax(scores, axis=-1)
-        mixed = cr.moveaxis(weights @ v, 1, 2)
-        out = self.out_proj(cr.reshape(mixed, (*mixed.shape[:2], width)))
-        if not self.batch_first:
-            out = cr.swapaxes(out, 0, 1)
-        shown = (cr.mean(weights, axis=1) if average_attn_weights else weights) if need_weights else None
-        return out, shown
-
-    def split(self, x: Any, i: int, width: int) -> Any:
-        """The i-th projection, shape (batch, heads, length, width of a head)."""
-        x = x if self.batch_first else cr.swapaxes(x, 0, 1)
-        weight = self.in_proj_weight[i * width : (i + 1) * width]
-        y = x @ weight.T
-        if hasattr(self, "in_proj_bias"):
-            y = y + self.in_proj_bias[i * width : (i + 1) * width]
-        return cr.moveaxis(cr.reshape(y, (*y.shape[:2], self.heads, width // self.heads)), 2, 1)
-
-
-class EncoderLayer(nn.Module):
-    """PyTorch's TransformerEncoderLayer, written out: attention and two layers, each added to what came in."""
-
-    def __init__(self, torch: Any, part: Any) -> None:
-        self.norm_first = part.norm_first
-        self.self_attn = layer_of(torch, part.self_attn)
-        for name in ("linear1", "linear2", "norm1", "norm2", "dropout", "dropout1", "dropout2"):
-            setattr(self, name, layer_of(torch, getattr(part, name)))
-        known = {torch.nn.functional.relu: cr.relu, torch.nn.functional.gelu: cr.gelu}
-        if part.activation not in known and layer_of(torch, part.activation) is None:
-            raise GraphError("the activation of this TransformerEncoderLayer has no counterpart")
-        self.activation = known.get(part.activation) or layer_of(torch, part.activation)
-
-    def forward(self, src: Any, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False) -> Any:
-        """The same for a sequence of vectors."""
-        parts: Any = self
-        x = src
-
-        def attended(y: Any) -> Any:
-            mixed, _ = parts.self_attn(y, y, y, src_key_padding_mask, False, src_mask)
-            return parts.dropout1(mixed)
-
-        def fed(y: Any) -> Any:
-            return parts.dropout2(parts.linear2(parts.dropout(parts.activation(parts.linear1(y)))))
-
-        if self.norm_first:
-            x = x + attended(parts.norm1(x))
-            return x + fed(parts.norm2(x))
-        x = parts.norm1(x + attended(x))
-        return parts.norm2(x + fed(x))
-
-
 def axis_of(dim: Any) -> Any:
     """PyTorch's `dim` as NumPy's `axis`."""
     return tuple(dim) if isinstance(dim, list) else dim
+
+
+def split(x: Any, size: Any, dim: int = 0) -> list[Any]:
+    """Pieces of one length, the last may be shorter, or of several."""
+    whole = x.shape[dim]
+    lengths = [min(size, whole - start) for start in range(0, whole, size)] if isinstance(size, int) else list(size)
+    ends = np.cumsum([0, *lengths])
+    at: list[Any] = [slice(None)] * x.ndim
+    pieces: list[Any] = []
+    for start, end in pairwise(ends):
+        at[dim] = slice(int(start), int(end))
+        pieces.append(x[tuple(at)])
+    return pieces
+
+
+def expanded(x: Any, shape: Sequence[int]) -> tuple[int, ...]:
+    """The shape that is meant, where −1 leaves a length as it is."""
+    own = (1,) * (len(shape) - x.ndim) + tuple(x.shape)
+    return tuple([n if size == -1 else size for size, n in zip(shape, own, strict=True)])
 
 
 METHODS: dict[str, Call] = {
@@ -381,11 +349,28 @@ METHODS: dict[str, Call] = {
     "div": operator.truediv,
     "pow": operator.pow,
     "neg": operator.neg,
+    "split": split,
+    "clamp": cr.clip,
+    "log1p": cr.log1p,
+    "rsqrt": lambda x: 1 / cr.sqrt(x),
+    "expand": lambda x, *shape: cr.broadcast_to(x, expanded(x, sizes(shape))),
+    "var": lambda x, dim=None, unbiased=True, keepdim=False, correction=None: cr.var(
+        x, axis=axis_of(dim), ddof=int(unbiased) if correction is None else correction, keepdims=keepdim
+    ),
+    "eq": cr.equal,
+    "float": lambda x: x,
     "chunk": lambda x, chunks, dim=0: cr.chunk(x, chunks, axis=dim),
     "detach": lambda x: x.detach(),
     "masked_fill": lambda x, mask, value: cr.where(mask, value, x),
 }
 """What PyTorch's tensors can be asked for, in chainrule's words."""
+
+IN_PLACE: dict[str, Call] = {
+    "iadd": operator.add, "isub": operator.sub, "imul": operator.mul, "itruediv": operator.truediv,
+    "ipow": operator.pow, "imatmul": operator.matmul,
+}  # fmt: skip
+COMPARISONS: dict[str, Call] = {"eq": cr.equal, "ne": cr.not_equal}
+"""Python's operators that write into their first operand, and those that mean identity here."""
 
 
 def sizes(given: Sequence[Any]) -> tuple[Any, ...]:
@@ -398,9 +383,11 @@ def call_of(torch: Any, node: Any) -> Call:
     if node.op == "call_method":
         if node.target in METHODS:
             return METHODS[node.target]
-        raise GraphError(f"the method {node.target} of PyTorch's tensors has no counterpart")
+        if node.target.endswith("_") and node.target[:-1] in METHODS:
+            return METHODS[node.target[:-1]]
+        raise GraphError(f"{where(node)}the method {node.target} of PyTorch's tensors has no counterpart")
     if getattr(node.target, "__module__", "") == "_operator" or node.target is getattr:
-        return node.target
+        return IN_PLACE.get(name_of(node)) or COMPARISONS.get(name_of(node)) or node.target
     functional = torch.nn.functional
     functions: dict[Any, Call] = {
         **{getattr(torch, name): call for name, call in METHODS.items() if hasattr(torch, name)},
@@ -418,11 +405,13 @@ def call_of(torch: Any, node: Any) -> Call:
         torch.cat: lambda tensors, dim=0: cr.concatenate(tensors, axis=dim),
         torch.stack: lambda tensors, dim=0: cr.stack(tensors, axis=dim),
         torch.bmm: cr.matmul,
+        torch.addmm: lambda b, x, y, beta=1, alpha=1: beta * b + alpha * (x @ y),
+        functional.hardtanh: lambda x, min_val=-1.0, max_val=1.0, inplace=False: cr.clip(x, min_val, max_val),
         torch.einsum: cr.einsum,
     }
     if node.target in functions:
         return functions[node.target]
-    raise GraphError(f"the function {getattr(node.target, '__name__', node.target)} of PyTorch has no counterpart")
+    raise GraphError(f"{where(node)}the function {name_of(node) or node.target} of PyTorch has no counterpart")
 
 
 def in_place(function: Call) -> Call:
@@ -443,11 +432,3 @@ def scaled_attention(
     if attn_mask is not None:
         scores = masked(scores, attn_mask, takes_part=True)
     return cr.softmax(scores, axis=-1) @ v
-
-
-def masked(scores: Any, mask: Any, *, takes_part: bool) -> Any:
-    """Scores under a mask. Numbers are added; what True means of a place, two functions of PyTorch say differently."""
-    held = mask.data if isinstance(mask, cr.Tensor) else np.asarray(mask)
-    if held.dtype != bool:
-        return scores + mask
-    return cr.where(~held if takes_part else held, -np.inf, scores)

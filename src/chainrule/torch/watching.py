@@ -26,6 +26,8 @@ class Watch:
             raise GraphError(f"watch takes a module of PyTorch's, not a {type(module).__name__}")
         self.module = module
         self.calls: list[dict[str, Any]] = []
+        self.writes = any(getattr(part, "inplace", False) for part in module.modules())
+        """Whether an activation writes over what it was given."""
         self.handles = [module.register_forward_pre_hook(lambda *_: self.calls.clear())]
         self.handles += [
             part.register_forward_hook(self.noting(name or type(part).__name__))
@@ -44,7 +46,9 @@ class Watch:
             out = out[0] if isinstance(out, tuple) else out
             if not isinstance(out, self.torch.Tensor) or not out.requires_grad:
                 return
-            call = {"name": name, "part": part, "input": inputs[0] if inputs else None, "out": out, "gradient": None}
+            given = inputs[0] if inputs else None
+            z = out.detach().clone() if self.writes and self.matrices(part) else out.detach()
+            call = {"name": name, "part": part, "input": given, "out": out, "z": z, "gradient": None}
             self.calls.append(call)
             out.register_hook(lambda g: call.update(gradient=g.detach()))
 
@@ -132,12 +136,12 @@ def idle(call: dict[str, Any], after: dict[str, Any] | None) -> tuple[int | None
     """How many units of the layer are dead and how many saturated; None without an activation."""
     if after is None:
         return None, None
-    torch = pytorch()
+    torch, function = pytorch(), after["part"].forward  # which calls no hooks
     with torch.enable_grad():
-        z = call["out"].detach().clone().requires_grad_()
+        z = call["z"].clone().requires_grad_()
         zero = torch.zeros((), dtype=z.dtype, requires_grad=True)
-        (slope,) = torch.autograd.grad(after["part"](z).sum(), z)
-        (at_zero,) = torch.autograd.grad(after["part"](zero), zero)
+        (slope,) = torch.autograd.grad(function(z.clone()).sum(), z)
+        (at_zero,) = torch.autograd.grad(function(zero.clone()), zero)
     units = slope.abs().movedim(1, -1) if slope.ndim == 4 else slope.abs()
     mean = units.reshape(-1, units.shape[-1]).mean(0)
     if float(at_zero.abs()):
