@@ -12,6 +12,9 @@ Another thread may do with the arrays what it likes. It can write numbers into t
 without Python's lock; so whatever is read by is a copy of what the caller gave, checked after it was made. It can change
 their sizes only while Python lets it, which is wherever Python code is called and nowhere in a loop; so sizes are read
 after the last such call.
+
+The loops are one unit, since all of them share the few C functions that check an array and make another; windows that
+slide over images, and what is plain C, stand in files of their own beside it.
 """
 
 from cython cimport floating

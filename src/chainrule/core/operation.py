@@ -9,6 +9,9 @@ partials run on nodes), formulas and written source.
 Two shorthands cover nearly all operations (see `pointwise` and `linear`); what is neither states its differential
 (core/differential.py). `fused` marks the exceptions that exist for speed alone: their derivative is known from a
 composition of other rules, and tests hold the two together.
+
+The kinds of rules, what their calls share and how they are declared are compiled as one unit, and so stand in one file:
+a call passes all three, and takes a microsecond.
 """
 
 # What a user hands over is known only when it runs, and isinstance narrows it to containers of unknown things.
