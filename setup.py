@@ -25,7 +25,9 @@ engines = [
 loops = Extension(
     "chainrule.core._loops",
     ["src/chainrule/core/loops.pyx"],
-    depends=[f"src/chainrule/core/{name}" for name in ("windows.pxi", "loops.h", "smooth.h", "windows.h")],
+    depends=[
+        f"src/chainrule/core/{name}" for name in ("windows.pxi", "loops.h", "smooth.h", "error_function.h", "windows.h")
+    ],
     include_dirs=[np.get_include(), "src/chainrule/core"],
     define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
     extra_compile_args=[*optimized, *in_lanes],
@@ -33,7 +35,7 @@ loops = Extension(
 machine = Extension(
     "chainrule.core._machine",
     [f"src/chainrule/core/machine/{name}.c" for name in ("machine", "baseline", "avx2", "avx512")],
-    depends=glob("src/chainrule/core/machine/*.h"),
+    depends=[*glob("src/chainrule/core/machine/*.h"), "src/chainrule/core/error_function.h"],
     include_dirs=[np.get_include()],
     extra_compile_args=[*optimized, *kernels] if optimized else [],
 )

@@ -34,7 +34,7 @@ FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 WORDS = """
     identity add sub mul div maximum minimum neg abs sqrt exp expm1 log log1p tanh sigmoid relu chosen where greater
     greater_equal less less_equal equal not_equal logical_and logical_or logical_not logical_xor sign square reciprocal
-    logaddexp isnan isinf isfinite sin cos tan sinh cosh asin acos atan asinh acosh atanh exp2 log2 log10 cbrt erf erfc
+    logaddexp isnan isinf isfinite erf erfc sin cos tan sinh cosh asin acos atan asinh acosh atanh exp2 log2 log10 cbrt
     floor ceil trunc rint pow atan2 hypot fmod load store_truth total
 """
 OPERATION = {name: i for i, name in enumerate(WORDS.split())}

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 WHOLE = (np.dtype(np.int64), np.dtype(np.int32))
 
-MOST_PLACES = 1 << 16
-"""Larger arrays are not indexed entry by entry."""
+MOST_PLACES, MOST_RUNS = 1 << 22, 1 << 16
+"""In larger arrays no places are looked up when a program is planned, and no more of them are kept."""
 
 Kernel = Callable[["Planner", Step], "list[Step] | None"]
 """Emits what computes a step, and gives the steps that are computed by it; None where it has nothing for them."""
@@ -266,11 +266,23 @@ def at_known_places(planner: Planner, step: Step, code: Code) -> list[Step] | No
     places = np.arange(table.size).reshape(table.shape)[step.settings["key"]]
     if places.shape != rows.shape:
         return None
+    runs = in_runs(places)
+    if len(runs) > MOST_RUNS:
+        return None
     source = planner.straight(x)
     size = x.dtype.itemsize
-    index = planner.plan.constant(places.astype(np.int64).ravel())
-    planner.plan.places(code, source, planner.take(step), size, [(index, 0, table.size, size)])
+    index = planner.plan.constant(runs[:, 0].astype(np.int64))
+    planner.plan.places(code, source, planner.take(step), size * runs.shape[1], [(index, 0, table.size, size)])
     return [step]
+
+
+def in_runs(places: Any) -> Any:
+    """Places as rows, each of which goes on by ones: as long as whole trailing axes make them."""
+    for axis in range(places.ndim):
+        runs = places.reshape(-1, int(np.prod(places.shape[axis:], dtype=int)))
+        if np.array_equal(runs, runs[:, :1] + np.arange(runs.shape[1])):
+            return runs
+    return places.reshape(-1, 1)
 
 
 def copied(planner: Planner, step: Step) -> list[Step] | None:

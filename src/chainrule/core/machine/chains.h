@@ -6,7 +6,7 @@
 
 #if ENTRY_IS_DOUBLE
 static double (*const ONE_BY_ONE[])(double) = {sin, cos, tan, sinh, cosh, asin, acos, atan, asinh, acosh, atanh, exp2,
-                                               log2, log10, cbrt, erf, erfc, floor, ceil, trunc, rint};
+                                               log2, log10, cbrt, floor, ceil, trunc, rint};
 static double (*const TWO_BY_TWO[])(double, double) = {pow, atan2, hypot, fmod};
 
 INLINE double number_in(int64_t word) {
@@ -143,6 +143,8 @@ static void OF_TYPE(operate)(int64_t operation, ENTRY *out, const ENTRY *a, ptrd
     case ISNAN: EACH(TRUTH_OF(x != x))
     case ISINF: EACH(TRUTH_OF((x == (ENTRY)__builtin_inf()) | (x == -(ENTRY)__builtin_inf())))
     case ISFINITE: EACH(TRUTH_OF(x - x == 0))
+    case ERF: EACH(OF_TYPE(erf)(x))
+    case ERFC: EACH(OF_TYPE(erfc)(x))
     default:
         if (operation < FIRST_OF_TWO)
             for (ptrdiff_t i = 0; i < n; i++)

@@ -1,7 +1,10 @@
-/* Exponentials and logarithms of vectors, within two units in the last place over the whole range.
+/* Exponentials, logarithms and the error function of vectors over the whole range: within two units in the last place,
+   tanh within two and a half, erf within four and its complement within eight.
 
    The reductions and the coefficients of the logarithm are those of FDLIBM (Sun Microsystems, 1993). Sums must stay in
    the order in which they are written: these files are compiled without permission to rearrange them. */
+
+#include "../error_function.h"
 
 #if ENTRY_IS_DOUBLE
 #define SHIFT 52
@@ -14,6 +17,8 @@
 #define ROOT_HALF 0x3fe6a09e667f3bcdLL
 #define SMALLEST_NORMAL 2.2250738585072014e-308
 #define UP 54
+#define FAR_OUT 28.0
+#define UPPER_HALF (~(WHOLE)0x7ffffff)
 #else
 #define SHIFT 23
 #define ROUNDER 12582912.0f
@@ -25,6 +30,8 @@
 #define ROOT_HALF 0x3f3504f3
 #define SMALLEST_NORMAL 1.17549435e-38f
 #define UP 25
+#define FAR_OUT 10.5f
+#define UPPER_HALF (~(WHOLE)0xfff)
 #endif
 
 INLINE V OF_TYPE(power_of_two)(I k) { return (V)((k + BIAS) << SHIFT); }
@@ -53,12 +60,16 @@ INLINE V OF_TYPE(rest_of_power)(V r) {
     return sum;
 }
 
-INLINE V OF_TYPE(exp)(V x) {
+/* e to the power of x and a small rest. */
+INLINE V OF_TYPE(exp_of_sum)(V x, V rest) {
     V r, inside = SELECT(x > TOP, ALL(TOP), SELECT(x < BOTTOM, ALL(BOTTOM), x));
     I k = OF_TYPE(halvings)(inside, &r), half = k >> 1;
+    r += rest;
     V power = 1 + (r + r * r * OF_TYPE(rest_of_power)(r));
     return power * OF_TYPE(power_of_two)(half) * OF_TYPE(power_of_two)(k - half);
 }
+
+INLINE V OF_TYPE(exp)(V x) { return OF_TYPE(exp_of_sum)(x, (V){0}); }
 
 /* eˣ − 1 for x of at most 44, below which every digit of it differs from eˣ. */
 INLINE V OF_TYPE(expm1_inside)(V x) {
@@ -123,4 +134,30 @@ INLINE V OF_TYPE(logaddexp)(V x, V y) {
     V top = OF_TYPE(larger)(x, y), apart = x - y, below = SELECT(apart > 0, -apart, apart);
     V found = top + OF_TYPE(log1p)(OF_TYPE(exp)(below));
     return SELECT(x == y, x + (ENTRY)0.693147180559945309417, found);
+}
+
+INLINE V OF_TYPE(series)(const ENTRY *coefficients, const int count, V x) {
+    V sum = ALL(coefficients[count - 1]);
+    for (int i = count - 2; i >= 0; i--)
+        sum = sum * x + coefficients[i];
+    return sum;
+}
+#define SERIES(coefficients, x)                                                                                        \
+    OF_TYPE(series)(OF_TYPE(coefficients), (int)(sizeof OF_TYPE(coefficients) / sizeof(ENTRY)), x)
+
+/* erfc of z from 0 on. The last digits of z² count where it is large: the upper half of z has an exact square. */
+INLINE V OF_TYPE(erfc_above)(V z) {
+    V inside = SELECT(z > FAR_OUT, ALL(FAR_OUT), z), upper = (V)((I)inside & UPPER_HALF);
+    V bell = OF_TYPE(exp_of_sum)(-(upper * upper), (upper - inside) * (upper + inside));
+    return bell * (SERIES(above, inside) / SERIES(below, inside));
+}
+
+INLINE V OF_TYPE(erf)(V x) {
+    V z = SELECT(x < 0, -x, x), far = 1 - OF_TYPE(erfc_above)(z), near = x * SERIES(near, z * z);
+    return SELECT(z < (ENTRY)0.5, near, SELECT(x < 0, -far, far));
+}
+
+INLINE V OF_TYPE(erfc)(V x) {
+    V z = SELECT(x < 0, -x, x), tail = OF_TYPE(erfc_above)(z);
+    return SELECT(x < 0, 2 - tail, tail);
 }

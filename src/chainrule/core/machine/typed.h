@@ -25,6 +25,9 @@
 #undef ROOT_HALF
 #undef SMALLEST_NORMAL
 #undef UP
+#undef FAR_OUT
+#undef UPPER_HALF
+#undef SERIES
 #undef BLOCK
 #undef EACH
 #undef TRUTH_OF
