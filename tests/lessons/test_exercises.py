@@ -85,6 +85,12 @@ def test_a_malformed_answer_is_told_and_never_an_error(exercise, answer):
     assert marked.says
 
 
+def test_what_cannot_be_read_is_said_once_with_its_place():
+    says = cr.exercise("8.1", "yhat - ").says
+    assert says.startswith("This cannot be read yet: a sign or an operand is missing\n")
+    assert says.splitlines()[-1].strip() == "^^^^"
+
+
 WITH_NUMBERS = [exercise for exercise in EXERCISES if exercise.has_numbers]
 
 

@@ -125,6 +125,21 @@ def test_an_exercise_without_unicode_is_readable(run):
     assert not told.stderr
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_a_terminal_breaks_an_exercise_between_words(monkeypatch, encoding):
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding, errors=SPELLED, write_through=True)
+    monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stdout", stream)
+    for name, value in (("COLUMNS", "40"), ("TERM", "xterm"), ("NO_COLOR", "1")):
+        monkeypatch.setenv(name, value)
+    commands.read_out(repr(cr.exercise("12.3")))
+    lines = raw.getvalue().decode(encoding).splitlines()
+    assert max(map(len, lines)) <= 40
+    wanted = repr(cr.exercise("12.3"))
+    assert " ".join(lines).split() == (spelled(wanted) if encoding == "ascii" else wanted).split()
+
+
 def test_a_reader_is_asked_and_marked(tmp_path):
     # Two questions, then the first exercise: wrong, wrong again, right.
     text = told(1, tmp_path, answers=["", "", "61", "75", "47"])

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from typer.core import TyperGroup
 
 from chainrule.cli.help import write_examples
 from chainrule.cli.telling import Json, refuse_unknown_options, say
 from chainrule.errors import FileError
+from chainrule.printable import printable
 from chainrule.table import json_of
 
 if TYPE_CHECKING:
@@ -112,6 +114,17 @@ class Exercises(TyperGroup):
         write_examples("exercise", formatter)
 
 
+def read_out(text: str) -> None:
+    """Say words to a reader; a terminal breaks them between words, and spells out what it lacks before."""
+    if not sys.stdout.isatty():
+        say(text)
+        return
+    from chainrule.lessons.terminal import seen
+
+    console = Console()
+    console.print(Text(seen(printable(text, lines=True), console)))
+
+
 ASK = "ask"
 exercises = typer.Typer(cls=Exercises, rich_markup_mode=None, no_args_is_help=True)
 
@@ -140,13 +153,13 @@ def ask(
     refuse_unknown_options([answer], context)
     found = find(number, seed=seed)
     if not answer:
-        typer.echo(json_of(asked(found))) if as_json else say(repr(found))
+        typer.echo(json_of(asked(found))) if as_json else read_out(repr(found))
         return
     marked = found.mark(answer)
     if as_json:
         typer.echo(json_of(asdict(marked)))
     else:
-        say(verdict(marked, 0))
+        read_out(verdict(marked, 0))
     if not marked:
         raise typer.Exit(1)
     Progress(progress_folder()).solve(found.id)
@@ -178,7 +191,7 @@ def new(
     if as_json:
         typer.echo(json_of(asked(found)))
         return
-    say(repr(found))
+    read_out(repr(found))
     say(f"To mark it: chainrule exercise {found.id} ANSWER --seed {drawn}")
 
 

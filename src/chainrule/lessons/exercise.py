@@ -18,6 +18,8 @@ FIELDS = frozenset(
     {"ask", "problem", "wrt", "values", "draw", "shapes", "answer", "wrong", "hints", "expects", "choices", "why"}
 )
 NOT_YET = "Not yet."
+UNREAD = "this cannot be read here: "
+"""How an error of typed formulas may begin; an answer is told so once."""
 NUMBER = "Answer with a number; round it to no fewer than three digits."
 HINTS = 3
 """One hint with every try, and then the answer."""
@@ -168,7 +170,7 @@ class Exercise:
                 return self.of_number(answer)
             return self.of_problem(answer)
         except FormulaError as error:
-            return Marked(False, f"This cannot be read yet: {error}")
+            return Marked(False, f"This cannot be read yet: {str(error).removeprefix(UNREAD)}")
         except ChainruleError as error:
             return Marked(False, str(error))
 
