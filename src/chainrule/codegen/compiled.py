@@ -10,8 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from functools import update_wrapper
 from importlib import import_module
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,9 +23,13 @@ from chainrule.core.graph import Node, from_array
 from chainrule.core.state import Quiet
 from chainrule.core.tree import flatten, unflatten
 from chainrule.errors import ChainruleError, DtypeError, FileError, GraphError
-from chainrule.files import PathLike, write_whole
 from chainrule.program import Kind, Step, Trace, trace
 from chainrule.program.trace import leaf_of, names_of_arguments
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from chainrule.files import PathLike
 
 MOST_VERSIONS = 64
 """Kinds of arguments for which a compiled function keeps a program."""
@@ -185,6 +188,10 @@ class Compiled:
         The ending says which language: .py (NumPy), .js, .c (with its header beside it) or .onnx, which needs the extra
         ``onnx``; `target` says otherwise. Files are written whole or not at all.
         """
+        from pathlib import Path
+
+        from chainrule.files import write_whole
+
         version, place = self.needs_version(), Path(path)
         kind = target or SUFFIXES.get(place.suffix, "")
         if kind == "onnx":
