@@ -24,7 +24,7 @@ from chainrule.core.state import Quiet
 from chainrule.core.tree import flatten, unflatten
 from chainrule.errors import ChainruleError, DtypeError, FileError, GraphError
 from chainrule.program import Kind, Step, Trace, trace
-from chainrule.program.trace import leaf_of, names_of_arguments
+from chainrule.program.trace import leaf_of, names_of_arguments, traced_again
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,7 +129,7 @@ class Compiled:
     def make(self, args: tuple[Any, ...], settings: dict[str, Any]) -> Version:
         """Trace, differentiate, shorten, write out."""
         try:
-            whole, again = trace(self.f, *args, **settings), trace(self.f, *args, **settings)
+            whole, again = trace(self.f, *args, **settings), traced_again(self.f, *args, **settings)
         except (ChainruleError, ValueError, TypeError, IndexError) as error:
             for version in self.versions.values():
                 error.add_note(f"compiled {self.name} was made for {version.made_for}")

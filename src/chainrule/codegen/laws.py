@@ -42,6 +42,8 @@ def law(name: str, *operations: str) -> Callable[[Law], Law]:
         def fitting(b: Builder, step: Step) -> Any:
             return function(b, step) if name_of(step) in operations else None
 
+        if operations:
+            fitting.operations = frozenset(operations)  # type: ignore[attr-defined]  (where the builder looks first)
         LAWS.append((name, fitting if operations else function))
         return function
 

@@ -39,6 +39,7 @@ class Builder:
         self.numbers = numbers
         self.fired: Counter[str] = Counter()
         self.known: dict[Any, Step] = {}
+        self.by_operation: dict[str, Sequence[tuple[str, Law]]] = {}
 
     def step(self, op: Operation | str, *inputs: Any, **settings: Any) -> Step:
         """A step of an operation on steps and plain numbers, or what the laws have in its place."""
@@ -46,18 +47,12 @@ class Builder:
         settings = op.complete(settings) if settings or op.needs_settings else op.defaults
         return self.lawful(self.plain(op, inputs, settings))
 
-    def plain(self, op: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Step:
-        """A step as it is, and one for all that are equal."""
+    def plain(self, op: Operation, inputs: Sequence[Any], settings: dict[str, Any], number: Any = None) -> Step:
+        """A step as it is, and one for all that are equal; its `number` in the example, where that is known."""
         key = (op, tuple([identity(x) for x in inputs]), frozen(replaced(settings, lambda x: ("step", id(x)))))
         found = self.known.get(key)
         if found is None:
-            given, set_to = [replaced(x, self.numbers.__getitem__) for x in (list(inputs), dict(settings))]
-            plain = given
-            if not op.broadcasts:
-                # What works on whole arrays asks them for their axes.
-                given = [np.float64(x) if type(x) is float else x for x in given]
-            with Quiet():
-                number = as_plain_as(plain, op, op.fitting(given, given, set_to))
+            number = self.computed(op, inputs, settings) if number is None else number
             found = Step(
                 Kind.RESULT, np.shape(number), np.asarray(number).dtype, op=op, inputs=tuple(inputs), settings=settings
             )
@@ -65,9 +60,17 @@ class Builder:
             self.known[key] = found
         return found
 
+    def computed(self, op: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+        """What an operation gives for the example."""
+        plain, set_to = [replaced(x, self.numbers.__getitem__) for x in (list(inputs), dict(settings))]
+        # What works on whole arrays asks them for their axes.
+        given = plain if op.broadcasts else [np.float64(x) if type(x) is float else x for x in plain]
+        with Quiet():
+            return as_plain_as(plain, op, op.fitting(given, given, set_to))
+
     def lawful(self, step: Step) -> Step:
         """What the first law that fits makes of a step; the step itself where none does."""
-        for name, law in self.laws:
+        for name, law in self.laws_for(step):
             made = law(self, step)
             if made is None or made is step:
                 continue
@@ -77,6 +80,15 @@ class Builder:
                 self.fired[name] += 1
                 return made
         return step
+
+    def laws_for(self, step: Step) -> Sequence[tuple[str, Law]]:
+        """The laws that may fit a step: those for its operation, and those for all."""
+        name = "" if step.op is None else step.op.name
+        found = self.by_operation.get(name)
+        if found is None:
+            every = frozenset([name])
+            found = self.by_operation[name] = [x for x in self.laws if name in getattr(x[1], "operations", every)]
+        return found
 
     def constant(self, number: Any, dtype: Any = np.float64) -> Step:
         """A leaf with a number or an array that the program contains."""
@@ -128,7 +140,9 @@ def one_pass(trace: Trace, laws: Sequence[tuple[str, Law]]) -> tuple[Trace, Coun
         elif step in needed:
             inputs, settings = [replaced(x, made.__getitem__) for x in (step.inputs, step.settings)]
             before = len(builder.known)
-            made[step] = builder.lawful(builder.plain(step.op, inputs, settings))  # type: ignore[arg-type]
+            # A law keeps the numbers, so what a step is made of anew has those it had.
+            number = trace.numbers[step]
+            made[step] = builder.lawful(builder.plain(step.op, inputs, settings, number))  # type: ignore[arg-type]
             if len(builder.known) == before and made[step].op is step.op:
                 builder.fired["equal lines are one"] += 1
     return renewed(trace, made, builder), builder.fired

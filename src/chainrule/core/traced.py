@@ -36,10 +36,11 @@ class Recording:
     `steps` are all nodes in the order in which they came about. `held` are the arrays and Tensors from outside, which
     an argument did not give, by identity. `outside` is the frame that began it: names are looked for inside. `refused`
     are truth values that make the numbers unfit, for whoever looks at them whenever the program runs; None where nobody
-    does.
+    does. Where nobody asks for names, to look for none takes half the time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, named: bool = True) -> None:
+        self.named = named
         self.steps: list[Traced] = []
         self.refused: list[Traced] | None = None
         self.held: dict[int, tuple[Any, Traced]] = {}
@@ -48,11 +49,14 @@ class Recording:
     def __enter__(self) -> Recording:
         active.recordings.append(self)
         self.profiler = sys.getprofile()
-        sys.setprofile(self.returned)
+        if self.named:
+            sys.setprofile(self.returned)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if callable(self.profiler):
+        if not self.named:
+            pass
+        elif callable(self.profiler):
             sys.setprofile(self.profiler)
         else:  # one that is written in C, as cProfile's, starts itself
             sys.setprofile(None)
@@ -67,7 +71,7 @@ class Recording:
 
     def names(self) -> None:
         """Give nodes the names by which the user's functions hold them just now."""
-        frame: FrameType | None = sys._getframe(1)
+        frame: FrameType | None = sys._getframe(1) if self.named else None
         while frame is not None and frame is not self.outside:
             if is_users(frame):
                 name_locals(frame)

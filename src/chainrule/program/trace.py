@@ -78,9 +78,19 @@ def trace(f: Callable[..., Any], *args: Any, **settings: Any) -> Trace:
     >>> traced.names[traced.given[0]], traced.outputs[0].shape
     ('x', (3,))
     """
+    return traced(f, args, settings, named=True)
+
+
+def traced_again(f: Callable[..., Any], *args: Any, **settings: Any) -> Trace:
+    """The same without the names of its steps, in half the time."""
+    return traced(f, args, settings, named=False)
+
+
+def traced(f: Callable[..., Any], args: Any, settings: dict[str, Any], *, named: bool) -> Trace:
+    """One run of f on traced arguments."""
     leaves, structure = flatten((args, settings))
     names = names_of_arguments(f, args, settings)
-    with Recording() as recording, Transforming():
+    with Recording(named) as recording, Transforming():
         given = [leaf_of(x, name) for x, name in zip(leaves, names, strict=True)]
         stand_ins = [x if node is None else node for x, node in zip(leaves, given, strict=True)]
         arguments, keywords = unflatten(structure, stand_ins)
@@ -89,8 +99,8 @@ def trace(f: Callable[..., Any], *args: Any, **settings: Any) -> Trace:
     labels = labels_around(f, [source for source, _ in held])
     for source, node in held:
         node.label = node.label or labels.get(id(source), "")
-    named = [(source, node) for source, node in held if isinstance(source, Node) or node.label]
-    return as_trace(recording, given, named, outputs, out_structure)
+    known = [(source, node) for source, node in held if isinstance(source, Node) or node.label]
+    return as_trace(recording, given, known, outputs, out_structure)
 
 
 def labels_around(f: Any, sources: Sequence[Any]) -> dict[int, str]:

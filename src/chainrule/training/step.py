@@ -260,14 +260,13 @@ class TrainingStep:
         try:
             results = self.run(program, steps, roles, leaves)
             bad = first_bad(results, example, finite)
-        except IndexError:
-            results, bad = [], 0 if steps == 1 else steps // 2
+        except BaseException as error:
+            put_back(arrays, example.changed, saved, generators)
+            if not isinstance(error, IndexError):
+                raise
+            return steps // 2
         if bad is not None:
-            assert saved is not None
-            for i, array in zip(example.changed, saved, strict=True):
-                arrays[i][...] = array
-            for generator, was in generators:
-                generator.bit_generator.state = was
+            put_back(arrays, example.changed, saved, generators)
             return bad
         state.written(arrays)
         return self.outcome(program, results, steps)
@@ -405,6 +404,16 @@ def draw_all(draws: Sequence[Draw], steps: int) -> list[Array]:
     """The random numbers of every step, in the order in which the steps take them."""
     rows = [[draw.again() for draw in draws] for _ in range(steps)]
     return [np.stack(column) for column in zip(*rows, strict=True)]
+
+
+def put_back(
+    arrays: Sequence[Array], changed: Sequence[int], saved: Sequence[Array] | None, generators: Sequence[Any]
+) -> None:
+    """The state as it was; without copies nothing was written yet."""
+    for i, array in zip(changed, saved or (), strict=False):
+        arrays[i][...] = array
+    for generator, was in generators:
+        generator.bit_generator.state = was
 
 
 def first_bad(results: Sequence[Any], example: Example, finite: bool) -> int | None:
