@@ -140,7 +140,7 @@ def mnist() -> Path:
 
 
 class Eager:
-    """The training that chainrule and PyTorch share, word for word; every step has all its parts."""
+    """The training that chainrule, where it is not compiled, and PyTorch share, word for word."""
 
     def __init__(self, framework: Any, tensor: Callable[[Any], Any], cost: Any, task: Task, given: Problem) -> None:
         self.framework, self.tensor, self.cost, self.task, self.given = framework, tensor, cost, task, given
@@ -175,6 +175,22 @@ class Eager:
         return shares(self.task, out)
 
 
+class Compiled(Eager):
+    """The same training by a compiled step, as `fit` has it: many batches in a call, gathered inside."""
+
+    def restart(self) -> None:
+        """Stand at the first weights, with a new optimizer and a step of its own."""
+        super().restart()
+        self.step = self.framework.compile(self.model, loss=self.cost, optimizer=self.optimizer)
+
+    def epoch(self, order: Any) -> None:
+        """All whole batches in one call, and then the rest."""
+        whole = len(order) - len(order) % self.task.batch
+        self.step.scan(self.x.data, self.y.data, order[:whole].reshape(-1, self.task.batch))
+        if whole < len(order):
+            self.step(self.x.data[order[whole:]], self.y.data[order[whole:]])
+
+
 def targets(task: Task, y: Any) -> Any:
     """Classes as their numbers, or as rows with a 1 in the right place."""
     return np.eye(task.sizes[-1], dtype=np.float32)[y] if task.loss == "quadratic" else y
@@ -190,6 +206,14 @@ def shares(task: Task, out: Any) -> Any:
 
 def make_chainrule(task: Task, given: Problem) -> Contestant:
     """The contestant of this project."""
+    import chainrule as cr
+
+    cost = cr.nn.MSELoss("half_sum") if task.loss == "quadratic" else cr.nn.CrossEntropyLoss()
+    return Compiled(cr, cr.Tensor, cost, task, given)
+
+
+def make_eager(task: Task, given: Problem) -> Contestant:
+    """This project without compiled steps."""
     import chainrule as cr
 
     cost = cr.nn.MSELoss("half_sum") if task.loss == "quadratic" else cr.nn.CrossEntropyLoss()
@@ -357,6 +381,7 @@ class ByHand:
 
 MAKERS: dict[str, Callable[[Task, Problem], Contestant]] = {
     "chainrule": make_chainrule,
+    "eager": make_eager,
     "torch": make_torch,
     "sklearn": ScikitLearn,
     "jax": Jax,
