@@ -140,8 +140,10 @@ def one_pass(trace: Trace, laws: Sequence[tuple[str, Law]]) -> tuple[Trace, Coun
         elif step in needed:
             inputs, settings = [replaced(x, made.__getitem__) for x in (step.inputs, step.settings)]
             before = len(builder.known)
-            # A law keeps the numbers, so what a step is made of anew has those it had.
-            number = trace.numbers[step]
+            # What is made of the very numbers that it was made of before has the numbers that it had. (Not of equal
+            # ones in other memory: planning asks which results are views.)
+            same = all([builder.numbers[made[x]] is trace.numbers[x] for x in step.needs])
+            number = trace.numbers[step] if same else None
             made[step] = builder.lawful(builder.plain(step.op, inputs, settings, number))  # type: ignore[arg-type]
             if len(builder.known) == before and made[step].op is step.op:
                 builder.fired["equal lines are one"] += 1
