@@ -452,3 +452,10 @@ def test_gradients_have_the_types_of_what_they_are_of(chosen):
             slope = transform(lambda x, other=other: cr.sum(chosen(x, other) ** 2))
             same(cr.compile(slope)(x), slope(x))
             assert cr.compile(slope)(x).dtype == np.float32
+
+
+@pytest.mark.parametrize("target", ["native", "numpy"])
+def test_derivatives_of_a_determinant_hold_at_singular_matrices(target):
+    x = np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [0.0, 1.0, 5.0]])
+    for f in (cr.grad(cr.det), cr.hessian(cr.det)):
+        np.testing.assert_allclose(cr.compile(f, target=target)(x), f(x), rtol=1e-13, atol=1e-13)
