@@ -2,6 +2,7 @@
 
 import errno
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -294,3 +295,35 @@ def test_a_target_of_long_numbers_is_no_quantity_and_its_classes_stay_as_they_ar
         read_table(path, target="y")
     columns = read_table(path, target="y", categorical=["y"]).columns
     assert columns.classes == ("100000000000000000", "100000000000000050")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("cells", [("1", "2"), ("k", "2"), ("1", '"x"')])
+def test_blank_lines_anywhere_are_no_rows(tmp_path, end, cells):
+    """Behind the headers, among the rows and at the end; the rows are numbered by their lines."""
+    lines = ["a,b,y", "", *[f"{cells[0]}{i % 3},{cells[1]},{'uv'[i % 2]}" for i in range(6)], "", "", "13,2,u", "", ""]
+    (tmp_path / "t.csv").write_text(end.join(lines), newline="")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        table = read_table(tmp_path / "t.csv", target="y", keep=["a"])
+    assert table.rows.tolist() == [2, 3, 4, 5, 6, 7, 10]
+    assert table.actual == ("u", "v", "u", "v", "u", "v", "u")
+
+
+def test_thousands_need_not_be_said_where_the_decimal_comma_is(tmp_path):
+    rows = [f"{i % 9 + 1}.{100 + i},5;{i},25;{'uv'[i % 2]}" for i in range(40)]
+    (tmp_path / "t.csv").write_text("a;b;y\n" + "\n".join(rows) + "\n")
+    table = read_table(tmp_path / "t.csv", target="y", decimal=",", standardize=False, dtype=float)
+    assert table.x.tolist() == [[(i % 9 + 1) * 1000 + 100 + i + 0.5, i + 0.25] for i in range(40)]
+
+
+def test_what_is_unseen_in_rows_that_watch_and_rows_that_judge_is_told_once(tmp_path):
+    rows = [f"{'new' if i in (3, 7) else 'ab'[i % 2]},{i % 5},{'uv'[i % 2]}" for i in range(20)]
+    (tmp_path / "t.csv").write_text("c,a,y\n" + "\n".join(rows) + "\n")
+    table = read_table(tmp_path / "t.csv", target="y")
+    others = [i for i in range(20) if i not in (3, 7)]
+    with pytest.warns(DataWarning, match="the rows held back: column 'c', rows 4, 8: unseen in training") as told:
+        parts = table.parts(np.array(others), np.array([3]), np.array([7]))
+    assert len(told) == 1
+    assert [part.rows.tolist() for part in parts[1:]] == [[4], [8]]
+    assert [part.x[:, :2].tolist() for part in parts[1:]] == [[[0, 0]], [[0, 0]]]

@@ -105,3 +105,28 @@ def test_columns_that_say_the_same_and_one_that_tells_the_target_are_told(tmp_pa
 )
 def test_what_is_alike_in_most_rows_alone_is_no_news(tmp_path, row):
     assert fitted_notes(tmp_path / "t.csv", "a,b,y", [row(i) for i in range(80)], "y") == []
+
+
+def sheet(path, rows, last):
+    path.write_text("\n".join(["shop,sales,costs,y", *[",".join(map(str, row)) for row in rows], last]) + "\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        return [note for note in read_table(path, target="y", task="regression").notes if "sum of all rows" in note]
+
+
+@pytest.mark.parametrize("count", [6, 9, 40, 400])
+def test_a_total_below_the_rows_is_told(tmp_path, count):
+    rng = np.random.default_rng(count)
+    rows = [(f"s{i % 3}", rng.integers(1, 99), round(rng.uniform(1, 9), 2), i % 7 + 0.5) for i in range(count)]
+    sums = [sum(row[i] for row in rows) for i in (1, 2, 3)]
+    whole = f"row {count + 1} has the sum of all rows above it in 'sales', 'costs', 'y': if it is a total, take it out"
+    (note,) = sheet(tmp_path / "t.csv", rows, f"Total,{sums[0]},{sums[1]:.2f},{sums[2]}")
+    assert note.startswith(whole)
+    (note,) = sheet(tmp_path / "t.csv", rows, f"Total,{sums[0]},,1.5")
+    assert "above it in 'sales': if" in note
+    assert not sheet(tmp_path / "t.csv", rows, f"s1,{sums[0] + 1},{sums[1] / 2:.2f},3.5")
+
+
+def test_numbers_around_zero_have_no_total(tmp_path):
+    rows = [("s", value, 0 if i else 5, i % 7 + 0.5) for i, value in enumerate([1, -1, 2, -2, 3, -3, 4, -4])]
+    assert not sheet(tmp_path / "t.csv", rows, "s,0,5,3.5")

@@ -1,12 +1,14 @@
 """What a column is taken for, what that makes of it, and that nothing is learned from rows held back."""
 
+import itertools
 import json
+import re
 import warnings
 
 import numpy as np
 import pytest
 
-from chainrule.data import Columns, read_table
+from chainrule.data import Columns, kinds, read_table
 from chainrule.errors import DataError, DataWarning
 
 DAYS = [f"2024-{i % 12 + 1:02d}-{i % 28 + 1:02d}" for i in range(60)]
@@ -273,3 +275,36 @@ def test_dates_to_be_predicted_are_said_to_be_taken_for_classes(tmp_path):
     (tmp_path / "t.csv").write_text("a,y\n" + lines)
     with pytest.warns(DataWarning, match="column 'y': its dates are taken for classes"):
         assert len(read_table(tmp_path / "t.csv", target="y").columns.classes) == len(set(DAYS))
+
+
+@pytest.mark.parametrize("pair", [pair.split() for pair in kinds.YES_AND_NO.split(",")], ids="-".join)
+@pytest.mark.parametrize("case", [str, str.upper, str.title], ids=["as it is", "upper", "title"])
+def test_yes_and_no_are_known_in_many_languages(tmp_path, pair, case):
+    rows = [f"{case(pair[i % 3 > 0])},{i % 5},{'pq'[i % 2]}" for i in range(30)]
+    (tmp_path / "t.csv").write_text("asked,a,y\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    decisions = read_table(tmp_path / "t.csv", target="y").columns.decisions
+    assert decisions[0].kind == "yes/no"
+
+
+WAYS = ["2024-01-{:02}", "{:02}.02.2024", "3/{}/2024", "{} May 2024", "2024/06/{:02} 12:30"]
+
+
+@pytest.mark.parametrize(("first", "second"), [*itertools.combinations(WAYS, 2)])
+@pytest.mark.parametrize("dates", [False, True])
+def test_dates_written_in_several_ways_are_dates_and_left_out(tmp_path, first, second, dates):
+    days = [(first, second)[i % 2].format(i % 28 + 1) for i in range(60)]
+    rows = [f"{day},{i % 5},{'pq'[i % 2]}" for i, day in enumerate(days)]
+    (tmp_path / "t.csv").write_text("day,a,y\n" + "\n".join(rows) + "\n")
+    why = f"written in several ways, as {days[0]!r} and {days[1]!r}"
+    with pytest.warns(DataWarning, match=re.escape(f"column 'day' is left out: it has dates, {why}: write all in one")):
+        columns = read_table(tmp_path / "t.csv", target="y", dates=dates).columns
+    assert [(one.kind, one.why, one.used) for one in columns.decisions[:1]] == [("date", why, False)]
+
+
+@pytest.mark.parametrize(
+    "texts", [["10-19", "20-29", "30+"], ["1.2", "1.10.3", "2.0.1"], ["a 1", "b 2"], ["1/2", "3/4"]]
+)
+def test_what_only_looks_like_dates_are_categories(tmp_path, texts):
+    rows = [f"{texts[i % len(texts)]},{i % 5},{'pq'[i % 2]}" for i in range(30)]
+    (tmp_path / "t.csv").write_text("c,a,y\n" + "\n".join(rows) + "\n")
+    assert read_table(tmp_path / "t.csv", target="y").columns.decisions[0].kind == "categories"

@@ -70,12 +70,29 @@ def format_of(series: pl.Series) -> str:
     sample = given.head(SAMPLE)
     if not len(given) or sum(bool(re.match(LOOKS, text)) for text in sample) < MOSTLY * len(sample):
         return ""
-    found_marks = {_marks_in(text) for text in sample}
-    likely = [form for form, needed in NEEDED.items() if any(all(map(ge, found, needed)) for found in found_marks)]
-    fits = [form for form in likely if moments(sample, form).is_not_null().sum() >= MOSTLY * len(sample)]
+    fits = [form for form in _likely(sample) if moments(sample, form).is_not_null().sum() >= MOSTLY * len(sample)]
     found = {form: int(moments(given, form).is_not_null().sum()) for form in fits}
     best = max(found, key=lambda form: found[form], default="")
     return best if best and found[best] >= MOSTLY * len(given) else ""
+
+
+def different_ways(series: pl.Series) -> list[str]:
+    """Two cells of a column of dates that are written in different ways; nothing where it is no such column."""
+    sample = series.drop_nulls().unique(maintain_order=True).head(SAMPLE)
+    if not all(re.match(LOOKS, text) for text in sample):
+        return []
+    dated = [form for form in _likely(sample) if "%Y" in form or "%y" in form]
+    fits = [fit for form in dated if any(fit := moments(sample, form).is_not_null().to_list())]
+    if not fits or not all(map(any, zip(*fits, strict=True))):
+        return []
+    most = max(fits, key=sum)
+    return [] if all(most) else [sample[most.index(True)], sample[most.index(False)]]
+
+
+def _likely(sample: pl.Series) -> list[str]:
+    """The ways to write a date whose signs some cell has."""
+    found_marks = {_marks_in(text) for text in sample}
+    return [form for form, needed in NEEDED.items() if any(all(map(ge, found, needed)) for found in found_marks)]
 
 
 def is_compact(values: Array) -> bool:

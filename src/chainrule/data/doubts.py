@@ -27,6 +27,9 @@ CAPITALS = "have texts that differ in capitals alone, and count as different"
 FEWEST_ALIKE, MOST_LOOKED_AT = 20, 20_000_000
 """Rows below which columns may agree by chance, and entries above which none are compared."""
 
+FEWEST_SUMMED, SUMMED, SUMMED_UP = 6, 1e-9, 1.5
+"""Rows from which on a last one may be a total, the rounding of its sum, and how many deviations it is at least."""
+
 ALL_BUT_ROUNDING, DIGITS_ALIKE = 1 - 1e-6, 5
 """A correlation that is 1 but for rounding, and the digits to which numbers of float32 agree."""
 
@@ -43,6 +46,24 @@ def notes_on_stand_ins(block: Block) -> dict[str, str]:
         if notes:
             found[name] = Note("; ".join(notes), name, STOOD_IN)
     return found
+
+
+def notes_on_totals(block: Block, rows: Array) -> list[str]:
+    """That numbers of the last row are sums of all above, as below a sheet of accounts; `rows` has their numbers."""
+    if len(block.values) < FEWEST_SUMMED:
+        return []
+    found, last = block.measures, block.values[-1]
+    above = found.means * (len(block.values) - found.gaps) - last
+    # Where numbers are around 0, so is their sum.
+    is_sum = np.isclose(last, above, rtol=SUMMED, atol=0) & (np.abs(last) > SUMMED_UP * found.scales)
+    # A number and zeros have a sum too.
+    several = [i for i in np.flatnonzero(is_sum).tolist() if np.count_nonzero(np.nan_to_num(block.values[:-1, i])) > 1]
+    names = [repr(block.names[i]) for i in several]
+    if not names:
+        return []
+    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
+    where = f"row {rows[-1]} has the sum of all rows above it in {', '.join(names[:LISTED])}{more}"
+    return [f"{where}: if it is a total, take it out of the file"]
 
 
 def notes_on_features(x: Array, targets: Array, columns: Columns) -> list[str]:

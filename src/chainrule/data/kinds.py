@@ -38,7 +38,15 @@ WHOLE = r"^[0-9]+(?:\.0*)?$"
 FEWEST = 12
 """Rows below which numbers in equal steps, and texts that all differ, may be chance."""
 
-TRUTHS = ({"yes", "no"}, {"y", "n"}, {"true", "false"}, {"t", "f"}, {"on", "off"}, {"ja", "nein"}, {"oui", "non"})
+YES_AND_NO = (
+    "yes no, y n, true false, t f, on off, ja nein, j n, wahr falsch, oui non, o n, vrai faux, sí no, si no, sì no, "
+    "s n, verdadero falso, sim não, sim nao, verdadeiro falso, vero falso, ja nee, waar onwaar, ja nej, ja nei, "
+    "kyllä ei, tak nie, ano ne, áno nie, igen nem, da nu, da ne, evet hayır, evet hayir, ναι όχι, да нет, так ні, "
+    "ya tidak, có không, 是 否, はい いいえ, 예 아니오, نعم لا, כן לא, हाँ नहीं"
+)
+TRUTHS = tuple({word.casefold() for word in pair.split()} for pair in YES_AND_NO.split(","))
+"""Pairs of words for yes and no, whatever their capitals."""
+
 CODED = "id|uuid|guid|key|code|zip|zipcode|postcode|plz"
 NUMBERED = f"{CODED}|number|num|no|nr"
 
@@ -123,6 +131,8 @@ def kind_of_texts(series: pl.Series, *, most: int) -> Kind:
         return Kind("code", f"whole numbers that repeat, under the name {given.name!r}")
     if form := dates.format_of(given):
         return Kind("date" if "%Y" in form or "%y" in form else "time", f"written like {given[0]!r}", form)
+    if ways := dates.different_ways(given):
+        return Kind("date", f"written in several ways, as {' and '.join(map(repr, ways))}")
     if count == len(given) >= FEWEST:
         return Kind("id", f"{count:,} different texts in {len(given):,} rows, as {given[0]!r}")
     if count > most:

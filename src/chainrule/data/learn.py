@@ -32,7 +32,7 @@ from chainrule.data.columns import (
     Target,
     Task,
 )
-from chainrule.data.doubts import notes_on_capitals, notes_on_stand_ins
+from chainrule.data.doubts import notes_on_capitals, notes_on_stand_ins, notes_on_totals
 from chainrule.data.encode import (
     drawer_numbers,
     gaps_in,
@@ -192,6 +192,7 @@ def learn(frame: pl.DataFrame, block: Block, rows: Array, wishes: Wishes) -> tup
                 odd += notes_on_capitals(name, [word for word in fitted.categories if isinstance(word, str)])
     if isinstance(target, Categories):
         odd += notes_on_capitals(target.name, [word for word in target.categories if isinstance(word, str)])
+    odd += notes_on_totals(block, rows)
     doubts = notes_on_stand_ins(block)
     odd += [doubts[name] for name, feature in features.items() if name in doubts and isinstance(feature, Numbers)]
     said = [_left_out(name, why, found[name].kind) for name, why in unused.items() if name not in wishes.ignore]
@@ -326,6 +327,8 @@ def _found(series: pl.Series, rows: Array, wishes: Wishes) -> _Found:
         return _found_texts(series, rows, Kind("categories", "as was asked"), wishes)
     if kind.form:
         return _found_dates(series, kind, used=kept or wishes.dates)
+    if kind.name == "date" and not kept:
+        return _Found(kind, left_out=f"it has dates, {kind.why}: write all in one way, as 2024-01-31")
     if kind.name == "id" and not kept and not len(_odd_cells(series)):
         return _Found(kind, left_out=_reason(kind))
     return _found_texts(series, rows, kind, wishes)

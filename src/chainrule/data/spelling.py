@@ -219,7 +219,8 @@ def _form_of(given: pl.Series, spelling: Spelling) -> Form | None:
         told = replace(bare, decimal=spelling.decimal, thousands=spelling.thousands)
         usual = [told, *([] if spelling.thousands else [replace(told, thousands=mark) for mark in (".", " ")])]
         # A few cells that are no numbers are told of with their rows, when the column is read.
-        return max(usual, key=lambda form: form.share(given)) if told.share(given) > 0.5 else None
+        best = max(usual, key=lambda form: form.share(given))
+        return best if best.share(given) > 0.5 else None
     # With % a number is another one than without; that kg was left off in a few cells is told of with their rows.
     if unit and _share_with(given, unit) < (1.0 if unit in SHARES else MOSTLY):
         return None

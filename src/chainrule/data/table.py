@@ -157,7 +157,13 @@ class Table:
             raise DataError(f"{REST}: {error}; another share or seed would hold other rows back") from None
         warn_of(notes, REST)
         news: list[str] = []
-        arrays = [self._encoded(places, columns, news) for places in (learned, *others)]
+        # The others in one go, so that what is unseen in any of them is told once.
+        x, y = self._encoded(np.concatenate([learned[:0], *others]), columns, news)
+        arrays = [self._encoded(learned, columns, [])]
+        end = 0
+        for places in others:
+            part = slice(end, end := end + len(places))
+            arrays.append((x[part], None if y is None else y[part]))
         warn_of(news, "the rows held back")
         notes = (*self.notes, *notes, *news)
         return tuple(

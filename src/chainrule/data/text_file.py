@@ -84,8 +84,7 @@ class TextFile:
     headers: list[str]
     unnamed: list[str]
     """Those of the headers that only tell a column's place."""
-    header: int
-    """The bytes before the first row; 0 where the headers were given."""
+    has_header: bool
     most: int | None
     sample: list[list[str]]
     """The fields of a few rows."""
@@ -97,7 +96,7 @@ class TextFile:
 
     def numbered(self) -> Iterator[tuple[int, int, list[str]]]:
         """The fields of each row that is wanted, with its number and its line, as Python's reader sees them."""
-        for row, (line, cells) in enumerate(_records(self.source, self.separator), 0 if self.header else 1):
+        for row, (line, cells) in enumerate(_records(self.source, self.separator), 0 if self.has_header else 1):
             if self.most is not None and row > self.most:
                 return
             yield row, line, cells
@@ -110,20 +109,20 @@ class TextFile:
         A cell among the numbers that is none raises what polars raises.
         """
         library = polars()
-        types = {name: library.Float64 if name in numbers else library.String for name in self.headers}
-        body = self.source.content[self.header :]
-        if not body or body.isspace():
-            return library.DataFrame(schema=types if only is None else dict.fromkeys(only, library.String))
-        return library.read_csv(
-            body,
+        chosen = self.headers if only is None else only
+        frame: pl.DataFrame = library.read_csv(
+            self.source.content,
             separator=self.separator,
-            has_header=False,
+            has_header=self.has_header,
             # No types are guessed: every other column is read as text, and judged as a whole afterwards.
-            schema=types,
+            infer_schema_length=0,
+            schema_overrides=[library.Float64 if name in numbers else library.String for name in self.headers],
             columns=None if only is None else [self.headers.index(name) for name in only],
             n_rows=self.most,
             null_values=[*words] or None,
         )
+        frame.columns = [*chosen]
+        return frame
 
     def numbers_among(self, names: Sequence[str], words: Collection[str]) -> tuple[list[str], list[str]]:
         """Of some columns those that are numbers in the first rows, and those that have nothing there."""
@@ -348,16 +347,11 @@ def _opened(source: Source, spelling: Spelling, names: Sequence[str] | None, mos
     headers = [name or f"column {place}" for place, name in enumerate(given, 1)]
     _refuse_headers(path, headers)
     unnamed = [header for header, name in zip(headers, given, strict=True) if not name]
-    header, sample = 0, [first]
-    if names is None:
-        sample = []
-        # A header in quotation marks may go on in the next line.
-        for _ in range(1 + sum(cell.count("\n") for cell in first)):
-            header = source.content.find(b"\n", header) + 1 or len(source.content)
+    sample = [] if names is None else [first]
     with suppress(DataError):
         # What is wrong there is told when all of the file is looked at.
         sample += [cells for _, cells in islice(records, max(FEWEST_ROWS, SAMPLED // len(headers))) if cells]
-    return TextFile(source, separator, headers, unnamed, header, most, sample)
+    return TextFile(source, separator, headers, unnamed, names is None, most, sample)
 
 
 def _refuse_single(file: TextFile) -> None:
