@@ -85,7 +85,7 @@ class Bar(Callback):
     def on_end(self, run: Run) -> None:
         """Leave the bar as it is, and say why it is not full."""
         self.bar.stop()
-        if run.history.stopped and not run.history.diverged:
+        if is_news(run):
             self.bar.console.print(run.history.stopped, markup=False, highlight=False)
 
 
@@ -105,7 +105,7 @@ class Lines(Callback):
         """Print the last epoch, and why it was the last."""
         if run.history.rows and self.told < len(run.history):
             self.tell(run)
-        if run.history.stopped and not run.history.diverged:
+        if is_news(run):
             print(run.history.stopped, file=sys.stderr, flush=True)
 
     def tell(self, run: Run) -> None:
@@ -115,6 +115,11 @@ class Lines(Callback):
         speed = rate(run.examples, row["seconds"])
         words = "  ".join(f"{name} {shown(held)}" for name, held in numbers(row).items())
         print(f"epoch {row['epoch']}/{run.epochs}  {words}  {speed}".rstrip(), file=sys.stderr, flush=True)
+
+
+def is_news(run: Run) -> bool:
+    """Whether there is a reason for the end that nothing else tells: not that of an error, nor of Ctrl-C."""
+    return bool(run.history.stopped) and not run.history.diverged and not run.interrupts.noted
 
 
 def progress_of(wanted: bool) -> list[Callback]:
