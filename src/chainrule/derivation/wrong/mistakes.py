@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from chainrule.core.operation import Pointwise
 from chainrule.core.walk import Edges, every_way, finished_last, first_met, replacing, together, walk
-from chainrule.derivation.tape.tape import Tape
 from chainrule.errors import GraphError
 from chainrule.maths import Number
+
+if TYPE_CHECKING:  # a locator of mistakes opens no tape, and need not wait for one
+    from chainrule.derivation.tape.tape import Tape
 
 MOST_STEPS = 100_000
 """A recursion that passes a gradient on for every path is stopped after so many steps."""
