@@ -151,6 +151,14 @@ static void OF_TYPE(add_meetings)(const Slide *s, ptrdiff_t images, const ENTRY 
         OF_TYPE(meeting_strip)(1, s, images, g + r * s->stretch, x, at, sums + r * weights_of(s));
 }
 
+/* A row is short: a call of memcpy takes longer than the copy. */
+INLINE void OF_TYPE(copy_row)(ENTRY *to, const ENTRY *from, ptrdiff_t n) {
+    for (; n >= LANES; n -= LANES, to += LANES, from += LANES)
+        OF_TYPE(store)(to, OF_TYPE(load)(from));
+    if (n)
+        OF_TYPE(store_part)(to, OF_TYPE(load_part)(from, n), n);
+}
+
 /* The planes of an image in phases; the edges of `laid` are 0 and stay so. */
 static void OF_TYPE(lay)(const Slide *s, const ENTRY *planes, ENTRY *laid) {
     const ptrdiff_t step = s->steps[1], wide = s->length[1], phase = s->places[0] * s->places[1];
@@ -159,7 +167,7 @@ static void OF_TYPE(lay)(const Slide *s, const ENTRY *planes, ENTRY *laid) {
             ptrdiff_t down = h + s->around[0];
             ENTRY *row = laid + (c * s->steps[0] + down % s->steps[0]) * step * phase + down / s->steps[0] * s->places[1];
             if (step == 1)
-                memcpy(row + s->around[1], planes, (size_t)wide * sizeof(ENTRY));
+                OF_TYPE(copy_row)(row + s->around[1], planes, wide);
             else
                 for (ptrdiff_t j = 0; j < wide; j++) {
                     ptrdiff_t right = j + s->around[1];
@@ -172,7 +180,7 @@ static void OF_TYPE(lay)(const Slide *s, const ENTRY *planes, ENTRY *laid) {
 static const ENTRY *OF_TYPE(lay_results)(const Slide *s, const ENTRY *from, ENTRY *to, ptrdiff_t plane, ptrdiff_t pitch) {
     for (ptrdiff_t r = 0; r < s->results; r++)
         for (ptrdiff_t i = 0; i < s->fits[0]; i++, from += s->fits[1])
-            memcpy(to + r * plane + i * pitch, from, (size_t)s->fits[1] * sizeof(ENTRY));
+            OF_TYPE(copy_row)(to + r * plane + i * pitch, from, s->fits[1]);
     return from;
 }
 
@@ -186,7 +194,7 @@ static void OF_TYPE(convolve_results)(const Slide *s, const ENTRY *x, const ENTR
         OF_TYPE(add_stretches)(s->results, count, s->stretch, laid, at, w + n % s->groups * s->results * count, sums);
         for (ptrdiff_t r = 0; r < s->results; r++)
             for (ptrdiff_t i = 0; i < s->fits[0]; i++, out += s->fits[1])
-                memcpy(out, sums + r * s->stretch + i * s->places[1], (size_t)s->fits[1] * sizeof(ENTRY));
+                OF_TYPE(copy_row)(out, sums + r * s->stretch + i * s->places[1], s->fits[1]);
     }
 }
 
@@ -397,7 +405,7 @@ static void OF_TYPE(pool)(const int64_t *w, char *const *memory) {
                     if (at[j] >= 0)
                         out[c * plane + at[j]] += given[row + j];
             } else if (same)
-                memcpy(out + row, largest, (size_t)across * sizeof(ENTRY));
+                OF_TYPE(copy_row)(out + row, largest, across);
             else
                 for (ptrdiff_t j = 0; j < across; j++)
                     out[row + j] = at[j] < 0 ? 0 : given[c * plane + at[j]];
