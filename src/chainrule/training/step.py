@@ -60,8 +60,10 @@ class Prepared(NamedTuple):
     attributes: list[Any]
     in_place: bool
     saves: bool
+    structure: Hashable
+    """Of the settings."""
     kinds: tuple[Any, Any]
-    """Of inputs and targets, where each is one array."""
+    """Of inputs and targets, where each is one array, and all that a batch is made of."""
 
 
 class TrainingStep:
@@ -123,15 +125,13 @@ class TrainingStep:
 
     def __call__(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """One step on a batch, taken as by `fit`; the loss before it."""
-        latest = self.latest
-        if latest is None or sample_weight is not None or (kind_of(x), kind_of(y)) != latest.kinds:
-            data = self.given(x, y, sample_weight)
-        else:
-            data = x, y, None
-        program = self.program_for(data, None)
-        if program is None:
-            return self.first(data, None)
-        outcome = self.attempt(program, data, None)
+        outcome = None if sample_weight is not None else self.once_more(x, y)
+        data = (x, y, None) if outcome is not None else self.given(x, y, sample_weight)
+        if outcome is None:
+            program = self.program_for(data, None)
+            if program is None:
+                return self.first(data, None)
+            outcome = self.attempt(program, data, None)
         return self.eager(*data) if isinstance(outcome, int) else float(outcome.losses[0])
 
     def scan(self, x: Any, y: Any, rows: Any, sample_weight: Any = None) -> Array:
@@ -161,6 +161,18 @@ class TrainingStep:
             else:
                 losses += outcome.losses.tolist()
         return np.array(losses)
+
+    def once_more(self, x: Any, y: Any) -> Outcome | int | None:
+        """A step like the one before it, without asking more than whether it is like that; None where it is not."""
+        program = self.latest
+        if program is None or (kind_of(x), kind_of(y)) != program.kinds or switches.anomaly or not switches.recording:
+            return None
+        structure, numbers = settings_of(self.made_of.optimizer)
+        if structure != program.structure or not program.state.is_as_it_was():
+            return None
+        if not are_the_same(program.attributes, attributes_of(program.state.modules)):
+            return None
+        return self.attempt(program, (x, y, None), None, settings=numbers)
 
     def given(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
         """A batch as arrays, floating point in the dtype of the model."""
@@ -224,19 +236,27 @@ class TrainingStep:
             refuse_if_different(self.name, example.trace, again)
         shorter, fired = simplified(example.trace, LAWS)
         version = Version(shorter, example.trace, fired, described(data, places), "step", self.target)
-        kinds = kind_of(data[0]), kind_of(data[1])
-        prepared = Prepared(version, example, state, attributes_of(state.modules), *ways(version, example), kinds)
+        alone = rows is None and data[2] is None
+        kinds = (kind_of(data[0]), kind_of(data[1])) if alone else (object(), object())
+        held = attributes_of(state.modules)
+        prepared = Prepared(version, example, state, held, *ways(version, example), structure, kinds)
         self.programs[self.key(data, rows)] = self.latest = prepared
         self.traced += 1
         return prepared
 
     def attempt(
-        self, program: Prepared, data: tuple[Any, Any, Any], rows: Any, numbers: Any = None, finite: bool = False
+        self,
+        program: Prepared,
+        data: tuple[Any, Any, Any],
+        rows: Any,
+        numbers: Any = None,
+        finite: bool = False,
+        settings: list[Any] | None = None,
     ) -> Outcome | int:
         """The steps on all rows; or which of them cannot be made so, and then nothing has changed.
 
         That is one whose numbers are refused, or with `finite` one whose loss is infinite or nan: the engine says why.
-        `numbers` are the settings of every step, where they differ.
+        `settings` are those of all steps, or `numbers` those of each, where they differ.
         """
         self.latest = program
         example, state = program.example, program.state
@@ -244,7 +264,8 @@ class TrainingStep:
         arrays = state.arrays()
         saved = [arrays[i].copy() for i in example.changed] if steps > 1 or finite or program.saves else None
         generators = [(g, g.bit_generator.state) for g in self.made_of.generators()] if example.draws else []
-        settings = settings_of(self.made_of.optimizer)[1] if numbers is None else list(np.transpose(numbers))
+        if settings is None:
+            settings = settings_of(self.made_of.optimizer)[1] if numbers is None else list(np.transpose(numbers))
         leaves = [*arrays, *settings, *flatten(data)[0]]
         roles = [STAYS] * len(leaves)
         for k, i in enumerate(example.changed, 1):

@@ -56,6 +56,7 @@ class State:
         self.counting = {name: held for name, held in buffers.items() if is_count(held)}
         self.kept = list(dict.fromkeys([name for m in self.members for name, x in m.memory.items() if is_array(x)]))
         counts = [(m, name) for m in self.members for name, x in m.memory.items() if not is_array(x)]
+        self.names = [set(m.memory) for m in self.members]
         self.shared = type(optimizer).__module__.startswith("chainrule.")
         self.counts: dict[Hashable, list[tuple[Memory, str]]] = {}
         for i, (member, name) in enumerate(counts):
@@ -72,6 +73,13 @@ class State:
             {name: held.data for name, held in self.buffers.items()},
             {name: float(held.data) for name, held in self.counting.items()},
         )
+
+    def is_as_it_was(self) -> bool:
+        """Whether the optimizer keeps what it kept, and counts that were equal still are."""
+        for member, names in zip(self.members, self.names, strict=True):
+            if member.memory.keys() != names:
+                return False
+        return all([len({memory[name] for memory, name in places}) == 1 for places in self.counts.values()])
 
     def arrays(self) -> list[Array]:
         """All of it in the order of the tree; counts as arrays of their own."""
