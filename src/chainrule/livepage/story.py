@@ -38,6 +38,8 @@ LINES = 3
 """Equal things that fit on one line."""
 LONGEST = 36
 """Signs of a formula that has a line to itself in a table."""
+WORDED = 3
+"""Columns of a table that says something of each formula."""
 MOST_TOLD = 400
 """Steps of a graph that is told at all."""
 OF_SIGN = tuple([intuition_of_sign(x) for x in (-1.0, 0.0, 1.0)])
@@ -117,7 +119,14 @@ def on_page(part: Block) -> str:
     """A block as HTML; of several equal things each has its line, for numbers grow as they move."""
     if isinstance(part, Equation) and len(part.sides) > LINES:
         return f'<div class="equation">{in_lines(part)}{beside(part)}</div>'
-    return table(part, cell_on_page) if isinstance(part, Table) else block(part)
+    if not isinstance(part, Table):
+        return block(part)
+    found, first = table(part, cell_on_page), [row[0] for row in part.rows]
+    if len(part.columns) > WORDED or not all([isinstance(x, Equation) for x in first]):
+        return found
+    # Where there is little room, what is said of a formula stands below it.
+    longest = max([len(unicode(x.tree)) for x in first if isinstance(x, Equation)])
+    return found.replace('class="table"', f'class="table told{" long" * (longest > LONGEST)}"', 1)
 
 
 def cell_on_page(part: Words | Equation) -> str:
