@@ -54,7 +54,10 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 const SUFFIX = { Python: "py", NumPy: "py", LaTeX: "tex", JSON: "json", SVG: "svg" };
 
 function exported(kind) {
-  return kind === "SVG" ? new XMLSerializer().serializeToString(graph.svg()) : app.exported(kind);
+  if (kind !== "SVG") return app.exported(kind);
+  // What was moved a moment ago may not be drawn yet.
+  app.renderNow();
+  return new XMLSerializer().serializeToString(graph.svg());
 }
 
 const dialog = document.getElementById("export");
