@@ -66,7 +66,7 @@ export class App {
 
   show() {
     for (const panel of this.panels) panel.open?.();
-    this.render();
+    this.renderNow();
   }
 
   get output() {
