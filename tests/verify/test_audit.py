@@ -78,6 +78,12 @@ NOTEBOOKS = {
     "words": Expected(2),
     "line": Expected(2),
     "filter": Expected(3),
+    "sequence": Expected(5),
+    "margin": Expected(2),
+    "attention": Expected(3),
+    "encoder": Expected(4),
+    "root_mean_square": Expected(6),
+    "clipped_norm": Expected(2),
 }  # fmt: skip
 
 
@@ -99,6 +105,13 @@ SLIPS = [
     ("branches", "dC_dz1 = dC_da1*(1 - a1**2)", "dC_dz1 = (1 - a1**2)", "no-incoming-gradient", "dC_dz1 = "),
     ("line", "c = c - L * D_c", "c = c - L * D_m", "wrong-update", "c = c - L * D_m"),
     ("line", "(-2/n) * sum(X *", "(2/n) * sum(X *", "sign", "m = m - L * D_m"),
+    ("sequence", "dWh += h[t].T @ dz", "dWh = h[t].T @ dz", "overwritten", "dWh = "),
+    ("sequence", "dh = dz @ Wh.T", "dh = dz @ Wh", "transposed", "dh = dz @ Wh"),
+    ("margin", "dw = w - C*", "dw = 2*w - C*", "factor", "dw = 2*w"),
+    ("attention", "A*(dA - (dA*A).sum(axis=1, keepdims=True))", "A*(1 - A)*dA", "softmax-diagonal", "dS = "),
+    ("encoder", "g_W_enc = batch.T @ g_code", "g_W_enc = batch.T @ g_out[:, :3]", "unclassified", "g_W_enc = "),
+    ("root_mean_square", "delta[self.a[l-1] <= 0]", "delta[self.a[l-1] > 0]", "relu-mask-wrong", "delta[self.a"),
+    ("clipped_norm", "gb = 2*np.mean", "gb = np.mean", "factor", "gb = np.mean"),
     ("filter", "dk += dz", "dk = dz", "overwritten", "dk"),
 ]
 """A program that is right, a slip in it, and the name and place of that."""

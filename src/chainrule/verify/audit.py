@@ -16,7 +16,7 @@ import numpy as np
 from chainrule.core.operation import book, compositions
 from chainrule.verify.auditing.claims import Claim, claims_of, differences_of, losses_of
 from chainrule.verify.auditing.clock import Clock, Late
-from chainrule.verify.auditing.reader import Reader
+from chainrule.verify.auditing.reader import Assigned, Reader
 from chainrule.verify.auditing.replay import LOSES, Loss, Replay
 from chainrule.verify.auditing.source import Line, Source, read_source
 from chainrule.verify.auditing.values import Class, Function
@@ -24,6 +24,7 @@ from chainrule.verify.grade import grade_several
 from chainrule.verify.marking.edits import Editor
 from chainrule.verify.marking.fingerprints import Fingerprint, ratio_everywhere
 from chainrule.verify.marking.marked import Mistake, mistake_of
+from chainrule.verify.marking.working import Working
 from chainrule.verify.mistakes import KINDS
 
 add_up, log = compositions["sum"], book["log"]
@@ -376,7 +377,7 @@ class Judge:
         if not wrong:
             return self.all_alike(reading)
         verdicts = {claim: Checked(claim.line, claim.name, "right") for claim in reading.right}
-        flat = {s.op.name for s in reading.replay.problem.program.steps if s.op is not None} & FLAT
+        flat = reading.replay.on_the_way({claim.of for claim in reading.ratios}) & FLAT
         if flat:
             self.remarks.append(
                 f"the loss goes through {', '.join(sorted(flat))}, whose derivative is 0: none is judged"
@@ -395,7 +396,9 @@ class Judge:
             one = seen[claim]
             mistakes = found.get(claim, ()) if one is None else (one,)
             named = tuple(m for m in mistakes if m.name != "unclassified")
-            certain = bool(named) or (bool(mistakes) and reading.written and len(reading.right) > 0)
+            # One that is not what several others are is wrong, whatever its mistake is called.
+            alone = len(wrong) == 1 and len(reading.right) > 1
+            certain = bool(named) or (bool(mistakes) and ((reading.written and bool(reading.right)) or alone))
             verdict = "wrong" if sure and certain else "unclear"
             verdicts[claim] = Checked(
                 claim.line, claim.name, verdict, (named or mistakes) if verdict == "wrong" else ()
@@ -472,24 +475,49 @@ class Judge:
             return {claim: up_to_a_rate(marks[claim.name], claim) for claim in wrong}
         found: dict[Claim, tuple[Mistake, ...]] = {}
         for claim in wrong:
-            about = [m for m in marked.mistakes if len(wrong) == 1 or concerns(m, claim)] or list(marked.mistakes)
+            # Lines that are written out one after the other have no order that could be wrong.
+            told = [m for m in marked.mistakes if m.name != "wrong-order"] or [unnamed(claim)]
+            about = [m for m in told if len(wrong) == 1 or concerns(m, claim)] or told
             found[claim] = tuple(self.placed(m, claim, replay, working) for m in about)
         return found
 
-    def placed(self, mistake: Mistake, claim: Claim, replay: Replay, working: Any) -> Mistake:
+    def placed(self, mistake: Mistake, claim: Claim, replay: Replay, working: Working) -> Mistake:
         """A mistake with the line of the program; what moves by another's gradient is a wrong update."""
         if mistake.name == "other-parameter" and claim.update is not None:
             says = f"{KINDS['wrong-update'].what}: {claim.name} moves by another gradient ({mistake.place})"
             return replace(mistake, name="wrong-update", place=f"{claim.line}, the update of {claim.name}", says=says)
         try:
-            first = Editor(replay.problem, replay.walks, working, [claim.name]).first_wrong()
+            first = self.first_wrong(mistake.name, claim, replay, working)
         except Late:
-            first = ""
-        events = [e for e in self.reader.assigned if first and e.name == first and e.place <= claim.place]
-        line = events[-1].line if events else claim.line
-        made = self.reader.lines.get(events[-1].place, line) if events else line
+            first = None
+        line = first.line if first else claim.line
+        made = self.reader.lines.get(first.place, line) if first else line
         told = str(line) if made == line else f"{line} (made in {made})"
         return replace(mistake, place=f"{told}; {mistake.place}")
+
+    def first_wrong(self, name: str, claim: Claim, replay: Replay, working: Working) -> Assigned | None:
+        """Where a name first gets what is neither a value nor a gradient, and nothing that is comes of it any more.
+
+        Sums that are not complete are neither; of what is added to the gradient itself the last line counts.
+        """
+        editor = Editor(replay.problem, replay.walks, working, [claim.name])
+        place_of = dict(enumerate(replay.places))
+        events = {event.place: event for event in reversed(self.reader.assigned) if event.place <= claim.place}
+        first: Assigned | None = None
+        last = events.get(claim.place)
+        for i in editor.needed:
+            event = events.get(place_of.get(i, -1))
+            if event is None or not working.parts[i].name or working.parts[i].function is None:
+                continue
+            if np.asarray(self.reader.tape.notes[event.place].value).dtype.kind == "b":
+                continue  # a mask, which is told by what it is multiplied with
+            if editor.is_known(i):
+                first = None
+            elif first is None and self.reader.moved_by(event) is None:
+                first = event
+        if first is None and name not in UPHILL:
+            return last  # it is off by a factor alone, and the step is not what may lead the wrong way
+        return last if first is not None and last is not None and first.name == last.name else first
 
 
 def unnamed(claim: Claim) -> Mistake:

@@ -15,7 +15,7 @@ from chainrule.verify.auditing.source import Line
 LOSS = re.compile(
     r"(?:sum_?|running_?|epoch_?|total_?|avg_?|mean_?|train_?|batch_?|data_?)*(?:loss|cost|mse|sse|nll|bce|objective|cross_?entropy|error|err|"
     r"l|j|c|e)(?:es|s)?(?:_?(?:value|val|fn|func|function|total|mean|hist|history|list|\d+))*|compute_(?:cost|loss)|"
-    r"(?:calculate|calc|get)_(?:cost|loss)|(?:mse|cross_?entropy|squared|binary_cross_entropy|bce|nll|cost|loss)_?\w*",
+    r"(?:calculate|calc|get)_(?:cost|loss)|total|(?:mse|cross_?entropy|squared|binary_cross_entropy|bce|nll|cost|loss)_?\w*",
     re.IGNORECASE,
 )
 """What people call a loss."""

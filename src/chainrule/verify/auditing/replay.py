@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,8 @@ class Replay:
             place: self.problem.step_of[x] for place, x in self.leaves.items() if x in self.problem.step_of
         }
         self.walks, self.as_read = self.walks_as_read()
+        self.places: list[int] = []
+        """Of the parts of the last working, their places on the tape."""
         last = max(needed)
         if isinstance(tensors[last], Tensor) and tensors[last] in self.problem.step_of:
             self.check(last, self.problem.step_of[tensors[last]])
@@ -105,6 +107,16 @@ class Replay:
             inner = {x for x in step.inputs if isinstance(x, Step) and x in way}
             terms += inner if len(inner) == 1 or (step.op is not None and step.op.name in ("add", "sub")) else ()
         return False
+
+    def on_the_way(self, parameters: Collection[int]) -> set[str]:
+        """The operations that take in what is computed from parameters."""
+        after = {self.step[place] for place in parameters}
+        found: set[str] = set()
+        for step in self.problem.program.steps:
+            if step.op is not None and not after.isdisjoint([x for x in step.inputs if isinstance(x, Step)]):
+                after.add(step)
+                found.add(step.op.name)
+        return found
 
     def check(self, place: int, step: Step) -> None:
         """See that the problem gives what the program gives, at every probe; GraphError where it does not."""
@@ -216,10 +228,10 @@ class Replay:
 
     def working(self, scales: Mapping[Claim, float]) -> Working:
         """The claims, each divided by its scale, as parts that run one after the other."""
-        places = sorted(self.order([claim.place for claim in scales]))
-        at = {place: i for i, place in enumerate(places)}
+        self.places = sorted(self.order([claim.place for claim in scales]))
+        at = {place: i for i, place in enumerate(self.places)}
         parts: list[Part] = []
-        for place in places:
+        for place in self.places:
             note = self.notes[place]
             line = self.reader.lines.get(place)
             text = "" if line is None else line.text
