@@ -237,6 +237,10 @@ ENDS = np.array([-1.0, 0.0, 1.0, 1.5, 2.0, 3.0])
         lambda m, x: m.interp(x(ENDS), [1.0, 1.0], x(np.array([3.0, 4.0]))),
         lambda m, x: m.select([x(WHOLE) > 0, x(WHOLE) < 0], [x(WHOLE), -x(WHOLE)]),
         lambda m, x: m.linalg.matrix_power(x(HOLED), 0),
+        *[
+            lambda m, x, way=way: m.quantile(x(WHOLE), 0.4, method=way)
+            for way in ("lower", "higher", "nearest", "linear")
+        ],
         lambda m, x: m.power(x(WHOLE > 0), 2),
         lambda m, x: m.power(x(WHOLE > 0), 3),
     ],

@@ -101,24 +101,20 @@ def quantile(x: Any, q: Any, axis: Axis = None, method: str = "linear", keepdims
     places = shares * (shape_of(rows)[0] - 1)
     low, high = np.floor(places).astype(int), np.ceil(places).astype(int)
     between = places - low
-    ways = {
-        "linear": between,
-        "lower": np.zeros_like(between),
-        "higher": (between > 0) * 1.0,
-        "nearest": np.rint(places) - low,
-        "midpoint": (between > 0) * 0.5,
-    }
-    if method not in ways:
-        raise ShapeError(f"quantile has the methods {', '.join(ways)}, not {method!r}")
+    entries = {"lower": low, "higher": high, "nearest": np.rint(places).astype(int)}
+    parts = {"linear": between, "midpoint": (between > 0) * 0.5}
+    if method not in entries | parts:
+        raise ShapeError(f"quantile has the methods {', '.join([*parts, *entries])}, not {method!r}")
     ordered = sort(rows, axis=0)
-    rest = shape_of(rows)[1:]
-    share = ways[method].reshape(shares.shape + (1,) * len(rest)).astype(np.result_type(rows.dtype, np.float32))
-    below, above = index(ordered, key=low), index(ordered, key=high)
-    # Where both ends are one entry, or one of them is infinite and not asked for, their difference is left out.
-    between_them = pointwise.where(
-        share == 0, below, pointwise.where(share == 1, above, below + share * (above - below))
-    )
-    out = spoilt(between_them, rows)
+    if method in entries:
+        found = index(ordered, key=entries[method])
+    else:
+        rest = shape_of(rows)[1:]
+        share = parts[method].reshape(shares.shape + (1,) * len(rest)).astype(np.result_type(rows.dtype, np.float32))
+        below, above = index(ordered, key=low), index(ordered, key=high)
+        # Where both ends are one entry, or one of them is infinite and not asked for, their difference is left out.
+        found = pointwise.where(share == 0, below, below + share * (above - below))
+    out = spoilt(found, rows)
     return with_axes(out, shape_of(x), axis, keepdims, len(shares.shape))
 
 
@@ -365,5 +361,7 @@ def with_axes(x: Any, shape: Sequence[int], axis: Axis, keepdims: bool, new: int
 
 def spoilt(out: Any, rows: Any) -> Any:
     """A result with nan where an entry of its rows is nan: sorting has put those last."""
+    if rows.dtype.kind != "f":
+        return out
     lost = order.any(logic.isnan(rows), axis=0)
     return pointwise.where(lost, np.nan, out)
