@@ -38,7 +38,13 @@ How it works, and where it ends:
 - What no single mistake gives is tried as a small change of the answer itself: an operand, a sign, an axis, a
   bracket. Then come pairs: a mistake beside a factor that people make (a sign, 2, a length, a number of the text),
   and two links with the commoner mistakes.
+- Pairs are foretold along one random direction before they are made: what moves along it tells what a changed link
+  adds to the answer.
 - A function that is itself wrong is wrong at every activation: that is one mistake.
+- Of a product, a quotient and f(u) the wrong rules are tried as a whole: u′v′, u′/v′, no v² below, f′(u′), u for u′.
+- A number that was given may stand for its name, or be worked into another (0.4 for 2/m with m = 5): the answer is
+  tried with that name alone at its number.
+- A factor and an average that are the same number are told apart where the axes have other lengths.
 - What nothing explains is `unclassified`, with the first line that is off. Three mistakes at once are.
 - A number alone is compared at the teacher's values, where many mistakes may look alike: it asks for a
   formula.

@@ -19,7 +19,7 @@ from chainrule.core.operation import Pointwise
 from chainrule.program import Step
 from chainrule.verify.differing import broadcasts
 from chainrule.verify.marking import orders
-from chainrule.verify.marking.local_changes import ACTIVATIONS, Told, pointwise_shares, softmax_shares
+from chainrule.verify.marking.local_changes import ACTIVATIONS, AVERAGED, Told, pointwise_shares, softmax_shares
 from chainrule.verify.marking.matrix_changes import matrix_shares, raw_values
 from chainrule.verify.marking.problem import Problem, edges_of
 from chainrule.verify.marking.rules_taken_wrong import rules_taken_wrong
@@ -200,14 +200,18 @@ def stops(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
 
 def extras(problem: Problem, wrt: Step) -> Iterator[Change]:
     """A factor too many: a value of the problem that does not belong, or that stands twice."""
+    asked = f"in the gradient of {problem.name(wrt)}"
     for step in problem.program.steps:
-        if step is not problem.output and broadcasts(step.shape, wrt.shape):
-            yield Change(
-                "extra-factor",
-                f"{problem.name(step)}, in the gradient of {problem.name(wrt)}",
-                f"{problem.name(step)} is multiplied once too often",
-                lambda walk, step=step: walk.right[wrt] * walk.numbers[step],
-            )
+        if step is problem.output or not broadcasts(step.shape, wrt.shape):
+            continue
+        place = f"{problem.name(step)}, {asked}"
+        if step in problem.counts:
+            not_divided = lambda walk, step=step: walk.right[wrt] * walk.numbers[step]  # noqa: E731
+            yield Change("wrong-average", place, AVERAGED[0], not_divided)
+            divided_twice = lambda walk, step=step: walk.right[wrt] / walk.numbers[step]  # noqa: E731
+            yield Change("wrong-average", place, AVERAGED[1], divided_twice)
+        says = f"{problem.name(step)} is multiplied once too often"
+        yield Change("extra-factor", place, says, lambda walk, step=step: walk.right[wrt] * walk.numbers[step])
 
 
 def errors(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Change]:

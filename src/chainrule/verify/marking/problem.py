@@ -108,12 +108,17 @@ class Problem:
         lengths = {n for n in self.lengths if n > 2}
         named = {name for name in SIZES if self.is_divisor(name)}
         given = {name for name, x in self.given.items() if np.ndim(x) == 0 and x in lengths and self.is_divisor(name)}
-        return {self.leaves[name] for name in named | given}
+        leaves = {self.leaves[name] for name in named | given}
+        return leaves | {step for leaf in leaves for step, _ in self.consumers(leaf) if is_multiple(step)}
 
     def is_divisor(self, name: str) -> bool:
-        """Whether a name is a single number of the problem that others are divided by, and nothing else."""
+        """Whether a name is a single number that does nothing but divide others, itself or doubled."""
         leaf = self.leaves.get(name)
-        uses = () if leaf is None or leaf.shape else self.consumers(leaf)
+        uses = list(() if leaf is None or leaf.shape else self.consumers(leaf))
+        doubled = [step for step, _ in uses if is_multiple(step)]
+        uses = [use for use in uses if use[0] not in doubled] + [
+            use for step in doubled for use in self.consumers(step)
+        ]
         return bool(uses) and all(step.op is not None and step.op.name == "div" and slot == 1 for step, slot in uses)
 
     def is_inside(self, step: Step) -> bool:
@@ -156,6 +161,11 @@ class Problem:
     def consumers(self, step: Step) -> tuple[tuple[Step, int], ...]:
         """The steps that take a step in, and in which slot."""
         return self.program.consumers[step.place]
+
+
+def is_multiple(step: Step) -> bool:
+    """Whether a step is a number times something, as 2m is."""
+    return step.op is not None and step.op.name == "mul" and any(not isinstance(x, Step) for x in step.inputs)
 
 
 def axis_of_log_softmax(step: Step) -> int | None:

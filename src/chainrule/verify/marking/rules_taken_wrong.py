@@ -54,6 +54,15 @@ def rules_taken_wrong(problem: Problem, wrt: Step) -> Iterator[tuple[Step, int, 
         if step.op.name in OF_TWO and len(operands) == 2 and operands[0] is not operands[1]:
             for name, says, rule in OF_TWO[step.op.name]:
                 yield step, 0, name, says, given_by_rule(step, operands, wrt, rule)
+        elif step.op.name == "div" and len(operands) == 1 and step.inputs[1] is operands[0] is not wrt:
+            says = f"{problem.name(operands[0])} is differentiated where it stands, below"
+            above, below = step.inputs[0], operands[0]
+
+            def below_alone(walk: Walk, step: Step = step, above: Any = above, below: Step = below) -> Any:
+                top = walk.numbers[above] if isinstance(above, Step) else above
+                return exchanged(walk, step, wrt, top / inner(walk, below, wrt))
+
+            yield step, 1, "wrong-local-derivative", says, below_alone
         elif len(operands) == 1 and operands[0] is not wrt and bends(step):
             yield from inner_derivatives(problem, step, operands[0], wrt)
 
