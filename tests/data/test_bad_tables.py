@@ -1,8 +1,11 @@
 """Files that cannot be learned from: each is refused by name, with its column and row."""
 
 import errno
+import gzip
+import lzma
 import os
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -327,3 +330,28 @@ def test_what_is_unseen_in_rows_that_watch_and_rows_that_judge_is_told_once(tmp_
     assert len(told) == 1
     assert [part.rows.tolist() for part in parts[1:]] == [[4], [8]]
     assert [part.x[:, :2].tolist() for part in parts[1:]] == [[[0, 0]], [[0, 0]]]
+
+
+@pytest.mark.parametrize("begin", ["x^2", "x", "x\x01", '"x^2"', "BZh9", "PAR1", "ARROW1", "\ufeffx^2"])
+def test_a_header_that_looks_packed_is_text(tmp_path, begin):
+    rows = [f"{i % 7},{'uv'[i % 2]}" for i in range(20)]
+    (tmp_path / "t.csv").write_text(f"{begin},y\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    table = read_table(tmp_path / "t.csv", target="y")
+    assert table.columns.names == (begin.strip('"\ufeff'),)
+    assert table.texts(table.columns.names[0])[:3] == ("0", "1", "2")
+
+
+@pytest.mark.parametrize(
+    ("pack", "how"),
+    [
+        (gzip.compress, "gzip"),
+        (lzma.compress, "xz"),
+        (zlib.compress, "zlib"),
+        (lambda raw: zlib.compress(raw, 9), "zlib"),
+        (lambda raw: b"\x28\xb5\x2f\xfd" + raw, "zstd"),
+    ],
+)
+def test_a_packed_file_is_not_unpacked_but_told(tmp_path, pack, how):
+    (tmp_path / "t.csv").write_bytes(pack(b"a,y\n" + b"1,u\n2,v\n" * 20))
+    with pytest.raises(DataError, match=rf"t\.csv is packed with {how}: unpack it$"):
+        read_table(tmp_path / "t.csv", target="y")

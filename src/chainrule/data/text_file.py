@@ -46,7 +46,14 @@ SAMPLED, FEWEST_ROWS = 500, 5
 PORTION = 1 << 20
 """Bytes among which the first lines are looked for."""
 
-PACKED = {b"PK": "a zip archive or a spreadsheet: save the sheet as CSV", b"\x1f\x8b": "packed with gzip: unpack it"}
+PACKED = {
+    b"PK": "a zip archive or a spreadsheet: save the sheet as CSV",
+    b"\x1f\x8b": "packed with gzip: unpack it",
+    b"(\xb5/\xfd": "packed with zstd: unpack it",
+    b"\xfd7zXZ": "packed with xz: unpack it",
+    b"x\x9c": "packed with zlib: unpack it",
+    b"x\xda": "packed with zlib: unpack it",
+}
 """What files that are not text begin with."""
 
 
@@ -110,8 +117,10 @@ class TextFile:
         """
         library = polars()
         chosen = self.headers if only is None else only
+        content = self.source.content
+        # What begins as "x^2" polars takes for packed; behind a mark of the order of bytes it is text.
         frame: pl.DataFrame = library.read_csv(
-            self.source.content,
+            codecs.BOM_UTF8 + content if content.startswith(b"x") else content,
             separator=self.separator,
             has_header=self.has_header,
             # No types are guessed: every other column is read as text, and judged as a whole afterwards.
@@ -254,7 +263,7 @@ def _numbers_read(file: TextFile, numbers: Sequence[str], words: Sequence[str]) 
     """The columns with some as numbers, or nothing where a cell of those is none, or another look is needed."""
     try:
         frame = file.read(set(numbers), words)
-    except polars().exceptions.PolarsError:
+    except (polars().exceptions.PolarsError, OSError):
         return None
     # A row of nothing but such words is one; and what begins with a zero may be a code.
     is_doubtful = (words and _blank_rows(frame).any()) or has_padded_numbers(file.source.content, file.separator)
@@ -265,7 +274,7 @@ def _texts_read(file: TextFile) -> pl.DataFrame:
     """All columns as text; what polars cannot read raises `DataError`."""
     try:
         return file.read()
-    except polars().exceptions.PolarsError as error:
+    except (polars().exceptions.PolarsError, OSError) as error:
         _explain_refusal(file)
         raise DataError(f"{file.path} cannot be read: {str(error).splitlines()[0]}") from error
 
@@ -288,8 +297,9 @@ def _source(path: Path, spelling: Spelling) -> Source:
     """What is read of a file: its own bytes, if they are UTF-8 as it is and have no comments."""
     with reading(path):
         content = path.read_bytes()
-    if content[:2] in PACKED:
-        raise DataError(f"{path} is {PACKED[content[:2]]}")
+    for mark, packed in PACKED.items():
+        if content.startswith(mark):
+            raise DataError(f"{path} is {packed}")
     encoding = next((name for mark, name in BYTE_ORDERS.items() if content.startswith(mark)), spelling.encoding)
     if encoding is None and spelling.comment is None:
         return Source(path, content.removeprefix(codecs.BOM_UTF8))
