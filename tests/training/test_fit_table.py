@@ -332,3 +332,30 @@ def test_a_fit_is_judged_alike_whatever_the_size_of_its_target(size):
     assert found.numbers["rmse"] == pytest.approx(np.sqrt(2.75) * size)
     assert found.numbers["mean_absolute_error"] == pytest.approx(1.5 * size)
     assert found.details["baseline"] == pytest.approx(np.sqrt(2 / 3) * size)
+
+
+def test_trained_again_on_more_rows_it_is_the_network_that_was_judged(tmp_path, monkeypatch):
+    """Rows that are held back make a smaller table, for which fewer neurons or smaller batches would be usual."""
+    rng = np.random.default_rng(0)
+    table = table_of(
+        tmp_path / "t.csv", "a,b,y", [f"{a:.3f},{b:.3f},{a - b:.3f}" for a, b in rng.normal(size=(600, 2))]
+    )
+    monkeypatch.setitem(cr.training.fit_table.__globals__, "SMALL", 500)
+    seen = []
+    usual = cr.training.fit_table.__globals__["fit"]
+    monkeypatch.setitem(
+        cr.training.fit_table.__globals__, "fit", lambda *given, **how: seen.append(how) or usual(*given, **how)
+    )
+    fitted = fit_table(table, Recipe(epochs=2, refit=True))
+    assert [layer.weight.shape for layer in (fitted.net[0], fitted.net[2])] == [(16, 2), (1, 16)]
+    assert (fitted.sizes, fitted.refitted) == ((2, 16, 1), 600)
+    assert [how["batch_size"] for how in seen] == [32, 32]
+    cr.training.save_model(tmp_path / "m.safetensors", fitted)
+    kept = cr.load_model(tmp_path / "m.safetensors")
+    assert kept.predict(tmp_path / "t.csv").shape == (600,)
+
+
+def test_equal_judgements_have_no_spread():
+    from chainrule.training.fit_table import _four
+
+    assert _four([0.1 + 0.2] * 3) == (pytest.approx(0.3), 0.0, 0.1 + 0.2, 0.1 + 0.2)

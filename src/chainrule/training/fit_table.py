@@ -166,14 +166,17 @@ def fit_table(table: Examples, recipe: Recipe | None = None, *, held: Examples |
     if not recipe.refit or fitted.interrupted:
         return fitted
     (whole,) = everything.parts(np.arange(len(everything)), by=recipe.by)
-    net, _, _, interrupted = _run(whole, None, replace(recipe, epochs=max(fitted.kept_epoch, 1)), stop=False)
+    # More rows must not make another network of it than the one that was judged.
+    hidden, batch = fitted.sizes[1:-1], fitted.training()["batch"]
+    same = replace(recipe, layers=hidden, batch=batch, epochs=max(fitted.kept_epoch, 1))
+    net, _, _, interrupted = _run(whole, None, same, stop=False)
     if interrupted:
         return replace(fitted, interrupted=JUDGED)
     return replace(
         fitted,
         net=net,
         columns=whole.columns,
-        sizes=sizes_of(whole.columns, len(whole), fitted.sizes[1:-1]),
+        sizes=sizes_of(whole.columns, len(whole), hidden),
         refitted=len(whole),
     )
 
@@ -380,7 +383,8 @@ def _four(values: Sequence[float]) -> tuple[float, float, float, float]:
     given = np.array([value for value in values if np.isfinite(value)])
     if not len(given):
         return float("nan"), float("nan"), float("nan"), float("nan")
-    spread = float(given.std(ddof=1)) if len(given) > 1 else 0.0
+    # Equal numbers have a mean that may be rounded.
+    spread = float(given.std(ddof=1)) if given.min() < given.max() else 0.0
     return float(given.mean()), spread, float(given.min()), float(given.max())
 
 
