@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from functools import update_wrapper
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chainrule.files import PathLike
+    from chainrule.nn.module import Module
+    from chainrule.optim.optimizer import Optimizer
+    from chainrule.training.step import TrainingStep
 
 MOST_VERSIONS = 64
 """Kinds of arguments for which a compiled function keeps a program."""
@@ -229,8 +232,19 @@ class Compiled:
         return "\n".join(lines)
 
 
+@overload
+def compile(f: Callable[..., Any], *, target: str | None = None) -> Compiled: ...
+@overload
 def compile(
-    f: Callable[..., Any],
+    f: Module,
+    *,
+    target: str | None = None,
+    loss: Callable[..., Any],
+    optimizer: Optimizer,
+    clip_norm: float | None = None,
+) -> TrainingStep: ...
+def compile(
+    f: Any,
     *,
     target: str | None = None,
     loss: Callable[..., Any] | None = None,
