@@ -58,7 +58,7 @@ def test_the_cubic_and_its_tangent(typed, told):
     cubic = ["x**3 - 3*x**2 + 2*x + 1", "x=2"]
     found = told(*cubic)
     assert (found.value, found.gradient) == (1.0, 2.0)
-    assert r"\frac{\partial f}{\partial x} = 3 x^{2} - 6 x + 2 = 2" in equations(found)
+    assert r"\frac{\mathrm{d} f}{\mathrm{d} x} = 3 x^{2} - 6 x + 2 = 2" in equations(found)
     text = typed("grad", *cubic, "--dialect", "paths", "--nudge", "0.1", "--format", "plain", "--detail", "full").out
     for part in ("1.231 - 1 = 0.231", "2*0.1 = 0.2", "0.231 - 0.2 = 0.031"):
         assert part in text

@@ -109,7 +109,7 @@ def test_many_uses_are_told_by_the_largest_and_the_rest_as_one_number():
     out = cr.sum([x * float(k) for k in range(1, 31)])
     told = explain(out, x, "graph", top=3)
     (equation,) = [e for e in equations(told) if "the other 27 together" in spelled(e.note)]
-    assert spelled(equation) == "∂out/∂x = 0 + 30 + 29 + 28 + 378 = 465"
+    assert spelled(equation) == "dout/dx = 0 + 30 + 29 + 28 + 378 = 465"
 
 
 def test_a_long_graph_is_summed_up():

@@ -27,6 +27,7 @@ from chainrule.derivation.record import Block, Convention, Derivation, Equation,
 from chainrule.derivation.short import MOST_LINES, Piece, fit, lines_of
 from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
+from chainrule.derivation.total import marked
 from chainrule.derivation.vector import JACOBIAN
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import ChainruleError, FormulaError, GraphError
@@ -168,14 +169,25 @@ class Answer:
             story += blocks
         products = self.products(slopes)
         environment = self.environment()
-        opening, second, products = [checked(blocks, environment) for blocks in (opening, second, products)]
+        opening = checked(opening, environment)
+        second, products = checked(second, environment), checked(products, environment)
         own = (*opening, *second, *products)
         known = {x.symbol: x for x in base.known}
         known |= {letter: Known(letter, numbers_of(x)) for letter, x in known_in(own, environment)}
         short = self.short(opening, base, products) if not second else self.short_of_second_order(opening, second)
-        return replace(
+        told = replace(
             base, story=(*opening, *products, *second, *story), short=tuple(short), known=tuple(known.values())
         )
+        return self.with_d(told, base)
+
+    def with_d(self, told: Derivation, base: Derivation) -> Derivation:
+        """Where one number is given, its derivatives are written with d."""
+        question = self.question
+        if len(question.names) != 1 or self.shape(question.names[0]):
+            return told
+        total = {x.symbol for x in base.known if isinstance(x.symbol, Slope) and x.symbol.is_total}
+        variable = question.symbol(question.names[0])
+        return marked(told, lambda x: not x.held and (x.below == variable or x in total))
 
     def products(self, slopes: Mapping[str, Any]) -> list[Block]:
         """What was asked for besides: the slope along a direction, and the product of weights with the Jacobian."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.operation import Pointwise
+from chainrule.core.operation import Linear, Pointwise
 from chainrule.core.state import Quiet
 from chainrule.derivation.equations import NOT_FINITE, together
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Steps, Table, trees_in
@@ -161,7 +161,8 @@ def words_of(found: Undefined) -> Words:
     if part.name == "inv":
         return said(part, " does not exist here: the matrix is singular")
     if not isinstance(part.operation, Pointwise):
-        return said(part, " is not defined here")
+        is_too_large = np.isinf(found.gives) and isinstance(part.operation, Linear)
+        return said(part, " is too large for a number here" if is_too_large else " is not defined here")
     places = [equation(x, numeral(number)) for x, number in zip(part.inputs, at, strict=False) if has_letters(x)]
     if len(places) != len(at) or any([x.shape for x in part.inputs]):
         places = [numeral(number) for number in at]

@@ -27,6 +27,7 @@ from chainrule.derivation.tape.conventions import LAYOUTS, conventions_of
 from chainrule.derivation.tape.nodes import Listed, numbers_of
 from chainrule.derivation.tape.resolve import resolve
 from chainrule.derivation.tape.tape import Tape, require_one_number
+from chainrule.derivation.total import with_d
 from chainrule.derivation.vector import explained, outputs_of
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import GraphError
@@ -130,7 +131,7 @@ def explained_by(
         name, told = tell(opened, request, dialect)
         title = said(title_of(opened, request), ", ", IN_WORDS[name])
         told = replace(told, symbols=(*told.symbols, *unlisted(lent, told)))
-        return assembled(opened, request, name, title, told, with_short=with_short)
+        return with_d(assembled(opened, request, name, title, told, with_short=with_short), opened)
 
 
 def told_whole(output: Any, wrt: Any, dialect: str, digits: int) -> Derivation:
@@ -155,7 +156,8 @@ def with_direction(found: Derivation, opened: Tape, entry: Any, direction: Any, 
     kept = [block for block in found.short if not isinstance(block, Paragraph)]
     seen = [Known(letter, numbers_of(x)) for letter, x in known_in(blocks, environment)]
     letters = dict.fromkeys([*found.known, *seen])
-    return replace(found, story=(*found.story, *blocks), short=(*kept, *blocks), known=tuple(letters))
+    found = replace(found, story=(*found.story, *blocks), short=(*kept, *blocks), known=tuple(letters))
+    return with_d(found, opened)
 
 
 def unlisted(lent: Sequence[Meaning], told: Explanation) -> list[Meaning]:

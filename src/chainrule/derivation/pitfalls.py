@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.operation import Pointwise
+from chainrule.core.state import Quiet
+from chainrule.core.walk import Edges, walk
 from chainrule.custom import CustomRule
 from chainrule.derivation.record import Note
 from chainrule.derivation.scalars.paths import run_again
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Tree, numeral
-from chainrule.program import Kind, run
+from chainrule.program import Kind, Program, Step, run
+from chainrule.program.steps import replaced
 
 RESIDUE = 1e-15
 """What is left of terms that cancel out, relative to the largest gradient on the way, is rounding below this."""
 SMALL = 1e-9
-"""A gradient this small beside the output may be rounding alone."""
+"""An output that moves by less, beside its size, stays where it is."""
+TINY = 1e-12
+"""A gradient this small beside the largest on the way may be rounding alone."""
 
 
 ONE_POWER = "Write powers of one thing as one, as x**1.5 for x*sqrt(x)"
@@ -57,7 +62,7 @@ def is_invariant(opened: Tape, node: Any, place: tuple[int, ...]) -> bool:
     """
     output = float(opened.numbers[opened.output])
     gradient = float(np.asarray(opened.gradients[node])[place])
-    if node is opened.output or not abs(gradient) <= SMALL * (1 + abs(output)):
+    if node is opened.output or not abs(gradient) <= TINY * largest_of(opened.gradients.values()):
         return False
     at = float(np.asarray(opened.numbers[node])[place])
     size = 1 + abs(at)
@@ -93,12 +98,38 @@ def stays_on_other_data(opened: Tape, node: Any, place: tuple[int, ...], moved: 
     for step, numbers in leaves.items():
         if step.dtype.kind == "f" and step.kind is not Kind.FROZEN:
             leaves[step] = np.asarray(numbers) * random.uniform(0.8, 1.25, step.shape)
-    found: list[float] = []
+    leaf, found, slopes = steps[node], list[float](), list[float]()
     for number in moved:
-        own = np.array(leaves[steps[node]], dtype=float)
+        own = np.array(leaves[leaf], dtype=float)
         own[place] = number
-        found.append(float(run(program, {**leaves, steps[node]: own}, in_double=True)[program.output.place]))
-    return not np.all(np.isfinite(found)) or np.ptp(found) <= SMALL * (1 + np.max(np.abs(found)))
+        numbers = run(program, {**leaves, leaf: own}, in_double=True)
+        found.append(float(numbers[program.output.place]))
+        gradients = gradients_at(program, leaf, numbers)
+        slopes.append(abs(float(np.asarray(gradients[leaf])[place])) / largest_of(gradients.values()))
+    if not np.all(np.isfinite([*found, *slopes])):
+        return True
+    # Beside a large output a change is lost to rounding, and a slope is not.
+    return np.ptp(found) <= SMALL * (1 + np.max(np.abs(found))) and max(slopes) <= TINY
+
+
+def gradients_at(program: Program, leaf: Step, numbers: Sequence[Any]) -> dict[Step, Any]:
+    """The gradients on the way from a program's output to a leaf, where its steps have these numbers."""
+
+    def shares(step: Step, edges: Edges, g: Any) -> list[Any]:
+        given = [numbers[x.place] if isinstance(x, Step) else x for x in step.inputs]
+        settings = replaced(step.settings, lambda x: numbers[x.place])
+        op: Any = step.op
+        return [op.pull(i, g, numbers[step.place], given, settings) for i, _ in edges]
+
+    path = program.between([leaf])
+    with Quiet():
+        return {leaf: 0.0, **walk(path, {program.output: np.float64(1.0)}, shares, among=set(path))}
+
+
+def largest_of(gradients: Iterable[Any]) -> float:
+    """The size of the largest finite number in some arrays; the output's gradient, 1, is one of them."""
+    sizes = [float(np.max(np.abs(g), initial=0.0)) for g in gradients]
+    return max([size for size in sizes if np.isfinite(size)], default=1.0)
 
 
 def stays(opened: Tape, node: Any, place: tuple[int, ...], output: float, moved_to: float) -> bool:
@@ -131,9 +162,7 @@ def slope_of(opened: Tape, node: Any, slot: int) -> Any:
 
 def rounding_floor(opened: Tape) -> float:
     """What rounding leaves of sums that cancel out on the way: an absolute error that no digits of a result show."""
-    sizes = [float(np.max(np.abs(g), initial=0.0)) for g in opened.gradients.values()]
-    finite = [size for size in sizes if np.isfinite(size)]
-    return RESIDUE * max(finite, default=0.0)
+    return RESIDUE * largest_of(opened.gradients.values())
 
 
 def invariance(output: Tree, name: Tree, gradient: float) -> Words:

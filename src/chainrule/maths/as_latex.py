@@ -20,6 +20,7 @@ LETTERS = {sign: rf"\{spelled}" for spelled, sign in GREEK.items()} | {
     "⊗": r"\otimes",
 }
 RELATIONS = {"<=": r"\le", ">=": r"\ge", "!=": r"\ne", "~": r"\approx"}
+DIFFERENTIALS = {"∂": r"\partial", "d": r"\mathrm{d}"}
 PRODUCTS = {"·": r"\cdot", "⊙": r"\odot", "⊘": r"\oslash", "⊗": r"\otimes", "×": r"\times"}
 DELIMITERS = {
     "(": ("(", ")"),
@@ -122,8 +123,9 @@ class Latex(Writer[str]):
         return self.frac_(x)
 
     def d_(self, x: Looks) -> str:
-        order = f"^{{{x.word}}}" if x.word else ""
-        return rf"\partial{order} {self.base(x.parts[0])}"
+        sign, order = self.sign_and_order(x)
+        power = f"^{{{order}}}" if order else ""
+        return rf"{DIFFERENTIALS[sign]}{power} {self.base(x.parts[0])}"
 
     def delta_(self, x: Looks) -> str:
         return rf"\Delta {self.base(x.parts[0])}"

@@ -136,8 +136,9 @@ class MathML(Writer[str]):
         return self.frac_(x)
 
     def d_(self, x: Looks) -> str:
-        sign = element("mi", "∂")
-        raised = element("msup", sign + element("mn", x.word)) if x.word else sign
+        sign, order = self.sign_and_order(x)
+        letter = element("mi", sign, mathvariant="normal") if sign == "d" else element("mi", sign)
+        raised = element("msup", letter + element("mn", order)) if order else letter
         return row(raised, self.base(x.parts[0]))
 
     def delta_(self, x: Looks) -> str:

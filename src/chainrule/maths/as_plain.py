@@ -114,6 +114,8 @@ def python(tree: Tree) -> Text:
             return Text(f"delta_{flat(tree.of)}", Binds.ATOM)
         case Unknown():
             return Text(f"{identifier(tree.function)}({', '.join(map(plain, tree.inputs))})", Binds.ATOM)
+        case Matrix() if not tree.size:
+            return Text(f"zeros({tree.shape})", Binds.ATOM)
         case Matrix():
             rows = [", ".join(map(as_float, row)) for row in tree.rows]
             inside = ", ".join(rows if len(tree.shape) == 1 else [f"[{row}]" for row in rows])

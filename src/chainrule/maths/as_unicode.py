@@ -115,7 +115,8 @@ class Unicode(Writer[str]):
         return self.frac_(x)
 
     def d_(self, x: Looks) -> str:
-        return f"∂{small(x.word, RAISED, '^') if x.word else ''}{self.base(x.parts[0])}"
+        sign, order = self.sign_and_order(x)
+        return f"{sign}{small(order, RAISED, '^') if order else ''}{self.base(x.parts[0])}"
 
     def delta_(self, x: Looks) -> str:
         return f"Δ{self.base(x.parts[0])}"

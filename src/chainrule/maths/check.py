@@ -79,8 +79,9 @@ def check(
                     return found
         result, shown = values[-1], place_shown(chain.sides[-1], digits)
         for side, ours in zip(chain.sides[:-1], values[:-1], strict=True):
-            loose = has_letters(side) or digits >= FULL
-            allowed = floor + shown * (1 + 1e-9) + (ROUNDING * size_of(side, result, environment) if loose else 0.0)
+            loose = [x for x in (side, chain.sides[-1]) if has_letters(x) or (x is side and digits >= FULL)]
+            rounding = sum([ROUNDING * size_of(x, result, environment) for x in loose])
+            allowed = floor + shown * (1 + 1e-9) + rounding
             if not alike(ours, result, allowed) and not vanishes(side, environment):
                 return Different(side, ours, result)
     return None
@@ -128,7 +129,7 @@ def undefined(tree: Tree, environment: Environment) -> Undefined | None:
     place = tuple(np.argwhere(~np.isfinite(out))[0])
     try:
         at = tuple([float(x[place]) for x in np.broadcast_arrays(*given, out)[:-1]])
-    except ValueError:
+    except (TypeError, ValueError):
         at = tuple([float(x.ravel()[0]) for x in given if x.size])
     return Undefined(tree, at, float(out[place]))
 

@@ -85,11 +85,12 @@ def derivative(x: Derivative) -> Looks:
     """In Leibniz's notation, with what is held below it; a gradient with ∇."""
     if x.is_gradient:
         return beside(Looks("sub", (looks.name("∇"), lay(x.below))), lay(x.above))
+    d = "d" if x.is_total else ""
     if isinstance(x.above, Derivative) and not x.held and not x.above.held:
-        first, second = Looks("d", (lay(x.above.below),)), Looks("d", (lay(x.below),))
+        first, second = Looks("d", (lay(x.above.below),), d), Looks("d", (lay(x.below),), d)
         below = Looks("pow", (first, looks.digits("2"))) if x.below == x.above.below else beside(first, second)
-        return Looks("ratio", (Looks("d", (lay(x.above.above),), "2"), below))
-    found = Looks("ratio", (Looks("d", (lay(x.above),)), Looks("d", (lay(x.below),))))
+        return Looks("ratio", (Looks("d", (lay(x.above.above),), d + "2"), below))
+    found = Looks("ratio", (Looks("d", (lay(x.above),), d), Looks("d", (lay(x.below),), d)))
     return Looks("sub", (fenced("(", found), looks.listed(*map(lay, x.held)))) if x.held else found
 
 

@@ -138,6 +138,8 @@ class Derivative(Tree):
     """What stays as it is while `below` moves, where the derivative that goes through it is another number."""
     is_gradient: bool = field(default=False, compare=False)
     """Whether it is written with ∇."""
+    is_total: bool = field(default=False, compare=False)
+    """Whether nothing but `below` moves `above`, so that it is written with d in place of ∂."""
 
 
 @dataclass(frozen=True, slots=True)

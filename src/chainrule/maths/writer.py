@@ -45,6 +45,10 @@ class Writer(Generic[Ink]):
         tight = binds(x, line=self.line) >= Binds.POWER
         return self.write(x) if tight else self.enclosed(x)
 
+    def sign_and_order(self, x: Looks) -> tuple[str, str]:
+        """Whether a derivative is written with d or with ∂, and its order from the second on."""
+        return ("d", x.word[1:]) if x.word.startswith("d") else ("∂", x.word)
+
     def enclosed(self, x: Looks) -> Ink:
         """In parentheses; a comparison in square brackets, which stand for 1 where it holds and 0 elsewhere."""
         return self.between("[", self.write(x), "]") if x.kind == "rel" else self.between("(", self.write(x), ")")

@@ -16,7 +16,7 @@ import numpy as np
 from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.tensor import Tensor
-from chainrule.derivation.equations import Show, cell, comes_out, given, proved
+from chainrule.derivation.equations import Show, cell, comes_out, given, not_finite, proved
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.request import Explanation, Request
@@ -172,6 +172,8 @@ class Teller:
             note = said("to ", opened.symbols[x], " ", note)
         if not printable(share):
             return Equation(tuple(parts) or (self.gradient(x),), note=said(note, ": ", described(share)))
+        if not parts and not np.all(np.isfinite(share)):
+            return Equation((self.gradient(x),), note=said(note, ": ", not_finite(share)))
 
         def numbers(show: Show) -> list[Tree]:
             return [show.product([opened.slope(node, slot), opened.gradients[node]])]

@@ -1,0 +1,68 @@
+"""Where a function has one variable its derivative is written df/dx; where it has several, ∂f/∂x."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from chainrule.core import Value
+from chainrule.derivation.record import Derivation
+from chainrule.derivation.tape.tape import Node, Tape
+from chainrule.maths import Derivative
+
+
+def with_d(told: Derivation, opened: Tape) -> Derivation:
+    """The same explanation; with d where nothing moves what is above but what is below. O(what is printed)."""
+    leaves = [x for x in opened.order if x.op is None and not (isinstance(x, Value) and x.is_constant)]
+    if len(leaves) != 1 or np.ndim(leaves[0].data):
+        return told
+    (variable,) = leaves
+    nodes = {symbol: node for node, symbol in opened.symbols.items()}
+
+    @cache
+    def passed_by_all(node: Node) -> set[Node]:
+        """What moves with the variable by other ways than through a node: its derivative in the node is partial."""
+        return made_from(opened, variable, without=node)
+
+    def is_total(x: Derivative) -> bool:
+        if x.held or nodes.get(x.below) is variable:
+            return not x.held
+        above, below = nodes.get(x.above), nodes.get(x.below)
+        return above is not None and below is not None and above not in passed_by_all(below)
+
+    return marked(told, is_total)
+
+
+def made_from(opened: Tape, variable: Node, *, without: Node) -> set[Node]:
+    """The nodes that move with a variable where one node is left out."""
+    found = {variable}
+    for node in opened.order:
+        if node is not without and any([x in found for _, x in node.edges]):
+            found.add(node)
+    return found
+
+
+def marked(told: Derivation, is_total: Callable[[Derivative], bool]) -> Derivation:
+    """The derivatives of an explanation, written with d where they are total ones."""
+
+    def changed(x: Any) -> Any:
+        if isinstance(x, tuple):
+            return tuple(map(changed, x))
+        if not is_dataclass(x) or isinstance(x, type):
+            return x
+        if isinstance(x, Derivative):
+            # A second derivative is one where that which is differentiated again is.
+            first = changed(x.above) if isinstance(x.above, Derivative) else None
+            whole = x if first is None else replace(x, above=first.above)
+            is_one = is_total(whole) and (first is None or first.is_total)
+            return replace(x, above=x.above if first is None else first, is_total=is_one)
+        inside: Mapping[str, Any] = {f.name: getattr(x, f.name) for f in fields(x)}
+        new = {name: changed(part) for name, part in inside.items()}
+        return x if all([new[name] is part for name, part in inside.items()]) else replace(x, **new)
+
+    parts = {name: changed(getattr(told, name)) for name in ("title", "symbols", "conventions", "story", "short")}
+    return replace(told, known=tuple([replace(x, symbol=changed(x.symbol)) for x in told.known]), **parts)
