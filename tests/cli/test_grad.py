@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,6 +18,8 @@ from chainrule.derivation.explain import NEAREST
 from chainrule.derivation.formats import FORMATS
 from chainrule.derivation.formats.json import from_json
 from chainrule.derivation.notation import NOTATIONS
+from chainrule.derivation.record import Note
+from chainrule.derivation.words import text_of
 from chainrule.expression import known_functions
 from chainrule.maths import latex
 
@@ -545,6 +548,23 @@ def test_a_short_answer_says_what_the_derivative_means(typed):
     assert "= -18" in out
     assert "Raising w1 by 0.01 lowers f by about 0.18." in out
     assert "--detail full" in out
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("*".join(f"(x + {i})" for i in range(60)), "a product of 60 factors"),
+        ("*".join(["sin(x)"] * 300), "a product of 300 factors"),
+        ("/".join(["(x + 1)"] * 80), "a product of 80 factors"),
+        (" + ".join(f"a{i}*x" for i in range(60)), "and 61 names: too many"),
+    ],
+)
+def test_long_formulas_are_told_in_numbers_alone(told, text, why):
+    """What nobody would read is not looked for; the numbers are there all the same."""
+    names = sorted(set(re.findall(r"\b[ax]\d*\b", text)))
+    found = told(text, *[f"{name}=0.5" for name in names])
+    assert any(why in str(text_of(block.text)) for block in found.story if isinstance(block, Note))
+    assert found.log or found.nodes
 
 
 def test_an_unknown_detail_is_refused(typed):

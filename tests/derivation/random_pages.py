@@ -290,11 +290,7 @@ def on_the_page(told: Derivation, seed: int) -> Iterator[str]:
             continue
         if name != "json":
             yield from [f"{name}: {line}" for line in text.splitlines() if NOT_FINITE.search(line)]
-        if (
-            name in ("terminal", "plain")
-            and detail == "short"
-            and len(text.rstrip().splitlines()) > 12 + 8 * (width["width"] == 40)
-        ):
+        if width.get("width", 0) >= 80 and detail == "short" and len(text.rstrip().splitlines()) > 12:
             yield f"{name}, {width}: {len(text.rstrip().splitlines())} lines\n{text}"
 
 

@@ -24,6 +24,10 @@ MOST_ENTRIES = 1_000_000
 """A formula is compared with the engine's gradient before it is shown; larger arrays would make that slow."""
 MOST_IN_MATRIX = 250_000
 """Entries of a Jacobian or Hessian that is compared."""
+MOST_STEPS = 3_000
+"""Steps of a formula, times the names asked for, of which a derivative in symbols is looked for."""
+MOST_FACTORS = 50
+"""Factors of one product: each has a term of its own in the derivative."""
 MOST_ROWS = 40
 """Steps that are listed."""
 LONGEST = 160
@@ -41,6 +45,10 @@ class Closed:
         """Why there is no formula."""
         if no_formula:
             self.reasons = dict.fromkeys(question.wrt, no_formula)
+            return
+        reason = too_long(term, len(question.wrt))
+        if reason:
+            self.reasons = dict.fromkeys(question.wrt, reason)
             return
         for name in question.wrt:
             try:
@@ -82,6 +90,19 @@ class Closed:
         return self.derivative(slope, other).term
 
 
+def too_long(term: Term, names: int) -> str:
+    """Why no formula of the derivative is looked for: nobody would read it, and it would take long to be found."""
+    steps = forward_order([term])
+    if len(steps) * names > MOST_STEPS:
+        return f"the formula has {len(steps):,} steps and {names:,} names: too many for its derivative to be read"
+    factors: dict[Term, int] = {}
+    for x in steps:
+        inside = [factors[y] for y in x.inputs if isinstance(y, Term)] if x.op is not None else []
+        factors[x] = sum(inside) if x.op in (book["mul"], book["div"]) else 1
+    most = max(factors.values())
+    return f"a product of {most:,} factors has a derivative that is too long to be read" if most > MOST_FACTORS else ""
+
+
 def symbols_in(term: Term) -> Iterable[Term]:
     """The unknowns that a term is made of."""
     return [x for x in forward_order([term]) if x.op is None and x.number is None]
@@ -105,7 +126,8 @@ def shown(symbols: Sequence[Tree | None], number: Any, digits: int) -> Equation:
 
 def rules_story(closed: Closed) -> list[Block]:
     """The rule used at each step, from the result back to the names, and the laws that made the formula short."""
-    steps = [step for name in closed.question.wrt if name in closed.found for step in closed.found[name].steps]
+    found = [closed.found[name] for name in closed.question.wrt if name in closed.found]
+    steps = [step for derivative in found for step in derivative.steps]
     rules = merged([step for step in steps if step.rule != "simplification"])
     laws = list(dict.fromkeys([step.intuition for step in steps if step.rule == "simplification"]))
     if not rules:

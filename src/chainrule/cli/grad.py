@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -173,7 +174,9 @@ class Answer:
         second, products = checked(second, environment), checked(products, environment)
         own = (*opening, *second, *products)
         known = {x.symbol: x for x in base.known}
-        known |= {letter: Known(letter, numbers_of(x)) for letter, x in known_in(own, environment)}
+        for letter, x in known_in(own, environment):
+            if letter not in known or isinstance(letter, Slope):
+                known[letter] = Known(letter, numbers_of(x))
         short = self.short(opening, base, products) if not second else self.short_of_second_order(opening, second)
         told = replace(
             base, story=(*opening, *products, *second, *story), short=tuple(short), known=tuple(known.values())
@@ -243,7 +246,7 @@ class Answer:
         kept = [x for x in opening if not isinstance(x, Note) or not products]
         if JACOBIAN in self.entered:
             # What stands in one matrix needs no columns beside it.
-            kept = [x for x in kept if not isinstance(x, Equation) or x.sides[0] not in self.derivatives()]
+            kept = [x for x in kept if not isinstance(x, Equation) or x.sides[0] not in self.derivatives]
         pieces = [Piece(self.versions(block), i) for i, block in enumerate(reversed(kept))][::-1]
         fit(pieces, room)
         return [*[block for piece in pieces for block in piece.blocks], *told, *words, *products]
@@ -261,11 +264,12 @@ class Answer:
 
     def versions(self, block: Block) -> list[tuple[Block, ...]]:
         """A block of the opening, and how it is said shorter: what is a derivative in a whole name stays."""
-        if not isinstance(block, Equation) or block.sides[0] not in {*self.derivatives(), self.output}:
+        if not isinstance(block, Equation) or block.sides[0] not in {*self.derivatives, self.output}:
             return [(block,), ()]
         shorter = in_a_line(block)
         return [(block,)] if shorter == block else [(block,), (shorter,)]
 
+    @cached_property
     def derivatives(self) -> set[Tree]:
         """The derivatives in whole names, as symbols."""
         return {leibniz(self.output, self.question.symbol(name)) for name in self.question.wrt}

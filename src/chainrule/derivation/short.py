@@ -115,7 +115,9 @@ def checked_piece(piece: Piece, environment: Mapping[Tree, Any], floor: float, d
 
 def is_bare(block: Block) -> bool:
     """Whether an equation says of a name that it has no number, and no more."""
-    return isinstance(block, Equation) and len(block.sides) == 1 and not block.numbers and block.note in NOT_FINITE
+    if not isinstance(block, Equation) or len(block.sides) > 1 or block.numbers:
+        return False
+    return plain_text(block.note) in NOT_FINITE
 
 
 def fit(found: Sequence[Piece], room: int) -> None:
@@ -311,19 +313,26 @@ def reason(opened: Tape) -> Words:
     """The first step that is not defined where its inputs are."""
     for node in opened.order:
         if node.op is not None and not np.all(np.isfinite(opened.numbers[node])):
-            found = undefined(opened.formula(node), opened.environment)
+            formula = made(node.op, spelled_out(opened, node), node.settings, tuple(node.shape))
+            found = undefined(formula, opened.environment)
             return "" if found is None else said(": ", words_of(found))
     return ""
+
+
+def spelled_out(opened: Tape, node: Any) -> list[Any]:
+    """The inputs of a node; a result without a name as it was made, since nobody knows its letter."""
+    edges = dict(node.edges)
+    return [
+        opened.formula(edges[i]) if i in edges and nameless(opened, edges[i]) else x
+        for i, x in enumerate(opened.letters(node))
+    ]
 
 
 def steep(opened: Tape) -> Words:
     """The first local derivative, from the output back, that is not finite where its inputs are."""
     for node in opened.path:
         for slot, _ in node.edges if np.all(np.isfinite(opened.numbers[node])) else ():
-            # A result without a name is written as it was made: nobody knows its letter.
-            written = [opened.formula(x) if nameless(opened, x) else opened.symbols[x] for _, x in node.edges]
-            letters = dict(zip([i for i, _ in node.edges], written, strict=True))
-            given = [letters.get(i, x) for i, x in enumerate(opened.letters(node))]
+            given = spelled_out(opened, node)
             out = made(node.op, given, node.settings, tuple(node.shape))
             formula = slope_in_symbols(node.op, slot, out, given, node.settings)
             found = None if formula is None else undefined(formula, opened.environment)

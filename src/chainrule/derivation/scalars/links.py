@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 from chainrule.core.operation import Pointwise, book
@@ -228,7 +228,8 @@ class Maker:
             # The operation takes it in at other places too: the place tells the links apart.
             return (Number(str(edges[0].slot + 1)),)
         others = dict.fromkeys([e.target for e in self.entries.departures[low] if e not in taken and e.target < high])
-        return tuple([self.named(k) for k in others if high in self.entries.reachable(k, high)][:MOST_HELD])
+        held = (self.named(k) for k in others if high in self.entries.reachable(k, high))
+        return tuple(islice(held, MOST_HELD))
 
     def named(self, k: int) -> Tree:
         """The symbol of an entry; of one that the user has no name for, what it is made of is remembered."""
@@ -283,9 +284,10 @@ class Maker:
         reached = self.entries.reachable(through, high) & (among or set(range(through, high + 1)))
         cuts = self.entries.cuts(through, high, reached)
         pairs = list(pairwise(cuts))[::-1]
-        made = [self.link(a, b, depth - 1, {k for k in reached if a <= k <= b}) for a, b in pairs]
-        if len(made) > 2 * MOST_STEPS:
+        if len(pairs) > 2 * MOST_STEPS:
             made = [(self.written(through, high, self.entries.derivatives(through, high)[through], None), None)]
+        else:
+            made = [self.link(a, b, depth - 1, {k for k in reached if a <= k <= b}) for a, b in pairs]
         made.append((first_link, first_term))
         self.inner += self.cancellations(made)
         links = tuple([link for link, _ in made])

@@ -23,6 +23,8 @@ from chainrule.maths.of_terms import tree_of_term
 from chainrule.rewrite import Operations, operations, shortest
 from chainrule.rewrite.simplify import Form, forms, price
 
+MOST_PARTS = 100
+"""A local derivative of more parts is not read, and takes long to be made short."""
 LAYOUTS = ("gradient", "numerator")
 
 
@@ -291,7 +293,8 @@ def step_at(node: Term, path: set[Term]) -> Step:
             local = node.op.partial(i, node, node.inputs, node.settings)
         else:
             local = node.op.pull(i, g, node, node.inputs, node.settings)
-        local = shortest(local).term if isinstance(local, Term) else local
+        if isinstance(local, Term) and len(forward_order([local])) <= MOST_PARTS:
+            local = shortest(local).term
         shown.append(readable(local))
     return Step(node.op.name, readable(node), tuple(shown), node.op.intuition)
 
