@@ -9,6 +9,9 @@ import pytest
 from programs import RUNS, in_threads  # pyright: ignore[reportMissingImports]  (conftest)
 
 import chainrule as cr
+from chainrule.codegen.instructions import FIRST_INPUT
+from chainrule.codegen.native import machine
+from chainrule.codegen.scanned import ADVANCES, STAYS
 from chainrule.errors import DtypeError, ShapeError
 
 rng = np.random.default_rng(0)
@@ -129,3 +132,47 @@ def test_as_jax_scans():
     xs = rng.normal(size=(7, 3))
     found, right = cr.compile(step).scan(np.ones(3), xs), jax.lax.scan(step, np.ones(3), xs)
     equal(found, (np.asarray(right[0]), np.asarray(right[1])))
+
+
+needs_kernels = pytest.mark.skipif(machine is None, reason="the kernels were not built")
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    ("f", "allowed"),
+    [
+        (lambda w, x: (w * 2, x @ w), False),  # the product reads w when it was written over
+        (lambda w, x: (w - 0.1 * (x @ w), x), False),  # one product, that reads rows of w when it wrote others
+        (lambda w, x: (w[::-1] * 2, x), False),  # another entry of w than the one that is written
+        (lambda w, x: (w.sum(axis=0) + w, x), True),  # added up before
+        (lambda w, x: (cr.tanh(w) * w, x), True),
+    ],
+)
+def test_results_are_written_over_inputs_only_where_nothing_reads_them_later(f, allowed):
+    w, x = np.arange(9.0).reshape(3, 3) / 10, np.ones((3, 3))
+    compiled = cr.compile(f)
+    right, *rest = [np.array(part) for part in compiled(w, x)]
+    version = compiled.needs_version()
+    assert version.plan.in_place(FIRST_INPUT, FIRST_INPUT + 2) == allowed
+    if allowed:
+        given = w.copy()
+        out = version.native.scan(1, (0, STAYS), (given, x), 2, True)
+        assert out[0] is given
+        np.testing.assert_array_equal(given, right)
+        np.testing.assert_array_equal(out[1][0], rest[0])
+        given.flags.writeable = False
+        with pytest.raises(ValueError, match="cannot be written in place"):
+            version.native.scan(1, (0, STAYS), (given, x), 2, True)
+        with pytest.raises(ValueError, match="cannot be written in place"):
+            version.native.scan(1, (0, STAYS), (w.astype(np.float32), x), 2, True)
+
+
+@needs_kernels
+def test_of_results_that_are_not_stacked_the_last_is_kept():
+    compiled = cr.compile(lambda w, x: (w + x, w * x, w - x))
+    w, x = np.zeros(3), np.ones((4, 3))
+    compiled(w, x[0])
+    left, products, last = compiled.needs_version().native.scan(4, (0, ADVANCES), (w, x), 2)
+    np.testing.assert_array_equal(left, np.full(3, 4.0))
+    np.testing.assert_array_equal(products, np.arange(4.0)[:, None] * np.ones(3))
+    np.testing.assert_array_equal(last, np.full(3, 2.0))
