@@ -272,6 +272,7 @@ def jacobians(rule: Operation, moving: list[int]) -> Any:
     panel = cr.plot.weights(table.reshape(1, -1), shape=table.shape)[0]
     panel.get_figure().set_size_inches(3.4, 2.6)
     told = f"{rule.name}\n{table.shape[0]} outputs, {table.shape[1]} entries of {letter_of(rule, i)}"
+    panel.set_title("")  # where it has the number of a unit
     panel.set_title(told, fontsize="medium", loc="left")
     return panel
 
