@@ -311,3 +311,37 @@ def test_a_loop_over_what_is_not_known_is_named(tmp_path: Path) -> None:
     place = tmp_path / "loader.py"
     place.write_text("from batches import loader\nw = 0.5\nfor x, y in loader:\n    w -= 0.1*(w*x - y)*x\n")
     assert "line 3: for x, y in loader: (what it goes over is not known" in str(audit(place))
+
+
+def test_evenly_spaced_numbers_are_data(tmp_path: Path) -> None:
+    """The mean of products is not the product of means, though with these numbers one would be a multiple."""
+    place = tmp_path / "line.py"
+    place.write_text(
+        "import numpy as np\nX = np.linspace(0, 1, 50)\ny = 3*X + 2\nw, b = 0.0, 0.0\n"
+        "for i in range(9):\n    e = w*X + b - y\n    loss = np.mean(e**2)\n"
+        "    w -= 0.1*2*np.mean(e)*np.mean(X)\n    b -= 0.1*2*np.mean(e)\n"
+    )
+    assert names(audit(place)) == ["unclassified"]
+
+
+def test_a_wrong_term_is_shown_where_it_is_added(tmp_path: Path) -> None:
+    place = tmp_path / "terms.py"
+    lines = [
+        "import numpy as np",
+        "X, y = np.random.randn(9, 3), np.random.randn(9, 1)",
+        "w, v = np.random.randn(3, 2), np.random.randn(2, 1)",
+        "for i in range(9):",
+        "    h = X @ w",
+        "    e = h @ v - y",
+        "    loss = np.sum(e**2) + 0.5*0.1*np.sum(w**2)",
+        "    grads = {'v': h.T @ (2*e)}",
+        "    dw = X.T @ (2*e @ v.T)",
+        "    grads['w'] = dw",
+        "    grads['w'] += 2*0.1*w",
+        "    w -= 0.01*grads['w']",
+        "    v -= 0.01*grads['v']",
+    ]
+    place.write_text("\n".join(lines))
+    found = audit(place)
+    assert "factor" in names(found), found
+    assert all("line 11: grads['w'] += 2*0.1*w" in m.place for m in found.mistakes), found

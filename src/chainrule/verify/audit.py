@@ -517,7 +517,18 @@ class Judge:
                 first = event
         if first is None and name not in UPHILL:
             return last  # it is off by a factor alone, and the step is not what may lead the wrong way
-        return last if first is not None and last is not None and first.name == last.name else first
+        whole = first is not None and last is not None and (first.name == last.name or first.place in self.terms(last))
+        return last if whole else first
+
+    def terms(self, event: Assigned) -> set[int]:
+        """The places of what is added up in a value."""
+        found, waiting = set[int](), [event.place]
+        while waiting:
+            place = waiting.pop()
+            found.add(place)
+            note = self.reader.tape.notes[place]
+            waiting += note.inputs if note.operation in ("add", "sub") else ()
+        return found
 
 
 def unnamed(claim: Claim) -> Mistake:

@@ -158,7 +158,8 @@ class Library:
             args = [args[0].value if isinstance(args[0], Traced) else args[0], *map(self.plain, args[1:])]
         made = function(*map(self.plain, args), **{key: self.plain(x) for key, x in settings.items()})
         leaf = on_tape(self.tape, made if made.dtype.kind == "i" and name == "arange" else np.asarray(made, float))
-        self.counts.add(leaf.place)  # nobody's data: labels that are set in it stay what they are
+        if name in MADE:
+            self.counts.add(leaf.place)  # nobody's data: labels that are set in it stay what they are
         return leaf
 
     def array(self, x: Any) -> Any:
