@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import chainrule as cr
@@ -57,3 +58,37 @@ def test_a_cube_is_called_no_square():
     mistakes = cr.grade("(2*x + 5)**3", "3*(2*x + 5)**2", wrt="x").mistakes
     assert mistakes[0].name == "missing-factor"
     assert not any("square" in mistake.place for mistake in mistakes)
+
+
+def test_both_operands_of_a_square_are_one_link():
+    """One of the two signs of w·w turned would cancel it, and would be a false name for what is left out."""
+    problem = "p = X @ w; L = sum((p - y)**2) + lam*sum(w*w)"
+    marked = cr.grade(problem, "2*X.T @ (p - y)", wrt="w", shapes={"X": (4, 3), "w": (3,), "y": (4,)})
+    assert [mistake.name for mistake in marked.mistakes] == ["missing-path", "overwritten"]
+
+
+def test_a_number_over_something_is_no_factor_of_it():
+    assert [m.name for m in cr.grade("y = (2/x)**2", "-16/x**3", wrt="x").mistakes] == ["factor"]
+    mistakes = cr.grade("y = (x/2)**2", "x", wrt="x").mistakes
+    assert mistakes[0].name == "missing-factor"
+
+
+def test_two_weights_are_no_average():
+    problem = "p = X @ w; L = mean((p - y)**2) + lam*sum(w**2)"
+    marked = cr.grade(problem, "2/5*X.T @ (p - y) + lam*w", wrt="w", shapes={"X": (5, 2), "w": (2,), "y": (5,)})
+    assert "wrong-average" not in [mistake.name for mistake in marked.mistakes]
+    assert marked.mistakes[0].name == "factor"
+
+
+@pytest.mark.parametrize("step", ["W2 = W2 - 0.01*dW2", "W2 -= 0.7*dW2", "rate = 0.3\n    W2 = W2 - rate*dW2"])
+def test_weights_that_have_moved_are_named_at_any_rate(step):
+    program = {"np": np}
+    exec(
+        "def backward(X, W1, W2, Y):\n    H = np.tanh(X @ W1)\n    d = H @ W2 - Y\n    dW2 = H.T @ d\n"
+        f"    {step}\n    return X.T @ (d @ W2.T * (1 - H**2)), dW2\n",
+        program,
+    )
+    shapes = {"X": (4, 2), "W1": (2, 3), "W2": (3, 2), "Y": (4, 2)}
+    problem = "H = tanh(X @ W1); P = H @ W2; L = 0.5*sum((P - Y)**2)"
+    marked = cr.grade(problem, program["backward"], wrt=["W1", "W2"], shapes=shapes)
+    assert [mistake.name for mistake in marked.mistakes] == ["new-weights"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from forum_answers import POSTS, Post
 
+from chainrule.verify.answers.numbers import number_of
 from chainrule.verify.grade import grade
 from chainrule.verify.marking.marked import Grade
 
@@ -20,6 +21,19 @@ def test_wrong_answers_are_located(post: Post) -> None:
     assert any(m.name in post.names and any(p.lower() in m.place.lower() for p in post.place) for m in mistakes), (
         mistakes
     )
+
+
+ALSO_GIVEN = {"u'·v'": "missing-path", "exp(sin(x))": "chain-stopped-early", "2·1": "no-incoming-gradient"}
+"""Answers that another mistake gives as well, which is said first."""
+
+
+@pytest.mark.parametrize(
+    "post",
+    [p for p in POSTS if p.names and p.round > 4 and number_of(p.given) is None],
+    ids=lambda p: str(p.answer)[-60:],
+)
+def test_no_other_cause_stands_first(post: Post) -> None:
+    assert graded(post).mistakes[0].name in (*post.names, ALSO_GIVEN.get(post.answer))
 
 
 @pytest.mark.parametrize("post", [p for p in POSTS if not p.names], ids=lambda p: str(p.answer)[-60:])

@@ -56,7 +56,8 @@ def grade(
     are then called as in ``weight_0``. The answer is a formula in the problem's names (or with numbers that were given
     for them, where they can stand for nothing else), a number or an array (at `values`), a table of numbers by name, or
     a function of the problem's names that gives the gradients in the order of `wrt`; one that also takes ``steps`` and
-    ``rate`` is a training loop and gives the new values. Text is read, never run. Raises FormulaError for what cannot
+    ``rate`` is a training loop and gives the new values. Without a `rate` a loop runs with 0.1, and the updates of a
+    table are compared at the rate that they have. Text is read, never run. Raises FormulaError for what cannot
     be read, GraphError for names that the problem has not. Costs some hundred backward passes.
 
     >>> import chainrule as cr

@@ -321,7 +321,7 @@ def stretches(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
                 "activation-derivative-missing" if only else "missing-factor",
                 f"{link}, in {problem.where(high)}, on the way to {problem.name(wrt)}",
                 f"from {problem.name(high)} to {problem.name(low)} nothing is multiplied",
-                lambda w, high=high, low=low: w.handed_down(low, np.broadcast_to(w.right[high], low.shape), wrt),
+                lambda w, high=high, low=low: w.right[wrt] + w.handed_down(low, w.right[high] - w.right[low], wrt),
             )
 
 
