@@ -191,6 +191,25 @@ def test_max_pooling_against_pytorch_at_ties(case):
     close(mine.grad.data, a.grad.numpy(), 1e-14, "the gradient of max_pool2d")
 
 
+@pytest.mark.parametrize("target", ["native", "numpy"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_window_that_sees_nothing_gives_minus_infinity_on_every_way(target, dtype):
+    x = np.arange(1.0, 13).reshape(1, 2, 2, 3).astype(dtype)
+    slide = {"kernel_size": (2, 1), "stride": (3, 1), "padding": (2, 0), "dilation": (3, 1)}
+    seen = np.full((1, 2, 1, 3), -np.inf)
+    seen[0, :, 0] = x[0, :, 1]
+    np.testing.assert_array_equal(cr.max_pool2d(x, **slide), seen)
+    blind = {**slide, "dilation": (4, 1), "kernel_size": (2, 1)}
+    for settings_ in (slide, blind):
+        eager = cr.max_pool2d(x, **settings_)
+        compiled = cr.compile(lambda x, s=settings_: cr.max_pool2d(x, **s), target=target)(x)
+        np.testing.assert_array_equal(compiled, eager)
+        assert compiled.dtype == dtype
+        slope = cr.grad(lambda x, s=settings_: cr.sum(cr.exp(cr.max_pool2d(x, **s))))
+        close(cr.compile(slope, target=target)(x), slope(x), 1e-6 if dtype == np.float32 else 1e-14, "the gradient")
+    assert np.isneginf(cr.max_pool2d(x, **blind)).all()
+
+
 @given(pools())
 @settings(max_examples=40, deadline=None)
 def test_average_pooling_against_pytorch(case):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.codegen.primitive import lowered
+from chainrule.codegen.primitive import adds, gathers, lowered, word_of
 from chainrule.codegen.statements import statements_of
 from chainrule.core.operation import Pointwise
 from chainrule.errors import ChainruleError, MissingExtra
@@ -16,7 +16,7 @@ NODES = {
     "abs": "Abs", "acos": "Acos", "acosh": "Acosh", "add": "Add", "asin": "Asin", "asinh": "Asinh", "atan": "Atan",
     "atanh": "Atanh", "ceil": "Ceil", "cos": "Cos", "cosh": "Cosh", "div": "Div", "equal": "Equal", "erf": "Erf",
     "exp": "Exp", "floor": "Floor", "greater": "Greater", "greater_equal": "GreaterOrEqual", "identity": "Identity",
-    "isnan": "IsNaN", "less": "Less", "less_equal": "LessOrEqual", "log": "Log", "logical_and": "And",
+    "isinf": "IsInf", "isnan": "IsNaN", "less": "Less", "less_equal": "LessOrEqual", "log": "Log", "logical_and": "And",
     "logical_not": "Not", "logical_or": "Or", "logical_xor": "Xor", "matmul": "MatMul", "maximum": "Max",
     "minimum": "Min", "mul": "Mul", "neg": "Neg", "pow": "Pow", "reciprocal": "Reciprocal", "relu": "Relu",
     "rint": "Round", "sigmoid": "Sigmoid", "sign": "Sign", "sin": "Sin", "sinh": "Sinh", "softplus": "Softplus",
@@ -25,8 +25,8 @@ NODES = {
 """Operations that are one node of the same meaning."""
 
 WITH_SETTINGS = {
-    "broadcast_to", "concatenate", "expand_dims", "largest", "log_softmax", "reshape", "smallest", "softmax", "squeeze",
-    "sum", "swap", "transpose",
+    "broadcast_to", "concatenate", "conv2d", "expand_dims", "largest", "log_softmax", "max_pool2d", "reshape",
+    "smallest", "softmax", "squeeze", "sum", "swap", "transpose",
 }  # fmt: skip
 """Operations whose node says their settings in another way."""
 
@@ -75,6 +75,21 @@ def row_by_row(trace: Trace) -> bool:
     )
 
 
+def pair(setting: Any) -> list[int]:
+    """A setting for both directions."""
+    return [int(n) for n in np.broadcast_to(setting, 2)]
+
+
+def sliding(settings: dict[str, Any]) -> dict[str, Any]:
+    """How a window slides, as the attributes of a node."""
+    stride = settings["kernel_size"] if settings["stride"] is None else settings["stride"]
+    return {
+        "strides": pair(stride),
+        "pads": 2 * pair(settings["padding"]),
+        "dilations": pair(settings["dilation"]),
+    }
+
+
 class Graph:
     """The nodes and constants of a graph, and what each step is called."""
 
@@ -105,9 +120,8 @@ class Graph:
     def add(self, step: Step) -> None:
         """The node of a step."""
         assert step.op is not None
-        word, settings = step.op.name, step.settings
-        floating = [x.dtype for x in step.inputs if isinstance(x, Step)]
-        inputs = [self.name(x, np.result_type(*floating) if floating else step.dtype) for x in step.inputs]
+        word, settings = word_of(step), step.settings
+        inputs = self.inputs(step)
         attributes: dict[str, Any] = {}
         if word in NODES:
             node = NODES[word]
@@ -129,9 +143,61 @@ class Graph:
             node, attributes["axis"] = "Softmax" if word == "softmax" else "LogSoftmax", settings["axis"]
             if not isinstance(settings["axis"], int):
                 raise ChainruleError(f"{word} over several axes cannot be written in ONNX")
-        else:
+        elif word == "conv2d":
+            node, attributes = "Conv", {**sliding(settings), "group": settings["groups"]}
+        elif word == "max_pool2d":
+            node, inputs = "MaxPool", inputs[:1]
+            attributes = {**sliding(settings), "kernel_shape": pair(settings["kernel_size"])}
+        elif word == "concatenate":
             node, attributes["axis"] = "Concat", settings["axis"]
-        self.nodes.append(self.onnx.helper.make_node(node, inputs, [self.name(step, None)], **attributes))
+        else:
+            self.moved(step, inputs[0])
+            return
+        self.node(node, inputs, self.name(step, None), **attributes)
+
+    def inputs(self, step: Step) -> list[str]:
+        """What a step's inputs are called, in the types that its node takes: those of one node are the same."""
+        assert step.op is not None
+        given = [x.dtype for x in step.inputs if isinstance(x, Step)]
+        kinds = [np.result_type(*given) if given and step.dtype == bool else step.dtype] * len(step.inputs)
+        if step.op.name == "where":
+            kinds = [np.dtype(bool), step.dtype, step.dtype]
+        elif step.op.name.startswith("logical_"):
+            kinds = [np.dtype(bool)] * len(kinds)
+        return [self.typed(x, kind) for x, kind in zip(step.inputs, kinds, strict=True)]
+
+    def typed(self, x: Any, kind: np.dtype[Any]) -> str:
+        """What a step or a number is called as a type."""
+        name = self.name(x, kind)
+        if not isinstance(x, Step) or x.dtype == kind:
+            return name
+        return self.node("Cast", [name], to=self.onnx.helper.np_dtype_to_tensor_dtype(kind))
+
+    def node(self, kind: str, inputs: list[str], out: str = "", **attributes: Any) -> str:
+        """A node with one result, and what that is called."""
+        out = out or f"part_{len(self.nodes)}"
+        self.nodes.append(self.onnx.helper.make_node(kind, inputs, [out], **attributes))
+        return out
+
+    def flat(self, name: str) -> str:
+        """An array as one row."""
+        return self.node("Reshape", [name, self.whole([-1])])
+
+    def moved(self, step: Step, x: str) -> None:
+        """Entries that come from elsewhere, or are added up: what no node says is said place by place."""
+        places = gathers(step)
+        if places is not None:
+            room = self.node("Concat", [self.flat(x), self.name(np.zeros(1), step.dtype)], axis=0)
+            self.node("Gather", [room, self.whole(places % (step.needs[0].size + 1))], self.name(step, None))
+            return
+        places = adds(step)
+        assert places is not None
+        places = places.ravel()
+        kept = np.flatnonzero(places >= 0)
+        given = self.node("Gather", [self.flat(x), self.whole(kept)])
+        zeros = self.name(np.zeros(step.size), step.dtype)
+        sums = self.node("ScatterElements", [zeros, self.whole(places[kept]), given], axis=0, reduction="add")
+        self.node("Reshape", [sums, self.whole(step.shape)], self.name(step, None))
 
     def declared(self, step: Step, rows: bool) -> Any:
         """An argument or a result with its type and shape."""

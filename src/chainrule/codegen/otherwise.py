@@ -219,6 +219,26 @@ def whole(word: str) -> Callable[..., Any]:
     )
 
 
+def log1p(x: Any) -> Any:
+    """log(1 + x): near 0 by the area tangent, where 1 + x has lost x."""
+    near = book["less"](book["abs"](x), 0.5)
+    inside = book["where"](near, x, 0.0)
+    small = book["mul"](book["atanh"](book["div"](inside, book["add"](inside, 2.0))), 2.0)
+    return book["where"](near, small, book["log"](book["add"](x, 1.0)))
+
+
+def expm1(x: Any) -> Any:
+    """eˣ − 1 as tanh(x/2) (eˣ + 1), in which nothing cancels."""
+    return book["mul"](book["tanh"](book["div"](x, 2.0)), book["add"](book["exp"](x), 1.0))
+
+
+def logaddexp(x: Any, y: Any) -> Any:
+    """The larger one, and what the other adds; of equals, which may be infinite, log 2."""
+    apart = book["neg"](book["abs"](book["sub"](x, y)))
+    more = book["where"](book["equal"](x, y), float(np.log(2)), book["softplus"](apart))
+    return book["add"](book["maximum"](x, y), more)
+
+
 OTHERWISE: dict[str, Callable[..., Any]] = {
     "add_along_axis": add_along_axis,
     "all": whole("smallest"),
@@ -233,19 +253,30 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     ),
     "cumsum": cumsum,
     "einsum": einsum,
+    "erfc": lambda x: book["sub"](1.0, book["erf"](x)),
+    "exp2": lambda x: book["pow"](2.0, x),
+    "expm1": expm1,
     "floor_divide": lambda x, y: book["rint"](book["div"](book["sub"](x, book["remainder"](x, y)), y)),
+    "isfinite": lambda x: book["logical_not"](book["isnan"](book["sub"](x, x))),
     "length": length,
+    "log10": lambda x: book["div"](book["log"](x), float(np.log(10))),
+    "log1p": log1p,
+    "log2": lambda x: book["div"](book["log"](x), float(np.log(2))),
+    "logaddexp": logaddexp,
     "logaddexp2": lambda x, y: book["div"](
         book["logaddexp"](book["mul"](x, float(np.log(2))), book["mul"](y, float(np.log(2)))), float(np.log(2))
     ),
     "logsumexp": logsumexp,
     "lower_half": lower_half,
     "mean": mean,
+    "not_equal": lambda x, y: book["logical_not"](book["equal"](x, y)),
     "outer": outer,
     "pick_at_largest": pick_at_largest,
     "put_at_largest": put_at_largest,
     "softmax": softmax,
+    "stack": lambda *arrays, axis: book["concatenate"](*[book["expand_dims"](x, axis=axis) for x in arrays], axis=axis),
     "symmetric": symmetric,
     "take_along_axis": take_along_axis,
+    "trunc": lambda x: book["where"](book["less"](x, 0), book["ceil"](x), book["floor"](x)),
 }
 """How each is made."""

@@ -67,7 +67,7 @@ def taken_apart(
     operation = step.op
     assert operation is not None
     other = OTHERWISE.get(operation.name)
-    if operation.name in words or (other is None and is_move_or_sum(step)):
+    if word_of(step) in words or (other is None and is_move_or_sum(step)):
         order.append(step)
         return step
     if not depth:
@@ -87,6 +87,13 @@ def taken_apart(
             numbers[part] = node.number
             made[node] = taken_apart(part, words, target, numbers, order, depth - 1)
     return made[out.step]
+
+
+def word_of(step: Step) -> str:
+    """The name of a step's operation; what is picked from where it is largest itself is the largest."""
+    assert step.op is not None
+    picked = step.op.name == "pick_at_largest" and step.inputs[0] is step.inputs[1]
+    return "max_pool2d" if picked else step.op.name
 
 
 def is_smaller(node: Traced, step: Step) -> bool:

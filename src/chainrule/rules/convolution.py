@@ -9,9 +9,12 @@ adjoint of the other two, so the derivatives of any order stay among them.
 
 from __future__ import annotations
 
+import numpy as np
+
 from chainrule.core.operation import fused, linear
 from chainrule.rules import image_kernels as kernels
 from chainrule.rules.linear import reshape, sum
+from chainrule.rules.pointwise import where
 
 IMAGES, WEIGHTS, RESULTS = (2, 2, 5, 4), (3, 2, 3, 2), (2, 3, 3, 3)
 SLIDES = ({}, {"stride": 2, "padding": 1}, {"padding": (1, 0), "dilation": (2, 1)})
@@ -99,9 +102,15 @@ def put_at_largest(g, x, *, kernel_size, stride=None, padding=0, dilation=1):
     return kernels.put_at_largest(g, x, kernel_size, stride, padding, dilation)
 
 
+def picked_from_itself(x, **slide):
+    """What is picked where x itself is largest; a window that sees nothing has nothing above minus infinity."""
+    picked, blind = pick_at_largest(x, x, **slide), kernels.windows_that_see_nothing(x.shape, **slide)
+    return where(blind, -np.inf, picked) if blind.any() else picked
+
+
 @fused(
     r"\operatorname{max\,pool}\left({x}\right)",
-    of=lambda x, **slide: pick_at_largest(x, x, **slide),
+    of=picked_from_itself,
     adjoint=(lambda g, x, kernel_size, **slide: put_at_largest(g, x, kernel_size=kernel_size, **slide),),
     reason="the largest entry alone is found 5 times faster than its place, which the gradient needs",
     shapes=(IMAGES,),

@@ -200,6 +200,17 @@ def largest_seen(x, size, steps, spread, fits):
 
 
 @kernel
+def windows_that_see_nothing(shape, kernel_size, stride=None, padding=0, dilation=1):
+    """Which windows meet the edge alone, as those that are spread out can: (places down, places across)."""
+    size, steps, around, spread, fits = slide(shape, kernel_size, stride, padding, dilation)
+    seeing = []
+    for length, k, step, edge, gap, fit in zip(shape[2:], size, steps, around, spread, fits, strict=True):
+        met = np.arange(fit)[:, None] * step + np.arange(k) * gap - edge
+        seeing.append(((met >= 0) & (met < length)).any(1))
+    return ~(seeing[0][:, None] & seeing[1])
+
+
+@kernel
 def first_largest(x, size, steps, around, spread, fits):
     """For each entry (i, j) of the window in turn: where it is the largest, or nan, and none before it was."""
     x = with_edge_that_never_wins(x, around)

@@ -1,0 +1,155 @@
+"""ONNX graphs of compiled programs, run by onnx's own reference evaluator, beside what the engine gives."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+from oracles import close  # pyright: ignore[reportMissingImports]  (conftest)
+
+import chainrule as cr
+from chainrule.core.operation import Pointwise, book
+
+onnx = pytest.importorskip("onnx")
+reference: Any = pytest.importorskip("onnx.reference")
+
+ROUNDED = 3e-8
+"""onnx's reference evaluator has the error function to about this."""
+
+
+def check(f: Any, *args: Any, tolerance: float = 1e-12, folder: Any) -> Any:
+    """Write a program, run it by the reference evaluator, compare; the model is given back."""
+    compiled = cr.compile(f)
+    right = cr.core.tree.flatten(compiled(*args))[0]
+    compiled.write(folder / "f.onnx")
+    model = onnx.load(str(folder / "f.onnx"))
+    given = {one.name: x for one, x in zip(model.graph.input, args, strict=True)}
+    found = reference.ReferenceEvaluator(model).run(None, given)
+    assert len(found) == len(right)
+    for x, y in zip(found, right, strict=True):
+        y = np.asarray(getattr(y, "data", y))
+        assert (np.asarray(x).shape, np.asarray(x).dtype) == (y.shape, y.dtype)
+        finite = np.isfinite(y)
+        np.testing.assert_array_equal(np.where(finite, 0, x), np.where(finite, 0, y))
+        close(np.where(finite, x, 0.0), np.where(finite, y, 0.0).astype(float), tolerance, "ONNX")
+    return model
+
+
+def images(dtype: Any = float, shape: Any = (2, 4, 7, 6)) -> Any:
+    return np.random.default_rng(0).normal(size=shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    "slide", [{}, {"stride": (2, 1), "padding": (1, 4), "dilation": (1, 2), "groups": 2}, {"padding": 3, "groups": 4}]
+)
+def test_a_convolution_and_its_gradients(slide, dtype, tmp_path):
+    w = images(dtype, (8, 4 // slide.get("groups", 1), 3, 2))
+    f = cr.value_and_grad(lambda x, w: (cr.conv2d(x, w, **slide) ** 2).sum(), argnums=(0, 1))
+    tolerance = 1e-12 if dtype == np.float64 else 1e-5
+    model = check(f, images(dtype), w, tolerance=tolerance, folder=tmp_path)
+    assert "Conv" in [node.op_type for node in model.graph.node]
+
+
+@pytest.mark.parametrize(
+    "slide",
+    [
+        {"kernel_size": 2, "stride": 1},
+        {"kernel_size": (2, 3), "stride": (1, 2), "padding": (0, 1)},
+        {"kernel_size": 2, "stride": 1, "dilation": 2},
+        {"kernel_size": (2, 1), "stride": 1, "padding": (1, 0), "dilation": (7, 1)},
+    ],
+)
+def test_a_pool_and_its_derivatives(slide, tmp_path):
+    x = np.round(2 * images())
+    model = check(lambda x: cr.max_pool2d(x, **slide), x, folder=tmp_path)
+    assert "MaxPool" in [node.op_type for node in model.graph.node]
+    check(cr.grad(lambda x: cr.exp(cr.max_pool2d(x, **slide)).sum()), x, folder=tmp_path)
+    twice = cr.grad(lambda x: cr.grad(lambda x: cr.exp(cr.max_pool2d(x, **slide)).sum())(x).sum())
+    check(twice, x, folder=tmp_path)
+    around = {k: v for k, v in slide.items() if k != "dilation"}
+    check(cr.value_and_grad(lambda x: (cr.avg_pool2d(x, **around) ** 2).sum()), x, folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: (x[:, 1:3, ::2].T, cr.pad(x, ((0, 0), (1, 0), (0, 0), (2, 2)))),
+        cr.grad(lambda x: (x[:, [1, 1, 0]] ** 3).sum()),
+        cr.value_and_grad(lambda x: cr.stack([x, x * 2], axis=1).mean(axis=2).max()),
+        cr.value_and_grad(lambda x: (cr.leaky_relu(x) * cr.elu(x) * cr.clip(x, -0.5, 0.5)).sum()),
+        lambda x: (cr.where(x > 0, x, 2.0), (x > 0) & (x < 1), x * (x > 0.5)),
+    ],
+    ids=["moves", "added up", "stacked", "kinks", "truth"],
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_moves_sums_and_truth_values(f, dtype, tmp_path):
+    check(f, images(dtype), tolerance=1e-12 if dtype == np.float64 else 1e-5, folder=tmp_path)
+
+
+def settings_of(operation: Any) -> list[inspect.Parameter]:
+    return [p for p in inspect.signature(operation).parameters.values() if p.kind is p.KEYWORD_ONLY]
+
+
+def numbers_of(operation: Any) -> int:
+    return len(inspect.signature(operation).parameters) - len(settings_of(operation))
+
+
+NOT_YET = {"atan2", "cbrt", "floor_divide", "fmod", "hypot", "remainder", "round", "signbit", "sinc"}
+"""Operations that ONNX has no word for, and that are made of nothing that it has."""
+
+ALONE = [
+    name
+    for name, operation in sorted(book.items())
+    if isinstance(operation, Pointwise)
+    and all([p.default is not p.empty for p in settings_of(operation)])
+    and not any([p.kind is p.VAR_POSITIONAL for p in inspect.signature(operation).parameters.values()])
+]
+
+
+@pytest.mark.parametrize("name", [name for name in ALONE if name not in {*NOT_YET, "clip"}])
+def test_every_pointwise_operation(name, tmp_path):
+    operation: Any = book[name]
+    x = np.array([[-3.0, -1.0, -0.7, -1e-9, 0.0, 1e-9, 0.3, 0.8, 1.0, 2.5, 30.0]])
+    x = 1 + abs(x) if name == "acosh" else x
+    with np.errstate(all="ignore"):
+        check(operation, *[np.roll(x, i) for i in range(numbers_of(operation))], tolerance=ROUNDED, folder=tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(NOT_YET))
+def test_what_it_has_no_word_for_is_refused_by_name(name, tmp_path):
+    operation: Any = book[name]
+    compiled = cr.compile(operation)
+    compiled(*[np.ones(3)] * numbers_of(operation))
+    with pytest.raises(cr.errors.ChainruleError, match="cannot be written in ONNX"):
+        compiled.write(tmp_path / "f.onnx")
+
+
+def conv_net(dtype: Any) -> Any:
+    nn = cr.nn
+    return nn.Sequential(
+        nn.Conv2d(4, 4, 3, padding=1, groups=2, dtype=dtype, rng=0),
+        nn.BatchNorm2d(4, dtype=dtype),
+        nn.GELU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(4, 3, 2, dtype=dtype, rng=1),
+        nn.Mish(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Dropout(0.5),
+        nn.Linear(3, 2, dtype=dtype, rng=2),
+    ).eval()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_network_of_convolutions(dtype, tmp_path):
+    net = conv_net(dtype)
+    check(lambda x: net(x), images(dtype), tolerance=1e-6, folder=tmp_path)
+    check(cr.value_and_grad(lambda x: (net(x) ** 2).sum()), images(dtype), tolerance=1e-5, folder=tmp_path)
+
+
+def test_a_transformer_block(tmp_path):
+    net = cr.nn.TransformerBlock(8, 2, dtype=float, rng=0).eval()
+    check(lambda x: net(x), np.random.default_rng(0).normal(size=(2, 5, 8)), tolerance=1e-6, folder=tmp_path)
