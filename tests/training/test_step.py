@@ -456,6 +456,32 @@ def test_targets_that_a_loss_refuses_change_nothing(loss, good, bad):
     assert all([np.isfinite(p.data).all() for p in model.parameters()])
 
 
+@pytest.mark.parametrize("bad", [np.array([0, 1, 7, 0]), np.array([0, 1, 2])], ids=["a class", "a shape"])
+@pytest.mark.parametrize("steps", [0, 2])
+def test_a_refused_batch_moves_no_running_statistic_and_no_generator(bad, steps):
+    drop = cr.nn.Dropout(0.5, rng=0)
+    model = cr.nn.Sequential(cr.nn.Linear(2, 3, rng=0, dtype=float), cr.nn.BatchNorm1d(3, dtype=float), drop)
+    step = cr.compile(model, loss=cr.nn.CrossEntropyLoss(), optimizer=cr.optim.SGD(model.parameters(), lr=0.1))
+    x = np.arange(8.0).reshape(4, 2)
+    for _ in range(steps):
+        step(x, np.array([0, 1, 2, 0]))
+    before = {name: np.array(held) for name, held in model.state_dict().items()}
+    drawn = drop.rng.bit_generator.state
+    with pytest.raises(ShapeError):
+        step(x, bad)
+    for name, held in model.state_dict().items():
+        np.testing.assert_array_equal(held, before[name], name)
+    assert drop.rng.bit_generator.state == drawn
+
+
+@pytest.mark.parametrize("rows", [[[0.5, 1.0]], [[True, False]], [["0", "1"]]])
+def test_a_scan_takes_whole_numbers(rows):
+    model = cr.nn.Linear(2, 3, rng=0, dtype=float)
+    step = cr.compile(model, loss=cr.nn.CrossEntropyLoss(), optimizer=cr.optim.SGD(model.parameters(), lr=0.1))
+    with pytest.raises(DtypeError, match="rows of whole numbers"):
+        step.scan(np.ones((3, 2)), np.array([0, 1, 2]), rows)
+
+
 def test_rows_that_count_for_nothing():
     loss = cr.nn.CrossEntropyLoss()
     (model, other), (optimizer, same) = pair(net, OPTIMIZERS["sgd"])

@@ -10,7 +10,8 @@ compiled step and an eager one may take turns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -140,12 +141,15 @@ class TrainingStep:
         `rows`, of shape (steps, batch), says which examples of `x` and `y` a batch has: they are gathered inside.
         Places that there are not raise `ShapeError`.
         """
-        data, rows = self.given(x, y, sample_weight), np.ascontiguousarray(rows, np.int64)
+        data, rows = self.given(x, y, sample_weight), np.asarray(rows)
         examples = len(flatten(data[0])[0][0])
+        if rows.size and rows.dtype.kind not in "iu":
+            raise DtypeError(f"scan takes rows of whole numbers, the places of examples, and got {rows.dtype}")
         if rows.ndim != 2 or not rows.size or rows.min() < 0 or rows.max() >= examples:
             raise ShapeError(
                 f"scan takes rows of shape (steps, batch), with places from 0 to {examples - 1}, and got {rows.shape}"
             )
+        rows = np.ascontiguousarray(rows, np.int64)
         losses: list[float] = []
         while len(losses) < len(rows):
             left = rows[len(losses) :]
@@ -184,9 +188,10 @@ class TrainingStep:
         """The step by the engine."""
         made_of = self.made_of
         batch = Batch(mapped(as_given, x), y, weight, len(flatten(x)[0][0]))
-        loss = loss_of(made_of.loss, output_of(made_of.model, batch.x), batch)
-        number = loss_number(loss)
-        refuse_cut_off(loss, made_of.model)
+        with as_it_was_if_refused(made_of):
+            loss = loss_of(made_of.loss, output_of(made_of.model, batch.x), batch)
+            number = loss_number(loss)
+            refuse_cut_off(loss, made_of.model)
         made_of.optimizer.zero_grad()
         loss.backward()
         if made_of.clip_norm is not None:
@@ -425,6 +430,18 @@ def draw_all(draws: Sequence[Draw], steps: int) -> list[Array]:
     """The random numbers of every step, in the order in which the steps take them."""
     rows = [[draw.again() for draw in draws] for _ in range(steps)]
     return [np.stack(column) for column in zip(*rows, strict=True)]
+
+
+@contextmanager
+def as_it_was_if_refused(made_of: MadeOf) -> Generator[None]:
+    """Running statistics and generators, which a forward pass moves on, stand as before where its batch is refused."""
+    generators = [(g, g.bit_generator.state) for g in made_of.generators()]
+    buffers = [(held, held.data.copy()) for part in made_of.parts for _, held in part.named_buffers()]
+    try:
+        yield
+    except BaseException:
+        put_back([held.data for held, _ in buffers], range(len(buffers)), [was for _, was in buffers], generators)
+        raise
 
 
 def put_back(
