@@ -180,3 +180,16 @@ def test_notes_of_one_kind_on_many_columns_are_one_line(typed, tmp_path, monkeyp
     assert sorted(line.split("'")[1] for line in told) == sorted(names[:-1])
     judged = typed("predict", "t.safetensors", "t.csv").err.splitlines()
     assert [line.partition(": gap0")[0] for line in judged] == [notes[0].partition(": gap0")[0]]
+
+
+def test_predict_tells_each_note_on_request(typed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [",".join(str((i * k) % 7) for k in range(1, 7)) + f",{'ab'[i % 2]}" for i in range(60)]
+    (tmp_path / "t.csv").write_text("a,b,c,d,e,f,y\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    (tmp_path / "new.csv").write_text("n,a,b,c,d,e,f\n1,,,,,,\n2,1,1,1,1,1,1\n", encoding="utf-8")
+    assert typed("train", "t.csv", "--target", "y", "--epochs", "2").code == 0
+    together, each = (typed("predict", "t.safetensors", "new.csv", "--detail", word) for word in ("short", "full"))
+    assert together.out == each.out == typed("predict", "t.safetensors", "new.csv").out
+    assert [line.count("miss") for line in together.err.splitlines() if "note" in line] == [1]
+    assert sum(f"column '{name}' misses 1 of 2 values" in each.err for name in "abcdef") == 6
+    assert typed("predict", "t.safetensors", "new.csv", "--detail", "brief").code == 2

@@ -29,6 +29,10 @@ MANY = "".join(f"{i},{i / 2}\n" for i in range(60))
         (b"a,y\n1,2\n4\n4,5\n", r"row 2 has 1 field, and there are 2 columns"),
         (b"a,y\n1,2\n\n4\n", r"row 3 has 1 field"),
         (b"a y\n1 2\n3 4\n", r"has a single column, 'a y', where ',' separates"),
+        (
+            b"Sales of 2024\n\na,y\n1,2\n3,4\n",
+            r"single column, 'Sales of 2024'.*; lines below it have up to 2 fields: if it",
+        ),
         (b"a,b,a\n1,2,3\n", r"columns 1 and 3 are both called 'a'"),
         (b"a,b, a\n1,2,3\n", r"columns 1 and 3 are both called 'a'"),
         (b"1,2\n3,4\n", r"begins with numbers, 1, 2, not with headers: give them with names="),

@@ -88,6 +88,26 @@ def test_a_column_is_taken_for_what_it_is_and_that_is_said(read, kind, cells, wh
     assert Columns.from_dict(json.loads(json.dumps(table.columns.to_dict()))) == table.columns
 
 
+@pytest.mark.filterwarnings("ignore::chainrule.errors.DataWarning")
+@pytest.mark.parametrize("left_out", [[0], [59], [3, 10, 17], range(50)])
+@pytest.mark.parametrize(
+    "cells",
+    [
+        range(1, 61),
+        range(60, 0, -1),
+        [(7 * i) % 60 * 5 + 100 for i in range(60)],
+        [f"{i}.0 kg" for i in range(60)],
+    ],
+)
+def test_rows_without_a_target_make_no_quantity_of_a_row_counter(tmp_path, cells, left_out):
+    rows = [f"{c},{i * 7 % 11},{'' if i in left_out else i * 13 % 60 / 4}" for i, c in enumerate(cells)]
+    (tmp_path / "t.csv").write_text("c,x,y\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    found = decision(read_table(tmp_path / "t.csv", target="y"))
+    assert (found.kind, found.used) == ("row counter", False)
+    kept = decision(read_table(tmp_path / "t.csv", target="y", keep=["c"]))
+    assert (kept.kind, kept.used) == ("row counter", True)
+
+
 CODES = ["store_id", "ProductId", "postcode", "zip", "country code", "key"]
 
 

@@ -289,6 +289,22 @@ def test_all_words_for_what_is_missing_are_found_in_one_run(tmp_path):
     assert read.columns.missing == tuple(words.split(","))
 
 
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_notes_on_words_that_make_categories_of_numbers_tell_them_all(tmp_path, count):
+    words = ["unk", "n/a", "-", "lost", "none"]
+    names = [f"p{i}" for i in range(count)]
+    rows = [[words[k] if i % 9 == k else str((i + k) % 5) for k in range(count)] + ["ab"[i % 2]] for i in range(80)]
+    (tmp_path / "t.csv").write_text("\n".join(",".join(row) for row in [[*names, "y"], *rows]) + "\n")
+    all_of_them = f'; missing="{",".join(words[:count])}" would take all such words of the file for it'
+    with pytest.warns(DataWarning) as told:
+        table = read_table(tmp_path / "t.csv", target="y")
+    assert sum(all_of_them in str(one.message) for one in told) == (1 if count > 3 else count)
+    assert sum(all_of_them in note for note in table.notes) == count
+    with pytest.warns(DataWarning, match="misses|miss values"):
+        read = read_table(tmp_path / "t.csv", target="y", missing=words[:count])
+    assert {one.kind for one in read.columns.decisions} == {"quantity", "classes"}
+
+
 def test_a_form_is_plain_data_that_comes_back():
     spelling = Spelling(";", "cp1252", "#", ",", ".", (Form("a", ",", ".", "€"),))
     assert Spelling.from_dict(json.loads(json.dumps(asdict(spelling)))) == spelling

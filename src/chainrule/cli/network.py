@@ -66,6 +66,10 @@ def predict(
         list[str] | None, typer.Option("--id", help="A column of DATA to pass through; may be repeated.")
     ] = None,
     columns: Annotated[bool, typer.Option("--columns", help="Say first what each column was taken for.")] = False,
+    detail: Annotated[
+        str,
+        typer.Option(help="short, or full: notes that many columns have are told of each. [short]", show_default=False),
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Say what a trained network predicts for every row, as CSV, with the probability of every class."""
@@ -74,11 +78,12 @@ def predict(
     from chainrule.table import json_of
     from chainrule.training import load_model
 
+    one_of("--detail", detail or None, DETAILS)
     if as_json and out is not None:
         raise typer.BadParameter("--out writes CSV, and --json prints: leave one out")
     refuse_overwriting(out, (model, data))
     network = load_model(model)
-    with notes_as_lines("chainrule train"):
+    with notes_as_lines("chainrule train", each=detail == "full" or as_json):
         found = network.predictions(examples_of(data, network, targets=False).table, passed or ())
     if columns:
         say(repr(network.columns), err=True)

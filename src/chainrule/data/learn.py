@@ -161,10 +161,12 @@ def _is_code(series: pl.Series, wishes: Wishes) -> bool:
     return series.name != wishes.target or _are_few_and_frequent(series.drop_nulls())
 
 
-def learn(frame: pl.DataFrame, block: Block, rows: Array, wishes: Wishes) -> tuple[Columns, list[str]]:
+def learn(
+    frame: pl.DataFrame, block: Block, rows: Array, wishes: Wishes, entire: pl.DataFrame | None = None
+) -> tuple[Columns, list[str]]:
     """The meaning of every column of a typed frame, whose target is complete, and notes: on the target first.
 
-    `block` is that of the frame.
+    `block` is that of the frame, and `entire` has the rows without a target too, where there are any.
     """
     _refuse_unknown(frame.columns, wishes)
     target, notes = _target(frame[wishes.target], rows, wishes)
@@ -173,6 +175,8 @@ def learn(frame: pl.DataFrame, block: Block, rows: Array, wishes: Wishes) -> tup
     words = words_of([series for series in texts_in(frame) if series.name != wishes.target])
     evident = _evident(block, words, wishes)
     found = {name: evident.get(name) or _found(frame[name], rows, wishes) for name in others}
+    if entire is not None:
+        found |= _counters(entire, block, [name for name, one in found.items() if one.kind.name == "quantity"], wishes)
     if not any(one.column for one in found.values()):
         # A count of the rows is better than nothing at all, as the x of a curve.
         found |= {name: replace(one, column=QUANTITY) for name, one in found.items() if one.counts}
@@ -301,6 +305,18 @@ def _evident(block: Block, words: Words, wishes: Wishes) -> dict[str, _Found]:
     found = {name: as_numbers[kind.name] for name, kind in quantities.items()}
     found |= {name: _Found(kind, CATEGORIES) for name, kind in categories.items()}
     return {name: one for name, one in found.items() if name not in special}
+
+
+def _counters(entire: pl.DataFrame, block: Block, names: Collection[str], wishes: Wishes) -> dict[str, _Found]:
+    """Those of the named quantities that count the rows of the file, though not those of its rows with a target."""
+    rising = np.diff(np.sort(block.values, axis=0), axis=0)
+    may_count = block.measures.whole & ~block.gappy & (rising > 0).all(axis=0)
+    found: dict[str, _Found] = {}
+    for name in {name for name, may in zip(block.names, may_count.tolist(), strict=True) if may}.intersection(names):
+        numbers = parse(entire[name]).drop_nulls()
+        if numbers.is_finite().all() and (kind := kind_of_numbers(numbers)).name == "row counter":
+            found[name] = _Found(kind, QUANTITY) if name in wishes.keep else _Found(kind, left_out=_reason(kind))
+    return found
 
 
 def _found(series: pl.Series, rows: Array, wishes: Wishes) -> _Found:

@@ -29,8 +29,8 @@ from chainrule.data.encode import (
 )
 from chainrule.data.files import PathLike, meant
 from chainrule.data.kinds import CODES
-from chainrule.data.learn import Wishes, learn, measured_again, missing_words, typed
-from chainrule.data.notes import warn_of
+from chainrule.data.learn import NOT_ALL_NUMBERS, Wishes, learn, measured_again, missing_words, typed
+from chainrule.data.notes import Note, warn_of
 from chainrule.data.spelling import Spelling
 from chainrule.data.split import Split
 from chainrule.data.text_file import Read, Written, read_columns
@@ -335,6 +335,7 @@ def read_table(
         maybe_numbers=_maybe_numbers(columns, spelling, categorical),
     )
     frame, written, block = _tidied(read, gaps)
+    entire = frame
     frame, written, numbers, dropped = _with_target(frame, written, name, read.rows, learning=columns is None)
     told = read.notes
     if columns is None:
@@ -346,8 +347,8 @@ def read_table(
         if columns is None:
             frame = typed(frame, wishes)
             block = block_of(frame, block)
-            columns, notes = learn(frame, block, numbers, wishes)
-            columns = replace(columns, spelling=spelling)
+            columns, notes = learn(frame, block, numbers, wishes, spelling.plain(entire) if dropped else None)
+            columns, notes = replace(columns, spelling=spelling), _with_all_missing(notes, read, frame, gaps)
         x, missed = features_of(frame, columns, numbers, kind, block)
         y = target_of(frame, columns, numbers, kind) if name in frame.columns else None
     except DataError as error:
@@ -381,6 +382,13 @@ def _all_missing(error: str, read: Read, frame: pl.DataFrame, missing: Sequence[
     texts = read.file.read().get_columns()
     known = [word for word in missing if word and any((column == word).any() for column in texts)]
     return f'; missing="{",".join([*known, *words])}" would take all such words of the file for it'
+
+
+def _with_all_missing(notes: Sequence[str], read: Read, frame: pl.DataFrame, missing: Sequence[str]) -> list[str]:
+    """The notes, those on numbers that became categories with all words that may stand for a missing value."""
+    odd = {note for note in notes if isinstance(note, Note) and note.kind == NOT_ALL_NUMBERS and "missing=" in note}
+    told = _all_missing("missing=", read, frame, missing) if odd else ""
+    return [Note(note + told, note.column, note.kind + told) if note in odd else note for note in notes]
 
 
 def _maybe_numbers(columns: Columns | None, spelling: Spelling, categorical: Sequence[str]) -> Callable[[str], bool]:

@@ -368,6 +368,8 @@ def _refuse_single(file: TextFile) -> None:
     if len(file.headers) < 2:
         sign = next((sign for sign in COMMENTS if file.headers[0].startswith(sign)), "")
         cure = f"lines that begin with {sign!r} are left out with comment={sign!r}" if sign else ANOTHER
+        if not sign and (most := max(map(len, file.sample), default=0)) > 1:
+            cure = f"lines below it have up to {most} fields: if it is a title, take out all that is above the headers"
         raise DataError(
             f"{file.path} has a single column, {file.headers[0]!r}, where {file.separator!r} separates: a target and a "
             f"feature are needed; {cure}"
