@@ -185,6 +185,18 @@ def test_quotation_marks_in_their_places_are_read(tmp_path):
         assert read_table(tmp_path / "a.csv", target="k", rows=4).rows.tolist() == [1, 3, 4]
 
 
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_rows_of_separators_alone_are_left_out_and_told(tmp_path, sign, end):
+    path, rows = tmp_path / "a.csv", ["a,b,y", "1,2,u", ",,", "2,3,v", "", "3,5,u", "4,1,v", ",,"]
+    path.write_text(end.join(rows).replace(",", sign) + end, encoding="utf-8", newline="")
+    with pytest.warns(DataWarning, match="rows 2, 4, 7: left out, as no column") as told:
+        assert read_table(path, target="y").rows.tolist() == [1, 3, 5, 6]
+    assert len(told) == 1
+    path.write_text(end.join(row for row in rows if row.strip(" ,")).replace(",", sign) + end + end, newline="")
+    assert read_table(path, target="y").rows.tolist() == [1, 2, 3, 4]
+
+
 AGES = [str(20 + i % 40) for i in range(200)]
 MISSING = "texts that stand for a missing value can be named with missing="
 COMMA = "it looks like one with a decimal comma or marks for thousands: write numbers as 1234.5"

@@ -42,7 +42,8 @@ LINES = {
     "stand-ins": (
         "have a usual stand-in for a missing value far from all others; missing= with it would take it for one"
     ),
-    "odd cells": "have a few cells that are no numbers, as their others are, and are read as categories",
+    "odd cells": "have a few cells that are no numbers, as their others are, and are read as categories; "
+    'missing="x" would take all such words of the file for it',
 }
 
 

@@ -237,7 +237,7 @@ def _form_of(given: pl.Series, spelling: Spelling) -> Form | None:
         return next((form for form in others if form.thousands and is_money), None)
     form = fits[0]
     # A comma alone may be a slip in one cell, or stand for either: that is for the user to say.
-    if not unit and (form.decimal, form.thousands) in ((",", ""), (".", ",")) and not _has_both(given):
+    if not unit and (form.decimal, form.thousands) in ((",", ""), (".", ",")) and not _has_marks(given):
         return None
     return form if form != Form(given.name) else None
 
@@ -247,9 +247,9 @@ def _forms(bare: Form) -> Iterator[Form]:
         yield replace(bare, decimal=decimal, thousands=thousands)
 
 
-def _has_both(given: pl.Series) -> bool:
-    """Whether a number has a comma and a point, so that it is seen which is which."""
-    return bool((given.str.contains(",", literal=True) & given.str.contains(".", literal=True)).any())
+def _has_marks(given: pl.Series) -> bool:
+    """Whether a number has a comma and a point, or two commas, so that it is seen what a comma is."""
+    return given.str.contains(r",.*[.,]|\..*,").any()
 
 
 def _units_in(cells: Sequence[str]) -> Counter[str]:

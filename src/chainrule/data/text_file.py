@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import math
+import re
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.block import stacked
-from chainrule.data.encode import listing, polars, tidy
+from chainrule.data.encode import listing, polars, tidy, where
 from chainrule.data.files import PathLike, existing, reading
 from chainrule.data.notes import Note
 from chainrule.data.numerals import number_in
@@ -237,7 +238,7 @@ def read_columns(
     rows = np.flatnonzero(~blank)
     if not len(rows):
         raise DataError(f"{found} has headers and no rows")
-    notes = _notes_on_size(found, most)
+    notes = [*_notes_on_size(found, most), *_notes_on_blank(file, blank)]
     notes += [
         Note(f"{name} has no header and is left out; names= would give it one", name, UNNAMED) for name in file.unnamed
     ]
@@ -291,6 +292,15 @@ def _blank_rows(frame: pl.DataFrame) -> NDArray[Any]:
             alike = stacked([series for series in columns if series.dtype == dtype])
             blank[maybe] &= alike.is_null().to_numpy().reshape(-1, len(maybe)).all(axis=0)
     return blank
+
+
+def _notes_on_blank(file: TextFile, blank: NDArray[Any]) -> list[str]:
+    """That rows are left out which have separators and nothing else; of empty lines nobody needs to be told."""
+    sign = re.escape(file.separator.encode())
+    if not blank.any() or not re.search(rb"(?m)^ *" + sign + rb"(?: |" + sign + rb")*\r?$", file.source.content):
+        return []
+    places = np.flatnonzero(blank)
+    return [f"{where(places, np.arange(1, len(blank) + 1))}: left out, as no column has anything there"]
 
 
 def _source(path: Path, spelling: Spelling) -> Source:
