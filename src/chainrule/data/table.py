@@ -386,9 +386,10 @@ def _all_missing(error: str, read: Read, frame: pl.DataFrame, missing: Sequence[
 
 def _with_all_missing(notes: Sequence[str], read: Read, frame: pl.DataFrame, missing: Sequence[str]) -> list[str]:
     """The notes, those on numbers that became categories with all words that may stand for a missing value."""
-    odd = {note for note in notes if isinstance(note, Note) and note.kind == NOT_ALL_NUMBERS and "missing=" in note}
+    odd = [note for note in notes if isinstance(note, Note) and note.kind == NOT_ALL_NUMBERS and "missing=" in note]
     told = _all_missing("missing=", read, frame, missing) if odd else ""
-    return [Note(note + told, note.column, note.kind + told) if note in odd else note for note in notes]
+    complete = {note: Note(note + told, note.column, note.kind + told) for note in odd}
+    return [complete.get(note, note) for note in notes]
 
 
 def _maybe_numbers(columns: Columns | None, spelling: Spelling, categorical: Sequence[str]) -> Callable[[str], bool]:
