@@ -388,7 +388,7 @@ def _with_all_missing(notes: Sequence[str], read: Read, frame: pl.DataFrame, mis
     """The notes, those on numbers that became categories with all words that may stand for a missing value."""
     odd = [note for note in notes if isinstance(note, Note) and note.kind == NOT_ALL_NUMBERS and "missing=" in note]
     told = _all_missing("missing=", read, frame, missing) if odd else ""
-    complete = {note: Note(note + told, note.column, note.kind + told) for note in odd}
+    complete: dict[str, Note] = {note: Note(note + told, note.column, note.kind + told) for note in odd}
     return [complete.get(note, note) for note in notes]
 
 
