@@ -150,8 +150,7 @@ def typed(seed: int) -> Asked:
     used = {name: axes for name, axes in writer.names.items() if re.search(rf"\b{name}\b", text)}
     given = [f"{name}={writer.value(axes, edgy)}" for name, axes in used.items()]
     wrt = str(rng.choice([*used])) if used and rng.random() < 0.5 else ""
-    # In the numerator layout the page begins with transposes, of which the story below tells in the shape of the name.
-    layout = writer.one(None, "denominator" if any(used.values()) else "numerator")
+    layout = writer.one(None, *LAYOUTS)
     digits = int(rng.choice([3, 6, 6, 17]))
 
     def answer(dialect: str | None, order: int = 1) -> Derivation:

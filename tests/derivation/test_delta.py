@@ -11,11 +11,12 @@ import pytest
 
 import chainrule as cr
 from chainrule.derivation.dialects import delta
+from chainrule.derivation.network.paper import checked
 from chainrule.derivation.notation import NOTATIONS
 from chainrule.derivation.record import Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.request import Request
 from chainrule.derivation.tape.tape import Tape
-from chainrule.errors import GraphError
+from chainrule.errors import ChainruleError, GraphError
 from latex_oracle.value import value_of
 
 from .spelled import spelled
@@ -285,3 +286,17 @@ def test_a_convolutional_net_is_told_why_it_has_no_errors_delta():
     with pytest.raises(GraphError, match=r"neither a weighted sum nor an activation.* nearest that does is 'jacobian'"):
         cr.explain(loss, net[0].weight, "delta")
     assert cr.explain(loss, net[0].weight[0, 0, 1, 1], "chain").log
+
+
+@pytest.mark.parametrize("factor", [1 / 3, 0.1, 0.7])
+@pytest.mark.parametrize("dialect", ["delta", "jacobian"])
+def test_a_gradient_that_cancels_out_but_for_rounding_is_explained(factor, dialect):
+    w = cr.Value(0.15, label="w")
+    told = cr.explain(10.0 * (factor * w - w * factor), w, dialect)
+    assert abs(told.gradient) < 1e-14
+    assert told.story
+
+
+def test_a_wrong_equation_is_refused_whatever_the_rounding():
+    with pytest.raises(ChainruleError, match="BP4 is not what the engine has"):
+        checked("BP4", [[1e-9]], [[0.0]], 1e-14)

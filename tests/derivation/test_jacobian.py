@@ -278,3 +278,14 @@ def test_a_rule_of_the_users_own_has_a_jacobian_on_either_kind_of_node(make):
     told = cr.explain(5.0 * careful(x), x, "jacobian")
     assert told.gradient == 15.0
     assert "15" in told.plain(detail="full")
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,)])
+def test_what_goes_by_the_name_of_the_same_entries_is_told_in_its_own_shape(shape):
+    x, m = learned(np.arange(1.0, shape[0] + 1), "x"), learned([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], "m")
+    weights = np.arange(6.0 * shape[0]).reshape(3, -1)
+    for wrt in (x, m):
+        told = cr.explain(cr.sum(weights * cr.kron(x, m)), wrt, "jacobian")
+        right = cr.grad(lambda x, m: cr.sum(weights * cr.kron(x, m)), (0, 1))(x.data, m.data)[wrt is m]
+        np.testing.assert_allclose(told.gradient, right, rtol=1e-12)
+        assert told.story

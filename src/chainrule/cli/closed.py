@@ -14,7 +14,7 @@ from chainrule.core.term import Term, constant, forward_order
 from chainrule.derivation.equations import once, proved
 from chainrule.derivation.products import WRITTEN
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Table
-from chainrule.derivation.symbolic.derivative import Derivative, Step, derivative
+from chainrule.derivation.symbolic.derivative import Derivative, Step, derivative, has_rule
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import GraphError
 from chainrule.maths import Symbol, Tree, plain
@@ -127,23 +127,25 @@ def shown(symbols: Sequence[Tree | None], number: Any, digits: int) -> Equation:
 def rules_story(closed: Closed) -> list[Block]:
     """The rule used at each step, from the result back to the names, and the laws that made the formula short."""
     found = [closed.found[name] for name in closed.question.wrt if name in closed.found]
-    steps = [step for derivative in found for step in derivative.steps]
-    rules = merged([step for step in steps if step.rule != "simplification"])
-    laws = list(dict.fromkeys([step.intuition for step in steps if step.rule == "simplification"]))
-    if not rules:
+    nodes = list(dict.fromkeys([node for derivative in found for node in derivative.path if has_rule(node)]))
+    laws = list(dict.fromkeys([law for derivative in found for law in derivative.laws]))
+    if not nodes:
         return []
+    # Of thousands of steps only those that are listed are worked out: each writes out all that it is made of.
+    shown = nodes[:MOST_ROWS]
+    rules = merged([x.step(node) for x in found for node in shown if node in x.path])
     rows: list[tuple[Words | Equation, ...]] = [
-        (cell([step.part]), step.rule, cell(step.formulas), step.intuition) for step in rules[:MOST_ROWS]
+        (cell([step.part]), step.rule, cell(step.formulas), step.intuition) for step in rules
     ]
     story: list[Block] = [Heading("The rule at each step")]
-    if not all([isinstance(book.get(step.rule), Pointwise) for step in rules]):
+    if not all([isinstance(node.op, Pointwise) for node in nodes]):
         arrives = said(
             "From the result back. Here ", Symbol("g"), " is the gradient that arrives from the step before."
         )
         story.append(Paragraph(arrives))
     story.append(Table(("Part", "Rule", "Its derivative", "In words"), tuple(rows)))
-    if len(rules) > MOST_ROWS:
-        story.append(Note(f"{len(rules) - MOST_ROWS:,} more steps are not listed."))
+    if len(nodes) > MOST_ROWS:
+        story.append(Note(f"{len(nodes) - MOST_ROWS:,} more steps are not listed."))
     if laws:
         story.append(Paragraph("Then simplified: " + " ".join(laws)))
     return story

@@ -272,7 +272,16 @@ class Answer:
     @cached_property
     def derivatives(self) -> set[Tree]:
         """The derivatives in whole names, as symbols."""
-        return {leibniz(self.output, self.question.symbol(name)) for name in self.question.wrt}
+        return {self.left_side(name) for name in self.question.wrt}
+
+    def left_side(self, name: str) -> Tree:
+        """The derivative in a whole name as a symbol, transposed where that is what is shown."""
+        slope = leibniz(self.output, self.question.symbol(name))
+        return slope.T if self.is_transposed(name) else slope
+
+    def is_transposed(self, name: str) -> bool:
+        """Whether the numerator layout turns the gradient in a matrix A: ∂f/∂A itself has A's shape everywhere."""
+        return not self.term.shape and len(self.shape(name)) == 2 and self.is_turned(2)
 
     def slopes(self, transform: Any) -> dict[str, Any]:
         """The engine's derivatives in every name, in the order of the output's axes and then the name's."""
@@ -378,7 +387,7 @@ class Answer:
     def derivatives_in(self, name: str, slope: Any) -> list[Block]:
         """The derivative in one name, in symbols and in numbers, in the layout that was asked for."""
         above, below = self.output, self.question.symbol(name)
-        symbols, story = list[Tree | None]([leibniz(above, below)]), list[Block]()
+        symbols, story = list[Tree | None]([self.left_side(name)]), list[Block]()
         found = self.closed.found.get(name)
         if found is not None:
             symbols.append(self.in_layout(found.term))
@@ -392,9 +401,11 @@ class Answer:
         else:
             story.append(Note(f"In symbols, {self.closed.reasons[name]}."))
         if slope is not None and self.is_turned(np.ndim(slope)):
-            slope = np.atleast_2d(np.asarray(slope)).T if self.term.shape or np.ndim(slope) > 1 else np.array([slope])
-        self.entered[leibniz(above, below)] = slope
-        equation = shown(symbols, slope, self.telling.digits)
+            turned = np.atleast_2d(np.asarray(slope)).T if self.term.shape or np.ndim(slope) > 1 else np.array([slope])
+        else:
+            turned = slope
+        self.entered[leibniz(above, below)] = slope if self.is_transposed(name) else turned
+        equation = shown(symbols, turned, self.telling.digits)
         if len(equation.sides) > 1 or equation.note:
             story.insert(0, equation)
         if slope is not None and (np.ndim(slope) > 2 or np.size(slope) > WRITTEN):
@@ -425,7 +436,7 @@ class Answer:
         """Whether the reader's layout is not ours: a gradient has the shape of its name, a Jacobian output rows."""
         if self.term.shape:
             return self.telling.layout == "denominator" and axes == 2
-        return self.telling.layout == "numerator" and axes > 0
+        return self.telling.layout == "numerator" and axes in (1, 2)
 
     def in_layout(self, term: Term) -> Tree | None:
         """A derivative in the layout that was asked for."""

@@ -121,7 +121,7 @@ def check(story: Story, law: BackwardEquation, number: int) -> None:
         ours = value(right, story.letters)
     if law.moved.base == "weights":
         ours = ours * story.net.connected(number)
-    checked(f"{law.name} in layer {number}", story.paper.result(ours), engine)
+    checked(f"{law.name} in layer {number}", story.paper.result(ours), engine, story.floor)
 
 
 def of_layer(story: Story, law: BackwardEquation, number: int) -> list[Block]:

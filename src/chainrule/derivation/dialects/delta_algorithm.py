@@ -10,6 +10,7 @@ from chainrule.derivation.dialects.delta_story import Story
 from chainrule.derivation.equations import Show
 from chainrule.derivation.network.equations import ACTIVATION
 from chainrule.derivation.network.paper import checked, fits
+from chainrule.derivation.pitfalls import RESIDUE, largest_of
 from chainrule.derivation.record import Block, Equation, Heading, Paragraph, Steps, Table
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Tree
@@ -23,7 +24,8 @@ def algorithm(story: Story) -> list[Block]:
     for number in story.told:
         layer = story.layer(number)
         z, product = story.sides(story.forward(number), number)
-        checked(f"the weighted input of layer {number}", value(product, story.letters), story.letters[z])
+        floor = RESIDUE * largest_of(story.net.opened.numbers.values())
+        checked(f"the weighted input of layer {number}", value(product, story.letters), story.letters[z], floor)
         repeated = story.examples > 1 and layer.bias is not None
         lines.append(line(story, [z, product], "the bias once for each example" if repeated else ""))
         if layer.activation is not None:

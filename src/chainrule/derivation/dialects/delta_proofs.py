@@ -209,5 +209,6 @@ def whole_layer(story: Story) -> list[Block]:
         name = Derivative(s.z(number, i + 1, *story.example(0)), s.weights(number), face.shape)
         story.letters[name] = face
         blocks.append(story.paper.given([name], face))
-    checked("the whole layer's tensor, summed with the error", total, np.outer(matrices.by_z[:, 0], matrices.fed[:, 0]))
+    outer = np.outer(matrices.by_z[:, 0], matrices.fed[:, 0])
+    checked("the whole layer's tensor, summed with the error", total, outer, story.floor)
     return blocks

@@ -18,6 +18,7 @@ from chainrule.derivation.network.numbers import Letters, NetNumbers
 from chainrule.derivation.network.paper import Paper
 from chainrule.derivation.network.spelling import Spelling
 from chainrule.derivation.notation import Place, Symbols
+from chainrule.derivation.pitfalls import rounding_floor
 from chainrule.derivation.record import Equation
 from chainrule.derivation.request import Request
 from chainrule.maths import Applied, Number, Tree
@@ -42,8 +43,10 @@ class Story:
         sizes = (layers[0].inputs, *[layer.neurons for layer in layers])
         self.symbols = Symbols(request.notation, self.last, sizes, self.examples, as_numbers=as_numbers)
         self.letters = Letters(net, self.symbols)
-        self.paper = Paper(request.digits, request.top, as_numbers)
-        self.entries = Paper(request.digits, request.top, True)
+        self.floor = rounding_floor(net.opened)
+        """What rounding leaves of gradients that cancel out."""
+        self.paper = Paper(request.digits, request.top, as_numbers, self.floor)
+        self.entries = Paper(request.digits, request.top, True, self.floor)
         """Prints single numbers, where `paper` prints matrices unless all are 1 × 1."""
         each = range(1, self.last + 1)
         self.told = [n for n in each if self.last <= MOST_LAYERS or n <= 2 or n > self.last - 2]

@@ -20,6 +20,7 @@ from chainrule.derivation.matrix.jacobians import MOST_ENTRIES, Factor, Node, fa
 from chainrule.derivation.network.letters import names_through
 from chainrule.derivation.network.paper import checked, fits
 from chainrule.derivation.notation import derivative
+from chainrule.derivation.pitfalls import rounding_floor
 from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note, Paragraph, Steps, Table
 from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.graph import placed
@@ -157,9 +158,18 @@ class Story:
 
     def made_of(self, node: Node) -> Words:
         """How a result without a name came to be, in the names of the page."""
-        letters = [self.names.get(x, x) if isinstance(x, Value | Tensor) else constant(x) for x in node.inputs]
+        letters = [self.letter(x) if isinstance(x, Value | Tensor) else constant(x) for x in node.inputs]
         formula = made(node.op, letters, node.settings, tuple(node.shape))
         return said(formula) if len(plain(formula)) <= SHORT else made_of(self.opened, node)
+
+    def letter(self, node: Node) -> Any:
+        """What a node is called, in its own shape: its name may be that of the same entries in another."""
+        name, shape = self.names.get(node), tuple(node.shape)
+        if name is None:
+            return node
+        return (
+            name if name.shape == shape or name == self.opened.symbols[node] else applied("reshape", name, shape=shape)
+        )
 
     def is_nameless(self, node: Node) -> bool:
         """Whether a result goes by a letter that the page must explain."""
@@ -440,7 +450,8 @@ class Story:
         with Quiet():
             for stretch in self.stretches:
                 gradient = handed_down(self.opened, self.inside(stretch.upper, stretch.lower), gradient)
-                checked("the gradient on the way", gradient, self.opened.gradients[stretch.lower])
+                floor = rounding_floor(self.opened)
+                checked("the gradient on the way", gradient, self.opened.gradients[stretch.lower], floor)
                 below = derivative(self.names[self.opened.output], self.names[stretch.lower])
                 came, goes = f"a row of {stretch.rows:,}", f"a row of {stretch.columns:,}"
                 lines.append(said(f"{came} times ", self.symbol(stretch), " is ", below, f", {goes}"))

@@ -31,11 +31,12 @@ def fits(*arrays: Any) -> bool:
     return all(np.ndim(x) <= 2 and max(np.shape(x), default=1) <= SMALL for x in arrays)
 
 
-def checked(what: str, ours: Any, engine: Any) -> None:
-    """Refuse to go on where a whole array is not the engine's."""
+def checked(what: str, ours: Any, engine: Any, floor: float = 0.0) -> None:
+    """Refuse to go on where a whole array is not the engine's; `floor` is what rounding leaves of what cancels out."""
     ours, engine = np.asarray(ours, dtype=float), np.asarray(engine, dtype=float)
     scale = float(np.max(np.abs(engine), initial=0.0, where=np.isfinite(engine)))
-    if ours.shape != engine.shape or not np.allclose(ours, engine, rtol=EXACT, atol=EXACT * scale, equal_nan=True):
+    atol = max(EXACT * scale, floor)
+    if ours.shape != engine.shape or not np.allclose(ours, engine, rtol=EXACT, atol=atol, equal_nan=True):
         raise ChainruleError(f"internal error, please report it: {what} is not what the engine has")
 
 
@@ -50,8 +51,9 @@ def largest(x: Any) -> tuple[int, ...]:
 class Paper:
     """Prints matrices, or numbers where all matrices are 1 × 1, and proves what it prints."""
 
-    def __init__(self, digits: int, top: int, as_numbers: bool) -> None:
+    def __init__(self, digits: int, top: int, as_numbers: bool, floor: float = 0.0) -> None:
         self.digits = digits
+        self.floor = floor
         self.top = max(top, 1)
         self.as_numbers = as_numbers
 
@@ -80,7 +82,7 @@ class Paper:
         side = sides[written]
         result = self.result(value(sides[0], letters) if engine is None else engine)
         if not isinstance(side, Applied | Sigma):
-            checked(plain(side), self.result(value(side, letters)), result)
+            checked(plain(side), self.result(value(side, letters)), result, self.floor)
             return self.given(sides, result, note)
         write, left_out = self.in_numbers(side, letters)
         words = f"the other {left_out} terms together give the last one" if left_out else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -25,6 +25,8 @@ from chainrule.rewrite.simplify import Form, forms, price
 
 MOST_PARTS = 100
 """A local derivative of more parts is not read, and takes long to be made short."""
+MOST_INPUTS = 40
+"""Inputs of one operation, as of a list, whose derivatives are written out."""
 LAYOUTS = ("gradient", "numerator")
 
 
@@ -100,9 +102,17 @@ class Derivative:
     @cached_property
     def steps(self) -> tuple[Step, ...]:
         """The rule of every operation that was differentiated, in backward order, then the laws that simplified."""
-        path = between([self.wrt], [self.forward])
-        found = [step_at(node, set(path)) for node in path if node.op is not None and node.op.name != "reshape"]
+        found = [self.step(node) for node in self.path if has_rule(node)]
         return (*found, *[Step("simplification", None, (), law) for law in self.laws])
+
+    @cached_property
+    def path(self) -> dict[Term, None]:
+        """What lies between the symbol and the result, both included, from the result back."""
+        return dict.fromkeys(between([self.wrt], [self.forward]))
+
+    def step(self, node: Term) -> Step:
+        """The rule of one operation of the path."""
+        return step_at(node, self.path)
 
     def __call__(self, **values: Any) -> Any:
         """The derivative at these values: a float or an array."""
@@ -281,14 +291,22 @@ def in_layout(term: Term, forward: Term, variable: Term, order: int, layout: str
     return shortest(term.T).term
 
 
-def step_at(node: Term, path: set[Term]) -> Step:
-    """What the rule of one operation says at its place."""
+def has_rule(node: Term) -> bool:
+    """Whether a step is told of: another shape of the same entries is none."""
+    return node.op is not None and node.op.name != "reshape"
+
+
+def step_at(node: Term, path: Container[Term]) -> Step:
+    """What the rule of one operation says at its place; None where a formula is too long or the inputs are too many."""
     assert node.op is not None
     g = symbol("g", node.shape)
     shown: list[Tree | None] = []
     for i, x in node.edges:
         if x not in path:
             continue
+        if len(shown) == MOST_INPUTS:
+            shown.append(None)
+            break
         if isinstance(node.op, Pointwise):
             local = node.op.partial(i, node, node.inputs, node.settings)
         else:
