@@ -66,6 +66,16 @@ COLUMNS = [
     ("date", ["/".join(day.split("-")[::-1]) for day in DAYS], "written like '01/01/2024'", "left out"),
     ("date", [f"{i % 28 + 1} {m} 2023" for i, m in enumerate(["Jan", "Feb", "Mar"] * 20)], "'1 Jan 2023'", "left out"),
     ("date", [day[:7] for day in DAYS], "written like '2024-01'", "left out"),
+    ("date", [f"{m}-{20 + i % 4}" for i, m in enumerate(["Jan", "Feb", "Dec"] * 20)], "like 'Jan-20'", "left out"),
+    ("date", [f"{m}-{2020 + i % 4}" for i, m in enumerate(["Jan", "Jun"] * 30)], "like 'Jan-2020'", "left out"),
+    ("date", [f"{m} {2020 + i % 4}" for i, m in enumerate(["Jan", "May"] * 30)], "like 'Jan 2020'", "left out"),
+    ("date", [f"{m} {2020 + i % 4}" for i, m in enumerate(["January", "May"] * 30)], "'January 2020'", "left out"),
+    ("date", [f"{m}-{2020 + i % 4}" for i, m in enumerate(["June", "May"] * 30)], "like 'June-2020'", "left out"),
+    ("date", [f"{i % 12 + 1:02d}/{2020 + i % 4}" for i in range(60)], "written like '01/2020'", "left out"),
+    # What begins as such a date does and is none.
+    ("categories", [f"lot-{20 + i % 4}" for i in range(60)], "4 different texts", "a feature for each of 4"),
+    ("categories", [f"may-{i % 4}" for i in range(60)], "4 different texts", "a feature for each of 4"),
+    ("categories", [f"Mar {i % 4}" for i in range(60)], "4 different texts", "a feature for each of 4"),
     ("time", [f"{i % 24}:{i % 60:02d}" for i in range(60)], "written like '0:00'", "left out"),
 ]
 

@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y")
 WORDED = ("%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%b %d %Y", "%d %B %Y", "%B %d, %Y", "%B %d %Y")
-SHORT = ("%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%Y-%m")
+SHORT = ("%d.%m.%y", "%d/%m/%y", "%m/%d/%y")
+MONTHS = ("%Y-%m", "%m/%Y", "%b-%y", "%b-%Y", "%b %Y", "%B-%Y", "%B %Y")
 TIMES = ("%H:%M", "%H:%M:%S", "%H:%M:%S%.f", "%I:%M %p", "%I:%M:%S %p")
 ZONES = ("", "Z", "%z", " %z")
 FORMATS = (
     *DAYS,
     *WORDED,
     *SHORT,
-    *(f"{day}{gap}{time}" for day, gap, time in product((*DAYS, *WORDED, *SHORT[:3]), (" ", "T"), TIMES)),
+    *MONTHS,
+    *(f"{day}{gap}{time}" for day, gap, time in product((*DAYS, *WORDED, *SHORT), (" ", "T"), TIMES)),
     *(f"{DAYS[0]}{gap}{time}{zone}" for gap, time, zone in product((" ", "T"), TIMES[:3], ZONES[1:])),
     *TIMES,
 )
@@ -58,7 +60,7 @@ MOSTLY = 0.9
 YEARS = (1000, 3000)
 """A date outside of these is another kind of number."""
 
-LOOKS = r"^(?:[0-9]{1,4}[-/.: ][0-9a-zA-Z]|[A-Za-z]{3,9} [0-9])"
+LOOKS = r"^(?:[0-9]{1,4}[-/.: ][0-9a-zA-Z]|[A-Za-z]{3,9}(?: [0-9]|-[0-9]{2}))"
 """How a text begins that may be a date."""
 
 ZERO = datetime(1970, 1, 1)
@@ -115,7 +117,7 @@ def moments(series: pl.Series, form: str) -> pl.Series:
     """Points in time, without a zone; null where a cell is missing or not written so."""
     library = polars()
     texts = series if series.dtype == library.String else _whole(series)
-    if "%d" not in form and "%Y" in form:
+    if form in MONTHS:
         texts, form = texts + "-01", f"{form}-%d"
     if "%Y" not in form and "%y" not in form:
         texts, form = "2000-01-01 " + texts, f"%Y-%m-%d {form}"
