@@ -116,6 +116,20 @@ def test_places_out_of_range_are_refused_before_memory_is_touched(tmp_path):
         assert called(library, one, [VECTOR, np.array([0, wrong, 1])])[0] == 1
 
 
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler is installed")
+def test_a_pool_in_c_finds_nan_and_minus_infinity(tmp_path):
+    x = deep(size=(1, 3, 5, 4))
+    x[0, 0, 2, 1], x[0, 1], x[0, 2, :2] = np.nan, -np.inf, -np.inf
+    f = cr.grad(lambda x: cr.sum(cr.max_pool2d(x, kernel_size=3, stride=1, padding=1)))
+    one = job("pooled", f, (x,), 0)
+    np.testing.assert_array_equal(one.right[0], f(x))
+    (tmp_path / "pooled.c").write_text(apart(one), encoding="utf-8")
+    subprocess.run(["cc", "-std=c99", "-fPIC", "-shared", "-o", "p.so", "pooled.c", "-lm"], check=True, cwd=tmp_path)
+    code, out = called(ctypes.CDLL(str(tmp_path / "p.so")), one, one.args)
+    assert code == 0
+    compare(one, out)
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_jax(name):
     jax = pytest.importorskip("jax")

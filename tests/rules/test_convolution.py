@@ -210,6 +210,24 @@ def test_a_window_that_sees_nothing_gives_minus_infinity_on_every_way(target, dt
     assert np.isneginf(cr.max_pool2d(x, **blind)).all()
 
 
+@pytest.mark.parametrize("target", ["native", "numpy"])
+@pytest.mark.parametrize(
+    "slide", [{"kernel_size": 3, "stride": 1, "padding": 1}, {"kernel_size": (2, 3), "padding": 1}]
+)
+def test_an_edge_is_never_the_largest_beside_minus_infinity(slide, target):
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(0).normal(size=(1, 2, 4, 5))
+    x[0, 0], x[0, 1, :2] = -np.inf, -np.inf
+    a = torch.tensor(x, requires_grad=True)
+    right = torch.nn.functional.max_pool2d(a, **slide)
+    right.sum().backward()
+    slope = cr.grad(lambda x: cr.sum(cr.max_pool2d(x, **slide)))
+    for found in (cr.max_pool2d(x, **slide), cr.compile(lambda x: cr.max_pool2d(x, **slide), target=target)(x)):
+        np.testing.assert_array_equal(found, right.detach().numpy())
+    for found in (slope(x), cr.compile(slope, target=target)(x)):
+        np.testing.assert_array_equal(found, a.grad.numpy())
+
+
 @given(pools())
 @settings(max_examples=40, deadline=None)
 def test_average_pooling_against_pytorch(case):

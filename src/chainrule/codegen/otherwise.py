@@ -179,14 +179,20 @@ def planned(shape: Any, weights: Any, settings: dict[str, Any]) -> Any:
 
 def places_of_largest(x: Any, plan: Any) -> list[Any]:
     """For each entry of the window in turn, where it is the largest and none before it was."""
-    edge = np.pad(np.zeros(x.shape), edges(plan[2]), constant_values=-np.inf)
-    padded = book["add"](book["pad"](x, pad_width=edges(plan[2])), edge)
+    (_, steps, around, spread, fits) = plan
+    edge = np.pad(np.zeros(x.shape), edges(around), constant_values=-np.inf)
+    within = np.pad(np.ones((1, 1, *x.shape[2:]), bool), edges(around))
+    padded = book["add"](book["pad"](x, pad_width=edges(around)), edge)
     inside = book["index"](padded, key=windows_of(x.shape, plan))
     largest = book["largest"](inside, axis=(2, 3))
     found: list[Any] = []
     waiting: Any = None
     for i, j in np.ndindex(*plan[0]):
-        here = book["logical_not"](book["less"](book["index"](inside, key=(slice(None), slice(None), i, j)), largest))
+        entry = book["index"](inside, key=(slice(None), slice(None), i, j))
+        here = book["logical_or"](book["equal"](entry, largest), book["isnan"](entry))
+        allowed = image_kernels.seen_from(within, i, j, steps, spread, fits)
+        if not allowed.all():  # the edge is as large as what is minus infinity
+            here = book["logical_and"](here, allowed)
         if waiting is not None:
             here = book["logical_and"](waiting, here)
         left = book["logical_not"](here)

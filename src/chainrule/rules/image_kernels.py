@@ -213,13 +213,17 @@ def windows_that_see_nothing(shape, kernel_size, stride=None, padding=0, dilatio
 @kernel
 def first_largest(x, size, steps, around, spread, fits):
     """For each entry (i, j) of the window in turn: where it is the largest, or nan, and none before it was."""
+    within = padded(np.ones((1, 1, *x.shape[2:]), bool), around, False)
     x = with_edge_that_never_wins(x, around)
     largest = largest_seen(x, size, steps, spread, fits)
+    edge_is_as_large = bool(np.isneginf(largest).any())
     waiting, some_nan = np.ones(largest.shape, bool), np.isnan(largest).any()
     for i in range(size[0]):
         for j in range(size[1]):
             seen = seen_from(x, i, j, steps, spread, fits)
             here = waiting & ((seen == largest) | np.isnan(seen)) if some_nan else waiting > (seen < largest)
+            if edge_is_as_large:
+                here &= seen_from(within, i, j, steps, spread, fits)
             yield i, j, here
             waiting ^= here
 
