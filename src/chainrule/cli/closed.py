@@ -18,7 +18,7 @@ from chainrule.derivation.symbolic.derivative import Derivative, Step, derivativ
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import GraphError
 from chainrule.maths import Symbol, Tree, plain
-from chainrule.maths.of_terms import tree_of_term
+from chainrule.maths.of_terms import DEEPEST, tree_of_term
 
 MOST_ENTRIES = 1_000_000
 """A formula is compared with the engine's gradient before it is shown; larger arrays would make that slow."""
@@ -26,6 +26,9 @@ MOST_IN_MATRIX = 250_000
 """Entries of a Jacobian or Hessian that is compared."""
 MOST_STEPS = 3_000
 """Steps of a formula, times the names asked for, of which a derivative in symbols is looked for."""
+MOST_WRITTEN = 40_000
+"""Parts of a formula in which every shared part is written out wherever it is used."""
+FLAT = tuple([book[name] for name in ("add", "sub", "neg")])
 MOST_FACTORS = 50
 """Factors of one product: each has a term of its own in the derivative."""
 MOST_ROWS = 40
@@ -96,9 +99,20 @@ def too_long(term: Term, names: int) -> str:
     if len(steps) * names > MOST_STEPS:
         return f"the formula has {len(steps):,} steps and {names:,} names: too many for its derivative to be read"
     factors: dict[Term, int] = {}
+    written: dict[Term, int] = {}
+    depth: dict[Term, int] = {}
     for x in steps:
-        inside = [factors[y] for y in x.inputs if isinstance(y, Term)] if x.op is not None else []
-        factors[x] = sum(inside) if x.op in (book["mul"], book["div"]) else 1
+        inside = [y for y in x.inputs if isinstance(y, Term)] if x.op is not None else []
+        factors[x] = sum([factors[y] for y in inside]) if x.op in (book["mul"], book["div"]) else 1
+        written[x] = 1 + sum([written[y] for y in inside])
+        # Sums and multiples of one thing are collected, however deep they lie.
+        moving = [y for y in inside if y.number is None]
+        is_multiple = len(moving) < 2 and (x.op is book["mul"] or (x.op is book["div"] and moving == [x.inputs[0]]))
+        depth[x] = max([depth[y] for y in inside], default=0) + (x.op not in FLAT and not is_multiple)
+    if max(depth.values()) > DEEPEST:
+        return f"the formula is nested {max(depth.values()):,} deep: its derivative is too long to be read"
+    if max(written.values()) > MOST_WRITTEN:
+        return "written out without its shared parts the formula is so long that nobody would read its derivative"
     most = max(factors.values())
     return f"a product of {most:,} factors has a derivative that is too long to be read" if most > MOST_FACTORS else ""
 

@@ -91,10 +91,14 @@ class InNames:
 
     def term(self, step: Step) -> Any:
         """A step down to what has a name; None where it has no formula."""
+        own = self.letters.pop(step, None)
         try:
-            return term_of(step, {other: x for other, x in self.letters.items() if other is not step})
+            return term_of(step, self.letters)
         except (*REFUSALS, GraphError):
             return None
+        finally:
+            if own is not None:
+                self.letters[step] = own
 
     def tree(self, term: Any) -> Tree | None:
         """A term as it is printed; None where it has too much in it to be read."""
@@ -114,14 +118,19 @@ class InNames:
         """Characters of the longest formula."""
         return max([len(plain(formula)) for _, formula in self.formulas], default=0)
 
+    def gradient(self, node: Node) -> Tree | None:
+        """The gradient in a node, in those of the steps that use it; None where it has no formula."""
+        total = self.totals.get(node)
+        return None if total is None else self.tree(simplify(total) if isinstance(total, Term) else total)
+
     @cached_property
-    def gradients(self) -> dict[Node, Tree | None]:
-        """The gradient in everything that has a name, in those of the steps that use it; consumers first."""
+    def totals(self) -> dict[Node, Any]:
+        """The gradient in everything that has a name, as the shares add up, not yet made short; consumers first."""
         output = self.lifted.program.output
         held: dict[Term, Any] = {}
         on_the_way = {step: x for step, x in self.letters.items() if self.node(step) in self.opened.gradients}
         step_of = {x: step for step, x in on_the_way.items() if is_symbol(x)}
-        found: dict[Node, Tree | None] = {}
+        found: dict[Node, Any] = {}
         for step in reversed(self.named):
             node, own = self.node(step), self.letters.get(step)
             if node not in self.opened.gradients:
@@ -143,11 +152,9 @@ class InNames:
             self.settled(self.node(step_of[x]), x, held, found)
         return found
 
-    def settled(self, node: Node, letter: Any, held: dict[Term, Any], found: dict[Node, Tree | None]) -> Term:
+    def settled(self, node: Node, letter: Any, held: dict[Term, Any], found: dict[Node, Any]) -> Term:
         """Remember the gradient in a node, and give its letter."""
-        if node not in found:
-            total = held.get(letter)
-            found[node] = None if total is None else self.tree(simplify(total) if isinstance(total, Term) else total)
+        found.setdefault(node, held.get(letter))
         own = symbol(f"gradient {len(self.trees)}", tuple(node.shape))
         self.trees[own] = self.opened.gradient(node)
         return own

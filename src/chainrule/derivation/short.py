@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -153,7 +154,8 @@ def lines_of(block: Block) -> int:
 def forward(opened: Tape, named: InNames | None, digits: int) -> Iterator[Piece]:
     """How the steps with a name, and the output, were computed, in the names that the user gave."""
     made = [] if named is None else [pair for pair in named.formulas if len(plain(pair[1])) <= LONGEST]
-    for place, (node, formula) in enumerate(made):
+    # Of many steps only the last have room; the others are not worked out.
+    for place, (node, formula) in list(enumerate(made))[-MOST_LINES - 1 :]:
         numbers, symbols = opened.number_of(node), (opened.symbols[node], formula)
         bare: tuple[Block, ...] = (Equation(symbols),)
         whole = (proved(symbols, None, numbers, digits=digits),) if is_written(numbers) else bare
@@ -244,14 +246,17 @@ def shortened(part: Equation, weight: int) -> Piece:
 
 def swept(opened: Tape, named: InNames | None, asked: Sequence[Any], request: Request) -> Iterator[Piece]:
     """The gradients on the way back from the output, each in those of the steps that use it, and those asked for."""
-    found = {} if named is None else named.gradients
+    formula = (lambda x: None) if named is None else named.gradient
     shown = list(asked) or [x for x in opened.order if x.op is None and x in opened.gradients]
     last = shown[:MOST_GRADIENTS]
-    between = [x for x in found if x is not opened.output and all([x is not y for y in last])]
-    for place, node in enumerate(between):
-        yield gradient_piece(opened, node, found.get(node), request, weight=20 + place)
+    reached = [] if named is None else list(named.totals)
+    between = [x for x in reached if x is not opened.output and all([x is not y for y in last])]
+    # Of many only those nearest to what was asked for have room; the formulas of the others are not looked for.
+    weighed = reversed(list(enumerate(between, 20)))
+    near = (gradient_piece(opened, node, formula(node), request, weight=weight) for weight, node in weighed)
+    yield from reversed(list(islice((piece for piece in near if piece.lines), MOST_LINES + 1)))
     for node in last:
-        yield gradient_piece(opened, node, found.get(node), request, weight=ASKED, several=len(shown) > 1)
+        yield gradient_piece(opened, node, formula(node), request, weight=ASKED, several=len(shown) > 1)
     left = len(shown) - len(last)
     if left > 0:
         yield Piece([(Paragraph(f"and {left:,} more."),)], 70)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.core import Value
+from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.derivation.equations import Show, given, in_a_row, proved
@@ -158,18 +159,38 @@ class Story:
 
     def made_of(self, node: Node) -> Words:
         """How a result without a name came to be, in the names of the page."""
-        letters = [self.letter(x) if isinstance(x, Value | Tensor) else constant(x) for x in node.inputs]
+        letters = [self.names.get(x, x) if isinstance(x, Value | Tensor) else constant(x) for x in node.inputs]
+        if not self.fit(node, letters):
+            # A name may be that of the same entries in another shape, with which this would be another formula.
+            letters = [self.in_shape(x, name) for x, name in zip(node.inputs, letters, strict=True)]
         formula = made(node.op, letters, node.settings, tuple(node.shape))
         return said(formula) if len(plain(formula)) <= SHORT else made_of(self.opened, node)
 
-    def letter(self, node: Node) -> Any:
-        """What a node is called, in its own shape: its name may be that of the same entries in another."""
-        name, shape = self.names.get(node), tuple(node.shape)
-        if name is None:
-            return node
-        return (
-            name if name.shape == shape or name == self.opened.symbols[node] else applied("reshape", name, shape=shape)
-        )
+    def fit(self, node: Node, letters: list[Any]) -> bool:
+        """Whether the formula of a node has as many entries when it is made of names in their own shapes."""
+        pairs = [(x, name) for x, name in zip(node.inputs, letters, strict=True) if self.is_named(x)]
+        if all([tuple(x.shape) == name.shape for x, name in pairs]):
+            return True
+        if not isinstance(node.op, Pointwise):
+            # A row times a column is a number.
+            return node.op.name == "matmul" and np.size(node.data) == 1
+        try:
+            shapes = [
+                name.shape if self.is_named(x) else np.shape(x) for x, name in zip(node.inputs, letters, strict=True)
+            ]
+            entries = int(np.prod(np.broadcast_shapes(*shapes)))
+        except ValueError:
+            return False
+        return entries == np.size(node.data)
+
+    def in_shape(self, x: Any, name: Any) -> Any:
+        """A name in the shape of what goes by it."""
+        is_other = self.is_named(x) and tuple(x.shape) != name.shape
+        return applied("reshape", name, shape=tuple(x.shape)) if is_other else name
+
+    def is_named(self, x: Any) -> bool:
+        """Whether an input is a node that has a name on the page."""
+        return isinstance(x, Value | Tensor) and x in self.names
 
     def is_nameless(self, node: Node) -> bool:
         """Whether a result goes by a letter that the page must explain."""

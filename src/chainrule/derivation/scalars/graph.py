@@ -26,6 +26,8 @@ from chainrule.maths.tree import made
 Place = tuple[int, ...]
 Node = Any
 
+MOST_ASKED = 4_000_000
+"""Entries of a list, times the inputs that are each asked for all of them."""
 MOST_EDGES = 200_000
 """More edges between the entries of tensors than this are walked only on request."""
 
@@ -146,22 +148,28 @@ class ScalarGraph:
             if node in known:
                 continue
             places: dict[Place, int] = {}
-            for slot, x in node.edges:
-                if x not in known:
-                    continue
+            slots = [(slot, x) for slot, x in node.edges if x in known]
+            # Each input of a long list is asked for all of the list.
+            if most is not None and len(slots) > 2:
+                self._refuse(len(slots) * int(np.size(node.data)), MOST_ASKED)
+            for slot, x in slots:
                 for here, there, slope in local_slopes(self.opened, node, slot, list(known[x])):
                     if there not in places:
                         places[there] = len(self.entries)
                         self.entries.append(Entry(node, there))
                     edges.append(Edge(known[x][here], places[there], slot, slope))
-                if most is not None and len(edges) > most:
-                    name = plain(self.opened.symbols[self.entries[0].node])
-                    raise GraphError(
-                        f"too many entries: more than {most:,} steps from entry to entry from {name} to the output; "
-                        "explain it with dialect='jacobian', which keeps arrays whole, or ask for whole=True"
-                    )
+                self._refuse(len(edges), most)
             if places:
                 known[node] = places
+
+    def _refuse(self, steps: int, most: int | None) -> None:
+        """Raise GraphError for more steps than can be told."""
+        if most is not None and steps > most:
+            name = plain(self.opened.symbols[self.entries[0].node])
+            raise GraphError(
+                f"too many entries: more than {most:,} steps from entry to entry from {name} to the output; "
+                "explain it with dialect='jacobian', which keeps arrays whole, or ask for whole=True"
+            )
 
     def _spread_values(self, edges: list[Edge]) -> None:
         """The same for a graph of single numbers, where the nodes are the entries and hold their slopes."""
