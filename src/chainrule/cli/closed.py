@@ -109,12 +109,14 @@ def too_long(term: Term, names: int) -> str:
         moving = [y for y in inside if y.number is None]
         is_multiple = len(moving) < 2 and (x.op is book["mul"] or (x.op is book["div"] and moving == [x.inputs[0]]))
         depth[x] = max([depth[y] for y in inside], default=0) + (x.op not in FLAT and not is_multiple)
+    most = max(factors.values())
+    if most > MOST_FACTORS:
+        return f"a product of {most:,} factors has a derivative that is too long to be read"
     if max(depth.values()) > DEEPEST:
         return f"the formula is nested {max(depth.values()):,} deep: its derivative is too long to be read"
     if max(written.values()) > MOST_WRITTEN:
         return "written out without its shared parts the formula is so long that nobody would read its derivative"
-    most = max(factors.values())
-    return f"a product of {most:,} factors has a derivative that is too long to be read" if most > MOST_FACTORS else ""
+    return ""
 
 
 def symbols_in(term: Term) -> Iterable[Term]:
