@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chainrule.printable import printable
-
 
 class ChainruleError(Exception):
     """The base of every error that chainrule raises on purpose; its message is safe to print in a terminal."""
@@ -14,6 +12,8 @@ class ChainruleError(Exception):
     """Whether a message may have several lines, so that a name with a line break in it could pass for one."""
 
     def __init__(self, *said: object) -> None:
+        from chainrule.printable import printable  # its tables of characters are for when something went wrong
+
         super().__init__(*[printable(part, lines=self.lines) if isinstance(part, str) else part for part in said])
 
 
