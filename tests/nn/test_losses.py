@@ -530,3 +530,20 @@ def test_losses_are_modules_without_parameters():
     assert repr(nn.BCEWithLogitsLoss(pos_weight=3.0)) == "BCEWithLogitsLoss(pos_weight=3.0)"
     assert [repr(kind()) for kind in (nn.L1Loss, nn.BCELoss, nn.HingeLoss)] == ["L1Loss()", "BCELoss()", "HingeLoss()"]
     assert issubclass(ShapeError, ChainruleError)
+
+
+def test_the_squared_error_knows_pytorch_s_word_for_its_reduction():
+    prediction = cr.Tensor([[1.0, 2.0], [3.0, 5.0]], requires_grad=True)
+    target, weight = np.array([[0.0, 2.0], [1.0, 1.0]]), [1.0, 3.0]
+    each = nn.MSELoss(reduction="none")
+    np.testing.assert_array_equal(each(prediction, target).data, [[1.0, 0.0], [4.0, 16.0]])
+    np.testing.assert_array_equal(each(prediction, target, sample_weight=weight).data, [[1.0, 0.0], [12.0, 48.0]])
+    assert nn.MSELoss(reduction="sum")(prediction, target).item() == nn.MSELoss("sum")(prediction, target).item() == 21
+    assert nn.MSELoss(reduction="mean")(prediction, target).item() == 5.25
+    assert repr(each) == "MSELoss(reduction='none')"
+    cr.sum(each(prediction, target)).backward()
+    np.testing.assert_array_equal(prediction.grad.data, 2 * (prediction.data - target))
+    with pytest.raises(ValueError, match="reduction is one of mean, sum, none, not 'average'"):
+        nn.MSELoss(reduction="average")
+    with pytest.raises(ValueError, match="a convention or a reduction"):
+        nn.MSELoss("half_sum", reduction="sum")

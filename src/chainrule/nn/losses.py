@@ -193,9 +193,9 @@ class MSELoss(Loss):
     """The squared error (prediction - target)², under one of three conventions that courses mix up.
 
     ``mean`` divides the sum over all entries by their number (PyTorch's default), ``sum`` does not, and ``half_sum``
-    halves the sum, so that the derivative has no factor 2. `prediction` and `target` have the same shape, any; the
-    result is a single number. Shapes that differ and empty arrays raise `ShapeError`. `sample_weight` as in `Loss`.
-    O(entries).
+    halves the sum, so that the derivative has no factor 2. `reduction` is PyTorch's word for the first two, and
+    ``none`` gives the error of every entry. `prediction` and `target` have the same shape, any; else the result is a
+    single number. Shapes that differ and empty arrays raise `ShapeError`. `sample_weight` as in `Loss`. O(entries).
 
     >>> import chainrule as cr
     >>> loss = cr.nn.MSELoss(convention="half_sum")
@@ -205,24 +205,28 @@ class MSELoss(Loss):
     162.0
     """
 
-    def __init__(self, convention: str = "mean") -> None:
+    def __init__(self, convention: str = "mean", *, reduction: str | None = None) -> None:
+        if reduction is not None and convention != "mean":
+            raise ValueError(f"MSELoss takes a convention or a reduction, not {convention!r} and {reduction!r}")
         if convention not in CONVENTIONS:
             raise ValueError(f"MSELoss: convention is one of {', '.join(CONVENTIONS)}, not {convention!r}")
-        self.convention = convention
-        self.reduction = "mean" if convention == "mean" else "sum"
+        self.convention = convention if reduction is None else _known(self, reduction)
+        self.reduction = "sum" if convention == "half_sum" else self.convention
 
     def forward(self, prediction: Any, target: Any, sample_weight: Any = None) -> Any:
         """The loss of all entries together."""
         prediction, target = _matched("MSELoss", prediction, target)
         factor = 0.5 if self.convention == "half_sum" else 1.0
-        if sample_weight is None:
+        if sample_weight is None and self.reduction != "none":
             scale = 1 / prediction.size if self.convention == "mean" else factor
             return squared_error(prediction, target, scale=scale)
-        each = factor * square(prediction - target) * _for_rows("MSELoss", sample_weight, prediction)
+        each = factor * square(prediction - target)
+        if sample_weight is not None:
+            each = each * _for_rows("MSELoss", sample_weight, prediction)
         return _reduced(each, self.reduction, self.weight_of(prediction, target, sample_weight))
 
     def __repr__(self) -> str:
-        return f"MSELoss(convention={self.convention!r})"
+        return f"MSELoss({'reduction' if self.convention == 'none' else 'convention'}={self.convention!r})"
 
 
 class _LossOfEntries(Loss):
