@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from chainrule.errors import FormulaError
-from chainrule.expression.typed.tokens import Token, pieces_at
+from chainrule.expression.typed.tokens import Token, pieces_from
 from chainrule.verify.latex import from_latex, is_latex
 
 WORDS = {
@@ -70,15 +70,8 @@ def with_signs(text: str) -> str:
 
 def signs_put_in(line: str) -> str:
     """A line with a sign for every product without one; a line that cannot be read as it is."""
-    pieces: list[Token] = []
-    at = 0
     try:
-        while at < len(line):
-            if line[at].isspace():
-                at += 1
-                continue
-            pieces += pieces_at(line, at)
-            at = pieces[-1].stop
+        pieces = [token for found in pieces_from(line) for token in found]
     except FormulaError:
         return line
     for before, token in reversed(list(pairwise(pieces))):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import keyword
 import re
 import unicodedata
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -99,14 +100,7 @@ def tokens_of(text: str, start: int = 0) -> list[Token]:
     """The pieces of a formula from `start` on, checked as far as neighbours and brackets tell; O(length)."""
     if len(text) - start > LONGEST:
         raise error_at(text, start + LONGEST, len(text), f"a formula has at most {LONGEST} characters")
-    tokens: list[Token] = []
-    at = start
-    while at < len(text):
-        if text[at].isspace():
-            at += 1
-            continue
-        tokens += pieces_at(text, at)
-        at = tokens[-1].stop
+    tokens = [token for found in pieces_from(text, start) for token in found]
     if not tokens:
         raise error_at(text, len(text), len(text), "there is nothing here: write a formula, such as x**2 + 1")
     check_neighbours(text, tokens)
@@ -130,6 +124,20 @@ def pieces_at(text: str, at: int) -> list[Token]:
     if text[at] in SAME_SIGN:
         return [Token("sign", SAME_SIGN[text[at]], at, at + 1)]
     return [name_at(text, at)]
+
+
+def pieces_from(
+    text: str, start: int = 0, read: Callable[[str, int], list[Token]] = pieces_at
+) -> Iterator[list[Token]]:
+    """What is read at every place from `start` on that nothing before has taken, blanks aside."""
+    at = start
+    while at < len(text):
+        if text[at].isspace():
+            at += 1
+            continue
+        found = read(text, at)
+        yield found
+        at = found[-1].stop
 
 
 def name_at(text: str, at: int) -> Token:

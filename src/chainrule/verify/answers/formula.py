@@ -20,7 +20,7 @@ from chainrule.expression.typed.functions import closest, look_up
 from chainrule.expression.typed.parse import Call, Reader
 from chainrule.expression.typed.parsed import CONSTANTS
 from chainrule.expression.typed.parsed import Step as Parsing
-from chainrule.expression.typed.tokens import LONGEST, Token, check_brackets, pieces_at
+from chainrule.expression.typed.tokens import LONGEST, Token, check_brackets, pieces_at, pieces_from
 from chainrule.program import Step
 from chainrule.verify.latex import HAT, with_hat
 from chainrule.verify.marking.problem import SIZES, Problem
@@ -159,16 +159,15 @@ def slope_function(name: str) -> Callable[[Any], Any] | None:
     return slope
 
 
+def power_or_pieces(text: str, at: int) -> list[Token]:
+    """The pieces at a place of an answer, where ``^`` raises to a power."""
+    return [Token("sign", "**", at, at + 1)] if text[at] == "^" else pieces_at(text, at)
+
+
 def answer_tokens(text: str, is_name: Callable[[str], bool], spelled: Callable[[str], bool]) -> list[Token]:
     """The pieces of an answer; ``2x``, ``xw``, ``(a - b)c`` and ``^`` are read; functions get the book's names."""
     pieces: list[Token] = []
-    at = 0
-    while at < len(text):
-        if text[at].isspace():
-            at += 1
-            continue
-        found = [Token("sign", "**", at, at + 1)] if text[at] == "^" else pieces_at(text, at)
-        at = found[-1].stop
+    for found in pieces_from(text, read=power_or_pieces):
         pieces += found if len(found) > 1 else parted(found[0], is_name, spelled)
     if not pieces:
         raise error_at(text, 0, len(text), "there is no formula here")
