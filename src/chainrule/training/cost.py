@@ -1,4 +1,4 @@
-"""What a loss function gives for a batch: one number to learn from, and how much it weighs beside other batches."""
+"""What a loss function gives for a batch: one number to learn from, how much it weighs beside others; a step down."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError, GraphError, ShapeError
 from chainrule.nn.losses import Loss
 from chainrule.nn.module import Module
+from chainrule.optim.clip import clip_grad_norm_
+from chainrule.optim.optimizer import Optimizer
 from chainrule.training.batches import Batch
 
 
@@ -76,3 +78,12 @@ def refuse_cut_off(loss: Tensor, model: Module) -> None:
         "the loss depends on no parameter that is trained: the way back was cut, by .data, detach(), no_grad or a new "
         "Tensor, between the model's result and the loss, or the layers that are not frozen are not used"
     )
+
+
+def descend(loss: Tensor, optimizer: Optimizer, clip_norm: float | None) -> None:
+    """The gradients of a loss, held to a common norm where one is given, and a step of the optimizer."""
+    optimizer.zero_grad()
+    loss.backward()
+    if clip_norm is not None:
+        clip_grad_norm_(optimizer.params, clip_norm)
+    optimizer.step()

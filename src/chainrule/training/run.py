@@ -15,14 +15,13 @@ from chainrule.core.tensor import Tensor
 from chainrule.data.structure import joined, leaves, mapped
 from chainrule.errors import CheckpointError, ShapeError
 from chainrule.nn.module import Module
-from chainrule.optim.clip import clip_grad_norm_
 from chainrule.optim.lr_scheduler import LRScheduler
 from chainrule.optim.optimizer import Optimizer
 from chainrule.optim.plateau import ReduceLROnPlateau
 from chainrule.training.batches import Batch, Batches, OfArrays, output_of
 from chainrule.training.checkpoint import checked
 from chainrule.training.compiled_steps import CompiledSteps
-from chainrule.training.cost import loss_number, loss_of, refuse_cut_off, takes_weights, weight_of
+from chainrule.training.cost import descend, loss_number, loss_of, refuse_cut_off, takes_weights, weight_of
 from chainrule.training.history import History
 from chainrule.training.interrupt import Interrupted, Interrupts
 
@@ -228,11 +227,7 @@ class Run:
         if not math.isfinite(number):
             raise Diverged("the loss", number, self.batch + 1, batch.x, batch.y)
         refuse_cut_off(loss, self.model)
-        self.optimizer.zero_grad()
-        loss.backward()
-        if self.clip_norm is not None:
-            clip_grad_norm_(self.optimizer.params, self.clip_norm)
-        self.optimizer.step()
+        descend(loss, self.optimizer, self.clip_norm)
         if self.scheduler is not None and self.scheduler.by_step:
             self.scheduler.step()
         self.tally.add(number, weight, out, batch)

@@ -29,12 +29,11 @@ from chainrule.core.tree import flatten, unflatten
 from chainrule.data.structure import mapped
 from chainrule.errors import DtypeError, GraphError, ShapeError
 from chainrule.nn.module import Module
-from chainrule.optim.clip import clip_grad_norm_
 from chainrule.optim.optimizer import Optimizer
 from chainrule.program import Step
 from chainrule.program.trace import paths
 from chainrule.training.batches import Batch, arrays_of, as_given, dtype_of, output_of
-from chainrule.training.cost import loss_number, loss_of, refuse_cut_off
+from chainrule.training.cost import descend, loss_number, loss_of, refuse_cut_off
 from chainrule.training.step_program import Draw, Example, MadeOf, draws_of, example_of
 from chainrule.training.step_state import State, are_the_same, attributes_of, memory_key, settings_of
 
@@ -192,11 +191,7 @@ class TrainingStep:
             loss = loss_of(made_of.loss, output_of(made_of.model, batch.x), batch)
             number = loss_number(loss)
             refuse_cut_off(loss, made_of.model)
-        made_of.optimizer.zero_grad()
-        loss.backward()
-        if made_of.clip_norm is not None:
-            clip_grad_norm_(made_of.optimizer.params, made_of.clip_norm)
-        made_of.optimizer.step()
+        descend(loss, made_of.optimizer, made_of.clip_norm)
         return number
 
     def first(self, data: tuple[Any, Any, Any], rows: Any) -> float:
