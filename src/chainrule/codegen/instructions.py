@@ -174,6 +174,13 @@ class Plan:
         self.work += work
         self.instructions += 1
 
+    def room(self, *sizes: int) -> list[int]:
+        """Where in the workspace so many bytes each are free while one instruction runs."""
+        starts = [self.workspace.take(size) for size in sizes]
+        for start, size in zip(starts, sizes, strict=True):
+            self.workspace.give_back(start, size)
+        return starts
+
     def check(self) -> None:
         """Refuse a place outside its memory: it would be a fault of the planner, and is found before the plan runs."""
         sizes = {**self.sizes, WORKSPACE: self.workspace.size, CONSTANTS: len(self.constants)}
@@ -220,8 +227,7 @@ class Plan:
         `batch` has how many products there are and the strides of both factors and the result, innermost first.
         """
         (rows, inner), columns = x.shape, y.shape[1]
-        panel = self.workspace.take(inner * PANEL_BYTES)
-        self.workspace.give_back(panel, inner * PANEL_BYTES)
+        (panel,) = self.room(inner * PANEL_BYTES)
         many = [*batch, *[(1, 0, 0, 0)] * (2 - len(batch))]
         down = 0 if added is None or len(added.shape) == 1 else added.strides[0]
         words = [
@@ -287,10 +293,8 @@ class Plan:
         turned = weights.size if what is Convolution.IMAGES else 0
         most_met = max(channels, outputs) * size[0] * size[1]
         # A vector may read past the last plane.
-        room = [(planes + across + beside + 2 * lanes) * entry, sums * entry, turned * entry, 8 * most_met]
-        starts = [self.workspace.take(n) for n in room]
-        for start, n in zip(starts, room, strict=True):
-            self.workspace.give_back(start, n)
+        laid_out = planes + across + beside + 2 * lanes
+        starts = self.room(laid_out * entry, sums * entry, turned * entry, 8 * most_met)
         words = [TYPES[images.dtype], what, count, groups, channels, outputs, *length, *size, *steps, *around, *spread]
         words += [*fits, down, across, below, beside, stretch, back, together]
         words += [*images.at, *weights.at, *results.at, WORKSPACE, *starts]
@@ -304,9 +308,7 @@ class Plan:
         lanes = ALIGNED // x.dtype.itemsize
         # Vectors are read of windows behind the last, too, and written behind the last column.
         columns = max(x.shape[3] + 2 * around, (fits + 2 * lanes) * steps + size * spread) + lanes
-        room = self.workspace.take(4 * columns * x.dtype.itemsize)
-        self.workspace.give_back(room, 4 * columns * x.dtype.itemsize)
-        words += [*given.at, *x.at, *out.at, WORKSPACE, room, columns]
+        words += [*given.at, *x.at, *out.at, WORKSPACE, *self.room(4 * columns * x.dtype.itemsize), columns]
         self.emit(Code.POOL, words, [given, x, out], 2 * x.size)
 
     def call(self, function: Callable[..., Any], inputs: Sequence[Place], out: Place) -> None:
