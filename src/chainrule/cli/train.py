@@ -26,6 +26,7 @@ from chainrule.errors import ChainruleError
 
 if TYPE_CHECKING:
     from chainrule.cli.examples import Lesson
+    from chainrule.table import Table
     from chainrule.training.fit_table import Fitted, Recipe, Spread
     from chainrule.training.sweep import Sweep
 
@@ -120,20 +121,19 @@ def train(
     from chainrule.data.table import MISSING
     from chainrule.files import refuse_overwriting
     from chainrule.table import json_of
-    from chainrule.training import Recipe, full_report, plain_report, save_model, short_report
-    from chainrule.training.interrupt import Interrupts
+    from chainrule.training import Recipe, plain_report
     from chainrule.training.sweep_table import grid_of
 
     one_of("--task", task, TASKS)
     one_of("--detail", detail or None, DETAILS)
+    short = detail != "full" and not as_json
     check_numbers(validation, lr, weight_decay, dropout)
     spelling = check_spelling(separator, encoding, comment, decimal, thousands)
     one_of("--class-weight", class_weight, ("balanced",))
     least = threshold_of(threshold)
     hidden, grid = widths(layers), None if sweep is None else grid_of(sweep)
-    told = (target, task != "auto", ignore, keep, categorical, dates, hashed, embedded, missing, split, log_target)
-    options = (*told, spelling.is_said)
-    check_source(data, path, target, is_table_told=any(options), spelling=spelling)
+    of_columns = (target, task != "auto", ignore, keep, categorical, dates, hashed, embedded, missing, log_target)
+    check_source(data, path, target, is_table_told=any((*of_columns, split, spelling.is_said)), spelling=spelling)
     where = out or Path(Path(data).stem + SUFFIX)
     refuse_overwriting(where, (data, path or data))
     check_place(where)
@@ -170,38 +170,54 @@ def train(
         share=validation,
         progress=not as_json,
     )
-    whole = detail == "full" or as_json
-    with notes_as_lines(most=None if whole else MOST_NOTES, each=whole):
+    with notes_as_lines(most=MOST_NOTES if short else None, each=not short):
         with ctrl_c_told():
             lesson, tried = lesson_of(data, path, reading), None
             if grid is not None:
                 recipe, tried = best_of(lesson, grid, recipe, folds, jobs)
                 folds = None
             fitted, spread = learned_from(lesson, recipe, folds, seeds)
-        if fitted.interrupted and out is None:
-            say(
-                f"chainrule: {stop_of(fitted)}; nothing was saved: --out FILE would keep {fitted.interrupted}", err=True
-            )
-            raise typer.Exit(130)
-        with Interrupts() as pressed:
-            save_model(where, fitted, source=lesson.source, spread=spread)
-    if pressed.noted and not fitted.interrupted:
-        say(f"chainrule: stopped by Ctrl-C; wrote {where}", err=True)
-        raise typer.Exit(130)
-    if fitted.interrupted:
-        say(f"chainrule: {stop_of(fitted)}; wrote {where} with {fitted.interrupted}", err=True)
-        raise typer.Exit(130)
+        save(lesson, fitted, spread, where, is_asked_for=out is not None)
     if as_json:
         swept = {} if tried is None else {"sweep": tried.plain()}
         typer.echo(json_of({"model": str(where), **plain_report(fitted, spread), **swept}))
         return
-    if tried is not None:
-        print_parts([tried.table() if detail == "full" else tried.in_a_line()])
+    print_parts(report_of(lesson, fitted, spread, tried, columns=columns, short=short))
+    say(f"wrote {where}{' (--detail full tells more)' if short else ''}")
+
+
+def save(lesson: Lesson, fitted: Fitted, spread: Spread | None, where: Path, *, is_asked_for: bool) -> None:
+    """Write the model; after a Ctrl-C, say what is kept of the training and end: a file nobody named is not written."""
+    from chainrule.training import save_model
+    from chainrule.training.interrupt import Interrupts
+
+    kept = fitted.interrupted
+    if kept and not is_asked_for:
+        say(f"chainrule: {stop_of(fitted)}; nothing was saved: --out FILE would keep {kept}", err=True)
+        raise typer.Exit(130)
+    with Interrupts() as pressed:
+        save_model(where, fitted, source=lesson.source, spread=spread)
+    if kept:
+        say(f"chainrule: {stop_of(fitted)}; wrote {where} with {kept}", err=True)
+    elif pressed.noted:
+        say(f"chainrule: stopped by Ctrl-C; wrote {where}", err=True)
+    if kept or pressed.noted:
+        raise typer.Exit(130)
+
+
+def report_of(
+    lesson: Lesson, fitted: Fitted, spread: Spread | None, tried: Sweep | None, *, columns: bool, short: bool
+) -> list[str | Table]:
+    """What is printed of a training: the settings that were tried, the columns where asked for, the judgement."""
+    from chainrule.training import full_report, short_report
+
     words = {"name": lesson.name, "held": lesson.held_name}
-    if columns and detail != "full":
-        print_parts([fitted.columns.table()])
-    print_parts(full_report(fitted, spread, **words) if detail == "full" else [short_report(fitted, spread, **words)])
-    say(f"wrote {where}{'' if detail == 'full' else ' (--detail full tells more)'}")
+    parts: list[str | Table] = [] if tried is None else [tried.in_a_line() if short else tried.table()]
+    if not short:
+        return [*parts, *full_report(fitted, spread, **words)]
+    if columns:
+        parts.append(fitted.columns.table())
+    return [*parts, short_report(fitted, spread, **words)]
 
 
 @contextmanager
