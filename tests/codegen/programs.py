@@ -125,6 +125,10 @@ PROGRAMS: dict[str, Any] = {
         cr.grad(lambda x, w: cr.sum(cr.conv2d(x, w, padding=1) ** 2), argnums=(0, 1)),
         (rng.normal(size=(1, 2, 4, 4)), rng.normal(size=(3, 2, 3, 3))),
     ),
+    "pooled": (
+        cr.value_and_grad(lambda x, b: cr.sum(cr.max_pool2d(cr.relu(x + b), kernel_size=2) ** 2), argnums=(0, 1)),
+        (rng.normal(size=(2, 3, 6, 6)), rng.normal(size=(3, 1, 1)) - 1),
+    ),
     "linear algebra": (
         cr.grad(lambda a: cr.slogdet(a)[1] + cr.sum(cr.inv(a))),
         (np.eye(3) + 0.1 * rng.normal(size=(3, 3)),),

@@ -82,11 +82,32 @@ def pairs_of_edges():
     return x.ravel(), y.ravel()
 
 
+POOLS = [
+    {"kernel_size": 2},
+    {"kernel_size": 3, "stride": 2, "padding": 1},
+    {"kernel_size": 2, "stride": 1},
+    {"kernel_size": (1, 3), "dilation": (1, 2)},
+]
+
+
+def pool_of_relu(slide):
+    """The largest of relu's results in every window, each with a weight, so that no two slopes are alike."""
+
+    def pooled(x):
+        y = cr.max_pool2d(cr.relu(x), **slide)
+        return cr.sum(cr.where(cr.isfinite(y), y, 1.0) * np.arange(1.0, 1 + y.size).reshape(y.shape))
+
+    return pooled
+
+
 EVERYWHERE = {
     "sums": lambda x, y: cr.value_and_grad(lambda x, y: cr.sum((-x + y) - (-y) + 0.0 - (x - 0.0)), (0, 1))(x, y),
     "products": lambda x, y: cr.value_and_grad(lambda x, y: cr.sum(1.0 * x * (y * -1.0) / 1.0), (0, 1))(x, y),
     "signs": lambda x, y: (cr.neg(-x), -(x - y), (-x) * y, x * (-y), (-x) / y, -(2.0 * x), cr.flip(-x)),
     "masks": lambda x, y: cr.grad(lambda x: cr.sum(cr.relu(x) * y))(x),
+    "pools": lambda x, y: [
+        cr.value_and_grad(pool_of_relu(slide))(cr.reshape(x, shape=(1, 1, 10, 10))) for slide in POOLS
+    ],
     "numbers": lambda x, y: (2.0 * (0.25 * x), (x / 4.0) * y, 3.0 * (x * y), (1 / y) * x, (2.0 / y) * x),
 }
 

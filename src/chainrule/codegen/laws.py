@@ -472,6 +472,41 @@ def mask_from_output(b: Builder, step: Step) -> Any:
     return None if relu is None else b.step("greater", relu, step.inputs[1])
 
 
+@law("relu after the pool", "pick_at_largest", "chosen")
+def relu_after_pool(b: Builder, step: Step) -> Any:
+    """The largest of relu's results is relu of the largest, and so is what passes back: a window has fewer of these.
+
+    Where a window has nothing positive, another of its entries may count as the largest; it gets the same nothing.
+    """
+    if is_only(step, "pick_at_largest"):
+        y, x = step.inputs
+        return b.step("relu", pooled(b, x, step)) if y is x and is_only(x, "relu") else None
+    put, mask = step.inputs
+    if is_only(put, "put_at_largest") and is_only(mask, "greater") and b.number(mask.inputs[1]) == 0:
+        g, x = put.inputs
+        if is_only(x, "relu") and mask.inputs[0] in (x, x.inputs[0]) and isinstance(g, Step):
+            passed = b.step("greater", pooled(b, x, put), mask.inputs[1])
+            return b.step(put.op, b.step("chosen", g, passed), x.inputs[0], **put.settings)
+    return None
+
+
+@law("sums of what was put", "sum")
+def sum_of_put(b: Builder, step: Step) -> Any:
+    """Each window's number is put at one place of its image: the sum over images is the sum of these numbers."""
+    x = step.inputs[0]
+    if not is_only(x, "put_at_largest") or not isinstance(x.inputs[0], Step):
+        return None
+    axis = step.settings["axis"]
+    axes = range(4) if axis is None else [i % 4 for i in (axis if isinstance(axis, tuple) else (axis,))]
+    return b.step("sum", x.inputs[0], **step.settings) if {2, 3} <= {*axes} else None
+
+
+def pooled(b: Builder, x: Step, like: Step) -> Step:
+    """The largest of what relu was given, in windows that slide like those of a step."""
+    inner = x.inputs[0]
+    return b.step("pick_at_largest", inner, inner, **like.settings)
+
+
 @law("numbers before products", "sum")
 def number_out_of_sum(b: Builder, step: Step) -> Any:
     """The sum of all multiples is the multiple of the sum."""
