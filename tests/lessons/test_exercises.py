@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from random import Random
 
 import numpy as np
@@ -77,12 +78,53 @@ ONE_OF_EACH = [cr.exercise(number) for number in ("1.1", "1.2", "2.2", "2.4", "4
 
 @pytest.mark.parametrize("exercise", ONE_OF_EACH, ids=name_of)
 @pytest.mark.parametrize(
-    "answer", ["", "?", "(", "x +", "1e999", "[1, [2]]", "é" * 50, "a" * 20_000, "1/0", "lambda: 0"]
+    "answer", ["", " \n", "?", "(", "x +", "é" * 50, "a" * 20_000, "1/0", "lambda: 0", "no idea", "nan", None, object()]
 )
-def test_a_malformed_answer_is_told_and_never_an_error(exercise, answer):
+def test_a_malformed_answer_is_told_how_one_is_written_and_is_no_try(exercise, answer):
     marked = exercise.mark(answer)
     assert not marked.right
-    assert marked.says
+    assert not marked.read
+    assert not marked.mistakes
+    assert exercise.how in repr(marked).splitlines()
+    tried = []
+    assert marked.after(tried, answer) is marked
+    assert not tried
+
+
+@pytest.mark.parametrize(
+    ("exercise_id", "answer"),
+    [
+        ("1.2", "7"),
+        ("1.2", "1, 2"),
+        ("16.2", "[[1, 2, 3], [4, 5, 6]]"),
+        ("1.1", "1, 2, 3"),
+        ("2.2", "7"),
+        ("2.2", "1;2;3"),
+    ],
+)
+def test_an_answer_of_another_kind_is_no_try(exercise_id, answer):
+    """Numbers where a formula is asked, and too many or too few of them."""
+    marked = cr.exercise(exercise_id).mark(answer)
+    assert not marked.read
+    assert cr.exercise(exercise_id).how in marked.hints
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=name_of)
+def test_every_right_and_every_foreseen_answer_can_be_read(exercise):
+    for answer in (exercise.answer, *[wrong.answer for wrong in exercise.wrong]):
+        assert exercise.mark(answer).read, answer
+
+
+def test_a_session_brings_a_hint_more_with_every_other_wrong_answer(monkeypatch):
+    monkeypatch.setattr(import_module("chainrule.lessons.exercise"), "TRIED", {})
+    asked = cr.exercise("8.1")
+    shown = [
+        repr(cr.exercise("8.1", answer)).count("\n")
+        for answer in ("yhat", "yhat", "(", "7", "x*y + h", "yhat", "x + y")
+    ]
+    assert shown == [1, 1, 4, 2, 2, 1, 3]
+    assert repr(cr.exercise("8.1", "x*y", seed=3)).count("\n") == 1  # others' numbers are another exercise
+    assert cr.exercise("8.1", asked.answer).right
 
 
 def test_what_cannot_be_read_is_said_once_with_its_place():
@@ -229,7 +271,7 @@ def test_an_exercise_shows_itself_and_marks():
     assert cr.exercise("2.4", "b").right
     assert cr.exercise("2.4", "(−3, 4)").right
     assert not cr.exercise("2.4", "a").right
-    assert "a to d" in cr.exercise("2.4", "z").says
+    assert "a to d" in repr(cr.exercise("2.4", "z"))
     with pytest.raises(LessonError, match=r"no exercise 99\.1"):
         cr.exercise("99.1")
 
@@ -289,7 +331,7 @@ def test_a_number_may_be_typed_as_people_write_it(exercise_id, answer):
     assert number is not None
     found = asked.mark(answer)
     assert found.right == asked.mark(number).right
-    assert "is a number, or a list" not in str(found)
+    assert found.read
 
 
 def test_right_answers_typed_as_arithmetic_are_right():

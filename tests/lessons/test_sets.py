@@ -68,14 +68,16 @@ def test_forms_are_marked_with_a_summary(tmp_path):
     table = marks.table()
     assert table.columns == ("name", "sheet", "right", *SET.ids)
     assert table.rows[0] == ("ada", 1, 4, 1, 1, 1, 1)
-    assert table.rows[1] == ("ben", 2, 1, 0, 1, 0, None)
+    assert table.rows[1] == ("ben", 2, 1, 0, 1, "?", None)
     assert table.rows[2] == ("cleo", None, 0, None, None, None, None)
     assert marks.mistakes() == [("8.3", "missing-factor", 1)]
     summary = marks.summary().splitlines()
-    assert summary[0] == "5 of 7 answers right"
+    assert summary[0] == "5 of 6 answers right, 1 not read"
+    assert "9.1: 1 of 1 right, 1 not read, 3 blank" in summary
+    assert "ben, 9.1: This cannot be read as a number." in summary
     assert "8.3: 1 of 2 right, 3 blank" in summary
     assert "8.3: missing-factor, 1 time" in summary
-    assert sum("not read" in line for line in summary) == 3
+    assert sum(": not read" in line for line in summary) == 3
     told = json.loads(json.dumps(marks.as_dict()))
     assert told["submissions"][1]["answers"]["8.3"]["mistakes"] == ["missing-factor"]
 

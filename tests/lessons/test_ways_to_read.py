@@ -117,8 +117,9 @@ def test_a_graph_s_boxes_stay_whole_without_unicode(tmp_path, once_run):
     assert all(line[left] in "|+" and line[right] in "|+" for line in lines[top : top + 5])
 
 
-def test_an_exercise_without_unicode_is_readable(run):
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "LANG": "C", "LC_ALL": "C", "COLUMNS": "40"}
+def test_an_exercise_without_unicode_is_readable(tmp_path):
+    home = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "LANG": "C", "LC_ALL": "C", "COLUMNS": "40", **home}
     command = [sys.executable, "-c", "from chainrule.cli.app import main; main()", "exercise", "8.3", "1"]
     told = subprocess.run(command, capture_output=True, env=environment, check=False)
     assert b"look at dL/dw1" in told.stdout
@@ -152,8 +153,17 @@ def test_a_reader_is_asked_and_marked(tmp_path):
 
 
 def test_the_answer_is_offered_after_three_tries_and_not_before(tmp_path):
-    text = told(1, tmp_path, answers=["", "", "answer", "1", "2", "answer", ""])
+    text = told(1, tmp_path, answers=["", "", "answer", "1", "2", "answer", "3", "answer", ""])
     assert text.count("One right answer: 47") == 1
+    assert text.count("It is shown after 3 tries.") == 2
+
+
+def test_what_cannot_be_read_is_no_try(tmp_path):
+    text = told(1, tmp_path, answers=["", "", "((", "7, 8, 9", "no idea", "1", "x +", "2", "3", "answer", ""])
+    tries = text.split("Your answer")[1:]
+    assert [part.count("Answer with a number") for part in tries[:7]] == [1, 1, 1, 0, 1, 0, 0]
+    assert ["'answer' to see it" in part for part in tries[:8]] == [False] * 7 + [True]
+    assert [part.count("\n  ") > 1 for part in tries[3:4]] == [True]
 
 
 def test_reading_goes_on_where_it_was_left(tmp_path):
@@ -263,6 +273,18 @@ def test_the_command_marks_an_exercise(run, tmp_path):
     assert "1 of 4" in run("lesson").output
     assert "as new" in run("lesson", "--reset").output
     assert "0 of 4" in run("lesson").output
+
+
+def test_the_command_gives_a_hint_more_with_every_other_wrong_answer_and_none_for_what_it_cannot_read(run, tmp_path):
+    lines = [len(run("exercise", "1.1", answer).output.splitlines()) for answer in ("61", "61", "((", "75", "1")]
+    assert lines[0] == lines[1] < lines[3] <= lines[4]
+    unread = run("exercise", "1.1", "((")
+    assert unread.exit_code == 2
+    assert "Answer with a number" in unread.output
+    assert Progress(tmp_path).tried == {"1.1": ["61", "75", "1"]}
+    assert not json.loads(run("exercise", "1.1", "((", "--json").output)["read"]
+    run("exercise", "1.1", "47")
+    assert not Progress(tmp_path).tried
 
 
 def test_an_answer_may_begin_with_a_minus(run):

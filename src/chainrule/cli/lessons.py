@@ -145,24 +145,25 @@ def ask(
     seed: Seed = None,
     as_json: Json = False,
 ) -> None:
-    """Ask an exercise, or mark an answer to it; exit code 1 where it is not right yet."""
+    """Ask an exercise, or mark an answer to it; exit code 1 where it is not right yet, 2 where it cannot be read.
+
+    Every other wrong answer brings a hint more.
+    """
     from chainrule.lessons import exercise as find
     from chainrule.lessons.progress import Progress
-    from chainrule.lessons.terminal import verdict
 
     refuse_unknown_options([answer], context)
     found = find(number, seed=seed)
     if not answer:
         typer.echo(json_of(asked(found))) if as_json else read_out(repr(found))
         return
-    marked = found.mark(answer)
+    marked = Progress(progress_folder()).answered(found, answer)
     if as_json:
         typer.echo(json_of(asdict(marked)))
     else:
-        read_out(verdict(marked, 0))
+        read_out(repr(marked))
     if not marked:
-        raise typer.Exit(1)
-    Progress(progress_folder()).solve(found.id)
+        raise typer.Exit(1 if marked.read else 2)
 
 
 def asked(found: Exercise) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from chainrule.errors import ChainruleError, FormulaError
+from chainrule.errors import ChainruleError
 from chainrule.lessons import numbers
 from chainrule.lessons.answers import is_answer, is_arithmetic, is_rounded, numbers_in, same_answer, same_words
 from chainrule.maths import numeral
@@ -21,6 +21,8 @@ NOT_YET = "Not yet."
 UNREAD = "this cannot be read here: "
 """How an error of typed formulas may begin; an answer is told so once."""
 NUMBER = "Answer with a number; round it to no fewer than three digits."
+SPELLING = "Write it as in a program: 3*x**2 + sin(x)."
+SPELLING_OF_ARRAYS = "Write it as in a program: W.T @ d is a product of matrices, d*a one entry by entry."
 HINTS = 3
 """One hint with every try, and then the answer."""
 
@@ -34,6 +36,10 @@ class Marked:
     hints: tuple[str, ...] = ()
     mistakes: tuple[str, ...] = ()
     """The names of the mistakes that were found."""
+    read: bool = True
+    """Whether it could be read as an answer. One that could not is no try: it is neither right nor wrong."""
+    tries: int = 1
+    """How many wrong answers were given, with this one: so many hints are shown."""
 
     def __bool__(self) -> bool:
         return self.right
@@ -42,7 +48,18 @@ class Marked:
         return self.says
 
     def __repr__(self) -> str:
-        return "\n".join([self.says, *self.hints[:1]])
+        return "\n".join([self.says, *self.hints[: self.tries]])
+
+    def after(self, tried: list[str], answer: Any) -> Marked:
+        """The same with a hint for every other wrong answer of `tried`, which this one joins.
+
+        The same answer gets the same hints again, and what cannot be read counts as none.
+        """
+        if self.right or not self.read:
+            return self
+        if str(answer) not in tried:
+            tried.append(str(answer))
+        return replace(self, tries=tried.index(str(answer)) + 1)
 
 
 @dataclass(frozen=True)
@@ -144,7 +161,7 @@ class Exercise:
     def how(self) -> str:
         """How an answer to it is typed."""
         if self.choices:
-            return "Answer with a letter."
+            return f"Answer with a letter from a to {max(self.lettered)}."
         if self.expects is not None:
             count = np.size(self.expects)
             return NUMBER if count == 1 else f"Answer with {count} numbers, commas between them."
@@ -156,23 +173,32 @@ class Exercise:
     def mark(self, answer: Any) -> Marked:
         """Whether an answer is right, and if not, what is to be looked at.
 
-        `answer` is text as it is typed, a number, an array, or a function ``backward``. A wrong or malformed answer is
-        never an error: it is told what is missing.
+        `answer` is text as it is typed, a number, an array, or a function ``backward``. A wrong answer is never an
+        error: it gets hints. One that is malformed, empty or of another kind is not ``read``, and is told how an
+        answer is written.
 
         >>> import chainrule as cr
         >>> cr.exercise("1.1").mark("12").right
         False
         """
+        if answer is None or (isinstance(answer, str) and not answer.strip()):
+            return self.unread("There is no answer yet.")
         try:
             if self.choices:
                 return self.of_choice(str(answer))
             if self.expects is not None:
                 return self.of_number(answer)
             return self.of_problem(answer)
-        except FormulaError as error:
-            return Marked(False, f"This cannot be read yet: {str(error).removeprefix(UNREAD)}")
         except ChainruleError as error:
-            return Marked(False, str(error))
+            number = numbers_in(answer) if self.asks_number else None
+            if number is not None and np.size(number) > 1:
+                return self.unread(counted(1, np.size(number)))
+            return self.unread(f"This cannot be read yet: {str(error).removeprefix(UNREAD)}")
+
+    def unread(self, says: str) -> Marked:
+        """What is said of an answer that is none, with how one is written."""
+        spelling = [] if self.choices or self.asks_number else [SPELLING_OF_ARRAYS if self.shapes else SPELLING]
+        return Marked(False, says, (self.how, *spelling), read=False, tries=HINTS)
 
     def of_choice(self, answer: str) -> Marked:
         """One of some choices, by its letter or its words."""
@@ -181,7 +207,7 @@ class Exercise:
             same = [choice for choice in self.choices if same_words(choice, answer)]
             near = same or difflib.get_close_matches(answer.strip(), self.choices, 1)
             if not near:
-                return Marked(False, f"Answer with a letter from a to {max(self.lettered)}.")
+                return self.unread("This is none of the choices.")
             chosen = near[0]
         return self.told(chosen == self.answer, chosen)
 
@@ -191,13 +217,10 @@ class Exercise:
         number = numbers_in(answer, count=expected.size)
         if number is None:
             number = numbers_in(answer)
-        if number is None:
-            return Marked(False, "The answer is a number, or a list of numbers with commas between them.")
+        if number is None or np.any(np.isnan(number)):
+            return self.unread(f"This cannot be read as {'a number' if not expected.shape else 'numbers'}.")
         if number.shape != expected.shape:
-            count = "one number" if not expected.shape else f"{expected.size} numbers"
-            return Marked(
-                False, f"The answer is {count}, and here {'is one' if not number.shape else f'are {number.size}'}."
-            )
+            return self.unread(counted(expected.size, number.size))
         return self.told(is_rounded(number, expected, answer), str(answer))
 
     def of_problem(self, answer: Any) -> Marked:
@@ -213,10 +236,16 @@ class Exercise:
         if found.right:
             return self.right()
         prepared = self.prepared(str(answer))
+        if prepared is None and not self.asks_number and self.is_other_kind(answer):
+            return self.unread("A formula is asked, and this is none.")
         first = [prepared.hint] if prepared and prepared.hint else []
         # Where no known mistake gives the answer, the locator can say no more than that.
         rest = self.hints if found.unclassified and self.hints else found.hints
         return Marked(False, NOT_YET, (*first, *rest)[:HINTS], tuple([mistake.name for mistake in found.mistakes]))
+
+    def is_other_kind(self, answer: Any) -> bool:
+        """Whether numbers alone were given where the answer is a formula with letters."""
+        return numbers_in(answer) is not None and numbers_in(self.answer) is None
 
     def prepared(self, answer: str) -> Wrong | None:
         """The wrong answer that was foreseen, where this is one."""
@@ -261,6 +290,12 @@ class Exercise:
     def _repr_markdown_(self) -> str:
         seed = "" if self.seed is None else f", seed={self.seed}"
         return f'{self.as_markdown()}\n\n`cr.exercise("{self.id}", …{seed})` marks your answer.'
+
+
+def counted(wanted: int, given: int) -> str:
+    """What is said of too many numbers, or too few."""
+    one_or_more = "one number" if wanted == 1 else f"{wanted} numbers"
+    return f"The answer is {one_or_more}, and here {'is one' if given == 1 else f'are {given}'}."
 
 
 def exercise_from(exercise_id: str, block: Mapping[str, Any], seed: int | None = None) -> Exercise:
@@ -317,6 +352,10 @@ def wrong_from(
     return Wrong(answer, each.get("name", ""), printed(each.get("hint", "")))
 
 
+TRIED: dict[str, list[str]] = {}
+"""The wrong answers of this session to each exercise."""
+
+
 @overload
 def exercise(exercise_id: str, /, *, seed: int | None = None) -> Exercise: ...
 @overload
@@ -324,8 +363,8 @@ def exercise(exercise_id: str, answer: Any, /, *, seed: int | None = None) -> Ma
 def exercise(exercise_id: str, /, *answer: Any, seed: int | None = None) -> Exercise | Marked:
     """An exercise of the course by its number; with an answer, what is said of it.
 
-    With a `seed` it has other numbers, the same for the same seed, and they hide no mistake. Raises LessonError where
-    there is none of that number.
+    Every other wrong answer of a session brings a hint more. With a `seed` the exercise has other numbers, the same for
+    the same seed, and they hide no mistake. Raises LessonError where there is none of that number.
 
     >>> import chainrule as cr
     >>> cr.exercise("1.1", "12").right
@@ -339,5 +378,5 @@ def exercise(exercise_id: str, /, *answer: Any, seed: int | None = None) -> Exer
         for found in chapter.exercises:
             if found.id == str(exercise_id):
                 asked = found if seed is None else found.fresh(seed)
-                return asked.mark(answer[0]) if answer else asked
+                return asked.mark(answer[0]).after(TRIED.setdefault(asked.name, []), answer[0]) if answer else asked
     raise LessonError(f"there is no exercise {exercise_id}: {there_are(str(exercise_id))}")

@@ -20,6 +20,8 @@ from chainrule.table import Table
 from chainrule.webpage import webpage
 
 FILE = "set.json"
+UNREAD = "?"
+"""Stands in a table of marks for an answer that cannot be read."""
 PRINTED = """
 .exercise p:last-child { color: var(--quiet) } .line { border-bottom: 1px solid var(--quiet); height: 2.4rem }
 td, th { text-align: left; vertical-align: top } @media print { .exercise { break-inside: avoid } }
@@ -120,6 +122,11 @@ class Submission:
         """How many answers are right."""
         return sum(map(bool, self.marked.values()))
 
+    @property
+    def unread(self) -> dict[str, Marked]:
+        """The answers that could not be read, which are neither right nor wrong."""
+        return {x: marked for x, marked in self.marked.items() if not marked.read}
+
 
 @dataclass(frozen=True)
 class Marks:
@@ -129,7 +136,7 @@ class Marks:
     submissions: tuple[Submission, ...]
 
     def table(self) -> Table:
-        """A row for each learner, a column for each exercise: 1 for right, 0 for wrong, nothing for no answer."""
+        """A row for each learner, a column for each exercise: 1 for right, 0 for wrong, ? for what cannot be read."""
         rows = [
             (one.name, one.sheet or None, one.right, *[score(one.marked.get(x)) for x in self.ids])
             for one in self.submissions
@@ -152,13 +159,13 @@ class Marks:
         8.3: 0 of 0 right, 0 blank
         """
         answers = [marked for one in self.submissions for marked in one.marked.values()]
-        lines = [f"{sum(map(bool, answers))} of {len(answers)} answers right"]
+        lines = [score_of(answers, "answers")]
         for x in self.ids:
             given = [one.marked[x] for one in self.submissions if x in one.marked]
-            lines.append(
-                f"{x}: {sum(map(bool, given))} of {len(given)} right, {len(self.submissions) - len(given)} blank"
-            )
+            lines.append(f"{x}: {score_of(given)}, {len(self.submissions) - len(given)} blank")
         lines += [f"{x}: {name}, {count} time{'s' * (count != 1)}" for x, name, count in self.mistakes()]
+        for one in self.submissions:
+            lines += [f"{one.name}, {x}: {marked.says.splitlines()[0]}" for x, marked in one.unread.items()]
         lines += [f"{one.name}: not read, {one.problem}" for one in self.submissions if one.problem]
         return "\n".join(lines)
 
@@ -178,9 +185,18 @@ class Marks:
         }
 
 
-def score(marked: Marked | None) -> int | None:
-    """An answer's points; None where there is no answer."""
-    return None if marked is None else int(marked.right)
+def score(marked: Marked | None) -> int | str | None:
+    """An answer's points; a question mark where it cannot be read, and None where there is no answer."""
+    if marked is None:
+        return None
+    return int(marked.right) if marked.read else UNREAD
+
+
+def score_of(answers: Sequence[Marked], what: str = "") -> str:
+    """How many of those that could be read are right, and how many could not."""
+    read = [marked for marked in answers if marked.read]
+    right = " ".join(filter(None, [f"{sum(map(bool, read))} of {len(read)}", what, "right"]))
+    return right + (f", {len(answers) - len(read)} not read" if len(read) < len(answers) else "")
 
 
 def chosen(words: Sequence[str]) -> tuple[str, ...]:

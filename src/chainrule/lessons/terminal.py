@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console, Group
@@ -12,7 +13,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from chainrule.lessons.chapter import Cell, Chapter, Display, Prose, Question
-from chainrule.lessons.exercise import Exercise, Marked
+from chainrule.lessons.exercise import Exercise
 from chainrule.lessons.progress import Progress
 from chainrule.lessons.run import Shown, steps_of
 from chainrule.maths import unicode
@@ -125,29 +126,32 @@ def renderable(x: Any, console: Console) -> Any:
 
 
 def solve(exercise: Exercise, console: Console, ask: Ask | None, progress: Progress) -> None:
-    """Ask until it is right, or until the reader goes on: an empty line skips, `answer` shows the answer."""
+    """Ask until it is right, or until the reader goes on: an empty line skips, `answer` shows the answer.
+
+    What cannot be read as an answer is no try.
+    """
     if ask is None:
         return
     tries = 0
+
+    def say(text: str, style: str = "") -> None:
+        console.print(Padding(Text(seen(text, console), style=style), (0, 0, 1, 2)))
+
     while True:
         typed = ask(
             "Your answer (Enter to skip)" if tries < TRIES else "Your answer (Enter to skip, 'answer' to see it)"
         )
         if not typed.strip():
             return
-        if typed.strip() == "answer" and tries >= TRIES:
-            console.print(Padding(Text(seen(f"One right answer: {exercise.answer}", console)), (0, 0, 1, 2)))
-            return
+        if typed.strip() == "answer":
+            if tries >= TRIES:
+                say(f"One right answer: {exercise.answer}")
+                return
+            say(f"It is shown after {TRIES} tries.")
+            continue
         marked = exercise.mark(typed)
-        console.print(
-            Padding(Text(seen(verdict(marked, tries), console), style="green" if marked else "yellow"), (0, 0, 1, 2))
-        )
+        tries += marked.read
+        say(repr(replace(marked, tries=tries) if marked.read else marked), "green" if marked else "yellow")
         if marked:
             progress.solve(exercise.id)
             return
-        tries += 1
-
-
-def verdict(marked: Marked, tries: int) -> str:
-    """What is said of an answer; of the hints one more with every try."""
-    return "\n".join([marked.says, *marked.hints[: tries + 1]])
