@@ -29,6 +29,7 @@ from chainrule.verify.answers.training import Loop, grade_training_step
 from chainrule.verify.marking.averages import constant_mistakes
 from chainrule.verify.marking.edits import Edit, Editor
 from chainrule.verify.marking.fingerprints import Elsewhere, Fingerprint, ratio_everywhere
+from chainrule.verify.marking.links import hints_of_links
 from chainrule.verify.marking.marked import Grade, Mistake, mistake_of, shown, three_hints
 from chainrule.verify.marking.of_modules import step_problem
 from chainrule.verify.marking.problem import Problem, probes_of, read_problem, resized
@@ -341,7 +342,10 @@ def unclassified(mark: Fingerprint, name: str, working: Working | None, failure:
     place = f"{first}, on the way to the gradient of {name}" if first else f"the gradient of {name} (d{name})"
     says = failure or "this is wrong, and no known mistake gives it"
     mistake = Mistake("unclassified", place, says, "")
-    return Grade(False, (mistake,), three_hints([mistake]), (), place)
+    if failure:
+        return Grade(False, (mistake,), three_hints([mistake]), (), place)
+    look, *rest = hints_of_links(mark.problem, mark.wrt, mark.walks, mark.answers[0], working)
+    return Grade(False, (mistake,), (f"look at {place}" if first else look, *rest), (), place)
 
 
 def edited(mark: Fingerprint, name: str, working: Working) -> list[Mistake]:

@@ -15,6 +15,7 @@ from chainrule.errors import GraphError
 from chainrule.program import Step
 from chainrule.verify.marking.changes import changes
 from chainrule.verify.marking.fingerprints import given as change_gives
+from chainrule.verify.marking.links import hints_of_links
 from chainrule.verify.marking.marked import Grade, Mistake, number, three_hints
 from chainrule.verify.marking.problem import Problem, probes_of
 from chainrule.verify.marking.updates import RATES
@@ -161,7 +162,9 @@ def grade_number(
     if not found:
         return Grade(True, (), ())
     hints = three_hints(found)
-    if len(found) > 1:
+    if found[0].name == "unclassified":
+        hints = hints_of_links(problem, problem.named[asked[0]], [walk])
+    elif len(found) > 1:
         hints = (
             hints[0],
             f"{len(found)} mistakes give this number here: write the formula, which tells them apart",

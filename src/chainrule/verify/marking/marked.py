@@ -107,6 +107,6 @@ def three_hints(mistakes: Sequence[Mistake]) -> tuple[str, ...]:
     first = mistakes[0]
     return (
         f"look at {first.place}",
-        f"compare: {KINDS[first.name].fix}",
+        f"compare: {KINDS[first.name].fix.removeprefix('compare ')}",
         f"{first.name}: {first.says}",
     )
