@@ -9,8 +9,8 @@ import numpy as np
 
 from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError, ShapeError
-from chainrule.livepage.subject import Points, Subject, recorded_at
-from chainrule.nn import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from chainrule.livepage.subject import Points, Rows, Subject, recorded_at
+from chainrule.nn import BCEWithLogitsLoss, CrossEntropyLoss, Loss, MSELoss
 
 SPARE = 40
 """Points that may be added to those that are given."""
@@ -32,7 +32,16 @@ def network_subject(net: Any, x: Any, y: Any, *, loss: Any = None, **told: Any) 
         return plane_subject(net, x, y.astype(np.float64), loss, **told)
     taken = Tensor(x, dtype=float, label="x")
     wanted = y if y.dtype.kind in "iu" else Tensor(y, dtype=float, label="y")
-    return detached(net, loss(net(taken), wanted), **told)
+    score = net(taken)
+    cost = loss(score, wanted)
+    subject = detached(net, cost, **told)
+    if len(x) == 1 or not isinstance(loss, Loss):
+        return subject
+    places = {node: step.place for node, step in Subject(cost).lifted.step.items()}
+    if taken not in places or score not in places:
+        return subject
+    target = places.get(wanted) if isinstance(wanted, Tensor) else None
+    return replace(subject, batches=Rows(loss, len(x), places[taken], places[score], target, wanted))
 
 
 def is_average(loss: Any) -> bool:
@@ -60,7 +69,8 @@ def plane_subject(net: Any, x: Any, y: Any, loss: Any, **told: Any) -> Subject:
     subject = detached(net, (share * each).sum(), **told)
     steps = {subject.names[step]: step.place for step in subject.program.steps}
     points = Points(count, room, steps["x"], steps["y"], steps["share"], steps[score.label], sigmoid)
-    return replace(subject, points=points)
+    rows = Rows(loss, room, points.x, points.score, points.y)
+    return replace(subject, points=points, batches=rows)
 
 
 def detached(net: Any, cost: Any, **told: Any) -> Subject:

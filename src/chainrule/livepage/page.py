@@ -21,8 +21,8 @@ from chainrule.pictures.ink import DARK, LIGHT
 from chainrule.webpage import framed, webpage
 
 MODULES = (
-    "numbers", "dom", "model", "history", "app", "graph", "derivation", "log", "surface", "learn", "check", "tryit",
-    "main",
+    "numbers", "dom", "order", "model", "history", "app", "graph", "derivation", "log", "surface", "learn", "check",
+    "tryit", "main",
 )  # fmt: skip
 """The modules of a page, each a file of `assets`."""
 
@@ -51,7 +51,7 @@ class Page:
     @cached_property
     def html(self) -> str:
         """The whole page, which needs no network."""
-        data, sources = zip(*[payload_of(subject) for subject in self.subjects], strict=True)
+        data = [payload_of(subject) for subject in self.subjects]
         told = json.dumps([{"title": one["title"], "zipped": zipped(one)} for one in data], ensure_ascii=False)
         modules = {
             f"chainrule/{name}": f"data:text/javascript;charset=utf-8,{quote(asset(f'{name}.js'), safe=PLAIN)}"
@@ -62,7 +62,6 @@ class Page:
                 asset("body.html"),
                 f'<script type="importmap">{in_script(json.dumps({"imports": modules}))}</script>',
                 f'<script type="application/json" id="subjects">{in_script(told)}</script>',
-                "<script>\nglobalThis.chainruleFunctions = [\n" + in_script(",\n".join(sources)) + "\n];\n</script>",
                 '<script type="module">import "chainrule/main";</script>',
             ]
         )

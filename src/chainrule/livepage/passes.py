@@ -154,7 +154,7 @@ def ways_in(program: Program) -> int:
 
 def identifiers(subject: Subject) -> dict[Step, str]:
     """What each step is called in written source: like its own name, of letters, digits and underscores alone."""
-    names = Names(["cr", "np", "forgotten"])
+    names = Names(["cr", "np", "forgotten", "counted"])
     return {
         step: names.new(re.sub(r"\W+", "_", subject.names[step]).strip("_") or "x") for step in subject.program.steps
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,13 @@ import numpy as np
 from chainrule.core import Value
 from chainrule.core.state import Quiet
 from chainrule.errors import ChainruleError
+from chainrule.livepage.batch import print_batch
 from chainrule.livepage.descent import OPTIMIZERS, print_optimizer
 from chainrule.livepage.exports import exports_of, typed_of
 from chainrule.livepage.graph import WIDEST, WIDEST_RANGE, places_of
 from chainrule.livepage.hints import print_hints
 from chainrule.livepage.passes import GRID, Recorded, edges_of, passes_of, print_loss, print_pass, print_says, right
-from chainrule.livepage.story import stories
+from chainrule.livepage.story import Story, stories
 from chainrule.livepage.subject import Subject
 from chainrule.livepage.ties import kinks_of, watched
 from chainrule.maths import unicode
@@ -29,12 +32,13 @@ MOST_LIVE = 2_500
 TOO_LARGE = f"a page of more than {MOST_LIVE:,} steps is not written out"
 MOST_TYPED = 40
 """Steps of a computation whose lines stand below its title."""
+FORMULA = re.compile(r"(<math.*?</math>)", re.DOTALL)
 PACKED = 64
 """Entries from which on an array is packed."""
 
 
-def payload_of(subject: Subject) -> tuple[dict[str, Any], str]:
-    """A subject as data for JSON, and the source of an object with its functions."""
+def payload_of(subject: Subject) -> dict[str, Any]:
+    """A subject as data for JSON; `source` is that of an object with its functions."""
     live = len(subject.program) <= MOST_LIVE
     places = places_of(subject)
     data: dict[str, Any] = {
@@ -63,11 +67,13 @@ def payload_of(subject: Subject) -> tuple[dict[str, Any], str]:
         "points": points_of(subject),
         "rows": subject.rows,
         "kinks": kinks_of(subject),
+        "source": "null",
     }
     why = TOO_LARGE
     if live:
         try:
-            return data, functions_of(subject, data)
+            data["source"] = functions_of(subject, data)
+            return data
         except ChainruleError as error:
             why = str(error)
     data["live"] = False
@@ -79,7 +85,7 @@ def payload_of(subject: Subject) -> tuple[dict[str, Any], str]:
             for step, g in zip(subject.program.steps, gradients_of(subject), strict=True)
         ],
     }
-    return data, "null"
+    return data
 
 
 def gradients_of(subject: Subject) -> list[Any]:
@@ -107,6 +113,10 @@ def functions_of(subject: Subject, data: dict[str, Any]) -> str:
     if says is not None and data["points"] is not None:
         source, data["points"]["takes"] = says
         sources.append(f"says: {source}")
+    batch = print_batch(subject)
+    if batch is not None:
+        data["batch"] = data["points"]["room"] if data["points"] is not None else subject.rows
+        sources.append(f"batch: {batch}")
     data["usual"] = [[times, name, *KINDS[name]] for times, name in ((-1, "sign"), (2, "factor"), (0.5, "factor"))]
     size = sum([step.size for step in subject.trained])
     data["optimizers"] = {}
@@ -117,9 +127,20 @@ def functions_of(subject: Subject, data: dict[str, Any]) -> str:
         sources.append(f"{kind}: {{ all: {whole}, pair: {pair} }}")
     data["exports"] = exports_of(subject)
     told = stories(subject) if subject.told else ()
-    data["stories"] = [[s.asked, s.dialect, [[t.branch, t.html, t.places, t.still] for t in s.tellings]] for s in told]
+    data["stories"], data["pieces"] = in_pieces(told)
     data["watched"] = watched(subject)
     return "{\n" + ",\n".join(sources) + "\n}"
+
+
+def in_pieces(told: Sequence[Story]) -> tuple[list[Any], list[str]]:
+    """Stories with numbers for the pieces of their HTML, and the pieces: one graph is told again and again."""
+    numbers: dict[str, int] = {}
+
+    def pieces(html: str) -> list[int]:
+        return [numbers.setdefault(piece, len(numbers)) for piece in FORMULA.split(html) if piece]
+
+    stories = [[s.asked, s.dialect, [[t.branch, pieces(t.html), t.places, t.still] for t in s.tellings]] for s in told]
+    return stories, list(numbers)
 
 
 def titled(subject: Subject) -> str:

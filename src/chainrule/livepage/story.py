@@ -106,7 +106,8 @@ def told_in(record: Record, branch: Branch, step: Step, dialect: str) -> Telling
     here, there = [blocks_of(told_whole(x, nodes[step], dialect, FULL), "full")[1:] for x, nodes in pairs]
     filling = Filling(record, branch)
     shown = filling.filled(here, there)
-    return Telling(branch.code, filling.printed("\n".join(map(on_page, shown))), filling.places, filling.still)
+    html, places = filling.printed("\n".join(map(on_page, shown)))
+    return Telling(branch.code, html, places, filling.still)
 
 
 def still(subject: Subject, step: Step, dialect: str, code: str = "") -> Telling:
@@ -230,9 +231,9 @@ class Filling:
         found = None if self.frozen else self.record.key_of(numbers, self.branch, self.key_of(beside))
         if found is None:
             self.still += 1
-            return self.sign([["number", numbers[0]], 1.0], f'<mn class="still" data-place="{len(self.places)}">…</mn>')
+            return self.sign([["number", numbers[0]], 1.0], '<mn class="still" data-place>…</mn>')
         key, scale = found
-        return self.sign([list(key), scale], f'<mn data-place="{len(self.places)}">…</mn>')
+        return self.sign([list(key), scale], "<mn data-place>…</mn>")
 
     def key_of(self, letter: Any) -> Key | None:
         """What a letter of the page is of in the record; None where that has no such number."""
@@ -259,14 +260,13 @@ class Filling:
         step = self.step_of(name.below) if isinstance(name, Derivative) else None
         if step is None or step.shape:
             return words
-        markup = f'<span data-words="{len(self.places)}">{words}</span>'
-        return said(self.sign([["gradient", step.place], list(OF_SIGN)], markup))
+        return said(self.sign([["gradient", step.place], list(OF_SIGN)], f"<span data-words>{words}</span>"))
 
     def derivative(self, tree: Derivative) -> Tree:
         """A derivative; where it is one link of the graph, its name lights that."""
         inside = mathml_inside(tree)
         link = self.link_of(tree)
-        return tree if not link else self.sign(["link"], f"<mrow {link}>{inside}</mrow>")
+        return tree if not link else self.sign([], f"<mrow {link}>{inside}</mrow>")
 
     def link_of(self, tree: Derivative) -> str:
         """The attribute that names an edge or a node of the graph; empty for a slope along several links."""
@@ -285,24 +285,27 @@ class Filling:
         return self.named.get(symbol.name or symbol.base)
 
     def sign(self, place: list[Any], markup: str) -> Symbol:
-        """A sign of its own for a place."""
+        """A sign of its own for a place; one with nothing in it has its markup alone."""
         self.places.append(place)
         self.markup.append(markup)
         return Symbol(chr(FIRST_SIGN + len(self.places) - 1))
 
-    def printed(self, html: str) -> str:
-        """The story with its places in place of their signs."""
+    def printed(self, html: str) -> tuple[str, list[list[Any]]]:
+        """The story with its places in place of their signs, and what stands in each, in the order of the page."""
         pieces: list[str] = []
+        order: list[list[Any]] = []
         for piece in html.split("<mi"):
             opening, sign, rest = cut(piece)
             if sign:
-                pieces += [self.markup[ord(sign) - FIRST_SIGN], rest]
+                n = ord(sign) - FIRST_SIGN
+                pieces += [self.markup[n], rest]
+                order += [self.places[n]] * bool(self.places[n])
             else:
                 pieces.append(("<mi" if pieces else "") + opening)
         found = "".join(pieces)
-        for words in [markup for markup in self.markup if markup.startswith("<span")]:
+        for words in {markup for markup in self.markup if markup.startswith("<span")}:
             found = found.replace(f"<math>{words}</math>", words)
-        return found
+        return found, order
 
 
 def entry_of(letter: Any) -> tuple[int, ...]:

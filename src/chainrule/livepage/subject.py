@@ -44,6 +44,20 @@ class Points:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """Rows of data behind a cost, which a step of training may take a few at a time: the places of what is compared."""
+
+    loss: Any
+    """What joins the rows; it takes how often each counts."""
+    room: int
+    x: int
+    score: int
+    target: int | None
+    wanted: Any = None
+    """The targets themselves, where they are no step, as the numbers of classes."""
+
+
+@dataclass(frozen=True)
 class Subject:
     """One computation on the page; `title` is what a menu calls it, and `text` how it was typed."""
 
@@ -54,7 +68,8 @@ class Subject:
     points: Points | None = None
     note: str = ""
     rows: int = 0
-    """Rows of data behind the cost, every one of which a step of training takes."""
+    """How many rows of data there are behind the cost."""
+    batches: Rows | None = None
     told: bool = True
     """Whether derivations and hints are worked out, which takes most of the time."""
     data: tuple[str, ...] = field(default=())

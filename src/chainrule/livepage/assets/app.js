@@ -10,6 +10,12 @@ async function unzipped(text) {
   return JSON.parse(await new Response(stream).text());
 }
 
+/** What was printed for a subject: a module of its own, from the source that came with its numbers. */
+async function functionsOf(source) {
+  const module = await import(`data:text/javascript;charset=utf-8,${encodeURIComponent(`export default ${source};`)}`);
+  return module.default;
+}
+
 /** What was given, in words. */
 function told(x) {
   return typeof x === "object" && x ? JSON.stringify(x) : String(x);
@@ -54,11 +60,15 @@ export class App {
 
   async load(n) {
     this.number = n;
-    this.data = this.subjects[n].data ??= await unzipped(this.subjects[n].zipped);
-    this.model = new Model(this.data, this.subjects[n].functions);
+    const subject = this.subjects[n];
+    subject.data ??= await unzipped(subject.zipped);
+    subject.functions ??= await functionsOf(subject.data.source);
+    this.data = subject.data;
+    this.model = new Model(this.data, subject.functions);
     this.history.clear();
     this.k = this.model.last;
     this.rate = this.data.rate;
+    this.size = this.seed = 0;
     this.asked = this.data.asked;
     this.selected = this.data.look;
     this.trying = false;
@@ -134,9 +144,34 @@ export class App {
 
   train(n = 1) {
     this.refuseStill();
-    this.history.do({ type: "train", n: Math.max(0, Math.round(asNumber(n, "training"))), kind: this.kind, rate: this.rate });
+    this.history.do(this.training(Math.max(0, Math.round(asNumber(n, "training")))));
     this.render();
     return [...this.model.losses];
+  }
+
+  /** So many steps as training is set now. */
+  training(n) {
+    const { kind, rate, size, seed } = this;
+    return { type: "train", n, kind, rate, size, seed };
+  }
+
+  /** How many rows a step takes, 0 for all, and the seed of their order; numbers set them. */
+  batch(size, seed) {
+    if (size !== undefined) this.size = this.asSize(asNumber(size, "a batch"));
+    if (seed !== undefined) this.seed = this.asSeed(asNumber(seed, "the seed"));
+    if (size !== undefined || seed !== undefined) this.render();
+    return { size: this.size, seed: this.seed, rows: this.model.turn?.taken ?? [] };
+  }
+
+  asSize(x) {
+    if (!Number.isInteger(x) || x < 0) throw new Error(`a batch has a whole number of rows, or 0 for all, and not ${told(x)}`);
+    if (x && !this.data.batch) throw new Error("this page has no batches: its cost joins no rows, or none that stand alone");
+    return x;
+  }
+
+  asSeed(x) {
+    if (!Number.isInteger(x) || x < 0 || x >= 2 ** 32) throw new Error(`the seed is a whole number from 0, and not ${told(x)}`);
+    return x;
   }
 
   undo() {
@@ -255,6 +290,7 @@ export class App {
     if (this.asked !== this.data.asked) parts.set("w", this.asked);
     if (this.rate !== this.data.rate) parts.set("r", this.rate);
     if (this.kind !== "SGD") parts.set("o", this.kind);
+    if (this.size) parts.set("b", `${this.size}!${this.seed}`);
     return parts.toString();
   }
 
@@ -273,6 +309,9 @@ export class App {
   resume(parts, whole) {
     if (parts.get("o") in this.data.optimizers) this.kind = parts.get("o");
     if (Number(parts.get("r")) > 0) this.rate = Number(parts.get("r"));
+    try {
+      this.batch(...(parts.get("b")?.split("!") ?? []));
+    } catch { /* an address from another page */ }
     this.history.read(parts.get("do") ?? "");
     if (this.data.passes[whole("m")]) this.model.passKind = whole("m");
     if (this.data.edges[whole("f")]) this.model.forgotten = whole("f");

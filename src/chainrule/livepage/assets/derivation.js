@@ -8,7 +8,7 @@ const NAMES = { graph: "node by node", chain: "chain", paths: "paths", delta: "e
 export function derivationPanel(app) {
   const holder = document.getElementById("story"), tabs = document.getElementById("dialects");
   const asked = document.getElementById("asked"), note = document.getElementById("story-note");
-  let tellings = [], shown = null, elements = [], words = [], seen = null;
+  let tellings = [], shown = null, elements = [], seen = null;
 
   /** The story that is chosen, and what else there is to choose. */
   function build() {
@@ -37,12 +37,12 @@ export function derivationPanel(app) {
   /** Put a telling in the panel. */
   function show(telling) {
     shown = telling;
-    holder.innerHTML = telling[1];
-    elements = [...holder.querySelectorAll("[data-place]")];
-    words = [...holder.querySelectorAll("[data-words]")];
+    holder.innerHTML = telling[1].map((n) => app.data.pieces[n]).join("");
+    elements = [...holder.querySelectorAll("[data-place], [data-words]")];
     for (const element of holder.querySelectorAll("[data-edge], [data-node]")) element.setAttribute("tabindex", "-1");
-    for (const element of elements) {
-      const [key] = telling[2][element.dataset.place];
+    for (const [n, element] of elements.entries()) {
+      const [key] = telling[2][n];
+      if (element.dataset.words !== undefined) continue;
       if (key[0] === "local") element.dataset.edge = key[1];
       else if (["value", "gradient", "share", "total"].includes(key[0])) element.dataset.node = stepOf(key);
     }
@@ -55,11 +55,10 @@ export function derivationPanel(app) {
     if (shown !== (telling ?? tellings[0])) show(telling ?? tellings[0]);
     const [, , places, still] = shown, isLive = Boolean(telling) && places.length > 0 && Number.isFinite(model.result);
     const at = isLive ? { leaves: model.leaves, results: model.results() } : { leaves: model.start, results: model.resultsOfStart() };
-    for (const element of elements) write(element, amongOthers(element, number(places[element.dataset.place], at)));
-    for (const element of words) {
-      const [key, [lowers, nothing, raises]] = places[element.dataset.words], g = number([key, 1], at);
-      write(element, g > 0 ? raises : g < 0 ? lowers : nothing);
-    }
+    elements.forEach((element, n) => {
+      const [key, scale] = places[n], x = number([key, element.dataset.words === undefined ? scale : 1], at);
+      write(element, element.dataset.words === undefined ? amongOthers(element, x) : scale[x > 0 ? 2 : x < 0 ? 0 : 1]);
+    });
     holder.classList.toggle("past", moved && !isLive);
     write(note, saidOf(moved, isLive, telling, still));
   }

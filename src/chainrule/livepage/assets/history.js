@@ -21,7 +21,7 @@ export class History {
   do(op) {
     const now = performance.now(), closely = now - this.stamp < CLOSELY, before = this.ops.at(-1);
     const same = closely && before && before.type === op.type && op.type === "set" && before.name === op.name;
-    const goesOn = before && op.type === "train" && before.type === "train" && before.kind === op.kind && before.rate === op.rate;
+    const goesOn = before && op.type === "train" && before.type === "train" && ["kind", "rate", "size", "seed"].every((of) => before[of] === op[of]);
     if (!same && !(goesOn && closely)) this.keep();
     if (same) before.value = op.value;
     else if (goesOn) before.n += op.n;
@@ -43,7 +43,7 @@ export class History {
       if (at === null) model.setWhole(leaf, op.value);
       else model.set(leaf, at, op.value);
     } else if (op.type === "train") {
-      for (let i = 0; i < op.n; i++) model.trainStep(op.kind, op.rate);
+      for (let i = 0; i < op.n; i++) model.trainStep(op.kind, op.rate, op.size, op.seed);
     } else if (op.type === "point") return model.addPoint(op.x, op.y, op.label);
     return true;
   }
@@ -76,7 +76,7 @@ export class History {
   /** As part of an address. */
   written() {
     return this.ops.map((op) => {
-      if (op.type === "train") return `t!${op.n}!${op.kind}!${op.rate}`;
+      if (op.type === "train") return `t!${op.n}!${op.kind}!${op.rate}${op.size ? `!${op.size}!${op.seed}` : ""}`;
       if (op.type === "point") return `p!${op.x}!${op.y}!${op.label}`;
       const value = typeof op.value === "number" ? op.value : op.value.join(",");
       return `s!${encodeURIComponent(op.name)}!${value}`;
@@ -90,7 +90,8 @@ export class History {
       try {
         if (type === "t") {
           const n = Math.min(Math.max(0, Math.trunc(Number(rest[0]))), 20000), rate = Number(rest[2]);
-          if (n > 0 && rest[1] in this.app.data.optimizers && Number.isFinite(rate)) this.do({ type: "train", n, kind: rest[1], rate });
+          const size = this.app.asSize(Number(rest[3] ?? 0)), seed = this.app.asSeed(Number(rest[4] ?? 0));
+          if (n > 0 && rest[1] in this.app.data.optimizers && Number.isFinite(rate)) this.do({ type: "train", n, kind: rest[1], rate, size, seed });
         } else if (type === "p") {
           const [x, y, label] = rest.map(Number);
           if ([x, y, label].every(Number.isFinite)) this.do({ type: "point", x, y, label });

@@ -7,7 +7,7 @@ export function learnPanel(app) {
   const rate = document.getElementById("rate"), kind = document.getElementById("optimizer");
   const curve = document.getElementById("curve"), bars = document.getElementById("layers"), told = document.getElementById("learn-told");
   const plane = document.getElementById("plane"), side = document.getElementById("plane-side"), label = document.getElementById("label");
-  const run = document.getElementById("run");
+  const run = document.getElementById("run"), size = document.getElementById("batch"), seed = document.getElementById("seed");
   let running = null, pointer = null, grid = null;
 
   document.getElementById("train-one").addEventListener("click", () => app.train(1));
@@ -26,6 +26,15 @@ export function learnPanel(app) {
     app.kind = kind.value;
     app.render();
   });
+  size.addEventListener("change", () => app.batch(Number(size.value)));
+  seed.addEventListener("change", () => {
+    try {
+      app.batch(undefined, seed.value);
+    } catch (error) {
+      app.say(error.message);
+    }
+    seed.value = app.seed;
+  });
 
   function start() {
     run.textContent = "Pause";
@@ -33,7 +42,7 @@ export function learnPanel(app) {
       const began = performance.now();
       let n = 0;
       do {
-        app.history.do({ type: "train", n: 1, kind: app.kind, rate: app.rate });
+        app.history.do(app.training(1));
         n++;
       } while (performance.now() - began < 8 && n < 8);
       app.render();
@@ -68,10 +77,21 @@ export function learnPanel(app) {
     curve.setAttribute("aria-label", `The loss went from ${format(losses[0])} to ${format(losses.at(-1))} in ${losses.length - 1} steps`);
   }
 
-  /** What a step takes: the page has no batches. */
+  /** What a step takes, and how far through the rows the last one came. */
   function rowsTold() {
-    const rows = app.data.points ? app.model.points : app.data.rows;
-    return rows > 1 ? `; each step takes all ${rows} rows at once` : "";
+    const { rows, turn } = app.model, few = app.size && app.size < rows;
+    if (rows < 2) return "";
+    const takes = few ? `${app.size} of ${rows} rows, in an order that is new in every epoch` : `all ${rows} rows at once`;
+    return `; each step takes ${takes}${few && turn ? `; epoch ${turn.epoch}, ${turn.done} of ${turn.rows} rows taken` : ""}`;
+  }
+
+  /** How many rows a step may take. */
+  function sizes() {
+    const { rows } = app.model, found = [...new Set([1, 2, 4, 8, 16, 32, 64, 128, 256, app.size])].filter((n) => n > 0 && n < rows);
+    options(size, [[0, `all ${rows}`], ...found.sort((a, b) => a - b).map((n) => [n, n])], app.size < rows ? app.size : 0);
+    size.closest("label").hidden = !app.data.batch || rows < 2;
+    seed.closest("label").hidden = size.closest("label").hidden || !Number(size.value);
+    seed.value = app.seed;
   }
 
   /** The size of the errors δ of each layer, and how many of its units are dead. */
@@ -217,6 +237,7 @@ export function learnPanel(app) {
       if (!app.data.live) return;
       rate.value = app.rate;
       kind.value = app.kind;
+      sizes();
       lossCurve();
       errors();
       drawPlane();

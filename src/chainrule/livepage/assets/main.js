@@ -10,9 +10,7 @@ import { logPanel } from "chainrule/log";
 import { surfacePanel } from "chainrule/surface";
 import { tryPanel } from "chainrule/tryit";
 
-const subjects = JSON.parse(document.getElementById("subjects").textContent).map((subject, n) => ({
-  ...subject, functions: globalThis.chainruleFunctions[n],
-}));
+const subjects = JSON.parse(document.getElementById("subjects").textContent);
 const app = new App(subjects);
 
 const graph = graphPanel(app), surface = surfacePanel(app), attempt = tryPanel(app);
@@ -133,6 +131,7 @@ window.chainrule = {
   live: () => app.data.live,
   rate: (x) => app.rateOf(x),
   optimizer: (kind) => app.optimizer(kind),
+  batch: (size, seed) => app.batch(size, seed),
   race: () => surface.race(),
   exported,
   state: () => app.state(),

@@ -1,6 +1,7 @@
 // A subject with its numbers: the printed functions run on the leaves, forward and backward, and train them.
 
 import { entryName, pick, sizeOf } from "chainrule/numbers";
+import { orderOf } from "chainrule/order";
 
 /** A leaf as it was packed: a number, or an array of doubles. */
 function unpacked(x) {
@@ -46,6 +47,7 @@ export class Model {
     this.losses = [];
     this.trail = [];
     this.memory = null;
+    this.turn = null;
     this.points = this.data.points?.count ?? 0;
     this.changed();
   }
@@ -57,8 +59,8 @@ export class Model {
 
   /** What a moment of the page is: arrays are never written into, so they may be kept as they are. */
   snapshot() {
-    const { leaves, losses, trail, memory, points } = this;
-    return { leaves: [...leaves], losses: [...losses], trail: [...trail], memory, points };
+    const { leaves, losses, trail, memory, turn, points } = this;
+    return { leaves: [...leaves], losses: [...losses], trail: [...trail], memory, turn, points };
   }
 
   restore(moment) {
@@ -243,16 +245,44 @@ export class Model {
     return [moved, after];
   }
 
-  /** One step of an optimizer on everything that is trained. */
-  trainStep(kind, rate) {
+  /** How many rows of data there are, with those that were added. */
+  get rows() {
+    return this.data.points ? this.points : this.data.rows;
+  }
+
+  /** The next few rows of an epoch; where its rows were all taken, or are others now, a new one begins. */
+  nextRows(size, seed) {
+    const { rows } = this, before = this.turn;
+    const goesOn = before && before.size === size && before.seed === seed && before.rows === rows && before.done < rows;
+    const epoch = goesOn ? before.epoch : before?.seed === seed ? before.epoch + 1 : 1;
+    const order = goesOn ? before.order : orderOf(seed, epoch, rows), from = goesOn ? before.done : 0;
+    const taken = order.slice(from, from + size);
+    this.turn = { size, seed, rows, epoch, order, taken, done: from + taken.length };
+    return taken;
+  }
+
+  /** The gradients of what is trained: of all rows, or of the next few. */
+  gradientsOf(size, seed) {
+    const { trained, leaves } = this.data;
+    if (!size || size >= this.rows) {
+      const found = this.results();
+      return trained.map((n) => found.gradient[leaves[n]]);
+    }
+    const { run, results } = this.functions.batch, counted = new Float64Array(this.data.batch);
+    for (const row of this.nextRows(size, seed)) counted[row] = 1;
+    const out = run(...this.leaves, counted);
+    return results.map((name) => out[name]);
+  }
+
+  /** One step of an optimizer on everything that is trained, with the gradient of all rows or of `size` of them. */
+  trainStep(kind, rate, size = 0, seed = 0) {
     const { trained, leaves: places } = this.data;
-    const found = this.results();
-    const flat = (of) => Float64Array.from(trained.flatMap((n) => {
-      const x = of(n), size = sizeOf(this.data.steps[places[n]].shape);
-      return x === undefined ? new Array(size).fill(0) : typeof x === "number" ? new Array(size).fill(x) : Array.from(x);
+    const flat = (list) => Float64Array.from(trained.flatMap((n, i) => {
+      const x = list[i], count = sizeOf(this.data.steps[places[n]].shape);
+      return x === undefined ? new Array(count).fill(0) : typeof x === "number" ? new Array(count).fill(x) : Array.from(x);
     }));
-    const data = flat((n) => this.leaves[n]), gradient = flat((n) => found.gradient[places[n]]);
     if (!this.trail.length) this.remember();
+    const data = flat(trained.map((n) => this.leaves[n])), gradient = flat(this.gradientsOf(size, seed));
     const [moved, held] = this.descended(kind, "all", data, gradient, rate, this.memory?.kind === kind ? this.memory.held : null);
     this.memory = { kind, held };
     let place = 0;
