@@ -26,9 +26,7 @@ engines = [
 loops = Extension(
     "chainrule.core._loops",
     ["src/chainrule/core/loops.pyx"],
-    depends=[
-        f"src/chainrule/core/{name}" for name in ("windows.pxi", "loops.h", "smooth.h", "error_function.h", "windows.h")
-    ],
+    depends=[f"src/chainrule/core/{name}" for name in ("loops.h", "smooth.h", "error_function.h")],
     include_dirs=[np.get_include(), "src/chainrule/core"],
     define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
     extra_compile_args=[*optimized, *in_lanes],

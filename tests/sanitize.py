@@ -15,6 +15,8 @@ import pytest
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parent / "src" / "chainrule" / "core" / "machine"
+NAME = "chainrule.core._machine"
+TESTS = ("codegen/test_kernels.py", "codegen/test_native.py", "rules/test_image_plans.py")
 FLAGS = "-O1 -g -shared -fPIC -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-math-errno -Wno-psabi"
 
 
@@ -39,15 +41,12 @@ def main() -> int:
                 "OMP_NUM_THREADS": "1",
             }
             return subprocess.run([sys.executable, __file__, *sys.argv[1:]], env={**os.environ, **settings}).returncode
-    import chainrule.core
-
-    spec = importlib.util.spec_from_file_location("chainrule.core._machine", os.environ["CHAINRULE_SANITIZED"])
+    spec = importlib.util.spec_from_file_location(NAME, os.environ["CHAINRULE_SANITIZED"])
     assert spec is not None
     assert spec.loader is not None
-    machine = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(machine)
-    sys.modules["chainrule.core._machine"] = chainrule.core._machine = machine  # type: ignore[attr-defined]
-    chosen = sys.argv[1:] or [str(HERE / "codegen" / "test_kernels.py"), str(HERE / "codegen" / "test_native.py")]
+    sys.modules[NAME] = importlib.util.module_from_spec(spec)  # before anything of the package takes the other
+    spec.loader.exec_module(sys.modules[NAME])
+    chosen = sys.argv[1:] or [str(HERE / name) for name in TESTS]
     return int(pytest.main(["-q", "-p", "no:cacheprovider", *chosen]))
 
 

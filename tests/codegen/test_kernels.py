@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule.codegen.instructions import (
+from chainrule.core.instructions import (
     FIRST_INPUT,
     TYPES,
     Chain,

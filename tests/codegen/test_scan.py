@@ -9,9 +9,9 @@ import pytest
 from programs import RUNS, in_threads  # pyright: ignore[reportMissingImports]  (conftest)
 
 import chainrule as cr
-from chainrule.codegen.instructions import FIRST_INPUT
 from chainrule.codegen.native import machine
 from chainrule.codegen.scanned import ADVANCES, STAYS
+from chainrule.core.instructions import FIRST_INPUT
 from chainrule.errors import DtypeError, ShapeError
 
 rng = np.random.default_rng(0)

@@ -6,7 +6,6 @@ import numpy as np
 
 from chainrule.core import compiled
 from chainrule.core.operation import book, kernels
-from chainrule.rules import image_kernels
 
 loops = compiled.loops
 
@@ -21,8 +20,6 @@ def calls(name, shape, dtype, draw):
     work = np.empty_like(x)
     rows, weights = x.reshape(-1, shape[-1])[:16], draw.normal(size=(7, shape[-1])).astype(dtype)
     places = draw.integers(0, shape[-1], len(x))
-    if name.startswith("convolved"):
-        return convolution(name, shape, dtype, draw)
     return {
         "add_to_rows": (
             np.zeros_like(x),
@@ -58,22 +55,6 @@ def calls(name, shape, dtype, draw):
         "squared_distance": (x, y),
         "surprise_at_answers": (5 * x, np.clip(y, 0, 1), 0.5, 2.0),
         "weighted": (rows, weights, weights[:, 0].copy()),
-    }[name]
-
-
-def convolution(name, shape, dtype, draw, settings=None):
-    """A small convolution of images of a size, by its plan, as its three loops take it."""
-    high, wide = (max(n, 1) for n in shape[-2:])
-    window = (2, min(wide, 3))
-    settings = settings or {"stride": (1, 2), "padding": (1, 0), "dilation": 1, "groups": 2}
-    images = draw.normal(size=(2, 4, high, wide)).astype(dtype)
-    weights = draw.normal(size=(6, 4 // settings["groups"], *window)).astype(dtype)
-    plan = image_kernels.slide_of_weights(images.shape, weights.shape, **settings)
-    came = draw.normal(size=(2, 6, *plan[-1])).astype(dtype)
-    return {
-        "convolved": (images, weights, settings["groups"], *plan),
-        "convolved_back": (came, weights, images.shape, settings["groups"], *plan),
-        "convolved_weights": (came, images, weights.shape, settings["groups"], *plan),
     }[name]
 
 

@@ -14,7 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.codegen.instructions import (
+from chainrule.codegen.native_kernels import KERNELS, axes_along
+from chainrule.codegen.primitive import lowered
+from chainrule.codegen.simplified import reached
+from chainrule.core.instructions import (
     FIRST_INPUT,
     FLOATS,
     OPERATION,
@@ -29,9 +32,6 @@ from chainrule.codegen.instructions import (
     bits,
     steps_of,
 )
-from chainrule.codegen.native_kernels import KERNELS, axes_along
-from chainrule.codegen.primitive import lowered
-from chainrule.codegen.simplified import reached
 from chainrule.core.operation import book
 from chainrule.core.walk import finished_first
 from chainrule.program import Step, Trace

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from chainrule.codegen.instructions import FLOATS, Code, Convolution, Place, Pool, Reduction, Row
+from chainrule.core.instructions import FLOATS, Code, Convolution, Place, Pool, Reduction, Row
 from chainrule.program import Step
 from chainrule.program.steps import steps_in
-from chainrule.rules import image_kernels
+from chainrule.rules import slides
 
 if TYPE_CHECKING:
     from chainrule.codegen.native import Planner
@@ -308,7 +308,7 @@ def convolution(what: Convolution) -> Kernel:
             Convolution.WEIGHTS: (given[1], out, given[0]),
         }[what]
         stride, padding, dilation, groups = [step.settings[k] for k in ("stride", "padding", "dilation", "groups")]
-        slide = image_kernels.slide_of_weights(images.shape, weights.shape, stride, padding, dilation, groups)
+        slide = slides.slide_of_weights(images.shape, weights.shape, stride, padding, dilation, groups)
         planner.plan.convolve(what, images, weights, results, groups, slide)
         return [step]
 
@@ -325,7 +325,7 @@ def pool(what: Pool) -> Kernel:
         kernel_size, stride, padding, dilation = [
             step.settings[k] for k in ("kernel_size", "stride", "padding", "dilation")
         ]
-        slide = image_kernels.slide(x.shape, kernel_size, stride, padding, dilation)
+        slide = slides.slide(x.shape, kernel_size, stride, padding, dilation)
         sides = planner.straight(given), planner.straight(x)
         planner.plan.pool(what, *sides, planner.take(step), slide)
         return [step]

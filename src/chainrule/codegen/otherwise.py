@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.operation import book
-from chainrule.rules import image_kernels
+from chainrule.rules import image_kernels, slides
 from chainrule.rules.linear import count
 
 
@@ -174,7 +174,7 @@ def conv2d_weight(g: Any, x: Any, *, shape: Any, **settings: Any) -> Any:
 def planned(shape: Any, weights: Any, settings: dict[str, Any]) -> Any:
     """How the windows of a convolution slide."""
     around = [settings[name] for name in ("stride", "padding", "dilation", "groups")]
-    return image_kernels.slide_of_weights(shape, weights, *around)
+    return slides.slide_of_weights(shape, weights, *around)
 
 
 def places_of_largest(x: Any, plan: Any) -> list[Any]:
@@ -203,7 +203,7 @@ def places_of_largest(x: Any, plan: Any) -> list[Any]:
 
 def pick_at_largest(y: Any, x: Any, *, kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> Any:
     """Of every window, the entry of y where x is largest."""
-    plan = image_kernels.slide(x.shape, kernel_size, stride, padding, dilation)
+    plan = slides.slide(x.shape, kernel_size, stride, padding, dilation)
     inside, out = seen(y, plan), None
     for (i, j), here in zip(np.ndindex(*plan[0]), places_of_largest(x, plan), strict=True):
         one = book["where"](here, book["index"](inside, key=(slice(None), slice(None), i, j)), 0.0)
@@ -213,7 +213,7 @@ def pick_at_largest(y: Any, x: Any, *, kernel_size: Any, stride: Any, padding: A
 
 def put_at_largest(g: Any, x: Any, *, kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> Any:
     """The gradient where x is largest in each window, and 0 elsewhere."""
-    plan = image_kernels.slide(x.shape, kernel_size, stride, padding, dilation)
+    plan = slides.slide(x.shape, kernel_size, stride, padding, dilation)
     shares = book["stack"](*[book["where"](here, g, 0.0) for here in places_of_largest(x, plan)], axis=2)
     return put_back(book["reshape"](shares, shape=(*x.shape[:2], *plan[0], *plan[-1])), x.shape, plan)
 

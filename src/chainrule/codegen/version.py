@@ -12,10 +12,10 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from chainrule.codegen.instructions import Plan
 from chainrule.codegen.native import NotPlanned, Planner, machine
 from chainrule.core import Value
 from chainrule.core.graph import Node
+from chainrule.core.instructions import Plan
 from chainrule.core.tree import LEAF, unflatten
 from chainrule.program import Step, Trace
 

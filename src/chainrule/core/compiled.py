@@ -29,6 +29,9 @@ def put_in_place(name: str) -> bool:
     return module is not None
 
 
+machine = find_compiled("machine")
+"""The kernel machine; None where it was not built."""
+
 loops = find_compiled("loops")
 """Quick twins of kernels and rules, by their names; None where they were not built."""
 

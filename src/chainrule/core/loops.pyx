@@ -13,8 +13,8 @@ without Python's lock; so whatever is read by is a copy of what the caller gave,
 their sizes only while Python lets it, which is wherever Python code is called and nowhere in a loop; so sizes are read
 after the last such call.
 
-The loops are one unit, since all of them share the few C functions that check an array and make another; windows that
-slide over images, and what is plain C, stand in files of their own beside it.
+The loops are one unit, since all of them share the few C functions that check an array and make another; what is plain
+C stands in files of its own beside it.
 """
 
 from cython cimport floating
@@ -787,5 +787,3 @@ def shares_minus_answers(x, y, at_one, at_zero):
         )
     return grown
 
-
-include "windows.pxi"

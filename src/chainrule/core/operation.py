@@ -480,10 +480,10 @@ def composed(function: Function) -> Function:
     return silent
 
 
-def kernel(function: Function) -> Function:
+def kernel(function: Function, *, quick: Function | None = None) -> Function:
     """Mark a plain NumPy function, without a derivative, that a forward may call and written source carries whole.
 
-    Where loops.pyx was compiled and has a function of the same name, that one is asked first.
+    What is `quick` is asked first, if it takes the same; it may answer `NotImplemented`.
 
     >>> import chainrule as cr, numpy as np
     >>> @cr.kernel
@@ -492,15 +492,15 @@ def kernel(function: Function) -> Function:
     >>> steps(2.5)
     np.float64(2.0)
     """
-    quick: Function | None = find_twin(function)
+    asked: Function | None = quick or find_twin(function)
 
     def called(x: Any, *rest: Any, **settings: Any) -> Any:
         if type(x) not in PLAIN:
             write: Function | None = getattr(type(x), "__kernel__", None)
             if write is not None:
                 return write(function.__name__, x, *rest, **settings)
-        if quick is not None and not settings:
-            out = quick(x, *rest)
+        if asked is not None and not settings:
+            out = asked(x, *rest)
             if out is not NotImplemented:
                 return out
         return function(x, *rest, **settings)

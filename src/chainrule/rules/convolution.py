@@ -13,6 +13,7 @@ import numpy as np
 
 from chainrule.core.operation import fused, linear
 from chainrule.rules import image_kernels as kernels
+from chainrule.rules import slides
 from chainrule.rules.linear import reshape, sum
 from chainrule.rules.pointwise import where
 
@@ -104,7 +105,7 @@ def put_at_largest(g, x, *, kernel_size, stride=None, padding=0, dilation=1):
 
 def picked_from_itself(x, **slide):
     """What is picked where x itself is largest; a window that sees nothing has nothing above minus infinity."""
-    picked, blind = pick_at_largest(x, x, **slide), kernels.windows_that_see_nothing(x.shape, **slide)
+    picked, blind = pick_at_largest(x, x, **slide), slides.windows_that_see_nothing(x.shape, **slide)
     return where(blind, -np.inf, picked) if blind.any() else picked
 
 

@@ -2,62 +2,23 @@
 
 A convolution is one matrix product for each image: the windows are laid out as columns (Chellapilla, Puri and Simard,
 High performance convolutional neural networks for document processing, 2006). The columns of a few images at a time are
-made and thrown away, so they stay in the processor's cache and cost no memory. Where a group has few channels there is
-little to multiply and much to lay out: such convolutions have compiled twins that need no columns (core/windows.h).
+made and thrown away, so they stay in the processor's cache and cost no memory. Where the kernel machine was compiled it
+is asked first (image_plans.py): it needs no columns.
 """
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from chainrule.core.operation import kernel
+from chainrule.rules import image_plans as plans
 from chainrule.rules.kernels import plus
+from chainrule.rules.slides import slide_of_pool, slide_of_weights
 
 WORKSPACE = 1 << 20
 """How many bytes of columns are laid out at a time, unless one image alone needs more."""
-
-
-@kernel
-def height_and_width(setting, name, least):
-    """A setting for both directions: one whole number, or two of them."""
-    pair = tuple(setting) if isinstance(setting, (tuple, list)) else (setting, setting)
-    whole = [isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= least for n in pair]
-    if len(pair) != 2 or not all(whole):
-        raise ValueError(f"{name} is a whole number of at least {least}, or two of them, not {setting!r}")
-    return int(pair[0]), int(pair[1])
-
-
-@kernel
-def slide(shape, kernel_size, stride, padding, dilation):
-    """How a window slides over images of a shape: its size, steps, padding, spread, and how often it fits each way."""
-    if len(shape) != 4:
-        raise ValueError(
-            "images have shape (images, channels, height, width): add an axis to a single one with x[None]"
-        )
-    size = height_and_width(kernel_size, "kernel_size", 1)
-    steps = height_and_width(size if stride is None else stride, "stride", 1)
-    around = height_and_width(padding, "padding", 0)
-    spread = height_and_width(dilation, "dilation", 1)
-    fits = []
-    for length, k, step, edge, gap in zip(shape[2:], size, steps, around, spread, strict=True):
-        reach = gap * (k - 1) + 1
-        if length + 2 * edge < reach:
-            raise ValueError(f"a window that reaches over {reach} does not fit into {length} + 2 * {edge} of padding")
-        fits.append((length + 2 * edge - reach) // step + 1)
-    return size, steps, around, spread, tuple(fits)
-
-
-@kernel
-def slide_of_weights(shape, weights, stride, padding, dilation, groups):
-    """The same for a convolution, whose weights have shape (results, channels of a group, height, width)."""
-    if len(weights) != 4:
-        raise ValueError("the weights have shape (results, channels, height, width)")
-    if not isinstance(groups, (int, np.integer)) or groups < 1 or weights[0] % groups:
-        raise ValueError(f"groups is a whole number that divides the {weights[0]} results, not {groups!r}")
-    plan = slide(shape, weights[2:], stride, padding, dilation)
-    if shape[1] != weights[1] * groups:
-        raise ValueError(f"the images have {shape[1]} channels, and the weights are for {weights[1] * groups}")
-    return plan
 
 
 @kernel
@@ -98,7 +59,7 @@ def few_at_a_time(images, bytes_of_one):
     return [slice(start, start + count) for start in range(0, images, count)]
 
 
-@kernel
+@partial(kernel, quick=plans.convolve)
 def convolve(x, w, stride, padding, dilation, groups):
     """The products of every window with the weights, summed: (images, results, places down, places across)."""
     return convolved(x, w, groups, *slide_of_weights(np.shape(x), np.shape(w), stride, padding, dilation, groups))
@@ -115,7 +76,7 @@ def convolved(x, w, groups, size, steps, around, spread, fits):
     return out.reshape(n, results, *fits)
 
 
-@kernel
+@partial(kernel, quick=plans.convolve_back)
 def convolve_back(g, w, shape, stride, padding, dilation, groups):
     """What each window got, weighted and added up where windows overlap: images of a shape."""
     plan = slide_of_weights(shape, w.shape, stride, padding, dilation, groups)
@@ -143,7 +104,7 @@ def convolved_back(g, w, shape, groups, size, steps, around, spread, fits):
     return out
 
 
-@kernel
+@partial(kernel, quick=plans.convolve_weights)
 def convolve_weights(g, x, shape, stride, padding, dilation, groups):
     """The products of what each window got with what it saw, summed over all windows: weights of a shape."""
     plan = slide_of_weights(x.shape, shape, stride, padding, dilation, groups)
@@ -172,13 +133,9 @@ def plus_for_channels(x, b):
 
 
 @kernel
-def slide_of_pool(x, kernel_size, stride, padding, dilation):
-    """How a pooling window slides, and slices of a few images at a time."""
-    plan = slide(np.shape(x), kernel_size, stride, padding, dilation)
-    size, _, around, spread, _ = plan
-    if any(2 * edge > gap * (k - 1) + 1 for k, edge, gap in zip(size, around, spread, strict=True)):
-        raise ValueError("padding is at most half of the window: some window would see nothing else")
-    return plan, few_at_a_time(len(x), x.nbytes // max(1, len(x)))
+def some_images(x):
+    """Slices of a few images at a time."""
+    return few_at_a_time(len(x), x.nbytes // max(1, len(x)))
 
 
 @kernel
@@ -200,17 +157,6 @@ def largest_seen(x, size, steps, spread, fits):
 
 
 @kernel
-def windows_that_see_nothing(shape, kernel_size, stride=None, padding=0, dilation=1):
-    """Which windows meet the edge alone, as those that are spread out can: (places down, places across)."""
-    size, steps, around, spread, fits = slide(shape, kernel_size, stride, padding, dilation)
-    seeing = []
-    for length, k, step, edge, gap, fit in zip(shape[2:], size, steps, around, spread, fits, strict=True):
-        met = np.arange(fit)[:, None] * step + np.arange(k) * gap - edge
-        seeing.append(((met >= 0) & (met < length)).any(1))
-    return ~(seeing[0][:, None] & seeing[1])
-
-
-@kernel
 def first_largest(x, size, steps, around, spread, fits):
     """For each entry (i, j) of the window in turn: where it is the largest, or nan, and none before it was."""
     within = padded(np.ones((1, 1, *x.shape[2:]), bool), around, False)
@@ -228,42 +174,42 @@ def first_largest(x, size, steps, around, spread, fits):
             waiting ^= here
 
 
-@kernel
+@partial(kernel, quick=plans.largest_in_windows)
 def largest_in_windows(x, kernel_size, stride, padding, dilation):
     """The largest entry of every window."""
-    (size, steps, around, spread, fits), slices = slide_of_pool(x, kernel_size, stride, padding, dilation)
+    size, steps, around, spread, fits = slide_of_pool(np.shape(x), kernel_size, stride, padding, dilation)
     out = np.empty((*x.shape[:2], *fits), x.dtype)
-    for some in slices:
+    for some in some_images(x):
         out[some] = largest_seen(with_edge_that_never_wins(x[some], around), size, steps, spread, fits)
     return out
 
 
-@kernel
+@partial(kernel, quick=plans.pick_at_largest)
 def pick_at_largest(y, x, kernel_size, stride, padding, dilation):
     """Of every window, the entry of y where x is largest; of equals the first."""
-    plan, slices = slide_of_pool(x, kernel_size, stride, padding, dilation)
+    plan = slide_of_pool(np.shape(x), kernel_size, stride, padding, dilation)
     _, steps, around, spread, fits = plan
     out = np.zeros((*x.shape[:2], *fits), y.dtype)
-    for some in slices:
+    for some in some_images(x):
         given = padded(y[some], around, 0)
         for i, j, here in first_largest(x[some], *plan):
             np.copyto(out[some], seen_from(given, i, j, steps, spread, fits), where=here)
     return out
 
 
-@kernel
+@partial(kernel, quick=plans.put_at_largest)
 def put_at_largest(g, x, kernel_size, stride, padding, dilation):
     """Zeros in the shape of x, with g added where x is largest in each window; of equals at the first."""
-    plan, slices = slide_of_pool(x, kernel_size, stride, padding, dilation)
+    plan = slide_of_pool(np.shape(x), kernel_size, stride, padding, dilation)
     (size, steps, (top, left), spread, fits), (n, channels, height, width) = plan, x.shape
     if g.shape != (n, channels, *fits):
         raise ValueError(f"pooling gives {(n, channels, *fits)}")
     out = np.zeros((n, channels, height + 2 * top, width + 2 * left), g.dtype)
     # Where windows do not overlap nothing meets, and to write once is faster than to add.
     apart = all(step > gap * (k - 1) for step, gap, k in zip(steps, spread, size, strict=True))
-    for some in slices:
+    for some in some_images(x):
         for i, j, here in first_largest(x[some], *plan):
             target = seen_from(out[some], i, j, steps, spread, fits)
-            np.multiply(g[some], here, out=target) if apart else np.add(target, g[some] * here, out=target)
+            np.copyto(target, g[some], where=here) if apart else np.add(target, g[some], out=target, where=here)
     # All of it is better than a view of all of it: memory that is nobody else's can be computed in.
     return out[:, :, top : top + height, left : left + width] if top or left else out

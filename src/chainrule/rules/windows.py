@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.core.operation import composed
 from chainrule.errors import ShapeError
 from chainrule.rules import convolution as rules
-from chainrule.rules import image_kernels as kernels
+from chainrule.rules import slides
 from chainrule.rules.composed import gathered, named, shape_of
 from chainrule.rules.linear import pad, reshape
 
@@ -80,7 +80,7 @@ def avg_pool2d(x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0) -
     x = gathered(x)
     shape = shape_of(x)
     try:
-        (down, across), steps, *_ = kernels.slide(shape, kernel_size, stride, padding, 1)
+        (down, across), steps, *_ = slides.slide(shape, kernel_size, stride, padding, 1)
     except ValueError as error:
         raise ShapeError(f"avg_pool2d does not fit {named((x,))}, kernel_size={kernel_size!r} ({error})") from error
     images, channels, *size = shape

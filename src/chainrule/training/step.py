@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.codegen.compiled import operations, refuse_if_different
-from chainrule.codegen.instructions import FIRST_INPUT
 from chainrule.codegen.laws import LAWS
 from chainrule.codegen.scanned import ADVANCES, STAYS
 from chainrule.codegen.simplified import simplified
 from chainrule.codegen.version import RUNS, Version, default_target, plain
 from chainrule.core.graph import from_array
+from chainrule.core.instructions import FIRST_INPUT
 from chainrule.core.state import Quiet, switches
 from chainrule.core.tree import flatten, unflatten
 from chainrule.data.structure import mapped

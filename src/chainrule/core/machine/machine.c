@@ -97,18 +97,22 @@ typedef struct {
     Kind *kinds;
     PyObject *calls;
     PyObject *given, *gives;
-    int single;
+    int single, shares;
     double work;
     void *spare[MOST_SPARE];
     int spares;
 } Program;
 
 static void *take_workspace(Program *self) {
+    if (self->shares)
+        return take_block(NULL, self->workspace);
     return self->spares ? self->spare[--self->spares] : room(self->workspace);
 }
 
 static void give_back(Program *self, void *workspace) {
-    if (self->spares < MOST_SPARE)
+    if (self->shares)
+        give_block(NULL, workspace, self->workspace);
+    else if (self->spares < MOST_SPARE)
         self->spare[self->spares++] = workspace;
     else
         free(workspace);
@@ -479,12 +483,12 @@ static PyObject *program_new(PyTypeObject *type, PyObject *args, PyObject *names
     Py_buffer words, constants;
     Py_ssize_t workspace;
     PyObject *inputs, *outputs, *calls;
-    int single;
+    int single, shares = 0;
     double work;
     if (names && PyDict_GET_SIZE(names))
         return PyErr_Format(PyExc_TypeError, "a program's parts have no names");
-    if (!PyArg_ParseTuple(args, "y*y*nO!O!O!pd", &words, &constants, &workspace, &PyTuple_Type, &inputs, &PyTuple_Type,
-                          &outputs, &PyTuple_Type, &calls, &single, &work))
+    if (!PyArg_ParseTuple(args, "y*y*nO!O!O!pd|p", &words, &constants, &workspace, &PyTuple_Type, &inputs, &PyTuple_Type,
+                          &outputs, &PyTuple_Type, &calls, &single, &work, &shares))
         return NULL;
     Program *self = (Program *)type->tp_alloc(type, 0);
     if (!self)
@@ -495,6 +499,7 @@ static PyObject *program_new(PyTypeObject *type, PyObject *args, PyObject *names
     self->workspace = (size_t)workspace;
     self->calls = Py_NewRef(calls);
     self->single = single;
+    self->shares = shares;
     self->work = work;
     self->words = malloc((size_t)words.len + 8);
     self->constants = room((size_t)constants.len);
@@ -558,7 +563,8 @@ static PyMethodDef program_methods[] = {
 static PyTypeObject program_type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "chainrule.core._machine.Program",
-    .tp_doc = "Program(words, constants, workspace, inputs, outputs, calls, single, work): a plan that can be called.",
+    .tp_doc = "Program(words, constants, workspace, inputs, outputs, calls, single, work, shares=False): a plan that can be "
+              "called. Where it shares, others may work in the memory of its workspace after a call.",
     .tp_basicsize = sizeof(Program),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL,
     .tp_new = program_new,

@@ -2,7 +2,7 @@
 
    An instruction begins with its operation and the number of its words. A place in memory is two words: which piece of
    memory (the workspace, the constants, an input, an output), and how many bytes into it. Extents are in entries, strides
-   in entries unless they say bytes. codegen/instructions.py writes plans, and says the same in Python. */
+   in entries unless they say bytes. core/instructions.py writes plans, and says the same in Python. */
 
 #ifndef CHAINRULE_PLAN_H
 #define CHAINRULE_PLAN_H

@@ -36,6 +36,8 @@
 #undef LONG_SUM
 #undef MOST_RESULTS
 #undef MOST_MEETING
+#undef ALONE_TOGETHER
+#undef ALONE_MEETING
 #undef WINDOWS_AT_ONCE
 #undef ENTRY
 #undef WHOLE

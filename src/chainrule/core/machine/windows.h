@@ -54,16 +54,18 @@ static void find_stretches(const Slide *s, int64_t *at) {
 #define MOST_RESULTS 4
 #define MOST_MEETING 3
 #endif
+#define ALONE_TOGETHER 6 /* vectors of one result, whose sums would wait for each other otherwise */
+#define ALONE_MEETING 9
 
 /* m sums of `vectors` vectors each. */
 INLINE void OF_TYPE(stretch_tile)(const int m, const int vectors, ptrdiff_t count, const ENTRY *x, const int64_t *at,
                                   const ENTRY *w, ENTRY *sums, ptrdiff_t apart) {
-    V sum[MOST_RESULTS][3];
+    V sum[MOST_RESULTS][ALONE_TOGETHER];
     for (int i = 0; i < m; i++)
         for (int v = 0; v < vectors; v++)
             sum[i][v] = (V){0};
     for (ptrdiff_t q = 0; q < count; q++) {
-        V seen[3];
+        V seen[ALONE_TOGETHER];
         for (int v = 0; v < vectors; v++)
             seen[v] = OF_TYPE(load)(x + at[q] + v * LANES);
         for (int i = 0; i < m; i++) {
@@ -100,6 +102,8 @@ INLINE void OF_TYPE(stretch_strip)(const int vectors, ptrdiff_t results, ptrdiff
 static void OF_TYPE(add_stretches)(ptrdiff_t results, ptrdiff_t count, ptrdiff_t length, const ENTRY *x,
                                    const int64_t *at, const ENTRY *w, ENTRY *sums) {
     ptrdiff_t k = 0;
+    for (; results == 1 && k + ALONE_TOGETHER * LANES <= length; k += ALONE_TOGETHER * LANES)
+        OF_TYPE(stretch_tile)(1, ALONE_TOGETHER, count, x + k, at, w, sums + k, length);
     for (; k + 3 * LANES <= length; k += 3 * LANES)
         OF_TYPE(stretch_strip)(3, results, count, x + k, at, w, sums + k, length);
     if (k + 2 * LANES <= length) {
@@ -113,7 +117,7 @@ static void OF_TYPE(add_stretches)(ptrdiff_t results, ptrdiff_t count, ptrdiff_t
 /* Adds to sums[i][j] the sum over images and k of g[i][k] x[k + at[j]]: m results, n entries of the window. */
 INLINE void OF_TYPE(meeting_tile)(const int m, const int n, const Slide *s, ptrdiff_t images, const ENTRY *g,
                                   const ENTRY *x, const int64_t *at, ENTRY *sums, ptrdiff_t count) {
-    V sum[MOST_MEETING][MOST_MEETING];
+    V sum[MOST_MEETING][ALONE_MEETING];
     for (int i = 0; i < m; i++)
         for (int j = 0; j < n; j++)
             sum[i][j] = (V){0};
@@ -136,6 +140,8 @@ INLINE void OF_TYPE(meeting_tile)(const int m, const int n, const Slide *s, ptrd
 INLINE void OF_TYPE(meeting_strip)(const int m, const Slide *s, ptrdiff_t images, const ENTRY *g, const ENTRY *x,
                                    const int64_t *at, ENTRY *sums) {
     ptrdiff_t count = weights_of(s), q = 0;
+    for (; m == 1 && q + ALONE_MEETING <= count; q += ALONE_MEETING)
+        OF_TYPE(meeting_tile)(1, ALONE_MEETING, s, images, g, x, at + q, sums + q, count);
     for (; q + MOST_MEETING <= count; q += MOST_MEETING)
         OF_TYPE(meeting_tile)(m, MOST_MEETING, s, images, g, x, at + q, sums + q, count);
     for (; q < count; q++)
@@ -159,6 +165,41 @@ INLINE void OF_TYPE(copy_row)(ENTRY *to, const ENTRY *from, ptrdiff_t n) {
         OF_TYPE(store_part)(to, OF_TYPE(load_part)(from, n), n);
 }
 
+/* Every second of the lanes of two vectors. */
+INLINE V OF_TYPE(every_second)(V x, V y) {
+#if defined(__clang__)
+    V found;
+    for (ptrdiff_t i = 0; i < LANES; i++)
+        found[i] = 2 * i < LANES ? x[2 * i] : y[2 * i - LANES];
+    return found;
+#else
+    return __builtin_shuffle(x, y, 2 * OF_TYPE(places)());
+#endif
+}
+
+/* Entries `step` apart, from x on. */
+INLINE V OF_TYPE(load_apart)(const ENTRY *x, ptrdiff_t step) {
+    V found;
+    if (step == 1)
+        return OF_TYPE(load)(x);
+    if (step == 2)
+        return OF_TYPE(every_second)(OF_TYPE(load)(x), OF_TYPE(load)(x + LANES));
+    for (ptrdiff_t i = 0; i < LANES; i++)
+        found[i] = x[i * step];
+    return found;
+}
+
+/* Of a row of n every second entry. */
+INLINE void OF_TYPE(copy_every_second)(ENTRY *to, const ENTRY *from, ptrdiff_t n) {
+    for (; n >= 2 * LANES; n -= 2 * LANES, to += LANES, from += 2 * LANES)
+        OF_TYPE(store)(to, OF_TYPE(load_apart)(from, 2));
+    if (n > 0) {
+        V x = n < LANES ? OF_TYPE(load_part)(from, n) : OF_TYPE(load)(from);
+        V y = n > LANES ? OF_TYPE(load_part)(from + LANES, n - LANES) : (V){0};
+        OF_TYPE(store_part)(to, OF_TYPE(every_second)(x, y), (n + 1) / 2);
+    }
+}
+
 /* The planes of an image in phases; the edges of `laid` are 0 and stay so. */
 static void OF_TYPE(lay)(const Slide *s, const ENTRY *planes, ENTRY *laid) {
     const ptrdiff_t step = s->steps[1], wide = s->length[1], phase = s->places[0] * s->places[1];
@@ -169,9 +210,14 @@ static void OF_TYPE(lay)(const Slide *s, const ENTRY *planes, ENTRY *laid) {
             if (step == 1)
                 OF_TYPE(copy_row)(row + s->around[1], planes, wide);
             else
-                for (ptrdiff_t j = 0; j < wide; j++) {
-                    ptrdiff_t right = j + s->around[1];
-                    row[right % step * phase + right / step] = planes[j];
+                for (ptrdiff_t b = 0; b < step; b++) {
+                    ptrdiff_t j = (b + step - s->around[1] % step) % step;
+                    ENTRY *to = row + b * phase + (j + s->around[1]) / step;
+                    if (step == 2)
+                        OF_TYPE(copy_every_second)(to, planes + j, wide - j);
+                    else
+                        for (; j < wide; j += step)
+                            *to++ = planes[j];
                 }
         }
 }
@@ -324,20 +370,6 @@ static void OF_TYPE(convolve)(const int64_t *word, char *const *memory) {
 
 INLINE I OF_TYPE(load_places)(const WHOLE *p) { return *(const I *)p; }
 INLINE void OF_TYPE(store_places)(WHOLE *p, I x) { *(I *)p = x; }
-
-/* Entries `step` apart, from x on. */
-INLINE V OF_TYPE(load_apart)(const ENTRY *x, ptrdiff_t step) {
-    V found;
-    if (step == 1)
-        return OF_TYPE(load)(x);
-#if !defined(__clang__)
-    if (step == 2)
-        return __builtin_shuffle(OF_TYPE(load)(x), OF_TYPE(load)(x + LANES), 2 * OF_TYPE(places)());
-#endif
-    for (ptrdiff_t i = 0; i < LANES; i++)
-        found[i] = x[i * step];
-    return found;
-}
 
 /* The largest of every column that a row of windows sees, and where in its plane it lies; −1 where nothing is seen, and
    behind the last. Of equals the first is taken, and nan is more than all. */
