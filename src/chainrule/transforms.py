@@ -338,7 +338,7 @@ class Run:
 
     def plain(self, x: Any, kind: Any) -> Any:
         """A result as the kind of thing the user gave, unless something outside can be differentiated through it."""
-        if isinstance(core(x), Traced) or recorded_outside(core(x), list(map(core, self.inputs))):
+        if isinstance(core(x), Traced) or recorded_outside(core(x), map(core, self.inputs)):
             return x
         if isinstance(x, Mapped):
             return on_core(x, lambda x: np.array(x.data if isinstance(x, Tensor) else x))
@@ -364,7 +364,7 @@ def recorded(x: Any) -> bool:
     return isinstance(x, MOVING) and bool(x.requires_grad)
 
 
-def recorded_outside(x: Any, inputs: list[Any]) -> bool:
+def recorded_outside(x: Any, inputs: Iterable[Any]) -> bool:
     """Whether x depends on a differentiable leaf that is none of the stand-ins."""
     if not recorded(x):
         return False

@@ -371,8 +371,8 @@ def test_a_wrong_gradient_fails_the_check(monkeypatch, typed):
     monkeypatch.setattr(grad, "checked", lambda blocks, environment: tuple(blocks))
     done = typed("grad", *SIMPLE, "--check", "--format", "plain")
     assert done.code == 1
-    assert done.err == "chainrule: differences do not confirm every derivative: see the table\n"
-    assert "Compared: 4 of 4 entries. Not in agreement: 4." in unwrapped(done.out)
+    assert done.err == "chainrule: differences do not confirm every derivative: --detail full shows the table\n"
+    assert "Compared with differences: 4 of 4 entries. Not in agreement: 4." in unwrapped(done.out)
     assert "Wrong: In w1 the derivative is not what differences give." in done.out
 
 
@@ -387,7 +387,7 @@ def test_a_kink_is_named(typed):
     done = typed("grad", "relu(x)", "x=0", "--check", "--format", "plain")
     assert done.code == 0
     assert "the slope is 0 on the left and 1 on the right" in done.out
-    assert "Compared: 1 of 1 entries. At a kink: 1." in unwrapped(done.out)
+    assert "Compared with differences: 1 of 1 entries. At a kink: 1." in unwrapped(done.out)
 
 
 def test_where_there_are_no_numbers_nothing_is_confirmed(typed):
@@ -396,11 +396,21 @@ def test_where_there_are_no_numbers_nothing_is_confirmed(typed):
     assert "no number to compare" in done.out
 
 
+@pytest.mark.parametrize("words", [SIMPLE, ["x**3", "x=2", "--order", "2"], ["W @ x", "W=[[1,2],[3,4]]", "x=[1,2]"]])
+def test_a_check_answers_in_a_dozen_lines_and_tells_the_rest_on_request(typed, words):
+    short = typed("grad", *words, "--check").out
+    assert len(short.splitlines()) <= 13
+    assert "In agreement" in short
+    assert "The largest error" in short
+    assert "with every step" not in short
+    assert "with every step" in typed("grad", *words, "--check", "--detail", "full").out
+
+
 def test_the_check_of_one_entry_and_of_very_many(typed):
     done = typed("grad", *LEAST_SQUARES, "--wrt", "W[1,1]", "--check", "--format", "plain")
-    assert "Compared: 1 of 1 entries. In agreement: 1." in unwrapped(done.out)
+    assert "Compared with differences: 1 of 1 entries. In agreement: 1." in unwrapped(done.out)
     done = typed("grad", "sum(x**2)", f"x=[{','.join(['1'] * 300)}]", "--check", "--format", "plain")
-    assert "Compared: 200 of 300 entries, spread evenly. In agreement: 200." in unwrapped(done.out)
+    assert "Compared with differences: 200 of 300 entries, spread evenly. In agreement: 200." in unwrapped(done.out)
 
 
 # Help and refusals

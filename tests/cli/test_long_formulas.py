@@ -17,6 +17,14 @@ def answer(text, *given):
     return Answer(question_of(text, list(given), ""), Telling())
 
 
+@pytest.mark.parametrize("sign", ["*", "+"])
+def test_of_very_many_names_the_first_are_told_and_the_others_counted(sign):
+    names = [f"a{i}" for i in range(120)]
+    text = answer(sign.join(names), *[f"{name}=1" for name in names]).derivation.text()
+    assert len(text.splitlines()) <= 12
+    assert "and 115 more." in text
+
+
 def chained(step, count):
     return "; ".join([f"a{i + 1} = {step.format(f'a{i}')}" for i in range(count)])
 

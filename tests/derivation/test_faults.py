@@ -62,6 +62,17 @@ def test_a_function_outside_its_domain_has_no_slope():
     assert "lowers" not in text
 
 
+@pytest.mark.parametrize("outer", [lambda v, y: v, lambda v, y: v * y, lambda v, y: cr.relu(v) + y])
+def test_the_formula_of_a_slope_is_no_slope_where_there_is_no_value(outer):
+    x, y = cr.Value(-1.0, label="x"), cr.Value(2.0, label="y")
+    for told in every_dialect(outer(cr.log(x), y), x):
+        text = told.plain(detail="full")
+        assert not re.search(r"= 1/x = -1", text), (told.dialect, text)
+        assert "not a finite number" not in [line.strip() for line in text.splitlines() if "1/x" in line]
+    text = cr.explain(outer(cr.log(x), y), x, "chain").plain(detail="full")
+    assert re.search(r"1/x\b.*\(holds where \w+ is finite, which it is not here\)", text), text
+
+
 def test_the_double_where_trap_is_named_with_the_way_out():
     w = cr.Tensor([0.0, 4.0], requires_grad=True, label="w")
     told = cr.explain(cr.sum(cr.where(w > 0, cr.sqrt(w), 0.0)), w[0])

@@ -16,7 +16,7 @@ import numpy as np
 import chainrule as cr
 from chainrule.cli.closed import Closed, formula_of, rules_story, shown
 from chainrule.cli.question import Question, weights_of
-from chainrule.cli.verdict import check_story
+from chainrule.cli.verdict import Verdict, check_story
 from chainrule.core.graph import backward_order
 from chainrule.core.term import Term, constant, symbol
 from chainrule.derivation.checked import checked, known_in
@@ -25,7 +25,7 @@ from chainrule.derivation.notation import USUAL
 from chainrule.derivation.notation import derivative as leibniz
 from chainrule.derivation.products import WRITTEN, Moved, along, weighted
 from chainrule.derivation.record import Block, Convention, Derivation, Equation, Heading, Known, Note, Paragraph
-from chainrule.derivation.short import MOST_LINES, Piece, fit, lines_of
+from chainrule.derivation.short import MOST_GRADIENTS, MOST_LINES, Piece, fit, lines_of
 from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
 from chainrule.derivation.total import marked
@@ -75,7 +75,7 @@ class Answer:
     def __init__(self, question: Question, telling: Telling) -> None:
         self.question = question
         self.telling = telling
-        self.passed = True
+        self.verdict = Verdict([], [], passed=True)
         self.entered: dict[Tree, Any] = {}
         """Derivatives in the layout that was asked for, and those of single outputs."""
         self.values = None if question.missing else question.values
@@ -166,8 +166,8 @@ class Answer:
         if base.story:
             story += [Heading("How the numbers come about"), *base.story]
         if self.telling.check:
-            blocks, self.passed = check_story(self.question, slopes, self.telling.digits, self.telling.top)
-            story += blocks
+            self.verdict = check_story(self.question, slopes, self.telling.digits, self.telling.top)
+            story += self.verdict.story
         products = self.products(slopes)
         environment = self.environment()
         opening = checked(opening, environment)
@@ -227,11 +227,11 @@ class Answer:
 
     def short(self, opening: Sequence[Block], base: Derivation, products: Sequence[Block]) -> list[Block]:
         """The formula and its derivatives, the chain where it has several links, and what the result means."""
-        if self.telling.check:
-            return []
-        if base.short and (self.telling.dialect or self.no_formula or len(self.question.parsed.lines) > 1):
-            return [*base.short, *products]
+        compared = self.verdict.short
         words = [block for block in base.short if isinstance(block, Paragraph | Note)]
+        if base.short and (self.telling.dialect or self.no_formula or len(self.question.parsed.lines) > 1):
+            kept = [block for block in base.short if not compared or block not in words]
+            return [*kept, *products, *compared]
         # A chain of one link would say its derivative again.
         told = [x for x in base.short if isinstance(x, Equation) and x.numbers > 1][
             : int(base.counts.get("links", 0) > 1)
@@ -241,15 +241,31 @@ class Answer:
         if not told:
             words = [block for block in words if not is_legend(block)]
         # A direction that was asked for stands in place of the one of steepest rise.
-        words = [] if products else words
+        words = compared or ([] if products else words)
         room = MOST_LINES - sum(map(lines_of, [*told, *words, *products]))
         kept = [x for x in opening if not isinstance(x, Note) or not products]
         if JACOBIAN in self.entered:
             # What stands in one matrix needs no columns beside it.
             kept = [x for x in kept if not isinstance(x, Equation) or x.sides[0] not in self.derivatives]
+        *kept, left = self.few_of(kept)
+        room -= lines_of(left) if left else 0
         pieces = [Piece(self.versions(block), i) for i, block in enumerate(reversed(kept))][::-1]
         fit(pieces, room)
-        return [*[block for piece in pieces for block in piece.blocks], *told, *words, *products]
+        return [
+            *[block for piece in pieces for block in piece.blocks],
+            *([left] if left else []),
+            *told,
+            *words,
+            *products,
+        ]
+
+    def few_of(self, blocks: Sequence[Block]) -> list[Any]:
+        """Blocks with no more derivatives than have room, and last the words that count the others, or None."""
+        slopes = [x for x in blocks if isinstance(x, Equation) and x.sides[0] in self.derivatives]
+        if len(slopes) <= MOST_LINES:
+            return [*blocks, None]
+        left = set(map(id, slopes[MOST_GRADIENTS:]))
+        return [*[x for x in blocks if id(x) not in left], Paragraph(f"and {len(left):,} more.")]
 
     def short_of_second_order(self, opening: Sequence[Block], second: Sequence[Block]) -> list[Block]:
         """The formula, and the second derivatives that have room; the Hessian before single ones."""
@@ -259,12 +275,12 @@ class Answer:
         for piece in pieces:
             hessian = [x for x in piece.blocks if isinstance(x, Equation) and x.sides[0] == HESSIAN]
             piece.weight = len(pieces) if hessian else piece.weight
-        fit(pieces, MOST_LINES)
-        return [block for piece in pieces for block in piece.blocks]
+        fit(pieces, MOST_LINES - sum(map(lines_of, self.verdict.short)))
+        return [*[block for piece in pieces for block in piece.blocks], *self.verdict.short]
 
     def versions(self, block: Block) -> list[tuple[Block, ...]]:
         """A block of the opening, and how it is said shorter: what is a derivative in a whole name stays."""
-        if not isinstance(block, Equation) or block.sides[0] not in {*self.derivatives, self.output}:
+        if not isinstance(block, Equation) or not (block.sides[0] in self.derivatives or block.sides[0] == self.output):
             return [(block,), ()]
         shorter = in_a_line(block)
         return [(block,)] if shorter == block else [(block,), (shorter,)]
@@ -364,8 +380,12 @@ class Answer:
         """The formula and its derivatives, each with its number."""
         question, digits = self.question, self.telling.digits
         story: list[Block] = list(self.lines(digits))
+        seen: set[Block] = set()
         for name in question.wrt:
-            story += self.derivatives_in(name, slopes.get(name))
+            found = self.derivatives_in(name, slopes.get(name))
+            # Of several names one and the same is often to be noted.
+            story += [x for x in found if not isinstance(x, Note) or x not in seen]
+            seen.update([x for x in found if isinstance(x, Note)])
         whole = self.as_one_matrix(slopes)
         story = [*story[: len(question.parsed.lines)], *whole, *story[len(question.parsed.lines) :]]
         if question.missing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from chainrule.maths import Symbol, Tree, Unknown, numeral
 
 MOST_COMPARED = 200
 """Entries that are compared, of some thirty runs each; of more, so many spread evenly."""
+
+MOST_REMARKS = 2
+"""Derivatives that do not agree of which a short answer tells."""
 
 F, X, H = Symbol("f"), Symbol("x"), Symbol("h")
 CENTRAL = (Unknown(F, (X + H,)) - Unknown(F, (X - H,))) / (2 * H)
@@ -34,8 +37,16 @@ VERDICTS = {
 }
 
 
-def check_story(question: Question, slopes: Mapping[str, Any], digits: int, top: int) -> tuple[list[Block], bool]:
-    """What a comparison with differences shows, and whether every derivative agrees."""
+class Verdict(NamedTuple):
+    """What a comparison with differences shows: in full, in a few lines, and whether every derivative agrees."""
+
+    story: list[Block]
+    short: list[Block]
+    passed: bool
+
+
+def check_story(question: Question, slopes: Mapping[str, Any], digits: int, top: int) -> Verdict:
+    """The comparison of every derivative with differences, or of so many of them spread evenly."""
     places = chosen_places(question)
     at = {name: (question.values_at(name), question.term_in(name)) for name in question.wrt}
     found: list[Compared] = []
@@ -57,8 +68,20 @@ def check_story(question: Question, slopes: Mapping[str, Any], digits: int, top:
     if any([c.complex_step is not None for c in found]):
         exact = ", takes no difference: nothing cancels, so it is exact to the last digits."
         story.append(Paragraph(said("A complex step, ", COMPLEX, exact)))
-    story += [remark(question, c, digits) for c in found[:top] if c.verdict != "agrees"]
-    return story, all([c.verdict in ("agrees", "kink") for c in found])
+    remarks = [remark(question, c, digits) for c in found[:top] if c.verdict != "agrees"]
+    words = said(f"Compared with differences: {count}. {tally}.", worst(question, found[0], digits))
+    passed = all([c.verdict in ("agrees", "kink") for c in found])
+    return Verdict([*story, *remarks], [Paragraph(words), *remarks[:MOST_REMARKS]], passed)
+
+
+def worst(question: Question, c: Compared, digits: int) -> Words:
+    """The derivative that is farthest from its quotient, beside it."""
+    if c.best is None:
+        return ""
+    spot = telling_output(c)
+    ours, theirs = [numeral(float(x[spot]), digits) for x in (c.derivative, c.best.value)]
+    error = numeral(c.best.error, SIZE_DIGITS)
+    return said(" The largest error, ", error, ", is in ", entry_name(question, c), ": ", ours, " beside ", theirs, ".")
 
 
 def chosen_places(question: Question) -> list[tuple[str, Place]]:

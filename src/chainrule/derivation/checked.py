@@ -6,7 +6,7 @@ stays, and words say what in it is not defined, and where.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -98,9 +98,34 @@ def checked_equation(part: Equation, environment: Mapping[Tree, Any], floor: flo
             # The engine has a number, and the note says why a product of its factors is none.
             sides = tuple([side for side, has_number in zip(chain.sides, finite, strict=True) if has_number])
             return replace(part, sides=sides, numbers=min(part.numbers, len(sides)), signs=())
-        return without_numbers(part, "not a finite number")
+        return without_numbers(part, why_not_finite(chain, environment))
     refuse(found, chain)
     return part
+
+
+def why_not_finite(chain: Relation, environment: Mapping[Tree, Any]) -> Words:
+    """Why a derivative has no number where its formula may have one: what has no value has no slope."""
+    above = chain.sides[0]
+    while isinstance(above, Derivative):
+        above = above.above
+    has_formula = any(map(has_letters, chain.sides[1:]))
+    if above is chain.sides[0] or not has_formula or is_finite(above, environment):
+        return NOT_FINITE[0]
+    return said("holds where ", above, " is finite, which it is not here")
+
+
+def undefined_in(derivatives: Iterable[Tree], environment: Mapping[Tree, Any]) -> dict[Tree, float]:
+    """The derivatives of numbers that have no value, whatever their formulas give."""
+    return {x: np.nan for x in derivatives if isinstance(x, Derivative) and is_of_no_number(x, environment)}
+
+
+def is_of_no_number(x: Derivative, environment: Mapping[Tree, Any]) -> bool:
+    """Whether a number is differentiated that has no value here; it moves with itself all the same."""
+    is_entry = isinstance(x.above, Symbol) and bool(x.above.at)
+    if x.above.shape or is_entry or x.above == x.below or isinstance(x.above, Derivative):
+        return False
+    known = [environment.get(letter) is not None for letter, _ in letters_in(x.above, frozenset())]
+    return all(known) and bool(np.all(np.isnan(value(x.above, environment))))
 
 
 def known_in(blocks: Sequence[Block], environment: Mapping[Tree, Any]) -> Iterator[tuple[Tree, Any]]:

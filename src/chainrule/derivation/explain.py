@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.core import Value
 from chainrule.core.state import Quiet
-from chainrule.derivation.checked import checked, known_in
+from chainrule.derivation.checked import checked, known_in, undefined_in
 from chainrule.derivation.equations import Show
 from chainrule.derivation.formats import plain
 from chainrule.derivation.network.letters import lend_letters
@@ -218,7 +218,9 @@ def assembled(
     environment = ChainMap[Tree, Any](told.environment, opened.environment)
     if request.wrt is not None:
         environment.setdefault(name_of(opened, request), gradient)
-    environment = ChainMap[Tree, Any](opened.undefined, *environment.maps)
+    environment = ChainMap[Tree, Any](
+        {**opened.undefined, **undefined_in(told.environment, environment)}, *environment.maps
+    )
     warnings, floor = trap(opened), rounding_floor(opened)
     story = (*checked(told.story, environment, floor, request.digits), *warnings)
     conventions = conventions_of(opened, request.layout if dialect == "jacobian" else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -71,6 +72,11 @@ class Piece:
         return self.versions[0]
 
     @property
+    def turn(self) -> tuple[bool, bool, int]:
+        """What comes first is shortened first."""
+        return self.is_firm, not self.versions[1], self.weight
+
+    @property
     def lines(self) -> int:
         """How many lines of a terminal it takes."""
         return sum(map(lines_of, self.blocks))
@@ -124,14 +130,16 @@ def is_bare(block: Block) -> bool:
 def fit(found: Sequence[Piece], room: int) -> None:
     """Say things in fewer lines until all have room: arrays in symbols alone, then what weighs least not at all."""
     lines = sum([piece.lines for piece in found])
-    while lines > room:
-        longer = [piece for piece in found if len(piece.versions) > 1]
-        if not longer:
-            return
-        piece = min(longer, key=lambda x: (x.is_firm, not x.versions[1], x.weight))
+    heap = [(piece.turn, i) for i, piece in enumerate(found) if len(piece.versions) > 1]
+    heapq.heapify(heap)
+    while lines > room and heap:
+        _, i = heapq.heappop(heap)
+        piece = found[i]
         lines -= piece.lines
         piece.versions.pop(0)
         lines += piece.lines
+        if len(piece.versions) > 1:
+            heapq.heappush(heap, (piece.turn, i))
 
 
 def lines_of(block: Block) -> int:

@@ -118,11 +118,15 @@ class ScalarGraph:
         for k in range(first, last):
             if k in forward:
                 forward.update([e.target for e in self.departures[k] if e.target <= last])
-        back = {last}
+        return forward & self.reaching(first, last)
+
+    def reaching(self, first: int, last: int) -> set[int]:
+        """The entries from one on that a later one is made of."""
+        found = {last}
         for k in range(last, first, -1):
-            if k in back:
-                back.update([e.source for e in self.arrivals[k] if e.source >= first])
-        return forward & back
+            if k in found:
+                found.update([e.source for e in self.arrivals[k] if e.source >= first])
+        return found
 
     def derivatives(self, first: int, last: int) -> dict[int, float]:
         """The derivative of a later entry in each entry from the first on; reverse mode between the two."""

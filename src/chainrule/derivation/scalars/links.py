@@ -228,8 +228,8 @@ class Maker:
             # The operation takes it in at other places too: the place tells the links apart.
             return (Number(str(edges[0].slot + 1)),)
         others = dict.fromkeys([e.target for e in self.entries.departures[low] if e not in taken and e.target < high])
-        held = (self.named(k) for k in others if high in self.entries.reachable(k, high))
-        return tuple(islice(held, MOST_HELD))
+        reaching = self.entries.reaching(low, high)
+        return tuple([self.named(k) for k in islice(filter(reaching.__contains__, others), MOST_HELD)])
 
     def named(self, k: int) -> Tree:
         """The symbol of an entry; of one that the user has no name for, what it is made of is remembered."""

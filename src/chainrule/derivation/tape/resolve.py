@@ -33,17 +33,17 @@ def resolve(output: Node, wrt: Any) -> tuple[tuple[Node, ...], Place | None]:
         wrt = list(cast("Iterable[Any]", wrt))
         if not wrt:
             raise GraphError("wrt is an empty list: leave it out to differentiate in every leaf")
-        found = [resolve_one(order, x) for x in wrt]
+        inside = set(order)
+        found = [resolve_one(order, inside, x) for x in wrt]
         if len(found) > 1 and any(place is not None for _, place in found):
             raise GraphError("a list asks for whole arrays: ask for one entry at a time, as wrt=weight[3, 1]")
         return tuple([node for node, _ in found]), found[0][1] if len(found) == 1 else None
-    node, place = resolve_one(order, wrt)
+    node, place = resolve_one(order, set(order), wrt)
     return (node,), place
 
 
-def resolve_one(order: Sequence[Node], wrt: Any) -> tuple[Node, Place | None]:
+def resolve_one(order: Sequence[Node], inside: set[Node], wrt: Any) -> tuple[Node, Place | None]:
     """One node of the graph, and the entry of it."""
-    inside = set(order)
     if isinstance(wrt, str):
         return by_name(order, wrt)
     if not isinstance(wrt, Value | Tensor):
