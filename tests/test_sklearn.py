@@ -21,6 +21,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import chainrule as cr
 from chainrule import nn
+from chainrule.codegen.version import default_target
 from chainrule.errors import DataError, DivergenceError, DtypeError
 from chainrule.sklearn import MLPClassifier, MLPRegressor, ModuleClassifier, ModuleRegressor
 
@@ -124,6 +125,83 @@ def test_probabilities_of_two_classes_of_labels_and_of_many(y, out):
     assert (own.classes_ == other.classes_).all()
     np.testing.assert_allclose(own.predict_proba(X), other.predict_proba(X), rtol=0, atol=SAME)
     np.testing.assert_allclose(own.predict_log_proba(X), other.predict_log_proba(X), rtol=0, atol=1e-8)
+
+
+@pytest.fixture
+def soon(monkeypatch):
+    """Compiled from the fourth step of a kind on."""
+    monkeypatch.setattr("chainrule.training.compiled_steps.EAGER_STEPS", 3)
+
+
+COMPILED = {
+    **CASES,
+    "L-BFGS": {"solver": "lbfgs", "max_iter": 15, "alpha": 0.1},
+    "a falling rate": {"solver": "sgd", "learning_rate": "invscaling", "learning_rate_init": 0.1},
+    "an adaptive rate": {
+        "solver": "sgd", "learning_rate": "adaptive", "learning_rate_init": 0.2, "tol": 0.01, "n_iter_no_change": 2,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.skipif(default_target() != "native", reason="the kernels were not built")
+@pytest.mark.parametrize("case", COMPILED)
+@pytest.mark.parametrize(
+    ("mine", "theirs", "y"),
+    [
+        (MLPClassifier, TheirClassifier, THREE),
+        (MLPClassifier, TheirClassifier, LABELS),
+        (MLPRegressor, TheirRegressor, NUMBERS / 4),
+    ],
+    ids=["classes", "labels", "numbers"],
+)
+def test_the_net_is_the_same_by_a_program(mine, theirs, y, case, soon):
+    settings = {"hidden_layer_sizes": (8,), "batch_size": 16, "max_iter": 40, "random_state": 3, **COMPILED[case]}
+    own, other = mine(**settings).fit(X, y), theirs(**settings).fit(X, y)
+    assert "by a program" in own.history_.made_by
+    # Line searches enlarge differences of rounding from step to step.
+    same_net(own, other, 1e-6 if case == "L-BFGS" else SAME)
+    assert own.n_iter_ == other.n_iter_
+
+
+@pytest.mark.skipif(default_target() != "native", reason="the kernels were not built")
+def test_examples_that_count_for_nothing_by_a_program(soon):
+    weight = np.where(np.arange(90) < 32, 0.0, WEIGHT)
+    settings = {"shuffle": False, "batch_size": 16, "max_iter": 20, "random_state": 0}
+    for mine, y in ((MLPClassifier, TWO), (MLPClassifier, THREE), (MLPRegressor, SCORES)):
+        own, without = mine(**settings).fit(X, y, weight), mine(**settings).fit(X[32:], y[32:], WEIGHT[32:])
+        assert "by a program" in own.history_.made_by
+        same_net(own, without)
+        np.testing.assert_allclose(own.loss_curve_, without.loss_curve_, rtol=0, atol=SAME)
+
+
+@pytest.mark.skipif(default_target() != "native", reason="the kernels were not built")
+@pytest.mark.parametrize(
+    ("own", "y", "tolerance"),
+    [
+        (MLPRegressor(max_iter=20, random_state=0, loss="poisson"), RNG.poisson(np.exp(NUMBERS / 3)), SAME),
+        (MLPRegressor(max_iter=20, random_state=0), SCORES, SAME),
+        # Single precision has 24 bits, and Adam's steps depend on each of them only as far as gradients do.
+        (MLPClassifier(max_iter=20, random_state=0, dtype="float32"), THREE, 1e-4),
+    ],
+    ids=["counts", "outputs", "precision"],
+)
+def test_a_program_does_what_the_engine_does(own, y, tolerance, monkeypatch):
+    by_the_engine = clone(own).fit(X, y)
+    monkeypatch.setattr("chainrule.training.compiled_steps.EAGER_STEPS", 3)
+    same_net(own.fit(X, y), by_the_engine, tolerance)
+    assert "by a program" in own.history_.made_by
+    assert "by a program" not in by_the_engine.history_.made_by
+
+
+def test_it_says_what_made_its_steps(soon):
+    sparse = MLPClassifier(max_iter=9, random_state=0).fit(scipy.sparse.csr_matrix(X), THREE)
+    assert sparse.history_.made_by == (
+        "All steps were made by the engine: the features are sparse, and each batch is made dense by itself."
+    )
+    few = MLPRegressor(max_iter=2, batch_size=90, random_state=0).fit(X, NUMBERS)
+    assert few.history_.made_by == "All steps were made by the engine, as the first 3 always are."
+    assert len(few.history_) == 2
+    assert MLPRegressor(max_iter=2, solver="lbfgs").fit(X, NUMBERS).history_.made_by.endswith("first 3 times always.")
 
 
 def test_several_outputs_are_added_up():
@@ -299,7 +377,7 @@ def test_settings_that_make_no_sense_are_named(setting, words):
 
 
 def test_what_goes_wrong_is_said():
-    with pytest.raises(DivergenceError, match=r"MLPRegressor: the loss became .* in epoch \d+: scale the features"):
+    with pytest.raises(DivergenceError, match=r"MLPRegressor: the loss became .* in epoch \d+: .*; scale the f"):
         MLPRegressor(solver="sgd", learning_rate_init=10.0, max_iter=50).fit(X * 100, NUMBERS)
     with pytest.warns(ConvergenceWarning, match="MLPClassifier was still getting better after max_iter=2"):
         MLPClassifier(max_iter=2).fit(X, THREE)

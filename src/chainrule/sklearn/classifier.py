@@ -17,9 +17,9 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import column_or_1d
 
 from chainrule.core.state import Quiet
+from chainrule.nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, Loss
 from chainrule.rules.composed import softmax
 from chainrule.rules.pointwise import sigmoid
-from chainrule.sklearn.chain import Objective, surprise_at_classes, surprise_at_labels
 from chainrule.sklearn.multilayer import MultilayerPerceptron
 from chainrule.sklearn.settings import validated
 
@@ -37,9 +37,10 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
     the time in large nets. An epoch costs some 6 × examples × weights operations.
 
     After `fit`, `net_` is the trained `chainrule.nn.Sequential` that gives raw results, with which everything else of
-    this package works; `coefs_`, `intercepts_`, `classes_`, `loss_curve_`, `n_iter_` and `out_activation_` are
-    scikit-learn's. Settings that make no sense, classes that were not there, and a loss that becomes infinite
-    (`DivergenceError`) raise ValueError.
+    this package works, and `history_` what `chainrule.training.fit` gives: its `made_by` says how the steps were made.
+    `coefs_`, `intercepts_`, `classes_`, `loss_curve_`, `n_iter_` and `out_activation_` are scikit-learn's. Settings
+    that make no sense, classes that were not there, and a loss that becomes infinite (`DivergenceError`) raise
+    ValueError.
 
     >>> import chainrule.sklearn
     >>> x, y = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], ["same", "other", "other", "same"]
@@ -117,8 +118,9 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
     def _outputs_for(self, y: Array) -> int:
         return len(self.classes_) if self.out_activation_ == "softmax" else y.shape[1]
 
-    def _objective(self) -> Objective:
-        return surprise_at_classes if self.out_activation_ == "softmax" else surprise_at_labels
+    def _error(self) -> tuple[Loss, float]:
+        several = self.out_activation_ == "softmax"
+        return (CrossEntropyLoss(), 1) if several else (BCEWithLogitsLoss(), self.n_outputs_)
 
     def _stratify(self, y: Array) -> Array | None:
         return y if self.n_outputs_ == 1 else None

@@ -12,15 +12,29 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import shuffle
 
-from chainrule.core.state import Quiet
+from chainrule.codegen.compiled import Compiled
+from chainrule.core.graph import from_array
 from chainrule.errors import DivergenceError
-from chainrule.sklearn.chain import Chain, Objective
+from chainrule.nn.stateless import standing_in
+from chainrule.optim import Adam
+from chainrule.optim.optimizer import Memory, Settings
+from chainrule.training import compiled_steps
+from chainrule.training.batches import Batch, Batches, OfArrays
+from chainrule.training.callbacks import Callback
+from chainrule.training.cost import loss_of
+from chainrule.training.fit import train
+from chainrule.training.history import History
+from chainrule.training.run import Run
+from chainrule.transforms import value_and_grad
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from chainrule.nn.layers import Sequential
     from chainrule.optim import Optimizer
     from chainrule.sklearn.multilayer import MultilayerPerceptron
+    from chainrule.sklearn.objectives import Objective
 
 Array = NDArray[Any]
 
@@ -39,88 +53,114 @@ class Examples(NamedTuple):
     weight: Array | None = None
 
 
+class EarlyAdam(Adam):
+    """Adam with `eps` added to the root of the running mean before that is corrected for its start, as in scikit-learn.
+
+    That is the ε̂ of Kingma and Ba (2015, 2); PyTorch and this package's `Adam` add it after.
+    """
+
+    def move(self, data: Array, gradient: Array, memory: Memory, work: Array, settings: Settings) -> None:
+        """One step of one parameter."""
+        steps = memory.get("steps", 0) + 1
+        eps = settings["eps"] / (1 - settings["betas"][1] ** steps) ** 0.5
+        super().move(data, gradient, memory, work, {**settings, "eps": eps})
+
+
+class InItsOrder(OfArrays):
+    """Batches of arrays in the orders in which scikit-learn goes through them, each shuffled from the one before."""
+
+    def __init__(self, examples: Examples, size: int, shuffled: Callable[[Array], Array]) -> None:
+        settings: Any = {"shuffle": True, "seed": 0, "drop_last": False, "owner": "fit"}
+        super().__init__(np.ascontiguousarray(examples.x), examples.y, examples.weight, size, **settings)
+        self.places, self.shuffled = np.arange(len(examples.y)), shuffled
+
+    def order(self, epoch: int) -> Array:
+        """The places of the examples in the order of the next epoch."""
+        self.places = self.shuffled(self.places)
+        return self.places
+
+
+class OfSparse(Batches):
+    """Batches of the rows of a sparse matrix, of which only one is dense at a time."""
+
+    uncompiled = "the features are sparse, and each batch is made dense by itself"
+
+    def __init__(self, examples: Examples, size: int, shuffled: Callable[[Array], Array]) -> None:
+        self.held, self.size, self.shuffled = examples, size, shuffled
+        self.places = np.arange(len(examples.y))
+        self.count, self.examples = -(-len(self.places) // size), len(self.places)
+
+    def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
+        """The batches of the next epoch."""
+        self.places = self.shuffled(self.places)
+        x, y, weight = self.held
+        for start in range(skip * self.size, len(self.places), self.size):
+            chosen = self.places[start : start + self.size]
+            yield Batch(
+                from_array(dense(x[chosen])), y[chosen], None if weight is None else weight[chosen], len(chosen)
+            )
+
+
+class Watch(Callback):
+    """What the estimator notes of every epoch, and when it has enough."""
+
+    def __init__(self, estimator: MultilayerPerceptron, validation: Examples | None, *, once: bool) -> None:
+        self.estimator, self.validation, self.once = estimator, validation, once
+        self.best = None if validation is None else estimator.net_.state_dict()
+
+    def on_epoch_end(self, run: Run) -> None:
+        """Note loss and score, change the rate, and stop where neither gets better."""
+        estimator, loss = self.estimator, run.history.rows[-1]["loss"]
+        note_epoch(estimator, run.epoch, loss, run.data.examples or 0)
+        gained = note_loss(estimator, loss)
+        if self.validation is not None:
+            gained, is_best = note_score(estimator, self.validation)
+            self.best = estimator.net_.state_dict() if is_best else self.best
+        estimator.no_gain_ = 0 if gained else estimator.no_gain_ + 1
+        change_rate(estimator)
+        if estimator.no_gain_ > estimator.n_iter_no_change and not goes_on_slower(estimator):
+            run.stop(f"no better for more than {estimator.n_iter_no_change} epochs")
+        elif run.epoch == run.epochs and not self.once:
+            still_getting_better(estimator)
+
+    def on_end(self, run: Run) -> None:
+        """Whatever ended the run, what it has learned is left, but no gradients."""
+        self.estimator.history_ = run.history
+        run.optimizer.zero_grad()
+
+
 def descend(
     estimator: MultilayerPerceptron,
-    chain: Chain,
     objective: Objective,
     examples: Examples,
     validation: Examples | None,
     *,
     once: bool,
 ) -> None:
-    """Train for at most ``max_iter`` epochs, or for one, and note how it went in the estimator."""
+    """Train for at most ``max_iter`` epochs, or for one, as `chainrule.training.fit` does."""
+
+    def shuffled(places: Array) -> Array:
+        if not estimator.shuffle:
+            return places
+        # What sklearn.utils.shuffle does, with the same draws, without its checks.
+        order = np.arange(len(places))
+        estimator._random.shuffle(order)
+        return places[order]
+
     size = batch_size_of(estimator, len(examples.y))
-    order: Any = np.arange(len(examples.y))
-    best = None if validation is None else estimator.net_.state_dict()
-    try:
-        for epoch in range(1, 2 if once else estimator.max_iter + 1):
-            if estimator.shuffle:
-                order = shuffle(order, random_state=estimator._random)
-            with Quiet():
-                loss = one_epoch(estimator, chain, objective, examples, order, size)
-            note_epoch(estimator, chain, epoch, loss, len(order))
-            gained = note_loss(estimator, loss)
-            if validation is not None:
-                chain.hand_back()
-                gained, is_best = note_score(estimator, validation)
-                best = estimator.net_.state_dict() if is_best else best
-            estimator.no_gain_ = 0 if gained else estimator.no_gain_ + 1
-            change_rate(estimator)
-            if estimator.no_gain_ > estimator.n_iter_no_change and not goes_on_slower(estimator):
-                break
-            if epoch == estimator.max_iter and not once:
-                still_getting_better(estimator)
-    finally:
-        # Also a run that was interrupted leaves what it has learned.
-        chain.finish()
-    if best is not None:
-        estimator.net_.load_state_dict(best)
-
-
-def one_epoch(
-    estimator: MultilayerPerceptron, chain: Chain, objective: Objective, examples: Examples, order: Array, size: int
-) -> float:
-    """One step for each batch; the mean loss, with the penalty of the weights."""
-    x, y, weight = examples
-    optimizer = estimator._optimizer
-    decayed = optimizer.param_groups[0]
-    sparse, shuffled = not isinstance(x, np.ndarray), estimator.shuffle
-    total = 0.0
-    for start in range(0, len(order), size):
-        chosen = order[start : start + size] if shuffled else slice(start, start + size)
-        batch = x[chosen].toarray() if sparse else x[chosen]
-        shares = None if weight is None else weight[chosen]
-        count = len(batch)
-        counted = count if shares is None else float(shares.sum())
-        if not counted:
-            continue
-        value, g = objective(chain.forward(batch), y[chosen], shares)
-        chain.backward(g)
-        decayed["weight_decay"] = estimator.alpha / counted
-        total += (value + penalty(decayed)) * count
-        if estimator.solver == "adam":
-            add_epsilon_to_the_raw_root(estimator)
-        optimizer.step()
-    return total / len(order)
-
-
-def add_epsilon_to_the_raw_root(estimator: MultilayerPerceptron) -> None:
-    """Set Adam's `eps` for the next step to what scikit-learn's is.
-
-    It adds ε to the root of the running mean before that is corrected for its start (the ε̂ of Kingma and Ba, 2015, 2),
-    PyTorch and this package after.
-    """
-    optimizer = estimator._optimizer
-    steps = optimizer.memory[0].get("steps", 0) + 1
-    eps = estimator.epsilon / math.sqrt(1 - estimator.beta_2**steps)
-    for group in optimizer.param_groups:
-        group["eps"] = eps
-
-
-def penalty(group: dict[str, Any]) -> float:
-    """Half the squared weights, times their decay: what the optimizer's `weight_decay` is the derivative of."""
-    decay = group["weight_decay"]
-    return 0.5 * decay * sum(float(np.vdot(w.data, w.data)) for w in group["params"]) if decay else 0.0
+    batches = InItsOrder if isinstance(examples.x, np.ndarray) else OfSparse
+    epochs = 1 if once else int(estimator.max_iter)
+    data = batches(examples, size, shuffled)
+    run = Run(estimator.net_, objective, estimator._optimizer, None, data, None, {}, epochs, None)
+    watch = Watch(estimator, validation, once=once)
+    run.callbacks = [watch]
+    rate = f"scale the features (StandardScaler), or lower learning_rate_init={estimator.learning_rate_init:g}"
+    with run.interrupts:
+        train(run, run.callbacks, rate)
+    if run.history.diverged:
+        raise DivergenceError(f"{type(estimator).__name__}: {run.history.stopped}")
+    if watch.best is not None:
+        estimator.net_.load_state_dict(watch.best)
 
 
 def batch_size_of(estimator: MultilayerPerceptron, examples: int) -> int:
@@ -135,10 +175,9 @@ def batch_size_of(estimator: MultilayerPerceptron, examples: int) -> int:
     return min(int(estimator.batch_size), examples)
 
 
-def note_epoch(estimator: MultilayerPerceptron, chain: Chain, epoch: int, loss: float, examples: int) -> None:
-    """Write down the loss of an epoch, if the net is still of use."""
+def note_epoch(estimator: MultilayerPerceptron, epoch: int, loss: float, examples: int) -> None:
+    """Write down the loss of an epoch."""
     estimator.n_iter_, estimator.loss_ = epoch, loss
-    refuse_divergence(estimator, chain, loss)
     estimator.t_ += examples
     estimator.loss_curve_.append(loss)
     if estimator.verbose:
@@ -207,43 +246,76 @@ def still_getting_better(estimator: MultilayerPerceptron) -> None:
     )
 
 
-def refuse_divergence(estimator: MultilayerPerceptron, chain: Chain, loss: float) -> None:
-    """Refuse a net that has become useless."""
-    if not math.isfinite(loss) or not all(np.isfinite(held.data).all() for held in chain.flat):
-        raise DivergenceError(
-            f"{type(estimator).__name__}: the loss became {loss:.3g} in epoch {estimator.n_iter_}: scale the features "
-            f"(StandardScaler), or lower learning_rate_init={estimator.learning_rate_init:g}"
+class OfAll:
+    """The loss of all examples and its gradient, as functions of all parameters in a row; `made_by` says what ran."""
+
+    def __init__(self, net: Sequential, objective: Objective, examples: Examples) -> None:
+        self.parameters = list(net.parameters())
+        modules = [*net.modules(), objective]
+        x, y, weight = np.ascontiguousarray(dense(examples.x)), examples.y, examples.weight
+        batch = Batch(from_array(x), y, weight, len(y))
+
+        def loss(parameters: Sequence[Any]) -> Any:
+            with standing_in(modules, {id(p): q for p, q in zip(self.parameters, parameters, strict=True)}):
+                return loss_of(objective, net(batch.x), batch)
+
+        self.function: Callable[..., Any] = value_and_grad(loss)
+        self.evaluated = 0
+        self.made_by = f"The loss was computed by the engine, as the first {compiled_steps.EAGER_STEPS} times always."
+
+    def __call__(self, flat: Array) -> tuple[float, Array]:
+        """The loss with such parameters, and its gradient."""
+        self.put(flat)
+        if self.evaluated == compiled_steps.EAGER_STEPS:
+            self.compile()
+        self.evaluated += 1
+        value, gradients = self.function([parameter.data for parameter in self.parameters])
+        return float(value), joined(gradients)
+
+    def compile(self) -> None:
+        """From now on by a program, where that is faster."""
+        program = Compiled(self.function)
+        program([parameter.data for parameter in self.parameters])
+        version = program.needs_version()
+        reason = version.reason or compiled_steps.too_slow(version)
+        if reason:
+            self.made_by = f"The loss was computed by the engine: {reason}."
+            return
+        self.function = program
+        first = (
+            f"The loss was computed by the engine the first {compiled_steps.EAGER_STEPS} times, and then by a program."
         )
+        self.made_by = f"{first}\n{program.explain()}"
+
+    def put(self, flat: Array) -> None:
+        """Give the net these numbers."""
+        ends = np.cumsum([parameter.size for parameter in self.parameters])
+        for parameter, part in zip(self.parameters, np.split(flat, ends[:-1]), strict=True):
+            parameter.data[...] = part.reshape(parameter.shape)
+            parameter.mark_changed()
 
 
-def minimise_at_once(estimator: MultilayerPerceptron, chain: Chain, objective: Objective, examples: Examples) -> None:
+def joined(arrays: Sequence[Array]) -> Array:
+    """The numbers of several arrays in a row."""
+    return np.concatenate([array.ravel() for array in arrays]).astype(float)
+
+
+def minimise_at_once(estimator: MultilayerPerceptron, objective: Objective, examples: Examples) -> None:
     """Train on all examples at once by L-BFGS (Liu and Nocedal, 1989), as SciPy has it."""
     from scipy.optimize import minimize
 
-    x, y, weight = dense(examples.x), examples.y, examples.weight
-    counted = len(y) if weight is None else float(weight.sum())
-    weights, biases = chain.flat
-    group = {"weight_decay": estimator.alpha / counted, "params": [weights]}
-
-    def put(flat: Array) -> None:
-        weights.data[...], biases.data[...] = flat[: weights.size], flat[weights.size :]
-
-    def value_and_gradient(flat: Array) -> tuple[float, Array]:
-        put(flat)
-        with Quiet():
-            value, g = objective(chain.forward(x), y, weight)
-            chain.backward(g)
-        in_weights, in_biases = chain.gradients()
-        decayed = in_weights + group["weight_decay"] * weights.data
-        return value + penalty(group), np.concatenate([decayed, in_biases]).astype(float)
-
-    start = np.concatenate([weights.data, biases.data]).astype(float)
+    of_all = OfAll(estimator.net_, objective, examples)
+    start = joined([parameter.data for parameter in of_all.parameters])
     limits = {"maxfun": estimator.max_fun, "maxiter": estimator.max_iter, "gtol": estimator.tol}
-    found = minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=limits)
-    put(found.x)
+    found = minimize(of_all, start, jac=True, method="L-BFGS-B", options=limits)
+    of_all.put(found.x)
     estimator.n_iter_, estimator.loss_ = min(int(found.nit), estimator.max_iter), float(found.fun)
-    refuse_divergence(estimator, chain, estimator.loss_)
-    chain.finish()
+    estimator.history_ = History()
+    estimator.history_.made_by = of_all.made_by
+    if not math.isfinite(estimator.loss_):
+        raise DivergenceError(
+            f"{type(estimator).__name__}: the loss became {estimator.loss_:.3g}: scale the features (StandardScaler)"
+        )
     if found.status == 1:
         still_getting_better(estimator)
 

@@ -20,10 +20,11 @@ from chainrule.core.graph import from_array
 from chainrule.core.state import no_grad
 from chainrule.nn.activations import ReLU, Sigmoid, Tanh
 from chainrule.nn.layers import Linear, Sequential
+from chainrule.nn.losses import Loss
 from chainrule.nn.module import Module
-from chainrule.optim import SGD, Adam, Optimizer
-from chainrule.sklearn.chain import Chain, Objective
-from chainrule.sklearn.descent import Examples, dense, descend, minimise_at_once
+from chainrule.optim import SGD, Optimizer
+from chainrule.sklearn.descent import EarlyAdam, Examples, dense, descend, minimise_at_once
+from chainrule.sklearn.objectives import Objective
 from chainrule.sklearn.settings import (
     Allowed,
     check_settings,
@@ -35,6 +36,7 @@ from chainrule.sklearn.settings import (
     validated,
     whole,
 )
+from chainrule.training.history import History
 
 Array = NDArray[Any]
 
@@ -74,6 +76,7 @@ class MultilayerPerceptron(BaseEstimator):
     net_: Sequential
     n_outputs_: int
     loss_: float
+    history_: History
 
     def __init__(
         self,
@@ -155,8 +158,8 @@ class MultilayerPerceptron(BaseEstimator):
         """Features and targets as they are learned from: targets of shape (examples,) or (examples, outputs)."""
 
     @abstractmethod
-    def _objective(self) -> Objective:
-        """What is minimised."""
+    def _error(self) -> tuple[Loss, float]:
+        """The loss of an entry on average, and by what it is multiplied."""
 
     @abstractmethod
     def score_of(self, x: Any, y: Array, weight: Array | None) -> float:
@@ -180,15 +183,14 @@ class MultilayerPerceptron(BaseEstimator):
         if anew:
             self._begin(x, targets)
         self.n_iter_ = 0
+        objective = Objective(*self._error(), [layer.weight for layer in self._layers()], self.alpha)
         if self.solver == "lbfgs":
-            minimise_at_once(self, Chain(self.net_), self._objective(), Examples(x, targets, weight))
+            minimise_at_once(self, objective, Examples(x, targets, weight))
             return self
-        going_on = once and hasattr(self, "_optimizer")
-        chain = Chain(self.net_, self._optimizer.params if going_on else None)
-        if not going_on:
-            self._optimizer = self._new_optimizer(chain)
+        if not once or not hasattr(self, "_optimizer"):
+            self._optimizer = self._new_optimizer()
         examples, validation = self._split(x, targets, weight)
-        descend(self, chain, self._objective(), examples, validation, once=once)
+        descend(self, objective, examples, validation, once=once)
         return self
 
     def _begin(self, x: Any, y: Array) -> None:
@@ -222,13 +224,12 @@ class MultilayerPerceptron(BaseEstimator):
             modules.append(layer)
         return Sequential(*modules).eval()
 
-    def _new_optimizer(self, chain: Chain) -> Optimizer:
-        """Two groups, since `alpha` shrinks weights and no biases."""
-        groups = [{"params": [held]} for held in chain.flat]
+    def _new_optimizer(self) -> Optimizer:
+        parameters, rate = self.net_.parameters(), self.learning_rate_init
         if self.solver == "adam":
-            return Adam(groups, self.learning_rate_init, betas=(self.beta_1, self.beta_2), eps=self.epsilon)
+            return EarlyAdam(parameters, rate, betas=(self.beta_1, self.beta_2), eps=self.epsilon)
         nesterov = bool(self.nesterovs_momentum and self.momentum)
-        return SGD(groups, self.learning_rate_init, momentum=self.momentum, nesterov=nesterov)
+        return SGD(parameters, rate, momentum=self.momentum, nesterov=nesterov)
 
     def _split(self, x: Any, y: Array, weight: Array | None) -> tuple[Examples, Examples | None]:
         """The examples to learn from, and those that early stopping watches."""

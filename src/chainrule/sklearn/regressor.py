@@ -16,8 +16,9 @@ from sklearn.utils.validation import column_or_1d
 
 from chainrule.core.state import Quiet
 from chainrule.errors import DataError
-from chainrule.sklearn.chain import Objective, half_poisson_deviance, half_squared_error
+from chainrule.nn.losses import Loss, MSELoss
 from chainrule.sklearn.multilayer import MultilayerPerceptron
+from chainrule.sklearn.objectives import HalfPoissonDeviance
 from chainrule.sklearn.settings import Allowed, one_of, validated
 
 Array = NDArray[Any]
@@ -139,8 +140,9 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
             raise DataError(f"{type(self).__name__} was made for {self.n_outputs_} outputs, and y has {y.shape[1]}")
         return x, y.astype(x.dtype, copy=False)
 
-    def _objective(self) -> Objective:
-        return half_poisson_deviance if self.loss == "poisson" else half_squared_error
+    def _error(self) -> tuple[Loss, float]:
+        poisson = self.loss == "poisson"
+        return (HalfPoissonDeviance(), self.n_outputs_) if poisson else (MSELoss(), self.n_outputs_ / 2)
 
     def score_of(self, x: Any, y: Array, weight: Array | None) -> float:
         """The share of the variance that is explained."""

@@ -39,6 +39,8 @@ class Batches:
 
     count: int | None = None
     examples: int | None = None
+    uncompiled: str = "the batches come from a loader, which may cut others"
+    """Why no step is compiled, where that is so whatever the model is."""
 
     def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, counted from 1, without the first few."""
@@ -65,6 +67,8 @@ class OfArrays(Batches):
 
     So a resumed run needs no memory of the epochs before. A single batch of all examples keeps their order.
     """
+
+    uncompiled = ""
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.codegen.version import default_target
+from chainrule.codegen.version import Version, default_target
 from chainrule.core.state import switches
 from chainrule.data.structure import mapped
 from chainrule.errors import GraphError
@@ -30,8 +30,8 @@ from chainrule.training.step_state import settings_of
 if TYPE_CHECKING:
     from chainrule.training.run import Run
 
-EAGER_STEPS = 400
-"""The first steps of a run are made by the engine: to make a program takes as long as some hundred of them."""
+EAGER_STEPS = 20
+"""The first steps of a run, and the first of its smaller batches, are the engine's: short runs wait for no program."""
 LEAST_AT_ONCE, MOST_AT_ONCE = 8, 4096
 QUICK, SLOW = 0.01, 0.04
 """Seconds of a call before and after which the next one makes more steps, or fewer: Ctrl-C waits for the end of one."""
@@ -50,20 +50,21 @@ class CompiledSteps:
         self.made = 0
         """Steps that were compiled."""
         self.unready = 0
-        self.reason = "" if isinstance(run.data, OfArrays) else "the batches come from a loader, which may cut others"
+        self.reason = run.data.uncompiled
 
     def make(self, run: Run, order: Any, most: int) -> bool:
         """Make steps from the run's next batch on, at most so many; False where that one is the engine's."""
         data = run.data
         assert isinstance(data, OfArrays)
-        count, whole = data.count or 0, (data.examples or 0) // data.batch_size
-        place = (run.epoch - 1) * count + run.batch
-        left = whole - run.batch
-        if place < EAGER_STEPS or left < 1 or self.reason or switches.anomaly or not switches.recording:
+        examples, size = data.examples or 0, data.batch_size
+        left = examples // size - run.batch
+        # Smaller batches, the last of every epoch, have a program of their own.
+        place = (run.epoch - 1) * (data.count or 0) + run.batch if left else run.epoch - 1
+        if place < EAGER_STEPS or self.reason or switches.anomaly or not switches.recording:
             return False
-        steps = min(most, left, self.at_once)
-        start, stop = run.batch * data.batch_size, (run.batch + steps) * data.batch_size
-        rows = (np.arange(start, stop) if order is None else order[start:stop]).reshape(steps, data.batch_size)
+        steps = min(most, left, self.at_once) or 1
+        start, stop = run.batch * size, min((run.batch + steps) * size, examples)
+        rows = (np.arange(start, stop) if order is None else order[start:stop]).reshape(steps, -1)
         program = self.program(run, data, rows)
         if program is None:
             return False
@@ -86,7 +87,7 @@ class CompiledSteps:
         if program is None:
             try:
                 program = step.prepare(examples, rows)
-                self.reason = too_slow(program)
+                self.reason = too_slow(program.version)
                 self.unready = 0
             except Unready as error:
                 self.unready += 1
@@ -180,9 +181,8 @@ def reason_against(run: Run) -> str:
     return ""
 
 
-def too_slow(program: Prepared) -> str:
+def too_slow(version: Version) -> str:
     """Why the engine is faster, where it is."""
-    version = program.version
     if version.by_numpy:
         return f"there is no kernel for {', '.join(sorted(version.by_numpy))}"
     sizes = [products(step) for step in version.trace.program.steps if step.op is not None and step.op.name == "matmul"]

@@ -21,8 +21,8 @@ STEPS = 100
 ADVICE = "take a smaller rate, or hold gradients with clip_norm"
 
 
-def in_words(run: Run, diverged: Diverged, start: Mapping[str, Any]) -> str:
-    """What happened, where, and why as far as it can be measured; the model is left as it is.
+def in_words(run: Run, diverged: Diverged, start: Mapping[str, Any], advice: str = ADVICE) -> str:
+    """What happened, where, and why as far as it can be measured, and what to do; the model is left as it is.
 
     For plain gradient descent on all data at once the limit is that of the minimum to which smaller steps from the same
     start descend: 2/λ, with the largest curvature λ there. For every other way of training it is only a measure.
@@ -39,10 +39,10 @@ def in_words(run: Run, diverged: Diverged, start: Mapping[str, Any]) -> str:
     now = states_of(run.model)
     try:
         with Quiet():
-            return f"{what}: {_why(run, diverged, start)}"
+            return f"{what}: {_why(run, diverged, start, advice)}"
     except ChainruleError:
         # A rule without a second derivative has no curvature to measure; what happened is worth saying all the same.
-        return f"{what}: {ADVICE}"
+        return f"{what}: {advice}"
     finally:
         put_back(now, run.model)
 
@@ -56,7 +56,7 @@ def _place_in_words(place: list[int], part: str, examples: NDArray[Any] | None) 
     return f"in example {examples[row]}{within}, counted from 0"
 
 
-def _why(run: Run, diverged: Diverged, start: Mapping[str, Any]) -> str:
+def _why(run: Run, diverged: Diverged, start: Mapping[str, Any], advice: str) -> str:
     rates = [float(group["lr"]) for group in run.optimizer.param_groups]
     rate = max(rates)
     if _is_plain(run):
@@ -74,12 +74,12 @@ def _why(run: Run, diverged: Diverged, start: Mapping[str, Any]) -> str:
     put_back(start, run.model)
     curvature = curvature_of(run.model, diverged.x, diverged.y, run.loss)
     if not math.isfinite(curvature):
-        return f"the loss and its slopes on that batch are not finite at the start either; {ADVICE}"
+        return f"the loss and its slopes on that batch are not finite at the start either; {advice}"
     if curvature <= 0:
-        return f"the rate is {rate:g}; {ADVICE}"
+        return f"the rate is {rate:g}; {advice}"
     return (
         f"the largest curvature on that batch, at the weights that the run began with, is {curvature:.3g}; plain "
-        f"descent there needs a step below {2 / curvature:.3g}, and the rate is {rate:g}; {ADVICE}"
+        f"descent there needs a step below {2 / curvature:.3g}, and the rate is {rate:g}; {advice}"
     )
 
 

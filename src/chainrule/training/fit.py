@@ -31,7 +31,7 @@ from chainrule.training.batches import Batches, arrays_of, as_given, batches_of,
 from chainrule.training.callbacks import Callback, Checkpoints, JsonLines
 from chainrule.training.checkpoint import UNFIT, load_checkpoint, refusal, states_of
 from chainrule.training.cost import takes_weights
-from chainrule.training.divergence import in_words
+from chainrule.training.divergence import ADVICE, in_words
 from chainrule.training.history import History
 from chainrule.training.progress import progress_of
 from chainrule.training.run import Diverged, Metric, Run, in_use, judged, numbers_in
@@ -83,7 +83,7 @@ def fit(
     The loss of an epoch is that of all its examples, whatever the size of the batches: a mean is one over examples and
     their weights, a sum is a sum. Losses of this package say how much a batch weighs; any other is taken for a mean.
 
-    After the first 400 steps of a run they are compiled, where all of a step has kernels and nothing of the program's
+    After the first 20 steps of a run they are compiled, where all of a step has kernels and nothing of the program's
     own has to be told in between (hooks, a loader, callbacks beside a model or loss of its own): then many are made in
     a call, each equal to the engine's up to rounding. ``history.made_by`` says what was done, and why.
 
@@ -127,7 +127,9 @@ def fit(
         raise CheckpointError("fit: checkpoint_every= needs checkpoint=, the file to save to")
     last = [Checkpoints(checkpoint, checkpoint_every)] if checkpoint is not None else []
     with run.interrupts:
-        _train(run, [*run.callbacks, *beside, *last])
+        train(run, [*run.callbacks, *beside, *last])
+    if run.history.diverged:
+        warnings.warn(run.history.stopped, DivergenceWarning, stacklevel=2)
     return run.history
 
 
@@ -236,8 +238,8 @@ def _refuse_unweighed(loss: Callable[..., Any]) -> None:
         )
 
 
-def _train(run: Run, everyone: list[Callback]) -> None:
-    """The epochs that are left, with everyone told."""
+def train(run: Run, everyone: Sequence[Callback], advice: str = ADVICE) -> None:
+    """The epochs that a run has left, with everyone told; what is not finite ends it, and the history says why."""
     told = [callback for callback in everyone if callback.watches_batches()]
     start = states_of(run.model)
     begun: list[Callback] = []
@@ -252,8 +254,7 @@ def _train(run: Run, everyone: list[Callback]) -> None:
             run.check_interrupts()
     except Diverged as diverged:
         run.history.diverged = True
-        run.stop(in_words(run, diverged, start))
-        warnings.warn(run.history.stopped, DivergenceWarning, stacklevel=3)
+        run.stop(in_words(run, diverged, start, advice))
     finally:
         for callback in begun:
             callback.on_end(run)

@@ -41,6 +41,7 @@ class State:
         names = names_of_parameters(parts)
         groups = [g for g, group in enumerate(optimizer.param_groups) for _ in group["params"]]
         self.members: list[Member] = []
+        self.without = tuple(unmoved)
         self.unmoved: list[Tensor] = []
         for parameter, memory, group in zip(optimizer.params, optimizer.memory, groups, strict=True):
             if not parameter.requires_grad or names.get(id(parameter)) in unmoved:
