@@ -43,7 +43,7 @@ def pages_of_rules(kinds: Any, pictures: Path) -> Iterator[tuple[str, str, str]]
     Raises ValueError for a rule that differences do not confirm.
     """
     for kind, title, meaning in kinds:
-        rules = [rule for rule in book.values() if isinstance(rule, kind)]
+        rules = [rule for _, rule in sorted(book.items()) if isinstance(rule, kind)]
         parts = [f"# {title}", meaning, *[section_of(rule, pictures) for rule in rules]]
         yield f"rules/{title.lower()}.md", title, "\n\n".join(parts) + "\n"
 

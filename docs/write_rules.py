@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from chainrule.core.differential import Differential
 from chainrule.core.flat import Flat
 from chainrule.core.operation import Fused, Linear, Operation, Pointwise, book, compositions
+from chainrule.core.registry import Registry
 
 PAGE = Path(__file__).with_name("rules.md")
 KINDS = (
@@ -32,16 +34,21 @@ def page() -> str:
     parts = ["# The rules", "Written by `docs/write_rules.py` from the book itself, `cr.book`."]
     for kind, title, words in KINDS:
         rows = (
-            (f"`{rule.name}`", f"${formula(rule)}$", str(rule.__doc__)) for rule in book.values() if type(rule) is kind
+            (f"`{name}`", f"${formula(rule)}$", str(rule.__doc__)) for name, rule in by_name(book) if type(rule) is kind
         )
         parts += [f"## {title}", words, table(("operation", "formula", "in words"), rows)]
-    rows = ((f"`{name}`", first_sentence(function.__doc__)) for name, function in compositions.items())
+    rows = ((f"`{name}`", first_sentence(function.__doc__)) for name, function in by_name(compositions))
     parts += [
         "## Composed",
         "Made of the rules above, so the chain rule is their derivative.",
         table(("function", "in words"), rows),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def by_name(registry: Registry[Any]) -> list[tuple[str, Any]]:
+    """All that is declared: in which order depends on which rooms of the book were opened first."""
+    return sorted(registry.items())
 
 
 def formula(rule: Operation) -> str:

@@ -11,43 +11,16 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from chainrule.core import Value
 from chainrule.core.differential import differential
 from chainrule.core.numpy_calls import OTHER_NAMES
 from chainrule.core.operation import book, fused, kernel, linear, pointwise
+from chainrule.core.registry import rooms
 from chainrule.core.state import detect_anomaly, enable_grad, no_grad
 from chainrule.core.tensor import Tensor
-from chainrule.custom import custom_vjp
-from chainrule.mapping import vmap
-from chainrule.rules.activations import celu, glu, hardsigmoid, hardswish, hardtanh, log_sigmoid, mish, relu6, selu
-from chainrule.rules.algebra import dot, matmul, slogdet, solve
-from chainrule.rules.arrange import (
-    array_split,
-    atleast_1d,
-    atleast_2d,
-    atleast_3d,
-    broadcast_arrays,
-    chunk,
-    column_stack,
-    dstack,
-    flatten,
-    fliplr,
-    flipud,
-    hstack,
-    meshgrid,
-    moveaxis,
-    permute,
-    ravel,
-    repeat,
-    rot90,
-    split,
-    swapaxes,
-    tile,
-    unstack,
-    vstack,
-)
 from chainrule.rules.composed import (
     concatenate,
     gelu,
@@ -62,7 +35,6 @@ from chainrule.rules.composed import (
     sum,
     var,
 )
-from chainrule.rules.convolution import max_pool2d
 from chainrule.rules.create import (
     arange,
     full,
@@ -72,41 +44,6 @@ from chainrule.rules.create import (
     ones_like,
     zeros,
     zeros_like,
-)
-from chainrule.rules.decompositions import eigvalsh, pinv, svdvals
-from chainrule.rules.diagonals import (
-    diag,
-    diagflat,
-    diagonal,
-    eye,
-    trace,
-)
-from chainrule.rules.einsum import einsum
-from chainrule.rules.elementary import (
-    acosh,
-    asinh,
-    atanh,
-    cbrt,
-    ceil,
-    exp2,
-    floor,
-    floor_divide,
-    fmod,
-    hypot,
-    log2,
-    log10,
-    logaddexp,
-    logaddexp2,
-    remainder,
-    rint,
-    round,
-    sinc,
-    trunc,
-)
-from chainrule.rules.factors import eigh, lstsq, matrix_power, matrix_rank, qr, svd
-from chainrule.rules.fused import affine, binary_cross_entropy, cross_entropy, squared_error
-from chainrule.rules.interpolation import (
-    interp,
 )
 from chainrule.rules.linear import (
     astype,
@@ -123,55 +60,6 @@ from chainrule.rules.linear import (
     transpose,
     tril,
     triu,
-)
-from chainrule.rules.logic import (
-    bitwise_and,
-    bitwise_invert,
-    bitwise_left_shift,
-    bitwise_or,
-    bitwise_right_shift,
-    bitwise_xor,
-    isfinite,
-    isinf,
-    isnan,
-    logical_and,
-    logical_not,
-    logical_or,
-    logical_xor,
-    signbit,
-)
-from chainrule.rules.matrix import cholesky, det, inv, logabsdet
-from chainrule.rules.norms import cond, norm
-from chainrule.rules.numbers import (
-    clip,
-    copysign,
-    cot,
-    csc,
-    deg2rad,
-    divmod,
-    fabs,
-    float_power,
-    fmax,
-    fmin,
-    heaviside,
-    nan_to_num,
-    rad2deg,
-    sec,
-)
-from chainrule.rules.order import (
-    add_along_axis,
-    all,
-    any,
-    argmax,
-    argmin,
-    argsort,
-    count_nonzero,
-    one_hot,
-    searchsorted,
-    take_along_axis,
-)
-from chainrule.rules.padding import (
-    pad,
 )
 from chainrule.rules.pointwise import (
     abs,
@@ -191,6 +79,7 @@ from chainrule.rules.pointwise import (
     expm1,
     greater,
     greater_equal,
+    hypot,
     leaky_relu,
     less,
     less_equal,
@@ -217,51 +106,6 @@ from chainrule.rules.pointwise import (
     tanh,
     where,
 )
-from chainrule.rules.products import (
-    convolve,
-    cross,
-    cumprod,
-    cumulative_prod,
-    cumulative_sum,
-    diff,
-    inner,
-    kron,
-    outer,
-    tensordot,
-    trapezoid,
-    vdot,
-    vecdot,
-)
-from chainrule.rules.sorting import (
-    argwhere,
-    choose,
-    compress,
-    flatnonzero,
-    index_add,
-    index_select,
-    masked_fill,
-    median,
-    nonzero,
-    percentile,
-    quantile,
-    scatter_add,
-    select,
-    sort,
-    take,
-    topk,
-    unique,
-)
-from chainrule.rules.totals import (
-    allclose,
-    array_equal,
-    average,
-    isclose,
-    mean,
-    nanmean,
-    nansum,
-    ptp,
-)
-from chainrule.rules.windows import avg_pool1d, avg_pool2d, conv1d, conv2d, max_pool1d
 from chainrule.transforms import (
     grad,
     hessian,
@@ -281,12 +125,170 @@ if TYPE_CHECKING:
     from chainrule import sklearn as sklearn  # not in __all__: it needs scikit-learn
     from chainrule.codegen.compiled import compile
     from chainrule.codegen.frozen import freeze
+    from chainrule.custom import custom_vjp
     from chainrule.derivation.explain import explain
     from chainrule.derivation.symbolic.derivative import derivative
     from chainrule.derivation.wrong.what_if import what_if
     from chainrule.lessons.exercise import exercise
     from chainrule.livepage.page import page
+    from chainrule.mapping import vmap
     from chainrule.pictures.draw import draw
+    from chainrule.rules.activations import celu, glu, hardsigmoid, hardswish, hardtanh, log_sigmoid, mish, relu6, selu
+    from chainrule.rules.algebra import dot, matmul, slogdet, solve
+    from chainrule.rules.arrange import (
+        array_split,
+        atleast_1d,
+        atleast_2d,
+        atleast_3d,
+        broadcast_arrays,
+        chunk,
+        column_stack,
+        dstack,
+        flatten,
+        fliplr,
+        flipud,
+        hstack,
+        meshgrid,
+        moveaxis,
+        permute,
+        ravel,
+        repeat,
+        rot90,
+        split,
+        swapaxes,
+        tile,
+        unstack,
+        vstack,
+    )
+    from chainrule.rules.convolution import max_pool2d
+    from chainrule.rules.decompositions import eigvalsh, pinv, svdvals
+    from chainrule.rules.diagonals import (
+        diag,
+        diagflat,
+        diagonal,
+        eye,
+        trace,
+    )
+    from chainrule.rules.einsum import einsum
+    from chainrule.rules.elementary import (
+        acosh,
+        asinh,
+        atanh,
+        cbrt,
+        ceil,
+        exp2,
+        floor,
+        floor_divide,
+        fmod,
+        log2,
+        log10,
+        logaddexp,
+        logaddexp2,
+        remainder,
+        rint,
+        round,
+        sinc,
+        trunc,
+    )
+    from chainrule.rules.factors import eigh, lstsq, matrix_power, matrix_rank, qr, svd
+    from chainrule.rules.fused import affine, binary_cross_entropy, cross_entropy, squared_error
+    from chainrule.rules.interpolation import (
+        interp,
+    )
+    from chainrule.rules.logic import (
+        bitwise_and,
+        bitwise_invert,
+        bitwise_left_shift,
+        bitwise_or,
+        bitwise_right_shift,
+        bitwise_xor,
+        isfinite,
+        isinf,
+        isnan,
+        logical_and,
+        logical_not,
+        logical_or,
+        logical_xor,
+        signbit,
+    )
+    from chainrule.rules.matrix import cholesky, det, inv, logabsdet
+    from chainrule.rules.norms import cond, norm
+    from chainrule.rules.numbers import (
+        clip,
+        copysign,
+        cot,
+        csc,
+        deg2rad,
+        divmod,
+        fabs,
+        float_power,
+        fmax,
+        fmin,
+        heaviside,
+        nan_to_num,
+        rad2deg,
+        sec,
+    )
+    from chainrule.rules.order import (
+        add_along_axis,
+        all,
+        any,
+        argmax,
+        argmin,
+        argsort,
+        count_nonzero,
+        one_hot,
+        searchsorted,
+        take_along_axis,
+    )
+    from chainrule.rules.padding import (
+        pad,
+    )
+    from chainrule.rules.products import (
+        convolve,
+        cross,
+        cumprod,
+        cumulative_prod,
+        cumulative_sum,
+        diff,
+        inner,
+        kron,
+        outer,
+        tensordot,
+        trapezoid,
+        vdot,
+        vecdot,
+    )
+    from chainrule.rules.sorting import (
+        argwhere,
+        choose,
+        compress,
+        flatnonzero,
+        index_add,
+        index_select,
+        masked_fill,
+        median,
+        nonzero,
+        percentile,
+        quantile,
+        scatter_add,
+        select,
+        sort,
+        take,
+        topk,
+        unique,
+    )
+    from chainrule.rules.totals import (
+        allclose,
+        array_equal,
+        average,
+        isclose,
+        mean,
+        nanmean,
+        nansum,
+        ptp,
+    )
+    from chainrule.rules.windows import avg_pool1d, avg_pool2d, conv1d, conv2d, max_pool1d
     from chainrule.sheets.worksheet import worksheet
     from chainrule.training.model import load_model
     from chainrule.training.sweep import sweep
@@ -305,6 +307,7 @@ LATER = {
     "check_engine": "verify.engines",
     "check_gradients": "verify.gradients",
     "compare": "verify.compare",
+    "custom_vjp": "custom",
     "data": "",
     "degenerate": "verify.degenerate",
     "derivative": "derivation.symbolic.derivative",
@@ -323,6 +326,7 @@ LATER = {
     "sklearn": "",
     "sweep": "training.sweep",
     "training": "",
+    "vmap": "mapping",
     "what_if": "derivation.wrong.what_if",
     "worksheet": "sheets.worksheet",
 }
@@ -330,16 +334,22 @@ LATER = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in OTHER_NAMES and OTHER_NAMES[name] in __all__:
-        return globals()[OTHER_NAMES[name]]
-    if name not in LATER:
+    """What loads when it is first used, kept from then on; and NumPy's other names for functions."""
+    if OTHER_NAMES.get(name) in __all__:
+        return getattr(sys.modules[__name__], OTHER_NAMES[name])
+    if name in LATER:
+        module = importlib.import_module(f"chainrule.{LATER[name] or name}")
+        found = getattr(module, name) if LATER[name] else module
+    elif name in rooms and name in __all__:
+        found = getattr(importlib.import_module(rooms[name]), name)
+    else:
         raise AttributeError(f"chainrule has no {name!r}")
-    module = importlib.import_module(f"chainrule.{LATER[name] or name}")
-    return getattr(module, name) if LATER[name] else module
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *LATER})
+    return sorted({*globals(), *LATER, *__all__})
 
 
 __all__ = [

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 PACKAGE = __name__.rpartition(".")[0]
+OURS = PACKAGE.partition(".")[0] + "."
 
 
 def find_compiled(name: str) -> Any:
@@ -33,10 +34,17 @@ machine = find_compiled("machine")
 """The kernel machine; None where it was not built."""
 
 loops = find_compiled("loops")
-"""Quick twins of kernels and rules, by their names; None where they were not built."""
+"""The module of quick twins of kernels and rules; None where it was not built."""
+
+TWINS: dict[str, Any] = {} if loops is None else vars(loops)
+"""The twins by their names."""
+
+
+def is_ours(function: Any) -> bool:
+    """Whether a function is of this package, and not one of a user's."""
+    return function.__module__.startswith(OURS)
 
 
 def find_twin(function: Any, ending: str = "") -> Any:
     """The loop named like a function of this package, or None: one of a user's may have that name by chance."""
-    ours = function.__module__.startswith(PACKAGE.partition(".")[0] + ".")
-    return getattr(loops, function.__name__ + ending, None) if ours else None
+    return TWINS.get(function.__name__ + ending) if is_ours(function) else None

@@ -13,14 +13,13 @@ that instruction leaves a doubt, the number is refused.
 from __future__ import annotations
 
 import builtins
-import cmath
 import dis
 import gc
 import inspect
 import math
 import sys
 from types import CodeType, FrameType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -40,8 +39,8 @@ CONVERSIONS = (float, int, complex, np.generic)
 WHOLE = frozenset({math.trunc, math.floor, math.ceil})
 """Functions that are called to have a whole one."""
 
-PREDICATES = frozenset({math.isnan, math.isinf, math.isfinite, math.isclose, cmath.isnan, cmath.isinf, cmath.isfinite})
-"""Functions that say yes or no: a program may branch on the numbers of a graph."""
+PREDICATES = frozenset({"isnan", "isinf", "isfinite", "isclose"})
+"""Functions of `math` and `cmath` that say yes or no: a program may branch on the numbers of a graph."""
 
 OUT_OF_SIGHT = object()
 """What an expression leads to where that cannot be told without running it."""
@@ -52,13 +51,16 @@ MOST_REMEMBERED = 1024
 Path = tuple[str, ...]
 
 
-class Step(NamedTuple):
+class Step:
     """An instruction and what its expression names: the called function's path, and the paths of everything in it."""
 
-    kind: str
-    callee: Path
-    named: tuple[Path, ...]
-    joins: bool
+    __slots__ = ("callee", "joins", "kind", "named")
+
+    def __init__(self, kind: str, callee: Path, named: tuple[Path, ...], joins: bool) -> None:
+        self.kind = kind
+        self.callee = callee
+        self.named = named
+        self.joins = joins
 
 
 steps: dict[tuple[int, int], tuple[CodeType, Step]] = {}
@@ -72,7 +74,7 @@ def give_number(node: Any) -> None:
     frame = asking_frame()
     step = step_of(frame)
     callee = found(frame, step.callee)
-    if step.kind == "format" or is_one_of(callee, PREDICATES):
+    if step.kind == "format" or says_yes_or_no(callee):
         return
     handed = handed_on(frame, step, callee)
     if switches.transforms or in_rules(frame) or not any(map(is_conversion, handed)) or any(map(computes, handed)):
@@ -174,10 +176,15 @@ def is_conversion(x: Any) -> bool:
     return issubclass(x, CONVERSIONS) if isinstance(x, type) else is_one_of(x, WHOLE)
 
 
+def says_yes_or_no(x: Any) -> bool:
+    """Whether it is a function of Python's own that asks about a number."""
+    return getattr(x, "__module__", None) in ("math", "cmath") and x.__name__ in PREDICATES
+
+
 def computes(x: Any) -> bool:
     """Whether it is a function of C that gives numbers for numbers."""
     module = (getattr(x, "__module__", None) or type(x).__module__).partition(".")[0]
-    known = is_conversion(x) or is_one_of(x, PREDICATES)
+    known = is_conversion(x) or says_yes_or_no(x)
     return callable(x) and module in ("math", "cmath", "numpy") and not known
 
 

@@ -15,11 +15,10 @@ results are stacked: that is right for all of them.
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -30,11 +29,14 @@ from chainrule.core.state import Quiet, unwrap
 from chainrule.errors import GraphError, ShapeError
 
 
-class Level(NamedTuple):
+class Level:
     """One running map: later ones have larger numbers; and how many examples it runs over."""
 
-    number: int
-    size: int
+    __slots__ = ("number", "size")
+
+    def __init__(self, number: int, size: int) -> None:
+        self.number = number
+        self.size = size
 
 
 class Running(threading.local):
@@ -200,7 +202,7 @@ def picked(x: Any, places: Sequence[Any], level: Level) -> Any:
 
 def deepest(parts: Iterable[Any]) -> Level:
     """The innermost map that some of the parts belong to."""
-    return max([part.level for part in parts if isinstance(part, Mapped)])
+    return max([part.level for part in parts if isinstance(part, Mapped)], key=lambda level: level.number)
 
 
 def aligned(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any], level: Level) -> list[Any]:
@@ -246,9 +248,10 @@ def example_by_example(operation: Operation, inputs: Sequence[Any], settings: di
 
 def apart(operation: Operation) -> Callable[..., Any]:
     """The operation as a function that each call has to itself."""
+    from copy import copy  # most programs copy nothing
 
     def called(*inputs: Any, **settings: Any) -> Any:
-        own = copy.copy(operation)
+        own = copy(operation)
         return own(*inputs, **settings)
 
     return called

@@ -36,24 +36,25 @@ else:
     except ImportError:
         from chainrule.core import plain as cython
 
-from chainrule.core.compiled import find_twin
+from chainrule.core.compiled import find_twin, is_ours
 from chainrule.core.labels import find_labels
+from chainrule.core.registry import Registry
 from chainrule.core.state import SILENCE, Quiet, noise, quietly
 from chainrule.errors import ChainruleError, DtypeError, GraphError, ShapeError
 
 Function = Callable[..., Any]
 Rule = TypeVar("Rule", bound="Operation")
 
-book: dict[str, Operation] = {}
+book: Registry[Operation] = Registry()
 """Every registered operation by name: the rule book."""
 
-compositions: dict[str, Function] = {}
+compositions: Registry[Function] = Registry()
 """Functions made of operations; they have no rule of their own."""
 
 named: list[Callable[[str, Function], None]] = []
 """Told of each function that enters the book or the compositions, with its name."""
 
-kernels: dict[str, Function] = {}
+kernels: Registry[Function] = Registry(indexed=False)
 """Plain functions without derivatives, carried whole into written source."""
 
 ndarray, TRUTH = np.ndarray, np.dtype(bool)
@@ -513,7 +514,8 @@ def kernel(function: Function, *, quick: Function | None = None) -> Function:
 
 def register(operation: Rule) -> Rule:
     """Enter an operation into the book; a name is taken once."""
-    if operation.name in book and book[operation.name].function.__code__ != operation.function.__code__:
+    taken = book.declared(operation.name) if is_ours(operation.function) else book.get(operation.name)
+    if taken is not None and taken.function.__code__ != operation.function.__code__:
         raise ChainruleError(f"an operation named {operation.name} is already registered: choose another name")
     if not (operation.__doc__ or "").strip():
         raise ChainruleError(f"{operation.name} needs a docstring: its intuition in one sentence")

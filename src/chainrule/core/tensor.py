@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ from chainrule.core.leaving import give_array, give_explicitly, give_number
 from chainrule.core.numpy_calls import called, operation_of, refused
 from chainrule.core.operation import as_array, book, compositions, named
 from chainrule.core.operators import NO_SETTINGS, Operators
+from chainrule.core.registry import rooms
 from chainrule.core.state import switches
 from chainrule.errors import DtypeError, GraphError, ShapeError
 
@@ -548,7 +549,9 @@ def take_up(name: str, function: Any) -> None:
     Methods found by ``__getattr__``, as other kinds of node find theirs, would make every look at an attribute of a
     tensor take four times as long.
     """
-    if name in OWN or compositions.get(name, function) is not function:
+    if name in OWN or rooms.get(name, function.__module__) != function.__module__:
+        return
+    if compositions.declared(name) not in (None, function):
         return
 
     def method(self: Tensor, *inputs: Any, **settings: Any) -> Any:
@@ -559,6 +562,25 @@ def take_up(name: str, function: Any) -> None:
 
 
 named.append(take_up)  # no rule is declared before this module is there
+
+
+class Awaited:
+    """A method that a room of the rule book declares which is closed: to ask for it opens the room."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, node: Tensor | None, kind: type[Tensor]) -> Any:
+        import_module(rooms[self.name])  # takes up the method in this one's place
+        return getattr(kind if node is None else node, self.name)
+
+
+def await_rooms(closed: Mapping[str, Sequence[str]]) -> None:
+    """Leave rooms of the rule book closed until one of the names is asked for that each, by its module, declares."""
+    rooms.update({name: room for room, names in closed.items() for name in names})
+    for name in rooms:
+        if name not in OWN:
+            setattr(Tensor, name, Awaited(name))
 
 
 def _restore(kind: type[Tensor], array: Array, requires_grad: bool, label: str, grad: Tensor | None) -> Tensor:

@@ -506,7 +506,7 @@ class Value:
     def __apply__(operation: Any, inputs: Any, settings: Any) -> Any:
         """Record an operation of the rule book on Values and numbers."""
         written_out = WRITTEN_OUT.get(operation.name)
-        if written_out is not None and book.get(operation.name) is operation:
+        if written_out is not None and book[operation.name] is operation:
             return written_out(inputs[0])
         numbers: list[Any] = []
         for x in inputs:

@@ -45,7 +45,7 @@ def known_functions() -> list[str]:
 
 def known() -> list[str]:
     """Every name by which a function may be called."""
-    return [name for name in (*book, *compositions, *ALIASES) if look_up(name) is not None]
+    return [name for name in (*sorted({*book, *compositions}), *ALIASES) if look_up(name) is not None]
 
 
 def look_up(name: str) -> Known | None:
