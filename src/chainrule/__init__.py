@@ -106,19 +106,6 @@ from chainrule.rules.pointwise import (
     tanh,
     where,
 )
-from chainrule.transforms import (
-    grad,
-    hessian,
-    hvp,
-    jacfwd,
-    jacobian,
-    jacrev,
-    jvp,
-    linearize,
-    stop_gradient,
-    value_and_grad,
-    vjp,
-)
 
 if TYPE_CHECKING:
     from chainrule import data, lessons, micrograd, nn, optim, plot, training
@@ -292,6 +279,19 @@ if TYPE_CHECKING:
     from chainrule.sheets.worksheet import worksheet
     from chainrule.training.model import load_model
     from chainrule.training.sweep import sweep
+    from chainrule.transforms import (
+        grad,
+        hessian,
+        hvp,
+        jacfwd,
+        jacobian,
+        jacrev,
+        jvp,
+        linearize,
+        stop_gradient,
+        value_and_grad,
+        vjp,
+    )
     from chainrule.verify.audit import audit
     from chainrule.verify.compare import compare
     from chainrule.verify.degenerate import degenerate
@@ -303,20 +303,28 @@ __version__ = "0.1.0"
 
 LATER = {
     "audit": "verify.audit",
-    "compile": "codegen.compiled",
     "check_engine": "verify.engines",
     "check_gradients": "verify.gradients",
     "compare": "verify.compare",
+    "compile": "codegen.compiled",
     "custom_vjp": "custom",
     "data": "",
     "degenerate": "verify.degenerate",
     "derivative": "derivation.symbolic.derivative",
     "draw": "pictures.draw",
+    "exercise": "lessons.exercise",
     "explain": "derivation.explain",
     "freeze": "codegen.frozen",
-    "exercise": "lessons.exercise",
+    "grad": "transforms",
     "grade": "verify.grade",
+    "hessian": "transforms",
+    "hvp": "transforms",
+    "jacfwd": "transforms",
+    "jacobian": "transforms",
+    "jacrev": "transforms",
+    "jvp": "transforms",
     "lessons": "",
+    "linearize": "transforms",
     "load_model": "training.model",
     "micrograd": "",
     "nn": "",
@@ -324,8 +332,11 @@ LATER = {
     "page": "livepage.page",
     "plot": "",
     "sklearn": "",
+    "stop_gradient": "transforms",
     "sweep": "training.sweep",
     "training": "",
+    "value_and_grad": "transforms",
+    "vjp": "transforms",
     "vmap": "mapping",
     "what_if": "derivation.wrong.what_if",
     "worksheet": "sheets.worksheet",
