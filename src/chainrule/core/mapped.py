@@ -38,6 +38,9 @@ class Level:
         self.number = number
         self.size = size
 
+    def __lt__(self, other: Level) -> bool:
+        return self.number < other.number
+
 
 class Running(threading.local):
     """The maps that run in this thread, from the outermost to the innermost."""
@@ -202,7 +205,7 @@ def picked(x: Any, places: Sequence[Any], level: Level) -> Any:
 
 def deepest(parts: Iterable[Any]) -> Level:
     """The innermost map that some of the parts belong to."""
-    return max([part.level for part in parts if isinstance(part, Mapped)], key=lambda level: level.number)
+    return max([part.level for part in parts if isinstance(part, Mapped)])
 
 
 def aligned(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any], level: Level) -> list[Any]:
