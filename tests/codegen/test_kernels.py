@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -87,14 +88,14 @@ def made(build: Callable[[Plan, list[Place], Place], None], arrays: Any, shape: 
     return program(*bases)[0]
 
 
-def product(x: Any, y: Any, *, start: Any = None, relu: bool = False) -> Any:
-    """A matrix product by the machine."""
-    arrays = [x, y] if start is None else [x, y, start]
+def product(x: Any, y: Any, *, relu: bool = False, minus: bool = False, **beside: Any) -> Any:
+    """A matrix product by the machine; `beside` has what is added, the number that multiplies it, its mask."""
 
     def build(plan: Plan, places: list[Place], out: Place) -> None:
-        plan.product(*places[:2], out, added=places[2] if start is not None else None, relu=relu)
+        more: dict[str, Any] = dict(zip(beside, places[2:], strict=True))
+        plan.product(*places[:2], out, relu=relu, minus=minus, **more)
 
-    return made(build, arrays, (x.shape[0], y.shape[1]), x.dtype)
+    return made(build, [x, y, *beside.values()], (x.shape[0], y.shape[1]), x.dtype)
 
 
 def laid(x: Any, layout: str) -> Any:
@@ -133,8 +134,34 @@ def test_products_of_every_layout(left, right, dtype):
     for rows, inner, columns in [(1, 1, 1), (3, 17, 1), (1, 20, 40), (16, 3, 33), (70, 9, 70), (40, 64, 10)]:
         x, y = rng.normal(size=(rows, inner)).astype(dtype), rng.normal(size=(inner, columns)).astype(dtype)
         start = rng.normal(size=columns).astype(dtype)
-        found = product(laid(x, left), laid(y, right), start=start, relu=True)
+        found = product(laid(x, left), laid(y, right), added=start, relu=True)
         np.testing.assert_allclose(found, np.maximum(x @ y + start, 0), **tolerance(dtype))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_what_follows_a_product(dtype):
+    for rows, inner, columns in itertools.product((1, 2, 15, 33), (1, 3, 16), (1, 7, 16, 20, 40)):
+        x, y = rng.normal(size=(rows, inner)).astype(dtype), rng.normal(size=(inner, columns)).astype(dtype)
+        added, mask = (rng.normal(size=(rows, columns)).astype(dtype) for _ in range(2))
+        scale = np.array(0.25, dtype)
+        mask.flat[:: columns + 1] = 0
+        mask.flat[:: columns + 2] = np.nan
+        exact = x @ y
+        np.testing.assert_allclose(product(x, y, mask=mask), np.where(mask > 0, exact, 0), **tolerance(dtype))
+        found = product(x, y, added=added, scale=scale, mask=mask, relu=True, minus=True)
+        right = np.where(mask > 0, np.maximum(added - scale * exact, 0), 0)
+        np.testing.assert_allclose(found, right, **tolerance(dtype))
+        np.testing.assert_allclose(
+            product(x, y, added=added[0], scale=scale), scale * exact + added[0], **tolerance(dtype)
+        )
+
+
+def test_a_mask_shuts_nan_and_infinity_out():
+    x = np.array([[np.nan, np.inf, -np.inf, 1.0]]).T
+    for columns in (1, 3):
+        y = np.ones((1, columns))
+        np.testing.assert_array_equal(product(x, y, mask=np.zeros((4, columns))), np.zeros((4, columns)))
+        np.testing.assert_array_equal(product(x, y, mask=np.ones((4, columns))), x @ y)
 
 
 def test_a_product_keeps_nan_and_infinity():

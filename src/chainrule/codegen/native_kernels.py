@@ -25,7 +25,7 @@ Kernel = Callable[["Planner", Step], "list[Step] | None"]
 
 
 def product(planner: Planner, step: Step) -> list[Step] | None:
-    """A matrix product, with a row added and a relu where these follow."""
+    """A matrix product, with what follows it."""
     x, y = step.inputs
     kinds = {p.dtype for p in (x, y) if isinstance(p, Step)}
     if kinds != {step.dtype} or step.dtype not in FLOATS or not isinstance(x, Step) or not isinstance(y, Step):
@@ -48,11 +48,13 @@ def product(planner: Planner, step: Step) -> list[Step] | None:
         Place(p.memory, p.offset, p.shape[-2:], p.strides[-2:], p.dtype)
         for p in (left, right, out._replace(shape=(rows, columns), strides=(columns, 1)))
     ]
-    if columns == 1 and sides[0].strides[1] != 1 and after.added is None:  # a column of a transpose: as a row
+    if (
+        columns == 1 and sides[0].strides[1] != 1 and after.added is after.mask is None
+    ):  # a column of a transpose: as a row
         sides = [turned(sides[1]), turned(sides[0]), turned(sides[2])]
         lead = [(n, b, a, c) for n, a, b, c in lead]
         sides[2] = sides[2]._replace(strides=(rows, 1))
-    planner.plan.product(*sides, added=after.added, scale=after.scale, minus=after.minus, relu=after.relu, batch=lead)
+    planner.plan.product(*sides, batch=lead, **after.does())
     return after.members
 
 
@@ -96,26 +98,60 @@ class After(NamedTuple):
     scale: Place | None = None
     minus: bool = False
     relu: bool = False
+    mask: Place | None = None
+
+    def does(self) -> dict[str, Any]:
+        """The same for `Plan.product`."""
+        return {name: value for name, value in self._asdict().items() if name != "members"}
 
 
 def what_follows(planner: Planner, step: Step) -> After:
-    """A number that multiplies a product, what it is added to or taken from, and a relu, where nobody else reads it."""
-    members, scale = [step], None
-    reader = only_reader(planner, step)
-    if reader is not None and name_of(reader) == "mul":
-        scale = number_place(planner, other_input(reader, step), step.dtype)
-        if scale is None:
-            return After([step])
-        members, reader = [step, reader], only_reader(planner, reader)
-    minus = reader is not None and name_of(reader) == "sub" and reader.inputs[1] is members[-1]
-    if reader is None or not (minus or name_of(reader) == "add"):
-        return After([step])
-    added = term_place(planner, other_input(reader, members[-1]), reader)
-    if added is None or reader.shape != step.shape or reader.dtype != step.dtype:
-        return After([step])
-    last = only_reader(planner, reader)
-    relu = last is not None and name_of(last) == "relu"
-    return After([*members, reader, *([last] if relu and last is not None else [])], added, scale, minus, relu)
+    """A number times a product, what it is added to or taken from, a relu or its mask, where nobody else reads it."""
+    after = After([step])
+    for joined in (multiplied, added, let_through):
+        reader = only_reader(planner, after.members[-1])
+        if reader is None or reader.shape != step.shape or reader.dtype != step.dtype:
+            break
+        after = joined(planner, after, reader) or after
+    # A multiple alone is worth nothing here: the chain that reads it multiplies by the way.
+    return After([step]) if name_of(after.members[-1]) == "mul" else after
+
+
+def multiplied(planner: Planner, after: After, reader: Step) -> After | None:
+    """The product times a number."""
+    if name_of(reader) != "mul":
+        return None
+    scale = number_place(planner, other_input(reader, after.members[-1]), reader.dtype)
+    return None if scale is None else after._replace(members=[*after.members, reader], scale=scale)
+
+
+def added(planner: Planner, after: After, reader: Step) -> After | None:
+    """The product beside what it is added to, or taken from."""
+    last = after.members[-1]
+    minus = name_of(reader) == "sub" and reader.inputs[1] is last
+    place = term_place(planner, other_input(reader, last), reader) if minus or name_of(reader) == "add" else None
+    return None if place is None else after._replace(members=[*after.members, reader], added=place, minus=minus)
+
+
+def let_through(planner: Planner, after: After, reader: Step) -> After | None:
+    """The positive part, or what passes where a relu let numbers pass."""
+    if name_of(reader) == "relu":
+        return after._replace(members=[*after.members, reader], relu=True)
+    mask = reader.inputs[1] if name_of(reader) == "chosen" else None
+    if not isinstance(mask, Step) or name_of(mask) != "greater" or number_of(planner, mask.inputs[1]) != 0:
+        return None
+    place = term_place(planner, mask.inputs[0], reader)
+    if place is None or place.shape != reader.shape:
+        return None
+    ended = [mask] if planner.readers[mask] == [reader] and mask not in planner.kept else []
+    return after._replace(members=[*after.members, *ended, reader], mask=place)
+
+
+def number_of(planner: Planner, x: Any) -> Any:
+    """A plain number, also where it is a constant of the program."""
+    if not isinstance(x, Step):
+        return x
+    return planner.trace.numbers[x] if x in planner.weak and x.op is None and x not in planner.arguments else None
 
 
 def name_of(step: Step) -> str:

@@ -220,11 +220,13 @@ class Plan:
         scale: Place | None = None,
         minus: bool = False,
         relu: bool = False,
+        mask: Place | None = None,
         batch: Sequence[tuple[int, int, int, int]] = (),
     ) -> None:
         """A product of matrices, times a number, added to a row or a matrix or taken from it, and the positive part.
 
-        `batch` has how many products there are and the strides of both factors and the result, innermost first.
+        Where `mask` is not above 0 the result is 0. `batch` has how many products there are and the strides of both
+        factors and the result, innermost first.
         """
         (rows, inner), columns = x.shape, y.shape[1]
         (panel,) = self.room(inner * PANEL_BYTES)
@@ -237,6 +239,7 @@ class Plan:
             *((-1, 0) if scale is None else scale.at),
             2 * minus + relu,
             *(*many[0], *many[1], WORKSPACE, panel),
+            *((-1, 0, 0) if mask is None else (*mask.at, mask.strides[0])),
         ]
         counts = tuple([b[0] for b in many])
         spread = [
@@ -244,7 +247,7 @@ class Plan:
             for k, p in enumerate((x, y, out))
         ]
         work = rows * inner * columns * counts[0] * counts[1] / 8
-        self.emit(Code.PRODUCT, words, [*spread, *[p for p in (added, scale) if p is not None]], work)
+        self.emit(Code.PRODUCT, words, [*spread, *[p for p in (added, scale, mask) if p is not None]], work)
 
     def reduce(self, kind: Reduction, x: Place, out: Place, extents: tuple[int, int, int], divisor: float) -> None:
         """The middle one of three axes, reduced."""

@@ -10,6 +10,9 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* Before a loop over the sums of a tile: they stay in registers, where GCC writes them to memory at each masked load. */
+#define UNROLLED _Pragma("GCC unroll 16")
+
 #define ENTRY double
 #define WHOLE int64_t
 #define ENTRY_IS_DOUBLE 1

@@ -3,7 +3,8 @@
    PRODUCT, words, type, rows, columns, inner, left (memory, bytes, down, across), right (the same), result (memory,
    bytes, down), what is added (memory or −1, bytes, down), what the product is multiplied by first (memory or −1, bytes),
    what else (1 a relu at the end, 2 the product is taken away), batches and for each factor and the result its stride,
-   the same again for batches of batches, room for a panel (memory, bytes). */
+   the same again for batches of batches, room for a panel (memory, bytes), where the result is let through: where this
+   is above 0 (memory or −1, bytes, down). */
 
 #if defined(OF_AVX512)
 #define MOST_ROWS 14
@@ -21,72 +22,53 @@ typedef struct {
     const ENTRY *start;
     ptrdiff_t start_down;
     ENTRY scale;
+    const ENTRY *mask;
+    ptrdiff_t mask_down;
     int relu;
     ENTRY *panel;
 } OF_TYPE(Product);
 
-/* m rows and `vectors` vectors of columns; of the last vector only `last` lanes are there. */
+/* m rows and `vectors` vectors of columns; of the last vector only `last` lanes are there, and `seen` in the right factor. */
 INLINE void OF_TYPE(tile)(const int m, const int vectors, const OF_TYPE(Product) *p, const ENTRY *left,
-                          const ENTRY *right, ptrdiff_t right_down, int whole, ENTRY *out, const ENTRY *start,
-                          ptrdiff_t last) {
+                          const ENTRY *right, ptrdiff_t right_down, ptrdiff_t seen, ENTRY *out, const ENTRY *start,
+                          const ENTRY *mask, ptrdiff_t last) {
+#define EACH_SUM UNROLLED for (int i = 0; i < m; i++) for (int v = 0; v < vectors; v++)
+#define AT(rows, down) OF_TYPE(load_lanes)((rows) + i * (down) + v * LANES, v == vectors - 1 ? last : LANES)
     V sum[MOST_ROWS][2];
     const ptrdiff_t inner = p->inner, down = p->left_down, across = p->left_across;
-    for (int i = 0; i < m; i++)
+    EACH_SUM sum[i][v] = (V){0};
+    for (ptrdiff_t k = 0; k < inner; k++, left += across, right += right_down) {
+        V row[2];
         for (int v = 0; v < vectors; v++)
-            sum[i][v] = (V){0};
-    if (whole)
-        for (ptrdiff_t k = 0; k < inner; k++, left += across, right += right_down) {
-            V row[2];
-            for (int v = 0; v < vectors; v++)
-                row[v] = OF_TYPE(load)(right + v * LANES);
-            for (int i = 0; i < m; i++) {
-                V entry = ALL(left[i * down]);
-                for (int v = 0; v < vectors; v++)
-                    sum[i][v] += entry * row[v];
-            }
-        }
-    else
-        for (ptrdiff_t k = 0; k < inner; k++, left += across, right += right_down) {
-            V row[2];
-            for (int v = 0; v < vectors; v++)
-                row[v] = v == vectors - 1 ? OF_TYPE(load_part)(right + v * LANES, last)
-                                          : OF_TYPE(load)(right + v * LANES);
-            for (int i = 0; i < m; i++) {
-                V entry = ALL(left[i * down]);
-                for (int v = 0; v < vectors; v++)
-                    sum[i][v] += entry * row[v];
-            }
-        }
-    for (int i = 0; i < m; i++)
-        for (int v = 0; v < vectors; v++) {
-            V x = sum[i][v];
-            if (p->scale != 1)
-                x *= p->scale;
-            if (start) {
-                const ENTRY *from = start + i * p->start_down + v * LANES;
-                x += v == vectors - 1 && last < LANES ? OF_TYPE(load_part)(from, last) : OF_TYPE(load)(from);
-            }
-            if (p->relu)
-                x = OF_TYPE(larger)(x, (V){0});
-            if (v == vectors - 1 && last < LANES)
-                OF_TYPE(store_part)(out + i * p->out_down + v * LANES, x, last);
-            else
-                OF_TYPE(store)(out + i * p->out_down + v * LANES, x);
-        }
+            row[v] = OF_TYPE(load_lanes)(right + v * LANES, v == vectors - 1 ? seen : LANES);
+        EACH_SUM sum[i][v] += ALL(left[i * down]) * row[v];
+    }
+    if (p->scale != 1)
+        EACH_SUM sum[i][v] *= p->scale;
+    if (start)
+        EACH_SUM sum[i][v] += AT(start, p->start_down);
+    if (p->relu)
+        EACH_SUM sum[i][v] = OF_TYPE(larger)(sum[i][v], (V){0});
+    if (mask)
+        EACH_SUM sum[i][v] = SELECT(AT(mask, p->mask_down) > (V){0}, sum[i][v], (V){0});
+    EACH_SUM OF_TYPE(store_lanes)(out + i * p->out_down + v * LANES, sum[i][v], v == vectors - 1 ? last : LANES);
+#undef AT
+#undef EACH_SUM
 }
 
 /* All rows against one panel of columns, in tiles of about as many rows each. */
 INLINE void OF_TYPE(strip)(const int vectors, const OF_TYPE(Product) *p, const ENTRY *right, ptrdiff_t right_down,
-                           int whole, ptrdiff_t j, ptrdiff_t last) {
+                           ptrdiff_t seen, ptrdiff_t j, ptrdiff_t last) {
     ptrdiff_t tiles = (p->rows + MOST_ROWS - 1) / MOST_ROWS;
     for (ptrdiff_t i = 0, m; tiles; i += m, tiles--) {
         const ENTRY *left = p->left + i * p->left_down, *start = p->start ? p->start + j + i * p->start_down : 0;
+        const ENTRY *mask = p->mask ? p->mask + j + i * p->mask_down : 0;
         ENTRY *out = p->out + j + i * p->out_down;
         m = (p->rows - i + tiles - 1) / tiles;
         switch (m) {
 #define TILE(m)                                                                                                        \
     case m:                                                                                                            \
-        OF_TYPE(tile)(m, vectors, p, left, right, right_down, whole, out, start, last);                                \
+        OF_TYPE(tile)(m, vectors, p, left, right, right_down, seen, out, start, mask, last);                           \
         break;
             TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
 #if defined(OF_AVX512)
@@ -124,7 +106,8 @@ static void OF_TYPE(dots)(const OF_TYPE(Product) *p) {
         if (k < p->inner)
             other += OF_TYPE(load_part)(row + k, p->inner - k) * OF_TYPE(load_part)(p->right + k, p->inner - k);
         ENTRY x = OF_TYPE(sum_of)(sum + other) * p->scale + (p->start ? p->start[i * p->start_down] : 0);
-        p->out[i * p->out_down] = p->relu && x < 0 ? 0 : x;
+        int shut = (p->relu && x < 0) || (p->mask && !(p->mask[i * p->mask_down] > 0));
+        p->out[i * p->out_down] = shut ? 0 : x;
     }
 }
 
@@ -138,17 +121,17 @@ static void OF_TYPE(product_of)(const OF_TYPE(Product) *p) {
         int vectors = n > LANES ? 2 : 1;
         ptrdiff_t last = n - (vectors - 1) * LANES, down = p->right_down;
         const ENTRY *right = p->right + j;
-        int whole = last == LANES;
-        if (p->right_across != 1 || p->rows > 4 * MOST_ROWS || (!whole && p->rows > 2 * MOST_ROWS)) {
+        ptrdiff_t seen = last;
+        if (p->right_across != 1 || p->rows > 4 * MOST_ROWS || (seen < LANES && p->rows > 2 * MOST_ROWS)) {
             down = vectors * LANES;
             OF_TYPE(pack)(p, j, n, down);
             right = p->panel;
-            whole = 1;
+            seen = LANES;
         }
         if (vectors == 2)
-            OF_TYPE(strip)(2, p, right, down, whole, j, last);
+            OF_TYPE(strip)(2, p, right, down, seen, j, last);
         else
-            OF_TYPE(strip)(1, p, right, down, whole, j, last);
+            OF_TYPE(strip)(1, p, right, down, seen, j, last);
     }
 }
 
@@ -167,6 +150,8 @@ static void OF_TYPE(product)(const int64_t *w, char *const *memory) {
                 .start = w[17] < 0 ? 0 : (const ENTRY *)(memory[w[17]] + w[18]),
                 .start_down = w[19],
                 .scale = (w[22] & 2 ? -1 : 1) * (w[20] < 0 ? 1 : *(const ENTRY *)(memory[w[20]] + w[21])),
+                .mask = w[33] < 0 ? 0 : (const ENTRY *)(memory[w[33]] + w[34]),
+                .mask_down = w[35],
                 .relu = w[22] & 1,
                 .panel = (ENTRY *)(memory[w[31]] + w[32]),
             };

@@ -76,6 +76,23 @@ INLINE I OF_TYPE(places)(void) {
 }
 
 /* The larger, the smaller; nan where one is nan. */
+/* n of LANES entries; where masks cost something, all of them are read and written without. */
+#if defined(OF_AVX512)
+#define HAS_ALL(n) 0
+#else
+#define HAS_ALL(n) ((n) == LANES)
+#endif
+INLINE V OF_TYPE(load_lanes)(const ENTRY *p, ptrdiff_t n) {
+    return HAS_ALL(n) ? OF_TYPE(load)(p) : OF_TYPE(load_part)(p, n);
+}
+INLINE void OF_TYPE(store_lanes)(ENTRY *p, V x, ptrdiff_t n) {
+    if (HAS_ALL(n))
+        OF_TYPE(store)(p, x);
+    else
+        OF_TYPE(store_part)(p, x, n);
+}
+#undef HAS_ALL
+
 INLINE V OF_TYPE(larger)(V x, V y) { return SELECT((x >= y) | (x != x), x, y); }
 INLINE V OF_TYPE(smaller)(V x, V y) { return SELECT((x <= y) | (x != x), x, y); }
 
