@@ -5,23 +5,25 @@
 
 from __future__ import annotations
 
-import builtins
+import math
 import os
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from chainrule.codegen.as_numpy import numpy_source
 from chainrule.codegen.compiled import identifier
 from chainrule.codegen.lanes import Arrays, Lanes, own_arrays
 from chainrule.codegen.laws import LAWS
 from chainrule.codegen.simplified import simplified
+from chainrule.codegen.version import Version, default_target
 from chainrule.core import Value
+from chainrule.core.operation import book
 from chainrule.core.state import Quiet
 from chainrule.core.tree import flatten, unflatten
-from chainrule.errors import DtypeError, GraphError
+from chainrule.errors import DtypeError, GraphError, ShapeError
 from chainrule.program import Program, Step, lift, trace
 from chainrule.program.run import applied
 from chainrule.program.trace import labels_around, names_of_arguments
@@ -32,6 +34,39 @@ MOST_ON_LINES = 200
 
 NARROWEST = 4
 """Classes of fewer members are no lanes."""
+
+
+Array = NDArray[Any]
+
+
+class Group(NamedTuple):
+    """Leaves that are an array of their own: its shape, and where its numbers lie among all that are given."""
+
+    shape: tuple[int, ...]
+    places: Any
+
+
+class Row:
+    """Arrays as if they were one row; what lies in one of them is taken from there."""
+
+    def __init__(self, arrays: Sequence[Any]) -> None:
+        self.arrays = arrays
+        self.ends = np.cumsum([math.prod(x.shape) for x in arrays])
+
+    def part(self, places: Any, shape: tuple[int, ...]) -> Any:
+        """The numbers at some places, in that shape."""
+        if not isinstance(places, slice):
+            row = [book["reshape"](x, shape=(-1,)) for x in self.arrays]
+            row = book["concatenate"](*row, axis=0) if len(row) > 1 else row[0]
+            return book["reshape"](book["index"](row, key=places), shape=shape)
+        k = int(np.searchsorted(self.ends, places.start, side="right"))
+        x, size = self.arrays[k], int(math.prod(self.arrays[k].shape))
+        start, stop = [int(place - self.ends[k] + size) for place in (places.start, places.stop)]
+        if stop > size:
+            return self.part(np.arange(places.start, places.stop), shape)
+        if (start, stop) != (0, size):
+            x = book["index"](book["reshape"](x, shape=(-1,)), key=slice(start, stop))
+        return book["reshape"](x, shape=shape)
 
 
 class Recorded(NamedTuple):
@@ -46,8 +81,8 @@ class Frozen:
     """Scalar code as a program; what `freeze` gives.
 
     Called with the numbers that the function takes, it gives its value and a tuple of gradients, one for each argument
-    and built like it. Frozen from a graph it is called without numbers, reads its leaves, and gives the gradients in
-    the order of `leaves`.
+    and built like it: of arrays, which the function gets as nested lists, arrays. Frozen from a graph it is called
+    without numbers, reads its leaves, and gives the gradients in the order of `leaves`.
     """
 
     def __init__(self, f: Any) -> None:
@@ -56,16 +91,18 @@ class Frozen:
             raise DtypeError(f"freeze takes a function of Values, or a recorded Value, not a {type(f).__name__}")
         self.f = f
         self.name = identifier(getattr(f, "__name__", "frozen"))
-        self.structure: Any = None
+        self.kinds: Any = None
+        """The structure of the arguments, and the shape of each."""
         self.recorded: Recorded | None = None
-        self.run: Callable[..., Any] | None = None
-        self.text = ""
+        self.version: Version | None = None
         self.lanes: Lanes | None = None
-        self.arrays: list[tuple[tuple[Step, ...], tuple[int, ...]]] = []
+        self.groups: list[Group] = []
+        self.singles = np.empty(0, int)
+        """Where the numbers lie that are in no array."""
         self.paths: dict[Step, str] = {}
         if self.graph is not None:
             lifted = lift(self.graph)
-            self.prepare(Recorded(lifted.program, (), held_in(lifted, ())), [])
+            self.prepare(Recorded(lifted.program, (), held_in(lifted, ())), np.empty(0))
 
     def __repr__(self) -> str:
         steps = f" of {len(self.recorded.program)} steps" if self.recorded is not None else ""
@@ -83,82 +120,111 @@ class Frozen:
         return self.recorded
 
     def __call__(self, *numbers: Any) -> tuple[float, Any]:
-        if self.graph is not None and numbers:
-            raise GraphError(
-                "a recorded graph is frozen with the path that it took, and takes no numbers: change its leaves' data, "
-                "or freeze the function that recorded it"
-            )
+        if self.graph is not None:
+            if numbers:
+                raise GraphError(
+                    "a recorded graph is frozen with the path that it took, and takes no numbers: change its leaves' "
+                    "data, or freeze the function that recorded it"
+                )
+            value, slopes = self.computed(np.empty(0))
+            return value, slopes.tolist()
         leaves, structure = flatten(numbers)
-        given = [as_float(x) for x in leaves]
-        if self.graph is None and self.structure != structure:
-            recorded = self.record(given, structure)
+        leaves = [as_number(x) for x in leaves]
+        given = in_a_row(leaves)
+        kinds = structure, tuple([x.shape if type(x) is np.ndarray else None for x in leaves])
+        if self.kinds != kinds:
+            recorded = self.record(leaves, structure)
             names = names_of_arguments(self.f, numbers, {})
+            names = [path for x, name in zip(leaves, names, strict=True) for path in each(x, name)]
             self.paths = {step: name for step, name in zip(recorded.given, names, strict=True) if step is not None}
             self.prepare(recorded, given)
-            self.structure = structure
+            self.kinds = kinds
+        value, slopes = self.computed(given)
+        return value, unflatten(structure, like(slopes, kinds[1]))
+
+    def computed(self, given: Array) -> tuple[float, Array]:
+        """The value, and the derivatives in what is given, in a row, and in the other leaves."""
         recorded = self.ready()
-        held = [float(x.data) for x in recorded.held.values()]
-        value, gradients = self.computed(recorded, given, held)
-        if self.graph is not None:
-            return value, gradients[len(given) :]
-        return value, unflatten(structure, gradients[: len(given)])
-
-    def computed(self, recorded: Recorded, given: list[float], held: list[float]) -> tuple[float, list[float]]:
-        """The value, and the derivatives in what is given and in the other leaves."""
-        if self.run is None:
-            return looped(recorded, given, held)
-        numbers = dict(zip([step for step in recorded.given if step is not None], self.used(given), strict=True))
-        numbers.update(zip(recorded.held, held, strict=True))
-        inputs = [np.array([numbers[x] for x in members]).reshape(shape)[()] for members, shape in self.arrays]
+        every = given
+        if recorded.held:
+            every = np.concatenate([given, [float(x.data) for x in recorded.held.values()]])
+        if self.version is None:
+            return looped(recorded, every)
         with Quiet():
-            out, *shares = self.run(*inputs)
-        slopes: dict[Step, float] = {}
-        for (members, _), share in zip(self.arrays, shares, strict=True):
-            slopes.update(zip(members, np.ravel(share).tolist(), strict=True))
-        found = [0.0 if step is None else slopes[step] for step in recorded.given]
-        return float(out), found + [slopes[step] for step in recorded.held]
+            arrays = [every[group.places].reshape(group.shape) for group in self.groups]
+            out, *shares = self.version.run(*arrays, *every[self.singles])
+        slopes = np.zeros(len(every))
+        for group, share in zip(self.groups, shares, strict=False):
+            slopes[group.places] = share.ravel()
+        slopes[self.singles] = shares[len(self.groups) :]
+        return float(out), slopes
 
-    def record(self, given: list[float], structure: Any) -> Recorded:
+    def on_arrays(self, *arguments: Any) -> Any:
+        """The value as a function of arrays, for every transform: ``grad``, ``compile`` of a whole training step.
+
+        The arguments are built like those of the first call, with an array of the same shape, or a Tensor, for each
+        array; so that call comes before. Raises GraphError where nothing repeats, since then there are no arrays.
+
+        >>> import chainrule as cr, numpy as np
+        >>> frozen = cr.freeze(lambda w: sum(wi * wi for wi in w))
+        >>> frozen(np.array([1.0, 2.0]))
+        (5.0, (array([2., 4.]),))
+        >>> cr.hessian(frozen.on_arrays)(np.array([1.0, 2.0]))
+        array([[2., 0.],
+               [0., 2.]])
+        """
+        recorded = self.ready()
+        if self.lanes is None or self.version is None:
+            raise GraphError(f"{self.name} repeats nothing, so there are no arrays: call it with numbers")
+        leaves, structure = flatten(arguments)
+        kinds = structure, tuple([getattr(x, "shape", None) or None for x in leaves])
+        if self.kinds is None or kinds != (self.kinds[0], tuple([shape or None for shape in self.kinds[1]])):
+            raise ShapeError(f"{self.name} was frozen for arguments of other shapes: call it once with such ones")
+        if recorded.held:
+            leaves.append(np.array([float(x.data) for x in recorded.held.values()]))
+        every = Row(leaves)
+        inputs = [every.part(group.places, group.shape) for group in self.groups]
+        inputs += [every.part(slice(place, place + 1), ()) for place in self.singles.tolist()]
+        return Arrays(self.lanes, inputs).output(recorded.program.output)
+
+    def record(self, leaves: Sequence[Any], structure: Any) -> Recorded:
         """The graph that the function records, the same for these numbers and for others."""
-        first = record(self.f, given, structure)
-        for other in ([-x for x in given], [x * 1.25 + 0.5 + 0.01 * k for k, x in enumerate(given)]):
+        first = record(self.f, leaves, structure)
+        for other in ([-x for x in leaves], [x * 1.25 + 0.5 + 0.01 * k for k, x in enumerate(leaves)]):
             refuse_if_different(self.name, first, record(self.f, other, structure))
         return first
 
-    def prepare(self, recorded: Recorded, given: list[float]) -> None:
-        """Find lanes, and write the program out; without lanes a long one stays a loop."""
-        self.recorded, self.run = recorded, None
+    def prepare(self, recorded: Recorded, given: Array) -> None:
+        """Find lanes, and plan the program; where hardly anything repeats, a long one stays a loop."""
+        self.recorded, self.version = recorded, None
         labels = labels_around(self.f, list(recorded.held.values()))
         self.paths.update({step: labels.get(id(x), "leaf") for step, x in recorded.held.items()})
-        leaves = [*[step for step in recorded.given if step is not None], *recorded.held]
-        numbers = dict(zip([step for step in recorded.given if step is not None], self.used(given), strict=True))
-        numbers.update({step: float(x.data) for step, x in recorded.held.items()})
+        place = {step: k for k, step in enumerate([*recorded.given, *recorded.held]) if step is not None}
+        leaves = list(place)
+        every = np.concatenate([given, [float(x.data) for x in recorded.held.values()]])
         self.lanes = Lanes(recorded.program, {step: (0, k) for k, step in enumerate(leaves)})
-        if not leaves or (self.lanes.widest < NARROWEST and len(recorded.program) > MOST_ON_LINES):
+        few = len(self.lanes.classes) * NARROWEST > len(recorded.program)
+        if not leaves or (few and len(recorded.program) > MOST_ON_LINES):
             return
         # Once on all leaves in a row, to see which are read together; then each such group is an array.
-        groups = Arrays(self.lanes, [np.array([numbers[step] for step in leaves])]).groups
-        self.arrays = own_arrays(groups, leaves)
-        places = {step: (k, i) for k, (members, _) in enumerate(self.arrays) for i, step in enumerate(members)}
+        found = own_arrays(Arrays(self.lanes, [every[list(place.values())]]).groups, leaves)
+        groups = sorted(found, key=lambda group: not group[1])
+        places = {step: (k, i) for k, (members, _) in enumerate(groups) for i, step in enumerate(members)}
         self.lanes = lanes = Lanes(recorded.program, places)
-        examples = [np.array([numbers[x] for x in members]).reshape(shape)[()] for members, shape in self.arrays]
+        self.groups = [Group(shape, as_slice([place[x] for x in members])) for members, shape in groups if shape]
+        self.singles = np.array([place[members[0]] for members, shape in groups if not shape], int)
+        examples = [every[group.places].reshape(group.shape) for group in self.groups] + [*every[self.singles]]
 
         def on_arrays(*inputs: Any) -> Any:
             return Arrays(lanes, inputs).output(recorded.program.output)
 
         both = value_and_grad(on_arrays, argnums=tuple(range(len(examples))))
         whole = trace(both, *examples)
-        named = {x: self.name_of_array(members) for x, (members, _) in zip(whole.given, self.arrays, strict=True) if x}
-        shorter, _ = simplified(whole._replace(names=named), LAWS)
-        said = f"{len(recorded.program)} steps as {len(lanes.classes)} classes of up to {lanes.widest} lanes."
-        self.text = numpy_source(shorter, self.name, said)
-        module: dict[str, Any] = {}
-        exec(builtins.compile(self.text, f"<frozen {self.name}>", "exec"), module)  # noqa: S102  (this package's text)
-        self.run = module[self.name]
-
-    def used(self, given: Sequence[float]) -> list[float]:
-        """The numbers among the given ones that the graph reads."""
-        return [x for x, step in zip(given, self.ready().given, strict=True) if step is not None]
+        names = [self.name_of_array(members) for members, _ in groups]
+        named = {x: name for x, name in zip(whole.given, names, strict=True) if x}
+        shorter, fired = simplified(whole._replace(names=named), LAWS)
+        said = f"{len(recorded.program)} steps as {len(lanes.classes)} classes of up to {lanes.widest} lanes"
+        self.version = Version(shorter, whole, fired, said, self.name, default_target())
 
     def name_of_array(self, members: Sequence[Step]) -> str:
         """What the numbers in an array have in common in their names."""
@@ -172,13 +238,15 @@ class Frozen:
 
         Its arguments are all numbers in a row, and the leaves from outside in another, if there are any.
         """
+        from chainrule.codegen.as_numpy import numpy_source
+
         self.ready()
-        if self.run is None:
+        if self.version is None:
             raise GraphError(
                 f"{self.name} repeats nothing, so there are no arrays to write: its graph runs as a loop over "
                 f"{len(self.ready().program)} steps"
             )
-        return self.text
+        return numpy_source(self.version.trace, self.name, f"{self.version.made_for}.")
 
     def explain(self) -> str:
         """What was found in the graph."""
@@ -189,7 +257,7 @@ class Frozen:
             else ("recorded on three sets of numbers, which gave one structure")
         )
         lines = [f"{self.name}: {len(recorded.program)} steps, {path}"]
-        if self.run is None or self.lanes is None:
+        if self.version is None or self.lanes is None:
             return "\n".join([*lines, "nothing repeats: the graph runs as a loop"])
         for one in self.lanes.classes:
             what = one.members[0].op.name if one.members[0].op and one.key[0] != "sum" else "sum of products"
@@ -216,19 +284,63 @@ def freeze(f: Any) -> Frozen:
     return Frozen(f)
 
 
-def as_float(x: Any) -> float:
-    """A number that was given."""
+def as_number(x: Any) -> Any:
+    """A number that was given, or an array of them."""
+    if isinstance(x, np.ndarray) and x.dtype.kind in "fiu" and x.shape:
+        return x
     if isinstance(x, Value):
         return float(x.data)
     if isinstance(x, bool) or not isinstance(x, int | float | np.number):
-        raise DtypeError(f"frozen scalar code takes numbers and nested lists of them, not a {type(x).__name__}")
+        raise DtypeError(
+            f"frozen scalar code takes numbers and nested lists of them, or arrays, not a {type(x).__name__}"
+        )
     return float(x)
 
 
-def record(f: Callable[..., Any], given: Sequence[float], structure: Any) -> Recorded:
+def in_a_row(leaves: Sequence[Any]) -> Array:
+    """All numbers that were given."""
+    if not any([type(x) is np.ndarray for x in leaves]):
+        return np.array(leaves, float)
+    return np.concatenate([np.ravel(x) for x in leaves], dtype=float)
+
+
+def like(row: Array, shapes: Sequence[tuple[int, ...] | None]) -> list[Any]:
+    """Numbers in a row as what was given: arrays of these shapes, and floats."""
+    if not any(shapes):
+        return row.tolist()[: len(shapes)]
+    found: list[Any] = []
+    start = 0
+    for shape in shapes:
+        stop = start + (1 if shape is None else math.prod(shape))
+        found.append(float(row[start]) if shape is None else row[start:stop].reshape(shape))
+        start = stop
+    return found
+
+
+def each(x: Any, name: str) -> list[str]:
+    """The names of the numbers in an array, or that of a number."""
+    if type(x) is not np.ndarray:
+        return [name]
+    return [name + "".join([f"[{i}]" for i in place]) for place in np.ndindex(x.shape)]
+
+
+def as_slice(places: Sequence[int]) -> Any:
+    """Places in a row, as a slice where each follows the last."""
+    start = places[0]
+    return slice(start, start + len(places)) if [*places] == [*range(start, start + len(places))] else np.array(places)
+
+
+def record(f: Callable[..., Any], leaves: Sequence[Any], structure: Any) -> Recorded:
     """What f records on Values of these numbers."""
-    values = [Value(x) for x in given]
-    out = f(*unflatten(structure, values))
+    values: list[Value] = []
+
+    def made(x: Any) -> Any:
+        if isinstance(x, list):
+            return [made(part) for part in x]
+        values.append(Value(x))
+        return values[-1]
+
+    out = f(*unflatten(structure, [made(x.tolist()) if type(x) is np.ndarray else made(x) for x in leaves]))
     if not isinstance(out, Value):
         raise DtypeError(f"the frozen function gives one Value, and this one gave a {type(out).__name__}")
     lifted = lift(out)
@@ -267,11 +379,10 @@ def places(step: Step) -> list[Any]:
     return [("step", x.place) if isinstance(x, Step) else ("number", x) for x in step.inputs]
 
 
-def looped(recorded: Recorded, given: Sequence[float], held: Sequence[float]) -> tuple[float, list[float]]:
+def looped(recorded: Recorded, every: Array) -> tuple[float, Array]:
     """Forward and backward as loops over the graph."""
-    leaves = {step: x for step, x in zip(recorded.given, given, strict=True) if step is not None}
-    leaves.update(zip(recorded.held, held, strict=True))
     steps = recorded.program.steps
+    leaves = dict(zip([*recorded.given, *recorded.held], every.tolist(), strict=True))
     numbers: list[Any] = []
     slopes = [0.0] * len(steps)
     with Quiet():
@@ -289,5 +400,5 @@ def looped(recorded: Recorded, given: Sequence[float], held: Sequence[float]) ->
             for i, x in step.edges:
                 share = step.op.pull(i, slopes[step.place], numbers[step.place], inputs, step.settings)
                 slopes[x.place] += float(share)
-    found = [0.0 if step is None else slopes[step.place] for step in recorded.given]
-    return float(numbers[recorded.program.output.place]), found + [slopes[step.place] for step in recorded.held]
+    found = [0.0 if step is None else slopes[step.place] for step in (*recorded.given, *recorded.held)]
+    return float(numbers[recorded.program.output.place]), np.array(found)

@@ -56,7 +56,11 @@ class Lanes:
     def sort(self) -> None:
         """Put every step that is no part of a sum into its class."""
         known: dict[Any, int] = {}
-        forms = {step: self.form(step) for step in self.program.steps if step.op is not None}
+        # From the last step on, so that what is inside a sum is known before a sum of its own is looked for there.
+        forms: dict[Step, Any] = {}
+        for step in reversed(self.program.steps):
+            if step.op is not None and step not in self.inside:
+                forms[step] = self.form(step)
         for step in self.program.steps:
             if step.op is None or step in self.inside:
                 continue
@@ -189,8 +193,10 @@ class Arrays:
             products = [one.forms[k].products for k in range(count)]
             depth = len(products[0])
             side = int(self.turned)
-            a = self.operand([p[side] for k in firsts for p in products[k]], (shape[0], depth))
-            b = self.operand([p[1 - side] for k in seconds for p in products[k]], (shape[1], depth))
+            a, b = [
+                filled(self.operand([p[at] for k in along for p in products[k]], (n, depth)), (n, depth))
+                for at, along, n in ((side, firsts, shape[0]), (1 - side, seconds, shape[1]))
+            ]
             total = book["matmul"](a, book["transpose"](b))
         else:
             for j in range(len(one.forms[0].products)):
@@ -309,9 +315,11 @@ def own_arrays(groups: Sequence[tuple[tuple[Step, ...], tuple[int, ...]]], leave
     free = dict.fromkeys(leaves)
     found: list[tuple[tuple[Step, ...], tuple[int, ...]]] = []
     for members, shape in groups:
-        if len(set(members)) == len(members) and all([x in free for x in members]):
-            found.append((members, shape))
-            for x in members:
+        # What is read twice, as the row of a table, lies in the array once.
+        own = tuple([x for x in dict.fromkeys(members) if x in free])
+        if own:
+            found.append((own, shape if len(own) == len(members) else (len(own),) if len(own) > 1 else ()))
+            for x in own:
                 del free[x]
     return found + [((x,), ()) for x in free]
 
