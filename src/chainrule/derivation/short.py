@@ -23,12 +23,12 @@ from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.graph import entry_symbol
 from chainrule.derivation.scalars.slopes import nameless
 from chainrule.derivation.scalars.targets import gradient_of, name_of
-from chainrule.derivation.tape.contributions import slope_in_symbols
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, listed, pieces, said
 from chainrule.maths import Matrix, Number, Symbol, Tree, numeral, plain, unicode
 from chainrule.maths.check import undefined
 from chainrule.maths.tree import equation, made, parts
+from chainrule.rewrite.local import in_trees
 
 MOST_LINES = 9
 """Lines of a short answer below its title and the empty line after it."""
@@ -347,7 +347,7 @@ def steep(opened: Tape) -> Words:
         for slot, _ in node.edges if np.all(np.isfinite(opened.numbers[node])) else ():
             given = spelled_out(opened, node)
             out = made(node.op, given, node.settings, tuple(node.shape))
-            formula = slope_in_symbols(node.op, slot, out, given, node.settings)
+            formula = in_trees(node.op, slot, out, given, node.settings)
             found = None if formula is None else undefined(formula, opened.environment)
             if found is not None:
                 return said(": ", words_of(found))

@@ -27,12 +27,12 @@ from chainrule.derivation.network.spelling import Spelling
 from chainrule.derivation.notation import Symbols
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph
 from chainrule.derivation.request import Explanation, Request
-from chainrule.derivation.tape.contributions import slope_in_symbols
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Applied, Derivative, Tree, Unknown
 from chainrule.maths.tree import equation, has_letters, value
 from chainrule.program import NotANet
+from chainrule.rewrite.local import in_trees
 
 MOST_NODES = 100_000
 """A net of single numbers this large is better told with matrices."""
@@ -146,7 +146,7 @@ def slope_words(story: Story, number: int) -> Words:
         return said(f"Layer {number} has no activation function: ", slope, " is 1 everywhere.")
     z = replace(story.symbols.z(number), shape=())
     f = formula_of_activation(layer, z)
-    formula = slope_in_symbols(layer.activation, 0, f, [z], layer.settings)
+    formula = in_trees(layer.activation, 0, f, [z], layer.settings)
     if formula is None or not has_letters(formula):
         told = [] if formula is None else [" is ", formula, " everywhere"]
         return said("Here ", slope, *told, f", by the rule of {layer.function}.")

@@ -6,7 +6,7 @@ rows are looked at, since nobody needs to store them. Entries of arrays are coun
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +16,10 @@ from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.derivation.network.entrywise import entrywise
-from chainrule.derivation.tape.contributions import slope_in_symbols
 from chainrule.derivation.tape.tape import Tape, constant, without_casts
 from chainrule.maths import Applied, Number, Tree
 from chainrule.maths.tree import applied, exact
+from chainrule.rewrite.local import in_trees, jacobian
 
 Array = np.ndarray[Any, Any]
 Node = Any
@@ -77,16 +77,7 @@ def built(opened: Tape, node: Any, slot: int) -> Array:
     """The whole Jacobian, row by row."""
     if isinstance(node, Value):
         return np.array([[float(opened.slope(node, slot))]])
-    return np.array([row_of(opened, node, slot, i) for i in range(node.size)]).reshape(node.size, -1)
-
-
-def row_of(opened: Tape, node: Any, slot: int, i: int, inputs: Sequence[Any] | None = None, out: Any = None) -> Array:
-    """One row: what the i-th entry of the output hands back."""
-    one = np.zeros(node.shape)
-    one.flat[i] = 1.0
-    given = opened.inputs(node) if inputs is None else list(inputs)
-    out = opened.numbers[node] if out is None else out
-    return np.ravel(np.asarray(node.op.pull(slot, one, out, given, without_casts(node)), dtype=float))
+    return np.array([opened.row(node, slot, place) for place in np.ndindex(node.shape)]).reshape(node.size, -1)
 
 
 def structure_of(matrix: Array) -> str:
@@ -137,9 +128,10 @@ def structure_of_large(opened: Tape, node: Any, slot: int) -> str:
         return "diagonal"
     rows = node.size
     looked_at = sorted({0, rows // 2, rows - 1})[:ROWS_LOOKED_AT]
-    if not all(np.all(np.isfinite(row_of(opened, node, slot, i))) for i in looked_at):
+    found = [opened.row(node, slot, tuple(map(int, np.unravel_index(i, node.shape)))) for i in looked_at]
+    if not all(map(np.all, map(np.isfinite, found))):
         return "with entries that are not finite"
-    filled = [int(np.count_nonzero(row_of(opened, node, slot, i))) for i in looked_at]
+    filled = list(map(np.count_nonzero, found))
     columns = int(np.size(dict(node.edges)[slot].data))
     if rows == 1:
         return "row"
@@ -160,8 +152,11 @@ def letters_of(opened: Tape, node: Any, slot: int, matrix: Array | None, names: 
         return as_row(found, lower.size) if found is not None and np.ndim(lower.data) < 2 else None
     if matrix is None:
         return None
-    found = letters_by_probing(opened, node, slot, matrix, names)
-    return letters_of_constant(matrix) if found is None else found
+    if opened.is_constant(node, slot):
+        return letters_of_constant(matrix)
+    inputs = [names[x] if isinstance(x, Tensor) and x in names else constant(x) for x in node.inputs]
+    shapes = list(map(np.shape, opened.inputs(node)))
+    return jacobian(node.op, slot, names[node], inputs, shapes, without_casts(node))
 
 
 def letters_of_slope(node: Any, slot: int, names: Mapping[Any, Tree]) -> Tree | None:
@@ -169,7 +164,7 @@ def letters_of_slope(node: Any, slot: int, names: Mapping[Any, Tree]) -> Tree | 
     if not has_letters(node, names):
         return None
     inputs = [names[x] if isinstance(x, Value | Tensor) and x in names else constant(x) for x in node.inputs]
-    slope = slope_in_symbols(node.op, slot, names[node], inputs, node.settings)
+    slope = in_trees(node.op, slot, names[node], inputs, node.settings)
     count = int(np.size(node.data))
     if slope is None or count == 1:
         return slope
@@ -185,58 +180,9 @@ def has_letters(node: Any, names: Mapping[Any, Tree]) -> bool:
     return all((isinstance(x, Value | Tensor) and x in names) or np.size(x) == 1 for x in node.inputs)
 
 
-def letters_by_probing(opened: Tape, node: Any, slot: int, matrix: Array, names: Mapping[Any, Tree]) -> Tree | None:
-    """Which of the other inputs a linear rule's Jacobian is made of.
-
-    The rule is asked again with other numbers in the same places, so that no coincidence of this example's numbers is
-    taken for the rule.
-    """
-    random = np.random.default_rng(0)
-    given = opened.inputs(node)
-    inputs = [x if i in node.op.flat else random.normal(size=np.shape(x)) for i, x in enumerate(given)]
-    out = np.asarray(node.op.fitting(inputs, inputs, without_casts(node)))
-    probe = np.array([row_of(opened, node, slot, i, inputs, out) for i in range(np.size(node.data))]).reshape(
-        matrix.shape
-    )
-    for place, x in enumerate(node.inputs):
-        if place == slot or not isinstance(x, Tensor) or x not in names or np.ndim(inputs[place]) not in (1, 2):
-            continue
-        array, name = np.atleast_2d(inputs[place]), names[x]
-        if name.shape != x.shape:
-            # It goes by the name of what has the same entries in another shape.
-            name = applied("reshape", name, shape=x.shape)
-        if np.ndim(inputs[place]) == 1:
-            options = [(array, as_row(name, x.size)), (array.T, name)]
-        else:
-            options = [(array, name), (array.T, name.T)]
-        for block, tree in options:
-            found = made_of(probe, block, tree)
-            if found is not None:
-                return found
-    return None
-
-
 def as_row(tree: Tree, count: int) -> Tree:
     """A vector as a row."""
     return applied("reshape", tree, shape=(1, count))
-
-
-def made_of(probe: Array, block: Array, tree: Tree) -> Tree | None:
-    """A matrix that is a block, or a Kronecker product of it with an identity; None for any other."""
-    rows, columns = probe.shape
-    if rows % block.shape[0] or columns % block.shape[1]:
-        return None
-    count = rows // block.shape[0]
-    if columns // block.shape[1] != count:
-        return None
-    if count == 1:
-        return tree if np.allclose(probe, block, rtol=1e-12, atol=0) else None
-    tree = applied("reshape", tree, shape=(tree.size, 1)) if tree.ndim == 1 else tree
-    identity = applied("eye", n=count)
-    if np.allclose(probe, np.kron(np.eye(count), block), rtol=1e-12, atol=0):
-        return applied("kron", identity, tree)
-    same = np.allclose(probe, np.kron(block, np.eye(count)), rtol=1e-12, atol=0)
-    return applied("kron", tree, identity) if same else None
 
 
 def letters_of_constant(matrix: Array) -> Tree | None:

@@ -22,8 +22,8 @@ from chainrule.derivation.tape.tape import Tape, without_casts
 from chainrule.errors import ChainruleError, GraphError
 from chainrule.maths import Tree, plain
 from chainrule.maths.tree import made
+from chainrule.rewrite.entries import Place, in_general_position, one_hot, spots
 
-Place = tuple[int, ...]
 Node = Any
 
 MOST_ASKED = 4_000_000
@@ -276,11 +276,6 @@ def local_slopes(
     return found
 
 
-def spots(flags: Any) -> list[Place]:
-    """The places of an array where it is true."""
-    return [tuple(place) for place in np.argwhere(flags).tolist()]
-
-
 class Probe:
     """One input slot of an operation on arrays, asked for single rows and columns of its Jacobian."""
 
@@ -338,20 +333,6 @@ def general_position(probe: Probe) -> Probe:
     """
     if not isinstance(probe.op, Linear):
         return probe
-    codes = codes_of(probe.inputs)
-    inputs = [x if i in probe.op.flat else code for i, (x, code) in enumerate(zip(probe.inputs, codes, strict=True))]
+    inputs = [x if i in probe.op.flat else in_general_position(x, i) for i, x in enumerate(probe.inputs)]
     out = probe.op.fitting(inputs, inputs, probe.settings) if isinstance(probe.op, Fused) else probe.out
     return Probe(probe.op, inputs, out, probe.settings, probe.slot)
-
-
-def codes_of(inputs: Sequence[Any]) -> list[Any]:
-    """Inputs with other numbers, all of them different, by which each can be told again; always the same ones."""
-    draw = np.random.default_rng(0)
-    return [draw.uniform(0.5, 1.5, np.shape(x)) if np.asarray(x).dtype.kind == "f" else x for x in inputs]
-
-
-def one_hot(shape: tuple[int, ...], place: Place) -> Any:
-    """An array of zeros with a single 1."""
-    out = np.zeros(shape)
-    out[place] = 1.0
-    return out

@@ -1,44 +1,35 @@
-r"""Symbolic local derivatives of single entries, as terms over the letters that a reader knows.
+"""Symbolic local derivatives of single entries, as terms over the letters that a reader knows.
 
-A pointwise rule's partial is run on the letters of its inputs. An operation that is linear in each input is run with
-other numbers in place of its inputs, all different: which of them comes out tells which entry the slope is. Nothing
-here states a derivative, and every term is worked out and compared with the engine's slope before it is used.
+Nothing here states a derivative: each is what its rule says, run on letters (rewrite/local.py), and every term is
+worked out and compared with the engine's slope before it is used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.differential import Differential
-from chainrule.core.operation import Fused, Linear, Pointwise
+from chainrule.core.operation import Linear, Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
-from chainrule.core.term import Term, forward_order, replay, symbol
-from chainrule.derivation.scalars.graph import (
-    Edge,
-    Node,
-    Place,
-    Probe,
-    ScalarGraph,
-    general_position,
-    placed,
-    spots,
-)
+from chainrule.core.term import REFUSALS, Term, forward_order, replay, symbol
+from chainrule.derivation.scalars.graph import Edge, Node, Place, ScalarGraph, placed
 from chainrule.derivation.tape.tape import Tape, without_casts
 from chainrule.errors import ChainruleError, GraphError
 from chainrule.maths import Tree
 from chainrule.maths.of_terms import tree_of_term
-from chainrule.program.grid import derivatives_of_entry, grid_of
+from chainrule.rewrite.entries import Entries, spots
+from chainrule.rewrite.local import of_entry
 
 EXACT = 1e-9
 """How far a formula may be from the engine's slope, relative to its parts: rounding of a few operations."""
 
-MOST_LETTERS = 1000
-"""Results with more entries have no formula for one of them where every entry needs a letter."""
+MOST_OPERATIONS = 12
+"""What one entry of a result does with many others, as in a normalisation, says less than its number."""
 
 DEEPEST = 3
 """So many unnamed steps are written out within a formula; more would make it longer than the steps."""
@@ -55,10 +46,8 @@ class Slopes:
         self._depth = DEEPEST if named_alone else 0
         self.opened: Tape = entries.opened
         self._letters: dict[Term, tuple[Tree, float]] = {}
-        self._probes: dict[tuple[Node, int], tuple[Probe, Probe]] = {}
+        self._wholes: dict[Node, Whole] = {}
         self._serial: dict[Node, int] = {}
-        self.instead: dict[Term, Any] = {}
-        """What to write for some letters: something equal in letters that tell more."""
 
     def of(self, edge: Edge) -> Any:
         """The slope of an edge: a term or a number, or None where it has no short formula."""
@@ -66,14 +55,10 @@ class Slopes:
         with Quiet():
             if isinstance(node.op, Pointwise):
                 found = self._partial(node, there, edge.slot)
-            elif isinstance(node.op, Linear):
-                found = self._coefficient(node, edge.slot, self.entries.entries[edge.source].place, there)
-            elif isinstance(node.op, Differential) and node.size <= MOST_LETTERS:
-                found = self._moved(node, edge.slot, self.entries.entries[edge.source].place, there)
+            elif isinstance(node.op, Linear | Differential):
+                found = self._of_entry(node, edge.slot, self.entries.entries[edge.source].place, there)
             else:
                 found = None
-            if self.instead and isinstance(found, Term):
-                found = replay([found], {x: self.instead.get(x, x) for x in letters_in(found)})[0]
             if found is None or not is_finite(found) or not self.agrees(found, edge.slope):
                 return None
         return found
@@ -104,10 +89,6 @@ class Slopes:
         except GraphError:
             return None
 
-    def entry(self, k: int) -> Term:
-        """The letter of an entry of the graph."""
-        return self.letter(*self.entries.entries[k])
-
     def letter(self, node: Node, place: Place) -> Term:
         """The letter of an entry, under its own name."""
         serial = self._serial.setdefault(node, len(self._serial))
@@ -126,7 +107,7 @@ class Slopes:
             return node.op(*self._inputs(node, place, depth - 1), **node.settings)
         slots = [slot for slot, _ in node.edges]
         if isinstance(node.op, Linear) and node.op.composition is None and len(slots) == len(node.inputs) == 1:
-            row = self._probe(node, slots[0])[0].row(place)
+            row = self.opened.row(node, slots[0], place)
             here = spots(row != 0)
             if len(here) == 1 and row[here[0]] == 1:
                 return self.expression(node.inputs[0], here[0], depth)
@@ -147,11 +128,18 @@ class Slopes:
                 given.append(x if isinstance(x, int | float) else float(number))
         return given
 
-    def _datum(self, x: Tensor, repeated: Any, place: Place) -> Any:
-        """An entry of a tensor without gradient: its letter where the user has a name for it, else its number."""
+    def input(self, x: Tensor, numbers: Any, place: Place) -> Any:
+        """An entry of an input: what it is made of, the letter of data that has a name, else its number."""
+        if x in self.opened.numbers:
+            return self.expression(x, place)
         name = self.opened.own_name(x)
+        return float(numbers[place]) if name is None else self._named(x, name, place)
+
+    def _datum(self, x: Tensor, repeated: Any, place: Place) -> Any:
+        """The same of data that is repeated to fit."""
         own = place[len(place) - x.ndim :] if x.ndim <= len(place) else place
         own = tuple([0 if n == 1 else i for i, n in zip(own, x.shape, strict=True)])
+        name = self.opened.own_name(x)
         return float(repeated[place]) if name is None else self._named(x, name, own)
 
     def _named(self, x: Tensor, name: Tree, place: Place) -> Term:
@@ -166,52 +154,18 @@ class Slopes:
         partial = node.op.partial(slot, out, self._inputs(node, place), node.settings)
         return partial if isinstance(partial, Term) else float(partial)
 
-    def _moved(self, node: Tensor, slot: int, here: Place, there: Place) -> Any:
-        """The derivative of an entry where a rule states how its result moves: that statement, run on letters."""
-        inputs = [
-            grid_of(self.opened.numbers[x], partial(self.letter, x)) if x in self.opened.numbers else numbers
-            for x, numbers in zip(node.inputs, self.opened.inputs(node), strict=True)
-        ]
-        out = grid_of(self.opened.numbers[node], partial(self.letter, node))
-        cell = derivatives_of_entry(node.op, slot, there, out, inputs, node.settings).get(here)
-        known = cell is not None and all([x in self._letters for x in letters_in(cell.term)])
-        return cell.term if known and cell is not None else None
-
-    def _coefficient(self, node: Tensor, slot: int, here: Place, there: Place) -> Any:
-        """The one entry, or the constant, that an operation linear in each input multiplies by."""
-        probe, others = self._probe(node, slot)
-        row_is_cheaper = isinstance(node.op, Fused) and probe.size == 1
-        found, real = [float(p.row(there)[here] if row_is_cheaper else p.column(here)[there]) for p in (others, probe)]
-        for i, codes in enumerate(others.inputs):
-            where = spots(np.asarray(codes) == found) if i != slot and np.ndim(codes) else []
-            if len(where) == 1:
-                x = node.inputs[i]
-                if any(x is y for _, y in node.edges):
-                    return self.expression(x, where[0])
-                name = self.opened.own_name(x) if isinstance(x, Tensor) else None
-                return real if name is None else self._named(x, name, where[0])
-        if found == real:
-            return real
-        return self._through_composition(node, slot, here) if isinstance(node.op, Fused) and not node.shape else None
-
-    def _through_composition(self, node: Tensor, slot: int, here: Place) -> Any:
-        """The derivative of a fused number by the way through the operations that it stands for, if there is one."""
-        probe, _ = self._probe(node, slot)
-        stand_ins: list[Any] = list(probe.inputs)
-        owners: dict[Node, tuple[Node, Tree | None]] = {}
-        for i, x in enumerate(node.inputs):
-            if isinstance(x, Tensor):
-                stand_ins[i] = Tensor(probe.inputs[i], requires_grad=i == slot)
-                owners[stand_ins[i]] = x, self.opened.own_name(x)
-        out = node.op.composition(*stand_ins, **node.settings)
-        inner = ScalarGraph(Tape(out, [stand_ins[slot]]), stand_ins[slot], here)
-        if any(len(edges) > 1 for edges in inner.departures) or len(inner) > 2 * DEEPEST:
+    def _of_entry(self, node: Tensor, slot: int, here: Place, there: Place) -> Any:
+        """The derivative of one entry in another: what the rule hands back of a single 1, run on letters."""
+        if self.opened.is_constant(node, slot):
+            return float(self.opened.row(node, slot, there)[here])
+        if node not in self._wholes:
+            self._wholes[node] = Whole(self, node)
+        whole = self._wholes[node]
+        try:
+            found = of_entry(node.op, slot, there, here, whole.out, whole.inputs, whole.settings, whole.entries)
+        except REFUSALS:
             return None
-        for stand_in, (_, name) in owners.items():
-            if name is not None:
-                inner.opened.call(stand_in, name)
-        steps = Slopes(inner)
-        return self.adopted(product_of([steps.of(edges[0]) for edges in inner.departures[:-1]]), steps, owners)
+        return found if size_of(found) <= MOST_OPERATIONS else None
 
     def adopted(self, term: Any, inner: Slopes, owners: Mapping[Node, tuple[Node, Tree | None]]) -> Any:
         """A term over the letters of another graph, over this one's instead; None where a letter has no owner.
@@ -232,13 +186,24 @@ class Slopes:
                 exchanged[x] = float(node.data[place]) if name is None else self._named(node, name, place)
         return replay([term], exchanged)[0] if isinstance(term, Term) else term
 
-    def _probe(self, node: Tensor, slot: int) -> tuple[Probe, Probe]:
-        """The operation as it ran, and on numbers that can be told apart."""
-        if (node, slot) not in self._probes:
-            opened = self.opened
-            probe = Probe(node.op, opened.inputs(node), opened.numbers[node], without_casts(node), slot)
-            self._probes[node, slot] = probe, general_position(probe)
-        return self._probes[node, slot]
+
+class Whole:
+    """An operation on arrays in letters: a symbol for each array, of which every entry has its own expression."""
+
+    def __init__(self, slopes: Slopes, node: Tensor) -> None:
+        opened = slopes.opened
+        numbers = opened.inputs(node)
+        self.settings = without_casts(node)
+        self.out = symbol("out", node.shape)
+        self.inputs = list(numbers)
+        given = {self.out: opened.numbers[node]}
+        self.entries = Entries(lambda x, place: letters[x](place), given)
+        letters: dict[Term, Callable[[Place], Any]] = {self.out: lambda place: slopes.letter(node, place)}
+        for i, x in enumerate(node.inputs):
+            if i not in node.op.flat and isinstance(x, Tensor):
+                self.inputs[i] = letter = symbol(f"{i}", np.shape(numbers[i]))
+                self.entries.numbers[letter] = numbers[i]
+                letters[letter] = partial(slopes.input, x, numbers[i])
 
 
 def nameless(opened: Tape, node: Node) -> bool:

@@ -12,7 +12,6 @@ import numpy as np
 
 from chainrule.core.forward import tangents_of
 from chainrule.core.graph import between, gradients_of
-from chainrule.core.operation import Pointwise
 from chainrule.core.term import Shape, Term, constant, forward_order, replay, symbol
 from chainrule.derivation.symbolic.linear_map import matrix_of
 from chainrule.derivation.symbolic.verified import verify
@@ -21,6 +20,7 @@ from chainrule.expression.typed.assignments import read_assignments
 from chainrule.maths import Tree, latex, plain
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.rewrite import Operations, operations, shortest
+from chainrule.rewrite.local import handed_back_or_slope
 from chainrule.rewrite.simplify import Form, forms, price
 
 MOST_PARTS = 100
@@ -307,10 +307,7 @@ def step_at(node: Term, path: Container[Term]) -> Step:
         if len(shown) == MOST_INPUTS:
             shown.append(None)
             break
-        if isinstance(node.op, Pointwise):
-            local = node.op.partial(i, node, node.inputs, node.settings)
-        else:
-            local = node.op.pull(i, g, node, node.inputs, node.settings)
+        local = handed_back_or_slope(node.op, i, g, node, node.inputs, node.settings)
         if isinstance(local, Term) and len(forward_order([local])) <= MOST_PARTS:
             local = shortest(local).term
         shown.append(readable(local))

@@ -13,13 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.core import Value, graph
-from chainrule.core.operation import Operation
+from chainrule.core.operation import Linear, Operation
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.core.walk import Edges, walk
 from chainrule.custom import CustomRule
 from chainrule.derivation.notation import derivative
-from chainrule.derivation.tape.contributions import contribution_in_symbols, slope_in_symbols
 from chainrule.derivation.tape.naming import labels_for, symbols_for
 from chainrule.derivation.tape.unchanged import called, check_unchanged
 from chainrule.derivation.words import Words, said
@@ -27,6 +26,8 @@ from chainrule.errors import ChainruleError, DtypeError, GraphError
 from chainrule.maths import Derivative, Number, Symbol, Tree, plain
 from chainrule.maths.tree import made
 from chainrule.program import Lifted, Net, NotANet, Step, lift, recognised
+from chainrule.rewrite.entries import one_hot
+from chainrule.rewrite.local import handed_back_in_trees, in_trees
 
 Node = Any
 """A Value or a Tensor."""
@@ -160,6 +161,17 @@ class Tape:
         inputs = inputs or self.inputs(node)
         return np.asarray(twin.op.pull(slot, g, self.numbers[node], inputs, twin.settings), dtype=float)
 
+    def row(self, node: Node, slot: int, place: tuple[int, ...]) -> Any:
+        """How one entry of a result moves with each entry of an input: a row of the Jacobian, in the input's shape."""
+        return self.share(node, slot, one_hot(node.shape, place))
+
+    def is_constant(self, node: Node, slot: int) -> bool:
+        """Whether an operation moves with an input by the same numbers whatever the data are."""
+        op = node.op
+        if not isinstance(op, Linear) or op.composition is not None:
+            return False
+        return op.flat.issuperset(op.reads(slot, len(node.inputs))[1])
+
     def shares(self, node: Node, edges: Edges, g: Any) -> list[Any]:
         """What of a node's gradient passes along some of its edges."""
         if isinstance(node, Value):
@@ -174,11 +186,12 @@ class Tape:
 
     def slope_formula(self, node: Node, i: int) -> Tree | None:
         """The local derivative of a pointwise operation, in the symbols of its inputs; None for any other."""
-        return slope_in_symbols(node.op, i, self.symbols[node], self.letters(node), node.settings)
+        return in_trees(node.op, i, self.symbols[node], self.letters(node), node.settings)
 
     def share_formula(self, node: Node, i: int, g: Tree) -> Tree | None:
         """What an operation on arrays hands back to its input `i` of a gradient that arrives."""
-        return contribution_in_symbols(node, i, self.symbols[node], g, self.letters(node))
+        shapes = list(map(np.shape, self.inputs(node)))
+        return handed_back_in_trees(node.op, i, g, self.symbols[node], self.letters(node), shapes, node.settings)
 
     def letters(self, node: Node) -> list[Any]:
         """The symbols of a node's inputs; numbers stay numbers, and a large array without a name is only mentioned."""
