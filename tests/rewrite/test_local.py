@@ -16,7 +16,7 @@ from chainrule.errors import GraphError
 from chainrule.maths import Symbol, plain
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.maths.tree import value
-from chainrule.rewrite.entries import Entries, one_hot
+from chainrule.rewrite.entry_formulas import EntryFormulas, one_hot
 from chainrule.rewrite.local import handed_back, jacobian, of_entry
 
 RULES = sorted(
@@ -79,7 +79,7 @@ def test_an_entry_of_every_rule_moves_in_letters_as_it_does_in_numbers(name: str
             return found
 
         op, settings, _, letters, out, slot = case
-        entries = Entries(letter, case.numbers)
+        entries = EntryFormulas(letter, case.numbers)
         place = tuple(n // 2 for n in out.shape)
         with Quiet():
             right = case.row(place)
@@ -163,7 +163,7 @@ def test_a_person_would_write_it_so(name: str, there: Any, heres: Any, shapes: A
     numbers = {x: np.linspace(0.5, 1.0, x.size).reshape(x.shape) for x in letters}
     out = np.asarray(operation.compute(list(numbers.values()), settings))
     y = symbol("y", out.shape)
-    entries = Entries(lambda x, at: symbol(x.label + "".join(map(str, at))), {**numbers, y: out})
+    entries = EntryFormulas(lambda x, at: symbol(x.label + "".join(map(str, at))), {**numbers, y: out})
     found = [of_entry(operation, 0, there, here, y, letters, settings, entries) for here in heres]
     assert [plain(tree_of_term(x)) for x in found] == expected
 
@@ -171,7 +171,7 @@ def test_a_person_would_write_it_so(name: str, there: Any, heres: Any, shapes: A
 def test_an_entry_of_a_product_of_three_is_a_sum_of_products() -> None:
     a, b, c = symbol("a", (2, 2)), symbol("b", (2, 2)), symbol("c", (2,))
     numbers = {a: np.zeros((2, 2)), b: np.ones((2, 2)), c: np.ones(2)}
-    entries = Entries(lambda x, at: symbol(x.label + "".join(map(str, at))), numbers)
+    entries = EntryFormulas(lambda x, at: symbol(x.label + "".join(map(str, at))), numbers)
     found = of_entry(book["einsum"], 2, (0,), (1,), symbol("y", (2,)), [a, b, c], {"subscripts": "ij,jk,k->i"}, entries)
     assert plain(tree_of_term(found)) == "a00*b01 + a01*b11"
 
@@ -184,7 +184,7 @@ def test_a_rule_of_the_users_own_needs_nothing_more() -> None:
 
     try:
         x, y = symbol("x", (2, 2)), symbol("y", (2, 2))
-        entries = Entries(lambda x, at: symbol(x.label + "".join(map(str, at))), {x: np.eye(2), y: np.eye(2)})
+        entries = EntryFormulas(lambda x, at: symbol(x.label + "".join(map(str, at))), {x: np.eye(2), y: np.eye(2)})
         found = {at: of_entry(book["twice_by_itself"], 0, (0, 0), at, y, [x], {}, entries) for at in np.ndindex(2, 2)}
         assert {at: plain(tree_of_term(term)) for at, term in found.items()} == {
             (0, 0): "x00 + x00",
@@ -198,7 +198,7 @@ def test_a_rule_of_the_users_own_needs_nothing_more() -> None:
 
 def test_an_entry_that_is_made_of_too_many_is_refused_and_the_next_one_told() -> None:
     a = symbol("a", (60, 60))
-    entries = Entries(lambda x, at: symbol(f"{x.label}{at}"), {a: np.ones((60, 60))})
+    entries = EntryFormulas(lambda x, at: symbol(f"{x.label}{at}"), {a: np.ones((60, 60))})
     with pytest.raises(GraphError, match="more than 2,000 others"):
         entries.at(book["sum"](a), ())
     assert entries.at(a.T, (1, 2)) is symbol("a(2, 1)")
@@ -208,6 +208,6 @@ def test_what_reads_its_own_input_is_not_taken_for_linear_in_it() -> None:
     square = book["cofactors"]
     assert isinstance(square, Linear)
     x, h = symbol("x", (3, 3)), symbol("h", (3, 3))
-    entries = Entries(lambda x, at: symbol(x.label), {x: np.eye(3), h: np.eye(3)})
+    entries = EntryFormulas(lambda x, at: symbol(x.label), {x: np.eye(3), h: np.eye(3)})
     with pytest.raises(GraphError, match="no formula of its own"):
         entries.at(square(x, constant(np.eye(3))), (0, 0))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import Value
-from chainrule.core.graph import backward_order, gradients_of, pullback
+from chainrule.core.graph import backward_order, pullback
 from chainrule.core.labels import find_labels
 from chainrule.core.operation import Pointwise
 from chainrule.core.operators import NO_SETTINGS
@@ -25,6 +25,7 @@ from chainrule.pictures.numbers import NONE, number, shown
 from chainrule.pictures.widths import fitted
 from chainrule.program import Kind, Step, lift, term_of
 from chainrule.rewrite import simplify
+from chainrule.rewrite.local import handed_back
 
 LONGEST_LABEL, LONGEST_NAME, LONGEST_FORMULA, LONGEST_FACTOR = 40, 24, 30, 18
 """Signs of a text; what is longer is cut, and a formula is left out for the name of its operation."""
@@ -239,7 +240,7 @@ class Live:
         g = Term(None, (), NO_SETTINGS, step.shape, label="g")
         try:
             out = Term.__apply__(step.op, letters, step.settings)
-            found = gradients_of([out], [g], [letters[slot]], record=True)[0]
+            found = handed_back(step.op, slot, g, out, letters, step.settings)
             printed = symbols_for({"g": step.shape})["g"]
             text = unicode(tree_of_term(simplify(found), {**self.symbols, g: printed}))
         except REFUSALS:

@@ -19,7 +19,7 @@ from chainrule.errors import GraphError
 from chainrule.maths import Applied, Number, Tree, plain, tree_of
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.maths.tree import applied
-from chainrule.rewrite.entries import Entries, Place, one_hot
+from chainrule.rewrite.entry_formulas import EntryFormulas, Place, one_hot
 from chainrule.rewrite.rearranging import reshaped, transposed
 from chainrule.rewrite.simplify import simplify
 
@@ -47,13 +47,13 @@ def handed_back_or_slope(
 def handed_back(op: Operation, slot: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
     """What of a gradient reaches an input: the rule's backward pass; of a fused operation that of its composition.
 
-    >>> import chainrule as cr
+    >>> from chainrule.core.operation import book
     >>> from chainrule.core.term import symbol
     >>> from chainrule.maths import plain
     >>> from chainrule.maths.of_terms import tree_of_term
     >>> from chainrule.rewrite.local import handed_back
     >>> W, x, g = symbol("W", (2, 3)), symbol("x", (3, 1)), symbol("g", (2, 1))
-    >>> plain(tree_of_term(handed_back(cr.linear.matmul, 0, g, W @ x, [W, x], {})))
+    >>> plain(tree_of_term(handed_back(book["matmul"], 0, g, W @ x, [W, x], {})))
     'g @ x.T'
     """
     if not isinstance(op, Pointwise | Linear | Differential):
@@ -78,7 +78,7 @@ def of_entry(
     out: Term,
     inputs: Sequence[Any],
     settings: dict[str, Any],
-    entries: Entries,
+    entries: EntryFormulas,
 ) -> Any:
     """How the entry `there` of a result moves with the entry `here` of an input: a term, or a number.
 
@@ -90,10 +90,11 @@ def of_entry(
     >>> from chainrule.core.term import symbol
     >>> from chainrule.maths import plain
     >>> from chainrule.maths.of_terms import tree_of_term
-    >>> from chainrule.rewrite.entries import Entries
+    >>> from chainrule.rewrite.entry_formulas import EntryFormulas
     >>> from chainrule.rewrite.local import of_entry
     >>> p, x = symbol("p", (2,)), symbol("x", (2,))
-    >>> letters = Entries(lambda x, place: symbol(f"{x.label}{place[0]}"), {})
+    >>> numbers = {p: np.array([0.2, 0.8]), x: np.array([0.0, 1.4])}
+    >>> letters = EntryFormulas(lambda x, place: symbol(f"{x.label}{place[0]}"), numbers)
     >>> plain(tree_of_term(of_entry(book["softmax"], 0, (0,), (1,), p, [x], {"axis": -1}, letters)))
     '-p0*p1'
     """
@@ -171,11 +172,11 @@ def jacobian(
 ) -> Tree | None:
     """The Jacobian in an input, the entries of arrays counted row by row, in trees; None where it has no short formula.
 
-    >>> import chainrule as cr
+    >>> from chainrule.core.operation import book
     >>> from chainrule.maths import Symbol, unicode
     >>> from chainrule.rewrite.local import jacobian
     >>> A, X, Y = Symbol("A", shape=(2, 3)), Symbol("X", shape=(3, 4)), Symbol("Y", shape=(2, 4))
-    >>> unicode(jacobian(cr.linear.matmul, 1, Y, [A, X], [(2, 3), (3, 4)], {}))
+    >>> unicode(jacobian(book["matmul"], 1, Y, [A, X], [(2, 3), (3, 4)], {}))
     'A ⊗ 𝐈₄'
     """
     letters = Letters(inputs, shapes)

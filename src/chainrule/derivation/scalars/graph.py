@@ -22,7 +22,7 @@ from chainrule.derivation.tape.tape import Tape, without_casts
 from chainrule.errors import ChainruleError, GraphError
 from chainrule.maths import Tree, plain
 from chainrule.maths.tree import made
-from chainrule.rewrite.entries import Place, in_general_position, one_hot, spots
+from chainrule.rewrite.entry_formulas import Place, in_general_position, one_hot, spots
 
 Node = Any
 

@@ -22,7 +22,7 @@ from chainrule.derivation.tape.tape import Tape, without_casts
 from chainrule.errors import ChainruleError, GraphError
 from chainrule.maths import Tree
 from chainrule.maths.of_terms import tree_of_term
-from chainrule.rewrite.entries import Entries, spots
+from chainrule.rewrite.entry_formulas import EntryFormulas, spots
 from chainrule.rewrite.local import of_entry
 
 EXACT = 1e-9
@@ -197,7 +197,7 @@ class Whole:
         self.out = symbol("out", node.shape)
         self.inputs = list(numbers)
         given = {self.out: opened.numbers[node]}
-        self.entries = Entries(lambda x, place: letters[x](place), given)
+        self.entries = EntryFormulas(lambda x, place: letters[x](place), given)
         letters: dict[Term, Callable[[Place], Any]] = {self.out: lambda place: slopes.letter(node, place)}
         for i, x in enumerate(node.inputs):
             if i not in node.op.flat and isinstance(x, Tensor):

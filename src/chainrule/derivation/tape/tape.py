@@ -26,7 +26,7 @@ from chainrule.errors import ChainruleError, DtypeError, GraphError
 from chainrule.maths import Derivative, Number, Symbol, Tree, plain
 from chainrule.maths.tree import made
 from chainrule.program import Lifted, Net, NotANet, Step, lift, recognised
-from chainrule.rewrite.entries import one_hot
+from chainrule.rewrite.entry_formulas import one_hot
 from chainrule.rewrite.local import handed_back_in_trees, in_trees
 
 Node = Any

@@ -20,20 +20,20 @@ from chainrule.maths.tree import as_places
 Place = tuple[int, ...]
 
 MOST = 2_000
-"""Entries that one entry is made of: a formula of more is not read."""
+"""EntryFormulas that one entry is made of: a formula of more is not read."""
 
 
-class Entries:
+class EntryFormulas:
     """The entries of terms: `letter` gives that of a symbol at a place, and `numbers` what the symbols stand for.
 
     >>> import numpy as np
     >>> from chainrule.core.term import symbol
     >>> from chainrule.maths import plain
     >>> from chainrule.maths.of_terms import tree_of_term
-    >>> from chainrule.rewrite.entries import Entries
+    >>> from chainrule.rewrite.entry_formulas import EntryFormulas
     >>> A, x = symbol("A", (2, 2)), symbol("x", (2,))
     >>> numbers = {A: np.eye(2), x: np.ones(2)}
-    >>> entries = Entries(lambda x, place: symbol(x.label + "".join(map(str, place))), numbers)
+    >>> entries = EntryFormulas(lambda x, place: symbol(x.label + "".join(map(str, place))), numbers)
     >>> plain(tree_of_term(entries.at(A @ x, (1,))))
     'A10*x0 + A11*x1'
     """
