@@ -75,7 +75,6 @@ INLINE I OF_TYPE(places)(void) {
     return x;
 }
 
-/* The larger, the smaller; nan where one is nan. */
 /* n of LANES entries; where masks cost something, all of them are read and written without. */
 #if defined(OF_AVX512)
 #define HAS_ALL(n) 0
@@ -93,6 +92,7 @@ INLINE void OF_TYPE(store_lanes)(ENTRY *p, V x, ptrdiff_t n) {
 }
 #undef HAS_ALL
 
+/* The larger, the smaller; nan where one is nan. */
 INLINE V OF_TYPE(larger)(V x, V y) { return SELECT((x >= y) | (x != x), x, y); }
 INLINE V OF_TYPE(smaller)(V x, V y) { return SELECT((x <= y) | (x != x), x, y); }
 
