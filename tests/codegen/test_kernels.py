@@ -365,14 +365,18 @@ def check_convolution(what: Convolution, images: Any, weights: Any, results: Any
     given = [x for i, x in enumerate(arrays) if i != written]
 
     def build(plan: Plan, places: list[Place], out: Place) -> None:
-        sides = [*places[:written], out, *places[written:]]
-        plan.convolve(what, *sides, groups, slide)
+        sides = [*places[:written], out, *places[written:2]]
+        plan.convolve(what, *sides, groups, slide, *places[2:])
 
     with np.errstate(invalid="ignore"):
         right = convolved(what, images, weights, results, groups, slide)
     found = made(build, given, arrays[written].shape, images.dtype)
     loose = {"rtol": 1e-11, "atol": 1e-11} if images.dtype == np.float64 else {"rtol": 1e-3, "atol": 1e-3}
     np.testing.assert_allclose(found, right, **loose)
+    if what is Convolution.RESULTS:
+        added = rng.normal(size=(results.shape[1], 1, 1)).astype(images.dtype)
+        found = made(build, [*given, added], results.shape, images.dtype)
+        np.testing.assert_allclose(found, right + added, **loose)
 
 
 @pytest.mark.parametrize("what", Convolution)

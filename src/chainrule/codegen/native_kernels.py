@@ -331,13 +331,17 @@ def copied(planner: Planner, step: Step) -> list[Step] | None:
 
 
 def convolution(what: Convolution) -> Kernel:
-    """A convolution, or what its images or its weights get back."""
+    """A convolution, with a number for each channel added to it, or what its images or its weights get back."""
 
     def emitted(planner: Planner, step: Step) -> list[Step] | None:
         if not all([isinstance(x, Step) and x.dtype == step.dtype and x.dtype in FLOATS for x in step.inputs]):
             return None
         given = [planner.straight(x) for x in step.inputs]
-        out = planner.take(step)
+        reader, added = only_reader(planner, step), None
+        if what is Convolution.RESULTS and reader is not None and name_of(reader) == "add":
+            added = number_a_channel(planner, other_input(reader, step), step)
+        members = [step] if added is None or reader is None else [step, reader]
+        out = planner.take(members[-1])
         images, weights, results = {
             Convolution.RESULTS: (given[0], given[1], out),
             Convolution.IMAGES: (out, given[1], given[0]),
@@ -345,10 +349,18 @@ def convolution(what: Convolution) -> Kernel:
         }[what]
         stride, padding, dilation, groups = [step.settings[k] for k in ("stride", "padding", "dilation", "groups")]
         slide = slides.slide_of_weights(images.shape, weights.shape, stride, padding, dilation, groups)
-        planner.plan.convolve(what, images, weights, results, groups, slide)
-        return [step]
+        planner.plan.convolve(what, images, weights, results, groups, slide, added)
+        return members
 
     return emitted
+
+
+def number_a_channel(planner: Planner, x: Any, images: Step) -> Place | None:
+    """Where the numbers lie that are added to images, one for each channel; None where it is something else."""
+    if not isinstance(x, Step) or x.dtype != images.dtype or planner.owner(x) not in planner.done:
+        return None
+    place = planner.place(x)
+    return place if place.contiguous and x.shape in ((images.shape[1], 1, 1), (1, images.shape[1], 1, 1)) else None
 
 
 def pool(what: Pool) -> Kernel:

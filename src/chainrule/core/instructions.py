@@ -269,11 +269,19 @@ class Plan:
         self.emit(code, words, [x, out, *[p for p, *_ in indices]], out.size + x.size * (code is Code.PUT))
 
     def convolve(
-        self, what: Convolution, images: Place, weights: Place, results: Place, groups: int, slide: Sequence[Any]
+        self,
+        what: Convolution,
+        images: Place,
+        weights: Place,
+        results: Place,
+        groups: int,
+        slide: Sequence[Any],
+        added: Place | None = None,
     ) -> None:
         """A convolution (what windows see, times weights) or an adjoint of it: one of the three places is written.
 
-        `slide` has the window's size, steps, padding, spread, and how often it fits, as rules.image_kernels says.
+        To the results of a convolution a number for each channel may be `added`. `slide` has the window's size, steps,
+        padding, spread, and how often it fits, as rules.image_kernels says.
         """
         size, steps, around, spread, fits = slide
         (count, channels, *length), outputs = images.shape, weights.shape[0] // groups
@@ -300,9 +308,9 @@ class Plan:
         starts = self.room(laid_out * entry, sums * entry, turned * entry, 8 * most_met)
         words = [TYPES[images.dtype], what, count, groups, channels, outputs, *length, *size, *steps, *around, *spread]
         words += [*fits, down, across, below, beside, stretch, back, together]
-        words += [*images.at, *weights.at, *results.at, WORKSPACE, *starts]
+        words += [*images.at, *weights.at, *results.at, WORKSPACE, *starts, *((-1, 0) if added is None else added.at)]
         work = results.size * channels * size[0] * size[1] / 8
-        self.emit(Code.CONVOLVE, words, [images, weights, results], work)
+        self.emit(Code.CONVOLVE, words, [p for p in (images, weights, results, added) if p is not None], work)
 
     def pool(self, what: Pool, given: Place, x: Place, out: Place, slide: Sequence[Any]) -> None:
         """Entries picked where each window of x has its largest, or put there."""

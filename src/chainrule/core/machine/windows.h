@@ -1,7 +1,8 @@
 /* Windows that slide over images: convolutions and their two adjoints, and the largest entry of every window.
 
    CONVOLVE, words, type, what it gives (RESULTS, IMAGES or WEIGHTS), then a Slide, then images, weights and results
-   (memory, bytes each), and room for planes, sums, turned weights and places (memory, and bytes for each of the four).
+   (memory, bytes each), room for planes, sums, turned weights and places (memory, and bytes for each of the four), and
+   what is added to the results, a number for each of their planes (memory or −1, bytes).
    POOL, words, type, what (PICK or PUT), planes, lengths, size, steps, around, spread, fits (two words each), from
    (memory, bytes), where the largest are looked for (the same), into (the same), room for four rows (the same) of so many
    columns.
@@ -164,6 +165,12 @@ INLINE void OF_TYPE(copy_row)(ENTRY *to, const ENTRY *from, ptrdiff_t n) {
     if (n)
         OF_TYPE(store_part)(to, OF_TYPE(load_part)(from, n), n);
 }
+INLINE void OF_TYPE(copy_row_plus)(ENTRY *to, const ENTRY *from, ptrdiff_t n, V plus) {
+    for (; n >= LANES; n -= LANES, to += LANES, from += LANES)
+        OF_TYPE(store)(to, OF_TYPE(load)(from) + plus);
+    if (n)
+        OF_TYPE(store_part)(to, OF_TYPE(load_part)(from, n) + plus, n);
+}
 
 /* Every second of the lanes of two vectors. */
 INLINE V OF_TYPE(every_second)(V x, V y) {
@@ -230,17 +237,19 @@ static const ENTRY *OF_TYPE(lay_results)(const Slide *s, const ENTRY *from, ENTR
     return from;
 }
 
-static void OF_TYPE(convolve_results)(const Slide *s, const ENTRY *x, const ENTRY *w, ENTRY *out, ENTRY *laid,
-                                      ENTRY *sums, int64_t *at) {
+static void OF_TYPE(convolve_results)(const Slide *s, const ENTRY *x, const ENTRY *w, const ENTRY *added, ENTRY *out,
+                                      ENTRY *laid, ENTRY *sums, int64_t *at) {
     const ptrdiff_t count = weights_of(s), image = s->channels * s->length[0] * s->length[1];
     memset(laid, 0, (size_t)laid_out(s) * sizeof(ENTRY));
     find_stretches(s, at);
     for (ptrdiff_t n = 0; n < s->images * s->groups; n++) {
         OF_TYPE(lay)(s, x + n * image, laid);
         OF_TYPE(add_stretches)(s->results, count, s->stretch, laid, at, w + n % s->groups * s->results * count, sums);
-        for (ptrdiff_t r = 0; r < s->results; r++)
+        for (ptrdiff_t r = 0; r < s->results; r++) {
+            const V plus = ALL(added ? added[n % s->groups * s->results + r] : 0);
             for (ptrdiff_t i = 0; i < s->fits[0]; i++, out += s->fits[1])
-                OF_TYPE(copy_row)(out, sums + r * s->stretch + i * s->places[1], s->fits[1]);
+                OF_TYPE(copy_row_plus)(out, sums + r * s->stretch + i * s->places[1], s->fits[1], plus);
+        }
     }
 }
 
@@ -352,9 +361,10 @@ static void OF_TYPE(convolve)(const int64_t *word, char *const *memory) {
     char *room = memory[w[6]];
     ENTRY *planes = (ENTRY *)(room + w[7]), *sums = (ENTRY *)(room + w[8]), *turned = (ENTRY *)(room + w[9]);
     int64_t *at = (int64_t *)(room + w[10]);
+    const ENTRY *added = w[11] < 0 ? 0 : (const ENTRY *)(memory[w[11]] + w[12]);
     ptrdiff_t count = s->groups * s->channels * s->images * s->length[0] * s->length[1];
     switch (word[3]) {
-    case RESULTS: OF_TYPE(convolve_results)(s, images, weights, results, planes, sums, at); break;
+    case RESULTS: OF_TYPE(convolve_results)(s, images, weights, added, results, planes, sums, at); break;
     case IMAGES:
         OF_TYPE(convolve_images)(s, images, weights, results, planes, sums, turned, at);
         if (!OF_TYPE(all_finite)(images, count))
