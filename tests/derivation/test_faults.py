@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.cli.grad import Answer, Telling
+from chainrule.cli.question import question_of
 from chainrule.derivation.explain import NEAREST
 from chainrule.derivation.record import Equation, Note
 from chainrule.errors import GraphError
-from chainrule.maths import Symbol, unicode
+from chainrule.maths import Symbol, plain, unicode
 
+from .run_as_numpy import check
 from .spelled import spelled
 
 SOURCE = Path(cr.__file__).parent
@@ -228,3 +231,86 @@ def test_a_nudge_of_several_names_has_one_meaning_for_each():
     h = x * w
     h.label = "h"
     assert cr.explain(h * 3.0 + h, None, "paths").text()
+
+
+def graded(text, *given, wrt="", dialect=None, **options):
+    """What `chainrule grad` tells of a formula."""
+    return Answer(question_of(text, list(given), wrt), Telling(dialect=dialect, **options)).derivation
+
+
+@pytest.mark.parametrize("name", ["v1", "v2", "c1"])
+def test_a_name_that_nothing_moves_with_is_no_made_up_one_either(name):
+    """It stands in a condition alone, so it is in no graph, and on the page all the same."""
+    told = graded(f"(atan(10) + 0.5/x)*(w*{name} > 0)*w", "x=-0.62", "w=-0.14", f"{name}=-2.02")
+    check(told)
+    other = next(x.value for x in told.known if unicode(x.symbol) == unicode(Symbol(name[0], (name[1],))))
+    assert other == -2.02
+
+
+@pytest.mark.parametrize(
+    ("text", "given"),
+    [
+        ("x*y*(c/y)*mish(z)", ["x=-0.14", "y=-0.12", "c=-0.02", "z=-1"]),
+        ("sqrt(x**2)*1e8*acos(y)", ["x=0.71", "y=-0.2"]),
+        ("(y/x)*x*w**3/7", ["x=1.36", "y=1.29", "w=-0.77"]),
+        ("x*1e9/(3*y)*y", ["x=1.1", "y=1e-9"]),
+    ],
+)
+def test_a_second_derivative_that_cancels_out_is_the_formula_s(text, given):
+    told = graded(text, *given, order=2)
+    check(told)
+    hessian = next(np.asarray(x.value) for x in told.known if plain(x.symbol) == "H")
+    assert np.array_equal(hessian, hessian.T)
+    assert not np.any((hessian != 0) & (np.abs(hessian) < 1e-12 * np.max(np.abs(hessian))))
+
+
+@pytest.mark.parametrize("name", ["x", "C", "a"])
+def test_a_net_s_letters_are_none_that_the_page_has_for_something_else(name):
+    """The weight is called as the books call an input or a cost."""
+    told = graded(f"tanh({name}*0.5)", f"{name}=-1.22", dialect="delta")
+    check(told)
+    letters = [plain(x.symbol) for x in told.known]
+    assert len(letters) == len(set(letters))
+
+
+@pytest.mark.parametrize("dialect", ["graph", "chain", "paths", "jacobian"])
+@pytest.mark.parametrize("text", ["x/0", "x/(1 - 1)", "0/x + x/0", "exp(x)/0"])
+def test_a_division_by_nothing_is_told_and_no_error(text, dialect):
+    told = graded(text, "x=1.16", dialect=dialect)
+    assert not re.search(r"= (nan|−?∞)(?= |$)", told.text(detail="full"), re.MULTILINE)
+    check(told)
+
+
+@pytest.mark.parametrize("operation", [cr.maximum, cr.mul, cr.logaddexp, cr.hypot])
+@pytest.mark.parametrize("view", [lambda x: cr.reshape(x, shape=(1,)), lambda x: x + 0.0, cr.square])
+def test_a_local_derivative_in_one_of_two_names_for_the_same_entries_is_told_from_the_whole(operation, view):
+    x = cr.Tensor([0.9], requires_grad=True, label="x")
+    twice = operation(x, x)
+    out = cr.sum(operation(twice, view(x)) + cr.tanh(operation(view(x), cr.reshape(x, shape=(1,)))))
+    for told in every_dialect(out, x):
+        check(told)
+
+
+@pytest.mark.parametrize("text", ["det(A**2)*x", "det(A.T/(A + 1e16))*x", "trace(inv(A + A.T)*x)"])
+def test_where_rounding_leaves_no_digits_the_page_says_so(text):
+    given = "A=[[1.83, -0.92, 1.0], [-0.42, 2.0, 0.46], [1e8, 1e16, 2e-9]]"
+    for dialect in (None, "graph", "jacobian"):
+        told = graded(text, given, "x=-1.1", wrt="A", dialect=dialect)
+        check(told)
+
+
+@pytest.mark.parametrize("output", [lambda x: 5.0 / (2.5 / x), lambda x: x / (1 / x) + x, lambda x: cr.tanh(1 / x) + x])
+def test_no_infinite_number_is_written_in_an_equation(output):
+    x = cr.Value(0.0, label="x")
+    for told in every_dialect(output(x), x):
+        for text in (told.text(detail="full"), told.plain(detail="full")):
+            lines = [line for line in text.splitlines() if "=" in line and re.search(r"∞|\binf\b", line)]
+            assert not [line for line in lines if "(" not in line], told.dialect
+
+
+def test_ways_that_have_no_sum_leave_the_engine_s_number():
+    """An infinite slope beyond a branch that was not taken: the product of the slopes is no number, the gradient is."""
+    a = cr.Tensor([-0.81, 1.0, 0.15], requires_grad=True, label="a")
+    out = cr.sum(cr.maximum(cr.atanh(a), cr.softplus(a) * 1e9) * [1.0, 2.0, 3.0])
+    for told in every_dialect(out, a[1]):
+        check(told)

@@ -30,11 +30,15 @@ from chainrule.maths import (
     numeral,
     plain,
 )
+from chainrule.maths.check import amplifies
 from chainrule.maths.numerals import DIGITS
 from chainrule.maths.tree import Change, Unknown, equation, has_letters, parts, value
 
 TOO_LARGE = ("exp", "expm1", "sinh", "cosh", "square", "mul", "pow")
 """What gives an infinity where its result is finite and too large."""
+
+AMPLIFIED = "of numbers so far apart in size rounding leaves too few digits to compare"
+"""What is said where two sides differ by what rounding makes of their letters."""
 
 
 def checked(
@@ -99,6 +103,8 @@ def checked_equation(part: Equation, environment: Mapping[Tree, Any], floor: flo
             sides = tuple([side for side, has_number in zip(chain.sides, finite, strict=True) if has_number])
             return replace(part, sides=sides, numbers=min(part.numbers, len(sides)), signs=())
         return without_numbers(part, why_not_finite(chain, environment))
+    if isinstance(found, Different) and amplifies(chain, found, environment):
+        return without_numbers(part, AMPLIFIED)
     refuse(found, chain)
     return part
 

@@ -20,7 +20,7 @@ from chainrule.errors import ChainruleError
 from chainrule.maths import Number, Tree, check, numeral, plain
 from chainrule.maths.check import alike, magnitude, vanishes
 from chainrule.maths.numerals import DIGITS, FULL
-from chainrule.maths.tree import applied, equation, matrix, value
+from chainrule.maths.tree import applied, equation, matrix, parts, value
 
 EXACT = 1e-9
 """How far an equation with all digits may be from the engine, relative to its largest term: its rounding."""
@@ -123,6 +123,8 @@ def worked_out(symbols: Sequence[Tree], numbers: Sides | None, result: Any, digi
         if exact and finite:
             raise wrong(exact[0], result)
         return Equation(tuple(symbols), note=together(note, not_finite(result)))
+    if finite and any(map(has_infinite, exact)):
+        return Equation((*symbols, Show(digits)(result)), 1, note=note, digits=digits)
     if not finite:
         # The engine has a 0 where a product has none, or another order of its factors.
         why = NOT_TAKEN if any([np.any(np.isnan(x)) for x in values]) else OVERFLOWS
@@ -144,6 +146,11 @@ def worked_out(symbols: Sequence[Tree], numbers: Sides | None, result: Any, digi
         return Equation((*symbols, shown), 1, note=note, digits=digits)
     last, fewer, left = as_far_as_rounding_allows(exact, result, digits)
     return Equation((*symbols, *exact, last), len(exact) + 1, note=together(note, left), digits=fewer)
+
+
+def has_infinite(tree: Tree) -> bool:
+    """Whether an infinite number is written in it, as in 5/∞."""
+    return not np.isfinite(tree.value) if isinstance(tree, Number) else any(map(has_infinite, parts(tree)))
 
 
 def wrong(side: Tree, result: Any) -> ChainruleError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -65,6 +65,7 @@ def explain(
     nudge: float = 0.01,
     whole: bool = False,
     direction: Any = None,
+    names: Collection[str] = (),
 ) -> Derivation:
     r"""How the gradient of `output` in `wrt` came to be, with every number checked against the engine.
 
@@ -78,7 +79,7 @@ def explain(
     `notation`; where that is given, its letters also stand for paths such as ``net[0].weight``. `layout` says whether
     Jacobians have rows for outputs (``numerator``) or for inputs (``denominator``). `digits` are those of printed
     numbers (17 for all), `top` how many paths, terms or rows are listed, `nudge` the step of the dialect of paths;
-    `whole` writes large arrays out.
+    `whole` writes large arrays out. `names` are taken besides those in the graph: no step without a name is called so.
 
     Raises GraphError where a node changed after the forward (it is named), where the output was not computed from
     `wrt`, and where the dialect does not apply (with the reason, and the nearest that does). O(nodes + edges), and what
@@ -109,12 +110,16 @@ def explain(
                 nudge=nudge,
                 whole=whole,
                 direction=direction,
+                names=names,
             ),
         )
     require_one_number(output)
     nodes, entry = resolve(output, wrt)
     only = nodes[0] if len(nodes) == 1 else None
-    opened, request = Tape(output, nodes), Request(only, entry, notation or USUAL, layout, digits, top, nudge, whole)
+    opened, request = (
+        Tape(output, nodes, names),
+        Request(only, entry, notation or USUAL, layout, digits, top, nudge, whole),
+    )
     found = explained_by(opened, request, dialect, notation)
     if direction is None:
         return found

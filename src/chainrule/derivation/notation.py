@@ -15,13 +15,17 @@ A layer stands above in parentheses, as in a⁽¹⁾, where a book sets it above
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 
 from chainrule.derivation.record import Meaning
 from chainrule.derivation.words import Words, said
 from chainrule.errors import ChainruleError
-from chainrule.maths import Derivative, Symbol, Tree, Unknown
+from chainrule.maths import Derivative, Symbol, Tree, Unknown, plain
 from chainrule.maths.tree import Shape, applied
+
+COSTS = ("C", "L", "J", "E")
+"""Letters that books have for a cost."""
 
 TARGET, INPUT = Symbol("y"), Symbol("x")
 HADAMARD, KRONECKER = Symbol("⊙"), Symbol("⊗")
@@ -162,7 +166,8 @@ class Symbols:
 
     `sizes` has the number of neurons of each layer, the inputs first, and `examples` how many columns every matrix has;
     without them all are taken as 2, which is enough to print. With `as_numbers` a layer is one neuron, and everything a
-    number.
+    number. What prints as one of `taken` stands for something else on the page: the input or the cost then has another
+    letter.
 
     >>> from chainrule.derivation.notation import Symbols
     >>> from chainrule.maths import unicode
@@ -181,13 +186,15 @@ class Symbols:
         examples: int = 2,
         *,
         as_numbers: bool = False,
+        taken: Collection[str] = (),
     ) -> None:
         self.name = notation
         self.as_numbers = as_numbers
         self.layers = layers
         self.sizes = sizes
         self.examples = examples
-        self.notation = notation_of(notation)
+        self.taken = taken
+        self.notation = besides(notation_of(notation), taken)
         self.cost = self.notation.cost
         self.target = self.notation.target
         self.function = self.notation.activation_function
@@ -261,7 +268,19 @@ class Symbols:
 
     def meanings(self, shapes: dict[str, Shape] | None = None) -> tuple[Meaning, ...]:
         """The table of symbols, with what other books write; `shapes` holds those that are known, by role."""
-        return tuple([meaning(role.name, self.name, (shapes or {}).get(role.name, ())) for role in fields(Notation)])
+        rows = [meaning(role.name, self.name, (shapes or {}).get(role.name, ())) for role in fields(Notation)]
+        own = {"input": self.a(0), "cost": self.cost}
+        return tuple(
+            [replace(x, symbol=own.get(r.name, x.symbol)) for x, r in zip(rows, fields(Notation), strict=True)]
+        )
+
+
+def besides(notation: Notation, taken: Collection[str]) -> Notation:
+    """A notation with other letters for an input and a cost that are taken; the input is the activation of layer 0."""
+    if plain(notation.input) in taken:
+        notation = replace(notation, input=notation.activation)
+    free = [x for x in (notation.cost, *map(Symbol, COSTS)) if plain(x) not in taken]
+    return replace(notation, cost=free[0]) if free else notation
 
 
 def meaning(role: str, notation: str, shape: Shape = ()) -> Meaning:

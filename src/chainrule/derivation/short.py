@@ -25,8 +25,8 @@ from chainrule.derivation.scalars.slopes import nameless
 from chainrule.derivation.scalars.targets import gradient_of, name_of
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, listed, pieces, said
-from chainrule.maths import Matrix, Number, Symbol, Tree, numeral, plain, unicode
-from chainrule.maths.check import undefined
+from chainrule.maths import Matrix, Symbol, Tree, numeral, plain, unicode
+from chainrule.maths.check import as_written, undefined
 from chainrule.maths.tree import equation, made, parts
 from chainrule.rewrite.local import in_trees
 
@@ -106,7 +106,7 @@ def short_story(
     ]
     found += telling(opened, named, request, dialect, told, environment, floor)
     explained: list[Block] = []
-    for _ in range(2):
+    for _ in range(4):
         # What explains the letters takes room itself, and what has no room needs no explanation.
         fit(found, MOST_LINES - count - sum(map(lines_of, explained)))
         shown = [block for piece in found for block in piece.blocks]
@@ -151,8 +151,9 @@ def lines_of(block: Block) -> int:
         return note + sum([1 + max(0, len(line) - 1) // (WIDTH - 2 - indent) for indent, line in rows])
     if isinstance(block, Paragraph | Note):
         label = "" if isinstance(block, Paragraph) else f"{block.kind}: "
-        text = label + "".join([x if isinstance(x, str) else unicode(x) for x in pieces(block.text)])
-        return len(textwrap.wrap(text, WIDTH)) or 1
+        # In plain text the same words are often longer.
+        written = [[x if isinstance(x, str) else write(x) for x in pieces(block.text)] for write in (unicode, plain)]
+        return max([len(textwrap.wrap(label + "".join(parts), WIDTH)) for parts in written]) or 1
     return 1
 
 
@@ -274,8 +275,9 @@ def gradient_piece(
     opened: Tape, node: Any, formula: Tree | None, request: Request, *, weight: int, several: bool = False
 ) -> Piece:
     """The gradient in one node: the formula and the numbers, the formula, or for what was asked the numbers alone."""
-    # What is a number whatever the values are is that number, and not what rounding leaves of it.
-    gradient = formula.value if isinstance(formula, Number) else opened.gradients[node]
+    gradient = (
+        opened.gradients[node] if formula is None else as_written(formula, opened.gradients[node], opened.environment)
+    )
     name = opened.gradient(node)
     symbols = [name] if formula is None or len(plain(formula)) > LONGEST else [name, formula]
     bare = (Equation(tuple(symbols)),) if len(symbols) > 1 else ()

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.operation import Linear, Pointwise
 from chainrule.core.state import Quiet
 from chainrule.maths.as_plain import plain
 from chainrule.maths.numerals import DIGITS, FULL
@@ -29,6 +30,14 @@ from chainrule.maths.tree import (
 
 ROUNDING = 1e-9
 """How far sides with letters or all digits may be apart, relative to the largest of their terms."""
+
+EPSILON = 2.0**-52
+"""One rounding of a double, relative to it."""
+ROUNDINGS = 3
+AMPLIFIED = 100
+"""The engine's own way to a number may have so many times the rounding of the shorter one that is printed."""
+NOTHING = 1e-12
+"""What is left of terms that cancel out, relative to the largest of them, may be rounding below this."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,38 @@ def check(
     return None
 
 
+def amplifies(chain: Relation, found: Different, environment: Environment) -> bool:
+    """Whether sides differ by no more than rounding at each of their steps makes of one of them, entry by entry.
+
+    Numbers of very different sizes, and matrices that are nearly singular, leave few digits to be compared.
+    """
+    random = np.random.default_rng(0)
+    moved = np.zeros(np.shape(found.result))
+    with Quiet():
+        for side in chain.sides:
+            before = np.asarray(value(side, environment), dtype=float)
+            for _ in range(ROUNDINGS):
+                after = np.asarray(rounded(side, environment, random), dtype=float)
+                # A matrix that a rounding makes singular has no inverse: then any difference is rounding.
+                by = np.nan_to_num(np.abs(after - before), nan=np.inf)
+                moved = np.maximum(moved, by.reshape(moved.shape))
+    apart = np.abs(found.gives.reshape(moved.shape) - found.result)
+    return bool(np.all(apart <= AMPLIFIED * moved + ROUNDING * np.abs(found.result)))
+
+
+def rounded(tree: Tree, environment: Environment, random: np.random.Generator) -> Any:
+    """What a tree comes to if every letter and every step is off by a rounding."""
+    if not isinstance(tree, Applied):
+        out = value(tree, environment)
+    else:
+        given = [rounded(x, environment, random) for x in tree.inputs]
+        if not isinstance(tree.operation, Pointwise | Linear):
+            # An elimination of rows mixes entries: each is rounded as the largest is.
+            given = [x + np.max(np.abs(x), initial=0.0) * random.uniform(-EPSILON, EPSILON, np.shape(x)) for x in given]
+        out = computed(tree.operation, given, tree.given)
+    return out * (1 + random.choice([-EPSILON, EPSILON], np.shape(out)))
+
+
 def vanishes(tree: Tree, environment: Environment) -> bool:
     """Whether a product of what is not 0 is too small for a number, on the way from factor to factor."""
     if isinstance(tree, Applied) and tree.name == "mul":
@@ -100,6 +141,23 @@ def size_of(side: Tree, result: Any, environment: Environment) -> Any:
     """What a side would come to if nothing in it cancelled, entry by entry where the result has its shape."""
     size = magnitude(side, environment)
     return size if np.shape(size) in ((), result.shape) else np.max(size, initial=0.0)
+
+
+def as_written(formula: Tree, number: Any, environment: Environment) -> Any:
+    """The number of a formula, where the engine's may be what rounding left of terms that cancel out.
+
+    What has no letters is that number whatever the values are. Entries that are next to nothing beside the terms they
+    are made of are those that the formula has.
+    """
+    with Quiet():
+        ours = np.asarray(value(formula, environment), dtype=float)
+        if ours.size not in (1, np.size(number)) or not np.all(np.isfinite(ours)):
+            return number
+        ours = np.broadcast_to(ours if ours.size == 1 else ours.reshape(np.shape(number)), np.shape(number))
+        if not has_letters(formula):
+            return ours[()]
+        nothing = NOTHING * size_of(formula, ours, environment)
+        return np.where((np.abs(ours) <= nothing) & (np.abs(number) <= nothing), ours, number)[()]
 
 
 def alike(x: Any, y: Any, allowed: Any) -> bool:

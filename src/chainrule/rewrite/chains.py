@@ -15,7 +15,7 @@ from chainrule.core.operation import book, compositions
 from chainrule.core.term import Term, constant, name_of, shape_of
 from chainrule.rewrite.algebra import ONE, Product, build_product, build_sum, product_of, sum_of
 from chainrule.rewrite.order import key_of
-from chainrule.rewrite.rearranging import is_diagonal, reshaped, same_when_transposed, total, transposed
+from chainrule.rewrite.rearranging import is_diagonal, is_line, reshaped, same_when_transposed, total, transposed
 from chainrule.rewrite.rewriting import Rewriting, exact
 from chainrule.rewrite.shaped import flattened, is_vector_lifted, repeat
 
@@ -56,11 +56,6 @@ def opened_vector(x: Any) -> tuple[Product, list[Term]]:
         inside, factors = opened(column) if column.shape[1] == 1 else turned(opened(column))
         return scalars * inside, factors
     return scalars, [reshaped(inner, (*shape_of(inner), 1))]
-
-
-def is_line(x: Term) -> bool:
-    """Whether a term is a vector, a row or a column."""
-    return x.ndim == 1 or (x.ndim == 2 and 1 in x.shape)
 
 
 def joined(scalars: Product, left: Any, right: Any, whole: Term) -> tuple[Product, list[Term]]:

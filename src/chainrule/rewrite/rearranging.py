@@ -38,7 +38,7 @@ def reshaped(x: Any, shape: Shape) -> Any:
     """The entries in another shape, in one step."""
     if shape_of(x) == shape:
         return x
-    while name_of(x) == "reshape":
+    while name_of(x) == "reshape" or (name_of(x) == "transpose" and is_line(x)):
         x = x.inputs[0]
         if x.shape == shape:
             return x
@@ -47,6 +47,11 @@ def reshaped(x: Any, shape: Shape) -> Any:
     if name_of(x) == "broadcast_to" and not shape_of(x.inputs[0]):
         return repeat(x.inputs[0], shape)
     return book["reshape"](x, shape=shape)
+
+
+def is_line(x: Term) -> bool:
+    """Whether a term is a vector, a row or a column: its entries stand in one order, however it is turned."""
+    return x.ndim == 1 or (x.ndim == 2 and 1 in x.shape)
 
 
 def transposed(x: Term) -> Any:

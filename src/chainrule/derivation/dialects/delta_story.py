@@ -41,7 +41,9 @@ class Story:
         self.examples = net.net.examples
         layers, as_numbers = net.net.layers, net.net.is_chain
         sizes = (layers[0].inputs, *[layer.neurons for layer in layers])
-        self.symbols = Symbols(request.notation, self.last, sizes, self.examples, as_numbers=as_numbers)
+        self.symbols = Symbols(
+            request.notation, self.last, sizes, self.examples, as_numbers=as_numbers, taken=net.other_names()
+        )
         self.letters = Letters(net, self.symbols)
         self.floor = rounding_floor(net.opened)
         """What rounding leaves of gradients that cancel out."""

@@ -215,7 +215,8 @@ def ways_story(maker: Maker, ways: int | float, request: Request) -> list[Block]
         *([Table(("", "Way", "What it carries"), rows, "The largest")] if rows else []),
         proved(
             [derivative(above, below)],
-            (lambda show: [show.sum(terms)]) if len(terms) > 1 else None,
+            # The engine may have no number where its own order of the factors meets 0 · ∞.
+            (lambda show: [show.sum(terms)]) if len(terms) > 1 and not np.isnan(gradient) else None,
             gradient,
             digits=request.digits,
             note=note,

@@ -14,7 +14,7 @@ from chainrule.core.operation import Pointwise
 from chainrule.derivation.notation import Symbols, at_layer
 from chainrule.derivation.scalars.graph import placed
 from chainrule.derivation.tape.tape import Tape
-from chainrule.maths import Derivative, Symbol, Tree, Unknown
+from chainrule.maths import Derivative, Symbol, Tree, Unknown, plain
 from chainrule.program import Net, Step
 from chainrule.program.nets import Layer
 from chainrule.program.numbered import Ids
@@ -157,6 +157,12 @@ class NetNumbers:
         step = self.net.ids.step_of(int(identity)) if identity >= 0 else None
         symbol = None if step is None else self.opened.symbols.get(self.node(step))
         return None if symbol is None else placed(symbol, self.net.ids.place_of(int(identity)))
+
+    def other_names(self) -> set[str]:
+        """The user's names for what is neither what comes in nor the result, as they print."""
+        opened = self.opened
+        parts = {opened.output, *self.nodes_of(self.layer(1).fed)}
+        return {plain(x) for node, x in opened.symbols.items() if id(node) in opened.labels and node not in parts}
 
     def find(self, node: Any, entry: tuple[int, ...] | None) -> tuple[int, str, tuple[int, ...]] | None:
         """Where a leaf, or one entry of it, stands: the layer, the role, and the place there if it is one number."""

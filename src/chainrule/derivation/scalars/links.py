@@ -264,7 +264,7 @@ class Maker:
         term = None
         if len(made) == len(edges) <= MOST_TERMS:
             term = simplified(added([t for _, t in made]))
-        link = self.written(low, high, math.fsum(values) if finite(values) else sum(values), term)
+        link = self.written(low, high, exact_sum(values), term)
         rest = values[len(made) :] if made else []
         sizes = [way.size for way, _ in made] + [abs(x) for x in values[len(made) :]]
         return replace(
@@ -272,7 +272,7 @@ class Maker:
             size=sum(sizes),
             ways=tuple([way for way, _ in made]),
             others=len(rest),
-            rest=math.fsum(rest) if finite(rest) else sum(rest),
+            rest=exact_sum(rest),
         ), term
 
     def way(self, first: Edge, value: float, high: int, depth: int, among: set[int] | None) -> tuple[Path, Any]:
@@ -323,6 +323,14 @@ def made_of(opened: Tape, node: Node) -> Words:
     if isinstance(node.op, Pointwise) or len(plain(formula)) <= SHORT:
         return said(formula)
     return said(f"{node.op.name} of ", listed([said(opened.symbols[x]) for _, x in node.edges], " and "))
+
+
+def exact_sum(values: Sequence[float]) -> float:
+    """A sum that is rounded once; where it has no finite value, or not on the way, as the additions give it."""
+    try:
+        return math.fsum(values) if finite(values) else sum(values)
+    except OverflowError:
+        return sum(values)
 
 
 def finite(values: Sequence[float]) -> bool:

@@ -81,8 +81,8 @@ class Slopes:
             return float(replay([term], numbers)[0])
 
     def formula(self, term: Any) -> Tree | None:
-        """A term as it is printed; None for none, and for what is too long to be read."""
-        if term is None:
+        """A term as it is printed; None for none, for what is too long to be read, and where a number is infinite."""
+        if term is None or not is_finite(term):
             return None
         try:
             return tree_of_term(term, {x: self._letters[x][0] for x in letters_in(term)})

@@ -85,7 +85,9 @@ def agrees_at(
     expected = np.asarray(derived(at), dtype=float)
     if not all(np.isfinite(x).all() for x in (function(at), expected, found)):
         return False
-    size = 1 + np.abs(expected).max(initial=0.0)
+    # What cancels out leaves the rounding of terms as large as the function.
+    value = np.abs(function(at)).max(initial=0.0)
+    size = 1 + value + np.abs(expected).max(initial=0.0)
     if found.size != expected.size or np.abs(found.ravel() - expected.ravel()).max(initial=0.0) > AGREEMENT * size:
         raise internal_error(result, "the engine's", found, expected)
     below = function if order == 1 else engine(function, shape, order - 1)
@@ -95,7 +97,7 @@ def agrees_at(
     slope = (ahead - behind) / (2 * STEP)
     whole = expected.reshape((*np.shape(slope), *np.shape(at)))
     along = np.sum(whole * direction, axis=tuple(range(np.ndim(slope), whole.ndim)))
-    size = 1 + np.abs(expected).sum() + np.abs(ahead).max(initial=0.0)
+    size = 1 + value + np.abs(expected).sum() + np.abs(ahead).max(initial=0.0)
     # At a kink, and where a function bends sharply within the step, differences tell nothing.
     bend = np.abs(ahead - 2 * here + behind).max(initial=0.0) / STEP
     telling = np.isfinite(slope).all() and bend <= BEND * size

@@ -98,7 +98,7 @@ def unscaled(opened: Tape, node: Node) -> tuple[Node, float] | None:
         return None
     slot, x = node.edges[0]
     other = opened.inputs(node)[1 - slot]
-    if np.ndim(other) or (node.op.name == "div" and slot == 1):
+    if np.ndim(other) or (node.op.name == "div" and (slot == 1 or other == 0)):
         return None
     return x, float(other) if node.op.name == "mul" else 1 / float(other)
 

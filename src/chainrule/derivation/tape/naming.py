@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,11 +34,15 @@ def is_column(x: Tensor, whole: Tensor) -> bool:
     return whole.ndim == 1 and x.size == whole.size == max(x.shape)
 
 
-def symbols_for(order: Sequence[Node], labels: Mapping[int, str]) -> dict[Node, Tree]:
-    """A symbol for each node, and for the tensors of data that the nodes use; no two print alike. O(nodes)."""
+def symbols_for(order: Sequence[Node], labels: Mapping[int, str], names: Collection[str] = ()) -> dict[Node, Tree]:
+    """A symbol for each node, and for the tensors of data that the nodes use; no two print alike. O(nodes).
+
+    `names` stand on the same page and for none of these nodes, unless a label is one of them.
+    """
     nodes = [*order, *dict.fromkeys(data_of(order))]
-    own = maths_names.symbols_for([labels[id(node)] for node in nodes if labels.get(id(node))])
-    taken: set[Symbol] = set()
+    labelled = [labels[id(node)] for node in nodes if labels.get(id(node))]
+    own = maths_names.symbols_for([*labelled, *names])
+    taken: set[Symbol] = {own[name] for name in names if name not in labelled}
     symbols: dict[Node, Tree] = {}
     for node in nodes:
         if labels.get(id(node)):

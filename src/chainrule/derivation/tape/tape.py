@@ -6,7 +6,7 @@ This is where an explanation gets its numbers. A dialect reads them and computes
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -54,13 +54,14 @@ class Tape:
 
     `order` has every node of the graph, each after its inputs, and `path` those that the output's gradient passes on
     its way to `wrt`, consumers first (all of them where `wrt` is empty). `numbers` and `gradients` hold float64 numbers
-    and arrays, whatever the precision of the graph; `symbols` also has the tensors of data that the nodes use.
+    and arrays, whatever the precision of the graph; `symbols` also has the tensors of data that the nodes use. What has
+    no name gets none of `names`.
 
     Raises GraphError for an output that is not one number, for a `wrt` that the output was not computed from, and for a
     graph with a node that changed after the forward; that one is named.
     """
 
-    def __init__(self, output: Node, wrt: Sequence[Node] = ()) -> None:
+    def __init__(self, output: Node, wrt: Sequence[Node] = (), names: Collection[str] = ()) -> None:
         require_one_number(output)
         self.output = output
         self.wrt = tuple(wrt)
@@ -83,7 +84,7 @@ class Tape:
             self.gradients, self.arrivals = self._differentiate(self.path)
             self._compare(self.wrt or [x for x in self.order if x.op is None], self.gradients, self.arrivals)
         self.labels = labels_for(self.order)
-        self.symbols: dict[Node, Tree] = symbols_for(self.order, self.labels)
+        self.symbols: dict[Node, Tree] = symbols_for(self.order, self.labels, names)
         self.numbered = {node for node in self.symbols if id(node) not in self.labels}
         """What goes by a number (v₁, c₁), since neither the user nor a book has a name for it."""
 
@@ -209,9 +210,13 @@ class Tape:
         """
         names = self.symbols if names is None else names
         x = dict(node.edges)[slot]
-        if len([i for i, other in node.edges if other is x]) > 1:
+        # Two inputs may go by one name: the same entries in two shapes.
+        if len([i for i, other in node.edges if names[other] == names[x]]) > 1:
             return derivative(names[node], names[x], Number(str(slot + 1)))
-        held = [names[i] for _, i in node.edges if i is not x and self.moves_with(i, x)]
+        bearer = x
+        while bearer.op is not None and len(bearer.edges) == 1 and names.get(bearer.inputs[0]) == names[x]:
+            bearer = bearer.inputs[0]
+        held = [names[i] for _, i in node.edges if i is not x and self.moves_with(i, bearer)]
         return derivative(names[node], names[x], *held)
 
     def moves_with(self, node: Node, x: Node) -> bool:
