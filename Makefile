@@ -13,7 +13,7 @@ install = @$(call say,setting up .venv (this once; a minute or two)) && { $(venv
 	&& $(call say,fetching NumPy and what reads tables and draws$(2); a C compiler$(comma) where there is one$(comma) builds the engine) \
 	&& $(PIP) --editable '.[data,draw,plot$(1)]' && touch .venv/demo $@ && $(call say,.venv is ready)
 comma := ,
-.PHONY: demo test sanitize soak bench docs clean
+.PHONY: demo test sanitize soak bench docs derivatives clean
 
 demo: .venv/demo
 	$(BIN)/chainrule demo
@@ -34,6 +34,9 @@ soak: .venv/test
 
 bench: .venv/bench
 	$(BIN)/python -m benchmarks
+
+derivatives: .venv/test
+	$(BIN)/python docs/write_derivatives.py
 
 docs: .venv/docs
 	$(BIN)/python docs/book.py

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from loop_calls import calls, copies, definition, loops, names
+from loop_calls import ADJOINTS, calls, copies, definition, loops, names
 
 import chainrule as cr
 import chainrule.optim
 from chainrule.core.operation import book, kernels
 
 pytestmark = pytest.mark.skipif(loops is None, reason="the loops are not compiled here")
+OF_CLASSES = ("negative_log_likelihood", "cross_entropy_x")
 ROWS = [(4, 3), (1, 1), (64, 10), (3, 257), (2, 3, 5)]
 
 
 def test_every_loop_has_a_definition():
     assert names()
-    assert all(name in kernels or name.removesuffix("_back") in book for name in names())
+    assert all(name in kernels or name.removesuffix("_back") in book or name in ADJOINTS for name in names())
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -24,7 +25,7 @@ def test_every_loop_has_a_definition():
 def test_a_loop_computes_what_its_kernel_says(name, dtype):
     draw = np.random.default_rng(0)
     close = {"rtol": 3e-5, "atol": 3e-6} if dtype == np.float32 else {"rtol": 1e-12, "atol": 1e-14}
-    for shape in ROWS if "likelihood" not in name and "hot" not in name else ROWS[:4]:
+    for shape in ROWS if name not in OF_CLASSES else ROWS[:4]:
         given = calls(name, shape, dtype, draw)
         by_loop, by_kernel = copies(given), copies(given)
         out, right = getattr(loops, name)(*by_loop), definition(name)(*by_kernel)
@@ -70,11 +71,12 @@ def test_products_of_many_rows_or_weights_are_left_to_the_general_routine():
         assert loops.weighted(np.ones(x), np.ones(w), np.ones(b)) is NotImplemented
 
 
-@pytest.mark.parametrize("name", ["negative_log_likelihood", "softmax_minus_one_hot"])
+@pytest.mark.parametrize("name", OF_CLASSES)
 def test_places_outside_are_not_read(name):
     x = np.zeros((2, 3))
+    given = (np.ones(()), x) if name == "cross_entropy_x" else (x,)
     for places in ([0, 3], [-1, 0], [0], [0, 1, 2]):
-        assert getattr(loops, name)(x, np.array(places)) is NotImplemented
+        assert getattr(loops, name)(*given, np.array(places)) is NotImplemented
     for wrong in (3, -1):
         with pytest.raises(IndexError, match=str(wrong)):
             cr.cross_entropy(x, target=np.array([0, wrong]))
@@ -123,10 +125,12 @@ def test_nan_and_infinity_keep_their_meaning():
         np.testing.assert_array_equal(loops.soften(x.copy()), kernels["soften"](x.copy()))
         np.testing.assert_array_equal(loops.normalized(x[:3], 1e-5), kernels["normalized"](x[:3], 1e-5))
         odd = np.array([np.nan, np.inf, -np.inf, 1e308, -800.0, 800.0, 0.0, -0.0])
-        for name in ("surprise_at_answers", "shares_minus_answers"):
-            for i, answer in ((i, answer) for i in range(8) for answer in (0.0, 0.25, 1.0)):
-                given = odd[i : i + 1], np.array([answer]), 1.0, 3.0
-                np.testing.assert_array_equal(getattr(loops, name)(*given), kernels[name](*given))
+        for i, answer in ((i, answer) for i in range(8) for answer in (0.0, 0.25, 1.0)):
+            given = odd[i : i + 1], np.array([answer]), 1.0, 3.0
+            np.testing.assert_array_equal(loops.surprise_at_answers(*given), kernels["surprise_at_answers"](*given))
+            by_loop = loops.binary_cross_entropy_x(np.ones(()), *given)
+            right = ADJOINTS["binary_cross_entropy_x"](np.ones(()), *given)
+            np.testing.assert_allclose(by_loop, right, rtol=1e-15)
         for row, place in ((0, 1), (1, 0), (2, 1), (3, 1)):
             given = x[row : row + 1], np.array([place])
             np.testing.assert_array_equal(

@@ -178,4 +178,5 @@ def test_a_loop_refuses_what_is_no_array(name, odd):
         arguments[i] = odd
         out = getattr(loops, name)(*arguments)
         unread = (name.endswith("_step") and i == len(given) - 1) or (name.removesuffix("_back") in book and i > 0)
+        unread = unread or (name.startswith("layer_norm") and i == 3) or (name == "layer_norm_w" and i == 2)
         assert out is NotImplemented or unread

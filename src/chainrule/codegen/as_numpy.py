@@ -192,13 +192,17 @@ class Printer:
         operation = step.op
         assert operation is not None
         inputs, settings = [replaced(x, self.reading) for x in (list(step.inputs), dict(step.settings))]
-        settings = {name: reread(setting) for name, setting in settings.items()}
+        settings = {name: self.setting(setting) for name, setting in settings.items()}
         spelled = self.spelled.get(operation.name)
         if spelled is not None:
             source = spelled(self.trace.numbers[step], *inputs, **settings)
             if source is not NotImplemented:
                 return source
         return by_rule(operation, inputs, settings)
+
+    def setting(self, setting: Any) -> Any:
+        """A setting as it is written."""
+        return reread(setting)
 
 
 def by_rule(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:

@@ -26,7 +26,7 @@ cdef class Linear(Operation):
     cdef public bint jointly
 
 cdef class Fused(Linear):
-    pass
+    cdef public tuple backs
 
 cpdef object times(object g, object partial)
 cpdef bint is_mask(object x)

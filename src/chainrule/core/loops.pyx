@@ -165,6 +165,11 @@ cdef object room_like(object x):
     return PyArray_EMPTY(axes(x), PyArray_DIMS(<ndarray> x), PyArray_TYPE(<ndarray> x), 0)
 
 
+cdef double only(object x) noexcept:
+    """The entry of an array that has one."""
+    return (<float *> at(x))[0] if kind(x) == NPY_FLOAT else (<double *> at(x))[0]
+
+
 cdef object number(double x, int of):
     """A number as NumPy gives one, of a type by its number."""
     return float32(x) if of == NPY_FLOAT else float64(x)
@@ -248,10 +253,14 @@ cdef double surprise_loop(
     return surprise
 
 
-cdef void less_one_loop(Py_ssize_t rows, Py_ssize_t columns, floating *x, const Py_ssize_t *target) noexcept:
+cdef void less_one_loop(
+    Py_ssize_t rows, Py_ssize_t columns, floating *x, const Py_ssize_t *target, floating factor
+) noexcept:
     cdef Py_ssize_t i
     for i in range(rows):
         x[i * columns + target[i]] -= 1
+    for i in range(rows * columns):
+        x[i] *= factor
 
 
 cdef object own_places(object places):
@@ -299,17 +308,22 @@ def negative_log_likelihood(x, target):
     return number(surprise / rows, of)
 
 
-def softmax_minus_one_hot(x, target):
-    if not kind(x) or not size(x):
+def cross_entropy_x(g, x, target):
+    if not kind(x) or not size(x) or kind(g) != kind(x) or size(g) != 1:
         return NotImplemented
+    cdef double factor = only(g) / length(x, 0)
     places, shares = own_places(target), PyArray_NewCopy(<ndarray> x, NPY_CORDER)
     if not fits(places, shares):
         return NotImplemented
     soften(shares)
     if kind(shares) == NPY_FLOAT:
-        less_one_loop[float](length(shares, 0), length(shares, 1), <float *> at(shares), <Py_ssize_t *> at(places))
+        less_one_loop[float](
+            length(shares, 0), length(shares, 1), <float *> at(shares), <Py_ssize_t *> at(places), factor
+        )
     else:
-        less_one_loop[double](length(shares, 0), length(shares, 1), <double *> at(shares), <Py_ssize_t *> at(places))
+        less_one_loop[double](
+            length(shares, 0), length(shares, 1), <double *> at(shares), <Py_ssize_t *> at(places), factor
+        )
     return shares
 
 
@@ -385,9 +399,13 @@ def soften_back(g, shares):
 
 
 cdef void normalize_loop(
-    Py_ssize_t rows, Py_ssize_t columns, const floating *x, const floating *g, floating *out, floating eps
+    Py_ssize_t rows, Py_ssize_t columns, const floating *x, const floating *g, const floating *w, floating *out,
+    floating eps,
 ) noexcept:
-    """Each row less its mean over its spread; with a gradient g, what of it goes through that."""
+    """Each row less its mean over its spread; with a gradient g, what of it goes through w times that.
+
+    With a gradient and no w, what of it w gets, into a single row.
+    """
     cdef Py_ssize_t i, j
     cdef floating middle, spread, scale, whole, along
     for i in range(rows):
@@ -402,18 +420,23 @@ cdef void normalize_loop(
         if g is NULL:
             for j in range(columns):
                 out[j] = (x[j] - middle) * scale
+            out += columns
+        elif w is NULL:
+            for j in range(columns):
+                out[j] += g[j] * (x[j] - middle) * scale
+            g += columns
         else:
             whole = along = 0
             for j in range(columns):
-                whole += g[j]
-                along += g[j] * (x[j] - middle)
+                whole += g[j] * w[j]
+                along += g[j] * w[j] * (x[j] - middle)
             whole /= columns
             along *= scale * scale / columns
             for j in range(columns):
-                out[j] = (g[j] - whole - (x[j] - middle) * along) * scale
+                out[j] = (g[j] * w[j] - whole - (x[j] - middle) * along) * scale
             g += columns
+            out += columns
         x += columns
-        out += columns
 
 
 def normalized(x, double eps):
@@ -424,26 +447,49 @@ def normalized(x, double eps):
     columns = columns_of(x)
     out = room_like(x)
     if of == NPY_FLOAT:
-        normalize_loop[float](size(x) // columns, columns, <float *> at(x), NULL, <float *> at(out), eps)
+        normalize_loop[float](size(x) // columns, columns, <float *> at(x), NULL, NULL, <float *> at(out), eps)
     else:
-        normalize_loop[double](size(x) // columns, columns, <double *> at(x), NULL, <double *> at(out), eps)
+        normalize_loop[double](size(x) // columns, columns, <double *> at(x), NULL, NULL, <double *> at(out), eps)
     return out
 
 
-def normalized_back(g, x, double eps):
-    cdef int of = kind(x)
+cdef bint one_row(object g, object x, object w):
+    """Whether g has the size and type of x, and w those of one of its rows."""
+    return kind(g) == kind(x) == kind(w) and size(g) == size(x) and columns_of(x) and size(w) == columns_of(x)
+
+
+def layer_norm_x(g, x, w, b, double eps):
     cdef Py_ssize_t columns
-    if not of or kind(g) != of or size(g) != size(x) or not columns_of(x):
+    if not kind(x) or not one_row(g, x, w):
         return NotImplemented
-    columns = columns_of(x)
     out = room_like(x)
-    if of == NPY_FLOAT:
+    columns = columns_of(x)
+    if kind(x) == NPY_FLOAT:
         normalize_loop[float](
-            size(x) // columns, columns, <float *> at(x), <float *> at(g), <float *> at(out), eps
+            size(x) // columns, columns, <float *> at(x), <float *> at(g), <float *> at(w), <float *> at(out), eps
         )
     else:
         normalize_loop[double](
-            size(x) // columns, columns, <double *> at(x), <double *> at(g), <double *> at(out), eps
+            size(x) // columns, columns, <double *> at(x), <double *> at(g), <double *> at(w), <double *> at(out), eps
+        )
+    return out
+
+
+def layer_norm_w(g, x, w, b, double eps):
+    cdef npy_intp columns
+    if not kind(x) or not one_row(g, x, w):
+        return NotImplemented
+    columns = columns_of(x)
+    out = PyArray_ZEROS(1, &columns, kind(x), 0)
+    if not kind(x) or not one_row(g, x, w) or columns_of(x) != columns:  # other threads ran while memory was cleared
+        return NotImplemented
+    if kind(x) == NPY_FLOAT:
+        normalize_loop[float](
+            size(x) // columns, columns, <float *> at(x), <float *> at(g), NULL, <float *> at(out), eps
+        )
+    else:
+        normalize_loop[double](
+            size(x) // columns, columns, <double *> at(x), <double *> at(g), NULL, <double *> at(out), eps
         )
     return out
 
@@ -693,20 +739,21 @@ cdef void apart_loop(Py_ssize_t n, const floating *x, const floating *y, floatin
         out[i] = factor * (x[i] - y[i])
 
 
-def apart(x, y, g, double factor):
+def squared_error_x(g, x, y, double scale):
     cdef int of = kind(x)
     if not of or kind(y) != of or not PyArray_SAMESHAPE(<ndarray> x, <ndarray> y) or kind(g) != of or size(g) != 1:
         return NotImplemented
+    cdef double factor = 2 * only(g) * scale
     out = room_like(x)
     if of == NPY_FLOAT:
-        apart_loop[float](
-            size(x), <float *> at(x), <float *> at(y), factor * (<float *> at(g))[0], <float *> at(out)
-        )
+        apart_loop[float](size(x), <float *> at(x), <float *> at(y), factor, <float *> at(out))
     else:
-        apart_loop[double](
-            size(x), <double *> at(x), <double *> at(y), factor * (<double *> at(g))[0], <double *> at(out)
-        )
+        apart_loop[double](size(x), <double *> at(x), <double *> at(y), factor, <double *> at(out))
     return out
+
+
+def squared_error_y(g, x, y, double scale):
+    return squared_error_x(g, y, x, scale)
 
 
 cdef void below_zero_loop(Py_ssize_t n, const floating *x, floating *out) noexcept:
@@ -729,8 +776,8 @@ cdef floating answers_loop(
 
 
 cdef void missed_loop(
-    Py_ssize_t n, const floating *x, const floating *y, const floating *grown, floating at_one, floating at_zero,
-    floating *out,
+    Py_ssize_t n, floating g, const floating *x, const floating *y, const floating *grown, floating at_one,
+    floating at_zero, floating *out,
 ) noexcept:
     cdef Py_ssize_t i
     cdef floating larger, smaller
@@ -738,9 +785,9 @@ cdef void missed_loop(
         larger = 1 / (1 + grown[i])
         smaller = grown[i] * larger
         if x[i] >= 0:
-            out[i] = at_zero * (1 - y[i]) * larger - at_one * y[i] * smaller
+            out[i] = g * (at_zero * (1 - y[i]) * larger - at_one * y[i] * smaller)
         else:
-            out[i] = at_zero * (1 - y[i]) * smaller - at_one * y[i] * larger
+            out[i] = g * (at_zero * (1 - y[i]) * smaller - at_one * y[i] * larger)
 
 
 cdef object grown_below_zero(object x, object y, object at_one, object at_zero):
@@ -772,18 +819,22 @@ def surprise_at_answers(x, y, at_one, at_zero):
     )
 
 
-def shares_minus_answers(x, y, at_one, at_zero):
+def binary_cross_entropy_x(g, x, y, at_one, at_zero):
     cdef int of = kind(x)
+    if not of or kind(g) != of or size(g) != 1:
+        return NotImplemented
+    cdef double factor = only(g)
     grown = grown_below_zero(x, y, at_one, at_zero)
     if grown is None:
         return NotImplemented
     if of == NPY_FLOAT:
         missed_loop[float](
-            size(x), <float *> at(x), <float *> at(y), <float *> at(grown), at_one, at_zero, <float *> at(grown)
+            size(x), factor, <float *> at(x), <float *> at(y), <float *> at(grown), at_one, at_zero, <float *> at(grown)
         )
     else:
         missed_loop[double](
-            size(x), <double *> at(x), <double *> at(y), <double *> at(grown), at_one, at_zero, <double *> at(grown)
+            size(x), factor, <double *> at(x), <double *> at(y), <double *> at(grown), at_one, at_zero,
+            <double *> at(grown),
         )
     return grown
 

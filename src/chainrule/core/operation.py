@@ -54,6 +54,9 @@ compositions: Registry[Function] = Registry()
 named: list[Callable[[str, Function], None]] = []
 """Told of each function that enters the book or the compositions, with its name."""
 
+through: list[Function] = []
+"""How a cotangent goes through a composition: the graph knows, which stands above (core/differential.py)."""
+
 kernels: Registry[Function] = Registry(indexed=False)
 """Plain functions without derivatives, carried whole into written source."""
 
@@ -347,7 +350,7 @@ class Linear(Operation):
         self, function: Function, formula: str, adjoint: Any, *, multilinear: bool = False, **declared: Any
     ) -> None:
         super().__init__(function, formula, **declared)
-        self.adjoint: tuple[Function, ...] | Function = self.one_for_each_input(adjoint)
+        self.adjoint: tuple[Function | None, ...] | Function = self.one_for_each_input(adjoint)
         self.jointly = self.variadic and not multilinear
 
     def reads(self, i: int, count: int) -> tuple[bool, tuple[int, ...]]:
@@ -371,16 +374,43 @@ class Linear(Operation):
 
 @cython.cclass
 class Fused(Linear):
-    """A hand-written exception: several operations as one node, for speed, with the reason on record.
+    """Several operations as one node, for speed, with the reason on record.
 
-    Its adjoints serve first-order reverse mode on numbers. Everything else (forward mode, second order, explanations)
-    goes through `composition`, and the tests compare the two.
+    Its adjoints serve first-order reverse mode on numbers: those of the book are written by machine from `composition`
+    (rules/derivatives/). Everything else (forward mode, second order, explanations, and an input without an adjoint)
+    goes through the composition itself. An adjoint of the book may have a loop, which is asked first.
     """
 
-    def __init__(self, function: Function, formula: str, *, of: Function, reason: str, **declared: Any) -> None:
-        super().__init__(function, formula, **declared)
+    def __init__(
+        self, function: Function, formula: str, *, of: Function, reason: str, adjoint: Any = None, **declared: Any
+    ) -> None:
+        if not isinstance(adjoint, tuple):
+            names = [f"{function.__name__}_{x}" for x in parameters_of(function)[0]]
+            adjoint = tuple([getattr(adjoint, name, by_composition) for name in names])
+        super().__init__(function, formula, adjoint=adjoint, **declared)
         self.composition = of
         self.reason = reason
+        self.backs: tuple[Function | None, ...] = tuple([find_twin(x) for x in cast(Any, self.adjoint)])
+
+    def reads(self, i: int, count: int) -> tuple[bool, tuple[int, ...]]:
+        adjoint = cast(Any, self.adjoint)[i]
+        return (False, tuple(range(count))) if adjoint is by_composition else self.named_in(i, adjoint)
+
+    def pull(self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+        back: Any = self.backs[i]
+        if back is not None and type(g) is ndarray:
+            share = back(g, *inputs, **settings)
+            if share is not NotImplemented:
+                return share
+        adjoint: Any = cast(Any, self.adjoint)[i]
+        if adjoint is by_composition:
+            return by_composition(self, i, g, inputs, settings)
+        return adjoint(g, *inputs, **settings)
+
+
+def by_composition(rule: Fused, i: int, g: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+    """What of a cotangent reaches input ``i`` of a fused rule for which no adjoint is written."""
+    return through[0](rule, i, g, inputs, settings)
 
 
 def parameters_of(function: Function) -> tuple[tuple[str, ...], dict[str, Any], bool]:
@@ -447,8 +477,14 @@ def linear(formula: str, *, adjoint: Any, **declared: Any) -> Callable[[Function
     return lambda function: register(Linear(function, formula, adjoint, **declared))
 
 
-def fused(formula: str, *, adjoint: Any, of: Function, reason: str, **declared: Any) -> Callable[[Function], Fused]:
+def fused(
+    formula: str, *, of: Function, reason: str, adjoint: Any = None, **declared: Any
+) -> Callable[[Function], Fused]:
     """Declare one node for the composition `of`, where speed asks for it; `reason` says what it buys.
+
+    The composition is its derivative. Where that is too slow, `adjoint` has one function of ``(g, *inputs,
+    **settings)`` for each input, which has to give the same; or it is a module that has them under names like
+    ``affine_x``.
 
     >>> import chainrule as cr, numpy as np
     >>> @cr.fused(
@@ -463,7 +499,7 @@ def fused(formula: str, *, adjoint: Any, of: Function, reason: str, **declared: 
     >>> cr.grad(sum_of_squares)(np.array([1.0, 2.0]), np.ones(2))
     array([2., 4.])
     """
-    return lambda function: register(Fused(function, formula, adjoint=adjoint, of=of, reason=reason, **declared))
+    return lambda function: register(Fused(function, formula, of=of, reason=reason, adjoint=adjoint, **declared))
 
 
 def composed(function: Function) -> Function:

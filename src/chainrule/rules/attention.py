@@ -2,6 +2,8 @@
 
 The weights of a batch are (batch, heads, time, time), by far the largest arrays of a language model, and a forward
 made of single operations keeps six of them (Rabe and Staats, Self-attention does not need O(n²) memory, 2021).
+
+Its adjoint is written by hand: it goes through few sequences at a time, and writes each share where it belongs.
 """
 
 from __future__ import annotations

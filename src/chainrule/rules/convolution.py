@@ -14,7 +14,8 @@ import numpy as np
 from chainrule.core.operation import fused, linear
 from chainrule.rules import image_kernels as kernels
 from chainrule.rules import slides
-from chainrule.rules.linear import reshape, sum
+from chainrule.rules.derivatives import convolution as derivatives
+from chainrule.rules.linear import reshape
 from chainrule.rules.pointwise import where
 
 IMAGES, WEIGHTS, RESULTS = (2, 2, 5, 4), (3, 2, 3, 2), (2, 3, 3, 3)
@@ -67,11 +68,7 @@ def conv2d_weight(g, x, *, shape, stride=1, padding=0, dilation=1, groups=1):
 @fused(
     r"\operatorname{conv}\left({x}, {w}\right) + {b}",
     of=lambda x, w, b, **slide: conv2d(x, w, **slide) + reshape(b, shape=(-1, 1, 1)),
-    adjoint=(
-        lambda g, x, w, b, **slide: conv2d_input(g, w, shape=x.shape, **slide),
-        lambda g, x, w, b, **slide: conv2d_weight(g, x, shape=w.shape, **slide),
-        lambda g, x, w, b, **slide: sum(g, axis=(0, 2, 3)),
-    ),
+    adjoint=derivatives,
     reason="one node in place of four, and one array of the results' size in place of two",
     shapes=(IMAGES, WEIGHTS, (3,)),
     examples=SLIDES,
@@ -112,7 +109,7 @@ def picked_from_itself(x, **slide):
 @fused(
     r"\operatorname{max\,pool}\left({x}\right)",
     of=picked_from_itself,
-    adjoint=(lambda g, x, kernel_size, **slide: put_at_largest(g, x, kernel_size=kernel_size, **slide),),
+    adjoint=derivatives,
     reason="the largest entry alone is found 5 times faster than its place, which the gradient needs",
     shapes=(IMAGES,),
     examples=POOLS,

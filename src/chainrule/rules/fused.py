@@ -1,4 +1,7 @@
-"""Hand-written exceptions: several operations as one node, each with its reason and the composition it must equal."""
+"""Exceptions to one operation a node: several as one, each with its reason and the composition that it is.
+
+Their derivatives are written from the compositions by machine (rules/derivatives/fused.py).
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,10 @@ import numpy as np
 
 from chainrule.core.operation import fused
 from chainrule.rules.composed import away_over_spread, log_softmax
+from chainrule.rules.derivatives import fused as derivatives
 from chainrule.rules.kernels import (
-    apart,
-    column_sums,
     negative_log_likelihood,
     normalized,
-    normalized_back,
-    outer_sum,
-    shares_minus_answers,
-    softmax_minus_one_hot,
     squared_distance,
     surprise_at_answers,
     weighted,
@@ -26,11 +24,7 @@ from chainrule.rules.pointwise import softplus, square
 @fused(
     r"{x} \, {w}^{\top} + {b}",
     of=lambda x, w, b: x @ transpose(w) + b,
-    adjoint=(
-        lambda g, x, w, b: np.dot(g, w),
-        lambda g, x, w, b: outer_sum(g, x),
-        lambda g, x, w, b: column_sums(g),
-    ),
+    adjoint=derivatives,
     reason="one node in place of four is half of a small network's time",
     shapes=((4, 3), (2, 3), (2,)),
 )
@@ -42,10 +36,7 @@ def affine(x, w, b):
 @fused(
     r"{scale} \left\lVert {x} - {y} \right\rVert^{2}",
     of=lambda x, y, scale: scale * sum(square(x - y)),
-    adjoint=(
-        lambda g, x, y, scale: apart(x, y, g, 2 * scale),
-        lambda g, x, y, scale: apart(y, x, g, 2 * scale),
-    ),
+    adjoint=derivatives,
     reason="one node in place of four, for the loss of every regression",
     shapes=((4, 2), (4, 2)),
     examples=({"scale": 0.5}, {"scale": 1.0}),
@@ -58,7 +49,7 @@ def squared_error(x, y, *, scale):
 @fused(
     r"\operatorname{cross\,entropy}\left({x}\right)",
     of=lambda x, target: -mean(index(log_softmax(x), key=(np.arange(len(target)), target))),
-    adjoint=(lambda g, x, target: (g / len(target)) * softmax_minus_one_hot(x, target),),
+    adjoint=derivatives,
     reason="softmax and logarithm cancel to prediction minus target, 3 times faster and exact where they overflow",
     shapes=((4, 3),),
     examples=({"target": np.array([0, 2, 1, 1])},),
@@ -71,10 +62,7 @@ def cross_entropy(x, *, target):
 @fused(
     r"\operatorname{binary\,cross\,entropy}\left({x}, {y}\right)",
     of=lambda x, y, at_one, at_zero: sum(at_one * y * softplus(-x) + at_zero * (1 - y) * softplus(x)),
-    adjoint=(
-        lambda g, x, y, at_one, at_zero: g * shares_minus_answers(x, y, at_one, at_zero),
-        lambda g, x, y, at_one, at_zero: g * (at_one * softplus(-x) - at_zero * softplus(x)),
-    ),
+    adjoint=derivatives,
     reason="one node in place of ten, and one exponential in place of four, for the loss of every yes or no",
     shapes=((4, 2), (4, 2)),
     examples=({"at_one": 0.25, "at_zero": 0.25}, {"at_one": np.array([1.5, 0.5], np.float32), "at_zero": 2.0}),
@@ -87,11 +75,7 @@ def binary_cross_entropy(x, y, *, at_one=1.0, at_zero=1.0):
 @fused(
     r"\operatorname{normalize}\left({x}\right) \odot {w} + {b}",
     of=lambda x, w, b, eps: away_over_spread(x, -1, eps) * w + b,
-    adjoint=(
-        lambda g, x, w, b, eps: normalized_back(g * w, x, eps),
-        lambda g, x, w, b, eps: column_sums(g * normalized(x, eps)),
-        lambda g, x, w, b, eps: column_sums(g),
-    ),
+    adjoint=derivatives,
     reason="one array in memory in place of seven, and a quarter of the time",
     shapes=((2, 4, 3), (3,), (3,)),
     examples=({"eps": 1e-5}, {"eps": 0.5}),

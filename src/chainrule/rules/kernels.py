@@ -216,21 +216,19 @@ def softmax_minus_one_hot(x, target):
 
 
 @kernel
+def less_one(x, places):
+    """An array that is nobody else's, less 1 at some places, each of which is named once; in its place."""
+    x[places] -= 1
+    return x
+
+
+@kernel
 def surprise_at_answers(x, y, at_one, at_zero):
     """The surprise at answers from 0 to 1 to which the logistic of x gave their shares, weighed and added up."""
     rest = np.log1p(np.exp(np.minimum(x, -x)))
     return np.add.reduce(
         at_one * y * (rest + np.maximum(-x, 0)) + at_zero * (1 - y) * (rest + np.maximum(x, 0)), axis=None
     )
-
-
-@kernel
-def shares_minus_answers(x, y, at_one, at_zero):
-    """The logistic of x less the answers, each of the two weighed; nothing cancels where x is sure and right."""
-    grown = np.exp(np.minimum(x, -x))
-    larger = 1 / (1 + grown)
-    smaller, up = grown * larger, x >= 0
-    return at_zero * (1 - y) * np.where(up, larger, smaller) - at_one * y * np.where(up, smaller, larger)
 
 
 @kernel
@@ -297,12 +295,6 @@ def squared_distance(x, y):
 
 
 @kernel
-def apart(x, y, g, factor):
-    """How far x is from y, times two numbers."""
-    return (factor * g) * (x - y)
-
-
-@kernel
 def soften(x):
     """The softmax of each row of an array that is nobody else's, in its place."""
     x -= np.maximum.reduce(x, -1, keepdims=True)
@@ -325,17 +317,6 @@ def normalized(x, eps):
     away = x - np.add.reduce(x, -1, keepdims=True) / x.shape[-1]
     away /= np.sqrt(np.add.reduce(away * away, -1, keepdims=True) / x.shape[-1] + eps)
     return away
-
-
-@kernel
-def normalized_back(g, x, eps):
-    """The gradient before `normalized` from that after it."""
-    count = x.shape[-1]
-    away = x - np.add.reduce(x, -1, keepdims=True) / count
-    scale = 1 / np.sqrt(np.add.reduce(away * away, -1, keepdims=True) / count + eps)
-    away *= scale
-    along = np.add.reduce(g * away, -1, keepdims=True) / count
-    return (g - np.add.reduce(g, -1, keepdims=True) / count - away * along) * scale
 
 
 @kernel

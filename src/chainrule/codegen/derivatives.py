@@ -1,0 +1,273 @@
+"""The derivatives of rules that are declared by what they are made of, written as code (rules/derivatives/).
+
+The composition is traced and differentiated on examples, made shorter by laws, and printed. What depends on an
+example's lengths is written as ``len(x)`` or ``x.shape``; another example, of other lengths and settings, has to give
+the very same text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from inspect import Parameter, Signature
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from chainrule.codegen.as_numpy import SPELLED, Printer, shaped
+from chainrule.codegen.laws import is_only
+from chainrule.codegen.row_laws import LAST_LAWS, ROW_LAWS
+from chainrule.codegen.simplified import is_constant, simplified
+from chainrule.codegen.source import ATOM, Source, enclosed, used, written
+from chainrule.codegen.statements import Statements, statements_of
+from chainrule.core.operation import Fused, Operation, book, kernels
+from chainrule.errors import ChainruleError, ShapeError
+from chainrule.program import Kind, Step, Trace
+from chainrule.program.steps import replaced
+from chainrule.program.trace import trace
+from chainrule.rules.kernels import column_sums, less_one, outer_sum
+from chainrule.rules.linear import count
+from chainrule.transforms import vjp
+
+TIMES = (3, 7)
+"""The lengths in a rule's declaration are multiplied by these: no number that a law writes is one of them."""
+
+Example = tuple[dict[str, Any], dict[str, Any]]
+"""The arrays of a rule, with its numbers among the settings, and the other settings, by name."""
+
+
+class Named(int):
+    """A whole number among the settings, which knows its name."""
+
+    name: str
+
+
+class NamedPair(tuple[Any, ...]):
+    """A tuple among the settings, which knows its name."""
+
+    name: str
+
+
+def module_text(head: str, rules: Iterable[Fused]) -> str:
+    """A module with the derivatives of rules, under a docstring."""
+    found = [written_derivative(rule, i) for rule in rules for i in moving_inputs(rule)]
+    imports: dict[str, set[str]] = {}
+    for name in frozenset().union(*[one.kernels for one in found]):
+        imports.setdefault(kernels[name].__module__, set()).add(name)
+    lines = [f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(imports.items())]
+    numpy = ["import numpy as np", ""] if any(["np." in one.text for one in found]) else []
+    top = "\n".join([f'"""{head}"""', "", "from __future__ import annotations", "", *numpy, *lines])
+    return "\n\n\n".join([top, *[one.text for one in found]]) + "\n"
+
+
+def moving_inputs(rule: Operation) -> list[int]:
+    """The places of the inputs in which a rule has a derivative."""
+    return [i for i in range(len(rule.inputs)) if rule.differentiable(i)]
+
+
+class Written(NamedTuple):
+    """A function's source, and the kernels that it calls."""
+
+    text: str
+    kernels: frozenset[str]
+
+
+def written_derivative(rule: Fused, i: int) -> Written:
+    """The function that gives what of a gradient reaches input ``i``.
+
+    Raises ChainruleError where the examples do not agree on it.
+    """
+    found = {of_example(rule, i, *example) for times in TIMES for example in examples_of(rule, times)}
+    if len(found) != 1:
+        several = "\n\n".join(sorted([x.text for x in found]))
+        raise ChainruleError(f"{rule.name}: its derivative in {rule.inputs[i]} depends on the example:\n\n{several}")
+    return found.pop()
+
+
+def examples_of(rule: Operation, times: int) -> Iterator[Example]:
+    """Arrays and settings of a rule, each length so many times what is declared."""
+    rng = np.random.default_rng(0)
+    for settings in map(rule.complete, rule.examples):
+        if any([x is None for x in settings.values()]):
+            continue  # what the rule has in its place cannot be seen in a program
+        arrays: dict[str, Any] = {
+            name: rng.normal(size=[times * n for n in shape])
+            for name, shape in zip(rule.inputs, rule.shapes, strict=True)
+        }
+        others: dict[str, Any] = {}
+        for name, setting in settings.items():
+            if isinstance(setting, float | np.ndarray):
+                arrays[name] = np.tile(setting, (times,) * np.ndim(setting)) if np.ndim(setting) else setting
+            else:
+                others[name] = with_name(setting, name)
+        try:
+            cotangent(rule, arrays, others)
+        except ShapeError:
+            continue  # a window does not fit into every image
+        yield arrays, others
+
+
+def with_name(setting: Any, name: str) -> Any:
+    """A setting that knows what it is called, where that can be."""
+    if isinstance(setting, bool) or not isinstance(setting, int | tuple):
+        return setting
+    kept = Named(setting) if isinstance(setting, int) else NamedPair(setting)
+    kept.name = name
+    return kept
+
+
+def of_example(rule: Fused, i: int, arrays: Mapping[str, Any], settings: Mapping[str, Any]) -> Written:
+    """The same for one example."""
+    moving = rule.inputs[i]
+    lengths = names_of_lengths([moving, *rule.inputs], arrays)
+    share = pulled(rule, moving, arrays, settings)
+    traced = with_lengths(trace(share, cotangent(rule, arrays, settings), *arrays.values()), lengths)
+    short, _ = simplified(simplified(traced, ROW_LAWS)[0], LAST_LAWS)
+    lines = statements_of(short, [*kernels, *arrays, *rule.inputs])
+    for step, name in zip(short.given, ["g", *arrays, *lengths.values()], strict=True):
+        if step is not None:
+            lines.names[step] = name
+    shapes = {np.shape(arrays[name]): f"{name}.shape" for name in (*rule.inputs[::-1], moving)}
+    printer = RulePrinter(lines, lengths, shapes)
+    body = [line for line in printer.body() if line and "#" not in line]
+    head = f"def {rule.name}_{moving}({', '.join(['g', *rule.inputs, *rule.defaults])}):"
+    said = f'    """What of the gradient of {rule.name} reaches {moving}."""'
+    needed = frozenset().union(*[source.kernels for source in printer.needed])
+    return Written("\n".join([head, said, *body]), needed)
+
+
+def cotangent(rule: Operation, arrays: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
+    """A gradient of the result."""
+    inputs = [arrays[name] for name in rule.inputs]
+    numbers = {name: x for name, x in arrays.items() if name not in rule.inputs}
+    return np.random.default_rng(1).normal(size=np.shape(rule(*inputs, **numbers, **settings)))
+
+
+def pulled(rule: Fused, moving: str, arrays: Mapping[str, Any], settings: Mapping[str, Any]) -> Callable[..., Any]:
+    """The function of a cotangent and the arrays that gives the share of one of them, by the composition."""
+
+    def share(g: Any, *given: Any) -> Any:
+        here = dict(zip(arrays, given, strict=True))
+
+        def forward(x: Any) -> Any:
+            now = {**here, moving: x}
+            inputs = [now.pop(name) for name in rule.inputs]
+            return rule.composition(*inputs, **now, **settings)  # type: ignore[misc]
+
+        return vjp(forward, here[moving])[1](g)[0]
+
+    every = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("g", *arrays)]
+    share.__signature__ = Signature(every)  # type: ignore[attr-defined]  (where a trace finds the names)
+    return share
+
+
+def names_of_lengths(names: Sequence[str], arrays: Mapping[str, Any]) -> dict[int, str]:
+    """What each length of the example is in terms of some arrays, the first that have it."""
+    found: dict[int, str] = {}
+    for name in names:
+        shape = np.shape(arrays[name])
+        for axis, length in enumerate(shape):
+            found.setdefault(length, f"len({name})" if axis == 0 else f"{name}.shape[{axis - len(shape)}]")
+    return found
+
+
+def with_lengths(traced: Trace, lengths: Mapping[int, str]) -> Trace:
+    """A program in which the lengths are leaves, for laws to keep them as they are, and means are sums over them."""
+    leaves: dict[float, Step] = {n: Step(Kind.DATA, (), np.float64) for n in lengths}
+    numbers = {**traced.numbers, **{step: float(n) for n, step in leaves.items()}}
+    steps: dict[Step, Step] = {}
+    order = list(leaves.values())
+
+    def length_in(x: Any) -> Any:
+        number: Any = numbers[x] if is_constant(x) and not x.shape else x
+        return leaves.get(number, x) if isinstance(number, int | float) else x
+
+    def add(op: Operation, inputs: Sequence[Any], settings: Any, number: Any) -> Step:
+        step = Step(
+            Kind.RESULT, np.shape(number), np.asarray(number).dtype, op=op, inputs=tuple(inputs), settings=settings
+        )
+        order.append(step)
+        numbers[step] = number
+        return step
+
+    for step in traced.program.steps:
+        if step.op is None:
+            steps[step] = step
+            order.append(step)
+            continue
+        inputs, settings = [replaced(x, steps.__getitem__) for x in (list(step.inputs), dict(step.settings))]
+        inputs, number = [length_in(x) for x in inputs], numbers[step]
+        along = count(step.inputs[0].shape, settings["axis"]) if is_only(step, "mean") else None
+        if along in leaves:
+            total = add(book["sum"], inputs, settings, number * along)
+            steps[step] = add(book["div"], (total, leaves[along]), book["div"].defaults, number)
+        else:
+            steps[step] = add(step.op, inputs, settings, number)
+    made = traced.made_anew(steps, order, numbers)
+    return made._replace(given=(*[x and steps[x] for x in traced.given], *leaves.values()))
+
+
+def shaped_alike(value: Any, x: Any, *, shape: Any) -> Source:
+    """The shape of another array."""
+    if not isinstance(shape, Source):
+        return shaped(value, x, shape=shape)
+    return Source(f"{enclosed(x, ATOM)}.reshape({shape.text})", value, ATOM, used([x]))
+
+
+class RulePrinter(Printer):
+    """Writes a derivative for arrays of any lengths."""
+
+    spelled: ClassVar = {name: SPELLED[name] for name in ("index", "pow", "transpose")} | {"reshape": shaped_alike}
+
+    def __init__(self, lines: Statements, lengths: Mapping[int, str], shapes: Mapping[tuple[int, ...], str]) -> None:
+        super().__init__(lines)
+        self.lengths = lengths
+        self.shapes = shapes
+
+    def assignment(self, step: Step, name: str, source: Source, comment: str) -> list[str]:
+        """A step under a name, without the comment, where the example's lengths stand; the result as it is."""
+        (out,) = self.trace.outputs
+        found = super().assignment(step, name, source, "")
+        return found if step is not out else [f"    return {written(source)}"]
+
+    def result(self) -> str:
+        """Nothing after the result, unless there is no line for it."""
+        (out,) = self.trace.outputs
+        return "" if out in self.lines.names and out.op is not None else super().result()
+
+    def setting(self, setting: Any) -> Any:
+        """Shapes, lengths and settings by their names."""
+        if isinstance(setting, Named | NamedPair):
+            return Source(setting.name, setting)
+        if isinstance(setting, tuple):
+            known = self.shapes.get(setting) if all([type(n) is int for n in setting]) else None
+            return Source(known, setting) if known else tuple([self.setting(part) for part in setting])
+        if type(setting) is int and setting in self.lengths:
+            return Source(self.lengths[setting], setting)
+        if isinstance(setting, np.ndarray) and np.array_equal(setting, np.arange(len(setting))):
+            return Source(f"np.arange({self.lengths.get(len(setting), len(setting))})", setting)
+        return setting
+
+    def text(self, step: Step) -> Any:
+        """What computes a step; products with a transpose, and sums of rows, by their kernels."""
+        x: Any = step.inputs[0]
+        if is_only(step, "matmul") and is_only(x, "transpose", "swap") and x.ndim == 2:
+            return outer_sum(self.reading(x.inputs[0]), self.reading(step.inputs[1]))
+        if is_only(step, "matmul") and step.ndim == 2:
+            return np.dot(*map(self.reading, step.inputs))
+        if is_only(step, "sub") and x not in self.lines.names and (places := self.places_of_ones(step.inputs[1])):
+            return less_one(self.reading(x), self.setting(places))
+        if is_only(step, "sum_to") and step.ndim == 1 and x.ndim > 1:
+            return column_sums(self.reading(x))
+        return super().text(step)
+
+    def places_of_ones(self, x: Any) -> Any:
+        """Where ones stand in an array of zeros, one in each row; None of any other array."""
+        if not is_only(x, "scatter") or not is_only(x.inputs[0], "broadcast_to"):
+            return None
+        key, one = x.settings["key"], x.inputs[0].inputs[0]
+        if not is_constant(one) or self.trace.numbers[one] != 1 or type(key) is not tuple or len(key) != 2:
+            return None
+        rows, places = [replaced(part, lambda y: self.trace.numbers[y]) for part in key]
+        if x.ndim != 2 or np.ndim(places) != 1 or not np.array_equal(rows, np.arange(x.shape[0])):
+            return None
+        return rows, self.reading(key[1])
