@@ -9,15 +9,18 @@ from __future__ import annotations
 import dis
 import inspect
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from types import CodeType
 from typing import Any
 
 import numpy as np
 
-from chainrule.codegen.source import Source, written
-from chainrule.core.operation import Operation, book, kernels
+from chainrule.codegen.source import Source, call, written
+from chainrule.core.operation import Fused, Operation, book, kernels
 from chainrule.errors import ChainruleError
+
+WRITTEN = "chainrule.rules.derivatives."
 
 WIDTH = 110
 """Longer results are written on one line for each part."""
@@ -79,10 +82,21 @@ def share_of(
     x = inputs[i]
     if not operation.differentiable(i) or x.dtype.kind != "f":
         return None
-    share = operation.pull(i, g, out, inputs, settings)
+    share = written_whole(operation, i, [g, *inputs], settings)
+    if share is None:
+        share = operation.pull(i, g, out, inputs, settings)
     if share.shape != x.shape:
         share = book["sum_to"](share, shape=x.shape)
     return share if share.dtype == x.dtype else share.astype(x.dtype)
+
+
+def written_whole(operation: Operation, i: int, given: Sequence[Source], settings: dict[str, Any]) -> Source | None:
+    """A call of an adjoint that was written from a composition, which is carried as kernels are; None of others."""
+    adjoint: Any = operation.adjoint[i] if isinstance(operation, Fused) else None  # type: ignore[index]
+    if adjoint is None or not adjoint.__module__.startswith(WRITTEN):
+        return None
+    kernels.setdefault(adjoint.__name__, adjoint)
+    return call(adjoint, adjoint.__name__, given, settings, frozenset([adjoint.__name__]))
 
 
 def in_parentheses(shares: Sequence[Any]) -> str:
@@ -156,6 +170,6 @@ def carried(names: Sequence[str]) -> list[str]:
 
 def without_decorators(text: str) -> str:
     """A function's source from its ``def`` on, not indented."""
-    lines = inspect.cleandoc(text).splitlines()
+    lines = textwrap.dedent(text).splitlines()
     start = next(k for k, line in enumerate(lines) if line.startswith("def "))
     return "\n".join(lines[start:])
