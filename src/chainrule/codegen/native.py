@@ -16,7 +16,7 @@ import numpy as np
 
 from chainrule.codegen.native_kernels import KERNELS, axes_along
 from chainrule.codegen.primitive import lowered
-from chainrule.codegen.simplified import reached
+from chainrule.codegen.simplified import reached, simplified
 from chainrule.core.instructions import (
     FIRST_INPUT,
     FLOATS,
@@ -82,7 +82,8 @@ class Planner:
     def __init__(self, trace: Trace) -> None:
         words = book.keys() - TAKEN_APART
         apart = any([step.op is not None and step.op.name in TAKEN_APART for step in trace.program.steps])
-        self.trace = lowered(trace, words, "native") if apart else trace
+        # Parts of what was taken apart are computed once for both passes.
+        self.trace = simplified(lowered(trace, words, "native"), ())[0] if apart else trace
         needed = reached(self.trace.program.outputs)
         self.steps = [step for step in self.trace.program.steps if step in needed]
         if any([not step.size or step.dtype.kind not in "fbiu" for step in self.steps]):

@@ -91,6 +91,15 @@ static void OF_TYPE(pack)(const OF_TYPE(Product) *p, ptrdiff_t j, ptrdiff_t n, p
     }
 }
 
+/* The same where the entries of a row follow each other. */
+static void OF_TYPE(pack_rows)(const OF_TYPE(Product) *p, ptrdiff_t j, ptrdiff_t n, ptrdiff_t width) {
+    const ENTRY *from = p->right + j;
+    ENTRY *to = p->panel;
+    for (ptrdiff_t k = 0; k < p->inner; k++, from += p->right_down, to += width)
+        for (ptrdiff_t i = 0; i < n; i += LANES)
+            OF_TYPE(store)(to + i, OF_TYPE(load_lanes)(from + i, n - i < LANES ? n - i : LANES));
+}
+
 /* The products of rows with one column whose entries, like the rows', follow each other. */
 static void OF_TYPE(dots)(const OF_TYPE(Product) *p) {
     for (ptrdiff_t i = 0; i < p->rows; i++) {
@@ -124,7 +133,10 @@ static void OF_TYPE(product_of)(const OF_TYPE(Product) *p) {
         ptrdiff_t seen = last;
         if (p->right_across != 1 || p->rows > 4 * MOST_ROWS || (seen < LANES && p->rows > 2 * MOST_ROWS)) {
             down = vectors * LANES;
-            OF_TYPE(pack)(p, j, n, down);
+            if (p->right_across == 1)
+                OF_TYPE(pack_rows)(p, j, n, down);
+            else
+                OF_TYPE(pack)(p, j, n, down);
             right = p->panel;
             seen = LANES;
         }
