@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.codegen.compiled import compile as compiled
+from chainrule.codegen.as_numpy import numpy_source
 from chainrule.core import Value
 from chainrule.core.term import REFUSALS, Term
-from chainrule.livepage.passes import all_names, flat_call, identifiers, leaf_names
+from chainrule.livepage.passes import all_names, identifiers, leaf_names, shortened
 from chainrule.livepage.subject import Subject, forward
 from chainrule.maths import latex, plain
 from chainrule.maths.of_terms import tree_of_term
@@ -71,22 +71,28 @@ def numpy_of(subject: Subject) -> Text:
     """The forward and the backward in NumPy alone, and a call with the numbers."""
     import chainrule as cr
 
-    program, names = subject.program, all_names(subject)
-    given = dict(zip(leaf_names(subject), subject.leaves, strict=True))
+    program, names, given = subject.program, all_names(subject), leaf_names(subject)
 
-    def loss(leaves: Any) -> Any:
-        return forward(program, list(leaves.values()), names)[program.output.place]
+    def loss(leaves: list[Any]) -> Any:
+        return forward(program, leaves, names)[program.output.place]
 
-    function = compiled(cr.value_and_grad(loss))
-    function.version_for(*flat_call(given))
-    source = function.source("numpy")
+    def both(leaves: list[Any]) -> list[Any]:
+        value, gradients = cr.value_and_grad(loss)(leaves)
+        for name, g in zip(given, gradients, strict=True):
+            if hasattr(g, "named"):
+                g.named(f"d{name}")
+        return [value, *gradients]
+
+    source = numpy_source(
+        shortened(both, subject.leaves, given), "loss", "The result, and its gradients in the arguments."
+    )
     arguments: Text = []
     for n, step in enumerate(program.leaves):
         # A Python float would refuse to be divided by 0.
         text: Text = [f"np.{'array' if step.shape else 'float64'}(", ["leaf", n], ")"]
         arguments += [", "] * bool(arguments) + text
     head = "" if "import numpy" in source else "import numpy as np\n\n"
-    return [head, source, "\n\n", f"value, *gradients = {function.name}(", *arguments, ")\nprint(value, *gradients)\n"]
+    return [head, source, "\n\n", "value, *gradients = loss(", *arguments, ")\nprint(value, *gradients)\n"]
 
 
 def latex_of(subject: Subject) -> Text:

@@ -5,27 +5,33 @@ A mistake is run on stand-ins, so its number follows whatever is moved on the pa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
+from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError
-from chainrule.livepage.passes import all_names, leaf_names, printed
-from chainrule.livepage.subject import Subject, forward
-from chainrule.program import Step
+from chainrule.livepage.passes import leaf_names, printed
+from chainrule.livepage.subject import Subject, forward, made
+from chainrule.program import Kind, Step
 from chainrule.verify.marking.changes import Change, changes
-from chainrule.verify.marking.fingerprints import agrees
 from chainrule.verify.marking.problem import Problem, probes_of, recorded_problem
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.mistakes import KINDS, rank
 
-MOST_STEPS, MOST_ENTRIES = 40, 300
+MOST_STEPS, MOST_ENTRIES = 40, 60_000
 """Steps of a program whose mistakes are known ahead, and entries of all its arrays."""
-MOST_HINTS = 24
-"""Mistakes that are known of one gradient."""
+MOST_OF_A_KIND = 6
+"""Mistakes of one name that are known of one gradient."""
+DIGITS = 7
+"""Digits in which the numbers of two mistakes are compared."""
+Hint = tuple[int, str, str, str]
+"""Of which step a mistake is, its name, what was done, and how to mend it."""
 REFUSED = (ChainruleError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What a change says that has no number here, or none in symbols."""
 
@@ -51,26 +57,61 @@ class Traced(Walk):
         return share
 
 
-def print_hints(subject: Subject) -> tuple[str, list[tuple[int, str, str, str]]] | None:
-    """A function that gives the number of every known mistake, and beside it of which step, its name, and how to mend.
+def print_hints(subject: Subject, asked: Collection[int]) -> tuple[str, list[Hint]] | None:
+    """A function that gives the number of every known mistake in the gradients that are asked, and what each is.
 
-    None where the program is too long, or its arrays are large.
+    `asked` are the places of steps. What was several operations in one is taken apart, since mistakes are made between
+    them. None where the program is too long, its arrays are large, or a mistake has no word in JavaScript.
     """
     size = sum([step.size for step in subject.program.steps])
-    if len(subject.program) > MOST_STEPS or size > max(MOST_ENTRIES, len(subject.program)):
+    if len(subject.program) > MOST_STEPS or size > MOST_ENTRIES:
         return None
-    names = {node: subject.names[subject.lifted.step[node]] for node in subject.lifted.nodes}
-    problem = recorded_problem(subject.output, names)
-    with Quiet():
-        try:
+    try:
+        apart = taken_apart(subject)
+        names = {node: subject.names[step] for step, node in apart.items()}
+        problem = recorded_problem(apart[subject.program.output], names)
+        place_of = {problem.step_of[node]: step.place for step, node in apart.items() if node in problem.step_of}
+        with Quiet():
             probes = [Walk(problem, numbers) for numbers in probes_of(problem, {}, 2)]
-        except ChainruleError:
-            return None
-        known = [(step, change) for step in problem.program.steps for change in telling(problem, step, probes)]
-    told: list[tuple[int, str, str, str]] = []
+        known = [
+            (step, change)
+            for step, place in place_of.items()
+            if place in asked
+            for change in telling(problem, step, probes)
+        ]
+        return printed_changes(subject, problem, place_of, known)
+    except REFUSED:
+        return None
+
+
+def taken_apart(subject: Subject) -> dict[Step, Any]:
+    """The subject recorded again with every fused operation as what it is composed of: the node of each step."""
+    scalar = isinstance(subject.output, Value)
+    found: dict[Step, Any] = {}
+    given = iter(subject.leaves)
+    for step in subject.program.steps:
+        if step.op is None:
+            x = next(given)
+            leaf = Tensor(x, dtype=np.asarray(x).dtype, requires_grad=step.kind is Kind.PARAMETER) if not scalar else x
+            found[step] = Value(float(x)) if scalar else leaf
+        else:
+            found[step] = made(step, found.__getitem__, apart=True)
+    return found
+
+
+def printed_changes(
+    subject: Subject, problem: Problem, place_of: Mapping[Step, int], known: Sequence[tuple[Step, Change]]
+) -> tuple[str, list[Hint]]:
+    """What the changes give, in JavaScript, and what each is."""
+    leaf_of = {step.place: n for n, step in enumerate(subject.program.leaves)}
+    told: list[Hint] = []
 
     def computed(leaves: list[Any]) -> list[Any]:
-        numbers = forward(problem.program, leaves, all_names(subject))
+        held = [
+            leaves[leaf_of[place_of[step]]] if step in place_of else problem.recorded[step]
+            for step in problem.program.leaves
+        ]
+        numbers = forward(problem.program, held)
         walk = Traced(problem, dict(zip(problem.program.steps, numbers, strict=True)))
         told.clear()
         found: list[Any] = []
@@ -79,40 +120,56 @@ def print_hints(subject: Subject) -> tuple[str, list[tuple[int, str, str, str]]]
                 gives = change.gives(walk)
             except REFUSED:
                 continue
-            if gives is None or np.shape(gives) != step.shape:
+            if gives is None or not fits(np.shape(gives), step):
                 continue
-            told.append((step.place, change.name, change.says, KINDS[change.name].fix))
+            told.append((place_of[step], change.name, change.says, KINDS[change.name].fix))
             found.append(gives)
         return found or [0.0]
 
     return printed(computed, subject.leaves, leaf_names(subject)), told
 
 
+def fits(shape: tuple[int, ...], step: Step) -> bool:
+    """Whether an array is a gradient of a step, or as many as there are examples that were to be summed over."""
+    return shape == step.shape or (len(shape) > step.ndim > 0 and shape[-step.ndim :] == step.shape)
+
+
 def telling(problem: Problem, step: Step, probes: Sequence[Walk]) -> Iterator[Change]:
     """The mistakes on the way to a step that give another number than the right one, each number once.
 
-    As `grade` does of a number, what a wrong pass gives is said first: it may also be one share alone.
+    As `grade` does of a number, what a wrong pass gives is said first: it may also be one share alone. Of each kind
+    there are a few, so that none crowds out another.
     """
     if not step.moves or step is problem.output:
         return
-    seen: list[list[Any]] = [[walk.right.get(step, 0.0) for walk in probes]]
+    seen = {print_of([walk.right.get(step, 0.0) for walk in probes])}
     found = sorted(changes(problem, step, probes), key=lambda change: rank(change.name, of_program=True))
-    count = 0
+    count: Counter[str] = Counter()
     for change in found:
-        gives = numbers_of(change, step, probes)
-        if gives is None or any([all(map(agrees, gives, other)) for other in seen]):
+        if count[change.name] == MOST_OF_A_KIND:
             continue
-        seen.append(gives)
-        yield change
-        count += 1
-        if count == MOST_HINTS:
-            return
+        gives = numbers_of(change, step, probes)
+        if gives is not None and (found := print_of(gives)) not in seen:
+            seen.add(found)
+            count[change.name] += 1
+            yield change
+
+
+def print_of(gives: Sequence[Any]) -> bytes:
+    """What tells numbers at the probes from others: their leading digits."""
+    found: list[bytes] = []
+    for x in gives:
+        row = np.asarray(x, float)
+        exponent = np.floor(np.log10(np.max(np.abs(row), initial=1e-300)))
+        # A 0 that is added takes a sign away from 0.
+        found += [exponent.tobytes(), (np.round(row / 10.0**exponent, DIGITS) + 0.0).tobytes()]
+    return b"".join(found)
 
 
 def numbers_of(change: Change, step: Step, probes: Sequence[Walk]) -> list[Any] | None:
-    """What a change gives at each probe; None where that has not the shape of the step."""
+    """What a change gives at each probe; None where that is no gradient of the step."""
     try:
         found = [change.gives(walk) for walk in probes]
     except REFUSED:
         return None
-    return None if any([x is None or np.shape(x) != step.shape for x in found]) else found
+    return None if any([x is None or not fits(np.shape(x), step) for x in found]) else found

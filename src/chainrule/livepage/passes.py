@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule.codegen.compiled import compile as compiled
-from chainrule.codegen.simplified import reached
+from chainrule.codegen.as_javascript import javascript_source
+from chainrule.codegen.laws import LAWS
+from chainrule.codegen.simplified import reached, simplified
 from chainrule.codegen.statements import Names
 from chainrule.core.operation import Fused, Pointwise
 from chainrule.derivation.wrong import mistakes
 from chainrule.derivation.wrong.mistakes import Attempt, Event
 from chainrule.livepage.subject import Subject, forward, made
-from chainrule.program import Program, Step
+from chainrule.program import Program, Step, Trace, trace
 from chainrule.program.steps import replaced
 
 MOST_FORGOTTEN = 60
@@ -31,23 +32,17 @@ MOST_NAIVE = 400
 
 def printed(f: Callable[..., Any], example: Sequence[Any], names: Sequence[str]) -> str:
     """A function of leaves in JavaScript, traced on an example: the function, and the names of its results in order."""
-    given = dict(zip(names, example, strict=True))
+    source = javascript_source(shortened(f, example, names), "computed").partition("\nif (typeof module")[0]
+    return f"(() => {{\n{source}\nreturn {{ run: computed, results }};\n}})()"
+
+
+def shortened(f: Callable[..., Any], example: Sequence[Any], names: Sequence[str]) -> Trace:
+    """A function of leaves as `compile` writes it out, without what runs that here."""
 
     def computed(leaves: Any) -> Any:
         return f(list(leaves.values()))
 
-    function = compiled(computed)
-    function.version_for(*flat_call(given))
-    source = function.source("javascript").partition("\nif (typeof module")[0]
-    return f"(() => {{\n{source}\nreturn {{ run: computed, results }};\n}})()"
-
-
-def flat_call(given: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
-    """The arguments of a call as the compiler takes them."""
-    from chainrule.core.tree import flatten
-
-    leaves, structure = flatten(((given,), {}))
-    return leaves, structure, (given,), {}
+    return simplified(trace(computed, dict(zip(names, example, strict=True))), LAWS)[0]
 
 
 class Recorded:

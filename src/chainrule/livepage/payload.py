@@ -64,6 +64,7 @@ def payload_of(subject: Subject) -> dict[str, Any]:
         "telling": telling(subject) if live else [],
         "notes": list(places.notes),
         "layers": layers_of(subject),
+        "asking": asking(subject),
         "points": points_of(subject),
         "rows": subject.rows,
         "kinks": kinks_of(subject),
@@ -105,7 +106,7 @@ def functions_of(subject: Subject, data: dict[str, Any]) -> str:
         data["passes"].append({**told, "keys": made.keys, "arrivals": made.arrivals, "code": made.code})
         printed.append(made.source)
     sources = ["passes: [\n" + ",\n".join(printed) + "\n]", f"loss: {print_loss(subject)}"]
-    hints = print_hints(subject) if subject.told else None
+    hints = print_hints(subject, data["asking"]) if subject.told else None
     if hints is not None:
         source, data["hints"] = hints
         sources.append(f"hints: {source}")
@@ -117,7 +118,10 @@ def functions_of(subject: Subject, data: dict[str, Any]) -> str:
     if batch is not None:
         data["batch"] = data["points"]["room"] if data["points"] is not None else subject.rows
         sources.append(f"batch: {batch}")
-    data["usual"] = [[times, name, *KINDS[name]] for times, name in ((-1, "sign"), (2, "factor"), (0.5, "factor"))]
+    averaged = [(n, "wrong-average") for n in (subject.rows, 1 / subject.rows)] if subject.rows > 1 else []
+    usual = ((-1, "sign"), (2, "factor"), (0.5, "factor"), *averaged)
+    data["usual"] = [[times, name, *KINDS[name]] for times, name in usual]
+    data["slips"] = {name: KINDS[name] for name in ("transposed", "batch-sum-missing", "other-parameter")}
     size = sum([step.size for step in subject.trained])
     data["optimizers"] = {}
     for kind, (_, _, share) in OPTIMIZERS.items():
@@ -184,6 +188,14 @@ def layers_of(subject: Subject) -> list[dict[str, Any]]:
             relu = [user.place for user in after if user.op is not None and user.op.name == "relu"]
             found.append({"name": f"layer {len(found) + 1}", "steps": [step.place], "relu": relu})
     return found
+
+
+def asking(subject: Subject) -> list[int]:
+    """The steps whose gradients are asked for: of nets the weights, and the sums of layers."""
+    moving = [step for step in subject.program.steps if step.moves]
+    sums = [place for layer in layers_of(subject) for place in layer["steps"]]
+    few = [step.place for step in moving if step.op is None or step.place in sums]
+    return [step.place for step in moving] if subject.is_scalar or len(few) < 2 else few
 
 
 def looked_at(subject: Subject) -> int:

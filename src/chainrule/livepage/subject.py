@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import Value
+from chainrule.core.operation import Fused
 from chainrule.core.tensor import Tensor
 from chainrule.derivation.tape.tape import require_one_number
 from chainrule.errors import DtypeError, FormulaError
@@ -198,12 +199,15 @@ def forward(program: Program, leaves: Sequence[Any], names: Sequence[str] = ()) 
     return found
 
 
-def made(step: Step, known: Callable[[Step], Any]) -> Any:
-    """What a step makes of the steps that it needs."""
+def made(step: Step, known: Callable[[Step], Any], *, apart: bool = False) -> Any:
+    """What a step makes of the steps that it needs; several operations in one may be taken `apart`."""
     assert step.op is not None
     inputs, settings = [replaced(x, known) for x in (step.inputs, step.settings)]
-    is_same = step.op.name == "astype" and step.dtype.kind == "f"
-    return inputs[0] if is_same else step.op(*inputs, **settings)
+    if step.op.name == "astype" and step.dtype.kind == "f":
+        return inputs[0]
+    if apart and isinstance(step.op, Fused):
+        return step.op.composition(*inputs, **settings)
+    return step.op(*inputs, **settings)
 
 
 def typed_subject(text: str, values: Mapping[str, Any], **told: Any) -> Subject:

@@ -268,8 +268,13 @@ export class Model {
       const found = this.results();
       return trained.map((n) => found.gradient[leaves[n]]);
     }
+    return this.gradientsAt(this.nextRows(size, seed));
+  }
+
+  /** The gradients of what is trained, of some rows. */
+  gradientsAt(rows) {
     const { run, results } = this.functions.batch, counted = new Float64Array(this.data.batch);
-    for (const row of this.nextRows(size, seed)) counted[row] = 1;
+    for (const row of rows) counted[row] = 1;
     const out = run(...this.leaves, counted);
     return results.map((name) => out[name]);
   }

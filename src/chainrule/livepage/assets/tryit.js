@@ -1,7 +1,7 @@
 // Try it: say what the next gradient is before it is shown.
 
 import { make, write } from "chainrule/dom";
-import { entryName, format, parse, pick } from "chainrule/numbers";
+import { entryName, format, parse, pick, sizeOf } from "chainrule/numbers";
 
 const MOST = 24;
 
@@ -12,13 +12,10 @@ export function tryPanel(app) {
 
   /** The nodes in the order in which their gradients are complete, of an array the entry with the largest; so many at most. */
   function asked() {
-    const { passes, steps } = app.data, lastAt = new Map();
+    const { passes, asking } = app.data, lastAt = new Map();
     passes[0].arrivals.forEach(([, to], i) => lastAt.set(to, i));
-    const found = [...lastAt].sort(([, i], [, j]) => i - j).map(([place]) => ({ place, at: largest(place) }));
-    const single = found.every(({ place }) => !steps[place].shape.length);
-    // Of nets the weights, and the sums of layers.
-    const telling = found.filter(({ place }) => !steps[place].op || app.data.layers.some((layer) => layer.steps.includes(place)));
-    return single || telling.length < 2 ? found.slice(0, MOST) : telling.slice(0, MOST);
+    const found = [...lastAt].filter(([place]) => asking.includes(place)).sort(([, i], [, j]) => i - j);
+    return found.slice(0, MOST).map(([place]) => ({ place, at: largest(place) }));
   }
 
   function largest(place) {
@@ -60,21 +57,43 @@ export function tryPanel(app) {
     answer.focus({ preventScroll: true });
   }
 
-  const near = (x, y) => Object.is(x, y) || Math.abs(x - y) <= 1e-4 * Math.max(Math.abs(y), 1e-9) || Math.abs(x - y) <= 5e-7;
+  /** Whether a typed number is one of `many` that it may be by chance: the more there are, the more digits have to agree. */
+  const near = (x, y, many = 1) => Object.is(x, y) || Math.abs(x - y) <= Math.min(1e-4, 1e-3 / many) * Math.max(Math.abs(y), 1e-9) || Math.abs(x - y) <= 5e-7 / many;
 
-  /** What the catalogue says of a wrong number: how to go on, and at the next try what was done. */
-  function hint({ place, at }, x) {
-    const hints = app.data.hints ?? [], printed = app.model.functions.hints;
-    if (printed) {
-      const out = printed.run(...app.model.leaves);
-      const found = hints.findIndex(([of], i) => of === place && near(x, pick(out[printed.results[i]], at)));
-      if (found >= 0) {
-        const [, name, says, fix] = hints[found];
-        return { name, text: tries > 1 ? `${says}: ${fix}` : fix };
-      }
+  /** The mistake of the catalogue that gives a number, as its name, what was done, and how to mend it. */
+  function known({ place, at }, x) {
+    const { run, results } = app.model.functions.hints, out = run(...app.model.leaves), size = sizeOf(app.data.steps[place].shape);
+    const found = app.data.hints.find(([of], i) => {
+      if (of !== place) return false;
+      const gives = out[results[i]], many = (gives.length ?? 1) / size;
+      // Where the examples were not summed over, any of them may have been taken.
+      return many > 1 ? Array.from({ length: many }, (_, n) => gives[n * size + at]).some((y) => near(x, y, many)) : near(x, pick(gives, at));
+    });
+    return found?.slice(1);
+  }
+
+  /** What is told of an array by its other entries, and by single examples. */
+  function astray({ place, at }, x) {
+    const { slips, steps, leaves, trained } = app.data, { shape } = steps[place], { model } = app;
+    const right = model.results().gradient[place], is = (name) => [name, ...slips[name]];
+    if (!shape.length || right === undefined) return undefined;
+    if (shape.length === 2) {
+      const [i, j] = [Math.floor(at / shape[1]), at % shape[1]];
+      if (i < shape[1] && j < shape[0] && i !== j && near(x, right[j * shape[1] + i])) return is("transposed");
     }
-    const off = (app.data.usual ?? []).find(([times]) => near(x, times * rightOf({ place, at })));
-    if (off) return { name: off[1], text: tries > 1 ? `${off[2]}: ${off[3]}` : off[3] };
+    const which = trained.indexOf(leaves.indexOf(place)), { batch } = model.functions;
+    for (let row = 0; batch && which >= 0 && row < model.rows; row++) {
+      const alone = pick(model.gradientsAt([row])[which], at);
+      if (near(x, alone, model.rows) || near(x, alone / model.rows, model.rows)) return is("batch-sum-missing");
+    }
+    return right.some((y) => near(x, y, right.length)) ? is("other-parameter") : undefined;
+  }
+
+  /** What a wrong number tells: how to go on, and at the next try what was done. */
+  function hint(asked, x) {
+    const off = app.data.usual.find(([times]) => near(x, times * rightOf(asked)))?.slice(1);
+    const found = (app.model.functions.hints && known(asked, x)) ?? off ?? astray(asked, x);
+    if (found) return { name: found[0], text: tries > 1 ? `${found[1]}: ${found[2]}` : found[2] };
     return { name: "", text: tries > 1 ? "multiply what arrives by the local derivative on each arrow, and add the arrows up" : "not yet: look at the arrows that leave this node" };
   }
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.operation import Pointwise
+from chainrule.core.operation import Pointwise, takes_over
 from chainrule.program import Step
 from chainrule.verify.marking.local_changes import factors_elsewhere
 from chainrule.verify.marking.problem import Problem
@@ -21,9 +21,14 @@ from chainrule.verify.marking.walk import Share, Walk
 Told = tuple[str, str, Share]
 
 
+def as_array(x: Any) -> Any:
+    """Numbers as an array; what stands for numbers as it is."""
+    return x if takes_over(x) else np.asarray(x)
+
+
 def column(a: Any) -> Any:
     """A vector as a column, a matrix as it is."""
-    a = np.asarray(a)
+    a = as_array(a)
     return a.reshape(-1, 1) if a.ndim == 1 else a
 
 
@@ -31,7 +36,7 @@ def operands(walk: Walk, step: Step, slot: int, g: Any) -> tuple[Any, Any, Any]:
     """The gradient that arrives, the operand's own value and the other's, all as matrices."""
     left, right = walk.inputs(step)
     own, other = (left, right) if slot == 0 else (right, left)
-    g = np.asarray(g)
+    g = as_array(g)
     if np.ndim(left) == 1:
         if slot == 0:
             own = np.reshape(left, (1, -1))
@@ -48,7 +53,7 @@ def tried(make: Callable[[Any, Any, Any], Any], shape: tuple[int, ...]) -> Share
 
     def share(walk: Walk, step: Step, slot: int, g: Any) -> Any:
         try:
-            found = np.asarray(make(*operands(walk, step, slot, g)))
+            found = as_array(make(*operands(walk, step, slot, g)))
         except ValueError:
             return None
         if found.shape != shape and found.size == int(np.prod(shape)) and squeezed(found.shape) == squeezed(shape):
@@ -104,7 +109,7 @@ def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Told]:
         tried(lambda g, a, b: g * b.T, x.shape),
     )
     yield "missing-factor", f"{other_name} is left out", tried(lambda g, a, b: np.broadcast_to(g, x.shape), x.shape)
-    along = 0 if first else 1
+    along = 1 if first else 0
     yield (
         "missing-factor",
         f"{other_name} is left out",
@@ -125,7 +130,7 @@ def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Told]:
         if other not in walk.right:
             return None
         g, _, _ = operands(walk, step, slot, g)
-        b = np.asarray(walk.right[other])
+        b = as_array(walk.right[other])
         b = b.reshape(1, -1) if b.ndim == 1 and slot == 1 else column(b)
         found = right(g, None, b)
         return found.reshape(x.shape) if found.size == x.size else None
@@ -144,7 +149,7 @@ def with_other(walk: Walk, step: Step, slot: int, g: Any, value: Any) -> Any:
     inputs = walk.inputs(step)
     inputs[1 - slot] = value
     assert step.op is not None
-    return step.op.pull(slot, np.asarray(g), walk.numbers[step], inputs, step.settings)
+    return step.op.pull(slot, as_array(g), walk.numbers[step], inputs, step.settings)
 
 
 def raw_values(problem: Problem, step: Step, slot: int, wrt: Step) -> Iterator[tuple[str, str, Callable[[Walk], Any]]]:
@@ -173,7 +178,7 @@ def raw_values(problem: Problem, step: Step, slot: int, wrt: Step) -> Iterator[t
                 "one example alone is counted",
                 lambda walk, one=one: one_example(walk, step, slot, one),
             )
-        yield "transposed", "the result is transposed", lambda walk: np.asarray(walk.right[wrt]).T
+        yield "transposed", "the result is transposed", lambda walk: as_array(walk.right[wrt]).T
 
 
 def one_example(walk: Walk, step: Step, slot: int, one: int) -> Any:
