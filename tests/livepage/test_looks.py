@@ -33,6 +33,12 @@ OVERLAPS = """() => {
             if (meet) wrong.push(`${one.name} on ${name}`);
         }
     });
+    for (const button of [...document.querySelectorAll('#dialects button')].map((x) => x.textContent)) {
+        [...document.querySelectorAll('#dialects button')].find((x) => x.textContent === button).click();
+        chainrule.draw();
+        const story = document.getElementById('story');
+        if (story.scrollWidth > story.clientWidth + 1) wrong.push(`${button} is as wide as ${story.scrollWidth}`);
+    }
     const wide = document.documentElement.scrollWidth;
     if (wide > window.innerWidth) wrong.push(`as wide as ${wide}`);
     for (const panel of document.querySelectorAll('section.panel:not([hidden])')) {

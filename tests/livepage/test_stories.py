@@ -16,7 +16,7 @@ EQUATIONS = """() => {
     for (const button of document.querySelectorAll('#dialects button')) {
         button.click();
         chainrule.draw();
-        const all = [...story.querySelectorAll('math')];
+        const all = [...story.querySelectorAll('math, .side')].filter((x) => !x.parentElement.closest('.side'));
         told[button.textContent] = {
             all: written(all),
             live: written(all.filter((x) => !x.querySelector('.still'))),

@@ -52,11 +52,16 @@ def is_average(loss: Any) -> bool:
 
 
 def plane_subject(net: Any, x: Any, y: Any, loss: Any, **told: Any) -> Subject:
-    """The same with points on a plane, and room for more of them: each row has a share in the cost, or none."""
-    count, room = len(x), len(x) + SPARE
-    places = np.concatenate([x, np.zeros((SPARE, 2))])
-    targets = np.concatenate([y.reshape(count, 1), np.zeros((SPARE, 1))])
-    shares = np.concatenate([np.full((count, 1), 1 / count), np.zeros((SPARE, 1))])
+    """The same with points on a plane, and room for more of them."""
+    return replace(with_room(net, x, y, loss, SPARE, **told), bare=with_room(net, x, y, loss, 0, **told))
+
+
+def with_room(net: Any, x: Any, y: Any, loss: Any, spare: int, **told: Any) -> Subject:
+    """Points on a plane, and some rows that are none: each row has a share in the cost, or nothing."""
+    count, room = len(x), len(x) + spare
+    places = np.concatenate([x, np.zeros((spare, 2))])
+    targets = np.concatenate([y.reshape(count, 1), np.zeros((spare, 1))])
+    shares = np.concatenate([np.full((count, 1), 1 / count), np.zeros((spare, 1))])
     share = Tensor(shares, dtype=float, label="share")
     score = net(Tensor(places, dtype=float, label="x"))
     if score.shape != (room, 1):

@@ -9,7 +9,7 @@ of which nothing was told says so, and shows the numbers of the start.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
@@ -17,16 +17,16 @@ import numpy as np
 
 from chainrule.derivation.dialects.graph import intuition_of_sign
 from chainrule.derivation.explain import NEAREST, told_whole
-from chainrule.derivation.formats.html import beside, block, cell, table
+from chainrule.derivation.formats.html import beside, block, cell, displayed, steps, table
 from chainrule.derivation.formats.page import page as blocks_of
-from chainrule.derivation.record import Block, Equation, Table
+from chainrule.derivation.record import Block, Equation, Steps, Table
 from chainrule.derivation.words import Words, said
 from chainrule.errors import ChainruleError
 from chainrule.livepage.passes import edges_of
 from chainrule.livepage.subject import DIGITS, Subject
-from chainrule.livepage.ties import MOST_ENTRIES, Branch, Key, Record, asked_of
+from chainrule.livepage.ties import MOST_ENTRIES, Branch, Key, Record, asked_of, code_now
 from chainrule.maths import Number, mathml, numeral, unicode
-from chainrule.maths.as_mathml import aligned
+from chainrule.maths.as_mathml import in_lines
 from chainrule.maths.numerals import FULL
 from chainrule.maths.tree import Applied, Derivative, Relation, Symbol, Tree
 from chainrule.program import Step
@@ -34,10 +34,8 @@ from chainrule.program import Step
 FIRST_SIGN = 0x20000
 """Rare ideographs, which no name of a program has, stand for what is filled in while formulas are printed."""
 MOST_SIGNS = 6_000
-LINES = 3
-"""Equal things that fit on one line."""
 LONGEST = 36
-"""Signs of a formula that has a line to itself in a table."""
+"""Signs of a formula that fits on one line, and beside others in a table."""
 WORDED = 3
 """Columns of a table that says something of each formula."""
 MOST_TOLD = 400
@@ -68,6 +66,10 @@ class Story:
 
 def stories(subject: Subject) -> list[Story]:
     """What is told of the leaves that are asked for first, in every dialect that applies."""
+    if subject.bare is not None:
+        code = code_now(subject)
+        found = stories(subject.bare)
+        return [replace(s, tellings=[replace(t, branch=code) for t in s.tellings]) for s in found]
     if len(subject.program) > MOST_TOLD or not np.isfinite(subject.live.number(subject.program.output)):
         return []
     size = sum([step.size for step in subject.program.steps])
@@ -117,9 +119,12 @@ def still(subject: Subject, step: Step, dialect: str, code: str = "") -> Telling
 
 
 def on_page(part: Block) -> str:
-    """A block as HTML; of several equal things each has its line, for numbers grow as they move."""
-    if isinstance(part, Equation) and len(part.sides) > LINES:
-        return f'<div class="equation">{in_lines(part)}{beside(part)}</div>'
+    """A block as HTML; of long equal things each has its line."""
+    if isinstance(part, Equation):
+        shown = in_lines_or(part, displayed)
+        return f'<div class="equation">{shown}{beside(part)}</div>'
+    if isinstance(part, Steps):
+        return steps(part, cell_on_page)
     if not isinstance(part, Table):
         return block(part)
     found, first = table(part, cell_on_page), [row[0] for row in part.rows]
@@ -132,14 +137,20 @@ def on_page(part: Block) -> str:
 
 def cell_on_page(part: Words | Equation) -> str:
     """A cell of a table: a long formula has its number below it."""
-    if isinstance(part, Equation) and len(part.sides) >= LINES and len(unicode(part.tree)) > LONGEST:
-        return in_lines(part) + beside(part)
-    return cell(part)
+    return in_lines_or(part, inline) + beside(part) if isinstance(part, Equation) else cell(part)
 
 
-def in_lines(part: Equation) -> str:
-    """Equal things, one below the other."""
-    return aligned(Relation(part.sides, part.between))
+def in_lines_or(part: Equation, short: Callable[[Equation], str]) -> str:
+    """An equation that may need more than a line: it holds signs in place of numbers, which have more digits."""
+    text = unicode(part.tree)
+    signs = sum([FIRST_SIGN <= ord(letter) < FIRST_SIGN + MOST_SIGNS for letter in text])
+    is_long = len(text) + (DIGITS + 1) * signs > LONGEST
+    return in_lines(part.tree) if is_long and isinstance(part.tree, Relation) else short(part)
+
+
+def inline(part: Equation) -> str:
+    """An equation among words."""
+    return mathml(part.tree)
 
 
 class Unlike(Exception):

@@ -71,6 +71,8 @@ class Subject:
     rows: int = 0
     """How many rows of data there are behind the cost."""
     batches: Rows | None = None
+    bare: Any = None
+    """The same without room for more points, of which derivations are told; None where it has none."""
     told: bool = True
     """Whether derivations and hints are worked out, which takes most of the time."""
     data: tuple[str, ...] = field(default=())
@@ -206,7 +208,7 @@ def made(step: Step, known: Callable[[Step], Any], *, apart: bool = False) -> An
     if step.op.name == "astype" and step.dtype.kind == "f":
         return inputs[0]
     if apart and isinstance(step.op, Fused):
-        return step.op.composition(*inputs, **settings)
+        return step.op.composition(*inputs, **settings)  # type: ignore[misc]  # declared with what it is composed of
     return step.op(*inputs, **settings)
 
 

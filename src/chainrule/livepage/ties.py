@@ -286,6 +286,12 @@ def watched(subject: Subject) -> list[tuple[int, bool]]:
     return [(n, bends(step)) for (step, _), n in edges_of(subject.program).items() if isinstance(step.op, Pointwise)]
 
 
+def code_now(subject: Subject) -> str:
+    """The same of the numbers of a subject."""
+    with Quiet():
+        return code_of(subject, Recorded(subject.program, subject.numbers))
+
+
 def code_of(subject: Subject, graph: Recorded) -> str:
     """On which side of every kink a computation is, a digit for each entry of each edge: `Model.branch` has the same.
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from html import escape
 
-from chainrule.maths.as_unicode import CLOSING, RELATIONS, shown
-from chainrule.maths.looks import Looks
+from chainrule.maths.as_unicode import CLOSING, RELATIONS, shown, unicode
+from chainrule.maths.looks import Looks, binds
 from chainrule.maths.notation import lay
 from chainrule.maths.tree import Relation, Tree
 from chainrule.maths.writer import Writer
 
 MARKS = {"hat": "^", "bar": "¯", "tilde": "~"}
+SHORT = 16
+"""A formula with no more signs than this stays on one line."""
 TALL = ("<mfrac", "<mtable", "<munder", "<msqrt", "<mroot")
 """What parentheses grow with; around a letter with a hat or a raised number they stay as they are."""
 
@@ -25,16 +27,25 @@ def mathml(x: Tree | Looks, *, block: bool = False) -> str:
     return element("math", MathML().of(x), **({"display": "block"} if block else {}))
 
 
-def aligned(chain: Relation) -> str:
-    """A chain of equations, a side a line, aligned at the sign."""
+def in_lines(chain: Relation) -> str:
+    """A chain of equations as HTML, a side a line, aligned at the sign; where the first is long, below it.
+
+    A long side is several formulas in a row, so that it goes on in the next line where there is no room: browsers do
+    not break a formula.
+    """
     form, writer = lay(chain), MathML()
-    first, *rest = writer.parts(form)
-    rows: list[str] = []
-    for sign, part in zip(form.word, rest, strict=True):
-        left = element("mtd", "" if rows else first, style="text-align:right;padding-right:0")
-        right = element("mtd", operator(str(RELATIONS.get(sign, sign))) + part, style="text-align:left;padding-left:0")
-        rows.append(element("mtr", left + right))
-    return element("math", element("mtable", "".join(rows), displaystyle="true"), display="block")
+    left = writer.pieces(form, 0)
+    found = [element("span", " ".join(map(displayed, left)), **{"class": "left"})]
+    for n, sign in enumerate(form.word, 1):
+        first, *rest = writer.pieces(form, n)
+        first = operator(str(RELATIONS.get(sign, sign)), form="infix") + first
+        found.append(element("span", " ".join(map(displayed, [first, *rest])), **{"class": "side"}))
+    return element("div", "".join(found), **{"class": "lines" if len(left) == 1 else "lines below"})
+
+
+def displayed(inner: str) -> str:
+    """A formula in a line, as large as one that has the line for itself."""
+    return element("math", inner, displaystyle="true")
 
 
 def element(tag: str, inner: str, **attributes: str) -> str:
@@ -73,6 +84,34 @@ class MathML(Writer[str]):
         grows = {} if any([tag in inner for tag in TALL]) else {"stretchy": "false"}
         start = operator(opening, form="prefix", fence="true", **grows)
         return row(start, inner, operator(closing, form="postfix", fence="true", **grows))
+
+    def pieces(self, x: Looks, i: int) -> list[str]:
+        """A part of a form, cut where a line may end: before a sign between terms or factors."""
+        inner: Looks = x.parts[i]
+        if binds(inner, line=self.line) >= self.needs(x, i):
+            return self.cut(inner)
+        if inner.kind == "rel":
+            return [self.enclosed(inner)]
+        first, *rest = self.cut(inner)
+        if not rest:
+            return [self.enclosed(inner)]
+        *between, last = rest
+        return [operator("(", form="prefix") + first, *between, last + operator(")", form="postfix")]
+
+    def cut(self, x: Looks) -> list[str]:
+        """A form, cut where a line may end."""
+        if x.kind not in ("sum", "prod", "beside") or len(unicode(x)) <= SHORT:
+            return [self.write(x)]
+        if x.kind == "sum":
+            signs = ["−" if x.word[0] < 0 else "", *["+" if sign > 0 else "−" for sign in x.word[1:]]]
+        else:
+            signs = ["", *[x.word if x.kind == "prod" else ""] * (len(x.parts) - 1)]
+        found: list[str] = []
+        for i, sign in enumerate(signs):
+            first, *rest = self.pieces(x, i)
+            before = operator(sign, form="infix" if i else "prefix") if sign else ""
+            found += [before + first, *rest]
+        return found
 
     def num_(self, x: Looks) -> str:
         text = x.word.replace("inf", "∞")

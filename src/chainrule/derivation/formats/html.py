@@ -12,20 +12,34 @@ from chainrule.derivation.formats.terminal import words as terminal_words
 from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.words import Words, pieces
 from chainrule.maths import Relation, mathml, unicode
-from chainrule.maths.as_mathml import aligned
+from chainrule.maths.as_mathml import in_lines
 from chainrule.webpage import webpage
 
-STYLE = """\
-.chainrule { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; }
-.chainrule .equation, .chainrule .table, .chainrule .graph { overflow-x: auto; margin: 0.75rem 0; }
-.chainrule .equation math { text-align: left; padding-left: 1.5rem; }
-.chainrule table { border-collapse: collapse; }
-.chainrule caption { text-align: left; font-style: italic; }
-.chainrule th, .chainrule td { text-align: left; padding: 0.25rem 0.75rem; border-bottom: 1px solid #8886; }
-.chainrule aside { border-left: 0.25rem solid #36c; padding: 0.25rem 1rem; margin: 0.75rem 0; }
-.chainrule aside.warning { border-color: #c80; }
-.chainrule aside.wrong { border-color: #c33; }
-.chainrule .beside { opacity: 0.75; }"""
+LINES = """\
+.chainrule .lines { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 0.35rem 0; }
+.chainrule .lines { padding-left: 1.5rem; }
+.chainrule .lines > * { align-self: baseline; }
+.chainrule .side { grid-column: 2; padding-left: 1.5rem; text-indent: -1.5rem; }
+.chainrule .equation .lines math { padding: 0; text-indent: 0; }
+.chainrule .below { grid-template-columns: minmax(0, 1fr); }
+.chainrule .below > .side { grid-column: 1; padding-left: 3rem; }
+@media (max-width: 40rem) {
+  .chainrule .lines { grid-template-columns: minmax(0, 1fr); padding-left: 0; }
+  .chainrule .side { grid-column: 1; padding-left: 3rem; }
+}"""
+"""How equal things stand below each other."""
+
+STYLE = f"""\
+.chainrule {{ color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; }}
+.chainrule .equation, .chainrule .table, .chainrule .graph {{ overflow-x: auto; margin: 0.75rem 0; }}
+.chainrule .equation math {{ text-align: left; padding-left: 1.5rem; }}
+.chainrule table {{ border-collapse: collapse; }}
+.chainrule caption {{ text-align: left; font-style: italic; }}
+.chainrule th, .chainrule td {{ text-align: left; padding: 0.25rem 0.75rem; border-bottom: 1px solid #8886; }}
+.chainrule aside {{ border-left: 0.25rem solid #36c; padding: 0.25rem 1rem; margin: 0.75rem 0; }}
+.chainrule aside.warning {{ border-color: #c80; }}
+.chainrule aside.wrong {{ border-color: #c33; }}
+.chainrule .beside {{ opacity: 0.75; }} {" ".join(LINES.split())}"""
 
 LONGEST = 70
 """A longer chain is set with one side under the other."""
@@ -56,9 +70,8 @@ def block(part: Block) -> str:
             return f'<div class="equation">{displayed(part)}{beside(part)}</div>'
         case Table():
             return table(part)
-        case Steps(lines, caption):
-            items = "\n".join([f"<li>{cell(text)}</li>" for text in lines])
-            return (f"<p><em>{words(caption)}</em></p>\n" if caption else "") + f"<ol>\n{items}\n</ol>"
+        case Steps():
+            return steps(part)
 
 
 def words(text: Words) -> str:
@@ -71,7 +84,7 @@ def displayed(part: Equation) -> str:
     """An equation on its own: a long one with one side under the other, aligned at the signs."""
     if not isinstance(part.tree, Relation) or len(unicode(part.tree)) <= LONGEST:
         return mathml(part.tree, block=True)
-    return aligned(part.tree)
+    return in_lines(part.tree)
 
 
 def beside(part: Equation) -> str:
@@ -82,6 +95,12 @@ def beside(part: Equation) -> str:
 def cell(part: Words | Equation) -> str:
     """A cell of a table, or a line of steps."""
     return words(part) if not isinstance(part, Equation) else mathml(part.tree) + beside(part)
+
+
+def steps(part: Steps, cell: Callable[[Words | Equation], str] = cell) -> str:
+    """A numbered list."""
+    items = "\n".join([f"<li>{cell(text)}</li>" for text in part.lines])
+    return (f"<p><em>{words(part.caption)}</em></p>\n" if part.caption else "") + f"<ol>\n{items}\n</ol>"
 
 
 def table(part: Table, cell: Callable[[Words | Equation], str] = cell) -> str:

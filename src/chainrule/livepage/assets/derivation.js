@@ -40,6 +40,7 @@ export function derivationPanel(app) {
     holder.innerHTML = telling[1].map((n) => app.data.pieces[n]).join("");
     elements = [...holder.querySelectorAll("[data-place], [data-words]")];
     for (const element of holder.querySelectorAll("[data-edge], [data-node]")) element.setAttribute("tabindex", "-1");
+    reach();
     for (const [n, element] of elements.entries()) {
       const [key] = telling[2][n];
       if (element.dataset.words !== undefined) continue;
@@ -47,6 +48,18 @@ export function derivationPanel(app) {
       else if (["value", "gradient", "share", "total"].includes(key[0])) element.dataset.node = stepOf(key);
     }
   }
+
+  /** What is wider than the panel is scrolled by itself, with the keyboard too. */
+  function reach() {
+    for (const wide of holder.querySelectorAll(".table, .equation, p, li")) {
+      const isWide = wide.scrollWidth > wide.clientWidth;
+      for (const [name, value] of [["tabindex", "0"], ["role", "region"], ["aria-label", "Wider than the panel"]]) {
+        if (isWide) wide.setAttribute(name, value);
+        else wide.removeAttribute(name);
+      }
+    }
+  }
+  new ResizeObserver(reach).observe(holder);
 
   /** Fill the story in: with the numbers of now where it holds for them, or else with those of the start. */
   function fill() {

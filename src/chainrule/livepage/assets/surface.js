@@ -3,6 +3,7 @@
 import { colour, make, options, pathOf, sharp, write } from "chainrule/dom";
 import { extent, format, pick } from "chainrule/numbers";
 
+const CORNERS = [[-1, -1], [1, -1], [1, 1], [-1, 1]];
 const SIDE = 27, RACE = 60, MOST_LISTED = 120;
 const RAMP = [[38, 50, 110], [31, 104, 142], [47, 150, 130], [140, 190, 90], [245, 222, 80]];
 const DASHES = { SGD: [], momentum: [7, 3], RMSprop: [2, 3], Adam: [9, 3, 2, 3], Adagrad: [4, 2] };
@@ -80,30 +81,37 @@ export function surfacePanel(app) {
   function projector(width, height, z) {
     const [c, s] = [Math.cos(turn), Math.sin(turn)], [up, flat] = [Math.sin(tilt), Math.cos(tilt)];
     const seen = (x, y, h) => [c * x - s * y, -((s * x + c * y) * flat * 0.9 + h * up * 0.95), s * x + c * y];
-    const spots = [seen(0, -1.16, 0), seen(1.16, 0, 0)];
+    const { x, y } = near(), spots = [seen(0, 1.24 * y, 0), seen(1.24 * x, 0, 0), ...CORNERS.map((corner) => seen(...corner, 0)), seen(...post(), 1)];
     for (let n = 0; n < heights.length; n++) {
       const h = z(heights[n]);
       if (!Number.isNaN(h)) spots.push(seen(unit(n % SIDE), unit(Math.floor(n / SIDE)), h));
     }
     const [across, down] = [0, 1].map((axis) => extent(spots.map((spot) => spot[axis])));
-    const scale = Math.min((width - 40) / (across.high - across.low), (height - 44) / (down.high - down.low));
-    const [left, above] = [(width - scale * (across.high + across.low)) / 2, (height - 20 - scale * (down.high + down.low)) / 2];
+    const scale = Math.min((width - 130) / (across.high - across.low), (height - 44) / (down.high - down.low));
+    const [left, above] = [(width + 20 - scale * (across.high + across.low)) / 2, (height - 20 - scale * (down.high + down.low)) / 2];
     return (x, y, h) => {
       const [u, v, depth] = seen(x, y, h);
       return [left + scale * u, above + scale * v, depth];
     };
   }
 
+  /** The two edges of the ground that are nearest: the numbers across and along that they have. */
+  const near = () => ({ x: Math.sin(turn) > 0 ? -1 : 1, y: Math.cos(turn) > 0 ? -1 : 1 });
+
+  /** The corner of the ground that stands leftmost, where the heights are told. */
+  const post = () => CORNERS.reduce((best, corner) => (leftness(corner) < leftness(best) ? corner : best));
+  const leftness = ([x, y]) => Math.cos(turn) * x - Math.sin(turn) * y;
+
   /** Heights from 0 to 1: where most lie near the ground, by their root, so that nothing is cut off. */
   function scaleOf() {
     const sorted = Array.from(heights).filter(Number.isFinite).sort((x, y) => x - y);
-    if (!sorted.length) return { z: () => NaN, rooted: false };
+    if (!sorted.length) return { z: () => NaN, rooted: false, low: NaN, high: NaN };
     const low = sorted[0], range = sorted.at(-1) - low || 1, rooted = (sorted[sorted.length >> 1] - low) / range < 0.14;
     const z = (value) => {
       const part = Math.min(Math.max((value - low) / range, 0), 1.15);
       return Number.isFinite(value) ? (rooted ? Math.sqrt(part) : part) : NaN;
     };
-    return { z, rooted };
+    return { z, rooted, low, high: low + range };
   }
 
   const isCurve = () => entries.length < 2 || a === b;
@@ -148,7 +156,8 @@ export function surfacePanel(app) {
     const { context, width, height } = sharp(canvas);
     if (!heights || !entries.length) return;
     if (isCurve()) return paintCurve(context, width, height);
-    const { z, rooted } = scaleOf(), project = projector(width, height, z);
+    const { z, rooted, low, high } = scaleOf(), project = projector(width, height, z);
+    ground(context, project);
     const quads = [];
     for (let j = 0; j + 1 < SIDE; j++) {
       for (let i = 0; i + 1 < SIDE; i++) {
@@ -170,7 +179,7 @@ export function surfacePanel(app) {
       context.fill();
       context.stroke();
     }
-    axes(context, project, width, height);
+    axes(context, project, width, height, low, high);
     const line = (points, ink, dash, wide) => {
       context.beginPath();
       context.setLineDash(dash);
@@ -233,19 +242,40 @@ export function surfacePanel(app) {
     spot(context, ...project(u, v, z(value) + 0.015));
   }
 
-  function axes(context, project, width, height) {
+  /** The ground below the surface, and a post of its heights. */
+  function ground(context, project) {
+    context.strokeStyle = colour("line");
+    context.lineWidth = 1;
+    context.beginPath();
+    CORNERS.forEach(([x, y], n) => context[n ? "lineTo" : "moveTo"](...project(x, y, 0)));
+    context.closePath();
+    context.moveTo(...project(...post(), 0));
+    context.lineTo(...project(...post(), 1));
+    context.stroke();
+  }
+
+  /** Names and ends of the three axes, at the edges that are nearest. */
+  function axes(context, project, width, height, low, high) {
     context.fillStyle = colour("muted");
     context.font = "12px system-ui, sans-serif";
-    context.textAlign = "center";
+    const { x, y } = near(), ends = (axis) => [0, SIDE - 1].map((i) => format(place(i, axis), 2));
+    const [across, along] = [ends(0), ends(1)];
+    // Where a name has no room, its choice above the surface has it.
+    const named = (n, word) => (context.measureText(entries[n].name).width < 0.24 * width ? entries[n].name : word);
+    const words = [
+      [named(a, "across"), [0, 1.24 * y, 0]], [across[0], [-0.86, 1.09 * y, 0]], [across[1], [0.86, 1.09 * y, 0]],
+      [named(b, "along"), [1.24 * x, 0, 0]], [along[0], [1.09 * x, -0.86, 0]], [along[1], [1.09 * x, 0.86, 0]],
+    ].map(([text, spot]) => [text, project(...spot), "center"]);
+    const [bottom, top] = [0, 1].map((h) => project(...post(), h));
+    words.push([format(low, 3), [bottom[0] - 6, bottom[1] - 6], "right"], [format(high, 3), [top[0] - 6, top[1]], "right"]);
     context.strokeStyle = colour("paper");
     context.lineWidth = 4;
-    const words = [[entries[a].name, [0, -1.16, 0]], [entries[b].name, [1.16, 0, 0]]];
-    for (const [text, spot] of words) {
-      const [x, y] = project(...spot);
-      const shown = text.length > 22 ? `${text.slice(0, 21)}…` : text, room = context.measureText(shown).width / 2 + 4;
-      const where = [Math.min(Math.max(x, room), width - room), Math.min(y + 8, height - 6)];
-      context.strokeText(shown, ...where);
-      context.fillText(shown, ...where);
+    for (const [text, [px, py], align] of words) {
+      const room = context.measureText(text).width / (align === "center" ? 2 : 1) + 2;
+      const where = [Math.min(Math.max(px, room), align === "center" ? width - room : width), Math.min(py + 8, height - 6)];
+      context.textAlign = align;
+      context.strokeText(text, ...where);
+      context.fillText(text, ...where);
     }
   }
 
