@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 from collections import Counter
+from functools import wraps
 from types import FunctionType
 
 import numpy as np
@@ -130,6 +131,7 @@ def test_laws_hold_for_special_numbers(name, target):
 def checked(law):
     """A law whose every use is compared with what it replaces, on the numbers of the example."""
 
+    @wraps(law)
     def both(builder, step):
         made = law(builder, step)
         if isinstance(made, simplified.Step) and made.shape == step.shape and made.dtype == step.dtype:
@@ -161,6 +163,7 @@ def test_every_law_is_used_and_right():
 @pytest.mark.parametrize("broken", [name for name, _ in laws.LAWS])
 def test_a_broken_law_is_noticed(broken):
     def off(law):
+        @wraps(law)
         def slightly(builder, step):
             made = law(builder, step)
             if not isinstance(made, simplified.Step) or made.shape != step.shape:

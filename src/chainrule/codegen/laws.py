@@ -8,7 +8,6 @@ a function of the builder and a step, and gives a step, a plain number, or None 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -30,21 +29,23 @@ SIGNS_PASS = frozenset(
 )  # fmt: skip
 """Linear operations on one input, in front of which a sign may stand as well."""
 
+SHAPES = ("broadcast_to", "expand_dims", "reshape", "squeeze", "sum_to")
+"""Operations that may leave everything as it is."""
+
 MOST_CLASSES = 4096
 """One-hot rows of more entries are not taken from an identity matrix."""
 
 
-def law(name: str, *operations: str) -> Callable[[Law], Law]:
-    """Declare a law under the name that `explain` gives it, for steps of these operations if some are named."""
+def law(name: str, *operations: str, pointwise: bool = False) -> Callable[[Law], Law]:
+    """Declare a law under the name that `explain` gives it, for steps of these operations, or of all pointwise ones.
+
+    Where neither is said it is for every step.
+    """
 
     def declared(function: Law) -> Law:
-        @wraps(function)
-        def fitting(b: Builder, step: Step) -> Any:
-            return function(b, step) if name_of(step) in operations else None
-
-        if operations:
-            fitting.operations = frozenset(operations)  # type: ignore[attr-defined]  (where the builder looks first)
-        LAWS.append((name, fitting if operations else function))
+        LAWS.append((name, function))
+        if operations or pointwise:
+            function.scope = frozenset(operations), pointwise  # type: ignore[attr-defined]  (where the builder looks)
         return function
 
     return declared
@@ -70,7 +71,7 @@ def work_out(b: Builder, step: Step) -> Any:
     return None
 
 
-@law("x itself")
+@law("x itself", *SHAPES, "astype", "identity", "pow")
 def same_again(b: Builder, step: Step) -> Any:
     """A copy, or a change that changes nothing, is what was there."""
     x = step.inputs[0] if step.inputs else None
@@ -85,7 +86,7 @@ def same_again(b: Builder, step: Step) -> Any:
     return None
 
 
-@law("repeated where it is used")
+@law("repeated where it is used", pointwise=True)
 def repeat_in_place(b: Builder, step: Step) -> Any:
     """Pointwise operations repeat their inputs by themselves."""
     if not isinstance(step.op, Pointwise):
@@ -100,7 +101,7 @@ def repeat_in_place(b: Builder, step: Step) -> Any:
     return b.step(step.op, *inputs, **step.settings) if inputs != list(step.inputs) else None
 
 
-@law("numbers stand alone")
+@law("numbers stand alone", pointwise=True)
 def bare_number(b: Builder, step: Step) -> Any:
     """A constant beside an array of its own type is written as a plain number, which takes that type."""
     if not isinstance(step.op, Pointwise):
@@ -175,7 +176,7 @@ def axes_of(step: Step) -> tuple[int, ...]:
     return every[::-1] if axes is None else tuple([int(a) % step.ndim for a in axes])
 
 
-@law("shapes in one step")
+@law("shapes in one step", "broadcast_to", "expand_dims", "reshape", "squeeze")
 def reshaped_twice(b: Builder, step: Step) -> Any:
     """Two changes of shape, or two repetitions, are one."""
     if is_only(step, "expand_dims", "squeeze"):
@@ -201,7 +202,7 @@ def reshaped_twice(b: Builder, step: Step) -> Any:
     return None
 
 
-@law("a number repeated is a number")
+@law("a number repeated is a number", "reshape", "swap", "transpose", pointwise=True)
 def repeated_number(b: Builder, step: Step) -> Any:
     """What moves the copies of one number leaves copies, and what is done to all of them is done to one."""
     if is_only(step, "reshape", "transpose", "swap") and (number := copies_of(step.inputs[0])) is not None:
@@ -219,7 +220,7 @@ def copies_of(x: Any) -> Step | None:
     return inner if isinstance(inner, Step) and not inner.shape else None
 
 
-@law("shapes outside")
+@law("shapes outside", "reshape", pointwise=True)
 def shapes_outside(b: Builder, step: Step) -> Any:
     """An operation entry by entry on arrays that are shaped alike is shaped after it: then shapes meet and cancel."""
     if is_only(step, "reshape") and is_only(step.inputs[0], "transpose"):
@@ -256,7 +257,7 @@ def twice(b: Builder, step: Step) -> Any:
     return None
 
 
-@law("vectors in products")
+@law("vectors in products", "matmul", "reshape", "transpose")
 def vector_products(b: Builder, step: Step) -> Any:
     """A product with a vector that stands as a column or a row is one with the vector itself."""
     if is_only(step, "reshape") and is_only(step.inputs[0], "matmul") and step.ndim < 2:
@@ -346,7 +347,7 @@ def one_hot_rows(b: Builder, step: Step) -> Any:
     return b.step("mul", value.inputs[0], rows)
 
 
-@law("signs in front")
+@law("signs in front", *SIGNS_PASS, "add", "chosen", "div", "matmul", "mul", "neg", "outer", "sub")
 def signs(b: Builder, step: Step) -> Any:
     """Minus signs move outwards, where they become a subtraction or cancel."""
     name = name_of(step)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.operation import Operation, book
+from chainrule.core.operation import Operation, Pointwise, book
 from chainrule.core.state import Quiet
 from chainrule.core.term import frozen
 from chainrule.core.traced import as_plain_as
@@ -25,6 +25,8 @@ MOST_FOLDED = 4096
 """Constants of more entries are not worked out when the program is made."""
 
 Law = Callable[["Builder", "Step"], Any]
+EVERY = (None, True)
+"""The scope of a law for every step: else the operations that it is for, by name, and if for all pointwise ones."""
 
 
 class Builder:
@@ -39,7 +41,7 @@ class Builder:
         self.numbers = numbers
         self.fired: Counter[str] = Counter()
         self.known: dict[Any, Step] = {}
-        self.by_operation: dict[str, Sequence[tuple[str, Law]]] = {}
+        self.by_operation: dict[str, list[tuple[str, Law]]] = {}
 
     def step(self, op: Operation | str, *inputs: Any, **settings: Any) -> Step:
         """A step of an operation on steps and plain numbers, or what the laws have in its place."""
@@ -83,11 +85,16 @@ class Builder:
 
     def laws_for(self, step: Step) -> Sequence[tuple[str, Law]]:
         """The laws that may fit a step: those for its operation, and those for all."""
-        name = "" if step.op is None else step.op.name
+        op = step.op
+        name = "" if op is None else op.name
         found = self.by_operation.get(name)
         if found is None:
-            every = frozenset([name])
-            found = self.by_operation[name] = [x for x in self.laws if name in getattr(x[1], "operations", every)]
+            each = isinstance(op, Pointwise)
+            found = self.by_operation[name] = []
+            for known in self.laws:
+                operations, pointwise = getattr(known[1], "scope", EVERY)
+                if operations is None or name in operations or (each and pointwise):
+                    found.append(known)
         return found
 
     def constant(self, number: Any, dtype: Any = np.float64) -> Step:

@@ -6,14 +6,21 @@
 ((1797, 64), dtype('float32'), (1797,), dtype('int64'))
 """
 
-from chainrule.data.columns import Columns
-from chainrule.data.digits import load_digits
-from chainrule.data.generate import make_circles, make_moons, make_spirals, make_xor
-from chainrule.data.idx import load_idx
-from chainrule.data.loader import DataLoader
-from chainrule.data.npz import load_mnist, load_npz
-from chainrule.data.split import hold_out, k_folds
-from chainrule.data.table import Table, read_table
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chainrule.later import load_later
+
+if TYPE_CHECKING:
+    from chainrule.data.columns import Columns
+    from chainrule.data.digits import load_digits
+    from chainrule.data.generate import make_circles, make_moons, make_spirals, make_xor
+    from chainrule.data.idx import load_idx
+    from chainrule.data.loader import DataLoader
+    from chainrule.data.npz import load_mnist, load_npz
+    from chainrule.data.split import hold_out, k_folds
+    from chainrule.data.table import Table, read_table
 
 __all__ = [
     "Columns",
@@ -31,3 +38,17 @@ __all__ = [
     "make_xor",
     "read_table",
 ]
+
+load_later(
+    __name__,
+    {
+        "columns": "Columns",
+        "digits": "load_digits",
+        "generate": "make_circles make_moons make_spirals make_xor",
+        "idx": "load_idx",
+        "loader": "DataLoader",
+        "npz": "load_mnist load_npz",
+        "split": "hold_out k_folds",
+        "table": "Table read_table",
+    },
+)

@@ -8,48 +8,55 @@ Sequential(Linear(2, 3), Tanh(), Linear(3, 1))
 (1, 1)
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chainrule.later import load_later
 from chainrule.nn import init
-from chainrule.nn.activations import (
-    CELU,
-    ELU,
-    GELU,
-    GLU,
-    SELU,
-    Activation,
-    Hardsigmoid,
-    Hardswish,
-    Hardtanh,
-    LeakyReLU,
-    LogSigmoid,
-    Mish,
-    ReLU,
-    ReLU6,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Tanh,
-)
-from chainrule.nn.attention import Embedding, MultiheadAttention, TransformerBlock
-from chainrule.nn.containers import ModuleDict, ModuleList, ParameterList
-from chainrule.nn.convolution import AdaptiveAvgPool2d, AvgPool2d, Conv1d, Conv2d, MaxPool2d
-from chainrule.nn.hooks import RemovableHandle
-from chainrule.nn.layers import Dropout, Flatten, Identity, Linear, Sequential
-from chainrule.nn.losses import (
-    BCELoss,
-    BCEWithLogitsLoss,
-    CrossEntropyLoss,
-    HingeLoss,
-    HuberLoss,
-    L1Loss,
-    Loss,
-    MSELoss,
-)
-from chainrule.nn.module import Buffer, Module, Parameter
-from chainrule.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
-from chainrule.nn.recurrent import GRU, LSTM, RNN
-from chainrule.nn.stateless import functional_call
-from chainrule.nn.summary import Summary
+
+if TYPE_CHECKING:
+    from chainrule.nn.activations import (
+        CELU,
+        ELU,
+        GELU,
+        GLU,
+        SELU,
+        Activation,
+        Hardsigmoid,
+        Hardswish,
+        Hardtanh,
+        LeakyReLU,
+        LogSigmoid,
+        Mish,
+        ReLU,
+        ReLU6,
+        Sigmoid,
+        SiLU,
+        Softmax,
+        Softplus,
+        Tanh,
+    )
+    from chainrule.nn.attention import Embedding, MultiheadAttention, TransformerBlock
+    from chainrule.nn.containers import ModuleDict, ModuleList, ParameterList
+    from chainrule.nn.convolution import AdaptiveAvgPool2d, AvgPool2d, Conv1d, Conv2d, MaxPool2d
+    from chainrule.nn.hooks import RemovableHandle
+    from chainrule.nn.layers import Dropout, Flatten, Identity, Linear, Sequential
+    from chainrule.nn.losses import (
+        BCELoss,
+        BCEWithLogitsLoss,
+        CrossEntropyLoss,
+        HingeLoss,
+        HuberLoss,
+        L1Loss,
+        Loss,
+        MSELoss,
+    )
+    from chainrule.nn.module import Buffer, Module, Parameter
+    from chainrule.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
+    from chainrule.nn.recurrent import GRU, LSTM, RNN
+    from chainrule.nn.stateless import functional_call
+    from chainrule.nn.summary import Summary
 
 __all__ = [
     "CELU",
@@ -110,3 +117,22 @@ __all__ = [
     "functional_call",
     "init",
 ]
+
+load_later(
+    __name__,
+    {
+        "activations": "CELU ELU GELU GLU SELU Activation Hardsigmoid Hardswish Hardtanh LeakyReLU LogSigmoid Mish "
+        "ReLU ReLU6 Sigmoid SiLU Softmax Softplus Tanh",
+        "attention": "Embedding MultiheadAttention TransformerBlock",
+        "containers": "ModuleDict ModuleList ParameterList",
+        "convolution": "AdaptiveAvgPool2d AvgPool2d Conv1d Conv2d MaxPool2d",
+        "hooks": "RemovableHandle",
+        "layers": "Dropout Flatten Identity Linear Sequential",
+        "losses": "BCELoss BCEWithLogitsLoss CrossEntropyLoss HingeLoss HuberLoss L1Loss Loss MSELoss",
+        "module": "Buffer Module Parameter",
+        "normalization": "BatchNorm1d BatchNorm2d GroupNorm LayerNorm",
+        "recurrent": "GRU LSTM RNN",
+        "stateless": "functional_call",
+        "summary": "Summary",
+    },
+)

@@ -46,7 +46,7 @@ class Step(Shaped):
     same walks serve both. `place` is where the step stands in its program.
     """
 
-    __slots__ = ("dtype", "edges", "inputs", "kind", "op", "place", "settings", "shape")
+    __slots__ = ("_needs", "dtype", "edges", "inputs", "kind", "op", "place", "settings", "shape")
     op: Operation | None
     inputs: tuple[Any, ...]
     edges: tuple[tuple[int, Step], ...]
@@ -74,6 +74,7 @@ class Step(Shaped):
         self.inputs = inputs
         self.settings = settings
         self.place = place
+        self._needs: list[Step] | None = None
         flat = op.flat if op is not None and self.dtype.kind == "f" else range(len(inputs))
         self.edges = tuple([(i, x) for i, x in enumerate(inputs) if isinstance(x, Step) and x.moves and i not in flat])
 
@@ -85,7 +86,10 @@ class Step(Shaped):
     @property
     def needs(self) -> list[Step]:
         """All steps that this one is computed from: inputs, and data in settings, as the places of an index."""
-        return steps_in([*self.inputs, *self.settings.values()])
+        found = self._needs
+        if found is None:
+            found = self._needs = steps_in([*self.inputs, *self.settings.values()])
+        return found
 
     def __repr__(self) -> str:
         what = self.kind.value if self.op is None else self.op.name
@@ -214,7 +218,13 @@ def steps_in(parts: Any) -> list[Step]:
         parts = parts.values()
     elif not isinstance(parts, list | tuple):
         return []
-    return [step for part in parts for step in steps_in(part)]
+    found: list[Step] = []
+    for part in parts:
+        if isinstance(part, Step):
+            found.append(part)
+        elif isinstance(part, list | tuple | dict):
+            found += steps_in(part)
+    return found
 
 
 def replaced(x: Any, new: Callable[[Any], Any], kind: type[Any] = Step) -> Any:
@@ -222,10 +232,12 @@ def replaced(x: Any, new: Callable[[Any], Any], kind: type[Any] = Step) -> Any:
     if isinstance(x, kind):
         return new(x)
     if isinstance(x, dict):
-        return {name: replaced(part, new, kind) for name, part in x.items()}
+        return {name: replaced(part, new, kind) for name, part in x.items()} if x else x
     if isinstance(x, list):
         return [replaced(part, new, kind) for part in x]
-    return tuple([replaced(part, new, kind) for part in x]) if type(x) is tuple else x
+    if type(x) is not tuple:
+        return x
+    return tuple([new(part) if isinstance(part, kind) else replaced(part, new, kind) for part in x])
 
 
 def read_rows(rows: Sequence[tuple[Any, ...]], outputs: Sequence[int]) -> Program:

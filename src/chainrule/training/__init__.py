@@ -11,35 +11,42 @@
 ([[2.0]], [1.0])
 """
 
-from chainrule.table import Table
-from chainrule.training.callbacks import Callback, EarlyStopping
-from chainrule.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from chainrule.training.curvature import largest_curvature
-from chainrule.training.descent import descent_table
-from chainrule.training.fit import evaluate, fit, predict
-from chainrule.training.fit_table import Recipe, cross_validate, fit_table
-from chainrule.training.flow import gradient_flow
-from chainrule.training.history import History
-from chainrule.training.importance import input_effects, permutation_importance
-from chainrule.training.interrupt import Interrupted
-from chainrule.training.judge import judge
-from chainrule.training.linear import fit_linear
-from chainrule.training.metrics import (
-    accuracy,
-    balanced_accuracy,
-    confusion_matrix,
-    mean_absolute_error,
-    precision_recall_f1,
-    r2,
-    roc_auc,
-)
-from chainrule.training.model import Model, load_model, save_model
-from chainrule.training.predictions import Predictions
-from chainrule.training.report import full_report, plain_report, short_report
-from chainrule.training.run import Run
-from chainrule.training.step import TrainingStep
-from chainrule.training.sweep import Sweep
-from chainrule.training.sweep_table import sweep_table
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chainrule.later import load_later
+
+if TYPE_CHECKING:
+    from chainrule.table import Table
+    from chainrule.training.callbacks import Callback, EarlyStopping
+    from chainrule.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+    from chainrule.training.curvature import largest_curvature
+    from chainrule.training.descent import descent_table
+    from chainrule.training.fit import evaluate, fit, predict
+    from chainrule.training.fit_table import Recipe, cross_validate, fit_table
+    from chainrule.training.flow import gradient_flow
+    from chainrule.training.history import History
+    from chainrule.training.importance import input_effects, permutation_importance
+    from chainrule.training.interrupt import Interrupted
+    from chainrule.training.judge import judge
+    from chainrule.training.linear import fit_linear
+    from chainrule.training.metrics import (
+        accuracy,
+        balanced_accuracy,
+        confusion_matrix,
+        mean_absolute_error,
+        precision_recall_f1,
+        r2,
+        roc_auc,
+    )
+    from chainrule.training.model import Model, load_model, save_model
+    from chainrule.training.predictions import Predictions
+    from chainrule.training.report import full_report, plain_report, short_report
+    from chainrule.training.run import Run
+    from chainrule.training.step import TrainingStep
+    from chainrule.training.sweep import Sweep
+    from chainrule.training.sweep_table import sweep_table
 
 __all__ = [
     "Callback",
@@ -82,3 +89,30 @@ __all__ = [
     "short_report",
     "sweep_table",
 ]
+
+load_later(
+    __name__,
+    {
+        "chainrule.table": "Table",
+        "callbacks": "Callback EarlyStopping",
+        "checkpoint": "Checkpoint load_checkpoint save_checkpoint",
+        "curvature": "largest_curvature",
+        "descent": "descent_table",
+        "fit": "evaluate fit predict",
+        "fit_table": "Recipe cross_validate fit_table",
+        "flow": "gradient_flow",
+        "history": "History",
+        "importance": "input_effects permutation_importance",
+        "interrupt": "Interrupted",
+        "judge": "judge",
+        "linear": "fit_linear",
+        "metrics": "accuracy balanced_accuracy confusion_matrix mean_absolute_error precision_recall_f1 r2 roc_auc",
+        "model": "Model load_model save_model",
+        "predictions": "Predictions",
+        "report": "full_report plain_report short_report",
+        "run": "Run",
+        "step": "TrainingStep",
+        "sweep": "Sweep",
+        "sweep_table": "sweep_table",
+    },
+)

@@ -28,6 +28,7 @@ from chainrule.files import write_whole
 from chainrule.nn.module import Module
 from chainrule.optim.lr_scheduler import LRScheduler
 from chainrule.optim.optimizer import Optimizer
+from chainrule.training.generators import generators_of
 
 FORMAT = "chainrule checkpoint"
 VERSION = 1
@@ -205,16 +206,6 @@ def wind(generator: np.random.Generator, state: Any) -> None:
     if kind != own:
         raise CheckpointError(f"the random generator was {kind}, and this one is {own}")
     generator.bit_generator.state = state
-
-
-def generators_of(model: Module) -> dict[str, np.random.Generator]:
-    """The random generators that modules hold as attributes, by name: ``1.rng``."""
-    return {
-        f"{path}.{name}" if path else name: held
-        for path, module in model.named_modules()
-        for name, held in vars(module).items()
-        if isinstance(held, np.random.Generator)
-    }
 
 
 def packed(held: Any, arrays: Arrays, place: str, depth: int = 0) -> Any:

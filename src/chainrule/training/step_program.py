@@ -29,8 +29,8 @@ from chainrule.rules.linear import index as picked
 from chainrule.rules.linear import sum as total
 from chainrule.rules.pointwise import sqrt, square, where
 from chainrule.training.batches import Batch, as_given, output_of
-from chainrule.training.checkpoint import generators_of
 from chainrule.training.cost import loss_of, weight_of
+from chainrule.training.generators import generators_of
 from chainrule.training.step_state import State, are_the_same, attributes_of, settings_with
 from chainrule.transforms import value_and_grad
 
