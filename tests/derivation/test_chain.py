@@ -1,4 +1,4 @@
-"""The chain dialect: links, the sums where ways fan out, what cancels, and why a zero is one."""
+"""The chain dialect: links, the sums where paths fan out, what cancels, and why a zero is one."""
 
 # A story holds blocks of every kind, and which one stands where is what the tests look at.
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false
@@ -140,11 +140,11 @@ def test_two_ways_of_the_engine_example():
     chained = links_of(f, a)
     (link,) = chained.links
     assert (link.value, link.others, link.rest) == (-3.0, 0, 0.0)
-    assert [(spelled(way.through), way.value) for way in link.ways] == [("s", -6.0), ("d", 3.0)]
-    _, table, _, total, ways = told(f, a).story
-    assert table.rows[0][2] == "a sum over 2 ways, which follows"
+    assert [(spelled(path.through), path.value) for path in link.paths] == [("s", -6.0), ("d", 3.0)]
+    _, table, _, total, paths = told(f, a).story
+    assert table.rows[0][2] == "a sum over 2 paths, which follows"
     assert spelled(total.sides[-2:]) == ("−6 + 3", "−3")
-    assert [spelled(row[1].sides[1:]) for row in ways.rows] == [("d", "−6"), ("s · b", "1 · 3", "3")]
+    assert [spelled(row[1].sides[1:]) for row in paths.rows] == [("d", "−6"), ("s · b", "1 · 3", "3")]
     assert f.data == -6.0
 
 
@@ -159,7 +159,7 @@ def test_values_without_a_name_are_said():
 def test_a_variable_that_one_operation_reads_twice():
     x = Value(3.0)
     (link,) = links_of(x * x, x).links
-    assert (link.value, spelled(link.formula), link.ways) == (6.0, "2x", ())
+    assert (link.value, spelled(link.formula), link.paths) == (6.0, "2x", ())
 
 
 NET = {
@@ -199,25 +199,25 @@ def test_the_2_3_2_net_on_one_example():
     z2 = cr.affine(a1, w2, b2)
     a2 = cr.sigmoid(z2)
     cost = cr.squared_error(a2, y, scale=0.5)
-    opened = Tape(cost, [w1, w2])
+    tape = Tape(cost, [w1, w2])
     exact = {"rel": 1e-11}
     for j, k in np.ndindex(3, 2):
-        chained = chain_of(ScalarGraph(opened, w1, (j, k)))
+        chained = chain_of(ScalarGraph(tape, w1, (j, k)))
         assert chained.gradient == pytest.approx(half["dW1"][j][k], **exact)
         arriving, slope, fed = chained.links
         assert arriving.value == pytest.approx(half["dC_da1"][j], **exact)
         assert arriving.value * slope.value == pytest.approx(half["delta1"][j], **exact)
         assert (fed.value, spelled(fed.formula)) == (case["x"][k], f"x[0, {k}]")
-        assert sorted(spelled(way.through) for way in arriving.ways) == ["z₂[0, 0]", "z₂[0, 1]"]
-        for way in arriving.ways:
-            i = int(spelled(way.through)[-2])
-            error, squash, weight = way.links
+        assert sorted(spelled(path.through) for path in arriving.paths) == ["z₂[0, 0]", "z₂[0, 1]"]
+        for path in arriving.paths:
+            i = int(spelled(path.through)[-2])
+            error, squash, weight = path.links
             assert error.value == pytest.approx(half["grad_a_C"][i], **exact)
             assert error.value * squash.value == pytest.approx(half["delta2"][i], **exact)
             assert spelled(error.formula) == f"a₂[0, {i}] − y[0, {i}]"
             assert spelled(weight.formula) == f"w₂[{i}, {j}]"
     for i, j in np.ndindex(2, 3):
-        assert chain_of(ScalarGraph(opened, w2, (i, j))).gradient == pytest.approx(half["dW2"][i][j], **exact)
+        assert chain_of(ScalarGraph(tape, w2, (i, j))).gradient == pytest.approx(half["dW2"][i][j], **exact)
 
 
 def test_the_logarithm_cancels_the_sigmoid():
@@ -251,7 +251,7 @@ def test_one_over_x_times_x():
     story = told(product, x).story
     total = next(block for block in story if isinstance(block, Equation) and len(block.parts) > 3)
     assert [spelled(side) for side in total.sides[2:]] == ["x · (−inverse/x) + inverse", "0", "−⅔ + ⅔", "0"]
-    assert "its ways cancel one another" in spelled(story[-1].text)
+    assert "its paths cancel one another" in spelled(story[-1].text)
 
 
 def test_softmax_cancels_in_a_cross_entropy():
@@ -319,11 +319,11 @@ def test_a_wide_fan_lists_the_largest_and_adds_up_the_rest():
     weights = np.linspace(-2.0, 3.0, 40)
     out = cr.sum(cr.sin(x * weights) * weights)
     (link,) = links_of(out, x, (0,), top=4).links
-    assert (len(link.ways), link.others) == (4, 36)
+    assert (len(link.paths), link.others) == (4, 36)
     every = weights**2 * np.cos(0.7 * weights)
-    assert sorted(np.abs(every))[::-1][:4] == pytest.approx([abs(way.value) for way in link.ways], rel=1e-12)
-    assert link.rest == pytest.approx(every.sum() - sum(way.value for way in link.ways), rel=1e-9)
-    total = next(block for block in told(out, x, (0,), top=4).story if "other 36 ways" in getattr(block, "note", ""))
+    assert sorted(np.abs(every))[::-1][:4] == pytest.approx([abs(path.value) for path in link.paths], rel=1e-12)
+    assert link.rest == pytest.approx(every.sum() - sum(path.value for path in link.paths), rel=1e-9)
+    total = next(block for block in told(out, x, (0,), top=4).story if "other 36 paths" in getattr(block, "note", ""))
     assert value_of(total.parts[-2]) == pytest.approx(every.sum(), rel=1e-5)
 
 

@@ -27,10 +27,10 @@ SIX_DIGITS = 1.01e-5
 
 
 def tell(output, **asked):
-    opened = Tape(output, [asked["wrt"]] if "wrt" in asked else [])
+    tape = Tape(output, [asked["wrt"]] if "wrt" in asked else [])
     request = Request(**asked)
-    assert delta.applies(opened, request) == ""
-    return delta.tell(opened, request)
+    assert delta.applies(tape, request) == ""
+    return delta.tell(tape, request)
 
 
 def equations(told):
@@ -221,10 +221,10 @@ def test_the_cost_of_an_output_in_letters():
 def test_softmax_and_cross_entropy_are_opened():
     net = cr.nn.Linear(2, 3, rng=1)
     told = tell(cr.nn.CrossEntropyLoss()(net(np.ones((2, 2), dtype="f")), [0, 2]))
-    opened = next(block for block in told.story if isinstance(block, Steps) and "softmax" in spelled(block.caption))
-    by_sum, closed = (value_of(line.parts[-1]) for line in opened.lines)
+    tape = next(block for block in told.story if isinstance(block, Steps) and "softmax" in spelled(block.caption))
+    by_sum, closed = (value_of(line.parts[-1]) for line in tape.lines)
     assert by_sum == closed
-    assert any(r"\frac{p_{" in part for part in opened.lines[1].parts)
+    assert any(r"\frac{p_{" in part for part in tape.lines[1].parts)
 
 
 def test_a_deep_net_is_told_in_part_and_checked_in_full():
@@ -261,8 +261,8 @@ def test_an_infinite_slope_stops_at_a_branch_that_was_not_taken(outputs):
 
 def test_what_is_no_net_says_why():
     a, b = cr.Value(-2.0, label="a"), cr.Value(3.0, label="b")
-    opened = Tape((a * b) * (a + b), [a])
-    assert "a is used in 2 places" in delta.applies(opened, Request(wrt=a))
+    tape = Tape((a * b) * (a + b), [a])
+    assert "a is used in 2 places" in delta.applies(tape, Request(wrt=a))
 
 
 def test_only_weights_and_biases_have_such_gradients():

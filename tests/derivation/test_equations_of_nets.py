@@ -33,8 +33,8 @@ def cost(examples):
 
 
 def story(examples=1, notation="nielsen"):
-    opened = Tape(cost(examples))
-    return delta_story.Story(NetNumbers(opened, opened.net), Request(notation=notation))
+    tape = Tape(cost(examples))
+    return delta_story.Story(NetNumbers(tape, tape.net), Request(notation=notation))
 
 
 def with_law(monkeypatch, old, **changed):
@@ -62,8 +62,8 @@ def test_an_equation_that_is_written_otherwise_changes_every_face(monkeypatch, l
     output = cost(1)
 
     def told():
-        opened = Tape(output)
-        page = delta_story.Story(NetNumbers(opened, opened.net), Request())
+        tape = Tape(output)
+        page = delta_story.Story(NetNumbers(tape, tape.net), Request())
         return str(list(map(repr, FACES[face](page, next(x for x in page.backward if x.name == law.name)))))
 
     before = told()

@@ -135,8 +135,8 @@ def test_intermediate_nodes_and_lists_of_nodes():
 
 def test_a_dialect_that_does_not_apply_says_why_and_names_the_nearest_that_does(monkeypatch):
     loss, w1, _ = simple_net()
-    monkeypatch.setattr(module_of("delta"), "applies", lambda opened, request: "there are no layers")
-    monkeypatch.setattr(module_of("jacobian"), "applies", lambda opened, request: "not today")
+    monkeypatch.setattr(module_of("delta"), "applies", lambda tape, request: "there are no layers")
+    monkeypatch.setattr(module_of("jacobian"), "applies", lambda tape, request: "not today")
     with pytest.raises(
         GraphError, match=r"'delta' does not apply: there are no layers\. The nearest that does is 'chain'"
     ):

@@ -27,10 +27,10 @@ def learned(array, label=""):
 
 
 def opened_story(output, wrt, **asked):
-    opened = Tape(output, [wrt])
+    tape = Tape(output, [wrt])
     request = Request(wrt=wrt, **asked)
-    assert jacobian.applies(opened, request) == ""
-    return Story(opened, request)
+    assert jacobian.applies(tape, request) == ""
+    return Story(tape, request)
 
 
 def product_of(output, wrt, **asked):
@@ -179,7 +179,7 @@ def test_where_ways_fork_their_products_are_added():
     assert value_of(fork.parts[-2]) == value_of(fork.parts[-1]) == FACTS["engine"]["accumulate"]["a"]
     w = learned(W, "w")
     story = opened_story(cr.sum(w * w + w), w)
-    assert story.stretches[-1].number_of_ways == 3
+    assert story.stretches[-1].number_of_paths == 3
     np.testing.assert_array_equal(story.stretches[-1].matrix, np.diag(2 * np.array(W) + 1))
 
 
@@ -193,7 +193,7 @@ def test_many_ways_are_counted_and_not_listed():
     z = cr.Value(0.5, label="z")
     parts = [z * float(i) for i in range(1, 9)]
     told = jacobian.tell(Tape(cr.sum(parts), [z]), Request(wrt=z))
-    assert any("8 ways" in spelled(block.text) for block in told.story if isinstance(block, Paragraph))
+    assert any("8 paths" in spelled(block.text) for block in told.story if isinstance(block, Paragraph))
 
 
 @pytest.mark.parametrize(

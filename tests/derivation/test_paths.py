@@ -1,4 +1,4 @@
-"""All ways through a computation: their number, the largest, their sum; and what real nudges do."""
+"""All paths through a computation: their number, the largest, their sum; and what real nudges do."""
 
 import json
 import math
@@ -94,9 +94,9 @@ def test_more_ways_than_a_number_holds():
     assert entries.gradients[0] == 1.0
     story = told(out, x).story
     sentence = next(
-        spelled(block.text) for block in story if isinstance(block, Paragraph) and "carries" in spelled(block.text)
+        spelled(block.text) for block in story if isinstance(block, Paragraph) and "contributes" in spelled(block.text)
     )
-    assert sentence.startswith("About 10^903 ways lead")
+    assert sentence.startswith("About 10^903 paths lead")
     assert count_of_paths(entries_of((x + x) * (x + x), x)) == 4
 
 
@@ -209,9 +209,9 @@ def test_the_ways_and_the_rest_add_up_to_the_gradient():
     *_, largest, total = answer.story
     assert len(largest.rows) == 4
     entries = entries_of(out, w, (1, 2))
-    ways = count_of_paths(entries)
-    assert answer.counts == {"entries": len(entries), "ways": ways}
-    assert spelled(total.note) == f"the last term is what the other ways carry, {ways:,} less 4"
+    number = count_of_paths(entries)
+    assert answer.counts == {"entries": len(entries), "paths": number}
+    assert spelled(total.note) == f"the last term is what the other paths contribute, {number:,} less 4"
     shown = [value_of(row[2].parts[-1]) for row in largest.rows]
     assert value_of(total.parts[-1]) == pytest.approx(entries.gradients[0], rel=1e-5)
     rest = entries.gradients[0] - math.fsum(shown)
@@ -228,10 +228,10 @@ def test_every_printed_way_names_its_entries_and_multiplies_out():
     f = d * s
     assert f.data == -6.0
     story = told(f, a).story
-    ways = tables(story)[-1]
-    assert [spelled(row[1]) for row in ways.rows] == ["a → s → f", "a → d → f"]
-    assert [spelled(row[2].sides[0]) for row in ways.rows] == ["d", "s · b"]
-    assert [row[2].parts[-1] for row in ways.rows] == ["-6", "3"]
+    paths = tables(story)[-1]
+    assert [spelled(row[1]) for row in paths.rows] == ["a → s → f", "a → d → f"]
+    assert [spelled(row[2].sides[0]) for row in paths.rows] == ["d", "s · b"]
+    assert [row[2].parts[-1] for row in paths.rows] == ["-6", "3"]
     assert story[-1].parts[-1] == "-3"
     for equation in equations(story):
         for part in equation.parts[-equation.numbers :]:

@@ -40,11 +40,11 @@ def formulas(entries):
     return found
 
 
-def ways(entries, k=0):
+def paths(entries, k=0):
     """Every way from an entry to the output, by walking them all."""
     if k == entries.last:
         return [[]]
-    return [[edge, *rest] for edge in entries.departures[k] for rest in ways(entries, edge.target)]
+    return [[edge, *rest] for edge in entries.departures[k] for rest in paths(entries, edge.target)]
 
 
 def test_values_are_entries():
@@ -84,16 +84,16 @@ PROGRAMS = {
 def test_the_ways_add_up_to_what_differences_measure(name):
     program, start = PROGRAMS[name]
     leaf = Tensor(start, requires_grad=True)
-    opened = Tape(program(leaf), [leaf])
+    tape = Tape(program(leaf), [leaf])
     for place in np.ndindex(start.shape):
-        entries = ScalarGraph(opened, leaf, place)
+        entries = ScalarGraph(tape, leaf, place)
         step = np.zeros(start.shape)
         step[place] = STEP
         measured = (float(program(start + step)) - float(program(start - step))) / (2 * STEP)
         # The third derivative of these programs is below 1e3, and STEP² times that is 1e-7.
         assert entries.gradients[0] == pytest.approx(measured, rel=1e-7, abs=1e-7)
         if sum(map(len, entries.departures)) < 60:
-            walked = math.fsum(math.prod(edge.slope for edge in way) for way in ways(entries))
+            walked = math.fsum(math.prod(edge.slope for edge in path) for path in paths(entries))
             assert walked == pytest.approx(entries.gradients[0], rel=1e-12, abs=1e-12)
 
 
@@ -195,12 +195,12 @@ def test_cuts_lie_on_every_way():
             entries = entries_of(out, held[0])
         except GraphError:
             continue
-        on_way = [{0, *[edge.target for edge in way]} for way in ways(entries)]
+        on_way = [{0, *[edge.target for edge in path]} for path in paths(entries)]
         assert set(entries.cuts()) == set.intersection(*on_way)
         middle = len(entries) // 2
         if middle in (0, entries.last):
             continue
-        inner = [{middle, *[edge.target for edge in way]} for way in ways(entries, middle)]
+        inner = [{middle, *[edge.target for edge in path]} for path in paths(entries, middle)]
         reached = entries.reachable(middle, entries.last)
         assert reached == set.union(*inner)
         assert set(entries.cuts(middle, entries.last, reached)) == set.intersection(*inner)
@@ -233,9 +233,9 @@ def test_one_weight_of_784_30_10(digits):
     assert arriving * slope == pytest.approx(facts["delta1[0..4]"][0], rel=1e-11)
     assert pixel == x[0, 0]
     (fan, *_) = chain.links
-    assert len(fan.ways) + fan.others == 10
-    assert math.fsum([way.value for way in fan.ways]) + fan.rest == pytest.approx(arriving, rel=1e-12)
-    for bigger, smaller in pairwise(fan.ways):
+    assert len(fan.paths) + fan.others == 10
+    assert math.fsum([path.value for path in fan.paths]) + fan.rest == pytest.approx(arriving, rel=1e-12)
+    for bigger, smaller in pairwise(fan.paths):
         assert abs(bigger.value) >= abs(smaller.value)
 
 

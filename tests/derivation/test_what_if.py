@@ -72,9 +72,9 @@ def test_a_graph_without_shared_nodes_cannot_show_overwriting():
 def test_nodes_that_do_not_wait_and_a_recursion_that_counts_twice():
     L, x = order_graph()
     assert L.data == FACTS["order"]["L"]
-    opened = Tape(L)
-    assert [mistakes.depth_first(opened, reverse).gradients[x] for reverse in (False, True)] == [81.0, 135.0]
-    assert mistakes.naive_recursion(opened, reverse=False).gradients[x] == 207.0
+    tape = Tape(L)
+    assert [mistakes.depth_first(tape, reverse).gradients[x] for reverse in (False, True)] == [81.0, 135.0]
+    assert mistakes.naive_recursion(tape, reverse=False).gradients[x] == 207.0
     told = what_if(L, "order")
     assert spelled(table(told).rows[0][1:]) == ("135", "81 ✗", "135", "207 ✗", "189 ✗")
     assert told.counts["right by chance"] == 1
@@ -140,16 +140,16 @@ def test_the_simulator_is_the_lectures_loop(steps):
         x, y = held[i % len(held)], held[j % len(held)]
         held.append([x + y, x * y, x.tanh(), x - y][kind])
     output = held[-1]
-    opened = Tape(output)
-    for _, order in mistakes.orders(opened):
-        assert {id(node) for node in order} == {id(node) for node in opened.order}
+    tape = Tape(output)
+    for _, order in mistakes.orders(tape):
+        assert {id(node) for node in order} == {id(node) for node in tape.order}
         place = {node: k for k, node in enumerate(order)}
-        assert all(place[user] < place[x] for x in order for user, _ in opened.consumers.get(x, []))
-        right, wrong = sweep(opened, order), sweep(opened, order, overwrite=True)
+        assert all(place[user] < place[x] for x in order for user, _ in tape.consumers.get(x, []))
+        right, wrong = sweep(tape, order), sweep(tape, order, overwrite=True)
         for attempt, by_hand in ((right, False), (wrong, True)):
             expected = micrograd_backward(output, order, by_hand)
             assert all(attempt.gradients.get(x, 0.0) == pytest.approx(expected[x], rel=1e-12, abs=1e-15) for x in order)
-        assert all(right.gradients[x] == pytest.approx(opened.gradients[x], rel=1e-9, abs=1e-12) for x in order)
+        assert all(right.gradients[x] == pytest.approx(tape.gradients[x], rel=1e-9, abs=1e-12) for x in order)
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -167,9 +167,9 @@ def test_naive_recursion_walks_every_path_and_is_stopped(reverse):
 def test_tensors_too():
     w = cr.Tensor([1.0, 2.0], requires_grad=True)
     loss = (w * w).sum() + w.sum()
-    opened = Tape(loss)
+    tape = Tape(loss)
     shares = [np.array([1.0, 2.0]), np.array([1.0, 1.0])]
-    for attempt in mistakes.overwriting(opened):
+    for attempt in mistakes.overwriting(tape):
         assert any(np.array_equal(attempt.gradients[w], share) for share in shares)
     for mistake in ("overwrite", "zero_grad", "forgotten"):
         assert what_if(loss, mistake).counts["wrong gradients"] > 0

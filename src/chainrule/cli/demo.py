@@ -307,20 +307,20 @@ def product_of(loss: Tensor, weight: Tensor, place: tuple[int, ...]) -> Product:
         weight=plain(chain.entry),
         gradient=chain.gradient,
         factors=tuple([factor_of(link) for link in chain.links]),
-        paths=tuple([path_of(way, chain.output) for way in chain.links[0].ways]),
+        paths=tuple([path_of(path, chain.output) for path in chain.links[0].paths]),
     )
 
 
 def factor_of(link: Link) -> Factor:
-    """A link of the explanation; one that is a sum over ways is the work of no single operation."""
-    return Factor(plain(link.above), plain(link.below), link.value, "" if link.ways else link.operation)
+    """A link of the explanation; one that is a sum over paths is the work of no single operation."""
+    return Factor(plain(link.above), plain(link.below), link.value, "" if link.paths else link.operation)
 
 
-def path_of(way: links.Path, output: Tree) -> Path:
-    """A way of the explanation, with all its links but the first as one."""
-    *rest, first = way.links
-    arriving = Factor(plain(output), plain(way.through), math.prod([link.value for link in rest]), "")
-    return Path(plain(way.through), factor_of(first), arriving)
+def path_of(path: links.Path, output: Tree) -> Path:
+    """A path of the explanation, with all its links but the first as one."""
+    *rest, first = path.links
+    arriving = Factor(plain(output), plain(path.through), math.prod([link.value for link in rest]), "")
+    return Path(plain(path.through), factor_of(first), arriving)
 
 
 def telling_weight(gradient: Array, image: Array) -> tuple[int, ...]:

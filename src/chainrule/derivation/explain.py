@@ -116,27 +116,27 @@ def explain(
     require_one_number(output)
     nodes, entry = resolve(output, wrt)
     only = nodes[0] if len(nodes) == 1 else None
-    opened, request = (
+    tape, request = (
         Tape(output, nodes, names),
         Request(only, entry, notation or USUAL, layout, digits, top, nudge, whole),
     )
-    found = explained_by(opened, request, dialect, notation)
+    found = explained_by(tape, request, dialect, notation)
     if direction is None:
         return found
     with Quiet():
-        return with_direction(found, opened, entry, direction, digits)
+        return with_direction(found, tape, entry, direction, digits)
 
 
 def explained_by(
-    opened: Tape, request: Request, dialect: str | None, notation: str | None, *, with_short: bool = True
+    tape: Tape, request: Request, dialect: str | None, notation: str | None, *, with_short: bool = True
 ) -> Derivation:
     """One gradient of an opened graph, explained as it was asked for."""
-    lent = lend_letters(opened, notation)
+    lent = lend_letters(tape, notation)
     with Quiet():
-        name, told = tell(opened, request, dialect)
-        title = said(title_of(opened, request), ", ", IN_WORDS[name])
+        name, told = tell(tape, request, dialect)
+        title = said(title_of(tape, request), ", ", IN_WORDS[name])
         told = replace(told, symbols=(*told.symbols, *unlisted(lent, told)))
-        return with_d(assembled(opened, request, name, title, told, with_short=with_short), opened)
+        return with_d(assembled(tape, request, name, title, told, with_short=with_short), tape)
 
 
 def told_whole(output: Any, wrt: Any, dialect: str, digits: int) -> Derivation:
@@ -144,25 +144,25 @@ def told_whole(output: Any, wrt: Any, dialect: str, digits: int) -> Derivation:
     return explained_by(Tape(output, [wrt]), Request(wrt, None, USUAL, digits=digits), dialect, None, with_short=False)
 
 
-def with_direction(found: Derivation, opened: Tape, entry: Any, direction: Any, digits: int) -> Derivation:
+def with_direction(found: Derivation, tape: Tape, entry: Any, direction: Any, digits: int) -> Derivation:
     """An explanation with the slope along a direction beside it."""
-    directions = direction if len(opened.wrt) > 1 else [direction]
-    if not opened.wrt or entry is not None or len(directions) != len(opened.wrt):
+    directions = direction if len(tape.wrt) > 1 else [direction]
+    if not tape.wrt or entry is not None or len(directions) != len(tape.wrt):
         raise GraphError(
             "a direction is one array for each of the whole nodes in wrt: explain(L, [x, y], direction=[…, …])"
         )
     moved = [
-        Moved(opened.symbols[x], np.asarray(by, dtype=float)[()], opened.gradients[x])
-        for x, by in zip(opened.wrt, directions, strict=True)
+        Moved(tape.symbols[x], np.asarray(by, dtype=float)[()], tape.gradients[x])
+        for x, by in zip(tape.wrt, directions, strict=True)
     ]
-    blocks, known = along(opened.symbols[opened.output], moved, digits, opened.symbols.values())
-    environment = ChainMap[Tree, Any](known, opened.environment)
-    blocks = checked(blocks, environment, rounding_floor(opened), digits)
+    blocks, known = along(tape.symbols[tape.output], moved, digits, tape.symbols.values())
+    environment = ChainMap[Tree, Any](known, tape.environment)
+    blocks = checked(blocks, environment, rounding_floor(tape), digits)
     kept = [block for block in found.short if not isinstance(block, Paragraph)]
     seen = [Known(letter, numbers_of(x)) for letter, x in known_in(blocks, environment)]
     letters = dict.fromkeys([*found.known, *seen])
     found = replace(found, story=(*found.story, *blocks), short=(*kept, *blocks), known=tuple(letters))
-    return with_d(found, opened)
+    return with_d(found, tape)
 
 
 def unlisted(lent: Sequence[Meaning], told: Explanation) -> list[Meaning]:
@@ -186,16 +186,16 @@ def check_options(dialect: Any, notation: str | None, layout: str, digits: Any, 
         raise GraphError(f"nudge is a number other than 0, not {nudge!r}")
 
 
-def tell(opened: Tape, request: Request, dialect: str | None) -> tuple[str, Explanation]:
+def tell(tape: Tape, request: Request, dialect: str | None) -> tuple[str, Explanation]:
     """The story in the dialect that was asked for, or else in the first that applies."""
     first = dialect or usual(request)
-    reason = plain.words(module_of(first).applies(opened, request))
+    reason = plain.words(module_of(first).applies(tape, request))
     if not reason:
-        return first, module_of(first).tell(opened, request)
+        return first, module_of(first).tell(tape, request)
     for other in NEAREST[first]:
-        if not module_of(other).applies(opened, request):
+        if not module_of(other).applies(tape, request):
             if dialect is None:
-                return other, module_of(other).tell(opened, request)
+                return other, module_of(other).tell(tape, request)
             raise GraphError(f"the dialect {first!r} does not apply: {reason}. The nearest that does is {other!r}")
     raise GraphError(f"the dialect {first!r} does not apply: {reason}")
 
@@ -215,39 +215,39 @@ def usual(request: Request) -> str:
 
 
 def assembled(
-    opened: Tape, request: Request, dialect: str, title: Words, told: Explanation, *, with_short: bool = False
+    tape: Tape, request: Request, dialect: str, title: Words, told: Explanation, *, with_short: bool = False
 ) -> Derivation:
     """A dialect's story with the data of the graph that it tells of; every equation in it is worked out."""
-    data = Listed(opened, request.whole)
-    gradient = gradient_of(opened, request)
-    environment = ChainMap[Tree, Any](told.environment, opened.environment)
+    data = Listed(tape, request.whole)
+    gradient = gradient_of(tape, request)
+    environment = ChainMap[Tree, Any](told.environment, tape.environment)
     if request.wrt is not None:
-        environment.setdefault(name_of(opened, request), gradient)
+        environment.setdefault(name_of(tape, request), gradient)
     environment = ChainMap[Tree, Any](
-        {**opened.undefined, **undefined_in(told.environment, environment)}, *environment.maps
+        {**tape.undefined, **undefined_in(told.environment, environment)}, *environment.maps
     )
-    warnings, floor = trap(opened), rounding_floor(opened)
+    warnings, floor = trap(tape), rounding_floor(tape)
     story = (*checked(told.story, environment, floor, request.digits), *warnings)
-    conventions = conventions_of(opened, request.layout if dialect == "jacobian" else "")
+    conventions = conventions_of(tape, request.layout if dialect == "jacobian" else "")
     short = (
-        short_story(opened, request, dialect, replace(told, story=story), warnings, conventions, environment, floor)
+        short_story(tape, request, dialect, replace(told, story=story), warnings, conventions, environment, floor)
         if with_short
         else ()
     )
     known = [Known(letter, numbers_of(x, request.whole)) for letter, x in known_in((*story, *short), environment)]
     counts = {
-        "nodes": len(opened.path),
-        "arrows": len(opened.arrivals),
-        "nodes not listed": len(opened.path) - len(data.nodes),
-        "accumulations not listed": len(opened.arrivals) - len(data.log),
+        "nodes": len(tape.path),
+        "arrows": len(tape.arrivals),
+        "nodes not listed": len(tape.path) - len(data.nodes),
+        "accumulations not listed": len(tape.arrivals) - len(data.log),
     }
     return Derivation(
         dialect=dialect,
         title=title,
-        output=data.ids[opened.output],
-        wrt=tuple([data.ids[x] for x in opened.wrt]),
+        output=data.ids[tape.output],
+        wrt=tuple([data.ids[x] for x in tape.wrt]),
         entry=request.entry,
-        value=numbers_of(opened.numbers[opened.output]),
+        value=numbers_of(tape.numbers[tape.output]),
         gradient=None if gradient is None else numbers_of(gradient, request.whole),
         notation=request.notation,
         digits=request.digits,
@@ -262,17 +262,17 @@ def assembled(
     )
 
 
-def title_of(opened: Tape, request: Request) -> Words:
+def title_of(tape: Tape, request: Request) -> Words:
     """What is explained, in a few words."""
-    show, symbol = Show(request.digits), opened.symbols[opened.output]
+    show, symbol = Show(request.digits), tape.symbols[tape.output]
     if request.wrt is None:
-        several = listed([said(opened.symbols[x]) for x in opened.wrt[: request.top]])
-        more = f" and {len(opened.wrt) - request.top} more" if len(opened.wrt) > request.top else ""
-        value = opened.numbers[opened.output]
+        several = listed([said(tape.symbols[x]) for x in tape.wrt[: request.top]])
+        more = f" and {len(tape.wrt) - request.top} more" if len(tape.wrt) > request.top else ""
+        value = tape.numbers[tape.output]
         what = equation(symbol, show(value)) if np.isfinite(value) else symbol
-        return said("The gradient of ", what, *([" in ", several, more] if opened.wrt else []))
-    gradient = gradient_of(opened, request)
-    name = name_of(opened, request)
-    if np.ndim(gradient) or not (np.isfinite(gradient) and np.isfinite(opened.numbers[opened.output])):
+        return said("The gradient of ", what, *([" in ", several, more] if tape.wrt else []))
+    gradient = gradient_of(tape, request)
+    name = name_of(tape, request)
+    if np.ndim(gradient) or not (np.isfinite(gradient) and np.isfinite(tape.numbers[tape.output])):
         return said(name)
-    return said(equation(name, show(0.0 if is_rounding(opened, request) else gradient)))
+    return said(equation(name, show(0.0 if is_rounding(tape, request) else gradient)))

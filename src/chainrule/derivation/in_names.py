@@ -29,16 +29,16 @@ MOST_ENTRIES = 36
 Node = Any
 
 
-def in_names(opened: Tape, *, lent: bool = True) -> InNames | None:
+def in_names(tape: Tape, *, lent: bool = True) -> InNames | None:
     """The computation in names; None where too many steps lie between two of them, or a large leaf has none.
 
     Without `lent` the letters that a book has for the parts of a net are no names.
     """
-    named = {x for x in opened.symbols if opened.own_name(x) is not None and (lent or id(x) in opened.labels)}
+    named = {x for x in tape.symbols if tape.own_name(x) is not None and (lent or id(x) in tape.labels)}
     # Looked at before anything is lifted: a graph of many steps without names has no formula to show.
-    if is_long(opened, named):
+    if is_long(tape, named):
         return None
-    lifted = opened.lifted
+    lifted = tape.lifted
     letters: dict[Step, Any] = {}
     for step, node in zip(lifted.program.steps, lifted.nodes, strict=True):
         if node in named:
@@ -47,16 +47,16 @@ def in_names(opened: Tape, *, lent: bool = True) -> InNames | None:
             return None
         elif step.op is None:
             letters[step] = constant(node.data) if step.shape else float(node.data)
-    return InNames(opened, letters)
+    return InNames(tape, letters)
 
 
-def is_long(opened: Tape, named: set[Node]) -> bool:
+def is_long(tape: Tape, named: set[Node]) -> bool:
     """Whether more steps than a line has room for lie between the output and what has a name."""
     found: set[Node] = set()
-    stack = [opened.output]
+    stack = [tape.output]
     while stack and len(found) <= MOST_PARTS:
         node = stack.pop()
-        if node not in found and (node is opened.output or node not in named):
+        if node not in found and (node is tape.output or node not in named):
             found.add(node)
             stack.extend([x for _, x in node.edges])
     return len(found) > MOST_PARTS
@@ -70,13 +70,11 @@ def is_symbol(x: Any) -> bool:
 class InNames:
     """The named steps of a program as terms over each other, and their gradients."""
 
-    def __init__(self, opened: Tape, letters: dict[Step, Any]) -> None:
-        self.opened = opened
-        self.lifted = opened.lifted
+    def __init__(self, tape: Tape, letters: dict[Step, Any]) -> None:
+        self.tape = tape
+        self.lifted = tape.lifted
         self.letters = letters
-        self.trees: dict[Term, Tree] = {
-            x: opened.symbols[self.node(step)] for step, x in letters.items() if is_symbol(x)
-        }
+        self.trees: dict[Term, Tree] = {x: tape.symbols[self.node(step)] for step, x in letters.items() if is_symbol(x)}
 
     def node(self, step: Step) -> Node:
         """The node that a step was read from."""
@@ -128,12 +126,12 @@ class InNames:
         """The gradient in everything that has a name, as the shares add up, not yet made short; consumers first."""
         output = self.lifted.program.output
         held: dict[Term, Any] = {}
-        on_the_way = {step: x for step, x in self.letters.items() if self.node(step) in self.opened.gradients}
+        on_the_way = {step: x for step, x in self.letters.items() if self.node(step) in self.tape.gradients}
         step_of = {x: step for step, x in on_the_way.items() if is_symbol(x)}
         found: dict[Node, Any] = {}
         for step in reversed(self.named):
             node, own = self.node(step), self.letters.get(step)
-            if node not in self.opened.gradients:
+            if node not in self.tape.gradients:
                 continue
             g = constant(np.ones(step.shape)) if step is output else self.settled(node, own, held, found)
             term = self.term(step)
@@ -156,5 +154,5 @@ class InNames:
         """Remember the gradient in a node, and give its letter."""
         found.setdefault(node, held.get(letter))
         own = symbol(f"gradient {len(self.trees)}", tuple(node.shape))
-        self.trees[own] = self.opened.gradient(node)
+        self.trees[own] = self.tape.gradient(node)
         return own

@@ -30,18 +30,18 @@ TINY = 1e-12
 ONE_POWER = "Write powers of one thing as one, as x**1.5 for x*sqrt(x)"
 
 
-def trap(opened: Tape) -> list[Note]:
+def trap(tape: Tape) -> list[Note]:
     """Where 0 · ∞ made nan: 0 is handed back to an infinite slope, or what is infinite to a slope 0. O(arrows)."""
-    arrivals = opened.arrivals if np.isfinite(opened.numbers[opened.output]) else ()
+    arrivals = tape.arrivals if np.isfinite(tape.numbers[tape.output]) else ()
     for arrival in arrivals:
         node, source, slot = arrival.node, arrival.source, arrival.slot
-        came = np.asarray(opened.gradients[source], dtype=float)
-        if not isinstance(source.op, Pointwise) or not np.any(np.isnan(arrival.share)):
+        came = np.asarray(tape.gradients[source], dtype=float)
+        if not isinstance(source.op, Pointwise) or not np.any(np.isnan(arrival.contribution)):
             continue
-        slope = opened.slope(source, slot)
-        name = said(f"{source.op.name} of ", opened.symbols[node])
+        slope = tape.slope(source, slot)
+        name = said(f"{source.op.name} of ", tape.symbols[node])
         if np.any(np.isinf(slope) & (came == 0)):
-            branch = any([user.op.selects for user, _ in opened.consumers.get(source, ())])
+            branch = any([user.op.selects for user, _ in tape.consumers.get(source, ())])
             why = "a branch that was not taken" if branch else "a factor 0"
             safe = f"choose the input first: where(c, {source.op.name}(where(c, x, 1)), 0)."
             remedy = f" Both branches are computed, so {safe}" if branch else f" {ONE_POWER}, or {safe}"
@@ -54,28 +54,28 @@ def trap(opened: Tape) -> list[Note]:
     return []
 
 
-def is_invariant(opened: Tape, node: Any, place: tuple[int, ...]) -> bool:
+def is_invariant(tape: Tape, node: Any, place: tuple[int, ...]) -> bool:
     """Whether an entry has no influence however far it moves, or none as a factor, so that its gradient is 0.
 
     A step that is flat here alone, as a sigmoid far out or a branch that is not taken, is none of that. O(one forward)
     for each of a few steps.
     """
-    output = float(opened.numbers[opened.output])
-    gradient = float(np.asarray(opened.gradients[node])[place])
-    if node is opened.output or not abs(gradient) <= TINY * largest_of(opened.gradients.values()):
+    output = float(tape.numbers[tape.output])
+    gradient = float(np.asarray(tape.gradients[node])[place])
+    if node is tape.output or not abs(gradient) <= TINY * largest_of(tape.gradients.values()):
         return False
-    at = float(np.asarray(opened.numbers[node])[place])
+    at = float(np.asarray(tape.numbers[node])[place])
     size = 1 + abs(at)
     # A condition is not asked again when numbers are moved, so of a branch that is not taken this says nothing.
-    chooses = any([user.op is not None and user.op.selects and user.op.flat for user in opened.path])
-    if not chooses and all([stays(opened, node, place, output, at + step * size) for step in STEPS]):
-        return stays_on_other_data(opened, node, place, [at + step * size for step in STEPS])
+    chooses = any([user.op is not None and user.op.selects and user.op.flat for user in tape.path])
+    if not chooses and all([stays(tape, node, place, output, at + step * size) for step in STEPS]):
+        return stays_on_other_data(tape, node, place, [at + step * size for step in STEPS])
     scaled = [at * scale for scale in SCALES]
     return (
         at != 0
-        and cancels(opened, node, place)
-        and all([stays(opened, node, place, output, x) for x in scaled])
-        and stays_on_other_data(opened, node, place, scaled)
+        and cancels(tape, node, place)
+        and all([stays(tape, node, place, output, x) for x in scaled])
+        and stays_on_other_data(tape, node, place, scaled)
     )
 
 
@@ -85,16 +85,16 @@ SCALES = (np.sqrt(0.3), np.e, 20.3)
 """Factors by which what is taken for a mere scale is multiplied."""
 
 
-def stays_on_other_data(opened: Tape, node: Any, place: tuple[int, ...], moved: Sequence[float]) -> bool:
+def stays_on_other_data(tape: Tape, node: Any, place: tuple[int, ...], moved: Sequence[float]) -> bool:
     """Whether an entry of a leaf has no influence either when all the other numbers are others; O(one forward) each.
 
     What is flat at one point by accident moves at others. Where the other numbers have no result nothing is known.
     """
-    program, steps = opened.lifted.program, opened.lifted.step
+    program, steps = tape.lifted.program, tape.lifted.step
     if node.op is not None or any([isinstance(step.op, CustomRule) for step in program.steps]):
         return True
     random = np.random.default_rng(0)
-    leaves = {step: opened.lifted.numbers[step.place] for step in program.leaves}
+    leaves = {step: tape.lifted.numbers[step.place] for step in program.leaves}
     for step, numbers in leaves.items():
         if step.dtype.kind == "f" and step.kind is not Kind.FROZEN:
             leaves[step] = np.asarray(numbers) * random.uniform(0.8, 1.25, step.shape)
@@ -132,37 +132,37 @@ def largest_of(gradients: Iterable[Any]) -> float:
     return max([size for size in sizes if np.isfinite(size)], default=1.0)
 
 
-def stays(opened: Tape, node: Any, place: tuple[int, ...], output: float, moved_to: float) -> bool:
+def stays(tape: Tape, node: Any, place: tuple[int, ...], output: float, moved_to: float) -> bool:
     """Whether the output is the same with another number in one place."""
-    start = np.array(opened.numbers[node], dtype=np.float64)
+    start = np.array(tape.numbers[node], dtype=np.float64)
     start[place] = moved_to
     moved = {node: start}
-    run_again(opened, moved)
-    return abs(float(moved[opened.output]) - output) <= SMALL * (1 + abs(output))
+    run_again(tape, moved)
+    return abs(float(moved[tape.output]) - output) <= SMALL * (1 + abs(output))
 
 
-def cancels(opened: Tape, node: Any, place: tuple[int, ...]) -> bool:
+def cancels(tape: Tape, node: Any, place: tuple[int, ...]) -> bool:
     """Whether something arrives at what uses a node, so that a gradient of 0 is what is left of terms that cancel."""
-    users = [(user, slot) for user, slot in opened.consumers.get(node, ()) if user in opened.gradients]
+    users = [(user, slot) for user, slot in tape.consumers.get(node, ()) if user in tape.gradients]
     for user, slot in users:
-        slope, g = np.asarray(slope_of(opened, user, slot)), np.asarray(opened.gradients[user])
-        if slope.shape == g.shape == np.shape(opened.numbers[node]):
+        slope, g = np.asarray(slope_of(tape, user, slot)), np.asarray(tape.gradients[user])
+        if slope.shape == g.shape == np.shape(tape.numbers[node]):
             slope, g = slope[place], g[place]
         if np.any(g) and np.any(slope):
             return True
     return False
 
 
-def slope_of(opened: Tape, node: Any, slot: int) -> Any:
+def slope_of(tape: Tape, node: Any, slot: int) -> Any:
     """The local derivative where it is one; of other operations what is handed back of a gradient of ones."""
     if isinstance(node.op, Pointwise):
-        return opened.slope(node, slot)
-    return opened.share(node, slot, np.ones(np.shape(opened.numbers[node])))
+        return tape.slope(node, slot)
+    return tape.share(node, slot, np.ones(np.shape(tape.numbers[node])))
 
 
-def rounding_floor(opened: Tape) -> float:
+def rounding_floor(tape: Tape) -> float:
     """What rounding leaves of sums that cancel out on the way: an absolute error that no digits of a result show."""
-    return RESIDUE * largest_of(opened.gradients.values())
+    return RESIDUE * largest_of(tape.gradients.values())
 
 
 def invariance(output: Tree, name: Tree, gradient: float) -> Words:

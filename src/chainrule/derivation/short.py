@@ -83,7 +83,7 @@ class Piece:
 
 
 def short_story(
-    opened: Tape,
+    tape: Tape,
     request: Request,
     dialect: str,
     told: Explanation,
@@ -93,24 +93,22 @@ def short_story(
     floor: float,
 ) -> tuple[Block, ...]:
     """The short answer, of which every equation is worked out; `floor` is what rounding leaves of what cancels out."""
-    named = in_names(opened, lent=False)
+    named = in_names(tape, lent=False)
     if dialect != "delta" and (named is None or named.longest > LONG):
         # In the letters of the errors the examples are columns, and here they are rows, as in the program.
-        named = in_names(opened)
+        named = in_names(tape)
     kinks = on_kinks(conventions)
-    is_flat = bool(kinks) or (request.wrt is not None and is_rounding(opened, request))
-    last = [*warnings, *kinks, *(() if is_flat else told.remarks[:1]), *(() if kinks else meaning(opened, request))]
+    is_flat = bool(kinks) or (request.wrt is not None and is_rounding(tape, request))
+    last = [*warnings, *kinks, *(() if is_flat else told.remarks[:1]), *(() if kinks else meaning(tape, request))]
     count = sum(map(lines_of, last))
-    found = [
-        checked_piece(x, opened.environment, floor, request.digits) for x in forward(opened, named, request.digits)
-    ]
-    found += telling(opened, named, request, dialect, told, environment, floor)
+    found = [checked_piece(x, tape.environment, floor, request.digits) for x in forward(tape, named, request.digits)]
+    found += telling(tape, named, request, dialect, told, environment, floor)
     explained: list[Block] = []
     for _ in range(4):
         # What explains the letters takes room itself, and what has no room needs no explanation.
         fit(found, MOST_LINES - count - sum(map(lines_of, explained)))
         shown = [block for piece in found for block in piece.blocks]
-        explained = letters(opened, told.symbols, shown)
+        explained = letters(tape, told.symbols, shown)
     return (*shown, *checked(explained, environment, floor, request.digits), *last)
 
 
@@ -160,12 +158,12 @@ def lines_of(block: Block) -> int:
 # What was computed
 
 
-def forward(opened: Tape, named: InNames | None, digits: int) -> Iterator[Piece]:
+def forward(tape: Tape, named: InNames | None, digits: int) -> Iterator[Piece]:
     """How the steps with a name, and the output, were computed, in the names that the user gave."""
     made = [] if named is None else [pair for pair in named.formulas if len(plain(pair[1])) <= LONGEST]
     # Of many steps only the last have room; the others are not worked out.
     for place, (node, formula) in list(enumerate(made))[-MOST_LINES - 1 :]:
-        numbers, symbols = opened.number_of(node), (opened.symbols[node], formula)
+        numbers, symbols = tape.number_of(node), (tape.symbols[node], formula)
         bare: tuple[Block, ...] = (Equation(symbols),)
         whole = (proved(symbols, None, numbers, digits=digits),) if is_written(numbers) else bare
         yield Piece([whole, bare, ()] if np.ndim(numbers) else [whole, ()], 19 if place == len(made) - 1 else place)
@@ -180,7 +178,7 @@ def is_written(numbers: Any) -> bool:
 
 
 def telling(
-    opened: Tape,
+    tape: Tape,
     named: InNames | None,
     request: Request,
     dialect: str,
@@ -189,21 +187,19 @@ def telling(
     floor: float,
 ) -> list[Piece]:
     """The derivative as the dialect tells it: the equations on which the result rests, then the result."""
-    asked = opened.wrt if request.wrt is None else (request.wrt,)
-    is_whole = request.wrt is None or (request.entry is None and np.ndim(opened.gradients[request.wrt]) > 0)
+    asked = tape.wrt if request.wrt is None else (request.wrt,)
+    is_whole = request.wrt is None or (request.entry is None and np.ndim(tape.gradients[request.wrt]) > 0)
     *first, last = told.short or (None,)
     found: list[Piece] = []
     if isinstance(last, Equation) and ((dialect in WHOLE and len(last.sides) > 2) or not is_whole):
         for i, x in enumerate(first):
             found.append(shortened(x, 20 + i) if isinstance(x, Equation) else Piece([(x,), ()], 20 + i))
-        found += the_result(opened, request, last)
+        found += the_result(tape, request, last)
     elif is_whole or dialect == "graph":
         # A Jacobian has rows where a gradient has the shape of an array.
-        return [
-            checked_piece(x, opened.environment, floor, request.digits) for x in swept(opened, named, asked, request)
-        ]
+        return [checked_piece(x, tape.environment, floor, request.digits) for x in swept(tape, named, asked, request)]
     else:
-        found += the_result(opened, request, product_in(told.story, name_of(opened, request)))
+        found += the_result(tape, request, product_in(told.story, name_of(tape, request)))
     return [checked_piece(x, environment, floor, request.digits) for x in found]
 
 
@@ -213,14 +209,14 @@ def product_in(story: Sequence[Block], name: Tree) -> Equation | None:
     return max(found, key=lambda x: (x.numbers > 0, len(x.sides)), default=None)
 
 
-def the_result(opened: Tape, request: Request, product: Equation | None) -> Iterator[Piece]:
+def the_result(tape: Tape, request: Request, product: Equation | None) -> Iterator[Piece]:
     """What was asked for, by the equation that gives it; without the names of the links where these leave no room."""
     if request.wrt is None:
         if product is not None:
             yield shortened(product, RESULT)
         return
-    name, gradient = name_of(opened, request), gradient_of(opened, request)
-    number = np.zeros_like(gradient) if is_rounding(opened, request) else gradient
+    name, gradient = name_of(tape, request), gradient_of(tape, request)
+    number = np.zeros_like(gradient) if is_rounding(tape, request) else gradient
     bare = (given(name, number, digits=request.digits),) if is_written(number) else ()
     if product is None:
         yield Piece([bare], 90)
@@ -253,32 +249,30 @@ def shortened(part: Equation, weight: int) -> Piece:
     return Piece([*versions, ()], weight)
 
 
-def swept(opened: Tape, named: InNames | None, asked: Sequence[Any], request: Request) -> Iterator[Piece]:
+def swept(tape: Tape, named: InNames | None, asked: Sequence[Any], request: Request) -> Iterator[Piece]:
     """The gradients on the way back from the output, each in those of the steps that use it, and those asked for."""
     formula = (lambda x: None) if named is None else named.gradient
-    shown = list(asked) or [x for x in opened.order if x.op is None and x in opened.gradients]
+    shown = list(asked) or [x for x in tape.order if x.op is None and x in tape.gradients]
     last = shown[:MOST_GRADIENTS]
     reached = [] if named is None else list(named.totals)
-    between = [x for x in reached if x is not opened.output and all([x is not y for y in last])]
+    between = [x for x in reached if x is not tape.output and all([x is not y for y in last])]
     # Of many only those nearest to what was asked for have room; the formulas of the others are not looked for.
     weighed = reversed(list(enumerate(between, 20)))
-    near = (gradient_piece(opened, node, formula(node), request, weight=weight) for weight, node in weighed)
+    near = (gradient_piece(tape, node, formula(node), request, weight=weight) for weight, node in weighed)
     yield from reversed(list(islice((piece for piece in near if piece.lines), MOST_LINES + 1)))
     for node in last:
-        yield gradient_piece(opened, node, formula(node), request, weight=ASKED, several=len(shown) > 1)
+        yield gradient_piece(tape, node, formula(node), request, weight=ASKED, several=len(shown) > 1)
     left = len(shown) - len(last)
     if left > 0:
         yield Piece([(Paragraph(f"and {left:,} more."),)], 70)
 
 
 def gradient_piece(
-    opened: Tape, node: Any, formula: Tree | None, request: Request, *, weight: int, several: bool = False
+    tape: Tape, node: Any, formula: Tree | None, request: Request, *, weight: int, several: bool = False
 ) -> Piece:
     """The gradient in one node: the formula and the numbers, the formula, or for what was asked the numbers alone."""
-    gradient = (
-        opened.gradients[node] if formula is None else as_written(formula, opened.gradients[node], opened.environment)
-    )
-    name = opened.gradient(node)
+    gradient = tape.gradients[node] if formula is None else as_written(formula, tape.gradients[node], tape.environment)
+    name = tape.gradient(node)
     symbols = [name] if formula is None or len(plain(formula)) > LONGEST else [name, formula]
     bare = (Equation(tuple(symbols)),) if len(symbols) > 1 else ()
     if not is_written(gradient):
@@ -307,50 +301,50 @@ def described(name: Tree, gradient: Any, digits: int) -> Words:
 # What it means
 
 
-def meaning(opened: Tape, request: Request) -> list[Block]:
+def meaning(tape: Tape, request: Request) -> list[Block]:
     """What the derivative says of a small step, in words."""
-    output = opened.symbols[opened.output]
-    if not np.isfinite(opened.numbers[opened.output]):
-        return [Paragraph(said(output, " has no finite value here, and so no slope", reason(opened), "."))]
+    output = tape.symbols[tape.output]
+    if not np.isfinite(tape.numbers[tape.output]):
+        return [Paragraph(said(output, " has no finite value here, and so no slope", reason(tape), "."))]
     if request.wrt is None:
-        return as_arrow(opened, request)
-    name, gradient = entry_symbol(opened, request.wrt, request.entry or ()), gradient_of(opened, request)
+        return as_arrow(tape, request)
+    name, gradient = entry_symbol(tape, request.wrt, request.entry or ()), gradient_of(tape, request)
     if not np.all(np.isfinite(gradient)):
-        return [Paragraph(said(output, " has no finite slope in ", name, " here", steep(opened), "."))]
+        return [Paragraph(said(output, " has no finite slope in ", name, " here", steep(tape), "."))]
     if not np.ndim(gradient):
-        if is_rounding(opened, request):
+        if is_rounding(tape, request):
             return [Paragraph(invariance(output, name, float(gradient)))]
         return [Paragraph(of_a_step(output, name, float(gradient), request.nudge))]
     return [Paragraph(direction(output, gradient, request))]
 
 
-def reason(opened: Tape) -> Words:
+def reason(tape: Tape) -> Words:
     """The first step that is not defined where its inputs are."""
-    for node in opened.order:
-        if node.op is not None and not np.all(np.isfinite(opened.numbers[node])):
-            formula = made(node.op, spelled_out(opened, node), node.settings, tuple(node.shape))
-            found = undefined(formula, opened.environment)
+    for node in tape.order:
+        if node.op is not None and not np.all(np.isfinite(tape.numbers[node])):
+            formula = made(node.op, spelled_out(tape, node), node.settings, tuple(node.shape))
+            found = undefined(formula, tape.environment)
             return "" if found is None else said(": ", words_of(found))
     return ""
 
 
-def spelled_out(opened: Tape, node: Any) -> list[Any]:
+def spelled_out(tape: Tape, node: Any) -> list[Any]:
     """The inputs of a node; a result without a name as it was made, since nobody knows its letter."""
     edges = dict(node.edges)
     return [
-        opened.formula(edges[i]) if i in edges and nameless(opened, edges[i]) else x
-        for i, x in enumerate(opened.letters(node))
+        tape.formula(edges[i]) if i in edges and nameless(tape, edges[i]) else x
+        for i, x in enumerate(tape.letters(node))
     ]
 
 
-def steep(opened: Tape) -> Words:
+def steep(tape: Tape) -> Words:
     """The first local derivative, from the output back, that is not finite where its inputs are."""
-    for node in opened.path:
-        for slot, _ in node.edges if np.all(np.isfinite(opened.numbers[node])) else ():
-            given = spelled_out(opened, node)
+    for node in tape.path:
+        for slot, _ in node.edges if np.all(np.isfinite(tape.numbers[node])) else ():
+            given = spelled_out(tape, node)
             out = made(node.op, given, node.settings, tuple(node.shape))
             formula = in_trees(node.op, slot, out, given, node.settings)
-            found = None if formula is None else undefined(formula, opened.environment)
+            found = None if formula is None else undefined(formula, tape.environment)
             if found is not None:
                 return said(": ", words_of(found))
     return ""
@@ -365,13 +359,13 @@ def of_a_step(output: Tree, name: Tree, gradient: float, nudge: float) -> Words:
     return said(*step, f" {verb} ", output, " by about ", numeral(abs(gradient * nudge), 3), ".")
 
 
-def as_arrow(opened: Tape, request: Request) -> list[Block]:
+def as_arrow(tape: Tape, request: Request) -> list[Block]:
     """Several numbers that were asked for, as one arrow."""
-    asked = list(opened.wrt) or [x for x in opened.order if x.op is None and x in opened.gradients]
-    gradients = [opened.gradients[x] for x in asked]
+    asked = list(tape.wrt) or [x for x in tape.order if x.op is None and x in tape.gradients]
+    gradients = [tape.gradients[x] for x in asked]
     if not 1 < len(asked) <= WRITTEN or any(map(np.ndim, gradients)) or not np.all(np.isfinite(gradients)):
         return []
-    return [Paragraph(said("Together: ", direction(opened.symbols[opened.output], np.array(gradients), request)))]
+    return [Paragraph(said("Together: ", direction(tape.symbols[tape.output], np.array(gradients), request)))]
 
 
 def direction(output: Tree, gradient: Any, request: Request) -> Words:
@@ -388,9 +382,9 @@ def direction(output: Tree, gradient: Any, request: Request) -> Words:
     return said(output, " rises fastest ", along, ", by ", rise, " for each unit of length.")
 
 
-def is_rounding(opened: Tape, request: Request) -> bool:
+def is_rounding(tape: Tape, request: Request) -> bool:
     """Whether the gradient in one number is 0 whatever the numbers are, and what there is of it is rounding."""
-    return not np.ndim(gradient_of(opened, request)) and is_invariant(opened, request.wrt, request.entry or ())
+    return not np.ndim(gradient_of(tape, request)) and is_invariant(tape, request.wrt, request.entry or ())
 
 
 # What must be said besides
@@ -401,9 +395,9 @@ def on_kinks(conventions: Sequence[Convention]) -> list[Paragraph]:
     return [Paragraph(said(c.holds, ", by convention.")) for c in conventions if c.subject.startswith("kink")][:2]
 
 
-def letters(opened: Tape, rows: Sequence[Meaning], shown: Sequence[Block]) -> list[Block]:
+def letters(tape: Tape, rows: Sequence[Meaning], shown: Sequence[Block]) -> list[Block]:
     """What the letters stand for that are neither the user's nor computed on the page."""
-    own = {symbol for node, symbol in opened.symbols.items() if id(node) in opened.labels}
+    own = {symbol for node, symbol in tape.symbols.items() if id(node) in tape.labels}
     own |= {x.sides[0] for x in shown if isinstance(x, Equation)}
     told: dict[Tree, Words] = {}
     waiting = [x.whole for x in foreign(shown)]

@@ -15,18 +15,18 @@ from chainrule.derivation.tape.tape import Node, Tape
 from chainrule.maths import Derivative
 
 
-def with_d(told: Derivation, opened: Tape) -> Derivation:
+def with_d(told: Derivation, tape: Tape) -> Derivation:
     """The same explanation; with d where nothing moves what is above but what is below. O(what is printed)."""
-    leaves = [x for x in opened.order if x.op is None and not (isinstance(x, Value) and x.is_constant)]
+    leaves = [x for x in tape.order if x.op is None and not (isinstance(x, Value) and x.is_constant)]
     if len(leaves) != 1 or np.ndim(leaves[0].data):
         return told
     (variable,) = leaves
-    nodes = {symbol: node for node, symbol in opened.symbols.items()}
+    nodes = {symbol: node for node, symbol in tape.symbols.items()}
 
     @cache
     def passed_by_all(node: Node) -> set[Node]:
-        """What moves with the variable by other ways than through a node: its derivative in the node is partial."""
-        return made_from(opened, variable, without=node)
+        """What moves with the variable by other paths than through a node: its derivative in the node is partial."""
+        return made_from(tape, variable, without=node)
 
     def is_total(x: Derivative) -> bool:
         if x.held or nodes.get(x.below) is variable:
@@ -37,10 +37,10 @@ def with_d(told: Derivation, opened: Tape) -> Derivation:
     return marked(told, is_total)
 
 
-def made_from(opened: Tape, variable: Node, *, without: Node) -> set[Node]:
+def made_from(tape: Tape, variable: Node, *, without: Node) -> set[Node]:
     """The nodes that move with a variable where one node is left out."""
     found = {variable}
-    for node in opened.order:
+    for node in tape.order:
         if node is not without and any([x in found for _, x in node.edges]):
             found.add(node)
     return found

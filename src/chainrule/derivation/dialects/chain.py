@@ -23,26 +23,26 @@ LONGEST = 300
 """A product of formulas longer than this, in characters, says less than its numbers."""
 
 LISTED = 3
-"""So many ways of a sum are written out in symbols."""
+"""So many paths of a sum are written out in symbols."""
 
 
-def applies(opened: Tape, request: Request) -> Words:
+def applies(tape: Tape, request: Request) -> Words:
     """The chain rule holds for every computation."""
-    return opened.why_no_factors()
+    return tape.why_no_factors()
 
 
-def tell(opened: Tape, request: Request) -> Explanation:
+def tell(tape: Tape, request: Request) -> Explanation:
     """One product for each entry that was asked for."""
     story: list[Block] = []
     counts = {"links": 0, "entries": 0}
     meanings: dict[Tree, Meaning] = {}
     environment: dict[Tree, Any] = {}
     remarks: list[Note] = []
-    for entries in each_target(opened, request, story):
-        chain = chain_of(entries, top=request.top)
+    for graph in each_target(tape, request, story):
+        chain = chain_of(graph, top=request.top)
         remarks += zero_story(chain)
         counts["links"] += len(chain.links)
-        counts["entries"] += len(entries)
+        counts["entries"] += len(graph)
         story += chain_story(chain, request.digits)
         meanings.update({letter: Meaning(letter, words) for letter, words in chain.meanings})
         environment.update(chain.environment)
@@ -50,7 +50,7 @@ def tell(opened: Tape, request: Request) -> Explanation:
 
 
 def chain_story(chain: Chain, digits: int) -> list[Block]:
-    """The product, its links, the sums where ways fan out, what cancels, and why a zero is one."""
+    """The product, its links, the sums where paths fan out, what cancels, and why a zero is one."""
     if not chain.links:
         return [Paragraph(said(chain.output, " is what was differentiated: it moves with itself, one to one."))]
     story: list[Block] = [product_equation(chain, digits)]
@@ -73,7 +73,7 @@ def product_equation(chain: Chain, digits: int) -> Equation:
     """The whole product: in Leibniz's notation, in symbols, in numbers."""
     name = derivative(chain.output, chain.entry)
     chain.environment.setdefault(name, chain.gradient)
-    product = way_equation(chain.links, chain.gradient, digits)
+    product = path_equation(chain.links, chain.gradient, digits)
     return product if len(chain.links) == 1 else replace(product, sides=(name, *product.sides))
 
 
@@ -84,8 +84,8 @@ def link_rows(links: Sequence[Link], digits: int, inside: Words = "") -> Iterato
         words = link.intuition
         if link.steps:
             words = "several steps, which follow"
-        elif link.ways or link.others:
-            words = f"a sum over {len(link.ways) + link.others:,} ways, which follows"
+        elif link.paths or link.others:
+            words = f"a sum over {len(link.paths) + link.others:,} paths, which follows"
         yield shown, link.operation, words
         yield from link_rows(link.steps, digits, said("a step of ", link.name))
 
@@ -96,44 +96,44 @@ def told_apart(link: Link) -> list[Tree]:
 
 
 def fans(links: Sequence[Link]) -> Iterator[Link]:
-    """Every link that is a sum over ways, each before those on its own ways."""
+    """Every link that is a sum over paths, each before those on its own paths."""
     for link in links:
         yield from fans(link.steps)
-        if link.ways:
+        if link.paths:
             yield link
-            for way in link.ways:
-                yield from fans(way.links)
+            for path in link.paths:
+                yield from fans(path.links)
 
 
 def fan_story(link: Link, digits: int) -> list[Block]:
-    """A sum over ways, and each way as a product."""
-    count = len(link.ways) + link.others
-    products: list[Tree] = [in_a_row("mul", [step.name for step in way.links]) for way in link.ways]
-    values = [way.value for way in link.ways] + [link.rest] * (link.others > 0)
+    """A sum over paths, and each path as a product."""
+    count = len(link.paths) + link.others
+    products: list[Tree] = [in_a_row("mul", [step.name for step in path.links]) for path in link.paths]
+    values = [path.value for path in link.paths] + [link.rest] * (link.others > 0)
     symbols: list[Tree] = [link.name]
     if count <= LISTED and not link.others:
         symbols += [in_a_row("add", products), *sum_in_symbols(link)]
     elif link.formula is not None:
         symbols.append(link.formula)
-    note = f"the last term is the other {link.others:,} ways together" if link.others else ""
-    rows = tuple([(said(way.through), way_equation(way.links, way.value, digits)) for way in link.ways])
-    lead = said("From ", link.below, " to ", link.above, f" lead {count:,} ways, and what they carry adds up:")
+    note = f"the last term is the other {link.others:,} paths together" if link.others else ""
+    rows = tuple([(said(path.through), path_equation(path.links, path.value, digits)) for path in link.paths])
+    lead = said("From ", link.below, " to ", link.above, f" lead {count:,} paths, and their contributions add up:")
     return [
         Paragraph(lead),
         proved(symbols, lambda show: [show.sum(values)], link.value, digits=digits, note=note),
-        Table(("Through", "What the way carries"), rows, "The largest first"),
+        Table(("Through", "Contribution of the path"), rows, "The largest first"),
     ]
 
 
 def sum_in_symbols(link: Link) -> list[Tree]:
-    """The sum of the ways in symbols, and what it simplifies to; nothing where it has no short formula."""
+    """The sum of the paths in symbols, and what it simplifies to; nothing where it has no short formula."""
     if link.formula is None:
         return []
-    factors = [[step.formula for step in way.links] for way in link.ways]
-    known = [[x for x in way if x is not None] for way in factors]
+    factors = [[step.formula for step in path.links] for path in link.paths]
+    known = [[x for x in path if x is not None] for path in factors]
     if known != factors:
         return [link.formula]
-    long = in_a_row("add", [product_of(way) for way in known])
+    long = in_a_row("add", [product_of(path) for path in known])
     return [long, link.formula] if len(plain(link.formula)) < len(plain(long)) else [long]
 
 
@@ -147,8 +147,8 @@ ROUNDING = 1e-9
 """What is left of a sum that cancels out, relative to its terms, is rounding and nothing else below this."""
 
 
-def way_equation(links: Sequence[Link], value: float, digits: int) -> Equation:
-    """What one way carries, as a product: in Leibniz's notation, in symbols, in numbers.
+def path_equation(links: Sequence[Link], value: float, digits: int) -> Equation:
+    """What one path contributes, as a product: in Leibniz's notation, in symbols, in numbers.
 
     Beside what would come out if nothing cancelled a rest of rounding has no digits to be multiplied.
     """
@@ -187,9 +187,9 @@ def zero_story(chain: Chain) -> list[Note]:
         return [Note("The gradient is 0 in floating point: the product of its factors is too small for a number.")]
     told: list[Note] = []
     for link in zeros:
-        if link.ways:
-            carried = any(way.value for way in link.ways) or link.rest
-            words = "its ways cancel one another" if carried else "every way carries 0"
+        if link.paths:
+            carried = any(path.value for path in link.paths) or link.rest
+            words = "its paths cancel one another" if carried else "every path contributes 0"
         else:
             words = why_zero(link)
         told.append(Note(said("The gradient is 0 because ", fact(link), f" is 0 here ({words})")))

@@ -38,22 +38,22 @@ MOST_NODES = 100_000
 """A net of single numbers this large is better told with matrices."""
 
 
-def applies(opened: Tape, request: Request) -> str:
+def applies(tape: Tape, request: Request) -> str:
     """Empty for a feed-forward net of weighted sums and activations; else which node does not fit."""
-    if len(opened.order) > MOST_NODES:
-        return f"the delta dialect is for up to {MOST_NODES:,} nodes, and here are {len(opened.order):,}"
-    if isinstance(opened.net, NotANet):
-        return f"the delta dialect tells feed-forward nets of weighted sums and activations, and {opened.net}"
-    if request.wrt is not None and NetNumbers(opened, opened.net).find(request.wrt, request.entry) is None:
+    if len(tape.order) > MOST_NODES:
+        return f"the delta dialect is for up to {MOST_NODES:,} nodes, and here are {len(tape.order):,}"
+    if isinstance(tape.net, NotANet):
+        return f"the delta dialect tells feed-forward nets of weighted sums and activations, and {tape.net}"
+    if request.wrt is not None and NetNumbers(tape, tape.net).find(request.wrt, request.entry) is None:
         return "the delta dialect gives the gradients of weights and biases, and this is neither"
     return ""
 
 
-def tell(opened: Tape, request: Request) -> Explanation:
+def tell(tape: Tape, request: Request) -> Explanation:
     """The whole story; every equation in it is proved on the numbers."""
-    assert not isinstance(opened.net, NotANet)
+    assert not isinstance(tape.net, NotANet)
     with Quiet():
-        story = Story(NetNumbers(opened, opened.net), request)
+        story = Story(NetNumbers(tape, tape.net), request)
         blocks = tuple(story_of(story))
         meanings = story.symbols.meanings(story.net.shapes())
         return Explanation(blocks, meanings, story.counts(), story.letters, telling(story, blocks))
@@ -155,19 +155,19 @@ def slope_words(story: Story, number: int) -> Words:
 
 def cost_in_letters(story: Story) -> list[Block]:
     """How the cost moves with an output and with its weighted input, as formulas that hold for every entry."""
-    s, last, opened = story.symbols, story.last, story.net.opened
+    s, last, tape = story.symbols, story.last, story.net.tape
     outputs, sums = [story.net.nodes_of(ids) for ids in (story.layer(last).a, story.layer(last).z)]
     letters: dict[Any, Tree] = {outputs[0]: s.a(last)}
     if len(outputs) > 1:
         if story.examples > 1:
             return []
         letters = {x: s.a(last, j + 1) for j, x in enumerate(outputs)}
-    found = entrywise(opened, outputs[0], letters, s.target)
+    found = entrywise(tape, outputs[0], letters, s.target)
     if found is None:
         return []
     words = said("The cost moves with an output by ", for_every_entry(s.by(letters[outputs[0]]), found), ".")
     z = sums[0]
-    inner = None if z is outputs[0] else entrywise(opened, outputs[0], {**letters, z: s.z(last)}, s.target, z)
+    inner = None if z is outputs[0] else entrywise(tape, outputs[0], {**letters, z: s.z(last)}, s.target, z)
     if inner is not None:
         after = for_every_entry(s.by(s.z(last)), inner)
         words = said(words, " With the slope of the activation multiplied in, ", after, ".")

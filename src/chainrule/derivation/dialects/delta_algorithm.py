@@ -24,27 +24,29 @@ def algorithm(story: Story) -> list[Block]:
     for number in story.told:
         layer = story.layer(number)
         z, product = story.sides(story.forward(number), number)
-        floor = RESIDUE * largest_of(story.net.opened.numbers.values())
+        floor = RESIDUE * largest_of(story.net.tape.numbers.values())
         checked(f"the weighted input of layer {number}", value(product, story.letters), story.letters[z], floor)
         repeated = story.examples > 1 and layer.bias is not None
         lines.append(line(story, [z, product], "the bias once for each example" if repeated else ""))
         if layer.activation is not None:
             lines.append(
-                line(story, story.sides(ACTIVATION, number), f"by {layer.function}, entry by entry", opened=False)
+                line(story, story.sides(ACTIVATION, number), f"by {layer.function}, entry by entry", written_out=False)
             )
     for law in story.backward:
         numbers = [number for number in story.layers_of(law) if number in story.told]
-        lines += [line(story, story.sides(law, number), f"by {law.name}", opened=False) for number in numbers]
+        lines += [line(story, story.sides(law, number), f"by {law.name}", written_out=False) for number in numbers]
     rate = s.notation.learning_rate
     words = said("A step of gradient descent then takes ", rate, " times each gradient from its weights.")
     return [Heading("The algorithm, step by step"), Steps(tuple(lines)), Paragraph(words)]
 
 
-def line(story: Story, sides: list[Tree], note: Words, *, opened: bool = True) -> Words | Equation:
-    """A line with an array: whole, `opened` with what it is made of, or of a large one its shape and length."""
+def line(story: Story, sides: list[Tree], note: Words, *, written_out: bool = True) -> Words | Equation:
+    """A line with an array: whole, `written_out` with what it is made of, or of a large one its shape and length."""
     numbers: Any = story.letters[sides[0]]
     if fits(numbers, *story.matrices_in(sides[-1])):
-        return story.paper.equation(sides, story.letters, note) if opened else story.paper.given(sides, numbers, note)
+        return (
+            story.paper.equation(sides, story.letters, note) if written_out else story.paper.given(sides, numbers, note)
+        )
     rows, columns = np.shape(numbers)
     length = Show(story.request.digits)(float(np.linalg.norm(numbers)))
     shown = equation(*sides) if len(sides) > 1 else sides[0]
@@ -67,5 +69,5 @@ def why_backpropagation(story: Story) -> list[Block]:
         f"The net has {count:,} weights and biases. To learn how the cost moves with each by trying, each is nudged "
         "and the whole net run again; backpropagation gets all of them from one pass forward and one back, exactly."
     )
-    columns = ("way", "forward passes", "multiplications of weights")
+    columns = ("method", "forward passes", "multiplications of weights")
     return [Heading("Why backpropagation"), Paragraph(words), Table(columns, tuple(rows))]

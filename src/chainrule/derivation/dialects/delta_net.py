@@ -39,7 +39,7 @@ def the_net(story: Story) -> list[Block]:
 
 def the_cost(story: Story) -> list[Block]:
     """The cost's convention, its number, and what it does with the examples."""
-    known = cost_of(story.net.opened)
+    known = cost_of(story.net.tape)
     cost_symbol = story.symbols.cost
     words = (
         said("The cost is ", COSTS[known], ".")
@@ -52,7 +52,7 @@ def the_cost(story: Story) -> list[Block]:
             f" It is one number for all {story.examples} examples: its factor, of a mean as of a sum, is inside"
             " every error below, and the gradients of the examples are added and not averaged once more.",
         )
-    cost = story.entries.given([cost_symbol], story.net.opened.numbers[story.net.opened.output])
+    cost = story.entries.given([cost_symbol], story.net.tape.numbers[story.net.tape.output])
     return [Heading("The cost"), Paragraph(words), cost]
 
 

@@ -22,18 +22,18 @@ PROBABILITIES = Symbol("p")
 def fused_softmax(story: Story) -> list[Block]:
     """The fused cost opened: the sum over the probabilities, and what is left of it; nothing for any other cost."""
     layer, known, s, last = story.net[story.last], story.letters, story.symbols, story.last
-    cost = story.net.opened.output
+    cost = story.net.tape.output
     if cost.op.name != "cross_entropy" or not story.net.is_output(cost.inputs[0]):
         return []
     target = np.asarray(cost.settings["target"])
     logits = Tensor(layer.z.T, requires_grad=True)
-    probabilities, opened = with_probabilities(logits, target)
+    probabilities, loss = with_probabilities(logits, target)
     j, i = largest(layer.by_z)
     place, one = story.example(i), np.zeros(logits.shape)
     one[i, j] = 1.0
     z = s.z(last, j + 1, *place)
     known[PROBABILITIES], known[s.target] = probabilities.data.T, np.eye(layer.z.shape[0])[target].T
-    by_probability = graph.gradients_of([opened], [np.ones(())], [probabilities], record=False)[0]
+    by_probability = graph.gradients_of([loss], [np.ones(())], [probabilities], record=False)[0]
     moves = tangents_of([logits], [one], [probabilities], record=False)[0]
     for k, (first, second) in enumerate(zip(np.asarray(by_probability)[i], np.asarray(moves)[i], strict=True), 1):
         probability = replace(PROBABILITIES, at=(k, *place))

@@ -45,7 +45,7 @@ class Story:
             request.notation, self.last, sizes, self.examples, as_numbers=as_numbers, taken=net.other_names()
         )
         self.letters = Letters(net, self.symbols)
-        self.floor = rounding_floor(net.opened)
+        self.floor = rounding_floor(net.tape)
         """What rounding leaves of gradients that cancel out."""
         self.paper = Paper(request.digits, request.top, as_numbers, self.floor)
         self.entries = Paper(request.digits, request.top, True, self.floor)

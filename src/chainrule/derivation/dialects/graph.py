@@ -27,7 +27,7 @@ from chainrule.maths import Derivative, Number, Tree
 from chainrule.maths.tree import equation, made
 
 MOST_NODES = 60
-"""A longer way is summed up by operation, and only its largest gradients are told."""
+"""A longer path is summed up by operation, and only its largest gradients are told."""
 
 MOST_GIVEN = 12
 
@@ -37,15 +37,15 @@ WIDEST = 6
 Node = Any
 
 
-def applies(opened: Tape, request: Request) -> Words:
+def applies(tape: Tape, request: Request) -> Words:
     """Every graph can be told node by node."""
     return ""
 
 
-def tell(opened: Tape, request: Request) -> Explanation:
+def tell(tape: Tape, request: Request) -> Explanation:
     """The forward, the backward with its accumulations, the log, and the gradients of the leaves."""
-    teller = Teller(opened, request)
-    long = len(opened.path) > MOST_NODES
+    teller = Teller(tape, request)
+    long = len(tape.path) > MOST_NODES
     story = teller.summary() if long else [*teller.forward(), *teller.backward(), *teller.log()]
     shared = sum(1 for users in teller.uses.values() if len(users) > 1)
     told = (*story, *teller.leaves())
@@ -55,15 +55,15 @@ def tell(opened: Tape, request: Request) -> Explanation:
 class Teller:
     """Writes the blocks of one story."""
 
-    def __init__(self, opened: Tape, request: Request) -> None:
-        self.opened = opened
+    def __init__(self, tape: Tape, request: Request) -> None:
+        self.tape = tape
         self.digits = request.digits
         self.top = request.top
         self.environment: dict[Tree, Any] = {}
         """The numbers of the local derivatives."""
         self.entry = None if request.entry is None else (request.wrt, request.entry)
         self.uses: dict[Node, list[Arrival]] = {}
-        for arrival in opened.arrivals:
+        for arrival in tape.arrivals:
             self.uses.setdefault(arrival.node, []).append(arrival)
 
     def forward(self) -> list[Block]:
@@ -74,7 +74,7 @@ class Teller:
             more = ", …" if len(leaves) > MOST_GIVEN else ""
             named = listed([self.value(node).tree for node in leaves[:MOST_GIVEN]])
             blocks.append(Paragraph(said("Given: ", named, f"{more}.")))
-        made = [node for node in reversed(self.opened.path) if node.op is not None]
+        made = [node for node in reversed(self.tape.path) if node.op is not None]
         if any([node.shape for node in made]):
             return [*blocks, *[replace(self.value(node), note=intuition(node)) for node in made]]
         rows = tuple([(self.value(node), intuition(node)) for node in made])
@@ -82,9 +82,9 @@ class Teller:
 
     def given(self) -> list[Node]:
         """What the nodes on the way are made of and no gradient is told of, and the leaves."""
-        on_path = set(self.opened.path)
+        on_path = set(self.tape.path)
         found: dict[Node, None] = {}
-        for node in reversed(self.opened.path):
+        for node in reversed(self.tape.path):
             if node.op is None:
                 found[node] = None
             named = [x for x in node.inputs if isinstance(x, Value | Tensor) and x not in on_path]
@@ -93,14 +93,14 @@ class Teller:
 
     def value(self, node: Node) -> Equation:
         """A node, how it was computed in symbols and in numbers, and its value."""
-        opened = self.opened
-        value = opened.numbers[node] if node in opened.numbers else in_float64(node)
-        symbol = opened.symbols[node]
-        operation = node.op if node in opened.gradients else None
-        formula = () if operation is None else (opened.formula(node),)
+        tape = self.tape
+        value = tape.numbers[node] if node in tape.numbers else in_float64(node)
+        symbol = tape.symbols[node]
+        operation = node.op if node in tape.gradients else None
+        formula = () if operation is None else (tape.formula(node),)
         if not printable(value):
             return Equation((symbol, *formula), note=described(value))
-        inputs = () if operation is None else opened.inputs(node)
+        inputs = () if operation is None else tape.inputs(node)
 
         def numbers(show: Show) -> list[Tree]:
             return [made(node.op, [show(x) for x in inputs], node.settings, ())]
@@ -112,11 +112,11 @@ class Teller:
 
     def gradient(self, node: Node) -> Derivative:
         """The symbol of the gradient in a node."""
-        return self.opened.gradient(node)
+        return self.tape.gradient(node)
 
     def backward(self) -> list[Block]:
         """Every node in backward order: what arrives, and what it hands to each input."""
-        begin = self.gradient(self.opened.output)
+        begin = self.gradient(self.tape.output)
         self.environment[begin] = 1.0
         words = (
             "Each node waits until all of its consumers have reported; then it hands to each input its local "
@@ -127,8 +127,8 @@ class Teller:
             Paragraph(said(words, equation(begin, 1), ".")),
         ]
         rows: list[tuple[Words | Equation, ...]] = []
-        for node in self.opened.path:
-            for slot, x, share in self.opened.handed_by.get(node, []):
+        for node in self.tape.path:
+            for slot, x, share in self.tape.handed_by.get(node, []):
                 if isinstance(node, Value) or not (np.ndim(share) or node.shape):
                     rows.append(self.scalar_row(node, slot, x, share))
                 else:
@@ -143,16 +143,16 @@ class Teller:
 
     def scalar_row(self, node: Node, slot: int, x: Node, share: Any) -> tuple[Words | Equation, ...]:
         """One arrow between two numbers."""
-        opened, g = self.opened, float(self.opened.gradients[node])
-        symbol, below = opened.symbols[node], opened.symbols[x]
+        tape, g = self.tape, float(self.tape.gradients[node])
+        symbol, below = tape.symbols[node], tape.symbols[x]
         twice = len([i for i, other in node.edges if other is x]) > 1
         place = f" (input {slot + 1})" if twice else ""
-        slope = float(opened.slope(node, slot)) if isinstance(node.op, Pointwise) else None
+        slope = float(tape.slope(node, slot)) if isinstance(node.op, Pointwise) else None
         if slope is None:
             arrow = Equation((self.gradient(node),), note=f"by {node.op.name}")
             return said(symbol), arrow, cell([], None, share, digits=self.digits), said(below, place)
-        formula = opened.slope_formula(node, slot)
-        local = opened.local(node, slot)
+        formula = tape.slope_formula(node, slot)
+        local = tape.local(node, slot)
         self.environment[local] = slope
         told = [local] if formula is None or isinstance(formula, Number) else [local, formula]
         product = proved(
@@ -162,30 +162,30 @@ class Teller:
 
     def array_line(self, node: Node, slot: int, x: Node, share: Any) -> Equation:
         """One arrow between arrays: the adjoint in symbols, and in numbers where they fit on paper."""
-        opened, g = self.opened, self.gradient(node)
-        formula = opened.share_formula(node, slot, g)
+        tape, g = self.tape, self.gradient(node)
+        formula = tape.contribution_formula(node, slot, g)
         # A share of a gradient has no symbol of its own.
         parts = [] if len(self.uses[x]) > 1 else [self.gradient(x)]
         parts += [] if formula is None else [formula]
-        note = said("from ", opened.symbols[node], f", by {node.op.name}")
+        note = said("from ", tape.symbols[node], f", by {node.op.name}")
         if len(self.uses[x]) > 1:
-            note = said("to ", opened.symbols[x], " ", note)
+            note = said("to ", tape.symbols[x], " ", note)
         if not printable(share):
             return Equation(tuple(parts) or (self.gradient(x),), note=said(note, ": ", described(share)))
         if not parts and not np.all(np.isfinite(share)):
             return Equation((self.gradient(x),), note=said(note, ": ", not_finite(share)))
 
         def numbers(show: Show) -> list[Tree]:
-            return [show.product([opened.slope(node, slot), opened.gradients[node]])]
+            return [show.product([tape.slope(node, slot), tape.gradients[node]])]
 
         telling = isinstance(node.op, Pointwise) and formula is not None and formula not in (g, -g)
-        fits = telling and printable(opened.gradients[node]) and comes_out(numbers, share)
+        fits = telling and printable(tape.gradients[node]) and comes_out(numbers, share)
         return proved(parts, numbers if fits else None, share, digits=self.digits, note=note)
 
     def accumulations(self) -> list[Block]:
         """The sums at nodes that are used several times."""
         lines: list[Block] = []
-        for node in self.opened.path:
+        for node in self.tape.path:
             arrivals = self.uses.get(node, [])
             if len(arrivals) > 1 and printable(arrivals[-1].total):
                 lines.append(self.accumulation(node, arrivals))
@@ -201,13 +201,13 @@ class Teller:
         total = arrivals[-1].total
         shown, rest = list(arrivals), []
         if len(arrivals) > self.top + 1:
-            shown = sorted(arrivals, key=lambda arrival: -size(arrival.share))[: self.top]
+            shown = sorted(arrivals, key=lambda arrival: -size(arrival.contribution))[: self.top]
             kept = set(map(id, shown))
             rest = [arrival for arrival in arrivals if id(arrival) not in kept]
-        shares = [arrival.share for arrival in shown]
+        shares = [arrival.contribution for arrival in shown]
         if rest:
-            shares.append(np.sum([arrival.share for arrival in rest], axis=0))
-        sources = listed([said(self.opened.symbols[arrival.source]) for arrival in shown])
+            shares.append(np.sum([arrival.contribution for arrival in rest], axis=0))
+        sources = listed([said(self.tape.symbols[arrival.source]) for arrival in shown])
         others = f"; the other {len(rest):,} together" if rest else ""
         start = [] if np.ndim(total) else [0.0]
         return proved(
@@ -222,19 +222,19 @@ class Teller:
         """Every accumulation in the order in which it happens: what was there, what arrives, what is there then."""
         lines: list[Words | Equation] = []
         before: dict[Node, Any] = {}
-        for arrival in self.opened.arrivals:
-            if np.ndim(arrival.share) == 0:
+        for arrival in self.tape.arrivals:
+            if np.ndim(arrival.contribution) == 0:
                 lines.append(self.log_line(arrival, before.get(arrival.node, 0.0)))
             before[arrival.node] = arrival.total
         return [Heading("The log"), Steps(tuple(lines), "each gradient starts at 0")] if lines else []
 
     def log_line(self, arrival: Arrival, before: Any) -> Equation:
         """One line of the log; a gradient that is not complete yet has no equals sign."""
-        note = said("from ", self.opened.symbols[arrival.source])
+        note = said("from ", self.tape.symbols[arrival.source])
         complete = arrival.total is self.uses[arrival.node][-1].total
         shown = proved(
             (self.gradient(arrival.node),),
-            lambda show: [show.sum([before, arrival.share])],
+            lambda show: [show.sum([before, arrival.contribution])],
             arrival.total,
             digits=self.digits,
             note=note,
@@ -245,14 +245,14 @@ class Teller:
 
     def leaves(self) -> list[Block]:
         """The gradients that were asked for."""
-        asked = self.opened.wrt or [node for node in self.opened.order if node.op is None]
+        asked = self.tape.wrt or [node for node in self.tape.order if node.op is None]
         shown = asked
         if len(asked) > MOST_NODES:
-            shown = sorted(asked, key=lambda x: -size(self.opened.gradients.get(x, 0.0)))[: self.top]
+            shown = sorted(asked, key=lambda x: -size(self.tape.gradients.get(x, 0.0)))[: self.top]
         rows = [
-            (self.result(node), intuition_of_sign(self.opened.gradients[node]))
+            (self.result(node), intuition_of_sign(self.tape.gradients[node]))
             for node in shown
-            if node in self.opened.gradients
+            if node in self.tape.gradients
         ]
         if self.entry is not None:
             rows.append(self.entry_row(*self.entry))
@@ -262,30 +262,30 @@ class Teller:
 
     def entry_row(self, node: Node, place: tuple[int, ...]) -> tuple[Equation, str]:
         """The one entry that was asked for."""
-        value = self.opened.gradients[node][place]
-        symbol = derivative(self.opened.symbols[self.opened.output], entry_symbol(self.opened, node, place))
+        value = self.tape.gradients[node][place]
+        symbol = derivative(self.tape.symbols[self.tape.output], entry_symbol(self.tape, node, place))
         self.environment[symbol] = value
         return given(symbol, value, digits=self.digits), intuition_of_sign(value)
 
     def result(self, node: Node) -> Equation:
         """A gradient and its value."""
-        value = self.opened.gradients[node]
+        value = self.tape.gradients[node]
         if printable(value):
             return given(self.gradient(node), value, digits=self.digits)
         return Equation((self.gradient(node),), note=described(value))
 
     def summary(self) -> list[Block]:
         """A large graph: how many nodes of each operation, and the nodes with the largest gradients."""
-        opened = self.opened
-        kinds = Counter([node.op.name if node.op is not None else "leaf" for node in opened.path])
+        tape = self.tape
+        kinds = Counter([node.op.name if node.op is not None else "leaf" for node in tape.path])
         counted = tuple([(name, f"{count:,}") for name, count in kinds.most_common()])
-        inner = [node for node in opened.path if node.op is not None]
-        largest = sorted(inner, key=lambda node: -size(opened.gradients[node]))[: self.top]
+        inner = [node for node in tape.path if node.op is not None]
+        largest = sorted(inner, key=lambda node: -size(tape.gradients[node]))[: self.top]
         rows = tuple([(self.value(node), self.result(node)) for node in largest])
         uses = sorted(self.uses.items(), key=lambda pair: -len(pair[1]))[: self.top]
         shared = [self.accumulation(x, found) for x, found in uses if len(found) > 1 and printable(found[-1].total)]
         return [
-            Note(f"{len(opened.path):,} nodes are on the way: too many to tell of each, so here is a summary."),
+            Note(f"{len(tape.path):,} nodes are on the way: too many to tell of each, so here is a summary."),
             Table(("operation", "nodes"), counted),
             Heading("The largest gradients"),
             Table(("node", "gradient"), rows, f"of {len(inner):,} computed nodes"),

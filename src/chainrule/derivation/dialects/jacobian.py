@@ -1,7 +1,7 @@
 r"""The gradient as a product of Jacobians: their shapes, their structure, and why the large ones are never stored.
 
 After T. Parr and J. Howard, The matrix calculus you need for deep learning (2018). Arrays count as vectors here, their
-entries row by row. Where ways fork, the factor between the fork and the meeting is the sum of the products along them.
+entries row by row. Where paths fork, the factor between the fork and the meeting is the sum of the products along them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.derivation.equations import Show, given, in_a_row, proved
-from chainrule.derivation.matrix.between import handed_down, is_same_entries, met_by_all, number_of_ways
+from chainrule.derivation.matrix.between import handed_down, is_same_entries, met_by_all, number_of_paths
 from chainrule.derivation.matrix.jacobians import MOST_ENTRIES, Factor, Node, factor_of, finite, flipped, structure_of
 from chainrule.derivation.network.letters import names_through
 from chainrule.derivation.network.paper import checked, fits
@@ -42,7 +42,7 @@ NARROW = 12
 """Columns of matrices that stand beside each other in a short answer."""
 
 MOST_WAYS = 6
-"""So many ways between a fork and its meeting are listed."""
+"""So many paths between a fork and its meeting are listed."""
 
 
 X, Y = Symbol("x", shape=(2,)), Symbol("y", shape=(2,))
@@ -67,14 +67,14 @@ JACOBIAN = Meaning(derivative(Y, X), said("the Jacobian: how each entry of ", Y,
 
 
 class Stretch(NamedTuple):
-    """A factor of the product: one operation, or all ways between two nodes that every way passes."""
+    """A factor of the product: one operation, or all paths between two nodes that every path passes."""
 
     upper: Node
     lower: Node
     factor: Factor | None
-    """None where there are several ways, or where a long product is taken together."""
-    ways: tuple[tuple[Factor, ...], ...]
-    number_of_ways: int
+    """None where there are several paths, or where a long product is taken together."""
+    paths: tuple[tuple[Factor, ...], ...]
+    number_of_paths: int
     matrix: Any
     """None where it is too large to be built."""
 
@@ -96,21 +96,21 @@ class Stretch(NamedTuple):
         return structure_of(self.matrix) if self.matrix is not None else "a sum of products"
 
 
-def applies(opened: Tape, request: Request) -> Words:
+def applies(tape: Tape, request: Request) -> Words:
     """Empty where the gradient in one node is asked for."""
     if request.wrt is None:
         return "a product of Jacobians leads to one node: say which with wrt="
-    if request.wrt is opened.output:
+    if request.wrt is tape.output:
         return "the output moves with itself one for one: there is no product"
-    if any(np.size(node.data) == 0 for node in opened.path):
+    if any(np.size(node.data) == 0 for node in tape.path):
         return "an array on the way has no entries"
-    return opened.why_no_factors()
+    return tape.why_no_factors()
 
 
-def tell(opened: Tape, request: Request) -> Explanation:
+def tell(tape: Tape, request: Request) -> Explanation:
     """The whole story; every product in it is proved on the numbers."""
     with Quiet():
-        story = Story(opened, request)
+        story = Story(tape, request)
         largest = max(stretch.rows * stretch.columns for stretch in story.stretches)
         counts = {"factors": len(story.stretches), "entries of the largest Jacobian": largest}
         blocks = tuple(story.blocks())
@@ -120,17 +120,17 @@ def tell(opened: Tape, request: Request) -> Explanation:
 class Story:
     """The blocks of the explanation of one gradient."""
 
-    def __init__(self, opened: Tape, request: Request) -> None:
-        self.opened = opened
+    def __init__(self, tape: Tape, request: Request) -> None:
+        self.tape = tape
         self.request = request
-        self.names = names_through(opened)
-        self.path = opened.path
+        self.names = names_through(tape)
+        self.path = tape.path
         self.place = {node: k for k, node in enumerate(self.path)}
-        stops = met_by_all(opened, self.path)
+        stops = met_by_all(tape, self.path)
         self.stops = [stops[0], *[node for node in stops[1:-1] if not self.passes_on(node)], stops[-1]]
         self.stretches = self.all_stretches()
         self.flipped = request.layout == "denominator"
-        steps = [factor for stretch in self.stretches for way in stretch.ways for factor in way]
+        steps = [factor for stretch in self.stretches for path in stretch.paths for factor in path]
         self.is_scalar = all([x.rows == x.columns == 1 for x in (*self.stretches, *steps)])
         self.environment: dict[Tree, Any] = {}
         """The Jacobians in the layout of the page; None for what is too large to be built."""
@@ -138,7 +138,7 @@ class Story:
             self.enter(self.symbol(stretch), stretch.matrix)
         for factor in steps:
             self.enter(self.local(factor), factor.matrix)
-        gradient = np.reshape(opened.gradients[request.wrt], (1, -1))
+        gradient = np.reshape(tape.gradients[request.wrt], (1, -1))
         # What is left of sums that cancel out is no product of anything.
         self.enter(self.gradient_symbol(), None if self.is_rounding(gradient) else gradient)
 
@@ -153,7 +153,7 @@ class Story:
             letters = self.letters(stretch)
             used |= set() if letters is None else names_in(letters)
         found = [meaning for name, meaning in MEANINGS if name in used]
-        forked = any([stretch.ways for stretch in self.stretches])
+        forked = any([stretch.paths for stretch in self.stretches])
         results = [Meaning(self.names[x], self.made_of(x)) for x in self.path if self.is_nameless(x)]
         return (*found, *results, *([] if self.is_scalar else [JACOBIAN]), *([HELD] if forked else []))
 
@@ -164,7 +164,7 @@ class Story:
             # A name may be that of the same entries in another shape, with which this would be another formula.
             letters = [self.in_shape(x, name) for x, name in zip(node.inputs, letters, strict=True)]
         formula = made(node.op, letters, node.settings, tuple(node.shape))
-        return said(formula) if len(plain(formula)) <= SHORT else made_of(self.opened, node)
+        return said(formula) if len(plain(formula)) <= SHORT else made_of(self.tape, node)
 
     def fit(self, node: Node, letters: list[Any]) -> bool:
         """Whether the formula of a node has as many entries when it is made of names in their own shapes."""
@@ -194,14 +194,14 @@ class Story:
 
     def is_nameless(self, node: Node) -> bool:
         """Whether a result goes by a letter that the page must explain."""
-        return nameless(self.opened, node) and self.names[node] == self.opened.symbols[node]
+        return nameless(self.tape, node) and self.names[node] == self.tape.symbols[node]
 
     def blocks(self) -> list[Block]:
         """Everything, in order."""
         blocks = self.the_product() + self.the_factors()
         for stretch in self.stretches:
-            if stretch.number_of_ways > 1:
-                blocks += self.the_ways(stretch)
+            if stretch.number_of_paths > 1:
+                blocks += self.the_forks(stretch)
         blocks += self.in_numbers()
         if not self.is_scalar:
             blocks += self.contracted()
@@ -231,8 +231,8 @@ class Story:
         return self.named(derivative(self.names[stretch.upper], self.names[stretch.lower]), stretch)
 
     def local(self, factor: Factor) -> Derivative:
-        """A step of one of several ways as a derivative."""
-        return self.named(self.opened.local(factor.upper, factor.slot, self.names), factor)
+        """A step of one of several paths as a derivative."""
+        return self.named(self.tape.local(factor.upper, factor.slot, self.names), factor)
 
     def named(self, symbol: Derivative, factor: Stretch | Factor) -> Derivative:
         """A derivative with the shape that it has in the layout."""
@@ -248,7 +248,7 @@ class Story:
 
     def gradient_symbol(self) -> Derivative:
         """What the product gives."""
-        symbol = derivative(self.names[self.opened.output], self.names[self.request.wrt])
+        symbol = derivative(self.names[self.tape.output], self.names[self.request.wrt])
         count = int(np.size(self.request.wrt.data))
         return replace(symbol, shape=() if self.is_scalar else (count, 1) if self.flipped else (1, count))
 
@@ -266,20 +266,20 @@ class Story:
     def stretch(self, upper: Node, lower: Node) -> Stretch:
         """One factor."""
         inside = self.inside(upper, lower)
-        count = number_of_ways(inside, lower)
+        count = number_of_paths(inside, lower)
         if count == 1 and all(map(self.passes_on, inside[1:-1])):
             slot = next(slot for slot, x in upper.edges if x is inside[1])
-            factor = factor_of(self.opened, upper, slot, self.names)
+            factor = factor_of(self.tape, upper, slot, self.names)
             return Stretch(upper, lower, factor, (), 1, factor.matrix)
-        ways = self.ways(upper, lower, set(inside))
-        return Stretch(upper, lower, None, ways, count, self.total(upper, lower))
+        paths = self.paths(upper, lower, set(inside))
+        return Stretch(upper, lower, None, paths, count, self.total(upper, lower))
 
     def passes_on(self, node: Node) -> bool:
         """Whether a node is no step: the same entries in another shape, or a number a fixed distance from another."""
         if is_same_entries(node):
             return True
         inside = [(slot, x) for slot, x in node.edges if x in self.place]
-        if node not in self.opened.numbered or len(inside) != 1 or np.shape(node.data):
+        if node not in self.tape.numbered or len(inside) != 1 or np.shape(node.data):
             return False
         ((slot, _),) = inside
         return node.op.name == "add" or (node.op.name == "sub" and slot == 0)
@@ -289,14 +289,14 @@ class Story:
         start, end = self.place[upper], self.place[lower]
         return self.path[start : end + 1]
 
-    def ways(self, upper: Node, lower: Node, inside: set[Node]) -> tuple[tuple[Factor, ...], ...]:
-        """The first few ways from one node to the other, each a product of factors."""
+    def paths(self, upper: Node, lower: Node, inside: set[Node]) -> tuple[tuple[Factor, ...], ...]:
+        """The first few paths from one node to the other, each a product of factors."""
         found: list[tuple[Factor, ...]] = []
         waiting: list[tuple[Node, tuple[tuple[Node, int], ...]]] = [(upper, ())]
         while waiting and len(found) <= MOST_WAYS:
             node, steps = waiting.pop()
             if node is lower:
-                found.append(tuple([factor_of(self.opened, x, slot, self.names) for x, slot in steps]))
+                found.append(tuple([factor_of(self.tape, x, slot, self.names) for x, slot in steps]))
                 continue
             waiting += [(x, (*steps, (node, slot))) for slot, x in reversed(list(node.edges)) if x in inside]
         return tuple(found)
@@ -308,7 +308,7 @@ class Story:
             return None
         seeds = np.eye(rows)
         inside = self.inside(upper, lower)
-        found = [handed_down(self.opened, inside, seeds[i].reshape(np.shape(upper.data))) for i in range(rows)]
+        found = [handed_down(self.tape, inside, seeds[i].reshape(np.shape(upper.data))) for i in range(rows)]
         return finite(np.array([np.ravel(row) for row in found]).reshape(rows, columns))
 
     def the_product(self) -> list[Block]:
@@ -337,7 +337,7 @@ class Story:
             rows.append(
                 (
                     said(self.symbol(stretch)),
-                    rule if stretch.number_of_ways <= 1 else f"{stretch.number_of_ways:,} ways",
+                    rule if stretch.number_of_paths <= 1 else f"{stretch.number_of_paths:,} paths",
                     f"{shape[0]} × {shape[1]}",
                     self.structure_words(stretch.structure),
                     "" if letters is None else said(letters),
@@ -371,29 +371,29 @@ class Story:
             return tree
         return flipped(tree)
 
-    def the_ways(self, stretch: Stretch) -> list[Block]:
-        """A fork: the sum of the products along the ways."""
-        heading = Heading("Where the ways fork", 3)
+    def the_forks(self, stretch: Stretch) -> list[Block]:
+        """A fork: the sum of the products along the paths."""
+        heading = Heading("Where paths fork", 3)
         words = said(
             "Between ",
             self.names[stretch.upper],
             " and ",
             self.names[stretch.lower],
-            f" there are {stretch.number_of_ways:,} ways, and the factor is the sum of their products.",
+            f" there are {stretch.number_of_paths:,} paths, and the factor is the sum of their products.",
         )
-        if stretch.number_of_ways > MOST_WAYS or stretch.matrix is None:
+        if stretch.number_of_paths > MOST_WAYS or stretch.matrix is None:
             return [
                 heading,
                 Paragraph(said(words, " They are too many or too large to be listed; the engine adds them up.")),
             ]
-        terms = [self.product_of([self.local(factor) for factor in way]) for way in stretch.ways]
+        terms = [self.product_of([self.local(factor) for factor in path]) for path in stretch.paths]
         symbols: list[Tree] = [self.symbol(stretch), in_a_row("add", terms)]
-        matrices = [factor.matrix for way in stretch.ways for factor in way]
+        matrices = [factor.matrix for path in stretch.paths for factor in path]
         if not all(x is not None and fits(x) for x in matrices):
             return [heading, Paragraph(words), Equation(tuple(symbols))]
 
         def write(show: Show) -> list[Tree]:
-            products = [self.product_of([self.put(show, f.matrix) for f in way]) for way in stretch.ways]
+            products = [self.product_of([self.put(show, f.matrix) for f in path]) for path in stretch.paths]
             return [in_a_row("add", products)]
 
         return [
@@ -416,7 +416,7 @@ class Story:
         """Each small factor, and their product."""
         digits = self.request.digits
         blocks: list[Block] = [Heading("In numbers")]
-        gradient = np.reshape(self.opened.gradients[self.request.wrt], (1, -1))
+        gradient = np.reshape(self.tape.gradients[self.request.wrt], (1, -1))
         small = [x for x in self.stretches if x.matrix is not None and fits(x.matrix)]
         if not self.is_scalar:
             for stretch in small:
@@ -438,7 +438,7 @@ class Story:
 
         symbols = [self.gradient_symbol(), self.product_of(factors)]
         if self.is_rounding(gradient):
-            rest = "what the ways carry cancels out, and what is left is rounding"
+            rest = "the contributions of the paths cancel out, and what is left is rounding"
             blocks.append(given(self.gradient_symbol(), self.value(gradient), digits=digits, note=rest))
         else:
             blocks.append(proved(symbols, write, self.value(gradient), digits=digits))
@@ -446,7 +446,7 @@ class Story:
 
     def is_rounding(self, gradient: Any) -> bool:
         """Whether a gradient is no larger than what rounding leaves of sums that cancel out on the way."""
-        largest = max([float(np.max(np.abs(arrival.share), initial=0.0)) for arrival in self.opened.arrivals])
+        largest = max([float(np.max(np.abs(arrival.contribution), initial=0.0)) for arrival in self.tape.arrivals])
         return bool(np.any(gradient)) and bool(np.max(np.abs(gradient)) <= ROUNDING * largest)
 
     def the_entry(self, gradient: Any) -> list[Block]:
@@ -454,26 +454,26 @@ class Story:
         shape, entry, digits = np.shape(self.request.wrt.data), self.request.entry, self.request.digits
         if entry is not None and entry:
             k = int(np.ravel_multi_index(entry, shape))
-            symbol = derivative(self.names[self.opened.output], placed(self.names[self.request.wrt], entry))
+            symbol = derivative(self.names[self.tape.output], placed(self.names[self.request.wrt], entry))
             self.environment[symbol] = float(gradient[0, k])
             words = f"Counted row by row, the entry that was asked for is number {k + 1} of {gradient.size:,}:"
             return [Paragraph(words), given(symbol, float(gradient[0, k]), digits=digits)]
         if len(shape) == 2 and min(shape) > 1 and fits(np.zeros(shape)):
             words = said("In the shape of ", self.names[self.request.wrt], ", row by row:")
-            whole = derivative(self.names[self.opened.output], self.names[self.request.wrt])
+            whole = derivative(self.names[self.tape.output], self.names[self.request.wrt])
             return [Paragraph(words), given(whole, gradient.reshape(shape), digits=digits)]
         return []
 
     def contracted(self) -> list[Block]:
         """How the product is taken from the left, a row at a time."""
         lines: list[Words | Equation] = []
-        gradient = np.ones(np.shape(self.opened.output.data))
+        gradient = np.ones(np.shape(self.tape.output.data))
         with Quiet():
             for stretch in self.stretches:
-                gradient = handed_down(self.opened, self.inside(stretch.upper, stretch.lower), gradient)
-                floor = rounding_floor(self.opened)
-                checked("the gradient on the way", gradient, self.opened.gradients[stretch.lower], floor)
-                below = derivative(self.names[self.opened.output], self.names[stretch.lower])
+                gradient = handed_down(self.tape, self.inside(stretch.upper, stretch.lower), gradient)
+                floor = rounding_floor(self.tape)
+                checked("the gradient on the way", gradient, self.tape.gradients[stretch.lower], floor)
+                below = derivative(self.names[self.tape.output], self.names[stretch.lower])
                 came, goes = f"a row of {stretch.rows:,}", f"a row of {stretch.columns:,}"
                 lines.append(said(f"{came} times ", self.symbol(stretch), " is ", below, f", {goes}"))
         largest = max(self.stretches, key=lambda x: x.rows * x.columns)

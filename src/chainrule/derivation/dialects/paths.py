@@ -1,4 +1,4 @@
-"""The paths dialect: sensitivities as ratios of nudges, and the gradient as the sum over all ways."""
+"""The paths dialect: sensitivities as ratios of nudges, and the gradient as the sum over all paths."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from chainrule.derivation.words import Words, listed, said
 from chainrule.maths import Change, Number, Tree
 
 LONGEST = 12
-"""Ways of more links than this are shown by their ends, with the product of the links between as one number."""
+"""Paths of more links than this are shown by their ends, with the product of the links between as one number."""
 
 QUICK = 20_000
 """Larger computations are run again for one nudge only."""
@@ -32,32 +32,32 @@ SMALLER = 10.0
 """Each nudge is so many times smaller than the last."""
 
 MOST_IN_SHORT = 3
-"""Ways that a short answer lists."""
+"""Paths that a short answer lists."""
 
 ROUNDING = 1e-12
 """A remainder this small beside the output may be rounding alone."""
 
 
-def applies(opened: Tape, request: Request) -> Words:
-    """Every computation is a sum over ways."""
-    return opened.why_no_factors()
+def applies(tape: Tape, request: Request) -> Words:
+    """Every computation is a sum over paths."""
+    return tape.why_no_factors()
 
 
-def tell(opened: Tape, request: Request) -> Explanation:
-    """The nudges, the number of ways, and the largest of them, for each entry that was asked for."""
+def tell(tape: Tape, request: Request) -> Explanation:
+    """The nudges, the number of paths, and the largest of them, for each entry that was asked for."""
     story: list[Block] = []
     counts: dict[str, int] = {}
     meanings: dict[Tree, Words] = {}
     environment: dict[Tree, Any] = {}
     short: list[Block] = []
-    for entries in each_target(opened, request, story):
-        ways = count_of_paths(entries)
-        counts["entries"] = counts.get("entries", 0) + len(entries)
-        if isinstance(ways, int):
-            counts["ways"] = counts.get("ways", 0) + ways
-        maker = Maker(entries, request.top, Slopes(entries, named_alone=False))
+    for graph in each_target(tape, request, story):
+        number = count_of_paths(graph)
+        counts["entries"] = counts.get("entries", 0) + len(graph)
+        if isinstance(number, int):
+            counts["paths"] = counts.get("paths", 0) + number
+        maker = Maker(graph, request.top, Slopes(graph, named_alone=False))
         story += nudge_story(maker, request)
-        told = ways_story(maker, ways, request)
+        told = paths_story(maker, number, request)
         story += told
         short = short or in_short(told)
         meanings.update(maker.meanings)
@@ -67,26 +67,26 @@ def tell(opened: Tape, request: Request) -> Explanation:
 
 
 def in_short(story: Sequence[Block]) -> list[Block]:
-    """What the largest ways carry, and what that adds up to; a single way is the result itself."""
+    """What the largest paths carry, and what that adds up to; a single path is the result itself."""
     rows = [row[1:] for table in story if isinstance(table, Table) for row in table.rows]
-    ways = [(way, x) for way, x in rows if isinstance(x, Equation) and not isinstance(way, Equation)]
+    paths = [(path, x) for path, x in rows if isinstance(x, Equation) and not isinstance(path, Equation)]
     *_, total = [x for x in story if isinstance(x, Equation)] or [None]
     if total is None or not total.numbers:
         return []
-    if len(ways) == len(rows) == 1 and total.numbers == 1:
-        (way, only), name = ways[0], total.sides[0]
-        return [replace(only, sides=(name, *only.sides), note=together(said("along ", way), only.note))]
-    told = [Paragraph(said(way, " carries ", x.tree, ".")) for way, x in ways[:MOST_IN_SHORT] if not x.note]
+    if len(paths) == len(rows) == 1 and total.numbers == 1:
+        (path, only), name = paths[0], total.sides[0]
+        return [replace(only, sides=(name, *only.sides), note=together(said("along ", path), only.note))]
+    told = [Paragraph(said(path, " contributes ", x.tree, ".")) for path, x in paths[:MOST_IN_SHORT] if not x.note]
     return [*told, total]
 
 
 def nudge_story(maker: Maker, request: Request) -> list[Block]:
     """What real nudges do, beside the derivative times the nudge; then how the first travels from link to link."""
-    entries, opened = maker.entries, maker.opened
-    below, above = entries.symbol(0), entries.symbol(entries.last)
-    count = 3 if len(opened.path) <= QUICK else 1
-    made = [nudged(entries, request.nudge / SMALLER**i) for i in range(count)]
-    rows = tuple([nudge_row(nudge, entries, request.digits) for nudge, _ in made])
+    graph, tape = maker.graph, maker.tape
+    below, above = graph.symbol(0), graph.symbol(graph.last)
+    count = 3 if len(tape.path) <= QUICK else 1
+    made = [nudged(graph, request.nudge / SMALLER**i) for i in range(count)]
+    rows = tuple([nudge_row(nudge, graph, request.digits) for nudge, _ in made])
     small, large = Change(below), Change(above)
     linear = said("Linear part, ", derivative(above, below) * small)
     columns = (said("Nudge ", small), said("Change ", large), said("Ratio ", large / small), linear, "Remainder")
@@ -102,14 +102,14 @@ def nudge_story(maker: Maker, request: Request) -> list[Block]:
             )
         ),
         Table(columns, rows, "The linear part is the derivative times the nudge; the remainder is what it leaves out"),
-        *remainder_words([nudge for nudge, _ in made], above, float(opened.numbers[opened.output])),
+        *remainder_words([nudge for nudge, _ in made], above, float(tape.numbers[tape.output])),
         *travel(maker, made[0][1], request.digits),
     ]
 
 
-def nudge_row(nudge: Nudge, entries: ScalarGraph, digits: int) -> tuple[Words | Equation, ...]:
+def nudge_row(nudge: Nudge, graph: ScalarGraph, digits: int) -> tuple[Words | Equation, ...]:
     """One nudge: the change of the output, its ratio to the nudge, the linear part, the remainder."""
-    before = float(entries.opened.numbers[entries.opened.output])
+    before = float(graph.tape.numbers[graph.tape.output])
     remainder: Words | Equation = "none but rounding"
     if not is_rounding(nudge, before):
         remainder = cell([], lambda show: [show(nudge.change) - show(nudge.linear)], nudge.remainder, digits=digits)
@@ -117,7 +117,7 @@ def nudge_row(nudge: Nudge, entries: ScalarGraph, digits: int) -> tuple[Words | 
         cell([], None, nudge.step, digits=digits),
         cell([], lambda show: [show(nudge.after) - show(before)], nudge.change, digits=digits),
         cell([], lambda show: [show(nudge.change) / show(nudge.step)], nudge.ratio, digits=digits),
-        cell([], lambda show: [show.product([entries.gradients[0], nudge.step])], nudge.linear, digits=digits),
+        cell([], lambda show: [show.product([graph.gradients[0], nudge.step])], nudge.linear, digits=digits),
         remainder,
     )
 
@@ -156,14 +156,14 @@ def remainder_words(nudges: Sequence[Nudge], above: Tree, before: float) -> list
 
 def travel(maker: Maker, moved: Mapping[Node, Any], digits: int) -> list[Block]:
     """How the first nudge travels: what each number moves by for each unit of the one before it, and the derivative."""
-    entries = maker.entries
-    pairs = maker.named_pairs(entries.cuts())[::-1]
+    graph = maker.graph
+    pairs = maker.named_pairs(graph.cuts())[::-1]
     if len(pairs) < 2:
         return []
 
     def change(k: int) -> float:
-        node, place = entries.entries[k]
-        return float(np.asarray(moved[node])[place]) - entries.value(k)
+        node, place = graph.entries[k]
+        return float(np.asarray(moved[node])[place]) - graph.value(k)
 
     rows: list[tuple[Words | Equation, ...]] = []
     for low, high in pairs:
@@ -172,7 +172,7 @@ def travel(maker: Maker, moved: Mapping[Node, Any], digits: int) -> list[Block]:
         ratio: Words | Equation = "it does not move"
         if near:
             ratio = cell([], lambda show, far=far, near=near: [show(far) / show(near)], far / near, digits=digits)
-        slope = entries.derivatives(low, high)[low]
+        slope = graph.derivatives(low, high)[low]
         name = derivative(above, below)
         maker.environment[name] = slope
         # How far a number moves depends on what was nudged, so on a page of several nudges Δh has no one value.
@@ -180,39 +180,43 @@ def travel(maker: Maker, moved: Mapping[Node, Any], digits: int) -> list[Block]:
     return [Table(("", "Ratio of nudges", "Derivative"), tuple(rows), "The first nudge on its way, link by link")]
 
 
-def ways_story(maker: Maker, ways: int | float, request: Request) -> list[Block]:
-    """How many ways there are, the largest, and that they add up to the gradient."""
-    entries = maker.entries
-    below, above = entries.symbol(0), entries.symbol(entries.last)
-    gradient = entries.gradients[0]
-    if entries.last == 0:
+def paths_story(maker: Maker, number: int | float, request: Request) -> list[Block]:
+    """How many paths there are, the largest, and that they add up to the gradient."""
+    graph = maker.graph
+    below, above = graph.symbol(0), graph.symbol(graph.last)
+    gradient = graph.gradients[0]
+    if graph.last == 0:
         return [Paragraph(said(above, " is what was differentiated: it moves with itself, one to one."))]
-    number = f"{ways:,}" if isinstance(ways, int) else f"about 10^{round(ways)}"
-    lead = "One way leads" if ways == 1 else f"{number[0].upper()}{number[1:]} ways lead"
+    many = f"{number:,}" if isinstance(number, int) else f"about 10^{round(number)}"
+    lead = "One path leads" if number == 1 else f"{many[0].upper()}{many[1:]} paths lead"
     maker.environment[derivative(above, below)] = gradient
-    shown = largest_paths(entries, request.top)
-    values = [carried(entries, way) for way in shown]
+    shown = largest_paths(graph, request.top)
+    values = [carried(graph, path) for path in shown]
     rows = tuple(
         [
-            (str(i), way_words(maker, way), way_equation(maker, way, value, request.digits))
-            for i, (way, value) in enumerate(zip(shown, values, strict=True), 1)
+            (str(i), path_words(maker, path), path_equation(maker, path, value, request.digits))
+            for i, (path, value) in enumerate(zip(shown, values, strict=True), 1)
         ]
     )
-    terms = values if ways == len(shown) else [*values, gradient - sum(values)]
-    note = f"the last term is what the other ways carry, {number} less {len(shown)}" if len(terms) > len(values) else ""
+    terms = values if number == len(shown) else [*values, gradient - sum(values)]
+    note = (
+        f"the last term is what the other paths contribute, {many} less {len(shown)}"
+        if len(terms) > len(values)
+        else ""
+    )
     return [
-        Heading("Ways", 3),
+        Heading("Paths", 3),
         Paragraph(
             said(
                 f"{lead} from ",
                 below,
                 " to ",
                 above,
-                ". Each carries the product of the slopes along it, and the gradient is the sum of what all of them "
-                "carry.",
+                ". Each contributes the product of the slopes along it, and the gradient is the sum of all "
+                "contributions.",
             )
         ),
-        *([Table(("", "Way", "What it carries"), rows, "The largest")] if rows else []),
+        *([Table(("", "Path", "Contribution"), rows, "The largest")] if rows else []),
         proved(
             [derivative(above, below)],
             # The engine may have no number where its own order of the factors meets 0 · ∞.
@@ -224,9 +228,9 @@ def ways_story(maker: Maker, ways: int | float, request: Request) -> list[Block]
     ]
 
 
-def way_words(maker: Maker, way: Sequence[Edge]) -> Words:
-    """The entries along a way, from the first to the output."""
-    stops = [0, *[edge.target for edge in way]]
+def path_words(maker: Maker, path: Sequence[Edge]) -> Words:
+    """The entries along a path, from the first to the output."""
+    stops = [0, *[edge.target for edge in path]]
     half = LONGEST // 2
     shown = stops if len(stops) <= LONGEST else [*stops[:half], *stops[-half:]]
     named: list[Words] = [said(maker.named(k)) for k in shown]
@@ -235,18 +239,18 @@ def way_words(maker: Maker, way: Sequence[Edge]) -> Words:
     return listed(named, " → ")
 
 
-def carried(entries: ScalarGraph, way: Sequence[Edge]) -> float:
-    """The product of the slopes along a way, from the output back."""
+def carried(graph: ScalarGraph, path: Sequence[Edge]) -> float:
+    """The product of the slopes along a path, from the output back."""
     product = 1.0
-    for edge in reversed(way):
-        product = entries.carried(edge, product)
+    for edge in reversed(path):
+        product = graph.carried(edge, product)
     return product
 
 
-def telling_edges(maker: Maker, way: Sequence[Edge]) -> list[Edge]:
-    """The edges of a way without those of slope 1 between or beside others, which say nothing of how fast it moves."""
-    found = [edge for edge in way if edge.slope != 1 or not is_one(maker, edge)]
-    return found or list(way)[-1:]
+def telling_edges(maker: Maker, path: Sequence[Edge]) -> list[Edge]:
+    """The edges of a path without those of slope 1 between or beside others, which say nothing of how fast it moves."""
+    found = [edge for edge in path if edge.slope != 1 or not is_one(maker, edge)]
+    return found or list(path)[-1:]
 
 
 def is_one(maker: Maker, edge: Edge) -> bool:
@@ -254,9 +258,9 @@ def is_one(maker: Maker, edge: Edge) -> bool:
     return maker.direct(edge.source, edge.target, [edge])[0].formula == Number("1")
 
 
-def way_equation(maker: Maker, way: Sequence[Edge], value: float, digits: int) -> Words | Equation:
-    """The product of the slopes along a way, from the output back, in symbols and in numbers."""
-    backwards = telling_edges(maker, way)[::-1]
+def path_equation(maker: Maker, path: Sequence[Edge], value: float, digits: int) -> Words | Equation:
+    """The product of the slopes along a path, from the output back, in symbols and in numbers."""
+    backwards = telling_edges(maker, path)[::-1]
     values = [edge.slope for edge in backwards]
     if len(values) > LONGEST:
         half = LONGEST // 2

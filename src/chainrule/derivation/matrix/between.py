@@ -1,4 +1,4 @@
-"""The ways between two nodes of a graph: what all of them pass, how many there are, what is handed down along them."""
+"""The paths between two nodes of a graph: what all of them pass, how many there are, what is handed down along them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from chainrule.derivation.tape.tape import Tape
 Node = Any
 
 
-def met_by_all(opened: Tape, path: list[Node]) -> list[Node]:
-    """The nodes that every way from the output passes: those that are reached when no other is waiting."""
-    waiting, inside, stops = {opened.output}, set(path), list[Node]()
+def met_by_all(tape: Tape, path: list[Node]) -> list[Node]:
+    """The nodes that every path from the output passes: those that are reached when no other is waiting."""
+    waiting, inside, stops = {tape.output}, set(path), list[Node]()
     for node in path:
         waiting.discard(node)
         if not waiting:
@@ -21,14 +21,14 @@ def met_by_all(opened: Tape, path: list[Node]) -> list[Node]:
     return stops
 
 
-def number_of_ways(inside: list[Node], lower: Node) -> int:
-    """How many ways lead from the first node to the last, by adding up along the order."""
-    return walk(inside, {inside[0]: 1}, lambda node, edges, ways: [ways] * len(edges), among=set(inside))[lower]
+def number_of_paths(inside: list[Node], lower: Node) -> int:
+    """How many paths lead from the first node to the last, by adding up along the order."""
+    return walk(inside, {inside[0]: 1}, lambda node, edges, paths: [paths] * len(edges), among=set(inside))[lower]
 
 
-def handed_down(opened: Tape, inside: list[Node], gradient: Any) -> Any:
+def handed_down(tape: Tape, inside: list[Node], gradient: Any) -> Any:
     """A gradient at the first of some nodes taken down to the last, by the rule book."""
-    return walk(inside, {inside[0]: gradient}, opened.shares, among=set(inside))[inside[-1]]
+    return walk(inside, {inside[0]: gradient}, tape.shares, among=set(inside))[inside[-1]]
 
 
 def is_same_entries(node: Node) -> bool:

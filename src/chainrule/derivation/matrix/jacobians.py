@@ -48,17 +48,15 @@ class Factor(NamedTuple):
     """How many numbers the rule keeps in its place."""
 
 
-def factor_of(opened: Tape, node: Any, slot: int, names: Mapping[Any, Tree]) -> Factor:
+def factor_of(tape: Tape, node: Any, slot: int, names: Mapping[Any, Tree]) -> Factor:
     """The Jacobian of an operation in one of its inputs. O(outputs × one backward step) where it is built."""
     lower = dict(node.edges)[slot]
     rows, columns = int(np.size(node.data)), int(np.size(lower.data))
     with Quiet():
-        matrix = finite(built(opened, node, slot)) if rows * columns <= MOST_ENTRIES else None
-        structure = structure_of(matrix) if matrix is not None else structure_of_large(opened, node, slot)
-        letters = letters_of(opened, node, slot, matrix, names)
-    return Factor(
-        node, lower, slot, node.op.name, rows, columns, matrix, structure, letters, stored(opened, node, slot)
-    )
+        matrix = finite(built(tape, node, slot)) if rows * columns <= MOST_ENTRIES else None
+        structure = structure_of(matrix) if matrix is not None else structure_of_large(tape, node, slot)
+        letters = letters_of(tape, node, slot, matrix, names)
+    return Factor(node, lower, slot, node.op.name, rows, columns, matrix, structure, letters, stored(tape, node, slot))
 
 
 def finite(matrix: Array) -> Array | None:
@@ -66,18 +64,18 @@ def finite(matrix: Array) -> Array | None:
     return matrix if matrix.size == 1 or np.all(np.isfinite(matrix)) else None
 
 
-def stored(opened: Tape, node: Any, slot: int) -> int:
+def stored(tape: Tape, node: Any, slot: int) -> int:
     """How many numbers the rule's backward step reads."""
-    inputs = opened.inputs(node)
+    inputs = tape.inputs(node)
     of_output, places = node.op.reads(slot, len(inputs))
     return int(np.size(node.data)) * of_output + sum(int(np.size(inputs[i])) for i in places)
 
 
-def built(opened: Tape, node: Any, slot: int) -> Array:
+def built(tape: Tape, node: Any, slot: int) -> Array:
     """The whole Jacobian, row by row."""
     if isinstance(node, Value):
-        return np.array([[float(opened.slope(node, slot))]])
-    return np.array([opened.row(node, slot, place) for place in np.ndindex(node.shape)]).reshape(node.size, -1)
+        return np.array([[float(tape.slope(node, slot))]])
+    return np.array([tape.row(node, slot, place) for place in np.ndindex(node.shape)]).reshape(node.size, -1)
 
 
 def structure_of(matrix: Array) -> str:
@@ -122,13 +120,13 @@ def blocks_of(matrix: Array) -> str:
     return ""
 
 
-def structure_of_large(opened: Tape, node: Any, slot: int) -> str:
+def structure_of_large(tape: Tape, node: Any, slot: int) -> str:
     """The same of a Jacobian that is not built: by the kind of its rule, and by a few of its rows."""
     if isinstance(node.op, Pointwise):
         return "diagonal"
     rows = node.size
     looked_at = sorted({0, rows // 2, rows - 1})[:ROWS_LOOKED_AT]
-    found = [opened.row(node, slot, tuple(map(int, np.unravel_index(i, node.shape)))) for i in looked_at]
+    found = [tape.row(node, slot, tuple(map(int, np.unravel_index(i, node.shape)))) for i in looked_at]
     if not all(map(np.all, map(np.isfinite, found))):
         return "with entries that are not finite"
     filled = list(map(np.count_nonzero, found))
@@ -142,20 +140,20 @@ def structure_of_large(opened: Tape, node: Any, slot: int) -> str:
     return f"sparse: {max(filled):,} of {columns:,} entries in a row are not zero"
 
 
-def letters_of(opened: Tape, node: Any, slot: int, matrix: Array | None, names: Mapping[Any, Tree]) -> Tree | None:
+def letters_of(tape: Tape, node: Any, slot: int, matrix: Array | None, names: Mapping[Any, Tree]) -> Tree | None:
     """A Jacobian in symbols; None where it has no short formula."""
     if isinstance(node.op, Pointwise):
         return letters_of_slope(node, slot, names)
-    if node is opened.output and node.op.composition is not None:
+    if node is tape.output and node.op.composition is not None:
         lower = dict(node.edges)[slot]
-        found = entrywise(opened, lower, {x: names[x] for _, x in node.edges})
+        found = entrywise(tape, lower, {x: names[x] for _, x in node.edges})
         return as_row(found, lower.size) if found is not None and np.ndim(lower.data) < 2 else None
     if matrix is None:
         return None
-    if opened.is_constant(node, slot):
+    if tape.is_constant(node, slot):
         return letters_of_constant(matrix)
     inputs = [names[x] if isinstance(x, Tensor) and x in names else constant(x) for x in node.inputs]
-    shapes = list(map(np.shape, opened.inputs(node)))
+    shapes = list(map(np.shape, tape.inputs(node)))
     return jacobian(node.op, slot, names[node], inputs, shapes, without_casts(node))
 
 

@@ -26,17 +26,17 @@ REPEATING = ("broadcast_to", "reshape", "expand_dims", "squeeze")
 
 
 def entrywise(
-    opened: Tape, node: Any, letters: Mapping[Any, Tree], target: Tree | None = None, below: Any = None
+    tape: Tape, node: Any, letters: Mapping[Any, Tree], target: Tree | None = None, below: Any = None
 ) -> Tree | None:
     """The derivative of the output in any entry of a node, in letters; None where the entries are not treated alike.
 
     `letters` names the nodes to stop at, and `target` the data beside them where it is clear which that is. With
     `below`, of which the node is a function entry by entry, it is the derivative in that. O(nodes between).
     """
-    whole = Letters(opened, letters, target)
-    steps = opened.lifted.step
+    whole = Letters(tape, letters, target)
+    steps = tape.lifted.step
     try:
-        output = term_of(opened.lifted.program.output, whole.terms)
+        output = term_of(tape.lifted.program.output, whole.terms)
         gradient = gradients_of([output], [constant(1.0)], [whole.terms[steps[node]]], record=True)[0]
         found = of_one_entry(gradient, whole)
         if found is None:
@@ -44,7 +44,7 @@ def entrywise(
         if below is not None:
             out, x = [whole.entry[whole.terms[steps[each]]] for each in (node, below)]
             found = found * node.op.partial(0, out, [x], node.settings)
-        if not whole.gives(found, opened.all_gradients[node if below is None else below]):
+        if not whole.gives(found, tape.all_gradients[node if below is None else below]):
             return None
         return tree_of_term(simplify(found) if isinstance(found, Term) else found, whole.printed)
     except REFUSALS:
@@ -54,8 +54,8 @@ def entrywise(
 class Letters:
     """A letter for each array that the output is computed from, and for one entry of it."""
 
-    def __init__(self, opened: Tape, letters: Mapping[Any, Tree], target: Tree | None) -> None:
-        self.opened = opened
+    def __init__(self, tape: Tape, letters: Mapping[Any, Tree], target: Tree | None) -> None:
+        self.tape = tape
         self.terms: dict[Step, Any] = {}
         """What stands for each step: an array of letters, or a plain number."""
         self.entry: dict[Term, Any] = {}
@@ -63,7 +63,7 @@ class Letters:
         self.printed: dict[Term, Tree] = {}
         self.numbers: dict[Term, Any] = {}
         for x, letter in letters.items():
-            self.give(opened.lifted.step[x], letter, opened.number_of(x))
+            self.give(tape.lifted.step[x], letter, tape.number_of(x))
         self.give_data(target)
 
     def give(self, step: Step, letter: Tree, numbers: Any) -> None:
@@ -77,9 +77,9 @@ class Letters:
     def give_data(self, target: Tree | None) -> None:
         """Letters for the leaves, and the target's for the data that the user named, or for the only one there is."""
         leaves = self.leaves()
-        nodes = {step: self.opened.lifted.nodes[step.place] for step in leaves}
+        nodes = {step: self.tape.lifted.nodes[step.place] for step in leaves}
         data = [step for step in leaves if not step.moves and step.shape]
-        named = [x for x in data if nodes[x] not in self.opened.numbered and not is_path(self.opened.symbols[nodes[x]])]
+        named = [x for x in data if nodes[x] not in self.tape.numbered and not is_path(self.tape.symbols[nodes[x]])]
         chosen = named or data
         held = {step: np.asarray(nodes[step].data, dtype=float) for step in data}
         known = None if target is None or len({held[x].tobytes() for x in chosen}) != 1 else held[chosen[0]]
@@ -88,15 +88,15 @@ class Letters:
                 self.terms[step] = float(nodes[step].data)
             elif known is None or step not in held or not np.array_equal(1 - known, held[step]):
                 is_target = known is not None and step in held and np.array_equal(known, held[step])
-                letter = target if is_target and target is not None else self.opened.symbols[nodes[step]]
-                self.give(step, letter, self.opened.number_of(nodes[step]))
+                letter = target if is_target and target is not None else self.tape.symbols[nodes[step]]
+                self.give(step, letter, self.tape.number_of(nodes[step]))
         for step in [x for x in leaves if x not in self.terms]:
             self.terms[step] = 1 - self.terms[chosen[0]]
 
     def leaves(self) -> list[Step]:
         """The steps below the output that nothing made, but for those behind letters."""
         found: dict[Step, None] = {}
-        stack, met = [self.opened.lifted.program.output], set(self.terms)
+        stack, met = [self.tape.lifted.program.output], set(self.terms)
         while stack:
             step = stack.pop()
             if step not in met:

@@ -18,33 +18,33 @@ MOST_NODES = 20_000
 """Larger computations keep the symbols that they have: to look for a net would take as long as all the rest."""
 
 
-def lend_letters(opened: Tape, notation: str | None) -> tuple[Meaning, ...]:
+def lend_letters(tape: Tape, notation: str | None) -> tuple[Meaning, ...]:
     """Give what has no name of the user's the letters of a notation, if it is a known net; what the letters mean.
 
     Where the reader chose the notation, its letters also stand for paths such as ``net[0].weight``.
     """
-    if len(opened.order) > MOST_NODES:
+    if len(tape.order) > MOST_NODES:
         return ()
-    net = opened.net
+    net = tape.net
     if isinstance(net, NotANet):
         return ()
-    names = opened.symbols
-    nameless = {node for node, symbol in names.items() if node in opened.numbered or (notation and is_path(symbol))}
+    names = tape.symbols
+    nameless = {node for node, symbol in names.items() if node in tape.numbered or (notation and is_path(symbol))}
     symbols = Symbols(notation or USUAL, len(net.layers))
     taken = set(names.values())
     roles: dict[str, None] = {}
-    for node, role, letter in letters_of(opened, net, symbols):
+    for node, role, letter in letters_of(tape, net, symbols):
         if node in nameless and letter not in taken:
-            opened.call(node, replace(letter, shape=tuple(node.shape)))
+            tape.call(node, replace(letter, shape=tuple(node.shape)))
             taken.add(letter)
             nameless.discard(node)
             roles[role] = None
     return tuple([meaning(role, symbols.name) for role in roles])
 
 
-def letters_of(opened: Tape, net: Net, symbols: Symbols) -> Iterator[tuple[Any, str, Symbol]]:
+def letters_of(tape: Tape, net: Net, symbols: Symbols) -> Iterator[tuple[Any, str, Symbol]]:
     """Each node that is a whole part of a net, with its role and its letter."""
-    yield opened.output, "cost", symbols.cost
+    yield tape.output, "cost", symbols.cost
     last = len(net.layers)
     for number, layer in enumerate(net.layers, 1):
         for ids, role, letter in (
@@ -56,13 +56,13 @@ def letters_of(opened: Tape, net: Net, symbols: Symbols) -> Iterator[tuple[Any, 
         ):
             steps = [] if ids is None else list(net.ids.steps_of(ids))
             if len(steps) == 1:
-                yield opened.lifted.nodes[steps[0].place], role, letter
+                yield tape.lifted.nodes[steps[0].place], role, letter
 
 
-def names_through(opened: Tape) -> dict[Any, Tree]:
+def names_through(tape: Tape) -> dict[Any, Tree]:
     """The symbols, where what has no name of its own and holds the same entries as its input goes by the input's."""
-    names = dict(opened.symbols)
-    for node in opened.order:
-        if is_same_entries(node) and node in opened.numbered and node.inputs[0] in names:
+    names = dict(tape.symbols)
+    for node in tape.order:
+        if is_same_entries(node) and node in tape.numbered and node.inputs[0] in names:
             names[node] = names[node.inputs[0]]
     return names

@@ -42,20 +42,20 @@ class Matrices(NamedTuple):
 class NetNumbers:
     """A net, with the numbers that its computation has."""
 
-    def __init__(self, opened: Tape, net: Net) -> None:
-        self.opened = opened
+    def __init__(self, tape: Tape, net: Net) -> None:
+        self.tape = tape
         self.net = net
         self.last = len(net.layers)
 
     @cached_property
     def _gradients(self) -> Array:
         """The gradient of the cost in every number, by id."""
-        return self.net.ids.flat(lambda step: self.opened.all_gradients.get(self.node(step)))
+        return self.net.ids.flat(lambda step: self.tape.all_gradients.get(self.node(step)))
 
     @cached_property
     def _matrices(self) -> list[Matrices]:
         """The layers' numbers, in the order of the forward."""
-        numbers = self.net.ids.flat(lambda step: self.opened.number_of(self.node(step)))
+        numbers = self.net.ids.flat(lambda step: self.tape.number_of(self.node(step)))
         return [self.matrices(layer, numbers) for layer in self.net.layers]
 
     def __getitem__(self, number: int) -> Matrices:
@@ -68,7 +68,7 @@ class NetNumbers:
 
     def node(self, step: Step) -> Any:
         """The recorded node of a step."""
-        return self.opened.lifted.nodes[step.place]
+        return self.tape.lifted.nodes[step.place]
 
     def nodes_of(self, ids: Ids) -> list[Any]:
         """The recorded nodes that hold some numbers."""
@@ -76,7 +76,7 @@ class NetNumbers:
 
     def is_output(self, node: Any) -> bool:
         """Whether a node holds the last weighted inputs as they are, an example in each row."""
-        step = self.opened.lifted.step.get(node)
+        step = self.tape.lifted.step.get(node)
         return step is not None and np.array_equal(self.net.ids.seen(step), self.net.layers[-1].z)
 
     def matrices(self, layer: Layer, numbers: Array) -> Matrices:
@@ -104,7 +104,7 @@ class NetNumbers:
     def slope_at(self, a: Ids) -> Any:
         """For the steps of activations their slopes, for all others None."""
         steps = set(self.net.ids.steps_of(a))
-        return lambda step: self.opened.slope(self.node(step), 0) if step in steps else None
+        return lambda step: self.tape.slope(self.node(step), 0) if step in steps else None
 
     def is_learned(self, ids: Ids, *, whole: bool = False) -> bool:
         """Whether gradients reach all of these numbers."""
@@ -119,13 +119,13 @@ class NetNumbers:
     def moved_by(self, identity: int, seen: Ids) -> Array:
         """How some numbers move with another one, by the engine's forward mode in double precision."""
         node, one = self.one_hot(identity)
-        nodes = [self.opened.in_double(self.node(step)) for step in self.net.ids.steps_of(seen)]
+        nodes = [self.tape.in_double(self.node(step)) for step in self.net.ids.steps_of(seen)]
         return self.gathered(seen, tangents_of([node], [one], nodes, record=False))
 
     def gradient_of(self, identity: int, below: Ids) -> Array:
         """How a number moves with some others, by the engine's backward pass in double precision."""
         node, one = self.one_hot(identity)
-        nodes = [self.opened.in_double(self.node(step)) for step in self.net.ids.steps_of(below)]
+        nodes = [self.tape.in_double(self.node(step)) for step in self.net.ids.steps_of(below)]
         return self.gathered(below, graph.gradients_of([node], [one], nodes, record=False))
 
     def one_hot(self, identity: int) -> tuple[Any, Any]:
@@ -134,7 +134,7 @@ class NetNumbers:
         assert step is not None
         one = np.zeros(step.shape)
         one[self.net.ids.place_of(identity)] = 1.0
-        node = self.opened.in_double(self.node(step))
+        node = self.tape.in_double(self.node(step))
         return node, 1.0 if isinstance(node, Value) else one
 
     def gathered(self, ids: Ids, found: Sequence[Any]) -> Array:
@@ -155,18 +155,18 @@ class NetNumbers:
     def name(self, identity: int) -> Tree | None:
         """What the program calls a number; None for a plain one."""
         step = self.net.ids.step_of(int(identity)) if identity >= 0 else None
-        symbol = None if step is None else self.opened.symbols.get(self.node(step))
+        symbol = None if step is None else self.tape.symbols.get(self.node(step))
         return None if symbol is None else placed(symbol, self.net.ids.place_of(int(identity)))
 
     def other_names(self) -> set[str]:
         """The user's names for what is neither what comes in nor the result, as they print."""
-        opened = self.opened
-        parts = {opened.output, *self.nodes_of(self.layer(1).fed)}
-        return {plain(x) for node, x in opened.symbols.items() if id(node) in opened.labels and node not in parts}
+        tape = self.tape
+        parts = {tape.output, *self.nodes_of(self.layer(1).fed)}
+        return {plain(x) for node, x in tape.symbols.items() if id(node) in tape.labels and node not in parts}
 
     def find(self, node: Any, entry: tuple[int, ...] | None) -> tuple[int, str, tuple[int, ...]] | None:
         """Where a leaf, or one entry of it, stands: the layer, the role, and the place there if it is one number."""
-        step = self.opened.lifted.step.get(node)
+        step = self.tape.lifted.step.get(node)
         if step is None:
             return None
         own = self.net.ids.own(step)
@@ -190,7 +190,7 @@ class Letters(dict[Tree, Any]):
 
     def __init__(self, numbers: NetNumbers, symbols: Symbols) -> None:
         super().__init__()
-        cost = numbers.opened.numbers[numbers.opened.output]
+        cost = numbers.tape.numbers[numbers.tape.output]
         # Which of the data is the target is not always known.
         self.update({symbols.cost: cost, symbols.a(0): numbers[1].fed, symbols.target: None})
         for number in range(1, numbers.last + 1):

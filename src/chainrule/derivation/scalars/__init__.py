@@ -1,1 +1,1 @@
-"""The graph of single numbers behind one entry: its slopes, its links, the ways through it."""
+"""The graph of single numbers behind one entry: its slopes, its links, the paths through it."""

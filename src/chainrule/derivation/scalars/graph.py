@@ -32,11 +32,11 @@ MOST_EDGES = 200_000
 """More edges between the entries of tensors than this are walked only on request."""
 
 EXACT = 1e-9
-"""How far the sum over all ways may be from the engine, relative to what it would be if nothing cancelled."""
+"""How far the sum over all paths may be from the engine, relative to what it would be if nothing cancelled."""
 
 
 class NotReached(GraphError):
-    """No way leads from an entry, which it names, to the output."""
+    """No path leads from an entry, which it names, to the output."""
 
 
 class Entry(NamedTuple):
@@ -56,10 +56,10 @@ class Edge(NamedTuple):
 
 
 class ScalarGraph:
-    """The entries on the ways from one entry (number 0) to the output (the last), each after those it is made from.
+    """The entries on the paths from one entry (number 0) to the output (the last), each after those it is made from.
 
     `departures` has the edges that leave an entry and `arrivals` those that reach it. `gradients` has the derivative of
-    the output in every entry. Raises `GraphError` where the output does not depend on the entry, or where the ways are
+    the output in every entry. Raises `GraphError` where the output does not depend on the entry, or where the paths are
     too many to be walked unasked. O(edges); of Tensors also one run of an operation for each entry that enters it.
 
     >>> import chainrule as cr
@@ -71,8 +71,8 @@ class ScalarGraph:
     (3, 8.0)
     """
 
-    def __init__(self, opened: Tape, node: Node, place: Place = (), *, whole: bool = False) -> None:
-        self.opened = opened
+    def __init__(self, tape: Tape, node: Node, place: Place = (), *, whole: bool = False) -> None:
+        self.tape = tape
         self.entries: list[Entry] = [Entry(node, place)]
         edges: list[Edge] = []
         most = None if whole else MOST_EDGES
@@ -92,16 +92,16 @@ class ScalarGraph:
 
     def symbol(self, k: int) -> Tree:
         """The symbol of an entry."""
-        return entry_symbol(self.opened, *self.entries[k])
+        return entry_symbol(self.tape, *self.entries[k])
 
     def value(self, k: int) -> float:
         """The number that an entry holds."""
         node, place = self.entries[k]
-        number = self.opened.numbers[node]
+        number = self.tape.numbers[node]
         return float(number[place]) if place else float(number)
 
     def cuts(self, first: int = 0, last: int | None = None, among: set[int] | None = None) -> list[int]:
-        """The entries on every way from the first to the last: no edge leaps over them (O(edges between))."""
+        """The entries on every path from the first to the last: no edge leaps over them (O(edges between))."""
         last = self.last if last is None else last
         found: list[int] = []
         reach = first
@@ -113,7 +113,7 @@ class ScalarGraph:
         return found
 
     def reachable(self, first: int, last: int) -> set[int]:
-        """The entries on the ways from one entry to a later one."""
+        """The entries on the paths from one entry to a later one."""
         forward = {first}
         for k in range(first, last):
             if k in forward:
@@ -148,7 +148,7 @@ class ScalarGraph:
         if isinstance(self.entries[0].node, Value):
             self._spread_values(edges)
             return
-        for node in reversed(self.opened.path):
+        for node in reversed(self.tape.path):
             if node in known:
                 continue
             places: dict[Place, int] = {}
@@ -157,7 +157,7 @@ class ScalarGraph:
             if most is not None and len(slots) > 2:
                 self._refuse(len(slots) * int(np.size(node.data)), MOST_ASKED)
             for slot, x in slots:
-                for here, there, slope in local_slopes(self.opened, node, slot, list(known[x])):
+                for here, there, slope in local_slopes(self.tape, node, slot, list(known[x])):
                     if there not in places:
                         places[there] = len(self.entries)
                         self.entries.append(Entry(node, there))
@@ -169,7 +169,7 @@ class ScalarGraph:
     def _refuse(self, steps: int, most: int | None) -> None:
         """Raise GraphError for more steps than can be told."""
         if most is not None and steps > most:
-            name = plain(self.opened.symbols[self.entries[0].node])
+            name = plain(self.tape.symbols[self.entries[0].node])
             raise GraphError(
                 f"too many entries: more than {most:,} steps from entry to entry from {name} to the output; "
                 "explain it with dialect='jacobian', which keeps arrays whole, or ask for whole=True"
@@ -178,7 +178,7 @@ class ScalarGraph:
     def _spread_values(self, edges: list[Edge]) -> None:
         """The same for a graph of single numbers, where the nodes are the entries and hold their slopes."""
         numbers: dict[Node, int] = {self.entries[0].node: 0}
-        for node in reversed(self.opened.path):
+        for node in reversed(self.tape.path):
             inputs = node.edges
             moving = [k for k, (_, x) in enumerate(inputs) if x in numbers]
             if not moving or node in numbers:
@@ -191,8 +191,8 @@ class ScalarGraph:
                 edges.append(Edge(numbers[x], number, slot, slopes[k]))
 
     def _keep_what_arrives(self, edges: list[Edge]) -> None:
-        """Leave out the entries from which no way leads to the output, and number the others anew."""
-        target = self.opened.output
+        """Leave out the entries from which no path leads to the output, and number the others anew."""
+        target = self.tape.output
         end = [k for k, entry in enumerate(self.entries) if entry.node is target]
         if not end:
             raise NotReached(plain(self.symbol(0)))
@@ -227,23 +227,23 @@ class ScalarGraph:
         return gradients, sizes
 
     def _compare(self) -> None:
-        """The sum over all ways is the engine's gradient; where one of them is 0 · ∞ or ∞ − ∞, the engine's stands."""
+        """The sum over all paths is the engine's gradient; where one of them is 0 · ∞ or ∞ − ∞, the engine's stands."""
         node, place = self.entries[0]
-        engine = float(np.asarray(self.opened.gradients[node])[place])
+        engine = float(np.asarray(self.tape.gradients[node])[place])
         if np.isnan(self.gradients[0]) or np.isnan(engine):
             self.gradients[0] = engine
             return
         tolerance = EXACT * self.sizes[0] if np.isfinite(self.sizes[0]) else 0.0
         if not np.isclose(self.gradients[0], engine, rtol=EXACT, atol=tolerance, equal_nan=True):
             raise ChainruleError(
-                f"internal error, please report it: the ways from {plain(self.symbol(0))} add up to "
+                f"internal error, please report it: the paths from {plain(self.symbol(0))} add up to "
                 f"{self.gradients[0]!r}, and the engine has {engine!r}"
             )
 
 
-def entry_symbol(opened: Tape, node: Node, place: Place) -> Tree:
+def entry_symbol(tape: Tape, node: Node, place: Place) -> Tree:
     """An entry as the program writes it, counted from 0: w₁[3, 1]."""
-    return placed(opened.symbols[node], place)
+    return placed(tape.symbols[node], place)
 
 
 def placed(symbol: Tree, place: Place) -> Tree:
@@ -254,15 +254,13 @@ def placed(symbol: Tree, place: Place) -> Tree:
     return made(book["index"], (symbol,), {"key": place if rest else first}, ())
 
 
-def local_slopes(
-    opened: Tape, node: Tensor, slot: int, places: Sequence[Place]
-) -> Iterable[tuple[Place, Place, float]]:
+def local_slopes(tape: Tape, node: Tensor, slot: int, places: Sequence[Place]) -> Iterable[tuple[Place, Place, float]]:
     """For each of some places of an input, the places of the node that can move with it, and how fast they do."""
-    op = opened.rule(node)
+    op = tape.rule(node)
     if isinstance(op, Pointwise):
-        slopes = opened.slope(node, slot)
+        slopes = tape.slope(node, slot)
         return [(place, place, float(slopes[place])) for place in places]
-    probe = Probe(op, opened.inputs(node), opened.numbers[node], without_casts(node), slot)
+    probe = Probe(op, tape.inputs(node), tape.numbers[node], without_casts(node), slot)
     others = general_position(probe)
     found: list[tuple[Place, Place, float]] = []
     if probe.size < len(places):
@@ -331,7 +329,7 @@ class Probe:
 def general_position(probe: Probe) -> Probe:
     """The same operation on other numbers, none of them 0 or alike: what moves there may move anywhere.
 
-    A pixel that is 0 and a prediction that hits its target then still count as ways, with the slope 0. Only for rules
+    A pixel that is 0 and a prediction that hits its target then still count as paths, with the slope 0. Only for rules
     that work on any numbers: what is linear, and what stands for a composition.
     """
     if not isinstance(probe.op, Linear):

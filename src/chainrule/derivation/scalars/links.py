@@ -1,7 +1,7 @@
 """One entry's gradient as a product of named links, as plain data.
 
-A link is the derivative of one number that every way passes in the one before it. Where the ways fan out between the
-two, the link is the sum over them; each way is a product of links again.
+A link is the derivative of one number that every path passes in the one before it. Where the paths fan out between the
+two, the link is the sum over them; each path is a product of links again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST_STEPS = 8
 """Unnamed steps are made one link up to this many; between more of them each is a link of its own."""
 
 MOST_TERMS = 3
-"""A sum over more ways than this has no formula of its own."""
+"""A sum over more paths than this has no formula of its own."""
 
 MOST_INNER = 2
 """Of cancellations that happen alike in many places so many are shown."""
@@ -35,7 +35,7 @@ MOST_HELD = 3
 """So many things that are held are named below a link; they tell it from the others well enough."""
 
 NESTED = 2
-"""How many fans within fans are followed, each along its largest way."""
+"""How many fans within fans are followed, each along its largest path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +49,17 @@ class Link:
     """What it would be if nothing cancelled: of a sum that cancels out, rounding is a small share of it."""
     formula: Tree | None = None
     held: tuple[Tree, ...] = ()
-    """What it does not go through, where there is another way from `below` to `above`."""
+    """What it does not go through, where there is another path from `below` to `above`."""
     operation: str = ""
     """The rule between the two; several names, or empty, where many lie between them."""
     intuition: str = ""
     """The rule in one sentence."""
     steps: tuple[Link, ...] = ()
     """The unnamed steps that the link stands for, the nearest to the output first."""
-    ways: tuple[Path, ...] = ()
-    """Where it is a sum: the largest ways of it."""
+    paths: tuple[Path, ...] = ()
+    """Where it is a sum: the largest paths of it."""
     others: int = 0
-    """How many ways are not listed."""
+    """How many paths are not listed."""
     rest: float = 0.0
     """What those add up to."""
 
@@ -71,7 +71,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """One of several ways: the number that it leads through first, and its links, the nearest to the output first."""
+    """One of several paths: the number that it leads through first, and its links, the nearest to the output first."""
 
     through: Tree
     links: tuple[Link, ...]
@@ -79,7 +79,7 @@ class Path:
 
     @property
     def size(self) -> float:
-        """What it would carry if nothing cancelled in its links."""
+        """What it would contribute if nothing cancelled in its links."""
         return math.prod([link.size for link in self.links])
 
 
@@ -112,8 +112,8 @@ class Chain:
     """What the links, and letters that are of no node, stand for."""
 
 
-def chain_of(entries: ScalarGraph, *, top: int = 5) -> Chain:
-    """The links from the output to the entry; O(edges), and for each listed way O(edges of it).
+def chain_of(graph: ScalarGraph, *, top: int = 5) -> Chain:
+    """The links from the output to the entry; O(edges), and for each listed path O(edges of it).
 
     >>> import chainrule as cr
     >>> from chainrule.derivation.scalars.graph import ScalarGraph
@@ -127,15 +127,15 @@ def chain_of(entries: ScalarGraph, *, top: int = 5) -> Chain:
     >>> [(unicode(link.formula), link.value) for link in chain.links], chain.gradient
     ([('2h', 12.0), ('3', 3.0)], 36.0)
     """
-    maker = Maker(entries, top)
-    pairs = maker.named_pairs(entries.cuts())
+    maker = Maker(graph, top)
+    pairs = maker.named_pairs(graph.cuts())
     made = [maker.link(low, high, NESTED) for low, high in pairs]
     links = tuple([link for link, _ in made])
     return Chain(
-        output=entries.symbol(entries.last),
-        value=entries.value(entries.last),
-        entry=entries.symbol(0),
-        gradient=entries.gradients[0],
+        output=graph.symbol(graph.last),
+        value=graph.value(graph.last),
+        entry=graph.symbol(0),
+        gradient=graph.gradients[0],
         links=links,
         cancellations=(*maker.cancellations(made), *maker.inner[:MOST_INNER]),
         meanings=tuple(maker.meanings.items()),
@@ -146,24 +146,24 @@ def chain_of(entries: ScalarGraph, *, top: int = 5) -> Chain:
 class Maker:
     """Makes links between entries, with the terms of their formulas beside them."""
 
-    def __init__(self, entries: ScalarGraph, top: int, slopes: Slopes | None = None) -> None:
-        self.entries = entries
-        self.opened: Tape = entries.opened
-        self.slopes = Slopes(entries) if slopes is None else slopes
+    def __init__(self, graph: ScalarGraph, top: int, slopes: Slopes | None = None) -> None:
+        self.graph = graph
+        self.tape: Tape = graph.tape
+        self.slopes = Slopes(graph) if slopes is None else slopes
         self.top = top
         self.inner: list[Cancellation] = []
-        """What cancels within a link: on a way, between unnamed steps, inside a fused operation."""
+        """What cancels within a link: on a path, between unnamed steps, inside a fused operation."""
         self.meanings: dict[Tree, Words] = {}
         """What the letters stand for that the user did not give."""
         self.environment: dict[Tree, Any] = {}
         """The numbers of links, and of letters that are of no node."""
 
     def named_pairs(self, cuts: Sequence[int]) -> list[tuple[int, int]]:
-        """Neighbours among the entries that all ways pass, the nearest to the output first; unnamed ones left out.
+        """Neighbours among the entries that all paths pass, the nearest to the output first; unnamed ones left out.
 
         All are kept where none between the ends has a name, and in a stretch of unnamed ones that is too long.
         """
-        named = [k for k in cuts if k in (cuts[0], cuts[-1]) or not nameless(self.opened, self.entries.entries[k].node)]
+        named = [k for k in cuts if k in (cuts[0], cuts[-1]) or not nameless(self.tape, self.graph.entries[k].node)]
         stops = cuts if len(named) == 2 else named
         pairs: list[tuple[int, int]] = []
         places = {k: i for i, k in enumerate(cuts)}
@@ -184,8 +184,8 @@ class Maker:
 
     def link(self, low: int, high: int, depth: int, among: set[int] | None = None) -> tuple[Link, Any]:
         """The link between two entries, and the term of its formula or None."""
-        edges = [e for e in self.entries.departures[low] if among is None or e.target in among]
-        inner = self.entries.cuts(low, high, among)
+        edges = [e for e in self.graph.departures[low] if among is None or e.target in among]
+        inner = self.graph.cuts(low, high, among)
         if all(e.target == high for e in edges):
             return self.direct(low, high, edges)
         if len(inner) > 2:
@@ -194,7 +194,7 @@ class Maker:
 
     def direct(self, low: int, high: int, edges: Sequence[Edge]) -> tuple[Link, Any]:
         """A link that is one operation; its slopes add up where it reads the same entry more than once."""
-        op = self.entries.entries[high].node.op
+        op = self.graph.entries[high].node.op
         term = added([self.slopes.of(e) for e in edges])
         if term is None and op is book["cross_entropy"]:
             return self.through_probabilities(low, high)
@@ -204,43 +204,43 @@ class Maker:
 
     def through_probabilities(self, low: int, high: int) -> tuple[Link, Any]:
         """A cross-entropy's link in a logit, by way of the probabilities, whose slope cancels that of the logarithm."""
-        node = self.entries.entries[high].node
-        probabilities = Probabilities(self.opened, node, self.entries.entries[low].place)
-        maker = Maker(probabilities.entries, self.top, probabilities.slopes)
-        made = [maker.link(a, b, 1) for a, b in maker.named_pairs(probabilities.entries.cuts())]
+        node = self.graph.entries[high].node
+        probabilities = Probabilities(self.tape, node, self.graph.entries[low].place)
+        maker = Maker(probabilities.graph, self.top, probabilities.slopes)
+        made = [maker.link(a, b, 1) for a, b in maker.named_pairs(probabilities.graph.cuts())]
         found = maker.cancellations(made)
         self.inner += found
         self.meanings[probabilities.letter] = said(
-            "the softmax of ", self.opened.symbols[probabilities.source], ": its probabilities"
+            "the softmax of ", self.tape.symbols[probabilities.source], ": its probabilities"
         )
         self.environment.update({**maker.environment, probabilities.letter: probabilities.numbers})
         term = found[0].term if found else product_of([step for _, step in made])
         term = self.slopes.adopted(term, probabilities.slopes, probabilities.owners)
-        link = self.written(low, high, probabilities.entries.gradients[0], term)
+        link = self.written(low, high, probabilities.graph.gradients[0], term)
         # The steps alone: what lies within them is of no graph that the reader knows.
-        steps = tuple([replace(step, steps=(), ways=()) for step, _ in made])
+        steps = tuple([replace(step, steps=(), paths=()) for step, _ in made])
         return replace(link, steps=steps, operation=node.op.name, intuition=node.op.intuition), term
 
     def beside(self, low: int, high: int, edges: Sequence[Edge]) -> tuple[Tree, ...]:
         """What else reads the lower entry and reaches the upper one: those edges leave it as it is."""
         taken = set(edges)
-        if any([e.target == high and e not in taken for e in self.entries.departures[low]]):
+        if any([e.target == high and e not in taken for e in self.graph.departures[low]]):
             # The operation takes it in at other places too: the place tells the links apart.
             return (Number(str(edges[0].slot + 1)),)
-        others = dict.fromkeys([e.target for e in self.entries.departures[low] if e not in taken and e.target < high])
-        reaching = self.entries.reaching(low, high)
+        others = dict.fromkeys([e.target for e in self.graph.departures[low] if e not in taken and e.target < high])
+        reaching = self.graph.reaching(low, high)
         return tuple([self.named(k) for k in islice(filter(reaching.__contains__, others), MOST_HELD)])
 
     def named(self, k: int) -> Tree:
         """The symbol of an entry; of one that the user has no name for, what it is made of is remembered."""
-        node = self.entries.entries[k].node
-        if nameless(self.opened, node):
-            self.meanings[self.opened.symbols[node]] = made_of(self.opened, node)
-        return self.entries.symbol(k)
+        node = self.graph.entries[k].node
+        if nameless(self.tape, node):
+            self.meanings[self.tape.symbols[node]] = made_of(self.tape, node)
+        return self.graph.symbol(k)
 
     def several(self, low: int, high: int, cuts: Sequence[int], depth: int, among: set[int] | None) -> tuple[Link, Any]:
         """A link that stands for a few steps one after the other, or for a very long row of them."""
-        value = self.entries.derivatives(low, high)[low]
+        value = self.graph.derivatives(low, high)[low]
         if len(cuts) - 1 > MOST_STEPS:
             return self.written(low, high, value, None), None
         pairs = list(pairwise(cuts))[::-1]
@@ -254,44 +254,46 @@ class Maker:
         return replace(link, size=size, steps=steps, operation=", ".join(names)), term
 
     def fan(self, low: int, high: int, edges: Sequence[Edge], depth: int, among: set[int] | None) -> tuple[Link, Any]:
-        """A link that is a sum over ways."""
-        found = self.entries.derivatives(low, high)
-        carried = {e: self.entries.carried(e, found[e.target]) for e in edges}
+        """A link that is a sum over paths."""
+        found = self.graph.derivatives(low, high)
+        carried = {e: self.graph.carried(e, found[e.target]) for e in edges}
         edges = sorted(edges, key=lambda e: (-abs(carried[e]), e.target, e.slot))
         values = [carried[e] for e in edges]
         listed = edges if len(edges) <= self.top + 1 else edges[: max(self.top, 1)]
-        made = [self.way(e, values[i], high, depth - (i > 0), among) for i, e in enumerate(listed)] if depth > 0 else []
+        made = (
+            [self.path(e, values[i], high, depth - (i > 0), among) for i, e in enumerate(listed)] if depth > 0 else []
+        )
         term = None
         if len(made) == len(edges) <= MOST_TERMS:
             term = simplified(added([t for _, t in made]))
         link = self.written(low, high, exact_sum(values), term)
         rest = values[len(made) :] if made else []
-        sizes = [way.size for way, _ in made] + [abs(x) for x in values[len(made) :]]
+        sizes = [path.size for path, _ in made] + [abs(x) for x in values[len(made) :]]
         return replace(
             link,
             size=sum(sizes),
-            ways=tuple([way for way, _ in made]),
+            paths=tuple([path for path, _ in made]),
             others=len(rest),
             rest=exact_sum(rest),
         ), term
 
-    def way(self, first: Edge, value: float, high: int, depth: int, among: set[int] | None) -> tuple[Path, Any]:
-        """One way of a fan, by the link that leaves first, and what the way carries."""
+    def path(self, first: Edge, value: float, high: int, depth: int, among: set[int] | None) -> tuple[Path, Any]:
+        """One path of a fan, by the link that leaves first, and what the path contributes."""
         through = first.target
         first_link, first_term = self.direct(first.source, through, [first])
         if through == high:
             return Path(first_link.above, (first_link,), value), first_term
-        reached = self.entries.reachable(through, high) & (among or set(range(through, high + 1)))
-        cuts = self.entries.cuts(through, high, reached)
+        reached = self.graph.reachable(through, high) & (among or set(range(through, high + 1)))
+        cuts = self.graph.cuts(through, high, reached)
         pairs = list(pairwise(cuts))[::-1]
         if len(pairs) > 2 * MOST_STEPS:
-            made = [(self.written(through, high, self.entries.derivatives(through, high)[through], None), None)]
+            made = [(self.written(through, high, self.graph.derivatives(through, high)[through], None), None)]
         else:
             made = [self.link(a, b, depth - 1, {k for k in reached if a <= k <= b}) for a, b in pairs]
         made.append((first_link, first_term))
         self.inner += self.cancellations(made)
         links = tuple([link for link, _ in made])
-        return Path(self.entries.symbol(through), links, value), product_of([term for _, term in made])
+        return Path(self.graph.symbol(through), links, value), product_of([term for _, term in made])
 
     def written(self, low: int, high: int, value: float, term: Any, held: tuple[Tree, ...] = ()) -> Link:
         """A link with the formula of its term."""
@@ -317,12 +319,12 @@ SHORT = 60
 """Characters of a formula that says what a letter stands for."""
 
 
-def made_of(opened: Tape, node: Node) -> Words:
+def made_of(tape: Tape, node: Node) -> Words:
     """How a value without a name came to be, in words with mathematics."""
-    formula = opened.formula(node)
+    formula = tape.formula(node)
     if isinstance(node.op, Pointwise) or len(plain(formula)) <= SHORT:
         return said(formula)
-    return said(f"{node.op.name} of ", listed([said(opened.symbols[x]) for _, x in node.edges], " and "))
+    return said(f"{node.op.name} of ", listed([said(tape.symbols[x]) for _, x in node.edges], " and "))
 
 
 def exact_sum(values: Sequence[float]) -> float:

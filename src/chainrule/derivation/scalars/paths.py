@@ -1,6 +1,6 @@
-"""All ways through a graph of entries: how many there are, which carry most, and what a real nudge does.
+"""All paths through a graph of entries: how many there are, which contribute most, and what a real nudge does.
 
-The number of ways grows exponentially with the depth, so none is walked that is not shown: they are counted, and the
+The number of paths grows exponentially with the depth, so none is walked that is not shown: they are counted, and the
 largest of them found, by dynamic programming over the edges.
 """
 
@@ -21,15 +21,15 @@ from chainrule.derivation.scalars.graph import Edge, Node, ScalarGraph
 from chainrule.derivation.tape.tape import Tape, run
 
 EXACTLY = 10**18
-"""Up to this many ways the count is exact; beyond it a power of ten says as much, and the numbers stay small."""
+"""Up to this many paths the count is exact; beyond it a power of ten says as much, and the numbers stay small."""
 
 
-def count_of_paths(entries: ScalarGraph) -> int | float:
-    """How many ways lead from the entry to the output: an int up to 10¹⁸, beyond that the power of ten as a float."""
-    counts: list[int | float] = [0] * len(entries)
+def count_of_paths(graph: ScalarGraph) -> int | float:
+    """How many paths lead from the entry to the output: an int up to 10¹⁸, beyond that the power of ten as a float."""
+    counts: list[int | float] = [0] * len(graph)
     counts[-1] = 1
-    for k in range(entries.last - 1, -1, -1):
-        counts[k] = total_count([counts[e.target] for e in entries.departures[k]])
+    for k in range(graph.last - 1, -1, -1):
+        counts[k] = total_count([counts[e.target] for e in graph.departures[k]])
     return counts[0]
 
 
@@ -46,28 +46,28 @@ def total_count(counts: list[int | float]) -> int | float:
 
 
 class Ahead(NamedTuple):
-    """What lies ahead of an entry: single steps of this cost, up to the entry where ways part."""
+    """What lies ahead of an entry: single steps of this cost, up to the entry where paths part."""
 
     parting: int
     cost: float
 
 
 Best = list[tuple[float, int, int]]
-"""The best ways from a parting on: the cost, which of its edges comes first, and the rank of the rest."""
+"""The best paths from a parting on: the cost, which of its edges comes first, and the rank of the rest."""
 
 
-def largest_paths(entries: ScalarGraph, count: int) -> list[list[Edge]]:
-    """The ways with the largest product of slopes by size, largest first, each as its edges from the entry on.
+def largest_paths(graph: ScalarGraph, count: int) -> list[list[Edge]]:
+    """The paths with the largest product of slopes by size, largest first, each as its edges from the entry on.
 
-    Of ways alike in size the one through the earlier edge comes first. O(edges), and for each parting of ways O(count)
-    steps of a heap; sizes are kept as logarithms, so no product overflows.
+    Of paths alike in size the one through the earlier edge comes first. O(edges), and for each parting of paths
+    O(count) steps of a heap; sizes are kept as logarithms, so no product overflows.
     """
     if count < 1:
         return []
-    ahead: list[Ahead] = [Ahead(entries.last, 0.0)] * len(entries)
-    best: dict[int, Best] = {entries.last: [(0.0, 0, 0)]}
-    for k in range(entries.last - 1, -1, -1):
-        edges = entries.departures[k]
+    ahead: list[Ahead] = [Ahead(graph.last, 0.0)] * len(graph)
+    best: dict[int, Best] = {graph.last: [(0.0, 0, 0)]}
+    for k in range(graph.last - 1, -1, -1):
+        edges = graph.departures[k]
         if len(edges) == 1:
             parting, cost = ahead[edges[0].target]
             ahead[k] = Ahead(parting, cost + cost_of(edges[0].slope))
@@ -77,18 +77,18 @@ def largest_paths(entries: ScalarGraph, count: int) -> list[list[Edge]]:
             costs = [cost_of(edge.slope) + cost for edge, (_, cost) in zip(edges, onward, strict=True)]
             best[k] = merged(costs, [best[parting] for parting, _ in onward], count)
     first = best[ahead[0].parting]
-    return [unrolled(entries, ahead, best, rank) for rank in range(len(first))]
+    return [unrolled(graph, ahead, best, rank) for rank in range(len(first))]
 
 
 def merged(costs: list[float], onward: list[Best], count: int) -> Best:
-    """The best ways that begin with one of some edges, each with its cost and the best ways after it."""
+    """The best paths that begin with one of some edges, each with its cost and the best paths after it."""
     heap = [(cost + rest[0][0], i, 0) for i, (cost, rest) in enumerate(zip(costs, onward, strict=True))]
     heapq.heapify(heap)
     found: Best = []
     while heap and len(found) < count:
-        way = heap[0]
-        found.append(way)
-        _, i, rank = way
+        path = heap[0]
+        found.append(path)
+        _, i, rank = path
         rank += 1
         if rank < len(onward[i]):
             heapq.heapreplace(heap, (costs[i] + onward[i][rank][0], i, rank))
@@ -105,17 +105,17 @@ def cost_of(slope: float) -> float:
     return -math.log(size) if math.isfinite(size) else -1e300
 
 
-def unrolled(entries: ScalarGraph, ahead: list[Ahead], best: dict[int, Best], rank: int) -> list[Edge]:
-    """The edges of one of the largest ways."""
-    way: list[Edge] = []
+def unrolled(graph: ScalarGraph, ahead: list[Ahead], best: dict[int, Best], rank: int) -> list[Edge]:
+    """The edges of one of the largest paths."""
+    path: list[Edge] = []
     k = 0
-    while k != entries.last:
+    while k != graph.last:
         i = 0
         if ahead[k].parting == k:
             _, i, rank = best[k][rank]
-        way.append(entries.departures[k][i])
-        k = way[-1].target
-    return way
+        path.append(graph.departures[k][i])
+        k = path[-1].target
+    return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,32 +140,32 @@ class Nudge:
         return self.change - self.linear
 
 
-def nudged(entries: ScalarGraph, step: float) -> tuple[Nudge, dict[Node, Any]]:
+def nudged(graph: ScalarGraph, step: float) -> tuple[Nudge, dict[Node, Any]]:
     """The computation run again with the entry a step further: what comes out, and all numbers that moved."""
-    opened = entries.opened
-    node, place = entries.entries[0]
-    start = np.array(opened.numbers[node], dtype=np.float64)
+    tape = graph.tape
+    node, place = graph.entries[0]
+    start = np.array(tape.numbers[node], dtype=np.float64)
     start[place] += step
     moved: dict[Node, Any] = {node: start}
-    run_again(opened, moved)
-    before, after = float(opened.numbers[opened.output]), float(moved[opened.output])
+    run_again(tape, moved)
+    before, after = float(tape.numbers[tape.output]), float(moved[tape.output])
     # The step that was really taken: 0.1 + 0.01 is not 0.11 in binary.
-    taken = float(start[place]) - entries.value(0)
+    taken = float(start[place]) - graph.value(0)
     change = after - before
     step = taken or step
-    return Nudge(step, after, change, entries.gradients[0] * step), moved
+    return Nudge(step, after, change, graph.gradients[0] * step), moved
 
 
-def run_again(opened: Tape, moved: dict[Node, Any]) -> None:
+def run_again(tape: Tape, moved: dict[Node, Any]) -> None:
     """Run every operation that something moved enters, in the order of the forward."""
     with Quiet():
-        for node in reversed(opened.path):
+        for node in reversed(tape.path):
             if node in moved or not any(x in moved for _, x in node.edges):
                 continue
             if isinstance(node, Value):
                 numbers = [np.float64(moved.get(x, x.data) if isinstance(x, Value) else x) for x in node.inputs]
             else:
-                numbers = opened.inputs(node)
+                numbers = tape.inputs(node)
                 for slot, x in node.edges:
                     if x in moved:
                         numbers[slot] = moved[x]

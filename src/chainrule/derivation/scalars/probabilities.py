@@ -33,24 +33,24 @@ def with_probabilities(logits: Tensor, target: Any) -> tuple[Any, Any]:
 class Probabilities:
     """One logit of a cross-entropy, and the entries between it and the loss with the probabilities among them."""
 
-    def __init__(self, opened: Tape, node: Tensor, logit: Place) -> None:
+    def __init__(self, tape: Tape, node: Tensor, logit: Place) -> None:
         source = node.edges[0][1]
-        taken = set(opened.symbols.values())
+        taken = set(tape.symbols.values())
         self.letter = next((letter for letter in LETTERS if letter not in taken), LETTERS[0])
         target = np.asarray(node.settings["target"])
-        leaf = Tensor(opened.numbers[source], requires_grad=True)
+        leaf = Tensor(tape.numbers[source], requires_grad=True)
         logits = leaf if source.op is None else leaf.alias()
         probabilities, loss = with_probabilities(logits, target)
         self.letter = replace(self.letter, shape=probabilities.shape)
         self.numbers = probabilities.data
         inner = Tape(loss, [logits])
         for inside, symbol in (
-            (logits, opened.symbols[source]),
+            (logits, tape.symbols[source]),
             (probabilities, self.letter),
-            (loss, opened.symbols[node]),
+            (loss, tape.symbols[node]),
         ):
             inner.call(inside, symbol)
         self.source = source
         self.owners = {logits: (source, None), probabilities: (probabilities, self.letter)}
-        self.entries = ScalarGraph(inner, logits, logit)
-        self.slopes = Slopes(self.entries)
+        self.graph = ScalarGraph(inner, logits, logit)
+        self.slopes = Slopes(self.graph)

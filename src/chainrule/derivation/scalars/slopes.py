@@ -41,22 +41,22 @@ class Slopes:
     With `named_alone`, values without a name of the user's are written out by their inputs, and not as v₁, v₂, …
     """
 
-    def __init__(self, entries: ScalarGraph, *, named_alone: bool = True) -> None:
-        self.entries = entries
+    def __init__(self, graph: ScalarGraph, *, named_alone: bool = True) -> None:
+        self.graph = graph
         self._depth = DEEPEST if named_alone else 0
-        self.opened: Tape = entries.opened
+        self.tape: Tape = graph.tape
         self._letters: dict[Term, tuple[Tree, float]] = {}
         self._wholes: dict[Node, Whole] = {}
         self._serial: dict[Node, int] = {}
 
     def of(self, edge: Edge) -> Any:
         """The slope of an edge: a term or a number, or None where it has no short formula."""
-        node, there = self.entries.entries[edge.target]
+        node, there = self.graph.entries[edge.target]
         with Quiet():
             if isinstance(node.op, Pointwise):
                 found = self._partial(node, there, edge.slot)
             elif isinstance(node.op, Linear | Differential):
-                found = self._of_entry(node, edge.slot, self.entries.entries[edge.source].place, there)
+                found = self._of_entry(node, edge.slot, self.graph.entries[edge.source].place, there)
             else:
                 found = None
             if found is None or not is_finite(found) or not self.agrees(found, edge.slope):
@@ -94,20 +94,20 @@ class Slopes:
         serial = self._serial.setdefault(node, len(self._serial))
         found = symbol(f"{serial}{list(place)}")
         if found not in self._letters:
-            number = self.opened.numbers[node]
-            self._letters[found] = placed(self.opened.symbols[node], place), float(number[place] if place else number)
+            number = self.tape.numbers[node]
+            self._letters[found] = placed(self.tape.symbols[node], place), float(number[place] if place else number)
         return found
 
     def expression(self, node: Node, place: Place, depth: int | None = None) -> Any:
         """The letter of an entry; without a name, how it is made from entries that have one."""
         depth = self._depth if depth is None else depth
-        if not depth or not nameless(self.opened, node):
+        if not depth or not nameless(self.tape, node):
             return self.letter(node, place)
         if isinstance(node.op, Pointwise):
             return node.op(*self._inputs(node, place, depth - 1), **node.settings)
         slots = [slot for slot, _ in node.edges]
         if isinstance(node.op, Linear) and node.op.composition is None and len(slots) == len(node.inputs) == 1:
-            row = self.opened.row(node, slots[0], place)
+            row = self.tape.row(node, slots[0], place)
             here = spots(row != 0)
             if len(here) == 1 and row[here[0]] == 1:
                 return self.expression(node.inputs[0], here[0], depth)
@@ -116,7 +116,7 @@ class Slopes:
     def _inputs(self, node: Node, place: Place, depth: int | None = None) -> list[Any]:
         """The inputs of one entry of a pointwise operation: letters, and numbers for what has no name."""
         edges = dict(node.edges)
-        numbers = self.opened.inputs(node)
+        numbers = self.tape.inputs(node)
         given: list[Any] = []
         for slot, x in enumerate(node.inputs):
             if slot in edges:
@@ -130,16 +130,16 @@ class Slopes:
 
     def input(self, x: Tensor, numbers: Any, place: Place) -> Any:
         """An entry of an input: what it is made of, the letter of data that has a name, else its number."""
-        if x in self.opened.numbers:
+        if x in self.tape.numbers:
             return self.expression(x, place)
-        name = self.opened.own_name(x)
+        name = self.tape.own_name(x)
         return float(numbers[place]) if name is None else self._named(x, name, place)
 
     def _datum(self, x: Tensor, repeated: Any, place: Place) -> Any:
         """The same of data that is repeated to fit."""
         own = place[len(place) - x.ndim :] if x.ndim <= len(place) else place
         own = tuple([0 if n == 1 else i for i, n in zip(own, x.shape, strict=True)])
-        name = self.opened.own_name(x)
+        name = self.tape.own_name(x)
         return float(repeated[place]) if name is None else self._named(x, name, own)
 
     def _named(self, x: Tensor, name: Tree, place: Place) -> Term:
@@ -150,19 +150,19 @@ class Slopes:
 
     def _partial(self, node: Node, place: Place, slot: int) -> Any:
         """A pointwise rule's partial, run on letters."""
-        out = self.expression(node, place) if nameless(self.opened, node) else self.letter(node, place)
+        out = self.expression(node, place) if nameless(self.tape, node) else self.letter(node, place)
         partial = node.op.partial(slot, out, self._inputs(node, place), node.settings)
         return partial if isinstance(partial, Term) else float(partial)
 
     def _of_entry(self, node: Tensor, slot: int, here: Place, there: Place) -> Any:
         """The derivative of one entry in another: what the rule hands back of a single 1, run on letters."""
-        if self.opened.is_constant(node, slot):
-            return float(self.opened.row(node, slot, there)[here])
+        if self.tape.is_constant(node, slot):
+            return float(self.tape.row(node, slot, there)[here])
         if node not in self._wholes:
             self._wholes[node] = Whole(self, node)
         whole = self._wholes[node]
         try:
-            found = of_entry(node.op, slot, there, here, whole.out, whole.inputs, whole.settings, whole.entries)
+            found = of_entry(node.op, slot, there, here, whole.out, whole.inputs, whole.settings, whole.formulas)
         except REFUSALS:
             return None
         return found if size_of(found) <= MOST_OPERATIONS else None
@@ -180,7 +180,7 @@ class Slopes:
             node, name = owners.get(nodes[int(serial)], (None, None))
             if node is None:
                 return None
-            if node in self.opened.numbers:
+            if node in self.tape.numbers:
                 exchanged[x] = self.expression(node, place)
             else:
                 exchanged[x] = float(node.data[place]) if name is None else self._named(node, name, place)
@@ -191,24 +191,24 @@ class Whole:
     """An operation on arrays in letters: a symbol for each array, of which every entry has its own expression."""
 
     def __init__(self, slopes: Slopes, node: Tensor) -> None:
-        opened = slopes.opened
-        numbers = opened.inputs(node)
+        tape = slopes.tape
+        numbers = tape.inputs(node)
         self.settings = without_casts(node)
         self.out = symbol("out", node.shape)
         self.inputs = list(numbers)
-        given = {self.out: opened.numbers[node]}
-        self.entries = EntryFormulas(lambda x, place: letters[x](place), given)
+        given = {self.out: tape.numbers[node]}
+        self.formulas = EntryFormulas(lambda x, place: letters[x](place), given)
         letters: dict[Term, Callable[[Place], Any]] = {self.out: lambda place: slopes.letter(node, place)}
         for i, x in enumerate(node.inputs):
             if i not in node.op.flat and isinstance(x, Tensor):
                 self.inputs[i] = letter = symbol(f"{i}", np.shape(numbers[i]))
-                self.entries.numbers[letter] = numbers[i]
+                self.formulas.numbers[letter] = numbers[i]
                 letters[letter] = partial(slopes.input, x, numbers[i])
 
 
-def nameless(opened: Tape, node: Node) -> bool:
+def nameless(tape: Tape, node: Node) -> bool:
     """Whether a computed node goes by a number (v₁, v₂, …), since the user has no name for it."""
-    return node.op is not None and node in opened.numbered
+    return node.op is not None and node in tape.numbered
 
 
 def letters_in(term: Any) -> list[Term]:

@@ -17,37 +17,37 @@ from chainrule.errors import GraphError
 from chainrule.maths import Tree, plain
 
 
-def name_of(opened: Tape, request: Request) -> Tree:
+def name_of(tape: Tape, request: Request) -> Tree:
     """The derivative that was asked for, as a symbol; the output's where it was asked for in several nodes."""
-    output = opened.symbols[opened.output]
+    output = tape.symbols[tape.output]
     if request.wrt is None:
         return output
-    return derivative(output, entry_symbol(opened, request.wrt, request.entry or ()))
+    return derivative(output, entry_symbol(tape, request.wrt, request.entry or ()))
 
 
-def gradient_of(opened: Tape, request: Request) -> Any:
+def gradient_of(tape: Tape, request: Request) -> Any:
     """The gradient that was asked for; None where it was asked for in several nodes."""
     if request.wrt is None:
         return None
-    gradient = opened.gradients[request.wrt]
+    gradient = tape.gradients[request.wrt]
     return gradient[request.entry] if request.entry is not None else gradient
 
 
-def each_target(opened: Tape, request: Request, story: list[Block]) -> Iterator[ScalarGraph]:
+def each_target(tape: Tape, request: Request, story: list[Block]) -> Iterator[ScalarGraph]:
     """The graph behind each entry to tell of; its heading, and what is to be noted of it, go into the story first."""
-    targets, notes = target_entries(opened, request)
+    targets, notes = target_entries(tape, request)
     story += notes
     for target in targets:
         if len(targets) > 1:
-            story.append(Heading(said("In ", entry_symbol(opened, *target))))
+            story.append(Heading(said("In ", entry_symbol(tape, *target))))
         try:
-            entries = ScalarGraph(opened, *target, whole=request.whole)
+            entries = ScalarGraph(tape, *target, whole=request.whole)
         except NotReached:
             story.append(
                 Note(
                     said(
                         "The output does not move with ",
-                        entry_symbol(opened, *target),
+                        entry_symbol(tape, *target),
                         ": its gradient is 0, since nothing made from it reaches the output.",
                     )
                 )
@@ -56,21 +56,21 @@ def each_target(opened: Tape, request: Request, story: list[Block]) -> Iterator[
             yield entries
 
 
-def target_entries(opened: Tape, request: Request) -> tuple[list[Entry], list[Block]]:
+def target_entries(tape: Tape, request: Request) -> tuple[list[Entry], list[Block]]:
     """The entries to tell of, at most `top`, and notes on what was chosen and left out.
 
     Of an array without a place the entry with the largest gradient is taken, and without `wrt` every leaf.
     """
-    asked = opened.wrt or [x for x in opened.order if x.op is None]
-    nodes = [x for x in asked if np.size(opened.numbers[x])]
+    asked = tape.wrt or [x for x in tape.order if x.op is None]
+    nodes = [x for x in asked if np.size(tape.numbers[x])]
     if not nodes:
-        raise GraphError(f"{plain(opened.symbols[asked[0]])} has no entries: there is nothing to differentiate in")
+        raise GraphError(f"{plain(tape.symbols[asked[0]])} has no entries: there is nothing to differentiate in")
     if request.entry is not None:
         return [Entry(nodes[0], request.entry)], []
-    entries = [Entry(node, telling_place(opened, node)) for node in nodes]
+    entries = [Entry(node, telling_place(tape, node)) for node in nodes]
     notes: list[Block] = []
     if len(entries) > max(request.top, 1):
-        entries.sort(key=lambda entry: -size_of_gradient(opened, entry))
+        entries.sort(key=lambda entry: -size_of_gradient(tape, entry))
         notes.append(
             Note(
                 f"Told of the {request.top} with the largest gradients of {len(entries):,}: name others with wrt=, or "
@@ -78,13 +78,13 @@ def target_entries(opened: Tape, request: Request) -> tuple[list[Entry], list[Bl
             )
         )
         entries = entries[: max(request.top, 1)]
-    chosen = [(entry, np.size(opened.numbers[entry.node])) for entry in entries]
+    chosen = [(entry, np.size(tape.numbers[entry.node])) for entry in entries]
     notes += [
         Note(
             said(
-                opened.symbols[entry.node],
+                tape.symbols[entry.node],
                 f" has {size:,} entries; this is the one with the largest gradient, ",
-                entry_symbol(opened, *entry),
+                entry_symbol(tape, *entry),
                 ". Ask for another with wrt=name[place].",
             )
         )
@@ -94,13 +94,13 @@ def target_entries(opened: Tape, request: Request) -> tuple[list[Entry], list[Bl
     return entries, notes
 
 
-def telling_place(opened: Tape, node: Any) -> tuple[int, ...]:
+def telling_place(tape: Tape, node: Any) -> tuple[int, ...]:
     """The place of the largest gradient; the only one of a number."""
-    gradient = np.abs(np.nan_to_num(np.asarray(opened.gradients.get(node, 0.0))))
+    gradient = np.abs(np.nan_to_num(np.asarray(tape.gradients.get(node, 0.0))))
     return tuple(map(int, np.unravel_index(np.argmax(gradient), gradient.shape))) if gradient.ndim else ()
 
 
-def size_of_gradient(opened: Tape, entry: Entry) -> float:
+def size_of_gradient(tape: Tape, entry: Entry) -> float:
     """How large the gradient in an entry is."""
-    gradient = opened.gradients.get(entry.node)
+    gradient = tape.gradients.get(entry.node)
     return 0.0 if gradient is None else float(np.abs(np.nan_to_num(np.asarray(gradient)[entry.place])))

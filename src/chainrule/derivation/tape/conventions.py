@@ -50,15 +50,15 @@ COSTS: dict[str, Words] = {
 }
 
 
-def conventions_of(opened: Tape, layout: str = "") -> tuple[Convention, ...]:
+def conventions_of(tape: Tape, layout: str = "") -> tuple[Convention, ...]:
     """All conventions that this computation makes use of, the layout where there are Jacobians. O(nodes)."""
-    cost = cost_of(opened)
+    cost = cost_of(tape)
     found = [Convention("cost", COSTS[cost])] if cost else []
     if layout:
         found.append(Convention("layout", LAYOUTS[layout]))
-    found += kinks_of(opened)
-    found += outside_of(opened)
-    if opened.single:
+    found += kinks_of(tape)
+    found += outside_of(tape)
+    if tape.single:
         holds = (
             "the computation ran in single precision (float32); it was run again in double precision to be explained"
         )
@@ -66,7 +66,7 @@ def conventions_of(opened: Tape, layout: str = "") -> tuple[Convention, ...]:
     return tuple(found)
 
 
-def cost_of(opened: Tape) -> str:
+def cost_of(tape: Tape) -> str:
     """Which of the usual costs the output is: ``half_sum``, ``sum``, ``mean``, ``cross_entropy``, or none of them.
 
     >>> import chainrule as cr
@@ -75,8 +75,8 @@ def cost_of(opened: Tape) -> str:
     >>> cost_of(Tape(0.5 * (cr.Value(2.0) - 20.0) ** 2))
     'half_sum'
     """
-    node, scale = opened.output, 1.0
-    while (step := unscaled(opened, node)) is not None:
+    node, scale = tape.output, 1.0
+    while (step := unscaled(tape, node)) is not None:
         node, scale = step[0], scale * step[1]
     name = node.op.name if node.op is not None else ""
     if name == "cross_entropy":
@@ -85,19 +85,19 @@ def cost_of(opened: Tape) -> str:
         return named(scale * node.settings["scale"], float(np.size(node.arrays[0])))
     if name == "mean":
         (x,) = [x for _, x in node.edges]
-        return "mean" if scale == 1 and is_square(opened, x) else ""
+        return "mean" if scale == 1 and is_square(tape, x) else ""
     terms = list(terms_of(node))
-    if terms and all([is_square(opened, x) for x in terms]):
-        return named(scale, float(sum([np.size(opened.numbers[x]) for x in terms])))
+    if terms and all([is_square(tape, x) for x in terms]):
+        return named(scale, float(sum([np.size(tape.numbers[x]) for x in terms])))
     return ""
 
 
-def unscaled(opened: Tape, node: Node) -> tuple[Node, float] | None:
+def unscaled(tape: Tape, node: Node) -> tuple[Node, float] | None:
     """What a node is a fixed multiple of, and the factor."""
     if node.op is None or len(node.edges) != 1 or node.op.name not in ("mul", "div"):
         return None
     slot, x = node.edges[0]
-    other = opened.inputs(node)[1 - slot]
+    other = tape.inputs(node)[1 - slot]
     if np.ndim(other) or (node.op.name == "div" and (slot == 1 or other == 0)):
         return None
     return x, float(other) if node.op.name == "mul" else 1 / float(other)
@@ -105,24 +105,24 @@ def unscaled(opened: Tape, node: Node) -> tuple[Node, float] | None:
 
 def terms_of(node: Node) -> Iterator[Node]:
     """What a node is the sum of: itself, the terms of its additions, or the array that it sums. O(nodes)."""
-    stack, opened = [node], set[Node]()
+    stack, seen = [node], set[Node]()
     while stack:
         node = stack.pop()
         name = node.op.name if node.op is not None else ""
-        if name in ("add", "sum", "sum_of") and node not in opened:
-            opened.add(node)
+        if name in ("add", "sum", "sum_of") and node not in seen:
+            seen.add(node)
             stack += [x for _, x in node.edges]
         else:
             yield node
 
 
-def is_square(opened: Tape, node: Node) -> bool:
+def is_square(tape: Tape, node: Node) -> bool:
     """Whether a node is a difference squared."""
     name = node.op.name if node.op is not None else ""
     if name == "mul":
         squared = node.inputs[0] is node.inputs[1]
     else:
-        squared = name == "square" or (name == "pow" and bool(np.all(opened.inputs(node)[1] == 2.0)))
+        squared = name == "square" or (name == "pow" and bool(np.all(tape.inputs(node)[1] == 2.0)))
     return squared and is_difference(node.inputs[0])
 
 
@@ -142,10 +142,10 @@ def named(scale: float, entries: float) -> str:
     return "mean" if abs(scale * entries - 1) < 1e-12 else ""
 
 
-def kinks_of(opened: Tape) -> list[Convention]:
+def kinks_of(tape: Tape) -> list[Convention]:
     """The nodes that sit exactly on a kink, and what slope is taken there; one convention for each operation."""
     groups: dict[Any, list[Node]] = {}
-    for node in opened.path:
+    for node in tape.path:
         operation = node.op
         if isinstance(operation, Pointwise) and operation.at_kink:
             alone = None if isinstance(node, Value) and not node.settings else node
@@ -154,15 +154,15 @@ def kinks_of(opened: Tape) -> list[Convention]:
     slopes: dict[str, set[float]] = {}
     with Quiet():
         for (operation, _, alone), nodes in groups.items():
-            columns = [opened.inputs(node) for node in nodes]
+            columns = [tape.inputs(node) for node in nodes]
             inputs = [np.array(x, dtype=float) for x in zip(*columns, strict=True)] if alone is None else columns[0]
             for i, _ in nodes[0].edges:
                 sharp = np.reshape(kinked(operation, i, inputs, nodes[0].settings), (len(nodes), -1))
                 for row in np.flatnonzero(np.any(sharp, axis=1)):
                     on_kinks.setdefault(operation.name, {})[nodes[row]] = None
-                    taken = np.reshape(opened.slope(nodes[row], i), -1)[sharp[row]]
+                    taken = np.reshape(tape.slope(nodes[row], i), -1)[sharp[row]]
                     slopes.setdefault(operation.name, set()).update(np.unique(taken).tolist())
-    return [kink_convention(opened, name, list(nodes), slopes[name]) for name, nodes in on_kinks.items()]
+    return [kink_convention(tape, name, list(nodes), slopes[name]) for name, nodes in on_kinks.items()]
 
 
 def kinked(operation: Any, i: int, inputs: list[Any], settings: dict[str, Any]) -> Any:
@@ -179,16 +179,16 @@ def kinked(operation: Any, i: int, inputs: list[Any], settings: dict[str, Any]) 
     return jumps(np.nextafter(x, -np.inf), np.nextafter(x, np.inf)) & jumps(x - step, x + step)
 
 
-def outside_of(opened: Tape) -> list[Convention]:
+def outside_of(tape: Tape) -> list[Convention]:
     """The nodes whose operation has no value where it was asked, such as the logarithm below 0; one for each operation.
 
     A derivative's formula may have a number there (1/x of a logarithm), which is no derivative.
     """
     groups: dict[str, list[Node]] = {}
-    for node in opened.path:
-        if isinstance(node.op, Pointwise) and np.any(np.isnan(opened.numbers[node])):
-            missing = np.isnan(opened.numbers[node])
-            for x in opened.inputs(node):
+    for node in tape.path:
+        if isinstance(node.op, Pointwise) and np.any(np.isnan(tape.numbers[node])):
+            missing = np.isnan(tape.numbers[node])
+            for x in tape.inputs(node):
                 missing = missing & ~np.isnan(np.asarray(x, float))
             if np.any(missing):
                 groups.setdefault(node.op.name, []).append(node)
@@ -196,7 +196,7 @@ def outside_of(opened: Tape) -> list[Convention]:
         Convention(
             f"domain of {name}",
             said(
-                named_nodes(opened, nodes),
+                named_nodes(tape, nodes),
                 f" {'has' if len(nodes) == 1 else 'have'} no value, so there is no derivative; what stands for it is "
                 "what its formula gives, as in PyTorch and JAX",
             ),
@@ -205,15 +205,15 @@ def outside_of(opened: Tape) -> list[Convention]:
     ]
 
 
-def named_nodes(opened: Tape, nodes: list[Node]) -> Words:
+def named_nodes(tape: Tape, nodes: list[Node]) -> Words:
     """Nodes by their symbols: the first few, and how many more."""
     more = f" and {len(nodes) - MOST_LISTED} more" if len(nodes) > MOST_LISTED else ""
-    return said(listed([said(opened.symbols[node]) for node in nodes[:MOST_LISTED]]), more)
+    return said(listed([said(tape.symbols[node]) for node in nodes[:MOST_LISTED]]), more)
 
 
-def kink_convention(opened: Tape, name: str, nodes: list[Node], slopes: set[float]) -> Convention:
+def kink_convention(tape: Tape, name: str, nodes: list[Node], slopes: set[float]) -> Convention:
     """Which nodes are on a kink of this operation, in words."""
     taken = listed([said(numeral(slope)) for slope in sorted(slopes)], " or ")
     has = "has a kink here, and its slope" if len(nodes) == 1 else "have a kink here, and their slope"
-    words = said(named_nodes(opened, nodes), f" {has} is taken as ", taken)
+    words = said(named_nodes(tape, nodes), f" {has} is taken as ", taken)
     return Convention(f"kink of {name}", words)

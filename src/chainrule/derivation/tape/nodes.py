@@ -47,36 +47,36 @@ def nested(x: Any) -> Numbers:
 class Listed:
     """The nodes of an opened graph that are listed, each with its id: its place in the order of the forward."""
 
-    def __init__(self, opened: Tape, whole: bool = False) -> None:
-        self.opened = opened
+    def __init__(self, tape: Tape, whole: bool = False) -> None:
+        self.tape = tape
         self.whole = whole
-        self.ids: dict[Any, int] = {node: k for k, node in enumerate(opened.order)}
-        self.listed = chosen(opened)
+        self.ids: dict[Any, int] = {node: k for k, node in enumerate(tape.order)}
+        self.listed = chosen(tape)
         self.nodes: tuple[Node, ...] = tuple(
             [self._node(node) for node in sorted(self.listed, key=self.ids.__getitem__)]
         )
         self.log: tuple[Accumulation, ...] = tuple(self._log())
 
     def _node(self, node: Any) -> Node:
-        opened = self.opened
-        gradient = opened.gradients.get(node)
+        tape = self.tape
+        gradient = tape.gradients.get(node)
         return Node(
             id=self.ids[node],
-            symbol=opened.symbols[node],
+            symbol=tape.symbols[node],
             operation="" if node.op is None else node.op.name,
-            formula=None if node.op is None else opened.formula(node),
+            formula=None if node.op is None else tape.formula(node),
             shape=tuple(node.shape),
-            value=numbers_of(opened.numbers[node], self.whole),
+            value=numbers_of(tape.numbers[node], self.whole),
             gradient=None if gradient is None else numbers_of(gradient, self.whole),
             inputs=tuple(self._arrows(node)),
         )
 
     def _arrows(self, node: Any) -> list[Arrow]:
         found: list[Arrow] = []
-        for slot, x, share in self.opened.handed_by.get(node, []):
+        for slot, x, share in self.tape.handed_by.get(node, []):
             pointwise = isinstance(node.op, Pointwise)
-            derivative = self.opened.slope_formula(node, slot)
-            value = numbers_of(self.opened.slope(node, slot), self.whole) if pointwise else None
+            derivative = self.tape.slope_formula(node, slot)
+            value = numbers_of(self.tape.slope(node, slot), self.whole) if pointwise else None
             found.append(Arrow(self.ids[x], derivative, value, numbers_of(share, self.whole)))
         return found
 
@@ -86,18 +86,18 @@ class Listed:
                 step,
                 self.ids[arrival.node],
                 self.ids[arrival.source],
-                numbers_of(arrival.share, self.whole),
+                numbers_of(arrival.contribution, self.whole),
                 numbers_of(arrival.total, self.whole),
             )
-            for step, arrival in enumerate(self.opened.arrivals, 1)
+            for step, arrival in enumerate(self.tape.arrivals, 1)
             if arrival.node in self.listed and arrival.source in self.listed
         ]
 
 
-def chosen(opened: Tape) -> set[Any]:
+def chosen(tape: Tape) -> set[Any]:
     """The nodes to list: all on the way, or those nearest to the two ends."""
-    path = opened.path
+    path = tape.path
     if len(path) <= LISTED:
         return set(path)
     half = LISTED // 2
-    return {*path[:half], *path[-half:], *opened.wrt[:LISTED]}
+    return {*path[:half], *path[-half:], *tape.wrt[:LISTED]}

@@ -45,7 +45,7 @@ class Arrival(NamedTuple):
     node: Node
     source: Node
     slot: int
-    share: Any
+    contribution: Any
     total: Any
 
 
@@ -189,7 +189,7 @@ class Tape:
         """The local derivative of a pointwise operation, in the symbols of its inputs; None for any other."""
         return in_trees(node.op, i, self.symbols[node], self.letters(node), node.settings)
 
-    def share_formula(self, node: Node, i: int, g: Tree) -> Tree | None:
+    def contribution_formula(self, node: Node, i: int, g: Tree) -> Tree | None:
         """What an operation on arrays hands back to its input `i` of a gradient that arrives."""
         shapes = list(map(np.shape, self.inputs(node)))
         return handed_back_in_trees(node.op, i, g, self.symbols[node], self.letters(node), shapes, node.settings)

@@ -151,7 +151,9 @@ def check_values(
             reads_out, reads = operation.reads(i, len(columns))
             close = np.isclose(found, stored[:, k], **CLOSE)
             seen = [j for j in reads if j in places]
-            slopes.append(Slope(i, stored[:, k] == 0, close, seen, reads_out, not operation.variadic))
+            # A slope that chooses between branches fits after many a change: it clears nothing.
+            sure = not (operation.variadic or operation.selects or operation.at_kink)
+            slopes.append(Slope(i, stored[:, k] == 0, close, seen, reads_out, sure))
     findings.checked.append(Checked(nodes, given, out, np.reshape(np.isclose(out, data, **CLOSE), -1), slopes))
 
 

@@ -83,7 +83,7 @@ FORGETTING = (*LOOP, f"{INDENT}{INDENT}x.grad += node.grad  # for one input, wit
 
 
 def sweep(
-    opened: Graph,
+    graph: Graph,
     order: Iterable[Node],
     *,
     name: str = "right",
@@ -97,12 +97,12 @@ def sweep(
 
     def shares(node: Node, edges: Edges, g: Any) -> list[Any]:
         left_out = None if forgotten is None or node is not forgotten[0] else forgotten[1]
-        return [g if slot == left_out else opened.share(node, slot, g) for slot, _ in edges]
+        return [g if slot == left_out else graph.share(node, slot, g) for slot, _ in edges]
 
     def arrived(source: Node, slot: int, x: Node, before: Any, share: Any, after: Any) -> None:
         events.append(Event(source, x, np.zeros(x.shape)[()] if before is None else before, share, after))
 
-    begin = {**(start or {}), opened.output: np.float64(1.0)}
+    begin = {**(start or {}), graph.output: np.float64(1.0)}
     gradients = walk(order, begin, shares, add=replacing if overwrite else together, arrived=arrived)
     return Attempt(name, code, gradients, tuple(events))
 
@@ -114,67 +114,67 @@ def arrive(gradients: dict[Node, Any], source: Node, x: Node, share: Any) -> Eve
     return Event(source, x, before, share, gradients[x])
 
 
-def orders(opened: Graph) -> Iterator[tuple[str, list[Node]]]:
+def orders(graph: Graph) -> Iterator[tuple[str, list[Node]]]:
     """Two orders in which every node comes after its consumers: they differ in which input is visited first."""
-    first = finished_last(opened.output, reverse=False)
-    second = finished_last(opened.output, reverse=True)
+    first = finished_last(graph.output, reverse=False)
+    second = finished_last(graph.output, reverse=True)
     yield "inputs visited in order", first
     if list(map(id, second)) != list(map(id, first)):
         yield "inputs visited in reverse", second
 
 
-def overwriting(opened: Graph) -> list[Attempt]:
+def overwriting(graph: Graph) -> list[Attempt]:
     """``=`` in place of ``+=``, in both orders."""
-    return [sweep(opened, order, name=name, code=OVERWRITING, overwrite=True) for name, order in orders(opened)]
+    return [sweep(graph, order, name=name, code=OVERWRITING, overwrite=True) for name, order in orders(graph)]
 
 
-def out_of_order(opened: Graph) -> list[Attempt]:
+def out_of_order(graph: Graph) -> list[Attempt]:
     """Nodes that hand on before all has arrived: too early, and again whenever something arrives."""
-    return [run(opened, reverse) for run in (depth_first, naive_recursion) for reverse in (False, True)]
+    return [run(graph, reverse) for run in (depth_first, naive_recursion) for reverse in (False, True)]
 
 
-def depth_first(opened: Graph, reverse: bool) -> Attempt:
+def depth_first(graph: Graph, reverse: bool) -> Attempt:
     """Every node hands on when it is first met, with what has arrived until then."""
     name = f"depth first, inputs in {'reverse' if reverse else 'order'}"
-    return sweep(opened, first_met(opened.output, reverse), name=name, code=DEPTH_FIRST)
+    return sweep(graph, first_met(graph.output, reverse), name=name, code=DEPTH_FIRST)
 
 
-def naive_recursion(opened: Graph, reverse: bool, most: int = MOST_STEPS) -> Attempt:
+def naive_recursion(graph: Graph, reverse: bool, most: int = MOST_STEPS) -> Attempt:
     """Every share that arrives makes a node hand on all it has: what came earlier is counted again."""
-    gradients: dict[Node, Any] = {opened.output: np.float64(1.0)}
+    gradients: dict[Node, Any] = {graph.output: np.float64(1.0)}
     events: list[Event] = []
-    for node, slot, x in islice(every_way(opened.output, reverse), most):
-        events.append(arrive(gradients, node, x, opened.share(node, slot, gradients[node])))
+    for node, slot, x in islice(every_way(graph.output, reverse), most):
+        events.append(arrive(gradients, node, x, graph.share(node, slot, gradients[node])))
     name = f"naive recursion, inputs in {'reverse' if reverse else 'order'}"
     return Attempt(name, NAIVE, gradients, tuple(events), finished=len(events) < most)
 
 
-def not_zeroed(opened: Graph) -> list[Attempt]:
+def not_zeroed(graph: Graph) -> list[Attempt]:
     """A second pass on what the first one left: on the leaves alone, and on every node."""
-    order = opened.order[::-1]
-    first = sweep(opened, order).gradients
+    order = graph.order[::-1]
+    first = sweep(graph, order).gradients
     leaves = {node: g for node, g in first.items() if node.op is None}
     twice = (*RIGHT, "# and all of it once more, without zero_grad in between")
     return [
-        sweep(opened, order, name="leaves keep theirs (PyTorch, chainrule)", code=twice, start=leaves),
-        sweep(opened, order, name="every node keeps its own (micrograd)", code=twice, start=first),
+        sweep(graph, order, name="leaves keep theirs (PyTorch, chainrule)", code=twice, start=leaves),
+        sweep(graph, order, name="every node keeps its own (micrograd)", code=twice, start=first),
     ]
 
 
-def can_be_forgotten(opened: Tape, node: Node, slot: int) -> bool:
+def can_be_forgotten(tape: Tape, node: Node, slot: int) -> bool:
     """Whether an edge has a factor that could be left out: a local derivative that is not always 1."""
-    return isinstance(node.op, Pointwise) and opened.slope_formula(node, slot) != Number("1")
+    return isinstance(node.op, Pointwise) and tape.slope_formula(node, slot) != Number("1")
 
 
-def forgetting(opened: Tape, edge: Edge) -> Attempt:
+def forgetting(tape: Tape, edge: Edge) -> Attempt:
     """The local derivative of one edge left out."""
-    return sweep(opened, opened.order[::-1], name="forgotten", code=FORGETTING, forgotten=edge)
+    return sweep(tape, tape.order[::-1], name="forgotten", code=FORGETTING, forgotten=edge)
 
 
-def forgetting_each(opened: Tape) -> list[Attempt]:
+def forgetting_each(tape: Tape) -> list[Attempt]:
     """Every local derivative left out in turn."""
-    edges = [(node, slot) for node in opened.order[::-1] for slot, _ in node.edges]
-    return [forgetting(opened, edge) for edge in edges if can_be_forgotten(opened, *edge)]
+    edges = [(node, slot) for node in tape.order[::-1] for slot, _ in node.edges]
+    return [forgetting(tape, edge) for edge in edges if can_be_forgotten(tape, *edge)]
 
 
 def differs(ours: Any, theirs: Any) -> bool:
@@ -182,9 +182,9 @@ def differs(ours: Any, theirs: Any) -> bool:
     return not np.allclose(ours, theirs, rtol=1e-9, atol=1e-12, equal_nan=True)
 
 
-def shared_nodes(opened: Tape, nodes: Sequence[Node]) -> list[Node]:
+def shared_nodes(tape: Tape, nodes: Sequence[Node]) -> list[Node]:
     """Those that are used more than once."""
-    return [node for node in nodes if len(opened.consumers.get(node, ())) > 1]
+    return [node for node in nodes if len(tape.consumers.get(node, ())) > 1]
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ def side_by_side(output: Any, mistake: str, *, digits: int, direction: str) -> P
     The passes run on stand-ins: `grad` of the user's nodes is not touched. O(edges) for each wrong pass.
     """
     known = mistake_of(mistake)
-    opened = Tape(output)
-    right = opened.gradients
-    attempts = [attempt for attempt in known.attempts(opened) if attempt.finished]
+    tape = Tape(output)
+    right = tape.gradients
+    attempts = [attempt for attempt in known.attempts(tape) if attempt.finished]
     shows = [x for x in attempts if any([differs(g, right[node]) for node, g in x.gradients.items()])]
     before = sketch_of(Live([output], digits, right), title="Right")
     if not shows:

@@ -62,28 +62,28 @@ def what_if(
     if edge is not None and mistake != "forgotten":
         raise GraphError(f"edge belongs to the mistake 'forgotten', and this is {mistake!r}")
     nodes, entry = resolve(output, wrt)
-    opened = Tape(output)
-    asked = list(nodes) or [x for x in opened.order if x.op is None]
+    tape = Tape(output)
+    asked = list(nodes) or [x for x in tape.order if x.op is None]
     request = Request(nodes[0] if len(nodes) == 1 else None, entry, digits=digits, top=top)
     with Quiet():
-        teller = Teller(opened, asked, request)
-        story = teller.forgotten(edge) if mistake == "forgotten" else teller.of_all(known.attempts(opened))
+        teller = Teller(tape, asked, request)
+        story = teller.forgotten(edge) if mistake == "forgotten" else teller.of_all(known.attempts(tape))
         why = known.why
-        if mistake == "overwrite" and not mistakes.shared_nodes(opened, opened.order):
+        if mistake == "overwrite" and not mistakes.shared_nodes(tape, tape.order):
             why += " In this graph every node is used once, so the mistake cannot be seen."
         counts = {"wrong gradients": teller.wrong, "right by chance": teller.unseen}
-        symbol = opened.symbols[output]
+        symbol = tape.symbols[output]
         title = said(f"{known.question}: the gradient of ", symbol, ", wrong and right")
         told = Explanation((Paragraph(why), *story), counts=counts, environment=teller.environment)
-        return assembled(opened, request, "what if", title, told)
+        return assembled(tape, request, "what if", title, told)
 
 
 class Teller:
     """Writes the story of one mistake."""
 
-    def __init__(self, opened: Tape, asked: Sequence[Node], request: Request) -> None:
-        self.opened = opened
-        self.asked = [x for x in asked if x in opened.gradients]
+    def __init__(self, tape: Tape, asked: Sequence[Node], request: Request) -> None:
+        self.tape = tape
+        self.asked = [x for x in asked if x in tape.gradients]
         self.digits = request.digits
         self.show = Show(request.digits)
         self.environment: dict[Tree, Any] = {}
@@ -95,7 +95,7 @@ class Teller:
         """The right program, each wrong one with its log, and the gradients of all beside each other."""
         # Where shares overwrite one another, the log is of the nodes that get several.
         is_overwriting = attempts[0].code == mistakes.OVERWRITING
-        watched = mistakes.shared_nodes(self.opened, self.opened.order) if is_overwriting else self.opened.order
+        watched = mistakes.shared_nodes(self.tape, self.tape.order) if is_overwriting else self.tape.order
         blocks: list[Block] = [Heading("The right program", 3), Steps(mistakes.RIGHT)]
         code: tuple[str, ...] = ()
         for attempt in attempts:
@@ -124,29 +124,29 @@ class Teller:
             (lambda show: [show.sum([event.before, event.share])]) if added else None,
             event.after,
             digits=self.digits,
-            note=said("from ", self.opened.symbols[event.source], *gone),
+            note=said("from ", self.tape.symbols[event.source], *gone),
         )
 
     def kept(self, node: Node) -> Symbol:
         """The variable in which a program keeps a gradient, right or wrong."""
-        found = Symbol(f"{plain(self.opened.symbols[node])}.grad")
+        found = Symbol(f"{plain(self.tape.symbols[node])}.grad")
         self.environment[found] = None
         return found
 
     def gradient(self, node: Node) -> Derivative:
         """The symbol of the gradient in a node."""
-        return self.opened.gradient(node)
+        return self.tape.gradient(node)
 
     def comparison(self, attempts: Sequence[Attempt]) -> list[Block]:
         """Every gradient, right and wrong."""
         done = [attempt for attempt in attempts if attempt.finished]
         rows = [
-            (said(self.kept(x)), *[self.cell(x, g) for g in (self.opened.gradients[x], *self.values(done, x))])
+            (said(self.kept(x)), *[self.cell(x, g) for g in (self.tape.gradients[x], *self.values(done, x))])
             for x in self.asked[:MOST_EVENTS]
         ]
         for x in self.asked:
             for value in self.values(done, x):
-                self.count(differs(value, self.opened.gradients[x]))
+                self.count(differs(value, self.tape.gradients[x]))
         blocks: list[Block] = [
             Heading("Right and wrong"),
             Table(("gradient", "right", *[attempt.name for attempt in done]), tuple(rows)),
@@ -165,7 +165,7 @@ class Teller:
     def cell(self, x: Node, value: Any) -> Words:
         """A gradient in a table; a wrong one is marked."""
         shown = self.show(value) if printable(value) else described(value)
-        return said(shown, " ✗" if differs(value, self.opened.gradients[x]) else "")
+        return said(shown, " ✗" if differs(value, self.tape.gradients[x]) else "")
 
     def count(self, seen: bool) -> None:
         """Keep count of wrong gradients, and of those that are right in spite of the mistake."""
@@ -184,8 +184,8 @@ class Teller:
         edges = self.edges(edge)
         rows: list[tuple[Words | Equation, ...]] = []
         for node, slot, _ in edges:
-            attempt = mistakes.forgetting(self.opened, (node, slot))
-            wrong = [w for w in self.asked if differs(attempt.gradients[w], self.opened.gradients[w])]
+            attempt = mistakes.forgetting(self.tape, (node, slot))
+            wrong = [w for w in self.asked if differs(attempt.gradients[w], self.tape.gradients[w])]
             self.count(bool(wrong))
             rows.append((self.local(node, slot), *self.effect(attempt, wrong)))
         table = Table(("forgotten", "gives", "so"), tuple(rows))
@@ -196,7 +196,7 @@ class Teller:
 
     def edges(self, edge: tuple[Any, Any] | None) -> list[tuple[Node, int, Node]]:
         """The edges to try: with a factor that could be forgotten, or the one that was asked for."""
-        found = [(node, slot, x) for node in self.opened.order[::-1] for slot, x in node.edges]
+        found = [(node, slot, x) for node in self.tape.order[::-1] for slot, x in node.edges]
         if edge is not None:
             found = [(node, slot, x) for node, slot, x in found if node is edge[0] and x is edge[1]]
             if not found:
@@ -205,15 +205,15 @@ class Teller:
             raise GraphError(
                 f"this graph has {len(found):,} edges, too many to try each: name one with edge=(node, input)"
             )
-        kept = [(node, slot, x) for node, slot, x in found if mistakes.can_be_forgotten(self.opened, node, slot)]
+        kept = [(node, slot, x) for node, slot, x in found if mistakes.can_be_forgotten(self.tape, node, slot)]
         if edge is not None and not kept:
             raise GraphError(f"{edge[0].op.name} has no factor of its own there that could be forgotten")
         return kept
 
     def local(self, node: Node, slot: int) -> Equation:
         """The factor that is forgotten."""
-        name, formula = self.opened.local(node, slot), self.opened.slope_formula(node, slot)
-        slope = self.opened.slope(node, slot)
+        name, formula = self.tape.local(node, slot), self.tape.slope_formula(node, slot)
+        slope = self.tape.slope(node, slot)
         self.environment[name] = slope
         sides: list[Tree] = [name] if formula is None or isinstance(formula, Number) else [name, formula]
         if not printable(slope):
@@ -226,7 +226,7 @@ class Teller:
             return "the same", "cannot be seen with these numbers"
         told: list[Words] = []
         for x in wrong[:MOST_TOLD]:
-            ours, theirs = [self.cell(x, gradients[x]) for gradients in (attempt.gradients, self.opened.gradients)]
+            ours, theirs = [self.cell(x, gradients[x]) for gradients in (attempt.gradients, self.tape.gradients)]
             told.append(said(self.gradient(x), ": ", ours, " in place of ", theirs))
         more = f", and {len(wrong) - MOST_TOLD} more" if len(wrong) > MOST_TOLD else ""
         return said(listed(told), more), f"wrong gradients: {len(wrong)} of {len(self.asked)}"
