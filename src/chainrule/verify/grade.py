@@ -338,7 +338,7 @@ def two_at_once(mark: Fingerprint, name: str) -> list[Mistake]:
 
 def unclassified(mark: Fingerprint, name: str, working: Working | None, failure: str = "") -> Grade:
     """Wrong, and nothing known gives it: the first link that is off is named."""
-    first = "" if working is None else Editor(mark.problem, mark.walks, working, [name]).first_wrong()
+    first = "" if working is None else first_variable(mark, working, [name])
     place = f"{first}, on the way to the gradient of {name}" if first else f"the gradient of {name} (d{name})"
     says = failure or "this is wrong, and no known mistake gives it"
     mistake = Mistake("unclassified", place, says, "")
@@ -412,6 +412,10 @@ def grade_several(marks: Mapping[str, Fingerprint], take: Callable[[], Working |
     found = {name: located(mark, name) for name, mark in wrong.items()}
     working = take()
     common = in_common(found)
+    if not common and len(wrong) > 1 and all(found.values()):
+        # What one layer shows as a single mistake is made in several.
+        again = {name: [mistake_of(change, mark) for change in mark.repeated] for name, mark in wrong.items()}
+        common = in_common(again)
     if common:
         common = tuple([first_seen(m, wrong, working) for m in common])
         return verdict(common)
@@ -470,9 +474,14 @@ def first_seen(mistake: Mistake, wrong: Mapping[str, Fingerprint], working: Work
     """The mistake with the learner's own variable in which it shows first."""
     if working is None:
         return mistake
-    mark = next(iter(wrong.values()))
-    first = Editor(mark.problem, mark.walks, working, list(wrong)).first_wrong()
+    first = first_variable(next(iter(wrong.values())), working, list(wrong))
     return replace(mistake, place=f"{mistake.place}; first seen in {first}") if first else mistake
+
+
+def first_variable(mark: Fingerprint, working: Working, wanted: Sequence[str]) -> str:
+    """The learner's own variable that is wrong first."""
+    first = Editor(mark.problem, mark.walks, working, wanted).first_wrong()
+    return "" if first is None else working.parts[first].name
 
 
 MOST_NAMES = 4

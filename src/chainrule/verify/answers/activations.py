@@ -19,38 +19,63 @@ from chainrule.verify.answers.traced import Tape
 DEEPEST = 7
 """Operations of which a written-out activation consists at most, one after the other."""
 
-ENDS = ("div", "reciprocal", "pow", "mul", "where", "maximum", "sub")
+ENDS = ("div", "reciprocal", "pow", "mul", "where", "maximum", "sub", "add", "log", "log1p", "logaddexp", "put")
 """The operation with which one ends."""
+
+BENDS = frozenset({"exp", "expm1", "tanh", "erf", "maximum", "where", "greater", "greater_equal", "less", "less_equal"})
+"""Operations of which one is in every activation."""
 
 Whole = tuple[Callable[..., Any], dict[str, Any]]
 
 KINDS: tuple[Whole, ...] = (
-    (book["sigmoid"], {}),
-    (book["tanh"], {}),
-    (book["relu"], {}),
+    *[(book[name], {}) for name in ("sigmoid", "tanh", "relu", "softplus", "silu")],
     (book["softmax"], {"axis": -1}),
     (book["softmax"], {"axis": 0}),
 )
+
+LEFT_OF_ZERO: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
+    "leaky_relu": ("slope", lambda out, x: out / x),
+    "elu": ("alpha", lambda out, x: out / np.expm1(x)),
+}
+"""Activations that are the identity right of 0: the setting that says what they are left of it, and how it shows."""
+
+
+def kinds_for(x: Any, out: Any) -> Iterator[Whole]:
+    """The activations that a function may be which gives `out` at `x`; those with a setting as it shows there."""
+    yield from KINDS
+    left = np.ravel(x) < 0
+    for name, (setting, shows) in LEFT_OF_ZERO.items() if np.any(left) else ():
+        found = float(shows(np.ravel(out)[left][0], np.ravel(x)[left][0]))
+        if np.isfinite(found) and found > 0 and not near_by(found, 1.0 if name == "leaky_relu" else 0.0):
+            yield book[name], {setting: float(f"{found:.12g}")}
 
 
 def written_out(tape: Tape, place: int) -> tuple[Callable[..., Any], dict[str, Any], int] | None:
     """The activation that ends at a place of the tape, its settings, and the place of its input; None if none does."""
     note = tape.notes[place]
-    if note.operation not in ENDS:
+    starts = sorted(set(near(tape, place)), reverse=True) if note.operation in ENDS else []
+    if BENDS.isdisjoint([note.operation, *[tape.notes[start].operation for start in starts]]):
         return None
+    if note.operation == "sub" and any(tape.notes[x].name and written_out(tape, x) for x in note.inputs):
+        return None  # 1 − a is made of an activation, and is no other one of −z
     shape = np.shape(note.value)
     random = np.random.default_rng(0)
-    for start in sorted(set(near(tape, place)), reverse=True):
+    for start in starts:
         if np.shape(tape.notes[start].value) != shape or is_written_down(tape, start):
             continue
         draws = [random.normal(size=shape)[()] * sign for sign in (1, -1, 1, -1)]
         with Quiet():
             given = [run_from(tape, start, place, x) for x in draws]
-            for function, settings in KINDS if all(x is not None for x in given) else ():
-                if len(shape) > (settings.get("axis") == 0) - (not settings):
-                    pairs = zip(draws, given, strict=True)
-                    if all(near_by(function(x if shape else float(x), **settings), found) for x, found in pairs):
-                        return function, settings, unshifted(tape, start) if settings else start
+            if any(np.shape(x) != shape for x in given):
+                continue
+            negative = 0 if np.any(draws[0] < 0) else 1
+            for function, settings in kinds_for(draws[negative], given[negative]):
+                axis = settings.get("axis")
+                if axis is not None and len(shape) <= (axis == 0):
+                    continue
+                pairs = zip(draws, given, strict=True)
+                if all(near_by(function(x if shape else float(x), **settings), found) for x, found in pairs):
+                    return function, settings, start if axis is None else unshifted(tape, start)
     return None
 
 

@@ -151,5 +151,5 @@ def parts_of(
             else:
                 parts.append(Part(look_up=lambda walk, c=constants: c[id(walk)], name=note.name, line=line))
         else:
-            parts.append(Part(note.function, note.inputs, note.settings, name=note.name, text=note.name, line=line))
+            parts.append(note.part(note.inputs, line))
     return parts

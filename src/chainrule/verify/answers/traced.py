@@ -16,7 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.operation import book
+from chainrule.core.tensor import Tensor
 from chainrule.errors import GraphError
+from chainrule.verify.marking.working import Part
 
 MOST_PARTS = 20_000
 """Operations that are written down of one run; a longer one is compared by its results alone."""
@@ -34,10 +37,14 @@ BOOK_NAMES = {
 """NumPy's name for an operation, and the book's."""
 
 
+class Misfit(ValueError):
+    """Arrays of these shapes do not go together."""
+
+
 class Noted:
     """One operation that happened: the function, its inputs by place, what it gave, and what the program called it."""
 
-    __slots__ = ("function", "inputs", "line", "name", "settings", "value")
+    __slots__ = ("function", "inputs", "line", "name", "settings", "spot", "value")
 
     def __init__(self, function: Any, inputs: tuple[int, ...], settings: dict[str, Any], value: Any) -> None:
         self.function = function
@@ -46,11 +53,19 @@ class Noted:
         self.value = value
         self.name = ""
         self.line = 0
+        self.spot: Any = None
+        """Where in the program's text it stands: what a loop does again and again has one."""
 
     @property
     def operation(self) -> str:
         """What the operation is called; nothing of what was given."""
         return getattr(self.function, "__name__", "")
+
+    def part(self, inputs: tuple[int, ...], line: str, function: Any = None) -> Part:
+        """The same as a part of an answer, with its inputs among the other parts and the line in which it stands."""
+        return Part(
+            function or self.function, inputs, self.settings, name=self.name, text=self.name, line=line, spot=self.spot
+        )
 
 
 class Tape:
@@ -59,6 +74,10 @@ class Tape:
     def __init__(self, arrangement: tuple[bool, bool, bool] | None = None) -> None:
         self.notes: list[Noted] = []
         self.line = 0
+        self.file: str | None = None
+        """The file of a function that is watched."""
+        self.spot: Any = None
+        """Where in its text a program that is read is now."""
         self.arrangement = arrangement
         """How a matrix product that does not fit is tried: the first factor turned, the second, their order."""
         self.rearranged: list[int] = []
@@ -70,18 +89,25 @@ class Tape:
             raise GraphError(f"this function takes more than {MOST_PARTS:,} steps: ask with smaller shapes")
         note = Noted(function, inputs, settings, value)
         note.line = self.line
+        note.spot = self.here()
         self.notes.append(note)
         return Traced(self, len(self.notes) - 1, value)
+
+    def here(self) -> Any:
+        """Where in the program's text it is now."""
+        frame = None if self.file is None else sys._getframe(2)  # type: ignore[reportPrivateUsage]  # as inspect does
+        while frame is not None and frame.f_code.co_filename != self.file:
+            frame = frame.f_back
+        return self.spot if frame is None else (frame.f_code, frame.f_lasti)
 
     def call(self, function: Any, name: str, args: Sequence[Any], settings: Mapping[str, Any]) -> Any:
         """Run a function on what the traced things stand for, and write it down."""
         places: list[int] = []
         template = tuple([self.placed(x, places) for x in args])
         plain = {key: bare(x) for key, x in settings.items()}
-        nested = any(not isinstance(x, Hole) and holes(x) for x in template)
-        if places and not nested:
-            template, extra = by_keyword(name, template)
-            plain = {**plain, **extra}
+        template, extra = by_keyword(name, template)
+        plain = {**plain, **extra}
+        if places and all(isinstance(x, Hole) or is_numeric(x) for x in template):
             inputs = [x.place if isinstance(x, Hole) else self.add(None, (), {}, x).place for x in template]
 
             def run(*values: Any, **given: Any) -> Any:
@@ -93,7 +119,7 @@ class Tape:
                 value = run(*numbers, **plain)
             except ValueError:
                 if self.arrangement is None or name not in ("matmul", "dot") or len(numbers) != 2:
-                    raise
+                    raise Misfit(f"{name} of shapes {' and '.join(str(np.shape(x)) for x in numbers)}") from None
                 value = arranged(numbers[0], numbers[1], self.arrangement)
                 self.rearranged.append(len(self.notes))
             return self.add(run, tuple(inputs), plain, value)
@@ -145,9 +171,9 @@ class Hole:
         self.place = place
 
 
-def holes(x: Any) -> bool:
-    """Whether a nested argument has a hole in it."""
-    return isinstance(x, Hole) or (isinstance(x, list | tuple) and any(map(holes, x)))
+def is_numeric(x: Any) -> bool:
+    """Whether something is a number or an array, which may be an input of an operation."""
+    return isinstance(x, int | float | np.ndarray | np.generic)
 
 
 def filled(x: Any, known: Mapping[int, Any]) -> Any:
@@ -168,9 +194,20 @@ def by_keyword(name: str, template: tuple[Any, ...]) -> tuple[tuple[Any, ...], d
     """An axis given by position becomes a setting, so that sums can be compared."""
     if name in ("sum", "mean", "max", "min") and len(template) > 1 and not isinstance(template[1], Hole):
         return template[:1], {"axis": template[1]}
-    if name in ("reshape", "transpose", "broadcast_to", "getitem", "swapaxes", "expand_dims") and len(template) > 1:
-        return template, {}
     return template, {}
+
+
+def entered(x: Any, new: Any, key: Any = None, *, at: Any = None) -> Any:
+    """An array with other entries at a place: of Tensors too, by a derivative of their own."""
+    at = key if at is None else at
+    if not any(isinstance(part, Tensor) for part in (x, new)):
+        copy = np.array(x)
+        copy[at] = new
+        return copy
+    there = np.zeros(np.shape(x), bool)
+    there[at] = True
+    wide = book["broadcast_to"](new, shape=there[at].shape)
+    return book["where"](there, book["scatter"](wide, key=at, shape=there.shape), x)
 
 
 class Traced:
@@ -239,14 +276,8 @@ class Traced:
 
     def __setitem__(self, key: Any, value: Any) -> None:
         known = None if has_traced(key) else bare(key)
-
-        def put(x: Any, new: Any, at: Any = known) -> Any:
-            copy = np.array(x)
-            copy[at] = new
-            return copy
-
-        more = (key,) if has_traced(key) else ()
-        found = self.tape.call(put, "put", (self, value, *more), {})
+        more = [key] if known is None else []
+        found = self.tape.call(entered, "put", (self, value, *more), {"at": known})
         self.place, self.value = found.place, found.value
 
     def __len__(self) -> int:
@@ -362,7 +393,7 @@ def has_traced(x: Any) -> bool:
 
 def watched(tape: Tape, f: Callable[..., Any], args: Mapping[str, Any]) -> Any:
     """Run a function on traced arguments; what its variables are called is noted line by line."""
-    own = f.__code__.co_filename if hasattr(f, "__code__") else None
+    tape.file = own = f.__code__.co_filename if hasattr(f, "__code__") else None
 
     def see(frame: FrameType) -> None:
         for name, held in frame.f_locals.items():

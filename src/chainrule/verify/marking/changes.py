@@ -19,11 +19,24 @@ from chainrule.core.operation import Pointwise
 from chainrule.program import Step
 from chainrule.verify.differing import broadcasts
 from chainrule.verify.marking import orders
-from chainrule.verify.marking.local_changes import ACTIVATIONS, AVERAGED, Told, pointwise_shares, softmax_shares
+from chainrule.verify.marking.local_changes import (
+    ACTIVATIONS,
+    AVERAGED,
+    WRONG,
+    Told,
+    pointwise_shares,
+    softmax_shares,
+)
 from chainrule.verify.marking.matrix_changes import matrix_shares, raw_values
 from chainrule.verify.marking.problem import Problem, edges_of
 from chainrule.verify.marking.rules_taken_wrong import rules_taken_wrong
 from chainrule.verify.marking.walk import Share, Walk
+
+Edge = tuple[Step, int]
+"""A link, by its consumer and the slot there."""
+
+MOST_LINKS = 3
+"""Links that are written out of a mistake that is made again and again."""
 
 
 class Change(NamedTuple):
@@ -48,11 +61,10 @@ def changes(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Chan
     yield from stops(problem, wrt, walk)
     yield from extras(problem, wrt)
     for step, slot, x in edges:
-        for name, says, share in shares_of(problem, walks, step, slot, x):
-            yield edge_change(problem, wrt, step, slot, name, says, share)
+        for told in shares_of(problem, walks, step, slot, x):
+            yield edge_change(problem, wrt, step, slot, told)
     for step, slot, name, says, gives in rules_taken_wrong(problem, wrt):
         yield Change(name, edge_place(problem, step, slot, wrt), says, gives, site=(step.place, says))
-    yield from everywhere(problem, wrt, walks)
     yield from errors(problem, wrt, walks)
     yield from ways(problem, wrt)
     yield from stretches(problem, wrt, walk)
@@ -64,9 +76,12 @@ def changes(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Chan
 
 def edge_place(problem: Problem, step: Step, slot: int, wrt: Step) -> str:
     """Where a link is, in the learner's names: the derivative, the line, and what was asked."""
-    x = step.inputs[slot]
-    link = f"∂{bracketed(problem, step)}/∂{bracketed(problem, x)}"
-    return f"{link}, in {problem.where(step)}, on the way to {problem.name(wrt)}"
+    return f"{link_of(problem, step, slot)}, in {problem.where(step)}, on the way to {problem.name(wrt)}"
+
+
+def link_of(problem: Problem, step: Step, slot: int) -> str:
+    """A link as the derivative that it is."""
+    return f"∂{bracketed(problem, step)}/∂{bracketed(problem, step.inputs[slot])}"
 
 
 def bracketed(problem: Problem, step: Any) -> str:
@@ -75,16 +90,16 @@ def bracketed(problem: Problem, step: Any) -> str:
     return name if name.isidentifier() else f"({name})"
 
 
-def edge_change(problem: Problem, wrt: Step, step: Step, slot: int, name: str, says: str, share: Share) -> Change:
+def edge_change(problem: Problem, wrt: Step, step: Step, slot: int, told: Told) -> Change:
     """A change of what passes one edge."""
-    place = edge_place(problem, step, slot, wrt)
+    says = told.said(problem, step, slot)
     return Change(
-        name,
-        place,
+        told.name,
+        edge_place(problem, step, slot, wrt),
         says,
-        lambda walk: walk.with_change(step, slot, share, wrt),
+        lambda walk: walk.with_change(step, slot, told.share, wrt),
         site=(step.place, slot, says),
-        edge=(step, slot, share),
+        edge=(step, slot, told.share),
     )
 
 
@@ -95,19 +110,19 @@ def shares_of(problem: Problem, walks: Sequence[Walk], step: Step, slot: int, x:
     if slot == slots[0]:
         # Both operands of w·w are one link: with a sign for each, half of it would cancel the other half.
         if np.any(walks[0].right[step]):
-            yield "sign", "what comes along this link has the other sign", times(-1.0, slots)
-            yield "factor", "twice what comes along this link", times(2.0, slots)
-            yield "factor", "half of what comes along this link", times(0.5, slots)
+            yield Told("sign", "what comes along this link has the other sign", times(-1.0, slots))
+            yield Told("factor", "twice what comes along this link", times(2.0, slots))
+            yield Told("factor", "half of what comes along this link", times(0.5, slots))
         if problem.has_several_ways:
-            by = f"straight from {problem.name(step)} to" if x.op is None else "through"
-            yield "missing-path", f"the way {by} {problem.name(x)} is left out", times(0.0, slots)
+            by = "straight from {out} to" if x.op is None else "through"
+            yield Told("missing-path", f"the way {by} {{own}} is left out", times(0.0, slots))
     if isinstance(step.op, Pointwise):
         yield from pointwise_shares(problem, walks, step, slot, x)
     elif step.op.name in ("sum", "mean"):
         n = float(x.size // max(step.size, 1))
         if n > 1:
-            yield "wrong-average", f"divided by {n:g} once too often", lambda w, s, i, g: w.share(s, i, g) / n
-            yield "wrong-average", f"not divided by {n:g}", lambda w, s, i, g: w.share(s, i, g) * n
+            yield Told("wrong-average", f"divided by {n:g} once too often", lambda w, s, i, g: w.share(s, i, g) / n)
+            yield Told("wrong-average", f"not divided by {n:g}", lambda w, s, i, g: w.share(s, i, g) * n)
     elif step.op.name in ("softmax", "log_softmax"):
         yield from softmax_shares(step)
     else:
@@ -127,33 +142,41 @@ def times(c: float, slots: Sequence[int]) -> Share:
     return share
 
 
-def everywhere(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Change]:
-    """The same mistake in the derivative of every activation, as a function that is itself wrong makes it."""
-    layers = [s for s in problem.program.steps if isinstance(s.op, Pointwise) and s.op.name in ACTIVATIONS]
-    if len(layers) < 2 or not set(layers) & set(problem.program.between([wrt])):
-        return
-    made: dict[tuple[Any, str, str], dict[Step, Share]] = {}
-    for step in layers:
-        x = step.inputs[0]
-        if step not in walks[0].right or not isinstance(x, Step):
-            continue
-        for name, says, share in pointwise_shares(problem, walks, step, 0, x):
-            if name.startswith("activation-") or name == "relu-mask-wrong":
-                # What is left out is said with the step that it is of.
-                said = "" if name == "activation-derivative-missing" else says
-                # A layer that is used for several examples or times has as many activations of one shape.
-                for group in ("all", step.shape):
-                    made.setdefault((group, name, said), {}).setdefault(step, share)
-    for (group, name, says), shares in made.items():
-        if len(shares) < 2 or (group != "all" and len(shares) == len(made["all", name, says])):
-            continue
-        place = "; ".join([f"∂{bracketed(problem, s)}/∂{bracketed(problem, s.inputs[0])}" for s in shares])
+def repeated(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Change]:
+    """The same mistake at every link of a kind: what is wrong in a loop over times, or in a function, is so each time.
 
-        def passed(w: Walk, shares: dict[Step, Share] = shares) -> Any:
-            return w.with_changes({(step, 0): share for step, share in shares.items()}, wrt)
+    Links are of a kind where they lead into the same operation of one shape, and from the same parameter if one is used
+    several times. What is wrong in a function that is an activation is wrong in layers of all shapes.
+    """
+    made: dict[Any, dict[Edge, Told]] = {}
+    # A function that is wrong is so in the gradients of all layers, whatever was asked.
+    layers = [s for s in problem.program.steps if s.op is not None and s.op.name in ACTIVATIONS and s in walks[0].right]
+    others = [(s, 0, x) for s in layers if isinstance(x := s.inputs[0], Step)]
+    for step, slot, x in dict.fromkeys([*edges_of(problem, wrt), *others]):
+        assert step.op is not None
+        used = [y.place for y in step.inputs if isinstance(y, Step) and y.op is None and len(problem.consumers(y)) > 1]
+        kinds: list[Any] = [(step.op.name, slot, step.shape, *used)]
+        for told in shares_of(problem, walks, step, slot, x):
+            of_function = told.name.startswith("activation-") or told.name in ("relu-mask-wrong", WRONG)
+            every = ["every"] if step.op.name in ACTIVATIONS and of_function else []
+            at = None if told.value is None else told.value.place - step.place
+            for kind in (*every, *kinds):
+                made.setdefault((kind, told.name, told.says, told.kin, at), {}).setdefault((step, slot), told)
+    seen: set[tuple[Any, ...]] = set()
+    for site, told in made.items():
+        if len(told) < 2 or (what := (*site[1:], *told)) in seen:
+            continue
+        seen.add(what)
+        links = [link_of(problem, step, slot) for step, slot in told]
+        place = "; ".join([*links[:MOST_LINKS], *["…"] * (len(links) > MOST_LINKS)])
+        (step, slot), first = next(iter(told.items()))
 
-        said = says or "the derivative is left out"
-        yield Change(name, f"{place}, at every activation", f"{said}, each time", passed, site=(group, name, says))
+        def passed(w: Walk, told: dict[Edge, Told] = told) -> Any:
+            return w.with_changes({edge: one.share for edge, one in told.items()}, wrt)
+
+        where = ", at every activation" if site[0] == "every" else f", each time, on the way to {problem.name(wrt)}"
+        says = f"{first.said(problem, step, slot)}, each time"
+        yield Change(first.name, place + where, says, passed, site=site)
 
 
 def stops(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:

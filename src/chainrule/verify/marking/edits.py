@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from itertools import permutations
 from typing import Any, NamedTuple
 
@@ -16,6 +18,7 @@ from chainrule.core.operation import Pointwise, book, compositions
 from chainrule.core.state import Quiet
 from chainrule.errors import ChainruleError
 from chainrule.program import Step
+from chainrule.verify.answers.traced import entered
 from chainrule.verify.differing import broadcasts
 from chainrule.verify.marking.fingerprints import agrees, ratio_everywhere
 from chainrule.verify.marking.local_changes import ACTIVATIONS
@@ -27,7 +30,7 @@ from chainrule.verify.marking.working import Part, Working, part_at
 MOST_STEPS = 150_000
 """Parts that are run again for one answer, over all its changes: some seconds."""
 
-SIGNS = {"add": "+", "sub": "−", "mul": "*", "div": "/", "pow": "**", "matmul": "@"}
+SIGNS = {"add": "+", "sub": "−", "mul": "*", "div": "/", "pow": "**", "matmul": "@", "dot": "@"}
 """How the operations of a program that was watched are written."""
 
 LONGEST_SOURCE = 40
@@ -45,6 +48,10 @@ class Edit(NamedTuple):
     name: str
     says: str
     make: Make
+    more: tuple[tuple[int, Make], ...] = ()
+    """Other parts that are changed with it, because they stand at the same place of the program's text."""
+    swap: tuple[int, int] | None = None
+    """The part that was used and the one that belongs, of which the mended program tells what they are."""
 
 
 def called(part: Part) -> str:
@@ -78,6 +85,7 @@ class Editor:
         self.wanted = wanted
         self.wrt = {name: problem.named[name] for name in wanted}
         self.needed = working.needed(wanted)
+        self.inside = set(self.needed)
         self.values = [self.run_safely(walk) for walk in walks]
         self.spent = 0
         self._identified: dict[int, tuple[str, Step] | None] = {}
@@ -99,38 +107,118 @@ class Editor:
         for edit in self.edits():
             if self.spent > MOST_STEPS:
                 return
-            if all(self.right_after(edit, k) for k in range(len(self.walks))):
+            runs: list[list[Any]] = []
+            for k in range(len(self.walks)):
+                run = self.run_with(edit, k)
+                if run is None:
+                    break
+                runs.append(run)
+            else:
+                if edit.swap is not None:
+                    was, now = [self.look_for(i, runs) for i in edit.swap]
+                    edit = edit._replace(name="unclassified" if now is None else self.swap_name(was, now, edit.at))
                 yield edit
 
-    def right_after(self, edit: Edit, k: int) -> bool:
-        """Whether the answers are right at a probe when a part gives something else."""
+    def run_with(self, edit: Edit, k: int) -> list[Any] | None:
+        """What each part gives at a probe when some give something else; None where the answers are not right then."""
         walk, found = self.walks[k], list(self.values[k])
+        makes = {edit.at: edit.make, **dict(edit.more)}
+        changed: set[int] = set()
         try:
             with Quiet():
-                found[edit.at] = edit.make(found, walk)
-                if found[edit.at] is None:
-                    return False
-                changed = {edit.at}
-                for i in self.needed:
+                for i in self.needed[bisect_left(self.needed, min(makes)) :]:
                     part = self.working.parts[i]
-                    if i > edit.at and not changed.isdisjoint(part.inputs):
+                    if not changed.isdisjoint(part.inputs):
                         if called(part) == "matmul" and not fit(*[found[x] for x in part.inputs]):
-                            return False
+                            return None
                         found[i] = part_at(part, found, walk)
                         changed.add(i)
+                    if i in makes:
+                        found[i] = makes[i](found, walk)
+                        changed.add(i)
+                    if i in changed and found[i] is None:
+                        return None
                 self.spent += len(changed)
         except (ChainruleError, ValueError, TypeError, AttributeError, IndexError, ZeroDivisionError):
-            return False
-        return all(agrees(found[self.working.results[name]], walk.right[step]) for name, step in self.wrt.items())
+            return None
+        right = all(agrees(found[self.working.results[name]], walk.right[step]) for name, step in self.wrt.items())
+        return found if right else None
 
     def edits(self) -> Iterator[Edit]:
-        """Every small change, those that say most first; later parts first, for they touch least."""
+        """Every small change, those that say most first; later parts first, for they touch least.
+
+        What a program comes by again and again is changed each time.
+        """
+        again = [[i for i in places if i in self.inside] for places in self.spots]
+        again = [places for places in again if len(places) > 1]
+        once = [i for i in reversed(self.needed) if i not in {i for places in again for i in places}]
         for make in (
-            self.moved, self.signs, self.operators, self.axes, self.transposes, self.products_in_order, self.numbers,
-            self.brackets, self.operands, self.functions, self.factors_out, self.factors_in, self.sums_in,
+            self.rounds, self.accumulated, self.moved, self.signs, self.operators, self.axes, self.transposes,
+            self.products_in_order, self.numbers, self.brackets, self.operands, self.functions, self.factors_out,
+            self.factors_in, self.sums_in, self.variables,
         ):  # fmt: skip
-            for i in reversed(self.needed):
+            for i in once:
                 yield from make(i, self.working.parts[i])
+            for places in again:
+                yield from self.each_time(make, places)
+
+    def each_time(self, make: Callable[[int, Part], Iterator[Edit]], places: Sequence[int]) -> Iterator[Edit]:
+        """The same change wherever the program comes by one place of its text, as in a loop."""
+        made = [{(edit.name, edit.says): edit for edit in make(i, self.working.parts[i])} for i in places]
+        lists = [list(edits.values()) for edits in made]
+        if len({len(edits) for edits in lists}) == 1:
+            together = list(zip(*lists, strict=True))
+        else:
+            together = [
+                tuple([edits[key] for edits in made]) for key in made[-1] if all(key in edits for edits in made)
+            ]
+        for alike in together:
+            *others, last = alike
+            more = tuple([(edit.at, edit.make) for edit in others])
+            yield last._replace(says=f"{last.says}, each time", more=more)
+
+    @cached_property
+    def spots(self) -> list[list[int]]:
+        """Parts that stand at the same place of the program's text, in the order in which they were come by."""
+        found: dict[Any, list[int]] = {}
+        for i, part in enumerate(self.working.parts):
+            if part.spot is not None and part.function is not None:
+                found.setdefault((part.spot, called(part), len(part.inputs)), []).append(i)
+        return [places for places in found.values() if len(places) > 1][::-1]
+
+    def rounds(self, i: int, part: Part) -> Iterator[Edit]:
+        """What a loop sets anew each round, where its rounds add up."""
+        for places in self.spots:
+            if i == places[-1] and self.inside.isdisjoint(places[:-1]):
+                says = f"each round sets {self.source(i)} anew, and the last alone is left"
+                yield Edit(i, "overwritten", says, lambda v, w, p=tuple(places): sum([v[x] for x in p]))
+
+    def accumulated(self, i: int, part: Part) -> Iterator[Edit]:
+        """Entries that are set where they add up."""
+        if called(part) == "put" and len(part.inputs) == 2:
+            x, new, at = *part.inputs, part.settings.get("at")
+            says = f"{self.source(i)} is set with = where += is needed"
+            yield Edit(i, "overwritten", says, lambda v, w: entered(v[x], np.asarray(v[x])[at] + v[new], at))
+
+    def variables(self, i: int, part: Part) -> Iterator[Edit]:
+        """Another variable of the program, as it is then, in the place of one that a part takes in."""
+        if part.function is None or part.spot is None:
+            return
+        latest = {p.name: k for k, p in enumerate(self.working.parts[:i]) if p.name and self.values[0][k] is not None}
+        for slot, used in enumerate(part.inputs):
+            shape = np.shape(self.values[0][used])
+            name = self.working.parts[used].name
+            for other, k in latest.items() if name else ():
+                if other != name and np.shape(self.values[0][k]) == shape:
+
+                    def make(v: list[Any], w: Walk, k: int = k, slot: int = slot) -> Any:
+                        inputs = [v[x] for x in part.inputs]
+                        inputs[slot] = v[k]
+                        return part.function(*inputs, **part.settings)  # type: ignore[misc]  # what has none was left out
+
+                    yield Edit(
+                        i, "unclassified", f"{name} stands where {other} belongs", make, swap=(used, k)
+                    )  # named when it is known what they are in the mended program
 
     def source(self, i: int) -> str:
         """How a part was written, or what it is called."""
@@ -140,20 +228,28 @@ class Editor:
         inputs = [self.source(x) for x in part.inputs]
         sign = SIGNS.get(called(part), "")
         written = f"{inputs[0]} {sign} {inputs[1]}" if sign and len(inputs) == 2 else ""
-        return written if 0 < len(written) <= LONGEST_SOURCE else f"the {called(part) or 'number'} in {part.line}"
+        written = f"{called(part)}({inputs[0]})" if len(inputs) == 1 and called(part) else written
+        where = f" in {part.line}" if part.line else ""
+        return written if 0 < len(written) <= LONGEST_SOURCE else f"the {called(part) or 'number'}{where}"
 
-    def first_wrong(self) -> str:
-        """The first named part, in the order of the working, that is neither a value nor a gradient of the problem."""
-        wrong = ""
+    def first_wrong(self, counts: Callable[[int], bool] = lambda i: True) -> int | None:
+        """The first named part that is neither a value nor a gradient of the problem, and of which no such comes.
+
+        It is one of those that count.
+        """
+        first: int | None = None
+        made_of_it: set[int] = set()
         for i in self.needed:
             part = self.working.parts[i]
+            if not made_of_it.isdisjoint(part.inputs):
+                made_of_it.add(i)
             if part.function is None or not part.name:
                 continue
-            if self.is_known(i):
-                wrong = ""
-            elif not wrong:
-                wrong = part.name
-        return wrong
+            if first is None and counts(i) and not self.is_known(i):
+                first, made_of_it = i, {i}
+            elif i in made_of_it and self.is_known(i):
+                first, made_of_it = None, set()
+        return first
 
     def is_known(self, i: int) -> bool:
         """Whether a part is a value or a gradient of the problem, or a multiple of one, as y − ŷ is of ŷ − y."""
@@ -177,7 +273,7 @@ class Editor:
             if k > i and not inside.isdisjoint(self.working.parts[k].inputs):
                 inside.add(k)
                 named = named or self.working.parts[k].name
-        texts = dict.fromkeys([text for text in (part.text, named, part.line) if text])
+        texts = dict.fromkeys([text for text in (part.text or self.source(i), named, part.line) if text])
         return f"{', in '.join(texts)}, for the gradient of {name} (d{name})"
 
     def moved(self, i: int, part: Part) -> Iterator[Edit]:
@@ -389,16 +485,16 @@ class Editor:
     def identified(self, i: int) -> tuple[str, Step] | None:
         """What of the problem a part is: a value, or a gradient."""
         if i not in self._identified:
-            self._identified[i] = self.look_for(i)
+            self._identified[i] = self.look_for(i, self.values)
         return self._identified[i]
 
-    def look_for(self, i: int) -> tuple[str, Step] | None:
-        """The value or the gradient that a part agrees with at every probe."""
+    def look_for(self, i: int, values: Sequence[Sequence[Any]]) -> tuple[str, Step] | None:
+        """The value or the gradient that a part agrees with at every probe, of what the parts give there."""
         for step in reversed(self.problem.program.steps):
             for kind in ("value", "gradient"):
                 if kind == "gradient" and step not in self.walks[0].right:
                     continue
-                if all(agrees(self.values[k][i], look_up(w, (kind, step))) for k, w in enumerate(self.walks)):
+                if all(agrees(values[k][i], look_up(w, (kind, step))) for k, w in enumerate(self.walks)):
                     return kind, step
         return None
 
@@ -417,13 +513,11 @@ class Editor:
                 return "swapped-operands"
         in_slope = self.in_slope(i)
         if activation_between(old[1], new[1]):
-            return "activation-derivative-at-input" if in_slope else "activation-derivative-missing"
+            return "activation-derivative-at-input" if in_slope else "wrong-local-derivative"
+        if activation_between(new[1], old[1]):
+            return "activation-derivative-at-output" if in_slope else "unclassified"
         if in_slope:
-            return (
-                "activation-derivative-at-output"
-                if activation_between(new[1], old[1])
-                else "activation-derivative-of-another"
-            )
+            return "activation-derivative-of-another"
         return "local-derivative-of-another" if self.is_factor(old[1]) else "unclassified"
 
     def link_name(self, old: Step, new: Step) -> str:

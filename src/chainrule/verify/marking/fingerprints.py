@@ -15,11 +15,11 @@ import numpy as np
 
 from chainrule.core.state import Quiet
 from chainrule.program import Step
-from chainrule.verify.marking.changes import Change, changes
+from chainrule.verify.marking.changes import Change, changes, repeated
 from chainrule.verify.marking.matrix_changes import squeezed
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Share, Walk, forward
-from chainrule.verify.mistakes import rank
+from chainrule.verify.mistakes import PROGRAMS, rank
 
 RTOL = 1e-7
 """Two ways to compute the same number differ by rounding alone, some 1e-14; a mistake that changes less is none."""
@@ -159,7 +159,17 @@ class Fingerprint:
         with Quiet():
             found = [change for change in self.changes if self.fits(change)]
         false = self.not_elsewhere({change.name for change in found})
-        return sorted([c for c in found if c.name != false], key=lambda change: rank(change.name, self.of_program))
+        found = [c for c in found if c.name != false]
+        if all(change.name in PROGRAMS for change in found):
+            found += self.repeated
+        return sorted(found, key=lambda change: rank(change.name, self.of_program))
+
+    @cached_property
+    def repeated(self) -> list[Change]:
+        """The mistakes that give this answer where they are made again and again, the more telling first."""
+        with Quiet():
+            found = [change for change in repeated(self.problem, self.wrt, self.walks) if self.fits(change)]
+        return sorted(found, key=lambda change: rank(change.name, self.of_program))
 
     def not_elsewhere(self, names: set[str]) -> str:
         """Of a factor and an average that are the same number here, the one that does not give it at other lengths."""

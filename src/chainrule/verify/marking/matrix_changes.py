@@ -14,11 +14,9 @@ import numpy as np
 
 from chainrule.core.operation import Pointwise, takes_over
 from chainrule.program import Step
-from chainrule.verify.marking.local_changes import factors_elsewhere
+from chainrule.verify.marking.local_changes import Told, names_of_another
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Share, Walk
-
-Told = tuple[str, str, Share]
 
 
 def as_array(x: Any) -> Any:
@@ -73,60 +71,53 @@ def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Told]:
     assert step.op is not None
     x = step.inputs[slot]
     if step.op.name not in ("matmul", "dot", "outer", "inner") or len(step.inputs) != 2:
-        yield "missing-factor", "nothing is multiplied", lambda w, s, i, g: g if np.shape(g) == x.shape else None
+        yield Told("missing-factor", "nothing is multiplied", lambda w, s, i, g: g if np.shape(g) == x.shape else None)
         return
     other = step.inputs[1 - slot]
     if not isinstance(other, Step) or len(x.shape) > 2 or len(other.shape) > 2 or step.op.name != "matmul":
         return
-    own_name, other_name = problem.name(x), problem.name(other)
     first = slot == 0
-    right = (lambda g, a, b: g @ b.T) if first else (lambda g, a, b: b.T @ g)
-    yield (
-        "transposed",
-        f"the product is the transpose of {own_name}'s gradient",
-        tried(lambda g, a, b: right(g, a, b).T, x.shape),
-    )
-    for u, v, flip in product((False, True), (False, True), (False, True)):
+
+    def right(g: Any, a: Any, b: Any) -> Any:
+        return g @ b.T if first else b.T @ g
+
+    def told(name: str, says: str, make: Callable[[Any, Any, Any], Any]) -> Told:
+        return Told(name, says, tried(make, x.shape))
+
+    yield told("transposed", "the product is the transpose of {own}'s gradient", lambda g, a, b: right(g, a, b).T)
+    for u, v, flip in product((False, True), repeat=3):
 
         def arranged(g: Any, m: Any, u: bool = u, v: bool = v, flip: bool = flip) -> Any:
             g, m = (g.T if u else g), (m.T if v else m)
             return m @ g if flip else g @ m
 
-        if (u, v, flip) != (False, True, not first):
+        how = (u, v, flip)
+        if how != (False, True, not first):
             name = "wrong-product-order" if (u, v) == (False, True) else "transposed"
-            says = f"the factors around {other_name} stand in another order or are transposed"
-            yield name, says, tried(lambda g, a, b, arranged=arranged: arranged(g, b), x.shape)
-        says = f"{own_name}'s own value stands where {other_name}'s belongs"
-        yield "swapped-operands", says, tried(lambda g, a, b, arranged=arranged: arranged(g, a), x.shape)
-    yield (
-        "elementwise-for-matrix-product",
-        f"multiplied by {other_name} entry by entry",
-        tried(lambda g, a, b: g * b, x.shape),
-    )
-    yield (
-        "elementwise-for-matrix-product",
-        f"multiplied by {other_name} entry by entry",
-        tried(lambda g, a, b: g * b.T, x.shape),
-    )
-    yield "missing-factor", f"{other_name} is left out", tried(lambda g, a, b: np.broadcast_to(g, x.shape), x.shape)
+            says = "the factors around {other} stand in another order or are transposed"
+            yield told(name, says, lambda g, a, b, arranged=arranged: arranged(g, b))._replace(kin=how)
+        says = "{own}'s own value stands where {other}'s belongs"
+        yield told("swapped-operands", says, lambda g, a, b, arranged=arranged: arranged(g, a))._replace(kin=how)
     along = 1 if first else 0
-    yield (
-        "missing-factor",
-        f"{other_name} is left out",
-        tried(lambda g, a, b: np.broadcast_to(g.sum(axis=along, keepdims=True), x.shape), x.shape),
-    )
-    yield (
-        "no-incoming-gradient",
-        f"{other_name} alone passes",
-        tried(lambda g, a, b: right(np.ones_like(g), a, b), x.shape),
-    )
-    yield (
-        "no-incoming-gradient",
-        f"{other_name} alone passes",
-        tried(lambda g, a, b: np.broadcast_to(b.T, x.shape), x.shape),
-    )
+    for name, says, makes in (
+        ("elementwise-for-matrix-product", "multiplied by {other} entry by entry", (
+            lambda g, a, b: g * b,
+            lambda g, a, b: g * b.T,
+        )),
+        ("missing-factor", "{other} is left out", (
+            lambda g, a, b: np.broadcast_to(g, x.shape),
+            lambda g, a, b: np.broadcast_to(g.sum(axis=along, keepdims=True), x.shape),
+        )),
+        ("no-incoming-gradient", "{other} alone passes", (
+            lambda g, a, b: right(np.ones_like(g), a, b),
+            lambda g, a, b: np.broadcast_to(b.T, x.shape),
+        )),
+    ):  # fmt: skip
+        for k, make in enumerate(makes):
+            yield told(name, says, make)._replace(kin=k)
 
     def by_gradient(walk: Walk, step: Step, slot: int, g: Any) -> Any:
+        other = step.inputs[1 - slot]
         if other not in walk.right:
             return None
         g, _, _ = operands(walk, step, slot, g)
@@ -135,13 +126,12 @@ def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Told]:
         found = right(g, None, b)
         return found.reshape(x.shape) if found.size == x.size else None
 
-    yield "gradient-for-value", f"the gradient of {other_name} stands where {other_name} belongs", by_gradient
-    elsewhere = factors_elsewhere(problem, step)
+    yield Told("gradient-for-value", "the gradient of {other} stands where {other} belongs", by_gradient)
     for value in problem.program.steps:
         if value not in (other, x, problem.output) and value.shape == other.shape:
-            says = f"{problem.name(value)} stands where {other_name} belongs"
-            for name in ["local-derivative-of-another"] * (value in elsewhere) + ["wrong-local-derivative"]:
-                yield name, says, lambda w, s, i, g, value=value: with_other(w, s, i, g, w.numbers[value])
+            for name in names_of_another(problem, step, value):
+                with_value = lambda w, s, i, g, value=value: with_other(w, s, i, g, w.numbers[value])  # noqa: E731
+                yield Told(name, "{value} stands where {other} belongs", with_value, value)
 
 
 def with_other(walk: Walk, step: Step, slot: int, g: Any, value: Any) -> Any:

@@ -27,6 +27,8 @@ class Part:
     name: str = ""
     text: str = ""
     line: str = ""
+    spot: Any = None
+    """Where in a program's text it stands: what a loop does again and again has one."""
 
 
 @dataclass(frozen=True, slots=True)
