@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -147,12 +148,25 @@ def audit_source(source: Source, name: str, reader: Reader | None = None) -> Aud
 
 
 def looked_through(source: Source, name: str, reader: Reader, clock: Clock) -> Audit:
-    """The audit of what a program says, or else of what it says with shapes for what it reads from elsewhere."""
+    """The audit of what a program says, or else of what it says with shapes for what it reads from elsewhere.
+
+    Where nothing is checked so, functions that nothing calls are followed one by one.
+    """
     reader.read()
     found = audited(reader, name, clock)
-    if not found.checked and reader.met and reader.really is None and reader.foreign.keys() <= {"sklearn"}:
-        return assuming(source, name, found, reader, clock) or found
-    return found
+    if found.checked or reader.really is not None or not reader.foreign.keys() <= {"sklearn"}:
+        return found
+    if reader.met:
+        found = assuming(source, name, found, reader, clock)
+    if found.checked:
+        return found
+    followed: set[str] = set()
+    for entry in reader.entries():
+        one = assuming(source, name, Audit(name, (), (), ()), reader, clock, entry)
+        followed |= set(entry) if one.checked else set[str]()
+        unread = [text for text in one.unread if not text.endswith(NEVER_CALLED)]
+        found = Audit(name, (*found.checked, *one.checked), (*found.remarks, *one.remarks), (*found.unread, *unread))
+    return replace(found, unread=tuple([x for x in found.unread if x.removesuffix(NEVER_CALLED) not in followed]))
 
 
 def foreign(reader: Reader) -> list[str]:
@@ -173,45 +187,59 @@ def audited(reader: Reader, name: str, clock: Clock) -> Audit:
         claims = []
     if not claims:
         return Audit(name, (), (), tuple(unread))
-    return Judge(reader, claims, clock).audit(name, unread)
+    found = Judge(reader, claims, clock).audit(name, unread)
+    said = ("a file is read as text: some text was taken for it",) if reader.library.is_text_assumed else ()
+    return replace(found, remarks=(*found.remarks, *said))
 
 
-MOST_ASSUMED = 3
+MOST_ASSUMED = 6
 """Variables that are read from elsewhere, for which shapes are tried."""
 
-MOST_TRIES = 150
+MOST_TRIES = 800
 """Readings of one program with other shapes."""
+
+ENOUGH = 4
+"""Readings that are compared where shapes fit in several ways."""
 
 EXAMPLES = 6
 """Rows of data that are assumed."""
 
 
-def assuming(source: Source, name: str, blank: Audit, reader: Reader, clock: Clock) -> Audit | None:
+def assuming(
+    source: Source, name: str, blank: Audit, reader: Reader, clock: Clock, entry: tuple[str, ...] = ()
+) -> Audit:
     """The audit with shapes for what is read from elsewhere; a mistake has to show with every shape that fits."""
     found: list[Audit] = []
+    axes: list[list[int]] = []
     tried = 0
-    waiting: list[dict[str, tuple[int, ...]]] = [{}]
-    while waiting and tried < MOST_TRIES and not clock.is_late():
-        shapes = waiting.pop(0)
+    missing: list[str] = []
+    waiting: list[dict[str, Assumed]] = [{}]
+    while waiting and len(found) < ENOUGH and tried < MOST_TRIES and not clock.is_late():
+        assumed = waiting.pop()
         random = np.random.default_rng(0)
-        again = Reader(source, {key: random.uniform(0.3, 1.3, shape) for key, shape in shapes.items()})
+        again = Reader(source, {key: one.drawn(random) for key, one in assumed.items()}, entry=entry)
         again.clock = clock
         again.read()
         tried += 1
+        if assumed and (again.misfits > reader.misfits or spreads(again)):
+            continue
         one = audited(again, name, clock)
+        missing = missing or again.roots()[:MOST_ASSUMED]
         if one.checked:
-            told = ", ".join(f"{key} {shape}" for key, shape in shapes.items())
+            told = ", ".join(f"{key} {one.shape}" for key, one in assumed.items())
             found.append(replace(one, remarks=(*one.remarks, f"read from elsewhere, and taken to be of shape: {told}")))
+            axes.append([len(kind.shape) for kind in assumed.values()])
             if not one.mistakes and all(x.verdict == "right" for x in one.checked):
                 return found[-1]
             continue
-        more = [key for key in again.roots() if key not in shapes]
-        if more and len(shapes) < MOST_ASSUMED:
-            waiting += [{**shapes, more[0]: shape} for shape in shapes_for(reader, more[0])]
+        more = [key for key in again.roots() if key not in assumed]
+        if more and len(assumed) < MOST_ASSUMED:
+            waiting += [{**assumed, more[0]: one} for one in reversed(kinds_of_array(reader, more[0], entry))]
     if not found:
-        told = f"of {', '.join(reader.roots()[:MOST_ASSUMED])} no shape is known: give numbers for a few examples"
-        return replace(blank, unread=(*blank.unread, told))
-    names = [{m.name for m in one.mistakes} for one in found]
+        told = [f"of {', '.join(missing)} no shape is known: give numbers for a few examples"] if missing else []
+        return replace(blank, unread=(*blank.unread, *told))
+    # Tables where there were lists are another program.
+    names = [{m.name for m in one.mistakes} for one, count in zip(found, axes, strict=True) if count == axes[0]]
     agreed = set.intersection(*names)
     if all(names) and agreed:
         return found[0]
@@ -219,25 +247,61 @@ def assuming(source: Source, name: str, blank: Audit, reader: Reader, clock: Clo
     return replace(found[0], checked=unclear, unread=blank.unread)
 
 
-def shapes_for(reader: Reader, name: str) -> list[tuple[int, ...]]:
-    """Shapes that data may have: rows or columns of examples, as wide as the program's own arrays."""
-    sizes = {n for note in reader.tape.notes for n in np.shape(note.value) if 1 <= n <= MOST_WIDE}
-    widths = sorted(sizes | {1, 3})
-    tables = [(EXAMPLES, n) for n in widths] + [(n, EXAMPLES) for n in widths]
-    return (
-        [*tables, (EXAMPLES,), ()] if name[:1].isupper() else [(EXAMPLES,), (EXAMPLES, 1), (1, EXAMPLES), (), *tables]
+def spreads(reader: Reader) -> bool:
+    """Whether two arrays make a table of one with the other somewhere, as a column and a row do that were both data."""
+    notes = reader.tape.notes
+    return any(
+        np.size(note.value) > max(np.size(notes[x].value) for x in note.inputs)
+        for note in notes
+        if len(note.inputs) == 2 and note.operation in ("add", "sub", "mul", "div")
     )
 
+
+class Assumed(NamedTuple):
+    """What is assumed of a variable: its shape, and whether it has whole numbers, as labels are."""
+
+    shape: tuple[int, ...]
+    whole: bool = False
+
+    def drawn(self, random: np.random.Generator) -> Any:
+        """Numbers of that kind."""
+        return random.integers(0, 2, self.shape) if self.whole else random.uniform(0.3, 1.3, self.shape)
+
+
+def kinds_of_array(reader: Reader, name: str, entry: Sequence[str]) -> list[Assumed]:
+    """What data and parameters may be: examples in rows or columns, as wide as the program's own arrays."""
+    sizes = {n for note in reader.tape.notes for n in np.shape(note.value) if 1 <= n <= MOST_WIDE}
+    widths = INNER if entry else sorted(sizes | {1, 3})
+    tables = [Assumed((EXAMPLES, n)) for n in widths] + [Assumed((n, EXAMPLES)) for n in widths]
+    matrices = [Assumed((n, m)) for n in INNER for m in INNER if n != m]
+    vectors = [Assumed((n,)) for n in INNER]
+    rows = [Assumed((EXAMPLES,)), Assumed((EXAMPLES, 1)), Assumed((1, EXAMPLES))]
+    number = [Assumed(())]
+    if not entry:
+        return [*tables, rows[0], *number] if name[:1].isupper() else [*rows, *number, *tables]
+    labels = [Assumed((EXAMPLES,), True)]
+    if re.match(r"b\d*$|beta|gamma|bias", name):
+        return [*vectors, *number * (len(entry) == 1), *matrices]
+    if re.match(r"w|theta", name, re.IGNORECASE):
+        return [*matrices, *vectors, *number]
+    if re.match(r"y|t$|labels?$|targets?", name):
+        return [*labels, *rows, *tables, *number]
+    return [*tables, *rows, *vectors, *matrices, *number]
+
+
+INNER = (3, 4, 2)
+"""Widths of layers that are assumed of a function's arguments; with 1 a sum too many would be none."""
 
 MOST_WIDE = 1_000
 
 
+NEVER_CALLED = " is never called: what it takes is not known"
+
+
 def uncalled(reader: Reader) -> list[str]:
     """Functions and classes of the file that nothing uses, so that their arguments are not known."""
-    own = list(reader.scope.names.values())
-    functions = [x for x in own if isinstance(x, Function) and x.name not in reader.called]
-    told = [f"{f.name} is never called: what it takes is not known" for f in functions if f.name]
-    for kind in own:
+    told = [f"{f.name}{NEVER_CALLED}" for f in reader.uncalled() if f.name]
+    for kind in reader.scope.names.values():
         methods = (
             [x.name for x in kind.attributes.values() if isinstance(x, Function)] if isinstance(kind, Class) else []
         )
@@ -501,20 +565,18 @@ class Judge:
         Sums that are not complete are neither; of what is added to the gradient itself the last line counts.
         """
         editor = Editor(replay.problem, replay.walks, working, [claim.name])
-        place_of = dict(enumerate(replay.places))
         events = {event.place: event for event in reversed(self.reader.assigned) if event.place <= claim.place}
-        first: Assigned | None = None
+        of_part = {i: events[place] for i, place in enumerate(replay.places) if place in events}
         last = events.get(claim.place)
-        for i in editor.needed:
-            event = events.get(place_of.get(i, -1))
-            if event is None or not working.parts[i].name or working.parts[i].function is None:
-                continue
-            if np.asarray(self.reader.tape.notes[event.place].value).dtype.kind == "b":
-                continue  # a mask, which is told by what it is multiplied with
-            if editor.is_known(i):
-                first = None
-            elif first is None and self.reader.moved_by(event) is None:
-                first = event
+
+        def counts(i: int) -> bool:
+            """Whether a part was assigned whole; a mask is told by what it is multiplied with."""
+            event = of_part.get(i)
+            is_mask = event is None or np.asarray(self.reader.tape.notes[event.place].value).dtype.kind == "b"
+            return event is not None and not is_mask and self.reader.moved_by(event) is None
+
+        found = editor.first_wrong(counts)
+        first = None if found is None else of_part[found]
         if first is None and name not in UPHILL:
             return last  # it is off by a factor alone, and the step is not what may lead the wrong way
         whole = first is not None and last is not None and (first.name == last.name or first.place in self.terms(last))

@@ -93,18 +93,37 @@ def update_claim(
 ) -> Claim:
     """The claim of a parameter's step: what it moved by is the rate times its gradient."""
     note = reader.tape.notes[event.place]
-    down = note.operation == "sub" and note.inputs[0] == event.before
+    assert event.before is not None
+    kept = note.inputs[1] if note.inputs[0] == moved else note.inputs[0]
+    down = note.operation == "sub" and note.inputs[0] == kept
+    rates: list[int] = []
 
     def is_rate(place: int, rest: int) -> bool:
         """Whether a factor is a number that neither depends on parameters nor is used in the gradient itself."""
         known = reader.tape.above(place) | {place}
         beside = reader.tape.above(rest, updates)
-        return np.size(reader.tape.notes[place].value) == 1 and known.isdisjoint(parameters) and place not in beside
+        is_one = np.size(reader.tape.notes[place].value) == 1 and known.isdisjoint(parameters) and place not in beside
+        rates.extend([place] * is_one)
+        return is_one
 
     place, factor = rate_of(reader, moved, is_rate)
-    assert event.before is not None
+    number = reader.shrunk(kept, event.before)
+    if number is not None:
+        place = with_decay(reader, event, place, number, rates[:1])
     name = reader.tape.notes[event.before].name or event.name
     return Claim(name, event.before, place, factor if down else -factor, event.line, event.place)
+
+
+def with_decay(reader: Reader, event: Assigned, place: int, number: int, rate: Sequence[int]) -> int:
+    """The place of a gradient to which is added what a parameter was shrunk by, over the rate."""
+    tape = reader.tape
+    assert event.before is not None
+    lost, parameter, gradient = [Traced(tape, at, tape.notes[at].value) for at in (number, event.before, place)]
+    share = tape.call(np.subtract, "sub", (1.0, lost), {})
+    for at in rate:
+        share = tape.call(np.true_divide, "div", (share, Traced(tape, at, tape.notes[at].value)), {})
+    by = tape.call(np.multiply, "mul", (share, parameter), {})
+    return tape.call(np.add, "add", (gradient, by), {}).place
 
 
 def rate_of(reader: Reader, moved: int, is_rate: Callable[[int, int], bool]) -> tuple[int, float]:
@@ -117,17 +136,15 @@ def rate_of(reader: Reader, moved: int, is_rate: Callable[[int, int], bool]) -> 
     if note.operation == "neg":
         place, factor = rate_of(reader, note.inputs[0], is_rate)
         return place, -factor
-    if note.operation != "mul" or len(note.inputs) != 2:
-        return moved, 1.0
-    for rate, rest in (note.inputs, note.inputs[::-1]):
-        if is_rate(rate, rest):
-            return rest, float(np.sign(np.ravel(reader.tape.notes[rate].value)[0]))
-    # rate * a * b is (rate * a) * b: the rate stands in the first factor, and is left there.
-    first = reader.tape.notes[note.inputs[0]]
-    while first.operation == "mul" and len(first.inputs) == 2:
-        if is_rate(first.inputs[0], first.inputs[1]):
-            return moved, float(np.ravel(reader.tape.notes[first.inputs[0]].value)[0])
-        first = reader.tape.notes[first.inputs[0]]
+    if note.operation == "mul":
+        for rate, rest in (note.inputs, note.inputs[::-1]):
+            if is_rate(rate, rest):
+                return rest, float(np.sign(np.ravel(reader.tape.notes[rate].value)[0]))
+    # rate * a * b is (rate * a) * b, and rate * a / n is (rate * a) / n: the rate stands in the first, and stays there.
+    while note.operation in ("mul", "div", "matmul", "dot") and len(note.inputs) == 2:
+        if note.operation == "mul" and is_rate(*note.inputs):
+            return moved, abs(float(np.ravel(reader.tape.notes[note.inputs[0]].value)[0]))
+        note = reader.tape.notes[note.inputs[0]]
     return moved, 1.0
 
 
@@ -146,7 +163,8 @@ def named_claims(reader: Reader) -> list[Claim]:
             shape = np.shape(reader.tape.notes[event.place].value)
             alike = [x for x, place in starts.items() if np.shape(reader.tape.notes[place].value) == shape]
             name = alike[0] if len(alike) == 1 else None
-        if name is not None and starts[name] in reader.tape.above(event.place):
+        # The gradient of a product in one factor has it not: of a function's own argument the name is enough.
+        if name is not None and (reader.entry or starts[name] in reader.tape.above(event.place)):
             found[name] = Claim(name, starts[name], event.place, 1.0, event.line)
     return list(found.values())
 

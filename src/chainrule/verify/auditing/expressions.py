@@ -40,6 +40,14 @@ SIGNS: dict[type[ast.AST], tuple[str, Callable[..., Any]]] = {
 }
 
 
+def text_with(text: str, numbers: Any) -> str:
+    """A text with numbers in it, or as it stands where they do not fit."""
+    try:
+        return text % numbers
+    except (TypeError, ValueError):
+        return text
+
+
 class Expressions(ABC):
     """Finds the values of expressions; what calls and attributes are is known to who follows statements too."""
 
@@ -64,6 +72,10 @@ class Expressions(ABC):
             return bool(test)
         self.branches.append((test.place, bool(np.all(test.value))))
         return self.branches[-1][1]
+
+    def meet(self, parts: Sequence[Any]) -> None:
+        """Numbers are computed from these: those that are not known are to be."""
+        self.met.update({x.name: None for x in parts if isinstance(x, Unknown) and x.name})
 
     def items(self, x: Any) -> list[Any]:
         """What a loop runs over; nothing where that is not known."""
@@ -92,7 +104,7 @@ class Expressions(ABC):
     def of_name(self, node: ast.Name, scope: Scope) -> Any:
         found = scope.find(node.id)
         if isinstance(found, Unknown) and found.why.endswith("is not known"):
-            return Known(node.id) if node.id in (*BUILTINS, *NUMERIC, "range", "print", "super") else found
+            return Known(node.id) if node.id in (*BUILTINS, *NUMERIC, "range", "print", "super", "open") else found
         return found
 
     def of_joinedstr(self, node: ast.JoinedStr, scope: Scope) -> Any:
@@ -148,6 +160,7 @@ class Expressions(ABC):
 
     def of_unaryop(self, node: ast.UnaryOp, scope: Scope) -> Any:
         x = self.value(node.operand, scope)
+        self.tape.spot = node
         if isinstance(x, Unknown):
             return x
         if isinstance(node.op, ast.Not):
@@ -157,7 +170,9 @@ class Expressions(ABC):
         return -x if isinstance(node.op, ast.USub) else x
 
     def of_binop(self, node: ast.BinOp, scope: Scope) -> Any:
-        return self.binary(type(node.op), self.value(node.left, scope), self.value(node.right, scope))
+        both = self.value(node.left, scope), self.value(node.right, scope)
+        self.tape.spot = node
+        return self.binary(type(node.op), *both)
 
     def binary(self, sign: type[ast.operator], x: Any, y: Any) -> Any:
         """Two values joined by a sign."""
@@ -166,6 +181,8 @@ class Expressions(ABC):
                 if side.name and not isinstance(other, str):
                     self.met[side.name] = None
                 return side
+        if sign is ast.Mod and isinstance(x, str):
+            return text_with(x, self.library.plain(y))
         if sign not in SIGNS:
             return Unknown("this sign is not read")
         name, function = SIGNS[sign]
@@ -187,9 +204,11 @@ class Expressions(ABC):
 
     def of_subscript(self, node: ast.Subscript, scope: Scope) -> Any:
         owner, key = self.value(node.value, scope), self.key(node.slice, scope)
-        unknown = unknown_among((owner, key))
+        unknown = unknown_among((owner, *(key if isinstance(key, tuple) else (key,))))
         if unknown is not None:
+            self.meet([unknown] if isinstance(owner, Traced) else ())
             return unknown
+        self.tape.spot = node
         if isinstance(owner, Known):
             return self.library.joined(owner.name, key)
         if isinstance(owner, Traced):

@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.core.operation import book, compositions
 from chainrule.core.tensor import Tensor
-from chainrule.verify.answers.traced import BOOK_NAMES, MADE, Tape, Traced, bare, has_traced
+from chainrule.verify.answers.traced import BOOK_NAMES, MADE, Tape, Traced, bare, entered, has_traced
 from chainrule.verify.auditing.values import Known, Module, Unknown, on_tape, unknown_among
 
 MODULES = {
@@ -70,6 +70,8 @@ class Library:
     def __init__(self, tape: Tape) -> None:
         self.tape = tape
         self.random = np.random.RandomState(0)
+        self.is_text_assumed = False
+        """Whether a file was read as text, and some text taken for it."""
         self.counts: set[int] = set()
         """Places on the tape whose numbers were used as sizes or to index, or stand in an array before it is filled."""
 
@@ -140,12 +142,6 @@ class Library:
             return self.tape.call(partial(np.ndarray.astype, dtype=int), "astype", (x,), {})
         return Traced(self.tape, x.place, x.value)
 
-    def put(self, x: Traced, key: Any, value: Any) -> None:
-        """Set entries of an array, which is another array from then on."""
-        known = None if has_traced(key) else bare(key)
-        found = self.tape.call(entered, "put", (x, value, *([] if known is not None else [key])), {"at": known})
-        x.place, x.value = found.place, found.value
-
     def placed(self, x: Any, key: Any, shape: tuple[int, ...]) -> Traced:
         """What an array of zeros becomes where some entries are set."""
         return self.tape.call(among_zeros, "placed", (x,), {"key": bare(key), "shape": shape})
@@ -201,19 +197,6 @@ def among_zeros(x: Any, *, key: Any, shape: tuple[int, ...]) -> Any:
     return entered(np.zeros(shape), x, key)
 
 
-def entered(x: Any, new: Any, key: Any = None, at: Any = None) -> Any:
-    """An array with other entries at a place: of Tensors too, by a derivative of their own."""
-    at = key if at is None else at
-    if not any(isinstance(part, Tensor) for part in (x, new)):
-        copy = np.array(x)
-        copy[at] = new
-        return copy
-    there = np.zeros(x.shape, bool)
-    there[at] = True
-    wide = book["broadcast_to"](new, shape=there[at].shape)
-    return book["where"](there, book["scatter"](wide, key=at, shape=there.shape), x)
-
-
 def flat(x: Any) -> list[Any]:
     """What is in nested lists."""
     return [leaf for part in x for leaf in flat(part)] if isinstance(x, list | tuple) else [x]
@@ -248,8 +231,8 @@ def text_of(x: Any = "") -> str:
 
 
 def distinct(x: Any = ()) -> Any:
-    """Python's set, of what stands there."""
-    return {part.value.item() if isinstance(part, Traced) else part for part in x}
+    """Python's set, of what stands there, in an order that does not change."""
+    return list(dict.fromkeys([part.value.item() if isinstance(part, Traced) else part for part in x]))
 
 
 def is_of_kind(x: Any, kind: Any) -> bool:

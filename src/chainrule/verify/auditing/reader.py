@@ -10,6 +10,7 @@ other libraries) becomes a value that is not known, and is passed over.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ import numpy as np
 
 from chainrule.core.state import Quiet
 from chainrule.errors import ChainruleError
-from chainrule.verify.answers.traced import Tape, Traced
+from chainrule.verify.answers.traced import Misfit, Tape, Traced
 from chainrule.verify.auditing.clock import Clock
 from chainrule.verify.auditing.expressions import MOST_ROUNDS, Expressions
 from chainrule.verify.auditing.library import (
@@ -88,9 +89,15 @@ class Reader(Expressions):
     """The state of reading: the tape, the scopes, and what was assigned where."""
 
     def __init__(
-        self, source: Source, assumed: Mapping[str, Any] | None = None, really: Callable[..., Any] | None = None
+        self,
+        source: Source,
+        assumed: Mapping[str, Any] | None = None,
+        really: Callable[..., Any] | None = None,
+        entry: Sequence[str] = (),
     ) -> None:
         self.source = source
+        self.entry = entry
+        """A function that nothing calls and that is to be followed, or one that goes forward and its backward one."""
         self.assumed = dict(assumed or {})
         """Numbers for variables whose own are read from elsewhere."""
         self.met: dict[str, None] = {}
@@ -110,6 +117,8 @@ class Reader(Expressions):
         self.foreign: dict[str, Line] = {}
         """Libraries that are not read, and where they are imported."""
         self.unread: list[str] = list(source.unread)
+        self.misfits = 0
+        """Statements in which shapes do not fit."""
         self.really = really
         self.clock: Clock | None = None
         self.statements = 0
@@ -128,25 +137,56 @@ class Reader(Expressions):
                     return
                 except Stop:
                     continue
-            self.call_the_uncalled()
-
-    def call_the_uncalled(self) -> None:
-        """Follow functions that nothing calls, with what is assumed for their arguments."""
-        # The later ones call the earlier.
-        for f in [x for x in self.scope.names.values() if isinstance(x, Function)][::-1]:
-            names = [x.arg for x in f.node.args.args[: len(f.node.args.args) - len(f.defaults)]]
-            if f.name in self.called or not names:
-                continue
-            self.cell = f.cell
-            given = [self.unknown(Unknown(f"nothing calls {f.name}"), name) for name in names]
             with suppress(Stop, *ERRORS):
-                self.call_function(f, given, {})
-            if not any(isinstance(x, Traced) for x in given):
-                self.called.discard(f.name)
+                self.follow_entry()
+
+    def uncalled(self) -> list[Function]:
+        """Functions of the file that nothing calls."""
+        return [x for x in self.scope.names.values() if isinstance(x, Function) and x.name not in self.called]
+
+    def entries(self) -> list[tuple[str, ...]]:
+        """Functions that nothing calls and that may be followed, the later ones first, for they call the earlier.
+
+        What goes back is followed with what goes forward, ``affine_forward`` and ``affine_backward``.
+        """
+        named = {f.name: f for f in self.uncalled() if f.name}
+        found: list[tuple[str, ...]] = []
+        for name in reversed(named):
+            forward = re.sub("back(ward|prop)?", "forward", name)
+            first = [*named[name].node.args.args, None][0]
+            if forward != name and forward in named and first is not None and ARRIVES.match(first.arg):
+                found.append((forward, name))
+        together = {name for pair in found for name in pair}
+        return [*found[::-1], *[(name,) for name in reversed(named) if name not in together]]
+
+    def follow_entry(self) -> None:
+        """Follow the functions that are to be, with what is assumed for their arguments; what goes back gets any g."""
+        if not self.entry:
+            return
+        first, *others = [f for f in map(self.scope.find, self.entry) if isinstance(f, Function)]
+        names = [x.arg for x in first.node.args.args[: len(first.node.args.args) - len(first.defaults)]]
+        self.cell = first.cell
+        given: dict[str, Any] = {}
+        for name in names:
+            given[name] = self.unknown(Unknown(f"nothing calls {first.name}"), name)
+            self.note(name, given[name], None, first.node, None)
+        returned = self.call_function(first, list(given.values()), {})
+        for back in others:
+            out, *rest = returned if isinstance(returned, tuple) else (returned,)
+            arrives, *names = [x.arg for x in back.node.args.args]
+            if not isinstance(out, Traced):
+                return
+            g = on_tape(self.tape, np.random.default_rng(1).normal(size=np.shape(out.value)), arrives)
+            weighed = self.tape.call(np.multiply, "mul", (out, g), {})
+            self.note("loss", self.tape.call(np.sum, "sum", (weighed,), {}), None, back.node, None)
+            beside = {name: given[name] for name in names if name in given}
+            kept = [rest[0] if len(rest) == 1 else tuple(rest)] if rest else []
+            more = dict(zip([name for name in names if name not in beside], kept, strict=False))
+            self.call_function(back, [g], {**beside, **more})
 
     def roots(self) -> list[str]:
         """Variables that are not known and are computed from none of the others."""
-        return [name for name in self.met if self.made_of.get(name, set[str]()).isdisjoint(self.met)]
+        return [name for name in self.met if not (self.made_of.get(name, set[str]()) & self.met.keys()) - {name}]
 
     def unknown(self, value: Unknown, name: str) -> Any:
         """What is assumed for a variable that is not known, or the same with its name."""
@@ -164,6 +204,9 @@ class Reader(Expressions):
             line = self.line_of(statement)
             try:
                 self.statement(statement, scope)
+            except Misfit as error:
+                self.misfits += 1
+                self.lost(statement, scope, f"these shapes do not fit: {error}")
             except ERRORS as error:
                 self.lost(statement, scope, f"{type(error).__name__}: {error}")
             finally:
@@ -238,6 +281,10 @@ class Reader(Expressions):
             scope.names[f"global {name}"] = True
 
     def do_with(self, node: ast.With, scope: Scope) -> None:
+        for item in node.items:
+            held = self.value(item.context_expr, scope)
+            if item.optional_vars is not None:
+                self.assign(item.optional_vars, held, scope, node)
         self.block(node.body, scope)
 
     def do_try(self, node: ast.Try, scope: Scope) -> None:
@@ -285,11 +332,21 @@ class Reader(Expressions):
     def moved_by(self, event: Assigned) -> int | None:
         """The place of what was added to or taken from a value; None where it was replaced otherwise."""
         note = self.tape.notes[event.place]
-        if event.before is None or note.operation not in ("add", "sub"):
+        if event.before is None or note.operation not in ("add", "sub") or len(note.inputs) != 2:
             return None
-        if len(note.inputs) != 2 or event.before not in note.inputs:
+        kept = [place for place in note.inputs if place == event.before or self.shrunk(place, event.before) is not None]
+        if not kept or (note.operation == "sub" and note.inputs[0] not in kept and event.before not in kept):
             return None
-        return note.inputs[1] if note.inputs[0] == event.before else note.inputs[0]
+        return note.inputs[1] if note.inputs[0] == kept[0] else note.inputs[0]
+
+    def shrunk(self, place: int, before: int) -> int | None:
+        """The place of the number by which a value was multiplied first, as weight decay does; None where none was."""
+        note = self.tape.notes[place]
+        if note.operation != "mul" or before not in note.inputs or len(note.inputs) != 2:
+            return None
+        number = note.inputs[1 - note.inputs.index(before)]
+        is_number = np.size(self.tape.notes[number].value) == 1 and before not in self.tape.above(number)
+        return number if is_number and number != before else None
 
     def do_annassign(self, node: ast.AnnAssign, scope: Scope) -> None:
         if node.value is not None:
@@ -314,7 +371,9 @@ class Reader(Expressions):
                 return
         old = self.value(node.target, scope)
         before = old.place if isinstance(old, Traced) else None
-        value = self.binary(type(node.op), old, self.value(node.value, scope))
+        by = self.value(node.value, scope)
+        self.tape.spot = node
+        value = self.binary(type(node.op), old, by)
         if isinstance(old, Traced) and old.value.ndim and isinstance(value, Traced):
             if value.value.shape == old.value.shape:
                 old.place, old.value = value.place, value.value  # NumPy changes the array itself
@@ -328,6 +387,7 @@ class Reader(Expressions):
         if unknown is not None:
             raise ValueError(f"an entry moves by what is not known: {unknown.why}")
         before = owner.place
+        self.tape.spot = node
         moved = self.binary(type(node.op), owner, self.library.placed(by, key, owner.value.shape))
         owner.place, owner.value = moved.place, moved.value
         self.note(target.value.id if isinstance(target.value, ast.Name) else "", owner, None, node, before)
@@ -373,8 +433,9 @@ class Reader(Expressions):
         if isinstance(owner, Traced):
             if isinstance(value, Unknown) or isinstance(key, Unknown):
                 raise ValueError("an entry is set to what is not known")
+            self.tape.spot = node
             before = owner.place
-            self.library.put(owner, key, value)
+            owner[key] = value
             name = target.value.id if isinstance(target.value, ast.Name) else ""
             self.note(name, owner, None, node, before)
         elif isinstance(owner, list | dict):
@@ -417,6 +478,8 @@ class Reader(Expressions):
             kinds = owner.owner.kind.bases if owner.owner is not None else []
             found = next((f for kind in kinds if (f := kind.find(name)) is not None), None)
             return Known("nothing") if found is None or owner.owner is None else bound(found, owner.owner, name)
+        if isinstance(owner, Known) and owner.name == "file":
+            return Known("file.read" if name == "read" else "nothing")
         if isinstance(owner, Known) and owner.name == "generator":
             return Known(f"random.{name}")
         if isinstance(owner, Traced):
@@ -426,7 +489,7 @@ class Reader(Expressions):
         for kind, names in ((list, LISTS), (dict, DICTS), (str, TEXTS)):
             if isinstance(owner, kind) and name in names:
                 return getattr(owner, name)
-        if isinstance(owner, Unknown) and owner.name and name in ("dot", "T"):
+        if isinstance(owner, Unknown) and owner.name and name in (METHODS if self.entry else ("dot", "T")):
             self.met[owner.name] = None
         return owner if isinstance(owner, Unknown) else Unknown(f"{name} is not read")
 
@@ -436,6 +499,7 @@ class Reader(Expressions):
         settings = {k.arg: self.value(k.value, scope) for k in node.keywords if k.arg is not None}
         if isinstance(called, Known) and called.name == "super":
             return Known("super", scope.find("self"))
+        self.tape.spot = node
         return self.call(called, args, settings)
 
     def call(self, called: Any, args: list[Any], settings: dict[str, Any]) -> Any:
@@ -451,12 +515,11 @@ class Reader(Expressions):
         if isinstance(called, Thing):
             return self.call(self.attribute(called, "__call__"), args, settings)
         if isinstance(called, Known):
-            self.met.update(
-                dict.fromkeys(x.name for x in args if isinstance(x, Unknown) and x.name and "." in called.name)
-            )
+            self.meet(args if "." in called.name else ())
             return self.call_known(called.name, args, settings)
         if callable(called):
             if unknown_among(args) is not None and getattr(called, "__name__", "") not in LISTS | DICTS:
+                self.meet(args)
                 return Unknown("a part is not known")
             return called(*args, **{key: self.library.plain(x) for key, x in settings.items() if key != "dtype"})
         return called if isinstance(called, Unknown) else Unknown("this is no function")
@@ -465,8 +528,11 @@ class Reader(Expressions):
         """A function that the reader runs itself."""
         if name in ("print", "nothing"):
             return None
-        if name == "generator":
-            return Known("generator")
+        if name in ("generator", "open"):
+            return Known({"open": "file"}.get(name, name))
+        if name == "file.read":
+            self.library.is_text_assumed = True
+            return TEXT
         if name == "range":
             return unknown_among(args) or range(*[int(self.library.plain(x)) for x in args])
         if "." in name:
@@ -535,6 +601,12 @@ class Reader(Expressions):
             found.setdefault(name, Unknown(f"nothing is given for {name}"))
         return found
 
+
+ARRIVES = re.compile(r"d|g$|grad|delta|out(put)?_?grad|upstream|incoming", re.IGNORECASE)
+"""How the first argument of a function is called that goes back: what arrives."""
+
+TEXT = "the quick brown fox jumps over the lazy dog, " * 3
+"""What is taken to stand in a file that is read as text."""
 
 RUN = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
 """Statements that later ones need, where they are run."""

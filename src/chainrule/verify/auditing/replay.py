@@ -247,7 +247,9 @@ class Replay:
             else:
                 inputs = tuple([at[x] for x in note.inputs])
                 function = self.clock.on(note.function)
-                parts.append(Part(function, inputs, note.settings, name=note.name, text=note.name, line=text))
+                parts.append(
+                    Part(function, inputs, note.settings, name=note.name, text=note.name, line=text, spot=note.spot)
+                )
         results: dict[str, int] = {}
         for claim, scale in scales.items():
             parts.append(Part(number=1 / scale))
