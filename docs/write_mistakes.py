@@ -40,7 +40,8 @@ How it works, and where it ends:
   and two links with the commoner mistakes.
 - Pairs are foretold along one random direction before they are made: what moves along it tells what a changed link
   adds to the answer.
-- A function that is itself wrong is wrong at every activation: that is one mistake.
+- A function that is itself wrong is wrong at every activation: that is one mistake. So is what a loop does each time:
+  links of one kind, or what stands at one place of a program's text, are changed together.
 - Of a product, a quotient and f(u) the wrong rules are tried as a whole: u′v′, u′/v′, no v² below, f′(u′), u for u′.
 - A number that was given may stand for its name, or be worked into another (0.4 for 2/m with m = 5): the answer is
   tried with that name alone at its number.
@@ -70,6 +71,8 @@ def page() -> list[str]:
     from learner_answers import PROBLEMS as WORDED
     from learner_answers import RIGHT as WELL_WORDED
     from learner_answers import WRONG
+    from test_courses import RIGHT as WELL_READ
+    from test_courses import SLIPS as COURSES
 
     from chainrule.verify.grade import grade
     from chainrule.verify.mistakes import KINDS
@@ -109,6 +112,13 @@ def page() -> list[str]:
         asked = post.wrt if isinstance(post.wrt, str) else ", ".join(post.wrt)
         expected = " or ".join(post.names) or "right"
         lines.append(row(code(post.program), asked, code(last_lines(post.answer)), expected, said(marked)))
+    lines += ["", "## Notebooks of courses", "", first_run_of_courses(), ""]
+    lines += [row("notebook", "stands", "expected", "said"), "|---|---|---|---|"]
+    for name, right, wrong, names, _ in COURSES:
+        slip = last_lines(wrong) if wrong else f"without {right.strip()}"
+        lines.append(row(name, code(slip), " or ".join(names), audited(name, right, wrong)))
+    lines += [row(name, "as it is", "right", audited(name)) for name in WELL_READ]
+    lines += [row("from_a_file", "as it is", "right", audited("from_a_file"))]
     lines += ["", "## The problems", ""]
     programs = {
         **{name: given["program"] for name, given in PROBLEMS.items()},
@@ -116,6 +126,30 @@ def page() -> list[str]:
     }
     lines += [f"- {name}: {code('; '.join(program.splitlines()))}" for name, program in programs.items()]
     return [*lines, ""]
+
+
+def first_run_of_courses() -> str:
+    """What the test of courses says of its first run."""
+    import test_courses
+
+    return str(test_courses.__doc__).partition("\n\n")[2].strip()
+
+
+def audited(name: str, right: str = "", wrong: str = "") -> str:
+    """The verdict on a notebook in a cell, with a slip in the place of what is right there."""
+    from tempfile import TemporaryDirectory
+
+    from test_audit import cells_of, written
+
+    from chainrule.verify.audit import audit
+
+    with TemporaryDirectory() as folder:
+        cells = [cell.replace(right, wrong) if right else cell for cell in cells_of(name)]
+        found = audit(written(Path(folder), cells))
+    if not found.checked:
+        return "not read"
+    names = dict.fromkeys([mistake.name for mistake in found.mistakes])
+    return ", ".join(names) or ", ".join(dict.fromkeys([checked.verdict for checked in found.checked]))
 
 
 def head(*titles: str) -> list[str]:

@@ -217,7 +217,7 @@ SLIPS: tuple[tuple[str, str, str, str, str], ...] = (
     ("convolution", "dz = R * (z > 0)", "dz = (z > 0) * 1.0", "no-incoming-gradient", "z"),
     ("convolution", "return dw, dx", "return dw / n, dx", "wrong-average", "w"),
     ("convolution", "return dw, dx", "return -dw, dx", "sign", "w"),
-    ("convolution", "dw[o] += dz", "dw[o] = dz", "unclassified", "w"),
+    ("convolution", "dw[o] += dz", "dw[o] = dz", "overwritten", "w"),
 )
 
 FORMULAS = (

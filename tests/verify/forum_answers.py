@@ -53,6 +53,9 @@ def shapes_of(text: str) -> dict[str, tuple[int, ...]]:
     return {name: tuple([int(n) for n in shape.split("x")]) if shape else () for name, _, shape in pairs}
 
 
-FILE = json.loads((Path(__file__).parent / "forum_answers.json").read_text(encoding="utf-8"))
-FIRST_RUNS: dict[str, str] = FILE["first runs"]
-POSTS = [read(found) for found in FILE["posts"]]
+FILES = [
+    json.loads((Path(__file__).parent / name).read_text(encoding="utf-8"))
+    for name in ("forum_answers.json", "course_answers.json")
+]
+FIRST_RUNS: dict[str, str] = {name: said for file in FILES for name, said in file["first runs"].items()}
+POSTS = [read(found) for file in FILES for found in file["posts"]]

@@ -23,7 +23,12 @@ def test_wrong_answers_are_located(post: Post) -> None:
     )
 
 
-ALSO_GIVEN = {"u'·v'": "missing-path", "exp(sin(x))": "chain-stopped-early", "2·1": "no-incoming-gradient"}
+ALSO_GIVEN = {
+    "u'·v'": "missing-path",
+    "exp(sin(x))": "chain-stopped-early",
+    "2·1": "no-incoming-gradient",
+    "2*r*(q*b + p*(b))": "swapped-operands",
+}
 """Answers that another mistake gives as well, which is said first."""
 
 

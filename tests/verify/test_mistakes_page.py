@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import learner_answers
+import test_courses
 from fixtures import CODE, FORMULAS, RIGHT, SLIPS
 from forum_answers import POSTS
 
@@ -41,6 +42,14 @@ def test_every_fixture_has_its_line() -> None:
         assert (as_cell(post.program), " or ".join(post.names) or "right") in expected
     assert len(rows(5)) == sum(map(len, (FORMULAS, RIGHT, SLIPS, learner_answers.WRONG, learner_answers.RIGHT, POSTS)))
     assert set(CODE) <= {row[0] for row in rows(5)}
+
+
+def test_every_course_has_its_line() -> None:
+    said = {(row[0], row[2]): row[3] for row in rows(4) if row[0] != "notebook"}
+    for name, _, _, names, _ in test_courses.SLIPS:
+        assert not set(names).isdisjoint(said[name, " or ".join(names)].split(", "))
+    assert len(rows(4)) - 1 == len(test_courses.SLIPS) + len(test_courses.RIGHT) + 1
+    assert said["from_a_file", "right"] == "not read"
 
 
 def test_what_is_said_is_what_was_expected() -> None:
