@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import random
 from typing import Any
 
 import numpy as np
@@ -86,12 +88,27 @@ def attention(p, text):
     ).log()
 
 
+def unlike(x):
+    """Steps that take what lies near in any order, so that hardly one is like another, of one input to many."""
+    row, order = list(x), random.Random(0)
+    for k in range(400):
+        a, b, c = (order.choice(row[-9:]) for _ in range(3))
+        made = (
+            (a * b).tanh, lambda a=a, b=b: a - b * 0.5, lambda a=a: -a, lambda a=a, b=b: (a + 2.0) / (b * b + 3.0),
+            lambda a=a, b=b, c=c: cr.dot([a, b], [c, 0.5]), lambda a=a, b=b, c=c: cr.maximum(a, b) * c,
+            lambda a=a: cr.clip(a, -0.5, 0.5), lambda a=a: (a * a + 1.0) ** 0.5,
+        )[k % 8]  # fmt: skip
+        row.append(made())
+    return cr.sum(row[::3])
+
+
 TABLE = {
     "table": rng.random((5, 3)).tolist(),
     "key": rng.random((1, 3)).tolist(),
     "value": rng.random(3).tolist(),
 }
 CODE["attention"] = (lambda p: attention(p, (1, 4, 4, 0, 1, 2)), (TABLE,))
+CODE["unlike"] = (unlike, ([0.3, -0.7, 1.1],))
 CODE["one row for all"] = (
     lambda w, x: cr.sum([(wi * x[0] + 1.0).tanh() * 2.0 for wi in w]),
     ([0.1, 0.2, 0.3, 0.4], [0.5]),
@@ -120,6 +137,25 @@ def test_equals_the_graph(name):
         found, shape = flatten(gradients)
         assert shape == structure
         np.testing.assert_allclose(found, slopes, rtol=1e-12, atol=1e-13)
+
+
+def test_a_long_graph_without_repetition_is_recorded_anew_at_each_call():
+    frozen = cr.freeze(unlike)
+    assert gc.isenabled()
+    frozen([0.3, -0.7, 1.1])
+    assert gc.isenabled()
+    assert "nothing repeats: the graph runs as a loop" in frozen.explain()
+    with pytest.raises(GraphError, match="so there are no arrays"):
+        frozen.source()
+    with pytest.raises(GraphError, match="so there are no arrays"):
+        frozen.on_arrays([0.3, -0.7, 1.1])
+    x = [Value(v) for v in (0.3, -0.7, 1.1)]
+    graph = cr.freeze(unlike(x))
+    x[0].data = 0.4
+    right, slopes = by_values(unlike, ([0.4, -0.7, 1.1],))
+    value, gradients = graph()
+    assert value == pytest.approx(right, rel=1e-12)
+    np.testing.assert_allclose(gradients, slopes, rtol=1e-12)
 
 
 def test_loops_become_matrix_products():

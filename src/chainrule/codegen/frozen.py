@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import math
+import operator
 import os
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,12 +22,12 @@ from chainrule.codegen.laws import LAWS
 from chainrule.codegen.simplified import simplified
 from chainrule.codegen.version import Version, default_target
 from chainrule.core import Value
+from chainrule.core.collector import without_collector
 from chainrule.core.operation import book
 from chainrule.core.state import Quiet
 from chainrule.core.tree import flatten, unflatten
 from chainrule.errors import DtypeError, GraphError, ShapeError
 from chainrule.program import Program, Step, lift, trace
-from chainrule.program.run import applied
 from chainrule.program.trace import labels_around, names_of_arguments
 from chainrule.transforms import value_and_grad
 
@@ -33,10 +35,14 @@ MOST_ON_LINES = 200
 """Graphs of more steps and no repeated structure run as a loop, and are not written line by line."""
 
 NARROWEST = 4
-"""Classes of fewer members are no lanes."""
+"""Members that a class has on average, from which on it pays to make arrays."""
 
 
 Array = NDArray[Any]
+
+OPERATORS = {book[name]: getattr(operator, name) for name in ("add", "sub", "mul", "neg", "pow")}
+OPERATORS[book["div"]] = operator.truediv
+"""What Values compute without a look into the book."""
 
 
 class Group(NamedTuple):
@@ -95,14 +101,17 @@ class Frozen:
         """The structure of the arguments, and the shape of each."""
         self.recorded: Recorded | None = None
         self.version: Version | None = None
+        self.loop: Loop | None = None
+        """What runs where hardly anything repeats."""
         self.lanes: Lanes | None = None
         self.groups: list[Group] = []
         self.singles = np.empty(0, int)
         """Where the numbers lie that are in no array."""
         self.paths: dict[Step, str] = {}
         if self.graph is not None:
-            lifted = lift(self.graph)
-            self.prepare(Recorded(lifted.program, (), held_in(lifted, ())), np.empty(0))
+            with without_collector():
+                lifted = lift(self.graph)
+                self.prepare(Recorded(lifted.program, (), held_in(lifted, ())), np.empty(0))
 
     def __repr__(self) -> str:
         steps = f" of {len(self.recorded.program)} steps" if self.recorded is not None else ""
@@ -133,11 +142,12 @@ class Frozen:
         given = in_a_row(leaves)
         kinds = structure, tuple([x.shape if type(x) is np.ndarray else None for x in leaves])
         if self.kinds != kinds:
-            recorded = self.record(leaves, structure)
-            names = names_of_arguments(self.f, numbers, {})
-            names = [path for x, name in zip(leaves, names, strict=True) for path in each(x, name)]
-            self.paths = {step: name for step, name in zip(recorded.given, names, strict=True) if step is not None}
-            self.prepare(recorded, given)
+            with without_collector():
+                recorded = self.record(leaves, structure)
+                names = names_of_arguments(self.f, numbers, {})
+                names = [path for x, name in zip(leaves, names, strict=True) for path in each(x, name)]
+                self.paths = {step: name for step, name in zip(recorded.given, names, strict=True) if step is not None}
+                self.prepare(recorded, given)
             self.kinds = kinds
         value, slopes = self.computed(given)
         return value, unflatten(structure, like(slopes, kinds[1]))
@@ -149,7 +159,8 @@ class Frozen:
         if recorded.held:
             every = np.concatenate([given, [float(x.data) for x in recorded.held.values()]])
         if self.version is None:
-            return looped(recorded, every)
+            assert self.loop is not None
+            return self.loop(every)
         with Quiet():
             arrays = [every[group.places].reshape(group.shape) for group in self.groups]
             out, *shares = self.version.run(*arrays, *every[self.singles])
@@ -202,9 +213,10 @@ class Frozen:
         place = {step: k for k, step in enumerate([*recorded.given, *recorded.held]) if step is not None}
         leaves = list(place)
         every = np.concatenate([given, [float(x.data) for x in recorded.held.values()]])
-        self.lanes = Lanes(recorded.program, {step: (0, k) for k, step in enumerate(leaves)})
-        few = len(self.lanes.classes) * NARROWEST > len(recorded.program)
-        if not leaves or (few and len(recorded.program) > MOST_ON_LINES):
+        most = max(len(recorded.program) // NARROWEST, MOST_ON_LINES)
+        self.lanes = Lanes(recorded.program, {step: (0, k) for k, step in enumerate(leaves)}, most)
+        if not leaves or not self.lanes.repeats:
+            self.loop = Loop(recorded)
             return
         # Once on all leaves in a row, to see which are read together; then each such group is an array.
         found = own_arrays(Arrays(self.lanes, [every[list(place.values())]]).groups, leaves)
@@ -379,26 +391,43 @@ def places(step: Step) -> list[Any]:
     return [("step", x.place) if isinstance(x, Step) else ("number", x) for x in step.inputs]
 
 
-def looped(recorded: Recorded, every: Array) -> tuple[float, Array]:
-    """Forward and backward as loops over the graph."""
-    steps = recorded.program.steps
-    leaves = dict(zip([*recorded.given, *recorded.held], every.tolist(), strict=True))
-    numbers: list[Any] = []
-    slopes = [0.0] * len(steps)
-    with Quiet():
+class Loop:
+    """A graph that is recorded anew at each call, step by step, and differentiated by the engine.
+
+    `todo` has for every step its place, what makes it, and the places of its inputs, numbers too.
+    """
+
+    def __init__(self, recorded: Recorded) -> None:
+        steps = recorded.program.steps
+        self.leaves = [None if step is None else step.place for step in (*recorded.given, *recorded.held)]
+        self.made: list[Any] = [None] * len(steps)
+        self.todo: list[tuple[int, Callable[..., Any], int, int, Any]] = []
         for step in steps:
             if step.op is None:
-                numbers.append(leaves[step])
-            else:
-                inputs = [numbers[x.place] if isinstance(x, Step) else x for x in step.inputs]
-                numbers.append(applied(step.op, inputs, step.settings))
-        slopes[recorded.program.output.place] = 1.0
-        for step in reversed(steps):
-            if step.op is None or not step.edges:
                 continue
-            inputs = [numbers[x.place] if isinstance(x, Step) else x for x in step.inputs]
-            for i, x in step.edges:
-                share = step.op.pull(i, slopes[step.place], numbers[step.place], inputs, step.settings)
-                slopes[x.place] += float(share)
-    found = [0.0 if step is None else slopes[step.place] for step in (*recorded.given, *recorded.held)]
-    return float(numbers[recorded.program.output.place]), np.array(found)
+            made = OPERATORS.get(step.op, step.op)
+            made = partial(made, **step.settings) if step.settings else made
+            places = [x.place if isinstance(x, Step) else self.number(x) for x in step.inputs]
+            one, other = places if len(places) == 2 else (places[0], -1)
+            self.todo.append((step.place, made, one, other, places if len(places) > 2 else None))
+        self.output = recorded.program.output.place
+
+    def number(self, x: Any) -> int:
+        """The place of a plain number."""
+        self.made.append(x)
+        return len(self.made) - 1
+
+    def __call__(self, every: Array) -> tuple[float, Array]:
+        """The value, and the derivatives in all leaves, of which those that are not read have none."""
+        made, leaves = self.made.copy(), [Value(x) for x in every.tolist()]
+        for place, leaf in zip(self.leaves, leaves, strict=True):
+            if place is not None:
+                made[place] = leaf
+        for place, make, one, other, more in self.todo:
+            if other >= 0:
+                made[place] = make(made[one], made[other])
+            else:
+                made[place] = make(made[one]) if more is None else make(*[made[i] for i in more])
+        out = made[self.output]
+        out.backward()
+        return float(out.data), np.array([leaf.grad for leaf in leaves])

@@ -38,10 +38,13 @@ class Class(NamedTuple):
 class Lanes:
     """The classes of a program, in an order in which they can be computed, after those of its leaves.
 
-    `leaf` gives for each leaf the number of its array and its place in it.
+    `leaf` gives for each leaf the number of its array and its place in it. Where there are more than `most` classes,
+    `repeats` is not set, and the others are not looked for.
     """
 
-    def __init__(self, program: Program, leaf: dict[Step, tuple[int, int]]) -> None:
+    def __init__(self, program: Program, leaf: dict[Step, tuple[int, int]], most: int | None = None) -> None:
+        self.most = len(program) if most is None else most
+        self.repeats = True
         self.program = program
         self.leaf = leaf
         self.uses = [0] * len(program)
@@ -68,6 +71,9 @@ class Lanes:
             key = self.key_of(step, form)
             number = known.setdefault(key, len(known))
             if number == len(self.classes):
+                if number == self.most:
+                    self.repeats = False
+                    return
                 self.classes.append(Class(key, [], []))
             self.classes[number].members.append(step)
             self.classes[number].forms.append(form)
@@ -105,7 +111,7 @@ class Lanes:
         assert step.op is not None
         exact = step.op.name == "pow"
         kinds = [("is", x) if exact and not isinstance(x, Step) else self.kind(x) for x in form]
-        return (step.op.name, frozen(step.settings), tuple(kinds))
+        return (step.op.name, frozen(step.settings) if step.settings else (), tuple(kinds))
 
     def kind(self, x: Any) -> Any:
         """The class of an input: of a step, of a leaf's array, or of plain numbers."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule.core import Value
+from chainrule.core.collector import without_collector
 from chainrule.core.graph import CUT, edges_of
 from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError
@@ -15,6 +17,9 @@ from chainrule.program.steps import Kind, Program, Step, replaced
 
 Node = Any
 """A Value or a Tensor."""
+
+NODES = (Value, Tensor)
+DOUBLE = np.dtype(np.float64)
 
 Made = tuple[Any, tuple[Any, ...], dict[str, Any]]
 """An operation, its inputs and its settings."""
@@ -53,17 +58,24 @@ def lift(*outputs: Node, settings_as_data: bool = False) -> Lifted:
     for output in outputs:
         if not isinstance(output, Value | Tensor):
             raise DtypeError(f"a program is lifted from Values and Tensors, not from a {type(output).__name__}")
-    lifting = Lifting(settings_as_data)
+    with without_collector():
+        return lifted(outputs, Lifting(settings_as_data))
+
+
+def lifted(outputs: Sequence[Node], lifting: Lifting) -> Lifted:
+    """All nodes behind some outputs, each after its inputs."""
+    known = lifting.step
     stack: list[Node] = list(reversed(outputs))
     while stack:
         node = stack[-1]
-        if node in lifting.step:
+        if node in known:
             stack.pop()
             continue
         made = how_made(node)
-        waiting = [] if made is None else [x for x in made[1] if is_recorded(x) and x not in lifting.step]
+        waiting = () if made is None else [x for x in made[1] if isinstance(x, NODES) and x not in known]
         if waiting:
-            stack.extend(reversed(waiting))
+            waiting.reverse()
+            stack += waiting
         else:
             stack.pop()
             lifting.add(node, made)
@@ -88,7 +100,8 @@ class Lifting:
         op, inputs, settings = made
         decided = op.flat if isinstance(node, Value) else ()
         given = [
-            self.step[x] if is_recorded(x) else self.frozen(x) if i in decided else x for i, x in enumerate(inputs)
+            self.step[x] if isinstance(x, NODES) else self.frozen(x) if i in decided else x
+            for i, x in enumerate(inputs)
         ]
         if settings and (self.settings_as_data or is_frozen(node)):
             kind = Kind.FROZEN if is_frozen(node) else Kind.DATA
@@ -110,11 +123,6 @@ class Lifting:
         """A leaf for an array among the settings."""
         leaf = Tensor(array, dtype=array.dtype)
         return self.keep(leaf, Step(kind, leaf.shape, leaf.dtype))
-
-
-def is_recorded(x: Any) -> bool:
-    """Whether an input is a node."""
-    return isinstance(x, Value | Tensor)
 
 
 def how_made(node: Node) -> Made | None:
@@ -144,4 +152,4 @@ def kind_of(leaf: Node) -> Kind:
 
 def dtype_of(node: Node) -> np.dtype[Any]:
     """The type of a node's numbers; a Value's is double precision."""
-    return np.dtype(np.float64) if isinstance(node, Value) else node.dtype
+    return DOUBLE if isinstance(node, Value) else node.dtype

@@ -75,8 +75,12 @@ class Step(Shaped):
         self.settings = settings
         self.place = place
         self._needs: list[Step] | None = None
-        flat = op.flat if op is not None and self.dtype.kind == "f" else range(len(inputs))
-        self.edges = tuple([(i, x) for i, x in enumerate(inputs) if isinstance(x, Step) and x.moves and i not in flat])
+        if op is None or self.dtype.kind != "f":
+            self.edges = ()
+            return
+        flat = op.flat
+        edges = [(i, x) for i, x in enumerate(inputs) if isinstance(x, Step) and x.moves]
+        self.edges = tuple([edge for edge in edges if edge[0] not in flat] if flat else edges)
 
     @property
     def moves(self) -> bool:
