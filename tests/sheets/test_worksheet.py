@@ -12,8 +12,10 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import ChainruleError, DtypeError, FormatError, GraphError
+from chainrule.sheets import paper
 from chainrule.sheets.cells import WORDS
 from chainrule.sheets.paper import LINES, figures
+from chainrule.sheets.plan import Row
 from chainrule.verify.mistakes import KINDS
 
 NET = "h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2"
@@ -265,3 +267,24 @@ def test_command(tmp_path, monkeypatch):
 def test_what_a_wrong_pass_gives_is_named_so(text, values, of, wrong):
     (row,) = [row for row in cr.worksheet(text, values).rows if row.name == of]
     assert {x: words for x, words in row.mistakes if x in wrong} == {x: KINDS[name].what for x, name in wrong.items()}
+
+
+def test_given_numbers_stand_in_the_order_of_their_names():
+    sheet = cr.worksheet("L = w10*x + w2*y + w1", {"w10": 1.0, "w2": 2.0, "w1": 3.0, "x": 4.0, "y": 5.0})
+    assert [row.value for row in sheet.rows if row.kind == "given"] == [3.0, 2.0, 1.0, 4.0, 5.0]
+
+
+def test_a_wrong_local_derivative_is_named():
+    sheet = cr.worksheet(NET, NUMBERS)
+    (row,) = [row for row in sheet.rows if row.name == "local ∂v₁/∂y"]
+    assert (row.value, dict(row.mistakes)[1.0]) == (-1.0, KINDS["sign"].what)
+
+
+@pytest.mark.parametrize("length", range(30, 110, 3))
+def test_no_heading_stands_at_the_foot_of_a_page(length):
+    rows = [Row("head" if n % 7 == 0 else "given", str(n)) for n in range(length)]
+    pages = list(paper.cut(rows))
+    assert [row for page in pages for row in page] == rows
+    assert all([0 < len(page) <= paper.LINES for page in pages])
+    for page in pages[:-1]:
+        assert not any([row.kind == "head" for row in page[-paper.FEW :]])

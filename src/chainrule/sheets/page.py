@@ -12,17 +12,20 @@ STYLE = """\
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 56rem; margin: 1rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: 0.25rem 0.6rem; border-bottom: 1px solid #8886; }
+td:first-child { white-space: nowrap; }
+td { font-variant-numeric: tabular-nums; }
 th[colspan] { padding-top: 1.2rem; font-size: 1.1rem; }
 input { font: inherit; width: 9rem; padding: 0.15rem 0.4rem; border: 2px solid #b8860b; border-radius: 0.25rem; }
 input.right { border-color: #1a7f37; outline: 2px solid #1a7f37; }
 input.wrong { border-color: #c33; border-style: dashed; }
-output { opacity: 0.85; }
+output { opacity: 0.85; padding-left: 0.4rem; display: inline-block; }
+@media (max-width: 40rem) { th, td { padding: 0.25rem 0.35rem; } input { width: 7rem; } }
 @media print { input { border: 0; border-bottom: 1px solid; } }"""
 
 TABLE = """\
 <p>Fill in the blanks: they turn green, with a check mark, when right.</p>
 <table>
-<thead><tr><th>what</th><th>how</th><th>number</th><th></th></tr></thead>
+<thead><tr><th scope="col">what</th><th scope="col">how</th><th scope="col">number</th><td></td></tr></thead>
 <tbody>"""
 
 SCRIPT = """\
@@ -53,10 +56,10 @@ def page(plan: Plan, teacher: bool) -> str:
 def line(row: Row, teacher: bool) -> str:
     """A row of the table."""
     if row.kind == "head":
-        return f'<tr><th colspan="4">{escape(row.name)}</th></tr>'
+        return f'<tr><th colspan="4" scope="rowgroup">{escape(row.name)}</th></tr>'
     name = escape(row.name)
     if row.blank and not teacher:
         known = escape(json.dumps([list(pair) for pair in row.mistakes], ensure_ascii=False))
         box = f'<input inputmode="decimal" aria-label="{name}" data-answer="{row.value!r}" data-known="{known}">'
-        return f"<tr><td>{name}</td><td></td><td>{box}</td><td><output></output></td></tr>"
-    return f"<tr><td>{name}</td><td>{escape(row.how)}</td><td>{row.value:.10g}</td><td></td></tr>"
+        return f'<tr><td>{name}</td><td></td><td colspan="2">{box} <output></output></td></tr>'
+    return f"<tr><td>{name}</td><td>{escape(row.how)}</td><td>{row.shown}</td><td></td></tr>"

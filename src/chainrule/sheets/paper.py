@@ -17,6 +17,8 @@ WIDE, HIGH = 8.27, 11.69
 """A4, in inches."""
 LINES = 34
 """Rows of a page."""
+FEW = 4
+"""Rows below a heading with which it may stand at the end of a page."""
 TOP, STEP = 0.885, 0.0242
 """The first row's height on the page, and from one to the next, as shares of it."""
 WHAT, HOW, NUMBER, RIGHT = 0.09, 0.27, 0.69, 0.91
@@ -44,7 +46,7 @@ def figures(plan: Plan, teacher: bool) -> Iterator[Any]:
     """The pages."""
     from matplotlib.figure import Figure
 
-    pages = [plan.rows[n : n + LINES] for n in range(0, len(plan.rows), LINES)]
+    pages = list(cut(plan.rows))
     for n, rows in enumerate(pages, 1):
         figure = Figure(figsize=(WIDE, HIGH))
         put(figure, WHAT, 0.94, plan.titled(teacher), size=15, weight="bold")
@@ -52,6 +54,16 @@ def figures(plan: Plan, teacher: bool) -> Iterator[Any]:
         rule(figure, 0.925)
         lines(figure, rows, teacher)
         yield figure
+
+
+def cut(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """The rows page by page; no heading stands at the end of one with less than a few rows below it."""
+    while len(rows) > LINES:
+        heads = [n for n in range(LINES - FEW, LINES) if rows[n].kind == "head"]
+        end = heads[0] if heads else LINES
+        yield rows[:end]
+        rows = rows[end:]
+    yield rows
 
 
 def lines(figure: Any, rows: Sequence[Row], teacher: bool) -> None:
@@ -67,7 +79,7 @@ def lines(figure: Any, rows: Sequence[Row], teacher: bool) -> None:
             continue
         how = row.how if len(row.how) <= LONGEST else f"{row.how[: LONGEST - 1]}…"
         put(figure, HOW, y, how, size=9, color="#57606a")
-        put(figure, NUMBER, y, f"{row.value:.10g}".replace("-", "−"), size=10)
+        put(figure, NUMBER, y, row.shown, size=10)
 
 
 def put(figure: Any, x: float, y: float, text: str, **how: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,6 +26,7 @@ from chainrule.verify.marking.changes import changes
 from chainrule.verify.marking.problem import Problem, recorded_problem
 from chainrule.verify.mistakes import KINDS, PROGRAMS, rank
 
+NUMBERS = re.compile(r"(\d+)")
 COLUMN = "C"
 """Where the numbers stand."""
 FIRST = 5
@@ -51,6 +53,11 @@ class Row:
     blank: bool = False
     mistakes: tuple[tuple[float, str], ...] = ()
     """Known wrong numbers, and what was done to get them."""
+
+    @property
+    def shown(self) -> str:
+        """The number as a person reads it."""
+        return f"{self.value:.10g}".replace("-", "−")
 
 
 class Plan:
@@ -85,7 +92,7 @@ class Plan:
         """All rows, part by part."""
         steps = self.live.steps
         self.head("Given")
-        for step in steps:
+        for step in sorted(steps, key=self.by_name):
             if step.op is None:
                 self.cells[step] = self.put(Row("given", self.live.name(step), value=float(self.live.number(step))))
         self.head("Forward")
@@ -105,6 +112,11 @@ class Plan:
         for step in reversed(steps):
             if step is not self.output:
                 self.gradients[step] = self.put(self.gradient(step, right[step]))
+
+    def by_name(self, step: Step) -> list[tuple[int, str]]:
+        """What sorts names as a person does: w2 before w10."""
+        parts = NUMBERS.split(self.live.letters[step].label)
+        return [(int(part), "") if part.isdigit() else (0, part) for part in parts]
 
     def titled(self, answers: bool = False) -> str:
         """What stands above the sheet, or above its answers."""
@@ -177,7 +189,8 @@ class Plan:
         if [y for _, y in self.edges(step)].count(x) > 1:
             name += f" (input {slot + 1})"
         value = node.local_derivatives[[i for i, _ in node.edges].index(slot)]
-        return Row("local", name, how, formula=formula(slope, places), value=float(value))
+        wrong = tuple([(given, KINDS[kind].what) for given, kind in self.usual(float(value)) if given != value])
+        return Row("local", name, how, formula=formula(slope, places), value=float(value), mistakes=wrong)
 
     def gradient(self, step: Step, right: float) -> Row:
         """The gradient in a step: what every consumer hands back, added up."""

@@ -13,6 +13,12 @@ from chainrule.errors import MissingExtra
 from chainrule.sheets.plan import COLUMN, FIRST, Plan, Row
 
 WORK, ANSWERS = "work", "answers"
+WIDTHS = {"A": 24, "B": 38, "C": 18, "D": 44}
+"""How wide the columns are, in signs."""
+AS_GIVEN = "$E$1"
+"""Where the sheet of answers says whether the given numbers are those of the start."""
+A4 = 9
+"""A sheet of paper, as spreadsheets count them."""
 NEAR = "0.000001"
 """How near a number has to be to count as right, beside the size of the right one."""
 
@@ -33,23 +39,30 @@ def workbook(plan: Plan, teacher: bool, filled: Mapping[str, float]) -> bytes:
         "blank": book.add_format({"bg_color": "#FFF6D6", "border": 1, "border_color": "#B8860B", "align": "left"}),
         "right": book.add_format({"bg_color": "#BFE8C5", "font_color": "#0B5A1E"}),
         "wrong": book.add_format({"bg_color": "#F6C9C0"}),
-        "said": book.add_format({"italic": True, "font_color": "#57606A"}),
+        "said": book.add_format({"italic": True, "font_color": "#57606A", "text_wrap": True}),
+        "note": book.add_format({"italic": True, "font_color": "#57606A"}),
     }
     work, answers = book.add_worksheet(WORK), book.add_worksheet(ANSWERS)
     for sheet, key in ((work, False), (answers, True)):
-        sheet.set_column("A:A", 16)
-        sheet.set_column("B:B", 44)
-        sheet.set_column("C:C", 22)
-        sheet.set_column("D:D", 60)
+        for column, width in WIDTHS.items():
+            sheet.set_column(f"{column}:{column}", width)
+        sheet.set_paper(A4)
+        sheet.fit_to_pages(1, 0)
+        sheet.repeat_rows(3)
+        sheet.freeze_panes(4, 0)
         sheet.write_string("A1", plan.titled(key), looks["title"])
         sheet.write_string(
             "A2",
             "Yellow cells are yours: they turn green when right."
             if not key
             else "Numbers follow those given on the sheet of work.",
-            looks["said"],
+            looks["note"],
         )
         sheet.write_row("A4", ["what", "how", "number", ""], looks["head"])
+    given = [f"{WORK}!{row.cell}={row.value!r}" for row in plan.rows if row.kind == "given"]
+    answers.write_formula(AS_GIVEN.replace("$", ""), f"=AND({','.join(given)})", looks["number"], True)
+    answers.set_column("E:E", None, None, {"hidden": True})
+    answers.write_string("F4", "known wrong numbers", looks["head"])
     for line, row in enumerate(plan.rows, FIRST):
         for sheet, key in ((work, False), (answers, True)):
             write_row(sheet, row, line, key, teacher, looks)
@@ -68,6 +81,8 @@ def write_row(sheet: Any, row: Row, line: int, key: bool, teacher: bool, looks: 
     """A row on the sheet of work, or on that of answers."""
     if row.kind == "head":
         sheet.write_string(f"A{line}", row.name, looks["head"])
+        for column in "BCD":
+            sheet.write_blank(f"{column}{line}", None, looks["head"])
         return
     sheet.write_string(f"A{line}", row.name)
     cell = f"{COLUMN}{line}"
@@ -85,7 +100,18 @@ def write_row(sheet: Any, row: Row, line: int, key: bool, teacher: bool, looks: 
         sheet.write_blank(cell, None, looks["blank"])
     if key:
         for n, (number, _) in enumerate(row.mistakes):
-            sheet.write_number(line - 1, 5 + n, number)
+            sheet.write_formula(line - 1, 5 + n, f"={followed(row, number, cell)}", looks["number"], number)
+
+
+def followed(row: Row, number: float, cell: str) -> str:
+    """A wrong number in the words of a spreadsheet: a multiple of the right one follows what is given.
+
+    What any other mistake gives is known at the numbers of the start alone; elsewhere it is out of reach.
+    """
+    for times, text in ((-1.0, "-{}"), (2.0, "2*{}"), (0.5, "{}/2")):
+        if number == times * row.value:
+            return text.format(cell)
+    return f"IF({AS_GIVEN},{number!r},1E+300)"
 
 
 def checked(sheet: Any, row: Row, line: int, looks: dict[str, Any]) -> None:
