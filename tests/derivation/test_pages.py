@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+from itertools import cycle
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
+import chainrule as cr
 from chainrule.core.state import Quiet
 from chainrule.derivation.checked import letters_in
+from chainrule.derivation.explain import NEAREST
+from chainrule.derivation.formats import write
+from chainrule.derivation.formats.latex import PREAMBLE
+from chainrule.derivation.notation import NOTATIONS
 from chainrule.derivation.record import trees_in
-from chainrule.errors import ChainruleError
+from chainrule.errors import ChainruleError, GraphError
 from chainrule.maths import Relation, latex, mathml, plain, unicode
 from chainrule.maths.tree import value
 from latex_oracle.value import value_of
 
-from .pages import FOLDER, derivations, pages
+from .pages import FOLDER, PAGES, derivations, pages
 
 TOLD = [pytest.param(told, id=f"{name}-{dialect}") for name, dialect, told in derivations()]
 
@@ -63,14 +70,31 @@ def test_every_formula_is_mathml(told):
         ElementTree.fromstring(mathml(tree))
 
 
+OVERFULL = re.compile(r"Overfull \\hbox \(([\d.]+)pt too wide")
+"""What LaTeX says of a line that runs into the margin."""
+
+
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
-def test_latex_compiles(tmp_path):
-    for name, text in pages():
-        if name.endswith(".tex"):
-            (tmp_path / name).write_text(text, encoding="utf-8")
-            command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", name]
-            run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-            assert run.returncode == 0, (name, run.stdout[-1500:])
+@pytest.mark.parametrize("layout", ["numerator", "denominator"])
+def test_latex_of_every_page_compiles_and_fits_the_paper(tmp_path, layout):
+    """All pages in one document: every net, dialect, notation and length of the answer."""
+    notations, bodies = cycle(NOTATIONS), list[str]()
+    for make in PAGES.values():
+        output, wrt = make()
+        for dialect in NEAREST if layout == "numerator" else ("jacobian",):
+            try:
+                told = cr.explain(output, wrt, dialect, layout=layout, notation=next(notations))
+            except GraphError:
+                continue
+            bodies += [write(told, "latex", fragment=True, detail=detail) for detail in ("short", "full")]
+    text = f"{PREAMBLE}\n" + "\n\\newpage\n".join(bodies) + "\n\\end{document}\n"
+    (tmp_path / "all.tex").write_text(text, encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert run.returncode == 0, run.stdout[-1500:]
+    assert "Missing character" not in run.stdout
+    assert not [x for x in map(float, OVERFULL.findall(run.stdout)) if x > 20.0]
+    assert len(bodies) > 10
 
 
 def test_what_is_false_is_never_seen():

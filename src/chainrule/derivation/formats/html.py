@@ -33,6 +33,8 @@ STYLE = f"""\
 .chainrule {{ color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; }}
 .chainrule .equation, .chainrule .table, .chainrule .graph {{ overflow-x: auto; margin: 0.75rem 0; }}
 .chainrule .equation math {{ text-align: left; padding-left: 1.5rem; }}
+.chainrule li .equation {{ margin: 0.25rem 0; }}
+.chainrule li .equation math, .chainrule li .lines {{ padding-left: 0; }}
 .chainrule table {{ border-collapse: collapse; }}
 .chainrule caption {{ text-align: left; font-style: italic; }}
 .chainrule th, .chainrule td {{ text-align: left; padding: 0.25rem 0.75rem; border-bottom: 1px solid #8886; }}
@@ -97,7 +99,16 @@ def cell(part: Words | Equation) -> str:
     return words(part) if not isinstance(part, Equation) else mathml(part.tree) + beside(part)
 
 
-def steps(part: Steps, cell: Callable[[Words | Equation], str] = cell) -> str:
+def line(part: Words | Equation) -> str:
+    """A line of steps; a long chain goes on below, and what is wider than the page is moved in its place."""
+    if not isinstance(part, Equation):
+        return words(part)
+    is_long = len(unicode(part.tree)) > LONGEST
+    shown = in_lines(part.tree) if is_long and isinstance(part.tree, Relation) else mathml(part.tree)
+    return f'<div class="equation">{shown}{beside(part)}</div>'
+
+
+def steps(part: Steps, cell: Callable[[Words | Equation], str] = line) -> str:
     """A numbered list."""
     items = "\n".join([f"<li>{cell(text)}</li>" for text in part.lines])
     return (f"<p><em>{words(part.caption)}</em></p>\n" if part.caption else "") + f"<ol>\n{items}\n</ol>"

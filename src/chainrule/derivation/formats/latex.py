@@ -8,7 +8,7 @@ from chainrule.derivation.formats.page import page
 from chainrule.derivation.formats.plain import one_line
 from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.words import Words, pieces
-from chainrule.maths import latex
+from chainrule.maths import latex, plain
 from chainrule.maths.as_latex import LETTERS, PRODUCTS, RELATIONS
 from chainrule.maths.as_unicode import RELATIONS as SIGNS
 
@@ -80,9 +80,15 @@ def block(part: Block) -> str:
 
 
 def words(text: Words) -> str:
-    """Words with their formulas."""
-    found = [escaped(part) if isinstance(part, str) else f"${maths(latex(part))}$" for part in pieces(text)]
-    return "".join(found).strip()
+    """Words with their formulas; one that may be wider than a page is made to fit."""
+    return "".join(
+        [escaped(part) if isinstance(part, str) else within(maths(latex(part))) for part in pieces(text)]
+    ).strip()
+
+
+def within(formula: str) -> str:
+    """A formula among words."""
+    return f"${formula}$" if len(formula) <= 2 * LONGEST else f"{FITTED}${formula}$}}"
 
 
 def escaped(text: str) -> str:
@@ -105,14 +111,17 @@ def maths(latex: str) -> str:
 
 def displayed(part: Equation) -> str:
     """An equation on its own."""
-    note = rf" \qquad \text{{({words(part.note)})}}" if part.note else ""
+    note = words(part.note)
+    beside = rf" \qquad \text{{({note})}}" if 0 < len(note) <= LONGEST_WORDS else ""
+    # A sentence is set below the formula, where it may run over several lines.
+    below = f"\n({note})" if note and not beside else ""
     if len(part.latex) <= LONGEST or len(part.parts) < 3:
-        shown = f"{maths(part.latex)}{note}"
-        return f"\\[\n{shown if len(shown) <= LONGEST else fitted(shown)}\n\\]"
+        shown = f"{maths(part.latex)}{beside}"
+        return f"\\[\n{shown if len(shown) <= LONGEST else fitted(shown)}\n\\]{below}"
     lines = under_each_other(part)
-    if max(map(len, lines)) > 2 * LONGEST:
-        return "\\[\n" + fitted(aligned(lines) + note) + "\n\\]"
-    return "\\begin{align*}\n" + " \\\\\n".join(lines) + f"{note}\n\\end{{align*}}"
+    if max([len(plain(side)) for side in part.sides]) > LONGEST or max(map(len, lines)) > 2 * LONGEST:
+        return "\\[\n" + fitted(aligned(lines) + beside) + f"\n\\]{below}"
+    return "\\begin{align*}\n" + " \\\\\n".join(lines) + f"{beside}\n\\end{{align*}}{below}"
 
 
 def under_each_other(part: Equation) -> list[str]:
