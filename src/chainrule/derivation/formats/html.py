@@ -20,7 +20,7 @@ LINES = """\
 .chainrule .lines { padding-left: 1.5rem; }
 .chainrule .lines > * { align-self: baseline; }
 .chainrule .side { grid-column: 2; padding-left: 1.5rem; text-indent: -1.5rem; }
-.chainrule .equation .lines math { padding: 0; text-indent: 0; }
+.chainrule .equation .lines math { margin: 0; text-indent: 0; }
 .chainrule .below { grid-template-columns: minmax(0, 1fr); }
 .chainrule .below > .side { grid-column: 1; padding-left: 3rem; }
 @media (max-width: 40rem) {
@@ -32,11 +32,9 @@ LINES = """\
 STYLE = f"""\
 .chainrule {{ color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; }}
 .chainrule .equation, .chainrule .table, .chainrule .graph {{ overflow-x: auto; margin: 0.75rem 0; }}
-.chainrule .equation math {{ text-align: left; padding-left: 1.5rem; }}
-.chainrule li .equation {{ margin: 0.25rem 0; }}
-.chainrule li .equation math, .chainrule li .lines {{ padding-left: 0; }}
-.chainrule table {{ border-collapse: collapse; }}
-.chainrule caption {{ text-align: left; font-style: italic; }}
+.chainrule .equation math {{ width: max-content; margin: 0 0 0 1.5rem; }}
+.chainrule li :is(.equation, math, .lines) {{ margin: 0; padding-left: 0; }}
+.chainrule table {{ border-collapse: collapse; }} .chainrule caption {{ text-align: left; font-style: italic; }}
 .chainrule th, .chainrule td {{ text-align: left; padding: 0.25rem 0.75rem; border-bottom: 1px solid #8886; }}
 .chainrule aside {{ border-left: 0.25rem solid #36c; padding: 0.25rem 1rem; margin: 0.75rem 0; }}
 .chainrule aside.warning {{ border-color: #c80; }}
