@@ -33,6 +33,7 @@ Function = Callable[..., Any]
 
 NODES, PLAIN_NUMBERS = (Tensor, Value), (float, int, np.ndarray, np.number, np.bool_)
 MOVING, GIVEN = (*NODES, Mapped), (*NODES, Traced)
+OF_THEIR_OWN, ARRAYS = (Value, Traced), (float, int, np.ndarray, np.floating)
 """As tuples, since a union is made anew wherever one is written, which takes as long as a small sum."""
 
 
@@ -229,7 +230,7 @@ class Run:
     def __init__(
         self, f: Function, args: tuple[Any, ...], argnums: Argnums, settings: dict[str, Any], has_aux: bool = False
     ) -> None:
-        self.several = type(argnums) is not int and isinstance(argnums, Iterable) and getattr(argnums, "ndim", 1) > 0
+        self.several = type(argnums) is tuple or is_several(argnums)
         places = list(map(index, cast(Any, argnums if self.several else (argnums,))))
         for place in places:
             if not -len(args) <= place < len(args):
@@ -238,16 +239,17 @@ class Run:
         if len(set(places)) < len(places):
             raise ShapeError(f"argnums={argnums} names an argument twice")
         leaves, self.structure = flatten(tuple(args[place] for place in places))
-        with enable_grad():
-            self.inputs = [stand_in(filled(x, running.levels)) for x in leaves]
         self.kinds: list[type[Any]] = [type(x) for x in leaves]
         self.kind: type[Any] = next((kind for kind in self.kinds if kind not in (float, int)), float)
         call = list(args)
-        for place, argument in zip(places, unflatten(self.structure, self.inputs), strict=True):
-            call[place] = argument
-        with enable_grad(), Transforming():
-            out = f(*call, **settings)
-        for x in map(core, self.inputs):
+        with enable_grad():
+            self.inputs = [stand_in(filled(x, running.levels)) for x in leaves]
+            for place, argument in zip(places, unflatten(self.structure, self.inputs), strict=True):
+                call[place] = argument
+            with Transforming():
+                out = f(*call, **settings)
+        self.mine = list(map(core, self.inputs))
+        for x in self.mine:
             if x.op is None:
                 x.requires_grad = False  # this run is over: nobody outside can ask for a gradient in its stand-ins
         self.has_aux = has_aux
@@ -258,9 +260,8 @@ class Run:
             self.aux = unflatten(aux_structure, [self.plain(x, self.kind) if is_node(x) else x for x in aux_leaves])
         out_leaves, self.out_structure = flatten(out)
         self.outputs = [output_node(x) for x in out_leaves]
-        mine = list(map(core, self.inputs))
-        others = set(graph.backward_order(list(map(core, self.outputs)))) - set(mine)
-        self.record = any(x.edges for x in mine) or any(x.requires_grad and not x.edges for x in others)
+        others = set(graph.backward_order(list(map(core, self.outputs)))).difference(self.mine)
+        self.record = any([x.edges for x in self.mine]) or any([x.requires_grad and not x.edges for x in others])
 
     def one_output(self) -> Any:
         """The single number that a gradient needs."""
@@ -295,12 +296,8 @@ class Run:
         record = self.record or any(map(recorded, given))
         with enable_grad():
             ready = [as_kind_of(x, part, record) for part, x in zip(given, start, strict=True)]
-            first, last = (list(map(core, nodes)) for nodes in (start, end))
-            found = along(first, ready, last, record=record)
-        return [
-            zeros_like(x) if part is None else on_core(x, lambda _, part=part: part)
-            for part, x in zip(found, end, strict=True)
-        ]
+            found = along(list(map(core, start)), ready, list(map(core, end)), record=record)
+        return [zeros_like(x) if part is None else inside(x, part) for part, x in zip(found, end, strict=True)]
 
     def moved(self, tangents: Sequence[Any]) -> Any:
         """The outputs' tangents in the outputs' structure, from one tangent for each argument."""
@@ -338,7 +335,8 @@ class Run:
 
     def plain(self, x: Any, kind: Any) -> Any:
         """A result as the kind of thing the user gave, unless something outside can be differentiated through it."""
-        if isinstance(core(x), Traced) or recorded_outside(core(x), map(core, self.inputs)):
+        node = core(x)
+        if isinstance(node, Traced) or recorded_outside(node, self.mine):
             return x
         if isinstance(x, Mapped):
             return on_core(x, lambda x: np.array(x.data if isinstance(x, Tensor) else x))
@@ -350,6 +348,11 @@ class Run:
         if numbers.ndim:
             return np.array(numbers)
         return float(numbers) if kind in (float, int) else numbers[()]
+
+
+def is_several(argnums: Any) -> bool:
+    """Whether arguments are named one by one, and not a single one."""
+    return type(argnums) is not int and isinstance(argnums, Iterable) and getattr(argnums, "ndim", 1) > 0
 
 
 def pair(out: Any) -> tuple[Any, Any]:
@@ -379,12 +382,12 @@ def stand_in(x: Any) -> Any:
     """A node of its own for an argument."""
     if isinstance(x, Mapped):
         return on_core(x, stand_in)
-    if isinstance(x, Value | Traced):
+    if isinstance(x, OF_THEIR_OWN):
         return x.alias()
     if isinstance(x, Tensor) and x.requires_grad:
         return x.clone()
     array = x.data if isinstance(x, Tensor) else x
-    if isinstance(x, bool) or not isinstance(array, float | int | np.ndarray | np.floating):
+    if isinstance(x, bool) or not isinstance(array, ARRAYS):
         raise DtypeError(f"a gradient in a {type(x).__name__} does not exist: give floats, arrays, Values or Tensors")
     array = np.array(in_doubles([array])[0])
     if array.dtype not in DIFFERENTIABLE:
@@ -394,6 +397,11 @@ def stand_in(x: Any) -> Any:
     out = from_array(array)
     out.requires_grad = True
     return out
+
+
+def inside(x: Any, part: Any) -> Any:
+    """What belongs to x inside all maps that x belongs to."""
+    return on_core(x, lambda _: part) if isinstance(x, Mapped) else part
 
 
 def output_node(x: Any) -> Any:

@@ -17,6 +17,7 @@ from chainrule.core.graph import between, edges_of, is_flat, opened
 from chainrule.core.operation import Pointwise, added, chosen, is_mask, is_node, takes_over
 from chainrule.core.state import Quiet
 
+ARRAYS = (np.ndarray, np.floating)
 Still = dict[Any, Any]
 """For nodes whose tangent has such entries: a truth value for each."""
 
@@ -39,27 +40,20 @@ def walk(
     for node in reversed(between(inputs, outputs)):
         if node in moving:
             continue
-        edges = [(i, x) for i, x in edges_of(node) if x in moving]
-        if not edges or is_flat(node.op, edges):
+        edges = [edge for edge in edges_of(node) if edge[1] in moving]
+        op = node.op
+        if not edges or (op.flat and is_flat(op, edges)):
             continue
         node.check_unchanged(edges)
-        if node.op.composition is not None:
-            stand_ins, out = opened(node, edges)
-            known = (
-                None
-                if still is None
-                else {s: still[x] for s, (_, x) in zip(stand_ins, edges, strict=True) if x in still}
-            )
-            (tangent,) = walk(stand_ins, [moving[x] for _, x in edges], [out], record, known)
-            if known is not None and out in known:
-                cast(Still, still)[node] = known[out]
+        if op.composition is not None:
+            tangent = opened_and_walked(node, edges, moving, record, still)
         else:
             by_slot: list[Any] = [None] * len(node.inputs)
             for i, x in edges:
                 by_slot[i] = moving[x]
             arguments, out = (node.inputs, node) if record else node.plain()
             if still is None:
-                tangent = node.op.push(by_slot, out, arguments, node.settings)
+                tangent = op.push(by_slot, out, arguments, node.settings)
             else:
                 tangent = with_stillness(node, edges, by_slot, out, arguments, still)
         if tangent is not None:
@@ -67,17 +61,27 @@ def walk(
     return [moving.get(node) for node in outputs]
 
 
+def opened_and_walked(node: Any, edges: Any, moving: dict[Any, Any], record: bool, still: Still | None) -> Any:
+    """The tangent of a fused node, through its composition."""
+    stand_ins, out = opened(node, edges)
+    known = None if still is None else {s: still[x] for s, (_, x) in zip(stand_ins, edges, strict=True) if x in still}
+    (tangent,) = walk(stand_ins, [moving[x] for _, x in edges], [out], record, known)
+    if known is not None and out in known:
+        cast(Still, still)[node] = known[out]
+    return tangent
+
+
 def undefined(tangent: Any) -> bool:
     """Whether there may be a nan among the numbers of a tangent; a symbol has none, those of a program are unknown.
 
     Their sum shows it in a third of the time of asking each, and is nan of opposite infinities as well.
     """
-    if not isinstance(tangent, np.ndarray | np.floating):
+    if not isinstance(tangent, ARRAYS):
         if tangent is None or takes_over(tangent) or (is_node(tangent) and not hasattr(tangent, "data")):
             return False
         tangent = np.asarray(tangent.data if is_node(tangent) else tangent)
-    total = np.add.reduce(tangent, axis=None) if tangent.ndim else tangent
-    return bool(np.isnan(total))
+    total = np.add.reduce(tangent, None) if tangent.ndim else tangent
+    return bool(total != total)  # noqa: PLR0124  (nan alone differs from itself)
 
 
 def with_stillness(node: Any, edges: Any, tangents: list[Any], out: Any, arguments: Any, still: Still) -> Any:

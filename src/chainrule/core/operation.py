@@ -63,6 +63,8 @@ kernels: Registry[Function] = Registry(indexed=False)
 ndarray, TRUTH = np.ndarray, np.dtype(bool)
 DOUBLE, YES_OR_NO = np.float64, np.bool_
 NUMBERS = (float, int, bool, np.floating, np.integer, np.bool_)
+NOT_GIVEN = inspect.Parameter.empty
+"""What stands for the default of a setting that has none."""
 
 TOO_LARGE = "a whole number is too large for a double, of which the largest is about 1.8e308"
 
@@ -108,7 +110,7 @@ class Operation:
         self.inputs: tuple[str, ...]
         self.defaults: dict[str, Any]
         self.inputs, self.defaults, self.variadic = parameters_of(function)
-        self.needs_settings = inspect.Parameter.empty in self.defaults.values()
+        self.needs_settings = NOT_GIVEN in self.defaults.values()
         self.everywhere = "domain" not in where_to_test
         self.domain: tuple[float, float] = where_to_test.pop("domain", (-3.0, 3.0))
         self.shapes: tuple[tuple[int, ...], ...] = where_to_test.pop("shapes", ((2, 3),) * len(self.inputs))
@@ -182,7 +184,7 @@ class Operation:
         if len(settings) < len(self.defaults):
             settings = {**self.defaults, **settings}
         for name, setting in settings.items():
-            if setting is inspect.Parameter.empty:
+            if setting is NOT_GIVEN:
                 raise TypeError(f"{self.name} needs the setting {name}")
             if is_node(setting):
                 if takes_over(setting):
@@ -422,7 +424,7 @@ def parameters_of(function: Function) -> tuple[tuple[str, ...], dict[str, Any], 
         names = code.co_varnames
         variadic = bool(code.co_flags & inspect.CO_VARARGS)
         several = names[count + settings : count + settings + 1] if variadic else ()
-        defaults = {name: given.get(name, inspect.Parameter.empty) for name in names[count : count + settings]}
+        defaults = {name: given.get(name, NOT_GIVEN) for name in names[count : count + settings]}
         return names[:count] + several, defaults, variadic
     inputs: tuple[str, ...] = ()
     defaults, variadic = {}, False
@@ -507,9 +509,13 @@ def composed(function: Function) -> Function:
 
     @functools.wraps(function)
     def silent(*inputs: Any, **settings: Any) -> Any:
-        if noise.get() is SILENCE or (inputs and is_node(inputs[0])):
+        if (inputs and is_node(inputs[0])) or noise.get() is SILENCE:
             return function(*inputs, **settings)
-        return quietly(function, *inputs, **settings)
+        before = noise.set(SILENCE)  # as `quietly` does: this is on the way of every call
+        try:
+            return function(*inputs, **settings)
+        finally:
+            noise.reset(before)
 
     compositions[function.__name__] = silent
     for tell in named:

@@ -332,15 +332,19 @@ class Tensor(Node, Operators):
     # Reading and writing entries
 
     def _picked(self, key: Any) -> Any:
-        plain = not self.requires_grad and self.origin is None
-        if plain and type(key) is np.ndarray and key.dtype.kind in "iu" and key.ndim and self.ndim:
-            try:
-                return from_array(self._data.take(key, 0))
-            except (IndexError, ValueError):  # the rule says it in the user's words
-                pass
-        if is_remembered(key):
-            return self._taken(key if isinstance(key, tuple) else (key,))
-        return book["index"](self, key=plain_key(key))
+        kind = type(key)
+        if kind is np.ndarray:
+            if not self.requires_grad and self.origin is None and key.dtype.kind in "iu" and key.ndim and self.ndim:
+                try:
+                    return from_array(self._data.take(key, 0))
+                except (IndexError, ValueError):  # the rule says it in the user's words
+                    pass
+            key = key.copy()  # the backward pass reads it again
+        elif kind is not int and kind is not slice:
+            if is_remembered(key):
+                return self._taken(key if isinstance(key, tuple) else (key,))
+            key = plain_key(key)
+        return book["index"](self, key=key)
 
     def _taken(self, places: tuple[Any, ...]) -> Any:
         """The entries at places that were computed from what moves: an input, so that the program holds elsewhere."""
@@ -554,8 +558,10 @@ def take_up(name: str, function: Any) -> None:
     if compositions.declared(name) not in (None, function):
         return
 
+    itself = getattr(function, "__wrapped__", function)  # operations on a Tensor are silent without more ado
+
     def method(self: Tensor, *inputs: Any, **settings: Any) -> Any:
-        return function(self, *inputs, **settings)
+        return itself(self, *inputs, **settings)
 
     method.__name__, method.__qualname__, method.__doc__ = name, f"Tensor.{name}", function.__doc__
     setattr(Tensor, name, method)

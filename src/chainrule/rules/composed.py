@@ -18,6 +18,9 @@ from chainrule.rules.linear import index, reshape
 from chainrule.rules.pointwise import sqrt, square
 
 Axis = int | tuple[int, ...] | None
+OF_ONE_NUMBER = (*NUMBERS, Value)
+PYTHONS = (int, float, bool)
+"""Python's own kinds of number, which have no type of array."""
 
 
 @composed
@@ -219,15 +222,13 @@ def prod(
     if initial is not None:
         return pointwise.mul(prod(x, axis, keepdims), initial)
     shape = shape_of(x)
-    if axis is None or (not shape and axis in (0, -1)):
-        axis = tuple(range(len(shape)))
-    axes = np.lib.array_utils.normalize_axis_tuple(axis, len(shape))
-    if isinstance(x, (*NUMBERS, Value)):
+    if len(shape) == 1 and (axis is None or (type(axis) is int and axis in (0, -1))):
+        length, kept, out = shape[0], (1,), x
+    elif isinstance(x, OF_ONE_NUMBER):
+        np.lib.array_utils.normalize_axis_tuple(() if axis in (None, 0, -1) else axis, 0)
         return x
-    rest = tuple([i for i in range(len(shape)) if i not in axes])
-    kept = tuple([1 if i in axes else n for i, n in enumerate(shape)])
-    length = linear.count(shape, axes)
-    out = reshape(linear.transpose(x, axes=(*axes, *rest)), shape=(length, *[shape[i] for i in rest]))
+    else:
+        length, kept, out = in_front(x, shape, axis)
     if length == 0:
         return reshape(1 + linear.sum(out, axis=0), shape=kept if keepdims else out.shape[1:])
     out = balanced(out)
@@ -238,6 +239,17 @@ def prod(
             product = linear.concatenate(product, index(out, key=slice(length - 1, length)), axis=0)
         out, length = product, half + length % 2
     return reshape(out, shape=kept if keepdims else out.shape[1:])
+
+
+def in_front(x: Any, shape: tuple[int, ...], axis: Axis) -> tuple[int, tuple[int, ...], Any]:
+    """The entries along some axes as a first axis: how many, the shape of a reduction that keeps them, and the node."""
+    if axis is None or (not shape and axis in (0, -1)):
+        axis = tuple(range(len(shape)))
+    axes = np.lib.array_utils.normalize_axis_tuple(axis, len(shape))
+    rest = tuple([i for i in range(len(shape)) if i not in axes])
+    kept = tuple([1 if i in axes else n for i, n in enumerate(shape)])
+    length = linear.count(shape, axes)
+    return length, kept, reshape(linear.transpose(x, axes=(*axes, *rest)), shape=(length, *[shape[i] for i in rest]))
 
 
 def balanced(x: Any) -> Any:
@@ -253,7 +265,7 @@ def balanced(x: Any) -> Any:
         return x
     sizes, most = np.abs(numbers), np.finfo(numbers.dtype).maxexp - 2
     reach = 2.0 ** (most // len(sizes))
-    if sizes.size == 0 or (sizes.max() <= reach and sizes.min() >= 1 / reach):
+    if not sizes.size or (np.maximum.reduce(sizes, None) <= reach and np.minimum.reduce(sizes, None) >= 1 / reach):
         return x
     movable = np.isfinite(numbers) & (numbers != 0)
     powers = np.rint(np.log2(np.where(movable, sizes, 1))).astype(int)
@@ -309,14 +321,22 @@ def in_real_numbers(x: Any) -> Any:
 
 def together(name: str, arrays: Any) -> Any:
     """A list of arrays or nodes, not empty; a plain number takes the type that adding it to the others would give."""
-    if isinstance(arrays, np.ndarray) and arrays.ndim:
+    if type(arrays) is not list and type(arrays) is not tuple:
+        if is_node(arrays) or isinstance(arrays, NUMBERS) or getattr(arrays, "ndim", 1) == 0:
+            raise ShapeError(f"{name} takes a list of at least one array")
         arrays = list(arrays)
-    if is_node(arrays) or isinstance(arrays, (*NUMBERS, np.ndarray)) or not arrays:
+    if not arrays:
         raise ShapeError(f"{name} takes a list of at least one array")
-    if not any(type(x) in (int, float, bool) for x in arrays):
-        return arrays
-    kinds = [x.dtype for x in arrays if hasattr(x, "dtype")]
-    return [np.asarray(x, np.result_type(*kinds, x)) if kinds and type(x) in (int, float, bool) else x for x in arrays]
+    for x in arrays:
+        if type(x) in PYTHONS:
+            return beside_arrays(arrays)
+    return arrays
+
+
+def beside_arrays(parts: Any) -> list[Any]:
+    """Python's numbers among arrays in the type that adding them to the arrays would give."""
+    kinds = [x.dtype for x in parts if hasattr(x, "dtype")]
+    return [np.asarray(x, np.result_type(*kinds, x)) if kinds and type(x) in PYTHONS else x for x in parts]
 
 
 def without_numbers(x: Any) -> bool:

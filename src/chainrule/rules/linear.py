@@ -9,6 +9,8 @@ shape of its input.
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from chainrule.core.operation import linear
@@ -134,7 +136,7 @@ def squeeze(x, *, axis=None):
 )
 def index(x, *, key):
     """Picks entries; the gradient goes to the places they came from, adding up where one was picked twice."""
-    return kernels.owned(x[kernels.settled(key)])
+    return kernels.owned(x[key if type(key) in (int, slice) else kernels.settled(key)])
 
 
 @linear(
@@ -355,11 +357,9 @@ def kept(shape, axis):
 
 def count(shape, axis):
     """How many entries a reduction adds up."""
-    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    total = 1
-    for i in axes:
-        total *= shape[i]
-    return total
+    if axis is None:
+        return prod(shape)
+    return prod([shape[i] for i in axis]) if isinstance(axis, tuple) else shape[axis]
 
 
 def inverse(axes):
