@@ -14,7 +14,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-# NumPy first of all: further in, below that many open frames, each call of its own import would ask the system for memory.
+# NumPy first: further in, below that many open frames, each call of its own import would ask the system for memory.
 import numpy as _  # noqa: F401
 
 from chainrule.core import Value
