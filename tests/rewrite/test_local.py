@@ -123,6 +123,31 @@ def test_a_jacobian_in_letters_is_that_of_the_numbers(name: str) -> None:
         np.testing.assert_allclose(ours.reshape(right.shape), right, rtol=1e-9, atol=1e-12, err_msg=plain(tree))
 
 
+POINTWISE = sorted(
+    name
+    for name, rule in book.items()
+    if isinstance(rule, Pointwise) and not rule.variadic and rule.__module__.startswith("chainrule.")
+)
+
+
+@pytest.mark.parametrize("name", POINTWISE)
+def test_the_jacobian_of_a_function_of_every_entry_is_a_diagonal(name: str) -> None:
+    operation, draw = book[name], np.random.default_rng(0)
+    low, high = operation.domain
+    for example in operation.examples:
+        settings = operation.complete(example)
+        numbers = [low + (high - low) * draw.uniform(0.1, 0.9, 3) for _ in operation.inputs]
+        trees = [Symbol(f"x{i}", shape=(3,)) for i in range(len(numbers))]
+        out = np.asarray(operation.compute(numbers, settings), dtype=float)
+        for slot in [i for i in range(len(numbers)) if operation.differentiable(i)]:
+            tree = jacobian(operation, slot, Symbol("y", shape=(3,)), trees, [(3,)] * len(trees), settings)
+            with Quiet():
+                right = np.diag(np.broadcast_to(np.asarray(operation.partial(slot, out, numbers, settings), float), 3))
+            if tree is not None:
+                known = {**dict(zip(trees, numbers, strict=True)), Symbol("y", shape=(3,)): out}
+                np.testing.assert_allclose(value(tree, known), right, rtol=1e-9, atol=1e-12, err_msg=plain(tree))
+
+
 @pytest.mark.parametrize(
     ("name", "slot", "shapes", "settings", "expected"),
     [
@@ -138,6 +163,9 @@ def test_a_jacobian_in_letters_is_that_of_the_numbers(name: str) -> None:
         ("einsum", 0, [(2, 3), (4, 3)], {"subscripts": "ij,kj->ik"}, "kron(eye(2), b)"),
         ("einsum", 1, [(3,), (3, 2)], {"subscripts": "j,jk->k"}, "kron(reshape(a, shape=(1, 3)), eye(2))"),
         ("softmax", 0, [(3,)], {"axis": -1}, None),
+        ("tanh", 0, [(3,)], {}, "diag(1 - y**2)"),
+        ("mul", 0, [(3,), (3,)], {}, "diag(b)"),
+        ("sub", 1, [(3,), (3,)], {}, "-eye(3)"),
     ],
 )
 def test_jacobians_as_a_book_has_them(name: str, slot: int, shapes: Any, settings: Any, expected: Any) -> None:

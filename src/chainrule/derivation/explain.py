@@ -133,10 +133,10 @@ def explained_by(
     """One gradient of an opened graph, explained as it was asked for."""
     lent = lend_letters(tape, notation)
     with Quiet():
-        name, told = tell(tape, request, dialect)
+        name, answer = tell(tape, request, dialect)
         title = said(title_of(tape, request), ", ", IN_WORDS[name])
-        told = replace(told, symbols=(*told.symbols, *unlisted(lent, told)))
-        return with_d(assembled(tape, request, name, title, told, with_short=with_short), tape)
+        answer = replace(answer, symbols=(*answer.symbols, *unlisted(lent, answer)))
+        return with_d(assembled(tape, request, name, title, answer, with_short=with_short), tape)
 
 
 def told_whole(output: Any, wrt: Any, dialect: str, digits: int) -> Derivation:
@@ -165,9 +165,9 @@ def with_direction(found: Derivation, tape: Tape, entry: Any, direction: Any, di
     return with_d(found, tape)
 
 
-def unlisted(lent: Sequence[Meaning], told: Explanation) -> list[Meaning]:
+def unlisted(lent: Sequence[Meaning], answer: Explanation) -> list[Meaning]:
     """The letters that the dialect's own table does not explain."""
-    listed = {row.symbol for row in told.symbols}
+    listed = {row.symbol for row in answer.symbols}
     return [row for row in lent if row.symbol not in listed]
 
 
@@ -215,22 +215,22 @@ def usual(request: Request) -> str:
 
 
 def assembled(
-    tape: Tape, request: Request, dialect: str, title: Words, told: Explanation, *, with_short: bool = False
+    tape: Tape, request: Request, dialect: str, title: Words, answer: Explanation, *, with_short: bool = False
 ) -> Derivation:
     """A dialect's story with the data of the graph that it tells of; every equation in it is worked out."""
     data = Listed(tape, request.whole)
     gradient = gradient_of(tape, request)
-    environment = ChainMap[Tree, Any](told.environment, tape.environment)
+    environment = ChainMap[Tree, Any](answer.environment, tape.environment)
     if request.wrt is not None:
         environment.setdefault(name_of(tape, request), gradient)
     environment = ChainMap[Tree, Any](
-        {**tape.undefined, **undefined_in(told.environment, environment)}, *environment.maps
+        {**tape.undefined, **undefined_in(answer.environment, environment)}, *environment.maps
     )
     warnings, floor = trap(tape), rounding_floor(tape)
-    story = (*checked(told.story, environment, floor, request.digits), *warnings)
+    story = (*checked(answer.story, environment, floor, request.digits), *warnings)
     conventions = conventions_of(tape, request.layout if dialect == "jacobian" else "")
     short = (
-        short_story(tape, request, dialect, replace(told, story=story), warnings, conventions, environment, floor)
+        short_story(tape, request, dialect, replace(answer, story=story), warnings, conventions, environment, floor)
         if with_short
         else ()
     )
@@ -252,8 +252,8 @@ def assembled(
         notation=request.notation,
         digits=request.digits,
         conventions=conventions,
-        symbols=told.symbols,
-        counts={**counts, **told.counts},
+        symbols=answer.symbols,
+        counts={**counts, **answer.counts},
         nodes=data.nodes,
         log=data.log,
         story=story,

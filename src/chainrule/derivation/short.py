@@ -86,7 +86,7 @@ def short_story(
     tape: Tape,
     request: Request,
     dialect: str,
-    told: Explanation,
+    answer: Explanation,
     warnings: Sequence[Block],
     conventions: Sequence[Convention],
     environment: Mapping[Tree, Any],
@@ -99,16 +99,16 @@ def short_story(
         named = in_names(tape)
     kinks = on_kinks(conventions)
     is_flat = bool(kinks) or (request.wrt is not None and is_rounding(tape, request))
-    last = [*warnings, *kinks, *(() if is_flat else told.remarks[:1]), *(() if kinks else meaning(tape, request))]
+    last = [*warnings, *kinks, *(() if is_flat else answer.remarks[:1]), *(() if kinks else meaning(tape, request))]
     count = sum(map(lines_of, last))
     found = [checked_piece(x, tape.environment, floor, request.digits) for x in forward(tape, named, request.digits)]
-    found += telling(tape, named, request, dialect, told, environment, floor)
+    found += telling(tape, named, request, dialect, answer, environment, floor)
     explained: list[Block] = []
     for _ in range(4):
         # What explains the letters takes room itself, and what has no room needs no explanation.
         fit(found, MOST_LINES - count - sum(map(lines_of, explained)))
         shown = [block for piece in found for block in piece.blocks]
-        explained = letters(tape, told.symbols, shown)
+        explained = letters(tape, answer.symbols, shown)
     return (*shown, *checked(explained, environment, floor, request.digits), *last)
 
 
@@ -182,14 +182,14 @@ def telling(
     named: InNames | None,
     request: Request,
     dialect: str,
-    told: Explanation,
+    answer: Explanation,
     environment: Mapping[Tree, Any],
     floor: float,
 ) -> list[Piece]:
     """The derivative as the dialect tells it: the equations on which the result rests, then the result."""
     asked = tape.wrt if request.wrt is None else (request.wrt,)
     is_whole = request.wrt is None or (request.entry is None and np.ndim(tape.gradients[request.wrt]) > 0)
-    *first, last = told.short or (None,)
+    *first, last = answer.short or (None,)
     found: list[Piece] = []
     if isinstance(last, Equation) and ((dialect in WHOLE and len(last.sides) > 2) or not is_whole):
         for i, x in enumerate(first):
@@ -199,7 +199,7 @@ def telling(
         # A Jacobian has rows where a gradient has the shape of an array.
         return [checked_piece(x, tape.environment, floor, request.digits) for x in swept(tape, named, asked, request)]
     else:
-        found += the_result(tape, request, product_in(told.story, name_of(tape, request)))
+        found += the_result(tape, request, product_in(answer.story, name_of(tape, request)))
     return [checked_piece(x, environment, floor, request.digits) for x in found]
 
 
@@ -399,7 +399,7 @@ def letters(tape: Tape, rows: Sequence[Meaning], shown: Sequence[Block]) -> list
     """What the letters stand for that are neither the user's nor computed on the page."""
     own = {symbol for node, symbol in tape.symbols.items() if id(node) in tape.labels}
     own |= {x.sides[0] for x in shown if isinstance(x, Equation)}
-    told: dict[Tree, Words] = {}
+    meanings: dict[Tree, Words] = {}
     waiting = [x.whole for x in foreign(shown)]
     ordered = sorted(rows, key=lambda row: "L" in [x.layer for x in symbols_in(row.symbol)])
     for letter in waiting:
@@ -407,19 +407,19 @@ def letters(tape: Tape, rows: Sequence[Meaning], shown: Sequence[Block]) -> list
             first = next(symbols_in(row.symbol), None)
             if first is not None and is_of(letter, first) and row.symbol not in own:
                 own |= {row.symbol, letter}
-                told[row.symbol] = in_short(row.meaning)
+                meanings[row.symbol] = in_short(row.meaning)
                 # What a meaning has in it needs one too.
                 waiting += [x.whole for x in foreign([Paragraph(row.meaning)])]
                 break
-    return [Paragraph(said("Here ", listed(grouped(told), "; "), "."))] if told else []
+    return [Paragraph(said("Here ", listed(grouped(meanings), "; "), "."))] if meanings else []
 
 
-def grouped(told: Mapping[Tree, Words]) -> list[Words]:
+def grouped(meanings: Mapping[Tree, Words]) -> list[Words]:
     """What several letters stand for, those of any one layer together."""
-    of_layers = {x: said(*words[:-1]) for x, words in told.items() if len(words) == 2 and words[-1] == LAYER}
-    formulas = {x: words[0] for x, words in told.items() if len(words) == 1 and isinstance(words[0], Tree)}
+    of_layers = {x: said(*words[:-1]) for x, words in meanings.items() if len(words) == 2 and words[-1] == LAYER}
+    formulas = {x: words[0] for x, words in meanings.items() if len(words) == 1 and isinstance(words[0], Tree)}
     found: list[Words] = [said(equation(x, tree)) for x, tree in formulas.items()]
-    found += [said(x, " is ", words) for x, words in told.items() if x not in of_layers and x not in formulas]
+    found += [said(x, " is ", words) for x, words in meanings.items() if x not in of_layers and x not in formulas]
     if of_layers:
         names = [plain_text(words) for words in of_layers.values()]
         roles = listed([name.removesuffix(" of layer ").removesuffix(" into layer ") for name in names])

@@ -15,11 +15,11 @@ from chainrule.derivation.tape.tape import Node, Tape
 from chainrule.maths import Derivative
 
 
-def with_d(told: Derivation, tape: Tape) -> Derivation:
+def with_d(derivation: Derivation, tape: Tape) -> Derivation:
     """The same explanation; with d where nothing moves what is above but what is below. O(what is printed)."""
     leaves = [x for x in tape.order if x.op is None and not (isinstance(x, Value) and x.is_constant)]
     if len(leaves) != 1 or np.ndim(leaves[0].data):
-        return told
+        return derivation
     (variable,) = leaves
     nodes = {symbol: node for node, symbol in tape.symbols.items()}
 
@@ -34,7 +34,7 @@ def with_d(told: Derivation, tape: Tape) -> Derivation:
         above, below = nodes.get(x.above), nodes.get(x.below)
         return above is not None and below is not None and above not in passed_by_all(below)
 
-    return marked(told, is_total)
+    return marked(derivation, is_total)
 
 
 def made_from(tape: Tape, variable: Node, *, without: Node) -> set[Node]:
@@ -46,7 +46,7 @@ def made_from(tape: Tape, variable: Node, *, without: Node) -> set[Node]:
     return found
 
 
-def marked(told: Derivation, is_total: Callable[[Derivative], bool]) -> Derivation:
+def marked(derivation: Derivation, is_total: Callable[[Derivative], bool]) -> Derivation:
     """The derivatives of an explanation, written with d where they are total ones."""
 
     def changed(x: Any) -> Any:
@@ -64,5 +64,5 @@ def marked(told: Derivation, is_total: Callable[[Derivative], bool]) -> Derivati
         new = {name: changed(part) for name, part in inside.items()}
         return x if all([new[name] is part for name, part in inside.items()]) else replace(x, **new)
 
-    parts = {name: changed(getattr(told, name)) for name in ("title", "symbols", "conventions", "story", "short")}
-    return replace(told, known=tuple([replace(x, symbol=changed(x.symbol)) for x in told.known]), **parts)
+    parts = {name: changed(getattr(derivation, name)) for name in ("title", "symbols", "conventions", "story", "short")}
+    return replace(derivation, known=tuple([replace(x, symbol=changed(x.symbol)) for x in derivation.known]), **parts)

@@ -173,7 +173,7 @@ def by_template(tree: Applied) -> Looks:
     """An operation by its own template; what it does not mention and is not the default stands below."""
     operation = tree.operation
     if not isinstance(operation, Operation):
-        return call(words(tree.name), *map(lay, tree.inputs), below=settings_below(told(tree)))
+        return call(words(tree.name), *map(lay, tree.inputs), below=settings_below(settings_shown(tree)))
     inputs = [fitted(x, tree.shape) if operation.broadcasts else lay(x) for x in tree.inputs]
     template, names = operation.formula, operation.inputs
     if operation.variadic:
@@ -185,7 +185,7 @@ def by_template(tree: Applied) -> Looks:
         read_template(template, frozenset((*names, *mentioned))),
         {**dict(zip(names, inputs, strict=True)), **{name: setting(x) for name, x in mentioned.items()}},
     )
-    rest = {name: x for name, x in told(tree).items() if name not in mentioned}
+    rest = {name: x for name, x in settings_shown(tree).items() if name not in mentioned}
     if not rest:
         return form
     if form.kind == "call" and form.parts[0] == NOTHING:
@@ -193,7 +193,7 @@ def by_template(tree: Applied) -> Looks:
     return call(words(tree.name), *inputs, below=settings_below(rest))
 
 
-def told(tree: Applied) -> dict[str, Any]:
+def settings_shown(tree: Applied) -> dict[str, Any]:
     """The settings that say something; whether an axis of length 1 is kept changes no number."""
     given = tree.given.items()
     return {name: x for name, x in given if name != "keepdims" and not is_default(tree.operation, name, x)}
@@ -367,7 +367,7 @@ def total(tree: Applied, x: Tree) -> Looks | None:
         return beside(turned(ONES), lay(x)) if keepdims else beside(turned(lay(x)), ONES)
     if x.ndim == 1 and not keepdims:
         return Looks("big", (NOTHING, lay(x)), "∑")
-    return Looks("big", (settings_below(told(tree)), lay(x)), "∑")
+    return Looks("big", (settings_below(settings_shown(tree)), lay(x)), "∑")
 
 
 def outer(tree: Applied, x: Tree, y: Tree) -> Looks | None:
@@ -400,7 +400,7 @@ def broadcast(tree: Applied, x: Tree) -> Looks:
 
 def norm(tree: Applied, x: Tree) -> Looks | None:
     """A vector's length, or the length of all entries of a matrix."""
-    if told(tree):
+    if settings_shown(tree):
         return None
     bars = fenced("‖", lay(x))
     return Looks("sub", (bars, looks.text("F"))) if x.ndim == 2 else bars if x.ndim < 2 else None
@@ -432,7 +432,7 @@ def sized_identity(x: Tree) -> Looks | None:
 
 def trace(tree: Applied, x: Tree) -> Looks | None:
     """The sum of a diagonal, as books write it."""
-    return None if told(tree) else call("tr", lay(x))
+    return None if settings_shown(tree) else call("tr", lay(x))
 
 
 def unit_vector(tree: Applied, x: Tree) -> Looks | None:

@@ -180,6 +180,8 @@ def jacobian(
     >>> unicode(jacobian(book["matmul"], 1, Y, [A, X], [(2, 3), (3, 4)], {}))
     'A ⊗ 𝐈₄'
     """
+    if isinstance(op, Pointwise):
+        return diagonal(in_trees(op, slot, out, inputs, settings), out.size)
     letters = Letters(inputs, shapes)
     moving = unknown("d", tuple(shapes[slot]))
     try:
@@ -187,6 +189,16 @@ def jacobian(
         return LinearMap(moving, letters.trees).matrix(moved)
     except REFUSALS:
         return None
+
+
+def diagonal(slope: Tree | None, count: int) -> Tree | None:
+    """The matrix with the slopes of so many entries along its diagonal; None for those of a matrix."""
+    if slope is None or count == 1:
+        return slope
+    identity = applied("eye", n=count)
+    if isinstance(slope, Number):
+        return identity if slope.text == "1" else applied("neg", identity) if slope.text == "-1" else slope * identity
+    return applied("diag", slope) if slope.ndim == 1 else None
 
 
 class LinearMap:

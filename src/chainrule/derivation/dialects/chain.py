@@ -80,7 +80,7 @@ def product_equation(chain: Chain, digits: int) -> Equation:
 def link_rows(links: Sequence[Link], digits: int, inside: Words = "") -> Iterator[tuple[Words | Equation, ...]]:
     """A row for each link, and one for each unnamed step that it stands for."""
     for link in links:
-        shown = proved(told_apart(link), None, link.value, digits=digits, note=inside)
+        shown = proved(name_and_formula(link), None, link.value, digits=digits, note=inside)
         words = link.intuition
         if link.steps:
             words = "several steps, which follow"
@@ -90,7 +90,7 @@ def link_rows(links: Sequence[Link], digits: int, inside: Words = "") -> Iterato
         yield from link_rows(link.steps, digits, said("a step of ", link.name))
 
 
-def told_apart(link: Link) -> list[Tree]:
+def name_and_formula(link: Link) -> list[Tree]:
     """A link's name, and its formula where that is more than a number."""
     return [link.name] if link.formula is None or isinstance(link.formula, Number) else [link.name, link.formula]
 
@@ -153,7 +153,7 @@ def path_equation(links: Sequence[Link], value: float, digits: int) -> Equation:
     Beside what would come out if nothing cancelled a rest of rounding has no digits to be multiplied.
     """
     if len(links) == 1:
-        return proved(told_apart(links[0]), None, value, digits=digits)
+        return proved(name_and_formula(links[0]), None, value, digits=digits)
     symbols: list[Tree] = [in_a_row("mul", [link.name for link in links])]
     factors = [link.formula for link in links if link.formula is not None]
     if len(factors) == len(links) and sum([len(plain(x)) for x in factors]) <= LONGEST:
@@ -185,15 +185,15 @@ def zero_story(chain: Chain) -> list[Note]:
     zeros = list(zero_links(chain.links))
     if not zeros:
         return [Note("The gradient is 0 in floating point: the product of its factors is too small for a number.")]
-    told: list[Note] = []
+    notes: list[Note] = []
     for link in zeros:
         if link.paths:
             carried = any(path.value for path in link.paths) or link.rest
             words = "its paths cancel one another" if carried else "every path contributes 0"
         else:
             words = why_zero(link)
-        told.append(Note(said("The gradient is 0 because ", fact(link), f" is 0 here ({words})")))
-    return told
+        notes.append(Note(said("The gradient is 0 because ", fact(link), f" is 0 here ({words})")))
+    return notes
 
 
 def why_zero(link: Link) -> str:
@@ -206,7 +206,7 @@ def why_zero(link: Link) -> str:
 
 def fact(link: Link) -> Tree:
     """A link, and its formula where it has one."""
-    apart = told_apart(link)
+    apart = name_and_formula(link)
     return equation(*apart) if len(apart) > 1 else apart[0]
 
 

@@ -81,12 +81,12 @@ def stated(story: Story, law: BackwardEquation) -> list[Block]:
     blocks += lead(story, law)
     for number in layers:
         check(story, law, number)
-        if number in story.told:
+        if number in story.layers_shown:
             blocks += of_layer(story, law, number)
-    constant = [n for n in story.told if n not in layers] if law.learned else []
+    constant = [n for n in story.layers_shown if n not in layers] if law.learned else []
     blocks += [Paragraph(f"Layer {n} does not learn {law.learned}.") for n in constant]
-    untold = len([n for n in layers if n not in story.told])
-    return blocks + ([Note(f"The other {untold} layers were checked in the same way.")] if untold else [])
+    left = len([n for n in layers if n not in story.layers_shown])
+    return blocks + ([Note(f"The other {left} layers were checked in the same way.")] if left else [])
 
 
 def lead(story: Story, law: BackwardEquation) -> list[Block]:
@@ -148,8 +148,8 @@ def slope_words(story: Story, number: int) -> Words:
     f = formula_of_activation(layer, z)
     formula = in_trees(layer.activation, 0, f, [z], layer.settings)
     if formula is None or not has_letters(formula):
-        told = [] if formula is None else [" is ", formula, " everywhere"]
-        return said("Here ", slope, *told, f", by the rule of {layer.function}.")
+        words = [] if formula is None else [" is ", formula, " everywhere"]
+        return said("Here ", slope, *words, f", by the rule of {layer.function}.")
     return said("Here ", equation(slope, formula), f", by the rule of {layer.function}.")
 
 

@@ -21,7 +21,7 @@ def algorithm(story: Story) -> list[Block]:
     """The trace: input, forward, output error, errors back, gradients, each by its equation."""
     s = story.symbols
     lines: list[Words | Equation] = [line(story, [s.a(0)], "the input")]
-    for number in story.told:
+    for number in story.layers_shown:
         layer = story.layer(number)
         z, product = story.sides(story.forward(number), number)
         floor = RESIDUE * largest_of(story.net.tape.numbers.values())
@@ -33,7 +33,7 @@ def algorithm(story: Story) -> list[Block]:
                 line(story, story.sides(ACTIVATION, number), f"by {layer.function}, entry by entry", written_out=False)
             )
     for law in story.backward:
-        numbers = [number for number in story.layers_of(law) if number in story.told]
+        numbers = [number for number in story.layers_of(law) if number in story.layers_shown]
         lines += [line(story, story.sides(law, number), f"by {law.name}", written_out=False) for number in numbers]
     rate = s.notation.learning_rate
     words = said("A step of gradient descent then takes ", rate, " times each gradient from its weights.")

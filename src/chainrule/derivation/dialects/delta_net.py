@@ -68,7 +68,7 @@ def mapping(story: Story) -> list[Block]:
     if story.examples > 1:
         words = said(words, " Of ", s.z("l", "j", "i"), " and the like the second index is the example.")
     rows: list[tuple[Words | Equation, ...]] = []
-    for number in story.told:
+    for number in story.layers_shown:
         layer = story.layer(number)
         last = (layer.neurons - 1, layer.inputs - 1)
         for j, k in dict.fromkeys([(0, 0), last]):

@@ -19,5 +19,5 @@ def telling(story: Story, blocks: Sequence[Block]) -> tuple[Equation, ...]:
     else:
         names.append(s.by(s.b(number, *places)))
     equations = [x for x in blocks if isinstance(x, Equation) and len(x.sides) > 1]
-    told = [next((x for x in equations if x.sides[0] == name), None) for name in names]
-    return () if told[-1] is None else tuple([x for x in told if x is not None])
+    found = [next((x for x in equations if x.sides[0] == name), None) for name in names]
+    return () if found[-1] is None else tuple([x for x in found if x is not None])

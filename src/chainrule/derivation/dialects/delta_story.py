@@ -51,7 +51,7 @@ class Story:
         self.entries = Paper(request.digits, request.top, True, self.floor)
         """Prints single numbers, where `paper` prints matrices unless all are 1 × 1."""
         each = range(1, self.last + 1)
-        self.told = [n for n in each if self.last <= MOST_LAYERS or n <= 2 or n > self.last - 2]
+        self.layers_shown = [n for n in each if self.last <= MOST_LAYERS or n <= 2 or n > self.last - 2]
         """The layers (from 1) that are told in full."""
 
     @property

@@ -48,8 +48,8 @@ def tell(tape: Tape, request: Request) -> Explanation:
     long = len(tape.path) > MOST_NODES
     story = teller.summary() if long else [*teller.forward(), *teller.backward(), *teller.log()]
     shared = sum(1 for users in teller.uses.values() if len(users) > 1)
-    told = (*story, *teller.leaves())
-    return Explanation(told, counts={"nodes used several times": shared}, environment=teller.environment)
+    blocks = (*story, *teller.leaves())
+    return Explanation(blocks, counts={"nodes used several times": shared}, environment=teller.environment)
 
 
 class Teller:
@@ -154,11 +154,11 @@ class Teller:
         formula = tape.slope_formula(node, slot)
         local = tape.local(node, slot)
         self.environment[local] = slope
-        told = [local] if formula is None or isinstance(formula, Number) else [local, formula]
+        sides = [local] if formula is None or isinstance(formula, Number) else [local, formula]
         product = proved(
             (local * self.gradient(node),), lambda show: [show.product([slope, g])], share, digits=self.digits
         )
-        return said(symbol), proved(told, None, slope, digits=self.digits), product, said(below, place)
+        return said(symbol), proved(sides, None, slope, digits=self.digits), product, said(below, place)
 
     def array_line(self, node: Node, slot: int, x: Node, share: Any) -> Equation:
         """One arrow between arrays: the adjoint in symbols, and in numbers where they fit on paper."""

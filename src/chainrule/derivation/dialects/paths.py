@@ -57,9 +57,9 @@ def tell(tape: Tape, request: Request) -> Explanation:
             counts["paths"] = counts.get("paths", 0) + number
         maker = Maker(graph, request.top, Slopes(graph, named_alone=False))
         story += nudge_story(maker, request)
-        told = paths_story(maker, number, request)
-        story += told
-        short = short or in_short(told)
+        blocks = paths_story(maker, number, request)
+        story += blocks
+        short = short or in_short(blocks)
         meanings.update(maker.meanings)
         environment.update(maker.environment)
     rows = tuple([Meaning(letter, words) for letter, words in meanings.items()])
@@ -76,8 +76,10 @@ def in_short(story: Sequence[Block]) -> list[Block]:
     if len(paths) == len(rows) == 1 and total.numbers == 1:
         (path, only), name = paths[0], total.sides[0]
         return [replace(only, sides=(name, *only.sides), note=together(said("along ", path), only.note))]
-    told = [Paragraph(said(path, " contributes ", x.tree, ".")) for path, x in paths[:MOST_IN_SHORT] if not x.note]
-    return [*told, total]
+    contributions = [
+        Paragraph(said(path, " contributes ", x.tree, ".")) for path, x in paths[:MOST_IN_SHORT] if not x.note
+    ]
+    return [*contributions, total]
 
 
 def nudge_story(maker: Maker, request: Request) -> list[Block]:

@@ -37,8 +37,8 @@ def box_of(node: Node, output: int) -> Box:
     if formula and len(formula) > LONGEST_FORMULA:
         formula = node.operation
     look = Look.OUTPUT if node.id == output else Look.RESULT if node.operation else Look.PARAMETER
-    grad = NONE if node.gradient is None else told(node.gradient)
-    return Box(f"{name} = {formula}" if formula else name, look, told(node.value), grad)
+    grad = NONE if node.gradient is None else in_short(node.gradient)
+    return Box(f"{name} = {formula}" if formula else name, look, in_short(node.value), grad)
 
 
 def arrow_of(arrow: Recorded, at: dict[int, int], target: int) -> Arrow | None:
@@ -46,13 +46,13 @@ def arrow_of(arrow: Recorded, at: dict[int, int], target: int) -> Arrow | None:
     if arrow.source not in at:
         return None
     factor = "" if arrow.derivative is None else unicode(arrow.derivative)
-    factor = factor if arrow.value is None else told(arrow.value)
+    factor = factor if arrow.value is None else in_short(arrow.value)
     carries = arrow.contribution
     largest = max(abs(carries.smallest), abs(carries.largest)) if isinstance(carries, Large) else size(carries)
     return Arrow(at[arrow.source], target, factor if len(factor) <= LONGEST_FACTOR else "", largest)
 
 
-def told(numbers: Numbers) -> str:
+def in_short(numbers: Numbers) -> str:
     """A number, a short array, or the extent of a long one."""
     if not isinstance(numbers, Large):
         return shown(numbers, DIGITS)

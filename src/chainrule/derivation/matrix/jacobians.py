@@ -17,9 +17,9 @@ from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.derivation.network.entrywise import entrywise
 from chainrule.derivation.tape.tape import Tape, constant, without_casts
-from chainrule.maths import Applied, Number, Tree
+from chainrule.maths import Applied, Tree
 from chainrule.maths.tree import applied, exact
-from chainrule.rewrite.local import in_trees, jacobian
+from chainrule.rewrite.local import jacobian
 
 Array = np.ndarray[Any, Any]
 Node = Any
@@ -143,34 +143,19 @@ def structure_of_large(tape: Tape, node: Any, slot: int) -> str:
 def letters_of(tape: Tape, node: Any, slot: int, matrix: Array | None, names: Mapping[Any, Tree]) -> Tree | None:
     """A Jacobian in symbols; None where it has no short formula."""
     if isinstance(node.op, Pointwise):
-        return letters_of_slope(node, slot, names)
-    if node is tape.output and node.op.composition is not None:
+        if not has_letters(node, names):
+            return None
+    elif node is tape.output and node.op.composition is not None:
         lower = dict(node.edges)[slot]
         found = entrywise(tape, lower, {x: names[x] for _, x in node.edges})
         return as_row(found, lower.size) if found is not None and np.ndim(lower.data) < 2 else None
-    if matrix is None:
+    elif matrix is None:
         return None
-    if tape.is_constant(node, slot):
+    elif tape.is_constant(node, slot):
         return letters_of_constant(matrix)
-    inputs = [names[x] if isinstance(x, Tensor) and x in names else constant(x) for x in node.inputs]
+    inputs = [names[x] if isinstance(x, Value | Tensor) and x in names else constant(x) for x in node.inputs]
     shapes = list(map(np.shape, tape.inputs(node)))
     return jacobian(node.op, slot, names[node], inputs, shapes, without_casts(node))
-
-
-def letters_of_slope(node: Any, slot: int, names: Mapping[Any, Tree]) -> Tree | None:
-    """The diagonal of a pointwise rule's Jacobian, by its partial."""
-    if not has_letters(node, names):
-        return None
-    inputs = [names[x] if isinstance(x, Value | Tensor) and x in names else constant(x) for x in node.inputs]
-    slope = in_trees(node.op, slot, names[node], inputs, node.settings)
-    count = int(np.size(node.data))
-    if slope is None or count == 1:
-        return slope
-    identity = applied("eye", n=count)
-    if isinstance(slope, Number):
-        return identity if slope.text == "1" else applied("neg", identity) if slope.text == "-1" else slope * identity
-    # Of a matrix the entries are counted row by row.
-    return applied("diag", slope) if slope.ndim == 1 else None
 
 
 def has_letters(node: Any, names: Mapping[Any, Tree]) -> bool:

@@ -74,8 +74,8 @@ def what_if(
         counts = {"wrong gradients": teller.wrong, "right by chance": teller.unseen}
         symbol = tape.symbols[output]
         title = said(f"{known.question}: the gradient of ", symbol, ", wrong and right")
-        told = Explanation((Paragraph(why), *story), counts=counts, environment=teller.environment)
-        return assembled(tape, request, "what if", title, told)
+        answer = Explanation((Paragraph(why), *story), counts=counts, environment=teller.environment)
+        return assembled(tape, request, "what if", title, answer)
 
 
 class Teller:
@@ -224,13 +224,13 @@ class Teller:
         """What comes out, and whether the reader could notice."""
         if not wrong:
             return "the same", "cannot be seen with these numbers"
-        told: list[Words] = []
-        for x in wrong[:MOST_TOLD]:
+        effects: list[Words] = []
+        for x in wrong[:MOST_WRONG]:
             ours, theirs = [self.cell(x, gradients[x]) for gradients in (attempt.gradients, self.tape.gradients)]
-            told.append(said(self.gradient(x), ": ", ours, " in place of ", theirs))
-        more = f", and {len(wrong) - MOST_TOLD} more" if len(wrong) > MOST_TOLD else ""
-        return said(listed(told), more), f"wrong gradients: {len(wrong)} of {len(self.asked)}"
+            effects.append(said(self.gradient(x), ": ", ours, " in place of ", theirs))
+        more = f", and {len(wrong) - MOST_WRONG} more" if len(wrong) > MOST_WRONG else ""
+        return said(listed(effects), more), f"wrong gradients: {len(wrong)} of {len(self.asked)}"
 
 
-MOST_TOLD = 3
+MOST_WRONG = 3
 """Wrong gradients that are named for each forgotten factor."""
