@@ -25,7 +25,7 @@ NODES = {
 """Operations that are one node of the same meaning."""
 
 WITH_SETTINGS = {
-    "broadcast_to", "concatenate", "conv2d", "expand_dims", "largest", "log_softmax", "max_pool2d", "reshape",
+    "broadcast_to", "concatenate", "conv2d", "expand_dims", "fmod", "largest", "log_softmax", "max_pool2d", "reshape",
     "smallest", "softmax", "squeeze", "sum", "swap", "transpose",
 }  # fmt: skip
 """Operations whose node says their settings in another way."""
@@ -148,6 +148,8 @@ class Graph:
         elif word == "max_pool2d":
             node, inputs = "MaxPool", inputs[:1]
             attributes = {**sliding(settings), "kernel_shape": pair(settings["kernel_size"])}
+        elif word == "fmod":
+            node, attributes["fmod"] = "Mod", 1
         elif word == "concatenate":
             node, attributes["axis"] = "Concat", settings["axis"]
         else:

@@ -245,11 +245,73 @@ def logaddexp(x: Any, y: Any) -> Any:
     return book["add"](book["maximum"](x, y), more)
 
 
+def signbit(x: Any) -> Any:
+    """Whether a number is negative; of the two zeros the reciprocal tells."""
+    return book["less"](book["where"](book["equal"](x, 0), book["div"](1.0, x), x), 0)
+
+
+def cbrt(x: Any) -> Any:
+    """The third root of the size, with the sign."""
+    return book["mul"](book["sign"](x), book["pow"](book["abs"](x), 1 / 3))
+
+
+def hypot(x: Any, y: Any) -> Any:
+    """The root of the sum of squares, in units of the larger, so that no square overflows; of infinity it is that."""
+    x, y = book["abs"](x), book["abs"](y)
+    larger = book["maximum"](x, y)
+    unit = book["where"](book["logical_and"](book["isfinite"](larger), book["not_equal"](larger, 0)), larger, 1.0)
+    squares = [book["square"](book["div"](leg, unit)) for leg in (x, y)]
+    endless = book["logical_or"](book["isinf"](x), book["isinf"](y))
+    return book["where"](endless, np.inf, book["mul"](book["sqrt"](book["add"](*squares)), unit))
+
+
+def atan2(y: Any, x: Any) -> Any:
+    """The angle of the sizes, from 0 to a right one, put where the signs say; it is 0 for two zeros."""
+    tall, wide = book["abs"](y), book["abs"](x)
+    both = book["logical_and"](book["isinf"](tall), book["isinf"](wide))
+    none = book["logical_and"](book["equal"](tall, 0), book["equal"](wide, 0))
+    slope = book["where"](both, 1.0, book["where"](none, 0.0, book["div"](tall, book["where"](none, 1.0, wide))))
+    angle = book["atan"](slope)
+    angle = book["where"](book["signbit"](x), book["sub"](float(np.pi), angle), angle)
+    return book["where"](book["signbit"](y), book["neg"](angle), angle)
+
+
+def remainder(x: Any, y: Any) -> Any:
+    """What is left of a division that cuts towards zero, brought to the divisor's sign."""
+    left = book["fmod"](x, y)
+    other = book["logical_xor"](book["less"](left, 0), book["less"](y, 0))
+    return book["where"](book["logical_and"](book["not_equal"](left, 0), other), book["add"](left, y), left)
+
+
+def floor_divide(x: Any, y: Any) -> Any:
+    """How often y goes into x without what is left; by 0 it is the quotient itself."""
+    whole = book["rint"](book["div"](book["sub"](x, book["remainder"](x, y)), y))
+    return book["where"](book["equal"](y, 0), book["div"](x, y), whole)
+
+
+def rounded(x: Any, decimals: int) -> Any:
+    """The nearest number of so many decimals; of two the even one."""
+    if not decimals:
+        return book["rint"](x)
+    into, back = ("mul", "div") if decimals > 0 else ("div", "mul")
+    unit = 10.0 ** abs(decimals)
+    return book[back](book["rint"](book[into](x, unit)), unit)
+
+
+def sinc(x: Any) -> Any:
+    """sin(πx)/(πx), and 1 at 0."""
+    none = book["equal"](x, 0)
+    turn = book["mul"](float(np.pi), book["where"](none, 1.0, x))
+    return book["where"](none, 1.0, book["div"](book["sin"](turn), turn))
+
+
 OTHERWISE: dict[str, Callable[..., Any]] = {
     "add_along_axis": add_along_axis,
     "all": whole("smallest"),
     "any": whole("largest"),
     "astype": lambda x, dtype: book["identity"](x),
+    "atan2": atan2,
+    "cbrt": cbrt,
     "clip": within,
     "conv2d": conv2d,
     "conv2d_input": conv2d_input,
@@ -262,7 +324,8 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     "erfc": lambda x: book["sub"](1.0, book["erf"](x)),
     "exp2": lambda x: book["pow"](2.0, x),
     "expm1": expm1,
-    "floor_divide": lambda x, y: book["rint"](book["div"](book["sub"](x, book["remainder"](x, y)), y)),
+    "floor_divide": floor_divide,
+    "hypot": hypot,
     "isfinite": lambda x: book["logical_not"](book["isnan"](book["sub"](x, x))),
     "length": length,
     "log10": lambda x: book["div"](book["log"](x), float(np.log(10))),
@@ -279,6 +342,10 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     "outer": outer,
     "pick_at_largest": pick_at_largest,
     "put_at_largest": put_at_largest,
+    "remainder": remainder,
+    "round": rounded,
+    "signbit": signbit,
+    "sinc": sinc,
     "softmax": softmax,
     "stack": lambda *arrays, axis: book["concatenate"](*[book["expand_dims"](x, axis=axis) for x in arrays], axis=axis),
     "symmetric": symmetric,
