@@ -48,6 +48,7 @@ from chainrule.rules.create import (
     zeros,
     zeros_like,
 )
+from chainrule.rules.gates import silu
 from chainrule.rules.linear import (
     astype,
     broadcast_to,
@@ -98,7 +99,6 @@ from chainrule.rules.pointwise import (
     relu,
     sigmoid,
     sign,
-    silu,
     sin,
     sinh,
     softplus,

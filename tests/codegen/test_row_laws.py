@@ -9,7 +9,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.codegen import derivatives, row_laws, simplified
-from chainrule.core.operation import Fused, book
+from chainrule.core.operation import Fused, Pointwise, book
 from chainrule.program import run
 from chainrule.program.trace import trace
 
@@ -17,9 +17,9 @@ OWN = [name for name, _ in row_laws.LAST_LAWS if name not in {name for name, _ i
 
 
 def programs():
-    """The derivatives of all fused rules, and what none of them needs."""
+    """The derivatives of all rules that are declared by what they are made of, and what none of them needs."""
     for rule in book.values():
-        if isinstance(rule, Fused):
+        if isinstance(rule, Fused) or (isinstance(rule, Pointwise) and rule.made_of is not None):
             for i in derivatives.moving_inputs(rule):
                 for arrays, settings in derivatives.examples_of(rule, 1):
                     share = derivatives.pulled(rule, rule.inputs[i], arrays, settings)

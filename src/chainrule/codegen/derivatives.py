@@ -13,13 +13,13 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from chainrule.codegen.as_numpy import SPELLED, Printer, shaped
+from chainrule.codegen.as_numpy import SPELLED, Printer, by_rule, shaped
 from chainrule.codegen.laws import is_only
 from chainrule.codegen.row_laws import LAST_LAWS, ROW_LAWS
 from chainrule.codegen.simplified import is_constant, simplified
 from chainrule.codegen.source import ATOM, Source, enclosed, used, written
 from chainrule.codegen.statements import Statements, statements_of
-from chainrule.core.operation import Fused, Operation, book, kernels
+from chainrule.core.operation import Fused, Operation, Pointwise, book, kernels
 from chainrule.errors import ChainruleError, ShapeError
 from chainrule.program import Kind, Step, Trace
 from chainrule.program.steps import replaced
@@ -28,11 +28,17 @@ from chainrule.rules.kernels import column_sums, less_one, outer_sum
 from chainrule.rules.linear import count
 from chainrule.transforms import vjp
 
+SLOPE = "How {} moves with {}"
+
 TIMES = (3, 7)
 """The lengths in a rule's declaration are multiplied by these: no number that a law writes is one of them."""
 
 Example = tuple[dict[str, Any], dict[str, Any]]
 """The arrays of a rule, with its numbers among the settings, and the other settings, by name."""
+
+
+WITH_SIGNS = frozenset({"add", "sub", "mul", "div", "neg"})
+"""Operations that Python has a sign for."""
 
 
 class Named(int):
@@ -47,12 +53,12 @@ class NamedPair(tuple[Any, ...]):
     name: str
 
 
-def module_text(head: str, rules: Iterable[Fused]) -> str:
+def module_text(head: str, rules: Iterable[Fused | Pointwise]) -> str:
     """A module with the derivatives of rules, under a docstring."""
     found = [written_derivative(rule, i) for rule in rules for i in moving_inputs(rule)]
     imports: dict[str, set[str]] = {}
-    for name in frozenset().union(*[one.kernels for one in found]):
-        imports.setdefault(kernels[name].__module__, set()).add(name)
+    for module, name in frozenset().union(*[one.calls for one in found]):
+        imports.setdefault(module, set()).add(name)
     lines = [f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(imports.items())]
     numpy = ["import numpy as np", ""] if any(["np." in one.text for one in found]) else []
     top = "\n".join([f'"""{head}"""', "", "from __future__ import annotations", "", *numpy, *lines])
@@ -65,14 +71,14 @@ def moving_inputs(rule: Operation) -> list[int]:
 
 
 class Written(NamedTuple):
-    """A function's source, and the kernels that it calls."""
+    """A function's source, and what it calls: pairs of a module and a name in it."""
 
     text: str
-    kernels: frozenset[str]
+    calls: frozenset[tuple[str, str]]
 
 
-def written_derivative(rule: Fused, i: int) -> Written:
-    """The function that gives what of a gradient reaches input ``i``.
+def written_derivative(rule: Fused | Pointwise, i: int) -> Written:
+    """The function that gives what of a gradient reaches input ``i``, or the local derivative in it.
 
     Raises ChainruleError where the examples do not agree on it.
     """
@@ -115,24 +121,26 @@ def with_name(setting: Any, name: str) -> Any:
     return kept
 
 
-def of_example(rule: Fused, i: int, arrays: Mapping[str, Any], settings: Mapping[str, Any]) -> Written:
+def of_example(rule: Fused | Pointwise, i: int, arrays: Mapping[str, Any], settings: Mapping[str, Any]) -> Written:
     """The same for one example."""
     moving = rule.inputs[i]
     lengths = names_of_lengths([moving, *rule.inputs], arrays)
-    share = pulled(rule, moving, arrays, settings)
-    traced = with_lengths(trace(share, cotangent(rule, arrays, settings), *arrays.values()), lengths)
+    given = {"g": cotangent(rule, arrays, settings), **arrays}
+    traced = with_lengths(trace(pulled(rule, moving, arrays, settings), *given.values()), lengths)
     short, _ = simplified(simplified(traced, ROW_LAWS)[0], LAST_LAWS)
-    lines = statements_of(short, [*kernels, *arrays, *rule.inputs])
-    for step, name in zip(short.given, ["g", *arrays, *lengths.values()], strict=True):
+    lines = statements_of(short, [*kernels, *given, *rule.inputs])
+    for step, name in zip(short.given, [*given, *lengths.values()], strict=True):
         if step is not None:
             lines.names[step] = name
+    for k, step in enumerate([*lines.forward, *lines.backward]):
+        lines.names[step] = f"t{k + 1}"
     shapes = {np.shape(arrays[name]): f"{name}.shape" for name in (*rule.inputs[::-1], moving)}
-    printer = RulePrinter(lines, lengths, shapes)
+    printer = (RulePrinter if isinstance(rule, Fused) else PartialPrinter)(lines, lengths, shapes)
     body = [line for line in printer.body() if line and "#" not in line]
-    head = f"def {rule.name}_{moving}({', '.join(['g', *rule.inputs, *rule.defaults])}):"
-    said = f'    """What of the gradient of {rule.name} reaches {moving}."""'
-    needed = frozenset().union(*[source.kernels for source in printer.needed])
-    return Written("\n".join([head, said, *body]), needed)
+    first, what = ("g", "What of the gradient of {} reaches {}") if isinstance(rule, Fused) else ("out", SLOPE)
+    head = f"def {rule.name}_{moving}({', '.join([first, *rule.inputs, *rule.defaults])}):"
+    text = "\n".join([head, f'    """{what.format(rule.name, moving)}."""', *body])
+    return Written(text, frozenset(printer.calls()))
 
 
 def cotangent(rule: Operation, arrays: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
@@ -142,8 +150,14 @@ def cotangent(rule: Operation, arrays: Mapping[str, Any], settings: Mapping[str,
     return np.random.default_rng(1).normal(size=np.shape(rule(*inputs, **numbers, **settings)))
 
 
-def pulled(rule: Fused, moving: str, arrays: Mapping[str, Any], settings: Mapping[str, Any]) -> Callable[..., Any]:
-    """The function of a cotangent and the arrays that gives the share of one of them, by the composition."""
+def pulled(
+    rule: Fused | Pointwise, moving: str, arrays: Mapping[str, Any], settings: Mapping[str, Any]
+) -> Callable[..., Any]:
+    """The function of a cotangent and the arrays that gives the share of one of them, by the composition.
+
+    Of a pointwise rule it is the share of ones, which is the local derivative.
+    """
+    composition: Any = rule.composition if isinstance(rule, Fused) else rule.made_of
 
     def share(g: Any, *given: Any) -> Any:
         here = dict(zip(arrays, given, strict=True))
@@ -151,9 +165,9 @@ def pulled(rule: Fused, moving: str, arrays: Mapping[str, Any], settings: Mappin
         def forward(x: Any) -> Any:
             now = {**here, moving: x}
             inputs = [now.pop(name) for name in rule.inputs]
-            return rule.composition(*inputs, **now, **settings)  # type: ignore[misc]
+            return composition(*inputs, **now, **settings)
 
-        return vjp(forward, here[moving])[1](g)[0]
+        return vjp(forward, here[moving])[1](g if isinstance(rule, Fused) else np.ones(g.shape))[0]
 
     every = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("g", *arrays)]
     share.__signature__ = Signature(every)  # type: ignore[attr-defined]  (where a trace finds the names)
@@ -234,6 +248,10 @@ class RulePrinter(Printer):
         (out,) = self.trace.outputs
         return "" if out in self.lines.names and out.op is not None else super().result()
 
+    def calls(self) -> set[tuple[str, str]]:
+        """What the lines call: pairs of a module and a name in it."""
+        return {(kernels[name].__module__, name) for source in self.needed for name in source.kernels}
+
     def setting(self, setting: Any) -> Any:
         """Shapes, lengths and settings by their names."""
         if isinstance(setting, Named | NamedPair):
@@ -271,3 +289,26 @@ class RulePrinter(Printer):
         if x.ndim != 2 or np.ndim(places) != 1 or not np.array_equal(rows, np.arange(x.shape[0])):
             return None
         return rows, self.reading(key[1])
+
+
+class PartialPrinter(RulePrinter):
+    """Writes a local derivative in operations of the book, so that it runs on nodes of every kind."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.called: set[tuple[str, str]] = set()
+
+    def calls(self) -> set[tuple[str, str]]:
+        """The operations."""
+        return self.called
+
+    def text(self, step: Step) -> Any:
+        """An operator, or the call of an operation by its name."""
+        rule = step.op
+        assert rule is not None
+        if rule.name in WITH_SIGNS:
+            return by_rule(rule, [self.reading(x) for x in step.inputs], {})
+        self.called.add((rule.__module__, rule.name))
+        inside = [written(self.reading(x)) for x in step.inputs]
+        inside += [f"{name}={written(setting)}" for name, setting in step.settings.items()]
+        return Source(f"{rule.name}({', '.join(inside)})", self.trace.numbers[step])

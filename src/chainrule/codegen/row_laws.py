@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from chainrule.codegen.laws import LAWS, Law, is_one_a_row, is_only
 from chainrule.codegen.simplified import Builder, identity
 from chainrule.core.operation import book
@@ -96,7 +98,7 @@ def as_step(b: Builder, product: Product, size: int) -> Any:
     few, many = parted(product.above, size)
     few_below, many_below = parted(product.below, size)
     if number != 1:
-        few = [int(number) if number.is_integer() else number, *few]
+        few = [as_written(number), *few]
     elif len(few) == 1:
         few, many = met_before(b, few[0], many)
     out = over(b, times_all(b, many), many_below)
@@ -106,6 +108,14 @@ def as_step(b: Builder, product: Product, size: int) -> Any:
     else:
         out = over(b, out, few_below)
     return out if product.number > 0 else made(b, "neg", out) if isinstance(out, Step) else -out
+
+
+def as_written(number: float) -> int | float:
+    """A number as a person writes it: 2 and not 2.0, and what is 1/2 but for rounding as 0.5."""
+    if number.is_integer():
+        return int(number)
+    whole = round(1 / number)
+    return 1 / whole if whole and abs(number * whole - 1) < 2 * np.finfo(float).eps else number
 
 
 def parted(factors: Sequence[Step], size: int) -> tuple[list[Any], list[Any]]:
@@ -174,10 +184,25 @@ def out_of_both(b: Builder, step: Step) -> Any:
         for side in (left, right)
     ]
     if not isinstance(x, Step) and not isinstance(y, Step):
-        return None
+        number = shared.number * ((x if plus else -x) + (y if also else -y))
+        return as_step(b, shared._replace(number=number), step.size) if number else None
     inner = made(b, "add", x, y) if plus == also else made(b, "sub", *((x, y) if plus else (y, x)))
     sign = -1 if not plus and not also else 1
     return as_step(b, Product(sign * shared.number, (*shared.above, inner), shared.below), step.size)
+
+
+@law("like terms together", "add")
+def like_terms(b: Builder, step: Step) -> Any:
+    """(a + 2b) + b is a + 3b."""
+    first, last = step.inputs
+    if not is_only(first, "add"):
+        return None
+    (number, *factors), (rest, term) = product_of(b, last), first.inputs
+    times, *others = product_of(b, term)
+    if others != factors or not factors[0]:
+        return None
+    both = as_step(b, Product(number + times, *factors), step.size)
+    return made(b, "add", rest, both) if isinstance(both, Step) else None
 
 
 def in_both(one: Sequence[Step], other: Sequence[Step]) -> tuple[Step, ...]:

@@ -264,12 +264,25 @@ class Operation:
 
 @cython.cclass
 class Pointwise(Operation):
-    """An operation on numbers, applied entry by entry: a local derivative for each input."""
+    """An operation on numbers, applied entry by entry: a local derivative for each input.
+
+    `made_of` says in other operations what it computes, where its local derivatives are written from that by machine.
+    """
 
     def __init__(
-        self, function: Function, formula: str, partials: Any, *, selects: bool = False, **declared: Any
+        self,
+        function: Function,
+        formula: str,
+        partials: Any,
+        *,
+        of: Function | None = None,
+        selects: bool = False,
+        **declared: Any,
     ) -> None:
         super().__init__(function, formula, **declared)
+        self.made_of = of
+        if of is not None:
+            partials = tuple([getattr(partials, f"{self.name}_{x}", unwritten) for x in self.inputs])
         self.broadcasts = True
         self.selects = selects
         self.back: Function | None = find_twin(function, "_back")
@@ -408,6 +421,11 @@ class Fused(Linear):
         if adjoint is by_composition:
             return by_composition(self, i, g, inputs, settings)
         return adjoint(g, *inputs, **settings)
+
+
+def unwritten(*_: Any, **__: Any) -> Any:
+    """Stands for a local derivative until it is written."""
+    raise ChainruleError("a local derivative is not written yet: run docs/write_derivatives.py")
 
 
 def by_composition(rule: Fused, i: int, g: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:

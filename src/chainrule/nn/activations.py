@@ -7,7 +7,7 @@ from inspect import signature
 from typing import Any
 
 from chainrule.nn.module import Module
-from chainrule.rules import activations, composed, pointwise
+from chainrule.rules import activations, composed, gates, pointwise
 
 
 class Activation(Module):
@@ -69,7 +69,7 @@ class Sigmoid(Activation, rule=pointwise.sigmoid):
     """
 
 
-class SiLU(Activation, rule=pointwise.silu):
+class SiLU(Activation, rule=gates.silu):
     """Every entry times its own sigmoid, also called swish.
 
     >>> import chainrule as cr

@@ -6,7 +6,7 @@ The rooms that every program passes through stand open. The others open when a n
 from __future__ import annotations
 
 from chainrule.core.tensor import await_rooms
-from chainrule.rules import composed, create, linear, pointwise, reductions
+from chainrule.rules import composed, create, gates, linear, pointwise, reductions
 
 CLOSED = {
     "activations": "celu glu hardsigmoid hardswish hardtanh log_sigmoid mish relu6 selu",
@@ -54,4 +54,4 @@ CLOSED = {
 
 await_rooms({f"{__name__}.{room}": names.split() for room, names in CLOSED.items()})
 
-__all__ = ["CLOSED", "composed", "create", "linear", "pointwise", "reductions"]
+__all__ = ["CLOSED", "composed", "create", "gates", "linear", "pointwise", "reductions"]

@@ -12,14 +12,15 @@ import numpy as np
 from chainrule.core.operation import composed, pointwise
 from chainrule.errors import ShapeError
 from chainrule.rules.composed import gathered, shape_of
+from chainrule.rules.derivatives import activations as derivatives
 from chainrule.rules.linear import index
-from chainrule.rules.pointwise import elu, greater, less, sigmoid, softplus, square, tanh
+from chainrule.rules.pointwise import elu, greater, less, sigmoid, softplus, tanh
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 """Where a normal distribution keeps its mean 0 and its variance 1 (Klambauer and others, 2017)."""
 
 
-@pointwise(r"\ln\left(\sigma\left({x}\right)\right)", partials=(lambda out, x: sigmoid(-x),))
+@pointwise(r"\ln\left(\sigma\left({x}\right)\right)", of=lambda x: -softplus(-x), partials=derivatives)
 def log_sigmoid(x):
     """The logarithm of the sigmoid, exact where that is 0 in floating point; its slope is the sigmoid of -x."""
     return -np.logaddexp(-x, 0.0)
@@ -27,7 +28,8 @@ def log_sigmoid(x):
 
 @pointwise(
     r"{x} \cdot \tanh\left(\operatorname{softplus}\left({x}\right)\right)",
-    partials=(lambda out, x: tanh(softplus(x)) + x * sigmoid(x) * (1 - square(tanh(softplus(x)))),),
+    of=lambda x: x * tanh(softplus(x)),
+    partials=derivatives,
 )
 def mish(x):
     """x times the tanh of its softplus: smooth, with a shallow dip on the left (Misra, 2019)."""

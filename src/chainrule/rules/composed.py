@@ -13,7 +13,7 @@ from chainrule.core.operation import NUMBERS, composed, is_node, takes_over
 from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term
 from chainrule.errors import DtypeError, GraphError, ShapeError
-from chainrule.rules import linear, pointwise, reductions
+from chainrule.rules import gates, linear, pointwise, reductions
 from chainrule.rules.linear import index, reshape
 from chainrule.rules.pointwise import sqrt, square
 
@@ -296,7 +296,7 @@ def gelu(x: Any, approximate: str = "none") -> Any:
     """
     if approximate not in ("none", "tanh"):
         raise DtypeError(f"gelu has approximate='none' and 'tanh', not {approximate!r}")
-    return pointwise.gelu_tanh(x) if approximate == "tanh" else pointwise.gelu(x)
+    return gates.gelu_tanh(x) if approximate == "tanh" else gates.gelu(x)
 
 
 def named(operands: Any) -> str:

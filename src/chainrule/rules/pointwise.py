@@ -14,9 +14,7 @@ import numpy as np
 from chainrule.core.operation import is_mask, pointwise
 from chainrule.rules import kernels
 
-HALF_ROOT = float(np.sqrt(0.5))
 TWO_BY_ROOT_PI = float(2 / np.sqrt(np.pi))
-ROOT_TWO_BY_PI = float(np.sqrt(2 / np.pi))
 
 
 @pointwise(r"{x} + {y}", partials=(lambda out, x, y: 1, lambda out, x, y: 1), symbol="+")
@@ -298,43 +296,6 @@ def leaky_relu(x, *, slope=0.01):
 def elu(x, *, alpha=1.0):
     """A relu with a smooth exponential floor at -alpha (Clevert, Unterthiner and Hochreiter, 2016)."""
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0.0)))
-
-
-@pointwise(
-    r"\operatorname{gelu}\left({x}\right)",
-    partials=(
-        lambda out, x: 0.5 * erfc(-HALF_ROOT * x) + x * exp(-0.5 * (x * x)) * (0.5 * HALF_ROOT * TWO_BY_ROOT_PI),
-    ),
-)
-def gelu(x):
-    """x times the chance that a standard normal number lies below x (Hendrycks and Gimpel, 2016)."""
-    return 0.5 * x * kernels.erfc(-HALF_ROOT * x)
-
-
-@pointwise(
-    r"\operatorname{gelu}_{\tanh}\left({x}\right)",
-    partials=(
-        lambda out, x: (
-            0.5 * (1 + tanh(ROOT_TWO_BY_PI * (x + 0.044715 * x * x * x)))
-            + 0.5
-            * x
-            * (1 - square(tanh(ROOT_TWO_BY_PI * (x + 0.044715 * x * x * x))))
-            * (ROOT_TWO_BY_PI * (1 + 0.134145 * x * x))
-        ),
-    ),
-)
-def gelu_tanh(x):
-    """The tanh form of gelu, close to the exact one and cheaper."""
-    return 0.5 * x * (1 + np.tanh(ROOT_TWO_BY_PI * (x + 0.044715 * x * x * x)))
-
-
-@pointwise(
-    r"\operatorname{silu}\left({x}\right)",
-    partials=(lambda out, x: sigmoid(x) * (1 + x * (1 - sigmoid(x))),),
-)
-def silu(x):
-    """x times its own sigmoid, also called swish (Elfwing, Uchibe and Doya, 2018)."""
-    return x / (1 + np.exp(-x))
 
 
 @pointwise(r"\operatorname{erf}\left({x}\right)", partials=(lambda out, x: TWO_BY_ROOT_PI * exp(-(x * x)),))

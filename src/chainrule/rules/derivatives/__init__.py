@@ -1,1 +1,1 @@
-"""What of a gradient passes fused rules: a module for each room of the rule book, written from their compositions."""
+"""Derivatives of rules that are declared by what they are made of: a module for each room of the rule book."""

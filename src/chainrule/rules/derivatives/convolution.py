@@ -1,4 +1,4 @@
-"""What of a gradient passes the fused rules of rules/convolution.py, written by `docs/write_derivatives.py`."""
+"""Derivatives for rules/convolution.py, written by `docs/write_derivatives.py` from what each rule is made of."""
 
 from __future__ import annotations
 
