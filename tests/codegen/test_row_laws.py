@@ -47,8 +47,8 @@ def checked(law):
             np.testing.assert_allclose(builder.numbers[made], builder.numbers[step], rtol=1e-11, atol=1e-13)
         return made
 
-    if hasattr(law, "operations"):
-        both.operations = law.operations
+    if hasattr(law, "scope"):
+        both.scope = law.scope
     return both
 
 
@@ -78,7 +78,7 @@ def test_a_broken_law_is_noticed(broken):
                 return made
             return builder.plain(book["mul"], (made, 1.001), {})
 
-        slightly.operations = law.operations
+        slightly.scope = law.scope
         return slightly
 
     every = [(name, off(law) if name == broken else law) for name, law in row_laws.LAST_LAWS]

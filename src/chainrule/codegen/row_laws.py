@@ -35,7 +35,7 @@ def law(name: str, *operations: str) -> Callable[[Law], Law]:
     """Declare a law under a name, for steps of these operations."""
 
     def declared(function: Law) -> Law:
-        function.operations = frozenset(operations)  # type: ignore[attr-defined]  (where the builder looks first)
+        function.scope = frozenset(operations), False  # type: ignore[attr-defined]  (where the builder looks first)
         ROW_LAWS.append((name, function))
         return function
 
@@ -285,6 +285,6 @@ def turned(b: Builder, step: Step) -> Any:
     return as_step(b, product._replace(above=above), step.size)
 
 
-turned.operations = frozenset({"neg"})  # type: ignore[attr-defined]
+turned.scope = frozenset({"neg"}), False  # type: ignore[attr-defined]
 LAST_LAWS: list[tuple[str, Law]] = [*ROW_LAWS, ("a difference takes the minus sign", turned)]
 """Those for when no sign moves any more."""
