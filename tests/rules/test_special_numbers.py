@@ -253,6 +253,58 @@ def test_edges_of_functions_are_numpys(call):
     assert (found.shape, found.dtype) == (right.shape, right.dtype)
 
 
+@pytest.mark.parametrize("numbers", list(itertools.combinations_with_replacement((-np.inf, -2.0, 1.0, np.inf), 3)))
+def test_quantiles_take_their_share_of_infinite_neighbours(numbers):
+    """By the definition, in exact arithmetic where both are finite; and NumPy's wherever that has a number."""
+    x = np.array(numbers)
+    for q in (0.0, 0.25, 0.5, 0.6, 0.75, 1.0):
+        low, high = math.floor(2 * q), math.ceil(2 * q)
+        below, above, share = numbers[low], numbers[high], 2 * q - low
+        if np.isfinite(below) and np.isfinite(above):
+            right = float(Fraction(below) * (1 - Fraction(share)) + Fraction(above) * Fraction(share))
+        else:
+            right = below if share == 0 or below == above else sum(end for end in (below, above) if np.isinf(end))
+        close(cr.quantile(x, q), right, (numbers, q))
+        close(cr.quantile(Tensor(x, requires_grad=True), q).data, right, (numbers, q))
+        with np.errstate(all="ignore"):
+            theirs = np.quantile(x, q)
+        if not np.isnan(theirs):
+            close(theirs, right, (numbers, q))
+        weights = np.zeros(3)
+        np.add.at(weights, [low, high], [1 - share, share])
+        np.testing.assert_allclose(cr.grad(lambda t, q=q: cr.quantile(t, q))(x), weights, rtol=1e-12)
+
+
+def test_a_quantile_between_numbers_that_are_far_apart_does_not_run_over():
+    assert cr.quantile(np.array([-1e308, 1e308]), 0.5) == 0.0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda m, x: x - [1.0, 2.0],
+        lambda m, x: [1, 2] * x,
+        lambda m, x: x / [True, True],
+        lambda m, x: x**2.0,
+        lambda m, x: m.maximum(x, [1.0, 2.0]),
+        lambda m, x: m.where([True, False], x, [1.0, 2.0]),
+        lambda m, x: m.concatenate([x, [1.0, 2.0]]),
+        lambda m, x: m.stack([x, x * 3]),
+        lambda m, x: m.matmul(x, [1.0, 2.0]),
+        lambda m, x: m.maximum(x, 1.5),
+    ],
+)
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_types_mix_as_in_numpy(call, kind):
+    """A list beside a float32 is an array of float64, or of whole numbers; a number alone widens nothing."""
+    x = np.array([1.0, 3.0], kind)
+    right = call(np, x)
+    for given in (x, Tensor(x), Tensor(x, requires_grad=True)):
+        found = call(cr, given)
+        np.testing.assert_array_equal(found.data if isinstance(found, Tensor) else found, right)
+        assert found.dtype == right.dtype
+
+
 def test_where_there_is_no_condition_number_it_has_no_derivative():
     assert np.isnan(cr.grad(cr.cond)(np.diag([1.0, 0.0]))).all()
     assert np.isnan(cr.grad(lambda x: cr.cond(x, 1))(np.zeros((2, 2)))).all()

@@ -112,8 +112,10 @@ def quantile(x: Any, q: Any, axis: Axis = None, method: str = "linear", keepdims
         rest = shape_of(rows)[1:]
         share = parts[method].reshape(shares.shape + (1,) * len(rest)).astype(np.result_type(rows.dtype, np.float32))
         below, above = index(ordered, key=low), index(ordered, key=high)
-        # Where both ends are one entry, or one of them is infinite and not asked for, their difference is left out.
-        found = pointwise.where(share == 0, below, below + share * (above - below))
+        way = above - below
+        # Of infinite ends a share of each is taken: both may be the same infinity, whose difference is no number.
+        mixed = pointwise.where(logic.isfinite(way), below + share * way, (1 - share) * below + share * above)
+        found = pointwise.where(share == 0, below, mixed)
     out = spoilt(found, rows)
     return with_axes(out, shape_of(x), axis, keepdims, len(shares.shape))
 
