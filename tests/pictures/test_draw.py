@@ -281,3 +281,16 @@ def test_a_large_graph_in_which_nothing_is_alike_is_a_few_boxes_and_fewer_arrows
     told = [line for box in sketch.boxes for line in box.more if "from others" in line]
     assert told
     assert any(["most edges" in note for note in sketch.notes])
+
+
+def test_a_block_with_a_shortcut_shows_its_layers_by_their_names():
+    """What is added at the end goes around all layers: the block has no frame, and its layers have theirs."""
+    block = cr.nn.TransformerBlock(8, 2, rng=0)
+    y = block(np.ones((1, 3, 8), np.float32))
+    found = cr.draw((y * y).sum()).sketch
+    assert {frame.title for frame in found.frames} >= {
+        f"block.{layer}" for layer in ("norm1", "norm2", "linear1", "linear2")
+    }
+    titles = [box.title.partition(" = ")[2] for box in found.boxes]
+    assert any([title.startswith("reshape(") for title in titles])
+    assert not any(["shape =" in title for title in titles])

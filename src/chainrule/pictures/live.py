@@ -132,6 +132,9 @@ class Live:
             text = printer(tree_of_term(term_of(step, letters), names))
         except REFUSALS:
             text = ""
+        if tuple(step.settings) == ("shape",) and "shape" in text:
+            # The shape stands below, with the numbers.
+            text = f"{step.op.name}({', '.join([printer(names[letter]) for letter in letters.values()])})"
         return f"{name} = {text if 0 < len(text) <= LONGEST_FORMULA else step.op.name}"
 
     def operation(self, step: Step) -> str:

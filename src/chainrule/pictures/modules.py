@@ -138,7 +138,10 @@ def common(paths: Iterable[Path]) -> Path:
 
 
 def without_cycles(live: Live, owner: Mapping[Step, Path]) -> dict[Step, Path]:
-    """The same without modules that something outside both follows and precedes: those have no place of their own."""
+    """The same without modules that something outside both follows and precedes: those have no place of their own.
+
+    What is inside such a module, as the layers of a block with a shortcut around them, may have one.
+    """
     found: dict[Step, Path] = dict(owner)
     depth = max([len(path) for path in found.values()], default=0)
     for level in range(1, depth + 1):
@@ -146,7 +149,9 @@ def without_cycles(live: Live, owner: Mapping[Step, Path]) -> dict[Step, Path]:
             bad = cyclic(live, {step: path[:level] for step, path in found.items()})
             if not bad:
                 break
-            found = {step: path[: level - 1] if path[:level] in bad else path for step, path in found.items()}
+            found = {
+                step: path[: level - 1] + path[level:] if path[:level] in bad else path for step, path in found.items()
+            }
     return {step: path for step, path in found.items() if path}
 
 
@@ -167,7 +172,21 @@ def cyclic(live: Live, block: Mapping[Step, Path]) -> set[Path]:
             waiting[y] -= 1
             if not waiting[y]:
                 ready.append(y)
-    return {x for x in at.values() if x not in done and isinstance(x, tuple) and x}
+    # What is left lies on a cycle, or behind one.
+    left = {x: [y for y in uses.get(x, ()) if y not in done] for x in set(at.values()) if x not in done}
+    return {x for x in left if isinstance(x, tuple) and comes_back(x, left)}
+
+
+def comes_back(block: Any, uses: Mapping[Any, Sequence[Any]]) -> bool:
+    """Whether a way leads from a block to itself."""
+    seen: set[Any] = set()
+    waiting = list(uses[block])
+    while waiting:
+        x = waiting.pop()
+        if x not in seen:
+            seen.add(x)
+            waiting.extend(uses[x])
+    return block in seen
 
 
 def name_inside(live: Live, owner: Mapping[Step, Path]) -> None:
