@@ -18,9 +18,10 @@ from chainrule.webpage import webpage
 LINES = """\
 .chainrule .lines { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 0.35rem 0; }
 .chainrule .lines { padding-left: 1.5rem; }
+.chainrule td .lines { padding-left: 0; }
 .chainrule .lines > * { align-self: baseline; }
 .chainrule .side { grid-column: 2; padding-left: 1.5rem; text-indent: -1.5rem; }
-.chainrule .equation .lines math { margin: 0; text-indent: 0; }
+.chainrule .lines math { text-indent: 0; }
 .chainrule .below { grid-template-columns: minmax(0, 1fr); }
 .chainrule .below > .side { grid-column: 1; padding-left: 3rem; }
 @media (max-width: 40rem) {
@@ -32,7 +33,7 @@ LINES = """\
 STYLE = f"""\
 .chainrule {{ color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; }}
 .chainrule .equation, .chainrule .table, .chainrule .graph {{ overflow-x: auto; margin: 0.75rem 0; }}
-.chainrule .equation math {{ width: max-content; margin: 0 0 0 1.5rem; }}
+.chainrule .equation > math {{ width: max-content; margin: 0 0 0 1.5rem; }}
 .chainrule li :is(.equation, math, .lines) {{ margin: 0; padding-left: 0; }}
 .chainrule table {{ border-collapse: collapse; }} .chainrule caption {{ text-align: left; font-style: italic; }}
 .chainrule th, .chainrule td {{ text-align: left; padding: 0.25rem 0.75rem; border-bottom: 1px solid #8886; }}
@@ -43,6 +44,8 @@ STYLE = f"""\
 
 LONGEST = 70
 """A longer chain is set with one side under the other."""
+LONGEST_CELL = 48
+"""The same in a table."""
 
 
 def write(derivation: Derivation, *, fragment: bool = False, detail: str = "full", picture: bool = True) -> str:
@@ -93,8 +96,12 @@ def beside(part: Equation) -> str:
 
 
 def cell(part: Words | Equation) -> str:
-    """A cell of a table, or a line of steps."""
-    return words(part) if not isinstance(part, Equation) else mathml(part.tree) + beside(part)
+    """A cell of a table; a long formula has as many lines as it needs."""
+    if not isinstance(part, Equation):
+        return words(part)
+    is_long = len(unicode(part.tree)) > LONGEST_CELL
+    shown = in_lines(part.tree) if is_long and isinstance(part.tree, Relation) else mathml(part.tree)
+    return shown + beside(part)
 
 
 def line(part: Words | Equation) -> str:
