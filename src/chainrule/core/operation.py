@@ -417,10 +417,11 @@ class Fused(Linear):
             share = back(g, *inputs, **settings)
             if share is not NotImplemented:
                 return share
-        adjoint: Any = cast(Any, self.adjoint)[i]
+        every: Any = self.adjoint
+        adjoint = every[i]
         if adjoint is by_composition:
             return by_composition(self, i, g, inputs, settings)
-        return adjoint(g, *inputs, **settings)
+        return adjoint(g, *inputs, **settings) if settings else adjoint(g, *inputs)
 
 
 def unwritten(*_: Any, **__: Any) -> Any:

@@ -3,7 +3,9 @@
 The weights of a batch are (batch, heads, time, time), by far the largest arrays of a language model, and a forward
 made of single operations keeps six of them (Rabe and Staats, Self-attention does not need O(n²) memory, 2021).
 
-Its adjoint is written by hand: it goes through few sequences at a time, and writes each share where it belongs.
+Its adjoint is written by hand, and alone in that. What the writer of derivatives (codegen/derivatives.py) makes of the
+composition is right, and takes 1.3 to 1.5 times as long, on 16 sequences of 64 places in float32: it joins the shares
+of questions, keys and values where this one writes each to its place, and goes over the weights more often.
 """
 
 from __future__ import annotations
