@@ -9,7 +9,8 @@ from typing import NamedTuple
 import pytest
 
 from chainrule.errors import FileError
-from chainrule.verify.audit import Audit, audit
+from chainrule.verify.audit import audit
+from chainrule.verify.auditing.report import Audit
 from chainrule.verify.running import run_apart
 
 FOLDER = Path(__file__).parent / "notebooks"

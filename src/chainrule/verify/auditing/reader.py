@@ -10,9 +10,7 @@ other libraries) becomes a value that is not known, and is passed over.
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -137,52 +135,10 @@ class Reader(Expressions):
                     return
                 except Stop:
                     continue
-            with suppress(Stop, *ERRORS):
-                self.follow_entry()
 
     def uncalled(self) -> list[Function]:
         """Functions of the file that nothing calls."""
         return [x for x in self.scope.names.values() if isinstance(x, Function) and x.name not in self.called]
-
-    def entries(self) -> list[tuple[str, ...]]:
-        """Functions that nothing calls and that may be followed, the later ones first, for they call the earlier.
-
-        What goes back is followed with what goes forward, ``affine_forward`` and ``affine_backward``.
-        """
-        named = {f.name: f for f in self.uncalled() if f.name}
-        found: list[tuple[str, ...]] = []
-        for name in reversed(named):
-            forward = re.sub("back(ward|prop)?", "forward", name)
-            first = [*named[name].node.args.args, None][0]
-            if forward != name and forward in named and first is not None and ARRIVES.match(first.arg):
-                found.append((forward, name))
-        together = {name for pair in found for name in pair}
-        return [*found[::-1], *[(name,) for name in reversed(named) if name not in together]]
-
-    def follow_entry(self) -> None:
-        """Follow the functions that are to be, with what is assumed for their arguments; what goes back gets any g."""
-        if not self.entry:
-            return
-        first, *others = [f for f in map(self.scope.find, self.entry) if isinstance(f, Function)]
-        names = [x.arg for x in first.node.args.args[: len(first.node.args.args) - len(first.defaults)]]
-        self.cell = first.cell
-        given: dict[str, Any] = {}
-        for name in names:
-            given[name] = self.unknown(Unknown(f"nothing calls {first.name}"), name)
-            self.note(name, given[name], None, first.node, None)
-        returned = self.call_function(first, list(given.values()), {})
-        for back in others:
-            out, *rest = returned if isinstance(returned, tuple) else (returned,)
-            arrives, *names = [x.arg for x in back.node.args.args]
-            if not isinstance(out, Traced):
-                return
-            g = on_tape(self.tape, np.random.default_rng(1).normal(size=np.shape(out.value)), arrives)
-            weighed = self.tape.call(np.multiply, "mul", (out, g), {})
-            self.note("loss", self.tape.call(np.sum, "sum", (weighed,), {}), None, back.node, None)
-            beside = {name: given[name] for name in names if name in given}
-            kept = [rest[0] if len(rest) == 1 else tuple(rest)] if rest else []
-            more = dict(zip([name for name in names if name not in beside], kept, strict=False))
-            self.call_function(back, [g], {**beside, **more})
 
     def roots(self) -> list[str]:
         """Variables that are not known and are computed from none of the others."""
@@ -601,9 +557,6 @@ class Reader(Expressions):
             found.setdefault(name, Unknown(f"nothing is given for {name}"))
         return found
 
-
-ARRIVES = re.compile(r"d|g$|grad|delta|out(put)?_?grad|upstream|incoming", re.IGNORECASE)
-"""How the first argument of a function is called that goes back: what arrives."""
 
 TEXT = "the quick brown fox jumps over the lazy dog, " * 3
 """What is taken to stand in a file that is read as text."""
