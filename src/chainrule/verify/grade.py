@@ -9,34 +9,33 @@ from __future__ import annotations
 import inspect
 import linecache
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from chainrule.core import Value
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, GraphError
-from chainrule.nn.module import Module
 from chainrule.program import Step
-from chainrule.verify.answers.code import arguments, misfit, run_plain, take_apart
 from chainrule.verify.answers.formula import ERRORS, SIZES, read_formula
 from chainrule.verify.answers.given import held_numbers
 from chainrule.verify.answers.numbers import EXACT, Printed, decimals_of, grade_number, number_of
-from chainrule.verify.answers.tables import grade_table, is_table
-from chainrule.verify.answers.training import Loop, grade_training_step
 from chainrule.verify.marking.averages import constant_mistakes
-from chainrule.verify.marking.edits import Edit, Editor
 from chainrule.verify.marking.fingerprints import Elsewhere, Fingerprint, ratio_everywhere
-from chainrule.verify.marking.links import hints_of_links
 from chainrule.verify.marking.marked import Grade, Mistake, mistake_of, shown, three_hints
-from chainrule.verify.marking.of_modules import step_problem
 from chainrule.verify.marking.problem import Problem, probes_of, read_problem, resized
 from chainrule.verify.marking.updates import RATES
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.marking.working import Working
 from chainrule.verify.mistakes import KINDS
+
+if TYPE_CHECKING:
+    from chainrule.verify.marking.edits import Edit, Editor
+
+# What only some answers need loads when one comes: a formula is graded in a tenth of a second after the import.
 
 
 def grade(
@@ -68,7 +67,10 @@ def grade(
     >>> cr.grade("h = w1*x; ŷ = w2*h; L = 0.5*(ŷ - y)**2", "-w1 x (y - ŷ)", wrt="w2").right
     True
     """
-    if isinstance(problem, Module):
+    modules = sys.modules.get("chainrule.nn.module")
+    if modules is not None and isinstance(problem, modules.Module):
+        from chainrule.verify.marking.of_modules import step_problem
+
         problem = step_problem(problem, loss, values or {})
     read = read_problem(problem, shapes, values)
     asked = names_asked(read, wrt)
@@ -79,8 +81,11 @@ def grade(
     known = {*(values or {}), *[read.names[step] for step in read.recorded if step in read.names]}
     if number is not None and (not isinstance(answer, str) or known.issuperset(read.leaves)):
         return grade_number(read, number, asked, values or {}, rate)
-    if isinstance(answer, Mapping) or (isinstance(answer, str) and is_table(answer, read)):
-        return grade_table(read, answer, asked, values or {}, rate)
+    if isinstance(answer, Mapping) or (isinstance(answer, str) and "\n" in answer.strip()):
+        from chainrule.verify.answers.tables import grade_table, is_table
+
+        if not isinstance(answer, str) or is_table(answer, read):
+            return grade_table(read, answer, asked, values or {}, rate)
     if isinstance(answer, str):
         worked = worked_out(read, answer, asked[0]) if known.issuperset(read.leaves) else None
         if worked is not None:
@@ -344,6 +349,8 @@ def unclassified(mark: Fingerprint, name: str, working: Working | None, failure:
     mistake = Mistake("unclassified", place, says, "")
     if failure:
         return Grade(False, (mistake,), three_hints([mistake]), (), place)
+    from chainrule.verify.marking.links import hints_of_links
+
     look, *rest = hints_of_links(mark.problem, mark.wrt, mark.walks, mark.answers[0], working)
     return Grade(False, (mistake,), (f"look at {place}" if first else look, *rest), (), place)
 
@@ -355,6 +362,8 @@ def edited(mark: Fingerprint, name: str, working: Working) -> list[Mistake]:
 
 def grade_function(problem: Problem, f: Callable[..., Any], asked: Sequence[str], values: Mapping[str, Any]) -> Grade:
     """Grade a function that gives gradients, or one gradient."""
+    from chainrule.verify.answers.code import arguments, misfit, take_apart
+
     names = arguments(problem, f)
     tried: list[tuple[dict[str, Fingerprint], list[Walk]]] = []
 
@@ -388,6 +397,8 @@ def function_at(
     problem: Problem, f: Callable[..., Any], names: Sequence[str], walks: Sequence[Walk], asked: Sequence[str]
 ) -> dict[str, Fingerprint]:
     """The fingerprint of each gradient that a function gives."""
+    from chainrule.verify.answers.code import run_plain
+
     given = [run_plain(f, names, walk, asked) for walk in walks]
 
     def again_for(name: str) -> Callable[[int, int], Elsewhere | None]:
@@ -480,6 +491,8 @@ def first_seen(mistake: Mistake, wrong: Mapping[str, Fingerprint], working: Work
 
 def first_variable(mark: Fingerprint, working: Working, wanted: Sequence[str]) -> str:
     """The learner's own variable that is wrong first."""
+    from chainrule.verify.marking.edits import Editor
+
     first = Editor(mark.problem, mark.walks, working, wanted).first_wrong()
     return "" if first is None else working.parts[first].name
 
@@ -491,6 +504,8 @@ MOST_NAMES = 4
 def edited_together(wrong: Mapping[str, Fingerprint], working: Working) -> list[Mistake]:
     """One change of the working that makes all wrong gradients right."""
     mark = next(iter(wrong.values()))
+    from chainrule.verify.marking.edits import Editor
+
     editor = Editor(mark.problem, mark.walks, working, list(wrong))
     unnamed: Edit | None = None
     for edit in editor.successes():
@@ -510,6 +525,8 @@ def grade_training(
     problem: Problem, f: Callable[..., Any], asked: Sequence[str], values: Mapping[str, Any], steps: int, rate: float
 ) -> Grade:
     """Grade a training loop by its first step, and by the next ones where that is right."""
+    from chainrule.verify.answers.training import Loop, grade_training_step
+
     loop = Loop(problem, f, walks_for(problem, values), asked, rate)
     found = grade_training_step(loop, steps)
     if isinstance(found, Grade):

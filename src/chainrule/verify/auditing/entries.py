@@ -1,4 +1,4 @@
-"""Functions that nothing calls, followed with assumed arguments: one alone, or what goes back with what goes forward."""
+"""Functions that nothing calls, followed with assumed arguments: alone, or what goes back after what goes forward."""
 
 # What a program holds is known only when it is read.
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false

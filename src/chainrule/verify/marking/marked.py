@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,9 +72,13 @@ class Grade:
 
     def as_json(self) -> str:
         """The same as JSON."""
+        import json
+
         return json.dumps(self.as_dict(), ensure_ascii=False, indent=2)
 
     def _repr_html_(self) -> str:
+        import html
+
         return "".join(f"<p>{html.escape(line)}</p>" for line in str(self).splitlines())
 
 

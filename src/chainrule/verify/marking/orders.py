@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.walk import inputs_of
-from chainrule.derivation.wrong import mistakes
 from chainrule.program import Step
 from chainrule.verify.marking.walk import Walk
 
@@ -21,9 +20,16 @@ MOST_STEPS = 2_000
 Gradients = dict[Step, Any]
 
 
+def shown_too() -> Any:
+    """The wrong passes that `what_if` shows, which load when one is tried."""
+    from chainrule.derivation.wrong import mistakes
+
+    return mistakes
+
+
 def naive(walk: Walk, reverse: bool = False) -> Gradients:
     """Every share that arrives makes a node hand on all it has: what came earlier is counted again."""
-    attempt = mistakes.naive_recursion(walk, reverse, MOST_STEPS)
+    attempt = shown_too().naive_recursion(walk, reverse, MOST_STEPS)
     return attempt.gradients if attempt.finished else {}
 
 
@@ -67,18 +73,18 @@ def breadth_first(walk: Walk, reverse: bool = False) -> Gradients:
 
 def depth_first(walk: Walk, reverse: bool = False) -> Gradients:
     """Every node hands on when it is first met, with what has arrived until then."""
-    return mistakes.depth_first(walk, reverse).gradients
+    return shown_too().depth_first(walk, reverse).gradients
 
 
 def overwriting(walk: Walk, reverse: bool = False) -> Gradients:
     """``=`` in place of ``+=`` everywhere, in either of two right orders."""
-    attempts = mistakes.overwriting(walk)
+    attempts = shown_too().overwriting(walk)
     return attempts[-1 if reverse else 0].gradients
 
 
 def kept(walk: Walk, reverse: bool = False) -> Gradients:
     """A second pass on what the first one left in every node."""
-    return mistakes.not_zeroed(walk)[-1].gradients
+    return shown_too().not_zeroed(walk)[-1].gradients
 
 
 def both(

@@ -19,8 +19,6 @@ from chainrule.core.term import Term, symbol
 from chainrule.errors import ChainruleError, FormulaError, GraphError
 from chainrule.expression.typed.assignments import Assignments, read_assignments
 from chainrule.expression.typed.parsed import CONSTANTS
-from chainrule.maths import plain
-from chainrule.maths.of_terms import tree_of_term
 from chainrule.program import Kind, Program, Step, lift, run, term_of
 from chainrule.verify.marking.whole import operation_for
 from chainrule.verify.spelling import with_signs
@@ -272,6 +270,9 @@ def recorded_problem(output: Any, names: Mapping[Any, str]) -> Problem:
 
 def texts_of(program: Program, named: Mapping[str, Step]) -> dict[Step, str]:
     """How each step of a recorded program is typed, down to what has a name; of a long one the operation's name."""
+    from chainrule.maths import plain
+    from chainrule.maths.of_terms import tree_of_term
+
     symbols = {step: symbol(name, step.shape) for name, step in named.items()}
     for step in program.leaves:
         symbols.setdefault(step, symbol(f"c{step.place}", step.shape))
