@@ -22,7 +22,10 @@ from chainrule.program import Step, lift
 from chainrule.program.steps import replaced
 from chainrule.table import Table, json_of
 from chainrule.verify.differing import TELLING, differing, neat
+from chainrule.verify.moved import UNITS
 
+MUCH = 1e-3
+"""Of its own size, by which an entry may be off without a word."""
 DOUBLE, SINGLE = 1e-9, 2e-4
 """What two ways to one gradient may differ by in rounding, relative to the largest entry, in float64 and in float32."""
 AGAIN, FAR = 4, 30.0
@@ -142,7 +145,7 @@ def by_hand(mine: Any, node: Any, of: Any) -> Comparison:
     off = float(np.abs(given - right).max(initial=0.0)) / size if given.shape == right.shape else np.inf
     if what is None:
         exact = off == 0
-        says = "equal" if exact else f"equal up to rounding ({off:.1e} of the largest entry)"
+        says = "equal" if exact else f"equal up to rounding ({off:.1e} of the largest entry){small_entry(given, right)}"
         return Comparison(title, (Row(name, right.shape, off, "equal" if exact else "rounding", says),))
     if what.name == "shape":
         fits = "reshape" not in what.says
@@ -198,6 +201,20 @@ def rounding_in(output: Any, wanted: Sequence[Any]) -> dict[Any, float]:
         if all(g is not None for g in several):
             spread[x] = FAR * max(float(np.abs(g - h).max(initial=0.0)) for g, h in combinations(several, 2))
     return spread
+
+
+def small_entry(given: Any, right: Any) -> str:
+    """What is said of an entry that is off by much of its own size, though by little of the largest one's.
+
+    What the rounding of numbers as large as the largest may leave says nothing.
+    """
+    off, own = np.abs(given - right), np.abs(right)
+    telling = off > UNITS * np.finfo(off.dtype).eps * own.max(initial=0.0)
+    share = np.where(telling, off / np.where(own > 0, own, off + 1.0), 0.0)
+    if not off.ndim or not (share > MUCH).any():
+        return ""
+    at = np.unravel_index(np.argmax(share), share.shape)
+    return f"; [{', '.join(map(str, at))}] is {given[at]:.6g} for {right[at]:.6g}"
 
 
 def gradient_in(node: Any, of: Any) -> Any:

@@ -44,6 +44,8 @@ SHARPENED = ("right", "rounding", "truncation", "undecided")
 """Verdicts of differences that a complex step may make surer, or overrule."""
 AGREES, CONTRADICTS = 1e-9, 1e-6
 """Of a derivative's size: within the one a complex step confirms it, and beyond the other it is wrong."""
+UNITS = 64.0
+"""Units in the last place that sums of some thousand terms leave where they cancel."""
 EIGHT = 8.0
 """A quotient is off by so many times a run's noise over its step at most."""
 
@@ -82,6 +84,10 @@ class Mover:
         self.matters = 0.0
         self.share = 0.0
         """Of what the function gives, its rounding."""
+        self.analytic: set[str] = set()
+        """Inputs along which a complex step is right."""
+        self.small = 0
+        """Entries that were asked for by a complex step alone."""
 
     def output(self) -> float:
         """The outputs in the weights u at the inputs' present numbers."""
@@ -152,11 +158,34 @@ class Mover:
         if off <= AGREES * size:
             note = f"{leaf.name}: a complex step agrees to {max(off / size if size else 0.0, EPS):.0e} of its size"
             self.subject.notes += [note] if judged.verdict != "right" else []
+            self.analytic.add(leaf.name)
             return replace(judged, verdict="right", differences=slope, error=AGREES * size)
         if off > CONTRADICTS * size:
             self.subject.notes.append(f"{leaf.name}: differences see no mistake, and a complex step does")
             return replace(judged, verdict="bug", differences=slope, error=AGREES * size)
         return judged
+
+    def beneath_rounding(self, judged: Judged, leaf: Leaf, i: int, typical: float) -> Judged:
+        """An entry so small beside the others that differences show rounding alone, by a complex step for it alone.
+
+        What that leaves of sums that cancel is some units in the last place of an ordinary entry. It is asked only
+        where a complex step was right along a random direction, of a function without absolute values and the like.
+        """
+        if leaf.name not in self.analytic or self.small >= CLOSE or not self.subject.is_analytic:
+            return judged
+        self.small += 1
+        way = np.zeros_like(leaf.array)
+        way.reshape(-1)[i] = 1.0
+        with Quiet():
+            slope = self.subject.complex_slope(leaf, way, self.u)
+        if slope is None:
+            return judged
+        size = max(abs(judged.given), abs(slope))
+        off = abs(judged.given - slope)
+        if off > CONTRADICTS * size + UNITS * EPS * typical:
+            self.subject.notes.append(f"{leaf.name}: differences see no mistake, and a complex step does")
+            return replace(judged, verdict="bug", differences=slope, error=AGREES * size)
+        return replace(judged, verdict="right", differences=slope, error=off)
 
     def entries(self, leaf: Leaf, given: Array, found: Found, places: Sequence[int]) -> None:
         """Compare entries one by one: most are settled by one step, the others are looked at with every step."""
@@ -169,7 +198,10 @@ class Mover:
             size = max(abs(foretold), abs(quotient), typical)
             if settled and rounding <= CLEAR * size:
                 verdict = "right" if rounding <= FINE * size or self.share < ORDINARY else "rounding"
-                found.take(Judged(verdict, foretold, quotient, gap + rounding), place_of(i, given.shape))
+                judged = Judged(verdict, foretold, quotient, gap + rounding)
+                if rounding > CLEAR * abs(foretold):
+                    judged = self.beneath_rounding(judged, leaf, i, typical)
+                found.take(judged, place_of(i, given.shape))
             else:
                 found.right.reshape(-1)[i] = quotient
                 doubtful.append((-gap if np.isfinite(gap) else -np.inf, i))

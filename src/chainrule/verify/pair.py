@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from chainrule.core.state import quietly
 from chainrule.core.tensor import Tensor
 from chainrule.core.tree import flatten, matched, outline, unflatten
 from chainrule.errors import GraphError
+from chainrule.verify.answers.traced import Tape
 from chainrule.verify.subject import (
     Array,
     BackwardError,
@@ -63,6 +65,10 @@ IMAGINARY = 1e-30j
 Way = Callable[[list[Any], Any, Any], Any]
 """How backward is called, with the inputs, what was kept, and the gradient that arrives."""
 UNFIT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+NOT_ANALYTIC = frozenset({"abs", "absolute", "fabs", "norm", "sign", "real", "imag", "conjugate", "angle"})
+"""Operations that a complex step does not see, or sees otherwise."""
 
 
 class Pair(Subject):
@@ -115,6 +121,20 @@ class Pair(Subject):
     def filled(self, flat: Sequence[Any]) -> list[Any]:
         """The arguments with other things for their numbers."""
         return list(unflatten(self.structure, list(flat)))
+
+    @cached_property
+    def is_analytic(self) -> bool:
+        """Whether its forward pass was seen to go through nothing that has another derivative off the real line."""
+        tape = Tape()
+        flat: list[Any] = list(self.flat)
+        for k, leaf in zip(self.places, self.leaves, strict=True):
+            flat[k] = tape.add(None, (), {}, leaf.array.copy())
+        try:
+            self.chances.wind_back()
+            quietly(self.forward, *self.filled(flat))
+        except (*UNFIT, NotImplementedError):
+            return False
+        return len(tape.notes) > len(self.leaves) and NOT_ANALYTIC.isdisjoint(note.operation for note in tape.notes)
 
     def complex_slope(self, leaf: Leaf, way: Array, u: Array) -> float | None:
         """A step into the imaginary, which takes no difference and so has no rounding (Squire and Trapp, 1998).

@@ -13,6 +13,7 @@ import inspect
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -133,6 +134,11 @@ class Subject:
     def push(self, tangents: Sequence[Array]) -> Array | None:
         """The outputs' tangents; None where there is no forward mode."""
         return None
+
+    @cached_property
+    def is_analytic(self) -> bool:
+        """Whether a complex step through it is known to see every part of it."""
+        return False
 
     def complex_slope(self, leaf: Leaf, way: Array, u: Array) -> float | None:
         """The derivative of ``u · outputs`` along a way of one input, by a complex step; None where there is none."""
