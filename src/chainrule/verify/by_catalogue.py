@@ -48,14 +48,8 @@ def by_catalogue(wrong: Wrong) -> Differing | None:
 
 def problem_of(pair: Pair) -> Problem | None:
     """The forward pass as a problem: its outputs, weighed by what arrives, with the user's names; None of several."""
-    tape = Tape()
-    flat: list[Any] = list(pair.flat)
-    names: dict[int, str] = {}
-    for k, leaf in zip(pair.places, pair.leaves, strict=True):
-        flat[k] = tape.add(None, (), {}, leaf.array.copy())
-        names[flat[k].place] = tape.notes[-1].name = leaf.name
-    made = pair.forward(*pair.filled(flat))
-    out = made[0] if pair.keeps else made
+    tape, out = pair.on_tape()
+    names = {place: leaf.name for place, leaf in enumerate(pair.leaves)}
     if not isinstance(out, Traced):
         return None
     tensors = tensors_of(tape, out.place, names)

@@ -33,7 +33,8 @@ from chainrule.verify.marking.working import Working
 from chainrule.verify.mistakes import KINDS
 
 if TYPE_CHECKING:
-    from chainrule.verify.marking.edits import Edit, Editor
+    from chainrule.verify.marking.editor import Editor
+    from chainrule.verify.marking.edits import Edit
 
 # What only some answers need loads when one comes: a formula is graded in a tenth of a second after the import.
 
@@ -491,7 +492,7 @@ def first_seen(mistake: Mistake, wrong: Mapping[str, Fingerprint], working: Work
 
 def first_variable(mark: Fingerprint, working: Working, wanted: Sequence[str]) -> str:
     """The learner's own variable that is wrong first."""
-    from chainrule.verify.marking.edits import Editor
+    from chainrule.verify.marking.editor import Editor
 
     first = Editor(mark.problem, mark.walks, working, wanted).first_wrong()
     return "" if first is None else working.parts[first].name
@@ -504,7 +505,7 @@ MOST_NAMES = 4
 def edited_together(wrong: Mapping[str, Fingerprint], working: Working) -> list[Mistake]:
     """One change of the working that makes all wrong gradients right."""
     mark = next(iter(wrong.values()))
-    from chainrule.verify.marking.edits import Editor
+    from chainrule.verify.marking.editor import Editor
 
     editor = Editor(mark.problem, mark.walks, working, list(wrong))
     unnamed: Edit | None = None

@@ -122,16 +122,22 @@ class Pair(Subject):
         """The arguments with other things for their numbers."""
         return list(unflatten(self.structure, list(flat)))
 
-    @cached_property
-    def is_analytic(self) -> bool:
-        """Whether its forward pass was seen to go through nothing that has another derivative off the real line."""
+    def on_tape(self) -> tuple[Tape, Any]:
+        """What the forward pass does, written down, and what it gives; its inputs come first, in their order."""
         tape = Tape()
         flat: list[Any] = list(self.flat)
         for k, leaf in zip(self.places, self.leaves, strict=True):
             flat[k] = tape.add(None, (), {}, leaf.array.copy())
+            tape.notes[-1].name = leaf.name
+        self.chances.wind_back()
+        made = quietly(self.forward, *self.filled(flat))
+        return tape, made[0] if self.keeps else made
+
+    @cached_property
+    def is_analytic(self) -> bool:
+        """Whether its forward pass was seen to go through nothing that has another derivative off the real line."""
         try:
-            self.chances.wind_back()
-            quietly(self.forward, *self.filled(flat))
+            tape, _ = self.on_tape()
         except (*UNFIT, NotImplementedError):
             return False
         return len(tape.notes) > len(self.leaves) and NOT_ANALYTIC.isdisjoint(note.operation for note in tape.notes)

@@ -19,7 +19,7 @@ from chainrule.verify.auditing.replay import LOSES, Loss, Replay
 from chainrule.verify.auditing.report import Audit, Checked
 from chainrule.verify.auditing.values import Class, Function
 from chainrule.verify.grade import grade_several
-from chainrule.verify.marking.edits import Editor
+from chainrule.verify.marking.editor import Editor
 from chainrule.verify.marking.fingerprints import Fingerprint, ratio_everywhere
 from chainrule.verify.marking.marked import Mistake, mistake_of
 from chainrule.verify.marking.working import Working

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import permutations
@@ -26,9 +25,6 @@ from chainrule.verify.marking.matrix_changes import squeezed
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.marking.working import Part, Working, part_at
-
-MOST_STEPS = 150_000
-"""Parts that are run again for one answer, over all its changes: some seconds."""
 
 SIGNS = {"add": "+", "sub": "−", "mul": "*", "div": "/", "pow": "**", "matmul": "@", "dot": "@"}
 """How the operations of a program that was watched are written."""
@@ -75,8 +71,8 @@ def fit(x: Any, y: Any) -> bool:
     return len(a) == len(b) == 1 or (bool(a and b) and a[-1] == b[-2 if len(b) > 1 else 0])
 
 
-class Editor:
-    """Tries changes of a working until one makes the answers right."""
+class Edits:
+    """The small changes of a working that undo what people do wrong, and what each is called."""
 
     def __init__(self, problem: Problem, walks: Sequence[Walk], working: Working, wanted: Sequence[str]) -> None:
         self.problem = problem
@@ -87,7 +83,6 @@ class Editor:
         self.needed = working.needed(wanted)
         self.inside = set(self.needed)
         self.values = [self.run_safely(walk) for walk in walks]
-        self.spent = 0
         self._identified: dict[int, tuple[str, Step] | None] = {}
 
     def run_safely(self, walk: Walk) -> list[Any]:
@@ -100,82 +95,6 @@ class Editor:
                 except (ChainruleError, ValueError, TypeError, AttributeError, IndexError):
                     found.append(None)
         return found
-
-    def successes(self) -> Iterator[Edit]:
-        """The changes after which all wanted answers are right."""
-        self.spent = 0
-        for edit in self.edits():
-            if self.spent > MOST_STEPS:
-                return
-            runs: list[list[Any]] = []
-            for k in range(len(self.walks)):
-                run = self.run_with(edit, k)
-                if run is None:
-                    break
-                runs.append(run)
-            else:
-                if edit.swap is not None:
-                    was, now = [self.look_for(i, runs) for i in edit.swap]
-                    edit = edit._replace(name="unclassified" if now is None else self.swap_name(was, now, edit.at))
-                yield edit
-
-    def run_with(self, edit: Edit, k: int) -> list[Any] | None:
-        """What each part gives at a probe when some give something else; None where the answers are not right then."""
-        walk, found = self.walks[k], list(self.values[k])
-        makes = {edit.at: edit.make, **dict(edit.more)}
-        changed: set[int] = set()
-        try:
-            with Quiet():
-                for i in self.needed[bisect_left(self.needed, min(makes)) :]:
-                    part = self.working.parts[i]
-                    if not changed.isdisjoint(part.inputs):
-                        if called(part) == "matmul" and not fit(*[found[x] for x in part.inputs]):
-                            return None
-                        found[i] = part_at(part, found, walk)
-                        changed.add(i)
-                    if i in makes:
-                        found[i] = makes[i](found, walk)
-                        changed.add(i)
-                    if i in changed and found[i] is None:
-                        return None
-                self.spent += len(changed)
-        except (ChainruleError, ValueError, TypeError, AttributeError, IndexError, ZeroDivisionError):
-            return None
-        right = all(agrees(found[self.working.results[name]], walk.right[step]) for name, step in self.wrt.items())
-        return found if right else None
-
-    def edits(self) -> Iterator[Edit]:
-        """Every small change, those that say most first; later parts first, for they touch least.
-
-        What a program comes by again and again is changed each time.
-        """
-        again = [[i for i in places if i in self.inside] for places in self.spots]
-        again = [places for places in again if len(places) > 1]
-        once = [i for i in reversed(self.needed) if i not in {i for places in again for i in places}]
-        for make in (
-            self.rounds, self.accumulated, self.moved, self.signs, self.operators, self.axes, self.transposes,
-            self.products_in_order, self.numbers, self.brackets, self.operands, self.functions, self.factors_out,
-            self.factors_in, self.sums_in, self.variables,
-        ):  # fmt: skip
-            for i in once:
-                yield from make(i, self.working.parts[i])
-            for places in again:
-                yield from self.each_time(make, places)
-
-    def each_time(self, make: Callable[[int, Part], Iterator[Edit]], places: Sequence[int]) -> Iterator[Edit]:
-        """The same change wherever the program comes by one place of its text, as in a loop."""
-        made = [{(edit.name, edit.says): edit for edit in make(i, self.working.parts[i])} for i in places]
-        lists = [list(edits.values()) for edits in made]
-        if len({len(edits) for edits in lists}) == 1:
-            together = list(zip(*lists, strict=True))
-        else:
-            together = [
-                tuple([edits[key] for edits in made]) for key in made[-1] if all(key in edits for edits in made)
-            ]
-        for alike in together:
-            *others, last = alike
-            more = tuple([(edit.at, edit.make) for edit in others])
-            yield last._replace(says=f"{last.says}, each time", more=more)
 
     @cached_property
     def spots(self) -> list[list[int]]:
@@ -210,15 +129,9 @@ class Editor:
             name = self.working.parts[used].name
             for other, k in latest.items() if name else ():
                 if other != name and np.shape(self.values[0][k]) == shape:
-
-                    def make(v: list[Any], w: Walk, k: int = k, slot: int = slot) -> Any:
-                        inputs = [v[x] for x in part.inputs]
-                        inputs[slot] = v[k]
-                        return part.function(*inputs, **part.settings)  # type: ignore[misc]  # what has none was left out
-
-                    yield Edit(
-                        i, "unclassified", f"{name} stands where {other} belongs", make, swap=(used, k)
-                    )  # named when it is known what they are in the mended program
+                    make = with_input(part, slot, lambda v, w, shape, k=k: v[k])
+                    # It is named when it is known what both are in the mended program.
+                    yield Edit(i, "unclassified", f"{name} stands where {other} belongs", make, swap=(used, k))
 
     def source(self, i: int) -> str:
         """How a part was written, or what it is called."""
@@ -232,25 +145,6 @@ class Editor:
         where = f" in {part.line}" if part.line else ""
         return written if 0 < len(written) <= LONGEST_SOURCE else f"the {called(part) or 'number'}{where}"
 
-    def first_wrong(self, counts: Callable[[int], bool] = lambda i: True) -> int | None:
-        """The first named part that is neither a value nor a gradient of the problem, and of which no such comes.
-
-        It is one of those that count.
-        """
-        first: int | None = None
-        made_of_it: set[int] = set()
-        for i in self.needed:
-            part = self.working.parts[i]
-            if not made_of_it.isdisjoint(part.inputs):
-                made_of_it.add(i)
-            if part.function is None or not part.name:
-                continue
-            if first is None and counts(i) and not self.is_known(i):
-                first, made_of_it = i, {i}
-            elif i in made_of_it and self.is_known(i):
-                first, made_of_it = None, set()
-        return first
-
     def is_known(self, i: int) -> bool:
         """Whether a part is a value or a gradient of the problem, or a multiple of one, as y − ŷ is of ŷ − y."""
         if self.identified(i) is not None:
@@ -263,18 +157,6 @@ class Editor:
             for kind in ("value", "gradient")
             if kind == "value" or step in self.walks[0].right
         )
-
-    def place(self, i: int, name: str) -> str:
-        """Where a part stands, in the learner's words: its name, or the next thing with a name that is made of it."""
-        part = self.working.parts[i]
-        inside = {i}
-        named = part.name
-        for k in self.needed:
-            if k > i and not inside.isdisjoint(self.working.parts[k].inputs):
-                inside.add(k)
-                named = named or self.working.parts[k].name
-        texts = dict.fromkeys([text for text in (part.text or self.source(i), named, part.line) if text])
-        return f"{', in '.join(texts)}, for the gradient of {name} (d{name})"
 
     def moved(self, i: int, part: Part) -> Iterator[Edit]:
         """A parameter that was moved along its gradient, where it belongs as it was."""
@@ -475,11 +357,7 @@ class Editor:
                     what = self.problem.name(step) if kind == "value" else f"the gradient of {self.problem.name(step)}"
                     says = f"{self.source(used)} stands where {what} belongs"
 
-                    def make(v: list[Any], w: Walk, new: Any = new, slot: int = slot, part: Part = part) -> Any:
-                        inputs = [v[x] for x in part.inputs]
-                        inputs[slot] = fitted(look_up(w, new), np.shape(inputs[slot]))
-                        return part.function(*inputs, **part.settings)  # type: ignore[misc]  # a part without a function was left out above
-
+                    make = with_input(part, slot, lambda v, w, shape, new=new: fitted(look_up(w, new), shape))
                     yield Edit(i, self.swap_name(old, new, i), says, make)
 
     def identified(self, i: int) -> tuple[str, Step] | None:
@@ -589,6 +467,18 @@ class Editor:
             for keep in (False, True):
                 says = f"{self.source(i)} is not summed over axis {axis}"
                 yield Edit(i, "batch-sum-missing", says, lambda v, w, a=axis, k=keep: np.sum(v[i], axis=a, keepdims=k))
+
+
+def with_input(part: Part, slot: int, value: Callable[[list[Any], Walk, tuple[int, ...]], Any]) -> Make:
+    """A part with something else as one of its inputs, made for the shape of what was there."""
+
+    def make(v: list[Any], w: Walk) -> Any:
+        inputs = [v[x] for x in part.inputs]
+        inputs[slot] = value(v, w, np.shape(inputs[slot]))
+        assert part.function is not None
+        return part.function(*inputs, **part.settings)
+
+    return make
 
 
 def product_of_numbers(first: Any, others: Sequence[Any]) -> Any:

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.program import Step
-from chainrule.verify.marking.edits import Editor, called
+from chainrule.verify.marking.editor import Editor
+from chainrule.verify.marking.edits import called
 from chainrule.verify.marking.fingerprints import ratio_everywhere
 from chainrule.verify.marking.problem import LINEAR, Problem
 from chainrule.verify.marking.walk import Walk
