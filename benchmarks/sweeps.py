@@ -70,7 +70,7 @@ def digits_ours(jobs: str) -> Callable[[int], float]:
 
 def digits_sklearn(jobs: str) -> Callable[[int], float]:
     """The same by `GridSearchCV`."""
-    from sklearn.model_selection import GridSearchCV
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
     from sklearn.neural_network import MLPClassifier
 
     import chainrule as cr
@@ -80,11 +80,12 @@ def digits_sklearn(jobs: str) -> Callable[[int], float]:
     settings = {"max_iter": EPOCHS, "batch_size": BATCH, "alpha": 0.0, "tol": 0.0, "n_iter_no_change": EPOCHS}
     net = MLPClassifier((WIDTH,), random_state=0, **settings)
     grid = {"learning_rate_init": RATES, "beta_1": MEANS}
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
 
     def run(count: int) -> float:
         found: Any = None
         for _ in range(count):
-            found = GridSearchCV(net, grid, cv=FOLDS, n_jobs=int(jobs), refit=False).fit(x, y)
+            found = GridSearchCV(net, grid, cv=folds, n_jobs=int(jobs), refit=False).fit(x, y)
         return float(found.best_score_)
 
     return run

@@ -32,8 +32,8 @@ from chainrule.training.callbacks import out_of_patience
 from chainrule.transforms import value_and_grad
 
 Array = NDArray[Any]
-WORKSPACE_BYTES = 2**20
-"""What the networks of a block compute with between two steps: about what a core keeps close at hand."""
+WORKSPACE_BYTES = 2**22
+"""What the networks of a block compute with between two steps: more would wait for memory, less for Python."""
 MOST_LANES = 256
 
 
