@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.core.term import Term
 from chainrule.derivation.dialects import jacobian
 from chainrule.derivation.dialects.jacobian import Story
 from chainrule.derivation.matrix.jacobians import structure_of
@@ -289,3 +290,18 @@ def test_what_goes_by_the_name_of_the_same_entries_is_told_in_its_own_shape(shap
         right = cr.grad(lambda x, m: cr.sum(weights * cr.kron(x, m)), (0, 1))(x.data, m.data)[wrt is m]
         np.testing.assert_allclose(told.gradient, right, rtol=1e-12)
         assert told.story
+
+
+@pytest.mark.parametrize("dialect", ["graph", "chain", "paths", "jacobian"])
+def test_a_backward_pass_of_the_users_own_is_never_run_on_symbols(dialect):
+    met = []
+
+    @cr.custom_vjp
+    def doubled(x):
+        return 2.0 * x
+
+    doubled.defvjp(lambda x: (2.0 * x, x), lambda kept, g: met.extend([kept, g]) or (2.0 * g,))
+    x = cr.Tensor([1.0, 2.0], requires_grad=True, label="x")
+    cr.explain(cr.sum(cr.square(doubled(x))), x, dialect).text(detail="full")
+    assert met
+    assert not any(isinstance(part, Term) for part in met)

@@ -6,7 +6,7 @@ stays, and words say what in it is not defined, and where.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -118,20 +118,6 @@ def why_not_finite(chain: Relation, environment: Mapping[Tree, Any]) -> Words:
     if above is chain.sides[0] or not has_formula or is_finite(above, environment):
         return NOT_FINITE[0]
     return said("holds where ", above, " is finite, which it is not here")
-
-
-def undefined_in(derivatives: Iterable[Tree], environment: Mapping[Tree, Any]) -> dict[Tree, float]:
-    """The derivatives of numbers that have no value, whatever their formulas give."""
-    return {x: np.nan for x in derivatives if isinstance(x, Derivative) and is_of_no_number(x, environment)}
-
-
-def is_of_no_number(x: Derivative, environment: Mapping[Tree, Any]) -> bool:
-    """Whether a number is differentiated that has no value here; it moves with itself all the same."""
-    is_entry = isinstance(x.above, Symbol) and bool(x.above.at)
-    if x.above.shape or is_entry or x.above == x.below or isinstance(x.above, Derivative):
-        return False
-    known = [environment.get(letter) is not None for letter, _ in letters_in(x.above, frozenset())]
-    return all(known) and bool(np.all(np.isnan(value(x.above, environment))))
 
 
 def known_in(blocks: Sequence[Block], environment: Mapping[Tree, Any]) -> Iterator[tuple[Tree, Any]]:

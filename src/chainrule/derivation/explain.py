@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.core import Value
 from chainrule.core.state import Quiet
-from chainrule.derivation.checked import checked, known_in, undefined_in
+from chainrule.derivation.checked import checked, known_in
 from chainrule.derivation.equations import Show
 from chainrule.derivation.formats import plain
 from chainrule.derivation.network.letters import lend_letters
@@ -223,9 +223,7 @@ def assembled(
     environment = ChainMap[Tree, Any](answer.environment, tape.environment)
     if request.wrt is not None:
         environment.setdefault(name_of(tape, request), gradient)
-    environment = ChainMap[Tree, Any](
-        {**tape.undefined, **undefined_in(answer.environment, environment)}, *environment.maps
-    )
+    environment = ChainMap[Tree, Any](tape.undefined, *environment.maps)
     warnings, floor = trap(tape), rounding_floor(tape)
     story = (*checked(answer.story, environment, floor, request.digits), *warnings)
     conventions = conventions_of(tape, request.layout if dialect == "jacobian" else "")

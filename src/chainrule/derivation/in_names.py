@@ -13,6 +13,7 @@ import numpy as np
 
 from chainrule.core.graph import gradients_of
 from chainrule.core.term import REFUSALS, Term, constant, forward_order, symbol
+from chainrule.custom import CustomRule
 from chainrule.derivation.scalars.slopes import is_finite
 from chainrule.derivation.tape.tape import Tape
 from chainrule.errors import GraphError
@@ -91,7 +92,9 @@ class InNames:
         """A step down to what has a name; None where it has no formula."""
         own = self.letters.pop(step, None)
         try:
-            return term_of(step, self.letters)
+            found = term_of(step, self.letters)
+            # A backward pass of the user's own is not run on symbols.
+            return None if any([isinstance(x.op, CustomRule) for x in forward_order([found])]) else found
         except (*REFUSALS, GraphError):
             return None
         finally:

@@ -57,8 +57,7 @@ def handed_back(op: Operation, slot: int, g: Any, out: Any, inputs: Sequence[Any
     >>> plain(tree_of_term(simplify(handed_back(book["matmul"], 0, g, W @ x, [W, x], {}))))
     'g @ x.T'
     """
-    if not isinstance(op, Pointwise | Linear | Differential):
-        raise GraphError(f"{op.name} has a backward pass of the user's own, and no formula")
+    require_rule(op)
     if op.composition is None:
         return op.pull(slot, g, out, inputs, settings)
     return gradients_of([op.composition(*inputs, **settings)], [g], [inputs[slot]], record=True)[0]
@@ -66,9 +65,16 @@ def handed_back(op: Operation, slot: int, g: Any, out: Any, inputs: Sequence[Any
 
 def handed_on(op: Operation, slot: int, t: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
     """How the output moves where an input moves by `t`: the rule's forward mode, of a fused one its composition's."""
+    require_rule(op)
     if op.composition is None:
         return op.push([t if i == slot else None for i in range(len(inputs))], out, inputs, settings)
     return tangents_of([inputs[slot]], [t], [op.composition(*inputs, **settings)], record=True)[0]
+
+
+def require_rule(op: Operation) -> None:
+    """Refuse what is no rule of the book: a function of the user's own is not run on symbols."""
+    if not isinstance(op, Pointwise | Linear | Differential):
+        raise GraphError(f"{op.name} has a backward pass of the user's own, and no formula")
 
 
 def of_entry(

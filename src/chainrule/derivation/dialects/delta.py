@@ -42,6 +42,8 @@ def applies(tape: Tape, request: Request) -> str:
     """Empty for a feed-forward net of weighted sums and activations; else which node does not fit."""
     if len(tape.order) > MOST_NODES:
         return f"the delta dialect is for up to {MOST_NODES:,} nodes, and here are {len(tape.order):,}"
+    if np.isnan(tape.numbers[tape.output]):
+        return "the delta dialect works with errors, and a cost without a value has none"
     if isinstance(tape.net, NotANet):
         return f"the delta dialect tells feed-forward nets of weighted sums and activations, and {tape.net}"
     if request.wrt is not None and NetNumbers(tape, tape.net).find(request.wrt, request.entry) is None:

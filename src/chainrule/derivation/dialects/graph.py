@@ -21,7 +21,7 @@ from chainrule.derivation.notation import derivative
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.graph import entry_symbol
-from chainrule.derivation.tape.tape import Arrival, Tape, in_float64
+from chainrule.derivation.tape.tape import Arrival, Tape, in_float64, where_defined
 from chainrule.derivation.words import Words, listed, said
 from chainrule.maths import Derivative, Number, Tree
 from chainrule.maths.tree import equation, made
@@ -153,7 +153,7 @@ class Teller:
             return said(symbol), arrow, cell([], None, share, digits=self.digits), said(below, place)
         formula = tape.slope_formula(node, slot)
         local = tape.local(node, slot)
-        self.environment[local] = slope
+        self.environment[local] = where_defined(slope, tape.numbers[node])
         sides = [local] if formula is None or isinstance(formula, Number) else [local, formula]
         product = proved(
             (local * self.gradient(node),), lambda show: [show.product([slope, g])], share, digits=self.digits

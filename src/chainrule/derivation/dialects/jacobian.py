@@ -27,7 +27,7 @@ from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.graph import placed
 from chainrule.derivation.scalars.links import SHORT, made_of
 from chainrule.derivation.scalars.slopes import nameless
-from chainrule.derivation.tape.tape import Tape, constant
+from chainrule.derivation.tape.tape import Tape, constant, where_defined
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Applied, Derivative, Number, Symbol, Tree, plain
 from chainrule.maths.tree import applied, made, parts
@@ -135,16 +135,16 @@ class Story:
         self.environment: dict[Tree, Any] = {}
         """The Jacobians in the layout of the page; None for what is too large to be built."""
         for stretch in self.stretches:
-            self.enter(self.symbol(stretch), stretch.matrix)
+            self.enter(self.symbol(stretch), where_defined(stretch.matrix, tape.numbers[stretch.upper]))
         for factor in steps:
-            self.enter(self.local(factor), factor.matrix)
+            self.enter(self.local(factor), where_defined(factor.matrix, tape.numbers[factor.upper]))
         gradient = np.reshape(tape.gradients[request.wrt], (1, -1))
         # What is left of sums that cancel out is no product of anything.
         self.enter(self.gradient_symbol(), None if self.is_rounding(gradient) else gradient)
 
     def enter(self, symbol: Tree, matrix: Any) -> None:
         """What a symbol stands for on this page."""
-        self.environment[symbol] = None if matrix is None else self.value(matrix)
+        self.environment[symbol] = self.value(matrix) if np.ndim(matrix) else matrix
 
     def meanings(self) -> tuple[Meaning, ...]:
         """The signs that the page makes use of."""

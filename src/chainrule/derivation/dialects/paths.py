@@ -18,7 +18,7 @@ from chainrule.derivation.scalars.links import Maker, finite
 from chainrule.derivation.scalars.paths import Nudge, count_of_paths, largest_paths, nudged
 from chainrule.derivation.scalars.slopes import Slopes
 from chainrule.derivation.scalars.targets import each_target
-from chainrule.derivation.tape.tape import Tape
+from chainrule.derivation.tape.tape import Tape, where_defined
 from chainrule.derivation.words import Words, listed, said
 from chainrule.maths import Change, Number, Tree
 
@@ -176,7 +176,7 @@ def travel(maker: Maker, moved: Mapping[Node, Any], digits: int) -> list[Block]:
             ratio = cell([], lambda show, far=far, near=near: [show(far) / show(near)], far / near, digits=digits)
         slope = graph.derivatives(low, high)[low]
         name = derivative(above, below)
-        maker.environment[name] = slope
+        maker.environment[name] = where_defined(slope, graph.value(high))
         # How far a number moves depends on what was nudged, so on a page of several nudges Δh has no one value.
         rows.append((said(Change(above) / Change(below)), ratio, proved([name], None, slope, digits=digits)))
     return [Table(("", "Ratio of nudges", "Derivative"), tuple(rows), "The first nudge on its way, link by link")]

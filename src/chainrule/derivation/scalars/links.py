@@ -18,7 +18,7 @@ from chainrule.derivation.scalars.cancel import added, cancelled, simplified
 from chainrule.derivation.scalars.graph import Edge, Node, ScalarGraph
 from chainrule.derivation.scalars.probabilities import Probabilities
 from chainrule.derivation.scalars.slopes import Slopes, multiplied, nameless, product_of
-from chainrule.derivation.tape.tape import Tape
+from chainrule.derivation.tape.tape import Tape, where_defined
 from chainrule.derivation.words import Words, listed, said
 from chainrule.maths import Derivative, Number, Tree, plain
 
@@ -299,7 +299,7 @@ class Maker:
         """A link with the formula of its term."""
         formula = None if term is None or not self.slopes.agrees(term, value) else self.slopes.formula(term)
         link = Link(self.named(high), self.named(low), float(value), abs(float(value)), formula, held)
-        self.environment[link.name] = link.value
+        self.environment[link.name] = where_defined(link.value, self.graph.value(high))
         return link
 
     def cancellations(self, made: Sequence[tuple[Link, Any]]) -> list[Cancellation]:

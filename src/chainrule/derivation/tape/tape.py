@@ -353,6 +353,11 @@ class Tape:
         return [graph.gradients_of([output], [one], [x], record=False)[0] for x in twins]
 
 
+def where_defined(slope: Any, above: Any) -> Any:
+    """A slope as it is shown of what it is the slope of: what has no value has none, whatever its formula gives."""
+    return np.nan if np.ndim(above) == 0 and np.isnan(above) else slope
+
+
 def constant(x: Any) -> Any:
     """A plain number or a small array as it is; of a larger one the shape alone."""
     return x if np.size(x) <= MOST_WRITTEN and np.ndim(x) <= 2 else Symbol("⋯", shape=np.shape(x))

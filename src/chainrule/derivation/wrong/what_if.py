@@ -14,7 +14,7 @@ from chainrule.derivation.explain import assembled
 from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.tape.resolve import resolve
-from chainrule.derivation.tape.tape import Tape, require_one_number
+from chainrule.derivation.tape.tape import Tape, require_one_number, where_defined
 from chainrule.derivation.words import Words, listed, said
 from chainrule.derivation.wrong import mistakes
 from chainrule.derivation.wrong.mistakes import Attempt, Event, differs
@@ -214,7 +214,7 @@ class Teller:
         """The factor that is forgotten."""
         name, formula = self.tape.local(node, slot), self.tape.slope_formula(node, slot)
         slope = self.tape.slope(node, slot)
-        self.environment[name] = slope
+        self.environment[name] = where_defined(slope, self.tape.numbers[node])
         sides: list[Tree] = [name] if formula is None or isinstance(formula, Number) else [name, formula]
         if not printable(slope):
             return Equation(tuple(sides), note=described(slope))
