@@ -74,3 +74,58 @@ def test_labels_from_a_table_elsewhere_are_not_known(tmp_path: Path) -> None:
     found = audit(written(tmp_path, cells_of("from_a_file")))
     assert not found.checked
     assert "no shape is known" in str(found)
+
+
+UNCALLED = {
+    "a step in time": """
+def step(x, v, k, m, dt):
+    dx = v*dt
+    dv = -k/m*x*dt
+    x = x + dx
+    v = v + dv
+    error = 0.5*k*x**2 + 0.5*m*v**2
+    return x, v, error
+""",
+    "an integral": """
+def rectangle(x, y):
+    dx = x[1:] - x[:-1]
+    total = np.sum(y[:-1]*dx)
+    return total
+""",
+    "a root": """
+def newton(x, a):
+    cost = x**3 - a
+    dx = cost/(3*x**2)
+    x = x - dx
+    return x
+""",
+    "a distance": """
+def distance(x, y):
+    dx = x - y
+    cost = np.sqrt(np.sum(dx**2))
+    return cost
+""",
+    "a Huber loss": """
+def loss_and_grad(w, X, y, delta):
+    r = X @ w - y
+    small = np.abs(r) <= delta
+    loss = np.sum(np.where(small, 0.5*r**2, delta*(np.abs(r) - 0.5*delta)))
+    grad = X.T @ np.where(small, r, delta*np.sign(r))
+    return loss, grad
+""",
+    "a hinge loss": """
+def svm_loss(w, X, y, reg):
+    margins = np.maximum(0, 1 - y*(X @ w))
+    loss = np.mean(margins) + reg*np.sum(w*w)
+    dw = -(X.T @ (y*(margins > 0)))/len(y) + 2*reg*w
+    return loss, dw
+""",
+}
+"""Functions that nothing calls: some have a dx that is no gradient."""
+
+
+@pytest.mark.parametrize("name", UNCALLED)
+def test_what_is_assumed_accuses_nobody(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "functions.py"
+    path.write_text("import numpy as np\n" + UNCALLED[name])
+    assert audit(path)

@@ -163,8 +163,8 @@ def named_claims(reader: Reader) -> list[Claim]:
             shape = np.shape(reader.tape.notes[event.place].value)
             alike = [x for x, place in starts.items() if np.shape(reader.tape.notes[place].value) == shape]
             name = alike[0] if len(alike) == 1 else None
-        # The gradient of a product in one factor has it not: of a function's own argument the name is enough.
-        if name is not None and (reader.entry or starts[name] in reader.tape.above(event.place)):
+        # The gradient of a product in one factor has it not: of what goes back the name is enough.
+        if name is not None and (len(reader.entry) > 1 or starts[name] in reader.tape.above(event.place)):
             found[name] = Claim(name, starts[name], event.place, 1.0, event.line)
     return list(found.values())
 
