@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+import chainrule.optim.adam
+import chainrule.optim.sgd  # noqa: F401  (two of the kernels are theirs, and load with them)
 from chainrule.core import compiled
 from chainrule.core.operation import Fused, book, kernels
 

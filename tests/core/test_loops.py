@@ -7,7 +7,6 @@ import pytest
 from loop_calls import ADJOINTS, calls, copies, definition, loops, names
 
 import chainrule as cr
-import chainrule.optim
 from chainrule.core.operation import book, kernels
 
 pytestmark = pytest.mark.skipif(loops is None, reason="the loops are not compiled here")
