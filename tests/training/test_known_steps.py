@@ -1,5 +1,6 @@
 """Steps of nets that are made alike share a program; of all others each has its own, and gives its own numbers."""
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -129,6 +130,22 @@ def test_alike_are_those_that_compute_alike(made):
             make()[1](X, CLASSES)
     # Arrays from outside, a loss's or a frozen layer's, belong to one net: those steps are made anew each time.
     assert len(made) == len(OTHERS) + 3
+
+
+def test_threads_that_share_a_program_get_their_own_numbers(made):
+    def trained(seed):
+        model, compiled = start(net(seed=seed))
+        rows = np.random.default_rng(seed).integers(0, 12, (300, 6))
+        losses = [compiled.scan(X, CLASSES, part) for part in np.split(rows, 30)]
+        return np.concatenate(losses), [p.data.copy() for p in model.parameters()]
+
+    one_by_one = [trained(seed) for seed in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        at_once = list(pool.map(trained, range(6)))
+    assert len(made) == 1
+    for (losses, numbers), (again, others) in zip(one_by_one, at_once, strict=True):
+        assert (losses == again).all()
+        assert all((x == y).all() for x, y in zip(numbers, others, strict=True))
 
 
 def test_what_is_the_programs_own_is_made_anew(made):
