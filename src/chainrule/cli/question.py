@@ -16,6 +16,7 @@ from chainrule.expression import Assignments, output_name, read_assignments, rea
 from chainrule.expression.typed.caret import error_at
 from chainrule.expression.typed.functions import closest
 from chainrule.expression.typed.given import name_of
+from chainrule.expression.typed.parsed import Step
 from chainrule.maths import Symbol, Tree
 from chainrule.maths.names import symbols_for
 
@@ -139,8 +140,34 @@ def question_of(text: str, items: Sequence[str], wrt: str) -> Question:
                 raise
             found = dict(parsed.results(given.values))
         shapes |= {name: tuple(getattr(found[name], "shape", ())) for name in steps}
+    if ".T" in text:
+        refuse_turned_vectors(parsed, {name: symbol(name, shapes[name]) for name in names})
     chosen, entry = chosen_from(wrt, (*names, *steps), shapes) if wrt.strip() else (names, None)
     return Question(parsed, names, given.values, shapes, chosen, entry)
+
+
+def refuse_turned_vectors(parsed: Assignments, letters: dict[str, Any]) -> None:
+    """Refuse the transpose of a vector on the right of a product: it is the vector itself, and x @ x.T no matrix."""
+    for line in parsed.lines:
+        found = line.formula.results(letters)
+        letters = {**letters, line.name: found[-1]}
+        for step in line.formula.steps:
+            turned = line.formula.steps[step.inputs[1]] if called(step) == "matmul" else None
+            if (
+                turned is None
+                or called(turned) != "transpose"
+                or len(getattr(found[turned.inputs[0]], "shape", ())) != 1
+            ):
+                continue
+            left, right = [line.formula.source(line.formula.steps[i]) for i in (step.inputs[0], turned.inputs[0])]
+            problem = f"{right} is a vector, and {right}.T is {right} itself, so this is one number: "
+            problem += f"write outer({left}, {right}) for the matrix of all products, or {left} @ {right} for their sum"
+            raise line.formula.error(turned, problem)
+
+
+def called(step: Step) -> str:
+    """The name of a step's function."""
+    return getattr(step.function, "__name__", "")
 
 
 def split_items(text: str) -> list[str]:

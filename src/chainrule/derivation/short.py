@@ -17,7 +17,7 @@ from chainrule.derivation.formats.terminal import Displayed
 from chainrule.derivation.in_names import InNames, in_names
 from chainrule.derivation.network.paper import largest
 from chainrule.derivation.notation import LAYER
-from chainrule.derivation.pitfalls import invariance, is_invariant
+from chainrule.derivation.pitfalls import RESIDUE, invariance, is_invariant
 from chainrule.derivation.record import Block, Convention, Equation, Meaning, Note, Paragraph, trees_in
 from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.graph import entry_symbol
@@ -375,7 +375,9 @@ def direction(output: Tree, gradient: Any, request: Request) -> Words:
         return (
             said(output, " does not move to first order.") if length == 0 else said(output, " is too steep to measure.")
         )
-    arrow = [numeral(float(x), ARROW_DIGITS) for x in np.ravel(gradient) / length]
+    unit = np.ravel(gradient) / length
+    # What rounding leaves of a slope points nowhere.
+    arrow = [numeral(0.0 if abs(x) < RESIDUE else float(x), ARROW_DIGITS) for x in unit]
     points = np.ndim(gradient) == 1 and len(arrow) <= MOST_ALONG
     along = said("along (", listed([said(x) for x in arrow]), ")") if points else "along its gradient"
     rise = numeral(length, request.digits)

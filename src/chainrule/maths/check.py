@@ -187,7 +187,7 @@ def undefined(tree: Tree, environment: Environment) -> Undefined | None:
     place = tuple(np.argwhere(~np.isfinite(out))[0])
     try:
         at = tuple([float(x[place]) for x in np.broadcast_arrays(*given, out)[:-1]])
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, IndexError):  # inputs that do not broadcast, or have no entries
         at = tuple([float(x.ravel()[0]) for x in given if x.size])
     return Undefined(tree, at, float(out[place]))
 

@@ -97,9 +97,9 @@ JOINED = ("concatenate", "stack")
 """Operations of which the composed function of the same name takes a list."""
 
 
-def own_names(term: Term) -> dict[Term, Tree]:
-    """A symbol for each unknown of a term, by the names they have."""
-    unknown = [x for x in forward_order([term]) if x.op is None and x.number is None]
+def own_names(*terms: Term) -> dict[Term, Tree]:
+    """A symbol for each unknown of some terms, by the names they have."""
+    unknown = [x for x in forward_order(list(terms)) if x.op is None and x.number is None]
     named = symbols_for({x.label: x.shape for x in unknown})
     return {x: named[x.label] for x in unknown}
 

@@ -16,7 +16,7 @@ import numpy as np
 from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.tensor import Tensor
-from chainrule.derivation.equations import Show, cell, comes_out, given, not_finite, proved
+from chainrule.derivation.equations import RESIDUE, Show, cell, comes_out, given, not_finite, proved
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.request import Explanation, Request
@@ -250,9 +250,7 @@ class Teller:
         if len(asked) > MOST_NODES:
             shown = sorted(asked, key=lambda x: -size(self.tape.gradients.get(x, 0.0)))[: self.top]
         rows = [
-            (self.result(node), intuition_of_sign(self.tape.gradients[node]))
-            for node in shown
-            if node in self.tape.gradients
+            (self.result(node), intuition_of_sign(self.total(node))) for node in shown if node in self.tape.gradients
         ]
         if self.entry is not None:
             rows.append(self.entry_row(*self.entry))
@@ -267,9 +265,16 @@ class Teller:
         self.environment[symbol] = value
         return given(symbol, value, digits=self.digits), intuition_of_sign(value)
 
+    def total(self, node: Node) -> Any:
+        """A gradient; 0 where rounding alone is left of shares that cancel out."""
+        gradient, shares = self.tape.gradients[node], [arrival.contribution for arrival in self.uses.get(node, [])]
+        if np.ndim(gradient) or len(shares) < 2:
+            return gradient
+        return 0.0 if abs(gradient) <= RESIDUE * max(map(abs, shares)) else gradient
+
     def result(self, node: Node) -> Equation:
         """A gradient and its value."""
-        value = self.tape.gradients[node]
+        value = self.total(node)
         if printable(value):
             return given(self.gradient(node), value, digits=self.digits)
         return Equation((self.gradient(node),), note=described(value))

@@ -17,8 +17,8 @@ from chainrule.derivation.symbolic.linear_map import matrix_of
 from chainrule.derivation.symbolic.verified import verify
 from chainrule.errors import GraphError, ShapeError
 from chainrule.expression.typed.assignments import read_assignments
-from chainrule.maths import Tree, latex, plain
-from chainrule.maths.of_terms import tree_of_term
+from chainrule.maths import Symbol, Tree, latex, plain
+from chainrule.maths.of_terms import own_names, tree_of_term
 from chainrule.rewrite import Operations, operations, shortest
 from chainrule.rewrite.local import handed_back_or_slope
 from chainrule.rewrite.simplify import Form, forms, price
@@ -82,7 +82,12 @@ class Derivative:
     @cached_property
     def tree(self) -> Tree:
         """The formula as it is printed."""
-        return tree_of_term(self.term)
+        return tree_of_term(self.term, self.letters)
+
+    @cached_property
+    def letters(self) -> dict[Term, Tree]:
+        """The symbols of all that is unknown, so that no two names look alike in any part of it."""
+        return own_names(self.forward, self.term)
 
     @cached_property
     def text(self) -> str:
@@ -112,7 +117,7 @@ class Derivative:
 
     def step(self, node: Term) -> Step:
         """The rule of one operation of the path."""
-        return step_at(node, self.path)
+        return step_at(node, self.path, self.letters)
 
     def __call__(self, **values: Any) -> Any:
         """The derivative at these values: a float or an array."""
@@ -296,10 +301,11 @@ def has_rule(node: Term) -> bool:
     return node.op is not None and node.op.name != "reshape"
 
 
-def step_at(node: Term, path: Container[Term]) -> Step:
+def step_at(node: Term, path: Container[Term], letters: Mapping[Term, Tree]) -> Step:
     """What the rule of one operation says at its place; None where a formula is too long or the inputs are too many."""
     assert node.op is not None
     g = symbol("g", node.shape)
+    letters = {**letters, g: Symbol("g", shape=node.shape)}
     shown: list[Tree | None] = []
     for i, x in node.edges:
         if x not in path:
@@ -310,13 +316,13 @@ def step_at(node: Term, path: Container[Term]) -> Step:
         local = handed_back_or_slope(node.op, i, g, node, node.inputs, node.settings)
         if isinstance(local, Term) and len(forward_order([local])) <= MOST_PARTS:
             local = shortest(local).term
-        shown.append(readable(local))
-    return Step(node.op.name, readable(node), tuple(shown), node.op.intuition)
+        shown.append(readable(local, letters))
+    return Step(node.op.name, readable(node, letters), tuple(shown), node.op.intuition)
 
 
-def readable(x: Any) -> Tree | None:
+def readable(x: Any, letters: Mapping[Term, Tree]) -> Tree | None:
     """A formula; None where it is too long to be read."""
     try:
-        return tree_of_term(x)
+        return tree_of_term(x, letters)
     except GraphError:
         return None

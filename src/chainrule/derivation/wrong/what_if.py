@@ -188,15 +188,35 @@ class Teller:
             wrong = [w for w in self.asked if differs(attempt.gradients[w], self.tape.gradients[w])]
             self.count(bool(wrong))
             rows.append((self.local(node, slot), *self.effect(attempt, wrong)))
+        rows += [] if edge is not None else self.hidden_pairs(edges)
         table = Table(("forgotten", "gives", "so"), tuple(rows))
         found = "Each of them can be seen."
         hidden = Note(f"Forgotten factors that change nothing here: {self.unseen} of {len(edges)}.", "warning")
         program = [Heading("The wrong program", 3), Steps(mistakes.FORGETTING)]
         return [*program, table, hidden if self.unseen else Note(found)]
 
+    def hidden_pairs(self, edges: Sequence[tuple[Node, int, Node]]) -> list[tuple[Words | Equation, ...]]:
+        """Two factors in a row whose product is 1 though neither is: whoever takes them for one link may forget it."""
+        rows: list[tuple[Words | Equation, ...]] = []
+        for node, slot, x in edges:
+            for inner, inner_slot, _ in edges:
+                slopes = [self.tape.slope(node, slot), self.tape.slope(inner, inner_slot)] if inner is x else []
+                if not slopes or any(map(np.ndim, slopes)) or x in self.asked or len(self.tape.consumers[x]) > 1:
+                    continue
+                if slopes[0] != 1 and np.isclose(slopes[0] * slopes[1], 1.0, rtol=1e-12, atol=0.0):
+                    both = self.tape.local(node, slot) * self.tape.local(inner, inner_slot)
+                    product = proved(
+                        [both], lambda show, slopes=slopes: [show.product(slopes)], 1.0, digits=self.digits
+                    )
+                    rows.append((product, "the same", "both at once cannot be seen with these numbers"))
+        return rows
+
     def edges(self, edge: tuple[Any, Any] | None) -> list[tuple[Node, int, Node]]:
         """The edges to try: with a factor that could be forgotten, or the one that was asked for."""
         found = [(node, slot, x) for node in self.tape.order[::-1] for slot, x in node.edges]
+        if edge is None:
+            # A factor on no way to what is asked for changes nothing there, whatever the numbers are.
+            found = [one for one in found if any([self.tape.moves_with(one[2], w) for w in self.asked])]
         if edge is not None:
             found = [(node, slot, x) for node, slot, x in found if node is edge[0] and x is edge[1]]
             if not found:

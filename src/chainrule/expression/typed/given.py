@@ -91,7 +91,7 @@ def read_shape(item: str, start: int) -> tuple[int, ...]:
 
 
 def read_value(item: str, start: int) -> Any:
-    """A number, a list of numbers, or what a file holds."""
+    """A number, a list of numbers, what a file holds, or what a formula without names gives, as ``eye(3)``."""
     text = item[start:].strip()
     if text.startswith("@"):
         return array_in(Path(text[1:].strip()))
@@ -103,8 +103,8 @@ def read_value(item: str, start: int) -> Any:
         if formula.names:
             step = next(step for step in formula.steps if step.name == formula.names[0])
             raise formula.error(step, "a value is a number, and this is a name: give it the number itself")
-        number = formula.run({})
-    return float(number)
+        number = np.asarray(formula.run({}), dtype=float)
+    return float(number) if np.ndim(number) == 0 else number
 
 
 class ListReader:

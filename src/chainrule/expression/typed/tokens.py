@@ -15,6 +15,7 @@ from itertools import pairwise
 
 from chainrule.errors import FormulaError
 from chainrule.expression.typed.caret import error_at
+from chainrule.expression.typed.functions import look_up
 
 LONGEST = 10_000
 """Characters of a formula."""
@@ -210,6 +211,9 @@ def side_by_side(text: str, before: Token, token: Token) -> FormulaError:
     raised = SUPERSCRIPT.match(text, before.start)
     if raised and token.text == "(":
         problem = "the power of a function is written sin(x)**2, a product x**2*(…)"
+        return error_at(text, before.start, token.stop, problem)
+    if before.kind == "name" and token.kind in ("name", "number") and look_up(before.text) is not None:
+        problem = f"what a function is of stands in brackets: write {before.text}({token.text})"
         return error_at(text, before.start, token.stop, problem)
     left = before.text if before.kind != "sign" and not raised else text[before.start : before.stop]
     right = "(…)" if token.text == "(" else token.text
