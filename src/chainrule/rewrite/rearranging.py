@@ -38,10 +38,12 @@ def reshaped(x: Any, shape: Shape) -> Any:
     """The entries in another shape, in one step."""
     if shape_of(x) == shape:
         return x
-    while name_of(x) == "reshape" or (name_of(x) == "transpose" and is_line(x)):
+    while name_of(x) == "reshape":
         x = x.inputs[0]
         if x.shape == shape:
             return x
+    if name_of(x) == "transpose" and is_line(x) and x.inputs[0].shape == shape:
+        return x.inputs[0]
     if not shape_of(x):
         return repeat(x, shape)
     if name_of(x) == "broadcast_to" and not shape_of(x.inputs[0]):
