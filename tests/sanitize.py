@@ -16,7 +16,13 @@ import pytest
 HERE = Path(__file__).parent
 SOURCES = HERE.parent / "src" / "chainrule" / "core" / "machine"
 NAME = "chainrule.core._machine"
-TESTS = ("codegen/test_kernels.py", "codegen/test_native.py", "rules/test_image_plans.py")
+TESTS = (
+    "codegen/test_kernels.py",
+    "codegen/test_native.py",
+    "core/test_kernels_on_arrays.py",
+    "core/test_kernel_memory.py",
+    "rules/test_image_plans.py",
+)
 FLAGS = "-O1 -g -shared -fPIC -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-math-errno -Wno-psabi"
 
 

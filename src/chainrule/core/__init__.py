@@ -7,10 +7,10 @@ of the rule book and the graph of arrays, which make the tensor engine, and the 
 
 from __future__ import annotations
 
-from chainrule.core.compiled import loops, put_in_place
+from chainrule.core.compiled import machine, put_in_place
 
-TENSORS_COMPILED: bool = all([put_in_place("operation"), put_in_place("graph"), loops is not None])
-"""Whether the tensor engine is compiled, and the loops of its kernels with it."""
+TENSORS_COMPILED: bool = all([put_in_place("operation"), put_in_place("graph"), machine is not None])
+"""Whether the tensor engine is compiled, and its kernels with it."""
 
 VALUES_COMPILED: bool = put_in_place("value")
 """Whether the scalar engine is compiled."""

@@ -33,11 +33,61 @@ def put_in_place(name: str) -> bool:
 machine = find_compiled("machine")
 """The kernel machine; None where it was not built."""
 
-loops = find_compiled("loops")
-"""The module of quick twins of kernels and rules; None where it was not built."""
+ROLES = {
+    "descent_step": "changed entries number entries",
+    "erf": "entries",
+    "erfc": "entries",
+    "gelu": "entries",
+    "logistic": "entries",
+    "relu": "entries",
+    "silu": "entries",
+    "squared_distance": "entries entries",
+    "surprise_at_answers": "entries entries number number",
+}
+"""Kernels and rules whose NumPy is recorded as a chain of the machine, and what each argument is to that (arrays.h)."""
 
-TWINS: dict[str, Any] = {} if loops is None else vars(loops)
-"""The twins by their names."""
+BACKWARD = frozenset({"erf", "erfc", "gelu", "relu", "sigmoid", "silu", "tanh"})
+"""Rules of which the product of a gradient with the local derivative is recorded: each needs many passes of NumPy."""
+
+ADJOINTS = {
+    "binary_cross_entropy_x": "number entries entries number number",
+    "squared_error_x": "number entries entries number",
+    "squared_error_y": "number entries entries number",
+}
+"""Adjoints of fused rules that are recorded in the same way."""
+
+DIRECT = frozenset({
+    "adam_step", "add_to_rows", "column_sums", "cross_entropy_x", "layer_norm_w", "layer_norm_x",
+    "negative_log_likelihood", "normalized", "outer_sum", "plus", "soften", "soften_back", "weighted",
+})  # fmt: skip
+"""Kernels and adjoints that the machine has by their names, each one instruction of its own or two."""
+
+
+def find_quick(function: Any) -> Any:
+    """What runs in place of a kernel or of a rule's forward, or None: a user's may have a name of ours by chance."""
+    name = function.__name__
+    if machine is None or not is_ours(function):
+        return None
+    if name in DIRECT:
+        return getattr(machine, name)
+    return chain(function, ROLES[name]) if name in ROLES else None
+
+
+def find_quick_back(function: Any) -> Any:
+    """What multiplies a gradient, in its place, by a rule's local derivative; the output and the input follow it."""
+    if machine is None or function.__name__ not in BACKWARD or not is_ours(function):
+        return None
+    return chain_back(function.__name__)
+
+
+def find_quick_adjoint(function: Any) -> Any:
+    """What runs in place of a fused rule's adjoint; it takes the cotangent, the inputs and all settings in order."""
+    name = function.__name__
+    if machine is None or not is_ours(function):
+        return None
+    if name in DIRECT:
+        return getattr(machine, name)
+    return chain(function, ADJOINTS[name]) if name in ADJOINTS else None
 
 
 def is_ours(function: Any) -> bool:
@@ -45,6 +95,23 @@ def is_ours(function: Any) -> bool:
     return function.__module__.startswith(OURS)
 
 
-def find_twin(function: Any, ending: str = "") -> Any:
-    """The loop named like a function of this package, or None: one of a user's may have that name by chance."""
-    return TWINS.get(function.__name__ + ending) if is_ours(function) else None
+def chain(function: Any, roles: str) -> Any:
+    """A chain of the machine, which is recorded when it is first called: of a kernel, a rule or an adjoint."""
+
+    def told() -> Any:
+        from chainrule.core import recording
+
+        return recording.record(recording.forward(function), roles)
+
+    return machine.Chain(told)
+
+
+def chain_back(name: str) -> Any:
+    """The same for the product of a gradient with a rule's local derivative."""
+
+    def told() -> Any:
+        from chainrule.core import recording
+
+        return recording.record(recording.backward(name), "changed entries entries")
+
+    return machine.Chain(told)

@@ -17,7 +17,7 @@ import numpy as np
 WORKSPACE, CONSTANTS, FIRST_INPUT = range(3)
 """The pieces of memory; inputs and outputs follow."""
 
-Code = IntEnum("Code", "CALL CHAIN PRODUCT REDUCE ROWS TAKE PUT COPY CONVOLVE POOL", start=0)
+Code = IntEnum("Code", "CALL CHAIN PRODUCT REDUCE ROWS TAKE PUT COPY CONVOLVE POOL PAIRS ADD_ROW ADAM", start=0)
 Slot = IntEnum("Slot", "STREAM ONE STRIDED RESULT", start=0)
 APART = (Slot.STRIDED, Slot.RESULT)
 """Operands that do not go through a piece of memory from its first entry to its last."""
@@ -34,11 +34,15 @@ FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 WORDS = """
     identity add sub mul div maximum minimum neg abs sqrt exp expm1 log log1p tanh sigmoid relu chosen where greater
     greater_equal less less_equal equal not_equal logical_and logical_or logical_not logical_xor sign square reciprocal
-    logaddexp isnan isinf isfinite erf erfc sin cos tan sinh cosh asin acos atan asinh acosh atanh exp2 log2 log10 cbrt
-    floor ceil trunc rint pow atan2 hypot fmod load store_truth total
+    logaddexp isnan isinf isfinite erf erfc mul_add mul_sub sub_mul mul_mul diff_mul gate bell sigmoid_mul share_mul
+    share_bell_mul sin cos tan sinh cosh asin acos atan asinh acosh atanh exp2 log2 log10 cbrt floor ceil
+    trunc rint pow atan2 hypot fmod load store_truth total
 """
 OPERATION = {name: i for i, name in enumerate(WORDS.split())}
 """The operations in chains, in the order of plan.h."""
+
+ONCE = 0x100
+"""Added to an operation on numbers, before the first block."""
 
 REGISTERS, MOST_SLOTS = 16, 64
 PANEL_BYTES = 128
@@ -344,7 +348,7 @@ class Chain:
         self.slots: list[tuple[Slot, Place]] = []
         self.slot_of: dict[Any, int] = {}
         self.operations: list[tuple[int, ...]] = []
-        self.free = list(range(REGISTERS))
+        self.free = list(reversed(range(REGISTERS)))
 
     def slot(self, kind: Slot, place: Place) -> int:
         """The operand of a place."""
@@ -362,10 +366,10 @@ class Chain:
             raise Full
         return self.free.pop()
 
-    def operate(self, name: str, into: int, *operands: int) -> None:
-        """One operation on all entries."""
+    def operate(self, name: str, into: int, *operands: int, once: bool = False) -> None:
+        """One operation on all entries, or once on numbers."""
         rest = (operands[0],) * (3 - len(operands))
-        self.operations.append((OPERATION[name], into, *operands, *rest))
+        self.operations.append((OPERATION[name] + ONCE * once, into, *operands, *rest))
 
     def written(self, plan: Plan) -> None:
         """The instruction."""

@@ -36,7 +36,7 @@ else:
     except ImportError:
         from chainrule.core import plain as cython
 
-from chainrule.core.compiled import find_twin, is_ours
+from chainrule.core.compiled import find_quick, find_quick_adjoint, find_quick_back, is_ours
 from chainrule.core.labels import find_labels
 from chainrule.core.registry import Registry
 from chainrule.core.state import SILENCE, Quiet, noise, quietly
@@ -96,7 +96,7 @@ class Operation:
 
     def __init__(self, function: Function, formula: str, symbol: str | None = None, **where_to_test: Any) -> None:
         self.function = function
-        self.quick: Function | None = find_twin(function)
+        self.quick: Function | None = find_quick(function)
         self.name = self.__name__ = function.__name__
         self.formula = formula
         self.symbol = symbol or self.name
@@ -285,7 +285,7 @@ class Pointwise(Operation):
             partials = tuple([getattr(partials, f"{self.name}_{x}", unwritten) for x in self.inputs])
         self.broadcasts = True
         self.selects = selects
-        self.back: Function | None = find_twin(function, "_back")
+        self.back: Function | None = find_quick_back(function)
         self.partials: tuple[Function | None, ...] | Function = self.one_for_each_input(partials)
 
     def shape_of_result(self, shapes: Sequence[tuple[int, ...]], settings: dict[str, Any]) -> tuple[int, ...]:
@@ -393,7 +393,7 @@ class Fused(Linear):
 
     Its adjoints serve first-order reverse mode on numbers: those of the book are written by machine from `composition`
     (rules/derivatives/). Everything else (forward mode, second order, explanations, and an input without an adjoint)
-    goes through the composition itself. An adjoint of the book may have a loop, which is asked first.
+    goes through the composition itself. An adjoint of the book may have a kernel, which is asked first.
     """
 
     def __init__(
@@ -405,7 +405,7 @@ class Fused(Linear):
         super().__init__(function, formula, adjoint=adjoint, **declared)
         self.composition = of
         self.reason = reason
-        self.backs: tuple[Function | None, ...] = tuple([find_twin(x) for x in cast(Any, self.adjoint)])
+        self.backs: tuple[Function | None, ...] = tuple([find_quick_adjoint(x) for x in cast(Any, self.adjoint)])
 
     def reads(self, i: int, count: int) -> tuple[bool, tuple[int, ...]]:
         adjoint = cast(Any, self.adjoint)[i]
@@ -414,7 +414,7 @@ class Fused(Linear):
     def pull(self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         back: Any = self.backs[i]
         if back is not None and type(g) is ndarray:
-            share = back(g, *inputs, **settings)
+            share = back(g, *inputs, *[settings[name] for name in self.defaults])
             if share is not NotImplemented:
                 return share
         every: Any = self.adjoint
@@ -554,7 +554,7 @@ def kernel(function: Function, *, quick: Function | None = None) -> Function:
     >>> steps(2.5)
     np.float64(2.0)
     """
-    asked: Function | None = quick or find_twin(function)
+    asked: Function | None = quick or find_quick(function)
 
     def called(x: Any, *rest: Any, **settings: Any) -> Any:
         if type(x) not in PLAIN:

@@ -19,7 +19,7 @@ ROOT_TWO_BY_PI = float(np.sqrt(2 / np.pi))
 @pointwise(r"\operatorname{gelu}\left({x}\right)", of=lambda x: 0.5 * x * erfc(-HALF_ROOT * x), partials=derivatives)
 def gelu(x):
     """x times the chance that a standard normal number lies below x (Hendrycks and Gimpel, 2016)."""
-    return 0.5 * x * kernels.erfc(-HALF_ROOT * x)
+    return x * kernels.share_below(x)
 
 
 @pointwise(
@@ -35,4 +35,4 @@ def gelu_tanh(x):
 @pointwise(r"\operatorname{silu}\left({x}\right)", of=lambda x: x * sigmoid(x), partials=derivatives)
 def silu(x):
     """x times its own sigmoid, also called swish (Elfwing, Uchibe and Doya, 2018)."""
-    return x / (1 + np.exp(-x))
+    return x * kernels.logistic(x)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from chainrule.core.operation import kernel
+
+HALF_ROOT = math.sqrt(0.5)
 
 ERFC_BLOCK = 16384
 """How many numbers `erfc` works on at a time, so that they stay in the processor's cache."""
@@ -88,6 +92,12 @@ def erf(x):
         total = total + term / (2 * n + 1)
     out = np.where(near, 2 / np.sqrt(np.pi) * z * total, 1 - erfc(z))
     return out.astype(np.result_type(x, np.float32))[()]
+
+
+@kernel
+def share_below(x):
+    """The share of the standard normal distribution below x."""
+    return 0.5 * erfc(-HALF_ROOT * x)
 
 
 @kernel

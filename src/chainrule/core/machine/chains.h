@@ -2,7 +2,7 @@
 
    CHAIN, words, type, entries, axes, slots, operations, then the extents, for each slot (what, memory, bytes, type and
    as many strides as axes), and for each operation (which, into, from, from, from). Operands below REGISTERS are
-   registers, the others slots. */
+   registers, the others slots. An operation ONCE is on numbers, and its register is no other's. */
 
 #if ENTRY_IS_DOUBLE
 static double (*const ONE_BY_ONE[])(double) = {sin, cos, tan, sinh, cosh, asin, acos, atan, asinh, acosh, atanh, exp2,
@@ -76,7 +76,7 @@ static void OF_TYPE(load_block)(ENTRY *out, const char *from, int64_t type, cons
 #define EACH(value)                                                                                                    \
     {                                                                                                                  \
         ptrdiff_t i = 0;                                                                                               \
-        for (; i + LANES <= n; i += LANES) {                                                                           \
+        _Pragma("GCC unroll 2") for (; i + LANES <= n; i += LANES) {                                                   \
             V x = OF_TYPE(load)(a + i * a_step), y = OF_TYPE(load)(b + i * b_step), z = OF_TYPE(load)(c + i * c_step); \
             (void)x, (void)y, (void)z;                                                                                 \
             OF_TYPE(store)(out + i, value);                                                                            \
@@ -111,11 +111,11 @@ static void OF_TYPE(operate)(int64_t operation, ENTRY *out, const ENTRY *a, ptrd
             ENTRY over = 1 / *b;
             EACH(x * over)
         }
-        EACH(x / y)
+        EACH(OF_TYPE(quotient)(x, y))
     case MAXIMUM: EACH(OF_TYPE(larger)(x, y))
     case MINIMUM: EACH(OF_TYPE(smaller)(x, y))
     case NEG: EACH(-x)
-    case ABS: EACH((V)((I)x & ~(I)ALL(-(ENTRY)0.0)))
+    case ABS: EACH(OF_TYPE(size_of)(x))
     case SQRT: EACH(OF_TYPE(root)(x))
     case EXP: EACH(OF_TYPE(exp)(x))
     case EXPM1: EACH(OF_TYPE(expm1)(x))
@@ -123,7 +123,7 @@ static void OF_TYPE(operate)(int64_t operation, ENTRY *out, const ENTRY *a, ptrd
     case LOG1P: EACH(OF_TYPE(log1p)(x))
     case TANH: EACH(OF_TYPE(tanh)(x))
     case SIGMOID: EACH(OF_TYPE(sigmoid)(x))
-    case RELU: EACH(OF_TYPE(larger)(x, (V){0}))
+    case RELU: EACH(OF_TYPE(at_least)(0, x))
     case CHOSEN: EACH(SELECT(y == 0, (V){0}, x * y))
     case WHERE: EACH(SELECT(x == 0, z, y))
     case GREATER: EACH(TRUTH_OF(x > y))
@@ -138,13 +138,23 @@ static void OF_TYPE(operate)(int64_t operation, ENTRY *out, const ENTRY *a, ptrd
     case XOR: EACH(TRUTH_OF((x != 0) ^ (y != 0)))
     case SIGN: EACH(SELECT(x != x, x, TRUTH_OF(x > 0) - TRUTH_OF(x < 0)))
     case SQUARE: EACH(x * x)
-    case RECIPROCAL: EACH(1 / x)
+    case RECIPROCAL: EACH(OF_TYPE(quotient)(ALL(1), x))
     case LOGADDEXP: EACH(OF_TYPE(logaddexp)(x, y))
     case ISNAN: EACH(TRUTH_OF(x != x))
     case ISINF: EACH(TRUTH_OF((x == (ENTRY)__builtin_inf()) | (x == -(ENTRY)__builtin_inf())))
     case ISFINITE: EACH(TRUTH_OF(x - x == 0))
     case ERF: EACH(OF_TYPE(erf)(x))
     case ERFC: EACH(OF_TYPE(erfc)(x))
+    case MUL_ADD: EACH(x * y + z)
+    case MUL_SUB: EACH(x * y - z)
+    case SUB_MUL: EACH(z - x * y)
+    case MUL_MUL: EACH(x * y * z)
+    case DIFF_MUL: EACH((x - y) * z)
+    case GATE: EACH(SELECT(y > 0, x, (V){0}))
+    case BELL: EACH(OF_TYPE(bell)(x, 1))
+    case SIGMOID_MUL: EACH(OF_TYPE(sigmoid)(x) * y)
+    case SHARE_MUL: EACH(OF_TYPE(share_below)(x, 0) * y)
+    case SHARE_BELL_MUL: EACH(OF_TYPE(share_below)(x, 1) * y)
     default:
         if (operation < FIRST_OF_TWO)
             for (ptrdiff_t i = 0; i < n; i++)
@@ -170,13 +180,26 @@ static ENTRY OF_TYPE(total)(const ENTRY *x, ptrdiff_t n) {
     return OF_TYPE(sum_of)(sum + other);
 }
 
+/* Entries of the first block, so that what is written in further ones begins with a line of the cache. */
+static ptrdiff_t OF_TYPE(first_block)(const int64_t *slot, int words, const int64_t *operation, int operations,
+                                      char *const *memory) {
+    for (; operations; operations--, operation += 5) {
+        const int64_t *s = slot + (operation[1] - REGISTERS) * words;
+        if (operation[1] < REGISTERS || s[0] != STREAM)
+            continue;
+        ptrdiff_t past = (ptrdiff_t)((uintptr_t)(memory[s[1]] + s[2]) % VECTOR_BYTES / sizeof(ENTRY));
+        return past ? BLOCK - past : BLOCK;
+    }
+    return BLOCK;
+}
+
 static void OF_TYPE(chain)(const int64_t *w, char *const *memory) {
     ptrdiff_t entries = w[3];
     int axes = (int)w[4], slots = (int)w[5], operations = (int)w[6], words = 4 + axes;
     const int64_t *extent = w + 7, *slot = extent + axes, *first = slot + slots * words;
     ENTRY registers[REGISTERS][BLOCK_BYTES / sizeof(ENTRY)] __attribute__((aligned(64)));
     ENTRY alone[MOST_SLOTS][VECTOR_BYTES / sizeof(ENTRY)] __attribute__((aligned(64)));
-    double totals[MOST_SLOTS] = {0};
+    double totals[MOST_SLOTS];
     ENTRY *at[REGISTERS + MOST_SLOTS];
     ptrdiff_t step[REGISTERS + MOST_SLOTS];
     for (int i = 0; i < REGISTERS; i++) {
@@ -186,6 +209,7 @@ static void OF_TYPE(chain)(const int64_t *w, char *const *memory) {
     for (int i = 0; i < slots; i++) {
         const int64_t *s = slot + i * words;
         char *place = memory[s[1]] + s[2];
+        totals[i] = 0;
         step[REGISTERS + i] = s[0] != ONE;
         at[REGISTERS + i] = (ENTRY *)place;
         if (s[0] == ONE) {
@@ -195,14 +219,25 @@ static void OF_TYPE(chain)(const int64_t *w, char *const *memory) {
             at[REGISTERS + i] = alone[i];
         }
     }
-    for (ptrdiff_t p = 0; p < entries; p += BLOCK) {
-        ptrdiff_t n = entries - p < BLOCK ? entries - p : BLOCK;
-        const int64_t *u = first;
+#define OPERATE(which, count)                                                                                          \
+    OF_TYPE(operate)(which, at[u[1]], at[u[2]], step[u[2]], at[u[3]], step[u[3]], at[u[4]], step[u[4]], count)
+    const int64_t *u = first;
+    for (int k = 0; k < operations; k++, u += 5)
+        if (u[0] & ONCE) {
+            OPERATE(u[0] & ~ONCE, LANES);
+            step[u[1]] = 0;
+        }
+    ptrdiff_t n = OF_TYPE(first_block)(slot, words, first, operations, memory);
+    for (ptrdiff_t p = 0; p < entries; p += n, n = BLOCK) {
+        n = entries - p < n ? entries - p : n;
+        u = first;
         for (int k = 0; k < operations; k++, u += 5) {
             if (u[0] < LOAD) {
-                OF_TYPE(operate)(u[0], at[u[1]], at[u[2]], step[u[2]], at[u[3]], step[u[3]], at[u[4]], step[u[4]], n);
+                OPERATE(u[0], n);
                 continue;
             }
+            if (u[0] & ONCE)
+                continue;
             const int64_t *s = slot + (u[u[0] == LOAD ? 2 : 1] - REGISTERS) * words;
             if (u[0] == LOAD)
                 OF_TYPE(load_block)(at[u[1]], memory[s[1]] + s[2], s[3], s + 4, extent, axes, p, n);
@@ -217,7 +252,8 @@ static void OF_TYPE(chain)(const int64_t *w, char *const *memory) {
             if (slot[i * words] == STREAM)
                 at[REGISTERS + i] += n;
     }
-    const int64_t *u = first;
+#undef OPERATE
+    u = first;
     for (int k = 0; k < operations; k++, u += 5)
         if (u[0] == TOTAL) {
             const int64_t *s = slot + (u[1] - REGISTERS) * words;

@@ -4,7 +4,7 @@
    The reductions and the coefficients of the logarithm are those of FDLIBM (Sun Microsystems, 1993). Sums must stay in
    the order in which they are written: these files are compiled without permission to rearrange them. */
 
-#include "../error_function.h"
+#include "error_function.h"
 
 #if ENTRY_IS_DOUBLE
 #define SHIFT 52
@@ -36,6 +36,17 @@
 
 INLINE V OF_TYPE(power_of_two)(I k) { return (V)((k + BIAS) << SHIFT); }
 
+/* x times 2 to the power of k, from numbers without a full fraction to infinity. */
+INLINE V OF_TYPE(scaled)(V x, I k) {
+#if defined(OF_AVX512)
+    return sizeof(ENTRY) == 4 ? (V)_mm512_scalef_ps((__m512)x, _mm512_cvtepi32_ps((__m512i)k))
+                              : (V)_mm512_scalef_pd((__m512d)x, _mm512_cvtepi64_pd((__m512i)k));
+#else
+    I half = k >> 1;
+    return x * OF_TYPE(power_of_two)(half) * OF_TYPE(power_of_two)(k - half);
+#endif
+}
+
 /* k and r with x = k ln 2 + r, r as small as can be. */
 INLINE I OF_TYPE(halvings)(V x, V *r) {
     V shifted = x * (ENTRY)1.44269504088896340736 + ROUNDER;
@@ -44,15 +55,17 @@ INLINE I OF_TYPE(halvings)(V x, V *r) {
     return (I)shifted - (I)ALL(ROUNDER);
 }
 
-/* (eʳ − 1 − r) / r² near 0. */
+/* (eʳ − 1 − r) / r² for r within ln 2 / 2 of 0, interpolated at Chebyshev's points in 60 digits: within 2e-17 of eʳ in double
+   precision and 1e-8 in single. */
 INLINE V OF_TYPE(rest_of_power)(V r) {
 #if ENTRY_IS_DOUBLE
-    static const double over[] = {1 / 6227020800.0, 1 / 479001600.0, 1 / 39916800.0, 1 / 3628800.0, 1 / 362880.0,
-                                  1 / 40320.0, 1 / 5040.0, 1 / 720.0, 1 / 120.0, 1 / 24.0, 1 / 6.0, 0.5};
-    enum { TERMS = 12 };
+    static const double over[] = {2.51003758422237e-08,  2.7620075892548164e-07, 2.7557268480289716e-06,
+                                  2.480152132234228e-05, 0.00019841269863040559, 0.0013888888917196736,
+                                  0.008333333333330065,  0.041666666666624164,   0.16666666666666669, 0.5};
+    enum { TERMS = 10 };
 #else
-    static const float over[] = {1 / 5040.0f, 1 / 720.0f, 1 / 120.0f, 1 / 24.0f, 1 / 6.0f, 0.5f};
-    enum { TERMS = 6 };
+    static const float over[] = {0.0013926176f, 0.008363173f, 0.041666556f, 0.16666578f, 0.5f};
+    enum { TERMS = 5 };
 #endif
     V sum = ALL(over[0]);
     for (int i = 1; i < TERMS; i++)
@@ -62,38 +75,35 @@ INLINE V OF_TYPE(rest_of_power)(V r) {
 
 /* e to the power of x and a small rest. */
 INLINE V OF_TYPE(exp_of_sum)(V x, V rest) {
-    V r, inside = SELECT(x > TOP, ALL(TOP), SELECT(x < BOTTOM, ALL(BOTTOM), x));
-    I k = OF_TYPE(halvings)(inside, &r), half = k >> 1;
+    V r;
+    I k = OF_TYPE(halvings)(OF_TYPE(at_most)(TOP, OF_TYPE(at_least)(BOTTOM, x)), &r);
     r += rest;
-    V power = 1 + (r + r * r * OF_TYPE(rest_of_power)(r));
-    return power * OF_TYPE(power_of_two)(half) * OF_TYPE(power_of_two)(k - half);
+    return OF_TYPE(scaled)(1 + (r + r * r * OF_TYPE(rest_of_power)(r)), k);
 }
 
 INLINE V OF_TYPE(exp)(V x) { return OF_TYPE(exp_of_sum)(x, (V){0}); }
 
 /* eˣ − 1 for x of at most 44, below which every digit of it differs from eˣ. */
 INLINE V OF_TYPE(expm1_inside)(V x) {
-    V r, inside = SELECT(x < -44, ALL(-44), x);
-    I k = OF_TYPE(halvings)(inside, &r);
+    V r;
+    I k = OF_TYPE(halvings)(OF_TYPE(at_least)(-44, x), &r);
     V two = OF_TYPE(power_of_two)(k);
     return two * (r + r * r * OF_TYPE(rest_of_power)(r)) + (two - 1);
 }
 
 INLINE V OF_TYPE(expm1)(V x) {
-    V near = OF_TYPE(expm1_inside)(SELECT(x > 44, ALL(44), x));
+    V near = OF_TYPE(expm1_inside)(OF_TYPE(at_most)(44, x));
     return SELECT(x > 44, OF_TYPE(exp)(x), SELECT(x == 0, x, near));
 }
 
 INLINE V OF_TYPE(tanh)(V x) {
-    I sign = (I)x & (I)ALL(-(ENTRY)0.0);
-    V size = (V)((I)x ^ sign), twice = SELECT(size > 22, ALL(44), size + size);
-    V grown = OF_TYPE(expm1_inside)(twice);
-    return (V)((I)(grown / (grown + 2)) | sign);
+    V size = OF_TYPE(at_most)(22, OF_TYPE(size_of)(x)), grown = OF_TYPE(expm1_inside)(size + size);
+    return OF_TYPE(signed_as)(OF_TYPE(ratio)(grown, grown + 2), x);
 }
 
 INLINE V OF_TYPE(sigmoid)(V x) {
-    V shrunk = OF_TYPE(exp)(SELECT(x > 0, -x, x));
-    return SELECT(x > 0, ALL(1), shrunk) / (1 + shrunk);
+    V shrunk = OF_TYPE(exp)(-OF_TYPE(size_of)(x));
+    return OF_TYPE(ratio)(SELECT(x > 0, ALL(1), shrunk), 1 + shrunk);
 }
 
 INLINE V OF_TYPE(log)(V x) {
@@ -145,19 +155,36 @@ INLINE V OF_TYPE(series)(const ENTRY *coefficients, const int count, V x) {
 #define SERIES(coefficients, x)                                                                                        \
     OF_TYPE(series)(OF_TYPE(coefficients), (int)(sizeof OF_TYPE(coefficients) / sizeof(ENTRY)), x)
 
-/* erfc of z from 0 on. The last digits of z² count where it is large: the upper half of z has an exact square. */
+/* e to the power of −share z² for z from 0 on. The last digits of z² count where it is large: the upper half of z has an
+   exact square. */
+INLINE V OF_TYPE(bell_of)(V z, ENTRY share) {
+    V upper = (V)((I)z & UPPER_HALF);
+    return OF_TYPE(exp_of_sum)(-share * (upper * upper), share * ((upper - z) * (upper + z)));
+}
+INLINE V OF_TYPE(bell)(V x, ENTRY share) { return OF_TYPE(bell_of)(OF_TYPE(at_most)(FAR_OUT, OF_TYPE(size_of)(x)), share); }
+INLINE V OF_TYPE(over_bell)(V z) { return OF_TYPE(ratio)(SERIES(above, z), SERIES(below, z)); }
+
+/* erfc of z from 0 on. */
 INLINE V OF_TYPE(erfc_above)(V z) {
-    V inside = SELECT(z > FAR_OUT, ALL(FAR_OUT), z), upper = (V)((I)inside & UPPER_HALF);
-    V bell = OF_TYPE(exp_of_sum)(-(upper * upper), (upper - inside) * (upper + inside));
-    return bell * (SERIES(above, inside) / SERIES(below, inside));
+    V inside = OF_TYPE(at_most)(FAR_OUT, z);
+    return OF_TYPE(bell_of)(inside, 1) * OF_TYPE(over_bell)(inside);
+}
+
+/* The share of the normal distribution below x, and with `dense` x times its density besides. */
+INLINE V OF_TYPE(share_below)(V x, const int dense) {
+    V z = OF_TYPE(at_most)((ENTRY)1.41 * FAR_OUT, OF_TYPE(size_of)(x)), bell = OF_TYPE(bell_of)(z, (ENTRY)0.5);
+    V tail = (ENTRY)0.5 * bell * OF_TYPE(over_bell)(z * (ENTRY)0.70710678118654752), share = SELECT(x < 0, tail, 1 - tail);
+    if (dense)
+        share += x * ((ENTRY)0.3989422804014327 * bell);
+    return share;
 }
 
 INLINE V OF_TYPE(erf)(V x) {
-    V z = SELECT(x < 0, -x, x), far = 1 - OF_TYPE(erfc_above)(z), near = x * SERIES(near, z * z);
-    return SELECT(z < (ENTRY)0.5, near, SELECT(x < 0, -far, far));
+    V z = OF_TYPE(size_of)(x), far = 1 - OF_TYPE(erfc_above)(z), near = z * SERIES(near, z * z);
+    return OF_TYPE(signed_as)(SELECT(z < (ENTRY)0.5, near, far), x);
 }
 
 INLINE V OF_TYPE(erfc)(V x) {
-    V z = SELECT(x < 0, -x, x), tail = OF_TYPE(erfc_above)(z);
+    V tail = OF_TYPE(erfc_above)(OF_TYPE(size_of)(x));
     return SELECT(x < 0, 2 - tail, tail);
 }

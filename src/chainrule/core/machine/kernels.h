@@ -44,6 +44,9 @@ const int64_t *EXECUTE(const int64_t *word, const int64_t *end, char *const *mem
         case COPY: copy(word, memory); break;
         case CONVOLVE: BY_TYPE(convolve); break;
         case POOL: BY_TYPE(pool); break;
+        case PAIRS: BY_TYPE(pairs); break;
+        case ADD_ROW: BY_TYPE(add_row); break;
+        case ADAM: BY_TYPE(adam); break;
         }
     return end;
 }

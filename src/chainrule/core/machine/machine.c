@@ -4,6 +4,7 @@
 #include <Python.h>
 #define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
 #include <numpy/arrayobject.h>
+#include <numpy/arrayscalars.h>
 #include <stdlib.h>
 #include <string.h>
 #if defined(__x86_64__)
@@ -576,6 +577,8 @@ static PyTypeObject program_type = {
     .tp_methods = program_methods,
 };
 
+#include "arrays.h"
+
 static PyObject *kernels(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none)) {
     return PyUnicode_FromString(in_use);
 }
@@ -593,6 +596,9 @@ static PyObject *use_kernels(PyObject *Py_UNUSED(module), PyObject *name) {
 static PyMethodDef functions[] = {
     {"kernels", kernels, METH_NOARGS, "The instruction set in use: avx512, avx2 or baseline."},
     {"use_kernels", use_kernels, METH_O, "Use the kernels of an instruction set from now on."},
+    MANY(weighted), MANY(outer_sum), MANY(add_to_rows), MANY(soften_back), MANY(normalized), MANY(layer_norm_x),
+    MANY(plus), MANY(negative_log_likelihood), MANY(cross_entropy_x), MANY(layer_norm_w), MANY(adam_step),
+    SINGLE_ONE(column_sums), SINGLE_ONE(soften),
     {NULL},
 };
 
@@ -601,7 +607,8 @@ static int prepare(PyObject *module) {
     if (!take_kernels(wish && *wish ? wish : best_kernels()))
         take_kernels(best_kernels());
     own_handler = PyCapsule_New(&allocator, "mem_handler", NULL);
-    if (!own_handler || PyArray_ImportNumPyAPI() < 0 || PyType_Ready(&program_type) < 0)
+    if (!own_handler || PyArray_ImportNumPyAPI() < 0 || PyType_Ready(&program_type) < 0 ||
+        PyType_Ready(&chain_type) < 0 || PyModule_AddObjectRef(module, "Chain", (PyObject *)&chain_type) < 0)
         return -1;
     return PyModule_AddObjectRef(module, "Program", (PyObject *)&program_type);
 }

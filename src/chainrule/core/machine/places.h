@@ -10,7 +10,9 @@ INLINE int place_of(const int64_t *index, int64_t indices, int64_t i, char *cons
     int64_t found = 0;
     for (int64_t k = 0; k < indices; k++, index += 7) {
         const char *at = memory[index[0]] + index[1];
-        int64_t x = index[2] == LONG ? ((const int64_t *)at)[i * index[3]] : ((const int32_t *)at)[i * index[3]];
+        // Read once, for another thread may write there: what was looked at is what is used.
+        int64_t x = index[2] == LONG ? ((const volatile int64_t *)at)[i * index[3]]
+                                     : ((const volatile int32_t *)at)[i * index[3]];
         int64_t inside = x < 0 ? x + index[4] : x;
         if (inside < 0 || inside >= index[4]) {
             *fault = (Fault){x, index[6], index[4]};
@@ -49,7 +51,11 @@ static int put(const int64_t *w, char *const *memory, Fault *fault) {
         int64_t place;
         if (!place_of(w + 11, w[5], i, memory, &place, fault))
             return 0;
-        if (w[2] == SINGLE)
+        if (run == 8 && size == 8)
+            *(double *)(out + place) += *(const double *)from;
+        else if (run == 4)
+            *(float *)(out + place) += *(const float *)from;
+        else if (w[2] == SINGLE)
             add_run_float((float *)(out + place), (const float *)from, (ptrdiff_t)(run / size));
         else
             add_run_double((double *)(out + place), (const double *)from, (ptrdiff_t)(run / size));

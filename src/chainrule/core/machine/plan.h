@@ -8,7 +8,7 @@
 #define CHAINRULE_PLAN_H
 #include <stdint.h>
 
-enum { CALL, CHAIN, PRODUCT, REDUCE, ROWS, TAKE, PUT, COPY, CONVOLVE, POOL };
+enum { CALL, CHAIN, PRODUCT, REDUCE, ROWS, TAKE, PUT, COPY, CONVOLVE, POOL, PAIRS, ADD_ROW, ADAM };
 
 /* The types of entries. */
 enum { SINGLE, DOUBLE, TRUTH, LONG, INT };
@@ -16,6 +16,9 @@ enum { SINGLE, DOUBLE, TRUTH, LONG, INT };
 /* What a reduction does with the entries, and what is done with a row. */
 enum { SUM_OF, LARGEST, SMALLEST };
 enum { SOFTMAX, LOG_SOFTMAX, LOG_SUM_EXP };
+
+/* What is done with a row and another of its length, and what with a row alone. */
+enum { SHARED_OUT, NORMAL, NORMAL_SHARED_OUT };
 
 /* What a convolution gives, and what is done where a window has its largest entry. */
 enum { RESULTS, IMAGES, WEIGHTS };
@@ -25,23 +28,27 @@ enum { PICK_LARGEST, PUT_LARGEST };
    place of a result of another kind. */
 enum { STREAM, ONE, STRIDED, RESULT };
 
-/* The operations in a chain: on vectors, one call of the C library an entry, and the rest. */
+/* The operations in a chain: on vectors, one call of the C library an entry, and the rest; and
+   what is added to those that are done once, on numbers. */
 enum {
     MOVE, ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM, NEG, ABS, SQRT, EXP, EXPM1, LOG, LOG1P, TANH, SIGMOID, RELU, CHOSEN,
     WHERE, GREATER, GREATER_EQUAL, LESS, LESS_EQUAL, EQUAL, NOT_EQUAL, AND, OR, NOT, XOR, SIGN, SQUARE, RECIPROCAL,
-    LOGADDEXP, ISNAN, ISINF, ISFINITE, ERF, ERFC,
+    LOGADDEXP, ISNAN, ISINF, ISFINITE, ERF, ERFC, MUL_ADD, MUL_SUB, SUB_MUL,
+    MUL_MUL, DIFF_MUL, GATE, BELL, SIGMOID_MUL, SHARE_MUL, SHARE_BELL_MUL,
     FIRST_OF_LIBRARY,
     SIN = FIRST_OF_LIBRARY, COS, TAN, SINH, COSH, ASIN, ACOS, ATAN, ASINH, ACOSH, ATANH, EXP2, LOG2, LOG10, CBRT,
     FLOOR, CEIL, TRUNC, RINT,
     FIRST_OF_TWO,
     POW = FIRST_OF_TWO, ATAN2, HYPOT, FMOD,
-    LOAD, STORE_TRUTH, TOTAL
+    LOAD, STORE_TRUTH, TOTAL,
+    ONCE = 0x100
 };
 
 #define REGISTERS 16
 #define MOST_SLOTS 64
 #define MOST_AXES 64
-#define BLOCK_BYTES 2048
+#define BLOCK_BYTES 4096
+#define PANEL_BYTES 128 /* of a right factor, for each entry of the inner axis */
 
 /* What went wrong: an index outside its axis. */
 typedef struct {

@@ -12,6 +12,13 @@
 #define MOST_ROWS 6
 #endif
 #define PANEL (2 * LANES)
+#define FEW_ROWS 16
+#define FEW_ROWS_AT_ONCE 5
+#if defined(OF_AVX512)
+#define ALONG 4 /* columns that meet few rows at once */
+#else
+#define ALONG 2
+#endif
 
 typedef struct {
     ptrdiff_t rows, columns, inner;
@@ -120,9 +127,65 @@ static void OF_TYPE(dots)(const OF_TYPE(Product) *p) {
     }
 }
 
+/* m rows of the left factor against n columns of the right one, the entries of both following each other. */
+INLINE void OF_TYPE(along_tile)(const int m, const int n, const OF_TYPE(Product) *p, const ENTRY *left,
+                                const ENTRY *right, ENTRY *out, const ENTRY *start) {
+    V sum[FEW_ROWS_AT_ONCE][ALONG];
+    ptrdiff_t k = 0;
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < n; j++)
+            sum[i][j] = (V){0};
+    for (; k + LANES <= p->inner; k += LANES)
+        for (int j = 0; j < n; j++) {
+            V column = OF_TYPE(load)(right + j * p->right_across + k);
+            for (int i = 0; i < m; i++)
+                sum[i][j] += OF_TYPE(load)(left + i * p->left_down + k) * column;
+        }
+    if (k < p->inner)
+        for (int j = 0; j < n; j++) {
+            V column = OF_TYPE(load_part)(right + j * p->right_across + k, p->inner - k);
+            for (int i = 0; i < m; i++)
+                sum[i][j] += OF_TYPE(load_part)(left + i * p->left_down + k, p->inner - k) * column;
+        }
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < n; j++) {
+            ENTRY x = OF_TYPE(sum_of)(sum[i][j]) * p->scale + (start ? start[i * p->start_down + j] : 0);
+            out[i * p->out_down + j] = p->relu && x < 0 ? 0 : x;
+        }
+}
+
+INLINE void OF_TYPE(along_strip)(const int n, const OF_TYPE(Product) *p, ptrdiff_t j) {
+    for (ptrdiff_t i = 0, m; i < p->rows; i += m) {
+        const ENTRY *left = p->left + i * p->left_down, *right = p->right + j * p->right_across;
+        const ENTRY *start = p->start ? p->start + j + i * p->start_down : 0;
+        ENTRY *out = p->out + j + i * p->out_down;
+        m = p->rows - i < FEW_ROWS_AT_ONCE ? p->rows - i : FEW_ROWS_AT_ONCE;
+        switch (m) {
+        case 5: OF_TYPE(along_tile)(5, n, p, left, right, out, start); break;
+        case 4: OF_TYPE(along_tile)(4, n, p, left, right, out, start); break;
+        case 3: OF_TYPE(along_tile)(3, n, p, left, right, out, start); break;
+        case 2: OF_TYPE(along_tile)(2, n, p, left, right, out, start); break;
+        default: OF_TYPE(along_tile)(1, n, p, left, right, out, start);
+        }
+    }
+}
+
+/* Few rows against columns that would have to be turned first, which takes as long as the product. */
+static void OF_TYPE(product_along)(const OF_TYPE(Product) *p) {
+    ptrdiff_t j = 0;
+    for (; j + ALONG <= p->columns; j += ALONG)
+        OF_TYPE(along_strip)(ALONG, p, j);
+    for (; j < p->columns; j++)
+        OF_TYPE(along_strip)(1, p, j);
+}
+
 static void OF_TYPE(product_of)(const OF_TYPE(Product) *p) {
     if (p->columns == 1 && p->left_across == 1 && (p->right_down == 1 || p->inner == 1)) {
         OF_TYPE(dots)(p);
+        return;
+    }
+    if (p->rows <= FEW_ROWS && !p->mask && p->left_across == 1 && p->right_down == 1 && p->right_across != 1) {
+        OF_TYPE(product_along)(p);
         return;
     }
     for (ptrdiff_t j = 0; j < p->columns; j += PANEL) {

@@ -4,6 +4,8 @@
    ROWS, words, type, what, rows, columns, from (memory, bytes), into (memory, bytes). */
 
 #define LONG_SUM 8192
+/* In shorter rows a part of a vector would be read before the part that was written beside it has arrived. */
+#define SHORT_ROW (2 * LANES)
 
 INLINE V OF_TYPE(joined)(int64_t what, V x, V y) {
     if (what == SUM_OF)
@@ -118,6 +120,26 @@ INLINE void OF_TYPE(finish_row)(int64_t what, const ENTRY *x, ENTRY *out, ENTRY 
     }
 }
 
+/* The same for short rows, whose powers are taken all at once. */
+static void OF_TYPE(softmax_of_short_rows)(const ENTRY *x, ENTRY *out, int64_t rows, ptrdiff_t n) {
+    for (int64_t i = 0; i < rows; i++) {
+        const ENTRY *from = x + i * n;
+        ENTRY *to = out + i * n, largest = from[0];
+        for (ptrdiff_t j = 1; j < n; j++)
+            largest = from[j] > largest || from[j] != from[j] ? from[j] : largest;
+        for (ptrdiff_t j = 0; j < n; j++)
+            to[j] = from[j] - largest;
+    }
+    OF_TYPE(operate)(EXP, out, out, 1, out, 1, out, 1, rows * n);
+    for (int64_t i = 0; i < rows; i++, out += n) {
+        ENTRY sum = 0;
+        for (ptrdiff_t j = 0; j < n; j++)
+            sum += out[j];
+        for (ptrdiff_t j = 0; j < n; j++)
+            out[j] /= sum;
+    }
+}
+
 /* As many rows at a time as there are lanes: the logarithms of their sums are one vector. */
 INLINE void OF_TYPE(rows_as)(const int64_t what, const int64_t *w, char *const *memory) {
     const ptrdiff_t n = w[5], step = what == LOG_SUM_EXP ? 1 : n;
@@ -143,7 +165,9 @@ INLINE void OF_TYPE(rows_as)(const int64_t what, const int64_t *w, char *const *
 }
 
 static void OF_TYPE(rows)(const int64_t *w, char *const *memory) {
-    if (w[3] == SOFTMAX)
+    if (w[3] == SOFTMAX && w[5] < SHORT_ROW)
+        OF_TYPE(softmax_of_short_rows)((const ENTRY *)(memory[w[6]] + w[7]), (ENTRY *)(memory[w[8]] + w[9]), w[4], w[5]);
+    else if (w[3] == SOFTMAX)
         OF_TYPE(rows_as)(SOFTMAX, w, memory);
     else if (w[3] == LOG_SOFTMAX)
         OF_TYPE(rows_as)(LOG_SOFTMAX, w, memory);

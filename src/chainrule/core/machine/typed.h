@@ -6,6 +6,7 @@
 #include "products.h"
 #include "rows.h"
 #include "windows.h"
+#include "eager.h"
 
 #undef PASTED
 #undef NAMED
@@ -33,7 +34,11 @@
 #undef TRUTH_OF
 #undef MOST_ROWS
 #undef PANEL
+#undef FEW_ROWS
+#undef FEW_ROWS_AT_ONCE
 #undef LONG_SUM
+#undef SHORT_ROW
+#undef ALONG
 #undef MOST_RESULTS
 #undef MOST_MEETING
 #undef ALONE_TOGETHER

@@ -29,8 +29,22 @@ INLINE void OF_TYPE(store_part)(ENTRY *p, V x, ptrdiff_t n) {
     else
         _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)x);
 }
+/* Half a vector at a time: processors divide, and take roots, of as many entries in less time so. */
+INLINE V OF_TYPE(halves)(__m256 low, __m256 high) {
+    return (V)_mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+}
 INLINE V OF_TYPE(root)(V x) {
-    return sizeof(ENTRY) == 4 ? (V)_mm512_sqrt_ps((__m512)x) : (V)_mm512_sqrt_pd((__m512d)x);
+    __m256 low = _mm512_castps512_ps256((__m512)x), high = _mm512_extractf32x8_ps((__m512)x, 1);
+    if (sizeof(ENTRY) == 4)
+        return OF_TYPE(halves)(_mm256_sqrt_ps(low), _mm256_sqrt_ps(high));
+    return OF_TYPE(halves)((__m256)_mm256_sqrt_pd((__m256d)low), (__m256)_mm256_sqrt_pd((__m256d)high));
+}
+INLINE V OF_TYPE(quotient)(V x, V y) {
+    if (sizeof(ENTRY) == 8)
+        return x / y;
+    return OF_TYPE(halves)(
+        _mm256_div_ps(_mm512_castps512_ps256((__m512)x), _mm512_castps512_ps256((__m512)y)),
+        _mm256_div_ps(_mm512_extractf32x8_ps((__m512)x, 1), _mm512_extractf32x8_ps((__m512)y, 1)));
 }
 #elif defined(OF_AVX2)
 static const WHOLE OF_TYPE(window)[2 * VECTOR_BYTES / sizeof(ENTRY)] = {[0 ... VECTOR_BYTES / sizeof(ENTRY) - 1] = -1};
@@ -68,6 +82,10 @@ INLINE V OF_TYPE(root)(V x) {
 }
 #endif
 
+#if !defined(OF_AVX512)
+INLINE V OF_TYPE(quotient)(V x, V y) { return x / y; }
+#endif
+
 INLINE I OF_TYPE(places)(void) {
     I x;
     for (ptrdiff_t i = 0; i < LANES; i++)
@@ -91,6 +109,42 @@ INLINE void OF_TYPE(store_lanes)(ENTRY *p, V x, ptrdiff_t n) {
         OF_TYPE(store_part)(p, x, n);
 }
 #undef HAS_ALL
+
+/* x, or a bound where it is beyond that; nan stays. Processors return the second operand where one is nan. */
+#if defined(__x86_64__)
+#if defined(OF_AVX512)
+#define BOUND(which, a, b)                                                                                             \
+    sizeof(ENTRY) == 4 ? (V)_mm512_##which##_ps((__m512)(a), (__m512)(b)) : (V)_mm512_##which##_pd((__m512d)(a), (__m512d)(b))
+#elif defined(OF_AVX2)
+#define BOUND(which, a, b)                                                                                             \
+    sizeof(ENTRY) == 4 ? (V)_mm256_##which##_ps((__m256)(a), (__m256)(b)) : (V)_mm256_##which##_pd((__m256d)(a), (__m256d)(b))
+#else
+#define BOUND(which, a, b)                                                                                             \
+    sizeof(ENTRY) == 4 ? (V)_mm_##which##_ps((__m128)(a), (__m128)(b)) : (V)_mm_##which##_pd((__m128d)(a), (__m128d)(b))
+#endif
+INLINE V OF_TYPE(at_most)(ENTRY most, V x) { return BOUND(min, ALL(most), x); }
+INLINE V OF_TYPE(at_least)(ENTRY least, V x) { return BOUND(max, ALL(least), x); }
+#undef BOUND
+#else
+INLINE V OF_TYPE(at_most)(ENTRY most, V x) { return SELECT(x > most, ALL(most), x); }
+INLINE V OF_TYPE(at_least)(ENTRY least, V x) { return SELECT(x < least, ALL(least), x); }
+#endif
+
+/* The size of x; a number of that size and the sign of y. */
+INLINE V OF_TYPE(size_of)(V x) { return (V)((I)x & ~(I)ALL(-(ENTRY)0.0)); }
+INLINE V OF_TYPE(signed_as)(V size, V y) { return (V)((I)size | ((I)y & (I)ALL(-(ENTRY)0.0))); }
+
+/* x / y within a unit in the last place, for y far from both ends of the range: where dividing takes longest, by one over
+   y to 14 bits and one step of Newton's. */
+INLINE V OF_TYPE(ratio)(V x, V y) {
+#if defined(OF_AVX512)
+    if (sizeof(ENTRY) == 4) {
+        V over = (V)_mm512_rcp14_ps((__m512)y), found = x * over;
+        return found + over * (x - found * y);
+    }
+#endif
+    return x / y;
+}
 
 /* The larger, the smaller; nan where one is nan. */
 INLINE V OF_TYPE(larger)(V x, V y) { return SELECT((x >= y) | (x != x), x, y); }

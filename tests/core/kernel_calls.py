@@ -1,15 +1,19 @@
-"""What the loops are called with in tests, and what each is the twin of."""
+"""What the machine's kernels on arrays are called with in tests, and the NumPy that says what each computes."""
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import numpy as np
+import pytest
 
 import chainrule.optim.adam
 import chainrule.optim.sgd  # noqa: F401  (two of the kernels are theirs, and load with them)
 from chainrule.core import compiled
 from chainrule.core.operation import Fused, book, kernels
 
-loops = compiled.loops
+import_module("chainrule.optim")  # whose steps are kernels too
+machine = compiled.machine
 
 ADJOINTS = {
     f"{rule.name}_{x}": adjoint
@@ -17,15 +21,38 @@ ADJOINTS = {
     if isinstance(rule, Fused)
     for x, adjoint in zip(rule.inputs, rule.adjoint, strict=True)
 }
-"""Those of fused rules, by the names of their loops."""
+"""Those of fused rules, by the names of their kernels."""
 
 
-def names():
-    return [] if loops is None else sorted(name for name, held in vars(loops).items() if type(held).__name__[0] == "c")
+def definition(name):
+    """The NumPy of a machine's kernel: a kernel, a rule, an adjoint, or a slope times a gradient."""
+    rule = book.get(name.removesuffix("_back"))
+    if name in ADJOINTS:
+        return ADJOINTS[name]
+    if name in kernels:
+        return kernels[name]
+    if name in book:
+        return book[name].function
+    return lambda g, out, x: np.multiply(g, rule.partial(0, out, (x,), {}), out=g)
+
+
+def found():
+    """Every kernel that is asked before NumPy, those for a gradient as ``name_back``."""
+    if machine is None:
+        return {}
+    quick = {name: getattr(machine, name) for name in compiled.DIRECT}
+    quick |= {name: compiled.chain(definition(name), roles) for name, roles in compiled.ROLES.items()}
+    quick |= {name: compiled.chain(ADJOINTS[name], roles) for name, roles in compiled.ADJOINTS.items()}
+    back = {f"{name}_back": compiled.chain_back(name) for name in compiled.BACKWARD}
+    return dict(sorted((quick | back).items()))
+
+
+quick = found()
+needs_machine = pytest.mark.skipif(machine is None, reason="the kernels are not compiled here")
 
 
 def calls(name, shape, dtype, draw):
-    """Arguments for both twins; arrays that are computed in are told apart by `copies`."""
+    """Arguments for a kernel and its NumPy; arrays that are computed in are told apart by `copies`."""
     x, y = (draw.normal(size=shape).astype(dtype) for _ in range(2))
     work, one, row = np.empty_like(x), np.array(0.3, dtype), y.reshape(-1)[: shape[-1]].copy()
     rows, weights = x.reshape(-1, shape[-1])[:16], draw.normal(size=(7, shape[-1])).astype(dtype)
@@ -40,6 +67,10 @@ def calls(name, shape, dtype, draw):
         "binary_cross_entropy_x": (one, 5 * x, np.clip(y, 0, 1), 0.5, 2.0),
         "column_sums": (x,),
         "cross_entropy_x": (one, x, places),
+        "layer_norm_w": (y, x, row, row, 1e-5),
+        "layer_norm_x": (y, x, row, row, 1e-5),
+        "squared_error_x": (one, x, y, 2.0),
+        "squared_error_y": (one, x, y, 2.0),
         "descent_step": (x, y, 0.1, work),
         "erf": (3 * x,),
         "erf_back": (y, x, 2 * x),
@@ -47,8 +78,6 @@ def calls(name, shape, dtype, draw):
         "erfc_back": (y, x, 2 * x),
         "gelu": (3 * x,),
         "gelu_back": (y, x, 3 * x),
-        "layer_norm_w": (y, x, row, row, 1e-5),
-        "layer_norm_x": (y, x, row, row, 1e-5),
         "logistic": (3 * x,),
         "negative_log_likelihood": (x, places),
         "normalized": (x, 1e-5),
@@ -63,8 +92,6 @@ def calls(name, shape, dtype, draw):
         "tanh_back": (y, np.tanh(x), x),
         "plus": (x, row),
         "squared_distance": (x, y),
-        "squared_error_x": (one, x, y, 2.0),
-        "squared_error_y": (one, x, y, 2.0),
         "surprise_at_answers": (5 * x, np.clip(y, 0, 1), 0.5, 2.0),
         "weighted": (rows, weights, weights[:, 0].copy()),
     }[name]
@@ -72,15 +99,3 @@ def calls(name, shape, dtype, draw):
 
 def copies(arguments):
     return [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
-
-
-def definition(name):
-    """What a loop is the twin of: a kernel, a rule, an adjoint, or a slope times a gradient, in its place."""
-    rule = book.get(name.removesuffix("_back"))
-    if name in kernels:
-        return kernels[name]
-    if name in book:
-        return book[name].function
-    if name in ADJOINTS:
-        return ADJOINTS[name]
-    return lambda g, out, x: np.multiply(g, rule.partial(0, out, (x,), {}), out=g)
