@@ -246,3 +246,19 @@ def test_cost_counts_shared_parts_once():
     assert operations(A.T, cr.reshape(x, shape=(3, 1)), cr.broadcast_to(x, shape=(2, 3))) == (0, 0)
     assert operations(cr.mean(x)) == (2, 4)
     assert operations(cr.book["einsum"](A, A, subscripts="ij,jk->ik")) == (1, 27)
+
+
+def test_matrices_of_one_column_are_no_vectors():
+    c, d = symbol("c", (3, 1)), symbol("d", (2, 1))
+    for term, short in (
+        (d @ c.T, "d @ c.T"),
+        ((c @ d.T).T, "d @ c.T"),
+        (d @ c.T @ c, "(reshape(c, shape=(3,)) @ reshape(c, shape=(3,)))*d"),
+    ):
+        found = simplify(term)
+        assert text_of(found) == short
+        assert simplify(found) is found
+        at = {c: np.array([[1.0], [2.0], [-3.0]]), d: np.array([[0.5], [4.0]])}
+        np.testing.assert_allclose(*replay([term, found], at), rtol=1e-15)
+    slope = cr.derivative("sum((W @ x - y)**2)", "W", shapes={"W": (2, 3), "x": (3, 1), "y": (2, 1)})
+    assert str(slope) == "2*((W @ x - y) @ x.T)"

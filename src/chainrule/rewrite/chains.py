@@ -90,7 +90,11 @@ def build_chain(scalars: Product, factors: list[Term], way: Rewriting) -> Any:
         column = vector_of(left, way) if left else None
         row = vector_of([transposed(factor) for factor in reversed(right)], way) if right else None
         if column is not None and row is not None:
-            core = book["outer"](column, row)
+            lines = line_behind(column), line_behind(row)
+            if lines[0] is not None and lines[1] is not None:
+                core = book["matmul"](reshaped(lines[0], (rows, 1)), row_of(lines[1]))
+            else:
+                core = book["outer"](column, row)
         elif column is not None:
             core = reshaped(column, (rows, 1))
         elif row is not None:
@@ -98,6 +102,17 @@ def build_chain(scalars: Product, factors: list[Term], way: Rewriting) -> Any:
         else:
             return repeat(build_product(scalars, (), way), (1, 1))
     return build_product(scalars * product_of(core), (rows, columns), way)
+
+
+def line_behind(vector: Any) -> Term | None:
+    """The matrix of one row or column that a vector is the entries of; a product of two such is read more easily."""
+    inner = vector.inputs[0] if name_of(vector) == "reshape" else None
+    return inner if inner is not None and inner.ndim == 2 and is_line(inner) else None
+
+
+def row_of(line: Term) -> Term:
+    """A matrix of one row or column as a row."""
+    return line if line.shape[0] == 1 else transposed(line)
 
 
 def number_of(factors: list[Term], way: Rewriting) -> Any:
