@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.instructions import REGISTERS, Chain, Place, Plan, Slot, bits
-from chainrule.core.operation import book, kernels
+from chainrule.core.operation import book
 
 Role = IntEnum("Role", "UNREAD ENTRIES CHANGED NUMBER", start=0)
 """What an argument is, as arrays.h has it."""
@@ -127,8 +127,8 @@ class Recorded:
         return recorder.operate(operation.name, *inputs)
 
     @staticmethod
-    def __kernel__(name: str, x: Recorded, *rest: Any) -> Any:
-        return x.recorder.operate(PRIMITIVE[name], x) if name in PRIMITIVE else kernels[name](x, *rest)
+    def __kernel__(name: str, x: Recorded) -> Any:
+        return x.recorder.operate(PRIMITIVE[name], x)
 
 
 def operator(name: str, turned: bool = False, in_place: bool = False) -> Callable[..., Any]:
