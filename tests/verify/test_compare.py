@@ -236,3 +236,13 @@ def test_a_bias_before_a_normalisation_has_no_gradient_in_pytorch_either(dtype):
     found = cr.compare(from_module(theirs), theirs, RNG.normal(size=(8, 20)).astype(dtype))
     assert found, found
     assert {row.name: row.says for row in found.rows}["0.bias"] == "0 but for rounding"
+
+
+@pytest.mark.parametrize("mine", [np.full((3, 2), np.nan), np.full((3, 2), np.inf)])
+def test_a_gradient_that_is_no_number_is_told(mine):
+    w = cr.Tensor(np.arange(6.0).reshape(3, 2), requires_grad=True)
+    cr.sum(w * w).backward()
+    assert "no numbers" in str(cr.compare(mine, w))
+    mixed = np.array(w.grad.data)
+    mixed[1, 0] = np.nan
+    assert not cr.compare(mixed, w)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.errors import FormulaError
 
 RANDOM = np.random.default_rng(0)
 
@@ -115,3 +116,57 @@ def cr_error() -> type[Exception]:
     from chainrule.errors import ChainruleError
 
     return ChainruleError
+
+
+NEURON = "z = w1*x1 + w2*x2 + b; a = σ(z); L = ½(a - y)**2"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(a-y) [a (1-a) x1]", "x1 {a-y} {a [1-a]}", "(a-y) σ[z] [1 - σ[z]] x1", "x1 [a-y] σ'[z]", "x_{1} (a-y) a (1-a)",
+        "(a-y) exp[-z]/[1+exp(-z)]^{2} x1", "2[(a-y) a (1-a)] x1 / 2",
+    ],
+)  # fmt: skip
+def test_brackets_of_every_kind_hold_terms_together(text: str) -> None:
+    assert cr.grade(NEURON, text, wrt="w1").right
+    assert not cr.grade(NEURON, text + " + a", wrt="w1").right
+
+
+@pytest.mark.parametrize("text", ["X.T @ [P - Y]/4", "X.T {P - Y}/4", "X.T @ (P - Y)[:, :]/X.shape[0]"])
+def test_square_brackets_around_a_matrix_are_no_list(text: str) -> None:
+    problem = "Z = X @ W; P = softmax(Z); L = -sum(Y*log(P))/4"
+    shapes = {"X": (4, 3), "W": (3, 2), "Y": (4, 2)}
+    assert cr.grade(problem, text, wrt="W", shapes=shapes, values={"Y": np.eye(2)[[0, 1, 1, 0]]}).right
+
+
+@pytest.mark.parametrize("text", ["X.T @ [P - Y", "X.T @ P - Y]", "X.T @ (P - Y]"])
+def test_a_bracket_without_its_other_is_refused(text: str) -> None:
+    with pytest.raises(FormulaError):
+        cr.grade("P = X @ W; L = sum((P - Y)**2)", text, wrt="W", shapes={"X": (4, 3), "W": (3, 2), "Y": (4, 2)})
+
+
+def overwritten(a: float, b: float) -> tuple[float, float]:
+    d = a * b
+    c = d + a
+    out = 1 - np.tanh(c * d) ** 2
+    dc, dd = out * d, out * c
+    dd = dc
+    return dc + dd * b, dd * a
+
+
+def test_a_gradient_that_happens_to_be_half_is_explained_with_the_others() -> None:
+    marked = cr.grade("d = a*b; c = d + a; e = c*d; L = tanh(e)", overwritten, wrt=["a", "b"])
+    assert {mistake.name for mistake in marked.mistakes} <= {"missing-path", "overwritten"}
+    assert not any("share of e" in mistake.says for mistake in marked.mistakes)
+
+
+def test_what_is_said_of_a_sum_is_what_must_be_done() -> None:
+    def backward(X: Any, W: Any, b: Any, Y: Any) -> Any:
+        g = 2 * (np.asarray(X) @ W + b - Y)
+        return g.sum(axis=1)[:2]
+
+    shapes = {"X": (4, 3), "W": (3, 2), "b": (2,), "Y": (4, 2)}
+    marked = cr.grade("P = X @ W + b; L = sum((P - Y)**2)", backward, wrt=["b"], shapes=shapes)
+    assert [mistake.name for mistake in marked.mistakes] == ["summed-over-wrong-axis"]
+    assert "must run over axis 0" in marked.mistakes[0].says

@@ -60,14 +60,7 @@ def differing(
         return other_shape(mine, right, near)
     if same(mine, right, near):
         return None
-    for found in (
-        whole(mine, right, near),
-        rearranged(mine, right, near),
-        *by_known(mine, right, near, known),
-        *by_matrices(mine, right, near, matrices or {}),
-        line_by_line(mine, right, near),
-        places(mine, right, near),
-    ):
+    for found in reasons(mine, right, near, known, matrices or {}):
         if found is not None:
             return found
     at = worst(mine, right)
@@ -75,6 +68,18 @@ def differing(
         "unclassified",
         f"the largest difference is {entry(at)}: {mine[at]:.6g} for {right[at]:.6g}",
     )
+
+
+def reasons(
+    mine: Array, right: Array, near: float, known: Sequence[Between], matrices: Mapping[str, Array]
+) -> Iterator[Differing | None]:
+    """What each way of looking finds, one after the other: those behind `whole` are asked about numbers alone."""
+    yield whole(mine, right, near)
+    yield rearranged(mine, right, near)
+    yield from by_known(mine, right, near, known)
+    yield from by_matrices(mine, right, near, matrices)
+    yield line_by_line(mine, right, near)
+    yield places(mine, right, near)
 
 
 def same(x: Array, y: Array, near: float) -> bool:

@@ -25,7 +25,7 @@ from chainrule.verify.answers.given import held_numbers
 from chainrule.verify.answers.numbers import EXACT, Printed, decimals_of, grade_number, number_of
 from chainrule.verify.marking.averages import constant_mistakes
 from chainrule.verify.marking.fingerprints import Elsewhere, Fingerprint, ratio_everywhere
-from chainrule.verify.marking.marked import Grade, Mistake, mistake_of, shown, three_hints
+from chainrule.verify.marking.marked import Grade, Mistake, apart_from_asked, mistake_of, shown, three_hints
 from chainrule.verify.marking.problem import Problem, probes_of, read_problem, resized
 from chainrule.verify.marking.updates import RATES
 from chainrule.verify.marking.walk import Walk
@@ -427,7 +427,9 @@ def grade_several(marks: Mapping[str, Fingerprint], take: Callable[[], Working |
     if not common and len(wrong) > 1 and all(found.values()):
         # What one layer shows as a single mistake is made in several.
         again = {name: [mistake_of(change, mark) for change in mark.repeated] for name, mark in wrong.items()}
-        common = in_common(again)
+        # One gradient alone may look as if a constant were off, where a mistake further on gives them all.
+        every = {name: [mistake_of(change, mark) for change in mark.singles] for name, mark in wrong.items()}
+        common = in_common(every) or in_common(again)
     if common:
         common = tuple([first_seen(m, wrong, working) for m in common])
         return verdict(common)
@@ -467,10 +469,10 @@ def in_common(found: Mapping[str, Sequence[Mistake]]) -> tuple[Mistake, ...]:
 
 def in_one(places: Sequence[str]) -> str:
     """Several places as one, where they differ in what was asked alone."""
-    for end in (", on the way to ", ", in the gradient of "):
-        parts = [place.rpartition(end) for place in places]
-        if len({before for before, _, _ in parts}) == 1 and all(found for _, found, _ in parts):
-            return f"{parts[0][0]}{end}{', '.join([asked for _, _, asked in parts])}"
+    parts = [apart_from_asked(place) for place in places]
+    before, words, _ = parts[0]
+    if words and all(part[:2] == (before, words) for part in parts):
+        return f"{before}{words}{', '.join([asked for _, _, asked in parts])}"
     return "; ".join(places)
 
 

@@ -23,6 +23,7 @@ SAME = str.maketrans({"∘": "⊙", "•": "·", "∗": "*", "’": "'"})
 FRACTION_SLASH = "\u2044"
 ROOT = re.compile(r"√\s*(\w+)")
 RAISED_T = re.compile(r"\^\s*(?:\{\s*)?[T⊤](?:\s*\})?(?!\w)")
+LOWERED = re.compile(r"_\s*\{\s*(\w+)\s*\}")
 SPOKEN = re.compile(rf"(?<![\w.])({'|'.join(WORDS)})(?![\w(])")
 BRANCHES = re.compile(
     r"(?P<where>.+?),?\s+(?:if|for|when|where)\s+(?P<condition>[^,]*[<>≤≥][^,]*?)\s*"
@@ -40,6 +41,7 @@ def typed(text: str, is_name: Callable[[str], bool]) -> str:
     """
     text = unicodedata.normalize("NFC", from_latex(text) if is_latex(text) else text)
     text = "".join([written_out(sign) for sign in text.translate(SAME)])
+    text = LOWERED.sub(r"_\1", text)
     text = ROOT.sub(r"sqrt(\1)", text).replace("√", "sqrt")
     if not is_name("T"):
         text = RAISED_T.sub(".T", text)

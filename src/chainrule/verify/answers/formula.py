@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -46,10 +47,11 @@ MOST_LETTERS = 12
 """A longer word is no product of names without signs."""
 
 DERIVATIVE = re.compile(r"(?:∂|d)\s*({name})\s*/\s*(?:∂|d)\s*({name})")
-PRIME = re.compile(r"(\w+)\s*['′’](?=\s*\()")
+PRIME = re.compile(r"(\w+)\s*['′’](?=\s*[(\[{])")
 LAGRANGE = r"([^\W\d]\w*)\s*(?:['′’](?!\s*\()|['′’]?\s*\(\s*{wrt}\s*\))"
 """A name with a prime, with or without what it is a function of in parentheses: ``u′``, ``u'(x)``, ``u(x)``."""
 INDICATOR = re.compile(r"\b1\s*[\[{]([^\]}]*[<>][^\]}]*)[\]}]")
+IN_AN_INDEX = ("None", "newaxis", "np", "numpy", "True", "False")
 PRIMED = "slope_of_"
 SLOPES = re.compile(r"(\w+?)(?:_prime|_derivative|_deriv|_grad|_gradient)$|(?:d_?|grad_)(\w+)$")
 
@@ -167,8 +169,9 @@ def slope_function(name: str) -> Callable[[Any], Any] | None:
 
 
 def power_or_pieces(text: str, at: int) -> list[Token]:
-    """The pieces at a place of an answer, where ``^`` raises to a power."""
-    return [Token("sign", "**", at, at + 1)] if text[at] == "^" else pieces_at(text, at)
+    """The pieces at a place of an answer, where ``^`` raises to a power and braces are brackets."""
+    sign = {"^": "**", "{": "[", "}": "]"}.get(text[at])
+    return pieces_at(text, at) if sign is None else [Token("sign", sign, at, at + 1)]
 
 
 def answer_tokens(text: str, is_name: Callable[[str], bool], spelled: Callable[[str], bool]) -> list[Token]:
@@ -178,6 +181,7 @@ def answer_tokens(text: str, is_name: Callable[[str], bool], spelled: Callable[[
         pieces += found if len(found) > 1 else parted(found[0], is_name, spelled)
     if not pieces:
         raise error_at(text, 0, len(text), "there is no formula here")
+    pieces = with_round_brackets(pieces)
     tokens = [pieces[0]]
     for before, token in pairwise(pieces):
         if before.ends_operand and (token.kind != "sign" or token.text == "("):
@@ -189,6 +193,33 @@ def answer_tokens(text: str, is_name: Callable[[str], bool], spelled: Callable[[
     tokens = [renamed(token, is_name) for token in tokens]
     check_brackets(text, tokens)
     return tokens
+
+
+def with_round_brackets(pieces: Sequence[Token]) -> list[Token]:
+    """The pieces with parentheses for ``[…]`` that hold terms together, as on paper; a list and an index stay."""
+    found = list(pieces)
+    opened: list[int] = []
+    for k, token in enumerate(pieces):
+        if token.kind == "sign" and token.text in ("(", "["):
+            opened.append(k)
+        elif token.kind == "sign" and token.text in (")", "]") and opened:
+            start = opened.pop()
+            pair = pieces[start].text + token.text
+            if pair == "[]" and holds_together(found[start + 1 : k], start > 0 and pieces[start - 1].ends_operand):
+                found[start], found[k] = replace(found[start], text="("), replace(token, text=")")
+    return found
+
+
+def holds_together(inside: Sequence[Token], behind_operand: bool) -> bool:
+    """Whether square brackets around these pieces are parentheses: no list, and no index of what stands before."""
+    depth = 0
+    for token in inside:
+        depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
+        if token.text in (",", ":") and depth == 0:
+            return False
+    if not inside or inside[0].text == "[":
+        return False
+    return not behind_operand or any(token.kind == "name" and token.text not in IN_AN_INDEX for token in inside)
 
 
 def parted(token: Token, is_name: Callable[[str], bool], spelled: Callable[[str], bool]) -> list[Token]:

@@ -306,7 +306,7 @@ def ways(problem: Problem, wrt: Step) -> Iterator[Change]:
 
             for name in ("missing-path", "overwritten"):
                 says = f"only the share of {problem.name(step)} reaches {problem.name(x)}"
-                yield Change(name, place, says, alone)
+                yield Change(name, place, says, alone, site=(x.place, step.place, slot))
 
         def product(walk: Walk, x: Step = x, uses: Any = uses) -> Any:
             total: Any = 1.0

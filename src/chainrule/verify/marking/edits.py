@@ -176,14 +176,14 @@ class Edits:
         name = called(part)
         if name in ("sub", "add") and len(part.inputs) == 2:
             a, b = part.inputs
-            yield Edit(i, "sign", f"{self.source(i)} has the other sign", lambda v, w: v[b] - v[a])
+            yield Edit(i, "sign", f"{self.source(i)} must have the other sign", lambda v, w: v[b] - v[a])
             if name == "sub":
-                yield Edit(i, "sign", f"{self.source(i)} is a sum", lambda v, w: v[a] + v[b])
+                yield Edit(i, "sign", f"{self.source(i)} must be a sum", lambda v, w: v[a] + v[b])
             else:
-                yield Edit(i, "sign", f"{self.source(i)} is a difference", lambda v, w: v[a] - v[b])
-                yield Edit(i, "sign", f"{self.source(i)} is a difference", lambda v, w: v[b] - v[a])
+                yield Edit(i, "sign", f"{self.source(i)} must be a difference", lambda v, w: v[a] - v[b])
+                yield Edit(i, "sign", f"{self.source(i)} must be a difference", lambda v, w: v[b] - v[a])
         elif name == "neg":
-            yield Edit(i, "sign", f"{self.source(i)} has no minus", lambda v, w: v[part.inputs[0]])
+            yield Edit(i, "sign", f"{self.source(i)} must have no minus", lambda v, w: v[part.inputs[0]])
 
     def operators(self, i: int, part: Part) -> Iterator[Edit]:
         name = called(part)
@@ -194,26 +194,26 @@ class Edits:
             yield Edit(
                 i,
                 "elementwise-for-matrix-product",
-                f"{self.source(i)} is a matrix product",
+                f"{self.source(i)} must be a matrix product",
                 lambda v, w: matmul(v[a], v[b]),
             )
-            yield Edit(i, "multiplied-for-added", f"{self.source(i)} is a sum", lambda v, w: v[a] + v[b])
+            yield Edit(i, "multiplied-for-added", f"{self.source(i)} must be a sum", lambda v, w: v[a] + v[b])
             for u, t in ((True, False), (False, True)):
                 yield Edit(
-                    i, "elementwise-for-matrix-product", f"{self.source(i)} is a matrix product",
+                    i, "elementwise-for-matrix-product", f"{self.source(i)} must be a matrix product",
                     lambda v, w, u=u, t=t: matmul(np.transpose(v[a]) if u else v[a], np.transpose(v[b]) if t else v[b]),
                 )  # fmt: skip
         elif name in ("matmul", "dot", "vdot", "inner"):
             yield Edit(
                 i,
                 "matrix-product-for-elementwise",
-                f"{self.source(i)} is a product entry by entry",
+                f"{self.source(i)} must be a product entry by entry",
                 lambda v, w: v[a] * v[b],
             )
         elif name == "add":
-            yield Edit(i, "added-for-multiplied", f"{self.source(i)} is a product", lambda v, w: v[a] * v[b])
+            yield Edit(i, "added-for-multiplied", f"{self.source(i)} must be a product", lambda v, w: v[a] * v[b])
         elif name == "div":
-            yield Edit(i, "wrong-local-derivative", f"{self.source(i)} is a product", lambda v, w: v[a] * v[b])
+            yield Edit(i, "wrong-local-derivative", f"{self.source(i)} must be a product", lambda v, w: v[a] * v[b])
 
     def chain(self, i: int) -> list[int]:
         """The factors of a chain of matrix products."""
@@ -231,7 +231,7 @@ class Edits:
         for order in permutations(factors):
             if list(order) != factors:
                 names = " @ ".join(self.source(x) for x in order)
-                says = f"the factors of {self.source(i)} stand in the order {names}"
+                says = f"the factors of {self.source(i)} must stand in the order {names}"
                 yield Edit(i, "wrong-product-order", says, lambda v, w, order=order: product_of(v, order))
 
     def axes(self, i: int, part: Part) -> Iterator[Edit]:
@@ -245,9 +245,9 @@ class Edits:
                 for axis in (None, *range(dims)):
                     for keep in (False, True):
                         says = (
-                            f"{self.source(i)} runs over axis {axis}"
+                            f"{self.source(i)} must run over axis {axis}"
                             if axis is not None
-                            else f"{self.source(i)} runs over all"
+                            else f"{self.source(i)} must run over all"
                         )
                         yield Edit(
                             i,
@@ -255,7 +255,7 @@ class Edits:
                             says,
                             lambda v, w, f=function, a=axis, k=keep: f(v[x], axis=a, keepdims=k),
                         )
-                says = f"{self.source(i)} is {'an average' if name == 'sum' else 'a sum'}"
+                says = f"{self.source(i)} must be {'an average' if name == 'sum' else 'a sum'}"
                 yield Edit(i, "wrong-average", says, lambda v, w, f=other: f(v[x], **part.settings))
 
     def numbers(self, i: int, part: Part) -> Iterator[Edit]:
@@ -272,7 +272,7 @@ class Edits:
                 yield Edit(
                     i,
                     kind,
-                    f"{part.text or c:} is {other:g}, in {self.source(self.used_by(i)[0])}",
+                    f"{part.text or c:} must be {other:g}, in {self.source(self.used_by(i)[0])}",
                     lambda v, w, other=other: other,
                 )
 
@@ -333,9 +333,9 @@ class Edits:
 
     def transposes(self, i: int, part: Part) -> Iterator[Edit]:
         if called(part) == "transpose" and part.inputs:
-            yield Edit(i, "transposed", f"{self.source(i)} is not transposed", lambda v, w: v[part.inputs[0]])
+            yield Edit(i, "transposed", f"{self.source(i)} must not be transposed", lambda v, w: v[part.inputs[0]])
         else:
-            yield Edit(i, "transposed", f"{self.source(i)} is transposed", lambda v, w: transposed(v[i]))
+            yield Edit(i, "transposed", f"{self.source(i)} must be transposed", lambda v, w: transposed(v[i]))
 
     def operands(self, i: int, part: Part) -> Iterator[Edit]:
         """Another value of the problem, or its gradient, in the place of one that a part takes in."""
@@ -427,7 +427,7 @@ class Edits:
                 yield Edit(
                     i,
                     "activation-derivative-of-another",
-                    f"{self.source(i)} has {other}",
+                    f"{self.source(i)} must have {other}",
                     lambda v, w, f=book[other]: f(v[part.inputs[0]]),
                 )
 

@@ -85,7 +85,17 @@ class Grade:
 def mistake_of(change: Change, mark: Any) -> Mistake:
     """A change of the backward pass as a mistake, with numbers that show it."""
     said = f"{KINDS[change.name].what}: {change.says}"
-    return Mistake(change.name, change.place, said, shown(mark), (change.name, change.site))
+    site = apart_from_asked(change.place)[0] if change.site is None else change.site
+    return Mistake(change.name, change.place, said, shown(mark), (change.name, site))
+
+
+def apart_from_asked(place: str) -> tuple[str, str, str]:
+    """A place, the words that lead to what was asked, and what was asked; the place alone where it says nothing."""
+    for words in (", on the way to ", ", in the gradient of "):
+        before, found, asked = place.rpartition(words)
+        if found:
+            return before, words, asked
+    return place, "", ""
 
 
 def shown(mark: Any) -> str:
