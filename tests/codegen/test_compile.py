@@ -483,3 +483,23 @@ def test_derivatives_of_a_determinant_hold_at_singular_matrices(target):
     x = np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [0.0, 1.0, 5.0]])
     for f in (cr.grad(cr.det), cr.hessian(cr.det)):
         np.testing.assert_allclose(cr.compile(f, target=target)(x), f(x), rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("target", RUNS)
+@pytest.mark.parametrize("number", [0.3, np.float64(0.3), np.float64(1), np.float32(0.3), np.int64(2), np.int32(2)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_of_numpy_have_their_own_types_in_a_program(dtype, number, target):
+    def f(x):
+        return x * number, number - x, x / number, cr.maximum(x, number), cr.where(x > 0, x, number), x @ x * number
+
+    x = np.linspace(-1, 2, 9).reshape(3, 3).astype(dtype)
+    for found, right in zip(cr.compile(f, target=target)(x), f(cr.Tensor(x)), strict=True):
+        assert found.dtype == right.dtype
+        np.testing.assert_allclose(found, right.data, rtol=1e-6)
+
+
+@pytest.mark.parametrize("target", RUNS)
+def test_a_truth_times_minus_one_is_a_number(target):
+    found = cr.compile(lambda x: x * np.int64(-1), target=target)(np.array([True, False]))
+    assert found.dtype == np.int64
+    assert found.tolist() == [-1, 0]

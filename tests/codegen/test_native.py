@@ -292,6 +292,30 @@ def test_many_lines_in_one_chain_find_their_registers():
     compared(f, *rng.normal(size=(2, 9, 70)) / 10, tolerance=1e-9)
 
 
+MASKS = {
+    "a product": lambda a, b, c: a @ b,
+    "a multiple of a product": lambda a, b, c: 0.25 * (a @ b),
+    "a sum": lambda a, b, c: a + c,
+    "what is chosen": lambda a, b, c: cr.where(a > b, a, c),
+}
+MASKED = {
+    "itself": lambda x, mask, b, c: x * mask,
+    "another": lambda x, mask, b, c: b * mask,
+    "a product of it": lambda x, mask, b, c: ((x * mask) @ c) * mask,
+    "products and products of it": lambda x, mask, b, c: ((c @ b) * mask) @ ((x * mask) @ c) * mask,
+}
+
+
+@pytest.mark.parametrize("masks", MASKS.values(), ids=MASKS)
+@pytest.mark.parametrize("masked", MASKED.values(), ids=MASKED)
+def test_a_mask_outlives_what_it_was_made_of(masks, masked):
+    def loss(a: Any, b: Any, c: Any) -> Any:
+        x = masks(a, b, c)
+        return cr.sum(cr.tanh(masked(x, x > 0, b, c) @ b))
+
+    compared(cr.value_and_grad(loss, argnums=(0, 1, 2)), *rng.normal(size=(3, 5, 5)))
+
+
 TURNED = {
     "transposed": lambda x: x.T,
     "transposed in its shape": lambda x: cr.reshape(x.T, shape=x.shape),

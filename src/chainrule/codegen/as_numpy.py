@@ -183,8 +183,8 @@ class Printer:
         if usual(number) == "arange":
             return Source(f"np.arange({x.size})", number)
         text = written(number)
-        if not x.shape and x.dtype == np.float64:
-            text = f"np.float64({text})"
+        if not x.shape and x.dtype in (np.float64, np.int64):
+            text = f"np.{x.dtype}({text})"
         return Source(text, number)
 
     def text(self, step: Step) -> Any:

@@ -130,7 +130,7 @@ def times_one(b: Builder, step: Step) -> Any:
     x, y = step.inputs
     for factor, other in ((y, x), (x, y)) if is_only(step, "mul") else ((y, x),):
         number = b.number(factor)
-        if number is not None and isinstance(other, Step) and other.shape == step.shape:
+        if number is not None and isinstance(other, Step) and (other.shape, other.dtype) == (step.shape, step.dtype):
             if number == 1:
                 return other
             if number == -1:

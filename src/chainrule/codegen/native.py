@@ -143,6 +143,13 @@ class Planner:
         """The step whose memory a step lies in."""
         return self.views.get(x, x)
 
+    def is_there(self, x: Step) -> bool:
+        """Whether entries lie in memory now: some never do, and those that all their readers have read are lost."""
+        owner = self.owner(x)
+        if owner not in self.done or owner not in self.found:
+            return False
+        return self.found[owner].memory != WORKSPACE or self.left[owner] > 0 or owner in self.kept
+
     def place(self, x: Step) -> Place:
         """Where the entries of a step lie; what it is a view of has been computed."""
         base = self.found[self.owner(x)]

@@ -174,8 +174,8 @@ def number_place(planner: Planner, x: Any, dtype: np.dtype[Any]) -> Place | None
 
 
 def term_place(planner: Planner, x: Any, reader: Step) -> Place | None:
-    """Where a row or a matrix lies that a product is added to; None where it was not computed, or lies otherwise."""
-    if not isinstance(x, Step) or x.dtype != reader.dtype or planner.owner(x) not in planner.done:
+    """Where a row or a matrix lies that a product meets; None where it does not lie there now, or lies otherwise."""
+    if not isinstance(x, Step) or x.dtype != reader.dtype or not planner.is_there(x):
         return None
     place = planner.place(x)
     if x.shape not in (reader.shape, reader.shape[1:]) or (place.strides[-1] != 1 and x.shape[-1] != 1):

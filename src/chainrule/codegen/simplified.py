@@ -146,6 +146,8 @@ def one_pass(trace: Trace, laws: Sequence[tuple[str, Law]]) -> tuple[Trace, Coun
             made[step] = leaf(builder, step, trace, step in known)
         elif step in needed:
             inputs, settings = [replaced(x, made.__getitem__) for x in (step.inputs, step.settings)]
+            # NumPy's own numbers have a type that meets others: 0.5 leaves float32 as it is, np.float64(0.5) does not.
+            inputs = tuple([builder.constant(x, x.dtype) if isinstance(x, np.generic) else x for x in inputs])
             before = len(builder.known)
             # What is made of the very numbers that it was made of before has the numbers that it had. (Not of equal
             # ones in other memory: planning asks which results are views.)
