@@ -17,6 +17,7 @@ from chainrule.lessons import chapters, read_chapter, run_chapter
 from chainrule.lessons.chapter import Cell, Display, LessonError, Prose, Question
 from chainrule.lessons.exercise import Exercise
 from chainrule.lessons.run import Shown
+from chainrule.maths import unicode
 
 FACTS = json.loads((Path(__file__).parents[1] / "reference_facts.json").read_text())
 NUMBERS = [chapter.number for chapter in chapters()]
@@ -392,6 +393,14 @@ def test_nudges_are_quotients_and_derivatives_are_derivatives():
     assert plain(displayed("dy/dx = 3", {"y": 1.0, "x": 1.0, "dy_dx": 3.0})) == "dy_dx = 3"
     with pytest.raises(ChainruleError):
         displayed("dy/dx = 4", {"y": 1.0, "x": 1.0, "dy_dx": 3.0})
+
+
+def test_a_derivative_is_written_with_d_where_the_chapter_says_that_nothing_is_held_still():
+    text = "# T\n```math{0} y=4 x=2 dy_dx=4\ndy/dx = d(x**2)/dx = 4\n```\n"
+    written = [
+        unicode(run_chapter(read_chapter("1-x", text.format(word))).shown[0].formulas[0]) for word in ("", " total")
+    ]
+    assert written == ["∂y/∂x = ∂x²/∂x = 4", "dy/dx = dx²/dx = 4"]
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,15 @@ def test_an_answer_of_another_kind_is_no_try(exercise_id, answer):
     assert cr.exercise(exercise_id).how in marked.hints
 
 
+HINTED = [(e, wrong) for e, wrong in WRONG if wrong.hint and e.problem and not e.asks_number]
+
+
+@pytest.mark.parametrize(("exercise", "wrong"), HINTED, ids=[f"{e.id}: {w.answer}" for e, w in HINTED])
+def test_a_foreseen_formula_is_known_in_any_equal_form(exercise, wrong):
+    for same in (f"2*({wrong.answer})/2", f"-(-({wrong.answer}))"):
+        assert exercise.mark(same).hints[0] == wrong.hint
+
+
 @pytest.mark.parametrize("exercise", EXERCISES, ids=name_of)
 def test_every_right_and_every_foreseen_answer_can_be_read(exercise):
     for answer in (exercise.answer, *[wrong.answer for wrong in exercise.wrong]):

@@ -18,6 +18,7 @@ from chainrule.errors import ChainruleError
 from chainrule.lessons.exercise import Exercise, exercise_from
 
 FENCE = "```"
+TOTAL = "total"
 
 
 class LessonError(ChainruleError, ValueError):
@@ -41,10 +42,14 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Display:
-    """Displayed formulas, one a line; numbers for the letters that the chapter does not have stand beside the fence."""
+    """Displayed formulas, one a line; numbers for the letters that the chapter does not have stand beside the fence.
+
+    The word ``total`` beside it says that one variable moves all others: derivatives are then written with d.
+    """
 
     lines: tuple[str, ...]
     given: tuple[tuple[str, float], ...] = ()
+    is_total: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +147,8 @@ def block_of(words: str, lines: list[str], exercise_id: str) -> Block:
             return Cell("\n".join(lines), *given[:1])
         case "math":
             shown = tuple([line.strip() for line in lines if line.strip()])
-            return Display(shown, tuple([number_given(word) for word in given]))
+            numbers = tuple([number_given(word) for word in given if word != TOTAL])
+            return Display(shown, numbers, TOTAL in given)
         case "question":
             cut = lines.index("---")
             return Question("\n".join(lines[:cut]).strip(), "\n".join(lines[cut + 1 :]).strip())

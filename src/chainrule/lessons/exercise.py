@@ -248,8 +248,22 @@ class Exercise:
         return numbers_in(answer) is not None and numbers_in(self.answer) is None
 
     def prepared(self, answer: str) -> Wrong | None:
-        """The wrong answer that was foreseen, where this is one."""
-        return next((wrong for wrong in self.wrong if is_answer(answer, wrong.answer)), None)
+        """The wrong answer that was foreseen, where this is one: a number, words, or a formula in any equal form."""
+        found = next((wrong for wrong in self.wrong if is_answer(answer, wrong.answer)), None)
+        if found is None and self.problem and not self.asks_number:
+            hinted = [wrong for wrong in self.wrong if wrong.hint]
+            return next((wrong for wrong in hinted if self.is_same_formula(answer, wrong.answer)), None)
+        return found
+
+    def is_same_formula(self, one: str, other: str) -> bool:
+        """Whether two answers to its problem, which can be read, give the same at generic numbers."""
+        from chainrule.verify.grade import formula_at, walks_for
+        from chainrule.verify.marking.fingerprints import agrees_everywhere
+
+        problem = numbers.letters_of(self.problem, self.shapes)
+        walks = walks_for(problem, {})
+        first, second = [formula_at(problem, text, self.wrt, walks)[0].answers for text in (one, other)]
+        return agrees_everywhere(first, second)
 
     def told(self, right: bool, answer: str) -> Marked:
         """Right with its reason, or wrong: first what this very answer is, then the hints for all."""

@@ -21,14 +21,15 @@ PLACEHOLDER = "ratio"
 """What stands in the text for a derivative while the formula around it is read; it is never shown."""
 
 
-def displayed(line: str, namespace: Mapping[str, Any]) -> Relation:
+def displayed(line: str, namespace: Mapping[str, Any], *, is_total: bool = False) -> Relation:
     """A line of equations as a tree, checked: every side gives the same on the numbers of the namespace.
 
     ``dL/dw`` is a derivative, and so is ``d(x**2)/dx``. Its number is the engine's where ``L`` and ``w`` are nodes, or
-    the variable ``dL_dw`` of the namespace. Raises ChainruleError for sides that differ.
+    the variable ``dL_dw`` of the namespace. It is written with d where `is_total`, and else with ∂. Raises
+    ChainruleError for sides that differ.
     """
     sides = list(sides_of(line))
-    reader = Formulas([text for text, _ in sides], namespace)
+    reader = Formulas([text for text, _ in sides], namespace, is_total)
     relation = Relation(tuple([reader.read(text) for text, _ in sides]), tuple([sign for _, sign in sides[:-1]]))
     wrong = check(relation, reader.environment)
     if wrong is not None:
@@ -50,8 +51,9 @@ def sides_of(line: str) -> Iterator[tuple[str, str]]:
 class Formulas:
     """Reads sides of equations in the letters of one namespace, and remembers what the letters stand for."""
 
-    def __init__(self, sides: list[str], namespace: Mapping[str, Any]) -> None:
+    def __init__(self, sides: list[str], namespace: Mapping[str, Any], is_total: bool) -> None:
         self.namespace = namespace
+        self.is_total = is_total
         self.environment: dict[Any, Any] = {}
         names = [token.text for side in sides for token in tokens_of(side) if token.kind == "name"]
         used = dict.fromkeys([x for name in names for x in (name, name[1:]) if x in namespace])
@@ -121,14 +123,14 @@ class Formulas:
         below = self.letter(tokens[-1].text[1:])
         if tokens[0].text == "d":
             text = " ".join([token.text for token in tokens[2:-3]])
-            tree = Derivative(self.read(text), below, below.shape)
+            tree = Derivative(self.read(text), below, below.shape, is_total=self.is_total)
             name = tokens[-1].text[1:]
             leaf = Tensor(number_of(self.namespace[name]), requires_grad=True)
             out = parse(text).run({**self.namespace, name: leaf})
             self.environment[tree] = gradient(out, leaf)
             return tree
         above = self.letter(tokens[0].text[1:])
-        tree = Derivative(above, below, below.shape)
+        tree = Derivative(above, below, below.shape, is_total=self.is_total)
         self.environment[tree] = self.slope(above.name, below.name)
         return tree
 

@@ -74,8 +74,9 @@ def shown(block: Block, namespace: dict[str, Any]) -> Shown:
                 return Shown(block, *executed(source, namespace))
             except MissingExtra as error:  # a picture needs a library, and the chapter goes on without it
                 return Shown(block, value=Printed(error))
-        case Display(lines, given):
-            return Shown(block, formulas=tuple([displayed(line, {**namespace, **dict(given)}) for line in lines]))
+        case Display(lines, given, is_total):
+            letters = {**namespace, **dict(given)}
+            return Shown(block, formulas=tuple([displayed(line, letters, is_total=is_total) for line in lines]))
         case Prose(text):
             return Shown(Prose(filled(text, namespace)))
         case Question(ask, answer):

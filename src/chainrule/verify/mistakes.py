@@ -14,7 +14,10 @@ class Kind(NamedTuple):
 
 KINDS: dict[str, Kind] = {
     "sign": Kind("the sign is turned", "look for what is subtracted from what, and for a minus that was lost"),
-    "factor": Kind("a constant factor is off", "a square brings a 2 down, a ½ in front takes it away: use both once"),
+    "factor": Kind(
+        "a constant factor is off",
+        "an exponent comes down as a factor, a square's as a 2, and a ½ in front takes the 2 away: use each once",
+    ),
     "wrong-average": Kind(
         "1/n is missing, stands twice, or is over the wrong n",
         "count what the cost averages over, and divide by that once",
