@@ -95,6 +95,8 @@ class Names:
                 if missing.name not in ("i", "j", "k"):
                     raise
                 return None  # a law for every example or neuron
+            except ZeroDivisionError:
+                return np.asarray(np.inf)  # of two numerals, which Python divides and not NumPy
 
 
 def letters(tree: Tree) -> Iterator[Any]:

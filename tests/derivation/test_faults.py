@@ -314,3 +314,65 @@ def test_ways_that_have_no_sum_leave_the_engine_s_number():
     out = cr.sum(cr.maximum(cr.atanh(a), cr.softplus(a) * 1e9) * [1.0, 2.0, 3.0])
     for told in every_dialect(out, a[1]):
         check(told)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3, 2), (1, 0)])
+@pytest.mark.parametrize("product", [cr.outer, cr.inner, lambda x, y: cr.sum(x * y) + cr.sum(cr.exp(x) * cr.exp(y))])
+def test_products_of_arrays_without_entries_are_no_internal_error(shape, product):
+    x = cr.Tensor(np.zeros(shape), requires_grad=True, label="x")
+    assert cr.explain(cr.sum(product(x, x)), x, "graph").text()
+
+
+def test_places_of_no_entries_are_text_that_runs():
+    x, y = cr.Tensor(np.zeros((3, 0)), requires_grad=True, label="x"), cr.Tensor([2.0], requires_grad=True, label="y")
+    told = cr.explain(cr.sum(cr.trace(cr.minimum(1.0, x)) * cr.Tensor(1.3)) + cr.sum(y), None, "graph")
+    check(told)
+    assert "key=(zeros((0,), int), zeros((0,), int))" in told.plain(detail="full")
+
+
+@pytest.mark.parametrize("targets", [[[0.5]], [[0.5], [0.5]], [[0.25], [0.75]], [[0.0], [1.0]]])
+def test_targets_and_what_is_left_of_them_to_one_are_told_apart(targets):
+    """Of 0.5 each is its own complement."""
+    net = cr.nn.Sequential(cr.nn.Linear(1, 1, rng=0, dtype=np.float64), cr.nn.Sigmoid())
+    out = net(np.arange(1.0, len(targets) + 1)[:, None])
+    for loss in (cr.nn.MSELoss()(out, np.array(targets)), cr.nn.MSELoss("half_sum")(out, np.array(targets))):
+        check(cr.explain(loss, net[0].weight, "delta"))
+
+
+@pytest.mark.parametrize("text", ["w1*(-1)*(0*v1)", "w1*2*(v1*0) + v1*0", "w1*(0*v1)"])
+def test_a_weight_whose_input_is_0_is_told_of_all_the_same(text):
+    check(graded(text, "w1=-0.16", "v1=-0.95", wrt="w1", dialect="delta"))
+
+
+def test_data_that_came_of_what_nothing_moves_with_is_data():
+    """What it was computed from has no letter on the page."""
+    w = cr.Tensor([[0.3], [-0.2]], requires_grad=True, label="w")
+    steps = cr.where(cr.equal(w, w), cr.Tensor([[1.5], [2.0]]), 1.0)
+    weights = cr.exp(cr.std(steps, axis=0) * cr.Tensor([1.3, 0.4]))
+    out = cr.tanh(cr.Tensor([[1.0, 2.0]]) @ w)
+    told = cr.explain(cr.sum((out - 1.0) ** 2 * weights) + cr.sum(weights), w, "delta")
+    check(told)
+
+
+def test_of_several_inputs_none_goes_by_the_letter_of_all():
+    text = "h = (w1*x_1)*(w1*x); f = (sigma*w1)/(1/3)**2*h"
+    told = graded(text, "sigma=0.37", "w1=0.41", "x_1=0.04", "x=-0.72", dialect="delta")
+    check(told)
+    letters = [plain(x.symbol) for x in told.known]
+    assert len(letters) == len(set(letters))
+
+
+@pytest.mark.parametrize("text", ["det(W)**2", "det(W)", "det(W)**3*x"])
+def test_entries_that_an_elimination_leaves_beside_large_ones_are_the_formula_s(text):
+    given = "W=[[-1.0, 1e-9, -745.0], [0.0, -745.0, -0.18], [0.0, -2.48, 2.78]]"
+    for layout in ("numerator", "denominator"):
+        check(graded(text, given, *(["x=2"] if "x" in text else []), wrt="W", layout=layout))
+
+
+@pytest.mark.parametrize("text", ["a @ u * max(b) * x + max(c)", "0*(a @ u) + tan(b)[0] + c[1]*x"])
+@pytest.mark.parametrize("digits", [3, 6, 17])
+def test_several_columns_fit_a_short_answer(text, digits):
+    given = [f"{name}=[0.43, -0.07, -0.81]" for name in "aubc"]
+    told = graded(text, *given, "x=0.3", dialect="graph", digits=digits)
+    for width in (80, 120):
+        assert len(told.text(width=width).rstrip().splitlines()) <= 12

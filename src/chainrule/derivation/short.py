@@ -282,7 +282,11 @@ def gradient_piece(
     alone = (given(name, gradient, digits=request.digits),)
     if weight != ASKED:
         return Piece([*([whole] if bare else []), bare, ()], weight)
-    return Piece([whole, *([bare] if several and bare else []), alone], weight, is_firm=not np.ndim(gradient))
+    versions: list[tuple[Block, ...]] = [whole, *([bare] if several and bare else []), alone]
+    if several and np.ndim(gradient):
+        # A column of its own for each of many arrays is too tall.
+        versions.append((Paragraph(described(name, np.asarray(gradient), request.digits)),))
+    return Piece(versions, weight, is_firm=not np.ndim(gradient))
 
 
 def described(name: Tree, gradient: Any, digits: int) -> Words:
@@ -293,6 +297,8 @@ def described(name: Tree, gradient: Any, digits: int) -> Words:
         return said(name, f" is {shape}: it has no entries.")
     if not np.all(np.isfinite(gradient)):
         return said(name, f" has {shape} entries, and not all of them are finite numbers.")
+    if not np.any(gradient):
+        return said(name, f" has {shape} entries, and all of them are 0.")
     where = largest(gradient)
     place = ", ".join(map(str, where))
     return said(name, f" has {shape} entries; the largest, at [{place}], is ", show(gradient[where]), ".")

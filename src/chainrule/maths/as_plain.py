@@ -245,4 +245,7 @@ def setting(x: Any) -> str:
     if isinstance(x, np.ndarray):
         # NumPy takes an empty list for doubles, and places are whole numbers.
         return f"array({x.tolist()})" if x.size else f"zeros({x.shape}, int)"
+    if isinstance(x, tuple):
+        inside = ", ".join(map(setting, x))
+        return f"({inside},)" if len(x) == 1 else f"({inside})"
     return getattr(x, "__name__", None) or repr(x.item() if isinstance(x, np.generic) else x)

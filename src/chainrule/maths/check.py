@@ -65,6 +65,8 @@ class Different:
     side: Tree
     gives: Any
     result: Any
+    allowed: Any = 0.0
+    """How far apart the digits that are shown let them be."""
 
     def __str__(self) -> str:
         """Which side gives what."""
@@ -92,7 +94,7 @@ def check(
             rounding = sum([ROUNDING * size_of(x, result, environment) for x in loose])
             allowed = floor + shown * (1 + 1e-9) + rounding
             if not alike(ours, result, allowed) and not vanishes(side, environment):
-                return Different(side, ours, result)
+                return Different(side, ours, result, floor + shown * (1 + 1e-9))
     return None
 
 
@@ -112,7 +114,7 @@ def amplifies(chain: Relation, found: Different, environment: Environment) -> bo
                 by = np.nan_to_num(np.abs(after - before), nan=np.inf)
                 moved = np.maximum(moved, by.reshape(moved.shape))
     apart = np.abs(found.gives.reshape(moved.shape) - found.result)
-    return bool(np.all(apart <= AMPLIFIED * moved + ROUNDING * np.abs(found.result)))
+    return bool(np.all(apart <= found.allowed + AMPLIFIED * moved + ROUNDING * np.abs(found.result)))
 
 
 def rounded(tree: Tree, environment: Environment, random: np.random.Generator) -> Any:
@@ -156,8 +158,15 @@ def as_written(formula: Tree, number: Any, environment: Environment) -> Any:
         ours = np.broadcast_to(ours if ours.size == 1 else ours.reshape(np.shape(number)), np.shape(number))
         if not has_letters(formula):
             return ours[()]
-        nothing = NOTHING * size_of(formula, ours, environment)
+        size = size_of(formula, ours, environment)
+        # An elimination of rows mixes entries: what it leaves of one is small beside the largest.
+        nothing = NOTHING * (np.max(size, initial=0.0) if eliminates(formula) else size)
         return np.where((np.abs(ours) <= nothing) & (np.abs(number) <= nothing), ours, number)[()]
+
+
+def eliminates(tree: Tree) -> bool:
+    """Whether a system of equations is solved in it."""
+    return (isinstance(tree, Applied) and tree.name in ("inv", "solve")) or any(map(eliminates, parts(tree)))
 
 
 def alike(x: Any, y: Any, allowed: Any) -> bool:

@@ -88,7 +88,7 @@ def product_of(x: Any) -> Product:
 
 def identity_scale(x: Any) -> Number | None:
     """The number that a constant is a multiple of the identity matrix by."""
-    if not isinstance(x, Term) or x.number is None or x.ndim != 2 or x.shape[0] != x.shape[1]:
+    if not isinstance(x, Term) or x.number is None or x.ndim != 2 or x.shape[0] != x.shape[1] or not x.size:
         return None
     scale = x.number[0, 0]
     return exact(scale) if scale and np.array_equal(x.number, scale * np.eye(len(x.number))) else None

@@ -62,13 +62,17 @@ class Proof:
         self.story = story
         self.law = law
         self.number = number
-        self.row, self.i = largest(story.net[number].by_z)
+        connected = story.net.connected(number)
+        learns = law.moved.base == "weights"
+        by_z = story.net[number].by_z
+        # A neuron that takes in nothing learned has no weight to tell of.
+        self.row, self.i = largest(np.where(np.any(connected, axis=1, keepdims=True), by_z, np.nan) if learns else by_z)
         self.column = self.i
         self.cost = story.symbols.cost
         if law.learned and story.examples > 1:
             self.cost = replace(self.cost, at=(self.i + 1,))
-        if law.moved.base == "weights":
-            self.column = largest(story.net[number].fed[:, self.i] * story.net.connected(number)[self.row])[0]
+        if learns:
+            self.column = largest(np.where(connected[self.row], story.net[number].fed[:, self.i], np.nan))[0]
         self.symbols = OneExample(story, self.i + 1, self.cost)
         self.spelling = Spelling(self.symbols, number)
         self.moved = self.spelling.entry(law.moved, self.row + 1, self.column + 1)

@@ -86,8 +86,10 @@ class Letters:
         for step in leaves:
             if step not in held and not step.moves:
                 self.terms[step] = float(nodes[step].data)
-            elif known is None or step not in held or not np.array_equal(1 - known, held[step]):
-                is_target = known is not None and step in held and np.array_equal(known, held[step])
+                continue
+            is_target = known is not None and step in held and np.array_equal(known, held[step])
+            # Of targets that are all ½ each is its own complement.
+            if is_target or known is None or step not in held or not np.array_equal(1 - known, held[step]):
                 letter = target if is_target and target is not None else self.tape.symbols[nodes[step]]
                 self.give(step, letter, self.tape.number_of(nodes[step]))
         for step in [x for x in leaves if x not in self.terms]:
@@ -101,9 +103,15 @@ class Letters:
             step = stack.pop()
             if step not in met:
                 met.add(step)
-                stack.extend(step.needs)
-                found.update({step: None} if step.op is None else {})
+                is_leaf = step.op is None or self.is_given(step)
+                stack.extend([] if is_leaf else step.needs)
+                found.update({step: None} if is_leaf else {})
         return list(found)
+
+    def is_given(self, step: Step) -> bool:
+        """Whether a result is data on the page, since what it was computed from has no letter there."""
+        nodes, symbols = self.tape.lifted.nodes, self.tape.symbols
+        return not step.moves and not all([nodes[x.place] in symbols for x in step.needs])
 
     def gives(self, found: Any, gradient: Any) -> bool:
         """Whether a formula gives the engine's gradient in every entry."""

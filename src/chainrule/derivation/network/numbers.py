@@ -161,7 +161,9 @@ class NetNumbers:
     def other_names(self) -> set[str]:
         """The user's names for what is neither what comes in nor the result, as they print."""
         tape = self.tape
-        parts = {tape.output, *self.nodes_of(self.layer(1).fed)}
+        fed = self.nodes_of(self.layer(1).fed)
+        # Of several inputs none is the whole of them.
+        parts = {tape.output, *(fed if len(fed) == 1 else ())}
         return {plain(x) for node, x in tape.symbols.items() if id(node) in tape.labels and node not in parts}
 
     def find(self, node: Any, entry: tuple[int, ...] | None) -> tuple[int, str, tuple[int, ...]] | None:
