@@ -183,6 +183,15 @@ def test_arguments_of_any_layout():
             np.testing.assert_allclose(x, y, rtol=1e-14)
 
 
+def test_a_total_is_the_same_wherever_its_terms_lie():
+    for dtype in (np.float32, np.float64):
+        x = rng.normal(size=1073).astype(dtype)
+        weights = rng.normal(size=1073).astype(dtype)
+        step = cr.compile(cr.value_and_grad(lambda x, w: cr.sum(cr.tanh(x) * w)), target="native")
+        held = [step(x, weights) for _ in range(40)]  # in other memory each
+        assert len({float(value) for value, _ in held}) == 1
+
+
 def test_threads_get_their_own_results():
     compiled = cr.compile(step)
     sets = [arguments() for _ in range(8)]

@@ -180,9 +180,13 @@ static ENTRY OF_TYPE(total)(const ENTRY *x, ptrdiff_t n) {
     return OF_TYPE(sum_of)(sum + other);
 }
 
-/* Entries of the first block, so that what is written in further ones begins with a line of the cache. */
+/* Entries of the first block, so that what is written in further ones begins with a line of the cache. Totals add up the
+   same blocks wherever these lie, so that they are the same to the last bit. */
 static ptrdiff_t OF_TYPE(first_block)(const int64_t *slot, int words, const int64_t *operation, int operations,
                                       char *const *memory) {
+    for (int k = 0; k < operations; k++)
+        if (operation[k * 5] == TOTAL)
+            return BLOCK;
     for (; operations; operations--, operation += 5) {
         const int64_t *s = slot + (operation[1] - REGISTERS) * words;
         if (operation[1] < REGISTERS || s[0] != STREAM)
