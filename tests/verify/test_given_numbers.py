@@ -85,3 +85,38 @@ def test_nothing_is_right_by_chance(problem, wrt, answer, values):
     """At the numbers given these are what the gradient is, and yet no derivation gives them surely."""
     used = {name: x for name, x in values.items() if name != "lam"}
     assert not marked(problem, answer, wrt, **used).right
+
+
+LABELLED = "z = w*x + b; a = σ(z); L = -(y log(a) + (1-y) log(1-a))"
+
+
+@pytest.mark.parametrize("text", ["(a - 1) x", "-(1 - a)*x", "x*[a - 1]", "(σ(z) - 1) x 1"])
+def test_a_label_of_1_may_stand_as_its_number(text: str) -> None:
+    given = {"w": 0.4, "x": 1.5, "b": 0.25}
+    marked = cr.grade(LABELLED, text, wrt="w", values={**given, "y": 1.0})
+    assert marked.right
+    assert "y = 1" in str(marked)
+    assert not cr.grade(LABELLED, text, wrt="w", values={**given, "y": 0.0}).right
+
+
+@pytest.mark.parametrize("text", ["(1 - a) x", "(a - y) a (1 - a) x", "a x"])
+def test_a_label_of_1_hides_no_mistake(text: str) -> None:
+    assert not cr.grade(LABELLED, text, wrt="w", values={"w": 0.4, "x": 1.5, "b": 0.25, "y": 1.0}).right
+
+
+def test_a_link_that_is_1_by_chance_is_missed_all_the_same() -> None:
+    problem, given = "h = tanh(w*x); L = ½(v*h - y)**2", {"w": 0.4, "x": 1.5, "v": 1.0, "y": 0.2}
+    assert not cr.grade(problem, "(v h - y) (1 - h²) x", wrt="w", values=given).right
+
+
+@pytest.mark.parametrize(
+    ("line", "names"), [("w = 0.461", []), ("w = 0.339", ["wrong-update"]), ("w = 0.9271", ["unclassified"])]
+)
+@pytest.mark.parametrize("first", ["", "w = 0.4\n"])
+def test_a_parameter_behind_its_gradient_is_its_update(line: str, names: list[str], first: str) -> None:
+    given = {"w": 0.4, "x": 1.5, "b": -0.23, "y": 1.0}
+    given = given if not first else {name: x for name, x in given.items() if name != "w"}
+    table = f"{first}z = 0.37\na = 0.591\ndw = -0.613\n{line}"
+    marked = cr.grade(LABELLED, table, wrt="w", values=given, rate=0.1)
+    assert [mistake.name for mistake in marked.mistakes if mistake.name != "rounding"] == names
+    assert marked.right == (not names)

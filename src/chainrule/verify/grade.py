@@ -21,7 +21,7 @@ from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, GraphError
 from chainrule.program import Step
 from chainrule.verify.answers.formula import ERRORS, SIZES, read_formula
-from chainrule.verify.answers.given import held_numbers
+from chainrule.verify.answers.given import held_numbers, with_names
 from chainrule.verify.answers.numbers import EXACT, Printed, decimals_of, grade_number, number_of
 from chainrule.verify.marking.averages import constant_mistakes
 from chainrule.verify.marking.fingerprints import Elsewhere, Fingerprint, ratio_everywhere
@@ -191,7 +191,19 @@ def grade_formula(problem: Problem, text: str, asked: Sequence[str], values: Map
             return Grade(True, (), (), tuple(notes))
         if points.telling:
             tried.append((mark, working, failure))
+    mark, working, _ = tried[0]
+    for known, other in with_names(problem, working, values):
+        if Fingerprint(problem, mark.walks, mark.wrt, [answer_of(other, name, walk) for walk in mark.walks]).is_right():
+            return Grade(True, (), (), (f"right where {known} = {float(values[known]):g}, as given",))
     return first_classified(judged(mark, name, working, failure) for mark, working, failure in tried)
+
+
+def answer_of(working: Working, name: str, walk: Walk) -> Any:
+    """What a working gives at a probe; None where it cannot be worked out."""
+    try:
+        return working.answers(walk)[name]
+    except (ChainruleError, ValueError, TypeError):
+        return None
 
 
 def first_classified(grades: Iterable[Grade]) -> Grade:

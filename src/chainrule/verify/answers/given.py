@@ -47,6 +47,30 @@ def held_numbers(
         yield unnamed
 
 
+def with_names(problem: Problem, working: Working, values: Mapping[str, Any]) -> Iterator[tuple[str, Working]]:
+    """The answer with a given name for a number in it that derivatives bring too: ``a - y`` for ``a - 1`` where y = 1.
+
+    Only a number that is added or taken away is asked about: a factor may be there for another reason, as in ``2*x``.
+    """
+    terms = {
+        k for part in working.parts if getattr(part.function, "__name__", "") in ("add", "sub") for k in part.inputs
+    }
+    for name, step in problem.leaves.items():
+        value = np.asarray(values.get(name, np.nan))
+        if step.shape or value.ndim or value.dtype.kind not in "iuf" or float(value) not in BROUGHT:
+            continue
+        same = [k for k in sorted(terms) if is_number(working.parts[k], float(value))]
+        named = Part(look_up=lambda walk, step=step: walk.numbers[step], text=name)
+        for changed in [[k] for k in same] + ([same] if len(same) > 1 else []):
+            parts = tuple([named if k in changed else part for k, part in enumerate(working.parts)])
+            yield name, Working(parts, working.results)
+
+
+def is_number(part: Part, value: float) -> bool:
+    """Whether a part is this number, typed out."""
+    return part.number is not None and np.ndim(part.number) == 0 and float(part.number) == value
+
+
 def numbers_of(problem: Problem, parts: Sequence[Part]) -> set[float]:
     """The numbers in an answer that are neither the problem's nor brought by derivatives."""
     found = {abs(float(part.number)) for part in parts if part.number is not None and np.ndim(part.number) == 0}

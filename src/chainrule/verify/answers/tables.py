@@ -115,9 +115,10 @@ def grade_table(
 ) -> Grade:
     """Grade every line; the first bad one comes first. Without a rate, that of the first update that is right."""
     given = list(lines_of(table))
-    leaves = {name: p.value for name, p in given if name in problem.leaves and name not in values}
+    # Of two lines of one name the first has what is given, and the other may be its update.
+    leaves = {name: p.value for name, p in reversed(given) if name in problem.leaves and name not in values}
     walk = walk_at(problem, {**values, **leaves})
-    rows = [row for row in read_rows(problem, walk, given, rate) if row.name not in leaves]
+    rows = [row for row in read_rows(problem, walk, given, rate) if row.name not in leaves or row.of == "update"]
     notes: list[str] = []
     mistakes: list[Mistake] = []
     for row in rows:
@@ -146,6 +147,9 @@ def read_rows(problem: Problem, walk: Walk, given: list[tuple[str, Printed]], ra
             found.append((name, printed, link[1], "link"))
             continue
         step, kind = meaning(problem, letters, name)
+        if kind == "value" and step.op is None and step in backward and not printed.is_(walk.numbers[step]):
+            # Behind the line with its gradient a parameter is what the update made of it.
+            kind = "update"
         found.append((name, printed, step, kind))
         if kind == "value":
             values[step] = printed.value.reshape(step.shape)
