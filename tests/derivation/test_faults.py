@@ -138,6 +138,35 @@ def test_a_zero_by_invariance_is_named():
     assert "invariance" not in cr.explain(x * x, x).text()
 
 
+def never_predicted(score):
+    """A net whose third class has a score of its own making, and its third hidden unit off; the loss of one example."""
+    net = cr.nn.Sequential(cr.nn.Linear(4, 5, dtype=float, rng=0), cr.nn.ReLU(), cr.nn.Linear(5, 3, dtype=float, rng=1))
+    net[0].bias.data[2], net[2].bias.data[2] = -9.0, score
+    return net, lambda target: cr.nn.CrossEntropyLoss()(net(np.ones((1, 4))), np.array([target]))
+
+
+@pytest.mark.parametrize("dialect", ["graph", "chain", "paths", "delta", "jacobian"])
+@pytest.mark.parametrize("score", [-500.0, -10000.0])
+@pytest.mark.parametrize("target", [0, 2])
+def test_a_probability_that_is_lost_to_rounding_is_told_in_every_dialect(dialect, score, target):
+    net, loss_of = never_predicted(score)
+    loss = loss_of(target)
+    shares = np.exp(cr.log_softmax(net(np.ones((1, 4))).data[0]))
+    for k in (0, 2):
+        told = cr.explain(loss, net[2].bias[k], dialect=dialect)
+        assert told.gradient == pytest.approx(shares[k] - (k == target), abs=1e-12)
+        assert told.text()
+    assert cr.explain(loss, net[0].weight[1, 1], dialect=dialect).text()
+
+
+def test_a_unit_that_is_off_is_no_invariance():
+    net, loss_of = never_predicted(-10000.0)
+    for weight in (net[0].bias[2], net[0].weight[2, 1], net[2].bias[2]):
+        told = cr.explain(loss_of(0), weight).text()
+        assert "invariance" not in told
+        assert "To first order" in told
+
+
 @pytest.mark.parametrize("make", [cr.Value, lambda x, label: cr.Tensor(x, requires_grad=True, label=label)])
 def test_a_backward_pass_that_clips_is_no_factor_and_no_internal_error(make):
     @cr.custom_vjp

@@ -375,6 +375,8 @@ def test_errors_of_a_run_point_at_the_sign():
         "x «+» b": "x has shape (3,) and b has shape (2,)",
         "(x + w)«[5]»": "x + w has shape (3,)",
         "«solve»(W, b)": "(2, 3)",
+        "t «@» t": "here t is a number: give a shape to what is an array",
+        "A «@» t": "A has shape (3, 3) and t is a number",
         "t + «undefined»": "undefined has no value",
         "«WW» + 1": "W has one",
     }

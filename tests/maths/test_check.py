@@ -7,7 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.maths import Derivative, Different, Number, Symbol, Tree, Undefined, check, numeral
-from chainrule.maths.tree import applied, equation, matrix
+from chainrule.maths.tree import Sigma, applied, equation, matrix
 
 X, Y, C = Symbol("x"), Symbol("y"), Symbol("c")
 U = Symbol("u", shape=(2,))
@@ -54,9 +54,16 @@ def test_what_is_false_is_found(sides: tuple[Tree, ...], at: dict[Tree, object])
         (1.5 * cr.sqrt(X), {X: -2.0}, "sqrt is not defined at -2"),
         (cr.log(U), {U: np.array([1.0, -3.0])}, "log is not defined at -3"),
         (U / applied("norm", U), {U: np.zeros(2)}, "u/norm(u) is not defined at (0, 0)"),
+        (Sigma(cr.log(Symbol("u", at=("k",))), "k", 2), {U.whole: np.array([1.0, -3.0])}, "log is not defined at -3"),
     ],
 )
 def test_what_is_undefined_is_named_by_its_innermost_part(tree: Tree, at: dict[Tree, object], said: str) -> None:
     found = check(equation(tree, tree), at)
     assert isinstance(found, Undefined)
     assert str(found) == said
+
+
+def test_what_is_too_small_in_one_term_of_a_sum_is_no_falsehood() -> None:
+    term = Symbol("u", at=("k",)) * 1e-200
+    assert check(equation(Sigma(term * 1e-200, "k", 2), Number("1")), {U.whole: np.array([1.0, 2.0])}) is None
+    assert isinstance(check(equation(Sigma(term, "k", 2), Number("1")), {U.whole: np.array([1.0, 2.0])}), Different)

@@ -22,7 +22,10 @@ ROWS = 64
 
 def check(
     target: Annotated[
-        str, typer.Argument(help="FILE.py:FUNCTION, MODULE:FUNCTION, FOLDER:FUNCTION, or a network's file.")
+        str,
+        typer.Argument(
+            metavar="FUNCTION | MODEL", help="FILE.py:FUNCTION, MODULE:FUNCTION, FOLDER:FUNCTION, or a network's file."
+        ),
     ],
     given: Annotated[
         list[str] | None,

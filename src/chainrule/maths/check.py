@@ -6,6 +6,8 @@ undefined there is named instead, by its innermost part.
 
 from __future__ import annotations
 
+from collections import ChainMap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +23,7 @@ from chainrule.maths.tree import (
     Matrix,
     Number,
     Relation,
+    Sigma,
     Tree,
     computed,
     has_letters,
@@ -136,7 +139,7 @@ def vanishes(tree: Tree, environment: Environment) -> bool:
         given = [value(x, environment) for x in tree.inputs]
         if np.any((computed(tree.operation, given, tree.given) == 0) & np.all(np.broadcast_arrays(*given), axis=0)):
             return True
-    return any([vanishes(x, environment) for x in parts(tree)])
+    return any([vanishes(x, at_hand) for x, at_hand in inside(tree, environment)])
 
 
 def size_of(side: Tree, result: Any, environment: Environment) -> Any:
@@ -181,10 +184,21 @@ def alike(x: Any, y: Any, allowed: Any) -> bool:
     return bool(np.all((np.abs(x - y) <= allowed) | (x == y) | (np.isnan(x) & np.isnan(y))))
 
 
+def inside(tree: Tree, environment: Environment) -> Iterator[tuple[Tree, Environment]]:
+    """The trees directly inside one, and what stands for their letters: a sum's body comes once for each term."""
+    if isinstance(tree, Sigma):
+        outer: Any = environment
+        for k in range(1, tree.count + 1):
+            yield tree.body, ChainMap({tree.letter: k}, outer)
+    else:
+        for x in parts(tree):
+            yield x, environment
+
+
 def undefined(tree: Tree, environment: Environment) -> Undefined | None:
     """The first part, inner ones first, whose inputs are finite and which is not."""
-    for x in parts(tree):
-        found = undefined(x, environment)
+    for x, at_hand in inside(tree, environment):
+        found = undefined(x, at_hand)
         if found is not None:
             return found
     if not isinstance(tree, Applied):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice, pairwise
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from chainrule.core.operation import Pointwise, book
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.scalars.cancel import added, cancelled, simplified
-from chainrule.derivation.scalars.graph import Edge, Node, ScalarGraph
+from chainrule.derivation.scalars.graph import Edge, Node, NotReached, ScalarGraph
 from chainrule.derivation.scalars.probabilities import Probabilities
 from chainrule.derivation.scalars.slopes import Slopes, multiplied, nameless, product_of
 from chainrule.derivation.tape.tape import Tape, where_defined
@@ -197,7 +198,8 @@ class Maker:
         op = self.graph.entries[high].node.op
         term = added([self.slopes.of(e) for e in edges])
         if term is None and op is book["cross_entropy"]:
-            return self.through_probabilities(low, high)
+            with suppress(NotReached):  # A probability that has become 0 moves with nothing: the slope stands alone.
+                return self.through_probabilities(low, high)
         term = simplified(term)
         link = self.written(low, high, sum([e.slope for e in edges]), term, self.beside(low, high, edges))
         return replace(link, operation=op.name, intuition=op.intuition), term

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chainrule.core.operation import book
-from chainrule.errors import ChainruleError, FormulaError
+from chainrule.errors import ChainruleError, FormulaError, ShapeError
 from chainrule.expression.typed.caret import error_at
 from chainrule.expression.typed.functions import closest
 
@@ -85,13 +85,19 @@ class Parsed:
                 return book["exp"](inputs[1])  # eˣ is written so, and its derivative has no logarithm of e in it
             return step.function(*inputs, **step.settings)
         except (ChainruleError, ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as e:
-            shapes = [
-                f"{self.source(self.steps[i])} has shape {tuple(x.shape)}"
-                for i, x in zip(step.inputs, inputs, strict=True)
-                if getattr(x, "shape", ())
-            ]
             said = str(e) or type(e).__name__
-            raise self.error(step, f"{said}; here {' and '.join(shapes)}" if shapes else said) from e
+            known = self.shapes(step, inputs, numbers_too=isinstance(e, ShapeError))
+            raise self.error(step, f"{said}; here {' and '.join(known)}" if known else said) from e
+
+    def shapes(self, step: Step, inputs: Sequence[Any], *, numbers_too: bool) -> list[str]:
+        """What is known of a step's inputs: the shapes of arrays, and where they matter which names are numbers."""
+        given = [(self.steps[i], getattr(x, "shape", ())) for i, x in zip(step.inputs, inputs, strict=True)]
+        said = [f"{self.source(x)} has shape {tuple(shape)}" for x, shape in given if shape]
+        numbers = list(dict.fromkeys([x.name for x, shape in given if x.name and not shape])) if numbers_too else []
+        if numbers:
+            are = "is a number" if len(numbers) == 1 else "are numbers"
+            said.append(f"{' and '.join(numbers)} {are}: give a shape to what is an array")
+        return said
 
     def once(self, step: Step, inputs: Sequence[Any], shared: dict[Any, Any]) -> Any:
         """A step's function on its inputs, or what it made of the same ones before."""
