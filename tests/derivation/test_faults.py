@@ -405,3 +405,23 @@ def test_several_columns_fit_a_short_answer(text, digits):
     told = graded(text, *given, "x=0.3", dialect="graph", digits=digits)
     for width in (80, 120):
         assert len(told.text(width=width).rstrip().splitlines()) <= 12
+
+
+@pytest.mark.parametrize("text", ["10*y*(sigma/y)", "(sigma/y)*(10*y)", "sigma/y*(y*3)"])
+def test_what_rounding_leaves_of_a_derivative_is_0_wherever_it_stands(text):
+    """The computer's own number is told beside it."""
+    for y in (0.05, -0.01, 0.3, 1.7):
+        for dialect in (None, "chain", "paths", "jacobian"):
+            told = graded(text, f"y={y}", "sigma=1.17", wrt="y", dialect=dialect)
+            check(told)
+            assert not re.search(r"df_dy = -?\d\S*e-1\d", told.plain(detail="full"))
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 1), (2, 1, 1), (1, 1, 3)])
+@pytest.mark.parametrize("digits", [2, 17])
+def test_a_long_product_for_an_array_of_three_axes_is_told_in_words(shape, digits):
+    x = cr.Tensor(np.linspace(-0.4, 0.2, int(np.prod(shape))).reshape(shape), requires_grad=True, label="x")
+    v = cr.norm(x, axis=2)
+    spread = cr.sum((cr.max(v, axis=0) - cr.min(v, axis=0)) * 1.3 + cr.softmax(x / [1.0, -1.0, -1.0], axis=2).sum())
+    told = cr.explain(spread + cr.sum(cr.transpose(v) * 1.9), x, "jacobian", digits=digits, layout="denominator")
+    assert len(told.text(width=80).rstrip().splitlines()) <= 12

@@ -114,6 +114,17 @@ def given(symbol: Tree, number: Any, *, digits: int = DIGITS, note: Words = "") 
     return proved([symbol], None, number, digits=digits, note=note)
 
 
+def cancelled(symbols: Sequence[Tree], result: float, digits: int, note: Words = "") -> Equation:
+    """The 0 of terms that cancel out, and what rounding left of them."""
+    rest = said("up to rounding: the computer has ", Show(digits)(result))
+    return Equation((*symbols, Number("0")), 1, note=together(note, rest), digits=digits)
+
+
+def is_residue(result: float, size: float) -> bool:
+    """Whether a number is what rounding leaves of terms of this size, and has no digits of its own."""
+    return 0 < abs(result) <= RESIDUE * size < np.inf
+
+
 def worked_out(symbols: Sequence[Tree], numbers: Sides | None, result: Any, digits: int, note: Words) -> Equation:
     """A proved equation, where NumPy says nothing of what is not finite."""
     exact = [] if numbers is None else list(numbers(Show(FULL)))

@@ -226,7 +226,9 @@ def the_result(tape: Tape, request: Request, product: Equation | None) -> Iterat
         product = replace(product, sides=(name, *product.sides))
     last = () if product.sides[0] == name else bare
     versions = [(*version, *last) for version in shortened(product, 0).versions if version and has_result(version)]
-    yield Piece([*versions, *([bare] if bare else [])], RESULT, is_firm=not np.ndim(number))
+    # An array that is too large to be written is told in words where its product has no room.
+    least: tuple[Block, ...] = bare or (Paragraph(described(name, np.asarray(number), request.digits)),)
+    yield Piece([*versions, least], RESULT, is_firm=not np.ndim(number))
 
 
 def has_result(version: Sequence[Block]) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from chainrule.core.operation import book
-from chainrule.derivation.equations import Show, in_a_row, proved
+from chainrule.derivation.equations import cancelled, in_a_row, is_residue, proved
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note, Paragraph, Table
 from chainrule.derivation.request import Explanation, Request
@@ -80,7 +80,7 @@ def product_equation(chain: Chain, digits: int) -> Equation:
 def link_rows(links: Sequence[Link], digits: int, inside: Words = "") -> Iterator[tuple[Words | Equation, ...]]:
     """A row for each link, and one for each unnamed step that it stands for."""
     for link in links:
-        shown = proved(name_and_formula(link), None, link.value, digits=digits, note=inside)
+        shown = link_equation(link, digits, inside)
         words = link.intuition
         if link.steps:
             words = "several steps, which follow"
@@ -88,6 +88,13 @@ def link_rows(links: Sequence[Link], digits: int, inside: Words = "") -> Iterato
             words = f"a sum over {len(link.paths) + link.others:,} paths, which follows"
         yield shown, link.operation, words
         yield from link_rows(link.steps, digits, said("a step of ", link.name))
+
+
+def link_equation(link: Link, digits: int, note: Words = "") -> Equation:
+    """A link with its formula and its number; what is left of paths that cancel out is 0."""
+    if is_residue(link.value, link.size):
+        return cancelled([link.name], link.value, digits, note)
+    return proved(name_and_formula(link), None, link.value, digits=digits, note=note)
 
 
 def name_and_formula(link: Link) -> list[Tree]:
@@ -153,7 +160,7 @@ def path_equation(links: Sequence[Link], value: float, digits: int) -> Equation:
     Beside what would come out if nothing cancelled a rest of rounding has no digits to be multiplied.
     """
     if len(links) == 1:
-        return proved(name_and_formula(links[0]), None, value, digits=digits)
+        return link_equation(links[0], digits)
     symbols: list[Tree] = [in_a_row("mul", [link.name for link in links])]
     factors = [link.formula for link in links if link.formula is not None]
     if len(factors) == len(links) and sum([len(plain(x)) for x in factors]) <= LONGEST:
@@ -163,8 +170,7 @@ def path_equation(links: Sequence[Link], value: float, digits: int) -> Equation:
     if math.isfinite(product) and 0 < max(abs(value), abs(product)) <= ROUNDING * math.prod(
         [link.size for link in links]
     ):
-        rest = said("up to rounding: the computer has ", Show(digits)(value))
-        return Equation((*symbols[:1], Number("0")), 1, note=rest, digits=digits)
+        return cancelled(symbols[:1], value, digits)
     values = [link.value for link in links if link.formula != Number("1")]
     numbers = None if len(values) < 2 else lambda show: [show.product(values)]
     return proved(symbols, numbers, value, digits=digits)

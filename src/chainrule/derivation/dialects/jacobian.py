@@ -15,7 +15,7 @@ from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
-from chainrule.derivation.equations import Show, given, in_a_row, proved
+from chainrule.derivation.equations import Show, cancelled, given, in_a_row, is_residue, proved
 from chainrule.derivation.matrix.between import handed_down, is_same_entries, met_by_all, number_of_paths
 from chainrule.derivation.matrix.jacobians import MOST_ENTRIES, Factor, Node, factor_of, finite, flipped, structure_of
 from chainrule.derivation.network.letters import names_through
@@ -430,7 +430,7 @@ class Story:
                 left = f"{len(factors) - len(small)} of {len(factors)} factors"
                 blocks.append(Note(f"{left} are larger than 6 × 6 or not finite, and not written out."))
             if fits(gradient) and (self.is_scalar or len(factors) > 1):
-                blocks.append(given(self.gradient_symbol(), self.value(gradient), digits=digits))
+                blocks.append(self.result(gradient))
             return blocks + self.the_entry(gradient)
 
         def write(show: Show) -> list[Tree]:
@@ -439,15 +439,26 @@ class Story:
         symbols = [self.gradient_symbol(), self.product_of(factors)]
         if self.is_rounding(gradient):
             rest = "the contributions of the paths cancel out, and what is left is rounding"
-            blocks.append(given(self.gradient_symbol(), self.value(gradient), digits=digits, note=rest))
+            blocks.append(self.result(gradient, rest))
         else:
             blocks.append(proved(symbols, write, self.value(gradient), digits=digits))
         return blocks + self.the_entry(gradient)
 
+    def result(self, gradient: Any, note: Words = "") -> Equation:
+        """The gradient alone; one number that is left of paths that cancel out is 0."""
+        number, digits = self.value(gradient), self.request.digits
+        if self.is_scalar and is_residue(number, self.largest):
+            return cancelled([self.gradient_symbol()], number, digits, note)
+        return given(self.gradient_symbol(), number, digits=digits, note=note)
+
+    @property
+    def largest(self) -> float:
+        """The size of the largest share that a step hands on."""
+        return max([float(np.max(np.abs(arrival.contribution), initial=0.0)) for arrival in self.tape.arrivals])
+
     def is_rounding(self, gradient: Any) -> bool:
         """Whether a gradient is no larger than what rounding leaves of sums that cancel out on the way."""
-        largest = max([float(np.max(np.abs(arrival.contribution), initial=0.0)) for arrival in self.tape.arrivals])
-        return bool(np.any(gradient)) and bool(np.max(np.abs(gradient)) <= ROUNDING * largest)
+        return bool(np.any(gradient)) and bool(np.max(np.abs(gradient)) <= ROUNDING * self.largest)
 
     def the_entry(self, gradient: Any) -> list[Block]:
         """Where in the product the gradient of the reader's array, or its one entry, is found."""
