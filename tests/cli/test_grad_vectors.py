@@ -67,6 +67,7 @@ def test_products_with_the_derivative(typed, words, told):
         (["[x, [1, 2]]", "x=1"], "one shape"),
         (["[]", "x=1"], "this list is empty"),
         (["x, y", "x=1", "y=2"], "several in a list"),
+        (["w*x", "w=1,5", "x=2"], "decimals have a point, as 1.5"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_its_place(typed, words, told):

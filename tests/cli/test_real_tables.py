@@ -175,6 +175,7 @@ def test_ids_are_passed_through_and_what_is_so_stays_as_it_is_written(learn, typ
         (("--dropout", "1"), 2, "is no share"),
         (("--weight-decay", "-1"), 2, "is no decay"),
         (("--class-weight", "balanse"), 2, "balanced"),
+        (("--class-weight", "balanced"), 1, "balanced weights are of classes"),
         (("--split", "space"), 1, "split by time, time:COLUMN or group:COLUMN"),
         (("--keep", "idd"), 1, "did you mean id?"),
         (("--log-target",), 1, "has no logarithm"),

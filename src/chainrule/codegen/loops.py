@@ -74,7 +74,7 @@ class Loops:
         if depth > len(LETTERS):
             raise ChainruleError(
                 f"an array of {depth - 1} axes cannot be written in {self.language.name}: {len(LETTERS) - 1} are the "
-                "most. source() and source(target='jax') have it"
+                "most; the targets numpy and jax have it"
             )
         return LETTERS[:depth]
 

@@ -127,7 +127,7 @@ def no_word(operation: Operation, target: str) -> ChainruleError:
     """The error for an operation that a target cannot say."""
     return ChainruleError(
         f"{operation.name} cannot be written in {target}: it has no word there, and its forward is not made of "
-        "operations that have. source() and source(target='jax') have it"
+        "operations that have; the targets numpy and jax have it"
     )
 
 

@@ -277,6 +277,8 @@ def _trained(train: Examples, watched: Examples | None, held: Examples, recipe: 
     count = len(train.columns.classes)
     if recipe.threshold is not None and count != 2:
         raise DataError(f"a threshold parts two classes, and {train.columns.target.name!r} has {count or 'none'}")
+    if recipe.balanced and not count:
+        raise DataError(f"balanced weights are of classes, and {train.columns.target.name!r} is a number")
     net, history, kept, interrupted = _run(train, watched, recipe)
     threshold = None
     if recipe.threshold is not None:

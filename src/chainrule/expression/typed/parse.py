@@ -360,7 +360,7 @@ class Reader:
 
 
 REFUSED: dict[type[ast.AST], str] = {
-    ast.Tuple: "write one formula, or several in a list, as [x**2*y, sin(x)]",
+    ast.Tuple: "write one formula, or several in a list, as [x**2*y, sin(x)]; decimals have a point, as 1.5",
     ast.List: "this list is empty: write what is in it, as [x**2*y, sin(x)]",
 }
 """What to do instead of some parts of Python's grammar."""
