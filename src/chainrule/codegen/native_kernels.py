@@ -168,7 +168,7 @@ def number_place(planner: Planner, x: Any, dtype: np.dtype[Any]) -> Place | None
     """Where a plain number, or a computed array of one entry, lies."""
     if not isinstance(x, Step):
         return planner.plan.number(x, dtype)
-    if x.size == 1 and x.dtype == dtype and planner.owner(x) in planner.done:
+    if x.size == 1 and x.dtype == dtype and planner.is_there(x):
         return planner.place(x)._replace(shape=(), strides=())
     return None
 
@@ -357,7 +357,7 @@ def convolution(what: Convolution) -> Kernel:
 
 def number_a_channel(planner: Planner, x: Any, images: Step) -> Place | None:
     """Where the numbers lie that are added to images, one for each channel; None where it is something else."""
-    if not isinstance(x, Step) or x.dtype != images.dtype or planner.owner(x) not in planner.done:
+    if not isinstance(x, Step) or x.dtype != images.dtype or not planner.is_there(x):
         return None
     place = planner.place(x)
     return place if place.contiguous and x.shape in ((images.shape[1], 1, 1), (1, images.shape[1], 1, 1)) else None
