@@ -50,6 +50,7 @@ def test_json_is_one_object(typed):
         ((f"{EXAMPLE}:", "--run-code"), 2, "FILE.py:FUNCTION"),
         (("nowhere.py:f", "--run-code"), 1, "there is no file nowhere.py"),
         (("nowhere",), 2, "chainrule check MODEL DATA"),
+        (["examples/backward.py", "x:6x4", "--run-code"], 2, "is no FILE.py:FUNCTION"),
     ],
 )
 def test_what_is_wrong_with_the_words_is_said(typed, words, code, said):
