@@ -425,3 +425,11 @@ def test_a_long_product_for_an_array_of_three_axes_is_told_in_words(shape, digit
     spread = cr.sum((cr.max(v, axis=0) - cr.min(v, axis=0)) * 1.3 + cr.softmax(x / [1.0, -1.0, -1.0], axis=2).sum())
     told = cr.explain(spread + cr.sum(cr.transpose(v) * 1.9), x, "jacobian", digits=digits, layout="denominator")
     assert len(told.text(width=80).rstrip().splitlines()) <= 12
+
+
+@pytest.mark.parametrize("digits", [3, 6, 17])
+@pytest.mark.parametrize("text", ["x**-1*(y + x)", "(y + x)/x", "(y - x)/x*2"])
+def test_a_formula_has_its_own_digits_where_the_engine_s_terms_cancel_out(text, digits):
+    for x in (1e8, 3e6):
+        for dialect in (None, "paths", "graph"):
+            check(graded(text, f"x={x}", "y=0.96", digits=digits, dialect=dialect))

@@ -18,13 +18,14 @@ from chainrule.cli.closed import Closed, formula_of, rules_story, shown
 from chainrule.cli.question import Question, weights_of
 from chainrule.cli.verdict import Verdict, check_story
 from chainrule.core.graph import backward_order
+from chainrule.core.state import Quiet
 from chainrule.core.term import Term, constant, symbol
 from chainrule.derivation.checked import checked, known_in
 from chainrule.derivation.explain import explain
 from chainrule.derivation.notation import USUAL
 from chainrule.derivation.notation import derivative as leibniz
 from chainrule.derivation.products import WRITTEN, Moved, along, weighted
-from chainrule.derivation.record import Block, Convention, Derivation, Equation, Heading, Known, Note, Paragraph
+from chainrule.derivation.record import Block, Convention, Derivation, Equation, Heading, Known, Large, Note, Paragraph
 from chainrule.derivation.short import MOST_GRADIENTS, MOST_LINES, Piece, fit, lines_of
 from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
@@ -34,9 +35,10 @@ from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import ChainruleError, FormulaError, GraphError
 from chainrule.maths import Derivative as Slope
 from chainrule.maths import Matrix, Symbol, Tree, plain
-from chainrule.maths.check import AMPLIFIED, EPSILON, ROUNDINGS, as_written
+from chainrule.maths.check import AMPLIFIED, EPSILON, ROUNDING, ROUNDINGS, as_written, magnitude
 from chainrule.maths.numerals import DIGITS
 from chainrule.maths.tree import applied
+from chainrule.maths.tree import value as value_of
 from chainrule.rewrite import shortest
 
 MOST_DERIVATIVES = 1_000_000
@@ -79,6 +81,8 @@ class Answer:
         self.verdict = Verdict([], [], passed=True)
         self.entered: dict[Tree, Any] = {}
         """Derivatives in the layout that was asked for, and those of single outputs."""
+        self.residue = 0.0
+        """What rounding may leave where the engine's contributions cancel out."""
         self.values = None if question.missing else question.values
         self.no_formula = ""
         """Why the formula has no derivative in symbols; empty where it may have one."""
@@ -157,6 +161,9 @@ class Answer:
             base = replace(base, value=numbers_of(self.question.parsed.run(self.values)), gradient=gradient)
         else:
             base, slopes = self.explained(), self.slopes(cr.grad)
+            known = [np.asarray(x.contribution) for x in base.log if not isinstance(x.contribution, Large)]
+            sizes = [float(np.max(np.abs(x), initial=0.0)) for x in known]
+            self.residue = AMPLIFIED * EPSILON * max([x for x in sizes if np.isfinite(x)], default=0.0)
         opening = self.opening(slopes)
         second = self.second_order() if self.telling.order > 1 else []
         story = rules_story(self.closed)
@@ -456,7 +463,17 @@ class Answer:
     def settled(self, term: Any, number: Any) -> Any:
         """The engine's number of a derivative, or the formula's own, where the engine's is what rounding left."""
         formula = None if number is None else formula_of(term, self.question.letters)
-        return number if formula is None else as_written(formula, number, self.environment())
+        if formula is None:
+            return number
+        environment = self.environment()
+        settled = as_written(formula, number, environment)
+        with Quiet():
+            ours = np.asarray(value_of(formula, environment), dtype=float)
+            if ours.ndim or np.ndim(settled) or not np.isfinite(ours):
+                return settled
+            # The engine's terms may cancel out where those of the formula do not.
+            is_lost = ROUNDING * magnitude(formula, environment) < np.abs(ours - settled) <= self.residue
+        return ours[()] if is_lost else settled
 
     def as_one_matrix(self, slopes: Mapping[str, Any]) -> list[Block]:
         """The Jacobian of a vector in several numbers: a row for each entry, a column for each name."""
