@@ -1,5 +1,5 @@
 /* Exponentials, logarithms and the error function of vectors over the whole range: within two units in the last place,
-   tanh within two and a half, erf within four and its complement within eight.
+   tanh and the sigmoid within two and a half, erf within four and its complement within eight.
 
    The reductions and the coefficients of the logarithm are those of FDLIBM (Sun Microsystems, 1993). Sums must stay in
    the order in which they are written: these files are compiled without permission to rearrange them. */
