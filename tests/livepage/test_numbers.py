@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from itertools import pairwise
 
@@ -262,15 +263,27 @@ def test_a_race_of_two_weights_is_the_training_of_both(opened, simple):
             tab.evaluate("chainrule.rewind()")
 
 
+def assert_has_rows(tab, count):
+    """The page speaks of the points that are there, and not of those that it has room for."""
+    assert len(tab.evaluate("chainrule.values().x")) == len(tab.evaluate("chainrule.gradients().score")) == count
+    extents = [
+        text for text in tab.locator("#graph svg text").all_text_contents() if re.fullmatch("[0-9]+×[0-9]+", text)
+    ]
+    assert f"{count}×2" in extents
+    assert not [text for text in extents if text.startswith("70×")]
+
+
 def test_a_point_more_counts_as_one_in_the_average(opened, few_moons):
     x, y = cr.data.make_moons(30, noise=0.1)
     with opened(few_moons) as tab:
+        assert_has_rows(tab, 30)
         before = tab.evaluate("chainrule.values().L")
         tab.locator("#plane").focus()
         tab.keyboard.press("ArrowRight")
         tab.keyboard.press("Enter")
         settled(tab)
         after, places = tab.evaluate("[chainrule.values().L, chainrule.values().x]")
+        assert_has_rows(tab, 31)
     net = made_net()
     assert before == pytest.approx(nn.MSELoss()(net(x), y.reshape(-1, 1).astype(float)).item(), rel=1e-12)
     more = np.concatenate([x, [places[30]]])

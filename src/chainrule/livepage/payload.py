@@ -21,10 +21,10 @@ from chainrule.livepage.graph import WIDEST, WIDEST_RANGE, places_of
 from chainrule.livepage.hints import print_hints
 from chainrule.livepage.passes import GRID, Recorded, edges_of, passes_of, print_loss, print_pass, print_says, right
 from chainrule.livepage.story import Story, stories
-from chainrule.livepage.subject import Subject
+from chainrule.livepage.subject import Points, Subject
 from chainrule.livepage.ties import kinks_of, watched
 from chainrule.maths import unicode
-from chainrule.program import Kind, Step
+from chainrule.program import Kind, Program, Step
 from chainrule.verify.mistakes import KINDS
 
 MOST_LIVE = 2_500
@@ -242,12 +242,22 @@ def points_of(subject: Subject) -> dict[str, Any] | None:
         "x": leaves[points.x],
         "y": leaves[points.y],
         "share": leaves[points.share],
+        "steps": steps_by_row(subject.program, points),
         "low": (low - room).tolist(),
         "high": (high + room).tolist(),
         "classes": sorted(set(y.ravel().tolist()))[:2],
         "grid": GRID,
         "logits": points.logits,
     }
+
+
+def steps_by_row(program: Program, points: Points) -> list[int]:
+    """The places of the steps that have a row for each point."""
+    found = {points.x, points.y, points.share}
+    for step in program.steps:
+        if step.shape[:1] == (points.room,) and any([x.place in found for x in step.needs]):
+            found.add(step.place)
+    return sorted(found)
 
 
 def packed(x: Any) -> Any:

@@ -116,7 +116,7 @@ export class App {
     const found = {};
     this.data.steps.forEach((step, place) => {
       const x = list[place];
-      if (x !== undefined) found[step.name] = nested(x, step.shape);
+      if (x !== undefined) found[step.name] = nested(this.model.entriesOf(x, place), this.model.shapeOf(place));
     });
     return found;
   }

@@ -39,6 +39,10 @@ export function graphPanel(app) {
     boxes = [...svg.querySelectorAll("[data-box]")].map((element) => ({
       element, steps: app.data.boxes[element.dataset.box], data: element.querySelectorAll("text")[1], grad: element.querySelector(".f-grad"),
     }));
+    for (const box of boxes) {
+      const [place, more] = box.steps, extents = app.data.steps[place]?.shape.join("×");
+      if (more === undefined && app.model.isByRow(place)) box.shape = [...box.element.querySelectorAll("text")].find((text) => text.textContent === extents);
+    }
     arrows = [...svg.querySelectorAll("[data-arrow]")].map((element) => {
       const edges = app.data.arrows[element.dataset.arrow], label = element.querySelector("text");
       if (edges.length === 1) element.dataset.edge = edges[0];
@@ -80,23 +84,28 @@ export function graphPanel(app) {
     });
   }
 
+  function shownOf(x, place, digits) {
+    return shown(app.model.entriesOf(x, place), app.model.shapeOf(place), digits);
+  }
+
   function numbers() {
     const { value, gradient, now } = app.now, right = app.model.results(), { steps } = app.data;
-    for (const { element, steps: inside, data, grad } of boxes) {
+    for (const { element, steps: inside, data, grad, shape } of boxes) {
       if (inside.length !== 1) continue;
       const [place] = inside, step = steps[place], known = value[place] !== undefined;
       const origin = originOf(place, value);
-      const said = known ? shown(value[place], step.shape) + (origin && !step.shape.length ? " ⚠" : "") : "·";
+      if (shape) write(shape, app.model.shapeOf(place).join("×"));
+      const said = known ? shownOf(value[place], place) + (origin && !step.shape.length ? " ⚠" : "") : "·";
       write(data, `data ${said}`);
       const g = gradient[place], off = known && g !== undefined && differs(g, right.gradient[place]) && app.k === app.model.last;
-      if (grad) write(grad, `grad ${g === undefined ? "·" : shown(g, step.shape)}`);
+      if (grad) write(grad, `grad ${g === undefined ? "·" : shownOf(g, place)}`);
       element.classList.toggle("off", Boolean(off));
       element.classList.toggle("origin", Boolean(origin));
       element.classList.toggle("now", now?.node === place);
       element.classList.toggle("chosen", app.selected === place);
       element.classList.toggle("unknown", !known);
-      element.setAttribute("aria-label", `${step.name}, value ${known ? shown(value[place], step.shape) : "not yet"}` +
-        (step.moves ? `, gradient ${g === undefined ? "not yet" : shown(g, step.shape)}` : ""));
+      element.setAttribute("aria-label", `${step.name}, value ${known ? shownOf(value[place], place) : "not yet"}` +
+        (step.moves ? `, gradient ${g === undefined ? "not yet" : shownOf(g, place)}` : ""));
       if (element.getAttribute("role") === "slider") element.setAttribute("aria-valuenow", exact(value[place]));
     }
     const carried = carriedBy();
@@ -126,7 +135,7 @@ export function graphPanel(app) {
 
   /** A local derivative, once its numbers are known. */
   function local(edge, value) {
-    const [step] = app.data.edges[edge], slope = app.model.results().local[edge];
+    const [step] = app.data.edges[edge], slope = app.model.entriesAlong(app.model.results().local[edge], edge);
     if (value[step] === undefined || slope === undefined) return "·";
     return typeof slope === "number" ? format(slope, 4) : rangeOf(slope);
   }
@@ -179,17 +188,17 @@ export function graphPanel(app) {
     const place = app.selected, step = app.data.steps[place], { value, gradient } = app.now;
     if (fields?.place !== place) buildNode(place, step);
     for (const show of fields.shows) show();
-    write(fields.value, value[place] === undefined ? "not yet" : shown(value[place], step.shape, 8));
-    write(fields.gradient, !step.moves ? "none passes" : gradient[place] === undefined ? "not yet" : shown(gradient[place], step.shape, 8));
+    write(fields.value, value[place] === undefined ? "not yet" : shownOf(value[place], place, 8));
+    write(fields.gradient, !step.moves ? "none passes" : gradient[place] === undefined ? "not yet" : shownOf(gradient[place], place, 8));
     fields.links.replaceChildren(...linksOf(place));
-    if (fields.heat && value[place] !== undefined) heat(fields.heat, value[place], step.shape);
+    if (fields.heat && value[place] !== undefined) heat(fields.heat, app.model.entriesOf(value[place], place), app.model.shapeOf(place));
   }
 
   function linksOf(place) {
     const found = [];
     app.data.edges.forEach(([step, , x], edge) => {
       if (step !== place) return;
-      const slope = app.model.results().local[edge];
+      const slope = app.model.entriesAlong(app.model.results().local[edge], edge);
       const said = slope === undefined ? "" : ` = ${typeof slope === "number" ? format(slope) : rangeOf(slope)}`;
       found.push(make("li", { "data-edge": edge, tabindex: "0" }, `∂${app.data.steps[step].shown}/∂${app.data.steps[x].shown}${said}`));
     });

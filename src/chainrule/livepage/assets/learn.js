@@ -100,13 +100,13 @@ export function learnPanel(app) {
     const found = app.data.layers.map(({ name, steps: inside, relu }) => {
       let sum = 0, count = 0;
       for (const place of inside) {
-        const g = gradient[place];
+        const g = app.model.entriesOf(gradient[place], place);
         for (const x of typeof g === "number" ? [g] : g ?? []) {
           sum += x * x;
           count++;
         }
       }
-      const dead = relu?.length ? deadUnits(value[relu[0]], steps[relu[0]].shape) : null;
+      const dead = relu?.length ? deadUnits(app.model.entriesOf(value[relu[0]], relu[0]), steps[relu[0]].shape) : null;
       return { name, size: Math.sqrt(sum / Math.max(count, 1)), dead };
     });
     const most = Math.max(...found.map(({ size }) => size).filter(Number.isFinite), 1e-300);

@@ -94,10 +94,10 @@ export function logPanel(app) {
       const back = app.model.backward(), count = app.k - app.model.forwardSteps.length, slopes = app.model.results().local;
       const incoming = arrived(back);
       rows.forEach(({ row, share, total, to, edge: n }, i) => {
-        const known = i < count, shape = app.data.steps[to].shape;
+        const known = i < count, shape = app.model.shapeOf(to), entries = (x) => app.model.entriesOf(x, to);
         const slope = app.model.pass.forgets && n === app.model.forgotten ? 1 : slopes[n];
-        write(share, known ? product(slope, incoming[i], back.share[i]) + shown(back.share[i], shape, 5) : "");
-        write(total, known ? shown(back.total[i], shape, 5) : "");
+        write(share, known ? product(slope, incoming[i], back.share[i]) + shown(entries(back.share[i]), shape, 5) : "");
+        write(total, known ? shown(entries(back.total[i]), shape, 5) : "");
         row.classList.toggle("now", i === count - 1 && app.k !== app.model.last);
         row.classList.toggle("unknown", !known);
         row.classList.toggle("origin", known && finite(incoming[i]) && !finite(back.share[i]));

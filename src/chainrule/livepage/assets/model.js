@@ -122,12 +122,35 @@ export class Model {
     return digits.join("");
   }
 
+  /** Whether a step has a row for each point, and so for points that are not there yet, too. */
+  isByRow(place) {
+    return Boolean(this.data.points?.steps.includes(place));
+  }
+
+  /** The extents of a step, with as many rows as there are points. */
+  shapeOf(place) {
+    const { shape } = this.data.steps[place];
+    return this.isByRow(place) ? [this.points, ...shape.slice(1)] : shape;
+  }
+
+  /** The numbers of a step without the rows of points that are not there. */
+  entriesOf(x, place) {
+    return this.isByRow(place) && x?.length ? x.slice(0, sizeOf(this.shapeOf(place))) : x;
+  }
+
+  /** The same of what belongs to an edge and has the extents of one of its ends. */
+  entriesAlong(x, edge) {
+    const [step, , from] = this.data.edges[edge];
+    const place = [step, from].find((end) => this.isByRow(end) && x?.length === sizeOf(this.data.steps[end].shape));
+    return place === undefined ? x : this.entriesOf(x, place);
+  }
+
   /** The steps that stand on a kink now, with how many of their entries do. */
   kinks() {
     if (this.data.recorded) return [];
     const { value } = this.results();
     return this.data.kinks.flatMap(([place, below, at, other]) => {
-      const x = value[below], given = typeof x === "number" ? [x] : x;
+      const x = this.entriesOf(value[below], below), given = typeof x === "number" ? [x] : x;
       const apart = other < 0 ? null : value[other];
       let count = 0;
       given.forEach((v, i) => (count += Number(apart === null ? at.includes(v) : v === pick(apart, apart.length === 1 ? 0 : i))));
