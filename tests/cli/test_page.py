@@ -15,7 +15,7 @@ def test_a_formula(typed, tmp_path):
     assert (done.code, done.out) == (0, f"wrote {out}: open it in a browser\n"), done.err
     text = out.read_text("utf-8")
     assert text.startswith("<!DOCTYPE html>")
-    assert "const yhat = w2 * h;" in text
+    assert '<script type="module">import "chainrule/main";</script>' in text  # what it computes: tests/livepage
     arrays = typed("page", "sum((W @ x - y)**2)", "W=[[1,2],[3,4]]", "x=[1,2]", "y=[1,1]", "-o", out, "--data", "x,y")
     assert arrays.code == 0, arrays.err
 
