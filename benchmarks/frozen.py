@@ -56,21 +56,8 @@ def lecture(points: Any, sides: Any) -> Callable[..., Any]:
     return loss
 
 
-def moons_frozen() -> Callable[[int], float]:
-    """Steps of descent by the lecture's loss, frozen, and compiled with the update."""
-    import chainrule as cr
-
-    frozen = cr.freeze(lecture(*two_moons()))
-    state = start()
-    frozen(*state)
-
-    @cr.compile
-    def step(state: Any) -> Any:
-        value, slopes = cr.value_and_grad(frozen.on_arrays, argnums=(0, 1))(*state)
-        moved = [
-            [p - RATE * g for p, g in zip(part, slope, strict=True)] for part, slope in zip(state, slopes, strict=True)
-        ]
-        return moved, value
+def descended(step: Callable[[Any], Any], state: Any) -> Callable[[int], float]:
+    """So many steps from a state on, and the last loss."""
 
     def run(count: int) -> float:
         nonlocal state
@@ -80,6 +67,24 @@ def moons_frozen() -> Callable[[int], float]:
         return float(value)
 
     return run
+
+
+def moons_frozen() -> Callable[[int], float]:
+    """Steps of descent by the lecture's loss, frozen, and compiled with the update."""
+    import chainrule as cr
+
+    frozen = cr.freeze(lecture(*two_moons()))
+    frozen(*start())
+
+    @cr.compile
+    def step(state: Any) -> Any:
+        value, slopes = cr.value_and_grad(frozen.on_arrays, argnums=(0, 1))(*state)
+        moved = [
+            [p - RATE * g for p, g in zip(part, slope, strict=True)] for part, slope in zip(state, slopes, strict=True)
+        ]
+        return moved, value
+
+    return descended(step, start())
 
 
 def moons_jax() -> Callable[[int], float]:
@@ -103,16 +108,7 @@ def moons_jax() -> Callable[[int], float]:
         value, slopes = jax.value_and_grad(loss, (0, 1))(*state)
         return jax.tree.map(lambda part, slope: part - RATE * slope, state, slopes), value
 
-    state = jax.tree.map(jnp.asarray, start())
-
-    def run(count: int) -> float:
-        nonlocal state
-        value: Any = 0.0
-        for _ in range(count):
-            state, value = step(state)
-        return float(value)
-
-    return run
+    return descended(step, jax.tree.map(jnp.asarray, start()))
 
 
 def moons_micrograd() -> Callable[[int], float]:

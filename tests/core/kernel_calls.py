@@ -42,7 +42,6 @@ def found():
         return {}
     quick = {name: getattr(machine, name) for name in compiled.DIRECT}
     quick |= {name: compiled.chain(definition(name), roles) for name, roles in compiled.ROLES.items()}
-    quick |= {name: compiled.chain(ADJOINTS[name], roles) for name, roles in compiled.ADJOINTS.items()}
     back = {f"{name}_back": compiled.chain_back(name) for name in compiled.BACKWARD}
     return dict(sorted((quick | back).items()))
 

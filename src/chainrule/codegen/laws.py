@@ -15,7 +15,7 @@ import numpy as np
 from chainrule.codegen.simplified import MOST_FOLDED, Builder, is_constant
 from chainrule.core.operation import Pointwise
 from chainrule.program import Kind, Step
-from chainrule.program.steps import steps_in
+from chainrule.program.steps import axes_along, steps_in
 from chainrule.rules.linear import kept
 
 Law = Callable[[Builder, Step], Any]
@@ -497,9 +497,7 @@ def sum_of_put(b: Builder, step: Step) -> Any:
     x = step.inputs[0]
     if not is_only(x, "put_at_largest") or not isinstance(x.inputs[0], Step):
         return None
-    axis = step.settings["axis"]
-    axes = range(4) if axis is None else [i % 4 for i in (axis if isinstance(axis, tuple) else (axis,))]
-    return b.step("sum", x.inputs[0], **step.settings) if {2, 3} <= {*axes} else None
+    return b.step("sum", x.inputs[0], **step.settings) if {2, 3} <= axes_along(step) else None
 
 
 def pooled(b: Builder, x: Step, like: Step) -> Step:

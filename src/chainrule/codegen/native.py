@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.codegen.native_kernels import KERNELS, axes_along
+from chainrule.codegen.native_kernels import KERNELS
 from chainrule.codegen.primitive import lowered
 from chainrule.codegen.simplified import reached, simplified
 from chainrule.core.instructions import (
@@ -35,7 +35,7 @@ from chainrule.core.instructions import (
 from chainrule.core.operation import book
 from chainrule.core.walk import finished_first
 from chainrule.program import Step, Trace
-from chainrule.program.steps import replaced, steps_in
+from chainrule.program.steps import axes_along, replaced, steps_in
 
 try:
     machine: Any = import_module("chainrule.core._machine")

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.core.instructions import FLOATS, Code, Convolution, Place, Pool, Reduction, Row
 from chainrule.program import Step
-from chainrule.program.steps import steps_in
+from chainrule.program.steps import axes_along, steps_in
 from chainrule.rules import slides
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def product(planner: Planner, step: Step) -> list[Step] | None:
     batch = batches(left, right)
     if batch is None:
         return None
-    after = After([step])
+    after = After([step], {})
     if not batch and x.ndim == y.ndim == 2:
         after = what_follows(planner, step)
     out = planner.take(after.members[-1])
@@ -49,12 +49,12 @@ def product(planner: Planner, step: Step) -> list[Step] | None:
         for p in (left, right, out._replace(shape=(rows, columns), strides=(columns, 1)))
     ]
     if (
-        columns == 1 and sides[0].strides[1] != 1 and after.added is after.mask is None
+        columns == 1 and sides[0].strides[1] != 1 and not {"added", "mask"} & after.does.keys()
     ):  # a column of a transpose: as a row
         sides = [turned(sides[1]), turned(sides[0]), turned(sides[2])]
         lead = [(n, b, a, c) for n, a, b, c in lead]
         sides[2] = sides[2]._replace(strides=(rows, 1))
-    planner.plan.product(*sides, batch=lead, **after.does())
+    planner.plan.product(*sides, batch=lead, **after.does)
     return after.members
 
 
@@ -91,30 +91,26 @@ def steps_before(out: Place, batch: list[tuple[int, int, int]], size: int) -> li
 
 
 class After(NamedTuple):
-    """What is done with a product before it is written: the steps that this computes, the last of them the result."""
+    """What follows a product: the steps computed with it, the last of them the result; and what `Plan.product` does."""
 
     members: list[Step]
-    added: Place | None = None
-    scale: Place | None = None
-    minus: bool = False
-    relu: bool = False
-    mask: Place | None = None
+    does: dict[str, Any]
 
-    def does(self) -> dict[str, Any]:
-        """The same for `Plan.product`."""
-        return {name: value for name, value in self._asdict().items() if name != "members"}
+    def and_then(self, *steps: Step, **does: Any) -> After:
+        """The same with more."""
+        return After([*self.members, *steps], {**self.does, **does})
 
 
 def what_follows(planner: Planner, step: Step) -> After:
     """A number times a product, what it is added to or taken from, a relu or its mask, where nobody else reads it."""
-    after = After([step])
+    after = After([step], {})
     for joined in (multiplied, added, let_through):
         reader = only_reader(planner, after.members[-1])
         if reader is None or reader.shape != step.shape or reader.dtype != step.dtype:
             break
         after = joined(planner, after, reader) or after
     # A multiple alone is worth nothing here: the chain that reads it multiplies by the way.
-    return After([step]) if name_of(after.members[-1]) == "mul" else after
+    return After([step], {}) if name_of(after.members[-1]) == "mul" else after
 
 
 def multiplied(planner: Planner, after: After, reader: Step) -> After | None:
@@ -122,7 +118,7 @@ def multiplied(planner: Planner, after: After, reader: Step) -> After | None:
     if name_of(reader) != "mul":
         return None
     scale = number_place(planner, other_input(reader, after.members[-1]), reader.dtype)
-    return None if scale is None else after._replace(members=[*after.members, reader], scale=scale)
+    return None if scale is None else after.and_then(reader, scale=scale)
 
 
 def added(planner: Planner, after: After, reader: Step) -> After | None:
@@ -130,28 +126,24 @@ def added(planner: Planner, after: After, reader: Step) -> After | None:
     last = after.members[-1]
     minus = name_of(reader) == "sub" and reader.inputs[1] is last
     place = term_place(planner, other_input(reader, last), reader) if minus or name_of(reader) == "add" else None
-    return None if place is None else after._replace(members=[*after.members, reader], added=place, minus=minus)
+    return None if place is None else after.and_then(reader, added=place, minus=minus)
 
 
 def let_through(planner: Planner, after: After, reader: Step) -> After | None:
     """The positive part, or what passes where a relu let numbers pass."""
     if name_of(reader) == "relu":
-        return after._replace(members=[*after.members, reader], relu=True)
+        return after.and_then(reader, relu=True)
     mask = reader.inputs[1] if name_of(reader) == "chosen" else None
-    if not isinstance(mask, Step) or name_of(mask) != "greater" or number_of(planner, mask.inputs[1]) != 0:
+    if not isinstance(mask, Step) or name_of(mask) != "greater":
+        return None
+    least = mask.inputs[1]
+    if isinstance(least, Step) or least != 0:
         return None
     place = term_place(planner, mask.inputs[0], reader)
     if place is None or place.shape != reader.shape:
         return None
     ended = [mask] if planner.readers[mask] == [reader] and mask not in planner.kept else []
-    return after._replace(members=[*after.members, *ended, reader], mask=place)
-
-
-def number_of(planner: Planner, x: Any) -> Any:
-    """A plain number, also where it is a constant of the program."""
-    if not isinstance(x, Step):
-        return x
-    return planner.trace.numbers[x] if x in planner.weak and x.op is None and x not in planner.arguments else None
+    return after.and_then(*ended, reader, mask=place)
 
 
 def name_of(step: Step) -> str:
@@ -189,12 +181,6 @@ def only_reader(planner: Planner, step: Step) -> Step | None:
     if len(readers) != 1 or step in planner.kept or readers[0].inputs.count(step) != 1:
         return None
     return readers[0]
-
-
-def axes_along(step: Step) -> set[int]:
-    """The axes along which a step works."""
-    ndim, axis = step.inputs[0].ndim, step.settings["axis"]
-    return set(range(ndim)) if axis is None else {int(a) % ndim for a in np.atleast_1d(axis)}
 
 
 def reduction(kind: Reduction) -> Kernel:

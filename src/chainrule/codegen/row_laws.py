@@ -18,6 +18,7 @@ from chainrule.codegen.simplified import Builder, identity
 from chainrule.core.operation import book
 from chainrule.core.term import frozen
 from chainrule.program import Step
+from chainrule.program.steps import axes_along
 
 UNFIT = frozenset(
     {
@@ -146,9 +147,7 @@ def few_first(b: Builder, step: Step) -> Any:
 def out_of_sum(b: Builder, step: Step) -> Any:
     """The sum of multiples by what does not change along the axes is the multiple of the sum."""
     x: Any = step.inputs[0]
-    axis, keepdims = step.settings["axis"], step.settings["keepdims"]
-    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    along = {int(a) % x.ndim - x.ndim for a in axes}
+    keepdims, along = step.settings["keepdims"], {a - x.ndim for a in axes_along(step)}
     number, above, below = product_of(b, x)
 
     def is_shared(y: Step) -> bool:

@@ -34,6 +34,7 @@ machine = find_compiled("machine")
 """The kernel machine; None where it was not built."""
 
 ROLES = {
+    "binary_cross_entropy_x": "number entries entries number number",
     "descent_step": "changed entries number entries",
     "erf": "entries",
     "erfc": "entries",
@@ -42,19 +43,14 @@ ROLES = {
     "relu": "entries",
     "silu": "entries",
     "squared_distance": "entries entries",
+    "squared_error_x": "number entries entries number",
+    "squared_error_y": "number entries entries number",
     "surprise_at_answers": "entries entries number number",
 }
-"""Kernels and rules whose NumPy is recorded as a chain of the machine, and what each argument is to that (arrays.h)."""
+"""Kernels, rules and adjoints whose NumPy is recorded as a chain of the machine; what each argument is (arrays.h)."""
 
 BACKWARD = frozenset({"erf", "erfc", "gelu", "relu", "sigmoid", "silu", "tanh"})
 """Rules of which the product of a gradient with the local derivative is recorded: each needs many passes of NumPy."""
-
-ADJOINTS = {
-    "binary_cross_entropy_x": "number entries entries number number",
-    "squared_error_x": "number entries entries number",
-    "squared_error_y": "number entries entries number",
-}
-"""Adjoints of fused rules that are recorded in the same way."""
 
 DIRECT = frozenset({
     "adam_step", "add_to_rows", "column_sums", "cross_entropy_x", "layer_norm_w", "layer_norm_x",
@@ -64,7 +60,10 @@ DIRECT = frozenset({
 
 
 def find_quick(function: Any) -> Any:
-    """What runs in place of a kernel or of a rule's forward, or None: a user's may have a name of ours by chance."""
+    """What runs in place of a kernel, a rule's forward or a fused rule's adjoint, or None.
+
+    A user's may have a name of ours by chance. An adjoint takes the cotangent, the inputs and all settings in order.
+    """
     name = function.__name__
     if machine is None or not is_ours(function):
         return None
@@ -78,16 +77,6 @@ def find_quick_back(function: Any) -> Any:
     if machine is None or function.__name__ not in BACKWARD or not is_ours(function):
         return None
     return chain_back(function.__name__)
-
-
-def find_quick_adjoint(function: Any) -> Any:
-    """What runs in place of a fused rule's adjoint; it takes the cotangent, the inputs and all settings in order."""
-    name = function.__name__
-    if machine is None or not is_ours(function):
-        return None
-    if name in DIRECT:
-        return getattr(machine, name)
-    return chain(function, ADJOINTS[name]) if name in ADJOINTS else None
 
 
 def is_ours(function: Any) -> bool:

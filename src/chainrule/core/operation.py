@@ -36,7 +36,7 @@ else:
     except ImportError:
         from chainrule.core import plain as cython
 
-from chainrule.core.compiled import find_quick, find_quick_adjoint, find_quick_back, is_ours
+from chainrule.core.compiled import find_quick, find_quick_back, is_ours
 from chainrule.core.labels import find_labels
 from chainrule.core.registry import Registry
 from chainrule.core.state import SILENCE, Quiet, noise, quietly
@@ -405,7 +405,7 @@ class Fused(Linear):
         super().__init__(function, formula, adjoint=adjoint, **declared)
         self.composition = of
         self.reason = reason
-        self.backs: tuple[Function | None, ...] = tuple([find_quick_adjoint(x) for x in cast(Any, self.adjoint)])
+        self.backs: tuple[Function | None, ...] = tuple([find_quick(x) for x in cast(Any, self.adjoint)])
 
     def reads(self, i: int, count: int) -> tuple[bool, tuple[int, ...]]:
         adjoint = cast(Any, self.adjoint)[i]

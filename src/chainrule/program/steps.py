@@ -214,6 +214,12 @@ class Place(NamedTuple):
         return cls(step.place)
 
 
+def axes_along(step: Step) -> set[int]:
+    """The axes along which a step works, counted from the first."""
+    ndim, axis = step.inputs[0].ndim, step.settings["axis"]
+    return set(range(ndim)) if axis is None else {int(a) % ndim for a in np.atleast_1d(axis)}
+
+
 def steps_in(parts: Any) -> list[Step]:
     """The steps in nested lists, tuples and dicts."""
     if isinstance(parts, Step):

@@ -218,14 +218,6 @@ def negative_log_likelihood(x, target):
 
 
 @kernel
-def softmax_minus_one_hot(x, target):
-    """The softmax of each row, less 1 at its target."""
-    shares, target = soften(x.copy()), settled(target)
-    shares[np.arange(len(target)), target] -= 1
-    return shares
-
-
-@kernel
 def less_one(x, places):
     """An array that is nobody else's, less 1 at some places, each of which is named once; in its place."""
     x[places] -= 1

@@ -1,6 +1,6 @@
 // The page as a whole: which subject it shows, where it stands in time, and who is told when something moves.
 
-import { exact, nested, offsetOf, parse, sizeOf } from "chainrule/numbers";
+import { exact, nested, offsetOf, parse, shown, sizeOf } from "chainrule/numbers";
 import { History } from "chainrule/history";
 import { Model } from "chainrule/model";
 
@@ -110,6 +110,11 @@ export class App {
 
   gradients() {
     return this.named(this.model.at(this.k).gradient);
+  }
+
+  /** The numbers of a step in few words. */
+  shown(x, place, digits) {
+    return shown(this.model.entriesOf(x, place), this.model.shapeOf(place), digits);
   }
 
   named(list) {

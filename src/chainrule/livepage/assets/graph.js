@@ -1,7 +1,7 @@
 // The graph: numbers in its boxes, local derivatives on its arrows, and the node that is looked at.
 
 import { channels, dial, draggable, make, write } from "chainrule/dom";
-import { differs, entryName, exact, finite, format, shown, sizeOf, turned } from "chainrule/numbers";
+import { differs, entryName, exact, finite, format, sizeOf, turned } from "chainrule/numbers";
 
 const MOST_FIELDS = 24;
 
@@ -84,10 +84,6 @@ export function graphPanel(app) {
     });
   }
 
-  function shownOf(x, place, digits) {
-    return shown(app.model.entriesOf(x, place), app.model.shapeOf(place), digits);
-  }
-
   function numbers() {
     const { value, gradient, now } = app.now, right = app.model.results(), { steps } = app.data;
     for (const { element, steps: inside, data, grad, shape } of boxes) {
@@ -95,17 +91,17 @@ export function graphPanel(app) {
       const [place] = inside, step = steps[place], known = value[place] !== undefined;
       const origin = originOf(place, value);
       if (shape) write(shape, app.model.shapeOf(place).join("×"));
-      const said = known ? shownOf(value[place], place) + (origin && !step.shape.length ? " ⚠" : "") : "·";
+      const said = known ? app.shown(value[place], place) + (origin && !step.shape.length ? " ⚠" : "") : "·";
       write(data, `data ${said}`);
       const g = gradient[place], off = known && g !== undefined && differs(g, right.gradient[place]) && app.k === app.model.last;
-      if (grad) write(grad, `grad ${g === undefined ? "·" : shownOf(g, place)}`);
+      if (grad) write(grad, `grad ${g === undefined ? "·" : app.shown(g, place)}`);
       element.classList.toggle("off", Boolean(off));
       element.classList.toggle("origin", Boolean(origin));
       element.classList.toggle("now", now?.node === place);
       element.classList.toggle("chosen", app.selected === place);
       element.classList.toggle("unknown", !known);
-      element.setAttribute("aria-label", `${step.name}, value ${known ? shownOf(value[place], place) : "not yet"}` +
-        (step.moves ? `, gradient ${g === undefined ? "not yet" : shownOf(g, place)}` : ""));
+      element.setAttribute("aria-label", `${step.name}, value ${known ? app.shown(value[place], place) : "not yet"}` +
+        (step.moves ? `, gradient ${g === undefined ? "not yet" : app.shown(g, place)}` : ""));
       if (element.getAttribute("role") === "slider") element.setAttribute("aria-valuenow", exact(value[place]));
     }
     const carried = carriedBy();
@@ -188,8 +184,8 @@ export function graphPanel(app) {
     const place = app.selected, step = app.data.steps[place], { value, gradient } = app.now;
     if (fields?.place !== place) buildNode(place, step);
     for (const show of fields.shows) show();
-    write(fields.value, value[place] === undefined ? "not yet" : shownOf(value[place], place, 8));
-    write(fields.gradient, !step.moves ? "none passes" : gradient[place] === undefined ? "not yet" : shownOf(gradient[place], place, 8));
+    write(fields.value, value[place] === undefined ? "not yet" : app.shown(value[place], place, 8));
+    write(fields.gradient, !step.moves ? "none passes" : gradient[place] === undefined ? "not yet" : app.shown(gradient[place], place, 8));
     fields.links.replaceChildren(...linksOf(place));
     if (fields.heat && value[place] !== undefined) heat(fields.heat, app.model.entriesOf(value[place], place), app.model.shapeOf(place));
   }

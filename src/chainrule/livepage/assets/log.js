@@ -2,7 +2,7 @@
 
 import { make, options, write } from "chainrule/dom";
 import { nothing } from "chainrule/model";
-import { differs, finite, format, shown } from "chainrule/numbers";
+import { differs, finite, format } from "chainrule/numbers";
 
 const TITLES = { right: "Right", overwrite: "Overwrite", order: "Wrong order", zero_grad: "No zeroing", forgotten: "Forgotten factor" };
 const MOST_ROWS = 160;
@@ -63,8 +63,8 @@ export function logPanel(app) {
     const value = steps.findIndex((step, place) => step.op && !finite(app.model.results().value[place]));
     if (value >= 0) return `${steps[value].shown} is no finite number, so nothing here is a derivative.`;
     if (first < 0) return "";
-    const [from, to] = app.model.arrivals[first], shape = steps[to].shape;
-    return `Gradients stop being finite at share ${first + 1}: ${steps[from].shown} hands ${shown(back.share[first], shape, 4)} to ${steps[to].shown}.`;
+    const [from, to] = app.model.arrivals[first];
+    return `Gradients stop being finite at share ${first + 1}: ${steps[from].shown} hands ${app.shown(back.share[first], to, 4)} to ${steps[to].shown}.`;
   }
 
   function judge() {
@@ -75,8 +75,8 @@ export function logPanel(app) {
     const wrong = leaves.filter((place) => steps[place].moves && differs(back.gradient[place] ?? nothing(steps[place].shape), right.gradient[place]));
     if (!wrong.length) return "With these numbers every gradient comes out right all the same.";
     return wrong.slice(0, 4).map((place) => {
-      const shape = steps[place].shape, found = back.gradient[place] ?? nothing(shape);
-      return `${steps[place].shown}: ${shown(found, shape)}, right is ${shown(right.gradient[place], shape)}`;
+      const found = back.gradient[place] ?? nothing(steps[place].shape);
+      return `${steps[place].shown}: ${app.shown(found, place)}, right is ${app.shown(right.gradient[place], place)}`;
     }).join(" · ");
   }
 
@@ -94,10 +94,10 @@ export function logPanel(app) {
       const back = app.model.backward(), count = app.k - app.model.forwardSteps.length, slopes = app.model.results().local;
       const incoming = arrived(back);
       rows.forEach(({ row, share, total, to, edge: n }, i) => {
-        const known = i < count, shape = app.model.shapeOf(to), entries = (x) => app.model.entriesOf(x, to);
+        const known = i < count;
         const slope = app.model.pass.forgets && n === app.model.forgotten ? 1 : slopes[n];
-        write(share, known ? product(slope, incoming[i], back.share[i]) + shown(entries(back.share[i]), shape, 5) : "");
-        write(total, known ? shown(entries(back.total[i]), shape, 5) : "");
+        write(share, known ? product(slope, incoming[i], back.share[i]) + app.shown(back.share[i], to, 5) : "");
+        write(total, known ? app.shown(back.total[i], to, 5) : "");
         row.classList.toggle("now", i === count - 1 && app.k !== app.model.last);
         row.classList.toggle("unknown", !known);
         row.classList.toggle("origin", known && finite(incoming[i]) && !finite(back.share[i]));
