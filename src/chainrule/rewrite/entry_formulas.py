@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
+from operator import neg
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from chainrule.maths.tree import as_places
 Place = tuple[int, ...]
 
 MOST = 2_000
-"""EntryFormulas that one entry is made of: a formula of more is not read."""
+"""Entries that one entry is made of: a formula of more is not read."""
 
 
 class EntryFormulas:
@@ -127,7 +128,7 @@ def plus(x: Any, y: Any) -> Any:
 
 def minus(x: Any, y: Any) -> Any:
     """A difference without zeros."""
-    return plus(x, negative(y))
+    return plus(x, -y)
 
 
 def times(x: Any, y: Any) -> Any:
@@ -136,7 +137,7 @@ def times(x: Any, y: Any) -> Any:
         if is_number(one, 0):
             return 0.0
         if is_number(one, 1) or is_number(one, -1):
-            return other if one == 1 else negative(other)
+            return other if one == 1 else -other
     return x * y
 
 
@@ -145,17 +146,12 @@ def over(x: Any, y: Any) -> Any:
     return x if is_number(x, 0) or is_number(y, 1) else x / y
 
 
-def negative(x: Any) -> Any:
-    """Something with the other sign."""
-    return -x
-
-
 ARITHMETIC: dict[str, Callable[..., Any]] = {
     "add": plus,
     "sub": minus,
     "mul": times,
     "div": over,
-    "neg": negative,
+    "neg": neg,
     "chosen": times,
 }
 """Operations in which zeros and ones vanish."""
