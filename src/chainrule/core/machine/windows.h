@@ -158,12 +158,18 @@ static void OF_TYPE(add_meetings)(const Slide *s, ptrdiff_t images, const ENTRY 
         OF_TYPE(meeting_strip)(1, s, images, g + r * s->stretch, x, at, sums + r * weights_of(s));
 }
 
-/* A row, plus a number where one is added. Rows are short: a call of memcpy takes longer than the copy. */
-INLINE void OF_TYPE(copy_row)(ENTRY *to, const ENTRY *from, ptrdiff_t n, const V *added) {
+/* A row is short: a call of memcpy takes longer than the copy. */
+INLINE void OF_TYPE(copy_row)(ENTRY *to, const ENTRY *from, ptrdiff_t n) {
     for (; n >= LANES; n -= LANES, to += LANES, from += LANES)
-        OF_TYPE(store)(to, added ? OF_TYPE(load)(from) + *added : OF_TYPE(load)(from));
+        OF_TYPE(store)(to, OF_TYPE(load)(from));
     if (n)
-        OF_TYPE(store_part)(to, added ? OF_TYPE(load_part)(from, n) + *added : OF_TYPE(load_part)(from, n), n);
+        OF_TYPE(store_part)(to, OF_TYPE(load_part)(from, n), n);
+}
+INLINE void OF_TYPE(copy_row_plus)(ENTRY *to, const ENTRY *from, ptrdiff_t n, V plus) {
+    for (; n >= LANES; n -= LANES, to += LANES, from += LANES)
+        OF_TYPE(store)(to, OF_TYPE(load)(from) + plus);
+    if (n)
+        OF_TYPE(store_part)(to, OF_TYPE(load_part)(from, n) + plus, n);
 }
 
 /* Every second of the lanes of two vectors. */
@@ -209,7 +215,7 @@ static void OF_TYPE(lay)(const Slide *s, const ENTRY *planes, ENTRY *laid) {
             ptrdiff_t down = h + s->around[0];
             ENTRY *row = laid + (c * s->steps[0] + down % s->steps[0]) * step * phase + down / s->steps[0] * s->places[1];
             if (step == 1)
-                OF_TYPE(copy_row)(row + s->around[1], planes, wide, 0);
+                OF_TYPE(copy_row)(row + s->around[1], planes, wide);
             else
                 for (ptrdiff_t b = 0; b < step; b++) {
                     ptrdiff_t j = (b + step - s->around[1] % step) % step;
@@ -227,7 +233,7 @@ static void OF_TYPE(lay)(const Slide *s, const ENTRY *planes, ENTRY *laid) {
 static const ENTRY *OF_TYPE(lay_results)(const Slide *s, const ENTRY *from, ENTRY *to, ptrdiff_t plane, ptrdiff_t pitch) {
     for (ptrdiff_t r = 0; r < s->results; r++)
         for (ptrdiff_t i = 0; i < s->fits[0]; i++, from += s->fits[1])
-            OF_TYPE(copy_row)(to + r * plane + i * pitch, from, s->fits[1], 0);
+            OF_TYPE(copy_row)(to + r * plane + i * pitch, from, s->fits[1]);
     return from;
 }
 
@@ -242,7 +248,7 @@ static void OF_TYPE(convolve_results)(const Slide *s, const ENTRY *x, const ENTR
         for (ptrdiff_t r = 0; r < s->results; r++) {
             const V plus = ALL(added ? added[n % s->groups * s->results + r] : 0);
             for (ptrdiff_t i = 0; i < s->fits[0]; i++, out += s->fits[1])
-                OF_TYPE(copy_row)(out, sums + r * s->stretch + i * s->places[1], s->fits[1], &plus);
+                OF_TYPE(copy_row_plus)(out, sums + r * s->stretch + i * s->places[1], s->fits[1], plus);
         }
     }
 }
@@ -441,7 +447,7 @@ static void OF_TYPE(pool)(const int64_t *w, char *const *memory) {
                     if (at[j] >= 0)
                         out[c * plane + at[j]] += given[row + j];
             } else if (same)
-                OF_TYPE(copy_row)(out + row, largest, across, 0);
+                OF_TYPE(copy_row)(out + row, largest, across);
             else
                 for (ptrdiff_t j = 0; j < across; j++)
                     out[row + j] = at[j] < 0 ? 0 : given[c * plane + at[j]];
