@@ -9,8 +9,10 @@ import pytest
 
 from chainrule import nn
 from chainrule.livepage.gallery import digit, moons
+from chainrule.livepage.hints import print_hints
 from chainrule.livepage.network import network_subject
 from chainrule.livepage.page import Page
+from chainrule.livepage.subject import typed_subject
 
 X = np.array([[0.5, -1.0], [1.5, 0.7], [-0.4, 2.0]])
 Y = np.array([[0.3, 1.0], [0.9, -0.2], [0.1, 0.8]])
@@ -109,3 +111,10 @@ def test_large_nets_name_more_than_a_sign(opened):
             at = until(tab, "net[0].weight")
             found = tab.evaluate("(x) => chainrule.attempt.answer(x)", float(wrong[at]))
             assert found["name"] == "activation-derivative-missing", (subject.title, found)
+
+
+def test_a_local_derivative_of_0_by_which_nobody_can_divide_is_no_mistake_to_know():
+    subject = typed_subject("h = relu(w*x + b); v = h*3; L = h*v", {"w": 1.5, "x": 2.0, "b": -4.0})
+    found = print_hints(subject, range(len(subject.program.steps)))  # a warning of NumPy's is an error in the tests
+    assert found is not None
+    assert found[1]

@@ -167,9 +167,11 @@ def print_of(gives: Sequence[Any]) -> bytes:
 
 
 def numbers_of(change: Change, step: Step, probes: Sequence[Walk]) -> list[Any] | None:
-    """What a change gives at each probe; None where that is no gradient of the step."""
+    """What a change gives at each probe; None where that is no gradient of the step, or not finite."""
     try:
-        found = [change.gives(walk) for walk in probes]
+        with Quiet():
+            found = [change.gives(walk) for walk in probes]
     except REFUSED:
         return None
-    return None if any([x is None or not fits(np.shape(x), step) for x in found]) else found
+    right = all([x is not None and fits(np.shape(x), step) and np.isfinite(x).all() for x in found])
+    return found if right else None
