@@ -364,6 +364,26 @@ def test_freeing_a_deep_graph_of_pairs_and_fans():
     del pair, fan
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda y: y * y,
+        lambda y: y + y * 0.0,
+        lambda y: (y.relu() * 1.0) * y,
+        lambda y: y.relu() / y.relu(),
+        lambda y: cr.sum([y, y, y]) * 0.1,
+        lambda y: (z := cr.sin(y)) - z,
+    ],
+)
+def test_freeing_a_deep_graph_whose_steps_use_a_node_more_than_once(step):
+    """A square's one input has two references, both of them the square's: half a million such steps crashed Python."""
+    out = x = Value(1.0)
+    for _ in range(200_000):
+        out = step(out)
+    del out
+    assert x.data == 1.0
+
+
 def test_wide_and_deep_sums():
     xs = [Value(float(i)) for i in range(2_000)]
     out = Value(0.0)

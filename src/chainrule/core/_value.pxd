@@ -41,9 +41,18 @@ cdef class Value:
 
 cdef inline bint owns_inputs(Value node) noexcept:
     """Whether an input would be freed together with this node. Casts, because an object argument is one more reference."""
-    return (Py_REFCNT(<PyObject *>node.first) == 1 or Py_REFCNT(<PyObject *>node.second) == 1
-            or Py_REFCNT(<PyObject *>node.extras) == 1)
+    return (Py_REFCNT(<PyObject *>node.first) == 1 + (node.first is node.second)
+            or Py_REFCNT(<PyObject *>node.second) == 1 or Py_REFCNT(<PyObject *>node.extras) == 1)
 
+cdef inline bint first_frees_more(Value node) noexcept:
+    """Whether the first input would be freed together with this node, and an input of its own with it."""
+    return Py_REFCNT(<PyObject *>node.first) == 1 and owns_inputs(node.first)
+
+cdef inline bint second_frees_more(Value node) noexcept:
+    return Py_REFCNT(<PyObject *>node.second) == 1 and owns_inputs(node.second)
+
+cdef Value plus(Value x, Value y)
+cdef Value times(Value x, Value y)
 cdef Value make(int code, int layout, Value first, Value second, double data, double d_first, double d_second)
 cdef Value constant(double data, str label)
 cdef Value make_many(Extras extras, double data)

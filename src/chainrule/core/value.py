@@ -154,8 +154,7 @@ class Value:
 
     def __add__(self, other: Any) -> Any:
         if type(other) is Value:
-            y: Value = other
-            return make(ADD, TWO, self, y, self.data + y.data, 1.0, 1.0)
+            return plus(self, other)
         if type(other) is float or type(other) is int:
             c: cython.double = real(other)
             return make(ADD, VALUE_NUMBER, self, None, self.data + c, 1.0, c)
@@ -184,8 +183,7 @@ class Value:
 
     def __mul__(self, other: Any) -> Any:
         if type(other) is Value:
-            y: Value = other
-            return make(MUL, TWO, self, y, self.data * y.data, y.data, self.data)
+            return times(self, other)
         if type(other) is float or type(other) is int:
             c: cython.double = real(other)
             return make(MUL, VALUE_NUMBER, self, None, self.data * c, c, c)
@@ -606,6 +604,14 @@ def make(
     return out
 
 
+def plus(x: Value, y: Value) -> Value:
+    return make(ADD, TWO, x, y, x.data + y.data, 1.0, 1.0)
+
+
+def times(x: Value, y: Value) -> Value:
+    return make(MUL, TWO, x, y, x.data * y.data, y.data, x.data)
+
+
 def constant(data: float, label: str) -> Value:
     """A leaf in which nobody asks for a gradient."""
     out: Value = Value(data, (), "", label)
@@ -754,14 +760,17 @@ def settle(output: Value) -> None:
 def bury(node: Value) -> None:
     """Free a node's inputs without recursion (compiled engine only).
 
-    The first input goes last on the pile and so is freed first: along a sum that is the sum so far.
+    The first input goes last on the pile and so is freed first: along a sum that is the sum so far. What others hold
+    too, and what frees nothing behind it, needs no pile.
     """
     global burying
     if node.second is not None:
-        graveyard.append(node.second)
+        if second_frees_more(node):  # noqa: F821  (defined in _value.pxd)
+            graveyard.append(node.second)
         node.second = None
     if node.first is not None:
-        graveyard.append(node.first)
+        if first_frees_more(node):  # noqa: F821
+            graveyard.append(node.first)
         node.first = None
     if node.extras is not None:
         graveyard.append(node.extras)
@@ -867,5 +876,7 @@ def dot_all(xs: Any, ys: Any) -> Value:
 def weighted_sum(start: Any, weights: list[Any], inputs: list[Any]) -> Any:
     """start + w1·x1 + w2·x2 + …, recorded term by term: the nodes that the same loop in a program would make."""
     for i in range(len(weights)):
-        start = start + weights[i] * inputs[i]
+        w, x = weights[i], inputs[i]
+        product = times(w, x) if type(w) is Value and type(x) is Value else w * x
+        start = plus(start, product) if type(start) is Value and type(product) is Value else start + product
     return start
