@@ -11,7 +11,9 @@ import pytest
 
 from chainrule.core.instructions import (
     FIRST_INPUT,
+    OPERATION,
     TYPES,
+    WORKSPACE,
     Chain,
     Code,
     Convolution,
@@ -57,7 +59,11 @@ def kernels(request: pytest.FixtureRequest) -> Any:
 
 
 def made(build: Callable[[Plan, list[Place], Place], None], arrays: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-    """What one instruction makes of arrays; of a view the machine is given all that it is a view of."""
+    """What one instruction makes of arrays; of a view the machine is given all that it is a view of.
+
+    It makes the same to the last bit of arrays that lie otherwise to the lines of the cache, and in a workspace that is
+    full of what is no number.
+    """
     bases = [x if x.base is None else x.base for x in arrays]
     sizes = {FIRST_INPUT + i: x.nbytes for i, x in enumerate(bases)}
     out = Place(FIRST_INPUT + len(arrays), 0, shape, steps_of(shape), np.dtype(dtype))
@@ -74,18 +80,34 @@ def made(build: Callable[[Plan, list[Place], Place], None], arrays: Any, shape: 
     ]
     build(plan, places, out)
     plan.check()
-    kinds = tuple([(x.dtype.num, x.shape) for x in bases])
-    program = machine.Program(
-        np.array(plan.words, np.int64),
-        plan.constants,
-        plan.workspace.size,
-        kinds,
-        ((out.dtype.num, shape),),
-        (),
-        False,
-        1,
-    )
-    return program(*bases)[0]
+    found = run(plan, bases, out)
+    own = len(plan.words)
+    entries = plan.workspace.size // 8
+    plan.copy(plan.constant(np.int64(-1))._replace(shape=(entries,), strides=(0,)), full_of(entries))
+    plan.words = plan.words[own:] + plan.words[:own]
+    assert run(plan, [elsewhere(x) for x in bases], out).tobytes() == found.tobytes()
+    return found
+
+
+def run(plan: Plan, arrays: Any, out: Place) -> Any:
+    """What a plan makes of arrays."""
+    kinds = tuple([(x.dtype.num, x.shape) for x in arrays])
+    words, result = np.array(plan.words, np.int64), (out.dtype.num, out.shape)
+    program = machine.Program(words, plan.constants, plan.workspace.size, kinds, (result,), (), False, 1)
+    return program(*arrays)[0]
+
+
+def full_of(entries: int) -> Place:
+    """All of a workspace."""
+    return Place(WORKSPACE, 0, (entries,), (1,), np.dtype(np.int64))
+
+
+def elsewhere(x: Any) -> Any:
+    """The same entries, one further from where memory begins."""
+    room = np.empty(x.size + 1, x.dtype)
+    moved = room[1:].reshape(x.shape)
+    moved[...] = x
+    return moved
 
 
 def product(x: Any, y: Any, *, relu: bool = False, minus: bool = False, **beside: Any) -> Any:
@@ -484,6 +506,17 @@ def test_simple_operations_are_exact(name, dtype):
             right = (EXACT.get(name) or TRUTHS[name])(*inputs)
             found = chained(name, inputs, dtype, out_dtype=np.bool_ if name in TRUTHS else None)
             np.testing.assert_array_equal(found, right)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", [name for name, i in OPERATION.items() if i < OPERATION["load"]])
+def test_what_an_entry_becomes_does_not_depend_on_where_it_stands(name, dtype):
+    x, y, z = (rng.normal(size=70).astype(dtype) * 3 for _ in range(3))
+    with np.errstate(all="ignore"):
+        whole = chained(name, [x, y, z], dtype)
+        for n in range(2, 70):
+            part = chained(name, [row[-n:].copy() for row in (x, y, z)], dtype)
+            np.testing.assert_array_equal(part, whole[-n:])
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

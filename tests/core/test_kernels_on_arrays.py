@@ -51,6 +51,17 @@ def instructions(request):
     machine.use_kernels(before)
 
 
+def elsewhere(arguments):
+    """Copies of arrays, one entry further from where memory begins."""
+
+    def moved(x):
+        room = np.empty(x.size + 1, x.dtype)[1:].reshape(x.shape)
+        room[...] = x
+        return room
+
+    return [moved(x) if isinstance(x, np.ndarray) else x for x in arguments]
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", quick)
 def test_rows_of_every_length_with_all_instructions(name, dtype, instructions):
@@ -58,9 +69,12 @@ def test_rows_of_every_length_with_all_instructions(name, dtype, instructions):
     close = {"rtol": 1e-4, "atol": 1e-4} if dtype == np.float32 else {"rtol": 1e-11, "atol": 1e-12}
     for columns in [*range(1, 71), 600, 1100]:
         given = calls(name, (3, columns), dtype, draw)
-        by_machine, by_numpy = copies(given), copies(given)
+        by_machine, by_numpy, further = copies(given), copies(given), elsewhere(given)
         out, right = quick[name](*by_machine), definition(name)(*by_numpy)
         assert out is not NotImplemented
+        same = [quick[name](*further), *further]  # to the last bit, wherever it lies
+        for x, y in zip([out, *by_machine], same, strict=True):
+            assert not isinstance(x, np.ndarray) or x.tobytes() == y.tobytes(), f"{columns}"
         if right is not None:
             np.testing.assert_allclose(out, right, **close, err_msg=f"{columns}")
         for ours, other in zip(by_machine[:-1], by_numpy, strict=False):

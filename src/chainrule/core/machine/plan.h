@@ -47,6 +47,7 @@ enum {
 #define REGISTERS 16
 #define MOST_SLOTS 64
 #define MOST_AXES 64
+#define LINE 64 /* bytes of the lines of the cache, to which a plane of results is rounded up */
 #define BLOCK_BYTES 4096
 #define PANEL_BYTES 128 /* of a right factor, for each entry of the inner axis */
 

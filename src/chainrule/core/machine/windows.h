@@ -257,7 +257,8 @@ static void OF_TYPE(convolve_weights)(const Slide *s, const ENTRY *x, ENTRY *out
                                       ENTRY *came, int64_t *at) {
     const ptrdiff_t count = s->results * weights_of(s), image = s->channels * s->length[0] * s->length[1];
     const ptrdiff_t result = s->results * s->fits[0] * s->fits[1];
-    memset(laid, 0, (size_t)(laid_out(s) * s->together) * sizeof(ENTRY));
+    // A vector reads past the last plane, where a zero of `came` would meet what somebody left there: 0·nan is nan.
+    memset(laid, 0, (size_t)(laid_out(s) * s->together) * sizeof(ENTRY) + LINE);
     memset(came, 0, (size_t)(s->results * s->stretch * s->together) * sizeof(ENTRY));
     memset(out, 0, (size_t)(count * s->groups) * sizeof(ENTRY));
     find_stretches(s, at);
