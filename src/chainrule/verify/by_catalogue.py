@@ -23,6 +23,7 @@ from chainrule.verify.marking.problem import Problem, probes_of, recorded_proble
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.naming import Wrong
 from chainrule.verify.pair import Pair
+from chainrule.verify.subject import holding
 
 ARRIVES = "g"
 """What the gradient that arrives is called."""
@@ -76,17 +77,11 @@ def named(wrong: Wrong, pair: Pair, problem: Problem) -> Differing | None:
     if step is None or ARRIVES not in problem.named:
         return None
     walks = [Walk(problem, numbers) for numbers in probes_of(problem, {})]
-    at = next(i for i, leaf in enumerate(pair.leaves) if leaf is wrong.leaf)
-    before = [leaf.array.copy() for leaf in pair.leaves]
+    leaves = [leaf for leaf in pair.leaves if leaf.name in problem.named]
     answers: list[Any] = []
-    try:
-        for walk in walks:
-            for leaf in pair.leaves:
-                if leaf.name in problem.named:
-                    leaf.array[...] = walk.numbers[problem.named[leaf.name]]
-            answers.append(pair.pull(np.ravel(walk.numbers[problem.named[ARRIVES]]))[at])
-    finally:
-        for leaf, array in zip(pair.leaves, before, strict=True):
-            leaf.array[...] = array
+    for walk in walks:
+        with holding(leaves, [walk.numbers[problem.named[leaf.name]] for leaf in leaves]):
+            gradients = pair.pull(np.ravel(walk.numbers[problem.named[ARRIVES]]))
+        answers.append(gradients[pair.leaves.index(wrong.leaf)])
     found = located(Fingerprint(problem, walks, step, answers), wrong.leaf.name)
     return Differing(found[0].name, f"{found[0].says}, at {found[0].place}") if found else None

@@ -12,12 +12,12 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from chainrule.core import Value
 from chainrule.errors import CodeError
-from chainrule.table import json_of
+from chainrule.verify.report import Result
 from chainrule.verify.running import failure
 
 DATA = ("data", "value", "val", "_data", "_value", "x", "v")
@@ -42,7 +42,7 @@ class EngineMistake:
 
 
 @dataclass(frozen=True, repr=False)
-class EngineReport:
+class EngineReport(Result):
     """The result of `check_engine`: true where no mistake was found.
 
     `mistakes` are listed from the smallest graph on; `remarks` are limits that are no mistakes; `missing` are the
@@ -69,14 +69,6 @@ class EngineReport:
         lines += [f"remark: {remark}" for remark in self.remarks[:2]]
         lines += [f"it does not have {', '.join(self.missing)}"] if self.missing else []
         return "\n".join(lines)
-
-    def as_dict(self) -> Mapping[str, Any]:
-        """Plain data."""
-        return {**asdict(self), "passed": bool(self)}
-
-    def json(self) -> str:
-        """The same as one JSON object."""
-        return json_of(self.as_dict())
 
 
 class Engine:

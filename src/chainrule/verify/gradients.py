@@ -17,7 +17,7 @@ from chainrule.verify.by_catalogue import by_catalogue
 from chainrule.verify.differences import ORDER, SURE, Array, Judged, Ladder, rank
 from chainrule.verify.differing import Differing
 from chainrule.verify.moved import Found, Mover
-from chainrule.verify.naming import Namer, Wrong, by_its_arrays, name_of_mistake
+from chainrule.verify.naming import Wrong, by_its_arrays
 from chainrule.verify.pair import Pair
 from chainrule.verify.pytorch import InTorch, is_torch
 from chainrule.verify.report import Checked, Report, worst_first
@@ -33,8 +33,6 @@ LARGER = 1e3
 """An error so many times what a direction shows is the one whose chances are told."""
 STREAM = 13_2008
 """What is drawn is not what a user has drawn for the inputs with the same seed."""
-NAMERS: tuple[Namer, ...] = (by_its_arrays, by_catalogue)
-"""Who is asked what a mistake is: what the arrays show is said in fewer words."""
 OTHERS = 40
 """Entries by which another input's gradient is recognised."""
 
@@ -158,7 +156,7 @@ class Check:
         if worst.verdict == "bug":
             largest = max(np.abs(given[np.isfinite(given)]).max(initial=0.0), abs(worst.differences), 1e-300)
             wrong = Wrong(self.subject, leaf, given, found.right, max(1e-6, 10 * worst.error / largest))
-            named = name_of_mistake(wrong, NAMERS)
+            named = name_of_mistake(wrong)
             if named.name == "unclassified":
                 named = self.of_another(leaf, given) or named
             says, mistake = named.says, named.name
@@ -187,9 +185,7 @@ class Check:
         flat = found.right.reshape(-1)
         for i, quotient, _ in self.mover.quotients(leaf, range(leaf.array.size)):
             flat[i] = quotient
-        what = self.of_another(leaf, given) or name_of_mistake(
-            Wrong(self.subject, leaf, given, found.right, 1e-6), NAMERS
-        )
+        what = self.of_another(leaf, given) or name_of_mistake(Wrong(self.subject, leaf, given, found.right, 1e-6))
         mistake = "" if what.name == "shape" else what.name
         return Checked(leaf.name, leaf.array.shape, "bug", entries=leaf.array.size, says=what.says, mistake=mistake)
 
@@ -230,6 +226,14 @@ class Check:
         return [f"checked in float64; in float32, as given, off by {max(gaps, default=0.0):.1e} at most"]
 
 
+def name_of_mistake(wrong: Wrong) -> Differing:
+    """What the mistake is: what the arrays show, in few words, or else the catalogue's mistake that gives it."""
+    shown = by_its_arrays(wrong)
+    if shown is not None and shown.name != "unclassified":
+        return shown
+    return by_catalogue(wrong) or shown or Differing("unclassified", "it is not what differences give")
+
+
 def errors_by_step(steps: Ladder | None, judged: Judged) -> tuple[tuple[float, float], ...]:
     """How far the quotient with each step is from the derivative that is judged."""
     if steps is None:
@@ -245,8 +249,11 @@ def advice(verdict: str, faults: Sequence[str], subject: Subject) -> str:
     if verdict == "bug":
         at = subject.guilty()
         return f"next: {at}" if at else ""
-    if verdict == "undecided":
-        return "next: give float64, and inputs near 1, where the outputs are not far larger than their changes"
-    if verdict == "no number":
-        return "next: choose inputs inside the function's domain, or find the place with cr.detect_anomaly()"
-    return ""
+    return NEXT.get(verdict, "")
+
+
+NEXT = {
+    "undecided": "next: give float64, and inputs near 1, where the outputs are not far larger than their changes",
+    "no number": "next: choose inputs inside the function's domain, or find the place with cr.detect_anomaly()",
+}
+"""What to do where nothing can be said."""

@@ -22,7 +22,7 @@ from chainrule.verify.differences import (
     rank,
     steps_for,
 )
-from chainrule.verify.subject import Leaf, Subject
+from chainrule.verify.subject import Leaf, Subject, holding
 
 CLOSE = 300
 """Entries of one input that are looked at with every step."""
@@ -122,11 +122,8 @@ class Mover:
         way = self.rng.normal(size=before.shape)
 
         def moved(shift: float) -> tuple[float, float]:
-            leaf.array[...] = before + shift * way
-            try:
+            with holding([leaf], [before + shift * way]):
                 return self.output(), shift
-            finally:
-                leaf.array[...] = before
 
         return way, moved
 
@@ -147,10 +144,7 @@ class Mover:
 
         `terms` is the size of what the derivative adds up.
         """
-        if judged.verdict not in SHARPENED:
-            return judged
-        with Quiet():
-            slope = self.subject.complex_slope(leaf, way, self.u)
+        slope = self.complex_slope(leaf, way) if judged.verdict in SHARPENED else None
         if slope is None or not abs(slope - judged.differences) <= judged.error:
             return judged
         size = max(abs(judged.given), abs(slope), terms)
@@ -160,10 +154,7 @@ class Mover:
             self.subject.notes += [note] if judged.verdict != "right" else []
             self.analytic.add(leaf.name)
             return replace(judged, verdict="right", differences=slope, error=AGREES * size)
-        if off > CONTRADICTS * size:
-            self.subject.notes.append(f"{leaf.name}: differences see no mistake, and a complex step does")
-            return replace(judged, verdict="bug", differences=slope, error=AGREES * size)
-        return judged
+        return self.contradicted(judged, leaf, slope, size) if off > CONTRADICTS * size else judged
 
     def beneath_rounding(self, judged: Judged, leaf: Leaf, i: int, typical: float) -> Judged:
         """An entry so small beside the others that differences show rounding alone, by a complex step for it alone.
@@ -176,16 +167,24 @@ class Mover:
         self.small += 1
         way = np.zeros_like(leaf.array)
         way.reshape(-1)[i] = 1.0
-        with Quiet():
-            slope = self.subject.complex_slope(leaf, way, self.u)
+        slope = self.complex_slope(leaf, way)
         if slope is None:
             return judged
         size = max(abs(judged.given), abs(slope))
         off = abs(judged.given - slope)
         if off > CONTRADICTS * size + UNITS * EPS * typical:
-            self.subject.notes.append(f"{leaf.name}: differences see no mistake, and a complex step does")
-            return replace(judged, verdict="bug", differences=slope, error=AGREES * size)
+            return self.contradicted(judged, leaf, slope, size)
         return replace(judged, verdict="right", differences=slope, error=off)
+
+    def complex_slope(self, leaf: Leaf, way: Array) -> float | None:
+        """The derivative along a way of one input by a complex step, where one can be made."""
+        with Quiet():
+            return self.subject.complex_slope(leaf, way, self.u)
+
+    def contradicted(self, judged: Judged, leaf: Leaf, slope: float, size: float) -> Judged:
+        """A derivative that a complex step shows to be wrong."""
+        self.subject.notes.append(f"{leaf.name}: differences see no mistake, and a complex step does")
+        return replace(judged, verdict="bug", differences=slope, error=AGREES * size)
 
     def entries(self, leaf: Leaf, given: Array, found: Found, places: Sequence[int]) -> None:
         """Compare entries one by one: most are settled by one step, the others are looked at with every step."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,7 +58,7 @@ def known_factors(wrong: Wrong) -> list[Between]:
     if out.size != x.size:
         return known
     out = out.reshape(x.shape)
-    for says, slope, again in SQUASHING:
+    for says, slope, squash in SQUASHING:
         right = slope(out)
         known += [
             Between("activation-derivative-missing", f"the slope {says} of the output y is left out", 1 / right),
@@ -71,40 +71,15 @@ def known_factors(wrong: Wrong) -> list[Between]:
             Between(
                 "activation-derivative-at-output",
                 "the slope is taken at the output y for the input",
-                again(out) / right,
+                slope(squash(out)) / right,
             ),
             Between("activation-for-derivative", f"the output y stands where its slope {says} belongs", out / right),
         ]
     return known
 
 
-def sigmoid_slope(y: Array) -> Array:
-    """The sigmoid's slope, of its output."""
-    return y * (1 - y)
-
-
-def tanh_slope(y: Array) -> Array:
-    """The hyperbolic tangent's slope, of its output."""
-    return 1 - y * y
-
-
 SQUASHING: tuple[tuple[str, Slope, Slope], ...] = (
-    ("y(1 − y)", sigmoid_slope, lambda z: sigmoid_slope(1 / (1 + np.exp(-z)))),
-    ("1 − y²", tanh_slope, lambda z: tanh_slope(np.tanh(z))),
+    ("y(1 − y)", lambda y: y * (1 - y), lambda z: 1 / (1 + np.exp(-z))),
+    ("1 − y²", lambda y: 1 - y * y, np.tanh),
 )
-"""Slopes that are written with the output y: in words, of the output, and of the input."""
-
-Namer = Callable[[Wrong], Differing | None]
-"""Says what a mistake is, or nothing."""
-
-
-def name_of_mistake(wrong: Wrong, namers: Sequence[Namer]) -> Differing:
-    """What the mistake is: the first name that one of those asked has, or else the first words."""
-    words: list[Differing] = []
-    for name in namers:
-        found = name(wrong)
-        if found is not None and found.name:
-            if found.name != "unclassified":
-                return found
-            words.append(found)
-    return words[0] if words else Differing("unclassified", "it is not what differences give")
+"""Slopes that are written with the output y: in words, of the output, and the function itself."""

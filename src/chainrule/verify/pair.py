@@ -32,29 +32,17 @@ from chainrule.verify.subject import (
     Function,
     Leaf,
     Subject,
+    array_of,
     joined,
-    leaf_of,
-    moving_places,
     name_of,
-    names_of_inputs,
     parameter_names,
+    pieces,
     settle,
 )
 
 COTANGENTS = {
-    "g",
-    "grad",
-    "grad_output",
-    "grad_out",
-    "dout",
-    "dy",
-    "dz",
-    "upstream",
-    "cotangent",
-    "gy",
-    "gout",
-    "delta",
-}
+    "g", "grad", "grad_output", "grad_out", "dout", "dy", "dz", "upstream", "cotangent", "gy", "gout", "delta",
+}  # fmt: skip
 """What people call the gradient that arrives."""
 KEPT = {"kept", "cache", "ctx", "saved", "res", "residuals", "context", "state", "tape", "memory", "self"}
 """And what a forward pass keeps for the backward pass."""
@@ -74,20 +62,12 @@ NOT_ANALYTIC = frozenset({"abs", "absolute", "fabs", "norm", "sign", "real", "im
 class Pair(Subject):
     """``(forward, backward)`` on plain numbers and arrays, or on Tensors where Tensors were given."""
 
+    way: Way
+    keeps = False
+
     def __init__(self, forward: Function, backward: Function, inputs: Sequence[Any]) -> None:
-        super().__init__()
-        self.forward = forward
+        super().__init__(forward, inputs)
         self.backward = backward
-        self.title = name_of(forward)
-        self.flat, self.structure = flatten(tuple(inputs))
-        self.count = len(inputs)
-        self.places = moving_places(self.flat, False, 0)
-        names = names_of_inputs(forward, inputs)
-        self.leaves = [leaf_of(names[k], self.flat[k]) for k in self.places]
-        if not self.leaves:
-            raise GraphError(f"{self.title} was given no number or array that could be moved")
-        self.way: Way | None = None
-        self.keeps = False
 
     def __enter__(self) -> Pair:
         ways = self.ways()
@@ -97,41 +77,38 @@ class Pair(Subject):
 
     def arguments(self) -> list[Any]:
         """The inputs at the leaves' present numbers, of the kinds that were given."""
-        flat = list(self.flat)
-        for k, leaf in zip(self.places, self.leaves, strict=True):
-            array = leaf.array if self.wide else leaf.array.astype(leaf.dtype)
-            if is_node(leaf.given):
-                flat[k] = Value(float(array)) if isinstance(leaf.given, Value) else Tensor(array)
-            elif array.ndim:
-                flat[k] = array.copy() if self.copies else array
-            else:
-                flat[k] = float(array) if isinstance(leaf.given, float | int) else array[()]
-        return self.filled(flat)
+        return self.filled([self.as_given(leaf) for leaf in self.leaves])
+
+    def as_given(self, leaf: Leaf) -> Any:
+        """A leaf at its present numbers, of the kind that was given."""
+        array = leaf.array if self.wide else leaf.array.astype(leaf.dtype)
+        if is_node(leaf.given):
+            return Value(float(array)) if isinstance(leaf.given, Value) else Tensor(array)
+        if array.ndim:
+            return array.copy() if self.copies else array
+        return float(array) if isinstance(leaf.given, float | int) else array[()]
+
+    def forward_on(self, arguments: list[Any]) -> tuple[Any, Any]:
+        """What the forward pass gives of some arguments, and what it keeps."""
+        self.chances.wind_back()
+        made = quietly(self.f, *arguments)
+        return made if self.keeps else (made, None)
 
     def forward_pass(self) -> tuple[list[Any], Any, Any]:
         """One run: the arguments, the output and what was kept."""
-        self.chances.wind_back()
-        made = quietly(self.forward, *self.arguments())
-        out, kept = made if self.keeps else (made, None)
+        out, kept = self.forward_on(self.arguments())
         return self.arguments(), out, kept
 
     def run(self) -> Array:
         return joined(numbers_in(self.forward_pass()[1]))
 
-    def filled(self, flat: Sequence[Any]) -> list[Any]:
-        """The arguments with other things for their numbers."""
-        return list(unflatten(self.structure, list(flat)))
-
     def on_tape(self) -> tuple[Tape, Any]:
         """What the forward pass does, written down, and what it gives; its inputs come first, in their order."""
         tape = Tape()
-        flat: list[Any] = list(self.flat)
-        for k, leaf in zip(self.places, self.leaves, strict=True):
-            flat[k] = tape.add(None, (), {}, leaf.array.copy())
-            tape.notes[-1].name = leaf.name
-        self.chances.wind_back()
-        made = quietly(self.forward, *self.filled(flat))
-        return tape, made[0] if self.keeps else made
+        traced = [tape.add(None, (), {}, leaf.array.copy()) for leaf in self.leaves]
+        for note, leaf in zip(tape.notes, self.leaves, strict=True):
+            note.name = leaf.name
+        return tape, self.forward_on(self.filled(traced))[0]
 
     @cached_property
     def is_analytic(self) -> bool:
@@ -150,14 +127,9 @@ class Pair(Subject):
         """
         if any(is_node(x.given) for x in self.leaves) or not self.wide:
             return None
-        flat: list[Any] = list(self.flat)
-        for k, other in zip(self.places, self.leaves, strict=True):
-            moved = other.array + IMAGINARY * way if other is leaf else other.array.copy()
-            flat[k] = moved if moved.ndim else moved[()]
+        moved = [x.array + IMAGINARY * way if x is leaf else x.array.copy() for x in self.leaves]
         try:
-            self.chances.wind_back()
-            made = quietly(self.forward, *self.filled(flat))
-            out = made[0] if self.keeps else made
+            out, _ = self.forward_on(self.filled([x if x.ndim else x[()] for x in moved]))
             parts = [np.asarray(x).ravel() for x in flatten(out)[0]]
         except (*UNFIT, NotImplementedError):
             return None
@@ -184,18 +156,17 @@ class Pair(Subject):
             ]
             turned = wanted[0] in COTANGENTS or wanted[1] in KEPT or wanted[0].startswith("d")
             found += [(True, way) for way in (in_jax_order[::-1] if turned else in_jax_order)]
-        if len(wanted) == self.count:
+        if len(wanted) == len(self.inputs):
             found.append((False, self.of_loss))
-        elif len(wanted) == self.count + 1:
+        elif len(wanted) == len(self.inputs) + 1:
             in_front_or_behind: list[Way] = [
                 lambda arguments, _, g: self.backward(g, *arguments),
                 lambda arguments, _, g: self.backward(*arguments, g),
             ]
             behind = wanted[-1] in COTANGENTS
             found += [(False, way) for way in (in_front_or_behind[::-1] if behind else in_front_or_behind)]
-        if [name for name in wanted if name not in COTANGENTS] == [
-            x.lower() for x in parameter_names(self.forward, self.count)
-        ]:
+        of_forward = [x.lower() for x in parameter_names(self.f, len(self.inputs))]
+        if [name for name in wanted if name not in COTANGENTS] == of_forward:
             found.sort(key=lambda way: way[0])  # it names the inputs, so nothing is kept for it
         if not found:
             raise GraphError(
@@ -228,19 +199,14 @@ class Pair(Subject):
         self.keeps, self.way = ways[fits.index(min(fits))]
 
     def back(self, passed: tuple[list[Any], Any, Any], u: Array) -> list[Array]:
-        assert self.way is not None
         arguments, out, kept = passed
-        pieces, start = [], 0
         leaves, structure = flatten(out)
-        for part in leaves:
-            shape = np.shape(part.data if is_node(part) else part)
-            count = int(np.prod(shape, dtype=int))
-            piece = u[start : start + count].reshape(shape)
-            kind = np.asarray(part.data if is_node(part) else part).dtype
-            piece = piece.astype(kind if kind.kind == "f" else float)
-            pieces.append(Tensor(piece) if isinstance(part, Tensor) else piece if shape else float(piece))
-            start += count
-        cotangent = unflatten(structure, pieces)
+        held = [array_of(part) for part in leaves]
+        arriving: list[Any] = []
+        for part, x, g in zip(leaves, held, pieces(u, [x.shape for x in held]), strict=True):
+            g = g.astype(x.dtype if x.dtype.kind == "f" else float)
+            arriving.append(Tensor(g) if isinstance(part, Tensor) else g if g.shape else float(g))
+        cotangent = unflatten(structure, arriving)
         before = joined(numbers_in(cotangent))
         try:
             given = quietly(self.way, arguments, kept, cotangent)
@@ -253,17 +219,15 @@ class Pair(Subject):
 
     def matched(self, given: Any) -> list[Array]:
         """What backward gave, as a gradient for each leaf; a list may leave out the inputs that are no numbers."""
-        if self.count == 1 and not (isinstance(given, tuple | list) and len(given) == 1):
+        count = len(self.inputs)
+        if count == 1 and not (isinstance(given, tuple | list) and len(given) == 1):
             given = (given,)
         if isinstance(given, dict):
-            names = names_of_inputs(self.forward, unflatten(self.structure, self.flat))
-            given = tuple([given.get(name, given.get(f"d{name}", given.get(f"grad_{name}"))) for name in names])
+            given = tuple([given.get(x, given.get(f"d{x}", given.get(f"grad_{x}"))) for x in self.names])
         if not isinstance(given, tuple | list):
-            raise BackwardError(
-                f"the backward pass gave a {type(given).__name__}, not a tuple of {self.count} gradients"
-            )
+            raise BackwardError(f"the backward pass gave a {type(given).__name__}, not a tuple of {count} gradients")
         try:
-            parts = matched(self.structure, tuple(given)) if len(given) == self.count else []
+            parts = matched(self.structure, tuple(given)) if len(given) == count else []
         except ValueError:
             raise BackwardError(
                 f"the backward pass gave gradients of another structure than the inputs', {outline(self.structure)}"
@@ -274,19 +238,13 @@ class Pair(Subject):
             parts = list(given)
         else:
             raise BackwardError(
-                f"the backward pass gave {len(given)} gradients, and there are {self.count} inputs: give one for each, "
+                f"the backward pass gave {len(given)} gradients, and there are {count} inputs: give one for each, "
                 "None for zeros"
             )
-        found: list[Array] = []
         for leaf, part in zip(self.leaves, parts, strict=True):
-            if part is None:
-                found.append(np.zeros(leaf.array.shape))
-                continue
-            array = np.array(part.data if is_node(part) else part)
-            if array.dtype.kind not in "fiub":
-                raise BackwardError(f"the gradient of {leaf.name} is no array of numbers: {array.dtype}")
-            found.append(array.astype(float))
-        return found
+            if part is not None and array_of(part).dtype.kind not in "fiub":
+                raise BackwardError(f"the gradient of {leaf.name} is no array of numbers: {array_of(part).dtype}")
+        return self.as_arrays(parts)
 
     def pull_late(self, u: Array) -> tuple[list[Array], list[Array]]:
         before, self.copies = self.copies, True  # what a run keeps must not be the arrays that are moved
@@ -302,10 +260,9 @@ class Pair(Subject):
 
 def numbers_in(out: Any) -> list[Any]:
     """The numbers of what a function gave; what holds none is refused."""
-    found: list[Any] = []
-    for x in flatten(out)[0]:
-        array = np.asarray(x.data if is_node(x) else x)
+    leaves = flatten(out)[0]
+    found = [array_of(x) for x in leaves]
+    for x, array in zip(leaves, found, strict=True):
         if array.dtype.kind not in "fiub":
             raise GraphError(f"the function gave a {type(x).__name__}: give numbers or arrays, or (out, kept)")
-        found.append(array)
     return found

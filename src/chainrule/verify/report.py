@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,6 +25,19 @@ TOLD = {
     "no number": "a gradient is no number",
     "unsteady": "nothing can be checked",
 }
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of a check, which is true where nothing is wrong, as plain data."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {**asdict(self), "passed": bool(self)}
+
+    def json(self) -> str:
+        """The same as one JSON object."""
+        return json_of(self.as_dict())
 
 
 @dataclass(frozen=True)
@@ -65,7 +77,7 @@ class Checked:
 
 
 @dataclass(frozen=True, repr=False)
-class Report:
+class Report(Result):
     """The result of `check_gradients`: true where nothing is wrong, and printed as a short table.
 
     `inputs` has one `Checked` for each input, the worst first; `notes` are sentences on how it was done; `next` says
@@ -100,22 +112,6 @@ class Report:
         more = len(self.inputs) - MOST_ROWS
         lines += [f"and {more} more, none worse"] if more > 0 else []
         return "\n".join([*lines, *self.notes[:MOST_SAID]])
-
-    def as_dict(self) -> Mapping[str, Any]:
-        """Plain data."""
-        return {
-            "title": self.title,
-            "verdict": self.verdict,
-            "passed": bool(self),
-            "inputs": [asdict(checked) for checked in self.inputs],
-            "notes": list(self.notes),
-            "next": self.next,
-            "runs": self.runs,
-        }
-
-    def json(self) -> str:
-        """The same as one JSON object."""
-        return json_of(self.as_dict())
 
 
 COLUMNS = ("input", "shape", "worst at", "given", "differences", "off by", "order", "verdict")

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import inspect
 import random
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -43,7 +45,7 @@ class BackwardError(ChainruleError, RuntimeError):
     """A backward pass that fails, or gives something that is no gradient; the message says what."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Leaf:
     """An array that can be moved: an input or a part of one, or a parameter."""
 
@@ -81,23 +83,44 @@ class Subject:
     """The contract between a function that is checked and the check; subclasses know how theirs is run.
 
     `run` gives the outputs at the leaves' present numbers; `back` the gradients of ``u · outputs`` in the leaves, from
-    what `forward_pass` kept.
+    what `forward_pass` kept. Parameters of modules of the class `modules_are` are leaves behind the inputs.
     """
 
-    title = "f"
-    leaves: Sequence[Leaf]
+    modules_are: Any = ()
     wide = True
     """Whether it runs in float64; otherwise in the types that were given."""
     size = 0.0
     """How large the numbers are of which the outputs are made, where they may cancel."""
     copies = False
     """Whether the inputs are copied for each run, because a run writes into them."""
+    differentiated: type[Subject] | None = None
+    """What its gradient is checked as, for second order."""
+    u: Array
+    """Of a gradient, the weights of the outputs that are differentiated."""
 
-    def __init__(self) -> None:
+    def __init__(self, f: Function, inputs: Sequence[Any], loss: Function | None = None) -> None:
+        self.f = self.call = f
+        self.inputs = inputs
+        self.loss = loss
+        self.title = name_of(f)
         self.notes: list[str] = []
         self.chances = Chances()
+        self.flat, self.structure = flatten(tuple(inputs))
+        self.names = names_of_inputs(f, inputs)
+        self.modules: list[Any] = [x for x in (f, loss, *self.flat) if isinstance(x, self.modules_are)]
+        target = len(flatten(inputs[-1])[0]) if loss is not None else 0
+        self.places = moving_places(self.flat, bool(self.modules), target)
+        self.own = [leaf_of(name, owned) for name, owned in parameters_of(self.modules)]
+        self.leaves = [*[leaf_of(self.names[k], self.flat[k]) for k in self.places], *self.own]
+        if not self.leaves:
+            raise DtypeError(f"{self.title} was given no number, array, Value, Tensor or Module that could be moved")
 
     def __enter__(self) -> Self:
+        try:
+            settle(self)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -115,9 +138,31 @@ class Subject:
         """The backward pass of one forward pass: the gradient of ``u · outputs`` in every leaf."""
         raise NotImplementedError
 
+    def filled(self, moved: Sequence[Any], flat: Sequence[Any] | None = None) -> list[Any]:
+        """The arguments with other things in place of the inputs that are moved."""
+        flat = list(self.flat if flat is None else flat)
+        for k, x in zip(self.places, moved, strict=False):
+            flat[k] = x
+        return list(unflatten(self.structure, flat))
+
+    def called(self, arguments: list[Any]) -> list[Any]:
+        """The leaves of what the function gives, or of the loss of that and of the last argument."""
+        if self.loss is None:
+            return flatten(self.call(*arguments))[0]
+        *others, target = arguments
+        return flatten(self.loss(self.call(*others), target))[0]
+
+    def as_arrays(self, gradients: Sequence[Any]) -> list[Array]:
+        """Gradients in float64, zeros where there is none."""
+        pairs = zip(self.leaves, gradients, strict=True)
+        return [np.zeros(leaf.array.shape) if g is None else np.array(array_of(g), float) for leaf, g in pairs]
+
     def runs_elsewhere(self) -> bool:
-        """Whether the function may run at other numbers between a forward pass and the way back."""
-        return True
+        """Whether the function may run at other numbers between a forward pass and the way back.
+
+        Parameters are the same in every run, so that a run elsewhere would make the first one stale.
+        """
+        return not self.own
 
     def pull(self, u: Array) -> list[Array]:
         """The gradient of ``u · outputs`` in every leaf."""
@@ -127,7 +172,7 @@ class Subject:
         """The same where the function ran elsewhere between forward and backward; and once more from the same run."""
         passed = self.forward_pass()
         if self.runs_elsewhere():
-            with elsewhere([leaf.array for leaf in self.leaves]):
+            with holding(self.leaves, [0.5 * leaf.array + 0.25 for leaf in self.leaves]):
                 self.forward_pass()
         return self.back(passed, u), self.back(passed, u)
 
@@ -155,8 +200,16 @@ class Subject:
             self.wide = True
 
     def derivative(self, u: Array) -> Subject:
-        """Its gradient as a function in its turn."""
-        raise GraphError(f"second order is not known of {self.title}: its backward pass is on plain numbers")
+        """The gradient of ``u · outputs`` as a function of the same inputs."""
+        if self.differentiated is None:
+            raise GraphError(f"second order is not known of {self.title}: its backward pass is on plain numbers")
+        found = self.differentiated(self.f, self.inputs, self.loss)
+        found.u = u
+        found.title = f"the gradient of {self.title}"
+        # What it is made of, though that may cancel to nothing: the outputs over the inputs.
+        inputs = np.sqrt(np.mean(np.square(joined([leaf.array for leaf in self.leaves]))))
+        found.size = float(np.abs(self.run() * u).sum() / (inputs or 1.0))
+        return found
 
     def guilty(self) -> str:
         """Which of its parts is wrong, in a sentence; nothing where that cannot be told."""
@@ -174,78 +227,45 @@ class Subject:
 class Recorded(Subject):
     """A function that chainrule differentiates: of floats, arrays, Values, Tensors, containers of these and Modules."""
 
-    def __init__(self, f: Function, inputs: Sequence[Any], loss: Function | None = None) -> None:
-        super().__init__()
-        self.f = f
-        self.loss = loss
-        self.inputs = inputs
-        self.title = name_of(f)
-        self.modules = [x for x in (f, loss, *inputs) if isinstance(x, Module)]
-        self.flat, self.structure = flatten(tuple(inputs))
-        names = names_of_inputs(f, inputs)
-        moving = moving_places(self.flat, bool(self.modules), len(flatten(inputs[-1])[0]) if loss is not None else 0)
-        self.places = moving
-        self.leaves = [leaf_of(names[k], self.flat[k]) for k in moving]
-        parameters = parameters_of(self.modules)
-        self.owned = [(leaf_of(name, owned), owned) for name, owned in parameters]
-        self.leaves += [leaf for leaf, _ in self.owned]
-        if not self.leaves:
-            raise DtypeError(f"{self.title} was given no number, array, Value, Tensor or Module that could be moved")
+    modules_are = Module
 
     def __enter__(self) -> Self:
-        self.before = [(owned, owned.data) for _, owned in self.owned]
-        for leaf, owned in self.owned:
-            owned.data = leaf.array
-            leaf.array = owned.data  # which is moved in place
+        self.before = [(leaf.given, leaf.given.data) for leaf in self.own]
+        for leaf in self.own:
+            leaf.given.data = leaf.array
+            leaf.array = leaf.given.data  # which is moved in place
         self.kept = Kept(self.modules)
-        try:
-            settle(self)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
+        return super().__enter__()
 
     def __exit__(self, *_: object) -> None:
         for owned, data in self.before:
             owned.data = data
         self.kept.put_back()
 
-    def nodes(self, record: bool) -> list[Any]:
-        """A node for each leaf, at its present numbers."""
-        found: list[Any] = []
-        for place, leaf in enumerate(self.leaves):
-            array = leaf.array if self.wide else leaf.array.astype(leaf.dtype)
-            if place >= len(self.places):
-                owned = self.owned[place - len(self.places)][1]
-                if self.copies or not self.wide:
-                    owned.data = array
-                elif owned.data is not array:
-                    owned.data = array
-                    leaf.array = owned.data
-                found.append(owned)
-            elif isinstance(leaf.given, Value):
-                found.append(Value(float(array)))
-            else:
-                node = from_array(array.copy() if self.copies or record else array)
-                node.requires_grad = record
-                found.append(node)
-        return found
+    def node(self, leaf: Leaf, record: bool) -> Any:
+        """A node for a leaf, at its present numbers; a parameter is its own."""
+        array = leaf.array if self.wide else leaf.array.astype(leaf.dtype)
+        if leaf in self.own:
+            owned = leaf.given
+            if self.copies or not self.wide:
+                owned.data = array
+            elif owned.data is not array:
+                owned.data = array
+                leaf.array = owned.data
+            return owned
+        if isinstance(leaf.given, Value):
+            return Value(float(array))
+        node = from_array(array.copy() if self.copies or record else array)
+        node.requires_grad = record
+        return node
 
     def outputs(self, record: bool) -> tuple[list[Any], list[Any]]:
         """One run: the leaves' nodes and the outputs' nodes that hold real numbers."""
         self.kept.put_back()
         self.chances.wind_back()
-        nodes = self.nodes(record)
-        flat = list(self.flat)
-        for place, node in zip(self.places, nodes, strict=False):
-            flat[place] = node
-        arguments = list(unflatten(self.structure, flat))
-        target = [arguments.pop()] if self.loss is not None else []
+        nodes = [self.node(leaf, record) for leaf in self.leaves]
         with enable_grad() if record else no_grad(), Transforming():
-            out = self.f(*arguments)
-            if self.loss is not None:
-                out = self.loss(out, *target)
-        found = [output_node(x) for x in flatten(out)[0]]
+            found = [output_node(x) for x in self.called(self.filled(nodes))]
         return nodes, [x for x in found if isinstance(x, Value) or x.dtype.kind == "f"]
 
     def run(self) -> Array:
@@ -258,17 +278,13 @@ class Recorded(Subject):
         """A walk back over what a run recorded."""
         nodes, outputs = passed
         try:
-            found = graph.gradients_of(outputs, split_like(u, outputs), nodes, record=False)
+            found = graph.gradients_of(outputs, cotangents(u, outputs), nodes, record=False)
         except (ChainruleError, ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise BackwardError(f"the backward pass fails: {error}") from error
-        return [
-            np.zeros(leaf.array.shape) if g is None else np.array(g.data if is_node(g) else g, float)
-            for leaf, g in zip(self.leaves, found, strict=True)
-        ]
+        return self.as_arrays(found)
 
     def runs_elsewhere(self) -> bool:
-        # Parameters are the same nodes in every run, so a run elsewhere would make the first one stale.
-        return not self.owned and not self.modules
+        return not self.modules
 
     def push(self, tangents: Sequence[Array]) -> Array | None:
         nodes, outputs = self.outputs(True)
@@ -281,12 +297,8 @@ class Recorded(Subject):
         except GraphError:
             return None
         return joined([
-            np.zeros(x.shape) if t is None else (t.data if is_node(t) else t)
-            for x, t in zip(outputs, moved, strict=True)
+            np.zeros(x.shape) if t is None else array_of(t) for x, t in zip(outputs, moved, strict=True)
         ])  # fmt: skip
-
-    def derivative(self, u: Array) -> Subject:
-        return Gradient(self, u)
 
     def guilty(self) -> str:
         return wrong_operation(*self.outputs(True))
@@ -295,28 +307,15 @@ class Recorded(Subject):
 class Gradient(Recorded):
     """The gradient of ``u · outputs`` of a recorded function, itself a function of the same inputs."""
 
-    def __init__(self, inner: Recorded, u: Array) -> None:
-        super().__init__(inner.f, inner.inputs, inner.loss)
-        self.u = u
-        self.title = f"the gradient of {inner.title}"
-        self.size = size_of_gradient(inner, u)
-
     def outputs(self, record: bool) -> tuple[list[Any], list[Any]]:
         nodes, outputs = super().outputs(True)
-        given = [Value(float(g)) if isinstance(x, Value) else from_array(g) for g, x in
-                 zip(split_like(self.u, outputs), outputs, strict=True)]  # fmt: skip
+        given = [Value(g) if isinstance(g, float) else from_array(g) for g in cotangents(self.u, outputs)]
         with enable_grad():
             found = graph.gradients_of(outputs, given, nodes, record=True)
         return nodes, [from_array(np.zeros(x.shape)) if g is None else g for x, g in zip(nodes, found, strict=True)]
 
-    def derivative(self, u: Array) -> Subject:
-        raise GraphError("gradients are checked to second order: give cr.grad(f) for a third")
 
-
-def size_of_gradient(inner: Subject, u: Array) -> float:
-    """What a function's gradient is made of: its outputs over its inputs, though they may cancel to nothing."""
-    inputs = np.sqrt(np.mean(np.square(joined([leaf.array for leaf in inner.leaves]))))
-    return float(np.abs(inner.run() * u).sum() / (inputs or 1.0))
+Recorded.differentiated = Gradient
 
 
 class Kept:
@@ -373,27 +372,33 @@ class Unsteady(ChainruleError, RuntimeError):
         )
 
 
-class elsewhere:  # noqa: N801  (a block, as no_grad)
-    """A block in which arrays hold other numbers."""
+@contextmanager
+def holding(leaves: Sequence[Leaf], numbers: Sequence[Any]) -> Generator[None]:
+    """A block in which leaves hold other numbers."""
+    before = [leaf.array.copy() for leaf in leaves]
+    try:
+        for leaf, x in zip(leaves, numbers, strict=True):
+            leaf.array[...] = x
+        yield
+    finally:
+        for leaf, x in zip(leaves, before, strict=True):
+            leaf.array[...] = x
 
-    def __init__(self, arrays: Sequence[Array]) -> None:
-        self.arrays = arrays
 
-    def __enter__(self) -> None:
-        self.before = [array.copy() for array in self.arrays]
-        for array in self.arrays:
-            array *= 0.5
-            array += 0.25
+def array_of(x: Any) -> Any:
+    """What a node, a tensor of PyTorch's or a number holds, in its own type."""
+    return np.asarray(x.detach().cpu().numpy() if is_tensor(x) else x.data if is_node(x) else x)
 
-    def __exit__(self, *_: object) -> None:
-        for array, numbers in zip(self.arrays, self.before, strict=True):
-            array[...] = numbers
+
+def is_tensor(x: Any) -> bool:
+    """Whether x is a tensor of PyTorch's."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, torch.Tensor)
 
 
 def leaf_of(name: str, x: Any) -> Leaf:
     """A number or array that can be moved, on a copy in float64."""
-    data = x.data if is_node(x) else x
-    given = np.asarray(data)
+    given = array_of(x)
     return Leaf(
         name, np.array(given, np.float64, order="C"), x, given.dtype if given.dtype.kind == "f" else np.dtype(float)
     )
@@ -412,9 +417,11 @@ def moving_places(flat: Sequence[Any], modules: bool, target: int) -> list[int]:
 
 
 def is_real(x: Any) -> bool:
-    """Whether x is a real number, or an array, Value or Tensor of them."""
+    """Whether x is a real number, or an array, Value or Tensor of them, PyTorch's too."""
     if isinstance(x, Value | float):
         return True
+    if is_tensor(x):
+        return x.is_floating_point()
     return isinstance(x, Tensor | np.ndarray | np.floating) and np.dtype(x.dtype).name in REAL
 
 
@@ -429,9 +436,13 @@ def parameters_of(modules: Sequence[Any]) -> list[tuple[str, Any]]:
 
 
 def names_of_inputs(f: Any, inputs: Sequence[Any]) -> list[str]:
-    """A name for each leaf of the inputs: that of f's parameter, and the way into it."""
-    called = parameter_names(f, len(inputs))
-    return [path for name, x in zip(called, inputs, strict=True) for path in paths(name, x)]
+    """A name for each leaf of the inputs: that of f's parameter, and the way into it.
+
+    An ``autograd.Function`` of PyTorch's, which is a class, has its context in front.
+    """
+    given = [None, *inputs] if isinstance(f, type) else inputs
+    called = parameter_names(f, len(given))
+    return [path for name, x in zip(called, given, strict=True) for path in paths(name, x)]
 
 
 def parameter_names(f: Any, count: int) -> list[str]:
@@ -471,13 +482,13 @@ def joined(parts: Sequence[Any]) -> Array:
     return np.concatenate([np.zeros(0), *[np.asarray(part, float).ravel() for part in parts]])
 
 
-def split_like(u: Array, outputs: Sequence[Any]) -> list[Any]:
-    """A row of numbers as cotangents of the outputs."""
-    found: list[Any] = []
-    start = 0
-    for out in outputs:
-        count = int(np.prod(out.shape, dtype=int))
-        piece = u[start : start + count]
-        found.append(float(piece[0]) if isinstance(out, Value) else piece.reshape(out.shape).astype(out.dtype))
-        start += count
-    return found
+def pieces(u: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
+    """A row of numbers, cut into arrays of these shapes."""
+    ends = np.cumsum([int(np.prod(shape, dtype=int)) for shape in shapes])
+    return [part.reshape(shape) for part, shape in zip(np.split(u, ends), shapes, strict=False)]
+
+
+def cotangents(u: Array, outputs: Sequence[Any]) -> list[Any]:
+    """A row of numbers as what arrives at nodes."""
+    cut = pieces(u, [out.shape for out in outputs])
+    return [float(g) if isinstance(x, Value) else g.astype(x.dtype) for g, x in zip(cut, outputs, strict=True)]
