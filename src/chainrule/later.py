@@ -16,7 +16,9 @@ class Later(ModuleType):
         room = self.__dict__["rooms"].get(name)
         if room is None:
             raise AttributeError(f"{self.__name__} has no {name!r}")
-        found = getattr(importlib.import_module(room), name)
+        module = importlib.import_module(room)
+        is_file = room == f"{self.__name__}.{name}" and not hasattr(module, name)
+        found = module if is_file else getattr(module, name)
         self.__dict__[name] = found
         return found
 
@@ -32,7 +34,7 @@ class Later(ModuleType):
 def load_later(package: str, files: Mapping[str, str]) -> None:
     """Let the names in a package's files, as ``{"file": "Name other"}``, load when they are first used.
 
-    A file of another package goes by its whole name.
+    A file of another package goes by its whole name, and a file that is public itself has its own among its names.
     """
     module = sys.modules[package]
     rooms = {file if "." in file else f"{package}.{file}": names.split() for file, names in files.items()}

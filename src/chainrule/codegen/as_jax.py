@@ -116,7 +116,7 @@ class JaxPrinter(Printer):
 
 def jax_source(trace: Trace, name: str, made_for: str = "") -> str:
     """The module of a program for JAX: one pure function of its arguments."""
-    trace = lowered(trace, words_for(trace), "JAX")
+    trace = lowered(trace, words_for(trace).__contains__, "JAX")
     printer = JaxPrinter(statements_of(trace, [name]))
     body = printer.body()
     tables = printer.tables().strip()

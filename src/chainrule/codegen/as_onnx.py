@@ -42,7 +42,7 @@ def onnx_model(trace: Trace, name: str) -> bytes:
         import onnx
     except ImportError:
         raise MissingExtra("onnx", "onnx") from None
-    trace = lowered(trace, NODES.keys() | WITH_SETTINGS, "ONNX")
+    trace = lowered(trace, {*NODES, *WITH_SETTINGS}.__contains__, "ONNX")
     graph = Graph(trace, onnx)
     rows = row_by_row(trace)
     for step in trace.program.steps:

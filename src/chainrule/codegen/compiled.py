@@ -19,6 +19,7 @@ from chainrule.codegen.scanned import scan
 from chainrule.codegen.simplified import reached, simplified, with_numbers
 from chainrule.codegen.version import RUNS, Version, default_target, plain
 from chainrule.core import Value
+from chainrule.core.collector import without_collector
 from chainrule.core.graph import Node, from_array
 from chainrule.core.state import Quiet
 from chainrule.core.tree import flatten, unflatten
@@ -137,11 +138,12 @@ class Compiled:
             for version in self.versions.values():
                 error.add_note(f"compiled {self.name} was made for {version.made_for}")
             raise
-        refuse_if_different(self.name, whole, again)
-        shorter, fired = simplified(whole, LAWS)
         made_for = described(self.f, args, settings)
         given = None if settings else flatten(args)[1]
-        return Version(shorter, whole, fired, made_for, identifier(self.name), self.target, given)
+        with without_collector():
+            refuse_if_different(self.name, whole, again)
+            shorter, fired = simplified(whole, LAWS)
+            return Version(shorter, whole, fired, made_for, identifier(self.name), self.target, given)
 
     def needs_version(self) -> Version:
         """The version that ran last; an error where none was made yet."""

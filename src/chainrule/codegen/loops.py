@@ -56,7 +56,7 @@ class Loops:
     def __init__(self, trace: Trace, language: Language, looks: Looks, taken: Sequence[str]) -> None:
         self.language = language
         self.looks = looks
-        self.trace = lowered(trace, {*language.words, *WHOLE}, language.name)
+        self.trace = lowered(trace, {*language.words, *WHOLE}.__contains__, language.name)
         self.moves: dict[Step, Any] = {}
         self.sums: dict[Step, Any] = {}
         self.look_at_moves()

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.codegen.native_kernels import KERNELS
+from chainrule.codegen.native_kernels import KERNELS, name_of
 from chainrule.codegen.primitive import lowered
 from chainrule.codegen.simplified import reached, simplified
 from chainrule.core.instructions import (
@@ -32,7 +32,6 @@ from chainrule.core.instructions import (
     bits,
     steps_of,
 )
-from chainrule.core.operation import book
 from chainrule.core.walk import finished_first
 from chainrule.program import Step, Trace
 from chainrule.program.steps import axes_along, replaced, steps_in
@@ -80,10 +79,10 @@ class Planner:
     """
 
     def __init__(self, trace: Trace) -> None:
-        words = book.keys() - TAKEN_APART
-        apart = any([step.op is not None and step.op.name in TAKEN_APART for step in trace.program.steps])
-        # Parts of what was taken apart are computed once for both passes.
-        self.trace = simplified(lowered(trace, words, "native"), ())[0] if apart else trace
+        if any([name_of(step) in TAKEN_APART for step in trace.program.steps]):
+            # Parts of what is taken apart are computed once for both passes.
+            trace = simplified(lowered(trace, lambda name: name not in TAKEN_APART, "native"), ())[0]
+        self.trace = trace
         needed = reached(self.trace.program.outputs)
         self.steps = [step for step in self.trace.program.steps if step in needed]
         if any([not step.size or step.dtype.kind not in "fbiu" for step in self.steps]):

@@ -6,7 +6,7 @@ nothing about rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ from chainrule.errors import ChainruleError, GraphError
 from chainrule.program import Kind, Program, Step, Trace
 from chainrule.program.steps import replaced
 
+HasWord = Callable[[str], bool]
+"""Whether a target has a word for an operation, by name."""
+
 DEEPEST = 8
 """Rules that are taken apart again and again stop here."""
 
@@ -28,7 +31,7 @@ MOST_ENTRIES = 1 << 22
 """Linear operations on more entries are not looked at entry by entry."""
 
 
-def lowered(trace: Trace, words: Collection[str], target: str) -> Trace:
+def lowered(trace: Trace, has_word: HasWord, target: str) -> Trace:
     """The same program by operations that a target has words for; moves and sums of entries are left as they are.
 
     Raises ChainruleError for an operation that cannot be taken apart, by name.
@@ -44,7 +47,7 @@ def lowered(trace: Trace, words: Collection[str], target: str) -> Trace:
         inputs, settings = [replaced(x, made.__getitem__) for x in (step.inputs, step.settings)]
         now = Step(Kind.RESULT, step.shape, step.dtype, op=step.op, inputs=inputs, settings=settings)
         numbers[now] = trace.numbers[step]
-        made[step] = taken_apart(now, words, target, numbers, order, DEEPEST)
+        made[step] = taken_apart(now, has_word, target, numbers, order, DEEPEST)
     needed = set(reached([made[x] for x in trace.program.outputs]))
     order = [x for x in order if x.op is None or x in needed]
     return trace.made_anew(made, order, numbers)._replace(backward=backward_steps(trace, made, order))
@@ -61,13 +64,13 @@ def backward_steps(trace: Trace, made: dict[Step, Step], order: list[Step]) -> f
 
 
 def taken_apart(
-    step: Step, words: Collection[str], target: str, numbers: dict[Step, Any], order: list[Step], depth: int
+    step: Step, has_word: HasWord, target: str, numbers: dict[Step, Any], order: list[Step], depth: int
 ) -> Step:
     """A step by operations that have words; its parts are added to the order."""
     operation = step.op
     assert operation is not None
     other = OTHERWISE.get(operation.name)
-    if word_of(step) in words or (other is None and is_move_or_sum(step)):
+    if has_word(word_of(step)) or (other is None and is_move_or_sum(step)):
         order.append(step)
         return step
     if not depth:
@@ -79,13 +82,13 @@ def taken_apart(
             made[node] = Step(Kind.FROZEN, node.shape, node.dtype)
             numbers[made[node]] = node.number
             order.append(made[node])
-        elif node.op is operation and node.op.name not in words and not is_smaller(node, step):
+        elif node.op is operation and not has_word(node.op.name) and not is_smaller(node, step):
             raise no_word(operation, target)
         else:
             inputs, settings = [replaced(x, lambda x: made[x.step], Traced) for x in (node.inputs, node.settings)]
             part = Step(Kind.RESULT, node.shape, node.dtype, op=node.op, inputs=inputs, settings=settings)
             numbers[part] = node.number
-            made[node] = taken_apart(part, words, target, numbers, order, depth - 1)
+            made[node] = taken_apart(part, has_word, target, numbers, order, depth - 1)
     return made[out.step]
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -98,12 +97,12 @@ def rounded_up(size: int) -> int:
     return -(-size // ALIGNED) * ALIGNED
 
 
-@dataclass
 class Workspace:
     """Which bytes of a workspace are in use; first fit."""
 
-    free: list[tuple[int, int]] = field(default_factory=list)
-    size: int = 0
+    def __init__(self) -> None:
+        self.free: list[tuple[int, int]] = []
+        self.size = 0
 
     def take(self, wanted: int) -> int:
         """Where so many bytes may lie."""

@@ -22,6 +22,7 @@ from chainrule.codegen.laws import LAWS
 from chainrule.codegen.scanned import ADVANCES, STAYS
 from chainrule.codegen.simplified import simplified
 from chainrule.codegen.version import RUNS, Version, default_target, plain
+from chainrule.core.collector import without_collector
 from chainrule.core.graph import from_array
 from chainrule.core.instructions import FIRST_INPUT
 from chainrule.core.state import Quiet, switches
@@ -241,8 +242,9 @@ class TrainingStep:
                 )
             if again is not None:
                 refuse_if_different(self.name, example.trace, again)
-            shorter, fired = simplified(example.trace, LAWS)
-            version = Version(shorter, example.trace, fired, described(data, places), "step", self.target)
+            with without_collector():
+                shorter, fired = simplified(example.trace, LAWS)
+                version = Version(shorter, example.trace, fired, described(data, places), "step", self.target)
             known_steps.keep(key, version, example, state.without)
         alone = rows is None and data[2] is None
         kinds = (kind_of(data[0]), kind_of(data[1])) if alone else (object(), object())
