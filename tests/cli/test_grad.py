@@ -355,7 +355,7 @@ def test_a_right_gradient_passes_the_check(typed, words):
 
 def wrong_by(factor, monkeypatch):
     """Let the engine's derivatives be wrong by a factor."""
-    from chainrule.cli.grad import Answer
+    from chainrule.derivation.typed.answer import Answer
 
     slopes = Answer.slopes
     monkeypatch.setattr(
@@ -364,11 +364,11 @@ def wrong_by(factor, monkeypatch):
 
 
 def test_a_wrong_gradient_fails_the_check(monkeypatch, typed):
-    from chainrule.cli import grad
+    from chainrule.derivation.typed import answer
 
     wrong_by(1.0001, monkeypatch)
-    monkeypatch.setattr(grad, "same", lambda formula, engine: True)
-    monkeypatch.setattr(grad, "checked", lambda blocks, environment: tuple(blocks))
+    monkeypatch.setattr(answer, "same", lambda formula, engine: True)
+    monkeypatch.setattr(answer, "checked", lambda blocks, environment: tuple(blocks))
     done = typed("grad", *SIMPLE, "--check", "--format", "plain")
     assert done.code == 1
     assert done.err == "chainrule: differences do not confirm every derivative: --detail full shows the table\n"
@@ -453,13 +453,16 @@ WRONG = [
     (["sum(x)", "x=[1,2]", "--wrt", "x[2]"], "x has shape (2,), and no such entry"),
     (["sum(x)", "x=[1,2]", "--wrt", "x[1.5]"], "an entry has whole numbers"),
     (["sum(x)", "x=[1,2]", "--wrt", ","], "a name is missing"),
-    (["x**2", "--dialect", "chain"], "--dialect chain tells of numbers, and x has none: add x=…"),
-    (["x*y", "x=1", "--check"], "--check tells of numbers, and y has none: add y=…"),
+    (["x**2", "--dialect", "chain"], "a dialect tells of numbers, and x has none: add x=…"),
+    (["x*y", "x=1", "--check"], "a check tells of numbers, and y has none: add y=…"),
     (["W @ x", "W=[[1,2],[3,4]]", "x=[1,1]", "--dialect", "chain"], "write sum(…) around it"),
-    (["W @ x", "W=[[1,2],[3,4]]", "x=[1,1]", "--order", "2"], "there is no --order 2 of an array in an array"),
+    (
+        ["W @ x", "W=[[1,2],[3,4]]", "x=[1,1]", "--order", "2"],
+        "there are no second derivatives of an array in an array",
+    ),
     (["W @ x", "W=@large.npy", "x=@long.npy"], "there are 1,002,001,000 derivatives here"),
     (["sum(x**3)", "x=@long.npy", "--order", "2", "--wrt", "x"], "there are 1,002,001 derivatives here"),
-    (["sum(x**2)", "x=[1,2]", "--wrt", "x[1]", "--order", "2"], "there is no --order 2 of one entry"),
+    (["sum(x**2)", "x=[1,2]", "--wrt", "x[1]", "--order", "2"], "there are no second derivatives of one entry"),
 ]
 
 

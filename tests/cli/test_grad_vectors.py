@@ -61,7 +61,7 @@ def test_products_with_the_derivative(typed, words, told):
     [
         (["x**2*y", "x=1", "y=2", "--direction", "z=3"], "the formula has no z"),
         (["x**2*y", "x=1", "y=2", "--direction", "x=[1,2]"], "has its shape, a number"),
-        (["x**2*y", "x=1", "y=2", "--weights", "[1]"], "--weights are for the entries of a vector"),
+        (["x**2*y", "x=1", "y=2", "--weights", "[1]"], "weights are for the entries of a vector"),
         (["[x, y]", "x=1", "y=2", "--weights", "[1]"], "one weight for each entry"),
         (["[x, y]", "x:scalar", "y=2", "--direction", "y=1"], "add x="),
         (["[x, [1, 2]]", "x=1"], "one shape"),

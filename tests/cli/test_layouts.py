@@ -7,10 +7,10 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from chainrule.cli.grad import Answer, Telling
-from chainrule.cli.question import question_of
 from chainrule.derivation.explain import NEAREST
 from chainrule.derivation.record import Equation
+from chainrule.derivation.typed.answer import Answer, Options
+from chainrule.derivation.typed.formula import read_formula
 from chainrule.errors import GraphError
 from chainrule.maths import plain
 from chainrule.maths.tree import has_letters, value
@@ -25,7 +25,7 @@ DIALECTS = (None, *NEAREST)
 
 
 def told(text, given, wrt, layout, dialect=None):
-    return Answer(question_of(text, given, wrt), Telling(dialect=dialect, layout=layout)).derivation
+    return Answer(read_formula(text, given, wrt), Options(dialect=dialect, layout=layout)).derivation
 
 
 def numbers_on(derivation):

@@ -7,14 +7,14 @@ import pytest
 
 import chainrule.derivation.in_names as in_names
 import chainrule.derivation.symbolic.derivative as symbolic
-from chainrule.cli.closed import MOST_ROWS
-from chainrule.cli.grad import Answer, Telling
-from chainrule.cli.question import question_of
+from chainrule.derivation.typed.answer import Answer, Options
+from chainrule.derivation.typed.closed_forms import MOST_ROWS
+from chainrule.derivation.typed.formula import read_formula
 from chainrule.errors import GraphError
 
 
 def answer(text, *given):
-    return Answer(question_of(text, list(given), ""), Telling())
+    return Answer(read_formula(text, list(given), ""), Options())
 
 
 @pytest.mark.parametrize("sign", ["*", "+"])

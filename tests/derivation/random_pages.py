@@ -17,13 +17,13 @@ from xml.etree import ElementTree
 import numpy as np
 
 import chainrule as cr
-from chainrule.cli.grad import Answer, Telling
-from chainrule.cli.question import question_of
 from chainrule.core.operation import Pointwise, book
 from chainrule.derivation.explain import NEAREST, explain
 from chainrule.derivation.formats import FORMATS, write
 from chainrule.derivation.notation import NOTATIONS
 from chainrule.derivation.record import Derivation, Large
+from chainrule.derivation.typed.answer import Answer, Options
+from chainrule.derivation.typed.formula import read_formula
 from chainrule.errors import ChainruleError
 from chainrule.expression.typed.functions import look_up
 from chainrule.maths import latex, mathml, plain, unicode
@@ -154,8 +154,8 @@ def typed(seed: int) -> Asked:
     digits = int(rng.choice([3, 6, 6, 17]))
 
     def answer(dialect: str | None, order: int = 1) -> Derivation:
-        telling = Telling(dialect=dialect, layout=layout, digits=digits, order=order)
-        return Answer(question_of(text, given, wrt), telling).derivation
+        telling = Options(dialect=dialect, layout=layout, digits=digits, order=order)
+        return Answer(read_formula(text, given, wrt), telling).derivation
 
     dialects = (None, str(rng.choice([*NEAREST])))
     ways = [(str(dialect), lambda dialect=dialect: answer(dialect)) for dialect in dialects]

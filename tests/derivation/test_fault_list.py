@@ -25,9 +25,9 @@ import re
 import pytest
 
 import chainrule as cr
-from chainrule.cli.grad import Answer, Telling
-from chainrule.cli.question import question_of
 from chainrule.derivation.explain import NEAREST
+from chainrule.derivation.typed.answer import Answer, Options
+from chainrule.derivation.typed.formula import read_formula
 from chainrule.errors import FormulaError, GraphError
 
 from .run_as_numpy import check
@@ -59,7 +59,7 @@ ROWS = [
 @pytest.mark.parametrize(("text", "given", "says", "never"), ROWS)
 def test_a_row_as_it_was_typed(text, given, says, never):
     for detail in ("short", "full"):
-        told = Answer(question_of(text, given, ""), Telling()).derivation
+        told = Answer(read_formula(text, given, ""), Options()).derivation
         check(told)
         page = told.text(detail=detail)
         assert says in page or detail == "full"
@@ -69,19 +69,19 @@ def test_a_row_as_it_was_typed(text, given, says, never):
 @pytest.mark.parametrize(("text", "problem"), [("sin x", "write sin(x)"), ("norm(A - x@x.T)**2", "write outer(x, x)")])
 def test_what_cannot_be_meant_is_refused_with_what_to_write(text, problem):
     with pytest.raises(FormulaError, match=re.escape(problem)):
-        question_of(text, ["A:2x2", "x:2"] if "A" in text else ["x=1"], "")
+        read_formula(text, ["A:2x2", "x:2"] if "A" in text else ["x=1"], "")
 
 
 @pytest.mark.parametrize("text", ["x.T @ x", "A @ x", "x @ A.T", "outer(x, x.T)"])
 def test_a_transpose_that_changes_nothing_is_no_fault(text):
-    assert question_of(text, ["A:2x2", "x:2"] if "A" in text else ["x:2"], "").names
+    assert read_formula(text, ["A:2x2", "x:2"] if "A" in text else ["x:2"], "").names
 
 
 @pytest.mark.parametrize("operation", ["logsumexp", "softmax", "cumsum", "flip", "norm", "sum", "mean"])
 def test_settings_that_change_the_meaning_are_told_apart(operation):
     """Along one axis and along the other: no two formulas of them print alike, in any writing."""
     pages = [
-        Answer(question_of(f"sum({operation}(A, axis={axis})*b)", ["A:2x2", "b:2"], "A"), Telling()).derivation
+        Answer(read_formula(f"sum({operation}(A, axis={axis})*b)", ["A:2x2", "b:2"], "A"), Options()).derivation
         for axis in (0, 1)
     ]
     for text in (lambda told: told.text(), lambda told: told.plain(), lambda told: told.latex()):

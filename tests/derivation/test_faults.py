@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.cli.grad import Answer, Telling
-from chainrule.cli.question import question_of
 from chainrule.derivation.explain import NEAREST
 from chainrule.derivation.record import Equation, Note
+from chainrule.derivation.typed.answer import Answer, Options
+from chainrule.derivation.typed.formula import read_formula
 from chainrule.errors import GraphError
 from chainrule.maths import Symbol, plain, unicode
 
@@ -264,7 +264,7 @@ def test_a_nudge_of_several_names_has_one_meaning_for_each():
 
 def graded(text, *given, wrt="", dialect=None, **options):
     """What `chainrule grad` tells of a formula."""
-    return Answer(question_of(text, list(given), wrt), Telling(dialect=dialect, **options)).derivation
+    return Answer(read_formula(text, list(given), wrt), Options(dialect=dialect, **options)).derivation
 
 
 @pytest.mark.parametrize("name", ["v1", "v2", "c1"])

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from chainrule.verify.differences import judge, ladder, noise_of, steps_for
+from chainrule.differences import judge, ladder, noise_of, steps_for
 
 
 def judged(f, derivative, x, **settings):

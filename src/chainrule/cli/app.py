@@ -35,6 +35,7 @@ from chainrule.cli.telling import (
     Whole,
     can_print,
     check_choices,
+    files_of,
     hand_over,
     is_model,
     names_in,
@@ -252,16 +253,16 @@ def grad(
     style = one_style(style, as_json)
     check_choices(dialect, notation, layout, style, out, detail)
 
-    from chainrule.cli.grad import Answer, Telling
-    from chainrule.cli.question import files_of, question_of
+    from chainrule.derivation.typed.answer import Answer, Options
+    from chainrule.derivation.typed.formula import read_formula, read_weights
     from chainrule.files import refuse_overwriting
 
     refuse_overwriting(out, files_of(given or []))
-    question = question_of(expression, given or [], wrt)
-    telling = Telling(dialect, notation, layout, digits, top, nudge, whole, order, check, direction, weights)
-    answer = Answer(question, telling)
+    formula = read_formula(expression, given or [], wrt)
+    products = (formula.read_direction(direction) if direction else None, read_weights(weights) if weights else None)
+    answer = Answer(formula, Options(dialect, notation, layout, digits, top, nudge, whole, order, check, *products))
     hand_over(answer.derivation, style, out, detail)
-    if not answer.verdict.passed:
+    if not answer.comparison.passed:
         typer.echo("chainrule: differences do not confirm every derivative: --detail full shows the table", err=True)
         raise typer.Exit(1)
 
@@ -315,7 +316,6 @@ def draw(
     refuse_unknown_options([what, *(given or [])], context)
 
     from chainrule.cli.draw import of_formula, of_model
-    from chainrule.cli.question import files_of
     from chainrule.derivation.wrong.mistakes import MISTAKES
     from chainrule.files import refuse_overwriting
     from chainrule.pictures.layout import DIRECTIONS
@@ -364,7 +364,6 @@ def page(
     refuse_unknown_options([what, *(given or [])], context)
 
     from chainrule.cli.page import of_formula, of_model
-    from chainrule.cli.question import files_of
     from chainrule.files import refuse_overwriting
     from chainrule.livepage.page import check_suffix
     from chainrule.livepage.page import page as page_of
@@ -440,19 +439,19 @@ def worksheet(
     """Write a sheet on which a small net is worked by hand, forward and backward; blanks turn green when right."""
     refuse_unknown_options([expression, *(given or [])], context)
 
-    from chainrule.cli.question import files_of, question_of
+    from chainrule.derivation.typed.formula import read_formula
     from chainrule.files import refuse_overwriting
     from chainrule.sheets.worksheet import check_suffix
     from chainrule.sheets.worksheet import worksheet as sheet_of
 
     check_suffix(out)
     refuse_overwriting(out, files_of(given or []))
-    question = question_of(expression, given or [], "")
-    question.require_numbers("a sheet has numbers")
-    if any(question.shapes.values()):
-        raise question.wrong("a sheet takes single numbers, and here is an array: write it out, number by number")
+    formula = read_formula(expression, given or [], "")
+    formula.require_numbers("a sheet has numbers")
+    if any(formula.shapes.values()):
+        raise formula.wrong("a sheet takes single numbers, and here is an array: write it out, number by number")
     several = [part.strip() for part in blanks.split(",")]
-    sheet = sheet_of(expression, question.values, blanks=several[0] if len(several) == 1 else several)
+    sheet = sheet_of(expression, formula.values, blanks=several[0] if len(several) == 1 else several)
     sheet.save(out, teacher=teacher)
     say(f"wrote {out}, with {0 if teacher else len(sheet.blanks)} blanks")
 

@@ -75,30 +75,30 @@ def of_network(path: Path) -> Compiled:
 def of_formula(text: str, given: Sequence[str], wrt: str) -> Compiled:
     """A formula, with its gradient where it is a number."""
     import chainrule as cr
-    from chainrule.cli.question import question_of
+    from chainrule.derivation.typed.formula import read_formula
 
-    question = question_of(text, given, wrt)
-    values = [question.values.get(name, np.ones(question.shapes[name])[()]) for name in question.names]
-    f = function_of(question)
+    typed = read_formula(text, given, wrt)
+    values = [typed.values.get(name, np.ones(typed.shapes[name])[()]) for name in typed.names]
+    f = function_of(typed)
     shape = np.shape(f(*values))
     if not shape:
-        f = cr.value_and_grad(f, argnums=tuple([question.names.index(name) for name in question.wrt]))
+        f = cr.value_and_grad(f, argnums=tuple([typed.names.index(name) for name in typed.wrt]))
     made = cr.compile(f)
     made.name = "formula"
     made(*[float(x) if not np.ndim(x) else np.asarray(x, float) for x in values])
     return made
 
 
-def function_of(question: Any) -> Callable[..., Any]:
+def function_of(typed: Any) -> Callable[..., Any]:
     """A formula as a function of its names, in which the results of its lines have theirs."""
 
     def formula(*numbers: Any) -> Any:
         out: Any = None
-        for name, out in question.parsed.results(dict(zip(question.names, numbers, strict=True))):
+        for name, out in typed.parsed.results(dict(zip(typed.names, numbers, strict=True))):
             if hasattr(out, "named") and name:
                 out.named(name)
         return out
 
-    parameters = [Parameter(name, Parameter.POSITIONAL_ONLY) for name in question.names]
+    parameters = [Parameter(name, Parameter.POSITIONAL_ONLY) for name in typed.names]
     formula.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  (Python reads it where it is there)
     return formula

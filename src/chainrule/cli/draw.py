@@ -10,7 +10,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule.cli.explain_model import recorded_loss
-from chainrule.cli.question import question_of
+from chainrule.derivation.typed.formula import read_formula
 from chainrule.pictures.draw import draw
 from chainrule.pictures.picture import Picture
 from chainrule.training.model import load_model
@@ -18,23 +18,13 @@ from chainrule.training.model import load_model
 
 def of_formula(text: str, given: Sequence[str], *, backward: bool, **how: Any) -> Picture:
     """The graph of a formula, after its backward pass or before it; all names need values."""
-    question = question_of(text, given, "")
-    question.require_numbers("a graph has numbers")
-    scalar = all([not shape for shape in question.shapes.values()])
-    nodes: dict[str, Any] = {
-        name: cr.Value(question.values[name], label=name)
-        if scalar
-        else cr.Tensor(question.values[name], dtype=float, requires_grad=True, label=name)
-        for name in question.names
-    }
-    result: Any = None
-    for name, result in question.parsed.results(nodes):
-        if isinstance(result, cr.Value | cr.Tensor) and all([result is not node for node in nodes.values()]):
-            result.label = name or question.output
+    formula = read_formula(text, given, "")
+    formula.require_numbers("a graph has numbers")
+    _, result = formula.record()
     if not isinstance(result, cr.Value | cr.Tensor) or not result.requires_grad:
-        raise question.wrong("the result does not depend on any name, so there is no graph")
+        raise formula.wrong("the result does not depend on any name, so there is no graph")
     if backward and np.shape(result.data):
-        raise question.wrong(
+        raise formula.wrong(
             f"a backward pass starts from one number, and this has shape {result.shape}: write sum(…) around it, or "
             "draw it with --forward"
         )

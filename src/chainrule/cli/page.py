@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.cli.explain_model import recorded_loss
-from chainrule.cli.question import question_of
+from chainrule.derivation.typed.formula import read_formula
 from chainrule.errors import FileError, FormatError, FormulaError, MissingExtra
 from chainrule.files import write_whole
 from chainrule.livepage.page import Page, check_suffix, page
@@ -16,12 +16,12 @@ from chainrule.training.model import load_model
 
 def of_formula(text: str, given: Sequence[str], data: Sequence[str], rate: float) -> Page:
     """The page of a formula; all names need values."""
-    question = question_of(text, given, "")
-    question.require_numbers("the page has numbers")
+    formula = read_formula(text, given, "")
+    formula.require_numbers("the page has numbers")
     for name in data:
-        if name not in question.names:
-            raise FormulaError(f"--data {name}: the formula has {', '.join(question.names)}")
-    return page(text, values=question.values, data=data, rate=rate)
+        if name not in formula.names:
+            raise FormulaError(f"--data {name}: the formula has {', '.join(formula.names)}")
+    return page(text, values=formula.values, data=data, rate=rate)
 
 
 def of_model(path: Path, example: str, rate: float) -> Page:

@@ -171,3 +171,9 @@ def can_print(text: str, stream: Any) -> bool:
     except UnicodeError:
         return False
     return True
+
+
+def files_of(given: Sequence[str]) -> list[str]:
+    """The files that are named beside a formula, as ``W=@weights.npy``."""
+    parts = [item.partition("=")[2].strip() for item in given]
+    return [part[1:].strip() for part in parts if part.startswith("@")]

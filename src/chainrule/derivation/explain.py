@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections import ChainMap
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -59,13 +59,18 @@ def explain(
     dialect: str | None = None,
     *,
     notation: str | None = None,
-    layout: str = "numerator",
+    layout: str | None = None,
     digits: int = DIGITS,
     top: int = 5,
     nudge: float = 0.01,
     whole: bool = False,
     direction: Any = None,
     names: Collection[str] = (),
+    values: Mapping[str, Any] | None = None,
+    shapes: Mapping[str, Any] | None = None,
+    order: int = 1,
+    check: bool = False,
+    weights: Any = None,
 ) -> Derivation:
     r"""How the gradient of `output` in `wrt` came to be, with every number checked against the engine.
 
@@ -81,6 +86,11 @@ def explain(
     numbers (17 for all), `top` how many paths, terms or rows are listed, `nudge` the step of the dialect of paths;
     `whole` writes large arrays out. `names` are taken besides those in the graph: no step without a name is called so.
 
+    `output` may also be a text, a formula or several assignments, with `values` for its names, or `shapes` for the
+    derivative as a formula alone; `wrt` are then names, as ``"x"``, ``["x", "y"]`` or ``"W[0, 1]"``, and `direction` is
+    a mapping from them. `order` = 2 gives second derivatives and the Hessian, `check` compares with differences, and
+    `weights` of a vector's entries are multiplied with its Jacobian.
+
     Raises GraphError where a node changed after the forward (it is named), where the output was not computed from
     `wrt`, and where the dialect does not apply (with the reason, and the nearest that does). O(nodes + edges), and what
     the dialect adds: it does not visit entries of arrays that the asked one has no influence on.
@@ -94,8 +104,18 @@ def explain(
     >>> told = cr.explain(w * x + w, w, "graph")
     >>> told.gradient, told.counts["nodes"]
     (3.0, 3)
+    >>> cr.explain("h = w*x; L = (h - y)**2", "w", values={"w": 3, "x": 2, "y": 5}).gradient
+    4.0
     """
-    check_options(dialect, notation, layout, digits, top, nudge)
+    check_options(dialect, notation, layout or "numerator", digits, top, nudge)
+    if isinstance(output, str):
+        # It is read and differentiated on a floor above this one.
+        typed = importlib.import_module("chainrule.derivation.typed.answer")
+        asked = (dialect, notation, layout, digits, top, nudge, whole, order, check, direction, weights)
+        return typed.explain_typed(output, wrt, values, shapes, typed.Options(*asked))
+    if values is not None or shapes is not None or order != 1 or check or weights is not None:
+        raise GraphError("values, shapes, order, check and weights are for a formula that is given as text")
+    layout = layout or "numerator"
     if (parts := outputs_of(output)) is not None:
         return explained(
             parts,

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.state import quietly
+from chainrule.differences import ORDER, SURE, Array, Judged, Ladder, rank
 from chainrule.errors import GraphError
 from chainrule.verify.backward import faults_of
 from chainrule.verify.by_catalogue import by_catalogue
-from chainrule.verify.differences import ORDER, SURE, Array, Judged, Ladder, rank
 from chainrule.verify.differing import Differing
 from chainrule.verify.moved import Found, Mover
 from chainrule.verify.naming import Wrong, by_its_arrays

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.state import Quiet
-from chainrule.verify.differences import (
+from chainrule.differences import (
     EPS,
     FINE,
     Along,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.core.state import Quiet
-from chainrule.verify.differences import Array
+from chainrule.differences import Array
 from chainrule.verify.differing import Between, Differing, differing
 from chainrule.verify.subject import Leaf, Subject
 

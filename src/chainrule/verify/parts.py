@@ -10,8 +10,8 @@ import numpy as np
 from chainrule.core import graph
 from chainrule.core.operation import is_node
 from chainrule.core.state import Quiet
+from chainrule.differences import judge, ladder, noise_of, steps_for
 from chainrule.errors import ChainruleError
-from chainrule.verify.differences import judge, ladder, noise_of, steps_for
 
 MOST = 300
 """Operations that are looked at."""

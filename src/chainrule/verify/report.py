@@ -6,8 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from chainrule.differences import rank
 from chainrule.table import Table, json_of
-from chainrule.verify.differences import rank
 
 PASSING = ("right", "rounding", "truncation", "kink")
 MOST_SAID = 2

@@ -1,4 +1,4 @@
-"""The end of `chainrule grad --check`: what the comparison with differences found, entry by entry."""
+"""The derivatives of a typed formula beside differences: what the comparison found, entry by entry."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.cli.compare import Compared, compared, distance
-from chainrule.cli.question import Question
 from chainrule.derivation.record import Block, Heading, Note, Paragraph, Table
 from chainrule.derivation.scalars.graph import Place, placed
+from chainrule.derivation.typed.formula import TypedFormula
+from chainrule.derivation.typed.quotients import Compared, compared, distance
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Symbol, Tree, Unknown, numeral
 
@@ -37,7 +37,7 @@ VERDICTS = {
 }
 
 
-class Verdict(NamedTuple):
+class Comparison(NamedTuple):
     """What a comparison with differences shows: in full, in a few lines, and whether every derivative agrees."""
 
     story: list[Block]
@@ -45,53 +45,51 @@ class Verdict(NamedTuple):
     passed: bool
 
 
-def check_story(question: Question, slopes: Mapping[str, Any], digits: int, top: int) -> Verdict:
+def compare_with_differences(typed: TypedFormula, slopes: Mapping[str, Any], digits: int, top: int) -> Comparison:
     """The comparison of every derivative with differences, or of so many of them spread evenly."""
-    places = chosen_places(question)
-    at = {name: (question.values_at(name), question.term_in(name)) for name in question.wrt}
+    places = chosen_places(typed)
+    at = {name: (typed.values_at(name), typed.term_in(name)) for name in typed.wrt}
     found: list[Compared] = []
     for name, place in places:
         slope = slopes[name][(..., *place)] if np.ndim(slopes[name]) else slopes[name]
         values, term = at[name]
-        found.append(compared(question.parsed.run, values, name, place, slope, term))
+        found.append(compared(typed.parsed.run, values, name, place, slope, term))
     found.sort(key=lambda c: (order_of(c), -worst_error(c)))
-    every = sum(map(question.size, question.wrt)) if question.entry is None else 1
+    every = sum(map(typed.size, typed.wrt)) if typed.entry is None else 1
     count = f"{len(found):,} of {every:,} entries" + (", spread evenly" if len(found) < every else "")
     verdicts = [c.verdict for c in found]
     tally = ", ".join([f"{words}: {verdicts.count(x):,}" for x, words in TALLY.items() if x in verdicts])
     story: list[Block] = [
         Heading("Compared with differences"),
         Paragraph(said("A central difference, ", CENTRAL, f", needs no derivative. Compared: {count}. {tally}.")),
-        entries_table(question, found[:top], digits),
-        steps_table(question, found[0], digits),
+        entries_table(typed, found[:top], digits),
+        steps_table(typed, found[0], digits),
     ]
     if any([c.complex_step is not None for c in found]):
         exact = ", takes no difference: nothing cancels, so it is exact to the last digits."
         story.append(Paragraph(said("A complex step, ", COMPLEX, exact)))
-    remarks = [remark(question, c, digits) for c in found[:top] if c.verdict != "agrees"]
-    words = said(f"Compared with differences: {count}. {tally}.", worst(question, found[0], digits))
+    remarks = [remark(typed, c, digits) for c in found[:top] if c.verdict != "agrees"]
+    words = said(f"Compared with differences: {count}. {tally}.", worst(typed, found[0], digits))
     passed = all([c.verdict in ("agrees", "kink") for c in found])
-    return Verdict([*story, *remarks], [Paragraph(words), *remarks[:MOST_REMARKS]], passed)
+    return Comparison([*story, *remarks], [Paragraph(words), *remarks[:MOST_REMARKS]], passed)
 
 
-def worst(question: Question, c: Compared, digits: int) -> Words:
+def worst(typed: TypedFormula, c: Compared, digits: int) -> Words:
     """The derivative that is farthest from its quotient, beside it."""
     if c.best is None:
         return ""
     spot = telling_output(c)
     ours, theirs = [numeral(float(x[spot]), digits) for x in (c.derivative, c.best.value)]
     error = numeral(c.best.error, SIZE_DIGITS)
-    return said(" The largest error, ", error, ", is in ", entry_name(question, c), ": ", ours, " beside ", theirs, ".")
+    return said(" The largest error, ", error, ", is in ", entry_name(typed, c), ": ", ours, " beside ", theirs, ".")
 
 
-def chosen_places(question: Question) -> list[tuple[str, Place]]:
+def chosen_places(typed: TypedFormula) -> list[tuple[str, Place]]:
     """The entries to compare: all, or so many of them spread evenly."""
-    if question.entry is not None:
-        return [(question.wrt[0], question.entry)]
-    every = [
-        (name, k) for name in question.wrt for k in evenly(question.size(name), MOST_COMPARED // len(question.wrt))
-    ]
-    return [(name, tuple(map(int, np.unravel_index(k, question.shapes[name])))) for name, k in every]
+    if typed.entry is not None:
+        return [(typed.wrt[0], typed.entry)]
+    every = [(name, k) for name in typed.wrt for k in evenly(typed.size(name), MOST_COMPARED // len(typed.wrt))]
+    return [(name, tuple(map(int, np.unravel_index(k, typed.shapes[name])))) for name, k in every]
 
 
 def evenly(count: int, most: int) -> list[int]:
@@ -109,14 +107,14 @@ def worst_error(c: Compared) -> float:
     return float("inf") if c.best is None else c.best.error
 
 
-def entries_table(question: Question, found: list[Compared], digits: int) -> Table:
+def entries_table(typed: TypedFormula, found: list[Compared], digits: int) -> Table:
     """The derivatives beside the quotients that are nearest to them."""
-    columns = ("In", "chainrule", "Difference", said("Step ", H), "Error", "Complex step", "Verdict")
-    rows = tuple([entry_row(question, c, digits) for c in found])
+    columns = ("In", "chainrule", "Difference", said("Step ", H), "Error", "Complex step", "Comparison")
+    rows = tuple([entry_row(typed, c, digits) for c in found])
     return Table(columns, rows, "Each with the step that comes nearest, the worst first")
 
 
-def entry_row(question: Question, c: Compared, digits: int) -> tuple[Words, ...]:
+def entry_row(typed: TypedFormula, c: Compared, digits: int) -> tuple[Words, ...]:
     """One derivative; of several outputs the one with the largest error."""
     spot = telling_output(c)
     best = c.best
@@ -124,7 +122,7 @@ def entry_row(question: Question, c: Compared, digits: int) -> tuple[Words, ...]
     if c.complex_step is not None:
         imaginary = said("off by ", numeral(distance(c.complex_step, c.derivative), SIZE_DIGITS))
     return (
-        said(entry_name(question, c)),
+        said(entry_name(typed, c)),
         said(numeral(float(c.derivative[spot]), digits)),
         said(numeral(float(best.value[spot]), digits)) if best else "no number",
         said(numeral(best.step, SIZE_DIGITS)) if best else "",
@@ -142,12 +140,12 @@ def telling_output(c: Compared) -> Place:
     return tuple(map(int, np.unravel_index(np.argmax(gap), gap.shape)))
 
 
-def entry_name(question: Question, c: Compared) -> Tree:
+def entry_name(typed: TypedFormula, c: Compared) -> Tree:
     """The symbol of an entry."""
-    return placed(question.symbol(c.name), c.place)
+    return placed(typed.symbol(c.name), c.place)
 
 
-def steps_table(question: Question, c: Compared, digits: int) -> Table:
+def steps_table(typed: TypedFormula, c: Compared, digits: int) -> Table:
     """One entry with every step: the error falls with the step's square, then rises as rounding takes over."""
     spot = telling_output(c)
     rows = [
@@ -158,13 +156,13 @@ def steps_table(question: Question, c: Compared, digits: int) -> Table:
         )
         for q in sorted(c.quotients, key=lambda q: -q.step)
     ]
-    caption = said(entry_name(question, c), " with every step")
+    caption = said(entry_name(typed, c), " with every step")
     return Table((said("Step ", H), "Difference", "Error"), tuple(rows), caption)
 
 
-def remark(question: Question, c: Compared, digits: int) -> Note:
+def remark(typed: TypedFormula, c: Compared, digits: int) -> Note:
     """Why a derivative does not simply agree."""
-    name = entry_name(question, c)
+    name = entry_name(typed, c)
     if c.verdict == "kink" and c.sides is not None:
         left, right = (numeral(float(side[telling_output(c)]), digits) for side in c.sides)
         taken = (

@@ -1,4 +1,4 @@
-"""`chainrule grad`: a formula that was typed, its derivative in symbols, and how the numbers came about.
+"""A formula that was typed: its derivative in symbols, and how the numbers came about.
 
 The answer is one `Derivation`, so it can be had in every format: the formula and its derivatives, then the rule at each
 step, then the story of the numbers in a dialect, then what was asked for besides.
@@ -13,12 +13,10 @@ from typing import Any
 
 import numpy as np
 
-import chainrule as cr
-from chainrule.cli.closed import Closed, formula_of, rules_story, shown
-from chainrule.cli.question import Question, weights_of
-from chainrule.cli.verdict import Verdict, check_story
+from chainrule.core import Value
 from chainrule.core.graph import backward_order
 from chainrule.core.state import Quiet
+from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term, constant, symbol
 from chainrule.derivation.checked import checked, known_in
 from chainrule.derivation.explain import explain
@@ -30,9 +28,14 @@ from chainrule.derivation.short import MOST_GRADIENTS, MOST_LINES, Piece, fit, l
 from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
 from chainrule.derivation.total import marked
+from chainrule.derivation.typed.closed_forms import ClosedForms, formula_of, rules_story, shown
+from chainrule.derivation.typed.comparison import Comparison, compare_with_differences
+from chainrule.derivation.typed.formula import TypedFormula, names_of, typed_formula
 from chainrule.derivation.vector import JACOBIAN
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import ChainruleError, FormulaError, GraphError
+from chainrule.expression import read_assignments
+from chainrule.expression.typed.given import Given
 from chainrule.maths import Derivative as Slope
 from chainrule.maths import Matrix, Symbol, Tree, plain
 from chainrule.maths.check import AMPLIFIED, EPSILON, ROUNDING, ROUNDINGS, as_written, magnitude
@@ -40,6 +43,7 @@ from chainrule.maths.numerals import DIGITS
 from chainrule.maths.tree import applied
 from chainrule.maths.tree import value as value_of
 from chainrule.rewrite import shortest
+from chainrule.transforms import grad, jacobian
 
 MOST_DERIVATIVES = 1_000_000
 """Entries of a Jacobian or Hessian that is computed; each of its rows is a pass of its own."""
@@ -54,8 +58,8 @@ MOST_OUTPUTS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
-    """How the answer is to be told."""
+class Options:
+    """What is asked of a formula, and how it is to be told."""
 
     dialect: str | None = None
     notation: str | None = None
@@ -66,116 +70,132 @@ class Telling:
     whole: bool = False
     order: int = 1
     check: bool = False
-    direction: str = ""
-    """Values for the names that are moved, as ``x=1 y=[0, 2]``."""
-    weights: str = ""
-    """Weights of a vector's entries, as ``[1, 2]``."""
+    direction: Mapping[str, Any] | None = None
+    """How far each name is moved that is moved at all."""
+    weights: Any = None
+    """Weights of a vector's entries."""
+
+
+def explain_typed(
+    text: str,
+    wrt: str | Sequence[str] | None,
+    values: Mapping[str, Any] | None,
+    shapes: Mapping[str, Any] | None,
+    options: Options,
+) -> Derivation:
+    """What `explain` says of a formula that is given as text."""
+    parsed = read_assignments(text)
+    given = Given(
+        {name: float(x) if np.ndim(x) == 0 else np.asarray(x, float) for name, x in (values or {}).items()},
+        {name: tuple(np.atleast_1d(np.asarray(shape, int))) for name, shape in (shapes or {}).items()},
+    )
+    names = names_of(parsed, {name: name for name in (*given.values, *given.shapes)})
+    asked = wrt if isinstance(wrt, str) else ", ".join(wrt or ())
+    return Answer(typed_formula(parsed, names, given, asked), options).derivation
 
 
 class Answer:
-    """The derivation that answers a question, and whether a check that was asked for was passed."""
+    """The derivation that answers what was asked of a formula, and what the check found that was asked for."""
 
-    def __init__(self, question: Question, telling: Telling) -> None:
-        self.question = question
-        self.telling = telling
-        self.verdict = Verdict([], [], passed=True)
+    def __init__(self, typed: TypedFormula, options: Options) -> None:
+        self.typed = typed
+        self.options = options
+        self.comparison = Comparison([], [], passed=True)
         self.entered: dict[Tree, Any] = {}
         """Derivatives in the layout that was asked for, and those of single outputs."""
         self.residue = 0.0
         """What rounding may leave where the engine's contributions cancel out."""
-        self.values = None if question.missing else question.values
+        self.values = None if typed.missing else typed.values
         self.no_formula = ""
         """Why the formula has no derivative in symbols; empty where it may have one."""
         self.term = self.as_term()
-        self.output: Symbol = replace(question.symbol(question.output), shape=self.term.shape)
+        self.output: Symbol = replace(typed.symbol(typed.output), shape=self.term.shape)
         self.refuse_what_cannot_be_had()
-        self.closed = Closed(question, self.term, self.no_formula)
-        if question.missing and not self.closed.found and telling.order == 1:
+        self.closed = ClosedForms(typed, self.term, self.no_formula)
+        if typed.missing and not self.closed.found and options.order == 1:
             reasons = "; ".join(self.closed.reasons.values())
-            raise GraphError(f"{reasons}. For its numbers give values: {question.wanted}")
+            raise GraphError(f"{reasons}. For its numbers give values: {typed.wanted}")
         self.derivation = self.told()
 
     def as_term(self) -> Term:
         """The formula on symbols; shapes that do not fit are found here. What has none gets a letter of its shape."""
-        question = self.question
+        typed = self.typed
         try:
-            *_, term = question.terms().values()
+            *_, term = typed.terms().values()
         except FormulaError:
-            if question.missing or self.telling.order > 1 or self.telling.check:
+            if typed.missing or self.options.order > 1 or self.options.check:
                 raise
             self.no_formula = (
                 "it has no formula: which way it takes (the largest entry, an order) depends on the numbers"
             )
-            return symbol("", np.shape(question.parsed.run(question.values)))
+            return symbol("", np.shape(typed.parsed.run(typed.values)))
         return term if isinstance(term, Term) else constant(term)
 
     def run(self, *numbers: Any) -> Any:
         """The formula on numbers for the names that it is differentiated in, the others as they are given."""
-        return self.question.parsed.run({**self.question.values, **dict(zip(self.question.wrt, numbers, strict=True))})
+        return self.typed.parsed.run({**self.typed.values, **dict(zip(self.typed.wrt, numbers, strict=True))})
 
     def run_at(self, name: str) -> Callable[[Any], Any]:
         """The formula as a function of one name."""
-        return lambda number: self.question.parsed.run({**self.question.values, name: number})
+        return lambda number: self.typed.parsed.run({**self.typed.values, name: number})
 
     def refuse_what_cannot_be_had(self) -> None:
         """Say what to type, where something was asked for that cannot be had."""
-        question, telling = self.question, self.telling
-        if telling.order > 1 and any(name in question.parsed.computed for name in question.wrt):
-            raise question.wrong("there is no --order 2 in a name that a line computes: ask for given names")
-        for option, asked in ((f"--dialect {telling.dialect}", telling.dialect), ("--check", telling.check)):
+        typed, options = self.typed, self.options
+        if options.order > 1 and any(name in typed.parsed.computed for name in typed.wrt):
+            raise typed.wrong("there are no second derivatives in a name that a line computes: ask for given names")
+        for option, asked in (("a dialect", options.dialect), ("a check", options.check)):
             if asked:
-                question.require_numbers(f"{option} tells of numbers")
-        if self.term.shape and telling.dialect:
-            raise question.wrong(
+                typed.require_numbers(f"{option} tells of numbers")
+        if self.term.shape and options.dialect:
+            raise typed.wrong(
                 f"a dialect tells of one number, and this has shape {self.term.shape}: write sum(…) around it, take "
-                "one entry as (…)[0], or leave --dialect out for its Jacobian"
+                "one entry as (…)[0], or ask for no dialect to have its Jacobian"
             )
-        if telling.order > 1 and (
-            question.entry is not None or (self.term.shape and any(map(self.shape, question.wrt)))
-        ):
+        if options.order > 1 and (typed.entry is not None or (self.term.shape and any(map(self.shape, typed.wrt)))):
             what = "an array in an array" if self.term.shape else "one entry"
-            raise question.wrong(f"there is no --order 2 of {what} here: ask for a number, in whole names")
-        moving = sum(map(question.size, question.wrt))
-        count = self.term.size * moving**telling.order
-        if not question.missing and (self.term.shape or telling.order > 1) and count > MOST_DERIVATIVES:
-            raise question.wrong(
-                f"there are {count:,} derivatives here, and at most {MOST_DERIVATIVES:,} are computed: name fewer with "
-                "--wrt, write sum(…) around it, or give shapes alone for the formula"
+            raise typed.wrong(f"there are no second derivatives of {what} here: ask for a number, in whole names")
+        moving = sum(map(typed.size, typed.wrt))
+        count = self.term.size * moving**options.order
+        if not typed.missing and (self.term.shape or options.order > 1) and count > MOST_DERIVATIVES:
+            raise typed.wrong(
+                f"there are {count:,} derivatives here, and at most {MOST_DERIVATIVES:,} are computed: name fewer of "
+                "them, write sum(…) around it, or give shapes alone for the formula"
             )
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of a name."""
-        return self.question.shapes[name]
+        return self.typed.shapes[name]
 
     def several(self) -> Words:
         """The names that it is differentiated in."""
-        return listed([said(self.question.symbol(name)) for name in self.question.wrt])
+        return listed([said(self.typed.symbol(name)) for name in self.typed.wrt])
 
     def told(self) -> Derivation:
         """The whole answer."""
         if self.values is None:
             base, slopes = self.without_numbers(), {}
         elif self.term.shape:
-            base, slopes = self.without_numbers(), self.slopes(cr.jacobian)
-            gradient = numbers_of(slopes[self.question.wrt[0]], True) if len(self.question.wrt) == 1 else None
-            base = replace(base, value=numbers_of(self.question.parsed.run(self.values)), gradient=gradient)
+            base, slopes = self.without_numbers(), self.slopes(jacobian)
+            gradient = numbers_of(slopes[self.typed.wrt[0]], True) if len(self.typed.wrt) == 1 else None
+            base = replace(base, value=numbers_of(self.typed.parsed.run(self.values)), gradient=gradient)
         else:
-            base, slopes = self.explained(), self.slopes(cr.grad)
+            base, slopes = self.explained(), self.slopes(grad)
             known = [np.asarray(x.contribution) for x in base.log if not isinstance(x.contribution, Large)]
             sizes = [float(np.max(np.abs(x), initial=0.0)) for x in known]
             self.residue = AMPLIFIED * EPSILON * max([x for x in sizes if np.isfinite(x)], default=0.0)
         opening = self.opening(slopes)
-        second = self.second_order() if self.telling.order > 1 else []
+        second = self.second_order() if self.options.order > 1 else []
         story = rules_story(self.closed)
-        if second and not self.telling.dialect:
+        if second and not self.options.dialect:
             base = replace(
                 base, story=(), title=said("The second derivatives of ", self.output, " in ", self.several())
             )
         if base.story:
             story += [Heading("How the numbers come about"), *base.story]
-        if self.telling.check:
-            self.verdict = check_story(self.question, slopes, self.telling.digits, self.telling.top)
-            story += self.verdict.story
+        if self.options.check:
+            self.comparison = compare_with_differences(self.typed, slopes, self.options.digits, self.options.top)
+            story += self.comparison.story
         products = self.products(slopes)
         environment = self.environment()
         opening = checked(opening, environment)
@@ -193,41 +213,44 @@ class Answer:
 
     def with_d(self, told: Derivation, base: Derivation) -> Derivation:
         """Where one number is given, its derivatives are written with d."""
-        question = self.question
-        if len(question.names) != 1 or self.shape(question.names[0]):
+        typed = self.typed
+        if len(typed.names) != 1 or self.shape(typed.names[0]):
             return told
         total = {x.symbol for x in base.known if isinstance(x.symbol, Slope) and x.symbol.is_total}
-        variable = question.symbol(question.names[0])
+        variable = typed.symbol(typed.names[0])
         return marked(told, lambda x: not x.held and (x.below == variable or x in total))
 
     def products(self, slopes: Mapping[str, Any]) -> list[Block]:
         """What was asked for besides: the slope along a direction, and the product of weights with the Jacobian."""
-        question, telling = self.question, self.telling
-        if not telling.direction and not telling.weights:
+        typed, options = self.typed, self.options
+        if options.direction is None and options.weights is None:
             return []
-        question.require_numbers("a product with the derivative has numbers")
-        if telling.layout == "denominator" and self.term.shape:
-            raise question.wrong("a product with a Jacobian is told in the numerator layout: leave --layout out")
+        typed.require_numbers("a product with the derivative has numbers")
+        if options.layout == "denominator" and self.term.shape:
+            raise typed.wrong("a product with a Jacobian is told in the numerator layout alone")
         output, blocks = self.output, list[Block]()
-        if telling.direction:
-            given = question.direction(telling.direction)
-            moved = [Moved(question.symbol(name), given[name], slopes[name]) for name in question.wrt if name in given]
-            blocks, known = along(output, moved, telling.digits, question.symbols.values())
+        if options.direction is not None:
+            given = options.direction
+            typed.check_direction(given)
+            moved = [Moved(typed.symbol(name), given[name], slopes[name]) for name in typed.wrt if name in given]
+            blocks, known = along(output, moved, options.digits, typed.symbols.values())
             self.entered = {**known, **self.entered}
-        if telling.weights:
+        if options.weights is not None:
             if self.term.ndim != 1:
-                raise question.wrong("--weights are for the entries of a vector, and this is none")
-            weights = weights_of(telling.weights, self.term.shape)
-            blocks += weighted(output, {question.symbol(x): slopes[x] for x in question.wrt}, weights, telling.digits)
+                raise typed.wrong("weights are for the entries of a vector, and this is none")
+            if np.shape(options.weights) != self.term.shape:
+                raise typed.wrong(f"there is one weight for each entry, so their shape is {self.term.shape}")
+            slopes_in: dict[Tree, Any] = {typed.symbol(x): slopes[x] for x in typed.wrt}
+            blocks += weighted(output, slopes_in, options.weights, options.digits)
         return blocks
 
     def environment(self) -> dict[Tree, Any]:
         """What the symbols stand for; None where there are no numbers."""
-        question = self.question
-        known: dict[Tree, Any] = dict.fromkeys([*question.symbols.values(), self.output])
-        numbers = {} if self.values is None else dict(question.parsed.results(question.values))
+        typed = self.typed
+        known: dict[Tree, Any] = dict.fromkeys([*typed.symbols.values(), self.output])
+        numbers = {} if self.values is None else dict(typed.parsed.results(typed.values))
         for name, value in {**(self.values or {}), **numbers}.items():
-            known[question.symbols[name] if name else self.output] = value
+            known[typed.symbols[name] if name else self.output] = value
         if self.values is not None and not np.all(np.isfinite(known[self.output])):
             # What has no value has no slope, whatever its formula gives.
             self.entered = {symbol: np.full(np.shape(slope), np.nan) for symbol, slope in self.entered.items()}
@@ -235,16 +258,16 @@ class Answer:
 
     def short(self, opening: Sequence[Block], base: Derivation, products: Sequence[Block]) -> list[Block]:
         """The formula and its derivatives, the chain where it has several links, and what the result means."""
-        compared = self.verdict.short
+        compared = self.comparison.short
         words = [block for block in base.short if isinstance(block, Paragraph | Note)]
-        if base.short and (self.telling.dialect or self.no_formula or len(self.question.parsed.lines) > 1):
+        if base.short and (self.options.dialect or self.no_formula or len(self.typed.parsed.lines) > 1):
             kept = [block for block in base.short if not compared or block not in words]
             return [*kept, *products, *compared]
         # A chain of one link would say its derivative again.
         told = [x for x in base.short if isinstance(x, Equation) and x.numbers > 1][
             : int(base.counts.get("links", 0) > 1)
         ]
-        if len(self.question.wrt) > 1 and not self.term.shape:
+        if len(self.typed.wrt) > 1 and not self.term.shape:
             opening = [in_a_line(block) if isinstance(block, Equation) else block for block in opening]
         if not told:
             words = [block for block in words if not is_legend(block)]
@@ -277,14 +300,14 @@ class Answer:
 
     def short_of_second_order(self, opening: Sequence[Block], second: Sequence[Block]) -> list[Block]:
         """The formula, and the second derivatives that have room; the Hessian before single ones."""
-        lines = opening[: len(self.question.parsed.lines)]
+        lines = opening[: len(self.typed.parsed.lines)]
         told = [block for block in second if isinstance(block, Equation | Note)]
         pieces = [Piece([(block,), ()], i) for i, block in enumerate(reversed([*lines, *told]))][::-1]
         for piece in pieces:
             hessian = [x for x in piece.blocks if isinstance(x, Equation) and x.sides[0] == HESSIAN]
             piece.weight = len(pieces) if hessian else piece.weight
-        fit(pieces, MOST_LINES - sum(map(lines_of, self.verdict.short)))
-        return [*[block for piece in pieces for block in piece.blocks], *self.verdict.short]
+        fit(pieces, MOST_LINES - sum(map(lines_of, self.comparison.short)))
+        return [*[block for piece in pieces for block in piece.blocks], *self.comparison.short]
 
     def versions(self, block: Block) -> list[tuple[Block, ...]]:
         """A block of the opening, and how it is said shorter: what is a derivative in a whole name stays."""
@@ -296,11 +319,11 @@ class Answer:
     @cached_property
     def derivatives(self) -> set[Tree]:
         """The derivatives in whole names, as symbols."""
-        return {self.left_side(name) for name in self.question.wrt}
+        return {self.left_side(name) for name in self.typed.wrt}
 
     def left_side(self, name: str) -> Tree:
         """The derivative in a whole name as a symbol, transposed where that is what is shown."""
-        slope = leibniz(self.output, self.question.symbol(name))
+        slope = leibniz(self.output, self.typed.symbol(name))
         return slope.T if self.is_transposed(name) else slope
 
     def is_transposed(self, name: str) -> bool:
@@ -309,75 +332,54 @@ class Answer:
 
     def slopes(self, transform: Any) -> dict[str, Any]:
         """The engine's derivatives in every name, in the order of the output's axes and then the name's."""
-        question = self.question
-        if not question.parsed.computed:
-            found = transform(self.run, tuple(range(len(question.wrt))))(
-                *[question.values[name] for name in question.wrt]
-            )
-            return dict(zip(question.wrt, found, strict=True))
-        return {name: transform(self.run_at(name))(question.values_at(name)[name]) for name in question.wrt}
+        typed = self.typed
+        if not typed.parsed.computed:
+            found = transform(self.run, tuple(range(len(typed.wrt))))(*[typed.values[name] for name in typed.wrt])
+            return dict(zip(typed.wrt, found, strict=True))
+        return {name: transform(self.run_at(name))(typed.values_at(name)[name]) for name in typed.wrt}
 
     def explained(self) -> Derivation:
         """The explanation of the numbers, by the engine that suits them."""
-        question, telling = self.question, self.telling
-        nodes = self.recorded(all(np.ndim(x) == 0 for x in question.values.values()))
-        output = self.recorded_lines(nodes)
-        reached = set(backward_order([output])) if isinstance(output, cr.Value | cr.Tensor) else set[Any]()
-        wrt = [nodes[name] for name in question.wrt if nodes[name] in reached]
+        typed, options = self.typed, self.options
+        nodes, output = typed.record()
+        reached = set(backward_order([output])) if isinstance(output, Value | Tensor) else set[Any]()
+        wrt = [nodes[name] for name in typed.wrt if nodes[name] in reached]
         if not wrt:
             still = said(
                 self.output, " does not move with ", self.several(), ": nothing that it is computed from does."
             )
             return replace(self.without_numbers(), value=numbers_of(output), gradient=0.0, story=(Note(still),))
-        if question.entry is not None:
-            wrt = [wrt[0][question.entry]]
+        if typed.entry is not None:
+            wrt = [wrt[0][typed.entry]]
         return explain(
             output,
             wrt[0] if len(wrt) == 1 else wrt,
-            telling.dialect,
-            notation=telling.notation,
-            layout=telling.layout or "numerator",
-            digits=telling.digits,
-            top=telling.top,
-            nudge=telling.nudge,
-            whole=telling.whole,
-            names=question.names,
+            options.dialect,
+            notation=options.notation,
+            layout=options.layout or "numerator",
+            digits=options.digits,
+            top=options.top,
+            nudge=options.nudge,
+            whole=options.whole,
+            names=typed.names,
         )
-
-    def recorded_lines(self, nodes: dict[str, Any]) -> Any:
-        """Each line as a node with its name, and the last of them; equal parts of the lines become one node."""
-        shared: dict[Any, Any] = {}
-        result: Any = None
-        for line in self.question.parsed.lines:
-            result = line.formula.results(nodes, shared)[-1]
-            if isinstance(result, cr.Value | cr.Tensor) and all(result is not node for node in nodes.values()):
-                result.label = line.name or self.question.output
-            nodes[line.name] = result
-        return result
-
-    def recorded(self, scalar: bool) -> dict[str, Any]:
-        """The names as nodes: Values where all are numbers, else Tensors, of which only what moves is recorded."""
-        if scalar and not self.question.parsed.has_lists:
-            return {name: cr.Value(self.question.values[name], label=name) for name in self.question.names}
-        values = self.question.values
-        return {name: cr.Tensor(values[name], requires_grad=True, label=name) for name in self.question.names}
 
     def without_numbers(self) -> Derivation:
         """A derivation that has no graph, only a story in symbols."""
-        question, telling = self.question, self.telling
-        ids = {name: k for k, name in enumerate(question.names)}
+        typed, options = self.typed, self.options
+        ids = {name: k for k, name in enumerate(typed.names)}
         kind = "Jacobian" if self.term.shape else "derivative"
         return Derivation(
             dialect="symbolic",
             title=said(f"The {kind} of ", self.output, " in ", self.several()),
             output=len(ids),
-            wrt=tuple([ids[name] for name in question.wrt]),
-            entry=question.entry,
+            wrt=tuple([ids[name] for name in typed.wrt]),
+            entry=typed.entry,
             value=None,
             gradient=None,
-            notation=telling.notation or USUAL,
-            digits=telling.digits,
-            conventions=(Convention("layout", LAYOUTS[telling.layout or "numerator"]),) if self.term.shape else (),
+            notation=options.notation or USUAL,
+            digits=options.digits,
+            conventions=(Convention("layout", LAYOUTS[options.layout or "numerator"]),) if self.term.shape else (),
             symbols=(),
             counts={},
             nodes=(),
@@ -387,40 +389,40 @@ class Answer:
 
     def opening(self, slopes: Mapping[str, Any]) -> list[Block]:
         """The formula and its derivatives, each with its number."""
-        question, digits = self.question, self.telling.digits
+        typed, digits = self.typed, self.options.digits
         story: list[Block] = list(self.lines(digits))
         seen: set[Block] = set()
-        for name in question.wrt:
+        for name in typed.wrt:
             found = self.derivatives_in(name, slopes.get(name))
             # Of several names one and the same is often to be noted.
             story += [x for x in found if not isinstance(x, Note) or x not in seen]
             seen.update([x for x in found if isinstance(x, Note)])
         whole = self.as_one_matrix(slopes)
-        story = [*story[: len(question.parsed.lines)], *whole, *story[len(question.parsed.lines) :]]
-        if question.missing:
-            story.append(Note(f"For numbers, and how they come about, add {question.wanted}"))
+        story = [*story[: len(typed.parsed.lines)], *whole, *story[len(typed.parsed.lines) :]]
+        if typed.missing:
+            story.append(Note(f"For numbers, and how they come about, add {typed.wanted}"))
         elif self.term.shape:
             story.append(Note("To see how a number came about, ask for one: write sum(…) around it, or (…)[0]."))
         return story
 
     def lines(self, digits: int) -> Iterator[Equation]:
         """Each line with its number, in the names of the lines before it."""
-        question = self.question
-        letters = {name: symbol(name, shape) for name, shape in question.shapes.items()}
-        numbers = {} if self.values is None else dict(question.parsed.results(question.values))
-        for line in question.parsed.lines:
-            name = question.symbol(line.name) if line.name else self.output
-            formula = None if self.no_formula else formula_of(line.formula.run(letters), question.letters)
+        typed = self.typed
+        letters = {name: symbol(name, shape) for name, shape in typed.shapes.items()}
+        numbers = {} if self.values is None else dict(typed.parsed.results(typed.values))
+        for line in typed.parsed.lines:
+            name = typed.symbol(line.name) if line.name else self.output
+            formula = None if self.no_formula else formula_of(line.formula.run(letters), typed.letters)
             yield shown([name, formula], numbers.get(line.name), digits)
 
     def derivatives_in(self, name: str, slope: Any) -> list[Block]:
         """The derivative in one name, in symbols and in numbers, in the layout that was asked for."""
-        above, below = self.output, self.question.symbol(name)
+        above, below = self.output, self.typed.symbol(name)
         symbols, story = list[Tree | None]([self.left_side(name)]), list[Block]()
         found = self.closed.found.get(name)
         if found is not None:
             symbols.append(self.in_layout(found.term))
-            ours = None if slope is None else found(**self.question.values_at(name))
+            ours = None if slope is None else found(**self.typed.values_at(name))
             if ours is not None and not same(ours, slope) and not same(ours, slope, self.rounding_of(name)):
                 raise ChainruleError(
                     f"internal error, please report it: the formula {found} is not the engine's derivative in {name}"
@@ -433,7 +435,7 @@ class Answer:
         else:
             turned = slope
         self.entered[leibniz(above, below)] = slope if self.is_transposed(name) else turned
-        equation = shown(symbols, turned, self.telling.digits)
+        equation = shown(symbols, turned, self.options.digits)
         if len(equation.sides) > 1 or equation.note:
             story.insert(0, equation)
         if slope is not None and (np.ndim(slope) > 2 or np.size(slope) > WRITTEN):
@@ -442,7 +444,7 @@ class Answer:
 
     def rounding_of(self, name: str) -> float:
         """How far the engine's derivative moves when every given number is off by a rounding."""
-        random, given = np.random.default_rng(0), self.question.values_at(name)
+        random, given = np.random.default_rng(0), self.typed.values_at(name)
 
         def slope(share: float) -> Any:
             # In a matrix each entry is rounded as the largest is: eliminations mix them.
@@ -452,9 +454,9 @@ class Answer:
             }
 
             def run(number: Any) -> Any:
-                return self.question.parsed.run({**near, name: number})
+                return self.typed.parsed.run({**near, name: number})
 
-            return (cr.jacobian if self.term.shape else cr.grad)(run)(near[name])
+            return (jacobian if self.term.shape else grad)(run)(near[name])
 
         here = slope(0.0)
         moved = [np.nan_to_num(np.abs(slope(EPSILON) - here), nan=np.inf) for _ in range(ROUNDINGS)]
@@ -462,7 +464,7 @@ class Answer:
 
     def settled(self, term: Any, number: Any) -> Any:
         """The engine's number of a derivative, or the formula's own, where the engine's is what rounding left."""
-        formula = None if number is None else formula_of(term, self.question.letters)
+        formula = None if number is None else formula_of(term, self.typed.letters)
         if formula is None:
             return number
         environment = self.environment()
@@ -477,8 +479,8 @@ class Answer:
 
     def as_one_matrix(self, slopes: Mapping[str, Any]) -> list[Block]:
         """The Jacobian of a vector in several numbers: a row for each entry, a column for each name."""
-        wrt, symbols = self.question.wrt, self.question.symbol
-        if self.term.ndim != 1 or len(wrt) < 2 or any(map(self.shape, wrt)) or self.telling.layout == "denominator":
+        wrt, symbols = self.typed.wrt, self.typed.symbol
+        if self.term.ndim != 1 or len(wrt) < 2 or any(map(self.shape, wrt)) or self.options.layout == "denominator":
             return []
         columns = [self.in_layout(self.closed.found[x].term) if x in self.closed.found else None for x in wrt]
         entries = [[row[0] for row in x.rows] for x in columns if isinstance(x, Matrix)]
@@ -493,21 +495,21 @@ class Answer:
             return []
         columns_are = listed([said(symbols(x)) for x in wrt])
         note = said("a row for each entry of ", self.output, "; columns: ", columns_are)
-        return [replace(shown(sides, numbers, self.telling.digits), note=note)]
+        return [replace(shown(sides, numbers, self.options.digits), note=note)]
 
     def is_turned(self, axes: int) -> bool:
         """Whether the reader's layout is not ours: a gradient has the shape of its name, a Jacobian output rows."""
         if self.term.shape:
-            return self.telling.layout == "denominator" and axes == 2
-        return self.telling.layout == "numerator" and axes in (1, 2)
+            return self.options.layout == "denominator" and axes == 2
+        return self.options.layout == "numerator" and axes in (1, 2)
 
     def in_layout(self, term: Term) -> Tree | None:
         """A derivative in the layout that was asked for."""
         if not self.is_turned(term.ndim):
-            return formula_of(term, self.question.letters)
+            return formula_of(term, self.typed.letters)
         if term.ndim > 1:
-            return formula_of(shortest(term.T).term, self.question.letters)
-        column = formula_of(term, self.question.letters)
+            return formula_of(shortest(term.T).term, self.typed.letters)
+        column = formula_of(term, self.typed.letters)
         return None if column is None else applied("reshape", column, shape=(1, term.size))
 
     def piece_by_piece(self, below: Tree, slope: Any) -> list[Block]:
@@ -517,43 +519,43 @@ class Answer:
         if self.term.ndim == 1 and entries <= MOST_OUTPUTS and pieces[0].ndim <= 2 and pieces[0].size <= WRITTEN:
             names = [leibniz(self.output[i], below) for i in range(entries)]
             self.entered.update(zip(names, pieces, strict=True))
-            return [shown([name], piece, self.telling.digits) for name, piece in zip(names, pieces, strict=True)]
+            return [shown([name], piece, self.options.digits) for name, piece in zip(names, pieces, strict=True)]
         shape = " by ".join(map(str, slope.shape))
-        words = f" has {slope.size:,} entries, {shape}: see them with --format json."
+        words = f" has {slope.size:,} entries, {shape}: JSON has them all."
         return [Paragraph(said(leibniz(self.output, below), words))]
 
     def second_order(self) -> list[Block]:
         """Second derivatives in every pair of names: the formula where there is one, the number, and the Hessian."""
-        question, wrt = self.question, self.question.wrt
+        typed, wrt = self.typed, self.typed.wrt
         story: list[Block] = [Heading("Second derivatives")]
         blocks: Any = None
         if self.values is not None:
             every = tuple(range(len(wrt)))
-            numbers = [question.values[name] for name in wrt]
-            blocks = [list(row) for row in cr.jacobian(cr.jacobian(self.run, every), every)(*numbers)]
+            numbers = [typed.values[name] for name in wrt]
+            blocks = [list(row) for row in jacobian(jacobian(self.run, every), every)(*numbers)]
         for i, first in enumerate(wrt):
             for j, other in enumerate(wrt[i:], i):
-                slope = leibniz(self.output, question.symbol(first))
-                symbols: list[Tree | None] = [Slope(slope, question.symbol(other))]
+                slope = leibniz(self.output, typed.symbol(first))
+                symbols: list[Tree | None] = [Slope(slope, typed.symbol(other))]
                 number = None if blocks is None else blocks[i][j]
                 try:
                     term = self.closed.second(first, other)
-                    symbols.append(formula_of(term, question.letters))
+                    symbols.append(formula_of(term, typed.letters))
                     if blocks is not None:
                         number = blocks[i][j] = self.settled(term, number)
                         # Of single numbers the Hessian is the same across its diagonal.
                         blocks[j][i] = number if not np.ndim(number) else blocks[j][i]
                 except GraphError as reason:
                     story.append(Note(f"In symbols, {reason}."))
-                self.entered[Slope(slope, question.symbol(other))] = number
-                equation = shown(symbols, number, self.telling.digits)
+                self.entered[Slope(slope, typed.symbol(other))] = number
+                equation = shown(symbols, number, self.options.digits)
                 if len(equation.sides) > 1:
                     story.append(equation)
         if blocks is not None and len(wrt) > 1 and not any(map(self.shape, wrt)) and not self.term.shape:
             self.entered[HESSIAN] = np.asarray(blocks)
             story += [
                 Paragraph("All of them, the Hessian:"),
-                shown([HESSIAN], blocks, self.telling.digits),
+                shown([HESSIAN], blocks, self.options.digits),
             ]
         return story
 

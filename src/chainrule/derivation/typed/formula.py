@@ -1,21 +1,23 @@
-"""What is asked on the command line: a formula, what is given beside it, and what to differentiate in."""
+"""A formula that was typed, what is given beside it, and what it is differentiated in."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from chainrule.core import Value
+from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term, symbol
 from chainrule.errors import FormulaError
 from chainrule.expression import Assignments, output_name, read_assignments, read_given
 from chainrule.expression.typed.caret import error_at
 from chainrule.expression.typed.functions import closest
-from chainrule.expression.typed.given import name_of
+from chainrule.expression.typed.given import Given, name_of
 from chainrule.expression.typed.parsed import Step
 from chainrule.maths import Symbol, Tree
 from chainrule.maths.names import symbols_for
@@ -25,7 +27,7 @@ ENTRY = re.compile(r"\s*(?P<name>[^\[\],\s]+)\s*\[(?P<place>[^\[\]]*)\]\s*")
 
 
 @dataclass(frozen=True)
-class Question:
+class TypedFormula:
     """A formula, or several assignments, with values and shapes, and the names it is differentiated in."""
 
     parsed: Assignments
@@ -93,43 +95,75 @@ class Question:
         letters = {name: symbol(name, self.shapes[name]) for name in (*self.names, *free)}
         return dict(self.parsed.results(letters))
 
-    def direction(self, text: str) -> dict[str, Any]:
-        """The values of a direction, by name, as ``x=1 y=[0, 2]``; names that are not moved may be left out."""
-        items = [item.strip() for item in split_items(text)]
-        given = read_given(items)
-        for item, name in zip(items, [*given.values, *given.shapes], strict=False):
+    def check_direction(self, direction: Mapping[str, Any], items: Mapping[str, str] | None = None) -> None:
+        """Refuse a direction in other names or other shapes; `items` are what was typed for each."""
+        for name, moved in direction.items():
+            item = (items or {}).get(name, name)
             if name not in self.wrt:
                 raise not_there(item, 0, name, self.wrt)
-            if name in given.shapes or np.shape(given.values[name]) != self.shapes[name]:
-                raise error_at(
-                    item, 0, len(item), f"a direction in {name} has its shape, {self.shapes[name] or 'a number'}"
-                )
-        return given.values
+            if moved is None or np.shape(moved) != self.shapes[name]:
+                problem = f"a direction in {name} has its shape, {self.shapes[name] or 'a number'}"
+                raise error_at(item, 0, len(item), problem)
+
+    def read_direction(self, text: str) -> dict[str, Any]:
+        """The values of a direction, by name, as ``x=1 y=[0, 2]``; names that are not moved may be left out."""
+        items = {name_of(item)[0]: item.strip() for item in split_items(text)}
+        given = read_given(items.values())
+        direction = {name: given.values.get(name) for name in items}
+        self.check_direction(direction, items)
+        return direction
+
+    def record(self) -> tuple[dict[str, Any], Any]:
+        """The names and lines as nodes, Values where all are numbers, and the result; equal parts are one node."""
+        scalar = not self.parsed.has_lists and not any(map(np.ndim, self.values.values()))
+        nodes: dict[str, Any] = {
+            name: Value(self.values[name], label=name)
+            if scalar
+            else Tensor(self.values[name], dtype=float, requires_grad=True, label=name)
+            for name in self.names
+        }
+        shared, result = dict[Any, Any](), None
+        for line in self.parsed.lines:
+            result = line.formula.results(nodes, shared)[-1]
+            if isinstance(result, Value | Tensor) and all([result is not x for x in nodes.values()]):
+                result.label = line.name or self.output
+            nodes[line.name] = result
+        return nodes, result
 
     def wrong(self, problem: str) -> FormulaError:
         """The error for the formula as a whole."""
         return error_at(self.parsed.text, 0, len(self.parsed.text), problem)
 
 
-def question_of(text: str, items: Sequence[str], wrt: str) -> Question:
+def read_formula(text: str, items: Sequence[str], wrt: str) -> TypedFormula:
     """Read what was typed; FormulaError, with a caret under the place, for what cannot be meant.
 
-    >>> from chainrule.cli.question import question_of
-    >>> question = question_of("sum(W @ x)", ["W:3x2", "x=[1, 2]"], "W[2, 1]")
-    >>> question.missing, question.shapes, question.wrt, question.entry
+    >>> from chainrule.derivation.typed.formula import read_formula
+    >>> typed = read_formula("sum(W @ x)", ["W:3x2", "x=[1, 2]"], "W[2, 1]")
+    >>> typed.missing, typed.shapes, typed.wrt, typed.entry
     (('W',), {'W': (3, 2), 'x': (2,)}, ('W',), (2, 1))
     """
     parsed = read_assignments(text)
-    known = {name_of(item)[0]: item for item in items}
-    names = (*parsed.names, *[name for name in parsed.constants if name in known])
+    names = names_of(parsed, {name_of(item)[0]: item for item in items})
+    return typed_formula(parsed, names, read_given(items), wrt)
+
+
+def names_of(parsed: Assignments, given: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of a formula; refused where it has none, or not those that are `given`, each as it was typed."""
+    names = (*parsed.names, *[name for name in parsed.constants if name in given])
     if not names:
-        raise error_at(text, 0, len(text), "nothing to differentiate in: the formula has numbers alone, and no name")
-    for name, item in known.items():
+        problem = "nothing to differentiate in: the formula has numbers alone, and no name"
+        raise error_at(parsed.text, 0, len(parsed.text), problem)
+    for name, item in given.items():
         if name in parsed.computed:
             raise error_at(item, 0, len(item), f"{name} is computed by a line: leave its value out")
         if name not in names:
             raise not_there(item, item.index(name), name, names)
-    given = read_given(items)
+    return names
+
+
+def typed_formula(parsed: Assignments, names: tuple[str, ...], given: Given, wrt: str) -> TypedFormula:
+    """A formula with the values and shapes of its names, differentiated in those that `wrt` tells, or in all."""
     shapes = {name: tuple(np.shape(given.values.get(name, 0.0))) for name in names} | given.shapes
     steps = parsed.computed[:-1] if parsed.output else parsed.computed
     if steps:
@@ -140,10 +174,10 @@ def question_of(text: str, items: Sequence[str], wrt: str) -> Question:
                 raise
             found = dict(parsed.results(given.values))
         shapes |= {name: tuple(getattr(found[name], "shape", ())) for name in steps}
-    if ".T" in text:
+    if ".T" in parsed.text:
         refuse_turned_vectors(parsed, {name: symbol(name, shapes[name]) for name in names})
     chosen, entry = chosen_from(wrt, (*names, *steps), shapes) if wrt.strip() else (names, None)
-    return Question(parsed, names, given.values, shapes, chosen, entry)
+    return TypedFormula(parsed, names, given.values, shapes, chosen, entry)
 
 
 def refuse_turned_vectors(parsed: Assignments, letters: dict[str, Any]) -> None:
@@ -182,13 +216,9 @@ def split_items(text: str) -> list[str]:
     return found
 
 
-def weights_of(text: str, shape: Shape) -> Any:
+def read_weights(text: str) -> Any:
     """The weights of a vector's entries, as ``[1, 2]``."""
-    item = f"weights={text.strip()}"
-    weights = read_given([item]).values["weights"]
-    if np.shape(weights) != shape:
-        raise error_at(item, 8, len(item), f"there is one weight for each entry, so their shape is {shape}")
-    return weights
+    return read_given([f"weights={text.strip()}"]).values["weights"]
 
 
 def not_there(text: str, start: int, name: str, names: Sequence[str]) -> FormulaError:
@@ -227,9 +257,3 @@ def place_in(wrt: str, entry: re.Match[str], shape: Shape) -> Shape:
     if len(place) != len(shape) or not all(-n <= i < n for i, n in zip(place, shape, strict=True)):
         raise error_at(wrt, start, stop, f"{entry['name']} has shape {shape}, and no such entry; places count from 0")
     return tuple([i % n for i, n in zip(place, shape, strict=True)])
-
-
-def files_of(given: Sequence[str]) -> list[str]:
-    """The files that are named beside a formula, as ``W=@weights.npy``."""
-    parts = [item.partition("=")[2].strip() for item in given]
-    return [part[1:].strip() for part in parts if part.startswith("@")]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule.cli.compare import compared, complex_step
 from chainrule.core.term import symbol
+from chainrule.derivation.typed.quotients import compared, complex_step
 from chainrule.expression import parse
 
 

@@ -1,4 +1,4 @@
-"""`chainrule grad --check`: derivatives beside difference quotients with several steps, and beside complex steps."""
+"""Derivatives beside difference quotients with several steps, and beside complex steps."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 
 from chainrule.core.state import Quiet
 from chainrule.core.term import Term, forward_order
+from chainrule.differences import ladder, noise_of, steps_for
 from chainrule.errors import ChainruleError
-from chainrule.verify.differences import ladder, noise_of, steps_for
 
 Array = Any
 Place = tuple[int, ...]

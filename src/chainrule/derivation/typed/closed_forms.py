@@ -1,4 +1,4 @@
-"""The part of `chainrule grad` that needs no numbers: derivatives as formulas, and the rule used at each step."""
+"""What needs no numbers: derivatives as formulas, and the rule used at each step."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.cli.question import Question
 from chainrule.core.operation import Pointwise, book
 from chainrule.core.term import Term, constant, forward_order
 from chainrule.derivation.equations import once, proved
 from chainrule.derivation.products import WRITTEN
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Table
 from chainrule.derivation.symbolic.derivative import Derivative, Step, derivative, has_rule
+from chainrule.derivation.typed.formula import TypedFormula
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import GraphError
 from chainrule.maths import Symbol, Tree, plain
@@ -37,23 +37,23 @@ LONGEST = 160
 """Characters of a formula in a cell; what is longer says less than three dots."""
 
 
-class Closed:
-    """The derivatives of a question as formulas, as far as there are closed forms."""
+class ClosedForms:
+    """The derivatives of a typed as formulas, as far as there are closed forms."""
 
-    def __init__(self, question: Question, term: Term, no_formula: str = "") -> None:
-        self.question = question
+    def __init__(self, typed: TypedFormula, term: Term, no_formula: str = "") -> None:
+        self.typed = typed
         self.term = term
         self.found: dict[str, Derivative] = {}
         self.reasons: dict[str, str] = {}
         """Why there is no formula."""
         if no_formula:
-            self.reasons = dict.fromkeys(question.wrt, no_formula)
+            self.reasons = dict.fromkeys(typed.wrt, no_formula)
             return
-        reason = too_long(term, len(question.wrt))
+        reason = too_long(term, len(typed.wrt))
         if reason:
-            self.reasons = dict.fromkeys(question.wrt, reason)
+            self.reasons = dict.fromkeys(typed.wrt, reason)
             return
-        for name in question.wrt:
+        for name in typed.wrt:
             try:
                 self.found[name] = self.derivative(self.of(name), name)
             except GraphError as reason:
@@ -61,22 +61,22 @@ class Closed:
 
     def of(self, name: str) -> Any:
         """What is differentiated in a name: the text of a formula, or the term in which the name is a symbol."""
-        parsed = self.question.parsed
-        return self.question.term_in(name) if parsed.computed else parsed.text
+        parsed = self.typed.parsed
+        return self.typed.term_in(name) if parsed.computed else parsed.text
 
     def derivative(self, of: Any, name: str, order: int = 1) -> Derivative:
         """The derivative of the formula, or of another term, in a name; GraphError where there is no closed form."""
-        question = self.question
+        typed = self.typed
         above = of.shape if isinstance(of, Term) else self.term.shape
-        axes = len(above) + order * len(question.shapes[name])
+        axes = len(above) + order * len(typed.shapes[name])
         if axes > 2:
             raise GraphError(f"the derivative in {name} has {axes} indices: it is no matrix, so it has no formula here")
-        size = max(map(question.size, question.names))
-        in_matrix = int(np.prod(above, dtype=int)) * question.size(name) ** order
+        size = max(map(typed.size, typed.names))
+        in_matrix = int(np.prod(above, dtype=int)) * typed.size(name) ** order
         if size > MOST_ENTRIES or (axes > 1 and in_matrix > MOST_IN_MATRIX and (above or order > 1)):
             raise GraphError(f"the arrays are too large for a formula in {name} to be checked: give smaller shapes")
         try:
-            return derivative(of, name, shapes=question.shapes, order=order)
+            return derivative(of, name, shapes=typed.shapes, order=order)
         except GraphError as reason:
             raise GraphError(str(reason).partition(": take cr.")[0]) from reason
 
@@ -88,7 +88,7 @@ class Closed:
             raise GraphError(self.reasons[first])
         slope = self.found[first].term
         if other not in {term.label for term in symbols_in(slope)}:
-            sizes = [self.question.shapes[name] for name in (first, other)]
+            sizes = [self.typed.shapes[name] for name in (first, other)]
             return constant(np.zeros(sizes[0] + sizes[1]))
         return self.derivative(slope, other).term
 
@@ -140,9 +140,9 @@ def shown(symbols: Sequence[Tree | None], number: Any, digits: int) -> Equation:
     return once(proved(sides, None, number, digits=digits))
 
 
-def rules_story(closed: Closed) -> list[Block]:
+def rules_story(closed: ClosedForms) -> list[Block]:
     """The rule used at each step, from the result back to the names, and the laws that made the formula short."""
-    found = [closed.found[name] for name in closed.question.wrt if name in closed.found]
+    found = [closed.found[name] for name in closed.typed.wrt if name in closed.found]
     nodes = list(dict.fromkeys([node for derivative in found for node in derivative.path if has_rule(node)]))
     laws = list(dict.fromkeys([law for derivative in found for law in derivative.laws]))
     if not nodes:

@@ -1,0 +1,77 @@
+"""Formulas that are given to `explain` as text."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import chainrule as cr
+from chainrule.cli.app import app
+from chainrule.errors import FormulaError, GraphError
+
+NET = "h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2"
+VALUES = {"x": 2.0, "w1": 2.0, "w2": 0.5, "y": 20.0}
+
+
+def test_a_text_is_explained_as_the_command_line_has_it():
+    found = cr.explain(NET, "w1", values=VALUES)
+    assert found.gradient == -18.0
+    given = [f"{name}={x}" for name, x in VALUES.items()]
+    typed = CliRunner().invoke(app, ["grad", NET, *given, "--wrt", "w1", "--json"])
+    assert typed.exit_code == 0
+    assert json.loads(typed.stdout) == json.loads(found.json())
+
+
+def test_shapes_alone_give_the_formula():
+    assert "df_dW = 2*outer(W @ x, x)" in str(cr.explain("sum((W @ x)**2)", "W", shapes={"W": (3, 2), "x": 2}))
+
+
+def test_names_are_given_as_a_text_or_a_list_or_all_are_meant():
+    values = {"x": 1.0, "y": 2.0}
+    one, both, every = (str(cr.explain("x**2*y", wrt, values=values)) for wrt in ("y", ["x", "y"], None))
+    assert "df_dx" not in one
+    assert both == every
+    assert "df_dx" in both
+
+
+def test_an_entry_of_an_array_is_asked_for():
+    found = cr.explain("sum(W * W)", "W[1, 0]", values={"W": [[1.0, 2.0], [3.0, 4.0]]})
+    assert found.gradient == 6.0
+
+
+def test_second_derivatives_a_check_a_direction_and_weights():
+    values = {"x": 1.0, "y": 2.0}
+    assert "H = array([[4.0, 2.0], [2.0, 0.0]])" in str(cr.explain("x**2*y", order=2, values=values))
+    assert "In agreement: 2" in str(cr.explain("x**2*y", check=True, values=values))
+    assert "df_dv = df_dx*2 + df_dy*-1" in str(cr.explain("x**2*y", direction={"x": 2, "y": -1}, values=values))
+    assert "= 5" in str(cr.explain("[x**2*y, x]", "x", weights=np.array([1.0, 1.0]), values=values))
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"values": {"q": 1.0}}, "the formula has no q: it has x, y"),
+        ({"wrt": "z"}, "the formula has no z"),
+        ({"direction": {"z": 1.0}}, "the formula has no z"),
+        ({"direction": {"x": [1.0]}}, "a direction in x has its shape, a number"),
+        ({"weights": [1.0]}, "weights are for the entries of a vector"),
+        ({"values": {"x": 1.0}, "check": True}, "a check tells of numbers, and y has none"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(asked, said):
+    with pytest.raises(FormulaError, match=said):
+        cr.explain("x**2*y", **{"values": {"x": 1.0, "y": 2.0}, **asked})
+
+
+def test_weights_need_the_vectors_shape():
+    with pytest.raises(FormulaError, match="one weight for each entry"):
+        cr.explain("[x, x]", values={"x": 1.0}, weights=[1.0])
+
+
+@pytest.mark.parametrize("asked", [{"values": {}}, {"order": 2}, {"check": True}, {"weights": [1.0]}])
+def test_what_is_for_texts_is_refused_beside_a_graph(asked):
+    with pytest.raises(GraphError, match="given as text"):
+        cr.explain(cr.Value(2.0) * 3.0, **asked)
