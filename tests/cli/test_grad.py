@@ -20,7 +20,7 @@ from chainrule.derivation.formats.json import from_json
 from chainrule.derivation.notation import NOTATIONS
 from chainrule.derivation.record import Note
 from chainrule.derivation.words import text_of
-from chainrule.expression import known_functions
+from chainrule.expression import usages
 from chainrule.maths import latex
 
 FACTS = json.loads((Path(__file__).parents[1] / "reference_facts.json").read_text(encoding="utf-8"))
@@ -421,7 +421,7 @@ def test_help_teaches(typed):
     assert done.code == 0
     assert done.out.count(f"\n  {this_program()} grad ") >= 3
     listed = unwrapped(done.out)
-    offered = [usage for usage in known_functions() if usage.partition("(")[0] in cr.__all__]
+    offered = [usage for usage in usages() if usage.partition("(")[0] in cr.__all__]
     for word in (*NEAREST, *NOTATIONS, "text", *[name for name in FORMATS if name != "terminal"], *offered):
         assert word in listed, word
     assert "sum_to" not in listed, "what only the rules call is not offered"

@@ -74,7 +74,7 @@ def of_engine(output):
             node.zero_grad()
     output.backward()
     moving = zip(lifted.program.steps, lifted.nodes, strict=True)
-    gradients = [gradient_of(node) if step.op is None and step.moves else None for step, node in moving]
+    gradients = [gradient_of(node) if step.op is None and step.requires_grad else None for step, node in moving]
     return list(lifted.numbers), gradients
 
 

@@ -198,9 +198,9 @@ class FormulaCommand(Command):
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         import chainrule as cr
-        from chainrule.expression import known_functions
+        from chainrule.expression import usages
 
-        offered = [usage for usage in known_functions() if usage.partition("(")[0] in cr.__all__]
+        offered = [usage for usage in usages() if usage.partition("(")[0] in cr.__all__]
         with formatter.section("Functions"):
             formatter.write_text(", ".join(offered))
         super().format_epilog(ctx, formatter)

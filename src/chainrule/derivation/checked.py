@@ -84,14 +84,14 @@ def checked_cell(
 def check_words(words: Words, environment: Mapping[Tree, Any], floor: float, digits: int) -> None:
     """Equations within a sentence."""
     for part in words if isinstance(words, tuple) else ():
-        if isinstance(part, Relation) and is_known(part, environment):
+        if isinstance(part, Relation) and has_numbers(part, environment):
             refuse(check(part, environment, digits=digits, floor=floor), part)
 
 
 def checked_equation(part: Equation, environment: Mapping[Tree, Any], floor: float = 0.0) -> Equation:
     """An equation that holds, or its formula and what in it is not defined."""
     chain = sides_said_to_be_equal(part)
-    if not is_known(chain, environment):
+    if not has_numbers(chain, environment):
         return part
     found = check(chain, environment, digits=part.digits, floor=floor)
     if isinstance(found, Undefined):
@@ -120,7 +120,7 @@ def why_not_finite(chain: Relation, environment: Mapping[Tree, Any]) -> Words:
     return said("holds where ", above, " is finite, which it is not here")
 
 
-def known_in(blocks: Sequence[Block], environment: Mapping[Tree, Any]) -> Iterator[tuple[Tree, Any]]:
+def numbers_of_letters(blocks: Sequence[Block], environment: Mapping[Tree, Any]) -> Iterator[tuple[Tree, Any]]:
     """The letters of some blocks that stand for numbers, each once, with these."""
     seen: set[Tree] = set()
     for tree in trees_in(blocks):
@@ -194,7 +194,7 @@ def is_finite(side: Tree, environment: Mapping[Tree, Any]) -> bool:
     return bool(np.all(np.isfinite(value(side, environment))))
 
 
-def is_known(tree: Tree, environment: Mapping[Tree, Any]) -> bool:
+def has_numbers(tree: Tree, environment: Mapping[Tree, Any]) -> bool:
     """Whether everything in it has a number here: not a law that holds for any layer, nor what is too large to build.
 
     A symbol that is neither is a fault.

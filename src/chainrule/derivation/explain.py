@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.core import Value
 from chainrule.core.state import Quiet
-from chainrule.derivation.checked import checked, known_in
+from chainrule.derivation.checked import checked, numbers_of_letters
 from chainrule.derivation.equations import Show
 from chainrule.derivation.formats import plain
 from chainrule.derivation.network.letters import lend_letters
@@ -159,7 +159,7 @@ def explained_by(
         return with_d(assembled(tape, request, name, title, answer, with_short=with_short), tape)
 
 
-def told_whole(output: Any, wrt: Any, dialect: str, digits: int) -> Derivation:
+def explained_in_full(output: Any, wrt: Any, dialect: str, digits: int) -> Derivation:
     """The story of one gradient without its short answer, for a page that shows the whole; some half of the time."""
     return explained_by(Tape(output, [wrt]), Request(wrt, None, USUAL, digits=digits), dialect, None, with_short=False)
 
@@ -179,7 +179,7 @@ def with_direction(found: Derivation, tape: Tape, entry: Any, direction: Any, di
     environment = ChainMap[Tree, Any](known, tape.environment)
     blocks = checked(blocks, environment, rounding_floor(tape), digits)
     kept = [block for block in found.short if not isinstance(block, Paragraph)]
-    seen = [Known(letter, numbers_of(x)) for letter, x in known_in(blocks, environment)]
+    seen = [Known(letter, numbers_of(x)) for letter, x in numbers_of_letters(blocks, environment)]
     letters = dict.fromkeys([*found.known, *seen])
     found = replace(found, story=(*found.story, *blocks), short=(*kept, *blocks), known=tuple(letters))
     return with_d(found, tape)
@@ -252,7 +252,9 @@ def assembled(
         if with_short
         else ()
     )
-    known = [Known(letter, numbers_of(x, request.whole)) for letter, x in known_in((*story, *short), environment)]
+    known = [
+        Known(letter, numbers_of(x, request.whole)) for letter, x in numbers_of_letters((*story, *short), environment)
+    ]
     counts = {
         "nodes": len(tape.path),
         "arrows": len(tape.arrivals),

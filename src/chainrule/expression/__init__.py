@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chainrule.expression.typed.assignments import Assignments, output_name, read_assignments
-from chainrule.expression.typed.functions import known_functions
+from chainrule.expression.typed.functions import usages
 from chainrule.expression.typed.given import Given, read_given
 from chainrule.expression.typed.parse import parse
 from chainrule.expression.typed.parsed import Parsed, Step
@@ -13,9 +13,9 @@ __all__ = [
     "Given",
     "Parsed",
     "Step",
-    "known_functions",
     "output_name",
     "parse",
     "read_assignments",
     "read_given",
+    "usages",
 ]

@@ -35,7 +35,7 @@ def python_of(subject: Subject) -> Text:
     for n, step in enumerate(subject.program.leaves):
         if scalar:
             out += [f"{names[step]} = cr.Value(", ["leaf", n], ")\n"]
-        elif step.moves:
+        elif step.requires_grad:
             out += [f"{names[step]} = cr.Tensor(", ["leaf", n], ", dtype=float, requires_grad=True)\n"]
         else:
             out += [f"{names[step]} = np.array(", ["leaf", n], ")\n"]

@@ -62,7 +62,7 @@ def with_room(box: Box, block: Sequence[Step]) -> Box:
     (step,) = block
     text = f"{WIDEST_SHORT} … {WIDEST_SHORT}" if step.shape else WIDEST
     more = ("×".join(map(str, step.shape)),) if step.shape else ()
-    return replace(box, data=text, grad=text if step.moves else "", wrong="", more=more)
+    return replace(box, data=text, grad=text if step.requires_grad else "", wrong="", more=more)
 
 
 def arrow_with_room(arrow: Arrow, edges: Sequence[tuple[Step, int, Step]]) -> Arrow:

@@ -140,7 +140,7 @@ def telling(problem: Problem, step: Step, probes: Sequence[Walk]) -> Iterator[Ch
     As `grade` does of a number, what a wrong pass gives is said first: it may also be one share alone. Of each kind
     there are a few, so that none crowds out another.
     """
-    if not step.moves or step is problem.output:
+    if not step.requires_grad or step is problem.output:
         return
     seen = {print_of([walk.right.get(step, 0.0) for walk in probes])}
     found = sorted(changes(problem, step, probes), key=lambda change: rank(change.name, of_program=True))

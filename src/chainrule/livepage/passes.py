@@ -215,7 +215,7 @@ def print_pass(subject: Subject, which: Pass) -> PrintedPass:
 
 def no_empty(events: Iterable[Event]) -> list[Event]:
     """The arrivals at steps that a gradient reaches."""
-    return [event for event in events if event.node.moves]
+    return [event for event in events if event.node.requires_grad]
 
 
 def put(keys: list[Any], results: list[Any], kind: str, found: Sequence[Any]) -> None:

@@ -82,7 +82,7 @@ def payload_of(subject: Subject) -> dict[str, Any]:
     data["recorded"] = {
         "values": [packed(subject.live.number(step)) for step in subject.program.steps],
         "gradients": [
-            packed(np.zeros(step.shape) if g is None else g) if step.moves else None
+            packed(np.zeros(step.shape) if g is None else g) if step.requires_grad else None
             for step, g in zip(subject.program.steps, gradients_of(subject), strict=True)
         ],
     }
@@ -162,7 +162,7 @@ def described(subject: Subject, step: Step) -> dict[str, Any]:
         "formula": formula,
         "op": step.op.name if step.op is not None else "",
         "shape": list(step.shape),
-        "moves": step.moves,
+        "moves": step.requires_grad,
     }
 
 
@@ -183,7 +183,7 @@ def layers_of(subject: Subject) -> list[dict[str, Any]]:
         return [{"name": listed(subject, rows[n]), "steps": rows[n]} for n in sorted(rows, reverse=True)]
     found: list[dict[str, Any]] = []
     for step in subject.program.steps:
-        if step.op is not None and step.op.name in ("affine", "matmul", "conv2d", "conv2d_plus") and step.moves:
+        if step.op is not None and step.op.name in ("affine", "matmul", "conv2d", "conv2d_plus") and step.requires_grad:
             after = [user for user, _ in subject.program.consumers[step.place]]
             relu = [user.place for user in after if user.op is not None and user.op.name == "relu"]
             found.append({"name": f"layer {len(found) + 1}", "steps": [step.place], "relu": relu})
@@ -192,7 +192,7 @@ def layers_of(subject: Subject) -> list[dict[str, Any]]:
 
 def asking(subject: Subject) -> list[int]:
     """The steps whose gradients are asked for: of nets the weights, and the sums of layers."""
-    moving = [step for step in subject.program.steps if step.moves]
+    moving = [step for step in subject.program.steps if step.requires_grad]
     sums = [place for layer in layers_of(subject) for place in layer["steps"]]
     few = [step.place for step in moving if step.op is None or step.place in sums]
     return [step.place for step in moving] if subject.is_scalar or len(few) < 2 else few

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.derivation.dialects.graph import intuition_of_sign
-from chainrule.derivation.explain import NEAREST, told_whole
+from chainrule.derivation.explain import NEAREST, explained_in_full
 from chainrule.derivation.formats.html import beside, block, cell, displayed, steps, table
 from chainrule.derivation.formats.page import page as blocks_of
 from chainrule.derivation.record import Block, Equation, Steps, Table
@@ -105,7 +105,7 @@ def told(subject: Subject, record: Record | None, step: Step, dialect: str) -> l
 def told_in(record: Record, branch: Branch, step: Step, dialect: str) -> Telling:
     """A derivation with live numbers."""
     pairs = zip(branch.outputs, branch.asked, strict=True)
-    here, there = [blocks_of(told_whole(x, nodes[step], dialect, FULL), "full")[1:] for x, nodes in pairs]
+    here, there = [blocks_of(explained_in_full(x, nodes[step], dialect, FULL), "full")[1:] for x, nodes in pairs]
     filling = Filling(record, branch)
     shown = filling.filled(here, there)
     html, places = filling.printed("\n".join(map(on_page, shown)))
@@ -114,7 +114,7 @@ def told_in(record: Record, branch: Branch, step: Step, dialect: str) -> Telling
 
 def still(subject: Subject, step: Step, dialect: str, code: str = "") -> Telling:
     """A derivation with the numbers of the start."""
-    blocks = blocks_of(told_whole(subject.output, subject.live.node(step), dialect, DIGITS), "full")[1:]
+    blocks = blocks_of(explained_in_full(subject.output, subject.live.node(step), dialect, DIGITS), "full")[1:]
     return Telling(code, "\n".join(map(on_page, blocks)), [], 1)
 
 

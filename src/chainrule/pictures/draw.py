@@ -280,7 +280,7 @@ def arrow_of(live: Live, step: Step, slot: int, ends: Ends, moves: bool, lit: se
 
 def bundle(live: Live, ends: Ends, edges: Sequence[tuple[Step, int, Step]], lit: set[Step] | None) -> Arrow:
     """All edges between two boxes as one arrow, with their number."""
-    moving = dict.fromkeys([step for step, _, x in edges if x.moves])
+    moving = dict.fromkeys([step for step, _, x in edges if x.requires_grad])
     slots = {(step, slot) for step, slot, _ in edges}
     sizes = [size(share) for step in moving for slot, share in live.shares(step).items() if (step, slot) in slots]
     on = lit is not None and any([step in lit and x in lit for step, _, x in edges])

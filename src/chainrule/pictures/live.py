@@ -167,7 +167,7 @@ class Live:
 
     def passed(self, held: Mapping[Step, Any]) -> dict[Step, Any]:
         """The gradients between, where a pass from the output gives what the leaves hold."""
-        moving = [step for step in self.steps if step.moves]
+        moving = [step for step in self.steps if step.requires_grad]
         nodes = [self.node(step) for step in moving]
         try:
             found = self.computed(nodes)
@@ -198,7 +198,7 @@ class Live:
 
     def grad(self, step: Step) -> str:
         """A gradient in words; a dash before a backward pass, nothing for data."""
-        if not step.moves:
+        if not step.requires_grad:
             return ""
         found = self.gradients.get(step)
         return NONE if found is None else shown(found, self.digits)

@@ -79,11 +79,11 @@ class Step(Shaped):
             self.edges = ()
             return
         flat = op.flat
-        edges = [(i, x) for i, x in enumerate(inputs) if isinstance(x, Step) and x.moves]
+        edges = [(i, x) for i, x in enumerate(inputs) if isinstance(x, Step) and x.requires_grad]
         self.edges = tuple([edge for edge in edges if edge[0] not in flat] if flat else edges)
 
     @property
-    def moves(self) -> bool:
+    def requires_grad(self) -> bool:
         """Whether it depends on a parameter, so that a gradient can pass."""
         return self.kind is Kind.PARAMETER or bool(self.edges)
 

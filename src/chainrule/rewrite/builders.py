@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.core.operation import Linear, Pointwise, book
 from chainrule.core.term import forward_order, name_of, shape_of
 from chainrule.rewrite.algebra import Product, build_product, product_of
-from chainrule.rewrite.chains import build_chain, inverse_of_chain, is_identity, number_of, opened, transposed_chain
+from chainrule.rewrite.chains import build_chain, factored, inverse_of_chain, is_identity, number_of, transposed_chain
 from chainrule.rewrite.rearranging import (
     broadcast,
     is_diagonal,
@@ -80,7 +80,7 @@ def build_sum_to(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -
 def build_matmul(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -> Any:
     if len(shape) != 2:
         return None
-    left, right = opened(inputs[0]), opened(inputs[1])
+    left, right = factored(inputs[0]), factored(inputs[1])
     raw = book["matmul"](*inputs)
     return changed(raw, build_chain(left[0] * right[0], left[1] + right[1], way), "product of matrices", way)
 
@@ -156,7 +156,7 @@ def build_trace(x: Any, way: Rewriting) -> Any:
     scalars, x = with_scalars_in_front(x, way)
     if name_of(x) != "index" or not is_diagonal(x):
         return None
-    inside, factors = opened(x.inputs[0])
+    inside, factors = factored(x.inputs[0])
     narrow = next((k for k, factor in enumerate(factors) if factor.shape[0] == 1), None)
     if narrow is None:
         return None

@@ -23,7 +23,7 @@ LONGEST = 16
 """Longer chains stay as they were bracketed."""
 
 
-def opened(x: Any) -> tuple[Product, list[Term]]:
+def factored(x: Any) -> tuple[Product, list[Term]]:
     """The scalars and the factors of a matrix."""
     product = product_of(x)
     arrays = product.arrays()
@@ -33,27 +33,27 @@ def opened(x: Any) -> tuple[Product, list[Term]]:
     base = next(iter(arrays.powers))
     name = name_of(base)
     if name == "matmul":
-        return joined(scalars, opened(base.inputs[0]), opened(base.inputs[1]), base)
+        return joined(scalars, factored(base.inputs[0]), factored(base.inputs[1]), base)
     if name == "outer":
-        left, right = opened_vector(base.inputs[0]), opened_vector(base.inputs[1])
+        left, right = factored_vector(base.inputs[0]), factored_vector(base.inputs[1])
         return joined(scalars, left, turned(right), base)
     if name == "transpose" and base.settings["axes"] is None:
-        inside, factors = turned(opened(base.inputs[0]))
+        inside, factors = turned(factored(base.inputs[0]))
         return (scalars * inside, factors) if len(factors) > 1 else (scalars, [base])
     if name == "reshape" and 1 in base.shape and is_line(base.inputs[0]):
-        inside, factors = opened_vector(reshaped(base, (base.size,)))
+        inside, factors = factored_vector(reshaped(base, (base.size,)))
         if base.shape[0] == 1 and base.shape[1] != 1:
             inside, factors = turned((inside, factors))
         return scalars * inside, factors
     return scalars, [base]
 
 
-def opened_vector(x: Any) -> tuple[Product, list[Term]]:
+def factored_vector(x: Any) -> tuple[Product, list[Term]]:
     """The scalars of a vector, and its factors as a column."""
     scalars, inner = product_of(x).scalars(), build_product(product_of(x).arrays(), shape_of(x), Rewriting())
     if name_of(inner) == "reshape" and inner.inputs[0].ndim == 2 and is_line(inner.inputs[0]):
         column = inner.inputs[0]
-        inside, factors = opened(column) if column.shape[1] == 1 else turned(opened(column))
+        inside, factors = factored(column) if column.shape[1] == 1 else turned(factored(column))
         return scalars * inside, factors
     return scalars, [reshaped(inner, (*shape_of(inner), 1))]
 
@@ -244,8 +244,8 @@ def distributed(scalars: Product, factors: list[Term], way: Rewriting) -> Any:
         table: dict[Term, Any] = {}
         for unit, number in entries.items():
             part = repeat(unit if unit is not ONE else 1, inner.shape) if not unit.shape else unit
-            inside, opened_part = opened(reshaped(part, factor.shape))
-            chain = build_chain(scalars * inside, [*factors[:k], *opened_part, *factors[k + 1 :]], way)
+            inside, inner_factors = factored(reshaped(part, factor.shape))
+            chain = build_chain(scalars * inside, [*factors[:k], *inner_factors, *factors[k + 1 :]], way)
             for other, share in sum_of(chain, way).items():
                 table[other] = exact(table.get(other, 0) + exact(number * share))
         return build_sum(table, shape, way)
@@ -256,13 +256,13 @@ def is_symmetric(x: Term, way: Rewriting) -> bool:
     """Whether a sum such as A + Aᵀ or a chain such as XᵀX is its own transpose."""
     if name_of(x) in ("add", "sub"):
         return same_when_transposed(x, way)
-    factors = opened(x)[1]
+    factors = factored(x)[1]
     return len(factors) > 1 and turned((Product(), factors))[1] == factors
 
 
 def inverse_of_chain(x: Term, way: Rewriting) -> Any:
     """The inverse of a product of square matrices, as the product of the inverses; None for anything else."""
-    scalars, factors = opened(x)
+    scalars, factors = factored(x)
     if len(factors) < 2 or any(factor.shape[0] != factor.shape[1] for factor in factors):
         return None
     way.note("inverse")
@@ -278,7 +278,7 @@ def inverse_of_chain(x: Term, way: Rewriting) -> Any:
 
 def transposed_chain(x: Term, way: Rewriting) -> Any:
     """The transpose of a matrix, pushed to its factors."""
-    scalars, factors = opened(x)
+    scalars, factors = factored(x)
     if len(factors) > 1:
         way.note("transpose")
         return build_chain(*turned((scalars, factors)), way)

@@ -6,7 +6,7 @@ from typing import Any
 
 from chainrule.core.term import Shape, Term, name_of
 from chainrule.rewrite.algebra import ONE, Product, add_unit, build_sum, product_of, sum_of
-from chainrule.rewrite.chains import build_chain, opened, opened_vector
+from chainrule.rewrite.chains import build_chain, factored, factored_vector
 from chainrule.rewrite.rearranging import reshaped
 from chainrule.rewrite.rewriting import Number, Rewriting, exact
 
@@ -85,14 +85,14 @@ def chain_in(unit: Term) -> Part | None:
     if unit.shape and (len(arrays) != 1 or next(iter(arrays.values())) != 1):
         return None
     if unit.ndim == 2:
-        scalars, factors = opened(unit)
+        scalars, factors = factored(unit)
     elif unit.ndim == 1:
-        scalars, factors = opened_vector(unit)
+        scalars, factors = factored_vector(unit)
     else:
         dots = [base for base, e in product.powers.items() if e == 1 and is_dot(base)]
         if len(dots) != 1:
             return None
-        scalars, factors = opened(dots[0].inputs[0])
+        scalars, factors = factored(dots[0].inputs[0])
         product.powers.pop(dots[0])
         scalars = scalars * product
     return (scalars, factors) if len(factors) > 1 else None
@@ -141,7 +141,7 @@ def taken_out(
             part = build_chain(scalars, factors[1:] if left else factors[:-1], way.plainly())
             inner_shape = part.shape
             add_unit(inner, product_of(part), entries[unit], inner_shape, way.plainly())
-        scalars, factors = opened(build_sum(inner, inner_shape, way))
+        scalars, factors = factored(build_sum(inner, inner_shape, way))
         factors = [key[1], *factors] if left else [*factors, key[1]]
         whole = product_of(reshaped(build_chain(scalars, factors, way.plainly()), own_shape))
     number = whole.number

@@ -64,7 +64,7 @@ class EntryFormulas:
 
     def made(self, x: Term, place: Place) -> Any:
         """An entry of a result."""
-        op, moving = x.op, [i for i, _ in x.edges if self.moves(x.inputs[i])]
+        op, moving = x.op, [i for i, _ in x.edges if self.has_letters(x.inputs[i])]
         assert op is not None
         if not moving:
             return float(np.asarray(self.number(x))[place])
@@ -97,11 +97,11 @@ class EntryFormulas:
             for coefficient, entry in self.products(x, g, alone, others):
                 yield times(coefficient, self.entry(x.inputs[first], q)), entry
 
-    def moves(self, x: Any) -> bool:
+    def has_letters(self, x: Any) -> bool:
         """Whether something has letters in it."""
         if not isinstance(x, Term) or x.number is not None:
             return False
-        return x.op is None or any([self.moves(y) for _, y in x.edges])
+        return x.op is None or any([self.has_letters(y) for _, y in x.edges])
 
     def number(self, x: Any) -> Any:
         """The numbers of a whole term."""

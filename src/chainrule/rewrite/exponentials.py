@@ -15,7 +15,7 @@ from chainrule.rules.linear import kept
 ONCE = Fraction(1)
 
 
-def with_known_functions(product: Product, way: Rewriting) -> Product:
+def with_named_functions(product: Product, way: Rewriting) -> Product:
     """A product with its sigmoids and softmaxes called by name, and no absolute value beside its own sign."""
     product = with_signs_taken_in(product, way)
     powers = product.powers
@@ -95,7 +95,7 @@ def take_softmax(product: Product, exponential: Term, way: Rewriting) -> None:
             return
 
 
-def shares(exponential: Any) -> Any:
+def as_softmax(exponential: Any) -> Any:
     """The softmax of x in place of e^(x - logsumexp(x)); None for anything else."""
     if name_of(exponential) != "exp" or name_of(exponential.inputs[0]) != "sub":
         return None

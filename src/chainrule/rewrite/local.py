@@ -224,10 +224,10 @@ class LinearMap:
         if name == "neg":
             return applied("neg", self.matrix(x.inputs[0]))
         left, right = sides(x)
-        if name_of(left if self.moves(left) else right) == "transpose" and 1 in (left.shape[0], right.shape[1]):
+        if name_of(left if self.depends(left) else right) == "transpose" and 1 in (left.shape[0], right.shape[1]):
             # A row holds the same entries as the column that is its transpose.
             left, right = transposed(right), transposed(left)
-        if self.moves(left):
+        if self.depends(left):
             return self.after(left, self.tree(transposed(right)), left.shape[0], first=True)
         return self.after(right, self.tree(left), right.shape[1], first=False)
 
@@ -246,7 +246,7 @@ class LinearMap:
         """A factor that does not move."""
         return tree_of_term(x, self.trees)
 
-    def moves(self, x: Any) -> bool:
+    def depends(self, x: Any) -> bool:
         """Whether a term is made of the unknown array."""
         return isinstance(x, Term) and self.moving in forward_order([x])
 

@@ -12,7 +12,7 @@ from chainrule.core.state import Quiet
 from chainrule.core.term import Term, constant, name_of, shape_of
 from chainrule.rewrite.algebra import Product, build_product, build_sum, product_of, sum_of
 from chainrule.rewrite.builders import BUILDERS, as_number_or_none, changed
-from chainrule.rewrite.exponentials import shares, with_known_functions
+from chainrule.rewrite.exponentials import as_softmax, with_named_functions
 from chainrule.rewrite.patterns import replaced
 from chainrule.rewrite.rearranging import MOST_ENTRIES, broadcast, reshaped, scaled_by, with_scalars_in_front
 from chainrule.rewrite.rewriting import Rewriting, as_number, as_term, plain
@@ -63,7 +63,7 @@ def built_from(term: Term, inputs: list[Any], way: Rewriting) -> Any:
             inner = op(*[x.inputs[0] if shape_of(x) else x for x in inputs], **settings)
             return moved_like(arrays[0], inner, way)
     whole = op(*inputs, **settings)
-    known = shares(whole)
+    known = as_softmax(whole)
     if known is not None:
         way.note("known function")
         return known
@@ -83,7 +83,7 @@ def moved_like(example: Any, inner: Any, way: Rewriting) -> Any:
 
 def built_product(raw: Any, shape: tuple[int, ...], way: Rewriting) -> Any:
     """A product in normal form; a multiple of a sum is a sum."""
-    product = with_known_functions(product_of(raw), way)
+    product = with_named_functions(product_of(raw), way)
     if len(product.powers) == 1:
         ((base, exponent),) = product.powers.items()
         if exponent == 1 and name_of(base) in SUMS and base.shape == shape:

@@ -183,7 +183,7 @@ def for_every_entry(name: Derivative, formula: Tree) -> Words:
 
 def one_entry(story: Story) -> list[Block]:
     """The one weight or bias that was asked for."""
-    found = story.asked
+    found = story.place_of_wrt
     if found is None or not found[2]:
         return []
     number, role, (row, *rest) = found

@@ -11,7 +11,7 @@ from chainrule.derivation.record import Block, Equation
 def telling(story: Story, blocks: Sequence[Block]) -> tuple[Equation, ...]:
     """The equations of a story on which one gradient rests, from the last layer back; it is the last of them."""
     s = story.symbols
-    number, role, place = story.asked or (1, "weights", ())
+    number, role, place = story.place_of_wrt or (1, "weights", ())
     names = [s.error(k) for k in range(story.last, number - 1, -1)]
     places = [i + 1 for i in place]
     if role == "weights":

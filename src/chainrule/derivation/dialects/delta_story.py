@@ -55,7 +55,7 @@ class Story:
         """The layers (from 1) that are told in full."""
 
     @property
-    def asked(self) -> tuple[int, str, tuple[int, ...]] | None:
+    def place_of_wrt(self) -> tuple[int, str, tuple[int, ...]] | None:
         """The layer, the role and the place there of what was asked for; None where that is all of the net."""
         wrt = self.request.wrt
         return None if wrt is None else self.net.find(wrt, self.request.entry)

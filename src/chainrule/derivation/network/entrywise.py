@@ -78,13 +78,13 @@ class Letters:
         """Letters for the leaves, and the target's for the data that the user named, or for the only one there is."""
         leaves = self.leaves()
         nodes = {step: self.tape.lifted.nodes[step.place] for step in leaves}
-        data = [step for step in leaves if not step.moves and step.shape]
+        data = [step for step in leaves if not step.requires_grad and step.shape]
         named = [x for x in data if nodes[x] not in self.tape.numbered and not is_path(self.tape.symbols[nodes[x]])]
         chosen = named or data
         held = {step: np.asarray(nodes[step].data, dtype=float) for step in data}
         known = None if target is None or len({held[x].tobytes() for x in chosen}) != 1 else held[chosen[0]]
         for step in leaves:
-            if step not in held and not step.moves:
+            if step not in held and not step.requires_grad:
                 self.terms[step] = float(nodes[step].data)
                 continue
             is_target = known is not None and step in held and np.array_equal(known, held[step])
@@ -111,7 +111,7 @@ class Letters:
     def is_given(self, step: Step) -> bool:
         """Whether a result is data on the page, since what it was computed from has no letter there."""
         nodes, symbols = self.tape.lifted.nodes, self.tape.symbols
-        return not step.moves and not all([nodes[x.place] in symbols for x in step.needs])
+        return not step.requires_grad and not all([nodes[x.place] in symbols for x in step.needs])
 
     def gives(self, found: Any, gradient: Any) -> bool:
         """Whether a formula gives the engine's gradient in every entry."""

@@ -110,7 +110,7 @@ class NetNumbers:
         """Whether gradients reach all of these numbers."""
         held = list(self.net.ids.steps_of(ids))
         constants = np.any(ids >= self.net.ids.first[-1]) or (whole and np.any(ids < 0))
-        return bool(held) and not constants and all([step.moves for step in held])
+        return bool(held) and not constants and all([step.requires_grad for step in held])
 
     def gradients_in(self, ids: Ids) -> Array:
         """The gradients of the cost in some numbers."""

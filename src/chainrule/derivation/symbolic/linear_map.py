@@ -10,7 +10,7 @@ from chainrule.core.operation import book, compositions
 from chainrule.core.term import Term, constant, forward_order, name_of
 from chainrule.errors import GraphError
 from chainrule.rewrite.algebra import ONE, Product, build_product, product_of, sum_of
-from chainrule.rewrite.chains import opened_vector
+from chainrule.rewrite.chains import factored_vector
 from chainrule.rewrite.rearranging import reshaped
 from chainrule.rewrite.rewriting import Rewriting, as_term, plain
 
@@ -86,7 +86,7 @@ def of_product(x: Term, product: Product, moving: Term, depth: int) -> Any:
 
 def of_chain(x: Term, moving: Term, depth: int) -> Any:
     """Matrices times a vector that moves: the matrices times its matrix."""
-    _, factors = opened_vector(x)
+    _, factors = factored_vector(x)
     if any(contains(factor, moving) for factor in factors[:-1]):
         raise no_closed_form(x)
     inner = matrix_of(reshaped(factors[-1], (factors[-1].size,)), moving, depth - 1)

@@ -216,10 +216,10 @@ class Tape:
         bearer = x
         while bearer.op is not None and len(bearer.edges) == 1 and names.get(bearer.inputs[0]) == names[x]:
             bearer = bearer.inputs[0]
-        held = [names[i] for _, i in node.edges if i is not x and self.moves_with(i, bearer)]
+        held = [names[i] for _, i in node.edges if i is not x and self.depends_on(i, bearer)]
         return derivative(names[node], names[x], *held)
 
-    def moves_with(self, node: Node, x: Node) -> bool:
+    def depends_on(self, node: Node, x: Node) -> bool:
         """Whether a node is made from another."""
         if x not in self._made_from:
             found = {x}

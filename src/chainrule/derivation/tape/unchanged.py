@@ -78,7 +78,7 @@ class Findings:
         if not self.misfits and not any(wrong):
             return
         for check in self.checked:
-            self.judge(check)
+            self.sort(check)
         left = [(m, [x for x in dict.fromkeys(m.suspects) if x not in self.cleared] or [m.node]) for m in self.misfits]
         certain = self.changed | {suspects[0] for _, suspects in left if len(suspects) == 1}
         open_still = [pair for pair in left if not certain.intersection(pair[1])]
@@ -91,7 +91,7 @@ class Findings:
             "Run the forward again and explain its result"
         )
 
-    def judge(self, check: Checked) -> None:
+    def sort(self, check: Checked) -> None:
         """Sort nodes into those that are cleared and those of which one must have changed."""
         for row, (node, given) in enumerate(zip(check.nodes, check.given, strict=True)):
             value = float(check.gives[row])

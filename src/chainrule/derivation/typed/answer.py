@@ -18,7 +18,7 @@ from chainrule.core.graph import backward_order
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term, constant, symbol
-from chainrule.derivation.checked import checked, known_in
+from chainrule.derivation.checked import checked, numbers_of_letters
 from chainrule.derivation.explain import explain
 from chainrule.derivation.notation import USUAL
 from chainrule.derivation.notation import derivative as leibniz
@@ -202,7 +202,7 @@ class Answer:
         second, products = checked(second, environment), checked(products, environment)
         own = (*opening, *second, *products)
         known = {x.symbol: x for x in base.known}
-        for letter, x in known_in(own, environment):
+        for letter, x in numbers_of_letters(own, environment):
             if letter not in known or isinstance(letter, Slope):
                 known[letter] = Known(letter, numbers_of(x))
         short = self.short(opening, base, products) if not second else self.short_of_second_order(opening, second)

@@ -182,7 +182,7 @@ def differs(ours: Any, theirs: Any) -> bool:
     return not np.allclose(ours, theirs, rtol=1e-9, atol=1e-12, equal_nan=True)
 
 
-def shared_nodes(tape: Tape, nodes: Sequence[Node]) -> list[Node]:
+def used_several_times(tape: Tape, nodes: Sequence[Node]) -> list[Node]:
     """Those that are used more than once."""
     return [node for node in nodes if len(tape.consumers.get(node, ())) > 1]
 
@@ -192,7 +192,7 @@ class Mistake:
     """A well-known mistake: its name in docs/mistakes.md, what is asked, what comes of it, and the wrong passes."""
 
     name: str
-    question: str
+    title: str
     answer: str
     why: str
     attempts: Callable[[Tape], list[Attempt]]
@@ -241,14 +241,14 @@ MISTAKES = {
 """The mistakes that `what_if` runs and a picture shows, by name."""
 
 
-def asked_for(name: str) -> str:
+def key_of(name: str) -> str:
     """What is meant by a name, here or in docs/mistakes.md."""
     return next((key for key, mistake in MISTAKES.items() if mistake.name == name), name)
 
 
 def mistake_of(name: str) -> Mistake:
     """The mistake of that name; GraphError with what there is for any other."""
-    name = asked_for(name)
+    name = key_of(name)
     if name not in MISTAKES:
         raise GraphError(f"there is no mistake {name!r}: choose one of {', '.join(MISTAKES)}")
     return MISTAKES[name]

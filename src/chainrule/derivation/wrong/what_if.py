@@ -57,7 +57,7 @@ def what_if(
     ('what if', 4)
     """
     require_one_number(output)
-    mistake = mistakes.asked_for(mistake)
+    mistake = mistakes.key_of(mistake)
     known = mistakes.mistake_of(mistake)
     if edge is not None and mistake != "forgotten":
         raise GraphError(f"edge belongs to the mistake 'forgotten', and this is {mistake!r}")
@@ -67,13 +67,13 @@ def what_if(
     request = Request(nodes[0] if len(nodes) == 1 else None, entry, digits=digits, top=top)
     with Quiet():
         teller = Teller(tape, asked, request)
-        story = teller.forgotten(edge) if mistake == "forgotten" else teller.of_all(known.attempts(tape))
+        story = teller.forgotten(edge) if mistake == "forgotten" else teller.attempted(known.attempts(tape))
         why = known.why
-        if mistake == "overwrite" and not mistakes.shared_nodes(tape, tape.order):
+        if mistake == "overwrite" and not mistakes.used_several_times(tape, tape.order):
             why += " In this graph every node is used once, so the mistake cannot be seen."
         counts = {"wrong gradients": teller.wrong, "right by chance": teller.unseen}
         symbol = tape.symbols[output]
-        title = said(f"{known.question}: the gradient of ", symbol, ", wrong and right")
+        title = said(f"{known.title}: the gradient of ", symbol, ", wrong and right")
         answer = Explanation((Paragraph(why), *story), counts=counts, environment=teller.environment)
         return assembled(tape, request, "what if", title, answer)
 
@@ -83,7 +83,7 @@ class Teller:
 
     def __init__(self, tape: Tape, asked: Sequence[Node], request: Request) -> None:
         self.tape = tape
-        self.asked = [x for x in asked if x in tape.gradients]
+        self.wrt = [x for x in asked if x in tape.gradients]
         self.digits = request.digits
         self.show = Show(request.digits)
         self.environment: dict[Tree, Any] = {}
@@ -91,11 +91,11 @@ class Teller:
         self.wrong = 0
         self.unseen = 0
 
-    def of_all(self, attempts: Sequence[Attempt]) -> list[Block]:
+    def attempted(self, attempts: Sequence[Attempt]) -> list[Block]:
         """The right program, each wrong one with its log, and the gradients of all beside each other."""
         # Where shares overwrite one another, the log is of the nodes that get several.
         is_overwriting = attempts[0].code == mistakes.OVERWRITING
-        watched = mistakes.shared_nodes(self.tape, self.tape.order) if is_overwriting else self.tape.order
+        watched = mistakes.used_several_times(self.tape, self.tape.order) if is_overwriting else self.tape.order
         blocks: list[Block] = [Heading("The right program", 3), Steps(mistakes.RIGHT)]
         code: tuple[str, ...] = ()
         for attempt in attempts:
@@ -142,9 +142,9 @@ class Teller:
         done = [attempt for attempt in attempts if attempt.finished]
         rows = [
             (said(self.kept(x)), *[self.cell(x, g) for g in (self.tape.gradients[x], *self.values(done, x))])
-            for x in self.asked[:MOST_EVENTS]
+            for x in self.wrt[:MOST_EVENTS]
         ]
-        for x in self.asked:
+        for x in self.wrt:
             for value in self.values(done, x):
                 self.count(differs(value, self.tape.gradients[x]))
         blocks: list[Block] = [
@@ -156,7 +156,7 @@ class Teller:
             for attempt in attempts
             if not attempt.finished
         ]
-        return [*blocks, self.verdict()]
+        return [*blocks, self.conclusion()]
 
     def values(self, attempts: Sequence[Attempt], x: Node) -> list[Any]:
         """What each attempt leaves in a node."""
@@ -172,7 +172,7 @@ class Teller:
         self.wrong += seen
         self.unseen += not seen
 
-    def verdict(self) -> Note:
+    def conclusion(self) -> Note:
         """Whether these numbers show the mistake."""
         if not self.wrong:
             return Note("Every gradient comes out right: this graph cannot show the mistake.", "warning")
@@ -185,7 +185,7 @@ class Teller:
         rows: list[tuple[Words | Equation, ...]] = []
         for node, slot, _ in edges:
             attempt = mistakes.forgetting(self.tape, (node, slot))
-            wrong = [w for w in self.asked if differs(attempt.gradients[w], self.tape.gradients[w])]
+            wrong = [w for w in self.wrt if differs(attempt.gradients[w], self.tape.gradients[w])]
             self.count(bool(wrong))
             rows.append((self.local(node, slot), *self.effect(attempt, wrong)))
         rows += [] if edge is not None else self.hidden_pairs(edges)
@@ -201,7 +201,7 @@ class Teller:
         for node, slot, x in edges:
             for inner, inner_slot, _ in edges:
                 slopes = [self.tape.slope(node, slot), self.tape.slope(inner, inner_slot)] if inner is x else []
-                if not slopes or any(map(np.ndim, slopes)) or x in self.asked or len(self.tape.consumers[x]) > 1:
+                if not slopes or any(map(np.ndim, slopes)) or x in self.wrt or len(self.tape.consumers[x]) > 1:
                     continue
                 if slopes[0] != 1 and np.isclose(slopes[0] * slopes[1], 1.0, rtol=1e-12, atol=0.0):
                     both = self.tape.local(node, slot) * self.tape.local(inner, inner_slot)
@@ -216,7 +216,7 @@ class Teller:
         found = [(node, slot, x) for node in self.tape.order[::-1] for slot, x in node.edges]
         if edge is None:
             # A factor on no way to what is asked for changes nothing there, whatever the numbers are.
-            found = [one for one in found if any([self.tape.moves_with(one[2], w) for w in self.asked])]
+            found = [one for one in found if any([self.tape.depends_on(one[2], w) for w in self.wrt])]
         if edge is not None:
             found = [(node, slot, x) for node, slot, x in found if node is edge[0] and x is edge[1]]
             if not found:
@@ -249,7 +249,7 @@ class Teller:
             ours, theirs = [self.cell(x, gradients[x]) for gradients in (attempt.gradients, self.tape.gradients)]
             effects.append(said(self.gradient(x), ": ", ours, " in place of ", theirs))
         more = f", and {len(wrong) - MOST_WRONG} more" if len(wrong) > MOST_WRONG else ""
-        return said(listed(effects), more), f"wrong gradients: {len(wrong)} of {len(self.asked)}"
+        return said(listed(effects), more), f"wrong gradients: {len(wrong)} of {len(self.wrt)}"
 
 
 MOST_WRONG = 3

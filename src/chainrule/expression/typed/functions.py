@@ -17,7 +17,7 @@ ALIASES = {"ln": "log", "tr": "trace", "σ": "sigmoid", **OTHER_NAMES}
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Function:
     """A function that a formula may call, by the names of its inputs and settings."""
 
     name: str
@@ -33,22 +33,22 @@ class Known:
         return f"{self.name}({', '.join([*self.inputs, *(f'{name}=…' for name in self.settings)])})"
 
 
-def known_functions() -> list[str]:
+def usages() -> list[str]:
     """How each function that a formula may call is written, in alphabetical order, for a help text.
 
-    >>> from chainrule.expression import known_functions
-    >>> [usage for usage in known_functions() if usage.startswith("norm")]
+    >>> from chainrule.expression import usages
+    >>> [usage for usage in usages() if usage.startswith("norm")]
     ['norm(x, ord=…, axis=…, keepdims=…)']
     """
     return [function.usage for name in sorted({*book, *compositions}) if (function := look_up(name)) is not None]
 
 
-def known() -> list[str]:
+def function_names() -> list[str]:
     """Every name by which a function may be called."""
     return [name for name in (*sorted({*book, *compositions}), *ALIASES) if look_up(name) is not None]
 
 
-def look_up(name: str) -> Known | None:
+def look_up(name: str) -> Function | None:
     """The function of that name, if a formula may call it.
 
     Its inputs are counted, each of them is one array of doubles, and its settings can be typed.
@@ -79,7 +79,7 @@ def look_up(name: str) -> Known | None:
     examples = () if rule is None else rule.examples
     if not all(can_be_typed(example[setting]) for example in examples for setting in required if setting in example):
         return None
-    return Known(name, call, tuple(inputs), tuple(settings), tuple(required))
+    return Function(name, call, tuple(inputs), tuple(settings), tuple(required))
 
 
 def in_a_list(*parts: Any) -> Any:

@@ -18,7 +18,7 @@ from typing import Any
 from chainrule.core.operation import book, compositions
 from chainrule.errors import FormulaError
 from chainrule.expression.typed.caret import error_at
-from chainrule.expression.typed.functions import Known, closest, in_a_list, known, look_up
+from chainrule.expression.typed.functions import Function, closest, function_names, in_a_list, look_up
 from chainrule.expression.typed.parsed import CONSTANTS, Parsed, Step
 from chainrule.expression.typed.tokens import EXACT_DIGITS, Token, tokens_of
 
@@ -54,7 +54,7 @@ def parse(text: str, *, folds: bool = True) -> Parsed:
 
     It may have numbers, names, ``+ - * / ** @``, parentheses, lists such as ``[x**2*y, sin(x)]`` for vectors and lists
     of these for matrices, ``.T`` for a transpose, indices such as ``x[0]`` and ``W[:, 1:]``, the functions of
-    `known_functions` with settings such as ``axis=0``, and comparisons as the condition
+    `usages` with settings such as ``axis=0``, and comparisons as the condition
     of ``where``. Anything else raises FormulaError, which shows the place and says what to write. Arithmetic on numbers
     alone is done at once; with ``folds=False`` it stays as it was typed, for pages that show it.
 
@@ -218,7 +218,7 @@ class Reader:
             self.conditions.add(id(node.args[0]))
         return Call(function.call, tuple(node.args[:count]), (token.start, token.stop), settings)
 
-    def settings(self, node: ast.Call, function: Known, token: Token) -> dict[str, Any]:
+    def settings(self, node: ast.Call, function: Function, token: Token) -> dict[str, Any]:
         """The settings of a call: by name, or by position after the inputs."""
         beyond = node.args[len(function.inputs) :]
         if len(beyond) > len(function.settings):
@@ -387,5 +387,5 @@ def instead_of_calling(token: Token) -> str:
     """What to write in place of a call that is not possible."""
     if token.text in book or token.text in compositions:
         return "it takes lists or settings that cannot be typed here; call it from Python"
-    near = closest(token.text, known())
+    near = closest(token.text, function_names())
     return f"did you mean {near}?" if near else f"a product is written {token.text}*(…)"

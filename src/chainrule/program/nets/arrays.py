@@ -15,7 +15,7 @@ class OfArrays(Recogniser):
 
     def sums(self) -> list[Sum]:
         products = [step for step in self.program.steps if operation_name(step) in ("affine", "matmul")]
-        found = [self.sum(step) for step in products if step.moves]
+        found = [self.sum(step) for step in products if step.requires_grad]
         if not found:
             raise NotANet("there is no layer in it: no matrix of weights is multiplied")
         return found
@@ -60,7 +60,7 @@ class OfArrays(Recogniser):
         added, slot = users[0]
         other = added.inputs[1 - slot]
         source = self.comes_from(other) if isinstance(other, Step) else None
-        if (source is not None and source.op is not None) or (is_last and (source is None or not source.moves)):
+        if (source is not None and source.op is not None) or (is_last and (source is None or not source.requires_grad)):
             return self.checked(found, product)
         if found.bias is not None:
             raise NotANet(f"{self.say(added)} adds to a layer that has its bias already")

@@ -57,7 +57,7 @@ class Recogniser:
             self.claim(layer)
         if any([step.edges for step in self.ids.steps_of(layers[0].fed)]):
             raise NotANet(self.why_not_a_layer(layers[0].fed))
-        self.check_shared(layers)
+        self.check_used_once(layers)
         self.check_rest(layers)
         return Net(tuple(layers), self.ids)
 
@@ -102,14 +102,14 @@ class Recogniser:
             if part is not None:
                 self.claimed.update(self.ids.steps_of(part))
 
-    def check_shared(self, layers: list[Layer]) -> None:
+    def check_used_once(self, layers: list[Layer]) -> None:
         """Each weight and bias is used once for each example, and is nothing else."""
         parts = [part.ravel() for layer in layers for part in (layer.weights, layer.bias) if part is not None]
         learned = np.concatenate(parts)
         held = np.concatenate([learned, np.unique(layers[0].fed)])
         often = np.bincount(held[held >= 0], minlength=int(self.ids.first[-1]))
         for step in self.ids.steps_of(learned):
-            if not step.moves:
+            if not step.requires_grad:
                 continue
             places, users = int(np.max(often[self.ids.own(step)])), len(self.users(step))
             if places > 1 or max(places, users) > self.most_uses(layers):
@@ -129,7 +129,7 @@ class Recogniser:
                 of_cost.add(step)
         of_cost -= outputs
         for step in self.program.steps:
-            if not step.moves or self.ids.rearranged(step) is not None or step in of_cost:
+            if not step.requires_grad or self.ids.rearranged(step) is not None or step in of_cost:
                 continue
             users = [user for user, _ in self.users(step)]
             outside = next((user for user in users if user not in self.claimed), None)
@@ -160,7 +160,7 @@ class Recogniser:
 
     def say(self, step: Step) -> str:
         """A step in words."""
-        name = self.name_of(step) or ("a constant" if step.op is None and not step.moves else repr(step))
+        name = self.name_of(step) or ("a constant" if step.op is None and not step.requires_grad else repr(step))
         return name if step.op is None else f"{name} (by {step.op.name})"
 
     def is_called_weight(self, step: Step) -> bool:
@@ -176,7 +176,7 @@ class Recogniser:
         leaves = [x.op is None for x in pair]
         if sum(leaves) == 1:
             return leaves.index(True)
-        moving = [x.moves for x in pair]
+        moving = [x.requires_grad for x in pair]
         if sum(moving) == 1:
             return moving.index(True)
         called = [self.is_called_weight(x) for x in pair]
