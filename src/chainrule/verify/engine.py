@@ -151,13 +151,12 @@ Expression = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Graph:
-    """A small program on leaves: as it is run, as it is written, and the operations in it."""
+    """A small program on leaves: as it is written and as it is run."""
 
     source: str
     """Of the output, in the names a, b, …; lines before it end with semicolons."""
     build: Expression
     leaves: tuple[float, ...]
-    uses: frozenset[str]
 
     def shown(self, engine: str) -> str:
         """The program, as a student would type it."""

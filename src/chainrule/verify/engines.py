@@ -41,34 +41,27 @@ SHORT, LONG = 6, 13
 
 
 @dataclass(frozen=True)
-class Op:
-    """An operator or function of a class: the method behind it, how it is written, and the graph of it alone."""
+class Op(Graph):
+    """An operator or function of a class, alone, and the method behind it."""
 
     method: str
-    source: str
-    apply: Callable[..., Any]
-    leaves: tuple[float, ...]
     constant: bool = False
     """Whether one operand is a plain number."""
-
-    def graph(self) -> Graph:
-        """The operation alone."""
-        return Graph(self.source, self.apply, self.leaves, frozenset([self.method]))
 
 
 def operators() -> list[Op]:
     """Every operator, with two nodes, with a number on the right, and with one on the left."""
     found = [
-        Op("__add__", "a + b", operator.add, (A, B)),
-        Op("__mul__", "a * b", operator.mul, (A, B)),
-        Op("__neg__", "-a", operator.neg, (A,)),
-        Op("__sub__", "a - b", operator.sub, (A, B)),
-        Op("__truediv__", "a / b", operator.truediv, (A, B)),
-        Op("__pow__", "a ** 2", lambda a: a**2, (A,), True),
-        Op("__pow__", "a ** 3", lambda a: a**3, (NEGATIVE,), True),
-        Op("__pow__", "a ** -1", lambda a: a**-1, (A,), True),
-        Op("__pow__", "a ** 0.5", lambda a: a**0.5, (A,), True),
-        Op("__pow__", "a ** b", operator.pow, (A, B)),
+        Op("a + b", operator.add, (A, B), "__add__"),
+        Op("a * b", operator.mul, (A, B), "__mul__"),
+        Op("-a", operator.neg, (A,), "__neg__"),
+        Op("a - b", operator.sub, (A, B), "__sub__"),
+        Op("a / b", operator.truediv, (A, B), "__truediv__"),
+        Op("a ** 2", lambda a: a**2, (A,), "__pow__", True),
+        Op("a ** 3", lambda a: a**3, (NEGATIVE,), "__pow__", True),
+        Op("a ** -1", lambda a: a**-1, (A,), "__pow__", True),
+        Op("a ** 0.5", lambda a: a**0.5, (A,), "__pow__", True),
+        Op("a ** b", operator.pow, (A, B), "__pow__"),
     ]
     for method, sign, apply in (
         ("add", "+", operator.add),
@@ -76,9 +69,9 @@ def operators() -> list[Op]:
         ("sub", "-", operator.sub),
         ("truediv", "/", operator.truediv),
     ):
-        found.append(Op(f"__{method}__", f"a {sign} 2", lambda a, apply=apply: apply(a, 2), (A,), True))
-        found.append(Op(f"__r{method}__", f"2 {sign} a", lambda a, apply=apply: apply(2, a), (A,), True))
-    found.append(Op("__rpow__", "2 ** a", lambda a: 2**a, (A,), True))
+        found.append(Op(f"a {sign} 2", lambda a, apply=apply: apply(a, 2), (A,), f"__{method}__", True))
+        found.append(Op(f"2 {sign} a", lambda a, apply=apply: apply(2, a), (A,), f"__r{method}__", True))
+    found.append(Op("2 ** a", lambda a: 2**a, (A,), "__rpow__", True))
     return found
 
 
@@ -96,7 +89,7 @@ def functions_of(engine: Engine) -> Iterator[Op]:
         if callable(getattr(engine.kind, name, None)) and hasattr(Value, name):
             inputs = (A,) if name in ("log", "sqrt") else (A, NEGATIVE)
             for x in inputs:
-                yield Op(name, f"a.{name}()", lambda a, name=name: getattr(a, name)(), (x,))
+                yield Op(f"a.{name}()", lambda a, name=name: getattr(a, name)(), (x,), name)
 
 
 def check_engine(kind: Callable[..., Any], *, backward: Callable[[Any], Any] | None = None) -> EngineReport:
@@ -153,7 +146,7 @@ class Checks:
         if not self.starts():
             return
         every = [*operators(), *functions_of(self.engine)]
-        self.leans_on = {op.source: methods_called(self.engine, op.graph()) for op in every}
+        self.leans_on = {op.source: methods_called(self.engine, op) for op in every}
         made_of_others = [op for op in every if self.is_made_of_others(op, every)]
         self.operations([op for op in every if op not in made_of_others])
         if self.stop:
@@ -176,7 +169,7 @@ class Checks:
         for op in ops:
             if self.is_bad(op):
                 continue
-            found, right = self.run(op.graph())
+            found, right = self.run(op)
             if found.missing:
                 self.absent(op, found, constants)
             elif agrees(found, right):
@@ -219,7 +212,7 @@ class Checks:
     def is_bad(self, op: Op) -> bool:
         """Whether an operation, or one that it is made of, has a mistake already: then it is no news."""
         wrong = {code for method in self.bad for code in self.codes_of(method)}
-        return op.method in self.bad or bool(wrong & self.leans_on.get(op.source, frozenset()))
+        return op.method in self.bad or bool(wrong & self.leans_on[op.source])
 
     def codes_of(self, method: str) -> list[Any]:
         """The code of a method, if it is written in Python."""
@@ -228,17 +221,15 @@ class Checks:
 
     def tells_nodes_apart(self) -> bool:
         """Whether two nodes that hold one number are two."""
-        usable = {op.source for op in self.good}
-        if not {"a + b", "a * b"} <= usable:
+        if not {"a + b", "a * b"} <= {op.source for op in self.good}:
             return True
-        graph = Graph("a * b + c * d", lambda a, b, c, d: a * b + c * d, (2.0, 3.0, 3.0, 2.0), frozenset())
-        says = "two nodes of one number are taken for one (let __eq__ and __hash__ go by identity)"
         try:
-            merged = len({self.engine.leaf(A), self.engine.leaf(A)}) == 1
-        except TypeError:
-            merged = False
-        if merged is False:
+            if len({self.engine.leaf(A), self.engine.leaf(A)}) == 2:
+                return True
+        except TypeError:  # nodes without a hash are told apart as it likes
             return True
+        graph = Graph("a * b + c * d", lambda a, b, c, d: a * b + c * d, (2.0, 3.0, 3.0, 2.0))
+        says = "two nodes of one number are taken for one (let __eq__ and __hash__ go by identity)"
         self.stop = self.fails([graph], "missing-path", says, "__eq__")
         return not self.stop
 
@@ -251,25 +242,22 @@ class Checks:
                 op.method,
                 "swapped-operands",
                 f"a {sign} 2 works, and 2 {sign} a fails ({found.failed}): write {op.method}",
-                op.graph(),
+                op,
             )
         elif op.source not in OPTIONAL:
             self.missing.append(op.source)
 
     def wrong_alone(self, op: Op, found: Outcome, right: Outcome) -> None:
         """What is wrong with an operation on its own."""
-        graph = op.graph()
         if found.failed:
-            self.mistake(op.method, "unclassified", f"it fails {found.failed}", graph)
-            return
-        if not near(found.out, right.out):
+            self.mistake(op.method, "unclassified", f"it fails {found.failed}", op)
+        elif not near(found.out, right.out):
             turned = op.method.startswith("__r") and near(found.out, float(op_turned(op)))
-            name, why = ("swapped-operands", ": the operands are swapped") if turned else ("wrong-local-derivative", "")
-            says = f"the value is {found.out:.6g} and must be {right.out:.6g}{why}"
-            self.mistake(op.method, "unclassified" if name == "wrong-local-derivative" else name, says, graph)
-            return
-        k = first_off(found, right)
-        self.wrong_gradient(op, graph, found, right, k, *self.why(op, k, found, right))
+            name, why = ("swapped-operands", ": the operands are swapped") if turned else ("unclassified", "")
+            self.mistake(op.method, name, f"the value is {found.out:.6g} and must be {right.out:.6g}{why}", op)
+        else:
+            k = first_off(found, right)
+            self.wrong_gradient(op, op, found, right, k, *self.why(op, k, found, right))
 
     def wrong_gradient(self, op: Op, graph: Graph, found: Outcome, right: Outcome, k: int, name: str, why: str) -> None:
         """Note what is wrong with the gradient in one input."""
@@ -279,7 +267,7 @@ class Checks:
     def why(self, op: Op, k: int, found: Outcome, right: Outcome) -> tuple[str, str]:
         """The name of a wrong local derivative, as far as its number shows it."""
         got, want, own = found.grads[k], right.grads[k], op.leaves[k]
-        if got == 0 and op.method in MASKS and any(self.run(replace(op, leaves=(-own,)).graph())[0].grads):
+        if got == 0 and op.method in MASKS and any(self.run(replace(op, leaves=(-own,)))[0].grads):
             return "relu-mask-wrong", "the mask is turned"
         if got == 0:
             return "missing-path", "no gradient is handed on"
@@ -303,9 +291,7 @@ class Checks:
         if later is None:
             return False
         source, apply = later
-        graph = Graph(
-            source.replace("a", f"({op.source})", 1), lambda *x: apply(op.apply(*x)), op.leaves, frozenset([op.method])
-        )
+        graph = Graph(source.replace("a", f"({op.source})", 1), lambda *x: apply(op.build(*x)), op.leaves)
         ignored = "the gradient that arrives (out.grad) is not multiplied in"
         where = "behind another operation"
         return self.among_others(op, graph, where, "no-incoming-gradient", ignored, "alone it is right")
@@ -327,14 +313,9 @@ class Checks:
         """Whether an operation adds its share to what is there, or overwrites it."""
         if "__add__" in self.bad or not any(known.method == "__add__" for known in self.good):
             return False
-        graph = Graph(
-            f"({op.source}) + ({op.source})",
-            lambda *x: op.apply(*x) + op.apply(*x),
-            op.leaves,
-            frozenset([op.method, "__add__"]),
-        )
+        graph = Graph(f"({op.source}) + ({op.source})", lambda *x: op.build(*x) + op.build(*x), op.leaves)
         if op.method == "__add__":
-            graph = Graph("a + a", lambda a: a + a, (A,), frozenset(["__add__"]))
+            graph = Graph("a + a", lambda a: a + a, (A,))
         once = "the second share overwrites the first (use += in place of =)"
         where = "where an input is used twice"
         return self.among_others(op, graph, where, "overwritten", once, "used once it is right")
@@ -348,7 +329,7 @@ class Checks:
             self.mistake(op.method, "unclassified", f"it fails {where}: {found.failed}", graph)
             return False
         k = first_off(found, right)
-        as_alone = near(found.grads[k], truth(op.graph()).grads[k])
+        as_alone = near(found.grads[k], truth(op).grads[k])
         told = (name, says) if as_alone else ("unclassified", otherwise)
         self.wrong_gradient(op, graph, found, right, k, *told)
         return False
@@ -369,7 +350,7 @@ class Checks:
 
     def starts(self) -> bool:
         """Whether anything comes back at all: the gradient of the output in itself is 1."""
-        graphs = [Op("__add__", "a + b", operator.add, (A, B)).graph(), Graph("a", lambda a: a, (A,), frozenset())]
+        graphs = [Graph("a + b", operator.add, (A, B)), Graph("a", lambda a: a, (A,))]
         found = [self.run(graph)[0] for graph in graphs]
         if any(outcome.failed for outcome in found):
             return True
@@ -386,14 +367,6 @@ class Checks:
     def order(self) -> bool:
         """Nodes that are used by one near the output and by one further down."""
 
-        def skewed(a: Any) -> Any:
-            c = a * a
-            return c * a + c
-
-        def turned(a: Any) -> Any:
-            c = a * a
-            return c + c * a
-
         def long_way(a: Any, b: Any) -> Any:
             c = a * b
             d = c * b
@@ -401,10 +374,10 @@ class Checks:
             return (c + d) * (e + c)
 
         graphs = [
-            Graph("d = a * b; e = a + b; d * e", lambda a, b: (a * b) * (a + b), (-2.0, 3.0), frozenset()),
-            Graph("c = a * a; c + c * a", turned, (A,), frozenset()),
-            Graph("c = a * a; c * a + c", skewed, (A,), frozenset()),
-            Graph("c = a * b; d = c * b; e = d * a; (c + d) * (e + c)", long_way, (A, B), frozenset()),
+            Graph("d = a * b; e = a + b; d * e", lambda a, b: (a * b) * (a + b), (-2.0, 3.0)),
+            Graph("c = a * a; c + c * a", lambda a: (c := a * a) + c * a, (A,)),
+            Graph("c = a * a; c * a + c", lambda a: (c := a * a) * a + c, (A,)),
+            Graph("c = a * b; d = c * b; e = d * a; (c + d) * (e + c)", long_way, (A, B)),
         ]
         return not self.fails(
             graphs,
@@ -414,7 +387,7 @@ class Checks:
 
     def another_graph(self) -> None:
         """A second graph of new leaves comes out as the first did, and one of old leaves adds to it or starts anew."""
-        graph = Graph("a * b + a", lambda a, b: a * b + a, (A, B), frozenset())
+        graph = Graph("a * b + a", lambda a, b: a * b + a, (A, B))
         self.run(graph)
         if self.fails([graph], "not-zeroed", f"the second graph of a program comes out wrong: {KEEPS}"):
             return
@@ -442,7 +415,7 @@ class Checks:
             self.remarks.append(f"a second backward() on one graph fails: {failure(error)}")
             return
         if engine.forget(a) and engine.forget(b) and engine.gradient(a, engine.back(y)) == 0:
-            graph = Graph("c = a * b; c * c", lambda a, b: (a * b) * (a * b), (A, B), frozenset())
+            graph = Graph("c = a * b; c * c", lambda a, b: (a * b) * (a * b), (A, B))
             says = f"a second backward() on one graph hands nothing on: {KEEPS}"
             self.mistake("backward", "not-zeroed", says, graph, 0.0, once)
         elif not near(again, once) and not near(again, 2 * once):
@@ -462,7 +435,7 @@ class Checks:
         except (TypeError, AttributeError):
             return
         if not near(engine.number(a), A):
-            graph = Graph("b = a; b += 0.8; b", lambda a: a, (A,), frozenset())
+            graph = Graph("b = a; b += 0.8; b", lambda a: a, (A,))
             self.mistake("__iadd__", "unclassified", "b += … changes the number of a, which others still use", graph)
 
     def depth(self) -> None:
@@ -475,17 +448,17 @@ class Checks:
                     y = y + a
                 got = self.engine.gradient(a, self.engine.back(y))
             except RecursionError:
-                if length == DEEP:
-                    graph = Graph("a + a + … (300 times)", lambda a: a, (A,), frozenset())
-                    self.mistake("backward", "unclassified", f"a chain of {DEEP} nodes is too deep for it", graph)
-                else:
+                if length == DEEPER:
                     self.remarks.append(
                         f"a chain of {length:,} nodes is too deep for its recursion: make the order with a loop"
                     )
-                return
-            if not near(got, length + 1):
-                graph = Graph(f"a + a + … ({length} times)", lambda a: a, (A,), frozenset())
-                self.mistake("backward", "unclassified", f"a.grad is {got:.6g} and must be {length + 1}", graph)
+                    return
+                says = f"a chain of {DEEP} nodes is too deep for it"
+            else:
+                says = "" if near(got, length + 1) else f"a.grad is {got:.6g} and must be {length + 1}"
+            if says:
+                graph = Graph(f"a + a + … ({length} times)", lambda a: a, (A,))
+                self.mistake("backward", "unclassified", says, graph)
                 return
 
     def every_way(self) -> None:

@@ -22,21 +22,21 @@ from chainrule.verify.auditing.values import Function, Known, Scope, Thing, Unkn
 MOST_ROUNDS = 400
 """Rounds of a loop that trains nothing."""
 
-SIGNS: dict[type[ast.AST], tuple[str, Callable[..., Any]]] = {
-    ast.Add: ("add", operator.add),
-    ast.Sub: ("sub", operator.sub),
-    ast.Mult: ("mul", operator.mul),
-    ast.Div: ("div", operator.truediv),
-    ast.Pow: ("pow", operator.pow),
-    ast.MatMult: ("matmul", operator.matmul),
-    ast.Mod: ("mod", operator.mod),
-    ast.FloorDiv: ("floor_divide", operator.floordiv),
-    ast.Lt: ("less", operator.lt),
-    ast.LtE: ("less_equal", operator.le),
-    ast.Gt: ("greater", operator.gt),
-    ast.GtE: ("greater_equal", operator.ge),
-    ast.Eq: ("equal", operator.eq),
-    ast.NotEq: ("not_equal", operator.ne),
+SIGNS: dict[type[ast.AST], Callable[..., Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+    ast.MatMult: operator.matmul,
+    ast.Mod: operator.mod,
+    ast.FloorDiv: operator.floordiv,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
 }
 
 
@@ -183,12 +183,7 @@ class Expressions(ABC):
                 return side
         if sign is ast.Mod and isinstance(x, str):
             return text_with(x, self.library.plain(y))
-        if sign not in SIGNS:
-            return Unknown("this sign is not read")
-        name, function = SIGNS[sign]
-        if isinstance(x, Traced) or isinstance(y, Traced):
-            return self.tape.call(function, name, (x, y), {})
-        return function(x, y)
+        return SIGNS[sign](x, y) if sign in SIGNS else Unknown("this sign is not read")
 
     def of_compare(self, node: ast.Compare, scope: Scope) -> Any:
         x = self.value(node.left, scope)

@@ -2,10 +2,11 @@
 
 # Arrays hold numbers of any type.
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownLambdaType=false
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -370,25 +371,10 @@ MOST_DIFFERENCES = 4
 UPHILL = ("sign", "wrong-update")
 
 
-def half_square(prediction: Any, target: Any) -> Any:
-    """Half the sum of squares."""
-    return 0.5 * add_up((prediction - target) ** 2)
-
-
-def binary_cross_entropy(prediction: Any, target: Any) -> Any:
-    """Of outputs between 0 and 1, each a yes or no."""
-    return -add_up(target * log(prediction) + (1 - target) * log(1 - prediction))
-
-
-def cross_entropy(prediction: Any, target: Any) -> Any:
-    """Of shares that add up to 1."""
-    return -add_up(target * log(prediction))
-
-
-INFERRED = {
-    "half the squared error": half_square,
-    "the binary cross-entropy": binary_cross_entropy,
-    "the cross-entropy": cross_entropy,
+INFERRED: dict[str, Callable[[Any, Any], Any]] = {
+    "half the squared error": lambda output, target: 0.5 * add_up((output - target) ** 2),
+    "the binary cross-entropy": lambda output, target: -add_up(target * log(output) + (1 - target) * log(1 - output)),
+    "the cross-entropy": lambda output, target: -add_up(target * log(output)),
 }
 """Losses that a difference of prediction and target may belong to."""
 

@@ -2,6 +2,7 @@
 
 # What a program holds is known only when it is read.
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownLambdaType=false
 
 from __future__ import annotations
 
@@ -112,11 +113,9 @@ class Library:
         if name in ("float32", "float64", "int32", "int64", "asarray", "copy") and isinstance(args[0], Traced):
             return Traced(self.tape, args[0].place, args[0].value)
         settings = {key: x for key, x in settings.items() if key not in ("dtype", "order", "out")}
-        if name in MADE or name in ("arange", "linspace", "identity"):
+        if name in MADE or name in ("arange", "asarray", "identity", "linspace"):
             return self.made(name, function, args, settings)
         settings = {key: self.plain(x) for key, x in settings.items()}
-        if name in ("array", "asarray"):
-            return self.array(args[0])
         if name in ("reshape", "tile", "repeat", "expand_dims", "swapaxes", "broadcast_to", "transpose", "roll"):
             args = [args[0], *[self.plain(x) for x in args[1:]]]
         if not any(map(has_traced, args)):
@@ -175,9 +174,9 @@ class Library:
         if function is None or not isinstance(function, np.ufunc):
             plain = getattr(math, name, None)
             return Unknown(f"math.{name} is not read") if plain is None else plain(*map(self.plain, args))
-        return self.tape.call(function, str(BOOK_NAMES.get(name, name)), list(args), {}) if has_traced(
-            list(args)
-        ) else function(*args)  # fmt: skip
+        if not has_traced(list(args)):
+            return function(*args)
+        return self.tape.call(function, str(BOOK_NAMES.get(name, name)), list(args), {})
 
     def sample(self, name: str, args: Sequence[Any], settings: Mapping[str, Any]) -> Any:
         """Random numbers: others than the program would draw, which is as good."""
@@ -210,42 +209,21 @@ def stacked(parts: Any) -> Any:
     return parts if hasattr(parts, "shape") else np.asarray(parts, float)
 
 
-def zipped(*lists: Any) -> list[Any]:
-    """Python's zip, as a list."""
-    return list(zip(*lists, strict=False))
-
-
-def numbered(x: Any, start: int = 0) -> list[Any]:
-    """Python's enumerate, as a list."""
-    return list(enumerate(x, start))
-
-
-def turned(x: Any) -> list[Any]:
-    """Python's reversed, as a list."""
-    return list(x)[::-1]
-
-
-def text_of(x: Any = "") -> str:
-    """Python's str of what stands there."""
-    return str(bare(x))
-
-
-def distinct(x: Any = ()) -> Any:
+def distinct(x: Any = ()) -> list[Any]:
     """Python's set, of what stands there, in an order that does not change."""
     return list(dict.fromkeys([part.value.item() if isinstance(part, Traced) else part for part in x]))
 
 
-def is_of_kind(x: Any, kind: Any) -> bool:
-    """Python's isinstance: classes of others are not known."""
-    return False
-
-
 BUILTINS: dict[str, Callable[..., Any]] = {
     "list": list, "tuple": tuple, "dict": dict, "set": distinct, "len": len, "bool": bool, "sorted": sorted,
-    "zip": zipped, "enumerate": numbered, "reversed": turned, "str": text_of, "isinstance": is_of_kind, "any": any,
-    "all": all,
+    "any": any, "all": all,
+    "zip": lambda *lists: list(zip(*lists, strict=False)),
+    "enumerate": lambda x, start=0: list(enumerate(x, start)),
+    "reversed": lambda x: list(x)[::-1],
+    "str": lambda x="": str(bare(x)),
+    "isinstance": lambda x, kind: False,
 }  # fmt: skip
-"""Python's own functions that keep what they are given."""
+"""Python's own functions that keep what they are given; classes of others are not known to isinstance."""
 
 LISTS = {"append", "extend", "insert", "pop", "reverse", "copy", "index", "clear", "count", "remove"}
 DICTS = {"items", "keys", "values", "get", "update", "copy", "setdefault", "pop"}

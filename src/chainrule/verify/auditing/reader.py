@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -194,22 +194,22 @@ class Reader(Expressions):
 
     def do_import(self, node: ast.Import, scope: Scope) -> None:
         for name in node.names:
-            known = name.name in MODULES
-            first = name.name.partition(".")[0]
-            if first in TENSORS:
-                self.foreign.setdefault(first, self.line_of(node))
-            found = Module(MODULES[name.name]) if known else Unknown(f"{name.name} is not read")
-            scope.names[name.asname or first] = Module(first) if known and not name.asname else found
+            found, first = self.imported(name.name, node), name.name.partition(".")[0]
+            is_whole = isinstance(found, Module) and not name.asname
+            scope.names[name.asname or first] = Module(first) if is_whole else found
 
     def do_importfrom(self, node: ast.ImportFrom, scope: Scope) -> None:
         for name in node.names:
-            known = node.module in MODULES
-            first = str(node.module).partition(".")[0]
-            if first in TENSORS:
-                self.foreign.setdefault(first, self.line_of(node))
-            module = Module(MODULES.get(str(node.module), ""))
-            found = attribute_of(module, name.name) if known else Unknown(f"{node.module} is not read")
-            scope.names[name.asname or name.name] = found
+            found = self.imported(str(node.module), node)
+            known = attribute_of(found, name.name) if isinstance(found, Module) else found
+            scope.names[name.asname or name.name] = known
+
+    def imported(self, name: str, node: ast.stmt) -> Module | Unknown:
+        """A library that is read, or one that is not; those that compute by themselves are written down."""
+        first = name.partition(".")[0]
+        if first in TENSORS:
+            self.foreign.setdefault(first, self.line_of(node))
+        return Module(MODULES[name]) if name in MODULES else Unknown(f"{name} is not read")
 
     def do_functiondef(self, node: ast.FunctionDef, scope: Scope) -> None:
         scope.names[node.name] = self.function(node, scope)
@@ -569,16 +569,9 @@ def bound(found: Any, owner: Thing, name: str) -> Any:
     """A class's attribute as an object has it: a function becomes a method."""
     if found is None:
         return Unknown(f"{owner.kind.name} has no {name}")
-    if isinstance(found, Function):
-        plain = any(
-            isinstance(d, ast.Name) and d.id == "staticmethod" for d in getattr(found.node, "decorator_list", ())
-        )
-        return (
-            found
-            if plain
-            else Function(found.node, found.scope, found.cell, owner, found.defaults, found.keyword_defaults)
-        )
-    return found
+    decorators = getattr(found.node, "decorator_list", ()) if isinstance(found, Function) else ()
+    is_static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in decorators)
+    return replace(found, owner=owner) if isinstance(found, Function) and not is_static else found
 
 
 def targets_of(statement: ast.stmt) -> list[ast.expr]:
