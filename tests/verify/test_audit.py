@@ -308,6 +308,24 @@ def test_what_takes_too_long_is_ended_and_said(tmp_path: Path, monkeypatch: pyte
     assert "more steps than are followed" in str(found)
 
 
+def test_an_audit_ends_in_words_whenever_the_time_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "net.py"
+    place.write_text(
+        "w1, w2, x, y = 0.5, 0.3, 2.0, 1.0\nfor i in range(9):\n    h = w1*x\n    e = w2*h - y\n    loss = e**2\n"
+        "    w2 -= 0.1*2*e*h\n    w1 -= 0.1*2*e*w2*x\n"
+    )
+    told: set[str] = set()
+    for looks in range(10, 500, 10):
+        left = iter(range(looks))
+        monkeypatch.setattr(
+            "chainrule.verify.auditing.clock.Clock.is_late", lambda self, left=left: next(left, None) is None
+        )
+        found = audit(place)
+        told |= {line.partition(":")[0] for line in (*found.remarks, *found.unread) if "seconds" in line}
+        assert not any(one.verdict == "wrong" and not one.mistakes for one in found.checked)
+    assert told
+
+
 def test_a_loop_over_what_is_not_known_is_named(tmp_path: Path) -> None:
     place = tmp_path / "loader.py"
     place.write_text("from batches import loader\nw = 0.5\nfor x, y in loader:\n    w -= 0.1*(w*x - y)*x\n")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.operation import book, compositions
+from chainrule.program import Step
 from chainrule.verify.auditing.claims import Claim, claims_of, differences_of, losses_of
 from chainrule.verify.auditing.clock import Clock, Late
 from chainrule.verify.auditing.reader import Assigned, Reader
@@ -162,12 +163,11 @@ class Judge:
         for one in of_these:
             claim = self.before_an_optimizer(one, replay)
             answers = [replay.run(claim.place, walk) for walk in replay.walks]
-            right = [walk.right[replay.step[claim.of]] for walk in replay.walks]
-            ratio = ratio_everywhere(answers, right)
+            ratio = replay.ratio(answers, claim)
             if ratio is None and written and replay.regularised(claim):
                 self.regularised.add(claim.of)
             if ratio is None and claim.of not in self.regularised:
-                ratio = without_decay(answers, right, [walk.numbers[replay.step[claim.of]] for walk in replay.walks])
+                ratio = without_decay(answers, replay, replay.step[claim.of])
                 if ratio is not None:
                     decays.add(claim)
             ratios[claim] = None if ratio is None else ratio / claim.factor
@@ -209,11 +209,15 @@ class Judge:
         # What is taken for the loss may be a part of it, and then knows nothing of the gradients it leaves out.
         sure = (reading.written or (bool(reading.right) and not reading.left)) and not flat and reading.replay.as_read
         base = reading.base if reading.base is not None else 1.0
-        seen = {
-            claim: self.new_weights(reading, claim, base) or self.overwritten(reading, claim, base) for claim in wrong
-        }
-        rest = [claim for claim in wrong if seen[claim] is None]
-        found = self.graded(reading, rest, base) if rest and sure else {}
+        seen: dict[Claim, Mistake | None] = dict.fromkeys(wrong)
+        found: dict[Claim, tuple[Mistake, ...]] = {}
+        try:
+            for claim in wrong:
+                seen[claim] = self.new_weights(reading, claim, base) or self.overwritten(reading, claim, base)
+            rest = [claim for claim in wrong if seen[claim] is None]
+            found = self.graded(reading, rest, base) if rest and sure else {}
+        except Late:
+            self.remarks.append(f"after {self.clock.seconds:g} seconds the rest was not looked at: give smaller arrays")
         for claim in wrong:
             one = seen[claim]
             mistakes = found.get(claim, ()) if one is None else (one,)
@@ -253,7 +257,7 @@ class Judge:
         if not moved or not set(moved.values()) <= set(replay.step):
             return None
         answers = [replay.run(claim.place, walk, moved) for walk in replay.walks]
-        ratio = ratio_everywhere(answers, [walk.right[replay.step[claim.of]] for walk in replay.walks])
+        ratio = replay.ratio(answers, claim)
         if ratio is None or (reading.right and not same(ratio / claim.factor, base)):
             return None
         names = ", ".join(replay.parameters[place] for place in moved.values())
@@ -269,7 +273,7 @@ class Judge:
         if len(shares) < 2 or len(alike) > 1 or any(shares & self.reader.tape.above(place) for place in shares):
             return None
         answers = [sum(replay.run_all(sorted(shares), walk)[place] for place in shares) for walk in replay.walks]
-        ratio = ratio_everywhere(answers, [walk.right[replay.step[claim.of]] for walk in replay.walks])
+        ratio = replay.ratio(answers, claim)
         if ratio is None or not same(ratio / claim.factor, base):
             return None
         says = f"{KINDS['overwritten'].what}: each round sets {last[0].name} anew, and the last alone is left"
@@ -404,12 +408,13 @@ def shared(ratios: Sequence[float | None], written: bool) -> float | None:
     return None if rivals else best
 
 
-def without_decay(answers: Sequence[Any], right: Sequence[Any], values: Sequence[Any]) -> float | None:
+def without_decay(answers: Sequence[Any], replay: Replay, wrt: Step) -> float | None:
     """The constant of a gradient that has a multiple of the parameter itself beside it; None where it has not."""
-    if any(np.shape(a) != np.shape(r) for a, r in zip(answers, right, strict=True)):
+    if any(np.shape(answer) != wrt.shape for answer in answers):
         return None
     a = np.concatenate([np.ravel(x) for x in answers])
-    both = np.stack([np.concatenate([np.ravel(x) for x in part]) for part in (right, values)], axis=1)
+    sides = [(np.ravel(walk.right[wrt]), np.ravel(walk.numbers[wrt])) for walk in replay.walks]
+    both = np.concatenate([np.stack(pair, axis=1) for pair in sides])
     solution, *_ = np.linalg.lstsq(both, a, rcond=None)
     # A parameter that would grow by itself is no decay.
     if not np.allclose(both @ solution, a, rtol=1e-8, atol=1e-10) or len(a) < 4 or solution[0] * solution[1] < 1e-18:

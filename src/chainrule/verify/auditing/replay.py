@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from chainrule.verify.auditing.reader import Reader
 from chainrule.verify.marking.fingerprints import ratio_everywhere
 from chainrule.verify.marking.problem import Numbers, probes_of, recorded_problem
 from chainrule.verify.marking.walk import Walk
-from chainrule.verify.marking.working import Part, Working
+from chainrule.verify.marking.working import Part, Working, part_at
 
 LOSES = (ValueError, TypeError, IndexError, AttributeError, NotImplementedError, ChainruleError, ArithmeticError)
 """What goes wrong where an operation has no derivative here."""
@@ -54,6 +55,8 @@ class Replay:
         self.step: dict[int, Step] = {
             place: self.problem.step_of[x] for place, x in self.leaves.items() if x in self.problem.step_of
         }
+        self.parts = [self.part(place) for place in range(len(self.notes))]
+        """The whole tape, where inputs are places."""
         self.walks, self.as_read = self.walks_as_read()
         self.places: list[int] = []
         """Of the parts of the last working, their places on the tape."""
@@ -107,6 +110,10 @@ class Replay:
             inner = {x for x in step.inputs if isinstance(x, Step) and x in way}
             terms += inner if len(inner) == 1 or (step.op is not None and step.op.name in ("add", "sub")) else ()
         return False
+
+    def ratio(self, answers: Sequence[Any], claim: Claim) -> float | None:
+        """The constant by which answers at the probes are larger than a claim's gradient; None where there is none."""
+        return ratio_everywhere(answers, [walk.right[self.step[claim.of]] for walk in self.walks])
 
     def on_the_way(self, parameters: Collection[int]) -> set[str]:
         """The operations that take in what is computed from parameters."""
@@ -193,19 +200,23 @@ class Replay:
         found: dict[int, Any] = {}
         with Quiet():
             for place in self.order(wanted, replaced):
-                found[place] = self.at(place, found, walk, replaced)
+                other = replaced.get(place)
+                found[place] = part_at(self.parts[place], found, walk) if other is None else found[other]
         return found
 
-    def at(self, place: int, found: Mapping[int, Any], walk: Walk, replaced: Mapping[int, int]) -> Any:
-        """One place, from those before it."""
+    def part(self, place: int) -> Part:
+        """A place of the tape as a part of an answer, whose inputs are places too; leaves are looked up at a probe."""
+        note, line = self.notes[place], self.reader.lines.get(place)
+        text = "" if line is None else line.text
         if place in self.step:
-            return walk.numbers[self.step[place]]
-        if place in replaced:
-            return found[replaced[place]]
-        note = self.notes[place]
-        if note.function is None:
-            return note.value
-        return note.function(*[found[x] for x in note.inputs], **note.settings)
+            step = self.step[place]
+            return Part(look_up=lambda walk: walk.numbers[step], name=note.name, text=note.name)
+        if note.function is not None:
+            return note.part(note.inputs, text, self.clock.on(note.function))
+        value = np.asarray(note.value)
+        if value.ndim == 0 and value.dtype.kind in "fiub":
+            return Part(number=value.item(), text=f"{float(value):g}", line=text, name=note.name)
+        return Part(look_up=lambda walk: value, name=note.name, line=text)
 
     def order(self, wanted: Sequence[int], replaced: Mapping[int, int] | None = None) -> list[int]:
         """The places that some others are computed from, each after what it needs; parameters are given.
@@ -230,26 +241,8 @@ class Replay:
         """The claims, each divided by its scale, as parts that run one after the other."""
         self.places = sorted(self.order([claim.place for claim in scales]))
         at = {place: i for i, place in enumerate(self.places)}
-        parts: list[Part] = []
-        for place in self.places:
-            note = self.notes[place]
-            line = self.reader.lines.get(place)
-            text = "" if line is None else line.text
-            if place in self.step:
-                step = self.step[place]
-                parts.append(Part(look_up=lambda walk, step=step: walk.numbers[step], name=note.name, text=note.name))
-            elif note.function is None:
-                value = np.asarray(note.value)
-                if value.ndim == 0 and value.dtype.kind in "fiub":
-                    parts.append(Part(number=float(value), text=f"{float(value):g}", line=text, name=note.name))
-                else:
-                    parts.append(Part(look_up=lambda walk, value=value: value, name=note.name, line=text))
-            else:
-                inputs = tuple([at[x] for x in note.inputs])
-                function = self.clock.on(note.function)
-                parts.append(
-                    Part(function, inputs, note.settings, name=note.name, text=note.name, line=text, spot=note.spot)
-                )
+        parts = [self.parts[place] for place in self.places]
+        parts = [replace(part, inputs=tuple([at[x] for x in part.inputs])) for part in parts]
         results: dict[str, int] = {}
         for claim, scale in scales.items():
             parts.append(Part(number=1 / scale))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,7 +60,7 @@ class Working:
         return sorted(inside)
 
 
-def part_at(part: Part, found: Sequence[Any], walk: Walk) -> Any:
+def part_at(part: Part, found: Sequence[Any] | Mapping[int, Any], walk: Walk) -> Any:
     """What one part gives, from what those before it gave."""
     if part.function is not None:
         return part.function(*[found[i] for i in part.inputs], **part.settings)
