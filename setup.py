@@ -15,8 +15,8 @@ engines = [
     Extension(
         f"chainrule.core._{name}",
         [f"src/chainrule/core/{name}.py"],
-        depends=[f"src/chainrule/core/{part}" for part in (f"_{name}.pxd", "slabs.h", "keyed.h")],
-        include_dirs=["src/chainrule/core"],
+        depends=[f"src/chainrule/core/{part}" for part in (f"_{name}.pxd", "slabs.h", "keyed.h", "large.h")],
+        include_dirs=["src/chainrule/core", np.get_include()],
         extra_compile_args=optimized,
     )
     for name in ("operation", "graph", "value")

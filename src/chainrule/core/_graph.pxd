@@ -1,6 +1,6 @@
 # The C types of graph.py, for the compiled graph.
 
-from chainrule.core._operation cimport Operation, Pointwise
+from chainrule.core._operation cimport Operation, Pointwise, is_large
 
 cdef extern from "keyed.h":
     void make_keyed(object kind)
@@ -46,4 +46,5 @@ cpdef list backward_order(object outputs)
 cdef leave(Node node, object g, bint fresh)
 cdef settled(Node node, object g, set own)
 cdef asked(Node node, object g)
+cpdef list passed_on(Node node, object edges, object g, bint spare)
 cdef list shares(object node, object edges, object g, bint record, bint spare)

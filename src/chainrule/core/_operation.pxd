@@ -1,5 +1,8 @@
 # The C types of operation.py, for the compiled rule book.
 
+cdef extern from "large.h":
+    bint has_many(object array)
+
 cdef object ndarray, TRUTH
 
 cdef class Operation:
@@ -33,3 +36,4 @@ cpdef bint is_mask(object x)
 cpdef object chosen(object g, object partial)
 cpdef object stopped(object share, object partial)
 cpdef bint is_node(object x)
+cpdef bint is_large(object x)

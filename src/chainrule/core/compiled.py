@@ -33,6 +33,9 @@ def put_in_place(name: str) -> bool:
 machine = find_compiled("machine")
 """The kernel machine; None where it was not built."""
 
+in_own_memory: Any = None if machine is None else machine.in_own_memory
+"""Calls a function with arguments, of which arrays are large: results lie where they are computed fastest."""
+
 ROLES = {
     "binary_cross_entropy_x": "number entries entries number number",
     "descent_step": "changed entries number entries",

@@ -35,8 +35,9 @@ else:
         from chainrule.core import plain as cython
 
 from chainrule.core.anomaly import check_result
+from chainrule.core.compiled import in_own_memory
 from chainrule.core.labels import as_label, users_line
-from chainrule.core.operation import as_array, book, is_node, no_numbers, takes_over
+from chainrule.core.operation import as_array, book, is_large, is_node, no_numbers, takes_over
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.state import SILENCE, listeners, noise, quietly, switches
 from chainrule.errors import DtypeError, GraphError, ShapeError
@@ -658,15 +659,7 @@ def shares(node: Any, edges: Any, g: Any, record: bool, spare: bool) -> list[Any
     if is_flat(rule, edges):
         return [None] * len(edges)
     if isinstance(node, Node) and not record:
-        known: Node = node
-        if latest_change > known.born:
-            refuse_if_stale(known, edges)
-        if spare and rule.broadcasts:
-            i, x = edges[0]
-            pointwise: Pointwise = rule  # noqa: F821  (its C type)
-            found = [fitted(x, pointwise.pull_in_place(i, g, known._data, known.arrays, known.settings))]
-        else:
-            found = [fitted(x, rule.pull(i, g, known._data, known.arrays, known.settings)) for i, x in edges]
+        found = in_own_memory(passed_on, node, edges, g, spare) if is_large(g) else passed_on(node, edges, g, spare)
     else:
         node.check_unchanged(edges)
         settings = node.settings
@@ -681,6 +674,18 @@ def shares(node: Any, edges: Any, g: Any, record: bool, spare: bool) -> list[Any
         for (i, _), share in zip(edges, found, strict=True):
             node.check_share(i, g, share)
     return found
+
+
+def passed_on(node: Node, edges: Any, g: Any, spare: bool) -> list[Any]:
+    """The same in numbers, of an array's gradient."""
+    rule: Operation = node.op  # noqa: F821  (its C type)
+    if latest_change > node.born:
+        refuse_if_stale(node, edges)
+    if spare and rule.broadcasts:
+        i, x = edges[0]
+        pointwise: Pointwise = rule  # noqa: F821  (its C type)
+        return [fitted(x, pointwise.pull_in_place(i, g, node._data, node.arrays, node.settings))]
+    return [fitted(x, rule.pull(i, g, node._data, node.arrays, node.settings)) for i, x in edges]
 
 
 def recast(node: Any, share: Any) -> Any:

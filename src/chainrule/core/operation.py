@@ -36,7 +36,7 @@ else:
     except ImportError:
         from chainrule.core import plain as cython
 
-from chainrule.core.compiled import find_quick, find_quick_back, is_ours
+from chainrule.core.compiled import find_quick, find_quick_back, in_own_memory, is_ours
 from chainrule.core.labels import find_labels
 from chainrule.core.registry import Registry
 from chainrule.core.state import SILENCE, Quiet, noise, quietly
@@ -217,7 +217,10 @@ class Operation:
         try:
             out = NotImplemented if self.quick is None or settings else self.quick(*ready)
             if out is NotImplemented:
-                out = self.function(*ready, **settings) if settings else self.function(*ready)
+                if ready and is_large(ready[0]):
+                    out = in_own_memory(self.function, *ready, **settings)
+                else:
+                    out = self.function(*ready, **settings) if settings else self.function(*ready)
         except (ValueError, IndexError) as error:
             raise misfit(self, inputs, settings, error) from error
         except (ArithmeticError, TypeError):
@@ -589,6 +592,11 @@ def register(operation: Rule) -> Rule:
 def is_node(x: Any) -> bool:
     """Whether an operation called with `x` records or writes, instead of computing."""
     return type(x) not in PLAIN and hasattr(type(x), "__apply__")
+
+
+def is_large(x: Any) -> bool:
+    """Whether x is an array so large that it shows in the time where in memory lies what is made of it."""
+    return cython.compiled and type(x) is ndarray and has_many(x) and in_own_memory is not None  # noqa: F821  (large.h)
 
 
 def takes_over(x: Any) -> bool:

@@ -594,6 +594,8 @@ static PyObject *use_kernels(PyObject *Py_UNUSED(module), PyObject *name) {
 }
 
 static PyMethodDef functions[] = {
+    {"in_own_memory", (PyCFunction)(void (*)(void))in_own_memory, METH_FASTCALL | METH_KEYWORDS,
+     "Call a function with arguments, of which arrays are large."},
     {"kernels", kernels, METH_NOARGS, "The instruction set in use: avx512, avx2 or baseline."},
     {"use_kernels", use_kernels, METH_O, "Use the kernels of an instruction set from now on."},
     MANY(weighted), MANY(outer_sum), MANY(add_to_rows), MANY(soften_back), MANY(normalized), MANY(layer_norm_x),
