@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import array
 import cmath
+import copy
 import json
 import math
+import pickle
 import re
 import subprocess
 import sys
@@ -53,6 +55,10 @@ def all_assigned(x):
 def unpacked(x):
     first, second = map(float, [x, x])
     return first * second
+
+
+def pickled(x):
+    return pickle.loads(pickle.dumps(x))
 
 
 class Holder:
@@ -339,6 +345,30 @@ def test_methods_that_hand_numbers_out_are_refused_inside_a_transform(name):
         cr.grad(lambda x: cr.sum(x * getattr(x, name)()))(np.ones(1))
     with pytest.raises(GraphError, match=r"np\.asarray"):
         cr.grad(lambda x: cr.sum(x * np.asarray(x)))(np.ones(2))
+
+
+@pytest.mark.parametrize("taken", [Tensor, lambda x: Tensor(x, requires_grad=True), copy.copy, copy.deepcopy, pickled])
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_copy_with_no_history_is_refused_inside_a_transform(taken, inside):
+    w, v = leaf([1.0, 2.0]), Value(3.0)
+    for node in (w, v) if taken in (copy.copy, copy.deepcopy, pickled) else (w,):
+        with pytest.raises(GraphError, match="out of the graph"):
+            cr.grad(lambda x, node=node: cr.sum(x * (taken(x) if inside else taken(node))))(2.0)
+        with pytest.raises(GraphError, match="out of the graph"):
+            cr.jvp(lambda x, node=node: cr.sum(x * (taken(x) if inside else taken(node))), (2.0,), (1.0,))
+        assert float(cr.sum(taken(node))) == float(cr.sum(node))
+    still = Tensor([1.0, 2.0])
+    assert cr.grad(lambda x: cr.sum(x * taken(still).detach()))(2.0) == 3.0
+    assert cr.grad(lambda x: x * taken(x.detach()).detach())(2.0) == 2.0
+
+
+def test_a_tensor_made_of_a_result_is_refused_anywhere():
+    x = leaf([1.0, 2.0])
+    with pytest.raises(GraphError, match=r"Tensor\(\) takes .* with x.clone\(\), or say with x.detach"):
+        Tensor(x * 2.0)
+    assert Tensor((x * 2.0).detach()).tolist() == [2.0, 4.0]
+    with cr.no_grad():
+        assert Tensor(x * 2.0).tolist() == [2.0, 4.0]
 
 
 def test_a_closed_over_leaf_does_not_leave_inside_a_transform():

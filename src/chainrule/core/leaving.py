@@ -107,6 +107,12 @@ def give_explicitly(node: Any, method: str) -> None:
         raise lost(f"{method}()", node, "compute with the node itself")
 
 
+def give_copy(node: Any) -> None:
+    """Refuse a Tensor made of a node: of a leaf while a transform runs, and of a result anywhere."""
+    if switches.recording and (switches.transforms or not node.is_leaf):
+        raise lost("Tensor()", node, "compute with the node itself, or with x.clone()")
+
+
 def lost(what: str, node: Any, way: str) -> GraphError:
     """The error for a number that would leave, with what to do instead."""
     return GraphError(

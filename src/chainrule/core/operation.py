@@ -16,6 +16,8 @@ a call passes all three, and takes a microsecond.
 
 # What a user hands over is known only when it runs, and isinstance narrows it to containers of unknown things.
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# The checker reads plain Python, where what large.h has is unknown.
+# pyright: reportUndefinedVariable=false
 
 from __future__ import annotations
 
@@ -596,7 +598,7 @@ def is_node(x: Any) -> bool:
 
 def is_large(x: Any) -> bool:
     """Whether x is an array so large that it shows in the time where in memory lies what is made of it."""
-    return cython.compiled and type(x) is ndarray and has_many(x) and in_own_memory is not None  # noqa: F821  (large.h)
+    return cython.compiled and type(x) is ndarray and has_many(x) and in_own_memory is not None  # noqa: F821
 
 
 def takes_over(x: Any) -> bool:

@@ -29,7 +29,7 @@ from chainrule.core.graph import (
 )
 from chainrule.core.handles import RemovableHandle
 from chainrule.core.labels import find_labels
-from chainrule.core.leaving import give_array, give_explicitly, give_number
+from chainrule.core.leaving import give_array, give_copy, give_explicitly, give_number
 from chainrule.core.numpy_calls import called, operation_of, refused
 from chainrule.core.operation import as_array, book, compositions, named
 from chainrule.core.operators import NO_SETTINGS, Operators
@@ -72,7 +72,11 @@ class Tensor(Node, Operators):
     view_of: Tensor | None
 
     def __init__(self, data: Any, *, dtype: Any = None, requires_grad: bool = False, label: str = "") -> None:
-        array = as_array(data._data if isinstance(data, Tensor) else data, "Tensor")
+        if isinstance(data, Tensor):
+            if data.requires_grad:
+                give_copy(data)
+            data = data._data
+        array = as_array(data, "Tensor")
         if dtype is None and array.dtype.kind in "iu" and isinstance(data, int | list | tuple):
             dtype = np.float64
         array = np.array(array, dtype=dtype)
@@ -249,6 +253,8 @@ class Tensor(Node, Operators):
                 "only a Tensor without inputs can be copied or pickled: take x.detach(), or save the leaves and "
                 "compute again"
             )
+        if self.requires_grad:
+            give_explicitly(self, "copy")
         return _restore, (type(self), self._data, self.requires_grad, self.label, self._grad)
 
     # Gradients

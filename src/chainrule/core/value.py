@@ -341,6 +341,8 @@ class Value:
                 "only a Value without inputs can be copied or pickled: take a.detach(), or save the leaves and "
                 "compute again"
             )
+        if not self.is_constant:
+            give_explicitly(self, "copy")
         return restore, (self.data, self.grad, self.operation, self.label)
 
     def __deepcopy__(self, memo: Any) -> Value:

@@ -166,7 +166,7 @@ def add_to_rows(out, places, g):
 @kernel
 def repeat_to(x, shape):
     """x repeated to fill a shape, as a view; for one number NumPy's constructor is ten times faster."""
-    if x.ndim == 0:
+    if x.ndim == 0 and isinstance(shape, tuple):
         out = np.ndarray(shape, x.dtype, x, 0, (0,) * len(shape))
         out.flags.writeable = False
         return out

@@ -39,7 +39,7 @@ def astype(x, *, dtype):
     adjoint=(lambda g, x, shape: sum_to(g, shape=x.shape),),
     shapes=((2, 1),),
     examples=({"shape": (2, 3)}, {"shape": (4, 2, 3)}),
-    mapped=lambda n, x, shape: broadcast_to(among(x, len(shape)), shape=(n, *shape)),
+    mapped=lambda n, x, shape: broadcast_to(among(x, len(lengths(shape))), shape=(n, *lengths(shape))),
 )
 def broadcast_to(x, *, shape):
     """Repeats entries to fill a shape; the gradients of all copies add up."""
@@ -405,6 +405,11 @@ def behind(axis, ndim):
     if isinstance(axis, int | np.integer):
         return np.lib.array_utils.normalize_axis_index(int(axis), ndim - 1) + 1
     return tuple([behind(a, ndim) for a in axis])
+
+
+def lengths(shape):
+    """A shape as a tuple; one length alone is one too."""
+    return (int(shape),) if isinstance(shape, int | np.integer) else tuple(shape)
 
 
 def among(x, axes):
