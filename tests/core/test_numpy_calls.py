@@ -264,3 +264,55 @@ def test_a_label_is_a_string():
         node.label = np.str_("w")
         assert type(node.label) is str
         assert node.label == "w"
+
+
+WHERE = np.array([[True, False, True, True], [False, True, True, False]])
+KINDS = ["?", "i1", "u1", "i4", "i8", "f4", "f8"]
+TAKEN = {
+    name: [{}, {"axis": 0}, {"axis": -1}]
+    for name in ("sum", "prod", "cumsum", "cumprod", "max", "min", "sort", "flip", "identity", "diff", "any", "all")
+}
+for name in ("sum", "prod", "max", "min"):
+    TAKEN[name] += [{"initial": 2}, {"axis": 1, "initial": 2.5}, {"initial": 1.0, "where": WHERE, "keepdims": True}]
+for name in ("cumulative_sum", "cumulative_prod"):
+    TAKEN[name] = [{"axis": 1}, {"axis": 0, "include_initial": True}]
+TAKEN["diff"] += [{"n": 2}]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", TAKEN)
+def test_every_kind_of_number_becomes_what_numpy_makes_of_it(name, kind):
+    x = np.array([[11, 7, 0, 9], [3, 120, 120, 2]]).astype(kind)
+    for settings in TAKEN[name] if name != "identity" else [{}]:
+        right = getattr(np, name if name != "identity" else "copy")(x, **settings)
+        for given in (x, as_tensor(x)):
+            found = getattr(cr, name)(given, **settings)
+            assert found.dtype == right.dtype, settings
+            np.testing.assert_array_equal(np.asarray(getattr(found, "data", found)), right, str(settings))
+
+
+@pytest.mark.parametrize("initial", [np.inf, 300])
+def test_what_a_reduction_of_whole_numbers_starts_from_is_one_of_their_type(initial):
+    with pytest.raises(DtypeError, match=f"initial={initial} is no int8"):
+        cr.max(Tensor(np.ones(3, np.int8)), initial=initial)
+    assert cr.grad(lambda start: cr.sum(Tensor([1.0, 2.0]), initial=start))(3.0) == 1.0
+
+
+def test_keywords_of_a_universal_function_bring_no_warning():
+    x = Tensor(np.array([-1, 0, 1]))
+    np.testing.assert_array_equal(np.log(x, dtype=np.float32), np.array([np.nan, -np.inf, 0], np.float32))
+    np.testing.assert_array_equal(np.divide(x, x, where=x.data != 0, out=np.zeros(3)), [1, 0, 1])
+
+
+@pytest.mark.parametrize("shape", [3, np.int64(3), [3], (3,)])
+def test_one_length_is_a_shape(shape):
+    np.testing.assert_array_equal(np.broadcast_to(Tensor(2.0), shape).data, np.broadcast_to(2.0, shape))
+    assert cr.grad(lambda x: cr.sum(np.broadcast_to(x, shape)))(2.0) == 3.0
+    assert cr.vmap(lambda x: cr.broadcast_to(x, shape=shape))(np.ones(2)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("axis", [(), (0,), 1.0, "x"])
+def test_what_is_no_axis_is_refused_in_words(axis):
+    for take in (cr.cumulative_sum, cr.cumulative_prod, cr.diff, cr.cumprod):
+        with pytest.raises((TypeError, ShapeError), match="an axis is a whole number"):
+            take(np.ones((2, 3)), axis=axis)

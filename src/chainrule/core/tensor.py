@@ -34,7 +34,7 @@ from chainrule.core.numpy_calls import called, operation_of, refused
 from chainrule.core.operation import as_array, book, compositions, named
 from chainrule.core.operators import NO_SETTINGS, Operators
 from chainrule.core.registry import rooms
-from chainrule.core.state import switches
+from chainrule.core.state import quietly, switches
 from chainrule.errors import DtypeError, GraphError, ShapeError
 
 Array = np.ndarray[Any, Any]
@@ -525,7 +525,7 @@ class Tensor(Node, Operators):
             raise refused(ufunc, method, settings)
         settings = {name: numbers_of(x) for name, x in settings.items()}
         plain = [x._data if isinstance(x, Tensor) else x for x in inputs]
-        return getattr(ufunc, method)(*plain, **settings)
+        return quietly(getattr(ufunc, method), *plain, **settings)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return called(function, args, kwargs, numbers_of)

@@ -374,6 +374,8 @@ def is_single(x: Any) -> bool:
 
 def an_axis(axis: int, count: int) -> int:
     """An axis counted from the front; one that is not there is refused."""
+    if not isinstance(axis, int | np.integer):
+        raise TypeError(f"an axis is a whole number, not {axis!r}")
     if not -count <= axis < count:
         raise ShapeError(f"axis {axis} does not exist: there are {count}")
     return int(axis) % count

@@ -45,7 +45,7 @@ def sum(
     if where is not None:
         x = pointwise.where(where, x, 0)
     out = linear.sum(x, axis=axis, keepdims=keepdims)
-    return out if initial is None else pointwise.add(out, initial)
+    return out if initial is None else pointwise.add(out, beginning(initial, out))
 
 
 @composed
@@ -107,6 +107,7 @@ def extreme(name: str, x: Any, axis: Axis, keepdims: bool, initial: Any, where: 
         "min": (reductions.smallest, pointwise.minimum),
     }[name]
     x = with_numbers(x)
+    initial = beginning(initial, x)
     if where is not None:
         if initial is None:
             raise ShapeError(f"{name} with where= needs initial=, which it is where nothing is left")
@@ -116,6 +117,17 @@ def extreme(name: str, x: Any, axis: Axis, keepdims: bool, initial: Any, where: 
     if not linear.count(shape_of(x), axis):
         return pointwise.add(linear.sum(x, axis=axis, keepdims=keepdims), initial)
     return between(reduce(x, axis=axis, keepdims=keepdims), initial)
+
+
+def beginning(initial: Any, x: Any) -> Any:
+    """What a reduction of x starts from, in its type as in NumPy; a node stays what it is."""
+    kind = getattr(x, "dtype", None)
+    if initial is None or kind is None or is_node(initial):
+        return initial
+    try:
+        return np.asarray(initial, kind)[()]
+    except (OverflowError, ValueError) as error:
+        raise DtypeError(f"initial={initial!r} is no {kind}, and whole numbers start from one of their type") from error
 
 
 @composed
@@ -220,7 +232,7 @@ def prod(
     if where is not None:
         x = pointwise.where(where, x, 1)
     if initial is not None:
-        return pointwise.mul(prod(x, axis, keepdims), initial)
+        return pointwise.mul(prod(x, axis, keepdims), beginning(initial, x))
     shape = shape_of(x)
     if len(shape) == 1 and (axis is None or (type(axis) is int and axis in (0, -1))):
         length, kept, out = shape[0], (1,), x

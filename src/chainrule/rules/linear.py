@@ -13,7 +13,7 @@ from math import prod
 
 import numpy as np
 
-from chainrule.core.operation import linear
+from chainrule.core.operation import is_mask, linear
 from chainrule.rules import kernels
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -23,7 +23,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 @linear(r"{x}", adjoint=(lambda g, x: g,), batches=True)
 def identity(x):
     """The same again: the gradient passes unchanged."""
-    return np.positive(x)
+    return np.array(x) if is_mask(x) else np.positive(x)
 
 
 @linear(

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.operation import composed, is_node
+from chainrule.core.operation import composed, is_mask, is_node
 from chainrule.errors import ShapeError
 from chainrule.rules import linear, pointwise
 from chainrule.rules.algebra import dot, matmul
 from chainrule.rules.arrange import along, an_axis, moveaxis, ravel, some_axes
-from chainrule.rules.composed import gathered, shape_of, sum
+from chainrule.rules.composed import gathered, multiplied, shape_of, sum
 from chainrule.rules.linear import index, reshape, transpose
 
 
@@ -139,6 +139,9 @@ def cumprod(x: Any, axis: int | None = None) -> Any:
     array([ 2.,  6., 24.])
     """
     x = gathered(x)
+    kind = multiplied(getattr(x, "dtype", None))
+    if kind is not None:
+        x = linear.astype(x, dtype=kind)
     if axis is None:
         x, axis = ravel(x), 0
     axis = an_axis(axis, len(shape_of(x)))
@@ -180,7 +183,7 @@ def cumulative(run: Any, first: int, x: Any, axis: int | None, dtype: Any, inclu
     count = len(shape_of(x))
     if axis is None and count != 1:
         raise ShapeError(f"running results of {count} axes need the axis along which they run")
-    axis = an_axis(axis or 0, count)
+    axis = an_axis(0 if axis is None else axis, count)
     out = run(x if dtype is None else linear.astype(x, dtype=np.dtype(dtype)), axis=axis)
     return linear.concatenate(edge_of(first, out, axis), out, axis=axis) if include_initial else out
 
@@ -201,7 +204,8 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     if len(parts := [part for part in parts if part is not None]) > 1:
         x = linear.concatenate(*parts, axis=axis)
     for _ in range(n):
-        x = index(x, key=along(axis, slice(1, None))) - index(x, key=along(axis, slice(0, -1)))
+        later, before = index(x, key=along(axis, slice(1, None))), index(x, key=along(axis, slice(0, -1)))
+        x = pointwise.not_equal(later, before) if is_mask(x) else later - before
     return x
 
 
