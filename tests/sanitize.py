@@ -19,6 +19,7 @@ NAME = "chainrule.core._machine"
 TESTS = (
     "codegen/test_kernels.py",
     "codegen/test_native.py",
+    "codegen/test_tapes.py",
     "core/test_kernels_on_arrays.py",
     "core/test_kernel_memory.py",
     "rules/test_image_plans.py",

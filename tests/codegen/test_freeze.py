@@ -139,7 +139,7 @@ def test_equals_the_graph(name):
         np.testing.assert_allclose(found, slopes, rtol=1e-12, atol=1e-13)
 
 
-def test_a_long_graph_without_repetition_is_recorded_anew_at_each_call():
+def test_a_long_graph_without_repetition_is_a_loop_over_numbers():
     frozen = cr.freeze(unlike)
     assert gc.isenabled()
     frozen([0.3, -0.7, 1.1])

@@ -6,19 +6,21 @@
 from __future__ import annotations
 
 import math
-import operator
 import os
 import re
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.codegen import taped
+from chainrule.codegen.again import Again
 from chainrule.codegen.compiled import identifier
 from chainrule.codegen.lanes import Arrays, Lanes, own_arrays
 from chainrule.codegen.laws import LAWS
+from chainrule.codegen.native import machine
+from chainrule.codegen.readings import Reading
 from chainrule.codegen.simplified import simplified
 from chainrule.codegen.version import Version, default_target
 from chainrule.core import Value
@@ -39,10 +41,6 @@ NARROWEST = 4
 
 
 Array = NDArray[Any]
-
-OPERATORS = {book[name]: getattr(operator, name) for name in ("add", "sub", "mul", "neg", "pow")}
-OPERATORS[book["div"]] = operator.truediv
-"""What Values compute without a look into the book."""
 
 
 class Group(NamedTuple):
@@ -75,14 +73,6 @@ class Row:
         return book["reshape"](x, shape=shape)
 
 
-class Recorded(NamedTuple):
-    """A graph as a program: the leaf of each number that was given, None if it is not used, and the other leaves."""
-
-    program: Program
-    given: tuple[Step | None, ...]
-    held: dict[Step, Value]
-
-
 class Frozen:
     """Scalar code as a program; what `freeze` gives.
 
@@ -99,10 +89,14 @@ class Frozen:
         self.name = identifier(getattr(f, "__name__", "frozen"))
         self.kinds: Any = None
         """The structure of the arguments, and the shape of each."""
-        self.recorded: Recorded | None = None
+        self.reading: Reading | None = None
+        """The graph as it was recorded."""
+        self.program: Program | None = None
         self.version: Version | None = None
-        self.loop: Loop | None = None
-        """What runs where hardly anything repeats."""
+        self.loop: Callable[[Array], tuple[Any, Array]] | None = None
+        """What runs where hardly anything repeats: a tape, or what records the graph again."""
+        self.reason = ""
+        """Why that is no tape."""
         self.lanes: Lanes | None = None
         self.groups: list[Group] = []
         self.singles = np.empty(0, int)
@@ -110,23 +104,22 @@ class Frozen:
         self.paths: dict[Step, str] = {}
         if self.graph is not None:
             with without_collector():
-                lifted = lift(self.graph)
-                self.prepare(Recorded(lifted.program, (), held_in(lifted, ())), np.empty(0))
+                self.prepare(Reading(self.graph), np.empty(0), [])
 
     def __repr__(self) -> str:
-        steps = f" of {len(self.recorded.program)} steps" if self.recorded is not None else ""
+        steps = f" of {len(self.reading)} steps" if self.reading is not None else ""
         return f"<frozen {self.name}{steps}>"
 
     @property
     def leaves(self) -> list[Value]:
         """The Values that a graph began with, in the order of its gradients."""
-        return list(self.ready().held.values())
+        return list(self.ready().held)
 
-    def ready(self) -> Recorded:
+    def ready(self) -> Reading:
         """The recording; an error where there is none yet."""
-        if self.recorded is None:
+        if self.reading is None:
             raise GraphError(f"{self.name} was not called yet: call it once with numbers like those it is for")
-        return self.recorded
+        return self.reading
 
     def __call__(self, *numbers: Any) -> tuple[float, Any]:
         if self.graph is not None:
@@ -143,24 +136,22 @@ class Frozen:
         kinds = structure, tuple([x.shape if type(x) is np.ndarray else None for x in leaves])
         if self.kinds != kinds:
             with without_collector():
-                recorded = self.record(leaves, structure)
+                reading = self.record(leaves, structure)
                 names = names_of_arguments(self.f, numbers, {})
-                names = [path for x, name in zip(leaves, names, strict=True) for path in each(x, name)]
-                self.paths = {step: name for step, name in zip(recorded.given, names, strict=True) if step is not None}
-                self.prepare(recorded, given)
+                self.prepare(
+                    reading, given, [path for x, name in zip(leaves, names, strict=True) for path in each(x, name)]
+                )
             self.kinds = kinds
         value, slopes = self.computed(given)
         return value, unflatten(structure, like(slopes, kinds[1]))
 
     def computed(self, given: Array) -> tuple[float, Array]:
         """The value, and the derivatives in what is given, in a row, and in the other leaves."""
-        recorded = self.ready()
-        every = given
-        if recorded.held:
-            every = np.concatenate([given, [float(x.data) for x in recorded.held.values()]])
+        every = self.every(given)
         if self.version is None:
             assert self.loop is not None
-            return self.loop(every)
+            value, slopes = self.loop(every)
+            return float(value), slopes
         with Quiet():
             arrays = [every[group.places].reshape(group.shape) for group in self.groups]
             out, *shares = self.version.run(*arrays, *every[self.singles])
@@ -169,6 +160,11 @@ class Frozen:
             slopes[group.places] = share.ravel()
         slopes[self.singles] = shares[len(self.groups) :]
         return float(out), slopes
+
+    def every(self, given: Array) -> Array:
+        """All numbers that a graph begins with: what is given, and the leaves from outside."""
+        held = self.ready().held
+        return np.concatenate([given, [float(x.data) for x in held]]) if held else given
 
     def on_arrays(self, *arguments: Any) -> Any:
         """The value as a function of arrays, for every transform: ``grad``, ``compile`` of a whole training step.
@@ -184,58 +180,76 @@ class Frozen:
         array([[2., 0.],
                [0., 2.]])
         """
-        recorded = self.ready()
-        if self.lanes is None or self.version is None:
+        reading = self.ready()
+        if self.lanes is None or self.version is None or self.program is None:
             raise GraphError(f"{self.name} repeats nothing, so there are no arrays: call it with numbers")
         leaves, structure = flatten(arguments)
         kinds = structure, tuple([getattr(x, "shape", None) or None for x in leaves])
         if self.kinds is None or kinds != (self.kinds[0], tuple([shape or None for shape in self.kinds[1]])):
             raise ShapeError(f"{self.name} was frozen for arguments of other shapes: call it once with such ones")
-        if recorded.held:
-            leaves.append(np.array([float(x.data) for x in recorded.held.values()]))
+        if reading.held:
+            leaves.append(np.array([float(x.data) for x in reading.held]))
         every = Row(leaves)
         inputs = [every.part(group.places, group.shape) for group in self.groups]
         inputs += [every.part(slice(place, place + 1), ()) for place in self.singles.tolist()]
-        return Arrays(self.lanes, inputs).output(recorded.program.output)
+        return Arrays(self.lanes, inputs).output(self.program.output)
 
-    def record(self, leaves: Sequence[Any], structure: Any) -> Recorded:
+    def record(self, leaves: Sequence[Any], structure: Any) -> Reading:
         """The graph that the function records, the same for these numbers and for others."""
         first = record(self.f, leaves, structure)
         for other in ([-x for x in leaves], [x * 1.25 + 0.5 + 0.01 * k for k, x in enumerate(leaves)]):
-            refuse_if_different(self.name, first, record(self.f, other, structure))
+            if not first.equals(record(self.f, other, structure)):
+                raise GraphError(
+                    f"{self.name} records another graph for other numbers: a branch depends on the data, or a number "
+                    "was taken out of a Value. Such code cannot be frozen; cr.where, relu, maximum and abs choose "
+                    "inside a graph"
+                )
         return first
 
-    def prepare(self, recorded: Recorded, given: Array) -> None:
-        """Find lanes, and plan the program; where hardly anything repeats, a long one stays a loop."""
-        self.recorded, self.version = recorded, None
-        labels = labels_around(self.f, list(recorded.held.values()))
-        self.paths.update({step: labels.get(id(x), "leaf") for step, x in recorded.held.items()})
-        place = {step: k for k, step in enumerate([*recorded.given, *recorded.held]) if step is not None}
-        leaves = list(place)
-        every = np.concatenate([given, [float(x.data) for x in recorded.held.values()]])
-        most = max(len(recorded.program) // NARROWEST, MOST_ON_LINES)
-        self.lanes = Lanes(recorded.program, {step: (0, k) for k, step in enumerate(leaves)}, most)
+    def prepare(self, reading: Reading, given: Array, names: Sequence[str]) -> None:
+        """What runs from now on: arrays where structure repeats, and a loop where hardly anything does."""
+        self.reading, self.version, self.lanes, self.program = reading, None, None, None
+        most = max(len(reading) // NARROWEST, MOST_ON_LINES)
+        self.loop, self.reason = taped.attempt(reading, most)
+        if self.loop is None:
+            self.on_lanes(reading, given, names, most)
+        reading.forget()
+
+    def on_lanes(self, reading: Reading, given: Array, names: Sequence[str], most: int) -> None:
+        """Find lanes, and plan the program; where hardly anything repeats, the graph is recorded again at each call."""
+        lifted = lift(reading.nodes[-1])
+        self.program = program = lifted.program
+        known = {id(x) for x in (*reading.nodes, *reading.held)}
+        reading.held += [x for x, step in lifted.step.items() if step.op is None and id(x) not in known]
+        given_steps = [None if k < 0 else lifted.step[reading.nodes[k]] for k in reading.given]
+        starts = [*given_steps, *[lifted.step[x] for x in reading.held]]
+        labels = labels_around(self.f, reading.held)
+        named = [*names, *[labels.get(id(x), "leaf") for x in reading.held]]
+        self.paths = {step: name for step, name in zip(starts, named, strict=True) if step is not None}
+        place = {step: k for k, step in enumerate(starts) if step is not None}
+        leaves, every = list(place), self.every(given)
+        self.lanes = Lanes(program, {step: (0, k) for k, step in enumerate(leaves)}, most)
         if not leaves or not self.lanes.repeats:
-            self.loop = Loop(recorded)
+            self.loop = Again(program, starts)
             return
         # Once on all leaves in a row, to see which are read together; then each such group is an array.
         found = own_arrays(Arrays(self.lanes, [every[list(place.values())]]).groups, leaves)
         groups = sorted(found, key=lambda group: not group[1])
         places = {step: (k, i) for k, (members, _) in enumerate(groups) for i, step in enumerate(members)}
-        self.lanes = lanes = Lanes(recorded.program, places)
+        self.lanes = lanes = Lanes(program, places)
         self.groups = [Group(shape, as_slice([place[x] for x in members])) for members, shape in groups if shape]
         self.singles = np.array([place[members[0]] for members, shape in groups if not shape], int)
         examples = [every[group.places].reshape(group.shape) for group in self.groups] + [*every[self.singles]]
 
         def on_arrays(*inputs: Any) -> Any:
-            return Arrays(lanes, inputs).output(recorded.program.output)
+            return Arrays(lanes, inputs).output(program.output)
 
         both = value_and_grad(on_arrays, argnums=tuple(range(len(examples))))
         whole = trace(both, *examples)
         names = [self.name_of_array(members) for members, _ in groups]
         named = {x: name for x, name in zip(whole.given, names, strict=True) if x}
         shorter, fired = simplified(whole._replace(names=named), LAWS)
-        said = f"{len(recorded.program)} steps as {len(lanes.classes)} classes of up to {lanes.widest} lanes"
+        said = f"{len(program)} steps as {len(lanes.classes)} classes of up to {lanes.widest} lanes"
         self.version = Version(shorter, whole, fired, said, self.name, default_target())
 
     def name_of_array(self, members: Sequence[Step]) -> str:
@@ -256,21 +270,23 @@ class Frozen:
         if self.version is None:
             raise GraphError(
                 f"{self.name} repeats nothing, so there are no arrays to write: its graph runs as a loop over "
-                f"{len(self.ready().program)} steps"
+                f"{len(self.ready())} steps"
             )
         return numpy_source(self.version.trace, self.name, f"{self.version.made_for}.")
 
     def explain(self) -> str:
         """What was found in the graph."""
-        recorded = self.ready()
+        reading = self.ready()
         path = (
             "its path is fixed: it was recorded once, with the branches it took"
             if self.graph is not None
             else ("recorded on three sets of numbers, which gave one structure")
         )
-        lines = [f"{self.name}: {len(recorded.program)} steps, {path}"]
+        lines = [f"{self.name}: {len(reading)} steps, {path}"]
         if self.version is None or self.lanes is None:
-            return "\n".join([*lines, "nothing repeats: the graph runs as a loop"])
+            how = f" of the scalar engine, which records it again at each call: {self.reason}"
+            how = how if self.reason else f" over numbers in a row, on kernels ({machine.kernels()})"
+            return "\n".join([*lines, f"nothing repeats: the graph runs as a loop{how}"])
         for one in self.lanes.classes:
             what = one.members[0].op.name if one.members[0].op and one.key[0] != "sum" else "sum of products"
             lines.append(f"  {len(one.members):>6} × {what}")
@@ -342,7 +358,7 @@ def as_slice(places: Sequence[int]) -> Any:
     return slice(start, start + len(places)) if [*places] == [*range(start, start + len(places))] else np.array(places)
 
 
-def record(f: Callable[..., Any], leaves: Sequence[Any], structure: Any) -> Recorded:
+def record(f: Callable[..., Any], leaves: Sequence[Any], structure: Any) -> Reading:
     """What f records on Values of these numbers."""
     values: list[Value] = []
 
@@ -355,79 +371,4 @@ def record(f: Callable[..., Any], leaves: Sequence[Any], structure: Any) -> Reco
     out = f(*unflatten(structure, [made(x.tolist()) if type(x) is np.ndarray else made(x) for x in leaves]))
     if not isinstance(out, Value):
         raise DtypeError(f"the frozen function gives one Value, and this one gave a {type(out).__name__}")
-    lifted = lift(out)
-    return Recorded(lifted.program, tuple([lifted.step.get(x) for x in values]), held_in(lifted, values))
-
-
-def held_in(lifted: Any, values: Sequence[Value]) -> dict[Step, Value]:
-    """The leaves that were not given, with their Values."""
-    mine = {id(x) for x in values}
-    return {step: node for node, step in lifted.step.items() if step.op is None and id(node) not in mine}
-
-
-def refuse_if_different(name: str, one: Recorded, other: Recorded) -> None:
-    """Two recordings must have one structure; numbers inside them must be the same."""
-    why = (
-        f"{name} records another graph for other numbers: a branch depends on the data, or a number was taken out of a "
-        "Value. Such code cannot be frozen; cr.where, relu, maximum and abs choose inside a graph"
-    )
-    if len(one.program) != len(other.program):
-        raise GraphError(why)
-    leaf = {step: ("given", k) for k, step in enumerate(one.given) if step is not None}
-    twin = {step: ("given", k) for k, step in enumerate(other.given) if step is not None}
-    for x, y in zip(one.program.steps, other.program.steps, strict=True):
-        if x.op is None or y.op is None:
-            same = x.op is y.op and leaf.get(x) == twin.get(y)
-            if same and x in one.held:
-                same = float(one.held[x].data) == float(other.held[y].data)
-        else:
-            same = x.op is y.op and x.settings == y.settings and places(x) == places(y)
-        if not same:
-            raise GraphError(why)
-
-
-def places(step: Step) -> list[Any]:
-    """What a step reads: places of steps, and numbers."""
-    return [("step", x.place) if isinstance(x, Step) else ("number", x) for x in step.inputs]
-
-
-class Loop:
-    """A graph that is recorded anew at each call, step by step, and differentiated by the engine.
-
-    `todo` has for every step its place, what makes it, and the places of its inputs, numbers too.
-    """
-
-    def __init__(self, recorded: Recorded) -> None:
-        steps = recorded.program.steps
-        self.leaves = [None if step is None else step.place for step in (*recorded.given, *recorded.held)]
-        self.made: list[Any] = [None] * len(steps)
-        self.todo: list[tuple[int, Callable[..., Any], int, int, Any]] = []
-        for step in steps:
-            if step.op is None:
-                continue
-            made = OPERATORS.get(step.op, step.op)
-            made = partial(made, **step.settings) if step.settings else made
-            places = [x.place if isinstance(x, Step) else self.number(x) for x in step.inputs]
-            one, other = places if len(places) == 2 else (places[0], -1)
-            self.todo.append((step.place, made, one, other, places if len(places) > 2 else None))
-        self.output = recorded.program.output.place
-
-    def number(self, x: Any) -> int:
-        """The place of a plain number."""
-        self.made.append(x)
-        return len(self.made) - 1
-
-    def __call__(self, every: Array) -> tuple[float, Array]:
-        """The value, and the derivatives in all leaves, of which those that are not read have none."""
-        made, leaves = self.made.copy(), [Value(x) for x in every.tolist()]
-        for place, leaf in zip(self.leaves, leaves, strict=True):
-            if place is not None:
-                made[place] = leaf
-        for place, make, one, other, more in self.todo:
-            if other >= 0:
-                made[place] = make(made[one], made[other])
-            else:
-                made[place] = make(made[one]) if more is None else make(*[made[i] for i in more])
-        out = made[self.output]
-        out.backward()
-        return float(out.data), np.array([leaf.grad for leaf in leaves])
+    return Reading(out, values)

@@ -276,16 +276,24 @@ def atan2(y: Any, x: Any) -> Any:
     return book["where"](book["signbit"](y), book["neg"](angle), angle)
 
 
-def remainder(x: Any, y: Any) -> Any:
-    """What is left of a division that cuts towards zero, brought to the divisor's sign."""
+def cut_towards_zero(x: Any, y: Any) -> tuple[Any, Any]:
+    """What is left of a division that cuts towards zero, and whether its sign is not the divisor's."""
     left = book["fmod"](x, y)
     other = book["logical_xor"](book["less"](left, 0), book["less"](y, 0))
-    return book["where"](book["logical_and"](book["not_equal"](left, 0), other), book["add"](left, y), left)
+    return left, book["logical_and"](book["not_equal"](left, 0), other)
+
+
+def remainder(x: Any, y: Any) -> Any:
+    """What is left of a division that cuts towards zero, brought to the divisor's sign."""
+    left, other = cut_towards_zero(x, y)
+    return book["where"](other, book["add"](left, y), left)
 
 
 def floor_divide(x: Any, y: Any) -> Any:
     """How often y goes into x without what is left; by 0 it is the quotient itself."""
-    whole = book["rint"](book["div"](book["sub"](x, book["remainder"](x, y)), y))
+    left, other = cut_towards_zero(x, y)
+    cut = book["rint"](book["div"](book["sub"](x, left), y))
+    whole = book["where"](other, book["sub"](cut, 1), cut)
     return book["where"](book["equal"](y, 0), book["div"](x, y), whole)
 
 

@@ -18,7 +18,7 @@ VALUES_COMPILED: bool = put_in_place("value")
 COMPILED = TENSORS_COMPILED and VALUES_COMPILED
 
 from chainrule.core import graph  # noqa: E402  (after the compiled modules took their places)
-from chainrule.core.value import Value, add_all, dot_all, restore, weighted_sum  # noqa: E402
+from chainrule.core.value import Value, add_all, dot_all, read_graph, restore, weighted_sum  # noqa: E402
 
 __all__ = [
     "COMPILED",
@@ -28,6 +28,7 @@ __all__ = [
     "add_all",
     "dot_all",
     "graph",
+    "read_graph",
     "restore",
     "weighted_sum",
 ]

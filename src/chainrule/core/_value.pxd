@@ -63,6 +63,10 @@ cdef void meet(Value x, list stack) noexcept
 cdef void give(Value x, double share, list stack) noexcept
 cdef void give_many(Value node, list stack) noexcept
 cdef give_late(Value node, list stack)
+cpdef object read_graph(Value output)
+cdef bint put_unread(Value node, list stack) except -1
+cdef put_if_unread(Value x, list stack)
+cdef object place_or_number(object x)
 cdef void bury(Value node) noexcept
 cdef double *allocate(Py_ssize_t count)
 cdef double divide(double x, double y) noexcept

@@ -16,7 +16,9 @@ import numpy as np
 WORKSPACE, CONSTANTS, FIRST_INPUT = range(3)
 """The pieces of memory; inputs and outputs follow."""
 
-Code = IntEnum("Code", "CALL CHAIN PRODUCT REDUCE ROWS TAKE PUT COPY CONVOLVE POOL PAIRS ADD_ROW ADAM", start=0)
+Code = IntEnum(
+    "Code", "CALL CHAIN PRODUCT REDUCE ROWS TAKE PUT COPY CONVOLVE POOL PAIRS ADD_ROW ADAM TAPE SWEEP", start=0
+)
 Slot = IntEnum("Slot", "STREAM ONE STRIDED RESULT", start=0)
 APART = (Slot.STRIDED, Slot.RESULT)
 """Operands that do not go through a piece of memory from its first entry to its last."""
@@ -42,6 +44,12 @@ OPERATION = {name: i for i, name in enumerate(WORDS.split())}
 
 ONCE = 0x100
 """Added to an operation on numbers, before the first block."""
+
+IN_ORDER = 0x200
+"""The operation of a run of a tape whose entries, products and what is added to them, may read each other."""
+
+LANES, TAPE_BLOCK = 8, 256
+"""Entries of the widest vector, whole ones of which a tape works on; and of a block."""
 
 REGISTERS, MOST_SLOTS = 16, 64
 PANEL_BYTES = 128
@@ -324,6 +332,42 @@ class Plan:
         columns = max(x.shape[3] + 2 * around, (fits + 2 * lanes) * steps + size * spread) + lanes
         words += [*given.at, *x.at, *out.at, WORKSPACE, *self.room(4 * columns * x.dtype.itemsize), columns]
         self.emit(Code.POOL, words, [given, x, out], 2 * x.size)
+
+    def tape(self, row: Place, first: int, runs: Any, operands: Any) -> None:
+        """Numbers of a row from the place `first` on, each computed from three before it.
+
+        A run has an operation, how many operands that reads, and a length; `operands` are places, three rows of them.
+        Raises AssertionError for one that is not computed before it is read.
+        """
+        if not len(runs):
+            return
+        lengths = runs[:, 2]
+        own = first + np.arange(operands.shape[1])
+        if np.any(lengths < 1) or np.sum(lengths) != len(own) or first + len(own) + LANES > row.size:
+            raise AssertionError("the runs of a tape are not as long as what they compute, or its row is too short")
+        starts = np.repeat(first + np.cumsum(lengths) - lengths, lengths)
+        before = np.where(np.repeat(runs[:, 0], lengths) == IN_ORDER, own, starts)
+        if np.any(operands < 0) or np.any(operands >= before):
+            raise AssertionError("a tape reads what is not computed yet")
+        padded = np.append(operands.astype(np.int32), np.zeros(LANES, np.int32))
+        places = [self.constant(x) for x in (runs.astype(np.int32), padded)]
+        (blocks,) = self.room(3 * 8 * TAPE_BLOCK)
+        words = [first, len(own), len(runs), *row.at, *places[0].at, *places[1].at, WORKSPACE, blocks]
+        self.emit(Code.TAPE, words, [row, *places], 4 * len(own))
+
+    def sweep(self, row: Place, shares: Place, seed: int, edges: Any, selects: Any = None) -> None:
+        """Shares of a gradient that is 1 at the place `seed`, passed on along edges in their order.
+
+        An edge has the share that it adds to, the one that it takes, and the place in the row of what that is times.
+        """
+        most = np.array([shares.size, shares.size, row.size])
+        if np.any(edges < 0) or np.any(edges >= most[:, None]) or not 0 <= seed < shares.size:
+            raise AssertionError("an edge leads out of its rows")
+        place = self.constant(np.append(edges, 0).astype(np.int32))
+        flags = None if selects is None else self.constant(selects.astype(np.bool_))
+        words = [edges.shape[1], shares.size, seed, *row.at, *shares.at, *place.at]
+        words += (-1, 0) if flags is None else flags.at
+        self.emit(Code.SWEEP, words, [row, shares, place], 2 * edges.shape[1])
 
     def call(self, function: Callable[..., Any], inputs: Sequence[Place], out: Place) -> None:
         """A line that NumPy computes."""

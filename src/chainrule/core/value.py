@@ -42,6 +42,9 @@ from chainrule.errors import DtypeError, GraphError
 LEAF, ONE, TWO, VALUE_NUMBER, NUMBER_VALUE, MANY, FOREIGN = range(7)
 """How a node keeps its inputs. A number beside one Value sits where the second local derivative would be."""
 
+LAYOUTS = ("leaf", "one", "two", "value and number", "number and value", "many")
+"""The same in words, for who reads a graph."""
+
 NAMES = ("", "add", "sub", "mul", "div", "pow", "neg", "relu", "tanh", "exp", "log", "sigmoid", "identity", "", "")
 NAMELESS, ADD, SUB, MUL, DIV, POW, NEG, RELU, TANH, EXP, LOG, SIGMOID, IDENTITY, CONSTANT, FLAT = range(15)
 """The operations written out here, as numbers: a node then has no need to hold a name.
@@ -744,6 +747,80 @@ def late_shares(node: Any, g: float) -> list[tuple[Any, float]]:
     operation, out, cotangent = node.op, np.float64(node.data), np.float64(g)
     with Quiet():
         return [(x, float(operation.pull(i, cotangent, out, operation.met, {}))) for i, x in node.edges]
+
+
+def read_graph(output: Value) -> Any:
+    """A recorded graph as lists, each node after its inputs; O(nodes), without recursion.
+
+    The nodes; the code of each one's operation, times 8, and how it keeps its inputs, as in NAMES and LAYOUTS; the
+    places of its first and second input, -1 for none; the number beside its one input, or in a leaf. One of many has
+    for its first place one in the last list, of operations with their settings and inputs: places, and numbers as
+    floats.
+    """
+    node: Value
+    nodes: list[Any] = []
+    kinds: list[Any] = []
+    firsts: list[Any] = []
+    seconds: list[Any] = []
+    numbers: list[Any] = []
+    many: list[Any] = []
+    stack: list[Any] = [output]
+    try:
+        while stack:
+            node = cython.cast(Value, stack[len(stack) - 1])
+            if node.waiting == 0 and put_unread(node, stack):
+                continue
+            stack.pop()
+            if node.waiting != 0:
+                continue
+            nodes.append(node)
+            node.waiting = len(nodes)
+            if node.layout == MANY or node.code == FLAT:
+                kinds.append(MANY)
+                firsts.append(len(many))
+                seconds.append(-1)
+                numbers.append(0.0)
+                many.append((node.extras.operation, node.settings, [place_or_number(x) for x in node.extras.inputs]))
+                continue
+            kinds.append(node.code * 8 + node.layout)
+            firsts.append(-1 if node.first is None else node.first.waiting - 1)
+            seconds.append(-1 if node.second is None else node.second.waiting - 1)
+            beside: cython.bint = node.layout == VALUE_NUMBER or node.layout == NUMBER_VALUE
+            numbers.append(node.d_second if beside else node.data if node.layout == LEAF else 0.0)
+        return nodes, kinds, firsts, seconds, numbers, many
+    finally:
+        for node in nodes:
+            node.waiting = 0
+
+
+def put_unread(node: Value, stack: Any) -> bool:
+    """Put the inputs of a node that were not read yet on the pile, the first one on top; whether there are any."""
+    before = len(stack)
+    if node.layout == FOREIGN:
+        raise refuse_backward(node.operation)
+    if node.layout == MANY or node.code == FLAT:
+        for x in reversed(node.extras.inputs):
+            if type(x) is Value:
+                put_if_unread(x, stack)
+    else:
+        if node.second is not None:
+            put_if_unread(node.second, stack)
+        if node.first is not None:
+            put_if_unread(node.first, stack)
+    return len(stack) > before
+
+
+def put_if_unread(x: Value, stack: Any) -> None:
+    if x.waiting == 0:
+        stack.append(x)
+
+
+def place_or_number(x: Any) -> Any:
+    """Where a node was read, as a whole number, or a number as a float."""
+    if type(x) is Value:
+        node: Value = x
+        return node.waiting - 1
+    return float(x)
 
 
 def settle(output: Value) -> None:

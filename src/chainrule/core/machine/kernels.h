@@ -22,6 +22,7 @@
 #define ENTRY_IS_DOUBLE 0
 #include "typed.h"
 #include "places.h"
+#include "tapes.h"
 
 #define BY_TYPE(kernel) (word[2] == SINGLE ? kernel##_float(word, memory) : kernel##_double(word, memory))
 
@@ -47,6 +48,8 @@ const int64_t *EXECUTE(const int64_t *word, const int64_t *end, char *const *mem
         case PAIRS: BY_TYPE(pairs); break;
         case ADD_ROW: BY_TYPE(add_row); break;
         case ADAM: BY_TYPE(adam); break;
+        case TAPE: tape(word, memory); break;
+        case SWEEP: sweep(word, memory); break;
         }
     return end;
 }

@@ -8,7 +8,7 @@
 #define CHAINRULE_PLAN_H
 #include <stdint.h>
 
-enum { CALL, CHAIN, PRODUCT, REDUCE, ROWS, TAKE, PUT, COPY, CONVOLVE, POOL, PAIRS, ADD_ROW, ADAM };
+enum { CALL, CHAIN, PRODUCT, REDUCE, ROWS, TAKE, PUT, COPY, CONVOLVE, POOL, PAIRS, ADD_ROW, ADAM, TAPE, SWEEP };
 
 /* The types of entries. */
 enum { SINGLE, DOUBLE, TRUTH, LONG, INT };
@@ -28,8 +28,8 @@ enum { PICK_LARGEST, PUT_LARGEST };
    place of a result of another kind. */
 enum { STREAM, ONE, STRIDED, RESULT };
 
-/* The operations in a chain: on vectors, one call of the C library an entry, and the rest; and
-   what is added to those that are done once, on numbers. */
+/* The operations in a chain: on vectors, one call of the C library an entry, and the rest; what is added to those that are
+   done once, on numbers; and what a tape does entry by entry. */
 enum {
     MOVE, ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM, NEG, ABS, SQRT, EXP, EXPM1, LOG, LOG1P, TANH, SIGMOID, RELU, CHOSEN,
     WHERE, GREATER, GREATER_EQUAL, LESS, LESS_EQUAL, EQUAL, NOT_EQUAL, AND, OR, NOT, XOR, SIGN, SQUARE, RECIPROCAL,
@@ -41,7 +41,8 @@ enum {
     FIRST_OF_TWO,
     POW = FIRST_OF_TWO, ATAN2, HYPOT, FMOD,
     LOAD, STORE_TRUTH, TOTAL,
-    ONCE = 0x100
+    ONCE = 0x100,
+    IN_ORDER = 0x200
 };
 
 #define REGISTERS 16

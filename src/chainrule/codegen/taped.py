@@ -1,0 +1,302 @@
+"""A graph of single numbers in which little repeats, as a tape for the kernel machine.
+
+All numbers lie in one row: those of the program, those that are given, and then every result behind what it reads.
+Sums, products and negatives follow each other as they come, since each is a product and what is added to it; all else
+waits until several of a kind can be computed as one vector. The local derivatives depend on the forward alone and are
+computed after it, kind by kind; then one loop over all edges passes the gradient on. What is computed comes from the
+rule book (codegen/forms.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.codegen.forms import WORDS, Input, Made, NoForm, forward_of, local_of
+from chainrule.codegen.native import machine
+from chainrule.codegen.readings import Alike, Column, Reading
+from chainrule.core.instructions import FIRST_INPUT, IN_ORDER, LANES, WORKSPACE, Place, Plan, steps_of
+
+Longs = NDArray[np.int64]
+
+DOUBLE = np.dtype(np.float64)
+OPERANDS = 3
+"""The most that an operation reads."""
+
+ONE, MINUS_ONE, MINUS_ZERO = -1, -2, -3
+"""Where the first numbers of every program are."""
+
+AS_PRODUCT = {
+    "identity": (0, ONE, MINUS_ZERO),
+    "add": (0, ONE, 1),
+    "sub": (1, MINUS_ONE, 0),
+    "mul": (0, 1, MINUS_ZERO),
+    "neg": (0, MINUS_ONE, MINUS_ZERO),
+    "square": (0, 0, MINUS_ZERO),
+}
+"""Operations as a product and what is added to it, exact to the last bit: which operands, and numbers."""
+
+IS_ADD, IS_MUL, FIRST_MARK = 1, 2, 8
+"""What the machine knows of sums when it looks for what repeats, and the marks of all other operations."""
+
+
+class Numbers:
+    """The numbers of a program, each once: one that is asked for is told by a place below 0."""
+
+    def __init__(self) -> None:
+        self.asked: list[NDArray[np.float64]] = []
+        self.count = 0
+        self.column([1.0, -1.0, -0.0])
+
+    def column(self, numbers: Any) -> Longs:
+        """The places of some numbers."""
+        row = np.atleast_1d(np.asarray(numbers, float))
+        self.asked.append(row)
+        self.count += len(row)
+        return -1 - np.arange(self.count - len(row), self.count)
+
+    def distinct(self) -> tuple[NDArray[np.float64], Longs]:
+        """Those that differ in their bits, and for each that was asked for which it is."""
+        bits, which = np.unique(np.concatenate(self.asked).view(np.int64), return_inverse=True)
+        return bits.view(np.float64), which
+
+
+class Entries:
+    """What is computed, before it has its order: operations on nodes, on what lies between, and on numbers.
+
+    A node is known by its place in the graph; what lies between by numbers from there on.
+    """
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.numbers = Numbers()
+        self.count = len(reading)
+        leaves = np.flatnonzero(reading.is_leaf)
+        none = np.full(len(leaves), -1)
+        self.parts: list[tuple[int, Longs, Longs, list[Longs], int]] = [(-1, leaves, leaves, [none] * OPERANDS, 0)]
+        """An operation, what is made, the nodes for which, the operands, and which instruction of these nodes it is."""
+        self.local: list[tuple[int, Longs, list[Longs]]] = []
+        """For local derivatives: an operation, what is made, and the operands."""
+        self.edges: list[tuple[Longs, Longs, Longs, bool]] = []
+        """Inputs, the nodes that read them, local derivatives, and whether these select."""
+        self.kinds = [(alike, [self.of_column(x) for x in alike.columns]) for alike in reading.alike()]
+        """The nodes that are no leaves, kind by kind, and their inputs as operands."""
+        for alike, inputs in self.kinds:
+            self.add_forward(alike, inputs)
+
+    def add_forward(self, alike: Alike, inputs: Sequence[Longs]) -> None:
+        """The results of nodes of one kind."""
+        form = forward_of(alike.operation, alike.settings, alike.fixed)
+        made: list[Longs] = []
+        for rank, (word, operands) in enumerate(form):
+            made.append(alike.places if rank == len(form) - 1 else self.fresh(len(alike.places)))
+            given = [self.operand(x, inputs, made, alike.places) for x in operands]
+            self.parts.append((WORDS[word], made[-1], alike.places, given, rank))
+
+    def differentiate(self) -> None:
+        """Add the local derivatives of all nodes, and the edges to their inputs."""
+        for alike, inputs in self.kinds:
+            local, made = local_of(alike.operation, alike.settings, alike.fixed, alike.moves), []
+            with_output = [*inputs, alike.places]
+            for word, operands in local.instructions:
+                made.append(self.fresh(len(alike.places)))
+                given = [self.operand(x, with_output, made, alike.places) for x in operands]
+                self.local.append((WORDS[word], made[-1], given))
+            for column, slope in zip(alike.columns, local.slopes, strict=True):
+                if column.places is not None and any([x is not None for x in local.slopes]):
+                    times = self.operand(0.0 if slope is None else slope, with_output, made, alike.places)
+                    self.edges.append((column.places, alike.places, times, local.selects))
+
+    def fresh(self, count: int) -> Longs:
+        """So many values that are no nodes."""
+        self.count += count
+        return np.arange(self.count - count, self.count)
+
+    def of_column(self, column: Column) -> Longs:
+        """An input of nodes as operands."""
+        if column.places is not None:
+            return column.places
+        return self.numbers.column(column.numbers if column.fixed is None else column.fixed)
+
+    def operand(self, x: Any, inputs: Sequence[Longs], made: Sequence[Longs], places: Longs) -> Longs:
+        """An operand of an instruction for all nodes of a kind."""
+        if type(x) is Input:
+            return inputs[x.place]
+        return made[x.place] if type(x) is Made else np.broadcast_to(self.numbers.column(x), places.shape)
+
+
+class Forward:
+    """The entries in an order in which each stands behind what it reads, leaves among them."""
+
+    def __init__(self, entries: Entries) -> None:
+        parts = entries.parts
+        self.words = np.concatenate([np.full(len(made), word) for word, made, *_ in parts])
+        made = np.concatenate([made for _, made, *_ in parts])
+        owners = np.concatenate([owners for _, _, owners, *_ in parts])
+        ranks = np.concatenate([np.full(len(made), rank) for _, made, _, _, rank in parts])
+        order = np.lexsort((ranks, owners))
+        self.made, self.words = made[order], self.words[order]
+        self.place = np.full(entries.count, -1)
+        """Where a value stands in this order."""
+        self.place[self.made] = np.arange(len(order))
+        self.counts = np.zeros(max(WORDS.values()) + 1, np.int64)
+        """How many operands each operation has."""
+        for word, _, _, given, _ in parts[1:]:
+            self.counts[word] = len(given)
+        self.operands = [
+            np.where(x < 0, x, self.place[np.maximum(x, 0)])
+            for x in [row[order] for row in three([part[3] for part in parts])]
+        ]
+
+    def repeats(self, most: int) -> bool:
+        """Whether the same operations lead to many results, sums taken as a whole: `most` kinds of them at most."""
+        marks = np.where(self.words == WORDS["add"], IS_ADD, self.words + FIRST_MARK)
+        marks[self.words == WORDS["mul"]] = IS_MUL
+        kinds = machine.kinds(*self.operands, marks)[self.words >= 0]
+        return len(np.unique(kinds[kinds != 0])) <= most
+
+
+def three(rows: Sequence[Sequence[Longs]]) -> list[Longs]:
+    """The operands of many operations in a row each, a number where an operation has fewer than three."""
+    missing = [np.full(len(given[0]), ONE) for given in rows]
+    return [
+        np.concatenate([given[i] if i < len(given) else none for given, none in zip(rows, missing, strict=True)])
+        for i in range(OPERANDS)
+    ]
+
+
+class Layout:
+    """Where everything lies in the row, in which runs it is computed, and how the gradient passes."""
+
+    def __init__(self, entries: Entries, forward: Forward) -> None:
+        reading = entries.reading
+        self.numbers, which = entries.numbers.distinct()
+        self.given = np.array([*reading.given, *reading.others], np.int64)
+        """The nodes whose numbers follow; -1 for one that is not used."""
+        self.first = len(self.numbers) + len(self.given)
+        self.slot = np.concatenate([np.full(entries.count, -1), which[::-1]])
+        """Where values lie in the row, and where numbers do, whose places count from the end."""
+        self.slot[self.given[self.given >= 0]] = len(self.numbers) + np.flatnonzero(self.given >= 0)
+        waits = (forward.words >= 0) & ~np.isin(forward.words, [WORDS[word] for word in AS_PRODUCT])
+        stage, depth = machine.stages(*forward.operands, waits)
+        made = np.flatnonzero(forward.words >= 0)
+        key = (stage << 1 | waits) << 32 | np.where(waits, forward.words, depth)
+        made = made[np.argsort(key[made], kind="stable")]
+        self.slot[forward.made[made]] = self.first + np.arange(len(made))
+        self.output = int(self.slot[len(reading) - 1])
+        self.size = self.first + len(made) + sum([len(x) for _, x, _ in entries.local])
+        self.runs = [self.forward_runs(forward, made, key, waits)]
+        self.operands = [self.of_forward(forward, made)]
+        self.add_local(entries)
+        self.edges(entries, depth[forward.place[: len(reading)]])
+
+    def forward_runs(self, forward: Forward, made: Longs, key: Longs, waits: Any) -> Longs:
+        """The operation, the number of its operands and the length of each run of the forward."""
+        group = np.where(waits, key, key >> 32 << 32)[made]
+        starts = np.flatnonzero(np.diff(group, prepend=-1))
+        words = np.where(waits, forward.words, IN_ORDER)[made][starts]
+        lengths = np.diff(starts, append=len(made))
+        counts = np.where(words == IN_ORDER, OPERANDS, forward.counts[np.minimum(words, len(forward.counts) - 1)])
+        return np.stack([words, counts, lengths], axis=1)
+
+    def of_forward(self, forward: Forward, made: Longs) -> Longs:
+        """The places of the operands of the forward."""
+        given = [x[made] for x in forward.operands]
+        words, found = forward.words[made], [x.copy() for x in given]
+        for word, places in AS_PRODUCT.items():
+            some = words == WORDS[word]
+            for i, place in enumerate(places):
+                found[i][some] = given[place][some] if place >= 0 else place
+        return np.stack([self.slot[np.where(x < 0, x, forward.made[np.maximum(x, 0)])] for x in found])
+
+    def add_local(self, entries: Entries) -> None:
+        """The local derivatives: each operation is a run for all nodes of its kind."""
+        before = self.size - sum([len(x) for _, x, _ in entries.local])
+        for _, made, _ in entries.local:
+            self.slot[made] = before + np.arange(len(made))
+            before += len(made)
+        if entries.local:
+            self.runs.append(np.array([(word, len(given), len(made)) for word, made, given in entries.local]))
+            self.operands.append(np.stack([self.slot[x] for x in three([given for *_, given in entries.local])]))
+
+    def edges(self, entries: Entries, depth: Longs) -> None:
+        """The edges in the order of the backward pass.
+
+        What only one reads, times 1, has that one's share of the gradient: an edge less.
+        """
+        count, leaves = len(entries.reading), entries.reading.is_leaf
+        nothing = np.empty(0, np.int64)
+        into, readers, slopes = [
+            np.concatenate([nothing, *[edge[i] for edge in entries.edges]]) for i in range(OPERANDS)
+        ]
+        selects = np.concatenate([nothing, *[np.full(len(edge[0]), edge[3]) for edge in entries.edges]]).astype(bool)
+        order = np.argsort(-depth[readers], kind="stable")
+        if len(np.union1d(readers, np.flatnonzero(leaves))) < count:
+            order = reached(into, readers, order, count)
+        into, readers, slopes, selects = into[order], readers[order], self.slot[slopes][order], selects[order]
+        alone = (np.bincount(into, minlength=count)[into] == 1) & (slopes == self.slot[ONE]) & ~leaves[into]
+        shared = np.arange(count)
+        shared[into[alone]] = readers[alone]
+        while not np.array_equal(shared, shared[shared]):
+            shared = shared[shared]
+        own = np.flatnonzero((shared == np.arange(count)) & ~leaves)
+        share = np.full(count, -1)
+        share[self.given[self.given >= 0]] = np.flatnonzero(self.given >= 0)
+        share[own] = len(self.given) + np.arange(len(own))
+        share = share[shared]
+        self.shares = len(self.given) + len(own)
+        self.seed = int(share[-1])
+        self.passes = np.stack([share[into[~alone]], share[readers[~alone]], slopes[~alone]])
+        self.selects = selects[~alone] if np.any(selects[~alone]) else None
+
+
+def reached(into: Longs, readers: Longs, order: Longs, count: int) -> Longs:
+    """The edges, of some in the order of the backward pass, through which a gradient of the last node passes.
+
+    What is read by flat results alone, as signs are, is not reached, and 0 times a derivative may be nan.
+    """
+    meets = [False] * (count - 1) + [True]
+    for x, reader in zip(into[order].tolist(), readers[order].tolist(), strict=True):
+        meets[x] = meets[x] or meets[reader]
+    return order[np.array(meets)[readers[order]]]
+
+
+def attempt(reading: Reading, most: int) -> tuple[Any, str]:
+    """The tape of a graph with more kinds of results than `most`; None, and why, where there is none."""
+    if machine is None:
+        return None, "the kernels were not built with this package"
+    try:
+        entries = Entries(reading)
+        forward = Forward(entries)
+        if forward.repeats(most):
+            return None, ""
+        entries.differentiate()
+    except NoForm as operation:
+        return None, f"the kernels have nothing for {operation}"
+    return taped(Layout(entries, forward)), ""
+
+
+def taped(layout: Layout) -> Any:
+    """The machine's program of a graph: of all numbers that are given, in a row, the value and its derivatives."""
+    count = len(layout.given)
+    plan = Plan({FIRST_INPUT: 8 * count, FIRST_INPUT + 1: 8, FIRST_INPUT + 2: 8 * count})
+
+    def at(memory: int, first: int, *shape: int) -> Place:
+        return Place(memory, 8 * first, shape, steps_of(shape), DOUBLE)
+
+    row, shares = [plan.workspace.take(8 * n) // 8 for n in (layout.size + LANES, layout.shares)]
+    numbers = len(layout.numbers)
+    plan.copy(plan.constant(layout.numbers), at(WORKSPACE, row, numbers))
+    plan.copy(at(FIRST_INPUT, 0, count), at(WORKSPACE, row + numbers, count))
+    whole = at(WORKSPACE, row, layout.size + LANES)
+    plan.tape(whole, layout.first, np.concatenate(layout.runs), np.concatenate(layout.operands, axis=1))
+    plan.sweep(whole, at(WORKSPACE, shares, layout.shares), layout.seed, layout.passes, layout.selects)
+    plan.copy(at(WORKSPACE, row + layout.output), at(FIRST_INPUT + 1, 0))
+    plan.copy(at(WORKSPACE, shares, count), at(FIRST_INPUT + 2, 0, count))
+    plan.check()
+    inputs, outputs = ((DOUBLE.num, (count,)),), ((DOUBLE.num, ()), (DOUBLE.num, (count,)))
+    words = np.array(plan.words, np.int64)
+    return machine.Program(words, plan.constants, plan.workspace.size, inputs, outputs, (), False, plan.work)
