@@ -152,7 +152,7 @@ def summed(terms: Sequence[Any], before: int = 0) -> tuple[Instruction, ...]:
 def traced(f: Callable[..., Any], inputs: Sequence[int]) -> tuple[tuple[Instruction, ...], list[Any], list[bool]]:
     """What a function of single numbers does, its results as operands, and which of these are truth values."""
     examples = [np.float64(0.3 + 0.1 * k) for k in range(len(inputs))]
-    short, _ = simplified(lowered(traced_again(f, *examples), WORDS.keys(), "a tape"), LAWS)
+    short, _ = simplified(lowered(traced_again(f, *examples), WORDS.__contains__, "a tape"), LAWS)
     operand: dict[Any, Any] = {x: Input(i) for x, i in zip(short.given, inputs, strict=True) if x is not None}
     instructions: list[Instruction] = []
     for step in short.program.steps:
