@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from itertools import permutations
+from itertools import permutations, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,20 +56,45 @@ def called(part: Part) -> str:
     return getattr(part.function, "__name__", "")
 
 
-product, add_up, average = compositions["matmul"], compositions["sum"], compositions["mean"]
+matrix_product, add_up, average = compositions["matmul"], compositions["sum"], compositions["mean"]
 
 
 def matmul(x: Any, y: Any) -> Any:
     """A matrix product; what does not fit is refused at once, for of a search's attempts most do not."""
     if not fit(x, y):
         raise ValueError
-    return product(x, y)
+    return matrix_product(x, y)
 
 
 def fit(x: Any, y: Any) -> bool:
     """Whether two arrays may have a matrix product; of two vectors a book takes another than NumPy."""
     a, b = np.shape(x), np.shape(y)
     return len(a) == len(b) == 1 or (bool(a and b) and a[-1] == b[-2 if len(b) > 1 else 0])
+
+
+Meant = dict[str, tuple[tuple[str, str, Callable[[Any, Any], Any]], ...]]
+"""By the operation that stands there: the mistake, what must be, and what that gives."""
+
+SIGNS_MEANT: Meant = {
+    "sub": (("sign", "have the other sign", lambda a, b: b - a), ("sign", "be a sum", operator.add)),
+    "add": (
+        ("sign", "have the other sign", lambda a, b: b - a),
+        ("sign", "be a difference", operator.sub),
+    ),
+}
+
+ENTRY_BY_ENTRY = (("matrix-product-for-elementwise", "be a product entry by entry", operator.mul),)
+OPERATORS_MEANT: Meant = {
+    "mul": (
+        ("elementwise-for-matrix-product", "be a matrix product", matmul),
+        ("multiplied-for-added", "be a sum", operator.add),
+        ("elementwise-for-matrix-product", "be a matrix product", lambda a, b: matmul(np.transpose(a), b)),
+        ("elementwise-for-matrix-product", "be a matrix product", lambda a, b: matmul(a, np.transpose(b))),
+    ),
+    **dict.fromkeys(("matmul", "dot", "vdot", "inner"), ENTRY_BY_ENTRY),
+    "add": (("added-for-multiplied", "be a product", operator.mul),),
+    "div": (("wrong-local-derivative", "be a product", operator.mul),),
+}
 
 
 class Edits:
@@ -173,47 +199,19 @@ class Edits:
                 yield Edit(i, "new-weights", says, lambda v, w, leaf=leaf: w.numbers[leaf])
 
     def signs(self, i: int, part: Part) -> Iterator[Edit]:
-        name = called(part)
-        if name in ("sub", "add") and len(part.inputs) == 2:
-            a, b = part.inputs
-            yield Edit(i, "sign", f"{self.source(i)} must have the other sign", lambda v, w: v[b] - v[a])
-            if name == "sub":
-                yield Edit(i, "sign", f"{self.source(i)} must be a sum", lambda v, w: v[a] + v[b])
-            else:
-                yield Edit(i, "sign", f"{self.source(i)} must be a difference", lambda v, w: v[a] - v[b])
-                yield Edit(i, "sign", f"{self.source(i)} must be a difference", lambda v, w: v[b] - v[a])
-        elif name == "neg":
+        yield from self.instead(SIGNS_MEANT, i, part)
+        if called(part) == "neg":
             yield Edit(i, "sign", f"{self.source(i)} must have no minus", lambda v, w: v[part.inputs[0]])
 
     def operators(self, i: int, part: Part) -> Iterator[Edit]:
-        name = called(part)
-        if len(part.inputs) != 2:
-            return
-        a, b = part.inputs
-        if name == "mul":
-            yield Edit(
-                i,
-                "elementwise-for-matrix-product",
-                f"{self.source(i)} must be a matrix product",
-                lambda v, w: matmul(v[a], v[b]),
-            )
-            yield Edit(i, "multiplied-for-added", f"{self.source(i)} must be a sum", lambda v, w: v[a] + v[b])
-            for u, t in ((True, False), (False, True)):
-                yield Edit(
-                    i, "elementwise-for-matrix-product", f"{self.source(i)} must be a matrix product",
-                    lambda v, w, u=u, t=t: matmul(np.transpose(v[a]) if u else v[a], np.transpose(v[b]) if t else v[b]),
-                )  # fmt: skip
-        elif name in ("matmul", "dot", "vdot", "inner"):
-            yield Edit(
-                i,
-                "matrix-product-for-elementwise",
-                f"{self.source(i)} must be a product entry by entry",
-                lambda v, w: v[a] * v[b],
-            )
-        elif name == "add":
-            yield Edit(i, "added-for-multiplied", f"{self.source(i)} must be a product", lambda v, w: v[a] * v[b])
-        elif name == "div":
-            yield Edit(i, "wrong-local-derivative", f"{self.source(i)} must be a product", lambda v, w: v[a] * v[b])
+        yield from self.instead(OPERATORS_MEANT, i, part)
+
+    def instead(self, meant: Meant, i: int, part: Part) -> Iterator[Edit]:
+        """What may have been meant in place of an operation on two parts."""
+        if len(part.inputs) == 2:
+            a, b = part.inputs
+            for name, must, of in meant.get(called(part), ()):
+                yield Edit(i, name, f"{self.source(i)} must {must}", lambda v, w, of=of: of(v[a], v[b]))
 
     def chain(self, i: int) -> list[int]:
         """The factors of a chain of matrix products."""
@@ -242,19 +240,10 @@ class Edits:
         dims = np.ndim(self.values[0][x]) if self.values[0][x] is not None else 0
         for function, other in ((add_up, average), (average, add_up)):
             if name == getattr(function, "__name__", ""):
-                for axis in (None, *range(dims)):
-                    for keep in (False, True):
-                        says = (
-                            f"{self.source(i)} must run over axis {axis}"
-                            if axis is not None
-                            else f"{self.source(i)} must run over all"
-                        )
-                        yield Edit(
-                            i,
-                            "summed-over-wrong-axis",
-                            says,
-                            lambda v, w, f=function, a=axis, k=keep: f(v[x], axis=a, keepdims=k),
-                        )
+                for axis, keep in product((None, *range(dims)), (False, True)):
+                    says = f"{self.source(i)} must run over {'all' if axis is None else f'axis {axis}'}"
+                    make = lambda v, w, f=function, a=axis, k=keep: f(v[x], axis=a, keepdims=k)  # noqa: E731
+                    yield Edit(i, "summed-over-wrong-axis", says, make)
                 says = f"{self.source(i)} must be {'an average' if name == 'sum' else 'a sum'}"
                 yield Edit(i, "wrong-average", says, lambda v, w, f=other: f(v[x], **part.settings))
 
@@ -269,12 +258,8 @@ class Edits:
             kind = "wrong-average"
         for other in dict.fromkeys([1.0, 2 * c, c / 2, 2.0, 0.5, -c, c + 1, c - 1, -1.0, 4.0, 0.25]):
             if other != c:
-                yield Edit(
-                    i,
-                    kind,
-                    f"{part.text or c:} must be {other:g}, in {self.source(self.used_by(i)[0])}",
-                    lambda v, w, other=other: other,
-                )
+                says = f"{part.text or c:} must be {other:g}, in {self.source(self.used_by(i)[0])}"
+                yield Edit(i, kind, says, lambda v, w, other=other: other)
 
     def used_by(self, i: int) -> list[int]:
         """The parts that take another in."""
@@ -291,38 +276,33 @@ class Edits:
             last, first = left_of[-1], right_of[0]
             says = f"in {self.source(i)} the bracket around {self.source(last)} and {self.source(first)} is lost"
             others = (*left_of[:-1], *right_of[1:])
-            yield Edit(
-                i, "lost-parentheses", says,
-                lambda v, w: product_of_numbers(both(v[last], v[first]), [v[x] for x in others]),
-            )  # fmt: skip
+            make = lambda v, w: product_of_numbers(both(v[last], v[first]), [v[x] for x in others])  # noqa: E731
+            yield Edit(i, "lost-parentheses", says, make)
         for first in right_of if len(right_of) > 1 else ():
             says = f"in {self.source(i)} the bracket around 1 and {self.source(first)} is lost, and the 1 with it"
             others = (*left_of, *[x for x in right_of if x is not first])
-            yield Edit(
-                i, "lost-parentheses", says,
-                lambda v, w, f=first, o=others: product_of_numbers(both(1.0, v[f]), [v[x] for x in o]),
-            )  # fmt: skip
-        for product, rest, left in ((a, b, True), (b, a, False)):
-            factors = self.factors(product)
+            make = lambda v, w, f=first, o=others: product_of_numbers(both(1.0, v[f]), [v[x] for x in o])  # noqa: E731
+            yield Edit(i, "lost-parentheses", says, make)
+        for whole, rest, left in ((a, b, True), (b, a, False)):
+            factors = self.factors(whole)
             for other in factors if len(factors) > 1 else ():
                 says = f"in {self.source(i)} the bracket around {self.source(other)} and {self.source(rest)} is lost"
 
-                def whole(v: list[Any], w: Walk, other: int = other, rest: int = rest, left: bool = left) -> Any:
+                def bracketed(v: list[Any], w: Walk, other: int = other, rest: int = rest, left: bool = left) -> Any:
                     inner = both(v[other], v[rest]) if left else both(v[rest], v[other])
                     for x in factors:  # noqa: B023  (an edit is tried before the next is made)
                         inner = inner * v[x] if x != other else inner
                     return inner
 
-                yield Edit(i, "lost-parentheses", says, whole)
-            if called(self.working.parts[product]) == "matmul":
-                first, second = self.working.parts[product].inputs
+                yield Edit(i, "lost-parentheses", says, bracketed)
+            if called(self.working.parts[whole]) == "matmul":
+                first, second = self.working.parts[whole].inputs
                 says = f"in {self.source(i)} the bracket around {self.source(rest)} is lost"
-                yield Edit(
-                    i, "lost-parentheses", says, lambda v, w, f=first, s=second, r=rest: matmul(both(v[r], v[f]), v[s])
-                )
-                yield Edit(
-                    i, "lost-parentheses", says, lambda v, w, f=first, s=second, r=rest: matmul(v[f], both(v[s], v[r]))
-                )
+                for make in (
+                    lambda v, w, f=first, s=second, r=rest: matmul(both(v[r], v[f]), v[s]),
+                    lambda v, w, f=first, s=second, r=rest: matmul(v[f], both(v[s], v[r])),
+                ):
+                    yield Edit(i, "lost-parentheses", says, make)
 
     def factors(self, i: int) -> list[int]:
         """The factors of a product of numbers, however it is nested."""
@@ -424,12 +404,9 @@ class Edits:
             return
         for other in ("sigmoid", "tanh", "relu", "exp", "log", "square", "sqrt", "sin", "cos"):
             if other != called(part) and isinstance(book[called(part)], Pointwise):
-                yield Edit(
-                    i,
-                    "activation-derivative-of-another",
-                    f"{self.source(i)} must have {other}",
-                    lambda v, w, f=book[other]: f(v[part.inputs[0]]),
-                )
+                says = f"{self.source(i)} must have {other}"
+                make = lambda v, w, f=book[other]: f(v[part.inputs[0]])  # noqa: E731
+                yield Edit(i, "activation-derivative-of-another", says, make)
 
     def factors_out(self, i: int, part: Part) -> Iterator[Edit]:
         if called(part) in ("mul", "div") and len(part.inputs) == 2:
@@ -438,9 +415,8 @@ class Edits:
                     continue
                 name = "factor" if self.working.parts[gone].number is not None else "extra-factor"
                 name = "wrong-average" if name == "factor" and called(part) == "div" else name
-                yield Edit(
-                    i, name, f"{self.source(gone)} does not belong in {self.source(i)}", lambda v, w, keep=keep: v[keep]
-                )
+                says = f"{self.source(gone)} does not belong in {self.source(i)}"
+                yield Edit(i, name, says, lambda v, w, keep=keep: v[keep])
 
     def factors_in(self, i: int, part: Part) -> Iterator[Edit]:
         if part.number is not None:
@@ -455,9 +431,8 @@ class Edits:
                 yield Edit(i, "missing-factor", says, lambda v, w, s=step: v[i] * w.numbers[s])
         for n in {n for s in self.problem.program.steps for n in s.shape if n > 1}:
             yield Edit(i, "wrong-average", f"1/{n} is missing at {self.source(i)}", lambda v, w, n=n: v[i] / n)
-            yield Edit(
-                i, "wrong-average", f"{self.source(i)} is divided by {n} once too often", lambda v, w, n=n: v[i] * n
-            )
+            says = f"{self.source(i)} is divided by {n} once too often"
+            yield Edit(i, "wrong-average", says, lambda v, w, n=n: v[i] * n)
         for c in (2.0, 0.5):
             yield Edit(i, "factor", f"a factor {c:g} is missing at {self.source(i)}", lambda v, w, c=c: v[i] * c)
 
