@@ -114,7 +114,7 @@ class Grader:
         if not self.run_code:
             raise CodeError(f"to grade {path}, its code has to be run: add --run-code if you trust it")
         arguments = [self.problem, self.items, path, name, self.wrt, self.steps, self.rate]
-        ran = run_apart("chainrule.verify.answers.apart:grade_code", arguments, Limits(self.seconds), Path.cwd())
+        ran = run_apart("chainrule.verify.tasks:grade_of_code", arguments, Limits(self.seconds), Path.cwd())
         return ran.result
 
     def file(self, file: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What runs beside a user's program in a process of its own: its gradients and its engine, checked, as plain data."""
+"""What runs beside a user's program in a process of its own: its gradients, engines and answers as plain data."""
 
 # What a user's program holds is not known before it has run.
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
@@ -14,6 +14,7 @@ import numpy as np
 from chainrule.errors import CodeError
 from chainrule.expression.typed.given import Given, read_given
 from chainrule.verify.engines import check_engine
+from chainrule.verify.grade import grade
 from chainrule.verify.gradients import check_gradients
 from chainrule.verify.pytorch import loaded
 from chainrule.verify.running import load
@@ -80,3 +81,12 @@ def engine_of_code(path: str, name: str, backward: str) -> dict[str, Any]:
     """`check_engine` on a class in a file, with a function in the same file that goes back, if it is no method."""
     report = check_engine(load(path, name), backward=load(path, backward) if backward else None)
     return {**report.as_dict(), "text": str(report)}
+
+
+def grade_of_code(
+    problem: str, items: list[str], path: str, name: str, wrt: list[str], steps: int, rate: float | None
+) -> dict[str, Any]:
+    """`grade` on a function in a file; `items` are values and shapes as they are typed."""
+    given = read_given(items)
+    marked = grade(problem, load(path, name), wrt=wrt, shapes=given.shapes, values=given.values, steps=steps, rate=rate)
+    return {**marked.as_dict(), "text": str(marked)}

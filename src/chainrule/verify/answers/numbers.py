@@ -16,11 +16,11 @@ from chainrule.program import Step
 from chainrule.verify.marking.changes import changes
 from chainrule.verify.marking.fingerprints import given as change_gives
 from chainrule.verify.marking.links import hints_of_links
-from chainrule.verify.marking.marked import Grade, Mistake, number, three_hints
+from chainrule.verify.marking.marked import Grade, Mistake, number, three_hints, told
 from chainrule.verify.marking.problem import Problem, probes_of
 from chainrule.verify.marking.updates import RATES
 from chainrule.verify.marking.walk import Walk, forward
-from chainrule.verify.mistakes import KINDS, rank
+from chainrule.verify.mistakes import rank
 
 NUMERAL = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 FRACTION = re.compile(r"([-+]?)\(?([-+]?\d+)/(\d+)\)?")
@@ -185,7 +185,7 @@ def of_number(
     found: dict[str, Mistake] = {}
 
     def add(kind: str, place: str, says: str) -> None:
-        found.setdefault(kind, Mistake(kind, place, f"{KINDS[kind].what}: {says}", shows))
+        found.setdefault(kind, told(kind, place, says, shows))
 
     if printed.decimals and printed.is_cut(right):
         add("truncation", where, f"{number(right)} is cut after {printed.decimals} decimals")

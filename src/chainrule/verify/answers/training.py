@@ -12,11 +12,10 @@ import numpy as np
 from chainrule.program import Step
 from chainrule.verify.answers.code import arguments, run_plain
 from chainrule.verify.marking.fingerprints import Fingerprint, agrees
-from chainrule.verify.marking.marked import Grade, Mistake, number, three_hints
+from chainrule.verify.marking.marked import Grade, Mistake, number, three_hints, told
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.updates import moved_on, updates
 from chainrule.verify.marking.walk import Walk
-from chainrule.verify.mistakes import KINDS
 
 
 @dataclass(frozen=True)
@@ -53,14 +52,12 @@ def grade_training_step(loop: Loop, steps: int) -> Grade | dict[str, Fingerprint
         return later_steps(loop, steps)
     mistakes: list[Mistake] = []
     for name in wrong:
-        told = update_mistake(loop, name, used[name])
-        if told is not None:
-            mistakes.append(told)
+        found = update_mistake(loop, name, used[name])
+        mistakes += [found] if found is not None else []
     if not mistakes:
         return marks
     if len(mistakes) == len(asked) and all(m.name == "wrong-update" and "adds" in m.says for m in mistakes):
-        says = f"{KINDS['sign'].what}: the error, or the update"
-        mistakes.append(Mistake("sign", mistakes[0].place, says, ""))
+        mistakes.append(told("sign", mistakes[0].place, "the error, or the update"))
     return Grade(False, tuple(mistakes), three_hints(mistakes))
 
 
@@ -71,9 +68,7 @@ def update_mistake(loop: Loop, name: str, used: Sequence[Any]) -> Mistake | None
         try:
             if all(agrees(u, value(walk)) for u, walk in zip(used, walks, strict=True)):
                 place = f"the update of {name} (d{name}), epoch 1"
-                return Mistake(
-                    kind, place, f"{KINDS[kind].what}: {says}", after_update(walks[0], wrt, used[0], loop.rate)
-                )
+                return told(kind, place, says, after_update(walks[0], wrt, used[0], loop.rate))
         except (ValueError, KeyError):
             continue
     return None
@@ -116,5 +111,5 @@ def later_mistake(name: str, step: Step, theirs: Any, points: Sequence[Walk], ra
     elif agrees(used, points[0].right[step]):
         says = f"step {count} uses the gradient of the first step: it is not computed again"
     place = f"the update of {name} (d{name}), epoch {count}"
-    mistake = Mistake(kind, place, f"{KINDS[kind].what}: {says}", "")
+    mistake = told(kind, place, says)
     return Grade(False, (mistake,), three_hints([mistake]), (), place if kind == "unclassified" else "")

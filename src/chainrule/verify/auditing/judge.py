@@ -23,9 +23,8 @@ from chainrule.verify.auditing.values import Class, Function
 from chainrule.verify.grade import grade_several
 from chainrule.verify.marking.editor import Editor
 from chainrule.verify.marking.fingerprints import Fingerprint, ratio_everywhere
-from chainrule.verify.marking.marked import Mistake, mistake_of
+from chainrule.verify.marking.marked import Mistake, mistake_of, told
 from chainrule.verify.marking.working import Working
-from chainrule.verify.mistakes import KINDS
 
 add_up, log = compositions["sum"], book["log"]
 
@@ -59,14 +58,14 @@ NEVER_CALLED = " is never called: what it takes is not known"
 
 def uncalled(reader: Reader) -> list[str]:
     """Functions and classes of the file that nothing uses, so that their arguments are not known."""
-    told = [f"{f.name}{NEVER_CALLED}" for f in reader.uncalled() if f.name]
+    found = [f"{f.name}{NEVER_CALLED}" for f in reader.uncalled() if f.name]
     for kind in reader.scope.names.values():
         methods = (
             [x.name for x in kind.attributes.values() if isinstance(x, Function)] if isinstance(kind, Class) else []
         )
         if methods and reader.called.isdisjoint(methods):
-            told.append(f"no {kind.name} is ever made: add lines that make one and train it on a few numbers")
-    return told
+            found.append(f"no {kind.name} is ever made: add lines that make one and train it on a few numbers")
+    return found
 
 
 @dataclass
@@ -242,10 +241,11 @@ class Judge:
             self.remarks.append(f"the gradients are {abs(base):g} times those of the loss as it is written")
         if not uphill:
             return [Checked(claim.line, claim.name, "right") for claim in claims]
-        says = f"{KINDS['wrong-update'].what}: the parameters move uphill: the error, or the update, has the other sign"
-        checked = []
+        says = "the parameters move uphill: the error, or the update, has the other sign"
+        checked: list[Checked] = []
         for claim in claims:
-            both = [Mistake(kind, f"{claim.line}, the update of {claim.name}", says, "") for kind in UPHILL]
+            place = f"{claim.line}, the update of {claim.name}"
+            both = [replace(told("wrong-update", place, says), name=name) for name in UPHILL]
             checked.append(Checked(claim.line, claim.name, "wrong", tuple(both)))
         return checked
 
@@ -261,8 +261,8 @@ class Judge:
         if ratio is None or (reading.right and not same(ratio / claim.factor, base)):
             return None
         names = ", ".join(replay.parameters[place] for place in moved.values())
-        says = f"{KINDS['new-weights'].what}: {names} has moved already when the gradient of {claim.name} is computed"
-        return Mistake("new-weights", f"{claim.line}, the gradient of {claim.name}", says, "")
+        says = f"{names} has moved already when the gradient of {claim.name} is computed"
+        return told("new-weights", f"{claim.line}, the gradient of {claim.name}", says)
 
     def overwritten(self, reading: Reading, claim: Claim, base: float) -> Mistake | None:
         """The mistake of a claim that is the last of several shares, which together are the gradient."""
@@ -276,8 +276,8 @@ class Judge:
         ratio = replay.ratio(answers, claim)
         if ratio is None or not same(ratio / claim.factor, base):
             return None
-        says = f"{KINDS['overwritten'].what}: each round sets {last[0].name} anew, and the last alone is left"
-        return Mistake("overwritten", f"{last[0].line}, the gradient of {claim.name}", says, "")
+        says = f"each round sets {last[0].name} anew, and the last alone is left"
+        return told("overwritten", f"{last[0].line}, the gradient of {claim.name}", says)
 
     def graded(self, reading: Reading, wrong: Sequence[Claim], base: float) -> dict[Claim, tuple[Mistake, ...]]:
         """The mistakes of wrong claims, by the locator."""
@@ -302,24 +302,24 @@ class Judge:
         found: dict[Claim, tuple[Mistake, ...]] = {}
         for claim in wrong:
             # Lines that are written out one after the other have no order that could be wrong.
-            told = [m for m in marked.mistakes if m.name != "wrong-order"] or [unnamed(claim)]
-            about = [m for m in told if len(wrong) == 1 or concerns(m, claim)] or told
+            named = [m for m in marked.mistakes if m.name != "wrong-order"] or [unnamed(claim)]
+            about = [m for m in named if len(wrong) == 1 or claim.name in m.place] or named
             found[claim] = tuple(self.placed(m, claim, replay, working) for m in about)
         return found
 
     def placed(self, mistake: Mistake, claim: Claim, replay: Replay, working: Working) -> Mistake:
         """A mistake with the line of the program; what moves by another's gradient is a wrong update."""
         if mistake.name == "other-parameter" and claim.update is not None:
-            says = f"{KINDS['wrong-update'].what}: {claim.name} moves by another gradient ({mistake.place})"
-            return replace(mistake, name="wrong-update", place=f"{claim.line}, the update of {claim.name}", says=says)
+            says = f"{claim.name} moves by another gradient ({mistake.place})"
+            return told("wrong-update", f"{claim.line}, the update of {claim.name}", says, mistake.shows)
         try:
             first = self.first_wrong(mistake.name, claim, replay, working)
         except Late:
             first = None
         line = first.line if first else claim.line
         made = self.reader.lines.get(first.place, line) if first else line
-        told = str(line) if made == line else f"{line} (made in {made})"
-        return replace(mistake, place=f"{told}; {mistake.place}")
+        where = str(line) if made == line else f"{line} (made in {made})"
+        return replace(mistake, place=f"{where}; {mistake.place}")
 
     def first_wrong(self, name: str, claim: Claim, replay: Replay, working: Working) -> Assigned | None:
         """Where a name first gets what is neither a value nor a gradient, and nothing that is comes of it any more.
@@ -381,11 +381,6 @@ INFERRED: dict[str, Callable[[Any, Any], Any]] = {
     "the cross-entropy": lambda output, target: -add_up(target * log(output)),
 }
 """Losses that a difference of prediction and target may belong to."""
-
-
-def concerns(mistake: Mistake, claim: Claim) -> bool:
-    """Whether a mistake is said of a claim."""
-    return claim.name in mistake.place
 
 
 def same(a: float, b: float) -> bool:

@@ -81,13 +81,14 @@ def edge_place(problem: Problem, step: Step, slot: int, wrt: Step) -> str:
 
 def link_of(problem: Problem, step: Step, slot: int) -> str:
     """A link as the derivative that it is."""
-    return f"∂{bracketed(problem, step)}/∂{bracketed(problem, step.inputs[slot])}"
+    return derivative(problem, step, step.inputs[slot])
 
 
-def bracketed(problem: Problem, step: Any) -> str:
-    """A name, or what was written in brackets."""
-    name = problem.name(step)
-    return name if name.isidentifier() else f"({name})"
+def derivative(problem: Problem, above: Step, below: Any) -> str:
+    """A derivative in the learner's names; what has none is written in brackets."""
+    names = [problem.name(step) for step in (above, below)]
+    top, bottom = [name if name.isidentifier() else f"({name})" for name in names]
+    return f"∂{top}/∂{bottom}"
 
 
 def edge_change(problem: Problem, wrt: Step, step: Step, slot: int, told: Told) -> Change:
@@ -339,7 +340,7 @@ def stretches(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
             links = [s for s in walk.below(high, low) if s.op is not None]
             kinds = {s.op.name for s in links if s.op is not None}
             only = kinds & set(ACTIVATIONS) and kinds <= {*ACTIVATIONS, "add", "sub", "reshape"}
-            link = f"∂{bracketed(problem, high)}/∂{bracketed(problem, low)}"
+            link = derivative(problem, high, low)
             yield Change(
                 "activation-derivative-missing" if only else "missing-factor",
                 f"{link}, in {problem.where(high)}, on the way to {problem.name(wrt)}",

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.program import Step
+from chainrule.verify.marking.changes import derivative
 from chainrule.verify.marking.editor import Editor
 from chainrule.verify.marking.edits import called
 from chainrule.verify.marking.fingerprints import ratio_everywhere
@@ -77,20 +78,18 @@ def hints_of_links(
     if problem.is_scalar:
         missing, extra = missing_factor(editor, links)
         link = missing or links[-1]
-        look = (
-            f"look at {told.ratio(link)}: of the links {told.chain()} it is the first that is no factor of your answer"
-        )
+        chain = told.chain()
+        look = f"look at {told.ratio(link)}: of the links {chain} it is the first that is no factor of your answer"
         if missing is None:
-            look = f"look at {extra}: each link of {told.chain()} is a factor of your answer without it"
+            look = f"look at {extra}: each link of {chain} is a factor of your answer without it"
         return look, f"compare with your factors: {told.value(link, walks[0])}", told.made_of(link)
     missing = missing_gradient(editor, links)
     below, above = problem.name(missing.below), problem.name(missing.above)
-    look = (
-        f"look at the gradient of {below}: going back from {problem.name(problem.output)}, it is the first that does "
-    )
-    look += "not stand in your answer"
     if missing.below is wrt:
         look = f"look at {told.ratio(missing)}, the last link: what arrives at {above} is right"
+    else:
+        back = f"going back from {problem.name(problem.output)}"
+        look = f"look at the gradient of {below}: {back}, it is the first that does not stand in your answer"
     return look, f"compare shapes: {told.sizes(missing, walks[0], answer)}", told.made_of(missing)
 
 
@@ -163,12 +162,7 @@ class Told:
 
     def ratio(self, link: Link) -> str:
         """A link as a ratio of nudges."""
-        return f"∂{self.bracketed(link.above)}/∂{self.bracketed(link.below)}"
-
-    def bracketed(self, step: Step) -> str:
-        """A step by its name; how it was written goes into brackets."""
-        name = self.problem.name(step)
-        return name if name.isidentifier() else f"({name})"
+        return derivative(self.problem, link.above, link.below)
 
     def chain(self) -> str:
         """The links in order; of a long chain its beginning."""

@@ -55,7 +55,7 @@ class Grade:
             lines.append(f"  at {mistake.place}")
             if mistake.shows:
                 lines.append(f"  {mistake.shows}")
-        if self.mistakes and self.mistakes[0].name in KINDS:
+        if self.mistakes:
             lines.append(f"to do: {self.mistakes[0].fix}")
         return "\n".join(lines[:MOST_LINES])
 
@@ -82,11 +82,15 @@ class Grade:
         return "".join(f"<p>{html.escape(line)}</p>" for line in str(self).splitlines())
 
 
+def told(name: str, place: str, says: str, shows: str = "", site: Any = None) -> Mistake:
+    """A mistake, of which is said what its name means and what was done here."""
+    return Mistake(name, place, f"{KINDS[name].what}: {says}", shows, site)
+
+
 def mistake_of(change: Change, mark: Any) -> Mistake:
     """A change of the backward pass as a mistake, with numbers that show it."""
-    said = f"{KINDS[change.name].what}: {change.says}"
     site = apart_from_asked(change.place)[0] if change.site is None else change.site
-    return Mistake(change.name, change.place, said, shown(mark), (change.name, site))
+    return told(change.name, change.place, change.says, shown(mark), (change.name, site))
 
 
 def apart_from_asked(place: str) -> tuple[str, str, str]:
