@@ -159,13 +159,15 @@ class Block:
             self.kept = {name: stack.copy() for name, stack in self.stacks.items()}
         self.stopped = [""] * len(lanes)
         self.diverged = np.zeros(len(lanes), bool)
+        self.whole: tuple[Array, Array] | None = None
+        """All examples of every lane, where they are one batch."""
 
     def train(self, done: Callable[[int], None]) -> list[Ended]:
         """All epochs; the numbers go back into the networks."""
         with Quiet():
             for epoch in range(1, self.plan.epochs + 1):
-                for batch, places in enumerate(self.batches(epoch), 1):
-                    losses, gradients = self.step(self.stacks, self.plan.x[places], self.plan.y[places])
+                for batch, (x, y) in enumerate(self.batches(epoch), 1):
+                    losses, gradients = self.step(self.stacks, x, y)
                     self.note_diverged(losses, f"the loss became {{}} in epoch {epoch}, batch {batch}")
                     self.move(gradients)
                 sound = [np.isfinite(stack).reshape(len(stack), -1).all(axis=1) for stack in self.stacks.values()]
@@ -182,22 +184,23 @@ class Block:
         epochs = self.best_epoch if self.plan.patience is not None else np.full(len(self.lanes), self.plan.epochs)
         return [Ended(int(a), b, bool(c)) for a, b, c in zip(epochs, self.stopped, self.diverged, strict=True)]
 
-    def batches(self, epoch: int) -> Iterator[Array]:
-        """The places in the data of the batches of an epoch, a row for each lane."""
-        rows = np.stack([lane.rows[self.order(lane, epoch)] for lane in self.lanes])
-        for start in range(0, rows.shape[1], self.size):
-            yield rows[:, start : start + self.size]
-
-    def order(self, lane: Lane, epoch: int) -> Any:
-        """The order of a lane's rows in an epoch; a single batch keeps it."""
-        examples = len(lane.rows)
-        return order_of(lane.seed, epoch, examples) if self.size < examples else slice(None)
-
-    @property
-    def size(self) -> int:
-        """Examples of a batch."""
+    def batches(self, epoch: int) -> Iterator[tuple[Array, Array]]:
+        """The batches of an epoch, inputs and targets of every lane; a single one keeps its order."""
         examples = len(self.lanes[0].rows)
-        return min(self.plan.batch_size or examples, examples)
+        size = min(self.plan.batch_size or examples, examples)
+        if size == examples:
+            self.whole = self.whole or self.taken([lane.rows for lane in self.lanes])
+            yield self.whole
+            return
+        orders = {seed: order_of(seed, epoch, examples) for seed in {lane.seed for lane in self.lanes}}
+        rows = [lane.rows[orders[lane.seed]] for lane in self.lanes]
+        for start in range(0, examples, size):
+            yield self.taken([own[start : start + size] for own in rows])
+
+    def taken(self, rows: Sequence[Array]) -> tuple[Array, Array]:
+        """The examples at these rows of every lane."""
+        places = np.stack(rows)
+        return self.plan.x[places], self.plan.y[places]
 
     def move(self, gradients: dict[str, Array]) -> None:
         """A step of every optimizer."""

@@ -7,6 +7,8 @@
 /* In shorter rows a part of a vector would be read before the part that was written beside it has arrived. */
 #define SHORT_ROW (2 * LANES)
 
+#define MOST_SIDE_BY_SIDE 12 /* columns of short rows whose logarithms are wanted */
+
 INLINE V OF_TYPE(joined)(int64_t what, V x, V y) {
     if (what == SUM_OF)
         return x + y;
@@ -120,23 +122,66 @@ INLINE void OF_TYPE(finish_row)(int64_t what, const ENTRY *x, ENTRY *out, ENTRY 
     }
 }
 
-/* The same for short rows, whose powers are taken all at once. */
-static void OF_TYPE(softmax_of_short_rows)(const ENTRY *x, ENTRY *out, int64_t rows, ptrdiff_t n) {
-    for (int64_t i = 0; i < rows; i++) {
-        const ENTRY *from = x + i * n;
-        ENTRY *to = out + i * n, largest = from[0];
-        for (ptrdiff_t j = 1; j < n; j++)
-            largest = from[j] > largest || from[j] != from[j] ? from[j] : largest;
-        for (ptrdiff_t j = 0; j < n; j++)
-            to[j] = from[j] - largest;
+/* Short rows side by side, a lane for each: column j of `some` rows of n, and such columns as rows again. */
+INLINE void OF_TYPE(columns_of)(const ENTRY *x, ptrdiff_t some, ptrdiff_t n, ENTRY (*column)[VECTOR_BYTES / sizeof(ENTRY)]) {
+    if (n == 2 && some == LANES) {
+        const V low = OF_TYPE(load)(x), high = OF_TYPE(load)(x + LANES);
+        const I even = 2 * OF_TYPE(places)();
+        OF_TYPE(store)(column[0], OF_TYPE(picked)(low, high, even));
+        OF_TYPE(store)(column[1], OF_TYPE(picked)(low, high, even + 1));
+        return;
     }
-    OF_TYPE(operate)(EXP, out, out, 1, out, 1, out, 1, rows * n);
-    for (int64_t i = 0; i < rows; i++, out += n) {
-        ENTRY sum = 0;
+    for (ptrdiff_t k = 0; k < some; k++)
         for (ptrdiff_t j = 0; j < n; j++)
-            sum += out[j];
+            column[j][k] = x[k * n + j];
+}
+INLINE void OF_TYPE(rows_of)(ENTRY *out, ptrdiff_t some, ptrdiff_t n, ENTRY (*column)[VECTOR_BYTES / sizeof(ENTRY)]) {
+    if (n == 2 && some == LANES) {
+        const V left = OF_TYPE(load)(column[0]), right = OF_TYPE(load)(column[1]);
+        const I pairs = OF_TYPE(places)() / 2 + (OF_TYPE(places)() & 1) * (WHOLE)LANES;
+        OF_TYPE(store)(out, OF_TYPE(picked)(left, right, pairs));
+        OF_TYPE(store)(out + LANES, OF_TYPE(picked)(left, right, pairs + (WHOLE)LANES / 2));
+        return;
+    }
+    for (ptrdiff_t k = 0; k < some; k++)
         for (ptrdiff_t j = 0; j < n; j++)
-            out[j] /= sum;
+            out[k * n + j] = column[j][k];
+}
+
+static void OF_TYPE(short_rows)(int64_t what, const ENTRY *x, ENTRY *out, int64_t rows, ptrdiff_t n) {
+    ENTRY column[SHORT_ROW][VECTOR_BYTES / sizeof(ENTRY)] __attribute__((aligned(64)));
+    for (ptrdiff_t j = 0; j < n; j++)
+        OF_TYPE(store)(column[j], ALL(0));
+    for (ptrdiff_t some; rows > 0; rows -= some, x += some * n, out += what == LOG_SUM_EXP ? some : some * n) {
+        some = rows < LANES ? (ptrdiff_t)rows : LANES;
+        OF_TYPE(columns_of)(x, some, n, column);
+        V largest = OF_TYPE(load)(column[0]), sum = {0};
+        for (ptrdiff_t j = 1; j < n; j++)
+            largest = OF_TYPE(larger)(largest, OF_TYPE(load)(column[j]));
+        if (what == LOG_SUM_EXP)
+            largest = SELECT(largest - largest == 0, largest, (V){0});
+        for (ptrdiff_t j = 0; j < n; j++) {
+            V found = OF_TYPE(load)(column[j]) - largest;
+            const V power = OF_TYPE(exp)(found);
+            sum += power;
+            if (what == SOFTMAX)
+                found = power;
+            OF_TYPE(store)(column[j], found);
+        }
+        V whole = sum;
+        if (what != SOFTMAX)
+            whole = OF_TYPE(log)(sum);
+        if (what == LOG_SUM_EXP) {
+            OF_TYPE(store_lanes)(out, whole + largest, some);
+            continue;
+        }
+        for (ptrdiff_t j = 0; j < n; j++) {
+            V found = OF_TYPE(load)(column[j]) - whole;
+            if (what == SOFTMAX)
+                found = OF_TYPE(quotient)(OF_TYPE(load)(column[j]), whole);
+            OF_TYPE(store)(column[j], found);
+        }
+        OF_TYPE(rows_of)(out, some, n, column);
     }
 }
 
@@ -165,8 +210,8 @@ INLINE void OF_TYPE(rows_as)(const int64_t what, const int64_t *w, char *const *
 }
 
 static void OF_TYPE(rows)(const int64_t *w, char *const *memory) {
-    if (w[3] == SOFTMAX && w[5] < SHORT_ROW)
-        OF_TYPE(softmax_of_short_rows)((const ENTRY *)(memory[w[6]] + w[7]), (ENTRY *)(memory[w[8]] + w[9]), w[4], w[5]);
+    if (w[5] < SHORT_ROW && (w[3] == SOFTMAX || w[5] <= MOST_SIDE_BY_SIDE))
+        OF_TYPE(short_rows)(w[3], (const ENTRY *)(memory[w[6]] + w[7]), (ENTRY *)(memory[w[8]] + w[9]), w[4], w[5]);
     else if (w[3] == SOFTMAX)
         OF_TYPE(rows_as)(SOFTMAX, w, memory);
     else if (w[3] == LOG_SOFTMAX)

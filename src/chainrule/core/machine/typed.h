@@ -38,6 +38,7 @@
 #undef FEW_ROWS_AT_ONCE
 #undef LONG_SUM
 #undef SHORT_ROW
+#undef MOST_SIDE_BY_SIDE
 #undef ALONG
 #undef MOST_RESULTS
 #undef MOST_MEETING

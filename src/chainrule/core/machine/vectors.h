@@ -150,6 +150,18 @@ INLINE V OF_TYPE(ratio)(V x, V y) {
 INLINE V OF_TYPE(larger)(V x, V y) { return SELECT((x >= y) | (x != x), x, y); }
 INLINE V OF_TYPE(smaller)(V x, V y) { return SELECT((x <= y) | (x != x), x, y); }
 
+/* Lanes of two vectors, which count on from the first to the second. */
+INLINE V OF_TYPE(picked)(V x, V y, I from) {
+#if defined(__clang__)
+    V found;
+    for (ptrdiff_t i = 0; i < LANES; i++)
+        found[i] = from[i] < LANES ? x[from[i]] : y[from[i] - LANES];
+    return found;
+#else
+    return __builtin_shuffle(x, y, from);
+#endif
+}
+
 /* Lanes exchanged with those that far away, so that after log₂ LANES steps all lanes hold the same. */
 INLINE V OF_TYPE(exchanged)(V x, WHOLE apart) {
 #if defined(__clang__)

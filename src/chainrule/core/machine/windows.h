@@ -173,16 +173,7 @@ INLINE void OF_TYPE(copy_row_plus)(ENTRY *to, const ENTRY *from, ptrdiff_t n, V 
 }
 
 /* Every second of the lanes of two vectors. */
-INLINE V OF_TYPE(every_second)(V x, V y) {
-#if defined(__clang__)
-    V found;
-    for (ptrdiff_t i = 0; i < LANES; i++)
-        found[i] = 2 * i < LANES ? x[2 * i] : y[2 * i - LANES];
-    return found;
-#else
-    return __builtin_shuffle(x, y, 2 * OF_TYPE(places)());
-#endif
-}
+INLINE V OF_TYPE(every_second)(V x, V y) { return OF_TYPE(picked)(x, y, 2 * OF_TYPE(places)()); }
 
 /* Entries `step` apart, from x on. */
 INLINE V OF_TYPE(load_apart)(const ENTRY *x, ptrdiff_t step) {
