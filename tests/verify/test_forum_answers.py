@@ -28,8 +28,12 @@ ALSO_GIVEN = {
     "exp(sin(x))": "chain-stopped-early",
     "2·1": "no-incoming-gradient",
     "2*r*(q*b + p*(b))": "swapped-operands",
+    "(d + c)*b": "swapped-operands",
 }
 """Answers that another mistake gives as well, which is said first."""
+
+FOR_ITS_INPUT = next(p.answer for p in POSTS if p.round == 8 and "        dW += d*h\n" in p.answer)
+ALSO_GIVEN[FOR_ITS_INPUT] = "wrong-local-derivative"
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from chainrule.program import Step
 from chainrule.verify.answers.formula import ERRORS, SIZES, read_formula
 from chainrule.verify.answers.given import held_numbers, with_names
 from chainrule.verify.answers.numbers import EXACT, Printed, decimals_of, grade_number, number_of
-from chainrule.verify.marking.averages import constant_mistakes
+from chainrule.verify.marking.averages import close, constant_mistakes, constants_on_the_way, is_square
 from chainrule.verify.marking.fingerprints import Elsewhere, Fingerprint, ratio_everywhere
 from chainrule.verify.marking.marked import Grade, Mistake, apart_from_asked, mistake_of, shown, three_hints
 from chainrule.verify.marking.problem import Problem, probes_of, read_problem, resized
@@ -78,24 +78,50 @@ def grade(
     for name in asked:
         if name not in read.named:
             raise GraphError(f"the problem has no {name}: its names are {', '.join(read.named)}")
+
+    def graded(one: Problem) -> Grade:
+        return grade_on(one, answer, asked, values or {}, steps, rate)
+
+    found = graded(read)
+    return found if found.right or not read.may_be_read_otherwise else otherwise(read, found, graded)
+
+
+def otherwise(problem: Problem, found: Grade, graded: Callable[[Problem], Grade]) -> Grade:
+    """The grade on another reading of the problem, where that says more of a wrong answer."""
+    from chainrule.verify.answers.activations import other_readings
+
+    for other, note in other_readings(problem):
+        again = graded(other)
+        if again.right:
+            return replace(again, notes=(*again.notes, *[note] * bool(note)))
+        named = again.mistakes[0].name
+        if not note and (named.startswith(("activation-", "relu-")) or (found.unclassified and not again.unclassified)):
+            return again
+    return found
+
+
+def grade_on(
+    read: Problem, answer: Any, asked: Sequence[str], values: Mapping[str, Any], steps: int, rate: float | None
+) -> Grade:
+    """Grade an answer by its kind."""
     number = number_of(answer)
-    known = {*(values or {}), *[read.names[step] for step in read.recorded if step in read.names]}
+    known = {*values, *[read.names[step] for step in read.recorded if step in read.names]}
     if number is not None and (not isinstance(answer, str) or known.issuperset(read.leaves)):
-        return grade_number(read, number, asked, values or {}, rate)
+        return grade_number(read, number, asked, values, rate)
     if isinstance(answer, Mapping) or (isinstance(answer, str) and "\n" in answer.strip()):
         from chainrule.verify.answers.tables import grade_table, is_table
 
         if not isinstance(answer, str) or is_table(answer, read):
-            return grade_table(read, answer, asked, values or {}, rate)
+            return grade_table(read, answer, asked, values, rate)
     if isinstance(answer, str):
         worked = worked_out(read, answer, asked[0]) if known.issuperset(read.leaves) else None
         if worked is not None:
-            return grade_number(read, worked, asked, values or {}, rate)
-        return grade_formula(read, answer, asked, values or {})
+            return grade_number(read, worked, asked, values, rate)
+        return grade_formula(read, answer, asked, values)
     if callable(answer):
         if {"steps", "rate"} <= inspect.signature(answer).parameters.keys():
-            return grade_training(read, answer, asked, values or {}, steps, RATES[0] if rate is None else rate)
-        return grade_function(read, answer, asked, values or {})
+            return grade_training(read, answer, asked, values, steps, RATES[0] if rate is None else rate)
+        return grade_function(read, answer, asked, values)
     raise GraphError(f"an answer is a formula, a number, a table or a function, not a {type(answer).__name__}")
 
 
@@ -154,11 +180,21 @@ def walks_for(problem: Problem, values: Mapping[str, Any], held: Mapping[str, fl
 
 def special_points(problem: Problem, values: Mapping[str, Any], asked: Sequence[str]) -> Iterator[Points]:
     """Probes at which data are what they often are, and answers lean on that: zeros and ones, or shares of 1."""
-    free = {name: step for name, step in problem.leaves.items() if name not in asked and step.ndim}
+    others = {name: step for name, step in problem.leaves.items() if name not in asked}
+    free = {name: step for name, step in others.items() if step.ndim}
     marks = {name: values[name] for name in free if name in values and np.isin(np.asarray(values[name]), (0, 1)).all()}
     if marks and not set(marks) <= {problem.names[step] for step in problem.labels}:
         note = f"right where {', '.join(marks)} holds zeros and ones, as given"
         yield Points([Walk(problem, numbers) for numbers in probes_of(problem, marks)], note)
+    # A single label is a case of its own: of y ln p + (1 − y) ln(1 − p) one term is left where y is 0 or 1.
+    cases = {
+        name: float(values[name])
+        for name, step in others.items()
+        if not step.ndim and name in values and values[name] in (0, 1) and problem.weighs_a_logarithm(step)
+    }
+    if cases:
+        told = " and ".join(f"{name} = {x:g}" for name, x in cases.items())
+        yield Points(walks_for(problem, values, cases), f"right where {told}, as given")
     if problem.labels:
         return
     for name, step in free.items():
@@ -320,7 +356,9 @@ def located(mark: Fingerprint, name: str) -> list[Mistake]:
     if all(answer is not None for answer in mark.answers):
         c = mark.ratio()
         if c is not None:
-            return constant_mistakes(mark, name, c)
+            shares, constants = shares_alone(mark, c), constant_mistakes(mark, name, c)
+            # Where no square brings a 2 down, one of two equal ways is the likelier half.
+            return constants + shares if any(map(is_square, mark.problem.program.steps)) else shares + constants
         if mark.singles:
             return [mistake_of(change, mark) for change in mark.singles]
         if says := updated_value(mark, name):
@@ -329,6 +367,13 @@ def located(mark: Fingerprint, name: str) -> list[Mistake]:
                 Mistake("wrong-update", f"{name}, where the gradient of {name} (d{name}) is asked", what, shown(mark))
             ]
     return []
+
+
+def shares_alone(mark: Fingerprint, c: float) -> list[Mistake]:
+    """The ways that alone give a part of the gradient, as one of two that happen to bring the same."""
+    if not 0 < c < 1 or not mark.problem.has_several_ways:
+        return []
+    return [mistake_of(change, mark) for change in mark.singles if change.name in ("missing-path", "overwritten")]
 
 
 def updated_value(mark: Fingerprint, name: str) -> str:
@@ -348,7 +393,8 @@ def two_at_once(mark: Fingerprint, name: str) -> list[Mistake]:
     if any(answer is None for answer in mark.answers):
         return []
     for change, c in mark.scaled():
-        return [mistake_of(change, mark), *constant_mistakes(mark, name, c)]
+        kept = change.name == "no-incoming-gradient" and any(close(c, k) for k in constants_on_the_way(mark))
+        return [mistake_of(change, mark), *([] if kept else constant_mistakes(mark, name, c))]
     for pair in mark.pairs():
         return [mistake_of(change, mark) for change in pair]
     return []

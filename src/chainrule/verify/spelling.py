@@ -24,6 +24,8 @@ FRACTION_SLASH = "\u2044"
 ROOT = re.compile(r"√\s*(\w+)")
 RAISED_T = re.compile(r"\^\s*(?:\{\s*)?[T⊤](?:\s*\})?(?!\w)")
 LOWERED = re.compile(r"_\s*\{\s*(\w+)\s*\}")
+LARGER = re.compile(r"\b(max|min)\(\s*(?=\d+(?:\.\d*)?\s*,)")
+"""The larger of a number and something, as in ``max(0, z)``; NumPy's ``max`` is of an array."""
 SPOKEN = re.compile(rf"(?<![\w.])({'|'.join(WORDS)})(?![\w(])")
 BRANCHES = re.compile(
     r"(?P<where>.+?),?\s+(?:if|for|when|where)\s+(?P<condition>[^,]*[<>≤≥][^,]*?)\s*"
@@ -43,6 +45,7 @@ def typed(text: str, is_name: Callable[[str], bool]) -> str:
     text = "".join([written_out(sign) for sign in text.translate(SAME)])
     text = LOWERED.sub(r"_\1", text)
     text = ROOT.sub(r"sqrt(\1)", text).replace("√", "sqrt")
+    text = LARGER.sub(r"\1imum(", text)
     if not is_name("T"):
         text = RAISED_T.sub(".T", text)
     return SPOKEN.sub(lambda match: match[0] if is_name(match[0]) else WORDS[match[0]], text)
@@ -84,7 +87,8 @@ def signs_put_in(line: str) -> str:
 
 def lacks_sign(before: Token, token: Token) -> bool:
     """Whether two pieces side by side are meant as a product; a name before a parenthesis is called."""
-    if not before.ends_operand or before.text == "T" or (token.kind != "name" and token.text != "("):
+    begins = token.kind == "name" or token.text == "(" or (token.kind == "number" and before.text == ")")
+    if not before.ends_operand or before.text == "T" or not begins:
         return False
     return not (before.kind == "name" and token.text == "(")
 

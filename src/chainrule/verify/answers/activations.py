@@ -14,21 +14,20 @@ from chainrule.core.operation import book
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError
+from chainrule.program import Kind, Program, Step
 from chainrule.verify.answers.traced import Tape
+from chainrule.verify.marking.problem import BENDS, Problem, probes_of
 
-DEEPEST = 7
+DEEPEST = 10
 """Operations of which a written-out activation consists at most, one after the other."""
 
 ENDS = ("div", "reciprocal", "pow", "mul", "where", "maximum", "sub", "add", "log", "log1p", "logaddexp", "put")
 """The operation with which one ends."""
 
-BENDS = frozenset({"exp", "expm1", "tanh", "erf", "maximum", "where", "greater", "greater_equal", "less", "less_equal"})
-"""Operations of which one is in every activation."""
-
 Whole = tuple[Callable[..., Any], dict[str, Any]]
 
 KINDS: tuple[Whole, ...] = (
-    *[(book[name], {}) for name in ("sigmoid", "tanh", "relu", "softplus", "silu")],
+    *[(book[name], {}) for name in ("sigmoid", "tanh", "relu", "softplus", "silu", "gelu", "gelu_tanh")],
     (book["softmax"], {"axis": -1}),
     (book["softmax"], {"axis": 0}),
 )
@@ -91,6 +90,95 @@ def on_tensors(tape: Tape, place: int, found: Mapping[int, Any]) -> Any:
         function, settings, inputs = whole[0], whole[1], (whole[2],)
     given = [found[x] for x in inputs]
     return function(*given, **settings) if any(isinstance(x, Tensor) for x in given) else note.value
+
+
+def other_readings(problem: Problem) -> Iterator[tuple[Problem, str]]:
+    """A typed problem with its activations as single steps, and with the other form of GELU, and what is to be said."""
+    whole = with_whole_activations(problem)
+    if whole is not None:
+        yield whole, ""
+    for own, other, form in (("gelu", "gelu_tanh", "by tanh"), ("gelu_tanh", "gelu", "by erf")):
+        with_other = {s: (book[other], {}, s.inputs) for s in (whole or problem).program.steps if is_of(s, own)}
+        if with_other:
+            yield exchanged(whole or problem, with_other), f"right for the gelu {form}"
+
+
+def is_of(step: Step, name: str) -> bool:
+    """Whether a step is of an operation."""
+    return step.op is not None and step.op.name == name
+
+
+Replaced = Mapping[Step, tuple[Any, dict[str, Any], tuple[Any, ...]]]
+"""The operation that takes the place of a step's, its settings and its inputs."""
+
+
+def with_whole_activations(problem: Problem) -> Problem | None:
+    """The problem with each activation that is written out within a line as one step; None where there is none."""
+    numbers = probes_of(problem, {}, 1)[0]
+    tape = Tape()
+    place: dict[Step, int] = {}
+    for step in problem.program.steps:
+        inputs = [place[x] if isinstance(x, Step) else tape.add(None, (), {}, x).place for x in step.inputs]
+        place[step] = tape.add(
+            None if step.op is None else as_noted(step.op), tuple(inputs), step.settings, numbers[step]
+        ).place
+        tape.notes[-1].name = problem.names.get(step, "")
+    step_at = {at: step for step, at in place.items()}
+    found: dict[Step, tuple[Any, dict[str, Any], tuple[Any, ...]]] = {}
+    for step in problem.program.steps:
+        whole = written_out(tape, place[step]) if step.op is not None else None
+        start = None if whole is None else step_at.get(whole[2])
+        if whole is None or start is None:
+            continue
+        inside = [s for s in problem.program.between([start], [step]) if s not in (start, step)]
+        # What has a name of its own is a step of its own.
+        if problem.names.keys().isdisjoint(inside):
+            found[step] = whole[0], whole[1], (start,)
+    return exchanged(problem, found) if found else None
+
+
+def as_noted(op: Any) -> Callable[..., Any]:
+    """An operation as it is written down, by its name."""
+
+    def run(*inputs: Any, **settings: Any) -> Any:
+        return op.function(*inputs, **settings)
+
+    run.__name__ = op.name
+    return run
+
+
+def exchanged(problem: Problem, found: Replaced) -> Problem:
+    """The problem with other operations for some steps; what is then computed for nothing is left out."""
+    new: dict[Step, Step] = {}
+    for step in problem.program.steps:
+        op, settings, inputs = found.get(step, (step.op, step.settings, step.inputs))
+        inputs = tuple([new[x] if isinstance(x, Step) else x for x in inputs])
+        if step in found:
+            settings = op.complete(settings)
+        new[step] = Step(step.kind, step.shape, step.dtype, op=op, inputs=inputs, settings=settings)
+    out = new[problem.output]
+    needed = used_by(out)
+    kept = {old: step for old, step in new.items() if step in needed or step.kind is Kind.PARAMETER}
+    other = Problem(
+        Program(list(kept.values()), [out]),
+        {name: new[step] for name, step in problem.named.items() if step in kept},
+        {kept[step]: text for step, text in problem.text.items() if step in kept},
+        {kept[step]: line for step, line in problem.line.items() if step in kept},
+    )
+    other.source, other.given = problem.source, problem.given
+    return other
+
+
+def used_by(out: Step) -> set[Step]:
+    """A step and all that it is computed from."""
+    found = {out}
+    waiting = [out]
+    while waiting:
+        for x in waiting.pop().needs:
+            if x not in found:
+                found.add(x)
+                waiting.append(x)
+    return found
 
 
 def unshifted(tape: Tape, place: int) -> int:

@@ -181,7 +181,7 @@ def answer_tokens(text: str, is_name: Callable[[str], bool], spelled: Callable[[
         pieces += found if len(found) > 1 else parted(found[0], is_name, spelled)
     if not pieces:
         raise error_at(text, 0, len(text), "there is no formula here")
-    pieces = with_round_brackets(pieces)
+    pieces = with_powers_behind(with_round_brackets(pieces), is_name)
     tokens = [pieces[0]]
     for before, token in pairwise(pieces):
         if before.ends_operand and (token.kind != "sign" or token.text == "("):
@@ -222,11 +222,39 @@ def holds_together(inside: Sequence[Token], behind_operand: bool) -> bool:
     return not behind_operand or any(token.kind == "name" and token.text not in IN_AN_INDEX for token in inside)
 
 
+def with_powers_behind(pieces: Sequence[Token], is_name: Callable[[str], bool]) -> list[Token]:
+    """The pieces with the power of a function behind what it is of: ``tanh²(z)`` is ``tanh(z)²``."""
+    found = list(pieces)
+    for k in range(len(pieces) - 3, 0, -1):
+        before, sign, power, opened = found[k - 1 : k + 3]
+        if sign.text == "**" and power.kind == "number" and opened.text == "(" and is_function(before, is_name):
+            depth = 0
+            for end in range(k + 2, len(found)):
+                depth += (found[end].text == "(") - (found[end].text == ")")
+                if depth == 0:
+                    found[k : end + 1] = [*found[k + 2 : end + 1], sign, power]
+                    break
+    return found
+
+
+def is_function(token: Token, is_name: Callable[[str], bool]) -> bool:
+    """Whether a piece is a function of the book and no name of the problem."""
+    word = token.text
+    if token.kind != "name" or is_name(word):
+        return False
+    return word in HYPERBOLIC or look_up(OTHER_FUNCTIONS.get(word, word)) is not None
+
+
 def parted(token: Token, is_name: Callable[[str], bool], spelled: Callable[[str], bool]) -> list[Token]:
     """A word that is no name and no function as the names that it is made of, if there is one way to read it so."""
     word = token.text
-    known = is_name(word) or look_up(OTHER_FUNCTIONS.get(word, word)) is not None
-    if token.kind != "name" or known or token.stop - token.start != len(word) or len(word) > MOST_LETTERS:
+    if (
+        token.kind != "name"
+        or is_name(word)
+        or is_function(token, is_name)
+        or token.stop - token.start != len(word)
+        or len(word) > MOST_LETTERS
+    ):
         return [token]
     found: list[Token] = []
     at = token.start

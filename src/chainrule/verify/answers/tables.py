@@ -46,6 +46,8 @@ class Row:
     step: Step
     of: str
     """Whether it is a value, a gradient or an update."""
+    rough: Walk | None = None
+    """Of a gradient, the pass on the printed numbers."""
 
 
 def is_table(text: str, problem: Problem) -> bool:
@@ -171,7 +173,8 @@ def read_rows(problem: Problem, walk: Walk, given: list[tuple[str, Printed]], ra
             turn = -1.0 if printed.is_(-walk.numbers[step]) else 1.0
             yield Row(name, printed, turn * walk.numbers[step], turn * numbers[step], step, "value")
         elif kind == "gradient":
-            yield Row(name, printed, walk.right[step], printed_gradient(rough, step, backward), step, kind)
+            at = on_printed(rough, step, backward)
+            yield Row(name, printed, walk.right[step], at.right[step], step, kind, at)
         else:
             by = rate_of_update(walk, step, printed, rate) or rate or RATES[0]
             exact, near = [
@@ -220,11 +223,13 @@ def meaning(problem: Problem, letters: Letters, name: str) -> tuple[Step, str]:
     raise FormulaError(f"the line {name} is none of the problem's: {', '.join(problem.named)}, and d before a name")
 
 
-def printed_gradient(rough: Walk, wrt: Step, printed: Mapping[Step, Any]) -> Any:
-    """A gradient from the printed ones above it, and the printed values."""
-    above = {step: g for step, g in printed.items() if step is not rough.problem.output}
+def on_printed(rough: Walk, wrt: Step, printed: Mapping[Step, Any]) -> Walk:
+    """The pass down to a step on the printed gradients above it, and the printed values."""
+    above = {step: g for step, g in printed.items() if step not in (rough.problem.output, wrt)}
     found = rough.backward(shares=lambda step, edges, g: rough.shares(step, edges, above.get(step, g)))
-    return found.get(wrt, np.zeros(wrt.shape))
+    walk = Walk(rough.problem, rough.numbers)
+    walk.right = {**found, **above, wrt: found.get(wrt, np.zeros(wrt.shape))}
+    return walk
 
 
 def of_row(problem: Problem, walk: Walk, row: Row, asked: Sequence[str], rate: float | None) -> Mistake:
@@ -248,9 +253,10 @@ def of_row(problem: Problem, walk: Walk, row: Row, asked: Sequence[str], rate: f
     if off <= 3 * row.printed.half and row.printed.decimals:
         return told("rounding", "the last digit is off: digits were lost on the way")
     if row.of == "gradient":
-        found = of_number(problem, walk, row.printed, row.step, row.exact, rate)
-        if found and found[0].name not in ("unclassified", "arithmetic"):
-            return Mistake(found[0].name, f"{place}, {found[0].place}", found[0].says, shows)
+        for at, right in ((walk, row.exact), (row.rough or walk, row.from_printed)):
+            found = of_number(problem, at, row.printed, row.step, right, rate)
+            if found and found[0].name not in ("unclassified", "arithmetic"):
+                return Mistake(found[0].name, f"{place}, {found[0].place}", found[0].says, shows)
     if row.of in ("gradient", "update"):
         for kind, says in updates_of_row(problem, walk, row, asked, rate):
             return told(kind, says)

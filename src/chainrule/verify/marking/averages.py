@@ -59,6 +59,24 @@ def multiple_of(step: Step) -> float:
     return 1 / number_beside if step.op.name == "div" and slot == 1 and number_beside else 0.0
 
 
+def constants_on_the_way(mark: Fingerprint) -> set[float]:
+    """The numbers that the way to what is asked brings by itself: averages, factors, signs, and products of these."""
+    found = {1.0}
+    for step in mark.problem.program.between([mark.wrt]):
+        name = "" if step.op is None else step.op.name
+        x = step.inputs[0] if step.inputs else None
+        if name == "mean" and isinstance(x, Step):
+            c = step.size / x.size
+        else:
+            c = -1.0 if name in ("neg", "sub") else multiple_of(step)
+        found |= {c * other for other in found} if c and len(found) < MOST_CONSTANTS else set()
+    return found - {1.0}
+
+
+MOST_CONSTANTS = 64
+"""Products of numbers that are looked at."""
+
+
 def constant_names(mark: Fingerprint, c: float) -> list[str]:
     """Whether a constant is an average's or another factor; both where sizes and factors are the same number."""
     problem, wrt = mark.problem, mark.wrt

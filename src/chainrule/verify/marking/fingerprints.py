@@ -43,7 +43,7 @@ def agrees(answer: Any, value: Any, loose: bool = False) -> bool:
         return False
     if not getattr(answer, "shape", ()) and not getattr(value, "shape", ()):
         a, v = float(answer), float(value)
-        return math.isfinite(a) and abs(a - v) <= RTOL * max(abs(a), abs(v)) + NOTHING
+        return math.isfinite(a) and math.isfinite(v) and abs(a - v) <= RTOL * max(abs(a), abs(v)) + NOTHING
     answer, value = np.asarray(answer, float), np.asarray(value, float)
     if answer.shape != value.shape:
         if loose and answer.ndim == 2 and answer.shape == value.T.shape:
@@ -53,7 +53,7 @@ def agrees(answer: Any, value: Any, loose: bool = False) -> bool:
         else:
             return False
     scale = max(np.max(np.abs(value), initial=0.0), np.max(np.abs(answer), initial=0.0))
-    return bool(np.all(np.isfinite(answer)) and np.all(np.abs(answer - value) <= RTOL * scale + NOTHING))
+    return bool(np.isfinite(scale) and np.all(np.abs(answer - value) <= RTOL * scale + NOTHING))
 
 
 def agrees_everywhere(answers: Values, values: Any, loose: bool = False) -> bool:

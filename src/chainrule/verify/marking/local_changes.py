@@ -17,7 +17,9 @@ from chainrule.verify.differing import broadcasts
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Share, Walk
 
-ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "silu", "gelu", "mish", "selu", "softmax")
+ACTIVATIONS = (
+    "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "silu", "gelu", "gelu_tanh", "mish", "selu", "softmax",
+)  # fmt: skip
 """What textbooks call activations, among the functions of the book."""
 
 SWITCHES = ("relu", "leaky_relu")
@@ -309,6 +311,10 @@ WRONG_SLOPES: dict[str, Rows] = {
 
 def product_shares(problem: Problem, step: Step, slot: int, x: Step) -> Iterator[Told]:
     """Something else in the place of a product's other operand."""
+    if x.size < step.size and isinstance(other := step.inputs[1 - slot], Step) and other.shape == step.shape:
+        for says, averaged in SUMMED_APART:
+            sums = lambda w, s, i, g, averaged=averaged: product_of_sums(w, s, i, g, averaged)  # noqa: E731
+            yield Told("elementwise-for-matrix-product", says, sums)
     own = "{own} itself stands for the other operand"
     yield slope("swapped-operands", own, lambda w, s, i: w.inputs(s)[i])
     other = step.inputs[1 - slot]
@@ -323,17 +329,35 @@ def product_shares(problem: Problem, step: Step, slot: int, x: Step) -> Iterator
             and broadcasts(value.shape, step.shape)
             and other not in value.inputs
         ):
-            for name in names_of_another(problem, step, value):
+            for name in names_of_another(problem, step, other, value):
                 yield slope(name, "{value} stands for {other}", lambda w, s, i, v=value: w.numbers[v], value)
 
 
-def names_of_another(problem: Problem, step: Step, value: Step) -> list[str]:
-    """What it is called where another value stands for an operand: one that is a local derivative elsewhere, or any."""
+SUMMED_APART = (
+    ("{other} and what arrives are averaged each by itself: their product has another mean", True),
+    ("{other} and what arrives are summed each by itself: their product has another sum", False),
+)
+"""What is said where two things are averaged, or summed, before they are multiplied."""
+
+
+def product_of_sums(walk: Walk, step: Step, slot: int, g: Any, averaged: bool) -> Any:
+    """What arrives and the other operand, each summed over what was repeated, where their products are to be."""
+    x, other = step.inputs[slot], walk.inputs(step)[1 - slot]
+    return walk.fitted(np.asarray(g), x) * walk.fitted(other, x) * (x.size / step.size if averaged else 1)
+
+
+def names_of_another(problem: Problem, step: Step, other: Step, value: Step) -> list[str]:
+    """What it is called where another value stands for an operand.
+
+    It may be a local derivative elsewhere, or a factor of the operand, which has lost the other.
+    """
+    kept = {"mul": other.inputs, "div": other.inputs[:1]}.get("" if other.op is None else other.op.name, ())
+    lost = value in kept and all(isinstance(x, Step) for x in other.inputs)
     elsewhere = any(
         other is not step and other.op is not None and other.op.name in ("mul", "matmul")
         for other, _ in problem.consumers(value)
     )
-    return ["local-derivative-of-another"] * elsewhere + [WRONG]
+    return ["local-derivative-of-another"] * elsewhere + ["missing-factor"] * lost + [WRONG]
 
 
 def softmax_shares(step: Step) -> Iterator[Told]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.core.operation import Pointwise, takes_over
 from chainrule.program import Step
-from chainrule.verify.marking.local_changes import Told, names_of_another
+from chainrule.verify.marking.local_changes import SUMMED_APART, Told, names_of_another
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Share, Walk
 
@@ -72,6 +72,8 @@ def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Told]:
     x = step.inputs[slot]
     if step.op.name not in ("matmul", "dot", "outer", "inner") or len(step.inputs) != 2:
         yield Told("missing-factor", "nothing is multiplied", lambda w, s, i, g: g if np.shape(g) == x.shape else None)
+        if step.op.name.startswith("conv"):
+            yield from convolution_shares(step)
         return
     other = step.inputs[1 - slot]
     if not isinstance(other, Step) or len(x.shape) > 2 or len(other.shape) > 2 or step.op.name != "matmul":
@@ -85,19 +87,10 @@ def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Told]:
         return Told(name, says, tried(make, x.shape))
 
     yield told("transposed", "the product is the transpose of {own}'s gradient", lambda g, a, b: right(g, a, b).T)
-    for u, v, flip in product((False, True), repeat=3):
-
-        def arranged(g: Any, m: Any, u: bool = u, v: bool = v, flip: bool = flip) -> Any:
-            g, m = (g.T if u else g), (m.T if v else m)
-            return m @ g if flip else g @ m
-
-        how = (u, v, flip)
-        if how != (False, True, not first):
-            name = "wrong-product-order" if (u, v) == (False, True) else "transposed"
-            says = "the factors around {other} stand in another order or are transposed"
-            yield told(name, says, lambda g, a, b, arranged=arranged: arranged(g, b))._replace(kin=how)
-        says = "{own}'s own value stands where {other}'s belongs"
-        yield told("swapped-operands", says, lambda g, a, b, arranged=arranged: arranged(g, a))._replace(kin=how)
+    yield from arrangements(told, first)
+    for says, averaged in SUMMED_APART:
+        sums = lambda g, a, b, averaged=averaged: product_of_sums(g, b, first, averaged)  # noqa: E731
+        yield told("elementwise-for-matrix-product", says, sums)
     along = 1 if first else 0
     for name, says, makes in (
         ("elementwise-for-matrix-product", "multiplied by {other} entry by entry", (
@@ -129,9 +122,48 @@ def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Told]:
     yield Told("gradient-for-value", "the gradient of {other} stands where {other} belongs", by_gradient)
     for value in problem.program.steps:
         if value not in (other, x, problem.output) and value.shape == other.shape:
-            for name in names_of_another(problem, step, value):
+            for name in names_of_another(problem, step, other, value):
                 with_value = lambda w, s, i, g, value=value: with_other(w, s, i, g, w.numbers[value])  # noqa: E731
                 yield Told(name, "{value} stands where {other} belongs", with_value, value)
+
+
+def arrangements(told: Callable[..., Told], first: bool) -> Iterator[Told]:
+    """The factors in every other order, transposed or not, and an operand's own value for the other's."""
+    for u, v, flip in product((False, True), repeat=3):
+
+        def arranged(g: Any, m: Any, u: bool = u, v: bool = v, flip: bool = flip) -> Any:
+            g, m = (g.T if u else g), (m.T if v else m)
+            return m @ g if flip else g @ m
+
+        how = (u, v, flip)
+        if how != (False, True, not first):
+            name = "wrong-product-order" if (u, v) == (False, True) else "transposed"
+            says = "the factors around {other} stand in another order or are transposed"
+            yield told(name, says, lambda g, a, b, arranged=arranged: arranged(g, b))._replace(kin=how)
+        says = "{own}'s own value stands where {other}'s belongs"
+        yield told("swapped-operands", says, lambda g, a, b, arranged=arranged: arranged(g, a))._replace(kin=how)
+
+
+def product_of_sums(g: Any, b: Any, first: bool, averaged: bool) -> Any:
+    """A product of sums for the sum of products; of a cost's average the 1/n is in what arrives."""
+    axis = 1 if first else 0
+    n = g.shape[axis]
+    if n < 2:
+        raise ValueError  # there is nothing to sum
+    sums = [g.sum(axis=axis), b.sum(axis=axis) / (n if averaged else 1)]
+    return np.outer(*(sums if first else sums[::-1]))
+
+
+def convolution_shares(step: Step) -> Iterator[Told]:
+    """A kernel that is turned round where it should not be, or the reverse: the way back turns what forward left."""
+
+    def turned(a: Any) -> Any:
+        return np.flip(a, axis=tuple(range(2 if np.ndim(a) > 2 else 0, np.ndim(a))))
+
+    says = "{other} has to be turned round by 180° here, or not to be"
+    yield Told("wrong-local-derivative", says, lambda w, s, i, g: with_other(w, s, i, g, turned(w.inputs(s)[1 - i])))
+    says = "the gradient of {own} stands there turned round by 180°"
+    yield Told("wrong-local-derivative", says, lambda w, s, i, g: turned(w.share(s, i, g)))
 
 
 def with_other(walk: Walk, step: Step, slot: int, g: Any, value: Any) -> Any:

@@ -41,6 +41,12 @@ MOST_WRITTEN = 200
 LONGEST_TEXT = 80
 """Characters of a step that is written out."""
 
+WHOLE = frozenset({"maximum", "where", "gelu", "gelu_tanh"})
+"""Operations that are an activation where they stand alone, or one that has another form."""
+
+BENDS = WHOLE | {"exp", "expm1", "tanh", "erf", "greater", "greater_equal", "less", "less_equal"}
+"""Operations of which one is in every activation that is written out."""
+
 LINEAR = ("add", "sub", "neg", "mul", "div", "sum", "mean", "reshape", "transpose", "matmul")
 """Operations that a constant factor passes through."""
 
@@ -79,9 +85,15 @@ class Problem:
         self.output = program.output
         self.leaves = {self.names[step]: step for step in program.leaves if step in self.names}
 
-    def weighs_a_logarithm(self, leaf: Step) -> bool:
-        """Whether a leaf is multiplied with a logarithm, or a difference with one, as labels are in a cross-entropy."""
-        for step, slot in self.consumers(leaf):
+    def weighs_a_logarithm(self, label: Step) -> bool:
+        """Whether a step, or 1 minus it, is multiplied with a logarithm, as labels are in a cross-entropy.
+
+        A difference with a logarithm is weighed too.
+        """
+        for step, slot in self.consumers(label):
+            if step.op is not None and step.op.name in ("neg", "sub") and len(step.edges) == 1:
+                if self.weighs_a_logarithm(step):
+                    return True
             if step.op is not None and step.op.name == "mul":
                 other = step.inputs[1 - slot]
                 near = [other, *[x for x in getattr(other, "inputs", ()) if isinstance(x, Step)]]
@@ -133,6 +145,13 @@ class Problem:
     def literals(self) -> set[float]:
         """The numbers that stand in the problem itself, without their signs."""
         return {abs(float(x)) for step in self.program.steps for x in step.inputs if isinstance(x, int | float)}
+
+    @cached_property
+    def may_be_read_otherwise(self) -> bool:
+        """Whether a typed problem may have an activation written out within a line, or one that has two forms."""
+        found = [(step.op.name, step) for step in self.program.steps if step.op is not None]
+        bends = [(name, step) for name, step in found if name in BENDS]
+        return self.source is not None and any(name in WHOLE or step not in self.names for name, step in bends)
 
     def name(self, step: Step) -> str:
         """What the learner calls a step, or how it was written."""

@@ -22,6 +22,7 @@ Rule = tuple[str, str, Callable[[Any, Any, Any, Any], Any]]
 OF_TWO: dict[str, tuple[Rule, ...]] = {
     "mul": (
         ("multiplied-for-added", "u′v′ is not the derivative of uv: that is u′v + uv′", lambda u, v, du, dv: du * dv),
+        ("multiplied-for-added", "u′v and uv′ are multiplied, and they add", lambda u, v, du, dv: du * v * u * dv),
         ("swapped-operands", "each factor stands beside its own derivative", lambda u, v, du, dv: du * u + dv * v),
         ("wrong-local-derivative", "u′ + v′ is the derivative of u + v, and not of uv", lambda u, v, du, dv: du + dv),
     ),

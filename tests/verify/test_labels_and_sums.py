@@ -1,0 +1,69 @@
+"""A label's number in place of its name is right; what the cost brings by itself is kept, and no second mistake."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from chainrule.verify.grade import grade
+
+LOSSES = ("-(y*log(p) + (1 - y)*log(1 - p))", "-y*log(p) - (1 - y)*log(1 - p)", "-(y*log(p) - (y - 1)*log(1 - p))")
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_label_that_is_put_in_is_right(loss: str) -> None:
+    program = f"z = w1*x1 + w2*x2; p = sigmoid(z); L = {loss}"
+    for answer, y in (("-x1/(1 + exp(z))", 1), ("(p - 1)*x1", 1), ("x1*p", 0)):
+        marked = grade(program, answer, wrt="w1", values={"y": y})
+        assert marked.right
+        assert marked.notes == (f"right where y = {y}, as given",)
+        assert not grade(program, answer, wrt="w1", values={"y": 1 - y}).right
+    # An input of 1 is no label: its factor may not be left out.
+    assert not grade(program, "-1/(1 + exp(z))", wrt="w1", values={"y": 1, "x1": 1}).right
+
+
+@pytest.mark.parametrize("loss", ["-mean(y*log(p) + (1 - y)*log(1 - p))", "-1/5*sum(y*log(p) + (1 - y)*log(1 - p))"])
+def test_an_average_that_is_kept_is_no_second_mistake(loss: str) -> None:
+    shapes = {"X": (5, 2), "w": (2,), "y": (5,)}
+    marked = grade(f"p = sigmoid(X @ w); L = {loss}", "X.T @ (p*(1 - p))/5", wrt="w", shapes=shapes)
+    assert [mistake.name for mistake in marked.mistakes] == ["no-incoming-gradient"]
+
+
+@pytest.mark.parametrize(
+    ("program", "answer", "shapes"),
+    [
+        ("p = X @ w; L = mean((p - y)**2)", "2*mean(p - y)*mean(X, axis=0)", {"X": (5, 2), "w": (2,), "y": (5,)}),
+        ("p = X @ w; L = sum((p - y)**2)/2", "sum(p - y)*sum(X, axis=0)", {"X": (5, 2), "w": (2,), "y": (5,)}),
+        ("p = w*x + b; L = mean((p - y)**2)", "2*mean(p - y)*mean(x)", {"x": (5,), "y": (5,)}),
+    ],
+)
+def test_a_product_of_sums_is_no_sum_of_products(program: str, answer: str, shapes: dict[str, tuple[int, ...]]) -> None:
+    marked = grade(program, answer, wrt="w", shapes=shapes)
+    assert [mistake.name for mistake in marked.mistakes] == ["elementwise-for-matrix-product"]
+    assert "/∂w" in marked.mistakes[0].place
+
+
+def kernel_not_turned(x: np.ndarray, k: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """The gradient in x of half the squared error of a convolution, by the kernel as it stands."""
+    windows = [[(x[0, 0, i : i + 3, j : j + 3] * k[0, 0]).sum() for j in range(3)] for i in range(3)]
+    wide = np.pad(np.array(windows) - t[0, 0], 2)
+    return np.array([[(wide[i : i + 3, j : j + 3] * k[0, 0]).sum() for j in range(5)] for i in range(5)])[None, None]
+
+
+def test_a_kernel_that_is_not_turned_round_is_named() -> None:
+    shapes = {"x": (1, 1, 5, 5), "k": (1, 1, 3, 3), "t": (1, 1, 3, 3)}
+    marked = grade("z = conv2d(x, k); L = 0.5*sum((z - t)**2)", kernel_not_turned, wrt=["x"], shapes=shapes)
+    assert marked.mistakes[0].name == "wrong-local-derivative"
+    assert "turned round" in marked.mistakes[0].says
+
+
+def test_half_of_two_equal_ways_is_one_left_out() -> None:
+    marked = grade("c = a*b; d = c + a; e = c*d", "d*b", wrt="a")
+    assert marked.mistakes[0].name == "missing-path"
+    marked = grade("h = w*x; L = 0.5*(h - y)**2", "0.5*(h - y)*x", wrt="w")
+    assert [mistake.name for mistake in marked.mistakes] == ["factor"]
+
+
+def test_a_function_may_have_its_power_before_what_it_is_of() -> None:
+    assert grade("z = w*x; h = tanh(z)", "(1 - tanh²(z)) x", wrt="w").right
+    assert grade("z = w*x; h = tanh(z)", "x/cosh^2(w x)", wrt="w").right
