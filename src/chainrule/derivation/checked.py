@@ -15,7 +15,7 @@ import numpy as np
 from chainrule.core.operation import Linear, Pointwise
 from chainrule.core.state import Quiet
 from chainrule.derivation.equations import NOT_FINITE, together
-from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Steps, Table, trees_in
+from chainrule.derivation.record import Block, Equation, rebuilt, trees_in
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import ChainruleError
 from chainrule.maths import (
@@ -50,42 +50,17 @@ def checked(
     an equation has its own. Raises ChainruleError for sides that
     differ by more, which is a fault of this package. O(what is printed).
     """
+
+    def change(x: Any) -> Any:
+        if isinstance(x, Equation):
+            return checked_equation(x, environment, floor)
+        if isinstance(x, Relation) and has_numbers(x, environment):
+            # An equation within a sentence.
+            refuse(check(x, environment, digits=digits, floor=floor), x)
+        return x if isinstance(x, Tree) else None
+
     with Quiet():
-        return tuple([checked_block(block, environment, floor, digits) for block in blocks])
-
-
-def checked_block(block: Block, environment: Mapping[Tree, Any], floor: float, digits: int) -> Block:
-    """One block."""
-    match block:
-        case Equation():
-            return checked_equation(block, environment, floor)
-        case Heading() | Paragraph() | Note():
-            check_words(block.text, environment, floor, digits)
-            return block
-        case Table():
-            rows = tuple(
-                [tuple([checked_cell(cell, environment, floor, digits) for cell in row]) for row in block.rows]
-            )
-            return replace(block, rows=rows)
-        case Steps():
-            return replace(block, lines=tuple([checked_cell(line, environment, floor, digits) for line in block.lines]))
-
-
-def checked_cell(
-    cell: Words | Equation, environment: Mapping[Tree, Any], floor: float, digits: int
-) -> Words | Equation:
-    """A cell of a table or a line of steps."""
-    if isinstance(cell, Equation):
-        return checked_equation(cell, environment, floor)
-    check_words(cell, environment, floor, digits)
-    return cell
-
-
-def check_words(words: Words, environment: Mapping[Tree, Any], floor: float, digits: int) -> None:
-    """Equations within a sentence."""
-    for part in words if isinstance(words, tuple) else ():
-        if isinstance(part, Relation) and has_numbers(part, environment):
-            refuse(check(part, environment, digits=digits, floor=floor), part)
+        return tuple([rebuilt(block, change) for block in blocks])
 
 
 def checked_equation(part: Equation, environment: Mapping[Tree, Any], floor: float = 0.0) -> Equation:

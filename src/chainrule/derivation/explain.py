@@ -28,7 +28,7 @@ from chainrule.derivation.tape.nodes import Listed, numbers_of
 from chainrule.derivation.tape.resolve import resolve
 from chainrule.derivation.tape.tape import Tape, require_one_number
 from chainrule.derivation.total import with_d
-from chainrule.derivation.vector import explained, outputs_of
+from chainrule.derivation.vector import outputs_of, row_by_row
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import GraphError
 from chainrule.maths import Symbol, Tree
@@ -115,39 +115,24 @@ def explain(
         return typed.explain_typed(output, wrt, values, shapes, typed.Options(*asked))
     if values is not None or shapes is not None or order != 1 or check or weights is not None:
         raise GraphError("values, shapes, order, check and weights are for a formula that is given as text")
-    layout = layout or "numerator"
-    if (parts := outputs_of(output)) is not None:
-        return explained(
-            parts,
-            lambda part: explain(
-                part,
-                wrt,
-                dialect,
-                notation=notation,
-                layout=layout,
-                digits=digits,
-                top=top,
-                nudge=nudge,
-                whole=whole,
-                direction=direction,
-                names=names,
-            ),
-        )
-    require_one_number(output)
-    nodes, entry = resolve(output, wrt)
-    only = nodes[0] if len(nodes) == 1 else None
-    tape, request = (
-        Tape(output, nodes, names),
-        Request(only, entry, notation or USUAL, layout, digits, top, nudge, whole),
-    )
-    found = explained_by(tape, request, dialect, notation)
-    if direction is None:
-        return found
-    with Quiet():
-        return with_direction(found, tape, entry, direction, digits)
+
+    def explain_one(output: Any) -> Derivation:
+        require_one_number(output)
+        nodes, entry = resolve(output, wrt)
+        only = nodes[0] if len(nodes) == 1 else None
+        tape = Tape(output, nodes, names)
+        request = Request(only, entry, notation or USUAL, layout or "numerator", digits, top, nudge, whole)
+        found = explained(tape, request, dialect, notation)
+        if direction is None:
+            return found
+        with Quiet():
+            return with_direction(found, tape, entry, direction, digits)
+
+    outputs = outputs_of(output)
+    return explain_one(output) if outputs is None else row_by_row(outputs, explain_one)
 
 
-def explained_by(
+def explained(
     tape: Tape, request: Request, dialect: str | None, notation: str | None, *, with_short: bool = True
 ) -> Derivation:
     """One gradient of an opened graph, explained as it was asked for."""
@@ -161,7 +146,7 @@ def explained_by(
 
 def explained_in_full(output: Any, wrt: Any, dialect: str, digits: int) -> Derivation:
     """The story of one gradient without its short answer, for a page that shows the whole; some half of the time."""
-    return explained_by(Tape(output, [wrt]), Request(wrt, None, USUAL, digits=digits), dialect, None, with_short=False)
+    return explained(Tape(output, [wrt]), Request(wrt, None, USUAL, digits=digits), dialect, None, with_short=False)
 
 
 def with_direction(found: Derivation, tape: Tape, entry: Any, direction: Any, digits: int) -> Derivation:

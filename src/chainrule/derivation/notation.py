@@ -15,7 +15,7 @@ A layer stands above in parentheses, as in a⁽¹⁾, where a book sets it above
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields, replace
 
 from chainrule.derivation.record import Meaning
@@ -67,65 +67,23 @@ USUAL = "nielsen"
 
 PREDICTED = Symbol("y", mark="hat")
 
+
+def letters(layer: Callable[[str], Symbol], of_layers: str, others: str, **more: Symbol) -> Notation:
+    """A notation by its letters for z, a, W, w, b, which have a layer, then for the cost, the function and the rate."""
+    z, a, weights, w, b = map(layer, of_layers.split())
+    cost, function, rate = map(Symbol, others.split())
+    roles = {"weighted_input": z, "prediction": a, "activation": a, "weights": weights, "weight": w, "bias": b}
+    roles |= {"cost": cost, "activation_function": function, "learning_rate": rate}
+    return Notation(**(roles | more))
+
+
 NOTATIONS: dict[str, Notation] = {
-    "nielsen": Notation(
-        cost=Symbol("C"),
-        prediction=above("a"),
-        weighted_input=above("z"),
-        activation=above("a"),
-        weights=above("W"),
-        weight=above("w"),
-        bias=above("b"),
-        error=above("δ"),
-        activation_function=Symbol("σ"),
-        learning_rate=Symbol("η"),
-    ),
-    "course": Notation(
-        cost=Symbol("L"),
-        prediction=PREDICTED,
-        weighted_input=below("z"),
-        activation=below("h"),
-        weights=below("W"),
-        weight=below("w"),
-        bias=below("b"),
-        activation_function=Symbol("σ"),
-        learning_rate=Symbol("α"),
-    ),
-    "lecture": Notation(
-        cost=Symbol("L"),
-        prediction=below("o"),
-        weighted_input=below("n"),
-        activation=below("o"),
-        weights=below("w"),
-        weight=below("w"),
-        bias=below("b"),
-        error=Symbol("n#.grad"),
-        activation_function=Symbol("f"),
-        learning_rate=Symbol("lr"),
-    ),
-    "goodfellow": Notation(
-        cost=Symbol("J"),
-        prediction=PREDICTED,
-        weighted_input=above("a"),
-        activation=above("h"),
-        weights=above("W"),
-        weight=above("W"),
-        bias=above("b"),
-        activation_function=Symbol("f"),
-        learning_rate=Symbol("ϵ"),
-    ),
-    "parr-howard": Notation(
-        cost=Symbol("C"),
-        prediction=PREDICTED,
-        input=Symbol("𝐱"),
-        weighted_input=below("𝐳"),
-        activation=below("𝐚"),
-        weights=below("W"),
-        weight=below("w"),
-        bias=below("𝐛"),
-        activation_function=Symbol("f"),
-        elementwise_product=KRONECKER,
-        learning_rate=Symbol("η"),
+    "nielsen": letters(above, "z a W w b", "C σ η", error=above("δ")),
+    "course": letters(below, "z h W w b", "L σ α", prediction=PREDICTED),
+    "lecture": letters(below, "n o w w b", "L f lr", error=Symbol("n#.grad")),
+    "goodfellow": letters(above, "a h W W b", "J f ϵ", prediction=PREDICTED),
+    "parr-howard": letters(
+        below, "𝐳 𝐚 W w 𝐛", "C f η", prediction=PREDICTED, input=Symbol("𝐱"), elementwise_product=KRONECKER
     ),
 }
 """Every notation by its name."""

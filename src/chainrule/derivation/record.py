@@ -6,8 +6,8 @@ or tuples of these; ``schema.json`` beside this file describes how it is written
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -272,6 +272,24 @@ class Derivation:
 
     def _repr_markdown_(self) -> str:
         return self.markdown()
+
+
+def rebuilt(x: Any, change: Callable[[Any], Any]) -> Any:
+    """A record, or a part of one, of which every part is what `change` gives for it; None goes on to what is inside it.
+
+    What nothing changes in is the same object. O(what is in it).
+    """
+    found = change(x)
+    if found is not None:
+        return found
+    if isinstance(x, tuple):
+        parts = tuple([rebuilt(part, change) for part in x])
+        return x if all([new is old for new, old in zip(parts, x, strict=True)]) else parts
+    if not is_dataclass(x) or isinstance(x, type):
+        return x
+    old = {f.name: getattr(x, f.name) for f in fields(x) if f.init}
+    new = {name: rebuilt(part, change) for name, part in old.items()}
+    return x if all([new[name] is part for name, part in old.items()]) else replace(x, **new)
 
 
 def trees_in(x: Any) -> Iterator[Tree]:

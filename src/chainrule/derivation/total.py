@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from chainrule.core import Value
-from chainrule.derivation.record import Derivation
-from chainrule.derivation.tape.tape import Node, Tape
+from chainrule.derivation.record import Derivation, rebuilt
+from chainrule.derivation.tape.tape import Node, Tape, made_from
 from chainrule.maths import Derivative
 
 
@@ -26,7 +26,7 @@ def with_d(derivation: Derivation, tape: Tape) -> Derivation:
     @cache
     def passed_by_all(node: Node) -> set[Node]:
         """What moves with the variable by other paths than through a node: its derivative in the node is partial."""
-        return made_from(tape, variable, without=node)
+        return made_from(tape.order, [variable], without=node)
 
     def is_total(x: Derivative) -> bool:
         if x.held or nodes.get(x.below) is variable:
@@ -37,32 +37,17 @@ def with_d(derivation: Derivation, tape: Tape) -> Derivation:
     return marked(derivation, is_total)
 
 
-def made_from(tape: Tape, variable: Node, *, without: Node) -> set[Node]:
-    """The nodes that move with a variable where one node is left out."""
-    found = {variable}
-    for node in tape.order:
-        if node is not without and any([x in found for _, x in node.edges]):
-            found.add(node)
-    return found
-
-
 def marked(derivation: Derivation, is_total: Callable[[Derivative], bool]) -> Derivation:
     """The derivatives of an explanation, written with d where they are total ones."""
 
     def changed(x: Any) -> Any:
-        if isinstance(x, tuple):
-            return tuple(map(changed, x))
-        if not is_dataclass(x) or isinstance(x, type):
-            return x
-        if isinstance(x, Derivative):
-            # A second derivative is one where that which is differentiated again is.
-            first = changed(x.above) if isinstance(x.above, Derivative) else None
-            whole = x if first is None else replace(x, above=first.above)
-            is_one = is_total(whole) and (first is None or first.is_total)
-            return replace(x, above=x.above if first is None else first, is_total=is_one)
-        inside: Mapping[str, Any] = {f.name: getattr(x, f.name) for f in fields(x)}
-        new = {name: changed(part) for name, part in inside.items()}
-        return x if all([new[name] is part for name, part in inside.items()]) else replace(x, **new)
+        if not isinstance(x, Derivative):
+            return None
+        # A second derivative is one where that which is differentiated again is.
+        first = changed(x.above)
+        whole = x if first is None else replace(x, above=first.above)
+        is_one = is_total(whole) and (first is None or first.is_total)
+        return replace(x, above=x.above if first is None else first, is_total=is_one)
 
-    parts = {name: changed(getattr(derivation, name)) for name in ("title", "symbols", "conventions", "story", "short")}
-    return replace(derivation, known=tuple([replace(x, symbol=changed(x.symbol)) for x in derivation.known]), **parts)
+    names = ("title", "symbols", "conventions", "story", "short", "known")
+    return replace(derivation, **{name: rebuilt(getattr(derivation, name), changed) for name in names})

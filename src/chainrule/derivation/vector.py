@@ -38,7 +38,7 @@ def outputs_of(output: Any) -> list[Any] | None:
     return None
 
 
-def explained(parts: Sequence[Any], explain: Callable[[Any], Derivation]) -> Derivation:
+def row_by_row(parts: Sequence[Any], explain: Callable[[Any], Derivation]) -> Derivation:
     """The explanation of several numbers, by that of each; GraphError for more than have room on a page."""
     if not parts:
         raise GraphError("an explanation starts from at least one number, and this is an empty list")

@@ -8,7 +8,7 @@ from chainrule.maths.as_unicode import shown
 from chainrule.maths.looks import Looks, name
 from chainrule.maths.template import FUNCTIONS, GREEK
 from chainrule.maths.tree import Tree
-from chainrule.maths.writer import Writer
+from chainrule.maths.writer import LineWriter
 
 LETTERS = {sign: rf"\{spelled}" for spelled, sign in GREEK.items()} | {
     "𝟏": r"\mathbf{1}",
@@ -55,8 +55,10 @@ def is_bold(letter: str) -> bool:
     return unicodedata.name(letter, "").startswith("MATHEMATICAL BOLD")
 
 
-class Latex(Writer[str]):
+class Latex(LineWriter):
     """LaTeX, two-dimensional."""
+
+    relations = RELATIONS
 
     def between(self, opening: str, inner: str, closing: str) -> str:
         return rf"\left{opening}{inner}\right{closing}"
@@ -88,22 +90,11 @@ class Latex(Writer[str]):
     def text_(self, x: Looks) -> str:
         return rf"\mathrm{{{harmless(x.word)}}}" if x.word else ""
 
-    def const_(self, x: Looks) -> str:
-        return str(x.word)
-
-    def none_(self, x: Looks) -> str:
-        return ""
-
     def dots_(self, x: Looks) -> str:
         return r"\cdots"
 
     def top_(self, x: Looks) -> str:
         return rf"{x.word}\top"
-
-    def sum_(self, x: Looks) -> str:
-        first, *rest = self.parts(x)
-        more = [f" {'+' if sign > 0 else '-'} {part}" for sign, part in zip(x.word[1:], rest, strict=True)]
-        return ("-" if x.word[0] < 0 else "") + first + "".join(more)
 
     def prod_(self, x: Looks) -> str:
         return f" {PRODUCTS[x.word]} ".join(self.parts(x))
@@ -111,9 +102,6 @@ class Latex(Writer[str]):
     def beside_(self, x: Looks) -> str:
         first, *rest = self.parts(x)
         return first + (" " if x.parts[0].kind == "num" else r" \, ") + r" \, ".join(rest)
-
-    def neg_(self, x: Looks) -> str:
-        return f"-{self.part(x, 0)}"
 
     def frac_(self, x: Looks) -> str:
         above, below = self.parts(x)
@@ -146,12 +134,6 @@ class Latex(Writer[str]):
 
     def sub_(self, x: Looks) -> str:
         return f"{self.part(x, 0)}_{{{self.write(x.parts[1])}}}"
-
-    def entry_(self, x: Looks) -> str:
-        return f"{self.base(x.parts[0])}[{', '.join(map(self.write, x.parts[1:]))}]"
-
-    def list_(self, x: Looks) -> str:
-        return ", ".join(map(self.write, x.parts))
 
     def mark_(self, x: Looks) -> str:
         return rf"\{x.word}{{{self.write(x.parts[0])}}}"
@@ -192,9 +174,3 @@ class Latex(Writer[str]):
     def matrix_(self, x: Looks) -> str:
         rows = r" \\ ".join([" & ".join(map(self.write, row.parts)) for row in x.parts])
         return rf"\begin{{pmatrix}} {rows} \end{{pmatrix}}"
-
-    def rel_(self, x: Looks) -> str:
-        first, *rest = self.parts(x)
-        return first + "".join(
-            [f" {RELATIONS.get(sign, sign)} {part}" for sign, part in zip(x.word, rest, strict=True)]
-        )

@@ -6,7 +6,7 @@ import unicodedata
 
 from chainrule.maths.looks import Binds, Looks
 from chainrule.maths.tree import Tree
-from chainrule.maths.writer import Writer
+from chainrule.maths.writer import LineWriter
 
 RAISED = dict(
     zip(
@@ -47,10 +47,12 @@ def small(text: str, signs: dict[str, str], otherwise: str) -> str:
     return f"{otherwise}{text}" if len(text) == 1 or text.isalnum() else f"{otherwise}({text})"
 
 
-class Unicode(Writer[str]):
+class Unicode(LineWriter):
     """One line of text."""
 
     line = True
+    minus = "−"
+    relations = RELATIONS
 
     def needs(self, x: Looks, i: int) -> Binds:
         if x.kind == "frac" and i == 0:
@@ -79,22 +81,11 @@ class Unicode(Writer[str]):
     def text_(self, x: Looks) -> str:
         return str(x.word)
 
-    def const_(self, x: Looks) -> str:
-        return str(x.word)
-
-    def none_(self, x: Looks) -> str:
-        return ""
-
     def dots_(self, x: Looks) -> str:
         return "⋯"
 
     def top_(self, x: Looks) -> str:
         return "⁻ᵀ" if x.word else "ᵀ"
-
-    def sum_(self, x: Looks) -> str:
-        first, *rest = self.parts(x)
-        more = [f" {'+' if sign > 0 else '−'} {part}" for sign, part in zip(x.word[1:], rest, strict=True)]
-        return ("−" if x.word[0] < 0 else "") + first + "".join(more)
 
     def prod_(self, x: Looks) -> str:
         return f" {x.word} ".join(self.parts(x))
@@ -103,9 +94,6 @@ class Unicode(Writer[str]):
         first, *rest = self.parts(x)
         together = x.parts[0].kind == "num" and (rest[0][0].isalpha() or rest[0][0] in "(√")
         return first + ("" if together else " ") + " ".join(rest)
-
-    def neg_(self, x: Looks) -> str:
-        return f"−{self.part(x, 0)}"
 
     def frac_(self, x: Looks) -> str:
         above, below = self.parts(x)
@@ -137,12 +125,6 @@ class Unicode(Writer[str]):
     def sub_(self, x: Looks) -> str:
         return self.part(x, 0) + small(self.write(x.parts[1]), LOWERED, "_")
 
-    def entry_(self, x: Looks) -> str:
-        return f"{self.base(x.parts[0])}[{', '.join(map(self.write, x.parts[1:]))}]"
-
-    def list_(self, x: Looks) -> str:
-        return ", ".join(map(self.write, x.parts))
-
     def mark_(self, x: Looks) -> str:
         word = self.write(x.parts[0])
         return unicodedata.normalize("NFC", word[:1] + MARKS[x.word] + word[1:])
@@ -169,9 +151,3 @@ class Unicode(Writer[str]):
     def matrix_(self, x: Looks) -> str:
         between = " " if len(x.parts) > 1 else ", "
         return f"[{'; '.join([between.join(map(self.write, row.parts)) for row in x.parts])}]"
-
-    def rel_(self, x: Looks) -> str:
-        first, *rest = self.parts(x)
-        return first + "".join(
-            [f" {RELATIONS.get(sign, sign)} {part}" for sign, part in zip(x.word, rest, strict=True)]
-        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 from chainrule.maths.looks import Binds, Looks, binds, needed
@@ -60,3 +61,35 @@ class Writer(Generic[Ink]):
     def between(self, opening: str, inner: Ink, closing: str) -> Ink:
         """Something between delimiters."""
         raise NotImplementedError
+
+
+class LineWriter(Writer[str]):
+    """What LaTeX and a terminal write alike, each with its own minus and signs of comparison."""
+
+    minus = "-"
+    relations: Mapping[str, str] = {}
+
+    def const_(self, x: Looks) -> str:
+        return str(x.word)
+
+    def none_(self, x: Looks) -> str:
+        return ""
+
+    def sum_(self, x: Looks) -> str:
+        first, *rest = self.parts(x)
+        more = [f" {'+' if sign > 0 else self.minus} {part}" for sign, part in zip(x.word[1:], rest, strict=True)]
+        return (self.minus if x.word[0] < 0 else "") + first + "".join(more)
+
+    def neg_(self, x: Looks) -> str:
+        return f"{self.minus}{self.part(x, 0)}"
+
+    def entry_(self, x: Looks) -> str:
+        return f"{self.base(x.parts[0])}[{', '.join(map(self.write, x.parts[1:]))}]"
+
+    def list_(self, x: Looks) -> str:
+        return ", ".join(map(self.write, x.parts))
+
+    def rel_(self, x: Looks) -> str:
+        first, *rest = self.parts(x)
+        signs = [self.relations.get(sign, sign) for sign in x.word]
+        return first + "".join([f" {sign} {part}" for sign, part in zip(signs, rest, strict=True)])

@@ -12,6 +12,7 @@ from chainrule.core import Value
 from chainrule.core.collector import without_collector
 from chainrule.core.graph import CUT, edges_of
 from chainrule.core.tensor import Tensor
+from chainrule.core.walk import finished_first
 from chainrule.errors import DtypeError
 from chainrule.program.steps import Kind, Program, Step, replaced
 
@@ -64,21 +65,14 @@ def lift(*outputs: Node, settings_as_data: bool = False) -> Lifted:
 
 def lifted(outputs: Sequence[Node], lifting: Lifting) -> Lifted:
     """All nodes behind some outputs, each after its inputs."""
-    known = lifting.step
-    stack: list[Node] = list(reversed(outputs))
-    while stack:
-        node = stack[-1]
-        if node in known:
-            stack.pop()
-            continue
-        made = how_made(node)
-        waiting = () if made is None else [x for x in made[1] if isinstance(x, NODES) and x not in known]
-        if waiting:
-            waiting.reverse()
-            stack += waiting
-        else:
-            stack.pop()
-            lifting.add(node, made)
+    made: dict[Node, Made | None] = {}
+
+    def inputs(node: Node) -> list[Node]:
+        how = made[node] = how_made(node)
+        return [] if how is None else [x for x in how[1] if isinstance(x, NODES)]
+
+    for node in finished_first(outputs, inputs):
+        lifting.add(node, made[node])
     program = Program(list(lifting.steps), [lifting.step[output] for output in outputs])
     return Lifted(program, tuple([node.data for node in lifting.nodes]), tuple(lifting.nodes), lifting.step)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.operation import Fused, Linear
-from chainrule.program.run import applied
+from chainrule.program.run import run_operation
 from chainrule.program.steps import Program, Step
 
 Ids = np.ndarray[Any, Any]
@@ -54,7 +54,7 @@ class Numbered:
             if self.rearranged(x) is None or x.op is None:
                 self._seen[x] = self.own(x)
             else:
-                self._seen[x] = np.asarray(applied(x.op, [self._seen[x.inputs[0]]], x.settings, in_double=True))
+                self._seen[x] = np.asarray(run_operation(x.op, [self._seen[x.inputs[0]]], x.settings, in_double=True))
         return self._seen[step]
 
     def rearranged(self, step: Step) -> Step | None:
@@ -111,5 +111,5 @@ def only_rearranges(op: Linear, shape: tuple[int, ...], settings: dict[str, Any]
     square of the mean, as for no weights that are shared out.
     """
     counted = np.arange(1, int(np.prod(shape, dtype=int)) + 1).reshape(shape)
-    ones, once, squared = [applied(op, [x], settings, in_double=True) for x in (counted**0, counted, counted**2)]
+    ones, once, squared = [run_operation(op, [x], settings, in_double=True) for x in (counted**0, counted, counted**2)]
     return bool(np.all(ones == 1) and np.all(np.square(once) == squared))

@@ -36,7 +36,7 @@ def run(program: Program, leaves: Mapping[Step, Any] | Sequence[Any], *, in_doub
                 found.append(leaf_numbers(step, leaves, in_double))
             else:
                 given, settings = [replaced(x, lambda x: found[x.place]) for x in (step.inputs, step.settings)]
-                found.append(applied(step.op, given, settings, in_double))
+                found.append(run_operation(step.op, given, settings, in_double))
     return found
 
 
@@ -51,7 +51,7 @@ def leaf_numbers(step: Step, leaves: Mapping[Step, Any], in_double: bool) -> Any
     return array[()] if not array.ndim else array
 
 
-def applied(op: Operation, inputs: Sequence[Any], settings: dict[str, Any], in_double: bool = False) -> Any:
+def run_operation(op: Operation, inputs: Sequence[Any], settings: dict[str, Any], in_double: bool = False) -> Any:
     """An operation's forward on plain numbers and arrays."""
     if in_double and op.name == "astype":
         return inputs[0]

@@ -21,6 +21,7 @@ import numpy as np
 from chainrule.core.operation import Operation, book
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.stand_in import Shaped
+from chainrule.core.walk import finished_first
 from chainrule.errors import GraphError
 
 Shape = tuple[int, ...]
@@ -160,19 +161,11 @@ class Program:
     def numbered(self) -> list[tuple[Any, ...]]:
         """What each step does, in the order in which the outputs need them: equal for programs that are alike."""
         rows: list[tuple[Any, ...]] = []
-        number: dict[Step, int] = {}
-        stack = list(reversed(self.outputs))
-        while stack:
-            step = stack[-1]
-            waiting = [x for x in step.needs if x not in number]
-            if waiting and step not in number:
-                stack.extend(reversed(waiting))
-                continue
-            stack.pop()
-            if step not in number:
-                number[step] = len(rows)
-                inputs, settings = [replaced(x, lambda x: Place(number[x])) for x in (step.inputs, step.settings)]
-                rows.append((step.kind, named(step.op), step.shape, step.dtype, inputs, repr(settings)))
+        order = finished_first(self.outputs, lambda step: step.needs)
+        number = {step: k for k, step in enumerate(order)}
+        for step in order:
+            inputs, settings = [replaced(x, lambda x: Place(number[x])) for x in (step.inputs, step.settings)]
+            rows.append((step.kind, named(step.op), step.shape, step.dtype, inputs, repr(settings)))
         return [*rows, tuple([number[output] for output in self.outputs])]
 
     def between(self, wrt: Collection[Step], outputs: Iterable[Step] | None = None) -> list[Step]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.term import Term, forward_order
+from chainrule.core.walk import finished_first
 from chainrule.program.steps import Kind, Program, Step, replaced
 
 
@@ -27,21 +28,13 @@ def term_of(step: Step, letters: Mapping[Step, Any]) -> Any:
     <term add ()>
     """
     found: dict[Step, Any] = dict(letters)
-    stack: list[Step] = [step]
-    while stack:
-        now = stack[-1]
+    for now in finished_first([step], lambda x: [] if x in letters else x.needs):
         if now in found:
-            stack.pop()
-            continue
-        waiting = [x for x in now.needs if x not in found]
-        if waiting:
-            stack.extend(reversed(waiting))
             continue
         if now.op is None:
             raise KeyError(f"{now!r} has no letter")
         inputs, settings = [replaced(x, found.__getitem__) for x in (now.inputs, now.settings)]
         found[now] = Term.__apply__(now.op, inputs, settings)
-        stack.pop()
     return found[step]
 
 

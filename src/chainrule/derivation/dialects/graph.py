@@ -23,7 +23,7 @@ from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.graph import entry_symbol
 from chainrule.derivation.tape.tape import Arrival, Tape, in_float64, where_defined
 from chainrule.derivation.words import Words, listed, said
-from chainrule.maths import Derivative, Number, Tree
+from chainrule.maths import Number, Tree
 from chainrule.maths.tree import equation, made
 
 MOST_NODES = 60
@@ -110,13 +110,9 @@ class Teller:
             (symbol, *formula), numbers if small and comes_out(numbers, value) else None, value, digits=self.digits
         )
 
-    def gradient(self, node: Node) -> Derivative:
-        """The symbol of the gradient in a node."""
-        return self.tape.gradient(node)
-
     def backward(self) -> list[Block]:
         """Every node in backward order: what arrives, and what it hands to each input."""
-        begin = self.gradient(self.tape.output)
+        begin = self.tape.gradient(self.tape.output)
         self.environment[begin] = 1.0
         words = (
             "Each node waits until all of its consumers have reported; then it hands to each input its local "
@@ -149,31 +145,28 @@ class Teller:
         place = f" (input {slot + 1})" if twice else ""
         slope = float(tape.slope(node, slot)) if isinstance(node.op, Pointwise) else None
         if slope is None:
-            arrow = Equation((self.gradient(node),), note=f"by {node.op.name}")
+            arrow = Equation((self.tape.gradient(node),), note=f"by {node.op.name}")
             return said(symbol), arrow, cell([], None, share, digits=self.digits), said(below, place)
-        formula = tape.slope_formula(node, slot)
-        local = tape.local(node, slot)
-        self.environment[local] = where_defined(slope, tape.numbers[node])
-        sides = [local] if formula is None or isinstance(formula, Number) else [local, formula]
+        local = local_equation(tape, node, slot, self.environment, self.digits)
         product = proved(
-            (local * self.gradient(node),), lambda show: [show.product([slope, g])], share, digits=self.digits
+            (local.sides[0] * tape.gradient(node),), lambda show: [show.product([slope, g])], share, digits=self.digits
         )
-        return said(symbol), proved(sides, None, slope, digits=self.digits), product, said(below, place)
+        return said(symbol), local, product, said(below, place)
 
     def array_line(self, node: Node, slot: int, x: Node, share: Any) -> Equation:
         """One arrow between arrays: the adjoint in symbols, and in numbers where they fit on paper."""
-        tape, g = self.tape, self.gradient(node)
+        tape, g = self.tape, self.tape.gradient(node)
         formula = tape.contribution_formula(node, slot, g)
         # A share of a gradient has no symbol of its own.
-        parts = [] if len(self.uses[x]) > 1 else [self.gradient(x)]
+        parts = [] if len(self.uses[x]) > 1 else [self.tape.gradient(x)]
         parts += [] if formula is None else [formula]
         note = said("from ", tape.symbols[node], f", by {node.op.name}")
         if len(self.uses[x]) > 1:
             note = said("to ", tape.symbols[x], " ", note)
         if not printable(share):
-            return Equation(tuple(parts) or (self.gradient(x),), note=said(note, ": ", described(share)))
+            return Equation(tuple(parts) or (self.tape.gradient(x),), note=said(note, ": ", described(share)))
         if not parts and not np.all(np.isfinite(share)):
-            return Equation((self.gradient(x),), note=said(note, ": ", not_finite(share)))
+            return Equation((self.tape.gradient(x),), note=said(note, ": ", not_finite(share)))
 
         def numbers(show: Show) -> list[Tree]:
             return [show.product([tape.slope(node, slot), tape.gradients[node]])]
@@ -211,7 +204,7 @@ class Teller:
         others = f"; the other {len(rest):,} together" if rest else ""
         start = [] if np.ndim(total) else [0.0]
         return proved(
-            (self.gradient(node),),
+            (self.tape.gradient(node),),
             lambda show: [show.sum([*start, *shares])],
             total,
             digits=self.digits,
@@ -233,7 +226,7 @@ class Teller:
         note = said("from ", self.tape.symbols[arrival.source])
         complete = arrival.total is self.uses[arrival.node][-1].total
         shown = proved(
-            (self.gradient(arrival.node),),
+            (self.tape.gradient(arrival.node),),
             lambda show: [show.sum([before, arrival.contribution])],
             arrival.total,
             digits=self.digits,
@@ -276,8 +269,8 @@ class Teller:
         """A gradient and its value."""
         value = self.total(node)
         if printable(value):
-            return given(self.gradient(node), value, digits=self.digits)
-        return Equation((self.gradient(node),), note=described(value))
+            return given(self.tape.gradient(node), value, digits=self.digits)
+        return Equation((self.tape.gradient(node),), note=described(value))
 
     def summary(self) -> list[Block]:
         """A large graph: how many nodes of each operation, and the nodes with the largest gradients."""
@@ -296,6 +289,16 @@ class Teller:
             Table(("node", "gradient"), rows, f"of {len(inner):,} computed nodes"),
             *([Heading("The nodes with the most uses"), *shared] if shared else []),
         ]
+
+
+def local_equation(tape: Tape, node: Node, slot: int, environment: dict[Tree, Any], digits: int) -> Equation:
+    """A local derivative with its formula and its number, which the environment has from now on."""
+    name, formula, slope = tape.local(node, slot), tape.slope_formula(node, slot), tape.slope(node, slot)
+    environment[name] = where_defined(slope, tape.numbers[node])
+    sides: list[Tree] = [name] if formula is None or isinstance(formula, Number) else [name, formula]
+    if not printable(slope):
+        return Equation(tuple(sides), note=described(slope))
+    return proved(sides, None, slope, digits=digits)
 
 
 def intuition(node: Node) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from chainrule.core.walk import walk
 from chainrule.derivation.tape.tape import Tape
+from chainrule.rewrite.local import SAME_ENTRIES
 
 Node = Any
 
@@ -33,4 +34,4 @@ def handed_down(tape: Tape, inside: list[Node], gradient: Any) -> Any:
 
 def is_same_entries(node: Node) -> bool:
     """Whether a node holds the entries of its input in the same order, in another shape."""
-    return node.op is not None and node.op.name in ("reshape", "squeeze", "expand_dims", "identity", "astype")
+    return node.op is not None and node.op.name in SAME_ENTRIES

@@ -6,7 +6,7 @@ found by pushing one-hot tangents through each operation; a weight of a large ne
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, compress
 from typing import Any, NamedTuple
 
@@ -79,7 +79,9 @@ class ScalarGraph:
         with Quiet():
             self._spread(edges, most)
         self._keep_what_arrives(edges)
-        self.gradients, self.sizes = self._differentiate()
+        self.gradients = list(self.derivatives(0, self.last).values())[::-1]
+        self._size = self.swept(0, self.last, lambda terms: sum(map(abs, terms)))[0]
+        """What the gradient in the first entry would be if nothing cancelled."""
         self._compare()
 
     def __len__(self) -> int:
@@ -130,10 +132,14 @@ class ScalarGraph:
 
     def derivatives(self, first: int, last: int) -> dict[int, float]:
         """The derivative of a later entry in each entry from the first on; reverse mode between the two."""
+        return self.swept(first, last, sum)
+
+    def swept(self, first: int, last: int, joined: Callable[[list[float]], float]) -> dict[int, float]:
+        """What reaches each entry from a later one, which has 1, where what comes along several edges is `joined`."""
         found: dict[int, float] = {last: 1.0}
         with Quiet():
             for k in range(last - 1, first - 1, -1):
-                found[k] = sum([self.carried(e, found[e.target]) for e in self.departures[k] if e.target in found])
+                found[k] = joined([self.carried(e, found[e.target]) for e in self.departures[k] if e.target in found])
         return found
 
     def carried(self, edge: Edge, derivative: float) -> float:
@@ -213,19 +219,6 @@ class ScalarGraph:
             self.departures[edge.source].append(edge)
             self.arrivals[edge.target].append(edge)
 
-    def _differentiate(self) -> tuple[list[float], list[float]]:
-        """The output's derivative in every entry, and what it would be if nothing cancelled."""
-        gradients, sizes = [0.0] * len(self), [0.0] * len(self)
-        gradients[-1] = sizes[-1] = 1.0
-        with Quiet():
-            for k in range(self.last - 1, -1, -1):
-                total = size = 0.0
-                for edge in self.departures[k]:
-                    total += self.carried(edge, gradients[edge.target])
-                    size += abs(self.carried(edge, sizes[edge.target]))
-                gradients[k], sizes[k] = total, size
-        return gradients, sizes
-
     def _compare(self) -> None:
         """The sum over all paths is the engine's gradient; where one of them is 0 · ∞ or ∞ − ∞, the engine's stands."""
         node, place = self.entries[0]
@@ -233,7 +226,7 @@ class ScalarGraph:
         if np.isnan(self.gradients[0]) or np.isnan(engine):
             self.gradients[0] = engine
             return
-        tolerance = EXACT * self.sizes[0] if np.isfinite(self.sizes[0]) else 0.0
+        tolerance = EXACT * self._size if np.isfinite(self._size) else 0.0
         if not np.isclose(self.gradients[0], engine, rtol=EXACT, atol=tolerance, equal_nan=True):
             raise ChainruleError(
                 f"internal error, please report it: the paths from {plain(self.symbol(0))} add up to "

@@ -18,7 +18,8 @@ from chainrule.core import Value
 from chainrule.core.state import Quiet
 from chainrule.custom import CustomRule
 from chainrule.derivation.scalars.graph import Edge, Node, ScalarGraph
-from chainrule.derivation.tape.tape import Tape, run
+from chainrule.derivation.tape.tape import Tape
+from chainrule.program.run import run_operation
 
 EXACTLY = 10**18
 """Up to this many paths the count is exact; beyond it a power of ten says as much, and the numbers stay small."""
@@ -171,4 +172,4 @@ def run_again(tape: Tape, moved: dict[Node, Any]) -> None:
                         numbers[slot] = moved[x]
             # A custom rule keeps what its last call needs backwards: the user's own must not be disturbed.
             rule = copy.copy(node.op) if isinstance(node.op, CustomRule) else node.op
-            moved[node] = run(rule, numbers, node.settings)
+            moved[node] = np.asarray(run_operation(rule, numbers, node.settings, in_double=True))

@@ -6,7 +6,7 @@ This is where an explanation gets its numbers. A dialect reads them and computes
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -222,11 +222,7 @@ class Tape:
     def depends_on(self, node: Node, x: Node) -> bool:
         """Whether a node is made from another."""
         if x not in self._made_from:
-            found = {x}
-            for user in self.order:
-                if any([i in found for _, i in user.edges]):
-                    found.add(user)
-            self._made_from[x] = found
+            self._made_from[x] = made_from(self.order, [x])
         return node in self._made_from[x]
 
     @cached_property
@@ -284,10 +280,7 @@ class Tape:
         for x, name in zip(self.wrt, called(self.wrt), strict=True):
             if x not in inside:
                 raise GraphError(not_in_graph(x, name))
-        moving = set(self.wrt)
-        for node in self.order:
-            if node not in moving and any([x in moving for _, x in node.edges]):
-                moving.add(node)
+        moving = made_from(self.order, self.wrt)
         return [node for node in reversed(self.order) if node in moving]
 
     def _twins_in_double(self) -> dict[Node, Node]:
@@ -353,6 +346,15 @@ class Tape:
         return [graph.gradients_of([output], [one], [x], record=False)[0] for x in twins]
 
 
+def made_from(order: Iterable[Node], sources: Iterable[Node], *, without: Node = None) -> set[Node]:
+    """The nodes that some sources are in, and these, where one node is left out; `order` has inputs first."""
+    found = set(sources)
+    for node in order:
+        if node is not without and any([x in found for _, x in node.edges]):
+            found.add(node)
+    return found
+
+
 def where_defined(slope: Any, above: Any) -> Any:
     """A slope as it is shown of what it is the slope of: what has no value has none, whatever its formula gives."""
     return np.nan if np.ndim(above) == 0 and np.isnan(above) else slope
@@ -398,11 +400,6 @@ def in_float64(x: Any) -> Any:
         x = x.data
     array = np.asarray(x)
     return array.astype(np.float64) if array.dtype.kind == "f" else array
-
-
-def run(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
-    """The forward in double precision; a change of type is none here."""
-    return np.asarray(inputs[0] if operation.name == "astype" else operation.fitting(inputs, inputs, settings))
 
 
 def without_casts(node: Node) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from chainrule.core.labels import find_labels
 from chainrule.core.operation import Operation, Pointwise
 from chainrule.core.tensor import Tensor
 from chainrule.errors import GraphError
+from chainrule.program.run import run_operation
 
 CLOSE = {"rtol": 1e-9, "atol": 1e-300, "equal_nan": True}
 """The same double-precision arithmetic, by C or by NumPy: a few units in the last place."""
@@ -164,7 +165,7 @@ def check_tensor(node: Tensor, findings: Findings) -> None:
     arrays = list(node.arrays)
     for i, x in tensors:
         arrays[i] = x.data
-    out = run_as_it_was(node, arrays)
+    out = np.asarray(run_operation(node.op, arrays, node.settings))
     if not replaced and same(out, node.data, node.dtype):
         findings.cleared.update([node, *[x for _, x in node.edges]])
         return
@@ -177,11 +178,6 @@ def as_taken(node: Tensor, i: int, x: Tensor) -> Any:
     """The array that an operation took from its input: before the repeating that was recorded as a node of its own."""
     repeated = x.op is not None and x.op.name == "broadcast_to" and np.ndim(node.arrays[i]) <= x.ndim
     return np.broadcast_to(node.arrays[i], x.shape) if repeated else node.arrays[i]
-
-
-def run_as_it_was(node: Tensor, arrays: Sequence[Any]) -> Any:
-    """The operation on arrays in the types they have."""
-    return np.asarray(node.op.fitting(arrays, arrays, node.settings))
 
 
 def owner(x: Tensor) -> Tensor:

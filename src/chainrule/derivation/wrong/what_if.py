@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.state import Quiet
-from chainrule.derivation.dialects.graph import described, printable
+from chainrule.derivation.dialects.graph import described, local_equation, printable
 from chainrule.derivation.equations import Show, proved
 from chainrule.derivation.explain import assembled
 from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.tape.resolve import resolve
-from chainrule.derivation.tape.tape import Tape, require_one_number, where_defined
+from chainrule.derivation.tape.tape import Tape, require_one_number
 from chainrule.derivation.words import Words, listed, said
 from chainrule.derivation.wrong import mistakes
 from chainrule.derivation.wrong.mistakes import Attempt, Event, differs
 from chainrule.errors import GraphError
-from chainrule.maths import Derivative, Number, Symbol, Tree, plain
+from chainrule.maths import Symbol, Tree, plain
 from chainrule.maths.numerals import DIGITS
 
 MOST_EVENTS = 40
@@ -133,10 +133,6 @@ class Teller:
         self.environment[found] = None
         return found
 
-    def gradient(self, node: Node) -> Derivative:
-        """The symbol of the gradient in a node."""
-        return self.tape.gradient(node)
-
     def comparison(self, attempts: Sequence[Attempt]) -> list[Block]:
         """Every gradient, right and wrong."""
         done = [attempt for attempt in attempts if attempt.finished]
@@ -187,7 +183,8 @@ class Teller:
             attempt = mistakes.forgetting(self.tape, (node, slot))
             wrong = [w for w in self.wrt if differs(attempt.gradients[w], self.tape.gradients[w])]
             self.count(bool(wrong))
-            rows.append((self.local(node, slot), *self.effect(attempt, wrong)))
+            factor = local_equation(self.tape, node, slot, self.environment, self.digits)
+            rows.append((factor, *self.effect(attempt, wrong)))
         rows += [] if edge is not None else self.hidden_pairs(edges)
         table = Table(("forgotten", "gives", "so"), tuple(rows))
         found = "Each of them can be seen."
@@ -230,16 +227,6 @@ class Teller:
             raise GraphError(f"{edge[0].op.name} has no factor of its own there that could be forgotten")
         return kept
 
-    def local(self, node: Node, slot: int) -> Equation:
-        """The factor that is forgotten."""
-        name, formula = self.tape.local(node, slot), self.tape.slope_formula(node, slot)
-        slope = self.tape.slope(node, slot)
-        self.environment[name] = where_defined(slope, self.tape.numbers[node])
-        sides: list[Tree] = [name] if formula is None or isinstance(formula, Number) else [name, formula]
-        if not printable(slope):
-            return Equation(tuple(sides), note=described(slope))
-        return proved(sides, None, slope, digits=self.digits)
-
     def effect(self, attempt: Attempt, wrong: Sequence[Node]) -> tuple[Words, str]:
         """What comes out, and whether the reader could notice."""
         if not wrong:
@@ -247,7 +234,7 @@ class Teller:
         effects: list[Words] = []
         for x in wrong[:MOST_WRONG]:
             ours, theirs = [self.cell(x, gradients[x]) for gradients in (attempt.gradients, self.tape.gradients)]
-            effects.append(said(self.gradient(x), ": ", ours, " in place of ", theirs))
+            effects.append(said(self.tape.gradient(x), ": ", ours, " in place of ", theirs))
         more = f", and {len(wrong) - MOST_WRONG} more" if len(wrong) > MOST_WRONG else ""
         return said(listed(effects), more), f"wrong gradients: {len(wrong)} of {len(self.wrt)}"
 

@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.core.state import Quiet
 from chainrule.core.walk import Edges, replacing, together, walk
 from chainrule.program import Program, Step
-from chainrule.program.run import applied
+from chainrule.program.run import run_operation
 from chainrule.rules.kernels import sum_to
 from chainrule.verify.marking.problem import Numbers, Problem
 
@@ -34,7 +34,7 @@ def forward(
                 computed[step] = leaves[step]
             else:
                 inputs = [used[x] if isinstance(x, Step) else x for x in step.inputs]
-                computed[step] = applied(step.op, inputs, step.settings)
+                computed[step] = run_operation(step.op, inputs, step.settings)
             used[step] = settled(step, computed[step])
     return computed, used
 
