@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.derivation.arrays import largest
 from chainrule.derivation.explain import explain
 from chainrule.derivation.network.entrywise import entrywise
-from chainrule.derivation.network.paper import Paper, checked, largest
+from chainrule.derivation.network.paper import Paper, checked
 from chainrule.derivation.tape.tape import Tape
 from chainrule.errors import ChainruleError
 from chainrule.maths import Sigma, Symbol, unicode

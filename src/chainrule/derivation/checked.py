@@ -165,7 +165,6 @@ def words_of(found: Undefined) -> Words:
 
 
 def is_finite(side: Tree, environment: Mapping[Tree, Any]) -> bool:
-    """Whether all of a side is finite."""
     return bool(np.all(np.isfinite(value(side, environment))))
 
 
@@ -202,7 +201,6 @@ def letters_in(tree: Tree, running: frozenset[str]) -> Iterator[tuple[Tree, froz
 
 
 def symbols_in(tree: Tree) -> Iterator[Symbol]:
-    """The symbols of a tree."""
     if isinstance(tree, Symbol):
         yield tree
     for part in parts(tree):

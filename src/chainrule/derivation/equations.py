@@ -41,7 +41,6 @@ class Show:
         return matrix(x, self.number) if np.ndim(x) else self.number(float(x))
 
     def number(self, x: float) -> Number:
-        """One number."""
         return numeral(x, self.digits)
 
     def product(self, factors: Sequence[Any]) -> Tree:
@@ -49,7 +48,6 @@ class Show:
         return in_a_row("mul", list(map(self, factors)))
 
     def sum(self, terms: Sequence[Any]) -> Tree:
-        """Several terms in a row."""
         return in_a_row("add", list(map(self, terms)))
 
 

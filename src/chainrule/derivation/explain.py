@@ -177,7 +177,6 @@ def unlisted(lent: Sequence[Meaning], answer: Explanation) -> list[Meaning]:
 
 
 def check_options(dialect: Any, notation: str | None, layout: str, digits: Any, top: Any, nudge: Any) -> None:
-    """Refuse an option that means nothing."""
     if dialect is not None and dialect not in NEAREST:
         raise GraphError(f"there is no dialect {dialect!r}: choose one of {', '.join(NEAREST)}")
     if layout not in LAYOUTS:
@@ -268,7 +267,6 @@ def assembled(
 
 
 def title_of(tape: Tape, request: Request) -> Words:
-    """What is explained, in a few words."""
     show, symbol = Show(request.digits), tape.symbols[tape.output]
     if request.wrt is None:
         several = listed([said(tape.symbols[x]) for x in tape.wrt[: request.top]])

@@ -78,7 +78,6 @@ class InNames:
         self.trees: dict[Term, Tree] = {x: tape.symbols[self.node(step)] for step, x in letters.items() if is_symbol(x)}
 
     def node(self, step: Step) -> Node:
-        """The node that a step was read from."""
         return self.lifted.nodes[step.place]
 
     @cached_property

@@ -259,7 +259,6 @@ def written(role: str, notation: str) -> Tree:
 
 
 def at_layer(symbol: Symbol, layer: Place) -> Symbol:
-    """A symbol with its layer filled in."""
     filled = [part.replace("#", str(layer)) for part in (symbol.base, symbol.layer, *symbol.below)]
     return replace(symbol, base=filled[0], layer=filled[1], below=tuple(filled[2:]))
 

@@ -122,7 +122,6 @@ class Equation:
 
     @property
     def between(self) -> tuple[str, ...]:
-        """The signs between the sides."""
         return self.signs or ("=",) * (len(self.sides) - 1)
 
     @property
@@ -267,7 +266,6 @@ class Derivation:
         return terminal.renderable(self, "short")
 
     def _repr_html_(self) -> str:
-        """What a notebook shows."""
         return self.html(fragment=True)
 
     def _repr_markdown_(self) -> str:

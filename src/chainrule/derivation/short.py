@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.derivation.arrays import largest
 from chainrule.derivation.checked import checked, symbols_in, words_of
 from chainrule.derivation.equations import NOT_FINITE, Show, given, once, proved
 from chainrule.derivation.formats.terminal import Displayed
 from chainrule.derivation.in_names import InNames, in_names
-from chainrule.derivation.network.paper import largest
 from chainrule.derivation.notation import LAYER
 from chainrule.derivation.pitfalls import RESIDUE, invariance, is_invariant
 from chainrule.derivation.record import Block, Convention, Equation, Meaning, Note, Paragraph, trees_in
@@ -78,7 +78,6 @@ class Piece:
 
     @property
     def lines(self) -> int:
-        """How many lines of a terminal it takes."""
         return sum(map(lines_of, self.blocks))
 
 
@@ -141,7 +140,6 @@ def fit(found: Sequence[Piece], room: int) -> None:
 
 
 def lines_of(block: Block) -> int:
-    """How many lines of a terminal a block takes."""
     if isinstance(block, Equation):
         displayed = Displayed(block)
         rows = [(indent, line) for indent, box in displayed.rows(WIDTH - 2) for line in box.lines]
@@ -170,7 +168,6 @@ def forward(tape: Tape, named: InNames | None, digits: int) -> Iterator[Piece]:
 
 
 def is_written(numbers: Any) -> bool:
-    """Whether an array has few enough entries to be written out."""
     return np.size(numbers) <= WRITTEN and np.ndim(numbers) < 3
 
 
@@ -232,7 +229,6 @@ def the_result(tape: Tape, request: Request, product: Equation | None) -> Iterat
 
 
 def has_result(version: Sequence[Block]) -> bool:
-    """Whether an equation ends in numbers."""
     return all([isinstance(x, Equation) and x.numbers > 0 for x in version])
 
 
@@ -359,7 +355,6 @@ def steep(tape: Tape) -> Words:
 
 
 def of_a_step(output: Tree, name: Tree, gradient: float, nudge: float) -> Words:
-    """What one derivative says of a small step."""
     if gradient == 0:
         return said("To first order ", output, " does not move with ", name, " here.")
     verb = "raises" if gradient * nudge > 0 else "lowers"
@@ -439,7 +434,6 @@ def grouped(meanings: Mapping[Tree, Words]) -> list[Words]:
 
 
 def plain_text(words: Words) -> str:
-    """Words without the formulas among them."""
     return "".join([part for part in pieces(words) if isinstance(part, str)])
 
 

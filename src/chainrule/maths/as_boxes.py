@@ -27,7 +27,6 @@ class Box:
 
     @property
     def width(self) -> int:
-        """How many columns of a terminal it takes."""
         return columns(self.lines[0])
 
 
@@ -45,12 +44,10 @@ def boxes(tree: Tree) -> Box:
 
 
 def columns(text: str) -> int:
-    """How many columns of a terminal a text takes."""
     return sum([0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text])
 
 
 def line(text: str) -> Box:
-    """A box of one line."""
     return Box((text,))
 
 

@@ -51,7 +51,6 @@ def harmless(word: str) -> str:
 
 
 def is_bold(letter: str) -> bool:
-    """Whether it is one of the bold letters of mathematics."""
     return unicodedata.name(letter, "").startswith("MATHEMATICAL BOLD")
 
 
@@ -152,7 +151,6 @@ class Latex(LineWriter):
         return scripted + self.between("(", ", ".join(map(self.write, x.parts[1:])), ")")
 
     def function(self, word: str) -> str:
-        """A function's name."""
         if word in FUNCTIONS:
             return rf"\{word}"
         if word in LETTERS:

@@ -49,23 +49,19 @@ def displayed(inner: str) -> str:
 
 
 def element(tag: str, inner: str, **attributes: str) -> str:
-    """An element with its attributes."""
     given = "".join([f' {name}="{escape(value)}"' for name, value in attributes.items()])
     return f"<{tag}{given}>{inner}</{tag}>"
 
 
 def operator(sign: str, **attributes: str) -> str:
-    """A sign."""
     return element("mo", escape(sign), **attributes)
 
 
 def row(*inner: str) -> str:
-    """Things side by side."""
     return inner[0] if len(inner) == 1 else element("mrow", "".join(inner))
 
 
 def separated(sign: str, parts: list[str]) -> list[str]:
-    """Parts with a sign between them."""
     found = parts[:1]
     for part in parts[1:]:
         found += [sign, part]

@@ -144,7 +144,6 @@ def running_places(x: Derivative) -> list[str]:
 
 
 def whole_of(x: Tree) -> Tree:
-    """The array that an entry is of."""
     return x.whole if isinstance(x, Symbol) else x
 
 
@@ -166,7 +165,6 @@ def as_identifier(name: str) -> str:
 
 
 def flat(tree: Tree) -> str:
-    """A tree as part of an identifier."""
     return plain(tree).replace("[", "_").replace("]", "").replace(", ", "_").replace(".", "_")
 
 
@@ -227,12 +225,10 @@ def between(tree: Applied, x: Text, y: Text) -> Text:
 
 
 def is_matmul(tree: Tree) -> bool:
-    """Whether it is a product of matrices."""
     return isinstance(tree, Applied) and tree.name == "matmul"
 
 
 def key(x: Any) -> str:
-    """An index as it stands between square brackets."""
     if isinstance(x, tuple):
         return ", ".join(map(key, x))
     if x is Ellipsis:
@@ -241,7 +237,6 @@ def key(x: Any) -> str:
 
 
 def setting(x: Any) -> str:
-    """A setting as it is typed."""
     if isinstance(x, np.ndarray):
         # NumPy takes an empty list for doubles, and places are whole numbers.
         return f"array({x.tolist()})" if x.size else f"zeros({x.shape}, int)"

@@ -37,7 +37,6 @@ def call_of(term: Term) -> Call | None:
 
 
 def same_term(function: Any, inputs: tuple[Any, ...], settings: dict[str, Any], term: Term) -> bool:
-    """Whether a call makes this very term."""
     try:
         return function(*inputs, **settings) is term
     except (GraphError, ValueError, TypeError, IndexError):
@@ -78,5 +77,4 @@ def bare(x: Any, term: Term) -> Any:
 
 
 def is_identity(number: Any) -> bool:
-    """Whether an array is the identity matrix."""
     return number.ndim == 2 and number.shape[0] == number.shape[1] and np.array_equal(number, np.eye(len(number)))

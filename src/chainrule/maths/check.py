@@ -168,7 +168,6 @@ def as_written(formula: Tree, number: Any, environment: Environment) -> Any:
 
 
 def eliminates(tree: Tree) -> bool:
-    """Whether a system of equations is solved in it."""
     return (isinstance(tree, Applied) and tree.name in ("inv", "solve")) or any(map(eliminates, parts(tree)))
 
 

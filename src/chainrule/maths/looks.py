@@ -151,7 +151,6 @@ def prod(sign: str, *factors: Looks) -> Looks:
 
 
 def beside(*factors: Looks) -> Looks:
-    """Factors side by side."""
     flat: list[Looks] = []
     for factor in factors:
         flat += factor.parts if factor.kind == "beside" else [factor]
@@ -164,22 +163,18 @@ def call(name: str, *inputs: Looks, below: Looks | None = None) -> Looks:
 
 
 def listed(*parts: Looks) -> Looks:
-    """Parts with commas between them."""
     return Looks("list", parts)
 
 
 def name(word: str) -> Looks:
-    """A letter or a name."""
     return Looks("id", (), word)
 
 
 def digits(text: str) -> Looks:
-    """A number."""
     return Looks("num", (), text)
 
 
 def text(words: str) -> Looks:
-    """Words in upright letters."""
     return Looks("text", (), words)
 
 

@@ -36,7 +36,6 @@ def symbols_for(names: dict[str, Shape] | Sequence[str]) -> dict[str, Symbol]:
 
 
 def symbol_named(name: str) -> Symbol:
-    """One name by itself."""
     parts = NAME.fullmatch(name)
     if parts is None:
         return Symbol(name)

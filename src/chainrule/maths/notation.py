@@ -55,7 +55,6 @@ MOST_ENTRIES = 6
 
 
 def lay(tree: Tree) -> Looks:
-    """How a tree looks."""
     match tree:
         case Number():
             return looks.digits(tree.text)
@@ -95,7 +94,6 @@ def derivative(x: Derivative) -> Looks:
 
 
 def call_of_letter(function: Looks, *inputs: Looks) -> Looks:
-    """A function that goes by a letter, at its inputs."""
     return Looks("applied", (function, *inputs))
 
 
@@ -138,12 +136,10 @@ def is_symbol(x: Looks) -> bool:
 
 
 def script(word: str) -> Looks:
-    """A number or a word that is set small."""
     return looks.digits(word) if word.isdigit() else looks.name(word)
 
 
 def setting(x: Any) -> Looks:
-    """A setting as it is shown."""
     if isinstance(x, bool | np.bool_) or x is None or isinstance(x, str):
         return looks.text(str(x))
     if x is Ellipsis:
@@ -200,7 +196,6 @@ def settings_shown(tree: Applied) -> dict[str, Any]:
 
 
 def words(name: str) -> str:
-    """An operation's name as it is read."""
     return name.replace("_", " ")
 
 
@@ -253,7 +248,6 @@ def number_first(x: Tree) -> list[Looks]:
 
 
 def is_inner(x: Tree) -> TypeGuard[Applied]:
-    """Whether it is the product of two vectors."""
     return isinstance(x, Applied) and x.name == "matmul" and not x.shape
 
 
@@ -371,7 +365,6 @@ def total(tree: Applied, x: Tree) -> Looks | None:
 
 
 def outer(tree: Applied, x: Tree, y: Tree) -> Looks | None:
-    """A column times a row."""
     return beside(lay(x), turned(lay(y))) if x.ndim == y.ndim == 1 else None
 
 
@@ -394,7 +387,6 @@ def stacked(tree: Applied, *inputs: Tree) -> Looks:
 
 
 def broadcast(tree: Applied, x: Tree) -> Looks:
-    """Repeated with ones."""
     return repeated(x, tree.shape)
 
 
@@ -415,7 +407,6 @@ def reshaped(tree: Applied, x: Tree) -> Looks | None:
 
 
 def identity(tree: Applied) -> Looks:
-    """Ones on the diagonal."""
     return IDENTITY
 
 
@@ -425,7 +416,6 @@ def kronecker(tree: Applied, x: Tree, y: Tree) -> Looks:
 
 
 def sized_identity(x: Tree) -> Looks | None:
-    """The identity matrix with its size below."""
     is_identity = isinstance(x, Applied) and x.name == "eye"
     return Looks("sub", (IDENTITY, looks.digits(str(x.shape[0])))) if is_identity else None
 

@@ -55,25 +55,20 @@ class Reader:
         self.k = 0
 
     def now(self) -> str:
-        """The piece that is to be read."""
         return self.pieces[self.k]
 
     def take(self) -> str:
-        """Read it."""
         self.k += 1
         return self.pieces[self.k - 1]
 
     def expect(self, piece: str) -> None:
-        """Read this piece."""
         if self.take() != piece:
             raise self.misread(f"{piece!r} is missing before {self.pieces[self.k - 1]!r}")
 
     def misread(self, problem: str) -> ChainruleError:
-        """The error for a template that says nothing clear."""
         return ChainruleError(f"the template {self.template} cannot be read: {problem}")
 
     def relation(self) -> Looks:
-        """Sides with signs of comparison between them."""
         sides = [self.sum()]
         signs: list[str] = []
         while self.now() in RELATIONS:
@@ -82,7 +77,6 @@ class Reader:
         return Looks("rel", tuple(sides), tuple(signs)) if signs else sides[0]
 
     def sum(self) -> Looks:
-        """Terms with their signs."""
         terms: list[tuple[int, Looks]] = []
         sign = 1
         if self.now() == "-":
@@ -144,7 +138,6 @@ class Reader:
         return parts[0] if len(parts) == 1 else listed(*parts)
 
     def word(self) -> str:
-        """The word in braces behind a command."""
         self.expect("{")
         found = ""
         while self.now() not in ("}", ""):
@@ -183,7 +176,6 @@ class Reader:
         return Looks("pow", (x, self.argument()))
 
     def fence(self) -> Looks:
-        """Parts between delimiters."""
         sized = self.now() == r"\left"
         if sized:
             self.take()

@@ -48,7 +48,6 @@ class Tree(Shaped, Operators):
 
     @property
     def T(self) -> Tree:
-        """The transpose."""
         return applied("transpose", self)
 
     def __matmul__(self, other: Any) -> Tree:
@@ -102,7 +101,6 @@ class Symbol(Tree):
 
     @property
     def whole(self) -> Symbol:
-        """The array that an entry is of."""
         return replace(self, at=(), shape=()) if self.at else self
 
 
@@ -118,7 +116,6 @@ class Applied(Tree):
 
     @property
     def name(self) -> str:
-        """What the operation is called."""
         return self.operation.__name__
 
     @property
@@ -187,7 +184,6 @@ class Relation(Tree):
 
 
 def equation(*sides: Any) -> Relation:
-    """Sides that are equal."""
     return Relation(tuple(map(tree_of, sides)), ("=",) * (len(sides) - 1))
 
 
@@ -202,7 +198,6 @@ def numeral(x: float, digits: int = numerals.DIGITS) -> Number:
 
 
 def exact(x: float) -> Number:
-    """A number with all its digits."""
     return Number(numerals.in_full(float(x)))
 
 
@@ -294,13 +289,11 @@ def hashable(setting: Any) -> Any:
 
 
 def slice_text(x: slice) -> str:
-    """A slice as it is typed."""
     ends: tuple[Any, ...] = (x.start, x.stop) if x.step is None else (x.start, x.stop, x.step)
     return ":".join(["" if end is None else str(end) for end in ends])
 
 
 def as_given(setting: Any) -> Any:
-    """A setting as it was given."""
     if isinstance(setting, Slice):
         return slice(setting.start, setting.stop, setting.step)
     if isinstance(setting, HashableArray):
@@ -381,7 +374,6 @@ def fixed(tree: Any, environment: Environment) -> Any:
 
 
 def parts(tree: Tree) -> tuple[Tree, ...]:
-    """The trees directly inside one."""
     match tree:
         case Applied():
             return tree.inputs

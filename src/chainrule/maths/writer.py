@@ -38,7 +38,6 @@ class Writer(Generic[Ink]):
         return needed(x, i)
 
     def parts(self, x: Looks) -> list[Ink]:
-        """All parts of a form."""
         return [self.part(x, i) for i in range(len(x.parts))]
 
     def base(self, x: Looks) -> Ink:
@@ -59,7 +58,6 @@ class Writer(Generic[Ink]):
         return len(x.parts) == 2 and x.parts[1].kind == "fence" and x.parts[1].word not in "(["
 
     def between(self, opening: str, inner: Ink, closing: str) -> Ink:
-        """Something between delimiters."""
         raise NotImplementedError
 
 

@@ -103,7 +103,6 @@ class Lifting:
         self.keep(node, Step(Kind.RESULT, node.shape, dtype_of(node), op=op, inputs=tuple(given), settings=settings))
 
     def keep(self, node: Node, step: Step) -> Step:
-        """Remember the step of a node."""
         self.step[node] = step
         self.steps.append(step)
         self.nodes.append(node)

@@ -39,7 +39,6 @@ class Numbered:
         self._rearranges: dict[Step, bool] = {}
 
     def own(self, step: Step) -> Ids:
-        """The ids of a step's numbers."""
         start = int(self.first[step.place])
         return np.arange(start, start + step.size, dtype=np.int64).reshape(step.shape)
 
@@ -81,7 +80,6 @@ class Numbered:
         return self.program.steps[int(np.searchsorted(self.first, number, "right")) - 1]
 
     def place_of(self, number: int) -> tuple[int, ...]:
-        """Where in its step a number stands."""
         step = self.step_of(number)
         assert step is not None
         return tuple(map(int, np.unravel_index(number - int(self.first[step.place]), step.shape)))

@@ -126,7 +126,6 @@ class Program:
 
     @property
     def output(self) -> Step:
-        """The one output."""
         if len(self.outputs) != 1:
             raise GraphError(f"this program has {len(self.outputs)} outputs: ask for one of .outputs")
         return self.outputs[0]
@@ -203,7 +202,6 @@ class Place(NamedTuple):
 
     @classmethod
     def of(cls, step: Step) -> Place:
-        """The place of a step."""
         return cls(step.place)
 
 
@@ -214,7 +212,6 @@ def axes_along(step: Step) -> set[int]:
 
 
 def steps_in(parts: Any) -> list[Step]:
-    """The steps in nested lists, tuples and dicts."""
     if isinstance(parts, Step):
         return [parts]
     if isinstance(parts, dict):
@@ -244,7 +241,6 @@ def replaced(x: Any, new: Callable[[Any], Any], kind: type[Any] = Step) -> Any:
 
 
 def read_rows(rows: Sequence[tuple[Any, ...]], outputs: Sequence[int]) -> Program:
-    """A program as it was stored."""
     steps: list[Step] = []
     for kind, shape, dtype, name, inputs, settings in rows:
         if name is not None and name not in book:
@@ -256,5 +252,4 @@ def read_rows(rows: Sequence[tuple[Any, ...]], outputs: Sequence[int]) -> Progra
 
 
 def step_at(steps: Sequence[Step], place: Place) -> Step:
-    """The step that stood at a place."""
     return steps[place.number]

@@ -143,7 +143,6 @@ def contents(cell: Any) -> list[Any]:
 
 
 def of_module(function: Any) -> list[tuple[str, Any]]:
-    """The attributes of an object."""
     return list(getattr(function, "__dict__", {}).items())
 
 

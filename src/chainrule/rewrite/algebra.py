@@ -37,7 +37,6 @@ class Product:
         self.powers: dict[Term, Number] = dict(powers or {})
 
     def times(self, base: Term, exponent: Number = Fraction(1)) -> None:
-        """Multiply by a power of a base."""
         total = exact(self.powers.pop(base, Fraction(0)) + exponent)
         if total:
             self.powers[base] = total
@@ -47,7 +46,6 @@ class Product:
         return Product(self.number, {base: e for base, e in self.powers.items() if not base.shape})
 
     def arrays(self) -> Product:
-        """The factors with axes."""
         return Product(powers={base: e for base, e in self.powers.items() if base.shape})
 
     def __mul__(self, other: Product) -> Product:
@@ -158,7 +156,6 @@ def build_product(product: Product, shape: Shape, way: Rewriting) -> Any:
 
 
 def fraction(number: Number, scalars: Iterable[tuple[Term, Number]]) -> Any:
-    """A number times powers of scalars, as one fraction."""
     scalars = list(scalars)
     above = [power_of(base, e) for base, e in scalars if e > 0]
     below = [power_of(base, -e) for base, e in scalars if e < 0]
@@ -191,7 +188,6 @@ def lower(number: Number) -> int:
 
 
 def multiplied(factors: list[Any]) -> Any:
-    """The product of some terms, from the left."""
     out = factors[0]
     for factor in factors[1:]:
         out = book["mul"](out, factor)
@@ -199,7 +195,6 @@ def multiplied(factors: list[Any]) -> Any:
 
 
 def power_of(base: Term, exponent: Number) -> Any:
-    """One power as a term."""
     if exponent == 1:
         return base
     return book["sqrt"](base) if exponent == HALF else book["pow"](base, plain(exponent))
@@ -338,7 +333,6 @@ def exponentials_whole(entries: dict[Term, Number], way: Rewriting) -> dict[Term
 
 
 def scaled(unit: Term, number: Number, way: Rewriting) -> Any:
-    """A multiple of a term."""
     if unit is ONE:
         return plain(number)
     return build_product(Product(number) * product_of(unit), unit.shape, way)

@@ -9,8 +9,9 @@ import numpy as np
 
 from chainrule.core.operation import Linear, Pointwise, book
 from chainrule.core.term import forward_order, name_of, shape_of
+from chainrule.maths.calls import is_identity
 from chainrule.rewrite.algebra import Product, build_product, product_of
-from chainrule.rewrite.chains import build_chain, factored, inverse_of_chain, is_identity, number_of, transposed_chain
+from chainrule.rewrite.chains import build_chain, factored, inverse_of_chain, number_of, transposed_chain
 from chainrule.rewrite.rearranging import (
     broadcast,
     is_diagonal,

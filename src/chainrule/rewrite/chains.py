@@ -13,6 +13,7 @@ import numpy as np
 
 from chainrule.core.operation import book, compositions
 from chainrule.core.term import Term, constant, name_of, shape_of
+from chainrule.maths.calls import is_identity
 from chainrule.rewrite.algebra import ONE, Product, build_product, build_sum, product_of, sum_of
 from chainrule.rewrite.order import key_of
 from chainrule.rewrite.rearranging import is_diagonal, is_line, reshaped, same_when_transposed, total, transposed
@@ -111,7 +112,6 @@ def line_behind(vector: Any) -> Term | None:
 
 
 def row_of(line: Term) -> Term:
-    """A matrix of one row or column as a row."""
     return line if line.shape[0] == 1 else transposed(line)
 
 
@@ -217,13 +217,7 @@ def shortened(factors: list[Term], way: Rewriting) -> list[Term]:
     return kept
 
 
-def is_identity(number: Any) -> bool:
-    """Whether an array is the identity matrix."""
-    return number.shape[0] == number.shape[1] and np.array_equal(number, np.eye(len(number)))
-
-
 def are_inverse(x: Term, y: Term) -> bool:
-    """Whether two matrices are each other's inverse."""
     if name_of(x) == name_of(y) == "transpose":
         x, y = x.inputs[0], y.inputs[0]
     return (name_of(x) == "inv" and x.inputs[0] is y) or (name_of(y) == "inv" and y.inputs[0] is x)

@@ -54,7 +54,6 @@ def operations(*terms: Any) -> Operations:
 
 
 def multiply_adds(term: Any) -> int:
-    """The multiplications and additions of one operation."""
     name, shapes = term.op.name, [shape_of(x) for x in term.inputs]
     if isinstance(term.op, Pointwise):
         return term.size * (len(shapes) if term.op.variadic else 1)

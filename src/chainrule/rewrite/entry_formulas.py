@@ -51,7 +51,6 @@ class EntryFormulas:
         return self.entry(x, place)
 
     def entry(self, x: Any, place: Place) -> Any:
-        """An entry on the way."""
         if not isinstance(x, Term):
             return float(x)
         if x.number is not None:
@@ -63,7 +62,6 @@ class EntryFormulas:
         return self.found[x, place]
 
     def made(self, x: Term, place: Place) -> Any:
-        """An entry of a result."""
         op, moving = x.op, [i for i, _ in x.edges if self.has_letters(x.inputs[i])]
         assert op is not None
         if not moving:
@@ -104,7 +102,6 @@ class EntryFormulas:
         return x.op is None or any([self.has_letters(y) for _, y in x.edges])
 
     def number(self, x: Any) -> Any:
-        """The numbers of a whole term."""
         if not isinstance(x, Term) or x.number is not None:
             return plain_number(x)
         if x not in self.numbers:
@@ -114,7 +111,6 @@ class EntryFormulas:
 
 
 def pointwise(op: Operation, entries: list[Any], settings: dict[str, Any]) -> Any:
-    """A pointwise operation on entries."""
     if op.name in ARITHMETIC:
         return ARITHMETIC[op.name](*entries)
     found = op(*entries, **settings)
@@ -163,7 +159,6 @@ def is_number(x: Any, number: float) -> bool:
 
 
 def is_turned(x: Any) -> bool:
-    """Whether a term is the negative of another."""
     return isinstance(x, Term) and x.op is book["neg"]
 
 
@@ -174,12 +169,10 @@ def in_general_position(x: Any, place: int) -> Any:
 
 
 def one_hot(shape: tuple[int, ...], place: Place) -> Any:
-    """An array of zeros with a single 1."""
     out = np.zeros(shape)
     out[place] = 1.0
     return out
 
 
 def spots(flags: Any) -> list[Place]:
-    """The places of an array where it is true."""
     return [tuple(place) for place in np.argwhere(flags).tolist()]

@@ -74,7 +74,6 @@ def exponential_plus_one(x: Term) -> Any:
 
 
 def minus(x: Any, way: Rewriting) -> Any:
-    """A term with its sign turned."""
     return build_product(Product(exact(-1)) * product_of(x), shape_of(x), way.plainly())
 
 

@@ -247,7 +247,6 @@ class LinearMap:
         return tree_of_term(x, self.trees)
 
     def depends(self, x: Any) -> bool:
-        """Whether a term is made of the unknown array."""
         return isinstance(x, Term) and self.moving in forward_order([x])
 
 
@@ -298,5 +297,4 @@ class Letters:
 
 
 def is_tree(x: Any) -> bool:
-    """Whether an input is a letter, and no number."""
     return isinstance(x, Tree)

@@ -153,5 +153,4 @@ def matches(pattern: Any, x: Any, found: dict[Term, Any]) -> bool:
 
 
 def all_match(patterns: tuple[Any, ...], inputs: tuple[Any, ...], found: dict[Term, Any]) -> bool:
-    """Whether each input has the form of its pattern."""
     return all(matches(part, x, found) for part, x in zip(patterns, inputs, strict=True))

@@ -27,7 +27,6 @@ def with_scalars_in_front(x: Any, way: Rewriting) -> tuple[Product, Any]:
 
 
 def scaled_by(scalars: Product, x: Any, way: Rewriting) -> Any:
-    """A term times scalars."""
     if not scalars.powers and scalars.number == 1:
         return x
     way.note("numbers in front")
@@ -152,7 +151,6 @@ def kept_shape(inner: Term, copied: tuple[int, ...], lead: int) -> Shape:
 
 
 def total_of_all(x: Term, way: Rewriting) -> Any:
-    """The sum of all entries."""
     while name_of(x) in ("reshape", "transpose", "swap", "expand_dims", "squeeze", "flip", "roll"):
         x = x.inputs[0]
     if x.size == 1:

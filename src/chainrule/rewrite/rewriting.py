@@ -93,7 +93,6 @@ def plain(x: Number) -> int | float:
 
 
 def raised(x: Number, exponent: Number) -> Number:
-    """A number to a power."""
     if isinstance(x, Fraction) and isinstance(exponent, Fraction) and exponent.denominator == 1 and abs(exponent) <= 64:
         if x or exponent > 0:
             return exact(x ** int(exponent))
@@ -102,7 +101,6 @@ def raised(x: Number, exponent: Number) -> Number:
 
 
 def is_whole(x: Number) -> bool:
-    """Whether a number is a whole one."""
     return isinstance(x, Fraction) and x.denominator == 1
 
 

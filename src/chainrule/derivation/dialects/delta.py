@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.state import Quiet
+from chainrule.derivation.arrays import fits, largest
 from chainrule.derivation.dialects.delta_algorithm import algorithm, why_backpropagation
 from chainrule.derivation.dialects.delta_net import formula_of_activation, mapping, the_cost, the_net
 from chainrule.derivation.dialects.delta_proofs import proofs, whole_layer
@@ -22,7 +23,7 @@ from chainrule.derivation.dialects.delta_story import Story
 from chainrule.derivation.network.entrywise import entrywise
 from chainrule.derivation.network.equations import BackwardEquation
 from chainrule.derivation.network.numbers import NetNumbers
-from chainrule.derivation.network.paper import checked, fits, largest
+from chainrule.derivation.network.paper import checked
 from chainrule.derivation.network.spelling import Spelling
 from chainrule.derivation.notation import Symbols
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph
@@ -62,7 +63,6 @@ def tell(tape: Tape, request: Request) -> Explanation:
 
 
 def story_of(story: Story) -> list[Block]:
-    """Everything, in order."""
     parts = [the_net(story), the_cost(story), *[stated(story, law) for law in story.backward], mapping(story)]
     parts.append(one_entry(story))
     each = [story.net[number] for number in range(1, story.last + 1)]

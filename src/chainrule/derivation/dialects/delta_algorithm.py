@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.derivation.arrays import fits
 from chainrule.derivation.dialects.delta_story import Story
 from chainrule.derivation.equations import Show
 from chainrule.derivation.network.equations import ACTIVATION
-from chainrule.derivation.network.paper import checked, fits
+from chainrule.derivation.network.paper import checked
 from chainrule.derivation.pitfalls import RESIDUE, largest_of
 from chainrule.derivation.record import Block, Equation, Heading, Paragraph, Steps, Table
 from chainrule.derivation.words import Words, said

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.derivation.arrays import fits, largest
 from chainrule.derivation.dialects.delta_story import Story
 from chainrule.derivation.network.equations import BackwardEquation
-from chainrule.derivation.network.paper import checked, fits, largest
+from chainrule.derivation.network.paper import checked
 from chainrule.derivation.network.spelling import Spelling
 from chainrule.derivation.notation import Place, Symbols, derivative
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Steps

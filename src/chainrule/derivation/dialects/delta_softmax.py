@@ -9,8 +9,8 @@ import numpy as np
 from chainrule.core import graph
 from chainrule.core.forward import tangents_of
 from chainrule.core.tensor import Tensor
+from chainrule.derivation.arrays import largest
 from chainrule.derivation.dialects.delta_story import Story
-from chainrule.derivation.network.paper import largest
 from chainrule.derivation.record import Block, Paragraph, Steps
 from chainrule.derivation.scalars.probabilities import with_probabilities
 from chainrule.derivation.words import said

@@ -61,7 +61,6 @@ class Story:
         return None if wrt is None else self.net.find(wrt, self.request.entry)
 
     def counts(self) -> dict[str, int]:
-        """How much there is of everything."""
         net = self.net.net
         neurons = sum(layer.neurons for layer in net.layers)
         return {"layers": self.last, "neurons": neurons, "parameters": net.parameters, "examples": net.examples}
@@ -92,7 +91,6 @@ class Story:
         return WITHOUT_BIAS if self.layer(number).bias is None else WEIGHTED_INPUT
 
     def sides_of_entry(self, law: BackwardEquation, layer: Place, row: Place, column: Place) -> list[Tree]:
-        """One entry of it."""
         spelling = Spelling(self.symbols, layer)
         return [spelling.entry(law.left, row, column), spelling.entry(law.right, row, column, law.runs)]
 

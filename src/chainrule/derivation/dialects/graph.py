@@ -16,6 +16,7 @@ import numpy as np
 from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.tensor import Tensor
+from chainrule.derivation.arrays import described, fits
 from chainrule.derivation.equations import RESIDUE, Show, cell, comes_out, given, not_finite, proved
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Steps, Table
@@ -30,9 +31,6 @@ MOST_NODES = 60
 """A longer path is summed up by operation, and only its largest gradients are told."""
 
 MOST_GIVEN = 12
-
-WIDEST = 6
-"""Matrices with more rows or columns are described and not printed."""
 
 Node = Any
 
@@ -98,7 +96,7 @@ class Teller:
         symbol = tape.symbols[node]
         operation = node.op if node in tape.gradients else None
         formula = () if operation is None else (tape.formula(node),)
-        if not printable(value):
+        if not fits(value):
             return Equation((symbol, *formula), note=described(value))
         inputs = () if operation is None else tape.inputs(node)
 
@@ -134,11 +132,9 @@ class Teller:
         return [*blocks, *self.rows_as_table(rows), *self.accumulations()]
 
     def rows_as_table(self, rows: Sequence[tuple[Words | Equation, ...]]) -> list[Block]:
-        """The lines of scalar nodes so far."""
         return [Table(("node", "local derivative", "times what arrived", "goes to"), tuple(rows))] if rows else []
 
     def scalar_row(self, node: Node, slot: int, x: Node, share: Any) -> tuple[Words | Equation, ...]:
-        """One arrow between two numbers."""
         tape, g = self.tape, float(self.tape.gradients[node])
         symbol, below = tape.symbols[node], tape.symbols[x]
         twice = len([i for i, other in node.edges if other is x]) > 1
@@ -163,7 +159,7 @@ class Teller:
         note = said("from ", tape.symbols[node], f", by {node.op.name}")
         if len(self.uses[x]) > 1:
             note = said("to ", tape.symbols[x], " ", note)
-        if not printable(share):
+        if not fits(share):
             return Equation(tuple(parts) or (self.tape.gradient(x),), note=said(note, ": ", described(share)))
         if not parts and not np.all(np.isfinite(share)):
             return Equation((self.tape.gradient(x),), note=said(note, ": ", not_finite(share)))
@@ -172,15 +168,15 @@ class Teller:
             return [show.product([tape.slope(node, slot), tape.gradients[node]])]
 
         telling = isinstance(node.op, Pointwise) and formula is not None and formula not in (g, -g)
-        fits = telling and printable(tape.gradients[node]) and comes_out(numbers, share)
-        return proved(parts, numbers if fits else None, share, digits=self.digits, note=note)
+        is_written = telling and fits(tape.gradients[node]) and comes_out(numbers, share)
+        return proved(parts, numbers if is_written else None, share, digits=self.digits, note=note)
 
     def accumulations(self) -> list[Block]:
         """The sums at nodes that are used several times."""
         lines: list[Block] = []
         for node in self.tape.path:
             arrivals = self.uses.get(node, [])
-            if len(arrivals) > 1 and printable(arrivals[-1].total):
+            if len(arrivals) > 1 and fits(arrivals[-1].total):
                 lines.append(self.accumulation(node, arrivals))
         if not lines:
             return []
@@ -252,7 +248,6 @@ class Teller:
         return [Heading("Result"), Table(("gradient", "so"), tuple(rows), caption)]
 
     def entry_row(self, node: Node, place: tuple[int, ...]) -> tuple[Equation, str]:
-        """The one entry that was asked for."""
         value = self.tape.gradients[node][place]
         symbol = derivative(self.tape.symbols[self.tape.output], entry_symbol(self.tape, node, place))
         self.environment[symbol] = value
@@ -266,9 +261,8 @@ class Teller:
         return 0.0 if abs(gradient) <= RESIDUE * max(map(abs, shares)) else gradient
 
     def result(self, node: Node) -> Equation:
-        """A gradient and its value."""
         value = self.total(node)
-        if printable(value):
+        if fits(value):
             return given(self.tape.gradient(node), value, digits=self.digits)
         return Equation((self.tape.gradient(node),), note=described(value))
 
@@ -281,7 +275,7 @@ class Teller:
         largest = sorted(inner, key=lambda node: -size(tape.gradients[node]))[: self.top]
         rows = tuple([(self.value(node), self.result(node)) for node in largest])
         uses = sorted(self.uses.items(), key=lambda pair: -len(pair[1]))[: self.top]
-        shared = [self.accumulation(x, found) for x, found in uses if len(found) > 1 and printable(found[-1].total)]
+        shared = [self.accumulation(x, found) for x, found in uses if len(found) > 1 and fits(found[-1].total)]
         return [
             Note(f"{len(tape.path):,} nodes are on the way: too many to tell of each, so here is a summary."),
             Table(("operation", "nodes"), counted),
@@ -296,7 +290,7 @@ def local_equation(tape: Tape, node: Node, slot: int, environment: dict[Tree, An
     name, formula, slope = tape.local(node, slot), tape.slope_formula(node, slot), tape.slope(node, slot)
     environment[name] = where_defined(slope, tape.numbers[node])
     sides: list[Tree] = [name] if formula is None or isinstance(formula, Number) else [name, formula]
-    if not printable(slope):
+    if not fits(slope):
         return Equation(tuple(sides), note=described(slope))
     return proved(sides, None, slope, digits=digits)
 
@@ -315,23 +309,6 @@ def intuition_of_sign(gradient: Any) -> str:
     if gradient == 0:
         return "a small change makes no difference here"
     return "raising it raises the output" if gradient > 0 else "raising it lowers the output"
-
-
-def printable(x: Any) -> bool:
-    """Whether a number or array fits on paper."""
-    shape = np.shape(x)
-    return len(shape) <= 2 and all([0 < n <= WIDEST for n in shape])
-
-
-def described(x: Any) -> Words:
-    """A few words for an array that does not."""
-    array = np.asarray(x, dtype=float)
-    shape = " × ".join(map(str, array.shape))
-    if not array.size:
-        return f"an empty array, {shape}"
-    show = Show(4)
-    length = show(np.sqrt(np.sum(np.square(array))))
-    return said(f"{shape}, from ", show(np.min(array)), " to ", show(np.max(array)), ", length ", length)
 
 
 def size(x: Any) -> float:

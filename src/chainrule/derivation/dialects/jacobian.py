@@ -15,11 +15,12 @@ from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
+from chainrule.derivation.arrays import fits
 from chainrule.derivation.equations import Show, cancelled, given, in_a_row, is_residue, proved
 from chainrule.derivation.matrix.between import handed_down, is_same_entries, met_by_all, number_of_paths
 from chainrule.derivation.matrix.jacobians import MOST_ENTRIES, Factor, Node, factor_of, finite, flipped, structure_of
 from chainrule.derivation.network.letters import names_through
-from chainrule.derivation.network.paper import checked, fits
+from chainrule.derivation.network.paper import checked
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.pitfalls import rounding_floor
 from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note, Paragraph, Steps, Table
@@ -90,7 +91,6 @@ class Stretch(NamedTuple):
 
     @property
     def structure(self) -> str:
-        """What it looks like."""
         if self.factor is not None:
             return self.factor.structure
         return structure_of(self.matrix) if self.matrix is not None else "a sum of products"
@@ -197,7 +197,6 @@ class Story:
         return nameless(self.tape, node) and self.names[node] == self.tape.symbols[node]
 
     def blocks(self) -> list[Block]:
-        """Everything, in order."""
         blocks = self.the_product() + self.the_factors()
         for stretch in self.stretches:
             if stretch.number_of_paths > 1:
@@ -264,7 +263,6 @@ class Story:
         return [*first, Stretch(upper, lower, None, (), 0, self.total(upper, lower)), *last]
 
     def stretch(self, upper: Node, lower: Node) -> Stretch:
-        """One factor."""
         inside = self.inside(upper, lower)
         count = number_of_paths(inside, lower)
         if count == 1 and all(map(self.passes_on, inside[1:-1])):
@@ -312,7 +310,6 @@ class Story:
         return finite(np.array([np.ravel(row) for row in found]).reshape(rows, columns))
 
     def the_product(self) -> list[Block]:
-        """The chain rule in symbols."""
         symbols: list[Tree] = [self.symbol(stretch) for stretch in self.stretches]
         product = [self.product_of(symbols)] if len(symbols) > 1 else []
         total = Equation((self.gradient_symbol(), *product))
@@ -372,7 +369,6 @@ class Story:
         return flipped(tree)
 
     def the_forks(self, stretch: Stretch) -> list[Block]:
-        """A fork: the sum of the products along the paths."""
         heading = Heading("Where paths fork", 3)
         words = said(
             "Between ",
@@ -518,6 +514,5 @@ class Story:
 
 
 def names_in(tree: Tree) -> set[str]:
-    """The operations that a formula is made of."""
     own = {tree.name} if isinstance(tree, Applied) else set[str]()
     return own.union(*map(names_in, parts(tree)))

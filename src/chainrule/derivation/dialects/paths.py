@@ -256,7 +256,6 @@ def telling_edges(maker: Maker, path: Sequence[Edge]) -> list[Edge]:
 
 
 def is_one(maker: Maker, edge: Edge) -> bool:
-    """Whether the slope of an edge is 1 whatever the numbers are."""
     return maker.direct(edge.source, edge.target, [edge])[0].formula == Number("1")
 
 

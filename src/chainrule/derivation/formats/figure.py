@@ -32,7 +32,6 @@ def figure(derivation: Derivation) -> str:
 
 
 def box_of(node: Node, output: int) -> Box:
-    """A node as a box."""
     name, formula = fitted(unicode(node.symbol), LONGEST_NAME), "" if node.formula is None else unicode(node.formula)
     if formula and len(formula) > LONGEST_FORMULA:
         formula = node.operation

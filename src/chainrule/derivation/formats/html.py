@@ -60,7 +60,6 @@ def write(derivation: Derivation, *, fragment: bool = False, detail: str = "full
 
 
 def block(part: Block) -> str:
-    """One block."""
     match part:
         case Heading(text, level):
             return f"<h{level}>{words(text)}</h{level}>"
@@ -78,7 +77,6 @@ def block(part: Block) -> str:
 
 
 def words(text: Words) -> str:
-    """Words with their formulas."""
     found = [escape(one_line(part)) if isinstance(part, str) else mathml(part) for part in pieces(text)]
     return "".join(found).strip()
 
@@ -91,7 +89,6 @@ def displayed(part: Equation) -> str:
 
 
 def beside(part: Equation) -> str:
-    """A few words beside an equation."""
     return f' <span class="beside">({words(part.note)})</span>' if part.note else ""
 
 
@@ -114,7 +111,6 @@ def line(part: Words | Equation) -> str:
 
 
 def steps(part: Steps, cell: Callable[[Words | Equation], str] = line) -> str:
-    """A numbered list."""
     items = "\n".join([f"<li>{cell(text)}</li>" for text in part.lines])
     return (f"<p><em>{words(part.caption)}</em></p>\n" if part.caption else "") + f"<ol>\n{items}\n</ol>"
 

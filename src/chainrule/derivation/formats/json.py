@@ -79,7 +79,6 @@ def encoded_field(x: Any, kind: str) -> Any:
 
 
 def cell(x: Any) -> Any:
-    """A cell of a table or a line of steps."""
     return encoded(x) if isinstance(x, Equation) else text_of(x)
 
 
@@ -114,7 +113,6 @@ class Decoder:
         self.trees = trees
 
     def record(self, x: Any) -> Any:
-        """An object with its type."""
         if x["type"] == "equation":
             sides = tuple([self.trees[part] for part in x["parts"]])
             return Equation(sides, x["numbers"], tuple(x["signs"]), self.words(x["note"]), x["digits"])
@@ -138,7 +136,6 @@ class Decoder:
         return x
 
     def cell(self, x: Any) -> Any:
-        """A cell of a table or a line of steps."""
         return self.record(x) if isinstance(x, dict) else self.words(x)
 
     def numbers(self, x: Any) -> Any:

@@ -61,7 +61,6 @@ def write(derivation: Derivation, *, fragment: bool = False, detail: str = "full
 
 
 def block(part: Block) -> str:
-    """One block."""
     match part:
         case Heading(text, level):
             return f"{HEADINGS.get(level, LOWEST)}{{{words(text)}}}"
@@ -87,7 +86,6 @@ def words(text: Words) -> str:
 
 
 def within(formula: str) -> str:
-    """A formula among words."""
     return f"${formula}$" if len(formula) <= 2 * LONGEST else f"{FITTED}${formula}$}}"
 
 
@@ -97,7 +95,6 @@ def escaped(text: str) -> str:
 
 
 def escaped_sign(sign: str) -> str:
-    """One character of words."""
     if sign in ESCAPES:
         return ESCAPES[sign]
     known = sign.isascii() or (ord(sign) < 0x180 and unicodedata.category(sign)[0] == "L")
@@ -110,7 +107,6 @@ def maths(latex: str) -> str:
 
 
 def displayed(part: Equation) -> str:
-    """An equation on its own."""
     note = words(part.note)
     beside = rf" \qquad \text{{({note})}}" if 0 < len(note) <= LONGEST_WORDS else ""
     # A sentence is set below the formula, where it may run over several lines.
@@ -132,7 +128,6 @@ def under_each_other(part: Equation) -> list[str]:
 
 
 def aligned(lines: list[str]) -> str:
-    """Aligned lines as one block."""
     return r"\begin{aligned}[t] " + r" \\ ".join([line.strip() for line in lines]) + r" \end{aligned}"
 
 
@@ -151,7 +146,6 @@ def cell(part: Words | Equation) -> str:
 
 
 def step(part: Words | Equation) -> str:
-    """A line of steps."""
     shown = cell(part)
     return f"{FITTED}{shown}}}" if isinstance(part, Equation) and len(shown) > 2 * LONGEST else shown
 

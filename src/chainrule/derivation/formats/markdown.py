@@ -20,7 +20,6 @@ def write(derivation: Derivation, *, detail: str = "full") -> str:
 
 
 def block(part: Block) -> str:
-    """One block."""
     match part:
         case Heading(text, level):
             return f"{'#' * level} {words(text)}"
@@ -60,12 +59,10 @@ def maths(latex: str) -> str:
 
 
 def cell(part: Words | Equation) -> str:
-    """A cell of a table, or a line of steps."""
     if not isinstance(part, Equation):
         return words(part)
     return f"${maths(part.latex)}$" + (f" ({words(part.note)})" if part.note else "")
 
 
 def row(cells: list[str]) -> str:
-    """One row of a table."""
     return f"| {' | '.join(cells)} |"

@@ -21,7 +21,6 @@ def write(derivation: Derivation, *, width: int = 100, detail: str = "full") -> 
 
 
 def block(part: Block, width: int) -> str:
-    """One block."""
     match part:
         case Heading(text, level):
             title = words(text)
@@ -67,12 +66,10 @@ def one_line(text: str) -> str:
 
 
 def equation(part: Equation) -> str:
-    """A chain of equal things, and a few words beside it."""
     return plain(part.tree) + (f"   ({words(part.note)})" if part.note else "")
 
 
 def cell(part: Words | Equation) -> str:
-    """A cell of a table, or a line of steps."""
     return equation(part) if isinstance(part, Equation) else words(part)
 
 

@@ -54,7 +54,6 @@ def renderable(derivation: Derivation, detail: str) -> Any:
 
 
 def block(part: Block) -> Any:
-    """One block."""
     from rich.console import Group
     from rich.table import Table as Grid
 
@@ -80,7 +79,6 @@ def block(part: Block) -> Any:
 
 
 def words(text: Words, style: str = "") -> Text:
-    """Words with their formulas."""
     from rich.text import Text
 
     found = Text(style=style)
@@ -93,7 +91,6 @@ def words(text: Words, style: str = "") -> Text:
 
 
 def cell(part: Words | Equation) -> Text:
-    """A cell of a table, or a line of steps."""
     if not isinstance(part, Equation):
         return words(part)
     from rich.text import Text
@@ -116,7 +113,6 @@ def signed(part: Equation, *, tall: bool) -> list[Box]:
 
 
 def table(part: Table) -> Any:
-    """Columns under their names."""
     from rich import box
     from rich.table import Table as Grid
 

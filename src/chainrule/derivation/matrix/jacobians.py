@@ -72,7 +72,6 @@ def stored(tape: Tape, node: Any, slot: int) -> int:
 
 
 def built(tape: Tape, node: Any, slot: int) -> Array:
-    """The whole Jacobian, row by row."""
     if isinstance(node, Value):
         return np.array([[float(tape.slope(node, slot))]])
     return np.array([tape.row(node, slot, place) for place in np.ndindex(node.shape)]).reshape(node.size, -1)
@@ -164,7 +163,6 @@ def has_letters(node: Any, names: Mapping[Any, Tree]) -> bool:
 
 
 def as_row(tree: Tree, count: int) -> Tree:
-    """A vector as a row."""
     return applied("reshape", tree, shape=(1, count))
 
 

@@ -67,7 +67,6 @@ class Letters:
         self.give_data(target)
 
     def give(self, step: Step, letter: Tree, numbers: Any) -> None:
-        """A letter for a step."""
         name = f"{len(self.terms)} {plain(letter)}"
         self.terms[step], one = symbol(name, step.shape), symbol(name)
         self.entry[self.terms[step]] = one

@@ -43,7 +43,6 @@ def lend_letters(tape: Tape, notation: str | None) -> tuple[Meaning, ...]:
 
 
 def letters_of(tape: Tape, net: Net, symbols: Symbols) -> Iterator[tuple[Any, str, Symbol]]:
-    """Each node that is a whole part of a net, with its role and its letter."""
     yield tape.output, "cost", symbols.cost
     last = len(net.layers)
     for number, layer in enumerate(net.layers, 1):

@@ -67,11 +67,9 @@ class NetNumbers:
         return self.net.layers[number - 1]
 
     def node(self, step: Step) -> Any:
-        """The recorded node of a step."""
         return self.tape.lifted.nodes[step.place]
 
     def nodes_of(self, ids: Ids) -> list[Any]:
-        """The recorded nodes that hold some numbers."""
         return [self.node(step) for step in self.net.ids.steps_of(ids)]
 
     def is_output(self, node: Any) -> bool:
@@ -113,7 +111,6 @@ class NetNumbers:
         return bool(held) and not constants and all([step.requires_grad for step in held])
 
     def gradients_in(self, ids: Ids) -> Array:
-        """The gradients of the cost in some numbers."""
         return self._gradients[ids]
 
     def moved_by(self, identity: int, seen: Ids) -> Array:
@@ -229,10 +226,8 @@ class Letters(dict[Tree, Any]):
 
 
 def is_entry(tree: Tree) -> bool:
-    """Whether it is one entry of an array."""
     return isinstance(tree, Symbol) and bool(tree.at)
 
 
 def entry_of(array: Any, symbol: Symbol) -> Any:
-    """The entry of an array that a symbol is of."""
     return array[tuple([i - 1 for i in symbol.at if isinstance(i, int)])]

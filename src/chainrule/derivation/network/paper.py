@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.derivation.arrays import SMALL
 from chainrule.derivation.equations import Show, in_a_row, proved, together
 from chainrule.derivation.record import Equation
 from chainrule.derivation.words import Words
@@ -19,16 +20,8 @@ from chainrule.errors import ChainruleError
 from chainrule.maths import Applied, Number, Sigma, Tree, plain
 from chainrule.maths.tree import Shape, applied, value
 
-SMALL = 6
-"""Rows and columns of a matrix that is printed whole."""
-
 EXACT = 1e-9
 """How far two ways to the same numbers may be apart, relative to the largest of them: rounding of their sums."""
-
-
-def fits(*arrays: Any) -> bool:
-    """Whether arrays are small enough to be printed whole."""
-    return all(np.ndim(x) <= 2 and max(np.shape(x), default=1) <= SMALL for x in arrays)
 
 
 def checked(what: str, ours: Any, engine: Any, floor: float = 0.0) -> None:
@@ -38,14 +31,6 @@ def checked(what: str, ours: Any, engine: Any, floor: float = 0.0) -> None:
     atol = max(EXACT * scale, floor)
     if ours.shape != engine.shape or not np.allclose(ours, engine, rtol=EXACT, atol=atol, equal_nan=True):
         raise ChainruleError(f"internal error, please report it: {what} is not what the engine has")
-
-
-def largest(x: Any) -> tuple[int, ...]:
-    """The place of the entry that is largest in size; of equals the first."""
-    array = np.abs(np.asarray(x, dtype=float))
-    return tuple(
-        [int(i) for i in np.unravel_index(int(np.argmax(np.where(np.isnan(array), -1.0, array))), array.shape)]
-    )
 
 
 class Paper:

@@ -71,7 +71,6 @@ def same_as(x: Any) -> list[Any]:
 
 
 def terms_of(x: Any) -> list[tuple[int, Any]]:
-    """The terms of a sum with their signs."""
     found: list[tuple[int, Any]] = []
     stack = [(1, x)]
     while stack:

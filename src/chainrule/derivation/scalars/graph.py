@@ -93,11 +93,9 @@ class ScalarGraph:
         return len(self.entries) - 1
 
     def symbol(self, k: int) -> Tree:
-        """The symbol of an entry."""
         return entry_symbol(self.tape, *self.entries[k])
 
     def value(self, k: int) -> float:
-        """The number that an entry holds."""
         node, place = self.entries[k]
         number = self.tape.numbers[node]
         return float(number[place]) if place else float(number)
@@ -256,9 +254,9 @@ def local_slopes(tape: Tape, node: Tensor, slot: int, places: Sequence[Place]) -
     probe = Probe(op, tape.inputs(node), tape.numbers[node], without_casts(node), slot)
     others = general_position(probe)
     found: list[tuple[Place, Place, float]] = []
-    if probe.size < len(places):
+    if probe.out.size < len(places):
         wanted = set(places)
-        for there in np.ndindex(probe.shape):
+        for there in np.ndindex(probe.out.shape):
             row = probe.row(there)
             may_move = (row != 0) | (others.row(there) != 0)
             found += [(here, there, float(row[here])) for here in spots(may_move) if here in wanted]
@@ -281,32 +279,22 @@ class Probe:
         self.slot = slot
         self._opened: tuple[Tensor, Tensor] | None = None
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the result."""
-        return self.out.shape
-
-    @property
-    def size(self) -> int:
-        """The number of entries of the result."""
-        return self.out.size
-
     def column(self, place: Place) -> Any:
         """How the result moves with one entry of the input."""
         tangent = one_hot(np.shape(self.inputs[self.slot]), place)
         if self.op.composition is not None:
             stand_in, out = self.composition()
             moved = tangents_of([stand_in], [tangent], [out], record=False)[0]
-            return np.zeros(self.shape) if moved is None else np.asarray(moved)
+            return np.zeros(self.out.shape) if moved is None else np.asarray(moved)
         if isinstance(self.op, CustomRule):
-            return np.reshape([self.row(there)[place] for there in np.ndindex(self.shape)], self.shape)
+            return np.reshape([self.row(there)[place] for there in np.ndindex(self.out.shape)], self.out.shape)
         tangents: list[Any] = [None] * len(self.inputs)
         tangents[self.slot] = tangent
         return np.asarray(self.op.push(tangents, self.out, self.inputs, self.settings))
 
     def row(self, place: Place) -> Any:
         """How one entry of the result moves with each entry of the input."""
-        cotangent = one_hot(self.shape, place)
+        cotangent = one_hot(self.out.shape, place)
         return np.asarray(self.op.pull(self.slot, cotangent, self.out, self.inputs, self.settings))
 
     def composition(self) -> tuple[Tensor, Tensor]:

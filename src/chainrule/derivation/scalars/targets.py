@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.derivation.arrays import largest
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.record import Block, Heading, Note
 from chainrule.derivation.request import Request
@@ -67,7 +68,7 @@ def target_entries(tape: Tape, request: Request) -> tuple[list[Entry], list[Bloc
         raise GraphError(f"{plain(tape.symbols[asked[0]])} has no entries: there is nothing to differentiate in")
     if request.entry is not None:
         return [Entry(nodes[0], request.entry)], []
-    entries = [Entry(node, telling_place(tape, node)) for node in nodes]
+    entries = [Entry(node, largest(tape.gradients.get(node, np.zeros(node.shape)))) for node in nodes]
     notes: list[Block] = []
     if len(entries) > max(request.top, 1):
         entries.sort(key=lambda entry: -size_of_gradient(tape, entry))
@@ -94,13 +95,6 @@ def target_entries(tape: Tape, request: Request) -> tuple[list[Entry], list[Bloc
     return entries, notes
 
 
-def telling_place(tape: Tape, node: Any) -> tuple[int, ...]:
-    """The place of the largest gradient; the only one of a number."""
-    gradient = np.abs(np.nan_to_num(np.asarray(tape.gradients.get(node, 0.0))))
-    return tuple(map(int, np.unravel_index(np.argmax(gradient), gradient.shape))) if gradient.ndim else ()
-
-
 def size_of_gradient(tape: Tape, entry: Entry) -> float:
-    """How large the gradient in an entry is."""
     gradient = tape.gradients.get(entry.node)
     return 0.0 if gradient is None else float(np.abs(np.nan_to_num(np.asarray(gradient)[entry.place])))

@@ -81,7 +81,6 @@ class Derivative:
 
     @cached_property
     def tree(self) -> Tree:
-        """The formula as it is printed."""
         return tree_of_term(self.term, self.letters)
 
     @cached_property
@@ -101,7 +100,6 @@ class Derivative:
 
     @cached_property
     def operations(self) -> Operations:
-        """What the formula costs."""
         return operations(self.term)
 
     @cached_property
@@ -116,7 +114,6 @@ class Derivative:
         return dict.fromkeys(between([self.wrt], [self.forward]))
 
     def step(self, node: Term) -> Step:
-        """The rule of one operation of the path."""
         return step_at(node, self.path, self.letters)
 
     def __call__(self, **values: Any) -> Any:
@@ -188,7 +185,6 @@ def derivative(
 
 
 def as_shape(shape: Any) -> Shape:
-    """A shape as a tuple of whole numbers."""
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)
     if not all(isinstance(n, int | np.integer) and n > 0 for n in sizes):
         raise ShapeError(f"a shape is a tuple of positive whole numbers, such as (3, 2), not {shape!r}")
@@ -217,7 +213,6 @@ def is_symbol(term: Term) -> bool:
 
 
 def find(wrt: Any, symbols: Mapping[str, Term]) -> Term:
-    """The symbol to differentiate in."""
     if isinstance(wrt, Term) and wrt in symbols.values():
         return wrt
     if isinstance(wrt, str) and wrt in symbols:
@@ -251,7 +246,6 @@ def in_closed_form(forward: Term, variable: Term, order: int) -> Form:
 
 
 def no_array_for(forward: Term, variable: Term, order: int) -> GraphError:
-    """The error for derivatives that have more axes than a matrix."""
     what = "hessian" if not forward.shape and order == 2 else "jacobian"
     return GraphError(
         f"the derivative of order {order} of shape {forward.shape} in {variable.label} of shape {variable.shape} is no "

@@ -107,7 +107,6 @@ def of_dot(x: Term, moving: Term, depth: int) -> Any:
 
 
 def contains(x: Term, moving: Term) -> bool:
-    """Whether a term is made of another."""
     return moving in forward_order([x])
 
 

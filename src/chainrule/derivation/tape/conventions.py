@@ -117,7 +117,6 @@ def terms_of(node: Node) -> Iterator[Node]:
 
 
 def is_square(tape: Tape, node: Node) -> bool:
-    """Whether a node is a difference squared."""
     name = node.op.name if node.op is not None else ""
     if name == "mul":
         squared = node.inputs[0] is node.inputs[1]

@@ -40,7 +40,6 @@ def numbers_of(x: Any, whole: bool = False) -> Numbers:
 
 
 def nested(x: Any) -> Numbers:
-    """Lists as tuples, at every depth."""
     return tuple([nested(part) for part in x]) if isinstance(x, list) else x
 
 

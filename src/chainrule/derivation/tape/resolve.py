@@ -43,7 +43,6 @@ def resolve(output: Node, wrt: Any) -> tuple[tuple[Node, ...], Place | None]:
 
 
 def resolve_one(order: Sequence[Node], inside: set[Node], wrt: Any) -> tuple[Node, Place | None]:
-    """One node of the graph, and the entry of it."""
     if isinstance(wrt, str):
         return by_name(order, wrt)
     if not isinstance(wrt, Value | Tensor):
@@ -81,7 +80,6 @@ def index_of(x: Tensor) -> tuple[Tensor, Any]:
 
 
 def placed(position: int, shape: Place) -> Place:
-    """The index of a flat position."""
     return tuple([int(i) for i in np.unravel_index(position, shape)])
 
 

@@ -220,7 +220,6 @@ class Tape:
         return derivative(names[node], names[x], *held)
 
     def depends_on(self, node: Node, x: Node) -> bool:
-        """Whether a node is made from another."""
         if x not in self._made_from:
             self._made_from[x] = made_from(self.order, [x])
         return node in self._made_from[x]

@@ -195,13 +195,11 @@ def same(ours: Any, theirs: Any, dtype: Any = None) -> bool:
 
 
 def first(x: Any) -> float:
-    """The first entry, for a message."""
     array = np.asarray(x, dtype=float).ravel()
     return float(array[0]) if array.size else float("nan")
 
 
 def called(nodes: Iterable[Node]) -> list[str]:
-    """What to call each node in a message."""
     held = list(nodes)
     names = find_labels(held)
     return [

@@ -167,12 +167,10 @@ def can_be_forgotten(tape: Tape, node: Node, slot: int) -> bool:
 
 
 def forgetting(tape: Tape, edge: Edge) -> Attempt:
-    """The local derivative of one edge left out."""
     return sweep(tape, tape.order[::-1], name="forgotten", code=FORGETTING, forgotten=edge)
 
 
 def forgetting_each(tape: Tape) -> list[Attempt]:
-    """Every local derivative left out in turn."""
     edges = [(node, slot) for node in tape.order[::-1] for slot, _ in node.edges]
     return [forgetting(tape, edge) for edge in edges if can_be_forgotten(tape, *edge)]
 
@@ -183,7 +181,6 @@ def differs(ours: Any, theirs: Any) -> bool:
 
 
 def used_several_times(tape: Tape, nodes: Sequence[Node]) -> list[Node]:
-    """Those that are used more than once."""
     return [node for node in nodes if len(tape.consumers.get(node, ())) > 1]
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.state import Quiet
-from chainrule.derivation.dialects.graph import described, local_equation, printable
+from chainrule.derivation.arrays import described, fits
+from chainrule.derivation.dialects.graph import local_equation
 from chainrule.derivation.equations import Show, proved
 from chainrule.derivation.explain import assembled
 from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
@@ -134,7 +135,6 @@ class Teller:
         return found
 
     def comparison(self, attempts: Sequence[Attempt]) -> list[Block]:
-        """Every gradient, right and wrong."""
         done = [attempt for attempt in attempts if attempt.finished]
         rows = [
             (said(self.kept(x)), *[self.cell(x, g) for g in (self.tape.gradients[x], *self.values(done, x))])
@@ -160,11 +160,10 @@ class Teller:
 
     def cell(self, x: Node, value: Any) -> Words:
         """A gradient in a table; a wrong one is marked."""
-        shown = self.show(value) if printable(value) else described(value)
+        shown = self.show(value) if fits(value) else described(value)
         return said(shown, " ✗" if differs(value, self.tape.gradients[x]) else "")
 
     def count(self, seen: bool) -> None:
-        """Keep count of wrong gradients, and of those that are right in spite of the mistake."""
         self.wrong += seen
         self.unseen += not seen
 

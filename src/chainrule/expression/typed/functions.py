@@ -44,7 +44,6 @@ def usages() -> list[str]:
 
 
 def function_names() -> list[str]:
-    """Every name by which a function may be called."""
     return [name for name in (*sorted({*book, *compositions}), *ALIASES) if look_up(name) is not None]
 
 

@@ -144,14 +144,12 @@ class ListReader:
         return bool(self.opened) and not self.item[self.opened[-1] + 1 : start].strip()
 
     def wrong(self, start: int, piece: str, complete: bool, between: bool) -> FormulaError:
-        """The error for a piece that cannot stand where it does."""
         what = "a number or a list is missing before this" if between else "a comma is missing before this"
         if complete:
             what = "the list has ended before this"
         return error_at(self.item, start, start + len(piece), f"{what}: a matrix is written [[1, 2], [3, 4]]")
 
     def open(self, start: int) -> None:
-        """A list begins."""
         self.opened.append(start)
         self.levels.append([])
         if len(self.opened) > MOST_AXES:
@@ -171,7 +169,6 @@ class ListReader:
         self.levels[-1].append(row)
 
     def add(self, piece: str, start: int) -> None:
-        """A number."""
         number = plain_number(piece)
         depth = len(self.opened)
         if number is None:

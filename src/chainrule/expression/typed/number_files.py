@@ -89,7 +89,6 @@ def table(path: Path) -> Any:
 
 
 def row_of(path: Path, k: int, fields: list[str], is_first: bool) -> list[float]:
-    """The numbers of a line."""
     numbers = list(map(plain_number, fields))
     if is_first and all(number is None for number in numbers) and any(re.search("[A-Za-z]", x) for x in fields):
         raise FormulaError(f"{path}, line {k}: this is a header: delete the line, for a matrix has numbers alone")

@@ -267,14 +267,12 @@ class Reader:
         return found if isinstance(node, ast.Tuple) else found[0]
 
     def slice_of(self, node: ast.Slice) -> slice:
-        """``start:stop:step``."""
         ends = [None if end is None else self.whole(end) for end in (node.lower, node.upper, node.step)]
         if ends[2] == 0:
             raise error_at(self.text, *self.extent(node), "the step of a slice is not 0")
         return slice(*ends)
 
     def whole(self, node: ast.expr) -> int:
-        """A whole number of an index."""
         what = "an index has whole numbers and slices, typed out, as in x[0] and W[:, 1:]"
         number = self.word(node, what)
         if type(number) is not int:
@@ -282,7 +280,6 @@ class Reader:
         return number
 
     def atom(self, token: Token) -> Step:
-        """A number or a name."""
         place = (token.start, token.stop)
         if token.kind == "number":
             return Step(*place, place, number=self.number(token))
@@ -336,15 +333,12 @@ class Reader:
         return int(number) if whole and number.is_integer() and abs(number) < 10**EXACT_DIGITS else number
 
     def token_of(self, placeholder: str) -> Token:
-        """The name or number that a placeholder stands for."""
         return self.tokens[int(placeholder[1:])]
 
     def index_at(self, column: int) -> int:
-        """Which token stands at a column of the placeholder text."""
         return max(0, bisect(self.columns, column) - 1)
 
     def extent(self, node: ast.expr) -> tuple[int, int]:
-        """Where a node stands in the text."""
         last = self.index_at((node.end_col_offset or node.col_offset + 1) - 1)
         return self.tokens[self.index_at(node.col_offset)].start, self.tokens[last].stop
 

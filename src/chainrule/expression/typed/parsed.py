@@ -108,7 +108,6 @@ class Parsed:
         return shared[key][0]
 
     def source(self, step: Step) -> str:
-        """The part of the text that a step stands for."""
         return self.text[step.start : step.stop]
 
     def error(self, step: Step, problem: str) -> FormulaError:

@@ -169,7 +169,6 @@ def in_name(character: str, first: bool) -> bool:
 
 
 def refused_character(text: str, at: int) -> FormulaError:
-    """The error for a character that no formula has."""
     character = text[at]
     if character in INSTEAD:
         return error_at(text, at, at + 1, f"a formula has no {character}: {INSTEAD[character]}")
@@ -202,7 +201,6 @@ def check_neighbours(text: str, tokens: list[Token]) -> None:
 
 
 def lacks(text: str, sign: Token, side: str) -> FormulaError:
-    """The error for a sign that has nothing on a side."""
     return error_at(text, sign.start, sign.stop, f"something is missing {side} {sign.text}")
 
 

@@ -47,7 +47,6 @@ class OfArrays(Recogniser):
         return Sum(weights, bias, fed, z, in_rows)
 
     def seen_at(self, step: Step, slot: int) -> Ids:
-        """The ids of an input."""
         x = step.inputs[slot]
         return self.ids.seen(x) if isinstance(x, Step) else self.ids.constant((step, slot), np.asarray(x, dtype=float))
 

@@ -36,22 +36,18 @@ class Layer:
 
     @property
     def neurons(self) -> int:
-        """How many numbers come out."""
         return self.weights.shape[0]
 
     @property
     def inputs(self) -> int:
-        """How many numbers come in."""
         return self.weights.shape[1]
 
     @property
     def parameters(self) -> int:
-        """How many weights and biases it has."""
         return int(np.sum(self.weights >= 0)) + (0 if self.bias is None else int(np.sum(self.bias >= 0)))
 
     @property
     def function(self) -> str:
-        """The activation's name."""
         return "identity" if self.activation is None else self.activation.name
 
 
@@ -64,7 +60,6 @@ class Net:
 
     @property
     def examples(self) -> int:
-        """How many examples there are."""
         return self.layers[0].fed.shape[0]
 
     @property
@@ -74,5 +69,4 @@ class Net:
 
     @property
     def parameters(self) -> int:
-        """How many weights and biases there are."""
         return sum(layer.parameters for layer in self.layers)

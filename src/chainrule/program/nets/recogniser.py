@@ -97,7 +97,6 @@ class Recogniser:
         return found
 
     def claim(self, layer: Layer) -> None:
-        """Remember what a layer is made of."""
         for part in (layer.weights, layer.bias, layer.fed, layer.z, layer.a):
             if part is not None:
                 self.claimed.update(self.ids.steps_of(part))
@@ -164,7 +163,6 @@ class Recogniser:
         return name if step.op is None else f"{name} (by {step.op.name})"
 
     def is_called_weight(self, step: Step) -> bool:
-        """Whether a step's name is one that weights have."""
         name = (self.name_of(step) or "").lower()
         return "weight" in name or name.startswith(("w", "theta"))
 
@@ -186,7 +184,6 @@ class Recogniser:
 
 
 def is_leaf(x: Any) -> bool:
-    """Whether something is a step that nothing made."""
     return isinstance(x, Step) and x.op is None
 
 

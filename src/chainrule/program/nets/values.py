@@ -97,7 +97,6 @@ class OfValues(Recogniser):
         return first._replace(z=step)
 
     def weight_first(self, x: Any, y: Any) -> tuple[Step, Any]:
-        """Of two factors, the one that is the weight first."""
         both = isinstance(x, Step) and isinstance(y, Step)
         swap = self.weight_of((x, y)) == 1 if both else not isinstance(x, Step)
         return (y, x) if swap else (x, y)

@@ -1,0 +1,36 @@
+"""What of an array is printed: all of it where it is small, else where it is largest and a few words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.derivation.equations import Show
+from chainrule.derivation.words import Words, said
+
+SMALL = 6
+"""Rows and columns of a matrix that is printed whole."""
+
+
+def fits(*arrays: Any) -> bool:
+    """Whether numbers or arrays have entries, and few enough of them to be printed whole."""
+    return all([np.ndim(x) <= 2 and all([0 < n <= SMALL for n in np.shape(x)]) for x in arrays])
+
+
+def largest(x: Any) -> tuple[int, ...]:
+    """The place of the entry that is largest in size; of equals the first."""
+    array = np.abs(np.asarray(x, dtype=float))
+    place = np.unravel_index(int(np.argmax(np.where(np.isnan(array), -1.0, array))), array.shape)
+    return tuple([int(i) for i in place])
+
+
+def described(x: Any) -> Words:
+    """A few words for an array that does not fit."""
+    array = np.asarray(x, dtype=float)
+    shape = " × ".join(map(str, array.shape))
+    if not array.size:
+        return f"an empty array, {shape}"
+    show = Show(4)
+    length = show(np.sqrt(np.sum(np.square(array))))
+    return said(f"{shape}, from ", show(np.min(array)), " to ", show(np.max(array)), ", length ", length)
