@@ -95,6 +95,18 @@ def test_gradients_of_slices_are_put_back_as_runs(key):
     assert "through NumPy" not in step.explain()
 
 
+@pytest.mark.parametrize("shape", [(3, 5), (1, 5), (3, 1), (5,), ()])
+def test_entries_are_picked_and_put_by_indices_that_are_repeated_for_each_other(shape):
+    x, y = rng.normal(size=(3, 5, 4)), np.asarray(rng.integers(-4, 4, shape))
+
+    def picked(x: Any, y: Any) -> Any:
+        return cr.sum(cr.index(x, key=(np.arange(3)[:, None], np.arange(5), y)) ** 2)
+
+    step = compared(cr.value_and_grad(picked), x, y)
+    # An index that is data is not repeated by a kernel.
+    assert ("through NumPy" in step.explain()) == (y.size not in (1, 15))
+
+
 def test_symbols_are_looked_up_and_those_outside_refused():
     table = cr.nn.Embedding(5, 3)
     weights = rng.normal(size=(5, 3))

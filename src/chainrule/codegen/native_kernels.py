@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from chainrule.core.instructions import FLOATS, Code, Convolution, Place, Pool, Reduction, Row
+from chainrule.core.instructions import CONSTANTS, FLOATS, Code, Convolution, Place, Pool, Reduction, Row
 from chainrule.program import Step
 from chainrule.program.steps import axes_along, steps_in
 from chainrule.rules import slides
@@ -262,13 +262,15 @@ def looked_up(code: Code) -> Kernel:
         known = [
             p for p in parts if isinstance(p, Step | np.ndarray) and p.dtype in WHOLE and (p.ndim or len(parts) > 1)
         ]
-        shapes = {p.shape for p in known if p.size != 1}
-        if len(known) != len(parts) or len(shapes) > 1 or x.dtype.itemsize not in (4, 8):
+        if len(known) != len(parts) or x.dtype.itemsize not in (4, 8):
             return None
-        if rows.shape != (*np.broadcast_shapes(*[p.shape for p in known]), *table.shape[len(parts) :]):
+        whole = np.broadcast_shapes(*[p.shape for p in known])
+        if rows.shape != (*whole, *table.shape[len(parts) :]):
+            return None
+        places = [places_of(planner, p, whole) for p in known]
+        if None in places:
             return None
         source = planner.straight(x)
-        places = [planner.straight(p) if isinstance(p, Step) else planner.plan.constant(p) for p in known]
         out = planner.take(step)
         size = x.dtype.itemsize
         strides = [size * int(np.prod(table.shape[k + 1 :], dtype=int)) for k in range(len(parts))]
@@ -277,6 +279,19 @@ def looked_up(code: Code) -> Kernel:
         return [step]
 
     return emitted
+
+
+def places_of(planner: Planner, index: Any, whole: tuple[int, ...]) -> Place | None:
+    """One index for each run, or one for all; None where an index that is not known now would have to be repeated."""
+    if not isinstance(index, Step):
+        numbers: Any = index
+    elif index.op is None and planner.place(index).memory == CONSTANTS:
+        numbers = planner.trace.numbers[index]
+    else:
+        return planner.straight(index) if index.size in (1, int(np.prod(whole, dtype=int))) else None
+    if np.prod(whole, dtype=int) > MOST_PLACES:
+        return None
+    return planner.plan.constant(numbers if np.size(numbers) == 1 else np.broadcast_to(numbers, whole))
 
 
 def at_known_places(planner: Planner, step: Step, code: Code) -> list[Step] | None:

@@ -200,7 +200,7 @@ class Block:
     def taken(self, rows: Sequence[Array]) -> tuple[Array, Array]:
         """The examples at these rows of every lane."""
         places = np.stack(rows)
-        return self.plan.x[places], self.plan.y[places]
+        return np.take(self.plan.x, places, axis=0), np.take(self.plan.y, places, axis=0)
 
     def move(self, gradients: dict[str, Array]) -> None:
         """A step of every optimizer."""
