@@ -267,8 +267,8 @@ def looked_up(code: Code) -> Kernel:
         whole = np.broadcast_shapes(*[p.shape for p in known])
         if rows.shape != (*whole, *table.shape[len(parts) :]):
             return None
-        places = [places_of(planner, p, whole) for p in known]
-        if None in places:
+        places = [place for p in known if (place := places_of(planner, p, whole)) is not None]
+        if len(places) != len(parts):
             return None
         source = planner.straight(x)
         out = planner.take(step)
