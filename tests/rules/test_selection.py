@@ -108,6 +108,9 @@ AFTER = {
     "minimum": (lambda x: cr.log(cr.minimum(x, 0.0)), 2.0),
     "abs": (lambda x: cr.sqrt(cr.abs(x)), 0.0),
     "leaky_relu": (lambda x: cr.sqrt(cr.leaky_relu(x, slope=0.0)), -1.0),
+    "hardswish": (lambda x: cr.sqrt(cr.hardswish(x)), -4.0),
+    "relu6": (lambda x: cr.sqrt(cr.relu6(x)), -1.0),
+    "hardsigmoid": (lambda x: cr.sqrt(cr.hardsigmoid(x)), -4.0),
 }
 """Where a step after the choice is infinitely steep: the derivative is 0."""
 

@@ -130,6 +130,8 @@ def test_reductions_of_special_numbers(name):
         (lambda: cr.grad(lambda x: x**-1)(0.0), -np.inf),
         (lambda: cr.var(np.array([1.0, 2.0]), ddof=2), np.inf),
         (lambda: cr.norm(np.array([1e200])), 1e200),
+        (lambda: cr.norm(np.array([np.inf, np.inf]), -1), np.inf),
+        (lambda: cr.norm(np.array([0.0, 1.0]), -2), 0.0),
         (lambda: cr.prod(np.array([1e300, 1e300])), np.inf),
         (lambda: cr.std(np.array([np.inf, 1.0])), np.nan),
         (lambda: cr.logsumexp(np.zeros(0)), -np.inf),

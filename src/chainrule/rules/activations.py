@@ -14,7 +14,7 @@ from chainrule.errors import ShapeError
 from chainrule.rules.composed import gathered, shape_of
 from chainrule.rules.derivatives import activations as derivatives
 from chainrule.rules.linear import index
-from chainrule.rules.pointwise import elu, greater, less, sigmoid, softplus, tanh
+from chainrule.rules.pointwise import elu, greater, less, sigmoid, softplus, tanh, where
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 """Where a normal distribution keeps its mean 0 and its variance 1 (Klambauer and others, 2017)."""
@@ -72,14 +72,14 @@ def hardsigmoid(x: Any) -> Any:
 
 @composed
 def hardswish(x: Any) -> Any:
-    """x times its hard sigmoid (Howard and others, 2019).
+    """x times its hard sigmoid, and 0 with a slope of 0 up to -3 (Howard and others, 2019).
 
     >>> import chainrule as cr, numpy as np
     >>> cr.hardswish(np.array([-5.0, 0.0, 5.0]))
-    array([-0.,  0.,  5.])
+    array([0., 0., 5.])
     """
     x = gathered(x)
-    return x * hardsigmoid(x)
+    return where(x <= -3.0, 0.0, x * hardsigmoid(x))
 
 
 @composed

@@ -57,11 +57,13 @@ def vector_norm(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
         return linear.sum(pointwise.not_equal(x, 0.0) * 1.0, axis=axis, keepdims=keepdims)
     if ord == 1:
         return linear.sum(size, axis=axis, keepdims=keepdims)
-    total = linear.sum(size ** float(ord), axis=axis, keepdims=keepdims)
-    if without_numbers(x):
-        return total ** (1 / float(ord))
+    if without_numbers(x) or ord < 0:
+        return linear.sum(size ** float(ord), axis=axis, keepdims=keepdims) ** (1 / float(ord))
+    total = linear.sum(size ** float(ord), axis=axis, keepdims=True)
     zero = equal(total, 0.0)
-    return where(zero, 0.0 * total, where(zero, 1.0, total) ** (1 / float(ord)))
+    nothing = 0.0 * length(where(zero, x, 1.0), axis, True)  # whose derivatives at 0 are those of every norm
+    out = where(zero, nothing, where(zero, 1.0, total) ** (1 / float(ord)))
+    return out if keepdims else linear.sum(out, axis=axis)
 
 
 def extreme_size(sizes: Any, ord: Any, axis: int, keepdims: bool = False) -> Any:
