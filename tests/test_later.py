@@ -1,6 +1,7 @@
 """Packages load their files when a name in them is used, and no file hides what bears its name."""
 
 import importlib
+import pickle
 import subprocess
 import sys
 
@@ -54,3 +55,12 @@ def test_who_trains_a_network_loads_no_table():
         "nn.recurrent",
     )
     assert not {f"chainrule.{name}" for name in unused} & loaded
+
+
+def test_a_package_goes_to_another_process_as_modules_do():
+    """A function of a notebook is sent with the packages that it uses, as `cr.sweep(…, n_jobs=2)` does."""
+    cloudpickle = pytest.importorskip("cloudpickle")
+    build = eval("lambda: nn.Linear(2, 1)", {"nn": cr.nn, "__name__": "__main__"})  # noqa: S307
+    again = pickle.loads(cloudpickle.dumps(build))  # noqa: S301
+    assert again.__globals__["nn"] is cr.nn
+    assert isinstance(again(), cr.nn.Linear)

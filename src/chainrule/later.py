@@ -27,6 +27,10 @@ class Later(ModuleType):
         if not (isinstance(held, ModuleType) and name in self.__dict__["rooms"]):
             super().__setattr__(name, held)
 
+    def __reduce__(self) -> Any:
+        # As any module: a function that a notebook defines goes to another process with the packages that it uses.
+        return importlib.import_module, (self.__name__,)
+
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self.__dict__["rooms"]})
 

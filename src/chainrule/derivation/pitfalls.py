@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from chainrule.core.walk import Edges, walk
 from chainrule.custom import CustomRule
 from chainrule.derivation.record import Note
 from chainrule.derivation.scalars.paths import run_again
-from chainrule.derivation.tape.tape import Tape
+from chainrule.derivation.tape.tape import Tape, has_nan, largest_of
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Tree, numeral
 from chainrule.program import Kind, Program, Step, run
@@ -35,9 +35,9 @@ def trap(tape: Tape) -> list[Note]:
     arrivals = tape.arrivals if np.isfinite(tape.numbers[tape.output]) else ()
     for arrival in arrivals:
         node, source, slot = arrival.node, arrival.source, arrival.slot
-        came = np.asarray(tape.gradients[source], dtype=float)
-        if not isinstance(source.op, Pointwise) or not np.any(np.isnan(arrival.contribution)):
+        if not has_nan(arrival.contribution) or not isinstance(source.op, Pointwise):
             continue
+        came = np.asarray(tape.gradients[source], dtype=float)
         slope = tape.slope(source, slot)
         name = said(f"{source.op.name} of ", tape.symbols[node])
         if np.any(np.isinf(slope) & (came == 0)):
@@ -62,7 +62,7 @@ def is_invariant(tape: Tape, node: Any, place: tuple[int, ...]) -> bool:
     """
     output = float(tape.numbers[tape.output])
     gradient = float(np.asarray(tape.gradients[node])[place])
-    if node is tape.output or not abs(gradient) <= TINY * largest_of(tape.gradients.values()):
+    if node is tape.output or not abs(gradient) <= TINY * tape.largest_gradient:
         return False
     at = float(np.asarray(tape.numbers[node])[place])
     size = 1 + abs(at)
@@ -126,12 +126,6 @@ def gradients_at(program: Program, leaf: Step, numbers: Sequence[Any]) -> dict[S
         return {leaf: 0.0, **walk(path, {program.output: np.float64(1.0)}, shares, among=set(path))}
 
 
-def largest_of(gradients: Iterable[Any]) -> float:
-    """The size of the largest finite number in some arrays; the output's gradient, 1, is one of them."""
-    sizes = [float(np.max(np.abs(g), initial=0.0)) for g in gradients]
-    return max([size for size in sizes if np.isfinite(size)], default=1.0)
-
-
 def stays(tape: Tape, node: Any, place: tuple[int, ...], output: float, moved_to: float) -> bool:
     """Whether the output is the same with another number in one place."""
     start = np.array(tape.numbers[node], dtype=np.float64)
@@ -157,7 +151,7 @@ def cancels(tape: Tape, node: Any, place: tuple[int, ...]) -> bool:
 
 def rounding_floor(tape: Tape) -> float:
     """What rounding leaves of sums that cancel out on the way: an absolute error that no digits of a result show."""
-    return RESIDUE * largest_of(tape.gradients.values())
+    return RESIDUE * tape.largest_gradient
 
 
 def invariance(output: Tree, name: Tree, gradient: float) -> Words:

@@ -11,8 +11,9 @@ from chainrule.derivation.dialects.delta_story import Story
 from chainrule.derivation.equations import Show
 from chainrule.derivation.network.equations import ACTIVATION
 from chainrule.derivation.network.paper import checked
-from chainrule.derivation.pitfalls import RESIDUE, largest_of
+from chainrule.derivation.pitfalls import RESIDUE
 from chainrule.derivation.record import Block, Equation, Heading, Paragraph, Steps, Table
+from chainrule.derivation.tape.tape import largest_of
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Tree
 from chainrule.maths.tree import equation, value

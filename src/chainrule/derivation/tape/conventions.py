@@ -11,7 +11,7 @@ from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.derivation.record import Convention
-from chainrule.derivation.tape.tape import Tape
+from chainrule.derivation.tape.tape import Tape, has_nan
 from chainrule.derivation.words import Words, listed, said
 from chainrule.maths import Number, Symbol, numeral
 from chainrule.maths.tree import applied
@@ -185,7 +185,7 @@ def outside_of(tape: Tape) -> list[Convention]:
     """
     groups: dict[str, list[Node]] = {}
     for node in tape.path:
-        if isinstance(node.op, Pointwise) and np.any(np.isnan(tape.numbers[node])):
+        if isinstance(node.op, Pointwise) and has_nan(tape.numbers[node]):
             missing = np.isnan(tape.numbers[node])
             for x in tape.inputs(node):
                 missing = missing & ~np.isnan(np.asarray(x, float))

@@ -51,14 +51,19 @@ def symbols_for(order: Sequence[Node], labels: Mapping[int, str], names: Collect
     results, constants = numbered("v", taken), numbered("c", taken)
     for node in nodes[: len(order)]:
         if node not in symbols:
-            symbols[node] = replace(next(results), shape=tuple(node.shape))
+            symbols[node] = shaped(next(results), node.shape)
     for x in nodes[len(order) :]:
         if x not in symbols:
             written = as_made(x, symbols)
             if written is None:
-                written = replace(next(constants), shape=x.shape) if x.ndim else exact(float(x.item()))
+                written = shaped(next(constants), x.shape) if x.ndim else exact(float(x.item()))
             symbols[x] = written
     return symbols
+
+
+def shaped(symbol: Symbol, shape: Sequence[int]) -> Symbol:
+    """A symbol for an array of this shape."""
+    return replace(symbol, shape=tuple(shape)) if shape else symbol
 
 
 def as_made(x: Tensor, symbols: Mapping[Node, Tree]) -> Tree | None:

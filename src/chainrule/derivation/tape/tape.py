@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
+from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,6 +48,21 @@ class Arrival(NamedTuple):
     slot: int
     contribution: Any
     total: Any
+
+
+def size_of(x: Any) -> float:
+    """The size of a number, or of the largest in an array."""
+    return abs(x) if isinstance(x, float) else float(np.max(np.abs(x), initial=0.0))
+
+
+def has_nan(x: Any) -> bool:
+    """Whether a number is none, or one in an array; a graph of single numbers has too many for NumPy's `any`."""
+    return x != x if isinstance(x, float) else bool(np.any(np.isnan(x)))  # noqa: PLR0124
+
+
+def largest_of(gradients: Iterable[Any]) -> float:
+    """The size of the largest finite number in some arrays; the output's gradient, 1, is one of them."""
+    return max(filter(isfinite, map(size_of, gradients)), default=1.0)
 
 
 class Tape:
@@ -116,6 +132,11 @@ class Tape:
             gradients, arrivals = self._differentiate(self.order[::-1])
             self._compare([x for x in self.order if x.op is None], gradients, arrivals)
         return gradients
+
+    @cached_property
+    def largest_gradient(self) -> float:
+        """The size of the largest gradient on the way. O(entries)."""
+        return largest_of(self.gradients.values())
 
     @cached_property
     def handed_by(self) -> dict[Node, list[tuple[int, Node, Any]]]:
@@ -313,8 +334,7 @@ class Tape:
         sizes: dict[Node, float] = dict.fromkeys(asked, 0.0)
         for x, _, _, share, _ in arrivals:
             if x in sizes:
-                size = abs(share) if isinstance(share, float) else float(np.max(np.abs(share), initial=0.0))
-                sizes[x] = max(sizes[x], size)
+                sizes[x] = max(sizes[x], size_of(share))
         for x, theirs in zip(asked, self._engine(asked), strict=True):
             ours, size = gradients[x], sizes[x]
             theirs = 0.0 if theirs is None else theirs

@@ -136,7 +136,9 @@ def check_values(
 ) -> None:
     """Run one operation again for all scalar nodes that it made, with Values in the same places."""
     given = [node.inputs for node in nodes]
-    columns: list[Any] = [np.array([float(x) for x in column]) for column in zip(*given, strict=True)]
+    columns: list[Any] = [
+        np.array([x.data if isinstance(x, Value) else float(x) for x in column]) for column in zip(*given, strict=True)
+    ]
     data: Any = np.array([node.data for node in nodes])
     settings = nodes[0].settings
     if in_bulk:
