@@ -19,10 +19,11 @@ from chainrule.errors import ChainruleError
 from chainrule.livepage.passes import leaf_names, printed
 from chainrule.livepage.subject import Subject, forward, made
 from chainrule.program import Kind, Step
-from chainrule.verify.marking.changes import Change, changes
+from chainrule.verify.marking.changes import Change
+from chainrule.verify.marking.fingerprints import what_mistakes_give
 from chainrule.verify.marking.problem import Problem, probes_of, recorded_problem
 from chainrule.verify.marking.walk import Walk
-from chainrule.verify.mistakes import KINDS, rank
+from chainrule.verify.mistakes import KINDS
 
 MOST_STEPS, MOST_ENTRIES = 40, 60_000
 """Steps of a program whose mistakes are known ahead, and entries of all its arrays."""
@@ -143,13 +144,11 @@ def telling(problem: Problem, step: Step, probes: Sequence[Walk]) -> Iterator[Ch
     if not step.requires_grad or step is problem.output:
         return
     seen = {print_of([walk.right.get(step, 0.0) for walk in probes])}
-    found = sorted(changes(problem, step, probes), key=lambda change: rank(change.name, of_program=True))
     count: Counter[str] = Counter()
-    for change in found:
-        if count[change.name] == MOST_OF_A_KIND:
+    for change, gives in what_mistakes_give(problem, step, probes, of_program=True):
+        if count[change.name] == MOST_OF_A_KIND or not all([fits(np.shape(x), step) for x in gives]):
             continue
-        gives = numbers_of(change, step, probes)
-        if gives is not None and (found := print_of(gives)) not in seen:
+        if (found := print_of(gives)) not in seen:
             seen.add(found)
             count[change.name] += 1
             yield change
@@ -164,14 +163,3 @@ def print_of(gives: Sequence[Any]) -> bytes:
         # A 0 that is added takes a sign away from 0.
         found += [exponent.tobytes(), (np.round(row / 10.0**exponent, DIGITS) + 0.0).tobytes()]
     return b"".join(found)
-
-
-def numbers_of(change: Change, step: Step, probes: Sequence[Walk]) -> list[Any] | None:
-    """What a change gives at each probe; None where that is no gradient of the step, or not finite."""
-    try:
-        with Quiet():
-            found = [change.gives(walk) for walk in probes]
-    except REFUSED:
-        return None
-    right = all([x is not None and fits(np.shape(x), step) and np.isfinite(x).all() for x in found])
-    return found if right else None

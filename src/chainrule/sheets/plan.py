@@ -22,9 +22,9 @@ from chainrule.program import Step
 from chainrule.rewrite import simplify
 from chainrule.sheets.cells import formula
 from chainrule.verify.answers.numbers import walk_at
-from chainrule.verify.marking.changes import changes
+from chainrule.verify.marking.fingerprints import what_mistakes_give
 from chainrule.verify.marking.problem import Problem, recorded_problem
-from chainrule.verify.mistakes import KINDS, PROGRAMS, rank
+from chainrule.verify.mistakes import KINDS, PROGRAMS
 
 NUMBERS = re.compile(r"(\d+)")
 COLUMN = "C"
@@ -231,12 +231,6 @@ class Plan:
             walk = walk_at(self.problem, {})
         except GraphError:  # a problem that has no numbers near these
             return
-        with Quiet():
-            found = changes(self.problem, self.problem.named[name], [walk])
-            for change in sorted(found, key=lambda change: rank(change.name, of_program=True)):
-                try:
-                    given = change.gives(walk)
-                except (ArithmeticError, LookupError, ValueError, TypeError):
-                    continue
-                if given is not None and not np.ndim(given) and np.isfinite(given):
-                    yield float(given), change.name
+        for change, (given,) in what_mistakes_give(self.problem, self.problem.named[name], [walk], of_program=True):
+            if not np.ndim(given):
+                yield float(given), change.name

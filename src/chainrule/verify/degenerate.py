@@ -21,12 +21,12 @@ from chainrule.core.state import Quiet
 from chainrule.errors import GraphError
 from chainrule.program import Step
 from chainrule.verify.answers.numbers import walk_at
-from chainrule.verify.marking.changes import Change, changes
-from chainrule.verify.marking.fingerprints import agrees, agrees_everywhere, given
+from chainrule.verify.marking.changes import Change
+from chainrule.verify.marking.fingerprints import agrees, agrees_everywhere, given, what_mistakes_give
 from chainrule.verify.marking.marked import number
 from chainrule.verify.marking.problem import Problem, probes_of, read_problem
 from chainrule.verify.marking.walk import Walk
-from chainrule.verify.mistakes import KINDS, rank
+from chainrule.verify.mistakes import KINDS
 
 TRIES = 40
 """Draws of friendly numbers."""
@@ -112,24 +112,18 @@ class Catalogue:
 
     def __init__(self, problem: Problem, wrt: Step, probes: Sequence[Walk]) -> None:
         self.wrt = wrt
-        found: list[Change] = []
-        seen: list[list[Any]] = []
+        self.changes: list[Change] = []
+        seen = [[walk.right[wrt] for walk in probes]]
         with Quiet():
-            for change in sorted(changes(problem, wrt, probes), key=lambda c: rank(c.name)):
-                values = [given(change, walk) for walk in probes]
-                if any(v is None or not np.all(np.isfinite(v)) or np.shape(v) != wrt.shape for v in values):
-                    continue
-                if agrees_everywhere(values, [walk.right[wrt] for walk in probes]):
-                    continue
-                if not any(agrees_everywhere(values, other) for other in seen):
+            for change, values in what_mistakes_give(problem, wrt, probes):
+                fits = all(np.shape(x) == wrt.shape for x in values)
+                if fits and not any(agrees_everywhere(values, other) for other in seen):
                     seen.append(values)
-                    found.append(change)
-        self.changes = found
+                    self.changes.append(change)
 
     def at(self, walk: Walk) -> list[Any]:
         """What each mistake gives at some numbers."""
-        with Quiet():
-            return [given(change, walk) for change in self.changes]
+        return [given(change, walk) for change in self.changes]
 
 
 def degenerate(

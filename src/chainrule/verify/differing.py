@@ -60,26 +60,21 @@ def differing(
         return other_shape(mine, right, near)
     if same(mine, right, near):
         return None
-    for found in reasons(mine, right, near, known, matrices or {}):
-        if found is not None:
-            return found
-    at = worst(mine, right)
-    return Differing(
-        "unclassified",
-        f"the largest difference is {entry(at)}: {mine[at]:.6g} for {right[at]:.6g}",
+    return (
+        whole(mine, right, near)
+        or rearranged(mine, right, near)
+        or by_known(mine, right, near, known)
+        or by_matrices(mine, right, near, matrices or {})
+        or line_by_line(mine, right, near)
+        or places(mine, right, near)
+        or unlike(mine, right)
     )
 
 
-def reasons(
-    mine: Array, right: Array, near: float, known: Sequence[Between], matrices: Mapping[str, Array]
-) -> Iterator[Differing | None]:
-    """What each way of looking finds, one after the other: those behind `whole` are asked about numbers alone."""
-    yield whole(mine, right, near)
-    yield rearranged(mine, right, near)
-    yield from by_known(mine, right, near, known)
-    yield from by_matrices(mine, right, near, matrices)
-    yield line_by_line(mine, right, near)
-    yield places(mine, right, near)
+def unlike(mine: Array, right: Array) -> Differing:
+    """Where two arrays differ most, of which there is nothing else to say."""
+    at = worst(mine, right)
+    return Differing("unclassified", f"the largest difference is {entry(at)}: {mine[at]:.6g} for {right[at]:.6g}")
 
 
 def same(x: Array, y: Array, near: float) -> bool:
@@ -216,7 +211,7 @@ def neat(factor: float) -> str:
     return f"{factor:.6g}"
 
 
-def by_known(mine: Array, right: Array, near: float, known: Sequence[Between]) -> Iterator[Differing]:
+def by_known(mine: Array, right: Array, near: float, known: Sequence[Between]) -> Differing | None:
     """A known array as the factor between the two."""
     for between in known:
         ratio = between.ratio
@@ -224,14 +219,16 @@ def by_known(mine: Array, right: Array, near: float, known: Sequence[Between]) -
         if right.size < TELLING or np.unique(ratio).size < TELLING or not np.isfinite(ratio).all():
             continue
         if broadcasts(ratio.shape, right.shape) and same(mine, right * ratio, near):
-            yield Differing(between.name, between.says)
+            return Differing(between.name, between.says)
+    return None
 
 
-def by_matrices(mine: Array, right: Array, near: float, matrices: Mapping[str, Array]) -> Iterator[Differing]:
+def by_matrices(mine: Array, right: Array, near: float, matrices: Mapping[str, Array]) -> Differing | None:
     """A matrix that stands the wrong way round in a product."""
     for name, x in matrices.items():
         if turned_in_product(mine, right, near, x):
-            yield Differing("transposed", f"it is multiplied with {name} where its transpose belongs, or the reverse")
+            return Differing("transposed", f"it is multiplied with {name} where its transpose belongs, or the reverse")
+    return None
 
 
 def turned_in_product(mine: Array, right: Array, near: float, x: Array) -> bool:

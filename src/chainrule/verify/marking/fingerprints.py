@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.core.state import Quiet
+from chainrule.errors import ChainruleError
 from chainrule.program import Step
 from chainrule.verify.marking.changes import Change, changes, repeated
 from chainrule.verify.marking.matrix_changes import squeezed
@@ -299,9 +300,19 @@ def given_by_both(both: Mapping[tuple[Step, int], Any], walk: Walk, wrt: Step) -
 
 
 def given(change: Change, walk: Walk) -> Any:
-    """What a change gives at a probe; None where its shapes do not fit."""
+    """What a change gives at a probe; None where it does not fit, or has no number."""
     try:
         with Quiet():
             return change.gives(walk)
-    except (ValueError, IndexError):
+    except (ChainruleError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return None
+
+
+def what_mistakes_give(
+    problem: Problem, wrt: Step, walks: Sequence[Walk], of_program: bool = False
+) -> Iterator[tuple[Change, list[Any]]]:
+    """Every mistake on the way to `wrt` with the numbers that it gives at the probes, the more telling first."""
+    for change in sorted(changes(problem, wrt, walks), key=lambda change: rank(change.name, of_program)):
+        numbers = [given(change, walk) for walk in walks]
+        if all(x is not None and np.isfinite(x).all() for x in numbers):
+            yield change, numbers
