@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.derivation.choices import chosen
 from chainrule.derivation.equations import Show
 from chainrule.derivation.words import Words, said
 
@@ -22,7 +23,7 @@ def largest(x: Any) -> tuple[int, ...]:
     """The place of the entry that is largest in size; of equals the first."""
     array = np.abs(np.asarray(x, dtype=float))
     place = np.unravel_index(int(np.argmax(np.where(np.isnan(array), -1.0, array))), array.shape)
-    return tuple([int(i) for i in place])
+    return chosen(tuple([int(i) for i in place]))
 
 
 def described(x: Any) -> Words:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.derivation.choices import Choices
 from chainrule.derivation.dialects.graph import intuition_of_sign
 from chainrule.derivation.explain import NEAREST, explained_in_full
 from chainrule.derivation.formats.html import beside, block, cell, displayed, steps, table
@@ -84,10 +85,15 @@ def stories(subject: Subject) -> list[Story]:
 
 
 def told(subject: Subject, record: Record | None, step: Step, dialect: str) -> list[Telling]:
-    """One derivation for each branch; none where the dialect does not apply."""
+    """One derivation for each branch, or for all at once; none where the dialect does not apply."""
     try:
         if record is None:
             return [still(subject, step, dialect)]
+        if record.together is not None:
+            try:
+                return [told_in(record, record.together, step, dialect)]
+            except Unlike:
+                pass
         found: list[Telling] = []
         for n, branch in enumerate(record.branches):
             try:
@@ -105,7 +111,12 @@ def told(subject: Subject, record: Record | None, step: Step, dialect: str) -> l
 def told_in(record: Record, branch: Branch, step: Step, dialect: str) -> Telling:
     """A derivation with live numbers."""
     pairs = zip(branch.outputs, branch.asked, strict=True)
-    here, there = [blocks_of(explained_in_full(x, nodes[step], dialect, FULL), "full")[1:] for x, nodes in pairs]
+    choices = Choices()
+    told: list[Sequence[Block]] = []
+    for x, nodes in pairs:
+        with choices.held():
+            told.append(blocks_of(explained_in_full(x, nodes[step], dialect, FULL), "full")[1:])
+    here, *there = told
     filling = Filling(record, branch)
     shown = filling.filled(here, there)
     html, places = filling.printed("\n".join(map(on_page, shown)))
@@ -172,47 +183,50 @@ class Filling:
         self.named = {name: step for step, name in self.subject.names.items()}
         self.edges = edges_of(self.subject.program)
 
-    def filled(self, here: Any, there: Any, beside: Any = None) -> Any:
+    def filled(self, here: Any, there: Sequence[Any], beside: Any = None) -> Any:
         """A part of a story with signs in place of the numbers that move, and links where a derivative is an edge.
 
-        `beside` is the part in letters that stands at the same place in an equation.
+        `there` is the same part at the other places, and `beside` the part in letters that stands at the same place in
+        an equation.
         """
-        if type(there) is not type(here):
+        if any([type(x) is not type(here) for x in there]):
             raise Unlike
         if isinstance(here, Number):
             return self.number(here, there, beside)
         if isinstance(here, Derivative):
             return self.derivative(here)
         if isinstance(here, Equation):
-            sides = self.sides(here.sides, there.sides, here.numbers)
-            return replace(here, sides=sides, note=self.filled(here.note, there.note))
+            sides = self.sides(here.sides, [x.sides for x in there], here.numbers)
+            return replace(here, sides=sides, note=self.filled(here.note, [x.note for x in there]))
         if isinstance(here, Relation):
-            return replace(here, sides=self.sides(here.sides, there.sides, len(here.sides) - 1))
+            return replace(here, sides=self.sides(here.sides, [x.sides for x in there], len(here.sides) - 1))
         if is_dataclass(here) and not isinstance(here, type):
             of = beside if type(beside) is type(here) else None
             kept = {
-                f.name: self.filled(getattr(here, f.name), getattr(there, f.name), getattr(of, f.name, None))
+                f.name: self.filled(
+                    getattr(here, f.name), [getattr(x, f.name) for x in there], getattr(of, f.name, None)
+                )
                 for f in fields(here)
                 if f.init
             }
             return replace(here, **kept)
         if isinstance(here, tuple):
-            if len(there) != len(here):
+            if any([len(x) != len(here) for x in there]):
                 raise Unlike
             if len(here) == 2 and isinstance(here[0], Equation) and here[1] in OF_SIGN:
-                return self.filled(here[0], there[0]), self.words_of_sign(here[0], here[1])
+                return self.filled(here[0], [x[0] for x in there]), self.words_of_sign(here[0], here[1])
             of = beside if isinstance(beside, tuple) and len(beside) == len(here) else [None] * len(here)
-            return tuple([self.filled(x, y, z) for x, y, z in zip(here, there, of, strict=True)])
-        if isinstance(here, str) and there != here:
+            return tuple([self.filled(x, y, z) for x, y, z in zip(here, zip(*there, strict=True), of, strict=True)])
+        if isinstance(here, str | int) and any([x != here for x in there]):
             raise Unlike
         return here
 
-    def sides(self, here: Sequence[Tree], there: Sequence[Tree], numbers: int) -> tuple[Tree, ...]:
+    def sides(self, here: Sequence[Tree], there: Sequence[Sequence[Tree]], numbers: int) -> tuple[Tree, ...]:
         """Equal things: a side in numbers beside the side in letters that has its form.
 
         What comes out is a number of what is named first.
         """
-        if len(there) != len(here):
+        if any([len(x) != len(here) for x in there]):
             raise Unlike
         kept, count = len(self.places), self.still
         found = self.sides_filled(here, there, numbers)
@@ -224,19 +238,20 @@ class Filling:
             self.frozen = False
         return found
 
-    def sides_filled(self, here: Sequence[Tree], there: Sequence[Tree], numbers: int) -> tuple[Tree, ...]:
+    def sides_filled(self, here: Sequence[Tree], there: Sequence[Sequence[Tree]], numbers: int) -> tuple[Tree, ...]:
         """Each side by itself."""
         found: list[Tree] = []
         count = len(here) - numbers
-        for n, (x, y) in enumerate(zip(here, there, strict=True)):
+        for n, x in enumerate(here):
             alike = [z for z in reversed(here[:count]) if n >= count and has_form(x, z)]
-            found.append(self.filled(x, y, alike[0] if alike else here[0] if n >= count else None))
+            of = alike[0] if alike else here[0] if n >= count else None
+            found.append(self.filled(x, [sides[n] for sides in there], of))
         return tuple(found)
 
-    def number(self, here: Number, there: Number, beside: Any) -> Tree:
+    def number(self, here: Number, there: Sequence[Number], beside: Any) -> Tree:
         """A number that stays as it is, or the sign of its place."""
-        numbers = [float(here.value), float(there.value)]
-        if numbers[0] == numbers[1] or len(self.places) >= MOST_SIGNS:
+        numbers = [float(x.value) for x in (here, *there)]
+        if len(set(numbers)) == 1 or len(self.places) >= MOST_SIGNS:
             # What was computed, and does not move all the same, has all its digits here.
             return here if len(here.text) <= DIGITS + 2 else numeral(numbers[0], DIGITS)
         found = None if self.frozen else self.record.key_of(numbers, self.branch, self.key_of(beside))

@@ -8,7 +8,6 @@ beyond, that is the same function. A story is told for one side, and live on tha
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,6 +38,8 @@ SCALES = (1.0, -1.0, 0.01, 0.001, 0.0001, 2.0, 0.5)
 """Multiples that a story names beside the number itself: the change for a nudge, and a sign."""
 TRIED = 60
 """Places that are looked at for other branches."""
+MOST_BENT, MOST_PLACES = 2_000, 8
+"""Entries with kinks up to which a story of arrays is told on both sides of them, and the places where it is."""
 MOST_BRANCHES = 3
 """Other branches for which a computation of single numbers is told as well."""
 PLACES = ("value", "gradient", "local", "share", "total")
@@ -46,23 +47,26 @@ PLACES = ("value", "gradient", "local", "share", "total")
 Key = tuple[Any, ...]
 """What a number is of: its kind, and where it stands."""
 Leaves = list[Any]
-Row = np.ndarray[Any, Any]
+Row = Rows = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
 class Branch:
-    """One side of every kink: where a story is told for it, twice, and how a page knows that it is there."""
+    """Where a story is told, two places beside each other or more, and how a page knows that it holds."""
 
     code: str
-    outputs: tuple[Any, Any]
-    """The computation, recorded at two places beside each other."""
-    asked: tuple[dict[Step, Any], dict[Step, Any]]
+    """A pattern: that of one side of every kink, or of those on both sides that the places are on."""
+    outputs: list[Any]
+    """The computation, recorded at each place."""
+    asked: list[dict[Step, Any]]
     """The recorded nodes of the steps."""
-    numbers: tuple[Row, Row, Row]
-    """All numbers of the record at both, and at one more place, where no leaf is 0."""
-    order: list[int]
+    numbers: Rows
+    """All numbers of the record, a row for each place."""
+    elsewhere: Rows
+    """The same at places where nothing is told: what is alike has to be alike there as well."""
+    order: Row
     """Which of them move, by what they are at the second place."""
-    ranked: list[float]
+    ranked: Row
 
 
 class Record:
@@ -97,16 +101,44 @@ class Record:
 
     def branch(self, leaves: Leaves, output: Any = None) -> Branch:
         """The branch at a place."""
-        subject = self.subject
-        points = (leaves, beside(leaves))
-        outputs = (recorded_at(subject, leaves) if output is None else output, recorded_at(subject, points[1]))
-        with Quiet():
-            code = code_of(subject, Recorded(subject.program, forward(subject.program, leaves)))
-        numbers = (self.row(points[0]), self.row(points[1]), self.row(beside(leaves, zeros=True)))
-        moving = np.flatnonzero(numbers[0] != numbers[1])
+        return self.told_at(self.branch_code(leaves), [leaves, beside(leaves)], [beside(leaves, zeros=True)], output)
+
+    def told_at(self, code: str, places: list[Leaves], elsewhere: list[Leaves], output: Any = None) -> Branch:
+        """What is needed to tell a story at some places, the first of which has the numbers that stay."""
+        program = self.subject.program
+        first = recorded_at(self.subject, places[0]) if output is None else output
+        outputs = [first, *[recorded_at(self.subject, leaves) for leaves in places[1:]]]
+        numbers, others = [np.stack([self.row(leaves) for leaves in x]) for x in (places, elsewhere)]
+        moving = np.flatnonzero((numbers != numbers[0]).any(axis=0))
         order = moving[np.argsort(numbers[1][moving])]
-        nodes = [dict(zip(subject.program.steps, lift(x).nodes, strict=True)) for x in outputs]
-        return Branch(code, outputs, (nodes[0], nodes[1]), numbers, order.tolist(), numbers[1][order].tolist())
+        nodes = [dict(zip(program.steps, lift(x).nodes, strict=True)) for x in outputs]
+        return Branch(code, outputs, nodes, numbers, others, order, numbers[1][order])
+
+    @cached_property
+    def together(self) -> Branch | None:
+        """Of arrays with kinks: places on both sides of as many as there are, where a story may be told at once.
+
+        None where some number of the record would not be told from one that never moves.
+        """
+        subject = self.subject
+        sharp = sum([step.size for (step, _), _ in self.edges.items() if bends(step)])
+        if subject.is_scalar or not 0 < sharp <= MOST_BENT:
+            return None
+        start = subject.leaves
+        pool = [leaves for leaves in islice(elsewhere(subject), TRIED) if np.isfinite(self.row(leaves)).all()]
+        codes = [self.branch_code(leaves) for leaves in (start, *pool)]
+        rows = np.stack([self.row(leaves) for leaves in (start, *pool)])
+        taken = told_apart(codes, rows)
+        told = np.stack([rows[0], *rows[taken]])
+        if not (told[0] != told).any(axis=0)[(rows[0] != rows).any(axis=0)].all():
+            return None
+        places = [start, beside(start), *[pool[n - 1] for n in taken]]
+        return self.told_at(pattern_of([codes[0], *[codes[n] for n in taken]]), places, pool, subject.output)
+
+    def branch_code(self, leaves: Leaves) -> str:
+        """On which side of every kink a place is."""
+        with Quiet():
+            return code_of(self.subject, Recorded(self.subject.program, forward(self.subject.program, leaves)))
 
     def row(self, leaves: Leaves) -> Row:
         """Every number that a story may name, at one place."""
@@ -160,37 +192,62 @@ class Record:
                 yield (place, h, n), x
 
     def key_of(self, told: Sequence[float], branch: Branch, letter: Key | None) -> tuple[Key, float] | None:
-        """What some numbers, one at each of a branch's two places, are of, and by how much they are a multiple of it.
+        """What some numbers, one at each of a branch's places, are of, and by how much they are a multiple of it.
 
         `letter` is what stands at this place in the same equation, if one does.
         """
         if not np.isfinite(told).all():
             return None
         for scale in SCALES:
-            found = list(self.alike([x / scale for x in told], branch))
-            if not found:
+            found = alike(np.asarray(told) / scale, branch)
+            if not len(found):
                 continue
             named = None if letter is None else self.place_of.get(letter)
             if named in found:
                 return self.keys[named], scale
-            third = branch.numbers[2][found]
-            return (self.keys[found[0]], scale) if all([same(third[0], x) for x in third]) else None
+            same = agree(branch.elsewhere[:, found[:1]], branch.elsewhere[:, found])
+            return (self.keys[found[0]], scale) if same.all() else None
         return None
 
-    def alike(self, told: Sequence[float], branch: Branch) -> Iterator[int]:
-        """The numbers of the record that are these at both places."""
-        room = NEAR * max(abs(told[1]), 1e-300)
-        n = bisect_left(branch.ranked, told[1] - room)
-        while n < len(branch.ranked) and branch.ranked[n] <= told[1] + room:
-            place = branch.order[n]
-            if abs(branch.numbers[0][place] - told[0]) <= NEAR * max(abs(told[0]), 1e-300):
-                yield place
-            n += 1
+
+def alike(told: Row, branch: Branch) -> Row:
+    """The numbers of the record that are these at all places."""
+    room = NEAR * max(abs(told[1]), 1e-300)
+    first = np.searchsorted(branch.ranked, told[1] - room)
+    last = np.searchsorted(branch.ranked, told[1] + room, side="right")
+    found = branch.order[first:last]
+    near = np.abs(branch.numbers[:, found] - told[:, None]) <= NEAR * np.maximum(np.abs(told), 1e-300)[:, None]
+    return found[near.all(axis=0)]
 
 
-def same(x: float, y: float) -> bool:
-    """Whether two numbers are the same up to rounding; of what is none nothing is said."""
-    return not (np.isfinite(x) and np.isfinite(y)) or abs(x - y) <= NEAR * max(abs(x), abs(y))
+def agree(x: Any, y: Any) -> Any:
+    """Whether numbers are the same up to rounding; of what is none nothing is said."""
+    return ~(np.isfinite(x) & np.isfinite(y)) | (np.abs(x - y) <= NEAR * np.maximum(np.abs(x), np.abs(y)))
+
+
+def told_apart(codes: Sequence[str], rows: Rows) -> list[int]:
+    """Few places after the first, at which kinks are told from each other and each number from one that stays."""
+    taken: list[int] = []
+    labels: Sequence[tuple[str, ...]] = [(x,) for x in codes[0]]
+    moves = np.zeros(rows.shape[1], bool)
+    while len(taken) < MOST_PLACES:
+        gain = [
+            (len({*zip(labels, code, strict=True)}), int((moves | (row != rows[0])).sum()))
+            for code, row in zip(codes, rows, strict=True)
+        ]
+        best = max(range(len(codes)), key=gain.__getitem__)
+        if gain[best] <= (len({*labels}), int(moves.sum())):
+            break
+        taken.append(best)
+        labels = [(*x, y) for x, y in zip(labels, codes[best], strict=True)]
+        moves |= rows[best] != rows[0]
+    return taken
+
+
+def pattern_of(codes: Sequence[str]) -> str:
+    """A pattern that codes of one length match, and what differs from them place by place."""
+    digits = ["".join(sorted({*row})) for row in zip(*codes, strict=True)]
+    return "".join([x if len(x) == 1 else f"[{x}]" for x in digits])
 
 
 def beside(leaves: Leaves, *, zeros: bool = False) -> Leaves:
@@ -221,7 +278,8 @@ def elsewhere(subject: Subject) -> Iterator[Leaves]:
         array = np.asarray(x)
         if array.dtype.kind != "f":
             return x
-        size = np.where(array == 0, 1.0, array)
+        # A 0 in an array stays: a code says where they are.
+        size = np.where(array == 0, 0.0 if array.ndim else 1.0, array)
         return (size * random.uniform(0.3, 2, array.shape) * random.choice([-1, 1, 1], array.shape))[()]
 
     while True:

@@ -14,6 +14,7 @@ from itertools import islice, pairwise
 from typing import Any
 
 from chainrule.core.operation import Pointwise, book
+from chainrule.derivation.choices import chosen
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.scalars.cancel import added, cancelled, simplified
 from chainrule.derivation.scalars.graph import Edge, Node, NotReached, ScalarGraph
@@ -259,7 +260,8 @@ class Maker:
         """A link that is a sum over paths."""
         found = self.graph.derivatives(low, high)
         carried = {e: self.graph.carried(e, found[e.target]) for e in edges}
-        edges = sorted(edges, key=lambda e: (-abs(carried[e]), e.target, e.slot))
+        order = sorted(range(len(edges)), key=lambda n: (-abs(carried[edges[n]]), edges[n].target, edges[n].slot))
+        edges = [edges[n] for n in chosen(tuple(order))]
         values = [carried[e] for e in edges]
         listed = edges if len(edges) <= self.top + 1 else edges[: max(self.top, 1)]
         made = (

@@ -64,7 +64,7 @@ export function derivationPanel(app) {
   /** Fill the story in: with the numbers of now where it holds for them, or else with those of the start. */
   function fill() {
     const { model } = app, code = tellings.length ? model.branch() : "";
-    const telling = tellings.find(([branch]) => branch === code), moved = model.leaves.some((x, n) => x !== model.start[n]);
+    const telling = tellings.find(([branch]) => new RegExp(`^${branch}$`).test(code)), moved = model.leaves.some((x, n) => x !== model.start[n]);
     if (shown !== (telling ?? tellings[0])) show(telling ?? tellings[0]);
     const [, , places, still] = shown, isLive = Boolean(telling) && places.length > 0 && Number.isFinite(model.result);
     const at = isLive ? { leaves: model.leaves, results: model.results() } : { leaves: model.start, results: model.resultsOfStart() };
