@@ -103,6 +103,21 @@ def test_a_loss_and_its_slope():
     assert np.isfinite(slopes[1][(values[0] > 0) & (values[0] < 1)]).all()
 
 
+def test_a_loss_is_seen_where_its_point_is_and_a_long_formula_only_begun():
+    ax = cr.plot.loss("0.5*(yhat - y)**2", 20.0, at=2.0)
+    x, values = ax.lines[0].get_data()
+    assert x[0] == 0.0
+    assert x[-1] == 22.0
+    low, high = ax.get_ylim()
+    assert low < values.min()
+    assert high > 0.5 * 18**2
+    long = "+".join([f"sin({n}*x)/{n}" for n in range(1, 100)])
+    for ax in (cr.plot.tangent(long, 1.0), cr.plot.quotients(long, 1.0), cr.plot.gradient(long + "+y", (1.0, 1.0))[0]):
+        told = [ax.get_title(), ax.figure.get_suptitle(), *[line.get_label() for line in ax.lines]]
+        assert "sin(1x)/1 + sin(2x)/2" in " ".join(told)
+        assert max(map(len, told)) < 120
+
+
 @pytest.mark.parametrize("make", [nn.MSELoss, nn.L1Loss, nn.HuberLoss])
 def test_losses_of_nn(make):
     ax = cr.plot.loss(make(), 1.0, at=2.5)
@@ -197,6 +212,17 @@ def test_rates_and_their_limit():
     assert "> 2/λ" in curves.lines[1].get_label()
     _, limit = cr.plot.rates(lambda p: cr.sum((p - 1.0) ** 4) + cr.sum(p**2), [2.0, 0.0, 1.0], steps=5)
     assert 0 < lines(limit)["2/λ"][0][0] < 1
+
+
+def test_rates_where_nothing_bends_or_a_loss_falls_below_0():
+    curves, limit = cr.plot.rates("abs(x)", (3.0,))
+    assert len(curves.lines) == len(limit.lines[0].get_xdata()) == 5
+    assert limit.get_title() == "no curvature, and so no limit"
+    assert curves.get_yscale() == "linear"
+    curves, _ = cr.plot.rates("x**2 - 5", (3.0,), [0.1, 0.5])
+    assert min(curves.lines[1].get_ydata()) == -5
+    assert curves.get_yscale() == "linear"
+    assert cr.plot.rates("x**2 - 5", (3.0,), [0.1, 1.2])[0].get_yscale() == "symlog"
 
 
 def test_where_a_network_changes_its_mind():

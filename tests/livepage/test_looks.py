@@ -13,7 +13,7 @@ from tests.livepage.conftest import NET, settled
 import chainrule as cr
 from chainrule.errors import DtypeError, FormatError, FormulaError, GraphError
 from chainrule.livepage.page import Page
-from chainrule.livepage.subject import subject_of
+from chainrule.livepage.subject import subject_of, typed_subject
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe judges the page: pip install '.[test]'")
 
@@ -318,3 +318,23 @@ def test_what_is_asked_is_not_told_elsewhere(opened, simple):
             tab.locator("#show").click()
         settled(tab)
         assert tab.locator("#story").is_visible()
+
+
+def test_a_summed_up_graph_follows_too_and_says_why_nothing_is_told(opened):
+    text = "+".join([f"sin({n}*x)/{n}" for n in range(1, 110)])
+    with opened(Page((typed_subject(text, {"x": 1.0}),))) as tab:
+        assert tab.locator("#story").inner_text() == "This graph is too large to be told."
+        tab.evaluate("chainrule.set('x', 0); chainrule.draw()")
+        told = tab.locator("#graph [data-box]").all_text_contents()
+        assert any(["mul × 109" in box and "data all 0" in box and "grad 0.00917 … 1" in box for box in told])
+        assert not any(["grad –" in box for box in told])
+        tab.evaluate("chainrule.step(0); chainrule.draw()")
+        assert any(["grad ·" in text for text in tab.locator("#graph [data-box]").all_text_contents()])
+        assert tab.locator("#layers").evaluate("(list) => list.parentElement.clientHeight") < 400
+
+
+def test_what_is_no_number_has_no_derivative_to_check(opened):
+    with opened(Page((typed_subject("log(x)*y", {"x": -1.0, "y": 2.0}),))) as tab:
+        assert tab.locator("#check-told").inner_text() == "there is no derivative: f is nan"
+        tab.evaluate("chainrule.set('x', 2); chainrule.draw()")
+        assert tab.locator("#check-told").inner_text() == "the derivative is 1"

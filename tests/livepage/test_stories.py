@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import pytest
 
+from chainrule import nn
 from chainrule.derivation.network import paper
 from chainrule.derivation.scalars import links, targets
 from chainrule.livepage import payload, ties
+from chainrule.livepage.network import network_subject
 from chainrule.livepage.page import Page
 from chainrule.livepage.subject import typed_subject
 
@@ -121,6 +124,38 @@ def test_beyond_a_kink_the_story_is_that_of_the_numbers_of_now(opened, bent):
 @pytest.mark.soak
 def test_the_same_of_every_kind_of_kink(opened):
     check_beyond(opened, page_of(BENT), list(BENT))
+
+
+def test_a_net_on_the_plane_is_told_of_the_numbers_of_now_when_units_switch(opened):
+    x, y = np.array([[0.5, -1.0], [1.0, 0.25], [-0.75, 0.5]]), np.array([1.0, 0.0, 1.0])
+    net = nn.Sequential(nn.Linear(2, 3, rng=0, dtype=float), nn.ReLU(), nn.Linear(3, 1, rng=1, dtype=float))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ties, "MOST_ASKED", 2)
+        for module in (paper, targets):
+            patch.setattr(module, "chosen", lambda place: (0,) * len(place))
+        patch.setattr(links, "chosen", lambda order: tuple(sorted(order)))
+        subjects = [network_subject(net, x, y)]
+        net[0].bias.data[...] = bias = [-1.0, 0.6, -0.2]
+        net[0].weight.data[0] = row = [0.4, -0.9]
+        subjects.append(network_subject(net, x, y))
+        switched = [ties.Record(subject.bare).branch_code(subject.bare.leaves) for subject in subjects]
+        assert switched[0] != switched[1]
+        page = Page(tuple(subjects))
+        assert page.html
+    with opened(page) as tab:
+        weight = [row, *np.array(net[0].weight.data)[1:].tolist()]
+        tab.evaluate(
+            "([w, b]) => { chainrule.set('net[0].weight', w); chainrule.set('net[0].bias', b); }", [weight, bias]
+        )
+        there = tab.evaluate(EQUATIONS)
+        tab.evaluate("chainrule.open(1)")
+        wanted = tab.evaluate(EQUATIONS)
+    assert not there["node by node"]["past"]
+    assert there["node by node"]["all"] == wanted["node by node"]["all"]
+    live = there["errors δ"]["live"]
+    assert not there["errors δ"]["past"]
+    assert len(live) > 20
+    assert not Counter(live) - Counter(wanted["errors δ"]["all"])
 
 
 def test_on_a_kink_it_is_said_and_what_was_told_there_is_not_taken_for_now(opened, bent):

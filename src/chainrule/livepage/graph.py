@@ -57,10 +57,11 @@ def places_of(subject: Subject) -> Places:
 
 def with_room(box: Box, block: Sequence[Step]) -> Box:
     """A box as wide as its numbers may get."""
+    span = f"{WIDEST_SHORT} … {WIDEST_SHORT}"
     if len(block) > 1:
-        return box
+        return replace(box, data=span, grad=span if box.grad else "", wrong="")
     (step,) = block
-    text = f"{WIDEST_SHORT} … {WIDEST_SHORT}" if step.shape else WIDEST
+    text = span if step.shape else WIDEST
     more = ("×".join(map(str, step.shape)),) if step.shape else ()
     return replace(box, data=text, grad=text if step.requires_grad else "", wrong="", more=more)
 

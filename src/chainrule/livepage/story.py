@@ -25,7 +25,7 @@ from chainrule.derivation.words import Words, said
 from chainrule.errors import ChainruleError
 from chainrule.livepage.passes import edges_of
 from chainrule.livepage.subject import DIGITS, Subject
-from chainrule.livepage.ties import MOST_ENTRIES, Branch, Key, Record, asked_of, code_now
+from chainrule.livepage.ties import MOST_ENTRIES, Branch, Key, Record, asked_of, with_room
 from chainrule.maths import Number, mathml, numeral, unicode
 from chainrule.maths.as_mathml import in_lines
 from chainrule.maths.numerals import FULL
@@ -68,9 +68,10 @@ class Story:
 def stories(subject: Subject) -> list[Story]:
     """What is told of the leaves that are asked for first, in every dialect that applies."""
     if subject.bare is not None:
-        code = code_now(subject)
         found = stories(subject.bare)
-        return [replace(s, tellings=[replace(t, branch=code) for t in s.tellings]) for s in found]
+        return [
+            replace(s, tellings=[replace(t, branch=with_room(t.branch, subject)) for t in s.tellings]) for s in found
+        ]
     if len(subject.program) > MOST_TOLD or not np.isfinite(subject.live.number(subject.program.output)):
         return []
     size = sum([step.size for step in subject.program.steps])

@@ -3,11 +3,14 @@
 A number is tied to a value, a local derivative, a gradient, a share, or a slope along several links. Which of them it
 is, the equation says: a number stands where a letter stands in another side of it, or comes out of what is named first.
 Where no letter stands, it is what has the same numbers at every place on the same side of all kinks: there, but not
-beyond, that is the same function. A story is told for one side, and live on that alone.
+beyond, that is the same function. A story of single numbers is told for one side, and live on that alone. Of arrays,
+which have too many sides, it is told at a few places that have each kink on both: what has the same numbers at all of
+them holds beyond every kink that was crossed among them.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -344,10 +347,22 @@ def watched(subject: Subject) -> list[tuple[int, bool]]:
     return [(n, bends(step)) for (step, _), n in edges_of(subject.program).items() if isinstance(step.op, Pointwise)]
 
 
-def code_now(subject: Subject) -> str:
-    """The same of the numbers of a subject."""
+def with_room(pattern: str, subject: Subject) -> str:
+    """The pattern of a bare subject for the one with room, whose further rows may be on any side."""
     with Quiet():
-        return code_of(subject, Recorded(subject.program, subject.numbers))
+        now = code_of(subject, Recorded(subject.program, subject.numbers))
+    digits = iter(SIGN.findall(pattern.rpartition(";")[2]))
+    edges = list(edges_of(subject.program))
+    found = [now.rpartition(";")[0], ";"]
+    for n, _ in watched(subject):
+        step, _ = edges[n]
+        size = subject.bare.program.steps[step.place].size
+        found += [*islice(digits, size), "." * (step.size - size)]
+    return "".join(found)
+
+
+SIGN = re.compile(r"\[.*?\]|.")
+"""One digit of a pattern, or those that it may be."""
 
 
 def code_of(subject: Subject, graph: Recorded) -> str:

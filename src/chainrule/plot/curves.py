@@ -10,7 +10,7 @@ import numpy as np
 import chainrule as cr
 from chainrule.errors import FormulaError
 from chainrule.nn.module import Module
-from chainrule.plot.functions import Function, finite_part, range_of, shown
+from chainrule.plot.functions import LONGEST, Function, begun, finite_part, range_of, shown
 from chainrule.plot.style import DASHES, one_axes, several, themed
 
 POINTS = 401
@@ -120,7 +120,7 @@ def activation(*names: Any, span: float = 4.0, ax: Any = None, theme: str = "lig
         for panel, (name, curve) in zip(axes, curves, strict=True):
             values, (slopes,) = curve.with_slopes(x)
             told = curve.slope_formula("x")
-            panel.plot(x, finite_part(values), linewidth=2.2, label=curve.formula or name)
+            panel.plot(x, finite_part(values), linewidth=2.2, label=begun(curve.formula) or name)
             panel.plot(
                 x,
                 finite_part(slopes),
@@ -132,10 +132,6 @@ def activation(*names: Any, span: float = 4.0, ax: Any = None, theme: str = "lig
             panel.set(xlabel="x", title=name)
             panel.legend()
     return axes[0] if len(axes) == 1 else axes
-
-
-LONGEST = 44
-"""Signs of a formula that a legend has room for."""
 
 
 def activation_of(name: Any) -> tuple[str, Function]:
@@ -153,13 +149,16 @@ def activation_of(name: Any) -> tuple[str, Function]:
 def loss(f: Any, y: float, *, at: float | None = None, span: float = 2.0, ax: Any = None, theme: str = "light") -> Any:
     """A loss against the prediction ŷ for one target, with its slope, and at a point the tangent.
 
-    `f` is a formula in ``yhat`` and ``y``, a function of both, or a loss of `nn`. Returns the axes.
+    `f` is a formula in ``yhat`` and ``y``, a function of both, or a loss of `nn`; predictions reach `span` beyond the
+    target and the point. Returns the axes.
 
     >>> import chainrule as cr
     >>> axes = cr.plot.loss("0.5*(yhat - y)**2", 1.0, at=2.0)
     >>> [line.get_label() for line in axes.lines[:3]]
     ['0.5(ŷ − y)²', 'slope: ŷ − y', 'at ŷ = 2: slope 1']
     """
+    ends = [y] if at is None else [y, at]
+    x = np.linspace(min(ends) - span, max(ends) + span, POINTS)
     if isinstance(f, Module):
         module = f
 
@@ -167,14 +166,12 @@ def loss(f: Any, y: float, *, at: float | None = None, span: float = 2.0, ax: An
             return module(yhat, y if isinstance(y, float) else np.asarray(getattr(y, "data", y)))
 
         name = type(f).__name__
-        x = np.linspace(y - span, y + span, POINTS)
         values, slopes = one_by_one(each, x, y)
         formula = told = ""
         point = one_by_one(each, np.array([at]), y) if at is not None else None
     else:
         both = Function(f, ("yhat", "y"))
-        name, formula, told = both.formula or "L", both.formula, both.slope_formula(both.names[0])
-        x = np.linspace(y - span, y + span, POINTS)
+        name, formula, told = begun(both.formula) or "L", begun(both.formula), both.slope_formula(both.names[0])
         values, (slopes, _) = both.with_slopes(x, y)
         point = None if at is None else (both.at(at, y)[0], both.at(at, y)[1][0])
     low, high = range_of(np.r_[values, slopes, np.inf])

@@ -65,8 +65,8 @@ class Function:
         return f"f({', '.join(self.names)})"
 
     def titled(self) -> str:
-        """The function and its formula."""
-        return f"{self.head()} = {self.formula}" if self.formula else self.head()
+        """The function and its formula, of a long one the beginning."""
+        return f"{self.head()} = {begun(self.formula)}" if self.formula else self.head()
 
     def values(self, *points: Any) -> Any:
         """The function at arrays of numbers, entry by entry."""
@@ -90,6 +90,15 @@ class Function:
         """The value and the slopes at one point."""
         value, slopes = self.with_slopes(*[np.float64(x) for x in point])
         return float(value), [float(slope) for slope in slopes]
+
+
+LONGEST = 44
+"""Signs of a formula that fits into a title or a legend."""
+
+
+def begun(formula: str) -> str:
+    """A formula, or as much of a long one as fits, up to a space."""
+    return formula if len(formula) <= LONGEST else f"{formula[:LONGEST].rpartition(' ')[0] or formula[:LONGEST]} …"
 
 
 def finite_part(x: Any) -> Any:

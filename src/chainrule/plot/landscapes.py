@@ -243,6 +243,8 @@ def surface(
     return [space, in_order(contours)]
 
 
+SHARES = (0.05, 0.25, 0.5, 0.95, 1.05)
+"""Rates that are tried, as parts of the limit."""
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
@@ -274,9 +276,8 @@ def rates(
         )
     curvature = float(np.max(np.linalg.eigvalsh(bend)))
     edge = 2 / curvature if curvature > 0 else np.inf
-    swept = (
-        sorted(map(float, rates)) if rates is not None else [edge * share for share in (0.05, 0.25, 0.5, 0.95, 1.05)]
-    )
+    size = edge if np.isfinite(edge) else 1.0
+    swept = sorted(map(float, [size * share for share in SHARES] if rates is None else rates))
     found = {rate: descended(run, begin, rate, steps) for rate in swept}
     with themed(theme) as (plt, inks):
         figure = plt.figure(figsize=(11.0, 4.4))
@@ -290,17 +291,19 @@ def rates(
                 markersize=3,
                 label=f"rate {shown(rate, 3)}{beyond}",
             )
-        curves.set(xlabel="step", ylabel="loss", yscale="log", title="plain descent")
-        curves.legend()
         last = [losses[-1] for losses in found.values()]
+        ends = range_of(np.concatenate([*found.values()]), share=0.0)
+        scale = "log" if ends[0] > 0 else "linear" if ends[1] <= 2 * abs(first) else "symlog"
+        curves.set(xlabel="step", ylabel="loss", yscale=scale, title="plain descent")
+        curves.legend()
         limit.plot(swept, last, "o-", label="loss at the end")
         if np.isfinite(edge):
             limit.axvline(edge, color=inks["wrong"], linestyle="--", label="2/λ")
         limit.set(
             xlabel="rate",
             ylabel=f"loss after {steps} steps",
-            yscale="log",
-            title=f"the limit is 2/λ = {shown(edge, 4)}",
+            yscale=scale,
+            title=f"the limit is 2/λ = {shown(edge, 4)}" if np.isfinite(edge) else "no curvature, and so no limit",
         )
         limit.legend()
         figure.suptitle(Function(f, ("x", "y")[: len(begin)]).titled() if isinstance(f, str) else "")

@@ -28,7 +28,7 @@ export function checkPanel(app) {
   function show() {
     const entry = entries[n], here = app.model.loss(), slope = app.model.slope(entry.leaf, entry.at);
     const found = EXPONENTS.map((e) => quotient(entry, 10 ** e, here, slope));
-    write(told, `the derivative is ${format(slope, 10)}`);
+    write(told, Number.isFinite(here) ? `the derivative is ${format(slope, 10)}` : `there is no derivative: ${app.output.name} is ${format(here)}`);
     body.replaceChildren(...found.filter((_, i) => i % 2 === 0).map((q) => make("tr", {},
       make("td", {}, `1e${Math.round(Math.log10(q.h))}`.replace("-", "−")),
       make("td", { class: "number" }, format(q.forward, 5)),

@@ -30,8 +30,13 @@ export function derivationPanel(app) {
     tellings = told.find(([, d]) => d === dialect)?.[2] ?? [];
     shown = seen = null;
     if (tellings.length) return;
-    holder.replaceChildren(make("p", { class: "quiet" }, app.data.recorded ? "This graph is too large to be told." : "Nothing is told: at the start the result is no finite number."));
+    holder.replaceChildren(make("p", { class: "quiet" }, whyNothing()));
     write(note, "");
+  }
+
+  function whyNothing() {
+    if (!app.data.live || Number.isFinite(app.model.resultsOfStart().value[app.data.output])) return "This graph is too large to be told.";
+    return "Nothing is told: at the start the result is no finite number.";
   }
 
   /** Put a telling in the panel. */

@@ -1,7 +1,7 @@
 // The graph: numbers in its boxes, local derivatives on its arrows, and the node that is looked at.
 
 import { channels, dial, draggable, make, write } from "chainrule/dom";
-import { differs, entryName, exact, finite, format, sizeOf, turned } from "chainrule/numbers";
+import { differs, entryName, exact, finite, format, shown, sizeOf, turned } from "chainrule/numbers";
 
 const MOST_FIELDS = 24;
 
@@ -84,10 +84,24 @@ export function graphPanel(app) {
     });
   }
 
+  /** From where to where the numbers and the gradients of several steps reach. */
+  function severalIn(inside, data, grad) {
+    const { value, gradient } = app.now, { steps } = app.data, made = inside.filter((place) => steps[place].op);
+    const reach = (list) => {
+      const found = (made.length ? made : inside).flatMap((place) => (list[place] === undefined ? [] : typeof list[place] === "number" ? [list[place]] : [...app.model.entriesOf(list[place], place)]));
+      return found.length ? shown(found, [found.length]) : "·";
+    };
+    write(data, `data ${reach(value)}`);
+    if (grad) write(grad, `grad ${reach(gradient)}`);
+  }
+
   function numbers() {
     const { value, gradient, now } = app.now, right = app.model.results(), { steps } = app.data;
     for (const { element, steps: inside, data, grad, shape } of boxes) {
-      if (inside.length !== 1) continue;
+      if (inside.length !== 1) {
+        severalIn(inside, data, grad);
+        continue;
+      }
       const [place] = inside, step = steps[place], known = value[place] !== undefined;
       const origin = originOf(place, value);
       if (shape) write(shape, app.model.shapeOf(place).join("×"));

@@ -114,7 +114,7 @@ export function learnPanel(app) {
       make("span", { class: "name" }, name),
       make("span", { class: "bar", style: `--part:${Number.isFinite(size) ? size / most : 0}` }),
       make("span", { class: "number" }, format(size, 3) + (dead === null ? "" : `, ${dead[0]} of ${dead[1]} dead`)))));
-    bars.parentElement.hidden = !found.length;
+    bars.closest("div:has(h3)").hidden = !found.length;
   }
 
   function deadUnits(out, shape) {
