@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from chainrule import nn
-from chainrule.derivation.network import paper
-from chainrule.derivation.scalars import links, targets
+from chainrule.derivation import arrays
+from chainrule.derivation.scalars import links
 from chainrule.livepage import payload, ties
 from chainrule.livepage.network import network_subject
 from chainrule.livepage.page import Page
@@ -79,8 +79,7 @@ def page_of(names):
 
         patch.setattr(payload, "stories", stories)
         # What a story of arrays opens is the same entry on both pages, wherever the largest lies, and in one order.
-        for module in (paper, targets):
-            patch.setattr(module, "chosen", lambda place: (0,) * len(place))
+        patch.setattr(arrays, "chosen", lambda place: (0,) * len(place))
         patch.setattr(links, "chosen", lambda order: tuple(sorted(order)))
         assert page.html
     return page
@@ -131,8 +130,7 @@ def test_a_net_on_the_plane_is_told_of_the_numbers_of_now_when_units_switch(open
     net = nn.Sequential(nn.Linear(2, 3, rng=0, dtype=float), nn.ReLU(), nn.Linear(3, 1, rng=1, dtype=float))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ties, "MOST_ASKED", 2)
-        for module in (paper, targets):
-            patch.setattr(module, "chosen", lambda place: (0,) * len(place))
+        patch.setattr(arrays, "chosen", lambda place: (0,) * len(place))
         patch.setattr(links, "chosen", lambda order: tuple(sorted(order)))
         subjects = [network_subject(net, x, y)]
         net[0].bias.data[...] = bias = [-1.0, 0.6, -0.2]
