@@ -206,7 +206,7 @@ class Record:
             if not len(found):
                 continue
             named = None if letter is None else self.place_of.get(letter)
-            if named in found:
+            if named is not None and named in found:
                 return self.keys[named], scale
             same = agree(branch.elsewhere[:, found[:1]], branch.elsewhere[:, found])
             return (self.keys[found[0]], scale) if same.all() else None
