@@ -84,6 +84,11 @@ class Step(Shaped):
         self.edges = tuple([edge for edge in edges if edge[0] not in flat] if flat else edges)
 
     @property
+    def operation(self) -> str:
+        """The name of its operation; nothing of a leaf."""
+        return "" if self.op is None else self.op.name
+
+    @property
     def requires_grad(self) -> bool:
         """Whether it depends on a parameter, so that a gradient can pass."""
         return self.kind is Kind.PARAMETER or bool(self.edges)

@@ -25,12 +25,11 @@ from chainrule.verify.answers.given import held_numbers, with_names
 from chainrule.verify.answers.numbers import EXACT, Printed, decimals_of, grade_number, number_of
 from chainrule.verify.marking.averages import close, constant_mistakes, constants_on_the_way, is_square
 from chainrule.verify.marking.fingerprints import Elsewhere, Fingerprint, ratio_everywhere
-from chainrule.verify.marking.marked import Grade, Mistake, apart_from_asked, mistake_of, shown, three_hints
+from chainrule.verify.marking.marked import Grade, Mistake, apart_from_asked, mistake_of, shown, three_hints, told
 from chainrule.verify.marking.problem import Problem, probes_of, read_problem, resized
 from chainrule.verify.marking.updates import RATES
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.marking.working import Working
-from chainrule.verify.mistakes import KINDS
 
 if TYPE_CHECKING:
     from chainrule.verify.marking.editor import Editor
@@ -166,8 +165,12 @@ def points_for(
     yield from special_points(problem, values, asked)
     read = working()
     for held in held_numbers(problem, read, asked, values) if read is not None else ():
-        told = " and ".join(f"{name} = {x:g}" for name, x in held.items())
-        yield Points(walks_for(problem, values, held), f"right where {told}, as given", len(held) == 1)
+        yield Points(walks_for(problem, values, held), as_given(held), len(held) == 1)
+
+
+def as_given(numbers: Mapping[str, float]) -> str:
+    """What is said of an answer that is right at numbers that were given."""
+    return f"right where {' and '.join(f'{name} = {x:g}' for name, x in numbers.items())}, as given"
 
 
 def walks_for(problem: Problem, values: Mapping[str, Any], held: Mapping[str, float] | None = None) -> list[Walk]:
@@ -193,8 +196,7 @@ def special_points(problem: Problem, values: Mapping[str, Any], asked: Sequence[
         if not step.ndim and name in values and values[name] in (0, 1) and problem.weighs_a_logarithm(step)
     }
     if cases:
-        told = " and ".join(f"{name} = {x:g}" for name, x in cases.items())
-        yield Points(walks_for(problem, values, cases), f"right where {told}, as given")
+        yield Points(walks_for(problem, values, cases), as_given(cases))
     if problem.labels:
         return
     for name, step in free.items():
@@ -230,7 +232,7 @@ def grade_formula(problem: Problem, text: str, asked: Sequence[str], values: Map
     mark, working, _ = tried[0]
     for known, other in with_names(problem, working, values):
         if Fingerprint(problem, mark.walks, mark.wrt, [answer_of(other, name, walk) for walk in mark.walks]).is_right():
-            return Grade(True, (), (), (f"right where {known} = {float(values[known]):g}, as given",))
+            return Grade(True, (), (), (as_given({known: float(values[known])}),))
     return first_classified(judged(mark, name, working, failure) for mark, working, failure in tried)
 
 
@@ -362,10 +364,7 @@ def located(mark: Fingerprint, name: str) -> list[Mistake]:
         if mark.singles:
             return [mistake_of(change, mark) for change in mark.singles]
         if says := updated_value(mark, name):
-            what = f"{KINDS['wrong-update'].what}: {says}"
-            return [
-                Mistake("wrong-update", f"{name}, where the gradient of {name} (d{name}) is asked", what, shown(mark))
-            ]
+            return [told("wrong-update", f"{name}, where the gradient of {name} (d{name}) is asked", says, shown(mark))]
     return []
 
 
@@ -438,10 +437,10 @@ def grade_function(problem: Problem, f: Callable[..., Any], asked: Sequence[str]
         except (ValueError, TypeError, IndexError, KeyError, AttributeError, ZeroDivisionError) as error:
             if tried:
                 continue
-            told = misfit(problem, f, walks, asked) if isinstance(error, ValueError) else None
-            name, place, says = told or ("unclassified", failing_line(error), "")
-            what = f"{KINDS[name].what}: {says}" if says else f"the function stops: {error}"
-            return verdict([Mistake(name, f"{place}, for the gradient of {', '.join(asked)}", what, "")])
+            found = misfit(problem, f, walks, asked) if isinstance(error, ValueError) else None
+            name, place, says = found or ("unclassified", failing_line(error), f"the function stops: {error}")
+            place = f"{place}, for the gradient of {', '.join(asked)}"
+            return verdict([Mistake(name, place, says, "") if found is None else told(name, place, says)])
         if all(mark.is_right() for mark in marks.values()):
             notes = [text for mark in marks.values() for text in notes_of_layout(mark.answers[0], mark.wrt)]
             return Grade(True, (), (), (*dict.fromkeys(notes), *([note] if note else [])))
@@ -579,7 +578,7 @@ def edited_together(wrong: Mapping[str, Fingerprint], working: Working) -> list[
 def edit_mistake(editor: Editor, edit: Edit, wrong: Iterable[str], mark: Fingerprint) -> Mistake:
     """A change that mends the answer, as the mistake that it undoes."""
     place = editor.place(edit.at, ", ".join(wrong))
-    return Mistake(edit.name, place, f"{KINDS[edit.name].what}: {edit.says}", shown(mark))
+    return told(edit.name, place, edit.says, shown(mark))
 
 
 def grade_training(

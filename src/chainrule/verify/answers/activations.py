@@ -98,14 +98,9 @@ def other_readings(problem: Problem) -> Iterator[tuple[Problem, str]]:
     if whole is not None:
         yield whole, ""
     for own, other, form in (("gelu", "gelu_tanh", "by tanh"), ("gelu_tanh", "gelu", "by erf")):
-        with_other = {s: (book[other], {}, s.inputs) for s in (whole or problem).program.steps if is_of(s, own)}
+        with_other = {s: (book[other], {}, s.inputs) for s in (whole or problem).program.steps if s.operation == own}
         if with_other:
             yield exchanged(whole or problem, with_other), f"right for the gelu {form}"
-
-
-def is_of(step: Step, name: str) -> bool:
-    """Whether a step is of an operation."""
-    return step.op is not None and step.op.name == name
 
 
 Replaced = Mapping[Step, tuple[Any, dict[str, Any], tuple[Any, ...]]]

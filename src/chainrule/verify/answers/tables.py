@@ -22,11 +22,10 @@ from chainrule.verify.answers.numbers import (
     slips_of_the_pen,
     walk_at,
 )
-from chainrule.verify.marking.marked import Grade, Mistake, number, three_hints
+from chainrule.verify.marking.marked import Grade, Mistake, number, three_hints, told
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.updates import RATES, updates
 from chainrule.verify.marking.walk import Walk, forward
-from chainrule.verify.mistakes import KINDS
 
 LINE = re.compile(r"\s*\|?\s*([^=,;\t:≈|]+?)\s*[=,;\t:≈|]\s*(.+?)\s*\|?\s*")
 AFTER = re.compile(
@@ -126,10 +125,9 @@ def grade_table(
     for row in rows:
         if row.printed.is_(row.exact):
             continue
-        told = of_row(problem, walk, row, asked, rate)
-        if told.name == "rounding":
-            notes.append(f"{row.name} = {number(row.printed.value)}: {told.says} ({told.shows})")
-        mistakes.append(told)
+        mistakes.append(found := of_row(problem, walk, row, asked, rate))
+        if found.name == "rounding":
+            notes.append(f"{row.name} = {number(row.printed.value)}: {found.says} ({found.shows})")
     wrong = [m for m in mistakes if m.name != "rounding"]
     ordered = [*wrong, *[m for m in mistakes if m.name == "rounding"]]
     return Grade(not wrong, tuple(ordered), three_hints(ordered) if ordered else (), tuple(notes))
@@ -239,19 +237,19 @@ def of_row(problem: Problem, walk: Walk, row: Row, asked: Sequence[str], rate: f
     )
     shows = f"from the printed numbers {number(row.from_printed)}, at full precision {number(row.exact)}"
 
-    def told(kind: str, says: str) -> Mistake:
-        return Mistake(kind, place, f"{KINDS[kind].what}: {says}", shows)
+    def wrong(kind: str, says: str) -> Mistake:
+        return told(kind, place, says, shows)
 
     if row.printed.is_(row.from_printed):
-        return told("rounding", "it follows from the printed numbers, and full precision gives another last digit")
+        return wrong("rounding", "it follows from the printed numbers, and full precision gives another last digit")
     if row.printed.is_cut(row.from_printed) or row.printed.is_cut(row.exact):
-        return told(
+        return wrong(
             "truncation",
             f"the right rounding is {row.exact:.{row.printed.decimals}f}" if np.size(row.exact) == 1 else "",
         )
     off = np.max(np.abs(np.ravel(row.printed.value) - np.ravel(row.exact)), initial=0.0)
     if off <= 3 * row.printed.half and row.printed.decimals:
-        return told("rounding", "the last digit is off: digits were lost on the way")
+        return wrong("rounding", "the last digit is off: digits were lost on the way")
     if row.of == "gradient":
         for at, right in ((walk, row.exact), (row.rough or walk, row.from_printed)):
             found = of_number(problem, at, row.printed, row.step, right, rate)
@@ -259,8 +257,8 @@ def of_row(problem: Problem, walk: Walk, row: Row, asked: Sequence[str], rate: f
                 return Mistake(found[0].name, f"{place}, {found[0].place}", found[0].says, shows)
     if row.of in ("gradient", "update"):
         for kind, says in updates_of_row(problem, walk, row, asked, rate):
-            return told(kind, says)
+            return wrong(kind, says)
     near = slips_of_the_pen(row.printed, row.from_printed) or slips_of_the_pen(row.printed, row.exact)
-    return told(
+    return wrong(
         "arithmetic" if near else "unclassified", near or "neither the printed numbers nor full precision give it"
     )

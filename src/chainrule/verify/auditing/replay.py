@@ -108,7 +108,7 @@ class Replay:
             if ratio_everywhere(slopes, [walk.numbers[wrt] for walk in self.walks[:LEAST]]) is not None:
                 return True
             inner = {x for x in step.inputs if isinstance(x, Step) and x in way}
-            terms += inner if len(inner) == 1 or (step.op is not None and step.op.name in ("add", "sub")) else ()
+            terms += inner if len(inner) == 1 or (step.operation in ("add", "sub")) else ()
         return False
 
     def ratio(self, answers: Sequence[Any], claim: Claim) -> float | None:

@@ -4,35 +4,29 @@ from __future__ import annotations
 
 from chainrule.program import Step
 from chainrule.verify.marking.fingerprints import Fingerprint
-from chainrule.verify.marking.marked import Mistake, number, shown
+from chainrule.verify.marking.marked import Mistake, number, shown, told
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.updates import A_RATE
-from chainrule.verify.mistakes import KINDS
 
 
 def constant_mistakes(mark: Fingerprint, name: str, c: float) -> list[Mistake]:
     """What is to be said of an answer that is the right one times a constant."""
+    if close(abs(c), A_RATE):
+        says = f"this is the step of {name}, the rate times its gradient, and no gradient"
+        return [told("wrong-update", f"the rate, in the gradient of {name} (d{name})", says, shown(mark))]
     found: list[Mistake] = []
-    if c < 0:
-        says = f"{KINDS['sign'].what}: the right gradient with the other sign"
-        found.append(
-            Mistake("sign", sign_place(mark.problem, mark.wrt, name), says, shown(mark), ("sign", round(c, 9)))
-        )
-    size = abs(c)
-    if close(size, A_RATE):
-        says = f"{KINDS['wrong-update'].what}: this is the step of {name}, the rate times its gradient, and no gradient"
-        return [Mistake("wrong-update", f"the rate, in the gradient of {name} (d{name})", says, shown(mark))]
+
+    def add(kind: str, place: str, says: str, site: str = "") -> None:
+        found.append(told(kind, place, says, shown(mark), (site or kind, round(c, 9))))
+
     link = inner_link(mark, c)
     if link:
-        says = f"{KINDS['missing-factor'].what}: the derivative of what is inside, {number(1 / c)}, is not multiplied"
-        found.insert(0, Mistake("missing-factor", link, says, shown(mark), ("inner", round(c, 9))))
-    if abs(size - 1) > 1e-9:
-        names = constant_names(mark, size)
-        for kind in names:
-            says = f"{KINDS[kind].what}: the answer is {number(size)} times the right one"
-            found.append(
-                Mistake(kind, factor_place(mark.problem, mark.wrt, name, kind), says, shown(mark), (kind, round(c, 9)))
-            )
+        add("missing-factor", link, f"the derivative of what is inside, {number(1 / c)}, is not multiplied", "inner")
+    if c < 0:
+        add("sign", sign_place(mark.problem, mark.wrt, name), "the right gradient with the other sign")
+    for kind in constant_names(mark, abs(c)) if abs(abs(c) - 1) > 1e-9 else ():
+        place = factor_place(mark.problem, mark.wrt, name, kind)
+        add(kind, place, f"the answer is {number(abs(c))} times the right one")
     return found
 
 
@@ -63,7 +57,7 @@ def constants_on_the_way(mark: Fingerprint) -> set[float]:
     """The numbers that the way to what is asked brings by itself: averages, factors, signs, and products of these."""
     found = {1.0}
     for step in mark.problem.program.between([mark.wrt]):
-        name = "" if step.op is None else step.op.name
+        name = step.operation
         x = step.inputs[0] if step.inputs else None
         if name == "mean" and isinstance(x, Step):
             c = step.size / x.size
@@ -120,7 +114,7 @@ def counts(problem: Problem, wrt: Step) -> set[float]:
 
 def has_power(problem: Problem) -> bool:
     """Whether a square brings a 2 down."""
-    return any(s.op is not None and s.op.name in ("pow", "square", "mul", "div") for s in problem.program.steps)
+    return any(s.operation in ("pow", "square", "mul", "div") for s in problem.program.steps)
 
 
 def error_step(problem: Problem, wrt: Step) -> Step | None:
@@ -128,14 +122,14 @@ def error_step(problem: Problem, wrt: Step) -> Step | None:
     between = problem.program.between([wrt])
     for kinds in (("sub",), ("softmax", "log_softmax"), ("sigmoid",)):
         for step in between:
-            if step.op is not None and step.op.name in kinds and all(isinstance(x, Step) for x in step.inputs):
+            if step.operation in kinds and all(isinstance(x, Step) for x in step.inputs):
                 return step
     return None
 
 
 def error_in_words(problem: Problem, step: Step) -> str:
     """What an error is called: the difference itself, or what a cross-entropy compares with its labels."""
-    is_difference = step.op is not None and step.op.name == "sub"
+    is_difference = step.operation == "sub"
     return f"the error {'' if is_difference else 'behind '}{problem.name(step)}"
 
 

@@ -151,7 +151,7 @@ def repeated(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Cha
     """
     made: dict[Any, dict[Edge, Told]] = {}
     # A function that is wrong is so in the gradients of all layers, whatever was asked.
-    layers = [s for s in problem.program.steps if s.op is not None and s.op.name in ACTIVATIONS and s in walks[0].right]
+    layers = [s for s in problem.program.steps if s.operation in ACTIVATIONS and s in walks[0].right]
     others = [(s, 0, x) for s in layers if isinstance(x := s.inputs[0], Step)]
     for step, slot, x in dict.fromkeys([*edges_of(problem, wrt), *others]):
         assert step.op is not None

@@ -367,7 +367,7 @@ class Edits:
         if old[0] == "gradient":
             return self.link_name(old[1], new[1])
         for step in self.problem.program.steps:
-            if step.op is not None and step.op.name in ("mul", "matmul") and {old[1], new[1]} == set(step.inputs):
+            if step.operation in ("mul", "matmul") and {old[1], new[1]} == set(step.inputs):
                 return "swapped-operands"
         in_slope = self.in_slope(i)
         if activation_between(old[1], new[1]):
@@ -397,7 +397,7 @@ class Edits:
 
     def is_factor(self, step: Step) -> bool:
         """Whether a value is the local derivative of some product."""
-        return any(s.op is not None and s.op.name in ("mul", "matmul") for s, _ in self.problem.consumers(step))
+        return any(s.operation in ("mul", "matmul") for s, _ in self.problem.consumers(step))
 
     def functions(self, i: int, part: Part) -> Iterator[Edit]:
         if len(part.inputs) != 1 or called(part) not in book:
@@ -488,4 +488,4 @@ def fitted(x: Any, shape: tuple[int, ...]) -> Any:
 
 def activation_between(below: Step, above: Step) -> bool:
     """Whether one is the activation of the other."""
-    return above.op is not None and above.op.name in ACTIVATIONS and below in above.inputs
+    return above.operation in ACTIVATIONS and below in above.inputs

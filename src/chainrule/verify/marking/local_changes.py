@@ -51,7 +51,7 @@ class Told(NamedTuple):
             own=problem.name(step.inputs[slot]),
             other=spelled(problem, beside[0]) if beside else "",
             value="" if self.value is None else problem.name(self.value),
-            written=problem.text.get(step) or (step.op.name if step.op is not None else ""),
+            written=problem.text.get(step) or step.operation,
         )
 
 
@@ -111,13 +111,13 @@ def braced(text: str) -> str:
 
 def left_out_or_twice(problem: Problem, step: Step, slot: int, activation: bool) -> Iterator[Told]:
     """A local derivative that is left out, or stands twice."""
-    is_mask = step.op is not None and step.op.name in SWITCHES
+    is_mask = step.operation in SWITCHES
     if is_mask:
         yield slope("relu-mask-wrong", "the ReLU's mask is missing", lambda w, s, i: 1.0)
     for name in ["activation-derivative-missing"] if activation else left_out(problem, step, slot):
         says = AVERAGED[0] if name == "wrong-average" else "the derivative of {written} is left out"
         yield slope(name, says, lambda w, s, i: 1.0)
-    if step.op is None or step.op.name == "relu":
+    if step.operation in ("", "relu"):
         return
     twice = "activation-derivative-twice" if activation else "extra-factor"
     for name in dict.fromkeys([*["wrong-average"] * is_average(problem, step, slot), twice, "extra-factor"]):
@@ -127,7 +127,7 @@ def left_out_or_twice(problem: Problem, step: Step, slot: int, activation: bool)
 
 def left_out(problem: Problem, step: Step, slot: int) -> list[str]:
     """What it is called where an operation's local derivative is left out."""
-    name = "" if step.op is None else step.op.name
+    name = step.operation
     if name in ("sub", "neg"):
         return ["sign"]
     if is_average(problem, step, slot):
@@ -141,10 +141,10 @@ def left_out(problem: Problem, step: Step, slot: int) -> list[str]:
 
 def is_average(problem: Problem, step: Step, slot: int) -> bool:
     """Whether a link divides by a number of examples, or multiplies by one over it."""
-    if step.op is None or step.op.name not in ("mul", "div") or len(step.inputs) != 2:
+    if step.operation not in ("mul", "div") or len(step.inputs) != 2:
         return False
     other = step.inputs[1 - slot]
-    if step.op.name == "div":
+    if step.operation == "div":
         return slot == 0 and other in problem.counts
     return (
         isinstance(other, Step)
@@ -351,18 +351,15 @@ def names_of_another(problem: Problem, step: Step, other: Step, value: Step) -> 
 
     It may be a local derivative elsewhere, or a factor of the operand, which has lost the other.
     """
-    kept = {"mul": other.inputs, "div": other.inputs[:1]}.get("" if other.op is None else other.op.name, ())
+    kept = {"mul": other.inputs, "div": other.inputs[:1]}.get(other.operation, ())
     lost = value in kept and all(isinstance(x, Step) for x in other.inputs)
-    elsewhere = any(
-        other is not step and other.op is not None and other.op.name in ("mul", "matmul")
-        for other, _ in problem.consumers(value)
-    )
+    elsewhere = any(other is not step and other.operation in ("mul", "matmul") for other, _ in problem.consumers(value))
     return ["local-derivative-of-another"] * elsewhere + ["missing-factor"] * lost + [WRONG]
 
 
 def softmax_shares(step: Step) -> Iterator[Told]:
     """A softmax without what its outputs have to do with each other."""
-    of_logs = step.op is not None and step.op.name == "log_softmax"
+    of_logs = step.operation == "log_softmax"
 
     def shares_at(w: Walk, s: Step) -> Any:
         return np.exp(w.numbers[s]) if of_logs else w.numbers[s]

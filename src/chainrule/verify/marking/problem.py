@@ -91,13 +91,13 @@ class Problem:
         A difference with a logarithm is weighed too.
         """
         for step, slot in self.consumers(label):
-            if step.op is not None and step.op.name in ("neg", "sub") and len(step.edges) == 1:
+            if step.operation in ("neg", "sub") and len(step.edges) == 1:
                 if self.weighs_a_logarithm(step):
                     return True
-            if step.op is not None and step.op.name == "mul":
+            if step.operation == "mul":
                 other = step.inputs[1 - slot]
                 near = [other, *[x for x in getattr(other, "inputs", ()) if isinstance(x, Step)]]
-                if any(isinstance(x, Step) and x.op is not None and x.op.name in LOGARITHMS for x in near):
+                if any(isinstance(x, Step) and x.operation in LOGARITHMS for x in near):
                     return True
         return False
 
@@ -129,12 +129,12 @@ class Problem:
         uses = [use for use in uses if use[0] not in doubled] + [
             use for step in doubled for use in self.consumers(step)
         ]
-        return bool(uses) and all(step.op is not None and step.op.name == "div" and slot == 1 for step, slot in uses)
+        return bool(uses) and all(step.operation == "div" and slot == 1 for step, slot in uses)
 
     def is_inside(self, step: Step) -> bool:
         """Whether a step is inside a function that bends it, as 3x is in exp(3x)."""
         above = [s for s in self.program.between([step]) if s is not step and s.op is not None]
-        return any(s.op is not None and s.op.name not in LINEAR for s in above)
+        return any(s.operation not in LINEAR for s in above)
 
     @cached_property
     def has_several_ways(self) -> bool:
@@ -155,7 +155,7 @@ class Problem:
 
     def name(self, step: Step) -> str:
         """What the learner calls a step, or how it was written."""
-        return self.names.get(step) or self.text.get(step) or (step.op.name if step.op is not None else "a number")
+        return self.names.get(step) or self.text.get(step) or step.operation or "a number"
 
     def where(self, step: Step) -> str:
         """The line in which a step is computed, or its name."""
@@ -166,7 +166,7 @@ class Problem:
         """Leaves that are multiplied with the logarithm of a softmax: shares that add up to 1, along that axis."""
         found: dict[Step, int] = {}
         for step in self.program.steps:
-            if step.op is None or step.op.name != "mul" or len(step.inputs) != 2:
+            if step.operation != "mul" or len(step.inputs) != 2:
                 continue
             for leaf, other in (step.inputs, step.inputs[::-1]):
                 if isinstance(leaf, Step) and leaf.op is None and leaf.ndim and isinstance(other, Step):
@@ -182,15 +182,15 @@ class Problem:
 
 def is_multiple(step: Step) -> bool:
     """Whether a step is a number times something, as 2m is."""
-    return step.op is not None and step.op.name == "mul" and any(not isinstance(x, Step) for x in step.inputs)
+    return step.operation == "mul" and any(not isinstance(x, Step) for x in step.inputs)
 
 
 def axis_of_log_softmax(step: Step) -> int | None:
     """The axis of a softmax whose logarithm a step is, in one call or two; None where it is none."""
-    if step.op is not None and step.op.name == "log" and isinstance(step.inputs[0], Step):
+    if step.operation == "log" and isinstance(step.inputs[0], Step):
         step = step.inputs[0]
-        return step.settings.get("axis", -1) if step.op is not None and step.op.name == "softmax" else None
-    return step.settings.get("axis", -1) if step.op is not None and step.op.name == "log_softmax" else None
+        return step.settings.get("axis", -1) if step.operation == "softmax" else None
+    return step.settings.get("axis", -1) if step.operation == "log_softmax" else None
 
 
 def read_problem(
@@ -324,7 +324,7 @@ def resized(problem: Problem, n: int, other: int) -> Problem | None:
     if problem.source is None:
         return None
     text, shapes = problem.source
-    factors = [s for s in problem.program.steps if s.op is not None and s.op.name in ("mul", "div")]
+    factors = [s for s in problem.program.steps if s.operation in ("mul", "div")]
     literals = {float(x) for s in factors for x in s.inputs if isinstance(x, int | float)}
     # A 2 or ½ is the square's, not a size.
     if any(x not in (2, 0.5) and (x % n == 0 or x == 1 / n) for x in literals):

@@ -13,6 +13,7 @@ import numpy as np
 
 from chainrule.core.operation import Pointwise
 from chainrule.program import Step
+from chainrule.verify.marking.local_changes import slope_elsewhere
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Walk
 
@@ -113,13 +114,7 @@ def inner_derivatives(
     slot = next(i for i, y in step.edges if y is x)
     name = problem.name(x)
 
-    def slope_at(walk: Walk, number: Any) -> Any:
-        inputs = walk.inputs(step)
-        inputs[slot] = number
-        assert step.op is not None
-        return walk.slope(step, slot, step.op.function(*inputs, **step.settings), **{f"x{slot}": number})
-
-    if step.op is not None and step.op.name == "exp":
+    if step.operation == "exp":
         yield (
             step, slot, "wrong-local-derivative", f"the rule for powers is used on an exponential of {name}",
             lambda w: exchanged(w, step, wrt, w.numbers[x] * np.exp(w.numbers[x] - 1.0)),
@@ -127,11 +122,11 @@ def inner_derivatives(
     at_inner = f"the outer derivative is taken at the derivative of {name}"
     yield (
         step, slot, "wrong-local-derivative", f"{at_inner}, and nothing is multiplied",
-        lambda w: exchanged(w, step, wrt, slope_at(w, inner(w, x, wrt))),
+        lambda w: exchanged(w, step, wrt, slope_elsewhere(w, step, slot, inner(w, x, wrt))),
     )  # fmt: skip
     yield (
         step, slot, "wrong-local-derivative", f"{at_inner}, which is its value's place",
-        lambda w: exchanged(w, step, wrt, slope_at(w, inner(w, x, wrt)) * inner(w, x, wrt)),
+        lambda w: exchanged(w, step, wrt, slope_elsewhere(w, step, slot, inner(w, x, wrt)) * inner(w, x, wrt)),
     )  # fmt: skip
     yield (
         step, slot, "gradient-for-value", f"{name} itself stands for its derivative",
