@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+from collections import OrderedDict
 
 import mpmath
 import numpy as np
@@ -616,3 +617,29 @@ def test_only_the_derivatives_that_are_asked_for_run(monkeypatch):
     assert cr.grad(lambda x: (x @ captured) + cr.sum(cr.mul(x, captured.detach())))(np.array([3.0])).tolist() == [4.0]
     assert cr.grad(lambda x: cr.sum(cr.mul(x, captured)))(np.array([3.0])).tolist() == [2.0]
     assert cr.jvp(lambda x: cr.mul(x, captured), (np.array([3.0]),), (np.array([1.0]),))[1].tolist() == [2.0]
+
+
+@pytest.mark.parametrize("kind", [dict, OrderedDict])
+def test_dicts_of_both_kinds_come_back_as_they_were(kind):
+    given = kind([("w", 2.0), ("b", kind([("c", np.ones(2)), ("n", None)]))])
+    f = lambda a: cr.sum(a["w"] * a["b"]["c"])  # noqa: E731
+    for found in (cr.grad(f)(given), cr.jacobian(f)(given), cr.vjp(f, given)[1](1.0)[0], cr.compile(cr.grad(f))(given)):
+        assert type(found) is type(found["b"]) is kind
+        assert [*found] == ["w", "b"]
+        assert found["w"] == 2.0
+        np.testing.assert_array_equal(found["b"]["c"], [2.0, 2.0])
+        assert found["b"]["n"] is None
+    assert cr.jvp(f, (given,), (given,))[1] == 8.0
+    mapped = cr.vmap(lambda a: kind(x=a["w"] * 2))(kind(w=np.ones(3)))
+    assert type(mapped) is kind
+    assert mapped["x"].shape == (3,)
+    doubled = cr.compile(lambda a: kind(y={"k": a["w"] * 2}))
+    for _ in range(3):
+        assert type(doubled(kind(w=np.float64(1.5)))) is kind
+        assert doubled(kind(w=np.float64(1.5)))["y"]["k"] == 3.0
+
+
+@pytest.mark.parametrize("mode", [None, "forward", "reverse"])
+def test_a_jacobian_in_nothing(mode):
+    assert cr.jacobian(lambda a: 5.0, mode=mode)({}) == {}
+    assert cr.jacobian(lambda a: (cr.sum(np.ones(2)), 3.0), mode=mode)({"n": None}) == ({"n": None}, {"n": None})

@@ -321,7 +321,7 @@ class Run:
             assembled([self.push(basis) for basis in unit_vectors(self.inputs, x)], self.outputs, x.shape, -1)
             for x in self.inputs
         ]
-        return [list(row) for row in zip(*by_input, strict=True)]
+        return [[blocks[k] for blocks in by_input] for k in range(len(self.outputs))]
 
     def like_arguments(self, gradients: list[Any]) -> Any:
         """Gradients in the structure and the kinds of the arguments."""

@@ -503,3 +503,14 @@ def test_a_truth_times_minus_one_is_a_number(target):
     found = cr.compile(lambda x: x * np.int64(-1), target=target)(np.array([True, False]))
     assert found.dtype == np.int64
     assert found.tolist() == [-1, 0]
+
+
+def test_a_backward_pass_of_the_users_own_is_not_written_out():
+    @cr.custom_vjp
+    def steep(x):
+        return x * 2.0
+
+    steep.defvjp(lambda x: (x * 2.0, None), lambda _, g: (10 * g,))
+    for f in (lambda x: steep(x) + 1.0, cr.grad(lambda x: steep(x) ** 2)):
+        with pytest.raises(GraphError, match="steep has a backward pass of its own"):
+            cr.compile(f)(3.0)

@@ -23,6 +23,7 @@ from chainrule.core.collector import without_collector
 from chainrule.core.graph import Node, from_array
 from chainrule.core.state import Quiet
 from chainrule.core.tree import flatten, unflatten
+from chainrule.custom import CustomRule
 from chainrule.errors import ChainruleError, DtypeError, FileError, GraphError
 from chainrule.program import Kind, Step, Trace, trace
 from chainrule.program.trace import leaf_of, names_of_arguments, traced_again
@@ -357,6 +358,12 @@ def root_of(x: Any) -> Any:
 
 def refuse_if_different(name: str, one: Trace, other: Trace) -> None:
     """Two traces of a function on the same arguments must be one program: else something in it is not an argument."""
+    own = next((x.op for x in one.program.steps if isinstance(x.op, CustomRule)), None)
+    if own is not None:
+        raise GraphError(
+            f"{own.name} has a backward pass of its own, which is Python and cannot be written out in {name}: compile "
+            "what comes before and behind it, or declare it as an operation with @cr.pointwise"
+        )
     if len(one.program) != len(other.program):
         raise GraphError(f"{name} did other things when it ran twice on the same arguments: {EXPLICIT}")
     for x, y in zip(one.program.steps, other.program.steps, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from functools import cache
 from types import FrameType, FunctionType
@@ -100,7 +101,7 @@ def parts(name: str, held: Any) -> Iterator[tuple[str, Any]]:
     if type(held) in (list, tuple):
         if len(held) <= 10_000:
             yield from ((f"{name}[{i}]", part) for i, part in enumerate(held))
-    elif type(held) is dict:
+    elif type(held) in (dict, OrderedDict):
         yield from ((f"{name}[{key!r}]", part) for key, part in list(held.items()) if isinstance(key, (str, int)))
     elif named := getattr(type(held), "named_parts", None):
         yield from ((f"{name}{path}", part) for path, part in named(held))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
 
-LEAF, SEQUENCES = "*", (list, tuple)
+LEAF, SEQUENCES, DICTS = "*", (list, tuple), (dict, OrderedDict)
 
 
 def flatten(tree: Any) -> tuple[list[Any], Any]:
@@ -20,8 +21,8 @@ def take_leaves(part: Any, leaves: list[Any]) -> Any:
     A function of its own: one inside `flatten` that calls itself would be a reference cycle, and keep the leaves and
     all they were computed from until the garbage collector comes.
     """
-    if type(part) is dict:
-        return dict, tuple(part), tuple([take_leaves(p, leaves) for p in part.values()])
+    if type(part) in DICTS:
+        return type(part), tuple(part), tuple([take_leaves(p, leaves) for p in part.values()])
     if isinstance(part, SEQUENCES):
         return type(part), None, tuple([take_leaves(p, leaves) for p in part])
     if part is None:
@@ -39,8 +40,8 @@ def unflatten(structure: Any, leaves: Iterable[Any]) -> Any:
         return next(remaining)
     kind, keys, parts = structure
     built = [unflatten(part, remaining) for part in parts]
-    if kind is dict:
-        return dict(zip(keys, built, strict=True))
+    if keys is not None:
+        return kind(zip(keys, built, strict=True))
     return kind(*built) if hasattr(kind, "_fields") else kind(built)
 
 
@@ -58,7 +59,7 @@ def matched(structure: Any, given: Any) -> list[Any]:
     _, keys, parts = structure
     if given is None:
         pieces = [None] * len(parts)
-    elif keys is not None and type(given) is dict and given.keys() == set(keys):
+    elif keys is not None and isinstance(given, dict) and given.keys() == set(keys):
         pieces = [given[key] for key in keys]
     elif keys is None and isinstance(given, list | tuple) and len(given) == len(parts):
         pieces = list(given)
@@ -73,6 +74,6 @@ def outline(structure: Any) -> str:
         return str(structure)
     kind, keys, parts = structure
     shown = [outline(part) for part in parts]
-    if kind is dict:
+    if keys is not None:
         return "{" + ", ".join(f"{key!r}: {part}" for key, part in zip(keys, shown, strict=True)) + "}"
     return f"[{', '.join(shown)}]" if issubclass(kind, list) else f"({', '.join(shown)}{',' * (len(shown) == 1)})"

@@ -24,7 +24,7 @@ from chainrule.core.operation import NUMBERS, book
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.state import Transforming
 from chainrule.core.traced import Recording, Traced
-from chainrule.core.tree import flatten, unflatten
+from chainrule.core.tree import DICTS, flatten, unflatten
 from chainrule.errors import GraphError
 from chainrule.program.steps import Kind, Program, Step, replaced
 
@@ -173,7 +173,7 @@ def names_of_arguments(f: Callable[..., Any], args: Sequence[Any], settings: Map
 
 def paths(name: str, x: Any) -> list[str]:
     """The names of all leaves of a container, as a program would write them."""
-    if type(x) is dict:
+    if type(x) in DICTS:
         return [path for key, part in x.items() for path in paths(f"{name}[{key!r}]", part)]
     if isinstance(x, list | tuple):
         return [path for i, part in enumerate(x) for path in paths(f"{name}[{i}]", part)]

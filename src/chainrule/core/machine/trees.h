@@ -18,7 +18,7 @@ static int leaves_of(PyObject *structure, PyObject *tree, PyObject **leaves, Py_
     Py_ssize_t count = PyTuple_GET_SIZE(parts);
     if ((PyObject *)Py_TYPE(tree) != PyTuple_GET_ITEM(structure, 0))
         return 0;
-    if (PyDict_CheckExact(tree)) {
+    if (PyDict_Check(tree)) {
         Py_ssize_t i = 0, position = 0;
         PyObject *key, *value;
         if (PyDict_GET_SIZE(tree) != count)
@@ -52,7 +52,7 @@ static PyObject *filled(PyObject *structure, PyObject *leaves, Py_ssize_t *at) {
     PyObject *kind = PyTuple_GET_ITEM(structure, 0), *keys = PyTuple_GET_ITEM(structure, 1);
     PyObject *parts = PyTuple_GET_ITEM(structure, 2);
     Py_ssize_t count = PyTuple_GET_SIZE(parts);
-    PyObject *built = kind == (PyObject *)&PyDict_Type   ? PyDict_New()
+    PyObject *built = keys != Py_None                    ? PyObject_CallNoArgs(kind)
                       : kind == (PyObject *)&PyList_Type ? PyList_New(count)
                                                          : PyTuple_New(count);
     for (Py_ssize_t i = 0; built && i < count; i++) {
@@ -60,7 +60,7 @@ static PyObject *filled(PyObject *structure, PyObject *leaves, Py_ssize_t *at) {
         if (!part)
             Py_CLEAR(built);
         else if (PyDict_Check(built)) {
-            if (PyDict_SetItem(built, PyTuple_GET_ITEM(keys, i), part))
+            if (PyObject_SetItem(built, PyTuple_GET_ITEM(keys, i), part))
                 Py_CLEAR(built);
             Py_DECREF(part);
         } else if (PyList_Check(built))
