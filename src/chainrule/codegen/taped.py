@@ -36,6 +36,7 @@ AS_PRODUCT = {
     "mul": (0, 1, MINUS_ZERO),
     "neg": (0, MINUS_ONE, MINUS_ZERO),
     "square": (0, 0, MINUS_ZERO),
+    "mul_add": (0, 1, 2),
 }
 """Operations as a product and what is added to it, exact to the last bit: which operands, and numbers."""
 
@@ -158,6 +159,25 @@ class Forward:
         kinds = machine.kinds(*self.operands, marks)[self.words >= 0]
         return len(np.unique(kinds[kinds != 0])) <= most
 
+    def join_products(self, read_later: Longs) -> None:
+        """Take products along in the sums that alone read them, except for values that are read after the forward."""
+        read = np.concatenate(self.operands)
+        uses = np.bincount(read[read >= 0], minlength=len(self.words))
+        alone = (self.words == WORDS["mul"]) & (uses == 1)
+        alone[self.place[read_later]] = False
+        sums = np.flatnonzero(self.words == WORDS["add"])
+        first, second = [x[sums] for x in self.operands[:2]]
+        joins = [(x >= 0) & alone[np.maximum(x, 0)] for x in (first, second)]
+        product = np.where(joins[0], first, second)
+        other = np.where(joins[0], second, first)
+        some = joins[0] | joins[1]
+        sums, product, other = sums[some], product[some], other[some]
+        self.operands[2][sums] = other
+        for i in (0, 1):
+            self.operands[i][sums] = self.operands[i][product]
+        self.words[sums] = WORDS["mul_add"]
+        self.words[product] = -1
+
 
 def three(rows: Sequence[Sequence[Longs]]) -> list[Longs]:
     """The operands of many operations in a row each, a number where an operation has fewer than three."""
@@ -180,6 +200,9 @@ class Layout:
         self.slot = np.concatenate([np.full(entries.count, -1), which[::-1]])
         """Where values lie in the row, and where numbers do, whose places count from the end."""
         self.slot[self.given[self.given >= 0]] = len(self.numbers) + np.flatnonzero(self.given >= 0)
+        self.values = len(forward.place) - sum([len(x) for _, x, _ in entries.local])
+        """How many values the forward makes; those behind are local derivatives."""
+        forward.join_products(self.read_later(entries))
         waits = (forward.words >= 0) & ~np.isin(forward.words, [WORDS[word] for word in AS_PRODUCT])
         stage, depth = machine.stages(*forward.operands, waits)
         made = np.flatnonzero(forward.words >= 0)
@@ -192,6 +215,14 @@ class Layout:
         self.operands = [self.of_forward(forward, made)]
         self.add_local(entries)
         self.edges(entries, depth[forward.place[: len(reading)]])
+
+    def read_later(self, entries: Entries) -> Longs:
+        """The values that local derivatives read or are, and the last one."""
+        read = [np.array([len(entries.reading) - 1])]
+        read += [x for *_, given in entries.local for x in given]
+        read += [times for _, _, times, _ in entries.edges]
+        every = np.concatenate(read)
+        return np.unique(every[(every >= 0) & (every < self.values)])
 
     def forward_runs(self, forward: Forward, made: Longs, key: Longs, waits: Any) -> Longs:
         """The operation, the number of its operands and the length of each run of the forward."""
@@ -249,8 +280,23 @@ class Layout:
         share = share[shared]
         self.shares = len(self.given) + len(own)
         self.seed = int(share[-1])
-        self.passes = np.stack([share[into[~alone]], share[readers[~alone]], slopes[~alone]])
-        self.selects = selects[~alone] if np.any(selects[~alone]) else None
+        into, readers, slopes, selects = share[into[~alone]], share[readers[~alone]], slopes[~alone], selects[~alone]
+        self.shorten(into, readers, slopes, selects)
+
+    def shorten(self, into: Longs, readers: Longs, slopes: Longs, selects: Any) -> None:
+        """The edges, without those to what only one reads and what is only added up: its inputs take from that one."""
+        entries = np.bincount(into, minlength=self.shares)
+        gone = (entries == 1) & (np.bincount(readers[slopes != self.slot[ONE]], minlength=self.shares) == 0)
+        gone[: len(self.given)] = False
+        gone[self.seed] = False
+        entry = np.zeros(self.shares, np.int64)
+        entry[into] = np.arange(len(into))
+        edge = np.where(gone[readers], entry[readers], np.arange(len(readers)))
+        stays = ~gone[into]
+        place = np.cumsum(~gone) - 1
+        self.passes = np.stack([place[into], place[readers[edge]], slopes[edge]])[:, stays]
+        self.selects = selects[edge][stays] if np.any(selects) else None
+        self.shares, self.seed = int(place[-1]) + 1, int(place[self.seed])
 
 
 def reached(into: Longs, readers: Longs, order: Longs, count: int) -> Longs:

@@ -100,6 +100,20 @@ def bits(x: float) -> int:
     return struct.unpack("q", struct.pack("d", x))[0]
 
 
+def ways_of(operands: Any, lengths: Any) -> Any:
+    """For each run of a tape which of its operands lie in a row, and which are one for all: two bits for each."""
+    ends = np.cumsum(lengths)
+    found = np.zeros(len(lengths), np.int64)
+    for i, row in enumerate(operands):
+        for way, step in ((1, 1), (2, 0)):
+            kept = np.cumsum(np.append(0, np.diff(row) == step))
+            found |= (
+                np.where((lengths > LANES) & (kept[ends - 1] - kept[ends - lengths] == lengths - 1), way, 0)
+                << 2 * i + 2
+            )
+    return found
+
+
 def rounded_up(size: int) -> int:
     """Bytes to the next line of the cache."""
     return -(-size // ALIGNED) * ALIGNED
@@ -349,6 +363,7 @@ class Plan:
         before = np.where(np.repeat(runs[:, 0], lengths) == IN_ORDER, own, starts)
         if np.any(operands < 0) or np.any(operands >= before):
             raise AssertionError("a tape reads what is not computed yet")
+        runs = np.stack([runs[:, 0], runs[:, 1] | ways_of(operands, lengths), lengths], axis=1)
         padded = np.append(operands.astype(np.int32), np.zeros(LANES, np.int32))
         places = [self.constant(x) for x in (runs.astype(np.int32), padded)]
         (blocks,) = self.room(3 * 8 * TAPE_BLOCK)

@@ -2,8 +2,9 @@
    earlier ones.
 
    TAPE, words, first entry, entries, runs, then the places of the row, of the runs, of the operands and of room for three
-   blocks. A run has an operation, how many operands that has, and how many entries. The operands of entry k are the
-   places at k, at k + entries and at k + 2 entries. An entry of a run IN_ORDER is a product and what is added to it, and
+   blocks. A run has an operation, how many operands that has, and how many entries; and above the number of operands two bits for
+   each say whether these lie in a row, or are one for all. The operands of entry k are the places at k, at k + entries and
+   at k + 2 entries. An entry of a run IN_ORDER is a product and what is added to it, and
    may read those before it in its run. Operations on vectors work on whole ones: what they write behind their run is
    computed later, and read later.
 
@@ -26,40 +27,59 @@
 ROUNDED static void in_order(const double *row, double *out, const int32_t *a, const int32_t *b, const int32_t *c,
                              ptrdiff_t n) {
     PRODUCTS_ROUNDED
-    for (ptrdiff_t i = 0; i < n; i++)
+    _Pragma("GCC unroll 4") for (ptrdiff_t i = 0; i < n; i++)
         out[i] = row[a[i]] * row[b[i]] + row[c[i]];
 }
 
-INLINE void gathered(double *restrict out, const double *from, const int32_t *restrict place, ptrdiff_t n) {
+/* A vector is put together in registers: one that is loaded from where numbers were just stored one by one must wait. */
+#define PICK(k) from[place[k]]
+#if VECTOR_BYTES == 64
+#define PICKED {PICK(0), PICK(1), PICK(2), PICK(3), PICK(4), PICK(5), PICK(6), PICK(7)}
+#elif VECTOR_BYTES == 32
+#define PICKED {PICK(0), PICK(1), PICK(2), PICK(3)}
+#else
+#define PICKED {PICK(0), PICK(1)}
+#endif
+
+INLINE void gathered(double *out, const double *from, const int32_t *place, ptrdiff_t n) {
+    const ptrdiff_t lanes = VECTOR_BYTES / sizeof(double);
+    for (; n >= lanes; n -= lanes, out += lanes, place += lanes)
+        store_double(out, (vector_double)PICKED);
     for (ptrdiff_t i = 0; i < n; i++)
-        out[i] = from[place[i]];
+        out[i] = PICK(i);
 }
+
+enum { PICKED_ONE_BY_ONE, IN_A_ROW, ONE_FOR_ALL };
 
 static void tape(const int64_t *w, char *const *memory) {
     const int64_t entries = w[3], runs = w[4];
-    double *row = (double *)(memory[w[5]] + w[6]), *out = row + w[2], *x = (double *)(memory[w[11]] + w[12]);
-    const int32_t *run = (const int32_t *)(memory[w[7]] + w[8]), *a = (const int32_t *)(memory[w[9]] + w[10]);
-    const int32_t *b = a + entries, *c = b + entries;
-    double *y = x + TOGETHER, *z = y + TOGETHER;
+    double *row = (double *)(memory[w[5]] + w[6]), *out = row + w[2], *block = (double *)(memory[w[11]] + w[12]);
+    const int32_t *run = (const int32_t *)(memory[w[7]] + w[8]), *place = (const int32_t *)(memory[w[9]] + w[10]);
     const ptrdiff_t lanes = VECTOR_BYTES / sizeof(double);
     for (int64_t k = 0; k < runs; k++, run += 3) {
-        ptrdiff_t left = run[2];
+        ptrdiff_t left = run[2], n = left;
         if (run[0] == IN_ORDER) {
-            in_order(row, out, a, b, c, left);
-            out += left, a += left, b += left, c += left;
+            in_order(row, out, place, place + entries, place + 2 * entries, n);
+            out += n, place += n;
             continue;
         }
-        while (left) {
-            ptrdiff_t n = left < TOGETHER ? left : TOGETHER;
-            ptrdiff_t whole = run[0] < FIRST_OF_LIBRARY ? (n + lanes - 1) / lanes * lanes : n;
-            gathered(x, row, a, whole);
-            if (run[1] > 1)
-                gathered(y, row, b, whole);
-            if (run[1] > 2)
-                gathered(z, row, c, whole);
-            operate_double(run[0], out, x, 1, y, 1, z, 1, whole);
-            left -= n;
-            out += n, a += n, b += n, c += n;
+        for (; left; left -= n, out += n, place += n) {
+            const double *x[] = {block, block, block};
+            ptrdiff_t step[] = {1, 1, 1}, whole;
+            n = left < TOGETHER ? left : TOGETHER;
+            whole = run[0] < FIRST_OF_LIBRARY ? (n + lanes - 1) / lanes * lanes : n;
+            for (int i = 0; i < (run[1] & 3); i++) {
+                const int32_t *from = place + i * entries;
+                const int how = run[1] >> (2 * i + 2) & 3;
+                x[i] = how == IN_A_ROW ? row + from[0] : block + i * TOGETHER;
+                if (how == PICKED_ONE_BY_ONE)
+                    gathered(block + i * TOGETHER, row, from, whole);
+                else if (how == ONE_FOR_ALL) {
+                    store_double(block + i * TOGETHER, all_double(row[from[0]]));
+                    step[i] = 0;
+                }
+            }
+            operate_double(run[0], out, x[0], step[0], x[1], step[1], x[2], step[2], whole);
         }
     }
 }
@@ -73,7 +93,7 @@ ROUNDED static void sweep(const int64_t *w, char *const *memory) {
     memset(share, 0, (size_t)w[3] * sizeof *share);
     share[w[4]] = 1;
     if (w[11] < 0) {
-        for (int64_t k = 0; k < edges; k++)
+        _Pragma("GCC unroll 4") for (int64_t k = 0; k < edges; k++)
             share[into[k]] += share[from[k]] * row[slope[k]];
         return;
     }
