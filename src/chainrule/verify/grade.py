@@ -19,7 +19,6 @@ import numpy as np
 from chainrule.core import Value
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, GraphError
-from chainrule.program import Step
 from chainrule.verify.answers.formula import ERRORS, SIZES, read_formula
 from chainrule.verify.answers.given import held_numbers, with_names
 from chainrule.verify.answers.numbers import EXACT, Printed, decimals_of, grade_number, number_of
@@ -225,8 +224,7 @@ def grade_formula(problem: Problem, text: str, asked: Sequence[str], values: Map
     for points in special():
         mark, working, failure = formula_at(problem, text, name, points.walks)
         if mark.is_right():
-            notes = [*notes_of_layout(mark.answers[0], mark.wrt), *([points.note] if points.note else [])]
-            return Grade(True, (), (), tuple(notes))
+            return right([mark], points.note)
         if points.telling:
             tried.append((mark, working, failure))
     mark, working, _ = tried[0]
@@ -328,17 +326,20 @@ def batch_size(problem: Problem) -> int:
     return max(counts, key=lambda n: counts[n]) if counts else 1
 
 
-def notes_of_layout(answer: Any, wrt: Step) -> tuple[str, ...]:
-    """What is to be said of a right answer in another layout."""
-    shape = np.shape(answer)
-    if shape == wrt.shape:
-        return ()
-    return (f"right; the gradient has shape {wrt.shape} and the answer {shape}, which holds the same numbers",)
+def right(marks: Iterable[Fingerprint], note: str = "") -> Grade:
+    """The grade of right answers, with what is to be said of another layout, and of the points where they are right."""
+    shapes = [(mark.wrt.shape, np.shape(mark.answers[0])) for mark in marks]
+    notes = dict.fromkeys([
+        f"right; the gradient has shape {shape} and the answer {given}, which holds the same numbers"
+        for shape, given in shapes
+        if shape != given
+    ])  # fmt: skip
+    return Grade(True, (), (), (*notes, *[note] * bool(note)))
 
 
 def judged(mark: Fingerprint, name: str, working: Working | None, failure: str = "") -> Grade:
     """The mistakes of a wrong answer: single ones, then two at once, then changes of the answer itself."""
-    found: Sequence[Mistake] = located(mark, name) or ([] if working is None else edited(mark, name, working))
+    found: Sequence[Mistake] = located(mark, name) or ([] if working is None else edited({name: mark}, working))
     if all(mistake.name == "unclassified" for mistake in found):
         found = two_at_once(mark, name) or found
     if not found:
@@ -413,11 +414,6 @@ def unclassified(mark: Fingerprint, name: str, working: Working | None, failure:
     return Grade(False, (mistake,), (f"look at {place}" if first else look, *rest), (), place)
 
 
-def edited(mark: Fingerprint, name: str, working: Working) -> list[Mistake]:
-    """The mistake that a small change of the answer undoes."""
-    return edited_together({name: mark}, working)
-
-
 def grade_function(problem: Problem, f: Callable[..., Any], asked: Sequence[str], values: Mapping[str, Any]) -> Grade:
     """Grade a function that gives gradients, or one gradient."""
     from chainrule.verify.answers.code import arguments, misfit, take_apart
@@ -442,8 +438,7 @@ def grade_function(problem: Problem, f: Callable[..., Any], asked: Sequence[str]
             place = f"{place}, for the gradient of {', '.join(asked)}"
             return verdict([Mistake(name, place, says, "") if found is None else told(name, place, says)])
         if all(mark.is_right() for mark in marks.values()):
-            notes = [text for mark in marks.values() for text in notes_of_layout(mark.answers[0], mark.wrt)]
-            return Grade(True, (), (), (*dict.fromkeys(notes), *([note] if note else [])))
+            return right(marks.values(), note)
         if telling:
             tried.append((marks, walks))
     return first_classified(
@@ -476,8 +471,7 @@ def grade_several(marks: Mapping[str, Fingerprint], take: Callable[[], Working |
     """Grade several gradients together: one mistake often makes several of them wrong."""
     wrong = {name: mark for name, mark in marks.items() if not mark.is_right()}
     if not wrong:
-        notes = [note for mark in marks.values() for note in notes_of_layout(mark.answers[0], mark.wrt)]
-        return Grade(True, (), (), tuple(dict.fromkeys(notes)))
+        return right(marks.values())
     found = {name: located(mark, name) for name, mark in wrong.items()}
     working = take()
     common = in_common(found)
@@ -493,12 +487,11 @@ def grade_several(marks: Mapping[str, Fingerprint], take: Callable[[], Working |
     mistakes: list[Mistake] = []
     if working is not None:
         if len(wrong) > 1:
-            mistakes = edited_together(wrong, working)
+            mistakes = edited(wrong, working)
         if not mistakes:
             for name, mark in wrong.items():
-                mistakes += [first_seen(m, {name: mark}, working) for m in found[name][:1]] or edited(
-                    mark, name, working
-                )
+                one = [first_seen(m, {name: mark}, working) for m in found[name][:1]]
+                mistakes += one or edited({name: mark}, working)
     else:
         mistakes = [m for name in wrong for m in found[name][:1]]
     if all(mistake.name == "unclassified" for mistake in mistakes) and len(wrong) == 1:
@@ -561,7 +554,7 @@ MOST_NAMES = 4
 """Names that are said of one answer; what gives the same by still more names is told by the first."""
 
 
-def edited_together(wrong: Mapping[str, Fingerprint], working: Working) -> list[Mistake]:
+def edited(wrong: Mapping[str, Fingerprint], working: Working) -> list[Mistake]:
     """One change of the working that makes all wrong gradients right."""
     mark = next(iter(wrong.values()))
     from chainrule.verify.marking.editor import Editor

@@ -103,6 +103,7 @@ class Judge:
         self.regularised: set[int] = set()
         """Parameters that a written loss keeps small by a term of their own."""
         self.remarks: list[str] = []
+        self.too_late = f"after {clock.seconds:g} seconds the rest was not looked at: give smaller arrays"
 
     def audit(self, name: str, unread: list[str]) -> Audit:
         """The verdict on every claim."""
@@ -119,9 +120,7 @@ class Judge:
                 unread.insert(0, f"{what} cannot be followed: {str(error).splitlines()[0] if str(error) else error!r}")
                 continue
             except Late:
-                unread.insert(
-                    0, f"after {self.clock.seconds:g} seconds the rest was not looked at: give smaller arrays"
-                )
+                unread.insert(0, self.too_late)
                 break
             if readings[-1].base is not None and len(readings[-1].right) == len(readings[-1].ratios):
                 break
@@ -216,7 +215,7 @@ class Judge:
             rest = [claim for claim in wrong if seen[claim] is None]
             found = self.graded(reading, rest, base) if rest and sure else {}
         except Late:
-            self.remarks.append(f"after {self.clock.seconds:g} seconds the rest was not looked at: give smaller arrays")
+            self.remarks.append(self.too_late)
         for claim in wrong:
             one = seen[claim]
             mistakes = found.get(claim, ()) if one is None else (one,)
