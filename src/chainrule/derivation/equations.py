@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,11 +30,10 @@ RESIDUE = 1e-14
 """What is left of terms that cancel out, relative to the largest of them, is rounding below this."""
 
 
-class Show:
+class Show(NamedTuple):
     """Writes numbers with so many significant digits."""
 
-    def __init__(self, digits: int) -> None:
-        self.digits = digits
+    digits: int
 
     def __call__(self, x: Any) -> Tree:
         """A number, a column for a vector, a matrix."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import permutations
-from typing import Any
+from typing import Any, NamedTuple
 
 from chainrule.core.differential import Differential, unknown
 from chainrule.core.forward import tangents_of
@@ -207,12 +207,11 @@ def diagonal(slope: Tree | None, count: int) -> Tree | None:
     return applied("diag", slope) if slope.ndim == 1 else None
 
 
-class LinearMap:
+class LinearMap(NamedTuple):
     """The matrix of a term that is linear in an unknown array: rows for its entries, columns for those of the array."""
 
-    def __init__(self, moving: Term, trees: Mapping[Term, Tree]) -> None:
-        self.moving = moving
-        self.trees = trees
+    moving: Term
+    trees: Mapping[Term, Tree]
 
     def matrix(self, x: Any) -> Tree:
         """The matrix; GraphError where no sign is short for it."""

@@ -81,11 +81,10 @@ def words(text: Words) -> str:
     return "".join(found).strip()
 
 
-def displayed(part: Equation) -> str:
-    """An equation on its own: a long one with one side under the other, aligned at the signs."""
-    if not isinstance(part.tree, Relation) or len(unicode(part.tree)) <= LONGEST:
-        return mathml(part.tree, block=True)
-    return in_lines(part.tree)
+def displayed(part: Equation, longest: int = LONGEST, *, block: bool = True) -> str:
+    """An equation; a long chain with one side under the other, aligned at the signs."""
+    is_long = len(unicode(part.tree)) > longest
+    return in_lines(part.tree) if is_long and isinstance(part.tree, Relation) else mathml(part.tree, block=block)
 
 
 def beside(part: Equation) -> str:
@@ -94,20 +93,14 @@ def beside(part: Equation) -> str:
 
 def cell(part: Words | Equation) -> str:
     """A cell of a table; a long formula has as many lines as it needs."""
-    if not isinstance(part, Equation):
-        return words(part)
-    is_long = len(unicode(part.tree)) > LONGEST_CELL
-    shown = in_lines(part.tree) if is_long and isinstance(part.tree, Relation) else mathml(part.tree)
-    return shown + beside(part)
+    return displayed(part, LONGEST_CELL, block=False) + beside(part) if isinstance(part, Equation) else words(part)
 
 
 def line(part: Words | Equation) -> str:
     """A line of steps; a long chain goes on below, and what is wider than the page is moved in its place."""
     if not isinstance(part, Equation):
         return words(part)
-    is_long = len(unicode(part.tree)) > LONGEST
-    shown = in_lines(part.tree) if is_long and isinstance(part.tree, Relation) else mathml(part.tree)
-    return f'<div class="equation">{shown}{beside(part)}</div>'
+    return f'<div class="equation">{displayed(part, block=False)}{beside(part)}</div>'
 
 
 def steps(part: Steps, cell: Callable[[Words | Equation], str] = line) -> str:

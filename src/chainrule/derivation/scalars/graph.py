@@ -7,6 +7,8 @@ found by pushing one-hot tangents through each operation; a weight of a large ne
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, compress
 from typing import Any, NamedTuple
 
@@ -247,11 +249,11 @@ def placed(symbol: Tree, place: Place) -> Tree:
 
 def local_slopes(tape: Tape, node: Tensor, slot: int, places: Sequence[Place]) -> Iterable[tuple[Place, Place, float]]:
     """For each of some places of an input, the places of the node that can move with it, and how fast they do."""
-    op = tape.rule(node)
+    op = tape.in_double(node).op
     if isinstance(op, Pointwise):
         slopes = tape.slope(node, slot)
         return [(place, place, float(slopes[place])) for place in places]
-    probe = Probe(op, tape.inputs(node), tape.numbers[node], without_casts(node), slot)
+    probe = Probe(op, tape.inputs(node), np.asarray(tape.numbers[node]), without_casts(node), slot)
     others = general_position(probe)
     found: list[tuple[Place, Place, float]] = []
     if probe.out.size < len(places):
@@ -268,22 +270,21 @@ def local_slopes(tape: Tape, node: Tensor, slot: int, places: Sequence[Place]) -
     return found
 
 
+@dataclass
 class Probe:
     """One input slot of an operation on arrays, asked for single rows and columns of its Jacobian."""
 
-    def __init__(self, op: Operation, inputs: Sequence[Any], out: Any, settings: dict[str, Any], slot: int) -> None:
-        self.op = op
-        self.inputs = list(inputs)
-        self.out = np.asarray(out)
-        self.settings = settings
-        self.slot = slot
-        self._opened: tuple[Tensor, Tensor] | None = None
+    op: Operation
+    inputs: list[Any]
+    out: Any
+    settings: dict[str, Any]
+    slot: int
 
     def column(self, place: Place) -> Any:
         """How the result moves with one entry of the input."""
         tangent = one_hot(np.shape(self.inputs[self.slot]), place)
         if self.op.composition is not None:
-            stand_in, out = self.composition()
+            stand_in, out = self.composition
             moved = tangents_of([stand_in], [tangent], [out], record=False)[0]
             return np.zeros(self.out.shape) if moved is None else np.asarray(moved)
         if isinstance(self.op, CustomRule):
@@ -297,14 +298,13 @@ class Probe:
         cotangent = one_hot(self.out.shape, place)
         return np.asarray(self.op.pull(self.slot, cotangent, self.out, self.inputs, self.settings))
 
+    @cached_property
     def composition(self) -> tuple[Tensor, Tensor]:
         """What a fused operation stands for, recorded: the stand-in for the input, and the result."""
-        if self._opened is None:
-            stand_in = Tensor(self.inputs[self.slot], requires_grad=True)
-            given = [stand_in if i == self.slot else x for i, x in enumerate(self.inputs)]
-            assert self.op.composition is not None
-            self._opened = stand_in, self.op.composition(*given, **self.settings)
-        return self._opened
+        stand_in = Tensor(self.inputs[self.slot], requires_grad=True)
+        given = [stand_in if i == self.slot else x for i, x in enumerate(self.inputs)]
+        assert self.op.composition is not None
+        return stand_in, self.op.composition(*given, **self.settings)
 
 
 def general_position(probe: Probe) -> Probe:

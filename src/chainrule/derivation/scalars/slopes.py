@@ -89,13 +89,14 @@ class Slopes:
         except GraphError:
             return None
 
-    def letter(self, node: Node, place: Place) -> Term:
-        """The letter of an entry, under its own name."""
+    def letter(self, node: Node, place: Place, name: Tree | None = None) -> Term:
+        """The letter of an entry, under its own name or another one."""
         serial = self._serial.setdefault(node, len(self._serial))
         found = symbol(f"{serial}{list(place)}")
         if found not in self._letters:
-            number = self.tape.numbers[node]
-            self._letters[found] = placed(self.tape.symbols[node], place), float(number[place] if place else number)
+            number = self.tape.number_of(node)
+            shown = self.tape.symbols[node] if name is None else name
+            self._letters[found] = placed(shown, place), float(number[place] if place else number)
         return found
 
     def expression(self, node: Node, place: Place, depth: int | None = None) -> Any:
@@ -122,31 +123,19 @@ class Slopes:
             if slot in edges:
                 given.append(self.expression(edges[slot], place, depth))
             elif isinstance(x, Tensor):
-                given.append(self._datum(x, np.broadcast_to(numbers[slot], node.shape), place))
+                given.append(self._datum(x, numbers[slot], before_repeating(place, x)))
             else:
                 number = np.broadcast_to(numbers[slot], node.shape)[place]
                 given.append(x if isinstance(x, int | float) else float(number))
         return given
 
     def input(self, x: Tensor, numbers: Any, place: Place) -> Any:
-        """An entry of an input: what it is made of, the letter of data that has a name, else its number."""
-        if x in self.tape.numbers:
-            return self.expression(x, place)
-        name = self.tape.own_name(x)
-        return float(numbers[place]) if name is None else self._named(x, name, place)
+        """An entry of an input: what it is made of, or an entry of data."""
+        return self.expression(x, place) if x in self.tape.numbers else self._datum(x, numbers, place)
 
-    def _datum(self, x: Tensor, repeated: Any, place: Place) -> Any:
-        """The same of data that is repeated to fit."""
-        own = place[len(place) - x.ndim :] if x.ndim <= len(place) else place
-        own = tuple([0 if n == 1 else i for i, n in zip(own, x.shape, strict=True)])
-        name = self.tape.own_name(x)
-        return float(repeated[place]) if name is None else self._named(x, name, own)
-
-    def _named(self, x: Tensor, name: Tree, place: Place) -> Term:
-        serial = self._serial.setdefault(x, len(self._serial))
-        found = symbol(f"{serial}{list(place)}")
-        self._letters[found] = placed(name, place), float(x.data[place])
-        return found
+    def _datum(self, x: Tensor, numbers: Any, place: Place) -> Any:
+        """The letter of an entry of data that has a name, else its number."""
+        return float(numbers[place]) if self.tape.own_name(x) is None else self.letter(x, place)
 
     def _partial(self, node: Node, place: Place, slot: int) -> Any:
         """A pointwise rule's partial, run on letters."""
@@ -183,7 +172,7 @@ class Slopes:
             if node in self.tape.numbers:
                 exchanged[x] = self.expression(node, place)
             else:
-                exchanged[x] = float(node.data[place]) if name is None else self._named(node, name, place)
+                exchanged[x] = float(node.data[place]) if name is None else self.letter(node, place, name)
         return replay([term], exchanged)[0] if isinstance(term, Term) else term
 
 
@@ -204,6 +193,12 @@ class Whole:
                 self.inputs[i] = letter = symbol(f"{i}", np.shape(numbers[i]))
                 self.formulas.numbers[letter] = numbers[i]
                 letters[letter] = partial(slopes.input, x, numbers[i])
+
+
+def before_repeating(place: Place, x: Tensor) -> Place:
+    """The place in data of an entry of what it is repeated to."""
+    own = place[len(place) - x.ndim :] if x.ndim <= len(place) else place
+    return tuple([0 if n == 1 else i for i, n in zip(own, x.shape, strict=True)])
 
 
 def nameless(tape: Tape, node: Node) -> bool:

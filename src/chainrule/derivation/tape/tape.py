@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.core import Value, graph
-from chainrule.core.operation import Linear, Operation
+from chainrule.core.operation import Linear
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.core.walk import Edges, walk
@@ -162,10 +162,6 @@ class Tape:
     def in_double(self, node: Node) -> Node:
         """A node, or its twin that was recorded in double precision."""
         return self._twins.get(node, node)
-
-    def rule(self, node: Node) -> Operation:
-        """The operation that made a node, as it ran in double precision."""
-        return self.in_double(node).op
 
     def slope(self, node: Node, i: int) -> Any:
         """The local derivative of a pointwise operation in its input `i`, entry by entry, as numbers."""

@@ -51,6 +51,11 @@ class Event(NamedTuple):
     after: Any
 
 
+def event_of(source: Node, node: Node, before: Any, share: Any, after: Any) -> Event:
+    """The arrival of a share where nothing (None) or something was before."""
+    return Event(source, node, np.zeros(node.shape)[()] if before is None else before, share, after)
+
+
 @dataclass(frozen=True)
 class Attempt:
     """A backward pass: its name, its program, the gradients it leaves, and what happened on the way."""
@@ -100,18 +105,11 @@ def sweep(
         return [g if slot == left_out else graph.share(node, slot, g) for slot, _ in edges]
 
     def arrived(source: Node, slot: int, x: Node, before: Any, share: Any, after: Any) -> None:
-        events.append(Event(source, x, np.zeros(x.shape)[()] if before is None else before, share, after))
+        events.append(event_of(source, x, before, share, after))
 
     begin = {**(start or {}), graph.output: np.float64(1.0)}
     gradients = walk(order, begin, shares, add=replacing if overwrite else together, arrived=arrived)
     return Attempt(name, code, gradients, tuple(events))
-
-
-def arrive(gradients: dict[Node, Any], source: Node, x: Node, share: Any) -> Event:
-    """Put a share into a gradient, and say what happened."""
-    before = gradients.get(x, np.zeros(x.shape)[()])
-    gradients[x] = before + share if x in gradients else share
-    return Event(source, x, before, share, gradients[x])
 
 
 def orders(graph: Graph) -> Iterator[tuple[str, list[Node]]]:
@@ -144,7 +142,9 @@ def naive_recursion(graph: Graph, reverse: bool, most: int = MOST_STEPS) -> Atte
     gradients: dict[Node, Any] = {graph.output: np.float64(1.0)}
     events: list[Event] = []
     for node, slot, x in islice(every_way(graph.output, reverse), most):
-        events.append(arrive(gradients, node, x, graph.share(node, slot, gradients[node])))
+        share, before = graph.share(node, slot, gradients[node]), gradients.get(x)
+        gradients[x] = share if before is None else before + share
+        events.append(event_of(node, x, before, share, gradients[x]))
     name = f"naive recursion, inputs in {'reverse' if reverse else 'order'}"
     return Attempt(name, NAIVE, gradients, tuple(events), finished=len(events) < most)
 
