@@ -88,6 +88,28 @@ def test_dot_product_and_sum():
     np.testing.assert_array_equal(row.matrix, [X])
 
 
+@pytest.mark.parametrize("layout", ["numerator", "denominator"])
+@pytest.mark.parametrize(
+    ("loss", "letters"),
+    [
+        (cr.nn.MSELoss(), "2/3*(x - t)"),
+        (cr.nn.MSELoss(convention="half_sum"), "x - t"),
+        (cr.nn.BCEWithLogitsLoss(), "(sigmoid(x) - t)/3"),
+    ],
+)
+def test_a_cost_of_a_vector_is_a_row_in_letters(loss, letters, layout):
+    """The rules of these costs are fused: what they stand for is differentiated, whole."""
+    x, t = learned([0.3, -2.0, 1.5], "x"), cr.Tensor(np.array([0.0, 1.0, 1.0]), label="t")
+    told = cr.explain(loss(x, t), x, "jacobian", layout=layout)
+    np.testing.assert_allclose(np.ravel(told.gradient), np.ravel(grad_of(loss, x, t)), rtol=1e-12)
+    shape = (1, 3) if layout == "numerator" else (3, 1)
+    assert f"reshape({letters}, shape={shape})" in told.plain()
+
+
+def grad_of(loss, x, t):
+    return cr.grad(lambda x: loss(x, t))(x.data)
+
+
 def test_a_batch_of_relu_neurons():
     facts = FACTS["parr_howard"]["batch"]
     w, b = learned(facts["w"], "w"), learned(facts["b"], "b")

@@ -66,6 +66,15 @@ def walk(
     return held
 
 
+def made_from(order: Iterable[Node], sources: Iterable[Node], *, without: Node = None) -> set[Node]:
+    """The nodes that some sources are in, and these, where one node is left out; `order` has inputs first."""
+    found = set(sources)
+    for node in order:
+        if node is not without and any([x in found for _, x in node.edges]):
+            found.add(node)
+    return found
+
+
 def inputs_of(node: Node, reverse: bool) -> list[Node]:
     """A node's inputs, in order or in reverse."""
     found = [x for _, x in node.edges]

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import Value
+from chainrule.core.walk import made_from
 from chainrule.derivation.record import Derivation, rebuilt
-from chainrule.derivation.tape.tape import Node, Tape, made_from
+from chainrule.derivation.tape.tape import Node, Tape
 from chainrule.maths import Derivative
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from chainrule.core.operation import Operation, book
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.stand_in import Shaped
-from chainrule.core.walk import finished_first
+from chainrule.core.walk import finished_first, made_from
 from chainrule.errors import GraphError
 
 Shape = tuple[int, ...]
@@ -178,10 +178,7 @@ class Program:
         for step in reversed(self.steps):
             if step in reaching:
                 reaching.update([x for _, x in step.edges])
-        moving = set(wrt)
-        for step in self.steps:
-            if any([x in moving for _, x in step.edges]):
-                moving.add(step)
+        moving = made_from(self.steps, wrt)
         return [step for step in reversed(self.steps) if step in moving and step in reaching]
 
     def __reduce__(self) -> tuple[Any, ...]:

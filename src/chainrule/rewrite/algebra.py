@@ -288,7 +288,7 @@ def sum_of(x: Any, way: Rewriting) -> dict[Term, Number]:
 
 def build_sum(table: Mapping[Term, Number], shape: Shape, way: Rewriting) -> Any:
     """The term of a sum: highest powers first, and no sign that a subtraction can spare."""
-    entries = exponentials_whole({unit: number for unit, number in table.items() if number}, way)
+    entries = known_sums({unit: number for unit, number in table.items() if number}, way)
     if way.collect is not None and len(entries) > 1:
         entries = way.collect(entries, shape, way)
     if not entries:
@@ -321,9 +321,17 @@ def build_sum(table: Mapping[Term, Number], shape: Shape, way: Rewriting) -> Any
     return total
 
 
-def exponentials_whole(entries: dict[Term, Number], way: Rewriting) -> dict[Term, Number]:
-    """A sum in which e^x - 1 does not stand beside a 1 that makes it e^x."""
+def known_sums(entries: dict[Term, Number], way: Rewriting) -> dict[Term, Number]:
+    """A sum in which e^x - 1 does not stand beside a 1 that makes it e^x, nor σ(x) beside the σ(-x) that makes it 1."""
     for unit, number in entries.items():
+        if name_of(unit) == "sigmoid":
+            turned = build_product(Product(Fraction(-1)) * product_of(unit.inputs[0]), unit.shape, way.plainly())
+            other = book["sigmoid"](turned)
+            if entries.get(other) == number:
+                way.note("known function")
+                rest = {x: n for x, n in entries.items() if x not in (unit, other, ONE)}
+                total = exact(entries.get(ONE, Fraction(0)) + number)
+                return {**rest, ONE: total} if total else rest
         if name_of(unit) == "expm1" and entries.get(ONE) == number:
             way.note("known function")
             rest = {x: n for x, n in entries.items() if x not in (unit, ONE)}

@@ -150,7 +150,7 @@ def partial(op: Pointwise, slot: int, inputs: Sequence[Any], settings: dict[str,
 def handed_back_in_trees(
     op: Operation,
     slot: int,
-    g: Tree,
+    g: Tree | None,
     out: Tree,
     inputs: Sequence[Any],
     shapes: Sequence[Shape],
@@ -158,16 +158,18 @@ def handed_back_in_trees(
 ) -> Tree | None:
     """What an operation hands back to an input of a gradient `g`, in trees; None where that has no short formula.
 
-    The inputs are trees, or numbers and arrays, of these `shapes`.
+    The inputs are trees, or numbers and arrays, of these `shapes`. Without `g` it is the gradient of the result, a
+    number.
     """
-    if isinstance(op, Pointwise):
+    if isinstance(op, Pointwise) and g is not None:
         slope = in_trees(op, slot, out, inputs, settings)
         if isinstance(slope, Number) and slope.text in ("1", "-1"):
             return g if slope.text == "1" else applied("neg", g)
         return None if slope is None else applied("mul", slope, g)
     letters = Letters(inputs, shapes)
     try:
-        arriving, result = letters.new("g", out.shape, g), letters.new("out", out.shape, out)
+        arriving = constant(1.0) if g is None else letters.new("g", out.shape, g)
+        result = letters.new("out", out.shape, out)
         tree = tree_of_term(simplify(handed_back(op, slot, arriving, result, letters.terms, settings)), letters.trees)
         return tree if len(plain(tree)) <= LONGEST else None
     except REFUSALS:

@@ -15,11 +15,10 @@ from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
-from chainrule.derivation.network.entrywise import entrywise
 from chainrule.derivation.tape.tape import Tape, constant, without_casts
 from chainrule.maths import Applied, Tree
 from chainrule.maths.tree import applied, exact
-from chainrule.rewrite.local import jacobian
+from chainrule.rewrite.local import handed_back_in_trees, jacobian
 
 Array = np.ndarray[Any, Any]
 Node = Any
@@ -141,29 +140,24 @@ def structure_of_large(tape: Tape, node: Any, slot: int) -> str:
 
 def letters_of(tape: Tape, node: Any, slot: int, matrix: Array | None, names: Mapping[Any, Tree]) -> Tree | None:
     """A Jacobian in symbols; None where it has no short formula."""
+    inputs = [names[x] if isinstance(x, Value | Tensor) and x in names else constant(x) for x in node.inputs]
+    shapes, settings = list(map(np.shape, tape.inputs(node))), without_casts(node)
     if isinstance(node.op, Pointwise):
         if not has_letters(node, names):
             return None
     elif node is tape.output and node.op.composition is not None:
-        lower = dict(node.edges)[slot]
-        found = entrywise(tape, lower, {x: names[x] for _, x in node.edges})
-        return as_row(found, lower.size) if found is not None and np.ndim(lower.data) < 2 else None
+        found = handed_back_in_trees(node.op, slot, None, names[node], inputs, shapes, settings)
+        return None if found is None or found.ndim > 1 else applied("reshape", found, shape=(1, found.size))
     elif matrix is None:
         return None
     elif tape.is_constant(node, slot):
         return letters_of_constant(matrix)
-    inputs = [names[x] if isinstance(x, Value | Tensor) and x in names else constant(x) for x in node.inputs]
-    shapes = list(map(np.shape, tape.inputs(node)))
-    return jacobian(node.op, slot, names[node], inputs, shapes, without_casts(node))
+    return jacobian(node.op, slot, names[node], inputs, shapes, settings)
 
 
 def has_letters(node: Any, names: Mapping[Any, Tree]) -> bool:
     """Whether all arrays that a node takes in have names."""
     return all((isinstance(x, Value | Tensor) and x in names) or np.size(x) == 1 for x in node.inputs)
-
-
-def as_row(tree: Tree, count: int) -> Tree:
-    return applied("reshape", tree, shape=(1, count))
 
 
 def letters_of_constant(matrix: Array) -> Tree | None:

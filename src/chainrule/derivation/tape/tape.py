@@ -6,7 +6,7 @@ This is where an explanation gets its numbers. A dialect reads them and computes
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from math import isfinite
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from chainrule.core import Value, graph
 from chainrule.core.operation import Linear
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
-from chainrule.core.walk import Edges, walk
+from chainrule.core.walk import Edges, made_from, walk
 from chainrule.custom import CustomRule
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.tape.naming import labels_for, symbols_for
@@ -359,15 +359,6 @@ class Tape:
         if len(twins) > 1:
             return graph.gradients_of([output], [one], twins, record=False)
         return [graph.gradients_of([output], [one], [x], record=False)[0] for x in twins]
-
-
-def made_from(order: Iterable[Node], sources: Iterable[Node], *, without: Node = None) -> set[Node]:
-    """The nodes that some sources are in, and these, where one node is left out; `order` has inputs first."""
-    found = set(sources)
-    for node in order:
-        if node is not without and any([x in found for _, x in node.edges]):
-            found.add(node)
-    return found
 
 
 def where_defined(slope: Any, above: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.core.operation import Pointwise
+from chainrule.core.walk import made_from
 from chainrule.program.nets.net import Layer, Net, NotANet
 from chainrule.program.numbered import Ids, Numbered
 from chainrule.program.steps import Program, Step
@@ -122,11 +123,7 @@ class Recogniser:
         """What is not of a layer is of the cost, and the cost sees the last activations alone."""
         outputs = set(self.ids.steps_of(layers[-1].a))
         leaves = set(self.ids.steps_of(layers[0].fed))
-        of_cost = set(outputs)
-        for step in self.program.steps:
-            if any([x in of_cost for _, x in step.edges]):
-                of_cost.add(step)
-        of_cost -= outputs
+        of_cost = made_from(self.program.steps, outputs) - outputs
         for step in self.program.steps:
             if not step.requires_grad or self.ids.rearranged(step) is not None or step in of_cost:
                 continue
