@@ -8,6 +8,9 @@ from typing import Any
 from chainrule.core.term import Term, name_of
 from chainrule.rewrite.rewriting import Number, Rewriting, own_power
 
+DEEPEST = 12
+"""Terms of more operations inside each other are not opened to find their place."""
+
 WIDEST = 64
 """Terms with more parts at one depth are not opened to find their place."""
 
@@ -47,13 +50,12 @@ def key_of(x: Any, way: Rewriting) -> str:
     return way.keys[x]
 
 
-def depth_is_small(x: Any, way: Rewriting, limit: int = 12) -> bool:
-    """Whether a term is at most so many operations deep."""
+def depth_is_small(x: Any, way: Rewriting) -> bool:
     if not isinstance(x, Term):
         return True
     if x not in way.shallow:
         level: list[Any] = [x]
-        for _ in range(limit):
+        for _ in range(DEEPEST):
             level = list({y: None for z in level for y in z.inputs if isinstance(y, Term)})
             if not level or len(level) > WIDEST:
                 break

@@ -6,7 +6,7 @@ This is where an explanation gets its numbers. A dialect reads them and computes
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from math import isfinite
 from typing import Any, NamedTuple
