@@ -18,7 +18,10 @@ from chainrule.core import TENSORS_COMPILED, VALUES_COMPILED
 
 THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 COMPILE = "; install a C compiler, then run pip install . again"
-MISSING = f"not built: compiled functions run through NumPy (small networks some 10 times slower{COMPILE})"
+MISSING = (
+    "not built: compiled functions run through NumPy (small networks some 10 times slower, frozen graphs in which "
+    f"nothing repeats some 50 times{COMPILE})"
+)
 REQUIREMENT = re.compile(r"""(?P<library>[\w.-]+)[^;]*;.*extra\s*==\s*["'](?P<extra>[\w.-]+)["']""")
 
 
