@@ -21,8 +21,9 @@ from chainrule.core.operation import Fused, Pointwise
 from chainrule.derivation.wrong import mistakes
 from chainrule.derivation.wrong.mistakes import Attempt, Event
 from chainrule.livepage.subject import Subject, forward, made
-from chainrule.program import Program, Step, Trace, trace
+from chainrule.program import Program, Step, Trace
 from chainrule.program.steps import replaced
+from chainrule.program.trace import traced_again
 
 MOST_FORGOTTEN = 60
 """Edges up to which each has a switch that forgets its factor."""
@@ -42,7 +43,7 @@ def shortened(f: Callable[..., Any], example: Sequence[Any], names: Sequence[str
     def computed(leaves: Any) -> Any:
         return f(list(leaves.values()))
 
-    return simplified(trace(computed, dict(zip(names, example, strict=True))), LAWS)[0]
+    return simplified(traced_again(computed, dict(zip(names, example, strict=True))), LAWS)[0]
 
 
 class Recorded:

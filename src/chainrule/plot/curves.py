@@ -61,11 +61,11 @@ def tangent(
         low, high = range_of(run)
         ax.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
         letter = curve.names[0]
-        told = f"the slope at {at:g} is {shown(slope)}"
+        told = f"the slope at {shown(at)} is {shown(slope)}"
         if not np.isfinite(value):
-            told = f"no tangent at {at:g}, where it is {shown(value)}"
+            told = f"no tangent at {shown(at)}, where it is {shown(value)}"
         elif (sides := slopes_beside(curve, at)) is not None:
-            told = f"a kink at {at:g}, slope {sides[0]} before and {sides[1]} after; {shown(slope)} is taken"
+            told = f"a kink at {shown(at)}, slope {sides[0]} before and {sides[1]} after; {shown(slope)} is taken"
         ax.set(xlabel=letter, ylabel=curve.head(), title=f"{curve.titled()}: {told}")
         secants = any([text.get_label().startswith("h = ") for text in ax.lines])
         ax.legend(title=f"secants: (f({letter}+h) − f({letter})) / h" if secants else None, title_fontsize="small")
@@ -185,11 +185,11 @@ def loss(f: Any, y: float, *, at: float | None = None, span: float = 2.0, ax: An
             value, slope = (float(np.ravel(part)[0]) for part in point)
             if np.isfinite([value, slope]).all():
                 tangent = value + slope * (x - at)
-                ax.plot(x, tangent, "-.", linewidth=1.2, label=f"at ŷ = {at:g}: slope {shown(slope)}")
+                ax.plot(x, tangent, "-.", linewidth=1.2, label=f"at ŷ = {shown(at)}: slope {shown(slope)}")
                 ax.plot([at], [value], "o", label="_point")
         # A loss that is infinite at an end must not flatten all the rest.
         ax.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
-        ax.set(xlabel="ŷ", ylabel="L", title=f"{name} for y = {y:g}")
+        ax.set(xlabel="ŷ", ylabel="L", title=f"{name} for y = {shown(y)}")
         ax.legend()
     return in_order(ax)
 
@@ -216,7 +216,7 @@ def quotients(f: Any, at: float, *, ax: Any = None, theme: str = "light") -> Any
     value, (slope,) = curve.at(at)
     if not np.isfinite([value, slope]).all():
         raise FormulaError(
-            f"{curve.titled()} is {shown(value)} at {at:g}, with slope {shown(slope)}: no quotient nears that, so "
+            f"{curve.titled()} is {shown(value)} at {shown(at)}, with slope {shown(slope)}: no quotient nears that, so "
             "choose another point"
         )
     h = 10.0 ** np.linspace(-15, 0, 76)
@@ -233,7 +233,7 @@ def quotients(f: Any, at: float, *, ax: Any = None, theme: str = "light") -> Any
             ax.annotate(
                 sign, (float(np.finfo(float).eps) ** power, 1.0), xycoords=("data", "axes fraction"), ha="center"
             )
-        title = f"{curve.titled()} at {at:g}: the derivative is {shown(slope)}"
+        title = f"{curve.titled()} at {shown(at)}: the derivative is {shown(slope)}"
         ax.set(xlabel="h", ylabel="|difference quotient − derivative|")
         ax.set_title(title, pad=16)
         ax.legend()

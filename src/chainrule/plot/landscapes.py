@@ -56,7 +56,7 @@ def gradient(f: Any, at: Sequence[float], *, span: float = 2.0, theme: str = "li
             contours.quiver([x0], [y0], [gx * scale], [gy * scale], **along, width=0.012, color=inks["grad"])
         contours.plot([x0], [y0], "o", color=inks["grad"])
         across = f"∇f = ({shown(gx)}, {shown(gy)}), across the contours"
-        title = across if is_smooth else f"no gradient at ({x0:g}, {y0:g}), where f is {shown(value)}"
+        title = across if is_smooth else f"no gradient at ({shown(x0)}, {shown(y0)}), where f is {shown(value)}"
         contours.set(xlabel=first, ylabel=second, aspect="equal", title=title)
         offsets = np.linspace(-span, span, SIDE)
         for n, (name, slope, run) in enumerate(
@@ -74,7 +74,7 @@ def gradient(f: Any, at: Sequence[float], *, span: float = 2.0, theme: str = "li
             if is_smooth:
                 tangent, ink = value + slope * offsets, line.get_color()
                 slices.plot(offsets, tangent, ":", color=ink, linewidth=1.3, label=f"its tangent in {name}")
-        slices.set(xlabel="step from the point", ylabel=f2.head(), title=f"slices through ({x0:g}, {y0:g})")
+        slices.set(xlabel="step from the point", ylabel=f2.head(), title=f"slices through ({shown(x0)}, {shown(y0)})")
         slices.legend()
         space.plot_surface(*grid, z, cmap="viridis", alpha=0.75, linewidth=0)
         near = np.meshgrid(x[SIDE // 4 : -(SIDE // 4)], y[SIDE // 4 : -(SIDE // 4)])
