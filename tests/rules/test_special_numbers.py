@@ -376,3 +376,20 @@ def test_equals_share_evenly_and_nan_takes_all():
         np.testing.assert_allclose(found[1, 1], [0.0, 0.5, 0.5, 0.0])
     np.testing.assert_array_equal(cr.hessian(lambda x: cr.sum(cr.max(x, axis=1)))(x), np.zeros((2, 4, 2, 4)))
     np.testing.assert_array_equal(cr.grad(lambda x: cr.norm(x, np.inf))(np.array([1.0, -3.0, 3.0])), [0, -0.5, 0.5])
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+@pytest.mark.parametrize(("exponent", "slope"), [(0.5, 0.0), (1.5, np.inf), (-0.5, 0.0)])
+def test_a_power_of_minus_infinity_is_cs_however_the_exponent_comes(kind, exponent, slope):
+    """NumPy takes the root for a half that is no array, and that is nan."""
+    value = np.inf if exponent > 0 else 0.0
+    exponents = [exponent, kind(exponent), np.array(exponent, kind), np.full(3, exponent, kind)]
+    exponents += [Tensor(y, requires_grad=True) for y in exponents[2:]]
+    for y in exponents:
+        for base in (np.array(-np.inf, kind), np.full(3, -np.inf, kind)):
+            x = Tensor(base, requires_grad=True)
+            out = cr.pow(x, y)
+            cr.sum(out).backward()
+            assert (out.data == value).all()
+            assert (np.abs(x.grad.data) == slope).all()
+            assert (cr.compile(lambda x, y: x**y)(base, np.asarray(getattr(y, "data", y))) == value).all()

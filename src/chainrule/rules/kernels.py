@@ -114,7 +114,7 @@ def power(x, y):
     if isinstance(y, (int, float)) and y in (1, 2, 3, 4) and getattr(x, "dtype", np.dtype(float)).kind != "b":
         square = x * x if y > 1 else x
         return square if y == 2 else square * x if y == 3 else square * square if y == 4 else np.positive(x)
-    if np.ndim(y) == 0 and isinstance(y, float) and y == 0.5:
+    if np.ndim(y) == 0 and y == 0.5:
         # NumPy takes the root, which is nan at minus infinity.
         return np.where(x == -np.inf, np.inf, np.power(x, y))
     return np.power(x, y)
@@ -124,7 +124,7 @@ def power(x, y):
 def power_and_log(x, y, count, settled):
     """x**y ln(x)**count, and 0 where x is 0 and y positive; if `settled`, where both are 0 too."""
     nothing = np.logical_and(x == 0, (y >= 0) if settled else (y > 0))
-    return np.where(nothing, 0, np.power(x, y) * np.log(x) ** count) if count else np.power(x, y)
+    return np.where(nothing, 0, np.power(x, y) * np.log(x) ** count) if count else power(x, y)
 
 
 @kernel
