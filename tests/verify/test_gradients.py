@@ -128,7 +128,7 @@ WRONG = {  # name: forward, backward, inputs, which input, mistake, words
     "a bias that is not summed": (
         affine, lambda dout, c: (*affine_back(dout, c)[:2], dout), (X, W, B), "b", "broadcast-not-summed", "axis 0"),
     "a bias that is averaged": (
-        affine, lambda dout, c: (*affine_back(dout, c)[:2], dout.mean(0)), (X, W, B), "b", "factor", "1/6"),
+        affine, lambda dout, c: (*affine_back(dout, c)[:2], dout.mean(0)), (X, W, B), "b", "wrong-average", "1/6"),
     "weights transposed": (
         affine, lambda dout, c: (dout @ c[1].T, dout.T @ c[0], dout.sum(0)), (X, W, B), "w", "transposed", "(3, 4)"),
     "a transpose forgotten": (lambda x, w: (x @ w, (x, w)), turned, (X, SQUARE), "x", "transposed", "w"),
@@ -449,3 +449,14 @@ def test_a_mistake_inside_a_pair_is_named_by_the_catalogue(slip, name):
     assert report["b"].verdict == "right"
     assert "np.tanh" not in report["x"].says
     assert "tanh" in report["x"].says
+
+
+def test_a_mean_for_a_sum_is_said_to_be_one() -> None:
+    x, w, b = np.random.default_rng(0).normal(size=(4, 3)), np.ones((3, 2)) + 0.1, np.array([0.3, -0.2])
+
+    def averaged(g: np.ndarray, x: np.ndarray, w: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, ...]:
+        return g @ w.T, x.T @ g, g.mean(0)
+
+    report = cr.check_gradients((lambda x, w, b: x @ w + b, averaged), x, w, b)
+    assert "wrong-average" in str(report)
+    assert "a mean over the 4 rows of x for their sum" in str(report)

@@ -67,3 +67,28 @@ def test_half_of_two_equal_ways_is_one_left_out() -> None:
 def test_a_function_may_have_its_power_before_what_it_is_of() -> None:
     assert grade("z = w*x; h = tanh(z)", "(1 - tanh²(z)) x", wrt="w").right
     assert grade("z = w*x; h = tanh(z)", "x/cosh^2(w x)", wrt="w").right
+
+
+def test_a_given_number_of_examples_is_shown_as_it_is() -> None:
+    shapes = {"X": (5, 2), "w": (2,), "y": (5,)}
+    program = "p = X @ w; L = sum((p - y)**2)/m"
+    marked = grade(program, "X.T @ (p - y)/m", wrt="w", shapes=shapes, values={"m": 5})
+    assert "at m = 5" in marked.mistakes[0].shows
+    twice = grade(program, "X.T @ (p - y)/m**2", wrt="w", shapes=shapes, values={"m": 5})
+    assert [mistake.name for mistake in twice.mistakes[:2]] == ["wrong-average", "factor"]
+    without = grade(program, "X.T @ (p - y)/m", wrt="w", shapes=shapes)
+    assert "at m = -" not in without.mistakes[0].shows
+
+
+def both_wrong(X: np.ndarray, W: np.ndarray, b: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Gradients of a net whose error has lost its activation's slope and kept a strange factor."""
+    a = np.tanh(X @ W + b)
+    d = (a - y) * np.cos(a)
+    return X.T @ d, d.sum(axis=0)
+
+
+def test_a_place_has_each_name_with_its_gradient() -> None:
+    program = "a = tanh(X @ W + b); L = 0.5*sum((a - y)**2)"
+    shapes = {"X": (4, 2), "W": (2, 3), "b": (3,), "y": (4, 3)}
+    for mistake in grade(program, both_wrong, wrt=["W", "b"], shapes=shapes).mistakes:
+        assert "(dW, b)" not in mistake.place

@@ -89,3 +89,38 @@ def backward(weight_0, bias_0, x):
 def test_without_a_loss_there_is_no_step(net: nn.Module) -> None:
     with pytest.raises(GraphError, match="loss="):
         cr.grade(net, "x", wrt="weight_0")
+
+
+ONE = """
+def train(X, w, b, y, steps, rate):
+    for _ in range(steps):
+        dw, db = 0*w, 0.0
+        for i in range(len(X)):
+            e = X[i] @ w + b - y[i]
+            {inside}
+        {behind}
+    return w, b
+"""
+EACH = "dw, db = 2*e*X[i]/5, 2*e/5"
+PILED = "dw, db = dw + 2*e*X[i]/5, db + 2*e/5"
+WHOLE = "dw, db = 2*X.T @ (X @ w + b - y)/5, 2*(X @ w + b - y).mean()"
+MOVE = "w, b = w - rate*dw, b - rate*db"
+
+
+@pytest.mark.parametrize(
+    ("inside", "behind", "name"),
+    [
+        (f"{EACH}; {MOVE}", "pass", "new-weights"),
+        (f"{EACH.replace('/5', '')}; {MOVE}", "pass", "new-weights"),
+        (f"{PILED}; {MOVE}", "pass", "wrong-update"),
+        (f"{WHOLE}; {MOVE}", "pass", "wrong-update"),
+        (PILED, MOVE, ""),
+    ],
+)
+def test_an_update_inside_the_loop_over_the_examples(inside: str, behind: str, name: str) -> None:
+    program: dict[str, Any] = {}
+    exec(ONE.format(inside=inside, behind=behind), program)
+    shapes = {"X": (5, 2), "w": (2,), "y": (5,)}
+    marked = cr.grade("p = X @ w + b; L = mean((p - y)**2)", program["train"], wrt=["w", "b"], shapes=shapes, steps=2)
+    assert marked.right == (not name)
+    assert all(mistake.name == name and "inside the loop" in mistake.says for mistake in marked.mistakes)

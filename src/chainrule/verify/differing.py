@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.verify.shapes import broadcasts
+
 Array = NDArray[np.float64]
 
 AGREE = 1e-6
@@ -119,14 +121,6 @@ def other_shape(mine: Array, right: Array, near: float) -> Differing:
             over = f"axis {axes[0]}" if len(axes) == 1 else f"axes {axes}"
             return Differing("summed-over-wrong-axis", f"it is summed over {over}, and should not be: {shapes}")
     return Differing("unclassified", shapes)
-
-
-def broadcasts(shape: tuple[int, ...], into: tuple[int, ...]) -> bool:
-    """Whether an array of one shape fits another as it stands."""
-    try:
-        return np.broadcast_shapes(shape, into) == into
-    except ValueError:
-        return False
 
 
 def turns(x: Array) -> Iterator[tuple[tuple[int, ...], Array]]:

@@ -173,11 +173,21 @@ def as_given(numbers: Mapping[str, float]) -> str:
 
 
 def walks_for(problem: Problem, values: Mapping[str, Any], held: Mapping[str, float] | None = None) -> list[Walk]:
-    """The probes: generic numbers, labels as they are given or as shares, and some names at given numbers."""
-    fixed = {
-        problem.names[step]: values[problem.names[step]] for step in problem.labels if problem.names[step] in values
-    }
-    return [Walk(problem, numbers) for numbers in probes_of(problem, {**fixed, **(held or {})})]
+    """The probes: generic numbers, labels as they are given or as shares, and some names at given numbers.
+
+    Numbers of examples that are given are so at the first probe, which is what is shown.
+    """
+    fixed = {**given_for(problem, problem.labels, values), **(held or {})}
+    probes = probes_of(problem, fixed)
+    if counts := given_for(problem, problem.counts, values):
+        probes[0] = probes_of(problem, {**counts, **fixed}, 1)[0]
+    return [Walk(problem, numbers) for numbers in probes]
+
+
+def given_for(problem: Problem, steps: Iterable[Step], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that were given for some steps, by their names."""
+    names = [problem.names[step] for step in steps if step in problem.names]
+    return {name: values[name] for name in names if name in values}
 
 
 def special_points(problem: Problem, values: Mapping[str, Any], asked: Sequence[str]) -> Iterator[Points]:
@@ -570,8 +580,7 @@ def edited(wrong: Mapping[str, Fingerprint], working: Working) -> list[Mistake]:
 
 def edit_mistake(editor: Editor, edit: Edit, wrong: Iterable[str], mark: Fingerprint) -> Mistake:
     """A change that mends the answer, as the mistake that it undoes."""
-    place = editor.place(edit.at, ", ".join(wrong))
-    return told(edit.name, place, edit.says, shown(mark))
+    return told(edit.name, editor.place(edit.at, wrong), edit.says, shown(mark))
 
 
 def grade_training(

@@ -6,6 +6,7 @@ import unicodedata
 
 from chainrule.errors import FormulaError
 from chainrule.expression.typed.caret import error_at
+from chainrule.verify.spelling import with_hat
 
 SPACES = ("quad", "qquad", ",", ";", "!", ":", " ")
 SKIPPED = ("left", "right", "big", "Big", "bigl", "bigr", "Bigl", "Bigr", "displaystyle", "limits", "nonumber")
@@ -29,9 +30,6 @@ AS_IT_IS = (
 """Commands that change the looks of what follows, and not what it is."""
 
 FRACTIONS = ("frac", "dfrac", "tfrac", "cfrac")
-HAT = "\u0302"
-"""What Unicode puts over a letter."""
-
 HATS = ("hat", "widehat")
 
 INSTEAD = {
@@ -40,11 +38,6 @@ INSTEAD = {
     "prod": "write the product out",
     "int": "no gradient has an integral",
 }
-
-
-def is_latex(text: str) -> bool:
-    """Whether a text has a command of LaTeX."""
-    return "\\" in text
 
 
 class Latex:
@@ -169,11 +162,6 @@ def quotient(top: str, bottom: str) -> str:
     if all(part.replace(" ", "").replace("_", "").replace("∂", "").isalnum() for part in (top, bottom)) and "∂" in top:
         return f" {top.replace(' ', '')}/{bottom.replace(' ', '')} "
     return f"(({top})/({bottom}))"
-
-
-def with_hat(letter: str) -> str:
-    """A letter with a hat, as one sign where there is one."""
-    return unicodedata.normalize("NFC", letter + HAT)
 
 
 def greek(name: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.core.state import Quiet
 from chainrule.differences import Array
-from chainrule.verify.differing import Between, Differing, differing
+from chainrule.verify.differing import AGREE, Between, Differing, differing
 from chainrule.verify.subject import Leaf, Subject
 
 Slope = Callable[[Array], Array]
@@ -32,9 +32,25 @@ def by_its_arrays(wrong: Wrong) -> Differing | None:
     looked = np.isfinite(wrong.right)
     if wrong.given.shape != wrong.right.shape or looked.all():
         with Quiet():
-            return differing(wrong.given, wrong.right, wrong.near, known_factors(wrong), matrices_of(wrong))
-    # Of a sample of the entries, shapes and axes mean nothing.
-    return differing(wrong.given[looked], wrong.right[looked], wrong.near) if looked.any() else None
+            found = differing(wrong.given, wrong.right, wrong.near, known_factors(wrong), matrices_of(wrong))
+    else:
+        # Of a sample of the entries, shapes and axes mean nothing.
+        found = differing(wrong.given[looked], wrong.right[looked], wrong.near) if looked.any() else None
+    return found if found is None or found.factor is None else averaged(wrong, found)
+
+
+def averaged(wrong: Wrong, found: Differing) -> Differing:
+    """A factor that is the length of an input's axis as the average that it is; a 2 may be a square's."""
+    assert found.factor is not None
+    for leaf in wrong.subject.leaves:
+        for axis, n in enumerate(leaf.array.shape if leaf is not wrong.leaf else ()):
+            over = f"the {n} {('rows', 'columns')[axis] if axis < 2 else 'entries'} of {leaf.name}"
+            if n > 2 and abs(found.factor * n - 1) < AGREE:
+                says = f"it is 1/{n} of the right one: a mean over {over} for their sum, or 1/{n} twice"
+                return Differing("wrong-average", says)
+            if n > 2 and abs(found.factor / n - 1) < AGREE:
+                return Differing("wrong-average", f"it is {n} times the right one: a sum over {over} for their mean")
+    return found
 
 
 def matrices_of(wrong: Wrong) -> dict[str, Array]:

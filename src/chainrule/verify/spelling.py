@@ -9,7 +9,6 @@ from itertools import pairwise
 
 from chainrule.errors import FormulaError
 from chainrule.expression.typed.tokens import Token, pieces_from
-from chainrule.verify.latex import from_latex, is_latex
 
 WORDS = {
     "times": "*", "plus": "+", "minus": "-", "over": "/", "divided by": "/", "squared": "^2", "cubed": "^3",
@@ -19,6 +18,9 @@ WORDS = {
 
 SAME = str.maketrans({"∘": "⊙", "•": "·", "∗": "*", "’": "'"})
 """Signs that look otherwise, and mean the same."""
+
+HAT = "\u0302"
+"""What Unicode puts over a letter."""
 
 FRACTION_SLASH = "\u2044"
 ROOT = re.compile(r"√\s*(\w+)")
@@ -41,7 +43,11 @@ def typed(text: str, is_name: Callable[[str], bool]) -> str:
     >>> typed("½(ŷ − y) times h", {"h", "y"}.__contains__)
     '(1/2)(ŷ − y) * h'
     """
-    text = unicodedata.normalize("NFC", from_latex(text) if is_latex(text) else text)
+    if "\\" in text:
+        from chainrule.verify.latex import from_latex
+
+        text = from_latex(text)
+    text = unicodedata.normalize("NFC", text)
     text = "".join([written_out(sign) for sign in text.translate(SAME)])
     text = LOWERED.sub(r"_\1", text)
     text = ROOT.sub(r"sqrt(\1)", text).replace("√", "sqrt")
@@ -97,6 +103,11 @@ def written_out(sign: str) -> str:
     """A sign that stands for a fraction as a quotient."""
     plain = unicodedata.normalize("NFKC", sign)
     return f"({plain.replace(FRACTION_SLASH, '/')})" if FRACTION_SLASH in plain and plain != FRACTION_SLASH else sign
+
+
+def with_hat(letter: str) -> str:
+    """A letter with a hat, as one sign where there is one."""
+    return unicodedata.normalize("NFC", letter + HAT)
 
 
 def side_by_side(word: str, is_name: Callable[[str], bool]) -> list[str]:

@@ -23,12 +23,11 @@ from chainrule.expression.typed.parsed import CONSTANTS
 from chainrule.expression.typed.parsed import Step as Parsing
 from chainrule.expression.typed.tokens import LONGEST, Token, check_brackets, pieces_at, pieces_from
 from chainrule.program import Step
-from chainrule.verify.latex import HAT, with_hat
 from chainrule.verify.marking.problem import SIZES, Problem
 from chainrule.verify.marking.updates import A_RATE, RATE_NAMES
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.marking.working import Part, Working
-from chainrule.verify.spelling import side_by_side, typed, with_branches
+from chainrule.verify.spelling import HAT, side_by_side, typed, with_branches, with_hat
 
 LIBRARIES = {"np", "numpy", "cr", "torch", "jnp", "math", "cp", "F"}
 """What stands before a function's name in code; the function is the same."""

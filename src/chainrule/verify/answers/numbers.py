@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from chainrule.errors import GraphError
 from chainrule.program import Step
 from chainrule.verify.marking.changes import changes
 from chainrule.verify.marking.fingerprints import given as change_gives
-from chainrule.verify.marking.links import hints_of_links
 from chainrule.verify.marking.marked import Grade, Mistake, number, three_hints, told
 from chainrule.verify.marking.problem import Problem, probes_of
 from chainrule.verify.marking.updates import RATES
@@ -132,6 +130,8 @@ def numeral(typed: str) -> Printed | None:
 
 def decimals_of(text: str) -> int:
     """The decimals of a numeral as it is written; a whole number in floating point has none."""
+    from decimal import Decimal
+
     exponent = Decimal(text).as_tuple().exponent
     decimals = max(0, -exponent) if isinstance(exponent, int) else 0
     return 0 if decimals == 1 and text.rstrip().endswith(".0") else decimals
@@ -163,6 +163,8 @@ def grade_number(
         return Grade(True, (), ())
     hints = three_hints(found)
     if found[0].name == "unclassified":
+        from chainrule.verify.marking.links import hints_of_links
+
         hints = hints_of_links(problem, problem.named[asked[0]], [walk])
     elif len(found) > 1:
         hints = (

@@ -17,8 +17,6 @@ import numpy as np
 
 from chainrule.core.operation import Pointwise
 from chainrule.program import Step
-from chainrule.verify.differing import broadcasts
-from chainrule.verify.marking import orders
 from chainrule.verify.marking.local_changes import (
     ACTIVATIONS,
     AVERAGED,
@@ -27,10 +25,10 @@ from chainrule.verify.marking.local_changes import (
     pointwise_shares,
     softmax_shares,
 )
-from chainrule.verify.marking.matrix_changes import matrix_shares, raw_values
 from chainrule.verify.marking.problem import Problem, edges_of
 from chainrule.verify.marking.rules_taken_wrong import rules_taken_wrong
 from chainrule.verify.marking.walk import Share, Walk
+from chainrule.verify.shapes import broadcasts
 
 Edge = tuple[Step, int]
 """A link, by its consumer and the slot there."""
@@ -69,7 +67,11 @@ def changes(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Chan
     yield from ways(problem, wrt)
     yield from stretches(problem, wrt, walk)
     yield from orders_and_updates(problem, wrt)
-    for step, slot in problem.consumers(wrt) if len(problem.consumers(wrt)) == 1 else ():
+    if problem.is_scalar or len(problem.consumers(wrt)) != 1:
+        return
+    from chainrule.verify.marking.matrix_changes import raw_values
+
+    for step, slot in problem.consumers(wrt):
         for name, says, value in raw_values(problem, step, slot, wrt):
             yield Change(name, edge_place(problem, step, slot, wrt), says, value, loose=True)
 
@@ -127,6 +129,8 @@ def shares_of(problem: Problem, walks: Sequence[Walk], step: Step, slot: int, x:
     elif step.op.name in ("softmax", "log_softmax"):
         yield from softmax_shares(step)
     else:
+        from chainrule.verify.marking.matrix_changes import matrix_shares
+
         yield from matrix_shares(problem, step, slot)
 
 
@@ -352,6 +356,8 @@ def stretches(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
 def all_passes(walk: Walk, k: int) -> dict[Step, Any]:
     """What a wrong pass gives at a probe, run once."""
     if k not in walk.passes:
+        from chainrule.verify.marking import orders
+
         walk.passes[k] = orders.PASSES[k][2](walk)
     return walk.passes[k]
 
@@ -362,6 +368,8 @@ def orders_and_updates(problem: Problem, wrt: Step) -> Iterator[Change]:
     shared = [s for s in between if sum(step in between for step, _ in problem.consumers(s)) > 1]
     if not shared:
         return
+    from chainrule.verify.marking import orders
+
     shared.sort(key=lambda s: (s.op is None, s.place))
     where = ", ".join(problem.name(s) for s in shared)
     for k, (name, says, _) in enumerate(orders.PASSES):

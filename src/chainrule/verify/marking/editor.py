@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from chainrule.core.state import Quiet
@@ -119,8 +119,9 @@ class Editor(Edits):
                 first, made_of_it = None, set()
         return first
 
-    def place(self, i: int, name: str) -> str:
+    def place(self, i: int, names: Iterable[str]) -> str:
         """Where a part stands, in the learner's words: its name, or the next thing with a name that is made of it."""
+        asked = [f"{name} (d{name})" for name in names]
         part = self.working.parts[i]
         inside = {i}
         named = part.name
@@ -129,4 +130,4 @@ class Editor(Edits):
                 inside.add(k)
                 named = named or self.working.parts[k].name
         texts = dict.fromkeys([text for text in (part.text or self.source(i), named, part.line) if text])
-        return f"{', in '.join(texts)}, for the gradient of {name} (d{name})"
+        return f"{', in '.join(texts)}, for the gradient of {', '.join(asked)}"

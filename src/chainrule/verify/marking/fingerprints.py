@@ -17,10 +17,10 @@ from chainrule.core.state import Quiet
 from chainrule.errors import ChainruleError
 from chainrule.program import Step
 from chainrule.verify.marking.changes import Change, changes, repeated
-from chainrule.verify.marking.matrix_changes import squeezed
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Share, Walk, forward
 from chainrule.verify.mistakes import PROGRAMS, rank
+from chainrule.verify.shapes import squeezed
 
 RTOL = 1e-7
 """Two ways to compute the same number differ by rounding alone, some 1e-14; a mistake that changes less is none."""
@@ -196,7 +196,7 @@ class Fingerprint:
         """Mistakes that give the answer up to a constant factor or sign: two at once."""
         found: dict[str, tuple[Change, float]] = {}
         for change in self.changes:
-            if change.name in ("factor", "sign", "wrong-average") or change.name in found:
+            if change.name in ("factor", "sign") or change.name in found:
                 continue
             c = ratio_everywhere(self.answers, (given(change, walk) for walk in self.walks))
             if c is not None and c != 1 and is_credible(self.problem, c):

@@ -13,9 +13,9 @@ import numpy as np
 
 from chainrule.core.operation import Pointwise, book
 from chainrule.program import Step
-from chainrule.verify.differing import broadcasts
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Share, Walk
+from chainrule.verify.shapes import broadcasts
 
 ACTIVATIONS = (
     "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "silu", "gelu", "gelu_tanh", "mish", "selu", "softmax",

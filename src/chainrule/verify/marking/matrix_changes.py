@@ -17,6 +17,7 @@ from chainrule.program import Step
 from chainrule.verify.marking.local_changes import SUMMED_APART, Told, names_of_another
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Share, Walk
+from chainrule.verify.shapes import squeezed
 
 
 def as_array(x: Any) -> Any:
@@ -59,11 +60,6 @@ def tried(make: Callable[[Any, Any, Any], Any], shape: tuple[int, ...]) -> Share
         return found if found.shape == shape else None
 
     return share
-
-
-def squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """A shape without its ones."""
-    return tuple([n for n in shape if n != 1])
 
 
 def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Told]:

@@ -392,7 +392,7 @@ def drawn(
     random: np.random.Generator,
     positive: bool,
 ) -> Any:
-    """Numbers for a leaf: away from 0 and from each other, of both signs if possible."""
+    """Numbers for a leaf: away from 0 and from each other, of both signs if possible; of a count positive."""
     name = problem.names.get(step, "")
     if name in fixed:
         return np.asarray(fixed[name], np.float64)
@@ -402,7 +402,8 @@ def drawn(
         shares = random.uniform(0.1, 1.0, step.shape)
         return shares / shares.sum(axis=labels[step], keepdims=True)
     size = random.uniform(0.3, 1.3, step.shape)
-    return size if positive else size * random.choice([-1.0, 1.0], step.shape)
+    turned = size if positive else size * random.choice([-1.0, 1.0], step.shape)
+    return size if step in problem.counts else turned
 
 
 def edges_of(problem: Problem, wrt: Step) -> Iterator[tuple[Step, int, Step]]:

@@ -96,7 +96,8 @@ class Walk:
     def raw(self, step: Step, slot: int, g: Any) -> Any:
         """The same before it is summed over what was repeated to fit."""
         assert step.op is not None
-        return step.op.pull(slot, np.asarray(g), self.numbers[step], self.inputs(step), step.settings)
+        # A single number needs none of the kernels that arrays have, which would be recorded at their first use.
+        return step.op.pull(slot, np.asarray(g)[()], self.numbers[step], self.inputs(step), step.settings)
 
     def slope(self, step: Step, slot: int, out: Any = None, **other: Any) -> Any:
         """The local derivative of a pointwise step in one input, with other numbers in place of some."""

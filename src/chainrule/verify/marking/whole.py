@@ -9,7 +9,6 @@ import numpy as np
 
 from chainrule.core.operation import Operation, book
 from chainrule.expression.typed.functions import look_up
-from chainrule.transforms import vjp
 
 
 class Whole(Operation):
@@ -22,6 +21,8 @@ class Whole(Operation):
         self.variadic = False
 
     def pull(self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+        from chainrule.transforms import vjp
+
         def of_one(x: Any) -> Any:
             return self.function(*inputs[:i], x, *inputs[i + 1 :], **settings)
 
