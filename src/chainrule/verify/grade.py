@@ -31,6 +31,7 @@ from chainrule.verify.marking.walk import Walk
 from chainrule.verify.marking.working import Working
 
 if TYPE_CHECKING:
+    from chainrule.program import Step
     from chainrule.verify.marking.editor import Editor
     from chainrule.verify.marking.edits import Edit
 
