@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -146,6 +147,10 @@ needs_kernels = pytest.mark.skipif(machine is None, reason="the kernels were not
         (lambda w, x: (w[::-1] * 2, x), False),  # another entry of w than the one that is written
         (lambda w, x: (w.sum(axis=0) + w, x), True),  # added up before
         (lambda w, x: (cr.tanh(w) * w, x), True),
+        (lambda w, x: (w - 0.1 * (x @ x), x), True),  # an entry that is added is read where it is written
+        (lambda w, x: (w.T - 0.1 * (x @ x), x), False),
+        (lambda w, x: (w[0] - 0.1 * (x @ x), x), False),  # a row that all rows take
+        (lambda w, x: (cr.relu(w + x @ x) * (w > 0), x), True),
     ],
 )
 def test_results_are_written_over_inputs_only_where_nothing_reads_them_later(f, allowed):
@@ -176,3 +181,20 @@ def test_of_results_that_are_not_stacked_the_last_is_kept():
     np.testing.assert_array_equal(left, np.full(3, 4.0))
     np.testing.assert_array_equal(products, np.arange(4.0)[:, None] * np.ones(3))
     np.testing.assert_array_equal(last, np.full(3, 2.0))
+
+
+@needs_kernels
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows", [1, 2, 7, 17, 40])
+def test_what_is_added_to_a_product_is_written_over(rows, dtype):
+    for columns, inner in itertools.product((1, 2, 15, 33), (1, 9, 40)):
+        step = cr.compile(lambda w, x: (w - 0.1 * (x[0].T @ x[1]), cr.sum(x[0])), target="native")
+        w = rng.normal(size=(rows, columns)).astype(dtype)
+        each = rng.normal(size=(3, inner, rows)).astype(dtype), rng.normal(size=(3, inner, columns)).astype(dtype)
+        before, now = w.copy(), w
+        for x in zip(*each, strict=True):
+            now, _ = step(now, x)
+        left, _ = step.scan(w, each)
+        np.testing.assert_array_equal(left, now)
+        np.testing.assert_array_equal(w, before)
+        assert not np.shares_memory(left, w)

@@ -12,6 +12,7 @@ import numpy as np
 
 from chainrule.codegen.version import Version, plain
 from chainrule.core.graph import Node
+from chainrule.core.instructions import FIRST_INPUT
 from chainrule.core.tree import flatten, outline, unflatten
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.program import Step
@@ -85,7 +86,11 @@ def on_kernels(
     known = [k for k, step in enumerate(trace.given) if step is not None]
     roles = [k if k < carried else ADVANCES for k in known] + [STAYS] * len(trace.held)
     outside = map(plain, trace.held.values())
-    results = version.native.scan(count, tuple(roles), (*[given[k] for k in known], *outside))
+    first_result = FIRST_INPUT + len(roles)
+    in_place = all([version.plan.in_place(FIRST_INPUT + i, first_result + k) for i, k in enumerate(roles) if k >= 0])
+    if in_place:  # in copies, which are the result
+        given[:carried] = [np.array(x, order="C") for x in given[:carried]]
+    results = version.native.scan(count, tuple(roles), (*[given[k] for k in known], *outside), -1, in_place)
     left = [np.asarray(x)[()] for x in results[:carried]]
     return unflatten(structure, left), unflatten(trace.structure[2][1], results[carried:])
 

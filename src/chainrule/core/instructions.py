@@ -164,8 +164,8 @@ class Plan:
         self.touched: dict[int, list[int]] = {}
         """The instructions that read or write a piece of memory, by their number."""
         self.entries: dict[tuple[int, int], tuple[int, int]] = {}
-        """For a piece of memory and a chain that goes through it entry by entry: its last operation that reads there,
-        and its first that writes."""
+        """For a piece of memory and an instruction that goes through it entry by entry: its last operation that reads
+        there, and its first that writes."""
         self.may_fail = -1
         """The last instruction that may find a place which there is not, or runs a line of NumPy."""
         self.work = 0.0
@@ -219,7 +219,8 @@ class Plan:
     def in_place(self, given: int, out: int) -> bool:
         """Whether a result may lie in the memory of an input: nothing reads that one once its entry was written.
 
-        Both are pieces of memory, of the same size and type. A chain may do both, block after block.
+        Both are pieces of memory, of the same size and type. A chain may do both, block after block, and a product that
+        is added to one.
         """
         read, written = self.touched.get(given, []), self.touched.get(out, [])
         if not read or not written or max(read) < min(written):
@@ -271,8 +272,18 @@ class Plan:
             Place(p.memory, p.offset, (*counts, *p.shape), (*[b[k + 1] for b in many], *p.strides), p.dtype)
             for k, p in enumerate((x, y, out))
         ]
-        work = rows * inner * columns * counts[0] * counts[1] / 8
-        self.emit(Code.PRODUCT, words, [*spread, *[p for p in (added, scale, mask) if p is not None]], work)
+        beside = [p for p in (added, scale, mask) if p is not None]
+        if added is not None and self.is_piece(added) and self.is_piece(out) and not batch:
+            # Every entry of what is added is read where the result's is written, just before.
+            if [p.memory for p in (x, y, *beside)].count(added.memory) == 1:
+                self.entries[added.memory, self.instructions] = 0, 1
+                self.entries[out.memory, self.instructions] = -1, 0
+        self.emit(Code.PRODUCT, words, [*spread, *beside], rows * inner * columns * counts[0] * counts[1] / 8)
+
+    def is_piece(self, place: Place) -> bool:
+        """Whether a matrix is all of an input or output, entry after entry."""
+        whole = place.contiguous and not place.offset and len(place.shape) == 2
+        return whole and self.sizes.get(place.memory) == place.size * place.dtype.itemsize
 
     def reduce(self, kind: Reduction, x: Place, out: Place, extents: tuple[int, int, int], divisor: float) -> None:
         """The middle one of three axes, reduced."""
