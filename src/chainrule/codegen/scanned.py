@@ -87,7 +87,10 @@ def on_kernels(
     roles = [k if k < carried else ADVANCES for k in known] + [STAYS] * len(trace.held)
     outside = map(plain, trace.held.values())
     first_result = FIRST_INPUT + len(roles)
-    in_place = all([version.plan.in_place(FIRST_INPUT + i, first_result + k) for i, k in enumerate(roles) if k >= 0])
+    plan = version.plan
+    in_place = plan is not None and all(
+        [plan.in_place(FIRST_INPUT + i, first_result + k) for i, k in enumerate(roles) if k >= 0]
+    )
     if in_place:  # in copies, which are the result
         given[:carried] = [np.array(x, order="C") for x in given[:carried]]
     results = version.native.scan(count, tuple(roles), (*[given[k] for k in known], *outside), -1, in_place)
