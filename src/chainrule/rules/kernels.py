@@ -114,7 +114,7 @@ def power(x, y):
     if isinstance(y, (int, float)) and y in (1, 2, 3, 4) and getattr(x, "dtype", np.dtype(float)).kind != "b":
         square = x * x if y > 1 else x
         return square if y == 2 else square * x if y == 3 else square * square if y == 4 else np.positive(x)
-    if np.ndim(y) == 0 and y == 0.5:
+    if isinstance(y, (int, float, np.number, np.ndarray)) and np.ndim(y) == 0 and y == 0.5:
         # NumPy takes the root, which is nan at minus infinity.
         return np.where(x == -np.inf, np.inf, np.power(x, y))
     return np.power(x, y)
