@@ -159,13 +159,11 @@ def module_of(path: str) -> ModuleType:
         spec.loader.exec_module(module)
     except SyntaxError as error:
         raise CodeError(f"{path} is no Python: {error.msg} (line {error.lineno})") from error
-    except ModuleNotFoundError as error:
-        if error.name == path.partition(".")[0]:
-            raise CodeError(f"there is no file or module {path}") from error
-        raise CodeError(f"{path} could not be loaded: {failure(error, path)}") from error
+    except CodeError:
+        raise
     except (Exception, SystemExit) as error:
-        if isinstance(error, CodeError):
-            raise
+        if isinstance(error, ModuleNotFoundError) and error.name == path.partition(".")[0]:
+            raise CodeError(f"there is no file or module {path}") from error
         raise CodeError(f"{path} could not be loaded: {failure(error, path)}") from error
     return module
 

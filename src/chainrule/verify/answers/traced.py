@@ -132,6 +132,10 @@ class Tape:
         value = rebuilt(*[self.notes[i].value for i in places])
         return self.add(rebuilt, tuple(places), {}, value)
 
+    def at(self, place: int) -> Any:
+        """What stands at a place, to be computed with."""
+        return Traced(self, place, self.notes[place].value)
+
     def above(self, place: int, cut: Collection[int] = ()) -> set[int]:
         """All that something was computed from; not beyond what is cut."""
         found: set[int] = set()

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from chainrule.verify.answers.traced import Traced
 from chainrule.verify.auditing.reader import Assigned, Reader
 from chainrule.verify.auditing.source import Line
 
@@ -118,12 +117,11 @@ def with_decay(reader: Reader, event: Assigned, place: int, number: int, rate: S
     """The place of a gradient to which is added what a parameter was shrunk by, over the rate."""
     tape = reader.tape
     assert event.before is not None
-    lost, parameter, gradient = [Traced(tape, at, tape.notes[at].value) for at in (number, event.before, place)]
-    share = tape.call(np.subtract, "sub", (1.0, lost), {})
-    for at in rate:
-        share = tape.call(np.true_divide, "div", (share, Traced(tape, at, tape.notes[at].value)), {})
-    by = tape.call(np.multiply, "mul", (share, parameter), {})
-    return tape.call(np.add, "add", (gradient, by), {}).place
+    lost, parameter, gradient = [tape.at(x) for x in (number, event.before, place)]
+    share = 1.0 - lost
+    for x in rate:
+        share = share / tape.at(x)
+    return (gradient + share * parameter).place
 
 
 def rate_of(reader: Reader, moved: int, is_rate: Callable[[int, int], bool]) -> tuple[int, float]:
@@ -131,8 +129,7 @@ def rate_of(reader: Reader, moved: int, is_rate: Callable[[int, int], bool]) -> 
     note = reader.tape.notes[moved]
     if note.operation == "placed":
         place, factor = rate_of(reader, note.inputs[0], is_rate)
-        inner = Traced(reader.tape, place, reader.tape.notes[place].value)
-        return reader.library.placed(inner, note.settings["key"], note.settings["shape"]).place, factor
+        return reader.library.placed(reader.tape.at(place), note.settings["key"], note.settings["shape"]).place, factor
     if note.operation == "neg":
         place, factor = rate_of(reader, note.inputs[0], is_rate)
         return place, -factor

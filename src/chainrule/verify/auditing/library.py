@@ -111,7 +111,7 @@ class Library:
         if name in ("shape", "size", "ndim"):
             return function(*[bare(x) for x in args])
         if name in ("float32", "float64", "int32", "int64", "asarray", "copy") and isinstance(args[0], Traced):
-            return Traced(self.tape, args[0].place, args[0].value)
+            return self.tape.at(args[0].place)
         settings = {key: x for key, x in settings.items() if key not in ("dtype", "order", "out")}
         if name in MADE or name in ("arange", "asarray", "identity", "linspace"):
             return self.made(name, function, args, settings)
@@ -139,7 +139,7 @@ class Library:
             return self.tape.call(np.multiply, "mul", (x, 1 if whole else 1.0), {})
         if whole and x.value.dtype.kind == "f":
             return self.tape.call(partial(np.ndarray.astype, dtype=int), "astype", (x,), {})
-        return Traced(self.tape, x.place, x.value)
+        return self.tape.at(x.place)
 
     def placed(self, x: Any, key: Any, shape: tuple[int, ...]) -> Traced:
         """What an array of zeros becomes where some entries are set."""
@@ -160,7 +160,7 @@ class Library:
     def array(self, x: Any) -> Any:
         """An array of what is in lists; lists without anything computed are data."""
         if isinstance(x, Traced):
-            return Traced(self.tape, x.place, x.value)
+            return self.tape.at(x.place)
         if not has_traced(x):
             return on_tape(self.tape, np.array(x))
         leaves = [part.place for part in flat(x) if isinstance(part, Traced)]
