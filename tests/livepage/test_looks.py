@@ -12,7 +12,7 @@ from tests.livepage.conftest import NET, settled
 
 import chainrule as cr
 from chainrule.errors import DtypeError, FormatError, FormulaError, GraphError
-from chainrule.livepage.page import Page
+from chainrule.livepage.page import OWN_INKS, Page
 from chainrule.livepage.subject import subject_of, typed_subject
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe judges the page: pip install '.[test]'")
@@ -338,3 +338,16 @@ def test_what_is_no_number_has_no_derivative_to_check(opened):
         assert tab.locator("#check-told").inner_text() == "there is no derivative: f is nan"
         tab.evaluate("chainrule.set('x', 2); chainrule.draw()")
         assert tab.locator("#check-told").inner_text() == "the derivative is 1"
+
+
+def test_on_paper_everything_is_there_and_light(opened, simple):
+    with opened(simple, color_scheme="dark", viewport={"width": 700, "height": 500}) as tab:
+        ground = "getComputedStyle(document.documentElement).getPropertyValue('--ground').trim()"
+        assert tab.evaluate(ground) == OWN_INKS["dark"]["ground"]
+        tab.emulate_media(media="print")
+        assert tab.evaluate(ground) == OWN_INKS["light"]["ground"]
+        for held in (".graph", ".story", ".scroll"):
+            boxes = tab.locator(held).evaluate_all("(all) => all.map((x) => [x.scrollHeight, x.clientHeight])")
+            assert all([inside <= shown + 1 for inside, shown in boxes]), held
+        width = tab.locator("#graph svg").evaluate("(svg) => svg.clientWidth - svg.parentElement.clientWidth")
+        assert width <= 0

@@ -133,13 +133,13 @@ def in_script(text: str) -> str:
 
 
 def inks() -> str:
-    """The colours of both themes as properties: those of the reader's screen, or what the reader chose."""
+    """The colours of both themes as properties: of the reader's screen or what the reader chose; paper is light."""
     light, dark = [declared({**inks, **OWN_INKS[theme]}) for theme, inks in (("light", LIGHT), ("dark", DARK))]
     return "\n".join(
         [
             f":root {{ {light} }}",
-            f"@media (prefers-color-scheme: dark) {{ :root:not([data-theme]) {{ {dark} }} }}",
-            f":root[data-theme=dark] {{ color-scheme: dark; {dark} }}",
+            f"@media screen and (prefers-color-scheme: dark) {{ :root:not([data-theme]) {{ {dark} }} }}",
+            f"@media screen {{ :root[data-theme=dark] {{ color-scheme: dark; {dark} }} }}",
             f":root[data-theme=light] {{ color-scheme: light; {light} }}",
         ]
     )
