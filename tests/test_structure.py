@@ -37,6 +37,7 @@ EXPRESSIONS = {
     "derivation/formats/json.py": "where in words a formula begins and ends",
     "derivation/formats/markdown.py": "signs that mean something to Markdown",
     "derivation/tape/resolve.py": "a name with an index behind it",
+    "derivation/typed/formula.py": "names to differentiate in, with an index behind them",
     "expression/typed/given.py": "the words of VALUES",
     "expression/typed/number_files.py": "the columns of a file",
     "expression/typed/tokens.py": "typed text, into the tokens that the parser takes",

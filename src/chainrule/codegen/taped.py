@@ -65,7 +65,7 @@ class Numbers:
         return bits.view(np.float64), which
 
 
-class Entries:
+class Operations:
     """What is computed, before it has its order: operations on nodes, on what lies between, and on numbers.
 
     A node is known by its place in the graph; what lies between by numbers from there on.
@@ -132,7 +132,7 @@ class Entries:
 class Forward:
     """The entries in an order in which each stands behind what it reads, leaves among them."""
 
-    def __init__(self, entries: Entries) -> None:
+    def __init__(self, entries: Operations) -> None:
         parts = entries.parts
         self.words = np.concatenate([np.full(len(made), word) for word, made, *_ in parts])
         made = np.concatenate([made for _, made, *_ in parts])
@@ -191,7 +191,7 @@ def three(rows: Sequence[Sequence[Longs]]) -> list[Longs]:
 class Layout:
     """Where everything lies in the row, in which runs it is computed, and how the gradient passes."""
 
-    def __init__(self, entries: Entries, forward: Forward) -> None:
+    def __init__(self, entries: Operations, forward: Forward) -> None:
         reading = entries.reading
         self.numbers, which = entries.numbers.distinct()
         self.given = np.array([*reading.given, *reading.others], np.int64)
@@ -216,7 +216,7 @@ class Layout:
         self.add_local(entries)
         self.edges(entries, depth[forward.place[: len(reading)]])
 
-    def read_later(self, entries: Entries) -> Longs:
+    def read_later(self, entries: Operations) -> Longs:
         """The values that local derivatives read or are, and the last one."""
         read = [np.array([len(entries.reading) - 1])]
         read += [x for *_, given in entries.local for x in given]
@@ -243,7 +243,7 @@ class Layout:
                 found[i][some] = given[place][some] if place >= 0 else place
         return np.stack([self.slot[np.where(x < 0, x, forward.made[np.maximum(x, 0)])] for x in found])
 
-    def add_local(self, entries: Entries) -> None:
+    def add_local(self, entries: Operations) -> None:
         """The local derivatives: each operation is a run for all nodes of its kind."""
         before = self.size - sum([len(x) for _, x, _ in entries.local])
         for _, made, _ in entries.local:
@@ -253,7 +253,7 @@ class Layout:
             self.runs.append(np.array([(word, len(given), len(made)) for word, made, given in entries.local]))
             self.operands.append(np.stack([self.slot[x] for x in three([given for *_, given in entries.local])]))
 
-    def edges(self, entries: Entries, depth: Longs) -> None:
+    def edges(self, entries: Operations, depth: Longs) -> None:
         """The edges in the order of the backward pass.
 
         What only one reads, times 1, has that one's share of the gradient: an edge less.
@@ -315,7 +315,7 @@ def attempt(reading: Reading, most: int) -> tuple[Any, str]:
     if machine is None:
         return None, "the kernels were not built with this package"
     try:
-        entries = Entries(reading)
+        entries = Operations(reading)
         forward = Forward(entries)
         if forward.repeats(most):
             return None, ""
