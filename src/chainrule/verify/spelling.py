@@ -37,16 +37,12 @@ BRANCHES = re.compile(
 
 
 def typed(text: str, is_name: Callable[[str], bool]) -> str:
-    """An answer as it is typed: LaTeX, words and single signs for several are written out.
+    """An answer as it is typed: words and single signs for several are written out.
 
     >>> from chainrule.verify.spelling import typed
     >>> typed("½(ŷ − y) times h", {"h", "y"}.__contains__)
     '(1/2)(ŷ − y) * h'
     """
-    if "\\" in text:
-        from chainrule.verify.latex import from_latex
-
-        text = from_latex(text)
     text = unicodedata.normalize("NFC", text)
     text = "".join([written_out(sign) for sign in text.translate(SAME)])
     text = LOWERED.sub(r"_\1", text)

@@ -286,7 +286,12 @@ def read_formula(
         raise FormulaError(f"an answer has at most {LONGEST:,} characters, and this one has {len(text):,}")
     columns = wrt in problem.named and problem.named[wrt].ndim == 2
     letters = Letters(problem, sizes or {}, wrt, columns=columns, error=error)
-    text = typed(text.replace("“", "").replace("”", ""), letters.spellings.__contains__)
+    text = text.replace("“", "").replace("”", "")
+    if "\\" in text:
+        from chainrule.verify.latex import from_latex  # few answers need its reader
+
+        text = from_latex(text)
+    text = typed(text, letters.spellings.__contains__)
     parts: list[Part] = []
     own: dict[str, int] = {}
     asked: int | None = None
