@@ -12,6 +12,7 @@ from tests.livepage.conftest import NET, settled
 
 import chainrule as cr
 from chainrule.errors import DtypeError, FormatError, FormulaError, GraphError
+from chainrule.livepage.gallery import two_sigmoids
 from chainrule.livepage.page import OWN_INKS, Page
 from chainrule.livepage.subject import subject_of, typed_subject
 
@@ -351,3 +352,20 @@ def test_on_paper_everything_is_there_and_light(opened, simple):
             assert all([inside <= shown + 1 for inside, shown in boxes]), held
         width = tab.locator("#graph svg").evaluate("(svg) => svg.clientWidth - svg.parentElement.clientWidth")
         assert width <= 0
+
+
+PAST_ITS_CELL = """() => [...document.querySelectorAll('#story td')].filter((cell) => {
+    const next = cell.nextElementSibling;
+    if (!next || getComputedStyle(cell).display === 'block') return false;
+    const edge = next.getBoundingClientRect().left + 1;
+    return [...cell.querySelectorAll('*')].some((x) => x.getBoundingClientRect().right > edge);
+}).map((cell) => cell.textContent)"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_formula_stays_in_its_column(opened, width):
+    with opened(Page((two_sigmoids(),)), viewport={"width": width, "height": 900}) as tab:
+        for button in tab.locator("#dialects button").all():
+            button.click()
+            settled(tab)
+            assert tab.evaluate(PAST_ITS_CELL) == []
