@@ -56,3 +56,16 @@ def test_either_form_of_gelu_is_right() -> None:
     assert grade("z = w*x; a = gelu_tanh(z); L = 0.5*(a - y)**2", tanh_form, wrt=["w"]).right
     wrong = grade("z = w*x; a = gelu(z); L = 0.5*(a - y)**2", lambda w, x, y: 1.1 * tanh_form(w, x, y), wrt=["w"])
     assert not wrong.right
+
+
+SOFTMAX = "Z = X @ W; E = exp(Z); P = E/sum(E, axis=1, keepdims=True); L = -sum(Y*log(P))/6"
+SHAPES = {"X": (6, 3), "W": (3, 4), "Y": (6, 4)}
+
+
+def test_an_activation_may_take_several_lines() -> None:
+    marked = grade(SOFTMAX, "X.T @ (P*(1 - P)*-Y/P)/6", wrt="W", shapes=SHAPES)
+    assert marked.mistakes[0].name == "softmax-diagonal"
+    assert not grade(SOFTMAX, "X.T @ (E - Y)/6", wrt="W", shapes=SHAPES).right
+    assert grade("z = w*x; e = exp(-z); a = 1/(1 + e); L = a", "a*x", wrt="w").mistakes[0].name in (
+        "activation-for-derivative", "wrong-local-derivative", "missing-factor", "sign",
+    )  # fmt: skip

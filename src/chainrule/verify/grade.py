@@ -18,7 +18,7 @@ import numpy as np
 
 from chainrule.core import Value
 from chainrule.core.tensor import Tensor
-from chainrule.errors import ChainruleError, GraphError
+from chainrule.errors import ChainruleError, FormulaError, GraphError
 from chainrule.verify.answers.formula import ERRORS, SIZES, read_formula
 from chainrule.verify.answers.given import held_numbers, with_names
 from chainrule.verify.answers.numbers import EXACT, Printed, decimals_of, grade_number, number_of
@@ -90,7 +90,10 @@ def otherwise(problem: Problem, found: Grade, graded: Callable[[Problem], Grade]
     from chainrule.verify.answers.activations import other_readings
 
     for other, note in other_readings(problem):
-        again = graded(other)
+        try:
+            again = graded(other)
+        except FormulaError:  # the answer has a name that is within an activation there
+            continue
         if again.right:
             return replace(again, notes=(*again.notes, *[note] * bool(note)))
         named = again.mistakes[0].name

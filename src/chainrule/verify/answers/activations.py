@@ -97,6 +97,9 @@ def other_readings(problem: Problem) -> Iterator[tuple[Problem, str]]:
     whole = with_whole_activations(problem)
     if whole is not None:
         yield whole, ""
+    across = with_whole_activations(whole or problem, across_lines=True)
+    if across is not None:
+        yield across, ""
     for own, other, form in (("gelu", "gelu_tanh", "by tanh"), ("gelu_tanh", "gelu", "by erf")):
         with_other = {s: (book[other], {}, s.inputs) for s in (whole or problem).program.steps if s.operation == own}
         if with_other:
@@ -107,8 +110,11 @@ Replaced = Mapping[Step, tuple[Any, dict[str, Any], tuple[Any, ...]]]
 """The operation that takes the place of a step's, its settings and its inputs."""
 
 
-def with_whole_activations(problem: Problem) -> Problem | None:
-    """The problem with each activation that is written out within a line as one step; None where there is none."""
+def with_whole_activations(problem: Problem, across_lines: bool = False) -> Problem | None:
+    """The problem with each activation that is written out as one step; None where there is none.
+
+    What has a name of its own is a step of its own, unless an activation may go `across_lines`.
+    """
     numbers = probes_of(problem, {}, 1)[0]
     tape = Tape()
     place: dict[Step, int] = {}
@@ -126,8 +132,7 @@ def with_whole_activations(problem: Problem) -> Problem | None:
         if whole is None or start is None:
             continue
         inside = [s for s in problem.program.between([start], [step]) if s not in (start, step)]
-        # What has a name of its own is a step of its own.
-        if problem.names.keys().isdisjoint(inside):
+        if across_lines or problem.names.keys().isdisjoint(inside):
             found[step] = whole[0], whole[1], (start,)
     return exchanged(problem, found) if found else None
 

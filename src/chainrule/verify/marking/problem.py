@@ -148,10 +148,11 @@ class Problem:
 
     @cached_property
     def may_be_read_otherwise(self) -> bool:
-        """Whether a typed problem may have an activation written out within a line, or one that has two forms."""
+        """Whether a typed problem may have an activation written out, or one that has two forms."""
         found = [(step.op.name, step) for step in self.program.steps if step.op is not None]
         bends = [(name, step) for name, step in found if name in BENDS]
-        return self.source is not None and any(name in WHOLE or step not in self.names for name, step in bends)
+        # A tanh that is a line of its own is one step already.
+        return self.source is not None and any(name != "tanh" or step not in self.names for name, step in bends)
 
     def name(self, step: Step) -> str:
         """What the learner calls a step, or how it was written."""
