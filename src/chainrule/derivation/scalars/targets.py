@@ -74,8 +74,8 @@ def target_entries(tape: Tape, request: Request) -> tuple[list[Entry], list[Bloc
         entries.sort(key=lambda entry: -size_of_gradient(tape, entry))
         notes.append(
             Note(
-                f"Told of the {request.top} with the largest gradients of {len(entries):,}: name others with wrt=, or "
-                "ask for more with top=."
+                f"Told of the {request.top} with the largest gradients of {len(entries):,}: name others, or "
+                "ask for more at once."
             )
         )
         entries = entries[: max(request.top, 1)]
@@ -86,7 +86,7 @@ def target_entries(tape: Tape, request: Request) -> tuple[list[Entry], list[Bloc
                 tape.symbols[entry.node],
                 f" has {size:,} entries; this is the one with the largest gradient, ",
                 entry_symbol(tape, *entry),
-                ". Ask for another with wrt=name[place].",
+                ". Another is asked for by its place.",
             )
         )
         for entry, size in chosen
