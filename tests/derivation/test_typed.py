@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import chainrule as cr
 from chainrule.cli.app import app
-from chainrule.errors import FormulaError, GraphError
+from chainrule.errors import FormulaError, GraphError, ShapeError
 
 NET = "h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2"
 VALUES = {"x": 2.0, "w1": 2.0, "w2": 0.5, "y": 20.0}
@@ -75,3 +75,19 @@ def test_weights_need_the_vectors_shape():
 def test_what_is_for_texts_is_refused_beside_a_graph(asked):
     with pytest.raises(GraphError, match="given as text"):
         cr.explain(cr.Value(2.0) * 3.0, **asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "said"),
+    [
+        ({"order": 3}, GraphError, "order is 1 or 2, not 3"),
+        ({"order": 0}, GraphError, "order is 1 or 2, not 0"),
+        ({"shapes": {"x": (2.5, 3)}}, ShapeError, "a shape is a tuple of positive whole numbers"),
+        ({"shapes": {"x": 0}}, ShapeError, "a shape is a tuple of positive whole numbers"),
+        ({"shapes": {"x": "3x2"}}, ShapeError, "a shape is a tuple of positive whole numbers"),
+        ({"shapes": {"y": 3}, "values": {"y": 2.0}}, FormulaError, "y is given twice, by a value and by a shape"),
+    ],
+)
+def test_orders_and_shapes_that_are_none_are_refused(asked, error, said):
+    with pytest.raises(error, match=said):
+        cr.explain("x**2*y", **asked)

@@ -108,6 +108,8 @@ def explain(
     4.0
     """
     check_options(dialect, notation, layout or "numerator", digits, top, nudge)
+    if order not in (1, 2):
+        raise GraphError(f"order is 1 or 2, not {order!r}")
     if isinstance(output, str):
         # It is read and differentiated on a floor above this one.
         typed = importlib.import_module("chainrule.derivation.typed.answer")

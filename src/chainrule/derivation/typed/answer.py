@@ -25,6 +25,7 @@ from chainrule.derivation.notation import derivative as leibniz
 from chainrule.derivation.products import WRITTEN, Moved, along, weighted
 from chainrule.derivation.record import Block, Convention, Derivation, Equation, Heading, Known, Large, Note, Paragraph
 from chainrule.derivation.short import MOST_GRADIENTS, MOST_LINES, Piece, fit, lines_of
+from chainrule.derivation.symbolic.derivative import as_shape
 from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
 from chainrule.derivation.total import marked
@@ -35,6 +36,7 @@ from chainrule.derivation.vector import JACOBIAN
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import ChainruleError, FormulaError, GraphError
 from chainrule.expression import read_assignments
+from chainrule.expression.typed.caret import error_at
 from chainrule.expression.typed.given import Given
 from chainrule.maths import Derivative as Slope
 from chainrule.maths import Matrix, Symbol, Tree, plain
@@ -87,8 +89,11 @@ def explain_typed(
     parsed = read_assignments(text)
     given = Given(
         {name: float(x) if np.ndim(x) == 0 else np.asarray(x, float) for name, x in (values or {}).items()},
-        {name: tuple(np.atleast_1d(np.asarray(shape, int))) for name, shape in (shapes or {}).items()},
+        {name: as_shape(shape) for name, shape in (shapes or {}).items()},
     )
+    for name in given.shapes:
+        if name in given.values:
+            raise error_at(name, 0, len(name), f"{name} is given twice, by a value and by a shape")
     names = names_of(parsed, {name: name for name in (*given.values, *given.shapes)})
     asked = wrt if isinstance(wrt, str) else ", ".join(wrt or ())
     return Answer(typed_formula(parsed, names, given, asked), options).derivation
