@@ -284,3 +284,21 @@ def test_a_node_made_by_hand_is_refused():
     with pytest.raises(GraphError, match="made by hand"):
         cr.freeze(out)
     assert out._prev[0].data == 2.0
+
+
+def test_a_hidden_branch_of_an_activation_is_no_branch_of_the_program():
+    """What an activation chooses by the sign of its input is a rule of its own, so frozen code follows it."""
+    frozen = cr.freeze(lambda x: cr.hardswish(x * 1.0))
+    for x in (-5.0, 1.0, -3.0, 4.0, -1.0):
+        value = cr.Value(x)
+        out = cr.hardswish(value * 1.0)
+        out.backward()
+        found, gradient = frozen(x)
+        assert (found, *np.atleast_1d(gradient)) == (out.data, value.grad)
+
+
+def test_numbers_that_are_none_are_frozen_too():
+    frozen = cr.freeze(lambda x: float("nan") * (2.0 * x))
+    found, gradient = frozen(1.0)
+    assert np.isnan(found)
+    assert np.isnan(gradient)

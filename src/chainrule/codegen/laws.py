@@ -429,8 +429,8 @@ def factor_of(b: Builder, x: Any) -> tuple[Any, Step] | None:
 def scaled(b: Builder, number: Any, x: Step, like: Step) -> Step:
     """A multiple of x; by 1/n as a quotient, which reads better and rounds less."""
     number = float(number)
-    whole = round(1 / number) if number else 0
-    if 1 < abs(whole) < 2**40 and abs(number * whole - 1) < 2 * np.finfo(like.dtype).eps and abs(number) < 1:
+    whole = round(1 / number) if 2**-40 < abs(number) < 1 else 0
+    if abs(whole) > 1 and abs(number * whole - 1) < 2 * np.finfo(like.dtype).eps:
         return b.step("div", x, b.constant(whole, like.dtype))
     return b.step("mul", b.constant(number, like.dtype), x)
 

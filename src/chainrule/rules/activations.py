@@ -14,7 +14,7 @@ from chainrule.errors import ShapeError
 from chainrule.rules.composed import gathered, shape_of
 from chainrule.rules.derivatives import activations as derivatives
 from chainrule.rules.linear import index
-from chainrule.rules.pointwise import elu, greater, less, sigmoid, softplus, tanh, where
+from chainrule.rules.pointwise import elu, greater, less, maximum, sigmoid, softplus, tanh
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 """Where a normal distribution keeps its mean 0 and its variance 1 (Klambauer and others, 2017)."""
@@ -79,7 +79,8 @@ def hardswish(x: Any) -> Any:
     array([0., 0., 5.])
     """
     x = gathered(x)
-    return where(x <= -3.0, 0.0, x * hardsigmoid(x))
+    # Of -inf it is 0, and no more infinite times 0; the sum makes 0 of -0.
+    return maximum(x, -3.0) * hardsigmoid(x) + 0.0
 
 
 @composed
