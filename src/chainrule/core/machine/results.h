@@ -6,7 +6,7 @@
 
 #define LARGE ((size_t)1 << 16)
 #define MOST_KEPT 64
-#define MOST_BYTES_KEPT ((size_t)1 << 28)
+#define MOST_BYTES_KEPT ((size_t)1 << 27)
 
 static struct {
     void *at;
