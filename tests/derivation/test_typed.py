@@ -91,3 +91,9 @@ def test_what_is_for_texts_is_refused_beside_a_graph(asked):
 def test_orders_and_shapes_that_are_none_are_refused(asked, error, said):
     with pytest.raises(error, match=said):
         cr.explain("x**2*y", **asked)
+
+
+def test_the_largest_of_a_list_has_no_settings_in_its_derivative():
+    found = cr.explain("max([x, y])", values={"x": 1.0, "y": 1.0})
+    assert "∂f/∂x = ismax([x; y])[0] = 0.5" in found.text()
+    assert "df_dx = shares_of_largest(array([x, y]))[0] = 0.5" in found.plain()

@@ -60,9 +60,8 @@ TORCH = {
     "log_softmax": lambda x, axis: x - torch.logsumexp(x, axis, True),
     "logsumexp": lambda x, axis, keepdims: torch.logsumexp(x, tuple(range(x.ndim)) if axis is None else axis, keepdims),
     "power_and_log": lambda x, y, count, settled: x**y * torch.log(x) ** count,
-    "shares_of_extreme": lambda x, axis, largest: (
-        x == (torch.amax if largest else torch.amin)(x, () if axis is None else axis, True)
-    ).double(),
+    "shares_of_largest": lambda x, axis: (x == torch.amax(x, () if axis is None else axis, True)).double(),
+    "shares_of_smallest": lambda x, axis: (x == torch.amin(x, () if axis is None else axis, True)).double(),
     "share": lambda part, power: torch.where(power == 0, 0, part),
     "softmax": lambda x, axis: torch.exp(x - torch.logsumexp(x, axis, True)),
     "smallest": lambda x, axis, keepdims: torch.amin(x, () if axis is None else axis, keepdims),

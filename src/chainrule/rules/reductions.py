@@ -16,21 +16,32 @@ ALONG = ({}, {"axis": 0}, {"axis": -1, "keepdims": True}, {"axis": (0, 1)})
 
 
 @differential(
-    r"\operatorname{places}\left({x}\right)",
+    r"\operatorname{ismax}\left({x}\right)",
     differential=(None,),
-    examples=({"largest": True}, {"largest": False, "axis": 1}),
-    mapped=lambda n, x, axis, largest: shares_of_extreme(x, axis=behind(axis, x.ndim), largest=largest),
+    examples=({}, {"axis": 1}),
+    mapped=lambda n, x, axis: shares_of_largest(x, axis=behind(axis, x.ndim)),
 )
-def shares_of_extreme(x, *, largest, axis=None):
-    """Where the largest or smallest entry along axes is: equals share evenly, and all others have 0; flat."""
-    return kernels.shares_of_extreme(x, largest, axis)
+def shares_of_largest(x, *, axis=None):
+    """Where the largest entry along axes is: equals share evenly, and all others have 0; flat."""
+    return kernels.shares_of_extreme(x, True, axis)
+
+
+@differential(
+    r"\operatorname{ismin}\left({x}\right)",
+    differential=(None,),
+    examples=({}, {"axis": 1}),
+    mapped=lambda n, x, axis: shares_of_smallest(x, axis=behind(axis, x.ndim)),
+)
+def shares_of_smallest(x, *, axis=None):
+    """Where the smallest entry along axes is: equals share evenly, and all others have 0; flat."""
+    return kernels.shares_of_extreme(x, False, axis)
 
 
 @differential(
     r"\max\left({x}\right)",
     differential=(
         lambda dx, out, x, axis, keepdims: sum(
-            chosen(dx, shares_of_extreme(x, axis=axis, largest=True)), axis=axis, keepdims=keepdims
+            chosen(dx, shares_of_largest(x, axis=axis)), axis=axis, keepdims=keepdims
         ),
     ),
     examples=ALONG,
@@ -46,7 +57,7 @@ def largest(x, *, axis=None, keepdims=False):
     r"\min\left({x}\right)",
     differential=(
         lambda dx, out, x, axis, keepdims: sum(
-            chosen(dx, shares_of_extreme(x, axis=axis, largest=False)), axis=axis, keepdims=keepdims
+            chosen(dx, shares_of_smallest(x, axis=axis)), axis=axis, keepdims=keepdims
         ),
     ),
     examples=ALONG,
