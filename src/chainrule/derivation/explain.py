@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import Value
+from chainrule.core.collector import without_collector
 from chainrule.core.state import Quiet
 from chainrule.derivation.checked import checked, numbers_of_letters
 from chainrule.derivation.equations import Show
@@ -131,7 +132,8 @@ def explain(
             return with_direction(found, tape, entry, direction, digits)
 
     outputs = outputs_of(output)
-    return explain_one(output) if outputs is None else row_by_row(outputs, explain_one)
+    with without_collector():
+        return explain_one(output) if outputs is None else row_by_row(outputs, explain_one)
 
 
 def explained(
