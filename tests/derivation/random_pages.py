@@ -251,6 +251,11 @@ def page(seed: int) -> Asked:
 
 def faults(seed: int) -> Iterator[str]:
     """All that is wrong with the pages of a seed, each with what was asked."""
+    return faults_of(page, seed)
+
+
+def faults_of(page: Callable[[int], Asked], seed: int) -> Iterator[str]:
+    """The same of any pages that a seed gives."""
     try:
         asked = page(seed)
     except ChainruleError as error:

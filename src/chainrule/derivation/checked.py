@@ -30,15 +30,16 @@ from chainrule.maths import (
     numeral,
     plain,
 )
-from chainrule.maths.check import amplifies
+from chainrule.maths.check import TOO_LARGE, amplifies, ties
 from chainrule.maths.numerals import DIGITS
 from chainrule.maths.tree import Change, Unknown, equation, has_letters, parts, value
 
-TOO_LARGE = ("exp", "expm1", "sinh", "cosh", "square", "mul", "pow")
-"""What gives an infinity where its result is finite and too large."""
-
 AMPLIFIED = "of numbers so far apart in size rounding leaves too few digits to compare"
 """What is said where two sides differ by what rounding makes of their letters."""
+
+
+TIED = "rounding decides here which of two equal numbers is larger"
+"""What is said where a program compared in single precision what is the same number in double."""
 
 
 def checked(
@@ -55,8 +56,11 @@ def checked(
         if isinstance(x, Equation):
             return checked_equation(x, environment, floor)
         if isinstance(x, Relation) and has_numbers(x, environment):
-            # An equation within a sentence.
-            refuse(check(x, environment, digits=digits, floor=floor), x)
+            # An equation within a sentence; of one that rounding decides its left side stays.
+            found = check(x, environment, digits=digits, floor=floor)
+            if isinstance(found, Different) and any([ties(side, environment) for side in x.sides]):
+                return x.sides[0]
+            refuse(found, x)
         return x if isinstance(x, Tree) else None
 
     with Quiet():
@@ -78,8 +82,11 @@ def checked_equation(part: Equation, environment: Mapping[Tree, Any], floor: flo
             sides = tuple([side for side, has_number in zip(chain.sides, finite, strict=True) if has_number])
             return replace(part, sides=sides, numbers=min(part.numbers, len(sides)), signs=())
         return without_numbers(part, why_not_finite(chain, environment))
-    if isinstance(found, Different) and amplifies(chain, found, environment):
-        return without_numbers(part, AMPLIFIED)
+    if isinstance(found, Different):
+        if any([ties(side, environment) for side in chain.sides]):
+            return without_numbers(part, TIED)
+        if amplifies(chain, found, environment):
+            return without_numbers(part, AMPLIFIED)
     refuse(found, chain)
     return part
 

@@ -30,6 +30,14 @@ RESIDUE = 1e-14
 """What is left of terms that cancel out, relative to the largest of them, is rounding below this."""
 
 
+TELLING = 1e-6
+"""Rounding that may be larger than this is no mere nothing, and its size is told."""
+NEARLY = 1e4
+"""Terms so many times larger than their sum nearly cancel out."""
+ROUNDINGS = 4 * 2.0**-53
+"""What rounding makes of a sum of a few terms, relative to the largest of them."""
+
+
 class Show(NamedTuple):
     """Writes numbers with so many significant digits."""
 
@@ -111,10 +119,15 @@ def given(symbol: Tree, number: Any, *, digits: int = DIGITS, note: Words = "") 
     return proved([symbol], None, number, digits=digits, note=note)
 
 
-def cancelled(symbols: Sequence[Tree], result: float, digits: int, note: Words = "") -> Equation:
-    """The 0 of terms that cancel out, and what rounding left of them."""
-    rest = said("up to rounding: the computer has ", Show(digits)(result))
-    return Equation((*symbols, Number("0")), 1, note=together(note, rest), digits=digits)
+def cancelled(symbols: Sequence[Tree], result: float, digits: int, note: Words = "", *, size: float) -> Equation:
+    """The 0 of terms that cancel out, and what rounding left of them; `size` is that of the terms."""
+    return Equation((*symbols, Number("0")), 1, note=together(note, left_over(result, digits, size)), digits=digits)
+
+
+def left_over(result: float, digits: int, size: float) -> Words:
+    """What rounding left of terms that cancel out; where they are so large that this may be much, how large."""
+    terms = said(" of terms as large as ", numeral(size, 2)) if size * RESIDUE > TELLING else ""
+    return said("up to rounding", terms, ": the computer has ", Show(digits)(result))
 
 
 def is_residue(result: float, size: float) -> bool:
@@ -143,17 +156,31 @@ def worked_out(symbols: Sequence[Tree], numbers: Sides | None, result: Any, digi
         if not near(ours, result, EXACT * magnitude(side, {})):
             raise wrong(side, result)
     shown = Show(digits)(result)
-    if exact and np.ndim(result) == 0 and result and abs(result) <= RESIDUE * max([magnitude(x, {}) for x in exact]):
+    size = max([float(np.max(magnitude(x, {}), initial=0.0)) for x in exact], default=0.0)
+    is_lost = np.ndim(result) == 0 and is_residue(result, size)
+    if is_lost:
         # What is left of terms that cancel out has no digits of its own.
-        note, shown = together(note, said("up to rounding: the computer has ", shown)), Number("0")
+        note, shown = together(note, left_over(result, digits, size)), Number("0")
+    elif digits < FULL and np.ndim(result) == 0:
+        digits = min(digits, left_by_rounding(result, size))
+        shown = Show(digits)(result)
     for more in range(digits, FULL + 1) if exact else ():
         parts = list(numbers(Show(more))) if numbers else []
         if check(equation(*parts, shown), {}, digits=digits) is None:
             return Equation((*symbols, *parts, shown), len(parts) + 1, note=note, digits=digits)
     if not exact:
         return Equation((*symbols, shown), 1, note=note, digits=digits)
-    last, fewer, left = as_far_as_rounding_allows(exact, result, digits)
+    if is_lost:
+        return Equation((*symbols, *exact, shown), len(exact) + 1, note=note, digits=digits)
+    last, fewer, left = as_far_as_rounding_allows(exact, result, digits, size)
     return Equation((*symbols, *exact, last), len(exact) + 1, note=together(note, left), digits=fewer)
+
+
+def left_by_rounding(result: float, size: float) -> int:
+    """How many digits of a number are its own, where rounding took some of those of terms of this size."""
+    if not result or abs(result) >= size / NEARLY or not np.isfinite(size):
+        return FULL
+    return max(1, int(np.floor(np.log10(abs(result) / (ROUNDINGS * size)))))
 
 
 def has_infinite(tree: Tree) -> bool:
@@ -185,15 +212,15 @@ def not_finite(x: Any) -> str:
     return NOT_FINITE[np.size(x) > 1]
 
 
-def as_far_as_rounding_allows(parts: Sequence[Tree], result: Any, digits: int) -> tuple[Tree, int, Words]:
+def as_far_as_rounding_allows(parts: Sequence[Tree], result: Any, digits: int, size: float) -> tuple[Tree, int, Words]:
     """The result in as many digits as its factors give in any order, how many, and what is to be said of the rest."""
     if digits < FULL:
         for fewer in range(digits - 1, 0, -1):
             shown = Show(fewer)(result)
             if check(equation(*parts, shown), {}, digits=fewer) is None:
                 return shown, fewer, ""
-        if np.ndim(result) == 0 and abs(result) <= EXACT * max([float(magnitude(part, {})) for part in parts]):
-            return Number("0"), digits, said("up to rounding: the computer has ", Show(digits)(result))
+        if np.ndim(result) == 0 and abs(result) <= EXACT * size:
+            return Number("0"), digits, left_over(result, digits, size)
     return Show(FULL)(result), FULL, ""
 
 

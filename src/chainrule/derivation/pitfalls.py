@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,8 @@ TINY = 1e-12
 """A gradient this small beside the largest on the way may be rounding alone."""
 
 
-ONE_POWER = "Write powers of one thing as one, as x**1.5 for x*sqrt(x)"
+POWERS = ("sqrt", "cbrt", "pow", "reciprocal", "div")
+"""What may be one power together with another of the same thing."""
 
 
 def trap(tape: Tape) -> list[Note]:
@@ -43,15 +44,29 @@ def trap(tape: Tape) -> list[Note]:
         if np.any(np.isinf(slope) & (came == 0)):
             branch = any([user.op.selects for user, _ in tape.consumers.get(source, ())])
             why = "a branch that was not taken" if branch else "a factor 0"
-            safe = f"choose the input first: where(c, {source.op.name}(where(c, x, 1)), 0)."
-            remedy = f" Both branches are computed, so {safe}" if branch else f" {ONE_POWER}, or {safe}"
             words = said(name, f" hands on 0 · ∞, which is no number: it got 0 ({why}), and its own slope is infinite.")
-            return [Note(said(words, remedy), "warning")]
+            return [Note(said(words, safely(source, branch=branch)), "warning")]
         if np.any(np.isinf(came) & (slope == 0)):
             words = said(name, " hands on ∞ · 0, which is no number: what arrives is infinite, and its own slope is 0.")
             root = " For the length of a vector take norm(x), whose gradient at 0 is 0."
             return [Note(said(words, root if source.op.name in ("pow", "square", "mul") else ""), "warning")]
     return []
+
+
+SAFE = (1.0, 0.5, 2.0)
+"""Numbers at which functions that have an infinite slope somewhere have a finite one: the first in the domain."""
+
+
+def safely(source: Any, *, branch: bool) -> str:
+    """How to write a step so that no infinite slope meets a 0."""
+    name, count, (low, high) = source.op.name, len(source.inputs), source.op.domain
+    inside = next((x for x in SAFE if low < x < high), SAFE[0])
+    chosen = "x / where(c, y, 1)" if name == "div" else f"{name}(where(c, x, {inside:g}){', y' * (count - 1)})"
+    safe = f"choose the input first: where(c, {chosen}, 0)."
+    if branch:
+        return f" Both branches are computed, so {safe}"
+    one_power = "write powers of one thing as one, as x**1.5 for x*sqrt(x), or " if name in POWERS else ""
+    return f" {(one_power + safe)[0].upper()}{(one_power + safe)[1:]}"
 
 
 def is_invariant(tape: Tape, node: Any, place: tuple[int, ...]) -> bool:
@@ -65,16 +80,14 @@ def is_invariant(tape: Tape, node: Any, place: tuple[int, ...]) -> bool:
     if node is tape.output or not abs(gradient) <= TINY * tape.largest_gradient:
         return False
     at = float(np.asarray(tape.numbers[node])[place])
-    size = 1 + abs(at)
     # A condition is not asked again when numbers are moved, so of a branch that is not taken this says nothing.
     chooses = any([user.op is not None and user.op.selects and user.op.flat for user in tape.path])
-    if not chooses and all([stays(tape, node, place, output, at + step * size) for step in STEPS]):
-        return stays_on_other_data(tape, node, place, [at + step * size for step in STEPS])
-    scaled = [at * scale for scale in SCALES]
+    if not chooses and all([stays(tape, node, place, output, x) for x in shifted(at)]):
+        return stays_on_other_data(tape, node, place, shifted)
     return (
         at != 0
         and cancels(tape, node, place)
-        and all([stays(tape, node, place, output, x) for x in scaled])
+        and all([stays(tape, node, place, output, x) for x in scaled(at)])
         and stays_on_other_data(tape, node, place, scaled)
     )
 
@@ -83,33 +96,67 @@ STEPS = (1 / np.pi, -np.sqrt(2.0), 7 * np.e, -30.1)
 """By how much what may be a mere shift is moved: no period of a sine or the like is met by all of them."""
 SCALES = (np.sqrt(0.3), np.e, 20.3)
 """Factors by which what is taken for a mere scale is multiplied."""
+SIZES = (0.1, 1.0)
+"""The sizes of other data: some of one size only saturate what others do not."""
 
 
-def stays_on_other_data(tape: Tape, node: Any, place: tuple[int, ...], moved: Sequence[float]) -> bool:
-    """Whether an entry of a leaf has no influence either when all the other numbers are others; O(one forward) each.
+def shifted(at: float) -> list[float]:
+    """Numbers at some distance from one."""
+    return [at + step * (1 + abs(at)) for step in STEPS]
 
-    What is flat at one point by accident moves at others. Where the other numbers have no result nothing is known.
+
+def scaled(at: float) -> list[float]:
+    """Multiples of a number."""
+    return [at * scale for scale in SCALES]
+
+
+def stays_on_other_data(
+    tape: Tape, node: Any, place: tuple[int, ...], moved: Callable[[float], Sequence[float]]
+) -> bool:
+    """Whether an entry has no influence either when all the other numbers are others; O(one forward) for each.
+
+    What is flat at one point by accident, beside a factor that is 0 there, moves at others. Where other numbers have
+    no result they say nothing, and where none have one nothing is known.
     """
-    program, steps = tape.lifted.program, tape.lifted.step
-    if node.op is not None or any([isinstance(step.op, CustomRule) for step in program.steps]):
-        return True
+    program = tape.lifted.program
+    if any([isinstance(step.op, CustomRule) for step in program.steps]):
+        return False
+    verdicts = [stays_at(program, tape.lifted.step[node], place, leaves, moved) for leaves in other_data(tape)]
+    known = [verdict for verdict in verdicts if verdict is not None]
+    return bool(known) and all(known)
+
+
+def other_data(tape: Tape) -> Iterator[dict[Step, Any]]:
+    """Other numbers in the leaves, with their signs: some near theirs, and some of ordinary size, none of them 0."""
     random = np.random.default_rng(0)
-    leaves = {step: tape.lifted.numbers[step.place] for step in program.leaves}
-    for step, numbers in leaves.items():
-        if step.dtype.kind == "f" and step.kind is not Kind.FROZEN:
-            leaves[step] = np.asarray(numbers) * random.uniform(0.8, 1.25, step.shape)
-    leaf, found, slopes = steps[node], list[float](), list[float]()
-    for number in moved:
-        own = np.array(leaves[leaf], dtype=float)
+    own = {step: np.asarray(tape.lifted.numbers[step.place]) for step in tape.lifted.program.leaves}
+    free = [step for step in own if step.dtype.kind == "f" and step.kind is not Kind.FROZEN]
+    yield {**own, **{step: own[step] * random.uniform(0.8, 1.25, step.shape) for step in free}}
+    for size in SIZES:
+        signs = {step: np.where(own[step] < 0, -size, size) for step in free}
+        yield {**own, **{step: signs[step] * random.uniform(0.5, 1.5, step.shape) for step in free}}
+
+
+def stays_at(
+    program: Program,
+    step: Step,
+    place: tuple[int, ...],
+    leaves: Mapping[Step, Any],
+    moved: Callable[[float], Sequence[float]],
+) -> bool | None:
+    """Whether a program's output is the same for every number in one place; None where it has no finite value."""
+    own = np.array(run(program, leaves, in_double=True)[step.place], dtype=float)
+    found, slopes = list[float](), list[float]()
+    for number in moved(float(own[place])):
         own[place] = number
-        numbers = run(program, {**leaves, leaf: own}, in_double=True)
+        numbers = run(program, {**leaves, step: own}, in_double=True)
         found.append(float(numbers[program.output.place]))
-        gradients = gradients_at(program, leaf, numbers)
-        slopes.append(abs(float(np.asarray(gradients[leaf])[place])) / largest_of(gradients.values()))
+        gradients = gradients_at(program, step, numbers)
+        slopes.append(abs(float(np.asarray(gradients[step])[place])) / largest_of(gradients.values()))
     if not np.all(np.isfinite([*found, *slopes])):
-        return True
+        return None
     # Beside a large output a change is lost to rounding, and a slope is not.
-    return np.ptp(found) <= SMALL * (1 + np.max(np.abs(found))) and max(slopes) <= TINY
+    return bool(np.ptp(found) <= SMALL * (1 + np.max(np.abs(found))) and max(slopes) <= TINY)
 
 
 def gradients_at(program: Program, leaf: Step, numbers: Sequence[Any]) -> dict[Step, Any]:

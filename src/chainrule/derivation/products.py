@@ -113,7 +113,12 @@ def weighted(output: Tree, moved: Mapping[Tree, Any], weights: Any, digits: int)
     for symbol, slope in moved.items():
         slope = np.asarray(slope, dtype=float)
         result = np.tensordot(weights, slope, axes=weights.ndim)
-        sides = [applied("matmul", Show(digits)(weights), slope_of(output, symbol, slope))]
+        jacobian, weighed = slope_of(output, symbol, slope), Show(digits)(weights)
+        # Weights of a derivative with three indices or more have a sum over the outputs, and no product of matrices.
+        is_product = slope.ndim <= weights.ndim + 1
+        letters = "ijklmn"[: slope.ndim]
+        summed = {} if is_product else {"subscripts": f"i,{letters}->{letters[1:]}"}
+        sides = [applied("matmul" if is_product else "einsum", weighed, jacobian, **summed)]
         fits = slope.ndim <= 2 and slope.size <= WRITTEN
         numbers = (lambda show, s=slope: [applied("matmul", show(weights), show(s))]) if fits else None
         found.append(proved(sides, numbers, result, digits=digits))

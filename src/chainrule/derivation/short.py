@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -14,6 +13,7 @@ import numpy as np
 from chainrule.derivation.arrays import largest
 from chainrule.derivation.checked import checked, symbols_in, words_of
 from chainrule.derivation.equations import NOT_FINITE, Show, given, once, proved
+from chainrule.derivation.formats.plain import wrapped
 from chainrule.derivation.formats.terminal import Displayed
 from chainrule.derivation.in_names import InNames, in_names
 from chainrule.derivation.notation import LAYER
@@ -149,7 +149,7 @@ def lines_of(block: Block) -> int:
         label = "" if isinstance(block, Paragraph) else f"{block.kind}: "
         # In plain text the same words are often longer.
         written = [[x if isinstance(x, str) else write(x) for x in pieces(block.text)] for write in (unicode, plain)]
-        return max([len(textwrap.wrap(label + "".join(parts), WIDTH)) for parts in written]) or 1
+        return max([wrapped("".join(parts), WIDTH, label).count("\n") for parts in written]) + 1
     return 1
 
 

@@ -86,6 +86,9 @@ class Latex(LineWriter):
             return rf"\mathit{{{word}}}"
         return rf"\mathtt{{{harmless(word) or '?'}}}"
 
+    def const_(self, x: Looks) -> str:
+        return r"\pi " if x.word == "π" else str(x.word)
+
     def text_(self, x: Looks) -> str:
         return rf"\mathrm{{{harmless(x.word)}}}" if x.word else ""
 

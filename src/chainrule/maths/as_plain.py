@@ -97,7 +97,9 @@ def python(tree: Tree) -> Text:
     match tree:
         case Number():
             sign = PRECEDENCE["neg"].python if tree.text.startswith("-") else Binds.ATOM
-            return Text(tree.text, PRECEDENCE["frac"].python if "/" in tree.text else sign)
+            # To Python a whole −0 is 0.
+            text = "-0.0" if tree.text == "-0" else tree.text
+            return Text(text, PRECEDENCE["frac"].python if "/" in text else sign)
         case Symbol():
             places = places_of(tree)
             return Text(identifier(tree) + (f"[{', '.join(places)}]" if places else ""), Binds.ATOM)

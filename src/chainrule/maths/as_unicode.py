@@ -92,8 +92,12 @@ class Unicode(LineWriter):
 
     def beside_(self, x: Looks) -> str:
         first, *rest = self.parts(x)
-        together = x.parts[0].kind == "num" and (rest[0][0].isalpha() or rest[0][0] in "(√")
-        return first + ("" if together else " ") + " ".join(rest)
+        # Digits and π stand close before what follows.
+        signs = [part.kind in ("num", "const") for part in x.parts]
+        text = first
+        for before, part in zip(signs, rest, strict=False):
+            text += ("" if before and (part[0].isalpha() or part[0] in "(√") else " ") + part
+        return text
 
     def frac_(self, x: Looks) -> str:
         above, below = self.parts(x)

@@ -18,6 +18,7 @@ from chainrule.core.state import Quiet
 from chainrule.maths.as_plain import plain
 from chainrule.maths.numerals import DIGITS, FULL
 from chainrule.maths.tree import (
+    COMPARISONS,
     Applied,
     Environment,
     Matrix,
@@ -43,6 +44,12 @@ NOTHING = 1e-12
 """What is left of terms that cancel out, relative to the largest of them, may be rounding below this."""
 
 
+SINGLE = 2.0**-23
+"""One rounding in single precision, in which a program may have compared what a page has in double."""
+TOO_LARGE = ("add", "sub", "mul", "div", "reciprocal", "pow", "square", "exp", "exp2", "expm1", "sinh", "cosh")
+"""What gives an infinity, but for a division by 0, where its result is finite and too large."""
+
+
 @dataclass(frozen=True)
 class Undefined:
     """The innermost part that is not finite although its inputs are, and what it gives where."""
@@ -55,7 +62,7 @@ class Undefined:
         """In words: ``log is not defined at -1``."""
         where = ", ".join([f"{x:.6g}" for x in self.at])
         where = f"({where})" if len(self.at) > 1 else where
-        if np.isinf(self.gives) and self.part.name in ("exp", "expm1", "sinh", "cosh", "square", "mul", "pow"):
+        if np.isinf(self.gives) and self.part.name in TOO_LARGE:
             return f"{plain(self.part)} at {where} is too large for a number"
         name = self.part.name if len(self.at) == 1 else plain(self.part)
         return f"{name} is not defined at {where}"
@@ -106,6 +113,8 @@ def amplifies(chain: Relation, found: Different, environment: Environment) -> bo
 
     Numbers of very different sizes, and matrices that are nearly singular, leave few digits to be compared.
     """
+    if np.size(found.gives) != np.size(found.result):
+        return False
     random = np.random.default_rng(0)
     moved = np.zeros(np.shape(found.result))
     with Quiet():
@@ -118,6 +127,15 @@ def amplifies(chain: Relation, found: Different, environment: Environment) -> bo
                 moved = np.maximum(moved, by.reshape(moved.shape))
     apart = np.abs(found.gives.reshape(moved.shape) - found.result)
     return bool(np.all(apart <= found.allowed + AMPLIFIED * moved + ROUNDING * np.abs(found.result)))
+
+
+def ties(tree: Tree, environment: Environment) -> bool:
+    """Whether a formula compares numbers that are the same but for rounding, be it that of single precision."""
+    if isinstance(tree, Applied) and tree.name in COMPARISONS:
+        x, y = (np.asarray(value(side, environment), dtype=float) for side in tree.inputs)
+        if np.any(np.abs(x - y) <= 2 * SINGLE * np.maximum(np.abs(x), np.abs(y))):
+            return True
+    return any([ties(x, at_hand) for x, at_hand in inside(tree, environment)])
 
 
 def rounded(tree: Tree, environment: Environment, random: np.random.Generator) -> Any:

@@ -190,6 +190,8 @@ def begins_with_digit(x: Looks) -> bool:
     return x.kind == "num"
 
 
+PI = Looks("const", (), "π")
+"""The number, which no letter of a user's stands for."""
 NOTHING = Looks("none")
 ONES = name("𝟏")
 IDENTITY = name("𝐈")

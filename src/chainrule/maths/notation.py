@@ -34,6 +34,7 @@ from chainrule.maths.looks import (
 )
 from chainrule.maths.template import filled, read_template, written_out
 from chainrule.maths.tree import (
+    PI,
     Applied,
     Change,
     Derivative,
@@ -57,7 +58,7 @@ MOST_ENTRIES = 6
 def lay(tree: Tree) -> Looks:
     match tree:
         case Number():
-            return looks.digits(tree.text)
+            return looks.PI if tree.text == PI else looks.digits(tree.text)
         case Symbol():
             return symbol(tree)
         case Derivative():
@@ -225,6 +226,8 @@ def repeated(x: Tree, shape: Shape) -> Looks:
         return call("repeat", form, below=looks.listed(looks.text("×".join(map(str, shape)))))
     if x.size == 1 and max(x.ndim, 0) < 2:
         ones = ones_of(shape)
+        if form == looks.digits("0"):
+            return form  # nothing is nothing in any shape
         if form in (looks.digits("1"), looks.digits("-1")):
             return ones if form.word == "1" else Looks("neg", (ones,))
         return beside(*number_first(x), ones)
@@ -268,8 +271,9 @@ def sum_with(sign: int) -> Callable[..., Looks | None]:
 def product(tree: Applied, x: Tree, y: Tree) -> Looks | None:
     """Digits before a symbol, and a number before an array, side by side; two arrays with ⊙."""
     if not tree.shape:
-        short = isinstance(x, Number) and "e" not in x.text and not begins_with_digit(lay(y))
-        return beside(lay(x), lay(y)) if short else None
+        short = is_numeral(x) and not begins_with_digit(lay(y)) and not (y == Number(PI) and x == y)
+        factors = [part for form in (lay(x), lay(y)) for part in (form.parts if starts_with_pi(form) else (form,))]
+        return beside(*factors) if short else None
     if x.shape and y.shape:
         return prod("⊙", repeated(x, tree.shape), repeated(y, tree.shape))
     number, array = (x, y) if y.shape else (y, x)
@@ -277,6 +281,18 @@ def product(tree: Applied, x: Tree, y: Tree) -> Looks | None:
     together = any(map(begins_with_digit, [*factors[1:], form]))
     is_function = factors[0].kind == "id" and factors[0].word in ("σ", "Φ", "f")
     return prod("·", lay(number), form) if together or is_function else beside(*factors, form)
+
+
+def is_numeral(x: Tree) -> bool:
+    """Whether it is digits, π, or digits before π."""
+    if isinstance(x, Applied) and x.name == "mul":
+        return isinstance(x.inputs[0], Number) and x.inputs[1] == Number(PI)
+    return isinstance(x, Number) and "e" not in x.text
+
+
+def starts_with_pi(form: Looks) -> bool:
+    """Whether it is a product side by side in which π stands first, or behind a number."""
+    return form.kind == "beside" and looks.PI in form.parts[:2]
 
 
 def quotient(tree: Applied, x: Tree, y: Tree) -> Looks | None:

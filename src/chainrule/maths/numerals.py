@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -26,12 +27,14 @@ def written(x: float, digits: int = DIGITS) -> str:
 
 def in_full(x: float) -> str:
     """A constant of a program, with all its digits: 0.044715 stays 0.044715, whole numbers and thirds are short."""
+    if x == 0 and np.signbit(x):
+        return "-0"  # atan2 and a division tell it from 0
     special = exceptional(x) or whole(x, 1e16) or as_fraction(x)
     return special or positional(np.format_float_scientific(x, trim="-"), FULL)
 
 
 def exceptional(x: float) -> str:
-    """What has no digits: nan, infinities, and zero with its sign."""
+    """What has no digits: nan, infinities, and zero."""
     if np.isnan(x):
         return "nan"
     if np.isinf(x):
@@ -44,6 +47,30 @@ def as_fraction(x: float) -> str:
     fraction = Fraction(x).limit_denominator(12)
     same = fraction.denominator in THIRDS and fraction.numerator / fraction.denominator == x
     return f"{fraction.numerator}/{fraction.denominator}" if same and abs(fraction.numerator) < 100 else ""
+
+
+def in_pi(x: float) -> tuple[Fraction, float] | None:
+    """The factor and the power of π that come to this number, for small factors; None for any other number.
+
+    A root is one of the factor too: (2, 0.5) is √(2π), and (2, −0.5) one over it.
+
+    >>> import math
+    >>> from chainrule.maths.numerals import in_pi
+    >>> in_pi(-2 * math.pi / 3), in_pi(math.pi**2), in_pi(math.sqrt(2 * math.pi)), in_pi(3.14)
+    ((Fraction(-2, 3), 1), (Fraction(1, 1), 2), (Fraction(2, 1), 0.5), None)
+    """
+    if not 1e-6 < abs(x) < 1e6:
+        return None
+    size, sign = abs(x), int(math.copysign(1, x))
+    for power in (1, 2, -1, 0.5, -0.5):
+        is_root = power in (0.5, -0.5)
+        factor = Fraction(size ** (1 / power) / math.pi if is_root else size / math.pi**power).limit_denominator(12)
+        if not 0 < factor.numerator <= 100:
+            continue
+        number = (float(factor) * math.pi) ** power if is_root else float(factor) * math.pi**power
+        if abs(number - size) <= 2 * math.ulp(size):
+            return sign * factor, power
+    return None
 
 
 def whole(x: float, limit: float) -> str:

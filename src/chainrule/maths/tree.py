@@ -12,6 +12,7 @@ import inspect
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Any
 
@@ -66,15 +67,21 @@ class Tree(Shaped, Operators):
         raise GraphError("a formula has no number to branch on: use where(condition, x, y)")
 
 
+PI = "pi"
+"""The one number that has a letter in place of digits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Number(Tree):
-    """A number by its digits: ``0.25``, ``2.5e-09``, ``2/3``, ``-inf``. What is printed is what it is."""
+    """A number by its digits: ``0.25``, ``2.5e-09``, ``2/3``, ``-inf``, ``pi``. What is printed is what it is."""
 
     text: str
 
     @property
     def value(self) -> np.float64:
         """The number that the digits say."""
+        if self.text == PI:
+            return np.float64(np.pi)
         above, _, below = self.text.partition("/")
         return np.float64(above) / np.float64(below) if below else np.float64(above)
 
@@ -202,12 +209,31 @@ def exact(x: float) -> Number:
 
 
 def tree_of(x: Any) -> Tree:
-    """Anything that an operation may be given: trees as they are, numbers and arrays with all their digits."""
+    """Anything that an operation may be given: trees as they are, numbers and arrays with all their digits.
+
+    A number that is a small multiple of π, of π² or of 1/π is written so.
+    """
     if isinstance(x, Tree):
         return x
     if np.ndim(x):
         return matrix(x, exact)
-    return exact(float(x))
+    found = numerals.in_pi(float(x))
+    return exact(float(x)) if found is None else times_pi(*found)
+
+
+def times_pi(factor: Fraction, power: float) -> Tree:
+    """A multiple of a power of π, or the root of one."""
+    if factor < 0:
+        return applied("neg", times_pi(-factor, power))
+    if power in (0.5, -0.5):
+        root = applied("sqrt", times_pi(factor, 1))
+        return root if power > 0 else applied("div", Number("1"), root)
+    above, below = Number(str(factor.numerator)), Number(str(factor.denominator))
+    pi: Tree = applied("square", Number(PI)) if power == 2 else Number(PI)
+    if power < 0:
+        return applied("div", above, pi if below.value == 1 else applied("mul", below, pi))
+    whole = pi if above.value == 1 else applied("mul", above, pi)
+    return whole if below.value == 1 else applied("div", whole, below)
 
 
 def matrix(array: Any, written: Any) -> Matrix:

@@ -16,8 +16,9 @@ from chainrule.program.steps import Program, Step, replaced
 def run(program: Program, leaves: Mapping[Step, Any] | Sequence[Any], *, in_double: bool = False) -> list[Any]:
     """What every step comes to, by its place, with these numbers in the leaves; O(one forward).
 
-    A sequence gives the leaves in their order in the program. With `in_double` single precision is computed in double,
-    and a change of type is none. Raises ShapeError for a leaf of another shape, and GraphError for one without numbers.
+    A sequence gives the leaves in their order in the program; a mapping may also give numbers for a result, which is
+    then not computed. With `in_double` single precision is computed in double, and a change of type is none. Raises
+    ShapeError for a leaf of another shape, and GraphError for one without numbers.
 
     >>> import chainrule as cr
     >>> from chainrule.program import lift, run
@@ -32,7 +33,7 @@ def run(program: Program, leaves: Mapping[Step, Any] | Sequence[Any], *, in_doub
     found: list[Any] = []
     with Quiet():
         for step in program.steps:
-            if step.op is None:
+            if step.op is None or step in leaves:
                 found.append(leaf_numbers(step, leaves, in_double))
             else:
                 given, settings = [replaced(x, lambda x: found[x.place]) for x in (step.inputs, step.settings)]

@@ -206,7 +206,7 @@ def diagonal(slope: Tree | None, count: int) -> Tree | None:
     identity = applied("eye", n=count)
     if isinstance(slope, Number):
         return identity if slope.text == "1" else applied("neg", identity) if slope.text == "-1" else slope * identity
-    return applied("diag", slope) if slope.ndim == 1 else None
+    return applied("diag", slope) if slope.shape == (count,) else None
 
 
 class LinearMap(NamedTuple):

@@ -16,7 +16,7 @@ from chainrule.derivation.scalars.links import Cancellation, Chain, Link, chain_
 from chainrule.derivation.scalars.targets import each_target
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, said
-from chainrule.maths import Number, Tree, plain
+from chainrule.maths import Number, Symbol, Tree, plain
 from chainrule.maths.tree import equation
 
 LONGEST = 300
@@ -93,7 +93,7 @@ def link_rows(links: Sequence[Link], digits: int, inside: Words = "") -> Iterato
 def link_equation(link: Link, digits: int, note: Words = "") -> Equation:
     """A link with its formula and its number; what is left of paths that cancel out is 0."""
     if is_residue(link.value, link.size):
-        return cancelled([link.name], link.value, digits, note)
+        return cancelled([link.name], link.value, digits, note, size=link.size)
     return proved(name_and_formula(link), None, link.value, digits=digits, note=note)
 
 
@@ -170,7 +170,7 @@ def path_equation(links: Sequence[Link], value: float, digits: int) -> Equation:
     if math.isfinite(product) and 0 < max(abs(value), abs(product)) <= ROUNDING * math.prod(
         [link.size for link in links]
     ):
-        return cancelled(symbols[:1], value, digits)
+        return cancelled(symbols[:1], value, digits, size=math.prod([link.size for link in links]))
     values = [link.value for link in links if link.formula != Number("1")]
     numbers = None if len(values) < 2 else lambda show: [show.product(values)]
     return proved(symbols, numbers, value, digits=digits)
@@ -198,7 +198,8 @@ def zero_story(chain: Chain) -> list[Note]:
             words = "its paths cancel one another" if carried else "every path contributes 0"
         else:
             words = why_zero(link)
-        notes.append(Note(said("The gradient is 0 because ", fact(link), f" is 0 here ({words})")))
+        reason = f" ({words.removesuffix('.')})." if words else "."
+        notes.append(Note(said("The gradient is 0 because ", fact(link), " is 0 here", reason)))
     return notes
 
 
@@ -207,7 +208,8 @@ def why_zero(link: Link) -> str:
     operation = book.get(link.operation)
     if operation is not None and operation.selects and operation.flat:
         return "a branch that was not taken"
-    return f"{link.operation}: {link.intuition}" if link.intuition else "a factor on the way is 0"
+    # A factor that is a letter says itself why.
+    return f"{link.operation}: {link.intuition}" if link.intuition and not isinstance(link.formula, Symbol) else ""
 
 
 def fact(link: Link) -> Tree:

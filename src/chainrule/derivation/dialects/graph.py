@@ -17,7 +17,7 @@ from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.tensor import Tensor
 from chainrule.derivation.arrays import described, fits
-from chainrule.derivation.equations import RESIDUE, Show, cell, comes_out, given, not_finite, proved
+from chainrule.derivation.equations import Show, cancelled, cell, comes_out, given, is_residue, not_finite, proved
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.request import Explanation, Request
@@ -255,13 +255,18 @@ class Teller:
 
     def total(self, node: Node) -> Any:
         """A gradient; 0 where rounding alone is left of shares that cancel out."""
-        gradient, shares = self.tape.gradients[node], [arrival.contribution for arrival in self.uses.get(node, [])]
-        if np.ndim(gradient) or len(shares) < 2:
-            return gradient
-        return 0.0 if abs(gradient) <= RESIDUE * max(map(abs, shares)) else gradient
+        gradient = self.tape.gradients[node]
+        return 0.0 if np.ndim(gradient) == 0 and is_residue(gradient, self.largest_share(node)) else gradient
+
+    def largest_share(self, node: Node) -> float:
+        """The size of the largest share of a gradient that adds up of several."""
+        shares = [arrival.contribution for arrival in self.uses.get(node, [])]
+        return max(map(size, shares)) if len(shares) > 1 else 0.0
 
     def result(self, node: Node) -> Equation:
-        value = self.total(node)
+        value, largest = self.tape.gradients[node], self.largest_share(node)
+        if np.ndim(value) == 0 and is_residue(value, largest):
+            return cancelled([self.tape.gradient(node)], value, self.digits, size=largest)
         if fits(value):
             return given(self.tape.gradient(node), value, digits=self.digits)
         return Equation((self.tape.gradient(node),), note=described(value))

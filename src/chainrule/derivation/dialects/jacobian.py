@@ -7,6 +7,8 @@ entries row by row. Where paths fork, the factor between the fork and the meetin
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -135,7 +137,8 @@ class Story:
         self.environment: dict[Tree, Any] = {}
         """The Jacobians in the layout of the page; None for what is too large to be built."""
         for stretch in self.stretches:
-            self.enter(self.symbol(stretch), where_defined(stretch.matrix, tape.numbers[stretch.upper]))
+            matrix = 0.0 * stretch.matrix if self.is_scalar and is_lost(stretch) else stretch.matrix
+            self.enter(self.symbol(stretch), where_defined(matrix, tape.numbers[stretch.upper]))
         for factor in steps:
             self.enter(self.local(factor), where_defined(factor.matrix, tape.numbers[factor.upper]))
         gradient = np.reshape(tape.gradients[request.wrt], (1, -1))
@@ -444,7 +447,7 @@ class Story:
         """The gradient alone; one number that is left of paths that cancel out is 0."""
         number, digits = self.value(gradient), self.request.digits
         if self.is_scalar and is_residue(number, self.largest):
-            return cancelled([self.gradient_symbol()], number, digits, note)
+            return cancelled([self.gradient_symbol()], number, digits, note, size=self.largest)
         return given(self.gradient_symbol(), number, digits=digits, note=note)
 
     @property
@@ -453,8 +456,12 @@ class Story:
         return max([float(np.max(np.abs(arrival.contribution), initial=0.0)) for arrival in self.tape.arrivals])
 
     def is_rounding(self, gradient: Any) -> bool:
-        """Whether a gradient is no larger than what rounding leaves of sums that cancel out on the way."""
-        return bool(np.any(gradient)) and bool(np.max(np.abs(gradient)) <= ROUNDING * self.largest)
+        """Whether a gradient and the product of its factors are what rounding leaves of sums that cancel out."""
+        factors = [x.matrix for x in self.stretches]
+        product = gradient if any([x is None for x in factors]) else reduce(np.matmul, factors)
+        with Quiet():
+            most = np.max(np.abs([gradient, product]), initial=0.0)
+            return bool(0 < most <= ROUNDING * self.largest)
 
     def the_entry(self, gradient: Any) -> list[Block]:
         """Where in the product the gradient of the reader's array, or its one entry, is found."""
@@ -511,6 +518,13 @@ class Story:
         if self.is_scalar:
             words += " Of 1 × 1 matrices both are the same."
         return [Heading("Layouts"), Paragraph(words)]
+
+
+def is_lost(stretch: Stretch) -> bool:
+    """Whether a number that adds up over paths is what rounding leaves of them."""
+    paths = [[float(factor.matrix[0, 0]) for factor in path if factor.matrix is not None] for path in stretch.paths]
+    size = sum([abs(prod(path)) for path in paths])
+    return len(paths) == stretch.number_of_paths > 1 and is_residue(float(stretch.matrix[0, 0]), size)
 
 
 def names_in(tree: Tree) -> set[str]:

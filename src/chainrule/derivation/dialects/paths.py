@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.derivation.equations import cell, in_a_row, proved, together
+from chainrule.derivation.equations import cancelled, cell, given, in_a_row, is_residue, proved, together
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note, Paragraph, Table
 from chainrule.derivation.request import Explanation, Request
@@ -119,7 +119,7 @@ def nudge_row(nudge: Nudge, graph: ScalarGraph, digits: int) -> tuple[Words | Eq
         cell([], None, nudge.step, digits=digits),
         cell([], lambda show: [show(nudge.after) - show(before)], nudge.change, digits=digits),
         cell([], lambda show: [show(nudge.change) / show(nudge.step)], nudge.ratio, digits=digits),
-        cell([], lambda show: [show.product([graph.gradients[0], nudge.step])], nudge.linear, digits=digits),
+        cell([], lambda show: [show.product([graph.gradient, nudge.step])], nudge.linear, digits=digits),
         remainder,
     )
 
@@ -174,11 +174,16 @@ def travel(maker: Maker, moved: Mapping[Node, Any], digits: int) -> list[Block]:
         ratio: Words | Equation = "it does not move"
         if near:
             ratio = cell([], lambda show, far=far, near=near: [show(far) / show(near)], far / near, digits=digits)
-        slope = graph.derivatives(low, high)[low]
+        slope, size = graph.derivatives(low, high)[low], graph.size(low, high)
         name = derivative(above, below)
         maker.environment[name] = where_defined(slope, graph.value(high))
+        told = (
+            cancelled([name], slope, digits, size=size)
+            if is_residue(slope, size)
+            else given(name, slope, digits=digits)
+        )
         # How far a number moves depends on what was nudged, so on a page of several nudges Δh has no one value.
-        rows.append((said(Change(above) / Change(below)), ratio, proved([name], None, slope, digits=digits)))
+        rows.append((said(Change(above) / Change(below)), ratio, told))
     return [Table(("", "Ratio of nudges", "Derivative"), tuple(rows), "The first nudge on its way, link by link")]
 
 

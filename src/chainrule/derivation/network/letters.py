@@ -26,7 +26,7 @@ def lend_letters(tape: Tape, notation: str | None) -> tuple[Meaning, ...]:
     if len(tape.order) > MOST_NODES:
         return ()
     net = tape.net
-    if isinstance(net, NotANet):
+    if isinstance(net, NotANet) or is_multiple(net):
         return ()
     names = tape.symbols
     nameless = {node for node, symbol in names.items() if node in tape.numbered or (notation and is_path(symbol))}
@@ -40,6 +40,13 @@ def lend_letters(tape: Tape, notation: str | None) -> tuple[Meaning, ...]:
             nameless.discard(node)
             roles[role] = None
     return tuple([meaning(role, symbols.name) for role in roles])
+
+
+def is_multiple(net: Net) -> bool:
+    """Whether it is one name times one number of the formula, which is no layer."""
+    first = net.layers[0]
+    is_one_name = len(net.layers) == 1 and first.weights.size == 1 and first.bias is None
+    return is_one_name and not list(net.ids.steps_of(first.fed))
 
 
 def letters_of(tape: Tape, net: Net, symbols: Symbols) -> Iterator[tuple[Any, str, Symbol]]:

@@ -20,6 +20,7 @@ from chainrule.core.operation import Fused, Linear, Operation, Pointwise, book
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.custom import CustomRule
+from chainrule.derivation.equations import is_residue
 from chainrule.derivation.tape.tape import Tape, without_casts
 from chainrule.errors import ChainruleError, GraphError
 from chainrule.maths import Tree, plain
@@ -82,7 +83,7 @@ class ScalarGraph:
             self._spread(edges, most)
         self._keep_what_arrives(edges)
         self.gradients = list(self.derivatives(0, self.last).values())[::-1]
-        self._size = self.swept(0, self.last, lambda terms: sum(map(abs, terms)))[0]
+        self._size = self.size(0, self.last)
         """What the gradient in the first entry would be if nothing cancelled."""
         self._compare()
 
@@ -134,6 +135,10 @@ class ScalarGraph:
         """The derivative of a later entry in each entry from the first on; reverse mode between the two."""
         return self.swept(first, last, sum)
 
+    def size(self, first: int, last: int) -> float:
+        """What the derivative of a later entry in an entry would be if nothing cancelled."""
+        return self.swept(first, last, lambda terms: sum(map(abs, terms)))[first]
+
     def swept(self, first: int, last: int, joined: Callable[[list[float]], float]) -> dict[int, float]:
         """What reaches each entry from a later one, which has 1, where what comes along several edges is `joined`."""
         found: dict[int, float] = {last: 1.0}
@@ -141,6 +146,11 @@ class ScalarGraph:
             for k in range(last - 1, first - 1, -1):
                 found[k] = joined([self.carried(e, found[e.target]) for e in self.departures[k] if e.target in found])
         return found
+
+    @property
+    def gradient(self) -> float:
+        """The gradient in the entry as it is told: 0 where the paths cancel out but for rounding."""
+        return 0.0 if is_residue(self.gradients[0], self._size) else self.gradients[0]
 
     def carried(self, edge: Edge, derivative: float) -> float:
         """What an edge makes of the derivative in its target; nothing where its operation did not take that branch."""

@@ -154,7 +154,7 @@ def nudged(graph: ScalarGraph, step: float) -> tuple[Nudge, dict[Node, Any]]:
     taken = float(start[place]) - graph.value(0)
     change = after - before
     step = taken or step
-    return Nudge(step, after, change, graph.gradients[0] * step), moved
+    return Nudge(step, after, change, graph.gradient * step), moved
 
 
 def run_again(tape: Tape, moved: dict[Node, Any]) -> None:

@@ -27,6 +27,9 @@ def matrix_of(x: Any, moving: Term, depth: int = DEEPEST) -> Any:
         return constant(np.eye(moving.size))
     if not depth or not isinstance(x, Term):
         raise no_closed_form(x)
+    if not contains(x, moving):
+        # What is linear and does not move is 0 throughout.
+        return constant(np.zeros((*x.shape, moving.size)))
     name = name_of(x)
     if name in ("add", "sub"):
         return of_sum(x, moving, depth - 1)
@@ -49,7 +52,7 @@ def matrix_of(x: Any, moving: Term, depth: int = DEEPEST) -> Any:
 
 def as_row_of(x: Any, moving: Term, depth: int) -> Any:
     """The row of a number that is linear in a vector; zeros for one that does not move."""
-    return matrix_of(x, moving, depth) if contains(x, moving) else constant(np.zeros(moving.size))
+    return matrix_of(x, moving, depth) if isinstance(x, Term) else constant(np.zeros(moving.size))
 
 
 def of_sum(x: Term, moving: Term, depth: int) -> Any:

@@ -89,8 +89,8 @@ class Tape:
         self.path: list[Node] = self._between() if self.wrt else self.order[::-1]
         self.numbers: dict[Node, Any] = {}
         self._made_from: dict[Node, set[Node]] = {}
-        self.single = not isinstance(output, Value) and any(x.dtype == np.float32 for x in self.order)
-        """Whether the computation had single precision, and was run again in double."""
+        self.single = not isinstance(output, Value) and any(map(has_single, self.order))
+        """Whether something in the computation had single precision, so that it was run again in double."""
         with Quiet():
             check_unchanged(self.order)
             self._twins: dict[Node, Node] = self._twins_in_double() if self.single else {}
@@ -330,12 +330,13 @@ class Tape:
         sizes: dict[Node, float] = dict.fromkeys(asked, 0.0)
         for x, _, _, share, _ in arrivals:
             if x in sizes:
-                sizes[x] = max(sizes[x], size_of(share))
+                size = size_of(share)
+                # An entry that is not finite says nothing of the rounding of the others.
+                sizes[x] = max(sizes[x], size if isfinite(size) else size_of(np.asarray(share)[np.isfinite(share)]))
         for x, theirs in zip(asked, self._engine(asked), strict=True):
-            ours, size = gradients[x], sizes[x]
+            ours = gradients[x]
             theirs = 0.0 if theirs is None else theirs
-            tolerance = CLOSE * size if np.isfinite(size) else 0.0
-            if not np.allclose(ours, theirs, rtol=CLOSE, atol=tolerance, equal_nan=True):
+            if not np.allclose(ours, theirs, rtol=CLOSE, atol=CLOSE * sizes[x], equal_nan=True):
                 raise ChainruleError(
                     f"internal error, please report it: the explanation's gradient in {called([x])[0]} is {ours!r} "
                     f"and the engine's {theirs!r}"
@@ -398,6 +399,11 @@ def not_in_graph(x: Any, name: str) -> str:
         f"the output was not computed from {name}: it was not used, or it is another node than the one that was (made "
         "before the forward ran again, or detached)"
     )
+
+
+def has_single(node: Tensor) -> bool:
+    """Whether a node, or data that it takes in, has single precision."""
+    return node.dtype == np.float32 or any([x.dtype == np.float32 for x in node.arrays if isinstance(x, np.ndarray)])
 
 
 def in_float64(x: Any) -> Any:

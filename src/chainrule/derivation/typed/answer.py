@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from chainrule.derivation.products import WRITTEN, Moved, along, weighted
 from chainrule.derivation.record import Block, Convention, Derivation, Equation, Heading, Known, Large, Note, Paragraph
 from chainrule.derivation.short import MOST_GRADIENTS, MOST_LINES, Piece, fit, lines_of
 from chainrule.derivation.symbolic.derivative import as_shape
+from chainrule.derivation.symbolic.verified import moved_by_rounding
 from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
 from chainrule.derivation.total import marked
@@ -40,7 +41,7 @@ from chainrule.expression.typed.caret import error_at
 from chainrule.expression.typed.given import Given
 from chainrule.maths import Derivative as Slope
 from chainrule.maths import Matrix, Symbol, Tree, plain
-from chainrule.maths.check import AMPLIFIED, EPSILON, ROUNDING, ROUNDINGS, as_written, magnitude
+from chainrule.maths.check import AMPLIFIED, EPSILON, ROUNDING, as_written, size_of
 from chainrule.maths.numerals import DIGITS
 from chainrule.maths.tree import applied
 from chainrule.maths.tree import value as value_of
@@ -447,27 +448,25 @@ class Answer:
             story += self.piece_by_piece(below, np.asarray(slope))
         return story
 
-    def rounding_of(self, name: str) -> float:
-        """How far the engine's derivative moves when every given number is off by a rounding."""
-        random, given = np.random.default_rng(0), self.typed.values_at(name)
+    def rounding_of(self, first: str, *more: str) -> float:
+        """How far the engine's derivative, in one name and then another, moves if every number is off by a rounding."""
+        names = (first, *more)
+        transform: Any = jacobian if self.term.shape or more else grad
 
-        def slope(share: float) -> Any:
-            # In a matrix each entry is rounded as the largest is: eliminations mix them.
-            near = {
-                x: v + share * np.max(np.abs(v), initial=0.0) * random.choice([-1.0, 1.0], np.shape(v))
-                for x, v in given.items()
-            }
+        def slope(near: Mapping[str, Any]) -> Any:
+            different = list(dict.fromkeys(names))
 
-            def run(number: Any) -> Any:
-                return self.typed.parsed.run({**near, name: number})
+            def run(*numbers: Any) -> Any:
+                return self.typed.parsed.run({**near, **dict(zip(different, numbers, strict=True))})
 
-            return (jacobian if self.term.shape else grad)(run)(near[name])
+            derived: Callable[..., Any] = run
+            for name in names:
+                derived = transform(derived, different.index(name))
+            return derived(*[near[name] for name in different])
 
-        here = slope(0.0)
-        moved = [np.nan_to_num(np.abs(slope(EPSILON) - here), nan=np.inf) for _ in range(ROUNDINGS)]
-        return AMPLIFIED * float(np.max(moved, initial=0.0))
+        return moved_by_rounding(slope, self.typed.values_at(first))
 
-    def settled(self, term: Any, number: Any) -> Any:
+    def settled(self, term: Any, number: Any, rounding: Callable[[], float] | None = None) -> Any:
         """The engine's number of a derivative, or the formula's own, where the engine's is what rounding left."""
         formula = None if number is None else formula_of(term, self.typed.letters)
         if formula is None:
@@ -476,11 +475,17 @@ class Answer:
         settled = as_written(formula, number, environment)
         with Quiet():
             ours = np.asarray(value_of(formula, environment), dtype=float)
-            if ours.ndim or np.ndim(settled) or not np.isfinite(ours):
+            # Entries of a gradient are compared with what the graph says of each of them.
+            is_compared = rounding is None and np.ndim(settled)
+            if is_compared or ours.size != np.size(settled) or not np.all(np.isfinite(ours)):
                 return settled
+            ours = ours.reshape(np.shape(settled))
+            apart = np.abs(ours - settled)
             # The engine's terms may cancel out where those of the formula do not.
-            is_lost = ROUNDING * magnitude(formula, environment) < np.abs(ours - settled) <= self.residue
-        return ours[()] if is_lost else settled
+            is_off = apart > ROUNDING * size_of(formula, ours, environment)
+            if not np.any(is_off) or np.max(apart) > (self.residue if rounding is None else rounding()):
+                return settled
+        return np.where(is_off, ours, settled)[()]
 
     def as_one_matrix(self, slopes: Mapping[str, Any]) -> list[Block]:
         """The Jacobian of a vector in several numbers: a row for each entry, a column for each name."""
@@ -547,7 +552,7 @@ class Answer:
                     term = self.closed.second(first, other)
                     symbols.append(formula_of(term, typed.letters))
                     if blocks is not None:
-                        number = blocks[i][j] = self.settled(term, number)
+                        number = blocks[i][j] = self.settled(term, number, partial(self.rounding_of, first, other))
                         # Of single numbers the Hessian is the same across its diagonal.
                         blocks[j][i] = number if not np.ndim(number) else blocks[j][i]
                 except GraphError as reason:
