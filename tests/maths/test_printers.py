@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 import xml.dom.minidom
 from collections import defaultdict
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from chainrule.core.operation import book
 from chainrule.core.state import Quiet
 from chainrule.errors import ChainruleError
 from chainrule.maths import Matrix, Number, Symbol, Tree, latex, mathml, numeral, plain, unicode
+from chainrule.maths.as_boxes import boxes
 from chainrule.maths.as_plain import identifier
 from chainrule.maths.template import read_template, slots_in, written_out
 from chainrule.maths.tree import applied, equation, value
@@ -175,6 +177,63 @@ def test_words_of_users_are_harmless() -> None:
     assert "<script" not in mathml(word)
     assert not re.search(r"(?<!\\)[&#%]", latex(word))
     assert r"\input" not in latex(word)
+
+
+X, ONE = Symbol("x"), Number("1")
+NESTED: dict[str, Callable[[Tree, int], Tree]] = {
+    "product": lambda t, i: t * (X + i),
+    "product, last factor first": lambda t, i: (X + i) * t,
+    "product of numbers": lambda t, i: 2.0 * t,
+    "product of π": lambda t, i: np.pi * t,
+    "quotient": lambda t, i: t / (X + i),
+    "continued fraction": lambda t, i: X / (t + i),
+    "sum": lambda t, i: t + X * i,
+    "difference": lambda t, i: X - t,
+    "power": lambda t, i: t**X,
+    "tower": lambda t, i: X**t,
+    "square": lambda t, i: applied("square", t),
+    "minus": lambda t, i: -t,
+    "function": lambda t, i: applied("sin", t),
+    "exponential": lambda t, i: applied("exp", t),
+    "root": lambda t, i: applied("sqrt", t),
+    "branch": lambda t, i: applied("where", applied("greater", X, ONE), t, X),
+    "array": lambda t, i: t * VECTOR if i % 2 else applied("sum", t),
+    "column": lambda t, i: Matrix(((t,), (ONE,)), (2,)) if i % 2 else applied("sum", t),
+}
+VECTOR = Symbol("v", shape=(3,))
+"""Ways in which a formula holds one of the same kind."""
+
+
+MOST_CALLS = 1_000
+"""Calls of a function for each part of a formula that is printed: some dozens are needed."""
+
+
+@pytest.mark.parametrize("count", [60])
+@pytest.mark.parametrize("kind", NESTED)
+def test_what_a_printer_does_grows_as_the_formula(kind: str, count: int) -> None:
+    tree: Tree = X
+    for i in range(count):
+        tree = NESTED[kind](tree, i)
+    for printed in (plain, unicode, latex, mathml, boxes):
+        with Counted(MOST_CALLS * count):
+            assert printed(tree)
+
+
+class Counted:
+    """Stops what calls too many functions, so that nothing runs without end and no clock is asked."""
+
+    def __init__(self, most: int) -> None:
+        self.left = most
+
+    def __enter__(self) -> None:
+        sys.setprofile(self.count)
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+
+    def count(self, frame: Any, event: str, _: Any) -> None:
+        self.left -= event == "call"
+        assert self.left >= 0, f"{frame.f_code.co_name} is called without end"
 
 
 @pytest.mark.parametrize(

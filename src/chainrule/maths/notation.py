@@ -48,6 +48,7 @@ from chainrule.maths.tree import (
     Unknown,
     exact,
     is_default,
+    parts,
     slice_text,
 )
 
@@ -56,6 +57,21 @@ MOST_ENTRIES = 6
 
 
 def lay(tree: Tree) -> Looks:
+    """What a formula looks like. Each part is laid out once, the innermost first; O(parts) without recursion."""
+    waiting = [tree]
+    while waiting:
+        x = waiting.pop()
+        if not hasattr(x, "looks"):
+            inner = [part for part in parts(x) if not hasattr(part, "looks")]
+            if inner:
+                waiting += [x, *inner]
+            else:
+                object.__setattr__(x, "looks", laid_out(x))
+    return tree.looks
+
+
+def laid_out(tree: Tree) -> Looks:
+    """A part of a formula, whose own parts have their looks."""
     match tree:
         case Number():
             return looks.PI if tree.text == PI else looks.digits(tree.text)
@@ -271,9 +287,10 @@ def sum_with(sign: int) -> Callable[..., Looks | None]:
 def product(tree: Applied, x: Tree, y: Tree) -> Looks | None:
     """Digits before a symbol, and a number before an array, side by side; two arrays with ⊙."""
     if not tree.shape:
-        short = is_numeral(x) and not begins_with_digit(lay(y)) and not (y == Number(PI) and x == y)
-        factors = [part for form in (lay(x), lay(y)) for part in (form.parts if starts_with_pi(form) else (form,))]
-        return beside(*factors) if short else None
+        if not is_numeral(x) or begins_with_digit(lay(y)) or x == y == Number(PI):
+            return None
+        factors = [lay(x), lay(y)]
+        return beside(*[part for form in factors for part in (form.parts if starts_with_pi(form) else (form,))])
     if x.shape and y.shape:
         return prod("⊙", repeated(x, tree.shape), repeated(y, tree.shape))
     number, array = (x, y) if y.shape else (y, x)

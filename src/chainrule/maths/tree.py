@@ -35,7 +35,9 @@ COMPARISONS = frozenset({"greater", "greater_equal", "less", "less_equal", "equa
 class Tree(Shaped, Operators):
     """Any part of a formula; operators and the functions of the book make larger ones."""
 
-    __slots__ = ()
+    __slots__ = ("looks",)
+    looks: Any
+    """How it is printed, once that was asked for; no part of what it is."""
     shape: Shape = ()
 
     @staticmethod
