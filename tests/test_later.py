@@ -1,15 +1,19 @@
 """Packages load their files when a name in them is used, and no file hides what bears its name."""
 
+import ast
 import importlib
 import pickle
 import subprocess
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
 import chainrule as cr
+from chainrule import program
 
-PACKAGES = {"data": cr.data, "nn": cr.nn, "training": cr.training}
+PACKAGES = {"": cr, ".data": cr.data, ".nn": cr.nn, ".optim": cr.optim, ".program": program, ".training": cr.training}
 
 
 def alone(program):
@@ -21,12 +25,28 @@ def alone(program):
 def test_every_name_is_there_and_in_the_file_that_is_said(package):
     module = PACKAGES[package]
     assert set(vars(module)["rooms"]) <= set(dir(module))
-    for name, room in vars(module)["rooms"].items():
-        assert getattr(module, name) is vars(importlib.import_module(room))[name]
-    assert set(module.__all__) - {"init"} == set(vars(module)["rooms"])
-    with pytest.raises(AttributeError, match=f"chainrule.{package} has no 'nothing'"):
+    for name, (room, own_name) in vars(module)["rooms"].items():
+        if name == "sklearn" and not find_spec("sklearn"):
+            continue
+        held = importlib.import_module(room)
+        assert getattr(module, name) is (getattr(held, own_name) if own_name else held)
+    with pytest.raises(AttributeError, match=f"chainrule{package} has no 'nothing'"):
         _ = module.nothing
     assert not hasattr(module, "nothing")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_type_checker_knows_the_names_that_are_there(package):
+    """What a checker reads is told beside what is loaded: the same names, from the same files."""
+    module = PACKAGES[package]
+    (told,) = [x for x in ast.parse(Path(module.__file__).read_text()).body if isinstance(x, ast.If)]
+    imports = [x for x in told.body if isinstance(x, ast.ImportFrom)]
+    assert all([name.name == name.asname for x in imports for name in x.names])
+    known = {name.name: x.module for x in imports for name in x.names}
+    assert set(known) - {"sklearn"} == set(module.__all__)
+    for name in module.__all__:
+        room, own_name = vars(module)["rooms"][name]
+        assert known[name] == (room if own_name else room.rpartition(".")[0])
 
 
 @pytest.mark.parametrize(
@@ -39,12 +59,12 @@ def test_a_file_does_not_hide_the_function_of_its_name(file, name):
 
 
 def test_who_trains_a_network_loads_no_table():
-    program = (
+    script = (
         "import sys, chainrule as cr; net = cr.nn.Linear(1, 1); optimizer = cr.optim.SGD(net.parameters());"
         "cr.compile(net, loss=cr.nn.MSELoss(), optimizer=optimizer)([[1.0]], [[2.0]]);"
         "print(*[name for name in sys.modules if name.startswith('chainrule.')])"
     )
-    loaded = set(alone(program))
+    loaded = set(alone(script))
     assert "chainrule.training.step" in loaded
     unused = (
         "data.table",

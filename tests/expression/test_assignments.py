@@ -8,6 +8,8 @@ import pytest
 import chainrule as cr
 from chainrule.errors import FormulaError
 from chainrule.expression import read_assignments
+from chainrule.livepage.subject import subject_of
+from chainrule.program import lift
 
 NET = "h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2"
 AT = {"w1": 2.0, "w2": 0.5, "x": 2.0, "y": 20.0}
@@ -21,6 +23,32 @@ def test_lines_run_in_order_on_numbers_values_and_tensors():
     assert nodes["w1"].grad == -18.0
     arrays = read_assignments("z = W @ x\nsum(z**2)")
     assert arrays.run({"W": np.eye(2), "x": np.array([3.0, 4.0])}) == 25.0
+
+
+@pytest.mark.parametrize("a", [2.0, np.array([2.0, 5.0])])
+def test_what_is_recorded_has_the_names_of_all_lines_and_equal_parts_once(a):
+    lines = read_assignments("u = exp(a*b); c = a*b; d = a*b; e = c; L = sum(c + 2*d + u*(a*b) + e)")
+    nodes, result = lines.record({"a": a, "b": 3.0})
+    assert result is nodes["L"]
+    assert {name: node.label for name, node in nodes.items()} == {**{x: x for x in "aucdbL"}, "e": "c"}
+    assert np.allclose(result.data, dict(lines.results({"a": a, "b": 3.0}))["L"])
+    result.backward()
+    steps = [step.operation for step in lift(result).program.steps]
+    assert steps.count("exp") == 1
+    assert steps.count("mul") == 4  # c, d, 2*d and u*c
+
+
+def test_numbers_in_a_list_are_recorded_as_an_array():
+    _, result = read_assignments("sum([a, 2*a])").record({"a": 2.0})
+    assert isinstance(result, cr.Tensor)
+    assert (result.data, result.label) == (6.0, "f")
+
+
+def test_what_is_told_of_typed_lines_keeps_the_name_of_each():
+    text, at = "c = a*b; d = a*b; L = c + 2*d", {"a": 2.0, "b": 3.0}
+    assert "d = a · b = 2 · 3 = 6" in cr.explain(text, values=at).text(detail="full")
+    assert {"c", "d"} <= {row.name for row in cr.worksheet(text, at).rows}
+    assert {"c", "d"} <= set(subject_of(text, at).names.values())
 
 
 def test_a_value_for_a_computed_name_stands_in_its_place():

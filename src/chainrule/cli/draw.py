@@ -20,7 +20,7 @@ def of_formula(text: str, given: Sequence[str], *, backward: bool, **how: Any) -
     """The graph of a formula, after its backward pass or before it; all names need values."""
     formula = read_formula(text, given, "")
     formula.require_numbers("a graph has numbers")
-    _, result = formula.record()
+    _, result = formula.parsed.record(formula.values)
     if not isinstance(result, cr.Value | cr.Tensor) or not result.requires_grad:
         raise formula.wrong("the result does not depend on any name, so there is no graph")
     if backward and np.shape(result.data):

@@ -15,7 +15,7 @@ from chainrule.core.operation import Fused
 from chainrule.core.tensor import Tensor
 from chainrule.derivation.tape.tape import require_one_number
 from chainrule.errors import DtypeError, FormulaError
-from chainrule.expression import output_name, read_assignments
+from chainrule.expression import read_assignments
 from chainrule.pictures.live import Live
 from chainrule.program import Kind, Program, Step, run
 from chainrule.program.steps import replaced
@@ -221,14 +221,6 @@ def typed_subject(text: str, values: Mapping[str, Any], **told: Any) -> Subject:
     for name in values:
         if name not in lines.names and name not in lines.constants:
             raise FormulaError(f"{name} has a value, and the problem has no such name")
-    scalar = all([not np.ndim(x) for x in values.values()])
-    nodes: dict[str, Any] = {
-        name: Value(float(x), label=name) if scalar else Tensor(x, dtype=float, requires_grad=True, label=name)
-        for name, x in values.items()
-    }
-    result: Any = None
-    for name, result in lines.results(nodes):
-        if isinstance(result, Value | Tensor) and all([result is not node for node in nodes.values()]):
-            result.label = name or output_name(lines.names)
+    _, result = lines.record(values)
     require_one_number(result)
     return Subject(result, text=text, **told)

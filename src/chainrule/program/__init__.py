@@ -3,32 +3,33 @@
 from typing import TYPE_CHECKING
 
 from chainrule.later import load_later
-from chainrule.program.lift import Lifted, lift
-from chainrule.program.run import run
-from chainrule.program.steps import Kind, Program, Step
-from chainrule.program.trace import Trace, trace
 
 if TYPE_CHECKING:
-    from chainrule.program.names import names_of
-    from chainrule.program.nets import Net, NotANet, recognised
-    from chainrule.program.terms import program_of, term_of
-
-__all__ = [
-    "Kind",
-    "Lifted",
-    "Net",
-    "NotANet",
-    "Program",
-    "Step",
-    "Trace",
-    "lift",
-    "names_of",
-    "program_of",
-    "recognised",
-    "run",
-    "term_of",
-    "trace",
-]
+    from chainrule.program.lift import Lifted as Lifted
+    from chainrule.program.lift import lift as lift
+    from chainrule.program.names import names_of as names_of
+    from chainrule.program.nets import Net as Net
+    from chainrule.program.nets import NotANet as NotANet
+    from chainrule.program.nets import recognised as recognised
+    from chainrule.program.run import run as run
+    from chainrule.program.steps import Kind as Kind
+    from chainrule.program.steps import Program as Program
+    from chainrule.program.steps import Step as Step
+    from chainrule.program.terms import program_of as program_of
+    from chainrule.program.terms import term_of as term_of
+    from chainrule.program.trace import Trace as Trace
+    from chainrule.program.trace import trace as trace
 
 # Whoever runs a program waits for no reader of it.
-load_later(__name__, {"names": "names_of", "nets": "Net NotANet recognised", "terms": "program_of term_of"})
+load_later(
+    __name__,
+    {
+        "lift": "Lifted lift",
+        "names": "names_of",
+        "nets": "Net NotANet recognised",
+        "run": "run",
+        "steps": "Kind Program Step",
+        "terms": "program_of term_of",
+        "trace": "Trace trace",
+    },
+)

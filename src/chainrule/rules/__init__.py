@@ -8,6 +8,21 @@ from __future__ import annotations
 from chainrule.core.tensor import await_rooms
 from chainrule.rules import composed, create, gates, linear, pointwise, reductions
 
+OPEN = {
+    "composed": "concatenate gelu log_softmax logsumexp max min prod softmax stack std sum var",
+    "create": "arange full full_like linspace ones ones_like zeros zeros_like",
+    "gates": "silu",
+    "linear": (
+        "astype broadcast_to cumsum expand_dims flip identity index reshape roll scatter squeeze transpose tril triu"
+    ),
+    "pointwise": (
+        "abs acos add asin atan atan2 cos cosh div elu equal erf erfc exp expm1 greater greater_equal hypot leaky_relu "
+        "less less_equal log log1p maximum minimum mul neg not_equal pow reciprocal relu sigmoid sign sin sinh "
+        "softplus sqrt square sub tan tanh where"
+    ),
+}
+"""The rooms that stand open, with their public functions."""
+
 CLOSED = {
     "activations": "celu glu hardsigmoid hardswish hardtanh log_sigmoid mish relu6 selu",
     "algebra": "dot matmul slogdet solve",
@@ -52,6 +67,19 @@ CLOSED = {
 }
 """The rooms that are closed at first, with the functions that each declares."""
 
+INNER = (
+    "beyond_rounding cofactors conv2d_input conv2d_plus conv2d_weight eigenvectors layer_norm left_vectors "
+    "orthogonal_factor pick_at_largest put_at_largest reciprocal_gaps right_vectors self_attention sign_of_det "
+    "sinc_slope triangular_factor"
+)
+"""What of the closed rooms is not public, since rules alone are made of it."""
+
+PUBLIC = {
+    f"{__name__}.{room}": " ".join([name for name in names.split() if name not in INNER.split()])
+    for room, names in {**OPEN, **CLOSED}.items()
+}
+"""The public functions of all rooms, by module."""
+
 await_rooms({f"{__name__}.{room}": names.split() for room, names in CLOSED.items()})
 
-__all__ = ["CLOSED", "composed", "create", "gates", "linear", "pointwise", "reductions"]
+__all__ = ["CLOSED", "PUBLIC", "composed", "create", "gates", "linear", "pointwise", "reductions"]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chainrule.core import Value
 from chainrule.errors import FormatError
 from chainrule.expression import read_assignments
 from chainrule.files import suffix_among, write_whole
@@ -80,12 +79,7 @@ def worksheet(
     [('∂L/∂w₂', 'C30*C21', -72.0)]
     """
     if isinstance(problem, str):
-        lines = read_assignments(problem)
-        nodes = {name: Value(float(number), label=name) for name, number in (values or {}).items()}
-        for name, result in lines.results(nodes):
-            if isinstance(result, Value) and all([result is not node for node in nodes.values()]):
-                result.label = name or "L"
-            problem = result
+        _, problem = read_assignments(problem).record(values or {})
     return Worksheet(Plan(problem, blanks))
 
 

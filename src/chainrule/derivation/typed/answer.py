@@ -347,7 +347,7 @@ class Answer:
     def explained(self) -> Derivation:
         """The explanation of the numbers, by the engine that suits them."""
         typed, options = self.typed, self.options
-        nodes, output = typed.record()
+        nodes, output = typed.parsed.record(typed.values)
         reached = set(backward_order([output])) if isinstance(output, Value | Tensor) else set[Any]()
         wrt = [nodes[name] for name in typed.wrt if nodes[name] in reached]
         if not wrt:

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core import Value
-from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term, symbol
 from chainrule.errors import FormulaError
 from chainrule.expression import Assignments, output_name, read_assignments, read_given
@@ -112,23 +110,6 @@ class TypedFormula:
         direction = {name: given.values.get(name) for name in items}
         self.check_direction(direction, items)
         return direction
-
-    def record(self) -> tuple[dict[str, Any], Any]:
-        """The names and lines as nodes, Values where all are numbers, and the result; equal parts are one node."""
-        scalar = not self.parsed.has_lists and not any(map(np.ndim, self.values.values()))
-        nodes: dict[str, Any] = {
-            name: Value(self.values[name], label=name)
-            if scalar
-            else Tensor(self.values[name], dtype=float, requires_grad=True, label=name)
-            for name in self.names
-        }
-        shared, result = dict[Any, Any](), None
-        for line in self.parsed.lines:
-            result = line.formula.results(nodes, shared)[-1]
-            if isinstance(result, Value | Tensor) and all([result is not x for x in nodes.values()]):
-                result.label = line.name or self.output
-            nodes[line.name] = result
-        return nodes, result
 
     def wrong(self, problem: str) -> FormulaError:
         """The error for the formula as a whole."""

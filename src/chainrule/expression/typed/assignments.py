@@ -6,6 +6,11 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from chainrule.core import Value
+from chainrule.core.operation import is_node
+from chainrule.core.tensor import Tensor
 from chainrule.expression.typed.caret import error_at
 from chainrule.expression.typed.functions import in_a_list
 from chainrule.expression.typed.given import name_of
@@ -67,6 +72,35 @@ class Assignments:
         """
         *_, (_, result) = self.results(values)
         return result
+
+    def record(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+        """The names and lines as labelled nodes, and the result: Values where all are numbers, and else Tensors.
+
+        Equal parts are one node, but for those that two lines give names. O(length).
+
+        >>> from chainrule.expression import read_assignments
+        >>> nodes, result = read_assignments("c = a*b; d = a*b; c + 2*d").record({"a": 2.0, "b": 3.0})
+        >>> result.data, nodes["c"].label, nodes["d"].label
+        (18.0, 'c', 'd')
+        """
+        scalar = not self.has_lists and not any(map(np.ndim, values.values()))
+        nodes: dict[str, Any] = {
+            name: Value(values[name], label=name)
+            if scalar
+            else Tensor(values[name], dtype=float, requires_grad=True, label=name)
+            for name in (*self.names, *self.constants)
+            if name in values
+        }
+        shared, result = dict[Any, Any](), None
+        for line in self.lines:
+            found = line.formula.results(nodes, shared)
+            result = found[-1]
+            if is_node(result) and result.label:
+                result = line.formula.last(found)
+            if is_node(result) and not result.label:
+                result.label = line.name or output_name(self.names)
+            nodes[line.name] = result
+        return nodes, result
 
 
 def read_assignments(text: str, *, own_names: bool = False) -> Assignments:
