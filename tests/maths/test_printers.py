@@ -179,7 +179,7 @@ def test_words_of_users_are_harmless() -> None:
     assert r"\input" not in latex(word)
 
 
-X, ONE = Symbol("x"), Number("1")
+X, ONE, VECTOR, OTHER = Symbol("x"), Number("1"), Symbol("v", shape=(3,)), Symbol("u", shape=(3,))
 NESTED: dict[str, Callable[[Tree, int], Tree]] = {
     "product": lambda t, i: t * (X + i),
     "product, last factor first": lambda t, i: (X + i) * t,
@@ -198,17 +198,24 @@ NESTED: dict[str, Callable[[Tree, int], Tree]] = {
     "root": lambda t, i: applied("sqrt", t),
     "branch": lambda t, i: applied("where", applied("greater", X, ONE), t, X),
     "array": lambda t, i: t * VECTOR if i % 2 else applied("sum", t),
+    "dot product": lambda t, i: applied("matmul", t * VECTOR, VECTOR),
+    "product of dot products": lambda t, i: t * applied("matmul", VECTOR, OTHER) if t.shape else t * VECTOR,
     "column": lambda t, i: Matrix(((t,), (ONE,)), (2,)) if i % 2 else applied("sum", t),
 }
-VECTOR = Symbol("v", shape=(3,))
 """Ways in which a formula holds one of the same kind."""
 
 
-MOST_CALLS = 1_000
-"""Calls of a function for each part of a formula that is printed: some dozens are needed."""
+def test_a_matrix_within_a_fraction_stands_in_one_line() -> None:
+    column = Matrix(((X,), (ONE,)), (2,))
+    for tree in (applied("norm", column) / X, applied("sqrt", applied("norm", column))):
+        assert boxes(tree).lines == (unicode(tree),)
 
 
-@pytest.mark.parametrize("count", [60])
+MOST_CALLS = 200
+"""Calls of a function for each part of a formula that is printed."""
+
+
+@pytest.mark.parametrize("count", [60, 1_200])
 @pytest.mark.parametrize("kind", NESTED)
 def test_what_a_printer_does_grows_as_the_formula(kind: str, count: int) -> None:
     tree: Tree = X

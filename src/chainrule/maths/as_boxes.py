@@ -9,7 +9,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from chainrule.maths.as_unicode import CLOSING, RELATIONS, Unicode
-from chainrule.maths.looks import Binds, Looks
+from chainrule.maths.looks import Binds, Looks, all_in
 from chainrule.maths.notation import lay
 from chainrule.maths.tree import Tree
 from chainrule.maths.writer import Writer
@@ -66,29 +66,45 @@ def beside(*parts: Box) -> Box:
     return Box(tuple(rows), above)
 
 
-def is_tall(x: Looks) -> bool:
-    """Whether a matrix of several rows is in it."""
-    return (x.kind == "matrix" and len(x.parts) > 1) or any(map(is_tall, x.parts))
+def tall_in(x: Looks) -> set[int]:
+    """The forms in which there is a matrix of several rows, by their identity."""
+    found: set[int] = set()
+    for form in reversed(all_in(x)):
+        if (form.kind == "matrix" and len(form.parts) > 1) or any([id(part) in found for part in form.parts]):
+            found.add(id(form))
+    return found
 
 
 class Boxes(Writer[Box]):
     """One line for what has no matrix in it, and rows for matrices."""
 
     line = True
-    in_line = Unicode()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.in_line = Unicode()
+        self.tall: set[int] = set()
+        """What needs several lines."""
 
     def of(self, x: Tree | Looks) -> Box:
-        form = x if isinstance(x, Looks) else lay(x)
-        return super().of(x) if is_tall(form) else line(self.in_line.of(x))
+        self.tall = tall_in(x if isinstance(x, Looks) else lay(x))
+        return super().of(x) if self.tall else line(self.in_line.of(x))
 
-    def write(self, x: Looks) -> Box:
-        tall = is_tall(x) and hasattr(self, f"{x.kind}_")
-        return super().write(x) if tall else line(self.in_line.write(x))
+    def inside(self, x: Looks) -> tuple[Looks, ...]:
+        # Entries stand in one line, whatever is in them.
+        return x.parts if x.kind != "matrix" and self.needs_lines(x) else ()
+
+    def ink(self, x: Looks) -> Box:
+        return super().ink(x) if self.needs_lines(x) else line(self.in_line.write(x))
+
+    def needs_lines(self, x: Looks) -> bool:
+        """Whether a form is written in several lines."""
+        return id(x) in self.tall and hasattr(self, f"{x.kind}_")
 
     def needs(self, x: Looks, i: int) -> Binds:
         return self.in_line.needs(x, i)
 
-    def between(self, opening: str, inner: Box, closing: str) -> Box:
+    def between(self, opening: str, inner: Box, closing: str, *of: Looks) -> Box:
         if len(inner.lines) == 1:
             return beside(line(opening), inner, line(closing))
         middle = len(inner.lines) - 2

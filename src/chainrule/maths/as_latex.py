@@ -59,7 +59,7 @@ class Latex(LineWriter):
 
     relations = RELATIONS
 
-    def between(self, opening: str, inner: str, closing: str) -> str:
+    def between(self, opening: str, inner: str, closing: str, *of: Looks) -> str:
         return rf"\left{opening}{inner}\right{closing}"
 
     def num_(self, x: Looks) -> str:

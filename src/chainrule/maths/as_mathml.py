@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from chainrule.maths.as_unicode import CLOSING, RELATIONS, shown, unicode
-from chainrule.maths.looks import Looks, binds
+from chainrule.maths.looks import NOTHING, Looks, binds
 from chainrule.maths.notation import lay
 from chainrule.maths.tree import Relation, Tree
 from chainrule.maths.writer import Writer
@@ -13,8 +14,8 @@ from chainrule.maths.writer import Writer
 MARKS = {"hat": "^", "bar": "¯", "tilde": "~"}
 SHORT = 16
 """A formula with no more signs than this stays on one line."""
-TALL = ("<mfrac", "<mtable", "<munder", "<msqrt", "<mroot")
-"""What parentheses grow with; around a letter with a hat or a raised number they stay as they are."""
+TALL = ("frac", "ratio", "root", "matrix")
+"""Forms that parentheses grow with; around a letter with a hat or a raised number they stay as they are."""
 
 
 def mathml(x: Tree | Looks, *, block: bool = False) -> str:
@@ -41,6 +42,12 @@ def in_lines(chain: Relation) -> str:
         first = operator(str(RELATIONS.get(sign, sign)), form="infix") + first
         found.append(element("span", " ".join(map(displayed, [first, *rest])), **{"class": "side"}))
     return element("div", "".join(found), **{"class": "lines" if len(left) == 1 else "lines below"})
+
+
+def is_tall(x: Looks) -> bool:
+    """Whether a form is taller than a line, whatever is in it."""
+    is_fraction, has_range = x.kind == "num" and "/" in x.word, x.kind == "big" and x.parts[0] != NOTHING
+    return x.kind in TALL or is_fraction or has_range
 
 
 def displayed(inner: str) -> str:
@@ -76,8 +83,19 @@ def visible(word: str) -> str:
 class MathML(Writer[str]):
     """MathML Core, two-dimensional."""
 
-    def between(self, opening: str, inner: str, closing: str) -> str:
-        grows = {} if any([tag in inner for tag in TALL]) else {"stretchy": "false"}
+    def __init__(self) -> None:
+        super().__init__()
+        self.tall: set[int] = set()
+        """What is taller than a line in the form that is being printed, by its identity."""
+
+    def begin(self, forms: Sequence[Looks]) -> None:
+        self.tall = set()
+        for x in forms:
+            if is_tall(x) or any([id(part) in self.tall for part in x.parts]):
+                self.tall.add(id(x))
+
+    def between(self, opening: str, inner: str, closing: str, *of: Looks) -> str:
+        grows = {} if any([id(x) in self.tall for x in of]) else {"stretchy": "false"}
         start = operator(opening, form="prefix", fence="true", **grows)
         return row(start, inner, operator(closing, form="postfix", fence="true", **grows))
 
@@ -181,7 +199,7 @@ class MathML(Writer[str]):
 
     def applied_(self, x: Looks) -> str:
         inside = self.list_(Looks("list", x.parts[1:]))
-        return row(self.write(x.parts[0]), operator("\u2061"), self.between("(", inside, ")"))
+        return row(self.write(x.parts[0]), operator("\u2061"), self.between("(", inside, ")", *x.parts[1:]))
 
     def pow_(self, x: Looks) -> str:
         base, exponent = self.parts(x)
@@ -191,17 +209,17 @@ class MathML(Writer[str]):
         return element("msup", self.part(x, 0) + self.write(x.parts[1]))
 
     def layer_(self, x: Looks) -> str:
-        return element("msup", self.part(x, 0) + self.between("(", self.write(x.parts[1]), ")"))
+        return element("msup", self.part(x, 0) + self.between("(", self.write(x.parts[1]), ")", x.parts[1]))
 
     def sub_(self, x: Looks) -> str:
         base: Looks = x.parts[0]
         if base.kind == "layer":
-            layer = self.between("(", self.write(base.parts[1]), ")")
+            layer = self.between("(", self.write(base.parts[1]), ")", base.parts[1])
             return element("msubsup", self.part(base, 0) + self.write(x.parts[1]) + layer)
         return element("msub", self.part(x, 0) + self.write(x.parts[1]))
 
     def entry_(self, x: Looks) -> str:
-        return row(self.base(x.parts[0]), self.between("[", self.list_(Looks("list", x.parts[1:])), "]"))
+        return row(self.base(x.parts[0]), self.between("[", self.list_(Looks("list", x.parts[1:])), "]", *x.parts[1:]))
 
     def list_(self, x: Looks) -> str:
         return row(*separated(operator(",", separator="true"), list(map(self.write, x.parts))))
@@ -219,11 +237,12 @@ class MathML(Writer[str]):
         name, below = element("mi", visible(x.word)), self.write(x.parts[0])
         scripted = element("msub", name + below) if below else name
         inside = self.list_(Looks("list", x.parts[1:])) if len(x.parts) > 1 else ""
-        return row(scripted, operator("\u2061"), inside if self.is_bracketed(x) else self.between("(", inside, ")"))
+        fenced = inside if self.is_bracketed(x) else self.between("(", inside, ")", *x.parts[1:])
+        return row(scripted, operator("\u2061"), fenced)
 
     def fence_(self, x: Looks) -> str:
         inner = self.list_(Looks("list", x.parts)) if x.parts else ""
-        return self.between(x.word, inner, CLOSING[x.word])
+        return self.between(x.word, inner, CLOSING[x.word], *x.parts)
 
     def big_(self, x: Looks) -> str:
         sign, below = operator(x.word, movablelimits="false"), self.write(x.parts[0])
@@ -233,7 +252,7 @@ class MathML(Writer[str]):
         rows = [
             element("mtr", "".join([element("mtd", self.write(entry)) for entry in line.parts])) for line in x.parts
         ]
-        return self.between("(", element("mtable", "".join(rows)), ")")
+        return self.between("(", element("mtable", "".join(rows)), ")", x)
 
     def rel_(self, x: Looks) -> str:
         first, *rest = self.parts(x)

@@ -29,6 +29,7 @@ from chainrule.maths.tree import (
     Tree,
     Unknown,
     applied,
+    innermost_first,
     is_default,
     slice_text,
 )
@@ -93,7 +94,14 @@ def as_float(entry: Tree) -> str:
 
 
 def python(tree: Tree) -> Text:
-    """Any tree as Python."""
+    """Any tree as Python; O(parts)."""
+    for x in innermost_first(tree, "python"):
+        object.__setattr__(x, "python", spelled(x))
+    return tree.python
+
+
+def spelled(tree: Tree) -> Text:
+    """A part of a formula, whose own parts have been spelled."""
     match tree:
         case Number():
             sign = PRECEDENCE["neg"].python if tree.text.startswith("-") else Binds.ATOM

@@ -61,7 +61,7 @@ class Unicode(LineWriter):
             return Binds.POWER
         return Binds.ATOM if x.kind == "root" else super().needs(x, i)
 
-    def between(self, opening: str, inner: str, closing: str) -> str:
+    def between(self, opening: str, inner: str, closing: str, *of: Looks) -> str:
         return f"{opening}{inner}{closing}"
 
     def num_(self, x: Looks) -> str:

@@ -7,6 +7,7 @@ where the same in one line does.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -63,14 +64,24 @@ WHOLE = Where(Binds.ATOM, Binds.ATOM, Binds.ATOM)
 
 def binds(x: Looks, *, line: bool) -> Binds:
     """How tightly a form holds together on paper, or in one line."""
+    return Binds.PREFIX if begins_or_ends_loosely(x, line=line) else of_itself(x, line=line)
+
+
+def begins_or_ends_loosely(x: Looks, *, line: bool) -> bool:
+    """Whether the first or the last sign of a form is one that takes in what stands beside it."""
+    while x.kind in ("prod", "beside") or (x.kind == "frac" and line):
+        if x.parts[-1].kind == "big":
+            return True
+        x = x.parts[0]
+    return x.kind != "big" and of_itself(x, line=line) == Binds.PREFIX
+
+
+def of_itself(x: Looks, *, line: bool) -> Binds:
+    """How tightly a form holds together whatever it begins and ends with."""
     if x.kind == "num":
         return number_binds(x.word, line=line)
     if x.kind == "sub" and x.parts[0].kind == "layer":
         return Binds.POWER
-    if x.kind in ("prod", "beside") or (x.kind == "frac" and line):
-        first, last = x.parts[0], x.parts[-1]
-        if (first.kind != "big" and binds(first, line=line) == Binds.PREFIX) or last.kind == "big":
-            return Binds.PREFIX
     where = PRECEDENCE.get(x.kind, WHOLE)
     return where.line if line else where.paper
 
@@ -185,8 +196,8 @@ def fenced(sign: str, *parts: Looks) -> Looks:
 
 def begins_with_digit(x: Looks) -> bool:
     """Whether its first sign is a digit, which must not stand directly behind another."""
-    if x.kind in ("prod", "beside", "pow", "sub", "layer", "raised"):
-        return begins_with_digit(x.parts[0])
+    while x.kind in ("prod", "beside", "pow", "sub", "layer", "raised"):
+        x = x.parts[0]
     return x.kind == "num"
 
 
@@ -198,3 +209,11 @@ IDENTITY = name("𝐈")
 TOP = Looks("top")
 INVERSE_TOP = Looks("top", (), "-")
 """The transpose of the inverse."""
+
+
+def all_in(x: Looks, inside: Callable[[Looks], Iterable[Looks]] = lambda x: x.parts) -> list[Looks]:
+    """A form and all that is inside it, each before its own parts."""
+    found = [x]
+    for form in found:
+        found += inside(form)
+    return found

@@ -47,8 +47,8 @@ from chainrule.maths.tree import (
     Tree,
     Unknown,
     exact,
+    innermost_first,
     is_default,
-    parts,
     slice_text,
 )
 
@@ -57,16 +57,9 @@ MOST_ENTRIES = 6
 
 
 def lay(tree: Tree) -> Looks:
-    """What a formula looks like. Each part is laid out once, the innermost first; O(parts) without recursion."""
-    waiting = [tree]
-    while waiting:
-        x = waiting.pop()
-        if not hasattr(x, "looks"):
-            inner = [part for part in parts(x) if not hasattr(part, "looks")]
-            if inner:
-                waiting += [x, *inner]
-            else:
-                object.__setattr__(x, "looks", laid_out(x))
+    """What a formula looks like; O(parts)."""
+    for x in innermost_first(tree, "looks"):
+        object.__setattr__(x, "looks", laid_out(x))
     return tree.looks
 
 
@@ -261,9 +254,15 @@ def ones_of(shape: Shape) -> Looks:
 
 def number_first(x: Tree) -> list[Looks]:
     """A number as the factors before an array; a dot product in parentheses, lest the array join it."""
-    if isinstance(x, Applied) and x.name == "mul" and any(map(is_dot, x.inputs)):
-        return [factor for inner in x.inputs for factor in number_first(inner)]
-    return [fenced("(", lay(x)) if is_dot(x) else lay(x)]
+    found: list[Looks] = []
+    waiting = [x]
+    while waiting:
+        factor = waiting.pop()
+        if isinstance(factor, Applied) and factor.name == "mul" and any(map(is_dot, factor.inputs)):
+            waiting += reversed(factor.inputs)
+        else:
+            found.append(fenced("(", lay(factor)) if is_dot(factor) else lay(factor))
+    return found
 
 
 def is_inner(x: Tree) -> TypeGuard[Applied]:
@@ -359,9 +358,11 @@ def matrix_product(tree: Applied, x: Tree, y: Tree) -> Looks | None:
 
 def as_row(x: Tree) -> Looks:
     """A vector as a row: xᵀ, and xᵀA as it stands."""
-    if isinstance(x, Applied) and x.name == "matmul" and x.inputs[0].ndim == 1:
-        return beside(as_row(x.inputs[0]), lay(x.inputs[1]))
-    return turned(lay(x))
+    behind: list[Looks] = []
+    while isinstance(x, Applied) and x.name == "matmul" and x.inputs[0].ndim == 1:
+        behind.append(lay(x.inputs[1]))
+        x = x.inputs[0]
+    return beside(turned(lay(x)), *reversed(behind))
 
 
 def solution(tree: Applied, x: Tree, y: Tree) -> Looks:

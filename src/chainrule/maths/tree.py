@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache, lru_cache
@@ -35,9 +35,11 @@ COMPARISONS = frozenset({"greater", "greater_equal", "less", "less_equal", "equa
 class Tree(Shaped, Operators):
     """Any part of a formula; operators and the functions of the book make larger ones."""
 
-    __slots__ = ("looks",)
+    __slots__ = ("looks", "python")
     looks: Any
-    """How it is printed, once that was asked for; no part of what it is."""
+    """How it looks, once that was asked for; no part of what it is."""
+    python: Any
+    """How Python writes it, likewise."""
     shape: Shape = ()
 
     @staticmethod
@@ -424,3 +426,19 @@ def parts(tree: Tree) -> tuple[Tree, ...]:
 def has_letters(tree: Tree) -> bool:
     """Whether anything in it stands for a number that is not printed."""
     return isinstance(tree, Symbol | Derivative | Change | Unknown) or any([has_letters(x) for x in parts(tree)])
+
+
+def innermost_first(tree: Tree, slot: str) -> Iterator[Tree]:
+    """The parts of a formula that have nothing in a slot yet, each after its own parts; the caller fills the slot.
+
+    What is worked out in this order is worked out once for each part, and needs no recursion.
+    """
+    waiting = [tree]
+    while waiting:
+        x = waiting.pop()
+        if not hasattr(x, slot):
+            inner = [part for part in parts(x) if not hasattr(part, slot)]
+            if inner:
+                waiting += [x, *inner]
+            else:
+                yield x

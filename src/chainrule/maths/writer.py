@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from chainrule.maths.looks import Binds, Looks, binds, needed
+from chainrule.maths.looks import Binds, Looks, all_in, binds, needed
 from chainrule.maths.notation import lay
 from chainrule.maths.tree import Applied, Tree
 
@@ -18,13 +18,40 @@ class Writer(Generic[Ink]):
     line = False
     """Whether everything stands in one line, where fractions and roots need parentheses."""
 
+    def __init__(self) -> None:
+        self.written: dict[int, Ink] | None = None
+        """The parts of the form that is being printed, by their identity, while one is."""
+
     def of(self, x: Tree | Looks) -> Ink:
         """A tree or its looks, printed; a comparison that is a number in brackets, also where it stands alone."""
         form = x if isinstance(x, Looks) else lay(x)
         return self.enclosed(form) if isinstance(x, Applied) and form.kind == "rel" else self.write(form)
 
     def write(self, x: Looks) -> Ink:
-        """A form without parentheses around it."""
+        """A form without parentheses around it; O(parts), the innermost first, so that none is too deep."""
+        if not x.parts or self.written is not None:
+            found = (self.written or {}).get(id(x))
+            return self.ink(x) if found is None else found
+        self.written = {}
+        forms = all_in(x, self.inside)[::-1]
+        self.begin(forms)
+        try:
+            for form in forms:
+                if id(form) not in self.written:
+                    self.written[id(form)] = self.ink(form)
+            return self.written[id(x)]
+        finally:
+            self.written = None
+
+    def begin(self, forms: Sequence[Looks]) -> None:
+        """Look at all forms that will be printed, each after its parts."""
+
+    def inside(self, x: Looks) -> tuple[Looks, ...]:
+        """The parts of a form that this writer writes; rows of a matrix are none, and their entries are."""
+        return tuple([entry for row in x.parts for entry in row.parts]) if x.kind == "matrix" else x.parts
+
+    def ink(self, x: Looks) -> Ink:
+        """A form by the method of its name, when its parts are written."""
         found: Any = getattr(self, f"{x.kind}_")(x)
         return found
 
@@ -51,13 +78,14 @@ class Writer(Generic[Ink]):
 
     def enclosed(self, x: Looks) -> Ink:
         """In parentheses; a comparison in square brackets, which stand for 1 where it holds and 0 elsewhere."""
-        return self.between("[", self.write(x), "]") if x.kind == "rel" else self.between("(", self.write(x), ")")
+        return self.between("[" if x.kind == "rel" else "(", self.write(x), "]" if x.kind == "rel" else ")", x)
 
     def is_bracketed(self, x: Looks) -> bool:
         """Whether what a function is of stands between delimiters of its own, as in ln‖x‖."""
         return len(x.parts) == 2 and x.parts[1].kind == "fence" and x.parts[1].word not in "(["
 
-    def between(self, opening: str, inner: Ink, closing: str) -> Ink:
+    def between(self, opening: str, inner: Ink, closing: str, *of: Looks) -> Ink:
+        """What was printed of some forms, between delimiters."""
         raise NotImplementedError
 
 
