@@ -18,7 +18,6 @@ from chainrule.codegen.statements import Statements, statements_of, usual
 from chainrule.core.operation import Operation, kernels
 from chainrule.core.state import Quiet
 from chainrule.program import Step, Trace
-from chainrule.program.steps import replaced
 
 WIDTH = 120
 """Lines are at most so long; a comment that does not fit stands above its line."""
@@ -191,7 +190,7 @@ class Printer:
         """What computes a step, from the names and texts of what it needs."""
         operation = step.op
         assert operation is not None
-        inputs, settings = [replaced(x, self.reading) for x in (list(step.inputs), dict(step.settings))]
+        inputs, settings = step.given(self.reading)
         settings = {name: self.setting(setting) for name, setting in settings.items()}
         spelled = self.spelled.get(operation.name)
         if spelled is not None:

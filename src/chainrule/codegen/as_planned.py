@@ -17,7 +17,6 @@ from chainrule.codegen.source import ATOM, Source, used, written
 from chainrule.codegen.statements import Names, is_cheap, statements_of
 from chainrule.core.operation import kernels
 from chainrule.program import Step, Trace
-from chainrule.program.steps import replaced
 
 UFUNCS = {
     "abs": "abs", "add": "add", "cos": "cos", "div": "divide", "exp": "exp", "expm1": "expm1", "greater": "greater",
@@ -64,7 +63,7 @@ class Planner(Printer):
 
     def assigned(self, step: Step, name: str, comment: str) -> list[str]:
         """The line of a step; its inputs' lines are written before it."""
-        inputs, settings = [replaced(x, self.reading) for x in (list(step.inputs), dict(step.settings))]
+        inputs, settings = step.given(self.reading)
         source = self.into_buffer(step, inputs, settings)
         return self.assignment(step, name, self.text(step) if source is None else source, comment)
 

@@ -208,7 +208,7 @@ def with_lengths(traced: Trace, lengths: Mapping[int, str]) -> Trace:
             steps[step] = step
             order.append(step)
             continue
-        inputs, settings = [replaced(x, steps.__getitem__) for x in (list(step.inputs), dict(step.settings))]
+        inputs, settings = step.given(steps.__getitem__)
         inputs, number = [length_in(x) for x in inputs], numbers[step]
         along = count(step.inputs[0].shape, settings["axis"]) if is_only(step, "mean") else None
         if along in leaves:

@@ -34,7 +34,7 @@ from chainrule.core.instructions import (
 )
 from chainrule.core.walk import finished_first
 from chainrule.program import Step, Trace
-from chainrule.program.steps import axes_along, replaced, steps_in
+from chainrule.program.steps import axes_along, steps_in
 
 try:
     machine: Any = import_module("chainrule.core._machine")
@@ -244,7 +244,7 @@ class Planner:
 
         def line(*arrays: Any) -> Any:
             given = {x: a.item() if x in weak else a for x, a in zip(needs, arrays, strict=True)}
-            inputs, settings = [replaced(x, given.__getitem__) for x in (list(step.inputs), dict(step.settings))]
+            inputs, settings = step.given(given.__getitem__)
             return operation.fitting(inputs, inputs, settings)
 
         self.plan.call(line, [self.place(x) for x in needs], self.take(step))

@@ -44,7 +44,7 @@ def lowered(trace: Trace, has_word: HasWord, target: str) -> Trace:
             made[step] = step
             order.append(step)
             continue
-        inputs, settings = [replaced(x, made.__getitem__) for x in (step.inputs, step.settings)]
+        inputs, settings = step.given(made.__getitem__)
         now = Step(Kind.RESULT, step.shape, step.dtype, op=step.op, inputs=inputs, settings=settings)
         numbers[now] = trace.numbers[step]
         made[step] = taken_apart(now, has_word, target, numbers, order, DEEPEST)
@@ -115,7 +115,7 @@ def traced_forward(
         leaves[node] = x
         return node
 
-    inputs, settings = [replaced(x, leaf) for x in (list(step.inputs), dict(step.settings))]
+    inputs, settings = step.given(leaf)
     with Recording() as recording, Quiet():
         try:
             out = (other or operation.function)(*inputs, **settings)

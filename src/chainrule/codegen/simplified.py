@@ -145,7 +145,7 @@ def one_pass(trace: Trace, laws: Sequence[tuple[str, Law]]) -> tuple[Trace, Coun
         if step.op is None and (step in needed or step in known):
             made[step] = leaf(builder, step, trace, step in known)
         elif step in needed:
-            inputs, settings = [replaced(x, made.__getitem__) for x in (step.inputs, step.settings)]
+            inputs, settings = step.given(made.__getitem__)
             # NumPy's own numbers have a type that meets others: 0.5 leaves float32 as it is, np.float64(0.5) does not.
             inputs = tuple([builder.constant(x, x.dtype) if isinstance(x, np.generic) else x for x in inputs])
             before = len(builder.known)
@@ -219,7 +219,7 @@ def with_numbers(trace: Trace) -> Trace:
         elif step.op is None:
             made[step] = step
         else:
-            inputs, settings = [replaced(x, made.__getitem__) for x in (step.inputs, step.settings)]
+            inputs, settings = step.given(made.__getitem__)
             made[step] = Step(Kind.RESULT, step.shape, step.dtype, op=step.op, inputs=inputs, settings=settings)
             numbers[made[step]] = numbers[step]
     return trace.made_anew(made, list(made.values()), numbers)._replace(held={})

@@ -17,7 +17,6 @@ from chainrule.derivation.tape.tape import Tape, has_nan, largest_of
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Tree, numeral
 from chainrule.program import Kind, Program, Step, run
-from chainrule.program.steps import replaced
 
 RESIDUE = 1e-15
 """What is left of terms that cancel out, relative to the largest gradient on the way, is rounding below this."""
@@ -163,8 +162,7 @@ def gradients_at(program: Program, leaf: Step, numbers: Sequence[Any]) -> dict[S
     """The gradients on the way from a program's output to a leaf, where its steps have these numbers."""
 
     def shares(step: Step, edges: Edges, g: Any) -> list[Any]:
-        given = [numbers[x.place] if isinstance(x, Step) else x for x in step.inputs]
-        settings = replaced(step.settings, lambda x: numbers[x.place])
+        given, settings = step.given(lambda x: numbers[x.place])
         op: Any = step.op
         return [op.pull(i, g, numbers[step.place], given, settings) for i, _ in edges]
 

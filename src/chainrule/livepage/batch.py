@@ -10,8 +10,9 @@ import chainrule as cr
 from chainrule.core.state import Quiet
 from chainrule.core.traced import watched_refusals
 from chainrule.livepage.passes import all_names, leaf_names, printed
-from chainrule.livepage.subject import Rows, Subject, forward
+from chainrule.livepage.subject import Rows, Subject
 from chainrule.program import run
+from chainrule.program.run import record
 
 
 def print_batch(subject: Subject) -> str | None:
@@ -30,7 +31,7 @@ def print_batch(subject: Subject) -> str | None:
 
         def cost(moved: list[Any]) -> Any:
             held = dict(zip(trained, moved, strict=True))
-            numbers = forward(program, [held.get(n, x) for n, x in enumerate(leaves)], names)
+            numbers = record(program, [held.get(n, x) for n, x in enumerate(leaves)], names)
             watched_refusals()  # the page counts a row once or not at all, which no loss refuses
             wanted = rows.wanted if rows.target is None else numbers[rows.target]
             return rows.loss(numbers[rows.score], wanted, sample_weight=counted)

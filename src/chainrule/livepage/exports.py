@@ -8,11 +8,12 @@ from chainrule.codegen.as_numpy import numpy_source
 from chainrule.core import Value
 from chainrule.core.term import REFUSALS, Term
 from chainrule.livepage.passes import all_names, identifiers, leaf_names, shortened
-from chainrule.livepage.subject import Subject, forward
+from chainrule.livepage.subject import Subject
 from chainrule.maths import latex, plain
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.maths.tree import Derivative, Symbol
 from chainrule.program import Step, term_of
+from chainrule.program.run import record
 
 Text = list[Any]
 """Words, and places: ``["leaf", 3]``, ``["value", 5]``, ``["gradient", 0]``."""
@@ -74,7 +75,7 @@ def numpy_of(subject: Subject) -> Text:
     program, names, given = subject.program, all_names(subject), leaf_names(subject)
 
     def loss(leaves: list[Any]) -> Any:
-        return forward(program, leaves, names)[program.output.place]
+        return record(program, leaves, names)[program.output.place]
 
     def both(leaves: list[Any]) -> list[Any]:
         value, gradients = cr.value_and_grad(loss)(leaves)

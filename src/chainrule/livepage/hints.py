@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
-from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError
 from chainrule.livepage.passes import leaf_names, printed
-from chainrule.livepage.subject import Subject, forward, made
-from chainrule.program import Kind, Step
+from chainrule.livepage.subject import Subject, nodes_at
+from chainrule.program import Step
+from chainrule.program.run import record
 from chainrule.verify.marking.changes import Change
 from chainrule.verify.marking.fingerprints import what_mistakes_give
 from chainrule.verify.marking.problem import Problem, probes_of, recorded_problem
@@ -61,14 +60,15 @@ class Traced(Walk):
 def print_hints(subject: Subject, asked: Collection[int]) -> tuple[str, list[Hint]] | None:
     """A function that gives the number of every known mistake in the gradients that are asked, and what each is.
 
-    `asked` are the places of steps. What was several operations in one is taken apart, since mistakes are made between
-    them. None where the program is too long, its arrays are large, or a mistake has no word in JavaScript.
+    `asked` are the places of steps. None where the program is too long, its arrays are large, or a mistake has no word
+    in JavaScript.
     """
     size = sum([step.size for step in subject.program.steps])
     if len(subject.program) > MOST_STEPS or size > MOST_ENTRIES:
         return None
     try:
-        apart = taken_apart(subject)
+        # Several operations in one are what they are composed of, since mistakes are made between these.
+        apart = dict(zip(subject.program.steps, nodes_at(subject, subject.leaves, apart=True), strict=True))
         names = {node: subject.names[step] for step, node in apart.items()}
         problem = recorded_problem(apart[subject.program.output], names)
         place_of = {problem.step_of[node]: step.place for step, node in apart.items() if node in problem.step_of}
@@ -85,21 +85,6 @@ def print_hints(subject: Subject, asked: Collection[int]) -> tuple[str, list[Hin
         return None
 
 
-def taken_apart(subject: Subject) -> dict[Step, Any]:
-    """The subject recorded again with every fused operation as what it is composed of: the node of each step."""
-    scalar = isinstance(subject.output, Value)
-    found: dict[Step, Any] = {}
-    given = iter(subject.leaves)
-    for step in subject.program.steps:
-        if step.op is None:
-            x = next(given)
-            leaf = Tensor(x, dtype=np.asarray(x).dtype, requires_grad=step.kind is Kind.PARAMETER) if not scalar else x
-            found[step] = Value(float(x)) if scalar else leaf
-        else:
-            found[step] = made(step, found.__getitem__, apart=True)
-    return found
-
-
 def printed_changes(
     subject: Subject, problem: Problem, place_of: Mapping[Step, int], known: Sequence[tuple[Step, Change]]
 ) -> tuple[str, list[Hint]]:
@@ -112,7 +97,7 @@ def printed_changes(
             leaves[leaf_of[place_of[step]]] if step in place_of else problem.recorded[step]
             for step in problem.program.leaves
         ]
-        numbers = forward(problem.program, held)
+        numbers = record(problem.program, held)
         walk = Traced(problem, dict(zip(problem.program.steps, numbers, strict=True)))
         told.clear()
         found: list[Any] = []

@@ -20,9 +20,9 @@ from chainrule.codegen.statements import Names
 from chainrule.core.operation import Fused, Pointwise
 from chainrule.derivation.wrong import mistakes
 from chainrule.derivation.wrong.mistakes import Attempt, Event
-from chainrule.livepage.subject import Subject, forward, made
+from chainrule.livepage.subject import Subject
 from chainrule.program import Program, Step, Trace
-from chainrule.program.steps import replaced
+from chainrule.program.run import record, record_step
 from chainrule.program.trace import traced_again
 
 MOST_FORGOTTEN = 60
@@ -56,27 +56,26 @@ class Recorded:
         self.edges = edges_of(program)
         self.forgotten = forgotten
 
-    def inputs(self, step: Step) -> list[Any]:
-        """What went into a step."""
-        return [self.numbers[x.place] if isinstance(x, Step) else x for x in step.inputs]
+    def number(self, step: Step) -> Any:
+        """What a step came to."""
+        return self.numbers[step.place]
 
     def share(self, step: Step, slot: int, g: Any) -> Any:
         """What an edge hands back, or the gradient as it came where its factor is forgotten."""
         assert step.op is not None
-        settings = replaced(step.settings, lambda x: self.numbers[x.place])
         if step.op.name == "astype":
             return g
-        share = self.pulled(step, slot, g, settings)
+        share = self.pulled(step, slot, g)
         if len(self.forgotten):
             return cr.where(self.forgotten[self.edges[step, slot]] > 0.5, g, share)
         return share
 
-    def pulled(self, step: Step, slot: int, g: Any, settings: dict[str, Any]) -> Any:
+    def pulled(self, step: Step, slot: int, g: Any) -> Any:
         """The share of an input; of several operations in one, by the rules of what it is composed of."""
         assert step.op is not None
-        inputs = self.inputs(step)
+        inputs, settings = step.given(self.number)
         if not isinstance(step.op, Fused):
-            return step.op.pull(slot, g, self.numbers[step.place], inputs, settings)
+            return step.op.pull(slot, g, self.number(step), inputs, settings)
 
         def moved(x: Any) -> Any:
             return step.op(*inputs[:slot], x, *inputs[slot + 1 :], **settings)  # type: ignore[misc]  # it has an operation
@@ -90,7 +89,7 @@ class Recorded:
         if not isinstance(step.op, Pointwise):
             x = step.inputs[slot]
             return self.share(step, slot, np.float64(1.0)) if not step.shape and not x.shape else None
-        return step.op.partial(slot, self.numbers[step.place], self.inputs(step), step.settings)
+        return step.op.partial(slot, self.number(step), step.given(self.number)[0], step.settings)
 
 
 def edges_of(program: Program) -> dict[tuple[Step, int], int]:
@@ -190,7 +189,7 @@ def print_pass(subject: Subject, which: Pass) -> PrintedPass:
 
     def computed(leaves: list[Any]) -> list[Any]:
         own, forgotten = (leaves[:-1], leaves[-1]) if which.forgets else (leaves, ())
-        numbers = forward(program, own, names)
+        numbers = record(program, own, names)
         graph = Recorded(program, numbers, [forgotten[n] for n in range(len(edges))] if which.forgets else ())
         attempt = which.run(graph)
         keys.clear()
@@ -231,7 +230,7 @@ def print_loss(subject: Subject) -> str:
     """The forward alone."""
     program, names = subject.program, all_names(subject)
     return printed(
-        lambda leaves: [forward(program, leaves, names)[program.output.place]], subject.leaves, leaf_names(subject)
+        lambda leaves: [record(program, leaves, names)[program.output.place]], subject.leaves, leaf_names(subject)
     )
 
 
@@ -256,7 +255,7 @@ def print_says(subject: Subject) -> tuple[str, list[int]] | None:
         found: dict[Step, Any] = dict(zip(leaves, given, strict=True))
         for step in needed:
             if step.op is not None:
-                found[step] = made(step, found.__getitem__)
+                found[step] = record_step(step, found.__getitem__)
         return [found[score]]
 
     source = printed(says, example, [names[step.place] for step in leaves])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import Value
-from chainrule.core.operation import Fused
 from chainrule.core.tensor import Tensor
 from chainrule.derivation.tape.tape import require_one_number
 from chainrule.errors import DtypeError, FormulaError
 from chainrule.expression import read_assignments
 from chainrule.pictures.live import Live
 from chainrule.program import Kind, Program, Step, run
-from chainrule.program.steps import replaced
+from chainrule.program.run import record
 
 DIGITS = 6
 """Digits of numbers on the page."""
@@ -169,47 +168,25 @@ def subject_of(problem: Any, values: Mapping[str, Any] | None = None, **told: An
 
 def recorded_at(subject: Subject, leaves: Sequence[Any]) -> Any:
     """The same computation recorded again on other numbers, in double precision, with the same names."""
+    return nodes_at(subject, leaves)[subject.program.output.place]
+
+
+def nodes_at(subject: Subject, leaves: Sequence[Any], *, apart: bool = False) -> list[Any]:
+    """Every step of it so recorded; several operations in one may be taken `apart`."""
     program, live = subject.program, subject.live
-    scalar = isinstance(subject.output, Value)
+    labels = [live.labels.get(id(node), "") for node in live.lifted.nodes]
 
     def leaf(step: Step, x: Any) -> Any:
-        label = live.labels.get(id(live.node(step)), "")
-        if scalar:
-            return Value(float(x), label=label)
-        return Tensor(x, dtype=np.asarray(x).dtype, requires_grad=step.kind is Kind.PARAMETER, label=label)
+        if isinstance(subject.output, Value):
+            return Value(float(x), label=labels[step.place])
+        is_moving = step.kind is Kind.PARAMETER
+        return Tensor(x, dtype=np.asarray(x).dtype, requires_grad=is_moving, label=labels[step.place])
 
-    numbers = forward(program, [leaf(step, x) for step, x in zip(program.leaves, leaves, strict=True)])
-    for step, node in zip(program.steps, numbers, strict=True):
-        label = live.labels.get(id(live.node(step)), "")
-        if step.op is not None and label:
-            node.label = label
-    return numbers[program.output.place]
-
-
-def forward(program: Program, leaves: Sequence[Any], names: Sequence[str] = ()) -> list[Any]:
-    """Every step of a program on some leaves, which may be nodes or stand-ins; types of numbers change nothing."""
-    given = iter(leaves)
-    found: list[Any] = []
-    for step in program.steps:
-        if step.op is None:
-            found.append(next(given))
-            continue
-        result = made(step, lambda x: found[x.place])
-        if names and hasattr(result, "named"):
-            result.named(names[step.place])
-        found.append(result)
-    return found
-
-
-def made(step: Step, known: Callable[[Step], Any], *, apart: bool = False) -> Any:
-    """What a step makes of the steps that it needs; several operations in one may be taken `apart`."""
-    assert step.op is not None
-    inputs, settings = [replaced(x, known) for x in (step.inputs, step.settings)]
-    if step.op.name == "astype" and step.dtype.kind == "f":
-        return inputs[0]
-    if apart and isinstance(step.op, Fused):
-        return step.op.composition(*inputs, **settings)  # type: ignore[misc]  # declared with what it is composed of
-    return step.op(*inputs, **settings)
+    nodes = record(program, [leaf(step, x) for step, x in zip(program.leaves, leaves, strict=True)], apart=apart)
+    for step, node in zip(program.steps, nodes, strict=True):
+        if step.op is not None and labels[step.place]:
+            node.label = labels[step.place]
+    return nodes
 
 
 def typed_subject(text: str, values: Mapping[str, Any], **told: Any) -> Subject:

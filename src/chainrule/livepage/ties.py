@@ -24,8 +24,9 @@ from chainrule.core.state import Quiet
 from chainrule.core.walk import walk
 from chainrule.derivation.tape.conventions import kinked
 from chainrule.livepage.passes import Recorded, edges_of, right
-from chainrule.livepage.subject import Subject, forward, recorded_at
+from chainrule.livepage.subject import Subject, recorded_at
 from chainrule.program import Step, lift
+from chainrule.program.run import record
 
 MOST_ENTRIES = 60_000
 """Entries of all arrays together, up to which numbers of stories are live."""
@@ -94,7 +95,7 @@ class Record:
             if len(found) > MOST_BRANCHES:
                 break
             with Quiet():
-                graph = Recorded(self.subject.program, forward(self.subject.program, leaves))
+                graph = Recorded(self.subject.program, record(self.subject.program, leaves))
             finite = all([np.isfinite(x) for x in graph.numbers])
             code = code_of(self.subject, graph)
             if finite and code not in codes:
@@ -141,7 +142,7 @@ class Record:
     def branch_code(self, leaves: Leaves) -> str:
         """On which side of every kink a place is."""
         with Quiet():
-            return code_of(self.subject, Recorded(self.subject.program, forward(self.subject.program, leaves)))
+            return code_of(self.subject, Recorded(self.subject.program, record(self.subject.program, leaves)))
 
     def row(self, leaves: Leaves) -> Row:
         """Every number that a story may name, at one place."""
@@ -155,7 +156,7 @@ class Record:
                 keys.extend([(kind, *head, *at) for at in np.ndindex(array.shape)])
 
         with Quiet():
-            numbers = forward(program, leaves)
+            numbers = record(program, leaves)
             graph = Recorded(program, numbers)
             attempt = right(graph)
             for kind, held in zip(
@@ -189,7 +190,7 @@ class Record:
         place = program.leaves.index(step)
         for h in NUDGES:
             there = [x + h if n == place else x for n, x in enumerate(leaves)]
-            after, before = [float(x[program.output.place]) for x in (forward(program, there), numbers)]
+            after, before = [float(x[program.output.place]) for x in (record(program, there), numbers)]
             told = (after, after - before, (after - before) / h, after - before - h * float(gradients[step]))
             for n, x in enumerate(told):
                 yield (place, h, n), x

@@ -101,6 +101,10 @@ class Step(Shaped):
             found = self._needs = steps_in([*self.inputs, *self.settings.values()])
         return found
 
+    def given(self, known: Callable[[Step], Any]) -> tuple[Any, dict[str, Any]]:
+        """Its inputs and its settings, with what is known of each step in the step's place."""
+        return replaced(self.inputs, known), replaced(self.settings, known)
+
     def __repr__(self) -> str:
         what = self.kind.value if self.op is None else self.op.name
         return f"<step {self.place}: {what} {self.shape}>"
@@ -165,10 +169,10 @@ class Program:
     def numbered(self) -> list[tuple[Any, ...]]:
         """What each step does, in the order in which the outputs need them: equal for programs that are alike."""
         rows: list[tuple[Any, ...]] = []
-        order = finished_first(self.outputs, lambda step: step.needs)
+        order: list[Step] = finished_first(self.outputs, lambda step: step.needs)
         number = {step: k for k, step in enumerate(order)}
         for step in order:
-            inputs, settings = [replaced(x, lambda x: Place(number[x])) for x in (step.inputs, step.settings)]
+            inputs, settings = step.given(lambda x: Place(number[x]))
             rows.append((step.kind, named(step.op), step.shape, step.dtype, inputs, repr(settings)))
         return [*rows, tuple([number[output] for output in self.outputs])]
 

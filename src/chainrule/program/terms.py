@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.term import Term, forward_order
 from chainrule.core.walk import finished_first
-from chainrule.program.steps import Kind, Program, Step, replaced
+from chainrule.program.steps import Kind, Program, Step
 
 
 def term_of(step: Step, letters: Mapping[Step, Any]) -> Any:
@@ -33,7 +33,7 @@ def term_of(step: Step, letters: Mapping[Step, Any]) -> Any:
             continue
         if now.op is None:
             raise KeyError(f"{now!r} has no letter")
-        inputs, settings = [replaced(x, found.__getitem__) for x in (now.inputs, now.settings)]
+        inputs, settings = now.given(found.__getitem__)
         found[now] = Term.__apply__(now.op, inputs, settings)
     return found[step]
 

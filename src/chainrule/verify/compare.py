@@ -19,7 +19,6 @@ from chainrule.core.tensor import Tensor
 from chainrule.errors import GraphError
 from chainrule.nn.module import Module
 from chainrule.program import Step, lift
-from chainrule.program.steps import replaced
 from chainrule.table import Table
 from chainrule.verify.differing import TELLING, differing, neat
 from chainrule.verify.moved import UNITS
@@ -195,7 +194,7 @@ def rounding_in(output: Any, wanted: Sequence[Any]) -> dict[Any, float]:
                 near = np.asarray(x) * (1 + share * rng.choice([-1.0, 1.0], step.shape))
                 nodes[step] = Tensor(near.astype(step.dtype), requires_grad=bool(share))
             else:
-                given, settings = [replaced(x, nodes.__getitem__) for x in (step.inputs, step.settings)]
+                given, settings = step.given(nodes.__getitem__)
                 nodes[step] = step.op(*given, **settings)
         found.append(gradients(nodes[lifted.program.output], [nodes[lifted.step[x]] for x in wanted]))
     spread: dict[Any, float] = {}
