@@ -55,7 +55,7 @@ def shapes_of(text: str) -> dict[str, tuple[int, ...]]:
 
 FILES = [
     json.loads((Path(__file__).parent / name).read_text(encoding="utf-8"))
-    for name in ("forum_answers.json", "course_answers.json")
+    for name in ("forum_answers.json", "course_answers.json", "assignment_answers.json")
 ]
 FIRST_RUNS: dict[str, str] = {name: said for file in FILES for name, said in file["first runs"].items()}
 POSTS = [read(found) for file in FILES for found in file["posts"]]

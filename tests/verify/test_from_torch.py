@@ -180,6 +180,19 @@ class Holding(tnn.Module):
         return self.inner(x)
 
 
+def test_a_part_that_is_called_as_a_method_of_modules_here_is_refused():
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.parts = torch.nn.Linear(2, 2)
+
+        def forward(self, x):
+            return self.parts(x)
+
+    with pytest.raises(GraphError, match="parts, which is a method of modules here"):
+        chainrule.torch.from_module(Net())
+
+
 def test_writing_into_what_has_another_name_is_refused():
     class Sharing(tnn.Module):
         def forward(self, x):

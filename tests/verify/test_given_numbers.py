@@ -120,3 +120,19 @@ def test_a_parameter_behind_its_gradient_is_its_update(line: str, names: list[st
     marked = cr.grade(LABELLED, table, wrt="w", values=given, rate=0.1)
     assert [mistake.name for mistake in marked.mistakes if mistake.name != "rounding"] == names
     assert marked.right == (not names)
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("(a - y)*x", ["activation-derivative-missing", "factor"]),
+        ("2*(y - a)*x", ["activation-derivative-missing", "sign"]),
+    ],
+)
+def test_two_mistakes_are_told_by_a_number_with_digits_enough(formula: str, expected: list[str]) -> None:
+    program, values = "z = w*x\na = sigmoid(z)\nL = (a - y)**2", {"w": 0.3, "x": 1.7, "y": 0.2}
+    a = 1 / (1 + np.exp(-0.51))
+    wrong = {"(a - y)*x": (a - 0.2) * 1.7, "2*(y - a)*x": 2 * (0.2 - a) * 1.7}[formula]
+    named = [m.name for m in cr.grade(program, f"{wrong:.7f}", wrt="w", values=values).mistakes]
+    assert named[:2] == expected
+    assert [m.name for m in cr.grade(program, f"{wrong:.4f}", wrt="w", values=values).mistakes] == ["unclassified"]

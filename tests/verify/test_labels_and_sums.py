@@ -92,3 +92,37 @@ def test_a_place_has_each_name_with_its_gradient() -> None:
     shapes = {"X": (4, 2), "W": (2, 3), "b": (3,), "y": (4, 3)}
     for mistake in grade(program, both_wrong, wrt=["W", "b"], shapes=shapes).mistakes:
         assert "(dW, b)" not in mistake.place
+
+
+MARGIN = "z = w*x\nL = log(1 + exp(-y*z))"
+
+
+@pytest.mark.parametrize("answer", ["-x/(1 + exp(w*x))", "(sigmoid(z) - 1)*x", "-x*exp(-z)/(1 + exp(-z))"])
+def test_a_label_of_one_is_put_in_for_the_sign_of_a_margin(answer: str) -> None:
+    graded = grade(MARGIN, answer, wrt="w", values={"y": 1, "x": 1, "w": 0.3})
+    assert graded.right
+    assert graded.notes == ("right where y = 1, as given",)
+    assert not grade(MARGIN, answer, wrt="w", values={"y": -1}).right
+    assert not grade(MARGIN, answer, wrt="w").right
+
+
+def test_what_is_wrong_with_a_label_put_in_has_its_name() -> None:
+    graded = grade(MARGIN, "x/(1 + exp(w*x))", wrt="w", values={"y": 1})
+    assert [mistake.name for mistake in graded.mistakes] == ["sign"]
+    hinge = "z = w*x + b\nL = relu(1 - y*z)"
+    assert grade(hinge, "-(1 - z > 0)*x", wrt="w", values={"y": 1}).right
+    assert grade("z = X @ w\nL = sum((1 - y*z)**2)", "-2*X.T @ (y - z)", wrt="w",
+                 values={"y": [1, -1, 1]}, shapes={"X": (3, 2), "w": 2}).right  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("program", "answer"),
+    [
+        ("h = w1*x\na = tanh(w2*h)\nL = (a - y)**2", "2*(a - y)*(1 - a**2)*x"),
+        ("z = w1*x\nL = log(1 + exp(-y*z))", "-y/(1 + exp(y*z))"),
+        ("h = w1*x\nL = log(1 + exp(w2*h + y))", "x/(1 + exp(-w2*h - y))"),
+    ],
+    ids=["a weight", "an input", "a weight before a bias"],
+)
+def test_a_weight_or_an_input_of_one_is_no_label(program: str, answer: str) -> None:
+    assert not grade(program, answer, wrt="w1", values={"w2": 1, "x": 1} if "w2" in program else {"x": 1}).right

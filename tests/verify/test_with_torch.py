@@ -61,7 +61,33 @@ WRONG = {
         lambda x: torch.softmax(x, 1),
         lambda g, x: g * (p := torch.softmax(x, 1)) * (1 - p),
         (X,),
-        "unclassified",
+        "softmax-diagonal",
+    ),
+    "the mask of what arrives": (lambda x: x.clamp(min=0), lambda g, x: g * (g > 0), (X,), "relu-mask-wrong"),
+    "softplus itself": (
+        lambda x: torch.log1p(torch.exp(x)),
+        lambda g, x: g * torch.log1p(torch.exp(x)),
+        (X,),
+        "activation-for-derivative",
+    ),
+    "columns for rows": (
+        lambda x: torch.log_softmax(x, 1),
+        lambda g, x: g - torch.softmax(x, 1) * g.sum(0, keepdim=True),
+        (X,),
+        "summed-over-wrong-axis",
+    ),
+    "a scale that stands still": (
+        lambda x: x * torch.rsqrt((x**2).mean(-1, keepdim=True) + 0.1),
+        lambda g, x: g * torch.rsqrt((x**2).mean(-1, keepdim=True) + 0.1),
+        (X,),
+        "missing-path",
+    ),
+    "no product rule": (lambda x: x * torch.sigmoid(x), lambda g, x: g * torch.sigmoid(x), (X,), "missing-path"),
+    "one row for all": (
+        lambda x, w, b: x @ w.t() + b,
+        lambda g, x, w, b: (g @ w, g.t() @ x, g[0]),
+        (X, W, W[0]),
+        "batch-sum-missing",
     ),
     "straight through": (torch.round, lambda g, x: g.clone(), (3 * X,), "extra-factor"),
     "strided": (
@@ -106,6 +132,37 @@ def test_wrong_functions_fail_both_and_ours_says_why(name, cheap):
         assert mistake in [checked.mistake for checked in report.inputs], report
     else:
         assert "invalid gradient" in report.next if mistake is None else "no-incoming-gradient" in report.next
+
+
+def swish(x):
+    return x * torch.sigmoid(x)
+
+
+Gated = function_of(swish, lambda g, x: g * torch.sigmoid(x))
+
+
+class WithAFunction(torch.nn.Module):
+    """A module in which an ``autograd.Function`` stands behind a layer."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = torch.nn.Linear(3, 4).double()
+
+    def forward(self, x):
+        return Gated.apply(self.layer(x)) ** 2
+
+
+@pytest.mark.parametrize(
+    ("f", "wrong"),
+    [(Gated.apply, "x"), (lambda x: Gated.apply(2 * x).sum(0), "x"), (WithAFunction(), "layer.weight")],
+    ids=["apply", "in a function", "in a module"],
+)
+def test_a_function_that_is_wrong_is_named_wherever_it_is_called(f, wrong):
+    report = cr.check_gradients(f, X)
+    checked = next(one for one in report.inputs if one.name in (wrong, "input 0"))
+    assert checked.mistake == "missing-path"
+    assert "way" in checked.says
 
 
 def test_a_tensor_kept_in_a_variable_of_the_class_is_stale_and_gradcheck_passes_it():

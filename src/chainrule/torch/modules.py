@@ -13,7 +13,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -48,9 +48,11 @@ class FromTorch(nn.Module):
     def forward(self, *inputs: Any) -> Any:
         if len(inputs) != len(self.inputs):
             raise GraphError(f"the module takes {', '.join(self.inputs)}: {len(inputs)} inputs were given")
-        known: dict[str, Any] = {
-            name: x if isinstance(x, cr.Tensor) else cr.Tensor(x) for name, x in zip(self.inputs, inputs, strict=True)
-        }
+        return self.run([x if isinstance(x, cr.Tensor) else cr.Tensor(x) for x in inputs])
+
+    def run(self, inputs: Sequence[Any]) -> Any:
+        """What the steps make of the inputs, whatever they are."""
+        known = dict(zip(self.inputs, inputs, strict=True))
         for step in self.steps:
             known[step.name] = step.run(self, known)
         return filled(self.result, known)
@@ -149,6 +151,31 @@ def from_module(module: Any) -> nn.Module:
         if not has(net, path):
             place(net, path, nn.Buffer(numbers(owned)))
     return net.train(module.training)
+
+
+def recorded_call(
+    call: Call, inputs: Sequence[cr.Tensor], modules: Sequence[Any]
+) -> tuple[Any, list[tuple[Any, nn.Parameter]]]:
+    """What a function of PyTorch's tensors gives of chainrule's, recorded; and each parameter, theirs and ours.
+
+    An ``autograd.Function`` in it is followed through its forward pass, which is all that its derivative depends on.
+    """
+    torch = pytorch()
+
+    class Whole(torch.nn.Module):
+        """The function with the modules that it calls, of which ``torch.fx`` wants to be told."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.called = torch.nn.ModuleList(modules)
+
+        def forward(self, given: Any) -> Any:
+            return call([given[k] for k in range(len(inputs))])
+
+    theirs = Whole()
+    ours = cast("FromTorch", from_module(theirs))
+    pairs = [(owned, found_at(ours, path)) for path, owned in theirs.named_parameters()]
+    return ours.run([list(inputs)]), pairs
 
 
 def read(torch: Any, module: Any) -> Any:
@@ -280,6 +307,9 @@ def where(node: Any) -> str:
 def place(net: nn.Module, path: str, made: Any, tied: bool = False) -> None:
     """Put a part under its name, in containers that are made where missing; what is there stays, unless it is tied."""
     *above, last = path.split(".")
+    taken = next((name for name in (*above, last) if hasattr(nn.Module, name)), "")
+    if taken:
+        raise GraphError(f"{path} has a part called {taken}, which is a method of modules here: call it otherwise")
     holder: Any = net
     for name in above:
         if name not in vars(holder):
@@ -322,6 +352,11 @@ def expanded(x: Any, shape: Sequence[int]) -> tuple[int, ...]:
     return tuple([n if size == -1 else size for size, n in zip(shape, own, strict=True)])
 
 
+def clamped(x: Any, min: float | None = None, max: float | None = None) -> Any:  # noqa: A002  # PyTorch's names
+    """Numbers between two ends; above 0 alone it is a ReLU."""
+    return cr.relu(x) if (min, max) == (0, None) else cr.clip(x, min, max)
+
+
 METHODS: dict[str, Call] = {
     **{
         name: getattr(cr, name)
@@ -350,7 +385,8 @@ METHODS: dict[str, Call] = {
     "pow": operator.pow,
     "neg": operator.neg,
     "split": split,
-    "clamp": cr.clip,
+    "clamp": clamped,
+    "clamp_min": clamped,
     "log1p": cr.log1p,
     "rsqrt": lambda x: 1 / cr.sqrt(x),
     "expand": lambda x, *shape: cr.broadcast_to(x, expanded(x, sizes(shape))),

@@ -1,4 +1,4 @@
-"""A wrong backward pass of a pair, named by the catalogue: what each mistake would give is computed and compared."""
+"""A wrong backward pass, named by the catalogue: what each mistake would give is computed and compared."""
 
 # What a user's functions take and give is not known before they have run.
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
@@ -14,15 +14,13 @@ from chainrule.core.operation import compositions
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError
-from chainrule.verify.answers.activations import on_tensors
-from chainrule.verify.answers.traced import Tape, Traced
+from chainrule.verify.answers.activations import with_whole_activations
 from chainrule.verify.differing import Differing
 from chainrule.verify.grade import located
 from chainrule.verify.marking.fingerprints import Fingerprint
-from chainrule.verify.marking.problem import Problem, probes_of, recorded_problem
+from chainrule.verify.marking.problem import probes_of, recorded_problem
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.naming import Wrong
-from chainrule.verify.pair import Pair
 from chainrule.verify.subject import holding
 
 ARRIVES = "g"
@@ -35,53 +33,33 @@ FAILS = (ChainruleError, ValueError, TypeError, IndexError, KeyError, AttributeE
 
 
 def by_catalogue(wrong: Wrong) -> Differing | None:
-    """The mistake of a pair ``(forward, backward)`` in NumPy; nothing where the forward pass cannot be followed."""
-    pair = wrong.subject
-    if not isinstance(pair, Pair) or sum(leaf.array.size for leaf in pair.leaves) > MOST_ENTRIES:
+    """The mistake in a backward pass that somebody wrote; nothing where the forward pass cannot be followed."""
+    subject = wrong.subject
+    if sum(leaf.array.size for leaf in subject.leaves) > MOST_ENTRIES:
         return None
     try:
         with Quiet():
-            problem = problem_of(pair)
-            return None if problem is None else named(wrong, pair, problem)
+            recorded = subject.recorded()
+            return None if recorded is None else named(wrong, *recorded)
     except FAILS:
         return None
 
 
-def problem_of(pair: Pair) -> Problem | None:
-    """The forward pass as a problem: its outputs, weighed by what arrives, with the user's names; None of several."""
-    tape, out = pair.on_tape()
-    names = {place: leaf.name for place, leaf in enumerate(pair.leaves)}
-    if not isinstance(out, Traced):
+def named(wrong: Wrong, output: Tensor, names: Mapping[Any, str]) -> Differing | None:
+    """The first mistake that gives what backward gives, at every probe: the outputs are weighed by what arrives."""
+    subject = wrong.subject
+    g = Tensor(np.ones(output.shape), requires_grad=True)
+    problem = recorded_problem(compositions["sum"](output * g), {**names, g: ARRIVES})
+    if wrong.leaf.name not in problem.named or problem.step_of.get(g) is not problem.named.get(ARRIVES):
         return None
-    tensors = tensors_of(tape, out.place, names)
-    g = Tensor(np.ones(np.shape(out.value)), requires_grad=True)
-    labels = {tensors[place]: name for place, name in names.items() if place in tensors}
-    return recorded_problem(compositions["sum"](tensors[out.place] * g), {**labels, g: ARRIVES})
-
-
-def tensors_of(tape: Tape, place: int, names: Mapping[int, str]) -> dict[int, Any]:
-    """What a run did, done again on Tensors; activations that were written out are one step."""
-    found: dict[int, Any] = {}
-    for at in sorted(tape.above(place) | {place}):
-        note = tape.notes[at]
-        if at in names:
-            found[at] = Tensor(np.array(note.value, float), requires_grad=True)
-        else:
-            found[at] = note.value if note.function is None else on_tensors(tape, at, found)
-    return found
-
-
-def named(wrong: Wrong, pair: Pair, problem: Problem) -> Differing | None:
-    """The first mistake that gives what backward gives, at every probe."""
-    step = problem.named.get(wrong.leaf.name)
-    if step is None or ARRIVES not in problem.named:
-        return None
+    problem = with_whole_activations(problem) or problem
+    step = problem.named[wrong.leaf.name]
     walks = [Walk(problem, numbers) for numbers in probes_of(problem, {})]
-    leaves = [leaf for leaf in pair.leaves if leaf.name in problem.named]
+    leaves = [leaf for leaf in subject.leaves if leaf.name in problem.named]
     answers: list[Any] = []
     for walk in walks:
         with holding(leaves, [walk.numbers[problem.named[leaf.name]] for leaf in leaves]):
-            gradients = pair.pull(np.ravel(walk.numbers[problem.named[ARRIVES]]))
-        answers.append(gradients[pair.leaves.index(wrong.leaf)])
+            gradients = subject.pull(np.ravel(walk.numbers[problem.named[ARRIVES]]))
+        answers.append(gradients[subject.leaves.index(wrong.leaf)])
     found = located(Fingerprint(problem, walks, step, answers), wrong.leaf.name)
     return Differing(found[0].name, f"{found[0].says}, at {found[0].place}") if found else None

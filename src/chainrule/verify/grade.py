@@ -198,15 +198,17 @@ def special_points(problem: Problem, values: Mapping[str, Any], asked: Sequence[
     """Probes at which data are what they often are, and answers lean on that: zeros and ones, or shares of 1."""
     others = {name: step for name, step in problem.leaves.items() if name not in asked}
     free = {name: step for name, step in others.items() if step.ndim}
-    marks = {name: values[name] for name in free if name in values and np.isin(np.asarray(values[name]), (0, 1)).all()}
+    marks = {name: kind for name in free if name in values and (kind := kind_of_labels(values[name]))}
     if marks and not set(marks) <= {problem.names[step] for step in problem.labels}:
-        note = f"right where {', '.join(marks)} holds zeros and ones, as given"
-        yield Points([Walk(problem, numbers) for numbers in probes_of(problem, marks)], note)
+        kinds = " or ".join(dict.fromkeys(marks.values()))
+        note = f"right where {', '.join(marks)} holds {kinds}, as given"
+        held = {name: values[name] for name in marks}
+        yield Points([Walk(problem, numbers) for numbers in probes_of(problem, held)], note)
     # A single label is a case of its own: of y ln p + (1 − y) ln(1 − p) one term is left where y is 0 or 1.
     cases = {
         name: float(values[name])
         for name, step in others.items()
-        if not step.ndim and name in values and values[name] in (0, 1) and problem.weighs_a_logarithm(step)
+        if not step.ndim and name in values and is_label(problem, step, values[name])
     }
     if cases:
         yield Points(walks_for(problem, values, cases), as_given(cases))
@@ -220,6 +222,23 @@ def special_points(problem: Problem, values: Mapping[str, Any], asked: Sequence[
                 note = f"right where {name} adds up to 1 along axis {axis}"
                 shares = probes_of(problem, {}, labels={step: axis})
                 yield Points([Walk(problem, numbers) for numbers in shares], note)
+
+
+def kind_of_labels(given: Any) -> str:
+    """What labels an array may hold, in words; nothing where its numbers are of other kinds."""
+    numbers = np.asarray(given)
+    return next((words for kind, words in LABELS.items() if np.isin(numbers, kind).all()), "")
+
+
+LABELS = {(0, 1): "zeros and ones", (-1, 1): "1 and −1"}
+"""What labels are, and in words."""
+
+
+def is_label(problem: Problem, step: Step, given: Any) -> bool:
+    """Whether a single number is given as a label is, and stands where one does."""
+    return (given in (0, 1) and problem.weighs_a_logarithm(step)) or (
+        given in (-1, 1) and problem.is_sign_of_a_margin(step)
+    )
 
 
 def grade_formula(problem: Problem, text: str, asked: Sequence[str], values: Mapping[str, Any]) -> Grade:
@@ -416,16 +435,17 @@ def two_at_once(mark: Fingerprint, name: str) -> list[Mistake]:
 
 def unclassified(mark: Fingerprint, name: str, working: Working | None, failure: str = "") -> Grade:
     """Wrong, and nothing known gives it: the first link that is off is named."""
-    first = "" if working is None else first_variable(mark, working, [name])
-    place = f"{first}, on the way to the gradient of {name}" if first else f"the gradient of {name} (d{name})"
-    says = failure or "this is wrong, and no known mistake gives it"
-    mistake = Mistake("unclassified", place, says, "")
-    if failure:
-        return Grade(False, (mistake,), three_hints([mistake]), (), place)
-    from chainrule.verify.marking.links import hints_of_links
+    from chainrule.verify.marking.links import looked_at
 
-    look, *rest = hints_of_links(mark.problem, mark.wrt, mark.walks, mark.answers[0], working)
-    return Grade(False, (mistake,), (f"look at {place}" if first else look, *rest), (), place)
+    own = "" if working is None else first_variable(mark, working, [name])
+    found = None if failure else looked_at(mark.problem, mark.wrt, mark.walks, mark.answers[0], working)
+    first = own or ("" if found is None else found.place)
+    place = f"{first}, on the way to the gradient of {name}" if first else f"the gradient of {name} (d{name})"
+    mistake = Mistake("unclassified", place, failure or "this is wrong, and no known mistake gives it", "")
+    if found is None:
+        return Grade(False, (mistake,), three_hints([mistake]), (), place)
+    look, *rest = found.hints
+    return Grade(False, (mistake,), (f"look at {place}" if own else look, *rest), (), place)
 
 
 def grade_function(problem: Problem, f: Callable[..., Any], asked: Sequence[str], values: Mapping[str, Any]) -> Grade:

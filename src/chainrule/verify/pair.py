@@ -25,7 +25,8 @@ from chainrule.core.state import quietly
 from chainrule.core.tensor import Tensor
 from chainrule.core.tree import flatten, matched, outline, unflatten
 from chainrule.errors import GraphError
-from chainrule.verify.answers.traced import Tape
+from chainrule.verify.answers.activations import on_tensors
+from chainrule.verify.answers.traced import Tape, Traced
 from chainrule.verify.subject import (
     Array,
     BackwardError,
@@ -109,6 +110,19 @@ class Pair(Subject):
         for note, leaf in zip(tape.notes, self.leaves, strict=True):
             note.name = leaf.name
         return tape, self.forward_on(self.filled(traced))[0]
+
+    def recorded(self) -> tuple[Any, dict[Any, str]] | None:
+        tape, out = self.on_tape()
+        if not isinstance(out, Traced):
+            return None
+        found: dict[int, Any] = {}
+        for at in sorted(tape.above(out.place) | {out.place}):
+            note = tape.notes[at]
+            if at < len(self.leaves):
+                found[at] = Tensor(np.array(note.value, float), requires_grad=True)
+            else:
+                found[at] = note.value if note.function is None else on_tensors(tape, at, found)
+        return found[out.place], {found[at]: leaf.name for at, leaf in enumerate(self.leaves) if at in found}
 
     @cached_property
     def is_analytic(self) -> bool:

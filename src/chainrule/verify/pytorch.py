@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
+from chainrule.core.tensor import Tensor
 from chainrule.core.tree import flatten
 from chainrule.verify.subject import Array, BackwardError, Leaf, Subject, is_tensor, joined, pieces
 
@@ -35,6 +36,9 @@ class InTorch(Subject):
     def __init__(self, f: Any, inputs: Sequence[Any], loss: Callable[..., Any] | None = None) -> None:
         self.torch = loaded()
         self.modules_are = self.torch.nn.Module
+        owner = getattr(f, "__self__", None)
+        if isinstance(owner, type) and issubclass(owner, self.torch.autograd.Function):
+            f = owner  # its `apply` was given, which has no names for the inputs
         super().__init__(f, inputs, loss)
         self.call = f.apply if isinstance(f, type) else f
 
@@ -81,6 +85,22 @@ class InTorch(Subject):
     def widened(self, x: Any) -> Any:
         """A target of real numbers in the type that everything is computed in."""
         return x.double() if is_tensor(x) and x.is_floating_point() and not x.requires_grad and self.wide else x
+
+    def recorded(self) -> tuple[Any, dict[Any, str]] | None:
+        from chainrule.torch.modules import recorded_call
+
+        moved = [leaf for leaf in self.leaves if leaf not in self.own]
+        given = [Tensor(leaf.array.copy(), requires_grad=True) for leaf in moved]
+
+        def call(tensors: list[Any]) -> list[Any]:
+            return self.called(self.filled(tensors))
+
+        outputs, parameters = recorded_call(call, given, self.modules)
+        if len(outputs) != 1:
+            return None
+        name_of = {id(leaf.given): leaf.name for leaf in self.own}
+        owned = {ours: name_of[id(theirs)] for theirs, ours in parameters if id(theirs) in name_of}
+        return outputs[0], {**{x: leaf.name for x, leaf in zip(given, moved, strict=True)}, **owned}
 
     def run(self) -> Array:
         with self.torch.no_grad():

@@ -180,6 +180,10 @@ class Subject:
         """The outputs' tangents; None where there is no forward mode."""
         return None
 
+    def recorded(self) -> tuple[Any, dict[Any, str]] | None:
+        """What it gives, computed again on Tensors, and the names of its leaves among them; None where it cannot be."""
+        return None
+
     @cached_property
     def is_analytic(self) -> bool:
         """Whether a complex step through it is known to see every part of it."""
@@ -456,7 +460,8 @@ def parameter_names(f: Any, count: int) -> list[str]:
         ]
     except (TypeError, ValueError):
         found = []
-    return [found[k] if k < len(found) else f"input {k}" for k in range(count)]
+    first = int(isinstance(f, type))  # behind a context
+    return [found[k] if k < len(found) else f"input {k - first}" for k in range(count)]
 
 
 def paths(name: str, x: Any) -> Iterator[str]:

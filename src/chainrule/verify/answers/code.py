@@ -147,7 +147,9 @@ def parts_of(
             constants = {id(walk): bare(tape.notes[i].value) for walk, tape in zip(walks, tapes, strict=True)}
             first = tapes[0].notes[i].value
             if np.ndim(first) == 0 and all(np.array_equal(first, c) for c in constants.values()):
-                parts.append(Part(number=float(first), name=note.name, line=line, text=f"{float(first):g}"))
+                # An axis and a count have to stay whole.
+                number = int(first) if np.asarray(first).dtype.kind in "iu" else float(first)
+                parts.append(Part(number=number, name=note.name, line=line, text=f"{number:g}"))
             else:
                 parts.append(Part(look_up=lambda walk, c=constants: c[id(walk)], name=note.name, line=line))
         else:

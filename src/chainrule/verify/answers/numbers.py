@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from chainrule.core.state import Quiet
 from chainrule.errors import GraphError
 from chainrule.program import Step
 from chainrule.verify.marking.changes import changes
+from chainrule.verify.marking.fingerprints import COMMON
 from chainrule.verify.marking.fingerprints import given as change_gives
 from chainrule.verify.marking.marked import Grade, Mistake, number, three_hints, told
 from chainrule.verify.marking.problem import Problem, probes_of
@@ -43,6 +45,13 @@ FEWEST_DIGITS = 4
 COARSE = 100
 """A number of fewer units in its last digit tells little."""
 
+CONSTANTS = (-1.0, 2.0, 0.5)
+"""What an answer may be off by, alone or beside another mistake: a sign, a 2 that did or did not come down."""
+
+FINE = 1e-6
+"""Half a unit of the last digit, as a share of a number: one that is not wider is met by two mistakes at once
+through no accident."""
+
 RARE = (
     "extra-factor", "local-derivative-of-another", "wrong-local-derivative", "gradient-for-value",
     "added-for-multiplied", "activation-derivative-of-another",
@@ -70,6 +79,11 @@ class Printed:
         """Whether it was rounded to so few digits that one mistake in a hundred would give it by chance."""
         size = float(np.max(np.abs(self.value), initial=0.0, where=np.isfinite(self.value)))
         return self.decimals > 0 and self.value.size == 1 and size * 10.0**self.decimals < COARSE
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether it has so many digits that two mistakes at once may be told by them."""
+        return self.decimals > 0 and self.half <= FINE * float(np.max(np.abs(self.value), initial=0.0))
 
     def is_(self, x: Any) -> bool:
         """Whether it is a number to the digits that were written."""
@@ -163,9 +177,9 @@ def grade_number(
         return Grade(True, (), ())
     hints = three_hints(found)
     if found[0].name == "unclassified":
-        from chainrule.verify.marking.links import hints_of_links
+        from chainrule.verify.marking.links import looked_at
 
-        hints = hints_of_links(problem, problem.named[asked[0]], [walk])
+        hints = looked_at(problem, problem.named[asked[0]], [walk]).hints
     elif len(found) > 1:
         hints = (
             hints[0],
@@ -195,21 +209,8 @@ def of_number(
         add("rounding", where, f"this comes out when every step is rounded to {digits} decimals")
     if found:
         return list(found.values())
-    with Quiet():
-        singles = [
-            c
-            for c in changes(problem, wrt, [walk])
-            if printed.is_(np.nan if (g := change_gives(c, walk)) is None else g)
-        ]
-        for change in sorted(singles, key=lambda c: rank(c.name, True)):
-            if not (printed.is_coarse and change.name in RARE):
-                add(change.name, change.place, change.says)
-        for c in (-1.0, 2.0, 0.5):
-            if printed.is_(c * np.asarray(right)):
-                add("sign" if c < 0 else "factor", where, f"{c:g} times the right one")
-        for n in sorted({float(n) for s in problem.program.steps for n in s.shape if n > 1}):
-            if printed.is_(np.asarray(right) * n) or printed.is_(np.asarray(right) / n):
-                add("wrong-average", f"the average over the batch, in {where}", f"off by the factor {n:g}")
+    for kind, place, says in foretold(walk, wrt, printed):
+        add(kind, place, says)
     if not found and (used := rate_of_update(walk, wrt, printed, rate)):
         add("wrong-update", where, f"this is {name} after an update with the rate {used:g}, and no gradient")
     if not found:
@@ -217,6 +218,29 @@ def of_number(
         kind = "arithmetic" if near else "unclassified"
         add(kind, where, near or f"{number(printed.value)} is none of the known mistakes")
     return list(found.values())
+
+
+def foretold(walk: Walk, wrt: Step, printed: Printed) -> Iterator[tuple[str, str, str]]:
+    """The mistakes that give a number: single ones and constants, or else one beside a constant, if digits tell."""
+    problem, right = walk.problem, walk.right[wrt]
+    name = problem.name(wrt)
+    where = f"the gradient of {name} (d{name})"
+    with Quiet():
+        given = [(c, np.nan if (g := change_gives(c, walk)) is None else g) for c in changes(problem, wrt, [walk])]
+        given.sort(key=lambda pair: rank(pair[0].name))
+        single = [c for c, g in given if printed.is_(g) and not (printed.is_coarse and c.name in RARE)]
+        yield from ((c.name, c.place, c.says) for c in single)
+        constants = [c for c in CONSTANTS if printed.is_(c * np.asarray(right))]
+        yield from (("sign" if c < 0 else "factor", where, f"{c:g} times the right one") for c in constants)
+        lengths = [n for n in problem.lengths if printed.is_(right * n) or printed.is_(right / n)]
+        for n in lengths:
+            yield "wrong-average", f"the average over the batch, in {where}", f"off by the factor {n:g}"
+        if single or constants or lengths or not printed.is_fine:
+            return
+        for c, (change, g) in product(CONSTANTS, given):
+            if change.name in COMMON and printed.is_(c * np.asarray(g)):
+                yield change.name, change.place, change.says
+                yield "sign" if c < 0 else "factor", where, f"and {c:g} times what that gives"
 
 
 def rounded_on_the_way(walk: Walk, wrt: Step, printed: Printed) -> int:

@@ -199,7 +199,7 @@ def stops(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
             lambda walk, step=step: walk.right[step],
             loose=True,
         )
-        if np.allclose(walk.right[step], 1.0):
+        if problem.is_a_number(problem.output, step):
             continue
         yield Change(
             "no-incoming-gradient",
@@ -216,6 +216,9 @@ def stops(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
                 lambda walk, leaf=leaf: walk.right.get(leaf),
                 loose=True,
             )
+    if wrt.ndim == 2:
+        turned = lambda walk: np.transpose(walk.right[wrt])  # noqa: E731
+        yield Change("transposed", f"the gradient of {asked} (d{asked})", "the result is transposed", turned)
     for name, step in problem.named.items():
         if step.shape == wrt.shape:
             yield Change(
@@ -345,8 +348,9 @@ def stretches(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
             kinds = {s.op.name for s in links if s.op is not None}
             only = kinds & set(ACTIVATIONS) and kinds <= {*ACTIVATIONS, "add", "sub", "reshape"}
             link = derivative(problem, high, low)
+            name = "factor" if problem.is_a_number(high, low) else "missing-factor"
             yield Change(
-                "activation-derivative-missing" if only else "missing-factor",
+                "activation-derivative-missing" if only else name,
                 f"{link}, in {problem.where(high)}, on the way to {problem.name(wrt)}",
                 f"from {problem.name(high)} to {problem.name(low)} nothing is multiplied",
                 lambda w, high=high, low=low: w.right[wrt] + w.handed_down(low, w.right[high] - w.right[low], wrt),

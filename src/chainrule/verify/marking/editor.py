@@ -9,6 +9,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from chainrule.core.state import Quiet
 from chainrule.errors import ChainruleError
 from chainrule.verify.marking.edits import Edit, Edits, called, fit
@@ -111,7 +113,8 @@ class Editor(Edits):
             part = self.working.parts[i]
             if not made_of_it.isdisjoint(part.inputs):
                 made_of_it.add(i)
-            if part.function is None or not part.name:
+            is_index = np.asarray(self.values[0][i]).dtype.kind in "iu"
+            if part.function is None or not part.name or is_index:
                 continue
             if first is None and counts(i) and not self.is_known(i):
                 first, made_of_it = i, {i}

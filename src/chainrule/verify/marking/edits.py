@@ -20,7 +20,7 @@ from chainrule.errors import ChainruleError
 from chainrule.program import Step
 from chainrule.verify.answers.traced import entered
 from chainrule.verify.marking.fingerprints import agrees, ratio_everywhere
-from chainrule.verify.marking.local_changes import ACTIVATIONS
+from chainrule.verify.marking.local_changes import ACTIVATIONS, SWITCHES
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.marking.working import Part, Working, part_at
@@ -172,7 +172,7 @@ class Edits:
 
     def is_known(self, i: int) -> bool:
         """Whether a part is a value or a gradient of the problem, or a multiple of one, as y − ŷ is of ŷ − y."""
-        if self.identified(i) is not None:
+        if self.identified(i) is not None or self.is_mask(i):
             return True
         parts = [values[i] for values in self.values]
         return any(
@@ -181,6 +181,17 @@ class Edits:
             if squeezed(step.shape) == squeezed(np.shape(parts[0]))
             for kind in ("value", "gradient")
             if kind == "value" or step in self.walks[0].right
+        )
+
+    def is_mask(self, i: int) -> bool:
+        """Whether a part says where a switch of the problem lets through."""
+        masks = [np.asarray(values[i]) for values in self.values]
+        pairs = list(zip(masks, self.walks, strict=True))
+        return all(mask.dtype == bool for mask in masks) and any(
+            all(agrees(mask.astype(float), np.greater(walk.slope(step, slot), 0)) for mask, walk in pairs)
+            for step in self.problem.program.steps
+            if isinstance(step.op, Pointwise) and (step.op.selects or step.operation in SWITCHES)
+            for slot, _ in step.edges
         )
 
     def moved(self, i: int, part: Part) -> Iterator[Edit]:
@@ -413,7 +424,8 @@ class Edits:
                 if called(part) == "div" and keep != part.inputs[0]:
                     continue
                 name = "factor" if self.working.parts[gone].number is not None else "extra-factor"
-                name = "wrong-average" if name == "factor" and called(part) == "div" else name
+                is_count = self.identified(gone) in [("value", s) for s in self.problem.counts]
+                name = "wrong-average" if is_count or (name == "factor" and called(part) == "div") else name
                 says = f"{self.source(gone)} does not belong in {self.source(i)}"
                 yield Edit(i, name, says, lambda v, w, keep=keep: v[keep])
 
@@ -427,11 +439,15 @@ class Edits:
                 yield Edit(i, "activation-derivative-missing", says, lambda v, w, s=step: v[i] * w.slope(s, 0))
             if step is not self.problem.output and broadcasts(step.shape, shape):
                 says = f"{self.problem.name(step)} is missing at {self.source(i)}"
-                yield Edit(i, "missing-factor", says, lambda v, w, s=step: v[i] * w.numbers[s])
-        for n in {n for s in self.problem.program.steps for n in s.shape if n > 1}:
-            yield Edit(i, "wrong-average", f"1/{n} is missing at {self.source(i)}", lambda v, w, n=n: v[i] / n)
-            says = f"{self.source(i)} is divided by {n} once too often"
-            yield Edit(i, "wrong-average", says, lambda v, w, n=n: v[i] * n)
+                missing = lambda v, w, s=step: v[i] * w.numbers[s]  # noqa: E731
+                yield from () if step in self.problem.counts else (Edit(i, "missing-factor", says, missing),)
+        sizes = {str(n): n for n in self.problem.lengths} | {self.problem.name(s): s for s in self.problem.counts}
+        for said, n in sizes.items():
+            number_of = lambda w, n=n: w.numbers[n] if isinstance(n, Step) else n  # noqa: E731
+            says = f"1/{said} is missing at {self.source(i)}"
+            yield Edit(i, "wrong-average", says, lambda v, w, of=number_of: v[i] / of(w))
+            says = f"{self.source(i)} is divided by {said} once too often"
+            yield Edit(i, "wrong-average", says, lambda v, w, of=number_of: v[i] * of(w))
         for c in (2.0, 0.5):
             yield Edit(i, "factor", f"a factor {c:g} is missing at {self.source(i)}", lambda v, w, c=c: v[i] * c)
 

@@ -62,18 +62,26 @@ def links_of(problem: Problem, wrt: Step) -> list[Link]:
     return [Link(above, below) for above, below in pairwise(stops)]
 
 
-def hints_of_links(
+class Looked(NamedTuple):
+    """Where an answer leaves the chain, as far as it can be told, and three hints."""
+
+    place: str
+    hints: tuple[str, str, str]
+
+
+def looked_at(
     problem: Problem, wrt: Step, walks: Sequence[Walk], answer: Any = None, working: Working | None = None
-) -> tuple[str, str, str]:
+) -> Looked:
     """Which link to look at, what to compare, and what the link is made of; never the link itself."""
     links = links_of(problem, wrt)
     told = Told(problem, links)
     if len(links) < 2:
         whole = Link(problem.output, wrt)
-        return told.ways(wrt), f"compare: {told.sizes(whole, walks[0], answer)}", told.made_of(whole)
+        return Looked("", (told.ways(wrt), f"compare: {told.sizes(whole, walks[0], answer)}", told.made_of(whole)))
     if working is None:
         look = f"look at the links one by one: {told.chain()}"
-        return look, f"compare each with yours: {told.value(links[0], walks[0])}", told.made_of(links[0])
+        compare = f"compare each with yours: {told.value(links[0], walks[0])}"
+        return Looked("", (look, compare, told.made_of(links[0])))
     editor = Editor(problem, walks, working, [problem.name(wrt)])
     if problem.is_scalar:
         missing, extra = missing_factor(editor, links)
@@ -82,7 +90,8 @@ def hints_of_links(
         look = f"look at {told.ratio(link)}: of the links {chain} it is the first that is no factor of your answer"
         if missing is None:
             look = f"look at {extra}: each link of {chain} is a factor of your answer without it"
-        return look, f"compare with your factors: {told.value(link, walks[0])}", told.made_of(link)
+        place = extra if missing is None else told.place(link)
+        return Looked(place, (look, f"compare with your factors: {told.value(link, walks[0])}", told.made_of(link)))
     missing = missing_gradient(editor, links)
     below, above = problem.name(missing.below), problem.name(missing.above)
     if missing.below is wrt:
@@ -90,7 +99,8 @@ def hints_of_links(
     else:
         back = f"going back from {problem.name(problem.output)}"
         look = f"look at the gradient of {below}: {back}, it is the first that does not stand in your answer"
-    return look, f"compare shapes: {told.sizes(missing, walks[0], answer)}", told.made_of(missing)
+    compare = f"compare shapes: {told.sizes(missing, walks[0], answer)}"
+    return Looked(told.place(missing), (look, compare, told.made_of(missing)))
 
 
 def missing_factor(editor: Editor, links: Sequence[Link]) -> tuple[Link | None, str]:
@@ -163,6 +173,10 @@ class Told:
     def ratio(self, link: Link) -> str:
         """A link as a ratio of nudges."""
         return derivative(self.problem, link.above, link.below)
+
+    def place(self, link: Link) -> str:
+        """A link with the line in which it is."""
+        return f"{self.ratio(link)}, in {self.problem.where(link.above)}"
 
     def chain(self) -> str:
         """The links in order; of a long chain its beginning."""

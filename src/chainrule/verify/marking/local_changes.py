@@ -74,10 +74,13 @@ def pointwise_shares(problem: Problem, walks: Sequence[Walk], step: Step, slot: 
             lambda w, s, i, g: g + w.slope(s, i),
         )
         if np.all(walks[0].slope(step, slot)):
-            yield slope(WRONG, "divided by the local derivative", lambda w, s, i: 1 / w.slope(s, i))
-    yield Told(
-        "no-incoming-gradient", "the local derivative alone passes", lambda w, s, i, g: w.slope(s, i) * np.ones(s.shape)
-    )
+            of_number = op.name in ("mul", "div") and not all(isinstance(x, Step) for x in step.inputs)
+            name = "factor" if of_number else WRONG
+            yield slope(name, "divided by the local derivative", lambda w, s, i: 1 / w.slope(s, i))
+    # Where a number arrives, that factor is what is missing.
+    if not problem.is_a_number(problem.output, step):
+        alone = lambda w, s, i, g: w.slope(s, i) * np.ones(s.shape)  # noqa: E731
+        yield Told("no-incoming-gradient", "the local derivative alone passes", alone)
     if activation:
         yield from activation_shares(problem, step)
     elif len(step.inputs) == 1:
@@ -247,11 +250,14 @@ WRONG_SLOPES: dict[str, Rows] = {
         ("1/log", lambda out, x: 1 / out),
         ("eˣ", lambda out, x: np.exp(x)),
     ),
-    "sqrt": not_slopes(
-        "sqrt",
-        ("1/(2x)", lambda out, x: 0.5 / x),
-        ("√x/2", lambda out, x: 0.5 * out),
-        ("1/√x", lambda out, x: 1 / out),
+    "sqrt": (
+        ("missing-factor", "the ½ comes down, and 1/√ is left out", lambda out, x: 0.5 + 0.0 * x),
+        *not_slopes(
+            "sqrt",
+            ("1/(2x)", lambda out, x: 0.5 / x),
+            ("√x/2", lambda out, x: 0.5 * out),
+            ("1/√x", lambda out, x: 1 / out),
+        ),
     ),
     "square": (
         ("missing-factor", "the 2 comes down, and {own} is left out", lambda out, x: 2.0 + 0.0 * x),
@@ -374,14 +380,18 @@ def softmax_shares(step: Step) -> Iterator[Told]:
         says = "s·g, without the other outputs of the softmax"
         yield Told("softmax-diagonal", says, lambda w, s, i, g: g * w.numbers[s])
         yield Told("activation-derivative-missing", "the softmax's Jacobian is left out", lambda w, s, i, g: g)
-        # The sum that is taken off, over another axis or over all.
-        for axis in (None, *range(step.ndim)):
-            if axis is None or axis != step.settings.get("axis", -1) % step.ndim:
-                over = "everything" if axis is None else f"axis {axis}"
-                yield Told(
-                    "summed-over-wrong-axis", f"the sum of s·g runs over {over}",
-                    lambda w, s, i, g, a=axis: w.numbers[s] * (g - np.sum(g * w.numbers[s], axis=a, keepdims=True)),
-                )  # fmt: skip
+    # The sum that is taken off, over another axis or over all.
+    summed = "g" if of_logs else "s·g"
+    for axis in (None, *range(step.ndim)):
+        if axis is None or axis != step.settings.get("axis", -1) % step.ndim:
+
+            def over_axis(w: Walk, s: Step, i: int, g: Any, axis: int | None = axis) -> Any:
+                shares = shares_at(w, s)
+                whole = np.sum(g if of_logs else g * shares, axis=axis, keepdims=True)
+                return g - shares * whole if of_logs else shares * (g - whole)
+
+            over = "everything" if axis is None else f"axis {axis}"
+            yield Told("summed-over-wrong-axis", f"the sum of {summed} runs over {over}", over_axis)
     says = "s(1 − s) is multiplied although the softmax's derivative is there already"
     for name in ("activation-derivative-twice", "extra-factor"):
         yield Told(name, says, lambda w, s, i, g: w.share(s, i, g) * shares_at(w, s) * (1 - shares_at(w, s)))

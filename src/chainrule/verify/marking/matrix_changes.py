@@ -173,7 +173,9 @@ def with_other(walk: Walk, step: Step, slot: int, g: Any, value: Any) -> Any:
 def raw_values(problem: Problem, step: Step, slot: int, wrt: Step) -> Iterator[tuple[str, str, Callable[[Walk], Any]]]:
     """What the last link gives where it is not summed, or summed along another axis: with a shape of its own."""
     assert step.op is not None
-    if isinstance(step.op, Pointwise) and step.shape != wrt.shape:
+    if step.op.name == "broadcast_to":  # a recorded step says what a typed one does by itself
+        yield from reductions(problem, step, wrt, lambda walk: walk.right[step])
+    elif isinstance(step.op, Pointwise) and step.shape != wrt.shape:
         whole = lambda walk: np.broadcast_to(walk.raw(step, slot, walk.right[step]), step.shape)  # noqa: E731
         yield from reductions(problem, step, wrt, whole)
     elif step.op.name == "matmul" and all(isinstance(x, Step) and x.ndim for x in step.inputs):
@@ -190,22 +192,26 @@ def raw_values(problem: Problem, step: Step, slot: int, wrt: Step) -> Iterator[t
             says = f"the error and {other} are multiplied entry by entry, and nothing is summed"
             yield "elementwise-for-matrix-product", says, lambda walk, turned=turned: elementwise(walk, turned)
             yield "batch-sum-missing", says, lambda walk, turned=turned: elementwise(walk, turned)
-        for one in (0, -1):
-            yield (
-                "batch-sum-missing",
-                "one example alone is counted",
-                lambda walk, one=one: one_example(walk, step, slot, one),
-            )
-        yield "transposed", "the result is transposed", lambda walk: as_array(walk.right[wrt]).T
+        for one, (says, whole) in product((0, -1), ONE_ALONE):
+            alone = lambda walk, one=one, whole=whole: one_example(walk, step, slot, one, whole)  # noqa: E731
+            yield "batch-sum-missing", says, alone
 
 
-def one_example(walk: Walk, step: Step, slot: int, one: int) -> Any:
-    """The share that the first or the last example has in a weight's gradient."""
+ONE_ALONE = (
+    ("one example alone is counted", False),
+    ("one example alone is counted, and not as its share of the average", True),
+)
+"""What is said where one example stands for all; whether it counts as if it were all."""
+
+
+def one_example(walk: Walk, step: Step, slot: int, one: int, whole: bool) -> Any:
+    """What the first or the last example gives to a weight's gradient: its share, or that times their number."""
     g, _, b = operands(walk, step, slot, walk.right[step])
-    try:
-        return np.outer(g[:, one], b[:, one]) if slot == 0 else np.outer(b[one], g[one])
-    except IndexError:
+    g, b = (g.T, b.T) if slot == 0 else (g, b)
+    if g.shape[:1] != b.shape[:1]:
         return None
+    c = len(g) if whole else 1
+    return c * (np.outer(g[one], b[one]) if slot == 0 else np.outer(b[one], g[one]))
 
 
 def reductions(
@@ -215,7 +221,11 @@ def reductions(
     name = problem.name(wrt)
     for kind in ("broadcast-not-summed", "batch-sum-missing"):
         yield kind, f"{name} was used for every entry of {problem.name(step)}, and nothing is summed", whole
-    if len(step.shape) < 2:
+    for axis, one, (says, full) in product(range(step.ndim), (0, -1), ONE_ALONE):
+        c = step.shape[axis] if full else 1
+        alone = lambda walk, axis=axis, one=one, c=c: c * np.take(whole(walk), one, axis=axis)  # noqa: E731
+        yield "batch-sum-missing", says, alone
+    if step.ndim < 2:
         return
     where = "the sum runs over the wrong axis"
     yield "summed-over-wrong-axis", "the sum runs over everything", lambda walk: np.sum(whole(walk))
@@ -225,9 +235,3 @@ def reductions(
     for axis in range(len(step.shape)):
         yield "summed-over-wrong-axis", where, lambda walk, axis=axis: np.sum(whole(walk), axis=axis)
         yield "summed-over-wrong-axis", where, lambda walk, axis=axis: np.mean(whole(walk), axis=axis)
-        for one in (0, -1):
-            yield (
-                "batch-sum-missing",
-                "one example alone is counted",
-                (lambda walk, axis=axis, one=one: np.take(whole(walk), one, axis=axis)),
-            )

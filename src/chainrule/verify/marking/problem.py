@@ -101,6 +101,33 @@ class Problem:
                     return True
         return False
 
+    def is_sign_of_a_margin(self, label: Step) -> bool:
+        """Whether a step multiplies a prediction, and nothing else comes in on the way to the loss, as y in e^(−y z).
+
+        Such a label is 1 or −1. A weight is no such thing: behind its product a target still comes in.
+        """
+        uses = self.consumers(label)
+        while len(uses) == 1 and uses[0][0].operation == "neg":
+            uses = self.consumers(uses[0][0])
+        if len(uses) != 1 or uses[0][0].operation != "mul":
+            return False
+        step, slot = uses[0]
+        above = self.program.between([step])
+        outside = [x for s in above if s is not step for x in s.inputs if isinstance(x, Step) and x not in above]
+        prediction = step.inputs[1 - slot]
+        is_computed = isinstance(prediction, Step) and prediction.op is not None
+        return is_computed and self.is_inside(step) and set(outside) <= self.counts
+
+    def is_a_number(self, above: Step, below: Step) -> bool:
+        """Whether the derivative of one step in another is a number at any values, as the ½ in front of a square."""
+        links = [s for s in self.program.between([below], [above]) if s is not below]
+        return all(
+            s.operation in ("add", "sub", "neg", "sum", "mean")
+            or (s.operation == "mul" and not all(isinstance(x, Step) for x in s.inputs))
+            or (s.operation == "div" and not isinstance(s.inputs[1], Step))
+            for s in links
+        )
+
     @cached_property
     def is_scalar(self) -> bool:
         """Whether every step is a single number."""
