@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -213,6 +214,7 @@ FUNCTIONS = {
     "classes": (lambda z, y: cr.cross_entropy(z, y), (X, CLASSES)),
     "Tensors": (lambda x: (x * x).mean(), (cr.Tensor(X, requires_grad=True),)),
     "Values": (lambda a, b: a * b + a**2, (cr.Value(2.0), cr.Value(3.0))),
+    "an ordered dict": (lambda p: cr.sum(p["W"] * p["b"]), (OrderedDict(W=X, b=X + 1),)),
     "containers": (lambda p, n: cr.sum(p["W"][0] * p["b"]) * n, ({"W": [X], "b": X + 1}, 3)),
     "several outputs": (lambda x: (cr.exp(x), cr.sum(x, axis=0)), (X,)),
     "settings and words": (lambda x, how, on: cr.sum(x, axis=0) if on and how == "a" else x, (X, "a", True)),

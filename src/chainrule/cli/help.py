@@ -109,7 +109,6 @@ class Command(TyperCommand):
 
 
 def write_examples(command: str, formatter: Any) -> None:
-    """The examples of a command, of all commands for ``""``."""
     if command in EXAMPLES:
         with formatter.section("For example"):
             formatter.write("".join([f"  {this_program()} {words}\n" for words in EXAMPLES[command]]))

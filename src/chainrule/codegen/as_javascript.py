@@ -61,7 +61,6 @@ class JavaScriptLoops(Loops):
         return [] if first in ("0", "0.0") else [f"{self.names[step]}.fill({first});"]
 
     def written(self) -> str:
-        """The source."""
         arguments = [self.names[step] for step in self.lines.arguments]
         forward = [text for step in self.lines.forward for text in self.line(step)]
         backward = [text for step in self.lines.backward for text in self.line(step)]

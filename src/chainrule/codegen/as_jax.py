@@ -47,7 +47,6 @@ def raised(value: Any, x: Any, y: Any) -> Any:
 
 
 def sorting(value: Any, x: Any, *, axis: Any, descending: Any, **_: Any) -> Source:
-    """The places that sort."""
     turned = ", descending=True" * bool(descending)
     return Source(f"np.argsort({written(x)}, axis={axis}, stable=True{turned})", value, ATOM, used([x]))
 

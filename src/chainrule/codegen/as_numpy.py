@@ -53,7 +53,6 @@ def power(value: Any, x: Any, y: Any) -> Any:
 
 
 def turned(value: Any, x: Any, *, axes: Any = None) -> Any:
-    """A transpose."""
     if axes is None:
         return Source(f"{enclosed(x, ATOM)}.T", value, ATOM, used([x]))
     return Source(f"{enclosed(x, ATOM)}.transpose({', '.join(map(str, axes))})", value, ATOM, used([x]))
@@ -65,13 +64,11 @@ def picked(value: Any, x: Any, *, key: Any) -> Any:
 
 
 def shaped(value: Any, x: Any, *, shape: Any) -> Any:
-    """Another shape."""
     inside = ", ".join(map(str, shape)) if shape else "()"
     return Source(f"{enclosed(x, ATOM)}.reshape({inside})", value, ATOM, used([x]))
 
 
 def repeated(value: Any, x: Any, *, shape: Any) -> Any:
-    """Entries repeated to a shape."""
     return Source(f"np.broadcast_to({written(x)}, {written(tuple(shape))})", value, ATOM, used([x]))
 
 
@@ -200,7 +197,6 @@ class Printer:
         return by_rule(operation, inputs, settings)
 
     def setting(self, setting: Any) -> Any:
-        """A setting as it is written."""
         return reread(setting)
 
 

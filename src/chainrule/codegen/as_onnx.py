@@ -118,7 +118,6 @@ class Graph:
         return self.name(np.asarray(numbers, np.int64), np.int64)
 
     def add(self, step: Step) -> None:
-        """The node of a step."""
         assert step.op is not None
         word, settings = word_of(step), step.settings
         inputs = self.inputs(step)

@@ -299,7 +299,6 @@ class PartialPrinter(RulePrinter):
         self.called: set[tuple[str, str]] = set()
 
     def calls(self) -> set[tuple[str, str]]:
-        """The operations."""
         return self.called
 
     def text(self, step: Step) -> Any:

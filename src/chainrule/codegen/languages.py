@@ -38,7 +38,6 @@ class Language(NamedTuple):
     undefined: str
 
     def number(self, x: float) -> Text:
-        """A number with all its digits."""
         if x != x:  # noqa: PLR0124
             return Text(self.undefined)
         if x in (float("inf"), float("-inf")):
@@ -54,7 +53,6 @@ def infix(symbol: str, binds: int) -> Callable[..., Text]:
 
 
 def call(name: str) -> Callable[..., Text]:
-    """A call of a function."""
     return lambda *inputs: Text(f"{name}({', '.join([x.text for x in inputs])})")
 
 
@@ -64,7 +62,6 @@ def negated(x: Text) -> Text:
 
 
 def choice(condition: Text, x: Text, y: Text) -> Text:
-    """One of two."""
     return Text(f"{condition.inside(EITHER)} ? {x.inside(EITHER)} : {y.inside(CHOICE)}", CHOICE)
 
 
@@ -119,7 +116,6 @@ COMMON: dict[str, Callable[..., Text]] = {
 
 
 def words(text: str) -> list[str]:
-    """The words of a text."""
     return text.split()
 
 

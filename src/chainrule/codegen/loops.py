@@ -383,7 +383,6 @@ class Loops:
         ]
 
     def closed(self, extents: Sequence[int]) -> list[str]:
-        """Their ends."""
         return ["  " * k + "}" for k in reversed(range(len(extents)))]
 
     def cleared(self, step: Step, first: str = "0") -> list[str]:

@@ -404,7 +404,6 @@ class ChainWriter:
         return place
 
     def step(self, step: Step) -> None:
-        """The operations of one step."""
         assert step.op is not None
         if is_total(step):
             operand = self.read(step.inputs[0], step)

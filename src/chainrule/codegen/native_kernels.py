@@ -147,7 +147,6 @@ def let_through(planner: Planner, after: After, reader: Step) -> After | None:
 
 
 def name_of(step: Step) -> str:
-    """The operation of a step."""
     return "" if step.op is None else step.op.name
 
 

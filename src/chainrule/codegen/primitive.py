@@ -195,6 +195,5 @@ def pulled_back(step: Step, x: Step, coding: Any) -> Any:
 
 
 def rule_of(step: Step) -> Operation:
-    """The operation of a step that has one."""
     assert step.op is not None
     return step.op

@@ -99,7 +99,6 @@ def on_kernels(
 
 
 def step_by_step(compiled: Any, carry: Any, parts: Sequence[Any], structure: Any, count: int) -> tuple[Any, Any]:
-    """A call for each step."""
     rows: list[list[Any]] = []
     shape: Any = None
     for i in range(count):

@@ -81,7 +81,6 @@ class Source:
 
     @property
     def T(self) -> Source:
-        """The transpose."""
         return Source(f"{enclosed(self, ATOM)}.T", self.value.T, ATOM, self.kernels)
 
     def __len__(self) -> int:
@@ -216,7 +215,6 @@ def negative(x: Any) -> Source:
 
 
 def method(x: Source, name: str, *args: Any) -> Source:
-    """A call of a method."""
     text = f"{enclosed(x, ATOM)}.{name}({', '.join(map(written, args))})"
     return Source(text, getattr(x.value, name)(*args), ATOM, x.kernels)
 
@@ -228,7 +226,6 @@ def call(
     settings: dict[str, Any],
     kernels: frozenset[str] = frozenset(),
 ) -> Source:
-    """A call of a function."""
     shown = [written(x) for x in inputs] + [f"{key}={written(x)}" for key, x in settings.items()]
     with Quiet():
         value = function(*map(plain, inputs), **{key: plain(x) for key, x in settings.items()})

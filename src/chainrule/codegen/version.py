@@ -103,7 +103,6 @@ class Version:
         return tuple([next(made) if isinstance(x, Step) else x for x in self.trace.outputs])
 
     def on_numpy(self) -> Callable[..., Any]:
-        """The program as NumPy."""
         module: dict[str, Any] = {}
         exec(builtins.compile(self.planned, f"<compiled {self.name}>", "exec"), module)  # noqa: S102  (text that this package wrote)
         return InThread(module[self.name], module["workspace"], len(self.trace.outputs) == 1)

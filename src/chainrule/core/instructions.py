@@ -420,7 +420,6 @@ class Chain:
         self.free = list(reversed(range(REGISTERS)))
 
     def slot(self, kind: Slot, place: Place) -> int:
-        """The operand of a place."""
         key = (kind, place)
         if key not in self.slot_of:
             if len(self.slots) == MOST_SLOTS:
@@ -441,7 +440,6 @@ class Chain:
         self.operations.append((OPERATION[name] + ONCE * once, into, *operands, *rest))
 
     def written(self, plan: Plan) -> None:
-        """The instruction."""
         size = int(np.prod(self.shape, dtype=int))
         strided = [p.strides for kind, p in self.slots if kind is Slot.STRIDED]
         shape, strides = joined_axes(self.shape, strided)

@@ -72,7 +72,6 @@ class Recorder:
         self.nodes: dict[tuple[Any, ...], Node] = {}
 
     def node(self, name: str, one: bool, operands: tuple[Node, ...] = (), which: Any = None) -> Node:
-        """The node of an operation on these."""
         key = (name, *map(id, operands), which)
         if key not in self.nodes:
             self.nodes[key] = Node(name, one, operands, which)

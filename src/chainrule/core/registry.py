@@ -71,12 +71,10 @@ class Registry(dict[str, Entry]):
         return super().__len__()
 
     def keys(self) -> KeysView[str]:  # type: ignore[override]  (a dict's own views have no name in typing)
-        """All names."""
         open_all()
         return super().keys()
 
     def values(self) -> ValuesView[Entry]:  # type: ignore[override]
-        """All that is declared."""
         open_all()
         return super().values()
 

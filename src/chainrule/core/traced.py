@@ -356,7 +356,6 @@ def plain(x: Any) -> Any:
 
 
 def shape_of(x: Any) -> Shape:
-    """The shape of an input."""
     return x.shape if isinstance(x, Traced) else ()
 
 

@@ -47,7 +47,6 @@ class Numbers:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """The name of each feature."""
         return (self.name, *_flag(self))
 
     @property
@@ -70,7 +69,6 @@ class Categories:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """The name of each feature."""
         return (*[f"{self.name}={category}" for category in self.categories], *_flag(self))
 
     @property
@@ -95,7 +93,6 @@ class Dates:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """The name of each feature."""
         return (*[f"{self.name} {part.name}" for part in self.parts], *_flag(self))
 
     @property
@@ -118,7 +115,6 @@ class Hashed:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """The name of each feature."""
         return (*[f"{self.name}#{drawer}" for drawer in self.drawers], *_flag(self))
 
     @property
@@ -142,7 +138,6 @@ class Embedded:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """The name of each feature."""
         return (self.name, *_flag(self))
 
     @property

@@ -115,7 +115,6 @@ def cell(
 
 
 def given(symbol: Tree, number: Any, *, digits: int = DIGITS, note: Words = "") -> Equation:
-    """What a symbol stands for."""
     return proved([symbol], None, number, digits=digits, note=note)
 
 

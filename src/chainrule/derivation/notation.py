@@ -53,12 +53,10 @@ class Notation:
 
 
 def above(letter: str) -> Symbol:
-    """A letter with its layer above it."""
     return Symbol(letter, layer="#")
 
 
 def below(letter: str) -> Symbol:
-    """A letter with its layer below it."""
     return Symbol(letter, ("#",))
 
 
@@ -183,7 +181,6 @@ class Symbols:
         return self.column(symbol, layer, place)
 
     def weights(self, layer: Place) -> Symbol:
-        """The weights of a layer."""
         before = layer - 1 if isinstance(layer, int) else layer
         return placed(at_layer(self.notation.weights, layer), self.shape(self.size(layer), self.size(before)))
 

@@ -75,7 +75,6 @@ class Chapter:
 
     @cached_property
     def exercises(self) -> tuple[Exercise, ...]:
-        """Its exercises in order."""
         return tuple([block for block in self.blocks if isinstance(block, Exercise)])
 
 

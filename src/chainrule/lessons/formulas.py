@@ -74,7 +74,6 @@ class Formulas:
         return tree_of(trees[-1])
 
     def letter(self, name: str) -> Symbol:
-        """The symbol of a name, with its number."""
         if name not in self.symbols:
             raise ChainruleError(f"the chapter has no {name} that a formula could be checked on")
         symbol = self.symbols[name]

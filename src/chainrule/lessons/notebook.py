@@ -25,7 +25,6 @@ def markdown_of_run(run: Run) -> str:
 
 
 def cell_of(shown: Shown) -> str:
-    """One block."""
     match shown.block:
         case Cell(source, library):
             goes_on = (

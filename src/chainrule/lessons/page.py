@@ -40,7 +40,6 @@ blockquote { margin: 1rem 0; padding-left: 1rem; border-left: 3px solid var(--li
 
 
 def page_of(chapter: Chapter) -> str:
-    """The whole page."""
     return page_of_run(run_chapter(chapter))
 
 
@@ -56,7 +55,6 @@ def page_of_run(run: Run) -> str:
 
 
 def html_of(shown: Shown) -> str:
-    """One block."""
     match shown.block:
         case Prose(text):
             return html_of_markdown(text)

@@ -67,7 +67,6 @@ def steps_of(chapter: Chapter, namespace: dict[str, Any]) -> Iterator[Shown]:
 
 
 def shown(block: Block, namespace: dict[str, Any]) -> Shown:
-    """One block with what it gives."""
     match block:
         case Cell(source):
             try:

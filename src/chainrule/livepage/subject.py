@@ -95,17 +95,7 @@ class Subject:
     @cached_property
     def names(self) -> dict[Step, str]:
         """A name for every step, no two alike."""
-        found: dict[Step, str] = {}
-        taken: set[str] = set()
-        for step in self.program.steps:
-            name = self.live.letters[step].label
-            again = 1
-            while name in taken:
-                again += 1
-                name = f"{self.live.letters[step].label} ({again})"
-            taken.add(name)
-            found[step] = name
-        return found
+        return {step: self.live.letters[step].label for step in self.program.steps}
 
     @cached_property
     def leaves(self) -> list[Any]:

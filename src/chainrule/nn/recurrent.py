@@ -205,7 +205,6 @@ class RNN(Recurrent):
         super().__init__(input_size, hidden_size, *settings, dtype=dtype, rng=rng)
 
     def moved(self, from_input: Any, from_state: Any, state: State) -> State:
-        """The next state."""
         return ((tanh if self.nonlinearity == "tanh" else relu)(from_input + from_state),)
 
 
@@ -224,7 +223,6 @@ class GRU(Recurrent):
     gates = 3
 
     def moved(self, from_input: Any, from_state: Any, state: State) -> State:
-        """The next state."""
         forget, stay = (sigmoid(self._part(from_input, i) + self._part(from_state, i)) for i in range(2))
         new = tanh(self._part(from_input, 2) + forget * self._part(from_state, 2))
         return (new + stay * (state[0] - new),)
@@ -246,7 +244,6 @@ class LSTM(Recurrent):
     remembered = 2
 
     def moved(self, from_input: Any, from_state: Any, state: State) -> State:
-        """The next state and cell."""
         sums = from_input + from_state
         write, keep, read = (sigmoid(self._part(sums, i)) for i in (0, 1, 3))
         cell = keep * state[1] + write * tanh(self._part(sums, 2))

@@ -78,5 +78,4 @@ def replaced(held: Any, instead: Mapping[int, Any]) -> Any:
 
 
 def same(x: Any, y: Any) -> bool:
-    """Whether two are one."""
     return x is y

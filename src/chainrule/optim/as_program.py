@@ -42,7 +42,6 @@ class Cell:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of what it holds."""
         return np.shape(self.now)
 
     @property

@@ -63,7 +63,6 @@ def clip_grad_value_(parameters: Iterable[Tensor] | Tensor, clip_value: float) -
 
 
 def _gradients(name: str, parameters: Any) -> list[Tensor]:
-    """The gradients of all parameters that have one."""
     listed: list[Any] = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     for i, parameter in enumerate(listed):
         if not isinstance(parameter, Tensor):

@@ -117,7 +117,6 @@ WAYS: dict[str, Callable[[float, float, float], float]] = {"cos": cosine, "linea
 
 
 def _steps(total: Any, epochs: Any, steps: Any) -> int:
-    """How many steps there are in all."""
     given = {"total_steps": total} if total is not None else {"epochs": epochs, "steps_per_epoch": steps}
     if None in given.values():
         raise ValueError("OneCycleLR needs total_steps, or both epochs and steps_per_epoch")
@@ -128,7 +127,6 @@ def _steps(total: Any, epochs: Any, steps: Any) -> int:
 
 
 def _for_each(name: str, given: Numbers, groups: int) -> list[float]:
-    """One number for each group."""
     numbers: list[float] = list(given) if isinstance(given, Sequence) else [given] * groups
     if len(numbers) != groups:
         raise ValueError(f"OneCycleLR: {name} has {len(numbers)} numbers for {groups} groups of parameters")

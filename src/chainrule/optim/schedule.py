@@ -146,7 +146,6 @@ class StepLR(LRScheduler):
         super().__init__(optimizer)
 
     def rate(self, initial: float, epoch: int) -> float:
-        """The rate in an epoch, counted from 0."""
         return initial * self.gamma ** (epoch // self.step_size)
 
 
@@ -166,7 +165,6 @@ class MultiStepLR(LRScheduler):
         super().__init__(optimizer)
 
     def rate(self, initial: float, epoch: int) -> float:
-        """The rate in an epoch, counted from 0."""
         return initial * self.gamma ** bisect_right(self.milestones, epoch)
 
 
@@ -185,7 +183,6 @@ class ExponentialLR(LRScheduler):
         super().__init__(optimizer)
 
     def rate(self, initial: float, epoch: int) -> float:
-        """The rate in an epoch, counted from 0."""
         return initial * self.gamma**epoch
 
 
@@ -218,7 +215,6 @@ class LambdaLR(LRScheduler):
         super().__init__(optimizer)
 
     def rate_of(self, group: int, initial: float, epoch: int) -> float:
-        """The rate of a group in an epoch, counted from 0."""
         return initial * self.lr_lambdas[group](epoch)
 
     def moved(self, lr: float, before: float, now: float) -> float:
@@ -244,7 +240,6 @@ class CosineAnnealingLR(LRScheduler):
         super().__init__(optimizer)
 
     def rate(self, initial: float, epoch: int) -> float:
-        """The rate in an epoch, counted from 0."""
         return self.eta_min + (initial - self.eta_min) * (1 + math.cos(math.pi * epoch / self.T_max)) / 2
 
     def moved(self, lr: float, before: float, now: float) -> float:
@@ -276,7 +271,6 @@ class LinearLR(LRScheduler):
         super().__init__(optimizer)
 
     def rate(self, initial: float, epoch: int) -> float:
-        """The rate in an epoch, counted from 0."""
         done = min(epoch, self.total_iters) / self.total_iters
         return initial * (self.start_factor + (self.end_factor - self.start_factor) * done)
 
@@ -317,7 +311,6 @@ class SequentialLR(LRScheduler):
         return self.rate_of(0, initial, epoch)
 
     def rate_of(self, group: int, initial: float, epoch: int) -> float:
-        """The rate of a group in an epoch, counted from 0."""
         part, epoch = self._under_way(epoch)
         return part.rate_of(group, initial, epoch)
 

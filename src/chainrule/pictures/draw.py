@@ -173,7 +173,6 @@ def box_of_block(
     calls: Calls | None,
     crowded: set[Step],
 ) -> Box:
-    """The box of one step or of several."""
     if len(block) == 1:
         (step,) = block
         outputs = live.lifted.program.outputs
@@ -268,7 +267,6 @@ def left_out(blocks: summary.Blocks) -> dict[int, int]:
 
 
 def arrow_of(live: Live, step: Step, slot: int, ends: Ends, moves: bool, lit: set[Step] | None) -> Arrow:
-    """One edge."""
     on = lit is not None and step in lit and step.inputs[slot] in lit
     faint = lit is not None and not on
     if not moves:

@@ -102,7 +102,6 @@ class Drawing:
 
 
 def drawn(sketch: Sketch, direction: str = AUTO) -> Drawing:
-    """The shapes of a sketch."""
     where = placed(sketch, direction)
     notes = wrapped(sketch.notes, max(where.width, 420.0))
     title = sketch.title

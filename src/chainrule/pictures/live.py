@@ -193,7 +193,6 @@ class Live:
         return found
 
     def pairs(self) -> Iterator[tuple[Step, Node]]:
-        """Each step with its node."""
         return zip(self.steps, self.lifted.nodes, strict=True)
 
     def grad(self, step: Step) -> str:

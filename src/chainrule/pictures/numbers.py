@@ -31,7 +31,6 @@ def shown(x: Any, digits: int) -> str:
 
 
 def number(x: float, digits: int) -> str:
-    """One number."""
     return unicode(numeral(x, digits))
 
 

@@ -56,7 +56,6 @@ def paint(*inks: str | dict[str, str]) -> str:
 
 
 def element(shape: Shape, colours: dict[str, str]) -> str:
-    """One shape."""
     match shape:
         case Block():
             r = shape.rect
@@ -108,7 +107,6 @@ def bends(shape: Line) -> Iterator[tuple[Point, Point, Point]]:
 
 
 def path(shape: Line) -> str:
-    """A line as the data of a path."""
     (_, _, (x, y)), *rest = bends(shape)
     told = [f"M{x:.1f} {y:.1f}"]
     for (x1, y1), (x2, y2), (x3, y3) in rest:

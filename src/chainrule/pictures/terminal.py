@@ -44,7 +44,6 @@ def listed(sketch: Sketch, ascii: bool) -> list[str]:  # noqa: A002
 
 
 def lines_of(box: Box, ascii: bool) -> list[str]:  # noqa: A002
-    """What stands in a box."""
     first, *rest = [line for _, line in box.lines()]
     if ascii:
         return [typed(box.typed or first), *map(typed, rest)]
@@ -52,7 +51,6 @@ def lines_of(box: Box, ascii: bool) -> list[str]:  # noqa: A002
 
 
 def typed(line: str) -> str:
-    """A line in ASCII."""
     for sign, signs in TYPED.items():
         line = line.replace(sign, signs)
     return spelled(line)
@@ -103,7 +101,6 @@ class Screen:
         return replace(arrow, factor=typed(arrow.factor)) if self.ascii else arrow
 
     def lines(self) -> list[str]:
-        """All lines."""
         for n, row in enumerate(self.rows):
             if n:
                 self.channel(n)

@@ -66,7 +66,6 @@ def joined(scalars: Product, left: Any, right: Any, whole: Term) -> tuple[Produc
 
 
 def turned(chain: tuple[Product, list[Term]]) -> tuple[Product, list[Term]]:
-    """The transpose of a chain."""
     return chain[0], [transposed(factor) for factor in reversed(chain[1])]
 
 

@@ -96,7 +96,6 @@ class EntryFormulas:
                 yield times(coefficient, self.entry(x.inputs[first], q)), entry
 
     def has_letters(self, x: Any) -> bool:
-        """Whether something has letters in it."""
         if not isinstance(x, Term) or x.number is not None:
             return False
         return x.op is None or any([self.has_letters(y) for _, y in x.edges])

@@ -23,7 +23,6 @@ PRODUCTS = frozenset({"mul", "div", "neg", "square", "sqrt", "reciprocal"})
 
 
 def as_shaped(x: Any, shape: tuple[int, ...]) -> Term:
-    """A result as a term."""
     return as_term(x) if shape_of(x) == shape else repeat(x, shape)
 
 

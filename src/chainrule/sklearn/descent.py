@@ -91,7 +91,6 @@ class OfSparse(Batches):
         self.count, self.examples = -(-len(self.places) // size), len(self.places)
 
     def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
-        """The batches of the next epoch."""
         self.places = self.shuffled(self.places)
         x, y, weight = self.held
         for start in range(skip * self.size, len(self.places), self.size):

@@ -49,7 +49,6 @@ def number(least: float = 0.0, most: float = math.inf, *, above: bool = False, b
 
 
 def true_or_false() -> Allowed:
-    """A switch."""
     return lambda given: isinstance(given, bool) or type(given).__name__ == "bool", "True or False"
 
 

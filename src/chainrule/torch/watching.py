@@ -121,7 +121,6 @@ def watch(module: Any) -> Watch:
 
 
 def norm(g: Any) -> float:
-    """The Euclidean norm."""
     return float(g.double().norm())
 
 

@@ -154,7 +154,6 @@ class JsonLines(Callback):
         write_whole(self.path, lines, error=CheckpointError)
 
     def on_epoch_end(self, run: Run) -> None:
-        """Add the epoch."""
         append(self.path, f"{json_of(run.history.rows[-1])}\n", error=CheckpointError)
 
 
@@ -181,7 +180,6 @@ class Checkpoints(Callback):
             self.save(run)
 
     def on_epoch_end(self, run: Run) -> None:
-        """Save."""
         self.save(run)
 
     def save(self, run: Run) -> None:

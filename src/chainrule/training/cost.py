@@ -29,7 +29,6 @@ def weight_of(loss: Callable[..., Any], out: Any, batch: Batch) -> float | None:
 
 
 def loss_of(loss: Callable[..., Any], out: Any, batch: Batch) -> Any:
-    """The loss of a batch."""
     return loss(out, batch.y) if batch.weight is None else loss(out, batch.y, sample_weight=batch.weight)
 
 

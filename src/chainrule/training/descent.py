@@ -160,7 +160,6 @@ def leaf(given: Any) -> Any:
 
 
 def steps_of(net: Module, x: Any, y: Any, loss: Callable[..., Any]) -> Callable[[], Nodes]:
-    """The steps of a module on its data."""
     data = batches_of(net, x, y, batch_size=None, shuffle=False, seed=0, owner="descent_table")
     ((batch, target, *_),) = data.epoch(1)
 

@@ -309,7 +309,6 @@ def _validation(model: Module, validation: Any, batch_size: int | None) -> Batch
 
 
 def _named(metrics: Sequence[Metric] | Mapping[str, Metric]) -> dict[str, Metric]:
-    """Metrics by name."""
     if isinstance(metrics, Mapping):
         return dict(metrics)
     return {getattr(metric, "__name__", type(metric).__name__): metric for metric in metrics}

@@ -71,7 +71,6 @@ class Judgement:
     """Tables for who wants to know more, each with its title."""
 
     def plain(self) -> dict[str, Any]:
-        """All of it, for JSON."""
         return {**self.numbers, **self.details, "warning": self.warning}
 
     def parts(self) -> Iterator[str | Table]:

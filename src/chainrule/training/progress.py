@@ -109,7 +109,6 @@ class Lines(Callback):
             print(run.history.stopped, file=sys.stderr, flush=True)
 
     def tell(self, run: Run) -> None:
-        """One line."""
         row = run.history.rows[-1]
         self.last, self.told = time.monotonic(), len(run.history)
         speed = rate(run.examples, row["seconds"])

@@ -122,7 +122,6 @@ class TrainingStep:
 
     @property
     def name(self) -> str:
-        """What the model is."""
         return type(self.made_of.model).__name__
 
     def __call__(self, x: Any, y: Any, sample_weight: Any = None) -> float:

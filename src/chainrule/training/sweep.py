@@ -293,7 +293,6 @@ class Work(NamedTuple):
         return self.build(**self.parts(job.settings)[0], **seeds)
 
     def lane(self, job: Job) -> Lane:
-        """A job as a lane."""
         settings = tuple(sorted(self.parts(job.settings)[1].items()))
         model, judged_on = self.model(job), self.judged_on(job.fold)
         dtype = dtype_of(model)
@@ -441,7 +440,6 @@ def arguments(function: Callable[..., Any]) -> Mapping[str, Argument]:
 
 
 def name_of(function: Any) -> str:
-    """What a function is called."""
     return getattr(function, "__name__", type(function).__name__)
 
 

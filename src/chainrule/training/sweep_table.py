@@ -106,7 +106,6 @@ def of_fold(
     n_jobs: int,
     progress: bool,
 ) -> Sweep:
-    """All settings on one fold."""
     if train.y is None or judged_by.y is None:
         raise DataError("a sweep needs a table with targets, and this has none")
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 import random
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +30,7 @@ from chainrule.core.tensor import Tensor
 from chainrule.core.tree import flatten, unflatten
 from chainrule.errors import ChainruleError, DtypeError, GraphError
 from chainrule.nn.module import Module
+from chainrule.program.trace import paths
 from chainrule.transforms import output_node
 from chainrule.verify.parts import wrong_operation
 
@@ -462,18 +463,6 @@ def parameter_names(f: Any, count: int) -> list[str]:
         found = []
     first = int(isinstance(f, type))  # behind a context
     return [found[k] if k < len(found) else f"input {k - first}" for k in range(count)]
-
-
-def paths(name: str, x: Any) -> Iterator[str]:
-    """A program's words for every leaf of a container, in the order of `flatten`."""
-    if type(x) is dict:
-        for key, part in x.items():
-            yield from paths(f"{name}[{key!r}]", part)
-    elif isinstance(x, list | tuple):
-        for k, part in enumerate(x):
-            yield from paths(f"{name}[{k}]", part)
-    elif x is not None:
-        yield name
 
 
 def name_of(f: Any) -> str:

@@ -300,7 +300,6 @@ class Maker:
         return Path(self.graph.symbol(through), links, value), product_of([term for _, term in made])
 
     def written(self, low: int, high: int, value: float, term: Any, held: tuple[Tree, ...] = ()) -> Link:
-        """A link with the formula of its term."""
         formula = None if term is None or not self.slopes.agrees(term, value) else self.slopes.formula(term)
         link = Link(self.named(high), self.named(low), float(value), abs(float(value)), formula, held)
         self.environment[link.name] = where_defined(link.value, self.graph.value(high))

@@ -62,7 +62,6 @@ def symbols_for(order: Sequence[Node], labels: Mapping[int, str], names: Collect
 
 
 def shaped(symbol: Symbol, shape: Sequence[int]) -> Symbol:
-    """A symbol for an array of this shape."""
     return replace(symbol, shape=tuple(shape)) if shape else symbol
 
 
