@@ -51,8 +51,8 @@ def record(program: Program, leaves: Sequence[Any], names: Sequence[str] = (), *
     >>> from chainrule.program import lift
     >>> from chainrule.program.run import record
     >>> a, b = cr.Value(2.0), cr.Value(3.0)
-    >>> record(lift(a * b + a).program, [cr.Value(10.0), cr.Value(1.0)])[-1]
-    Value(20.0)
+    >>> record(lift(a * b + a).program, [cr.Value(10.0), cr.Value(1.0)])[-1].data
+    20.0
     """
     given = iter(leaves)
     found: list[Any] = []
