@@ -508,7 +508,7 @@ def test_failures_are_one_line_and_exit_code_1(typed, tmp_path):
     done = typed("grad", "W @ x", "W:2x2", "x:2", "--wrt", "W")
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert "has 3 indices" in done.err
-    assert "give values: W=… x=…" in done.err
+    assert "For its numbers add W=… x=…" in done.err
 
 
 def test_large_arrays_are_described(told, tmp_path, monkeypatch):

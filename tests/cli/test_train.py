@@ -229,7 +229,7 @@ def test_defaults_grow_with_the_data():
         (
             "a,y\n1,1.5\n2,2.5\n3,3.5\n4,5.5\n",
             ("--layers", "100000,100000"),
-            "100,000,000 are trained here: name smaller --layers",
+            "100,000,000 are trained here: give fewer or smaller layers",
         ),
     ],
 )

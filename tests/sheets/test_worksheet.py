@@ -243,7 +243,7 @@ def test_command(tmp_path, monkeypatch):
         ((NET, "x=2", "w1=2", "w2=0.5", "y=20", "-o", out), 0, "with 15 blanks"),
         ((NET, "x=2", "w1=2", "w2=0.5", "y=20", "-o", out, "--teacher"), 0, "with 0 blanks"),
         ((NET, "x=2", "w1=2", "w2=0.5", "y=20", "-o", out, "--blanks", "h,∂L/∂w₁"), 0, "with 2 blanks"),
-        ((NET, "x=2", "-o", out), 2, "has none: add"),
+        ((NET, "x=2", "-o", out), 2, "w1, w2 and y have none: add w1=… w2=… y=…"),
         (("sum(x)", "x=[1,2]", "-o", out), 2, "single numbers"),
         (("x**2", "x=2", "-o", tmp_path / "sheet.ods"), 1, "no name of a worksheet"),
     ):

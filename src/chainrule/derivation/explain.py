@@ -32,6 +32,7 @@ from chainrule.derivation.total import with_d
 from chainrule.derivation.vector import outputs_of, row_by_row
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import GraphError
+from chainrule.expression.arguments import is_real, is_whole, names_of, numbers_in, whole_number
 from chainrule.maths import Symbol, Tree
 from chainrule.maths.numerals import DIGITS, FULL
 from chainrule.maths.tree import equation
@@ -108,9 +109,11 @@ def explain(
     >>> cr.explain("h = w*x; L = (h - y)**2", "w", values={"w": 3, "x": 2, "y": 5}).gradient
     4.0
     """
-    check_options(dialect, notation, layout or "numerator", digits, top, nudge)
-    if order not in (1, 2):
+    digits, top = whole_number("digits", digits, 1, FULL), whole_number("top", top, 1)
+    check_options(dialect, notation, layout or "numerator", nudge)
+    if not is_whole(order) or order not in (1, 2):
         raise GraphError(f"order is 1 or 2, not {order!r}")
+    names = names_of("names", names or None)
     if isinstance(output, str):
         # It is read and differentiated on a floor above this one.
         typed = importlib.import_module("chainrule.derivation.typed.answer")
@@ -155,14 +158,16 @@ def explained_in_full(output: Any, wrt: Any, dialect: str, digits: int) -> Deriv
 
 def with_direction(found: Derivation, tape: Tape, entry: Any, direction: Any, digits: int) -> Derivation:
     """An explanation with the slope along a direction beside it."""
-    directions = direction if len(tape.wrt) > 1 else [direction]
-    if not tape.wrt or entry is not None or len(directions) != len(tape.wrt):
+    several = len(tape.wrt) > 1
+    directions = list(direction) if several and isinstance(direction, Sequence | np.ndarray) else [direction]
+    if not tape.wrt or entry is not None or len(directions) != len(tape.wrt) or isinstance(direction, Mapping):
         raise GraphError(
             "a direction is one array for each of the whole nodes in wrt: explain(L, [x, y], direction=[…, …])"
         )
+    said_of = [f"direction[{k}]" if several else "direction" for k in range(len(directions))]
     moved = [
-        Moved(tape.symbols[x], np.asarray(by, dtype=float)[()], tape.gradients[x])
-        for x, by in zip(tape.wrt, directions, strict=True)
+        Moved(tape.symbols[x], numbers_in(argument, by), tape.gradients[x])
+        for x, argument, by in zip(tape.wrt, said_of, directions, strict=True)
     ]
     blocks, known = along(tape.symbols[tape.output], moved, digits, tape.symbols.values())
     environment = ChainMap[Tree, Any](known, tape.environment)
@@ -180,17 +185,13 @@ def unlisted(lent: Sequence[Meaning], answer: Explanation) -> list[Meaning]:
     return [row for row in lent if row.symbol not in listed]
 
 
-def check_options(dialect: Any, notation: str | None, layout: str, digits: Any, top: Any, nudge: Any) -> None:
-    if dialect is not None and dialect not in NEAREST:
+def check_options(dialect: Any, notation: Any, layout: Any, nudge: Any) -> None:
+    if dialect is not None and dialect not in [*NEAREST]:
         raise GraphError(f"there is no dialect {dialect!r}: choose one of {', '.join(NEAREST)}")
-    if layout not in LAYOUTS:
+    if layout not in [*LAYOUTS]:
         raise GraphError(f"there is no layout {layout!r}: choose {' or '.join(LAYOUTS)}")
     notation_of(notation or USUAL)
-    if not isinstance(digits, int) or not 1 <= digits <= FULL:
-        raise GraphError(f"digits is a whole number from 1 to {FULL}, not {digits!r}")
-    if not isinstance(top, int) or top < 1:
-        raise GraphError(f"top is a whole number from 1, not {top!r}")
-    if not np.isfinite(nudge) or nudge == 0:
+    if not is_real(nudge) or not np.isfinite(nudge) or nudge == 0:
         raise GraphError(f"nudge is a number other than 0, not {nudge!r}")
 
 

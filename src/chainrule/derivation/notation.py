@@ -108,7 +108,7 @@ ROLES: dict[str, Words] = {
 
 def notation_of(name: str) -> Notation:
     """The notation of that name; an unknown one raises `ChainruleError`."""
-    if name not in NOTATIONS:
+    if name not in [*NOTATIONS]:
         raise ChainruleError(f"notation is one of {', '.join(NOTATIONS)}, not {name!r}")
     return NOTATIONS[name]
 

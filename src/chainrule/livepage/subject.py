@@ -15,6 +15,7 @@ from chainrule.core.tensor import Tensor
 from chainrule.derivation.tape.tape import require_one_number
 from chainrule.errors import DtypeError, FormulaError
 from chainrule.expression import read_assignments
+from chainrule.expression.arguments import values_of
 from chainrule.pictures.live import Live
 from chainrule.program import Kind, Program, Step, run
 from chainrule.program.run import record
@@ -144,7 +145,7 @@ def subject_of(problem: Any, values: Mapping[str, Any] | None = None, **told: An
     if isinstance(problem, Subject):
         return problem
     if isinstance(problem, str):
-        return typed_subject(problem, values or {}, **told)
+        return typed_subject(problem, values_of(values), **told)
     if isinstance(problem, Value | Tensor):
         require_one_number(problem)
         subject = Subject(problem, **told)

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chainrule.errors import FormatError
+import numpy as np
+
+from chainrule.errors import DtypeError, FormatError
 from chainrule.expression import read_assignments
+from chainrule.expression.arguments import values_of
 from chainrule.files import suffix_among, write_whole
 from chainrule.sheets.plan import Plan, Row
 
@@ -79,7 +82,11 @@ def worksheet(
     [('∂L/∂w₂', 'C30*C21', -72.0)]
     """
     if isinstance(problem, str):
-        _, problem = read_assignments(problem).record(values or {})
+        given = values_of(values)
+        for name, x in given.items():
+            if np.ndim(x):
+                raise DtypeError(f"values[{name!r}] has shape {np.shape(x)}, and a worksheet is made of single numbers")
+        _, problem = read_assignments(problem).record(given)
     return Worksheet(Plan(problem, blanks))
 
 

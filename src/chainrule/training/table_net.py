@@ -123,7 +123,7 @@ def sizes_of(columns: Columns, rows: int, layers: Sequence[int] | None) -> tuple
     if parameters > MOST_PARAMETERS:
         raise ShapeError(
             f"a network {'-'.join(map(str, sizes))} has {parameters:,} parameters, and at most {MOST_PARAMETERS:,} are "
-            "trained here: name smaller --layers"
+            "trained here: give fewer or smaller layers"
         )
     return sizes
 

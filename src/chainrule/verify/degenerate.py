@@ -19,6 +19,7 @@ import numpy as np
 
 from chainrule.core.state import Quiet
 from chainrule.errors import GraphError
+from chainrule.expression.arguments import names_of, values_of
 from chainrule.program import Step
 from chainrule.verify.answers.numbers import walk_at
 from chainrule.verify.marking.changes import Change
@@ -143,9 +144,10 @@ def degenerate(
     >>> [(one.name, one.because) for one in found.hidden][0]
     ('chain-stopped-early', '∂ŷ/∂w1 = 1')
     """
+    values = values_of(values)
     read = read_problem(problem, shapes, values)
-    walk = walk_at(read, values or {})
-    names = [wrt] if isinstance(wrt, str) else list(wrt) if wrt else list(read.leaves)
+    walk = walk_at(read, values)
+    names = names_of("wrt", wrt or None) or list(read.leaves)
     for name in names:
         if name not in read.named:
             raise GraphError(f"the problem has no {name}: its names are {', '.join(read.named)}")

@@ -19,6 +19,7 @@ import numpy as np
 from chainrule.core import Value
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, FormulaError, GraphError
+from chainrule.expression.arguments import mapping_of, names_of, values_of
 from chainrule.verify.answers.formula import ERRORS, SIZES, read_formula
 from chainrule.verify.answers.given import held_numbers, with_names
 from chainrule.verify.answers.numbers import EXACT, Printed, decimals_of, grade_number, number_of
@@ -71,7 +72,9 @@ def grade(
     if modules is not None and isinstance(problem, modules.Module):
         from chainrule.verify.marking.of_modules import step_problem
 
-        problem = step_problem(problem, loss, values or {})
+        problem = step_problem(problem, loss, mapping_of("values", values))
+    else:
+        values = values_of(values)
     read = read_problem(problem, shapes, values)
     asked = names_asked(read, wrt)
     for name in asked:
@@ -145,10 +148,12 @@ def names_asked(problem: Problem, wrt: Any) -> list[str]:
     found: list[str] = []
     for one in given:
         if isinstance(one, Value | Tensor):
-            step = problem.step_of[one]
+            step = problem.step_of.get(one)
+            if step is None:
+                raise GraphError(f"wrt is {one!r}, which the problem was not computed from")
             one = problem.names.setdefault(step, f"v{step.place}")
             problem.named.setdefault(one, step)
-        found.append(one)
+        found += names_of("wrt", [one])
     return found
 
 

@@ -15,7 +15,8 @@ from chainrule.core.graph import between, gradients_of
 from chainrule.core.term import Shape, Term, constant, forward_order, replay, symbol
 from chainrule.derivation.symbolic.linear_map import matrix_of
 from chainrule.derivation.symbolic.verified import verify
-from chainrule.errors import GraphError, ShapeError
+from chainrule.errors import DtypeError, GraphError, ShapeError
+from chainrule.expression.arguments import kind_of, numbers_in, shapes_of, values_of, whole_number
 from chainrule.expression.typed.assignments import read_assignments
 from chainrule.maths import Symbol, Tree, latex, plain
 from chainrule.maths.of_terms import own_names, tree_of_term
@@ -118,14 +119,14 @@ class Derivative:
 
     def __call__(self, **values: Any) -> Any:
         """The derivative at these values: a float or an array."""
-        given = {**self.values, **values}
+        given = {**self.values, **{name: numbers_in(name, x) for name, x in values.items()}}
         symbols = {term.label: term for term in forward_order([self.forward, self.term]) if is_symbol(term)}
         for name, term in symbols.items():
             if name not in given:
                 raise GraphError(f"{name} has no value: write {name}=… with shape {term.shape}")
             if np.shape(given[name]) != term.shape:
                 raise ShapeError(f"{name} has shape {term.shape} here, and its value {np.shape(given[name])}")
-        at = {term: np.asarray(given[name], dtype=float) for name, term in symbols.items()}
+        at = {term: np.asarray(given[name]) for name, term in symbols.items()}
         found = replay([self.term], at)[0]
         return float(found) if not self.term.shape else np.asarray(found)
 
@@ -168,11 +169,9 @@ def derivative(
     """
     if layout not in LAYOUTS:
         raise GraphError(f"layout is 'gradient' or 'numerator', not {layout!r}")
-    if not isinstance(order, int) or order < 1:
-        raise GraphError(f"order is a whole number from 1 on, not {order!r}")
-    values = dict(values or {})
-    known = {name: tuple(np.shape(value)) for name, value in values.items()}
-    known |= {name: as_shape(shape) for name, shape in (shapes or {}).items()}
+    order = whole_number("order", order, 1)
+    values = values_of(values)
+    known = {name: tuple(np.shape(value)) for name, value in values.items()} | shapes_of(shapes)
     run, symbols = read(expression, known)
     variable = find(wrt, symbols)
     forward = run(symbols)
@@ -182,13 +181,6 @@ def derivative(
     verify(run, symbols, variable, form.term, forward.shape, order, values)
     term = in_layout(form.term, forward, variable, order, layout)
     return Derivative(term, forward, variable, order, layout, form.laws, values)
-
-
-def as_shape(shape: Any) -> Shape:
-    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
-    if not all(isinstance(n, int | np.integer) and n > 0 for n in sizes):
-        raise ShapeError(f"a shape is a tuple of positive whole numbers, such as (3, 2), not {shape!r}")
-    return tuple(int(n) for n in sizes)
 
 
 def read(expression: Any, shapes: Mapping[str, Shape]) -> tuple[Callable[[Mapping[str, Any]], Any], dict[str, Term]]:
@@ -217,6 +209,8 @@ def find(wrt: Any, symbols: Mapping[str, Term]) -> Term:
         return wrt
     if isinstance(wrt, str) and wrt in symbols:
         return symbols[wrt]
+    if not isinstance(wrt, str | Term):
+        raise DtypeError(f"wrt is one name, such as 'x', and {wrt!r} is {kind_of(wrt)}")
     name = wrt.label if isinstance(wrt, Term) else wrt
     raise GraphError(f"{name} does not occur in the formula; its names are {', '.join(symbols) or 'none'}")
 

@@ -25,20 +25,17 @@ from chainrule.derivation.notation import derivative as leibniz
 from chainrule.derivation.products import WRITTEN, Moved, along, weighted
 from chainrule.derivation.record import Block, Convention, Derivation, Equation, Heading, Known, Large, Note, Paragraph
 from chainrule.derivation.short import MOST_GRADIENTS, MOST_LINES, Piece, fit, lines_of
-from chainrule.derivation.symbolic.derivative import as_shape
 from chainrule.derivation.symbolic.verified import moved_by_rounding
 from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
 from chainrule.derivation.total import marked
 from chainrule.derivation.typed.closed_forms import ClosedForms, formula_of, rules_story, shown
 from chainrule.derivation.typed.comparison import Comparison, compare_with_differences
-from chainrule.derivation.typed.formula import TypedFormula, names_of, typed_formula
+from chainrule.derivation.typed.formula import TypedFormula, formula_from, items_of
 from chainrule.derivation.vector import JACOBIAN
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import ChainruleError, FormulaError, GraphError
-from chainrule.expression import read_assignments
-from chainrule.expression.typed.caret import error_at
-from chainrule.expression.typed.given import Given
+from chainrule.expression.arguments import numbers_in, values_of
 from chainrule.maths import Derivative as Slope
 from chainrule.maths import Matrix, Symbol, Tree, plain
 from chainrule.maths.check import AMPLIFIED, EPSILON, ROUNDING, as_written, size_of
@@ -87,17 +84,16 @@ def explain_typed(
     options: Options,
 ) -> Derivation:
     """What `explain` says of a formula that is given as text."""
-    parsed = read_assignments(text)
-    given = Given(
-        {name: float(x) if np.ndim(x) == 0 else np.asarray(x, float) for name, x in (values or {}).items()},
-        {name: as_shape(shape) for name, shape in (shapes or {}).items()},
-    )
-    for name in given.shapes:
-        if name in given.values:
-            raise error_at(name, 0, len(name), f"{name} is given twice, by a value and by a shape")
-    names = names_of(parsed, {name: name for name in (*given.values, *given.shapes)})
-    asked = wrt if isinstance(wrt, str) else ", ".join(wrt or ())
-    return Answer(typed_formula(parsed, names, given, asked), options).derivation
+    typed = formula_from(text, values, shapes, wrt)
+    if options.direction is not None:
+        direction = values_of(options.direction, "direction")
+        if not direction:
+            raise GraphError("direction moves no name: give how far each is moved, as {'x': 1.0}")
+        typed.check_direction(direction, items_of("direction", direction))
+        options = replace(options, direction=direction)
+    if options.weights is not None:
+        options = replace(options, weights=numbers_in("weights", options.weights))
+    return Answer(typed, options).derivation
 
 
 class Answer:
@@ -120,7 +116,7 @@ class Answer:
         self.closed = ClosedForms(typed, self.term, self.no_formula)
         if typed.missing and not self.closed.found and options.order == 1:
             reasons = "; ".join(self.closed.reasons.values())
-            raise GraphError(f"{reasons}. For its numbers give values: {typed.wanted}")
+            raise GraphError(f"{reasons}. For its numbers {typed.wanted}")
         self.derivation = self.told()
 
     def as_term(self) -> Term:
@@ -237,7 +233,6 @@ class Answer:
         output, blocks = self.output, list[Block]()
         if options.direction is not None:
             given = options.direction
-            typed.check_direction(given)
             moved = [Moved(typed.symbol(name), given[name], slopes[name]) for name in typed.wrt if name in given]
             blocks, known = along(output, moved, options.digits, typed.symbols.values())
             self.entered = {**known, **self.entered}
@@ -245,7 +240,10 @@ class Answer:
             if self.term.ndim != 1:
                 raise typed.wrong("weights are for the entries of a vector, and this is none")
             if np.shape(options.weights) != self.term.shape:
-                raise typed.wrong(f"there is one weight for each entry, so their shape is {self.term.shape}")
+                raise typed.wrong(
+                    f"there is one weight for each entry, so their shape is {self.term.shape}, and not "
+                    f"{np.shape(options.weights)}"
+                )
             slopes_in: dict[Tree, Any] = {typed.symbol(x): slopes[x] for x in typed.wrt}
             blocks += weighted(output, slopes_in, options.weights, options.digits)
         return blocks
@@ -406,7 +404,7 @@ class Answer:
         whole = self.as_one_matrix(slopes)
         story = [*story[: len(typed.parsed.lines)], *whole, *story[len(typed.parsed.lines) :]]
         if typed.missing:
-            story.append(Note(f"For numbers, and how they come about, add {typed.wanted}"))
+            story.append(Note(f"For numbers, and how they come about, {typed.wanted}"))
         elif self.term.shape:
             story.append(Note("To see how a number came about, ask for one: write sum(…) around it, or (…)[0]."))
         return story

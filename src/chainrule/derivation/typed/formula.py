@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule.core.term import Term, symbol
 from chainrule.errors import FormulaError
 from chainrule.expression import Assignments, output_name, read_assignments, read_given
+from chainrule.expression.arguments import names_of as wrt_of
+from chainrule.expression.arguments import shapes_of, values_of
 from chainrule.expression.typed.caret import error_at
 from chainrule.expression.typed.functions import closest
 from chainrule.expression.typed.given import Given, name_of
@@ -22,6 +24,7 @@ from chainrule.maths.names import symbols_for
 
 Shape = tuple[int, ...]
 ENTRY = re.compile(r"\s*(?P<name>[^\[\],\s]+)\s*\[(?P<place>[^\[\]]*)\]\s*")
+ENTRY_OF_SEVERAL = re.compile(r"[^\[\],\s]+\s*\[[^\[\]]*\]")
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class TypedFormula:
     wrt: tuple[str, ...]
     entry: Shape | None
     """The place of the one entry that was asked for."""
+    how: Callable[[Sequence[str]], str]
+    """What to do to give names a value, where the formula was given."""
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -46,13 +51,14 @@ class TypedFormula:
 
     @property
     def wanted(self) -> str:
-        """What to type to give those a value."""
-        return " ".join([f"{name}=…" for name in self.missing])
+        """What to do to give those a value."""
+        return self.how(self.missing)
 
     def require_numbers(self, reason: str) -> None:
         """Refuse a name without a value; `reason` says what needs one."""
         if self.missing:
-            raise self.wrong(f"{reason}, and {' and '.join(self.missing)} has none: add {self.wanted}")
+            has = "has" if len(self.missing) == 1 else "have"
+            raise self.wrong(f"{reason}, and {in_words(self.missing)} {has} none: {self.wanted}")
 
     @property
     def output(self) -> str:
@@ -93,20 +99,24 @@ class TypedFormula:
         letters = {name: symbol(name, self.shapes[name]) for name in (*self.names, *free)}
         return dict(self.parsed.results(letters))
 
-    def check_direction(self, direction: Mapping[str, Any], items: Mapping[str, str] | None = None) -> None:
-        """Refuse a direction in other names or other shapes; `items` are what was typed for each."""
+    def check_direction(self, direction: Mapping[str, Any], items: Mapping[str, Item]) -> None:
+        """Refuse a direction in other names or other shapes; `items` are how each was given."""
         for name, moved in direction.items():
-            item = (items or {}).get(name, name)
+            item, at = items[name]
+            if name not in self.names and name not in self.parsed.computed:
+                raise not_there(item, at, name, self.wrt)
             if name not in self.wrt:
-                raise not_there(item, 0, name, self.wrt)
+                problem = f"the derivative is in {in_words(self.wrt)}, and a direction in {name} moves none of these"
+                raise error_at(item, 0, len(item), problem)
             if moved is None or np.shape(moved) != self.shapes[name]:
-                problem = f"a direction in {name} has its shape, {self.shapes[name] or 'a number'}"
+                given = "no numbers" if moved is None else np.shape(moved) or "a number"
+                problem = f"a direction in {name} has its shape, {self.shapes[name] or 'a number'}, and not {given}"
                 raise error_at(item, 0, len(item), problem)
 
     def read_direction(self, text: str) -> dict[str, Any]:
         """The values of a direction, by name, as ``x=1 y=[0, 2]``; names that are not moved may be left out."""
-        items = {name_of(item)[0]: item.strip() for item in split_items(text)}
-        given = read_given(items.values())
+        items = {name_of(item)[0]: Item(item, 0) for item in split_items(text)}
+        given = read_given([item.text for item in items.values()])
         direction = {name: given.values.get(name) for name in items}
         self.check_direction(direction, items)
         return direction
@@ -125,25 +135,73 @@ def read_formula(text: str, items: Sequence[str], wrt: str) -> TypedFormula:
     (('W',), {'W': (3, 2), 'x': (2,)}, ('W',), (2, 1))
     """
     parsed = read_assignments(text)
-    names = names_of(parsed, {name_of(item)[0]: item for item in items})
-    return typed_formula(parsed, names, read_given(items), wrt)
+    names = names_of(parsed, {name_of(item)[0]: Item(item, len(item) - len(item.lstrip())) for item in items})
+    return typed_formula(parsed, names, read_given(items), wrt, as_items)
 
 
-def names_of(parsed: Assignments, given: Mapping[str, str]) -> tuple[str, ...]:
-    """The names of a formula; refused where it has none, or not those that are `given`, each as it was typed."""
+def formula_from(text: str, values: Any, shapes: Any, wrt: Any) -> TypedFormula:
+    """What a program gives: a formula as text, mappings from its names, and a name, an entry or several names.
+
+    >>> from chainrule.derivation.typed.formula import formula_from
+    >>> typed = formula_from("sum(W @ x)", {"x": [1, 2]}, {"W": (3, 2)}, ["W", "x"])
+    >>> typed.missing, typed.shapes, typed.wrt, typed.wanted
+    (('W',), {'W': (3, 2), 'x': (2,)}, ('W', 'x'), 'add W to values')
+    """
+    parsed = read_assignments(text)
+    given = Given(values_of(values), shapes_of(shapes))
+    items = {**items_of("shapes", given.shapes), **items_of("values", given.values)}
+    for name in given.shapes:
+        if name in given.values:
+            item = items[name].text
+            raise error_at(item, 0, len(item), f"{name} is given twice, by a value and by a shape")
+    return typed_formula(parsed, names_of(parsed, items), given, ", ".join(wrt_of("wrt", wrt)), as_arguments)
+
+
+class Item(NamedTuple):
+    """How something was given for a name: the text that an error shows, and where the name stands in it."""
+
+    text: str
+    at: int
+
+
+def items_of(argument: str, given: Iterable[str]) -> dict[str, Item]:
+    """What a program gives by name in one argument, as it is written in Python."""
+    return {name: Item(f"{argument}[{name!r}]", len(argument) + 2) for name in given}
+
+
+def as_items(names: Sequence[str]) -> str:
+    """How names get a value on the command line."""
+    return f"add {' '.join([f'{name}=…' for name in names])}"
+
+
+def as_arguments(names: Sequence[str]) -> str:
+    """How names get a value in a program."""
+    return f"add {in_words(names)} to values"
+
+
+def in_words(names: Sequence[str]) -> str:
+    """Names as a sentence lists them."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def names_of(parsed: Assignments, given: Mapping[str, Item]) -> tuple[str, ...]:
+    """The names of a formula; refused where it has none, or not those that are `given`."""
     names = (*parsed.names, *[name for name in parsed.constants if name in given])
     if not names:
         problem = "nothing to differentiate in: the formula has numbers alone, and no name"
         raise error_at(parsed.text, 0, len(parsed.text), problem)
-    for name, item in given.items():
+    for name, (item, at) in given.items():
         if name in parsed.computed:
             raise error_at(item, 0, len(item), f"{name} is computed by a line: leave its value out")
         if name not in names:
-            raise not_there(item, item.index(name), name, names)
+            raise not_there(item, at, name, names)
     return names
 
 
-def typed_formula(parsed: Assignments, names: tuple[str, ...], given: Given, wrt: str) -> TypedFormula:
+def typed_formula(
+    parsed: Assignments, names: tuple[str, ...], given: Given, wrt: str, how: Callable[[Sequence[str]], str]
+) -> TypedFormula:
     """A formula with the values and shapes of its names, differentiated in those that `wrt` tells, or in all."""
     shapes = {name: tuple(np.shape(given.values.get(name, 0.0))) for name in names} | given.shapes
     steps = parsed.computed[:-1] if parsed.output else parsed.computed
@@ -158,7 +216,7 @@ def typed_formula(parsed: Assignments, names: tuple[str, ...], given: Given, wrt
     if ".T" in parsed.text:
         refuse_turned_vectors(parsed, {name: symbol(name, shapes[name]) for name in names})
     chosen, entry = chosen_from(wrt, (*names, *steps), shapes) if wrt.strip() else (names, None)
-    return TypedFormula(parsed, names, given.values, shapes, chosen, entry)
+    return TypedFormula(parsed, names, given.values, shapes, chosen, entry, how)
 
 
 def refuse_turned_vectors(parsed: Assignments, letters: dict[str, Any]) -> None:
@@ -217,6 +275,9 @@ def chosen_from(wrt: str, names: Sequence[str], shapes: dict[str, Shape]) -> tup
         if name not in names:
             raise not_there(wrt, entry.start("name"), name, names)
         return (name,), place_in(wrt, entry, shapes[name])
+    if several := ENTRY_OF_SEVERAL.search(wrt):
+        problem = "an entry is asked for alone: ask for this one, or for whole names"
+        raise error_at(wrt, *several.span(), problem)
     chosen: list[str] = []
     for part in re.finditer(r"[^,\s]+", wrt):
         if part[0] not in names:

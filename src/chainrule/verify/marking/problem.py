@@ -17,6 +17,7 @@ from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term, symbol
 from chainrule.errors import ChainruleError, FormulaError, GraphError
+from chainrule.expression.arguments import shapes_of
 from chainrule.expression.typed.assignments import Assignments, read_assignments
 from chainrule.expression.typed.parsed import CONSTANTS
 from chainrule.program import Kind, Program, Step, lift, run, term_of
@@ -235,7 +236,7 @@ def read_problem(
     if isinstance(problem, Problem):
         return problem
     known = {name: np.shape(value) for name, value in (values or {}).items()}
-    known.update({name: tuple(np.atleast_1d(shape).tolist()) for name, shape in (shapes or {}).items()})
+    known.update(shapes_of(shapes))
     if isinstance(problem, str):
         problem = with_signs(problem)
         found = typed_problem(read_assignments(problem, own_names=True), known)
