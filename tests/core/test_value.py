@@ -7,6 +7,7 @@ import gc
 import math
 import operator
 import pickle
+import sys
 import warnings
 
 import numpy as np
@@ -382,6 +383,60 @@ def test_freeing_a_deep_graph_whose_steps_use_a_node_more_than_once(step):
         out = step(out)
     del out
     assert x.data == 1.0
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda x, y: x * y,
+        lambda x, y: x * x,
+        lambda x, y: x + 1.0,
+        lambda x, y: 2.0 / x,
+        lambda x, y: y.relu() - x.tanh(),
+        lambda x, y: x**y,
+        lambda x, y: cr.sum([x, y, x]),
+        lambda x, y: cr.floor(x) * y,
+    ],
+)
+def test_a_graph_counts_its_references_to_its_inputs_exactly(use):
+    x, y = Value(2.5), Value(3.0)
+    before = sys.getrefcount(x), sys.getrefcount(y)
+    for _ in range(100):
+        out = use(x, y)
+        (out + out).backward()
+        assert len(out.edges) == len(out.local_derivatives) <= len(out.inputs)
+        assert out._prev[0] is out.inputs[0] or type(out.inputs[0]) is float
+        del out
+    assert (sys.getrefcount(x), sys.getrefcount(y)) == before
+
+
+def test_nodes_may_be_made_and_dropped_while_a_graph_is_freed():
+    """What a setting holds may run anything when it goes, also a graph of its own: it waits for its turn."""
+    ends = []
+
+    class Ending:
+        def __init__(self, x):
+            self.chain = x
+            for _ in range(1_000):
+                self.chain = self.chain * x
+
+        def __del__(self):
+            (self.chain + 1.0).backward()
+            ends.append(self.chain.data)
+
+    def kept(x, *, by):
+        """The same number, with something beside it."""
+        return x * 1.0
+
+    carry = Pointwise(kept, "{x}", (lambda out, x, by: 1.0,))
+    out = x = Value(1.0)
+    for _ in range(20):
+        out = carry(out, by=Ending(x)) + 1.0
+    out.backward()
+    assert x.grad == 1.0
+    del out
+    assert ends == [1.0] * 20
+    assert x.grad == 1.0 + 20 * 1_001
 
 
 def test_wide_and_deep_sums():

@@ -3,20 +3,19 @@ from libc.math cimport exp as c_exp
 from libc.math cimport log as c_log
 from libc.math cimport pow as c_pow
 from libc.math cimport tanh as c_tanh
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free, malloc, realloc
 
-cdef extern from "Python.h":
-    ctypedef struct PyObject
-    Py_ssize_t Py_REFCNT(PyObject *)
+from cpython.ref cimport Py_INCREF, PyObject
 
 cdef extern from "slabs.h":
-    void lay_in_slabs(object kind)
+    void keep_in_slabs(object kind)
+
+ctypedef PyObject *Held
+ctypedef Held *pHeld
 
 cdef int LEAF, ONE, TWO, VALUE_NUMBER, NUMBER_VALUE, MANY, FOREIGN
 cdef int NAMELESS, ADD, SUB, MUL, DIV, POW, NEG, RELU, TANH, EXP, LOG, SIGMOID, IDENTITY, CONSTANT, FLAT
 cdef int attention
-cdef list graveyard
-cdef bint burying
 
 cdef class Extras:
     cdef tuple inputs
@@ -27,30 +26,28 @@ cdef class Extras:
     cdef bint late
     cdef bint selects
 
+cdef class Pile:
+    cdef Py_ssize_t count
+    cdef Py_ssize_t room
+    cdef pHeld nodes
+    cdef inline int put(self, Value node) except -1
+    cdef inline Held take(self) noexcept
+    cdef int grow(self) except -1
+
 cdef class Value:
+    # What slabs.h frees stands first. The inputs are bare pointers, each counted by hand: the walks need not count.
+    cdef Held first
+    cdef Held second
+    cdef Extras extras
     cdef public double data
     cdef public double grad
-    cdef Value first
-    cdef Value second
     cdef double d_first
     cdef double d_second
-    cdef Extras extras
     cdef int waiting
     cdef short layout
     cdef short code
 
-cdef inline bint owns_inputs(Value node) noexcept:
-    """Whether an input would be freed together with this node. Casts, because an object argument is one more reference."""
-    return (Py_REFCNT(<PyObject *>node.first) == 1 + (node.first is node.second)
-            or Py_REFCNT(<PyObject *>node.second) == 1 or Py_REFCNT(<PyObject *>node.extras) == 1)
-
-cdef inline bint first_frees_more(Value node) noexcept:
-    """Whether the first input would be freed together with this node, and an input of its own with it."""
-    return Py_REFCNT(<PyObject *>node.first) == 1 and owns_inputs(node.first)
-
-cdef inline bint second_frees_more(Value node) noexcept:
-    return Py_REFCNT(<PyObject *>node.second) == 1 and owns_inputs(node.second)
-
+cdef Held counted(Value x) noexcept
 cdef Value plus(Value x, Value y)
 cdef Value times(Value x, Value y)
 cdef Value make(int code, int layout, Value first, Value second, double data, double d_first, double d_second)
@@ -59,15 +56,16 @@ cdef Value make_many(Extras extras, double data)
 cdef walk(Value output, double gradient)
 cdef inline double passed(Value node, double slope, double g) noexcept
 cdef bint selects(Value node) noexcept
-cdef void meet(Value x, list stack) noexcept
-cdef void give(Value x, double share, list stack) noexcept
-cdef void give_many(Value node, list stack) noexcept
-cdef give_late(Value node, list stack)
+cdef int meet_inputs(Value node, Pile pile) except -1
+cdef int meet(Value x, Pile pile) except -1
+cdef int give_inputs(Value node, Pile pile, bint watched) except -1
+cdef int give(Value x, double share, Pile pile) except -1
+cdef int give_many(Value node, Pile pile) except -1
+cdef int give_late(Value node, Pile pile) except -1
 cpdef object read_graph(Value output)
 cdef bint put_unread(Value node, list stack) except -1
 cdef put_if_unread(Value x, list stack)
 cdef object place_or_number(object x)
-cdef void bury(Value node) noexcept
 cdef double *allocate(Py_ssize_t count)
 cdef double divide(double x, double y) noexcept
 cdef double ieee_exp(double x) noexcept

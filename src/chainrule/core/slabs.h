@@ -12,6 +12,7 @@
 #if defined(__GNUC__) && !defined(_WIN32)
 #define SLAB ((size_t)1 << 18)
 #define GRAIN 16 /* bytes for each bit; a node takes several, of which the first one's bit counts */
+#define NODE 80  /* bytes of a node, known here so that they are cleared without a call */
 #define WORDS (SLAB / GRAIN / 64)
 #define MOST_KEPT 64 /* how many slabs without a node are kept for the next graph */
 
@@ -24,7 +25,7 @@ typedef struct slab {
 } slab;
 
 static slab *slab_now, *slabs_with_room;
-static size_t slab_node, slabs_kept;
+static size_t slabs_kept;
 
 static slab *new_slab(void) {
     void *memory;
@@ -32,7 +33,7 @@ static slab *new_slab(void) {
         return NULL;
     slab *s = memory;
     memset(s, 0, sizeof *s);
-    for (size_t at = (sizeof *s + GRAIN - 1) / GRAIN * GRAIN; at + slab_node <= SLAB; at += slab_node, s->all++)
+    for (size_t at = (sizeof *s + GRAIN - 1) / GRAIN * GRAIN; at + NODE <= SLAB; at += NODE, s->all++)
         s->room[at / GRAIN / 64] |= (uint64_t)1 << at / GRAIN % 64;
     s->free = s->all;
     return s;
@@ -81,7 +82,7 @@ static PyObject *make_in_slab(PyTypeObject *type, Py_ssize_t Py_UNUSED(items)) {
                 void *place = (char *)s + (s->word * 64 + (size_t)__builtin_ctzll(room)) * GRAIN;
                 s->room[s->word] = room & (room - 1);
                 s->free--;
-                memset(place, 0, slab_node);
+                memset(place, 0, NODE);
                 return PyObject_Init(place, type);
             }
         }
@@ -104,12 +105,59 @@ static void free_in_slab(void *node) {
     }
 }
 
-/* From now on a type's objects lie in slabs; before there is any of them, and for one type only. */
-static void lay_in_slabs(PyObject *type) {
-    slab_node = ((size_t)((PyTypeObject *)type)->tp_basicsize + GRAIN - 1) / GRAIN * GRAIN;
-    ((PyTypeObject *)type)->tp_alloc = make_in_slab;
-    ((PyTypeObject *)type)->tp_free = free_in_slab;
-}
-#else
-static void lay_in_slabs(PyObject *type) { (void)type; }
 #endif
+
+/* What a node begins with, as _value.pxd has it. A node that waits to be freed has the next one where its number was. */
+typedef struct node {
+    PyObject_HEAD
+    struct node *first, *second;
+    PyObject *extras;
+    struct node *next;
+} node;
+
+static node *dying;
+static int burying;
+
+/* One reference less to an input of a dead node; with the last one it dies too. */
+static inline void let_go(node *input) {
+    if (!input)
+        return;
+    if (Py_REFCNT(input) > 1) {
+        Py_DECREF(input);
+        return;
+    }
+    input->next = dying;
+    dying = input;
+}
+
+/* Free a node, and what lived by it alone, without recursion. Along a sum the sum so far goes first. */
+static void bury(PyObject *object) {
+    node *dead = (node *)object;
+    dead->next = dying;
+    dying = dead;
+    if (burying)
+        return;
+    burying = 1;
+    while ((dead = dying)) {
+        dying = dead->next;
+        node *first = dead->first, *second = dead->second;
+        PyObject *extras = dead->extras;
+        Py_TYPE(dead)->tp_free(dead);
+        let_go(second);
+        let_go(first);
+        Py_DECREF(extras); /* which may run what a user wrote, and bury more */
+    }
+    burying = 0;
+}
+
+/* From now on a type's objects lie in slabs; before there is any of them, and for one type only. */
+static void keep_in_slabs(PyObject *type) {
+    PyTypeObject *kind = (PyTypeObject *)type;
+    kind->tp_dealloc = bury;
+#ifdef SLAB
+    if (kind->tp_basicsize > NODE)
+        return;
+    kind->tp_alloc = make_in_slab;
+    kind->tp_free = free_in_slab;
+#endif
+}

@@ -56,8 +56,6 @@ a result that does not move, as a sign: the backward pass takes it for a leaf, a
 ONE_AS_FLOAT64 = np.float64(1.0)
 
 attention = 0
-graveyard: list[Any] = []
-burying = False
 
 lines: dict[int, str] = {}
 """Under detect_anomaly: where each node was made, by its id."""
@@ -106,7 +104,49 @@ class Extras:
 
 @cython.final
 @cython.no_gc
-@cython.freelist(32)
+@cython.cclass
+class Pile:
+    """Nodes that wait for a walk, the latest on top: bare pointers, since the output holds every node of its graph."""
+
+    __slots__ = ("count", "nodes", "room")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.room = 0
+        if not cython.compiled:
+            self.nodes: Any = []
+
+    def __dealloc__(self) -> None:
+        if cython.compiled:
+            free(self.nodes)  # noqa: F821  (C's)
+
+    def put(self, node: Value) -> None:
+        """Lay a node on top."""
+        if cython.compiled:
+            if self.count == self.room:
+                self.grow()
+            self.nodes[self.count] = cython.cast(Held, node)  # noqa: F821  (defined in _value.pxd)
+        else:
+            self.nodes.append(node)
+        self.count += 1
+
+    def take(self) -> Any:
+        """Take the node on top."""
+        self.count -= 1
+        return self.nodes[self.count] if cython.compiled else self.nodes.pop()
+
+    def grow(self) -> None:
+        """Make room for twice as many (compiled engine only)."""
+        room: cython.Py_ssize_t = 2 * self.room if self.room != 0 else 256
+        nodes = cython.cast(pHeld, realloc(self.nodes, room * 8))  # noqa: F821
+        if not nodes:
+            raise MemoryError
+        self.nodes = nodes
+        self.room = room
+
+
+@cython.final
+@cython.no_gc
 @cython.cclass
 class Value:
     """A scalar that records what is computed with it.
@@ -146,8 +186,6 @@ class Value:
         self.grad = 0.0
         self.layout = FOREIGN if _children else LEAF
         self.code = NAMELESS
-        self.first = None
-        self.second = None
         self.extras = Extras(tuple(_children), _op) if _children or _op else None
         self.d_first = 0.0
         self.d_second = 0.0
@@ -403,19 +441,19 @@ class Value:
         if self.layout == LEAF and self.code != FLAT:
             return ()
         if self.layout == ONE:
-            return (self.first,)
+            return (cython.cast(Value, self.first),)
         if self.layout == TWO:
-            return (self.first, self.second)
+            return (cython.cast(Value, self.first), cython.cast(Value, self.second))
         if self.layout == VALUE_NUMBER:
-            return (self.first, self.d_second)
+            return (cython.cast(Value, self.first), self.d_second)
         if self.layout == NUMBER_VALUE:
-            return (self.d_second, self.first)
+            return (self.d_second, cython.cast(Value, self.first))
         return self.extras.inputs
 
     @property
     def _prev(self) -> tuple[Value, ...]:
         if self.code == POW:
-            return (self.first,)
+            return (cython.cast(Value, self.first),)
         return tuple([x if type(x) is Value else Value(x) for x in self.inputs])
 
     @property
@@ -554,15 +592,9 @@ class Value:
             settle(self)
             raise
 
-    def __dealloc__(self) -> None:
-        # Freeing a chain must not recurse: the outermost node frees all, and nodes met on the way hand their inputs on.
-        if cython.compiled:
-            if owns_inputs(self):  # noqa: F821  (defined in _value.pxd)
-                bury(self)
-
 
 if cython.compiled:
-    lay_in_slabs(Value)  # noqa: F821  (defined in slabs.h)
+    keep_in_slabs(Value)  # noqa: F821  (defined in slabs.h)
 
 WRITTEN_OUT = {
     "exp": Value.exp,
@@ -595,8 +627,10 @@ def make(
     out: Value = Value.__new__(Value)
     out.code = code
     out.layout = layout
-    out.first = first
-    out.second = second
+    if layout != MANY:
+        out.first = counted(first)
+    if layout == TWO:
+        out.second = counted(second)
     out.data = data
     out.d_first = d_first
     out.d_second = d_second
@@ -607,6 +641,14 @@ def make(
         out.extras = None
         out.waiting = 0
     return out
+
+
+def counted(x: Value) -> Any:
+    """An input as a node holds it: a bare pointer, with one more reference counted."""
+    if cython.compiled:
+        Py_INCREF(x)  # noqa: F821
+        return cython.cast(Held, x)  # noqa: F821  (defined in _value.pxd)
+    return x
 
 
 def plus(x: Value, y: Value) -> Value:
@@ -665,38 +707,17 @@ def check_shares(node: Value) -> None:
 
 def walk(output: Value, gradient: float) -> None:
     """The two walks of `Value.backward`: one counts how often each node is used, the other gives each its share."""
-    node: Value
-    stack: list[Any] = [output]
+    pile: Pile = Pile()
     if output.layout != LEAF:
         output.grad = 0.0
-    while stack:
-        node = cython.cast(Value, stack.pop())
-        if node.layout == MANY:
-            for x in node.extras.inputs:
-                if type(x) is Value:
-                    meet(x, stack)
-        elif node.layout == FOREIGN:
-            raise refuse_backward(node.operation)
-        elif node.layout != LEAF:
-            meet(node.first, stack)
-            if node.layout == TWO:
-                meet(node.second, stack)
+    pile.put(output)
+    while pile.count != 0:
+        meet_inputs(cython.cast(Value, pile.take()), pile)
     output.grad += gradient
-    stack.append(output)
+    pile.put(output)
     watched: cython.bint = attention != 0 and switches.anomaly
-    while stack:
-        node = cython.cast(Value, stack.pop())
-        if watched:
-            check_shares(node)
-        if node.layout == MANY:
-            if node.extras.late:
-                give_late(node, stack)
-            else:
-                give_many(node, stack)
-        elif node.layout != LEAF:
-            give(node.first, passed(node, node.d_first, node.grad), stack)
-            if node.layout == TWO:
-                give(node.second, passed(node, node.d_second, node.grad), stack)
+    while pile.count != 0:
+        give_inputs(cython.cast(Value, pile.take()), pile, watched)
 
 
 def passed(node: Value, slope: float, g: float) -> float:
@@ -712,34 +733,62 @@ def selects(node: Value) -> bool:
     return node.code == RELU or (node.layout == MANY and extras.selects)
 
 
-def meet(x: Value, stack: Any) -> None:
-    """First walk: count how often a node is used, and clear old gradients of nodes that have inputs."""
+def meet_inputs(node: Value, pile: Pile) -> None:
+    """First walk: count how often each input is used, and clear old gradients."""
+    if node.layout == MANY:
+        for x in node.extras.inputs:
+            if type(x) is Value:
+                meet(x, pile)
+    elif node.layout == FOREIGN:
+        raise refuse_backward(node.operation)
+    elif node.layout != LEAF:
+        meet(cython.cast(Value, node.first), pile)
+        if node.layout == TWO:
+            meet(cython.cast(Value, node.second), pile)
+
+
+def meet(x: Value, pile: Pile) -> None:
     if x.waiting == 0 and x.layout != LEAF:
         x.grad = 0.0
-        stack.append(x)
+        pile.put(x)
     x.waiting += 1
 
 
-def give(x: Value, share: float, stack: Any) -> None:
-    """Second walk: add one use's share; when all uses have reported, the node is ready to pass its gradient on."""
+def give_inputs(node: Value, pile: Pile, watched: bool) -> None:
+    """Second walk: give each input its share of a node's gradient."""
+    if watched:
+        check_shares(node)
+    if node.layout == MANY:
+        if node.extras.late:
+            give_late(node, pile)
+        else:
+            give_many(node, pile)
+    elif node.layout != LEAF:
+        give(cython.cast(Value, node.first), passed(node, node.d_first, node.grad), pile)
+        if node.layout == TWO:
+            give(cython.cast(Value, node.second), passed(node, node.d_second, node.grad), pile)
+
+
+def give(x: Value, share: float, pile: Pile) -> None:
+    """Add one use's share; when all uses have reported, the node is ready to pass its gradient on."""
     x.grad += share
     x.waiting -= 1
     if x.waiting == 0 and x.layout != LEAF:
-        stack.append(x)
+        pile.put(x)
 
 
-def give_many(node: Value, stack: Any) -> None:
+def give_many(node: Value, pile: Pile) -> None:
     i: cython.Py_ssize_t = 0
     extras: Extras = node.extras
     for x in extras.inputs:
         if type(x) is Value:
-            give(x, passed(node, extras.partials[i], node.grad), stack)
+            give(x, passed(node, extras.partials[i], node.grad), pile)
         i += 1
 
 
-def give_late(node: Value, stack: Any) -> None:
+def give_late(node: Value, pile: Pile) -> None:
     for x, share in late_shares(node, node.grad):
-        give(x, share, stack)
+        give(x, share, pile)
 
 
 def late_shares(node: Any, g: float) -> list[tuple[Any, float]]:
@@ -783,8 +832,8 @@ def read_graph(output: Value) -> Any:
                 many.append((node.extras.operation, node.settings, [place_or_number(x) for x in node.extras.inputs]))
                 continue
             kinds.append(node.code * 8 + node.layout)
-            firsts.append(-1 if node.first is None else node.first.waiting - 1)
-            seconds.append(-1 if node.second is None else node.second.waiting - 1)
+            firsts.append(-1 if node.layout == LEAF else cython.cast(Value, node.first).waiting - 1)
+            seconds.append(-1 if node.layout != TWO else cython.cast(Value, node.second).waiting - 1)
             beside: cython.bint = node.layout == VALUE_NUMBER or node.layout == NUMBER_VALUE
             numbers.append(node.d_second if beside else node.data if node.layout == LEAF else 0.0)
         return nodes, kinds, firsts, seconds, numbers, many
@@ -802,11 +851,10 @@ def put_unread(node: Value, stack: Any) -> bool:
         for x in reversed(node.extras.inputs):
             if type(x) is Value:
                 put_if_unread(x, stack)
-    else:
-        if node.second is not None:
-            put_if_unread(node.second, stack)
-        if node.first is not None:
-            put_if_unread(node.first, stack)
+    elif node.layout != LEAF:
+        if node.layout == TWO:
+            put_if_unread(cython.cast(Value, node.second), stack)
+        put_if_unread(cython.cast(Value, node.first), stack)
     return len(stack) > before
 
 
@@ -834,31 +882,6 @@ def settle(output: Value) -> None:
         new = [x for x in node.inputs if type(x) is Value and x not in seen]
         seen.update(new)
         stack.extend(new)
-
-
-def bury(node: Value) -> None:
-    """Free a node's inputs without recursion (compiled engine only).
-
-    The first input goes last on the pile and so is freed first: along a sum that is the sum so far. What others hold
-    too, and what frees nothing behind it, needs no pile.
-    """
-    global burying
-    if node.second is not None:
-        if second_frees_more(node):  # noqa: F821  (defined in _value.pxd)
-            graveyard.append(node.second)
-        node.second = None
-    if node.first is not None:
-        if first_frees_more(node):  # noqa: F821
-            graveyard.append(node.first)
-        node.first = None
-    if node.extras is not None:
-        graveyard.append(node.extras)
-        node.extras = None
-    if not burying:
-        burying = True
-        while graveyard:
-            graveyard.pop()
-        burying = False
 
 
 def allocate(count: cython.Py_ssize_t) -> Any:
