@@ -49,7 +49,7 @@ def test_rows_of_a_vector_in_a_vector(typed):
         (["sum(x**2)", "x=[1,2]", "--direction", "x=[3, 4]"], "= 22"),
         (["A @ x", "A=[[1,2],[3,4]]", "x=[1,1]", "--wrt", "x", "--direction", "x=[3,4]"], "= ⎡11⎤"),
         (["A @ x", "A=[[1,2],[3,4]]", "x=[1,1]", "--wrt", "x", "--weights", "[1,1]"], "= ⎡4⎤"),
-        (["[x**2*y, sin(x)]", "x=1", "y=2", "--weights", "[1, 2]"], "∂f/∂y = ⎡1⎤ᵀ ⎡1⎤ = 1"),
+        (["[x**2*y, sin(x)]", "x=1", "y=2", "--weights", "[1, 2]"], "[1, 2] ∂f/∂y = [1, 2] ⎡1⎤ = 1"),
     ],
 )
 def test_products_with_the_derivative(typed, words, told):

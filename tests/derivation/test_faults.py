@@ -559,14 +559,3 @@ def test_pi_is_written_as_a_letter_where_it_is_meant(text, given, says):
 
 def test_a_multiple_of_a_name_is_no_layer_of_a_net():
     assert "layer" not in graded("cos(3*x/4)", "x=1", dialect="chain").text(detail="full")
-
-
-@pytest.mark.parametrize("text", ["[norm(A), sum(A)*x]", "A @ b"])
-def test_weights_of_a_derivative_in_a_matrix_sum_over_the_outputs(text):
-    answer = Answer(
-        read_formula(
-            text, ["A=[[1,2],[3,4]]", "x=2", "b=[1,-1]"][: 2 if "x" in text else 3 : 1 if "x" in text else 2], ""
-        ),
-        Options(weights=np.array([1.1, 0.4])),
-    )
-    check(answer.derivation)

@@ -116,7 +116,7 @@ def test_the_slope_along_a_direction():
     output.label = "L"
     told = cr.explain(output, x, direction=[3.0, 4.0])
     (equation,) = [block for block in told.short if isinstance(block, Equation) and "∂v" in spelled(block.sides[0])]
-    assert spelled(equation) == "∂L/∂v = (∂L/∂x)ᵀ [3; 4] = [2; 4]ᵀ [3; 4] = 22"
+    assert spelled(equation) == "∂L/∂v = (∂L/∂x)ᵀ [3; 4] = [2, 4] [3; 4] = 22"
     assert "for each unit of it L moves by 4.4" in told.text()
     with pytest.raises(ShapeError, match="shape of what it moves"):
         cr.explain(output, x, direction=[1.0])

@@ -104,7 +104,7 @@ def weighted(output: Tree, moved: Mapping[Tree, Any], weights: Any, digits: int)
     >>> from chainrule.derivation.products import weighted
     >>> from chainrule.maths import Symbol, unicode
     >>> unicode(weighted(Symbol("f", shape=(2,)), {Symbol("x"): [4.0, 1.0]}, [1.0, 2.0], 6)[0].tree)
-    '[1; 2]ᵀ ∂f/∂x = [1; 2]ᵀ [4; 1] = 6'
+    '[1, 2] ∂f/∂x = [1, 2] [4; 1] = 6'
     """
     weights = np.asarray(weights, dtype=float)
     if weights.shape != output.shape:

@@ -213,7 +213,12 @@ def words(name: str) -> str:
 
 
 def turned(x: Looks) -> Looks:
-    """The transpose; that of a transpose is the thing itself, and that of an inverse has one sign for both."""
+    """The transpose; that of a transpose is the thing itself, and that of an inverse has one sign for both.
+
+    A column of numbers becomes a row.
+    """
+    if x.kind == "matrix" and all([len(row.parts) == 1 for row in x.parts]):
+        return Looks("matrix", (Looks("row", tuple([row.parts[0] for row in x.parts])),))
     if x.kind == "raised":
         return x.parts[0] if x.parts[1] == TOP else Looks("pow", (x.parts[0], looks.digits("-1")))
     if x.kind == "pow" and not x.word and x.parts[1] == looks.digits("-1"):

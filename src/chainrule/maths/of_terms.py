@@ -33,8 +33,9 @@ def tree_of_term(term: Any, letters: Mapping[Term, Tree] | None = None) -> Tree:
     >>> plain(tree), unicode(tree)
     ('(A + A.T) @ x', '(A + Aᵀ) x')
     """
-    if not isinstance(term, Term):
-        return tree_of(term)
+    if not isinstance(term, Term) or term.number is not None:
+        # Where a number is all there is the sign of a zero says nothing.
+        return constant(np.add(term.number if isinstance(term, Term) else term, 0.0))
     found: dict[Term, Tree] = dict(letters or own_names(term))
     extent: dict[Term, tuple[int, int]] = {}
     calls: dict[Term, Call] = {}
@@ -46,7 +47,7 @@ def tree_of_term(term: Any, letters: Mapping[Term, Tree] | None = None) -> Tree:
             continue
         call = calls.get(x) or call_of(x)
         if call is None:
-            found[x] = constant(x)
+            found[x] = constant(x.number)
             continue
         calls[x] = call
         inner = [y for y in call.inputs if isinstance(y, Term)]
@@ -104,7 +105,7 @@ def own_names(*terms: Term) -> dict[Term, Tree]:
     return {x: named[x.label] for x in unknown}
 
 
-def constant(x: Term) -> Tree:
+def constant(number: Any) -> Tree:
     """A number or an array; the identity has a name."""
-    number = np.asarray(x.number)
-    return applied("eye", n=len(number)) if is_identity(number) else tree_of(number if number.ndim else number.item())
+    array = np.asarray(number)
+    return applied("eye", n=len(array)) if is_identity(array) else tree_of(array if array.ndim else array.item())

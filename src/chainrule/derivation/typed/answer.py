@@ -24,7 +24,7 @@ from chainrule.derivation.notation import USUAL
 from chainrule.derivation.notation import derivative as leibniz
 from chainrule.derivation.products import WRITTEN, Moved, along, weighted
 from chainrule.derivation.record import Block, Convention, Derivation, Equation, Heading, Known, Large, Note, Paragraph
-from chainrule.derivation.short import MOST_GRADIENTS, MOST_LINES, Piece, fit, lines_of
+from chainrule.derivation.short import MOST_LINES, Piece, fit, lines_of
 from chainrule.derivation.symbolic.verified import moved_by_rounding
 from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
@@ -32,12 +32,13 @@ from chainrule.derivation.total import marked
 from chainrule.derivation.typed.closed_forms import ClosedForms, formula_of, rules_story, shown
 from chainrule.derivation.typed.comparison import Comparison, compare_with_differences
 from chainrule.derivation.typed.formula import TypedFormula, formula_from, items_of
+from chainrule.derivation.typed.room import in_a_line, in_room
 from chainrule.derivation.vector import JACOBIAN
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import ChainruleError, FormulaError, GraphError
 from chainrule.expression.arguments import numbers_in, values_of
 from chainrule.maths import Derivative as Slope
-from chainrule.maths import Matrix, Symbol, Tree, plain
+from chainrule.maths import Matrix, Symbol, Tree
 from chainrule.maths.check import AMPLIFIED, EPSILON, ROUNDING, as_written, size_of
 from chainrule.maths.numerals import DIGITS
 from chainrule.maths.tree import applied
@@ -49,8 +50,6 @@ MOST_DERIVATIVES = 1_000_000
 """Entries of a Jacobian or Hessian that is computed; each of its rows is a pass of its own."""
 AGREEMENT = 1e-6
 """The formula takes another way than the engine, so rounding may differ; a wrong formula is farther off."""
-LONGEST_OF_SEVERAL = 80
-"""Characters of one derivative where several are asked for."""
 HESSIAN = Symbol("H", owner="page", shape=(2, 2))
 """All second derivatives together."""
 MOST_OUTPUTS = 6
@@ -186,6 +185,7 @@ class Answer:
             known = [np.asarray(x.contribution) for x in base.log if not isinstance(x.contribution, Large)]
             sizes = [float(np.max(np.abs(x), initial=0.0)) for x in known]
             self.residue = AMPLIFIED * EPSILON * max([x for x in sizes if np.isfinite(x)], default=0.0)
+        slopes = {name: self.settled_slope(name, slope) for name, slope in slopes.items()}
         opening = self.opening(slopes)
         second = self.second_order() if self.options.order > 1 else []
         story = rules_story(self.closed)
@@ -266,7 +266,7 @@ class Answer:
         words = [block for block in base.short if isinstance(block, Paragraph | Note)]
         if base.short and (self.options.dialect or self.no_formula or len(self.typed.parsed.lines) > 1):
             kept = [block for block in base.short if not compared or block not in words]
-            return [*kept, *products, *compared]
+            return in_room(kept, compared, products, self.output, self.derivatives)
         # A chain of one link would say its derivative again.
         told = [x for x in base.short if isinstance(x, Equation) and x.numbers > 1][
             : int(base.counts.get("links", 0) > 1)
@@ -277,30 +277,11 @@ class Answer:
             words = [block for block in words if not is_legend(block)]
         # A direction that was asked for stands in place of the one of steepest rise.
         words = compared or ([] if products else words)
-        room = MOST_LINES - sum(map(lines_of, [*told, *words, *products]))
         kept = [x for x in opening if not isinstance(x, Note) or not products]
         if JACOBIAN in self.entered:
             # What stands in one matrix needs no columns beside it.
             kept = [x for x in kept if not isinstance(x, Equation) or x.sides[0] not in self.derivatives]
-        *kept, left = self.few_of(kept)
-        room -= lines_of(left) if left else 0
-        pieces = [Piece(self.versions(block), i) for i, block in enumerate(reversed(kept))][::-1]
-        fit(pieces, room)
-        return [
-            *[block for piece in pieces for block in piece.blocks],
-            *([left] if left else []),
-            *told,
-            *words,
-            *products,
-        ]
-
-    def few_of(self, blocks: Sequence[Block]) -> list[Any]:
-        """Blocks with no more derivatives than have room, and last the words that count the others, or None."""
-        slopes = [x for x in blocks if isinstance(x, Equation) and x.sides[0] in self.derivatives]
-        if len(slopes) <= MOST_LINES:
-            return [*blocks, None]
-        left = set(map(id, slopes[MOST_GRADIENTS:]))
-        return [*[x for x in blocks if id(x) not in left], Paragraph(f"and {len(left):,} more.")]
+        return in_room(kept, [*told, *words], products, self.output, self.derivatives)
 
     def short_of_second_order(self, opening: Sequence[Block], second: Sequence[Block]) -> list[Block]:
         """The formula, and the second derivatives that have room; the Hessian before single ones."""
@@ -312,13 +293,6 @@ class Answer:
             piece.weight = len(pieces) if hessian else piece.weight
         fit(pieces, MOST_LINES - sum(map(lines_of, self.comparison.short)))
         return [*[block for piece in pieces for block in piece.blocks], *self.comparison.short]
-
-    def versions(self, block: Block) -> list[tuple[Block, ...]]:
-        """A block of the opening, and how it is said shorter: what is a derivative in a whole name stays."""
-        if not isinstance(block, Equation) or not (block.sides[0] in self.derivatives or block.sides[0] == self.output):
-            return [(block,), ()]
-        shorter = in_a_line(block)
-        return [(block,)] if shorter == block else [(block,), (shorter,)]
 
     @cached_property
     def derivatives(self) -> set[Tree]:
@@ -426,12 +400,6 @@ class Answer:
         found = self.closed.found.get(name)
         if found is not None:
             symbols.append(self.in_layout(found.term))
-            ours = None if slope is None else found(**self.typed.values_at(name))
-            if ours is not None and not same(ours, slope) and not same(ours, slope, self.rounding_of(name)):
-                raise ChainruleError(
-                    f"internal error, please report it: the formula {found} is not the engine's derivative in {name}"
-                )
-            slope = self.settled(found.term, slope)
         else:
             story.append(Note(f"In symbols, {self.closed.reasons[name]}."))
         if slope is not None and self.is_turned(np.ndim(slope)):
@@ -445,6 +413,18 @@ class Answer:
         if slope is not None and (np.ndim(slope) > 2 or np.size(slope) > WRITTEN):
             story += self.piece_by_piece(below, np.asarray(slope))
         return story
+
+    def settled_slope(self, name: str, slope: Any) -> Any:
+        """A derivative as its formula has it, where there is one; one that the engine does not have is a fault."""
+        found = self.closed.found.get(name)
+        if found is None:
+            return slope
+        ours = found(**self.typed.values_at(name))
+        if not same(ours, slope) and not same(ours, slope, self.rounding_of(name)):
+            raise ChainruleError(
+                f"internal error, please report it: the formula {found} is not the engine's derivative in {name}"
+            )
+        return self.settled(found.term, slope)
 
     def rounding_of(self, first: str, *more: str) -> float:
         """How far the engine's derivative, in one name and then another, moves if every number is off by a rounding."""
@@ -571,16 +551,6 @@ class Answer:
 def is_legend(block: Block) -> bool:
     """Whether words say what letters stand for."""
     return isinstance(block, Paragraph) and block.text[0] == "Here "
-
-
-def in_a_line(equation: Equation) -> Equation:
-    """An equation among several: without the array that ends it, or without the symbols where they are long."""
-    *symbols, last = equation.sides
-    if equation.numbers and isinstance(last, Matrix) and symbols[1:]:
-        return Equation(tuple(symbols))
-    if equation.numbers and sum([len(plain(side)) for side in equation.sides]) > LONGEST_OF_SEVERAL:
-        return replace(equation, sides=(symbols[0], last))
-    return equation
 
 
 def same(formula: Any, engine: Any, rounding: float = 0.0) -> bool:

@@ -1,0 +1,88 @@
+"""A short answer in the lines that it has: what is said in fewer words first, and what goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from chainrule.derivation.record import Block, Equation, Paragraph, trees_in
+from chainrule.derivation.short import MOST_GRADIENTS, MOST_LINES, Piece, fit
+from chainrule.maths import Matrix, Tree, plain
+
+LONGEST_OF_SEVERAL = 80
+"""Characters of one derivative where several are asked for."""
+
+
+def in_room(
+    opening: Sequence[Block], kept: Sequence[Block], products: Sequence[Block], output: Tree, slopes: set[Tree]
+) -> list[Block]:
+    """The opening of a short answer, what is kept as it is, and products with the derivative, in a dozen lines.
+
+    `slopes` are the derivatives in whole names: they, and the formula of the output, go when nothing else can be said
+    shorter. Those that are told nowhere then are counted.
+    """
+    asked = [x for x in opening if left_side(x) in slopes]
+    late = set(map(id, asked[MOST_GRADIENTS:] if len(asked) > MOST_LINES else ()))
+    first = [x for x in opening if id(x) not in late]
+    may_go = [Piece(versions(x, {output, *slopes}), i) for i, x in enumerate(reversed(first))][::-1]
+    multiplied = [Piece(of_product(x), len(first) + i) for i, x in enumerate(reversed(products))][::-1]
+    pieces = [*may_go, *[Piece([(x,)], 0) for x in kept], *multiplied]
+
+    def more() -> tuple[list[Block], list[Block]]:
+        """Words for the derivatives and for the products that have gone."""
+        untold = slopes.difference(trees_in(blocks_of(pieces))) if asked else ()
+        gone = len(equations_in(products)) - len(equations_in(blocks_of(multiplied)))
+        return counted(len(untold), len(slopes)), counted(gone, len(equations_in(products)))
+
+    fit(pieces, MOST_LINES - bool(late))
+    if sum([piece.lines for piece in pieces]) > MOST_LINES - bool(late):
+        for piece in (*may_go, *multiplied[1:]):
+            piece.versions.append(())
+        fit(pieces, MOST_LINES)
+        fit(pieces, MOST_LINES - sum(map(len, more())))
+    more_derivatives, more_products = more()
+    return [*blocks_of(may_go), *more_derivatives, *kept, *blocks_of(multiplied), *more_products]
+
+
+def counted(gone: int, of: int) -> list[Block]:
+    """Words for what is not told of several things, where some of them are."""
+    return [Paragraph(f"and {gone:,} more.")] if 0 < gone < of else []
+
+
+def equations_in(blocks: Sequence[Block]) -> list[Equation]:
+    return [x for x in blocks if isinstance(x, Equation)]
+
+
+def blocks_of(pieces: Sequence[Piece]) -> list[Block]:
+    return [block for piece in pieces for block in piece.blocks]
+
+
+def left_side(block: Block) -> Tree | None:
+    return block.sides[0] if isinstance(block, Equation) else None
+
+
+def versions(block: Block, firm: set[Tree]) -> list[tuple[Block, ...]]:
+    """A block of the opening, and how it is said shorter: an equation for what is firm stays."""
+    if not isinstance(block, Equation) or block.sides[0] not in firm:
+        return [(block,), ()]
+    shorter = in_a_line(block)
+    return [(block,)] if shorter == block else [(block,), (shorter,)]
+
+
+def of_product(block: Block) -> list[tuple[Block, ...]]:
+    """A product with the derivative, and how it is said shorter: without its numbers, then without its symbols."""
+    if not isinstance(block, Equation) or block.numbers < 2:
+        return [(block,)]
+    *symbols, last = block.sides[: len(block.sides) - block.numbers] + block.sides[-1:]
+    without = [replace(block, sides=(*names, last), numbers=1, signs=()) for names in (symbols, symbols[:1])]
+    return [(block,), *[(x,) for x in without]]
+
+
+def in_a_line(equation: Equation) -> Equation:
+    """An equation among several: without the array that ends it, or without the symbols where they are long."""
+    *symbols, last = equation.sides
+    if equation.numbers and isinstance(last, Matrix) and symbols[1:]:
+        return Equation(tuple(symbols))
+    if equation.numbers and sum([len(plain(side)) for side in equation.sides]) > LONGEST_OF_SEVERAL:
+        return replace(equation, sides=(symbols[0], last))
+    return equation
