@@ -14,6 +14,7 @@ from tests.livepage.conftest import NET, ORDER, REUSE, settled
 
 import chainrule as cr
 from chainrule import nn
+from chainrule.errors import DtypeError
 from chainrule.livepage import payload
 from chainrule.livepage.network import network_subject
 from chainrule.livepage.page import Page
@@ -289,6 +290,76 @@ def test_a_point_more_counts_as_one_in_the_average(opened, few_moons):
     more = np.concatenate([x, [places[30]]])
     wanted = nn.MSELoss()(net(more), np.append(y, 0.0).reshape(-1, 1)).item()
     assert after == pytest.approx(wanted, rel=1e-12)
+
+
+def three_to(outputs):
+    return nn.Sequential(nn.Linear(2, 3, rng=0, dtype=float), nn.Tanh(), nn.Linear(3, outputs, rng=1, dtype=float))
+
+
+@pytest.mark.parametrize(
+    ("loss", "outputs", "targets", "chosen"),
+    [
+        (nn.MSELoss(), 1, [0.3, -1.5, 2.25, 0.3, 0.75, 1.0], 1),
+        (nn.BCEWithLogitsLoss(), 1, [0, 1, 1, 0, 1, 0], 1),
+        (nn.CrossEntropyLoss(), 2, [0, 1, 1, 0, 1, 0], 1),
+        (nn.CrossEntropyLoss(), 3, [0, 1, 2, 0, 2, 2], 2),
+    ],
+    ids=["amounts", "one of two", "two classes", "three classes"],
+)
+def test_a_point_of_every_kind_of_target(opened, loss, outputs, targets, chosen):
+    x, y = np.random.default_rng(0).normal(size=(6, 2)), np.array(targets)
+
+    def cost(x, y):
+        wanted = y if outputs > 1 else np.reshape(y, (-1, 1)).astype(float)
+        return pytest.approx(loss(three_to(outputs)(np.array(x)), wanted).item(), rel=1e-12)
+
+    with opened(cr.page(three_to(outputs), x, y, loss=loss)) as tab:
+        assert tab.evaluate("chainrule.values().L") == cost(x, y)
+        told = tab.locator("#label option").all_text_contents()
+        tab.locator("#label").select_option(str(chosen))
+        tab.locator("#plane").click(position={"x": 30, "y": 40})
+        settled(tab)
+        values = tab.evaluate("chainrule.values()")
+        added = np.argmax(values["y"][-1]) if outputs > 1 else values["y"][-1][0]
+        assert values["L"] == cost(values["x"], np.append(y, added))
+        state = tab.evaluate("chainrule.state()")
+    if y.dtype.kind == "f":
+        assert told == ["● −1.5", "● 0.375", "● 2.25"]
+        assert added == 0.375
+    else:
+        assert told == [f"{sign} class {n}" for n, sign in zip(range(max(2, outputs)), "●▲■", strict=False)]
+        assert added == chosen
+    with opened(cr.page(three_to(outputs), x, y, loss=loss), hash=f"#{state}") as tab:
+        assert tab.evaluate("chainrule.values()") == values
+
+
+def test_a_column_of_targets_may_be_a_list_of_them_for_any_number_of_features():
+    x = np.linspace(-1, 1, 5)
+    for features in (1, 2, 3):
+        net = nn.Linear(features, 1, rng=0, dtype=float)
+        rows = np.outer(x, np.ones(features))
+        one, other = [network_subject(net, rows, y, told=False) for y in (x, x.reshape(-1, 1))]
+        assert one.numbers[-1] == other.numbers[-1] == nn.MSELoss()(net(rows), x.reshape(-1, 1)).item()
+
+
+def test_targets_that_are_words_are_refused_with_what_to_give():
+    with pytest.raises(DtypeError, match="give each class its number"):
+        cr.page(nn.Linear(2, 1), [[0.0, 1.0], [1.0, 0.0]], ["cat", "dog"])
+
+
+def test_a_page_is_of_the_time_and_the_names_when_it_was_asked_for():
+    def page():
+        a, b = cr.Value(2.0), cr.Value(-1.0)
+        made = cr.page(a * b + a * a)
+        a.data = 5.0
+        return made
+
+    held = page()
+    (subject,) = held.subjects
+    told = payload.payload_of(subject)
+    assert not re.search(r"(held|subject)\S*\.", "".join([told["text"], told["right"], *told["pieces"]]))
+    assert subject.leaves == [2.0, -1.0]
+    assert list(subject.names.values()) == ["a", "b", "v1", "v2", "v3"]
 
 
 def test_what_training_moves():

@@ -21,8 +21,8 @@ from chainrule.pictures.ink import DARK, LIGHT
 from chainrule.webpage import framed, webpage
 
 MODULES = (
-    "numbers", "dom", "order", "model", "history", "app", "graph", "derivation", "log", "surface", "learn", "check",
-    "tryit", "main",
+    "numbers", "dom", "order", "model", "history", "app", "graph", "derivation", "log", "surface", "plane", "learn",
+    "check", "tryit", "main",
 )  # fmt: skip
 """The modules of a page, each a file of `assets`."""
 
@@ -33,10 +33,12 @@ OWN_INKS = {
     "light": {
         "ground": "#f4f6f8", "edge": "#dfe4ea", "control": "#8a949f", "chosen": "#e3edf7", "bar": "#fffffff2",
         "right": "#0b6b3a", "trail": "#b0002a", "class-0": "#0a5a96", "class-1": "#c04a00",
+        "class-2": "#2e7d32", "class-3": "#8e3ba8", "class-4": "#8a6d00", "class-5": "#5b5f66",
     },
     "dark": {
         "ground": "#090c10", "edge": "#242c36", "control": "#66717d", "chosen": "#22364a", "bar": "#0d1117f2",
         "right": "#6ad39a", "trail": "#ff6b81", "class-0": "#58a6f0", "class-1": "#ff9440",
+        "class-2": "#7ccf86", "class-3": "#d49bea", "class-4": "#e3c64a", "class-5": "#b4bac2",
     },
 }  # fmt: skip
 """What the page needs beside the inks of pictures."""

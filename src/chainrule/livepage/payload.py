@@ -245,10 +245,20 @@ def points_of(subject: Subject) -> dict[str, Any] | None:
         "steps": steps_by_row(subject.program, points),
         "low": (low - room).tolist(),
         "high": (high + room).tolist(),
-        "classes": sorted(set(y.ravel().tolist()))[:2],
+        **targets_of(y),
         "grid": GRID,
         "logits": points.logits,
     }
+
+
+def targets_of(y: Any) -> dict[str, Any]:
+    """What a point may be: one of two numbers, one of the classes that have a column each, or an amount."""
+    if y.shape[1] > 1:
+        return {"classes": list(range(y.shape[1])), "columns": y.shape[1], "amounts": False}
+    found = sorted(set(y.ravel().tolist()))
+    if len(found) <= 2:
+        return {"classes": found, "columns": 1, "amounts": False}
+    return {"classes": [found[0], (found[0] + found[-1]) / 2, found[-1]], "columns": 1, "amounts": True}
 
 
 def steps_by_row(program: Program, points: Points) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -78,6 +78,10 @@ class Subject:
     data: tuple[str, ...] = field(default=())
     """Names that training leaves alone, though a gradient reaches them; without any, those like x, x1, y and t."""
 
+    def named_parts(self) -> Iterable[tuple[str, Any]]:
+        """What a variable that holds it gives names to, which is nothing: its steps are not called after it."""
+        return ()
+
     @cached_property
     def live(self) -> Live:
         """The recorded graph, opened for drawing."""
@@ -149,8 +153,8 @@ def subject_of(problem: Any, values: Mapping[str, Any] | None = None, **told: An
     if isinstance(problem, Value | Tensor):
         require_one_number(problem)
         subject = Subject(problem, **told)
-        single = any([step.dtype == np.float32 for step in subject.program.steps])
-        return replace(subject, output=recorded_at(subject, subject.leaves)) if single else subject
+        # A page is of now, though it is written later: names are found in variables, and numbers may be others then.
+        return replace(subject, output=recorded_at(subject, subject.leaves))
     raise DtypeError(
         "a page is made of a text of assignments, a recorded result (Value, Tensor) or a network with data, not of a "
         f"{type(problem).__name__}"

@@ -1,14 +1,15 @@
 // Learning: train, pause, rewind; the loss, the errors of each layer, and where the net draws its line.
 
-import { channels, colour, draw, make, options, pathOf, sharp, write } from "chainrule/dom";
+import { draw, make, options, pathOf, write } from "chainrule/dom";
 import { extent, format } from "chainrule/numbers";
+import { planePanel } from "chainrule/plane";
 
 export function learnPanel(app) {
   const rate = document.getElementById("rate"), kind = document.getElementById("optimizer");
   const curve = document.getElementById("curve"), bars = document.getElementById("layers"), told = document.getElementById("learn-told");
-  const plane = document.getElementById("plane"), side = document.getElementById("plane-side"), label = document.getElementById("label");
   const run = document.getElementById("run"), size = document.getElementById("batch"), seed = document.getElementById("seed");
-  let running = null, pointer = null, grid = null;
+  const plane = planePanel(app);
+  let running = null;
 
   document.getElementById("train-one").addEventListener("click", () => app.train(1));
   document.getElementById("rewind").addEventListener("click", () => {
@@ -128,102 +129,6 @@ export function learnPanel(app) {
     return [dead, units];
   }
 
-  // The plane.
-
-  function gridOf(points) {
-    if (grid?.points === points) return grid.at;
-    const n = points.grid, at = new Float64Array(2 * n * n);
-    for (let j = 0; j < n; j++) {
-      for (let i = 0; i < n; i++) {
-        at[2 * (j * n + i)] = points.low[0] + ((i + 0.5) / n) * (points.high[0] - points.low[0]);
-        at[2 * (j * n + i) + 1] = points.high[1] - ((j + 0.5) / n) * (points.high[1] - points.low[1]);
-      }
-    }
-    grid = { points, at };
-    return at;
-  }
-
-  /** How sure the net is of the second class, from 0 to 1. */
-  function share(score, points) {
-    if (points.logits) return 1 / (1 + Math.exp(-score));
-    const [zero, one] = points.classes;
-    return Math.min(Math.max((score - zero) / (one - zero || 1), 0), 1);
-  }
-
-  function drawPlane() {
-    const points = app.data.live && app.data.points;
-    side.hidden = !points;
-    if (!points) return;
-    const { context, width, height } = sharp(plane);
-    const { says } = app.model.functions, places = gridOf(points), n = points.grid;
-    const out = says.run(...points.takes.map((leaf) => (leaf === points.x ? places : app.model.leaves[leaf])))[says.results[0]];
-    const image = new ImageData(n, n), [low, high] = [channels("class-0"), channels("class-1")];
-    for (let i = 0; i < n * n; i++) {
-      const p = share(out[i], points), ink = p < 0.5 ? low : high;
-      image.data.set([...ink, Math.round(40 + 190 * Math.abs(p - 0.5))], 4 * i);
-    }
-    const small = new OffscreenCanvas(n, n);
-    small.getContext("2d").putImageData(image, 0, 0);
-    context.imageSmoothingEnabled = true;
-    context.drawImage(small, 0, 0, width, height);
-    const x = app.model.leaves[points.x], y = app.model.leaves[points.y];
-    for (let i = 0; i < app.model.points; i++) {
-      const second = y[i] === points.classes[1];
-      const px = ((x[2 * i] - points.low[0]) / (points.high[0] - points.low[0])) * width;
-      const py = ((points.high[1] - x[2 * i + 1]) / (points.high[1] - points.low[1])) * height;
-      mark(context, px, py, second, colour(second ? "class-1" : "class-0"));
-    }
-    if (pointer) {
-      context.strokeStyle = colour("ink");
-      context.strokeRect(pointer[0] - 5, pointer[1] - 5, 10, 10);
-    }
-    plane.setAttribute("aria-label", `${app.model.points} points and where the net draws its line; arrow keys move a mark, Enter puts a point there`);
-  }
-
-  /** Circles and triangles, so that no colour is needed to tell them apart. */
-  function mark(context, x, y, second, ink) {
-    context.beginPath();
-    if (second) {
-      context.moveTo(x, y - 4.6);
-      context.lineTo(x + 4.4, y + 3.4);
-      context.lineTo(x - 4.4, y + 3.4);
-      context.closePath();
-    } else context.arc(x, y, 3.7, 0, 7);
-    context.fillStyle = ink;
-    context.strokeStyle = colour("paper");
-    context.lineWidth = 1.2;
-    context.fill();
-    context.stroke();
-  }
-
-  function add(px, py) {
-    const points = app.data.points, { width, height } = plane.getBoundingClientRect();
-    const x = points.low[0] + (px / width) * (points.high[0] - points.low[0]);
-    const y = points.high[1] - (py / height) * (points.high[1] - points.low[1]);
-    const two = (v) => Number(v.toFixed(4));
-    const done = app.history.do({ type: "point", x: two(x), y: two(y), label: points.classes[Number(label.value)] });
-    app.say(done ? `a point at ${two(x)}, ${two(y)}` : `there is room for ${points.room} points, and no more`);
-    app.render();
-  }
-
-  plane.addEventListener("click", (event) => add(event.offsetX, event.offsetY));
-  plane.addEventListener("keydown", (event) => {
-    const { width, height } = plane.getBoundingClientRect();
-    pointer ??= [width / 2, height / 2];
-    const by = { ArrowLeft: [-8, 0], ArrowRight: [8, 0], ArrowUp: [0, -8], ArrowDown: [0, 8] }[event.key];
-    if (by) pointer = [Math.min(Math.max(pointer[0] + by[0], 0), width), Math.min(Math.max(pointer[1] + by[1], 0), height)];
-    else if (event.key === "Enter") add(...pointer);
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
-    drawPlane();
-  });
-  plane.addEventListener("blur", () => {
-    pointer = null;
-    if (app.data) drawPlane();
-  });
-  new ResizeObserver(() => app.data && drawPlane()).observe(plane);
-
   return {
     section: curve.closest("section"),
     open() {
@@ -231,7 +136,7 @@ export function learnPanel(app) {
       curve.closest("section").hidden = !app.data.live || !app.data.trained.length;
       if (!app.data.live) return;
       options(kind, Object.keys(app.data.optimizers).map((name) => [name, name]), app.kind);
-      if (app.data.points) options(label, app.data.points.classes.map((c, n) => [n, `${n ? "▲" : "●"} class ${c}`]), 0);
+      plane.open();
     },
     update() {
       if (!app.data.live) return;
@@ -240,7 +145,7 @@ export function learnPanel(app) {
       sizes();
       lossCurve();
       errors();
-      drawPlane();
+      plane.draw();
       write(told, `${app.output.shown} = ${format(app.model.result)}${app.model.losses.length > 1 ? `, after ${app.model.losses.length - 1} steps` : ""}${rowsTold()}`);
     },
   };

@@ -331,14 +331,21 @@ export class Model {
     if (this.trail.length > 4000) this.trail.shift();
   }
 
+  /** What the point of a row is: its target, or the class whose column has the 1. */
+  targetOf(n) {
+    const { y, columns, classes } = this.data.points, row = this.leaves[y].subarray(n * columns, (n + 1) * columns);
+    return columns > 1 ? classes[row.indexOf(Math.max(...row))] : row[0];
+  }
+
   /** A point more on the plane; false where there is no room. */
   addPoint(x, y, label) {
     const points = this.data.points;
-    if (!points || this.points >= points.room) return false;
+    if (!points || this.points >= points.room || (points.columns > 1 && !points.classes.includes(label))) return false;
     const n = this.points;
     this.leaves = this.withEntry(points.x, 2 * n, x);
     this.leaves = this.withEntry(points.x, 2 * n + 1, y);
-    this.leaves = this.withEntry(points.y, n, label);
+    const { columns, classes } = points;
+    this.leaves = columns > 1 ? this.withEntry(points.y, n * columns + classes.indexOf(label), 1) : this.withEntry(points.y, n, label);
     const shares = new Float64Array(points.room).fill(1 / (n + 1), 0, n + 1);
     this.leaves = this.leaves.map((old, leaf) => (leaf === points.share ? shares : old));
     this.points = n + 1;
