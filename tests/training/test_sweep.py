@@ -108,6 +108,61 @@ def test_single_precision_agrees_to_its_digits():
         assert_alike(run.model, other, tolerance=1e-5)
 
 
+class Spare(nn.Module):
+    """A network with a parameter that nothing reads."""
+
+    def __init__(self, rng):
+        self.net, self.spare = net_of(rng), nn.Parameter(np.ones(3))
+
+    def forward(self, x):
+        return self.net(x)
+
+
+class ByLength(cr.optim.Optimizer):
+    """Moves by the length of the whole gradient, so what belongs together must come together."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr)
+
+    def check_settings(self, settings):
+        self.refuse_negative(settings, "lr")
+
+    def move(self, data, gradient, memory, work, settings):
+        data -= settings["lr"] * gradient / np.linalg.norm(gradient)
+
+
+@pytest.mark.parametrize("batch_size", [None, 16, 61, 60])
+@pytest.mark.parametrize(
+    ("build", "optimizer", "grid"),
+    [
+        (Spare, cr.optim.AdamW, {"weight_decay": [0.0, 0.5]}),
+        (Spare, cr.optim.SGD, {"lr": [0.1], "weight_decay": [0.1], "momentum": [0.9]}),
+        (net_of, ByLength, {"lr": [0.1, 0.01]}),
+        (net_of, cr.optim.Adam, {"lr": [0.1, 0.01], "epochs": [1, 3]}),
+    ],
+)
+def test_lanes_share_no_more_than_fit_would(build, optimizer, grid, batch_size):
+    loss = nn.CrossEntropyLoss()
+    found = cr.sweep(
+        build, grid, (X, Y), loss=loss, optimizer=optimizer, epochs=4, seeds=2, batch_size=batch_size, progress=False
+    )
+    for run in found.runs:
+        assert_alike(run.model, alone(run, X, Y, loss, optimizer, build=build, batch_size=batch_size))
+
+
+def test_a_label_that_there_is_not_is_refused_in_the_words_of_the_loss():
+    wrong = Y.copy()
+    wrong[40] = 7
+    for batch_size in (None, 16):
+        with pytest.raises(Exception, match="7") as told:
+            cr.sweep(
+                net_of, {"lr": [0.1]}, (X, wrong), loss=nn.CrossEntropyLoss(), epochs=3, batch_size=batch_size,
+                progress=False,
+            )  # fmt: skip
+        with pytest.raises(type(told.value)):
+            nn.CrossEntropyLoss()(net_of(0)(X), wrong)
+
+
 class Noisy(nn.Module):
     def __init__(self, rng, kind):
         extra = {"dropout": nn.Dropout(0.5, rng=rng), "norm": nn.BatchNorm1d(5, dtype=np.float64)}[kind]

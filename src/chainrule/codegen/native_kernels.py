@@ -251,9 +251,9 @@ def looked_up(code: Code) -> Kernel:
     def emitted(planner: Planner, step: Step) -> list[Step] | None:
         x, key = step.inputs[0], step.settings["key"]
         table, rows = (x, step) if code is Code.TAKE else (step, x)
-        parts = key if isinstance(key, tuple) else (key,)
         if not steps_in([key]):
             return at_known_places(planner, step, code)
+        parts = without_slices(key if isinstance(key, tuple) else (key,), table.shape)
         if not isinstance(x, Step) or not 0 < len(parts) <= len(table.shape) or x.dtype != step.dtype:
             return None
         if code is Code.PUT and x.dtype not in FLOATS:
@@ -280,17 +280,38 @@ def looked_up(code: Code) -> Kernel:
     return emitted
 
 
+def without_slices(parts: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """A key whose first parts take whole axes, as a mapped one does, with the places along these in their stead."""
+    whole = next((i for i, part in enumerate(parts) if not isinstance(part, slice) or part != slice(None)), 0)
+    most = max([np.ndim(part) if not isinstance(part, Step) else part.ndim for part in parts[whole:]])
+    axes = [np.arange(shape[i]).reshape(-1, *(1,) * (whole - 1 - i + most)) for i in range(whole)]
+    return (*axes, *parts[whole:])
+
+
 def places_of(planner: Planner, index: Any, whole: tuple[int, ...]) -> Place | None:
-    """One index for each run, or one for all; None where an index that is not known now would have to be repeated."""
+    """One index for each run, or one for all."""
     if not isinstance(index, Step):
         numbers: Any = index
     elif index.op is None and planner.place(index).memory == CONSTANTS:
         numbers = planner.trace.numbers[index]
+    elif index.size == 1 or index.shape == whole:
+        return planner.straight(index)
     else:
-        return planner.straight(index) if index.size in (1, int(np.prod(whole, dtype=int))) else None
+        numbers = None
     if np.prod(whole, dtype=int) > MOST_PLACES:
         return None
+    if numbers is None:
+        return repeated(planner, index, whole)
     return planner.plan.constant(numbers if np.size(numbers) == 1 else np.broadcast_to(numbers, whole))
+
+
+def repeated(planner: Planner, index: Step, whole: tuple[int, ...]) -> Place:
+    """Places that are not known now, written out as often as they count."""
+    place, out = planner.place(index), planner.scratch(whole, index.dtype)
+    new = len(whole) - index.ndim
+    strides = [0 if index.shape[i - new] == 1 else place.strides[i - new] for i in range(new, len(whole))]
+    planner.plan.copy(Place(place.memory, place.offset, whole, (*(0,) * new, *strides), index.dtype), out)
+    return out
 
 
 def at_known_places(planner: Planner, step: Step, code: Code) -> list[Step] | None:

@@ -159,7 +159,8 @@ class Module:
     def parts(self) -> Iterator[tuple[str, str, Any]]:
         """Each parameter, buffer and module held directly: its name in a state dict, its path in a program, itself."""
         for name, held in vars(self).items():
-            yield from _found(name, f".{name}", held)
+            if isinstance(held, MAY_OWN):
+                yield from _found(name, f".{name}", held)
 
     def named_parts(self) -> Iterator[tuple[str, Any]]:
         """Each part held directly, with the path a program would write, as ``[0]`` or ``.weight``."""
@@ -288,9 +289,14 @@ class Module:
         return f"{type(self).__name__}({inside})"
 
 
+OWN = (Parameter, Buffer, Module)
+MAY_OWN = (*OWN, list, tuple, dict)
+"""What is a part of a module, and what parts are looked for in."""
+
+
 def _found(name: str, path: str, held: Any) -> Iterator[tuple[str, str, Any]]:
     """The parameters, buffers and modules in an attribute, looking into lists, tuples and dicts."""
-    if isinstance(held, Parameter | Buffer | Module):
+    if isinstance(held, OWN):
         yield name, path, held
     elif isinstance(held, list | tuple):
         for i, part in enumerate(held):

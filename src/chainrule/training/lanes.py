@@ -1,7 +1,7 @@
-"""Many small networks of one kind trained side by side: their parameters stacked, one program for all of them.
+"""Many small networks of one kind trained by one program, side by side: each makes the steps of an epoch in its turn.
 
-What a step computes is traced from one network and mapped over all (`vmap`), and compiled. Optimizers are the ordinary
-ones: each moves the parameters of the networks that have its settings, which are views of the stacks. So a lane does
+What a step computes is traced, differentiated and planned once, from the first network, as `TrainingStep` does it; the
+program then runs on the parameters of every other one, and on what its optimizer keeps, where these lie. So a lane does
 what `fit` would have done with its network alone.
 """
 
@@ -10,31 +10,28 @@ what `fit` would have done with its network alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Hashable, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.codegen.compiled import compile as compiled
-from chainrule.core.graph import from_array
+from chainrule.codegen.scanned import ADVANCES, STAYS
+from chainrule.codegen.version import plain
 from chainrule.core.state import Quiet
-from chainrule.core.tensor import Tensor
-from chainrule.errors import ChainruleError, GraphError
-from chainrule.mapping import vmap
+from chainrule.errors import ChainruleError
 from chainrule.nn.module import Module
 from chainrule.nn.stateless import functional_call
 from chainrule.optim.optimizer import Optimizer
-from chainrule.program import trace
 from chainrule.training.batches import as_given, order_of
 from chainrule.training.callbacks import out_of_patience
-from chainrule.transforms import value_and_grad
+from chainrule.training.generators import generators_of
+from chainrule.training.step import Prepared, TrainingStep, rows_of
+from chainrule.training.step_state import State, settings_of
 
 Array = NDArray[Any]
-WORKSPACE_BYTES = 2**22
-"""What the networks of a block compute with between two steps: more would wait for memory, less for Python."""
-MOST_LANES = 256
 
 
 class Lane(NamedTuple):
@@ -51,7 +48,7 @@ class Lane(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What all lanes of a block share."""
+    """What all lanes share."""
 
     x: Array
     y: Array
@@ -74,43 +71,45 @@ class Unsuited(ChainruleError):
     """Networks that cannot run as lanes; the message says why. Each is trained by itself then."""
 
 
-def lanes_in_a_block(plan: Plan, lane: Lane) -> int:
-    """How many networks to train side by side, so that what they compute with stays near the processor."""
-    size = min(plan.batch_size or len(lane.rows), len(lane.rows))
-    parameters = {name: held.data for name, held in lane.model.named_parameters()}
-    steps = trace(
-        value_and_grad(loss_of(lane.model, plan.loss)), parameters, plan.x[lane.rows[:size]], plan.y[lane.rows[:size]]
-    )
-    used = sum([np.prod(step.shape, dtype=int) * step.dtype.itemsize for step in steps.program.steps])
-    return int(np.clip(WORKSPACE_BYTES // max(1, used), 8, MOST_LANES))
-
-
-def loss_of(model: Module, loss: Callable[..., Any]) -> Callable[..., Any]:
-    """The loss of a batch as a function of the network's parameters."""
-
-    def of_batch(parameters: dict[str, Array], x: Any, y: Any) -> Any:
-        return loss(functional_call(model, parameters, (x,)), y)
-
-    return of_batch
-
-
 def train_lanes(plan: Plan, lanes: Sequence[Lane], done: Callable[[int], None]) -> list[Ended]:
     """Train networks of one kind, on equally many rows each, in place.
 
-    `done` is told of every epoch that a block has finished. Raises Unsuited before any of them has learned; what draws
-    at random may have drawn by then.
+    `done` is told of every epoch that a lane has finished. Raises Unsuited before any of them has finished one; some
+    may have made a step by then.
     """
     refuse_unsuited(plan, lanes)
-    ended: list[Ended] = []
-    try:
-        block = lanes_in_a_block(plan, lanes[0])
-    except GraphError:
-        raise Unsuited("what it computes depends on the numbers by a branch") from None
-    loss = loss_of(lanes[0].model, plan.loss)
-    step, judge = compiled(vmap(value_and_grad(loss))), compiled(vmap(loss))
-    for start in range(0, len(lanes), block):
-        ended += Block(plan, lanes[start : start + block], step, judge).train(done)
-    return ended
+    seen: dict[Hashable, Examples] = {}
+    nets: dict[Hashable, list[Net]] = {}
+    programs: dict[Hashable, list[Prepared]] = {}
+    every: list[Net] = []
+    for lane in lanes:
+        examples = Examples(plan, lane)
+        net = Net(lane, plan.loss, seen.setdefault(examples.key, examples))
+        if net.make not in programs:
+            programs[net.make] = net.programs()
+        nets.setdefault((net.make, examples.key), []).append(net)
+        every.append(net)
+    judge = compiled(loss_of(lanes[0].model, plan.loss))
+    for together in nets.values():
+        for net in together:
+            net.begin()
+            net.take(programs[net.make])
+        train_together(plan, together, judge, done)
+    return [net.end(plan) for net in every]
+
+
+def train_together(plan: Plan, nets: Sequence[Net], judge: Callable[..., Any], done: Callable[[int], None]) -> None:
+    """Train networks that see the same examples in the same order, epoch by epoch."""
+    left = [net for net in nets if not (plan.patience is None and net.leaps(plan.epochs))]
+    done(plan.epochs * (len(nets) - len(left)))
+    for epoch in range(1, plan.epochs + 1):
+        parts = nets[0].examples.batches(epoch)
+        for net in left:
+            net.epoch(epoch, parts)
+            if plan.patience is not None and not net.diverged:
+                net.watch(judge, plan.patience)
+            done(plan.epochs - epoch + 1 if net.stopped else 1)
+        left = [net for net in left if not net.stopped]
 
 
 def refuse_unsuited(plan: Plan, lanes: Sequence[Lane]) -> None:
@@ -123,111 +122,194 @@ def refuse_unsuited(plan: Plan, lanes: Sequence[Lane]) -> None:
         raise Unsuited("it keeps running numbers")
     if not all(x.requires_grad for x in first.parameters()):
         raise Unsuited("some of its parameters are frozen")
+    if any([generators_of(lane.model) for lane in lanes]):
+        raise Unsuited("it draws at random")
     size = plan.batch_size or len(lanes[0].rows)
     with Quiet():
         for lane in lanes:
             x, y = as_given(plan.x[lane.rows[:size]]), plan.y[lane.rows[:size]]
             parameters = {name: held.data for name, held in lane.model.named_parameters()}
-            alone = [np.asarray(plan.loss(lane.model(x), y).data) for _ in range(2)]
+            alone = np.asarray(plan.loss(lane.model(x), y).data)
             here = np.asarray(plan.loss(functional_call(first, parameters, (x,)), y).data)
-            if alone[0].shape or not all([np.array_equal(number, here, equal_nan=True) for number in alone]):
+            if alone.shape or not np.array_equal(alone, here, equal_nan=True):
                 raise Unsuited("it draws at random, or differs from others with its settings")
 
 
-class Block:
-    """Some lanes whose parameters are stacked, with an optimizer for those that share its settings."""
+def loss_of(model: Module, loss: Callable[..., Any]) -> Callable[..., Any]:
+    """The loss of a batch as a function of the network's parameters."""
 
-    def __init__(self, plan: Plan, lanes: Sequence[Lane], step: Callable[..., Any], judge: Callable[..., Any]) -> None:
-        self.plan, self.lanes, self.step, self.judge = plan, lanes, step, judge
-        own = [dict(lane.model.named_parameters()) for lane in lanes]
-        self.stacks = {name: np.stack([held[name].data for held in own]) for name in own[0]}
-        self.moved: list[tuple[slice, dict[str, Tensor], Optimizer]] = []
-        start = 0
-        for _, group in groupby(lanes, lambda lane: (lane.optimizer, lane.settings)):
-            members = [*group]
-            part = slice(start, start := start + len(members))
-            held = {name: view_of(stack[part]) for name, stack in self.stacks.items()}
-            optimizer = members[0].optimizer(list(held.values()), **dict(members[0].settings))
-            self.moved.append((part, held, optimizer))
-        self.best = np.full(len(lanes), np.inf)
-        self.best_epoch = np.zeros(len(lanes), int)
-        self.kept = self.stacks
-        """The numbers that are given back: the last, or where somebody watches, those of each lane's best epoch."""
-        watched = [lane.watched for lane in lanes if lane.watched is not None]
-        if watched:
-            self.watched = [np.stack(parts) for parts in zip(*watched, strict=True)]
-            self.kept = {name: stack.copy() for name, stack in self.stacks.items()}
-        self.stopped = [""] * len(lanes)
-        self.diverged = np.zeros(len(lanes), bool)
-        self.whole: tuple[Array, Array] | None = None
-        """All examples of every lane, where they are one batch."""
+    def of_batch(parameters: dict[str, Array], x: Any, y: Any) -> Any:
+        return loss(functional_call(model, parameters, (x,)), y)
 
-    def train(self, done: Callable[[int], None]) -> list[Ended]:
-        """All epochs; the numbers go back into the networks."""
-        with Quiet():
-            for epoch in range(1, self.plan.epochs + 1):
-                for batch, (x, y) in enumerate(self.batches(epoch), 1):
-                    losses, gradients = self.step(self.stacks, x, y)
-                    self.note_diverged(losses, f"the loss became {{}} in epoch {epoch}, batch {batch}")
-                    self.move(gradients)
-                sound = [np.isfinite(stack).reshape(len(stack), -1).all(axis=1) for stack in self.stacks.values()]
-                words = f"a parameter became infinite or nan in epoch {epoch}"
-                self.note_diverged(np.where(np.all(sound, axis=0), 0.0, np.nan), words)
-                if self.plan.patience is not None:
-                    self.watch(epoch, self.plan.patience)
-                done(len(self.lanes))
-                if all(self.stopped):
-                    done((self.plan.epochs - epoch) * len(self.lanes))
-                    break
-        for i, lane in enumerate(self.lanes):
-            lane.model.load_state_dict({name: stack[i] for name, stack in self.kept.items()})
-        epochs = self.best_epoch if self.plan.patience is not None else np.full(len(self.lanes), self.plan.epochs)
-        return [Ended(int(a), b, bool(c)) for a, b, c in zip(epochs, self.stopped, self.diverged, strict=True)]
-
-    def batches(self, epoch: int) -> Iterator[tuple[Array, Array]]:
-        """The batches of an epoch, inputs and targets of every lane; a single one keeps its order."""
-        examples = len(self.lanes[0].rows)
-        size = min(self.plan.batch_size or examples, examples)
-        if size == examples:
-            self.whole = self.whole or self.taken([lane.rows for lane in self.lanes])
-            yield self.whole
-            return
-        orders = {seed: order_of(seed, epoch, examples) for seed in {lane.seed for lane in self.lanes}}
-        rows = [lane.rows[orders[lane.seed]] for lane in self.lanes]
-        for start in range(0, examples, size):
-            yield self.taken([own[start : start + size] for own in rows])
-
-    def taken(self, rows: Sequence[Array]) -> tuple[Array, Array]:
-        """The examples at these rows of every lane."""
-        places = np.stack(rows)
-        return np.take(self.plan.x, places, axis=0), np.take(self.plan.y, places, axis=0)
-
-    def move(self, gradients: dict[str, Array]) -> None:
-        """A step of every optimizer."""
-        for part, held, optimizer in self.moved:
-            for name, parameter in held.items():
-                parameter.grad = from_array(gradients[name][part])
-            optimizer.step()
-
-    def watch(self, epoch: int, patience: int) -> None:
-        """Keep the weights of the lanes that got better, and stop those whose patience is out."""
-        losses = self.judge(self.stacks, *self.watched)
-        better = (losses < self.best) & np.array([not words for words in self.stopped])
-        self.best[better], self.best_epoch[better] = losses[better], epoch
-        for name, kept in self.kept.items():
-            kept[better] = self.stacks[name][better]
-        for i in np.flatnonzero(epoch - self.best_epoch >= patience):
-            self.stopped[i] = self.stopped[i] or out_of_patience("val_loss", patience, int(self.best_epoch[i]))
-
-    def note_diverged(self, numbers: Array, words: str) -> None:
-        """Note which lanes diverged: what they compute from here on is nobody's."""
-        for i in np.flatnonzero(~np.isfinite(numbers)):
-            if not self.stopped[i]:
-                self.stopped[i], self.diverged[i] = words.format(float(numbers[i])), True
+    return of_batch
 
 
-def view_of(array: Array) -> Tensor:
-    """A leaf whose numbers are a part of a stack."""
-    leaf = from_array(array)
-    leaf.requires_grad = True
-    return leaf
+class Examples:
+    """What networks see, and in which order; `key` is equal for those that see the same."""
+
+    def __init__(self, plan: Plan, lane: Lane) -> None:
+        self.rows, self.seed = lane.rows, lane.seed
+        self.size = min(plan.batch_size or len(lane.rows), len(lane.rows))
+        self.whole = self.size == len(lane.rows)
+        """Whether all are one batch, which keeps its order."""
+        self.key: Hashable = (id(lane.rows), None if self.whole else lane.seed)
+        self.given = plan.x, plan.y
+
+    @cached_property
+    def data(self) -> tuple[Array, Array, None]:
+        """Inputs, targets and no weights, of which the batches are parts."""
+        x, y = self.given
+        return (x[self.rows], y[self.rows], None) if self.whole else (x, y, None)
+
+    def batches(self, epoch: int) -> list[Array | None]:
+        """The places of an epoch's batches, those of equal size together, of shape (batches, size); None for all."""
+        if self.whole:
+            return [None]
+        rows = self.rows[order_of(self.seed, epoch, len(self.rows))]
+        full = len(rows) // self.size * self.size
+        parts = rows[:full].reshape(-1, self.size), rows[full:].reshape(1, -1)
+        return [np.ascontiguousarray(part, np.int64) for part in parts if part.size]
+
+
+class Net:
+    """A network in training, with its optimizer; those of one `make` run by the same programs."""
+
+    def __init__(self, lane: Lane, loss: Callable[..., Any], examples: Examples) -> None:
+        self.lane, self.examples = lane, examples
+        self.parameters = dict(lane.model.named_parameters())
+        self.optimizer = lane.optimizer([*self.parameters.values()], **dict(lane.settings))
+        self.make: Hashable = (type(self.optimizer), settings_of(self.optimizer)[0])
+        self.step = TrainingStep(lane.model, loss, self.optimizer)
+        self.first: list[float] = []
+        """The loss before its first step, which is the engine's, once it is made."""
+        self.calls: list[Call] = []
+        self.best, self.best_epoch = np.inf, 0
+        self.best_numbers: dict[str, Array] = {}
+        self.last_epoch = 0
+        self.stopped, self.diverged = "", False
+
+    def begin(self) -> None:
+        """Make the first step, which makes what the optimizer keeps."""
+        if not self.first:
+            data, rows = self.examples.data, self.examples.batches(1)[0]
+            self.first = [self.step.eager(*(data if rows is None else rows_of(data, rows[0])))]
+
+    def programs(self) -> list[Prepared]:
+        """The programs of the steps of all networks of its make, for full batches and the last of an epoch."""
+        try:
+            self.begin()
+            return [self.step.prepare(self.examples.data, rows) for rows in self.examples.batches(1)]
+        except Exception as error:  # a user's code may raise anything where it meets no numbers
+            raise Unsuited(str(error).split("\n")[0]) from error
+
+    def take(self, programs: Sequence[Prepared]) -> None:
+        """Run by these from now on."""
+        if all([program.version.native is not None and program.in_place for program in programs]):
+            state = State(self.step.made_of.parts, self.optimizer, programs[0].state.without)
+            arrays = state.arrays()
+            numbers = settings_of(self.optimizer)[1]
+            self.calls = [Call(program, state, arrays, numbers, self.examples.data) for program in programs]
+
+    def leaps(self, epochs: int) -> bool:
+        """Make all steps at once, where each epoch is one; or none, where its numbers do not stay finite."""
+        if not (self.examples.whole and self.calls and np.isfinite(self.first).all()):
+            return False
+        losses = self.calls[0].made(None, epochs - 1)
+        if losses is None or not np.isfinite(losses).all() or not self.is_sound():
+            self.calls[0].take_back()
+            return False
+        self.last_epoch = epochs
+        return True
+
+    def epoch(self, epoch: int, parts: Sequence[Array | None]) -> None:
+        """The steps of an epoch."""
+        losses: list[float] = []
+        for i, rows in enumerate(parts):
+            begun = epoch == 1 and not i
+            losses += self.first * begun
+            losses += self.made(i, rows if rows is None else rows[begun:], begun)
+        self.last_epoch = epoch
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if len(bad):
+            self.stopped = f"the loss became {losses[bad[0]]} in epoch {epoch}, batch {bad[0] + 1}"
+        elif not self.is_sound():
+            self.stopped = f"a parameter became infinite or nan in epoch {epoch}"
+        self.diverged = bool(self.stopped)
+
+    def made(self, program: int, rows: Array | None, begun: bool) -> list[float]:
+        """The losses of a step on each of these batches, by a program."""
+        if begun if rows is None else not len(rows):
+            return []
+        if self.calls:
+            losses = self.calls[program].made(rows, 1 if rows is None else len(rows))
+            if losses is not None:
+                return losses.tolist()
+            self.calls[program].take_back()
+            self.calls = []
+        x, y, _ = self.examples.data
+        return [self.step(x, y)] if rows is None else self.step.scan(x, y, rows).tolist()
+
+    def is_sound(self) -> bool:
+        """Whether all parameters are finite."""
+        return all([np.isfinite(held.data).all() for held in self.parameters.values()])
+
+    def watch(self, judge: Callable[..., Any], patience: int) -> None:
+        """Keep the weights if it got better, and stop it if its patience is out."""
+        assert self.lane.watched is not None
+        parameters = {name: held.data for name, held in self.parameters.items()}
+        loss = float(judge(parameters, *self.lane.watched))
+        if loss < self.best:
+            self.best, self.best_epoch = loss, self.last_epoch
+            self.best_numbers = {name: array.copy() for name, array in parameters.items()}
+        if self.last_epoch - self.best_epoch >= patience:
+            self.stopped = out_of_patience("val_loss", patience, self.best_epoch)
+
+    def end(self, plan: Plan) -> Ended:
+        """The network has the weights that are to stay, and nothing of its training."""
+        for call in self.calls[:1]:
+            call.state.written(call.arrays)
+        self.optimizer.zero_grad()
+        if self.best_numbers:
+            self.lane.model.load_state_dict(self.best_numbers)
+        epoch = plan.epochs if plan.patience is None else self.best_epoch
+        return Ended(epoch, self.stopped, self.diverged)
+
+
+class Call:
+    """A program of steps and what it runs on, called again and again without asking more."""
+
+    def __init__(
+        self, program: Prepared, state: State, arrays: Sequence[Array], numbers: Sequence[float], data: Any
+    ) -> None:
+        self.program, self.state, self.arrays = program, state, arrays
+        self.outside = [plain(x) for x in program.version.trace.held.values()]
+        self.given = [*arrays, *numbers, *[part for part in data if part is not None]]
+        roles = [STAYS] * len(self.given)
+        for k, i in enumerate(program.example.changed, 1):
+            roles[i] = k
+        self.roles = tuple(roles)
+        self.last_ones = len(program.version.trace.outputs) - len(state.members)
+        self.saved: list[Array] = []
+
+    def made(self, rows: Array | None, steps: int) -> Array | None:
+        """The losses of some steps, on the batches of `rows` or on all examples; None where numbers are refused."""
+        example = self.program.example
+        self.saved = [self.arrays[i].copy() for i in example.changed]
+        if not steps:
+            return np.zeros(0)
+        outside = [STAYS] * len(self.outside)
+        places, given = (*self.roles, *outside), (*self.given, *self.outside)
+        if rows is not None:
+            places, given = (*self.roles, ADVANCES, *outside), (*self.given, rows, *self.outside)
+        try:
+            results = self.program.version.native.scan(steps, places, given, self.last_ones, True)
+        except IndexError:
+            return None
+        unfit = results[1 + len(example.changed) + example.weighs] if example.refuses else None
+        return None if unfit is not None and np.any(unfit) else results[0]
+
+    def take_back(self) -> None:
+        """All as it was before the last call."""
+        for i, numbers in zip(self.program.example.changed, self.saved, strict=True):
+            self.arrays[i][...] = numbers
+        self.state.written(self.arrays)

@@ -11,7 +11,7 @@ import math
 import statistics
 import warnings
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from inspect import Parameter as Argument
 from inspect import signature
 from itertools import product
@@ -165,7 +165,7 @@ def sweep(
     n_jobs: int = 1,
     progress: bool = True,
 ) -> Sweep:
-    """Train a network for every setting, seed and fold, small ones side by side as lanes of one program, and rank them.
+    """Train a network for every setting, seed and fold, those of one kind side by side by one program, and rank them.
 
     `grid` has the values to try by the setting's name, all combinations of which are tried, or is a list of settings.
     A setting goes to ``build`` if it is one of its arguments, and else to the optimizer; `optimizer`, `loss`, `epochs`
@@ -205,6 +205,7 @@ def sweep(
     x, y = pair_of(data, "data")
     work = Work(
         build,
+        [*arguments(build)],
         common,
         x,
         y,
@@ -213,16 +214,17 @@ def sweep(
         patience,
         metrics,
     )
+    settings_tried = combinations(grid)
+    for settings in settings_tried:
+        work.refuse_unknown(settings)
     jobs = [
         Job(settings, int(seed), fold)
-        for settings in combinations(grid)
+        for settings in settings_tried
         for seed in (range(seeds) if isinstance(seeds, int) else seeds)
         for fold in range(len(work.splits))
     ]
     if not jobs:
         raise ShapeError("sweep has nothing to try: give at least one setting and one seed")
-    for job in jobs:
-        work.refuse_unknown(job.settings)
     runs: dict[int, Run] = {}
     alone: Counter[str] = Counter()
     with Bar(sum([work.taken(job, "epochs") for job in jobs]), shown=progress) as bar:
@@ -255,6 +257,8 @@ class Work(NamedTuple):
     """What all networks of a sweep share."""
 
     build: Callable[..., Module]
+    wanted: Collection[str]
+    """The arguments of the builder."""
     common: Settings
     x: Array
     y: Array
@@ -270,8 +274,7 @@ class Work(NamedTuple):
 
     def parts(self, settings: Settings) -> tuple[Settings, Settings]:
         """The settings for the builder, and those for the optimizer."""
-        wanted = arguments(self.build)
-        of_net = {name: held for name, held in settings.items() if name in wanted}
+        of_net = {name: held for name, held in settings.items() if name in self.wanted}
         return of_net, {name: held for name, held in settings.items() if name not in {*of_net, *OF_TRAINING}}
 
     def refuse_unknown(self, settings: Settings) -> None:
@@ -288,16 +291,16 @@ class Work(NamedTuple):
 
     def model(self, job: Job) -> Module:
         """The network of a job as it begins."""
-        wanted = arguments(self.build)
-        seeds = {name: job.seed for name in SEEDS if name in wanted and name not in job.settings}
+        seeds = {name: job.seed for name in SEEDS if name in self.wanted and name not in job.settings}
         return self.build(**self.parts(job.settings)[0], **seeds)
 
     def lane(self, job: Job) -> Lane:
         settings = tuple(sorted(self.parts(job.settings)[1].items()))
-        model, judged_on = self.model(job), self.judged_on(job.fold)
+        model = self.model(job)
         dtype = dtype_of(model)
         watched = None
-        if self.patience is not None and judged_on is not None:
+        judged_on = None if self.patience is None else self.judged_on(job.fold)
+        if judged_on is not None:
             watched = as_numbers(judged_on[0], dtype, "x"), as_numbers(judged_on[1], dtype, "y")
         return Lane(model, self.splits[job.fold][0], watched, job.seed, self.taken(job, "optimizer"), settings)
 
@@ -306,16 +309,20 @@ class Work(NamedTuple):
         held_out = self.splits[fold][1]
         return self.validation if held_out is None else (self.x[held_out], self.y[held_out])
 
-    def run(self, job: Job, model: Module, ended: Ended) -> Run:
-        """What a trained network came to."""
-        rows, held_out = self.splits[job.fold]
+    def own(self, fold: int) -> tuple[Array, Array]:
+        """Inputs and targets that the networks of a fold are trained on."""
+        rows = self.splits[fold][0]
+        return self.x[rows], self.y[rows]
+
+    def run(self, job: Job, model: Module, ended: Ended, own: Any, judged_on: Any) -> Run:
+        """What a trained network came to on its own examples, and on those that it is judged by."""
         loss: Any = self.taken(job, "loss")
-        numbers = evaluate(model, self.x[rows], self.y[rows], loss=loss, metrics=self.metrics)
-        judged_on = self.judged_on(job.fold)
+        numbers = evaluate(model, *own, loss=loss, metrics=self.metrics)
         if judged_on is not None:
             found = evaluate(model, *judged_on, loss=loss, metrics=self.metrics)
             numbers |= {f"val_{name}": held for name, held in found.items()}
-        return Run(job.settings, job.seed, job.fold if held_out is not None else None, numbers, *ended, model)
+        fold = job.fold if self.splits[job.fold][1] is not None else None
+        return Run(job.settings, job.seed, fold, numbers, *ended, model)
 
 
 def trained(work: Work, jobs: Sequence[Job], done: Callable[[int], None]) -> Found:
@@ -340,7 +347,8 @@ def trained(work: Work, jobs: Sequence[Job], done: Callable[[int], None]) -> Fou
                 lanes[i] = work.lane(jobs[i])
             told = [train_alone(plan, lanes[i], done) for i in members]
         ended |= dict(zip(members, told, strict=True))
-    return Found([work.run(job, lanes[i].model, ended[i]) for i, job in enumerate(jobs)], alone)
+    data = {fold: (work.own(fold), work.judged_on(fold)) for fold in {job.fold for job in jobs}}
+    return Found([work.run(job, lanes[i].model, ended[i], *data[job.fold]) for i, job in enumerate(jobs)], alone)
 
 
 def kind_of(work: Work, job: Job, lane: Lane) -> Any:
