@@ -349,3 +349,50 @@ def test_sets_in_any_order_come_to_the_same(tmp_path):
     (tmp_path / "mine.py").write_text(FULL.replace("self.inputs = inputs", "self.inputs = set(inputs)"))
     code = "import mine, chainrule as cr; assert cr.check_engine(mine.Value)"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, env={"PATH": "", "PYTHONHASHSEED": "1"})
+
+
+FUNCTIONS = """
+import math
+class Value:
+    def __init__(self, data, inputs=()):
+        self.data, self.grad, self.inputs = data, 0.0, inputs
+    def __add__(self, other):
+        other = other if isinstance(other, Value) else Value(other)
+        return Value(self.data + other.data, ((self, 1.0), (other, 1.0)))
+    def __mul__(self, other):
+        other = other if isinstance(other, Value) else Value(other)
+        return Value(self.data * other.data, ((self, other.data), (other, self.data)))
+    __radd__, __rmul__ = __add__, __mul__
+    def {name}(self):
+        x = self.data
+        y = {value}
+        return Value(y, ((self, {slope}),))
+    def backward(self, g=1.0):
+        self.grad += g
+        for x, slope in self.inputs:
+            x.backward(slope * g)
+"""
+WRITTEN = {
+    "sin": ("math.sin(x)", "math.cos(x)", {"-math.cos(x)": "sign", "y": "wrong-local-derivative"}),
+    "cos": ("math.cos(x)", "-math.sin(x)", {"math.sin(x)": "sign"}),
+    "sqrt": ("math.sqrt(x)", "0.5 / y", {"0.5 / x": "wrong-local-derivative", "1.0": "missing-factor"}),
+    "square": ("x * x", "2 * x", {"x": "factor", "2.0": "missing-factor"}),
+    "sinh": ("math.sinh(x)", "math.cosh(x)", {"math.cos(x)": "wrong-local-derivative"}),
+    "tanh": ("math.tanh(x)", "1 - y * y", {"1 - math.tanh(y)**2": "activation-derivative-at-output"}),
+    "sigmoid": (
+        "1 / (1 + math.exp(-x))",
+        "y * (1 - y)",
+        {"x * (1 - x)": "activation-derivative-at-input", "1 - y": "wrong-local-derivative"},
+    ),
+    "leaky_relu": ("x if x > 0 else 0.2 * x", "1.0 if x > 0 else 0.2", {}),
+}
+"""Functions that a class may have: the value, the slope, and wrong slopes with their names."""
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_every_function_of_the_book_is_tried_where_a_class_has_it(name):
+    value, slope, wrong = WRITTEN[name]
+    assert not cr.check_engine(made(FUNCTIONS.format(name=name, value=value, slope=slope))).mistakes
+    for other, mistake in wrong.items():
+        found = cr.check_engine(made(FUNCTIONS.format(name=name, value=value, slope=other))).mistakes
+        assert [(one.method, one.name) for one in found] == [(name, mistake)], (other, found)

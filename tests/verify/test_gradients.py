@@ -462,3 +462,18 @@ def test_a_mean_for_a_sum_is_said_to_be_one() -> None:
     report = cr.check_gradients((lambda x, w, b: x @ w + b, averaged), x, w, b)
     assert "wrong-average" in str(report)
     assert "a mean over the 4 rows of x for their sum" in str(report)
+
+
+def test_a_factor_that_is_another_elsewhere_is_no_constant():
+    """A norm's gradient without the division by it is off by the norm, one number here and another anywhere else."""
+
+    def norm(x):
+        return np.sqrt((x**2).sum()), x
+
+    x = np.array([0.5, -1.5, 2.0])
+    report = cr.check_gradients((norm, lambda g, kept: g * kept), x)
+    assert report["x"].mistake == "missing-factor"
+    report = cr.check_gradients((norm, lambda g, kept: 3 * g * kept / np.sqrt((kept**2).sum())), x)
+    assert (report["x"].mistake, report["x"].says) == ("factor", "it is off by the factor 3")
+    report = cr.check_gradients((lambda x: (np.exp((x**2).sum()), x), lambda g, kept: g * kept), 0.3 * x)
+    assert report["x"].mistake != "factor"

@@ -69,3 +69,54 @@ def test_a_number_that_arrives_is_a_factor_and_no_gradient() -> None:
         assert [mistake.name for mistake in graded.mistakes] == ["factor"]
     graded = grade("h = w*x; L = ½(h − y)²", "−24", wrt="w", values={"x": 3, "w": 2, "y": 10})
     assert graded.mistakes[0].name == "factor"
+
+
+LAYER = "Z = X @ W + b\nH = tanh(Z)\nL = mean(sum((H - T)**2, axis=1))"
+SIZES = {"X": (5, 3), "W": (3, 2), "b": 2, "T": (5, 2)}
+
+
+def test_two_mistakes_of_a_layer_are_found_in_all_its_gradients() -> None:
+    def backward(X, W, b, T):
+        d = 2 * (T - np.tanh(X @ W + b)) / len(X)
+        return X.T @ d, d.sum(0)
+
+    graded = grade(LAYER, backward, wrt=["W", "b"], shapes=SIZES)
+    assert [mistake.name for mistake in graded.mistakes] == ["activation-derivative-missing", "sign"]
+    assert all({"W", "b"} <= set(mistake.place.replace(",", " ").split()) for mistake in graded.mistakes)
+
+
+def test_what_only_one_of_two_gradients_has_is_no_cause_of_both() -> None:
+    def backward(X, W, b, T):
+        d = 2 * (np.tanh(X @ W + b) - T) / len(X)
+        return -X.T @ d, 3.7 * np.sin(d).sum(0)
+
+    graded = grade(LAYER, backward, wrt=["W", "b"], shapes=SIZES)
+    assert not {"sign", "activation-derivative-missing"} & {mistake.name for mistake in graded.mistakes[:1]}
+
+
+def test_one_example_is_found_beside_a_second_use_of_the_weights() -> None:
+    def train(X, w, y, steps, rate):
+        for _ in range(steps):
+            for i in range(4):
+                g = X[i] * (X[i] @ w - y[i])
+            w = w - rate * (g / 4 + 0.1 * w)
+        return w
+
+    program = "p = X @ w\nL = 0.5*sum((p - y)**2)/4 + 0.05*sum(w**2)"
+    graded = grade(program, train, wrt="w", shapes={"X": (4, 2), "w": 2, "y": 4}, steps=2, rate=0.1)
+    assert [mistake.name for mistake in graded.mistakes] == ["batch-sum-missing"]
+
+
+def test_a_comparison_in_the_problem_moves_nothing() -> None:
+    program = "z = w*x\na = where(z > 0, z, exp(z) - 1)\nL = a*g"
+    graded = grade(program, lambda w, x, g: (g * x * np.cos(w * x),), wrt="w")
+    assert graded.mistakes[0].name == "unclassified"
+
+
+@pytest.mark.parametrize(("factor", "name"), [(2, "factor"), (0.5, "factor"), (-1, "sign")])
+def test_a_line_of_the_forward_pass_may_be_off_by_a_factor(factor: float, name: str) -> None:
+    o, t = 1.7431, 0.52
+    table = f"o = {o}\nL = {factor * 0.5 * (o - t) ** 2:.5f}"
+    graded = grade("o = w*x\nL = 0.5*(o - t)**2", table, wrt=["w"], values={"w": 1.7431, "x": 1, "t": t})
+    assert [mistake.name for mistake in graded.mistakes] == [name]
+    assert graded.mistakes[0].place.startswith("the line L")

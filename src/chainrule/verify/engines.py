@@ -13,7 +13,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from chainrule.core import Value
+from chainrule.core.operation import Pointwise, book
 from chainrule.verify.engine import (
     Engine,
     EngineMistake,
@@ -26,6 +29,7 @@ from chainrule.verify.engine import (
     run,
     truth,
 )
+from chainrule.verify.marking.local_changes import ACTIVATIONS, WRONG_SLOPES, slope_of
 from chainrule.verify.running import failure
 
 A, B = 1.5, 0.8
@@ -75,8 +79,8 @@ def operators() -> list[Op]:
     return found
 
 
-FUNCTIONS = ("relu", "tanh", "exp", "log", "sigmoid", "sin", "cos", "sqrt", "abs", "softplus", "leaky_relu", "silu")
-"""Methods that are tried where a class has them."""
+OF_TWO_FORMS = ("gelu", "gelu_tanh")
+"""Functions that people define in two ways."""
 MASKS = ("relu", "leaky_relu")
 """Those that let one sign through."""
 OPTIONAL = ("a ** b", "2 ** a")
@@ -84,12 +88,18 @@ OPTIONAL = ("a ** b", "2 ** a")
 
 
 def functions_of(engine: Engine) -> Iterator[Op]:
-    """The functions that the class has as methods."""
-    for name in FUNCTIONS:
-        if callable(getattr(engine.kind, name, None)) and hasattr(Value, name):
-            inputs = (A,) if name in ("log", "sqrt") else (A, NEGATIVE)
-            for x in inputs:
-                yield Op(f"a.{name}()", lambda a, name=name: getattr(a, name)(), (x,), name)
+    """The functions of the book that the class has as methods."""
+    for name, rule in book.items():
+        known = isinstance(rule, Pointwise) and rule.differentiable and not rule.needs_settings
+        if not known or len(rule.inputs) != 1 or name in OF_TWO_FORMS or not callable(getattr(engine.kind, name, None)):
+            continue
+        for x in (A, NEGATIVE) if rule.domain[0] < NEGATIVE else (A,):
+            yield Op(f"a.{name}()", applied(name), (x,), name)
+
+
+def applied(name: str) -> Callable[[Any], Any]:
+    """A function as a method of a student's nodes; ours need not have it."""
+    return lambda a: book[name](a) if isinstance(a, Value) else getattr(a, name)()
 
 
 def check_engine(kind: Callable[..., Any], *, backward: Callable[[Any], Any] | None = None) -> EngineReport:
@@ -251,6 +261,8 @@ class Checks:
         """What is wrong with an operation on its own."""
         if found.failed:
             self.mistake(op.method, "unclassified", f"it fails {found.failed}", op)
+        elif not near(found.out, right.out) and op.method in book and book[op.method].defaults:
+            return  # a leaky ReLU of another slope is one too
         elif not near(found.out, right.out):
             turned = op.method.startswith("__r") and near(found.out, float(op_turned(op)))
             name, why = ("swapped-operands", ": the operands are swapped") if turned else ("unclassified", "")
@@ -306,7 +318,7 @@ class Checks:
             return "a ** 2", lambda y: y**2
         for name in ("exp", "tanh", "sigmoid"):
             if f"a.{name}()" in known and method != name:
-                return f"a.{name}()", lambda y, name=name: getattr(y, name)()
+                return f"a.{name}()", applied(name)
         return None
 
     def twice(self, op: Op) -> bool:
@@ -490,6 +502,10 @@ def op_turned(op: Op) -> Any:
     return {"-": a - 2, "/": a / 2, "**": a**2}.get(op.source.split()[1], math.nan)
 
 
+FORMS = {"tanh": "1 − t²", "sigmoid": "s(1 − s)"}
+"""Slopes as they are written with a function's output."""
+
+
 def confusions(op: Op, x: float, y: float) -> list[tuple[str, str, float]]:
     """Wrong derivatives that are met again and again, at the input x with the output y."""
     method = op.method
@@ -502,29 +518,30 @@ def confusions(op: Op, x: float, y: float) -> list[tuple[str, str, float]]:
             (local, "the exponent is not lowered by 1", n * y),
             (local, "it is right for squares alone", n * x),
         ]
-    at_input = "activation-derivative-at-input"
-    for_slope = "activation-for-derivative"
-    missing = "activation-derivative-missing"
-    known: dict[str, list[tuple[str, str, float]]] = {
-        "tanh": [
-            (at_input, "1 − t² is meant for the output t = tanh(x), and was given the input", 1 - x * x),
-            (local, "it is −t², without the 1", -y * y),
-            (local, "it is 1 − t; t is not squared", 1 - y),
-        ],
-        "sigmoid": [
-            (at_input, "s(1 − s) is meant for the output s, and was given the input", x * (1 - x)),
-            (local, "it is 1 − s, without the s", 1 - y),
-        ],
-        "exp": [(local, "it is the input; the derivative of exp is its output", x)],
-        "log": [(local, "it is 1 over the output; it must be 1 over the input", 1 / y if y else 0.0)],
-        "relu": [("relu-mask-wrong", "the mask is turned or left out", 1.0 if x < 0 else 0.0)],
-        "__truediv__": [(local, "the divisor is not squared", -A / x)],
-    }
-    found = known.get(method, [])
-    if method in ("tanh", "sigmoid", "exp", "log", "sin", "cos", "sqrt", "softplus", "silu"):
+    if method == "__truediv__":
+        return [(local, "the divisor is not squared", -A / x)]
+    if method not in book:
+        return []
+    rule = book[method]
+    found = [
+        (name, says, float(wrong(np.float64(y), np.float64(x)))) for name, says, wrong in WRONG_SLOPES.get(method, ())
+    ]
+    if method in MASKS:
+        return [("relu-mask-wrong", "the mask is turned or left out", 1.0 if x < 0 else 0.0)]
+    if method in ACTIVATIONS:
+        at_output = f"the slope is taken at the output of {method}, and must be at its input"
+        at_input = f"{FORMS.get(method, 'the form')} is meant for the output, and was given the input"
         found = [
+            ("activation-derivative-at-input", at_input, float(slope_of(rule, x, x))),
+            ("activation-derivative-at-output", at_output, float(slope_of(rule, rule.function(y), y))),
             *found,
-            (for_slope, "it is the function's value, not its slope", y),
-            (missing, "the slope is left out", 1.0),
         ]
-    return found
+    return [
+        *found,
+        (
+            "activation-for-derivative" if method in ACTIVATIONS else local,
+            "it is the function's value, not its slope",
+            y,
+        ),
+        ("activation-derivative-missing" if method in ACTIVATIONS else "missing-factor", "the slope is left out", 1.0),
+    ]

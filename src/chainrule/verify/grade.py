@@ -533,9 +533,10 @@ def grade_several(marks: Mapping[str, Fingerprint], take: Callable[[], Working |
                 mistakes += one or edited({name: mark}, working)
     else:
         mistakes = [m for name in wrong for m in found[name][:1]]
-    if all(mistake.name == "unclassified" for mistake in mistakes) and len(wrong) == 1:
-        name, mark = next(iter(wrong.items()))
-        mistakes = two_at_once(mark, name) or mistakes
+    if all(mistake.name == "unclassified" for mistake in mistakes):
+        both = in_common({name: two_at_once(mark, name) for name, mark in wrong.items()})
+        # Of several gradients, what they share is half a cause where it is one mistake alone.
+        mistakes = [*both] if len(both) >= min(len(wrong), 2) else mistakes
     if not mistakes:
         name, mark = next(iter(wrong.items()))
         return unclassified(mark, name, working)

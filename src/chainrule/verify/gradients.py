@@ -33,6 +33,8 @@ LARGER = 1e3
 """An error so many times what a direction shows is the one whose chances are told."""
 STREAM = 13_2008
 """What is drawn is not what a user has drawn for the inputs with the same seed."""
+CONSTANT = 1e-3
+"""What a factor may differ by at other numbers, as differences see it."""
 OTHERS = 40
 """Entries by which another input's gradient is recognised."""
 
@@ -156,7 +158,7 @@ class Check:
         if worst.verdict == "bug":
             largest = max(np.abs(given[np.isfinite(given)]).max(initial=0.0), abs(worst.differences), 1e-300)
             wrong = Wrong(self.subject, leaf, given, found.right, max(1e-6, 10 * worst.error / largest))
-            named = name_of_mistake(wrong)
+            named = self.name_of_mistake(wrong)
             if named.name == "unclassified":
                 named = self.of_another(leaf, given) or named
             says, mistake = named.says, named.name
@@ -185,9 +187,23 @@ class Check:
         flat = found.right.reshape(-1)
         for i, quotient, _ in self.mover.quotients(leaf, range(leaf.array.size)):
             flat[i] = quotient
-        what = self.of_another(leaf, given) or name_of_mistake(Wrong(self.subject, leaf, given, found.right, 1e-6))
+        what = self.of_another(leaf, given) or self.name_of_mistake(Wrong(self.subject, leaf, given, found.right, 1e-6))
         mistake = "" if what.name == "shape" else what.name
         return Checked(leaf.name, leaf.array.shape, "bug", entries=leaf.array.size, says=what.says, mistake=mistake)
+
+    def name_of_mistake(self, wrong: Wrong) -> Differing:
+        """What the mistake is: what the arrays show, in few words, or else the catalogue's mistake that gives it."""
+        shown = by_its_arrays(wrong)
+        if shown is not None and shown.name == "factor" and not self.is_constant(shown.factor, wrong.leaf):
+            shown = Differing("unclassified", f"{shown.says} here, and by another elsewhere")
+        if shown is not None and shown.name != "unclassified":
+            return shown
+        return by_catalogue(wrong) or shown or Differing("unclassified", "it is not what differences give")
+
+    def is_constant(self, factor: float | None, leaf: Leaf) -> bool:
+        """Whether a gradient is off by the same factor at other numbers."""
+        elsewhere = self.mover.factor_elsewhere(leaf)
+        return factor is None or not np.isfinite(elsewhere) or abs(elsewhere - factor) <= CONSTANT * abs(factor)
 
     def of_another(self, leaf: Leaf, given: Array) -> Differing | None:
         """Whether a gradient is that of another input, seen at some of its entries."""
@@ -224,14 +240,6 @@ class Check:
             if x.shape == y.shape
         ]
         return [f"checked in float64; in float32, as given, off by {max(gaps, default=0.0):.1e} at most"]
-
-
-def name_of_mistake(wrong: Wrong) -> Differing:
-    """What the mistake is: what the arrays show, in few words, or else the catalogue's mistake that gives it."""
-    shown = by_its_arrays(wrong)
-    if shown is not None and shown.name != "unclassified":
-        return shown
-    return by_catalogue(wrong) or shown or Differing("unclassified", "it is not what differences give")
 
 
 def errors_by_step(steps: Ladder | None, judged: Judged) -> tuple[tuple[float, float], ...]:

@@ -46,6 +46,8 @@ AGREES, CONTRADICTS = 1e-9, 1e-6
 """Of a derivative's size: within the one a complex step confirms it, and beyond the other it is wrong."""
 UNITS = 64.0
 """Units in the last place that sums of some thousand terms leave where they cancel."""
+SHIFTED = (0.05, 0.15)
+"""By which shares of them numbers are moved to see whether a factor is the same elsewhere."""
 EIGHT = 8.0
 """A quotient is off by so many times a run's noise over its step at most."""
 
@@ -224,6 +226,14 @@ class Mover:
                 flat[i] = before
                 once = max(noise, EPS * max(abs(above), abs(below)))
                 yield i, (above - below) / (high - low), EIGHT * once / step
+
+    def factor_elsewhere(self, leaf: Leaf) -> float:
+        """By which factor the gradient in an input is off in its largest entry where all numbers are a little other."""
+        leaves = self.subject.leaves
+        with holding(leaves, [x.array * (1 + self.rng.uniform(*SHIFTED, x.array.shape)) for x in leaves]):
+            given = self.subject.pull(self.u)[leaves.index(leaf)].reshape(-1)
+            ((i, quotient, _),) = self.quotients(leaf, [int(np.abs(given).argmax())])
+            return float(given[i]) / quotient if quotient else np.nan
 
     def noise(self, leaf: Leaf) -> float:
         """The rounding of one run, seen along a random direction of one input."""

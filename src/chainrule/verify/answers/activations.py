@@ -62,7 +62,8 @@ def written_out(tape: Tape, place: int) -> tuple[Callable[..., Any], dict[str, A
     for start in starts:
         if np.shape(tape.notes[start].value) != shape or is_written_down(tape, start):
             continue
-        draws = [random.normal(size=shape)[()] * sign for sign in (1, -1, 1, -1)]
+        x, y = random.normal(size=shape)[()], random.normal(size=shape)[()]
+        draws = [x, -x, y, -y]  # of either sign in every entry: left of 0 alone a product looks like a leaky ReLU
         with Quiet():
             given = [run_from(tape, start, place, x) for x in draws]
             if any(np.shape(x) != shape for x in given):

@@ -15,6 +15,7 @@ from chainrule.errors import FormulaError
 from chainrule.program import Step
 from chainrule.verify.answers.formula import ERRORS, Letters
 from chainrule.verify.answers.numbers import (
+    CONSTANTS,
     Printed,
     number_of,
     of_number,
@@ -258,6 +259,9 @@ def of_row(problem: Problem, walk: Walk, row: Row, asked: Sequence[str], rate: f
     if row.of in ("gradient", "update"):
         for kind, says in updates_of_row(problem, walk, row, asked, rate):
             return wrong(kind, says)
+    for c in CONSTANTS if row.of == "value" and not row.printed.is_coarse else ():
+        if row.printed.is_(c * np.asarray(row.from_printed)) and np.any(row.from_printed):
+            return wrong("sign" if c < 0 else "factor", f"this is {c:g} times what it comes to")
     near = slips_of_the_pen(row.printed, row.from_printed) or slips_of_the_pen(row.printed, row.exact)
     return wrong(
         "arithmetic" if near else "unclassified", near or "neither the printed numbers nor full precision give it"

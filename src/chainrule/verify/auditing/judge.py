@@ -302,6 +302,8 @@ class Judge:
         for claim in wrong:
             # Lines that are written out one after the other have no order that could be wrong.
             named = [m for m in marked.mistakes if m.name != "wrong-order"] or [unnamed(claim)]
+            if reading.base is None:  # and where the rate is not known, a factor beside a mistake may be the rate's
+                named = [m for m in named if m.name not in ("factor", "wrong-average")] or named
             about = [m for m in named if len(wrong) == 1 or claim.name in m.place] or named
             found[claim] = tuple(self.placed(m, claim, replay, working) for m in about)
         return found

@@ -114,9 +114,8 @@ class Editor(Edits):
             if not made_of_it.isdisjoint(part.inputs):
                 made_of_it.add(i)
             is_index = np.asarray(self.values[0][i]).dtype.kind in "iu"
-            if part.function is None or not part.name or is_index:
-                continue
-            if first is None and counts(i) and not self.is_known(i):
+            is_variable = part.function is not None and part.name and not is_index
+            if first is None and is_variable and counts(i) and not self.is_known(i):
                 first, made_of_it = i, {i}
             elif i in made_of_it and self.is_known(i):
                 first, made_of_it = None, set()

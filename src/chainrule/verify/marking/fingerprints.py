@@ -288,7 +288,7 @@ def moved_along(walk: Walk, wrt: Step, direction: Any) -> dict[Step, Any]:
         there = walk.numbers[wrt] + turn * STEP * direction
         _, used = forward(program, walk.numbers, lambda step, x, there=there: there if step is wrt else x)
         ends.append(used)
-    return {step: (ends[0][step] - ends[1][step]) / (2 * STEP) for step in program.steps}
+    return {step: (np.asarray(ends[0][step], float) - ends[1][step]) / (2 * STEP) for step in program.steps}
 
 
 def given_by_both(both: Mapping[tuple[Step, int], Any], walk: Walk, wrt: Step) -> Any:

@@ -238,7 +238,7 @@ WRONG_SLOPES: dict[str, Rows] = {
     ),
     "exp": not_slopes(
         "exp",
-        ("its input", lambda out, x: x),
+        ("its input: it is its output", lambda out, x: x),
         ("x·eˣ⁻¹", lambda out, x: x * np.exp(x - 1)),
         ("x·eˣ", lambda out, x: x * out),
         ("its logarithm", lambda out, x: 1 / out),

@@ -87,6 +87,9 @@ def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Told]:
     for says, averaged in SUMMED_APART:
         sums = lambda g, a, b, averaged=averaged: product_of_sums(g, b, first, averaged)  # noqa: E731
         yield told("elementwise-for-matrix-product", says, sums)
+    for one, (says, whole) in product((0, -1), ONE_ALONE if x.op is None else ()):
+        alone = lambda g, a, b, one=one, whole=whole: one_example(g, b, first, one, whole)  # noqa: E731
+        yield told("batch-sum-missing", says, alone)._replace(kin=one)
     along = 1 if first else 0
     for name, says, makes in (
         ("elementwise-for-matrix-product", "multiplied by {other} entry by entry", (
@@ -138,6 +141,20 @@ def arrangements(told: Callable[..., Told], first: bool) -> Iterator[Told]:
             yield told(name, says, lambda g, a, b, arranged=arranged: arranged(g, b))._replace(kin=how)
         says = "{own}'s own value stands where {other}'s belongs"
         yield told("swapped-operands", says, lambda g, a, b, arranged=arranged: arranged(g, a))._replace(kin=how)
+
+
+ONE_ALONE = (
+    ("one example alone is counted", False),
+    ("one example alone is counted, and not as its share of the average", True),
+)
+"""What is said where one example stands for all; whether it counts as if it were all."""
+
+
+def one_example(g: Any, b: Any, first: bool, one: int, whole: bool) -> Any:
+    """What the first or the last example gives to a weight's gradient: its share, or that times their number."""
+    g, b = (g.T, b.T) if first else (g, b)
+    c = len(g) if whole else 1
+    return c * (np.outer(g[one], b[one]) if first else np.outer(b[one], g[one]))
 
 
 def product_of_sums(g: Any, b: Any, first: bool, averaged: bool) -> Any:
@@ -192,26 +209,6 @@ def raw_values(problem: Problem, step: Step, slot: int, wrt: Step) -> Iterator[t
             says = f"the error and {other} are multiplied entry by entry, and nothing is summed"
             yield "elementwise-for-matrix-product", says, lambda walk, turned=turned: elementwise(walk, turned)
             yield "batch-sum-missing", says, lambda walk, turned=turned: elementwise(walk, turned)
-        for one, (says, whole) in product((0, -1), ONE_ALONE):
-            alone = lambda walk, one=one, whole=whole: one_example(walk, step, slot, one, whole)  # noqa: E731
-            yield "batch-sum-missing", says, alone
-
-
-ONE_ALONE = (
-    ("one example alone is counted", False),
-    ("one example alone is counted, and not as its share of the average", True),
-)
-"""What is said where one example stands for all; whether it counts as if it were all."""
-
-
-def one_example(walk: Walk, step: Step, slot: int, one: int, whole: bool) -> Any:
-    """What the first or the last example gives to a weight's gradient: its share, or that times their number."""
-    g, _, b = operands(walk, step, slot, walk.right[step])
-    g, b = (g.T, b.T) if slot == 0 else (g, b)
-    if g.shape[:1] != b.shape[:1]:
-        return None
-    c = len(g) if whole else 1
-    return c * (np.outer(g[one], b[one]) if slot == 0 else np.outer(b[one], g[one]))
 
 
 def reductions(
