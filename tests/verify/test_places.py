@@ -120,3 +120,9 @@ def test_a_line_of_the_forward_pass_may_be_off_by_a_factor(factor: float, name: 
     graded = grade("o = w*x\nL = 0.5*(o - t)**2", table, wrt=["w"], values={"w": 1.7431, "x": 1, "t": t})
     assert [mistake.name for mistake in graded.mistakes] == [name]
     assert graded.mistakes[0].place.startswith("the line L")
+
+
+def test_two_links_that_are_left_out_have_both_their_places() -> None:
+    graded = grade("h = w1*x\no = sigmoid(w2*h)\nL = (o - t)**2", "o*(1 - o)*w2", wrt="w1")
+    assert {mistake.name for mistake in graded.mistakes} == {"missing-factor"}
+    assert len({mistake.place for mistake in graded.mistakes}) == 2

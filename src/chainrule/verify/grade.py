@@ -378,11 +378,10 @@ def right(marks: Iterable[Fingerprint], note: str = "") -> Grade:
 def judged(mark: Fingerprint, name: str, working: Working | None, failure: str = "") -> Grade:
     """The mistakes of a wrong answer: single ones, then two at once, then changes of the answer itself."""
     found: Sequence[Mistake] = located(mark, name) or ([] if working is None else edited({name: mark}, working))
-    if all(mistake.name == "unclassified" for mistake in found):
-        found = two_at_once(mark, name) or found
-    if not found:
-        return unclassified(mark, name, working, failure)
-    return verdict(once_each(found))
+    both = two_at_once(mark, name) if all(mistake.name == "unclassified" for mistake in found) else []
+    if both or found:
+        return verdict(both or once_each(found))
+    return unclassified(mark, name, working, failure)
 
 
 def verdict(mistakes: Sequence[Mistake]) -> Grade:
@@ -534,8 +533,9 @@ def grade_several(marks: Mapping[str, Fingerprint], take: Callable[[], Working |
     else:
         mistakes = [m for name in wrong for m in found[name][:1]]
     if all(mistake.name == "unclassified" for mistake in mistakes):
-        both = in_common({name: two_at_once(mark, name) for name, mark in wrong.items()})
-        # Of several gradients, what they share is half a cause where it is one mistake alone.
+        pairs = {name: two_at_once(mark, name) for name, mark in wrong.items()}
+        both = next(iter(pairs.values())) if len(pairs) == 1 else in_common(pairs)
+        # What several gradients share is half a cause where it is one mistake alone.
         mistakes = [*both] if len(both) >= min(len(wrong), 2) else mistakes
     if not mistakes:
         name, mark = next(iter(wrong.items()))
