@@ -38,6 +38,16 @@ OPERATORS: dict[str, tuple[str, int]] = {
 """NumPy's functions that are written as operators."""
 
 
+def between(ufunc: Any) -> Callable[[Any, Any], Source]:
+    """The operator that Python has for a function of NumPy's."""
+    return lambda x, y: operator(ufunc, x, y)
+
+
+def on_either_side(ufunc: Any) -> tuple[Callable[[Any, Any], Source], Callable[[Any, Any], Source]]:
+    """The same where the left side is written source, and where the right one is."""
+    return between(ufunc), lambda y, x: operator(ufunc, x, y)
+
+
 class Source:
     """A piece of Python text, how tightly it binds, its value on the example, and the kernels that it calls.
 
@@ -130,41 +140,14 @@ class Source:
         name = f"np.{module}.{function.__name__}" if module else f"np.{function.__name__}"
         return call(function, name, args, kwargs)
 
-    def __add__(self, other: Any) -> Source:
-        return operator(np.add, self, other)
-
-    def __radd__(self, other: Any) -> Source:
-        return operator(np.add, other, self)
-
-    def __sub__(self, other: Any) -> Source:
-        return operator(np.subtract, self, other)
-
-    def __rsub__(self, other: Any) -> Source:
-        return operator(np.subtract, other, self)
-
-    def __mul__(self, other: Any) -> Source:
-        return operator(np.multiply, self, other)
-
-    def __rmul__(self, other: Any) -> Source:
-        return operator(np.multiply, other, self)
-
-    def __truediv__(self, other: Any) -> Source:
-        return operator(np.divide, self, other)
-
-    def __rtruediv__(self, other: Any) -> Source:
-        return operator(np.divide, other, self)
-
-    def __pow__(self, other: Any) -> Source:
-        return operator(np.power, self, other)
-
-    def __rpow__(self, other: Any) -> Source:
-        return operator(np.power, other, self)
-
-    def __matmul__(self, other: Any) -> Source:
-        return operator(np.matmul, self, other)
-
-    def __rmatmul__(self, other: Any) -> Source:
-        return operator(np.matmul, other, self)
+    __add__, __radd__ = on_either_side(np.add)
+    __sub__, __rsub__ = on_either_side(np.subtract)
+    __mul__, __rmul__ = on_either_side(np.multiply)
+    __truediv__, __rtruediv__ = on_either_side(np.divide)
+    __pow__, __rpow__ = on_either_side(np.power)
+    __matmul__, __rmatmul__ = on_either_side(np.matmul)
+    __lt__, __le__ = between(np.less), between(np.less_equal)
+    __gt__, __ge__ = between(np.greater), between(np.greater_equal)
 
     def __neg__(self) -> Source:
         return negative(self)
@@ -174,18 +157,6 @@ class Source:
 
     def __abs__(self) -> Source:
         return call(np.abs, "np.abs", (self,), {})
-
-    def __lt__(self, other: Any) -> Any:
-        return operator(np.less, self, other)
-
-    def __le__(self, other: Any) -> Any:
-        return operator(np.less_equal, self, other)
-
-    def __gt__(self, other: Any) -> Any:
-        return operator(np.greater, self, other)
-
-    def __ge__(self, other: Any) -> Any:
-        return operator(np.greater_equal, self, other)
 
     def __eq__(self, other: object) -> Any:
         return operator(np.equal, self, other)

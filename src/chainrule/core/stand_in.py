@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-import numpy as np
-
+from chainrule.core.array_methods import ArrayMethods
 from chainrule.core.numpy_calls import operation_of
 from chainrule.core.operation import book, compositions
 from chainrule.core.operators import Operators
@@ -56,12 +55,6 @@ class StandIn(Shaped, Operators):
     def __getitem__(self, key: Any) -> Any:
         return book["index"](self, key=key)
 
-    def __matmul__(self, other: Any) -> Any:
-        return compositions["matmul"](self, other)
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return compositions["matmul"](other, self)
-
     def __getattr__(self, name: str) -> Any:
         function = compositions.get(name) or book.get(name)
         if function is None or name.startswith("__"):
@@ -75,7 +68,7 @@ class StandIn(Shaped, Operators):
         return operation(*inputs)
 
 
-class Argument(StandIn):
+class Argument(ArrayMethods, StandIn):
     """The base of what a user's function is given for an array: it has an array's methods, and compares by entry."""
 
     __slots__ = ()
@@ -91,24 +84,3 @@ class Argument(StandIn):
     def detach(self) -> Any:
         """The same numbers outside the graph: no gradient passes."""
         raise NotImplementedError
-
-    def reshape(self, *shape: Any) -> Any:
-        """The same entries in another shape; one length may be -1."""
-        return book["reshape"](self, shape=shape[0] if len(shape) == 1 else shape)
-
-    def transpose(self, *axes: Any) -> Any:
-        """The axes in another order; reversed where none is given."""
-        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
-        return book["transpose"](self, axes=order)
-
-    def astype(self, dtype: Any, copy: bool = True) -> Any:
-        """The same numbers in another type."""
-        return book["astype"](self, dtype=np.dtype(dtype))
-
-    def __eq__(self, other: object) -> Any:
-        return book["equal"](self, other)
-
-    def __ne__(self, other: object) -> Any:
-        return book["not_equal"](self, other)
-
-    __hash__ = object.__hash__

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.core.anomaly import check_share
+from chainrule.core.array_methods import ArrayMethods
 from chainrule.core.graph import (
     CUT,
     Node,
@@ -32,7 +33,7 @@ from chainrule.core.labels import find_labels
 from chainrule.core.leaving import give_array, give_copy, give_explicitly, give_number
 from chainrule.core.numpy_calls import called, operation_of, refused
 from chainrule.core.operation import as_array, book, compositions, named
-from chainrule.core.operators import NO_SETTINGS, Operators
+from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.registry import rooms
 from chainrule.core.state import quietly, switches
 from chainrule.errors import DtypeError, GraphError, ShapeError
@@ -42,7 +43,7 @@ Double = float
 """Python's own type, by a name that no method of a Tensor takes."""
 
 
-class Tensor(Node, Operators):
+class Tensor(Node, ArrayMethods):
     """An array with a memory: operations on it are recorded, and `backward()` gives gradients.
 
     `data` is any number, nested list or array; it is copied. Arrays keep their dtype, Python numbers become float64.
@@ -92,37 +93,6 @@ class Tensor(Node, Operators):
     def is_leaf(self) -> bool:
         """Whether it was made by hand and not by a recorded operation."""
         return self.op is None
-
-    @property
-    def T(self) -> Any:
-        """The transpose."""
-        return book["transpose"](self)
-
-    @property
-    def mT(self) -> Any:  # noqa: N802  (the array API's name)
-        """The transpose of each matrix of a batch."""
-        return book["swap"](self)
-
-    @property
-    def device(self) -> str:
-        """Where the numbers are: "cpu" always."""
-        return "cpu"
-
-    def to_device(self, device: Any, /, *, stream: Any = None) -> Tensor:
-        """The same Tensor, since there is one device."""
-        if device != "cpu":
-            raise DtypeError(f"Tensors live on the device 'cpu', and there is no {device!r}")
-        return self
-
-    @property
-    def nbytes(self) -> int:
-        """How many bytes the entries take."""
-        return self._data.nbytes
-
-    @property
-    def itemsize(self) -> int:
-        """How many bytes one entry takes."""
-        return self._data.itemsize
 
     def item(self) -> Any:
         """The one entry as a Python number."""
@@ -214,19 +184,11 @@ class Tensor(Node, Operators):
         cut = self.requires_grad or self.origin is not None
         return frozen(self._data.copy()) if cut else from_array(self._data.copy())
 
-    def clone(self) -> Any:
-        """A recorded copy with memory of its own."""
-        return record(book["identity"], (self,), NO_SETTINGS)
-
     def alias(self) -> Tensor:
         """A node of its own with the same numbers, for telling two uses apart."""
         out = record_result(book["identity"], (self,), [self._data], NO_SETTINGS, self._data, [(0, self)])
         out.view_of = self
         return out
-
-    def astype(self, dtype: Any) -> Any:
-        """The same numbers in another type; differentiable between float32 and float64."""
-        return book["astype"](self, dtype=np.dtype(dtype))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if self.requires_grad:
@@ -411,102 +373,6 @@ class Tensor(Node, Operators):
 
     def __itruediv__(self, other: Any) -> Any:
         return self._in_place("div", other)
-
-    # Operators that differ from those of other nodes, and functions as methods
-
-    def __matmul__(self, other: Any) -> Any:
-        return compositions["matmul"](self, other)
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return compositions["matmul"](other, self)
-
-    def __and__(self, other: Any) -> Any:
-        return record(book["bitwise_and"], (self, other), NO_SETTINGS)
-
-    def __rand__(self, other: Any) -> Any:
-        return record(book["bitwise_and"], (other, self), NO_SETTINGS)
-
-    def __or__(self, other: Any) -> Any:
-        return record(book["bitwise_or"], (self, other), NO_SETTINGS)
-
-    def __ror__(self, other: Any) -> Any:
-        return record(book["bitwise_or"], (other, self), NO_SETTINGS)
-
-    def __xor__(self, other: Any) -> Any:
-        return record(book["bitwise_xor"], (self, other), NO_SETTINGS)
-
-    def __rxor__(self, other: Any) -> Any:
-        return record(book["bitwise_xor"], (other, self), NO_SETTINGS)
-
-    def __invert__(self) -> Any:
-        return record(book["bitwise_invert"], (self,), NO_SETTINGS)
-
-    def __lshift__(self, other: Any) -> Any:
-        return record(book["bitwise_left_shift"], (self, other), NO_SETTINGS)
-
-    def __rlshift__(self, other: Any) -> Any:
-        return record(book["bitwise_left_shift"], (other, self), NO_SETTINGS)
-
-    def __rshift__(self, other: Any) -> Any:
-        return record(book["bitwise_right_shift"], (self, other), NO_SETTINGS)
-
-    def __rrshift__(self, other: Any) -> Any:
-        return record(book["bitwise_right_shift"], (other, self), NO_SETTINGS)
-
-    def __eq__(self, other: object) -> Any:
-        if other is None or isinstance(other, str):
-            return NotImplemented
-        return record(book["equal"], (self, other), NO_SETTINGS)
-
-    def __ne__(self, other: object) -> Any:
-        if other is None or isinstance(other, str):
-            return NotImplemented
-        return record(book["not_equal"], (self, other), NO_SETTINGS)
-
-    __hash__ = object.__hash__
-
-    def reshape(self, *shape: Any) -> Any:
-        """The same entries in another shape; one length may be -1."""
-        return book["reshape"](self, shape=shape[0] if len(shape) == 1 else shape)
-
-    def view(self, *shape: Any) -> Any:
-        """`reshape` under PyTorch's name; NumPy's view in another type would leave the graph, and is refused."""
-        if not all(isinstance(n, int | np.integer | tuple | list) for n in shape):
-            raise DtypeError("view takes a shape, as PyTorch's does; for another type of number use astype")
-        return self.reshape(*shape)
-
-    def dim(self) -> int:
-        """The number of axes, under PyTorch's name."""
-        return self._data.ndim
-
-    def numel(self) -> int:
-        """The number of entries, under PyTorch's name."""
-        return self._data.size
-
-    def unsqueeze(self, axis: int) -> Any:
-        """`expand_dims` under PyTorch's name."""
-        return book["expand_dims"](self, axis=axis)
-
-    def compress(self, condition: Any, axis: int | None = None) -> Any:
-        """The entries (or slices along an axis) for which a condition holds."""
-        return compositions["compress"](condition, self, axis)
-
-    def copy(self) -> Any:
-        """`clone` under NumPy's name."""
-        return self.clone()
-
-    def float(self) -> Any:
-        """The same numbers in single precision, as PyTorch has it."""
-        return self.astype(np.float32)
-
-    def double(self) -> Any:
-        """The same numbers in double precision."""
-        return self.astype(np.float64)
-
-    def transpose(self, *axes: Any) -> Any:
-        """The axes in another order; reversed where none is given."""
-        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
-        return book["transpose"](self, axes=order)
 
     if TYPE_CHECKING:  # the functions of the rule book; see `take_up`
 

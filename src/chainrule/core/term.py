@@ -57,6 +57,7 @@ class Term(StandIn):
     edges: tuple[tuple[int, Term], ...]
 
     unknown = "a term has no"
+    is_symbolic = True
 
     def __init__(
         self,

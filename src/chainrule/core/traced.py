@@ -208,10 +208,6 @@ class Traced(Argument):
         """A node of its own with the same numbers, for telling two uses apart."""
         return book["identity"](self)
 
-    def clone(self) -> Any:
-        """The same: a node of its own."""
-        return book["identity"](self)
-
     def named(self, name: str) -> None:
         """Take a name, if there is none yet; gradients are named after what they are gradients of."""
         if not self.step.label and self.op is not None and self.op is not book["identity"]:

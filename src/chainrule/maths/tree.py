@@ -41,6 +41,7 @@ class Tree(Shaped, Operators):
     python: Any
     """How Python writes it, likewise."""
     shape: Shape = ()
+    is_symbolic = True
 
     @staticmethod
     def __apply__(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
