@@ -453,6 +453,19 @@ def test_what_depends_on_nothing_on_any_data_is_one(text, given):
     assert "does not depend on x" in graded(text, *given, wrt="x").text()
 
 
+NOT_TAKEN = ["x*relu(y)", "x*(y > 0)", "relu(x)*relu(y)", "x*relu(y)*relu(-z)", "x*(sign(y) + 1)", "x*(abs(z) - z)"]
+NOT_TAKEN += ["x*clip(y, a_min=0, a_max=1)", "x*relu(z - 10)", "x**2*where(y > 0, where(z > 0, 1, 0), 0)"]
+NOT_TAKEN += ["relu(x**2*y)", "x*max([y, 0])", "x*floor(z/10)", "x*relu(sum(a) - 100)", "x*(y > 0)*(z < 0)"]
+
+
+@pytest.mark.parametrize("text", NOT_TAKEN)
+def test_what_no_branch_passes_here_is_no_invariance(text):
+    given = {"x": "x=2", "y": "y=-2", "z": "z=3", "a": "a=[1, -1]"}
+    told = graded(text, *[x for name, x in given.items() if re.search(rf"\b{name}\b", text)], wrt="x")
+    assert told.gradient == 0
+    assert "does not depend on" not in told.text(detail="full")
+
+
 def test_a_named_step_before_a_factor_0_is_no_invariance_either():
     x, y = cr.Value(2.0, label="x"), cr.Value(0.0, label="y")
     h = x * 3.0

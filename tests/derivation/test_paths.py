@@ -272,3 +272,17 @@ def test_nothing_made_from_it():
     w = Tensor([1.0, 2.0], requires_grad=True)
     (note,) = told(cr.sum(w[1:] ** 2), w, (0,)).story
     assert "does not move with w[0]" in spelled(note.text)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_only_what_pooling_takes_has_a_path_whatever_it_is(seed):
+    """Not the entries that other numbers would take; and of a convolution and a loss also what moves nothing here."""
+    numbers = np.random.default_rng(seed).permutation(np.arange(16.0)).reshape(1, 1, 4, 4)
+    x = cr.Tensor(numbers, requires_grad=True, label="x")
+    output = cr.sum(cr.max_pool2d(x, 2) ** 2)
+    largest = numbers.reshape(2, 2, 2, 2).max(axis=(1, 3))
+    for place in np.ndindex(4, 4):
+        counts = cr.explain(output, x[(0, 0, *place)], "paths").counts
+        assert ("paths" in counts) == (numbers[(0, 0, *place)] in largest)
+    hit = cr.Tensor([0.0, 1.0], requires_grad=True, label="z")
+    assert cr.explain(cr.squared_error(hit, np.array([0.0, 0.5]), scale=0.5), hit[0], "paths").counts["paths"] >= 1

@@ -16,7 +16,7 @@ from chainrule.derivation.scalars.paths import run_again
 from chainrule.derivation.tape.tape import Tape, has_nan, largest_of
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Tree, numeral
-from chainrule.program import Kind, Program, Step, run
+from chainrule.program import Program, Step, run
 
 RESIDUE = 1e-15
 """What is left of terms that cancel out, relative to the largest gradient on the way, is rounding below this."""
@@ -97,6 +97,8 @@ SCALES = (np.sqrt(0.3), np.e, 20.3)
 """Factors by which what is taken for a mere scale is multiplied."""
 SIZES = (0.1, 1.0)
 """The sizes of other data: some of one size only saturate what others do not."""
+TURNED = 4
+"""Draws of other data with other signs."""
 
 
 def shifted(at: float) -> list[float]:
@@ -117,23 +119,53 @@ def stays_on_other_data(
     What is flat at one point by accident, beside a factor that is 0 there, moves at others. Where other numbers have
     no result they say nothing, and where none have one nothing is known.
     """
-    program = tape.lifted.program
-    if any([isinstance(step.op, CustomRule) for step in program.steps]):
+    program, step = tape.lifted.program, tape.lifted.step[node]
+    if any([isinstance(x.op, CustomRule) or has_factor_0(x) for x in program.steps]):
         return False
-    verdicts = [stays_at(program, tape.lifted.step[node], place, leaves, moved) for leaves in other_data(tape)]
-    known = [verdict for verdict in verdicts if verdict is not None]
-    return bool(known) and all(known)
+    is_known = False
+    for numbers in other_data(tape, step):
+        verdict = stays_at(program, step, place, numbers, moved)
+        if verdict is False:
+            return False
+        is_known = is_known or verdict is True
+    return is_known
 
 
-def other_data(tape: Tape) -> Iterator[dict[Step, Any]]:
-    """Other numbers in the leaves, with their signs: some near theirs, and some of ordinary size, none of them 0."""
+def has_factor_0(step: Step) -> bool:
+    """Whether a plain 0 is multiplied, which may be what a condition came to on these data."""
+    return step.operation in ("mul", "div", "pow") and any([np.ndim(x) == 0 and x == 0 for x in step.inputs])
+
+
+def other_data(tape: Tape, node: Step) -> Iterator[dict[Step, Any]]:
+    """Other numbers in the leaves, and in all that meets a node's results without being one; none of them 0.
+
+    What is computed beside the node may be any number: a factor that is 0 because a branch was not taken is one that
+    others are not. Some numbers are near their own, some of ordinary size, and some have other signs.
+    """
     random = np.random.default_rng(0)
-    own = {step: np.asarray(tape.lifted.numbers[step.place]) for step in tape.lifted.program.leaves}
-    free = [step for step in own if step.dtype.kind == "f" and step.kind is not Kind.FROZEN]
-    yield {**own, **{step: own[step] * random.uniform(0.8, 1.25, step.shape) for step in free}}
+    program, numbers = tape.lifted.program, tape.lifted.numbers
+    own = {step: np.asarray(numbers[step.place]) for step in (*program.leaves, *beside(program, node))}
+    free = [step for step in own if step.dtype.kind == "f"]
+    conditions = [step for step in own if step.dtype.kind == "b"]
+    positive = {step: np.where(own[step] < 0, -1.0, 1.0) for step in free}
+    near = {step: np.where(own[step] == 0, SIZES[0], own[step]) for step in free}
+    yield {**own, **{step: near[step] * random.uniform(0.8, 1.25, step.shape) for step in free}}
     for size in SIZES:
-        signs = {step: np.where(own[step] < 0, -size, size) for step in free}
-        yield {**own, **{step: signs[step] * random.uniform(0.5, 1.5, step.shape) for step in free}}
+        yield {**own, **{step: size * positive[step] * random.uniform(0.5, 1.5, step.shape) for step in free}}
+    for _ in range(TURNED):
+        turned = {step: random.choice([-1.0, 1.0], step.shape) for step in free}
+        drawn = {step: turned[step] * random.uniform(0.5, 1.5, step.shape) for step in free}
+        yield {**own, **drawn, **{step: random.random(step.shape) < 0.5 for step in conditions}}
+
+
+def beside(program: Program, node: Step) -> list[Step]:
+    """The results that meet what a node moves, and that it does not move."""
+    moved, found = {node}, dict[Step, None]()
+    for step in program.steps[node.place + 1 :]:
+        if not moved.isdisjoint(step.needs):
+            moved.add(step)
+            found.update(dict.fromkeys([x for x in step.needs if x.op is not None]))
+    return [step for step in found if step not in moved]
 
 
 def stays_at(

@@ -16,6 +16,7 @@ import numpy as np
 
 from chainrule.core import Value
 from chainrule.core.forward import tangents_of
+from chainrule.core.graph import backward_order
 from chainrule.core.operation import Fused, Linear, Operation, Pointwise, book
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
@@ -316,14 +317,21 @@ class Probe:
         assert self.op.composition is not None
         return stand_in, self.op.composition(*given, **self.settings)
 
+    @property
+    def chooses(self) -> bool:
+        """Whether what a fused operation stands for looks the places of entries up in its own input."""
+        made = backward_order(self.composition[1:]) if self.op.composition is not None else []
+        return any([isinstance(x.inputs[i], Tensor) for x in made if x.op is not None for i in x.op.flat])
+
 
 def general_position(probe: Probe) -> Probe:
     """The same operation on other numbers, none of them 0 or alike: what moves there may move anywhere.
 
     A pixel that is 0 and a prediction that hits its target then still count as paths, with the slope 0. Only for rules
-    that work on any numbers: what is linear, and what stands for a composition.
+    that work on any numbers: what is linear, and what stands for a composition. Where the numbers choose which entries
+    pass, as in pooling, others would choose others.
     """
-    if not isinstance(probe.op, Linear):
+    if not isinstance(probe.op, Linear) or probe.chooses:
         return probe
     inputs = [x if i in probe.op.flat else in_general_position(x, i) for i, x in enumerate(probe.inputs)]
     out = probe.op.fitting(inputs, inputs, probe.settings) if isinstance(probe.op, Fused) else probe.out
