@@ -96,6 +96,18 @@ def test_mistakes_in_a_weight_of_a_net_are_named(opened, two, cross_entropy):
         assert told["name"] == ""
 
 
+def test_two_mistakes_are_named_together_where_digits_tell_them(opened, two):
+    with opened(two) as tab:
+        at = until(tab, "net[0].weight")
+        for name in ("activation-derivative-missing", "activation-derivative-at-output"):
+            wrong = mistakes_of(False)[name][at]
+            for times, other in ((-1.0, "sign"), (2.0, "factor"), (len(X), "wrong-average")):
+                told = tab.evaluate("(x) => chainrule.attempt.answer(x)", float(times * wrong))
+                assert told["name"] == f"{name} and {other}", (name, other, told)
+                told = tab.evaluate("(x) => chainrule.attempt.answer(x)", f"{times * wrong:.2f}")
+                assert " and " not in told["name"], told
+
+
 def test_large_nets_name_more_than_a_sign(opened):
     """Two moons with 200 rows, and 784-30-10: the derivative of the activation is left out of the first layer."""
     subjects = [moons(), digit()]

@@ -3,7 +3,10 @@
 import { make, write } from "chainrule/dom";
 import { entryName, format, parse, pick, sizeOf } from "chainrule/numbers";
 
-const MOST = 24;
+const MOST = 24, ENOUGH = 6;
+
+/** The digits of a typed number that count. */
+const significant = (typed) => typed.toLowerCase().split("e")[0].replace(/\D/g, "").replace(/^0+/, "").length;
 
 export function tryPanel(app) {
   const question = document.getElementById("question"), answer = document.getElementById("answer");
@@ -72,6 +75,18 @@ export function tryPanel(app) {
     return found?.slice(1);
   }
 
+  /** Two mistakes at once, one of the catalogue beside a sign, a 2 or an average: only of a number with digits enough to tell them. */
+  function both({ place, at }, x, typed) {
+    const { hints, usual, steps } = app.data, { run, results } = app.model.functions.hints;
+    if (significant(typed) < ENOUGH) return undefined;
+    const out = run(...app.model.leaves), size = sizeOf(steps[place].shape), many = hints.length * usual.length;
+    for (const [times, ...constant] of usual) {
+      const found = hints.find(([of], i) => of === place && (out[results[i]].length ?? 1) === size && near(x, times * pick(out[results[i]], at), many));
+      if (found) return [`${found[1]} and ${constant[0]}`, `${found[2]}, and ${constant[1]}`, `${found[3]}; ${constant[2]}`];
+    }
+    return undefined;
+  }
+
   /** What is told of an array by its other entries, and by single examples. */
   function astray({ place, at }, x) {
     const { slips, steps, leaves, trained } = app.data, { shape } = steps[place], { model } = app;
@@ -90,9 +105,12 @@ export function tryPanel(app) {
   }
 
   /** What a wrong number tells: how to go on, and at the next try what was done. */
-  function hint(asked, x) {
+  function hint(asked, x, typed) {
     const off = app.data.usual.find(([times]) => near(x, times * rightOf(asked)))?.slice(1);
-    const found = (app.model.functions.hints && known(asked, x)) ?? off ?? astray(asked, x);
+    const { hints } = app.model.functions;
+    // What is off by the number of rows has an average too few or too many, though the loss of each row alone gives it too.
+    const average = off?.[0] === "wrong-average" ? off : undefined;
+    const found = average ?? (hints && known(asked, x)) ?? off ?? astray(asked, x) ?? (hints && both(asked, x, typed));
     if (found) return { name: found[0], text: tries > 1 ? `${found[1]}: ${found[2]}` : found[2] };
     return { name: "", text: tries > 1 ? "multiply what arrives by the local derivative on each arrow, and add the arrows up" : "not yet: look at the arrows that leave this node" };
   }
@@ -112,7 +130,7 @@ export function tryPanel(app) {
       return { right: true };
     }
     tries++;
-    const { name, text } = hint(order[n], found.value);
+    const { name, text } = hint(order[n], found.value, answer.value);
     said.className = "wrong";
     said.replaceChildren(make("strong", {}, name ? `${name}: ` : ""), text);
     return { right: false, name, text };
