@@ -7,10 +7,12 @@ import subprocess
 import sys
 from html import unescape
 
+import numpy as np
 import pytest
 from tests.livepage.conftest import NET, settled
 
 import chainrule as cr
+from chainrule import nn
 from chainrule.errors import DtypeError, FormatError, FormulaError, GraphError
 from chainrule.livepage.gallery import two_sigmoids
 from chainrule.livepage.page import OWN_INKS, Page
@@ -339,6 +341,48 @@ def test_what_is_no_number_has_no_derivative_to_check(opened):
         assert tab.locator("#check-told").inner_text() == "there is no derivative: f is nan"
         tab.evaluate("chainrule.set('x', 2); chainrule.draw()")
         assert tab.locator("#check-told").inner_text() == "the derivative is 1"
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "says"),
+    [
+        ("relu(x) + y*y", {"x": 0.0, "y": 2.0}, {"x": "on a kink: 0 is taken by convention", "y": "derivative is 4"}),
+        ("x*relu(x)", {"x": 0.0}, {"x": "the derivative is 0"}),
+        ("maximum(x, y)", {"x": 1.0, "y": 1.0}, {"x": "on a kink: 0.5 is taken by convention"}),
+    ],
+)
+def test_on_a_kink_a_convention_is_no_derivative(opened, text, values, says):
+    with opened(cr.page(text, values=values)) as tab:
+        for name, told in says.items():
+            tab.locator("#checked").select_option(label=name)
+            settled(tab)
+            assert told in tab.locator("#check-told").inner_text()
+
+
+def test_quotients_that_are_no_numbers_have_no_line(opened):
+    with opened(cr.page("log(x)", values={"x": -1.0})) as tab:
+        paths = "[...document.querySelectorAll('#errors path')].map((path) => path.getAttribute('d'))"
+        assert tab.evaluate(paths) == ["", ""]
+        tab.evaluate("chainrule.set('x', 2); chainrule.draw()")
+        assert all(tab.evaluate(paths))
+
+
+def test_a_unit_of_an_image_is_a_channel_and_errors_are_as_small_as_they_are(opened):
+    net = nn.Sequential(nn.Conv2d(1, 4, 3, rng=0), nn.ReLU(), nn.Flatten(), nn.Linear(36, 2, rng=1))
+    net[0].weight.data[1] = 0.0
+    net[0].bias.data[...] = [1.0, -1.0, 1.0, 1.0]
+    page = cr.page(net, np.random.default_rng(0).normal(size=(2, 1, 5, 5)), np.array([0, 1]))
+    with opened(page) as tab:
+        assert "1 of 4 dead" in tab.locator("#layers").inner_text()
+    with opened(cr.page("exp(x)*y", values={"x": 700.0, "y": 1e-300})) as tab:
+        assert tab.locator("#layers .number").all_inner_texts() == ["1e−300", "1"]
+
+
+def test_a_long_name_widens_no_page(opened):
+    name = "another_very_long_name_of_a_parameter"
+    page = cr.page(f"rate_of_change_of_the_long_name = {name}**2 + b", values={name: 2.0, "b": 1.0})
+    with opened(page, viewport={"width": 390, "height": 900}) as tab:
+        assert tab.evaluate("document.documentElement.scrollWidth - innerWidth") == 0
 
 
 def test_on_paper_everything_is_there_and_light(opened, simple):

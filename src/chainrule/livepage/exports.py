@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+import chainrule as cr
 from chainrule.codegen.as_numpy import numpy_source
 from chainrule.core import Value
 from chainrule.core.term import REFUSALS, Term
@@ -32,20 +35,27 @@ def python_of(subject: Subject) -> Text:
     """A script that records the same with this package, and differentiates it."""
     names = identifiers(subject)
     scalar = isinstance(subject.output, Value)
-    out: Text = ["import numpy as np\n\nimport chainrule as cr\n\n" if not scalar else "import chainrule as cr\n\n"]
+    calls = [f"{names[s]} = {call_of(s, names)}\n" for s in subject.program.steps if s.op is not None]
+    out: Text = ["" if scalar and "np." not in "".join(calls) else "import numpy as np\n\n", "import chainrule as cr\n"]
+    if any([" = book[" in line for line in calls]):
+        out.append("from chainrule.core.operation import book\n")
+    out.append("\n")
     for n, step in enumerate(subject.program.leaves):
         if scalar:
-            out += [f"{names[step]} = cr.Value(", ["leaf", n], ")\n"]
+            out += [f"{names[step]} = cr.Value(", numbers_of(n, step), ")\n"]
         elif step.requires_grad:
-            out += [f"{names[step]} = cr.Tensor(", ["leaf", n], ", dtype=float, requires_grad=True)\n"]
+            out += [f"{names[step]} = cr.Tensor(", numbers_of(n, step), ", dtype=float, requires_grad=True)\n"]
         else:
-            out += [f"{names[step]} = np.array(", ["leaf", n], ")\n"]
-    for step in subject.program.steps:
-        if step.op is not None:
-            out.append(f"{names[step]} = {call_of(step, names)}\n")
+            out += [f"{names[step]} = np.array(", numbers_of(n, step), ")\n"]
+    out += calls
     top = names[subject.program.output]
     told = [f'    print("{names[s]}", {names[s]}.grad)\n' for s in subject.trained]
     return [*out, f"{top}.backward()\n", f'print("{top}", {top}.data)\n', *[line.strip(" ") for line in told]]
+
+
+def numbers_of(n: int, step: Step) -> Any:
+    """The place of a leaf's numbers; of an array without any, its shape."""
+    return ["leaf", n] if step.size else f"np.zeros({step.shape})"
 
 
 INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "matmul": "@"}
@@ -54,24 +64,35 @@ INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "matmul": 
 def call_of(step: Step, names: dict[Step, str]) -> str:
     """A step as a call of this package."""
     assert step.op is not None
-    inputs = [
-        names[x] if isinstance(x, Step) else repr(float(x)) if isinstance(x, float) else repr(x) for x in step.inputs
-    ]
+    inputs = [text_of(x, names) for x in step.inputs]
     if step.op.name in INFIX and len(inputs) == 2:
-        return f"{inputs[0]} {INFIX[step.op.name]} {inputs[1]}"
-    given = [f"{name}={setting_text(x)}" for name, x in step.settings.items()]
-    return f"cr.{step.op.name}({', '.join([*inputs, *given])})"
+        return f" {INFIX[step.op.name]} ".join([f"({x})" if x.startswith("-") else x for x in inputs])
+    given = [f"{name}={text_of(x, names)}" for name, x in step.settings.items()]
+    # What the package calls so may take its arguments otherwise, or have no name there: the book has every operation.
+    name = f"cr.{step.op.name}" if getattr(cr, step.op.name, None) is step.op else f'book["{step.op.name}"]'
+    return f"{name}({', '.join([*inputs, *given])})"
 
 
-def setting_text(x: Any) -> str:
-    """A setting as Python has it."""
-    return f"np.array({x.tolist()!r})" if hasattr(x, "tolist") else repr(x)
+def text_of(x: Any, names: dict[Step, str]) -> str:
+    """An input or a setting as Python has it."""
+    if isinstance(x, Step):
+        return names[x]
+    if isinstance(x, tuple | list):
+        parts = [text_of(part, names) for part in x]
+        return f"[{', '.join(parts)}]" if isinstance(x, list) else f"({', '.join(parts)}{',' * (len(parts) == 1)})"
+    if isinstance(x, np.ndarray):
+        return f"np.array({text_of(x.tolist(), names)}, {str(x.dtype)!r})"
+    if isinstance(x, np.dtype | type):
+        return f'np.dtype("{np.dtype(x)}")'
+    if isinstance(x, np.generic):
+        return text_of(x.item(), names)
+    if isinstance(x, float):
+        return repr(float(x)) if np.isfinite(x) else f'float("{x}")'
+    return repr(x)
 
 
 def numpy_of(subject: Subject) -> Text:
     """The forward and the backward in NumPy alone, and a call with the numbers."""
-    import chainrule as cr
-
     program, names, given = subject.program, all_names(subject), leaf_names(subject)
 
     def loss(leaves: list[Any]) -> Any:
@@ -90,7 +111,7 @@ def numpy_of(subject: Subject) -> Text:
     arguments: Text = []
     for n, step in enumerate(program.leaves):
         # A Python float would refuse to be divided by 0.
-        text: Text = [f"np.{'array' if step.shape else 'float64'}(", ["leaf", n], ")"]
+        text: Text = [f"np.{'array' if step.shape else 'float64'}(", numbers_of(n, step), ")"]
         arguments += [", "] * bool(arguments) + text
     head = "" if "import numpy" in source else "import numpy as np\n\n"
     return [head, source, "\n\n", "value, *gradients = loss(", *arguments, ")\nprint(value, *gradients)\n"]

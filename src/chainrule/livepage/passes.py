@@ -122,7 +122,7 @@ def passes_of(subject: Subject) -> list[Pass]:
         Pass("zero_grad", "twice without zero_grad, leaves keep theirs", lambda g: mistakes.not_zeroed(g)[0]),
         Pass("zero_grad", "twice without zero_grad, every node keeps its own", lambda g: mistakes.not_zeroed(g)[1]),
     ]
-    if subject.is_scalar and len(edges_of(subject.program)) <= MOST_FORGOTTEN:
+    if subject.is_scalar and 0 < len(edges_of(subject.program)) <= MOST_FORGOTTEN:
         found.append(Pass("forgotten", "a local derivative left out", right, forgets=True))
     return found
 
@@ -149,7 +149,7 @@ def ways_in(program: Program) -> int:
 
 def identifiers(subject: Subject) -> dict[Step, str]:
     """What each step is called in written source: like its own name, of letters, digits and underscores alone."""
-    names = Names(["cr", "np", "forgotten", "counted"])
+    names = Names(["cr", "np", "book", "forgotten", "counted"])
     return {
         step: names.new(re.sub(r"\W+", "_", subject.names[step]).strip("_") or "x") for step in subject.program.steps
     }

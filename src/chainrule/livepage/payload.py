@@ -149,7 +149,7 @@ def in_pieces(told: Sequence[Story]) -> tuple[list[Any], list[str]]:
 
 def titled(subject: Subject) -> str:
     """What a menu calls a subject that has no title."""
-    return f"{subject.names[subject.program.output]}, of {subject.computed:,} steps"
+    return f"{subject.names[subject.program.output]}, of {subject.computed:,} step{'s' * (subject.computed != 1)}"
 
 
 def described(subject: Subject, step: Step) -> dict[str, Any]:
@@ -223,7 +223,7 @@ def telling(subject: Subject) -> list[list[int]]:
 
 def listed(subject: Subject, places: list[int]) -> str:
     """The names of steps that are as far from the result, or of the first of them."""
-    names = [subject.names[subject.program.steps[place]] for place in sorted(places)]
+    names = [subject.live.name(subject.program.steps[place]) for place in sorted(places)]
     return ", ".join(names[:2]) + (", …" if len(names) > 2 else "")
 
 

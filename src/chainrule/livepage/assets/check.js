@@ -28,14 +28,14 @@ export function checkPanel(app) {
   function show() {
     const entry = entries[n], here = app.model.loss(), slope = app.model.slope(entry.leaf, entry.at);
     const found = EXPONENTS.map((e) => quotient(entry, 10 ** e, here, slope));
-    write(told, Number.isFinite(here) ? `the derivative is ${format(slope, 10)}` : `there is no derivative: ${app.output.name} is ${format(here)}`);
+    write(told, saidOf(here, slope, entry, found.find(({ h }) => h < 1e-6)));
     body.replaceChildren(...found.filter((_, i) => i % 2 === 0).map((q) => make("tr", {},
       make("td", {}, `1e${Math.round(Math.log10(q.h))}`.replace("-", "−")),
       make("td", { class: "number" }, format(q.forward, 5)),
       make("td", { class: "number" }, format(q.central, 5)))));
     const [w, h] = [300, 150], top = 2, bottom = -14;
     const put = (q, which_) => [44 + ((w - 54) * (EXPONENTS.length + Math.log10(q.h))) / (EXPONENTS.length - 1),
-      10 + ((h - 34) * (top - Math.min(Math.max(Math.log10(q.errors[which_] || 1e-16), bottom), top))) / (top - bottom)];
+      10 + ((h - 34) * (top - Math.min(Math.max(Math.log10(q.errors[which_] === 0 ? 1e-16 : q.errors[which_]), bottom), top))) / (top - bottom)];
     plot.replaceChildren(
       ...[0, -4, -8, -12].map((e) => {
         const y = 10 + ((h - 34) * (top - e)) / (top - bottom);
@@ -46,6 +46,14 @@ export function checkPanel(app) {
       draw("text", { x: 44, y: h - 6 }, "h = 1e−14"),
       draw("text", { x: w - 8, y: h - 6, "text-anchor": "end" }, "h = 0.1"),
     );
+  }
+
+  /** The derivative; on a kink the slopes before and behind differ, and what is taken for it is a convention. */
+  function saidOf(here, slope, { leaf }, { forward, central }) {
+    if (!Number.isFinite(here)) return `there is no derivative: ${app.output.shown} is ${format(here)}`;
+    const behind = 2 * central - forward, isBent = Math.abs(forward - behind) > 1e-3 * Math.max(1, Math.abs(forward), Math.abs(behind));
+    if (isBent && app.model.passesKink(leaf)) return `there is no derivative on a kink: ${format(slope, 10)} is taken by convention`;
+    return `the derivative is ${format(slope, 10)}`;
   }
 
   return {

@@ -1,7 +1,7 @@
 // Learning: train, pause, rewind; the loss, the errors of each layer, and where the net draws its line.
 
 import { draw, make, options, pathOf, write } from "chainrule/dom";
-import { extent, format } from "chainrule/numbers";
+import { extent, format, rootMeanSquare, sizeOf } from "chainrule/numbers";
 import { planePanel } from "chainrule/plane";
 
 export function learnPanel(app) {
@@ -99,16 +99,12 @@ export function learnPanel(app) {
   function errors() {
     const { gradient, value } = app.model.results(), { steps } = app.data;
     const found = app.data.layers.map(({ name, steps: inside, relu }) => {
-      let sum = 0, count = 0;
-      for (const place of inside) {
+      const all = inside.flatMap((place) => {
         const g = app.model.entriesOf(gradient[place], place);
-        for (const x of typeof g === "number" ? [g] : g ?? []) {
-          sum += x * x;
-          count++;
-        }
-      }
+        return typeof g === "number" ? [g] : Array.from(g ?? []);
+      });
       const dead = relu?.length ? deadUnits(app.model.entriesOf(value[relu[0]], relu[0]), steps[relu[0]].shape) : null;
-      return { name, size: Math.sqrt(sum / Math.max(count, 1)), dead };
+      return { name, size: rootMeanSquare(all), dead };
     });
     const most = Math.max(...found.map(({ size }) => size).filter(Number.isFinite), 1e-300);
     bars.replaceChildren(...found.map(({ name, size, dead }) => make("li", {},
@@ -118,15 +114,12 @@ export function learnPanel(app) {
     bars.closest("div:has(h3)").hidden = !found.length;
   }
 
+  /** A unit has the last axis of its own, or of images a channel, the third from the end. */
   function deadUnits(out, shape) {
-    const units = shape.at(-1);
-    let dead = 0;
-    for (let j = 0; j < units; j++) {
-      let alive = false;
-      for (let i = j; i < out.length && !alive; i += units) alive = out[i] > 0;
-      dead += Number(!alive);
-    }
-    return [dead, units];
+    const axis = shape.length > 2 ? shape.length - 3 : shape.length - 1, units = shape[axis], inner = sizeOf(shape.slice(axis + 1));
+    const alive = new Set();
+    out.forEach((x, i) => x > 0 && alive.add(Math.floor(i / inner) % units));
+    return [units - alive.size, units];
   }
 
   return {

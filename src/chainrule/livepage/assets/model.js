@@ -158,6 +158,14 @@ export class Model {
     });
   }
 
+  /** Whether a leaf leads to a step that stands on a kink now. */
+  passesKink(leaf) {
+    const sharp = this.kinks().map(({ place }) => place), reached = new Set([this.data.leaves[leaf]]);
+    // The edges of the last step come first.
+    for (const [step, , x] of this.data.edges.toReversed()) if (reached.has(x)) reached.add(step);
+    return sharp.some((place) => reached.has(place));
+  }
+
   /** What the program comes to. */
   get result() {
     return this.results().value[this.data.output];

@@ -50,6 +50,22 @@ function extentOf(array) {
   return { low, high, odd };
 }
 
+/** The size that numbers have on average, which squares of very small or large ones would not tell. */
+export function rootMeanSquare(numbers) {
+  const most = numbers.reduce((found, x) => Math.max(found, Math.abs(x)), 0);
+  if (!most || !Number.isFinite(most)) return most;
+  return most * Math.sqrt(numbers.reduce((sum, x) => sum + (x / most) ** 2, 0) / numbers.length);
+}
+
+/** Two numbers with as many digits as tell them apart. */
+export function apart(low, high, digits) {
+  for (let n = digits; n < 15; n++) {
+    const found = [format(low, n), format(high, n)];
+    if (found[0] !== found[1]) return found;
+  }
+  return [format(low, digits), format(high, digits)];
+}
+
 /** A number, or the shape and range of an array, in few signs. */
 export function shown(x, shape, digits = 4) {
   if (x === undefined || x === null) return "–";

@@ -1,7 +1,7 @@
 // The loss over two weights as a surface that can be turned, with the path of training and a race of optimizers.
 
 import { colour, make, options, pathOf, sharp, write } from "chainrule/dom";
-import { extent, format, pick } from "chainrule/numbers";
+import { apart, extent, format, pick } from "chainrule/numbers";
 
 const CORNERS = [[-1, -1], [1, -1], [1, 1], [-1, 1]];
 const SIDE = 27, RACE = 60, MOST_LISTED = 120;
@@ -120,8 +120,9 @@ export function surfacePanel(app) {
   function paintCurve(context, width, height) {
     const points = Array.from(heights.subarray(0, SIDE), (value, i) => [place(i, 0), value]), { low, high } = extent(points.map(([, value]) => value));
     if (low > high) return void write(told, "no finite loss lies around this number");
+    const [from, to] = low === high ? [low - 1, high + 1] : [low, high], ends = low === high ? ["", format(low, 3)] : apart(low, high, 3);
     const left = 64, across = (x) => left + ((width - left - 16) * ((x - centre[0]) / radius + 1)) / 2;
-    const up = (value) => height - 40 - ((height - 64) * (value - low)) / (high - low || 1);
+    const up = (value) => height - 40 - ((height - 64) * (value - from)) / (to - from);
     const line = (list, ink, wide, dash = []) => {
       context.beginPath();
       context.setLineDash(dash);
@@ -144,8 +145,8 @@ export function surfacePanel(app) {
     context.fillStyle = colour("muted");
     context.font = "12px system-ui, sans-serif";
     context.textAlign = "right";
-    context.fillText(format(high, 3), left - 8, 20);
-    context.fillText(format(low, 3), left - 8, height - 40);
+    context.fillText(ends[1], left - 8, low === high ? up(low) + 4 : 20);
+    context.fillText(ends[0], left - 8, height - 40);
     context.textAlign = "center";
     context.fillText(`${entries[a].name}, from ${format(place(0, 0), 3)} to ${format(place(SIDE - 1, 0), 3)}`, left + (width - left) / 2, height - 12);
     write(told, `${entries[a].name} = ${format(x)}, ${app.output.shown} = ${format(value)}, slope ${format(slope)}`);
@@ -267,11 +268,22 @@ export function surfacePanel(app) {
       [named(b, "along"), [1.24 * x, 0, 0]], [along[0], [1.09 * x, -0.86, 0]], [along[1], [1.09 * x, 0.86, 0]],
     ].map(([text, spot]) => [text, project(...spot), "center"]);
     const [bottom, top] = [0, 1].map((h) => project(...post(), h));
-    words.push([format(low, 3), [bottom[0] - 6, bottom[1] - 6], "right"], [format(high, 3), [top[0] - 6, top[1]], "right"]);
+    const [least, most] = apart(low, high, 3);
+    words.push([least, [bottom[0] - 6, bottom[1] - 6], "right"], [most, [top[0] - 6, top[1]], "right"]);
     context.strokeStyle = colour("paper");
     context.lineWidth = 4;
+    const widthOf = (text) => context.measureText(text).width;
+    // Where two words would meet, as at a corner of a small picture, they make room for each other.
+    words.forEach(([text, spot], n) => {
+      for (const [other, there] of words.slice(0, n)) {
+        const between = spot[0] - there[0], overlap = (widthOf(text) + widthOf(other)) / 2 + 6 - Math.abs(between);
+        if (overlap <= 0 || Math.abs(spot[1] - there[1]) > 12) continue;
+        spot[0] += (Math.sign(between) * overlap) / 2;
+        there[0] -= (Math.sign(between) * overlap) / 2;
+      }
+    });
     for (const [text, [px, py], align] of words) {
-      const room = context.measureText(text).width / (align === "center" ? 2 : 1) + 2;
+      const room = widthOf(text) / (align === "center" ? 2 : 1) + 2;
       const where = [Math.min(Math.max(px, room), align === "center" ? width - room : width), Math.min(py + 8, height - 6)];
       context.textAlign = align;
       context.strokeText(text, ...where);

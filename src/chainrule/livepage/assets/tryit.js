@@ -31,6 +31,10 @@ export function tryPanel(app) {
   const rightOf = ({ place, at }) => pick(app.model.results().gradient[place] ?? 0, at);
 
   function start() {
+    if (!Number.isFinite(app.model.result)) {
+      write(question, `${app.output.shown} is ${format(app.model.result)}, so nothing here is a derivative: move a number first.`);
+      return;
+    }
     app.mistake(0);
     order = asked();
     n = 0;
