@@ -17,6 +17,7 @@ from chainrule.cli import doctor
 from chainrule.cli.app import app
 from chainrule.codegen.native import machine
 from chainrule.core import COMPILED
+from chainrule.core.parts import threads
 
 RUN = [sys.executable, "-c", "import sys; sys.argv[0] = 'chainrule'; from chainrule.cli.app import main; main()"]
 
@@ -172,7 +173,7 @@ def test_doctor():
     assert found["numpy"] == np.__version__
     assert found["scalar_engine"] == found["tensor_engine"] == ("compiled" if COMPILED else "plain Python")
     assert set(found["blas"]) == {"library", "version", "core", "threads"}
-    assert found["kernels"] == (machine and {"instructions": machine.kernels(), "threads": 1})
+    assert found["kernels"] == (machine and {"instructions": machine.kernels(), "threads": threads()})
     text = run("doctor").stdout
     for part in (
         found["python"],

@@ -17,15 +17,14 @@ from chainrule.core.instructions import (
     Chain,
     Code,
     Convolution,
-    Place,
     Plan,
     Pool,
     Reduction,
     Row,
     Slot,
     bits,
-    steps_of,
 )
+from chainrule.core.place import Place, steps_of
 
 machine = pytest.importorskip("chainrule.core._machine", reason="the kernels were not built")
 

@@ -16,8 +16,9 @@ from chainrule import Value
 from chainrule.codegen import taped
 from chainrule.codegen.native import machine
 from chainrule.codegen.readings import Reading
-from chainrule.core.instructions import IN_ORDER, OPERATION, WORKSPACE, Place, Plan
+from chainrule.core.instructions import IN_ORDER, OPERATION, WORKSPACE, Plan
 from chainrule.core.operation import Pointwise, book
+from chainrule.core.place import Place
 from chainrule.core.registry import open_all
 from chainrule.errors import GraphError
 

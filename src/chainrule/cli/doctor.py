@@ -15,6 +15,7 @@ import numpy as np
 import chainrule
 from chainrule.codegen.native import machine
 from chainrule.core import TENSORS_COMPILED, VALUES_COMPILED
+from chainrule.core.parts import threads, threads_set
 
 THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 COMPILE = "; install a C compiler, then run pip install . again"
@@ -36,7 +37,7 @@ def examine() -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}",
         "scalar_engine": "compiled" if VALUES_COMPILED else "plain Python",
         "tensor_engine": "compiled" if TENSORS_COMPILED else "plain Python",
-        "kernels": None if machine is None else {"instructions": machine.kernels(), "threads": 1},
+        "kernels": None if machine is None else {"instructions": machine.kernels(), "threads": threads()},
         "blas": {
             "library": blas.get("name", "unknown"),
             "version": blas.get("version", "unknown"),
@@ -61,11 +62,7 @@ def blas_core() -> str:
 
 def blas_threads() -> int:
     """How many threads NumPy's matrix products may use: as the environment says, else one for each processor."""
-    for variable in THREADS:
-        setting = os.environ.get(variable, "").split(",")[0]
-        if setting.isdigit() and int(setting):
-            return int(setting)
-    return os.cpu_count() or 1
+    return threads_set(THREADS) or os.cpu_count() or 1
 
 
 def extras() -> dict[str, dict[str, str | None]]:
@@ -96,13 +93,13 @@ def report(found: dict[str, Any]) -> list[str]:
         for name, slower in (("scalar_engine", "some 20 times"), ("tensor_engine", "small networks up to 4 times"))
     }
     kernels = found["kernels"]
-    shown = MISSING if kernels is None else f"{kernels['instructions']}, {kernels['threads']} thread"
+    shown = MISSING if kernels is None else f"{kernels['instructions']}, {threads_in_words(kernels['threads'])}"
     blas = found["blas"]
-    threads = f"{blas['threads']} thread{'s' if blas['threads'] != 1 else ''}"
+    in_words = threads_in_words(blas["threads"])
     text = [
         f"chainrule      {found['chainrule']}",
         f"Python         {found['python']} on {found['machine']}",
-        f"NumPy          {found['numpy']}, BLAS: {blas['library']} {blas['version']} for {blas['core']}, {threads}",
+        f"NumPy          {found['numpy']}, BLAS: {blas['library']} {blas['version']} for {blas['core']}, {in_words}",
         f"scalar engine  {engines['scalar_engine']}",
         f"tensor engine  {engines['tensor_engine']}",
         f"kernels        {shown}",
@@ -114,3 +111,8 @@ def report(found: dict[str, Any]) -> list[str]:
     if not found["extras"]:
         text.append("extras         unknown: chainrule runs from its source folder; pip install . installs it")
     return text
+
+
+def threads_in_words(count: int) -> str:
+    """So many threads."""
+    return f"{count} thread{'s' if count != 1 else ''}"

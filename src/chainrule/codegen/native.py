@@ -26,12 +26,11 @@ from chainrule.core.instructions import (
     WORKSPACE,
     Chain,
     Full,
-    Place,
     Plan,
     Slot,
     bits,
-    steps_of,
 )
+from chainrule.core.place import Place, steps_of
 from chainrule.core.walk import finished_first
 from chainrule.program import Step, Trace
 from chainrule.program.steps import axes_along, steps_in

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from chainrule.core.instructions import CONSTANTS, FLOATS, Code, Convolution, Place, Pool, Reduction, Row
+from chainrule.core.instructions import CONSTANTS, FLOATS, Code, Convolution, Pool, Reduction, Row
+from chainrule.core.place import Place
 from chainrule.program import Step
 from chainrule.program.steps import axes_along, steps_in
 from chainrule.rules import slides

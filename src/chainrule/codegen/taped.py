@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from chainrule.codegen.forms import WORDS, Input, Made, NoForm, forward_of, local_of
 from chainrule.codegen.native import machine
 from chainrule.codegen.readings import Alike, Column, Reading
-from chainrule.core.instructions import FIRST_INPUT, IN_ORDER, LANES, WORKSPACE, Place, Plan, steps_of
+from chainrule.core.instructions import FIRST_INPUT, IN_ORDER, LANES, WORKSPACE, Plan
+from chainrule.core.place import Place, steps_of
 
 Longs = NDArray[np.int64]
 

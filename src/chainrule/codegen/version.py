@@ -67,7 +67,7 @@ class Version:
         self.attempt: Callable[..., Any] | None = None
         self.native: Any = None
         self.plan: Plan | None = None
-        self.instructions = 0
+        self.instructions = self.shared = 0
         self.given = given
         """The structure of the arguments; None where settings stand by their names."""
         self.is_tuple = trace.structure == (tuple, None, (LEAF,) * len(trace.outputs))
@@ -88,7 +88,8 @@ class Version:
         except NotPlanned as reason:
             self.reason = str(reason)
             return None
-        self.by_numpy, self.instructions, self.plan = planner.numpy, planner.plan.instructions, planner.plan
+        self.by_numpy, self.plan = planner.numpy, planner.plan
+        self.instructions, self.shared = self.plan.instructions, self.plan.shared
         if all([isinstance(x, Step) for x in self.trace.outputs]):
             arrays = all([x is not None and x not in planner.weak for x in self.trace.given])
             if arrays and self.given is not None and not self.trace.held and not self.by_numpy:
@@ -146,6 +147,8 @@ class Version:
             return [*why, "All of them run through NumPy, as source() shows: " + counted(operations)]
         assert machine is not None
         lines = [f"They run as {self.instructions} kernels ({machine.kernels()}): " + counted(operations)]
+        if self.shared:
+            lines.append(f"Threads share out {self.shared} of the kernels, which changes no number.")
         if self.by_numpy:
             lines.append("Without a kernel, and so through NumPy: " + counted(self.by_numpy))
         return lines

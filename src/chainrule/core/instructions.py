@@ -9,15 +9,21 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from enum import IntEnum
-from typing import Any, NamedTuple
+from itertools import accumulate, chain
+from typing import Any
 
 import numpy as np
+
+from chainrule.core.parts import PANEL_BYTES, Batch, Product, parts_for, ranges, side_by_side
+from chainrule.core.place import Place, Range, steps_of
 
 WORKSPACE, CONSTANTS, FIRST_INPUT = range(3)
 """The pieces of memory; inputs and outputs follow."""
 
 Code = IntEnum(
-    "Code", "CALL CHAIN PRODUCT REDUCE ROWS TAKE PUT COPY CONVOLVE POOL PAIRS ADD_ROW ADAM TAPE SWEEP", start=0
+    "Code",
+    "CALL CHAIN PRODUCT REDUCE ROWS TAKE PUT COPY CONVOLVE POOL PAIRS ADD_ROW ADAM TAPE SWEEP PARTS",
+    start=0,
 )
 Slot = IntEnum("Slot", "STREAM ONE STRIDED RESULT", start=0)
 APART = (Slot.STRIDED, Slot.RESULT)
@@ -52,47 +58,9 @@ LANES, TAPE_BLOCK = 8, 256
 """Entries of the widest vector, whole ones of which a tape works on; and of a block."""
 
 REGISTERS, MOST_SLOTS = 16, 64
-PANEL_BYTES = 128
-"""Of a product's right factor, for each entry of the inner axis: two vectors of the widest kind."""
-
 ALIGNED = 64
 TOGETHER_BYTES = 1 << 18
 """Of the planes that a convolution's weights meet at a time: they stay in the second cache."""
-
-
-class Place(NamedTuple):
-    """Where entries lie: a piece of memory, bytes into it, extents, and strides in entries."""
-
-    memory: int
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    @property
-    def size(self) -> int:
-        """The number of entries."""
-        return int(np.prod(self.shape, dtype=int))
-
-    @property
-    def contiguous(self) -> bool:
-        """Whether the entries follow each other in their order."""
-        wanted = steps_of(self.shape)
-        return all([n == 1 or s == w for n, s, w in zip(self.shape, self.strides, wanted, strict=True)])
-
-    @property
-    def at(self) -> tuple[int, int]:
-        """The memory and the bytes, as instructions have them."""
-        return self.memory, self.offset
-
-
-def steps_of(shape: Sequence[int]) -> tuple[int, ...]:
-    """The strides, in entries, of an array whose entries follow each other."""
-    strides, step = [], 1
-    for n in reversed(shape):
-        strides.append(step)
-        step *= n
-    return tuple(reversed(strides))
 
 
 def bits(x: float) -> int:
@@ -170,6 +138,8 @@ class Plan:
         """The last instruction that may find a place which there is not, or runs a line of NumPy."""
         self.work = 0.0
         self.instructions = 0
+        self.shared = 0
+        """How many of them threads share out."""
 
     def constant(self, array: Any) -> Place:
         """Numbers of the plan's own."""
@@ -189,7 +159,16 @@ class Plan:
 
     def emit(self, code: Code, words: Sequence[int], places: Sequence[Place], work: float) -> None:
         """An instruction, and the places that it reads and writes."""
-        self.words += [int(code), len(words) + 2, *[int(w) for w in words]]
+        self.emit_parts(code, [words], places, work)
+
+    def emit_parts(self, code: Code, parts: Sequence[Sequence[int]], places: Sequence[Place], work: float) -> None:
+        """The parts of an instruction, which threads share out, and the places that they read and write."""
+        written = [[int(code), len(words) + 2, *[int(w) for w in words]] for words in parts]
+        if len(parts) > 1:
+            starts = list(accumulate([len(words) for words in written], initial=3 + len(parts)))
+            self.words += [int(Code.PARTS), starts.pop(), len(parts), *starts]
+            self.shared += 1
+        self.words += chain.from_iterable(written)
         self.used += places
         if code in (Code.CALL, Code.TAKE, Code.PUT):
             self.may_fail = self.instructions
@@ -231,10 +210,14 @@ class Plan:
     def copy(self, x: Place, out: Place) -> None:
         """Entries in their order, one after the other."""
         size = x.dtype.itemsize
-        lead = (1,) * max(0, 2 - len(x.shape))
-        shape, strides = (*lead, *x.shape), (*[0 for _ in lead], *x.strides)
-        words = [size, len(shape), *x.at, *out.at, *shape, *[s * size for s in strides]]
-        self.emit(Code.COPY, words, [x, out], x.size)
+        long = [(n, s) for n, s in zip(x.shape, x.strides, strict=True) if n != 1]
+        shape, strides = zip(*long, *[(1, 0)] * (2 - len(long)), strict=True)
+        strided = Place(*x.at, shape, strides, x.dtype)
+        words = [
+            [size, len(shape), *a.at, *b.at, *a.shape, *[s * size for s in strides]]
+            for a, b in side_by_side((strided, out.rows(shape[0])), parts_for(x.size))
+        ]
+        self.emit_parts(Code.COPY, words, [x, out], x.size)
 
     def product(
         self,
@@ -255,21 +238,15 @@ class Plan:
         factors and the result, innermost first.
         """
         (rows, inner), columns = x.shape, y.shape[1]
-        (panel,) = self.room(inner * PANEL_BYTES)
-        many = [*batch, *[(1, 0, 0, 0)] * (2 - len(batch))]
-        down = 0 if added is None or len(added.shape) == 1 else added.strides[0]
-        words = [
-            *(TYPES[out.dtype], rows, columns, inner, *x.at, *x.strides, *y.at, *y.strides, *out.at, out.strides[0]),
-            *((-1, 0) if added is None else added.at),
-            down,
-            *((-1, 0) if scale is None else scale.at),
-            2 * minus + relu,
-            *(*many[0], *many[1], WORKSPACE, panel),
-            *((-1, 0, 0) if mask is None else (*mask.at, mask.strides[0])),
-        ]
-        counts = tuple([b[0] for b in many])
+        batches = tuple([Batch(*b) for b in batch])
+        whole = Product(x, y, out, added, mask, batches + (Batch(),) * (2 - len(batches)))
+        counts = tuple([b.count for b in whole.batches])
+        work = rows * inner * columns * counts[0] * counts[1] / 8
+        parts = whole.parts(parts_for(work))
+        panels = self.room(*[inner * PANEL_BYTES] * len(parts))
+        words = [self.product_words(p, scale, 2 * minus + relu, room) for p, room in zip(parts, panels, strict=True)]
         spread = [
-            Place(p.memory, p.offset, (*counts, *p.shape), (*[b[k + 1] for b in many], *p.strides), p.dtype)
+            Place(p.memory, p.offset, (*counts, *p.shape), (*[b[k + 1] for b in whole.batches], *p.strides), p.dtype)
             for k, p in enumerate((x, y, out))
         ]
         beside = [p for p in (added, scale, mask) if p is not None]
@@ -278,7 +255,21 @@ class Plan:
             if [p.memory for p in (x, y, *beside)].count(added.memory) == 1:
                 self.entries[added.memory, self.instructions] = 0, 1
                 self.entries[out.memory, self.instructions] = -1, 0
-        self.emit(Code.PRODUCT, words, [*spread, *beside], rows * inner * columns * counts[0] * counts[1] / 8)
+        self.emit_parts(Code.PRODUCT, words, [*spread, *beside], work)
+
+    def product_words(self, p: Product, scale: Place | None, what_else: int, panel: int) -> list[int]:
+        """A product, or a part of one, as words."""
+        down = 0 if p.added is None or len(p.added.shape) == 1 else p.added.strides[0]
+        return [
+            *(TYPES[p.out.dtype], *p.out.shape, p.x.shape[1]),
+            *(*p.x.at, *p.x.strides, *p.y.at, *p.y.strides, *p.out.at, p.out.strides[0]),
+            *((-1, 0) if p.added is None else p.added.at),
+            down,
+            *((-1, 0) if scale is None else scale.at),
+            what_else,
+            *(*p.batches[0], *p.batches[1], WORKSPACE, panel),
+            *((-1, 0, 0) if p.mask is None else (*p.mask.at, p.mask.strides[0])),
+        ]
 
     def is_piece(self, place: Place) -> bool:
         """Whether a matrix is all of an input or output, entry after entry."""
@@ -287,13 +278,24 @@ class Plan:
 
     def reduce(self, kind: Reduction, x: Place, out: Place, extents: tuple[int, int, int], divisor: float) -> None:
         """The middle one of three axes, reduced."""
-        words = [TYPES[x.dtype], kind, *extents, *x.at, *out.at, bits(divisor)]
-        self.emit(Code.REDUCE, words, [x, out], x.size)
+        before, along, after = extents
+        parts = parts_for(x.size)
+        if before > 1:
+            some = [(*sides, after) for sides in side_by_side((x.rows(before), out.rows(before)), parts)]
+        else:
+            columns = ranges(after, parts, ALIGNED // x.dtype.itemsize)
+            some = [(x.rows(1).after(a), out.rows(1).after(a), b - a) for a, b in columns]
+        words = [[TYPES[x.dtype], kind, a.shape[0], along, n, *a.at, *b.at, bits(divisor), after] for a, b, n in some]
+        self.emit_parts(Code.REDUCE, words, [x, out], x.size)
 
     def rows(self, kind: Row, x: Place, out: Place) -> None:
         """Something done with the last axis."""
-        n = x.shape[-1]
-        self.emit(Code.ROWS, [TYPES[x.dtype], kind, x.size // n, n, *x.at, *out.at], [x, out], 8 * x.size)
+        rows = x.size // x.shape[-1]
+        words = [
+            [TYPES[x.dtype], kind, *a.shape, *a.at, *b.at]
+            for a, b in side_by_side((x.rows(rows), out.rows(rows)), parts_for(8 * x.size))
+        ]
+        self.emit_parts(Code.ROWS, words, [x, out], 8 * x.size)
 
     def places(
         self, code: Code, x: Place, out: Place, run: int, indices: Sequence[tuple[Place, int, int, int]]
@@ -341,22 +343,42 @@ class Plan:
         most_met = max(channels, outputs) * size[0] * size[1]
         # A vector may read past the last plane.
         laid_out = planes + across + beside + 2 * lanes
-        starts = self.room(laid_out * entry, sums * entry, turned * entry, 8 * most_met)
-        words = [TYPES[images.dtype], what, count, groups, channels, outputs, *length, *size, *steps, *around, *spread]
-        words += [*fits, down, across, below, beside, stretch, back, together]
-        words += [*images.at, *weights.at, *results.at, WORKSPACE, *starts, *((-1, 0) if added is None else added.at)]
         work = results.size * channels * size[0] * size[1] / 8
-        self.emit(Code.CONVOLVE, words, [p for p in (images, weights, results, added) if p is not None], work)
+        if what is not Convolution.WEIGHTS:
+            some = side_by_side((images, results), parts_for(work))
+            parts = [(a.shape[0], outputs, a.at, weights.at, b.at) for a, b in some]
+        else:
+            several = ranges(outputs, parts_for(work) if groups == 1 else 1)
+            parts = [
+                (count, stop - start, images.at, weights.part(0, (start, stop)).at, results.part(1, (start, stop)).at)
+                for start, stop in several
+            ]
+        rooms = self.room(*[laid_out * entry, sums * entry, turned * entry, 8 * most_met] * len(parts))
+        slides = [*length, *size, *steps, *around, *spread, *fits, down, across, below, beside, stretch, back, together]
+        words = [
+            [
+                *(TYPES[images.dtype], what, n, groups, channels, filters, groups * outputs, *slides),
+                *(*a, *w, *b, WORKSPACE, *rooms[4 * k : 4 * k + 4], *((-1, 0) if added is None else added.at)),
+            ]
+            for k, (n, filters, a, w, b) in enumerate(parts)
+        ]
+        places = [p for p in (images, weights, results, added) if p is not None]
+        self.emit_parts(Code.CONVOLVE, words, places, work)
 
     def pool(self, what: Pool, given: Place, x: Place, out: Place, slide: Sequence[Any]) -> None:
         """Entries picked where each window of x has its largest, or put there."""
-        words = [TYPES[x.dtype], what, x.shape[0] * x.shape[1], *x.shape[2:], *[n for pair in slide for n in pair]]
         size, steps, around, spread, fits = [pair[1] for pair in slide]
         lanes = ALIGNED // x.dtype.itemsize
         # Vectors are read of windows behind the last, too, and written behind the last column.
         columns = max(x.shape[3] + 2 * around, (fits + 2 * lanes) * steps + size * spread) + lanes
-        words += [*given.at, *x.at, *out.at, WORKSPACE, *self.room(4 * columns * x.dtype.itemsize), columns]
-        self.emit(Code.POOL, words, [given, x, out], 2 * x.size)
+        planes, shape = x.shape[0] * x.shape[1], [*x.shape[2:], *[n for pair in slide for n in pair]]
+        parts = side_by_side([p.rows(planes) for p in (given, x, out)], parts_for(2 * x.size))
+        rooms = self.room(*[4 * columns * x.dtype.itemsize] * len(parts))
+        words = [
+            [TYPES[x.dtype], what, a.shape[0], *shape, *a.at, *b.at, *c.at, WORKSPACE, room, columns]
+            for (a, b, c), room in zip(parts, rooms, strict=True)
+        ]
+        self.emit_parts(Code.POOL, words, [given, x, out], 2 * x.size)
 
     def tape(self, row: Place, first: int, runs: Any, operands: Any) -> None:
         """Numbers of a row from the place `first` on, each computed from three before it.
@@ -441,18 +463,29 @@ class Chain:
 
     def written(self, plan: Plan) -> None:
         size = int(np.prod(self.shape, dtype=int))
-        strided = [p.strides for kind, p in self.slots if kind is Slot.STRIDED]
-        shape, strides = joined_axes(self.shape, strided)
-        words = [TYPES[self.dtype], size, len(shape), len(self.slots), len(self.operations), *shape]
-        rows = iter(strides)
-        for kind, place in self.slots:
-            row = next(rows) if kind is Slot.STRIDED else (0,) * len(shape)
-            words += [kind, *place.at, TYPES[place.dtype], *row]
-        for operation in self.operations:
-            words += operation
+        shape, strides = joined_axes(self.shape, [p.strides for kind, p in self.slots if kind is Slot.STRIDED])
+        work = size * len(self.operations)
+        alone = any([which == OPERATION["total"] for which, *_ in self.operations])
+        line = ALIGNED // self.dtype.itemsize if len(shape) == 1 else 1
+        words = [
+            self.part(shape, strides, within) for within in ranges(shape[0], 1 if alone else parts_for(work), line)
+        ]
         for memory, ways in self.entries().items():
             plan.entries[memory, plan.instructions] = ways
-        plan.emit(Code.CHAIN, words, [p for _, p in self.slots], size * len(self.operations))
+        plan.emit_parts(Code.CHAIN, words, [p for _, p in self.slots], work)
+
+    def part(self, shape: tuple[int, ...], strides: Sequence[tuple[int, ...]], within: Range) -> list[int]:
+        """As words, the chain on a range of the first axis."""
+        start, stop = within
+        inner = int(np.prod(shape[1:], dtype=int))
+        words = [TYPES[self.dtype], (stop - start) * inner, len(shape), len(self.slots), len(self.operations)]
+        words += [stop - start, *shape[1:]]
+        apart = iter(strides)
+        steps = {Slot.STREAM: inner, Slot.RESULT: inner, Slot.ONE: 0}
+        for kind, place in self.slots:
+            row = next(apart) if kind is Slot.STRIDED else (0,) * len(shape)
+            words += [kind, *place.after(start * steps.get(kind, row[0])).at, TYPES[place.dtype], *row]
+        return [*words, *chain.from_iterable(self.operations)]
 
     def entries(self) -> dict[int, tuple[int, int]]:
         """The last operation that reads a piece of memory and the first that writes there, entry by entry."""

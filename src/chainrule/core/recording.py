@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.instructions import REGISTERS, Chain, Place, Plan, Slot, bits
+from chainrule.core.instructions import REGISTERS, Chain, Plan, Slot, bits
 from chainrule.core.operation import book
+from chainrule.core.place import Place
 
 Role = IntEnum("Role", "UNREAD ENTRIES CHANGED NUMBER", start=0)
 """What an argument is, as arrays.h has it."""

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.compiled import machine
-from chainrule.core.instructions import FIRST_INPUT, FLOATS, Convolution, Place, Plan, Pool, steps_of
+from chainrule.core.instructions import FIRST_INPUT, FLOATS, Convolution, Plan, Pool
+from chainrule.core.place import Place, steps_of
 from chainrule.rules.slides import height_and_width, slide_of_pool, slide_of_weights, windows_that_see_nothing
 
 Shape = tuple[int, ...]

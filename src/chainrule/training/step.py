@@ -25,6 +25,7 @@ from chainrule.codegen.version import RUNS, Version, default_target, plain
 from chainrule.core.collector import without_collector
 from chainrule.core.graph import from_array
 from chainrule.core.instructions import FIRST_INPUT
+from chainrule.core.parts import threads
 from chainrule.core.state import Quiet, switches
 from chainrule.core.tree import flatten, unflatten
 from chainrule.data.structure import mapped
@@ -229,7 +230,7 @@ class TrainingStep:
         structure, numbers = settings_of(made_of.optimizer)
         places = None if rows is None else np.ascontiguousarray(rows[0], np.int64)
         own = is_own(made_of)
-        key = likeness(made_of, draws, self.key(data, rows), self.target) if own else None
+        key = likeness(made_of, draws, self.key(data, rows), self.target, threads()) if own else None
         known = known_steps.get(key)
         if known is not None:
             version, example = known.version, known.example._replace(draws=draws)

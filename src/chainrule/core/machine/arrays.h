@@ -237,7 +237,7 @@ static int run_words(int64_t *word, Py_ssize_t count, char **memory) {
     word[1] = count;
     if (execute(word, word + count, memory, &fault))
         return 1;
-    raise(&fault);
+    raise_fault(&fault);
     return 0;
 }
 
@@ -309,7 +309,7 @@ static PyObject *column_sums(PyObject *Py_UNUSED(module), PyObject *g) {
         char *memory[] = {entries_of(g), entries_of(out)};
         double one = 1;
         int64_t w[] = {REDUCE, 0, type == NPY_FLOAT ? SINGLE : DOUBLE, SUM_OF, 1, entries_in(g) / columns, columns, 0, 0,
-                       1, 0, 0};
+                       1, 0, 0, columns};
         memcpy(w + 11, &one, sizeof one);
         run_words(w, sizeof w / sizeof w[0], memory);
         return out;
@@ -451,7 +451,7 @@ static PyObject *layer_norm_w(PyObject *Py_UNUSED(module), PyObject *const *args
     const int64_t type = type_word(x), n = entries_in(x);
     int64_t times[] = {CHAIN, 0, type, n, 1, 2, 1, n, STREAM, 0, 0, type, 1, STREAM, 1, 0, type, 1,
                        MUL, REGISTERS, REGISTERS, REGISTERS + 1, REGISTERS};
-    int64_t sum[] = {REDUCE, 0, type, SUM_OF, 1, n / columns, columns, 0, 0, 2, 0, word_of(1)};
+    int64_t sum[] = {REDUCE, 0, type, SUM_OF, 1, n / columns, columns, 0, 0, 2, 0, word_of(1), columns};
     run_words(times, sizeof times / sizeof times[0], memory);
     run_words(sum, sizeof sum / sizeof sum[0], memory);
     Py_DECREF(work);
@@ -569,7 +569,7 @@ static PyObject *adam_step(PyObject *Py_UNUSED(module), PyObject *const *args, P
     // Means of gradients that have stopped fade away to numbers that take some processors a hundred times longer.
     unsigned int before = drop_tiny(1);
     run_words(w, sizeof w / sizeof w[0], memory);
-    tiny_as_before(before);
+    set_rounding(before);
     Py_RETURN_NONE;
 }
 

@@ -60,25 +60,31 @@ static int take_kernels(const char *name) {
     return 0;
 }
 
-/* Numbers too small for a full fraction count as 0 while single precision is computed: they cost a hundredfold. */
-static unsigned int drop_tiny(int single) {
+/* How this thread rounds, and what it does with numbers too small for a full fraction. */
+static unsigned int rounding_now(void) {
 #if defined(__x86_64__)
-    unsigned int before = _mm_getcsr();
-    if (single)
-        _mm_setcsr(before | 0x8040);
-    return before;
+    return _mm_getcsr();
 #else
-    return (void)single, 0;
+    return 0;
+#endif
+}
+static void set_rounding(unsigned int rounding) {
+#if defined(__x86_64__)
+    _mm_setcsr(rounding);
+#else
+    (void)rounding;
 #endif
 }
 
-static void tiny_as_before(unsigned int before) {
-#if defined(__x86_64__)
-    _mm_setcsr(before);
-#else
-    (void)before;
-#endif
+/* Such small numbers count as 0 while single precision is computed: they cost a hundredfold. What was set before. */
+static unsigned int drop_tiny(int single) {
+    unsigned int before = rounding_now();
+    if (single)
+        set_rounding(before | 0x8040);
+    return before;
 }
+
+#include "threads.h"
 
 /* What an array is made for. */
 typedef struct {
@@ -224,14 +230,16 @@ done:
 static int run_plan(Program *self, char **memory, Fault *fault) {
     const int64_t *word = self->words;
     while ((word = execute(word, self->end, memory, fault)) && word < self->end) {
-        if (!call_numpy(self, word, memory))
+        if (word[0] == PARTS)
+            share_out(execute, word, memory);
+        else if (!call_numpy(self, word, memory))
             return 0;
         word += word[1];
     }
     return word != NULL;
 }
 
-static void raise(const Fault *fault) {
+static void raise_fault(const Fault *fault) {
     if (!PyErr_Occurred())
         PyErr_Format(PyExc_IndexError, "index %lld is out of bounds for axis %lld with size %lld",
                      (long long)fault->index, (long long)fault->axis, (long long)fault->size);
@@ -269,9 +277,9 @@ static PyObject *run_program(Program *self, PyObject *const *args) {
         Py_END_ALLOW_THREADS
     } else
         done = run_plan(self, memory, &fault);
-    tiny_as_before(before);
+    set_rounding(before);
     if (!done)
-        raise(&fault);
+        raise_fault(&fault);
     for (i = 0; done && i < self->outputs; i++)
         if (!self->kinds[self->inputs + i].axes)
             PyTuple_SET_ITEM(out, i, PyArray_Return((PyArrayObject *)PyTuple_GET_ITEM(out, i)));
@@ -385,14 +393,14 @@ static int run_scan(const Scan *s) {
             aim(s, step);
             done = run_plan(self, s->memory, &fault);
         }
-        tiny_as_before(before);
+        set_rounding(before);
         if (state)
             PyEval_RestoreThread(state);
         if (done && PyErr_CheckSignals())
             return 0;
     }
     if (!done)
-        raise(&fault);
+        raise_fault(&fault);
     return done;
 }
 

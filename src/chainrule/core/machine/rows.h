@@ -1,6 +1,7 @@
 /* Reductions of one axis in the middle of three, and what is done with every row of a matrix.
 
-   REDUCE, words, type, what, before, along, after, from (memory, bytes), into (memory, bytes), what to divide by.
+   REDUCE, words, type, what, before, along, after, from (memory, bytes), into (memory, bytes), what to divide by, how far
+   apart the entries of the middle axis lie.
    ROWS, words, type, what, rows, columns, from (memory, bytes), into (memory, bytes). */
 
 #define LONG_SUM 8192
@@ -36,8 +37,8 @@ INLINE ENTRY OF_TYPE(reduce_run)(int64_t what, const ENTRY *x, ptrdiff_t n) {
 }
 
 /* Columns added up, or their extremes: four rows at a time, so that sums do not wait for each other. */
-INLINE V OF_TYPE(reduce_down)(int64_t what, const ENTRY *x, ptrdiff_t along, ptrdiff_t after, ptrdiff_t part) {
-#define ROW(i) (part == LANES ? OF_TYPE(load)(x + (i) * after) : OF_TYPE(load_part)(x + (i) * after, part))
+INLINE V OF_TYPE(reduce_down)(int64_t what, const ENTRY *x, ptrdiff_t along, ptrdiff_t down, ptrdiff_t part) {
+#define ROW(i) (part == LANES ? OF_TYPE(load)(x + (i) * down) : OF_TYPE(load_part)(x + (i) * down, part))
     V one = ROW(0);
     ptrdiff_t i = 1;
     if (along >= 8) {
@@ -57,18 +58,18 @@ INLINE V OF_TYPE(reduce_down)(int64_t what, const ENTRY *x, ptrdiff_t along, ptr
 }
 
 INLINE void OF_TYPE(reduce_as)(const int64_t what, const int64_t *w, char *const *memory) {
-    ptrdiff_t before = w[4], along = w[5], after = w[6];
+    ptrdiff_t before = w[4], along = w[5], after = w[6], down = w[12];
     const ENTRY *x = (const ENTRY *)(memory[w[7]] + w[8]);
     ENTRY *out = (ENTRY *)(memory[w[9]] + w[10]);
     ENTRY by = (ENTRY)number_in(w[11]);
-    for (ptrdiff_t i = 0; i < before; i++, x += along * after, out += after)
-        if (after == 1)
+    for (ptrdiff_t i = 0; i < before; i++, x += along * down, out += after)
+        if (down == 1)
             *out = OF_TYPE(reduce_run)(what, x, along) / by;
         else
             for (ptrdiff_t j = 0; j < after; j += LANES) {
                 ptrdiff_t part = after - j < LANES ? after - j : LANES;
-                V found = part == LANES ? OF_TYPE(reduce_down)(what, x + j, along, after, LANES)
-                                        : OF_TYPE(reduce_down)(what, x + j, along, after, part);
+                V found = part == LANES ? OF_TYPE(reduce_down)(what, x + j, along, down, LANES)
+                                        : OF_TYPE(reduce_down)(what, x + j, along, down, part);
                 if (part == LANES)
                     OF_TYPE(store)(out + j, found / by);
                 else

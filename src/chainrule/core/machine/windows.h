@@ -18,6 +18,7 @@
    in whole vectors; `together` is how many images the weights meet at a time. */
 typedef struct {
     int64_t images, groups, channels, results; /* the last two of one group */
+    int64_t planes; /* of results in an image */
     int64_t length[2], size[2], steps[2], around[2], spread[2], fits[2], places[2], reach[2];
     int64_t stretch, back, together;
 } Slide;
@@ -247,7 +248,7 @@ static void OF_TYPE(convolve_results)(const Slide *s, const ENTRY *x, const ENTR
 static void OF_TYPE(convolve_weights)(const Slide *s, const ENTRY *x, ENTRY *out, const ENTRY *g, ENTRY *laid,
                                       ENTRY *came, int64_t *at) {
     const ptrdiff_t count = s->results * weights_of(s), image = s->channels * s->length[0] * s->length[1];
-    const ptrdiff_t result = s->results * s->fits[0] * s->fits[1];
+    const ptrdiff_t plane = s->fits[0] * s->fits[1];
     // A vector reads past the last plane, where a zero of `came` would meet what somebody left there: 0·nan is nan.
     memset(laid, 0, (size_t)(laid_out(s) * s->together) * sizeof(ENTRY) + LINE);
     memset(came, 0, (size_t)(s->results * s->stretch * s->together) * sizeof(ENTRY));
@@ -257,9 +258,9 @@ static void OF_TYPE(convolve_weights)(const Slide *s, const ENTRY *x, ENTRY *out
         for (ptrdiff_t n = 0; n < s->images; n += s->together) {
             ptrdiff_t some = s->images - n < s->together ? s->images - n : s->together;
             for (ptrdiff_t b = 0; b < some; b++) {
-                ptrdiff_t which = (n + b) * s->groups + group;
-                OF_TYPE(lay)(s, x + which * image, laid + b * laid_out(s));
-                OF_TYPE(lay_results)(s, g + which * result, came + b * s->results * s->stretch, s->stretch, s->places[1]);
+                const ENTRY *from = g + ((n + b) * s->planes + group * s->results) * plane;
+                OF_TYPE(lay)(s, x + ((n + b) * s->groups + group) * image, laid + b * laid_out(s));
+                OF_TYPE(lay_results)(s, from, came + b * s->results * s->stretch, s->stretch, s->places[1]);
             }
             OF_TYPE(add_meetings)(s, some, came, laid, at, out + group * count);
         }
@@ -315,11 +316,12 @@ static void OF_TYPE(convolve_images)(const Slide *s, ENTRY *out, const ENTRY *w,
 /* Both adjoints, meeting after meeting: no zero of an edge meets what is infinite here. */
 static void OF_TYPE(convolve_plainly)(int64_t what, const Slide *s, ENTRY *x, ENTRY *w, const ENTRY *g) {
     const ptrdiff_t count = weights_of(s), window = s->size[0] * s->size[1], plane = s->length[0] * s->length[1];
+    const ptrdiff_t beside = (s->planes - s->groups * s->results) * s->fits[0] * s->fits[1];
     if (what == IMAGES)
         memset(x, 0, (size_t)(s->images * s->groups * s->channels * plane) * sizeof(ENTRY));
     else
         memset(w, 0, (size_t)(s->groups * s->results * count) * sizeof(ENTRY));
-    for (ptrdiff_t n = 0; n < s->images; n++)
+    for (ptrdiff_t n = 0; n < s->images; n++, g += beside)
         for (ptrdiff_t r = 0; r < s->groups * s->results; r++)
             for (ptrdiff_t p = 0; p < s->fits[0] * s->fits[1]; p++, g++)
                 for (ptrdiff_t q = 0; q < count; q++) {
