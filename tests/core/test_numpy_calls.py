@@ -12,7 +12,7 @@ from numpy_forms import FORMS, Form
 import chainrule as cr
 from chainrule import Tensor, Value
 from chainrule.core.numpy_calls import ANSWERED_PLAINLY, HARMLESS, OUR_NAMES, full_name, operation_of, parameters
-from chainrule.errors import DtypeError, ShapeError
+from chainrule.errors import DtypeError, GraphError, ShapeError
 
 DISPATCHED = [
     function
@@ -62,6 +62,46 @@ def test_values_shapes_and_types_are_numpys(function, form):
             np.testing.assert_allclose(data, numpys, rtol=exact, atol=exact)
         else:
             np.testing.assert_array_equal(data, numpys)
+
+
+def transformed(function, form, transform):
+    """A call of NumPy's as a function of its arrays, transformed, on these."""
+    places = [i for i, x in enumerate(form.args) if isinstance(x, np.ndarray)]
+
+    def of_arrays(*arrays):
+        args = list(form.args)
+        for i, x in zip(places, arrays, strict=True):
+            args[i] = x
+        return function(*args, **form.kwargs)
+
+    return transform(of_arrays, [form.args[i] for i in places])
+
+
+TRANSFORMS = {
+    "compile": lambda f, arrays: cr.compile(f)(*arrays),
+    "vmap": lambda f, arrays: [x[1] for x in parts(cr.vmap(f)(*[np.stack([x, x]) for x in arrays]))],
+}
+
+
+@pytest.mark.filterwarnings("ignore:numpy.fix is deprecated")
+@pytest.mark.parametrize("transform", TRANSFORMS)
+@pytest.mark.parametrize(("function", "form"), EVERY)
+def test_inside_transforms_they_give_the_same_or_are_refused(function, form, transform):
+    if not any([isinstance(x, np.ndarray) for x in form.args]):
+        pytest.skip("its arrays are in a list")
+    with np.errstate(all="ignore"):
+        right = parts(on(function, form, lambda x: x))
+    try:
+        found = parts(transformed(function, form, TRANSFORMS[transform]))
+    except (DtypeError, GraphError):
+        return
+    except ShapeError:
+        assert function in (np.nonzero, np.argwhere, np.flatnonzero, np.unique)  # as many as there are in each example
+        return
+    assert len(found) == len(right)
+    for mine, numpys in zip(map(np.asarray, found), map(np.asarray, right), strict=True):
+        assert (mine.shape, mine.dtype.kind) == (numpys.shape, numpys.dtype.kind)
+        assert np.allclose(mine, numpys, rtol=1e-5, atol=1e-5, equal_nan=True)
 
 
 MOVING = [

@@ -26,6 +26,7 @@ from chainrule.core.numpy_calls import called, operation_of
 from chainrule.core.operation import Operation, book, compositions, is_node
 from chainrule.core.stand_in import Argument, Shape
 from chainrule.core.state import Quiet, unwrap
+from chainrule.core.tree import flatten, unflatten
 from chainrule.errors import GraphError, ShapeError
 
 
@@ -136,7 +137,7 @@ class Mapped(Argument):
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function in (np.shape, np.ndim, np.size):
             return getattr(args[0], function.__name__)
-        if function in REDUCTIONS and not self.requires_grad:
+        if function in REDUCTIONS and not self.requires_grad and len(args) <= 2:
             return reduced(function, *args, **kwargs)
         operation = operation_of(function)
         if isinstance(operation, Operation) or (operation is not None and self.requires_grad):
@@ -261,13 +262,16 @@ def apart(operation: Operation) -> Callable[..., Any]:
 
 
 def looped(function: Callable[..., Any], args: Sequence[Any], settings: dict[str, Any], level: Level) -> Any:
-    """A function run for every example by itself, and the results stacked."""
+    """A function run for every example by itself, and the results stacked, each part of several by itself."""
     with Quiet():
         results = [
             function(*[example(x, i, level) for x in args], **{k: example(x, i, level) for k, x in settings.items()})
             for i in range(level.size)
         ]
-    return Mapped(compositions["stack"](results), level)
+    structure = flatten(results[0] if results else 0.0)[1]
+    columns = zip(*[flatten(result)[0] for result in results], strict=True) if results else [()]
+    stacked = [compositions["stack"]([x if hasattr(x, "shape") else np.asarray(x) for x in row]) for row in columns]
+    return unflatten(structure, [Mapped(x, level) for x in stacked])
 
 
 def example(x: Any, i: int, level: Level) -> Any:

@@ -83,10 +83,12 @@ def nothing() -> None:
 
 
 class Active(threading.local):
-    """The recordings that run in this thread, the innermost last."""
+    """What runs in this thread, the innermost last: recordings, and what they were asked by NumPy."""
 
     def __init__(self) -> None:
         self.recordings: list[Recording] = []
+        self.asking: list[Any] = []
+        """Functions of NumPy's whose rule is at work: one that asks NumPy in its turn needs numbers."""
 
 
 active = Active()
@@ -261,9 +263,13 @@ class Traced(Argument):
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function in (np.shape, np.ndim, np.size):
             return getattr(args[0], function.__name__)
-        if function.__name__ in TELLING:
+        if function.__name__ in TELLING or function in active.asking:
             return self.refuse_number()
-        return called(function, args, kwargs, plain)
+        active.asking.append(function)
+        try:
+            return called(function, args, kwargs, plain)
+        finally:
+            active.asking.pop()
 
 
 TELLING = {"array2string", "array_repr", "array_str", "save", "savetxt", "savez", "savez_compressed"}
