@@ -10,6 +10,21 @@ from chainrule import nn
 from chainrule.errors import ChainruleError, ShapeError
 
 
+@pytest.mark.parametrize("kind", [cr.nn.Conv1d, cr.nn.Conv2d])
+@pytest.mark.parametrize(
+    "settings", [{}, {"dtype": np.float64}, {"padding": 1, "bias": False}, {"stride": 2, "dilation": 2, "groups": 2}]
+)
+def test_a_layer_is_shown_with_all_that_is_not_usual(kind, settings):
+    layer = kind(2, 4, 3, **settings)
+    names = {"float64": np.float64, kind.__name__: kind}
+    again = eval(repr(layer), names)  # noqa: S307
+    assert repr(again) == repr(layer)
+    assert again.settings == layer.settings
+    assert again.weight.shape == layer.weight.shape
+    assert again.weight.dtype == layer.weight.dtype
+    assert (again.bias is None) == (layer.bias is None)
+
+
 def test_convolution_follows_its_seed_and_dtype():
     layer, again = nn.Conv2d(2, 4, 3, rng=3), nn.Conv2d(2, 4, 3, rng=np.random.default_rng(3))
     np.testing.assert_array_equal(layer.weight.data, again.weight.data)

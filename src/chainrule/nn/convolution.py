@@ -19,7 +19,48 @@ Size = int | tuple[int, int]
 """One whole number for height and width, or one for each."""
 
 
-class Conv2d(Module):
+class Convolution(Module):
+    """The base of `Conv1d` and `Conv2d`: weights that slide over places, and a bias; uniform in ±1/√(their inputs)."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        settings: dict[str, Any],
+        bias: bool,
+        dtype: Any,
+        rng: np.random.Generator | int | None,
+    ) -> None:
+        name, groups = type(self).__name__, settings["groups"]
+        check_size(name, in_channels=in_channels, out_channels=out_channels, groups=groups)
+        check_dtype(name, dtype)
+        if in_channels % groups or out_channels % groups:
+            raise ShapeError(f"{name}: groups={groups} has to divide both {in_channels} and {out_channels} channels")
+        self.in_channels, self.out_channels = int(in_channels), int(out_channels)
+        self.kernel_size: Any = kernel_size
+        self.settings = {**settings, "groups": int(groups)}
+        draw = np.random.default_rng(rng)
+        window = kernel_size if isinstance(kernel_size, tuple) else (kernel_size,)
+        shape = (out_channels, in_channels // groups, *window)
+        bound = 1 / np.sqrt(np.prod(shape[1:]))
+        self.weight = Parameter(draw.uniform(-bound, bound, shape), dtype=dtype)
+        self.bias = Parameter(draw.uniform(-bound, bound, out_channels), dtype=dtype) if bias else None
+
+    def multiply_adds(self, taken: tuple[int, ...], given: tuple[int, ...]) -> int:
+        """One for each entry of the result and of its window."""
+        return math.prod(given) * self.weight.size // self.out_channels
+
+    def __repr__(self) -> str:
+        usual = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+        said = [f", {name}={_short(n)!r}" for name, n in self.settings.items() if _short(n) != usual[name]]
+        said += [", bias=False"] * (self.bias is None)
+        said += [f", dtype={self.weight.dtype}"] * (self.weight.dtype != np.float32)
+        sizes = f"{self.in_channels}, {self.out_channels}, {_short(self.kernel_size)}"
+        return f"{type(self).__name__}({sizes}{''.join(said)})"
+
+
+class Conv2d(Convolution):
     """Slides `out_channels` windows of weights over images, and adds a bias: ``cr.conv2d(x, weight) + bias``.
 
     `x` has shape (images, in_channels, height, width) and the result (images, out_channels, rows, columns), with
@@ -50,24 +91,14 @@ class Conv2d(Module):
         dtype: Any = np.float32,
         rng: np.random.Generator | int | None = None,
     ) -> None:
-        check_size("Conv2d", in_channels=in_channels, out_channels=out_channels, groups=groups)
-        self.kernel_size = _pair("Conv2d", "kernel_size", kernel_size, 1)
-        check_dtype("Conv2d", dtype)
-        if in_channels % groups or out_channels % groups:
-            raise ShapeError(f"Conv2d: groups={groups} has to divide both {in_channels} and {out_channels} channels")
-        self.in_channels = int(in_channels)
-        self.out_channels = int(out_channels)
-        self.settings: dict[str, Any] = {
+        kernel_size = _pair("Conv2d", "kernel_size", kernel_size, 1)
+        settings: dict[str, Any] = {
             "stride": _pair("Conv2d", "stride", stride, 1),
             "padding": _pair("Conv2d", "padding", padding, 0),
             "dilation": _pair("Conv2d", "dilation", dilation, 1),
-            "groups": int(groups),
+            "groups": groups,
         }
-        draw = np.random.default_rng(rng)
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
-        bound = 1 / np.sqrt(np.prod(shape[1:]))
-        self.weight = Parameter(draw.uniform(-bound, bound, shape), dtype=dtype)
-        self.bias = Parameter(draw.uniform(-bound, bound, out_channels), dtype=dtype) if bias else None
+        super().__init__(in_channels, out_channels, kernel_size, settings, bias, dtype, rng)
 
     def forward(self, x: Any) -> Any:
         """What every window of the images gives."""
@@ -77,19 +108,8 @@ class Conv2d(Module):
             return conv2d(x, self.weight, **self.settings)
         return conv2d_plus(x, self.weight, self.bias, **self.settings)
 
-    def multiply_adds(self, taken: tuple[int, ...], given: tuple[int, ...]) -> int:
-        """One for each entry of the result and of its window."""
-        return math.prod(given) * self.weight.size // self.out_channels
 
-    def __repr__(self) -> str:
-        usual = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1}
-        said = [f", {name}={_short(n)}" for name, n in self.settings.items() if n != usual[name]]
-        said += [", bias=False"] * (self.bias is None)
-        said += [f", dtype={self.weight.dtype}"] * (self.weight.dtype != np.float32)
-        return f"Conv2d({self.in_channels}, {self.out_channels}, {_short(self.kernel_size)}{''.join(said)})"
-
-
-class Conv1d(Module):
+class Conv1d(Convolution):
     """Slides `out_channels` windows of weights along rows of numbers, and adds a bias: ``cr.conv1d(x, weight) + bias``.
 
     `x` has shape (rows, in_channels, length) and the result (rows, out_channels, places), with ``places = (length +
@@ -116,18 +136,9 @@ class Conv1d(Module):
         dtype: Any = np.float32,
         rng: np.random.Generator | int | None = None,
     ) -> None:
-        check_size("Conv1d", in_channels=in_channels, out_channels=out_channels, groups=groups)
         check_size("Conv1d", kernel_size=kernel_size, stride=stride, dilation=dilation)
-        check_dtype("Conv1d", dtype)
-        if in_channels % groups or out_channels % groups:
-            raise ShapeError(f"Conv1d: groups={groups} has to divide both {in_channels} and {out_channels} channels")
-        self.in_channels, self.out_channels, self.kernel_size = int(in_channels), int(out_channels), int(kernel_size)
-        self.settings: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-        draw = np.random.default_rng(rng)
-        shape = (out_channels, in_channels // groups, kernel_size)
-        bound = 1 / np.sqrt(np.prod(shape[1:]))
-        self.weight = Parameter(draw.uniform(-bound, bound, shape), dtype=dtype)
-        self.bias = Parameter(draw.uniform(-bound, bound, out_channels), dtype=dtype) if bias else None
+        settings: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        super().__init__(in_channels, out_channels, int(kernel_size), settings, bias, dtype, rng)
 
     def forward(self, x: Any) -> Any:
         """What every window of the rows gives."""
@@ -137,16 +148,6 @@ class Conv1d(Module):
             raise ShapeError(f"{self!r} takes rows of shape (rows, {self.in_channels}, length), and got {name}")
         out = conv1d(x, self.weight, **self.settings)
         return out if self.bias is None else out + reshape(self.bias, shape=(self.out_channels, 1))
-
-    def multiply_adds(self, taken: tuple[int, ...], given: tuple[int, ...]) -> int:
-        """One for each entry of the result and of its window."""
-        return math.prod(given) * self.weight.size // self.out_channels
-
-    def __repr__(self) -> str:
-        usual = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
-        said = [f", {name}={n!r}" for name, n in self.settings.items() if n != usual[name]]
-        said += [", bias=False"] * (self.bias is None)
-        return f"Conv1d({self.in_channels}, {self.out_channels}, {self.kernel_size}{''.join(said)})"
 
 
 class MaxPool2d(Module):
