@@ -232,7 +232,9 @@ def assembled(
     environment = ChainMap[Tree, Any](answer.environment, tape.environment)
     if request.wrt is not None:
         environment.setdefault(name_of(tape, request), gradient)
-    environment = ChainMap[Tree, Any](tape.undefined, *environment.maps)
+    # A dialect may have rows where a gradient has another shape.
+    undefined = {slope: np.full(np.shape(environment.get(slope, x)), np.nan) for slope, x in tape.undefined.items()}
+    environment = ChainMap[Tree, Any](undefined, *environment.maps)
     warnings, floor = trap(tape), rounding_floor(tape)
     story = (*checked(answer.story, environment, floor, request.digits), *warnings)
     conventions = conventions_of(tape, request.layout if dialect == "jacobian" else "")

@@ -24,6 +24,8 @@ from chainrule.rewrite import simplify
 
 MOST_PARTS = 100
 """Steps between two names: a formula of more is not read, and takes long to simplify."""
+LONGEST = 60
+"""Characters of what stands for a step without a name in a sentence."""
 MOST_ENTRIES = 36
 """Entries of an array without a name that is written out in a formula."""
 
@@ -112,6 +114,14 @@ class InNames:
         """How each named step was computed."""
         found = [(self.node(step), self.tree(self.term(step))) for step in self.named]
         return [(node, formula) for node, formula in found if formula is not None]
+
+    def written(self, node: Node) -> Tree | None:
+        """A node by its name, or written out in those of what it was computed from; None where that is too long."""
+        step = self.lifted.step[node]
+        if is_symbol(self.letters.get(step)):
+            return self.trees[self.letters[step]]
+        found = self.tree(self.term(step))
+        return None if found is None or len(plain(found)) > LONGEST else found
 
     @property
     def longest(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from chainrule.core.walk import Edges, walk
 from chainrule.custom import CustomRule
 from chainrule.derivation.record import Note
 from chainrule.derivation.scalars.paths import run_again
-from chainrule.derivation.tape.tape import Tape, has_nan, largest_of
+from chainrule.derivation.tape.tape import Tape, has_nan
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Tree, numeral
 from chainrule.program import Program, Step, run
@@ -21,10 +21,13 @@ from chainrule.program import Program, Step, run
 RESIDUE = 1e-15
 """What is left of terms that cancel out, relative to the largest gradient on the way, is rounding below this."""
 SMALL = 1e-9
-"""An output that moves by less, beside its size, stays where it is."""
+"""An output that moves by less, beside the size of its terms, stays where it is."""
 TINY = 1e-12
 """A gradient this small beside the largest on the way may be rounding alone."""
 
+
+SIGNS = 3
+"""Draws of signs for what arrives at a step, so that what it hands back does not cancel out."""
 
 POWERS = ("sqrt", "cbrt", "pow", "reciprocal", "div")
 """What may be one power together with another of the same thing."""
@@ -74,19 +77,23 @@ def is_invariant(tape: Tape, node: Any, place: tuple[int, ...]) -> bool:
     A step that is flat here alone, as a sigmoid far out or a branch that is not taken, is none of that. O(one forward)
     for each of a few steps.
     """
-    output = float(tape.numbers[tape.output])
     gradient = float(np.asarray(tape.gradients[node])[place])
     if node is tape.output or not abs(gradient) <= TINY * tape.largest_gradient:
         return False
     at = float(np.asarray(tape.numbers[node])[place])
+    lifted = tape.lifted
+    sizes = sizes_at(lifted.program, lifted.step[node], lifted.numbers)
+    if abs(gradient) > TINY * float(np.asarray(sizes[lifted.step[node]])[place]):
+        return False
+    still = Still(float(tape.numbers[tape.output]), influence(sizes, lifted.numbers))
     # A condition is not asked again when numbers are moved, so of a branch that is not taken this says nothing.
     chooses = any([user.op is not None and user.op.selects and user.op.flat for user in tape.path])
-    if not chooses and all([stays(tape, node, place, output, x) for x in shifted(at)]):
+    if not chooses and all([stays(tape, node, place, still, x) for x in shifted(at)]):
         return stays_on_other_data(tape, node, place, shifted)
     return (
         at != 0
         and cancels(tape, node, place)
-        and all([stays(tape, node, place, output, x) for x in scaled(at)])
+        and all([stays(tape, node, place, still, x) for x in scaled(at)])
         and stays_on_other_data(tape, node, place, scaled)
     )
 
@@ -177,39 +184,71 @@ def stays_at(
 ) -> bool | None:
     """Whether a program's output is the same for every number in one place; None where it has no finite value."""
     own = np.array(run(program, leaves, in_double=True)[step.place], dtype=float)
-    found, slopes = list[float](), list[float]()
+    found, sums, slopes, terms = list[float](), list[float](), list[float](), list[float]()
     for number in moved(float(own[place])):
         own[place] = number
         numbers = run(program, {**leaves, step: own}, in_double=True)
         found.append(float(numbers[program.output.place]))
-        gradients = gradients_at(program, step, numbers)
-        slopes.append(abs(float(np.asarray(gradients[step])[place])) / largest_of(gradients.values()))
-    if not np.all(np.isfinite([*found, *slopes])):
+        sizes = sizes_at(program, step, numbers)
+        sums.append(influence(sizes, numbers))
+        slopes.append(abs(float(np.asarray(gradients_at(program, step, numbers)[step])[place])))
+        terms.append(float(np.asarray(sizes[step])[place]))
+    if not np.all(np.isfinite([*found, *slopes, *sums])):
         return None
     # Beside a large output a change is lost to rounding, and a slope is not.
-    return bool(np.ptp(found) <= SMALL * (1 + np.max(np.abs(found))) and max(slopes) <= TINY)
+    return bool(np.ptp(found) <= SMALL * max(sums) and np.all(np.array(slopes) <= TINY * np.array(terms)))
 
 
 def gradients_at(program: Program, leaf: Step, numbers: Sequence[Any]) -> dict[Step, Any]:
     """The gradients on the way from a program's output to a leaf, where its steps have these numbers."""
+    return swept_back(program, leaf, numbers, lambda pull, g: pull(g))
+
+
+def sizes_at(program: Program, leaf: Step, numbers: Sequence[Any]) -> dict[Step, Any]:
+    """How large the terms are that make up the gradients on the way: what arrives where none cancels out another."""
+    random = np.random.default_rng(0)
+
+    def size(pull: Callable[[Any], Any], g: Any) -> Any:
+        signs = random.choice([-1.0, 1.0], (SIGNS, *np.shape(g)))
+        return np.max([np.abs(pull(np.float64(1.0) * g * sign)) for sign in signs], axis=0)
+
+    return swept_back(program, leaf, numbers, size)
+
+
+def swept_back(
+    program: Program, leaf: Step, numbers: Sequence[Any], share: Callable[[Callable[[Any], Any], Any], Any]
+) -> dict[Step, Any]:
+    """What arrives on the way from an output to a leaf, where `share` says what a step hands back."""
 
     def shares(step: Step, edges: Edges, g: Any) -> list[Any]:
         given, settings = step.given(lambda x: numbers[x.place])
         op: Any = step.op
-        return [op.pull(i, g, numbers[step.place], given, settings) for i, _ in edges]
+        return [share(lambda g, i=i: op.pull(i, g, numbers[step.place], given, settings), g) for i, _ in edges]
 
     path = program.between([leaf])
     with Quiet():
         return {leaf: 0.0, **walk(path, {program.output: np.float64(1.0)}, shares, among=set(path))}
 
 
-def stays(tape: Tape, node: Any, place: tuple[int, ...], output: float, moved_to: float) -> bool:
+def influence(sizes: Mapping[Step, Any], numbers: Sequence[Any]) -> float:
+    """The size of the terms that make up an output, of which rounding takes its share; 0 where all of them are 0."""
+    return float(sum([np.sum(np.abs(numbers[step.place]) * size) for step, size in sizes.items()]))
+
+
+class Still(NamedTuple):
+    """An output, and the size of the terms that make it up, beside which a change is rounding."""
+
+    output: float
+    size: float
+
+
+def stays(tape: Tape, node: Any, place: tuple[int, ...], still: Still, moved_to: float) -> bool:
     """Whether the output is the same with another number in one place."""
     start = np.array(tape.numbers[node], dtype=np.float64)
     start[place] = moved_to
     moved = {node: start}
     run_again(tape, moved)
-    return abs(float(moved[tape.output]) - output) <= SMALL * (1 + abs(output))
+    return abs(float(moved[tape.output]) - still.output) <= SMALL * still.size
 
 
 def cancels(tape: Tape, node: Any, place: tuple[int, ...]) -> bool:

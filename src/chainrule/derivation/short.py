@@ -96,9 +96,14 @@ def short_story(
     if dialect != "delta" and (named is None or named.longest > LONG):
         # In the letters of the errors the examples are columns, and here they are rows, as in the program.
         named = in_names(tape)
-    kinks = on_kinks(conventions)
+    kinks = on_kinks(tape, named, conventions)
     is_flat = bool(kinks) or (request.wrt is not None and is_rounding(tape, request))
-    last = [*warnings, *kinks, *(() if is_flat else answer.remarks[:1]), *(() if kinks else meaning(tape, request))]
+    last = [
+        *warnings,
+        *kinks,
+        *(() if is_flat else answer.remarks[:1]),
+        *(() if kinks else meaning(tape, named, request)),
+    ]
     count = sum(map(lines_of, last))
     found = [checked_piece(x, tape.environment, floor, request.digits) for x in forward(tape, named, request.digits)]
     found += telling(tape, named, request, dialect, answer, environment, floor)
@@ -305,16 +310,16 @@ def described(name: Tree, gradient: Any, digits: int) -> Words:
 # What it means
 
 
-def meaning(tape: Tape, request: Request) -> list[Block]:
+def meaning(tape: Tape, named: InNames | None, request: Request) -> list[Block]:
     """What the derivative says of a small step, in words."""
     output = tape.symbols[tape.output]
     if not np.isfinite(tape.numbers[tape.output]):
-        return [Paragraph(said(output, " has no finite value here, and so no slope", reason(tape), "."))]
+        return [Paragraph(said(output, " has no finite value here, and so no slope", reason(tape, named), "."))]
     if request.wrt is None:
         return as_arrow(tape, request)
     name, gradient = entry_symbol(tape, request.wrt, request.entry or ()), gradient_of(tape, request)
     if not np.all(np.isfinite(gradient)):
-        return [Paragraph(said(output, " has no finite slope in ", name, " here", steep(tape), "."))]
+        return [Paragraph(said(output, " has no finite slope in ", name, " here", steep(tape, named), "."))]
     if not np.ndim(gradient):
         if is_rounding(tape, request):
             return [Paragraph(invariance(output, name, float(gradient)))]
@@ -322,30 +327,30 @@ def meaning(tape: Tape, request: Request) -> list[Block]:
     return [Paragraph(direction(output, gradient, request))]
 
 
-def reason(tape: Tape) -> Words:
+def reason(tape: Tape, named: InNames | None) -> Words:
     """The first step that is not defined where its inputs are."""
     for node in tape.order:
         if node.op is not None and not np.all(np.isfinite(tape.numbers[node])):
-            formula = made(node.op, spelled_out(tape, node), node.settings, tuple(node.shape))
+            formula = made(node.op, spelled_out(tape, named, node), node.settings, tuple(node.shape))
             found = undefined(formula, tape.environment)
             return "" if found is None else said(": ", words_of(found))
     return ""
 
 
-def spelled_out(tape: Tape, node: Any) -> list[Any]:
-    """The inputs of a node; a result without a name as it was made, since nobody knows its letter."""
+def spelled_out(tape: Tape, named: InNames | None, node: Any) -> list[Any]:
+    """The inputs of a node in names that the page has."""
     edges = dict(node.edges)
     return [
-        tape.formula(edges[i]) if i in edges and nameless(tape, edges[i]) else x
+        on_page(tape, named, edges[i]) if i in edges and edges[i].op is not None else x
         for i, x in enumerate(tape.letters(node))
     ]
 
 
-def steep(tape: Tape) -> Words:
+def steep(tape: Tape, named: InNames | None) -> Words:
     """The first local derivative, from the output back, that is not finite where its inputs are."""
     for node in tape.path:
         for slot, _ in node.edges if np.all(np.isfinite(tape.numbers[node])) else ():
-            given = spelled_out(tape, node)
+            given = spelled_out(tape, named, node)
             out = made(node.op, given, node.settings, tuple(node.shape))
             formula = in_trees(node.op, slot, out, given, node.settings)
             found = None if formula is None else undefined(formula, tape.environment)
@@ -395,9 +400,23 @@ def is_rounding(tape: Tape, request: Request) -> bool:
 # What must be said besides
 
 
-def on_kinks(conventions: Sequence[Convention]) -> list[Paragraph]:
-    """Which slope was taken where a function has none."""
-    return [Paragraph(said(c.holds, ", by convention.")) for c in conventions if c.subject.startswith("kink")][:2]
+def on_kinks(tape: Tape, named: InNames | None, conventions: Sequence[Convention]) -> list[Paragraph]:
+    """Which slope was taken where a function has none; what has no name on the page is written out."""
+    nodes: dict[Any, Any] = {symbol: node for node, symbol in tape.symbols.items() if node.op is not None}
+    found: list[Paragraph] = []
+    for c in [c for c in conventions if c.subject.startswith("kink")][:2]:
+        words = [on_page(tape, named, nodes[x]) if x in nodes else x for x in pieces(c.holds)]
+        found.append(Paragraph(said(*words, ", by convention.")))
+    return found
+
+
+def on_page(tape: Tape, named: InNames | None, node: Any) -> Tree:
+    """A node by a name that the page has, or as it was made of what has one."""
+    written = None if named is None or node is tape.output else named.written(node)
+    if written is not None:
+        return written
+    # Nobody knows the letter of a result without a name.
+    return tape.formula(node) if nameless(tape, node) else tape.symbols[node]
 
 
 def letters(tape: Tape, rows: Sequence[Meaning], shown: Sequence[Block]) -> list[Block]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import Value
+from chainrule.core.differential import Differential
 from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.derivation.record import Convention
@@ -18,6 +19,21 @@ from chainrule.maths.tree import applied
 
 NUDGE = 1e-6
 """A step to both sides of a point, small beside any curvature."""
+
+CORNER_STEPS = (1e-6, 1e-9)
+"""Steps for whole arrays, beside their largest entry: what bends is straight at the smaller one."""
+
+CORNER = 1e-3
+"""Slopes that differ by more of their size are two."""
+
+LOST = 1e-14
+"""What a difference of two results loses of them."""
+
+MOST_TESTED = 4096
+"""Entries of an array whose kinks are looked for."""
+
+MOST_ARRAYS = 50
+"""Operations on arrays whose kinks are looked for."""
 
 MOST_LISTED = 5
 """So many nodes are named; the others are counted."""
@@ -146,36 +162,95 @@ def kinks_of(tape: Tape) -> list[Convention]:
     groups: dict[Any, list[Node]] = {}
     for node in tape.path:
         operation = node.op
-        if isinstance(operation, Pointwise) and operation.at_kink:
+        if isinstance(operation, Pointwise) and (operation.at_kink or operation.edges or operation.flat):
             alone = None if isinstance(node, Value) and not node.settings else node
             groups.setdefault((operation, len(node.inputs), alone), []).append(node)
     on_kinks: dict[str, dict[Node, None]] = {}
     slopes: dict[str, set[float]] = {}
+    jumping: set[str] = set()
     with Quiet():
         for (operation, _, alone), nodes in groups.items():
             columns = [tape.inputs(node) for node in nodes]
             inputs = [np.array(x, dtype=float) for x in zip(*columns, strict=True)] if alone is None else columns[0]
             for i, _ in nodes[0].edges:
-                sharp = np.reshape(kinked(operation, i, inputs, nodes[0].settings), (len(nodes), -1))
+                bent, broken = kinked(operation, i, inputs, nodes[0].settings)
+                sharp, broken = [np.reshape(x, (len(nodes), -1)) for x in (bent | broken, broken)]
                 for row in np.flatnonzero(np.any(sharp, axis=1)):
-                    on_kinks.setdefault(operation.name, {})[nodes[row]] = None
                     taken = np.reshape(tape.slope(nodes[row], i), -1)[sharp[row]]
+                    if not np.all(np.isfinite(taken)):
+                        continue
+                    on_kinks.setdefault(operation.name, {})[nodes[row]] = None
                     slopes.setdefault(operation.name, set()).update(np.unique(taken).tolist())
-    return [kink_convention(tape, name, list(nodes), slopes[name]) for name, nodes in on_kinks.items()]
+                    jumping |= {operation.name} if np.any(broken[row]) else set()
+    found = [
+        kink_convention(tape, name, list(nodes), slopes[name], jumps=name in jumping)
+        for name, nodes in on_kinks.items()
+    ]
+    return [*found, *kinks_of_arrays(tape)]
 
 
-def kinked(operation: Any, i: int, inputs: list[Any], settings: dict[str, Any]) -> Any:
-    """Where the slope to the left of input `i` is not that to the right: both by a hair and by a small step."""
+def kinks_of_arrays(tape: Tape) -> list[Convention]:
+    """The operations on whole arrays that sit on a kink: a largest entry that is not alone, a length of 0."""
+    nodes = [node for node in tape.path if isinstance(node.op, Differential)]
+    small = [node for node in nodes if max(map(np.size, tape.inputs(node))) <= MOST_TESTED][:MOST_ARRAYS]
+    groups: dict[str, list[Node]] = {}
+    with Quiet():
+        for node in small:
+            if any([has_corner(node.op, i, tape.inputs(node), node.settings) for i, _ in node.edges]):
+                groups.setdefault(node.op.name, []).append(node)
+        return [kink_convention(tape, name, found, one_slope(tape, found)) for name, found in groups.items()]
+
+
+def one_slope(tape: Tape, nodes: list[Node]) -> set[float]:
+    """The numbers among the slopes of one result, if it is alone and a number; several have no room in a sentence."""
+    if len(nodes) > 1 or np.ndim(tape.numbers[nodes[0]]):
+        return set()
+    return set(np.unique([tape.share(nodes[0], i, np.float64(1.0)) for i, _ in nodes[0].edges]).tolist())
+
+
+def has_corner(operation: Any, i: int, inputs: list[Any], settings: dict[str, Any]) -> bool:
+    """Whether the slope forwards is not that backwards along some direction, by a small step and by a smaller one."""
+    x = np.asarray(inputs[i], dtype=float)
+    size = float(np.max(np.abs(x), initial=0.0)) or 1.0
+    random = np.random.default_rng(0)
+    by = random.uniform(0.5, 1.5, x.shape) * random.choice([-1.0, 1.0], x.shape)
+    here = np.asarray(operation.function(*inputs, **settings), dtype=float)
+    if not np.all(np.isfinite(here)):
+        return False
+    seen: Any = True
+    for share in CORNER_STEPS:
+        step = share * size
+        right, left = [
+            (operation.function(*inputs[:i], x + sign * step * by, *inputs[i + 1 :], **settings) - here) / (sign * step)
+            for sign in (1.0, -1.0)
+        ]
+        steepest = np.maximum(np.abs(right), np.abs(left))
+        lost = LOST * np.abs(here) / step
+        seen = seen & (np.abs(right - left) > CORNER * steepest + lost)
+    return bool(np.any(seen))
+
+
+def kinked(operation: Any, i: int, inputs: list[Any], settings: dict[str, Any]) -> tuple[Any, Any]:
+    """Where the slope to the left of input `i` is not that to the right, and where the result is another at once.
+
+    Both hold by a hair and by a small step.
+    """
     x = np.asarray(inputs[i], dtype=float)
 
-    def jumps(below: Any, above: Any) -> Any:
+    def differ(below: Any, above: Any) -> tuple[Any, Any]:
         left, here, right = [
             operation.function(*inputs[:i], at, *inputs[i + 1 :], **settings) for at in (below, x, above)
         ]
-        return np.abs((right - here) / (above - x) - (here - left) / (x - below)) > 1e-3
+        bent = np.abs((right - here) / (above - x) - (here - left) / (x - below)) > CORNER
+        apart = np.maximum(np.abs(right - here), np.abs(here - left)) > CORNER * np.maximum(np.abs(here), 1.0)
+        return bent & np.isfinite(here), apart & np.isfinite(here)
 
     step = NUDGE * np.maximum(np.abs(x), 1.0)
-    return jumps(np.nextafter(x, -np.inf), np.nextafter(x, np.inf)) & jumps(x - step, x + step)
+    (bent, apart), (bends, breaks) = [
+        differ(np.nextafter(x, -np.inf), np.nextafter(x, np.inf)),
+        differ(x - step, x + step),
+    ]
+    return bent & bends, apart & breaks
 
 
 def outside_of(tape: Tape) -> list[Convention]:
@@ -210,9 +285,11 @@ def named_nodes(tape: Tape, nodes: list[Node]) -> Words:
     return said(listed([said(tape.symbols[node]) for node in nodes[:MOST_LISTED]]), more)
 
 
-def kink_convention(tape: Tape, name: str, nodes: list[Node], slopes: set[float]) -> Convention:
+def kink_convention(tape: Tape, name: str, nodes: list[Node], slopes: set[float], *, jumps: bool = False) -> Convention:
     """Which nodes are on a kink of this operation, in words."""
+    one = len(nodes) == 1
+    what = ("jumps" if one else "jump") if jumps else ("has a kink" if one else "have a kink")
+    owner = "its" if one else "their"
     taken = listed([said(numeral(slope)) for slope in sorted(slopes)], " or ")
-    has = "has a kink here, and its slope" if len(nodes) == 1 else "have a kink here, and their slope"
-    words = said(named_nodes(tape, nodes), f" {has} is taken as ", taken)
-    return Convention(f"kink of {name}", words)
+    slope = said("slope is taken as ", taken) if slopes else "slope is what the rule gives"
+    return Convention(f"kink of {name}", said(named_nodes(tape, nodes), f" {what} here, and {owner} ", slope))

@@ -364,7 +364,9 @@ class Tape:
 
 def where_defined(slope: Any, above: Any) -> Any:
     """A slope as it is shown of what it is the slope of: what has no value has none, whatever its formula gives."""
-    return np.nan if np.ndim(above) == 0 and np.isnan(above) else slope
+    if slope is None or np.ndim(above) or not np.isnan(above):
+        return slope
+    return np.full(np.shape(slope), np.nan)[()]
 
 
 def constant(x: Any) -> Any:
