@@ -27,7 +27,7 @@ TINY = 1e-12
 
 
 SIGNS = 3
-"""Draws of signs for what arrives at a step, so that what it hands back does not cancel out."""
+"""Draws of weights for what arrives at a step, so that what it hands back does not cancel out."""
 
 POWERS = ("sqrt", "cbrt", "pow", "reciprocal", "div")
 """What may be one power together with another of the same thing."""
@@ -209,8 +209,9 @@ def sizes_at(program: Program, leaf: Step, numbers: Sequence[Any]) -> dict[Step,
     random = np.random.default_rng(0)
 
     def size(pull: Callable[[Any], Any], g: Any) -> Any:
-        signs = random.choice([-1.0, 1.0], (SIGNS, *np.shape(g)))
-        return np.max([np.abs(pull(np.float64(1.0) * g * sign)) for sign in signs], axis=0)
+        draws = (SIGNS, *np.shape(g))
+        weights = random.choice([-1.0, 1.0], draws) * random.uniform(0.5, 1.5, draws)
+        return np.max([np.abs(pull(g * weight)) for weight in weights], axis=0)
 
     return swept_back(program, leaf, numbers, size)
 
