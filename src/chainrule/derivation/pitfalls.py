@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.core.differential import Differential
 from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.walk import Edges, walk
@@ -201,30 +202,35 @@ def stays_at(
 
 def gradients_at(program: Program, leaf: Step, numbers: Sequence[Any]) -> dict[Step, Any]:
     """The gradients on the way from a program's output to a leaf, where its steps have these numbers."""
-    return swept_back(program, leaf, numbers, lambda pull, g: pull(g))
+    return swept_back(program, leaf, numbers, lambda step, x, pull, g: pull(g))
 
 
 def sizes_at(program: Program, leaf: Step, numbers: Sequence[Any]) -> dict[Step, Any]:
     """How large the terms are that make up the gradients on the way: what arrives where none cancels out another."""
     random = np.random.default_rng(0)
 
-    def size(pull: Callable[[Any], Any], g: Any) -> Any:
+    def size(step: Step, x: Step, pull: Callable[[Any], Any], g: Any) -> Any:
         draws = (SIGNS, *np.shape(g))
         weights = random.choice([-1.0, 1.0], draws) * random.uniform(0.5, 1.5, draws)
-        return np.max([np.abs(pull(g * weight)) for weight in weights], axis=0)
+        found = np.max([np.abs(pull(g * weight)) for weight in weights], axis=0)
+        if not isinstance(step.op, Differential):
+            return found
+        # Inside of it terms may cancel out as well, as those of a softmax far out.
+        sizes = [np.max(np.abs(numbers[part.place]), initial=0.0) for part in (step, x)]
+        return np.maximum(found, np.max(g) * sizes[0] / max(sizes[1], 1.0))
 
     return swept_back(program, leaf, numbers, size)
 
 
 def swept_back(
-    program: Program, leaf: Step, numbers: Sequence[Any], share: Callable[[Callable[[Any], Any], Any], Any]
+    program: Program, leaf: Step, numbers: Sequence[Any], share: Callable[[Step, Step, Callable[[Any], Any], Any], Any]
 ) -> dict[Step, Any]:
     """What arrives on the way from an output to a leaf, where `share` says what a step hands back."""
 
     def shares(step: Step, edges: Edges, g: Any) -> list[Any]:
         given, settings = step.given(lambda x: numbers[x.place])
         op: Any = step.op
-        return [share(lambda g, i=i: op.pull(i, g, numbers[step.place], given, settings), g) for i, _ in edges]
+        return [share(step, x, lambda g, i=i: op.pull(i, g, numbers[step.place], given, settings), g) for i, x in edges]
 
     path = program.between([leaf])
     with Quiet():
