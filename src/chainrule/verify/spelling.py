@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
 from chainrule.errors import FormulaError
@@ -26,6 +26,10 @@ FRACTION_SLASH = "\u2044"
 ROOT = re.compile(r"√\s*(\w+)")
 RAISED_T = re.compile(r"\^\s*(?:\{\s*)?[T⊤](?:\s*\})?(?!\w)")
 LOWERED = re.compile(r"_\s*\{\s*(\w+)\s*\}")
+LENGTH = re.compile(r"(?:\|\||‖)([^|‖]+)(?:\|\||‖)")
+ABSOLUTE = re.compile(r"\|([^|]+)\|")
+ONES = re.compile(r"(?<![\w.)])[1𝟏]\s*(?:ᵀ|\.T)\s*[@·*]?\s*(\w+|\([^()]*\))")
+"""A row of ones before a matrix, which adds up its rows."""
 LARGER = re.compile(r"\b(max|min)\(\s*(?=\d+(?:\.\d*)?\s*,)")
 """The larger of a number and something, as in ``max(0, z)``; NumPy's ``max`` is of an array."""
 SPOKEN = re.compile(rf"(?<![\w.])({'|'.join(WORDS)})(?![\w(])")
@@ -49,7 +53,8 @@ def typed(text: str, is_name: Callable[[str], bool]) -> str:
     text = ROOT.sub(r"sqrt(\1)", text).replace("√", "sqrt")
     text = LARGER.sub(r"\1imum(", text)
     if not is_name("T"):
-        text = RAISED_T.sub(".T", text)
+        text = ONES.sub(r"sum(\1, axis=0)", RAISED_T.sub(".T", text))
+    text = ABSOLUTE.sub(r"abs(\1)", LENGTH.sub(r"norm(\1)", text))
     return SPOKEN.sub(lambda match: match[0] if is_name(match[0]) else WORDS[match[0]], text)
 
 
@@ -64,18 +69,22 @@ def with_branches(line: str) -> str:
     return line if found is None else f"where({found['condition']}, {found['where']}, {found['other']})"
 
 
-def with_signs(text: str) -> str:
+def with_signs(text: str, shapes: Mapping[str, tuple[int, ...]]) -> str:
     """The lines of a problem with ½, ^ and products without a sign as they are typed: ``½(a − y)²``, ``2x``.
 
+    A matrix, by the shapes that are known, has a matrix product with what is no single number.
+
     >>> from chainrule.verify.spelling import with_signs
-    >>> with_signs("z = w x; L = ½(z − y)^2")
+    >>> with_signs("z = w x; L = ½(z − y)^2", {})
     'z = w*x; L = (1/2)*(z − y)**2'
+    >>> with_signs("L = ||X w||", {"X": (3, 2), "w": (2,)})
+    'L = norm(X@w)'
     """
     parts = re.split(r"([;\n])", typed(text, lambda name: True).replace("^", "**"))
-    return "".join([part if part in (";", "\n") else signs_put_in(part) for part in parts])
+    return "".join([part if part in (";", "\n") else signs_put_in(part, shapes) for part in parts])
 
 
-def signs_put_in(line: str) -> str:
+def signs_put_in(line: str, shapes: Mapping[str, tuple[int, ...]]) -> str:
     """A line with a sign for every product without one; a line that cannot be read as it is."""
     try:
         pieces = [token for found in pieces_from(line) for token in found]
@@ -83,7 +92,8 @@ def signs_put_in(line: str) -> str:
         return line
     for before, token in reversed(list(pairwise(pieces))):
         if lacks_sign(before, token):
-            line = f"{line[: before.stop]}*{line[token.start :]}"
+            of_matrix = token.kind == "name" and len(shapes.get(before.text, ())) == 2 and shapes.get(token.text) != ()
+            line = f"{line[: before.stop]}{'@' if of_matrix else '*'}{line[token.start :]}"
     return line
 
 

@@ -50,6 +50,8 @@ PRIME = re.compile(r"(\w+)\s*['′’](?=\s*[(\[{])")
 LAGRANGE = r"([^\W\d]\w*)\s*(?:['′’](?!\s*\()|['′’]?\s*\(\s*{wrt}\s*\))"
 """A name with a prime, with or without what it is a function of in parentheses: ``u′``, ``u'(x)``, ``u(x)``."""
 INDICATOR = re.compile(r"\b1\s*[\[{]([^\]}]*[<>][^\]}]*)[\]}]")
+DOTTED = re.compile(r"(?<![\d.])\.([*/^])")
+"""MATLAB's signs for what is done entry by entry; beside these, and beside ``X'``, its ``*`` is the matrix product."""
 IN_AN_INDEX = ("None", "newaxis", "np", "numpy", "True", "False")
 PRIMED = "slope_of_"
 SLOPES = re.compile(r"(\w+?)(?:_prime|_derivative|_deriv|_grad|_gradient)$|(?:d_?|grad_)(\w+)$")
@@ -137,6 +139,7 @@ HYPERBOLIC: dict[str, Callable[[Any], Any]] = {
     "sech": lambda x: 1 / np.cosh(x),
     "csch": lambda x: 1 / np.sinh(x),
     "coth": lambda x: 1 / np.tanh(x),
+    **dict.fromkeys(("step", "heaviside"), lambda x: np.greater(x, 0) * 1.0),
 }
 """Functions of books on calculus that no net has."""
 
@@ -355,16 +358,24 @@ class Letters:
         self.error = error
         self.sizes = sizes
         self.standing: dict[str, Letter] = {}
+        self.in_matlab = self.has_primes = False
+        """Whether a formula was seen to be in MATLAB's signs, or Octave's; or to have a prime for a transpose alone."""
 
     def replaced(self, formula: str) -> str:
-        """The formula with names in place of derivatives and primes."""
+        """The formula with names in place of derivatives and primes, and with one spelling of each sign."""
+        if DOTTED.search(formula):
+            self.in_matlab = True
+            formula = DOTTED.sub(lambda match: {"*": "⊙"}.get(match[1], match[1]), formula)
+        if ")'" in formula and not self.problem.is_scalar:
+            self.has_primes = True
+            formula = formula.replace(")'", ").T")
         names = "|".join(sorted(map(re.escape, self.spellings), key=len, reverse=True))
         pattern = re.compile(DERIVATIVE.pattern.replace("{name}", names) + r"(?!\w)")
         formula = pattern.sub(self.derivative_letter, formula)
         if self.wrt:
             formula = re.sub(LAGRANGE.replace("{wrt}", re.escape(self.wrt)), self.primed_letter, formula)
         formula = INDICATOR.sub(r"(\1)", formula)
-        return PRIME.sub(lambda match: f"{PRIMED}{match[1]}".replace("σ", "sigmoid"), formula)
+        return PRIME.sub(self.primed_function, formula)
 
     @cached_property
     def spellings(self) -> dict[str, str]:
@@ -380,14 +391,28 @@ class Letters:
         return self.standing_for(match[1], match[2])
 
     def primed_letter(self, match: re.Match[str]) -> str:
-        """A name for ``u′``, and the value's own for ``u(x)``; of names side by side the last one has the prime."""
+        """A name for ``u′``, and the value's own for ``u(x)``; of names side by side the last one has the prime.
+
+        An array with a prime is its transpose.
+        """
         names = [match[1]] if match[1] in self.spellings else side_by_side(match[1], self.spellings.__contains__)
         if not names:
             return match[0]
         before, last = " ".join(names[:-1]), names[-1]
         if set(match[0]) & set("'′’"):
+            if self.problem.named[self.spellings[last]].size > 1:
+                self.has_primes = True
+                return f"{before} {last}.T "
             return f"{before} {self.standing_for(last, self.wrt)} "
         return match[0] if self.problem.named[self.spellings[last]].op is None else f"{before} {last} "
+
+    def primed_function(self, match: re.Match[str]) -> str:
+        """A name for the derivative of what has a prime before parentheses; of an array it is the transpose."""
+        name = match[1]
+        if name in self.spellings and self.problem.named[self.spellings[name]].size > 1:
+            self.has_primes = True
+            return f"{name}.T "
+        return f"{PRIMED}{name}".replace("σ", "sigmoid")
 
     def standing_for(self, top: str, bottom: str) -> str:
         """A name for the derivative of one name of the problem in another."""
@@ -500,6 +525,26 @@ def mul(x: Any, y: Any) -> Any:
     return book["mul"](x, y)
 
 
+def by_columns(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A sum or mean as MATLAB takes it: of a matrix down its columns, and with axes counted from 1."""
+
+    def run(x: Any, axis: int | None = None, **settings: Any) -> Any:
+        if axis is None and np.ndim(x) == 2 and min(np.shape(x)) > 1:
+            axis = 1
+        return function(x, axis=None if axis is None else axis - 1, keepdims=axis is not None and np.ndim(x) == 2)
+
+    run.__name__ = function.__name__
+    return run
+
+
+MATLAB: dict[str, Callable[..., Any]] = {
+    "*": matmul,
+    "sum": by_columns(compositions["sum"]),
+    "mean": by_columns(compositions["mean"]),
+}
+"""What MATLAB's signs and functions mean, where NumPy's mean something else."""
+
+
 def add_parts(parts: list[Part], formula: str, own: Mapping[str, int], letters: Letters, name: str, line: str) -> int:
     """Read one formula and add its parts; gives the place of the last."""
 
@@ -517,9 +562,13 @@ def add_parts(parts: list[Part], formula: str, own: Mapping[str, int], letters: 
         if step.function is not None:
             inputs = tuple([places[i] for i in step.inputs])
             function = step.function
-            is_unsigned = function is book["mul"] and step.place[0] == step.place[1]
+            # Beside a prime for a transpose a * is what a product without a sign is.
+            is_unsigned = function is book["mul"] and (step.place[0] == step.place[1] or letters.has_primes)
             turned = [parts[i].function is book["transpose"] for i in inputs]
-            if is_unsigned:
+            if letters.in_matlab:
+                sign = formula[slice(*step.place)]
+                function = MATLAB.get(sign or "*", MATLAB.get(getattr(function, "__name__", ""), function))
+            elif is_unsigned:
                 function = mul
             if (letters.columns and turned[-1] and function is compositions["matmul"]) or (is_unsigned and any(turned)):
                 function = matmul

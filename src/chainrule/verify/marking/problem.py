@@ -238,7 +238,7 @@ def read_problem(
     known = {name: np.shape(value) for name, value in (values or {}).items()}
     known.update(shapes_of(shapes))
     if isinstance(problem, str):
-        problem = with_signs(problem)
+        problem = with_signs(problem, known)
         found = typed_problem(read_assignments(problem, own_names=True), known)
         found.source = (problem, {name: found.named[name].shape for name in found.leaves})
         found.given = dict(values or {})
