@@ -5,9 +5,11 @@ import sys
 import unicodedata
 
 import pytest
+from rich.cells import cell_len
 
 from chainrule import errors
-from chainrule.printable import SPELLED, disturbs, printable, spelled
+from chainrule.printable import SPELLED, columns, disturbs, in_columns, printable, spelled
+from chainrule.table import Table
 
 HOSTILE = [
     "\x1b[31mred",
@@ -79,3 +81,18 @@ def test_every_sign_of_the_product_can_be_spelled():
 
     prose = "".join([block.text for chapter in chapters() for block in chapter.blocks if isinstance(block, Prose)])
     assert sorted({sign for sign in prose if spelled(sign) == "?" and sign != "?"}) == []
+
+
+WIDE = ["gradient", "梯度", "y\u0302", "ŷ̂x", "Ελλάδα", "ｆｕｌｌ", "한글", ""]
+
+
+@pytest.mark.parametrize("text", WIDE)
+def test_a_text_is_as_wide_as_terminals_show_it(text):
+    assert columns(text) == cell_len(text)
+
+
+def test_columns_stand_below_themselves_whatever_is_in_them():
+    lines = in_columns([("name", "n"), *[(text, str(i)) for i, text in enumerate(WIDE)]], right=[1])
+    assert len({columns(line) for line in lines}) == 1
+    table = repr(Table(("列名", "b"), (("数据", 1.0), ("abc", 2.5), ("ŷ", 3.0)))).splitlines()
+    assert [columns(line) for line in table] == [9, 9, 9, 9]

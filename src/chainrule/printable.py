@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Container, Sequence
 from itertools import groupby
-from unicodedata import category, decomposition, name, normalize
+from unicodedata import category, decomposition, east_asian_width, name, normalize
 
 DISTURBING = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
 """Control, format (directions, joiners), surrogates, unassigned, private use, separators of lines and paragraphs."""
@@ -31,6 +32,34 @@ def printable(text: str, *, lines: bool = False) -> str:
         else character
         for character in text
     )
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes: marks above a letter none, wide signs two.
+
+    >>> from chainrule.printable import columns
+    >>> columns("gradient"), columns("梯度"), columns("y\u0302")
+    (8, 4, 1)
+    """
+    if text.isascii():
+        return len(text)
+    return sum([0 if category(c) in ("Mn", "Me") else 2 if east_asian_width(c) in "WF" else 1 for c in text])
+
+
+def in_columns(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> list[str]:
+    """Rows of cells as lines in which each column stands below itself; those at the places `right` end together.
+
+    >>> from chainrule.printable import in_columns
+    >>> in_columns([("name", "count"), ("a", "12")], right=[1])
+    ['name  count', 'a        12']
+    """
+    widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
+    lines: list[str] = []
+    for row in rows:
+        gaps = [" " * (width - columns(cell)) for cell, width in zip(row, widths, strict=True)]
+        cells = zip(row, gaps, strict=True)
+        lines.append("  ".join([gap + x if i in right else x + gap for i, (x, gap) in enumerate(cells)]).rstrip())
+    return lines
 
 
 SIGNS = {

@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.errors import ShapeError
-from chainrule.printable import disturbs, printable
+from chainrule.printable import disturbs, in_columns, printable
 
 SHOWN_DIGITS = 6
 
@@ -57,15 +57,8 @@ class Table:
 
     def __repr__(self) -> str:
         rows = [[printable(title) for title in self.columns], *self.cells()]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         left = self._words()
-        lines = [
-            "  ".join(
-                cell.ljust(width) if i in left else cell.rjust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
-        ]
+        lines = in_columns(rows, [i for i in range(len(self.columns)) if i not in left])
         return "\n".join([*lines, self.note] if self.note else lines)
 
     def __rich__(self) -> Any:

@@ -10,6 +10,7 @@ import typer
 
 from chainrule.cli.telling import say
 from chainrule.errors import ChainruleError, FileError
+from chainrule.printable import in_columns, printable
 from chainrule.table import json_of
 
 
@@ -37,10 +38,11 @@ def hand_in_all(
     if as_json:
         typer.echo(json_of({name: {k: v for k, v in one.items() if k != "text"} for name, one in found}))
     else:
-        width = max(len(name) for name, _ in found)
-        for name, one in found:
-            verdict = {True: words[0], False: words[1], None: "not read"}[passed(one)]
-            say(f"{name:<{width}}  {verdict:<8}  {'' if passed(one) else told(one)}".rstrip())
+        verdicts = {True: words[0], False: words[1], None: "not read"}
+        rows = [
+            (printable(name), f"{verdicts[passed(one)]:<8}", "" if passed(one) else told(one)) for name, one in found
+        ]
+        say("\n".join(in_columns(rows)))
         right = sum(passed(one) is True for _, one in found)
         say(f"{right} of {len(found)} {words[0]}")
     if not all(passed(one) for _, one in found):

@@ -20,6 +20,7 @@ from chainrule.cli.help import this_program
 from chainrule.derivation.equations import proved
 from chainrule.maths import unicode
 from chainrule.maths.tree import equation
+from chainrule.printable import in_columns
 
 Block = Callable[[Demo], RenderableType]
 ENLARGED = 2
@@ -150,8 +151,7 @@ def written(demo: Demo) -> RenderableType:
 def next_steps(demo: Demo) -> RenderableType:
     """Commands to try."""
     program = this_program()
-    width = max(len(arguments) for arguments, _ in NEXT)
-    return lines(heading("Next"), *[f"  {program} {arguments:<{width}}   {gives}" for arguments, gives in NEXT])
+    return lines(heading("Next"), *in_columns([(f"  {program} {arguments} ", gives) for arguments, gives in NEXT]))
 
 
 BLOCKS: tuple[Block, ...] = (result, digit, gradient, nudge, check, planted, written, next_steps)

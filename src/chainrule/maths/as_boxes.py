@@ -5,7 +5,6 @@ A piece of a formula is a `Box`: lines of text, and the line that stands on the 
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 
 from chainrule.maths.as_unicode import CLOSING, RELATIONS, Unicode
@@ -13,6 +12,7 @@ from chainrule.maths.looks import Binds, Looks, all_in
 from chainrule.maths.notation import lay
 from chainrule.maths.tree import Tree
 from chainrule.maths.writer import Writer
+from chainrule.printable import columns
 
 TALL = {"(": "⎛⎜⎝", ")": "⎞⎟⎠", "[": "⎡⎢⎣", "]": "⎤⎥⎦", "|": "│││", "‖": "‖‖‖"}
 """The upper corner, the middle and the lower corner of a delimiter."""
@@ -41,10 +41,6 @@ def boxes(tree: Tree) -> Box:
       ⎣3  40⎦
     """
     return Boxes().of(tree)
-
-
-def columns(text: str) -> int:
-    return sum([0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text])
 
 
 def line(text: str) -> Box:

@@ -7,6 +7,7 @@ import unicodedata
 from chainrule.maths.looks import Binds, Looks
 from chainrule.maths.tree import Tree
 from chainrule.maths.writer import LineWriter
+from chainrule.printable import disturbs
 
 RAISED = dict(
     zip(
@@ -24,7 +25,7 @@ CLOSING = {"(": ")", "[": "]", "|": "|", "‖": "‖", "⌊": "⌋", "⌈": "⌉
 
 def shown(character: str) -> str:
     """A character, unless it is one that nobody can see."""
-    return "�" if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Cn", "Co") else character
+    return "�" if disturbs(character) else character
 
 
 def unicode(x: Tree | Looks) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from chainrule.core.state import no_grad
 from chainrule.errors import ShapeError
 from chainrule.nn.module import Module, Parameter
+from chainrule.printable import in_columns
 
 HEAD = ("layer", "kind", "result", "parameters", "multiply-adds")
 
@@ -59,15 +60,7 @@ class Summary:
         return [*rows, ("total", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}")]
 
     def __repr__(self) -> str:
-        rows = [HEAD, *self.cells()]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = (
-            "  ".join(
-                cell.rjust(w) if i > 2 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-            )
-            for row in rows
-        )
-        return "\n".join(line.rstrip() for line in lines)
+        return "\n".join(in_columns([HEAD, *self.cells()], right=range(3, len(HEAD))))
 
     def __rich__(self) -> Any:
         from rich.table import Table

@@ -7,8 +7,9 @@ import textwrap
 from chainrule.derivation.formats.page import is_short, page
 from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.words import Words, pieces
-from chainrule.expression.typed.caret import printable, width
+from chainrule.expression.typed.caret import printable
 from chainrule.maths import plain
+from chainrule.printable import columns, in_columns
 
 UNDERLINES = {1: "=", 2: "-"}
 
@@ -73,18 +74,8 @@ def cell(part: Words | Equation) -> str:
     return equation(part) if isinstance(part, Equation) else words(part)
 
 
-def columns(text: str) -> int:
-    """How wide a text is in a terminal."""
-    return sum(map(width, text))
-
-
 def table(part: Table) -> str:
     """Columns flush left, under their names."""
     rows = [[words(name) for name in part.columns], *[[cell(x) for x in row] for row in part.rows]]
-    widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join([text + " " * (w - columns(text)) for text, w in zip(row, widths, strict=True)]).rstrip()
-        for row in rows
-    ]
-    lines.insert(1, "  ".join(["-" * w for w in widths]))
-    return "\n".join([*([words(part.caption)] if part.caption else []), *lines])
+    rows.insert(1, ["-" * max(map(columns, column)) for column in zip(*rows, strict=True)])
+    return "\n".join([*([words(part.caption)] if part.caption else []), *in_columns(rows)])

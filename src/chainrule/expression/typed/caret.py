@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 from chainrule.errors import FormulaError
-from chainrule.printable import disturbs
+from chainrule.printable import columns, disturbs
 
 WIDEST = 100
 """A longer line is shown around the place only."""
@@ -43,10 +41,7 @@ def printable(character: str) -> str:
 
 def width(character: str) -> int:
     """How many columns of a terminal the character takes, as it is shown."""
-    shown = printable(character)
-    if unicodedata.category(shown) in ("Mn", "Me"):
-        return 0
-    return 2 if unicodedata.east_asian_width(shown) in "WF" else 1
+    return columns(printable(character))
 
 
 def blank(character: str) -> str:
