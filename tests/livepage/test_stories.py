@@ -156,6 +156,43 @@ def test_a_net_on_the_plane_is_told_of_the_numbers_of_now_when_units_switch(open
     assert not Counter(live) - Counter(wanted["errors δ"]["all"])
 
 
+@pytest.mark.parametrize("of", [nn.MSELoss(), nn.CrossEntropyLoss()], ids=["squares", "classes"])
+def test_contributions_of_paths_and_nudges_are_of_the_numbers_of_now(opened, of):
+    """What the record has no number of is worked out from the equations that tell it."""
+    random = np.random.default_rng(3)
+    x, row = random.normal(size=(2, 4)), [0.4, -0.9, 0.1, 0.3]
+    y = np.array([0, 1]) if isinstance(of, nn.CrossEntropyLoss) else random.normal(size=(2, 2))
+    net = nn.Sequential(nn.Linear(4, 3, rng=0, dtype=float), nn.Tanh(), nn.Linear(3, 2, rng=0, dtype=float))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ties, "MOST_ASKED", 1)
+        patch.setattr(arrays, "chosen", lambda place: (0,) * len(place))
+        patch.setattr(links, "chosen", lambda order: tuple(sorted(order)))
+        subjects = [network_subject(net, x, y, loss=of)]
+        net[0].weight.data[0] = row
+        subjects.append(network_subject(net, x, y, loss=of))
+        page = Page(tuple(subjects))
+        assert page.html
+    with opened(page) as tab:
+        start = tab.evaluate(EQUATIONS)
+        tab.evaluate("(w) => chainrule.set('net[0].weight', w)", np.array(net[0].weight.data).tolist())
+        there = tab.evaluate(EQUATIONS)
+        tab.evaluate("chainrule.open(1)")
+        wanted = tab.evaluate(EQUATIONS)
+    for dialect in ("chain", "paths"):
+        # Terms stand in the order in which they were the largest at the start.
+        live, all_, right, before = [
+            Counter(["".join(sorted(x)) for x in told[dialect][key]])
+            for told, key in ((there, "live"), (there, "all"), (wanted, "all"), (start, "all"))
+        ]
+        assert all_ != before
+        assert not live - right
+        if dialect == "paths" or isinstance(of, nn.MSELoss):
+            assert live == all_ == right
+        else:
+            # What a softmax inside a cross-entropy comes to is no number of the record, and is marked.
+            assert live.total() > 0.8 * all_.total()
+
+
 def test_on_a_kink_it_is_said_and_what_was_told_there_is_not_taken_for_now(opened, bent):
     with opened(bent) as tab:
         tab.evaluate("(n) => chainrule.open(n)", 2 * FEW.index("relu, on its kink"))

@@ -9,7 +9,7 @@ of which nothing was told says so, and shows the numbers of the start.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from chainrule.derivation.formats.page import page as blocks_of
 from chainrule.derivation.record import Block, Equation, Steps, Table
 from chainrule.derivation.words import Words, said
 from chainrule.errors import ChainruleError
+from chainrule.livepage.equations import Made, Numbers, made_by_equations
 from chainrule.livepage.passes import edges_of
 from chainrule.livepage.subject import DIGITS, Subject
 from chainrule.livepage.ties import MOST_ENTRIES, Branch, Key, Record, asked_of, with_room
@@ -119,6 +120,7 @@ def told_in(record: Record, branch: Branch, step: Step, dialect: str) -> Telling
             told.append(blocks_of(explained_in_full(x, nodes[step], dialect, FULL), "full")[1:])
     here, *there = told
     filling = Filling(record, branch)
+    filling.made = made_by_equations([tuple(blocks) for blocks in told], filling.of_record)
     shown = filling.filled(here, there)
     html, places = filling.printed("\n".join(map(on_page, shown)))
     return Telling(branch.code, html, places, filling.still)
@@ -179,6 +181,8 @@ class Filling:
         self.places: list[list[Any]] = []
         self.markup: list[str] = []
         self.still = 0
+        self.made: Mapping[Numbers, Made] = {}
+        """What numbers that are none of the record are made of."""
         self.frozen = False
         """Whether numbers keep what they were, since one of the same equation has to."""
         self.named = {name: step for step, name in self.subject.names.items()}
@@ -255,12 +259,16 @@ class Filling:
         if len(set(numbers)) == 1 or len(self.places) >= MOST_SIGNS:
             # What was computed, and does not move all the same, has all its digits here.
             return here if len(here.text) <= DIGITS + 2 else numeral(numbers[0], DIGITS)
-        found = None if self.frozen else self.record.key_of(numbers, self.branch, self.key_of(beside))
+        found = None if self.frozen else self.of_record(numbers, self.key_of(beside)) or self.made.get((*numbers,))
         if found is None:
             self.still += 1
             return self.sign([["number", numbers[0]], 1.0], '<mn class="still" data-place>…</mn>')
-        key, scale = found
-        return self.sign([list(key), scale], "<mn data-place>…</mn>")
+        return self.sign([*found], "<mn data-place>…</mn>")
+
+    def of_record(self, numbers: Sequence[float], letter: Key | None = None) -> Made | None:
+        """What some numbers are of in the record, and by how much they are multiplied."""
+        found = self.record.key_of(numbers, self.branch, letter)
+        return None if found is None else ([*found[0]], found[1])
 
     def key_of(self, letter: Any) -> Key | None:
         """What a letter of the page is of in the record; None where that has no such number."""

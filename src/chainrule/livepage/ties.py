@@ -22,6 +22,7 @@ import numpy as np
 from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.walk import walk
+from chainrule.derivation.arrays import largest
 from chainrule.derivation.tape.conventions import kinked
 from chainrule.livepage.passes import Recorded, edges_of, right
 from chainrule.livepage.subject import Subject, recorded_at
@@ -31,7 +32,7 @@ from chainrule.program.run import record
 MOST_ENTRIES = 60_000
 """Entries of all arrays together, up to which numbers of stories are live."""
 MOST_STEPS = 60
-"""Steps up to which slopes along several links are known."""
+"""Steps up to which slopes along several links are known, and what nudges do."""
 NEAR = 1e-10
 """How closely two numbers agree that are the same, relative to them."""
 NUDGE = 2e-4
@@ -79,7 +80,10 @@ class Record:
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
         self.edges = edges_of(subject.program)
-        self.has_slopes = subject.is_scalar and len(subject.program) <= MOST_STEPS
+        self.is_short = len(subject.program) <= MOST_STEPS
+        """Whether slopes along several links are known, and what nudges do."""
+        self.entries: dict[Step, int] = {}
+        """The entry of each leaf that a story tells of, by its place among all of them: the largest gradient's."""
         self.keys: list[Key] = []
         """What each number of the row is of."""
         self.place_of: dict[Key, int] = {}
@@ -173,9 +177,10 @@ class Record:
                 for n, x in enumerate(held):
                     if x is not None:
                         put(kind, n, x)
-            if self.has_slopes:
+            if self.is_short and self.subject.is_scalar:
                 for pair, x in slopes(graph).items():
                     put("slope", pair, x)
+            if self.is_short:
                 for step in asked_of(self.subject):
                     for key, x in self.nudged(step, leaves, numbers, attempt.gradients):
                         put("nudge", key, x)
@@ -185,15 +190,18 @@ class Record:
         return np.concatenate(found)
 
     def nudged(self, step: Step, leaves: Leaves, numbers: Sequence[Any], gradients: Any) -> Iterator[tuple[Key, Any]]:
-        """What small steps of a leaf do to the result."""
+        """What small steps of a leaf, or of the entry that is told of, do to the result."""
         program = self.subject.program
-        place = program.leaves.index(step)
+        place, g = program.leaves.index(step), np.asarray(gradients[step], float)
+        at = self.entries.setdefault(step, int(np.ravel_multi_index(largest(g), g.shape)) if g.ndim else 0)
         for h in NUDGES:
-            there = [x + h if n == place else x for n, x in enumerate(leaves)]
+            moved = np.array(leaves[place], float)
+            moved.flat[at] += h
+            there = [moved[()] if n == place else x for n, x in enumerate(leaves)]
             after, before = [float(x[program.output.place]) for x in (record(program, there), numbers)]
-            told = (after, after - before, (after - before) / h, after - before - h * float(gradients[step]))
+            told = (after, after - before, (after - before) / h, after - before - h * float(g.flat[at]))
             for n, x in enumerate(told):
-                yield (place, h, n), x
+                yield (place, h, n, at), x
 
     def key_of(self, told: Sequence[float], branch: Branch, letter: Key | None) -> tuple[Key, float] | None:
         """What some numbers, one at each of a branch's places, are of, and by how much they are a multiple of it.

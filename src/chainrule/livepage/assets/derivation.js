@@ -1,9 +1,12 @@
 // The derivation in five dialects: its numbers are those of now, and its factors light the edges they stand for.
 
 import { make, options, write } from "chainrule/dom";
-import { format, offsetOf } from "chainrule/numbers";
+import { format, offsetOf, pick } from "chainrule/numbers";
 
 const NAMES = { graph: "node by node", chain: "chain", paths: "paths", delta: "errors δ", jacobian: "Jacobians" };
+
+/** What a number is made of that is none of the program: the contribution of a path is a product. */
+const ARITHMETIC = { add: (x, y) => x + y, sub: (x, y) => x - y, mul: (x, y) => x * y, div: (x, y) => x / y, neg: (x) => -x };
 
 export function derivationPanel(app) {
   const holder = document.getElementById("story"), tabs = document.getElementById("dialects");
@@ -94,6 +97,7 @@ export function derivationPanel(app) {
   function number([key, scale], at) {
     const [kind, n, ...rest] = key;
     if (kind === "number") return n;
+    if (kind in ARITHMETIC) return scale * ARITHMETIC[kind](...n.map((part) => number(part, at)));
     if (kind === "slope") return scale * slope(n, rest[0], at);
     if (kind === "nudge") return scale * nudge(n, ...rest, at);
     const x = at.results[kind][n];
@@ -117,10 +121,10 @@ export function derivationPanel(app) {
     return held.get(bottom) ?? 0;
   }
 
-  function nudge(leaf, h, kind, { leaves, results }) {
+  function nudge(leaf, h, kind, entry, { leaves, results }) {
     const before = results.value[app.data.output];
-    const after = app.model.loss(app.model.withEntry(leaf, 0, leaves[leaf] + h, leaves));
-    return [after, after - before, (after - before) / h, after - before - h * app.model.slope(leaf, 0, results)][kind];
+    const after = app.model.loss(app.model.withEntry(leaf, entry, pick(leaves[leaf], entry) + h, leaves));
+    return [after, after - before, (after - before) / h, after - before - h * app.model.slope(leaf, entry, results)][kind];
   }
 
   asked.addEventListener("change", () => {
@@ -147,7 +151,11 @@ function amongOthers(element, x) {
   const row = ROWS.includes(element.parentElement.localName);
   const before = element.previousElementSibling, after = element.nextElementSibling;
   const base = element.parentElement.localName === "msup" && !before;
-  const inside = base || (row && before && !["=", "≈", "("].includes(before.textContent));
+  // The first factor of a product stands behind what stands before that.
+  let first = element;
+  while (!first.previousElementSibling && first.parentElement.localName === "mrow") first = first.parentElement;
+  const sign = first.previousElementSibling;
+  const inside = base || (row && sign && !["=", "≈", "("].includes(sign.textContent));
   const text = x < 0 && inside ? `(${format(x)})` : format(x);
   const isFactor = (other) => other && (other.localName !== "mo" || other.textContent === "\u2062");
   const bare = after?.localName === "mn" && after.dataset.place === undefined;
