@@ -24,7 +24,7 @@ from chainrule.core.mapped import Mapped, core, filled, levels_of, looped, on_co
 from chainrule.core.operation import compositions, in_doubles, is_node
 from chainrule.core.state import Transforming, enable_grad
 from chainrule.core.tensor import Tensor
-from chainrule.core.traced import Traced, seed
+from chainrule.core.traced import Traced, is_tracing, leaf_from_outside, seed
 from chainrule.core.tree import flatten, outline, unflatten
 from chainrule.errors import DtypeError, GraphError, ShapeError
 
@@ -382,9 +382,11 @@ def stand_in(x: Any) -> Any:
     """A node of its own for an argument."""
     if isinstance(x, Mapped):
         return on_core(x, stand_in)
+    if isinstance(x, Traced) and x.dtype not in DIFFERENTIABLE:
+        x = x.number
     if isinstance(x, OF_THEIR_OWN):
         return x.alias()
-    if isinstance(x, Tensor) and x.requires_grad:
+    if isinstance(x, Tensor) and x.requires_grad and not is_tracing():
         return x.clone()
     array = x.data if isinstance(x, Tensor) else x
     if isinstance(x, bool) or not isinstance(array, ARRAYS):
@@ -394,6 +396,8 @@ def stand_in(x: Any) -> Any:
         raise DtypeError(
             f"only float32 and float64 can be differentiated, and this argument is {array.dtype}: give x.astype(float)"
         )
+    if is_tracing():
+        return leaf_from_outside(x if isinstance(x, Tensor) else array).alias()
     out = from_array(array)
     out.requires_grad = True
     return out

@@ -26,6 +26,7 @@ from chainrule.core.tree import flatten, unflatten
 from chainrule.custom import CustomRule
 from chainrule.errors import ChainruleError, DtypeError, FileError, GraphError
 from chainrule.program import Kind, Step, Trace, trace
+from chainrule.program.around import Around
 from chainrule.program.trace import leaf_of, names_of_arguments, traced_again
 
 if TYPE_CHECKING:
@@ -66,6 +67,10 @@ class Compiled:
         self.of_arrays: dict[Hashable, Version] = {}
         """Those for arrays alone, whose results need no second look."""
         self.latest: Version | None = None
+        self.around: Around | None = None
+        """What the function read around it when it was traced."""
+        self.anew: Counter[str] = Counter()
+        """Why it was traced anew: what around it became another thing, by name."""
         self.lock = threading.RLock()
 
     def __repr__(self) -> str:
@@ -73,6 +78,8 @@ class Compiled:
         return f"<compiled {self.name}{': ' if made else ''}{'; '.join(made)}>"
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
+        if self.around is not None:
+            self.forget_if_changed()
         if not settings:
             latest = self.latest
             out = NotImplemented if latest is None or latest.attempt is None else latest.attempt(args)
@@ -117,11 +124,13 @@ class Compiled:
 
     def version_for(self, leaves: Sequence[Any], structure: Any, args: Any, settings: Any) -> Version:
         """The program for arguments of this kind, made now if there is none."""
+        self.forget_if_changed()
         key = (structure, tuple(map(kind_of, leaves)))
         version = self.versions.get(key)
         if version is None or any([not fits(step, x) for step, x in version.trace.held.items()]):
             with self.lock:
                 version = self.make(args, settings)
+                self.around = Around(self.f, [*version.trace.held.values()]) or None
                 while len(self.versions) >= MOST_VERSIONS:
                     del self.versions[next(iter(self.versions))]
                     self.of_arrays.clear()
@@ -130,6 +139,14 @@ class Compiled:
                     self.of_arrays[tuple([(x.shape, x.dtype) for x in args])] = version
         self.latest = version
         return version
+
+    def forget_if_changed(self) -> None:
+        """Forget all programs where something around the function is no longer what it was."""
+        name = "" if self.around is None else self.around.changed()
+        if name:
+            with self.lock:
+                self.anew[name] += 1
+                self.versions, self.of_arrays, self.latest, self.around = {}, {}, None, None
 
     def make(self, args: tuple[Any, ...], settings: dict[str, Any]) -> Version:
         """Trace, differentiate, shorten, write out."""
@@ -227,6 +244,8 @@ class Compiled:
         if len(self.versions) > 1:
             lines.append(f"It was traced {len(self.versions)} times, for arguments of other shapes, types or settings:")
             lines += [f"  {other.made_for}" for other in self.versions.values()]
+        if self.anew:
+            lines.append(f"It was traced anew, as other things stood around it: {', '.join(self.anew)}")
         lines.append(f"{sum(before.values())} operations were traced, and {sum(after.values())} are left:")
         lines += [f"  {count} × {law}" for law, count in version.fired.most_common()]
         dead = sum(before.values()) - sum(operations(version.whole, live=True).values())
@@ -367,9 +386,10 @@ def refuse_if_different(name: str, one: Trace, other: Trace) -> None:
     if len(one.program) != len(other.program):
         raise GraphError(f"{name} did other things when it ran twice on the same arguments: {EXPLICIT}")
     for x, y in zip(one.program.steps, other.program.steps, strict=True):
+        made_inside = x.kind is Kind.FROZEN or (x in one.held and other.held.get(y) is not one.held[x])
         if x.op is not y.op or x.shape != y.shape or x.dtype != y.dtype:
             raise GraphError(f"{name} did other things when it ran twice on the same arguments: {EXPLICIT}")
-        if x.kind is Kind.FROZEN and not np.array_equal(one.numbers[x], other.numbers[y], equal_nan=True):
+        if made_inside and not np.array_equal(one.numbers[x], other.numbers[y], equal_nan=True):
             raise GraphError(f"{name} used other numbers when it ran twice on the same arguments: {EXPLICIT}")
 
 

@@ -166,6 +166,8 @@ class Traced(Argument):
     @staticmethod
     def __apply__(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         settings = dict(settings)
+        if "key" in settings:
+            refuse_masks(settings["key"])
         if any([isinstance(x, Mapped) for x in (*inputs, *settings.values())]):
             return Mapped.__apply__(operation, inputs, settings)
         if operation.composition is not None:
@@ -272,6 +274,16 @@ class Traced(Argument):
             active.asking.pop()
 
 
+def refuse_masks(key: Any) -> None:
+    """How many entries truth values pick is no matter of shapes: a program would hold for this example alone."""
+    for part in key if isinstance(key, tuple) else (key,):
+        if isinstance(part, Traced) and part.dtype == np.bool_:
+            raise GraphError(
+                f"how many entries are picked depends on the data at {users_line()}: the program would hold for this "
+                "example alone. Choose with cr.where(condition, x, 0), or pick outside the compiled function"
+            )
+
+
 TELLING = {"array2string", "array_repr", "array_str", "save", "savetxt", "savez", "savez_compressed"}
 """Functions of NumPy that write numbers down; others that only ask about a type are answered."""
 
@@ -310,6 +322,22 @@ def seed(number: Any) -> Traced:
     return out
 
 
+def is_tracing() -> bool:
+    """Whether a function is traced in this thread."""
+    return bool(active.recordings)
+
+
+def leaf_from_outside(x: Any) -> Traced:
+    """A leaf of the running recording for an array or a Tensor that no argument gave."""
+    recording = active.recordings[-1]
+    if id(x) not in recording.held:
+        leaf = Traced(None, (), NO_SETTINGS, x.data if isinstance(x, Node) else np.asarray(x), getattr(x, "label", ""))
+        leaf.source = x
+        recording.held[id(x)] = x, leaf
+        recording.steps.append(leaf)
+    return recording.held[id(x)][1]
+
+
 def as_input(x: Any, operation: Operation) -> Any:
     """A traced node, a plain Python number, or a leaf for what comes from outside."""
     if isinstance(x, Traced) or type(x) in (float, int):
@@ -322,18 +350,13 @@ def as_input(x: Any, operation: Operation) -> Any:
     if isinstance(x, Node):
         if x.op is not None:
             return of_recorded(x, operation)
-        leaf = Traced(None, (), NO_SETTINGS, x.data, x.label)
+        return leaf_from_outside(x)
     elif isinstance(x, list | tuple):
         parts = [as_input(part, operation) for part in x]
         return compositions["stack"](parts) if any(isinstance(part, Traced) for part in parts) else np.asarray(x)
     elif hasattr(type(x), "__apply__"):
         raise DtypeError(f"{operation.name} cannot mix traced arrays and {type(x).__name__}: use one kind of node")
-    else:
-        leaf = Traced(None, (), NO_SETTINGS, np.asarray(x))
-    leaf.source = x
-    recording.held[id(x)] = x, leaf
-    recording.steps.append(leaf)
-    return leaf
+    return leaf_from_outside(x)
 
 
 def of_recorded(x: Any, operation: Operation) -> Any:

@@ -1,0 +1,181 @@
+"""What stands around a compiled function: what becomes another thing is noticed, and nothing is frozen in silence."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn
+from chainrule.errors import DtypeError, GraphError
+
+X = np.arange(6.0)
+RATE = 2.0
+FACTOR = np.ones(6)
+
+
+def doubled(x: Any) -> Any:
+    return 2 * x
+
+
+class Box:
+    def __init__(self) -> None:
+        self.rate, self.factor, self.inner, self.unread = 1.0, np.ones(6), {"deep": [np.ones(6)]}, 0
+
+    def scaled(self, x: Any) -> Any:
+        return self.rate * x * self.factor * self.helper()
+
+    def helper(self) -> Any:
+        return self.inner["deep"][0]
+
+
+def set_item(holder: Any, key: Any, x: Any) -> None:
+    holder[key] = x
+
+
+def cases() -> dict[str, Any]:
+    """Functions of x, and what changes around them."""
+    box, table, rows, mask = Box(), {"a": np.ones(6), "n": [1.0]}, np.array([0, 1]), X > 3
+    labels, names = np.array([0, 1]), {"scale": 1.0}
+
+    def rebound(x: Any) -> Any:
+        return x * names["scale"]
+
+    return {
+        "global number": (lambda x: x * RATE, lambda: set_item(globals(), "RATE", RATE + 1)),
+        "global array": (lambda x: x * FACTOR, lambda: set_item(globals(), "FACTOR", FACTOR + 1)),
+        "global function": (lambda x: doubled(x), lambda: set_item(globals(), "doubled", lambda x: 3 * x)),
+        "inside a transform": (cr.grad(lambda x: cr.sum(RATE * x * x)), lambda: set_item(globals(), "RATE", 7.0)),
+        "inside a function inside": (
+            lambda x: cr.grad(lambda z: cr.sum(RATE * z * z))(x), lambda: set_item(globals(), "RATE", 9.0),
+        ),
+        "dict": (lambda x: x * table["a"], lambda: set_item(table, "a", np.full(6, 2.0))),
+        "list in a dict": (lambda x: x * table["n"][0], lambda: set_item(table["n"], 0, 5.0)),
+        "variable of a function inside": (rebound, lambda: set_item(names, "scale", 4.0)),
+        "attribute": (box.scaled, lambda: setattr(box, "rate", 3.0)),
+        "attribute of another": (lambda x: x * box.factor, lambda: setattr(box, "factor", np.full(6, 2.0))),
+        "deep": (box.scaled, lambda: set_item(box.inner["deep"], 0, np.full(6, 3.0))),
+        "partial": (functools.partial(lambda table, x: x * table["a"], table), lambda: set_item(table, "a", X)),
+        "places": (lambda x: x[rows], lambda: set_item(rows, 0, 5)),
+        "mask": (lambda x: x[mask], lambda: set_item(mask, 1, True)),
+        "labels": (lambda x: cr.cross_entropy(cr.reshape(x, shape=(2, 3)), labels), lambda: set_item(labels, 0, 2)),
+        "computed outside": (
+            lambda x: cr.reshape(x, shape=(2, 3)) * np.eye(3)[labels], lambda: set_item(labels, 1, 0),
+        ),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("target", ["native", "numpy"])
+@pytest.mark.parametrize("case", list(cases()))
+def test_what_became_another_thing_is_noticed(case, target, monkeypatch):
+    for name in ("RATE", "FACTOR", "doubled"):
+        monkeypatch.setitem(globals(), name, globals()[name])
+    f, change = cases()[case]
+    compiled = cr.compile(f, target=target)
+    before = compiled(X)
+    np.testing.assert_allclose(before, f(X), rtol=1e-14)
+    change()
+    after = compiled(X)
+    np.testing.assert_allclose(after, f(X), rtol=1e-14)
+    assert after.shape != before.shape or not np.allclose(after, before)
+    assert "traced anew" in compiled.explain()
+
+
+def test_numbers_of_arrays_that_are_read_anew_need_no_other_program():
+    box = Box()
+    compiled = cr.compile(lambda x: x * box.factor)
+    compiled(X)
+    box.factor[:] = 5.0
+    box.unread += 1
+    np.testing.assert_array_equal(compiled(X), 5 * X)
+    assert "traced anew" not in compiled.explain()
+
+
+def test_a_scan_notices_too():
+    scale = {"by": 1.0}
+    step = cr.compile(lambda w, x: (w + scale["by"] * x, w))
+    assert step.scan(0.0, np.ones(3))[0] == 3
+    scale["by"] = 2.0
+    assert step.scan(0.0, np.ones(3))[0] == 6
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_network_may_change_what_it_is(inside):
+    net = nn.Sequential(
+        nn.Linear(6, 6, rng=0, dtype=float), nn.Dropout(0.5, rng=0), nn.Linear(6, 2, rng=1, dtype=float)
+    )
+    compiled = cr.compile((lambda x: net(x)) if inside else net)
+    x = X[None]
+    net.eval()
+    np.testing.assert_allclose(np.asarray(compiled(x)), net(x).data, rtol=1e-13)
+    net[0].weight.data = net[0].weight.data * 2
+    np.testing.assert_allclose(np.asarray(compiled(x)), net(x).data, rtol=1e-13)
+    net[2].weight = nn.Parameter(np.ones((2, 6)))
+    np.testing.assert_allclose(np.asarray(compiled(x)), net(x).data, rtol=1e-13)
+    net.train()
+    with pytest.raises(GraphError, match="other numbers when it ran twice"):
+        compiled(x)
+    net.eval()
+    np.testing.assert_allclose(np.asarray(compiled(x)), net(x).data, rtol=1e-13)
+
+
+def test_random_numbers_of_a_layer_are_refused():
+    with pytest.raises(GraphError, match="other numbers when it ran twice"):
+        cr.compile(nn.Dropout(0.5, rng=0))(np.ones(50))
+
+
+def test_how_many_entries_are_picked_must_not_depend_on_the_data():
+    for f in (lambda x: x[x > 1], lambda x: cr.sum(x[x > 1]), lambda x: cr.index(x, key=(x > 1,))):
+        with pytest.raises(GraphError, match=r"how many entries .* test_around.py"):
+            cr.compile(f)(X)
+
+
+W = np.array([1.0, -2.0, 3.0])
+INSIDE = {
+    "grad": lambda x: cr.grad(lambda w: cr.sum(w**3 * x[:3]))(W),
+    "value_and_grad of a dict": lambda x: cr.value_and_grad(lambda p: cr.sum(p["w"] ** 2 * x[:3] * p["b"]))(
+        {"w": W, "b": 2.0}
+    ),
+    "grad of a whole number": lambda x: cr.grad(lambda w: w**2 * x[1])(3),
+    "grad of a Tensor": lambda x: cr.grad(lambda w: cr.sum(w**2 * x[:3]))(cr.Tensor(W)),
+    "grad of a Parameter": lambda x: cr.grad(lambda w: cr.sum(w**2 * x[:3]))(nn.Parameter(W)),
+    "jvp": lambda x: cr.jvp(lambda w: w**3 * x[:3], (W,), (np.ones(3),)),
+    "vjp": lambda x: cr.vjp(lambda w: w**3 * x[:3], W)[1](np.ones(3)),
+    "linearize": lambda x: cr.linearize(lambda w: w**3 * x[:3], W)[1](np.ones(3)),
+    "jacobian": lambda x: cr.jacobian(lambda w: cr.outer(w, x))(W),
+    "hessian": lambda x: cr.hessian(lambda w: cr.sum(w**3 * x[:3]))(W),
+    "hvp": lambda x: cr.hvp(lambda w: cr.sum(w**3 * x[:3]), (W,), (np.ones(3),)),
+    "mapped": lambda x: cr.vmap(cr.grad(lambda w: cr.sum(w**3 * x[:3])))(np.outer(W, W)),
+    "twice": lambda x: cr.grad(lambda v: cr.sum(cr.grad(lambda w: cr.sum(w**3 * v))(W) ** 2 * x[:3]))(W),
+}
+
+
+@pytest.mark.parametrize("target", ["native", "numpy"])
+@pytest.mark.parametrize("name", list(INSIDE))
+def test_derivatives_at_a_place_that_no_argument_gave(name, target):
+    f = INSIDE[name]
+    compiled = cr.compile(f, target=target)
+    for x in (X, X + 1):
+        found, right = (cr.core.tree.flatten(g(x))[0] for g in (compiled, f))
+        assert len(found) == len(right)
+        for one, other in zip(found, right, strict=True):
+            np.testing.assert_allclose(numbers(one), numbers(other), rtol=1e-12)
+            assert np.any(numbers(one))
+
+
+def numbers(x: Any) -> Any:
+    return x.data if isinstance(x, cr.Tensor) else np.asarray(x)
+
+
+@pytest.mark.parametrize("transform", [cr.grad, cr.value_and_grad, cr.jacobian, cr.hessian])
+def test_what_has_no_derivative_is_refused_in_a_program_too(transform):
+    f = transform(lambda x, y: cr.sum(x * y))
+    assert cr.core.tree.flatten(cr.compile(f)(3, 1.5))[0] == cr.core.tree.flatten(f(3, 1.5))[0]
+    for whole in (np.array([1, 2]), np.int64(3), True):
+        with pytest.raises(DtypeError):
+            f(whole, 1.5)
+        with pytest.raises(DtypeError):
+            cr.compile(f)(whole, 1.5)
