@@ -90,6 +90,19 @@ PROGRAMS: dict[str, Any] = {
     "the sum of nothing": (of_nothing, (VECTOR, VECTOR)),
     "a truth compared with a number": (both_alike, (VECTOR, 2 * VECTOR)),
     "a number spread over a shape": (lambda x: cr.sum(cr.broadcast_to(cr.sum(x) * 0 + 1.0, (3,)) * x), (VECTOR,)),
+    "layers of one array": (
+        cr.value_and_grad(lambda x: cr.sum(cr.tanh(x[0]) * x[-1] @ x[1].T)),
+        (np.linspace(-1.0, 2.0, 18).reshape(3, 2, 3),),
+    ),
+    "arrays end to end": (
+        lambda x, y: (
+            cr.concatenate([x.T, y]),
+            cr.stack([x, y.T]),
+            cr.concatenate([x, y.T], axis=1),
+            cr.stack([x[0, 0], 2.0]),
+        ),
+        (np.arange(6.0).reshape(2, 3), np.arange(6.0).reshape(3, 2) - 7.0),
+    ),
     "grad": (cr.grad(cubes), (VECTOR,)),
     "hessian": (cr.hessian(cubes), (VECTOR,)),
     "jacobian": (cr.jacobian(lambda x: cr.sin(x) * x[0]), (VECTOR,)),

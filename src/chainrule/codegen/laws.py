@@ -347,6 +347,25 @@ def one_hot_rows(b: Builder, step: Step) -> Any:
     return b.step("mul", value.inputs[0], rows)
 
 
+@law("layers put together", "add")
+def layers(b: Builder, step: Step) -> Any:
+    """Arrays of zeros with one layer each, added up, are the layers one behind the other."""
+    parts = layers_of(step)
+    if parts is None or len(parts) != step.shape[0] or sorted(parts) != list(range(len(parts))):
+        return None
+    return b.step("stack", *[parts[i] for i in range(len(parts))], axis=0)
+
+
+def layers_of(x: Any) -> dict[int, Step] | None:
+    """The layers of a sum by their place, if it is a sum of scatters into single places of the first axis."""
+    if is_only(x, "scatter") and type(x.settings["key"]) is int and isinstance(x.inputs[0], Step):
+        return {x.settings["key"] % x.shape[0]: x.inputs[0]}
+    if not is_only(x, "add"):
+        return None
+    left, right = [layers_of(y) for y in x.inputs]
+    return None if left is None or right is None or left.keys() & right.keys() else {**left, **right}
+
+
 @law("signs in front", *SIGNS_PASS, "add", "chosen", "div", "matmul", "mul", "neg", "outer", "sub")
 def signs(b: Builder, step: Step) -> Any:
     """Minus signs move outwards, where they become a subtraction or cancel."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from chainrule.core.instructions import CONSTANTS, FLOATS, Code, Convolution, Pool, Reduction, Row
-from chainrule.core.place import Place
+from chainrule.core.place import Place, steps_of
 from chainrule.program import Step
 from chainrule.program.steps import axes_along, steps_in
 from chainrule.rules import slides
@@ -352,6 +352,18 @@ def copied(planner: Planner, step: Step) -> list[Step] | None:
     return [step]
 
 
+def end_to_end(planner: Planner, step: Step) -> list[Step] | None:
+    """Arrays one behind the other, where nothing longer than 1 is in front of the axis on which they are put."""
+    axis, parts = step.settings["axis"] % step.ndim, step.inputs
+    if not all([isinstance(x, Step) and x.dtype == step.dtype for x in parts]) or np.prod(step.shape[:axis]) != 1:
+        return None
+    out, at = planner.take(step), 0
+    for x in parts:
+        planner.plan.copy(planner.place(x), out.after(at)._replace(shape=x.shape, strides=steps_of(x.shape)))
+        at += x.size
+    return [step]
+
+
 def convolution(what: Convolution) -> Kernel:
     """A convolution, with a number for each channel added to it, or what its images or its weights get back."""
 
@@ -404,6 +416,7 @@ def pool(what: Pool) -> Kernel:
 
 
 KERNELS: dict[str, Kernel] = {
+    "concatenate": end_to_end,
     "conv2d": convolution(Convolution.RESULTS),
     "conv2d_input": convolution(Convolution.IMAGES),
     "conv2d_weight": convolution(Convolution.WEIGHTS),
@@ -419,6 +432,7 @@ KERNELS: dict[str, Kernel] = {
     "scatter": looked_up(Code.PUT),
     "smallest": reduction(Reduction.SMALLEST),
     "softmax": row(Row.SOFTMAX),
+    "stack": end_to_end,
     "sum": reduction(Reduction.SUM),
     "sum_to": sum_to,
 }
