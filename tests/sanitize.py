@@ -17,6 +17,7 @@ HERE = Path(__file__).parent
 SOURCES = HERE.parent / "src" / "chainrule" / "core" / "machine"
 NAME = "chainrule.core._machine"
 TESTS = (
+    "codegen/test_in_turns.py",
     "codegen/test_kernels.py",
     "codegen/test_native.py",
     "codegen/test_tapes.py",

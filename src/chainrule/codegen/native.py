@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.codegen.in_turns import NEAR_BYTES, Within, planned_in_turns
 from chainrule.codegen.native_kernels import KERNELS, name_of
 from chainrule.codegen.primitive import lowered
 from chainrule.codegen.simplified import reached, simplified
@@ -71,14 +72,14 @@ class NotPlanned(Exception):
 
 
 class Planner:
-    """Plans a program.
+    """Plans a program, or a part of one `within` the plan of another.
 
     `found` says where each step lies, `left` how many steps still read what a step owns, `numpy` which operations have
-    no kernel.
+    no kernel, and `called` which steps.
     """
 
-    def __init__(self, trace: Trace) -> None:
-        if any([name_of(step) in TAKEN_APART for step in trace.program.steps]):
+    def __init__(self, trace: Trace, within: Within | None = None) -> None:
+        if within is None and any([name_of(step) in TAKEN_APART for step in trace.program.steps]):
             # Parts of what is taken apart are computed once for both passes.
             trace = simplified(lowered(trace, lambda name: name not in TAKEN_APART, "native"), ())[0]
         self.trace = trace
@@ -88,39 +89,49 @@ class Planner:
             raise NotPlanned("an array without entries, or of a type that is not a number's")
         self.arguments = [x for x in [*self.trace.given, *self.trace.held] if x is not None]
         self.results = [x for x in self.trace.outputs if isinstance(x, Step)]
-        first_output = FIRST_INPUT + len(self.arguments)
-        pieces = [*self.arguments, *self.results]
-        self.plan = Plan({FIRST_INPUT + i: x.size * x.dtype.itemsize for i, x in enumerate(pieces)})
+        self.plan = self.empty_plan() if within is None else within.plan
         self.weak = {x for x in self.steps if type(self.trace.numbers[x]) in (float, int)}
         """Python numbers, which take on the type of what they meet."""
-        self.found: dict[Step, Place] = {}
+        self.found: dict[Step, Place] = self.leaves() if within is None else dict(within.leaves)
         self.numpy: Counter[str] = Counter()
-        self.done: set[Step] = set()
+        self.called: set[Step] = set()
+        self.done: set[Step] = set(self.found)
         self.types: dict[Step, np.dtype[Any] | None] = {}
         self.borrowed: list[tuple[int, int]] = []
         self.views: dict[Step, Step] = {}
-        self.leaves()
         self.owners()
-        self.outputs: dict[Step, int] = {}
-        for i, x in enumerate(self.results):
+        self.ends = self.own_ends() if within is None else list(within.results.items())
+        """Every result, and where it is to lie."""
+        self.outputs: dict[Step, Place] = {}
+        for x, place in self.ends:
             if x not in self.found and x not in self.views:
-                self.outputs.setdefault(x, first_output + i)
+                self.outputs.setdefault(x, place)
         self.readers: dict[Step, list[Step]] = {step: [] for step in self.steps}
         for step in self.steps:
             if step not in self.views:
                 for owner in {self.owner(x) for x in step.needs}:
                     self.readers[owner].append(step)
-        self.kept = {self.owner(x) for x in self.results}
+        self.kept = {self.owner(x) for x, _ in self.ends} | self.found.keys()
         self.left = Counter({owner: len(readers) for owner, readers in self.readers.items()})
 
-    def leaves(self) -> None:
-        """Arguments lie in their pieces, constants among the plan's own."""
-        for i, step in enumerate(self.arguments):
-            self.found[step] = Place(FIRST_INPUT + i, 0, step.shape, steps_of(step.shape), step.dtype)
+    def empty_plan(self) -> Plan:
+        """A plan without instructions for these arguments and results."""
+        pieces = [*self.arguments, *self.results]
+        return Plan({FIRST_INPUT + i: x.size * x.dtype.itemsize for i, x in enumerate(pieces)})
+
+    def leaves(self, plan: Plan | None = None) -> dict[Step, Place]:
+        """Where leaves lie: arguments in their pieces, constants among the plan's own."""
+        plan = plan or self.plan
+        found = {step: Place(FIRST_INPUT + i, 0, *self.like(step)) for i, step in enumerate(self.arguments)}
         for step in self.steps:
-            if step.op is None and step not in self.found:
-                self.found[step] = self.plan.constant(np.asarray(self.trace.numbers[step], step.dtype))
-        self.done.update(self.found)
+            if step.op is None and step not in found:
+                found[step] = plan.constant(np.asarray(self.trace.numbers[step], step.dtype))
+        return found
+
+    def own_ends(self) -> list[tuple[Step, Place]]:
+        """The results, in pieces of their own."""
+        first = FIRST_INPUT + len(self.arguments)
+        return [(x, Place(first + i, 0, *self.like(x))) for i, x in enumerate(self.results)]
 
     def owners(self) -> None:
         """Which steps are views, and of what: known from strides alone, before anything has a place."""
@@ -156,11 +167,9 @@ class Planner:
 
     def take(self, step: Step) -> Place:
         """A place for a step's result: the output's own memory, or some of the workspace."""
-        memory = self.outputs.get(step)
-        if memory is None:
+        place = self.outputs.get(step)
+        if place is None:
             place = Place(WORKSPACE, self.plan.workspace.take(step.size * step.dtype.itemsize), *self.like(step))
-        else:
-            place = Place(memory, 0, *self.like(step))
         self.found[step] = place
         return place
 
@@ -197,15 +206,20 @@ class Planner:
             self.plan.workspace.give_back(start, size)
         self.borrowed = []
 
-    def planned(self) -> Any:
-        """The program that the machine runs."""
+    def write(self) -> None:
+        """Write all instructions into the plan."""
         for step in self.steps:
             if step not in self.done and step not in self.views and self.is_anchor(step):
                 self.compute(step)
-        first_output = FIRST_INPUT + len(self.arguments)
-        for i, x in enumerate(self.results):
-            if self.outputs.get(x) != first_output + i:
-                self.plan.copy(self.place(x), Place(first_output + i, 0, *self.like(x)))
+        for x, place in self.ends:
+            if self.outputs.get(x) != place:
+                self.plan.copy(self.place(x), place)
+
+    def planned(self) -> Any:
+        """The program that the machine runs."""
+        self.write()
+        if self.plan.workspace.most > NEAR_BYTES:
+            self.plan = planned_in_turns(self) or self.plan
         self.plan.check()
         plan = self.plan
         words, single = (
@@ -240,6 +254,7 @@ class Planner:
         assert operation is not None
         needs, weak = list(dict.fromkeys(step.needs)), self.weak
         self.numpy[operation.name] += 1
+        self.called.add(step)
 
         def line(*arrays: Any) -> Any:
             given = {x: a.item() if x in weak else a for x, a in zip(needs, arrays, strict=True)}
@@ -382,12 +397,12 @@ class ChainWriter:
         self.stored = {x for x in members if x in planner.kept or any([r not in inside for r in planner.readers[x]])}
         self.left = Counter([planner.owner(y) for x in members for y in dict.fromkeys(x.needs)])
         self.places: dict[Step, Place] = {}
-        before = list(planner.plan.workspace.free), planner.plan.workspace.size
+        before = planner.plan.workspace.state
         try:
             for step in self.members:
                 self.step(step)
         except Full:
-            planner.plan.workspace.free, planner.plan.workspace.size = before
+            planner.plan.workspace.state = before
             for step in self.places:
                 del planner.found[step]
             raise

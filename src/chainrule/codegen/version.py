@@ -149,6 +149,8 @@ class Version:
         lines = [f"They run as {self.instructions} kernels ({machine.kernels()}): " + counted(operations)]
         if self.shared:
             lines.append(f"Threads share out {self.shared} of the kernels, which changes no number.")
+        if self.plan is not None and self.plan.times > 1:
+            lines.append(f"Examples go through them in {self.plan.times} turns, which fit into the processor's caches.")
         if self.by_numpy:
             lines.append("Without a kernel, and so through NumPy: " + counted(self.by_numpy))
         return lines

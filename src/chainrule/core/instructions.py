@@ -7,7 +7,8 @@ lie inside its memory before the machine sees it.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 from itertools import accumulate, chain
 from typing import Any
@@ -22,7 +23,7 @@ WORKSPACE, CONSTANTS, FIRST_INPUT = range(3)
 
 Code = IntEnum(
     "Code",
-    "CALL CHAIN PRODUCT REDUCE ROWS TAKE PUT COPY CONVOLVE POOL PAIRS ADD_ROW ADAM TAPE SWEEP PARTS",
+    "CALL CHAIN PRODUCT REDUCE ROWS TAKE PUT COPY CONVOLVE POOL PAIRS ADD_ROW ADAM TAPE SWEEP PARTS TURNS",
     start=0,
 )
 Slot = IntEnum("Slot", "STREAM ONE STRIDED RESULT", start=0)
@@ -92,11 +93,23 @@ class Workspace:
 
     def __init__(self) -> None:
         self.free: list[tuple[int, int]] = []
-        self.size = 0
+        self.size = self.held = self.most = 0
+        """Bytes of all, those in use, and the most that were but for the room that single instructions need."""
+
+    @property
+    def state(self) -> tuple[list[tuple[int, int]], int, int]:
+        """What is in use, to come back to."""
+        return list(self.free), self.size, self.held
+
+    @state.setter
+    def state(self, state: tuple[list[tuple[int, int]], int, int]) -> None:
+        self.free, self.size, self.held = state
 
     def take(self, wanted: int) -> int:
         """Where so many bytes may lie."""
         wanted = rounded_up(wanted)
+        self.held += wanted
+        self.most = max(self.most, self.held)
         for i, (start, length) in enumerate(self.free):
             if length >= wanted:
                 self.free[i : i + 1] = [(start + wanted, length - wanted)] * (length > wanted)
@@ -106,6 +119,7 @@ class Workspace:
 
     def give_back(self, start: int, size: int) -> None:
         """These bytes are free again."""
+        self.held -= rounded_up(size)
         joined: list[tuple[int, int]] = []
         for a, n in sorted([*self.free, (start, rounded_up(size))]):
             if joined and sum(joined[-1]) == a:
@@ -128,6 +142,11 @@ class Plan:
         self.workspace = Workspace()
         self.calls: list[Callable[..., Any]] = []
         self.sizes = sizes
+        self.moving: list[tuple[int, int, int]] = []
+        """What moves on from one turn to the next: the piece of memory in which it lies, bytes into it, and those of a
+        turn; they are pieces of memory themselves, behind all others."""
+        self.times = 1
+        """How many turns the examples take."""
         self.used: list[Place] = []
         self.touched: dict[int, list[int]] = {}
         """The instructions that read or write a piece of memory, by their number."""
@@ -178,16 +197,42 @@ class Plan:
         self.work += work
         self.instructions += 1
 
+    def turn_of(self, whole: Place, axis: int, times: int) -> Place:
+        """Where the entries lie that have their turn, of so many; before `axis` all axes have length 1."""
+        shape = (*whole.shape[:axis], whole.shape[axis] // times, *whole.shape[axis + 1 :])
+        self.moving.append((*whole.at, whole.size * whole.dtype.itemsize // times))
+        self.used.append(whole)
+        return Place(FIRST_INPUT + len(self.sizes) + len(self.moving) - 1, 0, shape, steps_of(shape), whole.dtype)
+
+    @contextmanager
+    def in_turns(self, times: int) -> Iterator[None]:
+        """What is emitted meanwhile runs so many times, each time on the next entries of all that moves on."""
+        start, first, work, self.times = len(self.words), self.instructions, self.work, times
+        self.emit(Code.TURNS, [times, FIRST_INPUT + len(self.sizes), len(self.moving), *chain(*self.moving)], [], 0)
+        yield
+        last = self.instructions - 1
+        self.words[start + 1] = len(self.words) - start
+        self.work = work + (self.work - work) * times
+        if self.may_fail > first:
+            self.may_fail = last
+        self.entries = {place: ways for place, ways in self.entries.items() if place[1] <= first}
+        moving = {memory for memory, _, _ in self.moving if memory >= FIRST_INPUT}
+        for memory in moving | {memory for memory, found in self.touched.items() if max(found) > first}:
+            self.touched.setdefault(memory, []).extend([first, last])
+
     def room(self, *sizes: int) -> list[int]:
         """Where in the workspace so many bytes each are free while one instruction runs."""
+        most = self.workspace.most
         starts = [self.workspace.take(size) for size in sizes]
         for start, size in zip(starts, sizes, strict=True):
             self.workspace.give_back(start, size)
+        self.workspace.most = most
         return starts
 
     def check(self) -> None:
         """Refuse a place outside its memory: it would be a fault of the planner, and is found before the plan runs."""
         sizes = {**self.sizes, WORKSPACE: self.workspace.size, CONSTANTS: len(self.constants)}
+        sizes |= {FIRST_INPUT + len(self.sizes) + k: size for k, (_, _, size) in enumerate(self.moving)}
         for place in self.used:
             reach = [(n - 1) * s for n, s in zip(place.shape, place.strides, strict=True)]
             low = place.offset + sum([r for r in reach if r < 0]) * place.dtype.itemsize

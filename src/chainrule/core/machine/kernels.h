@@ -30,7 +30,8 @@ const int64_t *EXECUTE(const int64_t *word, const int64_t *end, char *const *mem
     for (; word < end; word += word[1])
         switch (word[0]) {
         case CALL:
-        case PARTS: return word;
+        case PARTS:
+        case TURNS: return word;
         case CHAIN: BY_TYPE(chain); break;
         case PRODUCT: BY_TYPE(product); break;
         case REDUCE: BY_TYPE(reduce); break;

@@ -226,17 +226,38 @@ done:
     return result != NULL;
 }
 
-/* The whole plan once. With the lock held, or without it where no line needs NumPy. */
-static int run_plan(Program *self, char **memory, Fault *fault) {
-    const int64_t *word = self->words;
-    while ((word = execute(word, self->end, memory, fault)) && word < self->end) {
+static int take_turns(Program *self, const int64_t *w, char **memory, Fault *fault);
+
+/* Instructions once. With the lock held, or without it where no line needs NumPy. */
+static int run_words_of(Program *self, const int64_t *word, const int64_t *end, char **memory, Fault *fault) {
+    while ((word = execute(word, end, memory, fault)) && word < end) {
         if (word[0] == PARTS)
             share_out(execute, word, memory);
-        else if (!call_numpy(self, word, memory))
+        else if (!(word[0] == TURNS ? take_turns(self, word, memory, fault) : call_numpy(self, word, memory)))
             return 0;
         word += word[1];
     }
     return word != NULL;
+}
+
+/* TURNS, words, how many, pieces of memory, pieces that move on, for each of these (the piece in which it lies, bytes, by
+   how many it moves on from one turn to the next), instructions, which are run once each turn. */
+static int take_turns(Program *self, const int64_t *w, char **memory, Fault *fault) {
+    const int64_t pieces = w[3], moving = w[4], *piece = w + 5;
+    char *own[pieces + moving];
+    memcpy(own, memory, (size_t)pieces * sizeof *own);
+    for (int64_t i = 0; i < w[2]; i++) {
+        for (int64_t k = 0; k < moving; k++)
+            own[pieces + k] = memory[piece[3 * k]] + piece[3 * k + 1] + i * piece[3 * k + 2];
+        if (!run_words_of(self, piece + 3 * moving, w + w[1], own, fault))
+            return 0;
+    }
+    return 1;
+}
+
+/* The whole plan once. */
+static int run_plan(Program *self, char **memory, Fault *fault) {
+    return run_words_of(self, self->words, self->end, memory, fault);
 }
 
 static void raise_fault(const Fault *fault) {

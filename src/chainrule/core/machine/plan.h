@@ -8,7 +8,7 @@
 #define CHAINRULE_PLAN_H
 #include <stdint.h>
 
-enum { CALL, CHAIN, PRODUCT, REDUCE, ROWS, TAKE, PUT, COPY, CONVOLVE, POOL, PAIRS, ADD_ROW, ADAM, TAPE, SWEEP, PARTS };
+enum { CALL, CHAIN, PRODUCT, REDUCE, ROWS, TAKE, PUT, COPY, CONVOLVE, POOL, PAIRS, ADD_ROW, ADAM, TAPE, SWEEP, PARTS, TURNS };
 
 /* The types of entries. */
 enum { SINGLE, DOUBLE, TRUTH, LONG, INT };
@@ -57,7 +57,8 @@ typedef struct {
     int64_t index, axis, size;
 } Fault;
 
-/* Runs instructions up to the next CALL or PARTS, which it gives back; the end of the plan where there is none. NULL: a fault. */
+/* Runs instructions up to the next CALL, PARTS or TURNS, which it gives back; the end of the plan where there is none.
+   NULL: a fault. */
 typedef const int64_t *Executor(const int64_t *word, const int64_t *end, char *const *memory, Fault *fault);
 
 Executor execute_baseline, execute_avx2, execute_avx512;
