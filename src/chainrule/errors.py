@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 class ChainruleError(Exception):
@@ -93,3 +93,19 @@ class DataWarning(UserWarning):
     def __init__(self, *said: object, notes: Sequence[str] = ()) -> None:
         super().__init__(*said)
         self.notes = tuple(notes) or tuple(map(str, said))
+
+
+def closest(name: str, names: Iterable[str]) -> str:
+    """The name that was probably meant by one that there is not, as it was typed or in other capitals; or nothing."""
+    from difflib import get_close_matches  # for when something went wrong
+
+    known = list(names)
+    spelt = {other.casefold(): other for other in known}
+    found = get_close_matches(name, known, n=1)
+    return found[0] if found else "".join([spelt[x] for x in get_close_matches(name.casefold(), list(spelt), n=1)])
+
+
+def meant(name: str, names: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: what was probably meant, or nothing."""
+    near = closest(name, names)
+    return f": did you mean {near}?" if near else ""

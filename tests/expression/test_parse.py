@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import chainrule as cr
 from chainrule.core.operation import book, compositions
 from chainrule.core.term import replay, symbol
-from chainrule.errors import FormulaError, ShapeError
+from chainrule.errors import FormulaError, ShapeError, closest, meant
 from chainrule.expression import parse, usages
 from chainrule.expression.typed.caret import WIDEST
 from chainrule.expression.typed.functions import ALIASES, look_up
@@ -570,3 +570,11 @@ def test_arithmetic_agrees_with_another_evaluator(tokens, data):
     found = parse(text).run(NUMBERS)
     # each of at most some 60 operations, powers counted by their exponents, rounds by one part in 2**53 of the size
     assert abs(Fraction(found) - expected) <= size * Fraction(200, 2**53)
+
+
+@pytest.mark.parametrize(
+    ("typed", "there"), [("sigmod", "sigmoid"), ("SIGMOID", "sigmoid"), ("w_1", "W1"), ("zzz", "")]
+)
+def test_what_was_probably_meant_is_found_in_letters_of_any_size(typed, there):
+    assert closest(typed, ["sigmoid", "W1", "x"]) == there
+    assert meant(typed, ["sigmoid", "W1", "x"]) == (f": did you mean {there}?" if there else "")

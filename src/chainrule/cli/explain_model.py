@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.cli.examples import Examples, examples_of
-from chainrule.cli.telling import close_to
 from chainrule.core.tensor import Tensor
 from chainrule.derivation.explain import explain
 from chainrule.derivation.record import Derivation
-from chainrule.errors import DataError, FormulaError
+from chainrule.errors import DataError, FormulaError, meant
 from chainrule.table import Table
 from chainrule.training import Model, input_effects
 
@@ -70,9 +69,7 @@ def asked_weight(weights: Mapping[str, Tensor], weight: str) -> Any:
         raise FormulaError(f"--weight is written as 0.weight[3,1] or 0.bias, not {weight!r}; {there}")
     name, place = parts["name"], parts["place"]
     if name not in weights:
-        near = close_to(name, weights)
-        meant = f": did you mean {near[0]}?" if near else ""
-        raise FormulaError(f"there is no weight {name}{meant}; {there}")
+        raise FormulaError(f"there is no weight {name}{meant(name, weights)}; {there}")
     held = weights[name]
     if place is None:
         return held

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from chainrule.errors import FormatError
+from chainrule.errors import FormatError, closest, meant
 from chainrule.printable import printable
 
 if TYPE_CHECKING:
@@ -90,8 +89,8 @@ def one_of(option: str, word: str | None, choices: Iterable[str]) -> None:
 
 def what_there_is(word: str, choices: Iterable[str]) -> str:
     """The choices, after the one that was probably meant by a word that is none."""
-    near = close_to(word, choices)
-    return f"{f'did you mean {near[0]}? ' if near else ''}there are {', '.join(choices)}"
+    near = closest(word, choices)
+    return f"{f'did you mean {near}? ' if near else ''}there are {', '.join(choices)}"
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -100,19 +99,13 @@ def say(text: str, *, err: bool = False) -> None:
     typer.echo(printable(text, lines=True), file=sys.stderr if err else sys.stdout)
 
 
-def close_to(word: str, choices: Iterable[str]) -> list[str]:
-    """What was probably meant."""
-    return difflib.get_close_matches(word, list(choices), n=1)
-
-
 def refuse_unknown_options(words: Iterable[str], context: typer.Context) -> None:
     """A formula may begin with a minus, so what is no option arrives as one; with two of them it is no formula."""
     known = [name for parameter in context.command.params for name in parameter.opts if name.startswith("--")]
     for word in words:
         if word.startswith("--"):
-            near = close_to(word.partition("=")[0], known)
-            hint = f": did you mean {near[0]}?" if near else ""
-            raise typer.BadParameter(f"there is no option {word.partition('=')[0]}{hint}")
+            option = word.partition("=")[0]
+            raise typer.BadParameter(f"there is no option {option}{meant(option, known)}")
 
 
 def names_in(text: str) -> list[str]:

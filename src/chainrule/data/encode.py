@@ -22,12 +22,11 @@ from chainrule.data.block import (
     with_columns,
 )
 from chainrule.data.columns import Categories, Column, Columns, Dates, Embedded, Hashed, Numbers
-from chainrule.data.files import meant
 from chainrule.data.library import polars
 from chainrule.data.notes import Note
 from chainrule.data.numerals import hint
 from chainrule.data.words import MISSING, UNKNOWN, places_among
-from chainrule.errors import DataError
+from chainrule.errors import DataError, meant
 from chainrule.printable import printable
 
 if TYPE_CHECKING:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 
-from chainrule.errors import DataError
+from chainrule.errors import DataError, meant
 
 PathLike = str | os.PathLike[str]
 MOST_UNPACKED = 2**32
@@ -61,10 +60,3 @@ def checksum_of(path: Path) -> int:
         while portion := file.read(PORTION):
             check = zlib.crc32(portion, check)
     return check
-
-
-def meant(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: what was probably meant, or nothing."""
-    spelt = {other.casefold(): other for other in known}
-    close = get_close_matches(name.casefold(), list(spelt), n=1)
-    return f": did you mean {spelt[close[0]]}?" if close else ""

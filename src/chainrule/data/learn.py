@@ -44,7 +44,6 @@ from chainrule.data.encode import (
     parse,
     where,
 )
-from chainrule.data.files import meant
 from chainrule.data.kinds import (
     CODES,
     Kind,
@@ -58,7 +57,7 @@ from chainrule.data.kinds import (
 from chainrule.data.notes import Note
 from chainrule.data.numerals import LARGEST_EXACT, LEADING_ZERO, looks_like_number, too_long
 from chainrule.data.words import Words, words_of
-from chainrule.errors import DataError
+from chainrule.errors import DataError, meant
 
 if TYPE_CHECKING:
     import polars as pl

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.files import MOST_PACKED, MOST_UNPACKED, PathLike, existing, is_folder, meant, reading
+from chainrule.data.files import MOST_PACKED, MOST_UNPACKED, PathLike, existing, is_folder, reading
 from chainrule.data.idx import load_idx
-from chainrule.errors import DataError
+from chainrule.errors import DataError, meant
 from chainrule.files import any_header
 
 MNIST = {

@@ -27,14 +27,14 @@ from chainrule.data.encode import (
     tidy,
     where,
 )
-from chainrule.data.files import PathLike, meant
+from chainrule.data.files import PathLike
 from chainrule.data.kinds import CODES
 from chainrule.data.learn import NOT_ALL_NUMBERS, Wishes, learn, measured_again, missing_words, typed
 from chainrule.data.notes import Note, warn_of
 from chainrule.data.spelling import Spelling
 from chainrule.data.split import Split
 from chainrule.data.text_file import Read, Written, read_columns
-from chainrule.errors import DataError
+from chainrule.errors import DataError, meant
 
 if TYPE_CHECKING:
     import polars as pl

@@ -18,14 +18,13 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ChainruleError, CodeError
+from chainrule.errors import ChainruleError, CodeError, meant
 from chainrule.files import write_whole
 
 OUTPUT = 2_000
@@ -135,8 +134,8 @@ def load(path: str, name: str) -> Any:
     found: Any = module
     for part in name.split("."):
         if not hasattr(found, part):
-            near = get_close_matches(part, [known for known in dir(found) if not known.startswith("_")], n=1)
-            raise CodeError(f"{path} has no {name}" + (f": did you mean {near[0]}?" if near else ""))
+            hint = meant(part, [known for known in dir(found) if not known.startswith("_")])
+            raise CodeError(f"{path} has no {name}{hint}")
         found = getattr(found, part)
     return found
 

@@ -5,13 +5,12 @@ A format is a module here with a function ``write(derivation, **options) -> str`
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from pathlib import Path
 from typing import Any
 
 from chainrule.derivation.record import Derivation
-from chainrule.errors import FormatError
+from chainrule.errors import FormatError, meant
 from chainrule.files import write_whole
 
 FORMATS: dict[str, tuple[str, ...]] = {
@@ -32,9 +31,8 @@ def write(derivation: Derivation, format: str, **options: Any) -> str:  # noqa: 
     Raises FormatError for an unknown format.
     """
     if format not in FORMATS:
-        near = difflib.get_close_matches(format, FORMATS, n=1)
-        meant = f"did you mean {near[0]}? " if near else ""
-        raise FormatError(f"there is no format {format!r}: {meant}there are {', '.join(FORMATS)}")
+        hint = meant(format, FORMATS) or ":"
+        raise FormatError(f"there is no format {format!r}{hint} there are {', '.join(FORMATS)}")
     return importlib.import_module(f"{__name__}.{format}").write(derivation, **options)
 
 

@@ -11,12 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.core.term import Term, symbol
-from chainrule.errors import FormulaError
+from chainrule.errors import FormulaError, closest
 from chainrule.expression import Assignments, output_name, read_assignments, read_given
 from chainrule.expression.arguments import names_of as wrt_of
 from chainrule.expression.arguments import shapes_of, values_of
 from chainrule.expression.typed.caret import error_at
-from chainrule.expression.typed.functions import closest
 from chainrule.expression.typed.given import Given, name_of
 from chainrule.expression.typed.parsed import Step
 from chainrule.maths import Symbol, Tree

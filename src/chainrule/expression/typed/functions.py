@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,9 +93,3 @@ def can_be_typed(setting: Any) -> bool:
     if isinstance(setting, tuple):
         return all(map(can_be_typed, setting))
     return setting is None or isinstance(setting, bool | int | float)
-
-
-def closest(name: str, names: Iterable[str]) -> str:
-    """The name that was probably meant, or nothing."""
-    found = difflib.get_close_matches(name, [*names], n=1, cutoff=0.6)
-    return found[0] if found else ""

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chainrule.core.operation import book, compositions
-from chainrule.errors import FormulaError
+from chainrule.errors import FormulaError, closest, meant
 from chainrule.expression.typed.caret import error_at
-from chainrule.expression.typed.functions import Function, closest, function_names, in_a_list, look_up
+from chainrule.expression.typed.functions import Function, function_names, in_a_list, look_up
 from chainrule.expression.typed.parsed import CONSTANTS, Parsed, Step
 from chainrule.expression.typed.tokens import EXACT_DIGITS, Token, tokens_of
 
@@ -227,8 +227,7 @@ class Reader:
         for keyword in node.keywords:
             place = self.token_of(str(keyword.arg))
             if place.text not in function.settings:
-                near = closest(place.text, function.settings)
-                hint = f": did you mean {near}?" if near else ""
+                hint = meant(place.text, function.settings)
                 raise self.at_token(place, f"{function.usage} has no setting {place.text}{hint}")
             if place.text in found:
                 raise self.at_token(place, f"the setting {place.text} is given twice")

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chainrule.core.operation import book
-from chainrule.errors import ChainruleError, FormulaError, ShapeError
+from chainrule.errors import ChainruleError, FormulaError, ShapeError, closest
 from chainrule.expression.typed.caret import error_at
-from chainrule.expression.typed.functions import closest
 
 CONSTANTS = {"pi": math.pi, "π": math.pi, "e": math.e}
 """Names that stand for a number where no value of that name is given."""

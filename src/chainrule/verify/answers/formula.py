@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.operation import Pointwise, book, compositions
-from chainrule.errors import FormulaError
+from chainrule.errors import FormulaError, closest
 from chainrule.expression.typed.assignments import equals_sign, split
 from chainrule.expression.typed.caret import error_at
-from chainrule.expression.typed.functions import closest, look_up
+from chainrule.expression.typed.functions import look_up
 from chainrule.expression.typed.parse import Call, Reader
 from chainrule.expression.typed.parsed import CONSTANTS
 from chainrule.expression.typed.parsed import Step as Parsing
