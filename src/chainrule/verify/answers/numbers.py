@@ -13,14 +13,11 @@ import numpy as np
 from chainrule.core.state import Quiet
 from chainrule.errors import GraphError
 from chainrule.program import Step
-from chainrule.verify.marking.changes import changes
-from chainrule.verify.marking.fingerprints import COMMON
-from chainrule.verify.marking.fingerprints import given as change_gives
+from chainrule.verify.marking.fingerprints import COMMON, what_mistakes_give
 from chainrule.verify.marking.marked import Grade, Mistake, number, three_hints, told
 from chainrule.verify.marking.problem import Problem, probes_of
 from chainrule.verify.marking.updates import RATES
 from chainrule.verify.marking.walk import Walk, forward
-from chainrule.verify.mistakes import rank
 
 NUMERAL = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 FRACTION = re.compile(r"([-+]?)\(?([-+]?\d+)/(\d+)\)?")
@@ -209,7 +206,7 @@ def of_number(
         add("rounding", where, f"this comes out when every step is rounded to {digits} decimals")
     if found:
         return list(found.values())
-    for kind, place, says in foretold(walk, wrt, printed):
+    for kind, place, says in mistakes_that_give(walk, wrt, printed):
         add(kind, place, says)
     if not found and (used := rate_of_update(walk, wrt, printed, rate)):
         add("wrong-update", where, f"this is {name} after an update with the rate {used:g}, and no gradient")
@@ -220,14 +217,13 @@ def of_number(
     return list(found.values())
 
 
-def foretold(walk: Walk, wrt: Step, printed: Printed) -> Iterator[tuple[str, str, str]]:
+def mistakes_that_give(walk: Walk, wrt: Step, printed: Printed) -> Iterator[tuple[str, str, str]]:
     """The mistakes that give a number: single ones and constants, or else one beside a constant, if digits tell."""
     problem, right = walk.problem, walk.right[wrt]
     name = problem.name(wrt)
     where = f"the gradient of {name} (d{name})"
     with Quiet():
-        given = [(c, np.nan if (g := change_gives(c, walk)) is None else g) for c in changes(problem, wrt, [walk])]
-        given.sort(key=lambda pair: rank(pair[0].name))
+        given = [(change, numbers[0]) for change, numbers in what_mistakes_give(problem, wrt, [walk])]
         single = [c for c, g in given if printed.is_(g) and not (printed.is_coarse and c.name in RARE)]
         yield from ((c.name, c.place, c.says) for c in single)
         constants = [c for c in CONSTANTS if printed.is_(c * np.asarray(right))]
