@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.core.operation import Linear, Pointwise
 from chainrule.core.state import Quiet
-from chainrule.derivation.equations import NOT_FINITE, together
+from chainrule.derivation.equations import NOT_FINITE, NOT_TAKEN, together
 from chainrule.derivation.record import Block, Equation, rebuilt, trees_in
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import ChainruleError
@@ -77,7 +77,7 @@ def checked_equation(part: Equation, environment: Mapping[Tree, Any], floor: flo
         return not_defined(part, found, environment)
     finite = [is_finite(side, environment) for side in chain.sides]
     if len(finite) > 1 and not all(finite):
-        if finite[-1] and part.numbers and part.note:
+        if finite[-1] and part.numbers and part.note and not has_no_value(chain.sides[0], environment):
             # The engine has a number, and the note says why a product of its factors is none.
             sides = tuple([side for side, has_number in zip(chain.sides, finite, strict=True) if has_number])
             return replace(part, sides=sides, numbers=min(part.numbers, len(sides)), signs=())
@@ -89,6 +89,11 @@ def checked_equation(part: Equation, environment: Mapping[Tree, Any], floor: flo
             return without_numbers(part, AMPLIFIED)
     refuse(found, chain)
     return part
+
+
+def has_no_value(name: Tree, environment: Mapping[Tree, Any]) -> bool:
+    """Whether it is a name, and one of what has no number here."""
+    return isinstance(name, Derivative | Symbol) and not is_finite(name, environment)
 
 
 def why_not_finite(chain: Relation, environment: Mapping[Tree, Any]) -> Words:
@@ -127,7 +132,8 @@ def refuse(found: Undefined | Different | None, chain: Relation) -> None:
 def not_defined(part: Equation, found: Undefined, environment: Mapping[Tree, Any]) -> Equation:
     """The formula with what is not defined in it; where the engine has a number all the same, its convention."""
     last = part.sides[-1]
-    if not has_letters(last) and part.numbers and is_finite(last, environment) and len(part.sides) > part.numbers:
+    has_number = not has_letters(last) and part.numbers and is_finite(last, environment)
+    if has_number and len(part.sides) > part.numbers and not has_no_value(part.sides[0], environment):
         # Where a matrix has no inverse, its determinant has a derivative all the same.
         words = said("from the cofactors" if found.part.name == "inv" else "by convention", ", since ", words_of(found))
         name = [part.sides[0]] if is_finite(part.sides[0], environment) else []
@@ -145,7 +151,7 @@ def without_ending(note: Words) -> Words:
     """A note without the words that are said more exactly now."""
     *before, last = (note,) if isinstance(note, str) else note or ("",)
     if isinstance(last, str):
-        for words in NOT_FINITE:
+        for words in (*NOT_FINITE, NOT_TAKEN):
             last = last.removesuffix(words).removesuffix("; ")
     return said(*before, last)
 

@@ -169,8 +169,8 @@ def size_of(side: Tree, result: Any, environment: Environment) -> Any:
 def as_written(formula: Tree, number: Any, environment: Environment) -> Any:
     """The number of a formula, where the engine's may be what rounding left of terms that cancel out.
 
-    What has no letters is that number whatever the values are. Entries that are next to nothing beside the terms they
-    are made of are those that the formula has.
+    What has no letters is that number whatever the values are, where there is one. Entries that are next to nothing
+    beside the terms they are made of are those that the formula has.
     """
     with Quiet():
         ours = np.asarray(value(formula, environment), dtype=float)
@@ -178,7 +178,7 @@ def as_written(formula: Tree, number: Any, environment: Environment) -> Any:
             return number
         ours = np.broadcast_to(ours if ours.size == 1 else ours.reshape(np.shape(number)), np.shape(number))
         if not has_letters(formula):
-            return ours[()]
+            return np.where(np.isfinite(number), ours, number)[()]
         size = size_of(formula, ours, environment)
         # An elimination of rows mixes entries: what it leaves of one is small beside the largest.
         nothing = NOTHING * (np.max(size, initial=0.0) if eliminates(formula) else size)

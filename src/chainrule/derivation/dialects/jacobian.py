@@ -17,8 +17,9 @@ from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
+from chainrule.core.walk import walk
 from chainrule.derivation.arrays import fits
-from chainrule.derivation.equations import Show, cancelled, given, in_a_row, is_residue, proved
+from chainrule.derivation.equations import NOT_TAKEN, Show, cancelled, given, in_a_row, is_residue, proved
 from chainrule.derivation.matrix.between import handed_down, is_same_entries, met_by_all, number_of_paths
 from chainrule.derivation.matrix.jacobians import MOST_ENTRIES, Factor, Node, factor_of, finite, flipped, structure_of
 from chainrule.derivation.network.letters import names_through
@@ -137,13 +138,14 @@ class Story:
         self.environment: dict[Tree, Any] = {}
         """The Jacobians in the layout of the page; None for what is too large to be built."""
         for stretch in self.stretches:
-            matrix = 0.0 * stretch.matrix if self.is_scalar and is_lost(stretch) else stretch.matrix
+            matrix = 0.0 * stretch.matrix if self.is_scalar and is_lost(stretch) else numbers_in(stretch)
             self.enter(self.symbol(stretch), where_defined(matrix, tape.numbers[stretch.upper]))
         for factor in steps:
-            self.enter(self.local(factor), where_defined(factor.matrix, tape.numbers[factor.upper]))
+            self.enter(self.local(factor), where_defined(numbers_in(factor), tape.numbers[factor.upper]))
         gradient = np.reshape(tape.gradients[request.wrt], (1, -1))
         # What is left of sums that cancel out is no product of anything.
-        self.enter(self.gradient_symbol(), None if self.is_rounding(gradient) else gradient)
+        whole = None if self.is_rounding(gradient) else where_defined(gradient, tape.numbers[tape.output])
+        self.enter(self.gradient_symbol(), whole)
 
     def enter(self, symbol: Tree, matrix: Any) -> None:
         """What a symbol stands for on this page."""
@@ -429,7 +431,7 @@ class Story:
                 left = f"{len(factors) - len(small)} of {len(factors)} factors"
                 blocks.append(Note(f"{left} are larger than 6 × 6 or not finite, and not written out."))
             if fits(gradient) and (self.is_scalar or len(factors) > 1):
-                blocks.append(self.result(gradient))
+                blocks.append(self.result(gradient, NOT_TAKEN if any(map(is_infinite, self.stretches)) else ""))
             return blocks + self.the_entry(gradient)
 
         def write(show: Show) -> list[Tree]:
@@ -484,12 +486,15 @@ class Story:
         gradient = np.ones(np.shape(self.tape.output.data))
         with Quiet():
             for stretch in self.stretches:
-                gradient = handed_down(self.tape, self.inside(stretch.upper, stretch.lower), gradient)
+                inside = self.inside(stretch.upper, stretch.lower)
+                gradient = walk(inside, {stretch.upper: gradient}, self.tape.handed_on, among=set(inside))[
+                    stretch.lower
+                ]
                 floor = rounding_floor(self.tape)
                 checked("the gradient on the way", gradient, self.tape.gradients[stretch.lower], floor)
                 below = derivative(self.names[self.tape.output], self.names[stretch.lower])
-                came, goes = f"a row of {stretch.rows:,}", f"a row of {stretch.columns:,}"
-                lines.append(said(f"{came} times ", self.symbol(stretch), " is ", below, f", {goes}"))
+                row, goes = f"a row of {stretch.rows:,}", f"a row of {stretch.columns:,}"
+                lines.append(said(f"{row} times ", self.symbol(stretch), " is ", below, f", {goes}"))
         largest = max(self.stretches, key=lambda x: x.rows * x.columns)
         longest = max(max(x.rows, x.columns) for x in self.stretches)
         words = said(
@@ -518,6 +523,16 @@ class Story:
         if self.is_scalar:
             words += " Of 1 × 1 matrices both are the same."
         return [Heading("Layouts"), Paragraph(words)]
+
+
+def is_infinite(factor: Stretch | Factor) -> bool:
+    """Whether a factor has no matrix because its entries are not all finite, and not because it is too large."""
+    return factor.matrix is None and factor.rows * factor.columns <= MOST_ENTRIES
+
+
+def numbers_in(factor: Stretch | Factor) -> Any:
+    """The matrix of a factor, where it is not too large; one that is not finite has no numbers at all."""
+    return np.full((factor.rows, factor.columns), np.nan) if is_infinite(factor) else factor.matrix
 
 
 def is_lost(stretch: Stretch) -> bool:

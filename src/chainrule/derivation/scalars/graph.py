@@ -16,7 +16,7 @@ import numpy as np
 
 from chainrule.core import Value
 from chainrule.core.forward import tangents_of
-from chainrule.core.graph import backward_order
+from chainrule.core.graph import backward_order, is_flat
 from chainrule.core.operation import Fused, Linear, Operation, Pointwise, book
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
@@ -155,8 +155,8 @@ class ScalarGraph:
 
     def carried(self, edge: Edge, derivative: float) -> float:
         """What an edge makes of the derivative in its target; nothing where its operation did not take that branch."""
-        share = edge.slope * derivative
-        stopped = edge.slope == 0 and share != 0 and self.entries[edge.target].node.op.selects
+        share, node = edge.slope * derivative, self.entries[edge.target].node
+        stopped = edge.slope == 0 and share != 0 and (node.op.selects or is_flat(node.op, node.edges))
         return 0.0 if stopped else share
 
     def _spread(self, edges: list[Edge], most: int | None) -> None:

@@ -179,9 +179,21 @@ class Tape:
         inputs = inputs or self.inputs(node)
         return np.asarray(twin.op.pull(slot, g, self.numbers[node], inputs, twin.settings), dtype=float)
 
+    @cached_property
+    def still(self) -> set[Node]:
+        """What hands on nothing, whatever its derivative is: flat operations, and all that only they lead to."""
+        flat = {x for x in self.order if x.op is not None and x.op.flat and graph.is_flat(x.op, x.edges)}
+        if not flat:
+            return flat
+        moving = {self.output}
+        for node in self.order[::-1]:
+            if node in moving and node not in flat:
+                moving.update([x for _, x in node.edges])
+        return flat.union([x for x in self.order if x not in moving])
+
     def row(self, node: Node, slot: int, place: tuple[int, ...]) -> Any:
         """How one entry of a result moves with each entry of an input: a row of the Jacobian, in the input's shape."""
-        return self.share(node, slot, one_hot(node.shape, place))
+        return np.asarray(self.share(node, slot, one_hot(node.shape, place)))
 
     def is_constant(self, node: Node, slot: int) -> bool:
         """Whether an operation moves with an input by the same numbers whatever the data are."""
@@ -197,6 +209,10 @@ class Tape:
             return [node.share(places[slot], g) for slot, _ in edges]
         inputs = self.inputs(node)
         return [self.share(node, slot, g, inputs) for slot, _ in edges]
+
+    def handed_on(self, node: Node, edges: Edges, g: Any) -> list[Any]:
+        """The same in the sweep from the output, where no derivative is asked of what only flat operations lead to."""
+        return [np.zeros(x.shape)[()] for _, x in edges] if node in self.still else self.shares(node, edges, g)
 
     def formula(self, node: Node) -> Tree:
         """How a node was computed, in the symbols of its inputs."""
@@ -319,7 +335,7 @@ class Tape:
         gradients = walk(
             path,
             {self.output: np.float64(1.0)},
-            self.shares,
+            self.handed_on,
             among=set(path),
             arrived=lambda source, slot, x, _, share, total: arrivals.append(Arrival(x, source, slot, share, total)),
         )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from chainrule.derivation.record import Block, Equation, Paragraph, trees_in
 from chainrule.derivation.short import MOST_GRADIENTS, MOST_LINES, Piece, fit
-from chainrule.maths import Matrix, Tree, plain
+from chainrule.maths import Applied, Derivative, Matrix, Tree, plain
 
 LONGEST_OF_SEVERAL = 80
 """Characters of one derivative where several are asked for."""
@@ -30,7 +30,8 @@ def in_room(
 
     def more() -> tuple[list[Block], list[Block]]:
         """Words for the derivatives and for the products that have gone."""
-        untold = slopes.difference(trees_in(blocks_of(pieces))) if asked else ()
+        told = set(map(moved_by, trees_in(blocks_of(pieces))))
+        untold = [x for x in slopes if moved_by(x) not in told] if asked else []
         gone = len(equations_in(products)) - len(equations_in(blocks_of(multiplied)))
         return counted(len(untold), len(slopes)), counted(gone, len(equations_in(products)))
 
@@ -42,6 +43,12 @@ def in_room(
         fit(pieces, MOST_LINES - sum(map(len, more())))
     more_derivatives, more_products = more()
     return [*blocks_of(may_go), *more_derivatives, *kept, *blocks_of(multiplied), *more_products]
+
+
+def moved_by(tree: Tree) -> Tree | None:
+    """What a derivative, or the transpose of one, is in."""
+    inner = tree.inputs[0] if isinstance(tree, Applied) and tree.name == "transpose" else tree
+    return inner.below if isinstance(inner, Derivative) else None
 
 
 def counted(gone: int, of: int) -> list[Block]:
