@@ -118,6 +118,12 @@ def test_a_loss_is_seen_where_its_point_is_and_a_long_formula_only_begun():
         assert max(map(len, told)) < 120
 
 
+def test_errors_that_are_0_are_told_where_they_have_no_place():
+    forward, central = [line.get_label() for line in cr.plot.quotients("abs(x)", 0.0).lines[:2]]
+    assert "0 at" not in forward
+    assert central.endswith("; 0 at 76 of 76 steps")
+
+
 @pytest.mark.parametrize("make", [nn.MSELoss, nn.L1Loss, nn.HuberLoss])
 def test_losses_of_nn(make):
     ax = cr.plot.loss(make(), 1.0, at=2.5)
@@ -344,3 +350,5 @@ def test_a_function_without_a_finite_value():
 )
 def test_a_tangent_on_a_kink_says_so(formula, at, told):
     assert told in cr.plot.tangent(formula, at).get_title()
+    title = cr.plot.quotients(formula, at).get_title()
+    assert told in title if "kink" in told else "the derivative is" in title

@@ -14,6 +14,7 @@ import chainrule as cr
 from chainrule.errors import ChainruleError, DtypeError, FormatError, GraphError
 from chainrule.sheets import paper
 from chainrule.sheets.cells import WORDS
+from chainrule.sheets.page import page as sheets_page
 from chainrule.sheets.paper import LINES, figures
 from chainrule.sheets.plan import Row
 from chainrule.verify.mistakes import KINDS
@@ -194,6 +195,28 @@ def test_libreoffice_computes_what_the_engine_says(tmp_path, count):
             for row in rows:
                 if row.kind != "head":
                     assert sheets[name][row.cell] == pytest.approx(row.value, rel=1e-12, abs=1e-13), row
+
+
+@pytest.mark.parametrize("name", ["L", "cost", "cost_of_it_all"])
+def test_long_names_and_sums_keep_to_their_columns_on_paper(name):
+    pytest.importorskip("matplotlib", reason="a PDF is written by Matplotlib")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    sheet = cr.worksheet(f"a = x*w; b = tanh(a) + a*a; {name} = b*a + w*w + x", {"x": 1.2, "w": 0.7})
+    for page in figures(sheet.plan, True):
+        FigureCanvasAgg(page)
+        renderer = page.canvas.get_renderer()
+        boxes = [text.get_window_extent(renderer) for text in page.texts if text.get_text()]
+        assert not [(one, other) for n, one in enumerate(boxes) for other in boxes[:n] if one.overlaps(other)]
+        assert len(name) > 10 or not [text.get_text() for text in page.texts if "…" in text.get_text()]
+
+
+def test_a_copy_with_all_answers_asks_for_nothing():
+    sheet = cr.worksheet(NET, NUMBERS)
+    asked, answered = [sheets_page(sheet.plan, teacher) for teacher in (False, True)]
+    assert "Fill in the blanks" in asked
+    assert not any([word in answered for word in ("Fill in", "<input", "<script")])
+    assert "answers" in answered
 
 
 def test_planted_numbers_are_judged_in_libreoffice(tmp_path):

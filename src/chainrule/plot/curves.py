@@ -10,7 +10,7 @@ import numpy as np
 import chainrule as cr
 from chainrule.errors import FormulaError
 from chainrule.nn.module import Module
-from chainrule.plot.functions import LONGEST, Function, begun, finite_part, range_of, shown
+from chainrule.plot.functions import LONGEST, SHORT, Function, begun, finite_part, range_of, shown
 from chainrule.plot.style import DASHES, one_axes, several, themed
 
 POINTS = 401
@@ -64,13 +64,21 @@ def tangent(
         told = f"the slope at {shown(at)} is {shown(slope)}"
         if not np.isfinite(value):
             told = f"no tangent at {shown(at)}, where it is {shown(value)}"
-        elif (sides := slopes_beside(curve, at)) is not None:
-            told = f"a kink at {shown(at)}, slope {sides[0]} before and {sides[1]} after; {shown(slope)} is taken"
+        elif kink := kink_told(curve, at, slope):
+            told = kink
         ax.set(xlabel=letter, ylabel=curve.head(), title=f"{curve.titled()}: {told}")
         secants = any([text.get_label().startswith("h = ") for text in ax.lines])
         ax.legend(title=f"secants: (f({letter}+h) − f({letter})) / h" if secants else None, title_fontsize="small")
     # The secants stand behind the curve and the tangent in the list of lines, their points last.
     return in_order(ax)
+
+
+def kink_told(curve: Function, at: float, slope: float) -> str:
+    """What is said of a point at which there is no slope, and one is taken by convention; empty for any other."""
+    sides = slopes_beside(curve, at)
+    if sides is None:
+        return ""
+    return f"a kink at {shown(at)}, slope {sides[0]} before and {sides[1]} after; {shown(slope)} is taken"
 
 
 BESIDE = 1e-7
@@ -120,13 +128,14 @@ def activation(*names: Any, span: float = 4.0, ax: Any = None, theme: str = "lig
         for panel, (name, curve) in zip(axes, curves, strict=True):
             values, (slopes,) = curve.with_slopes(x)
             told = curve.slope_formula("x")
-            panel.plot(x, finite_part(values), linewidth=2.2, label=begun(curve.formula) or name)
+            formula = begun(curve.formula)
+            panel.plot(x, finite_part(values), linewidth=2.2, label=formula if 0 < len(formula) <= SHORT else name)
             panel.plot(
                 x,
                 finite_part(slopes),
                 "--",
                 linewidth=1.8,
-                label=f"slope: {told}" if 0 < len(told) <= LONGEST else "slope",
+                label=f"slope: {told}" if 0 < len(told) <= SHORT else "slope",
             )
             panel.axhline(0.0, color=inks["faint"], linewidth=0.8, zorder=0, label="_axis")
             panel.set(xlabel="x", title=name)
@@ -224,8 +233,14 @@ def quotients(f: Any, at: float, *, ax: Any = None, theme: str = "light") -> Any
     central = np.abs((curve.values(at + h) - curve.values(at - h)) / (2 * h) - slope)
     with themed(theme) as (plt, inks):
         ax = one_axes(plt, ax)
-        ax.loglog(h, forward, "o-", markersize=3, linewidth=1.2, label="forward: (f(x+h) − f(x)) / h")
-        ax.loglog(h, central, "s--", markersize=3, linewidth=1.2, label="central: (f(x+h) − f(x−h)) / 2h")
+        for errors, look, name in (
+            (forward, "o-", "forward: (f(x+h) − f(x)) / h"),
+            (central, "s--", "central: (f(x+h) − f(x−h)) / 2h"),
+        ):
+            # An error of 0 has no place on this axis.
+            exact = int((errors == 0).sum())
+            told = f"; 0 at {exact} of {len(h)} steps" if exact else ""
+            ax.loglog(h, errors, look, markersize=3, linewidth=1.2, label=name + told)
         for power, sign in ((1 / 2, "√ε"), (1 / 3, "∛ε")):
             ax.axvline(
                 float(np.finfo(float).eps) ** power, color=inks["muted"], linewidth=0.9, linestyle=":", label="_best"
@@ -233,7 +248,12 @@ def quotients(f: Any, at: float, *, ax: Any = None, theme: str = "light") -> Any
             ax.annotate(
                 sign, (float(np.finfo(float).eps) ** power, 1.0), xycoords=("data", "axes fraction"), ha="center"
             )
-        title = f"{curve.titled()} at {shown(at)}: the derivative is {shown(slope)}"
+        kink = kink_told(curve, at, slope)
+        title = (
+            f"{curve.titled()}: {kink}"
+            if kink
+            else f"{curve.titled()} at {shown(at)}: the derivative is {shown(slope)}"
+        )
         ax.set(xlabel="h", ylabel="|difference quotient − derivative|")
         ax.set_title(title, pad=16)
         ax.legend()

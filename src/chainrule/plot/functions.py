@@ -94,6 +94,8 @@ class Function:
 
 LONGEST = 44
 """Signs of a formula that fits into a title or a legend."""
+SHORT = 32
+"""The same for the legend of one panel among several."""
 
 
 def begun(formula: str) -> str:

@@ -22,8 +22,9 @@ output { opacity: 0.85; padding-left: 0.4rem; display: inline-block; }
 @media (max-width: 40rem) { th, td { padding: 0.25rem 0.35rem; } input { width: 7rem; } }
 @media print { input { border: 0; border-bottom: 1px solid; } }"""
 
+ASKED = "<p>Fill in the blanks: they turn green, with a check mark, when right.</p>\n"
+
 TABLE = """\
-<p>Fill in the blanks: they turn green, with a check mark, when right.</p>
 <table>
 <thead><tr><th scope="col">what</th><th scope="col">how</th><th scope="col">number</th><td></td></tr></thead>
 <tbody>"""
@@ -48,9 +49,11 @@ for (const input of document.querySelectorAll("input")) {
 
 def page(plan: Plan, teacher: bool) -> str:
     """The whole page."""
-    title = plan.titled()
+    title = plan.titled(teacher)
+    asked = any([row.blank for row in plan.rows]) and not teacher
+    head = f"<h1>{escape(title)}</h1>\n{ASKED if asked else ''}{TABLE}"
     rows = [line(row, teacher) for row in plan.rows]
-    return webpage(title, STYLE, "\n".join([f"<h1>{escape(title)}</h1>", TABLE, *rows, "</tbody>\n</table>", SCRIPT]))
+    return webpage(title, STYLE, "\n".join([head, *rows, "</tbody>\n</table>", *[SCRIPT] * asked]))
 
 
 def line(row: Row, teacher: bool) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 from typing import Any
 
 from chainrule.errors import MissingExtra
@@ -21,10 +22,12 @@ FEW = 4
 """Rows below a heading with which it may stand at the end of a page."""
 TOP, STEP = 0.885, 0.0242
 """The first row's height on the page, and from one to the next, as shares of it."""
-WHAT, HOW, NUMBER, RIGHT = 0.09, 0.27, 0.69, 0.91
-"""Where the columns begin and end, as shares of the page."""
-LONGEST = 46
-"""Signs of a formula that stand in its column; a longer one is cut."""
+WHAT, HOW, NUMBER, RIGHT = 0.09, (0.27, 0.42), 0.69, 0.91
+"""Where the columns begin and end, as shares of the page; the second between two places, as names have need of."""
+SIGN = 0.0009
+"""How wide a sign is for each point of its size, as a share of the page."""
+SMALLEST = 5
+"""Points of the smallest writing."""
 
 
 def paper(plan: Plan, teacher: bool) -> bytes:
@@ -47,12 +50,13 @@ def figures(plan: Plan, teacher: bool) -> Iterator[Any]:
     from matplotlib.figure import Figure
 
     pages = list(cut(plan.rows))
+    longest = max([len(row.name) for row in plan.rows if row.kind != "head"])
     for n, rows in enumerate(pages, 1):
         figure = Figure(figsize=(WIDE, HIGH))
-        put(figure, WHAT, 0.94, plan.titled(teacher), size=15, weight="bold")
+        put_in(figure, WHAT, 0.84, plan.titled(teacher), size=15, weight="bold")
         put(figure, RIGHT, 0.94, f"{n} / {len(pages)}", size=9, ha="right")
         rule(figure, 0.925)
-        lines(figure, rows, teacher)
+        lines(figure, rows, teacher, min(max(HOW[0], WHAT + 10 * SIGN * (longest + 1)), HOW[1]))
         yield figure
 
 
@@ -66,20 +70,27 @@ def cut(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     yield rows
 
 
-def lines(figure: Any, rows: Sequence[Row], teacher: bool) -> None:
-    """The rows of one page."""
+def lines(figure: Any, rows: Sequence[Row], teacher: bool, how: float) -> None:
+    """The rows of one page, with where the second column begins."""
     for n, row in enumerate(rows):
         y = TOP - n * STEP
         if row.kind == "head":
             put(figure, WHAT, y, row.name, size=11, weight="bold")
             continue
-        put(figure, WHAT, y, row.name, size=10)
+        put_in(figure, WHAT, how, row.name, y, size=10)
         if row.blank and not teacher:
             rule(figure, y - 0.004, NUMBER)
             continue
-        how = row.how if len(row.how) <= LONGEST else f"{row.how[: LONGEST - 1]}…"
-        put(figure, HOW, y, how, size=9, color="#57606a")
+        put_in(figure, how, NUMBER, row.how, y, size=9, color="#57606a")
         put(figure, NUMBER, y, row.shown, size=10)
+
+
+def put_in(figure: Any, x: float, end: float, text: str, y: float = 0.94, *, size: float, **how: Any) -> None:
+    """A text between two places: smaller where it is long, then on two lines, and cut where those have no room."""
+    room = (end - x) / SIGN - SMALLEST
+    parts = wrap(text, max(int(room / SMALLEST), 2), max_lines=2, placeholder=" …") or [""]
+    fits = room / max([len(part) for part in parts] + [1])
+    put(figure, x, y - 0.004 * (len(parts) - 1), "\n".join(parts), size=min(size, fits), linespacing=1.1, **how)
 
 
 def put(figure: Any, x: float, y: float, text: str, **how: Any) -> None:
