@@ -41,7 +41,7 @@ def with_small_caches(patch: pytest.MonkeyPatch) -> list[Any]:
     for module in (native, in_turns):
         patch.setattr(module, "NEAR_BYTES", -1)
     patch.setattr(in_turns, "SHARE_OF_SUMS", np.inf)
-    patch.setattr(in_turns, "SHARE_IN_TURNS", 0)
+    patch.setattr(in_turns, "SHARE_OF_WHOLE", np.inf)
     return made
 
 
@@ -55,6 +55,7 @@ STEPS: list[tuple[str, list[Any], dict[str, Any]]] = [
     ("where", [(4, 6), (6,), (4, 1)], {}),
     ("astype", [(4, 6)], {"dtype": np.float32}),
     ("broadcast_to", [(4, 1)], {"shape": (2, 4, 6)}),
+    ("concatenate", [(4, 2, 6), (4, 4, 6)], {"axis": -2}),
     ("conv2d", [(4, 2, 5, 5), (6, 1, 3, 3)], CONVOLVED),
     ("conv2d_input", [(4, 6, 5, 5), (6, 1, 3, 3)], {"shape": (4, 2, 5, 5), **CONVOLVED}),
     ("conv2d_weight", [(4, 6, 5, 5), (4, 2, 5, 5)], {"shape": (6, 1, 3, 3), **CONVOLVED}),
@@ -84,6 +85,8 @@ STEPS: list[tuple[str, list[Any], dict[str, Any]]] = [
     ("reshape", [(4, 6)], {"shape": (6, 4)}),
     ("smallest", [(4, 6, 2)], {"axis": (0, 2), "keepdims": False}),
     ("softmax", [(4, 6)], {"axis": -1}),
+    ("stack", [(4, 6), (4, 6), (4, 6)], {"axis": 1}),
+    ("stack", [(4, 6), (4, 6)], {"axis": -1}),
     ("squeeze", [(1, 4, 1, 6)], {"axis": None}),
     ("sum", [(4, 6, 2)], {"axis": (0, 2), "keepdims": False}),
     ("sum", [(4, 6)], {"axis": None, "keepdims": True}),

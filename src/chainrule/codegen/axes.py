@@ -114,6 +114,15 @@ def along_rows(step: Step) -> Axes:
     return Axes([((x, a), a if step.ndim == x.ndim else own) for own, a in enumerate(left)])
 
 
+def joined(step: Step) -> Axes:
+    """Arrays one behind the other, or as the layers of a new axis."""
+    given = [x for x in step.inputs if isinstance(x, Step)]
+    axis, layers = step.settings["axis"] % step.ndim, step.operation == "stack"
+    if len(given) < len(step.inputs):
+        return Axes()
+    return Axes([((x, a), a + (layers and a >= axis)) for x in given for a in range(x.ndim) if layers or a != axis])
+
+
 def of_images(step: Step) -> Axes:
     """An image goes through by itself; weights add up over all."""
     x, y = step.inputs
@@ -192,6 +201,7 @@ def sliced(parts: tuple[Any, ...], table: Any) -> list[tuple[int, int]]:
 
 AXES: dict[str, Callable[[Step], Axes]] = {
     "broadcast_to": repeated,
+    "concatenate": joined,
     "conv2d": of_images,
     "conv2d_input": of_images,
     "conv2d_weight": of_images,
@@ -209,6 +219,7 @@ AXES: dict[str, Callable[[Step], Axes]] = {
     "smallest": reduced,
     "softmax": along_rows,
     "squeeze": reshaped,
+    "stack": joined,
     "sum": reduced,
     "sum_to": summed_to,
     "swap": permuted,

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 NEAR_BYTES = 3 << 19
 """What a plan may have in its workspace before its examples take turns; and what a turn may have."""
 
-SHARE_IN_TURNS, SHARE_OF_SUMS = 0.7, 0.5
-"""So much of what the examples leave must be in the turns, and sums must be no more than so much of a turn."""
+SHARE_OF_WHOLE, SHARE_OF_SUMS = 0.5, 0.5
+"""What is left at a time must be no more than so much of what was left before, and sums no more than so much of it."""
 
 SMALLEST_TURNS = 2
 
@@ -66,7 +66,8 @@ def planned_in_turns(planner: Planner) -> Plan | None:
     times = how_many(planner, turns)
     if times is None:
         return None
-    return InTurns(planner, turns, times).plan
+    plan = InTurns(planner, turns, times).plan
+    return plan if plan.workspace.most <= SHARE_OF_WHOLE * planner.plan.workspace.most else None
 
 
 def how_many(planner: Planner, turns: Turns) -> int | None:
@@ -96,12 +97,11 @@ def turns_of(planner: Planner) -> Turns | None:
         for root in {together[step, a] for a in range(step.ndim) if (step, a) in together}:
             weight[root] += bytes_of(step) * (step not in planner.views)
     given = {together[x, a] for x in planner.arguments for a in [first_axis(x)] if (x, a) in together}
-    for root, whole in weight.most_common():
+    for root, _ in weight.most_common():
         if root in given:
             turns = turns_along(planner, axes, {axis for axis in together if together[axis] == root})
-            inside = sum([bytes_of(x) for x in turns.axis if x.op is not None and x not in planner.views])
             lies_apart = any([turns.axis[x] != first_axis(x) for x in read_whole(planner, turns)])
-            return None if lies_apart or inside < SHARE_IN_TURNS * whole else turns
+            return None if lies_apart else turns
     return None
 
 
