@@ -179,3 +179,56 @@ def test_what_has_no_derivative_is_refused_in_a_program_too(transform):
             f(whole, 1.5)
         with pytest.raises(DtypeError):
             cr.compile(f)(whole, 1.5)
+
+
+def squares(w: Any, x: Any) -> Any:
+    return cr.mean(cr.tanh(x @ w) ** 2)
+
+
+W2, X2 = np.cos(np.arange(6.0)).reshape(3, 2), np.sin(np.arange(15.0)).reshape(5, 3)
+AROUND = {
+    "grad": lambda f: cr.grad(f)(W2, X2),
+    "grad in a variable around": lambda f: cr.grad(lambda w: cr.compile(lambda x: cr.sum(f(w, x)))(X2))(W2),
+    "jvp": lambda f: cr.jvp(f, (W2, X2), (W2, X2)),
+    "hessian": lambda f: cr.hessian(f)(W2, X2),
+    "jacobian": lambda f: cr.jacobian(lambda w: cr.stack([f(w, X2), f(w * 2, X2)]))(W2),
+    "mapped": lambda f: cr.vmap(f, (None, 0))(W2, X2[:, None]),
+    "mapped gradient": lambda f: cr.vmap(cr.grad(f), (None, 0))(W2, X2[:, None]),
+    "compiled": lambda f: cr.compile(lambda w: f(w, X2) + cr.sum(cr.grad(f)(w, X2)))(W2),
+    "compiled gradient": lambda f: cr.compile(cr.grad(f))(W2, X2),
+    "as it is": lambda f: f(W2, X2),
+}
+
+
+@pytest.mark.parametrize("called_before", [False, True])
+@pytest.mark.parametrize("name", list(AROUND))
+def test_a_compiled_function_is_a_function_for_everything(name, called_before):
+    compiled = cr.compile(squares)
+    if called_before:
+        compiled(W2, X2)
+    found, right = (cr.core.tree.flatten(AROUND[name](f))[0] for f in (compiled, squares))
+    assert len(found) == len(right)
+    for one, other in zip(found, right, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-15)
+        assert np.any(one)
+
+
+def test_what_gives_no_derivative_says_so():
+    step = cr.compile(lambda c, x: (c * x, c))
+    with pytest.raises(GraphError, match="loop over the steps"):
+        cr.grad(lambda w: step.scan(w, np.ones(3))[0])(2.0)
+    frozen = cr.freeze(lambda a: a * a)
+    frozen(1.0)
+    with pytest.raises(GraphError, match="on_arrays"):
+        cr.grad(lambda a: frozen(a)[0])(cr.Value(2.0))
+
+
+@pytest.mark.parametrize("target", ["native", "numpy"])
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.int8, np.uint8, np.bool_, np.float32, np.float64])
+@pytest.mark.parametrize("exponent", [2, 3, 2.0, 3.0, 4.0, 0.5, 2.5])
+def test_powers_have_the_type_that_numpy_gives_them(exponent, dtype, target):
+    x = np.array([[1, 2], [3, 0]]).astype(dtype)
+    for f in (lambda x: x**exponent, lambda x: (x + x) ** exponent - 1):
+        right, found = np.asarray(f(cr.Tensor(x)).data), cr.compile(f, target=target)(x)
+        assert found.dtype == right.dtype
+        np.testing.assert_allclose(found, right, rtol=1e-6 if dtype is np.float32 else 1e-12)

@@ -45,11 +45,15 @@ def power(value: Any, x: Any, y: Any) -> Any:
     """A whole power of an array."""
     if type(y) not in (int, float) or y not in (2, 3):
         return NotImplemented
+    kind = np.asarray(x.value if isinstance(x, Source) else x).dtype.kind
+    if kind == "b" and type(y) is int:  # of which NumPy makes the smallest whole numbers where it is written as **
+        return NotImplemented
     text = enclosed(x, ATOM)
-    if y == 3:
+    if y == 3 and (kind == "f" or type(y) is int):
         return Source(f"{text} * {text} * {text}", value, 2, used([x])) if text.isidentifier() else NotImplemented
     tight = text.replace(".", "").isidentifier()
-    return Source(f"{text}**{int(y)}" if tight else f"{text} ** {int(y)}", value, POWER, used([x]))
+    exponent = written(int(y) if kind == "f" else y)
+    return Source(f"{text}**{exponent}" if tight else f"{text} ** {exponent}", value, POWER, used([x]))
 
 
 def turned(value: Any, x: Any, *, axes: Any = None) -> Any:

@@ -77,7 +77,9 @@ class Planner(Printer):
             return None
         name = step.op.name
         if name in UFUNCS or name in ("pow", "relu"):
-            if name == "pow" and (type(step.inputs[1]) not in (int, float) or step.inputs[1] != 2):
+            if name == "pow" and (
+                type(step.inputs[1]) not in (int, float) or step.inputs[1] != 2 or step.inputs[0].dtype != step.dtype
+            ):
                 self.release(step)
                 return None
             self.release(step, lambda x: x.shape == step.shape and self.owner(x) is x)

@@ -21,7 +21,9 @@ from chainrule.codegen.version import RUNS, Version, default_target, plain
 from chainrule.core import Value
 from chainrule.core.collector import without_collector
 from chainrule.core.graph import Node, from_array
-from chainrule.core.state import Quiet
+from chainrule.core.mapped import running
+from chainrule.core.state import Quiet, switches
+from chainrule.core.traced import is_tracing
 from chainrule.core.tree import flatten, unflatten
 from chainrule.custom import CustomRule
 from chainrule.errors import ChainruleError, DtypeError, FileError, GraphError
@@ -90,6 +92,8 @@ class Compiled:
                 self.latest = known
                 with Quiet():
                     return known.filled(known.run(*args))
+        if is_followed():
+            return self.f(*args, **settings)
         leaves, structure = flatten((args, settings))
         version = self.version_for(leaves, structure, args, settings)
         known_numbers, places = version.trace.numbers, version.trace.given
@@ -120,6 +124,8 @@ class Compiled:
         >>> round(float(w), 6), losses.shape
         (2.0, (50,))
         """
+        if is_followed():
+            raise GraphError(f"scan of {self.name} has no derivative, and is no part of a program: loop over the steps")
         return scan(self, carry, each, steps)
 
     def version_for(self, leaves: Sequence[Any], structure: Any, args: Any, settings: Any) -> Version:
@@ -278,9 +284,10 @@ def compile(
     f is any function of floats, arrays, Tensors, or nested lists, tuples and dicts of these; what `grad`,
     `value_and_grad` and the other transforms give too. Whole numbers, truth values and words are settings: for other
     ones, and for other shapes and types, it is traced again. Arrays and Tensors from outside are read at each call.
-    Results have memory of their own. Raises GraphError where a branch depends on the data, or where two traces differ,
-    as with random numbers. Tracing runs f twice on its first arguments. `target` is "native", the kernels that were
-    compiled with the package, or "numpy"; without one it is "native" where the kernels were built.
+    Results have memory of their own. Inside a transform, a map or another compiled function f itself runs. Raises
+    GraphError where a branch depends on the data, or where two traces differ, as with random numbers. Tracing runs f
+    twice on its first arguments. `target` is "native", the kernels that were compiled with the package, or "numpy";
+    without one it is "native" where the kernels were built.
 
     With a `loss` and an `optimizer`, f is a Module, and what is made is a whole training step: see
     `chainrule.training.TrainingStep`. `clip_norm` then bounds the norm of all gradients together.
@@ -313,6 +320,11 @@ def compile(
     # It stands on a floor above this one, and is there as soon as someone asks.
     step = import_module("chainrule.training.step").TrainingStep
     return step(f, loss, optimizer, clip_norm=clip_norm, target=target)
+
+
+def is_followed() -> bool:
+    """Whether a transform, a map or another program follows what is computed: then functions run as they are."""
+    return bool(switches.transforms or running.levels or is_tracing())
 
 
 def kind_of(x: Any) -> Hashable:

@@ -26,7 +26,7 @@ from chainrule.codegen.version import Version, default_target
 from chainrule.core import Value
 from chainrule.core.collector import without_collector
 from chainrule.core.operation import book
-from chainrule.core.state import Quiet
+from chainrule.core.state import Quiet, switches
 from chainrule.core.tree import flatten, unflatten
 from chainrule.errors import DtypeError, GraphError, ShapeError
 from chainrule.program import Program, Step, lift, trace
@@ -318,6 +318,11 @@ def as_number(x: Any) -> Any:
     if isinstance(x, np.ndarray) and x.dtype.kind in "fiu" and x.shape:
         return x
     if isinstance(x, Value):
+        value: Any = x
+        if switches.transforms and value.requires_grad:
+            raise GraphError(
+                "frozen scalar code gives its own gradients: differentiate its .on_arrays, or its function"
+            )
         return float(x.data)
     if isinstance(x, bool) or not isinstance(x, int | float | np.number):
         raise DtypeError(
