@@ -372,8 +372,10 @@ def record_result(operation: Any, inputs: Any, arrays: Any, settings: Any, data:
                 repeated = record(book["broadcast_to"], (x,), {"shape": shape})
                 inputs = (*inputs[:i], repeated, *inputs[i + 1 :])
                 edges[k] = (i, repeated)
-    if settings:
-        settings = {name: x.copy() if isinstance(x, ndarray) else x for name, x in settings.items()}
+    for x in settings.values():
+        if isinstance(x, ndarray):
+            settings = {name: x.copy() if isinstance(x, ndarray) else x for name, x in settings.items()}
+            break
     out: Node = from_array(data)
     out.requires_grad = True
     out.op = operation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from chainrule.rules.pointwise import sqrt, square
 
 Axis = int | tuple[int, ...] | None
 OF_ONE_NUMBER = (*NUMBERS, Value)
+SEQUENCES = (list, tuple)
 PYTHONS = (int, float, bool)
 """Python's own kinds of number, which have no type of array."""
 
@@ -35,7 +37,7 @@ def sum(
     >>> cr.sum([cr.Value(1.0), cr.Value(2.0), 3.0]).data
     6.0
     """
-    if isinstance(x, list | tuple) and any(type(part) is Value for part in x):
+    if issubclass(type(x), SEQUENCES) and any(type(part) is Value for part in x):
         if axis not in (None, 0, -1):
             raise ShapeError(f"a list of Values has one axis, and axis={axis} asks for another")
         return add_all(x)
@@ -275,7 +277,7 @@ def balanced(x: Any) -> Any:
     numbers = numbers_of(x)
     if numbers.dtype.kind != "f":
         return x
-    sizes, most = np.abs(numbers), np.finfo(numbers.dtype).maxexp - 2
+    sizes, most = np.abs(numbers), largest_power(numbers.dtype)
     reach = 2.0 ** (most // len(sizes))
     if not sizes.size or (np.maximum.reduce(sizes, None) <= reach and np.minimum.reduce(sizes, None) >= 1 / reach):
         return x
@@ -289,6 +291,12 @@ def balanced(x: Any) -> Any:
     moved, one = np.where(movable & within, level - powers, 0), numbers.dtype.type(1)
     # Twice by half of the way: the whole of it can be beyond the largest power of two.
     return x * np.ldexp(one, moved // 2) * np.ldexp(one, moved - moved // 2)
+
+
+@cache
+def largest_power(kind: Any) -> int:
+    """Of two, as far as factors may go in a type of real number. To ask NumPy takes as long as a small product."""
+    return np.finfo(kind).maxexp - 2
 
 
 def multiplied(kind: Any) -> Any:
@@ -319,7 +327,7 @@ def named(operands: Any) -> str:
 
 def gathered(x: Any) -> Any:
     """One array or node; a list of nodes is stacked."""
-    if isinstance(x, list | tuple):
+    if issubclass(type(x), SEQUENCES):
         return linear.stack(*x, axis=0) if any(is_node(part) for part in x) else np.asarray(x)
     return x
 

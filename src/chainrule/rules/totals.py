@@ -29,7 +29,8 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None, w
     if dtype is not None:
         x = linear.astype(x, dtype=np.dtype(dtype))
     if where is None:
-        return linear.mean(x, axis=axis, keepdims=keepdims)
+        # To hand settings over takes as long as to add up eight numbers.
+        return linear.mean(x, axis=axis, keepdims=keepdims) if axis is not None or keepdims else linear.mean(x)
     kind = np.float32 if getattr(x, "dtype", None) == np.float32 else np.float64
     count = sum(np.ones(shape_of(x), kind), axis, keepdims, where=where)
     return sum(x, axis, keepdims, where=where) / count
