@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from tests.livepage.conftest import NET
 
 from chainrule import nn
 from chainrule.derivation import arrays
@@ -191,6 +192,21 @@ def test_contributions_of_paths_and_nudges_are_of_the_numbers_of_now(opened, of)
         else:
             # What a softmax inside a cross-entropy comes to is no number of the record, and is marked.
             assert live.total() > 0.8 * all_.total()
+
+
+def test_nudges_are_as_long_as_they_round_to_and_move_every_link_now(opened):
+    text, start, now = NET[0], NET[1], {**NET[1], "w1": 2.7, "y": 11.0}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ties, "MOST_ASKED", 1)
+        page = Page(tuple([typed_subject(text, at) for at in (start, now)]))
+        assert page.html
+    with opened(page) as tab:
+        tab.evaluate("chainrule.set('w1', 2.7); chainrule.set('y', 11)")
+        there = tab.evaluate(EQUATIONS)["paths"]
+        tab.evaluate("chainrule.open(1)")
+        wanted = tab.evaluate(EQUATIONS)["paths"]
+    assert there["live"] == there["all"] == wanted["all"]
+    assert len(there["all"]) > 15
 
 
 def test_on_a_kink_it_is_said_and_what_was_told_there_is_not_taken_for_now(opened, bent):

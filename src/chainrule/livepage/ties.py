@@ -182,26 +182,37 @@ class Record:
                     put("slope", pair, x)
             if self.is_short:
                 for step in asked_of(self.subject):
-                    for key, x in self.nudged(step, leaves, numbers, attempt.gradients):
-                        put("nudge", key, x)
+                    for kind, key, x in self.nudged(step, leaves, numbers, attempt.gradients):
+                        put(kind, key, x)
         if not self.place_of:
             self.keys = keys
             self.place_of = {key: n for n, key in enumerate(keys)}
         return np.concatenate(found)
 
-    def nudged(self, step: Step, leaves: Leaves, numbers: Sequence[Any], gradients: Any) -> Iterator[tuple[Key, Any]]:
-        """What small steps of a leaf, or of the entry that is told of, do to the result."""
+    def nudged(
+        self, step: Step, leaves: Leaves, numbers: Sequence[Any], gradients: Any
+    ) -> Iterator[tuple[str, Key, Any]]:
+        """What small steps of a leaf, or of the entry that is told of, do to the result, and the first to every step.
+
+        A step is as long as the sum with it says, which rounds.
+        """
         program = self.subject.program
         place, g = program.leaves.index(step), np.asarray(gradients[step], float)
         at = self.entries.setdefault(step, int(np.ravel_multi_index(largest(g), g.shape)) if g.ndim else 0)
         for h in NUDGES:
             moved = np.array(leaves[place], float)
             moved.flat[at] += h
+            length = float(moved.flat[at] - np.ravel(leaves[place])[at])
             there = [moved[()] if n == place else x for n, x in enumerate(leaves)]
-            after, before = [float(x[program.output.place]) for x in (record(program, there), numbers)]
-            told = (after, after - before, (after - before) / h, after - before - h * float(g.flat[at]))
+            nodes = record(program, there)
+            after, before = [float(x[program.output.place]) for x in (nodes, numbers)]
+            change = after - before
+            told = (after, change, change / length, change - length * float(g.flat[at]), length)
             for n, x in enumerate(told):
-                yield (place, h, n, at), x
+                yield "nudge", (place, h, n, at), x
+            if h == NUDGES[0] and self.subject.is_scalar:
+                for x in program.steps:
+                    yield "moved", (place, h, x.place, at), float(nodes[x.place]) - float(numbers[x.place])
 
     def key_of(self, told: Sequence[float], branch: Branch, letter: Key | None) -> tuple[Key, float] | None:
         """What some numbers, one at each of a branch's places, are of, and by how much they are a multiple of it.

@@ -11,7 +11,7 @@ const ARITHMETIC = { add: (x, y) => x + y, sub: (x, y) => x - y, mul: (x, y) => 
 export function derivationPanel(app) {
   const holder = document.getElementById("story"), tabs = document.getElementById("dialects");
   const asked = document.getElementById("asked"), note = document.getElementById("story-note");
-  let tellings = [], shown = null, elements = [], seen = null;
+  let tellings = [], shown = null, elements = [], seen = null, moves = new Map();
 
   /** The story that is chosen, and what else there is to choose. */
   function build() {
@@ -76,6 +76,7 @@ export function derivationPanel(app) {
     if (shown !== (telling ?? tellings[0])) show(telling ?? tellings[0]);
     const [, , places, still] = shown, isLive = Boolean(telling) && places.length > 0 && Number.isFinite(model.result);
     const at = isLive ? { leaves: model.leaves, results: model.results() } : { leaves: model.start, results: model.resultsOfStart() };
+    moves = new Map();
     elements.forEach((element, n) => {
       const [key, scale] = places[n], x = number([key, element.dataset.words === undefined ? scale : 1], at);
       write(element, element.dataset.words === undefined ? amongOthers(element, x) : scale[x > 0 ? 2 : x < 0 ? 0 : 1]);
@@ -100,6 +101,7 @@ export function derivationPanel(app) {
     if (kind in ARITHMETIC) return scale * ARITHMETIC[kind](...n.map((part) => number(part, at)));
     if (kind === "slope") return scale * slope(n, rest[0], at);
     if (kind === "nudge") return scale * nudge(n, ...rest, at);
+    if (kind === "moved") return scale * moved(n, ...rest, at);
     const x = at.results[kind][n];
     if (typeof x === "number") return scale * x;
     return scale * x[offsetOf(rest, app.data.steps[stepOf(key)].shape)];
@@ -121,10 +123,22 @@ export function derivationPanel(app) {
     return held.get(bottom) ?? 0;
   }
 
+  /** The leaves with a small step of an entry, and how long that is once it was added. */
+  function nudged(leaf, h, entry, leaves) {
+    const before = pick(leaves[leaf], entry), after = before + h;
+    return [app.model.withEntry(leaf, entry, after, leaves), after - before];
+  }
+
   function nudge(leaf, h, kind, entry, { leaves, results }) {
-    const before = results.value[app.data.output];
-    const after = app.model.loss(app.model.withEntry(leaf, entry, pick(leaves[leaf], entry) + h, leaves));
-    return [after, after - before, (after - before) / h, after - before - h * app.model.slope(leaf, entry, results)][kind];
+    const [there, length] = nudged(leaf, h, entry, leaves), after = app.model.loss(there), change = after - results.value[app.data.output];
+    return [after, change, change / length, change - length * app.model.slope(leaf, entry, results), length][kind];
+  }
+
+  /** How far a step moves then. */
+  function moved(leaf, h, place, entry, { leaves, results }) {
+    const key = `${leaf} ${h} ${entry}`;
+    if (!moves.has(key)) moves.set(key, app.model.run(0, nudged(leaf, h, entry, leaves)[0]).value);
+    return moves.get(key)[place] - results.value[place];
   }
 
   asked.addEventListener("change", () => {
