@@ -93,6 +93,10 @@ class Unicode(LineWriter):
 
     def beside_(self, x: Looks) -> str:
         first, *rest = self.parts(x)
+        if x.parts[0].kind == "num" and "/" in first:
+            # 4/9 before x would be taken for 4 over 9x.
+            sign, number = ("−", first[1:]) if first.startswith("−") else ("", first)
+            first = f"{sign}({number})"
         # Digits and π stand close before what follows.
         signs = [part.kind in ("num", "const") for part in x.parts]
         text = first
