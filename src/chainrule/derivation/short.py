@@ -112,7 +112,7 @@ def short_story(
         # What explains the letters takes room itself, and what has no room needs no explanation.
         fit(found, MOST_LINES - count - sum(map(lines_of, explained)))
         shown = [block for piece in found for block in piece.blocks]
-        explained = letters(tape, answer.symbols, shown)
+        explained = letters(tape, answer.symbols, shown, request.digits)
     return (*shown, *checked(explained, environment, floor, request.digits), *last)
 
 
@@ -132,6 +132,10 @@ def is_bare(block: Block) -> bool:
 def fit(found: Sequence[Piece], room: int) -> None:
     """Say things in fewer lines until all have room: arrays in symbols alone, then what weighs least not at all."""
     lines = sum([piece.lines for piece in found])
+    if lines <= room:
+        return
+    for piece in found:
+        piece.versions = those_that_save(piece.versions)
     heap = [(piece.turn, i) for i, piece in enumerate(found) if len(piece.versions) > 1]
     heapq.heapify(heap)
     while lines > room and heap:
@@ -142,6 +146,16 @@ def fit(found: Sequence[Piece], room: int) -> None:
         lines += piece.lines
         if len(piece.versions) > 1:
             heapq.heappush(heap, (piece.turn, i))
+
+
+def those_that_save(versions: list[tuple[Block, ...]]) -> list[tuple[Block, ...]]:
+    """The first version, and of the others those that take fewer lines than all before them."""
+    kept, fewest = versions[:1], sum(map(lines_of, versions[0]))
+    for version in versions[1:]:
+        lines = sum(map(lines_of, version))
+        if lines < fewest:
+            kept, fewest = [*kept, version], lines
+    return kept
 
 
 def lines_of(block: Block) -> int:
@@ -419,12 +433,13 @@ def on_page(tape: Tape, named: InNames | None, node: Any) -> Tree:
     return tape.formula(node) if nameless(tape, node) else tape.symbols[node]
 
 
-def letters(tape: Tape, rows: Sequence[Meaning], shown: Sequence[Block]) -> list[Block]:
+def letters(tape: Tape, rows: Sequence[Meaning], shown: Sequence[Block], digits: int) -> list[Block]:
     """What the letters stand for that are neither the user's nor computed on the page."""
     own = {symbol for node, symbol in tape.symbols.items() if id(node) in tape.labels}
     own |= {x.sides[0] for x in shown if isinstance(x, Equation)}
     meanings: dict[Tree, Words] = {}
     waiting = [x.whole for x in foreign(shown)]
+    numbered: dict[Any, Any] = {tape.symbols[node]: node for node in tape.numbered}
     ordered = sorted(rows, key=lambda row: "L" in [x.layer for x in symbols_in(row.symbol)])
     for letter in waiting:
         for row in () if letter in own else ordered:
@@ -435,7 +450,20 @@ def letters(tape: Tape, rows: Sequence[Meaning], shown: Sequence[Block]) -> list
                 # What a meaning has in it needs one too.
                 waiting += [x.whole for x in foreign([Paragraph(row.meaning)])]
                 break
+        else:
+            words = "" if letter in own or letter not in numbered else as_computed(tape, numbered[letter], digits)
+            if words:
+                own.add(letter)
+                meanings[letter] = words
+                waiting += [x.whole for x in foreign([Paragraph(words)])]
     return [Paragraph(said("Here ", listed(grouped(meanings), "; "), "."))] if meanings else []
+
+
+def as_computed(tape: Tape, node: Any, digits: int) -> Words:
+    """How a result without a name was computed, or the numbers of small data; nothing for others."""
+    if node.op is not None:
+        return said(tape.formula(node))
+    return said(Show(digits)(node.data)) if is_written(node.data) else ""
 
 
 def grouped(meanings: Mapping[Tree, Words]) -> list[Words]:

@@ -9,13 +9,14 @@ c𝟏𝟏ᵀ + A is not taken for c times the identity. What acts entry by entry
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, TypeGuard
 
 import numpy as np
 
-from chainrule.core.operation import Operation
+from chainrule.core.operation import Operation, book
 from chainrule.errors import ChainruleError
 from chainrule.maths import looks
 from chainrule.maths.looks import (
@@ -177,8 +178,8 @@ def settings_below(given: Mapping[str, Any]) -> Looks:
 
 def by_template(tree: Applied) -> Looks:
     """An operation by its own template; what it does not mention and is not the default stands below."""
-    operation = tree.operation
-    if not isinstance(operation, Operation):
+    operation = rule_of(tree)
+    if operation is None:
         return call(words(tree.name), *map(lay, tree.inputs), below=settings_below(settings_shown(tree)))
     inputs = [fitted(x, tree.shape) if operation.broadcasts else lay(x) for x in tree.inputs]
     template, names = operation.formula, operation.inputs
@@ -199,10 +200,25 @@ def by_template(tree: Applied) -> Looks:
     return call(words(tree.name), *inputs, below=settings_below(rest))
 
 
+def rule_of(tree: Applied) -> Operation | None:
+    """The rule whose template an operation is written by: its own, or that of the rule whose name a function has."""
+    if isinstance(tree.operation, Operation):
+        return tree.operation
+    rule = book.get(tree.name)
+    if rule is None or rule.variadic or len(rule.inputs) != len(tree.inputs):
+        return None
+    needed = {name for name in rule.defaults if f"{{{name}}}" in rule.formula}
+    return rule if needed <= tree.given.keys() <= rule.defaults.keys() else None
+
+
 def settings_shown(tree: Applied) -> dict[str, Any]:
-    """The settings that say something; whether an axis of length 1 is kept changes no number."""
+    """The settings that say something; whether an axis of length 1 is kept changes no number.
+
+    Nor does the axis of a vector, which has one alone.
+    """
+    silent = {"keepdims", "axis"} if max([tree.ndim, *[x.ndim for x in tree.inputs]]) < 2 else {"keepdims"}
     given = tree.given.items()
-    return {name: x for name, x in given if name != "keepdims" and not is_default(tree.operation, name, x)}
+    return {name: x for name, x in given if name not in silent and not is_default(tree.operation, name, x)}
 
 
 def words(name: str) -> str:
@@ -234,7 +250,7 @@ def fitted(x: Tree, shape: Shape) -> Looks:
 def repeated(x: Tree, shape: Shape) -> Looks:
     """A number or an array repeated with ones: c𝟏, c𝟏𝟏ᵀ, 𝟏bᵀ (in each row), b𝟏ᵀ (in each column)."""
     form = lay(x)
-    if x.shape == shape:
+    if x.shape == shape or (x.size > 1 and x.size == math.prod(shape)):
         return form
     if len(shape) > 2 or x.ndim > 2:
         return call("repeat", form, below=looks.listed(looks.text("×".join(map(str, shape)))))
@@ -459,6 +475,19 @@ def sized_identity(x: Tree) -> Looks | None:
     return Looks("sub", (IDENTITY, looks.digits(str(x.shape[0])))) if is_identity else None
 
 
+def rounded(tree: Applied, x: Tree) -> Looks | None:
+    """A number rounded to a whole one, which needs no word on decimals."""
+    return call("round", lay(x)) if tree.given.get("decimals", 0) == 0 else None
+
+
+def clipped(tree: Applied, x: Tree) -> Looks | None:
+    """What has a limit on one side alone is the larger, or the smaller, of two."""
+    low, high = tree.given.get("a_min"), tree.given.get("a_max")
+    if (low is None) == (high is None):
+        return None
+    return call("max", lay(x), setting(low)) if high is None else call("min", lay(x), setting(high))
+
+
 def trace(tree: Applied, x: Tree) -> Looks | None:
     """The sum of a diagonal, as books write it."""
     return None if settings_shown(tree) else call("tr", lay(x))
@@ -477,6 +506,7 @@ BY_SHAPE: dict[str, Callable[..., Looks | None]] = {
     "abs": of_array("abs"),
     "add": sum_with(1),
     "broadcast_to": broadcast,
+    "clip": clipped,
     "concatenate": joined,
     "div": quotient,
     "exp": of_array("exp"),
@@ -492,6 +522,7 @@ BY_SHAPE: dict[str, Callable[..., Looks | None]] = {
     "pow": power,
     "reciprocal": entrywise("-1"),
     "reshape": reshaped,
+    "round": rounded,
     "scatter": unit_vector,
     "solve": solution,
     "sqrt": root,

@@ -316,6 +316,12 @@ class Answer:
             return dict(zip(typed.wrt, found, strict=True))
         return {name: transform(self.run_at(name))(typed.values_at(name)[name]) for name in typed.wrt}
 
+    def usual(self) -> str | None:
+        """Of an array on several lines, the gradient from line to line says more than rows of Jacobians do."""
+        typed = self.typed
+        several = len(typed.parsed.lines) > 1 and typed.entry is None and len(typed.wrt) == 1
+        return "graph" if several and self.shape(typed.wrt[0]) else None
+
     def explained(self) -> Derivation:
         """The explanation of the numbers, by the engine that suits them."""
         typed, options = self.typed, self.options
@@ -332,7 +338,7 @@ class Answer:
         return explain(
             output,
             wrt[0] if len(wrt) == 1 else wrt,
-            options.dialect,
+            options.dialect or self.usual(),
             notation=options.notation,
             layout=options.layout or "numerator",
             digits=options.digits,
