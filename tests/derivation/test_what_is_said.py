@@ -148,6 +148,27 @@ def test_an_output_without_a_value_is_explained_in_every_dialect(text, values, l
 
 
 @pytest.mark.parametrize(
+    ("text", "x", "said"),
+    [
+        ("1/x", 1e-200, "x² is too small for a number here"),
+        ("1/x**2", 1e-200, "x² is too small for a number here"),
+        ("log(sigmoid(x))", -800.0, "σ(x) is too small for a number here"),
+        ("log(exp(x))", -800.0, "eˣ is too small for a number here"),
+        ("log(x*x)", 1e-170, "x · x is too small for a number here"),
+        ("log(1e-300*x)", 1e-100, "10⁻³⁰⁰ · x is too small for a number here"),
+        ("1/x", 0.0, "1/x divides by 0 here"),
+        ("log(x*x)", 0.0, "is not defined at x · x = 0"),
+        ("log(x**2)", 0.0, "is not defined at x² = 0"),
+    ],
+)
+def test_what_is_too_small_for_a_number_is_no_0(text, x, said):
+    found = last_words(text, {"x": x})
+    assert said in found
+    assert x == 0 or "divides by 0" not in found
+    assert x != 0 or "too small" not in found
+
+
+@pytest.mark.parametrize(
     ("text", "values", "slope"),
     [
         ("1e-300*x", {"x": 1e-20}, 1e-300),

@@ -159,6 +159,8 @@ def without_ending(note: Words) -> Words:
 def words_of(found: Undefined) -> Words:
     """What is not defined and where: ``log(x) is not defined at x = −1``, ``1/x divides by 0``, ``x/x is 0/0``."""
     part, at = found.part, found.at
+    if found.gives == 0:
+        return said(part, " is too small for a number here")
     if part.name in ("div", "pow", "reciprocal") and 0 in at:
         above, below = (at[0], at[1]) if part.name == "div" else (1.0, at[0])
         if below == 0:

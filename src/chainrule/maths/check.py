@@ -48,6 +48,10 @@ SINGLE = 2.0**-23
 """One rounding in single precision, in which a program may have compared what a page has in double."""
 TOO_LARGE = ("add", "sub", "mul", "div", "reciprocal", "pow", "square", "exp", "exp2", "expm1", "sinh", "cosh")
 """What gives an infinity, but for a division by 0, where its result is finite and too large."""
+POSITIVE = ("exp", "exp2", "sigmoid")
+"""What is 0 nowhere."""
+NEVER_0 = (*POSITIVE, "mul", "div", "pow", "square")
+"""What is 0 nowhere, or only where what it is made of is, so that another 0 is too small a number."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,8 @@ class Undefined:
         where = f"({where})" if len(self.at) > 1 else where
         if np.isinf(self.gives) and self.part.name in TOO_LARGE:
             return f"{plain(self.part)} at {where} is too large for a number"
+        if self.gives == 0:
+            return f"{plain(self.part)} at {where} is too small for a number"
         name = self.part.name if len(self.at) == 1 else plain(self.part)
         return f"{name} is not defined at {where}"
 
@@ -225,11 +231,25 @@ def undefined(tree: Tree, environment: Environment) -> Undefined | None:
     if np.all(np.isfinite(out)) or not all([np.all(np.isfinite(x)) for x in given]):
         return None
     place = tuple(np.argwhere(~np.isfinite(out))[0])
+    for x in tree.inputs:
+        if (lost := lost_below(x, environment)) is not None:
+            return lost
     try:
         at = tuple([float(x[place]) for x in np.broadcast_arrays(*given, out)[:-1]])
     except (TypeError, ValueError, IndexError):  # inputs that do not broadcast, or have no entries
         at = tuple([float(x.ravel()[0]) for x in given if x.size])
     return Undefined(tree, at, float(out[place]))
+
+
+def lost_below(tree: Tree, environment: Environment) -> Undefined | None:
+    """A number that is none of the zeros of its formula, but too small to be told from one."""
+    if not isinstance(tree, Applied) or tree.shape or tree.name not in NEVER_0 or value(tree, environment) != 0:
+        return None
+    given = [float(value(x, environment)) for x in tree.inputs if not x.shape]
+    first = given if tree.name == "mul" else given[:1]
+    if len(given) != len(tree.inputs) or (tree.name not in POSITIVE and 0 in first):
+        return None
+    return Undefined(tree, tuple(given), 0.0)
 
 
 def place_shown(tree: Tree, digits: int) -> Any:
