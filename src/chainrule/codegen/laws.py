@@ -229,12 +229,21 @@ def shapes_outside(b: Builder, step: Step) -> Any:
     if not isinstance(step.op, Pointwise) or is_only(step, "neg"):  # a sign goes further out
         return None
     arrays = [x for x in step.inputs if isinstance(x, Step) and x.shape]
-    if not arrays or not all([is_only(x, "reshape") and x.shape == step.shape for x in arrays]):
+    if any([x.shape != step.shape for x in arrays]):
         return None
-    if len({x.inputs[0].shape for x in arrays}) != 1:
+    before = [unshaped(b, x) for x in arrays]
+    if len({None if x is None else x.shape for x in before}) != 1 or before[0] is None:
         return None
-    inputs = [x.inputs[0] if isinstance(x, Step) and x.shape else x for x in step.inputs]
+    whole = iter(before)
+    inputs = [next(whole) if isinstance(x, Step) and x.shape else x for x in step.inputs]
     return b.step("reshape", b.step(step.op, *inputs, **step.settings), shape=step.shape)
+
+
+def unshaped(b: Builder, x: Step) -> Any:
+    """What an array was before it was shaped, with a sign that can go no further out; None if it was not shaped."""
+    if is_only(x, "neg") and is_only(x.inputs[0], "reshape"):
+        return b.step("neg", x.inputs[0].inputs[0])
+    return x.inputs[0] if is_only(x, "reshape") else None
 
 
 @law("sums in one", "sum")

@@ -10,7 +10,7 @@ import builtins
 import keyword
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,7 +93,7 @@ def statements_of(
     forward = [step for step in made if step in alone and step not in trace.backward and step in wanted]
     backward = [step for step in made if step in alone and step not in forward]
     names = Names(taken)
-    table = {step: names.leaf(trace.names.get(step, "x")) for step in arguments}
+    table = dict(zip(arguments, names.leaves([trace.names.get(step, "x") for step in arguments]), strict=True))
     results_by_key = keyed_results(trace)
     top = scalar_result(trace)
     results = {x for x in trace.outputs if isinstance(x, Step)}
@@ -180,13 +180,19 @@ class Names:
     def __init__(self, taken: Iterable[str]) -> None:
         self.taken = {*RESERVED, *taken}
 
+    def leaves(self, paths: Sequence[str]) -> list[str]:
+        """Names for arguments: of the way to each as few of the last words as no other one ends with."""
+        words = [re.findall(r"[^\W\d]\w*|\d+", path) for path in paths]
+        ends = Counter([end for way in words for end in {*endings(way)}])
+        found: list[str] = []
+        for way in words:
+            own = [end for end in endings(way) if ends[end] == 1 and end.isidentifier() and end not in self.taken]
+            found.append(self.new(own[0] if own else "_".join(way) or "x"))
+        return found
+
     def leaf(self, path: str) -> str:
-        """A name for an argument: the last word of the way to it, where it is free, and else the whole way."""
-        words = re.findall(r"[^\W\d]\w*|\d+", path)
-        last = words[-1] if words and not words[-1].isdigit() else ""
-        if last and last not in self.taken:
-            return self.new(last)
-        return self.new("_".join(words) or "x")
+        """A name for one more of them."""
+        return self.leaves([path])[0]
 
     def new(self, name: str) -> str:
         """That name, or one like it that is free."""
@@ -200,6 +206,11 @@ class Names:
             free = f"{name}{k}" if numbered else f"{name}_{k}"
         self.taken.add(free)
         return free
+
+
+def endings(words: Sequence[str]) -> list[str]:
+    """The last word of a way, its last two, and so on."""
+    return ["_".join(words[k:]) for k in range(len(words) - 1, -1, -1)]
 
 
 def scalar_result(trace: Trace) -> Step | None:

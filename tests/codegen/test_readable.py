@@ -1,0 +1,64 @@
+"""What a reader of written source sees: names as the program has them, and one line where a person writes one."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn
+from chainrule.codegen.statements import Names
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["p['ln1.weight']", "p['ln1.bias']", "x"], ["weight", "bias", "x"]),
+        (["p['up.weight']", "p['down.weight']", "p['down.bias']"], ["up_weight", "down_weight", "bias"]),
+        (["p['0.weight']", "p['2.weight']"], ["p_0_weight", "p_2_weight"]),
+        (["a['w']", "b['w']"], ["a_w", "b_w"]),
+        (["layers[0].w", "layers[1].w", "layers[0].b"], ["layers_0_w", "layers_1_w", "b"]),
+        (["x", "x"], ["x", "x_2"]),
+        (["a[0]", "lambda", "np"], ["a_0", "lambda_2", "np_2"]),
+    ],
+)
+def test_arguments_are_called_by_what_tells_them_apart(paths, names):
+    found = Names(()).leaves(paths)
+    assert found == names
+    assert len(set(found)) == len(found)
+
+
+def source_of(net: nn.Module, x: Any, y: Any) -> tuple[str, list[Any]]:
+    """The source of a net's loss with its gradients, and how far that is from what runs."""
+    parameters = {name: held.data for name, held in net.named_parameters()}
+
+    def loss(parameters: Any, x: Any, y: Any) -> Any:
+        out = nn.functional_call(net, parameters, (x,))
+        return cr.mean(out * y)
+
+    step = cr.compile(cr.value_and_grad(loss))
+    value, gradients = step(parameters, x, y)
+    right, slopes = cr.value_and_grad(loss)(parameters, x, y)
+    np.testing.assert_allclose(value, right, rtol=1e-12)
+    for name, slope in slopes.items():
+        np.testing.assert_allclose(gradients[name], slope, rtol=1e-11, atol=1e-14)
+    module: dict[str, Any] = {}
+    exec(step.source(), module)
+    written = module["loss"](*parameters.values(), x, y)
+    for one, other in zip(written[1:], slopes.values(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-14)
+    return step.source(), list(inspect.signature(module["loss"]).parameters)
+
+
+def test_the_slope_of_gelu_in_a_block_is_one_line():
+    """Sequences are rows for the products, and arrays of three axes around them: shapes meet and cancel in between."""
+    net = nn.Sequential(nn.Linear(3, 5, dtype=float, rng=0), nn.GELU(), nn.Linear(5, 2, dtype=float, rng=1))
+    rng = np.random.default_rng(0)
+    source, names = source_of(net, rng.normal(size=(2, 4, 3)), rng.normal(size=(2, 4, 2)))
+    assert names == [*[f"parameters_{name}" for name in ("0_weight", "0_bias", "2_weight", "2_bias")], "x", "y"]
+    slope = [line for line in source.splitlines() if "erfc(" in line and "np.exp" in line and "=" in line]
+    assert len(slope) == 1
+    assert "reshape" not in slope[0]
