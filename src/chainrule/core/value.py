@@ -10,8 +10,9 @@ ones written out equal their rules is proved by ``tests/core/test_value_inlined.
 A node is not tracked by Python's garbage collector (it would start a collection every few hundred nodes and cost eight
 times the node itself). That is safe because a node points at its inputs alone, so nodes cannot form a cycle.
 
-All of it is one file, long as it is, because the walks and the arithmetic read a node's C fields, and only what is
-compiled together can do that at the speed of C.
+All of it is one file, long as it is, because the walks and the arithmetic call one another some nanoseconds apart, and
+a C compiler joins only what it sees together. In the compiled engine a node holds its inputs as bare pointers, counted
+by hand where it is made (`counted`) and where it is freed (slabs.h), so that a walk touches no count.
 """
 
 # The checker reads plain Python, where the C functions and types of _value.pxd are unknown.
