@@ -126,3 +126,11 @@ def test_two_links_that_are_left_out_have_both_their_places() -> None:
     graded = grade("h = w1*x\no = sigmoid(w2*h)\nL = (o - t)**2", "o*(1 - o)*w2", wrt="w1")
     assert {mistake.name for mistake in graded.mistakes} == {"missing-factor"}
     assert len({mistake.place for mistake in graded.mistakes}) == 2
+
+
+def test_such_a_line_may_come_of_full_precision() -> None:
+    """The line before is rounded, and this one was made of what it was before that."""
+    o, t = -0.2230574, 0.5
+    table = f"o = {o:.3f}\nL = {(o - t) ** 2:.4f}"
+    graded = grade("o = w*x\nL = 0.5*(o - t)**2", table, wrt=["w"], values={"w": o, "x": 1, "t": t})
+    assert [mistake.name for mistake in graded.mistakes] == ["factor"]

@@ -260,7 +260,8 @@ def of_row(problem: Problem, walk: Walk, row: Row, asked: Sequence[str], rate: f
         for kind, says in updates_of_row(problem, walk, row, asked, rate):
             return wrong(kind, says)
     for c in CONSTANTS if row.of == "value" and not row.printed.is_coarse else ():
-        if row.printed.is_(c * np.asarray(row.from_printed)) and np.any(row.from_printed):
+        comes_to = [c * np.asarray(x) for x in (row.from_printed, row.exact) if np.any(x)]
+        if any(map(row.printed.is_, comes_to)):
             return wrong("sign" if c < 0 else "factor", f"this is {c:g} times what it comes to")
     near = slips_of_the_pen(row.printed, row.from_printed) or slips_of_the_pen(row.printed, row.exact)
     return wrong(
