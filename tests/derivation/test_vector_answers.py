@@ -145,5 +145,8 @@ def test_what_is_flat_hands_on_nothing_of_an_infinite_slope(text, wrt, values):
 
 
 @pytest.mark.parametrize("dialect", ["graph", "chain", "paths", "jacobian"])
-def test_a_sum_of_one_number_is_that_number(dialect):
-    assert cr.explain("sum(abs(y))", "y", values={"y": -2.0}, dialect=dialect).gradient == -1
+@pytest.mark.parametrize(
+    ("text", "y", "slope"), [("sum(abs(y))", -2.0, -1.0), ("sum(relu(y))", 0.0, 0.0), ("sum(y/y)", 3, 0.0)]
+)
+def test_a_sum_of_one_number_is_that_number(text, y, slope, dialect):
+    assert cr.explain(text, "y", values={"y": y}, dialect=dialect).gradient == slope

@@ -228,7 +228,7 @@ def swept_back(
     """What arrives on the way from an output to a leaf, where `share` says what a step hands back."""
 
     def shares(step: Step, edges: Edges, g: Any) -> list[Any]:
-        given, settings = step.given(lambda x: numbers[x.place])
+        given, settings = step.given(lambda x: np.asarray(numbers[x.place]))
         op: Any = step.op
         return [share(step, x, lambda g, i=i: op.pull(i, g, numbers[step.place], given, settings), g) for i, x in edges]
 
