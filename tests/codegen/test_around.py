@@ -232,3 +232,63 @@ def test_powers_have_the_type_that_numpy_gives_them(exponent, dtype, target):
         right, found = np.asarray(f(cr.Tensor(x)).data), cr.compile(f, target=target)(x)
         assert found.dtype == right.dtype
         np.testing.assert_allclose(found, right, rtol=1e-6 if dtype is np.float32 else 1e-12)
+
+
+class Model:
+    def __init__(self) -> None:
+        self.rate, self.shift = 2.0, np.ones(6)
+
+    @cr.compile
+    def scaled(self, x: Any) -> Any:
+        return self.rate * x + self.shift
+
+
+def test_a_method_is_compiled_for_each_object():
+    one, other = Model(), Model()
+    other.rate = 5.0
+    for model in (one, other, one):
+        np.testing.assert_array_equal(model.scaled(X), model.rate * X + 1)
+    one.rate = 3.0
+    other.shift = X
+    one.shift[:] = 7.0
+    np.testing.assert_array_equal(one.scaled(X), 3 * X + 7)
+    np.testing.assert_array_equal(other.scaled(X), 6 * X)
+    assert "traced anew" in one.scaled.explain()
+
+
+def test_what_an_argument_is_may_change():
+    net, compiled = nn.Dropout(0.5, rng=0), cr.compile(lambda net, x: net(x) * 2)
+    net.eval()
+    np.testing.assert_array_equal(np.asarray(compiled(net, X)), 2 * X)
+    net.train()
+    with pytest.raises(GraphError, match="ran twice"):
+        compiled(net, X)
+
+
+COUNT = [0]
+
+
+def counted(x: Any) -> Any:
+    COUNT[0] += 1
+    return COUNT[0] * x
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        counted,
+        lambda x: x ** counted(1.0),
+        lambda x: cr.clip(x, -counted(1.0), 1.0),
+        lambda x: (x, counted(1.0)),
+        lambda x: cr.roll(x, counted(1)),
+        lambda x: x[: counted(1) % 2 + 1] if counted(1) > 10**9 else x[[counted(1) % 3]],
+    ],
+)
+def test_numbers_that_differ_from_run_to_run_are_refused(f):
+    with pytest.raises(GraphError, match="ran twice"):
+        cr.compile(f)(X)
+
+
+def test_numbers_and_truth_values_come_as_python_has_them():
+    f = lambda a: (a * 2, a > 1, -a)  # noqa: E731
+    assert [(type(x), x) for x in cr.compile(f)(2.5)] == [(type(x), x) for x in f(2.5)]

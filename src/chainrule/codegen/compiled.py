@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from functools import update_wrapper
 from importlib import import_module
+from types import MethodType
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -71,6 +72,8 @@ class Compiled:
         self.latest: Version | None = None
         self.around: Around | None = None
         """What the function read around it when it was traced."""
+        self.objects: list[Any] = []
+        """Arguments that are no data, of all programs."""
         self.anew: Counter[str] = Counter()
         """Why it was traced anew: what around it became another thing, by name."""
         self.lock = threading.RLock()
@@ -78,6 +81,10 @@ class Compiled:
     def __repr__(self) -> str:
         made = [version.made_for for version in self.versions.values()]
         return f"<compiled {self.name}{': ' if made else ''}{'; '.join(made)}>"
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """As a method of a class: the object is a setting, whose attributes are watched."""
+        return self if instance is None else MethodType(self, instance)
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
         if self.around is not None:
@@ -136,7 +143,9 @@ class Compiled:
         if version is None or any([not fits(step, x) for step, x in version.trace.held.items()]):
             with self.lock:
                 version = self.make(args, settings)
-                self.around = Around(self.f, [*version.trace.held.values()]) or None
+                known = zip(leaves, version.trace.given, strict=True)
+                self.objects += [x for x, step in known if step is None and hasattr(x, "__dict__")]
+                self.around = Around(self.f, [*version.trace.held.values()], self.objects) or None
                 while len(self.versions) >= MOST_VERSIONS:
                     del self.versions[next(iter(self.versions))]
                     self.of_arrays.clear()
@@ -153,6 +162,7 @@ class Compiled:
             with self.lock:
                 self.anew[name] += 1
                 self.versions, self.of_arrays, self.latest, self.around = {}, {}, None, None
+                self.objects = []
 
     def make(self, args: tuple[Any, ...], settings: dict[str, Any]) -> Version:
         """Trace, differentiate, shorten, write out."""
@@ -376,7 +386,7 @@ def own_memory(results: list[Any], inputs: Sequence[Any], leaves: Sequence[Any],
             x = from_array(np.asarray(plain(x)))
         elif values and not np.ndim(x):
             x = Value(float(x))
-        ready.append(float(x) if floats and not np.ndim(x) and isinstance(x, np.floating) else x)
+        ready.append(x.item() if floats and not np.ndim(x) and isinstance(x, np.floating | np.bool_) else x)
     return ready
 
 
@@ -401,8 +411,25 @@ def refuse_if_different(name: str, one: Trace, other: Trace) -> None:
         made_inside = x.kind is Kind.FROZEN or (x in one.held and other.held.get(y) is not one.held[x])
         if x.op is not y.op or x.shape != y.shape or x.dtype != y.dtype:
             raise GraphError(f"{name} did other things when it ran twice on the same arguments: {EXPLICIT}")
-        if made_inside and not np.array_equal(one.numbers[x], other.numbers[y], equal_nan=True):
+        numbers = made_inside and not np.array_equal(one.numbers[x], other.numbers[y], equal_nan=True)
+        if numbers or not same_numbers((x.inputs, x.settings), (y.inputs, y.settings)):
             raise GraphError(f"{name} used other numbers when it ran twice on the same arguments: {EXPLICIT}")
+    if not same_numbers(one.outputs, other.outputs):
+        raise GraphError(f"{name} gave other numbers when it ran twice on the same arguments: {EXPLICIT}")
+
+
+def same_numbers(x: Any, y: Any) -> bool:
+    """Whether the numbers in two operations' inputs and settings are the same; steps are looked at by themselves."""
+    if isinstance(x, Step) or isinstance(y, Step):
+        return isinstance(x, Step) and isinstance(y, Step)
+    if isinstance(x, tuple | list) and isinstance(y, tuple | list):
+        return len(x) == len(y) and all(map(same_numbers, x, y))
+    if isinstance(x, dict) and isinstance(y, dict):
+        return x.keys() == y.keys() and all([same_numbers(part, y[key]) for key, part in x.items()])
+    if isinstance(x, np.ndarray) or isinstance(y, np.ndarray):
+        one, other = np.asarray(x), np.asarray(y)
+        return np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")
+    return bool(x == y) or (x != x and y != y)  # noqa: PLR0124  (a nan is the same as a nan here)
 
 
 EXPLICIT = "give random numbers, counters and running statistics as arguments, and give back what they become"

@@ -31,9 +31,12 @@ MISSING = object()
 
 
 class Around:
-    """What a function read around it when it was traced; `held` are arrays and Tensors whose numbers may change."""
+    """What a function read around it when it was traced; `held` are arrays and Tensors whose numbers may change.
 
-    def __init__(self, f: Any, held: Collection[Any]) -> None:
+    Of `arguments` that are objects the attributes are watched too.
+    """
+
+    def __init__(self, f: Any, held: Collection[Any], arguments: Collection[Any] = ()) -> None:
         self.held = {id(x) for x in held}
         self.places: list[tuple[Any, Any, Any, str]] = []
         """Where something was found: a cell, or a container and a key; what; and its name."""
@@ -42,7 +45,7 @@ class Around:
         self.looked_at: set[int] = set()
         self.seen: set[Any] = set()
         self.functions: list[Any] = [f]
-        self.objects: dict[int, tuple[str, Any]] = {}
+        self.objects: dict[int, tuple[str, Any]] = {id(x): (type(x).__name__, x) for x in arguments}
         self.names: set[str] = set()
         known = 0
         while self.functions or known < len(self.objects):
