@@ -16,7 +16,7 @@ from chainrule.core.place import Place, Range
 VARIABLES = "CHAINRULE_THREADS", "OMP_NUM_THREADS"
 """What says in the environment how many threads may work at a time; the first that is set counts."""
 
-WORTH_SHARING = 40_000.0
+WORTH_SHARING = 25_000.0
 """In an instruction with less work than this, counted as plans do, a thread would wait longer than it works."""
 
 PANEL_BYTES = 128

@@ -4,7 +4,9 @@
 
    Who runs a plan takes parts until none is left, and so does every thread that is awake, so nobody waits for one that
    still sleeps. No thread knows Python. They begin when they are first wanted; one plan has them at a time, and another
-   that runs beside it does its parts alone, as a process does whose parent was running when it was forked. */
+   that runs beside it does its parts alone, as a process does whose parent was running when it was forked. Where other
+   work keeps the processors busy, threads are taken off them in the middle of a part, and the rest waits: who has lost
+   more time than it worked works alone for a while, twice as long each time that this happens again. */
 
 static void do_one(Executor *run, const int64_t *word, int64_t k, char *const *memory) {
     const int64_t *part = word + word[3 + k];
@@ -28,6 +30,9 @@ static void do_alone(Executor *run, const int64_t *word, char *const *memory) {
 #define MOST_THREADS 256
 #define AWAKE 100000 /* nanoseconds for which a thread looks for more before it sleeps */
 #define LOOKS 64     /* between two looks at the clock */
+#define LOST 100000 /* nanoseconds: an interrupt takes less, other work more */
+#define SHORTEST 1000000
+#define LONGEST 200000000 /* nanoseconds for which somebody works alone */
 
 static struct {
     atomic_flag taken; /* by the plan that is running */
@@ -40,6 +45,7 @@ static struct {
     const int64_t *word;
     char *const *memory;
     unsigned int rounding;
+    int64_t alone_until, alone_for;
     pthread_mutex_t lock;
     pthread_cond_t wake;
 } team = {.taken = ATOMIC_FLAG_INIT, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
@@ -68,9 +74,9 @@ static int do_part(void) {
     return 1;
 }
 
-static int64_t clock_now(void) {
+static int64_t time_of(clockid_t clock) {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
@@ -80,21 +86,21 @@ static int is_open(void) {
 }
 
 static void *work_on(void *nothing) {
-    for (int64_t since = clock_now();;) {
+    for (int64_t since = time_of(CLOCK_MONOTONIC);;) {
         for (int look = 0; look < LOOKS && !is_open(); look++)
             rest();
         if (is_open()) {
             while (do_part())
                 ;
-            since = clock_now();
-        } else if (clock_now() - since > AWAKE) {
+            since = time_of(CLOCK_MONOTONIC);
+        } else if (time_of(CLOCK_MONOTONIC) - since > AWAKE) {
             pthread_mutex_lock(&team.lock);
             atomic_fetch_add(&team.asleep, 1);
             while (!is_open())
                 pthread_cond_wait(&team.wake, &team.lock);
             atomic_fetch_sub(&team.asleep, 1);
             pthread_mutex_unlock(&team.lock);
-            since = clock_now();
+            since = time_of(CLOCK_MONOTONIC);
         }
     }
     return nothing;
@@ -133,6 +139,12 @@ static void share_out(Executor *run, const int64_t *word, char *const *memory) {
         do_alone(run, word, memory);
         return;
     }
+    const int64_t begun = time_of(CLOCK_MONOTONIC);
+    if (begun < team.alone_until) {
+        atomic_flag_clear(&team.taken);
+        do_alone(run, word, memory);
+        return;
+    }
     while (team.threads < parts - 1 && team.threads < MOST_THREADS && begin_thread())
         team.threads++;
     team.run = run;
@@ -146,13 +158,21 @@ static void share_out(Executor *run, const int64_t *word, char *const *memory) {
         pthread_cond_broadcast(&team.wake);
         pthread_mutex_unlock(&team.lock);
     }
+    int64_t worked = -time_of(CLOCK_THREAD_CPUTIME_ID);
     while (do_part())
         ;
+    worked += time_of(CLOCK_THREAD_CPUTIME_ID);
     for (int64_t looks = 1; atomic_load(&team.done) < parts; looks++)
         if (looks % (16 * LOOKS))
             rest();
         else
             sched_yield();
+    const int64_t ended = time_of(CLOCK_MONOTONIC);
+    if (ended - begun > 2 * worked + LOST) {
+        team.alone_for = team.alone_for < SHORTEST ? SHORTEST : team.alone_for < LONGEST ? 2 * team.alone_for : LONGEST;
+        team.alone_until = ended + team.alone_for;
+    } else
+        team.alone_for -= team.alone_for / 16;
     atomic_flag_clear(&team.taken);
 }
 #endif
