@@ -201,4 +201,4 @@ def test_the_names_are_those_of_the_catalogue():
         assert mistake.name in KINDS
         assert str(cr.what_if(f, mistake.name)) == str(cr.what_if(f, key))
     for wrong in mistakes.overwriting(Tape(f)):
-        assert cr.grade(f, wrong.gradients[a], wrt=a).mistakes[0].name == "overwritten"
+        assert "overwritten" in [mistake.name for mistake in cr.grade(f, wrong.gradients[a], wrt=a).mistakes]
