@@ -134,3 +134,14 @@ def test_such_a_line_may_come_of_full_precision() -> None:
     table = f"o = {o:.3f}\nL = {(o - t) ** 2:.4f}"
     graded = grade("o = w*x\nL = 0.5*(o - t)**2", table, wrt=["w"], values={"w": o, "x": 1, "t": t})
     assert [mistake.name for mistake in graded.mistakes] == ["factor"]
+
+
+@pytest.mark.parametrize(
+    "answer", ["h = 4\nyhat = 2\ndL/dyhat = 18\ndL/dh = 9\ndL/dw1 = 18", "dL/dyhat,18\ndL/dw1,18\ndL/dh,9"]
+)
+def test_what_follows_from_a_wrong_line_is_no_rounding_of_it(answer: str) -> None:
+    values = {"x": 2.0, "w1": 2.0, "w2": 0.5, "y": 20.0}
+    graded = grade("h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2", answer, wrt="w1", values=values)
+    assert not graded.right
+    assert [mistake.name for mistake in graded.mistakes] == ["sign"]
+    assert "dL/dw1 = 18: right for the lines before it, of which one is wrong" in str(graded)

@@ -49,6 +49,11 @@ class Row:
     rough: Walk | None = None
     """Of a gradient, the pass on the printed numbers."""
 
+    @property
+    def follows_others(self) -> bool:
+        """Whether it is made rightly of printed numbers that are more than rounded."""
+        return self.printed.is_(self.from_printed) and self.printed.tells_apart(self.from_printed, self.exact)
+
 
 def is_table(text: str, problem: Problem) -> bool:
     """Whether a text is a table: lines of names with plain numbers, none of them a formula; a head may stand above."""
@@ -125,6 +130,11 @@ def grade_table(
     mistakes: list[Mistake] = []
     for row in rows:
         if row.printed.is_(row.exact):
+            continue
+        if any([m.name != "rounding" for m in mistakes]) and row.follows_others:
+            notes.append(
+                f"{row.name} = {number(row.printed.value)}: right for the lines before it, of which one is wrong"
+            )
             continue
         mistakes.append(found := of_row(problem, walk, row, asked, rate))
         if found.name == "rounding":
