@@ -15,6 +15,7 @@ from chainrule.core.registry import open_all, rooms
 
 FIRST_LOOKS = """
 import os, sys
+from inspect import getattr_static
 import numpy as np
 import chainrule as cr
 from chainrule.core.operation import book, compositions
@@ -27,7 +28,7 @@ LOOKS = {
     "the package": lambda name: name not in cr.__all__ or callable(getattr(cr, name)),
     "a registry": lambda name: callable(compositions.get(name) or book[name]),
     "whether it is in one": lambda name: (name in book) or (name in compositions),
-    "a method of a class": lambda name: callable(getattr(cr.Tensor, name)) and cr.Tensor.__dict__[name].__doc__,
+    "a method of a class": lambda name: callable(getattr(cr.Tensor, name)) and getattr_static(cr.Tensor, name).__doc__,
     "a method": lambda name: callable(getattr(cr.Tensor([1.0]), name)),
     "a method of a Value": lambda name: callable(getattr(cr.Value(1.0), name)),
 }

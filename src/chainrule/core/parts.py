@@ -99,7 +99,7 @@ class Product(NamedTuple):
         ways = [
             *[[self.some(k, r) for r in ranges(b.count, count)] for k, b in reversed(list(enumerate(self.batches)))],
             [self.columns(r) for r in ranges(columns, count, panel)] if columns % panel != 1 else [self],
-            [self.rows(r) for r in ranges(rows, count)] if rows <= FEW_ROWS or rows > count * FEW_ROWS else [self],
+            [self.rows(r) for r in ranges(rows, count)] if rows <= FEW_ROWS or rows // count > FEW_ROWS else [self],
         ]
         return min(ways, key=lambda parts: max([part.size for part in parts]))
 
