@@ -282,11 +282,11 @@ class Plan:
         Where `mask` is not above 0 the result is 0. `batch` has how many products there are and the strides of both
         factors and the result, innermost first.
         """
-        (rows, inner), columns = x.shape, y.shape[1]
+        inner = x.shape[1]
         batches = tuple([Batch(*b) for b in batch])
         whole = Product(x, y, out, added, mask, batches + (Batch(),) * (2 - len(batches)))
         counts = tuple([b.count for b in whole.batches])
-        work = rows * inner * columns * counts[0] * counts[1] / 8
+        work = whole.size * inner / 8
         parts = whole.parts(parts_for(work))
         panels = self.room(*[inner * PANEL_BYTES] * len(parts))
         words = [self.product_words(p, scale, 2 * minus + relu, room) for p, room in zip(parts, panels, strict=True)]

@@ -6,6 +6,7 @@ there are changes no number.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -43,7 +44,8 @@ def threads() -> int:
 
 def parts_for(work: float) -> int:
     """In how many parts so much work is shared out."""
-    return max(1, min(threads(), int(work / WORTH_SHARING)))
+    worth = int(work / WORTH_SHARING)
+    return 1 if worth < 2 else min(threads(), worth)
 
 
 def ranges(size: int, parts: int, step: int = 1) -> list[Range]:
@@ -106,10 +108,7 @@ class Product(NamedTuple):
     @property
     def size(self) -> int:
         """The number of its entries."""
-        found = self.out.size
-        for batch in self.batches:
-            found *= batch.count
-        return found
+        return self.out.size * math.prod([batch.count for batch in self.batches])
 
 
 def side_by_side(places: Sequence[Place], count: int) -> list[list[Place]]:
