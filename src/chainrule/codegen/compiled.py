@@ -133,11 +133,11 @@ class Compiled:
         """
         if is_followed():
             raise GraphError(f"scan of {self.name} has no derivative, and is no part of a program: loop over the steps")
+        self.forget_if_changed()
         return scan(self, carry, each, steps)
 
     def version_for(self, leaves: Sequence[Any], structure: Any, args: Any, settings: Any) -> Version:
         """The program for arguments of this kind, made now if there is none."""
-        self.forget_if_changed()
         key = (structure, tuple(map(kind_of, leaves)))
         version = self.versions.get(key)
         if version is None or any([not fits(step, x) for step, x in version.trace.held.items()]):
