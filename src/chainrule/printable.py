@@ -156,3 +156,14 @@ def spell_out(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error(SPELLED, spell_out)
+
+
+def in_words(parts: Sequence[str]) -> str:
+    """Several texts as a sentence lists them; empty where there are none.
+
+    >>> from chainrule.printable import in_words
+    >>> in_words(["x", "y", "z"])
+    'x, y and z'
+    """
+    *first, last = parts or [""]
+    return f"{', '.join(first)} and {last}" if first else last

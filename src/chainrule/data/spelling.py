@@ -14,6 +14,7 @@ from chainrule.data.library import polars
 from chainrule.data.notes import Note
 from chainrule.data.numerals import NUMBER, SPACES
 from chainrule.errors import DataError
+from chainrule.printable import in_words
 
 if TYPE_CHECKING:
     import polars as pl
@@ -95,7 +96,7 @@ class Form:
         dashes = " and ".join([repr(sign) for sign in self.minus if sign != "("])
         found += [f"{dashes} for a minus"] if dashes else []
         found += ["brackets around those below 0"] if "(" in self.minus else []
-        return " and ".join([*([", ".join(found[:-1])] if found[1:] else []), *found[-1:]])
+        return in_words(found)
 
     def plain(self, texts: pl.Series) -> pl.Series:
         """The texts with their numbers as programs write them; what is no number so written stays as it is."""

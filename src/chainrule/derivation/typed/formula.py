@@ -20,6 +20,7 @@ from chainrule.expression.typed.given import Given, name_of
 from chainrule.expression.typed.parsed import Step
 from chainrule.maths import Symbol, Tree
 from chainrule.maths.names import symbols_for
+from chainrule.printable import in_words
 
 Shape = tuple[int, ...]
 ENTRY = re.compile(r"\s*(?P<name>[^\[\],\s]+)\s*\[(?P<place>[^\[\]]*)\]\s*")
@@ -176,12 +177,6 @@ def as_items(names: Sequence[str]) -> str:
 def as_arguments(names: Sequence[str]) -> str:
     """How names get a value in a program."""
     return f"add {in_words(names)} to values"
-
-
-def in_words(names: Sequence[str]) -> str:
-    """Names as a sentence lists them."""
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def names_of(parsed: Assignments, given: Mapping[str, Item]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.printable import in_words
 from chainrule.program import Step
 from chainrule.verify.marking.changes import derivative
 from chainrule.verify.marking.editor import Editor
@@ -223,7 +224,7 @@ class Told:
         letters = dict.fromkeys([name for step in inside for x in read_by(step, {*path}) for name in self.letters(x)])
         telling = [step.op for step in inside if step.op is not None and tells(step)]
         said = [op.intuition for op in telling if op.intuition]
-        return " ".join([f"{self.ratio(link)} is made of {in_words(list(letters))}.", *said[:1]])
+        return " ".join([f"{self.ratio(link)} is made of {in_words(list(letters)) or 'numbers alone'}.", *said[:1]])
 
     def letters(self, x: Step) -> Iterator[str]:
         """The nearest names that a step is made of."""
@@ -233,13 +234,6 @@ class Told:
             for below in x.inputs:
                 if isinstance(below, Step):
                     yield from self.letters(below)
-
-
-def in_words(names: Sequence[str]) -> str:
-    """Some names, the last one after an "and"."""
-    if not names:
-        return "numbers alone"
-    return " and ".join([*filter(None, [", ".join(names[:-1])]), names[-1]])
 
 
 def read_by(step: Step, path: Collection[Step]) -> list[Step]:
