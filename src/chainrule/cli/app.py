@@ -94,17 +94,14 @@ class Commands(TyperGroup):
         write_examples("", formatter)
 
     def make_context(self, *words: Any, **settings: Any) -> Any:
-        """Read the words of a command."""
         with ctrl_c_as_stopped():
             return super().make_context(*words, **settings)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command."""
         with ctrl_c_as_stopped():
             return super().invoke(ctx)
 
     def main(self, *words: Any, **settings: Any) -> NoReturn:
-        """Run one, and exit with its code."""
         try:
             code = super().main(*words, **{**settings, "standalone_mode": False})
         except Stopped:
@@ -123,7 +120,6 @@ app = typer.Typer(cls=Commands, add_completion=False, rich_markup_mode=None, pre
 
 
 def show_version(wanted: bool) -> None:
-    """Print the version and stop."""
     if wanted:
         import chainrule
 

@@ -114,5 +114,4 @@ def report(found: dict[str, Any]) -> list[str]:
 
 
 def threads_in_words(count: int) -> str:
-    """So many threads."""
     return f"{count} thread{'s' if count != 1 else ''}"

@@ -149,7 +149,6 @@ def written(demo: Demo) -> RenderableType:
 
 
 def next_steps(demo: Demo) -> RenderableType:
-    """Commands to try."""
     program = this_program()
     return lines(heading("Next"), *in_columns([(f"  {program} {arguments} ", gives) for arguments, gives in NEXT]))
 
@@ -159,7 +158,6 @@ BLOCKS: tuple[Block, ...] = (result, digit, gradient, nudge, check, planted, wri
 
 
 def show(demo: Demo, console: Console, blocks: Iterable[Block] = BLOCKS) -> None:
-    """Print the screen."""
     for block in blocks:
         console.print(block(demo), soft_wrap=False)
 

@@ -238,7 +238,6 @@ class Block:
 
     @property
     def ends(self) -> tuple[Array, Array]:
-        """The least and the largest number of each column."""
         return self.measures.least, self.measures.most
 
     def rows_of_gaps(self) -> dict[str, Array]:

@@ -73,7 +73,6 @@ class Categories:
 
     @property
     def done(self) -> str:
-        """What is made of the column, in words."""
         return f"a feature for each of {len(self.categories):,}{_flagged(self)}"
 
 
@@ -97,7 +96,6 @@ class Dates:
 
     @property
     def done(self) -> str:
-        """What is made of the column, in words."""
         return f"{', '.join(part.name for part in self.parts)}{_flagged(self)}"
 
 
@@ -119,7 +117,6 @@ class Hashed:
 
     @property
     def done(self) -> str:
-        """What is made of the column, in words."""
         return f"hashed to {len(self.drawers):,} features{_flagged(self)}"
 
 
@@ -142,7 +139,6 @@ class Embedded:
 
     @property
     def done(self) -> str:
-        """What is made of the column, in words."""
         return f"a vector of {self.width} for each of {len(self.texts):,}{_flagged(self)}"
 
 

@@ -154,7 +154,6 @@ class Spelling:
 
     @property
     def is_said(self) -> bool:
-        """Whether anything was said."""
         return self != Spelling()
 
     @property

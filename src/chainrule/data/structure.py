@@ -71,7 +71,6 @@ def mapped(function: Callable[[Any], Any], held: Any) -> Any:
 
 
 def leaves(held: Any) -> Iterator[Array]:
-    """Every array of a structure."""
     if type(held) is dict:
         for part in cast("dict[Any, Any]", held).values():
             yield from leaves(part)
@@ -93,7 +92,6 @@ def joined(parts: Sequence[Any]) -> Any:
 
 
 def shapes(held: Any) -> Any:
-    """The shape of every array."""
     return mapped(np.shape, held)
 
 

@@ -99,7 +99,6 @@ class TextFile:
 
     @property
     def path(self) -> Path:
-        """Where the file is."""
         return self.source.path
 
     def numbered(self) -> Iterator[tuple[int, int, list[str]]]:
@@ -156,7 +155,6 @@ class Written:
 
     @property
     def columns(self) -> list[str]:
-        """The names of all columns."""
         file = self.file
         return self.texts.columns if file is None else [name for name in file.headers if name not in file.unnamed]
 
@@ -281,7 +279,6 @@ def _texts_read(file: TextFile) -> pl.DataFrame:
 
 
 def _blank_rows(frame: pl.DataFrame) -> NDArray[Any]:
-    """Which rows have nothing in them."""
     first, last = frame.to_series(0), frame.to_series(-1)
     if not (first.null_count() and last.null_count()):
         return np.zeros(frame.height, bool)

@@ -285,7 +285,6 @@ class Exercise:
         return numbers.slip_that_gives(formulas, np.ravel(given).tolist(), self.values)
 
     def right(self) -> Marked:
-        """What is said of a right answer."""
         return Marked(True, f"Right. {self.why}".strip())
 
     @property

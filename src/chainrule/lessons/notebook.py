@@ -19,7 +19,6 @@ def markdown_of(chapter: Chapter) -> str:
 
 
 def markdown_of_run(run: Run) -> str:
-    """The same of a chapter that was run."""
     parts = [f"# {run.chapter.number}. {run.chapter.title}", *map(cell_of, run.shown)]
     return "\n\n".join(parts) + "\n"
 

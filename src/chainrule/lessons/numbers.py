@@ -116,7 +116,6 @@ def drawn(
 
 
 def one_of(old: float, choices: Sequence[float], random: np.random.Generator, largest: int, signs: bool) -> float:
-    """One new number."""
     if choices:
         return float(random.choice(np.asarray(choices, dtype=float)))
     new = float(friendly(old, random, largest))

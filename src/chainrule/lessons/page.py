@@ -44,7 +44,6 @@ def page_of(chapter: Chapter) -> str:
 
 
 def page_of_run(run: Run) -> str:
-    """The same of a chapter that was run."""
     title = f"{run.chapter.number}. {escape(run.chapter.title)}"
     body = "\n".join([html_of(shown) for shown in run.shown])
     return (

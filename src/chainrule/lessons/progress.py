@@ -35,7 +35,6 @@ class Progress:
             return
 
     def solve(self, exercise: str) -> None:
-        """Remember that an exercise was solved."""
         self.solved.add(exercise)
         self.tried = {name: given for name, given in self.tried.items() if name.partition(" ")[0] != exercise}
         self.keep()
@@ -76,7 +75,6 @@ class Progress:
         }
 
     def keep(self) -> None:
-        """Write the file."""
         tried = {name: given for name, given in self.tried.items() if given}
         held: dict[str, Any] = {"solved": sorted(self.solved), "left_at": self.left_at, "tried": tried}
         self.place.parent.mkdir(parents=True, exist_ok=True)

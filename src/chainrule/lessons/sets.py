@@ -48,7 +48,6 @@ class ExerciseSet:
 
     @cached_property
     def all_sheets(self) -> tuple[tuple[Exercise, ...], ...]:
-        """The exercises of every sheet."""
         found = {exercise.id: exercise for chapter in chapters() for exercise in chapter.exercises}
         return tuple([tuple([found[x].fresh(self.seed + n) for x in self.ids]) for n in range(1, self.sheets + 1)])
 
@@ -119,7 +118,6 @@ class Submission:
 
     @property
     def right(self) -> int:
-        """How many answers are right."""
         return sum(map(bool, self.marked.values()))
 
     @property
@@ -170,7 +168,6 @@ class Marks:
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as data."""
         return {
             "submissions": [
                 {

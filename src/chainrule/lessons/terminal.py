@@ -58,7 +58,6 @@ def tell(chapter: Chapter, console: Console, ask: Ask | None, progress: Progress
 
 
 def show(shown: Shown, console: Console) -> None:
-    """One part on the screen."""
     match shown.block:
         case Prose(text):
             console.print(words(text, console))

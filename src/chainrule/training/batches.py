@@ -102,7 +102,6 @@ class OfArrays(Batches):
         self.chosen: slice | NDArray[Any] = slice(0)
 
     def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch, without the first few."""
         order = self.order(epoch)
         for place in range(skip, self.count or 0):
             yield self.batch(order, place)
@@ -120,11 +119,9 @@ class OfArrays(Batches):
         return Batch(mapped(as_given, x), y, weight, min(size, (self.examples or 0) - start))
 
     def last_examples(self) -> NDArray[Any]:
-        """Which examples the last batch had."""
         return np.arange(self.examples or 0)[self.chosen]
 
     def settings(self) -> dict[str, Any]:
-        """What the order depends on."""
         return {
             "examples": self.examples,
             "batch_size": self.batch_size,
@@ -148,7 +145,6 @@ class OfLoader(Batches):
         self.knows_its_place = hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict")
 
     def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch, without the first few."""
         if hasattr(self.loader, "set_epoch"):
             cast("Any", self.loader).set_epoch(epoch)
         for batch in islice(self.loader, 0 if self.knows_its_place else skip, None):
@@ -167,7 +163,6 @@ class OfLoader(Batches):
         return self.loader.last_examples() if type(self.loader) is DataLoader else None
 
     def state(self) -> Any:
-        """Where the loader stands, if it can tell."""
         return cast("Any", self.loader).state_dict() if self.knows_its_place else None
 
     def load(self, state: Any) -> None:

@@ -117,16 +117,13 @@ class EarlyStopping(Callback):
         return (number - self.best if self.largest else self.best - number) > self.least_gain
 
     def on_end(self, run: Run) -> None:
-        """Bring the best weights back."""
         if self.best_state is not None:
             run.model.load_state_dict(self.best_state)
 
     def state_dict(self) -> dict[str, Any]:
-        """The best so far."""
         return {"best": self.best, "best_epoch": self.best_epoch, "best_state": self.best_state}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from the best so far."""
         best, best_state = state["best"], state["best_state"]
         self.best = None if best is None else checked(best, float, "the best number")
         self.best_epoch = checked(state["best_epoch"], int, "the best epoch")
@@ -166,16 +163,13 @@ class Checkpoints(Callback):
         self.path, self.every = path, every
 
     def watches_batches(self) -> bool:
-        """Whether it saves within an epoch."""
         return self.every is not None
 
     def steps_until_told(self, run: Run) -> int:
-        """Until the next that is saved."""
         every = self.every or 1
         return every - run.batch % every
 
     def on_batch_end(self, run: Run) -> None:
-        """Save, every now and then."""
         if self.every is not None and run.batch % self.every == 0:
             self.save(run)
 

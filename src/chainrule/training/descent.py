@@ -80,7 +80,6 @@ class Descent:
             )
 
     def table(self, epochs: int, columns: Sequence[str] | None) -> Table:
-        """The rows of some epochs."""
         check_size("descent_table", epochs=epochs)
         rows: list[dict[str, float]] = []
         for epoch in range(1, epochs + 1):

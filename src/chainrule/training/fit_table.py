@@ -100,7 +100,6 @@ class Fitted:
 
     @property
     def parameters(self) -> int:
-        """How many numbers were learned."""
         return sum(parameter.size for parameter in self.net.parameters())
 
     def training(self) -> dict[str, Any]:

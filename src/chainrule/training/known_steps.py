@@ -87,7 +87,6 @@ class KnownSteps:
         self.lock = threading.Lock()
 
     def get(self, key: Hashable) -> Known | None:
-        """The program of a step, if it was made before."""
         return None if key is None else self.programs.get(key)
 
     def keep(self, key: Hashable, version: Version, example: Example, unmoved: tuple[str, ...]) -> None:

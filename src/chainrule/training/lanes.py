@@ -222,7 +222,6 @@ class Net:
         return True
 
     def epoch(self, epoch: int, parts: Sequence[Array | None]) -> None:
-        """The steps of an epoch."""
         losses: list[float] = []
         for i, rows in enumerate(parts):
             begun = epoch == 1 and not i
@@ -250,7 +249,6 @@ class Net:
         return [self.step(x, y)] if rows is None else self.step.scan(x, y, rows).tolist()
 
     def is_sound(self) -> bool:
-        """Whether all parameters are finite."""
         return all([np.isfinite(held.data).all() for held in self.parameters.values()])
 
     def watch(self, judge: Callable[..., Any], patience: int) -> None:
@@ -309,7 +307,6 @@ class Call:
         return None if unfit is not None and np.any(unfit) else results[0]
 
     def take_back(self) -> None:
-        """All as it was before the last call."""
         for i, numbers in zip(self.program.example.changed, self.saved, strict=True):
             self.arrays[i][...] = numbers
         self.state.written(self.arrays)

@@ -37,7 +37,6 @@ class Bar(Callback):
         self.drawn = 0.0
 
     def on_start(self, run: Run) -> None:
-        """Draw the bar."""
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
         from rich.table import Column
@@ -61,13 +60,11 @@ class Bar(Callback):
         return sys.maxsize
 
     def on_batch_end(self, run: Run) -> None:
-        """Move the bar on, if it is worth it."""
         if time.monotonic() - self.drawn >= REDRAWN_SECONDS:
             known = {"loss": run.tally.loss} if run.tally.weight else {}
             self.draw(run, {**self.judged, **known}, rate(run.tally.examples, run.seconds))
 
     def on_epoch_end(self, run: Run) -> None:
-        """Show the numbers of the epoch."""
         row = run.history.rows[-1]
         self.judged = numbers(row)
         self.draw(run, self.judged, rate(run.examples, row["seconds"]))
@@ -97,7 +94,6 @@ class Lines(Callback):
         self.told = 0
 
     def on_epoch_end(self, run: Run) -> None:
-        """Print the epoch, if the last line was a while ago."""
         if time.monotonic() - self.last >= LEAST_SECONDS:
             self.tell(run)
 

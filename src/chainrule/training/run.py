@@ -120,7 +120,6 @@ def as_saved(parts: list[Any]) -> list[Any]:
 
 
 def numbers_in(out: Any) -> Any:
-    """The plain numbers of a result."""
     return out.data if isinstance(out, Tensor) else out
 
 

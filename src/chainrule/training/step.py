@@ -186,7 +186,6 @@ class TrainingStep:
         return arrays_of(x, dtype, "x", -1), arrays_of(y, dtype, "y", -1), weight
 
     def eager(self, x: Any, y: Any, weight: Any) -> float:
-        """The step by the engine."""
         made_of = self.made_of
         batch = Batch(mapped(as_given, x), y, weight, len(flatten(x)[0][0]))
         with as_it_was_if_refused(made_of):
@@ -373,7 +372,6 @@ def kind_of(x: Any) -> Any:
 
 
 def rows_of(data: tuple[Any, Any, Any], places: Any) -> tuple[Any, Any, Any]:
-    """The examples at some places."""
     x, y, weight = data
     x, y = mapped(lambda part: part[places], (x, y))
     return x, y, None if weight is None else weight[places]

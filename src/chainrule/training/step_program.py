@@ -55,7 +55,6 @@ class Draw(NamedTuple):
     example: Any
 
     def again(self) -> Any:
-        """New numbers of the same kind."""
         return getattr(self.generator, self.method)(*self.args, **self.settings)
 
 

@@ -109,7 +109,6 @@ class State:
 
 
 def is_array(x: Any) -> bool:
-    """Whether something that an optimizer keeps is an array, and no count."""
     return isinstance(x, np.ndarray)
 
 

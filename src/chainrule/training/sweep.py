@@ -269,7 +269,6 @@ class Work(NamedTuple):
     metrics: Sequence[Metric] | Mapping[str, Metric]
 
     def taken(self, job: Job, name: str) -> Any:
-        """A setting of training."""
         return job.settings.get(name, self.common[name])
 
     def parts(self, settings: Settings) -> tuple[Settings, Settings]:
@@ -425,7 +424,6 @@ class Bar:
         self.progress.stop()
 
     def done(self, epochs: int) -> None:
-        """So many epochs more."""
         self.progress.advance(self.task, epochs)
 
 

@@ -247,7 +247,6 @@ def numbers(x: Any) -> Any:
 
 
 def turned_and_scaled(mine: Any, right: Any, near: float) -> str:
-    """Whether a gradient is transposed and off by a factor too."""
     if mine.ndim != 2 or mine.T.shape != right.shape:
         return ""
     what = differing(mine.T, right, near)

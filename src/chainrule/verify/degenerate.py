@@ -93,7 +93,6 @@ class Degenerate:
         return "\n".join(lines[:MOST_LINES])
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as data."""
         return {
             "hidden": [vars(one) for one in self.hidden],
             "alike": [
@@ -104,7 +103,6 @@ class Degenerate:
         }
 
     def as_json(self) -> str:
-        """The same as JSON."""
         return json.dumps(self.as_dict(), ensure_ascii=False, indent=2)
 
 

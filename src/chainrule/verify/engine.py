@@ -93,7 +93,6 @@ class Engine:
 
     @property
     def name(self) -> str:
-        """What the class is called."""
         return getattr(self.kind, "__name__", "the engine")
 
     def leaf(self, x: float) -> Any:
@@ -101,7 +100,6 @@ class Engine:
         return self.kind(x)
 
     def number(self, node: Any) -> float:
-        """What a node holds."""
         if self.data is None or not hasattr(node, self.data):
             raise CodeError(f"it gives a {type(node).__name__}, no {self.name}")
         return float(getattr(node, self.data))
@@ -223,7 +221,6 @@ def truth(graph: Graph) -> Outcome:
 
 
 def near(x: float, y: float) -> bool:
-    """Whether two numbers are the same up to rounding."""
     return math.isclose(x, y, rel_tol=NEAR, abs_tol=NEAR) or (math.isnan(x) and math.isnan(y))
 
 

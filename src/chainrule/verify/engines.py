@@ -136,7 +136,6 @@ class Checks:
         """Whether no further graph would mean anything."""
 
     def report(self) -> EngineReport:
-        """All that was found."""
         return EngineReport(
             self.engine.name, tuple(self.mistakes), tuple(self.remarks), tuple(dict.fromkeys(self.missing)), self.tried
         )
@@ -147,7 +146,6 @@ class Checks:
         return run(self.engine, graph), truth(graph)
 
     def mistake(self, method: str, name: str, says: str, graph: Graph, given: Any = None, right: Any = None) -> None:
-        """Note one."""
         self.bad.add(method)
         self.mistakes.append(EngineMistake(method, name, says, graph.shown(self.engine.name), given, right))
 
@@ -258,7 +256,6 @@ class Checks:
             self.missing.append(op.source)
 
     def wrong_alone(self, op: Op, found: Outcome, right: Outcome) -> None:
-        """What is wrong with an operation on its own."""
         if found.failed:
             self.mistake(op.method, "unclassified", f"it fails {found.failed}", op)
         elif not near(found.out, right.out) and op.method in book and book[op.method].defaults:
@@ -272,7 +269,6 @@ class Checks:
             self.wrong_gradient(op, op, found, right, k, *self.why(op, k, found, right))
 
     def wrong_gradient(self, op: Op, graph: Graph, found: Outcome, right: Outcome, k: int, name: str, why: str) -> None:
-        """Note what is wrong with the gradient in one input."""
         says = f"{'ab'[k]}.grad is {found.grads[k]:.6g} and must be {right.grads[k]:.6g}: {why}"
         self.mistake(op.method, name, says, graph, found.grads[k], right.grads[k])
 

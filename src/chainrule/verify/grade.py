@@ -158,7 +158,6 @@ def names_asked(problem: Problem, wrt: Any) -> list[str]:
 
 
 def grade_formula(problem: Problem, text: str, asked: Sequence[str], values: Mapping[str, Any]) -> Grade:
-    """Grade a formula."""
     if len(asked) != 1:
         raise GraphError("a formula answers for one parameter: ask with wrt of one name")
     name = asked[0]

@@ -115,7 +115,6 @@ class Check:
         """The smallest error that every direction would have shown, relative to the gradient there."""
 
     def report(self) -> Report:
-        """The whole check."""
         title = self.subject.title
         try:
             gradients = self.subject.pull(self.mover.u)
@@ -251,7 +250,6 @@ def errors_by_step(steps: Ladder | None, judged: Judged) -> tuple[tuple[float, f
 
 
 def advice(verdict: str, faults: Sequence[str], subject: Subject) -> str:
-    """What to do next."""
     if faults:
         return "; ".join(faults)
     if verdict == "bug":

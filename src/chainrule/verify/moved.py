@@ -67,7 +67,6 @@ class Found:
     """Entries that one step did not settle, and that were not looked at with every step."""
 
     def take(self, judged: Judged, index: tuple[int, ...], steps: Ladder | None = None) -> None:
-        """Keep what is worse."""
         self.right[index] = judged.differences
         self.wrong += judged.verdict == "bug"
         if self.worst is None or rank(judged) < rank(self.worst):
@@ -264,7 +263,6 @@ class Mover:
 
 
 def place_of(i: int, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """An entry's index."""
     return tuple([int(k) for k in np.unravel_index(i, shape)]) if shape else ()
 
 

@@ -32,11 +32,9 @@ class Result:
     """The result of a check, which is true where nothing is wrong, as plain data."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data."""
         return {**asdict(self), "passed": bool(self)}
 
     def json(self) -> str:
-        """The same as one JSON object."""
         return json_of(self.as_dict())
 
 

@@ -67,7 +67,6 @@ class Chances:
         """Whether anybody draws from them; to put them back costs as much as a small function."""
 
     def wind_back(self) -> None:
-        """Bring them to where they were."""
         if self.drawn:
             np.random.set_state(self.numpy)
             random.setstate(self.python)
@@ -333,7 +332,6 @@ class Kept:
         self.generators = [(x, x.bit_generator.state) for x in held]
 
     def put_back(self) -> None:
-        """Bring them to where they were."""
         for buffer, numbers in self.buffers:
             buffer.data[...] = numbers
         for generator, state in self.generators:
@@ -396,7 +394,6 @@ def array_of(x: Any) -> Any:
 
 
 def is_tensor(x: Any) -> bool:
-    """Whether x is a tensor of PyTorch's."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(x, torch.Tensor)
 
@@ -466,7 +463,6 @@ def parameter_names(f: Any, count: int) -> list[str]:
 
 
 def name_of(f: Any) -> str:
-    """What a function is called."""
     name = getattr(f, "__name__", "") or type(f).__name__
     return "the function" if name == "<lambda>" else name
 

@@ -72,7 +72,6 @@ def is_of_torch(f: Any) -> bool:
 
 
 def in_torch(x: Any) -> Any:
-    """A number or array as a tensor."""
     torch = loaded()
     return torch.tensor(x, dtype=torch.float64) if isinstance(x, float | np.ndarray) else x
 

@@ -53,7 +53,6 @@ def results_by_name(given: Any, asked: Sequence[str]) -> dict[str, Any]:
 def run_plain(
     f: Callable[..., Any], names: Sequence[str], walk: Walk, asked: Sequence[str], **more: Any
 ) -> dict[str, Any]:
-    """The results at a probe."""
     args = {name: np.array(walk.numbers[walk.problem.leaves[name]])[()] for name in names if name not in more}
     with Quiet():
         given = f(**args, **{name: more[name] for name in names if name in more})

@@ -129,7 +129,6 @@ class AnswerReader(Reader):
 
 
 def length_along(x: Any, axis: int) -> int:
-    """The length of an array along an axis."""
     return np.shape(x)[axis]
 
 

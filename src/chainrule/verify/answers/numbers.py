@@ -165,7 +165,6 @@ def walk_at(problem: Problem, values: Mapping[str, Any]) -> Walk:
 def grade_number(
     problem: Problem, printed: Printed, asked: Sequence[str], values: Mapping[str, Any], rate: float | None = None
 ) -> Grade:
-    """Grade a number or an array at given values."""
     if len(asked) != 1:
         raise GraphError("a number answers for one parameter: ask with wrt of one name, or give a table by name")
     walk = walk_at(problem, values)
@@ -315,5 +314,4 @@ def slip_between(one: str, other: str) -> str:
 
 
 def digits_of(x: float, decimals: int) -> str:
-    """The digits of a number to so many decimals."""
     return f"{abs(x):.{decimals}f}".replace(".", "")

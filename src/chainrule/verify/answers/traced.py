@@ -84,7 +84,6 @@ class Tape:
         """The places of the products that did not fit."""
 
     def add(self, function: Any, inputs: tuple[int, ...], settings: dict[str, Any], value: Any) -> Traced:
-        """Write one down."""
         if len(self.notes) >= MOST_PARTS:
             raise GraphError(f"this function takes more than {MOST_PARTS:,} steps: ask with smaller shapes")
         note = Noted(function, inputs, settings, value)

@@ -96,7 +96,6 @@ class Assumed(NamedTuple):
     whole: bool = False
 
     def drawn(self, random: np.random.Generator) -> Any:
-        """Numbers of that kind."""
         return random.integers(0, 2, self.shape) if self.whole else random.uniform(0.3, 1.3, self.shape)
 
 

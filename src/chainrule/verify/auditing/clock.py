@@ -24,11 +24,9 @@ class Clock:
         self.give(seconds)
 
     def give(self, seconds: float) -> None:
-        """So many seconds from now."""
         self.end = time.thread_time() + seconds
 
     def is_late(self) -> bool:
-        """Whether they are over."""
         return time.thread_time() > self.end
 
     def look(self) -> None:

@@ -175,7 +175,6 @@ class Expressions(ABC):
         return self.binary(type(node.op), *both)
 
     def binary(self, sign: type[ast.operator], x: Any, y: Any) -> Any:
-        """Two values joined by a sign."""
         for side, other in ((x, y), (y, x)):
             if isinstance(side, Unknown):
                 if side.name and not isinstance(other, str):

@@ -39,7 +39,6 @@ MOST_NUMBERS = 2_000_000
 
 
 def audited(reader: Reader, name: str, clock: Clock) -> Audit:
-    """The verdict on what was read."""
     unread = list(dict.fromkeys([*reader.unread, *uncalled(reader)]))
     claims = claims_of(reader)
     size = sum(np.size(note.value) for note in reader.tape.notes)
@@ -106,7 +105,6 @@ class Judge:
         self.too_late = f"after {clock.seconds:g} seconds the rest was not looked at: give smaller arrays"
 
     def audit(self, name: str, unread: list[str]) -> Audit:
-        """The verdict on every claim."""
         readings: list[Reading] = []
         for what, written, loss, needed in self.losses():
             # Where some gradients are those of a loss that is written, no part of it is meant, and without a term that
@@ -385,7 +383,6 @@ INFERRED: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def same(a: float, b: float) -> bool:
-    """Whether two constants are one."""
     return abs(a - b) <= 1e-6 * abs(b)
 
 

@@ -107,7 +107,6 @@ class Library:
         return self.of_numpy(function, found, args, settings)
 
     def of_numpy(self, name: str, function: Any, args: Sequence[Any], settings: Mapping[str, Any]) -> Any:
-        """A function of NumPy's."""
         if name in ("shape", "size", "ndim"):
             return function(*[bare(x) for x in args])
         if name in ("float32", "float64", "int32", "int64", "asarray", "copy") and isinstance(args[0], Traced):

@@ -124,7 +124,6 @@ class Reader(Expressions):
         self.cell: Cell | None = None
 
     def read(self) -> None:
-        """Follow the whole program."""
         with Quiet():
             for cell in self.source.cells:
                 self.cell = cell
@@ -137,7 +136,6 @@ class Reader(Expressions):
                     continue
 
     def uncalled(self) -> list[Function]:
-        """Functions of the file that nothing calls."""
         return [x for x in self.scope.names.values() if isinstance(x, Function) and x.name not in self.called]
 
     def roots(self) -> list[str]:
@@ -170,7 +168,6 @@ class Reader(Expressions):
                     self.lines.setdefault(place, line)
 
     def line_of(self, node: Any) -> Line:
-        """The line of a node of the tree."""
         assert self.cell is not None
         return self.source.line(self.cell, getattr(node, "lineno", 0))
 
@@ -182,7 +179,6 @@ class Reader(Expressions):
         self.unread.append(f"{self.line_of(statement)} ({why})")
 
     def statement(self, node: ast.stmt, scope: Scope) -> None:
-        """One statement, by its kind."""
         if self.really is not None and scope.outer is None and isinstance(node, RUN):
             self.really(node, self)
         follow = getattr(self, f"do_{type(node).__name__.lower()}", None)
@@ -420,7 +416,6 @@ class Reader(Expressions):
         return self.attribute(owner, node.attr)
 
     def attribute(self, owner: Any, name: str) -> Any:
-        """An attribute of whatever it is."""
         if isinstance(owner, Module):
             return attribute_of(owner, name)
         if isinstance(owner, Thing):
@@ -459,7 +454,6 @@ class Reader(Expressions):
         return self.call(called, args, settings)
 
     def call(self, called: Any, args: list[Any], settings: dict[str, Any]) -> Any:
-        """Call whatever it is."""
         if isinstance(called, Function):
             return self.call_function(called, args, settings)
         if isinstance(called, Class):
@@ -520,7 +514,6 @@ class Reader(Expressions):
         return found
 
     def call_function(self, f: Function, args: list[Any], settings: dict[str, Any]) -> Any:
-        """Follow a function of theirs."""
         if self.depth >= DEEPEST:
             raise TooLong
         self.called.add(f.name)
@@ -575,7 +568,6 @@ def bound(found: Any, owner: Thing, name: str) -> Any:
 
 
 def targets_of(statement: ast.stmt) -> list[ast.expr]:
-    """What a statement sets."""
     if isinstance(statement, ast.Assign):
         return [part for target in statement.targets for part in getattr(target, "elts", [target])]
     return [statement.target] if isinstance(statement, ast.AugAssign | ast.AnnAssign) else []

@@ -195,7 +195,6 @@ class Replay:
         return np.asarray(self.run_all([wanted], walk, replaced)[wanted], float)
 
     def run_all(self, wanted: Sequence[int], walk: Walk, replaced: Mapping[int, int] | None = None) -> dict[int, Any]:
-        """What stands at several places."""
         replaced = replaced or {}
         found: dict[int, Any] = {}
         with Quiet():

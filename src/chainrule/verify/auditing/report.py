@@ -57,7 +57,6 @@ class Audit:
         return "\n".join([*lines, *[f"not read: {text}" for text in self.unread[:MOST_UNREAD]]])
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain data."""
         checked = [
             {
                 "cell": one.line.cell,

@@ -44,7 +44,6 @@ class Source:
     unread: list[str] = field(default_factory=list[str])
 
     def line(self, cell: Cell, number: int) -> Line:
-        """A line by its number."""
         text = cell.lines[number - 1].strip() if 0 < number <= len(cell.lines) else ""
         return Line(cell.number, number, text)
 

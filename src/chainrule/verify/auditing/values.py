@@ -72,7 +72,6 @@ class Scope:
 
     @property
     def globals(self) -> Scope:
-        """The outermost scope."""
         return self if self.outer is None else self.outer.globals
 
 
@@ -89,7 +88,6 @@ class Function:
 
     @property
     def name(self) -> str:
-        """What it is called."""
         return self.node.name if isinstance(self.node, ast.FunctionDef) else ""
 
 

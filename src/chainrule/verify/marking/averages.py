@@ -102,7 +102,6 @@ def moves_with_sizes(mark: Fingerprint, c: float) -> bool | None:
 
 
 def close(a: float, b: float) -> bool:
-    """Whether two constants are the same number."""
     return abs(a - b) <= 1e-9 * abs(b)
 
 

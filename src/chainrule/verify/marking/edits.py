@@ -51,7 +51,6 @@ class Edit(NamedTuple):
 
 
 def called(part: Part) -> str:
-    """The name of a part's function."""
     return getattr(part.function, "__name__", "")
 
 

@@ -189,7 +189,6 @@ class Fingerprint:
         return None if self.again is None else self.again(n, max(self.problem.lengths) + 3)
 
     def fits(self, change: Change) -> bool:
-        """Whether a change gives the answer."""
         return agrees_everywhere(self.answers, (given(change, walk) for walk in self.walks), change.loose)
 
     def scaled(self) -> list[tuple[Change, float]]:

@@ -28,7 +28,6 @@ class Mistake:
 
     @property
     def fix(self) -> str:
-        """What mends it."""
         return KINDS[self.name].fix
 
 
@@ -71,7 +70,6 @@ class Grade:
         }
 
     def as_json(self) -> str:
-        """The same as JSON."""
         import json
 
         return json.dumps(self.as_dict(), ensure_ascii=False, indent=2)

@@ -131,7 +131,6 @@ class Problem:
 
     @cached_property
     def is_scalar(self) -> bool:
-        """Whether every step is a single number."""
         return not any(step.shape for step in self.program.steps)
 
     @cached_property

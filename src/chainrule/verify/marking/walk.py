@@ -86,7 +86,6 @@ class Walk:
         return [self.share(step, slot, g) for slot, _ in edges]
 
     def inputs(self, step: Step) -> list[Any]:
-        """The numbers that go into a step."""
         return [self.numbers[x] if isinstance(x, Step) else x for x in step.inputs]
 
     def share(self, step: Step, slot: int, g: Any) -> Any:
@@ -140,7 +139,6 @@ class Walk:
         return walk(inside, {top: g}, self.shares, among={*inside, wrt})
 
     def walked_down(self, top: Step, g: Any, wrt: Step) -> Any:
-        """The same, step by step."""
         return self.all_below(top, g, wrt).get(wrt, np.zeros(wrt.shape))
 
     def with_change(self, step: Step, slot: int, share: Share, wrt: Step) -> Any:

@@ -39,7 +39,6 @@ class Working:
     results: dict[str, int]
 
     def run(self, walk: Walk) -> list[Any]:
-        """What each part gives at a probe."""
         found: list[Any] = []
         with Quiet():
             for part in self.parts:
@@ -47,7 +46,6 @@ class Working:
         return found
 
     def answers(self, walk: Walk) -> dict[str, Any]:
-        """The answers at a probe."""
         found = self.run(walk)
         return {name: np.asarray(found[i], np.float64) for name, i in self.results.items()}
 
