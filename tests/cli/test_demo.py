@@ -260,13 +260,26 @@ def test_blocks_can_be_added(demo):
     assert out.getvalue().splitlines()[-1] == "seed 3"
 
 
-def test_the_commands_to_try_exist():
+def test_the_commands_to_try_exist_and_the_demo_leaves_its_page_and_its_pass(tmp_path, monkeypatch):
     from typer.testing import CliRunner
 
     from chainrule.cli.app import app
 
+    monkeypatch.chdir(tmp_path)
+    shown = {}
     for arguments, _ in screen.NEXT:
-        assert CliRunner().invoke(app, shlex.split(arguments)).exit_code == 0
+        result = CliRunner().invoke(app, [*shlex.split(arguments), *PAGE.get(arguments, ())])
+        assert result.exit_code == 0, arguments
+        shown[arguments] = result.output
+    (demo,) = PAGE
+    assert (tmp_path / "seen.html").read_text("utf-8").startswith("<!DOCTYPE html>")
+    assert (tmp_path / "seen.py").read_text().startswith("import numpy as np")
+    assert str(tmp_path / "seen.py") in shown[demo]
+    assert "\x1b" not in shown[demo]
+
+
+PAGE = {"demo --seed 1": ("--page", "seen.html")}
+"""The command that leaves a page, and where it is to go."""
 
 
 def test_the_planted_mistake_is_found_and_the_copy_is_right_without_it(demo):
@@ -302,15 +315,3 @@ def test_the_pass_that_is_written_is_the_one_that_trains(demo, tmp_path):
     assert 10 <= demo.written.lines <= 15
     assert f"{demo.written.lines} lines of NumPy; 32 digits" in printed(demo)
     assert 0 < demo.written.seconds < 1
-
-
-def test_the_demo_leaves_its_page_and_its_pass(tmp_path, monkeypatch):
-    from typer.testing import CliRunner
-
-    from chainrule.cli.app import app
-
-    monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(app, ["demo", "--page", "seen.html"])
-    assert result.exit_code == 0
-    assert (tmp_path / "seen.py").read_text().startswith("import numpy as np")
-    assert str(tmp_path / "seen.py") in result.output

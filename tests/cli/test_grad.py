@@ -14,6 +14,7 @@ import chainrule as cr
 import chainrule.derivation
 from chainrule.cli.app import main
 from chainrule.cli.help import this_program
+from chainrule.cli.telling import hand_over
 from chainrule.derivation.explain import NEAREST
 from chainrule.derivation.formats import FORMATS
 from chainrule.derivation.formats.json import from_json
@@ -547,13 +548,14 @@ LONGEST_ANSWERS = [
 
 
 @pytest.mark.parametrize("words", LONGEST_ANSWERS, ids=" ".join)
-@pytest.mark.parametrize("style", ["plain", "text"])
-def test_the_answer_comes_first_and_is_short(typed, words, style):
-    short = typed("grad", *words, "--format", style)
-    assert short.code == 0
-    assert len(short.out.rstrip().splitlines()) <= 14  # a title, an empty line, twelve lines at most
-    full = typed("grad", *words, "--format", style, "--detail", "full")
-    assert len(full.out) > len(short.out) or "Every step" not in short.out
+def test_the_answer_comes_first_and_is_short(told, capsys, words):
+    derivation = told(*words)
+    for style in ("plain", "text"):
+        hand_over(derivation, style, None)
+        short = capsys.readouterr().out
+        assert 2 < len(short.rstrip().splitlines()) <= 14  # a title, an empty line, twelve lines at most
+        hand_over(derivation, style, None, "full")
+        assert len(capsys.readouterr().out) > len(short) or "Every step" not in short
 
 
 def test_a_short_answer_says_what_the_derivative_means(typed):
