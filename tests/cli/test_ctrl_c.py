@@ -44,18 +44,21 @@ def command(table, folder, *more):
     return process
 
 
-@pytest.mark.parametrize("more", [("--out", "m.safetensors"), ("--seeds", "2")], ids=lambda more: more[0])
-def test_at_any_moment_it_is_one_line(table, tmp_path, more):
+ENDINGS = (("--out", "m.safetensors"), ("--seeds", "2"))
+
+
+def press_at(moments, table, folder, more):
+    """Training broken off at each of these parts of the time that it takes; their exit codes."""
     begin = time.perf_counter()
-    with command(table, tmp_path / "whole", *more) as process:
+    with command(table, folder / "whole", *more) as process:
         process.communicate()
     assert process.returncode == 0
     whole = time.perf_counter() - begin
     codes = set()
-    for i in range(12):
-        folder = tmp_path / str(i)
-        process = command(table, folder, *more)
-        time.sleep(whole * i / 12)
+    for i, moment in enumerate(moments):
+        place = folder / str(i)
+        process = command(table, place, *more)
+        time.sleep(whole * moment)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=120)
         codes.add(process.returncode)
@@ -63,12 +66,24 @@ def test_at_any_moment_it_is_one_line(table, tmp_path, more):
         said = [line for line in err.splitlines() if line and not line.startswith("epoch ")]
         assert len(said) == (process.returncode == 130), err
         assert all(line.startswith("chainrule: stopped by Ctrl-C") for line in said)
-        saved = sorted(file.name for file in folder.iterdir())
+        saved = sorted(file.name for file in place.iterdir())
         assert saved in ([], ["m.safetensors"], ["t.safetensors"])
         assert "wrote" not in out + err or saved
         for name in saved:
-            load_model(folder / name)
+            load_model(place / name)
     assert 130 in codes
+
+
+@pytest.mark.parametrize("more", ENDINGS, ids=lambda more: more[0])
+def test_at_any_moment_it_is_one_line(table, tmp_path, more):
+    """The two are alike until they have loaded all, so each is broken off at every other of twelve moments."""
+    press_at(np.arange(ENDINGS.index(more), 12, 2) / 12, table, tmp_path, more)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("more", ENDINGS, ids=lambda more: more[0])
+def test_at_any_of_very_many_moments_it_is_one_line(table, tmp_path, more):
+    press_at(np.arange(100) / 100, table, tmp_path, more)
 
 
 def test_what_comes_of_it_in_an_import_is_no_other_error():

@@ -26,25 +26,34 @@ def write_mixed(path, rows=400):
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-@pytest.mark.parametrize("extra", [["--hash", "--class-weight", "balanced", "--seeds", "2"], ["--refit", "--json"]])
-def test_other_hashes_and_threads_write_the_same_file(tmp_path, extra):
-    write_mixed(tmp_path / "t.csv")
-    program = "from chainrule.cli.app import main; main()"
-    command = [sys.executable, "-c", program, "train", "t.csv", "--target", "kind", "--dates", "--epochs", "4"]
+EXTRA = (["--hash", "--class-weight", "balanced", "--seeds", "2"], ["--refit", "--json"])
+
+TRAIN = f"""
+import sys
+from chainrule.cli.app import main
+for i, extra in enumerate({EXTRA}):
+    sys.argv[1:] = ["train", "t.csv", "--target", "kind", "--dates", "--epochs", "4", *extra]
+    sys.argv += ["--out", f"{{i}}.safetensors"]
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, (extra, end.code)
+"""
+
+
+def test_other_hashes_and_threads_write_the_same_files(tmp_path):
     found = []
     for i, other in enumerate(OTHERS):
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        write_mixed(folder / "t.csv")
         threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), other["OMP_NUM_THREADS"])
+        environment = {**os.environ, **other, **threads}
         done = subprocess.run(
-            [*command, *extra, "--out", f"{i}.safetensors"],
-            cwd=tmp_path,
-            env={**os.environ, **other, **threads},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
+            [sys.executable, "-c", TRAIN], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
         )
         assert done.returncode == 0, done.stderr
-        found.append((done.stdout.replace(f"{i}.safetensors", ""), (tmp_path / f"{i}.safetensors").read_bytes()))
+        found.append((done.stdout, [(folder / f"{k}.safetensors").read_bytes() for k in range(len(EXTRA))]))
     assert found[0] == found[1]
 
 
