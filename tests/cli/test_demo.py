@@ -15,6 +15,7 @@ from chainrule.cli import demo as work
 from chainrule.cli import screen
 from chainrule.data import hold_out, load_digits
 from chainrule.errors import ChainruleError
+from chainrule.livepage import payload
 
 EPOCHS = 8
 
@@ -266,6 +267,7 @@ def test_the_commands_to_try_exist_and_the_demo_leaves_its_page_and_its_pass(tmp
     from chainrule.cli.app import app
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(payload, "stories", lambda subject: ())  # which take most of the time; test_app has the whole
     shown = {}
     for arguments, _ in screen.NEXT:
         result = CliRunner().invoke(app, [*shlex.split(arguments), *PAGE.get(arguments, ())])

@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+from chainrule.livepage import payload
+
 pytest.importorskip("fast_sugiyama", reason="pictures are laid out by fast-sugiyama: pip install '.[draw]'")
 
 NET = ("h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2", "x=2", "w1=2", "w2=0.5", "y=20")
@@ -20,7 +22,9 @@ def test_a_formula(typed, tmp_path):
     assert arrays.code == 0, arrays.err
 
 
-def test_a_saved_network(typed, folder, tmp_path):
+def test_a_saved_network(typed, folder, tmp_path, monkeypatch):
+    # What the page tells is tested in tests/livepage; it takes most of the time.
+    monkeypatch.setattr(payload, "stories", lambda subject: ())
     os.link(folder / "flowers.csv", tmp_path / "flowers.csv")
     out, model = tmp_path / "net.html", folder / "flowers.safetensors"
     done = typed("page", model, "--example", "flowers.csv:3", "--out", out)

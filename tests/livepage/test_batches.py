@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from math import ceil
 
 import numpy as np
@@ -65,11 +66,12 @@ def trained(net, x, y, loss, optimizer, rows):
     return net
 
 
-def assert_weights(tab, net, places=(0, 2)):
+def assert_weights(tab, net, places=(0, 2), told=""):
     values = tab.evaluate("chainrule.values()")
     for n in places:
-        np.testing.assert_allclose(values[f"net[{n}].weight"], net[n].weight.data, rtol=1e-9, atol=1e-12)
-        np.testing.assert_allclose(values[f"net[{n}].bias"], net[n].bias.data, rtol=1e-9, atol=1e-12)
+        for name in ("weight", "bias"):
+            found, right = values[f"net[{n}].{name}"], getattr(net[n], name).data
+            np.testing.assert_allclose(found, right, rtol=1e-9, atol=1e-12, err_msg=f"{name} {n}: {told}")
 
 
 def test_the_order_of_an_epoch_is_that_of_numpy(opened, moons):
@@ -88,22 +90,24 @@ def test_the_order_of_an_epoch_is_that_of_numpy(opened, moons):
         assert order == np.random.default_rng([seed, epoch]).permutation(rows).tolist(), (seed, epoch, rows)
 
 
-@pytest.mark.parametrize("kind", OPTIMIZERS)
-@pytest.mark.parametrize(("size", "seed"), [(1, 0), (8, 3), (29, 4)])
-def test_a_page_learns_as_fit_does(opened, moons, kind, size, seed):
+def test_a_page_learns_as_fit_does(opened, moons):
     """The last batch of an epoch is smaller where the rows do not divide."""
-    net, epochs = small(), 3
-    cr.training.fit(
-        net, *points(), loss=nn.MSELoss(), optimizer=OPTIMIZERS[kind](net.parameters()), epochs=epochs,
-        batch_size=size, seed=seed, progress=False,
-    )  # fmt: skip
+    epochs = 3
     with opened(moons) as tab:
-        tab.evaluate(
-            "([kind, size, seed]) => { chainrule.optimizer(kind); chainrule.batch(size, seed); }", [kind, size, seed]
-        )
-        losses = tab.evaluate("(n) => chainrule.train(n)", epochs * ceil(ROWS / size))
-        assert_weights(tab, net)
-        assert losses[-1] == pytest.approx(nn.MSELoss()(net(points()[0]), points()[1]).item(), rel=1e-9)
+        for kind, (size, seed) in product(OPTIMIZERS, [(1, 0), (8, 3), (29, 4)]):
+            net = small()
+            assert_weights(tab, net)
+            cr.training.fit(
+                net, *points(), loss=nn.MSELoss(), optimizer=OPTIMIZERS[kind](net.parameters()), epochs=epochs,
+                batch_size=size, seed=seed, progress=False,
+            )  # fmt: skip
+            train = "([kind, size, seed]) => { chainrule.optimizer(kind); chainrule.batch(size, seed); }"
+            tab.evaluate(train, [kind, size, seed])
+            losses = tab.evaluate("(n) => chainrule.train(n)", epochs * ceil(ROWS / size))
+            assert_weights(tab, net, told=f"{kind}, batches of {size}")
+            right = nn.MSELoss()(net(points()[0]), points()[1]).item()
+            assert losses[-1] == pytest.approx(right, rel=1e-9), (kind, size)
+            assert tab.evaluate("chainrule.rewind()")
 
 
 def test_a_rewind_and_the_same_seed_give_the_same_numbers_again(opened, moons):
@@ -153,17 +157,16 @@ def test_points_added_with_the_mouse_are_taken_too(opened, moons):
         assert_weights(tab, net)
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_batches_of_every_loss(opened, other_losses, name):
-    loss, y = LOSSES[name]
-    net = of_classes()
+def test_batches_of_every_loss(opened, other_losses):
     with opened(other_losses) as tab:
-        tab.evaluate("(n) => chainrule.open(n)", list(LOSSES).index(name))
-        tab.evaluate("chainrule.rate(0.05); chainrule.batch(4, 6); chainrule.train(6)")
-        orders = [np.random.default_rng([6, epoch]).permutation(len(y)) for epoch in (1, 2)]
-        rows = [order[at : at + 4] for order in orders for at in (0, 4, 8)]
-        trained(net, PLACES, y, loss, cr.optim.SGD(net.parameters(), lr=0.05), rows)
-        assert_weights(tab, net)
+        for n, (name, (loss, y)) in enumerate(LOSSES.items()):
+            net = of_classes()
+            tab.evaluate("(n) => chainrule.open(n)", n)
+            tab.evaluate("chainrule.rate(0.05); chainrule.batch(4, 6); chainrule.train(6)")
+            orders = [np.random.default_rng([6, epoch]).permutation(len(y)) for epoch in (1, 2)]
+            rows = [order[at : at + 4] for order in orders for at in (0, 4, 8)]
+            trained(net, PLACES, y, loss, cr.optim.SGD(net.parameters(), lr=0.05), rows)
+            assert_weights(tab, net, told=name)
 
 
 def test_where_there_are_no_batches_none_are_offered(opened, simple):

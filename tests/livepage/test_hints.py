@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from chainrule import nn
+from chainrule.livepage import payload
 from chainrule.livepage.gallery import digit, moons
 from chainrule.livepage.hints import print_hints
 from chainrule.livepage.network import network_subject
@@ -74,10 +75,19 @@ def until(tab, wanted):
     raise AssertionError(f"{wanted} is not asked")
 
 
+def hinting(*subjects):
+    """A page that has all hints, and no stories, which take most of the time."""
+    page = Page(subjects)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(payload, "stories", lambda subject: ())
+        assert page.html
+    return page
+
+
 @pytest.fixture(scope="module")
 def two():
     losses = ((nn.MSELoss(), Y), (nn.CrossEntropyLoss(), CLASSES))
-    return Page(tuple([network_subject(square(), X, y, loss=loss) for loss, y in losses]))
+    return hinting(*[network_subject(square(), X, y, loss=loss) for loss, y in losses])
 
 
 @pytest.mark.parametrize("cross_entropy", [False, True])
@@ -111,7 +121,7 @@ def test_two_mistakes_are_named_together_where_digits_tell_them(opened, two):
 def test_large_nets_name_more_than_a_sign(opened):
     """Two moons with 200 rows, and 784-30-10: the derivative of the activation is left out of the first layer."""
     subjects = [moons(), digit()]
-    with opened(Page(tuple(subjects))) as tab:
+    with opened(hinting(*subjects)) as tab:
         for n, subject in enumerate(subjects):
             tab.evaluate("(n) => chainrule.open(n)", n)
             values, gradients = tab.evaluate("[chainrule.values(), chainrule.gradients()]")

@@ -215,30 +215,33 @@ def few_moons():
     return Page((network_subject(made_net(), x, y, told=False, rate=0.1),))
 
 
-@pytest.mark.parametrize(
-    ("kind", "make"),
-    [
-        ("SGD", lambda p: cr.optim.SGD(p, lr=0.1)),
-        ("momentum", lambda p: cr.optim.SGD(p, lr=0.04, momentum=0.8)),
-        ("RMSprop", lambda p: cr.optim.RMSprop(p, lr=0.1)),
-        ("Adam", lambda p: cr.optim.Adam(p, lr=0.1)),
-        ("Adagrad", lambda p: cr.optim.Adagrad(p, lr=0.1)),
-    ],
-)
-def test_training_gives_the_numbers_of_the_engine_and_again_after_a_rewind(opened, few_moons, kind, make):
+OPTIMIZERS = {
+    "SGD": lambda p: cr.optim.SGD(p, lr=0.1),
+    "momentum": lambda p: cr.optim.SGD(p, lr=0.04, momentum=0.8),
+    "RMSprop": lambda p: cr.optim.RMSprop(p, lr=0.1),
+    "Adam": lambda p: cr.optim.Adam(p, lr=0.1),
+    "Adagrad": lambda p: cr.optim.Adagrad(p, lr=0.1),
+}
+
+
+def test_training_gives_the_numbers_of_the_engine_and_again_after_a_rewind(opened, few_moons):
     x, y = cr.data.make_moons(30, noise=0.1)
-    net = made_net()
+    train = "([kind, n]) => { chainrule.optimizer(kind); return chainrule.train(n); }"
     with opened(few_moons) as tab:
-        train = "([kind, n]) => { chainrule.optimizer(kind); return chainrule.train(n); }"
-        losses = tab.evaluate(train, [kind, 25])
-        weights = tab.evaluate("chainrule.values()")
-        wanted = engine_steps(net, x, y.reshape(-1, 1).astype(float), make(net.parameters()), 25)
-        np.testing.assert_allclose(losses, wanted, rtol=1e-9)
-        np.testing.assert_allclose(weights["net[0].weight"], net[0].weight.data, rtol=1e-9)
-        assert tab.evaluate("chainrule.rewind()")
-        again = tab.evaluate(train, [kind, 25])
-        assert again == losses
-        assert tab.evaluate("chainrule.values()") == weights
+        start = tab.evaluate("chainrule.values()")
+        for kind, make in OPTIMIZERS.items():
+            net = made_net()
+            assert tab.evaluate("chainrule.values()") == start, kind
+            losses = tab.evaluate(train, [kind, 25])
+            weights = tab.evaluate("chainrule.values()")
+            wanted = engine_steps(net, x, y.reshape(-1, 1).astype(float), make(net.parameters()), 25)
+            np.testing.assert_allclose(losses, wanted, rtol=1e-9, err_msg=kind)
+            np.testing.assert_allclose(weights["net[0].weight"], net[0].weight.data, rtol=1e-9, err_msg=kind)
+            assert tab.evaluate("chainrule.rewind()"), kind
+            again = tab.evaluate(train, [kind, 25])
+            assert again == losses, kind
+            assert tab.evaluate("chainrule.values()") == weights, kind
+            assert tab.evaluate("chainrule.rewind()"), kind
 
 
 def test_the_table_of_the_course(opened, simple):
@@ -296,24 +299,43 @@ def three_to(outputs):
     return nn.Sequential(nn.Linear(2, 3, rng=0, dtype=float), nn.Tanh(), nn.Linear(3, outputs, rng=1, dtype=float))
 
 
-@pytest.mark.parametrize(
-    ("loss", "outputs", "targets", "chosen"),
-    [
-        (nn.MSELoss(), 1, [0.3, -1.5, 2.25, 0.3, 0.75, 1.0], 1),
-        (nn.BCEWithLogitsLoss(), 1, [0, 1, 1, 0, 1, 0], 1),
-        (nn.CrossEntropyLoss(), 2, [0, 1, 1, 0, 1, 0], 1),
-        (nn.CrossEntropyLoss(), 3, [0, 1, 2, 0, 2, 2], 2),
-    ],
-    ids=["amounts", "one of two", "two classes", "three classes"],
-)
-def test_a_point_of_every_kind_of_target(opened, loss, outputs, targets, chosen):
-    x, y = np.random.default_rng(0).normal(size=(6, 2)), np.array(targets)
+TARGETS = {
+    "amounts": (nn.MSELoss(), 1, [0.3, -1.5, 2.25, 0.3, 0.75, 1.0], 1),
+    "one of two": (nn.BCEWithLogitsLoss(), 1, [0, 1, 1, 0, 1, 0], 1),
+    "two classes": (nn.CrossEntropyLoss(), 2, [0, 1, 1, 0, 1, 0], 1),
+    "three classes": (nn.CrossEntropyLoss(), 3, [0, 1, 2, 0, 2, 2], 2),
+}
+"""Losses, the outputs of the net, the targets, and the target that is chosen for a point more."""
+
+
+def six_points():
+    return np.random.default_rng(0).normal(size=(6, 2))
+
+
+@pytest.fixture(scope="module")
+def every_target():
+    return Page(
+        tuple(
+            [
+                network_subject(three_to(outputs), six_points(), np.array(targets), loss=loss, told=False)
+                for loss, outputs, targets, _ in TARGETS.values()
+            ]
+        )
+    )
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_point_of_every_kind_of_target(opened, every_target, name):
+    loss, outputs, targets, chosen = TARGETS[name]
+    x, y = six_points(), np.array(targets)
 
     def cost(x, y):
         wanted = y if outputs > 1 else np.reshape(y, (-1, 1)).astype(float)
         return pytest.approx(loss(three_to(outputs)(np.array(x)), wanted).item(), rel=1e-12)
 
-    with opened(cr.page(three_to(outputs), x, y, loss=loss)) as tab:
+    with opened(every_target) as tab:
+        tab.evaluate("(n) => chainrule.open(n)", [*TARGETS].index(name))
+        settled(tab)
         assert tab.evaluate("chainrule.values().L") == cost(x, y)
         told = tab.locator("#label option").all_text_contents()
         tab.locator("#label").select_option(str(chosen))
@@ -329,7 +351,7 @@ def test_a_point_of_every_kind_of_target(opened, loss, outputs, targets, chosen)
     else:
         assert told == [f"{sign} class {n}" for n, sign in zip(range(max(2, outputs)), "●▲■", strict=False)]
         assert added == chosen
-    with opened(cr.page(three_to(outputs), x, y, loss=loss), hash=f"#{state}") as tab:
+    with opened(every_target, hash=f"#{state}") as tab:
         assert tab.evaluate("chainrule.values()") == values
 
 
