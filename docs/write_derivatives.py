@@ -12,8 +12,6 @@ from chainrule.core.operation import Fused, Pointwise, book
 
 FOLDER = Path(__file__).parents[1] / "src" / "chainrule" / "rules" / "derivatives"
 HEAD = "Derivatives for rules/{}, written by `docs/write_derivatives.py` from what each rule is made of."
-BY_HAND = frozenset({"self_attention"})
-"""Rules that state their adjoints, each with its reason there."""
 
 
 def modules() -> dict[Path, str]:
@@ -21,7 +19,7 @@ def modules() -> dict[Path, str]:
     rooms: dict[str, list[Fused | Pointwise]] = {}
     for rule in book.values():
         made = isinstance(rule, Fused) or (isinstance(rule, Pointwise) and rule.made_of is not None)
-        if made and rule.__module__.startswith("chainrule.") and rule.name not in BY_HAND:
+        if made and rule.__module__.startswith("chainrule."):
             rooms.setdefault(rule.__module__.rpartition(".")[2] + ".py", []).append(rule)
     return {FOLDER / room: module_text(HEAD.format(room), rules) for room, rules in sorted(rooms.items())}
 

@@ -96,7 +96,7 @@ TORCH = {
     "scatter": lambda x, key, shape: scattered(x, key, shape),
     "round": lambda x, decimals: torch.round(x, decimals=decimals),
     "searchsorted": lambda a, v, side: torch.searchsorted(a, v, side=side),
-    "self_attention": lambda x, heads, is_causal: attended(x, heads, is_causal),
+    "self_attention": lambda x, mask, heads, scale: attended(x, mask, heads, scale),
     "sign_of_det": lambda x: torch.linalg.slogdet(x)[0],
     "silu": functional.silu,
     "solve": torch.linalg.solve,
@@ -150,9 +150,9 @@ def picked(y, x, slide):
     return y.flatten(2).gather(2, places.flatten(2)).reshape(places.shape)
 
 
-def attended(x, heads, is_causal):
+def attended(x, mask, heads, scale):
     parts = x.unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4)
-    return functional.scaled_dot_product_attention(*parts, is_causal=is_causal).transpose(1, 2).flatten(2)
+    return functional.scaled_dot_product_attention(*parts, attn_mask=mask, scale=scale).transpose(1, 2).flatten(2)
 
 
 def scattered(x, key, shape):

@@ -158,9 +158,9 @@ OTHERS = {
     ],
     "searchsorted": [(((0,), (2,)), {}), (((3,), ()), {"side": "right"}), (((3,), (2, 0)), {})],
     "self_attention": [
-        (((1, 1, 6),), {"heads": 2, "is_causal": True}),
-        (((0, 2, 6),), {"heads": 1, "is_causal": False}),
-        (((2, 5, 9),), {"heads": 3, "is_causal": True}),
+        (((1, 1, 6), (1, 1)), {"heads": 2, "scale": 1.0}),
+        (((0, 2, 6), (2, 2)), {"heads": 1, "scale": 0.5}),
+        (((2, 5, 9), (5, 5)), {"heads": 3, "scale": 2.0}),
     ],
     "sign_of_det": SQUARE,
     "solve": [

@@ -192,7 +192,7 @@ class Printer:
         operation = step.op
         assert operation is not None
         inputs, settings = step.given(self.reading)
-        settings = {name: self.setting(setting) for name, setting in settings.items()}
+        settings = self.settings(settings)
         spelled = self.spelled.get(operation.name)
         if spelled is not None:
             source = spelled(self.trace.numbers[step], *inputs, **settings)
@@ -200,8 +200,8 @@ class Printer:
                 return source
         return by_rule(operation, inputs, settings)
 
-    def setting(self, setting: Any) -> Any:
-        return reread(setting)
+    def settings(self, settings: dict[str, Any]) -> dict[str, Any]:
+        return {name: reread(setting) for name, setting in settings.items()}
 
 
 def by_rule(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:

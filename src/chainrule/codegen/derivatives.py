@@ -24,7 +24,7 @@ from chainrule.errors import ChainruleError, ShapeError
 from chainrule.program import Kind, Step, Trace
 from chainrule.program.steps import replaced
 from chainrule.program.trace import trace
-from chainrule.rules.kernels import column_sums, less_one, outer_sum
+from chainrule.rules.kernels import column_sums, less_one, outer_sum, soften, soften_back
 from chainrule.rules.linear import count
 from chainrule.transforms import vjp
 
@@ -32,6 +32,9 @@ SLOPE = "How {} moves with {}"
 
 TIMES = (3, 7)
 """The lengths in a rule's declaration are multiplied by these: no number that a law writes is one of them."""
+
+MOST_WRITTEN = 3
+"""A length in a shape up to this is the composition's own number, as the 3 of questions, keys and values."""
 
 Example = tuple[dict[str, Any], dict[str, Any]]
 """The arrays of a rule, with its numbers among the settings, and the other settings, by name."""
@@ -128,14 +131,17 @@ def of_example(rule: Fused | Pointwise, i: int, arrays: Mapping[str, Any], setti
     given = {"g": cotangent(rule, arrays, settings), **arrays}
     traced = with_lengths(trace(pulled(rule, moving, arrays, settings), *given.values()), lengths)
     short, _ = simplified(simplified(traced, ROW_LAWS)[0], LAST_LAWS)
-    lines = statements_of(short, [*kernels, *given, *rule.inputs])
+    stacked = {x for step in short.program.steps if is_only(step, "stack") for x in step.inputs}
+    taken = [*kernels, *given, *rule.inputs]
+    lines = statements_of(short, taken, apart=stacked.__contains__, free=lambda step: False)
     for step, name in zip(short.given, [*given, *lengths.values()], strict=True):
         if step is not None:
             lines.names[step] = name
     for k, step in enumerate([*lines.forward, *lines.backward]):
         lines.names[step] = f"t{k + 1}"
     shapes = {np.shape(arrays[name]): f"{name}.shape" for name in (*rule.inputs[::-1], moving)}
-    printer = (RulePrinter if isinstance(rule, Fused) else PartialPrinter)(lines, lengths, shapes)
+    counts = {int(n): n.name for n in settings.values() if isinstance(n, Named) and n > 1}
+    printer = (RulePrinter if isinstance(rule, Fused) else PartialPrinter)(lines, lengths, shapes, counts)
     body = [line for line in printer.body() if line and "#" not in line]
     first, what = ("g", "What of the gradient of {} reaches {}") if isinstance(rule, Fused) else ("out", SLOPE)
     head = f"def {rule.name}_{moving}({', '.join([first, *rule.inputs, *rule.defaults])}):"
@@ -221,9 +227,9 @@ def with_lengths(traced: Trace, lengths: Mapping[int, str]) -> Trace:
 
 
 def shaped_alike(value: Any, x: Any, *, shape: Any) -> Source:
-    """The shape of another array."""
+    """The shape of another array, or lengths by their names."""
     if not isinstance(shape, Source):
-        return shaped(value, x, shape=shape)
+        return shaped(value, x, shape=[written(n) for n in shape])
     return Source(f"{enclosed(x, ATOM)}.reshape({shape.text})", value, ATOM, used([x]))
 
 
@@ -232,10 +238,17 @@ class RulePrinter(Printer):
 
     spelled: ClassVar = {name: SPELLED[name] for name in ("index", "pow", "transpose")} | {"reshape": shaped_alike}
 
-    def __init__(self, lines: Statements, lengths: Mapping[int, str], shapes: Mapping[tuple[int, ...], str]) -> None:
+    def __init__(
+        self,
+        lines: Statements,
+        lengths: Mapping[int, str],
+        shapes: Mapping[tuple[int, ...], str],
+        counts: Mapping[int, str],
+    ) -> None:
         super().__init__(lines)
         self.lengths = lengths
         self.shapes = shapes
+        self.counts = counts
 
     def assignment(self, step: Step, name: str, source: Source, comment: str) -> list[str]:
         """A step under a name, without the comment, where the example's lengths stand; the result as it is."""
@@ -251,6 +264,18 @@ class RulePrinter(Printer):
     def calls(self) -> set[tuple[str, str]]:
         """What the lines call: pairs of a module and a name in it."""
         return {(kernels[name].__module__, name) for source in self.needed for name in source.kernels}
+
+    def settings(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Settings by their names; in a new shape also what a setting of the rule counts, and -1 for what is left."""
+        found = {name: self.setting(setting) for name, setting in settings.items()}
+        shape = found.get("shape")
+        if type(shape) is tuple:
+            lengths = [Source(self.counts[n], n) if type(n) is int and n in self.counts else n for n in shape]
+            nameless = [i for i, n in enumerate(lengths) if type(n) is int and n > MOST_WRITTEN]
+            if len(nameless) == 1:
+                lengths[nameless[0]] = -1
+            found["shape"] = tuple(lengths)
+        return found
 
     def setting(self, setting: Any) -> Any:
         """Shapes, lengths and settings by their names."""
@@ -274,9 +299,32 @@ class RulePrinter(Printer):
             return np.dot(*map(self.reading, step.inputs))
         if is_only(step, "sub") and x not in self.lines.names and (places := self.places_of_ones(step.inputs[1])):
             return less_one(self.reading(x), self.setting(places))
+        if is_only(step, "softmax") and step.settings["axis"] in (-1, step.ndim - 1) and self.is_fresh(x):
+            return soften(self.reading(x))
+        if (softened := self.behind_shares(step)) is not None:
+            return soften_back(*map(self.reading, softened))
         if is_only(step, "sum_to") and step.ndim == 1 and x.ndim > 1:
             return column_sums(self.reading(x))
         return super().text(step)
+
+    def behind_shares(self, step: Step) -> tuple[Step, Step] | None:
+        """The g and softmax s of (g − Σ g·s)·s, which a kernel computes in the place of g; None of anything else."""
+        away: Any = step.inputs[0]
+        if not is_only(step, "mul") or not is_only(away, "sub") or away in self.lines.names:
+            return None
+        s, (g, total) = step.inputs[1], away.inputs
+        if not is_only(s, "softmax") or not is_only(total, "sum") or total in self.lines.names:
+            return None
+        along = (s.settings["axis"] % s.ndim, total.settings["axis"] % s.ndim, total.settings["keepdims"])
+        product: Any = total.inputs[0]
+        if along != (s.ndim - 1, s.ndim - 1, True) or not is_only(product, "mul") or set(product.inputs) != {g, s}:
+            return None
+        users = {x for x in self.trace.program.steps if g in x.needs}
+        return (g, s) if g.op is not None and users == {away, product} else None
+
+    def is_fresh(self, x: Any) -> bool:
+        """Whether what computes a step stands inside a line, and leaves an array that is nobody else's."""
+        return x not in self.lines.names and (isinstance(x.op, Pointwise) or is_only(x, "matmul"))
 
     def places_of_ones(self, x: Any) -> Any:
         """Where ones stand in an array of zeros, one in each row; None of any other array."""

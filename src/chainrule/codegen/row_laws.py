@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.codegen.laws import LAWS, Law, is_one_a_row, is_only
+from chainrule.codegen.laws import LAWS, Law, axes_of, is_one_a_row, is_only
 from chainrule.codegen.simplified import Builder, identity
 from chainrule.core.operation import book
 from chainrule.core.term import frozen
@@ -253,6 +253,33 @@ def along_last(b: Builder, step: Step) -> Any:
     x: Any = step.inputs[0]
     last_alone = x.ndim and step.shape == (*x.shape[:-1], 1) and x.shape != step.shape
     return b.step("sum", x, axis=-1, keepdims=True) if last_alone else None
+
+
+@law("a product turned over", "swap", "transpose")
+def product_turned(b: Builder, step: Step) -> Any:
+    """The transpose of Aᵀ·B is Bᵀ·A."""
+    x: Any = step.inputs[0]
+    if not turns_matrices(step) or not is_only(x, "matmul") or not turns_matrices(x.inputs[0]):
+        return None
+    left, right = x.inputs
+    return b.step("matmul", b.step("swap", right), left.inputs[0])
+
+
+def turns_matrices(x: Any) -> bool:
+    """Whether a step turns each matrix of a stack over."""
+    return is_only(x, "swap", "transpose") and axes_of(x) == (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2)
+
+
+@law("turned before it is stacked", "transpose")
+def turned_in_stack(b: Builder, step: Step) -> Any:
+    """A stack whose axes change places is a stack of parts whose axes did, along another axis: one copy, not two."""
+    x: Any = step.inputs[0]
+    if not is_only(x, "stack"):
+        return None
+    order, axis = axes_of(step), x.settings["axis"] % x.ndim
+    inner = tuple([a - (a > axis) for a in order if a != axis])
+    parts = [b.step("transpose", part, axes=inner) for part in x.inputs]
+    return b.step("stack", *parts, axis=order.index(axis))
 
 
 def turned(b: Builder, step: Step) -> Any:

@@ -16,7 +16,7 @@ from chainrule.nn.layers import Dropout, Linear
 from chainrule.nn.module import Module, Parameter, as_input, check_dtype, check_share, check_size
 from chainrule.nn.normalization import LayerNorm
 from chainrule.rules.algebra import matmul
-from chainrule.rules.attention import attended, self_attention
+from chainrule.rules.attention import all_seen, attended, not_before, self_attention
 from chainrule.rules.composed import softmax
 from chainrule.rules.fused import affine
 from chainrule.rules.linear import expand_dims, index, reshape, transpose
@@ -137,10 +137,12 @@ class MultiheadAttention(Module):
         x = as_input(x, "MultiheadAttention")
         _check_sequences(self, x, self.embed_dim)
         together = self._projected(x)
+        mask = (not_before if self.is_causal else all_seen)(together.dtype, x.shape[1])
+        scale = (self.embed_dim // self.num_heads) ** -0.5
         if self.training and self.dropout.p:
-            gathered = attended(together, self.num_heads, self.is_causal, self._weights)
+            gathered = attended(together, mask, self.num_heads, scale, self._weights)
         else:
-            gathered = self_attention(together, heads=self.num_heads, is_causal=self.is_causal)
+            gathered = self_attention(together, mask, heads=self.num_heads, scale=scale)
         return self.out_proj(gathered)
 
     def _weights(self, fit: Any) -> Any:

@@ -2,10 +2,6 @@
 
 The weights of a batch are (batch, heads, time, time), by far the largest arrays of a language model, and a forward
 made of single operations keeps six of them (Rabe and Staats, Self-attention does not need O(n²) memory, 2021).
-
-Its adjoint is written by hand, and alone in that. What the writer of derivatives (codegen/derivatives.py) makes of the
-composition is right, and takes 1.3 to 1.5 times as long, on 16 sequences of 64 places in float32: it joins the shares
-of questions, keys and values where this one writes each to its place, and goes over the weights more often.
 """
 
 from __future__ import annotations
@@ -17,8 +13,9 @@ import numpy as np
 from chainrule.core.operation import fused, kernel
 from chainrule.rules.algebra import matmul
 from chainrule.rules.composed import softmax
+from chainrule.rules.derivatives import attention as derivatives
 from chainrule.rules.image_kernels import few_at_a_time
-from chainrule.rules.kernels import soften, soften_back
+from chainrule.rules.kernels import soften
 from chainrule.rules.linear import index, reshape, swap, transpose
 
 
@@ -28,15 +25,18 @@ def not_before(dtype, time):
     return np.triu(np.full((time, time), -np.inf, dtype), 1)
 
 
-def attended(x: Any, heads: int, is_causal: bool, weigh: Any = softmax) -> Any:
+@kernel
+def all_seen(dtype, time):
+    """Zeros: each place sees every other."""
+    return np.zeros((time, time), dtype)
+
+
+def attended(x: Any, mask: Any, heads: int, scale: float, weigh: Any = softmax) -> Any:
     """Self-attention in single operations; `weigh` turns what fits into weights."""
     batch, time, width = x.shape[0], x.shape[1], x.shape[2] // 3
     apart = transpose(reshape(x, shape=(batch, time, 3, heads, width // heads)), axes=(2, 0, 3, 1, 4))
     questions, keys, values = index(apart, key=0), index(apart, key=1), index(apart, key=2)
-    fit = matmul(questions, swap(keys)) / float(np.sqrt(width // heads))
-    if is_causal:
-        fit = fit + not_before(fit.dtype, time)
-    gathered = matmul(weigh(fit), values)
+    gathered = matmul(weigh(matmul(questions * scale, swap(keys)) + mask), values)
     return reshape(transpose(gathered, axes=(0, 2, 1, 3)), shape=(batch, time, width))
 
 
@@ -48,55 +48,53 @@ def heads_apart(x, parts, heads):
 
 
 @kernel
-def weights_of(questions, keys, is_causal):
-    """How much each place takes from each other: the softmax of what fits, divided by the root of the size."""
-    fit = np.matmul(questions, keys.swapaxes(-1, -2))
-    fit *= questions.shape[-1] ** -0.5
-    if is_causal:
-        fit += not_before(fit.dtype, fit.shape[-1])
-    return soften(fit)
-
-
-@kernel
 def few_sequences(x, heads):
-    """Slices of the sequences whose weights fill the workspace."""
-    return few_at_a_time(len(x), heads * x.shape[1] ** 2 * x.itemsize)
+    """Slices of the sequences of which four arrays like the weights fill the workspace."""
+    return few_at_a_time(len(x), 4 * heads * x.shape[1] ** 2 * x.itemsize)
 
 
 @kernel
-def attend(x, heads, is_causal):
+def attend(x, mask, heads, scale):
     """What every place gathers, of shape (batch, time, width)."""
     out = np.empty((*x.shape[:2], x.shape[2] // 3), x.dtype)
     for some in few_sequences(x, heads):
         questions, keys, values = heads_apart(x[some], 3, heads)
-        heads_apart(out[some], 1, heads)[0] = np.matmul(weights_of(questions, keys, is_causal), values)
+        fit = np.matmul(questions * scale, keys.swapaxes(-1, -2))
+        fit += mask
+        heads_apart(out[some], 1, heads)[0] = np.matmul(soften(fit), values)
+    return out
+
+
+self_attention_x = kernel(derivatives.self_attention_x)
+self_attention_mask = kernel(derivatives.self_attention_mask)
+
+
+@kernel
+def attend_back(g, x, mask, heads, scale):
+    """The gradient of questions, keys and values, few sequences at a time."""
+    out = np.empty(x.shape, np.result_type(g, x))
+    for some in few_sequences(x, heads):
+        out[some] = self_attention_x(g[some], x[some], mask, heads, scale)
     return out
 
 
 @kernel
-def attend_back(g, x, heads, is_causal):
-    """The gradient of questions, keys and values, from that of what was gathered."""
-    out = np.empty(x.shape, np.result_type(g, x))
+def mask_back(g, x, mask, heads, scale):
+    """The gradient of the mask, added up over the sequences."""
+    out = np.zeros(mask.shape, np.result_type(g, x))
     for some in few_sequences(x, heads):
-        questions, keys, values = heads_apart(x[some], 3, heads)
-        to_questions, to_keys, to_values = heads_apart(out[some], 3, heads)
-        weights, arrived = weights_of(questions, keys, is_causal), heads_apart(g[some], 1, heads)[0]
-        to_values[...] = np.matmul(weights.swapaxes(-1, -2), arrived)
-        fit = soften_back(np.matmul(arrived, values.swapaxes(-1, -2)), weights)
-        fit *= questions.shape[-1] ** -0.5
-        to_questions[...] = np.matmul(fit, keys)
-        to_keys[...] = np.matmul(fit.swapaxes(-1, -2), questions)
+        out += self_attention_mask(g[some], x[some], mask, heads, scale)
     return out
 
 
 @fused(
-    r"\operatorname{attention}_{heads}\left({x}\right)",
+    r"\operatorname{attention}_{heads}\left({x}, {mask}, {scale}\right)",
     of=attended,
-    adjoint=(attend_back,),
+    adjoint=(attend_back, mask_back),
     reason="a block of GPT takes a third of the memory and less time: of the weights nothing is kept",
-    shapes=((2, 3, 12),),
-    examples=({"heads": 2, "is_causal": True}, {"heads": 1, "is_causal": False}),
+    shapes=((5, 3, 24), (3, 3)),
+    examples=({"heads": 2, "scale": 0.5}, {"heads": 4, "scale": 0.25}),
 )
-def self_attention(x, *, heads, is_causal):
+def self_attention(x, mask, *, heads, scale):
     """Each place gathers the values of places whose keys fit its question; x holds questions, keys, values in a row."""
-    return attend(x, heads, is_causal)
+    return attend(x, mask, heads, scale)
