@@ -43,11 +43,22 @@ def test_convolution_follows_its_seed_and_dtype():
         "MaxPool2d(2)",
         "MaxPool2d((2, 3), stride=1, padding=1, dilation=2)",
         "AvgPool2d(3, stride=(1, 2), padding=1)",
+        "AdaptiveAvgPool2d((1, None))",
+        "Flatten(end_dim=2)",
+        "Linear(2, 3, bias=False, dtype=float64)",
+        "LayerNorm((3, 3), eps=0.1, elementwise_affine=False, bias=False)",
+        "LayerNorm(3, bias=False)",
+        "BatchNorm1d(3, momentum=None, affine=False, track_running_stats=False)",
+        "GroupNorm(1, 2, eps=0.1, affine=False)",
+        "Embedding(4, 2, padding_idx=1)",
+        "MultiheadAttention(4, 2, dropout=0.5, bias=False, is_causal=False)",
+        "RNN(2, 3, num_layers=2, nonlinearity='relu', bias=False, dropout=0.5, bidirectional=True, dtype=float64)",
+        "CrossEntropyLoss(weight=[1.0, 2.0], ignore_index=0)",
     ],
 )
 def test_layers_print_as_they_are_made(made):
-    names = {"Conv2d": nn.Conv2d, "MaxPool2d": nn.MaxPool2d, "AvgPool2d": nn.AvgPool2d, "float64": np.float64}
-    assert repr(eval(made, names)) == made  # noqa: S307
+    kind = getattr(nn, made.partition("(")[0])
+    assert repr(eval(made, {kind.__name__: kind, "float64": np.float64})) == made  # noqa: S307
 
 
 @pytest.mark.parametrize(

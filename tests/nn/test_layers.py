@@ -310,7 +310,7 @@ def test_flatten_keeps_the_batch():
     np.testing.assert_array_equal(nn.Flatten()(cr.Tensor(x)).data, x.reshape(2, 12))
     assert nn.Flatten(0)(x).shape == (24,)
     assert nn.Flatten(1, 2)(np.zeros((0, 3, 2))).shape == (0, 6)
-    assert (repr(nn.Flatten()), repr(nn.Flatten(1, 2))) == ("Flatten()", "Flatten(1, 2)")
+    assert repr(nn.Flatten()) == "Flatten()"
     for flatten in (nn.Flatten(4), nn.Flatten(2, 1), nn.Flatten(-5)):
         with pytest.raises(ShapeError, match=r"joins axes that an input of shape \(2, 3, 2, 2\) does not have"):
             flatten(x)

@@ -13,7 +13,7 @@ from chainrule.errors import DtypeError, ShapeError
 from chainrule.nn import init
 from chainrule.nn.activations import GELU
 from chainrule.nn.layers import Dropout, Linear
-from chainrule.nn.module import Module, Parameter, as_input, check_dtype, check_share, check_size
+from chainrule.nn.module import Layer, Module, Parameter, as_input, check_dtype, check_share, check_size, named
 from chainrule.nn.normalization import LayerNorm
 from chainrule.rules.algebra import matmul
 from chainrule.rules.attention import all_seen, attended, not_before, self_attention
@@ -25,7 +25,7 @@ from chainrule.rules.pointwise import equal, where
 Seed = np.random.Generator | int | None
 
 
-class Embedding(Module):
+class Embedding(Layer):
     """A table with one vector for each of `num_embeddings` symbols: whole numbers in, their vectors out.
 
     `x` holds whole numbers from 0 in any shape (…), and the result has shape (…, embedding_dim); `weight` is
@@ -84,12 +84,8 @@ class Embedding(Module):
         padding = expand_dims(equal(symbols, self.padding_idx), axis=-1)
         return where(padding, self.weight.data[self.padding_idx], vectors)
 
-    def __repr__(self) -> str:
-        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
-        return f"Embedding({self.num_embeddings}, {self.embedding_dim}{padding})"
 
-
-class MultiheadAttention(Module):
+class MultiheadAttention(Layer):
     """Self-attention: each place of a sequence gathers from the places before it (and itself) what fits its question.
 
     `x` and the result have shape (batch, time, embed_dim). Questions, keys and values are linear in x; `num_heads`
@@ -163,9 +159,8 @@ class MultiheadAttention(Module):
         batch, time, width = taken
         return batch * time * (3 * width * width + 2 * time * width)
 
-    def __repr__(self) -> str:
-        causal = "" if self.is_causal else ", is_causal=False"
-        return f"MultiheadAttention({self.embed_dim}, {self.num_heads}{causal})"
+    def settings_shown(self) -> dict[str, Any]:
+        return {"bias": self.in_proj_bias, "dropout": self.dropout.p}
 
 
 class TransformerBlock(Module):
@@ -217,9 +212,8 @@ class TransformerBlock(Module):
 
 def _check_sequences(layer: Module, x: Any, width: int) -> None:
     if x.ndim != 3 or x.shape[-1] != width:
-        given = x.describe() if isinstance(x, Tensor) else f"an array {x.shape}"
         single = ": add an axis to a single sequence with x[None]" if x.ndim == 2 else ""
-        raise ShapeError(f"{layer!r} takes sequences of shape (batch, time, {width}), and got {given}{single}")
+        raise ShapeError(f"{layer!r} takes sequences of shape (batch, time, {width}), and got {named(x)}{single}")
 
 
 def _first(symbols: Any, whole: Any) -> Any:

@@ -5,15 +5,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, overload
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from typing import Any, Self, overload
 
 from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.nn.module import Module, Parameter, brackets
 
 
-class ModuleList(Module):
+class _Members(Module):
+    """The base of lists: members of one kind, named by their places."""
+
+    def __init__(self, members: Iterable[Any]) -> None:
+        self.held: list[Any] = []
+        self.extend(members)
+
+    def append(self, member: Any) -> Self:
+        """Add one at the end."""
+        self.held.append(self._fit(member))
+        return self
+
+    def _fit(self, member: Any) -> Any:
+        raise NotImplementedError
+
+    def extend(self, members: Iterable[Any]) -> Self:
+        """Add several at the end."""
+        for member in members:
+            self.append(member)
+        return self
+
+    def parts(self) -> Iterator[tuple[str, str, Any]]:
+        """Each member with its place as its name."""
+        return ((str(i), f"[{i}]", member) for i, member in enumerate(self.held))
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.held)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self.held))})"
+
+
+class ModuleList(_Members):
     """A list of modules: their parameters count, and the module that holds it says how they are used.
 
     A plain Python list in an attribute does as well; this one is a module, so lists of lists can be named and saved.
@@ -27,25 +62,12 @@ class ModuleList(Module):
     """
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
-        self.held: list[Module] = []
-        self.extend(modules)
+        super().__init__(modules)
 
-    def append(self, module: Module) -> ModuleList:
-        """Add a module at the end."""
-        if not isinstance(module, Module):
-            raise DtypeError(f"ModuleList takes modules, and got {module!r}{brackets(module)}")
-        self.held.append(module)
-        return self
-
-    def extend(self, modules: Iterable[Module]) -> ModuleList:
-        """Add several at the end."""
-        for module in modules:
-            self.append(module)
-        return self
-
-    def parts(self) -> Iterator[tuple[str, str, Any]]:
-        """Each module with its place as its name."""
-        return ((str(i), f"[{i}]", module) for i, module in enumerate(self.held))
+    def _fit(self, member: Module) -> Module:
+        if not isinstance(member, Module):
+            raise DtypeError(f"ModuleList takes modules, and got {member!r}{brackets(member)}")
+        return member
 
     @overload
     def __getitem__(self, place: int) -> Module: ...
@@ -54,17 +76,8 @@ class ModuleList(Module):
     def __getitem__(self, place: int | slice) -> Any:
         return ModuleList(self.held[place]) if isinstance(place, slice) else self.held[place]
 
-    def __len__(self) -> int:
-        return len(self.held)
 
-    def __iter__(self) -> Iterator[Module]:
-        return iter(self.held)
-
-    def __repr__(self) -> str:
-        return f"ModuleList({', '.join(map(repr, self.held))})"
-
-
-class ModuleDict(Module):
+class ModuleDict(Module, MutableMapping[str, Module]):
     """Modules by name: their parameters count, and the module that holds it says how they are used.
 
     Names are texts without a dot. It is used as a dict: ``layers["first"]``, ``in``, `keys`, `values`, `items`,
@@ -82,37 +95,17 @@ class ModuleDict(Module):
         self.held: dict[str, Module] = {}
         self.update(modules)
 
-    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
-        """Add several, by name; one that has the name of another takes its place."""
-        for name, module in dict(modules).items():
-            self[name] = module
-
     def parts(self) -> Iterator[tuple[str, str, Any]]:
         """Each module with its name."""
         return ((name, f"[{name!r}]", module) for name, module in self.held.items())
 
-    def keys(self) -> Iterable[str]:
-        """The names."""
-        return self.held.keys()
-
-    def values(self) -> Iterable[Module]:
-        """The modules."""
-        return self.held.values()
-
-    def items(self) -> Iterable[tuple[str, Module]]:
-        """Names and modules."""
-        return self.held.items()
-
-    def pop(self, name: str) -> Module:
-        """Take a module out."""
-        module = self[name]
-        del self.held[name]
-        return module
-
-    def __getitem__(self, name: str) -> Module:
+    def _known(self, name: str) -> str:
         if name not in self.held:
             raise KeyError(f"ModuleDict has no {name!r}; it has {', '.join(self.held) or 'nothing'}")
-        return self.held[name]
+        return name
+
+    def __getitem__(self, name: str) -> Module:
+        return self.held[self._known(name)]
 
     def __setitem__(self, name: str, module: Module) -> None:
         if not isinstance(name, str) or not name or "." in name:
@@ -122,10 +115,7 @@ class ModuleDict(Module):
         self.held[name] = module
 
     def __delitem__(self, name: str) -> None:
-        self.pop(name)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.held
+        del self.held[self._known(name)]
 
     def __len__(self) -> int:
         return len(self.held)
@@ -133,11 +123,14 @@ class ModuleDict(Module):
     def __iter__(self) -> Iterator[str]:
         return iter(self.held)
 
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType]
+
     def __repr__(self) -> str:
         return f"ModuleDict({{{', '.join(f'{name!r}: {module!r}' for name, module in self.held.items())}}})"
 
 
-class ParameterList(Module):
+class ParameterList(_Members):
     """A list of parameters that a module owns; Tensors and arrays become parameters, as of `Parameter`.
 
     >>> import chainrule as cr
@@ -147,34 +140,12 @@ class ParameterList(Module):
     """
 
     def __init__(self, parameters: Iterable[Any] = ()) -> None:
-        self.held: list[Parameter] = []
         if isinstance(parameters, Tensor):
             raise ShapeError("ParameterList takes parameters one by one: write [parameter]")
-        self.extend(parameters)
+        super().__init__(parameters)
 
-    def append(self, parameter: Any) -> ParameterList:
-        """Add one at the end."""
-        self.held.append(parameter if isinstance(parameter, Parameter) else Parameter(parameter))
-        return self
-
-    def extend(self, parameters: Iterable[Any]) -> ParameterList:
-        """Add several at the end."""
-        for parameter in parameters:
-            self.append(parameter)
-        return self
-
-    def parts(self) -> Iterator[tuple[str, str, Any]]:
-        """Each parameter with its place as its name."""
-        return ((str(i), f"[{i}]", parameter) for i, parameter in enumerate(self.held))
+    def _fit(self, member: Any) -> Parameter:
+        return member if isinstance(member, Parameter) else Parameter(member)
 
     def __getitem__(self, place: int) -> Parameter:
         return self.held[place]
-
-    def __len__(self) -> int:
-        return len(self.held)
-
-    def __iter__(self) -> Iterator[Parameter]:
-        return iter(self.held)
-
-    def __repr__(self) -> str:
-        return f"ParameterList({', '.join(map(repr, self.held))})"

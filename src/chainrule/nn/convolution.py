@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.tensor import Tensor
 from chainrule.errors import ShapeError
-from chainrule.nn.module import Module, Parameter, as_input, check_dtype, check_size
+from chainrule.nn.module import Layer, Module, Parameter, as_input, check_dtype, check_size, named
 from chainrule.rules.composed import stack
 from chainrule.rules.convolution import conv2d_plus, max_pool2d
 from chainrule.rules.linear import index, mean, reshape
@@ -19,7 +18,7 @@ Size = int | tuple[int, int]
 """One whole number for height and width, or one for each."""
 
 
-class Convolution(Module):
+class Convolution(Layer):
     """The base of `Conv1d` and `Conv2d`: weights that slide over places, and a bias; uniform in ±1/√(their inputs)."""
 
     def __init__(
@@ -51,13 +50,8 @@ class Convolution(Module):
         """One for each entry of the result and of its window."""
         return math.prod(given) * self.weight.size // self.out_channels
 
-    def __repr__(self) -> str:
-        usual = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
-        said = [f", {name}={_short(n)!r}" for name, n in self.settings.items() if _short(n) != usual[name]]
-        said += [", bias=False"] * (self.bias is None)
-        said += [f", dtype={self.weight.dtype}"] * (self.weight.dtype != np.float32)
-        sizes = f"{self.in_channels}, {self.out_channels}, {_short(self.kernel_size)}"
-        return f"{type(self).__name__}({sizes}{''.join(said)})"
+    def settings_shown(self) -> dict[str, Any]:
+        return {name: _short(n) for name, n in {**self.settings, "kernel_size": self.kernel_size}.items()}
 
 
 class Conv2d(Convolution):
@@ -144,13 +138,26 @@ class Conv1d(Convolution):
         """What every window of the rows gives."""
         x = as_input(x, "Conv1d")
         if x.ndim != 3 or x.shape[1] != self.in_channels:
-            name = x.describe() if isinstance(x, Tensor) else f"an array {x.shape}"
-            raise ShapeError(f"{self!r} takes rows of shape (rows, {self.in_channels}, length), and got {name}")
+            raise ShapeError(f"{self!r} takes rows of shape (rows, {self.in_channels}, length), and got {named(x)}")
         out = conv1d(x, self.weight, **self.settings)
         return out if self.bias is None else out + reshape(self.bias, shape=(self.out_channels, 1))
 
 
-class MaxPool2d(Module):
+class Pool(Layer):
+    """The base of `MaxPool2d` and `AvgPool2d`: windows of images."""
+
+    def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> None:
+        name = type(self).__name__
+        self.kernel_size = _pair(name, "kernel_size", kernel_size, 1)
+        self.stride = self.kernel_size if stride is None else _pair(name, "stride", stride, 1)
+        self.padding = _pair(name, "padding", padding, 0)
+
+    def settings_shown(self) -> dict[str, Any]:
+        shown = {name: _short(size) for name, size in vars(self).items()}
+        return shown | {"stride": None} if self.stride == self.kernel_size else shown
+
+
+class MaxPool2d(Pool):
     """The largest entry of every window of images; the gradient goes to it alone, of equals to the first.
 
     `x` has shape (images, channels, height, width). `kernel_size`, `stride` (as `kernel_size` unless given), `padding`
@@ -164,9 +171,7 @@ class MaxPool2d(Module):
     """
 
     def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1) -> None:
-        self.kernel_size = _pair("MaxPool2d", "kernel_size", kernel_size, 1)
-        self.stride = self.kernel_size if stride is None else _pair("MaxPool2d", "stride", stride, 1)
-        self.padding = _pair("MaxPool2d", "padding", padding, 0)
+        super().__init__(kernel_size, stride, padding)
         self.dilation = _pair("MaxPool2d", "dilation", dilation, 1)
 
     def forward(self, x: Any) -> Any:
@@ -176,12 +181,8 @@ class MaxPool2d(Module):
         slide = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
         return max_pool2d(x, kernel_size=self.kernel_size, **slide)
 
-    def __repr__(self) -> str:
-        dilation = "" if self.dilation == (1, 1) else f", dilation={_short(self.dilation)}"
-        return f"MaxPool2d({_pool_settings(self)}{dilation})"
 
-
-class AvgPool2d(Module):
+class AvgPool2d(Pool):
     """The mean of every window of images; zeros of the padding count.
 
     `x` has shape (images, channels, height, width). `kernel_size`, `stride` (as `kernel_size` unless given) and
@@ -193,22 +194,14 @@ class AvgPool2d(Module):
               [10.5, 12.5]]]])
     """
 
-    def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> None:
-        self.kernel_size = _pair("AvgPool2d", "kernel_size", kernel_size, 1)
-        self.stride = self.kernel_size if stride is None else _pair("AvgPool2d", "stride", stride, 1)
-        self.padding = _pair("AvgPool2d", "padding", padding, 0)
-
     def forward(self, x: Any) -> Any:
         """The mean of every window."""
         x = as_input(x, "AvgPool2d")
         _check_images(self, x)
         return avg_pool2d(x, self.kernel_size, self.stride, self.padding)
 
-    def __repr__(self) -> str:
-        return f"AvgPool2d({_pool_settings(self)})"
 
-
-class AdaptiveAvgPool2d(Module):
+class AdaptiveAvgPool2d(Layer):
     """The means of as many windows as the result has places, whatever the size of the images.
 
     `x` has shape (images, channels, height, width) and the result (images, channels, *output_size); `output_size` is a
@@ -237,9 +230,8 @@ class AdaptiveAvgPool2d(Module):
             x = x if places is None else _means_along(x, axis, places)
         return x
 
-    def __repr__(self) -> str:
-        height, width = self.output_size
-        return f"AdaptiveAvgPool2d({height if height == width else self.output_size})"
+    def settings_shown(self) -> dict[str, Any]:
+        return {"output_size": _short(self.output_size)}
 
 
 def _means_along(x: Any, axis: int, places: int) -> Any:
@@ -264,17 +256,10 @@ def _pair(owner: str, name: str, size: Size, least: int) -> tuple[int, int]:
 def _check_images(layer: Module, x: Any, channels: int | None = None) -> None:
     if x.ndim == 4 and channels in (None, x.shape[1]):
         return
-    name = x.describe() if isinstance(x, Tensor) else f"an array {x.shape}"
     wanted = f"(images, {channels or 'channels'}, height, width)"
     single = ": add an axis to a single image with x[None]" if x.ndim == 3 else ""
-    raise ShapeError(f"{layer!r} takes images of shape {wanted}, and got {name}{single}")
+    raise ShapeError(f"{layer!r} takes images of shape {wanted}, and got {named(x)}{single}")
 
 
-def _short(size: Size) -> Size:
+def _short(size: int | tuple[int | None, int | None]) -> Any:
     return size[0] if isinstance(size, tuple) and size[0] == size[1] else size
-
-
-def _pool_settings(pool: MaxPool2d | AvgPool2d) -> str:
-    stride = "" if pool.stride == pool.kernel_size else f", stride={_short(pool.stride)}"
-    padding = "" if pool.padding == (0, 0) else f", padding={_short(pool.padding)}"
-    return f"{_short(pool.kernel_size)}{stride}{padding}"

@@ -13,15 +13,24 @@ import numpy as np
 
 from chainrule.core.graph import frozen
 from chainrule.core.operation import takes_over
-from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError, ShapeError
-from chainrule.nn.module import Module, Parameter, as_input, brackets, check_dtype, check_share, check_size
+from chainrule.nn.module import (
+    Layer,
+    Module,
+    Parameter,
+    as_input,
+    brackets,
+    check_dtype,
+    check_share,
+    check_size,
+    named,
+)
 from chainrule.rules.algebra import matmul
 from chainrule.rules.fused import affine
 from chainrule.rules.linear import reshape, transpose
 
 
-class Linear(Module):
+class Linear(Layer):
     """A layer of neurons: ``x @ weight.T + bias``.
 
     `x` has shape (…, in_features) and the result (…, out_features); `weight` is (out_features, in_features) and `bias`
@@ -75,16 +84,10 @@ class Linear(Module):
         return math.prod(taken) * self.out_features
 
     def _misfit(self, x: Any) -> ShapeError:
-        name = x.describe() if isinstance(x, Tensor) else f"an array {x.shape}"
         return ShapeError(
-            f"{self!r} takes {self.in_features} features along the last axis, and got {name}: "
+            f"{self!r} takes {self.in_features} features along the last axis, and got {named(x)}: "
             f"give shape (batch, {self.in_features})"
         )
-
-    def __repr__(self) -> str:
-        bias = "" if self.bias is not None else ", bias=False"
-        dtype = "" if self.weight.dtype == np.float32 else f", dtype={self.weight.dtype}"
-        return f"Linear({self.in_features}, {self.out_features}{bias}{dtype})"
 
 
 class Sequential(Module):
@@ -155,7 +158,7 @@ class Identity(Module):
         return x
 
 
-class Flatten(Module):
+class Flatten(Layer):
     """All axes from `start_dim` to `end_dim` as one: an image becomes a row of numbers, and the batch stays.
 
     `x` has any shape with those axes, and a batch of images (n, c, h, w) becomes (n, c·h·w). Axes that `x` does not
@@ -178,11 +181,6 @@ class Flatten(Module):
             raise ShapeError(f"{self!r} joins axes that an input of shape {x.shape} does not have in this order")
         joined = math.prod(x.shape[start : end + 1])
         return reshape(x, shape=(*x.shape[:start], joined, *x.shape[end + 1 :]))
-
-    def __repr__(self) -> str:
-        return (
-            "Flatten()" if (self.start_dim, self.end_dim) == (1, -1) else f"Flatten({self.start_dim}, {self.end_dim})"
-        )
 
 
 class Dropout(Module):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from chainrule.core.operation import as_array, takes_over
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, DtypeError, ShapeError
-from chainrule.nn.module import Module, as_input, refuse_texts
+from chainrule.nn.module import Layer, Module, as_input, refuse_texts
 from chainrule.rules import linear, pointwise
 from chainrule.rules.composed import log_softmax
 from chainrule.rules.fused import binary_cross_entropy, cross_entropy, squared_error
@@ -23,7 +23,7 @@ LEAST_LOGARITHM = -100.0
 LEAST_PROBABILITY = float(np.exp(LEAST_LOGARITHM))
 
 
-class Loss(Module):
+class Loss(Layer):
     """The base of losses of a batch: how its examples are joined, and how much the batch weighs beside others.
 
     Losses take ``loss(prediction, target, sample_weight=None)``. `sample_weight`, of shape (batch,), says how often
@@ -185,9 +185,6 @@ class CrossEntropyLoss(Loss):
         smoothing = self.label_smoothing
         return (1 - smoothing) * each + smoothing * linear.mean(surprise, axis=1) if smoothing else each
 
-    def __repr__(self) -> str:
-        return _shown(self, weight=None, reduction="mean", label_smoothing=0.0, ignore_index=-100)
-
 
 class MSELoss(Loss):
     """The squared error (prediction - target)², under one of three conventions that courses mix up.
@@ -259,9 +256,6 @@ class _LossOfEntries(Loss):
         """The loss of every entry."""
         raise NotImplementedError(f"{type(self).__name__} needs a method each(self, prediction, target)")
 
-    def __repr__(self) -> str:
-        return _shown(self, reduction="mean")
-
 
 class L1Loss(_LossOfEntries):
     """The distance |prediction - target|; its derivative is a sign, and 0 where they are equal.
@@ -300,9 +294,6 @@ class HuberLoss(_LossOfEntries):
         error = prediction - target
         held = clip(error, a_min=-self.delta, a_max=self.delta)
         return held * (error - 0.5 * held)
-
-    def __repr__(self) -> str:
-        return _shown(self, reduction="mean", delta=1.0)
 
 
 class BCELoss(_LossOfEntries):
@@ -368,9 +359,6 @@ class BCEWithLogitsLoss(_LossOfEntries):
                 f"of shape {prediction.shape}: give one number, or one for each column"
             ) from error
 
-    def __repr__(self) -> str:
-        return _shown(self, reduction="mean", pos_weight=None)
-
 
 class HingeLoss(_LossOfEntries):
     """How far a score falls short of a margin on its own side: max(0, `margin` - y score) (Cortes and Vapnik, 1995).
@@ -392,9 +380,6 @@ class HingeLoss(_LossOfEntries):
         numbers = _numbers(target, "HingeLoss")
         _refuse(np.abs(numbers) != 1, "HingeLoss takes the targets -1 and 1", numbers, ": from 0 and 1, 2 * target - 1")
         return relu(self.margin - target * prediction)
-
-    def __repr__(self) -> str:
-        return _shown(self, reduction="mean", margin=1.0)
 
 
 def _known(loss: Module, reduction: str) -> str:
@@ -433,14 +418,6 @@ def _reduced(each: Any, reduction: str, count: Any) -> Any:
         return each
     total = linear.sum(each)
     return total / count if reduction == "mean" else total
-
-
-def _shown(loss: Module, **defaults: Any) -> str:
-    """A loss as a program would write it, with the settings that are not the usual ones."""
-    held = {name: getattr(loss, name) for name in defaults}
-    plain = {name: each.tolist() if isinstance(each, np.ndarray) else each for name, each in held.items()}
-    settings = [f"{name}={given!r}" for name, given in plain.items() if given != defaults[name]]
-    return f"{type(loss).__name__}({', '.join(settings)})"
 
 
 def _numbers(x: Any, owner: str) -> NDArray[Any]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import numpy as np
@@ -289,6 +290,29 @@ class Module:
         return f"{type(self).__name__}({inside})"
 
 
+class Layer(Module):
+    """A module that is shown as the call that makes it: what has to be given, and settings that are not the usual."""
+
+    def settings_shown(self) -> dict[str, Any]:
+        """The settings that are not held by an attribute of their own name."""
+        return {}
+
+    def __repr__(self) -> str:
+        held = {"rng": None, "dtype": next((part.dtype for part in self.parameters()), np.float32)}
+        held |= {**vars(self), **self.settings_shown()}
+        said: list[str] = []
+        for name, argument in signature(type(self)).parameters.items():
+            value = held.get(name, argument.default)
+            value = value.tolist() if isinstance(value, np.ndarray) else value
+            if isinstance(argument.default, bool):
+                value = value is not None and value is not False
+            if argument.default is argument.empty:
+                said.append(repr(value))
+            elif value != argument.default:
+                said.append(f"{name}={value if name == 'dtype' else repr(value)}")
+        return f"{type(self).__name__}({', '.join(said)})"
+
+
 OWN = (Parameter, Buffer, Module)
 MAY_OWN = (*OWN, list, tuple, dict)
 """What is a part of a module, and what parts are looked for in."""
@@ -338,6 +362,11 @@ def as_input(x: Any, owner: str) -> Any:
     if isinstance(x, list | tuple) and any(is_node(part) for part in cast("list[Any]", x)):
         return gathered(x)
     return as_array(x, owner)
+
+
+def named(x: Any) -> str:
+    """An input as a message names it."""
+    return x.describe() if isinstance(x, Tensor) else f"an array {x.shape}"
 
 
 def refuse_texts(x: Any, owner: str, cure: str = NUMBERED) -> None:

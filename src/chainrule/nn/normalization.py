@@ -10,14 +10,14 @@ from chainrule.core.operation import takes_over
 from chainrule.core.state import no_grad
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ShapeError
-from chainrule.nn.module import Buffer, Module, Parameter, as_input, check_dtype, check_size
+from chainrule.nn.module import Buffer, Layer, Parameter, as_input, check_dtype, check_size, named
 from chainrule.rules.composed import away_over_spread
 from chainrule.rules.fused import layer_norm
 from chainrule.rules.linear import mean, reshape
 from chainrule.rules.pointwise import sqrt, square
 
 
-class BatchNorm1d(Module):
+class BatchNorm1d(Layer):
     """Each feature less its mean over the batch, divided by its deviation, then scaled by `weight` and moved by `bias`.
 
     `x` has shape (batch, num_features) or (batch, num_features, length); so has the result. While training, mean and
@@ -65,8 +65,7 @@ class BatchNorm1d(Module):
         x = as_input(x, type(self).__name__)
         if x.ndim not in self.axes_of_features or x.shape[1] != self.num_features:
             shapes = " or ".join(f"with {n} axes" for n in self.axes_of_features)
-            given = x.describe() if isinstance(x, Tensor) else f"an array {x.shape}"
-            raise ShapeError(f"{self!r} takes {self.num_features} features along axis 1 of inputs {shapes}: {given}")
+            raise ShapeError(f"{self!r} takes {self.num_features} features along axis 1 of inputs {shapes}: {named(x)}")
         shape = (self.num_features,) + (1,) * (x.ndim - 2)
         if self.training or self.running_mean is None or self.running_var is None:
             away, variance = self._by_the_batch(x)
@@ -104,8 +103,8 @@ class BatchNorm1d(Module):
             self.running_mean = renewed(self.running_mean, center, share)
             self.running_var = renewed(self.running_var, variance * (count / (count - 1)), share)
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.num_features})"
+    def settings_shown(self) -> dict[str, Any]:
+        return {"affine": self.weight, "track_running_stats": self.running_mean}
 
 
 def detached(x: Any) -> Any:
@@ -134,7 +133,7 @@ class BatchNorm2d(BatchNorm1d):
     axes_of_features = (4,)
 
 
-class LayerNorm(Module):
+class LayerNorm(Layer):
     """Each example less the mean of its features, divided by their deviation, then scaled by `weight`, moved by `bias`.
 
     `x` has shape (…, *normalized_shape), and so has the result; `weight` and `bias` have shape `normalized_shape`, a
@@ -169,19 +168,19 @@ class LayerNorm(Module):
         x = as_input(x, "LayerNorm")
         own = self.normalized_shape
         if x.shape[x.ndim - len(own) :] != own:
-            given = x.describe() if isinstance(x, Tensor) else f"an array {x.shape}"
-            raise ShapeError(f"{self!r} takes inputs whose last axes are {own}, and got {given}")
+            raise ShapeError(f"{self!r} takes inputs whose last axes are {own}, and got {named(x)}")
         if self.weight is not None and self.bias is not None and len(own) == 1 and x.ndim > 1:
             return layer_norm(x, self.weight, self.bias, eps=self.eps)
         out = away_over_spread(x, tuple(range(-len(own), 0)), self.eps)
         out = out if self.weight is None else out * self.weight
         return out if self.bias is None else out + self.bias
 
-    def __repr__(self) -> str:
-        return f"LayerNorm({self.normalized_shape[0] if len(self.normalized_shape) == 1 else self.normalized_shape})"
+    def settings_shown(self) -> dict[str, Any]:
+        shape = self.normalized_shape
+        return {"normalized_shape": shape[0] if len(shape) == 1 else shape, "elementwise_affine": self.weight}
 
 
-class GroupNorm(Module):
+class GroupNorm(Layer):
     """Each example less the mean of every group of its channels, divided by their deviation; then scaled and moved.
 
     `x` has shape (batch, num_channels, …), and so has the result; `num_groups` groups of neighbouring channels share
@@ -210,8 +209,7 @@ class GroupNorm(Module):
         """The same shape, each group normalised."""
         x = as_input(x, "GroupNorm")
         if x.ndim < 2 or x.shape[1] != self.num_channels or not x.size:
-            given = x.describe() if isinstance(x, Tensor) else f"an array {x.shape}"
-            raise ShapeError(f"{self!r} takes {self.num_channels} channels along axis 1, and got {given}")
+            raise ShapeError(f"{self!r} takes {self.num_channels} channels along axis 1, and got {named(x)}")
         groups = reshape(x, shape=(x.shape[0], self.num_groups, -1))
         out = reshape(away_over_spread(groups, -1, self.eps), shape=x.shape)
         if self.weight is None or self.bias is None:
@@ -219,5 +217,5 @@ class GroupNorm(Module):
         shape = (self.num_channels,) + (1,) * (x.ndim - 2)
         return out * reshape(self.weight, shape=shape) + reshape(self.bias, shape=shape)
 
-    def __repr__(self) -> str:
-        return f"GroupNorm({self.num_groups}, {self.num_channels})"
+    def settings_shown(self) -> dict[str, Any]:
+        return {"affine": self.weight}

@@ -7,10 +7,9 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.core.graph import from_array
-from chainrule.core.tensor import Tensor
 from chainrule.errors import ShapeError
 from chainrule.nn.layers import Dropout
-from chainrule.nn.module import Module, Parameter, as_input, check_dtype, check_share, check_size
+from chainrule.nn.module import Layer, Parameter, as_input, check_dtype, check_share, check_size, named
 from chainrule.rules.algebra import matmul
 from chainrule.rules.composed import concatenate, stack
 from chainrule.rules.fused import affine
@@ -22,7 +21,7 @@ State = tuple[Any, ...]
 """What one direction of one layer remembers: arrays of shape (batch, hidden_size), the first of which is its result."""
 
 
-class Recurrent(Module):
+class Recurrent(Layer):
     """The base of `RNN`, `GRU` and `LSTM`: layers and directions, shapes and states; each writes its `moved`.
 
     `x` has shape (time, batch, input_size), (batch, time, input_size) with `batch_first`, or (time, input_size) for one
@@ -149,11 +148,10 @@ class Recurrent(Module):
         return 1 if self.batch_first else 0
 
     def _misfit(self, x: Any) -> ShapeError:
-        given = x.describe() if isinstance(x, Tensor) else f"an array {x.shape}"
         order = "batch, time" if self.batch_first else "time, batch"
         return ShapeError(
             f"{self!r} takes sequences of shape ({order}, {self.input_size}), or (time, {self.input_size}) for one, of "
-            f"at least one place, and got {given}"
+            f"at least one place, and got {named(x)}"
         )
 
     def multiply_adds(self, taken: tuple[int, ...], given: tuple[int, ...]) -> int:
@@ -161,11 +159,8 @@ class Recurrent(Module):
         weights = (part.size for name, _, part in self.parts() if name.startswith("weight"))
         return sum(weights) * int(np.prod(taken[:-1]))
 
-    def __repr__(self) -> str:
-        usual = {"num_layers": 1, "bias": True, "batch_first": False, "bidirectional": False}
-        said = [f", {name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value]
-        said += [f", dropout={self.dropout.p}"] * bool(self.dropout.p)
-        return f"{type(self).__name__}({self.input_size}, {self.hidden_size}{''.join(said)})"
+    def settings_shown(self) -> dict[str, Any]:
+        return {"dropout": self.dropout.p}
 
 
 def weighed(x: Any, weight: Any, bias: Any) -> Any:
