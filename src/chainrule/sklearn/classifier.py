@@ -13,7 +13,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import type_of_target, unique_labels
+from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import column_or_1d
 
 from chainrule.core.state import Quiet
@@ -21,7 +21,7 @@ from chainrule.nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, Loss
 from chainrule.rules.composed import softmax
 from chainrule.rules.pointwise import sigmoid
 from chainrule.sklearn.multilayer import MultilayerPerceptron
-from chainrule.sklearn.settings import validated
+from chainrule.sklearn.settings import check_no_new_classes, check_same_classes, validated
 
 Array = NDArray[Any]
 
@@ -62,10 +62,8 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
             if classes is None and not several:
                 raise ValueError("classes must be passed on the first call to partial_fit")
             self._know(y if several else np.asarray(classes))
-        elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
-            raise ValueError(
-                f"classes={classes!r} is not the same as on the last call to partial_fit, {self.classes_!r}"
-            )
+        else:
+            check_same_classes(self.classes_, classes)
         return self._fit(X, y, sample_weight, anew=not hasattr(self, "net_"), once=True)
 
     def predict(self, X: Any) -> Array:
@@ -101,19 +99,11 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if known:
-            self._refuse_new_classes(y)
+            check_no_new_classes(self, y)
         else:
             self._know(y)
         found = self._labels.transform(y)
         return x, found.argmax(axis=1) if self.out_activation_ == "softmax" else found.astype(x.dtype)
-
-    def _refuse_new_classes(self, y: Array) -> None:
-        new = np.setdiff1d(unique_labels(y), self.classes_)
-        if len(new):
-            raise ValueError(
-                f"y has the classes {new.tolist()}, which this {type(self).__name__} was not made for; it knows "
-                f"{self.classes_.tolist()}"
-            )
 
     def _outputs_for(self, y: Array) -> int:
         return len(self.classes_) if self.out_activation_ == "softmax" else y.shape[1]

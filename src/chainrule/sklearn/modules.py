@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -24,7 +25,17 @@ from chainrule.nn.losses import CrossEntropyLoss, MSELoss
 from chainrule.nn.module import Module
 from chainrule.optim import Adam, Optimizer
 from chainrule.rules.composed import softmax
-from chainrule.sklearn.settings import Allowed, check_settings, number, true_or_false, validated, whole
+from chainrule.sklearn.settings import (
+    Allowed,
+    check_no_new_classes,
+    check_same_classes,
+    check_settings,
+    number,
+    parted,
+    true_or_false,
+    validated,
+    whole,
+)
 from chainrule.training import EarlyStopping, History, fit
 
 Array = NDArray[Any]
@@ -34,7 +45,28 @@ ROWS_AT_ONCE = 4096
 """At prediction, so that the results of inner layers stay small."""
 
 
-class ModuleEstimator(BaseEstimator):
+@dataclass(eq=False, repr=False, match_args=False)
+class Settings(BaseEstimator):
+    """The settings of both, and their usual values."""
+
+    module: Any
+    _: KW_ONLY
+    loss: Callable[..., Any] | None = None
+    optimizer: Callable[..., Optimizer] = Adam
+    learning_rate: float = 0.001
+    max_iter: int = 100
+    batch_size: int = 32
+    shuffle: bool = True
+    random_state: Any = None
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 10
+    tol: float = 1e-4
+    warm_start: bool = False
+    verbose: bool = False
+
+
+class ModuleEstimator(Settings):
     """The base of `ModuleClassifier` and `ModuleRegressor`."""
 
     allowed: ClassVar[dict[str, Allowed]] = {
@@ -51,39 +83,6 @@ class ModuleEstimator(BaseEstimator):
 
     module_: Module
     history_: History
-
-    def __init__(
-        self,
-        module: Any,
-        *,
-        loss: Callable[..., Any] | None = None,
-        optimizer: Callable[..., Optimizer] = Adam,
-        learning_rate: float = 0.001,
-        max_iter: int = 100,
-        batch_size: int = 32,
-        shuffle: bool = True,
-        random_state: Any = None,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        tol: float = 1e-4,
-        warm_start: bool = False,
-        verbose: bool = False,
-    ) -> None:
-        self.module = module
-        self.loss = loss
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.warm_start = warm_start
-        self.verbose = verbose
 
     @property
     def loss_curve_(self) -> list[float]:
@@ -166,13 +165,8 @@ class ModuleEstimator(BaseEstimator):
         columns = (x, y) if weight is None else (x, y, weight)
         if not self.early_stopping:
             return columns, None
-        from sklearn.model_selection import train_test_split
-
-        stratify = y if y.ndim == 1 and y.dtype.kind in "iu" else None
-        parts: list[Any] = train_test_split(
-            *columns, random_state=self._random, test_size=self.validation_fraction, stratify=stratify
-        )
-        return tuple(parts[0::2]), tuple(parts[1::2])
+        learned, watched = parted(self, columns, y if y.ndim == 1 and y.dtype.kind in "iu" else None)
+        return tuple(learned), tuple(watched)
 
     def _raw(self, X: Any) -> Array:
         """The results of the module, of shape (examples, outputs)."""
@@ -215,10 +209,8 @@ class ModuleClassifier(ClassifierMixin, ModuleEstimator):
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit")
             self.classes_ = unique_labels(classes)
-        elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
-            raise ValueError(
-                f"classes={classes!r} is not the same as on the last call to partial_fit, {self.classes_!r}"
-            )
+        else:
+            check_same_classes(self.classes_, classes)
         return self._fit(X, y, sample_weight, anew=anew, known=True, epochs=1)
 
     def predict(self, X: Any) -> Array:
@@ -236,12 +228,7 @@ class ModuleClassifier(ClassifierMixin, ModuleEstimator):
             raise DataError(f"{type(self).__name__} tells one class for each example, and y has shape {y.shape}")
         if not known:
             self.classes_ = unique_labels(y)
-        new = np.setdiff1d(y, self.classes_)
-        if len(new):
-            raise DataError(
-                f"y has the classes {new.tolist()}, which this {type(self).__name__} was not made for; it knows "
-                f"{self.classes_.tolist()}"
-            )
+        check_no_new_classes(self, y)
         return np.searchsorted(self.classes_, y), len(self.classes_)
 
     def _usual_loss(self) -> Module:

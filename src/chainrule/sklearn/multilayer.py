@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
 from typing import Any, ClassVar, Self
 
@@ -30,6 +31,7 @@ from chainrule.sklearn.settings import (
     check_settings,
     number,
     one_of,
+    parted,
     precision,
     sizes,
     true_or_false,
@@ -45,7 +47,38 @@ ROWS_AT_ONCE = 4096
 """Of a sparse matrix at prediction, so that it is never dense as a whole."""
 
 
-class MultilayerPerceptron(BaseEstimator):
+@dataclass(eq=False, repr=False, match_args=False)
+class Settings(BaseEstimator):
+    """The settings of both, and their usual values."""
+
+    hidden_layer_sizes: Any = (100,)
+    activation: str = "relu"
+    _: KW_ONLY
+    solver: str = "adam"
+    alpha: float = 0.0001
+    batch_size: Any = "auto"
+    learning_rate: str = "constant"
+    learning_rate_init: float = 0.001
+    power_t: float = 0.5
+    max_iter: int = 200
+    shuffle: bool = True
+    random_state: Any = None
+    tol: float = 1e-4
+    verbose: bool = False
+    warm_start: bool = False
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    n_iter_no_change: float = 10
+    max_fun: int = 15000
+    dtype: Any = None
+
+
+class MultilayerPerceptron(Settings):
     """The base of `MLPClassifier` and `MLPRegressor`."""
 
     allowed: ClassVar[dict[str, Allowed]] = {
@@ -77,59 +110,6 @@ class MultilayerPerceptron(BaseEstimator):
     n_outputs_: int
     loss_: float
     history_: History
-
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = (100,),
-        activation: str = "relu",
-        *,
-        solver: str = "adam",
-        alpha: float = 0.0001,
-        batch_size: Any = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 1e-4,
-        verbose: bool = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: float = 10,
-        max_fun: int = 15000,
-        dtype: Any = None,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.dtype = dtype
 
     @property
     def coefs_(self) -> list[Array]:
@@ -235,18 +215,12 @@ class MultilayerPerceptron(BaseEstimator):
         """The examples to learn from, and those that early stopping watches."""
         if not self.early_stopping:
             return Examples(x, y, weight), None
-        from sklearn.model_selection import train_test_split
-
-        columns = [x, y] if weight is None else [x, y, weight]
-        parts: list[Any] = train_test_split(
-            *columns, random_state=self._random, test_size=self.validation_fraction, stratify=self._stratify(y)
-        )
-        if parts[1].shape[0] < 2:
+        kept, watched = parted(self, [x, y] if weight is None else [x, y, weight], self._stratify(y))
+        if watched[0].shape[0] < 2:
             raise ValueError(
-                f"{type(self).__name__}: {parts[1].shape[0]} examples are too few to watch: raise validation_fraction="
-                f"{self.validation_fraction} or give more examples"
+                f"{type(self).__name__}: {watched[0].shape[0]} examples are too few to watch: raise "
+                f"validation_fraction={self.validation_fraction} or give more examples"
             )
-        kept, watched = parts[0::2], parts[1::2]
         return Examples(*kept), Examples(*watched)
 
     def _raw(self, x: Any) -> Array:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import validate_data
 
 from chainrule.errors import DataError
@@ -75,6 +76,31 @@ def check_settings(estimator: Any, allowed: Mapping[str, Allowed]) -> None:
         given = getattr(estimator, name)
         if not fits(given):
             raise ValueError(f"{type(estimator).__name__}: {name} is {words}, not {given!r}")
+
+
+def check_same_classes(known: Any, given: Any) -> None:
+    """Refuse classes that are given to a later call of partial_fit, and are not those of the first."""
+    if given is not None and not np.array_equal(known, unique_labels(given)):
+        raise ValueError(f"classes={given!r} is not the same as on the last call to partial_fit, {known!r}")
+
+
+def check_no_new_classes(estimator: Any, y: Any) -> None:
+    """Refuse targets of a class that an estimator has not known from its start."""
+    new = np.setdiff1d(unique_labels(y), estimator.classes_)
+    if len(new):
+        raise DataError(
+            f"y has the classes {new.tolist()}, which this {type(estimator).__name__} was not made for; it knows "
+            f"{estimator.classes_.tolist()}"
+        )
+
+
+def parted(estimator: Any, columns: Sequence[Any], stratify: Any) -> tuple[list[Any], list[Any]]:
+    """The examples to learn from, and the share of them that early stopping watches."""
+    from sklearn.model_selection import train_test_split
+
+    share, random = estimator.validation_fraction, estimator._random
+    parts: list[Any] = train_test_split(*columns, random_state=random, test_size=share, stratify=stratify)
+    return parts[0::2], parts[1::2]
 
 
 def validated(estimator: Any, *data: Any, **how: Any) -> Any:
