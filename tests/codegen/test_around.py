@@ -122,6 +122,27 @@ def test_a_network_may_change_what_it_is(inside):
     np.testing.assert_allclose(np.asarray(compiled(x)), net(x).data, rtol=1e-13)
 
 
+def test_what_is_computed_of_tensors_outside_is_part_of_the_program():
+    net, inner = nn.Sequential(nn.Linear(6, 4, rng=0, dtype=float), nn.BatchNorm1d(4, dtype=float)), nn.Linear(6, 2)
+    inner.weight.requires_grad = False  # its transpose has no gradient, and is no number of one run all the same
+    x, net = X * np.ones((5, 1)) + np.eye(5, 6), net.eval()
+
+    def f(x: Any) -> Any:
+        shift = inner.bias
+        for _ in range(1500):
+            shift = shift * 1.0
+        return cr.sum(net(x)) + cr.sum(inner(x)) + cr.sum(shift)
+
+    compiled = cr.compile(f)
+    for _ in range(2):
+        np.testing.assert_allclose(np.asarray(compiled(x)), f(x).data, rtol=1e-6)
+        net.train()(3 * x)
+        net.eval()
+        inner.weight.data = inner.weight.data * 2
+        inner.bias.data[:] += 1
+    assert "traced anew" not in compiled.explain()
+
+
 def test_random_numbers_of_a_layer_are_refused():
     with pytest.raises(GraphError, match="other numbers when it ran twice"):
         cr.compile(nn.Dropout(0.5, rng=0))(np.ones(50))

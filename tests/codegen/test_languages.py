@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import shutil
 import subprocess
 from typing import Any
@@ -34,6 +35,21 @@ MANY_AXES = {  # in the user's own letters, which loops so deep run too
 }
 
 
+def in_words_of_the_languages(NAN, tanh, at_0, numbers_1, RangeError, double_t, INFINITY):
+    """Every name here means something to C, to JavaScript or to what is written around a program."""
+    fabs = cr.tanh(NAN * cr.index(np.sin(np.arange(13.0)), key=at_0) ** 2) + cr.abs(tanh)
+    place_of = cr.maximum(fabs[at_0], numbers_1) * cr.erf(RangeError)
+    return cr.sum(place_of * cr.roll(place_of, 1)) + cr.sum(double_t[at_0] ** 2.5) + cr.sum(INFINITY), fabs
+
+
+HOSTILE = {
+    "words of the languages": (
+        cr.value_and_grad(in_words_of_the_languages, argnums=(0, 1, 3, 4, 5), has_aux=True),
+        (*deep(size=(2, 3)), np.array([2, -1, 0]), *deep(size=(2, 3)), np.ones(3), np.ones(3)),
+    ),
+}
+
+
 def of_rules() -> Any:
     """Every rule: a weighed sum of it and its gradient, or the rule itself where it has none."""
     for name in RULES:
@@ -56,7 +72,10 @@ def of_rules() -> Any:
 def jobs() -> list[Job]:
     """All programs that both languages can say."""
     found: list[Job] = []
-    for name, f, args in [*of_rules(), *[(name, *program) for name, program in (PROGRAMS | MANY_AXES).items()]]:
+    for name, f, args in [
+        *of_rules(),
+        *[(name, *program) for name, program in (PROGRAMS | MANY_AXES | HOSTILE).items()],
+    ]:
         one = job(name, f, args, len(found))
         if can_be_said(one):
             found.append(one)
@@ -78,7 +97,7 @@ def can_be_said(one: Job) -> bool:
 def test_what_is_said(jobs):
     assert {one.name for one in jobs} >= {*RULES} - WITHOUT_WORDS
     assert {one.name for one in jobs} & WITHOUT_WORDS == set()
-    missing = {*PROGRAMS, *MANY_AXES} - {one.name for one in jobs}
+    missing = {*PROGRAMS, *MANY_AXES, *HOSTILE} - {one.name for one in jobs}
     assert missing == {"linear algebra", "max and sort"}
 
 
@@ -152,6 +171,46 @@ def test_a_page_asks_by_name():
     assert "const dh = new Float64Array(40);" in source
     assert 'const results = ["surprise", "dw1", "db1", "dw2", "db2"];' in source
     assert "  // ∂surprise/∂h = ∂surprise/∂z w₂ᵀ  (5, 8)" in source
+
+
+@pytest.mark.parametrize(
+    ("name", "numpy", "javascript", "c"),
+    [
+        ("double", "double", "double", "double_2"),
+        ("delete", "delete", "delete_2", "delete"),
+        ("forward", "forward", "forward_2", "forward"),
+        ("erfc", "erfc_2", "erfc_2", "erfc_2"),
+        ("sqrtf", "sqrtf", "sqrtf", "sqrtf_2"),
+        ("lambda", "lambda_2", "lambda_2", "lambda_2"),
+        ("g", "g", "g", "g"),
+        ("<lambda>", "compiled", "compiled", "compiled"),
+    ],
+)
+def test_functions_keep_their_names_where_a_language_leaves_them_free(name, numpy, javascript, c):
+    f = lambda x: cr.sum(cr.erf(x))  # noqa: E731
+    f.__name__ = name
+    compiled = cr.compile(f)
+    compiled(VECTOR)
+    assert f"def {numpy}(x" in compiled.source()
+    assert f"def {numpy}(x" in compiled.source("jax")
+    assert f"function {javascript}(x)" in compiled.source("javascript")
+    assert f"int {c}(const double *x, " in compiled.source("c")
+
+
+@pytest.mark.skipif(node() is None, reason="node is not installed")
+def test_a_page_may_give_any_arrays_of_the_right_length(tmp_path):
+    one = job("picked", lambda x, i: cr.sum(x[i, 0] ** 2), (VECTOR[:, None], np.array([0, 2])), 0)
+    (tmp_path / "p.js").write_text(one.compiled.source("javascript"), encoding="utf-8")
+    script = """
+    const { program_0: f } = require("./p.js");
+    const of = (...given) => { try { return f(...given).value; } catch (e) { return e.message; } };
+    const x = Float64Array.of(0.5, -1, 2);
+    console.log(JSON.stringify([of(x, [0, -1]), of([[0.5], [-1], [2]], Int8Array.of(0, 2)), of([x], [[0], [2]]),
+      of([0.5, -1], [0, 1]), of(x, [0, 0.5]), of(x, [0, 3])]));
+    """
+    done = subprocess.run([str(node()), "-e", script], capture_output=True, text=True, check=True, cwd=tmp_path)
+    first = [4.25, 4.25, 4.25, "2 numbers where 3 belong", "place 0.5 of 3", "place 3 of 3"]
+    assert done.stdout == json.dumps(first, separators=(",", ":")) + "\n"
 
 
 def test_what_cannot_be_said_is_named():

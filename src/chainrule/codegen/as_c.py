@@ -9,7 +9,6 @@ import numpy as np
 
 from chainrule.codegen.languages import C, helpers_in
 from chainrule.codegen.loops import Looks, Loops
-from chainrule.core.operation import kernels
 from chainrule.program import Step, Trace
 
 LOOKS = Looks(
@@ -17,24 +16,25 @@ LOOKS = Looks(
     scalar="const {} {} = {};",
     running="{} {} = {};",
     array="",
-    refuse="if ({0} < 0 || {0} >= {1}) return 1;",
+    refuse="if ({0} < 0) return 1;",
     place="place_of({}, {})",
 )
-PLACE_OF = "static int place_of(double k, int n) { return (int)(k < 0 ? k + n : k); }"
+PLACE_OF = "static int place_of(double k, int n) { return k < -n || k >= n ? -1 : (int)(k < 0 ? k + n : k); }"
 
 SAID = """/* {0}: arrays are flat, row after row; results are written to the pointers after the arguments.
-   work has room for {1}_WORK doubles. Gives 0, or 1 where a place in an index is out of range. */"""
+   work has room for {1} doubles. Gives 0, or 1 where a place in an index is out of range. */"""
 
 
 class CLoops(Loops):
     """Arrays lie in the results or in the work space that the caller gives."""
 
     def __init__(self, trace: Trace, name: str) -> None:
-        super().__init__(trace, C, LOOKS, [name, f"{name.upper()}_WORK", "place_of", *C.helpers, *kernels])
-        self.name = name
+        super().__init__(trace, name, C, LOOKS, ["place_of", "work"])
         results = [x for x in self.trace.outputs if isinstance(x, Step)]
         self.given_directly = {x for x in results if x.shape and x.op is not None and results.count(x) == 1}
         self.work = 0
+        self.room = self.others.free(f"{self.name.upper()}_WORK", f"{self.name.upper()}_WORK", "_")
+        self.results = [(x, self.name_of_result(x)) for x in self.trace.outputs]
 
     def declared(self, step: Step) -> str:
         if step in self.given_directly:
@@ -49,7 +49,7 @@ class CLoops(Loops):
     def parameters(self) -> list[str]:
         """What the function takes and gives."""
         given = [self.parameter(step) for step in self.lines.arguments]
-        return [*given, *[f"{self.kind_of_result(x)} *{name}" for x, name in self.results()], "double *work"]
+        return [*given, *[f"{self.kind_of_result(x)} *{name}" for x, name in self.results], "double *work"]
 
     def parameter(self, step: Step) -> str:
         """An argument: a number, or an array that is only read."""
@@ -60,31 +60,27 @@ class CLoops(Loops):
         """The type of a result's numbers."""
         return self.kind(x) if isinstance(x, Step) else "double"
 
-    def results(self) -> list[tuple[Any, str]]:
-        """Each result with the name of the array that it is written to."""
-        names: list[str] = []
-        for k, x in enumerate(self.trace.outputs):
-            own = self.names.get(x, "result") if isinstance(x, Step) else "result"
-            direct = isinstance(x, Step) and x in self.given_directly
-            free = own if direct else f"{own}_out"
-            names.append(f"{own}_out_{k}" if free in names else free)
-        return list(zip(self.trace.outputs, names, strict=True))
+    def name_of_result(self, x: Any) -> str:
+        """The name of the array that a result is written to."""
+        own = self.names.get(x, "result") if isinstance(x, Step) else "result"
+        direct = isinstance(x, Step) and x in self.given_directly
+        return own if direct else self.others.free(f"{own}_out", f"{own}_out", "_")
 
     def written(self) -> tuple[str, str]:
         """The source and its header."""
         body = [text for step in (*self.lines.forward, *self.lines.backward) for text in self.line(step)]
-        for x, name in self.results():
+        for x, name in self.results:
             if isinstance(x, Step) and x in self.given_directly:
                 continue
             body += self.copied(x, name)
         head = f"int {self.name}({', '.join(self.parameters())})"
-        work = f"#define {self.name.upper()}_WORK {max(self.work, 1)}"
+        work = f"#define {self.room} {max(self.work, 1)}"
         tables = [self.static(name, array) for name, array in self.tables.items()]
         inside = "\n".join([f"  {line}" for line in body if line])
         helpers = helpers_in(C, inside) + [PLACE_OF] * ("place_of(" in inside)
         said_nowhere = [self.names[x] for x in self.lines.arguments if not re.search(rf"\b{self.names[x]}\b", inside)]
         unused = "".join([f"  (void){name};\n" for name in [*said_nowhere, *["work"] * (not self.work)]])
-        said = SAID.format(self.name, self.name.upper())
+        said = SAID.format(self.name, self.room)
         before = [said, work, "", "#include <math.h>", "", *helpers, *tables, ""]
         source = "\n".join([*before, f"{head} {{", f"{unused}{inside}", "  return 0;", "}", ""])
         guard = f"{self.name.upper()}_H"

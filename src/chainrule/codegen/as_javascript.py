@@ -27,14 +27,16 @@ LOOKS = Looks(
     scalar="const {1} = {2};",
     running="let {1} = {2};",
     array="const {1} = new {0}({2});",
-    refuse="if (!({0} >= 0 && {0} < {1})) throw new RangeError(`place ${{{0}}} of {1}`);",
+    refuse="if (!(Number.isInteger({0}) && {0} >= 0 && {0} < {1})) throw new RangeError(`place ${{{0}}} of {1}`);",
     place="placeOf({}, {})",
 )
 PLACE_OF = "function placeOf(k, n) { return k < 0 ? k + n : k; }"
 FLAT = (
-    "function flat(x) {\n"
-    '  if (typeof x === "number") return Float64Array.of(x);\n'
-    "  return ArrayBuffer.isView(x) ? x : Float64Array.from(x.flat(Infinity), Number);\n"
+    "function flat(x, n) {\n"
+    '  const entries = (x) => (typeof x === "object" ? Array.from(x, entries).flat() : [Number(x)]);\n'
+    "  const out = x instanceof Float64Array || x instanceof Float32Array ? x : Float64Array.from(entries(x));\n"
+    "  if (out.length !== n) throw new RangeError(`${out.length} numbers where ${n} belong`);\n"
+    "  return out;\n"
     "}"
 )
 
@@ -51,8 +53,7 @@ class JavaScriptLoops(Loops):
     """Arrays are made where they are filled."""
 
     def __init__(self, trace: Trace, name: str) -> None:
-        super().__init__(trace, JAVASCRIPT, LOOKS, [name, "results", "placeOf", *JAVASCRIPT.helpers])
-        self.name = name
+        super().__init__(trace, name, JAVASCRIPT, LOOKS, ["results", "placeOf"])
 
     def kind(self, step: Step) -> str:
         return "Float32Array" if step.dtype == np.float32 else "Float64Array"
@@ -70,7 +71,8 @@ class JavaScriptLoops(Loops):
         gradients = [self.names[step] for step in self.lines.backward]
         (gradients if self.lines.backward else known).extend([line.split()[1] for line in extra])
         shapes = {self.names[step]: list(step.shape) for step in self.names}
-        flattened = [f"{self.names[x]} = flat({self.names[x]});" for x in self.lines.arguments if x.shape]
+        arrays = [(self.names[x], x.size) for x in self.lines.arguments if x.shape]
+        flattened = [f"{name} = flat({name}, {size});" for name, size in arrays]
         call = ", ".join(arguments)
         parts = [
             *[f"const {name} = [{', '.join(self.texts(array))}];" for name, array in self.tables.items()],
@@ -101,8 +103,9 @@ class JavaScriptLoops(Loops):
             numbers: Any = self.trace.numbers[x] if isinstance(x, Step) else x
             texts = self.texts(np.asarray(numbers, dtype=float))
             text = f"Float64Array.of({', '.join(texts)})" if np.ndim(numbers) else texts[0]
-            lines.append(f"const result_{k} = {text};")
-            names.append(f"result_{k}")
+            name = self.others.free("result", f"result_{k}", "_")
+            lines.append(f"const {name} = {text};")
+            names.append(name)
         return names, lines
 
 

@@ -18,11 +18,13 @@ import numpy as np
 from chainrule.codegen.laws import LAWS
 from chainrule.codegen.scanned import scan
 from chainrule.codegen.simplified import reached, simplified, with_numbers
+from chainrule.codegen.statements import function_name
 from chainrule.codegen.version import RUNS, Version, default_target, plain
 from chainrule.core import Value
 from chainrule.core.collector import without_collector
 from chainrule.core.graph import Node, from_array
 from chainrule.core.mapped import running
+from chainrule.core.operation import kernels
 from chainrule.core.state import Quiet, switches
 from chainrule.core.traced import is_tracing
 from chainrule.core.tree import flatten, unflatten
@@ -446,8 +448,8 @@ def described(f: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> str:
 
 
 def identifier(name: str) -> str:
-    """A function's name in written source."""
-    return name if name.isidentifier() and name not in ("np", "jax", "jnp") else "compiled"
+    """A function's name in written Python."""
+    return function_name(name, ["work", "workspace", *kernels])
 
 
 def operations(traced: Trace, *, live: bool = False) -> Counter[str]:

@@ -129,6 +129,15 @@ OWN = words("i j k l m n s at best sum")
 """Letters of loops and running numbers: what the written lines call so themselves in both languages."""
 
 
+MATH_H = words("""
+    acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh drem erf erfc exp exp10 exp2 expm1 fabs fdim
+    finite floor fma fmax fmin fmod frexp hypot ilogb ldexp lgamma llrint llround log log10 log1p log2 logb lrint lround
+    modf nan nearbyint nextafter nexttoward pow pow10 remainder remquo rint round scalb scalbln scalbn significand sin
+    sincos sinh sqrt tan tanh tgamma trunc
+""")
+"""What <math.h> declares, in single and extended precision too."""
+
+
 def series() -> Sequence[float]:
     """The coefficients of erfc's series, as the kernel states them."""
     constants: Sequence[Any] = kernels["erfc"].__code__.co_consts
@@ -167,9 +176,15 @@ C = Language(
         OWN
         + words("""
         auto break case char const continue default do double else enum extern float for goto if inline int long
-        main register restrict return short signed sizeof static struct switch typedef union unsigned void volatile
-        while abs div exp gamma j0 j1 jn log y0 y1 yn work
+        register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
+        abort abs calloc div exit free gamma index j0 j1 jn labs main malloc memcpy memset printf puts signgam y0 y1 yn
+        fpclassify isfinite isgreater isgreaterequal isinf isless islessequal islessgreater isnan isnormal isunordered
+        signbit FP_INFINITE FP_NAN FP_NORMAL FP_SUBNORMAL FP_ZERO HUGE_VAL HUGE_VALF HUGE_VALL INFINITY NAN OVERFLOW
+        UNDERFLOW DOMAIN SING PLOSS TLOSS EOF NULL M_E M_LOG2E M_LOG10E M_LN2 M_LN10 M_PI M_PI_2 M_PI_4 M_1_PI M_2_PI
+        M_2_SQRTPI M_SQRT2 M_SQRT1_2 MAXFLOAT MATH_ERRNO MATH_ERREXCEPT math_errhandling float_t double_t linux unix
+        _Bool _Complex _Imaginary __func__ __DATE__ __FILE__ __LINE__ __STDC__ __TIME__
         """)
+        + [name + kind for name in MATH_H for kind in ("", "f", "l")]
     ),
     infinity="INFINITY",
     undefined="NAN",
@@ -247,7 +262,8 @@ JAVASCRIPT = Language(
         arguments await break case catch class const continue debugger default delete do else enum eval export
         extends false finally for function if implements import in instanceof interface let new null package private
         protected public return static super switch this throw true try typeof undefined var void while with yield
-        Math Number Float64Array Array ERFC flat shapes values forward backward module exports NaN Infinity
+        Math Number Float32Array Float64Array Array ArrayBuffer RangeError ERFC flat shapes values forward backward
+        module exports require NaN Infinity undefined
         """)
     ),
     infinity="Infinity",

@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.codegen.languages import PRODUCT, Language, Text, infix
 from chainrule.codegen.primitive import adds, gathers, lowered
-from chainrule.codegen.statements import Statements, statements_of
+from chainrule.codegen.statements import Names, Statements, function_name, statements_of
 from chainrule.core.operation import Pointwise
 from chainrule.errors import ChainruleError
 from chainrule.program import Kind, Step, Trace
@@ -53,7 +53,7 @@ class Loops:
     `tables` are arrays of places and constants that the source needs, by name.
     """
 
-    def __init__(self, trace: Trace, language: Language, looks: Looks, taken: Sequence[str]) -> None:
+    def __init__(self, trace: Trace, name: str, language: Language, looks: Looks, taken: Sequence[str]) -> None:
         self.language = language
         self.looks = looks
         self.trace = lowered(trace, {*language.words, *WHOLE}.__contains__, language.name)
@@ -61,9 +61,14 @@ class Loops:
         self.sums: dict[Step, Any] = {}
         self.look_at_moves()
         self.feeding = self.operands()
-        names = [*language.reserved, *self.letters(), *taken]
+        around = [*language.reserved, *language.helpers, *taken]
+        self.name = function_name(name, around)
+        letters = self.letters()
+        names = [self.name, *around, *letters, *[place_along(k) for k in range(len(letters))]]
         self.lines: Statements = statements_of(self.trace, names, self.apart, self.is_view)
         self.names = self.lines.names
+        self.others = Names([*names, *self.names.values()])
+        """Names of what is no step."""
         self.tables: dict[str, Any] = {}
         self.extents: tuple[int, ...] = ()
         self.one_loop = False
@@ -153,7 +158,7 @@ class Loops:
         for name, known in self.tables.items():
             if known.shape == array.shape and known.dtype == array.dtype and np.array_equal(known, array):
                 return name
-        name = f"{word}_{len(self.tables) + 1}"
+        name = self.others.free(word, f"{word}_1", "_")
         self.tables[name] = array
         return name
 
@@ -337,10 +342,10 @@ class Loops:
                 continue
             value = self.entry(part, over_rows(np.arange(part.size).reshape(part.shape))).text
             checks.append(
-                f"{inner}{self.looks.scalar.format('int', f'at_{k}', self.looks.place.format(value, length))}"
+                f"{inner}{self.looks.scalar.format('int', place_along(k), self.looks.place.format(value, length))}"
             )
-            checks.append(f"{inner}{self.looks.refuse.format(f'at_{k}', length)}")
-            terms.append(f"at_{k}" if stride == 1 else f"{stride} * at_{k}")
+            checks.append(f"{inner}{self.looks.refuse.format(place_along(k), length)}")
+            terms.append(place_along(k) if stride == 1 else f"{stride} * {place_along(k)}")
         count = int(np.prod(rest, dtype=int))
         terms.append(self.index(np.broadcast_to(np.arange(count).reshape(rest), rows.shape)))
         return checks, " + ".join([term for term in terms if term != "0"]) or "0"
@@ -396,6 +401,11 @@ class Loops:
     def kind(self, step: Step) -> str:
         """The type of a step's numbers."""
         return "float" if step.dtype == np.float32 else "double"
+
+
+def place_along(axis: int) -> str:
+    """What a place along an axis that is looked up is called."""
+    return f"at_{axis}"
 
 
 class Straight(NamedTuple):

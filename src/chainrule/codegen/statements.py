@@ -195,17 +195,25 @@ class Names:
         return self.leaves([path])[0]
 
     def new(self, name: str) -> str:
-        """That name, or one like it that is free."""
+        """That name, or one like it that is free; results without a name are t1, t2, …, and their gradients g1."""
         if not name.isidentifier():
             name = re.sub(r"\W+", "_", name).strip("_") or "x"
             name = f"x_{name}" if name[0].isdigit() else name
-        numbered = name in ("t", "g")
-        free, k = (f"{name}1", 1) if numbered else (name, 1)
+        return self.free(name, f"{name}1", "") if name in ("t", "g") else self.free(name, name, "_")
+
+    def free(self, name: str, first: str, between: str) -> str:
+        """The first try, or the name with the first number behind it that makes it free."""
+        free, k = first, 1
         while free in self.taken:
             k += 1
-            free = f"{name}{k}" if numbered else f"{name}_{k}"
+            free = f"{name}{between}{k}"
         self.taken.add(free)
         return free
+
+
+def function_name(name: str, taken: Iterable[str] = ()) -> str:
+    """What a function is called in written source: as by the user, where the language leaves that name free."""
+    return Names(taken).free(name, name, "_") if name.isidentifier() else "compiled"
 
 
 def endings(words: Sequence[str]) -> list[str]:

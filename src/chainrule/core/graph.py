@@ -276,6 +276,8 @@ def record(operation: Any, inputs: Any, settings: Any) -> Any:
         out: Node = from_array(data)
         if made or edges:
             out.origin = remembered(operation, inputs, arrays, settings, given)
+        if attention and switches.follow is not None:
+            switches.follow(out, operation, inputs, settings)
     else:
         if given:
             inputs, arrays = with_copies(inputs, arrays, given)

@@ -18,12 +18,14 @@ class Switches(threading.local):
 
     `recording`: nodes remember their inputs. `anomaly`: every result is checked for nan and infinity.
     `transforms`: how many of them are running a function of the user's, one inside the other.
+    `follow`: what a program that is traced wants to be told of results without a gradient, or None.
     `differentiated`: weak references to the results whose `backward` has run since an optimizer last looked.
     """
 
     recording = True
     anomaly = False
     transforms = 0
+    follow: Callable[..., None] | None = None
 
     def __init__(self) -> None:
         self.differentiated: list[Callable[[], Any]] = []
@@ -32,7 +34,7 @@ class Switches(threading.local):
 switches = Switches()
 
 listeners: list[Callable[[int], None]] = []
-"""Told how many threads have no_grad or detect_anomaly on.
+"""Told how many threads have no_grad or detect_anomaly on, or trace a program.
 
 A scalar node is made in less time than one look at a thread's switches takes, so the scalar engine looks only while
 that number is not 0.
@@ -42,7 +44,8 @@ _unusual = 0
 _lock = threading.Lock()
 
 
-def _count_unusual(step: int) -> None:
+def count_unusual(step: int) -> None:
+    """One more thread, or one less, has a switch set that the engines look at."""
     global _unusual
     with _lock:
         _unusual += step
@@ -64,12 +67,12 @@ class Switched(ContextDecorator):
         self._before.append(getattr(switches, self._name))
         setattr(switches, self._name, self._setting)
         if self._unusual:
-            _count_unusual(1)
+            count_unusual(1)
 
     def __exit__(self, *_: object) -> None:
         setattr(switches, self._name, self._before.pop())
         if self._unusual:
-            _count_unusual(-1)
+            count_unusual(-1)
 
 
 def no_grad():

@@ -19,14 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.graph import Node, backward_order
+from chainrule.core.graph import Node
 from chainrule.core.labels import is_users, users_line
 from chainrule.core.mapped import Mapped
 from chainrule.core.numpy_calls import called, operation_of
 from chainrule.core.operation import NUMBERS, Operation, book, compositions, kernels
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.stand_in import Argument, Shape
-from chainrule.core.state import Quiet
+from chainrule.core.state import Quiet, count_unusual, switches
 from chainrule.errors import DtypeError, GraphError
 
 
@@ -34,9 +34,10 @@ class Recording:
     """One run of a function on traced arguments: what it took in from outside, and the names it gave to things.
 
     `steps` are all nodes in the order in which they came about. `held` are the arrays and Tensors from outside, which
-    an argument did not give, by identity. `outside` is the frame that began it: names are looked for inside. `refused`
-    are truth values that make the numbers unfit, for whoever looks at them whenever the program runs; None where nobody
-    does. Where nobody asks for names, to look for none takes half the time.
+    an argument did not give, by identity; `made` are Tensors without a gradient that are made of these. `outside` is
+    the frame that began it: names are looked for inside. `refused` are truth values that make the numbers unfit, for
+    whoever looks at them whenever the program runs; None where nobody does. Where nobody asks for names, to look for
+    none takes half the time.
     """
 
     def __init__(self, named: bool = True) -> None:
@@ -44,10 +45,13 @@ class Recording:
         self.steps: list[Traced] = []
         self.refused: list[Traced] | None = None
         self.held: dict[int, tuple[Any, Traced]] = {}
+        self.made: dict[int, tuple[Node, Operation, Any, Any]] = {}
         self.outside: FrameType = sys._getframe(1)
 
     def __enter__(self) -> Recording:
         active.recordings.append(self)
+        self.followed, switches.follow = switches.follow, self.follow
+        count_unusual(1)
         self.profiler = sys.getprofile()
         if self.named:
             sys.setprofile(self.returned)
@@ -62,7 +66,17 @@ class Recording:
             sys.setprofile(None)
             getattr(self.profiler, "enable", nothing)()
         active.recordings.pop()
+        switches.follow = self.followed
+        count_unusual(-1)
         del self.outside
+
+    def follow(self, out: Node, operation: Operation, inputs: Any, settings: Any) -> None:
+        """Remember how a Tensor came about that the program may read."""
+        self.made[id(out)] = out, operation, inputs, settings
+
+    def has_made(self, x: Any) -> bool:
+        """Whether something is the result of an operation on what is outside."""
+        return isinstance(x, Node) and (x.op is not None or id(x) in self.made)
 
     def returned(self, frame: FrameType, event: str, _: Any) -> None:
         """When a function of the user's returns, its last results have their names."""
@@ -348,9 +362,7 @@ def as_input(x: Any, operation: Operation) -> Any:
     if id(x) in recording.held:
         return recording.held[id(x)][1]
     if isinstance(x, Node):
-        if x.op is not None:
-            return of_recorded(x, operation)
-        return leaf_from_outside(x)
+        return of_recorded(x, operation) if recording.has_made(x) else leaf_from_outside(x)
     elif isinstance(x, list | tuple):
         parts = [as_input(part, operation) for part in x]
         return compositions["stack"](parts) if any(isinstance(part, Traced) for part in parts) else np.asarray(x)
@@ -362,9 +374,15 @@ def as_input(x: Any, operation: Operation) -> Any:
 def of_recorded(x: Any, operation: Operation) -> Any:
     """A Tensor that the function recorded from others outside, as steps of the program."""
     recording = active.recordings[-1]
-    for node in reversed(backward_order([x])):
-        if node.op is not None and id(node) not in recording.held:
-            out = Traced.__apply__(node.op, [as_input(y, operation) for y in node.inputs], node.settings)
+    waiting = [x]
+    while waiting:
+        node = waiting[-1]
+        made, inputs, settings = (node.op, node.inputs, node.settings) if node.op else recording.made[id(node)][1:]
+        before = [y for y in inputs if recording.has_made(y) and id(y) not in recording.held]
+        waiting += before
+        if not before:
+            waiting.pop()
+            out = Traced.__apply__(made, [as_input(y, operation) for y in inputs], settings)
             recording.held[id(node)] = node, out
     return recording.held[id(x)][1]
 
