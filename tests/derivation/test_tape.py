@@ -328,6 +328,11 @@ def test_nodes_on_a_kink_are_named_with_the_slope_taken():
     assert set(found) == {"kink of relu", "kink of maximum", "kink of abs"}
     assert spelled(found["kink of relu"]) == "r has a kink here, and its slope is taken as 0"
     assert "0.5" in spelled(found["kink of maximum"])
+    for above, below in (((a, 0.0), (0.0, a)), ((a, 5.0), (2.0, a)), ((a, 5.0), (a + 2.0, 2.0))):
+        # Of several of one operation each has inputs of its own that move.
+        first, second = cr.maximum(*above), cr.maximum(*below)
+        of_second = kinks(first + second).get("kink of maximum")
+        assert (of_second is None) == (kinks(first).keys() | kinks(second).keys() == set())
     x = cr.Tensor([0.0, 1.0, -1.0], requires_grad=True)
     assert set(kinks(cr.relu(x).sum())) == {"kink of relu"}
     assert not kinks(cr.relu(x + 0.5).sum())

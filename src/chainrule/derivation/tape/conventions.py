@@ -164,15 +164,16 @@ def kinks_of(tape: Tape) -> list[Convention]:
         operation = node.op
         if isinstance(operation, Pointwise) and (operation.at_kink or operation.edges or operation.flat):
             alone = None if isinstance(node, Value) and not node.settings else node
-            groups.setdefault((operation, len(node.inputs), alone), []).append(node)
+            moving = tuple([i for i, _ in node.edges])
+            groups.setdefault((operation, len(node.inputs), moving, alone), []).append(node)
     on_kinks: dict[str, dict[Node, None]] = {}
     slopes: dict[str, set[float]] = {}
     jumping: set[str] = set()
     with Quiet():
-        for (operation, _, alone), nodes in groups.items():
+        for (operation, _, moving, alone), nodes in groups.items():
             columns = [tape.inputs(node) for node in nodes]
             inputs = [np.array(x, dtype=float) for x in zip(*columns, strict=True)] if alone is None else columns[0]
-            for i, _ in nodes[0].edges:
+            for i in moving:
                 bent, broken = kinked(operation, i, inputs, nodes[0].settings)
                 sharp, broken = [np.reshape(x, (len(nodes), -1)) for x in (bent | broken, broken)]
                 for row in np.flatnonzero(np.any(sharp, axis=1)):
