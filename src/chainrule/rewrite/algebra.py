@@ -126,10 +126,9 @@ def factors_of(x: Any, exponent: Number) -> list[tuple[Any, Number]] | None:
 
 def build_product(product: Product, shape: Shape, way: Rewriting) -> Any:
     """The term of a product; a plain number where nothing else is left and there are no axes."""
-    if way.expand:
-        distributed = distribute(product, shape, way)
-        if distributed is not None:
-            return distributed
+    distributed = distribute(product, shape, way)
+    if distributed is not None:
+        return distributed
     number = product.number
     scalars = sorted_powers(product.scalars().powers, way)
     arrays = sorted_powers(product.arrays().powers, way)
@@ -289,8 +288,8 @@ def sum_of(x: Any, way: Rewriting) -> dict[Term, Number]:
 def build_sum(table: Mapping[Term, Number], shape: Shape, way: Rewriting) -> Any:
     """The term of a sum: highest powers first, and no sign that a subtraction can spare."""
     entries = known_sums({unit: number for unit, number in table.items() if number}, way)
-    if way.collect is not None and len(entries) > 1:
-        entries = way.collect(entries, shape, way)
+    if len(entries) > 1 and way.takes("collect"):
+        entries = way.collect(entries, shape, way)  # type: ignore[misc]
     if not entries:
         return repeat(0, shape)
     lifted = lift_sum(entries, way)

@@ -103,7 +103,7 @@ def build_solve(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) ->
 
 def build_inverse(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -> Any:
     """The inverse of a product is taken apart where products are written out: then it may cancel."""
-    return inverse_of_chain(inputs[0], way) if way.expand and len(shape) == 2 else None
+    return inverse_of_chain(inputs[0], way) if len(shape) == 2 and way.takes("expand") else None
 
 
 def build_where(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -> Any:

@@ -72,10 +72,9 @@ def turned(chain: tuple[Product, list[Term]]) -> tuple[Product, list[Term]]:
 def build_chain(scalars: Product, factors: list[Term], way: Rewriting) -> Any:
     """The term of a chain, a matrix."""
     rows, columns = factors[0].shape[0], factors[-1].shape[1]
-    if way.expand:
-        written_out = distributed(scalars, factors, way)
-        if written_out is not None:
-            return written_out
+    written_out = distributed(scalars, factors, way)
+    if written_out is not None:
+        return written_out
     factors = shortened(factors, way)
     widths = [factor.shape[0] for factor in factors] + [columns]
     ones = [k for k, width in enumerate(widths) if width == 1]
@@ -229,8 +228,10 @@ def distributed(scalars: Product, factors: list[Term], way: Rewriting) -> Any:
         inner = factor.inputs[0] if column else factor
         if name_of(inner) not in ("add", "sub"):
             continue
+        if not way.may_distribute():
+            return None
         entries = sum_of(inner, way)
-        if len(entries) > LONGEST or not way.may_distribute():
+        if len(entries) > LONGEST:
             return None
         way.note("distribution")
         shape = (factors[0].shape[0], factors[-1].shape[1])

@@ -18,7 +18,7 @@ Part = tuple[Product, list[Term]]
 
 def collect(entries: dict[Term, Number], shape: Shape, way: Rewriting) -> dict[Term, Number]:
     """The terms of a sum after every common factor was taken out that spares an operation, the best first."""
-    if way.fractions and 1 < len(entries) <= MOST_TERMS:
+    if 1 < len(entries) <= MOST_TERMS:
         entries = over_one_denominator(entries, shape, way)
     for _ in range(len(entries)):
         if not 1 < len(entries) <= MOST_TERMS:
@@ -35,7 +35,7 @@ def over_one_denominator(entries: dict[Term, Number], shape: Shape, way: Rewriti
     """The terms of a sum brought over the highest power of a denominator that one of them has."""
     for unit in entries:
         for base, exponent in product_of(unit).powers.items():
-            if exponent < 0 and (not base.shape or base.shape == shape):
+            if exponent < 0 and (not base.shape or base.shape == shape) and way.takes("fractions"):
                 lowest = min(product_of(other).powers.get(base, exponent) for other in entries)
                 way.note("one fraction")
                 return taken_out(entries, ("times", (base, lowest)), list(entries), shape, way)

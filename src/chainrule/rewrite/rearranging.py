@@ -172,7 +172,7 @@ def total_of_all(x: Term, way: Rewriting) -> Any:
     if x.ndim == 1 and any(e >= 1 for e in product.powers.values()):
         if sum(product.powers.values()) > 1 or len(product.powers) > 1:
             return dotted(x, product, way)
-    if way.expand and name in ("add", "sub"):
+    if name in ("add", "sub") and way.takes("expand"):
         way.note("distribution")
         table: dict[Term, Any] = {}
         for unit, number in sum_of(x, way).items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -44,14 +45,15 @@ MOST_DISTRIBUTIONS = 200
 
 
 class Rewriting:
-    """The options of one rewriting and the names of the laws that it used, in order."""
+    """The options of one rewriting and the names of the laws that it used, in order.
 
-    def __init__(
-        self, expand: bool = False, collect: Callable[..., Any] | None = None, fractions: bool = False
-    ) -> None:
-        self.expand = expand
-        self.fractions = fractions
+    It also remembers which options would have mattered: a term that never asks for one is the same with and without it.
+    """
+
+    def __init__(self, options: frozenset[str] = frozenset(), collect: Callable[..., Any] | None = None) -> None:
+        self.options = options
         self.collect = collect
+        self.asked: set[str] = set()
         self.distributions = MOST_DISTRIBUTIONS
         self.used: dict[str, None] = {}
         self.large: set[Any] = set()
@@ -65,10 +67,15 @@ class Rewriting:
         plain_way.keys, plain_way.degrees, plain_way.shallow = self.keys, self.degrees, self.shallow
         return plain_way
 
+    def takes(self, option: str) -> bool:
+        """Whether an option is taken where it matters."""
+        self.asked.add(option)
+        return option in self.options
+
     def may_distribute(self) -> bool:
         """Whether another product of sums may be written out."""
         self.distributions -= 1
-        return self.expand and self.distributions >= 0
+        return self.takes("expand") and self.distributions >= 0
 
     def note(self, law: str) -> None:
         """Remember that a law was used."""
@@ -80,7 +87,12 @@ def exact(x: Any) -> Number:
     if isinstance(x, Fraction):
         short = abs(x.numerator) < 2**53 and x.denominator < 10**6
         return x if short else float(x)
-    x = float(x)
+    return of_double(float(x))
+
+
+@lru_cache(maxsize=4096)
+def of_double(x: float) -> Number:
+    """The same of a number in double precision."""
     if not np.isfinite(x) or abs(x) >= 2**53:
         return x
     near = Fraction(x).limit_denominator(1000)

@@ -34,6 +34,13 @@ class Form(NamedTuple):
     laws: tuple[str, ...]
 
 
+WAYS = [
+    frozenset(options.split())
+    for options in ("", "collect", "expand", "expand collect", "collect fractions", "expand collect fractions")
+]
+"""The options of the rewritings that are compared; one that none of its terms asks for changes nothing."""
+
+
 def simplify(term: Any) -> Any:
     """An equal term that costs no more: like terms collected, matrix products bracketed well, constants worked out.
 
@@ -48,12 +55,8 @@ def simplify(term: Any) -> Any:
     >>> plain(tree_of_term(simplify(3 * x * x - x * 6 + 2 + 0 * x)))
     '3*x**2 - 6*x + 2'
     """
-    return simplified(term) if isinstance(term, Term) else term
-
-
-@lru_cache(maxsize=256)
-def simplified(term: Term) -> Any:
-    """The same of a term that is not a mere number; a story that is told again asks for the same ones soon after."""
+    if not isinstance(term, Term):
+        return term
     own = operations(term)
     allowed = [form for form in forms(term) if all(a <= b for a, b in zip(form.cost, own, strict=True))]
     return min(allowed, key=price).term if allowed else term
@@ -69,29 +72,30 @@ def price(form: Form) -> tuple[int, ...]:
     return (*form.cost, len(forward_order([form.term])))
 
 
-def forms(term: Any) -> list[Form]:
+def forms(term: Any) -> Sequence[Form]:
     """Equal forms of a term, its plain normal form first."""
-    if not isinstance(term, Term):
-        return [Form(term, Operations(0, 0), ())]
+    return forms_of(term) if isinstance(term, Term) else (Form(term, Operations(0, 0), ()),)
+
+
+@lru_cache(maxsize=256)
+def forms_of(term: Term) -> Sequence[Form]:
+    """The same of a term that is not a mere number; a story that is told again asks for the same ones soon after."""
     found: dict[Any, Form] = {}
     nodes = len(forward_order([term]))
-    ways = [Rewriting()]
-    if nodes <= HUGE:
-        ways.append(Rewriting(collect=collect))
-    if nodes <= LARGE:
-        ways += [
-            Rewriting(expand=True),
-            Rewriting(expand=True, collect=collect),
-            Rewriting(collect=collect, fractions=True),
-        ]
-        ways.append(Rewriting(expand=True, collect=collect, fractions=True))
-    for way in ways:
+    asked: dict[frozenset[str], set[str]] = {}
+    for options in WAYS[: 1 if nodes > HUGE else 2 if nodes > LARGE else None]:
+        fewer = [options - {option} for option in options if option not in asked.get(options - {option}, {option})]
+        if fewer:
+            asked[options] = asked[fewer[0]]
+            continue
+        way = Rewriting(options, collect)
         settled = normal(term, way)
-        if way.expand or way.fractions:
-            settled = normal(settled, Rewriting(collect=way.collect))
+        asked[options] = way.asked
+        if not options <= {"collect"}:
+            settled = normal(settled, Rewriting(options & {"collect"}, collect))
         if settled not in found:
             found[settled] = Form(settled, operations(settled), tuple(LAWS.get(law, law) for law in way.used))
-    return list(found.values())
+    return tuple(found.values())
 
 
 def normal(term: Term, way: Rewriting) -> Any:
