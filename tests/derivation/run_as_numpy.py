@@ -58,17 +58,16 @@ class Names:
 
     def __init__(self, told: Derivation) -> None:
         self.values = {known.symbol: known.value for known in told.known}
-        self.names: dict[str, Any] = {}
 
-    def text(self, tree: Tree) -> str:
-        """A side as text, with a plain name for each path through objects."""
-        written = plain(tree)
+    def text(self, tree: Tree) -> tuple[str, dict[str, Any]]:
+        """A side as text, with a plain name for each path through objects; and the names with what they stand for."""
+        written, names = plain(tree), {}
         for symbol in sorted(set(letters(tree)), key=lambda x: -len(plain(x))):
             whole = plain(symbol.whole if isinstance(symbol, Symbol) else symbol)
             name = "n" + "".join(c if c.isalnum() else f"_{ord(c)}_" for c in whole)
             written = written.replace(whole, name) if not whole.isidentifier() else written
-            self.names[name if not whole.isidentifier() else whole] = symbol
-        return written
+            names[name if not whole.isidentifier() else whole] = symbol
+        return written, names
 
     def numbers_in(self, tree: Tree) -> Iterator[Any]:
         """The finite numbers that stand for the letters of a tree."""
@@ -79,9 +78,9 @@ class Names:
 
     def run(self, tree: Tree) -> Any:
         """What NumPy makes of a side; None for a law, or for what is too large to be known."""
-        text = self.text(tree)
+        text, names = self.text(tree)
         namespace: dict[str, Any] = {**FUNCTIONS, "__builtins__": {}}
-        for name, symbol in self.names.items():
+        for name, symbol in names.items():
             value = self.values.get(symbol.whole if isinstance(symbol, Symbol) else symbol)
             if value is None or isinstance(value, Large) or not np.size(value):
                 return None
@@ -114,11 +113,11 @@ def check(told: Derivation) -> int:
 
     Where one is not finite, no number stands beside it.
     """
-    count = 0
+    count, names = 0, Names(told)
     for part in equations(told):
         start = len(part.between) - part.between[::-1].index(":") if ":" in part.between else 0
         sides = part.sides[start:]
-        found = [x for x in (Names(told).run(side) for side in sides) if x is not None]
+        found = [x for x in (names.run(side) for side in sides) if x is not None]
         if not all(np.all(np.isfinite(x)) for x in found):
             assert all(any(True for _ in letters(side)) for side in sides) or len(sides) == 1, (
                 f"{plain(part.tree)}: {found}"
@@ -130,7 +129,7 @@ def check(told: Derivation) -> int:
         # Of terms that cancel out the page has a 0, and its note what the computer has.
         written = " ".join([plain(part.tree), *[plain(x) for x in pieces(part.note) if not isinstance(x, str)]])
         terms = [abs(float(x)) for x in NUMERAL.findall(written)] if "up to rounding" in note else []
-        held = [np.max(np.abs(x)) for x in Names(told).numbers_in(part.tree)]
+        held = [np.max(np.abs(x)) for x in names.numbers_in(part.tree)]
         rounding = 1e-14 * max([1.0, *terms, *held])
         for ours in found[:-1]:
             shown = np.reshape(found[-1], ours.shape) if ours.size == found[-1].size else found[-1]

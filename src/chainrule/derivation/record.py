@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -285,9 +286,15 @@ def rebuilt(x: Any, change: Callable[[Any], Any]) -> Any:
         return x if all([new is old for new, old in zip(parts, x, strict=True)]) else parts
     if not is_dataclass(x) or isinstance(x, type):
         return x
-    old = {f.name: getattr(x, f.name) for f in fields(x) if f.init}
+    old = {name: getattr(x, name) for name in given_to(type(x))}
     new = {name: rebuilt(part, change) for name, part in old.items()}
     return x if all([new[name] is part for name, part in old.items()]) else replace(x, **new)
+
+
+@cache
+def given_to(kind: Any) -> tuple[str, ...]:
+    """What a record of a kind is made from."""
+    return tuple([f.name for f in fields(kind) if f.init])
 
 
 def trees_in(x: Any) -> Iterator[Tree]:

@@ -40,7 +40,7 @@ def boxes(tree: Tree) -> Box:
     c ⎡1   2⎤
       ⎣3  40⎦
     """
-    return Boxes().of(tree)
+    return Boxes.once(tree)
 
 
 def line(text: str) -> Box:
@@ -84,7 +84,7 @@ class Boxes(Writer[Box]):
 
     def of(self, x: Tree | Looks) -> Box:
         self.tall = tall_in(x if isinstance(x, Looks) else lay(x))
-        return super().of(x) if self.tall else line(self.in_line.of(x))
+        return super().of(x) if self.tall else line(Unicode.once(x))
 
     def inside(self, x: Looks) -> tuple[Looks, ...]:
         # Entries stand in one line, whatever is in them.

@@ -42,7 +42,7 @@ def latex(x: Tree | Looks) -> str:
     >>> latex((y - t) * Symbol("x") ** 2)
     '\\left(\\hat{y} - y\\right) \\cdot x^{2}'
     """
-    return Latex().of(x)
+    return Latex.once(x)
 
 
 def harmless(word: str) -> str:

@@ -25,7 +25,7 @@ def mathml(x: Tree | Looks, *, block: bool = False) -> str:
     >>> mathml(Symbol("x") ** 2)
     '<math><msup><mi>x</mi><mn>2</mn></msup></math>'
     """
-    return element("math", MathML().of(x), **({"display": "block"} if block else {}))
+    return element("math", MathML.once(x), **({"display": "block"} if block else {}))
 
 
 def in_lines(chain: Relation) -> str:

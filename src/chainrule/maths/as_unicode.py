@@ -36,7 +36,7 @@ def unicode(x: Tree | Looks) -> str:
     >>> unicode((y - t) * Symbol("w", below=("1",)) ** 2)
     '(ŷ − y) · w₁²'
     """
-    return Unicode().of(x)
+    return Unicode.once(x)
 
 
 def small(text: str, signs: dict[str, str], otherwise: str) -> str:

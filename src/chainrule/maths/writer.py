@@ -22,6 +22,17 @@ class Writer(Generic[Ink]):
         self.written: dict[int, Ink] | None = None
         """The parts of the form that is being printed, by their identity, while one is."""
 
+    @classmethod
+    def once(cls, x: Tree | Looks) -> Ink:
+        """A tree or its looks, printed; of a tree it is kept, since pages are measured before they are printed."""
+        if isinstance(x, Looks):
+            return cls().of(x)
+        if not hasattr(x, "printed"):
+            object.__setattr__(x, "printed", {})
+        if cls not in x.printed:
+            x.printed[cls] = cls().of(x)
+        return x.printed[cls]
+
     def of(self, x: Tree | Looks) -> Ink:
         """A tree or its looks, printed; a comparison that is a number in brackets, also where it stands alone."""
         form = x if isinstance(x, Looks) else lay(x)

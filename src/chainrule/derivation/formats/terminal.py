@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from chainrule.derivation.formats.page import is_short, page
@@ -95,13 +96,12 @@ def cell(part: Words | Equation) -> Text:
         return words(part)
     from rich.text import Text
 
-    shown = Text("".join([side.lines[0] for side in spaced(part, tall=False)]), MATHS)
+    shown = Text("".join([side.lines[0] for side in spaced(signed(part, tall=False))]), MATHS)
     return shown.append_text(words(said("   (", part.note, ")"), "dim")) if part.note else shown
 
 
-def spaced(part: Equation, *, tall: bool) -> list[Box]:
-    """The sides of an equation, each but the first with its sign and spaces before it."""
-    sides = signed(part, tall=tall)
+def spaced(sides: Sequence[Box]) -> list[Box]:
+    """Sides of an equation with their signs, each but the first with a space before it."""
     return [beside(line(" "), side) if i else side for i, side in enumerate(sides)]
 
 
@@ -144,7 +144,7 @@ class Displayed:
     def rows(self, room: int) -> list[tuple[int, Box]]:
         """Rows with how far they stand in; a side that is too wide becomes one line, which the terminal breaks."""
         sides = signed(self.equation, tall=True)
-        whole = beside(*spaced(self.equation, tall=True))
+        whole = beside(*spaced(sides))
         if whole.width <= room:
             return [(0, whole)]
         flat = signed(self.equation, tall=False)
@@ -152,7 +152,7 @@ class Displayed:
             return [(0, flat[0])]
         under = sides[0].width + 1
         if under + sides[1].width <= room and under <= room // 3:
-            rows, rest = [(0, beside(*spaced(self.equation, tall=True)[:2]))], 2
+            rows, rest = [(0, beside(*spaced(sides[:2])))], 2
         else:
             rows, rest, under = [(0, sides[0] if sides[0].width <= room else flat[0])], 1, INDENT
         fits = [side if under + side.width <= room else flat[i] for i, side in enumerate(sides)]

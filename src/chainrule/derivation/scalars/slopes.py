@@ -48,9 +48,15 @@ class Slopes:
         self._letters: dict[Term, tuple[Tree, float]] = {}
         self._wholes: dict[Node, Whole] = {}
         self._serial: dict[Node, int] = {}
+        self._slopes: dict[Edge, Any] = {}
 
     def of(self, edge: Edge) -> Any:
         """The slope of an edge: a term or a number, or None where it has no short formula."""
+        if edge not in self._slopes:
+            self._slopes[edge] = self._agreed(edge)
+        return self._slopes[edge]
+
+    def _agreed(self, edge: Edge) -> Any:
         node, there = self.graph.entries[edge.target]
         with Quiet():
             if isinstance(node.op, Pointwise):
