@@ -6,12 +6,12 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -49,14 +49,8 @@ from chainrule.cli.train import train
 from chainrule.errors import ChainruleError, FormulaError
 from chainrule.printable import SPELLED
 
-if TYPE_CHECKING:
-    from chainrule.cli.demo import Demo
-
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 """What a wrong use of a command raises, in whichever library typer takes it from."""
-
-EVERY = 10
-"""Where there is no terminal, one line for so many epochs."""
 
 
 class Stopped(Exception):
@@ -161,32 +155,11 @@ def demo(
     from chainrule.cli.page import of_digit, of_source
     from chainrule.cli.screen import show
 
-    console = Console()
     losses: list[Any] = []
-    made = with_progress(seed, console, losses.append)
-    show(made, console)
+    made = run(seed, progress=True, recorded=losses.append)
+    show(made, Console())
     say(of_source(made.written.source, page.with_suffix(".py")))
     say(of_digit(losses[0], page))
-
-
-def with_progress(seed: int, console: Console, recorded: Callable[[Any], None] | None = None) -> Demo:
-    """Run the demo and show how far it is: a bar on a terminal, else plain lines."""
-    from chainrule.cli.demo import EPOCHS, run
-
-    if not console.is_terminal:
-
-        def line(epoch: int, loss: float) -> None:
-            if epoch % EVERY == 0:
-                typer.echo(f"epoch {epoch:>3} of {EPOCHS}, loss {loss:.4f}")
-
-        return run(seed, progress=line, recorded=recorded)
-
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("learning to read digits"), BarColumn(), TextColumn("loss {task.fields[loss]:.4f}"))
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
-        task = bar.add_task("train", total=EPOCHS, loss=float("nan"))
-        return run(seed, progress=lambda epoch, loss: bar.update(task, completed=epoch, loss=loss), recorded=recorded)
 
 
 class FormulaCommand(Command):

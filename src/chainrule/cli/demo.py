@@ -26,6 +26,7 @@ from chainrule.derivation.scalars.links import Link, chain_of
 from chainrule.derivation.tape.tape import Tape
 from chainrule.errors import ChainruleError
 from chainrule.maths import Tree, plain
+from chainrule.training import fit
 
 Array = NDArray[Any]
 PIXELS, HIDDEN, CLASSES = 64, 32, 10
@@ -164,10 +165,10 @@ def run(
     seed: int = 0,
     *,
     epochs: int = EPOCHS,
-    progress: Callable[[int, float], None] | None = None,
+    progress: bool = False,
     recorded: Callable[[Tensor], None] | None = None,
 ) -> Demo:
-    """Train 64-32-10 on the digits and open one weight of it; `progress(epoch, loss)` is told of every epoch.
+    """Train 64-32-10 on the digits and open one weight of it; with `progress` one sees how far it is.
 
     The split of the digits is always the same; `seed` draws the weights and the order of the examples. `recorded` is
     given the loss of the digit with its graph.
@@ -228,26 +229,13 @@ def written_out(net: nn.Sequential, x: Array, y: Array) -> Written:
     return Written(source, lines, len(x), statistics.median(times))
 
 
-def train(
-    x: Array, y: Array, *, seed: int, epochs: int = EPOCHS, progress: Callable[[int, float], None] | None = None
-) -> nn.Sequential:
+def train(x: Array, y: Array, *, seed: int, epochs: int = EPOCHS, progress: bool = False) -> nn.Sequential:
     """A network 64-32-10 trained with Adam on mini-batches, in float32."""
     rng = np.random.default_rng(seed)
     net = nn.Sequential(nn.Linear(PIXELS, HIDDEN, rng=rng), nn.ReLU(), nn.Linear(HIDDEN, CLASSES, rng=rng))
     optimizer = optim.Adam(net.parameters(), lr=RATE)
-    loss_of = nn.CrossEntropyLoss()
-    for epoch in range(1, epochs + 1):
-        order = rng.permutation(len(x))
-        total = 0.0
-        for start in range(0, len(x), BATCH):
-            batch = order[start : start + BATCH]
-            optimizer.zero_grad()
-            loss = loss_of(net(x[batch]), y[batch])
-            loss.backward()
-            optimizer.step()
-            total += loss.item() * len(batch)
-        if progress is not None:
-            progress(epoch, total / len(x))
+    settings: dict[str, Any] = {"epochs": epochs, "batch_size": BATCH, "seed": seed, "progress": progress}
+    fit(net, x, y, loss=nn.CrossEntropyLoss(), optimizer=optimizer, **settings)
     return net
 
 

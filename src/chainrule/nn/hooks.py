@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +12,7 @@ import numpy as np
 from chainrule.core.graph import from_array
 from chainrule.core.handles import RemovableHandle
 from chainrule.core.operation import is_node
+from chainrule.core.state import no_grad
 from chainrule.core.tensor import Tensor
 from chainrule.custom import custom_vjp
 from chainrule.errors import DtypeError
@@ -21,6 +23,43 @@ if TYPE_CHECKING:
     from chainrule.nn.module import Module
 
 Hook = Callable[..., Any]
+
+
+@contextmanager
+def in_use(model: Module) -> Generator[None]:
+    """The model as it is used: in evaluation mode, without recording; afterwards every module is as it was."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        model.eval()
+        with no_grad():
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+@contextmanager
+def calls_told(model: Module, told: Callable[[str, Module, tuple[Any, ...], Any], None]) -> Generator[None]:
+    """Have a function told of every module inside a model when it has run: name, module, inputs and result."""
+
+    def telling(name: str, module: Module) -> Any:
+        forward = module.forward
+
+        def run(*inputs: Any, **settings: Any) -> Any:
+            out = forward(*inputs, **settings)
+            told(name, module, inputs, out)
+            return out
+
+        return run
+
+    modules = list(model.named_modules())
+    try:
+        for name, module in modules:
+            vars(module)["forward"] = telling(name, module)
+        yield
+    finally:
+        for _, module in modules:
+            vars(module).pop("forward", None)
 
 
 class Hooks:

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from chainrule.core.state import no_grad
 from chainrule.errors import ShapeError
+from chainrule.nn.hooks import calls_told, in_use
 from chainrule.nn.module import Module, Parameter
 from chainrule.printable import in_columns
 
@@ -90,34 +90,16 @@ def summarise(net: Module, inputs: Sequence[Any]) -> Summary:
     named = list(net.named_modules())
     results: dict[int, tuple[int, ...]] = {}
     work = dict.fromkeys((id(module) for _, module in named), 0)
-    modes = [(module, module.training) for _, module in named]
-    try:
-        for _, module in named:
-            module.training = False
-            vars(module)["forward"] = watched(module, results, work)
-        with no_grad():
-            net(*inputs)
-    finally:
-        for module, training in modes:
-            module.training = training
-            vars(module).pop("forward", None)
-    return Summary(list(lines_of(named, results, work)))
 
-
-def watched(module: Module, results: dict[int, tuple[int, ...]], work: dict[int, int]) -> Any:
-    """The module's forward, which notes what it gave and how much it cost."""
-    forward = module.forward
-
-    def run(*inputs: Any, **settings: Any) -> Any:
-        out: Any = forward(*inputs, **settings)
+    def note(_: str, module: Module, taken: tuple[Any, ...], out: Any) -> None:
         # Of several results, as an LSTM gives, the first is shown.
         first: Any = cast("tuple[Any, ...]", out)[0] if isinstance(out, tuple) else out
-        given, taken = np.shape(first), np.shape(inputs[0]) if inputs else ()
-        results[id(module)] = given
-        work[id(module)] += module.multiply_adds(taken, given)
-        return cast("Any", out)
+        results[id(module)] = given = np.shape(first)
+        work[id(module)] += module.multiply_adds(np.shape(taken[0]) if taken else (), given)
 
-    return run
+    with in_use(net), calls_told(net, note):
+        net(*inputs)
+    return Summary(list(lines_of(named, results, work)))
 
 
 def lines_of(named: Sequence[tuple[str, Module]], results: dict[int, tuple[int, ...]], work: dict[int, int]) -> Any:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, cast
 
@@ -58,22 +59,22 @@ class FromTorch(nn.Module):
         return filled(self.result, known)
 
 
+@dataclass(eq=False)
 class Named:
     """The result of an earlier step, where an argument stands for it."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    name: str
 
 
+@dataclass(eq=False)
 class Step:
     """One call: of a part of the module, of a function, or a parameter that is looked up."""
 
-    def __init__(self, name: str, call: Call | None, path: str, args: Any, settings: Any) -> None:
-        self.name = name
-        self.call = call
-        self.path = path
-        self.args = args
-        self.settings = settings
+    name: str
+    call: Call | None
+    path: str
+    args: Any
+    settings: Any
 
     def run(self, module: nn.Module, known: Mapping[str, Any]) -> Any:
         """The step's result, from those before it."""

@@ -11,7 +11,7 @@ from typing import Any, Self
 from chainrule.errors import GraphError
 from chainrule.table import Table
 from chainrule.torch.library import pytorch
-from chainrule.training.flow import COLUMNS, SATURATED, ratio, verdict
+from chainrule.training.flow import Found, counted, flow_of
 
 
 class Watch:
@@ -56,35 +56,24 @@ class Watch:
 
     def flow(self) -> Table:
         """A row for each layer with weights, as `chainrule.training.gradient_flow` has them, and the verdict below."""
-        rows: list[tuple[Any, ...]] = []
         layers = [call for call in self.calls if self.matrices(call["part"]) and call["gradient"] is not None]
         if not layers:
             raise GraphError(
                 "nothing has come back yet: run the model, and backward() of its loss, then ask for the flow"
             )
-        for place, call in enumerate(layers):
-            later = layers[place + 1] if place + 1 < len(layers) else None
+        found: list[Found] = []
+        for call in layers:
             after = next(
                 (other for other in self.calls if other["input"] is call["out"] and is_activation(other)), None
             )
             delta = norm(call["gradient"])
-            arriving = norm(after["gradient"]) if after is not None and after["gradient"] is not None else delta
+            arriving = None if after is None else delta if after["gradient"] is None else norm(after["gradient"])
             weights = [weight.grad for weight in self.matrices(call["part"]) if weight.grad is not None]
-            dead, saturated = idle(call, after)
-            rows.append(
-                (
-                    call["name"],
-                    type(call["part"]).__name__,
-                    int(call["out"].shape[1 if call["out"].ndim == 4 else -1]),
-                    delta,
-                    math.hypot(*[norm(g) for g in weights]),
-                    None if after is None else ratio(delta, arriving),
-                    None if later is None else ratio(arriving, norm(later["gradient"])),
-                    dead,
-                    saturated,
-                )
-            )
-        return Table(COLUMNS, tuple(rows), verdict(rows))
+            gradient = math.hypot(*[norm(g) for g in weights])
+            units = int(call["out"].shape[1 if call["out"].ndim == 4 else -1])
+            kind = type(call["part"]).__name__
+            found.append((call["name"], kind, units, delta, gradient, arriving, *idle(call, after)))
+        return flow_of(found)
 
     def __repr__(self) -> str:
         return repr(self.flow()) if self.calls else f"a watch on {type(self.module).__name__}, which has not run yet"
@@ -143,6 +132,4 @@ def idle(call: dict[str, Any], after: dict[str, Any] | None) -> tuple[int | None
         (at_zero,) = torch.autograd.grad(function(zero.clone()), zero)
     units = slope.abs().movedim(1, -1) if slope.ndim == 4 else slope.abs()
     mean = units.reshape(-1, units.shape[-1]).mean(0)
-    if float(at_zero.abs()):
-        return 0, int((mean < SATURATED * at_zero.abs()).sum())
-    return int((mean == 0).sum()), 0
+    return counted(mean, float(at_zero.abs()))

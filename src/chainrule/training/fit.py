@@ -24,6 +24,7 @@ from chainrule.errors import (
     ShapeError,
     TrainingWarning,
 )
+from chainrule.nn.hooks import in_use
 from chainrule.nn.module import Module
 from chainrule.optim.lr_scheduler import LRScheduler
 from chainrule.optim.optimizer import Optimizer
@@ -34,7 +35,7 @@ from chainrule.training.cost import takes_weights
 from chainrule.training.divergence import ADVICE, in_words
 from chainrule.training.history import History
 from chainrule.training.progress import progress_of
-from chainrule.training.run import Diverged, Metric, Run, in_use, judged, numbers_in
+from chainrule.training.run import Diverged, Metric, Run, judged, numbers_in
 
 FilePath = str | os.PathLike[str]
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,6 +17,7 @@ from chainrule.core.state import enable_grad
 from chainrule.core.tensor import Tensor
 from chainrule.errors import GraphError
 from chainrule.nn.activations import Activation
+from chainrule.nn.hooks import calls_told
 from chainrule.nn.module import Module, Parameter
 from chainrule.table import Table
 from chainrule.training.batches import batches_of, output_of
@@ -74,8 +74,13 @@ def gradient_flow(model: Module, x: Any, y: Any, *, loss: Callable[..., Any]) ->
     data = batches_of(model, x, y, batch_size=None, shuffle=False, seed=0, owner="gradient_flow")
     ((batch, target, *_),) = data.epoch(1)
     before = states_of(model)
+    calls: list[Call] = []
+
+    def note(name: str, module: Module, inputs: tuple[Any, ...], out: Any) -> None:
+        calls.append((name, module, inputs[0] if inputs else None, out))
+
     try:
-        with watched(model) as calls, enable_grad():
+        with calls_told(model, note), enable_grad():
             value: Tensor = loss(output_of(model, batch), target)
         gradients = gradients_everywhere(value)
     finally:
@@ -87,32 +92,7 @@ def gradient_flow(model: Module, x: Any, y: Any, *, loss: Callable[..., Any]) ->
 
 
 Call = tuple[str, Module, Any, Any]
-"""A module's name, itself, its first input and its result."""
-
-
-@contextmanager
-def watched(model: Module) -> Generator[list[Call]]:
-    """Note every call of a module inside the model, in the order in which they end."""
-    calls: list[Call] = []
-
-    def watch(name: str, module: Module) -> None:
-        forward = module.forward
-
-        def run(*inputs: Any, **settings: Any) -> Any:
-            out = forward(*inputs, **settings)
-            calls.append((name, module, inputs[0] if inputs else None, out))
-            return out
-
-        vars(module)["forward"] = run
-
-    modules = list(model.named_modules())
-    try:
-        for name, module in modules:
-            watch(name, module)
-        yield calls
-    finally:
-        for _, module in modules:
-            vars(module).pop("forward", None)
+"""A module's name, itself, its first input and its result; calls stand in the order in which they end."""
 
 
 def gradients_everywhere(loss: Tensor) -> dict[int, tuple[Tensor, NDArray[Any]]]:
@@ -184,16 +164,27 @@ def table_of(layers: Sequence[Layer], gradients: dict[int, tuple[Tensor, NDArray
     def size(node: Tensor) -> float:
         return float(np.linalg.norm(gradients[id(node)][1].astype(float))) if id(node) in gradients else 0.0
 
-    rows: list[tuple[Any, ...]] = []
-    for place, layer in enumerate(layers):
-        later = layers[place + 1] if place + 1 < len(layers) else None
-        delta, arriving = size(layer.z), size(layer.h)
+    found: list[Found] = []
+    for layer in layers:
+        arriving = size(layer.h) if layer.activation is not None else None
         gradient = math.hypot(*(size(weight) for weight in layer.weights))
-        dead, saturated = idle(layer)
-        by_slope = ratio(delta, arriving) if layer.activation is not None else None
-        by_weights = None if later is None else ratio(arriving, size(later.z))
         units = units_of(layer.z.data).shape[-1]
-        rows.append((layer.name, layer.kind, units, delta, gradient, by_slope, by_weights, dead, saturated))
+        found.append((layer.name, layer.kind, units, size(layer.z), gradient, arriving, *idle(layer)))
+    return flow_of(found)
+
+
+Found = tuple[str, str, int, float, float, float | None, int | None, int | None]
+"""Of a layer: name, kind, units, ‖δ‖, ‖∂L/∂W‖, ‖∂L/∂h‖ where it has an activation, units dead and saturated."""
+
+
+def flow_of(found: Sequence[Found]) -> Table:
+    """A row for each layer with the factors between it and the next, and the verdict."""
+    rows: list[tuple[Any, ...]] = []
+    for place, (name, kind, units, delta, gradient, arriving, dead, saturated) in enumerate(found):
+        by_slope = None if arriving is None else ratio(delta, arriving)
+        later = found[place + 1][3] if place + 1 < len(found) else None
+        by_weights = None if later is None else ratio(delta if arriving is None else arriving, later)
+        rows.append((name, kind, units, delta, gradient, by_slope, by_weights, dead, saturated))
     return Table(COLUMNS, tuple(rows), verdict(rows))
 
 
@@ -207,7 +198,11 @@ def idle(layer: Layer) -> tuple[int | None, int | None]:
     _, back = vjp(layer.activation, layer.z.data)
     (slope,) = back(np.ones_like(layer.z.data))
     mean = np.abs(units_of(slope)).mean(0)
-    at_zero = abs(float(grad(layer.activation)(0.0)))
+    return counted(mean, abs(float(grad(layer.activation)(0.0))))
+
+
+def counted(mean: Any, at_zero: float) -> tuple[int, int]:
+    """How many units are dead and how many saturated, of their mean slopes and the slope at 0."""
     return (0, int((mean < SATURATED * at_zero).sum())) if at_zero else (int((mean == 0).sum()), 0)
 
 

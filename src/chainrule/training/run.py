@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from chainrule.core.state import no_grad
 from chainrule.core.tensor import Tensor
 from chainrule.data.structure import joined, leaves, mapped
 from chainrule.errors import CheckpointError, ShapeError
+from chainrule.nn.hooks import in_use
 from chainrule.nn.module import Module
 from chainrule.optim.lr_scheduler import LRScheduler
 from chainrule.optim.optimizer import Optimizer
@@ -342,19 +341,6 @@ def judged(
     if loss is None:
         del found["loss"]
     return found
-
-
-@contextmanager
-def in_use(model: Module) -> Generator[None]:
-    """The model as it is used: in evaluation mode, without recording; afterwards every module is as it was."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        model.eval()
-        with no_grad():
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def settings_given(optimizer: Optimizer) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import ast
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -339,26 +339,20 @@ def is_gradient_name(name: str, wrt: str, problem: Problem) -> bool:
     return name in {f"d{wrt}", f"d_{wrt}", f"grad_{wrt}", f"g{wrt}", f"d{output}_d{wrt}", f"d{output}d{wrt}"}
 
 
+@dataclass(eq=False)
 class Letters:
     """What the names in an answer mean at a probe; with `columns` a vector is one, and its transpose a row."""
 
-    def __init__(
-        self,
-        problem: Problem,
-        sizes: Mapping[str, int],
-        wrt: str = "",
-        *,
-        columns: bool = False,
-        error: float = 1.0,
-    ) -> None:
-        self.problem = problem
-        self.wrt = wrt
-        self.columns = columns
-        self.error = error
-        self.sizes = sizes
-        self.standing: dict[str, Letter] = {}
-        self.in_matlab = self.has_primes = False
-        """Whether a formula was seen to be in MATLAB's signs, or Octave's; or to have a prime for a transpose alone."""
+    problem: Problem
+    sizes: Mapping[str, int]
+    wrt: str = ""
+    columns: bool = False
+    error: float = 1.0
+    standing: dict[str, Letter] = field(default_factory=dict[str, "Letter"])
+    in_matlab: bool = False
+    """Whether a formula was seen to be in MATLAB's signs, or Octave's."""
+    has_primes: bool = False
+    """Whether one was seen to have a prime for a transpose alone."""
 
     def replaced(self, formula: str) -> str:
         """The formula with names in place of derivatives and primes, and with one spelling of each sign."""

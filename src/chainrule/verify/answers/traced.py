@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -41,20 +42,18 @@ class Misfit(ValueError):
     """Arrays of these shapes do not go together."""
 
 
+@dataclass(eq=False, slots=True)
 class Noted:
     """One operation that happened: the function, its inputs by place, what it gave, and what the program called it."""
 
-    __slots__ = ("function", "inputs", "line", "name", "settings", "spot", "value")
-
-    def __init__(self, function: Any, inputs: tuple[int, ...], settings: dict[str, Any], value: Any) -> None:
-        self.function = function
-        self.inputs = inputs
-        self.settings = settings
-        self.value = value
-        self.name = ""
-        self.line = 0
-        self.spot: Any = None
-        """Where in the program's text it stands: what a loop does again and again has one."""
+    function: Any
+    inputs: tuple[int, ...]
+    settings: dict[str, Any]
+    value: Any
+    name: str = ""
+    line: int = 0
+    spot: Any = None
+    """Where in the program's text it stands: what a loop does again and again has one."""
 
     @property
     def operation(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -118,23 +119,16 @@ STEP = 1e-6
 """How far what was asked is moved to see what moves with it."""
 
 
+@dataclass(eq=False)
 class Fingerprint:
     """What was answered for one parameter, at every probe."""
 
-    def __init__(
-        self,
-        problem: Problem,
-        walks: Sequence[Walk],
-        wrt: Step,
-        answers: Values,
-        again: Callable[[int, int], Elsewhere | None] | None = None,
-    ) -> None:
-        self.problem = problem
-        self.walks = walks
-        self.wrt = wrt
-        self.answers = answers
-        self.again = again
-        self.of_program = False
+    problem: Problem
+    walks: Sequence[Walk]
+    wrt: Step
+    answers: Values
+    again: Callable[[int, int], Elsewhere | None] | None = None
+    of_program: bool = False
 
     def is_right(self) -> bool:
         """Whether it is the gradient, in its layout or as a row for a column."""
