@@ -130,6 +130,15 @@ def test_random_graphs(numbers, picks):
     agree(row[-1], leaves)
 
 
+def test_shares_add_up_in_the_order_of_the_engine():
+    """The quotient's two shares cancel each other, and leave what was there before only where they meet first."""
+    x = Value(1e-235)
+    one, out = x / x, cr.clip(x, -0.5, 0.5)
+    for _ in range(4):
+        out = out + out
+    agree(out + one, [x])
+
+
 def long_graph(width: int = 6, steps: int = 3000) -> tuple[Value, list[Value]]:
     """Steps that take what lies near, of few kinds and many."""
     source = np.random.default_rng(width)

@@ -335,6 +335,8 @@ def in_a_row(leaves: Sequence[Any]) -> Array:
     """All numbers that were given."""
     if not any([type(x) is np.ndarray for x in leaves]):
         return np.array(leaves, float)
+    if len(leaves) == 1:
+        return leaves[0].astype(float, copy=False).reshape(-1)
     return np.concatenate([np.ravel(x) for x in leaves], dtype=float)
 
 

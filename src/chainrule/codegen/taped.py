@@ -27,6 +27,9 @@ DOUBLE = np.dtype(np.float64)
 OPERANDS = 3
 """The most that an operation reads."""
 
+MOST_MULTIPLE = 1024
+"""By no larger numbers are local derivatives multiplied before the backward pass."""
+
 ONE, MINUS_ONE, MINUS_ZERO = -1, -2, -3
 """Where the first numbers of every program are."""
 
@@ -215,7 +218,7 @@ class Layout:
         self.runs = [self.forward_runs(forward, made, key, waits)]
         self.operands = [self.of_forward(forward, made)]
         self.add_local(entries)
-        self.edges(entries, depth[forward.place[: len(reading)]])
+        self.edges(entries)
 
     def read_later(self, entries: Operations) -> Longs:
         """The values that local derivatives read or are, and the last one."""
@@ -254,8 +257,8 @@ class Layout:
             self.runs.append(np.array([(word, len(given), len(made)) for word, made, given in entries.local]))
             self.operands.append(np.stack([self.slot[x] for x in three([given for *_, given in entries.local])]))
 
-    def edges(self, entries: Operations, depth: Longs) -> None:
-        """The edges in the order of the backward pass.
+    def edges(self, entries: Operations) -> None:
+        """The edges in the order of the engine's backward pass, so that shares add up, and cancel, as they do there.
 
         What only one reads, times 1, has that one's share of the gradient: an edge less.
         """
@@ -265,7 +268,7 @@ class Layout:
             np.concatenate([nothing, *[edge[i] for edge in entries.edges]]) for i in range(OPERANDS)
         ]
         selects = np.concatenate([nothing, *[np.full(len(edge[0]), edge[3]) for edge in entries.edges]]).astype(bool)
-        order = np.argsort(-depth[readers], kind="stable")
+        order = np.argsort(-readers, kind="stable")
         if len(np.union1d(readers, np.flatnonzero(leaves))) < count:
             order = reached(into, readers, order, count)
         into, readers, slopes, selects = into[order], readers[order], self.slot[slopes][order], selects[order]
@@ -285,19 +288,42 @@ class Layout:
         self.shorten(into, readers, slopes, selects)
 
     def shorten(self, into: Longs, readers: Longs, slopes: Longs, selects: Any) -> None:
-        """The edges, without those to what only one reads and what is only added up: its inputs take from that one."""
-        entries = np.bincount(into, minlength=self.shares)
-        gone = (entries == 1) & (np.bincount(readers[slopes != self.slot[ONE]], minlength=self.shares) == 0)
+        """The edges, less those to what one alone reads and what is taken times numbers: its inputs take from that one.
+
+        A local derivative times such a number is one more local derivative, computed in vectors. The numbers are from 1
+        on, so that none makes a 0 of what is none, and too small to let much run over.
+        """
+        entries, count = np.bincount(into, minlength=self.shares), len(self.numbers)
+        sizes = np.abs(self.numbers[np.minimum(slopes, count - 1)])
+        known = (slopes < count) & (sizes >= 1) & (sizes <= MOST_MULTIPLE)
+        gone = (entries == 1) & (np.bincount(readers[~known], minlength=self.shares) == 0)
         gone[: len(self.given)] = False
         gone[self.seed] = False
         entry = np.zeros(self.shares, np.int64)
         entry[into] = np.arange(len(into))
+        follows = np.zeros(self.shares, bool)
+        follows[into] = gone[readers]
+        gone &= ~follows
         edge = np.where(gone[readers], entry[readers], np.arange(len(readers)))
         stays = ~gone[into]
+        times = np.flatnonzero(stays & gone[readers] & (slopes != self.slot[ONE]))
+        found = slopes[edge]
+        found[times] = self.multiples(found[times], slopes[times])
         place = np.cumsum(~gone) - 1
-        self.passes = np.stack([place[into], place[readers[edge]], slopes[edge]])[:, stays]
+        self.passes = np.stack([place[into], place[readers[edge]], found])[:, stays]
         self.selects = selects[edge][stays] if np.any(selects) else None
         self.shares, self.seed = int(place[-1]) + 1, int(place[self.seed])
+
+    def multiples(self, slopes: Longs, numbers: Longs) -> Longs:
+        """The places of local derivatives times numbers, a run for each number."""
+        order = np.argsort(numbers, kind="stable")
+        places = np.empty_like(order)
+        places[order] = self.size + np.arange(len(order))
+        _, counts = np.unique(numbers, return_counts=True)
+        self.size += len(order)
+        self.runs.append(np.array([(WORDS["mul"], 2, n) for n in counts], np.int64).reshape(-1, 3))
+        self.operands.append(np.stack([slopes, numbers, np.broadcast_to(self.slot[ONE], numbers.shape)])[:, order])
+        return places
 
 
 def reached(into: Longs, readers: Longs, order: Longs, count: int) -> Longs:

@@ -70,16 +70,20 @@ def bits(x: float) -> int:
 
 
 def ways_of(operands: Any, lengths: Any) -> Any:
-    """For each run of a tape which of its operands lie in a row, and which are one for all: two bits for each."""
+    """For each run of a tape which of its operands lie in a row, are one for all or the first: two bits for each."""
     ends = np.cumsum(lengths)
     found = np.zeros(len(lengths), np.int64)
+
+    def throughout(holds: Any, entries: Any) -> Any:
+        """In which runs something holds for so many of the entries, those up to the last."""
+        kept = np.cumsum(np.append(0, holds))
+        return kept[ends] - kept[ends - entries] == entries
+
     for i, row in enumerate(operands):
-        for way, step in ((1, 1), (2, 0)):
-            kept = np.cumsum(np.append(0, np.diff(row) == step))
-            found |= (
-                np.where((lengths > LANES) & (kept[ends - 1] - kept[ends - lengths] == lengths - 1), way, 0)
-                << 2 * i + 2
-            )
+        steps, long = np.append(0, np.diff(row)), lengths > LANES
+        ways = (throughout(steps == 1, lengths - 1) & long, throughout(steps == 0, lengths - 1) & long)
+        also = throughout(row == operands[0], lengths) & (i > 0)
+        found |= np.select([*ways, also], [1, 2, 3], 0) << 2 * i + 2
     return found
 
 

@@ -47,11 +47,11 @@ INLINE V OF_TYPE(scaled)(V x, I k) {
 #endif
 }
 
-/* k and r with x = k ln 2 + r, r as small as can be. */
-INLINE I OF_TYPE(halvings)(V x, V *r) {
-    V shifted = x * (ENTRY)1.44269504088896340736 + ROUNDER;
+/* k and r with so many x = k ln 2 + r, r as small as can be. */
+INLINE I OF_TYPE(halvings)(V x, const ENTRY many, V *r) {
+    V shifted = x * (many * (ENTRY)1.44269504088896340736) + ROUNDER;
     V k = shifted - ROUNDER;
-    *r = (x - k * (ENTRY)LN2_HIGH) - k * (ENTRY)LN2_LOW;
+    *r = (many * x - k * (ENTRY)LN2_HIGH) - k * (ENTRY)LN2_LOW;
     return (I)shifted - (I)ALL(ROUNDER);
 }
 
@@ -62,15 +62,17 @@ INLINE V OF_TYPE(rest_of_power)(V r) {
     static const double over[] = {2.51003758422237e-08,  2.7620075892548164e-07, 2.7557268480289716e-06,
                                   2.480152132234228e-05, 0.00019841269863040559, 0.0013888888917196736,
                                   0.008333333333330065,  0.041666666666624164,   0.16666666666666669, 0.5};
-    enum { TERMS = 10 };
+    // Neighbours first: one after the other, each would wait for the one before.
+    V square = r * r, fourth = square * square;
+    return (((over[0] * r + over[1]) * fourth + ((over[2] * r + over[3]) * square + (over[4] * r + over[5]))) * fourth) +
+           ((over[6] * r + over[7]) * square + (over[8] * r + over[9]));
 #else
     static const float over[] = {0.0013926176f, 0.008363173f, 0.041666556f, 0.16666578f, 0.5f};
-    enum { TERMS = 5 };
-#endif
     V sum = ALL(over[0]);
-    for (int i = 1; i < TERMS; i++)
+    for (int i = 1; i < 5; i++)
         sum = sum * r + over[i];
     return sum;
+#endif
 }
 
 /* e to the power of x and a small rest. */
@@ -78,29 +80,29 @@ INLINE V OF_TYPE(exp_of_sum)(V x, V rest) {
     // Far below, as behind a mask, all is 0: to compute that by numbers without a full fraction costs a hundredfold.
     I gone = x < BOTTOM;
     V r;
-    I k = OF_TYPE(halvings)(OF_TYPE(at_most)(TOP, SELECT(gone, (V){0}, x)), &r);
+    I k = OF_TYPE(halvings)(OF_TYPE(at_most)(TOP, SELECT(gone, (V){0}, x)), 1, &r);
     r += rest;
     return SELECT(gone, (V){0}, OF_TYPE(scaled)(1 + (r + r * r * OF_TYPE(rest_of_power)(r)), k));
 }
 
 INLINE V OF_TYPE(exp)(V x) { return OF_TYPE(exp_of_sum)(x, (V){0}); }
 
-/* eˣ − 1 for x of at most 44, below which every digit of it differs from eˣ. */
-INLINE V OF_TYPE(expm1_inside)(V x) {
+/* e to the power of so many x, less 1, for exponents from −44 to 44, beyond which every digit is that of −1, or of the power. */
+INLINE V OF_TYPE(expm1_inside)(V x, const ENTRY many) {
     V r;
-    I k = OF_TYPE(halvings)(OF_TYPE(at_least)(-44, x), &r);
+    I k = OF_TYPE(halvings)(x, many, &r);
     V two = OF_TYPE(power_of_two)(k);
     return two * (r + r * r * OF_TYPE(rest_of_power)(r)) + (two - 1);
 }
 
 INLINE V OF_TYPE(expm1)(V x) {
-    V near = OF_TYPE(expm1_inside)(OF_TYPE(at_most)(44, x));
+    V near = OF_TYPE(expm1_inside)(OF_TYPE(at_least)(-44, OF_TYPE(at_most)(44, x)), 1);
     return SELECT(x > 44, OF_TYPE(exp)(x), SELECT(x == 0, x, near));
 }
 
 INLINE V OF_TYPE(tanh)(V x) {
-    V size = OF_TYPE(at_most)(22, OF_TYPE(size_of)(x)), grown = OF_TYPE(expm1_inside)(size + size);
-    return OF_TYPE(signed_as)(OF_TYPE(ratio)(grown, grown + 2), x);
+    V size = OF_TYPE(size_of)(x), grown = OF_TYPE(expm1_inside)(size, 2), found = OF_TYPE(ratio)(grown, grown + 2);
+    return OF_TYPE(signed_as)(SELECT(size > 22, ALL(1), found), x);
 }
 
 INLINE V OF_TYPE(sigmoid)(V x) {

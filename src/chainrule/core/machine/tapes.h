@@ -3,7 +3,7 @@
 
    TAPE, words, first entry, entries, runs, then the places of the row, of the runs, of the operands and of room for three
    blocks. A run has an operation, how many operands that has, and how many entries; and above the number of operands two bits for
-   each say whether these lie in a row, or are one for all. The operands of entry k are the places at k, at k + entries and
+   each say whether these lie in a row, are one for all, or are the first operand again. The operands of entry k are the places at k, at k + entries and
    at k + 2 entries. An entry of a run IN_ORDER is a product and what is added to it, and
    may read those before it in its run. Operations on vectors work on whole ones: what they write behind their run is
    computed later, and read later.
@@ -49,7 +49,7 @@ INLINE void gathered(double *out, const double *from, const int32_t *place, ptrd
         out[i] = PICK(i);
 }
 
-enum { PICKED_ONE_BY_ONE, IN_A_ROW, ONE_FOR_ALL };
+enum { PICKED_ONE_BY_ONE, IN_A_ROW, ONE_FOR_ALL, THE_FIRST };
 
 static void tape(const int64_t *w, char *const *memory) {
     const int64_t entries = w[3], runs = w[4];
@@ -71,7 +71,7 @@ static void tape(const int64_t *w, char *const *memory) {
             for (int i = 0; i < (run[1] & 3); i++) {
                 const int32_t *from = place + i * entries;
                 const int how = run[1] >> (2 * i + 2) & 3;
-                x[i] = how == IN_A_ROW ? row + from[0] : block + i * TOGETHER;
+                x[i] = how == THE_FIRST ? x[0] : how == IN_A_ROW ? row + from[0] : block + i * TOGETHER;
                 if (how == PICKED_ONE_BY_ONE)
                     gathered(block + i * TOGETHER, row, from, whole);
                 else if (how == ONE_FOR_ALL) {
