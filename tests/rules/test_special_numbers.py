@@ -393,3 +393,12 @@ def test_a_power_of_minus_infinity_is_cs_however_the_exponent_comes(kind, expone
             assert (out.data == value).all()
             assert (np.abs(x.grad.data) == slope).all()
             assert (cr.compile(lambda x, y: x**y)(base, np.asarray(getattr(y, "data", y))) == value).all()
+
+
+def test_relu_of_minus_zero_is_zero():
+    """One over it would else be plus infinity for one kind of number and minus infinity for another."""
+    zeros, rows, back = np.full(9, -0.0), np.ones((2, 3)), np.ones((3, 4))
+    product = cr.compile(lambda x, w: cr.relu(-(x @ w)))
+    found = [cr.relu(cr.Value(-0.0)).data, cr.relu(zeros[0]), cr.relu(zeros), cr.relu(cr.Tensor(zeros)).data]
+    found += [cr.compile(cr.relu)(zeros), cr.compile(cr.relu, target="numpy")(zeros), product(0 * rows, back)]
+    assert not np.any([np.signbit(x).any() for x in found])

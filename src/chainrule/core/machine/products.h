@@ -122,7 +122,7 @@ static void OF_TYPE(dots)(const OF_TYPE(Product) *p) {
         if (k < p->inner)
             other += OF_TYPE(load_part)(row + k, p->inner - k) * OF_TYPE(load_part)(p->right + k, p->inner - k);
         ENTRY x = OF_TYPE(sum_of)(sum + other) * p->scale + (p->start ? p->start[i * p->start_down] : 0);
-        int shut = (p->relu && x < 0) || (p->mask && !(p->mask[i * p->mask_down] > 0));
+        int shut = (p->relu && x <= 0) || (p->mask && !(p->mask[i * p->mask_down] > 0));
         p->out[i * p->out_down] = shut ? 0 : x;
     }
 }
@@ -150,7 +150,7 @@ INLINE void OF_TYPE(along_tile)(const int m, const int n, const OF_TYPE(Product)
     for (int i = 0; i < m; i++)
         for (int j = 0; j < n; j++) {
             ENTRY x = OF_TYPE(sum_of)(sum[i][j]) * p->scale + (start ? start[i * p->start_down + j] : 0);
-            out[i * p->out_down + j] = p->relu && x < 0 ? 0 : x;
+            out[i * p->out_down + j] = p->relu && x <= 0 ? 0 : x;
         }
 }
 

@@ -146,9 +146,9 @@ INLINE V OF_TYPE(ratio)(V x, V y) {
     return x / y;
 }
 
-/* The larger, the smaller; nan where one is nan. */
-INLINE V OF_TYPE(larger)(V x, V y) { return SELECT((x >= y) | (x != x), x, y); }
-INLINE V OF_TYPE(smaller)(V x, V y) { return SELECT((x <= y) | (x != x), x, y); }
+/* The larger, the smaller; nan where one is nan, y where both are 0: of -0 and 0 the second, as NumPy gives. */
+INLINE V OF_TYPE(larger)(V x, V y) { return SELECT((x > y) | (x != x), x, y); }
+INLINE V OF_TYPE(smaller)(V x, V y) { return SELECT((x < y) | (x != x), x, y); }
 
 /* Lanes of two vectors, which count on from the first to the second. */
 INLINE V OF_TYPE(picked)(V x, V y, I from) {
