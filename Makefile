@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check)
 SOURCES := pyproject.toml setup.py $(wildcard src/chainrule/core/*.p[xy]* src/chainrule/core/*.h src/chainrule/core/machine/*.[ch])
-SUITE := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet --numprocesses=2
+# Hundreds of processes start in it, so what is compiled to bytecode is kept, whatever the shell says.
+SUITE := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --quiet --numprocesses=2
 ENGINE := $(addprefix tests/,core laws micrograd nn optim program rules test_array_api.py test_custom.py test_reference.py \
 	test_transforms.py test_transforms_as_in_jax.py test_vmap.py)
 OLD := import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)

@@ -84,20 +84,29 @@ def run(words):
         return 1
 
 for line in sys.stdin:
+    words, told = json.loads(line)
     with tempfile.TemporaryFile("w+", encoding="utf-8") as out, tempfile.TemporaryFile("w+", encoding="utf-8") as err:
         child = os.fork()
         if not child:
             os.dup2(out.fileno(), 1)
             os.dup2(err.fileno(), 2)
-            code = run(json.loads(line))
+            if not told:
+                from chainrule.livepage import payload
+
+                payload.stories = lambda subject: ()
+            code = run(words)
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        told = [stream.seek(0) or stream.read() for stream in (out, err)]
-    print(json.dumps([code, *told]), flush=True)
+        said = [stream.seek(0) or stream.read() for stream in (out, err)]
+    print(json.dumps([code, *said]), flush=True)
 """
 """Runs command after command, each in a process of its own, in which what all of them import is there already."""
+
+
+UNTOLD = (f"{PROGRAM} demo --seed 1", f"{PROGRAM} page --out gallery.html")
+"""Commands whose pages are made without what they tell, most of the time: pages with all of it are made elsewhere."""
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +126,7 @@ def typist(clone):
     def type_line(command):
         words = typed(clone, f"printf '%s\\0' {command}").stdout.split("\0")[:-1]
         assert words[0] == PROGRAM
-        print(json.dumps(words), file=server.stdin, flush=True)
+        print(json.dumps([words, command not in UNTOLD]), file=server.stdin, flush=True)
         return subprocess.CompletedProcess(words, *json.loads(server.stdout.readline()))
 
     yield type_line
@@ -140,7 +149,11 @@ def test_every_command_that_is_shown_runs_as_it_is_printed(clone, typist):
     demo = typed(clone, f"{PROGRAM} demo")
     shown += (last := SHOWN.findall(demo.stdout))
     assert len(last) >= 3, demo.stdout + demo.stderr
+    assert (demo.returncode, demo.stderr) == (0, "")
+    assert {*UNTOLD} < {*shown}
     for command in dict.fromkeys(shown):
+        if command == f"{PROGRAM} demo":
+            continue  # it was typed above
         # What the pages show is what a newcomer types first: each in a process that has imported nothing.
         alone = command in of_pages or not {*"|<>&;"}.isdisjoint(re.sub(r"'[^']*'|\"[^\"]*\"", "", command))
         done = typed(clone, command) if alone else typist(command)

@@ -63,13 +63,13 @@ THINGS = ("text", b"bytes", None, True, 3, 2.5, 1j, {1, 2}, object(), np.arange(
 
 
 @pytest.mark.parametrize("transform", TRANSFORMS)
-@pytest.mark.parametrize("thing", THINGS, ids=lambda thing: type(thing).__name__)
 @pytest.mark.parametrize("kind", KINDS)
-def test_anything_else_is_passed_through_as_it_is(kind, thing, transform):
-    x = KINDS[kind][0]()
-    aux = TRANSFORMS[transform](lambda x: (total(x * x), thing), x)
-    assert type(aux) is type(thing)
-    assert aux is thing or aux == thing
+def test_anything_else_is_passed_through_as_it_is(kind, transform):
+    for thing in THINGS:
+        x = KINDS[kind][0]()
+        aux = TRANSFORMS[transform](lambda x, thing=thing: (total(x * x), thing), x)
+        assert type(aux) is type(thing), thing
+        assert aux is thing or aux == thing
 
 
 @pytest.mark.parametrize("transform", TRANSFORMS)
