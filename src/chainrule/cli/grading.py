@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from chainrule.cli.batch import each, hand_in_all
-from chainrule.cli.telling import Json, names_in, say
-from chainrule.cli.verifying import RunCode, Seconds, code_of, hand_in
-from chainrule.errors import ChainruleError, CodeError, FileError
-from chainrule.table import json_of
+from chainrule.cli.telling import Json, names_in
+from chainrule.cli.verifying import RunCode, Seconds, apart, code_of, hand_in
+from chainrule.errors import ChainruleError, FileError
 
 Problem = Annotated[str, typer.Argument(metavar="PROBLEM", help="Assignments, as 'h = w*x; L = (h - y)**2', or @FILE.")]
 Given = Annotated[
@@ -44,25 +44,15 @@ def grade(
 
     Exit code 0 where it is right, 1 where it is wrong.
     """
-    grader = Grader(text_of(problem), list(given or []), wrt, steps, rate, run_code, seconds)
+    grader = Grader(text_of(problem), list(given or []), [names_in(wrt), steps, rate], run_code, seconds)
     if sum(map(bool, (answer, table, code, folder))) != 1:
         raise typer.BadParameter("give one of --answer, --table, --code and --folder")
     if folder:
         hand_in_all(list(each(Path(folder), ENDINGS, grader.file)), as_json)
-        return
-    if code:
-        found = grader.code(*code_of(code, "FUNCTION"))
+    elif code:
+        hand_in(grader.code(*code_of(code, "FUNCTION")), as_json, hints)
     else:
-        found = grader.text(Path(table).read_text(encoding="utf-8") if table else text_of(answer))
-    text = found.pop("text")
-    if as_json:
-        typer.echo(json_of(found))
-    elif hints and not found["right"]:
-        say("\n".join(found["hints"][:hints]))
-    else:
-        say(text)
-    if not found["right"]:
-        raise typer.Exit(1)
+        hand_in(grader.text(Path(table).read_text(encoding="utf-8") if table else text_of(answer)), as_json, hints)
 
 
 def text_of(typed: str) -> str:
@@ -75,52 +65,35 @@ def text_of(typed: str) -> str:
         raise FileError(f"{typed[1:]} is no text") from None
 
 
+@dataclass(frozen=True)
 class Grader:
-    """A problem and how its answers are graded."""
+    """A problem, what is given of it, and how its answers are graded: `asked` has the names, steps and the rate."""
 
-    def __init__(
-        self, problem: str, items: list[str], wrt: str, steps: int, rate: float | None, run_code: bool, seconds: float
-    ) -> None:
-        from chainrule.expression import read_given
-
-        self.problem = problem
-        self.items = items
-        self.given = read_given(items)
-        self.wrt = names_in(wrt)
-        self.steps = steps
-        self.rate = rate
-        self.run_code = run_code
-        self.seconds = seconds
+    problem: str
+    items: list[str]
+    asked: list[Any]
+    run_code: bool
+    seconds: float
 
     def text(self, answer: str) -> dict[str, Any]:
         """The grade of a formula, a number or a table."""
         import chainrule as cr
+        from chainrule.expression import read_given
 
-        marked = cr.grade(
-            self.problem,
-            answer.strip(),
-            wrt=self.wrt,
-            shapes=self.given.shapes,
-            values=self.given.values,
-            steps=self.steps,
-            rate=self.rate,
-        )
+        given, (wrt, steps, rate) = read_given(self.items), self.asked
+        settings: dict[str, Any] = {"shapes": given.shapes, "values": given.values, "steps": steps, "rate": rate}
+        marked = cr.grade(self.problem, answer.strip(), wrt=wrt, **settings)
         return {**marked.as_dict(), "text": str(marked)}
 
     def code(self, path: str, name: str) -> dict[str, Any]:
         """The grade of a function in a file, which runs in a process of its own."""
-        from chainrule.verify.running import Limits, run_apart
-
-        if not self.run_code:
-            raise CodeError(f"to grade {path}, its code has to be run: add --run-code if you trust it")
-        arguments = [self.problem, self.items, path, name, self.wrt, self.steps, self.rate]
-        ran = run_apart("chainrule.verify.tasks:grade_of_code", arguments, Limits(self.seconds), Path.cwd())
-        return ran.result
+        arguments = [self.problem, self.items, path, name, *self.asked]
+        return apart("grade_of_code", arguments, self.run_code, path, self.seconds, "grade")
 
     def file(self, file: Path) -> dict[str, Any]:
         """The grade of a file of a folder, by its ending."""
         if file.suffix == ".py":
-            return self.code(str(file), "train" if self.steps > 1 else "backward")
+            return self.code(str(file), "train" if self.asked[1] > 1 else "backward")
         return self.text(file.read_text(encoding="utf-8"))
 
 

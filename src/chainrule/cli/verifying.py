@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chainrule.cli.batch import each, hand_in_all
+from chainrule.cli.batch import each, hand_in_all, passed
 from chainrule.cli.telling import Json, Saved, say
 from chainrule.errors import CodeError
 from chainrule.table import json_of
@@ -114,26 +114,28 @@ def code_of(target: str, what: str) -> tuple[str, str]:
     return path, name
 
 
-def apart(task: str, arguments: list[Any], run_code: bool, target: str, seconds: float) -> dict[str, Any]:
+def apart(
+    task: str, arguments: list[Any], run_code: bool, target: str, seconds: float, to: str = "check"
+) -> dict[str, Any]:
     """Run a task on a user's program in a process of its own; refused unless that was allowed."""
     from chainrule.verify.running import Limits, run_apart
 
     if not run_code:
-        raise CodeError(f"to check {target}, its code has to be run: add --run-code if you trust it")
+        raise CodeError(f"to {to} {target}, its code has to be run: add --run-code if you trust it")
     ran = run_apart(f"chainrule.verify.tasks:{task}", arguments, Limits(seconds), Path.cwd())
     if ran.printed.strip():
         say(f"chainrule: the program printed:\n{ran.printed.rstrip()}", err=True)
     return ran.result
 
 
-def hand_in(found: dict[str, Any], as_json: bool) -> None:
-    """Print what was found, and exit with 1 where something is wrong."""
+def hand_in(found: dict[str, Any], as_json: bool, hints: int = 0) -> None:
+    """Print what was found, or so many hints at what is wrong, and exit with 1 where something is."""
     text = found.pop("text")
     if as_json:
         typer.echo(json_of(found))
     else:
-        say(text)
-    if not found["passed"]:
+        say(text if not hints or passed(found) else "\n".join(found["hints"][:hints]))
+    if not passed(found):
         raise typer.Exit(1)
 
 
