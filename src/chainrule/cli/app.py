@@ -49,6 +49,10 @@ from chainrule.cli.train import train
 from chainrule.errors import ChainruleError, FormulaError
 from chainrule.printable import SPELLED
 
+Values = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="A value for every name, as x=2 or W=@file.npy.")
+]
+
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 """What a wrong use of a command raises, in whichever library typer takes it from."""
 
@@ -260,10 +264,7 @@ app.command("check-engine", cls=Command)(verifying.check_engine)
 def draw(
     context: typer.Context,
     what: FormulaOrModel,
-    given: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[NAME=VALUE]...", help="A value for every name, as x=2 or W=@file.npy."),
-    ] = None,
+    given: Values = None,
     example: Annotated[str, typer.Option(metavar="DATA:ROW", help="Of a network: the row whose loss is drawn.")] = "",
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write to this file: .svg, .png, .html or .txt.")
@@ -317,10 +318,7 @@ def page(
         str,
         typer.Argument(metavar="[EXPRESSION | MODEL]", help="Lines of a problem, or a saved network. [a gallery]"),
     ] = "",
-    given: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[NAME=VALUE]...", help="A value for every name, as x=2 or W=@file.npy."),
-    ] = None,
+    given: Values = None,
     example: Annotated[str, typer.Option(metavar="DATA:ROW", help="Of a network: the row whose loss is shown.")] = "",
     out: Annotated[Path, typer.Option("--out", "-o", help="Write to this file: .html.")] = Path("page.html"),
     data: Annotated[str, typer.Option(help="Names that training leaves alone, as x,y. [those like x, x1, y]")] = "",

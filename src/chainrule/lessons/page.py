@@ -12,6 +12,7 @@ from chainrule.lessons.exercise import Exercise
 from chainrule.lessons.run import Run, Shown, run_chapter
 from chainrule.maths import mathml
 from chainrule.pictures.picture import Picture
+from chainrule.webpage import webpage
 
 READABLE = 0.5
 """So much smaller than it was made a plot may become: on a narrow screen it is scrolled before it cannot be read."""
@@ -44,13 +45,8 @@ def page_of(chapter: Chapter) -> str:
 
 
 def page_of_run(run: Run) -> str:
-    title = f"{run.chapter.number}. {escape(run.chapter.title)}"
-    body = "\n".join([html_of(shown) for shown in run.shown])
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
-        f"<style>{STYLE}</style></head>\n<body><h1>{title}</h1>\n{body}\n</body></html>\n"
-    )
+    title = f"{run.chapter.number}. {run.chapter.title}"
+    return webpage(title, STYLE, "\n".join([f"<h1>{escape(title)}</h1>", *map(html_of, run.shown)]))
 
 
 def html_of(shown: Shown) -> str:

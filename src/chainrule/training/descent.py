@@ -15,6 +15,7 @@ from chainrule.nn.module import Module, check_size
 from chainrule.table import Table
 from chainrule.training.batches import batches_of, output_of
 from chainrule.training.checkpoint import put_back, states_of
+from chainrule.transforms import ones_like
 
 MOST = 10
 """Parameters that a person can follow in a table."""
@@ -148,8 +149,7 @@ def derivative(of: Any, by: Any) -> Any:
     """How one step, a single number, moves with another or with a weight."""
     if np.size(of.data) != 1:
         raise ShapeError(f"a column of derivatives is that of a single number, not of shape {np.shape(of.data)}")
-    one = 1.0 if isinstance(of, Value) else np.ones_like(of.data)
-    found = graph.gradients_of([of], [one], [by], record=False)[0]
+    found = graph.gradients_of([of], [ones_like(of)], [by], record=False)[0]
     return 0 * by.data if found is None else found
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core import Value, graph
+from chainrule.core import graph
 from chainrule.core.labels import find_labels
 from chainrule.core.operation import is_node
 from chainrule.core.tensor import Tensor
@@ -20,6 +20,7 @@ from chainrule.errors import GraphError
 from chainrule.nn.module import Module
 from chainrule.program import Step, lift
 from chainrule.table import Table
+from chainrule.transforms import ones_like
 from chainrule.verify.differing import TELLING, differing, neat
 from chainrule.verify.moved import UNITS
 from chainrule.verify.pytorch import is_torch
@@ -202,11 +203,6 @@ def rounding_in(output: Any, wanted: Sequence[Any]) -> dict[Any, float]:
         if all(g is not None for g in several):
             spread[x] = FAR * max(largest(g - h) for g, h in combinations(several, 2))
     return spread
-
-
-def ones_like(output: Any) -> Any:
-    """What arrives at the node that is differentiated."""
-    return 1.0 if isinstance(output, Value) else np.ones_like(output.data)
 
 
 def gradients(output: Any, wanted: Sequence[Any]) -> list[Any]:
