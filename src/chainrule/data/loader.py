@@ -89,7 +89,7 @@ class DataLoader:
             self.epoch, self._place = self.epoch + 1, 0
         self._resumed = False
         size = self.batch_size
-        order = self._order()
+        order = order_of(self.seed, self.epoch, self.examples) if self.shuffle else None
         for batch in range(self._place, len(self)):
             # Before the batch is handed out, so that a state saved in the loop's body counts it as done.
             self._place = batch + 1
@@ -175,9 +175,10 @@ class DataLoader:
             "drop_last": self.drop_last,
         }
 
-    def _order(self) -> Array | None:
-        """This epoch's permutation, from numbers alone, so that a resumed run draws it again."""
-        return np.random.default_rng((self.seed, self.epoch)).permutation(self.examples) if self.shuffle else None
+
+def order_of(seed: int, epoch: int, examples: int) -> NDArray[np.intp]:
+    """The order of the examples in an epoch, from numbers alone, so that a resumed run draws it again."""
+    return np.random.default_rng([seed, epoch]).permutation(examples)
 
 
 def checked_batch_size(owner: str, batch_size: Any, otherwise: str = "") -> int:

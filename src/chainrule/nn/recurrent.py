@@ -78,7 +78,11 @@ class Recurrent(Layer):
     def forward(self, x: Any, hx: Any = None) -> Any:
         """What every place gives, and the last states."""
         x = as_input(x, type(self).__name__)
-        if x.ndim not in (2, 3) or x.shape[-1] != self.input_size or not x.shape[-2 if x.ndim == 2 else self._time()]:
+        if (
+            x.ndim not in (2, 3)
+            or x.shape[-1] != self.input_size
+            or not x.shape[0 if x.ndim == 2 else int(self.batch_first)]
+        ):
             raise self._misfit(x)
         single = x.ndim == 2
         if single:
@@ -143,9 +147,6 @@ class Recurrent(Layer):
     def _endings(self, layer: int) -> list[str]:
         """How the names of a layer's parameters end, for each direction."""
         return [f"_l{layer}", f"_l{layer}_reverse"][: 1 + self.bidirectional]
-
-    def _time(self) -> int:
-        return 1 if self.batch_first else 0
 
     def _misfit(self, x: Any) -> ShapeError:
         order = "batch, time" if self.batch_first else "time, batch"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from chainrule.core.graph import DIFFERENTIABLE, from_array
 from chainrule.core.operation import as_array
 from chainrule.core.tensor import Tensor
-from chainrule.data.loader import DataLoader, checked_batch_size
+from chainrule.data.loader import DataLoader, checked_batch_size, order_of
 from chainrule.data.structure import leaves, lengths, mapped, shapes, structured
 from chainrule.errors import ChainruleError, DtypeError, ShapeError
 from chainrule.nn.module import NUMBERED, Module, refuse_texts
@@ -204,11 +204,6 @@ def batches_of(
             "has sample_weight= and drop_last="
         )
     return OfLoader(cast("Iterable[Any]", x), dtype, owner)
-
-
-def order_of(seed: int, epoch: int, examples: int) -> NDArray[np.intp]:
-    """The order of the examples in an epoch, which depends on the seed and its number alone."""
-    return np.random.default_rng([seed, epoch]).permutation(examples)
 
 
 def dtype_of(model: Module) -> Any:

@@ -21,11 +21,12 @@ from chainrule.codegen.compiled import compile as compiled
 from chainrule.codegen.scanned import ADVANCES, STAYS
 from chainrule.codegen.version import plain
 from chainrule.core.state import Quiet
+from chainrule.data.loader import order_of
 from chainrule.errors import ChainruleError
 from chainrule.nn.module import Module
 from chainrule.nn.stateless import functional_call
 from chainrule.optim.optimizer import Optimizer
-from chainrule.training.batches import as_given, order_of
+from chainrule.training.batches import as_given
 from chainrule.training.callbacks import out_of_patience
 from chainrule.training.generators import generators_of
 from chainrule.training.step import Prepared, TrainingStep, rows_of
