@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from html import unescape
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,19 +20,25 @@ import numpy as np
 import chainrule as cr
 from chainrule.core.operation import Pointwise, book
 from chainrule.derivation.explain import NEAREST, explain
-from chainrule.derivation.formats import FORMATS, write
+from chainrule.derivation.formats import FORMATS, markdown, write
+from chainrule.derivation.formats import latex as as_latex
+from chainrule.derivation.formats.json import from_json
+from chainrule.derivation.formats.page import page as page_of
 from chainrule.derivation.notation import NOTATIONS
-from chainrule.derivation.record import Derivation, Large
+from chainrule.derivation.record import Derivation, Equation, Large
 from chainrule.derivation.typed.answer import Answer, Options
 from chainrule.derivation.typed.formula import read_formula
 from chainrule.errors import ChainruleError
 from chainrule.expression.typed.functions import look_up
-from chainrule.maths import latex, mathml, plain, unicode
+from chainrule.maths import Matrix, Tree, latex, mathml, plain, unicode
+from chainrule.maths.tree import has_letters, parts, value
 
-from .run_as_numpy import check
+from .run_as_numpy import check, equations_in
 
-sys.path.append(str(Path(__file__).parents[1] / "laws"))
+sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "laws")]
 from random_programs import ours, program
+
+from latex_oracle.value import compute, read
 
 LAYOUTS = ("numerator", "denominator")
 NOT_FINITE = re.compile(r"(?<![=<>]) = (nan|[−-]?∞|-?inf)(?= =|   |$)|(nan|∞|inf) = ")
@@ -42,6 +49,15 @@ POINTWISE = sorted(
     if (known := look_up(name)) is not None and not known.required
 )
 NUMERALS = ("0", "1", "2", "3", "0.5", "-1", "1/3", "10", "1e-3", "2.5")
+PRINTERS = {
+    "terminal": unicode,
+    "plain": plain,
+    "markdown": lambda x: markdown.maths(latex(x)),
+    "latex": lambda x: as_latex.maths(latex(x)),
+    "html": mathml,
+}
+"""How each format spells one side of an equation."""
+TAG, ALIGNED = re.compile(r"<[^>]*>"), re.compile(r"[&\\$]|\\quad")
 EDGES = (0.0, 1.0, -1.0, 2.0, 1000.0, 1e-9, 1e8, 1e16, -745.0)
 
 
@@ -57,8 +73,9 @@ class Writer:
 
     NAMES = ("x", "y", "w1", "x_1", "v1", "c1", "sigma", "L"), ("u", "a", "b1"), ("A", "W", "I1")
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng: np.random.Generator, edges: Sequence[float] = EDGES) -> None:
         self.rng = rng
+        self.edges = edges
         self.arrays = bool(rng.random() < 0.5)
         self.names: dict[str, int] = {}
 
@@ -134,7 +151,7 @@ class Writer:
         shape = (3,) * axes
         found = np.round(self.rng.normal(size=shape), 2) + (2.0 * np.eye(3) if axes == 2 else 0.0)
         if edgy:
-            found = np.where(self.rng.random(shape) < 0.5, self.rng.choice(EDGES, shape), found)
+            found = np.where(self.rng.random(shape) < 0.5, self.rng.choice(self.edges, shape), found)
         return found.tolist()
 
 
@@ -294,8 +311,72 @@ def on_the_page(told: Derivation, seed: int) -> Iterator[str]:
             continue
         if name != "json":
             yield from [f"{name}: {line}" for line in text.splitlines() if NOT_FINITE.search(line)]
+        yield from [f"{name}, {detail}: {fault}" for fault in read_back(told, name, detail, text)]
         if width.get("width", 0) >= 80 and detail == "short" and len(text.rstrip().splitlines()) > 12:
             yield f"{name}, {width}: {len(text.rstrip().splitlines())} lines\n{text}"
+
+
+def read_back(told: Derivation, name: str, detail: str, text: str) -> Iterator[str]:
+    """What of a page is not in what a format wrote of it: sides of equations, in their order, and all of JSON."""
+    if name == "json":
+        again = from_json(text)
+        if write(again, "latex") != write(told, "latex"):
+            yield "the page is another one when it is read back"
+        try:
+            check(again)
+        except Exception as error:  # noqa: BLE001
+            yield f"read back: {type(error).__name__}: {error}"
+        return
+    shown, place = squeezed(text, name), 0
+    for side in [side for part in shown_by(told, name, detail) for side in part.sides]:
+        written = squeezed(PRINTERS[name](side), name)
+        found = shown.find(written, place)
+        if found < 0:
+            yield f"{plain(side)} is not there"
+        else:
+            place = found + len(written)
+        if name == "latex":
+            yield from differs(side)
+
+
+def shown_by(told: Derivation, name: str, detail: str) -> Iterator[Equation]:
+    """The equations of a page that a format writes in one piece; a terminal has matrices and tables in lines."""
+    for block in page_of(told, detail):
+        if isinstance(block, Equation):
+            if name != "terminal" or not any([isinstance(x, Matrix) for side in block.sides for x in all_parts(side)]):
+                yield block
+        elif name in ("html", "latex", "markdown"):
+            yield from equations_in(block)
+
+
+def squeezed(text: str, name: str) -> str:
+    """Text without what only says where it stands: tags, spaces, ends of lines, and in LaTeX the signs that align."""
+    text = unescape(TAG.sub("", text)) if name == "html" else text
+    return "".join((ALIGNED.sub("", text) if name in ("latex", "markdown") else text).split())
+
+
+def differs(side: Tree) -> Iterator[str]:
+    """A side whose LaTeX cannot be read, or, where it has numbers alone, comes to another number than its tree."""
+    text = latex(side)
+    try:
+        tree = read(text)
+        # 𝟏 and 𝐈 take their sizes from what stands beside them.
+        if has_letters(side) or r"\mathbf" in text:
+            return
+        ours, theirs = np.squeeze(compute(tree)), np.squeeze(value(side, {}))
+    except Exception as error:  # noqa: BLE001
+        yield f"{text}: {type(error).__name__}: {error}"
+        return
+    # A matrix without entries has no shape to be read.
+    if (ours.size or theirs.size) and not np.allclose(ours, theirs, rtol=1e-9, atol=1e-300, equal_nan=True):
+        yield f"{text} is {ours} and {theirs}"
+
+
+def all_parts(tree: Tree) -> Iterator[Tree]:
+    """A formula and all that is in it."""
+    yield tree
+    for part in parts(tree):
+        yield from all_parts(part)
 
 
 def alike(told: Derivation) -> Iterator[str]:
@@ -309,7 +390,9 @@ def alike(told: Derivation) -> Iterator[str]:
             other = printed.setdefault(text, entry.value)
             if isinstance(other, Large) or isinstance(entry.value, Large):
                 continue
-            if not np.array_equal(np.asarray(other), np.asarray(entry.value), equal_nan=True):
+            # The same numbers may be a vector here and a row there.
+            found, kept = np.ravel(np.asarray(entry.value)), np.ravel(np.asarray(other))
+            if found.shape != kept.shape or not np.allclose(found, kept, rtol=1e-12, atol=1e-300, equal_nan=True):
                 yield f"{text} is {other} and {entry.value}"
 
 

@@ -49,8 +49,13 @@ FUNCTIONS = {name: with_places(rule) for name, rule in book.items()} | {
 def equations(told: Derivation) -> Iterator[Equation]:
     """Every equation of the story and the short answer."""
     for block in (*told.story, *told.short):
-        cells = block.rows if isinstance(block, Table) else (block.lines,) if isinstance(block, Steps) else ((block,),)
-        yield from [cell for row in cells for cell in row if isinstance(cell, Equation)]
+        yield from equations_in(block)
+
+
+def equations_in(block: Any) -> list[Equation]:
+    """An equation, or those in the cells of a table and the lines of steps."""
+    cells = block.rows if isinstance(block, Table) else (block.lines,) if isinstance(block, Steps) else ((block,),)
+    return [cell for row in cells for cell in row if isinstance(cell, Equation)]
 
 
 class Names:

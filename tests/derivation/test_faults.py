@@ -12,12 +12,14 @@ import pytest
 
 import chainrule as cr
 from chainrule.derivation.explain import NEAREST
+from chainrule.derivation.formats.json import from_json
 from chainrule.derivation.record import Equation, Note
 from chainrule.derivation.typed.answer import Answer, Options
 from chainrule.derivation.typed.formula import read_formula
 from chainrule.errors import GraphError
 from chainrule.maths import Symbol, plain, unicode
 
+from .random_pages import alike
 from .run_as_numpy import check
 from .spelled import spelled
 
@@ -572,3 +574,21 @@ def test_pi_is_written_as_a_letter_where_it_is_meant(text, given, says):
 
 def test_a_multiple_of_a_name_is_no_layer_of_a_net():
     assert "layer" not in graded("cos(3*x/4)", "x=1", dialect="chain").text(detail="full")
+
+
+def test_letters_of_several_outputs_are_of_one_thing_each():
+    x, y = cr.Value(2.0, label="x"), cr.Value(3.0, label="y")
+    for outputs in ([(x * 3 + 1) * x, (x - y) * (x * y)], [cr.exp(x * y) * y, x * y + 1, (x + y) ** 2]):
+        for dialect in (None, "graph", "paths", "jacobian"):
+            found = cr.explain(outputs, x, dialect)
+            check(found)
+            assert not list(alike(found))
+
+
+def test_places_come_back_from_json():
+    w = cr.Tensor([[1.0, 2.0], [3.0, 5.0]], requires_grad=True, label="w")
+    for output in (cr.sum(w[np.array([1, 0]), np.array([0, 0])] ** 2), cr.cross_entropy(w, np.array([0, 1]))):
+        found = cr.explain(output, w, "graph")
+        again = from_json(found.json())
+        assert again.text(detail="full") == found.text(detail="full")
+        check(again)

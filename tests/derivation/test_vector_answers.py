@@ -40,6 +40,12 @@ def test_weights_of_a_derivative_in_a_matrix_sum_over_the_outputs(text):
     told(text, "A", weights=np.array([1.1, 0.4]))
 
 
+def test_an_entry_of_a_jacobian_that_is_rounding_is_what_its_formula_gives():
+    found = cr.explain("[elu(w), w*x/maximum(-1, x)]", values={"w": 0.21, "x": -0.15})
+    check(found)
+    assert "e-1" not in found.plain(detail="full")
+
+
 @pytest.mark.parametrize("wrt", ["x", None])
 @pytest.mark.parametrize("text", ["[x*w/(x*y), y]", "[y*(w/(y*x)), x*(w/(x*y))]", "[x*(w/x) + y, w*(x/(x*y))]"])
 def test_what_rounding_leaves_of_a_jacobian_is_0_in_its_products_too(text, wrt):

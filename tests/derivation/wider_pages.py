@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
+from chainrule.derivation.explain import NEAREST
+from chainrule.derivation.notation import NOTATIONS
 from chainrule.derivation.record import Derivation
 from chainrule.derivation.typed.answer import Answer, Options
 from chainrule.derivation.typed.formula import read_formula
 
-from .random_pages import LAYOUTS, POINTWISE, Asked, Writer, faults_of, told_in
+from .random_pages import LAYOUTS, POINTWISE, Asked, Writer, faults_of, ours, program, told_in
 
 TIED = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, 1e9, 1e-9, -1e9, -1e-9)
 """Few numbers, so that some are equal: where functions have kinks, and what is chosen is a tie."""
+EXTREME = (0.0, -0.0, 1.0, -1.0, 2.0, 1e300, -1e300, 1e-300, 5e-324, 745.2, float("inf"), -float("inf"), float("nan"))
 AT_ZERO = ("abs", "sign", "relu", "square", "cbrt", "leaky_relu", "hardtanh", "softplus", "silu", "tanh", "exp")
 
 
@@ -148,7 +151,58 @@ def module(seed: int) -> Asked:
     return Asked(f"{make.__name__}, seed {seed}", told_in(rng, lambda: (output, wrt)))
 
 
-FAMILIES = (typed, tied, module)
+def extreme(seed: int) -> Asked:
+    """A formula that is typed, at numbers that are huge, tiny, infinite or none, in every dialect."""
+    rng = np.random.default_rng(seed)
+    writer = Writer(rng, EXTREME)
+    text = writer.text(0, int(rng.integers(1, 3)))
+    values = {name: writer.value(axes, True) for name, axes in used(writer, text).items()}
+    wrt = str(rng.choice([*values])) if values and rng.random() < 0.7 else None
+    ways = [(str(d), lambda d=d: cr.explain(text, wrt, d, values=values)) for d in (None, *NEAREST)]
+    ways.append(("order 2", lambda: cr.explain(text, wrt, values=values, order=2)))
+    return Asked(f"explain({text!r}, {wrt!r}, values={values})", tuple(ways))
+
+
+def without_numbers(seed: int) -> Asked:
+    """A formula of letters that have shapes alone, or some of them numbers."""
+    rng = np.random.default_rng(seed)
+    writer = Writer(rng)
+    text = writer.text(int(rng.choice([0, 0, 1])), int(rng.integers(1, 4)))
+    if rng.random() < 0.3:
+        text = f"h = {text}; f = h*({writer.text(0, 2)})"
+    shapes = {name: (3,) * axes for name, axes in used(writer, text).items()}
+    values = {name: writer.value(len(shapes.pop(name)), False) for name in [*shapes] if rng.random() < 0.3}
+    wrt = str(rng.choice([*shapes])) if shapes and rng.random() < 0.7 else None
+    ways = tuple([(str(n), lambda n=n: cr.explain(text, wrt, shapes=shapes, values=values, order=n)) for n in (1, 2)])
+    return Asked(f"explain({text!r}, {wrt!r}, shapes={shapes}, values={values})", ways)
+
+
+def used(writer: Writer, text: str) -> dict[str, int]:
+    """The names in a formula, with their axes."""
+    return {name: axes for name, axes in writer.names.items() if re.search(rf"\b{name}\b", text)}
+
+
+def recorded(seed: int) -> Asked:
+    """Several results of a recorded program, or one along a direction."""
+    made = program(seed)
+    rng = np.random.default_rng(seed)
+    leaves = list(made.leaves)
+    for k in made.moving:
+        leaves[k] = cr.Value(float(leaves[k])) if made.scalar else cr.Tensor(leaves[k], requires_grad=True)
+    held = made.run(ours, leaves)
+    wrt = held[int(rng.choice(made.moving))]
+    towards = np.round(rng.normal(size=np.shape(wrt.data)), 2)
+    results = [x for x in held if isinstance(x, cr.Value | cr.Tensor) and not np.shape(x.data)][-3:]
+    options = {
+        "notation": [None, *NOTATIONS][int(rng.integers(len(NOTATIONS) + 1))],
+        "layout": str(rng.choice(LAYOUTS)),
+    }
+    ways = [(f"rows, {d}", lambda d=d: cr.explain(results, wrt, d, **options)) for d in (None, *NEAREST)]
+    ways.append(("towards", lambda: cr.explain(held[-1], wrt, direction=towards, **options)))
+    return Asked(f"{made}\n  {options}", tuple(ways))
+
+
+FAMILIES = (typed, tied, module, extreme, without_numbers, recorded)
 
 
 def page(seed: int) -> Asked:

@@ -31,8 +31,11 @@ from latex_oracle.trees import (
 
 __all__ = ["compute", "magnitude_of", "read", "value_of"]
 
-ABSENT = Name(r"\text{none}")
-"""A setting that was left out, as in a clip without an upper limit."""
+ABSENT = (Name(r"\text{none}"), Name(r"\mathrm{None}"))
+"""How a setting that was left out is written, as in a clip without an upper limit."""
+
+LARGEST = {r"\max": np.max, r"\min": np.min}
+"""Of the entries of one array; of two numbers they are rules of the book."""
 
 CONSTANTS = {"e": np.e, r"\pi": np.pi, r"\infty": np.inf, r"\text{nan}": np.nan}
 
@@ -179,7 +182,9 @@ def truth(sides: list[Any], signs: tuple[str, ...]) -> Any:
 
 def called(call: Call) -> Any:
     """A rule of the book, or with a prime its derivative, on numbers."""
-    arguments = [None if x == ABSENT else compute(x) for x in call.arguments]
+    arguments = [None if x in ABSENT else compute(x) for x in call.arguments]
+    if call.function in LARGEST and len(arguments) == 1:
+        return LARGEST[call.function](arguments[0])
     if call.function == r"\operatorname{diag}":
         return np.diagflat(np.asarray(arguments[0]))
     below = call.below.latex if isinstance(call.below, Name) else None if call.below is None else "*"

@@ -179,7 +179,7 @@ def left_by_rounding(result: float, size: float) -> int:
     """How many digits of a number are its own, where rounding took some of those of terms of this size."""
     if not result or abs(result) >= size / NEARLY or not np.isfinite(size):
         return FULL
-    return max(1, int(np.floor(np.log10(abs(result) / (ROUNDINGS * size)))))
+    return max(1, int(np.floor(np.log10(abs(result)) - np.log10(size) - np.log10(ROUNDINGS))))
 
 
 def has_infinite(tree: Tree) -> bool:

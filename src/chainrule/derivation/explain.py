@@ -122,11 +122,13 @@ def explain(
     if values is not None or shapes is not None or order != 1 or check or weights is not None:
         raise GraphError("values, shapes, order, check and weights are for a formula that is given as text")
 
+    outputs = outputs_of(output)
+
     def explain_one(output: Any) -> Derivation:
         require_one_number(output)
         nodes, entry = resolve(output, wrt)
         only = nodes[0] if len(nodes) == 1 else None
-        tape = Tape(output, nodes, names)
+        tape = Tape(output, nodes, names, outputs or ())
         request = Request(only, entry, notation or USUAL, layout or "numerator", digits, top, nudge, whole)
         found = explained(tape, request, dialect, notation)
         if direction is None:
@@ -134,7 +136,6 @@ def explain(
         with Quiet():
             return with_direction(found, tape, entry, direction, digits)
 
-    outputs = outputs_of(output)
     with without_collector():
         return explain_one(output) if outputs is None else row_by_row(outputs, explain_one)
 

@@ -217,7 +217,7 @@ def sizes_at(program: Program, leaf: Step, numbers: Sequence[Any]) -> dict[Step,
             return found
         # Inside of it terms may cancel out as well, as those of a softmax far out.
         sizes = [np.max(np.abs(numbers[part.place]), initial=0.0) for part in (step, x)]
-        return np.maximum(found, np.max(g) * sizes[0] / max(sizes[1], 1.0))
+        return np.maximum(found, np.max(g, initial=0.0) * sizes[0] / max(sizes[1], 1.0))
 
     return swept_back(program, leaf, numbers, size)
 

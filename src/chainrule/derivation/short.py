@@ -32,8 +32,12 @@ from chainrule.rewrite.local import in_trees
 
 MOST_LINES = 9
 """Lines of a short answer below its title and the empty line after it."""
+MOST_LETTERS = 5
+"""Lines of the sentence on what letters stand for that may say how each of them was computed."""
 WIDTH = 80
 """Columns for which the lines are counted."""
+WIDER = 120
+"""Columns where formulas have more room, and may stand in more lines for it."""
 MOST_GRADIENTS = 5
 """Gradients that are listed where several were asked for."""
 WRITTEN = 6
@@ -160,16 +164,20 @@ def those_that_save(versions: list[tuple[Block, ...]]) -> list[tuple[Block, ...]
 
 def lines_of(block: Block) -> int:
     if isinstance(block, Equation):
-        displayed = Displayed(block)
-        rows = [(indent, line) for indent, box in displayed.rows(WIDTH - 2) for line in box.lines]
         note = lines_of(Paragraph(said("  (", block.note, ")"))) if block.note else 0
-        return note + sum([1 + max(0, len(line) - 1) // (WIDTH - 2 - indent) for indent, line in rows])
+        return note + max([lines_at(Displayed(block), width - 2) for width in (WIDTH, WIDER)])
     if isinstance(block, Paragraph | Note):
         label = "" if isinstance(block, Paragraph) else f"{block.kind}: "
         # In plain text the same words are often longer.
         written = [[x if isinstance(x, str) else write(x) for x in pieces(block.text)] for write in (unicode, plain)]
         return max([wrapped("".join(parts), WIDTH, label).count("\n") for parts in written]) + 1
     return 1
+
+
+def lines_at(displayed: Displayed, room: int) -> int:
+    """The lines of an equation where there is so much room."""
+    rows = [(indent, line) for indent, box in displayed.rows(room) for line in box.lines]
+    return sum([1 + max(0, len(line) - 1) // (room - indent) for indent, line in rows])
 
 
 # What was computed
@@ -434,7 +442,20 @@ def on_page(tape: Tape, named: InNames | None, node: Any) -> Tree:
 
 
 def letters(tape: Tape, rows: Sequence[Meaning], shown: Sequence[Block], digits: int) -> list[Block]:
-    """What the letters stand for that are neither the user's nor computed on the page."""
+    """What the letters stand for that are neither the user's nor computed on the page.
+
+    How each was computed where that is soon said, down to what has a name; else its number.
+    """
+    whole = meanings_of(tape, rows, shown, digits, all_the_way=True)
+    if sum(map(lines_of, whole)) <= MOST_LETTERS:
+        return whole
+    return meanings_of(tape, rows, shown, digits, all_the_way=False)
+
+
+def meanings_of(
+    tape: Tape, rows: Sequence[Meaning], shown: Sequence[Block], digits: int, *, all_the_way: bool
+) -> list[Block]:
+    """A sentence on the letters of a page, and all the way on those that it has itself."""
     own = {symbol for node, symbol in tape.symbols.items() if id(node) in tape.labels}
     own |= {x.sides[0] for x in shown if isinstance(x, Equation)}
     meanings: dict[Tree, Words] = {}
@@ -442,7 +463,8 @@ def letters(tape: Tape, rows: Sequence[Meaning], shown: Sequence[Block], digits:
     numbered: dict[Any, Any] = {tape.symbols[node]: node for node in tape.numbered}
     ordered = sorted(rows, key=lambda row: "L" in [x.layer for x in symbols_in(row.symbol)])
     for letter in waiting:
-        for row in () if letter in own else ordered:
+        is_number = letter in numbered and not all_the_way
+        for row in () if letter in own or is_number else ordered:
             first = next(symbols_in(row.symbol), None)
             if first is not None and is_of(letter, first) and row.symbol not in own:
                 own |= {row.symbol, letter}
@@ -451,19 +473,24 @@ def letters(tape: Tape, rows: Sequence[Meaning], shown: Sequence[Block], digits:
                 waiting += [x.whole for x in foreign([Paragraph(row.meaning)])]
                 break
         else:
-            words = "" if letter in own or letter not in numbered else as_computed(tape, numbered[letter], digits)
+            words = (
+                ""
+                if letter in own or letter not in numbered
+                else as_computed(tape, numbered[letter], digits, all_the_way)
+            )
             if words:
                 own.add(letter)
                 meanings[letter] = words
-                waiting += [x.whole for x in foreign([Paragraph(words)])]
+                waiting += [x.whole for x in foreign([Paragraph(words)])] if all_the_way else []
     return [Paragraph(said("Here ", listed(grouped(meanings), "; "), "."))] if meanings else []
 
 
-def as_computed(tape: Tape, node: Any, digits: int) -> Words:
-    """How a result without a name was computed, or the numbers of small data; nothing for others."""
-    if node.op is not None:
+def as_computed(tape: Tape, node: Any, digits: int, all_the_way: bool) -> Words:
+    """How a result without a name was computed, or the numbers of what is small; nothing for other data."""
+    numbers = tape.number_of(node)
+    if node.op is not None and (all_the_way or not is_written(numbers)):
         return said(tape.formula(node))
-    return said(Show(digits)(node.data)) if is_written(node.data) else ""
+    return said(Show(digits)(numbers)) if is_written(numbers) else ""
 
 
 def grouped(meanings: Mapping[Tree, Words]) -> list[Words]:

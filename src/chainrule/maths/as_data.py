@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.core.operation import book, compositions
 from chainrule.maths import tree as trees
-from chainrule.maths.tree import Symbol, Tree, Unknown
+from chainrule.maths.tree import Symbol, Unknown
 
 KINDS = {
     kind.__name__.lower(): kind
@@ -62,5 +62,4 @@ def tree_from(data: Any) -> Any:
         if operation is None:
             return Unknown(Symbol(name), given["inputs"], given["shape"])
         given["operation"] = operation
-    found = KINDS[data["kind"]](**given)
-    return found if isinstance(found, Tree) or data["kind"] in ("slice", "entries") else data
+    return KINDS[data["kind"]](**given)

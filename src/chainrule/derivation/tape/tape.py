@@ -20,7 +20,7 @@ from chainrule.core.tensor import Tensor
 from chainrule.core.walk import Edges, made_from, walk
 from chainrule.custom import CustomRule
 from chainrule.derivation.notation import derivative
-from chainrule.derivation.tape.naming import labels_for, symbols_for
+from chainrule.derivation.tape.naming import data_of, labels_for, symbols_for
 from chainrule.derivation.tape.unchanged import called, check_unchanged
 from chainrule.derivation.words import Words, said
 from chainrule.errors import ChainruleError, DtypeError, GraphError
@@ -71,13 +71,15 @@ class Tape:
     `order` has every node of the graph, each after its inputs, and `path` those that the output's gradient passes on
     its way to `wrt`, consumers first (all of them where `wrt` is empty). `numbers` and `gradients` hold float64 numbers
     and arrays, whatever the precision of the graph; `symbols` also has the tensors of data that the nodes use. What has
-    no name gets none of `names`.
+    no name gets none of `names`, and on a page with other outputs, `beside` this one, no letter stands for two things.
 
     Raises GraphError for an output that is not one number, for a `wrt` that the output was not computed from, and for a
     graph with a node that changed after the forward; that one is named.
     """
 
-    def __init__(self, output: Node, wrt: Sequence[Node] = (), names: Collection[str] = ()) -> None:
+    def __init__(
+        self, output: Node, wrt: Sequence[Node] = (), names: Collection[str] = (), beside: Sequence[Node] = ()
+    ) -> None:
         require_one_number(output)
         self.output = output
         self.wrt = tuple(wrt)
@@ -99,8 +101,12 @@ class Tape:
                 self.numbers[node] = np.float64(twin.data) if isinstance(node, Value) else twin.data
             self.gradients, self.arrivals = self._differentiate(self.path)
             self._compare(self.wrt or [x for x in self.order if x.op is None], self.gradients, self.arrivals)
-        self.labels = labels_for(self.order)
-        self.symbols: dict[Node, Tree] = symbols_for(self.order, self.labels, names)
+        together = graph.backward_order(list(beside))[::-1] if beside else self.order
+        self.labels = labels_for(together)
+        self.symbols: dict[Node, Tree] = symbols_for(together, self.labels, names)
+        if beside:
+            own = {*self.order, *data_of(self.order)}
+            self.symbols = {x: symbol for x, symbol in self.symbols.items() if x in own}
         self.numbered = {node for node in self.symbols if id(node) not in self.labels}
         """What goes by a number (v₁, c₁), since neither the user nor a book has a name for it."""
 

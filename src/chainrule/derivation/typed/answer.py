@@ -430,7 +430,8 @@ class Answer:
             raise ChainruleError(
                 f"internal error, please report it: the formula {found} is not the engine's derivative in {name}"
             )
-        return self.settled(found.term, slope)
+        # A vector has no graph whose contributions tell how much cancelled.
+        return self.settled(found.term, slope, partial(self.rounding_of, name) if self.term.shape else None)
 
     def rounding_of(self, first: str, *more: str) -> float:
         """How far the engine's derivative, in one name and then another, moves if every number is off by a rounding."""
