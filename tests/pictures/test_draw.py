@@ -294,3 +294,53 @@ def test_a_block_with_a_shortcut_shows_its_layers_by_their_names():
     titles = [box.title.partition(" = ")[2] for box in found.boxes]
     assert any([title.startswith("reshape(") for title in titles])
     assert not any(["shape =" in title for title in titles])
+
+
+def test_a_network_without_a_variable_has_names_and_gives_more_than_one_result():
+    attention = cr.draw(nn.MultiheadAttention(4, 2, rng=0), np.ones((1, 3, 4)))
+    assert attention.sketch.title == "The graph of net"
+    titles = [x.title for x in attention.sketch.boxes]
+    assert {"net.in_proj_weight", "weight", "bias"} <= set(titles)
+    assert "v₃ = self_attention(v₂, …)" in titles  # too long to be written out, it says of what it is
+    assert len(cr.draw(nn.LSTM(1, 1, rng=0), np.ones((1, 2, 1))).sketch.boxes) > 10
+
+
+def test_formulas_have_the_digits_of_the_picture_and_a_new_shape_says_so():
+    x = cr.Tensor([1.0, 2.0], requires_grad=True, label="x")
+    y = cr.Tensor([[1.0, 2.0], [3.0, 4.0]], label="W") @ (x / 3**0.5)
+    titles = [one.title for one in cr.draw(y).sketch.boxes]
+    assert "v₁ = x/1.732" in titles
+    assert "v₂ = reshape(v₁)" in titles
+
+
+def test_the_note_says_what_the_picture_has():
+    """Thickness only where arrows carry gradients, a dash only where one is, and what has no room."""
+    f = reuse()
+    thick, dash, short = "thicker", "A dash: no backward pass", "where it is short"
+    for picture, there in ((cr.draw(f), (dash,)), (cr.draw(digits(), open=True), (dash, short))):
+        assert [x for x in (thick, dash, short) if x in " ".join(picture.sketch.notes)] == list(there)
+    f.backward()
+    assert cr.draw(f).sketch.notes == (
+        "On an arrow stands the local derivative; the thicker an arrow, the more gradient it carries.",
+    )
+    net = nn.Sequential(nn.Conv2d(1, 1, 2, rng=0), nn.Flatten(), nn.Linear(4, 1, rng=1))
+    nn.MSELoss()(net(np.ones((1, 1, 3, 3))), [[0.0]]).backward()
+    (said, dashes) = cr.draw(net, np.ones((1, 1, 3, 3))).sketch.notes  # the weights' gradients are of another run
+    assert thick not in said
+    assert dash in dashes
+
+
+def test_several_steps_have_the_name_of_one_of_them_only_where_all_have_it():
+    total = cr.Value(0.0)
+    for k in range(80):
+        total = total + (cr.Value(float(k)) * 2.0).tanh()
+    assert any([x.title.startswith("add × ") for x in cr.draw(total).sketch.boxes])
+
+
+def test_two_graphs_in_a_terminal_stand_side_by_side_where_they_fit():
+    f = reuse()
+    picture = cr.draw(f, mistake="overwrite")
+    assert any([line.startswith("Right") and "Wrong" in line for line in picture.text(width=80).split("\n")])
+    narrow = picture.text(width=60).split("\n")
+    assert "Right" in narrow
+    assert all([len(line) <= 60 for line in narrow])

@@ -15,10 +15,10 @@ from chainrule.errors import DtypeError, GraphError
 from chainrule.pictures import summary
 from chainrule.pictures.layout import AUTO, DIRECTIONS
 from chainrule.pictures.live import LONGEST_NAME, Live
-from chainrule.pictures.modules import Calls, Path, by_calls, by_names, common, name_inside, watched, without_cycles
-from chainrule.pictures.numbers import shown, size
+from chainrule.pictures.modules import Calls, Path, by_calls, by_names, common, name_inside, nodes_in, watched, without_cycles
+from chainrule.pictures.numbers import NONE, shown, size
 from chainrule.pictures.picture import Picture
-from chainrule.pictures.sketch import ARROWS, Arrow, Box, Frame, Look, Sketch
+from chainrule.pictures.sketch import Arrow, Box, Frame, Look, Sketch, legend
 from chainrule.pictures.widths import fitted
 from chainrule.program import Kind, Step
 
@@ -73,16 +73,19 @@ def draw(
     if direction not in DIRECTIONS:
         raise GraphError(f"there is no direction {direction!r}: choose one of {', '.join(DIRECTIONS)}")
     calls = None
+    labels: dict[int, str] = {}
     if callable(getattr(x, "named_modules", None)):
         name = find_labels([x]).get(id(x), "net")
+        title = title or f"The graph of {name}"
         with watched(x, name) as calls:
-            x = x(*inputs)
+            x = nodes_in(x(*inputs))
+        labels = calls.labels
     elif inputs:
         raise DtypeError("inputs are given to a network, and this is none: draw its result alone")
     outputs = outputs_of(x)
     if not outputs:
         return Picture((Sketch(title or "An empty graph", (), (), notes=("There is nothing to draw.",)),))
-    live = Live(outputs, digits)
+    live = Live(outputs, digits, labels=labels)
     return Picture((sketch_of(live, wrt=wrt, open_=open, title=title, calls=calls),), direction)
 
 
@@ -112,9 +115,8 @@ def sketch_of(live: Live, *, wrt: Any = None, open_: Any = None, title: str = ""
         boxes[n] = replace(boxes[n], more=(*boxes[n].more, f"{count:,} edge{'s' * (count != 1)} from others"))
     arrows = arrows_of(live, blocks, lit)
     frames = frames_of(blocks, owner, calls)
-    return Sketch(
-        title or titled(live), tuple(boxes), tuple(arrows), frames, tuple(notes_of(live, len(blocks), bool(unseen)))
-    )
+    notes = notes_of(live, boxes, arrows, bool(unseen))
+    return Sketch(title or titled(live), tuple(boxes), tuple(arrows), frames, tuple(notes))
 
 
 def opened(live: Live, open_: Any = None, calls: Calls | None = None) -> tuple[summary.Blocks, Mapping[Step, Path]]:
@@ -200,8 +202,9 @@ def title_of_block(
     shared = common(paths)
     kinds = {live.operation(step) for step in block}
     if len(kinds) == 1 and not shared:
-        names = {live.labels.get(id(live.node(step)), "").partition("[")[0] for step in block} - {""}
-        kind = fitted(min(names), LONGEST_NAME) if len(names) == 1 else min(kinds)
+        names = {live.labels.get(id(live.node(step)), "").partition("[")[0] for step in block}
+        (name,) = names if len(names) == 1 else ("",)
+        kind = fitted(name, LONGEST_NAME) if name else min(kinds)
         return f"{kind} × {len(block):,}", ()
     counts = summary.counted([step for step in block if step.op is not None], live)
     weights = summary.parameters_in(block)
@@ -316,20 +319,17 @@ def titled(live: Live) -> str:
     return f"The graph of {', '.join(named[:3])}{', …' if len(named) > 3 else ''}"
 
 
-def notes_of(live: Live, boxes: int, thinned: bool) -> list[str]:
+def notes_of(live: Live, boxes: Sequence[Box], arrows: Sequence[Arrow], thinned: bool) -> list[str]:
     """What the reader has to know of the picture."""
-    gradients = bool(live.gradients)
     notes = list(live.notes)
-    if boxes < len(live.steps):
+    dashes = "" if notes or all([box.grad != NONE for box in boxes]) else "A dash: no backward pass has been here."
+    if len(boxes) < len(live.steps):
         notes.append(
-            f"{len(live.steps):,} nodes in {boxes:,} boxes; an arrow between several has the number of its edges."
+            f"{len(live.steps):,} nodes in {len(boxes):,} boxes; an arrow between several has the number of its edges."
         )
     if thinned:
         notes.append("Of many arrows those with the most edges are drawn; a box says how many come from others.")
-    if boxes > 1:
-        notes.append(
-            ARROWS if gradients else "On an arrow stands the local derivative. A dash: no backward pass has been here."
-        )
+    notes += [note for note in (legend(arrows), dashes) if note]
     for step, how in list(live.origins.items())[:MOST_TOLD]:
         where = "as given" if step.op is None else "from finite inputs"
         notes.append(f"{how.partition(' ')[0]} first at {live.title(step)}: {where}.")

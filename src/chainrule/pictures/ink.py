@@ -18,6 +18,7 @@ LIGHT = {
     "muted": "#57606a",
     "line": "#57606a",
     "faint": "#b6bec7",
+    "pale": "#7b858f",
     "factor": "#0a5a96",
     "grad": "#a63c00",
     "lit": "#a63c00",
@@ -31,6 +32,7 @@ DARK = {
     "muted": "#9ba6b2",
     "line": "#8b96a3",
     "faint": "#434c57",
+    "pale": "#76808b",
     "factor": "#79c0ff",
     "grad": "#ffa657",
     "lit": "#ffa657",
@@ -168,7 +170,7 @@ def box_shapes(box: Box, rect: Rect) -> Iterator[Shape]:
     lines = box.lines()
     top = rect.y + (rect.h - LINE * len(lines)) / 2
     for n, (role, text) in enumerate(lines):
-        ink = "faint" if box.faint else {"title": "ink", "data": "ink"}.get(role, role)
+        ink = "pale" if box.faint else {"title": "ink", "data": "ink"}.get(role, role)
         size = SIZE if role == "title" else SMALL
         yield Words(rect.x + rect.w / 2, top + (n + 0.73) * LINE, text, size, ink, "middle", role == "title")
 
@@ -180,7 +182,7 @@ def arrow_shapes(arrow: Arrow, points: list[Point], largest: float, down: bool) 
     yield Line(tuple(points), ink, thickness(arrow.carries, largest), dash, down)
     if arrow.factor:
         x, y = points[-1]
-        colour = "faint" if arrow.faint else "wrong" if arrow.wrong else "factor"
+        colour = "pale" if arrow.faint else "wrong" if arrow.wrong else "factor"
         place = (x + 7.0, y - HEAD - 1.0) if down else (x - HEAD - 3.0, y - 4.0)
         yield Words(*place, arrow.factor, SMALL, colour, "start" if down else "end")
 

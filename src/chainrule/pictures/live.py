@@ -21,13 +21,13 @@ from chainrule.errors import GraphError
 from chainrule.maths import Tree, plain, unicode
 from chainrule.maths.names import symbol_named, symbols_for
 from chainrule.maths.of_terms import tree_of_term
-from chainrule.pictures.numbers import NONE, number, shown
+from chainrule.pictures.numbers import NONE, number, rounded, shown
 from chainrule.pictures.widths import fitted
 from chainrule.program import Kind, Step, lift, term_of
 from chainrule.rewrite import simplify
 from chainrule.rewrite.local import handed_back
 
-LONGEST_LABEL, LONGEST_NAME, LONGEST_FORMULA, LONGEST_FACTOR = 40, 24, 30, 18
+LONGEST_LABEL, LONGEST_NAME, LONGEST_FORMULA, LONGEST_FACTOR = 40, 24, 30, 20
 """Signs of a text; what is longer is cut, and a formula is left out for the name of its operation."""
 ACCURACY = 1e-4
 """How closely a leaf's gradient agrees with that of one backward pass in single precision."""
@@ -44,12 +44,13 @@ class Live:
         digits: int,
         gradients: Mapping[Node, Any] | None = None,
         right: Mapping[Node, Any] | None = None,
+        labels: Mapping[int, str] | None = None,
     ) -> None:
         self.outputs = tuple(outputs)
         self.digits = digits
         self.lifted = lift(*outputs)
         self.steps = self.lifted.program.steps
-        self.labels = find_labels(self.lifted.nodes)
+        self.labels = {**(labels or {}), **find_labels(self.lifted.nodes)}
         self.names = {key: fitted(label, LONGEST_LABEL) for key, label in self.labels.items()}
         """The labels as they may be printed."""
         self.short: dict[Step, str] = {}
@@ -128,14 +129,22 @@ class Live:
         if step.op is None:
             return name
         letters = {x: self.letters[x] for x in step.inputs if isinstance(x, Step)}
+        given = ", ".join([printer(names[letter]) for letter in letters.values()])
         try:
-            text = printer(tree_of_term(term_of(step, letters), names))
+            text = self.printed(term_of(step, letters), names, printer)
         except REFUSALS:
             text = ""
-        if tuple(step.settings) == ("shape",) and "shape" in text:
-            # The shape stands below, with the numbers.
-            text = f"{step.op.name}({', '.join([printer(names[letter]) for letter in letters.values()])})"
-        return f"{name} = {text if 0 < len(text) <= LONGEST_FORMULA else step.op.name}"
+        called = f"{step.op.name}({given}{', …' * bool(step.settings)})"
+        if text == given:  # only its shape is another
+            text = f"{step.op.name}({given})"
+        return f"{name} = {next((x for x in (text, called) if 0 < len(x) <= LONGEST_FORMULA), step.op.name)}"
+
+    def printed(self, term: Any, names: Mapping[Term, Tree], printer: Callable[[Tree], str]) -> str:
+        """A formula, its constants in the digits of the picture; a new shape is not in it, but stands in the box."""
+        if isinstance(term, Term) and term.op is not None and tuple(term.settings) == ("shape",):
+            text, inner = (printer(tree_of_term(x, names)) for x in (term, *term.inputs[:1]))
+            return f"{term.op.name}({inner})" if "shape" in text else text
+        return printer(rounded(tree_of_term(term, names), self.digits))
 
     def operation(self, step: Step) -> str:
         """The operation's name, of a leaf what it is."""
@@ -244,7 +253,7 @@ class Live:
             out = Term.__apply__(step.op, letters, step.settings)
             found = handed_back(step.op, slot, g, out, letters, step.settings)
             printed = symbols_for({"g": step.shape})["g"]
-            text = unicode(tree_of_term(simplify(found), {**self.symbols, g: printed}))
+            text = self.printed(simplify(found), {**self.symbols, g: printed}, unicode)
         except REFUSALS:
             return ""
         return text if len(text) <= LONGEST_FACTOR else ""

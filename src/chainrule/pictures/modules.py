@@ -29,6 +29,8 @@ class Calls:
     names: dict[str, str] = field(default_factory=dict[str, str])
     """What each module is, by its path: ``Linear(4 -> 16)``."""
     owner: dict[Any, Path] = field(default_factory=dict[Any, Path])
+    labels: dict[int, str] = field(default_factory=dict[int, str])
+    """What its parameters are called where nobody has a name for them, by their ids."""
 
 
 @contextmanager
@@ -36,10 +38,10 @@ def watched(net: Any, name: str) -> Generator[Calls]:
     """See which nodes each module of a network makes, while it runs in the block."""
     calls = Calls()
     own = {*net.parameters(), *net.buffers()} if hasattr(net, "buffers") else set(net.parameters())
+    calls.labels = {id(part): "".join([name, *steps_of(path)]) for path, part in net.named_parameters()}
     handles: list[Any] = []
     for path, module in net.named_modules():
-        parts: list[str] = str(path).split(".") if path else []
-        steps = [written(part) for part in parts]
+        steps = steps_of(path)
         whole = tuple(["".join([name, *steps[:n]]) for n in range(1, len(steps) + 1)])
 
         def ran(module: Any, inputs: Any, out: Any, whole: Path = whole) -> None:
@@ -58,9 +60,9 @@ def watched(net: Any, name: str) -> Generator[Calls]:
             handle.remove()
 
 
-def written(part: str) -> str:
-    """A part of a path as a program writes it: ``[0]`` or ``.head``."""
-    return f"[{part}]" if part.isdigit() else f".{part}"
+def steps_of(path: str) -> list[str]:
+    """The parts of a path as a program writes them: ``[0]`` or ``.head``."""
+    return [f"[{part}]" if part.isdigit() else f".{part}" for part in path.split(".") if part]
 
 
 def described(module: Any) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from chainrule.maths import numeral, unicode
+from chainrule.maths import Applied, Number, Tree, numeral, unicode
+from chainrule.maths.tree import PI
 
 WRITTEN = 3
 """Entries of an array that is written out."""
@@ -52,3 +54,12 @@ def size(x: Any) -> float:
     """The largest entry's size; nan where one is nan."""
     array = np.abs(np.asarray(x, dtype=np.float64))
     return float(np.max(array, initial=0.0))
+
+
+def rounded(tree: Tree, digits: int) -> Tree:
+    """A formula with its constants in so many digits."""
+    if isinstance(tree, Number) and tree.text != PI:
+        return numeral(float(tree.value), digits)
+    if isinstance(tree, Applied):
+        return replace(tree, inputs=tuple([rounded(x, digits) for x in tree.inputs]))
+    return tree

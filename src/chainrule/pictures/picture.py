@@ -48,9 +48,9 @@ class Picture:
 
     def text(self, *, width: int = 80, ascii: bool = False) -> str:  # noqa: A002 - what the signs are called
         """As boxes and lines for a terminal, up to 15 nodes; of a larger graph how to see it."""
-        from chainrule.pictures.terminal import text
+        from chainrule.pictures.terminal import beside, text
 
-        return "\n".join([text(sketch, width, ascii) for sketch in self.sketches])
+        return beside([text(sketch, width, ascii) for sketch in self.sketches], width)
 
     def save(self, path: str | Path, *, theme: str = "", scale: float = 2.0) -> None:
         """Write it to a file: .svg, .png, .html (a page around the SVG) or .txt, by its suffix."""

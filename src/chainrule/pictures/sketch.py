@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-
-ARROWS = "On an arrow stands the local derivative; the thicker it is, the more gradient it carries."
-"""What the reader of gradients has to know."""
 
 
 class Look(Enum):
@@ -98,3 +95,14 @@ class Sketch:
         for k, arrow in enumerate(self.arrows):
             found.setdefault(arrow.target, []).append(k)
         return found
+
+
+def legend(arrows: Iterable[Arrow]) -> str:
+    """What the reader of arrows has to know; nothing where no local derivative stands on any."""
+    moving = [arrow for arrow in arrows if not arrow.data]
+    if not any([arrow.factor for arrow in moving]):
+        return ""
+    short = "" if all([arrow.factor for arrow in moving]) else ", where it is short"
+    passed = any([arrow.carries is not None for arrow in moving])
+    thick = "; the thicker an arrow, the more gradient it carries" if passed else ""
+    return f"On an arrow stands the local derivative{short}{thick}."

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 from rich.cells import cell_len
 
@@ -14,6 +14,8 @@ from chainrule.printable import spelled
 
 MOST = 15
 """Boxes; a larger graph is no help in a terminal."""
+BETWEEN = 2
+"""Signs between two pictures side by side."""
 UP, DOWN, LEFT, RIGHT = 1, 2, 4, 8
 SIGNS = " ╵╷│╴┘┐┤╶└┌├─┴┬┼"
 """A line by the sides that it reaches, added up."""
@@ -36,6 +38,17 @@ def text(sketch: Sketch, width: int = 80, ascii: bool = False) -> str:  # noqa: 
         drawn, legend = listed(sketch, ascii), []
     notes = [note for note in sketch.notes if "arrow" not in note]
     return "\n".join([title, "", *drawn, "", *legend, *(map(typed, notes) if ascii else notes)])
+
+
+def beside(texts: Sequence[str], width: int) -> str:
+    """Texts side by side where that fits, else under each other."""
+    blocks = [text.split("\n") for text in texts]
+    wide = [max(map(cell_len, lines)) for lines in blocks]
+    if sum(wide) + BETWEEN * (len(wide) - 1) > width:
+        return "\n\n".join(texts)
+    rows = zip_longest(*blocks, fillvalue="")
+    padded = ([x + " " * (w + BETWEEN - cell_len(x)) for x, w in zip(row, wide, strict=True)] for row in rows)
+    return "\n".join(["".join(row).rstrip() for row in padded])
 
 
 def listed(sketch: Sketch, ascii: bool) -> list[str]:  # noqa: A002

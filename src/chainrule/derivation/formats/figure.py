@@ -7,9 +7,9 @@ from chainrule.derivation.record import Derivation, Large, Node, Numbers
 from chainrule.errors import MissingExtra
 from chainrule.maths import unicode
 from chainrule.pictures.live import LONGEST_FACTOR, LONGEST_FORMULA, LONGEST_NAME
-from chainrule.pictures.numbers import NONE, number, shown, size
+from chainrule.pictures.numbers import NONE, number, rounded, shown, size
 from chainrule.pictures.picture import Picture
-from chainrule.pictures.sketch import ARROWS, Arrow, Box, Look, Sketch
+from chainrule.pictures.sketch import Arrow, Box, Look, Sketch, legend
 from chainrule.pictures.widths import fitted
 
 MOST = 40
@@ -23,8 +23,9 @@ def figure(derivation: Derivation) -> str:
         return ""
     at = {node.id: n for n, node in enumerate(derivation.nodes)}
     boxes = tuple([box_of(node, derivation.output) for node in derivation.nodes])
-    arrows = tuple([arrow_of(x, at, n) for n, node in enumerate(derivation.nodes) for x in node.inputs])
-    sketch = Sketch("The graph", boxes, tuple([x for x in arrows if x is not None]), notes=(ARROWS,))
+    found = [arrow_of(x, at, n) for n, node in enumerate(derivation.nodes) for x in node.inputs]
+    arrows = tuple([x for x in found if x is not None])
+    sketch = Sketch("The graph", boxes, arrows, notes=(legend(arrows),))
     try:
         return Picture((sketch,)).svg()
     except MissingExtra:
@@ -32,7 +33,7 @@ def figure(derivation: Derivation) -> str:
 
 
 def box_of(node: Node, output: int) -> Box:
-    name, formula = fitted(unicode(node.symbol), LONGEST_NAME), "" if node.formula is None else unicode(node.formula)
+    name, formula = fitted(unicode(node.symbol), LONGEST_NAME), "" if node.formula is None else unicode(rounded(node.formula, DIGITS))
     if formula and len(formula) > LONGEST_FORMULA:
         formula = node.operation
     look = Look.OUTPUT if node.id == output else Look.RESULT if node.operation else Look.PARAMETER
