@@ -352,3 +352,83 @@ def test_a_tangent_on_a_kink_says_so(formula, at, told):
     assert told in cr.plot.tangent(formula, at).get_title()
     title = cr.plot.quotients(formula, at).get_title()
     assert told in title if "kink" in told else "the derivative is" in title
+
+
+def test_a_curve_that_runs_away_is_cut_so_that_its_tangent_is_seen():
+    low, high = cr.plot.tangent("exp(3*x)", 1.0, steps=(1.0,)).get_ylim()
+    assert high - low < 2000  # the curve goes on to 8,000
+    assert cr.plot.tangent("x**2", 0.0).get_ylim()[1] > 4.0
+
+
+def test_what_is_said_on_a_kink_is_no_tangent_and_no_derivative():
+    labels = [line.get_label() for line in cr.plot.tangent("abs(x)", 0.0).lines]
+    assert "slope 0, taken" in labels
+    assert not any("tangent" in label for label in labels)
+    axes = cr.plot.quotients("relu(x)", 0.0)
+    assert axes.get_ylabel() == "|difference quotient − the slope taken|"
+    low, high = axes.get_ylim()
+    assert high / low > 10  # there is a power of ten between them
+
+
+def test_a_loss_is_drawn_where_it_is_defined():
+    axes = cr.plot.loss("-log(yhat) + 0*y", 1.0, at=0.5)
+    assert axes.get_xlim()[0] > -0.5
+
+
+def test_a_gradient_of_nothing_has_no_arrow_and_no_length():
+    assert cr.plot.gradient("x**2 - y**2", (0.0, 0.0))[0].get_title() == "∇f = (0, 0)"
+
+
+def test_legends_stand_below_where_the_drawing_fills_the_axes():
+    x = np.array([[0.0, 0.0], [1.0, 1.0]])
+    boundary = cr.plot.boundary(lambda rows: rows.sum(1) - 1.0, x, [0.0, 1.0])
+    assert [text.get_text() for text in boundary.get_legend().get_texts()] == ["0", "1"]
+    for axes in (boundary, cr.plot.surface("x**2 + y**2", steps=2)[1]):
+        axes.figure.canvas.draw()
+        below = axes.get_legend().get_window_extent()
+        assert below.y1 < axes.xaxis.label.get_window_extent().y0
+
+
+def test_the_boundary_of_classes_is_a_line_and_no_staircase():
+    x = np.array([[0.0, 0.0], [1.0, 1.0]])
+    axes = cr.plot.boundary(lambda rows: rows @ np.array([[1.0, -0.5], [-0.3, 0.4]]), x, [0, 1])
+    lines = [item for item in axes.collections if hasattr(item, "levels") and not item.filled]
+    points = np.concatenate([path.vertices for line in lines for path in line.get_paths()])
+    np.testing.assert_allclose(points @ [1.5, -0.7], 0.0, atol=1e-9)
+
+
+def test_rates_that_reach_0_have_an_axis_from_0_with_few_numbers():
+    curves, limit = cr.plot.rates("(x - 20)**2/2", (2.0,))
+    for axes in (curves, limit):
+        assert axes.get_yscale() == "symlog"
+        assert axes.get_ylim()[0] == 0
+        assert len(axes.get_yticks()) < 12
+
+
+def test_the_names_of_many_layers_have_room():
+    layers = [layer for k in range(10) for layer in (nn.Linear(3, 3, rng=k), nn.ReLU())]
+    x = np.ones((2, 3))
+    sizes, _ = cr.plot.flow(cr.training.gradient_flow(nn.Sequential(*layers), x, x, loss=nn.MSELoss()))
+    assert sizes.get_xlabel() == "Linear layer, from the inputs"
+    assert [text.get_text() for text in sizes.get_xticklabels()][:2] == ["0", "2"]
+    assert "e-" not in sizes.figure.get_suptitle()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_lines_stand_out_on_the_paper(theme):
+    """A contour's lowest and highest colour, the dots of two signs: contrast with the paper at least 2 to 1."""
+    from matplotlib import pyplot
+    from matplotlib.colors import to_rgb
+
+    from chainrule.pictures.ink import THEMES
+    from chainrule.plot.style import for_lines, for_signs
+
+    def light(colour):
+        parts = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+        return float(np.dot(parts, [0.2126, 0.7152, 0.0722]))
+
+    paper = light(THEMES[theme]["paper"])
+    for colours in (for_lines(pyplot, theme), for_signs(pyplot, theme)):
+        for end in (0.0, 1.0):
+            brighter, darker = sorted([light(colours(end)[:3]), paper], reverse=True)
+            assert (brighter + 0.05) / (darker + 0.05) > 2

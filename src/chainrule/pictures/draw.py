@@ -15,7 +15,17 @@ from chainrule.errors import DtypeError, GraphError
 from chainrule.pictures import summary
 from chainrule.pictures.layout import AUTO, DIRECTIONS
 from chainrule.pictures.live import LONGEST_NAME, Live
-from chainrule.pictures.modules import Calls, Path, by_calls, by_names, common, name_inside, nodes_in, watched, without_cycles
+from chainrule.pictures.modules import (
+    Calls,
+    Path,
+    by_calls,
+    by_names,
+    common,
+    name_inside,
+    nodes_in,
+    watched,
+    without_cycles,
+)
 from chainrule.pictures.numbers import NONE, shown, size
 from chainrule.pictures.picture import Picture
 from chainrule.pictures.sketch import Arrow, Box, Frame, Look, Sketch, legend

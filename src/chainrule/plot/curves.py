@@ -44,13 +44,17 @@ def tangent(
         ax = one_axes(plt, ax)
         run = curve.values(x)
         (line,) = ax.plot(x, finite_part(run), linewidth=2.2, label=curve.titled())
+        kink = kink_told(curve, at, slope)
         if np.isfinite([value, slope]).all():
-            ax.plot(x, value + slope * (x - at), "--", linewidth=1.8, label=f"tangent, slope {shown(slope)}")
+            told = f"slope {shown(slope)}, taken" if kink else f"tangent, slope {shown(slope)}"
+            ax.plot(x, value + slope * (x - at), "--", linewidth=1.8, label=told)
+        steepest = abs(slope)
         for n, h in enumerate(steps):
             end, _ = curve.at(at + h)
             quotient = (end - value) / h
             if not np.isfinite(quotient):
                 continue
+            steepest = max(steepest, abs(quotient))
             drawn = value + quotient * (x - at)
             (secant,) = ax.plot(
                 x, drawn, linewidth=1.0, linestyle=DASHES[2 + n % 4], label=f"h = {h:g}: {shown(quotient)}"
@@ -59,12 +63,15 @@ def tangent(
         if np.isfinite(value):
             ax.plot([at], [value], "o", color=line.get_color(), markersize=7, label="_point")
         low, high = range_of(run)
+        if np.isfinite([value, steepest]).all() and steepest > 0:
+            # A curve that runs away is cut, or nothing would be seen of the tangent.
+            low, high = max(low, value - 2 * span * steepest), min(high, value + 2 * span * steepest)
         ax.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
         letter = curve.names[0]
         told = f"the slope at {shown(at)} is {shown(slope)}"
         if not np.isfinite(value):
             told = f"no tangent at {shown(at)}, where it is {shown(value)}"
-        elif kink := kink_told(curve, at, slope):
+        elif kink:
             told = kink
         ax.set(xlabel=letter, ylabel=curve.head(), title=f"{curve.titled()}: {told}")
         secants = any([text.get_label().startswith("h = ") for text in ax.lines])
@@ -184,6 +191,7 @@ def loss(f: Any, y: float, *, at: float | None = None, span: float = 2.0, ax: An
         values, (slopes, _) = both.with_slopes(x, y)
         point = None if at is None else (both.at(at, y)[0], both.at(at, y)[1][0])
     low, high = range_of(np.r_[values, slopes, np.inf])
+    x = np.where(np.isfinite(values), x, np.nan)  # elsewhere there is nothing to see
     with themed(theme) as (plt, _):
         ax = one_axes(plt, ax)
         ax.plot(x, finite_part(values), linewidth=2.2, label=formula or name)
@@ -254,7 +262,10 @@ def quotients(f: Any, at: float, *, ax: Any = None, theme: str = "light") -> Any
             if kink
             else f"{curve.titled()} at {shown(at)}: the derivative is {shown(slope)}"
         )
-        ax.set(xlabel="h", ylabel="|difference quotient − derivative|")
+        ax.set(xlabel="h", ylabel=f"|difference quotient − {'the slope taken' if kink else 'derivative'}|")
+        low, high = ax.get_ylim()
+        if high < 10 * low:
+            ax.set_ylim(low / 10, high * 10)
         ax.set_title(title, pad=16)
         ax.legend()
     return in_order(ax)

@@ -14,7 +14,7 @@ from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError, FormulaError, ShapeError
 from chainrule.plot.curves import in_order
 from chainrule.plot.functions import Function, finite_part, range_of, shown
-from chainrule.plot.style import DASHES, in_space, themed
+from chainrule.plot.style import DASHES, for_lines, in_space, key_below, themed
 
 SIDE = 81
 LEVELS = 14
@@ -31,7 +31,7 @@ def gradient(f: Any, at: Sequence[float], *, span: float = 2.0, theme: str = "li
     >>> import chainrule as cr
     >>> contours, slices, space = cr.plot.gradient("x**2 + 3*x*y", (1.0, 2.0))
     >>> contours.get_title()
-    '∇f = (8, 3), across the contours'
+    '∇f = (8, 3), length 8.544, across the contours'
     """
     f2 = Function(f, ("x", "y"))
     x0, y0 = map(float, at)
@@ -47,7 +47,7 @@ def gradient(f: Any, at: Sequence[float], *, span: float = 2.0, theme: str = "li
         figure = plt.figure(figsize=(13.0, 4.2))
         contours, slices = figure.add_subplot(1, 3, 1), figure.add_subplot(1, 3, 2)
         space = in_space(figure, 3, 3, inks)
-        drawn = contours.contour(x, y, z, LEVELS, cmap="viridis" if theme == "light" else "plasma", linewidths=1.0)
+        drawn = contours.contour(x, y, z, LEVELS, cmap=for_lines(plt, theme), linewidths=1.0)
         contours.clabel(drawn, fontsize=7)
         length = float(np.hypot(gx, gy))
         scale = 0.45 * span / length if np.isfinite(length) and length > 0 else 0.0
@@ -55,8 +55,11 @@ def gradient(f: Any, at: Sequence[float], *, span: float = 2.0, theme: str = "li
             along = {"angles": "xy", "scale_units": "xy", "scale": 1.0}
             contours.quiver([x0], [y0], [gx * scale], [gy * scale], **along, width=0.012, color=inks["grad"])
         contours.plot([x0], [y0], "o", color=inks["grad"])
-        across = f"∇f = ({shown(gx)}, {shown(gy)}), across the contours"
-        title = across if is_smooth else f"no gradient at ({shown(x0)}, {shown(y0)}), where f is {shown(value)}"
+        title = f"∇f = ({shown(gx)}, {shown(gy)})"
+        if not is_smooth:
+            title = f"no gradient at ({shown(x0)}, {shown(y0)}), where f is {shown(value)}"
+        elif length:
+            title = f"{title}, length {shown(length)}, across the contours"
         contours.set(xlabel=first, ylabel=second, aspect="equal", title=title)
         offsets = np.linspace(-span, span, SIDE)
         for n, (name, slope, run) in enumerate(
@@ -224,9 +227,9 @@ def surface(
         space.plot_surface(*np.meshgrid(x, y), z, cmap="viridis", alpha=0.7, linewidth=0)
         spaced = np.nanquantile(z, np.linspace(0, 1, LEVELS + 2)[1:-1])
         levels = np.unique(spaced)
-        contours.contour(x, y, z, levels if len(levels) > 1 else LEVELS, cmap="viridis", linewidths=0.8)
+        contours.contour(x, y, z, levels if len(levels) > 1 else LEVELS, cmap=for_lines(plt, theme), linewidths=0.8)
         for n, (name, (path, losses)) in enumerate(paths.items()):
-            told = f"{name}: {shown(losses[-1], 3)} after {len(path) - 1}"
+            told = f"{name}: {shown(losses[-1], 3)} after {len(path) - 1} steps"
             (line,) = contours.plot(
                 *path.T, marker=MARKERS[n % len(MARKERS)], markersize=3, linestyle=DASHES[n % len(DASHES)], label=told
             )
@@ -236,13 +239,15 @@ def surface(
         contours.plot(*np.array([start]).T, "*", color=inks["ink"], markersize=12, label="_start")
         contours.set(xlabel=land.names[0], ylabel=land.names[1], title="paths from one start ★")
         contours.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+        key_below(contours)
         space.set(xlabel=land.names[0], ylabel=land.names[1], title="the surface")
         space.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), zlim=(low, high))
-        contours.legend()
         figure.suptitle(land.title)
     return [space, in_order(contours)]
 
 
+FEW = 7
+"""Ticks of an axis on which there would be too many."""
 SHARES = (0.05, 0.25, 0.5, 0.95, 1.05)
 """Rates that are tried, as parts of the limit."""
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -294,7 +299,7 @@ def rates(
         last = [losses[-1] for losses in found.values()]
         ends = range_of(np.concatenate([*found.values()]), share=0.0)
         scale = "log" if ends[0] > 0 else "linear" if ends[1] <= 2 * abs(first) else "symlog"
-        curves.set(xlabel="step", ylabel="loss", yscale=scale, title="plain descent")
+        curves.set(xlabel="step", ylabel="loss", title="plain descent")
         curves.legend()
         limit.plot(swept, last, "o-", label="loss at the end")
         if np.isfinite(edge):
@@ -302,9 +307,17 @@ def rates(
         limit.set(
             xlabel="rate",
             ylabel=f"loss after {steps} steps",
-            yscale=scale,
             title=f"the limit is 2/λ = {shown(edge, 4)}" if np.isfinite(edge) else "no curvature, and so no limit",
         )
+        for axes in (curves, limit):
+            # Near 0, where a logarithm has no place, the axis is straight.
+            smallest = np.abs(np.concatenate([*found.values()]))
+            near = {"linthresh": max(float(np.min(smallest[smallest > 0], initial=1.0)), 1e-16)}
+            axes.set_yscale(scale, **(near if scale == "symlog" else {}))
+            if scale == "symlog" and ends[0] >= 0:
+                axes.set_ylim(bottom=0.0)
+                axes.yaxis.get_major_locator().set_params(numticks=FEW)
+        limit.locator_params(axis="x", nbins=6)
         limit.legend()
         figure.suptitle(Function(f, ("x", "y")[: len(begin)]).titled() if isinstance(f, str) else "")
     return [curves, limit]

@@ -11,11 +11,13 @@ import chainrule as cr
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.nn.layers import Linear
 from chainrule.nn.module import Module
-from chainrule.plot.style import CYCLES, one_axes, several, themed
+from chainrule.plot.style import CYCLES, for_signs, key_below, one_axes, several, themed
 from chainrule.table import Table
 
 MARKERS = ("o", "^", "s", "D", "v", "P")
 SIDE = 160
+MOST_UPRIGHT = 8
+"""Layers whose names have room beside each other."""
 
 
 def outputs_of(net: Any, x: Any) -> Any:
@@ -58,13 +60,22 @@ def boundary(net: Any, x: Any, y: Any, *, ax: Any = None, theme: str = "light") 
         if scores.shape[-1] == 1:
             score = scores[..., 0]
             reach = float(np.nanmax(np.abs(score))) or 1.0
-            ax.pcolormesh(first, second, score, cmap="PuOr_r", vmin=-reach, vmax=reach, alpha=0.5, shading="auto")
+            shades = ax.pcolormesh(
+                first, second, score, cmap=for_signs(plt, theme), vmin=-reach, vmax=reach, alpha=0.6, shading="auto"
+            )
+            ax.figure.colorbar(shades, ax=ax, label="score", shrink=0.7)
             if score.min() < 0 < score.max():
                 ax.contour(first, second, score, [0.0], colors=[inks["ink"]], linewidths=1.6)
         else:
-            said = scores.argmax(-1)
-            ax.contourf(first, second, said, np.arange(scores.shape[-1] + 1) - 0.5, colors=colours, alpha=0.25)
-            ax.contour(first, second, said, np.arange(scores.shape[-1]) + 0.5, colors=[inks["ink"]], linewidths=1.2)
+            for n in range(scores.shape[-1]):
+                # Where a class leads the best of the others it is said; where neither leads the boundary is.
+                lead = scores[..., n] - np.delete(scores, n, -1).max(-1)
+                if not lead.min() < 0 < lead.max():
+                    continue
+                ax.contourf(
+                    first, second, lead, [0.0, np.inf], colors=[colours[n % len(colours)]], alpha=0.25, extend="neither"
+                )
+                ax.contour(first, second, lead, [0.0], colors=[inks["ink"]], linewidths=1.2)
         for n, name in enumerate(known):
             rows = x[classes == name]
             # Of one score the shades are purple and orange, and so are the points.
@@ -75,11 +86,12 @@ def boundary(net: Any, x: Any, y: Any, *, ax: Any = None, theme: str = "light") 
                 color=colour,
                 edgecolors=inks["ink"],
                 linewidths=0.6,
-                label=str(name),
+                label=f"{name:g}" if isinstance(name, float) else str(name),
                 zorder=3,
             )
-        ax.set(xlabel="x₁", ylabel="x₂", title="what the network says, and where it changes its mind")
-        ax.legend(title="class")
+        ax.set(xlabel="x₁", ylabel="x₂", title="what the network says")
+        ax.grid(visible=False)
+        key_below(ax, len(known), "class")
     return ax
 
 
@@ -122,7 +134,8 @@ def layers(net: Any, *, span: float = 1.5, lines: int = 13, theme: str = "light"
                 before = *own, pictures[-1][1]
         else:
             before = None
-        pictures.append((repr(step) if joined is None else f"{step!r},\nwith the one before: one map", now, joined))
+        name = f"Linear{step.weight.shape[::-1]}" if isinstance(step, Linear) else repr(step)
+        pictures.append((name if joined is None else f"{name}, dotted:\nlinear layers so far as one map", now, joined))
     with themed(theme) as (plt, inks):
         panels = several(plt, len(pictures), 2.9, 5)
         for panel, (title, points, joined) in zip(panels, pictures, strict=True):
@@ -147,7 +160,10 @@ def flow(table: Table, *, theme: str = "light") -> list[Any]:
     >>> [bars.get_label() for bars in sizes.containers]
     ['‖δ‖', '‖∂L/∂W‖']
     """
-    names = [f"{name}\n{kind}" for name, kind in zip(table["layer"], table["kind"], strict=True)]
+    kinds = set(table["kind"])
+    of = f"{min(kinds)} layer" if len(kinds) == 1 else "layer"
+    named = zip(table["layer"], table["kind"], strict=True)
+    names = [str(name) if len(kinds) == 1 else f"{name}\n{kind}" for name, kind in named]
     place = np.arange(len(names))
     units = np.array(table["units"], dtype=float)
     with themed(theme) as (plt, inks):
@@ -166,8 +182,9 @@ def flow(table: Table, *, theme: str = "light") -> list[Any]:
             share = 100 * numbers(table[column]) / units
             idle.bar(place + 0.4 * n - 0.2, share, 0.38, label=column, hatch=("", "//")[n], edgecolor=inks["paper"])
         for axes, title in ((sizes, "size of the gradient"), (idle, "idle units, %")):
-            axes.set_xticks(place, names)
-            axes.set(xlabel="layer, from the inputs", title=title)
+            crowded = len(kinds) > 1 and len(names) > MOST_UPRIGHT
+            axes.set_xticks(place, names, rotation=45 if crowded else 0, fontsize="small" if crowded else None)
+            axes.set(xlabel=f"{of}, from the inputs", title=title)
             axes.legend()
         if np.any(numbers(table["delta"]) > 0):
             sizes.set_yscale("log")
@@ -202,12 +219,12 @@ def weights(weight: Any, shape: tuple[int, int] | None = None, *, most: int = 16
         )
     rows = rows[:most]
     reach = float(np.nanmax(np.abs(rows), initial=0.0)) or 1.0
-    with themed(theme) as (plt, _):
+    with themed(theme) as (plt, inks):
         panels = several(plt, len(rows), 1.7, 6)
         for n, (panel, row) in enumerate(zip(panels, rows, strict=True)):
-            image = panel.imshow(row.reshape(shape), cmap="PuOr_r", vmin=-reach, vmax=reach)
-            bare(panel, f"unit {n}")
-        panels[0].figure.colorbar(image, ax=panels, shrink=0.7)
+            image = panel.imshow(row.reshape(shape), cmap=for_signs(plt, theme), vmin=-reach, vmax=reach)
+            bare(panel, f"unit {n}", inks["faint"])
+        panels[0].figure.colorbar(image, ax=panels, shrink=0.7, label="weight")
     return panels
 
 
@@ -236,17 +253,18 @@ def mistakes(
         return []
     flat = images.reshape(len(images), -1)
     side = int(np.sqrt(flat.shape[1]))
-    with themed(theme) as (plt, _):
+    with themed(theme) as (plt, inks):
         panels = several(plt, len(shown), 1.7, 6)
         for panel, n in zip(panels, shown, strict=True):
             panel.imshow(flat[n].reshape(shape or (side, side)), cmap="gray" if theme == "dark" else "gray_r")
-            bare(panel, f"says {said[n]}, is {truth[n]}")
+            bare(panel, f"says {said[n]}, is {truth[n]}", inks["faint"])
         panels[0].figure.suptitle(f"{len(wrong):,} of {len(truth):,} wrong, the surest first")
     return panels
 
 
-def bare(panel: Any, title: str) -> None:
-    """An image without ticks."""
+def bare(panel: Any, title: str, ink: str) -> None:
+    """An image without ticks, in a thin frame."""
+    panel.spines[:].set(visible=True, color=ink)
     panel.set_xticks([])
     panel.set_yticks([])
     panel.grid(visible=False)

@@ -16,6 +16,12 @@ CYCLES = {
     "dark": ("#5ab4f0", "#ff9d4d", "#4fd1a5", "#f09bcb", "#f0e442", "#a8d8ff"),
 }
 """After Okabe and Ito (2008), darker or lighter for contrast; lines differ in their dashes too."""
+PAD = 0.09
+"""Paper around a plot, in inches."""
+BELOW = 34
+"""From the axes to a legend below: room for the numbers and the name of the x axis, in points."""
+NARROWEST = 3.6
+"""A figure's width, so that its title has room."""
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
 
 
@@ -57,6 +63,8 @@ def themed(theme: str) -> Iterator[tuple[Any, dict[str, str]]]:
         "xtick.color": inks["muted"],
         "ytick.color": inks["muted"],
         "figure.constrained_layout.use": True,
+        "figure.constrained_layout.w_pad": PAD,
+        "figure.constrained_layout.h_pad": PAD,
         "figure.dpi": 110,
     }
     # What is not finite is left out of a plot, or said: NumPy need not say it as well.
@@ -73,11 +81,39 @@ def several(plt: Any, count: int, size: float = 3.2, widest: int = 4) -> list[An
     """Axes for so many panels, in rows."""
     columns = min(count, widest)
     rows = -(-count // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(size * columns, size * rows), squeeze=False)
+    figure, axes = plt.subplots(rows, columns, figsize=(max(size * columns, NARROWEST), size * rows), squeeze=False)
     panels = list(axes.flat)
     for spare in panels[count:]:
         figure.delaxes(spare)
     return panels[:count]
+
+
+def key_below(axes: Any, columns: int = 2, title: str | None = None) -> None:
+    """The legend under the axes, where what is drawn fills them."""
+    from matplotlib.transforms import offset_copy
+
+    below = offset_copy(axes.transAxes, axes.figure, y=-BELOW, units="points")
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),
+        bbox_transform=below,
+        ncols=columns,
+        title=title,
+        title_fontsize="small",
+    )
+
+
+def for_lines(plt: Any, theme: str) -> Any:
+    """Colours from low to high of which each stands out on the paper: viridis without the end that is as pale."""
+    first, last = {"light": (0.0, 0.72), "dark": (0.3, 1.0)}[theme]
+    return plt.matplotlib.colors.ListedColormap(plt.get_cmap("viridis")(np.linspace(first, last, 256)))
+
+
+def for_signs(plt: Any, theme: str) -> Any:
+    """Purple below 0, the paper at 0, orange above."""
+    against, weighs = CYCLES[theme][3], CYCLES[theme][1]
+    ends = [against, THEMES[theme]["paper"], weighs]
+    return plt.matplotlib.colors.LinearSegmentedColormap.from_list("signs", ends)
 
 
 def in_space(figure: Any, place: int, count: int, inks: dict[str, str]) -> Any:

@@ -16,6 +16,7 @@ from chainrule.core.operation import Pointwise
 from chainrule.core.state import enable_grad
 from chainrule.core.tensor import Tensor
 from chainrule.errors import GraphError
+from chainrule.maths import numeral, unicode
 from chainrule.nn.activations import Activation
 from chainrule.nn.hooks import calls_told
 from chainrule.nn.module import Module, Parameter
@@ -221,23 +222,30 @@ def verdict(rows: Sequence[tuple[Any, ...]]) -> str:
     """What becomes of the gradient on its way back, and through which factor."""
     first, last = rows[0], rows[-1]
     if not last[3] or not math.isfinite(last[3]) or not math.isfinite(first[3]):
-        return f"the gradient that reaches layer {last[0]} is {last[3]:.3g}, so nothing can be said of the way back"
+        return (
+            f"the gradient that reaches layer {last[0]} is {told_size(last[3])}, so nothing can be said of the way back"
+        )
     whole = first[3] / last[3]
     if len(rows) == 1:
-        return f"the gradient arrives: {first[0]} is the only layer, and the norm there is {first[3]:.3g}"
-    told = f"from layer {last[0]} back to layer {first[0]} its norm goes from {last[3]:.3g} to {first[3]:.3g}"
+        return f"the gradient arrives: {first[0]} is the only layer, and the norm there is {told_size(first[3])}"
+    sizes = f"its norm goes from {told_size(last[3])} to {told_size(first[3])}"
+    told = f"from layer {last[0]} back to layer {first[0]} {sizes}"
     slopes = [row[5] for row in rows[:-1] if row[5] is not None]
     weights = [row[6] for row in rows[:-1] if row[6] is not None]
     if FADED <= whole <= GROWN:
         return f"the gradient arrives: {told}"
     by_slope, by_weights = mean_factor(slopes), mean_factor(weights)
     factors = [
-        (by_slope, f"the slopes of the activations multiply it by {by_slope:.3g} a layer"),
-        (by_weights, f"the weights multiply it by {by_weights:.3g} a layer"),
+        (by_slope, f"the slopes of the activations multiply it by {told_size(by_slope)} a layer"),
+        (by_weights, f"the weights multiply it by {told_size(by_weights)} a layer"),
     ]
     vanishes = whole < FADED
     most, other = sorted(factors, reverse=not vanishes)
     return f"the gradient {'vanishes' if vanishes else 'explodes'}: {told}; above all {most[1]}; {other[1]}"
+
+
+def told_size(x: float) -> str:
+    return unicode(numeral(x, 3))
 
 
 def mean_factor(factors: Sequence[float]) -> float:

@@ -33,7 +33,8 @@ def figure(derivation: Derivation) -> str:
 
 
 def box_of(node: Node, output: int) -> Box:
-    name, formula = fitted(unicode(node.symbol), LONGEST_NAME), "" if node.formula is None else unicode(rounded(node.formula, DIGITS))
+    name = fitted(unicode(node.symbol), LONGEST_NAME)
+    formula = "" if node.formula is None else unicode(rounded(node.formula, DIGITS))
     if formula and len(formula) > LONGEST_FORMULA:
         formula = node.operation
     look = Look.OUTPUT if node.id == output else Look.RESULT if node.operation else Look.PARAMETER
