@@ -311,3 +311,24 @@ def test_no_heading_stands_at_the_foot_of_a_page(length):
     assert all([0 < len(page) <= paper.LINES for page in pages])
     for page in pages[:-1]:
         assert not any([row.kind == "head" for row in page[-paper.FEW :]])
+
+
+def test_a_blank_of_the_forward_says_what_is_worked_out_and_one_of_the_backward_does_not():
+    sheet = cr.worksheet(NET, NUMBERS, blanks="all")
+    told = {row.name: row.told for row in sheet.blanks}
+    assert told["h"] == "w₁ · x"
+    assert {row.told for row in sheet.blanks if row.kind != "forward"} == {""}
+    assert "w₁ · x</td><td" in sheets_page(sheet.plan, False)
+    (page,) = figures(cr.worksheet(NET, NUMBERS, blanks="forward").plan, False)
+    assert "w₁ · x" in [text.get_text() for text in page.texts]
+
+
+def test_the_teachers_workbook_speaks_of_no_blanks_and_prints_the_answers_alone(tmp_path):
+    import zipfile
+
+    pytest.importorskip("xlsxwriter", reason="workbooks are written by xlsxwriter: pip install '.[worksheet]'")
+    cr.worksheet(NET, NUMBERS).save(tmp_path / "key.xlsx", teacher=True)
+    with zipfile.ZipFile(tmp_path / "key.xlsx") as file:
+        words, book = (file.read(f"xl/{name}.xml").decode() for name in ("sharedStrings", "workbook"))
+    assert "Yellow" not in words
+    assert re.findall(r"(\w+)!\$A\$1:\$D\$\d+<", book) == ["answers", "work"]

@@ -19,10 +19,14 @@ input { font: inherit; width: 9rem; padding: 0.15rem 0.4rem; border: 2px solid #
 input.right { border-color: #1a7f37; outline: 2px solid #1a7f37; }
 input.wrong { border-color: #c33; border-style: dashed; }
 output { opacity: 0.85; padding-left: 0.4rem; display: inline-block; }
-@media (max-width: 40rem) { th, td { padding: 0.25rem 0.35rem; } input { width: 7rem; } }
+@media (max-width: 40rem) {
+  th, td { padding: 0.25rem 0.35rem; }
+  input { width: 7rem; }
+  td:nth-child(2) { min-width: 4rem; }
+}
 @media print { input { border: 0; border-bottom: 1px solid; } }"""
 
-ASKED = "<p>Fill in the blanks: they turn green, with a check mark, when right.</p>\n"
+ASKED = "<p>Fill in the blanks: they turn green, with a check mark, when right. Six decimals are enough.</p>\n"
 
 TABLE = """\
 <table>
@@ -64,5 +68,5 @@ def line(row: Row, teacher: bool) -> str:
     if row.blank and not teacher:
         known = escape(json.dumps([list(pair) for pair in row.mistakes], ensure_ascii=False))
         box = f'<input inputmode="decimal" aria-label="{name}" data-answer="{row.value!r}" data-known="{known}">'
-        return f'<tr><td>{name}</td><td></td><td colspan="2">{box} <output></output></td></tr>'
+        return f'<tr><td>{name}</td><td>{escape(row.told)}</td><td colspan="2">{box} <output></output></td></tr>'
     return f"<tr><td>{name}</td><td>{escape(row.how)}</td><td>{row.shown}</td><td></td></tr>"

@@ -78,10 +78,10 @@ def lines(figure: Any, rows: Sequence[Row], teacher: bool, how: float) -> None:
             put(figure, WHAT, y, row.name, size=11, weight="bold")
             continue
         put_in(figure, WHAT, how, row.name, y, size=10)
+        put_in(figure, how, NUMBER, row.how if teacher else row.told, y, size=9, color="#57606a")
         if row.blank and not teacher:
             rule(figure, y - 0.004, NUMBER)
             continue
-        put_in(figure, how, NUMBER, row.how, y, size=9, color="#57606a")
         put(figure, NUMBER, y, row.shown, size=10)
 
 

@@ -55,6 +55,11 @@ class Row:
     """Known wrong numbers, and what was done to get them."""
 
     @property
+    def told(self) -> str:
+        """How it is worked out, as a sheet with blanks tells it: what a step is, but not what its derivative is."""
+        return self.how if not self.blank or self.kind == "forward" else ""
+
+    @property
     def shown(self) -> str:
         """The number as a person reads it."""
         return f"{self.value:.10g}".replace("-", "−")

@@ -17,6 +17,9 @@ WIDTHS = {"A": 24, "B": 38, "C": 18, "D": 44}
 """How wide the columns are, in signs."""
 AS_GIVEN = "$E$1"
 """Where the sheet of answers says whether the given numbers are those of the start."""
+ASKED = "Yellow cells are yours: they turn green when right. Six decimals are enough."
+CHANGE = "Change a number in blue: all others follow."
+FOLLOWS = "Numbers follow those given on the sheet of work."
 A4 = 9
 """A sheet of paper, as spreadsheets count them."""
 NEAR = "0.000001"
@@ -50,14 +53,9 @@ def workbook(plan: Plan, teacher: bool, filled: Mapping[str, float]) -> bytes:
         sheet.fit_to_pages(1, 0)
         sheet.repeat_rows(3)
         sheet.freeze_panes(4, 0)
-        sheet.write_string("A1", plan.titled(key), looks["title"])
-        sheet.write_string(
-            "A2",
-            "Yellow cells are yours: they turn green when right."
-            if not key
-            else "Numbers follow those given on the sheet of work.",
-            looks["note"],
-        )
+        sheet.write_string("A1", plan.titled(key or teacher), looks["title"])
+        sheet.print_area(f"A1:D{FIRST + len(plan.rows) - 1}")
+        sheet.write_string("A2", FOLLOWS if key else CHANGE if teacher else ASKED, looks["note"])
         sheet.write_row("A4", ["what", "how", "number", ""], looks["head"])
     given = [f"{WORK}!{row.cell}={row.value!r}" for row in plan.rows if row.kind == "given"]
     answers.write_formula(AS_GIVEN.replace("$", ""), f"=AND({','.join(given)})", looks["number"], True)
@@ -93,8 +91,8 @@ def write_row(sheet: Any, row: Row, line: int, key: bool, teacher: bool, looks: 
             sheet.write_number(cell, row.value, looks["given"])
         return
     hidden = row.blank and not key and not teacher
+    sheet.write_string(f"B{line}", row.told if hidden else row.how, looks["said"])
     if not hidden:
-        sheet.write_string(f"B{line}", row.how, looks["said"])
         sheet.write_formula(cell, f"={row.formula}", looks["number"], row.value)
     else:
         sheet.write_blank(cell, None, looks["blank"])
