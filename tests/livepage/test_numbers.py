@@ -295,13 +295,17 @@ def test_a_point_more_counts_as_one_in_the_average(opened, few_moons):
     assert after == pytest.approx(wanted, rel=1e-12)
 
 
-def three_to(outputs):
-    return nn.Sequential(nn.Linear(2, 3, rng=0, dtype=float), nn.Tanh(), nn.Linear(3, outputs, rng=1, dtype=float))
+def three_to(outputs, loss=None):
+    last = [nn.Sigmoid()] if isinstance(loss, nn.BCELoss) else []
+    return nn.Sequential(
+        nn.Linear(2, 3, rng=0, dtype=float), nn.Tanh(), nn.Linear(3, outputs, rng=1, dtype=float), *last
+    )
 
 
 TARGETS = {
     "amounts": (nn.MSELoss(), 1, [0.3, -1.5, 2.25, 0.3, 0.75, 1.0], 1),
     "one of two": (nn.BCEWithLogitsLoss(), 1, [0, 1, 1, 0, 1, 0], 1),
+    "probabilities": (nn.BCELoss(), 1, [0, 1, 1, 0, 1, 0], 1),
     "two classes": (nn.CrossEntropyLoss(), 2, [0, 1, 1, 0, 1, 0], 1),
     "three classes": (nn.CrossEntropyLoss(), 3, [0, 1, 2, 0, 2, 2], 2),
 }
@@ -317,7 +321,7 @@ def every_target():
     return Page(
         tuple(
             [
-                network_subject(three_to(outputs), six_points(), np.array(targets), loss=loss, told=False)
+                network_subject(three_to(outputs, loss), six_points(), np.array(targets), loss=loss, told=False)
                 for loss, outputs, targets, _ in TARGETS.values()
             ]
         )
@@ -331,7 +335,7 @@ def test_a_point_of_every_kind_of_target(opened, every_target, name):
 
     def cost(x, y):
         wanted = y if outputs > 1 else np.reshape(y, (-1, 1)).astype(float)
-        return pytest.approx(loss(three_to(outputs)(np.array(x)), wanted).item(), rel=1e-12)
+        return pytest.approx(loss(three_to(outputs, loss)(np.array(x)), wanted).item(), rel=1e-12)
 
     with opened(every_target) as tab:
         tab.evaluate("(n) => chainrule.open(n)", [*TARGETS].index(name))

@@ -10,7 +10,8 @@ import numpy as np
 from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.livepage.subject import Points, Rows, Subject, recorded_at
-from chainrule.nn import BCEWithLogitsLoss, CrossEntropyLoss, Loss, MSELoss
+from chainrule.nn import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, Loss, MSELoss
+from chainrule.nn.losses import bounded_log
 from chainrule.rules.composed import log_softmax
 from chainrule.rules.pointwise import softplus
 
@@ -64,7 +65,10 @@ def targets_on_plane(net: Any, x: Any, y: Any, loss: Any) -> Any:
     if isinstance(loss, MSELoss):
         is_mean = loss.convention == "mean"
     else:
-        is_mean = isinstance(loss, BCEWithLogitsLoss) and loss.reduction == "mean" and loss.pos_weight is None
+        is_mean = isinstance(loss, BCELoss | BCEWithLogitsLoss) and loss.reduction == "mean"
+        is_mean = is_mean and getattr(loss, "pos_weight", None) is None
+        if isinstance(loss, BCELoss):
+            loss(net(x), y.reshape(-1, 1))  # it refuses what is no probability
     return y.reshape(-1, 1).astype(np.float64) if is_mean and y.size == len(y) else None
 
 
@@ -72,6 +76,9 @@ def of_each(score: Any, wanted: Any, loss: Any) -> Any:
     """The loss of every row, in steps that stay true when a target moves: what is made of data alone is no step."""
     if isinstance(loss, CrossEntropyLoss):
         return -(wanted * log_softmax(score)).sum(axis=1, keepdims=True)
+    if isinstance(loss, BCELoss):
+        right, wrong = bounded_log(score), bounded_log(1 - score)
+        return wanted * (wrong - right) - wrong
     return softplus(score) - wanted * score if isinstance(loss, BCEWithLogitsLoss) else (score - wanted) ** 2
 
 

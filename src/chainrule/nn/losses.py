@@ -312,7 +312,7 @@ class BCELoss(_LossOfEntries):
         """The surprise of every entry."""
         _refuse_beyond_0_to_1("BCELoss", "probabilities", prediction, ": use BCEWithLogitsLoss for raw results")
         _refuse_beyond_0_to_1("BCELoss", "targets", target)
-        return -(target * _bounded_log(prediction) + (1 - target) * _bounded_log(1 - prediction))
+        return -(target * bounded_log(prediction) + (1 - target) * bounded_log(1 - prediction))
 
 
 class BCEWithLogitsLoss(_LossOfEntries):
@@ -485,7 +485,7 @@ def _number(x: Any) -> Any:
     return x if takes_over(x) else float(x)
 
 
-def _bounded_log(x: Any) -> Any:
+def bounded_log(x: Any) -> Any:
     """The logarithm, flat where it would be below -100."""
     small = less_equal(x, LEAST_PROBABILITY)
     return where(small, LEAST_LOGARITHM, log(where(small, 1.0, x)))

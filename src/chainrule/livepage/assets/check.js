@@ -1,7 +1,7 @@
 // The check: difference quotients against h, beside the derivative.
 
 import { draw, make, options, pathOf, write } from "chainrule/dom";
-import { format } from "chainrule/numbers";
+import { format, ten } from "chainrule/numbers";
 
 const MOST_LISTED = 100;
 const EXPONENTS = Array.from({ length: 14 }, (_, n) => -(n + 1));
@@ -30,7 +30,7 @@ export function checkPanel(app) {
     const found = EXPONENTS.map((e) => quotient(entry, 10 ** e, here, slope));
     write(told, saidOf(here, slope, entry, found.find(({ h }) => h < 1e-6)));
     body.replaceChildren(...found.filter((_, i) => i % 2 === 0).map((q) => make("tr", {},
-      make("td", {}, `1e${Math.round(Math.log10(q.h))}`.replace("-", "−")),
+      make("td", {}, ten(Math.round(Math.log10(q.h)))),
       make("td", { class: "number" }, format(q.forward, 5)),
       make("td", { class: "number" }, format(q.central, 5)))));
     const [w, h] = [300, 150], top = 2, bottom = -14;
@@ -39,11 +39,11 @@ export function checkPanel(app) {
     plot.replaceChildren(
       ...[0, -4, -8, -12].map((e) => {
         const y = 10 + ((h - 34) * (top - e)) / (top - bottom);
-        return draw("g", {}, draw("line", { x1: 44, x2: w - 8, y1: y, y2: y, class: "rule" }), draw("text", { x: 40, y: y + 4, "text-anchor": "end" }, `1e${e}`.replace("-", "−")));
+        return draw("g", {}, draw("line", { x1: 44, x2: w - 8, y1: y, y2: y, class: "rule" }), draw("text", { x: 40, y: y + 4, "text-anchor": "end" }, ten(e)));
       }),
       draw("path", { d: pathOf(found.map((q) => put(q, 0))), class: "line dashed" }),
       draw("path", { d: pathOf(found.map((q) => put(q, 1))), class: "line" }),
-      draw("text", { x: 44, y: h - 6 }, "h = 1e−14"),
+      draw("text", { x: 44, y: h - 6 }, `h = ${ten(-14)}`),
       draw("text", { x: w - 8, y: h - 6, "text-anchor": "end" }, "h = 0.1"),
     );
   }

@@ -1,6 +1,6 @@
 // Elements, and a number that can be dragged, typed and stepped.
 
-import { exact, format, parse, turned } from "chainrule/numbers";
+import { exact, format, parse, turned, typed } from "chainrule/numbers";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -49,7 +49,7 @@ export function dial(label, get, set) {
   let held = null;
   const show = () => {
     const x = get();
-    if (document.activeElement !== input || held) input.value = format(x);
+    if (document.activeElement !== input || held) input.value = typed(x);
     input.setAttribute("aria-valuenow", exact(x));
     input.setAttribute("aria-valuetext", format(x));
   };

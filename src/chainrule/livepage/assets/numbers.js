@@ -1,20 +1,28 @@
 // How numbers are written, read and compared.
 
-/** A number with so many significant digits, as the rest of the project writes it. */
-export function format(x, digits = 6) {
+const RAISED = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
+
+/** A power of ten. */
+export const ten = (power) => (power ? `10${[...String(power)].map((sign) => RAISED[sign]).join("")}` : "1");
+
+/** A number with so many significant digits, as the rest of the project writes it; far from 1 with a power of ten. */
+export function format(x, digits = 6, far = (power) => `·${ten(power)}`) {
   if (x === undefined || x === null) return "–";
   if (Number.isNaN(x)) return "nan";
   if (!Number.isFinite(x)) return x > 0 ? "∞" : "−∞";
   if (x === 0) return "0";
   const size = Math.abs(x);
   let text;
-  if (size < 1e-4 || size >= 1e7) text = size.toExponential(digits - 1);
+  if (size < 1e-5 || size >= 1e7) text = size.toExponential(digits - 1);
   else if (size >= 10 ** digits) text = String(Math.round(size));
   else text = size.toPrecision(digits);
   const [front, power] = text.split("e");
   const short = front.includes(".") ? front.replace(/\.?0+$/, "") : front;
-  return (x < 0 ? "−" : "") + short + (power ? `e${power.replace("+", "").replace("-", "−")}` : "");
+  return (x < 0 ? "−" : "") + short + (power ? far(Number(power)) : "");
 }
+
+/** The same as a person types it. */
+export const typed = (x) => format(x, 6, (power) => `e${String(power).replace("-", "−")}`);
 
 /** All digits of a number, as programs read it. */
 export function exact(x) {
@@ -23,7 +31,9 @@ export function exact(x) {
 
 /** What a person typed as a number; NaN where it is none. */
 export function parse(text) {
-  const plain = text.trim().replace(/[\u2212\u2013]/g, "-").replace(",", ".").toLowerCase();
+  const lowered = Object.fromEntries(Object.entries(RAISED).map(([sign, raised]) => [raised, sign]));
+  const power = (_, raised) => `e${[...raised].map((sign) => lowered[sign]).join("")}`;
+  const plain = text.trim().replace(/·10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)/, power).replace(/[\u2212\u2013]/g, "-").replace(",", ".").toLowerCase();
   const words = { nan: NaN, inf: Infinity, "∞": Infinity, "-inf": -Infinity, "-∞": -Infinity };
   if (plain in words) return { ok: true, value: words[plain] };
   const value = plain === "" ? NaN : Number(plain);
