@@ -50,6 +50,9 @@ LONGEST_WORDS = 36
 LONGEST_TABLE = 25
 """Rows of a table that stands on one page, made smaller where it is too wide."""
 
+SPACE = r"\noalign{\vspace{3pt}}"
+"""Between the rows of a table, whose fractions would touch."""
+
 FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{"
 """Makes what follows as wide as the page where it is wider."""
 
@@ -153,8 +156,8 @@ def step(part: Words | Equation) -> str:
 def table(part: Table) -> str:
     """A table that fits the page; a long one may run over several pages."""
     caption = f"{words(part.caption)}\n\n" if part.caption else ""
-    lines = [" & ".join([rf"\textbf{{{words(name)}}}" for name in part.columns]) + r" \\ \hline"]
-    lines += [" & ".join([cell(x) for x in row]) + r" \\" for row in part.rows]
+    lines = [" & ".join([rf"\textbf{{{words(name)}}}" for name in part.columns]) + rf" \\ \hline {SPACE}"]
+    lines += [" & ".join([cell(x) for x in row]) + rf" \\ {SPACE}" for row in part.rows]
     columns = "".join([column(cells) for cells in zip(*part.rows, strict=True)]) or "l" * len(part.columns)
     if len(part.rows) > LONGEST_TABLE:
         return f"{caption}\\begin{{longtable}}{{{columns}}}\n" + "\n".join(lines) + "\n\\end{longtable}"
