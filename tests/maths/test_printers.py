@@ -266,3 +266,11 @@ class Counted:
 )
 def test_numbers(x: float, digits: int, expected: str) -> None:
     assert numeral(x, digits).text == expected
+
+
+def test_the_layer_before_a_layer_is_a_difference_and_no_word():
+    before = Symbol("a", layer="l-1")
+    assert latex(before) == "a^{(l - 1)}"
+    assert unicode(before) == "a⁽ˡ⁻¹⁾"
+    assert "<mi>l</mi><mo>−</mo><mn>1</mn>" in mathml(before)
+    assert latex(Symbol("z", ("l+1",))) == "z_{l + 1}"

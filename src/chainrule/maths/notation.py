@@ -146,7 +146,14 @@ def is_symbol(x: Looks) -> bool:
     return base.kind == "id"
 
 
+SIGNS = {"+": 1, "-": -1}
+
+
 def script(word: str) -> Looks:
+    """A number, a letter or a name, or what lies so far before or after a letter: ``l-1``."""
+    letter, sign, distance = word[:1], word[1:2], word[2:]
+    if letter.isalpha() and sign in SIGNS and distance.isdigit():
+        return looks.add((1, looks.name(letter)), (SIGNS[sign], looks.digits(distance)))
     return looks.digits(word) if word.isdigit() else looks.name(word)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chainrule.derivation.record import Arrow as Recorded
 from chainrule.derivation.record import Derivation, Large, Node, Numbers
 from chainrule.errors import MissingExtra
-from chainrule.maths import unicode
+from chainrule.maths import Symbol, unicode
 from chainrule.pictures.live import LONGEST_FACTOR, LONGEST_FORMULA, LONGEST_NAME
 from chainrule.pictures.numbers import NONE, number, rounded, shown, size
 from chainrule.pictures.picture import Picture
@@ -37,6 +37,8 @@ def box_of(node: Node, output: int) -> Box:
     formula = "" if node.formula is None else unicode(rounded(node.formula, DIGITS))
     if formula and len(formula) > LONGEST_FORMULA:
         formula = node.operation
+    elif isinstance(node.formula, Symbol):  # only its shape is another
+        formula = f"{node.operation}({formula})"
     look = Look.OUTPUT if node.id == output else Look.RESULT if node.operation else Look.PARAMETER
     grad = NONE if node.gradient is None else in_short(node.gradient)
     return Box(f"{name} = {formula}" if formula else name, look, in_short(node.value), grad)

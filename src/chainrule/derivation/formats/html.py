@@ -37,6 +37,7 @@ STYLE = f"""\
 .chainrule li :is(.equation, math, .lines) {{ margin: 0; padding-left: 0; }}
 .chainrule table {{ border-collapse: collapse; }} .chainrule caption {{ text-align: left; font-style: italic; }}
 .chainrule th, .chainrule td {{ text-align: left; padding: 0.25rem 0.75rem; border-bottom: 1px solid #8886; }}
+.chainrule td.wordy {{ min-width: 13rem; }}
 .chainrule aside {{ border-left: 0.25rem solid #36c; padding: 0.25rem 1rem; margin: 0.75rem 0; }}
 .chainrule aside.warning {{ border-color: #c80; }}
 .chainrule aside.wrong {{ border-color: #c33; }}
@@ -108,10 +109,18 @@ def steps(part: Steps, cell: Callable[[Words | Equation], str] = line) -> str:
     return (f"<p><em>{words(part.caption)}</em></p>\n" if part.caption else "") + f"<ol>\n{items}\n</ol>"
 
 
+FEW, WORDY = 24, ' class="wordy"'
+"""A cell with more signs than these keeps a width that can be read where the page is narrow."""
+
+
+def is_wordy(part: Words | Equation) -> bool:
+    return not isinstance(part, Equation) and sum([len(x) for x in pieces(part) if isinstance(x, str)]) > FEW
+
+
 def table(part: Table, cell: Callable[[Words | Equation], str] = cell) -> str:
     """A table whose first row names the columns."""
     caption = f"<caption>{words(part.caption)}</caption>\n" if part.caption else ""
     head = "".join([f'<th scope="col">{words(name)}</th>' for name in part.columns])
-    rows = ["<tr>" + "".join([f"<td>{cell(x)}</td>" for x in row]) + "</tr>" for row in part.rows]
+    rows = ["<tr>" + "".join([f"<td{WORDY * is_wordy(x)}>{cell(x)}</td>" for x in row]) + "</tr>" for row in part.rows]
     body = "\n".join([f"<thead><tr>{head}</tr></thead>", "<tbody>", *rows, "</tbody>"])
     return f'<div class="table"><table>\n{caption}{body}\n</table></div>'
