@@ -10,7 +10,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.codegen.statements import Names
+from chainrule.codegen.identifiers import Names
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.codegen.as_numpy import Printer, method
+from chainrule.codegen.identifiers import Names
 from chainrule.codegen.numpy_source import head_for
 from chainrule.codegen.source import ATOM, Source, used, written
-from chainrule.codegen.statements import Names, is_cheap, statements_of
+from chainrule.codegen.statements import is_cheap, statements_of
 from chainrule.core.operation import kernels
 from chainrule.program import Step, Trace
 

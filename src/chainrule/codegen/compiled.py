@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from chainrule.codegen.identifiers import function_name
 from chainrule.codegen.laws import LAWS
 from chainrule.codegen.scanned import scan
 from chainrule.codegen.simplified import reached, simplified, with_numbers
-from chainrule.codegen.statements import function_name
 from chainrule.codegen.version import RUNS, Version, default_target, plain
 from chainrule.core import Value
 from chainrule.core.collector import without_collector

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.codegen.identifiers import Names, function_name
 from chainrule.codegen.languages import PRODUCT, Language, Text, infix
 from chainrule.codegen.primitive import adds, gathers, lowered
-from chainrule.codegen.statements import Names, Statements, function_name, statements_of
+from chainrule.codegen.statements import Statements, statements_of
 from chainrule.core.operation import Pointwise
 from chainrule.errors import ChainruleError
 from chainrule.program import Kind, Step, Trace

@@ -6,15 +6,14 @@ after what it is the gradient of. All of this is the same for every language.
 
 from __future__ import annotations
 
-import builtins
-import keyword
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.codegen.identifiers import Names
 from chainrule.codegen.simplified import reached
 from chainrule.core.tree import unflatten
 from chainrule.errors import ChainruleError
@@ -36,8 +35,6 @@ SHORT = 12
 
 LONGEST = 100
 """A formula in a comment that is longer is left out."""
-
-RESERVED = frozenset({*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "np", "jnp", "jax"})
 
 
 class Statements(NamedTuple):
@@ -172,53 +169,6 @@ def keyed_results(trace: Trace) -> dict[Step, str]:
 def is_step(x: Any) -> bool:
     """Whether a result is computed."""
     return isinstance(x, Step)
-
-
-class Names:
-    """Identifiers, each given once: never a keyword, a builtin, or what the text needs itself."""
-
-    def __init__(self, taken: Iterable[str]) -> None:
-        self.taken = {*RESERVED, *taken}
-
-    def leaves(self, paths: Sequence[str]) -> list[str]:
-        """Names for arguments: of the way to each as few of the last words as no other one ends with."""
-        words = [re.findall(r"[^\W\d]\w*|\d+", path) for path in paths]
-        ends = Counter([end for way in words for end in {*endings(way)}])
-        found: list[str] = []
-        for way in words:
-            own = [end for end in endings(way) if ends[end] == 1 and end.isidentifier() and end not in self.taken]
-            found.append(self.new(own[0] if own else "_".join(way) or "x"))
-        return found
-
-    def leaf(self, path: str) -> str:
-        """A name for one more of them."""
-        return self.leaves([path])[0]
-
-    def new(self, name: str) -> str:
-        """That name, or one like it that is free; results without a name are t1, t2, …, and their gradients g1."""
-        if not name.isidentifier():
-            name = re.sub(r"\W+", "_", name).strip("_") or "x"
-            name = f"x_{name}" if name[0].isdigit() else name
-        return self.free(name, f"{name}1", "") if name in ("t", "g") else self.free(name, name, "_")
-
-    def free(self, name: str, first: str, between: str) -> str:
-        """The first try, or the name with the first number behind it that makes it free."""
-        free, k = first, 1
-        while free in self.taken:
-            k += 1
-            free = f"{name}{between}{k}"
-        self.taken.add(free)
-        return free
-
-
-def function_name(name: str, taken: Iterable[str] = ()) -> str:
-    """What a function is called in written source: as by the user, where the language leaves that name free."""
-    return Names(taken).free(name, name, "_") if name.isidentifier() else "compiled"
-
-
-def endings(words: Sequence[str]) -> list[str]:
-    """The last word of a way, its last two, and so on."""
-    return ["_".join(words[k:]) for k in range(len(words) - 1, -1, -1)]
 
 
 def scalar_result(trace: Trace) -> Step | None:

@@ -14,9 +14,9 @@ import numpy as np
 
 import chainrule as cr
 from chainrule.codegen.as_javascript import javascript_source
+from chainrule.codegen.identifiers import Names
 from chainrule.codegen.laws import LAWS
 from chainrule.codegen.simplified import reached, simplified
-from chainrule.codegen.statements import Names
 from chainrule.core.operation import Fused, Pointwise
 from chainrule.derivation.wrong import mistakes
 from chainrule.derivation.wrong.mistakes import Attempt, Event
