@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter, deque
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn
 from chainrule.errors import DtypeError, GraphError
+from chainrule.micrograd.nn import MLP
 
 X = np.arange(6.0)
 RATE = 2.0
@@ -32,6 +35,61 @@ class Box:
         return self.inner["deep"][0]
 
 
+class Parent:
+    rate = 2.0
+
+    def __init__(self) -> None:
+        self.hidden = 1.0
+
+    @property
+    def shown(self) -> float:
+        return self.hidden
+
+    @staticmethod
+    def doubled(x: Any) -> Any:
+        return 2 * x
+
+    @classmethod
+    def scaled(cls, x: Any) -> Any:
+        return cls.rate * x
+
+    def __float__(self) -> float:
+        return self.hidden
+
+    def __getitem__(self, key: int) -> float:
+        return self.hidden
+
+    def __getattr__(self, name: str) -> Any:
+        return self.__dict__["hidden"] if name == "made" else object.__getattribute__(self, name)
+
+
+class Child(Parent):
+    pass
+
+
+class Slotted:
+    __slots__ = ("rate",)
+
+    def __init__(self) -> None:
+        self.rate = 2.0
+
+
+class Net(nn.Module):
+    scale = 1.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.part, self.factors = nn.Linear(6, 2, rng=0, dtype=float), [1.0]
+
+    def forward(self, x: Any) -> Any:
+        return self.part(x) * self.scale * sum(self.factors) * float(ALL.sum())
+
+
+ALL = np.ones(3)
+mine = ModuleType("a_users_module")
+exec("rate = 2.0\ndef scaled(x): return rate * x", mine.__dict__)
+
+
 def set_item(holder: Any, key: Any, x: Any) -> None:
     holder[key] = x
 
@@ -43,6 +101,29 @@ def cases() -> dict[str, Any]:
 
     def rebound(x: Any) -> Any:
         return x * names["scale"]
+
+    numbers, nested, options, chosen = [1.0, 2.0], {"a": {"b": {"c": {"d": [1.0]}}}}, dict[str, float](), {1.0}
+    child, slotted, space, net, queue = Child(), Slotted(), SimpleNamespace(rate=1.0), Net(), deque([1.0])
+    counted, alone, value, steps = Counter(a=1), np.array(2.0), cr.Value(2.0), [lambda x: 2 * x]
+
+    def by_default(x: Any, rates: Any = numbers) -> Any:
+        return x * rates[0]
+
+    def with_default(x: Any, rate: Any = 1.0, *, more: Any = 1.0) -> Any:
+        return x * rate * more * with_default.further
+
+    def other(x: Any) -> Any:
+        return 5 * x
+
+    def helper(x: Any) -> Any:
+        return 2 * x
+
+    with_default.further = 1.0
+    inside = cr.compile(lambda x: x * numbers[0])
+    cached = functools.lru_cache(lambda _: numbers[0])
+
+    def wrapped(x: Any) -> Any:
+        return x * cached(len(numbers))
 
     return {
         "global number": (lambda x: x * RATE, lambda: set_item(globals(), "RATE", RATE + 1)),
@@ -65,6 +146,41 @@ def cases() -> dict[str, Any]:
         "computed outside": (
             lambda x: cr.reshape(x, shape=(2, 3)) * np.eye(3)[labels], lambda: set_item(labels, 1, 0),
         ),
+        "list that grows": (lambda x: x * sum(numbers), lambda: numbers.append(4.0)),
+        "list whose length counts": (lambda x: x * len(numbers), lambda: numbers.pop()),
+        "dict that gets a key": (lambda x: x * options.get("rate", 1.0), lambda: set_item(options, "rate", 3.0)),
+        "deeper": (lambda x: x * nested["a"]["b"]["c"]["d"][0], lambda: nested["a"]["b"]["c"]["d"].insert(0, 7.0)),
+        "set": (lambda x: x * sum(chosen), lambda: chosen.add(8.0)),
+        "deque": (lambda x: x * sum(queue), lambda: queue.append(8.0)),
+        "counter": (lambda x: x * counted["a"], lambda: counted.update(a=2)),
+        "class": (lambda x: x * child.rate, lambda: setattr(Parent, "rate", Parent.rate + 1)),
+        "class method": (lambda x: Child.scaled(x), lambda: setattr(Child, "rate", Child.rate + 9)),
+        "static method": (lambda x: child.doubled(x), lambda: setattr(child, "doubled", other)),
+        "property": (lambda x: x * child.shown, lambda: setattr(child, "hidden", 3.0)),
+        "attribute over the class's": (lambda x: x * child.rate, lambda: setattr(child, "rate", 70.0)),
+        "attribute by its name": (lambda x: x * getattr(child, "hidden", 2.0), lambda: setattr(child, "hidden", 3.0)),
+        "attribute that is new": (lambda x: x * getattr(space, "rate", 1.0), lambda: setattr(space, "rate", 3.0)),
+        "made attribute": (lambda x: x * child.made, lambda: setattr(child, "hidden", 4.0)),
+        "number": (lambda x: x * float(child), lambda: setattr(child, "hidden", 4.0)),
+        "entry": (lambda x: x * child[0], lambda: setattr(child, "hidden", 4.0)),
+        "slot": (lambda x: x * slotted.rate, lambda: setattr(slotted, "rate", 4.0)),
+        "module's number": (lambda x: x * mine.rate, lambda: setattr(mine, "rate", mine.rate + 1)),
+        "module's function": (lambda x: mine.scaled(x), lambda: setattr(mine, "rate", mine.rate + 1)),
+        "list that is a default": (by_default, lambda: set_item(numbers, 0, 6.0)),
+        "default": (lambda x: with_default(x), lambda: setattr(with_default, "__defaults__", (3.0,))),
+        "named default": (with_default, lambda: setattr(with_default, "__kwdefaults__", {"more": 3.0})),
+        "attribute of a function": (with_default, lambda: setattr(with_default, "further", 3.0)),
+        "code": (lambda x: helper(x), lambda: setattr(helper, "__code__", other.__code__)),
+        "function in a list": (lambda x: steps[0](x), lambda: set_item(steps, 0, other)),
+        "compiled inside": (lambda x: inside(x) * 2, lambda: set_item(numbers, 0, 9.0)),
+        "behind a cache": (wrapped, lambda: numbers.append(1.0) or set_item(numbers, 0, 9.0)),
+        "builtin": (lambda x: x * max(2.0, 1.0), lambda: set_item(globals(), "max", min)),
+        "array without axes": (lambda x: x * alone, lambda: set_item(alone, (), 5.0)),
+        "Value's number": (lambda x: x * value.data, lambda: setattr(value, "data", 5.0)),
+        "class of a network": (lambda x: cr.sum(net(x)), lambda: setattr(Net, "scale", Net.scale + 1)),
+        "list in a network": (lambda x: cr.sum(net(x)), lambda: net.factors.append(3.0)),
+        "forward of a network": (lambda x: cr.sum(net(x)), lambda: setattr(net, "forward", lambda x: 5 * x)),
+        "array of all": (lambda x: cr.sum(net(x)), lambda: set_item(ALL, 0, ALL[0] + 1)),
     }  # fmt: skip
 
 
@@ -73,15 +189,17 @@ def cases() -> dict[str, Any]:
 def test_what_became_another_thing_is_noticed(case, target, monkeypatch):
     for name in ("RATE", "FACTOR", "doubled"):
         monkeypatch.setitem(globals(), name, globals()[name])
+    monkeypatch.setitem(globals(), "max", max)
+    monkeypatch.delitem(globals(), "max")
     f, change = cases()[case]
     compiled = cr.compile(f, target=target)
     before = compiled(X)
-    np.testing.assert_allclose(before, f(X), rtol=1e-14)
+    np.testing.assert_allclose(before, numbers(f(X)), rtol=1e-14)
     change()
     after = compiled(X)
-    np.testing.assert_allclose(after, f(X), rtol=1e-14)
-    assert after.shape != before.shape or not np.allclose(after, before)
-    assert "traced anew" in compiled.explain()
+    np.testing.assert_allclose(after, numbers(f(X)), rtol=1e-14)
+    assert np.shape(after) != np.shape(before) or not np.allclose(after, before)
+    assert ("traced anew" in compiled.explain()) == (case != "array without axes")  # it is read at each call
 
 
 def test_numbers_of_arrays_that_are_read_anew_need_no_other_program():
@@ -141,6 +259,48 @@ def test_what_is_computed_of_tensors_outside_is_part_of_the_program():
         inner.weight.data = inner.weight.data * 2
         inner.bias.data[:] += 1
     assert "traced anew" not in compiled.explain()
+
+
+@pytest.mark.parametrize("change", ["number", "list", "class", "array", "code"])
+def test_a_training_step_notices_what_the_users_code_reads(change, monkeypatch):
+    factors, net, x, y = [2.0], Net(), np.ones((4, 6)), np.zeros((4, 2))
+    monkeypatch.setattr(Net, "scale", 1.0)
+    monkeypatch.setitem(globals(), "RATE", RATE)
+
+    def loss(p: Any, y: Any) -> Any:
+        return cr.mean((p - y) ** 2) * RATE * sum(factors)
+
+    step = cr.compile(net, loss=loss, optimizer=cr.optim.SGD(net.parameters(), lr=0.0))
+    before = [step(x, y) for _ in range(2)]
+    changes: dict[str, Any] = {
+        "number": lambda: set_item(globals(), "RATE", 5.0),
+        "list": lambda: factors.append(1.0),
+        "class": lambda: setattr(Net, "scale", 3.0),
+        "array": lambda: set_item(ALL, 1, ALL[1] + 1),
+        "code": lambda: setattr(loss, "__code__", (lambda p, y: (RATE, factors) and cr.mean(cr.abs(p - y))).__code__),
+    }
+    changes[change]()
+    after = [step(x, y) for _ in range(2)]
+    assert before[0] == before[1] != after[0] == after[1]
+    assert after[0] == pytest.approx(float(loss(net(x), y).data), rel=1e-12)
+
+
+def test_frozen_scalar_code_is_recorded_anew_where_something_around_it_changed():
+    rates, box, net, weight = [1.0], Box(), MLP(1, [2, 1]), cr.Value(3.0)
+    f = lambda a: sum([a * rate for rate in rates], a) * box.rate * weight + net([a])  # noqa: E731
+    frozen = cr.freeze(f)
+    changes: list[Any] = [
+        lambda: rates.append(4.0),
+        lambda: setattr(box, "rate", 5.0),
+        lambda: set_item(net.layers[0].neurons[1].w, 0, cr.Value(7.0)),
+        lambda: setattr(weight, "data", -2.0),
+    ]
+    for change in changes:
+        frozen(0.5)
+        change()
+        assert frozen(0.5) == cr.freeze(f)(0.5)
+    assert "recorded anew, as other things stood around it: rates, box.rate, net" in frozen.explain()
+    assert "weight" not in frozen.explain()  # its number is read at each call
 
 
 def test_random_numbers_of_a_layer_are_refused():

@@ -31,7 +31,7 @@ from chainrule.core.tree import flatten, unflatten
 from chainrule.custom import CustomRule
 from chainrule.errors import ChainruleError, DtypeError, FileError, GraphError
 from chainrule.program import Kind, Step, Trace, trace
-from chainrule.program.around import Around
+from chainrule.program.around import MOST_PLACES, Around
 from chainrule.program.trace import leaf_of, names_of_arguments, traced_again
 
 if TYPE_CHECKING:
@@ -264,6 +264,8 @@ class Compiled:
             lines += [f"  {other.made_for}" for other in self.versions.values()]
         if self.anew:
             lines.append(f"It was traced anew, as other things stood around it: {', '.join(self.anew)}")
+        if self.around is not None and self.around.left <= 0:
+            lines.append(f"More stands around it than the {MOST_PLACES} places that are watched")
         lines.append(f"{sum(before.values())} operations were traced, and {sum(after.values())} are left:")
         lines += [f"  {count} × {law}" for law, count in version.fired.most_common()]
         dead = sum(before.values()) - sum(operations(version.whole, live=True).values())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ from chainrule.core.state import Quiet, switches
 from chainrule.core.tree import flatten, unflatten
 from chainrule.errors import DtypeError, GraphError, ShapeError
 from chainrule.program import Program, Step, lift, trace
+from chainrule.program.around import Around
 from chainrule.program.trace import labels_around, names_of_arguments
 from chainrule.transforms import value_and_grad
 
@@ -98,6 +100,10 @@ class Frozen:
         self.reason = ""
         """Why that is no tape."""
         self.lanes: Lanes | None = None
+        self.around: Around | None = None
+        """What the function read around it when it was recorded."""
+        self.anew: Counter[str] = Counter()
+        """Why it was recorded anew: what around it became another thing, by name."""
         self.groups: list[Group] = []
         self.singles = np.empty(0, int)
         """Where the numbers lie that are in no array."""
@@ -134,14 +140,16 @@ class Frozen:
         leaves = [as_number(x) for x in leaves]
         given = in_a_row(leaves)
         kinds = structure, tuple([x.shape if type(x) is np.ndarray else None for x in leaves])
-        if self.kinds != kinds:
+        changed = "" if self.around is None else self.around.changed()
+        self.anew.update([changed] if changed else [])
+        if changed or self.kinds != kinds:
             with without_collector():
                 reading = self.record(leaves, structure)
                 names = names_of_arguments(self.f, numbers, {})
                 self.prepare(
                     reading, given, [path for x, name in zip(leaves, names, strict=True) for path in each(x, name)]
                 )
-            self.kinds = kinds
+            self.kinds, self.around = kinds, Around(self.f, reading.held) or None
         value, slopes = self.computed(given)
         return value, unflatten(structure, like(slopes, kinds[1]))
 
@@ -283,6 +291,8 @@ class Frozen:
             else ("recorded on three sets of numbers, which gave one structure")
         )
         lines = [f"{self.name}: {len(reading)} steps, {path}"]
+        if self.anew:
+            lines.append(f"it was recorded anew, as other things stood around it: {', '.join(self.anew)}")
         if self.version is None or self.lanes is None:
             how = f" of the scalar engine, which records it again at each call: {self.reason}"
             how = how if self.reason else f" over numbers in a row, on kernels ({machine.kernels()})"
@@ -300,6 +310,9 @@ def freeze(f: Any) -> Frozen:
     two other sets, and refused with GraphError where the graphs differ, since a branch on data cannot be frozen. Of
     structure that repeats, the same neuron for each example, an array is made, and of sums of products over a grid a
     matrix product; `source()` shows the result. Or f is a Value that was recorded: its path is fixed.
+
+    What f reads around it is watched as by `compile`: it is recorded anew where something has become another thing. The
+    numbers of Values around it are read at each call.
 
     Recording costs three runs of f; a call costs a few operations on arrays, whatever the graph's size. A long graph in
     which hardly anything repeats runs as a loop over numbers in a row, some nanoseconds a step, and has no source.

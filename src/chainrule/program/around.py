@@ -1,7 +1,9 @@
 """What a function reads around it, and whether that is still what it was: a program holds for that alone.
 
-Variables of the function and of those that it calls, what stands in their lists, tuples and dicts, the attributes that
-they read of objects, and all that modules hold. Arrays that a program reads anew at each call may hold other numbers.
+Variables of the function and of those that it calls, their code and what their parameters are without an argument, what
+stands in their containers, the attributes that they read of objects, of classes and of the user's own modules, and all
+that modules of nets hold. Arrays that a program reads anew at each call may hold other numbers. What Python's own
+library and other packages keep to themselves, as the environment, is not looked at.
 """
 
 # What variables hold is known only when a program runs.
@@ -9,12 +11,15 @@ they read of objects, and all that modules hold. Arrays that a program reads ane
 
 from __future__ import annotations
 
+import builtins
 import sys
-from collections.abc import Collection, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from itertools import islice
-from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any
+from operator import is_
+from types import CellType, CodeType, FunctionType, MemberDescriptorType, MethodType, ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,12 +27,48 @@ from chainrule.core import Value
 from chainrule.core.graph import Node
 from chainrule.core.labels import is_users_file
 
-MOST_PLACES, DEPTH = 2000, 3
-"""More is not looked at, nor what lies deeper in containers."""
+MOST_PLACES = 4000
+"""No more is watched."""
 MOST_BYTES = 1 << 22
 """Of an array that is larger only the name is watched, and not its numbers."""
-PLAIN = (bool, int, float, complex, str, bytes, np.generic)
+PLAIN = (bool, int, float, complex, str, bytes, np.generic, type(None))
+CONTAINERS = (list, tuple, dict, set, deque, bytearray)
+OF_FUNCTIONS = ("__code__", "__defaults__", "__kwdefaults__")
+NOT_READ = {
+    "__init__", "__new__", "__post_init__", "__init_subclass__", "__repr__", "__str__", "__format__", "__hash__",
+    "__setattr__", "__delattr__", "__del__", "__reduce__", "__getstate__", "__setstate__",
+}  # fmt: skip
+"""Methods of classes that no expression calls."""
 MISSING = object()
+GONE = (ValueError, AttributeError, RuntimeError)
+"""What Python raises where a variable is set no more, or another thread changes a container just now."""
+
+
+class Place(NamedTuple):
+    """Where something was found: how it is read again, what it was, and its name."""
+
+    read: Callable[[], Any]
+    was: Any
+    name: str
+
+    def changed(self) -> str:
+        """The name of what is another thing now, or empty."""
+        try:
+            now = self.read()
+        except GONE:
+            return self.name
+        if self.was is SAME:
+            return "" if now is SAME else now
+        return "" if is_equal(now, self.was) else self.name
+
+
+def is_equal(now: Any, was: Any) -> bool:
+    """Whether something is the same thing, or an equal plain one."""
+    return now is was or (isinstance(was, PLAIN) and type(now) is type(was) and now == was)
+
+
+SAME = object()
+"""What a container says that holds what it held."""
 
 
 class Around:
@@ -38,119 +79,212 @@ class Around:
 
     def __init__(self, f: Any, held: Collection[Any], arguments: Collection[Any] = ()) -> None:
         self.held = {id(x) for x in held}
-        self.places: list[tuple[Any, Any, Any, str]] = []
-        """Where something was found: a cell, or a container and a key; what; and its name."""
+        self.places: list[Place] = []
         self.copies: list[tuple[Any, Any, str]] = []
         """Arrays whose numbers are in the program, with these numbers."""
-        self.looked_at: set[int] = set()
+        self.left = MOST_PLACES
         self.seen: set[Any] = set()
+        self.kept: list[Any] = []
+        """What was seen, which must live as long as its place in memory stands for it."""
         self.functions: list[Any] = [f]
-        self.objects: dict[int, tuple[str, Any]] = {id(x): (type(x).__name__, x) for x in arguments}
+        self.waiting: list[tuple[str, Any]] = []
+        self.objects: list[tuple[str, Any]] = [(type(x).__name__, x) for x in arguments]
         self.names: set[str] = set()
+        """The variables and attributes that the user's functions read."""
+        self.words: set[str] = set()
+        """What they may hand to getattr and its like."""
         known = 0
-        while self.functions or known < len(self.objects):
+        while self.functions or self.waiting or known < len(self.objects):
             names = len(self.names)
-            while self.functions:
-                self.function(self.functions.pop())
+            while self.functions or self.waiting:
+                if self.functions:
+                    self.function(self.functions.pop())
+                else:
+                    self.see(*self.waiting.pop())
             # What was found last may read attributes of what was found first.
-            waiting = list(self.objects.values())[known if len(self.names) == names else 0 :]
+            found = self.objects[known if len(self.names) == names else 0 :]
             known = len(self.objects)
-            for name, x in waiting:
+            for name, x in found:
                 self.object(name, x)
+        self.reads, self.was = [place.read for place in self.places], [place.was for place in self.places]
 
     def __bool__(self) -> bool:
         return bool(self.places or self.copies)
 
     def changed(self) -> str:
         """The name of something that is another thing now, or empty."""
-        for holder, key, was, name in self.places:
-            now = found(holder, key)
-            if now is not was and not (type(now) is type(was) and isinstance(was, PLAIN) and now == was):
+        if not self.is_as_it_was():
+            name = next(filter(None, [place.changed() for place in self.places]), "")
+            if name:
                 return name
         for array, numbers, name in self.copies:
             if not np.array_equal(numbers_of(array), numbers, equal_nan=numbers.dtype.kind in "fc"):
                 return name
         return ""
 
+    def is_new(self, x: Any, key: Any = None) -> bool:
+        """Whether something is met for the first time."""
+        place = (id(x), key)
+        if place in self.seen:
+            return False
+        self.seen.add(place)
+        self.kept.append(x)
+        return True
+
+    def is_as_it_was(self) -> bool:
+        """Whether every place has the very thing that it had: asked at each call."""
+        try:
+            return all(map(is_, [read() for read in self.reads], self.was))
+        except GONE:
+            return False
+
+    def place(self, name: str, read: Callable[[], Any], was: Any) -> None:
+        """Remember what is found somewhere, and look into it later."""
+        self.left -= 1
+        self.places.append(Place(read, was, name))
+        if not isinstance(was, PLAIN) and was is not MISSING:
+            self.waiting.append((name, was))
+
     def function(self, function: Any) -> None:
         """Look at what a function reads."""
-        if id(function) in self.looked_at:
+        if not self.is_new(function):
             return
-        self.looked_at.add(id(function))
         if isinstance(function, partial):
             self.functions.append(function.func)
-            self.see("partial", function.args, None, None, 0)
-            self.see("partial", function.keywords, None, None, 0)
+            self.waiting += [("partial", function.args), ("partial", function.keywords)]
         elif isinstance(function, MethodType):
             self.functions.append(function.__func__)
-            self.objects.setdefault(id(function.__self__), ("self", function.__self__))
+            self.waiting.append(("self", function.__self__))
         elif isinstance(function, FunctionType):
-            names = set(names_in(function.__code__))
-            self.names |= names
-            cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-            read: list[tuple[str, Any, Any]] = [(name, cell, None) for name, cell in cells]
-            users = is_users_file(function.__code__.co_filename)
-            if users:
-                read += [(name, function.__globals__, name) for name in sorted(names & function.__globals__.keys())]
-            for name, holder, key in read:  # what a transform has around it is what it was made with
-                self.see(name, found(holder, key), holder if users else None, key, 0)
+            self.written(function)
+        elif is_wrapper(function):
+            self.functions.append(function.__wrapped__)
         else:
-            self.objects.setdefault(id(function), ("net", function))
+            self.waiting.append(("net", function))
 
-    def see(self, name: str, x: Any, holder: Any, key: Any, depth: int) -> None:
-        """Remember what is found somewhere, and look into containers; at attributes of objects later."""
-        if isinstance(x, ModuleType | type | BuiltinFunctionType) or x is MISSING or len(self.places) > MOST_PLACES:
+    def written(self, function: FunctionType) -> None:
+        """Look at the variables of a function in Python."""
+        code, cells = function.__code__, function.__closure__ or ()
+        if not is_users_file(code.co_filename):  # what a transform has around it is what it was made with
+            self.waiting += zip(code.co_freevars, map(contents, cells), strict=True)
             return
-        if isinstance(x, FunctionType | MethodType | partial):
-            if holder is not None and is_users_file(code_of(x).co_filename):
-                self.places.append((holder, key, x, name))
+        names = set(names_in(code))
+        self.names |= names
+        self.words |= set(words_in(code))
+        variables = function.__globals__
+        for name in sorted(names & (variables.keys() | vars(builtins).keys())):
+            self.place(name, partial(variables.get, name, MISSING), variables.get(name, MISSING))
+        for name, cell in zip(code.co_freevars, cells, strict=True):
+            held = contents(cell)
+            read = partial(contents, cell) if held is MISSING else partial(getattr, cell, "cell_contents")
+            self.place(name, read, held)
+        self.attributes(function.__name__, function, function.__dict__, function.__dict__.keys() & (names | self.words))
+        for part in OF_FUNCTIONS:
+            if getattr(function, part) is not None:
+                self.place(f"{function.__name__}.{part}", partial(getattr, function, part), getattr(function, part))
+
+    def see(self, name: str, x: Any) -> None:
+        """Look into what is found somewhere; at attributes of objects later."""
+        if self.left <= 0 or isinstance(x, CodeType) or x is MISSING:
+            return
+        if isinstance(x, FunctionType | MethodType | partial) or is_wrapper(x):
             self.functions.append(x)
-            return
-        if holder is not None:
-            self.places.append((holder, key, x, name))
-        if isinstance(x, np.ndarray | Node) and not isinstance(x, Value):
+        elif isinstance(x, property | staticmethod | classmethod):
+            self.functions.append(x.fget if isinstance(x, property) else x.__func__)
+        elif isinstance(x, Value):
+            if id(x) not in self.held and self.is_new(x):
+                self.place(f"{name}.data", partial(getattr, x, "data"), x.data)
+        elif isinstance(x, np.ndarray | Node):
             numbers = numbers_of(x)
-            if id(x) not in self.held and numbers.nbytes <= MOST_BYTES and numbers.dtype != object:
+            if id(x) not in self.held and numbers.nbytes <= MOST_BYTES and numbers.dtype != object and self.is_new(x):
                 self.copies.append((x, numbers.copy(), name))
-        elif type(x) in (list, tuple, dict) and depth < DEPTH and id(x) not in self.seen:
-            self.seen.add(id(x))
-            for k, part in islice(entries(x), MOST_PLACES):
-                self.see(f"{name}[{k!r}]", part, x, k, depth + 1)
-        elif x is not None and not isinstance(x, (*PLAIN, np.ndarray, Value)):
-            self.objects.setdefault(id(x), (name, x))
+        else:
+            if isinstance(x, CONTAINERS) and self.is_new(x):
+                self.container(name, x)
+            if (hasattr(x, "__dict__") or is_users(type(x))) and self.is_new(x, "object"):
+                self.objects.append((name, x))
+
+    def container(self, name: str, x: Any) -> None:
+        """Look at what stands in a container, and how much that is."""
+        held, values = list(islice(x, self.left)), list(islice(x.values(), self.left)) if isinstance(x, dict) else []
+        count = len(x)
+
+        def read() -> Any:
+            if len(x) == count and all(map(is_, x, held)) and (not values or all(map(is_, x.values(), values))):
+                return SAME
+            return changed_in(x, count, held, values, name)
+
+        self.place(name, read, SAME)
+        self.left -= len(held)
+        named = zip(held, values, strict=True) if values else enumerate(held)
+        self.waiting += [(f"{name}[{key!r}]", part) for key, part in named if not isinstance(part, PLAIN)]
 
     def object(self, name: str, x: Any) -> None:
-        """Look at the attributes that are read of an object of the user's, and at all those of modules of nets."""
-        attributes = getattr(x, "__dict__", None)
-        if not isinstance(attributes, dict):
+        """Look at what is read of an object, a class or a module of the user's, and at all that nets hold."""
+        whole = hasattr(type(x), "named_parts") or hasattr(type(x), "parameters")
+        if isinstance(x, ModuleType):
+            if is_users(x):
+                self.attributes(name, x, vars(x), self.names & vars(x).keys())
             return
-        net = hasattr(type(x), "named_parts")
-        if not net and not is_users_class(type(x)):
+        kinds = [kind for kind in (*(x.__mro__ if isinstance(x, type) else ()), *type(x).__mro__) if is_users(kind)]
+        read = self.names | {key for kind in kinds for key, part in vars(kind).items() if is_called(key, part)}
+        shared = {key for kind in kinds for key in read & vars(kind).keys()}
+        for kind in kinds:
+            self.attributes(kind.__name__, kind, vars(kind), shared)
+        if isinstance(x, type):
             return
-        for key in list(attributes) if net else sorted(self.names & attributes.keys()):
-            if (id(x), key) in self.seen:
-                continue
-            self.seen.add((id(x), key))
-            part = attributes[key]
-            if net and isinstance(part, Node):
-                self.held.add(id(part))
-            self.see(f"{name}.{key}", part, attributes, key, 0)
-        if is_users_class(type(x)):
-            methods = [getattr(type(x), method, None) for method in sorted({"forward", "__call__"} | self.names)]
-            self.functions += [m for m in methods if isinstance(m, FunctionType) and id(m) not in self.looked_at]
+        own = getattr(x, "__dict__", None)
+        if isinstance(own, dict):
+            if whole:
+                self.held |= {id(part) for part in own.values() if isinstance(part, Node)}
+            keys = own.keys() if whole else (self.names | self.words) & own.keys()
+            self.attributes(name, x, own, {*keys, *shared, *(self.words if kinds else ())})
+        slots = {
+            key for key in shared if any([isinstance(vars(kind).get(key), MemberDescriptorType) for kind in kinds])
+        }
+        if slots:
+            self.attributes(name, x, Slots(x), slots)
+        if not kinds:
+            for kind in type(x).__mro__:
+                for key in self.names & vars(kind).keys():
+                    getter = getattr(vars(kind)[key], "fget", None)
+                    if isinstance(getter, FunctionType):
+                        self.names |= set(names_in(getter.__code__))
+
+    def attributes(self, name: str, owner: Any, holder: Any, keys: Collection[str]) -> None:
+        """Look at some attributes, each once."""
+        for key in sorted(keys):
+            if self.left > 0 and self.is_new(owner, key):
+                self.place(f"{name}.{key}", partial(holder.get, key, MISSING), holder.get(key, MISSING))
 
 
-def found(holder: Any, key: Any) -> Any:
-    """What a cell or a container holds now."""
+def changed_in(x: Any, count: int, held: list[Any], values: list[Any], name: str) -> Any:
+    """The name of what is another thing in a container; `SAME` where only equal numbers took the place of others."""
+    if len(x) != count:
+        return name
+    rows = list(zip(x, held, strict=False)) + (list(zip(x.values(), values, strict=False)) if values else [])
+    for k, (now, was) in enumerate(rows):
+        if not is_equal(now, was):
+            return f"{name}[{held[k - len(held)]!r}]" if values else f"{name}[{k}]"
+    return SAME
+
+
+class Slots:
+    """The slots of an object, read as a dict is."""
+
+    def __init__(self, x: Any) -> None:
+        self.x = x
+
+    def get(self, key: str, otherwise: Any) -> Any:
+        return getattr(self.x, key, otherwise)
+
+
+def contents(cell: CellType) -> Any:
+    """What a variable around a function holds now."""
     try:
-        return holder.cell_contents if type(holder) is CellType else holder[key]
-    except (ValueError, KeyError, IndexError):
+        return cell.cell_contents
+    except ValueError:
         return MISSING
-
-
-def entries(container: Any) -> Iterator[tuple[Any, Any]]:
-    """What a list, a tuple or a dict holds, by place or key."""
-    return iter(container.items() if type(container) is dict else enumerate(container))
 
 
 def numbers_of(x: Any) -> Any:
@@ -166,14 +300,28 @@ def names_in(code: CodeType) -> Iterator[str]:
             yield from names_in(part)
 
 
-def code_of(function: Any) -> CodeType:
-    """The code of a function, also behind a method or a partial one."""
-    while not isinstance(function, FunctionType):
-        function = function.func if isinstance(function, partial) else getattr(function, "__func__", names_in)
-    return function.__code__
+def words_in(code: CodeType) -> Iterator[str]:
+    """The words in some code that may be attributes."""
+    for part in code.co_consts:
+        if isinstance(part, CodeType):
+            yield from words_in(part)
+        elif isinstance(part, str) and part.isidentifier():
+            yield part
 
 
-def is_users_class(kind: type) -> bool:
-    """Whether a class is the user's own, and no library's."""
-    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    return kind.__module__ != "builtins" and (file is None or is_users_file(file))
+def is_wrapper(x: Any) -> bool:
+    """Whether something stands for a function that it holds, as a compiled or a cached one."""
+    attributes = getattr(x, "__dict__", None)
+    return isinstance(attributes, dict) and "__wrapped__" in attributes and not isinstance(x, type)
+
+
+def is_called(key: str, part: Any) -> bool:
+    """Whether an entry of a class runs where an expression has an object of it."""
+    return key == "forward" or (key[:2] == "__" and key not in NOT_READ and isinstance(part, FunctionType))
+
+
+def is_users(x: Any) -> bool:
+    """Whether a class or a module is the user's own, and no library's."""
+    name = x.__name__ if isinstance(x, ModuleType) else x.__module__
+    file = getattr(x if isinstance(x, ModuleType) else sys.modules.get(name), "__file__", None)
+    return is_users_file(file) if file else str(name).split(".")[0] not in sys.stdlib_module_names

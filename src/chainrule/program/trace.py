@@ -190,9 +190,10 @@ def as_trace(
     for node in given:
         if node is not None:
             step[node] = Step(Kind.PARAMETER if node.requires_grad else Kind.DATA, node.shape, node.dtype)
+    outside = {node: Kind.PARAMETER if isinstance(source, Node) else Kind.DATA for source, node in held}
     for node in recording.steps:
         if node.op is None:
-            step[node] = Step(Kind.PARAMETER if isinstance(node.source, Node) else Kind.FROZEN, node.shape, node.dtype)
+            step[node] = Step(outside.get(node, Kind.FROZEN), node.shape, node.dtype)
     for node in recording.steps:
         if node.op is not None:
             inputs, settings = [replaced(x, lambda x: step[x.step], Traced) for x in (node.inputs, node.settings)]

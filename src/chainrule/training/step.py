@@ -33,6 +33,7 @@ from chainrule.errors import DtypeError, GraphError, ShapeError
 from chainrule.nn.module import Module
 from chainrule.optim.optimizer import Optimizer
 from chainrule.program import Step
+from chainrule.program.around import Around
 from chainrule.program.trace import paths
 from chainrule.training.batches import Batch, arrays_of, as_given, dtype_of, output_of
 from chainrule.training.cost import descend, loss_number, loss_of, refuse_cut_off
@@ -67,6 +68,14 @@ class Prepared(NamedTuple):
     """Of the settings."""
     kinds: tuple[Any, Any]
     """Of inputs and targets, where each is one array, and all that a batch is made of."""
+    around: Around | None
+    """What the user's own code reads; None where all of it is this package's."""
+
+    def is_fit(self) -> bool:
+        """Whether everything is still what the program was made for."""
+        if not are_the_same(self.attributes, attributes_of(self.state.modules)):
+            return False
+        return self.around is None or not self.around.changed()
 
 
 class TrainingStep:
@@ -173,9 +182,7 @@ class TrainingStep:
         if program is None or (kind_of(x), kind_of(y)) != program.kinds or switches.anomaly or not switches.recording:
             return None
         structure, numbers = settings_of(self.made_of.optimizer)
-        if structure != program.structure or not program.state.is_as_it_was():
-            return None
-        if not are_the_same(program.attributes, attributes_of(program.state.modules)):
+        if structure != program.structure or not program.state.is_as_it_was() or not program.is_fit():
             return None
         return self.attempt(program, (x, y, None), None, settings=numbers)
 
@@ -217,9 +224,7 @@ class TrainingStep:
         if switches.anomaly or not switches.recording:
             return None
         program = self.programs.get(self.key(data, rows))
-        if program is None or not are_the_same(program.attributes, attributes_of(program.state.modules)):
-            return None
-        return program
+        return program if program is not None and program.is_fit() else None
 
     def prepare(self, data: tuple[Any, Any, Any], rows: Any) -> Prepared:
         """Trace, differentiate, shorten, plan; after an eager step, that has made what the optimizer keeps."""
@@ -248,7 +253,8 @@ class TrainingStep:
         alone = rows is None and data[2] is None
         kinds = (kind_of(data[0]), kind_of(data[1])) if alone else (object(), object())
         held = attributes_of(state.modules)
-        prepared = Prepared(version, example, state, held, *ways(version, example), structure, kinds)
+        around = None if own else Around(made_of.loss, version.trace.held.values(), made_of.parts)
+        prepared = Prepared(version, example, state, held, *ways(version, example), structure, kinds, around)
         self.programs[self.key(data, rows)] = self.latest = prepared
         self.traced += 1
         return prepared
