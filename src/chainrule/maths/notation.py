@@ -495,6 +495,14 @@ def clipped(tree: Applied, x: Tree) -> Looks | None:
     return call("max", lay(x), setting(low)) if high is None else call("min", lay(x), setting(high))
 
 
+def taken(tree: Applied, x: Tree, places: Tree) -> Looks | None:
+    """What is taken in its own order is sorted."""
+    if not isinstance(places, Applied) or places.name != "argsort" or places.inputs != (x,):
+        return None
+    order = {name: setting for name, setting in settings_shown(places).items() if name != "stable"}
+    return call("sort", lay(x), below=settings_below(order))
+
+
 def trace(tree: Applied, x: Tree) -> Looks | None:
     """The sum of a diagonal, as books write it."""
     return None if settings_shown(tree) else call("tr", lay(x))
@@ -539,6 +547,7 @@ BY_SHAPE: dict[str, Callable[..., Looks | None]] = {
     "sub": sum_with(-1),
     "sum": total,
     "swap": transpose,
+    "take_along_axis": taken,
     "trace": trace,
     "transpose": transpose,
 }

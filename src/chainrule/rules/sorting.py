@@ -347,6 +347,8 @@ def merged(x: Any, axis: Axis) -> Any:
     """The array with some of its axes joined to one that comes first."""
     shape = shape_of(x)
     axes = some_axes(axis, len(shape))
+    if len(shape) == 1 == len(axes):
+        return x
     first = moveaxis(x, axes, tuple(range(len(axes)))) if len(axes) < len(shape) else x
     rest = tuple([n for i, n in enumerate(shape) if i not in axes])
     return reshape(first, shape=(int(np.prod([shape[i] for i in axes])), *rest))

@@ -9,10 +9,11 @@ import numpy as np
 
 from chainrule.core import Value
 from chainrule.core.differential import Differential
-from chainrule.core.operation import Pointwise
+from chainrule.core.operation import Fused, Pointwise
 from chainrule.core.state import Quiet
 from chainrule.derivation.record import Convention
 from chainrule.derivation.tape.tape import Tape, has_nan
+from chainrule.derivation.tape.ties import Tie, ties
 from chainrule.derivation.words import Words, listed, said
 from chainrule.maths import Number, Symbol, numeral
 from chainrule.maths.tree import applied
@@ -187,19 +188,32 @@ def kinks_of(tape: Tape) -> list[Convention]:
         kink_convention(tape, name, list(nodes), slopes[name], jumps=name in jumping)
         for name, nodes in on_kinks.items()
     ]
-    return [*found, *kinks_of_arrays(tape)]
+    return [*found, *kinks_of_arrays(tape), *kinks_of_choices(tape)]
 
 
 def kinks_of_arrays(tape: Tape) -> list[Convention]:
     """The operations on whole arrays that sit on a kink: a largest entry that is not alone, a length of 0."""
-    nodes = [node for node in tape.path if isinstance(node.op, Differential)]
+    nodes = [node for node in tape.path if isinstance(node.op, Differential | Fused)]
     small = [node for node in nodes if max(map(np.size, tape.inputs(node))) <= MOST_TESTED][:MOST_ARRAYS]
     groups: dict[str, list[Node]] = {}
     with Quiet():
         for node in small:
-            if any([has_corner(node.op, i, tape.inputs(node), node.settings) for i, _ in node.edges]):
+            arrives = np.asarray(tape.gradients[node]) != 0
+            corners = [has_corner(node.op, i, tape.inputs(node), node.settings) for i, _ in node.edges]
+            if any([np.any(corner & arrives) for corner in corners]):
                 groups.setdefault(node.op.name, []).append(node)
         return [kink_convention(tape, name, found, one_slope(tape, found)) for name, found in groups.items()]
+
+
+def kinks_of_choices(tape: Tape) -> list[Convention]:
+    """The operations that choose by what moves (an order, a condition, the largest in a window), where the choice tips."""
+    groups: dict[str, list[Tie]] = {}
+    for tie in ties(tape):
+        groups.setdefault(tie.node.op.name, []).append(tie)
+    return [
+        kink_convention(tape, name, [x.node for x in found], set(), jumps=any([x.jumps for x in found]))
+        for name, found in groups.items()
+    ]
 
 
 def one_slope(tape: Tape, nodes: list[Node]) -> set[float]:
@@ -209,8 +223,8 @@ def one_slope(tape: Tape, nodes: list[Node]) -> set[float]:
     return set(np.unique([tape.share(nodes[0], i, np.float64(1.0)) for i, _ in nodes[0].edges]).tolist())
 
 
-def has_corner(operation: Any, i: int, inputs: list[Any], settings: dict[str, Any]) -> bool:
-    """Whether the slope forwards is not that backwards along some direction, by a small step and by a smaller one."""
+def has_corner(operation: Any, i: int, inputs: list[Any], settings: dict[str, Any]) -> Any:
+    """Where the slope forwards is not that backwards along some direction, by a small step and by a smaller one."""
     x = np.asarray(inputs[i], dtype=float)
     size = float(np.max(np.abs(x), initial=0.0)) or 1.0
     random = np.random.default_rng(0)
@@ -228,7 +242,7 @@ def has_corner(operation: Any, i: int, inputs: list[Any], settings: dict[str, An
         steepest = np.maximum(np.abs(right), np.abs(left))
         lost = LOST * np.abs(here) / step
         seen = seen & (np.abs(right - left) > CORNER * steepest + lost)
-    return bool(np.any(seen))
+    return seen
 
 
 def kinked(operation: Any, i: int, inputs: list[Any], settings: dict[str, Any]) -> tuple[Any, Any]:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.labels import find_labels, users_frames
-from chainrule.core.operation import Pointwise
 from chainrule.core.tensor import Tensor
 from chainrule.maths import Symbol, Tree
 from chainrule.maths import names as maths_names
@@ -66,9 +65,9 @@ def shaped(symbol: Symbol, shape: Sequence[int]) -> Symbol:
 
 
 def as_made(x: Tensor, symbols: Mapping[Node, Tree]) -> Tree | None:
-    """A condition as it was written, such as x > 0; None for what is no result, or one of what has no symbol."""
+    """A condition or an order as it was written, such as x > 0; None for what is no result, or has no symbol in it."""
     origin: Any = x.origin() if callable(x.origin) else None
-    if origin is None or not isinstance(origin.op, Pointwise):
+    if origin is None:
         return None
     inputs = [symbols.get(y) if isinstance(y, Tensor) else y for y in origin.inputs]
     if any([y is None or np.ndim(y) > 0 for y in inputs if not isinstance(y, Tree)]):

@@ -9,16 +9,19 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import Value
-from chainrule.core.operation import is_node
+from chainrule.core.operation import book, is_node
 from chainrule.core.tensor import Tensor
 from chainrule.expression.typed.caret import error_at
 from chainrule.expression.typed.functions import in_a_list
 from chainrule.expression.typed.given import name_of
 from chainrule.expression.typed.parse import read
 from chainrule.expression.typed.parsed import Parsed
+from chainrule.maths.tree import COMPARISONS
 
 OUTPUTS = ("f", "F", "g", "G", "output")
 """Letters for a result without a name; the first that the formula does not use."""
+
+COMPARED = frozenset([book[name] for name in COMPARISONS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,11 @@ class Assignments:
         """Whether a line has a list in it, and so arrays where all that is given are numbers."""
         return any([step.function is in_a_list for line in self.lines for step in line.formula.steps])
 
+    @property
+    def compares(self) -> bool:
+        """Whether a line has a comparison: of Values it is plain truth, and of Tensors a step that is recorded."""
+        return any([step.function in COMPARED for line in self.lines for step in line.formula.steps])
+
     def results(self, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """What each line gives; a value that is given for a line's name stands in its place."""
         known = dict(values)
@@ -83,7 +91,7 @@ class Assignments:
         >>> result.data, nodes["c"].label, nodes["d"].label
         (18.0, 'c', 'd')
         """
-        scalar = not self.has_lists and not any(map(np.ndim, values.values()))
+        scalar = not (self.has_lists or self.compares or any(map(np.ndim, values.values())))
         nodes: dict[str, Any] = {
             name: Value(values[name], label=name)
             if scalar

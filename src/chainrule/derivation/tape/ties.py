@@ -1,0 +1,84 @@
+"""Where a choice tips: an order among equals, a condition that only just holds, two that are the largest of a window.
+
+Such an operation has the derivative of the choice that was made, and beside the point another choice is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.core.state import Quiet
+from chainrule.derivation.tape.tape import Tape, size_of
+from chainrule.program import Kind, Step, run
+from chainrule.program.run import run_operation
+
+SHARES = (1e-6, 1e-9)
+"""Steps to either side of a point, beside its largest entry: what bends is straight at the smaller one."""
+
+KINK = 1e-3
+"""What differs by more than this share of the step has a kink; where the step does not matter, it jumps."""
+
+
+class Tie(NamedTuple):
+    """A node whose choice tips, and whether the output jumps there."""
+
+    node: Any
+    jumps: bool
+
+
+def ties(tape: Tape) -> list[Tie]:
+    """The operations on the way to the output that choose by what moves, and whose choice tips at this very point.
+
+    The point is moved to either side along one direction, drawn at random. What an operation gives there is compared
+    with what the choice made here would give, by the effect on the output. O(one forward) for each step.
+    """
+    lifted = tape.lifted
+    program = lifted.program
+    wrt = [lifted.step[x] for x in tape.wrt] or [x for x in program.leaves if x.kind is Kind.PARAMETER]
+    path = [lifted.step[node] for node in tape.path]
+    choosing = choices(program.steps, path, wrt)
+    if not choosing or not all([np.all(np.isfinite(tape.gradients[lifted.nodes[x.place]])) for x in wrt]):
+        return []
+    random = np.random.default_rng(0)
+    here = {x: np.asarray(lifted.numbers[x.place]) for x in (*program.leaves, *wrt)}
+    by = {x: random.uniform(0.5, 1.5, x.shape) * random.choice([-1.0, 1.0], x.shape) for x in wrt}
+    size = max([size_of(here[x]) for x in wrt]) or 1.0
+    found: dict[Step, bool] = {}
+    with Quiet():
+        chosen = run(program, here, in_double=True)
+        for side in (size, -size):
+            points = [{x: here[x] + side * share * by[x] for x in wrt} for share in SHARES]
+            beside = [run(program, {**here, **point}, in_double=True) for point in points]
+            for step, places in choosing.items():
+                g = tape.gradients[lifted.nodes[step.place]]
+                apart = np.array([abs(np.sum(g * difference(step, places, chosen, moved))) for moved in beside])
+                if np.all(apart > KINK * size * np.max(np.abs(g), initial=0.0) * np.array(SHARES)):
+                    found[step] = found.get(step, False) or bool(apart[1] > apart[0] / 2)
+    return [Tie(lifted.nodes[step.place], jumps) for step, jumps in found.items()]
+
+
+def choices(order: Iterable[Step], path: Iterable[Step], wrt: Collection[Step]) -> dict[Step, set[int]]:
+    """The steps of a path with an input that was made of what moves and hands on no gradient, and the places of such."""
+    moving = set(wrt)
+    for step in order:
+        if not moving.isdisjoint(step.needs):
+            moving.add(step)
+    found: dict[Step, set[int]] = {}
+    for step in path:
+        passed = {i for i, _ in step.edges}
+        given = [i for i, x in enumerate(step.inputs) if isinstance(x, Step) and x in moving]
+        if places := set(given).difference(passed):
+            found[step] = places
+    return found
+
+
+def difference(step: Step, places: set[int], chosen: Sequence[Any], moved: Sequence[Any]) -> Any:
+    """How far what a step gives at a moved point is from what it gives there by the choice of the point itself."""
+    given, settings = step.given(lambda x: moved[x.place])
+    before, _ = step.given(lambda x: chosen[x.place])
+    inputs = [before[i] if i in places else x for i, x in enumerate(given)]
+    assert step.op is not None
+    return np.asarray(moved[step.place]) - run_operation(step.op, inputs, settings, True)
