@@ -296,10 +296,31 @@ def test_a_dead_relu_is_named():
     r = cr.relu(m)
     out = r * 3.0
     (note,) = [block for block in told(out, m).story if isinstance(block, Note)]
-    assert spelled(note.text) == (
-        "The gradient is 0 because ∂r/∂m = [m > 0] is 0 here (relu: Lets positive numbers pass and stops the rest; "
-        "slope 0 at 0)."
-    )
+    assert spelled(note.text) == "The gradient is 0 because ∂r/∂m = [m > 0] is 0 here: relu is flat at −2."
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "why"),
+    [
+        ("relu(x)", {"x": -2.0}, "relu is flat at −2"),
+        ("floor(x)", {"x": 2.5}, "floor is flat at 2.5"),
+        ("clip(x, 0, 1)", {"x": 5.0}, "clip is flat at 5"),
+        ("0*x", {"x": 3.0}, "x is multiplied by 0"),
+        ("w*x", {"x": 3.0, "w": 0.0}, "x is multiplied by w, which is 0"),
+        ("x**2", {"x": 0.0}, "2x is 0 at x = 0"),
+        ("x**3", {"x": 1e-200}, "x² is too small for a number here"),
+        ("tanh(x)", {"x": 100.0}, "tanh is saturated at 100: its slope there is too small to be told from 0"),
+        ("y/x", {"x": 3.0, "y": 0.0}, "f = 0"),
+        ("where(x > 0, 1, x)", {"x": 3.0}, "the branch with x was not taken"),
+        ("relu(x)*3", {"x": -2.0}, "dv₁/dx = [x > 0] is 0 here: relu is flat at −2"),
+        ("(w*x)**2", {"x": 3.0, "w": 0.0}, "∂f/∂v₁ = 2w · x is 0 here: w = 0"),
+    ],
+)
+def test_why_a_gradient_is_0(text, values, why):
+    """That the gradient is 0 because it is 0 is no reason."""
+    told = cr.explain(text, "x", "chain", values=values)
+    (note,) = [block for block in told.short if isinstance(block, Note)]
+    assert spelled(note.text) == f"The gradient is 0 because {why}."
 
 
 def test_nothing_made_from_it_and_the_output_itself():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 import sys
 import xml.dom.minidom
@@ -19,8 +20,9 @@ import chainrule as cr
 from chainrule.core.operation import book
 from chainrule.core.state import Quiet
 from chainrule.errors import ChainruleError
-from chainrule.maths import Matrix, Number, Symbol, Tree, latex, mathml, numeral, plain, unicode
+from chainrule.maths import Matrix, Number, Symbol, Tree, latex, mathml, numeral, plain, tree_of, unicode
 from chainrule.maths.as_boxes import boxes
+from chainrule.maths.as_data import data_of, tree_from
 from chainrule.maths.as_plain import identifier
 from chainrule.maths.template import read_template, slots_in, written_out
 from chainrule.maths.tree import applied, equation, value
@@ -274,3 +276,28 @@ def test_the_layer_before_a_layer_is_a_difference_and_no_word():
     assert unicode(before) == "a⁽ˡ⁻¹⁾"
     assert "<mi>l</mi><mo>−</mo><mn>1</mn>" in mathml(before)
     assert latex(Symbol("z", ("l+1",))) == "z_{l + 1}"
+
+
+def test_a_deep_formula_is_printed_stored_and_worked_out():
+    x = Symbol("x")
+    deep: Tree = x
+    for _ in range(3_000):
+        deep = applied("sin", deep)
+    assert all([write(deep) for write in (latex, mathml, plain, unicode)])
+    assert value(deep, {x: 1.0}) == value(tree_from(data_of(deep)), {x: 1.0})
+
+
+def test_constants_are_said_by_what_they_are():
+    numbers = [
+        math.e,
+        -2 * math.e,
+        math.sqrt(2),
+        math.sqrt(8) / 3,
+        math.log(2),
+        3 / math.log(10),
+        math.sqrt(2) - 1,
+        0.1,
+    ]
+    written = [unicode(tree_of(x)) for x in numbers]
+    assert written == ["e", "−2e", "√2", "2√2/3", "ln(2)", "3/ln(10)", "0.414213…", "0.1"]
+    assert all([value(tree_of(x), {}) == pytest.approx(x, rel=5e-16) for x in numbers])

@@ -95,9 +95,13 @@ def proved(
 
 
 def once(part: Equation) -> Equation:
-    """An equation whose result does not say again what its last formula says."""
-    twice = len(part.sides) > 2 and plain(part.sides[-1]) == plain(part.sides[-2])
-    return replace(part, sides=part.sides[:-1]) if twice else part
+    """An equation whose result does not say again what its last formula says, and of two numbers has the shorter."""
+    *first, formula, result = part.sides
+    if not first:
+        return part
+    if isinstance(formula, Number) and formula.shown:
+        return replace(part, sides=(*first, result))
+    return replace(part, sides=part.sides[:-1]) if plain(result) == plain(formula) else part
 
 
 def cell(

@@ -144,7 +144,7 @@ def explained(
     tape: Tape, request: Request, dialect: str | None, notation: str | None, *, with_short: bool = True
 ) -> Derivation:
     """One gradient of an opened graph, explained as it was asked for."""
-    lent = lend_letters(tape, notation)
+    lent = lend_letters(tape, notation, is_net=dialect == "delta")
     with Quiet():
         name, answer = tell(tape, request, dialect)
         title = said(title_of(tape, request), ", ", IN_WORDS[name])

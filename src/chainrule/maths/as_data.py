@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from chainrule.core.operation import book, compositions
 from chainrule.maths import tree as trees
-from chainrule.maths.tree import Symbol, Unknown
+from chainrule.maths.tree import Symbol, Unknown, innermost_first
 
 KINDS = {
     kind.__name__.lower(): kind
@@ -22,7 +23,7 @@ KINDS = {
 
 
 def data_of(x: Any) -> Any:
-    """A tree, or anything that it is made of, as dicts, lists, strings and numbers.
+    """A tree, or anything that it is made of, as dicts, lists, strings and numbers; O(parts), however deep.
 
     >>> from chainrule.maths import Symbol
     >>> from chainrule.maths.as_data import data_of, tree_from
@@ -31,10 +32,23 @@ def data_of(x: Any) -> Any:
     >>> tree_from(data_of(Symbol("x") * 2)) == Symbol("x") * 2
     True
     """
+    found: dict[int, Any] = {}
+    for part in innermost_first(x, lambda part: id(part) in found):
+        found[id(part)] = written(part, found)
+    return found[id(x)]
+
+
+def written(x: Any, found: Mapping[int, Any]) -> Any:
+    """The same for what is made of what was `found`."""
+    if id(x) in found:
+        return found[id(x)]
     if is_dataclass(x) and not isinstance(x, type):
-        return {"kind": type(x).__name__.lower(), **{f.name: data_of(getattr(x, f.name)) for f in fields(x)}}
+        given = {f.name: getattr(x, f.name) for f in fields(x)}
+        if given.get("shown") == "":
+            del given["shown"]
+        return {"kind": type(x).__name__.lower(), **{name: written(part, found) for name, part in given.items()}}
     if isinstance(x, tuple | list):
-        return [data_of(part) for part in x]
+        return [written(part, found) for part in x]
     if x is Ellipsis:
         return {"kind": "ellipsis"}
     if isinstance(x, np.dtype | type):
@@ -46,12 +60,26 @@ def data_of(x: Any) -> Any:
 
 
 def tree_from(data: Any) -> Any:
-    """What was stored; an operation that is not declared here goes by its name alone."""
+    """What was stored, however deep; an operation that is not declared here goes by its name alone."""
+    found: dict[int, Any] = {}
+    for part in innermost_first(data, lambda part: id(part) in found, inside_of):
+        found[id(part)] = read(part, found)
+    return found[id(data)]
+
+
+def inside_of(data: Any) -> Iterable[Any]:
+    """The lists and objects directly inside of one."""
+    held = data if isinstance(data, list) else data.values() if isinstance(data, dict) else ()
+    return [x for x in held if isinstance(x, list | dict)]
+
+
+def read(data: Any, found: Mapping[int, Any]) -> Any:
+    """The same for what is made of what was `found`."""
     if isinstance(data, list):
-        return tuple([tree_from(part) for part in data])
+        return tuple([found.get(id(part), part) for part in data])
     if not isinstance(data, dict):
         return data
-    given = {name: tree_from(value) for name, value in data.items() if name != "kind"}
+    given = {name: found.get(id(part), part) for name, part in data.items() if name != "kind"}
     if data["kind"] == "ellipsis":
         return Ellipsis
     if data["kind"] == "dtype":

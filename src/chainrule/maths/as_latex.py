@@ -63,7 +63,7 @@ class Latex(LineWriter):
         return rf"\left{opening}{inner}\right{closing}"
 
     def num_(self, x: Looks) -> str:
-        text = x.word.replace("inf", r"\infty").replace("nan", r"\text{nan}")
+        text = x.word.replace("inf", r"\infty").replace("nan", r"\text{nan}").replace("…", r"\ldots ")
         sign, text = ("-", text[1:]) if text.startswith("-") else ("", text)
         above, slash, below = text.partition("/")
         if slash:

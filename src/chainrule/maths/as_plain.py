@@ -95,7 +95,7 @@ def as_float(entry: Tree) -> str:
 
 def python(tree: Tree) -> Text:
     """Any tree as Python; O(parts)."""
-    for x in innermost_first(tree, "python"):
+    for x in innermost_first(tree, lambda x: hasattr(x, "python")):
         object.__setattr__(x, "python", spelled(x))
     return tree.python
 

@@ -203,6 +203,7 @@ def begins_with_digit(x: Looks) -> bool:
 
 PI = Looks("const", (), "π")
 """The number, which no letter of a user's stands for."""
+E = Looks("const", (), "e")
 NOTHING = Looks("none")
 ONES = name("𝟏")
 IDENTITY = name("𝐈")

@@ -59,7 +59,7 @@ MOST_ENTRIES = 6
 
 def lay(tree: Tree) -> Looks:
     """What a formula looks like; O(parts)."""
-    for x in innermost_first(tree, "looks"):
+    for x in innermost_first(tree, lambda x: hasattr(x, "looks")):
         object.__setattr__(x, "looks", laid_out(x))
     return tree.looks
 
@@ -68,7 +68,7 @@ def laid_out(tree: Tree) -> Looks:
     """A part of a formula, whose own parts have their looks."""
     match tree:
         case Number():
-            return looks.PI if tree.text == PI else looks.digits(tree.text)
+            return looks.PI if tree.text == PI else looks.digits(tree.shown or tree.text)
         case Symbol():
             return symbol(tree)
         case Derivative():
@@ -373,6 +373,11 @@ def of_array(name: str) -> Callable[..., Looks | None]:
     return written
 
 
+def exponential(tree: Applied, x: Tree) -> Looks | None:
+    """A power of e; e to the power 1 is e."""
+    return looks.E if x == Number("1") else of_array("exp")(tree, x)
+
+
 def matrix_product(tree: Applied, x: Tree, y: Tree) -> Looks | None:
     """Matrices side by side; a vector before a matrix is a row, and is written as the column it makes."""
     if x.ndim > 2 or y.ndim > 2:
@@ -524,7 +529,7 @@ BY_SHAPE: dict[str, Callable[..., Looks | None]] = {
     "clip": clipped,
     "concatenate": joined,
     "div": quotient,
-    "exp": of_array("exp"),
+    "exp": exponential,
     "expand_dims": reshaped,
     "expm1": of_array("expm1"),
     "eye": identity,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 
@@ -15,6 +16,15 @@ FULL = 17
 
 THIRDS = (3, 6, 7, 9, 11, 12)
 """Denominators whose fractions are shorter than their decimals; halves and quarters are not."""
+
+MOST_BELOW = 12
+"""The largest denominator of the factor of a root, of e or of a logarithm."""
+MOST_UNDER = 10_000
+"""Under a root that is taken for one stands less."""
+LOGARITHMS = (2, 10, 3, 5, 7)
+"""Whole numbers whose logarithms are known by their digits."""
+IRRATIONAL = 15
+"""A number with fewer digits is a decimal."""
 
 
 def written(x: float, digits: int = DIGITS) -> str:
@@ -71,6 +81,74 @@ def in_pi(x: float) -> tuple[Fraction, float] | None:
         if abs(number - size) <= 2 * math.ulp(size):
             return sign * factor, power
     return None
+
+
+def in_root(x: float) -> tuple[Fraction, int] | None:
+    """The factor and the whole number under the root that come to this number, for small ones; None for any other.
+
+    >>> import math
+    >>> from chainrule.maths.numerals import in_root
+    >>> in_root(math.sqrt(2)), in_root(-math.sqrt(8) / 3), in_root(1.5)
+    ((Fraction(1, 1), 2), (Fraction(-2, 3), 2), None)
+    """
+    if not 1e-3 < abs(x) < 1e3 or not has_all_digits(repr(x)):
+        return None
+    square = Fraction(x * x).limit_denominator(MOST_BELOW**2)
+    under, factor = square.numerator * square.denominator, 1
+    if not 1 < under < MOST_UNDER:
+        return None
+    for k in range(2, math.isqrt(under) + 1):
+        while under % (k * k) == 0:
+            under, factor = under // (k * k), factor * k
+    found = Fraction(factor, square.denominator)
+    same = (
+        under > 1
+        and found.denominator <= MOST_BELOW
+        and abs(float(found) * math.sqrt(under) - abs(x)) <= 2 * math.ulp(x)
+    )
+    return (int(math.copysign(1, x)) * found, under) if same else None
+
+
+def in_e(x: float) -> tuple[Fraction, int] | None:
+    """The factor and the power of e that come to this number; (1, 1) is e. None for any other number."""
+    for power in (1, 2, -1) if 1e-3 < abs(x) < 1e3 and has_all_digits(repr(x)) else ():
+        factor = Fraction(x / math.e**power).limit_denominator(MOST_BELOW)
+        if factor and abs(float(factor) * math.exp(power) - x) <= 2 * math.ulp(x):
+            return factor, power
+    return None
+
+
+def in_log(x: float) -> tuple[Fraction, int, int] | None:
+    """A factor, a whole number and a power so that this is the power of its natural logarithm, times the factor."""
+    if not 1e-3 < abs(x) < 1e3 or not has_all_digits(repr(x)):
+        return None
+    for of, power in product(LOGARITHMS, (1, -1)):
+        factor = Fraction(x / math.log(of) ** power).limit_denominator(MOST_BELOW)
+        if factor and abs(float(factor) * math.log(of) ** power - x) <= 2 * math.ulp(x):
+            return factor, of, power
+    return None
+
+
+def has_all_digits(text: str) -> bool:
+    """Whether a number has as many digits as a double has, as an irrational one."""
+    return text[-1:].isdigit() and len(mantissa_of(text).replace(".", "").lstrip("0")) >= IRRATIONAL
+
+
+def mantissa_of(text: str) -> str:
+    return text.lstrip("-").partition("e")[0]
+
+
+def first_digits(text: str) -> str:
+    """The first digits of a number that has all of a double, as they are and not rounded, and dots.
+
+    >>> from chainrule.maths.numerals import first_digits
+    >>> first_digits("-1.2345678901234567e-9"), first_digits("123456789.01234567")
+    ('-1.23456…e-9', '123456789…')
+    """
+    mantissa, exponent = text.partition("e")[::2]
+    leading = len(mantissa) - len(mantissa.lstrip("-0."))
+    cut = max(leading + DIGITS + ("." in mantissa[leading : leading + DIGITS]), len(mantissa.partition(".")[0]))
+    return mantissa[:cut] + "…" + (f"e{exponent}" if exponent else "")
 
 
 def whole(x: float, limit: float) -> str:

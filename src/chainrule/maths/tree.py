@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections import ChainMap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache, lru_cache
@@ -80,9 +80,13 @@ PI = "pi"
 
 @dataclass(frozen=True, slots=True)
 class Number(Tree):
-    """A number by its digits: ``0.25``, ``2.5e-09``, ``2/3``, ``-inf``, ``pi``. What is printed is what it is."""
+    """A number by its digits: ``0.25``, ``2.5e-09``, ``2/3``, ``-inf``, ``pi``. What is printed is what it is.
+
+    Of one with as many digits as a double has the first are `shown`, and dots that say so.
+    """
 
     text: str
+    shown: str = field(default="", compare=False)
 
     @property
     def value(self) -> np.float64:
@@ -212,20 +216,50 @@ def numeral(x: float, digits: int = numerals.DIGITS) -> Number:
 
 
 def exact(x: float) -> Number:
-    return Number(numerals.in_full(float(x)))
+    """A constant of a program with all its digits, of which paper has the first.
+
+    >>> from chainrule.maths.tree import exact
+    >>> exact(0.044715).text, exact(0.41421356237309515).shown
+    ('0.044715', '0.414213…')
+    """
+    text = numerals.in_full(float(x))
+    return Number(text, numerals.first_digits(text) if numerals.has_all_digits(text) else "")
 
 
 def tree_of(x: Any) -> Tree:
     """Anything that an operation may be given: trees as they are, numbers and arrays with all their digits.
 
-    A number that is a small multiple of π, of π² or of 1/π is written so.
+    A number that is a small multiple of π, of e, or of a root or a logarithm of a whole number is written so.
     """
     if isinstance(x, Tree):
         return x
-    if np.ndim(x):
-        return matrix(x, exact)
-    found = numerals.in_pi(float(x))
-    return exact(float(x)) if found is None else times_pi(*found)
+    return matrix(x, exact) if np.ndim(x) else constant(float(x))
+
+
+@lru_cache(maxsize=4096)
+def constant(x: float) -> Tree:
+    """A number of a program by the letter or the function that it comes from, else by all its digits."""
+    if (found := numerals.in_pi(x)) is not None:
+        return times_pi(*found)
+    if (found := numerals.in_root(x)) is not None:
+        return times(found[0], applied("sqrt", Number(str(found[1]))))
+    if (found := numerals.in_e(x)) is not None:
+        return times(found[0], applied("exp", Number(str(found[1]))))
+    if (found := numerals.in_log(x)) is not None:
+        factor, of, power = found
+        logarithm = applied("log", Number(str(of)))
+        if power < 0:
+            return applied("div", Number(str(factor.numerator)), times(Fraction(factor.denominator), logarithm))
+        return times(factor, logarithm)
+    return exact(x)
+
+
+def times(factor: Fraction, x: Tree) -> Tree:
+    """A multiple of something, with what divides it below."""
+    if factor < 0:
+        return applied("neg", times(-factor, x))
+    above = x if factor.numerator == 1 else applied("mul", Number(str(factor.numerator)), x)
+    return above if factor.denominator == 1 else applied("div", above, Number(str(factor.denominator)))
 
 
 def times_pi(factor: Fraction, power: float) -> Tree:
@@ -235,12 +269,11 @@ def times_pi(factor: Fraction, power: float) -> Tree:
     if power in (0.5, -0.5):
         root = applied("sqrt", times_pi(factor, 1))
         return root if power > 0 else applied("div", Number("1"), root)
-    above, below = Number(str(factor.numerator)), Number(str(factor.denominator))
     pi: Tree = applied("square", Number(PI)) if power == 2 else Number(PI)
     if power < 0:
-        return applied("div", above, pi if below.value == 1 else applied("mul", below, pi))
-    whole = pi if above.value == 1 else applied("mul", above, pi)
-    return whole if below.value == 1 else applied("div", whole, below)
+        above = Number(str(factor.numerator))
+        return applied("div", above, times(Fraction(factor.denominator), pi))
+    return times(factor, pi)
 
 
 def matrix(array: Any, written: Any) -> Matrix:
@@ -362,7 +395,7 @@ def as_places(x: Any) -> Any:
 
 
 def value(tree: Tree, environment: Environment) -> Any:
-    """What a tree comes to, with the digits that are printed.
+    """What a tree comes to, with the digits that are printed; a part that is used twice is worked out once. O(parts).
 
     >>> from chainrule.maths import Symbol
     >>> from chainrule.maths.tree import value
@@ -370,7 +403,22 @@ def value(tree: Tree, environment: Environment) -> Any:
     >>> value(x * x - 1, {x: 3.0})
     np.float64(8.0)
     """
+    found: dict[int, Any] = {}
+    for x in innermost_first(tree, lambda x: id(x) in found, of_numbers):
+        found[id(x)] = worked_out(x, found, environment)
+    return found[id(tree)]
+
+
+def of_numbers(tree: Tree) -> tuple[Tree, ...]:
+    """The parts whose numbers make that of the whole; what a sum adds up has others for each term."""
+    return parts(tree) if isinstance(tree, Applied | Matrix) else ()
+
+
+def worked_out(tree: Tree, found: Mapping[int, Any], environment: Environment) -> Any:
+    """What a tree comes to, of whose parts that was `found`."""
     match tree:
+        case Applied():
+            return computed(tree.operation, [found[id(x)] for x in tree.inputs], tree.given)
         case Number():
             return tree.value
         case Symbol() if not tree.at:
@@ -380,10 +428,8 @@ def value(tree: Tree, environment: Environment) -> Any:
             return whole[tuple([(environment[i] if isinstance(i, str) else i) - 1 for i in tree.at])]
         case Derivative() | Change() | Unknown():
             return np.asarray(environment[fixed(tree, environment)], dtype=float)[()]
-        case Applied():
-            return computed(tree.operation, [value(x, environment) for x in tree.inputs], tree.given)
         case Matrix():
-            entries = [[value(x, environment) for x in row] for row in tree.rows]
+            entries = [[found[id(x)] for x in row] for row in tree.rows]
             return np.asarray(entries, dtype=float).reshape(tree.shape)
         case Sigma():
             inside: Any = environment
@@ -431,16 +477,18 @@ def has_letters(tree: Tree) -> bool:
     return isinstance(tree, Symbol | Derivative | Change | Unknown) or any([has_letters(x) for x in parts(tree)])
 
 
-def innermost_first(tree: Tree, slot: str) -> Iterator[Tree]:
-    """The parts of a formula that have nothing in a slot yet, each after its own parts; the caller fills the slot.
+def innermost_first(
+    whole: Any, is_done: Callable[[Any], bool], inside: Callable[[Any], Iterable[Any]] = parts
+) -> Iterator[Any]:
+    """Something and what is inside of it, but for what is done, each after its own parts; the caller gets each done.
 
     What is worked out in this order is worked out once for each part, and needs no recursion.
     """
-    waiting = [tree]
+    waiting = [whole]
     while waiting:
         x = waiting.pop()
-        if not hasattr(x, slot):
-            inner = [part for part in parts(x) if not hasattr(part, slot)]
+        if not is_done(x):
+            inner = [part for part in inside(x) if not is_done(part)]
             if inner:
                 waiting += [x, *inner]
             else:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from chainrule.core.operation import book
 from chainrule.derivation.equations import cancelled, in_a_row, is_residue, proved
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note, Paragraph, Table
@@ -15,7 +14,7 @@ from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.links import Cancellation, Chain, Link, chain_of
 from chainrule.derivation.scalars.targets import each_target
 from chainrule.derivation.tape.tape import Tape
-from chainrule.derivation.words import Words, said
+from chainrule.derivation.words import Words, pieces, said
 from chainrule.maths import Number, Symbol, Tree, plain
 from chainrule.maths.tree import equation
 
@@ -191,25 +190,21 @@ def zero_story(chain: Chain) -> list[Note]:
     zeros = list(zero_links(chain.links))
     if not zeros:
         return [Note("The gradient is 0 in floating point: the product of its factors is too small for a number.")]
-    notes: list[Note] = []
-    for link in zeros:
-        if link.paths:
-            carried = any(path.value for path in link.paths) or link.rest
-            words = "its paths cancel one another" if carried else "every path contributes 0"
-        else:
-            words = why_zero(link)
-        reason = f" ({words.removesuffix('.')})." if words else "."
-        notes.append(Note(said("The gradient is 0 because ", fact(link), " is 0 here", reason)))
-    return notes
+    return [Note(said("The gradient is 0 because ", reason_of(link, chain), ".")) for link in zeros]
 
 
-def why_zero(link: Link) -> str:
-    """Why a single link is 0."""
-    operation = book.get(link.operation)
-    if operation is not None and operation.selects and operation.flat:
-        return "a branch that was not taken"
+def reason_of(link: Link, chain: Chain) -> Words:
+    """Why a link is 0; that a link which is the whole gradient is 0 says nothing."""
+    why = link.why
+    if link.paths:
+        carried = any(path.value for path in link.paths) or link.rest
+        why = "its paths cancel one another" if carried else "every path contributes 0"
+    elif (link.above, link.below) == (chain.output, chain.entry):
+        return why or (said(link.name, " is 0 here") if link.formula is None else said(link.formula, " is 0 here"))
+    if pieces(why)[:1] == (link.formula,):
+        return said(fact(link), *pieces(why)[1:])
     # A factor that is a letter says itself why.
-    return f"{link.operation}: {link.intuition}" if link.intuition and not isinstance(link.formula, Symbol) else ""
+    return said(fact(link), " is 0 here", *([": ", why] if why and not isinstance(link.formula, Symbol) else []))
 
 
 def fact(link: Link) -> Tree:

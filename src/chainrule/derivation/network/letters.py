@@ -10,6 +10,7 @@ from chainrule.derivation.matrix.between import is_same_entries
 from chainrule.derivation.network.entrywise import is_path
 from chainrule.derivation.notation import USUAL, Symbols, meaning
 from chainrule.derivation.record import Meaning
+from chainrule.derivation.tape.conventions import cost_of
 from chainrule.derivation.tape.tape import Tape
 from chainrule.maths import Symbol, Tree
 from chainrule.program import Net, NotANet
@@ -18,15 +19,18 @@ MOST_NODES = 20_000
 """Larger computations keep the symbols that they have: to look for a net would take as long as all the rest."""
 
 
-def lend_letters(tape: Tape, notation: str | None) -> tuple[Meaning, ...]:
+def lend_letters(tape: Tape, notation: str | None, *, is_net: bool = False) -> tuple[Meaning, ...]:
     """Give what has no name of the user's the letters of a notation, if it is a known net; what the letters mean.
 
-    Where the reader chose the notation, its letters also stand for paths such as ``net[0].weight``.
+    Where the reader chose the notation, its letters also stand for paths such as ``net[0].weight``. Where he did not
+    speak of a net (`is_net`), a mere product or a neuron's formula without a cost is none.
     """
     if len(tape.order) > MOST_NODES:
         return ()
     net = tape.net
     if isinstance(net, NotANet) or is_multiple(net):
+        return ()
+    if not (notation or is_net or cost_of(tape) or has_hidden_layer(net) or any(map(is_path, tape.symbols.values()))):
         return ()
     names = tape.symbols
     nameless = {node for node, symbol in names.items() if node in tape.numbered or (notation and is_path(symbol))}
@@ -47,6 +51,11 @@ def is_multiple(net: Net) -> bool:
     first = net.layers[0]
     is_one_name = len(net.layers) == 1 and first.weights.size == 1 and first.bias is None
     return is_one_name and not list(net.ids.steps_of(first.fed))
+
+
+def has_hidden_layer(net: Net) -> bool:
+    """Whether a layer with an activation function feeds another one."""
+    return any([layer.activation is not None for layer in net.layers[:-1]])
 
 
 def letters_of(tape: Tape, net: Net, symbols: Symbols) -> Iterator[tuple[Any, str, Symbol]]:

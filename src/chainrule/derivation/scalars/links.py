@@ -7,13 +7,15 @@ two, the link is the sum over them; each path is a product of links again.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice, pairwise
 from typing import Any
 
 from chainrule.core.operation import Pointwise, book
+from chainrule.core.state import Quiet
+from chainrule.derivation.checked import words_of
 from chainrule.derivation.choices import chosen
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.scalars.cancel import added, cancelled, simplified
@@ -22,7 +24,9 @@ from chainrule.derivation.scalars.probabilities import Probabilities
 from chainrule.derivation.scalars.slopes import Slopes, multiplied, nameless, product_of
 from chainrule.derivation.tape.tape import Tape, where_defined
 from chainrule.derivation.words import Words, listed, said
-from chainrule.maths import Derivative, Number, Tree, plain
+from chainrule.maths import Derivative, Number, Symbol, Tree, numeral, plain
+from chainrule.maths.check import Undefined, lost_below
+from chainrule.maths.tree import COMPARISONS, Applied, equation, parts
 
 MOST_STEPS = 8
 """Unnamed steps are made one link up to this many; between more of them each is a link of its own."""
@@ -56,6 +60,8 @@ class Link:
     """The rule between the two; several names, or empty, where many lie between them."""
     intuition: str = ""
     """The rule in one sentence."""
+    why: Words = ""
+    """Of a link that is 0, what makes it so."""
     steps: tuple[Link, ...] = ()
     """The unnamed steps that the link stands for, the nearest to the output first."""
     paths: tuple[Path, ...] = ()
@@ -203,7 +209,32 @@ class Maker:
                 return self.through_probabilities(low, high)
         term = simplified(term)
         link = self.written(low, high, sum([e.slope for e in edges]), term, self.beside(low, high, edges))
-        return replace(link, operation=op.name, intuition=op.intuition), term
+        why = self.why_zero(link, edges) if link.value == 0 else ""
+        return replace(link, operation=op.name, intuition=op.intuition, why=why), term
+
+    def why_zero(self, link: Link, edges: Sequence[Edge]) -> Words:
+        """What makes the slope of one operation 0: a branch, a factor, a flat piece, a tail that rounding made flat."""
+        edge = edges[0]
+        node, op = self.graph.entries[edge.target].node, self.graph.entries[edge.target].node.op
+        known = not nameless(self.tape, self.graph.entries[edge.source].node)
+        if op.selects and op.flat:
+            return said("the branch with ", link.below, " was not taken") if known else "that branch was not taken"
+        if op.name == "mul" and len(edges) == 1:
+            factor = [] if link.formula is None else [" ", link.formula]
+            zero = ", which is 0" if factor and not isinstance(link.formula, Number) else ""
+            return said(link.below if known else "it", " is multiplied by", *factor, zero) if factor else ""
+        if link.formula is not None and (small := too_small(link.formula, self.tape.environment)) is not None:
+            return words_of(small)
+        at, name = self.graph.value(edge.source), op.name.replace("_", " ")
+        of_one = isinstance(op, Pointwise) and len(node.edges) == len(edges)
+        if of_one and (link.formula is None or isinstance(link.formula, Number) or compares(link.formula)):
+            return said(f"{name} is flat at ", numeral(at))
+        if of_one and len(node.inputs) == 1 and is_tail(op, node.settings, at):
+            return said(f"{name} is saturated at ", numeral(at), ": its slope there is too small to be told from 0")
+        if of_one and known and link.formula is not None:
+            return said(link.formula, " is 0 at ", equation(link.below, numeral(at)))
+        zero = next((x for x in factors_of(link.formula) if self.tape.environment.get(x) == 0), None)
+        return "" if zero is None else said(equation(zero, 0))
 
     def through_probabilities(self, low: int, high: int) -> tuple[Link, Any]:
         """A cross-entropy's link in a logit, by way of the probabilities, whose slope cancels that of the logarithm."""
@@ -316,6 +347,40 @@ class Maker:
                 if product is not None and simpler is not None:
                     found.append(Cancellation((left, right), product, simpler, value, term))
         return found
+
+
+NEARER = (0.5, 0.2, 0.1, 0.05, 0.01)
+"""Shares of a number at which a function that is flat far out still has a slope."""
+
+
+def is_tail(op: Pointwise, settings: dict[str, Any], at: float) -> bool:
+    """Whether a function of one number has a slope nearer to 0, so that the slope 0 far out is rounding's."""
+
+    def slope(x: float) -> float:
+        with Quiet():
+            return float(op.partial(0, op.compute([x], settings), [x], settings))
+
+    return at != 0 and any([slope(at * share) for share in NEARER])
+
+
+def too_small(formula: Tree, environment: Mapping[Tree, Any]) -> Undefined | None:
+    """The innermost part of a formula that is too small a number, and none of the zeros of mathematics."""
+    found = [too_small(x, environment) for x in parts(formula)] if isinstance(formula, Applied) else []
+    return next((x for x in found if x is not None), None) or lost_below(formula, environment)
+
+
+def factors_of(formula: Tree | None) -> Iterator[Symbol]:
+    """The letters that make a formula 0 where they are 0."""
+    if isinstance(formula, Symbol):
+        yield formula
+    elif isinstance(formula, Applied) and formula.name in ("mul", "neg", "div", "square"):
+        for x in formula.inputs[: 1 if formula.name == "div" else None]:
+            yield from factors_of(x)
+
+
+def compares(formula: Tree) -> bool:
+    """Whether a formula has one piece here and another there."""
+    return getattr(formula, "name", "") in COMPARISONS or any(map(compares, parts(formula)))
 
 
 SHORT = 60

@@ -49,7 +49,7 @@ def each_target(tape: Tape, request: Request, story: list[Block]) -> Iterator[Sc
                     said(
                         "The output does not move with ",
                         entry_symbol(tape, *target),
-                        ": its gradient is 0, since nothing made from it reaches the output.",
+                        ": its gradient is 0, since what is made of it was not picked, or does not reach the output.",
                     )
                 )
             )

@@ -206,7 +206,7 @@ def kinks_of_arrays(tape: Tape) -> list[Convention]:
 
 
 def kinks_of_choices(tape: Tape) -> list[Convention]:
-    """The operations that choose by what moves (an order, a condition, the largest in a window), where the choice tips."""
+    """The operations that choose by what moves (an order, a condition, the largest in a window), where that tips."""
     groups: dict[str, list[Tie]] = {}
     for tie in ties(tape):
         groups.setdefault(tie.node.op.name, []).append(tie)

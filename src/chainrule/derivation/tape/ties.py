@@ -61,7 +61,7 @@ def ties(tape: Tape) -> list[Tie]:
 
 
 def choices(order: Iterable[Step], path: Iterable[Step], wrt: Collection[Step]) -> dict[Step, set[int]]:
-    """The steps of a path with an input that was made of what moves and hands on no gradient, and the places of such."""
+    """The steps with an input that was made of what moves and hands on no gradient, and the places of such inputs."""
     moving = set(wrt)
     for step in order:
         if not moving.isdisjoint(step.needs):

@@ -104,7 +104,9 @@ class Assignments:
             found = line.formula.results(nodes, shared)
             result = found[-1]
             if is_node(result) and result.label:
-                result = line.formula.last(found)
+                # One thing under two names is two: a formula of one name alone hands that on.
+                alone = line.formula.steps[-1].function is None
+                result = book["identity"](result) if alone else line.formula.last(found)
             if is_node(result) and not result.label:
                 result.label = line.name or output_name(self.names)
             nodes[line.name] = result

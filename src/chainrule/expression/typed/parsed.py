@@ -67,9 +67,9 @@ class Parsed:
         return found
 
     def last(self, found: Sequence[Any]) -> Any:
-        """The result made once more of what the steps before it gave; a name alone is what it is."""
+        """The result made once more of what the steps before it gave."""
         *_, step = self.steps
-        return found[-1] if step.function is None else self.applied(step, [found[i] for i in step.inputs])
+        return self.applied(step, [found[i] for i in step.inputs])
 
     def value_of(self, step: Step, values: Mapping[str, Any]) -> Any:
         """What is given for a name, or the constant of that name."""
