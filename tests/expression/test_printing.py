@@ -84,7 +84,7 @@ BOTH = [
     ("x[0]", r"x[0]"),
     ("A[:, 1:]", r"A[\mathrm{:}, \mathrm{1:}]"),
     ("broadcast_to(s, shape=(3,))", r"s \, \mathbf{1}"),
-    ("scatter(s, key=1, shape=(3,))", r"s \, \mathbf{e}_{1}"),
+    ("scatter(s, key=1, shape=(3,))", r"s \, \mathbf{e}_{2}"),
     ("leaky_relu(s, slope=0.2)", r"\operatorname{leaky\,relu}_{0.2}\left(s\right)"),
 ]
 UNREAD = {"scatter(s, key=1, shape=(3,))"}

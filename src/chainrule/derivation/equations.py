@@ -15,12 +15,12 @@ import numpy as np
 
 from chainrule.core.state import Quiet
 from chainrule.derivation.record import Equation
-from chainrule.derivation.words import Words, said
+from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import ChainruleError
 from chainrule.maths import Number, Tree, check, numeral, plain
 from chainrule.maths.check import alike, magnitude, vanishes
 from chainrule.maths.numerals import DIGITS, FULL
-from chainrule.maths.tree import applied, equation, matrix, parts, value
+from chainrule.maths.tree import Applied, applied, equation, matrix, parts, value
 
 EXACT = 1e-9
 """How far an equation with all digits may be from the engine, relative to its largest term: its rounding."""
@@ -102,6 +102,21 @@ def once(part: Equation) -> Equation:
     if isinstance(formula, Number) and formula.shown:
         return replace(part, sides=(*first, result))
     return replace(part, sides=part.sides[:-1]) if plain(result) == plain(formula) else part
+
+
+def with_places(part: Equation) -> Equation:
+    """An equation that says of its unit vectors which entries they pick: the program counts these from 0."""
+    units: dict[int, Tree] = {}
+    waiting = list(part.sides)
+    while waiting:
+        x = waiting.pop()
+        waiting += parts(x)
+        if isinstance(x, Applied) and x.name == "scatter" and x.ndim == 1 and type(x.given["key"]) is int:
+            units[x.given["key"]] = applied("scatter", 1, **x.given)
+    if not units:
+        return part
+    are = listed([said(unit, f" is 1 at [{place}]") for place, unit in sorted(units.items())])
+    return replace(part, note=together(part.note, said(are, " and 0 elsewhere")))
 
 
 def cell(

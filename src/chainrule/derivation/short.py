@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.derivation.arrays import largest
 from chainrule.derivation.checked import checked, symbols_in, words_of
-from chainrule.derivation.equations import NOT_FINITE, Show, given, once, proved
+from chainrule.derivation.equations import NOT_FINITE, Show, given, once, proved, with_places
 from chainrule.derivation.formats.plain import wrapped
 from chainrule.derivation.formats.terminal import Displayed
 from chainrule.derivation.in_names import InNames, in_names
@@ -299,11 +299,11 @@ def gradient_piece(
     gradient = tape.gradients[node] if formula is None else as_written(formula, tape.gradients[node], tape.environment)
     name = tape.gradient(node)
     symbols = [name] if formula is None or len(plain(formula)) > LONGEST else [name, formula]
-    bare = (Equation(tuple(symbols)),) if len(symbols) > 1 else ()
+    bare = (with_places(Equation(tuple(symbols))),) if len(symbols) > 1 else ()
     if not is_written(gradient):
         words = (Paragraph(described(name, np.asarray(gradient), request.digits)),)
         return Piece([(*bare, *words), words] if weight == ASKED else [bare, ()], weight)
-    whole = (once(proved(symbols, None, gradient, digits=request.digits)),)
+    whole = (with_places(once(proved(symbols, None, gradient, digits=request.digits))),)
     alone = (given(name, gradient, digits=request.digits),)
     if weight != ASKED:
         return Piece([*([whole] if bare else []), bare, ()], weight)

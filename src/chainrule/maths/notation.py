@@ -404,9 +404,16 @@ def solution(tree: Applied, x: Tree, y: Tree) -> Looks:
 
 
 def root(tree: Applied, x: Tree) -> Looks | None:
-    """The root of a vector's product with itself is its length."""
+    """The root of a vector's product with itself is its length, and that of the squares in a matrix its size."""
     if is_inner(x) and not is_dot(x):
         return fenced("‖", lay(x.inputs[0]))
+    if (
+        isinstance(x, Applied)
+        and x.name == "sum"
+        and not settings_shown(x)
+        and (inner := base_of_square(x.inputs[0])) is not None
+    ):
+        return length_of(inner)
     return Looks("pow", (lay(x), looks.digits("1/2")), "⊙") if tree.shape else None
 
 
@@ -461,8 +468,19 @@ def norm(tree: Applied, x: Tree) -> Looks | None:
     """A vector's length, or the length of all entries of a matrix."""
     if settings_shown(tree):
         return None
+    return length_of(x)
+
+
+def length_of(x: Tree) -> Looks | None:
+    """What stands between the bars of a norm; a matrix has several norms, and this is Frobenius'."""
     bars = fenced("‖", lay(x))
     return Looks("sub", (bars, looks.text("F"))) if x.ndim == 2 else bars if x.ndim < 2 else None
+
+
+def base_of_square(x: Tree) -> Any:
+    """What is squared, entry by entry; None for anything else."""
+    is_square = isinstance(x, Applied) and (x.name == "square" or (x.name == "pow" and x.inputs[1] == Number("2")))
+    return x.inputs[0] if is_square and isinstance(x, Applied) and x.ndim else None
 
 
 def reshaped(tree: Applied, x: Tree) -> Looks | None:
@@ -514,11 +532,11 @@ def trace(tree: Applied, x: Tree) -> Looks | None:
 
 
 def unit_vector(tree: Applied, x: Tree) -> Looks | None:
-    """A number in one place of a vector."""
+    """A number in one place of a vector; the places of letters below count from 1, as those of entries there do."""
     key = tree.given["key"]
     if x.shape or not isinstance(key, int) or tree.ndim != 1:
         return None
-    unit = Looks("sub", (looks.name("𝐞"), looks.digits(str(key))))
+    unit = Looks("sub", (looks.name("𝐞"), looks.digits(str(key % tree.size + 1))))
     return unit if lay(x) == looks.digits("1") else beside(*number_first(x), unit)
 
 

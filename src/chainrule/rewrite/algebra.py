@@ -16,7 +16,18 @@ import numpy as np
 from chainrule.core.operation import book
 from chainrule.core.term import Shape, Term, constant, name_of, shape_of
 from chainrule.rewrite.order import degree_of, key_of, sorted_powers
-from chainrule.rewrite.rewriting import HALF, Number, Rewriting, as_number, exact, is_whole, own_power, plain, raised
+from chainrule.rewrite.rewriting import (
+    HALF,
+    Number,
+    Rewriting,
+    as_number,
+    as_term,
+    exact,
+    is_whole,
+    own_power,
+    plain,
+    raised,
+)
 from chainrule.rewrite.shaped import flattened, is_moved, is_vector_lifted, repeat, same_move
 
 ONE = constant(1.0)
@@ -104,6 +115,8 @@ def factors_of(x: Any, exponent: Number) -> list[tuple[Any, Number]] | None:
         return None
     if name == "broadcast_to" and not shape_of(x.inputs[0]):
         return [(x.inputs[0], exponent)]
+    if exponent == 1 and is_unit(x) and as_number(x.inputs[0]) != 1:
+        return [(x.inputs[0], exponent), (x.op(constant(1.0), **x.settings), exponent)]
     if not is_whole(exponent):
         return None
     if is_moved(x):
@@ -129,6 +142,7 @@ def build_product(product: Product, shape: Shape, way: Rewriting) -> Any:
     distributed = distribute(product, shape, way)
     if distributed is not None:
         return distributed
+    product = with_unit_vector(product, shape, way)
     number = product.number
     scalars = sorted_powers(product.scalars().powers, way)
     arrays = sorted_powers(product.arrays().powers, way)
@@ -152,6 +166,30 @@ def build_product(product: Product, shape: Shape, way: Rewriting) -> Any:
         else:
             whole = multiplied([front, *above])
     return book["div"](whole, multiplied(below)) if below else whole
+
+
+def is_unit(x: Any) -> bool:
+    """Whether a term is a vector with a number in one place."""
+    return name_of(x) == "scatter" and x.ndim == 1 and not shape_of(x.inputs[0]) and type(x.settings["key"]) is int
+
+
+def with_unit_vector(product: Product, shape: Shape, way: Rewriting) -> Product:
+    """A product with a unit vector: of other vectors the entries in its place, and all numbers in it, but a sign."""
+    arrays = product.arrays().powers
+    unit = next((base for base, e in arrays.items() if e == 1 and is_unit(base) and base.shape == shape), None)
+    others = {base: e for base, e in arrays.items() if base is not unit}
+    if unit is None or any([e < 0 or base.shape != shape for base, e in others.items()]):
+        return product
+    inner = product.scalars() * product_of(unit.inputs[0])
+    for base, exponent in others.items():
+        way.note("unit vector")
+        entry = product_of(book["index"](base, key=unit.settings["key"]))
+        inner = inner * Product(powers={x: exact(exponent * power) for x, power in entry.powers.items()})
+        inner.number = exact(inner.number * raised(entry.number, exponent))
+    sign = Fraction(-1 if inner.number < 0 else 1)
+    inner.number = abs(inner.number)
+    held = as_term(build_product(inner, (), way.plainly()))
+    return Product(sign, {unit.op(held, **unit.settings): Fraction(1)})  # type: ignore[misc]
 
 
 def fraction(number: Number, scalars: Iterable[tuple[Term, Number]]) -> Any:

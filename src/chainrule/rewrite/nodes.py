@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.core.operation import Linear, Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.term import Term, constant, name_of, shape_of
-from chainrule.rewrite.algebra import Product, build_product, build_sum, product_of, sum_of
+from chainrule.rewrite.algebra import Product, build_product, build_sum, is_unit, product_of, sum_of
 from chainrule.rewrite.builders import BUILDERS, as_number_or_none, changed
 from chainrule.rewrite.exponentials import as_softmax, with_named_functions
 from chainrule.rewrite.patterns import replaced
@@ -99,7 +99,7 @@ def worked_out(term: Term, inputs: Sequence[Any]) -> Any:
     """The result of an operation on constants; None where an input is none, or the result is large."""
     if name_of(term) == "broadcast_to" and not shape_of(inputs[0]) and as_number(inputs[0]) is not None:
         return repeat(plain(as_number(inputs[0])), term.shape)  # type: ignore[arg-type]
-    if term.size > MOST_ENTRIES:
+    if term.size > MOST_ENTRIES or is_unit(term):
         return None
     numbers: list[Any] = []
     for x in inputs:

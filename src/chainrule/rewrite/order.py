@@ -42,12 +42,20 @@ def key_of(x: Any, way: Rewriting) -> str:
     if not isinstance(x, Term):
         return repr(x)
     if x.op is None:
-        return x.label or "~"
+        return place_of(x.label) if x.label else "~"
     if x not in way.keys:
         way.keys[x] = "~"
         inner = ",".join([key_of(y, way) if depth_is_small(y, way) else "~" for y in x.inputs])
         way.keys[x] = inner[:80] if x.op.name in ("reshape", "broadcast_to") else f"{inner[:80]} {x.op.name}"
     return way.keys[x]
+
+
+def place_of(label: str) -> str:
+    """A label by which symbols are sorted: Greek letters come first, and numbers by their size."""
+    number = label[: len(label) - len(label.lstrip("0123456789"))]
+    if number:
+        return f"{int(number):09d}{label[len(number) :]}"
+    return f" {label}" if "α" <= label[0] <= "ω" else label
 
 
 def depth_is_small(x: Any, way: Rewriting) -> bool:

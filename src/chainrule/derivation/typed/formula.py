@@ -180,8 +180,9 @@ def as_arguments(names: Sequence[str]) -> str:
 
 
 def names_of(parsed: Assignments, given: Mapping[str, Item]) -> tuple[str, ...]:
-    """The names of a formula; refused where it has none, or not those that are `given`."""
-    names = (*parsed.names, *[name for name in parsed.constants if name in given])
+    """The names of a formula as they come in it; refused where it has none, or not those that are `given`."""
+    own = {*parsed.names, *[name for name in parsed.constants if name in given]}
+    names = tuple(dict.fromkeys([x.name for line in parsed.lines for x in line.formula.steps if x.name in own]))
     if not names:
         problem = "nothing to differentiate in: the formula has numbers alone, and no name"
         raise error_at(parsed.text, 0, len(parsed.text), problem)

@@ -85,6 +85,11 @@ def of_product(block: Block) -> list[tuple[Block, ...]]:
     return [(block,), *[(x,) for x in without]]
 
 
+def is_array(block: Block) -> bool:
+    """Whether an equation ends in an array, or is none at all: it is said shorter only where it has no room."""
+    return not isinstance(block, Equation) or isinstance(block.sides[-1], Matrix)
+
+
 def in_a_line(equation: Equation) -> Equation:
     """An equation among several: without the array that ends it, or without the symbols where they are long."""
     *symbols, last = equation.sides

@@ -74,6 +74,7 @@ WORDS = {
     "else": "write where(condition, x, y)",
     "and": "write condition * condition",
     "or": "write maximum(condition, condition)",
+    "lambda": "write λ, or lam",
 }
 
 INFIX = frozenset({"*", "/", "**", "@", "<", "<=", ">", ">=", "."})
