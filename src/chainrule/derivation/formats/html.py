@@ -37,7 +37,7 @@ STYLE = f"""\
 .chainrule li :is(.equation, math, .lines) {{ margin: 0; padding-left: 0; }}
 .chainrule table {{ border-collapse: collapse; }} .chainrule caption {{ text-align: left; font-style: italic; }}
 .chainrule th, .chainrule td {{ text-align: left; padding: 0.25rem 0.75rem; border-bottom: 1px solid #8886; }}
-.chainrule td.wordy {{ min-width: 13rem; }}
+.chainrule td.wordy {{ min-width: 9rem; }}
 .chainrule aside {{ border-left: 0.25rem solid #36c; padding: 0.25rem 1rem; margin: 0.75rem 0; }}
 .chainrule aside.warning {{ border-color: #c80; }}
 .chainrule aside.wrong {{ border-color: #c33; }}
