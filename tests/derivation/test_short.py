@@ -231,3 +231,15 @@ def test_what_is_lost_beside_a_large_number_is_no_invariance(write):
         told = cr.explain(write(x) + 1e200, x, dialect)
         assert "invariance" not in told.text()
         assert told.gradient != 0
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_beside_a_direction_a_short_answer_is_short(width):
+    x = cr.Tensor([1.0, 2.0, 3.0], requires_grad=True, label="x")
+    steps = [x]
+    for k in range(5):
+        steps.append(cr.sin(steps[-1] * x))
+        steps[-1].label = f"h{k}"
+    found = cr.explain(cr.sum(steps[-1]), x, direction=[0.7, 1.1, 0.1])
+    assert "Along the direction" in found.text(width=width)
+    assert len(found.text(width=width).rstrip().splitlines()) <= 12

@@ -34,6 +34,8 @@ def written_as(function: str, below: str | None) -> Written | None:
     >>> written_as(r"\sigma", None).rule.name, written_as(r"\operatorname{gelu}", r"\tanh").rule.name
     ('sigmoid', 'gelu_tanh')
     """
+    # A word below a name is set as any word, whatever it is the name of.
+    below = below and re.sub(r"\\mathit\{(\w+)\}", r"\\\1", below)
     calls = table(tuple(book.values()))
     return calls.get((function, below)) or calls.get((function, None if below is None else "*"))
 

@@ -23,7 +23,7 @@ from chainrule.derivation.products import Moved, along
 from chainrule.derivation.record import Derivation, Known, Meaning, Paragraph
 from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.targets import gradient_of, name_of
-from chainrule.derivation.short import is_rounding, short_story
+from chainrule.derivation.short import MOST_LINES, is_rounding, lines_of, short_story
 from chainrule.derivation.tape.conventions import LAYOUTS, conventions_of
 from chainrule.derivation.tape.nodes import Listed, numbers_of
 from chainrule.derivation.tape.resolve import resolve
@@ -174,6 +174,9 @@ def with_direction(found: Derivation, tape: Tape, entry: Any, direction: Any, di
     environment = ChainMap[Tree, Any](known, tape.environment)
     blocks = checked(blocks, environment, rounding_floor(tape), digits)
     kept = [block for block in found.short if not isinstance(block, Paragraph)]
+    while len(kept) > 1 and sum(map(lines_of, [*kept, *blocks])) > MOST_LINES:
+        # What was computed on the way stands first, and goes first.
+        del kept[0]
     seen = [Known(letter, numbers_of(x)) for letter, x in numbers_of_letters(blocks, environment)]
     letters = dict.fromkeys([*found.known, *seen])
     found = replace(found, story=(*found.story, *blocks), short=(*kept, *blocks), known=tuple(letters))
