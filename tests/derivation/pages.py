@@ -7,6 +7,8 @@ changed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -107,15 +109,16 @@ IN_ALL_FORMATS = ("simple_net", "least_squares")
 """Of the others the terminal and plain text are on record."""
 
 
-def derivations() -> Iterator[tuple[str, str, Any]]:
-    """Every net in every dialect that applies."""
+@cache
+def derivations() -> tuple[tuple[str, str, Any], ...]:
+    """Every net in every dialect that applies, told once for all who look."""
+    told: list[tuple[str, str, Any]] = []
     for name, make in PAGES.items():
         output, wrt = make()
         for dialect in NEAREST:
-            try:
-                yield name, dialect, cr.explain(output, wrt, dialect)
-            except GraphError:
-                continue
+            with suppress(GraphError):
+                told.append((name, dialect, cr.explain(output, wrt, dialect)))
+    return tuple(told)
 
 
 def pages() -> Iterator[tuple[str, str]]:
