@@ -56,6 +56,24 @@ OVERLAPS = """() => {
 }"""
 
 
+STILL = """() => {
+    const found = { still: [], told: true }, asked = document.getElementById('asked');
+    for (const { value } of asked.options) {
+        asked.value = value;
+        asked.dispatchEvent(new Event('change'));
+        for (const { textContent } of document.querySelectorAll('#dialects button')) {
+            [...document.querySelectorAll('#dialects button')].find((x) => x.textContent === textContent).click();
+            chainrule.draw();
+            const story = document.getElementById('story');
+            found.told &&= !document.getElementById('story-note').textContent.includes('Dotted');
+            found.told &&= story.textContent.length > 100;
+            if (story.querySelector('.still, .past')) found.still.push(`${value}, ${textContent}`);
+        }
+    }
+    return found;
+}"""
+"""The derivations with numbers that do not follow, of all that are told."""
+
 PLACE = "document.activeElement.closest('section')?.getAttribute('aria-labelledby') ?? 'bar'"
 """The panel that has the focus."""
 
@@ -69,6 +87,7 @@ def test_the_gallery_at_every_width(opened, gallery):
                 tab.set_viewport_size({"width": width, "height": 900})
                 settled(tab)
                 assert tab.evaluate(OVERLAPS) == [], (subject.title, width)
+            assert tab.evaluate(STILL) == {"still": [], "told": True}, subject.title
 
 
 def data_of(page):

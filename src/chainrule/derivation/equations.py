@@ -45,7 +45,7 @@ class Show(NamedTuple):
 
     def __call__(self, x: Any) -> Tree:
         """A number, a column for a vector, a matrix."""
-        return matrix(x, self.number) if np.ndim(x) else self.number(float(x))
+        return matrix(x, self.number) if np.ndim(x) else self.number(x if isinstance(x, float) else float(x))
 
     def number(self, x: float) -> Number:
         return numeral(x, self.digits)

@@ -19,7 +19,7 @@ Numbers = tuple[float, ...]
 """A number of a story at each place at which that is told."""
 Find = Callable[[Numbers], Made | None]
 
-ARITHMETIC = ("add", "sub", "mul", "div", "neg")
+ARITHMETIC = ("add", "sub", "mul", "div", "neg", "square", "reciprocal", "exp", "log", "sqrt", "tanh")
 """What a page can do with what it has found."""
 ROUNDS = 4
 """How often what was found may tell more: the terms of a sum come after it, in a table."""
@@ -46,7 +46,8 @@ def made_by_equations(told: Sequence[Any], find: Find) -> dict[Numbers, Made]:
 
 def equations_of(*told: Any) -> Iterator[list[Sequence[Tree]]]:
     """The sides of every equation, at each place; what is not told alike has none."""
-    first = told[0]
+    first, *others = told
+    told = (first, *[x for x in others if x is not None])
     if any([type(x) is not type(first) for x in told]):
         return
     if isinstance(first, tuple):
@@ -94,7 +95,9 @@ def expression(side: Sequence[Tree], known: Find) -> Made | None:
     """A side in numbers as a page works it out; None where it has letters, or a number that is not known."""
     if isinstance(side[0], Number):
         numbers = numbers_of(side)
-        return (["number", numbers[0]], 1.0) if len(set(numbers)) == 1 else known(numbers)
+        if len(set(numbers)) == 1:
+            return ["number", numbers[0]], 1.0
+        return known(numbers) or origin(side, known)
     inputs = inputs_of(side, ARITHMETIC)
     if inputs is None:
         return None
@@ -103,6 +106,12 @@ def expression(side: Sequence[Tree], known: Find) -> Made | None:
         return None
     assert isinstance(side[0], Applied)
     return [side[0].name, parts], 1.0
+
+
+def origin(numbers: Sequence[Tree], known: Find) -> Made | None:
+    """What a number says that it was computed from, as a page works it out."""
+    found = [x.origin for x in numbers if isinstance(x, Number) and isinstance(x.origin, Tree)]
+    return expression(found, known) if len(found) == len(numbers) else None
 
 
 def inputs_of(side: Sequence[Tree], names: Sequence[str]) -> list[Sequence[Tree]] | None:

@@ -17,13 +17,16 @@ from chainrule.codegen.as_javascript import javascript_source
 from chainrule.codegen.identifiers import Names
 from chainrule.codegen.laws import LAWS
 from chainrule.codegen.simplified import reached, simplified
-from chainrule.core.operation import Fused, Pointwise
+from chainrule.core.operation import Fused, Linear, Pointwise
+from chainrule.derivation.arrays import SMALL
 from chainrule.derivation.wrong import mistakes
 from chainrule.derivation.wrong.mistakes import Attempt, Event
 from chainrule.livepage.subject import Subject
 from chainrule.program import Program, Step, Trace
 from chainrule.program.run import record, record_step
 from chainrule.program.trace import traced_again
+from chainrule.rewrite.entry_formulas import one_hot
+from chainrule.rules.composed import softmax
 
 MOST_FORGOTTEN = 60
 """Edges up to which each has a switch that forgets its factor."""
@@ -81,6 +84,19 @@ class Recorded:
             return step.op(*inputs[:slot], x, *inputs[slot + 1 :], **settings)  # type: ignore[misc]  # it has an operation
 
         return cr.vjp(moved, inputs[slot])[1](g)[0]
+
+    def probabilities(self, step: Step) -> Any:
+        """The softmax inside a cross-entropy that has one; None of any other step."""
+        fused = step.op is not None and step.op.name == "cross_entropy"
+        return softmax(self.number(step.inputs[0]), axis=-1) if fused else None
+
+    def rows(self, step: Step, slot: int) -> Any:
+        """The Jacobian of an edge, where it is small and neither entry by entry nor linear; None of any other."""
+        x = step.inputs[slot]
+        if isinstance(step.op, Pointwise | Linear) or not all([1 < end.size <= SMALL for end in (step, x)]):
+            return None
+        rows = [self.share(step, slot, one_hot(step.shape, at)) for at in np.ndindex(step.shape)]
+        return cr.stack([cr.reshape(row, (x.size,)) for row in rows])
 
     def local(self, step: Step, slot: int) -> Any:
         """The local derivative of an edge; None for an operation on arrays, whose Jacobian nobody stores."""
@@ -197,7 +213,9 @@ def print_pass(subject: Subject, which: Pass) -> PrintedPass:
         results: list[Any] = []
         if which.kind == "right":
             put(keys, results, "value", numbers)
-            put(keys, results, "local", [graph.local(step, slot) for step, slot in edges])
+            for kind, of in (("local", graph.local), ("row", graph.rows)):
+                put(keys, results, kind, [of(step, slot) for step, slot in edges])
+            put(keys, results, "softmax", list(map(graph.probabilities, program.steps)))
         put(keys, results, "gradient", [attempt.gradients.get(step) for step in program.steps])
         events = no_empty(attempt.events)
         arrivals[:] = [(event.source.place, event.node.place) for event in events]

@@ -23,10 +23,10 @@ from chainrule.derivation.formats.page import page as blocks_of
 from chainrule.derivation.record import Block, Equation, Steps, Table
 from chainrule.derivation.words import Words, said
 from chainrule.errors import ChainruleError
-from chainrule.livepage.equations import Made, Numbers, made_by_equations
+from chainrule.livepage.equations import Made, Numbers, made_by_equations, origin
 from chainrule.livepage.passes import edges_of
 from chainrule.livepage.subject import DIGITS, Subject
-from chainrule.livepage.ties import MOST_ENTRIES, Branch, Key, Record, asked_of, with_room
+from chainrule.livepage.ties import MOST_ENTRIES, Branch, Key, Record, asked_of, with_any_zeros, with_room
 from chainrule.maths import Number, mathml, numeral, unicode
 from chainrule.maths.as_mathml import in_lines
 from chainrule.maths.numerals import FULL
@@ -111,19 +111,58 @@ def told(subject: Subject, record: Record | None, step: Step, dialect: str) -> l
 
 
 def told_in(record: Record, branch: Branch, step: Step, dialect: str) -> Telling:
-    """A derivation with live numbers."""
-    pairs = zip(branch.outputs, branch.asked, strict=True)
-    choices = Choices()
-    told: list[Sequence[Block]] = []
-    for x, nodes in pairs:
+    """A derivation with live numbers.
+
+    What it chooses and says by the numbers of the start, a structure of weights that are equal there, may hold nowhere
+    else: then it chooses beside the start.
+    """
+    try:
+        return told_from(0, record, branch, step, dialect)
+    except Unlike:
+        return told_from(1, record, branch, step, dialect)
+
+
+def told_from(first: int, record: Record, branch: Branch, step: Step, dialect: str) -> Telling:
+    """The same, where what is chosen is that of one of the branch's places."""
+    places = list(zip(branch.outputs, branch.asked, strict=True))
+    choices, told = Choices(general=first > 0), {}
+    for n in sorted(range(len(places)), key=lambda n: n != first):
+        output, nodes = places[n]
         with choices.held():
-            told.append(blocks_of(explained_in_full(x, nodes[step], dialect, FULL), "full")[1:])
-    here, *there = told
+            told[n] = tuple(blocks_of(explained_in_full(output, nodes[step], dialect, FULL), "full")[1:])
+    here, *there = [told[n] for n in sorted(told)]
+    code = branch.code
+    if branch.spare:
+        there[-1] = told_alike(here, there[-1])
+        code = with_any_zeros(code) if there[-1] == told[len(there)] else code
     filling = Filling(record, branch)
-    filling.made = made_by_equations([tuple(blocks) for blocks in told], filling.of_record)
+    filling.made = made_by_equations([here, *there], filling.of_record)
     shown = filling.filled(here, there)
-    html, places = filling.printed("\n".join(map(on_page, shown)))
-    return Telling(branch.code, html, places, filling.still)
+    html, filled = filling.printed("\n".join(map(on_page, shown)))
+    return Telling(code, html, filled, filling.still)
+
+
+def told_alike(here: Any, other: Any) -> Any:
+    """What is told elsewhere, with None for what differs in more than its numbers."""
+    if isinstance(here, tuple) and isinstance(other, tuple) and len(here) == len(other):
+        return tuple([told_alike(x, y) for x, y in zip(here, other, strict=True)])
+    if isinstance(here, Table) and isinstance(other, Table) and len(here.rows) == len(other.rows):
+        rows = [y if is_alike(x, y) else None for x, y in zip(here.rows, other.rows, strict=True)]
+        return replace(other, rows=tuple(rows)) if is_alike(here.columns, other.columns) else None  # type: ignore[arg-type]
+    if isinstance(here, Steps) and isinstance(other, Steps):
+        return replace(other, lines=told_alike(here.lines, other.lines))
+    return other if is_alike(here, other) else None
+
+
+def is_alike(x: Any, y: Any) -> bool:
+    """Whether two parts of a story differ in numbers alone."""
+    if type(x) is not type(y) or isinstance(x, Number):
+        return type(x) is type(y)
+    if isinstance(x, tuple):
+        return len(x) == len(y) and all(map(is_alike, x, y))
+    if is_dataclass(x):
+        return all([is_alike(getattr(x, f.name), getattr(y, f.name)) for f in fields(x) if f.init])
+    return bool(x == y)
 
 
 def still(subject: Subject, step: Step, dialect: str, code: str = "") -> Telling:
@@ -194,6 +233,7 @@ class Filling:
         `there` is the same part at the other places, and `beside` the part in letters that stands at the same place in
         an equation.
         """
+        there = [x for x in there if x is not None]
         if any([type(x) is not type(here) for x in there]):
             raise Unlike
         if isinstance(here, Number):
@@ -259,11 +299,22 @@ class Filling:
         if len(set(numbers)) == 1 or len(self.places) >= MOST_SIGNS:
             # What was computed, and does not move all the same, has all its digits here.
             return here if len(here.text) <= DIGITS + 2 else numeral(numbers[0], DIGITS)
-        found = None if self.frozen else self.of_record(numbers, self.key_of(beside)) or self.made.get((*numbers,))
+        found = None if self.frozen else self.known((here, *there), numbers, self.key_of(beside))
         if found is None:
             self.still += 1
             return self.sign([["number", numbers[0]], 1.0], '<mn class="still" data-place>…</mn>')
         return self.sign([*found], "<mn data-place>…</mn>")
+
+    def known(self, told: Sequence[Number], numbers: Sequence[float], letter: Key | None) -> Made | None:
+        """What a number is of: of the record, or of what it was computed from, or as equations have it."""
+        if isinstance(told[0].origin, str):
+            found = self.record.key_of(numbers, self.branch, None, told[0].origin)
+            return None if found is None else ([*found[0]], found[1])
+        return self.of_record(numbers, letter) or origin(told, self.solved) or self.made.get((*numbers,))
+
+    def solved(self, numbers: Numbers) -> Made | None:
+        """What a number is of, without what it says itself."""
+        return self.of_record(numbers) or self.made.get(numbers)
 
     def of_record(self, numbers: Sequence[float], letter: Key | None = None) -> Made | None:
         """What some numbers are of in the record, and by how much they are multiplied."""

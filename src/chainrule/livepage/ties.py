@@ -23,6 +23,7 @@ from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.walk import walk
 from chainrule.derivation.arrays import largest
+from chainrule.derivation.computed import LEAST, LENGTH, MOST
 from chainrule.derivation.tape.conventions import kinked
 from chainrule.livepage.passes import Recorded, edges_of, right
 from chainrule.livepage.subject import Subject, recorded_at
@@ -47,7 +48,9 @@ MOST_BENT, MOST_PLACES = 2_000, 8
 """Entries with kinks up to which a story of arrays is told on both sides of them, and the places where it is."""
 MOST_BRANCHES = 3
 """Other branches for which a computation of single numbers is told as well."""
-PLACES = ("value", "gradient", "local", "share", "total")
+PLACES = ("value", "gradient", "local", "row", "softmax", "share", "total")
+
+OF_ARRAYS = (LEAST, MOST, LENGTH)
 
 Key = tuple[Any, ...]
 """What a number is of: its kind, and where it stands."""
@@ -63,6 +66,8 @@ class Branch:
     """A pattern: that of one side of every kink, or of those on both sides that the places are on."""
     outputs: list[Any]
     """The computation, recorded at each place."""
+    spare: bool
+    """Whether zeros in arrays have moved at the last place, where parts of the story may be told otherwise."""
     asked: list[dict[Step, Any]]
     """The recorded nodes of the steps."""
     numbers: Rows
@@ -82,11 +87,17 @@ class Record:
         self.edges = edges_of(subject.program)
         self.is_short = len(subject.program) <= MOST_STEPS
         """Whether slopes along several links are known, and what nudges do."""
-        self.entries: dict[Step, int] = {}
-        """The entry of each leaf that a story tells of, by its place among all of them: the largest gradient's."""
         self.keys: list[Key] = []
         """What each number of the row is of."""
         self.place_of: dict[Key, int] = {}
+
+    @cached_property
+    def entries(self) -> dict[Step, int]:
+        """The entry of each leaf that a story tells of, by its place among all of them: the largest gradient's."""
+        with Quiet():
+            gradients = right(Recorded(self.subject.program, self.subject.numbers)).gradients
+        found = {step: np.asarray(gradients[step], float) for step in asked_of(self.subject)}
+        return {step: int(np.ravel_multi_index(largest(g), g.shape)) if g.ndim else 0 for step, g in found.items()}
 
     @cached_property
     def branches(self) -> list[Branch]:
@@ -109,18 +120,21 @@ class Record:
 
     def branch(self, leaves: Leaves, output: Any = None) -> Branch:
         """The branch at a place."""
-        return self.told_at(self.branch_code(leaves), [leaves, beside(leaves)], [beside(leaves, zeros=True)], output)
+        return self.told_at(self.branch_code(leaves), [leaves, beside(leaves)], [], output)
 
     def told_at(self, code: str, places: list[Leaves], elsewhere: list[Leaves], output: Any = None) -> Branch:
         """What is needed to tell a story at some places, the first of which has the numbers that stay."""
         program = self.subject.program
+        without_zeros = beside(places[0], zeros=True)
+        has_zeros = any([np.ndim(x) and not np.all(x) for x in places[0]])
+        places, elsewhere = [*places, *[without_zeros] * has_zeros], [*elsewhere, without_zeros]
         first = recorded_at(self.subject, places[0]) if output is None else output
         outputs = [first, *[recorded_at(self.subject, leaves) for leaves in places[1:]]]
         numbers, others = [np.stack([self.row(leaves) for leaves in x]) for x in (places, elsewhere)]
         moving = np.flatnonzero((numbers != numbers[0]).any(axis=0))
         order = moving[np.argsort(numbers[1][moving])]
         nodes = [dict(zip(program.steps, lift(x).nodes, strict=True)) for x in outputs]
-        return Branch(code, outputs, nodes, numbers, others, order, numbers[1][order])
+        return Branch(code, outputs, has_zeros, nodes, numbers, others, order, numbers[1][order])
 
     @cached_property
     def together(self) -> Branch | None:
@@ -169,6 +183,8 @@ class Record:
                     numbers,
                     [attempt.gradients.get(step) for step in program.steps],
                     [graph.local(step, slot) for step, slot in self.edges],
+                    [graph.rows(step, slot) for step, slot in self.edges],
+                    list(map(graph.probabilities, program.steps)),
                     [event.share for event in attempt.events],
                     [event.after for event in attempt.events],
                 ),
@@ -177,17 +193,26 @@ class Record:
                 for n, x in enumerate(held):
                     if x is not None:
                         put(kind, n, x)
-            if self.is_short and self.subject.is_scalar:
-                for pair, x in slopes(graph).items():
-                    put("slope", pair, x)
+            for step in program.steps:
+                if step.shape:
+                    for kind, x in (("value", numbers[step.place]), ("gradient", attempt.gradients.get(step))):
+                        for of, number in of_entries(x).items():
+                            put(of, (kind, step.place), number)
             if self.is_short:
-                for step in asked_of(self.subject):
-                    for kind, key, x in self.nudged(step, leaves, numbers, attempt.gradients):
-                        put(kind, key, x)
+                for kind, key, x in self.between(graph, leaves, attempt.gradients):
+                    put(kind, key, x)
         if not self.place_of:
             self.keys = keys
             self.place_of = {key: n for n, key in enumerate(keys)}
         return np.concatenate(found)
+
+    def between(self, graph: Recorded, leaves: Leaves, gradients: Any) -> Iterator[tuple[str, Key, Any]]:
+        """Slopes along several links of single numbers, and what nudges do."""
+        if self.subject.is_scalar:
+            for pair, x in slopes(graph).items():
+                yield "slope", pair, x
+        for step in asked_of(self.subject):
+            yield from self.nudged(step, leaves, graph.numbers, gradients)
 
     def nudged(
         self, step: Step, leaves: Leaves, numbers: Sequence[Any], gradients: Any
@@ -197,8 +222,7 @@ class Record:
         A step is as long as the sum with it says, which rounds.
         """
         program = self.subject.program
-        place, g = program.leaves.index(step), np.asarray(gradients[step], float)
-        at = self.entries.setdefault(step, int(np.ravel_multi_index(largest(g), g.shape)) if g.ndim else 0)
+        place, g, at = program.leaves.index(step), np.asarray(gradients[step], float), self.entries[step]
         for h in NUDGES:
             moved = np.array(leaves[place], float)
             moved.flat[at] += h
@@ -210,19 +234,25 @@ class Record:
             told = (after, change, change / length, change - length * float(g.flat[at]), length)
             for n, x in enumerate(told):
                 yield "nudge", (place, h, n, at), x
-            if h == NUDGES[0] and self.subject.is_scalar:
+            if h == NUDGES[0]:
                 for x in program.steps:
-                    yield "moved", (place, h, x.place, at), float(nodes[x.place]) - float(numbers[x.place])
+                    if x.op is not None and x.requires_grad:
+                        moves = np.asarray(nodes[x.place], float) - np.asarray(numbers[x.place], float)
+                        yield "moved", (place, h, at, x.place), moves
 
-    def key_of(self, told: Sequence[float], branch: Branch, letter: Key | None) -> tuple[Key, float] | None:
-        """What some numbers, one at each of a branch's places, are of, and by how much they are a multiple of it.
+    def key_of(
+        self, told: Sequence[float], branch: Branch, letter: Key | None, of_array: str = ""
+    ) -> tuple[Key, float] | None:
+        """What some numbers, one at each of a branch's places or all but the last, are of, and by how much a multiple.
 
-        `letter` is what stands at this place in the same equation, if one does.
+        `letter` is what stands at this place in the same equation, if one does. What is said `of_array`, of all of its
+        entries together, is no entry, though it may be as large as one.
         """
         if not np.isfinite(told).all():
             return None
         for scale in SCALES:
             found = alike(np.asarray(told) / scale, branch)
+            found = found[[(self.keys[n][0] if self.keys[n][0] in OF_ARRAYS else "") == of_array for n in found]]
             if not len(found):
                 continue
             named = None if letter is None else self.place_of.get(letter)
@@ -233,13 +263,23 @@ class Record:
         return None
 
 
+def of_entries(x: Any) -> dict[str, Any]:
+    """What a story says of all entries of an array together; nothing of none."""
+    if x is None:
+        return {}
+    array = np.asarray(x, float)
+    return {LEAST: np.min(array, initial=np.inf), MOST: np.max(array, initial=-np.inf), LENGTH: np.linalg.norm(array)}
+
+
 def alike(told: Row, branch: Branch) -> Row:
     """The numbers of the record that are these at all places."""
     room = NEAR * max(abs(told[1]), 1e-300)
     first = np.searchsorted(branch.ranked, told[1] - room)
     last = np.searchsorted(branch.ranked, told[1] + room, side="right")
     found = branch.order[first:last]
-    near = np.abs(branch.numbers[:, found] - told[:, None]) <= NEAR * np.maximum(np.abs(told), 1e-300)[:, None]
+    near = (
+        np.abs(branch.numbers[: len(told), found] - told[:, None]) <= NEAR * np.maximum(np.abs(told), 1e-300)[:, None]
+    )
     return found[near.all(axis=0)]
 
 
@@ -367,13 +407,32 @@ def watched(subject: Subject) -> list[tuple[int, bool]]:
     return [(n, bends(step)) for (step, _), n in edges_of(subject.program).items() if isinstance(step.op, Pointwise)]
 
 
+ANY_ZEROS = ".*?"
+"""The pattern of an array whose zeros may be anywhere."""
+
+
+def with_any_zeros(pattern: str) -> str:
+    """The pattern of what holds wherever arrays have zeros."""
+    *zeros, digits = pattern.split(";")
+    return ";".join([*[ANY_ZEROS] * len(zeros), digits])
+
+
 def with_room(pattern: str, subject: Subject) -> str:
-    """The pattern of a bare subject for the one with room, whose further rows may be on any side."""
+    """The pattern of a bare subject for the one with room, whose further rows may be on any side.
+
+    How much each row counts says which rows there are: the others, with a share of 0, are none of the story.
+    """
     with Quiet():
         now = code_of(subject, Recorded(subject.program, subject.numbers))
-    digits = iter(SIGN.findall(pattern.rpartition(";")[2]))
+    *zeros, rest = pattern.split(";")
+    digits = iter(SIGN.findall(rest))
     edges = list(edges_of(subject.program))
-    found = [now.rpartition(";")[0], ";"]
+    arrays = [x for x in subject.program.leaves if x.shape]
+    assert subject.points is not None
+    found = [
+        (x if x == ANY_ZEROS and leaf.place != subject.points.share else own) + ";"
+        for x, own, leaf in zip(zeros, now.split(";"), arrays, strict=False)
+    ]
     for n, _ in watched(subject):
         step, _ = edges[n]
         size = subject.bare.program.steps[step.place].size

@@ -43,7 +43,8 @@ def written(x: Any, found: Mapping[int, Any]) -> Any:
     if id(x) in found:
         return found[id(x)]
     if is_dataclass(x) and not isinstance(x, type):
-        given = {f.name: getattr(x, f.name) for f in fields(x)}
+        # What has no place in its name, as who says what a number was computed from, is no part of it.
+        given = {f.name: getattr(x, f.name) for f in fields(x) if f.repr}
         if given.get("shown") == "":
             del given["shown"]
         return {"kind": type(x).__name__.lower(), **{name: written(part, found) for name, part in given.items()}}

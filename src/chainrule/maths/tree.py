@@ -87,6 +87,13 @@ class Number(Tree):
 
     text: str
     shown: str = field(default="", compare=False)
+    make: Callable[[], Tree | str | None] | None = field(default=None, compare=False, repr=False)
+    """What says what it was computed from, where a page has to know: no part of what it is."""
+
+    @property
+    def origin(self) -> Tree | str | None:
+        """What it was computed from: a tree of numbers, or all entries of an array; None where unknown."""
+        return None if self.make is None else self.make()
 
     @property
     def value(self) -> np.float64:
@@ -95,6 +102,23 @@ class Number(Tree):
             return np.float64(np.pi)
         above, _, below = self.text.partition("/")
         return np.float64(above) / np.float64(below) if below else np.float64(above)
+
+
+class Computed(float):
+    """A number with what says what it was computed from."""
+
+    def __new__(cls, number: float, make: Callable[[], Tree | str | None]) -> Computed:
+        found = super().__new__(cls, number)
+        found.make = make
+        return found
+
+    make: Callable[[], Tree | str | None]
+
+    def origin(self) -> Tree | str | None:
+        """A tree of numbers, or what it is of all entries of an array, worked out once; None where unknown."""
+        if not hasattr(self, "made"):
+            self.made = self.make()
+        return self.made
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +236,8 @@ def numeral(x: float, digits: int = numerals.DIGITS) -> Number:
     >>> [numeral(x).text for x in (-18.0, 1 / 3, 0.1 + 0.2, 2.5e-9, 12345678.9)]
     ['-18', '1/3', '0.3', '2.5e-9', '1.23457e7']
     """
-    return Number(numerals.written(float(x), digits))
+    make = x.origin if isinstance(x, Computed) else None
+    return Number(numerals.written(float(x), digits), make=make)
 
 
 def exact(x: float) -> Number:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.derivation.arrays import fits
+from chainrule.derivation.arrays import fits, length_of
 from chainrule.derivation.dialects.delta_story import Story
 from chainrule.derivation.equations import Show
 from chainrule.derivation.network.equations import ACTIVATION
@@ -50,7 +50,7 @@ def line(story: Story, sides: list[Tree], note: Words, *, written_out: bool = Tr
             story.paper.equation(sides, story.letters, note) if written_out else story.paper.given(sides, numbers, note)
         )
     rows, columns = np.shape(numbers)
-    length = Show(story.request.digits)(float(np.linalg.norm(numbers)))
+    length = Show(story.request.digits)(length_of(numbers))
     shown = equation(*sides) if len(sides) > 1 else sides[0]
     return said(shown, f", {rows} × {columns} numbers of length ", length, " together", *([": ", note] if note else []))
 

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.derivation.arrays import fits, largest
+from chainrule.derivation.computed import computed_by
 from chainrule.derivation.dialects.delta_story import Story
+from chainrule.derivation.equations import Show
 from chainrule.derivation.network.equations import BackwardEquation
 from chainrule.derivation.network.paper import checked
 from chainrule.derivation.network.spelling import Spelling
@@ -20,6 +22,7 @@ from chainrule.derivation.notation import Place, Symbols, derivative
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Steps
 from chainrule.derivation.words import said
 from chainrule.maths import Applied, Derivative, Relation, Sigma, Symbol, Tree
+from chainrule.maths.numerals import FULL
 from chainrule.maths.tree import applied, equation, value
 from chainrule.program.numbered import Ids
 
@@ -102,8 +105,8 @@ class Proof:
         """What the derivatives of the page stand for."""
         story, law, known = self.story, self.law, self.story.letters
         gradients = story.net.gradients_in(self.seen)
-        for each, move, gradient in zip(self.through[1:], moves, gradients, strict=True):
-            known[Derivative(each, self.moved)] = move
+        for k, (each, move, gradient) in enumerate(zip(self.through[1:], moves, gradients, strict=True), 1):
+            known[Derivative(each, self.moved)] = computed_by(float(move), lambda k=k: self.local_in_numbers(k))
             known[Derivative(self.cost, each)] = gradient
         self.largest = largest(moves)[0]
         # What one of several examples adds to a weight's gradient the engine does not tell apart.
@@ -112,6 +115,13 @@ class Proof:
         known[Derivative(self.cost, self.moved)] = self.value
         if self.cost != story.symbols.cost:
             known[self.cost] = None
+
+    def local_in_numbers(self, k: int) -> Tree | None:
+        """How one of what the cost sees moves with it, in the numbers of the equation's Jacobian."""
+        if not isinstance(self.law.jacobian, Applied):
+            return None
+        local = self.spelling.entry(self.law.jacobian, k, self.row + 1)
+        return self.story.paper.in_numbers(local, self.story.letters)[0](Show(FULL))
 
     def blocks(self) -> list[Block]:
         """In indices, then in vectors."""

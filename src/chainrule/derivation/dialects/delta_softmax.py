@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -10,9 +11,10 @@ from chainrule.core import graph
 from chainrule.core.forward import tangents_of
 from chainrule.core.tensor import Tensor
 from chainrule.derivation.arrays import largest
+from chainrule.derivation.computed import computed_by
 from chainrule.derivation.dialects.delta_story import Story
 from chainrule.derivation.record import Block, Paragraph, Steps
-from chainrule.derivation.scalars.probabilities import with_probabilities
+from chainrule.derivation.scalars.probabilities import Probabilities, with_probabilities
 from chainrule.derivation.words import said
 from chainrule.maths import Derivative, Sigma, Symbol
 
@@ -35,9 +37,11 @@ def fused_softmax(story: Story) -> list[Block]:
     known[PROBABILITIES], known[s.target] = probabilities.data.T, np.eye(layer.z.shape[0])[target].T
     by_probability = graph.gradients_of([loss], [np.ones(())], [probabilities], record=False)[0]
     moves = tangents_of([logits], [one], [probabilities], record=False)[0]
-    for k, (first, second) in enumerate(zip(np.asarray(by_probability)[i], np.asarray(moves)[i], strict=True), 1):
-        probability = replace(PROBABILITIES, at=(k, *place))
-        known[Derivative(s.cost, probability)], known[Derivative(probability, z)] = first, second
+    opened = cache(lambda: Probabilities(story.net.tape, cost, (i, j)))
+    for k, (first, second) in enumerate(zip(np.asarray(by_probability)[i], np.asarray(moves)[i], strict=True)):
+        probability = replace(PROBABILITIES, at=(k + 1, *place))
+        known[Derivative(s.cost, probability)] = computed_by(first, lambda k=k: opened().by_probability(k))
+        known[Derivative(probability, z)] = computed_by(second, lambda k=k: opened().by_logit(k))
     words = said(
         "The cost holds a softmax of its own: it turns ",
         s.z(last),

@@ -19,6 +19,7 @@ from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.core.walk import walk
 from chainrule.derivation.arrays import fits
+from chainrule.derivation.choices import said_in_general
 from chainrule.derivation.equations import NOT_TAKEN, Show, cancelled, given, in_a_row, is_residue, proved
 from chainrule.derivation.matrix.between import handed_down, is_same_entries, met_by_all, number_of_paths
 from chainrule.derivation.matrix.jacobians import MOST_ENTRIES, Factor, Node, factor_of, finite, flipped, structure_of
@@ -96,7 +97,7 @@ class Stretch(NamedTuple):
     def structure(self) -> str:
         if self.factor is not None:
             return self.factor.structure
-        return structure_of(self.matrix) if self.matrix is not None else "a sum of products"
+        return said_in_general(structure_of(self.matrix)) if self.matrix is not None else "a sum of products"
 
 
 def applies(tape: Tape, request: Request) -> Words:

@@ -5,22 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from chainrule.derivation.choices import chosen
+from chainrule.derivation.computed import computed_by
 from chainrule.derivation.equations import cancelled, cell, given, in_a_row, is_residue, proved, together
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note, Paragraph, Table
 from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.graph import Edge, Node, ScalarGraph
-from chainrule.derivation.scalars.links import Maker, finite
-from chainrule.derivation.scalars.paths import Nudge, count_of_paths, largest_paths, nudged
+from chainrule.derivation.scalars.links import Maker, finite, sum_of
+from chainrule.derivation.scalars.paths import Nudge, count_of_paths, followed, largest_paths, leads, nudged
 from chainrule.derivation.scalars.slopes import Slopes
 from chainrule.derivation.scalars.targets import each_target
 from chainrule.derivation.tape.tape import Tape, where_defined
 from chainrule.derivation.words import Words, listed, said
-from chainrule.maths import Change, Number, Tree
+from chainrule.maths import Change, Number, Tree, numeral
+from chainrule.maths.numerals import FULL
+from chainrule.maths.tree import Computed
 
 LONGEST = 12
 """Paths of more links than this are shown by their ends, with the product of the links between as one number."""
@@ -174,7 +179,7 @@ def travel(maker: Maker, moved: Mapping[Node, Any], digits: int) -> list[Block]:
         ratio: Words | Equation = "it does not move"
         if near:
             ratio = cell([], lambda show, far=far, near=near: [show(far) / show(near)], far / near, digits=digits)
-        slope, size = graph.derivatives(low, high)[low], graph.size(low, high)
+        slope, size = graph.derivative(low, high), graph.size(low, high)
         name = derivative(above, below)
         maker.environment[name] = where_defined(slope, graph.value(high))
         told = (
@@ -197,7 +202,8 @@ def paths_story(maker: Maker, number: int | float, request: Request) -> list[Blo
     many = f"{number:,}" if isinstance(number, int) else f"about 10^{round(number)}"
     lead = "One path leads" if number == 1 else f"{many[0].upper()}{many[1:]} paths lead"
     maker.environment[derivative(above, below)] = gradient
-    shown = largest_paths(graph, request.top)
+    ways = [tuple([(edge.target, edge.slot) for edge in path]) for path in largest_paths(graph, request.top)]
+    shown = [followed(graph, way) for way in chosen(ways, lambda ways: all([leads(graph, way) for way in ways]))]
     values = [carried(graph, path) for path in shown]
     rows = tuple(
         [
@@ -205,7 +211,8 @@ def paths_story(maker: Maker, number: int | float, request: Request) -> list[Blo
             for i, (path, value) in enumerate(zip(shown, values, strict=True), 1)
         ]
     )
-    terms = values if number == len(shown) else [*values, gradient - sum(values)]
+    rest = computed_by(gradient - sum(values), lambda: numeral(gradient, FULL) - sum_of(values))
+    terms = values if number == len(shown) else [*values, rest]
     note = (
         f"the last term is what the other paths contribute, {many} less {len(shown)}"
         if len(terms) > len(values)
@@ -251,7 +258,10 @@ def carried(graph: ScalarGraph, path: Sequence[Edge]) -> float:
     product = 1.0
     for edge in reversed(path):
         product = graph.carried(edge, product)
-    return product
+    return computed_by(
+        product,
+        lambda: in_a_row("mul", [numeral(Computed(edge.slope, partial(graph.made_of, edge)), FULL) for edge in path]),
+    )
 
 
 def telling_edges(maker: Maker, path: Sequence[Edge]) -> list[Edge]:
@@ -267,7 +277,7 @@ def is_one(maker: Maker, edge: Edge) -> bool:
 def path_equation(maker: Maker, path: Sequence[Edge], value: float, digits: int) -> Words | Equation:
     """The product of the slopes along a path, from the output back, in symbols and in numbers."""
     backwards = telling_edges(maker, path)[::-1]
-    values = [edge.slope for edge in backwards]
+    values = [maker.graph.slope_of(edge) for edge in backwards]
     if len(values) > LONGEST:
         half = LONGEST // 2
         values = [*values[:half], math.prod(values[half:-half]), *values[-half:]]

@@ -15,6 +15,7 @@ from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
+from chainrule.derivation.choices import said_in_general
 from chainrule.derivation.tape.tape import Tape, constant, without_casts
 from chainrule.maths import Applied, Tree
 from chainrule.maths.tree import applied, exact
@@ -53,7 +54,9 @@ def factor_of(tape: Tape, node: Any, slot: int, names: Mapping[Any, Tree]) -> Fa
     rows, columns = int(np.size(node.data)), int(np.size(lower.data))
     with Quiet():
         matrix = finite(built(tape, node, slot)) if rows * columns <= MOST_ENTRIES else None
-        structure = structure_of(matrix) if matrix is not None else structure_of_large(tape, node, slot)
+        structure = said_in_general(
+            structure_of(matrix) if matrix is not None else structure_of_large(tape, node, slot)
+        )
         letters = letters_of(tape, node, slot, matrix, names)
     return Factor(node, lower, slot, node.op.name, rows, columns, matrix, structure, letters, stored(tape, node, slot))
 

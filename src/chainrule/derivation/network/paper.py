@@ -13,12 +13,15 @@ from typing import Any
 import numpy as np
 
 from chainrule.derivation.arrays import SMALL
+from chainrule.derivation.choices import chosen
+from chainrule.derivation.computed import computed_by
 from chainrule.derivation.equations import Show, in_a_row, proved, together
 from chainrule.derivation.record import Equation
 from chainrule.derivation.words import Words
 from chainrule.errors import ChainruleError
 from chainrule.maths import Applied, Number, Sigma, Tree, plain
-from chainrule.maths.tree import Shape, applied, value
+from chainrule.maths.numerals import FULL
+from chainrule.maths.tree import Computed, Shape, applied, fixed, value
 
 EXACT = 1e-9
 """How far two ways to the same numbers may be apart, relative to the largest of them: rounding of their sums."""
@@ -91,7 +94,8 @@ class Paper:
             return lambda show: tree, 0
         numbers: Any = value(tree, letters)
         if not tree.shape:
-            numbers = float(np.reshape(numbers, ()))
+            known = letters.get(fixed(tree, letters))
+            numbers = known if isinstance(known, Computed) else float(np.reshape(numbers, ()))
         else:
             numbers = np.broadcast_to(numbers, shape) if shape else np.atleast_2d(numbers)
         return lambda show: show(numbers), 0
@@ -101,10 +105,12 @@ class Paper:
         at = [ChainMap({tree.letter: k}, letters) for k in range(1, tree.count + 1)]
         shown, rest = self.leading(np.array([value(tree.body, each) for each in at], dtype=float).ravel())
         terms = [self.in_numbers(tree.body, at[k])[0] for k in shown]
-        left_out = tree.count - len(shown)
+        hidden = [self.in_numbers(tree.body, at[k])[0] for k in range(tree.count) if k not in shown]
+        left_out = len(hidden)
+        others = computed_by(rest, lambda: in_a_row("add", [term(Show(FULL)) for term in hidden]))
 
         def write(show: Show) -> Tree:
-            return in_a_row("add", [term(show) for term in terms] + [show(rest)] * (left_out > 0))
+            return in_a_row("add", [term(show) for term in terms] + ([show(others)] if hidden else []))
 
         return write, left_out
 
@@ -114,5 +120,5 @@ class Paper:
         if terms.size <= max(self.top, SMALL):
             return list(range(terms.size)), 0.0
         order = np.argsort(-np.abs(terms), kind="stable")
-        rest = np.sort(order[self.top :])
-        return sorted(int(k) for k in order[: self.top] if terms[k] or k == order[0]), float(np.sum(terms[rest]))
+        shown = chosen(sorted([int(k) for k in order[: self.top] if terms[k] or k == order[0]]))
+        return shown, float(np.sum(np.delete(terms, shown)))

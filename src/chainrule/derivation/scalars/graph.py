@@ -6,9 +6,9 @@ found by pushing one-hot tangents through each operation; a weight of a large ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import accumulate, compress
 from typing import Any, NamedTuple
 
@@ -21,11 +21,13 @@ from chainrule.core.operation import Fused, Linear, Operation, Pointwise, book
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.custom import CustomRule
-from chainrule.derivation.equations import is_residue
+from chainrule.derivation.computed import computed_by
+from chainrule.derivation.equations import in_a_row, is_residue
 from chainrule.derivation.tape.tape import Tape, without_casts
 from chainrule.errors import ChainruleError, GraphError
-from chainrule.maths import Tree, plain
-from chainrule.maths.tree import made
+from chainrule.maths import Number, Tree, numeral, plain
+from chainrule.maths.numerals import FULL
+from chainrule.maths.tree import Computed, made
 from chainrule.rewrite.entry_formulas import Place, in_general_position, one_hot, spots
 
 Node = Any
@@ -34,6 +36,9 @@ MOST_ASKED = 4_000_000
 """Entries of a list, times the inputs that are each asked for all of them."""
 MOST_EDGES = 200_000
 """More edges between the entries of tensors than this are walked only on request."""
+
+MOST_WRITTEN = 300
+"""Paths up to which a derivative is written out as the sum over them."""
 
 EXACT = 1e-9
 """How far the sum over all paths may be from the engine, relative to what it would be if nothing cancelled."""
@@ -77,6 +82,8 @@ class ScalarGraph:
 
     def __init__(self, tape: Tape, node: Node, place: Place = (), *, whole: bool = False) -> None:
         self.tape = tape
+        self.slopes: Any = None
+        """Who can say what the slope of an edge is in letters."""
         self.entries: list[Entry] = [Entry(node, place)]
         edges: list[Edge] = []
         most = None if whole else MOST_EDGES
@@ -135,6 +142,39 @@ class ScalarGraph:
     def derivatives(self, first: int, last: int) -> dict[int, float]:
         """The derivative of a later entry in each entry from the first on; reverse mode between the two."""
         return self.swept(first, last, sum)
+
+    def derivative(self, first: int, last: int) -> float:
+        """The derivative of a later entry in an earlier one."""
+        found = self.derivatives(first, last)
+        return computed_by(found[first], lambda: self.written_out(found, last)(first).origin)
+
+    def written_out(self, derivatives: Mapping[int, float], last: int) -> Callable[[int], Number]:
+        """What writes the derivative of an entry in one before it: where paths are few, it knows the sum over them."""
+        ways: dict[int, int] = {}
+        for k in derivatives:
+            ways[k] = sum([ways.get(e.target, 0) for e in self.departures[k]]) if k != last else 1
+
+        @cache
+        def written(k: int) -> Number:
+            edges = [e for e in self.departures[k] if ways.get(e.target)]
+            if k == last or not edges or ways[k] > MOST_WRITTEN:
+                return numeral(derivatives[k], FULL)
+            made = Computed(derivatives[k], lambda: in_a_row("add", [self.shared(e, written(e.target)) for e in edges]))
+            return numeral(made, FULL)
+
+        return written
+
+    def shared(self, edge: Edge, derivative: Tree) -> Tree:
+        """What an edge makes of the derivative in its target, in numbers."""
+        return numeral(Computed(edge.slope, lambda: self.made_of(edge)), FULL) * derivative
+
+    def made_of(self, edge: Edge) -> Tree | None:
+        """What the slope of an edge is computed from, where that is no number of the program."""
+        return None if self.slopes is None else self.slopes.in_numbers(self.slopes.of(edge))
+
+    def slope_of(self, edge: Edge) -> float:
+        """The slope of an edge, which knows what it is computed from."""
+        return computed_by(edge.slope, lambda: self.made_of(edge))
 
     def size(self, first: int, last: int) -> float:
         """What the derivative of a later entry in an entry would be if nothing cancelled."""

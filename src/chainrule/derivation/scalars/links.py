@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice, pairwise
 from typing import Any
 
@@ -17,6 +18,8 @@ from chainrule.core.operation import Pointwise, book
 from chainrule.core.state import Quiet
 from chainrule.derivation.checked import words_of
 from chainrule.derivation.choices import chosen
+from chainrule.derivation.computed import computed_by
+from chainrule.derivation.equations import in_a_row
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.scalars.cancel import added, cancelled, simplified
 from chainrule.derivation.scalars.graph import Edge, Node, NotReached, ScalarGraph
@@ -26,7 +29,8 @@ from chainrule.derivation.tape.tape import Tape, where_defined
 from chainrule.derivation.words import Words, listed, said
 from chainrule.maths import Derivative, Number, Symbol, Tree, numeral, plain
 from chainrule.maths.check import Undefined, lost_below
-from chainrule.maths.tree import COMPARISONS, Applied, equation, parts
+from chainrule.maths.numerals import FULL
+from chainrule.maths.tree import COMPARISONS, Applied, Computed, equation, parts
 
 MOST_STEPS = 8
 """Unnamed steps are made one link up to this many; between more of them each is a link of its own."""
@@ -274,7 +278,7 @@ class Maker:
 
     def several(self, low: int, high: int, cuts: Sequence[int], depth: int, among: set[int] | None) -> tuple[Link, Any]:
         """A link that stands for a few steps one after the other, or for a very long row of them."""
-        value = self.graph.derivatives(low, high)[low]
+        value = self.graph.derivative(low, high)
         if len(cuts) - 1 > MOST_STEPS:
             return self.written(low, high, value, None), None
         pairs = list(pairwise(cuts))[::-1]
@@ -290,9 +294,14 @@ class Maker:
     def fan(self, low: int, high: int, edges: Sequence[Edge], depth: int, among: set[int] | None) -> tuple[Link, Any]:
         """A link that is a sum over paths."""
         found = self.graph.derivatives(low, high)
-        carried = {e: self.graph.carried(e, found[e.target]) for e in edges}
+        written = self.graph.written_out(found, high)
+
+        def made_of(edge: Edge) -> Tree:
+            return self.graph.shared(edge, written(edge.target))
+
+        carried = {e: computed_by(self.graph.carried(e, found[e.target]), partial(made_of, e)) for e in edges}
         order = sorted(range(len(edges)), key=lambda n: (-abs(carried[edges[n]]), edges[n].target, edges[n].slot))
-        edges = [edges[n] for n in chosen(tuple(order))]
+        edges = [edges[n] for n in chosen(order, lambda earlier: len(earlier) == len(order))]
         values = [carried[e] for e in edges]
         listed = edges if len(edges) <= self.top + 1 else edges[: max(self.top, 1)]
         made = (
@@ -301,7 +310,7 @@ class Maker:
         term = None
         if len(made) == len(edges) <= MOST_TERMS:
             term = simplified(added([t for _, t in made]))
-        link = self.written(low, high, exact_sum(values), term)
+        link = self.written(low, high, computed_by(exact_sum(values), lambda: sum_of(values)), term)
         rest = values[len(made) :] if made else []
         sizes = [path.size for path, _ in made] + [abs(x) for x in values[len(made) :]]
         return replace(
@@ -309,7 +318,7 @@ class Maker:
             size=sum(sizes),
             paths=tuple([path for path, _ in made]),
             others=len(rest),
-            rest=exact_sum(rest),
+            rest=computed_by(exact_sum(rest), lambda: sum_of(rest)),
         ), term
 
     def path(self, first: Edge, value: float, high: int, depth: int, among: set[int] | None) -> tuple[Path, Any]:
@@ -322,7 +331,7 @@ class Maker:
         cuts = self.graph.cuts(through, high, reached)
         pairs = list(pairwise(cuts))[::-1]
         if len(pairs) > 2 * MOST_STEPS:
-            made = [(self.written(through, high, self.graph.derivatives(through, high)[through], None), None)]
+            made = [(self.written(through, high, self.graph.derivative(through, high), None), None)]
         else:
             made = [self.link(a, b, depth - 1, {k for k in reached if a <= k <= b}) for a, b in pairs]
         made.append((first_link, first_term))
@@ -332,7 +341,9 @@ class Maker:
 
     def written(self, low: int, high: int, value: float, term: Any, held: tuple[Tree, ...] = ()) -> Link:
         formula = None if term is None or not self.slopes.agrees(term, value) else self.slopes.formula(term)
-        link = Link(self.named(high), self.named(low), float(value), abs(float(value)), formula, held)
+        if formula is not None and not isinstance(value, Computed):
+            value = computed_by(float(value), lambda: self.slopes.in_numbers(term))
+        link = Link(self.named(high), self.named(low), value, abs(value), formula, held)
         self.environment[link.name] = where_defined(link.value, self.graph.value(high))
         return link
 
@@ -393,6 +404,11 @@ def made_of(tape: Tape, node: Node) -> Words:
     if isinstance(node.op, Pointwise) or len(plain(formula)) <= SHORT:
         return said(formula)
     return said(f"{node.op.name} of ", listed([said(tape.symbols[x]) for _, x in node.edges], " and "))
+
+
+def sum_of(numbers: Sequence[float]) -> Tree:
+    """Numbers added up, each with what it is computed from."""
+    return in_a_row("add", [numeral(x, FULL) for x in numbers])
 
 
 def exact_sum(values: Sequence[float]) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import heapq
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -117,6 +118,30 @@ def unrolled(graph: ScalarGraph, ahead: list[Ahead], best: dict[int, Best], rank
         path.append(graph.departures[k][i])
         k = path[-1].target
     return path
+
+
+Way = Sequence[tuple[int, int]]
+"""A path by the entries that it comes to, each with the slot by which it gets there."""
+
+
+def leads(graph: ScalarGraph, way: Way) -> bool:
+    """Whether a graph of entries has all edges of a path."""
+    sources = [0, *[target for target, _ in way]]
+    return all(
+        [
+            k < len(graph) and any([(edge.target, edge.slot) == step for edge in graph.departures[k]])
+            for k, step in zip(sources, way, strict=False)
+        ]
+    )
+
+
+def followed(graph: ScalarGraph, way: Way) -> list[Edge]:
+    """The edges of a path."""
+    sources = [0, *[target for target, _ in way]]
+    return [
+        next(edge for edge in graph.departures[k] if (edge.target, edge.slot) == step)
+        for k, step in zip(sources, way, strict=False)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

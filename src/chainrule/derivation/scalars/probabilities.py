@@ -15,7 +15,7 @@ from chainrule.core.tensor import Tensor
 from chainrule.derivation.scalars.graph import Place, ScalarGraph
 from chainrule.derivation.scalars.slopes import Slopes
 from chainrule.derivation.tape.tape import Tape
-from chainrule.maths import Symbol
+from chainrule.maths import Symbol, Tree
 from chainrule.rules.composed import softmax
 from chainrule.rules.linear import index, mean
 from chainrule.rules.pointwise import log
@@ -42,6 +42,7 @@ class Probabilities:
         logits = leaf if source.op is None else leaf.alias()
         probabilities, loss = with_probabilities(logits, target)
         self.letter = replace(self.letter, shape=probabilities.shape)
+        self.node = probabilities
         self.numbers = probabilities.data
         inner = Tape(loss, [logits])
         for inside, symbol in (
@@ -54,3 +55,15 @@ class Probabilities:
         self.owners = {logits: (source, None), probabilities: (probabilities, self.letter)}
         self.graph = ScalarGraph(inner, logits, logit)
         self.slopes = Slopes(self.graph)
+        self.logit = logit
+
+    def by_logit(self, k: int) -> Tree | None:
+        """How the probability of a class moves with the logit, in numbers."""
+        return self.slopes.in_numbers(self.slopes.of_entry(self.node, 0, self.logit, (*self.logit[:-1], k)))
+
+    def by_probability(self, k: int) -> Tree | str | None:
+        """How the loss moves with the probability of a class that it reads, in numbers."""
+        graph, place = self.graph, (*self.logit[:-1], k)
+        reads = [n for n, entry in enumerate(graph.entries) if entry.node is self.node and entry.place == place]
+        written = graph.written_out(graph.derivatives(0, graph.last), graph.last)
+        return written(reads[0]).origin if reads else None

@@ -20,7 +20,8 @@ from chainrule.core.term import REFUSALS, Term, forward_order, replay, symbol
 from chainrule.derivation.scalars.graph import Edge, Node, Place, ScalarGraph, placed
 from chainrule.derivation.tape.tape import Tape, without_casts
 from chainrule.errors import ChainruleError, GraphError
-from chainrule.maths import Tree
+from chainrule.maths import Tree, numeral
+from chainrule.maths.numerals import FULL
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.rewrite.entry_formulas import EntryFormulas, spots
 from chainrule.rewrite.local import of_entry
@@ -43,6 +44,7 @@ class Slopes:
 
     def __init__(self, graph: ScalarGraph, *, named_alone: bool = True) -> None:
         self.graph = graph
+        graph.slopes = self
         self._depth = DEEPEST if named_alone else 0
         self.tape: Tape = graph.tape
         self._letters: dict[Term, tuple[Tree, float]] = {}
@@ -62,7 +64,7 @@ class Slopes:
             if isinstance(node.op, Pointwise):
                 found = self._partial(node, there, edge.slot)
             elif isinstance(node.op, Linear | Differential):
-                found = self._of_entry(node, edge.slot, self.graph.entries[edge.source].place, there)
+                found = self.of_entry(node, edge.slot, self.graph.entries[edge.source].place, there)
             else:
                 found = None
             if found is None or not is_finite(found) or not self.agrees(found, edge.slope):
@@ -94,6 +96,12 @@ class Slopes:
             return tree_of_term(term, {x: self._letters[x][0] for x in letters_in(term)})
         except GraphError:
             return None
+
+    def in_numbers(self, term: Any) -> Tree | None:
+        """A term with the numbers of this computation in place of its letters; None for none, and for one letter."""
+        if not isinstance(term, Term) or term.op is None:
+            return None
+        return tree_of_term(term, {x: numeral(self._letters[x][1], FULL) for x in letters_in(term)})
 
     def letter(self, node: Node, place: Place, name: Tree | None = None) -> Term:
         """The letter of an entry, under its own name or another one."""
@@ -149,7 +157,7 @@ class Slopes:
         partial = node.op.partial(slot, out, self._inputs(node, place), node.settings)
         return partial if isinstance(partial, Term) else float(partial)
 
-    def _of_entry(self, node: Tensor, slot: int, here: Place, there: Place) -> Any:
+    def of_entry(self, node: Tensor, slot: int, here: Place, there: Place) -> Any:
         """The derivative of one entry in another: what the rule hands back of a single 1, run on letters."""
         if self.tape.is_constant(node, slot):
             return float(self.tape.row(node, slot, there)[here])

@@ -1,12 +1,15 @@
 // The derivation in five dialects: its numbers are those of now, and its factors light the edges they stand for.
 
 import { make, options, write } from "chainrule/dom";
-import { format, offsetOf, pick } from "chainrule/numbers";
+import { format, offsetOf, pick, sizeOf } from "chainrule/numbers";
 
 const NAMES = { graph: "node by node", chain: "chain", paths: "paths", delta: "errors δ", jacobian: "Jacobians" };
 
 /** What a number is made of that is none of the program: the contribution of a path is a product. */
-const ARITHMETIC = { add: (x, y) => x + y, sub: (x, y) => x - y, mul: (x, y) => x * y, div: (x, y) => x / y, neg: (x) => -x };
+const ARITHMETIC = { add: (x, y) => x + y, sub: (x, y) => x - y, mul: (x, y) => x * y, div: (x, y) => x / y, neg: (x) => -x, square: (x) => x * x, reciprocal: (x) => 1 / x, exp: Math.exp, log: Math.log, sqrt: Math.sqrt, tanh: Math.tanh };
+
+/** What is said of all entries of an array together. */
+const OF_ARRAYS = { least: (x) => x.reduce((a, b) => Math.min(a, b)), most: (x) => x.reduce((a, b) => Math.max(a, b)), length: (x) => Math.hypot(...x) };
 
 export function derivationPanel(app) {
   const holder = document.getElementById("story"), tabs = document.getElementById("dialects");
@@ -99,12 +102,21 @@ export function derivationPanel(app) {
     const [kind, n, ...rest] = key;
     if (kind === "number") return n;
     if (kind in ARITHMETIC) return scale * ARITHMETIC[kind](...n.map((part) => number(part, at)));
+    if (kind in OF_ARRAYS) return scale * OF_ARRAYS[kind](app.model.entriesOf(at.results[n][rest[0]], rest[0]));
     if (kind === "slope") return scale * slope(n, rest[0], at);
     if (kind === "nudge") return scale * nudge(n, ...rest, at);
-    if (kind === "moved") return scale * moved(n, ...rest, at);
+    if (kind === "moved") return scale * moved(n, ...rest.slice(0, 3), rest.slice(3), at);
     const x = at.results[kind][n];
     if (typeof x === "number") return scale * x;
-    return scale * x[offsetOf(rest, app.data.steps[stepOf(key)].shape)];
+    return scale * x[offsetOf(rest, shapeOf(key))];
+  }
+
+  /** The extents of what holds a number. */
+  function shapeOf([kind, n]) {
+    const { steps, edges } = app.data;
+    if (kind === "row") return [edges[n][0], edges[n][2]].map((place) => sizeOf(steps[place].shape));
+    // The softmax inside a cross-entropy has the shape of what that takes in.
+    return steps[kind === "softmax" ? edges.find(([step]) => step === n)[2] : stepOf([kind, n])].shape;
   }
 
   /** The step that a number belongs to: of a local derivative the one above. */
@@ -134,11 +146,11 @@ export function derivationPanel(app) {
     return [after, change, change / length, change - length * app.model.slope(leaf, entry, results), length][kind];
   }
 
-  /** How far a step moves then. */
-  function moved(leaf, h, place, entry, { leaves, results }) {
-    const key = `${leaf} ${h} ${entry}`;
+  /** How far an entry of a step moves then. */
+  function moved(leaf, h, entry, place, at, { leaves, results }) {
+    const key = `${leaf} ${h} ${entry}`, offset = offsetOf(at, app.data.steps[place].shape);
     if (!moves.has(key)) moves.set(key, app.model.run(0, nudged(leaf, h, entry, leaves)[0]).value);
-    return moves.get(key)[place] - results.value[place];
+    return pick(moves.get(key)[place], offset) - pick(results.value[place], offset);
   }
 
   asked.addEventListener("change", () => {

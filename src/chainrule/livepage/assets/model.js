@@ -78,7 +78,7 @@ export class Model {
     const { run, results } = this.functions.passes[n];
     const switches = forgets ? [Float64Array.from(this.data.edges, (_, edge) => Number(edge === this.forgotten))] : [];
     const all = run(...leaves, ...switches);
-    const found = { value: [], local: [], gradient: [], share: [], total: [] };
+    const found = { value: [], local: [], row: [], softmax: [], gradient: [], share: [], total: [] };
     keys.forEach(([kind, place], i) => {
       const x = all[results[i]];
       found[kind][place] = typeof x === "boolean" ? Number(x) : x;
@@ -93,7 +93,7 @@ export class Model {
         const { values, gradients } = this.data.recorded;
         this.right = {
           value: values.map(unpacked), gradient: gradients.map((g) => (g === null ? undefined : unpacked(g))),
-          local: [], share: [], total: [],
+          local: [], row: [], softmax: [], share: [], total: [],
         };
       } else this.right = this.run(0);
     }

@@ -11,9 +11,9 @@ export function format(x, digits = 6, far = (power) => `·${ten(power)}`) {
   if (Number.isNaN(x)) return "nan";
   if (!Number.isFinite(x)) return x > 0 ? "∞" : "−∞";
   if (x === 0) return "0";
-  const size = Math.abs(x);
+  const size = Math.abs(x), scientific = size.toExponential(digits - 1);
   let text;
-  if (size < 1e-5 || size >= 1e7) text = size.toExponential(digits - 1);
+  if (Number(scientific.split("e")[1]) < -5 || size >= 1e7) text = scientific;
   else if (size >= 10 ** digits) text = String(Math.round(size));
   else text = size.toPrecision(digits);
   const [front, power] = text.split("e");
