@@ -79,8 +79,8 @@ def test_ctrl_c_ends_without_a_traceback():
     with subprocess.Popen(
         [sys.executable, "-u", *RUN[1:], "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
-        assert running.stdout is not None
-        assert running.stdout.readline().startswith("epoch")
+        assert running.stderr is not None
+        assert running.stderr.readline().startswith("epoch")
         running.send_signal(signal.SIGINT)
         _, errors = running.communicate(timeout=60)
     assert running.returncode == 130
