@@ -47,6 +47,11 @@ HOSTILE = {
         cr.value_and_grad(in_words_of_the_languages, argnums=(0, 1, 3, 4, 5), has_aux=True),
         (*deep(size=(2, 3)), np.array([2, -1, 0]), *deep(size=(2, 3)), np.ones(3), np.ones(3)),
     ),
+    "whole numbers": (
+        lambda n, k, x: (n / k * x, cr.abs(n) * x, n * k * 1.5, (n @ k) * x, cr.floor(n / k), x / n[0]),
+        (np.array([7, -3, 2_000_000]), np.array([2, 2, -3_000]), VECTOR),
+    ),
+    "what is only in a comment": (lambda e, x: cr.sum(e) + x, (np.zeros(0), VECTOR)),
 }
 
 

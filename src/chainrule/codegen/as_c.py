@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.codegen.languages import C, helpers_in
+from chainrule.codegen.languages import SIGN, C, Text, helpers_in
 from chainrule.codegen.loops import Looks, Loops
 from chainrule.program import Step, Trace
 
@@ -56,6 +56,10 @@ class CLoops(Loops):
         kind = "int" if step.dtype.kind in "iub" else self.kind(step)
         return f"const {kind} *{self.names[step]}" if step.shape else f"{kind} {self.names[step]}"
 
+    def read(self, x: Step, text: str) -> Text:
+        """Whole numbers that were given are computed with as all others: C's own would be divided and cut off."""
+        return Text(f"(double){text}", SIGN) if x.op is None and x.dtype.kind in "iub" else Text(text)
+
     def kind_of_result(self, x: Any) -> str:
         """The type of a result's numbers."""
         return self.kind(x) if isinstance(x, Step) else "double"
@@ -78,7 +82,8 @@ class CLoops(Loops):
         tables = [self.static(name, array) for name, array in self.tables.items()]
         inside = "\n".join([f"  {line}" for line in body if line])
         helpers = helpers_in(C, inside) + [PLACE_OF] * ("place_of(" in inside)
-        said_nowhere = [self.names[x] for x in self.lines.arguments if not re.search(rf"\b{self.names[x]}\b", inside)]
+        code = re.sub("//.*", "", inside)
+        said_nowhere = [self.names[x] for x in self.lines.arguments if not re.search(rf"\b{self.names[x]}\b", code)]
         unused = "".join([f"  (void){name};\n" for name in [*said_nowhere, *["work"] * (not self.work)]])
         said = SAID.format(self.name, self.room)
         before = [said, work, "", "#include <math.h>", "", *helpers, *tables, ""]

@@ -126,7 +126,7 @@ class Loops:
         if not isinstance(x, Step):
             return self.language.number(float(x))
         if x in self.names:
-            return Text(self.names[x] if not x.shape else f"{self.names[x]}[{self.index(places)}]")
+            return self.read(x, self.names[x] if not x.shape else f"{self.names[x]}[{self.index(places)}]")
         if x.kind is Kind.FROZEN:
             return self.constant(x, places)
         if x in self.moves:
@@ -141,7 +141,11 @@ class Loops:
         used = numbers[places]
         if used.size and np.all(used == used.flat[0]):
             return self.language.number(float(used.flat[0]))
-        return Text(f"{self.table(self.trace.numbers[x], 'numbers')}[{self.index(places)}]")
+        return Text(f"{self.table(self.trace.numbers[x].astype(float), 'numbers')}[{self.index(places)}]")
+
+    def read(self, x: Step, text: str) -> Text:
+        """An entry of what has a name, as a number to compute with."""
+        return Text(text)
 
     def index(self, places: Any) -> str:
         """Places as an expression in the letters of the loops."""
@@ -274,14 +278,13 @@ class Loops:
             base = base.inputs[0]
         if not base.shape and base not in self.names:
             return self.language.number(float(self.trace.numbers[base]))
-        name = self.names[base] if base in self.names else self.table(self.trace.numbers[base], "numbers")
+        named = base in self.names
+        name = self.names[base] if named else self.table(self.trace.numbers[base].astype(float), "numbers")
         if not base.shape:
-            return Text(name)
+            return self.read(base, name)
         found = straight(places)
-        if found is None:
-            at = Straight(0, strides_of(x.shape)).written(letters)
-            return Text(f"{name}[{self.table(places, 'places')}[{at}]]")
-        return Text(f"{name}[{found.written(letters)}]")
+        at = found.written(letters) if found else Straight(0, strides_of(x.shape)).written(letters)
+        return self.read(base, f"{name}[{at if found else self.table(places, 'places') + f'[{at}]'}]")
 
     def joined(self, step: Step) -> list[str]:
         """Arrays end to end, one loop after the other."""
