@@ -262,7 +262,7 @@ def test_the_command_lists_tells_and_writes(run, tmp_path):
     assert all(chapter.title in listed for chapter in chapters())
     assert "The slope of a curve" in run("lesson", "1").output
     assert run("lesson", "1", "--html", str(tmp_path / "one.html")).exit_code == 0
-    assert (tmp_path / "one.html").read_text().startswith("<!doctype html>")
+    assert (tmp_path / "one.html").read_text().startswith("<!DOCTYPE html>")
 
 
 def test_the_command_marks_an_exercise(run, tmp_path):

@@ -23,7 +23,12 @@ ODD = {
 
 def number(text: str) -> float:
     """A number as the page writes it."""
-    return float(text.strip("()").replace("−", "-").replace("∞", "inf"))
+    plain = text.strip("()").replace("−", "-").replace("∞", "inf")
+    digits, times, power = plain.partition("·10")
+    return float(f"{digits}e{power.translate(RAISED)}" if times else plain)
+
+
+RAISED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
 
 @pytest.fixture(scope="module")
