@@ -97,6 +97,10 @@ def svg_of_figure(figure: Any) -> str:
     drawn = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "chainrule"}), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Matplotlib, on how long it takes
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        for axes in figure.axes:  # the last bits of where a layout puts them differ from run to run
+            axes.set_position([round(x, 6) for x in axes.get_position().bounds])
         figure.savefig(drawn, format="svg", metadata={"Date": None}, bbox_inches="tight")
     text = drawn.getvalue()
     return no_narrower(text[text.index("<svg") :], READABLE * figure.get_size_inches()[0] * figure.dpi)

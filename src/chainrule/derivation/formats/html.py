@@ -39,8 +39,7 @@ STYLE = f"""\
 .chainrule th, .chainrule td {{ text-align: left; padding: 0.25rem 0.75rem; border-bottom: 1px solid #8886; }}
 .chainrule td.wordy {{ min-width: 9rem; }}
 .chainrule aside {{ border-left: 0.25rem solid #36c; padding: 0.25rem 1rem; margin: 0.75rem 0; }}
-.chainrule aside.warning {{ border-color: #c80; }}
-.chainrule aside.wrong {{ border-color: #c33; }}
+.chainrule aside.warning {{ border-color: #c80; }} .chainrule aside.wrong {{ border-color: #c33; }}
 .chainrule .beside {{ opacity: 0.75; }} {" ".join(LINES.split())}"""
 
 LONGEST = 70
