@@ -91,3 +91,15 @@ def test_every_format_writes_it(dialect, format):
     told = explain(loss, net[0].weight[2, 1], dialect)
     written = getattr(told, format)()
     assert f"{told.gradient:.4g}"[:6].lstrip("-") in written
+
+
+def test_gradients_of_several_matrices_are_shown_with_their_numbers():
+    values = {"A": [[1, 2], [3, 4]], "B": [[0, 1], [1, 0]]}
+    short = cr.explain("sum((A @ B)**2)", values=values).text()
+    assert all([row in short for row in ("⎡2  4⎤", "⎣6  8⎦", "⎡28  20⎤", "⎣40  28⎦")])
+
+
+def test_a_softmax_less_a_unit_vector_is_the_gradient_of_a_cross_entropy():
+    short = cr.explain("-log(softmax(z)[1])", values={"z": [1.0, 2, 3]}).text()
+    assert "∂f/∂z = softmax(z) − 𝐞₂ = " in short
+    assert "𝐞₂ is 1 at [1] and 0 elsewhere" in short

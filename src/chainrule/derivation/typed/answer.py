@@ -32,7 +32,7 @@ from chainrule.derivation.total import marked
 from chainrule.derivation.typed.closed_forms import ClosedForms, formula_of, rules_story, shown
 from chainrule.derivation.typed.comparison import Comparison, compare_with_differences
 from chainrule.derivation.typed.formula import TypedFormula, formula_from, items_of
-from chainrule.derivation.typed.room import in_a_line, in_room, is_array
+from chainrule.derivation.typed.room import as_one_of_several, in_room
 from chainrule.derivation.vector import JACOBIAN
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import ChainruleError, FormulaError, GraphError
@@ -272,7 +272,7 @@ class Answer:
             : int(base.counts.get("links", 0) > 1)
         ]
         if len(self.typed.wrt) > 1 and not self.term.shape:
-            opening = [block if is_array(block) else in_a_line(block) for block in opening]
+            opening = list(map(as_one_of_several, opening))
         if not told:
             words = [block for block in words if not is_legend(block)]
         # A direction that was asked for stands in place of the one of steepest rise.

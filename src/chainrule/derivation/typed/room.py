@@ -85,9 +85,11 @@ def of_product(block: Block) -> list[tuple[Block, ...]]:
     return [(block,), *[(x,) for x in without]]
 
 
-def is_array(block: Block) -> bool:
-    """Whether an equation ends in an array, or is none at all: it is said shorter only where it has no room."""
-    return not isinstance(block, Equation) or isinstance(block.sides[-1], Matrix)
+def as_one_of_several(block: Block) -> Block:
+    """A block among several; an equation that ends in an array is said shorter only where it has no room."""
+    if not isinstance(block, Equation) or isinstance(block.sides[-1], Matrix):
+        return block
+    return in_a_line(block)
 
 
 def in_a_line(equation: Equation) -> Equation:
