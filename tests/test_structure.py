@@ -33,6 +33,7 @@ EXPRESSIONS = {
     "codegen/as_jax.py": "np in a line of Python",
     "codegen/frozen.py": "words of names",
     "codegen/languages.py": "whether lines of JavaScript call a function",
+    "codegen/identifiers.py": "words of names",
     "codegen/statements.py": "words of names",
     "derivation/formats/json.py": "where in words a formula begins and ends",
     "derivation/formats/markdown.py": "signs that mean something to Markdown",
