@@ -34,7 +34,6 @@ def test_nothing_is_wrong_on_random_pages(start, record_property):
     assert not found, "\n".join(found)
 
 
-@pytest.mark.soak
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("seed", FOUND)
 def test_what_was_wrong_once_is_not(seed):
