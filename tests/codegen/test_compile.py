@@ -155,6 +155,22 @@ def use_of(every):
     return fired
 
 
+@pytest.mark.parametrize("target", RUNS)
+def test_no_law_carries_whole_numbers_past_where_they_run_over(target):
+    """2n is taken in eight bits before it meets another type, as in NumPy."""
+    n, x = np.array([164, 100, 3], np.uint8), np.ones(3)
+    for f in (
+        lambda n, x: (n + n) * x,
+        lambda n, x: -n * x,
+        lambda n, x: -(n * 2) + x,
+        lambda n, x: (n * 2) / 4 + x,
+        lambda n, x: cr.sum(n + n) * x,
+        lambda n, x: cr.sum(-n) * x,
+        lambda n, x: -n @ x,
+    ):
+        np.testing.assert_array_equal(cr.compile(f, target=target)(n, x), f(n, x))
+
+
 def test_every_law_is_used_and_right():
     fired = use_of([(name, checked(law)) for name, law in laws.LAWS])
     assert {name for name, _ in laws.LAWS} <= fired.keys()

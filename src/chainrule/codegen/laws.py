@@ -323,7 +323,7 @@ def row_sums_of_scatter(b: Builder, step: Step) -> Any:
         return None
     if is_only(x, "scatter") and is_one_a_row(b, x) and isinstance(x.inputs[0], Step):
         return b.step("reshape", x.inputs[0], shape=step.shape)
-    number, rows = factor_of(b, x) or (1.0, x)
+    number, rows = factor_of(b, x, step) or (1.0, x)
     if is_only(rows, "index") and rows.ndim == x.ndim and is_constant(rows.inputs[0]):
         table = b.numbers[rows.inputs[0]]
         if isinstance(rows.settings["key"], Step) and np.array_equal(table, np.eye(len(table))):
@@ -379,6 +379,8 @@ def layers_of(x: Any) -> dict[int, Step] | None:
 def signs(b: Builder, step: Step) -> Any:
     """Minus signs move outwards, where they become a subtraction or cancel."""
     name = name_of(step)
+    if any([isinstance(x, Step) and x.dtype.kind in "iu" and x.dtype != step.dtype for x in step.inputs]):
+        return None  # minus a whole number without a sign runs over before it meets another type
     if name == "neg":
         return negated(b, step.inputs[0])
     if name in SIGNS_PASS and is_only(step.inputs[0], "neg"):
@@ -408,7 +410,7 @@ def negated(b: Builder, x: Any) -> Any:
         return x.inputs[0]
     if is_only(x, "sub"):
         return b.step("sub", x.inputs[1], x.inputs[0])
-    if is_only(x, "mul", "div"):
+    if is_only(x, "mul", "div") and x.dtype.kind != "u":
         left, right = x.inputs
         for i, factor in enumerate((left, right)):
             number = b.number(factor)
@@ -426,7 +428,7 @@ def numbers_gathered(b: Builder, step: Step) -> Any:
         if b.number(x) is None and b.number(y) is not None:
             return b.step("mul", y, x)
         for number, rest in ((x, y), (y, x)):
-            split = factor_of(b, rest)
+            split = factor_of(b, rest, step)
             if split is None:
                 continue
             if b.number(number) is not None:
@@ -435,14 +437,19 @@ def numbers_gathered(b: Builder, step: Step) -> Any:
                 product = b.step("mul", *((number, split[1]) if number is x else (split[1], number)))
                 if product.dtype == step.dtype and product.shape == step.shape:
                     return scaled(b, split[0], product, step)
-    split = factor_of(b, x) if is_only(step, "div") else None
+    split = factor_of(b, x, step) if is_only(step, "div") else None
     if split is not None and b.number(y):
         return scaled(b, split[0] / b.number(y), split[1], step)
     return None
 
 
-def factor_of(b: Builder, x: Any) -> tuple[Any, Step] | None:
-    """A number that x is a multiple of, and the rest."""
+def factor_of(b: Builder, x: Any, step: Step) -> tuple[Any, Step] | None:
+    """A number that x is a multiple of, and the rest, where a step that reads x computes in the type of x.
+
+    In another type the multiple may be another number: 2n runs over in eight bits, and is rounded in float32.
+    """
+    if isinstance(x, Step) and x.dtype != step.dtype:
+        return None
     if is_only(x, "mul"):
         number, rest = x.inputs
         if b.number(number) is not None and isinstance(rest, Step):
@@ -479,7 +486,7 @@ def quotients(b: Builder, step: Step) -> Any:
 @law("softmax with cross-entropy is p − y", "add", "sub")
 def common_number(b: Builder, step: Step) -> Any:
     """c·p − c·y is c·(p − y)."""
-    left, right = [factor_of(b, x) for x in step.inputs]
+    left, right = [factor_of(b, x, step) for x in step.inputs]
     if left is None or right is None or abs(left[0]) != abs(right[0]):
         return None
     (number, x), (other, y) = left, (right[0] if is_only(step, "add") else -right[0], right[1])
@@ -537,5 +544,5 @@ def pooled(b: Builder, x: Step, like: Step) -> Step:
 @law("numbers before products", "sum")
 def number_out_of_sum(b: Builder, step: Step) -> Any:
     """The sum of all multiples is the multiple of the sum."""
-    split = None if step.shape else factor_of(b, step.inputs[0])
+    split = None if step.shape else factor_of(b, step.inputs[0], step)
     return None if split is None else scaled(b, split[0], b.step("sum", split[1], **step.settings), step)
