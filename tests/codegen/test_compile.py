@@ -156,6 +156,12 @@ def use_of(every):
 
 
 @pytest.mark.parametrize("target", RUNS)
+def test_shares_of_truth_values(target):
+    for f in (cr.softmax, cr.log_softmax, cr.logsumexp):
+        np.testing.assert_array_equal(cr.compile(f, target=target)(np.array([True, False])), f(np.array([1.0, 0.0])))
+
+
+@pytest.mark.parametrize("target", RUNS)
 def test_no_law_carries_whole_numbers_past_where_they_run_over(target):
     """2n is taken in eight bits before it meets another type, as in NumPy."""
     n, x = np.array([164, 100, 3], np.uint8), np.ones(3)

@@ -261,6 +261,8 @@ def length(x, axis, keepdims, count):
 @kernel
 def shares_of_powers(x, axis):
     """e^x over the sum of e^x along axes, at any size of x."""
+    if x.dtype == bool:  # NumPy subtracts no truth values
+        x = x.astype(np.float64)
     if not x.size:
         return np.exp(x)
     if x.ndim and axis in (-1, x.ndim - 1) and x.dtype.kind == "f":
@@ -272,6 +274,8 @@ def shares_of_powers(x, axis):
 @kernel
 def log_of_shares(x, axis):
     """The logarithm of `shares_of_powers`, exact where those are 0 in floating point."""
+    if x.dtype == bool:
+        x = x.astype(np.float64)
     if not x.size:
         return np.exp(x)
     below = x - np.maximum.reduce(x, axis=axis, keepdims=True)
