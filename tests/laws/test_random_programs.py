@@ -17,8 +17,8 @@ from random_programs import BINARY, POINTWISE, SPECIAL, UNARY, program
 import chainrule as cr
 from chainrule.core.operation import Pointwise
 
-CHUNK, MANY = 125, 5_000
-SUITE, SOAK = range(0, 500, CHUNK), range(500, 100_500, MANY)
+CHUNK, MANY = 250, 5_000
+SUITE, SOAK = range(0, 2_000, CHUNK), range(2_000, 102_000, MANY)
 
 
 @pytest.fixture(scope="module")

@@ -96,9 +96,9 @@ def proved(
 
 def once(part: Equation) -> Equation:
     """An equation whose result does not say again what its last formula says, and of two numbers has the shorter."""
-    *first, formula, result = part.sides
-    if not first:
+    if len(part.sides) < 3:
         return part
+    *first, formula, result = part.sides
     if isinstance(formula, Number) and formula.shown:
         return replace(part, sides=(*first, result))
     return replace(part, sides=part.sides[:-1]) if plain(result) == plain(formula) else part

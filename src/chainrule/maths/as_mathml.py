@@ -85,8 +85,7 @@ def row(*inner: Markup) -> Markup:
 
 
 def separated(sign: Markup, parts: Iterable[Markup]) -> list[Markup]:
-    first, *rest = parts
-    return [first, *[x for part in rest for x in (sign, part)]]
+    return [x for part in parts for x in (sign, part)][1:]
 
 
 def visible(word: str) -> str:

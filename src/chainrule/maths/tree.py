@@ -258,7 +258,9 @@ def tree_of(x: Any) -> Tree:
     """
     if isinstance(x, Tree):
         return x
-    return matrix(x, exact) if np.ndim(x) else constant(float(x))
+    if np.ndim(x):
+        return matrix(x, exact)
+    return constant(float(x)) if x else exact(float(x))  # what is kept of 0 would serve -0 too
 
 
 @lru_cache(maxsize=4096)
