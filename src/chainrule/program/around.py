@@ -226,7 +226,8 @@ class Around:
             if is_users(x):
                 self.attributes(name, x, vars(x), self.names & vars(x).keys())
             return
-        kinds = [kind for kind in (*(x.__mro__ if isinstance(x, type) else ()), *type(x).__mro__) if is_users(kind)]
+        classes: list[type] = [x, type(x)] if isinstance(x, type) else [type(x)]
+        kinds = [kind for one in classes for kind in one.__mro__ if is_users(kind)]
         read = self.names | {key for kind in kinds for key, part in vars(kind).items() if is_called(key, part)}
         shared = {key for kind in kinds for key in read & vars(kind).keys()}
         for kind in kinds:
