@@ -91,7 +91,7 @@ def in_root(x: float) -> tuple[Fraction, int] | None:
     >>> in_root(math.sqrt(2)), in_root(-math.sqrt(8) / 3), in_root(1.5)
     ((Fraction(1, 1), 2), (Fraction(-2, 3), 2), None)
     """
-    if not 1e-3 < abs(x) < 1e3 or not has_all_digits(repr(x)):
+    if not may_be_irrational(x):
         return None
     square = Fraction(x * x).limit_denominator(MOST_BELOW**2)
     under, factor = square.numerator * square.denominator, 1
@@ -111,7 +111,7 @@ def in_root(x: float) -> tuple[Fraction, int] | None:
 
 def in_e(x: float) -> tuple[Fraction, int] | None:
     """The factor and the power of e that come to this number; (1, 1) is e. None for any other number."""
-    for power in (1, 2, -1) if 1e-3 < abs(x) < 1e3 and has_all_digits(repr(x)) else ():
+    for power in (1, 2, -1) if may_be_irrational(x) else ():
         factor = Fraction(x / math.e**power).limit_denominator(MOST_BELOW)
         if factor and abs(float(factor) * math.exp(power) - x) <= 2 * math.ulp(x):
             return factor, power
@@ -120,13 +120,18 @@ def in_e(x: float) -> tuple[Fraction, int] | None:
 
 def in_log(x: float) -> tuple[Fraction, int, int] | None:
     """A factor, a whole number and a power so that this is the power of its natural logarithm, times the factor."""
-    if not 1e-3 < abs(x) < 1e3 or not has_all_digits(repr(x)):
+    if not may_be_irrational(x):
         return None
     for of, power in product(LOGARITHMS, (1, -1)):
         factor = Fraction(x / math.log(of) ** power).limit_denominator(MOST_BELOW)
         if factor and abs(float(factor) * math.log(of) ** power - x) <= 2 * math.ulp(x):
             return factor, of, power
     return None
+
+
+def may_be_irrational(x: float) -> bool:
+    """Whether a root, e or a logarithm is looked for in a number: it is of middle size and has all its digits."""
+    return 1e-3 < abs(x) < 1e3 and has_all_digits(repr(x))
 
 
 def has_all_digits(text: str) -> bool:
