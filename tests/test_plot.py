@@ -5,7 +5,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.errors import FormatError, FormulaError, ShapeError
+from chainrule.errors import DtypeError, FormatError, FormulaError, ShapeError
 
 matplotlib = pytest.importorskip("matplotlib", reason="plots are drawn by Matplotlib: pip install '.[plot]'")
 matplotlib.use("Agg")
@@ -206,6 +206,12 @@ def test_a_surface_over_two_weights_of_a_network_puts_them_back():
         np.testing.assert_array_equal(parameter.data, before[name])
     with pytest.raises(ShapeError, match="a pair of a parameter and a place"):
         cr.plot.surface(loss, ((net[0].weight, 0), (net[2].weight, 0)))
+    with pytest.raises(ShapeError, match=r"no entry \[3, 0\]"):
+        cr.plot.surface(loss, ((net[0].weight, (3, 0)), (net[2].weight, (0, 0))))
+    with pytest.raises(DtypeError, match="one and the same"):
+        cr.plot.surface(loss, ((net[0].weight, (2, 1)), (net[0].weight, (-1, -1))))
+    with pytest.raises(FormulaError, match=r"finite numbers, not at \(nan, 0\)"):
+        cr.plot.surface(loss, pair, start=(np.nan, 0.0))
 
 
 def test_rates_and_their_limit():

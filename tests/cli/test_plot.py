@@ -1,6 +1,12 @@
 """`chainrule plot`: every kind writes its file, and what is wrong is said in a line."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
+
+import chainrule as cr
+from chainrule.cli.plot import plotted
 
 pytest.importorskip("matplotlib", reason="plots are drawn by Matplotlib: pip install '.[plot]'")
 
@@ -38,6 +44,33 @@ def test_networks(typed, folder, tmp_path):
         assert out.read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_surface_over_two_weights_of_a_network(folder):
+    words = ("houses.safetensors", "houses.csv", "0.weight[1,-1]", "2.bias[3]=0.5")
+    _, contours = plotted("surface", words, "light")
+    model = cr.load_model("houses.safetensors")
+    net, table = model.exact(), model.read("houses.csv", dtype=np.float64)
+    assert (contours.get_xlabel(), contours.get_ylabel()) == ("net[0].weight[1, 1]", "net[2].bias[3]")
+    path = next(line for line in contours.lines if line.get_label().startswith("Adam"))
+    (first, *_, last), start = path.get_xydata(), (net[0].weight.data[1, 1], 0.5)
+    np.testing.assert_array_equal(first, start)
+    net[0].weight.data[1, 1], net[2].bias.data[3] = last
+    loss = np.mean((net(table.x).data - table.y) ** 2)
+    assert path.get_label() == f"Adam: {loss:.3g} after 40 steps"
+
+
+def test_layers_of_a_network(typed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("plane.csv").write_text(
+        "a,b,c\n" + "".join(f"{i % 7},{i % 5},{'no' if i % 7 < 4 else 'yes'}\n" for i in range(60))
+    )
+    fitted = cr.training.fit_table(
+        cr.data.read_table("plane.csv", target="c"), cr.training.Recipe(layers=(2,), epochs=2)
+    )
+    cr.training.save_model("plane.safetensors", fitted)
+    done = typed("plot", "layers", "plane.safetensors", "-o", "layers.svg")
+    assert (done.code, done.out) == (0, "wrote layers.svg\n"), done.err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -52,6 +85,11 @@ def test_networks(typed, folder, tmp_path):
         (("activation", "swishh"), "no function 'swishh'"),
         (("flow", "flowers.safetensors"), "MODEL DATA"),
         (("mistakes", "houses.safetensors", "houses.csv"), "predicts a number"),
+        (("surface", "flowers.safetensors"), "plot surface flowers.safetensors DATA 0.weight[0,0] 0.weight[0,1]"),
+        (("surface", "flowers.safetensors", "flowers.csv", "0.weight", "0.bias[1]"), "name one of its entries"),
+        (("surface", "flowers.safetensors", "flowers.csv", "0.weight[99,0]", "0.bias[1]"), "no such entry"),
+        (("surface", "flowers.safetensors", "flowers.csv", "0.bias[1]=nan", "0.bias[2]"), "finite numbers"),
+        (("layers", "flowers.safetensors"), "does not take 2 numbers"),
         (("boundary", "flowers.safetensors", "flowers.csv"), "two inputs"),
         (("tangent", "x**2", "x=1", "--theme", "drak"), "did you mean dark?"),
     ],

@@ -356,12 +356,15 @@ def plot(
         typer.Argument(
             metavar="KIND",
             help="tangent, quotients, gradient, loss, surface or rates of a formula; activation; "
-            "boundary, flow, weights or mistakes of a network.",
+            "boundary, layers, flow, weights or mistakes of a network, or surface over two of its weights.",
         ),
     ],
     what: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[EXPRESSION NAME=VALUE... | NAME... | MODEL DATA]", help="What is plotted, and where."),
+        typer.Argument(
+            metavar="[EXPRESSION NAME=VALUE... | NAME... | MODEL DATA [WEIGHT[=START] WEIGHT[=START]]]",
+            help="What is plotted, and where. A weight is written as 0.weight[3,1].",
+        ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Write to this file: .png, .svg or .pdf.")] = Path(
         "plot.png"

@@ -63,20 +63,26 @@ def missing_row(data: str, number: int, examples: Examples) -> str:
 
 def asked_weight(weights: Mapping[str, Tensor], weight: str) -> Any:
     """The parameter, or the entry of one, that a text names; what there is, where it names none."""
+    name, place = asked_place(weights, weight, f"--weight {weight}")
+    return weights[name] if place is None else weights[name][place]
+
+
+def asked_place(weights: Mapping[str, Tensor], weight: str, said: str) -> tuple[str, tuple[int, ...] | None]:
+    """The name of a parameter and the place of an entry, if one is named; errors begin with what was `said`."""
     there = "the network has " + ", ".join(f"{name} {list(held.shape)}" for name, held in weights.items())
     parts = WEIGHT.fullmatch(weight)
     if parts is None:
-        raise FormulaError(f"--weight is written as 0.weight[3,1] or 0.bias, not {weight!r}; {there}")
+        raise FormulaError(f"{said}: a weight is written as 0.weight[3,1] or 0.bias; {there}")
     name, place = parts["name"], parts["place"]
     if name not in weights:
         raise FormulaError(f"there is no weight {name}{meant(name, weights)}; {there}")
-    held = weights[name]
     if place is None:
-        return held
+        return name, None
+    shape = weights[name].shape
     try:
         key = tuple(int(i) for i in place.split(","))
     except ValueError:
-        raise FormulaError(f"--weight {weight}: [{place}] is no place; {name} has shape {list(held.shape)}") from None
-    if len(key) != held.ndim or not all(-size <= i < size for i, size in zip(key, held.shape, strict=True)):
-        raise FormulaError(f"--weight {weight}: {name} has shape {list(held.shape)}, counted from 0, and no such entry")
-    return held[key]
+        raise FormulaError(f"{said}: [{place}] is no place; {name} has shape {list(shape)}") from None
+    if len(key) != len(shape) or not all(-size <= i < size for i, size in zip(key, shape, strict=True)):
+        raise FormulaError(f"{said}: {name} has shape {list(shape)}, counted from 0, and no such entry")
+    return name, key

@@ -11,9 +11,11 @@ import numpy as np
 
 import chainrule as cr
 from chainrule.cli.examples import examples_of
-from chainrule.cli.telling import what_there_is
+from chainrule.cli.explain_model import asked_place
+from chainrule.cli.telling import is_model, what_there_is
 from chainrule.errors import FormatError, FormulaError, ShapeError
 from chainrule.expression import read_given
+from chainrule.expression.typed.given import read_value
 from chainrule.files import suffix_among, write_whole
 from chainrule.plot.style import pyplot
 
@@ -54,7 +56,7 @@ FORMULAS: dict[str, Callable[[str, Given, dict[str, Any]], Any]] = {
 }
 """The plots of a formula: its text, the numbers that were given, and the theme."""
 
-NETWORKS = ("boundary", "flow", "weights", "mistakes")
+NETWORKS = ("boundary", "layers", "flow", "weights", "mistakes")
 KINDS = ("activation", *FORMULAS, *NETWORKS)
 
 
@@ -65,6 +67,8 @@ def plotted(kind: str, words: Sequence[str], theme: str) -> Any:
         return cr.plot.activation(*words, **how)
     if not words:
         raise FormulaError(f"plot {kind} needs {'a saved network' if kind in NETWORKS else 'a formula'} beside it")
+    if kind == "surface" and is_model(words[0], [], ""):
+        return over_weights(words, how)
     if kind in FORMULAS:
         text, *items = words
         given = read_given(items)
@@ -79,6 +83,8 @@ def of_network(kind: str, words: Sequence[str], how: dict[str, Any]) -> Any:
     from chainrule.training.fit_table import loss_of
     from chainrule.training.model import load_model
 
+    if kind == "layers":
+        return cr.plot.layers(load_model(Path(words[0])).net, **how)
     if kind == "weights":
         first = next(iter(load_model(Path(words[0])).net.parameters()))
         count = first.shape[1]
@@ -101,6 +107,36 @@ def of_network(kind: str, words: Sequence[str], how: dict[str, Any]) -> Any:
     if side * side != x.shape[1]:
         raise ShapeError(f"mistakes are drawn of square images, and a row here has {x.shape[1]} numbers")
     return cr.plot.mistakes(net, x, y, **how)
+
+
+def over_weights(words: Sequence[str], how: dict[str, Any]) -> Any:
+    """The loss of a saved network on data over two of its weights; paths begin at their numbers, or at those given."""
+    from chainrule.training.fit_table import loss_of
+    from chainrule.training.model import load_model, named_weights
+
+    model = load_model(Path(words[0]))
+    net = model.exact()
+    weights = named_weights(net)
+    if len(words) != 4:
+        first = next(name for name, held in weights.items() if held.ndim == 2)
+        raise FormulaError(
+            f"the surface of a network needs data and two of its weights: plot surface {words[0]} DATA {first}[0,0] "
+            f"{first}[0,1]; the network has {', '.join([f'{name} {list(x.shape)}' for name, x in weights.items()])}"
+        )
+    places, start = list[Any](), list[float]()
+    for word in words[2:]:
+        text, equals, _ = word.partition("=")
+        name, key = asked_place(weights, text, text)
+        if key is None:
+            raise FormulaError(f"{text} has shape {list(weights[name].shape)}: name one of its entries, as {name}[0,0]")
+        places.append((weights[name], key))
+        number = read_value(word, len(text) + 1) if equals else weights[name].data[key]
+        if np.ndim(number):
+            raise FormulaError(f"{word}: a path begins at one number for each weight, as {text}=2")
+        start.append(float(number))
+    examples = examples_of(words[1], model, dtype=np.float64)
+    x, y, loss = examples.table.x, examples.targets, loss_of(model.columns.task == "classification")
+    return cr.plot.surface(lambda: loss(net(x), y), places, start=start, **how)
 
 
 def save(axes: Any, out: Path) -> None:

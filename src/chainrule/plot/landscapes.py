@@ -104,6 +104,9 @@ class Landscape:
                 raise DtypeError(
                     "surface over weights takes a function that computes the loss, and two entries of weights"
                 )
+            (first, place, _), (second, other, _) = self.weights
+            if first is second and place == other:
+                raise DtypeError("surface over weights takes two entries, and these are one and the same")
             self.loss = f
             self.names = tuple([f"{name or 'w'}[{', '.join(map(str, place))}]" for _, place, name in self.weights])
             self.title = f"the loss over {' and '.join(self.names)}"
@@ -173,6 +176,9 @@ def entry_of(weight: Any) -> tuple[Any, tuple[int, ...], str]:
     place = tuple(place) if isinstance(place, Sequence) else (place,)
     if not isinstance(parameter, Tensor) or len(place) != parameter.ndim:
         raise ShapeError("an entry of weights is a pair of a parameter and a place in it, as (net[0].weight, (0, 1))")
+    if not all([-size <= i < size for i, size in zip(place, parameter.shape, strict=True)]):
+        raise ShapeError(f"a parameter of shape {parameter.shape} has no entry {list(place)}, counted from 0")
+    place = tuple([i % size for i, size in zip(place, parameter.shape, strict=True)])
     return parameter, place, find_labels([parameter]).get(id(parameter), "")
 
 
@@ -199,7 +205,8 @@ def surface(
 
     `f` is a formula or a function of two numbers; or a function without arguments that computes a program's loss, with
     two `weights`, pairs of a parameter and a place in it, which are put back. `optimizers` makes an optimizer of two
-    numbers by name. Returns two axes: the surface in 3-d, and the contours.
+    numbers by name. Returns two axes: the surface in 3-d, and the contours. Raises FormulaError where the start is no
+    finite number, DtypeError or ShapeError for what are no two entries.
 
     >>> import chainrule as cr
     >>> space, contours = cr.plot.surface("x**2 + 10*y**2", start=(2.0, 1.0), steps=5)
@@ -209,6 +216,8 @@ def surface(
     land = Landscape(f, weights)
     first = land.here() if weights is not None else (1.5, 1.0)
     start = tuple(map(float, first if start is None else start))
+    if not np.isfinite(start).all():
+        raise FormulaError(f"paths begin at finite numbers, not at {shown_point(start)}")
     paths = {name: land.path(make, start, steps) for name, make in (optimizers or OPTIMIZERS).items()}
     if weights is not None:
         land.put(*first)

@@ -117,7 +117,12 @@ def layers(net: Any, *, span: float = 1.5, lines: int = 13, theme: str = "light"
     pictures: list[tuple[str, Any, Any]] = [("inputs", grid, None)]
     now, before = grid, None
     for n, step in enumerate(steps):
-        now = outputs_of(step, now.reshape(-1, now.shape[-1])).reshape(*now.shape[:2], -1)
+        try:
+            now = outputs_of(step, now.reshape(-1, 2)).reshape(*now.shape[:2], -1)
+        except ShapeError as error:
+            raise ShapeError(
+                f"layer {n}, {step!r}, does not take 2 numbers, and a grid is drawn of 2: {error}"
+            ) from error
         if now.shape[-1] != 2:
             raise ShapeError(
                 f"layer {n}, {step!r}, gives {now.shape[-1]} numbers: a grid is drawn of layers that give 2"

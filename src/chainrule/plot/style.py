@@ -18,6 +18,8 @@ CYCLES = {
 """After Okabe and Ito (2008), darker or lighter for contrast; lines differ in their dashes too."""
 PAD = 0.09
 """Paper around a plot, in inches."""
+LABELPAD = 8
+"""Points between the numbers of an axis in space and its name, which may be as long as net[0].weight[3, 20]."""
 BELOW = 34
 """From the axes to a legend below: room for the numbers and the name of the x axis, in points."""
 NARROWEST = 3.6
@@ -122,5 +124,6 @@ def in_space(figure: Any, place: int, count: int, inks: dict[str, str]) -> Any:
     for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
         axis.set_pane_color(inks["frame"])
         axis.set_major_locator(pyplot().MaxNLocator(4))
+        axis.labelpad = LABELPAD
     axes.view_init(elev=32, azim=-58)
     return axes

@@ -149,10 +149,7 @@ class Model:
         if table.y is None:
             raise DataError(f"there are no targets: add the column {self.columns.target.name!r} to the table")
         net, right = self.exact(), table.y[place : place + 1]
-        weights: dict[str, Tensor] = dict(net.named_parameters())
-        for name, parameter in weights.items():
-            layer, _, kind = name.partition(".")
-            parameter.label = f"net[{layer}].{kind}"
+        weights = named_weights(net)
         taken = Tensor(table.x[place : place + 1], dtype=float, label="x")
         loss: Tensor = loss_of(self.columns.task == "classification")(net(taken), right)
         loss.label = "L"
@@ -175,6 +172,15 @@ class Model:
     def _said(self, outputs: Array) -> Array:
         classes = self.columns.classes
         return self.columns.decode(said_classes(outputs, self.threshold) if classes else outputs)
+
+
+def named_weights(net: nn.Sequential) -> dict[str, Tensor]:
+    """The weights of a network by name, each labelled as a program calls it."""
+    weights: dict[str, Tensor] = dict(net.named_parameters())
+    for name, parameter in weights.items():
+        layer, _, kind = name.partition(".")
+        parameter.label = f"net[{layer}].{kind}"
+    return weights
 
 
 def without_target(columns: Columns) -> Columns:
