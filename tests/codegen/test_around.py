@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections import Counter, deque
-from types import ModuleType, SimpleNamespace
+from array import array
+from collections import ChainMap, Counter, deque
+from contextvars import ContextVar
+from types import MappingProxyType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,13 @@ from chainrule.micrograd.nn import MLP
 X = np.arange(6.0)
 RATE = 2.0
 FACTOR = np.ones(6)
+
+
+def or_one(x: Any) -> Any:
+    try:
+        return NEWER * x  # pyright: ignore[reportUndefinedVariable]
+    except NameError:
+        return 1.0 * x
 
 
 def doubled(x: Any) -> Any:
@@ -103,6 +112,12 @@ def cases() -> dict[str, Any]:
         return x * names["scale"]
 
     numbers, nested, options, chosen = [1.0, 2.0], {"a": {"b": {"c": {"d": [1.0]}}}}, dict[str, float](), {1.0}
+    shown, context, maps, lent = (
+        MappingProxyType(options),
+        ContextVar("context", default=1.0),
+        ChainMap({"a": 1.0}),
+        array("d", [1.0]),
+    )
     child, slotted, space, net, queue = Child(), Slotted(), SimpleNamespace(rate=1.0), Net(), deque([1.0])
     counted, alone, value, steps = Counter(a=1), np.array(2.0), cr.Value(2.0), [lambda x: 2 * x]
 
@@ -180,6 +195,13 @@ def cases() -> dict[str, Any]:
         "class of a network": (lambda x: cr.sum(net(x)), lambda: setattr(Net, "scale", Net.scale + 1)),
         "list in a network": (lambda x: cr.sum(net(x)), lambda: net.factors.append(3.0)),
         "forward of a network": (lambda x: cr.sum(net(x)), lambda: setattr(net, "forward", lambda x: 5 * x)),
+        "variable that is new": (lambda x: x * (1 + ("NEW" in globals())), lambda: set_item(globals(), "NEW", 0)),
+        "variable by its name": (lambda x: x * globals()["RATE"], lambda: set_item(globals(), "RATE", RATE + 1)),
+        "name without a variable": (or_one, lambda: set_item(globals(), "NEWER", 7.0)),
+        "variable of a context": (lambda x: x * context.get(), lambda: context.set(3.0)),
+        "maps in a row": (lambda x: x * maps["a"], lambda: set_item(maps, "a", 3.0)),
+        "shown map": (lambda x: x * shown.get("rate", 1.0), lambda: set_item(options, "rate", 3.0)),
+        "lent memory": (lambda x: x * lent[0], lambda: set_item(lent, 0, 3.0)),
         "array of all": (lambda x: cr.sum(net(x)), lambda: set_item(ALL, 0, ALL[0] + 1)),
     }  # fmt: skip
 
@@ -189,8 +211,9 @@ def cases() -> dict[str, Any]:
 def test_what_became_another_thing_is_noticed(case, target, monkeypatch):
     for name in ("RATE", "FACTOR", "doubled"):
         monkeypatch.setitem(globals(), name, globals()[name])
-    monkeypatch.setitem(globals(), "max", max)
-    monkeypatch.delitem(globals(), "max")
+    for name in ("max", "NEW", "NEWER"):
+        monkeypatch.setitem(globals(), name, None)
+        monkeypatch.delitem(globals(), name)
     f, change = cases()[case]
     compiled = cr.compile(f, target=target)
     before = compiled(X)

@@ -303,6 +303,27 @@ def test_settings_make_programs_of_their_own():
         same(compiled(VECTOR, n), VECTOR**n)
     same(compiled(VECTOR, 3, kind="b"), -VECTOR)
     assert "n=3, kind='b'" in compiled.explain().splitlines()[0]
+    for kinds in ([np.str_("a"), np.str_("b")], [np.datetime64("2020"), np.datetime64("2021")]):
+        chosen = cr.compile(lambda x, kind, first=kinds[0]: x if kind == first else -x)
+        same(chosen(VECTOR, kinds[0]), VECTOR)
+        same(chosen(VECTOR, kinds[1]), -VECTOR)
+
+
+@pytest.mark.parametrize(
+    "other", [np.array(["a", "b", "c"]), np.array([1.0, None, 2.0]), np.ones(3) * 1j, 1j, np.complex128(1j)], ids=str
+)
+def test_what_is_no_real_number_is_refused(other):
+    with pytest.raises(DtypeError, match="a program computes with real numbers"):
+        cr.compile(lambda x, y: x * y)(VECTOR, other)
+
+
+@pytest.mark.parametrize("target", ["native", "numpy"])
+def test_arrays_of_other_classes_are_arrays(target):
+    compiled = cr.compile(lambda w, x: (x @ w, w[0] * 2, w), target=target)
+    for w in (np.eye(3).view(np.recarray), np.ma.masked_array(np.eye(3))):
+        results = compiled(w, np.ones((2, 3)))
+        assert [type(x) for x in results] == [np.ndarray] * 3
+        same(results, (np.ones((2, 3)), 2 * np.eye(3)[0], np.eye(3)))
 
 
 def test_what_was_not_made_for_says_what_was():

@@ -32,7 +32,7 @@ from chainrule.custom import CustomRule
 from chainrule.errors import ChainruleError, DtypeError, FileError, GraphError
 from chainrule.program import Kind, Step, Trace, trace
 from chainrule.program.around import MOST_PLACES, Around
-from chainrule.program.trace import leaf_of, names_of_arguments, traced_again
+from chainrule.program.trace import is_data, leaf_of, names_of_arguments, traced_again
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -349,8 +349,8 @@ def kind_of(x: Any) -> Hashable:
         return "tensor", x.shape, x.dtype.str
     if type(x) is float or isinstance(x, Value):
         return type(x)
-    if isinstance(x, np.generic):
-        return (), x.dtype.str, x.item() if x.dtype.kind == "b" else None
+    if isinstance(x, np.generic) and is_data(x):
+        return (), x.dtype.str
     try:
         hash(x)
     except TypeError:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from chainrule.codegen.native import NotPlanned, Planner, machine
 from chainrule.core import Value
 from chainrule.core.graph import Node
@@ -30,7 +32,9 @@ def default_target() -> str:
 
 def plain(x: Any) -> Any:
     """The numbers of an argument."""
-    return x.data if isinstance(x, Node | Value) else x
+    if isinstance(x, Node | Value):
+        return x.data
+    return np.asarray(x) if isinstance(x, np.ndarray) else x
 
 
 class InThread(threading.local):

@@ -317,6 +317,8 @@ def recorded(operation: Operation, inputs: tuple[Any, ...], settings: dict[str, 
     numbers = [x.number if isinstance(x, Traced) else x for x in inputs]
     with Quiet():
         number = operation.fitting(numbers, numbers, plain(settings))
+    if isinstance(number, np.ndarray | np.generic) and number.dtype.kind == "c":
+        raise DtypeError(f"{operation.name} gave {number.dtype}, and a program computes with real numbers")
     out = Traced(operation, inputs, settings, as_plain_as(numbers, operation, number))
     active.recordings[-1].steps.append(out)
     return out

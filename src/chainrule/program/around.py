@@ -3,7 +3,7 @@
 Variables of the function and of those that it calls, their code and what their parameters are without an argument, what
 stands in their containers, the attributes that they read of objects, of classes and of the user's own modules, and all
 that modules of nets hold. Arrays that a program reads anew at each call may hold other numbers. What Python's own
-library and other packages keep to themselves, as the environment, is not looked at.
+library and other packages keep to themselves, as the environment, is not looked at, nor what a weak reference leads to.
 """
 
 # What variables hold is known only when a program runs.
@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import builtins
 import sys
-from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections import ChainMap, UserDict, UserList, deque
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextvars import ContextVar
 from functools import partial
 from itertools import islice
 from operator import is_
-from types import CellType, CodeType, FunctionType, MemberDescriptorType, MethodType, ModuleType
+from types import CellType, CodeType, FunctionType, MappingProxyType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +33,9 @@ MOST_PLACES = 4000
 MOST_BYTES = 1 << 22
 """Of an array that is larger only the name is watched, and not its numbers."""
 PLAIN = (bool, int, float, complex, str, bytes, np.generic, type(None))
-CONTAINERS = (list, tuple, dict, set, deque, bytearray)
+CONTAINERS = (list, tuple, dict, set, deque, bytearray, UserList, UserDict, ChainMap, MappingProxyType)
+BY_NAME = {"globals", "vars", "eval"}
+"""What finds a variable by a word."""
 OF_FUNCTIONS = ("__code__", "__defaults__", "__kwdefaults__")
 NOT_READ = {
     "__init__", "__new__", "__post_init__", "__init_subclass__", "__repr__", "__str__", "__format__", "__hash__",
@@ -169,11 +172,15 @@ class Around:
             self.waiting += zip(code.co_freevars, map(contents, cells), strict=True)
             return
         names = set(names_in(code))
+        words = set(words_in(code))
         self.names |= names
-        self.words |= set(words_in(code))
+        self.words |= words
         variables = function.__globals__
-        for name in sorted(names & (variables.keys() | vars(builtins).keys())):
+        names |= words if names & BY_NAME else set()
+        known = names & (variables.keys() | vars(builtins).keys())
+        for name in sorted(known):
             self.place(name, partial(variables.get, name, MISSING), variables.get(name, MISSING))
+        self.unset(variables, names - known)
         for name, cell in zip(code.co_freevars, cells, strict=True):
             held = contents(cell)
             read = partial(contents, cell) if held is MISSING else partial(getattr, cell, "cell_contents")
@@ -182,6 +189,15 @@ class Around:
         for part in OF_FUNCTIONS:
             if getattr(function, part) is not None:
                 self.place(f"{function.__name__}.{part}", partial(getattr, function, part), getattr(function, part))
+
+    def unset(self, variables: dict[str, Any], names: set[str]) -> None:
+        """Look at names that no variable has; most are those of attributes."""
+
+        def read() -> Any:
+            return SAME if variables.keys().isdisjoint(names) else min(names & variables.keys())
+
+        if names:
+            self.place(min(names), read, SAME)
 
     def see(self, name: str, x: Any) -> None:
         """Look into what is found somewhere; at attributes of objects later."""
@@ -194,8 +210,10 @@ class Around:
         elif isinstance(x, Value):
             if id(x) not in self.held and self.is_new(x):
                 self.place(f"{name}.data", partial(getattr, x, "data"), x.data)
-        elif isinstance(x, np.ndarray | Node):
-            numbers = numbers_of(x)
+        elif isinstance(x, ContextVar):
+            if self.is_new(x):
+                self.place(name, partial(x.get, MISSING), x.get(MISSING))
+        elif not isinstance(x, bytearray) and (numbers := numbers_of(x)) is not None:
             if id(x) not in self.held and numbers.nbytes <= MOST_BYTES and numbers.dtype != object and self.is_new(x):
                 self.copies.append((x, numbers.copy(), name))
         else:
@@ -206,7 +224,7 @@ class Around:
 
     def container(self, name: str, x: Any) -> None:
         """Look at what stands in a container, and how much that is."""
-        held, values = list(islice(x, self.left)), list(islice(x.values(), self.left)) if isinstance(x, dict) else []
+        held, values = list(islice(x, self.left)), list(islice(x.values(), self.left)) if isinstance(x, Mapping) else []
         count = len(x)
 
         def read() -> Any:
@@ -289,8 +307,13 @@ def contents(cell: CellType) -> Any:
 
 
 def numbers_of(x: Any) -> Any:
-    """The numbers of an array or a Tensor."""
-    return x.data if isinstance(x, Node) else x
+    """The numbers of an array, of a Tensor or of another thing that lends its memory; None for what does not."""
+    if isinstance(x, Node | np.ndarray):
+        return x.data if isinstance(x, Node) else x
+    try:
+        return np.asarray(memoryview(x))
+    except (TypeError, ValueError, BufferError):
+        return None
 
 
 def names_in(code: CodeType) -> Iterator[str]:

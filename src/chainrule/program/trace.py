@@ -25,10 +25,12 @@ from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.state import Transforming
 from chainrule.core.traced import Recording, Traced
 from chainrule.core.tree import DICTS, flatten, unflatten
-from chainrule.errors import GraphError
+from chainrule.errors import DtypeError, GraphError
 from chainrule.program.steps import Kind, Program, Step, replaced
 
 ARRAYS = (float, np.floating, np.ndarray)
+REAL = "fbiu"
+"""Kinds of arrays whose entries are real numbers."""
 
 
 class Trace(NamedTuple):
@@ -146,12 +148,23 @@ def of_module(function: Any) -> list[tuple[str, Any]]:
     return list(getattr(function, "__dict__", {}).items())
 
 
+def is_data(x: Any) -> bool:
+    """Whether an argument is data of a program, and no setting of it."""
+    if isinstance(x, np.ndarray | np.generic) and x.dtype.kind not in REAL:
+        return isinstance(x, np.ndarray)
+    return isinstance(x, (*ARRAYS, np.integer, Node, Value))
+
+
 def leaf_of(x: Any, name: str) -> Traced | None:
     """A traced leaf for an argument that is data; None for a setting."""
-    if isinstance(x, Node | Value):
-        x = x.data
-    elif isinstance(x, bool | np.bool_) or not isinstance(x, (*ARRAYS, np.integer)):
+    if not is_data(x):
         return None
+    x = x.data if isinstance(x, Node | Value) else x
+    if isinstance(x, np.ndarray) and x.dtype.kind not in REAL:
+        raise DtypeError(
+            f"a program computes with real numbers, and {name} is an array of {x.dtype}: give numbers that stand for "
+            "its entries, or a tuple, which is a setting"
+        )
     return Traced(None, (), NO_SETTINGS, float(x) if type(x) is float else np.array(x)[()], name)
 
 
