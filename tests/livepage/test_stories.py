@@ -62,11 +62,11 @@ FEW = [
 NOW = "where the other is moved to"
 
 
-def page_of(names):
+def page_of(names, of=BENT):
     """Each formula twice: at its start, and as a page that begins where the other is moved to; one leaf is told of."""
     found = []
     for name in names:
-        text, values, moved = BENT[name]
+        text, values, moved = of[name]
         starts = {name: values, NOW: {**values, **moved}}
         found += [typed_subject(text, at, title=title, data=("y",)) for title, at in starts.items()]
     page, told = Page(tuple(found)), payload.stories
@@ -155,6 +155,50 @@ def test_a_net_on_the_plane_is_told_of_the_numbers_of_now_when_units_switch(open
     assert not there["errors δ"]["past"]
     assert len(live) > 20
     assert not Counter(live) - Counter(wanted["errors δ"]["all"])
+
+
+ODD = {
+    "a logarithm below 0": ("z = log(w*x); L = (z - y)**2", {"w": -2.0, "x": 1.5, "y": 7.0}, {"w": 3.0}),
+    "too large": ("z = exp(w*x); L = z*z", {"w": 900.0, "x": 3.0}, {"w": 0.5}),
+    "nan that was given": ("z = w*x; L = z*z + w", {"w": np.nan, "x": 3.0}, {"w": 0.5}),
+    "a slope without end": ("z = sqrt(w); L = z*x", {"w": 0.0, "x": 3.0}, {"w": 0.25}),
+    "entries": ("z = log(w); L = sum(z*z)", {"w": [1.5, -2.0]}, {"w": [1.5, 3.0]}),
+    "a slope that is 0": ("z = w*x; L = z*z", {"w": 0.0, "x": 3.0}, {"w": 0.5}),
+}
+"""A formula, numbers at the start of which something is not finite, or flat, and what is moved so that it is."""
+BEGINS = {
+    "a logarithm below 0": "L is nan. It begins where z = ln(v₁) is nan at v₁ = −3.",
+    "too large": "L is ∞. It begins where z = e^v₁ is ∞ at v₁ = 2700.",
+    "nan that was given": "L is nan. It begins where w is nan as it was given.",
+    "entries": "L is nan. It begins where z = ln(w) has 1 of 2 nan or ∞.",
+}
+
+
+def test_what_begins_where_nothing_is_finite_says_so_and_is_told_once_it_is(opened):
+    with opened(page_of(ODD, ODD)) as tab:
+        for n, (name, (*_, moved)) in enumerate(ODD.items()):
+            tab.evaluate("(n) => chainrule.open(n)", 2 * n)
+            assert BEGINS.get(name, "") in tab.locator("#story").text_content(), name
+            tab.evaluate("(to) => { for (const [k, x] of Object.entries(to)) chainrule.set(k, x); }", moved)
+            there = tab.evaluate(EQUATIONS)
+            tab.evaluate("(n) => chainrule.open(n)", 2 * n + 1)
+            wanted = tab.evaluate(EQUATIONS)
+            assert len(there) >= 4, name
+            for dialect, one in there.items():
+                assert (one["past"], one["all"], one["live"]) == (False, wanted[dialect]["all"], one["all"]), (
+                    name,
+                    dialect,
+                )
+
+
+def test_what_is_told_for_one_side_of_its_kinks_says_so(opened, bent, monkeypatch):
+    notes = "async () => { await chainrule.open(%d); return (%s)()['node by node'].note; }"
+    with opened(bent) as tab:
+        assert tab.evaluate(notes % (2 * FEW.index("a layer, with one crossed"), EQUATIONS)) == ""
+    monkeypatch.setattr(ties, "MOST_BENT", 1)
+    monkeypatch.setattr(ties, "MOST_ASKED", 1)
+    with opened(Page((typed_subject(LAYER, AT, data=("y",)),))) as tab:
+        assert tab.evaluate(notes % (0, EQUATIONS)) == "It is told for this side of the kinks alone."
 
 
 NUMBERS = """() => {

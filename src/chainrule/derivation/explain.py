@@ -140,6 +140,10 @@ def explain(
         return explain_one(output) if outputs is None else row_by_row(outputs, explain_one)
 
 
+class NotSuited(GraphError):
+    """A dialect does not apply to what is asked."""
+
+
 def explained(
     tape: Tape, request: Request, dialect: str | None, notation: str | None, *, with_short: bool = True
 ) -> Derivation:
@@ -209,8 +213,8 @@ def tell(tape: Tape, request: Request, dialect: str | None) -> tuple[str, Explan
         if not module_of(other).applies(tape, request):
             if dialect is None:
                 return other, module_of(other).tell(tape, request)
-            raise GraphError(f"the dialect {first!r} does not apply: {reason}. The nearest that does is {other!r}")
-    raise GraphError(f"the dialect {first!r} does not apply: {reason}")
+            raise NotSuited(f"the dialect {first!r} does not apply: {reason}. The nearest that does is {other!r}")
+    raise NotSuited(f"the dialect {first!r} does not apply: {reason}")
 
 
 def module_of(dialect: str) -> Any:

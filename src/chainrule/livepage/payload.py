@@ -74,9 +74,11 @@ def payload_of(subject: Subject) -> dict[str, Any]:
     if live:
         try:
             data["source"] = functions_of(subject, data)
-            return data
         except ChainruleError as error:
             why = str(error)
+        else:
+            data["stories"], data["pieces"] = in_pieces(stories(subject) if subject.told else ())
+            return data
     data["live"] = False
     data["note"] = " ".join([subject.note, f"The numbers are those that were recorded: {why}."]).strip()
     data["recorded"] = {
@@ -130,8 +132,6 @@ def functions_of(subject: Subject, data: dict[str, Any]) -> str:
         data["optimizers"][kind] = {"kept": kept, "share": share}
         sources.append(f"{kind}: {{ all: {whole}, pair: {pair} }}")
     data["exports"] = exports_of(subject)
-    told = stories(subject) if subject.told else ()
-    data["stories"], data["pieces"] = in_pieces(told)
     data["watched"] = watched(subject)
     return "{\n" + ",\n".join(sources) + "\n}"
 

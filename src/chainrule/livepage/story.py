@@ -17,16 +17,25 @@ import numpy as np
 
 from chainrule.derivation.choices import Choices
 from chainrule.derivation.dialects.graph import intuition_of_sign
-from chainrule.derivation.explain import NEAREST, explained_in_full
+from chainrule.derivation.explain import NEAREST, NotSuited, explained_in_full
 from chainrule.derivation.formats.html import beside, block, cell, displayed, steps, table
 from chainrule.derivation.formats.page import page as blocks_of
 from chainrule.derivation.record import Block, Equation, Steps, Table
 from chainrule.derivation.words import Words, said
-from chainrule.errors import ChainruleError
 from chainrule.livepage.equations import Made, Numbers, made_by_equations, origin
 from chainrule.livepage.passes import edges_of
-from chainrule.livepage.subject import DIGITS, Subject
-from chainrule.livepage.ties import MOST_ENTRIES, Branch, Key, Record, asked_of, with_any_zeros, with_room
+from chainrule.livepage.subject import DIGITS, Subject, recorded_at
+from chainrule.livepage.ties import (
+    MOST_ENTRIES,
+    Branch,
+    Key,
+    Record,
+    asked_of,
+    finite_at,
+    finite_place,
+    with_any_zeros,
+    with_room,
+)
 from chainrule.maths import Number, mathml, numeral, unicode
 from chainrule.maths.as_mathml import in_lines
 from chainrule.maths.numerals import FULL
@@ -50,7 +59,8 @@ OF_SIGN = tuple([intuition_of_sign(x) for x in (-1.0, 0.0, 1.0)])
 class Telling:
     """A story as HTML for one branch, and what stands in its places, in order."""
 
-    branch: str
+    branch: str | None
+    """The pattern of the branch; None for what holds at the start alone."""
     html: str
     places: list[list[Any]]
     still: int
@@ -69,45 +79,54 @@ class Story:
 def stories(subject: Subject) -> list[Story]:
     """What is told of the leaves that are asked for first, in every dialect that applies."""
     if subject.bare is not None:
-        found = stories(subject.bare)
         return [
-            replace(s, tellings=[replace(t, branch=with_room(t.branch, subject)) for t in s.tellings]) for s in found
+            replace(story, tellings=[replace(t, branch=with_room(t.branch, subject)) for t in story.tellings])
+            for story in stories(subject.bare)
         ]
-    if len(subject.program) > MOST_TOLD or not np.isfinite(subject.live.number(subject.program.output)):
-        return []
     size = sum([step.size for step in subject.program.steps])
-    record = Record(subject) if size <= MOST_ENTRIES else None
+    if len(subject.program) > MOST_TOLD:
+        return []
+    is_finite, is_live = finite_at(subject, subject.leaves), size <= MOST_ENTRIES
+    leaves = subject.leaves if is_finite or not is_live else finite_place(subject)
+    live = None if leaves is None else subject if is_finite else replace(subject, output=recorded_at(subject, leaves))
+    record = Record(live) if is_live and live is not None else None
+    of_start = not (is_finite and is_live) and bool(np.isfinite(subject.live.number(subject.program.output)))
     found: list[Story] = []
-    for step in asked_of(subject):
+    for n, step in enumerate(asked_of(subject)):
         for dialect in NEAREST:
-            tellings = told(subject, record, step, dialect)
+            tellings = [*still(subject, step, dialect, None if record else "")] if of_start else []
+            if record is not None and live is not None:
+                tellings += told(record, asked_of(live)[n], dialect, start=is_finite)
             if tellings:
                 found.append(Story(subject.names[step], dialect, tellings))
     return found
 
 
-def told(subject: Subject, record: Record | None, step: Step, dialect: str) -> list[Telling]:
-    """One derivation for each branch, or for all at once; none where the dialect does not apply."""
-    try:
-        if record is None:
-            return [still(subject, step, dialect)]
-        if record.together is not None:
-            try:
-                return [told_in(record, record.together, step, dialect)]
-            except Unlike:
-                pass
-        found: list[Telling] = []
-        for n, branch in enumerate(record.branches):
-            try:
-                telling = told_in(record, branch, step, dialect)
-            except Unlike:
-                telling = still(subject, step, dialect, branch.code)
-            # Elsewhere than at the start no number may stay: nobody would know of which numbers it is.
-            if n == 0 or not telling.still:
-                found.append(telling)
-        return found
-    except ChainruleError:
-        return []
+def told(record: Record, step: Step, dialect: str, *, start: bool) -> list[Telling]:
+    """One derivation for each branch, or for all at once; none where the dialect does not apply.
+
+    Elsewhere than at the `start` of the page no number may stay: nobody would know of which numbers it is.
+    """
+    if record.together is not None:
+        try:
+            telling = told_in(record, record.together, step, dialect)
+            if start or not telling.still:
+                return [telling]
+        except Unlike:
+            pass
+        except NotSuited:
+            return []
+    found: list[Telling] = []
+    for n, branch in enumerate(record.branches):
+        is_start = start and not n
+        try:
+            tellings = [told_in(record, branch, step, dialect)]
+        except Unlike:
+            tellings = still(record.subject, step, dialect, branch.code) if is_start else []
+        except NotSuited:
+            tellings = []
+        found += [telling for telling in tellings if is_start or not telling.still]
+    return found
 
 
 def told_in(record: Record, branch: Branch, step: Step, dialect: str) -> Telling:
@@ -165,10 +184,13 @@ def is_alike(x: Any, y: Any) -> bool:
     return bool(x == y)
 
 
-def still(subject: Subject, step: Step, dialect: str, code: str = "") -> Telling:
-    """A derivation with the numbers of the start."""
-    blocks = blocks_of(explained_in_full(subject.output, subject.live.node(step), dialect, DIGITS), "full")[1:]
-    return Telling(code, "\n".join(map(on_page, blocks)), [], 1)
+def still(subject: Subject, step: Step, dialect: str, code: str | None) -> list[Telling]:
+    """A derivation with the numbers of the start, where the dialect applies."""
+    try:
+        told = explained_in_full(subject.output, subject.live.node(step), dialect, DIGITS)
+    except NotSuited:
+        return []
+    return [Telling(code, "\n".join(map(on_page, blocks_of(told, "full")[1:])), [], 1)]
 
 
 def on_page(part: Block) -> str:

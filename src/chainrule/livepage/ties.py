@@ -11,10 +11,10 @@ them holds beyond every kink that was crossed among them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -101,9 +101,9 @@ class Record:
 
     @cached_property
     def branches(self) -> list[Branch]:
-        """That of the start, and of single numbers those that lie on the other sides of kinks."""
+        """That of the start, and of single numbers those beyond kinks and beyond slopes that are 0 at the start."""
         found = [self.branch(self.subject.leaves, self.subject.output)]
-        if not self.subject.is_scalar or not any([bends(step) for step, _ in self.edges]):
+        if not self.subject.is_scalar or not (FLAT in found[0].code or any([bends(step) for step, _ in self.edges])):
             return found
         codes = {found[0].code}
         for leaves in islice(elsewhere(self.subject), TRIED):
@@ -333,8 +333,8 @@ def beside(leaves: Leaves, *, zeros: bool = False) -> Leaves:
     return [moved(x) for x in leaves]
 
 
-def elsewhere(subject: Subject) -> Iterator[Leaves]:
-    """The leaves far from the start, on either side of 0, again and again."""
+def elsewhere(subject: Subject, sized: Callable[[Any], Any] = np.asarray) -> Iterator[Leaves]:
+    """The leaves far from the start, or from what they are `sized` to, on either side of 0, again and again."""
     random = np.random.default_rng(2)
 
     def moved(x: Any) -> Any:
@@ -342,11 +342,35 @@ def elsewhere(subject: Subject) -> Iterator[Leaves]:
         if array.dtype.kind != "f":
             return x
         # A 0 in an array stays: a code says where they are.
-        size = np.where(array == 0, 0.0 if array.ndim else 1.0, array)
+        size = np.where(array == 0, 0.0 if array.ndim else 1.0, sized(array))
         return (size * random.uniform(0.3, 2, array.shape) * random.choice([-1, 1, 1], array.shape))[()]
 
     while True:
         yield [moved(x) for x in subject.leaves]
+
+
+SIZED = (
+    np.asarray,
+    lambda array: np.where(np.isfinite(array), array, 1.0),
+    lambda array: np.clip(np.nan_to_num(array, nan=1.0), -1.0, 1.0),
+)
+"""What leaves are sized to where the numbers of the start lead to none: as they are, what is none as 1, and small."""
+
+
+def finite_place(subject: Subject) -> Leaves | None:
+    """Leaves at which what is told of is finite, with the fewest slopes of 0 among those tried; None where none is."""
+    tried = chain.from_iterable([islice(elsewhere(subject, sized), TRIED) for sized in SIZED])
+    found = [leaves for leaves in tried if finite_at(subject, leaves)]
+    return min(found, key=lambda leaves: Record(subject).branch_code(leaves).count(FLAT), default=None)
+
+
+def finite_at(subject: Subject, leaves: Leaves) -> bool:
+    """Whether the result and the gradients that are told of are finite."""
+    with Quiet():
+        graph = Recorded(subject.program, record(subject.program, leaves))
+        gradients = right(graph).gradients
+    of = [graph.numbers[subject.program.output.place], *[gradients.get(step, 0.0) for step in asked_of(subject)]]
+    return all([bool(np.isfinite(x).all()) for x in of])
 
 
 def slopes(graph: Recorded) -> dict[tuple[int, int], Any]:
@@ -417,11 +441,13 @@ def with_any_zeros(pattern: str) -> str:
     return ";".join([*[ANY_ZEROS] * len(zeros), digits])
 
 
-def with_room(pattern: str, subject: Subject) -> str:
+def with_room(pattern: str | None, subject: Subject) -> str | None:
     """The pattern of a bare subject for the one with room, whose further rows may be on any side.
 
     How much each row counts says which rows there are: the others, with a share of 0, are none of the story.
     """
+    if pattern is None:
+        return None
     with Quiet():
         now = code_of(subject, Recorded(subject.program, subject.numbers))
     *zeros, rest = pattern.split(";")
@@ -442,6 +468,10 @@ def with_room(pattern: str, subject: Subject) -> str:
 
 SIGN = re.compile(r"\[.*?\]|.")
 """One digit of a pattern, or those that it may be."""
+
+
+FLAT = "1"
+"""The digit of a slope that is 0, where no kink is."""
 
 
 def code_of(subject: Subject, graph: Recorded) -> str:

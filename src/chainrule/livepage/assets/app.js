@@ -1,6 +1,6 @@
 // The page as a whole: which subject it shows, where it stands in time, and who is told when something moves.
 
-import { exact, nested, offsetOf, parse, shown, sizeOf } from "chainrule/numbers";
+import { exact, finite, nested, offsetOf, parse, shown, sizeOf } from "chainrule/numbers";
 import { History } from "chainrule/history";
 import { Model } from "chainrule/model";
 
@@ -113,6 +113,17 @@ export class App {
   }
 
   /** The numbers of a step in few words. */
+  /** That the result is no finite number, and where that begins; nothing of one that is. */
+  get saidOfOdd() {
+    const { value } = this.model.results(), { steps, edges, output } = this.data;
+    if (finite(value[output])) return "";
+    const is = (at) => (steps[at].shape.length ? "has " : "is ") + this.shown(value[at], at);
+    const place = this.model.origin, { shown: name, formula, op } = steps[place];
+    const given = edges.flatMap(([step, , x]) => (step === place && typeof value[x] === "number" ? [`${steps[x].shown} = ${this.shown(value[x], x)}`] : []));
+    const begins = op ? `${name} = ${formula} ${is(place)}${given.length ? ` at ${[...new Set(given)].join(", ")}` : ""}` : `${name} ${is(place)} as it was given`;
+    return place === output ? `${begins}.` : `${steps[output].shown} ${is(output)}. It begins where ${begins}.`;
+  }
+
   shown(x, place, digits) {
     return shown(this.model.entriesOf(x, place), this.model.shapeOf(place), digits);
   }

@@ -41,8 +41,7 @@ export function derivationPanel(app) {
   }
 
   function whyNothing() {
-    if (!app.data.live || Number.isFinite(app.model.resultsOfStart().value[app.data.output])) return "This graph is too large to be told.";
-    return "Nothing is told: at the start the result is no finite number.";
+    return app.data.live && app.saidOfOdd ? `Nothing is told of what is no finite number. ${app.saidOfOdd}` : "This graph is too large to be told.";
   }
 
   /** Put a telling in the panel. */
@@ -72,12 +71,19 @@ export function derivationPanel(app) {
   }
   new ResizeObserver(reach).observe(holder);
 
-  /** Fill the story in: with the numbers of now where it holds for them, or else with those of the start. */
+  /** Fill the story in: with the numbers of now where it holds for them, or else with those of the start, if it began finite. */
   function fill() {
-    const { model } = app, code = tellings.length ? model.branch() : "";
-    const telling = tellings.find(([branch]) => new RegExp(`^${branch}$`).test(code)), moved = model.leaves.some((x, n) => x !== model.start[n]);
-    if (shown !== (telling ?? tellings[0])) show(telling ?? tellings[0]);
-    const [, , places, still] = shown, isLive = Boolean(telling) && places.length > 0 && Number.isFinite(model.result);
+    const { model } = app, moved = model.leaves.some((x, n) => x !== model.start[n]), isFinite = Number.isFinite(model.result);
+    const code = model.branch(), telling = tellings.find(([branch]) => (branch === null ? !moved : isFinite && new RegExp(`^${branch}$`).test(code)));
+    const startsFinite = Number.isFinite(model.resultsOfStart().value[app.data.output]), chosen = telling ?? (startsFinite ? tellings[0] : null);
+    if (chosen === null) {
+      holder.replaceChildren(make("p", { class: "quiet" }, isFinite ? "Of what holds here nothing is told: the page began elsewhere, on another side of a kink or of a slope that is 0." : whyNothing()));
+      holder.classList.remove("past");
+      shown = null;
+      return write(note, isFinite ? "" : "What is told follows once the result is a finite number.");
+    }
+    if (shown !== chosen) show(chosen);
+    const [branch, , places, still] = shown, isLive = Boolean(telling) && places.length > 0;
     const at = isLive ? { leaves: model.leaves, results: model.results() } : { leaves: model.start, results: model.resultsOfStart() };
     moves = new Map();
     elements.forEach((element, n) => {
@@ -85,16 +91,19 @@ export function derivationPanel(app) {
       write(element, element.dataset.words === undefined ? amongOthers(element, x) : scale[x > 0 ? 2 : x < 0 ? 0 : 1]);
     });
     holder.classList.toggle("past", moved && !isLive);
-    write(note, saidOf(moved, isLive, telling, still));
+    write(note, saidOf(moved, isLive, still));
   }
 
-  function saidOf(moved, isLive, telling, still) {
-    if (!isLive) {
-      const why = telling ? (Number.isFinite(app.model.result) ? "" : " The result is no finite number now.") : " A kink was crossed, or a slope became 0 or ceased to be: what follows does not hold for the numbers of now.";
-      return moved ? `Told with the numbers of the start, which have moved.${why}` : "Told with the numbers of the start.";
-    }
-    const dotted = still ? " Dotted numbers are those of the start." : "";
-    return (moved ? "The numbers are those of now; words and the order of rows are not worked out again." : "") + dotted;
+  function saidOf(moved, isLive, still) {
+    // On one side of the kinks alone is told what has no pattern for another.
+    const oneSided = tellings.length === 1 && tellings[0][2].length > 0 && app.data.watched.some(([, sharp]) => sharp) && !/\[/.test(tellings[0][0] ?? "");
+    const past = moved && !isLive;
+    return [
+      isLive ? (moved ? "The numbers are those of now; words and the order of rows are not worked out again." : "") : `Told with the numbers of the start${moved ? ", which have moved" : ""}.`,
+      past ? app.saidOfOdd || "A kink was crossed, or a slope became 0 or ceased to be: what follows does not hold for the numbers of now." : "",
+      isLive && still ? "Dotted numbers are those of the start." : "",
+      oneSided && !past ? "It is told for this side of the kinks alone." : "",
+    ].filter(Boolean).join(" ");
   }
 
   /** What a place holds at some leaves. */

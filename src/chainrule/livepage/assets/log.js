@@ -60,8 +60,7 @@ export function logPanel(app) {
   function origin(back) {
     const { steps } = app.data, incoming = arrived(back);
     const first = app.model.arrivals.findIndex((_, i) => finite(incoming[i]) && !finite(back.share[i]));
-    const value = steps.findIndex((step, place) => step.op && !finite(app.model.results().value[place]));
-    if (value >= 0) return `${steps[value].shown} is no finite number, so nothing here is a derivative.`;
+    if (app.saidOfOdd) return `${app.saidOfOdd} So nothing here is a derivative.`;
     if (first < 0) return "";
     const [from, to] = app.model.arrivals[first];
     return `Gradients stop being finite at share ${first + 1}: ${steps[from].shown} hands ${app.shown(back.share[first], to, 4)} to ${steps[to].shown}.`;

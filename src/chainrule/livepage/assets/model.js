@@ -1,6 +1,6 @@
 // A subject with its numbers: the printed functions run on the leaves, forward and backward, and train them.
 
-import { entryName, pick, sizeOf } from "chainrule/numbers";
+import { entryName, finite, pick, sizeOf } from "chainrule/numbers";
 import { orderOf } from "chainrule/order";
 
 /** A leaf as it was packed: a number, or an array of doubles. */
@@ -169,6 +169,17 @@ export class Model {
   /** What the program comes to. */
   get result() {
     return this.results().value[this.data.output];
+  }
+
+  /** The step at which what the result comes to, which is no finite number, begins: what goes in still is finite. */
+  get origin() {
+    const { value } = this.results(), { edges, output } = this.data;
+    let place = output;
+    for (let below = output; below !== undefined; ) {
+      place = below;
+      below = edges.find(([step, , x]) => step === place && !finite(value[x]))?.[2];
+    }
+    return place;
   }
 
   /** The gradients and arrivals of the pass that is switched on. */
