@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from programs import in_threads  # pyright: ignore[reportMissingImports]  (conftest)
 
 import chainrule as cr
 from chainrule import Value
@@ -295,6 +296,21 @@ def test_another_structure_of_numbers_is_recorded_again():
     frozen = cr.freeze(lambda xs: cr.sum([x * x for x in xs]))
     assert frozen([1.0, 2.0]) == (5.0, ([2.0, 4.0],))
     assert frozen([1.0, 2.0, 3.0]) == (14.0, ([2.0, 4.0, 6.0],))
+    recordings = dict(frozen.recordings)
+    assert frozen([2.0, 2.0]) == (8.0, ([4.0, 4.0],))
+    assert frozen.recordings == recordings
+    assert "recorded 2 times" in frozen.explain()
+
+
+def test_threads_with_numbers_of_other_structures_get_their_own_results():
+    frozen = cr.freeze(lambda xs: cr.sum([x * x for x in xs]))
+
+    def work(k):
+        xs = [float(i + 1) for i in range(k + 1)]
+        for _ in range(30):
+            assert frozen(xs) == (sum([x * x for x in xs]), ([2 * x for x in xs],))
+
+    in_threads(4, work)
 
 
 def test_what_cannot_be_frozen_is_named():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from chainrule.codegen.copied import made_again
 from chainrule.codegen.identifiers import function_name
 from chainrule.codegen.laws import LAWS
 from chainrule.codegen.scanned import scan
@@ -83,6 +84,10 @@ class Compiled:
     def __repr__(self) -> str:
         made = [version.made_for for version in self.versions.values()]
         return f"<compiled {self.name}{': ' if made else ''}{'; '.join(made)}>"
+
+    def __reduce__(self) -> Any:
+        """Its function, and what it runs on: programs are made where a copy is called."""
+        return made_again(self, self.target)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """As a method of a class: the object is a setting, whose attributes are watched."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -129,6 +130,11 @@ class TrainingStep:
     def __repr__(self) -> str:
         made = "; ".join([program.version.made_for for program in self.programs.values()])
         return f"<compiled step of {self.name}{': ' * bool(made)}{made}>"
+
+    def __reduce__(self) -> Any:
+        """The module with its loss and optimizer: programs are made where a copy is called."""
+        model, loss, optimizer, clip_norm, _ = self.made_of
+        return partial(TrainingStep, clip_norm=clip_norm, target=self.target), (model, loss, optimizer)
 
     @property
     def name(self) -> str:
