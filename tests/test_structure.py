@@ -31,7 +31,7 @@ OF_MATHEMATICS = (
 EXPRESSIONS = {
     "codegen/as_c.py": "whether a line of C names an argument",
     "codegen/as_jax.py": "np in a line of Python",
-    "codegen/frozen.py": "words of names",
+    "codegen/recorded.py": "words of names",
     "codegen/languages.py": "whether lines of JavaScript call a function",
     "codegen/identifiers.py": "words of names",
     "codegen/statements.py": "words of names",
