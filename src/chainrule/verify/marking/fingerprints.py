@@ -269,7 +269,7 @@ def link_of(change: Change, walk: Walk, moves: Mapping[Step, Any]) -> Link | Non
     if passed is None:
         return None
     x = step.inputs[slot]
-    difference = walk.fitted(passed, x) - walk.share(step, slot, walk.right[step])
+    difference = walk.fitted(passed, x) - walk.right_share(step, slot)
     return Link(change, change.edge, difference, float(np.vdot(moves[x], difference)))
 
 

@@ -14,6 +14,7 @@ from chainrule.program import Program, Step
 from chainrule.program.run import run_operation
 from chainrule.rules.kernels import sum_to
 from chainrule.verify.marking.problem import Numbers, Problem
+from chainrule.verify.marking.whole import Whole
 
 Share = Callable[["Walk", Step, int, Any], Any]
 """What passes an edge: of the walk, the consumer, the slot and the gradient that arrives at the consumer."""
@@ -46,6 +47,8 @@ class Walk:
         self.problem = problem
         self.numbers = numbers
         self.passes: dict[int, dict[Step, Any]] = {}
+        self._right_shares: dict[tuple[Step, int], Any] = {}
+        self._backs: dict[tuple[Step, int], Callable[[Any], Any]] = {}
         self._slopes: dict[tuple[Step, Step], Any] = {}
         self._below: dict[tuple[Step, Step], list[Step]] = {}
 
@@ -92,11 +95,22 @@ class Walk:
         """What of a gradient that arrives at a step reaches one of its inputs."""
         return self.fitted(self.raw(step, slot, g), step.inputs[slot])
 
+    def right_share(self, step: Step, slot: int) -> Any:
+        """What of the right gradient of a step reaches one of its inputs."""
+        if (step, slot) not in self._right_shares:
+            self._right_shares[step, slot] = self.share(step, slot, self.right[step])
+        return self._right_shares[step, slot]
+
     def raw(self, step: Step, slot: int, g: Any) -> Any:
         """The same before it is summed over what was repeated to fit."""
         assert step.op is not None
         # A single number needs none of the kernels that arrays have, which would be recorded at their first use.
-        return step.op.pull(slot, np.asarray(g)[()], self.numbers[step], self.inputs(step), step.settings)
+        g = np.asarray(g)[()]
+        if isinstance(step.op, Whole):
+            if (step, slot) not in self._backs:
+                self._backs[step, slot] = step.op.back(slot, self.inputs(step), step.settings)
+            return self._backs[step, slot](g)
+        return step.op.pull(slot, g, self.numbers[step], self.inputs(step), step.settings)
 
     def slope(self, step: Step, slot: int, out: Any = None, **other: Any) -> Any:
         """The local derivative of a pointwise step in one input, with other numbers in place of some."""
@@ -148,22 +162,36 @@ class Walk:
         changed = share(self, step, slot, g)
         if changed is None:
             return None
-        difference = self.fitted(changed, x) - self.share(step, slot, g)
+        difference = self.fitted(changed, x) - self.right_share(step, slot)
         return self.right[wrt] + self.handed_down(x, difference, wrt)
 
     def with_changes(self, changed: Mapping[tuple[Step, int], Share], wrt: Step) -> Any:
-        """The gradient in `wrt` where other shares pass several edges; None where one does not fit."""
-        fits = True
+        """The gradient in `wrt` where other shares pass several edges; None where one does not fit.
+
+        Above the changed edges all is as it is right, and beside the way to `wrt` nothing matters but that it fits.
+        """
+        inside = {*self.below(self.output, wrt), wrt}
+        fits, moved = True, set[Step]()
 
         def along(step: Step, edges: Edges, g: Any) -> list[Any]:
             nonlocal fits
             found: list[Any] = []
             for slot, x in edges:
                 share = changed.get((step, slot))
+                if share is None and step not in moved:
+                    found.append(self.right_share(step, slot))
+                    continue
+                moved.add(x)
                 passed = self.share(step, slot, g) if share is None else share(self, step, slot, g)
                 fits = fits and passed is not None
                 found.append(None if passed is None else self.fitted(passed, x))
             return found
 
-        gradient = self.backward(shares=along).get(wrt)
-        return gradient if fits else None
+        with Quiet():
+            for (step, slot), share in changed.items():
+                if step not in inside or step.inputs[slot] not in inside:
+                    fits = fits and share(self, step, slot, self.right[step]) is not None
+            if not fits:
+                return None
+            held = walk(reversed(self.order), {self.output: self.right[self.output]}, along, among=inside)
+        return held.get(wrt) if fits else None

@@ -21,13 +21,17 @@ class Whole(Operation):
         self.variadic = False
 
     def pull(self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+        return self.back(i, inputs, settings)(g)
+
+    def back(self, i: int, inputs: Sequence[Any], settings: dict[str, Any]) -> Callable[[Any], Any]:
+        """What takes gradients in the output to one input; the parts are recorded once for all of them."""
         from chainrule.transforms import vjp
 
         def of_one(x: Any) -> Any:
             return self.function(*inputs[:i], x, *inputs[i + 1 :], **settings)
 
         _, back = vjp(of_one, np.asarray(inputs[i], np.float64))
-        return back(np.asarray(g, np.float64))[0]
+        return lambda g: back(np.asarray(g, np.float64))[0]
 
 
 wholes: dict[str, Whole] = {}
