@@ -123,7 +123,7 @@ static void OF_TYPE(operate)(int64_t operation, ENTRY *out, const ENTRY *a, ptrd
     case LOG1P: EACH(OF_TYPE(log1p)(x))
     case TANH: EACH(OF_TYPE(tanh)(x))
     case SIGMOID: EACH(OF_TYPE(sigmoid)(x))
-    case RELU: EACH(OF_TYPE(larger)(x, (V){0}))
+    case RELU: EACH(OF_TYPE(positive)(x))
     case CHOSEN: EACH(SELECT(y == 0, (V){0}, x * y))
     case WHERE: EACH(SELECT(x == 0, z, y))
     case GREATER: EACH(TRUTH_OF(x > y))

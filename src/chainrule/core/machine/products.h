@@ -13,6 +13,7 @@
 #endif
 #define PANEL (2 * LANES)
 #define FEW_ROWS 16
+#define LONG_BESIDE 4 /* of so many entries a row, for each of the rows, turning columns would take longer */
 #define FEW_ROWS_AT_ONCE 5
 #if defined(OF_AVX512)
 #define ALONG 4 /* columns that meet few rows at once */
@@ -50,12 +51,12 @@ INLINE void OF_TYPE(tile)(const int m, const int vectors, const OF_TYPE(Product)
             row[v] = OF_TYPE(load_lanes)(right + v * LANES, v == vectors - 1 ? seen : LANES);
         EACH_SUM sum[i][v] += ALL(left[i * down]) * row[v];
     }
-    if (p->scale != 1)
-        EACH_SUM sum[i][v] *= p->scale;
     if (start)
-        EACH_SUM sum[i][v] += AT(start, p->start_down);
+        EACH_SUM sum[i][v] = sum[i][v] * p->scale + AT(start, p->start_down);
+    else if (p->scale != 1)
+        EACH_SUM sum[i][v] *= p->scale;
     if (p->relu)
-        EACH_SUM sum[i][v] = OF_TYPE(larger)(sum[i][v], (V){0});
+        EACH_SUM sum[i][v] = OF_TYPE(positive)(sum[i][v]);
     if (mask)
         EACH_SUM sum[i][v] = SELECT(AT(mask, p->mask_down) > (V){0}, sum[i][v], (V){0});
     EACH_SUM OF_TYPE(store_lanes)(out + i * p->out_down + v * LANES, sum[i][v], v == vectors - 1 ? last : LANES);
@@ -107,24 +108,60 @@ static void OF_TYPE(pack_rows)(const OF_TYPE(Product) *p, ptrdiff_t j, ptrdiff_t
             OF_TYPE(store)(to + i, OF_TYPE(load_lanes)(from + i, n - i < LANES ? n - i : LANES));
 }
 
-/* The products of rows with one column whose entries, like the rows', follow each other. */
-static void OF_TYPE(dots)(const OF_TYPE(Product) *p) {
-    for (ptrdiff_t i = 0; i < p->rows; i++) {
-        const ENTRY *row = p->left + i * p->left_down;
-        V sum = {0}, other = {0};
-        ptrdiff_t k = 0;
-        for (; k + 2 * LANES <= p->inner; k += 2 * LANES) {
-            sum += OF_TYPE(load)(row + k) * OF_TYPE(load)(p->right + k);
-            other += OF_TYPE(load)(row + k + LANES) * OF_TYPE(load)(p->right + k + LANES);
+/* n entries so far apart; and put so. */
+INLINE V OF_TYPE(column)(const ENTRY *from, ptrdiff_t down, int n) {
+    V x = {0};
+    if (down == 1)
+        return OF_TYPE(load_part)(from, n);
+    for (int i = 0; i < n; i++)
+        x[i] = from[i * down];
+    return x;
+}
+INLINE void OF_TYPE(put_column)(ENTRY *out, ptrdiff_t down, V x, int n) {
+    if (down == 1)
+        OF_TYPE(store_part)(out, x, n);
+    else
+        for (int i = 0; i < n; i++)
+            out[i * down] = x[i];
+}
+
+/* The products of n rows with one column whose entries, like the rows', follow each other. */
+INLINE void OF_TYPE(dots_of)(const int n, const OF_TYPE(Product) *p, ptrdiff_t i) {
+    V sum[ALONG], other[ALONG];
+    const ENTRY *row = p->left + i * p->left_down;
+    ptrdiff_t k = 0;
+    for (int j = 0; j < n; j++)
+        sum[j] = other[j] = (V){0};
+    for (; k + 2 * LANES <= p->inner; k += 2 * LANES)
+        for (int j = 0; j < n; j++) {
+            sum[j] += OF_TYPE(load)(row + j * p->left_down + k) * OF_TYPE(load)(p->right + k);
+            other[j] += OF_TYPE(load)(row + j * p->left_down + k + LANES) * OF_TYPE(load)(p->right + k + LANES);
         }
-        for (; k + LANES <= p->inner; k += LANES)
-            sum += OF_TYPE(load)(row + k) * OF_TYPE(load)(p->right + k);
-        if (k < p->inner)
-            other += OF_TYPE(load_part)(row + k, p->inner - k) * OF_TYPE(load_part)(p->right + k, p->inner - k);
-        ENTRY x = OF_TYPE(sum_of)(sum + other) * p->scale + (p->start ? p->start[i * p->start_down] : 0);
-        int shut = (p->relu && x <= 0) || (p->mask && !(p->mask[i * p->mask_down] > 0));
-        p->out[i * p->out_down] = shut ? 0 : x;
-    }
+    for (; k + LANES <= p->inner; k += LANES)
+        for (int j = 0; j < n; j++)
+            sum[j] += OF_TYPE(load)(row + j * p->left_down + k) * OF_TYPE(load)(p->right + k);
+    if (k < p->inner)
+        for (int j = 0; j < n; j++)
+            other[j] += OF_TYPE(load_part)(row + j * p->left_down + k, p->inner - k) *
+                        OF_TYPE(load_part)(p->right + k, p->inner - k);
+    for (int j = 0; j < n; j++)
+        sum[j] += other[j];
+    V x = OF_TYPE(sums_of)(sum, n) * p->scale;
+    if (p->start)
+        x += OF_TYPE(column)(p->start + i * p->start_down, p->start_down, n);
+    if (p->relu)
+        x = OF_TYPE(positive)(x);
+    if (p->mask)
+        x = SELECT(OF_TYPE(column)(p->mask + i * p->mask_down, p->mask_down, n) > (V){0}, x, (V){0});
+    OF_TYPE(put_column)(p->out + i * p->out_down, p->out_down, x, n);
+}
+
+static void OF_TYPE(dots)(const OF_TYPE(Product) *p) {
+    ptrdiff_t i = 0;
+    for (; i + ALONG <= p->rows; i += ALONG)
+        OF_TYPE(dots_of)(ALONG, p, i);
+    for (; i < p->rows; i++)
+        OF_TYPE(dots_of)(1, p, i);
 }
 
 /* m rows of the left factor against n columns of the right one, the entries of both following each other. */
@@ -147,11 +184,14 @@ INLINE void OF_TYPE(along_tile)(const int m, const int n, const OF_TYPE(Product)
             for (int i = 0; i < m; i++)
                 sum[i][j] += OF_TYPE(load_part)(left + i * p->left_down + k, p->inner - k) * column;
         }
-    for (int i = 0; i < m; i++)
-        for (int j = 0; j < n; j++) {
-            ENTRY x = OF_TYPE(sum_of)(sum[i][j]) * p->scale + (start ? start[i * p->start_down + j] : 0);
-            out[i * p->out_down + j] = p->relu && x <= 0 ? 0 : x;
-        }
+    for (int i = 0; i < m; i++) {
+        V x = OF_TYPE(sums_of)(sum[i], n) * p->scale;
+        if (start)
+            x += OF_TYPE(load_part)(start + i * p->start_down, n);
+        if (p->relu)
+            x = OF_TYPE(positive)(x);
+        OF_TYPE(store_part)(out + i * p->out_down, x, n);
+    }
 }
 
 INLINE void OF_TYPE(along_strip)(const int n, const OF_TYPE(Product) *p, ptrdiff_t j) {
@@ -170,7 +210,7 @@ INLINE void OF_TYPE(along_strip)(const int n, const OF_TYPE(Product) *p, ptrdiff
     }
 }
 
-/* Few rows against columns that would have to be turned first, which takes as long as the product. */
+/* Few long rows against columns that would have to be turned first, which takes as long as the product. */
 static void OF_TYPE(product_along)(const OF_TYPE(Product) *p) {
     ptrdiff_t j = 0;
     for (; j + ALONG <= p->columns; j += ALONG)
@@ -184,7 +224,7 @@ static void OF_TYPE(product_of)(const OF_TYPE(Product) *p) {
         OF_TYPE(dots)(p);
         return;
     }
-    if (p->rows <= FEW_ROWS && !p->mask && p->left_across == 1 && p->right_down == 1 && p->right_across != 1) {
+    if (p->rows <= FEW_ROWS && p->inner >= LONG_BESIDE * p->rows && !p->mask && p->left_across == 1 && p->right_down == 1 && p->right_across != 1) {
         OF_TYPE(product_along)(p);
         return;
     }

@@ -35,6 +35,7 @@
 #undef MOST_ROWS
 #undef PANEL
 #undef FEW_ROWS
+#undef LONG_BESIDE
 #undef FEW_ROWS_AT_ONCE
 #undef LONG_SUM
 #undef SHORT_ROW

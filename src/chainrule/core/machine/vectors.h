@@ -150,6 +150,9 @@ INLINE V OF_TYPE(ratio)(V x, V y) {
 INLINE V OF_TYPE(larger)(V x, V y) { return SELECT((x > y) | (x != x), x, y); }
 INLINE V OF_TYPE(smaller)(V x, V y) { return SELECT((x < y) | (x != x), x, y); }
 
+/* x where it is above 0, else 0; nan stays. */
+INLINE V OF_TYPE(positive)(V x) { return SELECT(x <= (V){0}, (V){0}, x); }
+
 /* Lanes of two vectors, which count on from the first to the second. */
 INLINE V OF_TYPE(picked)(V x, V y, I from) {
 #if defined(__clang__)
@@ -188,4 +191,22 @@ INLINE ENTRY OF_TYPE(smallest_of)(V x) {
     for (WHOLE apart = (WHOLE)LANES / 2; apart; apart /= 2)
         x = OF_TYPE(smaller)(x, OF_TYPE(exchanged)(x, apart));
     return x[0];
+}
+
+/* Half as many lanes of each of two vectors: what lies that far apart is added up. */
+INLINE V OF_TYPE(halved)(V x, V y, WHOLE apart) {
+    I place = OF_TYPE(places)(), of_second = (place & apart) != 0;
+    V low = OF_TYPE(picked)(x, y, place + (of_second & (WHOLE)(LANES - apart)));
+    return low + OF_TYPE(picked)(x, y, place + (of_second & (WHOLE)LANES) + (~of_second & apart));
+}
+
+/* The sums of one, two or four vectors in the first lanes, each added up in the order of sum_of. */
+INLINE V OF_TYPE(sums_of)(const V *x, const int n) {
+    const WHOLE half = (WHOLE)LANES / 2;
+    V sum = n == 1 ? x[0]
+          : n == 2 ? OF_TYPE(halved)(x[0], x[1], half)
+                   : OF_TYPE(halved)(OF_TYPE(halved)(x[0], x[2], half), OF_TYPE(halved)(x[1], x[3], half), half / 2);
+    for (WHOLE apart = half / n; apart; apart /= 2)
+        sum += OF_TYPE(exchanged)(sum, apart);
+    return n == 1 ? sum : OF_TYPE(picked)(sum, sum, OF_TYPE(places)() * (WHOLE)(LANES / n) & (WHOLE)(LANES - 1));
 }
