@@ -143,7 +143,6 @@ if TYPE_CHECKING:
     from chainrule.rules.factors import svd as svd
     from chainrule.rules.fused import affine as affine
     from chainrule.rules.fused import binary_cross_entropy as binary_cross_entropy
-    from chainrule.rules.fused import cross_entropy as cross_entropy
     from chainrule.rules.fused import squared_error as squared_error
     from chainrule.rules.gates import silu as silu
     from chainrule.rules.interpolation import interp as interp
@@ -175,6 +174,7 @@ if TYPE_CHECKING:
     from chainrule.rules.logic import logical_or as logical_or
     from chainrule.rules.logic import logical_xor as logical_xor
     from chainrule.rules.logic import signbit as signbit
+    from chainrule.rules.losses import cross_entropy as cross_entropy
     from chainrule.rules.matrix import cholesky as cholesky
     from chainrule.rules.matrix import det as det
     from chainrule.rules.matrix import inv as inv

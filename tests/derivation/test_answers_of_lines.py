@@ -109,7 +109,7 @@ def test_a_fraction_before_a_letter_is_not_taken_for_one_over_it(tree, said):
         ("round(x, decimals=1)*x", {"x": 1.6}, "round₁(x) · x"),
         ("norm(x, ord=inf)", {"x": [3.0, -4.0]}, "max(abs(x))"),
         ("softmax(x, axis=0)[0]", {"x": [3.0, 1.0]}, "softmax(x)[0]"),
-        ("sum(max(A, axis=0))", {"A": [[1.0, 2.0], [3.0, 1.0]]}, "∑ max_(axis = 0)(A)"),
+        ("sum(max(A, axis=0))", {"A": [[1.0, 2.0], [3.0, 1.0]]}, "∑ max(A, axis = 0)"),
     ],
 )
 def test_settings_that_say_nothing_are_not_printed(text, values, formula):

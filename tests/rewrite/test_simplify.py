@@ -84,6 +84,19 @@ TABLE = [
     ("sum(broadcast_to(s, shape=(3,)))", "3*s"),
     ("broadcast_to(x, shape=(2, 3))*broadcast_to(y, shape=(2, 3))", "broadcast_to(x*y, shape=(2, 3))"),
     ("solve(A, eye(3))", "inv(A)"),
+    ("stack([x, y])[1]", "y"),
+    ("(2*stack([x, y])**2)[-1]", "2*y**2"),
+    ("stack([x, y], axis=1)[1]", "stack([x, y], axis=1)[1]"),
+    ("exp(stack([x, y]) @ A)[0]", "exp(x @ A)"),
+    ("exp(stack([x, y]) @ y)[0]", "exp(x @ y)"),
+    ("outer(x, y)[2]", "x[2]*y"),
+    ("concatenate([x, y])[3:]", "y"),
+    ("concatenate([x, y])[1:3]", "x[1:3]"),
+    ("concatenate([x, y])[-1]", "y[2]"),
+    ("concatenate([x, y])[2:4]", "concatenate([x, y], axis=0)[2:4]"),
+    ("concatenate([A, B])[3:, 1]", "B[:, 1]"),
+    ("pad(x, (2, 1))[2:5]", "x"),
+    ("pad(x, (2, 1))[1:5]", "pad(x, pad_width=(2, 1))[1:5]"),
 ]
 
 

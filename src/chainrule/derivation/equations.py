@@ -19,6 +19,7 @@ from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import ChainruleError
 from chainrule.maths import Number, Tree, check, numeral, plain
 from chainrule.maths.check import alike, magnitude, vanishes
+from chainrule.maths.notation import units_in
 from chainrule.maths.numerals import DIGITS, FULL
 from chainrule.maths.tree import Applied, applied, equation, matrix, parts, value
 
@@ -111,8 +112,8 @@ def with_places(part: Equation) -> Equation:
     while waiting:
         x = waiting.pop()
         waiting += parts(x)
-        if isinstance(x, Applied) and x.name == "scatter" and x.ndim == 1 and type(x.given["key"]) is int:
-            units[x.given["key"]] = applied("scatter", 1, **x.given)
+        if isinstance(x, Applied) and x.name == "scatter":
+            units |= {place: applied("scatter", 1, key=place, shape=(place + 1,)) for place in units_in(x)}
     if not units:
         return part
     are = listed([said(unit, f" is 1 at [{place}]") for place, unit in sorted(units.items())])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chainrule.maths.as_unicode import CLOSING, RELATIONS, Unicode
-from chainrule.maths.looks import Binds, Looks, all_in
+from chainrule.maths.looks import Binds, Looks, all_in, has_settings
 from chainrule.maths.notation import lay
 from chainrule.maths.tree import Tree
 from chainrule.maths.writer import Writer
@@ -145,6 +145,9 @@ class Boxes(Writer[Box]):
         return beside(base, Box((above, *rest), base.base))
 
     def call_(self, x: Looks) -> Box:
+        if has_settings(x):
+            *parts, settings = map(self.write, (*x.parts[1:], x.parts[0]))
+            return beside(line(x.word), self.between("(", self.joined([*parts, settings], *[", "] * len(parts)), ")"))
         inside = self.joined(list(map(self.write, x.parts[1:])), *[", "] * (len(x.parts) - 2))
         name = self.in_line.write(Looks("call", (x.parts[0], Looks("none")), x.word)).removesuffix("()")
         return beside(line(name), inside if self.is_bracketed(x) else self.between("(", inside, ")"))

@@ -11,6 +11,7 @@ from chainrule.maths.tree import Tree
 from chainrule.maths.writer import LineWriter
 
 LETTERS = {sign: rf"\{spelled}" for spelled, sign in GREEK.items()} | {
+    "𝟎": r"\mathbf{0}",
     "𝟏": r"\mathbf{1}",
     "𝐞": r"\mathbf{e}",
     "𝐈": r"\mathbf{I}",

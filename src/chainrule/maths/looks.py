@@ -173,6 +173,11 @@ def call(name: str, *inputs: Looks, below: Looks | None = None) -> Looks:
     return Looks("call", (below or NOTHING, *inputs), name)
 
 
+def has_settings(x: Looks) -> bool:
+    """Whether what is set below a function has names: a line has them among the inputs, as a call of Python."""
+    return x.parts[0].kind == "list" and all([part.kind == "rel" for part in x.parts[0].parts])
+
+
 def listed(*parts: Looks) -> Looks:
     return Looks("list", parts)
 
@@ -206,6 +211,7 @@ PI = Looks("const", (), "π")
 E = Looks("const", (), "e")
 NOTHING = Looks("none")
 ONES = name("𝟏")
+ZEROS = name("𝟎")
 IDENTITY = name("𝐈")
 TOP = Looks("top")
 INVERSE_TOP = Looks("top", (), "-")

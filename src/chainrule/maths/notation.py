@@ -25,6 +25,7 @@ from chainrule.maths.looks import (
     NOTHING,
     ONES,
     TOP,
+    ZEROS,
     Looks,
     add,
     begins_with_digit,
@@ -241,12 +242,19 @@ def turned(x: Looks) -> Looks:
     A column of numbers becomes a row.
     """
     if x.kind == "matrix" and all([len(row.parts) == 1 for row in x.parts]):
-        return Looks("matrix", (Looks("row", tuple([row.parts[0] for row in x.parts])),))
+        column = [row.parts[0] for row in x.parts]
+        if all([is_number(part) or part.kind == "raised" for part in column]):
+            row = [part if is_number(part) else turned(part) for part in column]
+            return Looks("matrix", (Looks("row", tuple(row)),))
     if x.kind == "raised":
         return x.parts[0] if x.parts[1] == TOP else Looks("pow", (x.parts[0], looks.digits("-1")))
     if x.kind == "pow" and not x.word and x.parts[1] == looks.digits("-1"):
         return Looks("raised", (x.parts[0], INVERSE_TOP))
     return Looks("raised", (x, TOP))
+
+
+def is_number(x: Looks) -> bool:
+    return x.kind == "num" or (x.kind == "neg" and x.parts[0].kind == "num")
 
 
 def fitted(x: Tree, shape: Shape) -> Looks:
@@ -444,20 +452,39 @@ def outer(tree: Applied, x: Tree, y: Tree) -> Looks | None:
 
 def entry(tree: Applied, x: Tree) -> Looks:
     """Entries by program indices, from 0, in square brackets."""
-    key: Any = tree.given["key"]
-    return Looks("entry", (lay(x), *map(setting, key if isinstance(key, tuple) else (key,))))
+    return Looks("entry", (lay(x), *map(place, keys_of(tree.given["key"]))))
+
+
+def keys_of(key: Any) -> tuple[Any, ...]:
+    return key if isinstance(key, tuple) else (key,)
+
+
+def place(key: Any) -> Looks:
+    """One of the indices between square brackets; places of several entries are a list."""
+    found = setting(key)
+    return Looks("fence", found.parts, "[") if found.kind == "fence" else found
 
 
 def joined(tree: Applied, *inputs: Tree) -> Looks:
-    """Arrays joined along an axis that is always named."""
-    return call(tree.name, *map(lay, inputs), below=settings_below(tree.given))
+    """Vectors and matrices end to end are blocks of one; where there are more axes, the one is named."""
+    axis = tree.given["axis"] % tree.ndim
+    if tree.ndim > 2:
+        return call(tree.name, *map(lay, inputs), below=settings_below(tree.given))
+    return blocks(axis, *map(lay, inputs))
+
+
+def blocks(axis: int, *parts: Looks) -> Looks:
+    """A matrix of what stands below each other along the first axis, or side by side."""
+    rows = [(part,) for part in parts] if axis == 0 else [parts]
+    return Looks("matrix", tuple([Looks("row", row) for row in rows]))
 
 
 def stacked(tree: Applied, *inputs: Tree) -> Looks:
-    """Vectors along a new first axis are the rows of a matrix."""
-    if tree.given["axis"] != 0 or any([x.ndim != 1 for x in inputs]):
-        return joined(tree, *inputs)
-    return Looks("matrix", tuple([Looks("row", (as_row(x),)) for x in inputs]))
+    """Vectors along a new axis are the rows or columns of a matrix, and numbers the entries of a vector."""
+    axis = tree.given["axis"] % tree.ndim
+    if tree.ndim > 2:
+        return call(tree.name, *map(lay, inputs), below=settings_below(tree.given))
+    return blocks(axis, *map(lay if tree.ndim == 1 or axis == 1 else as_row, inputs))
 
 
 def broadcast(tree: Applied, x: Tree) -> Looks:
@@ -485,10 +512,18 @@ def base_of_square(x: Tree) -> Any:
 
 def reshaped(tree: Applied, x: Tree) -> Looks | None:
     """A vector as a column is itself, and as a row its transpose; one number is that number in any shape."""
-    if x.ndim == 1 and x.size > 1 and tree.shape == (1, x.size):
+    if x.size > 1 and ((is_column(x) and is_row(tree)) or (is_row(x) and is_column(tree))):
         return turned(lay(x))
     only_shape = x.size == tree.size and max(x.ndim, tree.ndim) < 3 and x.shape[:1] == tree.shape[:1]
     return lay(x) if only_shape or x.size == tree.size == 1 else None
+
+
+def is_column(x: Tree) -> bool:
+    return x.shape in ((x.size,), (x.size, 1))
+
+
+def is_row(x: Tree) -> bool:
+    return x.shape == (1, x.size)
 
 
 def identity(tree: Applied) -> Looks:
@@ -531,13 +566,82 @@ def trace(tree: Applied, x: Tree) -> Looks | None:
     return None if settings_shown(tree) else call("tr", lay(x))
 
 
-def unit_vector(tree: Applied, x: Tree) -> Looks | None:
-    """A number in one place of a vector; the places of letters below count from 1, as those of entries there do."""
-    key = tree.given["key"]
-    if x.shape or not isinstance(key, int) or tree.ndim != 1:
-        return None
-    unit = Looks("sub", (looks.name("𝐞"), looks.digits(str(key % tree.size + 1))))
-    return unit if lay(x) == looks.digits("1") else beside(*number_first(x), unit)
+def scattered(tree: Applied, x: Tree) -> Looks | None:
+    """What stands among zeros: times unit vectors, or as a block between blocks of zeros."""
+    match axes := among_zeros(tree):
+        case (int(), *rest) if not x.shape:
+            units = [unit(axes[0]), *[turned(unit(i)) for i in rest]]
+            return beside(*([] if lay(x) == looks.digits("1") else number_first(x)), *units)
+        case (int(i), None):
+            return beside(unit(i), as_row(x))
+        case (None, int(i)):
+            return beside(lay(x), turned(unit(i)))
+        case (list(places), *_):
+            return beside(blocks(1, *map(unit, places)), lay(x))
+        case (None, list(places)):
+            return beside(lay(x), turned(blocks(1, *map(unit, places))))
+        case (range() as kept, *_) | (None, range() as kept):
+            axis = 0 if axes[0] is kept else 1
+            return blocks(axis, *zeros(kept.start), lay(x), *zeros(tree.shape[axis] - kept.stop))
+        case _:
+            return None
+
+
+def among_zeros(tree: Applied) -> tuple[Any, ...]:
+    """Where something stands in a vector or matrix of zeros: by axis one place, some, a range, or None for all.
+
+    Nothing where it is scattered otherwise.
+    """
+    keys = keys_of(tree.given["key"])
+    if len(keys) > tree.ndim or tree.ndim > 2:
+        return ()
+    found = (*map(along_axis, keys, tree.shape), *[None] * (tree.ndim - len(keys)))
+    several = sum([isinstance(x, list | range) for x in found])
+    alone = not several or not any([type(x) is int for x in found])
+    known = all([x is not False for x in found])
+    return found if several < 2 and alone and known else ()
+
+
+def along_axis(key: Any, size: int) -> Any:
+    """The place, places or range that an index means along an axis; None for all of it, and False for anything else."""
+    if type(key) is int:
+        return key % size
+    if isinstance(key, slice):
+        meant = range(size)[key]
+        if meant.step == 1:
+            return None if len(meant) == size else meant
+        return list(meant) if len(meant) <= MOST_ENTRIES else False
+    if isinstance(key, np.ndarray) and key.ndim == 1 and key.dtype.kind in "iu" and key.size <= MOST_ENTRIES:
+        return [int(i) % size for i in key]
+    return False
+
+
+def units_in(tree: Applied) -> list[int]:
+    """The places of the unit vectors by which an array among zeros is written."""
+    axes = among_zeros(tree)
+    return [i for x in axes for i in (x if isinstance(x, list) else [x] if type(x) is int else [])]
+
+
+def unit(place: int) -> Looks:
+    """A unit vector; the places of letters below count from 1, as those of entries there do."""
+    return Looks("sub", (looks.name("𝐞"), looks.digits(str(place + 1))))
+
+
+def padded(tree: Applied, x: Tree) -> Looks | None:
+    """A vector between zeros."""
+    before = ends(tree.given["pad_width"]) if tree.ndim == 1 else None
+    return None if before is None else blocks(0, *zeros(before), lay(x), *zeros(tree.size - before - x.size))
+
+
+def ends(width: Any) -> int | None:
+    """How many entries a vector gets before it."""
+    found = np.asarray(width) if not isinstance(width, dict) else np.zeros(0)
+    return int(found.flat[0]) if found.size in (1, 2) else None
+
+
+def zeros(count: int) -> tuple[Looks, ...]:
+    """So many zeros as a block, if there are any."""
+    return () if count == 0 else (looks.digits("0") if count == 1 else ZEROS,)
 
 
 BY_SHAPE: dict[str, Callable[..., Looks | None]] = {
@@ -557,11 +661,12 @@ BY_SHAPE: dict[str, Callable[..., Looks | None]] = {
     "mul": product,
     "norm": norm,
     "outer": outer,
+    "pad": padded,
     "pow": power,
     "reciprocal": entrywise("-1"),
     "reshape": reshaped,
     "round": rounded,
-    "scatter": unit_vector,
+    "scatter": scattered,
     "solve": solution,
     "sqrt": root,
     "square": entrywise("2"),

@@ -11,6 +11,7 @@ from chainrule.core.operation import Linear, Pointwise, book
 from chainrule.core.term import forward_order, name_of, shape_of
 from chainrule.maths.calls import is_identity
 from chainrule.rewrite.algebra import Product, build_product, product_of
+from chainrule.rewrite.apart import taken_apart
 from chainrule.rewrite.chains import build_chain, factored, inverse_of_chain, number_of, transposed_chain
 from chainrule.rewrite.rearranging import (
     broadcast,
@@ -140,8 +141,12 @@ def build_identity(inputs: list[Any], settings: Any, shape: Any, way: Rewriting)
 
 
 def build_index(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -> Any:
-    """The diagonal of a diagonal matrix, or of a transpose."""
-    x = inputs[0]
+    """The diagonal of a diagonal matrix, or of a transpose; one of the parts that were put together."""
+    x, key = inputs[0], settings["key"]
+    part = taken_apart(x, key if isinstance(key, tuple) else (key,))
+    if part is not None:
+        way.note("part of a whole")
+        return part
     if not is_diagonal(book["index"](x, **settings)):
         return None
     if name_of(x) == "scatter" and is_diagonal(x):

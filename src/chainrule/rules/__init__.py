@@ -44,12 +44,13 @@ CLOSED = {
         "round sinc sinc_slope trunc"
     ),
     "factors": "eigh lstsq matrix_power matrix_rank qr svd",
-    "fused": "affine binary_cross_entropy cross_entropy layer_norm squared_error",
+    "fused": "affine binary_cross_entropy layer_norm squared_error",
     "interpolation": "interp",
     "logic": (
         "bitwise_and bitwise_invert bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor isfinite isinf "
         "isnan logical_and logical_not logical_or logical_xor signbit"
     ),
+    "losses": "cross_entropy",
     "matrix": "cholesky det inv logabsdet sign_of_det",
     "norms": "cond norm",
     "numbers": "clip copysign cot csc deg2rad divmod fabs float_power fmax fmin heaviside nan_to_num rad2deg sec",

@@ -18,7 +18,7 @@ from typing import Any
 from chainrule.core.operation import book, compositions
 from chainrule.errors import FormulaError, closest, meant
 from chainrule.expression.typed.caret import error_at
-from chainrule.expression.typed.functions import Function, function_names, in_a_list, look_up
+from chainrule.expression.typed.functions import Function, function_names, in_a_list, look_up, of_parts
 from chainrule.expression.typed.parsed import CONSTANTS, Parsed, Step
 from chainrule.expression.typed.tokens import EXACT_DIGITS, Token, tokens_of
 
@@ -30,6 +30,7 @@ LARGEST_EXPONENT = 1024
 A_SETTING = (
     "a setting is typed out, for it has no derivative: a number, True, False, None, inf, or several in parentheses"
 )
+AN_INDEX = "an index has whole numbers and slices, typed out, as in x[0] and W[:, 1:]"
 LARGEST_SETTING = 10_000_000
 """Settings are axes, shapes and widths: a product beyond this would fill the memory."""
 
@@ -216,14 +217,21 @@ class Reader:
                 raise self.at_token(token, f"{function.usage} needs the setting {name}")
         if function.name == "where":
             self.conditions.add(id(node.args[0]))
-        return Call(function.call, tuple(node.args[:count]), (token.start, token.stop), settings)
+        place = (token.start, token.stop)
+        if not function.listed:
+            return Call(function.call, tuple(node.args[:count]), place, settings)
+        if not isinstance(node.args[0], ast.List) or not node.args[0].elts:
+            raise self.at_token(token, f"{function.name} takes a list, as in {function.name}([x, y])")
+        return Call(of_parts(function.call), tuple(node.args[0].elts), place, settings)
 
     def settings(self, node: ast.Call, function: Function, token: Token) -> dict[str, Any]:
         """The settings of a call: by name, or by position after the inputs."""
         beyond = node.args[len(function.inputs) :]
         if len(beyond) > len(function.settings):
             raise self.at_token(token, f"{function.usage} was given {len(node.args)} inputs and settings")
-        found = {name: self.setting(part) for name, part in zip(function.settings, beyond, strict=False)}
+        found = {
+            name: self.setting(part, function, name) for name, part in zip(function.settings, beyond, strict=False)
+        }
         for keyword in node.keywords:
             place = self.token_of(str(keyword.arg))
             if place.text not in function.settings:
@@ -231,15 +239,24 @@ class Reader:
                 raise self.at_token(place, f"{function.usage} has no setting {place.text}{hint}")
             if place.text in found:
                 raise self.at_token(place, f"the setting {place.text} is given twice")
-            found[place.text] = self.setting(keyword.value)
+            found[place.text] = self.setting(keyword.value, function, place.text)
         return found
 
-    def setting(self, node: ast.expr) -> Any:
+    def setting(self, node: ast.expr, function: Function, name: str) -> Any:
         """A setting: a word, or several in parentheses, such as a shape; two deep for the widths of a pad."""
+        if name in function.places:
+            return self.places(node)
         found = self.words(node, 2)
         if product_of(found) > LARGEST_SETTING:
             raise error_at(self.text, *self.extent(node), f"a setting of more than {LARGEST_SETTING:,} is refused")
         return found
+
+    def places(self, node: ast.expr) -> Any:
+        """Whole numbers that count classes or entries: one, or a list."""
+        what = "whole numbers are typed out here, as 1 or [0, 2]: they have no derivative"
+        if isinstance(node, ast.List) and node.elts:
+            return tuple([self.whole(part, what) for part in node.elts])
+        return self.whole(node, what)
 
     def words(self, node: ast.expr, depth: int) -> Any:
         """A word, or several in parentheses inside each other up to that depth."""
@@ -271,8 +288,7 @@ class Reader:
             raise error_at(self.text, *self.extent(node), "the step of a slice is not 0")
         return slice(*ends)
 
-    def whole(self, node: ast.expr) -> int:
-        what = "an index has whole numbers and slices, typed out, as in x[0] and W[:, 1:]"
+    def whole(self, node: ast.expr, what: str = AN_INDEX) -> int:
         number = self.word(node, what)
         if type(number) is not int:
             raise error_at(self.text, *self.extent(node), what)
@@ -366,7 +382,7 @@ def by_name(name: str) -> Callable[..., Any]:
 
 def pick(x: Any, key: Any) -> Any:
     """An entry or a slice; one of the results, where a function has several."""
-    return x[key] if isinstance(x, tuple) else book["index"](x, key=key)
+    return x[key] if isinstance(x, tuple | list) else book["index"](x, key=key)
 
 
 def product_of(setting: Any) -> int:

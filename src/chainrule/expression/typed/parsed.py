@@ -100,7 +100,7 @@ class Parsed:
         numbers = list(dict.fromkeys([x.name for x, shape in given if x.name and not shape])) if numbers_too else []
         if numbers:
             are = "is a number" if len(numbers) == 1 else "are numbers"
-            said.append(f"{' and '.join(numbers)} {are}: give a shape to what is an array")
+            said.append(f"{' and '.join(numbers)} {are}: give a shape to what is an array, as {numbers[0]}:3x2")
         return said
 
     def once(self, step: Step, inputs: Sequence[Any], shared: dict[Any, Any]) -> Any:
