@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from chainrule.maths.looks import Binds, Looks, has_settings
+from chainrule.maths.looks import Binds, Looks
 from chainrule.maths.tree import Tree
 from chainrule.maths.writer import LineWriter
 from chainrule.printable import disturbs
@@ -146,10 +146,10 @@ class Unicode(LineWriter):
 
     def call_(self, x: Looks) -> str:
         below = self.write(x.parts[0])
-        if has_settings(x):
-            return f"{x.word}({', '.join([*map(self.write, x.parts[1:]), below])})"
         scripted = x.word + (small(below, LOWERED, "_") if below else "")
         inside = ", ".join(map(self.write, x.parts[1:]))
+        if scripted.endswith(")"):  # what no small signs say stands among the inputs, as in a call of Python
+            return f"{x.word}({inside}, {below})"
         return scripted + (inside if self.is_bracketed(x) else f"({inside})")
 
     def fence_(self, x: Looks) -> str:
