@@ -161,7 +161,7 @@ V, U = Symbol("v", shape=(3,)), Symbol("u", shape=(3,))
         (A**2, "A⊙²"),
         (applied("softmax", A, axis=0), "softmax(A, axis = 0)"),
         (applied("softmax", A, axis=1), "softmax(A, axis = 1)"),
-        (applied("broadcast_to", A, shape=(4, 2, 3)), "repeat(A, 4×2×3)"),
+        (applied("broadcast_to", A, shape=(4, 3, 3)), "repeat(A, 4×3×3)"),
         (applied("sum", A, axis=0), "Aᵀ 𝟏"),
         (applied("greater", X, 0) * Y, "[x > 0] · y"),
         (applied("concatenate", U, V, axis=0), "[u; v]"),
