@@ -1,4 +1,4 @@
-"""Difference quotients along one number, judged against a derivative: the step is chosen by its error, never by hand.
+"""Difference quotients along one number, compared with a derivative: the step is chosen by its error, never by hand.
 
 A quotient is off by the formula (which falls with the step's square) and by rounding (which grows as the step shrinks).
 Quotients with some twenty steps show both, so that for each the largest error is known, and the best is taken.
@@ -234,7 +234,7 @@ def noise_of(along: Along, scale: float = 1.0) -> Array:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Compared:
     """A derivative of one output beside what differences say: the verdict, and how sure it is."""
 
     verdict: str
@@ -257,42 +257,42 @@ ORDER = ("bug", "no number", "undecided", "kink", "truncation", "rounding", "rig
 """What a reader must see first."""
 
 
-def rank(judged: Any) -> tuple[int, float]:
+def rank(outcome: Any) -> tuple[int, float]:
     """By its verdict and how far it is off: what must be seen first is least."""
-    return ORDER.index(judged.verdict), -judged.off
+    return ORDER.index(outcome.verdict), -outcome.off
 
 
-def judge(found: Ladder, derivative: Any, typical: float = 0.0, allowed: float = 0.0) -> Judged:
-    """The derivative of every output against the quotients: the judgement of the one that is worst.
+def compared(found: Ladder, derivative: Any, typical: float = 0.0, allowed: float = 0.0) -> Compared:
+    """The derivative of every output against the quotients: the comparison of the one that is worst.
 
     `typical` is the size of derivatives around, beside which a smaller one counts as 0; `allowed` is what the
     derivative's own rounding may take.
     """
     given = row(derivative)
-    judged = [judge_one(found, j, float(given[j]), typical, allowed) for j in range(given.size)]
-    return min(judged, key=rank)
+    outcomes = [compared_one(found, j, float(given[j]), typical, allowed) for j in range(given.size)]
+    return min(outcomes, key=rank)
 
 
-def judge_one(found: Ladder, j: int, given: float, typical: float, allowed: float) -> Judged:
-    """The judgement of one output's derivative."""
+def compared_one(found: Ladder, j: int, given: float, typical: float, allowed: float) -> Compared:
+    """The comparison of one output's derivative."""
     if not len(found.steps):
-        return Judged("no number", given, np.nan, np.inf, None, j)
+        return Compared("no number", given, np.nan, np.inf, None, j)
     best, error, rounding = (float(part[j]) for part in found.best)
     if not np.isfinite([given, best, error]).all():
-        return Judged("no number", given, best, error, None, j)
+        return Compared("no number", given, best, error, None, j)
     allowed += LAST_DIGITS * abs(given)
     if found.kink[j]:
         sides = found.sides(j)
         between = min(sides) - allowed - FINE * typical <= given <= max(sides) + allowed + FINE * typical
-        return Judged("kink" if between else "bug", given, best, error, sides, j)
+        return Compared("kink" if between else "bug", given, best, error, sides, j)
     around = np.abs(found.central[:NEARBY, j])
     size = max(abs(given), abs(best), typical, float(around[np.isfinite(around)].max(initial=0.0)))
     if abs(given - best) > SURE * error + allowed:
-        return Judged("bug", given, best, error, None, j)
+        return Compared("bug", given, best, error, None, j)
     if error <= FINE * size or size == 0:
         verdict = "right"
     elif error > COARSE * size:
         verdict = "undecided"
     else:
         verdict = "rounding" if rounding > error / 2 else "truncation"
-    return Judged(verdict, given, best, error, None, j)
+    return Compared(verdict, given, best, error, None, j)

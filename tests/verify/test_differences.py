@@ -7,17 +7,17 @@ import math
 import numpy as np
 import pytest
 
-from chainrule.differences import judge, ladder, noise_of, steps_for
+from chainrule.differences import compared, ladder, noise_of, steps_for
 
 
-def judged(f, derivative, x, **settings):
+def outcome(f, derivative, x, **settings):
     def along(shift):
         moved = x + shift
         return f(np.float64(moved)), moved - x
 
     scale = abs(x) or 1.0
     steps = ladder(along, steps_for(x, 1.0), noise_of(along, scale))
-    return judge(steps, derivative, **settings), steps.order(np.atleast_1d(derivative))
+    return compared(steps, derivative, **settings), steps.order(np.atleast_1d(derivative))
 
 
 RIGHT = {
@@ -43,7 +43,7 @@ RIGHT = {
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_right_derivative_is_confirmed(name):
-    found, order = judged(*RIGHT[name])
+    found, order = outcome(*RIGHT[name])
     assert found.verdict == "right", found
     assert order is None or order > 1.5
 
@@ -52,13 +52,13 @@ def test_a_right_derivative_is_confirmed(name):
 @pytest.mark.parametrize("off", [1e-4, -1.0, 1.0])
 def test_the_same_derivative_a_little_off_is_not(name, off):
     f, derivative, x = RIGHT[name]
-    found, _ = judged(f, derivative * (1 + off) if derivative else off, x)
+    found, _ = outcome(f, derivative * (1 + off) if derivative else off, x)
     assert found.verdict == "bug", found
 
 
 def test_an_error_of_a_millionth_shows_in_taylors_order():
-    _, right = judged(np.sin, math.cos(0.7), 0.7)
-    _, wrong = judged(np.sin, math.cos(0.7) + 1e-6, 0.7)
+    _, right = outcome(np.sin, math.cos(0.7), 0.7)
+    _, wrong = outcome(np.sin, math.cos(0.7) + 1e-6, 0.7)
     assert right == pytest.approx(2, abs=0.05)
     assert wrong == pytest.approx(1, abs=0.05)
 
@@ -75,28 +75,28 @@ def test_an_error_of_a_millionth_shows_in_taylors_order():
 )
 def test_at_a_kink_a_slope_between_the_sides_is_a_convention_and_another_is_a_mistake(f, x, sides):
     for derivative in (*sides, sum(sides) / 2):
-        found, _ = judged(f, derivative, x)
+        found, _ = outcome(f, derivative, x)
         assert found.verdict == "kink"
         assert found.sides == pytest.approx(sides, abs=1e-5)
-    assert judged(f, 1.5, x)[0].verdict == "bug"
+    assert outcome(f, 1.5, x)[0].verdict == "bug"
 
 
 def test_an_edge_has_one_side():
-    assert judged(lambda x: x * np.sqrt(x), 0.0, 0.0)[0].verdict in ("right", "truncation")
-    assert judged(lambda x: np.sqrt(x) + x, 5.0, 0.0)[0].verdict in ("bug", "no number")
+    assert outcome(lambda x: x * np.sqrt(x), 0.0, 0.0)[0].verdict in ("right", "truncation")
+    assert outcome(lambda x: np.sqrt(x) + x, 5.0, 0.0)[0].verdict in ("bug", "no number")
 
 
 def test_what_rounding_hides_is_said_to_be_hidden():
-    seen, _ = judged(lambda x: 1e10 + x * x, 2.0, 1.0)
+    seen, _ = outcome(lambda x: 1e10 + x * x, 2.0, 1.0)
     assert seen.verdict == "rounding"
-    hidden, _ = judged(lambda x: 1e16 + x, 1.0, 1.0)
+    hidden, _ = outcome(lambda x: 1e16 + x, 1.0, 1.0)
     assert hidden.verdict == "undecided"
 
 
 @pytest.mark.parametrize("derivative", [math.inf, math.nan])
 def test_without_a_number_there_is_no_verdict(derivative):
-    assert judged(np.sqrt, derivative, 0.0)[0].verdict == "no number"
-    assert judged(lambda x: np.float64("nan"), 1.0, 0.0)[0].verdict == "no number"
+    assert outcome(np.sqrt, derivative, 0.0)[0].verdict == "no number"
+    assert outcome(lambda x: np.float64("nan"), 1.0, 0.0)[0].verdict == "no number"
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-6, 1e6])
@@ -115,6 +115,6 @@ def test_each_of_several_outputs_is_judged():
 
     steps = ladder(along, steps_for(0.5, 1.0), noise_of(along))
     right = np.array([math.cos(0.5), -math.sin(0.5), 1.0])
-    assert judge(steps, right).verdict == "right"
-    found = judge(steps, right * [1, 2, 1])
+    assert compared(steps, right).verdict == "right"
+    found = compared(steps, right * [1, 2, 1])
     assert (found.verdict, found.output) == ("bug", 1)

@@ -36,7 +36,7 @@ def audit(
 
 def of_file(path: Path, run_code: bool, seconds: float) -> dict[str, Any]:
     """The audit of one file, as data."""
-    from chainrule.verify.audit import audit as read_and_judge
+    from chainrule.verify.audit import audit as read_and_check
     from chainrule.verify.running import Limits, run_apart
 
     if run_code:
@@ -44,5 +44,5 @@ def of_file(path: Path, run_code: bool, seconds: float) -> dict[str, Any]:
             "chainrule.verify.auditing.apart:audit_code", [str(path.resolve())], Limits(seconds), path.resolve().parent
         )
         return {**ran.result, "name": path.name}
-    found = read_and_judge(path)
+    found = read_and_check(path)
     return {**found.as_dict(), "text": str(found)}

@@ -38,7 +38,7 @@ from chainrule.program.around import Around
 from chainrule.program.trace import paths
 from chainrule.training.batches import Batch, arrays_of, as_given, dtype_of, output_of
 from chainrule.training.cost import descend, loss_number, loss_of, refuse_cut_off
-from chainrule.training.known_steps import known_steps, likeness
+from chainrule.training.step_cache import likeness, step_cache
 from chainrule.training.step_program import Draw, Example, MadeOf, draws_of, example_of
 from chainrule.training.step_state import State, are_the_same, attributes_of, memory_key, settings_of
 
@@ -241,7 +241,7 @@ class TrainingStep:
         places = None if rows is None else np.ascontiguousarray(rows[0], np.int64)
         own = is_own(made_of)
         key = likeness(made_of, draws, self.key(data, rows), self.target, threads()) if own else None
-        known = known_steps.get(key)
+        known = step_cache.get(key)
         if known is not None:
             version, example = known.version, known.example._replace(draws=draws)
             state = State(made_of.parts, made_of.optimizer, known.unmoved)
@@ -255,7 +255,7 @@ class TrainingStep:
             with without_collector():
                 shorter, fired = simplified(example.trace, LAWS)
                 version = Version(shorter, example.trace, fired, described(data, places), "step", self.target)
-            known_steps.keep(key, version, example, state.without)
+            step_cache.keep(key, version, example, state.without)
         alone = rows is None and data[2] is None
         kinds = (kind_of(data[0]), kind_of(data[1])) if alone else (object(), object())
         held = attributes_of(state.modules)

@@ -7,15 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from chainrule.verify.auditing.assumed import assuming
+from chainrule.verify.auditing.auditor import NEVER_CALLED, audited
 from chainrule.verify.auditing.clock import Clock
 from chainrule.verify.auditing.entries import entries
-from chainrule.verify.auditing.judge import NEVER_CALLED, audited
 from chainrule.verify.auditing.reader import Reader
 from chainrule.verify.auditing.report import Audit
 from chainrule.verify.auditing.source import Source, read_source
 
 SECONDS = 8.0
-"""How long a file is read and judged."""
+"""How long a file is read and checked."""
 
 
 def audit(path: str | Path) -> Audit:

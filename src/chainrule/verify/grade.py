@@ -179,7 +179,7 @@ def grade_formula(problem: Problem, text: str, asked: Sequence[str], values: Map
     for known, other in with_names(problem, working, values):
         if Fingerprint(problem, mark.walks, mark.wrt, [answer_of(other, name, walk) for walk in mark.walks]).is_right():
             return Grade(True, (), (), (as_given({known: float(values[known])}),))
-    return first_classified(judged(mark, name, working, failure) for mark, working, failure in tried)
+    return first_classified(grade_of(mark, name, working, failure) for mark, working, failure in tried)
 
 
 def answer_of(working: Working, name: str, walk: Walk) -> Any:
@@ -285,7 +285,7 @@ def right(marks: Iterable[Fingerprint], note: str = "") -> Grade:
     return Grade(True, (), (), (*notes, *[note] * bool(note)))
 
 
-def judged(mark: Fingerprint, name: str, working: Working | None, failure: str = "") -> Grade:
+def grade_of(mark: Fingerprint, name: str, working: Working | None, failure: str = "") -> Grade:
     """The mistakes of a wrong answer: single ones, then two at once, then changes of the answer itself."""
     found: Sequence[Mistake] = located(mark, name) or ([] if working is None else edited({name: mark}, working))
     both = two_at_once(mark, name) if all(mistake.name == "unclassified" for mistake in found) else []

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.state import quietly
-from chainrule.differences import ORDER, SURE, Array, Judged, Ladder, rank
+from chainrule.differences import ORDER, SURE, Array, Compared, Ladder, rank
 from chainrule.errors import GraphError
 from chainrule.verify.backward import faults_of
 from chainrule.verify.by_catalogue import by_catalogue
@@ -139,15 +139,15 @@ class Check:
         if given.shape != leaf.array.shape:
             return self.of_other_shape(leaf, given, found)
         along = [self.mover.direction(leaf, given) for _ in range(DIRECTIONS if self.cheap else 1)]
-        judged, steps = min(along, key=lambda one: rank(one[0]))
+        outcome, steps = min(along, key=lambda one: rank(one[0]))
         typical = self.mover.typical(leaf, given) * size**0.5
         self.sees = max(self.sees, *[SURE * one.error / typical if typical else 0.0 for one, _ in along])
-        if not self.cheap or judged.verdict not in ("right", "rounding", "truncation", "kink"):
+        if not self.cheap or outcome.verdict not in ("right", "rounding", "truncation", "kink"):
             most = min(size, SAMPLE) if self.cheap else size
             self.mover.entries(leaf, given, found, sorted({int(i) for i in np.linspace(0, size - 1, most)}))
-        return self.concluded(leaf, given, found, judged, steps)
+        return self.concluded(leaf, given, found, outcome, steps)
 
-    def concluded(self, leaf: Leaf, given: Array, found: Found, along: Judged, steps: Ladder) -> Checked:
+    def concluded(self, leaf: Leaf, given: Array, found: Found, along: Compared, steps: Ladder) -> Checked:
         """The verdict of an input, from its entries one by one and from all of them together."""
         order = steps.order(np.array([along.given]))
         worst, index, shown = found.worst, found.index, found.ladder
@@ -241,11 +241,11 @@ class Check:
         return [f"checked in float64; in float32, as given, off by {max(gaps, default=0.0):.1e} at most"]
 
 
-def errors_by_step(steps: Ladder | None, judged: Judged) -> tuple[tuple[float, float], ...]:
-    """How far the quotient with each step is from the derivative that is judged."""
+def errors_by_step(steps: Ladder | None, outcome: Compared) -> tuple[tuple[float, float], ...]:
+    """How far the quotient with each step is from the derivative that is compared."""
     if steps is None:
         return ()
-    gaps = np.abs(steps.central[:, judged.output] - judged.given)
+    gaps = np.abs(steps.central[:, outcome.output] - outcome.given)
     return tuple([(float(h), float(gap)) for h, gap in zip(steps.steps, gaps, strict=True)])
 
 

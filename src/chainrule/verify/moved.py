@@ -14,9 +14,9 @@ from chainrule.differences import (
     FINE,
     Along,
     Array,
-    Judged,
+    Compared,
     Ladder,
-    judge,
+    compared,
     ladder,
     noise_of,
     rank,
@@ -58,7 +58,7 @@ class Found:
 
     right: Array
     """What differences give, nan where nothing was looked at."""
-    worst: Judged | None = None
+    worst: Compared | None = None
     index: tuple[int, ...] = ()
     ladder: Ladder | None = None
     entries: int = 0
@@ -66,11 +66,11 @@ class Found:
     unsettled: int = 0
     """Entries that one step did not settle, and that were not looked at with every step."""
 
-    def take(self, judged: Judged, index: tuple[int, ...], steps: Ladder | None = None) -> None:
-        self.right[index] = judged.differences
-        self.wrong += judged.verdict == "bug"
-        if self.worst is None or rank(judged) < rank(self.worst):
-            self.worst, self.index, self.ladder = judged, index, steps
+    def take(self, outcome: Compared, index: tuple[int, ...], steps: Ladder | None = None) -> None:
+        self.right[index] = outcome.differences
+        self.wrong += outcome.verdict == "bug"
+        if self.worst is None or rank(outcome) < rank(self.worst):
+            self.worst, self.index, self.ladder = outcome, index, steps
 
 
 class Mover:
@@ -128,7 +128,7 @@ class Mover:
 
         return way, moved
 
-    def direction(self, leaf: Leaf, given: Array) -> tuple[Judged, Ladder]:
+    def direction(self, leaf: Leaf, given: Array) -> tuple[Compared, Ladder]:
         """The derivative along a random direction of one input."""
         way, along = self.along(leaf)
         scale = scale_of(leaf.array)
@@ -137,55 +137,55 @@ class Mover:
         noise = np.fmax(noise_of(along, scale), EPS * self.subject.size)
         steps = ladder(along, steps_for(scale, scale), noise + rounding)
         typical = max(length(given * way), self.typical(leaf, given) * leaf.array.size**0.5)
-        judged = judge(steps, float((given * way).sum()), typical, self.allowed(typical))
-        return self.sharpened(judged, leaf, way, length(given * way)), steps
+        outcome = compared(steps, float((given * way).sum()), typical, self.allowed(typical))
+        return self.sharpened(outcome, leaf, way, length(given * way)), steps
 
-    def sharpened(self, judged: Judged, leaf: Leaf, way: Array, terms: float) -> Judged:
+    def sharpened(self, outcome: Compared, leaf: Leaf, way: Array, terms: float) -> Compared:
         """The same by a complex step, where one can be made and differences agree with it: it is known to rounding.
 
         `terms` is the size of what the derivative adds up.
         """
-        slope = self.complex_slope(leaf, way) if judged.verdict in SHARPENED else None
-        if slope is None or not abs(slope - judged.differences) <= judged.error:
-            return judged
-        size = max(abs(judged.given), abs(slope), terms)
-        off = abs(judged.given - slope)
+        slope = self.complex_slope(leaf, way) if outcome.verdict in SHARPENED else None
+        if slope is None or not abs(slope - outcome.differences) <= outcome.error:
+            return outcome
+        size = max(abs(outcome.given), abs(slope), terms)
+        off = abs(outcome.given - slope)
         if off <= AGREES * size:
             note = f"{leaf.name}: a complex step agrees to {max(off / size if size else 0.0, EPS):.0e} of its size"
-            self.subject.notes += [note] if judged.verdict != "right" else []
+            self.subject.notes += [note] if outcome.verdict != "right" else []
             self.analytic.add(leaf.name)
-            return replace(judged, verdict="right", differences=slope, error=AGREES * size)
-        return self.contradicted(judged, leaf, slope, size) if off > CONTRADICTS * size else judged
+            return replace(outcome, verdict="right", differences=slope, error=AGREES * size)
+        return self.contradicted(outcome, leaf, slope, size) if off > CONTRADICTS * size else outcome
 
-    def beneath_rounding(self, judged: Judged, leaf: Leaf, i: int, typical: float) -> Judged:
+    def beneath_rounding(self, outcome: Compared, leaf: Leaf, i: int, typical: float) -> Compared:
         """An entry so small beside the others that differences show rounding alone, by a complex step for it alone.
 
         What that leaves of sums that cancel is some units in the last place of an ordinary entry. It is asked only
         where a complex step was right along a random direction, of a function without absolute values and the like.
         """
         if leaf.name not in self.analytic or self.small >= CLOSE or not self.subject.is_analytic:
-            return judged
+            return outcome
         self.small += 1
         way = np.zeros_like(leaf.array)
         way.reshape(-1)[i] = 1.0
         slope = self.complex_slope(leaf, way)
         if slope is None:
-            return judged
-        size = max(abs(judged.given), abs(slope))
-        off = abs(judged.given - slope)
+            return outcome
+        size = max(abs(outcome.given), abs(slope))
+        off = abs(outcome.given - slope)
         if off > CONTRADICTS * size + UNITS * EPS * typical:
-            return self.contradicted(judged, leaf, slope, size)
-        return replace(judged, verdict="right", differences=slope, error=off)
+            return self.contradicted(outcome, leaf, slope, size)
+        return replace(outcome, verdict="right", differences=slope, error=off)
 
     def complex_slope(self, leaf: Leaf, way: Array) -> float | None:
         """The derivative along a way of one input by a complex step, where one can be made."""
         with Quiet():
             return self.subject.complex_slope(leaf, way, self.u)
 
-    def contradicted(self, judged: Judged, leaf: Leaf, slope: float, size: float) -> Judged:
+    def contradicted(self, outcome: Compared, leaf: Leaf, slope: float, size: float) -> Compared:
         """A derivative that a complex step shows to be wrong."""
         self.subject.notes.append(f"{leaf.name}: differences see no mistake, and a complex step does")
-        return replace(judged, verdict="bug", differences=slope, error=AGREES * size)
+        return replace(outcome, verdict="bug", differences=slope, error=AGREES * size)
 
     def entries(self, leaf: Leaf, given: Array, found: Found, places: Sequence[int]) -> None:
         """Compare entries one by one: most are settled by one step, the others are looked at with every step."""
@@ -198,10 +198,10 @@ class Mover:
             size = max(abs(foretold), abs(quotient), typical)
             if settled and rounding <= CLEAR * size:
                 verdict = "right" if rounding <= FINE * size or self.share < ORDINARY else "rounding"
-                judged = Judged(verdict, foretold, quotient, gap + rounding)
+                outcome = Compared(verdict, foretold, quotient, gap + rounding)
                 if rounding > CLEAR * abs(foretold):
-                    judged = self.beneath_rounding(judged, leaf, i, typical)
-                found.take(judged, place_of(i, given.shape))
+                    outcome = self.beneath_rounding(outcome, leaf, i, typical)
+                found.take(outcome, place_of(i, given.shape))
             else:
                 found.right.reshape(-1)[i] = quotient
                 doubtful.append((-gap if np.isfinite(gap) else -np.inf, i))
@@ -258,8 +258,8 @@ class Mover:
                     flat[i] = before
 
             steps = ladder(along, steps_for(before, scale_of(leaf.array)), noise)
-            judged = judge(steps, float(given.reshape(-1)[i]), typical, self.allowed(typical))
-            found.take(judged, place_of(i, given.shape), steps)
+            outcome = compared(steps, float(given.reshape(-1)[i]), typical, self.allowed(typical))
+            found.take(outcome, place_of(i, given.shape), steps)
 
 
 def place_of(i: int, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.core import graph
 from chainrule.core.operation import is_node
 from chainrule.core.state import Quiet
-from chainrule.differences import judge, ladder, noise_of, steps_for
+from chainrule.differences import compared, ladder, noise_of, steps_for
 from chainrule.errors import ChainruleError
 
 MOST = 300
@@ -56,7 +56,7 @@ def wrong_in(node: Any, i: int, x: Any, rng: np.random.Generator) -> str:
             return str(error)
         given = np.zeros(()) if share is None else np.asarray(share.data if is_node(share) else share, float)
         slope = float((given * way).sum())
-        found = judge(ladder(along, steps_for(0.0, 1.0), noise_of(along)), slope)
+        found = compared(ladder(along, steps_for(0.0, 1.0), noise_of(along)), slope)
     if found.verdict != "bug":
         return ""
     return f"along a random direction it gives {slope:.6g}, and differences {found.differences:.6g}"

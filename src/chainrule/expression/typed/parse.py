@@ -30,7 +30,7 @@ LARGEST_EXPONENT = 1024
 A_SETTING = (
     "a setting is typed out, for it has no derivative: a number, True, False, None, inf, or several in parentheses"
 )
-AN_INDEX = "an index has whole numbers and slices, typed out, as in x[0] and W[:, 1:]"
+PLACES = "whole numbers are typed out here, as 1 or [0, 2]: they have no derivative"
 LARGEST_SETTING = 10_000_000
 """Settings are axes, shapes and widths: a product beyond this would fill the memory."""
 
@@ -229,9 +229,8 @@ class Reader:
         beyond = node.args[len(function.inputs) :]
         if len(beyond) > len(function.settings):
             raise self.at_token(token, f"{function.usage} was given {len(node.args)} inputs and settings")
-        found = {
-            name: self.setting(part, function, name) for name, part in zip(function.settings, beyond, strict=False)
-        }
+        given = zip(function.settings, beyond, strict=False)
+        found = {name: self.place_or_setting(part, function, name) for name, part in given}
         for keyword in node.keywords:
             place = self.token_of(str(keyword.arg))
             if place.text not in function.settings:
@@ -239,13 +238,14 @@ class Reader:
                 raise self.at_token(place, f"{function.usage} has no setting {place.text}{hint}")
             if place.text in found:
                 raise self.at_token(place, f"the setting {place.text} is given twice")
-            found[place.text] = self.setting(keyword.value, function, place.text)
+            found[place.text] = self.place_or_setting(keyword.value, function, place.text)
         return found
 
-    def setting(self, node: ast.expr, function: Function, name: str) -> Any:
+    def place_or_setting(self, node: ast.expr, function: Function, name: str) -> Any:
+        return self.places(node) if name in function.places else self.setting(node)
+
+    def setting(self, node: ast.expr) -> Any:
         """A setting: a word, or several in parentheses, such as a shape; two deep for the widths of a pad."""
-        if name in function.places:
-            return self.places(node)
         found = self.words(node, 2)
         if product_of(found) > LARGEST_SETTING:
             raise error_at(self.text, *self.extent(node), f"a setting of more than {LARGEST_SETTING:,} is refused")
@@ -253,10 +253,15 @@ class Reader:
 
     def places(self, node: ast.expr) -> Any:
         """Whole numbers that count classes or entries: one, or a list."""
-        what = "whole numbers are typed out here, as 1 or [0, 2]: they have no derivative"
         if isinstance(node, ast.List) and node.elts:
-            return tuple([self.whole(part, what) for part in node.elts])
-        return self.whole(node, what)
+            return tuple(map(self.place, node.elts))
+        return self.place(node)
+
+    def place(self, node: ast.expr) -> int:
+        number = self.word(node, PLACES)
+        if type(number) is not int:
+            raise error_at(self.text, *self.extent(node), PLACES)
+        return number
 
     def words(self, node: ast.expr, depth: int) -> Any:
         """A word, or several in parentheses inside each other up to that depth."""
@@ -288,7 +293,8 @@ class Reader:
             raise error_at(self.text, *self.extent(node), "the step of a slice is not 0")
         return slice(*ends)
 
-    def whole(self, node: ast.expr, what: str = AN_INDEX) -> int:
+    def whole(self, node: ast.expr) -> int:
+        what = "an index has whole numbers and slices, typed out, as in x[0] and W[:, 1:]"
         number = self.word(node, what)
         if type(number) is not int:
             raise error_at(self.text, *self.extent(node), what)

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.core.state import Quiet
+from chainrule.verify.auditing.auditor import audited
 from chainrule.verify.auditing.clock import Clock
 from chainrule.verify.auditing.entries import follow
-from chainrule.verify.auditing.judge import audited
 from chainrule.verify.auditing.reader import ERRORS, Reader
 from chainrule.verify.auditing.report import Audit
 from chainrule.verify.auditing.source import Source

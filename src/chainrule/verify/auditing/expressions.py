@@ -17,7 +17,7 @@ import numpy as np
 from chainrule.verify.answers.traced import Tape, Traced
 from chainrule.verify.auditing.library import BUILTINS, NUMERIC, Library
 from chainrule.verify.auditing.source import Cell
-from chainrule.verify.auditing.values import Function, Known, Scope, Thing, Unknown, is_number, unknown_among
+from chainrule.verify.auditing.values import Builtin, Function, Scope, Thing, Unknown, is_number, unknown_among
 
 MOST_ROUNDS = 400
 """Rounds of a loop that trains nothing."""
@@ -104,7 +104,7 @@ class Expressions(ABC):
     def of_name(self, node: ast.Name, scope: Scope) -> Any:
         found = scope.find(node.id)
         if isinstance(found, Unknown) and found.why.endswith("is not known"):
-            return Known(node.id) if node.id in (*BUILTINS, *NUMERIC, "range", "print", "super", "open") else found
+            return Builtin(node.id) if node.id in (*BUILTINS, *NUMERIC, "range", "print", "super", "open") else found
         return found
 
     def of_joinedstr(self, node: ast.JoinedStr, scope: Scope) -> Any:
@@ -203,7 +203,7 @@ class Expressions(ABC):
             self.meet([unknown] if isinstance(owner, Traced) else ())
             return unknown
         self.tape.spot = node
-        if isinstance(owner, Known):
+        if isinstance(owner, Builtin):
             return self.library.joined(owner.name, key)
         if isinstance(owner, Traced):
             return owner[key]

@@ -16,7 +16,7 @@ import numpy as np
 from chainrule.core.operation import book, compositions
 from chainrule.core.tensor import Tensor
 from chainrule.verify.answers.traced import BOOK_NAMES, MADE, Tape, Traced, bare, entered, has_traced
-from chainrule.verify.auditing.values import Known, Module, Unknown, on_tape, unknown_among
+from chainrule.verify.auditing.values import Builtin, Module, Unknown, on_tape, unknown_among
 
 MODULES = {
     "numpy": "numpy", "numpy.random": "numpy.random", "numpy.linalg": "numpy.linalg", "math": "math",
@@ -59,10 +59,10 @@ def attribute_of(module: Module, name: str) -> Any:
     if module.name in ("numpy", "math") and name in ("pi", "e", "inf", "nan", "newaxis"):
         return getattr(np, name)
     if module.name == "numpy.random" and name in ("default_rng", "RandomState"):
-        return Known("generator")
+        return Builtin("generator")
     if module.name in ("numpy.random", "random"):
-        return Known(f"random.{name}")
-    return Known(inner)
+        return Builtin(f"random.{name}")
+    return Builtin(inner)
 
 
 class Library:
@@ -133,7 +133,7 @@ class Library:
 
     def of_type(self, x: Traced, kind: Any) -> Any:
         """An array with its numbers in another type: yes and no count as 1 and 0, and real numbers stay as they are."""
-        whole = isinstance(kind, Known) and "int" in kind.name
+        whole = isinstance(kind, Builtin) and "int" in kind.name
         if x.value.dtype.kind == "b":
             return self.tape.call(np.multiply, "mul", (x, 1 if whole else 1.0), {})
         if whole and x.value.dtype.kind == "f":

@@ -35,9 +35,9 @@ from chainrule.verify.auditing.library import (
 )
 from chainrule.verify.auditing.source import Cell, Line, Source
 from chainrule.verify.auditing.values import (
+    Builtin,
     Class,
     Function,
-    Known,
     Leaves,
     Module,
     Returns,
@@ -425,14 +425,14 @@ class Reader(Expressions):
         if isinstance(owner, Class):
             found = owner.find(name)
             return Unknown(f"{owner.name} has no {name}") if found is None else found
-        if isinstance(owner, Known) and owner.name == "super":
+        if isinstance(owner, Builtin) and owner.name == "super":
             kinds = owner.owner.kind.bases if owner.owner is not None else []
             found = next((f for kind in kinds if (f := kind.find(name)) is not None), None)
-            return Known("nothing") if found is None or owner.owner is None else bound(found, owner.owner, name)
-        if isinstance(owner, Known) and owner.name == "file":
-            return Known("file.read" if name == "read" else "nothing")
-        if isinstance(owner, Known) and owner.name == "generator":
-            return Known(f"random.{name}")
+            return Builtin("nothing") if found is None or owner.owner is None else bound(found, owner.owner, name)
+        if isinstance(owner, Builtin) and owner.name == "file":
+            return Builtin("file.read" if name == "read" else "nothing")
+        if isinstance(owner, Builtin) and owner.name == "generator":
+            return Builtin(f"random.{name}")
         if isinstance(owner, Traced):
             if name == "astype":
                 return partial(self.library.of_type, owner)
@@ -448,8 +448,8 @@ class Reader(Expressions):
         called = self.value(node.func, scope)
         args = self.elements(node.args, scope)
         settings = {k.arg: self.value(k.value, scope) for k in node.keywords if k.arg is not None}
-        if isinstance(called, Known) and called.name == "super":
-            return Known("super", scope.find("self"))
+        if isinstance(called, Builtin) and called.name == "super":
+            return Builtin("super", scope.find("self"))
         self.tape.spot = node
         return self.call(called, args, settings)
 
@@ -464,7 +464,7 @@ class Reader(Expressions):
             return thing
         if isinstance(called, Thing):
             return self.call(self.attribute(called, "__call__"), args, settings)
-        if isinstance(called, Known):
+        if isinstance(called, Builtin):
             self.meet(args if "." in called.name else ())
             return self.call_known(called.name, args, settings)
         if callable(called):
@@ -479,7 +479,7 @@ class Reader(Expressions):
         if name in ("print", "nothing"):
             return None
         if name in ("generator", "open"):
-            return Known({"open": "file"}.get(name, name))
+            return Builtin({"open": "file"}.get(name, name))
         if name == "file.read":
             self.library.is_text_assumed = True
             return TEXT

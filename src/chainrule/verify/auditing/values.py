@@ -122,7 +122,7 @@ class Module:
 
 
 @dataclass(frozen=True)
-class Known:
+class Builtin:
     """A function that the reader runs, by its name."""
 
     name: str

@@ -21,7 +21,7 @@ from chainrule.verify.marking.local_changes import (
     ACTIVATIONS,
     AVERAGED,
     WRONG,
-    Told,
+    Slip,
     pointwise_shares,
     softmax_shares,
 )
@@ -93,7 +93,7 @@ def derivative(problem: Problem, above: Step, below: Any) -> str:
     return f"∂{top}/∂{bottom}"
 
 
-def edge_change(problem: Problem, wrt: Step, step: Step, slot: int, told: Told) -> Change:
+def edge_change(problem: Problem, wrt: Step, step: Step, slot: int, told: Slip) -> Change:
     """A change of what passes one edge."""
     says = told.said(problem, step, slot)
     return Change(
@@ -106,26 +106,26 @@ def edge_change(problem: Problem, wrt: Step, step: Step, slot: int, told: Told) 
     )
 
 
-def shares_of(problem: Problem, walks: Sequence[Walk], step: Step, slot: int, x: Step) -> Iterator[Told]:
+def shares_of(problem: Problem, walks: Sequence[Walk], step: Step, slot: int, x: Step) -> Iterator[Slip]:
     """What may wrongly pass an edge: by the kind of its operation."""
     assert step.op is not None
     slots = [other for other, y in step.edges if y is x]
     if slot == slots[0]:
         # Both operands of w·w are one link: with a sign for each, half of it would cancel the other half.
         if np.any(walks[0].right[step]):
-            yield Told("sign", "what comes along this link has the other sign", times(-1.0, slots))
-            yield Told("factor", "twice what comes along this link", times(2.0, slots))
-            yield Told("factor", "half of what comes along this link", times(0.5, slots))
+            yield Slip("sign", "what comes along this link has the other sign", times(-1.0, slots))
+            yield Slip("factor", "twice what comes along this link", times(2.0, slots))
+            yield Slip("factor", "half of what comes along this link", times(0.5, slots))
         if problem.has_several_ways:
             by = "straight from {out} to" if x.op is None else "through"
-            yield Told("missing-path", f"the way {by} {{own}} is left out", times(0.0, slots))
+            yield Slip("missing-path", f"the way {by} {{own}} is left out", times(0.0, slots))
     if isinstance(step.op, Pointwise):
         yield from pointwise_shares(problem, walks, step, slot, x)
     elif step.op.name in ("sum", "mean"):
         n = float(x.size // max(step.size, 1))
         if n > 1:
-            yield Told("wrong-average", f"divided by {n:g} once too often", lambda w, s, i, g: w.share(s, i, g) / n)
-            yield Told("wrong-average", f"not divided by {n:g}", lambda w, s, i, g: w.share(s, i, g) * n)
+            yield Slip("wrong-average", f"divided by {n:g} once too often", lambda w, s, i, g: w.share(s, i, g) / n)
+            yield Slip("wrong-average", f"not divided by {n:g}", lambda w, s, i, g: w.share(s, i, g) * n)
     elif step.op.name in ("softmax", "log_softmax"):
         yield from softmax_shares(step)
     else:
@@ -153,7 +153,7 @@ def repeated(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Cha
     Links are of a kind where they lead into the same operation of one shape, and from the same parameter if one is used
     several times. What is wrong in a function that is an activation is wrong in layers of all shapes.
     """
-    made: dict[Any, dict[Edge, Told]] = {}
+    made: dict[Any, dict[Edge, Slip]] = {}
     # A function that is wrong is so in the gradients of all layers, whatever was asked.
     layers = [s for s in problem.program.steps if s.operation in ACTIVATIONS and s in walks[0].right]
     others = [(s, 0, x) for s in layers if isinstance(x := s.inputs[0], Step)]
@@ -176,7 +176,7 @@ def repeated(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Cha
         place = "; ".join([*links[:MOST_LINKS], *["…"] * (len(links) > MOST_LINKS)])
         (step, slot), first = next(iter(told.items()))
 
-        def passed(w: Walk, told: dict[Edge, Told] = told) -> Any:
+        def passed(w: Walk, told: dict[Edge, Slip] = told) -> Any:
             return w.with_changes({edge: one.share for edge, one in told.items()}, wrt)
 
         where = ", at every activation" if site[0] == "every" else f", each time, on the way to {problem.name(wrt)}"

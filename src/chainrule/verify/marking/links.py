@@ -75,7 +75,7 @@ def looked_at(
 ) -> Looked:
     """Which link to look at, what to compare, and what the link is made of; never the link itself."""
     links = links_of(problem, wrt)
-    told = Told(problem, links)
+    told = LinksInWords(problem, links)
     if len(links) < 2:
         whole = Link(problem.output, wrt)
         return Looked("", (told.ways(wrt), f"compare: {told.sizes(whole, walks[0], answer)}", told.made_of(whole)))
@@ -164,7 +164,7 @@ def missing_gradient(editor: Editor, links: Sequence[Link]) -> Link:
     return links[-1]
 
 
-class Told:
+class LinksInWords:
     """Links in the learner's words."""
 
     def __init__(self, problem: Problem, links: Sequence[Link]) -> None:

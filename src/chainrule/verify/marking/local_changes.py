@@ -29,7 +29,7 @@ TAKEN_FOR = ("sigmoid", "tanh", "relu", "softplus")
 """Activations whose derivative is often used for another's."""
 
 
-class Told(NamedTuple):
+class Slip(NamedTuple):
     """What may wrongly pass an edge: the mistake's name, what is said of it, and the share.
 
     ``{out}``, ``{own}``, ``{other}`` and ``{value}`` in what is said stand for the names of the step, of what goes in
@@ -55,12 +55,12 @@ class Told(NamedTuple):
         )
 
 
-def slope(name: str, says: str, change: Callable[[Walk, Step, int], Any], value: Step | None = None) -> Told:
+def slope(name: str, says: str, change: Callable[[Walk, Step, int], Any], value: Step | None = None) -> Slip:
     """Another local derivative in the place of the right one."""
-    return Told(name, says, lambda walk, step, slot, g: g * change(walk, step, slot), value)
+    return Slip(name, says, lambda walk, step, slot, g: g * change(walk, step, slot), value)
 
 
-def pointwise_shares(problem: Problem, walks: Sequence[Walk], step: Step, slot: int, x: Step) -> Iterator[Told]:
+def pointwise_shares(problem: Problem, walks: Sequence[Walk], step: Step, slot: int, x: Step) -> Iterator[Slip]:
     """Wrong local derivatives of an operation on single numbers."""
     op = step.op
     assert op is not None
@@ -68,7 +68,7 @@ def pointwise_shares(problem: Problem, walks: Sequence[Walk], step: Step, slot: 
     # At one probe every unit of a ReLU may be on.
     if any(not np.allclose(walk.slope(step, slot), 1.0) for walk in (walks if op.name in SWITCHES else walks[:1])):
         yield from left_out_or_twice(problem, step, slot, activation)
-        yield Told(
+        yield Slip(
             "added-for-multiplied",
             "the local derivative is added to what arrives",
             lambda w, s, i, g: g + w.slope(s, i),
@@ -80,7 +80,7 @@ def pointwise_shares(problem: Problem, walks: Sequence[Walk], step: Step, slot: 
     # Where a number arrives, that factor is what is missing.
     if not problem.is_a_number(problem.output, step):
         alone = lambda w, s, i, g: w.slope(s, i) * np.ones(s.shape)  # noqa: E731
-        yield Told("no-incoming-gradient", "the local derivative alone passes", alone)
+        yield Slip("no-incoming-gradient", "the local derivative alone passes", alone)
     if activation:
         yield from activation_shares(problem, step)
     elif len(step.inputs) == 1:
@@ -112,7 +112,7 @@ def braced(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
-def left_out_or_twice(problem: Problem, step: Step, slot: int, activation: bool) -> Iterator[Told]:
+def left_out_or_twice(problem: Problem, step: Step, slot: int, activation: bool) -> Iterator[Slip]:
     """A local derivative that is left out, or stands twice."""
     is_mask = step.operation in SWITCHES
     if is_mask:
@@ -170,7 +170,7 @@ def slope_of(rule: Any, out: Any, x: Any) -> Any:
     return np.asarray(rule.partial(0, out, [x], rule.defaults), np.float64)
 
 
-def activation_shares(problem: Problem, step: Step) -> Iterator[Told]:
+def activation_shares(problem: Problem, step: Step) -> Iterator[Slip]:
     """Another function, another place or another layer in an activation's derivative."""
     op = step.op
     assert isinstance(op, Pointwise)
@@ -315,12 +315,12 @@ WRONG_SLOPES: dict[str, Rows] = {
 """Local derivatives that people write by mistake, of the output and the inputs; of an operation on two by its slot."""
 
 
-def product_shares(problem: Problem, step: Step, slot: int, x: Step) -> Iterator[Told]:
+def product_shares(problem: Problem, step: Step, slot: int, x: Step) -> Iterator[Slip]:
     """Something else in the place of a product's other operand."""
     if x.size < step.size and isinstance(other := step.inputs[1 - slot], Step) and other.shape == step.shape:
         for says, averaged in SUMMED_APART:
             sums = lambda w, s, i, g, averaged=averaged: product_of_sums(w, s, i, g, averaged)  # noqa: E731
-            yield Told("elementwise-for-matrix-product", says, sums)
+            yield Slip("elementwise-for-matrix-product", says, sums)
     own = "{own} itself stands for the other operand"
     yield slope("swapped-operands", own, lambda w, s, i: w.inputs(s)[i])
     other = step.inputs[1 - slot]
@@ -363,7 +363,7 @@ def names_of_another(problem: Problem, step: Step, other: Step, value: Step) -> 
     return ["local-derivative-of-another"] * elsewhere + ["missing-factor"] * lost + [WRONG]
 
 
-def softmax_shares(step: Step) -> Iterator[Told]:
+def softmax_shares(step: Step) -> Iterator[Slip]:
     """A softmax without what its outputs have to do with each other."""
     of_logs = step.operation == "log_softmax"
 
@@ -371,15 +371,15 @@ def softmax_shares(step: Step) -> Iterator[Told]:
         return np.exp(w.numbers[s]) if of_logs else w.numbers[s]
 
     diagonal = "1 − s alone, the diagonal" if of_logs else "s(1 − s) alone, the diagonal"
-    yield Told(
+    yield Slip(
         "softmax-diagonal", diagonal, lambda w, s, i, g: g * (1 - shares_at(w, s)) * (1 if of_logs else w.numbers[s])
     )
     says = "the softmax's sum over the other outputs is missing"
-    yield Told("missing-path", says, lambda w, s, i, g: g if of_logs else g * w.numbers[s])
+    yield Slip("missing-path", says, lambda w, s, i, g: g if of_logs else g * w.numbers[s])
     if not of_logs:
         says = "s·g, without the other outputs of the softmax"
-        yield Told("softmax-diagonal", says, lambda w, s, i, g: g * w.numbers[s])
-        yield Told("activation-derivative-missing", "the softmax's Jacobian is left out", lambda w, s, i, g: g)
+        yield Slip("softmax-diagonal", says, lambda w, s, i, g: g * w.numbers[s])
+        yield Slip("activation-derivative-missing", "the softmax's Jacobian is left out", lambda w, s, i, g: g)
     # The sum that is taken off, over another axis or over all.
     summed = "g" if of_logs else "s·g"
     for axis in (None, *range(step.ndim)):
@@ -391,7 +391,7 @@ def softmax_shares(step: Step) -> Iterator[Told]:
                 return g - shares * whole if of_logs else shares * (g - whole)
 
             over = "everything" if axis is None else f"axis {axis}"
-            yield Told("summed-over-wrong-axis", f"the sum of {summed} runs over {over}", over_axis)
+            yield Slip("summed-over-wrong-axis", f"the sum of {summed} runs over {over}", over_axis)
     says = "s(1 − s) is multiplied although the softmax's derivative is there already"
     for name in ("activation-derivative-twice", "extra-factor"):
-        yield Told(name, says, lambda w, s, i, g: w.share(s, i, g) * shares_at(w, s) * (1 - shares_at(w, s)))
+        yield Slip(name, says, lambda w, s, i, g: w.share(s, i, g) * shares_at(w, s) * (1 - shares_at(w, s)))

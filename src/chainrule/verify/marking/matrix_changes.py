@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.core.operation import Pointwise, takes_over
 from chainrule.program import Step
-from chainrule.verify.marking.local_changes import SUMMED_APART, Told, names_of_another
+from chainrule.verify.marking.local_changes import SUMMED_APART, Slip, names_of_another
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Share, Walk
 from chainrule.verify.shapes import squeezed
@@ -62,12 +62,12 @@ def tried(make: Callable[[Any, Any, Any], Any], shape: tuple[int, ...]) -> Share
     return share
 
 
-def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Told]:
+def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Slip]:
     """What may wrongly reach one factor of a matrix product."""
     assert step.op is not None
     x = step.inputs[slot]
     if step.op.name not in ("matmul", "dot", "outer", "inner") or len(step.inputs) != 2:
-        yield Told("missing-factor", "nothing is multiplied", lambda w, s, i, g: g if np.shape(g) == x.shape else None)
+        yield Slip("missing-factor", "nothing is multiplied", lambda w, s, i, g: g if np.shape(g) == x.shape else None)
         if step.op.name.startswith("conv"):
             yield from convolution_shares(step)
         return
@@ -79,8 +79,8 @@ def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Told]:
     def right(g: Any, a: Any, b: Any) -> Any:
         return g @ b.T if first else b.T @ g
 
-    def told(name: str, says: str, make: Callable[[Any, Any, Any], Any]) -> Told:
-        return Told(name, says, tried(make, x.shape))
+    def told(name: str, says: str, make: Callable[[Any, Any, Any], Any]) -> Slip:
+        return Slip(name, says, tried(make, x.shape))
 
     yield told("transposed", "the product is the transpose of {own}'s gradient", lambda g, a, b: right(g, a, b).T)
     yield from arrangements(told, first)
@@ -118,15 +118,15 @@ def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Told]:
         found = right(g, None, b)
         return found.reshape(x.shape) if found.size == x.size else None
 
-    yield Told("gradient-for-value", "the gradient of {other} stands where {other} belongs", by_gradient)
+    yield Slip("gradient-for-value", "the gradient of {other} stands where {other} belongs", by_gradient)
     for value in problem.program.steps:
         if value not in (other, x, problem.output) and value.shape == other.shape:
             for name in names_of_another(problem, step, other, value):
                 with_value = lambda w, s, i, g, value=value: with_other(w, s, i, g, w.numbers[value])  # noqa: E731
-                yield Told(name, "{value} stands where {other} belongs", with_value, value)
+                yield Slip(name, "{value} stands where {other} belongs", with_value, value)
 
 
-def arrangements(told: Callable[..., Told], first: bool) -> Iterator[Told]:
+def arrangements(told: Callable[..., Slip], first: bool) -> Iterator[Slip]:
     """The factors in every other order, transposed or not, and an operand's own value for the other's."""
     for u, v, flip in product((False, True), repeat=3):
 
@@ -167,16 +167,16 @@ def product_of_sums(g: Any, b: Any, first: bool, averaged: bool) -> Any:
     return np.outer(*(sums if first else sums[::-1]))
 
 
-def convolution_shares(step: Step) -> Iterator[Told]:
+def convolution_shares(step: Step) -> Iterator[Slip]:
     """A kernel that is turned round where it should not be, or the reverse: the way back turns what forward left."""
 
     def turned(a: Any) -> Any:
         return np.flip(a, axis=tuple(range(2 if np.ndim(a) > 2 else 0, np.ndim(a))))
 
     says = "{other} has to be turned round by 180° here, or not to be"
-    yield Told("wrong-local-derivative", says, lambda w, s, i, g: with_other(w, s, i, g, turned(w.inputs(s)[1 - i])))
+    yield Slip("wrong-local-derivative", says, lambda w, s, i, g: with_other(w, s, i, g, turned(w.inputs(s)[1 - i])))
     says = "the gradient of {own} stands there turned round by 180°"
-    yield Told("wrong-local-derivative", says, lambda w, s, i, g: turned(w.share(s, i, g)))
+    yield Slip("wrong-local-derivative", says, lambda w, s, i, g: turned(w.share(s, i, g)))
 
 
 def with_other(walk: Walk, step: Step, slot: int, g: Any, value: Any) -> Any:

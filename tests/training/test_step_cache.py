@@ -9,7 +9,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn
 from chainrule.codegen.version import default_target
-from chainrule.training import known_steps, step
+from chainrule.training import step, step_cache
 
 pytestmark = pytest.mark.skipif(default_target() != "native", reason="the kernels were not built")
 CLOSE = 1e-12
@@ -20,7 +20,7 @@ X, CLASSES = RNG.normal(size=(12, 4)), RNG.integers(0, 3, 12)
 @pytest.fixture(autouse=True)
 def made(monkeypatch):
     """Nothing is known yet; which steps were traced."""
-    monkeypatch.setattr(step, "known_steps", known_steps.KnownSteps())
+    monkeypatch.setattr(step, "step_cache", step_cache.StepCache())
     traced = []
     usual = step.simplified
     monkeypatch.setattr(step, "simplified", lambda trace, laws: traced.append(trace) or usual(trace, laws))
@@ -162,11 +162,11 @@ def test_what_is_the_programs_own_is_made_anew(made):
 
 
 def test_the_oldest_go_when_there_are_many_or_their_examples_are_large(monkeypatch):
-    known = step.known_steps
-    monkeypatch.setattr(known_steps, "MOST", 2)
+    known = step.step_cache
+    monkeypatch.setattr(step_cache, "MOST", 2)
     for classes in ("another activation", "adam", "momentum"):
         OTHERS[classes]()[1](X, CLASSES)
     assert len(known.programs) == 2
-    monkeypatch.setattr(known_steps, "MOST_BYTES", 100)
+    monkeypatch.setattr(step_cache, "MOST_BYTES", 100)
     OTHERS["clipped"]()[1](X, CLASSES)
     assert len(known.programs) == 2

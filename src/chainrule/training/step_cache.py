@@ -26,7 +26,7 @@ MOST, MOST_BYTES = 64, 2**26
 """Programs that are kept, and the memory of the examples on which they were traced."""
 
 
-class Known(NamedTuple):
+class Recorded(NamedTuple):
     """A program, what its results are, and the names of the parameters that no gradient reaches."""
 
     version: Version
@@ -79,14 +79,14 @@ def likeness(made_of: MadeOf, draws: Sequence[Draw], *beside: Hashable) -> Hasha
     return tuple(parts), tuple(moved), tuple(drawn), type(optimizer), made_of.clip_norm, beside
 
 
-class KnownSteps:
+class StepCache:
     """The programs made last, as long as their examples are not too much to keep."""
 
     def __init__(self) -> None:
-        self.programs: dict[Hashable, Known] = {}
+        self.programs: dict[Hashable, Recorded] = {}
         self.lock = threading.Lock()
 
-    def get(self, key: Hashable) -> Known | None:
+    def get(self, key: Hashable) -> Recorded | None:
         return None if key is None else self.programs.get(key)
 
     def keep(self, key: Hashable, version: Version, example: Example, unmoved: tuple[str, ...]) -> None:
@@ -95,9 +95,9 @@ class KnownSteps:
         if key is None or version.trace.held or size > MOST_BYTES:
             return
         with self.lock:
-            self.programs[key] = Known(version, example, unmoved, size)
+            self.programs[key] = Recorded(version, example, unmoved, size)
             while sum([known.size for known in self.programs.values()]) > MOST_BYTES or len(self.programs) > MOST:
                 del self.programs[next(iter(self.programs))]
 
 
-known_steps = KnownSteps()
+step_cache = StepCache()

@@ -47,7 +47,7 @@ def audited(reader: Reader, name: str, clock: Clock) -> Audit:
         claims = []
     if not claims:
         return Audit(name, (), (), tuple(unread))
-    found = Judge(reader, claims, clock).audit(name, unread)
+    found = Auditor(reader, claims, clock).audit(name, unread)
     said = ("a file is read as text: some text was taken for it",) if reader.library.is_text_assumed else ()
     return replace(found, remarks=(*found.remarks, *said))
 
@@ -92,7 +92,7 @@ class Reading:
         return [c for c, r in self.ratios.items() if base is not None and r is not None and same(r, base)]
 
 
-class Judge:
+class Auditor:
     """Weighs the losses that a program may mean, and grades its claims by the one that explains most."""
 
     def __init__(self, reader: Reader, claims: Sequence[Claim], clock: Clock) -> None:
@@ -127,7 +127,7 @@ class Judge:
             unread.insert(0, f"no loss was found that these gradients could be of, as at {line}")
             return Audit(name, (), (), tuple(unread))
         best = max(readings, key=lambda reading: (len(reading.right), reading.written))
-        checked = self.judged(best, readings)
+        checked = self.checked(best, readings)
         for claim in best.left:
             unread.insert(0, f"of {best.what}, {claim.name} is no part: {claim.line}")
         return Audit(name, tuple(checked), tuple(dict.fromkeys(self.remarks)), tuple(unread))
@@ -184,7 +184,7 @@ class Judge:
         along = np.sign(sum(float(np.sum(x * g)) for x, g in zip(steps, given, strict=True)))
         return replace(claim, place=claim.called, factor=float((along or 1.0) * np.sign(claim.factor)))
 
-    def judged(self, reading: Reading, readings: Sequence[Reading]) -> list[Checked]:
+    def checked(self, reading: Reading, readings: Sequence[Reading]) -> list[Checked]:
         """Every claim by one reading; what only might be wrong is not called so."""
         if reading.decays and all(claim in reading.right for claim in reading.decays):
             names = ", ".join(claim.name for claim in reading.decays)
@@ -198,7 +198,7 @@ class Judge:
         flat = reading.replay.on_the_way({claim.of for claim in reading.ratios}) & FLAT
         if flat:
             self.remarks.append(
-                f"the loss goes through {', '.join(sorted(flat))}, whose derivative is 0: none is judged"
+                f"the loss goes through {', '.join(sorted(flat))}, whose derivative is 0: none is checked"
             )
         if not reading.replay.as_read:
             self.remarks.append("the program branches on its numbers: what may be wrong in another branch is not told")
