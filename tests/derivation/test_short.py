@@ -9,7 +9,7 @@ import chainrule as cr
 from chainrule.derivation.explain import NEAREST
 from chainrule.derivation.record import Equation, Note
 from chainrule.errors import GraphError, ShapeError
-from chainrule.maths import Symbol
+from chainrule.maths import Symbol, unicode
 
 from .pages import PAGES, derivations
 from .spelled import spelled
@@ -243,3 +243,62 @@ def test_beside_a_direction_a_short_answer_is_short(width):
     found = cr.explain(cr.sum(steps[-1]), x, direction=[0.7, 1.1, 0.1])
     assert "Along the direction" in found.text(width=width)
     assert len(found.text(width=width).rstrip().splitlines()) <= 12
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "lines"),
+    [
+        ("prod(x)", {"x": [2, 0, 4]}, ["f = ∏ᵢ xᵢ = 0", "∂f/∂x = (∏_(i ≠ j) xᵢ)ⱼ = ⎢8⎥"]),
+        ("prod(x)", {"x": [0, 0, 4]}, ["f does not move to first order."]),
+        ("det(x)", {"x": [[0, 0], [0, 0]]}, ["f does not move to first order."]),
+        (
+            "sum(prod(x, axis=1))",
+            {"x": [[2, 3], [4, 5]]},
+            ["f = ∑ (∏ᵢ xⱼ,ᵢ)ⱼ = 26", "∂f/∂x = (∏_(i ≠ k) xⱼ,ᵢ)ⱼ,ₖ ="],
+        ),
+        ("prod(i*x)", {"x": [2, 3], "i": 2}, ["f = ∏ⱼ (i x)ⱼ = 24"]),
+        ("cumprod(x)[2]", {"x": [2, 3, 4]}, ["f = (∏_(i ≤ j) xᵢ)ⱼ[2] = 24", "∂f/∂x = ⎢ 8⎥"]),
+        ("softmax(z)[1]", {"z": [1, 1, 1]}, ["∂f/∂z = softmax(z)[1] (𝐞₂ − softmax(z)) = ⎢0.222222⎥"]),
+        ("1*x*0.5*2", {"x": 3}, ["f = x · 0.5 · 2 = 3"]),
+        ("0.5*2*x", {"x": 3}, ["f = x = 3"]),
+        ("clip(x, max=2)", {"x": [1, 3]}, ["∂f/∂x = diag([x ≤ 2]) = ⎡1  0⎤"]),
+        ("sum(clip(x, 0, 2))", {"x": [1, 3]}, ["∂f/∂x = [0 ≤ x ≤ 2] = ⎡1⎤"]),
+        ("z*y*x", {"x": 2, "y": 3, "z": 4}, ["∂f/∂z = y · x = 6", "∂f/∂x = z · y = 12"]),
+        ("x*exp(-k*x)", {"x": 2, "k": 0}, ["∂f/∂k = −x² · e^(−k · x) = −4"]),
+        ("(x*w + b - y)**2", {"x": 2, "w": 1, "b": 0, "y": 1}, ["∂f/∂b = 2(x · w + b − y) = 2"]),
+    ],
+)
+def test_a_short_answer_reads_as_one_would_write_it(text, given, lines):
+    told = cr.explain(text, values=given).text(width=120).splitlines()
+    for line in lines:
+        assert any(line in x for x in told), "\n".join(told)
+
+
+@pytest.mark.parametrize(
+    ("letters", "shapes", "line"),
+    [
+        ("ij,j->i", ((2, 3), (3,)), "y = a b"),
+        ("j,ij->i", ((3,), (2, 3)), "y = b a"),
+        ("i,ij->j", ((2,), (2, 3)), "y = bᵀ a"),
+        ("i,i->", ((3,), (3,)), "y = aᵀ b"),
+        ("ij,jk->ik", ((2, 3), (3, 2)), "y = a b"),
+        ("ji,kj->ik", ((3, 2), (4, 3)), "y = aᵀ bᵀ"),
+        ("ji,kj->ki", ((3, 2), (4, 3)), "y = b a"),
+        ("i,j->ij", ((2,), (3,)), "y = a bᵀ"),
+        ("i,i->i", ((2,), (2,)), "y = a ⊙ b"),
+        ("ij->ji", ((2, 3),), "y = aᵀ"),
+        ("ij->", ((2, 3),), "y = ∑ a"),
+        ("ii->", ((3, 3),), "y = ∑ diag(a)"),
+        ("i,ij->ij", ((2,), (2, 3)), "y = (aᵢ · bᵢ,ⱼ)ᵢ,ⱼ"),
+        ("mij,mjk->mik", ((2, 2, 3), (2, 3, 2)), "y = (∑ⱼ aₘ,ᵢ,ⱼ · bₘ,ⱼ,ₖ)ₘ,ᵢ,ₖ"),
+        ("ij,aj->ia", ((2, 3), (2, 3)), "y = a bᵀ"),
+        ("jka,a->jk", ((2, 2, 3), (3,)), "y = (∑ᵢ aⱼ,ₖ,ᵢ · bᵢ)ⱼ,ₖ"),
+    ],
+)
+def test_einsum_reads_as_the_product_or_the_sums_that_it_is(letters, shapes, line):
+    arrays = [cr.Tensor(np.ones(shape), requires_grad=True, label=x) for x, shape in zip("ab", shapes, strict=False)]
+    y = cr.einsum(letters, *arrays)
+    told = cr.explain(cr.sum(y**2) if y.ndim else y, arrays[0], "graph")
+    assert [x for x in told.text(width=120).splitlines() if x.strip().startswith(line)], told.text()
+    for x in (*told.short, *told.story):
+        assert not isinstance(x, Equation) or "einsum" not in unicode(x.tree)

@@ -25,7 +25,7 @@ RULES = sorted(
 WITHOUT = {
     *("cholesky", "cofactors", "cross_entropy", "det", "eigenvectors", "eigvalsh", "left_vectors", "logabsdet"),
     *("logsumexp", "orthogonal_factor", "right_vectors", "self_attention", "solve", "svdvals", "triangular_factor"),
-    *("add_along_axis", "take_along_axis"),
+    *("add_along_axis", "prod", "take_along_axis"),
 }
 """Rules of which some entry has no formula of its own: what they call on the way is read of whole arrays alone."""
 

@@ -14,6 +14,14 @@ from chainrule.core.operation import Pointwise
 torch = pytest.importorskip("torch")
 functional = torch.nn.functional
 
+
+def multiplied(x, axis, keepdims):
+    """The product over any axes; PyTorch's own takes one."""
+    for k in sorted(axis if isinstance(axis, tuple) else range(x.ndim) if axis is None else (axis,), reverse=True):
+        x = x.prod(k, keepdim=keepdims)
+    return x
+
+
 TORCH = {
     **{name: getattr(torch, name) for name in RULES if hasattr(torch, name)},
     "add_along_axis": lambda x, indices, shape, axis: torch.zeros(shape, dtype=x.dtype).scatter_add(axis, indices, x),
@@ -90,6 +98,8 @@ TORCH = {
     "pad": lambda x, pad_width: functional.pad(x, [int(n) for n in np.broadcast_to(pad_width, (2, 2))[::-1].flat]),
     "stack": lambda *arrays, axis: torch.stack(arrays, axis),
     "relu": torch.relu,
+    "prod": multiplied,
+    "product_of_others": lambda x, axis: multiplied(x, axis, True) / x,
     "reshape": lambda x, shape: x.reshape(shape),
     "rint": torch.round,
     "roll": lambda x, shift, axis: torch.roll(x, shift, axis),

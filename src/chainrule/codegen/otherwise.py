@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.operation import book
-from chainrule.rules import image_kernels, slides
+from chainrule.rules import image_kernels, multiplication, slides
 from chainrule.rules.linear import count
 
 
@@ -327,6 +327,7 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     "count_nonzero": lambda x, axis, keepdims: book["sum"](
         book["where"](book["not_equal"](x, 0), 1.0, 0.0), axis=axis, keepdims=keepdims
     ),
+    "cumprod": lambda x, axis: multiplication.running(axis, x),
     "cumsum": cumsum,
     "einsum": einsum,
     "erfc": lambda x: book["sub"](1.0, book["erf"](x)),
@@ -349,6 +350,8 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     "not_equal": lambda x, y: book["logical_not"](book["equal"](x, y)),
     "outer": outer,
     "pick_at_largest": pick_at_largest,
+    "prod": multiplication.by_halves,
+    "product_of_others": lambda x, axis: multiplication.others_by_halves(axis, x),
     "put_at_largest": put_at_largest,
     "remainder": remainder,
     "round": rounded,

@@ -10,7 +10,7 @@ c𝟏𝟏ᵀ + A is not taken for c times the identity. What acts entry by entry
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, TypeGuard
 
@@ -188,8 +188,8 @@ def by_template(tree: Applied) -> Looks:
     """An operation by its own template; what it does not mention and is not the default stands below."""
     operation = rule_of(tree)
     if operation is None:
-        return call(words(tree.name), *map(lay, tree.inputs), below=settings_below(settings_shown(tree)))
-    inputs = [fitted(x, tree.shape) if operation.broadcasts else lay(x) for x in tree.inputs]
+        return call(words(tree.name), *map(as_number, tree.inputs), below=settings_below(settings_shown(tree)))
+    inputs = [fitted(x, tree.shape) if operation.broadcasts else as_number(x) for x in tree.inputs]
     template, names = operation.formula, operation.inputs
     if operation.variadic:
         template = written_out(template, operation.inputs[-1], len(inputs))
@@ -206,6 +206,12 @@ def by_template(tree: Applied) -> Looks:
     if form.kind == "call" and form.parts[0] == NOTHING:
         return Looks("call", (settings_below(rest), *form.parts[1:]), form.word)
     return call(words(tree.name), *inputs, below=settings_below(rest))
+
+
+def as_number(x: Tree) -> Looks:
+    """An argument; a comparison that is one stands for 1 or 0, and has its brackets."""
+    form = lay(x)
+    return fenced("[", form) if form.kind == "rel" else form
 
 
 def rule_of(tree: Applied) -> Operation | None:
@@ -324,15 +330,26 @@ def product(tree: Applied, x: Tree, y: Tree) -> Looks | None:
     if not tree.shape:
         if not is_numeral(x) or begins_with_digit(lay(y)) or x == y == Number(PI):
             return None
+        if unit := times_unit(x, y):
+            return unit
         factors = [lay(x), lay(y)]
         return beside(*[part for form in factors for part in (form.parts if starts_with_pi(form) else (form,))])
     if x.shape and y.shape:
         return prod("⊙", repeated(x, tree.shape), repeated(y, tree.shape))
     number, array = (x, y) if y.shape else (y, x)
+    if unit := times_unit(number, array):
+        return unit
     factors, form = number_first(number), lay(array)
     together = any(map(begins_with_digit, [*factors[1:], form]))
     is_function = factors[0].kind == "id" and factors[0].word in ("σ", "Φ", "f")
     return prod("·", lay(number), form) if together or is_function else beside(*factors, form)
+
+
+def times_unit(number: Tree, x: Tree) -> Looks | None:
+    """What 1 or −1 beside something is: the thing itself, or its negative; nobody writes 1x."""
+    if number == Number("1"):
+        return lay(x)
+    return Looks("neg", (lay(x),)) if number == Number("-1") else None
 
 
 def is_numeral(x: Tree) -> bool:
@@ -429,12 +446,14 @@ def transpose(tree: Applied, x: Tree) -> Looks | None:
     """Rows for columns; other orders of axes are named."""
     if x.ndim < 2:
         return lay(x)
-    return turned(lay(x)) if x.ndim == 2 and tree.given.get("axes") is None else None
+    return turned(lay(x)) if x.ndim == 2 and tree.given.get("axes") in (None, (1, 0)) else None
 
 
 def total(tree: Applied, x: Tree) -> Looks | None:
     """A matrix times ones adds up its rows, and its transpose its columns."""
     axis, keepdims = tree.given["axis"], tree.given["keepdims"]
+    if isinstance(axis, tuple):
+        axis = None if len(axis) == x.ndim else axis[0] if len(axis) == 1 else axis
     if axis is None and not keepdims:
         return Looks("big", (NOTHING, lay(x)), "∑")
     if x.ndim == 2 and axis in (0, 1, -1, -2):
@@ -444,6 +463,106 @@ def total(tree: Applied, x: Tree) -> Looks | None:
     if x.ndim == 1 and not keepdims:
         return Looks("big", (NOTHING, lay(x)), "∑")
     return Looks("big", (settings_below(settings_shown(tree)), lay(x)), "∑")
+
+
+def whole_product(tree: Applied, x: Tree) -> Looks | None:
+    """The product of all entries, or for each place along the other axes of those there."""
+    found = places_along(tree, x)
+    if found is None:
+        return Looks("big", (settings_below(settings_shown(tree)), lay(x)), "∏")
+    running, here, _ = found
+    product = Looks("big", (places(running), entry_at(x, here)), "∏")
+    left = [letter for letter in here if letter not in running]
+    return entry_at(product, left) if left else product
+
+
+def summed_products(tree: Applied, *inputs: Tree) -> Looks:
+    """A product of matrices or vectors where it is one, else a sum over letters of products of entries."""
+    given, result = tree.given["subscripts"].split("->")
+    own = given.split(",")
+    found = None
+    if len(own) == 2 and max(map(len, own)) <= 2:
+        one, other = zip(inputs, own, strict=True)
+        found = side_by_side(one, other, result) or side_by_side(other, one, result)
+    if found is not None:
+        return found
+    taken = {form.word for x in inputs for form in looks.all_in(lay(x)) if form.kind == "id"}
+    every = dict.fromkeys(given.replace(",", ""))
+    free = iter([letter for letter in INDICES + LETTERS if letter not in taken and letter not in every])
+    letter = {k: next(free, k) if k in taken else k for k in every}
+    factors = [entry_at(x, [letter[k] for k in word]) if word else lay(x) for x, word in zip(inputs, own, strict=True)]
+    factors = [form for form in factors if form != looks.digits("1")]
+    product = prod("·", *factors) if factors[1:] else factors[0] if factors else looks.digits("1")
+    over = [letter[k] for k in every if k not in result]
+    total = Looks("big", (places(over), product), "∑") if over else product
+    return entry_at(total, [letter[k] for k in result]) if result else total
+
+
+def side_by_side(first: tuple[Tree, str], second: tuple[Tree, str], result: str) -> Looks | None:
+    """Two arrays of which each has at most two axes as one product, the first at the left; None where it is none."""
+    (x, rows), (y, columns) = first, second
+    shared = [k for k in rows if k in columns]
+    if rows == columns == result:
+        return prod("⊙", lay(x), lay(y))
+    kept = "".join([k for k in rows + columns if k not in shared])
+    if kept != result or len(shared) > 1 or (not shared and len(rows) + len(columns) != 2):
+        return None
+    if not shared:
+        return beside(lay(x), turned(lay(y))) if len(rows) == len(columns) == 1 else None
+    left = lay(x) if rows[-1] == shared[0] else turned(lay(x))
+    right = lay(y) if columns[0] == shared[0] else turned(lay(y))
+    if len(rows) == 1:
+        # A vector before a matrix is a row, and is written as the column it makes.
+        return beside(turned(right), left) if len(columns) == 2 else beside(turned(left), right)
+    return beside(left, right)
+
+
+def product_where(sign: str) -> Callable[..., Looks | None]:
+    """For each place the product of the entries whose own place is related to it: unlike it, or not behind it."""
+
+    def written(tree: Applied, x: Tree) -> Looks | None:
+        found = places_along(tree, x)
+        if found is None:
+            return None
+        running, here, there = found
+        apart = [there[here.index(letter)] for letter in running]
+        sides = [places(running), places(apart)]
+        if len(running) > 1:
+            sides = [fenced("(", side) for side in sides]
+        return entry_at(Looks("big", (Looks("rel", tuple(sides), (sign,)), entry_at(x, here)), "∏"), there)
+
+    return written
+
+
+def places_along(tree: Applied, x: Tree) -> tuple[list[str], list[str], list[str]] | None:
+    """Letters that run along the axes of a reduction, of the place that they run over, and of one that stands still.
+
+    None for an array of more axes, and where the letters are taken.
+    """
+    axis = tree.given["axis"]
+    axes = [*range(x.ndim)] if axis is None else [k % x.ndim for k in (axis if isinstance(axis, tuple) else (axis,))]
+    taken = {form.word for form in looks.all_in(lay(x)) if form.kind == "id"}
+    free = [letter for letter in INDICES if letter not in taken]
+    if x.ndim not in (1, 2) or not axes or len(free) < x.ndim + len(axes):
+        return None
+    running, there = free[: len(axes)], free[len(axes) : len(axes) + x.ndim]
+    here = [running[axes.index(k)] if k in axes else there[k] for k in range(x.ndim)]
+    return running, here, there
+
+
+INDICES = "ijkl"
+LETTERS = "mnpqrst"
+"""What runs over the places of entries."""
+
+
+def entry_at(x: Tree | Looks, letters: Iterable[str]) -> Looks:
+    """What stands at the place that letters tell."""
+    form = fenced("(", x) if isinstance(x, Looks) else lay(x)
+    return Looks("sub", (form, places(letters)))
+
+
+def places(letters: Iterable[str]) -> Looks:
+    return looks.listed(*map(looks.name, letters))
 
 
 def outer(tree: Applied, x: Tree, y: Tree) -> Looks | None:
@@ -553,6 +672,19 @@ def clipped(tree: Applied, x: Tree) -> Looks | None:
     return call("max", lay(x), setting(low)) if high is None else call("min", lay(x), setting(high))
 
 
+def equal(tree: Applied, x: Tree, y: Tree) -> Looks | None:
+    """What is as it is inside of limits lies between them."""
+    for inner, held in ((x, y), (y, x)):
+        if isinstance(held, Applied) and held.name == "clip" and held.inputs[0] == inner:
+            low, high = [held.given.get(name) for name in ("a_min", "a_max")]
+            if low is None or high is None:
+                return Looks(
+                    "rel", (lay(inner), setting(high if low is None else low)), ("<=" if low is None else ">=",)
+                )
+            return Looks("rel", (setting(low), lay(inner), setting(high)), ("<=", "<="))
+    return None
+
+
 def taken(tree: Applied, x: Tree, places: Tree) -> Looks | None:
     """What is taken in its own order is sorted."""
     if not isinstance(places, Applied) or places.name != "argsort" or places.inputs != (x,):
@@ -650,8 +782,11 @@ BY_SHAPE: dict[str, Callable[..., Looks | None]] = {
     "broadcast_to": broadcast,
     "clip": clipped,
     "concatenate": joined,
+    "cumprod": product_where("<="),
     "div": quotient,
+    "equal": equal,
     "exp": exponential,
+    "einsum": summed_products,
     "expand_dims": reshaped,
     "expm1": of_array("expm1"),
     "eye": identity,
@@ -663,6 +798,8 @@ BY_SHAPE: dict[str, Callable[..., Looks | None]] = {
     "outer": outer,
     "pad": padded,
     "pow": power,
+    "prod": whole_product,
+    "product_of_others": product_where("!="),
     "reciprocal": entrywise("-1"),
     "reshape": reshaped,
     "round": rounded,

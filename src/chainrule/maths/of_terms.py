@@ -69,7 +69,7 @@ def called(call: Call, inputs: list[Any]) -> Tree:
     found = None if written is None else written(*map(tree_of, inputs), **call.settings)
     if found is not None:
         return found
-    function = book[call.name] if call.name in JOINED else compositions.get(call.name) or book.get(call.name)
+    function = book[call.name] if call.name in OTHERWISE_CALLED else compositions.get(call.name) or book.get(call.name)
     if is_cast(function, call.settings):
         return tree_of(inputs[0])
     if function is None:
@@ -94,8 +94,8 @@ def column(*entries: Tree, axis: int) -> Tree | None:
 
 WRITTEN_OUT: dict[str, Callable[..., Tree | None]] = {"power_and_log": power_and_log, "stack": column}
 """Operations that no book has a name for, as what they come to; None leaves one under its name."""
-JOINED = ("concatenate", "stack")
-"""Operations of which the composed function of the same name takes a list."""
+OTHERWISE_CALLED = ("concatenate", "einsum", "stack")
+"""Operations of which the composed function of the same name takes a list, or letters first."""
 
 
 def own_names(*terms: Term) -> dict[Term, Tree]:

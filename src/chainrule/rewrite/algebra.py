@@ -339,7 +339,7 @@ def build_sum(table: Mapping[Term, Number], shape: Shape, way: Rewriting) -> Any
         if len(entries) > 1:
             return -build_sum({unit: -number for unit, number in entries.items()}, shape, way.plainly())
     ordered = sorted(entries.items(), key=lambda entry: (-degree_of(entry[0], way), key_of(entry[0], way)))
-    ordered = alike_together(ordered, shape)
+    ordered = alike_together(ordered, shape, way)
     front = next((k for k, (_, number) in enumerate(ordered) if number > 0), 0)
     ordered.insert(0, ordered.pop(front))
     plainly = way.plainly()
@@ -411,7 +411,7 @@ def scalars_together(entries: dict[Term, Number], way: Rewriting) -> dict[Term, 
     return arrays
 
 
-def alike_together(ordered: list[tuple[Term, Number]], shape: Shape) -> list[tuple[Term, Number]]:
+def alike_together(ordered: list[tuple[Term, Number]], shape: Shape, way: Rewriting) -> list[tuple[Term, Number]]:
     """Terms with the same number before them, other than 1, are added up before they are multiplied by it."""
     groups: dict[Number, list[tuple[Term, Number]]] = {}
     for unit, number in ordered:
@@ -423,6 +423,6 @@ def alike_together(ordered: list[tuple[Term, Number]], shape: Shape) -> list[tup
         else:
             own_shape = shape if any(unit.shape for unit, _ in group) else ()
             sign = 1 if any(number > 0 for _, number in group) else -1
-            inner = build_sum({unit: exact(sign * number / size) for unit, number in group}, own_shape, Rewriting())
+            inner = build_sum({unit: exact(sign * number / size) for unit, number in group}, own_shape, way.plainly())
             out.append((inner, exact(sign * size)))
     return out

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from heapq import heappop, heappush
+from itertools import pairwise
 from typing import Any
 
-from chainrule.core.term import Term, name_of
+from chainrule.core.term import Term, forward_order, name_of
 from chainrule.rewrite.rewriting import Number, Rewriting, own_power
+
+PRODUCTS = ("mul", "div", "matmul", "outer")
+SEEN_THROUGH = ("neg", "reshape", "transpose", "broadcast_to")
+"""What stands around a factor."""
 
 DEEPEST = 12
 """Terms of more operations inside each other are not opened to find their place."""
@@ -42,12 +48,69 @@ def key_of(x: Any, way: Rewriting) -> str:
     if not isinstance(x, Term):
         return repr(x)
     if x.op is None:
-        return place_of(x.label) if x.label else "~"
+        place = way.places.get(x.label)
+        return f"{place:09d}" if place is not None else place_of(x.label) if x.label else "~"
     if x not in way.keys:
         way.keys[x] = "~"
         inner = ",".join([key_of(y, way) if depth_is_small(y, way) else "~" for y in x.inputs])
         way.keys[x] = inner[:80] if x.op.name in ("reshape", "broadcast_to") else f"{inner[:80]} {x.op.name}"
     return way.keys[x]
+
+
+def symbols_in_order(term: Any) -> tuple[str, ...]:
+    """The symbols of a formula as its writer has them: as they stand in its products, then as they are met; O(parts).
+
+    >>> from chainrule.core.term import symbol
+    >>> from chainrule.rewrite.order import symbols_in_order
+    >>> x, k = symbol("x"), symbol("k")
+    >>> symbols_in_order(x + k * x)
+    ('k', 'x')
+    """
+    parts = forward_order([term])
+    met = {x.label: i for i, x in enumerate(x for x in parts if x.op is None and x.label)}
+    inside = {id(y) for x in parts if name_of(x) in PRODUCTS for y in x.inputs if name_of(y) in PRODUCTS}
+    after: dict[str, set[str]] = {label: set() for label in met}
+    for x in parts:
+        if name_of(x) in PRODUCTS and id(x) not in inside:
+            factors = factors_of(x)
+            for one, next_one in pairwise(factors):
+                after[one].add(next_one)
+    waiting = dict.fromkeys(met, 0)
+    for later in after.values():
+        for label in later:
+            waiting[label] += 1
+    found: list[str] = []
+    free = [(met[label], label) for label, count in waiting.items() if not count]
+    left = dict(waiting)
+    while left:
+        # Where products contradict each other, what is met first goes first.
+        _, label = heappop(free) if free else min([(met[label], label) for label in left])
+        if left.pop(label, None) is None:
+            continue
+        found.append(label)
+        for later in after[label]:
+            if later in left:
+                left[later] -= 1
+                if not left[later]:
+                    heappush(free, (met[later], later))
+    return tuple(found)
+
+
+def factors_of(product: Term) -> list[str]:
+    """The symbols among the factors of a product, powers of them too, each where it stands first."""
+    found: dict[str, None] = {}
+    waiting: list[Any] = [product]
+    while waiting:
+        x = waiting.pop()
+        if not isinstance(x, Term):
+            continue
+        if name_of(x) in PRODUCTS:
+            waiting += reversed(x.inputs)
+        elif name_of(x) in SEEN_THROUGH or own_power(x) is not None:
+            waiting.append(x.inputs[0])
+        elif x.op is None and x.label:
+            found[x.label] = None
+    return list(found)
 
 
 def place_of(label: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -50,9 +50,16 @@ class Rewriting:
     It also remembers which options would have mattered: a term that never asks for one is the same with and without it.
     """
 
-    def __init__(self, options: frozenset[str] = frozenset(), collect: Callable[..., Any] | None = None) -> None:
+    def __init__(
+        self,
+        options: frozenset[str] = frozenset(),
+        collect: Callable[..., Any] | None = None,
+        places: Mapping[str, int] | None = None,
+    ) -> None:
         self.options = options
         self.collect = collect
+        self.places = places or {}
+        """Where symbols stand among others, by name; the rest is sorted by name behind them."""
         self.asked: set[str] = set()
         self.distributions = MOST_DISTRIBUTIONS
         self.used: dict[str, None] = {}
@@ -63,7 +70,7 @@ class Rewriting:
 
     def plainly(self) -> Rewriting:
         """A way without options, for parts that are put together and not searched; it shares what is known of terms."""
-        plain_way = Rewriting()
+        plain_way = Rewriting(places=self.places)
         plain_way.keys, plain_way.degrees, plain_way.shallow = self.keys, self.degrees, self.shallow
         return plain_way
 

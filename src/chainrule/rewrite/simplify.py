@@ -62,24 +62,34 @@ def simplify(term: Any) -> Any:
     return min(allowed, key=price).term if allowed else term
 
 
-def shortest(term: Any) -> Form:
-    """The form with the fewest operations; among those the one with the fewest multiply-adds."""
-    return min(forms(term), key=price)
+def shortest(term: Any, order: tuple[str, ...] = ()) -> Form:
+    """The form with the fewest operations; among those the one with the fewest multiply-adds.
+
+    Factors and terms are written with their symbols in this `order`, others behind them by name.
+    """
+    return min(forms(term, order), key=price)
 
 
 def price(form: Form) -> tuple[int, ...]:
-    """Fewer operations first, then fewer multiply-adds, then fewer nodes."""
-    return (*form.cost, len(forward_order([form.term])))
+    """Fewer operations first, then fewer multiply-adds, then fewer signs on paper, then fewer nodes."""
+    order = forward_order([form.term])
+    signs: dict[Any, int] = {}
+    for x in order:
+        # What is added to an array of another shape is written with ones; a factor stands bare.
+        ones = sum([name_of(y) == "broadcast_to" for y in x.inputs]) if name_of(x) in SUMS else 0
+        signs[x] = 1 + ones + sum([signs[y] for y in x.inputs if isinstance(y, Term)])
+    return (*form.cost, signs.get(form.term, 0), len(order))
 
 
-def forms(term: Any) -> Sequence[Form]:
+def forms(term: Any, order: tuple[str, ...] = ()) -> Sequence[Form]:
     """Equal forms of a term, its plain normal form first."""
-    return forms_of(term) if isinstance(term, Term) else (Form(term, Operations(0, 0), ()),)
+    return forms_of(term, order) if isinstance(term, Term) else (Form(term, Operations(0, 0), ()),)
 
 
 @lru_cache(maxsize=256)
-def forms_of(term: Term) -> Sequence[Form]:
+def forms_of(term: Term, order: tuple[str, ...]) -> Sequence[Form]:
     """The same of a term that is not a mere number; a story that is told again asks for the same ones soon after."""
+    places = {label: i for i, label in enumerate(order)}
     found: dict[Any, Form] = {}
     nodes = len(forward_order([term]))
     asked: dict[frozenset[str], set[str]] = {}
@@ -88,11 +98,11 @@ def forms_of(term: Term) -> Sequence[Form]:
         if fewer:
             asked[options] = asked[fewer[0]]
             continue
-        way = Rewriting(options, collect)
+        way = Rewriting(options, collect, places)
         settled = normal(term, way)
         asked[options] = way.asked
         if not options <= {"collect"}:
-            settled = normal(settled, Rewriting(options & {"collect"}, collect))
+            settled = normal(settled, Rewriting(options & {"collect"}, collect, places))
         if settled not in found:
             found[settled] = Form(settled, operations(settled), tuple(LAWS.get(law, law) for law in way.used))
     return tuple(found.values())

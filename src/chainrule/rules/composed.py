@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,8 @@ from chainrule.core.operation import NUMBERS, composed, is_node, takes_over
 from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term
 from chainrule.errors import DtypeError, GraphError, ShapeError
-from chainrule.rules import gates, linear, pointwise, reductions
-from chainrule.rules.linear import index, reshape
+from chainrule.rules import gates, linear, multiplication, pointwise, reductions
+from chainrule.rules.linear import reshape
 from chainrule.rules.pointwise import sqrt, square
 
 Axis = int | tuple[int, ...] | None
@@ -218,7 +217,7 @@ def length(x: Any, axis: Axis, keepdims: bool) -> Any:
 def prod(
     x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None, initial: Any = None, where: Any = None
 ) -> Any:
-    """The product of the entries, by halves: exact gradients where entries are 0, in O(n) and log n steps.
+    """The product of the entries; exact gradients where entries are 0, in O(n).
 
     It overflows or vanishes where the whole does, whatever the order of the factors. It starts from `initial`, and
     entries for which `where` does not hold are left out.
@@ -235,68 +234,10 @@ def prod(
         x = pointwise.where(where, x, 1)
     if initial is not None:
         return pointwise.mul(prod(x, axis, keepdims), beginning(initial, x))
-    shape = shape_of(x)
-    if len(shape) == 1 and (axis is None or (type(axis) is int and axis in (0, -1))):
-        length, kept, out = shape[0], (1,), x
-    elif isinstance(x, OF_ONE_NUMBER):
+    if isinstance(x, OF_ONE_NUMBER):
         np.lib.array_utils.normalize_axis_tuple(() if axis in (None, 0, -1) else axis, 0)
         return x
-    else:
-        length, kept, out = in_front(x, shape, axis)
-    if length == 0:
-        return reshape(1 + linear.sum(out, axis=0), shape=kept if keepdims else out.shape[1:])
-    out = balanced(out)
-    while length > 1:
-        half = length // 2
-        product = index(out, key=slice(0, half)) * index(out, key=slice(half, 2 * half))
-        if length % 2:
-            product = linear.concatenate(product, index(out, key=slice(length - 1, length)), axis=0)
-        out, length = product, half + length % 2
-    return reshape(out, shape=kept if keepdims else out.shape[1:])
-
-
-def in_front(x: Any, shape: tuple[int, ...], axis: Axis) -> tuple[int, tuple[int, ...], Any]:
-    """The entries along some axes as a first axis: how many, the shape of a reduction that keeps them, and the node."""
-    if axis is None or (not shape and axis in (0, -1)):
-        axis = tuple(range(len(shape)))
-    axes = np.lib.array_utils.normalize_axis_tuple(axis, len(shape))
-    rest = tuple([i for i in range(len(shape)) if i not in axes])
-    kept = tuple([1 if i in axes else n for i, n in enumerate(shape)])
-    length = linear.count(shape, axes)
-    return length, kept, reshape(linear.transpose(x, axes=(*axes, *rest)), shape=(length, *[shape[i] for i in rest]))
-
-
-def balanced(x: Any) -> Any:
-    """Factors along the first axis with powers of two moved between them, so that all are of about one size.
-
-    Then no group of them overflows or vanishes where the product of all does not. Where that does, and of symbols, they
-    are left as they are.
-    """
-    if without_numbers(x) or takes_over(x):
-        return x
-    numbers = numbers_of(x)
-    if numbers.dtype.kind != "f":
-        return x
-    sizes, most = np.abs(numbers), largest_power(numbers.dtype)
-    reach = 2.0 ** (most // len(sizes))
-    if not sizes.size or (np.maximum.reduce(sizes, None) <= reach and np.minimum.reduce(sizes, None) >= 1 / reach):
-        return x
-    movable = np.isfinite(numbers) & (numbers != 0)
-    powers = np.rint(np.log2(np.where(movable, sizes, 1))).astype(int)
-    total = powers.sum(0)
-    if np.abs(powers).sum(0).max() <= most or not (within := np.abs(total) <= most).any():
-        return x
-    place, count = np.cumsum(movable, 0), np.maximum(movable.sum(0), 1)
-    level = place * total // count - (place - 1) * total // count
-    moved, one = np.where(movable & within, level - powers, 0), numbers.dtype.type(1)
-    # Twice by half of the way: the whole of it can be beyond the largest power of two.
-    return x * np.ldexp(one, moved // 2) * np.ldexp(one, moved - moved // 2)
-
-
-@cache
-def largest_power(kind: Any) -> int:
-    """Of two, as far as factors may go in a type of real number. To ask NumPy takes as long as a small product."""
-    return np.finfo(kind).maxexp - 2
+    return multiplication.prod(x, axis=axis if shape_of(x) or axis not in (0, -1) else None, keepdims=keepdims)
 
 
 def multiplied(kind: Any) -> Any:

@@ -42,6 +42,12 @@ def einsum(subscripts: str, *operands: Any) -> Any:
         if alone:
             arrays[k] = linear.sum(arrays[k], axis=alone)
             letters[k] = "".join([letter for letter in own if letter in elsewhere])
+    if len(arrays) == 1:
+        # With nothing to be multiplied it is a sum, a diagonal, another order of axes, or several of these.
+        (x,), (own,) = arrays, letters
+        if own != result:
+            return linear.transpose(x, axes=tuple([own.index(letter) for letter in result]))
+        return linear.identity(x) if x is operands[0] else x
     return linear.einsum(*arrays, subscripts=f"{','.join(letters)}->{result}")
 
 

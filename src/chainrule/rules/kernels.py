@@ -259,6 +259,78 @@ def length(x, axis, keepdims, count):
 
 
 @kernel
+def powers_that_even(x):
+    """Powers of two whose product is 1, by which factors along the first axis are all of about one size.
+
+    Then no group of them overflows or vanishes where the product of all does not. There are two for each, to be
+    multiplied one after the other: the whole can be beyond the largest. None where nothing is to be moved.
+    """
+    if x.dtype.kind != "f" or not x.size:
+        return None
+    sizes, most = np.abs(x), np.finfo(x.dtype).maxexp - 2
+    reach = 2.0 ** (most // len(sizes))
+    if np.maximum.reduce(sizes, None) <= reach and np.minimum.reduce(sizes, None) >= 1 / reach:
+        return None
+    movable = np.isfinite(x) & (x != 0)
+    powers = np.rint(np.log2(np.where(movable, sizes, 1))).astype(int)
+    total = powers.sum(0)
+    within = np.abs(total) <= most
+    if np.abs(powers).sum(0).max() <= most or not within.any():
+        return None
+    place, count = np.cumsum(movable, 0), np.maximum(movable.sum(0), 1)
+    level = place * total // count - (place - 1) * total // count
+    moved, one = np.where(movable & within, level - powers, 0), x.dtype.type(1)
+    return np.ldexp(one, moved // 2), np.ldexp(one, moved - moved // 2)
+
+
+@kernel
+def factors_in_front(x, axis):
+    """The entries along axes as a first axis, the powers of two that even them out, and the order of axes."""
+    axes = tuple(range(x.ndim)) if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, x.ndim)
+    order = (*axes, *[i for i in range(x.ndim) if i not in axes])
+    turned = np.transpose(x, order)
+    count = np.prod(turned.shape[: len(axes)], dtype=int)
+    factors = turned.reshape(count, *turned.shape[len(axes) :])
+    powers = powers_that_even(factors)
+    return factors if powers is None else factors * powers[0] * powers[1], powers, order
+
+
+@kernel
+def product(x, axis, keepdims):
+    """The product over axes, which overflows or vanishes where the whole does, whatever the order of the factors."""
+    factors, powers, order = factors_in_front(x, axis)
+    if powers is None:
+        return np.multiply.reduce(x, axis=axis, keepdims=keepdims)
+    whole = np.multiply.reduce(factors, axis=0)
+    if not keepdims:
+        return whole
+    return np.expand_dims(whole, order[: x.ndim - whole.ndim])
+
+
+@kernel
+def product_of_others(x, axis):
+    """At each place the product of those before it and those behind it along axes: nothing is divided."""
+    factors, powers, order = factors_in_front(x, axis)
+    before, behind = np.ones_like(factors), np.ones_like(factors)
+    np.multiply.accumulate(factors[:-1], axis=0, out=before[1:])
+    np.multiply.accumulate(factors[:0:-1], axis=0, out=behind[-2::-1])
+    out = before * behind
+    if powers is not None:
+        out = out * powers[0] * powers[1]
+    return np.transpose(out.reshape([x.shape[i] for i in order]), np.argsort(order))
+
+
+@kernel
+def running_products(x, axis):
+    """The products of all entries up to each along an axis, of ever more neighbours (Hillis and Steele, 1986)."""
+    out, reach = np.moveaxis(x, axis, 0).copy(), 1
+    while reach < len(out):
+        out[reach:] = out[reach:] * out[:-reach]
+        reach *= 2
+    return np.moveaxis(out, 0, axis)
+
+
+@kernel
 def shares_of_powers(x, axis):
     """e^x over the sum of e^x along axes, at any size of x."""
     if x.dtype == bool:  # NumPy subtracts no truth values

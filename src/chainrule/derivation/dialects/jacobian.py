@@ -223,9 +223,8 @@ class Story:
         known = [x for x in letters if x is not None]
         if len(known) < len(letters) or len(letters) < 2:
             is_narrow = self.is_scalar or sum([min(x.rows, x.columns) for x in self.stretches]) <= NARROW
-            return (
-                longest if is_narrow else replace(longest, sides=(*longest.sides[:2], longest.sides[-1]), numbers=1),
-            )
+            symbols = longest.sides[: len(longest.sides) - longest.numbers]
+            return (longest if is_narrow else replace(longest, sides=(*symbols[:2], longest.sides[-1]), numbers=1),)
         numbers = longest.sides[len(longest.sides) - longest.numbers :] if self.is_scalar else longest.sides[-1:]
         names = self.product_of([self.symbol(stretch) for stretch in self.stretches])
         telling = [x for x in known if x != Number("1")] or known[:1]

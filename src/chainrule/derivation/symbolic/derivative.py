@@ -22,6 +22,7 @@ from chainrule.maths import Symbol, Tree, latex, plain
 from chainrule.maths.of_terms import own_names, tree_of_term
 from chainrule.rewrite import Operations, operations, shortest
 from chainrule.rewrite.local import handed_back_or_slope
+from chainrule.rewrite.order import symbols_in_order
 from chainrule.rewrite.simplify import Form, forms, price
 
 MOST_PARTS = 100
@@ -216,26 +217,27 @@ def find(wrt: Any, symbols: Mapping[str, Term]) -> Term:
 
 
 def in_closed_form(forward: Term, variable: Term, order: int) -> Form:
-    """The shortest form of the derivative that was found."""
+    """The shortest form of the derivative that was found, with its symbols in the order that the formula has."""
+    written = symbols_in_order(forward)
     if forward.shape and forward.size > 1 and not variable.shape:
         form = Form(forward, operations(forward), ())
         for _ in range(order):
             tangent = tangents_of([variable], [constant(1.0)], [form.term], record=True)[0]
-            form = short(tangent, forward.shape, form.laws)
+            form = short(tangent, forward.shape, form.laws, written)
         return form
     if forward.size > 1:
         if order > 1 or forward.ndim != 1 or variable.ndim != 1:
             raise no_array_for(forward, variable, order)
-        return jacobian_of(forward, variable, ())
+        return jacobian_of(forward, variable, (), written)
     form = Form(forward, operations(forward), ())
     for k in range(order):
         if k and variable.shape:
             if k > 1 or variable.ndim != 1:
                 raise no_array_for(forward, variable, order)
-            return jacobian_of(form.term, variable, form.laws)
+            return jacobian_of(form.term, variable, form.laws, written)
         one = constant(np.ones(form.term.shape))
         gradient = gradients_of([form.term], [one], [variable], record=True)[0]
-        form = short(gradient, variable.shape, form.laws)
+        form = short(gradient, variable.shape, form.laws, written)
     return form
 
 
@@ -247,27 +249,27 @@ def no_array_for(forward: Term, variable: Term, order: int) -> GraphError:
     )
 
 
-def short(x: Any, shape: Shape, laws: tuple[str, ...]) -> Form:
+def short(x: Any, shape: Shape, laws: tuple[str, ...], written: tuple[str, ...]) -> Form:
     """The shortest form of a derivative; nothing at all is zeros."""
     if not isinstance(x, Term):
         x = constant(np.zeros(shape) if x is None else np.broadcast_to(x, shape))
-    form = shortest(x)
+    form = shortest(x, written)
     return Form(form.term, form.cost, tuple(dict.fromkeys((*laws, *form.laws))))
 
 
-def jacobian_of(forward: Term, variable: Term, laws: tuple[str, ...]) -> Form:
+def jacobian_of(forward: Term, variable: Term, laws: tuple[str, ...], written: tuple[str, ...]) -> Form:
     """The Jacobian of a vector in a vector, read off its symbolic tangent."""
     moving = variable.alias()
     tangent = tangents_of([variable], [moving], [forward], record=True)[0]
     if tangent is None:
-        return short(None, (forward.size, variable.size), laws)
+        return short(None, (forward.size, variable.size), laws, written)
     found: list[Form] = []
-    for form in forms(tangent):
+    for form in forms(tangent, written):
         try:
             matrix = matrix_of(form.term, moving)
         except GraphError:
             continue
-        found.append(short(matrix, (forward.size, variable.size), (*laws, *form.laws)))
+        found.append(short(matrix, (forward.size, variable.size), (*laws, *form.laws), written))
     if not found:
         raise GraphError(
             f"no closed form of the Jacobian in {variable.label} was found: take cr.jacobian(f)(…) for its numbers"
@@ -281,7 +283,7 @@ def in_layout(term: Term, forward: Term, variable: Term, order: int, layout: str
         return term
     if variable.ndim == 1:
         return term.reshape(shape=(1, variable.size))
-    return shortest(term.T).term
+    return shortest(term.T, symbols_in_order(forward)).term
 
 
 def has_rule(node: Term) -> bool:
@@ -303,7 +305,7 @@ def step_at(node: Term, path: Container[Term], letters: Mapping[Term, Tree]) -> 
             break
         local = handed_back_or_slope(node.op, i, g, node, node.inputs, node.settings)
         if isinstance(local, Term) and len(forward_order([local])) <= MOST_PARTS:
-            local = shortest(local).term
+            local = shortest(local, symbols_in_order(node)).term
         shown.append(readable(local, letters))
     return Step(node.op.name, readable(node, letters), tuple(shown), node.op.intuition)
 

@@ -224,7 +224,10 @@ def one_slope(tape: Tape, nodes: list[Node]) -> set[float]:
 
 
 def has_corner(operation: Any, i: int, inputs: list[Any], settings: dict[str, Any]) -> Any:
-    """Where the slope forwards is not that backwards along some direction, by a small step and by a smaller one."""
+    """Where the slope forwards is not that backwards along some direction, by a small step and by a smaller one.
+
+    Where it is smooth and flat the two differ by the curvature alone, which fades with the step.
+    """
     x = np.asarray(inputs[i], dtype=float)
     size = float(np.max(np.abs(x), initial=0.0)) or 1.0
     random = np.random.default_rng(0)
@@ -233,6 +236,7 @@ def has_corner(operation: Any, i: int, inputs: list[Any], settings: dict[str, An
     if not np.all(np.isfinite(here)):
         return False
     seen: Any = True
+    before: Any = 0.0
     for share in CORNER_STEPS:
         step = share * size
         right, left = [
@@ -241,7 +245,8 @@ def has_corner(operation: Any, i: int, inputs: list[Any], settings: dict[str, An
         ]
         steepest = np.maximum(np.abs(right), np.abs(left))
         lost = LOST * np.abs(here) / step
-        seen = seen & (np.abs(right - left) > CORNER * steepest + lost)
+        apart = np.abs(right - left)
+        seen, before = seen & (apart > CORNER * steepest + lost) & (apart >= before / 2), apart
     return seen
 
 

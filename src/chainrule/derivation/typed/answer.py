@@ -44,6 +44,7 @@ from chainrule.maths.numerals import DIGITS
 from chainrule.maths.tree import applied
 from chainrule.maths.tree import value as value_of
 from chainrule.rewrite import shortest
+from chainrule.rewrite.order import symbols_in_order
 from chainrule.transforms import grad, jacobian
 
 MOST_DERIVATIVES = 1_000_000
@@ -503,7 +504,7 @@ class Answer:
         if not self.is_turned(term.ndim):
             return formula_of(term, self.typed.letters)
         if term.ndim > 1:
-            return formula_of(shortest(term.T).term, self.typed.letters)
+            return formula_of(shortest(term.T, symbols_in_order(self.term)).term, self.typed.letters)
         column = formula_of(term, self.typed.letters)
         return None if column is None else applied("reshape", column, shape=(1, term.size))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from chainrule.derivation.equations import with_places
 from chainrule.derivation.record import Block, Equation, Paragraph, trees_in
 from chainrule.derivation.short import MOST_GRADIENTS, MOST_LINES, Piece, fit
 from chainrule.maths import Applied, Derivative, Matrix, Tree, plain
@@ -69,11 +70,11 @@ def left_side(block: Block) -> Tree | None:
 
 
 def versions(block: Block, firm: set[Tree]) -> list[tuple[Block, ...]]:
-    """A block of the opening, and how it is said shorter: an equation for what is firm stays."""
+    """A block of the opening, and how it is said shorter: an equation for what is firm stays, at least its result."""
     if not isinstance(block, Equation) or block.sides[0] not in firm:
         return [(block,), ()]
-    shorter = in_a_line(block)
-    return [(block,)] if shorter == block else [(block,), (shorter,)]
+    shorter = [in_a_line(block), result_alone(block)]
+    return [(block,), *[(x,) for x in shorter if x != block]]
 
 
 def of_product(block: Block) -> list[tuple[Block, ...]]:
@@ -98,5 +99,13 @@ def in_a_line(equation: Equation) -> Equation:
     if equation.numbers and isinstance(last, Matrix) and symbols[1:]:
         return Equation(tuple(symbols))
     if equation.numbers and sum([len(plain(side)) for side in equation.sides]) > LONGEST_OF_SEVERAL:
-        return replace(equation, sides=(symbols[0], last))
+        return result_alone(equation)
     return equation
+
+
+def result_alone(equation: Equation) -> Equation:
+    """What was asked for and what it is, without the words on unit vectors that are not shown then."""
+    explains_units = with_places(replace(equation, note="")).note
+    return replace(
+        equation, sides=(equation.sides[0], equation.sides[-1]), note="" if explains_units else equation.note
+    )
