@@ -179,6 +179,27 @@ def test_what_an_address_tells_is_undone_one_by_one(opened, simple):
         assert tab.evaluate("chainrule.values().w1") == 3
 
 
+def test_a_tall_graph_stands_beside_the_other_panels_where_there_is_room(opened, simple):
+    lines = [f"h{n} = tanh(w*h{n - 1})" for n in range(1, 16)]
+    tall = Page((typed_subject("; ".join([*lines, "L = h15*h15"]), {"w": 1.5, "h0": 0.5}, told=False),))
+    spots = "['#graph', '#log'].map((at) => document.querySelector(at).closest('section').getBoundingClientRect().top)"
+    for page, beside in ((tall, True), (simple, False)):
+        with opened(page, viewport={"width": 2560, "height": 900}) as tab:
+            settled(tab)
+            graph, log = tab.evaluate(spots)
+            assert (graph == log) is beside
+            tab.set_viewport_size({"width": 1280, "height": 900})
+            settled(tab)
+            graph, log = tab.evaluate(spots)
+            assert graph < log
+
+
+def test_menus_name_numbers_as_the_drawing_does(opened, simple):
+    with opened(simple) as tab:
+        for menu in ("#asked", "#checked", "#weight-a", "#weight-b"):
+            assert {"w₁", "w₂"} <= {*tab.locator(f"{menu} option").all_text_contents()}
+
+
 def test_a_number_is_dragged(opened, simple):
     with opened(simple) as tab:
         box = tab.locator('#graph [role="slider"]').first.bounding_box()

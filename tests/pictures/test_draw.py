@@ -131,6 +131,17 @@ def test_where_numbers_stop_being_finite():
     assert box(cr.draw(cr.log(x).sum()), "v₁").wrong == "nan begins here"
 
 
+def test_a_mask_is_called_so_and_what_it_keeps_out_is_no_fault():
+    attend = cr.nn.MultiheadAttention(4, 2, dtype=float, rng=0)
+    x = np.random.default_rng(0).normal(size=(1, 3, 4))
+    picture = cr.draw(attend(x).sum())
+    assert (box(picture, "mask").data, box(picture, "mask").wrong) == ("3×3, all 0; 3 −∞", "")
+    assert "self_attention(v₂, mask, …)" in picture.svg()
+    titles = [x.title for x in cr.draw((attend(x) + attend(x)).sum()).sketch.boxes]
+    assert {"mask₁", "mask₂"} <= {*titles}
+    assert "mask" in str(cr.explain(attend(x).sum(), attend.in_proj_bias, "graph"))
+
+
 def test_nothing_one_node_and_a_tensor_without_history():
     assert "nothing to draw" in cr.draw([]).svg()
     assert [x.title for x in cr.draw(cr.Value(3.0, label="a")).sketch.boxes] == ["a"]

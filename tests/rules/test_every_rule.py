@@ -25,6 +25,28 @@ def test_rule(name):
     assert not failed, f"{name}\n" + "\n".join(failed)
 
 
+def test_a_derivative_reads_what_it_says_that_it_reads():
+    """Else an input may change in place after its use, and the gradient be wrong without a word."""
+    silent = []
+    for name in RULES:
+        operation = cr.book[name]
+        for case, other in zip(cases(operation), cases(operation, seed=1), strict=True):
+            out, rng = operation.function(*case.inputs, **case.settings), np.random.default_rng(2)
+            g = rng.normal(size=np.shape(out))
+            for i in places(operation):
+                of_out, of_inputs = operation.reads(i, len(case.inputs))
+                inputs = [
+                    x if k in of_inputs else y for k, (x, y) in enumerate(zip(case.inputs, other.inputs, strict=True))
+                ]
+                shares = [
+                    operation.pull(i, np.array(g), result, given, case.settings)
+                    for result, given in ((out, list(case.inputs)), (out if of_out else np.full_like(out, 0.3), inputs))
+                ]
+                if not np.array_equal(*shares, equal_nan=True):
+                    silent.append((name, i, of_out, of_inputs))
+    assert not silent
+
+
 @pytest.mark.parametrize("name", POINTWISE)
 def test_on_values(name):
     scalar_engine(cr.book[name])

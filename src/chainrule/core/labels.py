@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from types import FrameType, FunctionType
 from typing import Any
@@ -94,6 +94,27 @@ def find_labels(nodes: Iterable[Any]) -> dict[int, str]:
                 if len(found) == len(wanted):
                     return found
     return found
+
+
+def names_by_role(nodes: Iterable[Any], labels: Mapping[int, str]) -> dict[int, str]:
+    """For data without a name, by id, what the operation calls that takes it, as the mask of an attention.
+
+    Where operations call it by a single letter it has none, and of several masks each has its number.
+    """
+    found: dict[int, str] = {}
+    for node in nodes:
+        if node.op is None or node.op.variadic or len(node.edges) == len(node.inputs):
+            continue
+        for role, x in zip(node.op.inputs, node.inputs, strict=True):
+            is_data = getattr(x, "op", node) is None and not x.requires_grad and getattr(x, "origin", None) is None
+            if is_data and len(role) > 1 and id(x) not in labels:
+                found.setdefault(id(x), role)
+    roles = [*found.values()]
+    count: dict[str, int] = {}
+    for key, role in found.items():
+        count[role] = count.get(role, 0) + 1
+        found[key] = role if roles.count(role) == 1 else f"{role}{count[role]}"
+    return {key: name for key, name in found.items() if name not in {*labels.values()}}
 
 
 def parts(name: str, held: Any) -> Iterator[tuple[str, Any]]:

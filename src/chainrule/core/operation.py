@@ -573,9 +573,7 @@ def kernel(function: Function, *, quick: Function | None = None) -> Function:
         return function(x, *rest, **settings)
 
     kernels[function.__name__] = function
-    called.__name__ = function.__name__
-    called.__doc__ = function.__doc__
-    return called
+    return functools.update_wrapper(called, function, ("__name__", "__doc__"), ())
 
 
 def register(operation: Rule) -> Rule:
@@ -714,7 +712,7 @@ def read_names(function: Function) -> frozenset[str]:
     """The parameters whose values a derivative looks at; reading only ``x.shape`` does not count."""
     shape_only = {"shape", "ndim", "dtype", "size"}
     names: set[str] = set()
-    steps = list(dis.get_instructions(function))
+    steps = list(dis.get_instructions(inspect.unwrap(function)))
     for step, after in zip(steps, [*steps[1:], None], strict=True):
         if "LOAD_" in step.opname and step.argval is not None:
             loaded = step.argval if isinstance(step.argval, tuple) else (step.argval,)

@@ -18,7 +18,6 @@ from chainrule.codegen.identifiers import Names
 from chainrule.codegen.laws import LAWS
 from chainrule.codegen.simplified import reached, simplified
 from chainrule.core.operation import Fused, Linear, Pointwise
-from chainrule.derivation.arrays import SMALL
 from chainrule.derivation.wrong import mistakes
 from chainrule.derivation.wrong.mistakes import Attempt, Event
 from chainrule.livepage.subject import Subject
@@ -30,6 +29,8 @@ from chainrule.rules.composed import softmax
 
 MOST_FORGOTTEN = 60
 """Edges up to which each has a switch that forgets its factor."""
+MOST_IN_ROWS = 2_500
+"""Entries of a Jacobian up to which a story may name them."""
 MOST_NAIVE = 400
 """Shares after which a recursion that walks every path is not written out."""
 
@@ -91,12 +92,11 @@ class Recorded:
         return softmax(self.number(step.inputs[0]), axis=-1) if fused else None
 
     def rows(self, step: Step, slot: int) -> Any:
-        """The Jacobian of an edge, where it is small and neither entry by entry nor linear; None of any other."""
-        x = step.inputs[slot]
-        if isinstance(step.op, Pointwise | Linear) or not all([1 < end.size <= SMALL for end in (step, x)]):
+        """The Jacobian of an edge that has one of its own; None of any other."""
+        if not has_rows(step, slot):
             return None
         rows = [self.share(step, slot, one_hot(step.shape, at)) for at in np.ndindex(step.shape)]
-        return cr.stack([cr.reshape(row, (x.size,)) for row in rows])
+        return np.stack([np.reshape(row, step.inputs[slot].size) for row in rows])
 
     def local(self, step: Step, slot: int) -> Any:
         """The local derivative of an edge; None for an operation on arrays, whose Jacobian nobody stores."""
@@ -112,6 +112,18 @@ def edges_of(program: Program) -> dict[tuple[Step, int], int]:
     """A number for every edge: those of the last step first."""
     pairs = [(step, slot) for step in reversed(program.steps) for slot, _ in step.edges]
     return {pair: n for n, pair in enumerate(pairs)}
+
+
+def has_rows(step: Step, slot: int) -> bool:
+    """Whether an edge is neither entry by entry nor linear, and its Jacobian small enough to be looked at."""
+    sizes = step.size, step.inputs[slot].size
+    if step.op is None or isinstance(step.op, Pointwise) or min(sizes) == 1 or sizes[0] * sizes[1] > MOST_IN_ROWS:
+        return False
+    if not isinstance(step.op, Linear):
+        return True
+    # Several operations in one are linear in what their adjoint does not read.
+    of_result, of_inputs = step.op.reads(slot, len(step.inputs))
+    return isinstance(step.op, Fused) and (of_result or slot in of_inputs)
 
 
 @dataclass(frozen=True)
@@ -165,7 +177,7 @@ def ways_in(program: Program) -> int:
 
 def identifiers(subject: Subject) -> dict[Step, str]:
     """What each step is called in written source: like its own name, of letters, digits and underscores alone."""
-    names = Names(["cr", "np", "book", "forgotten", "counted"])
+    names = Names(["cr", "np", "book", "forgotten", "counted", "handed"])
     return {
         step: names.new(re.sub(r"\W+", "_", subject.names[step]).strip("_") or "x") for step in subject.program.steps
     }
@@ -213,8 +225,7 @@ def print_pass(subject: Subject, which: Pass) -> PrintedPass:
         results: list[Any] = []
         if which.kind == "right":
             put(keys, results, "value", numbers)
-            for kind, of in (("local", graph.local), ("row", graph.rows)):
-                put(keys, results, kind, [of(step, slot) for step, slot in edges])
+            put(keys, results, "local", [graph.local(step, slot) for step, slot in edges])
             put(keys, results, "softmax", list(map(graph.probabilities, program.steps)))
         put(keys, results, "gradient", [attempt.gradients.get(step) for step in program.steps])
         events = no_empty(attempt.events)
@@ -250,6 +261,20 @@ def print_loss(subject: Subject) -> str:
     return printed(
         lambda leaves: [record(program, leaves, names)[program.output.place]], subject.leaves, leaf_names(subject)
     )
+
+
+def print_rows(subject: Subject) -> dict[int, str]:
+    """For each edge that has rows, what it hands back of a gradient that is the last argument: of one entry a row."""
+    program, names = subject.program, all_names(subject)
+
+    def of(step: Step, slot: int) -> str:
+        def handed_back(given: list[Any]) -> list[Any]:
+            *leaves, g = given
+            return [Recorded(program, record(program, leaves, names)).share(step, slot, g)]
+
+        return printed(handed_back, [*subject.leaves, np.ones(step.shape)], [*leaf_names(subject), "handed"])
+
+    return {n: of(step, slot) for (step, slot), n in edges_of(program).items() if has_rows(step, slot)}
 
 
 GRID = 36

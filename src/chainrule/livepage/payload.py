@@ -19,7 +19,17 @@ from chainrule.livepage.descent import OPTIMIZERS, print_optimizer
 from chainrule.livepage.exports import exports_of, typed_of
 from chainrule.livepage.graph import WIDEST, WIDEST_RANGE, places_of
 from chainrule.livepage.hints import print_hints
-from chainrule.livepage.passes import GRID, Recorded, edges_of, passes_of, print_loss, print_pass, print_says, right
+from chainrule.livepage.passes import (
+    GRID,
+    Recorded,
+    edges_of,
+    passes_of,
+    print_loss,
+    print_pass,
+    print_rows,
+    print_says,
+    right,
+)
 from chainrule.livepage.story import Story, stories
 from chainrule.livepage.subject import Points, Subject
 from chainrule.livepage.ties import kinks_of, watched
@@ -108,6 +118,8 @@ def functions_of(subject: Subject, data: dict[str, Any]) -> str:
         data["passes"].append({**told, "keys": made.keys, "arrivals": made.arrivals, "code": made.code})
         printed.append(made.source)
     sources = ["passes: [\n" + ",\n".join(printed) + "\n]", f"loss: {print_loss(subject)}"]
+    rows = ",\n".join([f"{edge}: {source}" for edge, source in print_rows(subject).items()])
+    sources.append(f"rows: {{{rows}}}")
     hints = print_hints(subject, data["asking"]) if subject.told else None
     if hints is not None:
         source, data["hints"] = hints

@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.core import Value
 from chainrule.core.graph import backward_order, pullback
-from chainrule.core.labels import find_labels
+from chainrule.core.labels import find_labels, names_by_role
 from chainrule.core.operation import Pointwise
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.state import Quiet
@@ -50,7 +50,8 @@ class Live:
         self.digits = digits
         self.lifted = lift(*outputs)
         self.steps = self.lifted.program.steps
-        self.labels = {**(labels or {}), **find_labels(self.lifted.nodes)}
+        found = {**(labels or {}), **find_labels(self.lifted.nodes)}
+        self.labels = {**names_by_role(self.lifted.nodes, found), **found}
         self.names = {key: fitted(label, LONGEST_LABEL) for key, label in self.labels.items()}
         """The labels as they may be printed."""
         self.short: dict[Step, str] = {}
@@ -268,12 +269,14 @@ class Live:
         return {step: how for step in self.steps if (how := self.origin(step))}
 
     def origin(self, step: Step) -> str:
-        """What begins at a step that is not finite; nothing where it was handed on."""
+        """What begins at a step that is not finite; nothing where it was handed on, or is data that spoil no result."""
         numbers = np.asarray(self.number(step), dtype=np.float64)
         if numbers.size and np.isfinite(numbers).all():
             return ""
         given = [x for x in step.inputs if isinstance(x, Step)]
         if not numbers.size or not all([np.isfinite(self.number(x)).all() for x in given]):
+            return ""
+        if step.kind is Kind.DATA and all([np.isfinite(x.data).all() for x in self.outputs]):
             return ""
         what = "nan" if np.isnan(numbers).any() else "∞"
         return f"{what} given" if step.op is None else f"{what} begins here"

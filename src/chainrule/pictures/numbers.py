@@ -41,7 +41,8 @@ def extent(array: Any, digits: int) -> str:
     if not array.size:
         return "no entries"
     finite = array[np.isfinite(array)]
-    odd = [(name, int(np.count_nonzero(found))) for name, found in (("nan", np.isnan(array)), ("∞", np.isinf(array)))]
+    kinds = (("nan", np.isnan(array)), ("∞", array == np.inf), ("−∞", array == -np.inf))
+    odd = [(name, int(np.count_nonzero(found))) for name, found in kinds]
     strange = ", ".join([f"{count:,} {name}" for name, count in odd if count])
     if not finite.size:
         return strange

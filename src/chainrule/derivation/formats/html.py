@@ -21,7 +21,7 @@ LINES = """\
 .chainrule td .lines { padding-left: 0; }
 .chainrule .lines > * { align-self: baseline; }
 .chainrule .side { grid-column: 2; padding-left: 1.5rem; text-indent: -1.5rem; }
-.chainrule .lines math { text-indent: 0; }
+.chainrule .lines math { text-indent: 0; padding-block: 0.18rem; }
 .chainrule .below { grid-template-columns: minmax(0, 1fr); }
 .chainrule .below > .side { grid-column: 1; padding-left: 3rem; }
 @media (max-width: 40rem) {

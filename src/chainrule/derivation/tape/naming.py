@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.labels import find_labels, users_frames
+from chainrule.core.labels import find_labels, names_by_role, users_frames
 from chainrule.core.tensor import Tensor
 from chainrule.maths import Symbol, Tree
 from chainrule.maths import names as maths_names
@@ -25,7 +25,8 @@ def labels_for(order: Sequence[Node]) -> dict[int, str]:
     labels = find_labels([*order, *givens, *[x.view_of for x in columns]])
     # A vector that was made a column to be multiplied goes by its own name.
     labels |= {id(x): labels[id(x.view_of)] for x in columns if id(x) not in labels and id(x.view_of) in labels}
-    return {**names_of_arrays([x for x in givens if id(x) not in labels]), **labels}
+    labels = {**names_of_arrays([x for x in givens if id(x) not in labels]), **labels}
+    return {**names_by_role(order, labels), **labels}
 
 
 def is_column(x: Tensor, whole: Tensor) -> bool:

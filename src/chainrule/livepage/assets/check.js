@@ -65,7 +65,7 @@ export function checkPanel(app) {
       const [best] = app.data.telling;
       n = Math.max(0, entries.findIndex(({ leaf, at }) => leaf === best?.[0] && at === best?.[1]));
       seen = null;
-      options(which, entries.map(({ name }, i) => [i, name]), n);
+      options(which, entries.map(({ shown }, i) => [i, shown]), n);
     },
     update() {
       if (!app.data.live || !entries.length || seen === app.model.leaves) return;

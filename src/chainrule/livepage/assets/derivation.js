@@ -22,7 +22,7 @@ export function derivationPanel(app) {
     const names = [...new Set(stories.map(([name]) => name))];
     const name = app.data.steps[app.data.leaves[app.asked]]?.name;
     const chosen = names.includes(name) ? name : names[0];
-    options(asked, names.map((n) => [n, n]), chosen);
+    options(asked, names.map((n) => [n, app.data.steps.find((step) => step.name === n)?.shown ?? n]), chosen);
     const told = stories.filter(([of]) => of === chosen);
     const dialect = told.some(([, d]) => d === app.dialect) ? app.dialect : told.some(([, d]) => d === "chain") ? "chain" : told[0]?.[1];
     tabs.replaceChildren(...told.map(([, d]) => make("button", {
@@ -41,7 +41,7 @@ export function derivationPanel(app) {
   }
 
   function whyNothing() {
-    return app.data.live && app.saidOfOdd ? `Nothing is told of what is no finite number. ${app.saidOfOdd}` : "This graph is too large to be told.";
+    return app.data.live && app.saidOfOdd ? `${app.saidOfOdd} Nothing is told of what is no finite number; it is once the result is one.` : "This graph is too large to be told.";
   }
 
   /** Put a telling in the panel. */
@@ -80,7 +80,7 @@ export function derivationPanel(app) {
       holder.replaceChildren(make("p", { class: "quiet" }, isFinite ? "Of what holds here nothing is told: the page began elsewhere, on another side of a kink or of a slope that is 0." : whyNothing()));
       holder.classList.remove("past");
       shown = null;
-      return write(note, isFinite ? "" : "What is told follows once the result is a finite number.");
+      return write(note, "");
     }
     if (shown !== chosen) show(chosen);
     const [branch, , places, still] = shown, isLive = Boolean(telling) && places.length > 0;
@@ -115,7 +115,7 @@ export function derivationPanel(app) {
     if (kind === "slope") return scale * slope(n, rest[0], at);
     if (kind === "nudge") return scale * nudge(n, ...rest, at);
     if (kind === "moved") return scale * moved(n, ...rest.slice(0, 3), rest.slice(3), at);
-    const x = at.results[kind][n];
+    const x = kind === "row" ? app.model.jacobian(n, at) : at.results[kind][n];
     if (typeof x === "number") return scale * x;
     return scale * x[offsetOf(rest, shapeOf(key))];
   }

@@ -18,14 +18,17 @@ export function graphPanel(app) {
 
   /** The picture that suits the room: from left to right where that can be read, else from top to bottom. */
   function choose() {
+    const main = document.getElementById("main");
+    main.classList.remove("tall");
+    const wide = Number(/ width="(\d+)"/.exec(app.data.right)[1]), wanted = wide <= holder.clientWidth * 1.35 ? "right" : "down";
+    // A tall picture stands beside the other panels, where there is room for it.
+    main.classList.toggle("tall", wanted === "down");
     const room = holder.clientWidth;
-    const wide = Number(/ width="(\d+)"/.exec(app.data.right)[1]);
-    const wanted = wide <= room * 1.35 ? "right" : "down";
     if (wanted !== way || !svg) {
       way = wanted;
       build();
     }
-    const own = Number(svg.getAttribute("width")), factor = Math.min(Math.max(room / own, 0.72), 1.35);
+    const own = Number(svg.getAttribute("width")), factor = Math.min(Math.max(room / own, 0.72), way === "down" ? 1.1 : 1.35);
     svg.style.width = `${own * factor}px`;
     svg.style.height = `${Number(svg.getAttribute("height")) * factor}px`;
   }
@@ -169,11 +172,12 @@ export function graphPanel(app) {
     return found;
   }
 
-  /** Whether numbers stop being finite here: what goes in still is. */
+  /** Whether numbers stop being finite here and lead to others: what goes in still is. What a mask keeps out leads nowhere. */
   function originOf(place, value) {
     if (value[place] === undefined || finite(value[place])) return false;
-    const inputs = app.data.edges.filter(([step]) => step === place).map(([, , x]) => x);
-    return inputs.every((x) => finite(value[x]));
+    const { edges, steps } = app.data;
+    if (!steps[place].op && !steps[place].moves && Number.isFinite(app.model.result)) return false;
+    return edges.every(([step, , x]) => step !== place || finite(value[x]));
   }
 
   function now() {

@@ -72,13 +72,13 @@ export class Model {
     return this.data.passes?.[this.passKind];
   }
 
-  /** The results of a pass by what they are: value, local, gradient, share, total. */
+  /** The results of a pass by what they are: value, local, softmax, gradient, share, total. */
   run(n, leaves = this.leaves) {
     const { keys, forgets } = this.data.passes[n];
     const { run, results } = this.functions.passes[n];
     const switches = forgets ? [Float64Array.from(this.data.edges, (_, edge) => Number(edge === this.forgotten))] : [];
     const all = run(...leaves, ...switches);
-    const found = { value: [], local: [], row: [], softmax: [], gradient: [], share: [], total: [] };
+    const found = { value: [], local: [], softmax: [], gradient: [], share: [], total: [] };
     keys.forEach(([kind, place], i) => {
       const x = all[results[i]];
       found[kind][place] = typeof x === "boolean" ? Number(x) : x;
@@ -93,7 +93,7 @@ export class Model {
         const { values, gradients } = this.data.recorded;
         this.right = {
           value: values.map(unpacked), gradient: gradients.map((g) => (g === null ? undefined : unpacked(g))),
-          local: [], row: [], softmax: [], share: [], total: [],
+          local: [], softmax: [], share: [], total: [],
         };
       } else this.right = this.run(0);
     }
@@ -230,6 +230,14 @@ export class Model {
     return edges[before % edges.length];
   }
 
+  /** The Jacobian of an edge, row after row: what it hands back of each entry alone, worked out when it is asked for. */
+  jacobian(edge, { leaves, results }) {
+    const { run, results: [name] } = this.functions.rows[edge], size = sizeOf(this.data.steps[this.data.edges[edge][0]].shape);
+    const row = (at) => [...run(...leaves, Float64Array.from({ length: size }, (_, i) => Number(i === at)))[name]];
+    results.jacobians ??= {};
+    return (results.jacobians[edge] ??= Float64Array.from(Array.from({ length: size }, (_, at) => row(at)).flat()));
+  }
+
   loss(leaves = this.leaves) {
     const { run, results } = this.functions.loss;
     return run(...leaves)[results[0]];
@@ -260,9 +268,9 @@ export class Model {
   trainedEntries(most) {
     const { trained, leaves, steps, telling } = this.data;
     return trained.flatMap((leaf) => {
-      const { name, shape } = steps[leaves[leaf]];
+      const { name, shown, shape } = steps[leaves[leaf]];
       const kept = (at) => at < most || telling.some(([l, i]) => l === leaf && i === at);
-      return Array.from({ length: sizeOf(shape) }, (_, at) => at).filter(kept).map((at) => ({ leaf, at, name: entryName(name, at, shape) }));
+      return Array.from({ length: sizeOf(shape) }, (_, at) => at).filter(kept).map((at) => ({ leaf, at, name: entryName(name, at, shape), shown: entryName(shown, at, shape) }));
     });
   }
 

@@ -42,22 +42,22 @@ export function parse(text) {
 
 const extents = new WeakMap();
 
-/** The lowest and highest entry, and how many are no finite numbers; arrays are never written into, so once for each. */
+/** The lowest and highest entry, how many are no finite numbers, and what those are; arrays are never written into, so once for each. */
 export function extent(array) {
   if (!extents.has(array)) extents.set(array, extentOf(array));
   return extents.get(array);
 }
 
 function extentOf(array) {
-  let low = Infinity, high = -Infinity, odd = 0;
+  let low = Infinity, high = -Infinity, odd = 0, what = "";
   for (const x of array) {
-    if (!Number.isFinite(x)) odd++;
+    if (!Number.isFinite(x)) what = odd++ && what !== format(x) ? "not finite" : format(x);
     else {
       if (x < low) low = x;
       if (x > high) high = x;
     }
   }
-  return { low, high, odd };
+  return { low, high, odd, what };
 }
 
 /** The size that numbers have on average, which squares of very small or large ones would not tell. */
@@ -80,8 +80,8 @@ export function apart(low, high, digits) {
 export function shown(x, shape, digits = 4) {
   if (x === undefined || x === null) return "–";
   if (typeof x === "number") return format(x, digits);
-  const { low, high, odd } = extent(x);
-  if (odd) return `${odd} of ${x.length} nan or ∞`;
+  const { low, high, odd, what } = extent(x);
+  if (odd) return `${odd} of ${x.length} ${what}`;
   if (low > high) return "no entries";
   return low === high ? `all ${format(low, 3)}` : `${format(low, 3)} … ${format(high, 3)}`;
 }

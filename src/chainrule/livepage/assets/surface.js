@@ -20,7 +20,7 @@ export function surfacePanel(app) {
     const best = app.data.telling.map(([leaf, spot]) => entries.findIndex((e) => e.leaf === leaf && e.at === spot));
     [a, b] = [Math.max(best[0] ?? 0, 0), Math.max(best[1] ?? 0, 0)];
     if (a > b) [a, b] = [b, a];
-    const list = entries.map(({ name }, n) => [n, name]);
+    const list = entries.map(({ shown }, n) => [n, shown]);
     options(first, list, a);
     options(second, list, b);
     races = {};
@@ -148,8 +148,8 @@ export function surfacePanel(app) {
     context.fillText(ends[1], left - 8, low === high ? up(low) + 4 : 20);
     context.fillText(ends[0], left - 8, height - 40);
     context.textAlign = "center";
-    context.fillText(`${entries[a].name}, from ${format(place(0, 0), 3)} to ${format(place(SIDE - 1, 0), 3)}`, left + (width - left) / 2, height - 12);
-    write(told, `${entries[a].name} = ${format(x)}, ${app.output.shown} = ${format(value)}, slope ${format(slope)}`);
+    context.fillText(`${entries[a].shown}, from ${format(place(0, 0), 3)} to ${format(place(SIDE - 1, 0), 3)}`, left + (width - left) / 2, height - 12);
+    write(told, `${entries[a].shown} = ${format(x)}, ${app.output.shown} = ${format(value)}, slope ${format(slope)}`);
   }
 
   function paint() {
@@ -238,7 +238,7 @@ export function surfacePanel(app) {
     const [x, y] = [entries[a], entries[b]].map(({ leaf, at }) => app.model.entry(leaf, at));
     const [u, v] = [(x - centre[0]) / radius, (y - centre[1]) / radius];
     const value = app.model.result;
-    write(told, `${entries[a].name} = ${format(x)}, ${entries[b].name} = ${format(y)}, ${app.output.shown} = ${format(value)}${rooted ? "; heights by their root" : ""}`);
+    write(told, `${entries[a].shown} = ${format(x)}, ${entries[b].shown} = ${format(y)}, ${app.output.shown} = ${format(value)}${rooted ? "; heights by their root" : ""}`);
     if (Math.abs(u) > 1.02 || Math.abs(v) > 1.02 || Number.isNaN(z(value))) return;
     spot(context, ...project(u, v, z(value) + 0.015));
   }
@@ -262,7 +262,7 @@ export function surfacePanel(app) {
     const { x, y } = near(), ends = (axis) => [0, SIDE - 1].map((i) => format(place(i, axis), 2));
     const [across, along] = [ends(0), ends(1)];
     // Where a name has no room, its choice above the surface has it.
-    const named = (n, word) => (context.measureText(entries[n].name).width < 0.24 * width ? entries[n].name : word);
+    const named = (n, word) => (context.measureText(entries[n].shown).width < 0.24 * width ? entries[n].shown : word);
     const words = [
       [named(a, "across"), [0, 1.24 * y, 0]], [across[0], [-0.86, 1.09 * y, 0]], [across[1], [0.86, 1.09 * y, 0]],
       [named(b, "along"), [1.24 * x, 0, 0]], [along[0], [1.09 * x, -0.86, 0]], [along[1], [1.09 * x, 0.86, 0]],
