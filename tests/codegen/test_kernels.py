@@ -507,6 +507,16 @@ def test_simple_operations_are_exact(name, dtype):
             np.testing.assert_array_equal(found, right)
 
 
+@pytest.mark.parametrize("by", [3.0, -7.0, 0.1, 5000.0, 1e-20, 1e20, 0.0, -np.inf, np.nan])
+def test_a_quotient_by_one_number_for_all_has_the_last_bit_of_double_precision(by):
+    sizes = 10.0 ** rng.integers(-280, 309, 500)
+    x = np.concatenate([EDGES, [1.7e308, 2.3e-308], rng.normal(size=500) * sizes])
+    with np.errstate(all="ignore"):
+        found, right = chained("div", [x, np.array(by)], np.float64), x / by
+    np.testing.assert_array_equal(found, right)
+    np.testing.assert_array_equal(np.signbit(found)[~np.isnan(right)], np.signbit(right)[~np.isnan(right)])
+
+
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("name", [name for name, i in OPERATION.items() if i < OPERATION["load"]])
 def test_what_an_entry_becomes_does_not_depend_on_where_it_stands(name, dtype):

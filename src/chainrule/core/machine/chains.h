@@ -93,10 +93,25 @@ static void OF_TYPE(load_block)(ENTRY *out, const char *from, int64_t type, cons
     }
 #define TRUTH_OF(mask) ((V)((I)(mask) & (I)ALL(1)))
 
-/* Whether one over a number loses nothing to the ends of the range. In single precision one division stands for many. */
+/* Whether one over a number loses nothing to the ends of the range: one division then stands for many. */
 INLINE int OF_TYPE(has_reciprocal)(ENTRY x) {
     ENTRY size = x < 0 ? -x : x;
     return size > (ENTRY)1e-30 && size < (ENTRY)1e30;
+}
+
+/* x / y by one over y; in double precision with what is left of x, which is exact where a product is not rounded before it
+   is taken away, so that the last bit is the quotient's. Nothing is left of 0, and nothing of use of infinity. */
+#if defined(OF_AVX512) || defined(OF_AVX2)
+#define CORRECTS 1
+#else
+#define CORRECTS !ENTRY_IS_DOUBLE
+#endif
+INLINE V OF_TYPE(divided)(V x, V y, ENTRY over) {
+    V found = x * over;
+    if (!ENTRY_IS_DOUBLE)
+        return found;
+    V left = x - found * y, size = OF_TYPE(size_of)(left);
+    return SELECT((size > (V){0}) & (size < (ENTRY)__builtin_inf()), found + left * over, found);
 }
 
 static void OF_TYPE(operate)(int64_t operation, ENTRY *out, const ENTRY *a, ptrdiff_t a_step, const ENTRY *b,
@@ -107,9 +122,9 @@ static void OF_TYPE(operate)(int64_t operation, ENTRY *out, const ENTRY *a, ptrd
     case SUB: EACH(x - y)
     case MUL: EACH(x * y)
     case DIV:
-        if (!ENTRY_IS_DOUBLE && !b_step && OF_TYPE(has_reciprocal)(*b)) {
+        if (CORRECTS && !b_step && OF_TYPE(has_reciprocal)(*b)) {
             ENTRY over = 1 / *b;
-            EACH(x * over)
+            EACH(OF_TYPE(divided)(x, y, over))
         }
         EACH(OF_TYPE(quotient)(x, y))
     case MAXIMUM: EACH(OF_TYPE(larger)(x, y))

@@ -24,22 +24,27 @@ INLINE int place_of(const int64_t *index, int64_t indices, int64_t i, char *cons
     return 1;
 }
 
-static int take(const int64_t *w, char *const *memory, Fault *fault) {
+/* Runs of so many bytes; for every size that is known here there is a loop of its own, and so for one index. */
+INLINE int take_runs(const size_t run, const int64_t indices, const int64_t *w, char *const *memory, Fault *fault) {
     const char *from = memory[w[6]] + w[7];
     char *out = memory[w[8]] + w[9];
-    size_t run = (size_t)w[3];
     for (int64_t i = 0; i < w[4]; i++, out += run) {
         int64_t place;
-        if (!place_of(w + 11, w[5], i, memory, &place, fault))
+        if (!place_of(w + 11, indices, i, memory, &place, fault))
             return 0;
-        if (run == 4)
-            memcpy(out, from + place, 4);
-        else if (run == 8)
-            memcpy(out, from + place, 8);
-        else
-            memcpy(out, from + place, run);
+        memcpy(out, from + place, run);
     }
     return 1;
+}
+
+static int take(const int64_t *w, char *const *memory, Fault *fault) {
+    if (w[5] == 1)
+        switch (w[3]) {
+        case 4: return take_runs(4, 1, w, memory, fault);
+        case 8: return take_runs(8, 1, w, memory, fault);
+        case 16: return take_runs(16, 1, w, memory, fault);
+        }
+    return take_runs((size_t)w[3], w[5], w, memory, fault);
 }
 
 static int put(const int64_t *w, char *const *memory, Fault *fault) {

@@ -30,6 +30,7 @@
 #undef UPPER_HALF
 #undef SERIES
 #undef BLOCK
+#undef CORRECTS
 #undef EACH
 #undef TRUTH_OF
 #undef MOST_ROWS
