@@ -26,13 +26,12 @@ from chainrule.maths import (
     Symbol,
     Tree,
     Undefined,
-    check,
     numeral,
     plain,
 )
-from chainrule.maths.check import TOO_LARGE, amplifies, ties
+from chainrule.maths.check import TOO_LARGE, amplifies, judged, ties
 from chainrule.maths.numerals import DIGITS
-from chainrule.maths.tree import Change, Unknown, equation, has_letters, parts, value
+from chainrule.maths.tree import Change, Unknown, Values, all_parts, equation, has_letters, parts
 
 AMPLIFIED = "of numbers so far apart in size rounding leaves too few digits to compare"
 """What is said where two sides differ by what rounding makes of their letters."""
@@ -51,14 +50,15 @@ def checked(
     an equation has its own. Raises ChainruleError for sides that
     differ by more, which is a fault of this package. O(what is printed).
     """
+    values = Values(environment)
 
     def change(x: Any) -> Any:
         if isinstance(x, Equation):
-            return checked_equation(x, environment, floor)
+            return checked_equation(x, values, floor)
         if isinstance(x, Relation) and has_numbers(x, environment):
             # An equation within a sentence; of one that rounding decides its left side stays.
-            found = check(x, environment, digits=digits, floor=floor)
-            if isinstance(found, Different) and any([ties(side, environment) for side in x.sides]):
+            found = judged(x, values, digits, floor)
+            if isinstance(found, Different) and any([ties(side, values) for side in x.sides]):
                 return x.sides[0]
             refuse(found, x)
         return x if isinstance(x, Tree) else None
@@ -67,42 +67,42 @@ def checked(
         return tuple([rebuilt(block, change) for block in blocks])
 
 
-def checked_equation(part: Equation, environment: Mapping[Tree, Any], floor: float = 0.0) -> Equation:
+def checked_equation(part: Equation, values: Values, floor: float = 0.0) -> Equation:
     """An equation that holds, or its formula and what in it is not defined."""
     chain = sides_said_to_be_equal(part)
-    if not has_numbers(chain, environment):
+    if not has_numbers(chain, values.environment):
         return part
-    found = check(chain, environment, digits=part.digits, floor=floor)
+    found = judged(chain, values, part.digits, floor)
     if isinstance(found, Undefined):
-        return not_defined(part, found, environment)
-    finite = [is_finite(side, environment) for side in chain.sides]
+        return not_defined(part, found, values)
+    finite = [is_finite(side, values) for side in chain.sides]
     if len(finite) > 1 and not all(finite):
-        if finite[-1] and part.numbers and part.note and not has_no_value(chain.sides[0], environment):
+        if finite[-1] and part.numbers and part.note and not has_no_value(chain.sides[0], values):
             # The engine has a number, and the note says why a product of its factors is none.
             sides = tuple([side for side, has_number in zip(chain.sides, finite, strict=True) if has_number])
             return replace(part, sides=sides, numbers=min(part.numbers, len(sides)), signs=())
-        return without_numbers(part, why_not_finite(chain, environment))
+        return without_numbers(part, why_not_finite(chain, values))
     if isinstance(found, Different):
-        if any([ties(side, environment) for side in chain.sides]):
+        if any([ties(side, values) for side in chain.sides]):
             return without_numbers(part, TIED)
-        if amplifies(chain, found, environment):
+        if amplifies(chain, found, values):
             return without_numbers(part, AMPLIFIED)
     refuse(found, chain)
     return part
 
 
-def has_no_value(name: Tree, environment: Mapping[Tree, Any]) -> bool:
+def has_no_value(name: Tree, values: Values) -> bool:
     """Whether it is a name, and one of what has no number here."""
-    return isinstance(name, Derivative | Symbol) and not is_finite(name, environment)
+    return isinstance(name, Derivative | Symbol) and not is_finite(name, values)
 
 
-def why_not_finite(chain: Relation, environment: Mapping[Tree, Any]) -> Words:
+def why_not_finite(chain: Relation, values: Values) -> Words:
     """Why a derivative has no number where its formula may have one: what has no value has no slope."""
     above = chain.sides[0]
     while isinstance(above, Derivative):
         above = above.above
     has_formula = any(map(has_letters, chain.sides[1:]))
-    if above is chain.sides[0] or not has_formula or is_finite(above, environment):
+    if above is chain.sides[0] or not has_formula or is_finite(above, values):
         return NOT_FINITE[0]
     return said("holds where ", above, " is finite, which it is not here")
 
@@ -111,7 +111,7 @@ def numbers_of_letters(blocks: Sequence[Block], environment: Mapping[Tree, Any])
     """The letters of some blocks that stand for numbers, each once, with these."""
     seen: set[Tree] = set()
     for tree in trees_in(blocks):
-        for letter, _ in letters_in(tree, frozenset()):
+        for letter, _ in letters_in(tree):
             if letter not in seen and not is_running(letter) and environment.get(letter) is not None:
                 seen.add(letter)
                 yield letter, environment[letter]
@@ -129,14 +129,14 @@ def refuse(found: Undefined | Different | None, chain: Relation) -> None:
         raise ChainruleError(f"internal error, please report it: {plain(chain)} does not hold: {found}")
 
 
-def not_defined(part: Equation, found: Undefined, environment: Mapping[Tree, Any]) -> Equation:
+def not_defined(part: Equation, found: Undefined, values: Values) -> Equation:
     """The formula with what is not defined in it; where the engine has a number all the same, its convention."""
     last = part.sides[-1]
-    has_number = not has_letters(last) and part.numbers and is_finite(last, environment)
-    if has_number and len(part.sides) > part.numbers and not has_no_value(part.sides[0], environment):
+    has_number = not has_letters(last) and part.numbers and is_finite(last, values)
+    if has_number and len(part.sides) > part.numbers and not has_no_value(part.sides[0], values):
         # Where a matrix has no inverse, its determinant has a derivative all the same.
         words = said("from the cofactors" if found.part.name == "inv" else "by convention", ", since ", words_of(found))
-        name = [part.sides[0]] if is_finite(part.sides[0], environment) else []
+        name = [part.sides[0]] if is_finite(part.sides[0], values) else []
         return replace(part, sides=(*name, last), numbers=1, signs=(), note=together(part.note, words))
     return without_numbers(part, words_of(found))
 
@@ -179,8 +179,8 @@ def words_of(found: Undefined) -> Words:
     return said(part, " is not defined at ", where)
 
 
-def is_finite(side: Tree, environment: Mapping[Tree, Any]) -> bool:
-    return bool(np.all(np.isfinite(value(side, environment))))
+def is_finite(side: Tree, values: Values) -> bool:
+    return bool(np.all(np.isfinite(values.of(side))))
 
 
 def has_numbers(tree: Tree, environment: Mapping[Tree, Any]) -> bool:
@@ -188,7 +188,7 @@ def has_numbers(tree: Tree, environment: Mapping[Tree, Any]) -> bool:
 
     A symbol that is neither is a fault.
     """
-    for letter, running in letters_in(tree, frozenset()):
+    for letter, running in letters_in(tree):
         if is_general(letter, running):
             return False
         if is_running(letter):
@@ -203,23 +203,26 @@ def has_numbers(tree: Tree, environment: Mapping[Tree, Any]) -> bool:
     return True
 
 
-def letters_in(tree: Tree, running: frozenset[str]) -> Iterator[tuple[Tree, frozenset[str]]]:
-    """What stands for a number that is not printed, each with the letters that run there."""
-    if isinstance(tree, Symbol):
-        yield tree if is_running(tree) else tree.whole, running
-    elif isinstance(tree, Derivative | Change | Unknown):
-        yield tree, running
-    else:
-        inner = running | {tree.letter} if isinstance(tree, Sigma) else running
-        for part in parts(tree):
-            yield from letters_in(part, inner)
+def letters_in(tree: Tree) -> Iterator[tuple[Tree, frozenset[str]]]:
+    """What stands for a number that is not printed, each with the letters that run there. O(parts)."""
+    waiting: list[tuple[Tree, frozenset[str]]] = [(tree, frozenset())]
+    seen = set[tuple[int, frozenset[str]]]()
+    while waiting:
+        x, running = waiting.pop()
+        if (id(x), running) in seen:
+            continue
+        seen.add((id(x), running))
+        if isinstance(x, Symbol):
+            yield x if is_running(x) else x.whole, running
+        elif isinstance(x, Derivative | Change | Unknown):
+            yield x, running
+        else:
+            inner = running | {x.letter} if isinstance(x, Sigma) else running
+            waiting += [(part, inner) for part in reversed(parts(x))]
 
 
 def symbols_in(tree: Tree) -> Iterator[Symbol]:
-    if isinstance(tree, Symbol):
-        yield tree
-    for part in parts(tree):
-        yield from symbols_in(part)
+    return (x for x in all_parts(tree) if isinstance(x, Symbol))
 
 
 def is_running(tree: Tree) -> bool:

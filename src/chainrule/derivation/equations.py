@@ -21,7 +21,7 @@ from chainrule.maths import Number, Tree, check, numeral, plain
 from chainrule.maths.check import alike, magnitude, vanishes
 from chainrule.maths.notation import units_in
 from chainrule.maths.numerals import DIGITS, FULL
-from chainrule.maths.tree import Applied, applied, equation, matrix, parts, value
+from chainrule.maths.tree import Applied, Values, all_parts, applied, equation, matrix, parts, value
 
 EXACT = 1e-9
 """How far an equation with all digits may be from the engine, relative to its largest term: its rounding."""
@@ -157,8 +157,9 @@ def is_residue(result: float, size: float) -> bool:
 def worked_out(symbols: Sequence[Tree], numbers: Sides | None, result: Any, digits: int, note: Words) -> Equation:
     """A proved equation, where NumPy says nothing of what is not finite."""
     exact = [] if numbers is None else list(numbers(Show(FULL)))
-    values = [np.asarray(value(side, {}), dtype=float) for side in exact]
-    finite = all([np.all(np.isfinite(x)) for x in values])
+    values = Values({})
+    sides = list(map(values.array, exact))
+    finite = all([np.all(np.isfinite(x)) for x in sides])
     if not np.all(np.isfinite(result)):
         if exact and finite:
             raise wrong(exact[0], result)
@@ -167,22 +168,22 @@ def worked_out(symbols: Sequence[Tree], numbers: Sides | None, result: Any, digi
         return Equation((*symbols, Show(digits)(result)), 1, note=note, digits=digits)
     if not finite:
         # The engine has a 0 where a product has none, or another order of its factors.
-        why = NOT_TAKEN if any([np.any(np.isnan(x)) for x in values]) else OVERFLOWS
+        why = NOT_TAKEN if any([np.any(np.isnan(x)) for x in sides]) else OVERFLOWS
         return Equation((*symbols, Show(digits)(result)), 1, note=together(note, why), digits=digits)
-    if any([vanishes(side, {}) for side in exact]):
+    if any([vanishes(side, values) for side in exact]):
         return Equation((*symbols, Show(digits)(result)), 1, note=together(note, VANISHES), digits=digits)
-    for side, ours in zip(exact, values, strict=True):
-        if not near(ours, result, EXACT * magnitude(side, {})):
+    sizes = [magnitude(side, values) for side in exact]
+    for side, ours, its_size in zip(exact, sides, sizes, strict=True):
+        if not near(ours, result, EXACT * its_size):
             raise wrong(side, result)
-    shown = Show(digits)(result)
-    size = max([float(np.max(magnitude(x, {}), initial=0.0)) for x in exact], default=0.0)
+    size = max([float(np.max(x, initial=0.0)) for x in sizes], default=0.0)
     is_lost = np.ndim(result) == 0 and is_residue(result, size)
     if is_lost:
         # What is left of terms that cancel out has no digits of its own.
-        note, shown = together(note, left_over(result, digits, size)), Number("0")
+        note = together(note, left_over(result, digits, size))
     elif digits < FULL and np.ndim(result) == 0:
         digits = min(digits, left_by_rounding(result, size))
-        shown = Show(digits)(result)
+    shown = Number("0") if is_lost else Show(digits)(result)
     for more in range(digits, FULL + 1) if exact else ():
         parts = list(numbers(Show(more))) if numbers else []
         if check(equation(*parts, shown), {}, digits=digits) is None:
@@ -204,7 +205,7 @@ def left_by_rounding(result: float, size: float) -> int:
 
 def has_infinite(tree: Tree) -> bool:
     """Whether an infinite number is written in it, as in 5/∞."""
-    return not np.isfinite(tree.value) if isinstance(tree, Number) else any(map(has_infinite, parts(tree)))
+    return any(isinstance(x, Number) and not np.isfinite(x.value) for x in all_parts(tree))
 
 
 def wrong(side: Tree, result: Any) -> ChainruleError:

@@ -27,7 +27,7 @@ from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, listed, pieces, said
 from chainrule.maths import Matrix, Symbol, Tree, numeral, plain, unicode
 from chainrule.maths.check import as_written, undefined
-from chainrule.maths.tree import equation, made, parts
+from chainrule.maths.tree import Values, equation, made, parts
 from chainrule.rewrite.local import in_trees
 
 MOST_LINES = 9
@@ -354,7 +354,7 @@ def reason(tape: Tape, named: InNames | None) -> Words:
     for node in tape.order:
         if node.op is not None and not np.all(np.isfinite(tape.numbers[node])):
             formula = made(node.op, spelled_out(tape, named, node), node.settings, tuple(node.shape))
-            found = undefined(formula, tape.environment)
+            found = undefined(formula, Values(tape.environment))
             return "" if found is None else said(": ", words_of(found))
     return ""
 
@@ -375,7 +375,7 @@ def steep(tape: Tape, named: InNames | None) -> Words:
             given = spelled_out(tape, named, node)
             out = made(node.op, given, node.settings, tuple(node.shape))
             formula = in_trees(node.op, slot, out, given, node.settings)
-            found = None if formula is None else undefined(formula, tape.environment)
+            found = None if formula is None else undefined(formula, Values(tape.environment))
             if found is not None:
                 return said(": ", words_of(found))
     return ""

@@ -6,8 +6,7 @@ undefined there is named instead, by its innermost part.
 
 from __future__ import annotations
 
-from collections import ChainMap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,10 +25,12 @@ from chainrule.maths.tree import (
     Relation,
     Sigma,
     Tree,
+    Values,
+    all_parts,
     computed,
     has_letters,
+    innermost_first,
     parts,
-    value,
 )
 
 ROUNDING = 1e-9
@@ -52,6 +53,11 @@ POSITIVE = ("exp", "exp2", "sigmoid")
 """What is 0 nowhere."""
 NEVER_0 = (*POSITIVE, "mul", "div", "pow", "square")
 """What is 0 nowhere, or only where what it is made of is, so that another 0 is too small a number."""
+
+
+ADDS = ("add", "sub", "sum_of")
+CANCELS = frozenset((*ADDS, "mul", "matmul", "sum", "outer", "dot_of", "div", "neg", "transpose"))
+"""Operations on what may be a sum that cancels out."""
 
 
 @dataclass(frozen=True)
@@ -98,23 +104,32 @@ def check(
     `floor` is what rounding may be in absolute terms, where it is known that sums cancelled out.
     """
     with Quiet():
-        values = [np.asarray(value(side, environment), dtype=float) for side in chain.sides]
-        if not all([np.all(np.isfinite(x)) for x in values]):
-            for side in chain.sides:
-                found = undefined(side, environment)
-                if found is not None:
-                    return found
-        result, shown = values[-1], place_shown(chain.sides[-1], digits)
-        for side, ours in zip(chain.sides[:-1], values[:-1], strict=True):
-            loose = [x for x in (side, chain.sides[-1]) if has_letters(x) or (x is side and digits >= FULL)]
-            rounding = sum([ROUNDING * size_of(x, result, environment) for x in loose])
-            allowed = floor + shown * (1 + 1e-9) + rounding
-            if not alike(ours, result, allowed) and not vanishes(side, environment):
-                return Different(side, ours, result, floor + shown * (1 + 1e-9))
+        return judged(chain, Values(environment), digits, floor)
+
+
+def judged(chain: Relation, values: Values, digits: int, floor: float) -> Undefined | Different | None:
+    """The same with the values that are known already."""
+    *sides, last = chain.sides
+    if not all([np.all(np.isfinite(values.of(side))) for side in chain.sides]):
+        for side in chain.sides:
+            found = undefined(side, values)
+            if found is not None:
+                return found
+    result, shown = values.array(last), floor + place_shown(last, digits) * (1 + 1e-9)
+    allowed = shown + ROUNDING * size_of(last, result, values) if sides and has_letters(last) else shown
+    for side in sides:
+        ours = values.array(side)
+        if alike(ours, result, allowed):
+            continue
+        is_loose = digits >= FULL or has_letters(side)
+        if is_loose and alike(ours, result, allowed + ROUNDING * size_of(side, result, values)):
+            continue
+        if not vanishes(side, values):
+            return Different(side, ours, result, shown)
     return None
 
 
-def amplifies(chain: Relation, found: Different, environment: Environment) -> bool:
+def amplifies(chain: Relation, found: Different, values: Values) -> bool:
     """Whether sides differ by no more than rounding at each of their steps makes of one of them, entry by entry.
 
     Numbers of very different sizes, and matrices that are nearly singular, leave few digits to be compared.
@@ -125,9 +140,9 @@ def amplifies(chain: Relation, found: Different, environment: Environment) -> bo
     moved = np.zeros(np.shape(found.result))
     with Quiet():
         for side in chain.sides:
-            before = np.asarray(value(side, environment), dtype=float)
+            before = values.array(side)
             for _ in range(ROUNDINGS):
-                after = np.asarray(rounded(side, environment, random), dtype=float)
+                after = np.asarray(rounded(side, values, random), dtype=float)
                 # A matrix that a rounding makes singular has no inverse: then any difference is rounding.
                 by = np.nan_to_num(np.abs(after - before), nan=np.inf)
                 moved = np.maximum(moved, by.reshape(moved.shape))
@@ -135,40 +150,51 @@ def amplifies(chain: Relation, found: Different, environment: Environment) -> bo
     return bool(np.all(apart <= found.allowed + AMPLIFIED * moved + ROUNDING * np.abs(found.result)))
 
 
-def ties(tree: Tree, environment: Environment) -> bool:
+def ties(tree: Tree, values: Values) -> bool:
     """Whether a formula compares numbers that are the same but for rounding, be it that of single precision."""
-    if isinstance(tree, Applied) and tree.name in COMPARISONS:
-        x, y = (np.asarray(value(side, environment), dtype=float) for side in tree.inputs)
-        if np.any(np.abs(x - y) <= 2 * SINGLE * np.maximum(np.abs(x), np.abs(y))):
-            return True
-    return any([ties(x, at_hand) for x, at_hand in inside(tree, environment)])
+    for part, at in everywhere(tree, values):
+        if part.name in COMPARISONS:
+            x, y = map(at.array, part.inputs)
+            if np.any(np.abs(x - y) <= 2 * SINGLE * np.maximum(np.abs(x), np.abs(y))):
+                return True
+    return False
 
 
-def rounded(tree: Tree, environment: Environment, random: np.random.Generator) -> Any:
+def rounded(tree: Tree, values: Values, random: np.random.Generator) -> Any:
     """What a tree comes to if every letter and every step is off by a rounding."""
-    if not isinstance(tree, Applied):
-        out = value(tree, environment)
-    else:
-        given = [rounded(x, environment, random) for x in tree.inputs]
-        if not isinstance(tree.operation, Pointwise | Linear):
-            # An elimination of rows mixes entries: each is rounded as the largest is.
-            given = [x + np.max(np.abs(x), initial=0.0) * random.uniform(-EPSILON, EPSILON, np.shape(x)) for x in given]
-        out = computed(tree.operation, given, tree.given)
-    return out * (1 + random.choice([-EPSILON, EPSILON], np.shape(out)))
+    found: dict[int, Any] = {}
+    for x in innermost_first(tree, lambda x: id(x) in found, inputs_of):
+        if isinstance(x, Applied):
+            given = [found[id(y)] for y in x.inputs]
+            if not isinstance(x.operation, Pointwise | Linear):
+                # An elimination of rows mixes entries: each is rounded as the largest is.
+                given = [
+                    y + np.max(np.abs(y), initial=0.0) * random.uniform(-EPSILON, EPSILON, np.shape(y)) for y in given
+                ]
+            out = computed(x.operation, given, x.given)
+        else:
+            out = values.of(x)
+        found[id(x)] = out * (1 + random.choice([-EPSILON, EPSILON], np.shape(out)))
+    return found[id(tree)]
 
 
-def vanishes(tree: Tree, environment: Environment) -> bool:
+def inputs_of(tree: Tree) -> tuple[Tree, ...]:
+    return tree.inputs if isinstance(tree, Applied) else ()
+
+
+def vanishes(tree: Tree, values: Values) -> bool:
     """Whether a product of what is not 0 is too small for a number, on the way from factor to factor."""
-    if isinstance(tree, Applied) and tree.name == "mul":
-        given = [value(x, environment) for x in tree.inputs]
-        if np.any((computed(tree.operation, given, tree.given) == 0) & np.all(np.broadcast_arrays(*given), axis=0)):
-            return True
-    return any([vanishes(x, at_hand) for x, at_hand in inside(tree, environment)])
+    for part, at in everywhere(tree, values):
+        if part.name == "mul" and np.any(at.of(part) == 0):
+            given = np.broadcast_arrays(*map(at.of, part.inputs))
+            if np.any((at.of(part) == 0) & np.all(given, axis=0)):
+                return True
+    return False
 
 
-def size_of(side: Tree, result: Any, environment: Environment) -> Any:
+def size_of(side: Tree, result: Any, values: Values) -> Any:
     """What a side would come to if nothing in it cancelled, entry by entry where the result has its shape."""
-    size = magnitude(side, environment)
+    size = magnitude(side, values)
     return size if np.shape(size) in ((), result.shape) else np.max(size, initial=0.0)
 
 
@@ -179,20 +205,21 @@ def as_written(formula: Tree, number: Any, environment: Environment) -> Any:
     beside the terms they are made of are those that the formula has.
     """
     with Quiet():
-        ours = np.asarray(value(formula, environment), dtype=float)
+        values = Values(environment)
+        ours = values.array(formula)
         if ours.size not in (1, np.size(number)) or not np.all(np.isfinite(ours)):
             return number
         ours = np.broadcast_to(ours if ours.size == 1 else ours.reshape(np.shape(number)), np.shape(number))
         if not has_letters(formula):
             return np.where(np.isfinite(number), ours, number)[()]
-        size = size_of(formula, ours, environment)
+        size = size_of(formula, ours, values)
         # An elimination of rows mixes entries: what it leaves of one is small beside the largest.
         nothing = NOTHING * (np.max(size, initial=0.0) if eliminates(formula) else size)
         return np.where((np.abs(ours) <= nothing) & (np.abs(number) <= nothing), ours, number)[()]
 
 
 def eliminates(tree: Tree) -> bool:
-    return (isinstance(tree, Applied) and tree.name in ("inv", "solve")) or any(map(eliminates, parts(tree)))
+    return any(isinstance(x, Applied) and x.name in ("inv", "solve") for x in all_parts(tree))
 
 
 def alike(x: Any, y: Any, allowed: Any) -> bool:
@@ -207,45 +234,48 @@ def alike(x: Any, y: Any, allowed: Any) -> bool:
     return bool(np.all((np.abs(x - y) <= allowed) | (x == y) | (np.isnan(x) & np.isnan(y))))
 
 
-def inside(tree: Tree, environment: Environment) -> Iterator[tuple[Tree, Environment]]:
-    """The trees directly inside one, and what stands for their letters: a sum's body comes once for each term."""
-    if isinstance(tree, Sigma):
-        outer: Any = environment
-        for k in range(1, tree.count + 1):
-            yield tree.body, ChainMap({tree.letter: k}, outer)
-    else:
-        for x in parts(tree):
-            yield x, environment
+def everywhere(tree: Tree, values: Values) -> Iterator[tuple[Applied, Values]]:
+    """All operations inside a tree, inner ones first, and what their letters stand for: in a sum once for each term."""
+    for x in all_parts(tree, of_the_same):
+        if isinstance(x, Applied):
+            yield x, values
+        elif isinstance(x, Sigma):
+            for at in values.terms(x):
+                yield from everywhere(x.body, at)
 
 
-def undefined(tree: Tree, environment: Environment) -> Undefined | None:
+def of_the_same(tree: Tree) -> tuple[Tree, ...]:
+    """The parts of a tree in which letters stand for what they do in it."""
+    return () if isinstance(tree, Sigma) else parts(tree)
+
+
+def undefined(tree: Tree, values: Values) -> Undefined | None:
     """The first part, inner ones first, whose inputs are finite and which is not."""
-    for x, at_hand in inside(tree, environment):
-        found = undefined(x, at_hand)
-        if found is not None:
-            return found
-    if not isinstance(tree, Applied):
-        return None
-    given = [np.asarray(value(x, environment), dtype=float) for x in tree.inputs]
-    out = np.asarray(value(tree, environment), dtype=float)
-    if np.all(np.isfinite(out)) or not all([np.all(np.isfinite(x)) for x in given]):
-        return None
+    for part, at in everywhere(tree, values):
+        out = at.array(part)
+        if np.all(np.isfinite(out)):
+            continue
+        given = list(map(at.array, part.inputs))
+        if all([np.all(np.isfinite(x)) for x in given]):
+            return next(filter(None, [lost_below(x, at) for x in part.inputs]), None) or undefined_at(part, given, out)
+    return None
+
+
+def undefined_at(part: Applied, given: Sequence[Any], out: Any) -> Undefined:
+    """An operation that is not finite, with the first of its places where that is so."""
     place = tuple(np.argwhere(~np.isfinite(out))[0])
-    for x in tree.inputs:
-        if (lost := lost_below(x, environment)) is not None:
-            return lost
     try:
         at = tuple([float(x[place]) for x in np.broadcast_arrays(*given, out)[:-1]])
     except (TypeError, ValueError, IndexError):  # inputs that do not broadcast, or have no entries
         at = tuple([float(x.ravel()[0]) for x in given if x.size])
-    return Undefined(tree, at, float(out[place]))
+    return Undefined(part, at, float(out[place]))
 
 
-def lost_below(tree: Tree, environment: Environment) -> Undefined | None:
+def lost_below(tree: Tree, values: Values) -> Undefined | None:
     """A number that is none of the zeros of its formula, but too small to be told from one."""
-    if not isinstance(tree, Applied) or tree.shape or tree.name not in NEVER_0 or value(tree, environment) != 0:
+    if not isinstance(tree, Applied) or tree.shape or tree.name not in NEVER_0 or values.of(tree) != 0:
         return None
-    given = [float(value(x, environment)) for x in tree.inputs if not x.shape]
+    given = [float(values.of(x)) for x in tree.inputs if not x.shape]
     first = given if tree.name == "mul" else given[:1]
     if len(given) != len(tree.inputs) or (tree.name not in POSITIVE and 0 in first):
         return None
@@ -278,17 +308,26 @@ def last_place(number: Number, digits: int = DIGITS) -> float:
     return float(10.0 ** (np.floor(np.log10(abs(number.value))) - max(digits, shown) + 1))
 
 
-def magnitude(tree: Tree, environment: Environment) -> Any:
+def magnitude(tree: Tree, values: Values) -> Any:
     """What a side would come to if nothing in it cancelled: rounding is a small share of that."""
-    if isinstance(tree, Applied):
-        if tree.name in ("add", "sub", "sum_of"):
-            return np.sum(np.broadcast_arrays(*[magnitude(x, environment) for x in tree.inputs]), axis=0)
-        if tree.name in ("mul", "matmul", "sum", "outer", "dot_of"):
-            return computed(tree.operation, [magnitude(x, environment) for x in tree.inputs], tree.given)
-        if tree.name == "div":
-            return magnitude(tree.inputs[0], environment) / np.abs(value(tree.inputs[1], environment))
-        if tree.name in ("neg", "transpose"):
-            return computed(tree.operation, [magnitude(x, environment) for x in tree.inputs], tree.given) * (
-                -1.0 if tree.name == "neg" else 1.0
-            )
-    return np.abs(value(tree, environment))
+    found: dict[int, Any] = {}
+    for x in innermost_first(tree, lambda x: id(x) in found, terms_of):
+        if not (terms := terms_of(x)):
+            found[id(x)] = np.abs(values.of(x))
+            continue
+        assert isinstance(x, Applied)
+        sizes = [found[id(y)] for y in terms]
+        if x.name in ADDS:
+            found[id(x)] = sum(sizes[1:], sizes[0])
+        elif x.name == "div":
+            found[id(x)] = sizes[0] / np.abs(values.of(x.inputs[1]))
+        else:
+            found[id(x)] = np.abs(computed(x.operation, sizes, x.given))
+    return found[id(tree)]
+
+
+def terms_of(tree: Tree) -> tuple[Tree, ...]:
+    """What of a tree may cancel out in it."""
+    if not isinstance(tree, Applied) or tree.name not in CANCELS:
+        return ()
+    return tree.inputs[:1] if tree.name == "div" else tree.inputs

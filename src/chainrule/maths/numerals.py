@@ -17,6 +17,10 @@ FULL = 17
 THIRDS = (3, 6, 7, 9, 11, 12)
 """Denominators whose fractions are shorter than their decimals; halves and quarters are not."""
 
+THIRDS_TOGETHER = math.lcm(*THIRDS)
+MOST_ABOVE = 99
+"""The largest numerator of such a fraction."""
+
 MOST_BELOW = 12
 """The largest denominator of the factor of a root, of e or of a logarithm."""
 MOST_UNDER = 10_000
@@ -54,9 +58,11 @@ def exceptional(x: float) -> str:
 
 def as_fraction(x: float) -> str:
     """A short fraction that is this very number, where its decimal would not end."""
+    if abs(x) > MOST_ABOVE or abs(x * THIRDS_TOGETHER - round(x * THIRDS_TOGETHER)) > 1e-9:
+        return ""
     fraction = Fraction(x).limit_denominator(12)
     same = fraction.denominator in THIRDS and fraction.numerator / fraction.denominator == x
-    return f"{fraction.numerator}/{fraction.denominator}" if same and abs(fraction.numerator) < 100 else ""
+    return f"{fraction.numerator}/{fraction.denominator}" if same and abs(fraction.numerator) <= MOST_ABOVE else ""
 
 
 def in_pi(x: float) -> tuple[Fraction, float] | None:

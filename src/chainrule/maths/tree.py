@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache, lru_cache
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -98,10 +99,15 @@ class Number(Tree):
     @property
     def value(self) -> np.float64:
         """The number that the digits say."""
-        if self.text == PI:
-            return np.float64(np.pi)
-        above, _, below = self.text.partition("/")
-        return np.float64(above) / np.float64(below) if below else np.float64(above)
+        return read_from(self.text)
+
+
+@lru_cache(maxsize=4096)
+def read_from(digits: str) -> np.float64:
+    if digits == PI:
+        return np.float64(np.pi)
+    above, _, below = digits.partition("/")
+    return np.float64(above) / np.float64(below) if below else np.float64(above)
 
 
 class Computed(float):
@@ -143,7 +149,9 @@ class Symbol(Tree):
 
     @property
     def whole(self) -> Symbol:
-        return replace(self, at=(), shape=()) if self.at else self
+        if not self.at:
+            return self
+        return Symbol(self.base, self.below, (), self.layer, self.mark, self.primes, self.owner, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -430,40 +438,88 @@ def value(tree: Tree, environment: Environment) -> Any:
     >>> value(x * x - 1, {x: 3.0})
     np.float64(8.0)
     """
-    found: dict[int, Any] = {}
-    for x in innermost_first(tree, lambda x: id(x) in found, of_numbers):
-        found[id(x)] = worked_out(x, found, environment)
-    return found[id(tree)]
+    return Values(environment).of(tree)
+
+
+class Values:
+    """What trees come to where their letters stand for certain numbers; each part is worked out once."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        self._found: dict[int, Any] = {}
+        self._trees: list[Tree] = []
+        """What is known by its identity has to live."""
+
+    def of(self, tree: Tree) -> Any:
+        """What a tree comes to. O(parts that are new)."""
+        found = self._found
+        if id(tree) not in found:
+            self._trees.append(tree)
+            for x in innermost_first(tree, lambda x: id(x) in found, of_numbers):
+                found[id(x)] = self._worked_out(x)
+        return found[id(tree)]
+
+    def array(self, tree: Tree) -> Any:
+        """The same as an array of doubles."""
+        return np.asarray(self.of(tree), dtype=float)
+
+    def terms(self, tree: Sigma) -> Iterator[Values]:
+        """What a sum's body is worked out with, term by term."""
+        outer: Any = self.environment
+        for k in range(1, tree.count + 1):
+            yield Values(ChainMap({tree.letter: k}, outer))
+
+    def of_terms(self, tree: Sigma) -> Any:
+        """What the terms of a sum come to; operations on single numbers are done on those of all terms at once."""
+        found: dict[int, Any] = {}
+        each: list[Values] = []
+        for x in innermost_first(tree.body, lambda x: id(x) in found, of_numbers):
+            if x.shape or isinstance(x, Sigma | Matrix):
+                return np.array([at.of(tree.body) for at in self.terms(tree)], dtype=float)
+            match x:
+                case Applied(operation) if isinstance(operation, Pointwise):
+                    found[id(x)] = computed(operation, [found[id(y)] for y in x.inputs], x.given)
+                case Symbol() if tree.letter in x.at:
+                    found[id(x)] = np.reshape(self._entry(x, {tree.letter: np.arange(tree.count) + 1}), tree.count)
+                case Number():
+                    found[id(x)] = x.value
+                case _:
+                    each = each or list(self.terms(tree))
+                    found[id(x)] = np.reshape([at.of(x) for at in each], tree.count)
+        return np.broadcast_to(found[id(tree.body)], tree.count)
+
+    def _entry(self, tree: Symbol, places: Environment) -> Any:
+        """An entry of an array; of a letter that has several `places`, those entries."""
+        whole = np.asarray(self.environment[tree.whole], dtype=float)
+        at = [i if isinstance(i, int) else places[i] if i in places else self.environment[i] for i in tree.at]
+        return whole[tuple([i - 1 for i in at])]
+
+    def _worked_out(self, tree: Tree) -> Any:
+        """What a tree comes to whose parts are known."""
+        environment, found = self.environment, self._found
+        match tree:
+            case Applied():
+                return computed(tree.operation, [found[id(x)] for x in tree.inputs], tree.given)
+            case Number():
+                return tree.value
+            case Symbol() if not tree.at:
+                return np.asarray(environment[tree], dtype=float)[()]
+            case Symbol():
+                return self._entry(tree, {})
+            case Derivative() | Change() | Unknown():
+                return np.asarray(environment[fixed(tree, environment)], dtype=float)[()]
+            case Matrix():
+                entries = [[found[id(x)] for x in row] for row in tree.rows]
+                return np.asarray(entries, dtype=float).reshape(tree.shape)
+            case Sigma():
+                return np.sum(self.of_terms(tree), axis=0)
+            case _:
+                raise GraphError(f"{type(tree).__name__} has no value of its own")
 
 
 def of_numbers(tree: Tree) -> tuple[Tree, ...]:
     """The parts whose numbers make that of the whole; what a sum adds up has others for each term."""
     return parts(tree) if isinstance(tree, Applied | Matrix) else ()
-
-
-def worked_out(tree: Tree, found: Mapping[int, Any], environment: Environment) -> Any:
-    """What a tree comes to, of whose parts that was `found`."""
-    match tree:
-        case Applied():
-            return computed(tree.operation, [found[id(x)] for x in tree.inputs], tree.given)
-        case Number():
-            return tree.value
-        case Symbol() if not tree.at:
-            return np.asarray(environment[tree], dtype=float)[()]
-        case Symbol():
-            whole = np.asarray(environment[tree.whole], dtype=float)
-            return whole[tuple([(environment[i] if isinstance(i, str) else i) - 1 for i in tree.at])]
-        case Derivative() | Change() | Unknown():
-            return np.asarray(environment[fixed(tree, environment)], dtype=float)[()]
-        case Matrix():
-            entries = [[found[id(x)] for x in row] for row in tree.rows]
-            return np.asarray(entries, dtype=float).reshape(tree.shape)
-        case Sigma():
-            inside: Any = environment
-            terms = [value(tree.body, ChainMap({tree.letter: k}, inside)) for k in range(1, tree.count + 1)]
-            return np.sum(terms, axis=0)
-        case _:
-            raise GraphError(f"{type(tree).__name__} has no value of its own")
 
 
 def fixed(tree: Any, environment: Environment) -> Any:
@@ -472,9 +528,12 @@ def fixed(tree: Any, environment: Environment) -> Any:
         case Symbol() if any([isinstance(i, str) for i in tree.at]):
             return replace(tree, at=tuple([environment[i] if isinstance(i, str) else i for i in tree.at]))
         case Derivative():
-            return replace(tree, above=fixed(tree.above, environment), below=fixed(tree.below, environment))
+            above, below = fixed(tree.above, environment), fixed(tree.below, environment)
+            same = above is tree.above and below is tree.below
+            return tree if same else replace(tree, above=above, below=below)
         case Unknown():
-            return replace(tree, inputs=tuple([fixed(x, environment) for x in tree.inputs]))
+            inputs = tuple([fixed(x, environment) for x in tree.inputs])
+            return tree if all(map(is_, inputs, tree.inputs)) else replace(tree, inputs=inputs)
         case _:
             return tree
 
@@ -501,7 +560,15 @@ def parts(tree: Tree) -> tuple[Tree, ...]:
 
 def has_letters(tree: Tree) -> bool:
     """Whether anything in it stands for a number that is not printed."""
-    return isinstance(tree, Symbol | Derivative | Change | Unknown) or any([has_letters(x) for x in parts(tree)])
+    return any(isinstance(x, Symbol | Derivative | Change | Unknown) for x in all_parts(tree))
+
+
+def all_parts(tree: Tree, inside: Callable[[Tree], Iterable[Tree]] = parts) -> Iterator[Tree]:
+    """A tree and all that is inside of it, each once, from the left and inner ones first. O(parts)."""
+    seen = set[int]()
+    for x in innermost_first(tree, lambda x: id(x) in seen, inside):
+        seen.add(id(x))
+        yield x
 
 
 def innermost_first(
@@ -517,6 +584,6 @@ def innermost_first(
         if not is_done(x):
             inner = [part for part in inside(x) if not is_done(part)]
             if inner:
-                waiting += [x, *inner]
+                waiting += [x, *reversed(inner)]
             else:
                 yield x

@@ -21,7 +21,7 @@ from chainrule.derivation.words import Words
 from chainrule.errors import ChainruleError
 from chainrule.maths import Applied, Number, Sigma, Tree, plain
 from chainrule.maths.numerals import FULL
-from chainrule.maths.tree import Computed, Shape, applied, fixed, value
+from chainrule.maths.tree import Computed, Shape, Values, applied, fixed, value
 
 EXACT = 1e-9
 """How far two ways to the same numbers may be apart, relative to the largest of them: rounding of their sums."""
@@ -102,17 +102,17 @@ class Paper:
 
     def sum_in_numbers(self, tree: Sigma, letters: Any) -> tuple[Callable[[Show], Tree], int]:
         """The terms of a sum, of many the largest, and the others as one number."""
-        at = [ChainMap({tree.letter: k}, letters) for k in range(1, tree.count + 1)]
-        shown, rest = self.leading(np.array([value(tree.body, each) for each in at], dtype=float).ravel())
-        terms = [self.in_numbers(tree.body, at[k])[0] for k in shown]
-        hidden = [self.in_numbers(tree.body, at[k])[0] for k in range(tree.count) if k not in shown]
-        left_out = len(hidden)
-        others = computed_by(rest, lambda: in_a_row("add", [term(Show(FULL)) for term in hidden]))
+        def term(k: int) -> Callable[[Show], Tree]:
+            return self.in_numbers(tree.body, ChainMap({tree.letter: k + 1}, letters))[0]
+
+        shown, rest = self.leading(Values(letters).of_terms(tree))
+        terms, hidden = [term(k) for k in shown], [k for k in range(tree.count) if k not in shown]
+        others = computed_by(rest, lambda: in_a_row("add", [term(k)(Show(FULL)) for k in hidden]))
 
         def write(show: Show) -> Tree:
             return in_a_row("add", [term(show) for term in terms] + ([show(others)] if hidden else []))
 
-        return write, left_out
+        return write, len(hidden)
 
     def leading(self, terms: Any) -> tuple[list[int], float]:
         """The places of the largest terms in their order, and the sum of the others."""

@@ -28,9 +28,9 @@ from chainrule.derivation.scalars.slopes import Slopes, multiplied, nameless, pr
 from chainrule.derivation.tape.tape import Tape, where_defined
 from chainrule.derivation.words import Words, listed, said
 from chainrule.maths import Derivative, Number, Symbol, Tree, numeral, plain
-from chainrule.maths.check import Undefined, lost_below
+from chainrule.maths.check import Undefined, inputs_of, lost_below
 from chainrule.maths.numerals import FULL
-from chainrule.maths.tree import COMPARISONS, Applied, Computed, equation, parts
+from chainrule.maths.tree import COMPARISONS, Applied, Computed, Values, all_parts, equation
 
 MOST_STEPS = 8
 """Unnamed steps are made one link up to this many; between more of them each is a link of its own."""
@@ -376,8 +376,9 @@ def is_tail(op: Pointwise, settings: dict[str, Any], at: float) -> bool:
 
 def too_small(formula: Tree, environment: Mapping[Tree, Any]) -> Undefined | None:
     """The innermost part of a formula that is too small a number, and none of the zeros of mathematics."""
-    found = [too_small(x, environment) for x in parts(formula)] if isinstance(formula, Applied) else []
-    return next((x for x in found if x is not None), None) or lost_below(formula, environment)
+    values = Values(environment)
+    found = (lost_below(x, values) for x in all_parts(formula, inputs_of))
+    return next((x for x in found if x is not None), None)
 
 
 def factors_of(formula: Tree | None) -> Iterator[Symbol]:
@@ -391,7 +392,7 @@ def factors_of(formula: Tree | None) -> Iterator[Symbol]:
 
 def compares(formula: Tree) -> bool:
     """Whether a formula has one piece here and another there."""
-    return getattr(formula, "name", "") in COMPARISONS or any(map(compares, parts(formula)))
+    return any(isinstance(x, Applied) and x.name in COMPARISONS for x in all_parts(formula))
 
 
 SHORT = 60

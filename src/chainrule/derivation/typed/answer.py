@@ -41,8 +41,7 @@ from chainrule.maths import Derivative as Slope
 from chainrule.maths import Matrix, Symbol, Tree
 from chainrule.maths.check import AMPLIFIED, EPSILON, ROUNDING, as_written, size_of
 from chainrule.maths.numerals import DIGITS
-from chainrule.maths.tree import applied
-from chainrule.maths.tree import value as value_of
+from chainrule.maths.tree import Values, applied
 from chainrule.rewrite import shortest
 from chainrule.rewrite.order import symbols_in_order
 from chainrule.transforms import grad, jacobian
@@ -460,7 +459,8 @@ class Answer:
         environment = self.environment()
         settled = as_written(formula, number, environment)
         with Quiet():
-            ours = np.asarray(value_of(formula, environment), dtype=float)
+            values = Values(environment)
+            ours = values.array(formula)
             # Entries of a gradient are compared with what the graph says of each of them.
             is_compared = rounding is None and np.ndim(settled)
             if is_compared or ours.size != np.size(settled) or not np.all(np.isfinite(ours)):
@@ -468,7 +468,7 @@ class Answer:
             ours = ours.reshape(np.shape(settled))
             apart = np.abs(ours - settled)
             # The engine's terms may cancel out where those of the formula do not.
-            is_off = apart > ROUNDING * size_of(formula, ours, environment)
+            is_off = apart > ROUNDING * size_of(formula, ours, values)
             if not np.any(is_off) or np.max(apart) > (self.residue if rounding is None else rounding()):
                 return settled
         return np.where(is_off, ours, settled)[()]
