@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Container, Sequence
+from functools import lru_cache
 from itertools import groupby
 from unicodedata import category, decomposition, east_asian_width, name, normalize
 
@@ -43,7 +44,12 @@ def columns(text: str) -> int:
     """
     if text.isascii():
         return len(text)
-    return sum([0 if category(c) in ("Mn", "Me") else 2 if east_asian_width(c) in "WF" else 1 for c in text])
+    return sum(map(columns_of, text))
+
+
+@lru_cache(maxsize=4096)
+def columns_of(character: str) -> int:
+    return 0 if category(character) in ("Mn", "Me") else 2 if east_asian_width(character) in "WF" else 1
 
 
 def in_columns(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> list[str]:

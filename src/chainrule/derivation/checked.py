@@ -50,21 +50,42 @@ def checked(
     an equation has its own. Raises ChainruleError for sides that
     differ by more, which is a fault of this package. O(what is printed).
     """
-    values = Values(environment)
+    return Checking(environment, floor, digits).of(blocks)
 
-    def change(x: Any) -> Any:
+
+class Checking:
+    """One page while it is checked; what stands on it in several places is worked out once."""
+
+    def __init__(self, environment: Mapping[Tree, Any], floor: float, digits: int) -> None:
+        self.values = Values(environment)
+        self.floor = floor
+        self.digits = digits
+        self._found: dict[int, tuple[Any, Any]] = {}
+
+    def of(self, blocks: Sequence[Block]) -> tuple[Block, ...]:
+        """The same blocks as they may be seen. O(what is new)."""
+        with Quiet():
+            return tuple([rebuilt(block, self._seen) for block in blocks])
+
+    def _seen(self, x: Any) -> Any:
+        """What is seen of an equation or a formula; None for what these may be in."""
+        if not isinstance(x, Equation | Tree):
+            return None
+        if id(x) not in self._found:
+            self._found[id(x)] = x, self._checked(x)
+        return self._found[id(x)][1]
+
+    def _checked(self, x: Equation | Tree) -> Equation | Tree:
+        values = self.values
         if isinstance(x, Equation):
-            return checked_equation(x, values, floor)
-        if isinstance(x, Relation) and has_numbers(x, environment):
+            return checked_equation(x, values, self.floor)
+        if isinstance(x, Relation) and has_numbers(x, values.environment):
             # An equation within a sentence; of one that rounding decides its left side stays.
-            found = judged(x, values, digits, floor)
+            found = judged(x, values, self.digits, self.floor)
             if isinstance(found, Different) and any([ties(side, values) for side in x.sides]):
                 return x.sides[0]
             refuse(found, x)
-        return x if isinstance(x, Tree) else None
-
-    with Quiet():
-        return tuple([rebuilt(block, change) for block in blocks])
+        return x
 
 
 def checked_equation(part: Equation, values: Values, floor: float = 0.0) -> Equation:
@@ -112,9 +133,11 @@ def numbers_of_letters(blocks: Sequence[Block], environment: Mapping[Tree, Any])
     seen: set[Tree] = set()
     for tree in trees_in(blocks):
         for letter, _ in letters_in(tree):
-            if letter not in seen and not is_running(letter) and environment.get(letter) is not None:
+            if letter not in seen:
                 seen.add(letter)
-                yield letter, environment[letter]
+                number = None if is_running(letter) else environment.get(letter)
+                if number is not None:
+                    yield letter, number
 
 
 def sides_said_to_be_equal(part: Equation) -> Relation:
@@ -227,7 +250,9 @@ def symbols_in(tree: Tree) -> Iterator[Symbol]:
 
 def is_running(tree: Tree) -> bool:
     """Whether it is an entry whose place is a letter."""
-    return any([isinstance(i, str) for symbol in symbols_in(tree) for i in symbol.at])
+    if isinstance(tree, Symbol):
+        return any([isinstance(i, str) for i in tree.at])
+    return any(is_running(symbol) for symbol in symbols_in(tree))
 
 
 def is_general(tree: Tree, running: frozenset[str]) -> bool:

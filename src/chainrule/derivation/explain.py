@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.core import Value
 from chainrule.core.collector import without_collector
 from chainrule.core.state import Quiet
-from chainrule.derivation.checked import checked, numbers_of_letters
+from chainrule.derivation.checked import Checking, checked, numbers_of_letters
 from chainrule.derivation.equations import Show
 from chainrule.derivation.formats import plain
 from chainrule.derivation.network.letters import lend_letters
@@ -244,10 +244,11 @@ def assembled(
     undefined = {slope: np.full(np.shape(environment.get(slope, x)), np.nan) for slope, x in tape.undefined.items()}
     environment = ChainMap[Tree, Any](undefined, *environment.maps)
     warnings, floor = trap(tape), rounding_floor(tape)
-    story = (*checked(answer.story, environment, floor, request.digits), *warnings)
+    checking = Checking(environment, floor, request.digits)
+    story = (*checking.of(answer.story), *warnings)
     conventions = conventions_of(tape, request.layout if dialect == "jacobian" else "")
     short = (
-        short_story(tape, request, dialect, replace(answer, story=story), warnings, conventions, environment, floor)
+        short_story(tape, request, dialect, replace(answer, story=story), warnings, conventions, checking)
         if with_short
         else ()
     )

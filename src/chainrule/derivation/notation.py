@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 
 from chainrule.derivation.record import Meaning
 from chainrule.derivation.words import Words, said
@@ -255,6 +256,7 @@ def written(role: str, notation: str) -> Tree:
     return at_layer(symbol, "L" if role == "prediction" else "l")
 
 
+@lru_cache(maxsize=4096)
 def at_layer(symbol: Symbol, layer: Place) -> Symbol:
     filled = [part.replace("#", str(layer)) for part in (symbol.base, symbol.layer, *symbol.below)]
     return replace(symbol, base=filled[0], layer=filled[1], below=tuple(filled[2:]))
@@ -262,7 +264,7 @@ def at_layer(symbol: Symbol, layer: Place) -> Symbol:
 
 def placed(symbol: Symbol, shape: Shape, place: tuple[Place, ...] = ()) -> Symbol:
     """A symbol of an array of this shape, or of one entry of it."""
-    return replace(symbol, at=place, shape=() if place else shape)
+    return symbol.placed(place, () if place else shape)
 
 
 def derivative(above: Tree, below: Tree, *held: Tree) -> Derivative:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
+from operator import is_
 from typing import Any
 
 import numpy as np
 
 from chainrule.derivation.arrays import largest
-from chainrule.derivation.checked import checked, symbols_in, words_of
+from chainrule.derivation.checked import Checking, symbols_in, words_of
 from chainrule.derivation.equations import NOT_FINITE, Show, given, once, proved, with_places
 from chainrule.derivation.formats.plain import wrapped
 from chainrule.derivation.formats.terminal import Displayed
@@ -61,10 +63,21 @@ ASKED = 60
 
 
 @dataclass
+class Version:
+    """One way to say something."""
+
+    blocks: tuple[Block, ...]
+
+    @cached_property
+    def lines(self) -> int:
+        return sum(map(lines_of, self.blocks))
+
+
+@dataclass
 class Piece:
     """A block that may be said shorter: its versions, the longest first, the empty one last where it may go."""
 
-    versions: list[tuple[Block, ...]]
+    versions: list[Version]
     weight: int
     """What weighs least is shortened first."""
     is_firm: bool = False
@@ -73,16 +86,20 @@ class Piece:
     @property
     def blocks(self) -> tuple[Block, ...]:
         """The version that is left."""
-        return self.versions[0]
+        return self.versions[0].blocks
 
     @property
     def turn(self) -> tuple[bool, bool, int]:
         """What comes first is shortened first."""
-        return self.is_firm, not self.versions[1], self.weight
+        return self.is_firm, not self.versions[1].blocks, self.weight
 
     @property
     def lines(self) -> int:
-        return sum(map(lines_of, self.blocks))
+        return self.versions[0].lines
+
+
+def piece_of(versions: Iterable[tuple[Block, ...]], weight: int, *, is_firm: bool = False) -> Piece:
+    return Piece([Version(blocks) for blocks in versions], weight, is_firm)
 
 
 def short_story(
@@ -92,10 +109,9 @@ def short_story(
     answer: Explanation,
     warnings: Sequence[Block],
     conventions: Sequence[Convention],
-    environment: Mapping[Tree, Any],
-    floor: float,
+    checking: Checking,
 ) -> tuple[Block, ...]:
-    """The short answer, of which every equation is worked out; `floor` is what rounding leaves of what cancels out."""
+    """The short answer, of which every equation is worked out, what is in the story with what is known from there."""
     named = in_names(tape, lent=False)
     if dialect != "delta" and (named is None or named.longest > LONG):
         # In the letters of the errors the examples are columns, and here they are rows, as in the program.
@@ -109,21 +125,25 @@ def short_story(
         *(() if kinks else meaning(tape, named, request)),
     ]
     count = sum(map(lines_of, last))
-    found = [checked_piece(x, tape.environment, floor, request.digits) for x in forward(tape, named, request.digits)]
-    found += telling(tape, named, request, dialect, answer, environment, floor)
+    own = Checking(tape.environment, checking.floor, request.digits)
+    found = [checked_piece(x, own) for x in forward(tape, named, request.digits)]
+    found += telling(tape, named, request, dialect, answer, own, checking)
+    shown: list[Block] = []
     explained: list[Block] = []
     for _ in range(4):
         # What explains the letters takes room itself, and what has no room needs no explanation.
         fit(found, MOST_LINES - count - sum(map(lines_of, explained)))
-        shown = [block for piece in found for block in piece.blocks]
+        before, shown = shown, [block for piece in found for block in piece.blocks]
+        if before and len(before) == len(shown) and all(map(is_, before, shown)):
+            break
         explained = letters(tape, answer.symbols, shown, request.digits)
-    return (*shown, *checked(explained, environment, floor, request.digits), *last)
+    return (*shown, *checking.of(explained), *last)
 
 
-def checked_piece(piece: Piece, environment: Mapping[Tree, Any], floor: float, digits: int) -> Piece:
+def checked_piece(piece: Piece, checking: Checking) -> Piece:
     """A piece of which every equation is worked out; of a bare name that has no number nothing is said."""
-    versions = [checked(blocks, environment, floor, digits) for blocks in piece.versions]
-    return replace(piece, versions=[tuple([x for x in blocks if not is_bare(x)]) for blocks in versions])
+    versions = [checking.of(version.blocks) for version in piece.versions]
+    return replace(piece, versions=[Version(tuple([x for x in blocks if not is_bare(x)])) for blocks in versions])
 
 
 def is_bare(block: Block) -> bool:
@@ -152,13 +172,12 @@ def fit(found: Sequence[Piece], room: int) -> None:
             heapq.heappush(heap, (piece.turn, i))
 
 
-def those_that_save(versions: list[tuple[Block, ...]]) -> list[tuple[Block, ...]]:
+def those_that_save(versions: list[Version]) -> list[Version]:
     """The first version, and of the others those that take fewer lines than all before them."""
-    kept, fewest = versions[:1], sum(map(lines_of, versions[0]))
+    kept = versions[:1]
     for version in versions[1:]:
-        lines = sum(map(lines_of, version))
-        if lines < fewest:
-            kept, fewest = [*kept, version], lines
+        if version.lines < kept[-1].lines:
+            kept.append(version)
     return kept
 
 
@@ -191,7 +210,7 @@ def forward(tape: Tape, named: InNames | None, digits: int) -> Iterator[Piece]:
         numbers, symbols = tape.number_of(node), (tape.symbols[node], formula)
         bare: tuple[Block, ...] = (Equation(symbols),)
         whole = (proved(symbols, None, numbers, digits=digits),) if is_written(numbers) else bare
-        yield Piece([whole, bare, ()] if np.ndim(numbers) else [whole, ()], 19 if place == len(made) - 1 else place)
+        yield piece_of([whole, bare, ()] if np.ndim(numbers) else [whole, ()], 19 if place == len(made) - 1 else place)
 
 
 def is_written(numbers: Any) -> bool:
@@ -207,8 +226,8 @@ def telling(
     request: Request,
     dialect: str,
     answer: Explanation,
-    environment: Mapping[Tree, Any],
-    floor: float,
+    own: Checking,
+    checking: Checking,
 ) -> list[Piece]:
     """The derivative as the dialect tells it: the equations on which the result rests, then the result."""
     asked = tape.wrt if request.wrt is None else (request.wrt,)
@@ -217,14 +236,14 @@ def telling(
     found: list[Piece] = []
     if isinstance(last, Equation) and ((dialect in WHOLE and len(last.sides) > 2) or not is_whole):
         for i, x in enumerate(first):
-            found.append(shortened(x, 20 + i) if isinstance(x, Equation) else Piece([(x,), ()], 20 + i))
+            found.append(shortened(x, 20 + i) if isinstance(x, Equation) else piece_of([(x,), ()], 20 + i))
         found += the_result(tape, request, last)
     elif is_whole or dialect == "graph":
         # A Jacobian has rows where a gradient has the shape of an array.
-        return [checked_piece(x, tape.environment, floor, request.digits) for x in swept(tape, named, asked, request)]
+        return [checked_piece(x, own) for x in swept(tape, named, asked, request)]
     else:
         found += the_result(tape, request, product_in(answer.story, name_of(tape, request)))
-    return [checked_piece(x, environment, floor, request.digits) for x in found]
+    return [checked_piece(x, checking) for x in found]
 
 
 def product_in(story: Sequence[Block], name: Tree) -> Equation | None:
@@ -243,16 +262,17 @@ def the_result(tape: Tape, request: Request, product: Equation | None) -> Iterat
     number = np.zeros_like(gradient) if is_rounding(tape, request) else gradient
     bare = (given(name, number, digits=request.digits),) if is_written(number) else ()
     if product is None:
-        yield Piece([bare], 90)
+        yield piece_of([bare], 90)
         return
     if product.sides[0] != name and product.sides[0].shape == name.shape and not product.note:
         # A net's gradient goes by the book's letter, and the page by the user's.
         product = replace(product, sides=(name, *product.sides))
     last = () if product.sides[0] == name else bare
-    versions = [(*version, *last) for version in shortened(product, 0).versions if version and has_result(version)]
+    those = [version.blocks for version in shortened(product, 0).versions]
+    versions = [(*blocks, *last) for blocks in those if blocks and has_result(blocks)]
     # An array that is too large to be written is told in words where its product has no room.
     least: tuple[Block, ...] = bare or (Paragraph(described(name, np.asarray(number), request.digits)),)
-    yield Piece([*versions, least], RESULT, is_firm=not np.ndim(number))
+    yield piece_of([*versions, least], RESULT, is_firm=not np.ndim(number))
 
 
 def has_result(version: Sequence[Block]) -> bool:
@@ -271,7 +291,7 @@ def shortened(part: Equation, weight: int) -> Piece:
         versions.append((replace(whole, sides=(whole.sides[0], *whole.sides[2:])),))
     if whole.numbers and count > 1 and is_tall:
         versions.append((Equation(whole.sides[:count]),))
-    return Piece([*versions, ()], weight)
+    return piece_of([*versions, ()], weight)
 
 
 def swept(tape: Tape, named: InNames | None, asked: Sequence[Any], request: Request) -> Iterator[Piece]:
@@ -289,7 +309,7 @@ def swept(tape: Tape, named: InNames | None, asked: Sequence[Any], request: Requ
         yield gradient_piece(tape, node, formula(node), request, weight=ASKED, several=len(shown) > 1)
     left = len(shown) - len(last)
     if left > 0:
-        yield Piece([(Paragraph(f"and {left:,} more."),)], 70)
+        yield piece_of([(Paragraph(f"and {left:,} more."),)], 70)
 
 
 def gradient_piece(
@@ -302,16 +322,16 @@ def gradient_piece(
     bare = (with_places(Equation(tuple(symbols))),) if len(symbols) > 1 else ()
     if not is_written(gradient):
         words = (Paragraph(described(name, np.asarray(gradient), request.digits)),)
-        return Piece([(*bare, *words), words] if weight == ASKED else [bare, ()], weight)
+        return piece_of([(*bare, *words), words] if weight == ASKED else [bare, ()], weight)
     whole = (with_places(once(proved(symbols, None, gradient, digits=request.digits))),)
     alone = (given(name, gradient, digits=request.digits),)
     if weight != ASKED:
-        return Piece([*([whole] if bare else []), bare, ()], weight)
+        return piece_of([*([whole] if bare else []), bare, ()], weight)
     versions: list[tuple[Block, ...]] = [whole, *([bare] if several and bare else []), alone]
     if several and np.ndim(gradient):
         # A column of its own for each of many arrays is too tall.
         versions.append((Paragraph(described(name, np.asarray(gradient), request.digits)),))
-    return Piece(versions, weight, is_firm=not np.ndim(gradient))
+    return piece_of(versions, weight, is_firm=not np.ndim(gradient))
 
 
 def described(name: Tree, gradient: Any, digits: int) -> Words:

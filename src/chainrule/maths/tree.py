@@ -149,9 +149,11 @@ class Symbol(Tree):
 
     @property
     def whole(self) -> Symbol:
-        if not self.at:
-            return self
-        return Symbol(self.base, self.below, (), self.layer, self.mark, self.primes, self.owner, self.name)
+        return self.placed(()) if self.at else self
+
+    def placed(self, at: tuple[int | str, ...], shape: Shape = ()) -> Symbol:
+        """The same with something else for the place of an entry."""
+        return Symbol(self.base, self.below, at, self.layer, self.mark, self.primes, self.owner, self.name, shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,8 +457,15 @@ class Values:
         found = self._found
         if id(tree) not in found:
             self._trees.append(tree)
-            for x in innermost_first(tree, lambda x: id(x) in found, of_numbers):
-                found[id(x)] = self._worked_out(x)
+            waiting = [tree]
+            while waiting:
+                x = waiting[-1]
+                if id(x) not in found:
+                    if unknown := [part for part in of_numbers(x) if id(part) not in found]:
+                        waiting += unknown
+                        continue
+                    found[id(x)] = self._worked_out(x)
+                waiting.pop()
         return found[id(tree)]
 
     def array(self, tree: Tree) -> Any:
@@ -466,8 +475,9 @@ class Values:
     def terms(self, tree: Sigma) -> Iterator[Values]:
         """What a sum's body is worked out with, term by term."""
         outer: Any = self.environment
+        maps = outer.maps if isinstance(outer, ChainMap) else [outer]
         for k in range(1, tree.count + 1):
-            yield Values(ChainMap({tree.letter: k}, outer))
+            yield Values(ChainMap({tree.letter: k}, *maps))
 
     def of_terms(self, tree: Sigma) -> Any:
         """What the terms of a sum come to; operations on single numbers are done on those of all terms at once."""
@@ -526,11 +536,12 @@ def fixed(tree: Any, environment: Environment) -> Any:
     """A derivative or a function with numbers in place of the letters that run."""
     match tree:
         case Symbol() if any([isinstance(i, str) for i in tree.at]):
-            return replace(tree, at=tuple([environment[i] if isinstance(i, str) else i for i in tree.at]))
+            return tree.placed(tuple([environment[i] if isinstance(i, str) else i for i in tree.at]), tree.shape)
         case Derivative():
             above, below = fixed(tree.above, environment), fixed(tree.below, environment)
-            same = above is tree.above and below is tree.below
-            return tree if same else replace(tree, above=above, below=below)
+            if above is tree.above and below is tree.below:
+                return tree
+            return Derivative(above, below, tree.shape, tree.held, tree.is_gradient, tree.is_total)
         case Unknown():
             inputs = tuple([fixed(x, environment) for x in tree.inputs])
             return tree if all(map(is_, inputs, tree.inputs)) else replace(tree, inputs=inputs)
@@ -560,7 +571,19 @@ def parts(tree: Tree) -> tuple[Tree, ...]:
 
 def has_letters(tree: Tree) -> bool:
     """Whether anything in it stands for a number that is not printed."""
-    return any(isinstance(x, Symbol | Derivative | Change | Unknown) for x in all_parts(tree))
+    waiting, seen = [tree], set[int]()
+    while waiting:
+        x = waiting.pop()
+        if isinstance(x, LETTERS):
+            return True
+        if id(x) not in seen:
+            seen.add(id(x))
+            waiting += parts(x)
+    return False
+
+
+LETTERS = (Symbol, Derivative, Change, Unknown)
+"""What stands for a number that is not printed."""
 
 
 def all_parts(tree: Tree, inside: Callable[[Tree], Iterable[Tree]] = parts) -> Iterator[Tree]:

@@ -55,8 +55,8 @@ class OneExample(Symbols):
     def column(self, symbol: Symbol, layer: Place, place: tuple[Place, ...]) -> Symbol:
         found = super().column(symbol, layer, place)
         if place or not self.behind:
-            return replace(found, at=(*place, *self.behind))
-        return replace(found, at=("·", *self.behind))
+            return found.placed((*place, *self.behind), found.shape)
+        return found.placed(("·", *self.behind), found.shape)
 
 
 class Proof:

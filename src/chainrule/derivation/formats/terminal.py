@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from chainrule.derivation.formats.page import is_short, page
@@ -131,6 +132,18 @@ class Displayed:
     def __init__(self, equation: Equation) -> None:
         self.equation = equation
 
+    @cached_property
+    def sides(self) -> list[Box]:
+        return signed(self.equation, tall=True)
+
+    @cached_property
+    def whole(self) -> Box:
+        return beside(*spaced(self.sides))
+
+    @cached_property
+    def flat(self) -> list[Box]:
+        return signed(self.equation, tall=False)
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.padding import Padding
         from rich.text import Text
@@ -143,11 +156,10 @@ class Displayed:
 
     def rows(self, room: int) -> list[tuple[int, Box]]:
         """Rows with how far they stand in; a side that is too wide becomes one line, which the terminal breaks."""
-        sides = signed(self.equation, tall=True)
-        whole = beside(*spaced(sides))
+        sides, whole = self.sides, self.whole
         if whole.width <= room:
             return [(0, whole)]
-        flat = signed(self.equation, tall=False)
+        flat = self.flat
         if len(sides) == 1:
             return [(0, flat[0])]
         under = sides[0].width + 1

@@ -102,6 +102,7 @@ class Paper:
 
     def sum_in_numbers(self, tree: Sigma, letters: Any) -> tuple[Callable[[Show], Tree], int]:
         """The terms of a sum, of many the largest, and the others as one number."""
+
         def term(k: int) -> Callable[[Show], Tree]:
             return self.in_numbers(tree.body, ChainMap({tree.letter: k + 1}, letters))[0]
 
