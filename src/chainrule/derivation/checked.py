@@ -29,7 +29,7 @@ from chainrule.maths import (
     numeral,
     plain,
 )
-from chainrule.maths.check import TOO_LARGE, amplifies, judged, ties
+from chainrule.maths.check import TOO_LARGE, amplifies, is_finite, judged, ties
 from chainrule.maths.numerals import DIGITS
 from chainrule.maths.tree import Change, Unknown, Values, all_parts, equation, has_letters, parts
 
@@ -96,7 +96,7 @@ def checked_equation(part: Equation, values: Values, floor: float = 0.0) -> Equa
     found = judged(chain, values, part.digits, floor)
     if isinstance(found, Undefined):
         return not_defined(part, found, values)
-    finite = [is_finite(side, values) for side in chain.sides]
+    finite = [is_finite(values.of(side)) for side in chain.sides]
     if len(finite) > 1 and not all(finite):
         if finite[-1] and part.numbers and part.note and not has_no_value(chain.sides[0], values):
             # The engine has a number, and the note says why a product of its factors is none.
@@ -114,7 +114,7 @@ def checked_equation(part: Equation, values: Values, floor: float = 0.0) -> Equa
 
 def has_no_value(name: Tree, values: Values) -> bool:
     """Whether it is a name, and one of what has no number here."""
-    return isinstance(name, Derivative | Symbol) and not is_finite(name, values)
+    return isinstance(name, Derivative | Symbol) and not is_finite(values.of(name))
 
 
 def why_not_finite(chain: Relation, values: Values) -> Words:
@@ -123,7 +123,7 @@ def why_not_finite(chain: Relation, values: Values) -> Words:
     while isinstance(above, Derivative):
         above = above.above
     has_formula = any(map(has_letters, chain.sides[1:]))
-    if above is chain.sides[0] or not has_formula or is_finite(above, values):
+    if above is chain.sides[0] or not has_formula or is_finite(values.of(above)):
         return NOT_FINITE[0]
     return said("holds where ", above, " is finite, which it is not here")
 
@@ -155,11 +155,11 @@ def refuse(found: Undefined | Different | None, chain: Relation) -> None:
 def not_defined(part: Equation, found: Undefined, values: Values) -> Equation:
     """The formula with what is not defined in it; where the engine has a number all the same, its convention."""
     last = part.sides[-1]
-    has_number = not has_letters(last) and part.numbers and is_finite(last, values)
+    has_number = not has_letters(last) and part.numbers and is_finite(values.of(last))
     if has_number and len(part.sides) > part.numbers and not has_no_value(part.sides[0], values):
         # Where a matrix has no inverse, its determinant has a derivative all the same.
         words = said("from the cofactors" if found.part.name == "inv" else "by convention", ", since ", words_of(found))
-        name = [part.sides[0]] if is_finite(part.sides[0], values) else []
+        name = [part.sides[0]] if is_finite(values.of(part.sides[0])) else []
         return replace(part, sides=(*name, last), numbers=1, signs=(), note=together(part.note, words))
     return without_numbers(part, words_of(found))
 
@@ -200,10 +200,6 @@ def words_of(found: Undefined) -> Words:
     if np.isinf(found.gives) and part.name in TOO_LARGE:
         return said(part, " is too large for a number at ", where)
     return said(part, " is not defined at ", where)
-
-
-def is_finite(side: Tree, values: Values) -> bool:
-    return bool(np.all(np.isfinite(values.of(side))))
 
 
 def has_numbers(tree: Tree, environment: Mapping[Tree, Any]) -> bool:

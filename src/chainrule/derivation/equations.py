@@ -18,7 +18,7 @@ from chainrule.derivation.record import Equation
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import ChainruleError
 from chainrule.maths import Number, Tree, check, numeral, plain
-from chainrule.maths.check import alike, magnitude, vanishes
+from chainrule.maths.check import alike, is_finite, magnitude, vanishes
 from chainrule.maths.notation import units_in
 from chainrule.maths.numerals import DIGITS, FULL
 from chainrule.maths.tree import Applied, Values, all_parts, applied, equation, matrix, parts, value
@@ -159,8 +159,8 @@ def worked_out(symbols: Sequence[Tree], numbers: Sides | None, result: Any, digi
     exact = [] if numbers is None else list(numbers(Show(FULL)))
     values = Values({})
     sides = list(map(values.array, exact))
-    finite = all([np.all(np.isfinite(x)) for x in sides])
-    if not np.all(np.isfinite(result)):
+    finite = all(map(is_finite, sides))
+    if not is_finite(result):
         if exact and finite:
             raise wrong(exact[0], result)
         return Equation(tuple(symbols), note=together(note, not_finite(result)))
@@ -253,9 +253,13 @@ def comes_out(numbers: Sides, result: Any) -> bool:
     return all([near(x, result, 1e-300) for x in found])
 
 
+SMALLEST = np.finfo(np.float64).tiny
+"""The smallest double that has all its digits."""
+
+
 def near(ours: Any, engine: Any, tolerance: Any) -> bool:
     """Whether two numbers or arrays are the same up to rounding."""
-    ours, engine = np.asarray(ours, dtype=float), np.asarray(engine, dtype=float)
+    ours, engine = [x if isinstance(x, float) else np.asarray(x, dtype=float) for x in (ours, engine)]
     # Doubles below the smallest normal one have few digits left.
-    loose = np.maximum(np.max(tolerance, initial=0.0), np.finfo(np.float64).tiny)
+    loose = np.maximum(np.max(tolerance, initial=0.0), SMALLEST)
     return alike(ours, engine, loose + EXACT * np.abs(engine))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isfinite, isnan
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,7 @@ def check(
 def judged(chain: Relation, values: Values, digits: int, floor: float) -> Undefined | Different | None:
     """The same with the values that are known already."""
     *sides, last = chain.sides
-    if not all([np.all(np.isfinite(values.of(side))) for side in chain.sides]):
+    if not all([is_finite(values.of(side)) for side in chain.sides]):
         for side in chain.sides:
             found = undefined(side, values)
             if found is not None:
@@ -222,8 +223,15 @@ def eliminates(tree: Tree) -> bool:
     return any(isinstance(x, Applied) and x.name in ("inv", "solve") for x in all_parts(tree))
 
 
+def is_finite(x: Any) -> bool:
+    """Whether a number is finite, or all in an array."""
+    return isfinite(x) if isinstance(x, float) else bool(np.all(np.isfinite(x)))
+
+
 def alike(x: Any, y: Any, allowed: Any) -> bool:
     """Whether two results agree; a vector is the column that it is printed as, a matrix of one entry a number."""
+    if all([isinstance(side, float) for side in (x, y)]):
+        return bool(abs(x - y) <= np.max(allowed)) or x == y or (isnan(x) and isnan(y))
     if x.shape != y.shape:
         if x.size != y.size or (max(x.ndim, y.ndim) > 2 and x.size > 1):
             return False
@@ -253,10 +261,10 @@ def undefined(tree: Tree, values: Values) -> Undefined | None:
     """The first part, inner ones first, whose inputs are finite and which is not."""
     for part, at in everywhere(tree, values):
         out = at.array(part)
-        if np.all(np.isfinite(out)):
+        if is_finite(out):
             continue
         given = list(map(at.array, part.inputs))
-        if all([np.all(np.isfinite(x)) for x in given]):
+        if all(map(is_finite, given)):
             return next(filter(None, [lost_below(x, at) for x in part.inputs]), None) or undefined_at(part, given, out)
     return None
 

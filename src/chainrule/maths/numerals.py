@@ -36,6 +36,11 @@ def written(x: float, digits: int = DIGITS) -> str:
     special = exceptional(x) or whole(x, 10.0 ** max(digits, 6)) or as_fraction(x)
     if special:
         return special
+    if digits >= FULL or digits < IRRATIONAL:
+        # Python writes most numbers so itself.
+        text = repr(float(x)) if digits >= FULL else f"{x:.{digits}g}"
+        if "e" not in text:
+            return text
     return positional(np.format_float_scientific(x, trim="-") if digits >= FULL else f"{x:.{digits - 1}e}", digits)
 
 
@@ -49,9 +54,9 @@ def in_full(x: float) -> str:
 
 def exceptional(x: float) -> str:
     """What has no digits: nan, infinities, and zero."""
-    if np.isnan(x):
+    if math.isnan(x):
         return "nan"
-    if np.isinf(x):
+    if math.isinf(x):
         return "inf" if x > 0 else "-inf"
     return "0" if x == 0 else ""
 

@@ -469,8 +469,9 @@ class Values:
         return found[id(tree)]
 
     def array(self, tree: Tree) -> Any:
-        """The same as an array of doubles."""
-        return np.asarray(self.of(tree), dtype=float)
+        """The same as a double or an array of them."""
+        found = self.of(tree)
+        return found if isinstance(found, np.float64) else np.asarray(found, dtype=float)
 
     def terms(self, tree: Sigma) -> Iterator[Values]:
         """What a sum's body is worked out with, term by term."""

@@ -106,8 +106,10 @@ class Recogniser:
         """Each weight and bias is used once for each example, and is nothing else."""
         parts = [part.ravel() for layer in layers for part in (layer.weights, layer.bias) if part is not None]
         learned = np.concatenate(parts)
-        held = np.concatenate([learned, np.unique(layers[0].fed)])
-        often = np.bincount(held[held >= 0], minlength=int(self.ids.first[-1]))
+        often = np.bincount(learned + 1, minlength=int(self.ids.first[-1]) + 1)[1:]
+        # What comes in may do so for several examples.
+        fed = layers[0].fed
+        often[fed[(fed >= 0) & (fed < len(often))]] += 1
         for step in self.ids.steps_of(learned):
             if not step.requires_grad:
                 continue
