@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.derivation.checked import checked
+from chainrule.derivation.checked import Checking
 from chainrule.derivation.dialects import delta, delta_algorithm, delta_proofs, delta_story
 from chainrule.derivation.network import equations
 from chainrule.derivation.network.equations import BACKWARD, BP1, BP2, BP3, BP4, ONES, activation, by, gradient, letter
@@ -105,7 +105,7 @@ def test_a_false_equation_is_refused_by_every_face(monkeypatch, name, examples):
         cr.explain(cost(examples), dialect="delta")
     page = story(examples)
     with pytest.raises(ChainruleError, match="internal error"):
-        checked(delta_algorithm.algorithm(page), page.letters)
+        Checking(page.letters).of(delta_algorithm.algorithm(page))
 
 
 def test_the_forward_too(monkeypatch):

@@ -99,7 +99,7 @@ def test_latex_of_every_page_compiles_and_fits_the_paper(tmp_path, layout):
 
 def test_what_is_false_is_never_seen():
     """A page with a false equation is an internal error."""
-    from chainrule.derivation.checked import checked
+    from chainrule.derivation.checked import Checking
     from chainrule.derivation.record import Equation, Paragraph, Steps, Table
     from chainrule.derivation.words import said
     from chainrule.maths import Symbol
@@ -115,5 +115,5 @@ def test_what_is_false_is_never_seen():
     )
     for block in hidden:
         with pytest.raises(ChainruleError, match="internal error"):
-            checked([block], {x: 3.0})
-        assert checked([block], {x: np.sqrt(8.0)}) == (block,)
+            Checking({x: 3.0}).of([block])
+        assert Checking({x: np.sqrt(8.0)}).of([block]) == (block,)

@@ -41,29 +41,25 @@ TIED = "rounding decides here which of two equal numbers is larger"
 """What is said where a program compared in single precision what is the same number in double."""
 
 
-def checked(
-    blocks: Sequence[Block], environment: Mapping[Tree, Any], floor: float = 0.0, digits: int = DIGITS
-) -> tuple[Block, ...]:
-    """The same blocks, with words in place of equations that do not hold here because something is not defined.
+class Checking:
+    """Checks a page: words take the place of equations that do not hold here because something is not defined.
 
     Sides may be `floor` apart: what rounding leaves of sums that cancel out. `digits` are those of numbers in words;
-    an equation has its own. Raises ChainruleError for sides that
-    differ by more, which is a fault of this package. O(what is printed).
+    an equation has its own. What stands on a page in several places is worked out once.
     """
-    return Checking(environment, floor, digits).of(blocks)
 
-
-class Checking:
-    """One page while it is checked; what stands on it in several places is worked out once."""
-
-    def __init__(self, environment: Mapping[Tree, Any], floor: float, digits: int) -> None:
+    def __init__(self, environment: Mapping[Tree, Any], floor: float = 0.0, digits: int = DIGITS) -> None:
         self.values = Values(environment)
         self.floor = floor
         self.digits = digits
         self._found: dict[int, tuple[Any, Any]] = {}
+        self._letters: dict[tuple[Tree, frozenset[str]], Any] = {}
 
     def of(self, blocks: Sequence[Block]) -> tuple[Block, ...]:
-        """The same blocks as they may be seen. O(what is new)."""
+        """The same blocks as they may be seen. O(what is new).
+
+        Raises ChainruleError for sides that differ by more, which is a fault of this package.
+        """
         with Quiet():
             return tuple([rebuilt(block, self._seen) for block in blocks])
 
@@ -78,8 +74,9 @@ class Checking:
     def _checked(self, x: Equation | Tree) -> Equation | Tree:
         values = self.values
         if isinstance(x, Equation):
-            return checked_equation(x, values, self.floor)
-        if isinstance(x, Relation) and has_numbers(x, values.environment):
+            chain = sides_said_to_be_equal(x)
+            return checked_equation(x, chain, values, self.floor) if self.has_numbers(chain) else x
+        if isinstance(x, Relation) and self.has_numbers(x):
             # An equation within a sentence; of one that rounding decides its left side stays.
             found = judged(x, values, self.digits, self.floor)
             if isinstance(found, Different) and any([ties(side, values) for side in x.sides]):
@@ -87,12 +84,44 @@ class Checking:
             refuse(found, x)
         return x
 
+    def has_numbers(self, tree: Tree) -> bool:
+        """Whether everything in it has a number here: no law that holds for any layer, nor what is too large to build.
 
-def checked_equation(part: Equation, values: Values, floor: float = 0.0) -> Equation:
+        A symbol that is neither is a fault.
+        """
+        return all(self._number(letter, running) is not None for letter, running in letters_in(tree))
+
+    def numbers_of_letters(self, blocks: Sequence[Block]) -> Iterator[tuple[Tree, Any]]:
+        """The letters of some blocks that stand for numbers, each once, with these."""
+        seen: set[Tree] = set()
+        environment = self.values.environment
+        for tree in trees_in(blocks):
+            for letter, _ in letters_in(tree):
+                if letter not in seen:
+                    seen.add(letter)
+                    number = None if is_running(letter) else environment.get(letter)
+                    if number is not None:
+                        yield letter, number
+
+    def _number(self, letter: Tree, running: frozenset[str]) -> Any:
+        """What a letter stands for; None for what is general, or not built, and a letter for an entry of a sum."""
+        key = letter, running
+        if key not in self._letters:
+            if is_general(letter, running):
+                self._letters[key] = None
+            elif is_running(letter):
+                self._letters[key] = letter
+            else:
+                try:
+                    self._letters[key] = self.values.environment[letter]
+                except KeyError:
+                    problem = f"internal error, please report it: {plain(letter)} stands for nothing on its page"
+                    raise ChainruleError(problem) from None
+        return self._letters[key]
+
+
+def checked_equation(part: Equation, chain: Relation, values: Values, floor: float = 0.0) -> Equation:
     """An equation that holds, or its formula and what in it is not defined."""
-    chain = sides_said_to_be_equal(part)
-    if not has_numbers(chain, values.environment):
-        return part
     found = judged(chain, values, part.digits, floor)
     if isinstance(found, Undefined):
         return not_defined(part, found, values)
@@ -126,18 +155,6 @@ def why_not_finite(chain: Relation, values: Values) -> Words:
     if above is chain.sides[0] or not has_formula or is_finite(values.of(above)):
         return NOT_FINITE[0]
     return said("holds where ", above, " is finite, which it is not here")
-
-
-def numbers_of_letters(blocks: Sequence[Block], environment: Mapping[Tree, Any]) -> Iterator[tuple[Tree, Any]]:
-    """The letters of some blocks that stand for numbers, each once, with these."""
-    seen: set[Tree] = set()
-    for tree in trees_in(blocks):
-        for letter, _ in letters_in(tree):
-            if letter not in seen:
-                seen.add(letter)
-                number = None if is_running(letter) else environment.get(letter)
-                if number is not None:
-                    yield letter, number
 
 
 def sides_said_to_be_equal(part: Equation) -> Relation:
@@ -200,26 +217,6 @@ def words_of(found: Undefined) -> Words:
     if np.isinf(found.gives) and part.name in TOO_LARGE:
         return said(part, " is too large for a number at ", where)
     return said(part, " is not defined at ", where)
-
-
-def has_numbers(tree: Tree, environment: Mapping[Tree, Any]) -> bool:
-    """Whether everything in it has a number here: not a law that holds for any layer, nor what is too large to build.
-
-    A symbol that is neither is a fault.
-    """
-    for letter, running in letters_in(tree):
-        if is_general(letter, running):
-            return False
-        if is_running(letter):
-            continue
-        try:
-            number = environment[letter]
-        except KeyError:
-            problem = f"internal error, please report it: {plain(letter)} stands for nothing on its page"
-            raise ChainruleError(problem) from None
-        if number is None:
-            return False
-    return True
 
 
 def letters_in(tree: Tree) -> Iterator[tuple[Tree, frozenset[str]]]:

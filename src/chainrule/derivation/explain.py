@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.core import Value
 from chainrule.core.collector import without_collector
 from chainrule.core.state import Quiet
-from chainrule.derivation.checked import Checking, checked, numbers_of_letters
+from chainrule.derivation.checked import Checking
 from chainrule.derivation.equations import Show
 from chainrule.derivation.formats import plain
 from chainrule.derivation.network.letters import lend_letters
@@ -176,12 +176,13 @@ def with_direction(found: Derivation, tape: Tape, entry: Any, direction: Any, di
     ]
     blocks, known = along(tape.symbols[tape.output], moved, digits, tape.symbols.values())
     environment = ChainMap[Tree, Any](known, tape.environment)
-    blocks = checked(blocks, environment, rounding_floor(tape), digits)
+    checking = Checking(environment, rounding_floor(tape), digits)
+    blocks = checking.of(blocks)
     kept = [block for block in found.short if not isinstance(block, Paragraph)]
     while len(kept) > 1 and sum(map(lines_of, [*kept, *blocks])) > MOST_LINES:
         # What was computed on the way stands first, and goes first.
         del kept[0]
-    seen = [Known(letter, numbers_of(x)) for letter, x in numbers_of_letters(blocks, environment)]
+    seen = [Known(letter, numbers_of(x)) for letter, x in checking.numbers_of_letters(blocks)]
     letters = dict.fromkeys([*found.known, *seen])
     found = replace(found, story=(*found.story, *blocks), short=(*kept, *blocks), known=tuple(letters))
     return with_d(found, tape)
@@ -252,9 +253,7 @@ def assembled(
         if with_short
         else ()
     )
-    known = [
-        Known(letter, numbers_of(x, request.whole)) for letter, x in numbers_of_letters((*story, *short), environment)
-    ]
+    known = [Known(letter, numbers_of(x, request.whole)) for letter, x in checking.numbers_of_letters((*story, *short))]
     counts = {
         "nodes": len(tape.path),
         "arrows": len(tape.arrivals),

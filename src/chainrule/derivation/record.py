@@ -301,9 +301,11 @@ def trees_in(x: Any) -> Iterator[Tree]:
     """Every formula of a record or of a part of one, in the order in which they stand. O(what is in it)."""
     if isinstance(x, Tree):
         yield x
-    elif is_dataclass(x):
-        for f in fields(x):
-            yield from trees_in(getattr(x, f.name))
+    elif isinstance(x, str):
+        return
+    elif is_dataclass(x) and not isinstance(x, type):
+        for name in given_to(type(x)):
+            yield from trees_in(getattr(x, name))
     elif isinstance(x, tuple | list):
         for part in x:
             yield from trees_in(part)

@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.core import Value
 from chainrule.core.tensor import Tensor
-from chainrule.derivation.checked import checked
+from chainrule.derivation.checked import Checking
 from chainrule.derivation.equations import proved
 from chainrule.derivation.record import Block, Derivation, Equation, Heading
 from chainrule.derivation.short import MOST_LINES, lines_of
@@ -79,7 +79,7 @@ def as_matrix(rows: Sequence[Derivation]) -> Equation | None:
         return None
     numbers = np.array(gradients)
     whole = replace(JACOBIAN, shape=numbers.shape)
-    (found,) = checked([proved([whole], None, numbers, digits=rows[0].digits)], {whole: numbers})
+    (found,) = Checking({whole: numbers}).of([proved([whole], None, numbers, digits=rows[0].digits)])
     assert isinstance(found, Equation)
     return replace(found, note="a row for each output")
 

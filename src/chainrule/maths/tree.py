@@ -9,12 +9,12 @@ Trees take operations over as every node does, so running a rule, or its derivat
 from __future__ import annotations
 
 import inspect
-from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache, lru_cache
 from operator import is_
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from chainrule.maths import numerals
 
 Shape = tuple[int, ...]
 Environment = Mapping[Any, Any]
-"""What symbols and derivatives stand for; a symbol of an array without its indices, and letters of a sum."""
+"""What symbols and derivatives stand for; a symbol of an array without its indices."""
 
 COMPARISONS = frozenset({"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"})
 
@@ -443,11 +443,18 @@ def value(tree: Tree, environment: Environment) -> Any:
     return Values(environment).of(tree)
 
 
-class Values:
-    """What trees come to where their letters stand for certain numbers; each part is worked out once."""
+NOTHING_RUNS: Mapping[str, Any] = MappingProxyType({})
 
-    def __init__(self, environment: Environment) -> None:
+
+class Values:
+    """What trees come to where their letters stand for certain numbers; each part is worked out once.
+
+    In a term of a sum each of its letters that is `running` has a place, counted from 1.
+    """
+
+    def __init__(self, environment: Environment, running: Mapping[str, Any] = NOTHING_RUNS) -> None:
         self.environment = environment
+        self.running = running
         self._found: dict[int, Any] = {}
         self._trees: list[Tree] = []
         """What is known by its identity has to live."""
@@ -475,15 +482,18 @@ class Values:
 
     def terms(self, tree: Sigma) -> Iterator[Values]:
         """What a sum's body is worked out with, term by term."""
-        outer: Any = self.environment
-        maps = outer.maps if isinstance(outer, ChainMap) else [outer]
         for k in range(1, tree.count + 1):
-            yield Values(ChainMap({tree.letter: k}, *maps))
+            yield self.at(tree.letter, k)
+
+    def at(self, letter: str, place: Any) -> Values:
+        """The same environment where a letter has this place; several at once for entries of arrays."""
+        return Values(self.environment, {**self.running, letter: place})
 
     def of_terms(self, tree: Sigma) -> Any:
         """What the terms of a sum come to; operations on single numbers are done on those of all terms at once."""
         found: dict[int, Any] = {}
         each: list[Values] = []
+        together = self.at(tree.letter, np.arange(tree.count) + 1)
         for x in innermost_first(tree.body, lambda x: id(x) in found, of_numbers):
             if x.shape or isinstance(x, Sigma | Matrix):
                 return np.array([at.of(tree.body) for at in self.terms(tree)], dtype=float)
@@ -491,19 +501,13 @@ class Values:
                 case Applied(operation) if isinstance(operation, Pointwise):
                     found[id(x)] = computed(operation, [found[id(y)] for y in x.inputs], x.given)
                 case Symbol() if tree.letter in x.at:
-                    found[id(x)] = np.reshape(self._entry(x, {tree.letter: np.arange(tree.count) + 1}), tree.count)
+                    found[id(x)] = np.reshape(together.of(x), tree.count)
                 case Number():
                     found[id(x)] = x.value
                 case _:
                     each = each or list(self.terms(tree))
                     found[id(x)] = np.reshape([at.of(x) for at in each], tree.count)
         return np.broadcast_to(found[id(tree.body)], tree.count)
-
-    def _entry(self, tree: Symbol, places: Environment) -> Any:
-        """An entry of an array; of a letter that has several `places`, those entries."""
-        whole = np.asarray(self.environment[tree.whole], dtype=float)
-        at = [i if isinstance(i, int) else places[i] if i in places else self.environment[i] for i in tree.at]
-        return whole[tuple([i - 1 for i in at])]
 
     def _worked_out(self, tree: Tree) -> Any:
         """What a tree comes to whose parts are known."""
@@ -516,9 +520,10 @@ class Values:
             case Symbol() if not tree.at:
                 return np.asarray(environment[tree], dtype=float)[()]
             case Symbol():
-                return self._entry(tree, {})
+                at = [(self.running[i] if isinstance(i, str) else i) - 1 for i in tree.at]
+                return np.asarray(environment[tree.whole], dtype=float)[tuple(at)]
             case Derivative() | Change() | Unknown():
-                return np.asarray(environment[fixed(tree, environment)], dtype=float)[()]
+                return np.asarray(environment[fixed(tree, self.running)], dtype=float)[()]
             case Matrix():
                 entries = [[found[id(x)] for x in row] for row in tree.rows]
                 return np.asarray(entries, dtype=float).reshape(tree.shape)
@@ -533,18 +538,20 @@ def of_numbers(tree: Tree) -> tuple[Tree, ...]:
     return parts(tree) if isinstance(tree, Applied | Matrix) else ()
 
 
-def fixed(tree: Any, environment: Environment) -> Any:
+def fixed(tree: Any, running: Mapping[str, int]) -> Any:
     """A derivative or a function with numbers in place of the letters that run."""
+    if not running:
+        return tree
     match tree:
         case Symbol() if any([isinstance(i, str) for i in tree.at]):
-            return tree.placed(tuple([environment[i] if isinstance(i, str) else i for i in tree.at]), tree.shape)
+            return tree.placed(tuple([running.get(i, i) if isinstance(i, str) else i for i in tree.at]), tree.shape)
         case Derivative():
-            above, below = fixed(tree.above, environment), fixed(tree.below, environment)
+            above, below = fixed(tree.above, running), fixed(tree.below, running)
             if above is tree.above and below is tree.below:
                 return tree
             return Derivative(above, below, tree.shape, tree.held, tree.is_gradient, tree.is_total)
         case Unknown():
-            inputs = tuple([fixed(x, environment) for x in tree.inputs])
+            inputs = tuple([fixed(x, running) for x in tree.inputs])
             return tree if all(map(is_, inputs, tree.inputs)) else replace(tree, inputs=inputs)
         case _:
             return tree
@@ -589,10 +596,16 @@ LETTERS = (Symbol, Derivative, Change, Unknown)
 
 def all_parts(tree: Tree, inside: Callable[[Tree], Iterable[Tree]] = parts) -> Iterator[Tree]:
     """A tree and all that is inside of it, each once, from the left and inner ones first. O(parts)."""
-    seen = set[int]()
-    for x in innermost_first(tree, lambda x: id(x) in seen, inside):
-        seen.add(id(x))
-        yield x
+    waiting, seen = [tree], set[int]()
+    while waiting:
+        x = waiting.pop()
+        if id(x) not in seen:
+            inner = [part for part in inside(x) if id(part) not in seen]
+            if inner:
+                waiting += [x, *reversed(inner)]
+            else:
+                seen.add(id(x))
+                yield x
 
 
 def innermost_first(

@@ -23,7 +23,7 @@ from chainrule.derivation.record import Block, Equation, Heading, Note, Paragrap
 from chainrule.derivation.words import said
 from chainrule.maths import Applied, Derivative, Relation, Sigma, Symbol, Tree
 from chainrule.maths.numerals import FULL
-from chainrule.maths.tree import applied, equation, value
+from chainrule.maths.tree import Values, applied, equation, value
 from chainrule.program.numbered import Ids
 
 
@@ -121,7 +121,7 @@ class Proof:
         if not isinstance(self.law.jacobian, Applied):
             return None
         local = self.spelling.entry(self.law.jacobian, k, self.row + 1)
-        return self.story.paper.in_numbers(local, self.story.letters)[0](Show(FULL))
+        return self.story.paper.in_numbers(local, Values(self.story.letters))[0](Show(FULL))
 
     def blocks(self) -> list[Block]:
         """In indices, then in vectors."""

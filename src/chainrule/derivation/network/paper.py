@@ -6,7 +6,6 @@ the engine's.
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -72,41 +71,41 @@ class Paper:
         if not isinstance(side, Applied | Sigma):
             checked(plain(side), self.result(value(side, letters)), result, self.floor)
             return self.given(sides, result, note)
-        write, left_out = self.in_numbers(side, letters)
+        write, left_out = self.in_numbers(side, Values(letters))
         words = f"the other {left_out} terms together give the last one" if left_out else ""
         return proved(sides, lambda show: [write(show)], result, digits=self.digits, note=together(note, words))
 
-    def in_numbers(self, tree: Tree, letters: Any, shape: Shape = ()) -> tuple[Callable[[Show], Tree], int]:
+    def in_numbers(self, tree: Tree, values: Values, shape: Shape = ()) -> tuple[Callable[[Show], Tree], int]:
         """What writes a tree with numbers in place of its letters, and how many terms of its sums it leaves out.
 
         A number that is repeated along an axis is written out to the `shape` that it is repeated to.
         """
         if isinstance(tree, Sigma):
-            return self.sum_in_numbers(tree, letters)
+            return self.sum_in_numbers(tree, values)
         if isinstance(tree, Applied) and tree.name not in ("diag", "broadcast_to"):
             outer = tree.shape if tree.name in ("add", "sub", "mul") else ()
-            found = [self.in_numbers(x, letters, outer) for x in tree.inputs]
+            found = [self.in_numbers(x, values, outer) for x in tree.inputs]
             operation, settings = tree.operation, tree.given
             return lambda show: applied(operation, *[write(show) for write, _ in found], **settings), sum(
                 [left_out for _, left_out in found]
             )
         if isinstance(tree, Number):
             return lambda show: tree, 0
-        numbers: Any = value(tree, letters)
+        numbers: Any = values.of(tree)
         if not tree.shape:
-            known = letters.get(fixed(tree, letters))
+            known = values.environment.get(fixed(tree, values.running))
             numbers = known if isinstance(known, Computed) else float(np.reshape(numbers, ()))
         else:
             numbers = np.broadcast_to(numbers, shape) if shape else np.atleast_2d(numbers)
         return lambda show: show(numbers), 0
 
-    def sum_in_numbers(self, tree: Sigma, letters: Any) -> tuple[Callable[[Show], Tree], int]:
+    def sum_in_numbers(self, tree: Sigma, values: Values) -> tuple[Callable[[Show], Tree], int]:
         """The terms of a sum, of many the largest, and the others as one number."""
 
         def term(k: int) -> Callable[[Show], Tree]:
-            return self.in_numbers(tree.body, ChainMap({tree.letter: k + 1}, letters))[0]
+            return self.in_numbers(tree.body, values.at(tree.letter, k + 1))[0]
 
-        shown, rest = self.leading(Values(letters).of_terms(tree))
+        shown, rest = self.leading(values.of_terms(tree))
         terms, hidden = [term(k) for k in shown], [k for k in range(tree.count) if k not in shown]
         others = computed_by(rest, lambda: in_a_row("add", [term(k)(Show(FULL)) for k in hidden]))
 

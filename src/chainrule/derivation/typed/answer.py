@@ -18,13 +18,13 @@ from chainrule.core.graph import backward_order
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term, constant, symbol
-from chainrule.derivation.checked import checked, numbers_of_letters
+from chainrule.derivation.checked import Checking
 from chainrule.derivation.explain import explain
 from chainrule.derivation.notation import USUAL
 from chainrule.derivation.notation import derivative as leibniz
 from chainrule.derivation.products import WRITTEN, Moved, along, weighted
 from chainrule.derivation.record import Block, Convention, Derivation, Equation, Heading, Known, Large, Note, Paragraph
-from chainrule.derivation.short import MOST_LINES, Piece, fit, lines_of
+from chainrule.derivation.short import MOST_LINES, fit, lines_of, piece_of
 from chainrule.derivation.symbolic.verified import moved_by_rounding
 from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
@@ -200,11 +200,11 @@ class Answer:
             story += self.comparison.story
         products = self.products(slopes)
         environment = self.environment()
-        opening = checked(opening, environment)
-        second, products = checked(second, environment), checked(products, environment)
+        checking = Checking(environment)
+        opening, second, products = map(checking.of, (opening, second, products))
         own = (*opening, *second, *products)
         known = {x.symbol: x for x in base.known}
-        for letter, x in numbers_of_letters(own, environment):
+        for letter, x in checking.numbers_of_letters(own):
             if letter not in known or isinstance(letter, Slope):
                 known[letter] = Known(letter, numbers_of(x))
         short = self.short(opening, base, products) if not second else self.short_of_second_order(opening, second)
@@ -287,7 +287,7 @@ class Answer:
         """The formula, and the second derivatives that have room; the Hessian before single ones."""
         lines = opening[: len(self.typed.parsed.lines)]
         told = [block for block in second if isinstance(block, Equation | Note)]
-        pieces = [Piece([(block,), ()], i) for i, block in enumerate(reversed([*lines, *told]))][::-1]
+        pieces = [piece_of([(block,), ()], i) for i, block in enumerate(reversed([*lines, *told]))][::-1]
         for piece in pieces:
             hessian = [x for x in piece.blocks if isinstance(x, Equation) and x.sides[0] == HESSIAN]
             piece.weight = len(pieces) if hessian else piece.weight

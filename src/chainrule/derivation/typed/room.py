@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from chainrule.derivation.equations import with_places
 from chainrule.derivation.record import Block, Equation, Paragraph, trees_in
-from chainrule.derivation.short import MOST_GRADIENTS, MOST_LINES, Piece, fit
+from chainrule.derivation.short import MOST_GRADIENTS, MOST_LINES, Piece, Version, fit, piece_of
 from chainrule.maths import Applied, Derivative, Matrix, Tree, plain
 
 LONGEST_OF_SEVERAL = 80
@@ -25,9 +25,9 @@ def in_room(
     asked = [x for x in opening if left_side(x) in slopes]
     late = set(map(id, asked[MOST_GRADIENTS:] if len(asked) > MOST_LINES else ()))
     first = [x for x in opening if id(x) not in late]
-    may_go = [Piece(versions(x, {output, *slopes}), i) for i, x in enumerate(reversed(first))][::-1]
-    multiplied = [Piece(of_product(x), len(first) + i) for i, x in enumerate(reversed(products))][::-1]
-    pieces = [*may_go, *[Piece([(x,)], 0) for x in kept], *multiplied]
+    may_go = [piece_of(versions(x, {output, *slopes}), i) for i, x in enumerate(reversed(first))][::-1]
+    multiplied = [piece_of(of_product(x), len(first) + i) for i, x in enumerate(reversed(products))][::-1]
+    pieces = [*may_go, *[piece_of([(x,)], 0) for x in kept], *multiplied]
 
     def more() -> tuple[list[Block], list[Block]]:
         """Words for the derivatives and for the products that have gone."""
@@ -39,7 +39,7 @@ def in_room(
     fit(pieces, MOST_LINES - bool(late))
     if sum([piece.lines for piece in pieces]) > MOST_LINES - bool(late):
         for piece in (*may_go, *multiplied[1:]):
-            piece.versions.append(())
+            piece.versions.append(Version(()))
         fit(pieces, MOST_LINES)
         fit(pieces, MOST_LINES - sum(map(len, more())))
     more_derivatives, more_products = more()
