@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.graph import gradients_of
-from chainrule.core.term import REFUSALS, Term, constant, forward_order, symbol
+from chainrule.core.term import REFUSALS, Term, constant, forward_order, name_of, replay, symbol
 from chainrule.custom import CustomRule
 from chainrule.derivation.scalars.slopes import is_finite
 from chainrule.derivation.tape.tape import Tape
@@ -68,6 +68,14 @@ def is_long(tape: Tape, named: set[Node]) -> bool:
 def is_symbol(x: Any) -> bool:
     """Whether a letter is one, and no number."""
     return isinstance(x, Term) and x.number is None
+
+
+def in_place_of(term: Term, letter: Term, share: Any) -> Any:
+    """A share of a gradient with the letter of a step wherever the step's own result stands in it."""
+    if not isinstance(share, Term):
+        return share
+    kept = {x: x for x in forward_order([share], [term]) if x.op is None}
+    return replay([share], {**kept, term: letter})[0]
 
 
 class InNames:
@@ -156,6 +164,9 @@ class InNames:
                 shares = gradients_of([term], [g], moving, record=True)
             except REFUSALS:
                 shares = [None] * len(moving)
+            if is_symbol(own) and name_of(term) != "div":
+                # 1 − a² in place of 1 − tanh(z)²; of a quotient a/b the slope in b is −a/b² for every reader.
+                shares = [in_place_of(term, own, share) for share in shares]
             for x, share in zip(moving, shares, strict=True):
                 held[x] = share if x not in held else None if held[x] is None or share is None else held[x] + share
         for x in held:
