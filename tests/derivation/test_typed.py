@@ -10,7 +10,12 @@ from typer.testing import CliRunner
 
 import chainrule as cr
 from chainrule.cli.app import app
+from chainrule.core.graph import gradients_of
+from chainrule.derivation.record import Equation
 from chainrule.errors import FormulaError, GraphError, ShapeError
+from chainrule.expression import read_assignments
+from chainrule.maths import Derivative, Symbol, unicode
+from chainrule.maths.tree import value
 
 NET = "h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2"
 VALUES = {"x": 2.0, "w1": 2.0, "w2": 0.5, "y": 20.0}
@@ -27,6 +32,30 @@ def test_a_text_is_explained_as_the_command_line_has_it():
 
 def test_shapes_alone_give_the_formula():
     assert "df_dW = 2*outer(W @ x, x)" in str(cr.explain("sum((W @ x)**2)", "W", shapes={"W": (3, 2), "x": 2}))
+
+
+LINES = "h = concatenate([u, x]); a = tanh(W @ h + b); p = softmax(V @ a); L = -log(p[1])"
+SHAPES = {"u": (1,), "x": (2,), "W": (3, 3), "b": (3,), "V": (2, 3)}
+
+
+def test_lines_without_numbers_are_differentiated_from_line_to_line():
+    told = cr.explain(LINES, ["W", "u"], shapes=SHAPES)
+    draw = np.random.default_rng(0)
+    nodes, loss = read_assignments(LINES).record({name: draw.normal(size=shape) for name, shape in SHAPES.items()})
+    steps = [nodes[name] for name in (*SHAPES, "h", "a", "p")]
+    slopes = [gradients_of([loss], [np.ones(())], [step], record=False)[0] for step in steps]
+    letters = {step.label: Symbol(step.label, shape=step.shape) for step in (*steps, loss)}
+    at = {letters[step.label]: np.asarray(step.data) for step in (*steps, loss)}
+    at |= {Derivative(letters["L"], letters[x.label]): g for x, g in zip(steps, slopes, strict=True)}
+    shown = [block.sides for block in told.short if isinstance(block, Equation)]
+    assert [unicode(sides[0]) for sides in shown[-5:]] == ["∂L/∂p", "∂L/∂a", "∂L/∂h", "∂L/∂W", "∂L/∂u"]
+    assert [unicode(sides[1]) for sides in shown[-3:]] == [
+        "Wᵀ (∂L/∂a ⊙ (𝟏 − a⊙²))",
+        "(∂L/∂a ⊙ (𝟏 − a⊙²)) hᵀ",
+        "∂L/∂h[0:1]",
+    ]
+    for name, formula in shown:
+        np.testing.assert_allclose(value(formula, at), at[name], rtol=1e-12, atol=1e-15)
 
 
 def test_names_are_given_as_a_text_or_a_list_or_all_are_meant():

@@ -164,7 +164,7 @@ class InNames:
                 shares = gradients_of([term], [g], moving, record=True)
             except REFUSALS:
                 shares = [None] * len(moving)
-            if is_symbol(own) and name_of(term) != "div":
+            if own is not None and is_symbol(own) and name_of(term) != "div":
                 # 1 − a² in place of 1 − tanh(z)²; of a quotient a/b the slope in b is −a/b² for every reader.
                 shares = [in_place_of(term, own, share) for share in shares]
             for x, share in zip(moving, shares, strict=True):

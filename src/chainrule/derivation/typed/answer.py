@@ -28,10 +28,12 @@ from chainrule.derivation.short import MOST_LINES, fit, lines_of, piece_of
 from chainrule.derivation.symbolic.verified import moved_by_rounding
 from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
+from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.total import marked
 from chainrule.derivation.typed.closed_forms import ClosedForms, formula_of, rules_story, shown
 from chainrule.derivation.typed.comparison import Comparison, compare_with_differences
 from chainrule.derivation.typed.formula import TypedFormula, formula_from, items_of
+from chainrule.derivation.typed.line_by_line import LineByLine, line_by_line
 from chainrule.derivation.typed.room import as_one_of_several, in_room
 from chainrule.derivation.vector import JACOBIAN
 from chainrule.derivation.words import Words, listed, said
@@ -189,6 +191,8 @@ class Answer:
         opening = self.opening(slopes)
         second = self.second_order() if self.options.order > 1 else []
         story = rules_story(self.closed)
+        if self.line_by_line is not None and not second:
+            story = [Heading("From line to line"), *self.line_by_line.back, *self.line_by_line.asked, *story]
         if second and not self.options.dialect:
             base = replace(
                 base, story=(), title=said("The second derivatives of ", self.output, " in ", self.several())
@@ -263,6 +267,8 @@ class Answer:
     def short(self, opening: Sequence[Block], base: Derivation, products: Sequence[Block]) -> list[Block]:
         """The formula and its derivatives, the chain where it has several links, and what the result means."""
         compared = self.comparison.short
+        if self.line_by_line is not None:
+            return [*self.line_by_line.in_short(), *[block for block in opening if isinstance(block, Note)]]
         words = [block for block in base.short if isinstance(block, Paragraph | Note)]
         if base.short and (self.options.dialect or self.no_formula or len(self.typed.parsed.lines) > 1):
             kept = [block for block in base.short if not compared or block not in words]
@@ -282,6 +288,19 @@ class Answer:
             # What stands in one matrix needs no columns beside it.
             kept = [x for x in kept if not isinstance(x, Equation) or x.sides[0] not in self.derivatives]
         return in_room(kept, [*told, *words], products, self.output, self.derivatives)
+
+    @cached_property
+    def line_by_line(self) -> LineByLine | None:
+        """Several lines without numbers, told from line to line; numbers of no meaning stand in for those missing."""
+        typed = self.typed
+        if self.values is not None or len(typed.parsed.lines) < 2 or self.term.shape or typed.entry is not None:
+            return None
+        draw = np.random.default_rng(0)
+        numbers = {x: draw.uniform(0.5, 1.5, shape) if shape else 1.0 for x, shape in typed.shapes.items()}
+        nodes, output = typed.parsed.record(numbers)
+        reached = set(backward_order([output])) if isinstance(output, Value | Tensor) else set[Any]()
+        wrt = [nodes[name] for name in typed.wrt]
+        return line_by_line(Tape(output, wrt, typed.names)) if reached.issuperset(wrt) else None
 
     def short_of_second_order(self, opening: Sequence[Block], second: Sequence[Block]) -> list[Block]:
         """The formula, and the second derivatives that have room; the Hessian before single ones."""
