@@ -13,6 +13,9 @@ from chainrule.maths import Applied, Derivative, Matrix, Tree, plain
 LONGEST_OF_SEVERAL = 80
 """Characters of one derivative where several are asked for."""
 
+MOST_READ = 240
+"""Characters of a formula that is shown in short where there is a number to show."""
+
 
 def in_room(
     opening: Sequence[Block], kept: Sequence[Block], products: Sequence[Block], output: Tree, slopes: set[Tree]
@@ -73,6 +76,8 @@ def versions(block: Block, firm: set[Tree]) -> list[tuple[Block, ...]]:
     """A block of the opening, and how it is said shorter: an equation for what is firm stays, at least its result."""
     if not isinstance(block, Equation) or block.sides[0] not in firm:
         return [(block,), ()]
+    if block.numbers and sum([len(plain(side)) for side in block.sides[1:-1]]) > MOST_READ:
+        return [(result_alone(block),)]
     shorter = [in_a_line(block), result_alone(block)]
     return [(block,), *[(x,) for x in shorter if x != block]]
 
