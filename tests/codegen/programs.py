@@ -131,6 +131,10 @@ PROGRAMS: dict[str, Any] = {
         cr.grad(lambda x: cr.sum(cr.softmax(cr.book["layer_norm"](x, np.ones(3), np.ones(3), eps=1e-5)) ** 2)),
         (rng.normal(size=(2, 3)),),
     ),
+    "truth values": (
+        lambda a, x: (x * ((x > 0) + a), (a[:, None] @ a[None] + a) * x, cr.einsum("i,i->", a, a) * x),
+        (np.array([True, True, False]), VECTOR),
+    ),
     "masks of data": (cr.grad(lambda x, y: cr.sum(cr.where(y > 0, x, x * x))), (VECTOR, VECTOR[::-1].copy())),
     "max and sort": (cr.grad(lambda x: cr.max(x) * cr.sort(x)[1] + cr.logsumexp(x) + cr.norm(x)), (VECTOR,)),
     "picked by data": (cr.grad(lambda x, i: cr.sum(x[i] ** 2)), (VECTOR, np.array([0, 2, 2]))),

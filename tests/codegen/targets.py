@@ -100,11 +100,9 @@ def called(library: Any, one: Job, args: Any) -> tuple[int, list[Any]]:
     held: list[Any] = []
     passed: list[Any] = []
     for step, x in zip(loops.lines.arguments, args, strict=True):
-        kind = np.intc if step.dtype.kind in "iub" else np.float32 if step.dtype == np.float32 else np.float64
+        kind = np.dtype(step.dtype if step.dtype.kind in "iub" or step.dtype == np.float32 else np.float64)
         if not step.shape:
-            passed.append(
-                {np.intc: ctypes.c_int, np.float32: ctypes.c_float, np.float64: ctypes.c_double}[kind](x.item())
-            )
+            passed.append(np.ctypeslib.as_ctypes_type(kind)(x.item()))
             continue
         held.append(np.ascontiguousarray(x, kind))
         passed.append(held[-1].ctypes.data_as(ctypes.c_void_p))

@@ -19,7 +19,7 @@ from chainrule.core.operation import book
 from chainrule.errors import ChainruleError, DtypeError
 
 WITHOUT_WORDS = {
-    "argmax", "argmin", "argsort", "beyond_rounding", "bitwise_and", "bitwise_invert", "bitwise_left_shift",
+    "argsort", "beyond_rounding", "bitwise_and", "bitwise_invert", "bitwise_left_shift",
     "bitwise_or", "bitwise_right_shift", "bitwise_xor", "cholesky", "cofactors", "det", "eigenvectors", "eigvalsh",
     "inv", "left_vectors", "logabsdet", "one_hot", "orthogonal_factor", "pinv", "reciprocal_gaps", "right_vectors",
     "searchsorted", "sign_of_det", "sinc", "sinc_slope", "solve", "svdvals", "triangular_factor",
@@ -50,6 +50,21 @@ HOSTILE = {
     "whole numbers": (
         lambda n, k, x: (n / k * x, cr.abs(n) * x, n * k * 1.5, (n @ k) * x, cr.floor(n / k), x / n[0]),
         (np.array([7, -3, 2_000_000]), np.array([2, 2, -3_000]), VECTOR),
+    ),
+    "numbers of more bits than 32": (
+        lambda n, k: (n * 1.5, n // k, n % 7, cr.sum(n), cr.argmax(n, axis=0), cr.argmin(n, keepdims=True)),
+        (np.array([[2**40, -5], [2**31, 7]]), np.array([3, 0])),
+    ),
+    "numbers cut and chosen": (
+        lambda x, b: (
+            cr.astype(x, dtype=int) * x,
+            cr.astype(x, dtype=bool) * x,
+            cr.astype(b, dtype=float) / 255,
+            cr.argmax(cr.where(x > 1, np.nan, x)) * x,
+            b / 255 * x,
+            cr.maximum(b, b) * x,
+        ),
+        (VECTOR * 1.7, np.array([3, 255, 0], np.uint8)),
     ),
     "what is only in a comment": (lambda e, x: cr.sum(e) + x, (np.zeros(0), VECTOR)),
 }
@@ -228,5 +243,10 @@ def test_what_cannot_be_said_is_named():
         deepest(np.ones((1,) * 20))
         with pytest.raises(ChainruleError, match=f"20 axes cannot be written in {language}"):
             deepest.source(target)
+        for f in (lambda n: n * n, lambda n: cr.astype(n * 1.0, dtype=np.int8)):
+            narrow = cr.compile(f)
+            np.testing.assert_array_equal(narrow(np.array([100], np.int8)), f(np.array([100], np.int8)))
+            with pytest.raises(ChainruleError, match="int8"):
+                narrow.source(target)
     with pytest.raises(DtypeError, match="not for 'fortran'"):
         compiled.source("fortran")

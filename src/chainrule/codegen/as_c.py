@@ -53,7 +53,9 @@ class CLoops(Loops):
 
     def parameter(self, step: Step) -> str:
         """An argument: a number, or an array that is only read."""
-        kind = "int" if step.dtype.kind in "iub" else self.kind(step)
+        kind = self.kind(step)
+        if step.dtype.kind in "iub":
+            kind = "_Bool" if step.dtype == np.bool_ else f"{step.dtype.name}_t"
         return f"const {kind} *{self.names[step]}" if step.shape else f"{kind} {self.names[step]}"
 
     def read(self, x: Step, text: str) -> Text:
@@ -86,10 +88,12 @@ class CLoops(Loops):
         said_nowhere = [self.names[x] for x in self.lines.arguments if not re.search(rf"\b{self.names[x]}\b", code)]
         unused = "".join([f"  (void){name};\n" for name in [*said_nowhere, *["work"] * (not self.work)]])
         said = SAID.format(self.name, self.room)
-        before = [said, work, "", "#include <math.h>", "", *helpers, *tables, ""]
+        types = ["#include <stdint.h>"] * any([step.dtype.kind in "iu" for step in self.lines.arguments])
+        before = [said, work, "", "#include <math.h>", *types, "", *helpers, *tables, ""]
         source = "\n".join([*before, f"{head} {{", f"{unused}{inside}", "  return 0;", "}", ""])
         guard = f"{self.name.upper()}_H"
-        header = "\n".join([f"#ifndef {guard}", f"#define {guard}", "", said, work, f"{head};", "", "#endif", ""])
+        above = [f"#ifndef {guard}", f"#define {guard}", "", *types, *[""] * len(types), said, work]
+        header = "\n".join([*above, f"{head};", "", "#endif", ""])
         return source, header
 
     def copied(self, x: Any, name: str) -> list[str]:

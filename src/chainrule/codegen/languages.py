@@ -182,6 +182,7 @@ C = Language(
         signbit FP_INFINITE FP_NAN FP_NORMAL FP_SUBNORMAL FP_ZERO HUGE_VAL HUGE_VALF HUGE_VALL INFINITY NAN OVERFLOW
         UNDERFLOW DOMAIN SING PLOSS TLOSS EOF NULL M_E M_LOG2E M_LOG10E M_LN2 M_LN10 M_PI M_PI_2 M_PI_4 M_1_PI M_2_PI
         M_2_SQRTPI M_SQRT2 M_SQRT1_2 MAXFLOAT MATH_ERRNO MATH_ERREXCEPT math_errhandling float_t double_t linux unix
+        int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t intptr_t uintptr_t intmax_t uintmax_t
         _Bool _Complex _Imaginary __func__ __DATE__ __FILE__ __LINE__ __STDC__ __TIME__
         """)
         + [name + kind for name in MATH_H for kind in ("", "f", "l")]

@@ -28,6 +28,9 @@ LETTERS = "ijklmnopqrstuvwxyz"
 WHOLE = frozenset({"concatenate", "index", "largest", "matmul", "scatter", "smallest", "stack"})
 """Operations that are loops of their own in every language, apart from sums."""
 
+CAN_GO_ROUND = frozenset({"abs", "add", "matmul", "mul", "neg", "pow", "scatter", "sub"})
+"""Operations that may give a number with more bits than those that it is made of."""
+
 START = {"largest": -np.inf, "smallest": np.inf}
 TAKEN = {"largest": "maximum", "smallest": "minimum"}
 
@@ -58,6 +61,7 @@ class Loops:
         self.language = language
         self.looks = looks
         self.trace = lowered(trace, {*language.words, *WHOLE}.__contains__, language.name)
+        self.refuse_what_goes_round()
         self.moves: dict[Step, Any] = {}
         self.sums: dict[Step, Any] = {}
         self.look_at_moves()
@@ -73,6 +77,17 @@ class Loops:
         self.tables: dict[str, Any] = {}
         self.extents: tuple[int, ...] = ()
         self.one_loop = False
+
+    def refuse_what_goes_round(self) -> None:
+        """Both languages compute in double precision, where whole numbers of few bits would begin anew."""
+        for step in self.trace.program.steps:
+            if step.op is None or step.op.name not in CAN_GO_ROUND or step.dtype.kind not in "iu":
+                continue
+            if step.dtype != np.int64:
+                raise ChainruleError(
+                    f"{step.op.name} of {step.dtype} goes round where its bits end, and {self.language.name} computes "
+                    "in double precision: take int64 or floats; the targets numpy and jax have it"
+                )
 
     def letters(self) -> str:
         """The letters that the loops of this program may run: one for each axis, and one for a product's sum."""

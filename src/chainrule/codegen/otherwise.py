@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.operation import book
+from chainrule.errors import ChainruleError
 from chainrule.rules import image_kernels, multiplication, slides
 from chainrule.rules.linear import count
 
@@ -225,6 +226,40 @@ def whole(word: str) -> Callable[..., Any]:
     )
 
 
+def kinds(*inputs: Any) -> str:
+    """The kinds of some numbers' types, a letter each."""
+    return "".join([np.result_type(getattr(x, "dtype", x)).kind for x in inputs])
+
+
+def converted(x: Any, dtype: Any) -> Any:
+    """Numbers as those of another type: truth values of what is not 0, whole numbers cut towards zero."""
+    dtype = np.dtype(dtype)
+    if dtype == np.bool_:
+        return book["not_equal"](x, 0)
+    cut = dtype.kind in "iu" and x.dtype.kind == "f"
+    if dtype.kind in "iu" and dtype != np.int64 and not np.can_cast(x.dtype, dtype):
+        raise ChainruleError(f"numbers of {x.dtype} go round in {dtype}, which NumPy and JAX alone have: take int64")
+    return book["trunc"](x) if cut else book["identity"](x)
+
+
+def place_of(word: str) -> Callable[..., Any]:
+    """The first place of an extreme, or of a nan where there is one."""
+
+    def place(x: Any, axis: int | None, keepdims: bool) -> Any:
+        shape = x.shape
+        if axis is None:
+            x = book["reshape"](x, shape=(-1,))
+        along = axis or 0
+        best = book[word](x, axis=along, keepdims=True)
+        here = book["logical_or"](book["equal"](x, best), book["isnan"](x))
+        n = x.shape[along]
+        places = np.arange(n).reshape([n if k == along % len(x.shape) else 1 for k in range(len(x.shape))])
+        first = book["smallest"](book["where"](here, places, n), axis=along, keepdims=keepdims)
+        return book["reshape"](first, shape=(1,) * len(shape)) if axis is None and keepdims else first
+
+    return place
+
+
 def log1p(x: Any) -> Any:
     """log(1 + x): near 0 by the area tangent, where 1 + x has lost x."""
     near = book["less"](book["abs"](x), 0.5)
@@ -290,11 +325,11 @@ def remainder(x: Any, y: Any) -> Any:
 
 
 def floor_divide(x: Any, y: Any) -> Any:
-    """How often y goes into x without what is left; by 0 it is the quotient itself."""
+    """How often y goes into x without what is left; by 0 it is the quotient itself, and of whole numbers 0."""
     left, other = cut_towards_zero(x, y)
     cut = book["rint"](book["div"](book["sub"](x, left), y))
     whole = book["where"](other, book["sub"](cut, 1), cut)
-    return book["where"](book["equal"](y, 0), book["div"](x, y), whole)
+    return book["where"](book["equal"](y, 0), book["div"](x, y) if "f" in kinds(x, y) else 0, whole)
 
 
 def rounded(x: Any, decimals: int) -> Any:
@@ -317,7 +352,9 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     "add_along_axis": add_along_axis,
     "all": whole("smallest"),
     "any": whole("largest"),
-    "astype": lambda x, dtype: book["identity"](x),
+    "argmax": place_of("largest"),
+    "argmin": place_of("smallest"),
+    "astype": converted,
     "atan2": atan2,
     "cbrt": cbrt,
     "clip": within,

@@ -319,6 +319,12 @@ def recorded(operation: Operation, inputs: tuple[Any, ...], settings: dict[str, 
         number = operation.fitting(numbers, numbers, plain(settings))
     if isinstance(number, np.ndarray | np.generic) and number.dtype.kind == "c":
         raise DtypeError(f"{operation.name} gave {number.dtype}, and a program computes with real numbers")
+    if isinstance(number, np.ndarray | np.generic) and number.dtype == np.bool_:
+        if operation is book["add"]:  # NumPy adds truth values up to a truth value
+            operation = book["logical_or"]
+        elif operation in (book["matmul"], book["einsum"]):
+            whole = [book["astype"](x, dtype=np.dtype(np.int64)) for x in inputs]
+            return book["not_equal"](operation(*whole, **settings), 0)
     out = Traced(operation, inputs, settings, as_plain_as(numbers, operation, number))
     active.recordings[-1].steps.append(out)
     return out
