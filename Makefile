@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check)
 SOURCES := pyproject.toml setup.py $(wildcard src/chainrule/core/*.p[xy]* src/chainrule/core/*.h src/chainrule/core/machine/*.[ch])
 # Hundreds of processes start in it, so what is compiled to bytecode is kept, whatever the shell says.
-SUITE := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --quiet --numprocesses=2
+SUITE := OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --quiet --numprocesses=2
 ENGINE := $(addprefix tests/,core laws micrograd nn optim program rules test_array_api.py test_custom.py test_reference.py \
 	test_transforms.py test_transforms_as_in_jax.py test_vmap.py)
 OLD := import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)
@@ -14,7 +14,7 @@ install = @$(call say,setting up .venv (this once; a minute or two)) && { $(venv
 	&& $(call say,fetching NumPy and what reads tables and draws$(2); a C compiler$(comma) where there is one$(comma) builds the engine) \
 	&& $(PIP) --editable '.[data,draw,plot$(1)]' && touch .venv/demo $@ && $(call say,.venv is ready)
 comma := ,
-.PHONY: demo test sanitize soak bench docs derivatives clean
+.PHONY: demo test types suite sanitize soak bench docs derivatives clean
 
 demo: .venv/demo
 	$(BIN)/chainrule demo
@@ -22,10 +22,16 @@ demo: .venv/demo
 test: .venv/test
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/pyright --project pyproject.toml --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
-	$(SUITE)
+	$(MAKE) --no-print-directory --jobs=2 types suite
 	CHAINRULE_PLAIN=1 $(SUITE) $(ENGINE)
+
+# Types take a minute of one core, so they are checked beside the suite.
+types: .venv/test
+	$(BIN)/pyright --project pyproject.toml --pythonpath $(BIN)/python
+
+suite: .venv/test
+	$(SUITE)
 
 sanitize: .venv/test
 	$(BIN)/python tests/sanitize.py

@@ -63,10 +63,10 @@ def same_net(mine, theirs, tolerance=SAME):
 @pytest.mark.parametrize(
     "estimator",
     [
-        MLPClassifier(max_iter=100),
-        MLPRegressor(max_iter=100),
-        ModuleClassifier(make, learning_rate=0.01),
-        ModuleRegressor(make, learning_rate=0.01),
+        MLPClassifier(max_iter=40),
+        MLPRegressor(max_iter=40),
+        ModuleClassifier(make, learning_rate=0.02, max_iter=40),
+        ModuleRegressor(make, learning_rate=0.02, max_iter=40),
     ],
     ids=lambda estimator: type(estimator).__name__,
 )

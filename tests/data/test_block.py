@@ -83,7 +83,7 @@ CELLS = [
 ]
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", [*range(24), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(24, 240))])
 def test_a_table_is_read_as_if_each_of_its_columns_were_looked_at_alone(tmp_path, monkeypatch, seed):
     """With the short ways closed, every column goes through the long one: notes, arrays and columns are the same."""
     rng = np.random.default_rng(seed)
