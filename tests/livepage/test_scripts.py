@@ -150,3 +150,15 @@ def test_entries_of_arrays_are_asked_and_wrong_answers_named(opened):
             assert found["name"] == "sign", (name, found)
             assert tab.evaluate("(x) => chainrule.attempt.answer(x)", wanted)["right"], name
         assert {"W", "b"} <= set(asked)
+
+
+def test_small_arrays_and_small_numbers_are_written_in_latex(opened):
+    problem = typed_subject(
+        "L = s*sum(W@x)", {"s": 1e-7, "W": [[2.0, -0.5], [1e-9, np.inf]], "x": [1.0, 0.5]}, told=False
+    )
+    with opened(Page((problem,))) as tab:
+        text = tab.evaluate("chainrule.exported('LaTeX')")
+    assert r"W &= \begin{pmatrix} 2 & -0.5 \\ 1 \cdot 10^{-9} & \infty \end{pmatrix} \\" in text
+    assert r"s &= 1 \cdot 10^{-7} \\" in text
+    assert r"\begin{pmatrix} 1 \\ 0.5 \end{pmatrix}" in text
+    assert r"\ldots" not in text

@@ -10,6 +10,7 @@ import chainrule as cr
 from chainrule.codegen.as_numpy import numpy_source
 from chainrule.core import Value
 from chainrule.core.term import REFUSALS, Term
+from chainrule.derivation.arrays import SMALL
 from chainrule.livepage.passes import all_names, identifiers, leaf_names, shortened
 from chainrule.livepage.subject import Subject
 from chainrule.maths import latex, plain
@@ -128,11 +129,16 @@ def latex_of(subject: Subject) -> Text:
         out += [f"{letter} &= "]
         formula = formula_of(subject, step)
         out += [f"{latex(formula)} = "] if formula is not None else []
-        out += [*([["value", step.place]] if not step.shape else ["\\ldots"]), " \\\\\n"]
+        out += [["value", step.place] if is_written(step) else "\\ldots", " \\\\\n"]
     for step in subject.trained:
         name = latex(Derivative(top, as_symbol(symbols[live.letters[step]])))
-        out += [f"{name} &= ", *([["gradient", step.place]] if not step.shape else ["\\ldots"]), " \\\\\n"]
+        out += [f"{name} &= ", ["gradient", step.place] if is_written(step) else "\\ldots", " \\\\\n"]
     return [*out, "\\end{aligned}\n"]
+
+
+def is_written(step: Step) -> bool:
+    """Whether the numbers of a step are few enough to be written out in a formula."""
+    return step.ndim <= 2 and all([0 < n <= SMALL for n in step.shape])
 
 
 def as_symbol(tree: Any) -> Symbol:

@@ -112,7 +112,6 @@ export class App {
     return this.named(this.model.at(this.k).gradient);
   }
 
-  /** The numbers of a step in few words. */
   /** That the result is no finite number, and where that begins; nothing of one that is. */
   get saidOfOdd() {
     const { value } = this.model.results(), { steps, edges, output } = this.data;
@@ -124,6 +123,7 @@ export class App {
     return place === output ? `${begins}.` : `${steps[output].shown} ${is(output)}. It begins where ${begins}.`;
   }
 
+  /** The numbers of a step in few words. */
   shown(x, place, digits) {
     return shown(this.model.entriesOf(x, place), this.model.shapeOf(place), digits);
   }
@@ -347,8 +347,8 @@ export class App {
   exported(kind) {
     const right = this.model.results(), { steps, leaves } = this.data;
     const listed = (x) => (Array.isArray(x) ? `[${x.map(listed).join(", ")}]` : number(x));
-    const written = (x, shape) => listed(nested(x, shape));
-    const number = (x) => (kind === "LaTeX" ? exact(x).replace("inf", "\\infty").replace("nan", "\\mathrm{nan}") : pythonic(x));
+    const written = (x, shape) => (kind === "LaTeX" && shape.length ? matrixOf(nested(x, shape)) : listed(nested(x, shape)));
+    const number = (x) => (kind === "LaTeX" ? inLatex(exact(x)) : pythonic(x));
     const pythonic = (x) => (Number.isFinite(x) ? (Number.isInteger(x) && Math.abs(x) < 1e15 ? x.toFixed(1) : String(x)) : `float("${exact(x)}")`);
     if (kind === "JSON") {
       const named = { problem: this.data.text, values: this.named(right.value), gradients: this.named(right.gradient) };
@@ -363,4 +363,15 @@ export class App {
       return written((of === "value" ? right.value : right.gradient)[n], steps[n].shape);
     }).join("");
   }
+}
+
+/** A number in LaTeX. */
+function inLatex(text) {
+  return text.replace("inf", "\\infty").replace("nan", "\\mathrm{nan}").replace(/e[+]?(-?\d+)/, " \\cdot 10^{$1}");
+}
+
+/** A small array in LaTeX, a vector as a column. */
+function matrixOf(rows) {
+  const entry = (x) => inLatex(exact(Number.isFinite(x) ? Number(x.toPrecision(6)) : x));
+  return `\\begin{pmatrix} ${rows.map((row) => [row].flat().map(entry).join(" & ")).join(" \\\\ ")} \\end{pmatrix}`;
 }

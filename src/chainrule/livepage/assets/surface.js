@@ -31,9 +31,20 @@ export function surfacePanel(app) {
   function settle() {
     if (!entries.length) return;
     centre = [entries[a], entries[b]].map(({ leaf, at }) => app.model.entry(leaf, at));
-    const size = Math.max(...centre.map(Math.abs), 0.5);
-    radius = Number(zoom.value) * size;
+    radius = Number(zoom.value) * sizeHere();
     key = null;
+  }
+
+  const sizeHere = () => Math.max(...centre.map(Math.abs), 0.5);
+
+  /** Widen the square, as far as it goes, so that the paths of a race are seen. */
+  function widen() {
+    settle();
+    const far = Object.values(races).flat().map(([x, y]) => Math.max(Math.abs(x - centre[0]), Math.abs(y - centre[1])) / sizeHere());
+    const most = Math.max(...far.filter((x) => x <= Number(zoom.max)), 0) * 1.1;
+    if (most > Number(zoom.value)) zoom.value = String(Math.min(most + Number(zoom.step), Number(zoom.max)));
+    settle();
+    app.render();
   }
 
   /** The leaves with other numbers in the two weights. */
@@ -306,9 +317,16 @@ export function surfacePanel(app) {
       }
       races[kind] = path;
     }
-    legend.replaceChildren(...Object.entries(races).map(([kind, path]) => make("li", { style: `--ink:${INKS[kind]}` }, `${kind} ${format(path.at(-1)[2], 4)}`)));
-    paint();
+    legend.replaceChildren(...Object.entries(races).map(([kind, path]) => make("li", { style: `--line:${lineOf(kind)}` }, `${kind} ${format(path.at(-1)[2], 4)}`)));
+    widen();
     return races;
+  }
+
+  /** The line of an optimizer beside its name, with the dashes of its path. */
+  function lineOf(kind) {
+    let end = 0;
+    const parts = (DASHES[kind].length ? DASHES[kind] : [9]).map((long, n) => `${n % 2 ? "#0000" : INKS[kind]} ${end}px ${(end += long)}px`);
+    return `repeating-linear-gradient(90deg, ${parts.join(", ")})`;
   }
 
   document.getElementById("race").addEventListener("click", race);
