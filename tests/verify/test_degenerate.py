@@ -17,6 +17,9 @@ def test_a_product_that_is_1_hides_a_link() -> None:
     found = cr.degenerate(NET, START, wrt="w1")
     assert ("chain-stopped-early", "∂ŷ/∂w1 = 1") in [(one.name, one.because) for one in found.hidden]
     assert {one.wrt for one in found.hidden} == {"w1"}
+    # A notebook shows what is printed.
+    assert repr(found) == str(found)
+    assert "cannot be seen with these numbers\n" in repr(found)
 
 
 def test_only_mistakes_on_the_way_to_what_is_asked() -> None:

@@ -59,7 +59,7 @@ class Hidden:
         return f"  in ∂/∂{self.wrt}: {self.name} at {self.place}{because}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Degenerate:
     """What some numbers cannot show.
 
@@ -77,7 +77,7 @@ class Degenerate:
     def __bool__(self) -> bool:
         return bool(self.hidden)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         count = len(self.hidden)
         some = f"{count} mistake{'s' * (count != 1)} cannot be seen with these numbers"
         lines = [some if count else "every mistake shows with these numbers"]
